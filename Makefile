@@ -1,0 +1,56 @@
+# Everything a person does with this project; `make help` lists it.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint format types layers bench docs wheel lock clean
+
+help: ## List the targets
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | sort | expand -t 12
+
+install: $(READY) ## Install into a local environment (.venv) from the lock file
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.11 …"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $(READY)
+
+demo: $(READY) ## Show the whole story on services of its own, in under a minute
+	$(BIN)/outboxctl demo
+
+test: $(READY) ## All tests, on a real PostgreSQL and the best search engine there is
+	$(BIN)/python -m pytest
+
+lint: $(READY) ## Style
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+format: $(READY) ## Mend the style
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+types: $(READY) ## Types, strictly
+	$(BIN)/mypy
+
+layers: $(READY) ## Imports run one way
+	$(BIN)/lint-imports
+
+bench: $(READY) ## Measure S, P, the bound B and the worker end to end; writes benchmarks/RESULTS.md
+	$(BIN)/python -m benchmarks
+
+docs: $(READY) ## Write the generated pages of docs/ again
+	$(BIN)/python -m outboxctl.cli.reference docs
+
+wheel: $(READY) ## Build the wheel into dist/
+	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+
+lock: ## Resolve the dependencies again (needs uv)
+	echo 'elasticsearch<9' | uv pip compile pyproject.toml --universal --python-version 3.11 --extra embedded --group dev \
+	  --constraint - --generate-hashes --no-header --quiet --output-file requirements.lock
+
+clean: ## Remove what was installed and cached here
+	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -1,0 +1,39 @@
+"""Errors that end a command, each with the exit code of the public contract.
+
+A message is one line: what was wrong, where, and what to do. It never holds a secret.
+"""
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """Exit codes, as scripts rely on them."""
+
+    OK = 0
+    UNEXPECTED = 1
+    USAGE = 2
+    UNREACHABLE = 3
+    FINDINGS = 4
+    INCONCLUSIVE = 5
+
+
+class OutboxctlError(Exception):
+    """Base of every error that is the user's to read; `hint` says what to do next."""
+
+    exit_code = ExitCode.UNEXPECTED
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class UsageError(OutboxctlError):
+    """A bad argument, setting or schema: nothing was done."""
+
+    exit_code = ExitCode.USAGE
+
+
+class UnreachableError(OutboxctlError):
+    """A dependency (database, sink, service) could not be reached."""
+
+    exit_code = ExitCode.UNREACHABLE

@@ -1,0 +1,33 @@
+"""Logging to stderr: lines for people on a terminal, JSON elsewhere; hostile text escaped and cut."""
+
+import sys
+from collections.abc import MutableMapping
+from typing import Any, TextIO
+
+import structlog
+
+from outboxctl.wording import brief
+
+Event = MutableMapping[str, Any]
+
+
+def configure(stream: TextIO = sys.stderr, *, json: bool | None = None, colour: bool = False) -> None:
+    """Set up structlog for this process; `json` None means JSON unless `stream` is a terminal."""
+    as_json = not stream.isatty() if json is None else json
+    renderer: Any = structlog.processors.JSONRenderer(ensure_ascii=True)
+    if not as_json:
+        renderer = structlog.dev.ConsoleRenderer(colors=colour, pad_event_to=0)
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _escape,
+            renderer,
+        ],
+        logger_factory=structlog.PrintLoggerFactory(stream),
+        cache_logger_on_first_use=True,
+    )
+
+
+def _escape(_logger: Any, _method: str, event: Event) -> Event:
+    return {key: brief(value) if isinstance(value, str) else value for key, value in event.items()}

@@ -1,0 +1,189 @@
+"""Every setting: its name in the environment, its default, its bounds, and where its value came from.
+
+Precedence: flag, environment, `.env`, default. The names are the public contract's.
+"""
+
+import os
+import socket
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, DotEnvSettingsSource, SettingsConfigDict
+
+from outboxctl.errors import UsageError
+from outboxctl.urls import check_database_url, check_sink_urls
+from outboxctl.wording import CONTROL, brief
+
+Seconds = Annotated[float, Field(gt=0, le=10 * 365 * 86_400, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+Port = Annotated[int, Field(ge=1, le=65_535)]
+Environment = Literal["dev", "test", "sandbox", "prod"]
+MAX_INDEX_BYTES = 255
+FORBIDDEN_IN_INDEX = set('\\/*?"<>| ,#:')
+
+
+class Source(StrEnum):
+    """Where a value came from."""
+
+    FLAG = "flag"
+    ENVIRONMENT = "environment"
+    DOTENV = ".env"
+    DEFAULT = "default"
+
+
+class OutagePolicy(StrEnum):
+    """What an outage of the sink does to attempts: `count` burns them, `hold` gives them back."""
+
+    COUNT = "count"
+    HOLD = "hold"
+
+
+class Settings(BaseSettings):
+    """All settings, validated. Seconds are floats in seconds; sizes are events."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env",
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+        populate_by_name=True,
+        case_sensitive=True,
+    )
+
+    database_url: SecretStr | None = Field(None, validation_alias="DATABASE_URL")
+    elastic_url: SecretStr = Field(SecretStr("http://localhost:9200"), validation_alias="ELASTIC_URL")
+    elastic_index: str = Field("outbox-search-index", validation_alias="ELASTIC_INDEX")
+    elastic_api_key: SecretStr | None = Field(None, validation_alias="ELASTIC_API_KEY")
+    elastic_username: str | None = Field(None, validation_alias="ELASTIC_USERNAME")
+    elastic_password: SecretStr | None = Field(None, validation_alias="ELASTIC_PASSWORD")
+    elastic_ca_certs: str | None = Field(None, validation_alias="ELASTIC_CA_CERTS")
+    environment: Environment | None = Field(None, validation_alias=AliasChoices("OUTBOX_ENV", "WORDLOOM_ENV"))
+    worker_id: str = Field(
+        default_factory=lambda: f"{socket.gethostname()[:80]}:{os.getpid()}",
+        validation_alias="OUTBOX_WORKER_ID",
+        min_length=1,
+        max_length=120,
+    )
+    metrics_port: Port = Field(9108, validation_alias="OUTBOX_METRICS_PORT")
+    metrics_host: str = Field("127.0.0.1", validation_alias="OUTBOX_METRICS_HOST", min_length=1)
+    bulk_size: Count = Field(1_000, validation_alias="OUTBOX_BULK_SIZE", le=10_000)
+    concurrency: Count = Field(3, validation_alias="OUTBOX_CONCURRENCY", le=64)
+    poll_interval_seconds: Seconds = Field(1.0, validation_alias="OUTBOX_POLL_INTERVAL_SECONDS")
+    lease_seconds: Seconds = Field(30.0, validation_alias="OUTBOX_LEASE_SECONDS", ge=1)
+    reclaim_interval_seconds: Seconds = Field(5.0, validation_alias="OUTBOX_RECLAIM_INTERVAL_SECONDS")
+    max_processing_seconds: Seconds = Field(600.0, validation_alias="OUTBOX_MAX_PROCESSING_SECONDS")
+    max_attempts: Count = Field(10, validation_alias="OUTBOX_MAX_ATTEMPTS")
+    base_backoff_seconds: Seconds = Field(0.5, validation_alias="OUTBOX_BASE_BACKOFF_SECONDS")
+    max_backoff_seconds: Seconds = Field(30.0, validation_alias="OUTBOX_MAX_BACKOFF_SECONDS")
+    outage_policy: OutagePolicy = Field(OutagePolicy.COUNT, validation_alias="OUTBOX_OUTAGE_POLICY")
+    shutdown_grace_seconds: Seconds = Field(25.0, validation_alias="OUTBOX_SHUTDOWN_GRACE_SECONDS")
+    sla_oldest_age_seconds: Seconds = Field(300.0, validation_alias="OUTBOX_SLA_OLDEST_AGE_SECONDS")
+
+    @field_validator("database_url")
+    @classmethod
+    def _database_url(cls, value: SecretStr | None) -> SecretStr | None:
+        return value and SecretStr(check_database_url(value.get_secret_value()))
+
+    @field_validator("elastic_url")
+    @classmethod
+    def _elastic_url(cls, value: SecretStr) -> SecretStr:
+        return SecretStr(",".join(check_sink_urls(value.get_secret_value())))
+
+    @field_validator("elastic_index")
+    @classmethod
+    def _elastic_index(cls, value: str) -> str:
+        # The rules of Elasticsearch's create-index API.
+        bad_start = value.startswith(("-", "_", "+")) or value in {"", ".", ".."}
+        bad_size = value != value.lower() or len(value.encode()) > MAX_INDEX_BYTES
+        if bad_start or bad_size or CONTROL.search(value) or FORBIDDEN_IN_INDEX & set(value):
+            raise ValueError("not a valid index name (lower case, none of the characters that a URL needs)")
+        return value
+
+    @field_validator("worker_id", "metrics_host")
+    @classmethod
+    def _printable(cls, value: str) -> str:
+        if CONTROL.search(value) or not value.strip():
+            raise ValueError("blank, or holds control characters")
+        return value
+
+    @property
+    def sink_urls(self) -> list[str]:
+        """The sink's URLs, each with an explicit port, credentials included: never print them."""
+        return self.elastic_url.get_secret_value().split(",")
+
+    def require_database_url(self) -> str:
+        """Return the database URL, or raise UsageError naming the setting."""
+        if self.database_url is None:
+            raise UsageError(
+                "DATABASE_URL is not set",
+                hint="export DATABASE_URL='postgresql://user:password@host:5432/name', "
+                "or run `outboxctl services up` for a local one",
+            )
+        return self.database_url.get_secret_value()
+
+
+def env_names(field: str) -> list[str]:
+    """The environment names of a field, the first one canonical."""
+    alias = Settings.model_fields[field].validation_alias
+    return [str(a) for a in alias.choices] if isinstance(alias, AliasChoices) else [str(alias)]
+
+
+def is_secret(field: str) -> bool:
+    """Whether a field's value may hold a secret."""
+    return "SecretStr" in str(Settings.model_fields[field].annotation)
+
+
+def load(**flags: Any) -> Settings:
+    """Read all settings; a flag that is None was not given. Raises UsageError naming a bad one."""
+    given = {name: value for name, value in flags.items() if value is not None}
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        raise UsageError(_explain(error, given)) from None
+    except (UnicodeDecodeError, OSError) as error:
+        raise UsageError(f".env cannot be read: {type(error).__name__}") from None
+
+
+def sources(**flags: Any) -> dict[str, Source]:
+    """Where each field's value comes from."""
+    dotenv = DotEnvSettingsSource(Settings).env_vars
+    return {name: _source(name, flags, dotenv) for name in Settings.model_fields}
+
+
+def _source(field: str, flags: Mapping[str, Any], dotenv: Mapping[str, str | None]) -> Source:
+    if flags.get(field) is not None:
+        return Source.FLAG
+    for name in env_names(field):
+        if os.environ.get(name):
+            return Source.ENVIRONMENT
+        if dotenv.get(name):
+            return Source.DOTENV
+    return Source.DEFAULT
+
+
+def _explain(error: ValidationError, flags: Mapping[str, Any]) -> str:
+    first = error.errors(include_url=False)[0]
+    field = _field_of(str(first["loc"][0]))
+    where = f"--{field.replace('_', '-')}" if field in flags else _name_set(field)
+    shown = "" if is_secret(field) else f" {brief(repr(flags.get(field, _raw(field))), 80)}"
+    return f"bad setting {where}{shown}: {first['msg'].removeprefix('Value error, ')}"
+
+
+def _field_of(location: str) -> str:
+    return next(f for f in Settings.model_fields if location == f or location in env_names(f))
+
+
+def _name_set(field: str) -> str:
+    return next((name for name in env_names(field) if _raw_of(name)), env_names(field)[0])
+
+
+def _raw(field: str) -> str | None:
+    return _raw_of(_name_set(field))
+
+
+def _raw_of(name: str) -> str | None:
+    return os.environ.get(name) or DotEnvSettingsSource(Settings).env_vars.get(name)
