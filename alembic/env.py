@@ -1,0 +1,27 @@
+"""Alembic's entry: migrates on the connection that `outboxctl db` hands in, or prints SQL."""
+
+import os
+
+from alembic import context
+from sqlalchemy import create_engine
+
+VERSION_TABLE = "outboxctl_alembic_version"  # the application's own alembic_version stays its own
+
+
+def run_offline() -> None:
+    context.configure(dialect_name="postgresql", literal_binds=True, version_table=VERSION_TABLE)
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+def run_online() -> None:
+    connection = context.config.attributes.get("connection")
+    if connection is None:
+        url = os.environ["DATABASE_URL"].partition("://")[2]
+        connection = create_engine(f"postgresql+psycopg://{url}").connect()
+    context.configure(connection=connection, version_table=VERSION_TABLE)
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+run_offline() if context.is_offline_mode() else run_online()

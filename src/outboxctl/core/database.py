@@ -1,0 +1,102 @@
+"""Connections to PostgreSQL, and its errors in the user's words."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+from sqlalchemy import Connection, create_engine
+from sqlalchemy.exc import DBAPIError
+
+from outboxctl.errors import OutboxctlError, UnreachableError, UsageError
+from outboxctl.wording import brief
+
+# Bounded connecting, and a dead peer noticed within half a minute; a value in the URL wins.
+DEFAULTS: dict[str, str] = {
+    "connect_timeout": "5",
+    "application_name": "outboxctl",
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "30000",
+    "client_encoding": "utf8",
+}
+SCHEMA_STATES = {"42P01", "42703", "3F000"}  # undefined table, undefined column, no schema
+DENIED_STATES = {"42501"}  # insufficient privilege
+
+
+class Database:
+    """A pool of at most `connections` connections to one URL; nothing is opened before it is needed."""
+
+    def __init__(self, url: str, *, connections: int = 2) -> None:
+        self._conninfo = _parse(url)
+        self.name = describe(self._conninfo)
+        self.engine = create_engine(
+            "postgresql+psycopg://",
+            creator=self._connect,
+            pool_size=connections,
+            max_overflow=0,
+            pool_timeout=30,
+            # The server's sessions may sit behind a pooler in transaction mode: prepare nothing.
+            connect_args={},
+        )
+
+    @contextmanager
+    def begin(self) -> Iterator[Connection]:
+        """One transaction. Raises UnreachableError or UsageError in place of the driver's errors."""
+        try:
+            with self.engine.begin() as connection:
+                yield connection
+        except (DBAPIError, psycopg.Error) as error:
+            raise translate(error, self.name) from error
+
+    @contextmanager
+    def autocommit(self) -> Iterator[Connection]:
+        """A connection outside a transaction, for statements that refuse to run in one."""
+        try:
+            with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                yield connection
+        except (DBAPIError, psycopg.Error) as error:
+            raise translate(error, self.name) from error
+
+    def close(self) -> None:
+        """Close the pool's connections."""
+        self.engine.dispose()
+
+    def _connect(self) -> Any:
+        return psycopg.connect(**self._conninfo, prepare_threshold=None)
+
+
+def translate(error: Exception, name: str) -> OutboxctlError:
+    """The user's view of a driver error: what failed, where, what to do; never the statement."""
+    cause = getattr(error, "orig", error)
+    state = getattr(cause, "sqlstate", None) or ""
+    text = brief(" ".join(str(cause).split()), 300)
+    if state in SCHEMA_STATES:
+        hint = "run `outboxctl db upgrade`"
+        return UsageError(f"the schema in {name} is missing or damaged: {text}", hint=hint)
+    if state in DENIED_STATES:
+        return UsageError(f"not permitted in {name}: {text}", hint="use a role with the needed rights")
+    if isinstance(cause, psycopg.OperationalError):
+        hint = "check DATABASE_URL, and that the server runs (`outboxctl services up` starts a local one)"
+        return UnreachableError(f"the database {name} cannot be used: {text}", hint=hint)
+    return OutboxctlError(f"the database {name} refused: {state} {text}")
+
+
+def describe(conninfo: dict[str, Any]) -> str:
+    """`host:port/name` for messages; no user, no password."""
+    host = conninfo.get("host") or conninfo.get("hostaddr") or "local socket"
+    return f"{host}:{conninfo.get('port', 5432)}/{conninfo.get('dbname', '')}"
+
+
+def _parse(url: str) -> dict[str, Any]:
+    try:
+        given = conninfo_to_dict(url)
+    except psycopg.Error:
+        # libpq's message repeats parts of the URL, the password among them.
+        raise UsageError(
+            "bad setting DATABASE_URL: PostgreSQL's library cannot read this URL",
+            hint="expected postgresql://user:password@host:5432/name, special characters percent-encoded",
+        ) from None
+    return DEFAULTS | given

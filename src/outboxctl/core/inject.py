@@ -1,0 +1,73 @@
+"""Rows put in on purpose: bad events, single events, and the load generator's transactions."""
+
+from collections.abc import Sequence
+from uuid import UUID, uuid4
+
+from sqlalchemy import Connection, text
+
+from outboxctl.core.schema import EVENTS, SOURCE
+
+# Lab document, section 6.2, word for word but for the parameters: any op can be inserted.
+EVENT = text(f"""
+INSERT INTO {EVENTS} (id, entity_type, entity_id, op, event_version, status, attempts, replay_count,
+    created_at, updated_at)
+VALUES (CAST(:id AS uuid), :entity_type, CAST(:entity_id AS uuid), :op, :version,
+    'pending', 0, 0, now(), now())
+""")
+# Row and event in one statement, so in one transaction: what an application does. Each row of the
+# input is one entity; a first write has version 1, the next ones count up.
+UPSERTS = text(f"""
+WITH written AS (
+    INSERT INTO {SOURCE} AS s (id, entity_type, entity_id, library_id, text, snippet, rank_score,
+        event_version, created_at, updated_at)
+    SELECT gen_random_uuid(), :entity_type, n.entity_id, NULL, n.content, left(n.content, 200), 0, 1,
+        now(), now()
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:contents AS text[])) n (entity_id, content)
+    ON CONFLICT (entity_type, entity_id) DO UPDATE SET text = excluded.text, snippet = excluded.snippet,
+        event_version = s.event_version + 1, updated_at = now()
+    RETURNING entity_type, entity_id, event_version
+)
+INSERT INTO {EVENTS} (id, entity_type, entity_id, op, event_version, status, attempts, replay_count,
+    created_at, updated_at)
+SELECT gen_random_uuid(), entity_type, entity_id, 'upsert', event_version, 'pending', 0, 0, now(), now()
+FROM written
+""")
+DELETES = text(f"""
+WITH deleted AS (
+    DELETE FROM {SOURCE} WHERE entity_type = :entity_type AND entity_id = ANY (CAST(:ids AS uuid[]))
+    RETURNING entity_type, entity_id, event_version
+)
+INSERT INTO {EVENTS} (id, entity_type, entity_id, op, event_version, status, attempts, replay_count,
+    created_at, updated_at)
+SELECT gen_random_uuid(), entity_type, entity_id, 'delete', event_version + 1, 'pending', 0, 0, now(), now()
+FROM deleted
+""")
+
+
+def event(
+    connection: Connection,
+    *,
+    entity_type: str,
+    entity_id: str,
+    op: str,
+    version: int,
+    event_id: str | None = None,
+) -> str:
+    """Insert one event as it is, whatever its op; returns its id."""
+    id_ = event_id or str(uuid4())
+    given = {"id": id_, "entity_type": entity_type, "entity_id": entity_id, "op": op, "version": version}
+    connection.execute(EVENT, given)
+    return id_
+
+
+def upserts(
+    connection: Connection, *, entity_type: str, ids: Sequence[UUID], contents: Sequence[str]
+) -> None:
+    """Write source rows and their events; the ids are distinct."""
+    given = {"entity_type": entity_type, "ids": list(map(str, ids)), "contents": list(contents)}
+    connection.execute(UPSERTS, given)
+
+
+def deletes(connection: Connection, *, entity_type: str, ids: Sequence[UUID]) -> None:
+    """Delete source rows and write their delete events."""
+    connection.execute(DELETES, {"entity_type": entity_type, "ids": list(map(str, ids))})

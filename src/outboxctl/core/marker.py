@@ -1,0 +1,30 @@
+"""The environment marker: what kind of database this is, said once, checked by every command."""
+
+from sqlalchemy import Connection, text
+
+from outboxctl.core.schema import MARKER
+from outboxctl.errors import UsageError
+
+READ = text(f"SELECT environment FROM {MARKER}")
+WRITE = text(f"INSERT INTO {MARKER} (environment) VALUES (:environment) ON CONFLICT DO NOTHING")
+
+
+def read(connection: Connection) -> str | None:
+    """The marker, None where none was ever written."""
+    found = connection.execute(READ).scalar()
+    return None if found is None else str(found)
+
+
+def write(connection: Connection, environment: str) -> None:
+    """Write the marker unless there is one."""
+    connection.execute(WRITE, {"environment": environment})
+
+
+def check(connection: Connection, environment: str | None, name: str) -> None:
+    """Raise UsageError if the database says that it is another environment than the setting."""
+    marked = read(connection)
+    if environment and marked and marked != environment:
+        raise UsageError(
+            f"OUTBOX_ENV is {environment}, but the database {name} is marked {marked}",
+            hint="check DATABASE_URL and OUTBOX_ENV: one of them points to the wrong place",
+        )

@@ -1,0 +1,80 @@
+"""Producing: an event written in the caller's own transaction."""
+
+import inspect
+from typing import Any
+from uuid import UUID, uuid4
+
+from outboxctl.core.schema import EVENTS
+from outboxctl.lifecycle import OPS
+
+MAX_VERSION = 2**63 - 1
+MAX_TYPE = 50
+COLUMNS = (
+    "id, entity_type, entity_id, op, event_version, status, attempts, replay_count, created_at, updated_at"
+)
+INSERT = f"""INSERT INTO {EVENTS} ({COLUMNS})
+VALUES ({{id}}, {{entity_type}}, {{entity_id}}, {{op}}, {{event_version}}, 'pending', 0, 0, now(), now())
+ON CONFLICT (id) DO NOTHING"""
+NAMES = ("id", "entity_type", "entity_id", "op", "event_version")
+
+
+def enqueue(
+    connection: Any,
+    *,
+    entity_type: str,
+    entity_id: UUID | str,
+    op: str = "upsert",
+    event_version: int,
+    event_id: UUID | str | None = None,
+) -> UUID:
+    """Write one outbox event in the transaction of `connection`; commit is the caller's.
+
+    `connection` is a SQLAlchemy Connection or Session, or a psycopg Connection or Cursor. The event
+    becomes visible to the worker when that transaction commits, and vanishes if it rolls back.
+
+    With an `event_id` of the caller's a repeated call is one event (the first wins); without, each
+    call is an event of its own, and the worker sends the entity once. `event_version` is the
+    version of the source row in the same transaction; a delete's must be above the last upsert's.
+
+    Returns the event's id. Raises ValueError for a bad argument, TypeError for an async connection.
+    """
+    given: dict[str, Any] = {
+        "id": str(UUID(str(event_id)) if event_id else uuid4()),
+        "entity_type": _entity_type(entity_type),
+        "entity_id": str(UUID(str(entity_id))),
+        "op": _op(op),
+        "event_version": _version(event_version),
+    }
+    _execute(connection, given)
+    return UUID(given["id"])
+
+
+def _execute(connection: Any, given: dict[str, Any]) -> None:
+    if inspect.iscoroutinefunction(getattr(connection, "execute", None)):
+        raise TypeError("enqueue is synchronous: use `await connection.run_sync(enqueue, ...)`")
+    if type(connection).__module__.partition(".")[0] == "psycopg":
+        connection.execute(INSERT.format(**{name: f"%({name})s" for name in NAMES}), given)
+        return
+    from sqlalchemy import text  # noqa: PLC0415 - a psycopg user does not need it loaded
+
+    connection.execute(text(INSERT.format(**{name: f":{name}" for name in NAMES})), given)
+
+
+def _entity_type(value: str) -> str:
+    if not value or len(value) > MAX_TYPE or "\x00" in value:
+        raise ValueError(
+            f"entity_type must have 1 to {MAX_TYPE} characters, none of them NUL: {value[:60]!r}"
+        )
+    return value
+
+
+def _op(value: str) -> str:
+    if value not in OPS:
+        raise ValueError(f"op must be 'upsert' or 'delete': {value[:60]!r}")
+    return value
+
+
+def _version(value: int) -> int:
+    if type(value) is not int or not 0 <= value <= MAX_VERSION:
+        raise ValueError(f"event_version must be an integer from 0 to 2**63-1: {value!r}")
+    return value

@@ -1,0 +1,28 @@
+"""Names and SQL fragments shared by the statements; the schema itself is made by the migrations."""
+
+from outboxctl.lifecycle import BY_VERB, Verb
+
+EVENTS = "search_outbox_events"
+SOURCE = "search_index"
+AUDIT = "outbox_operator_audit"
+MARKER = "outbox_environment"
+VERSION = "outboxctl_alembic_version"
+
+# The row as it must be whenever nobody holds it.
+UNHELD = "owner = NULL, lease_token = NULL, lease_until = NULL, processing_started_at = NULL"
+
+# Lab document, section 2.2 B; `:now` is NULL in production, so the database's clock decides.
+STUCK = """status = 'processing' AND (
+    lease_until < coalesce(:now, now())
+    OR coalesce(:now, now()) - processing_started_at > make_interval(secs => :max_processing)
+    OR (lease_until IS NULL AND processing_started_at IS NULL))"""
+
+
+def source(verb: Verb) -> str:
+    """The verb's from-state as an SQL literal: a bound parameter could cost the partial index."""
+    return f"'{BY_VERB[verb].source}'"
+
+
+def target(verb: Verb) -> str:
+    """The verb's to-state as an SQL literal."""
+    return f"'{BY_VERB[verb].target}'"

@@ -1,0 +1,112 @@
+"""Settling: what became of the events of one claim, one statement an outcome.
+
+Every statement is guarded by the claim's fence and returns the ids that it hit. What it missed was
+taken from us (the lease ran out): a fact to count, never an error.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from outboxctl.core.claim import PLAN
+from outboxctl.core.schema import EVENTS, UNHELD, source, target
+from outboxctl.failures import Reason
+from outboxctl.lifecycle import Verb
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Back to pending, due again `delay` seconds from now."""
+
+    id: str
+    delay: float
+    reason: Reason
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Terminal until an operator replays it."""
+
+    id: str
+    reason: Reason
+    error: str
+
+
+COMPLETE = text(f"""
+UPDATE {EVENTS} SET status = {target(Verb.COMPLETE)}, processed_at = coalesce(:now, now()),
+    next_retry_at = NULL, error_reason = NULL, error = NULL, {UNHELD}, updated_at = coalesce(:now, now())
+WHERE id = ANY (CAST(:ids AS uuid[])) AND status = {source(Verb.COMPLETE)}
+    AND lease_token = CAST(:token AS uuid)
+RETURNING id::text
+""")
+
+RELEASE = text(f"""
+UPDATE {EVENTS} SET status = {target(Verb.RELEASE)}, attempts = greatest(attempts - 1, 0), {UNHELD},
+    updated_at = coalesce(:now, now())
+WHERE lease_token = CAST(:token AS uuid) AND status = {source(Verb.RELEASE)}
+RETURNING id::text
+""")
+
+RETRY = text(f"""
+UPDATE {EVENTS} e SET status = {target(Verb.RETRY)},
+    next_retry_at = coalesce(:now, now()) + make_interval(secs => n.delay),
+    error_reason = n.reason, error = n.error, {UNHELD}, updated_at = coalesce(:now, now())
+FROM unnest(CAST(:ids AS uuid[]), CAST(:delays AS float8[]), CAST(:reasons AS text[]),
+    CAST(:errors AS text[])) n (id, delay, reason, error)
+WHERE e.id = n.id AND e.status = {source(Verb.RETRY)} AND e.lease_token = CAST(:token AS uuid)
+RETURNING e.id::text
+""")
+
+FAIL = text(f"""
+UPDATE {EVENTS} e SET status = {target(Verb.FAIL)}, next_retry_at = NULL,
+    error_reason = n.reason, error = n.error, {UNHELD}, updated_at = coalesce(:now, now())
+FROM unnest(CAST(:ids AS uuid[]), CAST(:reasons AS text[]), CAST(:errors AS text[])) n (id, reason, error)
+WHERE e.id = n.id AND e.status = {source(Verb.FAIL)} AND e.lease_token = CAST(:token AS uuid)
+RETURNING e.id::text
+""")
+
+
+def complete(
+    connection: Connection, token: str, ids: Sequence[str], *, now: datetime | None = None
+) -> set[str]:
+    """Mark events done; returns the ids that were still ours."""
+    return _hit(connection, COMPLETE, token, now, ids=list(ids))
+
+
+def retry(
+    connection: Connection, token: str, retries: Sequence[Retry], *, now: datetime | None = None
+) -> set[str]:
+    """Put events back with their own delays; returns the ids that were still ours."""
+    columns = _columns(retries) | {"delays": [r.delay for r in retries]}
+    return _hit(connection, RETRY, token, now, **columns)
+
+
+def fail(
+    connection: Connection, token: str, failures: Sequence[Failure], *, now: datetime | None = None
+) -> set[str]:
+    """Make events terminal; returns the ids that were still ours."""
+    return _hit(connection, FAIL, token, now, **_columns(failures))
+
+
+def release(connection: Connection, token: str, *, now: datetime | None = None) -> set[str]:
+    """Give a whole claim back untried, its attempt with it; returns the ids that were still ours."""
+    return _hit(connection, RELEASE, token, now)
+
+
+def _columns(outcomes: Sequence[Retry] | Sequence[Failure]) -> dict[str, Any]:
+    return {
+        "ids": [o.id for o in outcomes],
+        "reasons": [o.reason.value for o in outcomes],
+        "errors": [o.error for o in outcomes],
+    }
+
+
+def _hit(
+    connection: Connection, statement: Any, token: str, now: datetime | None, **columns: Any
+) -> set[str]:
+    connection.exec_driver_sql(PLAN)
+    return set(connection.execute(statement, {"token": token, "now": now, **columns}).scalars())
