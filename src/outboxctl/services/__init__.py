@@ -1,0 +1,17 @@
+"""Local PostgreSQL and search engine: containers where Docker answers, real servers without it elsewhere."""
+
+from outboxctl.services.control import down, start_postgres, start_search, status, stop, up
+from outboxctl.services.model import Service, Services
+from outboxctl.services.sockets import fresh as fresh_port
+
+__all__ = [
+    "Service",
+    "Services",
+    "down",
+    "fresh_port",
+    "start_postgres",
+    "start_search",
+    "status",
+    "stop",
+    "up",
+]

@@ -1,0 +1,102 @@
+"""Real servers: up, status and down, with PostgreSQL and a real Elasticsearch."""
+
+import os
+import signal
+from pathlib import Path
+
+import psycopg
+import pytest
+from elasticsearch import ApiError, Elasticsearch
+
+from outboxctl import services
+from outboxctl.errors import UnreachableError, UsageError
+from outboxctl.services import process
+from outboxctl.urls import check_database_url
+
+INDEX = "kept"
+
+
+def sql(url: str, statement: str) -> str:
+    with psycopg.connect(check_database_url(url)) as connection:
+        cursor = connection.execute(statement)
+        return str(cursor.fetchone()) if cursor.description else ""
+
+
+def test_up_status_down_and_the_data_stays(state: Path, said: list[str]) -> None:
+    limit = ("http.max_content_length=2kb",)
+    first = services.up(state, fresh_ports=True, fast=True, engine_settings=limit, say=said.append)
+    sql(first.postgres.url, "CREATE TABLE kept (word text)")
+    with Elasticsearch(first.search.url) as engine:
+        engine.index(index=INDEX, id="1", document={"word": "kept"})
+        with pytest.raises(ApiError) as refused:
+            engine.index(index=INDEX, document={"word": "x" * 3000})
+    assert refused.value.status_code == 413
+    assert sql(first.postgres.admin_url, "SELECT usesuper FROM pg_user WHERE usename = user") == "(True,)"
+    assert [service.running for service in services.status(state)] == [True, True]
+    assert all(os.getsid(one.pid) == one.pid for one in (first.postgres, first.search) if one.pid)
+
+    assert services.up(state, say=said.append) == first
+    assert f"search: already running on port {first.search.port}" in said
+    with pytest.raises(UsageError, match="already runs as elasticsearch"):
+        services.up(state, search="noida")
+
+    assert {service.pid for service in services.down(state)} == {first.postgres.pid, first.search.pid}
+    assert not first.postgres.running
+    assert not first.search.running
+    assert services.down(state) == []
+
+    again = services.up(state)
+    assert (again.postgres.port, again.search.port) == (first.postgres.port, first.search.port)
+    assert sql(again.postgres.url, "SELECT count(*) FROM kept") == "(0,)"
+    with Elasticsearch(again.search.url) as engine:
+        assert engine.get(index=INDEX, id="1")["_source"] == {"word": "kept"}
+
+
+def test_up_takes_over_after_a_crash(state: Path) -> None:
+    first = services.up(state, fresh_ports=True)
+    sql(first.postgres.url, "CREATE TABLE kept (word text)")
+    with Elasticsearch(first.search.url) as engine:
+        engine.index(index=INDEX, id="1", document={"word": "kept"})
+    for service in (first.postgres, first.search):
+        assert service.pid
+        os.kill(service.pid, signal.SIGKILL)
+        while service.running:
+            pass
+
+    again = services.up(state)
+
+    assert again.postgres.pid != first.postgres.pid
+    assert (again.postgres.port, again.search.port) == (first.postgres.port, first.search.port)
+    assert sql(again.postgres.url, "SELECT count(*) FROM kept") == "(0,)"
+    with Elasticsearch(again.search.url) as engine:
+        assert engine.get(index=INDEX, id="1")["_source"] == {"word": "kept"}
+
+
+def test_one_service_alone_comes_back_where_it_was(state: Path) -> None:
+    first = services.start_search(state, search="noida", port=services.fresh_port())
+
+    killed = services.stop("search", state, kill=True)
+
+    assert killed == first
+    assert not first.running
+    assert services.stop("search", state) is None
+    assert services.start_search(state).url == first.url
+
+
+def test_a_lost_record_leaves_no_orphan(state: Path, said: list[str]) -> None:
+    first = services.start_postgres(state, port=services.fresh_port(), fast=True)
+    (state / "services.json").unlink()
+
+    again = services.start_postgres(state, port=first.port, fast=True, say=said.append)
+
+    assert again.port == first.port
+    assert not first.running
+    assert [leftover.pid for leftover in process.occupants(again.data) if leftover.pid == first.pid] == []
+    assert f"postgres: ending a leftover process {first.pid}" in said
+
+
+def test_an_engine_that_dies_is_an_error_with_its_last_words(state: Path) -> None:
+    with pytest.raises(UnreachableError, match="search ended while it started") as failed:
+        services.start_search(state, port=services.fresh_port(), engine_settings=["no.such.setting=1"])
+    assert "unknown setting [no.such.setting]" in failed.value.hint
+    assert [service.running for service in services.status(state)] == [False]
