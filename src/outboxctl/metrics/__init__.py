@@ -1,0 +1,1 @@
+"""What a dashboard reads: the metrics of the contract, and the HTTP server for them and the probes."""

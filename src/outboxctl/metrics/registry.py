@@ -1,0 +1,119 @@
+"""The metrics by the names of the contract; label values only from closed sets, all there from the start."""
+
+from itertools import product
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from outboxctl.failures import Noop, Reason
+from outboxctl.lifecycle import OP_LABELS, PROJECTION
+
+GAUGES = {
+    "lag": ("outbox_lag_events", "Events pending or processing"),
+    "oldest_age": ("outbox_oldest_age_seconds", "Age of the oldest event pending or processing"),
+    "inflight": ("outbox_inflight_events", "Events that this worker holds"),
+    "stuck": ("outbox_stuck_processing_events", "Events whose lease or processing time ran out"),
+    "last_success": ("outbox_last_success_timestamp_seconds", "When this worker last completed an event"),
+}
+BY_OP = {"processed": ("outbox_processed_total", "Events that became done")}
+BY_OP_AND_REASON = {
+    "failed": ("outbox_failed_total", "Deliveries that did not end in done"),
+    "retried": ("outbox_retry_scheduled_total", "Events put back with a next_retry_at"),
+    "terminal": ("outbox_terminal_failed_total", "Events that became failed"),
+}
+PLAIN = {
+    "reclaimed": ("outbox_reclaimed_total", "Stuck events taken back"),
+    "lease_lost": ("outbox_lease_lost_total", "Events that were no longer ours when settled"),
+}
+ITEM_RESULTS = ("done", "retry", "fail", "outage")
+
+
+class Metrics:
+    """One registry; `snapshot()` is what `/metrics` serves. Safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self.gauge = {key: self._gauge(*spec) for key, spec in GAUGES.items()}
+        self._by_op = {key: self._counter(*spec, "op") for key, spec in BY_OP.items()}
+        self._by_reason = {
+            key: self._counter(*spec, "op", "reason") for key, spec in BY_OP_AND_REASON.items()
+        }
+        self._plain = {key: self._counter(*spec) for key, spec in PLAIN.items()}
+        self._noop = self._counter(
+            "outbox_idempotent_noop_total", "Events done that wrote nothing", "op", "reason"
+        )
+        self._requests = self._counter(
+            "outbox_es_bulk_requests_total", "Bulk requests by how they ended", "result"
+        )
+        self._items = self._counter("outbox_es_bulk_items_total", "Items of bulk requests", "op", "result")
+        self._duration = Histogram(
+            "outbox_es_bulk_request_duration_seconds",
+            "Seconds of one delivery to the sink",
+            ["projection"],
+            registry=self._registry,
+            buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+        )
+        self._start_at_zero()
+
+    def processed(self, op: str, count: int) -> None:
+        """Count events that became done."""
+        self._by_op["processed"].labels(PROJECTION, op).inc(count)
+
+    def not_done(self, outcome: str, op: str, reason: Reason, count: int) -> None:
+        """Count deliveries that did not end in done; `outcome` is `retried` or `terminal`."""
+        self._by_reason["failed"].labels(PROJECTION, op, reason.value).inc(count)
+        self._by_reason[outcome].labels(PROJECTION, op, reason.value).inc(count)
+
+    def noop(self, op: str, noop: Noop, count: int) -> None:
+        """Count events that were done without a write of their own."""
+        self._noop.labels(PROJECTION, op, noop.value).inc(count)
+
+    def count(self, key: str, count: int) -> None:
+        """Count `reclaimed` or `lease_lost` events."""
+        self._plain[key].labels(PROJECTION).inc(count)
+
+    def request(self, result: str) -> None:
+        """Count one bulk request by its result (`ok` or a reason)."""
+        self._requests.labels(PROJECTION, result).inc()
+
+    def delivery(self, seconds: float) -> None:
+        """Record how long one delivery took."""
+        self._duration.labels(PROJECTION).observe(seconds)
+
+    def item(self, op: str, result: str, count: int) -> None:
+        """Count items by the verdict that they got."""
+        self._items.labels(PROJECTION, op, result).inc(count)
+
+    def set(self, key: str, value: float) -> None:
+        """Set one of GAUGES."""
+        self.gauge[key].labels(PROJECTION).set(value)
+
+    def add(self, key: str, value: float) -> None:
+        """Add to one of GAUGES."""
+        self.gauge[key].labels(PROJECTION).inc(value)
+
+    def snapshot(self) -> bytes:
+        """All metrics in Prometheus' text format."""
+        return generate_latest(self._registry)
+
+    def _start_at_zero(self) -> None:
+        for gauge in self.gauge.values():
+            gauge.labels(PROJECTION)
+        for counter in self._plain.values():
+            counter.labels(PROJECTION)
+        self._duration.labels(PROJECTION)
+        for result in ("ok", *Reason):
+            self._requests.labels(PROJECTION, str(result))
+        for op in OP_LABELS:
+            self._by_op["processed"].labels(PROJECTION, op)
+        for op, noop in product(OP_LABELS, Noop):
+            self._noop.labels(PROJECTION, op, noop.value)
+        for op, result in product(OP_LABELS, ITEM_RESULTS):
+            self._items.labels(PROJECTION, op, result)
+        for counter, op, reason in product(self._by_reason.values(), OP_LABELS, Reason):
+            counter.labels(PROJECTION, op, reason.value)
+
+    def _gauge(self, name: str, text: str) -> Gauge:
+        return Gauge(name, text, ["projection"], registry=self._registry)
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(name.removesuffix("_total"), text, ["projection", *labels], registry=self._registry)

@@ -1,0 +1,78 @@
+"""One small HTTP server: `/metrics`, `/healthz`, `/readyz`. GET and HEAD only; no probe reaches a server."""
+
+import json
+import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from outboxctl.errors import UsageError
+from outboxctl.metrics.registry import Metrics
+
+TEXT = "text/plain; version=0.0.4; charset=utf-8"
+TIMEOUT = 5.0  # seconds an idle client may hold a thread
+
+Probe = Callable[[], dict[str, str]]
+
+
+class Server:
+    """Serves in a daemon thread. `alive` and `ready` return what fails by name, cached by the caller."""
+
+    def __init__(self, host: str, port: int, metrics: Metrics, *, alive: Probe, ready: Probe) -> None:
+        try:
+            self._http = ThreadingHTTPServer((host, port), _handler(metrics, alive, ready))
+        except OSError as error:
+            raise UsageError(
+                f"cannot listen on {host}:{port}: {error.strerror or error}",
+                hint="another worker may run there: set OUTBOX_METRICS_PORT to a free port",
+            ) from None
+        self._http.daemon_threads = True
+        self._thread = threading.Thread(target=self._http.serve_forever, name="http", daemon=True)
+
+    def start(self) -> None:
+        """Begin to answer."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop answering and free the port."""
+        self._http.shutdown()
+        self._http.server_close()
+
+
+def _handler(metrics: Metrics, alive: Probe, ready: Probe) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        timeout = TIMEOUT
+        server_version = "outboxctl"
+        sys_version = ""
+
+        def do_GET(self) -> None:
+            status, kind, body = self._answer()
+            self.send_response(status)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(body)
+
+        do_HEAD = do_GET  # noqa: N815 - the base class dispatches by this name
+
+        def _answer(self) -> tuple[int, str, bytes]:
+            match self.path.partition("?")[0]:
+                case "/metrics":
+                    return 200, TEXT, metrics.snapshot()
+                case "/healthz":
+                    failing = alive()
+                    return _json({"healthy": not failing, "failing": failing}, ok=not failing)
+                case "/readyz":
+                    failing = ready()
+                    return _json({"ready": not failing, "failing": failing}, ok=not failing)
+            return 404, "text/plain", b"try /metrics, /healthz or /readyz\n"
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base's names
+            pass
+
+    return Handler
+
+
+def _json(body: dict[str, Any], *, ok: bool) -> tuple[int, str, bytes]:
+    return 200 if ok else 503, "application/json", json.dumps(body).encode() + b"\n"

@@ -1,0 +1,1 @@
+"""The sink: everything that speaks to Elasticsearch. Nothing else imports its client."""

@@ -1,0 +1,60 @@
+"""The bulk request: actions to bytes, and its answer paired item by item with what was sent."""
+
+from collections.abc import Sequence
+from json import dumps
+from typing import Any, NamedTuple
+
+from outboxctl.failures import Answer
+from outboxctl.sink.request import error_of
+
+FILTER = "errors,items.*._id,items.*.status,items.*.error"
+
+
+class Action(NamedTuple):
+    """One document to write (`document` is its JSON text) or, with None, to delete."""
+
+    id: str
+    version: int
+    document: str | None
+
+
+def body(actions: Sequence[Action]) -> bytes:
+    """The NDJSON of a bulk request; versions are `external_gte`, so an older one never wins."""
+    lines: list[str] = []
+    for id_, version, document in actions:
+        verb = "delete" if document is None else "index"
+        lines.append(f'{{"{verb}":{{"_id":{dumps(id_)},"version":{version},"version_type":"external_gte"}}}}')
+        if document is not None:
+            lines.append(document)
+    lines.append("")
+    return "\n".join(lines).encode()
+
+
+def pair(actions: Sequence[Action], answer: Any) -> list[Answer] | Answer:
+    """One Answer an action, in order; or one for the whole request if the body is not its answer.
+
+    Counts, verbs and ids are compared: the client's helpers pair by position and lose events when
+    an item is missing.
+    """
+    items = answer.get("items") if isinstance(answer, dict) else None
+    if not isinstance(items, list) or len(items) != len(actions):
+        return _bad(f"{len(items) if isinstance(items, list) else 'no'} items for {len(actions)} actions")
+    try:
+        return [_item(action, item) for action, item in zip(actions, items, strict=True)]
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        return _bad(f"item of another shape, verb or id: {error}")
+
+
+def _item(action: Action, item: dict[str, Any]) -> Answer:
+    deleting = action.document is None
+    outcome = item["delete" if deleting else "index"]
+    status = outcome["status"]
+    if outcome["_id"] != action.id or type(status) is not int:
+        raise ValueError(f"status {status!r} of {outcome['_id']!r}, expected {action.id!r}")
+    error = outcome.get("error")
+    kind, text = error_of(error) if error else ("", "")
+    return Answer(status, kind, text, deleting)
+
+
+def _bad(text: str) -> Answer:
+    return Answer(200, "bad_response", text, request=True)

@@ -1,0 +1,79 @@
+"""Opening a client whose own retries are off: a resend is the worker's decision, never the client's."""
+
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+from elastic_transport import Urllib3HttpNode
+from elasticsearch import Elasticsearch
+
+from outboxctl.errors import UsageError
+from outboxctl.settings import Settings
+from outboxctl.urls import credentials, without_credentials
+
+
+@dataclass
+class Seen(threading.local):
+    """Status and headers of this thread's last answer, kept for errors that carry neither."""
+
+    status: int = 0
+
+
+SEEN = Seen()
+
+
+class WatchedNode(Urllib3HttpNode):
+    """The client's own HTTP node; remembers the status before the body is parsed.
+
+    A 503 without Content-Type is raised by the client as SerializationError without a status.
+    """
+
+    def perform_request(self, *args: Any, **kwargs: Any) -> Any:
+        """Send one request (see the base class)."""
+        SEEN.status = 0
+        response = super().perform_request(*args, **kwargs)
+        SEEN.status = response.meta.status
+        return response
+
+
+def connect(settings: Settings, *, connections: int = 4, timeout: float | None = None) -> Elasticsearch:
+    """Make a client for the configured sink; nothing is sent yet.
+
+    `timeout` is in seconds; by default three quarters of the lease. Raises UsageError for
+    unusable certificates or contradicting credentials.
+    """
+    urls = settings.sink_urls
+    options: dict[str, Any] = _security(settings, urls)
+    if any(url.startswith("https:") for url in urls) and settings.elastic_ca_certs:
+        options["ca_certs"] = settings.elastic_ca_certs
+    try:
+        return Elasticsearch(
+            [without_credentials(url) for url in urls],
+            node_class=WatchedNode,
+            connections_per_node=connections,
+            max_retries=0,
+            retry_on_status=(),
+            retry_on_timeout=False,
+            request_timeout=timeout or deadline(settings),
+            **options,
+        )
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"the sink's client cannot be set up: {type(error).__name__}",
+            hint="check ELASTIC_CA_CERTS (a readable PEM file) and ELASTIC_API_KEY or ELASTIC_USERNAME",
+        ) from None
+
+
+def deadline(settings: Settings) -> float:
+    """Seconds that one request may take: three quarters of the lease, at most 30."""
+    return min(30.0, settings.lease_seconds * 0.75)
+
+
+def _security(settings: Settings, urls: list[str]) -> dict[str, Any]:
+    if settings.elastic_api_key:
+        return {"api_key": settings.elastic_api_key.get_secret_value()}
+    if settings.elastic_username:
+        password = settings.elastic_password
+        return {"basic_auth": (settings.elastic_username, password.get_secret_value() if password else "")}
+    inside = next(filter(None, map(credentials, urls)), None)
+    return {"basic_auth": inside} if inside else {}

@@ -1,0 +1,93 @@
+"""The index: created behind a write alias with an explicit mapping; counted and searched."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from elasticsearch import Elasticsearch
+
+from outboxctl.errors import UnreachableError
+from outboxctl.failures import Answer, classify
+from outboxctl.sink.request import ask
+from outboxctl.urls import mask
+
+MAPPING: dict[str, Any] = {
+    # Columns beyond these are kept in the document but not indexed: an unknown one is no error.
+    "dynamic": False,
+    "properties": {
+        "id": {"type": "keyword"},
+        "entity_type": {"type": "keyword"},
+        "entity_id": {"type": "keyword"},
+        "library_id": {"type": "keyword"},
+        "text": {"type": "text"},
+        "snippet": {"type": "text"},
+        "rank_score": {"type": "double"},
+        "event_version": {"type": "long"},
+        "created_at": {"type": "date"},
+        "updated_at": {"type": "date"},
+    },
+}
+# Tombstones of deleted documents keep a late, older write out; the engine's default is 60 s.
+SETTINGS: dict[str, Any] = {"number_of_shards": 1, "number_of_replicas": 0, "index.gc_deletes": "1h"}
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One search result."""
+
+    id: str
+    score: float
+    snippet: str
+
+
+def ensure(client: Elasticsearch, name: str) -> bool:
+    """Create `name` as a write alias of `name-000001` unless it exists; True if it was created."""
+    if _body(client, lambda: client.indices.exists(index=name)):
+        return False
+    alias: Mapping[str, Any] = {name: {"is_write_index": True}}
+    _body(
+        client,
+        lambda: client.indices.create(
+            index=f"{name}-000001", mappings=MAPPING, settings=SETTINGS, aliases=alias
+        ),
+    )
+    return True
+
+
+def count(client: Elasticsearch, name: str) -> int:
+    """How many documents a search would find now (refreshes first)."""
+    _body(client, lambda: client.indices.refresh(index=name))
+    return int(_body(client, lambda: client.count(index=name))["count"])
+
+
+def search(client: Elasticsearch, name: str, text: str, *, size: int = 5) -> list[Hit]:
+    """The best hits for `text` in `text` and `snippet`."""
+    query: Mapping[str, Any] = {"multi_match": {"query": text, "fields": ["snippet^2", "text"]}}
+    found = _body(client, lambda: client.search(index=name, query=query, size=size))
+    return [
+        Hit(hit["_id"], float(hit["_score"] or 0), str(hit["_source"].get("snippet")))
+        for hit in found["hits"]["hits"]
+    ]
+
+
+def versions(client: Elasticsearch, name: str, ids: Sequence[str]) -> dict[str, int | None]:
+    """The version of each document by id, None where there is none."""
+    found = _body(client, lambda: client.mget(index=name, ids=list(ids), source=False))
+    return {doc["_id"]: doc["_version"] if doc.get("found") else None for doc in found["docs"]}
+
+
+def server_version(client: Elasticsearch) -> str:
+    """The server's version number; UnreachableError where nobody answers."""
+    return str(_body(client, client.info)["version"]["number"])
+
+
+def _body(client: Elasticsearch, call: Any) -> Any:
+    answer = ask(call)
+    if not isinstance(answer, Answer):
+        return answer
+    finding = classify(answer)
+    where = ", ".join(mask(node.base_url) for node in client.transport.node_pool.all())
+    raise UnreachableError(
+        f"the sink at {where} failed ({finding.reason}): {finding.error}",
+        hint="check ELASTIC_URL and ELASTIC_INDEX, or run `outboxctl services status`",
+    )

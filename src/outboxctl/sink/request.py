@@ -1,0 +1,66 @@
+"""One request to the sink, and whatever became of it as `Answer`: nothing is raised."""
+
+from collections.abc import Callable
+from email.utils import parsedate_to_datetime
+from time import time
+from typing import Any
+
+import elastic_transport
+import elasticsearch
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+
+from outboxctl.failures import Answer
+from outboxctl.sink.client import SEEN
+
+NOT_SENT = (NewConnectionError, NameResolutionError, ConnectTimeoutError)
+
+
+def ask(call: Callable[[], Any]) -> Any | Answer:
+    """Return the parsed body of a 2xx answer, or an Answer that says why there is none."""
+    try:
+        return call().body
+    except elasticsearch.UnsupportedProductError:
+        return Answer(200, "wrong_product", "no X-Elastic-Product header", request=True)
+    except elasticsearch.ApiError as error:
+        return _refused(error)
+    except elastic_transport.SerializationError as error:
+        ok = 200 <= SEEN.status < 300 or not SEEN.status  # noqa: PLR2004 - any 2xx
+        return Answer(SEEN.status, "bad_response" if ok else "", str(error)[:500], request=True)
+    except elastic_transport.TransportError as error:
+        return Answer(0, _transport_kind(error), str(error.__cause__ or error)[:500], request=True)
+
+
+def _refused(error: elasticsearch.ApiError) -> Answer:
+    kind, text = error_of(error.body.get("error") if isinstance(error.body, dict) else error.body)
+    retry_after = _seconds(error.meta.headers.get("retry-after"))
+    return Answer(error.status_code, kind, text, request=True, retry_after=retry_after)
+
+
+def error_of(error: Any) -> tuple[str, str]:
+    """Type and reason (with the cause's) of an `error` object; tolerant of any shape."""
+    if not isinstance(error, dict):
+        return "", str(error or "")[:500]
+    cause = error.get("caused_by")
+    inner = f" ({cause.get('type')}: {cause.get('reason')})" if isinstance(cause, dict) else ""
+    return str(error.get("type") or "unknown"), f"{error.get('reason')}{inner}"
+
+
+def _transport_kind(error: elastic_transport.TransportError) -> str:
+    if isinstance(error, elastic_transport.TlsError):
+        return "tls"
+    if isinstance(error.__cause__, NOT_SENT):
+        return "connect"
+    return "timeout" if isinstance(error, elastic_transport.ConnectionTimeout) else "connection_lost"
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    if not retry_after:
+        return None
+    try:
+        return max(0.0, float(retry_after))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - time())
+    except ValueError:
+        return None

@@ -1,0 +1,1 @@
+"""The worker: claim, deliver, settle; reclaim what died; stop cleanly."""

@@ -1,0 +1,54 @@
+"""What is wrong right now, by name: fed by the worker's threads, read by the probes."""
+
+import threading
+from time import monotonic
+
+import structlog
+
+log = structlog.get_logger()
+UNKNOWN = "not checked yet"
+
+
+class Health:
+    """Failing conditions (`database`, `sink`, `draining`, `progress`) and when something last succeeded.
+
+    Two observers may report one condition; it is well again when none of them sees it fail.
+    """
+
+    def __init__(self, sla: float) -> None:
+        self._sla = sla
+        self._lock = threading.Lock()
+        self._failing = {("database", "probe"): UNKNOWN, ("sink", "probe"): UNKNOWN}
+        self._last_success = monotonic()
+
+    def report(self, name: str, problem: str | None, *, observer: str = "probe") -> None:
+        """Set or clear what one observer says of a condition; a change is logged once."""
+        with self._lock:
+            before = self._failing.pop((name, observer), None)
+            if problem:
+                self._failing[name, observer] = problem
+        was_failing = before not in (None, UNKNOWN)
+        if problem and not was_failing:
+            log.warning(f"{name} is failing", problem=problem)
+        elif was_failing and not problem:
+            log.info(f"{name} is well again")
+
+    def drain(self) -> None:
+        """Not ready from now on: the worker is stopping."""
+        with self._lock:
+            self._failing["draining", "self"] = "the worker is stopping"
+
+    def succeeded(self) -> None:
+        """Note that an event was completed just now."""
+        self._last_success = monotonic()
+
+    def progress(self, *, due: bool) -> None:
+        """Judge progress: events are due, and nothing succeeded within the SLA."""
+        silent = monotonic() - self._last_success
+        stalled = due and silent > self._sla
+        self.report("progress", f"events are due, no success for {silent:.0f} s" if stalled else None)
+
+    def failing(self) -> dict[str, str]:
+        """What fails now; empty when ready."""
+        with self._lock:
+            return {name: problem for (name, _), problem in self._failing.items()}

@@ -1,0 +1,45 @@
+"""From findings to what is written: pure; the only place where attempts end."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from random import Random
+
+from outboxctl import backoff
+from outboxctl.core.claim import Claimed
+from outboxctl.core.settle import Failure, Retry
+from outboxctl.failures import Finding, Reason, Verdict
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """How often and how soon: seconds for `base` and `cap`."""
+
+    max_attempts: int
+    base: float
+    cap: float
+
+
+@dataclass
+class Outcomes:
+    """What to write for one claim, one list an outcome; `findings` by event id, for the metrics."""
+
+    done: list[str] = field(default_factory=list)
+    retries: list[Retry] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    findings: dict[str, tuple[Claimed, Finding]] = field(default_factory=dict)
+
+
+def decide(judged: Iterable[tuple[Claimed, Finding]], policy: RetryPolicy, rng: Random) -> Outcomes:
+    """Sort events by outcome; a retry becomes a failure once the attempts are spent."""
+    outcomes = Outcomes()
+    for event, finding in judged:
+        outcomes.findings[event.id] = (event, finding)
+        reason = finding.reason or Reason.UNKNOWN_EXCEPTION
+        if finding.verdict is Verdict.DONE:
+            outcomes.done.append(event.id)
+        elif finding.verdict is Verdict.FAIL or event.attempts >= policy.max_attempts:
+            outcomes.failures.append(Failure(event.id, reason, finding.error))
+        else:
+            wait = backoff.delay(event.attempts, base=policy.base, cap=policy.cap, rng=rng)
+            outcomes.retries.append(Retry(event.id, wait, reason, finding.error))
+    return outcomes
