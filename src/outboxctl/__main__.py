@@ -1,0 +1,5 @@
+"""`python -m outboxctl`."""
+
+from outboxctl.cli import main
+
+main()

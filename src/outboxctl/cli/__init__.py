@@ -1,0 +1,49 @@
+"""The commands: parse, call one use case, render. Heavy modules are imported inside the bodies."""
+
+import os
+import sys
+from typing import NoReturn
+
+from outboxctl.errors import ExitCode, OutboxctlError
+from outboxctl.wording import brief
+
+
+def main() -> NoReturn:
+    """Run the command line; every error ends in one line on stderr and the contract's exit code."""
+    from outboxctl.cli.app import app
+
+    _never_fail_to_print()
+    try:
+        app(prog_name="outboxctl")
+    except OutboxctlError as error:
+        _complain(str(error), error.hint)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        _close_pipe()
+        sys.exit(ExitCode.OK)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        if os.environ.get("OUTBOXCTL_DEBUG"):
+            raise
+        _complain(f"unexpected {type(error).__name__}: {error}", "set OUTBOXCTL_DEBUG=1 for the traceback")
+        sys.exit(ExitCode.UNEXPECTED)
+    sys.exit(ExitCode.OK)
+
+
+def _complain(message: str, hint: str) -> None:
+    print(f"outboxctl: {brief(message, 600)}", file=sys.stderr)  # noqa: T201 - the one place for it
+    if hint:
+        print(f"  {brief(hint, 600)}", file=sys.stderr)  # noqa: T201
+
+
+def _never_fail_to_print() -> None:
+    """A terminal that cannot show a character gets an escape, not a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _close_pipe() -> None:
+    """The reader has gone (`| head`): nothing more can be said, and that is no error."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,45 @@
+"""The tree of commands."""
+
+from typing import Annotated
+
+import typer
+
+from outboxctl import __version__
+from outboxctl.cli import config, db, demo, inject, replay, services, status, worker
+
+app = typer.Typer(
+    help="Run, watch, replay and drill a PostgreSQL outbox to Elasticsearch pipeline.",
+    epilog="First time: `outboxctl demo` shows the whole story on services of its own.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"outboxctl {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+app.command("demo")(demo.demo)
+app.command("worker")(worker.worker)
+app.command("status")(status.status)
+app.command("stuck")(status.stuck)
+app.command("oldest")(status.oldest)
+app.command("replay")(replay.replay)
+app.command("audit")(replay.audit)
+app.add_typer(inject.app, name="inject")
+app.add_typer(db.app, name="db")
+app.add_typer(services.app, name="services")
+app.add_typer(config.app, name="config")

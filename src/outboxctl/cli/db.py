@@ -1,0 +1,101 @@
+"""`db`: the schema."""
+
+from typing import Annotated
+
+import typer
+
+from outboxctl.cli.options import DatabaseUrl, Json, database, settings
+from outboxctl.errors import ExitCode
+
+app = typer.Typer(help="The schema: migrate, inspect, print.", no_args_is_help=True)
+
+
+@app.command()
+def upgrade(database_url: DatabaseUrl = None, json: Json = False) -> None:
+    """Create the tables, or adopt the ones that are there: adds what is missing, drops nothing.
+
+    With OUTBOX_ENV set, marks the database as that environment, once.
+    """
+    from outboxctl.cli import render
+    from outboxctl.core.migrations import upgrade as run
+
+    given = settings(database_url=database_url)
+    with database(given) as db:
+        done = run(db, given.environment)
+    if json:
+        render.emit_json(done)
+        return
+    out = render.console()
+    out.print(f"Schema at revision {done.after} (was {done.before or 'none'}) in {db.name}.")
+    out.print("\n".join(f"  added {item}" for item in done.added) or "  nothing to add")
+    if done.environment:
+        out.print(f"Environment marker: {done.environment}")
+
+
+@app.command()
+def current(database_url: DatabaseUrl = None, json: Json = False) -> None:
+    """Print the database's revision."""
+    from outboxctl.cli import render
+
+    before, head = _revisions(database_url)
+    if json:
+        render.emit_json({"current": before, "head": head})
+    else:
+        typer.echo(before or "none")
+
+
+@app.command()
+def check(database_url: DatabaseUrl = None, json: Json = False) -> None:
+    """Exit 0 if the schema is the newest, 4 if `db upgrade` has something to do."""
+    from outboxctl.cli import render
+
+    before, head = _revisions(database_url)
+    if json:
+        render.emit_json({"current": before, "head": head, "behind": before != head})
+    else:
+        ok = f"at revision {head}, the newest"
+        typer.echo(
+            ok if before == head else f"at {before or 'none'}, behind {head}: run `outboxctl db upgrade`"
+        )
+    if before != head:
+        raise typer.Exit(ExitCode.FINDINGS)
+
+
+@app.command()
+def sql() -> None:
+    """Print the upgrade as SQL, to review or to run by hand on a database without it."""
+    from outboxctl.core.migrations import upgrade_sql
+
+    typer.echo(upgrade_sql())
+
+
+@app.command()
+def trigger(
+    table: Annotated[str, typer.Argument(help="The table, optionally with its schema.")] = "search_index",
+    id_column: Annotated[str, typer.Option(help="Column of the entity's UUID.")] = "entity_id",
+    version_column: Annotated[str, typer.Option(help="Column of the row's version.")] = "event_version",
+    type_column: Annotated[str, typer.Option(help="Column of the entity's type.")] = "",
+    entity_type: Annotated[str, typer.Option(help="Or one type for all rows.")] = "",
+) -> None:
+    """Print SQL of a trigger that writes an outbox event for every change of a table.
+
+    Example: outboxctl db trigger search_index --type-column entity_type | psql
+    """
+    from outboxctl.core.trigger import trigger_sql
+
+    typer.echo(
+        trigger_sql(
+            table,
+            id_column=id_column,
+            version_column=version_column,
+            type_column=type_column,
+            entity_type=entity_type,
+        )
+    )
+
+
+def _revisions(database_url: str | None) -> tuple[str | None, str]:
+    from outboxctl.core import migrations
+
+    with database(settings(database_url=database_url)) as db, db.begin() as connection:
+        return migrations.current(connection), migrations.head()

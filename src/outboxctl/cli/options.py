@@ -1,0 +1,63 @@
+"""Options that several commands share, and what they are turned into."""
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import Connection
+
+    from outboxctl.core.database import Database
+    from outboxctl.settings import Settings
+
+DatabaseUrl = Annotated[
+    str | None, typer.Option("--database-url", help="PostgreSQL URL [env: DATABASE_URL].", show_default=False)
+]
+ElasticUrl = Annotated[
+    str | None, typer.Option("--elastic-url", help="Sink URL or URLs [env: ELASTIC_URL].", show_default=False)
+]
+ElasticIndex = Annotated[
+    str | None,
+    typer.Option("--elastic-index", help="Index or alias [env: ELASTIC_INDEX].", show_default=False),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, max=1_000_000, help="At most this many rows.")]
+MaxProcessing = Annotated[
+    float | None,
+    typer.Option(
+        "--max-processing-seconds",
+        help="Processing longer than this is stuck [env: OUTBOX_MAX_PROCESSING_SECONDS].",
+        show_default=False,
+    ),
+]
+
+
+def settings(**flags: Any) -> "Settings":
+    """All settings, with the flags given on this command line."""
+    from outboxctl.settings import load
+
+    return load(**flags)
+
+
+@contextmanager
+def database(settings: "Settings", *, connections: int = 1) -> "Iterator[Database]":
+    """The configured database, closed at the end."""
+    from outboxctl.core.database import Database
+
+    db = Database(settings.require_database_url(), connections=connections)
+    try:
+        yield db
+    finally:
+        db.close()
+
+
+@contextmanager
+def transaction(settings: "Settings") -> "Iterator[Connection]":
+    """One transaction on the configured database, its environment marker checked."""
+    from outboxctl.core.migrations import checked
+
+    with database(settings) as db, checked(db, settings.environment) as connection:
+        yield connection

@@ -1,0 +1,48 @@
+"""Arguments that typer cannot check: each returns the value or raises UsageError naming the flag."""
+
+from datetime import UTC, datetime
+from difflib import get_close_matches
+from uuid import UUID
+
+from outboxctl.errors import UsageError
+from outboxctl.failures import Reason
+from outboxctl.wording import CONTROL, SURROGATE, brief
+
+
+def uuid(flag: str, value: str) -> str:
+    """A UUID in its usual form."""
+    try:
+        return str(UUID(value))
+    except ValueError:
+        raise UsageError(f"{flag}: not a UUID: {brief(repr(value), 80)}") from None
+
+
+def words(flag: str, value: str, limit: int) -> str:
+    """Text of 1 to `limit` characters, not blank, no control characters."""
+    if not value.strip():
+        raise UsageError(f"{flag} is blank", hint=f"say it in a few words: {flag} '…'")
+    if CONTROL.search(value) or SURROGATE.search(value):
+        raise UsageError(f"{flag} holds control characters: {brief(repr(value), 80)}")
+    if len(value) > limit:
+        raise UsageError(f"{flag} is longer than {limit} characters")
+    return value.strip()
+
+
+def reason(flag: str, value: str) -> Reason:
+    """One of the closed set of reasons; the nearest is suggested."""
+    try:
+        return Reason(value)
+    except ValueError:
+        near = get_close_matches(value, list(Reason), n=1)
+        hint = f"did you mean {near[0]}?" if near else f"one of: {', '.join(Reason)}"
+        raise UsageError(f"{flag}: unknown reason {brief(repr(value), 80)}", hint=hint) from None
+
+
+def moment(flag: str, value: str) -> datetime:
+    """A point in time in ISO 8601; UTC where no zone is given."""
+    try:
+        parsed = datetime.fromisoformat(value)
+    except ValueError:
+        hint = "for example 2026-02-03T10:00:00+08:00"
+        raise UsageError(f"{flag}: not an ISO 8601 time: {brief(repr(value), 80)}", hint=hint) from None
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)

@@ -1,0 +1,102 @@
+"""`services`: a local PostgreSQL and search engine for a laptop or CI."""
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from outboxctl.cli.options import ElasticIndex, Json, settings
+
+if TYPE_CHECKING:
+    from outboxctl.services import Service
+
+app = typer.Typer(help="A local PostgreSQL and search engine for a laptop or CI.", no_args_is_help=True)
+
+
+class Search(StrEnum):
+    """Which search engine; `auto` takes the first that this machine can run."""
+
+    AUTO = "auto"
+    DOCKER = "docker"
+    ELASTICSEARCH = "elasticsearch"
+    NOIDA = "noida"
+
+
+@app.command()
+def up(
+    search: Annotated[Search, typer.Option(help="Which search engine.")] = Search.AUTO,
+    postgres_port: Annotated[int | None, typer.Option(min=1, max=65_535, help="Default 5435.")] = None,
+    search_port: Annotated[int | None, typer.Option(min=1, max=65_535, help="Default 9200.")] = None,
+    elastic_index: ElasticIndex = None,
+    json: Json = False,
+) -> None:
+    """Start both, create the index, and print the lines to export.
+
+    Docker where it answers; else PostgreSQL from a wheel, and Elasticsearch by Maven and a JDK 21 or
+    newer, or noida-db, a small imitation of it.
+    """
+    from outboxctl.cli import render
+    from outboxctl.services import up as start
+    from outboxctl.sink.client import connect
+    from outboxctl.sink.index import ensure
+
+    say = render.console(stderr=True).print
+    running = start(search=search.value, postgres_port=postgres_port, search_port=search_port, say=say)
+    given = settings(elastic_url=running.search.url, elastic_index=elastic_index)
+    ensure(connect(given), given.elastic_index)
+    if json:
+        render.emit_json({"services": [_row(s) for s in (running.postgres, running.search)]})
+        return
+    typer.echo(f"export DATABASE_URL='{running.postgres.url}'")
+    typer.echo(f"export ELASTIC_URL='{running.search.url}'")
+    typer.echo(f"export ELASTIC_INDEX='{given.elastic_index}'")
+
+
+@app.command()
+def down(
+    purge: Annotated[bool, typer.Option("--purge", help="Delete their data as well.")] = False,
+    json: Json = False,
+) -> None:
+    """End exactly what `up` started; the data stays unless purged."""
+    from outboxctl.cli import render
+    from outboxctl.services import down as end
+
+    ended = end(purge=purge, say=render.console(stderr=True).print)
+    if json:
+        render.emit_json({"ended": [_row(service) for service in ended]})
+    elif not ended:
+        typer.echo("nothing was running")
+
+
+@app.command()
+def status(json: Json = False) -> None:
+    """Show which services run, and what is not real about them."""
+    from outboxctl.cli import render
+    from outboxctl.services import status as look
+
+    rows = [_row(service) for service in look()]
+    if json:
+        render.emit_json({"services": rows})
+    elif rows:
+        columns = ("role", "kind", "version", "running", "pid", "url", "caveat")
+        cells = [[row[name] for name in columns] for row in rows]
+        render.console().print(render.table("Services", columns, cells))
+    else:
+        typer.echo("no services: `outboxctl services up` starts them")
+
+
+def _row(service: "Service") -> dict[str, object]:
+    from outboxctl.urls import mask
+
+    return {
+        "role": service.role,
+        "kind": service.kind,
+        "version": service.version,
+        "running": "yes" if service.running else "no",
+        "pid": service.pid,
+        "port": service.port,
+        "url": mask(service.url),
+        "data": str(service.data),
+        "started_at": service.started_at,
+        "caveat": service.caveat,
+    }

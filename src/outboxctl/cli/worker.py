@@ -1,0 +1,92 @@
+"""`worker`: the daemon."""
+
+from typing import Annotated
+
+import typer
+
+from outboxctl.cli.options import DatabaseUrl, ElasticIndex, ElasticUrl, database, settings
+
+
+def _setting(name: str, text: str, env: str) -> typer.models.OptionInfo:
+    option: typer.models.OptionInfo = typer.Option(name, help=f"{text} [env: {env}].", show_default=False)
+    return option
+
+
+def worker(
+    drain: Annotated[bool, typer.Option("--drain", help="Exit 0 once nothing is due.")] = False,
+    database_url: DatabaseUrl = None,
+    elastic_url: ElasticUrl = None,
+    elastic_index: ElasticIndex = None,
+    worker_id: Annotated[
+        str | None, _setting("--worker-id", "Name for people; never the fence", "OUTBOX_WORKER_ID")
+    ] = None,
+    metrics_port: Annotated[
+        int | None, _setting("--metrics-port", "Port of /metrics, /healthz, /readyz", "OUTBOX_METRICS_PORT")
+    ] = None,
+    metrics_host: Annotated[
+        str | None, _setting("--metrics-host", "Address to listen on", "OUTBOX_METRICS_HOST")
+    ] = None,
+    bulk_size: Annotated[
+        int | None, _setting("--bulk-size", "Events a claim and bulk request", "OUTBOX_BULK_SIZE")
+    ] = None,
+    concurrency: Annotated[
+        int | None, _setting("--concurrency", "Batches in flight", "OUTBOX_CONCURRENCY")
+    ] = None,
+    poll_interval_seconds: Annotated[
+        float | None,
+        _setting("--poll-interval-seconds", "Longest idle wait", "OUTBOX_POLL_INTERVAL_SECONDS"),
+    ] = None,
+    lease_seconds: Annotated[
+        float | None, _setting("--lease-seconds", "How long a claim is ours", "OUTBOX_LEASE_SECONDS")
+    ] = None,
+    reclaim_interval_seconds: Annotated[
+        float | None,
+        _setting("--reclaim-interval-seconds", "Between two reclaims", "OUTBOX_RECLAIM_INTERVAL_SECONDS"),
+    ] = None,
+    max_processing_seconds: Annotated[
+        float | None,
+        _setting(
+            "--max-processing-seconds",
+            "Processing longer than this is stuck",
+            "OUTBOX_MAX_PROCESSING_SECONDS",
+        ),
+    ] = None,
+    max_attempts: Annotated[
+        int | None, _setting("--max-attempts", "Attempts before an event fails", "OUTBOX_MAX_ATTEMPTS")
+    ] = None,
+    base_backoff_seconds: Annotated[
+        float | None, _setting("--base-backoff-seconds", "First retry's step", "OUTBOX_BASE_BACKOFF_SECONDS")
+    ] = None,
+    max_backoff_seconds: Annotated[
+        float | None, _setting("--max-backoff-seconds", "Longest retry's step", "OUTBOX_MAX_BACKOFF_SECONDS")
+    ] = None,
+    shutdown_grace_seconds: Annotated[
+        float | None,
+        _setting("--shutdown-grace-seconds", "Time to end after SIGTERM", "OUTBOX_SHUTDOWN_GRACE_SECONDS"),
+    ] = None,
+) -> None:
+    """Run the worker: claim due events, deliver them to the sink, settle; until SIGTERM.
+
+    SIGTERM or ^C finishes what is in flight within the grace, releases the rest and exits 0.
+
+    Example: outboxctl worker --metrics-port 9109
+    """
+    flags = {name: value for name, value in locals().items() if name != "drain"}
+    given = settings(**flags)
+
+    import os
+    import sys
+
+    from outboxctl import logs
+    from outboxctl.core.migrations import checked
+    from outboxctl.sink.client import connect
+    from outboxctl.sink.deliver import ElasticSink
+    from outboxctl.worker.daemon import Daemon
+
+    logs.configure(colour=sys.stderr.isatty() and not os.environ.get("NO_COLOR"))
+    sink = ElasticSink(connect(given, connections=given.concurrency), given.elastic_index)
+    probe = ElasticSink(connect(given, connections=1, timeout=1.5), given.elastic_index)
+    with database(given, connections=given.concurrency + 2) as db:
+        with checked(db, given.environment):
+            pass
+        Daemon(given, db, sink, probe).run(drain=drain)

@@ -1,0 +1,131 @@
+"""Fixtures: real servers once, a database and an index of its own for each test, real processes."""
+
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from elasticsearch import Elasticsearch
+
+import servers as test_servers
+from outboxctl import services
+from outboxctl.core.database import Database
+from outboxctl.core.migrations import upgrade
+from outboxctl.settings import Settings, load
+from outboxctl.sink.index import ensure
+from processes import Cli, Worker, environment, start_worker
+from servers import Servers
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "real_engine: needs a real Elasticsearch, not an imitation")
+    config.addinivalue_line("markers", "no_servers: needs neither PostgreSQL nor a sink")
+
+
+@pytest.fixture(scope="session")
+def servers(pytestconfig: pytest.Config) -> Iterator[Servers]:
+    """Both servers; says which on the terminal as soon as they are known."""
+    with test_servers.started() as both:
+        reporter = pytestconfig.pluginmanager.getplugin("terminalreporter")
+        if reporter:
+            reporter.write_line(f"\nservers: {both.label}")
+        yield both
+
+
+@pytest.fixture(autouse=True)
+def _skip_without_real_engine(request: pytest.FixtureRequest) -> None:
+    if request.node.get_closest_marker("real_engine") and not request.getfixturevalue("servers").real_engine:
+        pytest.skip(f"{request.node.name}: needs a real Elasticsearch")
+
+
+@pytest.fixture(scope="session")
+def template(servers: Servers) -> str:
+    """The name of a migrated database to copy from."""
+    url = test_servers.new_database(servers.postgres)
+    db = Database(url)
+    upgrade(db, None)
+    db.close()
+    return url.rpartition("/")[2]
+
+
+@pytest.fixture
+def empty_url(servers: Servers) -> Iterator[str]:
+    """A database without a table."""
+    url = test_servers.new_database(servers.postgres)
+    yield url
+    test_servers.drop_database(servers.postgres, url)
+
+
+@pytest.fixture
+def url(servers: Servers, template: str) -> Iterator[str]:
+    """A migrated, empty database."""
+    url = test_servers.new_database(servers.postgres, template=template)
+    yield url
+    test_servers.drop_database(servers.postgres, url)
+
+
+@pytest.fixture
+def db(url: str) -> Iterator[Database]:
+    """The project's own way to that database."""
+    db = Database(url, connections=4)
+    yield db
+    db.close()
+
+
+@pytest.fixture
+def sql(url: str) -> Iterator[psycopg.Connection]:
+    """An independent, autocommitting connection: what a person would type."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture(scope="session")
+def engine(servers: Servers) -> Iterator[Elasticsearch]:
+    """An independent client."""
+    client = Elasticsearch(servers.sink, request_timeout=20)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def index(engine: Elasticsearch) -> Iterator[str]:
+    """A write alias of its own, empty."""
+    name = f"t-{uuid.uuid4().hex[:12]}"
+    ensure(engine, name)
+    yield name
+    engine.options(ignore_status=404).indices.delete(index=f"{name}-000001")
+
+
+@pytest.fixture
+def env(url: str, servers: Servers, index: str) -> dict[str, str]:
+    """The settings of a worker on this test's database and index."""
+    return environment(DATABASE_URL=url, ELASTIC_URL=servers.sink, ELASTIC_INDEX=index)
+
+
+@pytest.fixture
+def settings(monkeypatch: pytest.MonkeyPatch, env: dict[str, str]) -> Settings:
+    """The same as an object."""
+    for name in ("DATABASE_URL", "ELASTIC_URL", "ELASTIC_INDEX"):
+        monkeypatch.setenv(name, env[name])
+    return load()
+
+
+@pytest.fixture
+def cli(env: dict[str, str], tmp_path: Path) -> Cli:
+    """Runs `outboxctl` as a real process."""
+    return Cli(env, tmp_path)
+
+
+@pytest.fixture
+def worker(env: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., Worker]]:
+    """Starts real workers (`worker("--flag", NAME="value")`) and leaves none behind."""
+    running: list[Worker] = []
+
+    def start(*args: str, **extra: str) -> Worker:
+        running.append(start_worker(env | extra, tmp_path, services.fresh_port(), *args))
+        return running[-1]
+
+    yield start
+    for each in running:
+        each.end()

@@ -1,0 +1,127 @@
+"""Real `outboxctl` processes: run to their end, or started and stopped like a daemon."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import monotonic, sleep
+from typing import Any
+
+OUTBOXCTL = [sys.executable, "-m", "outboxctl"]
+KEPT = ("PATH", "HOME", "LANG", "TMPDIR", "OUTBOXCTL_CACHE", "COVERAGE_PROCESS_START")
+
+
+def environment(**extra: str) -> dict[str, str]:
+    """A clean environment: what the machine needs and `extra`, none of the developer's settings."""
+    return {name: os.environ[name] for name in KEPT if name in os.environ} | extra
+
+
+@dataclass
+class Cli:
+    """Runs commands with one environment in one folder; a traceback on stderr fails the test."""
+
+    env: dict[str, str]
+    cwd: Path
+
+    def __call__(
+        self, *args: str, timeout: float = 60, env: dict[str, str] | None = None, stdin: str = ""
+    ) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [*OUTBOXCTL, *args],
+            env=self.env | (env or {}),
+            cwd=self.cwd,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        assert "Traceback" not in done.stderr, done.stderr
+        return done
+
+    def ok(self, *args: str, **more: Any) -> str:
+        """Standard output of a command that must exit 0."""
+        done = self(*args, **more)
+        assert done.returncode == 0, f"{args}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def json(self, *args: str, **more: Any) -> Any:
+        """The parsed output of a command with `--json`."""
+        return json.loads(self.ok(*args, "--json", **more))
+
+
+@dataclass
+class Worker:
+    """A running `outboxctl worker`."""
+
+    process: subprocess.Popen[str]
+    port: int
+    log: Path
+    stopped: bool = field(default=False)
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Status and body of the worker's HTTP server; (0, "") where it does not answer."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+        except OSError:
+            return 0, ""
+
+    def metric(self, name: str, **labels: str) -> float:
+        """The sum of all series of a metric that carry these labels."""
+        total = 0.0
+        for line in self.get("/metrics")[1].splitlines():
+            series, _, value = line.rpartition(" ")
+            wanted = all(f'{label}="{text}"' in series for label, text in labels.items())
+            if series.partition("{")[0] == name and wanted:
+                total += float(value)
+        return total
+
+    def signal(self, number: int = signal.SIGTERM) -> None:
+        """Send a signal to this very process."""
+        self.process.send_signal(number)
+
+    def wait(self, timeout: float = 30) -> int:
+        """Its exit code."""
+        return self.process.wait(timeout)
+
+    def end(self) -> None:
+        """Make sure that nothing is left of it."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(10)
+
+
+def start_worker(env: dict[str, str], cwd: Path, port: int, *args: str) -> Worker:
+    """Start a worker; its log goes to a file, so that no pipe can fill up."""
+    log = cwd / f"worker-{port}.log"
+    with log.open("a") as out:
+        process = subprocess.Popen(
+            [*OUTBOXCTL, "worker", "--metrics-port", str(port), *args],
+            env=env,
+            cwd=cwd,
+            stdout=out,
+            stderr=out,
+            text=True,
+            start_new_session=True,
+        )
+    return Worker(process, port, log)
+
+
+def eventually(check: Callable[[], Any], *, within: float = 20, what: str = "") -> Any:
+    """The first true value of `check`, looked at again and again; fails after `within` seconds."""
+    end = monotonic() + within
+    while True:
+        value = check()
+        if value:
+            return value
+        assert monotonic() < end, f"not within {within} s: {what or check}"
+        sleep(0.02)

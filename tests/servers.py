@@ -1,0 +1,89 @@
+"""The servers that the tests run on: environment URLs, else Docker, else our own services."""
+
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import docker
+import psycopg
+from docker.errors import DockerException
+
+from outboxctl import services
+from outboxctl.urls import check_database_url
+
+STATE = Path(__file__).parents[1] / ".outboxctl" / "tests"
+
+
+@dataclass(frozen=True)
+class Servers:
+    """A superuser's PostgreSQL URL, a sink URL, and what they are."""
+
+    postgres: str
+    sink: str
+    label: str
+    real_engine: bool
+
+
+@contextmanager
+def started() -> Iterator[Servers]:
+    """Both servers, ended afterwards if they were started here."""
+    postgres, sink = os.environ.get("TEST_DATABASE_URL"), os.environ.get("TEST_ELASTIC_URL")
+    if postgres and sink:
+        yield Servers(postgres, sink, "servers from TEST_DATABASE_URL and TEST_ELASTIC_URL", True)
+    elif _docker_answers():
+        with _containers() as servers:
+            yield servers
+    else:
+        with _own() as servers:
+            yield servers
+
+
+@contextmanager
+def _own() -> Iterator[Servers]:
+    both = services.up(STATE, fresh_ports=True, fast=True)
+    try:
+        kind = f"{both.search.kind} {both.search.version}"
+        label = f"embedded PostgreSQL {both.postgres.version}, {kind}"
+        yield Servers(both.postgres.admin_url, both.search.url, label, both.search.kind != "noida")
+    finally:
+        services.down(STATE, purge=True)
+
+
+@contextmanager
+def _containers() -> Iterator[Servers]:
+    from testcontainers.elasticsearch import ElasticSearchContainer
+    from testcontainers.postgres import PostgresContainer
+
+    with ExitStack() as stack:
+        postgres = stack.enter_context(PostgresContainer("postgres:18.1", driver=None))
+        engine = stack.enter_context(ElasticSearchContainer("elasticsearch:9.0.4"))
+        url = f"http://{engine.get_container_host_ip()}:{engine.get_exposed_port(9200)}"
+        yield Servers(
+            postgres.get_connection_url(), url, "Docker: PostgreSQL 18.1, Elasticsearch 9.0.4", True
+        )
+
+
+def _docker_answers() -> bool:
+    try:
+        return bool(docker.from_env(timeout=3).ping())
+    except DockerException:
+        return False
+
+
+def new_database(admin: str, *, template: str = "template0") -> str:
+    """Create a database of its own for one test; returns its URL."""
+    name = f"t{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(check_database_url(admin), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} ENCODING 'UTF8'")
+    return urlunsplit(urlsplit(check_database_url(admin))._replace(path=f"/{name}"))
+
+
+def drop_database(admin: str, url: str) -> None:
+    """Drop a test's database, whoever is still connected."""
+    name = urlsplit(url).path[1:]
+    with psycopg.connect(check_database_url(admin), autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
