@@ -1,5 +1,6 @@
 """Fixtures: real servers once, a database and an index of its own for each test, real processes."""
 
+import os
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,10 +28,22 @@ def pytest_configure(config: pytest.Config) -> None:
 def servers(pytestconfig: pytest.Config) -> Iterator[Servers]:
     """Both servers; says which on the terminal as soon as they are known."""
     with test_servers.started() as both:
-        reporter = pytestconfig.pluginmanager.getplugin("terminalreporter")
-        if reporter:
-            reporter.write_line(f"\nservers: {both.label}")
+        _announce(pytestconfig, f"servers: {both.label}")
+        if os.environ.get("OUTBOXCTL_TEST_REQUIRE_REAL_ENGINE") and not both.real_engine:
+            pytest.exit("a real Elasticsearch is required here, and could not be had", returncode=3)
         yield both
+
+
+def _announce(config: pytest.Config, line: str) -> None:
+    reporter = config.pluginmanager.getplugin("terminalreporter")
+    capture = config.pluginmanager.getplugin("capturemanager")
+    if reporter and capture:
+        with capture.global_and_fixture_disabled():
+            reporter.write_line(f"\n{line}")
+
+
+def pytest_report_header() -> str:
+    return f"servers: {test_servers.choice()}"
 
 
 @pytest.fixture(autouse=True)

@@ -67,6 +67,15 @@ def _containers() -> Iterator[Servers]:
         )
 
 
+def choice() -> str:
+    """Where the servers will come from, before any is started."""
+    if os.environ.get("TEST_DATABASE_URL") and os.environ.get("TEST_ELASTIC_URL"):
+        return "those of TEST_DATABASE_URL and TEST_ELASTIC_URL"
+    if _docker_answers():
+        return "Docker, through testcontainers"
+    return "our own services: Elasticsearch by Maven and a JDK 21, else noida-db"
+
+
 def _docker_answers() -> bool:
     try:
         return bool(docker.from_env(timeout=3).ping())

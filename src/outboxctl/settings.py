@@ -54,34 +54,110 @@ class Settings(BaseSettings):
         case_sensitive=True,
     )
 
-    database_url: SecretStr | None = Field(None, validation_alias="DATABASE_URL")
-    elastic_url: SecretStr = Field(SecretStr("http://localhost:9200"), validation_alias="ELASTIC_URL")
-    elastic_index: str = Field("outbox-search-index", validation_alias="ELASTIC_INDEX")
-    elastic_api_key: SecretStr | None = Field(None, validation_alias="ELASTIC_API_KEY")
-    elastic_username: str | None = Field(None, validation_alias="ELASTIC_USERNAME")
-    elastic_password: SecretStr | None = Field(None, validation_alias="ELASTIC_PASSWORD")
-    elastic_ca_certs: str | None = Field(None, validation_alias="ELASTIC_CA_CERTS")
-    environment: Environment | None = Field(None, validation_alias=AliasChoices("OUTBOX_ENV", "WORDLOOM_ENV"))
+    database_url: SecretStr | None = Field(
+        None,
+        validation_alias="DATABASE_URL",
+        description="PostgreSQL: postgresql://, postgres:// or postgresql+psycopg://",
+    )
+    elastic_url: SecretStr = Field(
+        SecretStr("http://localhost:9200"),
+        validation_alias="ELASTIC_URL",
+        description="the sink: one URL or several, comma-separated",
+    )
+    elastic_index: str = Field(
+        "outbox-search-index", validation_alias="ELASTIC_INDEX", description="index or write alias"
+    )
+    elastic_api_key: SecretStr | None = Field(
+        None, validation_alias="ELASTIC_API_KEY", description="API key; wins over user and password"
+    )
+    elastic_username: str | None = Field(
+        None, validation_alias="ELASTIC_USERNAME", description="user for basic authentication"
+    )
+    elastic_password: SecretStr | None = Field(
+        None, validation_alias="ELASTIC_PASSWORD", description="its password"
+    )
+    elastic_ca_certs: str | None = Field(
+        None,
+        validation_alias="ELASTIC_CA_CERTS",
+        description="PEM file of the CA that signed the sink's certificate",
+    )
+    environment: Environment | None = Field(
+        None,
+        validation_alias=AliasChoices("OUTBOX_ENV", "WORDLOOM_ENV"),
+        description="dev, test, sandbox or prod; checked against the marker in the database",
+    )
     worker_id: str = Field(
         default_factory=lambda: f"{socket.gethostname()[:80]}:{os.getpid()}",
         validation_alias="OUTBOX_WORKER_ID",
+        description="name of this worker, for people; never the fence",
         min_length=1,
         max_length=120,
     )
-    metrics_port: Port = Field(9108, validation_alias="OUTBOX_METRICS_PORT")
-    metrics_host: str = Field("127.0.0.1", validation_alias="OUTBOX_METRICS_HOST", min_length=1)
-    bulk_size: Count = Field(1_000, validation_alias="OUTBOX_BULK_SIZE", le=10_000)
-    concurrency: Count = Field(3, validation_alias="OUTBOX_CONCURRENCY", le=64)
-    poll_interval_seconds: Seconds = Field(1.0, validation_alias="OUTBOX_POLL_INTERVAL_SECONDS")
-    lease_seconds: Seconds = Field(30.0, validation_alias="OUTBOX_LEASE_SECONDS", ge=1)
-    reclaim_interval_seconds: Seconds = Field(5.0, validation_alias="OUTBOX_RECLAIM_INTERVAL_SECONDS")
-    max_processing_seconds: Seconds = Field(600.0, validation_alias="OUTBOX_MAX_PROCESSING_SECONDS")
-    max_attempts: Count = Field(10, validation_alias="OUTBOX_MAX_ATTEMPTS")
-    base_backoff_seconds: Seconds = Field(0.5, validation_alias="OUTBOX_BASE_BACKOFF_SECONDS")
-    max_backoff_seconds: Seconds = Field(30.0, validation_alias="OUTBOX_MAX_BACKOFF_SECONDS")
-    outage_policy: OutagePolicy = Field(OutagePolicy.COUNT, validation_alias="OUTBOX_OUTAGE_POLICY")
-    shutdown_grace_seconds: Seconds = Field(25.0, validation_alias="OUTBOX_SHUTDOWN_GRACE_SECONDS")
-    sla_oldest_age_seconds: Seconds = Field(300.0, validation_alias="OUTBOX_SLA_OLDEST_AGE_SECONDS")
+    metrics_port: Port = Field(
+        9108, validation_alias="OUTBOX_METRICS_PORT", description="port of /metrics, /healthz and /readyz"
+    )
+    metrics_host: str = Field(
+        "127.0.0.1",
+        validation_alias="OUTBOX_METRICS_HOST",
+        description="address they listen on",
+        min_length=1,
+    )
+    bulk_size: Count = Field(
+        1_000,
+        validation_alias="OUTBOX_BULK_SIZE",
+        description="events per claim and per bulk request",
+        le=10_000,
+    )
+    concurrency: Count = Field(
+        3, validation_alias="OUTBOX_CONCURRENCY", description="batches in flight in one worker", le=64
+    )
+    poll_interval_seconds: Seconds = Field(
+        1.0,
+        validation_alias="OUTBOX_POLL_INTERVAL_SECONDS",
+        description="the longest idle wait between claims",
+    )
+    lease_seconds: Seconds = Field(
+        30.0,
+        validation_alias="OUTBOX_LEASE_SECONDS",
+        description="how long a claim belongs to its worker; at least 1",
+        ge=1,
+    )
+    reclaim_interval_seconds: Seconds = Field(
+        5.0,
+        validation_alias="OUTBOX_RECLAIM_INTERVAL_SECONDS",
+        description="how often stuck events are looked for",
+    )
+    max_processing_seconds: Seconds = Field(
+        600.0,
+        validation_alias="OUTBOX_MAX_PROCESSING_SECONDS",
+        description="processing longer than this is stuck",
+    )
+    max_attempts: Count = Field(
+        10, validation_alias="OUTBOX_MAX_ATTEMPTS", description="attempts before an event fails for good"
+    )
+    base_backoff_seconds: Seconds = Field(
+        0.5,
+        validation_alias="OUTBOX_BASE_BACKOFF_SECONDS",
+        description="the first step of the backoff; it doubles, jittered",
+    )
+    max_backoff_seconds: Seconds = Field(
+        30.0, validation_alias="OUTBOX_MAX_BACKOFF_SECONDS", description="the longest step"
+    )
+    outage_policy: OutagePolicy = Field(
+        OutagePolicy.COUNT,
+        validation_alias="OUTBOX_OUTAGE_POLICY",
+        description="`count`: an outage burns attempts; `hold` is not built yet",
+    )
+    shutdown_grace_seconds: Seconds = Field(
+        25.0,
+        validation_alias="OUTBOX_SHUTDOWN_GRACE_SECONDS",
+        description="how long SIGTERM lets batches in flight end",
+    )
+    sla_oldest_age_seconds: Seconds = Field(
+        300.0,
+        validation_alias="OUTBOX_SLA_OLDEST_AGE_SECONDS",
+        description="readiness: events are due and nothing succeeded for this long",
+    )
 
     @field_validator("database_url")
     @classmethod

@@ -1,5 +1,163 @@
 """`demo`: the whole story."""
 
+from time import monotonic
+from typing import TYPE_CHECKING, Annotated
 
-def demo() -> None:
-    """The whole story on services of its own, in under a minute."""
+import typer
+
+from outboxctl.cli.options import Json
+from outboxctl.cli.services import Search
+from outboxctl.errors import ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from types import TracebackType
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from outboxctl.core.snapshot import Standing
+    from outboxctl.demo.report import Check, Event, Kept, Report, Told
+
+NAME_WIDTH = 16
+
+
+def demo(
+    search: Annotated[Search, typer.Option(help="Which search engine.")] = Search.AUTO,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the services running at the end.")] = False,
+    json: Json = False,
+) -> None:
+    """Tell the whole story on services of its own, in under a minute, and take them down.
+
+    Real texts (the docstrings of Python's standard library) go from PostgreSQL into a search index.
+    The worker is killed in the middle and started again; a bad event fails; both sides are compared.
+    Exits 0 if every count agreed, else 4. Nothing of yours is touched.
+
+    Example: outboxctl demo --search noida
+    """
+    from outboxctl.cli import render
+    from outboxctl.demo.story import tell
+
+    with Screen(render.console(stderr=json)) as screen:
+        report = screen.follow(tell(search.value, keep=keep, say=screen.detail))
+    if json:
+        render.emit_json(report)
+    else:
+        _close(report, render.console())
+    if not report.ok:
+        raise typer.Exit(ExitCode.FINDINGS)
+
+
+class Screen:
+    """A line for each step that has ended and, on a terminal, a live one for the step under way."""
+
+    def __init__(self, out: "Console") -> None:
+        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+
+        self._out = out
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=20))
+        still = not out.is_terminal or out.is_dumb_terminal
+        self._live = Progress(*columns, console=out, transient=True, disable=still)
+        self._task = self._live.add_task("", total=None)
+        self._name, self._began = "", 0.0
+
+    def __enter__(self) -> "Screen":
+        """Begin to draw."""
+        self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: "TracebackType | None"
+    ) -> None:
+        """Leave the terminal as it was."""
+        self._live.stop()
+
+    def follow(self, story: "Generator[Event, None, Report]") -> "Report":
+        """Show every event; returns the report. The story is ended even if showing fails."""
+        try:
+            while True:
+                self._show(next(story))
+        except StopIteration as end:
+            report: Report = end.value
+            return report
+        finally:
+            story.close()
+
+    def detail(self, text: str) -> None:
+        """A word about the step under way."""
+        self._live.update(self._task, description=f"{self._name}: {text}")
+
+    def _show(self, event: "Event") -> None:
+        from outboxctl.demo.report import Progress, Step
+
+        match event:
+            case Step(name, doing):
+                self._name, self._began = name, monotonic()
+                self._live.reset(self._task, total=None, description=f"{name}: {doing}")
+            case Progress(done, total):
+                self._live.update(self._task, completed=done, total=total)
+            case _:
+                self._tell(event)
+
+    def _tell(self, told: "Told") -> None:
+        from outboxctl.cli import render
+
+        taken = render.age(monotonic() - self._began)
+        lines = [told.text, *filter(None, [_standing(told.standing)])]
+        if self._out.is_terminal:
+            self._out.print(_row("ok", self._name, lines, taken))
+        else:
+            self._out.print(f"{self._name}: {'; '.join(lines)} ({taken})")
+        for hit in told.hits:
+            self._out.print(render.cell(f"  {hit.snippet}"), overflow="ellipsis", no_wrap=True)
+
+
+def _row(mark: str, name: str, lines: "list[str]", taken: str) -> "Table":
+    """One step as a row: fixed columns around the text, so that rows printed one by one line up."""
+    from rich.table import Table
+    from rich.text import Text
+
+    row = Table.grid(padding=(0, 1), expand=True)
+    row.add_column(style="green", width=2)
+    row.add_column(style="bold", width=NAME_WIDTH)
+    row.add_column(ratio=1)
+    row.add_column(style="dim", justify="right", width=6)
+    row.add_row(mark, name, Text("\n".join(lines)), taken)
+    return row
+
+
+def _standing(standing: "Standing | None") -> str:
+    if standing is None:
+        return ""
+    return ", ".join(f"{count:,} {status}" for status, count in standing.status.items())
+
+
+def _close(report: "Report", out: "Console") -> None:
+    """The closing table, and what is there to know about it."""
+    from outboxctl.cli import render
+
+    cells = [(c.name, f"{c.seen:,}", _expected(c), "yes" if c.ok else "NO") for c in report.checks]
+    out.print()
+    out.print(render.table("What was seen", ("check", "seen", "expected", "ok"), cells))
+    good = sum(check.ok for check in report.checks)
+    out.print(f"{good} of {len(report.checks)} checks agree, in {render.age(report.seconds)}.")
+    if report.worker_log:
+        out.print(f"The worker's log: {report.worker_log}", soft_wrap=True)
+    if report.kept:
+        out.print(_how_to_use(report.kept), soft_wrap=True)
+
+
+def _expected(check: "Check") -> str:
+    return f"at least {check.expected:,}" if check.at_least else f"{check.expected:,}"
+
+
+def _how_to_use(kept: "Kept") -> str:
+    return f"""
+The services keep running. To use them:
+  export OUTBOXCTL_STATE='{kept.state}'
+  export DATABASE_URL='{kept.database_url}'
+  export ELASTIC_URL='{kept.elastic_url}'
+  export ELASTIC_INDEX='{kept.elastic_index}'
+  outboxctl status
+To end them and delete their data:
+  OUTBOXCTL_STATE='{kept.state}' outboxctl services down --purge"""

@@ -95,6 +95,18 @@ class Metrics:
         """All metrics in Prometheus' text format."""
         return generate_latest(self._registry)
 
+    def families(self) -> list[tuple[str, str, list[str], str]]:
+        """Name, type, labels and help of every metric, for the reference page."""
+        return [
+            (
+                f.name + ("_total" if f.type == "counter" else ""),
+                f.type,
+                list(f.samples[0].labels),
+                f.documentation,
+            )
+            for f in self._registry.collect()
+        ]
+
     def _start_at_zero(self) -> None:
         for gauge in self.gauge.values():
             gauge.labels(PROJECTION)

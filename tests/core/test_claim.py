@@ -1,0 +1,122 @@
+"""What is claimed, in which order, with which document; and by which plan."""
+
+import json
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from moments import Insert, at
+from outboxctl.core.claim import CLAIM, PLAN, Claimed, claim
+from outboxctl.core.database import Database
+
+TOKEN = str(uuid4())
+
+
+def claimed(db: Database, size: int = 100, seconds: float = 0) -> list[Claimed]:
+    with db.begin() as connection:
+        return claim(connection, owner="w", token=str(uuid4()), size=size, lease=10, now=at(seconds))
+
+
+def test_due_retries_first_then_the_oldest_and_nothing_that_waits(db: Database, insert: Insert) -> None:
+    young, old = insert(created_at=at(-1)), insert(created_at=at(-9))
+    due = insert(created_at=at(-5), next_retry_at=at(-1), attempts=1)
+    waiting = insert(created_at=at(-50), next_retry_at=at(60), attempts=1)
+    assert {e.id for e in claimed(db, 2)} == {due, old}
+    assert {e.id for e in claimed(db)} == {young}
+    assert {e.id for e in claimed(db, seconds=61)} == {waiting}
+
+
+def test_the_attempt_counts_at_the_claim(db: Database, insert: Insert) -> None:
+    insert(attempts=2)
+    assert claimed(db)[0].attempts == 3
+
+
+def test_two_claims_never_share_an_event(db: Database, insert: Insert) -> None:
+    ids = {insert() for _ in range(20)}
+    with db.begin() as first, db.begin() as second:
+        one = claim(first, owner="w", token=str(uuid4()), size=10, lease=10)
+        two = claim(second, owner="w", token=str(uuid4()), size=20, lease=10)
+    assert len(one) + len(two) == 20
+    assert {e.id for e in one} | {e.id for e in two} == ids
+
+
+@pytest.mark.parametrize("created", ["-infinity", "infinity", "20000-01-01", "0044-03-15 BC"])
+def test_a_timestamp_out_of_range_costs_nobody_the_claim(
+    db: Database, insert: Insert, sql: psycopg.Connection, created: str
+) -> None:
+    insert()
+    id_ = insert()
+    sql.execute("UPDATE search_outbox_events SET created_at = %s::timestamptz WHERE id = %s", (created, id_))
+    assert len(claimed(db)) == 2
+
+
+def test_the_document_is_the_source_row_as_strict_json(
+    db: Database, insert: Insert, sql: psycopg.Connection
+) -> None:
+    entity, hostile = str(uuid4()), 'ESC \x1b[31m "quotes" \\ \n\u2028 [/nope] 🙂'
+    sql.execute(
+        "INSERT INTO search_index (entity_type, entity_id, text, snippet, rank_score, event_version)"
+        " VALUES ('block', %s, %s, 's', 1.5, 7)",
+        (entity, hostile),
+    )
+    insert(entity_id=entity)
+    (event,) = claimed(db)
+    assert event.source_version == 7
+    assert event.document is not None
+    document = json.loads(event.document)
+    assert document["text"] == hostile
+    assert list(document) == [
+        "id", "entity_type", "entity_id", "library_id", "text",
+        "snippet", "rank_score", "event_version", "created_at", "updated_at",
+    ]  # fmt: skip
+    assert "\n" not in event.document
+
+
+def test_no_source_row_no_document(db: Database, insert: Insert) -> None:
+    insert()
+    assert claimed(db)[0][-2:] == (None, None)
+
+
+FILL = (
+    "INSERT INTO search_outbox_events (entity_type, entity_id, op, event_version, status, next_retry_at)"
+    " SELECT 'b', gen_random_uuid(), 'upsert', 1, '{}', now() + interval '1 day'"
+    " FROM generate_series(1, 20000)"
+)
+SHAPES = {
+    "emptied and vacuumed": "DELETE FROM search_outbox_events",
+    "many done": FILL.format("done"),
+    "many waiting": FILL.format("pending"),
+    "many failed": FILL.format("failed"),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_claim_reads_only_what_it_takes(
+    db: Database, insert: Insert, sql: psycopg.Connection, shape: str
+) -> None:
+    """Statistics are made before the events come: the plan must not lean on them."""
+    for _ in range(200):
+        insert()
+    sql.execute(SHAPES[shape])
+    sql.execute("VACUUM ANALYZE search_outbox_events")
+    for _ in range(200):
+        insert()
+    given = {"owner": "w", "token": TOKEN, "size": 100, "lease": 10, "now": None}
+    with db.begin() as connection:
+        connection.exec_driver_sql(PLAN)
+        explain = f"EXPLAIN (ANALYZE, FORMAT JSON) {CLAIM.text}"
+        plan = connection.exec_driver_sql(
+            explain.replace(":now", "%(now)s::timestamptz").replace(":size", "%(size)s")
+            .replace(":owner", "%(owner)s").replace(":token", "%(token)s").replace(":lease", "%(lease)s"),
+            given,
+        ).scalar_one()  # fmt: skip
+    nodes = list(walk(plan[0]["Plan"]))
+    assert not [n for n in nodes if n["Node Type"] == "Seq Scan"]
+    assert max(n["Actual Rows"] * n["Actual Loops"] for n in nodes) <= 500
+    removed = sum(n.get("Rows Removed by Filter", 0) + n.get("Rows Removed by Join Filter", 0) for n in nodes)
+    assert removed == 0
+
+
+def walk(node: dict) -> list[dict]:  # type: ignore[type-arg]
+    return [node, *(found for child in node.get("Plans", []) for found in walk(child))]

@@ -1,0 +1,87 @@
+"""Every verb in every state: only its own from-state moves, and only with the fence of the claim."""
+
+from uuid import uuid4
+
+import psycopg
+import pytest
+from sqlalchemy import Connection
+
+from moments import Insert, at
+from outboxctl.core import replay, settle
+from outboxctl.core.claim import claim
+from outboxctl.core.database import Database
+from outboxctl.core.reclaim import reclaim
+from outboxctl.failures import Reason
+from outboxctl.lifecycle import TRANSITIONS, Status, Verb
+
+TOKEN, OTHER = str(uuid4()), str(uuid4())
+HELD = {
+    "owner": "w",
+    "lease_token": TOKEN,
+    "lease_until": at(10),
+    "processing_started_at": at(0),
+    "attempts": 1,
+}
+
+
+def act(connection: Connection, verb: Verb, id_: str, token: str) -> None:
+    """Do the verb as its actor would, 5 s on (20 s on, after the lease, for maintenance)."""
+    if verb is Verb.CLAIM:
+        claim(connection, owner="w2", token=token, size=10, lease=10, now=at(5))
+    elif verb is Verb.COMPLETE:
+        settle.complete(connection, token, [id_], now=at(5))
+    elif verb is Verb.RETRY:
+        settle.retry(connection, token, [settle.Retry(id_, 3, Reason.CONNECT, "x")], now=at(5))
+    elif verb is Verb.FAIL:
+        settle.fail(connection, token, [settle.Failure(id_, Reason.MAPPING, "x")], now=at(5))
+    elif verb is Verb.RELEASE:
+        settle.release(connection, token, now=at(5))
+    elif verb in {Verb.RECLAIM, Verb.EXPIRE}:
+        reclaim(connection, max_processing=600, max_attempts=3 if verb is Verb.RECLAIM else 1, now=at(20))
+    else:
+        plan = replay.plan(connection, replay.Selection())
+        replay.apply(connection, plan, by="alice", reason="test", now=at(5))
+
+
+@pytest.mark.parametrize("state", list(Status))
+@pytest.mark.parametrize("verb", [verb for verb in Verb if verb is not Verb.DISCARD])
+def test_state_and_verb(
+    db: Database, sql: psycopg.Connection, insert: Insert, state: Status, verb: Verb
+) -> None:
+    id_ = insert(status=state, **(HELD if state is Status.PROCESSING else {"attempts": 1}))
+    with db.begin() as connection:
+        act(connection, verb, id_, TOKEN)
+    expected = next((t.target for t in TRANSITIONS if t.verb is verb and t.source is state), state)
+    row = sql.execute("SELECT status, owner, lease_until, lease_token FROM search_outbox_events").fetchone()
+    assert row is not None
+    assert row[0] == expected
+    if expected is not Status.PROCESSING:
+        assert row[1:] == (None, None, None)
+
+
+@pytest.mark.parametrize("verb", [Verb.COMPLETE, Verb.RETRY, Verb.FAIL, Verb.RELEASE])
+def test_the_same_worker_with_another_claims_fence_changes_nothing(
+    db: Database, sql: psycopg.Connection, insert: Insert, verb: Verb
+) -> None:
+    id_ = insert(status="processing", **HELD)
+    before = sql.execute("SELECT * FROM search_outbox_events").fetchall()
+    with db.begin() as connection:
+        act(connection, verb, id_, OTHER)
+    assert sql.execute("SELECT * FROM search_outbox_events").fetchall() == before
+
+
+def test_settling_says_what_it_hit(db: Database, insert: Insert) -> None:
+    ours, theirs = (
+        insert(status="processing", **HELD),
+        insert(status="processing", **HELD | {"lease_token": OTHER}),
+    )
+    with db.begin() as connection:
+        assert settle.complete(connection, TOKEN, [ours, theirs]) == {ours}
+
+
+def test_a_release_gives_the_attempt_back(db: Database, sql: psycopg.Connection, insert: Insert) -> None:
+    insert(attempts=4)
+    with db.begin() as connection:
+        claim(connection, owner="w", token=TOKEN, size=1, lease=10)
+        settle.release(connection, TOKEN)
+    assert sql.execute("SELECT status, attempts FROM search_outbox_events").fetchone() == ("pending", 4)

@@ -1,0 +1,105 @@
+"""An event is exactly as durable as the transaction that wrote it."""
+
+from uuid import uuid4
+
+import psycopg
+import pytest
+from sqlalchemy.orm import Session
+
+import outboxctl
+from outboxctl.core.database import Database
+from outboxctl.core.trigger import trigger_sql
+from outboxctl.errors import UsageError
+
+
+def events(sql: psycopg.Connection) -> list[tuple[str, int]]:
+    return sql.execute("SELECT op, event_version FROM search_outbox_events ORDER BY event_version").fetchall()
+
+
+def test_in_a_sqlalchemy_connection_a_session_and_psycopg(
+    db: Database, url: str, sql: psycopg.Connection
+) -> None:
+    with db.engine.begin() as connection:
+        outboxctl.enqueue(connection, entity_type="block", entity_id=uuid4(), event_version=1)
+    with Session(db.engine) as session, session.begin():
+        outboxctl.enqueue(session, entity_type="block", entity_id=uuid4(), op="delete", event_version=2)
+    with psycopg.connect(url) as connection:
+        outboxctl.enqueue(connection, entity_type="block", entity_id=str(uuid4()), event_version=3)
+    assert events(sql) == [("upsert", 1), ("delete", 2), ("upsert", 3)]
+
+
+def test_a_rolled_back_transaction_leaves_nothing(db: Database, url: str, sql: psycopg.Connection) -> None:
+    with db.engine.connect() as connection:
+        outboxctl.enqueue(connection, entity_type="block", entity_id=uuid4(), event_version=1)
+        connection.rollback()
+    with psycopg.connect(url) as connection:
+        outboxctl.enqueue(connection, entity_type="block", entity_id=uuid4(), event_version=1)
+        connection.rollback()
+    assert events(sql) == []
+
+
+def test_the_same_event_id_twice_is_one_event(sql: psycopg.Connection) -> None:
+    id_ = uuid4()
+    for version in (1, 2):
+        assert id_ == outboxctl.enqueue(
+            sql, entity_type="block", entity_id=uuid4(), event_version=version, event_id=id_
+        )
+    assert events(sql) == [("upsert", 1)]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"op": "UPSERT"},
+        {"op": "x"},
+        {"entity_type": ""},
+        {"entity_type": "x" * 51},
+        {"entity_type": "a\x00"},
+        {"entity_id": "nope"},
+        {"event_version": -1},
+        {"event_version": 2**63},
+        {"event_version": True},
+        {"event_version": 1.0},
+        {"event_id": "nope"},
+    ],
+)
+def test_a_bad_argument_is_refused_before_the_database(
+    sql: psycopg.Connection, bad: dict[str, object]
+) -> None:
+    good: dict[str, object] = {"entity_type": "block", "entity_id": uuid4(), "event_version": 1}
+    with pytest.raises(ValueError, match=r".+"):
+        outboxctl.enqueue(sql, **good | bad)  # type: ignore[arg-type]
+    assert events(sql) == []
+
+
+def test_an_async_connection_is_told_how() -> None:
+    class Async:
+        async def execute(self) -> None: ...
+
+    with pytest.raises(TypeError, match="run_sync"):
+        outboxctl.enqueue(Async(), entity_type="block", entity_id=uuid4(), event_version=1)
+
+
+def test_the_generated_trigger_writes_the_events(sql: psycopg.Connection) -> None:
+    made = trigger_sql(
+        "search_index", id_column="entity_id", version_column="event_version", type_column="entity_type"
+    )
+    sql.execute(made)
+    sql.execute(made)  # and again: it replaces itself
+    entity = uuid4()
+    sql.execute(
+        "INSERT INTO search_index (entity_type, entity_id, event_version) VALUES ('block', %s, 1)", (entity,)
+    )
+    sql.execute("UPDATE search_index SET event_version = 2")
+    sql.execute("DELETE FROM search_index")
+    assert events(sql) == [("upsert", 1), ("upsert", 2), ("delete", 3)]
+
+
+def test_a_trigger_needs_names_that_can_be() -> None:
+    with pytest.raises(UsageError, match="exactly one"):
+        trigger_sql("t", id_column="id", version_column="v")
+    with pytest.raises(UsageError, match="not a PostgreSQL name"):
+        trigger_sql("t", id_column="x" * 64, version_column="v", entity_type="block")
+    assert '"a""; DROP TABLE x; --"' in trigger_sql(
+        'a"; DROP TABLE x; --', id_column="id", version_column="v", entity_type="block"
+    )

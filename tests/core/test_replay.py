@@ -1,0 +1,61 @@
+"""A replay touches exactly its selection, and leaves its mark."""
+
+import psycopg
+
+from moments import Insert, at
+from outboxctl.core.audit import recent
+from outboxctl.core.database import Database
+from outboxctl.core.replay import Replay, ReplayPlan, Selection, apply, plan
+from outboxctl.failures import Reason
+
+FAILED = {"status": "failed", "attempts": 3, "error": "boom"}
+
+
+def planned(db: Database, **selection: object) -> ReplayPlan:
+    with db.begin() as connection:
+        return plan(connection, Selection(**selection))  # type: ignore[arg-type]
+
+
+def applied(db: Database, replay: ReplayPlan) -> Replay:
+    with db.begin() as connection:
+        return apply(connection, replay, by="alice", reason="fixed root cause", now=at(5))
+
+
+def test_every_filter_selects_what_it_says(db: Database, insert: Insert) -> None:
+    a = insert(**FAILED, error_reason="mapping", created_at=at(0))
+    b = insert(**FAILED, error_reason="connect", created_at=at(10), entity_type="page")
+    insert(status="done"), insert(), insert(status="processing")
+    assert planned(db).ids == [a, b]
+    assert planned(db, limit=1).ids == [a]
+    assert planned(db, limit=1).matched == 2
+    assert planned(db, ids=[b]).ids == [b]
+    assert planned(db, error_reason=Reason.CONNECT).ids == [b]
+    assert planned(db, entity_type="page").ids == [b]
+    assert planned(db, entity_type="%").ids == []
+    assert planned(db, since=at(5)).ids == [b]
+    assert planned(db, until=at(10)).ids == [a]
+    assert planned(db, error_reason=Reason.MAPPING, since=at(5)).matched == 0
+
+
+def test_a_replayed_event_is_as_new_but_for_its_history(
+    db: Database, insert: Insert, sql: psycopg.Connection
+) -> None:
+    id_ = insert(**FAILED, error_reason="mapping", replay_count=1)
+    done = applied(db, planned(db))
+    assert done.ids == [id_]
+    row = sql.execute(
+        "SELECT status, attempts, next_retry_at, error, error_reason, replay_count, last_replayed_at,"
+        " last_replayed_by, last_replayed_reason FROM search_outbox_events"
+    ).fetchone()
+    assert row == ("pending", 0, None, None, None, 2, at(5), "alice", "fixed root cause")
+    with db.begin() as connection:
+        (audit,) = recent(connection, limit=10)
+    assert (audit.id, audit.action, audit.operator, audit.affected) == (done.audit_id, "replay", "alice", 1)
+    assert audit.event_ids == [id_]
+
+
+def test_a_plan_that_somebody_else_carried_out_does_nothing(db: Database, insert: Insert) -> None:
+    insert(**FAILED)
+    stale = planned(db)
+    applied(db, stale)
+    assert applied(db, stale) == Replay([], None)

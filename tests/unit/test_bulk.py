@@ -1,0 +1,67 @@
+"""An event must never be done because somebody else's item was."""
+
+from typing import Any
+
+import pytest
+
+from outboxctl.failures import Answer, Verdict, classify
+from outboxctl.sink.bulk import Action, body, pair
+
+pytestmark = pytest.mark.no_servers
+SENT = [Action("a:1", 1, "{}"), Action("a:2", 5, None)]
+
+
+def item(verb: str, id_: str, status: Any = 200, **more: Any) -> dict[str, Any]:
+    return {verb: {"_id": id_, "status": status, **more}}
+
+
+GOOD = [item("index", "a:1", 201), item("delete", "a:2")]
+
+
+def test_body_is_ndjson_with_external_versions() -> None:
+    assert body(SENT) == (
+        b'{"index":{"_id":"a:1","version":1,"version_type":"external_gte"}}\n{}\n'
+        b'{"delete":{"_id":"a:2","version":5,"version_type":"external_gte"}}\n'
+    )
+
+
+def test_hostile_ids_stay_one_json_string() -> None:
+    assert body([Action('x"\n:1', 1, None)]).count(b"\n") == 1
+
+
+def test_a_good_answer_pairs() -> None:
+    answers = pair(SENT, {"errors": False, "items": GOOD})
+    assert isinstance(answers, list)
+    assert [classify(a).verdict for a in answers] == [Verdict.DONE, Verdict.DONE]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        None,
+        "",
+        "<html>ok</html>",
+        [],
+        {},
+        {"errors": False},
+        {"items": None},
+        {"items": {}},
+        {"items": []},
+        {"items": GOOD[:1]},
+        {"items": [*GOOD, GOOD[0]]},
+        {"items": GOOD[::-1]},
+        {"items": [item("index", "a:9"), GOOD[1]]},
+        {"items": [item("delete", "a:1"), GOOD[1]]},
+        {"items": [item("index", "a:1", "200"), GOOD[1]]},
+        {"items": [item("index", "a:1", True), GOOD[1]]},
+        {"items": [item("index", "a:1", None), GOOD[1]]},
+        {"items": [{"index": {"status": 200}}, GOOD[1]]},
+        {"items": [{"index": None}, GOOD[1]]},
+        {"items": ["index", GOOD[1]]},
+        {"items": [None, GOOD[1]]},
+    ],
+)
+def test_anything_else_is_one_bad_response_for_the_whole_batch(answer: Any) -> None:
+    found = pair(SENT, answer)
+    assert isinstance(found, Answer)
+    assert classify(found).verdict is Verdict.RETRY

@@ -1,0 +1,57 @@
+"""Attempts end; waiting times grow and stay within their bounds."""
+
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from outboxctl import backoff
+from outboxctl.core.claim import Claimed
+from outboxctl.failures import Finding, Reason, Verdict
+from outboxctl.worker.outcome import RetryPolicy, decide
+
+pytestmark = pytest.mark.no_servers
+POLICY = RetryPolicy(max_attempts=3, base=0.5, cap=30)
+
+
+def decided(verdict: Verdict, attempts: int) -> str:
+    event = Claimed("e", "block", "x", "upsert", 1, attempts, 1, "{}")
+    outcomes = decide([(event, Finding(verdict, Reason.CONNECT))], POLICY, Random(1))
+    return "done" if outcomes.done else "retry" if outcomes.retries else "fail"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "attempts", "end"),
+    [
+        (Verdict.DONE, 1, "done"),
+        (Verdict.DONE, 9, "done"),
+        (Verdict.RETRY, 1, "retry"),
+        (Verdict.RETRY, 2, "retry"),
+        (Verdict.RETRY, 3, "fail"),
+        (Verdict.OUTAGE, 2, "retry"),
+        (Verdict.OUTAGE, 3, "fail"),
+        (Verdict.FAIL, 1, "fail"),
+    ],
+)
+def test_where_an_event_ends(verdict: Verdict, attempts: int, end: str) -> None:
+    assert decided(verdict, attempts) == end
+
+
+@given(
+    attempts=st.integers(-5, 10**9),
+    base=st.floats(1e-6, 1e6),
+    cap=st.floats(1e-6, 1e6),
+    seed=st.integers(),
+)
+def test_a_wait_is_never_zero_and_never_over_the_cap(
+    attempts: int, base: float, cap: float, seed: int
+) -> None:
+    wait = backoff.delay(attempts, base=base, cap=cap, rng=Random(seed))
+    step = min(cap, base * 2.0 ** min(max(attempts, 1) - 1, 60))
+    assert step / 2 <= wait <= cap
+
+
+def test_waits_differ_from_event_to_event() -> None:
+    rng = Random(7)
+    assert len({backoff.delay(4, base=0.5, cap=30, rng=rng) for _ in range(100)}) == 100
