@@ -35,7 +35,7 @@ def act(connection: Connection, verb: Verb, id_: str, token: str) -> None:
     elif verb is Verb.FAIL:
         settle.fail(connection, token, [settle.Failure(id_, Reason.MAPPING, "x")], now=at(5))
     elif verb is Verb.RELEASE:
-        settle.release(connection, token, now=at(5))
+        settle.release(connection, [token], now=at(5))
     elif verb in {Verb.RECLAIM, Verb.EXPIRE}:
         reclaim(connection, max_processing=600, max_attempts=3 if verb is Verb.RECLAIM else 1, now=at(20))
     else:
@@ -83,5 +83,5 @@ def test_a_release_gives_the_attempt_back(db: Database, sql: psycopg.Connection,
     insert(attempts=4)
     with db.begin() as connection:
         claim(connection, owner="w", token=TOKEN, size=1, lease=10)
-        settle.release(connection, TOKEN)
+        settle.release(connection, [TOKEN])
     assert sql.execute("SELECT status, attempts FROM search_outbox_events").fetchone() == ("pending", 4)

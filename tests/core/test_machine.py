@@ -67,7 +67,7 @@ class Outbox(RuleBasedStateMachine):
         if how == "complete":
             return settle.complete(c, token, ids, now=self.now)  # type: ignore[arg-type]
         if how == "release":
-            return settle.release(c, token, now=self.now)  # type: ignore[arg-type]
+            return settle.release(c, [token], now=self.now)  # type: ignore[arg-type]
         if how == "fail":
             failures = [settle.Failure(id_, Reason.MAPPING, "x") for id_ in ids]
             return settle.fail(c, token, failures, now=self.now)  # type: ignore[arg-type]

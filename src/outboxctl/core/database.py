@@ -7,7 +7,8 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import Connection, create_engine
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from outboxctl.errors import OutboxctlError, UnreachableError, UsageError
 from outboxctl.wording import brief
@@ -38,8 +39,6 @@ class Database:
             pool_size=connections,
             max_overflow=0,
             pool_timeout=30,
-            # The server's sessions may sit behind a pooler in transaction mode: prepare nothing.
-            connect_args={},
         )
 
     @contextmanager
@@ -48,16 +47,7 @@ class Database:
         try:
             with self.engine.begin() as connection:
                 yield connection
-        except (DBAPIError, psycopg.Error) as error:
-            raise translate(error, self.name) from error
-
-    @contextmanager
-    def autocommit(self) -> Iterator[Connection]:
-        """A connection outside a transaction, for statements that refuse to run in one."""
-        try:
-            with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-                yield connection
-        except (DBAPIError, psycopg.Error) as error:
+        except (SQLAlchemyError, psycopg.Error) as error:
             raise translate(error, self.name) from error
 
     def close(self) -> None:
@@ -65,6 +55,7 @@ class Database:
         self.engine.dispose()
 
     def _connect(self) -> Any:
+        # Nothing is prepared: the session may sit behind a pooler in transaction mode.
         return psycopg.connect(**self._conninfo, prepare_threshold=None)
 
 
@@ -78,7 +69,7 @@ def translate(error: Exception, name: str) -> OutboxctlError:
         return UsageError(f"the schema in {name} is missing or damaged: {text}", hint=hint)
     if state in DENIED_STATES:
         return UsageError(f"not permitted in {name}: {text}", hint="use a role with the needed rights")
-    if isinstance(cause, psycopg.OperationalError):
+    if isinstance(cause, psycopg.OperationalError | PoolTimeoutError):
         hint = "check DATABASE_URL, and that the server runs (`outboxctl services up` starts a local one)"
         return UnreachableError(f"the database {name} cannot be used: {text}", hint=hint)
     return OutboxctlError(f"the database {name} refused: {state} {text}")

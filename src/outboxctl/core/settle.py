@@ -47,7 +47,7 @@ RETURNING id::text
 RELEASE = text(f"""
 UPDATE {EVENTS} SET status = {target(Verb.RELEASE)}, attempts = greatest(attempts - 1, 0), {UNHELD},
     updated_at = coalesce(:now, now())
-WHERE lease_token = CAST(:token AS uuid) AND status = {source(Verb.RELEASE)}
+WHERE lease_token = ANY (CAST(:tokens AS uuid[])) AND status = {source(Verb.RELEASE)}
 RETURNING id::text
 """)
 
@@ -92,9 +92,9 @@ def fail(
     return _hit(connection, FAIL, token, now, **_columns(failures))
 
 
-def release(connection: Connection, token: str, *, now: datetime | None = None) -> set[str]:
-    """Give a whole claim back untried, its attempt with it; returns the ids that were still ours."""
-    return _hit(connection, RELEASE, token, now)
+def release(connection: Connection, tokens: Sequence[str], *, now: datetime | None = None) -> set[str]:
+    """Give whole claims back untried, their attempts with them; returns the ids that were still ours."""
+    return set(connection.execute(RELEASE, {"tokens": list(tokens), "now": now}).scalars())
 
 
 def _columns(outcomes: Sequence[Retry] | Sequence[Failure]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from outboxctl.metrics.server import Server
 from outboxctl.settings import Settings
 from outboxctl.sink.deliver import ElasticSink
 from outboxctl.worker.health import Health
-from outboxctl.worker.lane import Lane, Shared, release_all
+from outboxctl.worker.lane import Lane, Shared, release
 
 log = structlog.get_logger()
 LOOK_INTERVAL = 1.0  # seconds between looks at the gauges and at the sink
@@ -78,7 +78,7 @@ class Daemon:
         for lane in self._lanes:
             lane.join(timeout=max(0.0, end - monotonic()))
         try:
-            released = release_all(self.shared, list(self.shared.held))
+            released = release(self.shared, self.shared.held | self.shared.lost)
         except OutboxctlError as error:
             log.warning("could not release; the lease will", problem=str(error))
         else:
@@ -114,6 +114,7 @@ class Daemon:
 
     def _maintain(self) -> None:
         try:
+            self._release_lost()
             if monotonic() >= self._next_reclaim:
                 self._reclaim()
                 self._next_reclaim = monotonic() + self._settings.reclaim_interval_seconds
@@ -127,6 +128,11 @@ class Daemon:
         self._set_gauges(now)
         self.health.report("database", None if writable else "the server is read-only")
         self.health.progress(due=due)
+
+    def _release_lost(self) -> None:
+        lost = set(self.shared.lost)
+        release(self.shared, lost)
+        self.shared.lost -= lost
 
     def _reclaim(self) -> None:
         s = self._settings

@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from random import Random
 from time import monotonic, time
 from typing import Protocol
@@ -13,7 +13,7 @@ import structlog
 from outboxctl.core import settle
 from outboxctl.core.claim import Claimed, claim
 from outboxctl.core.database import Database
-from outboxctl.errors import OutboxctlError
+from outboxctl.errors import OutboxctlError, UnreachableError
 from outboxctl.lifecycle import op_label
 from outboxctl.metrics.registry import Metrics
 from outboxctl.settings import Settings
@@ -24,6 +24,7 @@ from outboxctl.worker.outcome import Outcomes, RetryPolicy, decide
 from outboxctl.worker.prepare import judge, prepare
 
 log = structlog.get_logger()
+SETTLE_AGAIN = 0.5  # seconds between two tries to settle while the database is away
 FIRST_WAIT = 0.01  # seconds before the second look at an empty table; doubles up to the poll interval
 
 
@@ -49,8 +50,9 @@ class Shared:
         self.metrics, self.health = metrics, health
         self.stopping = threading.Event()
         self.turnstile = threading.Lock()
-        self.error: OutboxctlError | None = None
-        self.held: set[str] = set()  # lease tokens that this worker may still hold
+        self.error: Exception | None = None
+        self.held: set[str] = set()  # lease tokens of the claims in hand
+        self.lost: set[str] = set()  # those of claims whose answer never came: maintenance releases them
 
 
 class Lane:
@@ -63,7 +65,7 @@ class Lane:
         self._rng = rng or Random()  # noqa: S311 - jitter, not a secret
 
     def run(self) -> None:
-        """Turn until told to stop; an error of the database costs a turn, never the lane.
+        """Turn until told to stop; an error costs a turn, never the lane.
 
         With `drain` there is an end to report to: the error is kept in `shared.error`.
         """
@@ -72,12 +74,18 @@ class Lane:
                 if not self._turn():
                     return
                 self._shared.health.report("database", None, observer="lane")
-            except OutboxctlError as error:
-                self._shared.health.report("database", str(error), observer="lane")
+            except Exception as error:
                 if self._drain:
                     self._shared.error = error
                     return
+                self._complain(error)
                 self._shared.stopping.wait(min(1.0, self._settings.poll_interval_seconds))
+
+    def _complain(self, error: Exception) -> None:
+        if isinstance(error, OutboxctlError):
+            self._shared.health.report("database", str(error), observer="lane")
+        else:
+            log.error("unexpected error in a lane", error=f"{type(error).__name__}: {error}")
 
     def _turn(self) -> bool:
         """One batch; False when there was none and there will be none."""
@@ -87,7 +95,11 @@ class Lane:
         self._shared.metrics.add("inflight", len(batch))
         try:
             self._process(token, batch)
+        except UnreachableError:
+            self._shared.lost.add(token)
+            raise
         finally:
+            self._shared.held.discard(token)
             self._shared.metrics.add("inflight", -len(batch))
         return True
 
@@ -104,31 +116,45 @@ class Lane:
         return "", []
 
     def _claim(self, token: str) -> list[Claimed]:
-        # Held before the claim commits: if its answer is lost, the token still lets us give it back.
-        self._shared.held.add(token)
-        with self._shared.database.begin() as connection:
-            batch = claim(
-                connection,
-                owner=self._settings.worker_id,
-                token=token,
-                size=self._settings.bulk_size,
-                lease=self._settings.lease_seconds,
-            )
-        if not batch:
-            self._shared.held.discard(token)
+        s = self._settings
+        try:
+            with self._shared.database.begin() as connection:
+                batch = claim(
+                    connection, owner=s.worker_id, token=token, size=s.bulk_size, lease=s.lease_seconds
+                )
+        except OutboxctlError:
+            self._shared.lost.add(token)  # it may have committed
+            raise
+        if batch:
+            self._shared.held.add(token)
         return batch
 
     def _process(self, token: str, batch: list[Claimed]) -> None:
         if self._shared.stopping.is_set():
-            release_all(self._shared, [token])
+            release(self._shared, [token])
             return
         prepared = prepare(batch)
         started = monotonic()
+        lease_ends = started + self._settings.lease_seconds
         delivery = self._shared.sink.deliver(prepared.actions) if prepared.actions else Delivery([], [])
         self._observe(prepared.actions, delivery, monotonic() - started)
         outcomes = decide(judge(prepared, delivery.findings), self._policy, self._rng)
-        self._settle(token, outcomes)
-        self._shared.held.discard(token)
+        self._settle_within(token, outcomes, lease_ends)
+
+    def _settle_within(self, token: str, outcomes: Outcomes, lease_ends: float) -> None:
+        """Write what became of the batch, again and again while the database is away and the lease lasts.
+
+        After that the events are anybody's: they come back by reclaim and are sent once more.
+        """
+        while True:
+            try:
+                self._settle(token, outcomes)
+            except UnreachableError as error:
+                self._shared.health.report("database", str(error), observer="lane")
+                if monotonic() > lease_ends or self._shared.stopping.wait(SETTLE_AGAIN):
+                    raise
+            else:
+                return
 
     def _settle(self, token: str, outcomes: Outcomes) -> None:
         hit: set[str] = set()
@@ -184,11 +210,9 @@ class Lane:
             log.warning(what, events=len(rows), reasons=reasons, example=rows[0].id, error=rows[0].error)
 
 
-def release_all(shared: Shared, tokens: Sequence[str]) -> int:
+def release(shared: Shared, tokens: Collection[str]) -> int:
     """Give back whatever these claims still hold, with their attempts; returns the number of events."""
-    released = 0
-    for token in tokens:
-        with shared.database.begin() as connection:
-            released += len(settle.release(connection, token))
-        shared.held.discard(token)
-    return released
+    if not tokens:
+        return 0
+    with shared.database.begin() as connection:
+        return len(settle.release(connection, list(tokens)))

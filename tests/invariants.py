@@ -1,0 +1,33 @@
+"""What must hold after anything: every test of the worker ends with it."""
+
+from typing import Any
+
+import psycopg
+from elasticsearch import Elasticsearch
+
+MAX_ATTEMPTS = 10
+
+
+def check_invariants(sql: psycopg.Connection, engine: Elasticsearch, index: str, *, rows: int) -> None:
+    """No row lost, none half held, no attempt too many; each `done` row is true of the index."""
+    found = sql.execute(
+        "SELECT e.entity_type || ':' || e.entity_id, e.status, e.event_version, e.attempts,"
+        " num_nonnulls(e.owner, e.lease_token, e.lease_until, e.processing_started_at), s.event_version"
+        " FROM search_outbox_events e LEFT JOIN search_index s USING (entity_type, entity_id)"
+    ).fetchall()
+    assert len(found) == rows
+    assert all(held == 0 for _, status, _, _, held, _ in found if status != "processing")
+    assert max(attempts for _, _, _, attempts, _, _ in found) <= MAX_ATTEMPTS
+    indexed = versions(engine, index, sorted({row[0] for row in found}))
+    for id_, status, version, _, _, source in found:
+        if status == "done":
+            here = indexed.get(id_)
+            assert here >= version if here is not None else source is None, f"{id_} is not there"
+
+
+def versions(engine: Elasticsearch, index: str, ids: list[str]) -> dict[str, Any]:
+    """The version of each document by id."""
+    if not ids:
+        return {}
+    docs = engine.mget(index=index, ids=ids, source=False)["docs"]
+    return {doc["_id"]: doc["_version"] for doc in docs if doc.get("found")}
