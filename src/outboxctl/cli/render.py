@@ -33,12 +33,13 @@ def emit_json(report: Any) -> None:
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
-    """A table of cleaned cells; columns named in NUMERIC style are right-aligned by content."""
+    """A table of cleaned cells; columns of numbers are right-aligned."""
     cells = [[cell(value) for value in row] for row in rows]
     result = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, title_style="bold")
     for index, name in enumerate(columns):
         numeric = bool(cells) and all(row[index].plain.replace(",", "").isdigit() for row in cells)
-        result.add_column(name, justify="right" if numeric else "left", overflow="fold")
+        # An id that is broken over lines cannot be copied.
+        result.add_column(name, justify="right" if numeric else "left", overflow="fold", no_wrap=name == "id")
     for row in cells:
         result.add_row(*row)
     return result
@@ -67,6 +68,11 @@ def age(seconds: float) -> str:
     if hours:
         return f"{hours} h {minutes} min"
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def distance(moment: datetime | None, now: datetime) -> str | None:
+    """How far a moment is from now, either way; None stays None."""
+    return None if moment is None else age(abs((moment - now).total_seconds()))
 
 
 def _plain(value: Any) -> Any:

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from outboxctl.core.snapshot import EventRow, Standing
     from outboxctl.settings import Settings
 
-OLDEST_COLUMNS = ("id", "created_at", "attempts", "next_retry_at", "error_reason")
+OLDEST_COLUMNS = ("id", "age", "attempts", "retry in", "reason")
+MOMENTS = {"age": "created_at", "held for": "processing_started_at", "retry in": "next_retry_at"}
+NAMES = {"reason": "error_reason"}
+STUCK_COLUMNS = ("id", "op", "attempts", "held for", "owner")
 
 
 def status(
@@ -47,8 +50,7 @@ def stuck(
     given = settings(database_url=database_url, max_processing_seconds=max_processing_seconds)
     with transaction(given) as connection:
         rows = snapshot.stuck(connection, limit=limit, max_processing=given.max_processing_seconds)
-    columns = ("id", "op", "owner", "attempts", "lease_until", "processing_started_at")
-    _events("Stuck", columns, rows, json=json)
+    _events("Stuck", STUCK_COLUMNS, rows, json=json)
 
 
 def oldest(limit: Limit = 20, database_url: DatabaseUrl = None, json: Json = False) -> None:
@@ -112,7 +114,7 @@ def view(standing: "Standing") -> "Group":
         Text(summary, style="bold"),
         render.counts("A  Status", ("status", "events"), standing.status),
     ]
-    parts.append(render.counts("B  Stuck", ("", "events"), {"stuck_processing": standing.stuck}))
+    parts.append(Text(f"B  Stuck: {standing.stuck:,}\n", style="bold"))
     if standing.oldest_pending:
         parts.append(
             render.table("C  Oldest pending", OLDEST_COLUMNS, _cells(OLDEST_COLUMNS, standing.oldest_pending))
@@ -137,4 +139,16 @@ def _events(title: str, columns: Sequence[str], rows: "list[EventRow]", *, json:
 
 
 def _cells(columns: Sequence[str], rows: "list[EventRow]") -> list[list[Any]]:
-    return [[getattr(row, column) for column in columns] for row in rows]
+    """What people ask of a moment is how far it is away; `--json` has the moments themselves."""
+    from datetime import UTC, datetime
+
+    from outboxctl.cli import render
+
+    now = datetime.now(UTC)
+    return [
+        [
+            render.distance(getattr(row, MOMENTS[c]), now) if c in MOMENTS else getattr(row, NAMES.get(c, c))
+            for c in columns
+        ]
+        for row in rows
+    ]
