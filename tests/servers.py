@@ -1,6 +1,7 @@
 """The servers that the tests run on: environment URLs, else Docker, else our own services."""
 
 import os
+import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -9,13 +10,14 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import docker
+import psutil
 import psycopg
 from docker.errors import DockerException
 
 from outboxctl import services
 from outboxctl.urls import check_database_url
 
-STATE = Path(__file__).parents[1] / ".outboxctl" / "tests"
+STATES = Path(__file__).parents[1] / ".outboxctl" / "tests"
 
 
 @dataclass(frozen=True)
@@ -44,13 +46,27 @@ def started() -> Iterator[Servers]:
 
 @contextmanager
 def _own() -> Iterator[Servers]:
-    both = services.up(STATE, fresh_ports=True, fast=True)
+    _clear_up()
+    state = STATES / str(os.getpid())
+    both = services.up(state, fresh_ports=True, fast=True)
     try:
         kind = f"{both.search.kind} {both.search.version}"
         label = f"embedded PostgreSQL {both.postgres.version}, {kind}"
         yield Servers(both.postgres.admin_url, both.search.url, label, both.search.kind != "noida")
     finally:
-        services.down(STATE, purge=True)
+        _end(state)
+
+
+def _clear_up() -> None:
+    """End what a killed run left behind."""
+    for folder in STATES.glob("[0-9]*"):
+        if not psutil.pid_exists(int(folder.name)):
+            _end(folder)
+
+
+def _end(state: Path) -> None:
+    services.down(state, purge=True)
+    shutil.rmtree(state)
 
 
 @contextmanager

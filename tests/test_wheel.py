@@ -25,9 +25,9 @@ def outboxctl(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "venv/bin/outboxctl"
 
 
-def run(*command: str, cwd: Path, timeout: float = 180, **env: str) -> str:
+def run(*command: str, cwd: Path, **env: str) -> str:
     done = subprocess.run(
-        command, cwd=cwd, env=environment(**env), capture_output=True, text=True, timeout=timeout, check=False
+        command, cwd=cwd, env=environment(**env), capture_output=True, text=True, timeout=180, check=False
     )
     assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
     return done.stdout

@@ -66,6 +66,9 @@ class Finding:
     error: str = ""
 
 
+DONE = Finding(Verdict.DONE)
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What the sink said of one item (`request=False`) or of a whole request.
@@ -146,13 +149,13 @@ MAPPING_TEXTS = ("immense term", "Limit of total fields", "Limit of mapping dept
 # First match wins: the error's type before the status, the last rule catches all. The facts come
 # from the recorded answers of real servers in `tests/answers/` and the servers' sources.
 RULES = (
+    Rule(Verdict.DONE, statuses=ANY_2XX, request=False, no_error=True),
     Rule(Verdict.RETRY, Reason.BAD_RESPONSE, kinds=_kinds("bad_response"), request=True),
     Rule(Verdict.OUTAGE, Reason.BAD_RESPONSE, kinds=_kinds("wrong_product"), request=True),
     Rule(Verdict.OUTAGE, Reason.CONNECT, kinds=_kinds("connect"), request=True),
     Rule(Verdict.OUTAGE, Reason.TLS, kinds=_kinds("tls"), request=True),
     Rule(Verdict.RETRY, Reason.TIMEOUT, kinds=_kinds("timeout"), request=True),
     Rule(Verdict.RETRY, Reason.CONNECTION_LOST, kinds=_kinds("connection_lost"), request=True),
-    Rule(Verdict.DONE, statuses=ANY_2XX, request=False, no_error=True),
     Rule(
         Verdict.DONE, noop=Noop.DELETE_MISSING, statuses=_at(404), request=False, delete=True, no_error=True
     ),
@@ -192,13 +195,11 @@ RULES = (
     Rule(Verdict.RETRY, Reason.UNKNOWN_EXCEPTION),
 )
 
-DONE = Finding(Verdict.DONE)
-
 
 def classify(answer: Answer) -> Finding:
     """The one right verdict for an answer: the first rule that fits."""
     rule = next(rule for rule in RULES if rule.fits(answer))
     if rule.verdict is Verdict.DONE:
-        return Finding(rule.verdict, noop=rule.noop)
+        return Finding(rule.verdict, noop=rule.noop) if rule.noop else DONE
     status = f"{answer.status} " if answer.status else ""
     return Finding(rule.verdict, rule.reason, error=brief(f"{status}{answer.kind}: {answer.text}"))

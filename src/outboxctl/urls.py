@@ -1,11 +1,13 @@
 """URLs of both ends: normalised, checked, and masked for people. An error never repeats the URL."""
 
+import re
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
 from outboxctl.wording import CONTROL
 
 DATABASE_SCHEMES = ("postgresql+psycopg", "postgresql", "postgres")
 SECRET_WORDS = ("pass", "secret", "token", "key")
+SEPARATOR = re.compile("[/?#]")
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -14,6 +16,8 @@ def check_database_url(url: str) -> str:
     scheme, separator, rest = url.strip().partition("://")
     if not separator or scheme.lower() not in DATABASE_SCHEMES or CONTROL.search(url.strip()):
         raise ValueError("expected postgresql://user:password@host:5432/name")
+    if _ambiguous(rest):
+        raise ValueError("percent-encode the special characters in user and password: / is %2F, @ is %40")
     return f"postgresql://{rest}"
 
 
@@ -39,6 +43,9 @@ def without_credentials(url: str) -> str:
 
 def mask(url: str) -> str:
     """The URL for people: password and secret-looking parameters replaced by `***`."""
+    scheme, _, rest = url.partition("://")
+    if _ambiguous(rest):
+        return f"{scheme}://***@{rest.rpartition('@')[2]}"
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -47,6 +54,12 @@ def mask(url: str) -> str:
     name, colon, _ = user.partition(":")
     shown = parts._replace(netloc=f"{name}{':***' if colon else ''}{at}{hosts}", query=_mask_query(parts))
     return urlunsplit(shown)
+
+
+def _ambiguous(rest: str) -> bool:
+    """Whether an unencoded `/`, `?`, `#` or `@` may have cut a password in two: parts of it look public."""
+    authority = SEPARATOR.split(rest, maxsplit=1)[0]
+    return authority.count("@") > 1 or "@" in rest[len(authority) :]
 
 
 def _mask_query(parts: SplitResult) -> str:

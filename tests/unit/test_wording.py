@@ -30,7 +30,10 @@ def test_a_readable_text_stays_as_it_is() -> None:
     [
         ("postgresql://u:hunter2@h:5432/d", "postgresql://u:***@h:5432/d"),
         ("postgresql://u@h/d", "postgresql://u@h/d"),
-        ("postgresql://u:a@hunter2@h/d", "postgresql://u:***@h/d"),
+        ("postgresql://u:a@hunter2@h/d", "postgresql://***@h/d"),
+        ("postgresql://u:a/hunter2@h/d", "postgresql://***@h/d"),
+        ("postgresql://u:a?hunter2@h/d", "postgresql://***@h/d"),
+        ("postgresql://u:a#hunter2@h/d", "postgresql://***@h/d"),
         (
             "postgresql://h/d?password=hunter2&sslmode=require",
             "postgresql://h/d?password=***&sslmode=require",

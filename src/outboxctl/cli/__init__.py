@@ -32,9 +32,8 @@ def main() -> NoReturn:
 
 
 def _complain(message: str, hint: str) -> None:
-    print(f"outboxctl: {brief(message, 600)}", file=sys.stderr)  # noqa: T201 - the one place for it
-    if hint:
-        print(f"  {brief(hint, 600)}", file=sys.stderr)  # noqa: T201
+    line = f"{brief(message, 600)}; {brief(hint, 600)}" if hint else brief(message, 600)
+    print(f"outboxctl: {line}", file=sys.stderr)  # noqa: T201 - the one place for it
 
 
 def _never_fail_to_print() -> None:

@@ -24,7 +24,10 @@ def replay(
         list[str] | None, typer.Option("--id", help="Only this event; repeatable.", show_default=False)
     ] = None,
     error_reason: Annotated[
-        str | None, typer.Option("--error-reason", help="Only this reason.", show_default=False)
+        str | None,
+        typer.Option(
+            "--error-reason", help="Only this reason, such as mapping or connect.", show_default=False
+        ),
     ] = None,
     entity_type: Annotated[
         str | None, typer.Option("--entity-type", help="Only this entity type.", show_default=False)

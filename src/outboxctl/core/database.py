@@ -63,7 +63,7 @@ def translate(error: Exception, name: str) -> OutboxctlError:
     """The user's view of a driver error: what failed, where, what to do; never the statement."""
     cause = getattr(error, "orig", error)
     state = getattr(cause, "sqlstate", None) or ""
-    text = brief(" ".join(str(cause).split()), 300)
+    text = brief(str(cause).strip().partition("\n")[0], 300)
     if state in SCHEMA_STATES:
         hint = "run `outboxctl db upgrade`"
         return UsageError(f"the schema in {name} is missing or damaged: {text}", hint=hint)

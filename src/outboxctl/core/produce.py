@@ -36,7 +36,8 @@ def enqueue(
     call is an event of its own, and the worker sends the entity once. `event_version` is the
     version of the source row in the same transaction; a delete's must be above the last upsert's.
 
-    Returns the event's id. Raises ValueError for a bad argument, TypeError for an async connection.
+    Returns the event's id. Raises ValueError for a bad argument, TypeError for what is no connection, or an
+    async one.
     """
     given: dict[str, Any] = {
         "id": str(UUID(str(event_id)) if event_id else uuid4()),
@@ -50,7 +51,9 @@ def enqueue(
 
 
 def _execute(connection: Any, given: dict[str, Any]) -> None:
-    if inspect.iscoroutinefunction(getattr(connection, "execute", None)):
+    if not hasattr(connection, "execute"):
+        raise TypeError(f"enqueue needs a connection, session or cursor, not {type(connection).__name__}")
+    if inspect.iscoroutinefunction(connection.execute):
         raise TypeError("enqueue is synchronous: use `await connection.run_sync(enqueue, ...)`")
     if type(connection).__module__.partition(".")[0] == "psycopg":
         connection.execute(INSERT.format(**{name: f"%({name})s" for name in NAMES}), given)

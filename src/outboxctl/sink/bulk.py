@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from outboxctl.failures import Answer
 from outboxctl.sink.request import error_of
 
+CONFIRMED = Answer(200)  # shared: nearly every item is this one
 FILTER = "errors,items.*._id,items.*.status,items.*.error"
 
 
@@ -52,6 +53,8 @@ def _item(action: Action, item: dict[str, Any]) -> Answer:
     if outcome["_id"] != action.id or type(status) is not int:
         raise ValueError(f"status {status!r} of {outcome['_id']!r}, expected {action.id!r}")
     error = outcome.get("error")
+    if error is None and 200 <= status < 300:  # noqa: PLR2004 - any 2xx
+        return CONFIRMED
     kind, text = error_of(error) if error else ("", "")
     return Answer(status, kind, text, deleting)
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from elasticsearch import Elasticsearch
 
-from outboxctl.failures import Answer, Finding, Reason, Verdict, classify
-from outboxctl.sink.bulk import FILTER, Action, body, pair
+from outboxctl.failures import DONE, Answer, Finding, Reason, Verdict, classify
+from outboxctl.sink.bulk import CONFIRMED, FILTER, Action, body, pair
 from outboxctl.sink.request import ask
 
 NO_INDEX = "no such index or alias; create it with `outboxctl services up` or your own mapping"
@@ -49,7 +49,7 @@ class ElasticSink:
         """
         sent = self._send(actions)
         if isinstance(sent, list):
-            return Delivery([classify(answer) for answer in sent], ["ok"])
+            return Delivery([DONE if a is CONFIRMED else classify(a) for a in sent], ["ok"])
         finding = classify(sent)
         label = finding.reason or Reason.UNKNOWN_EXCEPTION
         if finding.verdict is not Verdict.SPLIT:

@@ -1,0 +1,205 @@
+"""Bad settings are refused by name, in one line, without a traceback and without a secret."""
+
+import sys
+
+import pytest
+
+from acceptance import lab
+from outboxctl.cli import main
+from processes import Cli
+
+NUMBERS = [
+    "OUTBOX_METRICS_PORT",
+    "OUTBOX_BULK_SIZE",
+    "OUTBOX_CONCURRENCY",
+    "OUTBOX_POLL_INTERVAL_SECONDS",
+    "OUTBOX_LEASE_SECONDS",
+    "OUTBOX_RECLAIM_INTERVAL_SECONDS",
+    "OUTBOX_MAX_PROCESSING_SECONDS",
+    "OUTBOX_MAX_ATTEMPTS",
+    "OUTBOX_BASE_BACKOFF_SECONDS",
+    "OUTBOX_MAX_BACKOFF_SECONDS",
+    "OUTBOX_SHUTDOWN_GRACE_SECONDS",
+    "OUTBOX_SLA_OLDEST_AGE_SECONDS",
+]
+SECRET = "hunter2-s3cret"
+AWAY = "postgresql://u:p@127.0.0.1:1/none"
+
+
+def assert_short(err: str) -> None:
+    """A message in one line, and at most a hint below it."""
+    lines = err.strip().splitlines()
+    assert 1 <= len(lines) <= 2, err
+    assert all(line.startswith("  ") for line in lines[1:]), err
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> object:
+    """The command in this process (its own would cost a second each): exit code, stdout, stderr."""
+    for name in (*NUMBERS, "ELASTIC_URL", "ELASTIC_INDEX", "OUTBOX_ENV", "WORDLOOM_ENV"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("DATABASE_URL", AWAY)
+
+    def call(*args: str, **settings: str) -> tuple[int, str, str]:
+        with monkeypatch.context() as patch:
+            for name, value in settings.items():
+                patch.setenv(name, value)
+            patch.setattr(sys, "argv", ["outboxctl", *args])
+            with pytest.raises(SystemExit) as ended:
+                main()
+        code = ended.value.code
+        return (code if isinstance(code, int) else 0 if code is None else 1, *capfd.readouterr())
+
+    return call
+
+
+@pytest.mark.parametrize("value", ["abc", "0", "-1", "nan", "inf", "-inf", " ", "1e400", "1,5", "\x1b[31m"])
+@pytest.mark.parametrize("name", NUMBERS)
+def test_a_bad_number_exits_2_and_names_the_setting(run: object, name: str, value: str) -> None:
+    assert callable(run)
+    code, out, err = run("worker", "--drain", **{name: value})
+    assert (code, out) == (2, ""), err
+    assert name in err
+    assert "Traceback" not in err
+    assert "\x1b" not in err
+
+
+def test_a_fraction_is_no_count_and_a_port_has_an_end(run: object) -> None:
+    assert callable(run)
+    for name, value in (
+        ("OUTBOX_BULK_SIZE", "1.5"),
+        ("OUTBOX_MAX_ATTEMPTS", "2.5"),
+        ("OUTBOX_METRICS_PORT", "65536"),
+        ("OUTBOX_LEASE_SECONDS", "0.5"),
+        ("OUTBOX_MAX_ATTEMPTS", "99999999999"),
+        ("OUTBOX_OUTAGE_POLICY", "whatever"),
+        ("OUTBOX_ENV", "production"),
+        ("WORDLOOM_ENV", "production"),
+        ("ELASTIC_INDEX", "Upper Case/*"),
+        ("OUTBOX_WORKER_ID", "x" * 121),
+    ):
+        code, _, err = run("worker", "--drain", **{name: value})
+        assert code == 2, f"{name}={value!r}: {code} {err}"
+        assert name in err or (name == "WORDLOOM_ENV" and "OUTBOX_ENV" in err), err
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"postgresql://u:{SECRET}@host:notaport/db",
+        f"postgresql://u:{SECRET}@[::1/db",
+        f"mysql://u:{SECRET}@host/db",
+        f"u:{SECRET}@host/db",
+        f"postgresql://u:{SECRET}@host:99999/db",
+        f"postgresql://u:{SECRET}%zz@127.0.0.1:1/db",
+        f"postgresql://u:{SECRET}@127.0.0.1:1/db",
+        f"postgresql://127.0.0.1:1/db?user=u&password={SECRET}",
+        "postgresql://127.0.0.1:1/db?no_such_option=1",
+        f"postgresql://u:{SECRET}@nobody.invalid/db",
+        f"postgresql://u:p/{SECRET}@127.0.0.1:1/db",
+        f"postgresql://u:p#{SECRET}@127.0.0.1:1/db",
+        f"postgresql://u:p?{SECRET}@127.0.0.1:1/db",
+        f"postgresql://u:p@{SECRET}@127.0.0.1:1/db",
+        f"postgresql://u:{SECRET}\n@127.0.0.1:1/db",
+    ],
+)
+def test_a_bad_database_url_is_refused_without_its_password(run: object, url: str) -> None:
+    assert callable(run)
+    for command in (["status"], ["replay", "--by", "a", "--reason", "b"], ["db", "check"]):
+        code, out, err = run(*command, DATABASE_URL=url)
+        assert code in (2, 3), (command, code, err)
+        assert SECRET not in out + err
+        assert_short(err)
+        assert "Traceback" not in err
+    if code == 2:
+        assert "DATABASE_URL" in err
+    assert SECRET not in "".join(map(str, run("config", "show", DATABASE_URL=url)))
+
+
+@pytest.mark.parametrize(
+    "sink",
+    [
+        f"http://u:{SECRET}@host:notaport",
+        f"http://u:{SECRET}@[::1",
+        f"u:{SECRET}@host:9200",
+        f"ftp://u:{SECRET}@host:9200",
+        f"http://u:{SECRET}@host:99999",
+        f"http://u:{SECRET}@127.0.0.1:9200,,nonsense",
+        f"http://u:{SECRET}#x@127.0.0.1:9200",
+    ],
+)
+def test_a_bad_sink_url_is_refused_without_its_password(run: object, sink: str) -> None:
+    assert callable(run)
+    code, out, err = run("worker", "--drain", ELASTIC_URL=sink)
+    assert code == 2, err
+    assert "ELASTIC_URL" in err
+    assert SECRET not in out + err
+    assert_short(err)
+    assert SECRET not in "".join(map(str, run("config", "show", ELASTIC_URL=sink)))
+
+
+def test_empty_values_end_like_unset_ones_or_by_name(cli: Cli) -> None:
+    names = (*NUMBERS, "ELASTIC_INDEX", "ELASTIC_URL", "OUTBOX_ENV")
+    done = cli("db", "check", env={"DATABASE_URL": AWAY} | dict.fromkeys(names, ""))
+    assert done.returncode == 3 or (done.returncode == 2 and any(name in done.stderr for name in names))
+
+
+def test_no_database_url_at_all_is_named(run: object) -> None:
+    assert callable(run)
+    code, _, err = run("status", DATABASE_URL="")
+    assert (code, "DATABASE_URL" in err) == (2, True)
+
+
+def test_unreachable_servers_exit_3_in_one_line(cli: Cli) -> None:
+    for args in (
+        ["status"],
+        ["worker", "--drain"],
+        ["replay", "--by", "a", "--reason", "b"],
+        ["db", "upgrade"],
+    ):
+        done = cli(*args, env={"DATABASE_URL": AWAY})
+        assert (done.returncode, done.stdout) == (3, ""), args
+        assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+
+
+def test_missing_tables_say_which_command_makes_them(cli: Cli, empty_url: str) -> None:
+    for args in (
+        ["status"],
+        ["stuck"],
+        ["oldest"],
+        ["audit"],
+        ["worker", "--drain"],
+        ["replay", "--by", "a", "--reason", "b"],
+        ["inject", "bad-op"],
+    ):
+        done = cli(*args, env={"DATABASE_URL": empty_url})
+        assert done.returncode == 2, (args, done.stderr)
+        assert "outboxctl db upgrade" in done.stderr, args
+
+
+def test_a_column_dropped_by_hand_says_db_upgrade(cli: Cli, sql: lab.Sql) -> None:
+    sql.execute("ALTER TABLE search_outbox_events DROP COLUMN lease_token")
+    for args in (["worker", "--drain"], ["replay", "--by", "a", "--reason", "b"]):
+        lab.load(sql, 1)
+        sql.execute(
+            "UPDATE search_outbox_events SET status = 'failed' WHERE id IN "
+            "(SELECT id FROM search_outbox_events LIMIT 1)"
+        )
+        done = cli(*args)
+        assert done.returncode == 2, (args, done.stderr)
+        assert "outboxctl db upgrade" in done.stderr, done.stderr
+
+
+def test_the_wrong_environment_is_refused(cli: Cli, sql: lab.Sql) -> None:
+    cli.ok("db", "upgrade", env={"OUTBOX_ENV": "test"})
+    lab.load(sql, 2)
+    before = lab.rows(sql)
+    for args in (["worker", "--drain"], ["status"], ["replay", "--by", "a", "--reason", "b"]):
+        for name in ("OUTBOX_ENV",) if args == ["status"] else ("WORDLOOM_ENV",):
+            done = cli(*args, env={name: "prod"})
+            assert done.returncode == 2, (args, name, done.stderr)
+            assert "OUTBOX_ENV" in done.stderr
+    assert cli("db", "upgrade", env={"OUTBOX_ENV": "prod"}).returncode == 2
+    assert lab.rows(sql) == before
+    cli.ok("status", env={"WORDLOOM_ENV": "test"})
+    cli.ok("status")

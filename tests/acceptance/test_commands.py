@@ -1,0 +1,105 @@
+"""The keys and exit codes that scripts rely on."""
+
+import uuid
+from pathlib import Path
+
+from elasticsearch import Elasticsearch
+
+from acceptance import lab
+from processes import Cli
+
+
+def test_json_keys_of_the_reading_commands(cli: Cli, sql: lab.Sql) -> None:
+    empty = cli.json("status")
+    assert empty["projection"] == "search_index_to_elastic"
+    assert (empty["stuck"], empty["lag"], empty["oldest_pending"], empty["failed_by_reason"]) == (
+        0,
+        0,
+        [],
+        {},
+    )
+    lab.put(sql)
+    sql.execute("UPDATE search_outbox_events SET created_at = now() - interval '1 hour'")
+    seen = cli.json("status")
+    assert set(seen) >= {
+        "projection",
+        "status",
+        "stuck",
+        "lag",
+        "oldest_age_seconds",
+        "oldest_pending",
+        "failed_by_reason",
+    }
+    assert 3600 <= seen["oldest_age_seconds"] < 3700
+    wanted = {"id", "created_at", "attempts", "next_retry_at", "error_reason"}
+    assert set(seen["oldest_pending"][0]) >= wanted
+    assert set(cli.json("oldest")["events"][0]) >= wanted
+    assert cli.json("stuck")["events"] == []
+    assert set(cli.json("replay", "--by", "a", "--reason", "b", "--dry-run")) >= {
+        "matched",
+        "dry_run",
+        "ids",
+        "audit_id",
+    }
+    assert isinstance(cli.json("audit"), (dict, list))
+    assert cli("oldest", "--limit", "0").returncode == 2
+    assert cli("status", "--watch", "nan").returncode == 2
+
+
+def test_limits_cut_the_lists(cli: Cli, sql: lab.Sql) -> None:
+    lab.load(sql, 30)
+    assert len(cli.json("oldest", "--limit", "3")["events"]) == 3
+    assert len(cli.json("status")["oldest_pending"]) == 5
+    sql.execute("UPDATE search_outbox_events SET status = 'processing', lease_until = '2020-01-01'")
+    assert len(cli.json("stuck", "--limit", "7")["events"]) == 7
+    assert cli.json("status")["stuck"] == 30
+
+
+def test_injected_rows_end_as_announced(cli: Cli, sql: lab.Sql, engine: Elasticsearch, index: str) -> None:
+    entity = uuid.uuid4()
+    cli.ok("inject", "bad-op", "--count", "3")
+    cli.ok("inject", "event", "--entity-id", str(entity), "--op", "delete", "--count", "2")
+    env = {
+        "TOTAL_OPS": "40",
+        "CONTENT_BYTES": "300",
+        "RATE_PER_SEC": "0",
+        "CONCURRENCY": "2",
+        "LOADGEN_SCENARIO": "create",
+    }
+    report = cli.json("inject", "load", env=env)
+    assert report
+    assert lab.one(sql, "SELECT count(*) FROM search_index") == 40
+    assert lab.one(sql, "SELECT min(octet_length(text)) FROM search_index") == 300
+    cli.ok("worker", "--drain")
+    assert lab.by_status(sql) == {"done": 42, "failed": 3}
+    assert cli.json("status")["failed_by_reason"] == {"deterministic_exception": 3}
+    for scenario in ("update", "delete", "mixed"):
+        cli.ok("inject", "load", "--scenario", scenario, "--count", "10", "--rate", "0")
+    cli.ok("worker", "--drain")
+    assert set(lab.by_status(sql)) == {"done", "failed"}
+    engine.indices.refresh(index=index)
+    assert engine.count(index=index)["count"] == lab.one(sql, "SELECT count(*) FROM search_index")
+    for bad in (["--count", "0"], ["--scenario", "nonsense"], ["--rate", "nan"], ["--concurrency", "-1"]):
+        assert cli("inject", "load", *bad).returncode == 2, bad
+    assert cli("inject", "load", env={"TOTAL_OPS": "abc"}).returncode == 2
+
+
+def test_db_check_is_4_when_behind_and_0_after_the_upgrade(cli: Cli, empty_url: str) -> None:
+    env = {"DATABASE_URL": empty_url}
+    assert cli("db", "check", env=env).returncode == 4
+    cli.ok("db", "upgrade", env=env)
+    assert cli("db", "check", env=env).returncode == 0
+    cli.ok("db", "upgrade", env=env)
+    assert cli.ok("db", "current", env=env).strip()
+
+
+def test_services_status_and_down_are_harmless_where_nothing_runs(cli: Cli, tmp_path: Path) -> None:
+    state = {"OUTBOXCTL_STATE": str(tmp_path), "XDG_STATE_HOME": str(tmp_path)}
+    assert cli.json("services", "status", env=state)["services"] == []
+    assert cli.ok("services", "status", env=state).strip()
+
+
+def test_unknown_commands_and_flags_exit_2(cli: Cli) -> None:
+    for args in (["nonsense"], ["status", "--nonsense"], ["worker", "extra"], ["inject"], []):
+        done = cli(*args)
+        assert done.returncode == 2 or not args, (args, done.returncode)

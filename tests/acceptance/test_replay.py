@@ -1,0 +1,154 @@
+"""Replay: audited, filtered, and a dry run changes nothing."""
+
+import uuid
+from typing import Any
+
+import pytest
+from elasticsearch import Elasticsearch
+
+from acceptance import lab
+from processes import Cli
+
+WHO = ("--by", "alice", "--reason", "fixed root cause")
+CLEARED = ("next_retry_at", "error", "error_reason", "owner", "lease_until", "processing_started_at")
+
+
+def _fail(sql: lab.Sql, reason: str = "mapping", kind: str = "block", created: str = "now") -> uuid.UUID:
+    entity = uuid.uuid4()
+    lab.source(sql, entity, kind=kind)
+    event = lab.event(sql, entity, kind=kind, status="failed", created=created)
+    sql.execute(
+        "UPDATE search_outbox_events SET attempts = 10, error_reason = %s, error = %s WHERE id = %s",
+        [reason, "[/nope] \x1b[31m it broke", event],
+    )
+    return event
+
+
+def _everything(sql: lab.Sql) -> Any:
+    return lab.rows(sql), lab.rows(sql, "SELECT * FROM outbox_operator_audit")
+
+
+def test_a_dry_run_shows_what_replay_would_touch_and_changes_nothing(cli: Cli, sql: lab.Sql) -> None:
+    failed = [_fail(sql) for _ in range(3)]
+    lab.put(sql)
+    before = _everything(sql)
+    seen = cli.json("replay", *WHO, "--limit", "100", "--dry-run")
+    cli.ok("replay", *WHO, "--limit", "100", "--dry-run")
+    assert _everything(sql) == before
+    assert (seen["matched"], seen["dry_run"], seen["audit_id"]) == (3, True, None)
+    assert set(seen["ids"]) == {str(each) for each in failed}
+    assert seen.get("selected", seen.get("replayed")) is not None
+    assert cli.json("audit") is not None
+
+
+def test_a_replay_resets_the_rows_and_says_who_and_why(
+    cli: Cli, sql: lab.Sql, engine: Elasticsearch, index: str
+) -> None:
+    failed = [_fail(sql) for _ in range(3)]
+    other = lab.put(sql)[1]
+    untouched = lab.event_row(sql, other)
+    seen = cli.json("replay", *WHO, "--limit", "100")
+    assert (seen["matched"], seen["dry_run"], len(seen["ids"])) == (3, False, 3)
+    for each in failed:
+        row = lab.event_row(sql, each)
+        assert (row["status"], row["attempts"], row["replay_count"]) == ("pending", 0, 1)
+        assert [row[name] for name in CLEARED] == [None] * len(CLEARED)
+        assert (row["last_replayed_by"], row["last_replayed_reason"]) == ("alice", "fixed root cause")
+        assert row["last_replayed_at"] is not None
+    assert lab.event_row(sql, other) == untouched
+    audit = str(cli.json("audit"))
+    assert all(word in audit for word in ("alice", "fixed root cause", seen["audit_id"]))
+    assert "fixed root cause" in cli.ok("audit", env={"COLUMNS": "200"})
+    again = cli.json("replay", *WHO)
+    assert (again["matched"], again["ids"]) == (0, [])
+    cli.ok("worker", "--drain")
+    assert lab.by_status(sql) == {"done": 4}
+    lab.assert_nothing_lost(sql, engine, index, count=4)
+
+
+def test_filters_select_and_a_limit_takes_the_oldest(cli: Cli, sql: lab.Sql) -> None:
+    old = _fail(sql, "connect", created="2024-01-01T00:00:00Z")
+    page = _fail(sql, "mapping", kind="page", created="2024-06-01T00:00:00Z")
+    new = _fail(sql, "mapping", created="2025-01-01T00:00:00Z")
+
+    def matched(*filters: str) -> set[str]:
+        return set(cli.json("replay", *WHO, "--dry-run", *filters)["ids"])
+
+    assert matched("--error-reason", "mapping") == {str(page), str(new)}
+    assert matched("--entity-type", "page") == {str(page)}
+    assert matched("--since", "2024-06-01", "--until", "2025-01-01T00:00:00+00:00") == {str(page)}
+    assert matched("--id", str(old), "--id", str(new)) == {str(old), str(new)}
+    assert matched("--id", str(old), "--error-reason", "mapping") == set()
+    assert matched("--limit", "1") == {str(old)}
+    done = cli.json("replay", *WHO, "--limit", "2")
+    assert set(done["ids"]) == {str(old), str(page)}
+    assert lab.event_row(sql, new)["status"] == "failed"
+    nothing = cli.json("replay", *WHO, "--entity-type", "nobody")
+    assert (nothing["matched"], nothing["ids"]) == (0, [])
+
+
+def test_only_failed_rows_can_be_replayed_whatever_the_id(cli: Cli, sql: lab.Sql) -> None:
+    pending = lab.put(sql)[1]
+    processing = lab.event(sql, uuid.uuid4(), status="processing")
+    before = lab.rows(sql)
+    for each in (pending, processing, uuid.uuid4()):
+        assert cli.json("replay", *WHO, "--id", str(each))["matched"] == 0
+    assert lab.rows(sql) == before
+
+
+@pytest.mark.real_engine
+def test_a_replayed_old_event_after_newer_ones_harms_nothing(
+    cli: Cli, sql: lab.Sql, engine: Elasticsearch, index: str
+) -> None:
+    event = _fail(sql)
+    entity = lab.event_row(sql, event)["entity_id"]
+    lab.source(sql, entity, 5, text="five")
+    lab.event(sql, entity, 5)
+    cli.ok("worker", "--drain")
+    cli.ok("replay", *WHO)
+    cli.ok("worker", "--drain")
+    assert lab.document(engine, index, entity)["text"] == "five"
+    sql.execute("DELETE FROM search_index WHERE entity_id = %s", [entity])
+    lab.event(sql, entity, 6, op="delete")
+    cli.ok("worker", "--drain")
+    sql.execute(
+        "UPDATE search_outbox_events SET status = 'failed', processed_at = NULL WHERE id = %s", [event]
+    )
+    cli.ok("replay", *WHO)
+    cli.ok("worker", "--drain")
+    assert lab.document(engine, index, entity) is None
+    assert lab.by_status(sql) == {"done": 3}
+    assert lab.event_row(sql, event)["replay_count"] == 2
+    assert lab.one(sql, "SELECT count(*) FROM outbox_operator_audit") == 2
+
+
+REFUSED = [
+    ["--reason", "why"],
+    ["--by", "alice"],
+    ["--by", "  ", "--reason", "why"],
+    ["--by", "alice", "--reason", ""],
+    ["--by", "al\nice", "--reason", "why"],
+    ["--by", "alice", "--reason", "why\x1b[31m"],
+    ["--by", "a" * 121, "--reason", "why"],
+    [*WHO, "--limit", "0"],
+    [*WHO, "--limit", "-1"],
+    [*WHO, "--limit", "many"],
+    [*WHO, "--id", "not-a-uuid"],
+    [*WHO, "--error-reason", "no_such_reason"],
+    [*WHO, "--since", "yesterday-ish"],
+    [*WHO, "--until", "2024-13-45"],
+]
+
+
+@pytest.mark.parametrize(
+    "args", REFUSED, ids=lambda args: " ".join(args)[-30:].strip().encode("unicode_escape").decode()
+)
+def test_a_careless_replay_is_refused_and_changes_nothing(cli: Cli, sql: lab.Sql, args: list[str]) -> None:
+    _fail(sql)
+    before = _everything(sql)
+    done = cli("replay", *args)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert done.stderr.strip()
+    assert done.stdout == ""
+    assert "\x1b" not in done.stderr
+    assert _everything(sql) == before

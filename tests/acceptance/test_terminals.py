@@ -1,0 +1,129 @@
+"""Odd terminals, closed pipes, and secrets that stay secret."""
+
+import json
+import subprocess
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+from acceptance import lab
+from processes import OUTBOXCTL, Cli, Worker, eventually
+
+SECRET = "hunter2-s3cret"
+
+
+def test_a_closed_pipe_ends_quietly(cli: Cli, sql: lab.Sql) -> None:
+    lab.load(sql, 3000)
+    sql.execute("UPDATE search_outbox_events SET status = 'failed'")
+    for command in (
+        "status | head -1",
+        "replay --by a --reason b --dry-run --json | head -1",
+        "db sql | head -1",
+        "config show | true",
+        "status --watch 0.1 | head -3",
+    ):
+        done = subprocess.run(
+            [
+                "bash",
+                "-c",
+                f'timeout 20 "$0" -m outboxctl {command}; echo "${{PIPESTATUS[0]}}" >&2',
+                OUTBOXCTL[0],
+            ],
+            env=cli.env,
+            cwd=cli.cwd,
+            capture_output=True,
+            text=True,
+            timeout=40,
+            check=True,
+        )
+        assert done.stderr.strip().isdigit(), (command, done.stderr)
+        assert int(done.stderr) != 124, command
+
+
+def test_narrow_dumb_and_ascii_terminals_show_the_same_facts(cli: Cli, sql: lab.Sql) -> None:
+    _, event = lab.put(sql)
+    sql.execute("UPDATE search_outbox_events SET error_reason = 'connect', error = '\u4e2d\u6587 [/nope]'")
+    lab.event(sql, lab.put(sql, kind="\u4e2d\u6587\U0001f600")[0], status="failed")
+    for env in (
+        {"COLUMNS": "20"},
+        {"NO_COLOR": "1"},
+        {"LC_ALL": "C", "PYTHONIOENCODING": "ascii"},
+        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        {"TERM": "dumb", "FORCE_COLOR": ""},
+    ):
+        for command in ("status", "oldest"):
+            shown = cli.ok(command, env=env)
+            assert "\x1b" not in shown
+            assert "pending" in shown.lower()
+    json.loads(cli.ok("oldest", "--json", env={"COLUMNS": "20", "FORCE_COLOR": "1"}))
+    assert str(event) in cli.ok("oldest", env={"COLUMNS": "20"}).replace("\n", "") or (
+        str(event) in cli.ok("oldest")
+    ), "a piped table must hold whole ids, to be pasted into replay --id"
+
+
+def test_config_show_masks_secrets_and_says_where_values_came_from(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(f"OUTBOX_BULK_SIZE=77\nELASTIC_API_KEY={SECRET}\nOUTBOX_LEASE_SECONDS=9\n")
+    env = {
+        "DATABASE_URL": f"postgresql+psycopg://me:{SECRET}@db.example:5432/x?sslpassword={SECRET}",
+        "ELASTIC_PASSWORD": SECRET,
+        "OUTBOX_LEASE_SECONDS": "11",
+    }
+    args = ("config", "show", "--elastic-url", f"https://u:{SECRET}@es:9200,https://v:{SECRET}@es2:9200")
+    seen = {row["setting"]: row for row in cli.json(*args, env=env)["settings"]}
+    assert SECRET not in str(seen) + cli.ok(*args, env=env)
+    sources = {name: seen[name]["source"] for name in seen}
+    assert sources["ELASTIC_URL"] == "flag"
+    assert sources["OUTBOX_LEASE_SECONDS"] == sources["DATABASE_URL"] == "environment"
+    assert sources["OUTBOX_BULK_SIZE"] == sources["ELASTIC_API_KEY"] == ".env"
+    assert sources["OUTBOX_MAX_ATTEMPTS"] == "default"
+    assert (seen["OUTBOX_BULK_SIZE"]["value"], seen["OUTBOX_LEASE_SECONDS"]["value"]) == (77, 11.0)
+    assert "db.example" in seen["DATABASE_URL"]["value"]
+    assert set(seen) >= {"OUTBOX_ENV", "OUTBOX_METRICS_PORT", "OUTBOX_OUTAGE_POLICY", "ELASTIC_CA_CERTS"}
+
+
+def test_no_secret_in_logs_rows_metrics_or_readyz(
+    sql: lab.Sql, worker: Callable[..., Worker], cli: Cli, url: str
+) -> None:
+    role = f"secretive_{uuid.uuid4().hex[:8]}"
+    sql.execute(f"CREATE ROLE {role} LOGIN SUPERUSER PASSWORD '{SECRET}'")
+    host = url.rpartition("@")[2]
+    lab.load(sql, 3)
+    running = worker(
+        DATABASE_URL=f"postgresql://{role}:{SECRET}@{host}",
+        ELASTIC_URL=f"http://u:{SECRET}@127.0.0.1:1",
+        ELASTIC_API_KEY="",
+    )
+    eventually(lambda: running.metric("outbox_retry_scheduled_total") >= 3)
+    sql.execute(f"ALTER ROLE {role} NOLOGIN")
+    sql.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s", [role])
+    body = eventually(lambda: "database" in (b := running.get("/readyz")[1]) and b)
+    assert json.loads(body)["ready"] is False
+    assert set(json.loads(body)["failing"]) <= {"database", "sink", "draining", "progress"}
+    seen = body + running.get("/healthz")[1] + running.get("/metrics")[1] + running.log.read_text()
+    assert SECRET not in seen + str(lab.rows(sql)) + cli.ok("status", "--json")
+    assert "Traceback" not in running.log.read_text()
+    running.end()
+    sql.execute(f"DROP ROLE {role}")
+
+
+def test_the_metrics_server_is_local_and_knows_only_its_paths(worker: Callable[..., Worker]) -> None:
+    running = worker()
+    eventually(lambda: running.get("/readyz")[0] == 200)
+    assert running.get("/nothing")[0] == 404
+    assert running.get("/metrics")[0] == 200
+    local = subprocess.run(
+        ["cat", "/proc/net/tcp"], capture_output=True, text=True, timeout=5, check=True
+    ).stdout
+    listening = [line.split()[1] for line in local.splitlines()[1:] if line.split()[3] == "0A"]
+    assert [each for each in listening if each.endswith(f":{running.port:04X}")] == [
+        f"0100007F:{running.port:04X}"
+    ]
+
+
+def test_a_taken_metrics_port_is_said_with_its_number(cli: Cli, worker: Callable[..., Worker]) -> None:
+    running = worker()
+    eventually(lambda: running.get("/healthz")[0] == 200)
+    done = cli("worker", "--drain", "--metrics-port", str(running.port))
+    assert done.returncode in (1, 2, 3)
+    assert str(running.port) in done.stderr
+    assert len(done.stderr.strip().splitlines()) <= 2
