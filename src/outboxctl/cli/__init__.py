@@ -32,7 +32,8 @@ def main() -> NoReturn:
 
 
 def _complain(message: str, hint: str) -> None:
-    line = f"{brief(message, 600)}; {brief(hint, 600)}" if hint else brief(message, 600)
+    parts = [" ".join(part.split()) for part in (message, hint) if part]
+    line = "; ".join(brief(part, 600) for part in parts)
     print(f"outboxctl: {line}", file=sys.stderr)  # noqa: T201 - the one place for it
 
 

@@ -11,9 +11,8 @@ from outboxctl.errors import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Generator
-    from types import TracebackType
 
-    from rich.console import Console
+    from rich.console import Console, OverflowMethod
     from rich.table import Table
 
     from outboxctl.core.snapshot import Standing
@@ -53,12 +52,19 @@ class Screen:
 
     def __init__(self, out: "Console") -> None:
         from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+        from rich.table import Column
 
         self._out = out
-        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=20))
+        self._cut: OverflowMethod = "crop" if out.options.ascii_only else "ellipsis"
+        text = TextColumn(
+            "{task.description}", markup=False, table_column=Column(no_wrap=True, overflow=self._cut)
+        )
+        name = TextColumn("{task.fields[name]:<16}", style="bold", markup=False)
         still = not out.is_terminal or out.is_dumb_terminal
-        self._live = Progress(*columns, console=out, transient=True, disable=still)
-        self._task = self._live.add_task("", total=None)
+        self._live = Progress(
+            name, SpinnerColumn(), BarColumn(16), text, console=out, transient=True, disable=still
+        )
+        self._task = self._live.add_task("", total=None, name="")
         self._name, self._began = "", 0.0
 
     def __enter__(self) -> "Screen":
@@ -66,26 +72,30 @@ class Screen:
         self._live.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: "TracebackType | None"
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Leave the terminal as it was."""
         self._live.stop()
 
     def follow(self, story: "Generator[Event, None, Report]") -> "Report":
         """Show every event; returns the report. The story is ended even if showing fails."""
+        from outboxctl.demo.folder import Interrupted
+
         try:
             while True:
                 self._show(next(story))
         except StopIteration as end:
             report: Report = end.value
             return report
+        except Interrupted as signal:
+            story.close()
+            self._out.print("Interrupted; everything that was started has ended.")
+            raise typer.Exit(signal.code) from None
         finally:
             story.close()
 
     def detail(self, text: str) -> None:
         """A word about the step under way."""
-        self._live.update(self._task, description=f"{self._name}: {text}")
+        self._live.update(self._task, description=text)
 
     def _show(self, event: "Event") -> None:
         from outboxctl.demo.report import Progress, Step
@@ -93,11 +103,13 @@ class Screen:
         match event:
             case Step(name, doing):
                 self._name, self._began = name, monotonic()
-                self._live.reset(self._task, total=None, description=f"{name}: {doing}")
+                self._live.reset(self._task, total=None, description=doing, name=name)
             case Progress(done, total):
-                self._live.update(self._task, completed=done, total=total)
-            case _:
-                self._tell(event)
+                self._live.update(
+                    self._task, completed=done, total=total, description=f"{done:,} of {total:,}"
+                )
+            case told:
+                self._tell(told)
 
     def _tell(self, told: "Told") -> None:
         from outboxctl.cli import render
@@ -105,24 +117,23 @@ class Screen:
         taken = render.age(monotonic() - self._began)
         lines = [told.text, *filter(None, [_standing(told.standing)])]
         if self._out.is_terminal:
-            self._out.print(_row("ok", self._name, lines, taken))
+            self._out.print(_row(self._name, lines, taken))
         else:
             self._out.print(f"{self._name}: {'; '.join(lines)} ({taken})")
         for hit in told.hits:
-            self._out.print(render.cell(f"  {hit.snippet}"), overflow="ellipsis", no_wrap=True)
+            self._out.print(render.cell(f"  {hit.snippet}"), overflow=self._cut, no_wrap=True)
 
 
-def _row(mark: str, name: str, lines: "list[str]", taken: str) -> "Table":
+def _row(name: str, lines: "list[str]", taken: str) -> "Table":
     """One step as a row: fixed columns around the text, so that rows printed one by one line up."""
     from rich.table import Table
     from rich.text import Text
 
     row = Table.grid(padding=(0, 1), expand=True)
-    row.add_column(style="green", width=2)
     row.add_column(style="bold", width=NAME_WIDTH)
     row.add_column(ratio=1)
     row.add_column(style="dim", justify="right", width=6)
-    row.add_row(mark, name, Text("\n".join(lines)), taken)
+    row.add_row(name, Text("\n".join(lines)), taken)
     return row
 
 
@@ -160,4 +171,5 @@ The services keep running. To use them:
   export ELASTIC_INDEX='{kept.elastic_index}'
   outboxctl status
 To end them and delete their data:
-  OUTBOXCTL_STATE='{kept.state}' outboxctl services down --purge"""
+  OUTBOXCTL_STATE='{kept.state}' outboxctl services down --purge
+  rm -r '{kept.state}'"""

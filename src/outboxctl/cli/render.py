@@ -19,11 +19,19 @@ from outboxctl.wording import brief
 PIPE_WIDTH = 240  # columns when stdout is no terminal: whole ids for grep
 
 
+class Output(Console):
+    """A console whose reader may leave (`| head`): nothing more can be said, and that is no error."""
+
+    def on_broken_pipe(self) -> None:
+        """End well; the base class exits 1."""
+        raise BrokenPipeError
+
+
 def console(*, stderr: bool = False) -> Console:
     """A console that takes nothing in a text for markup; colour and width only from a terminal."""
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() else PIPE_WIDTH
-    return Console(stderr=stderr, markup=False, highlight=False, emoji=False, width=width)
+    return Output(stderr=stderr, markup=False, highlight=False, emoji=False, width=width)
 
 
 def emit_json(report: Any) -> None:

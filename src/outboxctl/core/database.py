@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from outboxctl.errors import OutboxctlError, UnreachableError, UsageError
+from outboxctl.urls import check_database_url
 from outboxctl.wording import brief
 
 # Bounded connecting, and a dead peer noticed within half a minute; a value in the URL wins.
@@ -83,8 +84,8 @@ def describe(conninfo: dict[str, Any]) -> str:
 
 def _parse(url: str) -> dict[str, Any]:
     try:
-        given = conninfo_to_dict(url)
-    except psycopg.Error:
+        given = conninfo_to_dict(check_database_url(url))
+    except (psycopg.Error, ValueError):
         # libpq's message repeats parts of the URL, the password among them.
         raise UsageError(
             "bad setting DATABASE_URL: PostgreSQL's library cannot read this URL",

@@ -1,0 +1,141 @@
+"""The demo's own folder: made for one run, and emptied of processes and files at its end."""
+
+import fcntl
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from outboxctl import services
+from outboxctl.errors import UsageError
+from outboxctl.services import process
+from outboxctl.services.model import Say, silent
+
+PREFIX = "outboxctl-demo-"
+LOCK = "demo.lock"
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+PATIENCE_SECONDS = 5.0
+
+
+@dataclass
+class Folder:
+    """Where the services, the worker and its log are. `keep`: leave the services running at the end."""
+
+    path: Path
+    keep: bool = False
+    succeeded: bool = False
+    interrupted: int = 0  # the signal's number
+
+    @property
+    def log(self) -> Path:
+        """The worker's log; it outlives the folder's other contents where the demo failed."""
+        return self.path / "worker.log"
+
+
+class Interrupted(KeyboardInterrupt):
+    """One of SIGNALS; a KeyboardInterrupt, for psycopg then cancels the statement under way."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.code = 128 + number
+
+
+@contextmanager
+def own_folder(say: Say = silent) -> Iterator[Folder]:
+    """A fresh folder under `OUTBOXCTL_STATE`, else under the temporary folder.
+
+    Whatever ends the block, a signal or a closed terminal too, ends all that runs in the folder.
+    A signal is raised as Interrupted. UsageError where no folder can be made.
+    """
+    parent = Path(os.environ.get("OUTBOXCTL_STATE") or tempfile.gettempdir()).resolve()
+    folder = _new(parent)
+
+    def leave(number: int, _frame: object) -> None:
+        folder.interrupted = number
+        raise Interrupted(number)
+
+    with _lock(folder.path), _signals(leave):
+        try:
+            _sweep(parent, say)
+            yield folder
+        except BaseException as error:
+            failed = isinstance(error, Exception) and not folder.interrupted
+            folder.keep, folder.succeeded = False, not failed
+            if folder.interrupted and isinstance(error, Exception):  # what the signal broke
+                raise Interrupted(folder.interrupted) from None
+            raise
+        finally:
+            with _signals(_not_now):
+                _finish(folder, say)
+
+
+def _new(parent: Path) -> Folder:
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
+    except OSError as error:
+        raise UsageError(f"cannot write to {parent}: {error.strerror}", hint="see OUTBOXCTL_STATE") from None
+    path.chmod(0o711)  # root's PostgreSQL runs as somebody else, who must pass through
+    return Folder(path)
+
+
+def _finish(folder: Folder, say: Say) -> None:
+    _end_workers(folder.path)
+    if not folder.keep:
+        services.down(folder.path, purge=True, say=say)
+    if folder.keep or (folder.log.exists() and not folder.succeeded):
+        (folder.path / LOCK).unlink()  # nobody's to sweep
+    else:
+        shutil.rmtree(folder.path, ignore_errors=True)
+
+
+def _sweep(parent: Path, say: Say) -> None:
+    """Clean up after demos that were killed: their locks went with them."""
+    for path in parent.glob(f"{PREFIX}*/{LOCK}"):
+        with suppress(OSError):
+            if path.stat().st_uid == os.geteuid():
+                with path.open("a") as lock:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    _finish(Folder(path.parent, succeeded=True), say)
+
+
+@contextmanager
+def _lock(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock. It gets its name once it is held, so that no sweep finds it free."""
+    part = folder / f"{LOCK}.part"
+    with part.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        part.rename(folder / LOCK)
+        yield
+
+
+def _end_workers(folder: Path) -> None:
+    """End what works in the folder itself; the services work in folders below."""
+    for each in psutil.process_iter():
+        with suppress(psutil.Error):
+            if each.pid != os.getpid() and Path(each.cwd()) == folder:
+                process.end(each, politely=signal.SIGTERM, patience=PATIENCE_SECONDS)
+
+
+@contextmanager
+def _signals(handler: "signal._HANDLER") -> Iterator[None]:
+    """Another handler for a while; a signal that is ignored (`nohup`) stays ignored."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    try:
+        for number, was in before.items():
+            if was is not signal.SIG_IGN:
+                signal.signal(number, handler)
+        yield
+    finally:
+        for number, was in before.items():
+            signal.signal(number, was)
+
+
+def _not_now(_number: int, _frame: object) -> None:
+    """Taking down is under way already, and takes seconds."""

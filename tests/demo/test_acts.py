@@ -1,0 +1,105 @@
+"""What a demo does when things do not go as planned; no servers needed."""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from outboxctl.core.snapshot import Standing
+from outboxctl.demo import acts, produce
+from outboxctl.demo.acts import Acts
+from outboxctl.demo.documents import Document
+from outboxctl.demo.report import Told
+from outboxctl.errors import OutboxctlError
+
+pytestmark = pytest.mark.no_servers
+EMPTY = Standing("p", {"pending": 0, "processing": 0, "done": 0, "failed": 0}, 0, 0, 0.0, [], {})
+
+
+def standing(pending: int, processing: int, done: int) -> Standing:
+    counts = {"pending": pending, "processing": processing, "done": done, "failed": 0}
+    return replace(EMPTY, status=counts, lag=pending + processing)
+
+
+class FakeWorker:
+    starts = 0
+    alive = True
+
+    def start(self) -> None:
+        self.starts += 1
+
+    def kill(self) -> None:
+        pass
+
+    def must_live(self) -> None:
+        if not self.alive:
+            raise OutboxctlError("the worker ended by itself with 1")
+
+
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many documents each write wrote."""
+    counts: list[int] = []
+
+    def write(_url: str, documents: list[Document]) -> Iterator[int]:
+        counts.append(len(documents))
+        yield len(documents)
+
+    monkeypatch.setattr(produce, "write", write)
+    monkeypatch.setattr(acts, "PAUSE_SECONDS", 0)
+    return counts
+
+
+def play(*seen: Standing) -> tuple[Acts, FakeWorker]:
+    """Acts whose looks at the database see these, the last one for ever."""
+    looks = deque(seen)
+    worker = FakeWorker()
+    stage: Any = SimpleNamespace(
+        worker=worker,
+        settings=SimpleNamespace(require_database_url=str),
+        standing=lambda: looks.popleft() if len(looks) > 1 else looks[0],
+        wait_for_silence=lambda: None,
+    )
+    story = Acts(stage)
+    story.documents, story.written = [Document("a", "b")] * 100, 100
+    return story, worker
+
+
+def test_the_worker_is_killed_once_it_is_in_the_middle(written: list[int]) -> None:
+    story, worker = play(standing(100, 0, 0), standing(80, 20, 0), standing(40, 20, 40))
+    told = [event for event in story.kill() if isinstance(event, Told)]
+    assert told[-1].text == "SIGKILL while 20 events were processing"
+    assert (worker.starts, written, story.checks[0].ok) == (1, [], True)
+
+
+def test_a_worker_that_was_too_quick_gets_the_same_work_again(written: list[int]) -> None:
+    late, again = standing(0, 0, 100), standing(100, 0, 100)
+    story, worker = play(late, late, again, standing(50, 10, 140))
+    list(story.kill())
+    assert (worker.starts, written, story.written) == (2, [100], 200)
+    assert story.checks[0].seen == 10
+
+
+def test_a_worker_that_is_never_caught_is_no_success(written: list[int]) -> None:
+    story, _ = play(standing(0, 0, 100))
+    list(story.kill())
+    assert (story.checks[0].seen, story.checks[0].ok, len(written)) == (0, False, 2)
+
+
+def test_a_worker_that_dies_ends_the_story(written: list[int]) -> None:
+    story, worker = play(standing(100, 0, 0))
+    worker.alive = False
+    with pytest.raises(OutboxctlError, match="ended by itself"):
+        list(story.kill())
+    assert not written
+
+
+def test_a_standstill_ends_the_story(written: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(acts, "PATIENCE_SECONDS", 0)
+    story, _ = play(standing(90, 10, 0))
+    with pytest.raises(OutboxctlError, match="nothing was done"):
+        list(story.kill())
+    assert not written

@@ -1,0 +1,102 @@
+"""The demo as a user runs it: a real process, services of its own, and nothing left behind."""
+
+import json
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pytest
+
+from outboxctl.demo.folder import own_folder
+from processes import OUTBOXCTL, Cli, environment, eventually
+
+pytestmark = pytest.mark.no_servers
+OURS = {"DATABASE_URL": "postgresql://nobody:secret@127.0.0.1:1/none", "OUTBOX_BULK_SIZE": "nonsense"}
+
+
+@pytest.fixture
+def surroundings(tmp_path: Path) -> dict[str, str]:
+    """A home and a state folder of its own, and settings that the demo must not look at."""
+    return environment(HOME=str(tmp_path), OUTBOXCTL_STATE=str(tmp_path / "state"), **OURS)
+
+
+@pytest.fixture
+def running(surroundings: dict[str, str], tmp_path: Path) -> Iterator["subprocess.Popen[str]"]:
+    """A demo under way, its worker at work."""
+    with (tmp_path / "output").open("w") as out:
+        process = subprocess.Popen(
+            [*OUTBOXCTL, "demo", "--search", "noida"],
+            env=surroundings,
+            cwd=tmp_path,
+            stdout=out,
+            stderr=out,
+            text=True,
+        )
+    eventually(lambda: any("outboxctl worker" in line for line in _at_work(tmp_path)), what="a worker")
+    yield process
+    process.kill()
+    process.wait()
+
+
+def _at_work(folder: Path) -> list[str]:
+    """The command lines of all processes that a demo with this state folder started."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.environ().get("OUTBOXCTL_STATE") == str(folder / "state"):
+                found.append(" ".join(process.cmdline()))
+    return found
+
+
+def test_every_count_agrees_and_nothing_is_left(surroundings: dict[str, str], tmp_path: Path) -> None:
+    report = json.loads(Cli(surroundings, tmp_path).ok("demo", "--json", "--search", "noida"))
+    assert report["ok"]
+    assert all(check["ok"] for check in report["checks"])
+    seen = {check["name"]: check["seen"] for check in report["checks"]}
+    assert seen["documents in the index"] == seen["rows in search_index"] == report["documents"] > 4_000
+    assert seen["processing when the worker was killed"] > 0
+    assert any("read" in hit["snippet"] for hit in report["hits"])
+    assert not _at_work(tmp_path)
+    assert not list((tmp_path / "state").iterdir())
+
+
+def test_an_interrupted_demo_takes_everything_down(running: "subprocess.Popen[str]", tmp_path: Path) -> None:
+    running.send_signal(signal.SIGINT)
+    assert running.wait(30) == 130
+    assert not _at_work(tmp_path)
+    assert not list((tmp_path / "state").iterdir())
+    assert (tmp_path / "output").read_text().splitlines()[-1].startswith("Interrupted;")
+
+
+def test_the_next_demo_cleans_up_after_a_killed_one(
+    running: "subprocess.Popen[str]", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running.kill()
+    running.wait()
+    assert len(_at_work(tmp_path)) >= 3
+    monkeypatch.setenv("OUTBOXCTL_STATE", str(tmp_path / "state"))
+    with own_folder() as folder:
+        folder.succeeded = True
+        assert not _at_work(tmp_path)
+    assert not list((tmp_path / "state").iterdir())
+
+
+def test_kept_services_are_the_users_to_end(surroundings: dict[str, str], tmp_path: Path) -> None:
+    cli = Cli(surroundings, tmp_path)
+    kept = cli.json("demo", "--keep", "--search", "noida")["kept"]
+    theirs = Cli(
+        environment(
+            HOME=str(tmp_path),
+            OUTBOXCTL_STATE=kept["state"],
+            DATABASE_URL=kept["database_url"],
+            ELASTIC_URL=kept["elastic_url"],
+            ELASTIC_INDEX=kept["elastic_index"],
+        ),
+        tmp_path,
+    )
+    assert theirs.json("status")["status"]["failed"] == 1
+    assert len(theirs.json("services", "down", "--purge")["ended"]) == 2
+    assert not _at_work(tmp_path)
