@@ -1,10 +1,9 @@
 """A lane: one thread that claims, delivers and settles, batch by batch."""
 
 import threading
-from collections import Counter
 from collections.abc import Collection, Sequence
 from random import Random
-from time import monotonic, time
+from time import monotonic
 from typing import Protocol
 from uuid import uuid4
 
@@ -14,11 +13,11 @@ from outboxctl.core import settle
 from outboxctl.core.claim import Claimed, claim
 from outboxctl.core.database import Database
 from outboxctl.errors import OutboxctlError, UnreachableError
-from outboxctl.lifecycle import op_label
 from outboxctl.metrics.registry import Metrics
 from outboxctl.settings import Settings
 from outboxctl.sink.bulk import Action
 from outboxctl.sink.deliver import Delivery
+from outboxctl.worker import tally
 from outboxctl.worker.health import Health
 from outboxctl.worker.outcome import Outcomes, RetryPolicy, decide
 from outboxctl.worker.prepare import judge, prepare
@@ -89,12 +88,12 @@ class Lane:
 
     def _turn(self) -> bool:
         """One batch; False when there was none and there will be none."""
-        token, batch = self._next_batch()
+        token, claimed_at, batch = self._next_batch()
         if not batch:
             return False
         self._shared.metrics.add("inflight", len(batch))
         try:
-            self._process(token, batch)
+            self._process(token, batch, claimed_at + self._settings.lease_seconds)
         except UnreachableError:
             self._shared.lost.add(token)
             raise
@@ -103,17 +102,18 @@ class Lane:
             self._shared.metrics.add("inflight", -len(batch))
         return True
 
-    def _next_batch(self) -> tuple[str, list[Claimed]]:
+    def _next_batch(self) -> tuple[str, float, list[Claimed]]:
+        """Wait for work: the claim's token, when it was asked for (monotonic), and the batch."""
         wait = FIRST_WAIT
         with self._shared.turnstile:
             while not self._shared.stopping.is_set():
-                token = str(uuid4())
+                token, claimed_at = str(uuid4()), monotonic()
                 batch = self._claim(token)
                 if batch or self._drain:
-                    return token, batch
+                    return token, claimed_at, batch
                 self._shared.stopping.wait(wait)
                 wait = min(wait * 2, self._settings.poll_interval_seconds)
-        return "", []
+        return "", 0.0, []
 
     def _claim(self, token: str) -> list[Claimed]:
         s = self._settings
@@ -129,15 +129,15 @@ class Lane:
             self._shared.held.add(token)
         return batch
 
-    def _process(self, token: str, batch: list[Claimed]) -> None:
-        if self._shared.stopping.is_set():
+    def _process(self, token: str, batch: list[Claimed], lease_ends: float) -> None:
+        # What was read longer ago than a lease may be old by now: a process can be stopped here.
+        if self._shared.stopping.is_set() or monotonic() > lease_ends:
             release(self._shared, [token])
             return
         prepared = prepare(batch)
         started = monotonic()
-        lease_ends = started + self._settings.lease_seconds
         delivery = self._shared.sink.deliver(prepared.actions) if prepared.actions else Delivery([], [])
-        self._observe(prepared.actions, delivery, monotonic() - started)
+        tally.deliveries(self._shared.metrics, prepared.actions, delivery, monotonic() - started)
         outcomes = decide(judge(prepared, delivery.findings), self._policy, self._rng)
         self._settle_within(token, outcomes, lease_ends)
 
@@ -165,49 +165,8 @@ class Lane:
                 hit |= settle.retry(connection, token, outcomes.retries)
             if outcomes.failures:
                 hit |= settle.fail(connection, token, outcomes.failures)
-        self._count(outcomes, hit)
-        lost = len(outcomes.findings) - len(hit)
-        if lost:
-            self._shared.metrics.count("lease_lost", lost)
-            log.warning("lease lost: another worker has these events now", events=lost)
-
-    def _observe(self, actions: list[Action], delivery: Delivery, seconds: float) -> None:
-        metrics = self._shared.metrics
-        for result in delivery.requests:
-            metrics.request(result)
-        if actions:
-            metrics.delivery(seconds)
-        pairs = zip(actions, delivery.findings, strict=True)
-        tally = Counter(("delete" if a.document is None else "upsert", f.verdict.value) for a, f in pairs)
-        for (op, verdict), count in tally.items():
-            metrics.item(op, verdict, count)
-
-    def _count(self, outcomes: Outcomes, hit: set[str]) -> None:
-        """Count what was written, and only that: an event that was not ours is nobody's success."""
-        metrics, found = self._shared.metrics, outcomes.findings
-        done = [found[id_] for id_ in outcomes.done if id_ in hit]
-        for op, count in Counter(op_label(event.op) for event, _ in done).items():
-            metrics.processed(op, count)
-        noops = Counter((op_label(event.op), finding.noop) for event, finding in done if finding.noop)
-        for (op, noop), count in noops.items():
-            if noop:
-                metrics.noop(op, noop, count)
-        if done:
+        if tally.settled(self._shared.metrics, outcomes, hit):
             self._shared.health.succeeded()
-            metrics.set("last_success", time())
-        for name, rows in (("retried", outcomes.retries), ("terminal", outcomes.failures)):
-            self._count_not_done(name, outcomes, [row for row in rows if row.id in hit])
-
-    def _count_not_done(
-        self, name: str, outcomes: Outcomes, rows: Sequence[settle.Retry | settle.Failure]
-    ) -> None:
-        tally = Counter((op_label(outcomes.findings[r.id][0].op), r.reason) for r in rows)
-        for (op, reason), count in tally.items():
-            self._shared.metrics.not_done(name, op, reason, count)
-        if rows:
-            reasons = dict(Counter(row.reason.value for row in rows))
-            what = "events failed for good" if name == "terminal" else "events will be retried"
-            log.warning(what, events=len(rows), reasons=reasons, example=rows[0].id, error=rows[0].error)
 
 
 def release(shared: Shared, tokens: Collection[str]) -> int:

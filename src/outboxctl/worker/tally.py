@@ -1,0 +1,62 @@
+"""Counting and logging what happened to a batch: only what was really written."""
+
+from collections import Counter
+from collections.abc import Sequence
+from time import time
+
+import structlog
+
+from outboxctl.core.settle import Failure, Retry
+from outboxctl.lifecycle import op_label
+from outboxctl.metrics.registry import Metrics
+from outboxctl.sink.bulk import Action
+from outboxctl.sink.deliver import Delivery
+from outboxctl.worker.outcome import Outcomes
+
+log = structlog.get_logger()
+
+
+def deliveries(metrics: Metrics, actions: Sequence[Action], delivery: Delivery, seconds: float) -> None:
+    """Count requests and items of one delivery, and how long it took."""
+    for result in delivery.requests:
+        metrics.request(result)
+    if actions:
+        metrics.delivery(seconds)
+    pairs = zip(actions, delivery.findings, strict=True)
+    items = Counter(("delete" if a.document is None else "upsert", f.verdict.value) for a, f in pairs)
+    for (op, verdict), count in items.items():
+        metrics.item(op, verdict, count)
+
+
+def settled(metrics: Metrics, outcomes: Outcomes, hit: set[str]) -> int:
+    """Count the rows that settling hit; the others are nobody's success. Returns how many became done."""
+    done = _done(metrics, outcomes, hit)
+    for name, rows in (("retried", outcomes.retries), ("terminal", outcomes.failures)):
+        _not_done(metrics, name, outcomes, [row for row in rows if row.id in hit])
+    lost = len(outcomes.findings) - len(hit)
+    if lost:
+        metrics.count("lease_lost", lost)
+        log.warning("lease lost: another worker has these events now", events=lost)
+    return done
+
+
+def _done(metrics: Metrics, outcomes: Outcomes, hit: set[str]) -> int:
+    done = [outcomes.findings[id_] for id_ in outcomes.done if id_ in hit]
+    for op, count in Counter(op_label(event.op) for event, _ in done).items():
+        metrics.processed(op, count)
+    noops = Counter((op_label(event.op), finding.noop) for event, finding in done if finding.noop)
+    for (op, noop), count in noops.items():
+        metrics.noop(op, noop, count)
+    if done:
+        metrics.set("last_success", time())
+    return len(done)
+
+
+def _not_done(metrics: Metrics, name: str, outcomes: Outcomes, rows: Sequence[Retry | Failure]) -> None:
+    counts = Counter((op_label(outcomes.findings[row.id][0].op), row.reason) for row in rows)
+    for (op, reason), count in counts.items():
+        metrics.not_done(name, op, reason, count)
+    if rows:
+        reasons = dict(Counter(row.reason.value for row in rows))
+        what = "events failed for good" if name == "terminal" else "events will be retried"
+        log.warning(what, events=len(rows), reasons=reasons, example=rows[0].id, error=rows[0].error)
