@@ -16,7 +16,7 @@ POLICY = RetryPolicy(max_attempts=3, base=0.5, cap=30)
 
 
 def decided(verdict: Verdict, attempts: int) -> str:
-    event = Claimed("e", "block", "x", "upsert", 1, attempts, 1, "{}")
+    event = Claimed("e", "block:x", "upsert", 1, attempts, 1, "{}")
     outcomes = decide([(event, Finding(verdict, Reason.CONNECT))], POLICY, Random(1))
     return "done" if outcomes.done else "retry" if outcomes.retries else "fail"
 

@@ -14,8 +14,8 @@ def event(
     n: int = 1, *, op: str = "upsert", version: int | None = 1, source: int | None = 1, **more: str
 ) -> Claimed:
     document = None if source is None else f'{{"v":{source}}}'
-    kind, entity = more.get("entity_type", "block"), more.get("entity_id", ENTITY)
-    return Claimed(f"event-{n}", kind, entity, op, version, 1, source, document)
+    id_ = f"{more.get('entity_type', 'block')}:{more.get('entity_id', ENTITY)}"
+    return Claimed(f"event-{n}", id_, op, version, 1, source, document)
 
 
 def test_an_upsert_is_sent_with_the_source_rows_version_not_the_events() -> None:

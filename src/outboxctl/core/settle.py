@@ -74,7 +74,7 @@ def complete(
     connection: Connection, token: str, ids: Sequence[str], *, now: datetime | None = None
 ) -> set[str]:
     """Mark events done; returns the ids that were still ours."""
-    return _hit(connection, COMPLETE, token, now, ids=list(ids))
+    return _hit(connection, COMPLETE, token, now, ids=_literal(ids))
 
 
 def retry(
@@ -99,14 +99,19 @@ def release(connection: Connection, tokens: Sequence[str], *, now: datetime | No
 
 def _columns(outcomes: Sequence[Retry] | Sequence[Failure]) -> dict[str, Any]:
     return {
-        "ids": [o.id for o in outcomes],
+        "ids": _literal([o.id for o in outcomes]),
         "reasons": [o.reason.value for o in outcomes],
         "errors": [o.error for o in outcomes],
     }
+
+
+def _literal(ids: Sequence[str]) -> str:
+    """Write the server's own UUIDs as one array literal: quoting each would cost a microsecond."""
+    return f"{{{','.join(ids)}}}"
 
 
 def _hit(
     connection: Connection, statement: Any, token: str, now: datetime | None, **columns: Any
 ) -> set[str]:
     connection.exec_driver_sql(PLAN)
-    return set(connection.execute(statement, {"token": token, "now": now, **columns}).scalars())
+    return set(connection.execute(statement, {"token": token, "now": now, **columns}).scalars().all())

@@ -1,5 +1,6 @@
 """The daemon: lanes, maintenance and probes started together, and stopped in order."""
 
+import gc
 import os
 import signal
 import threading
@@ -46,6 +47,7 @@ class Daemon:
         with self._database.begin() as connection:  # a missing schema or database ends it here
             self._set_gauges(snapshot.gauges(connection, max_processing=s.max_processing_seconds))
         self._handle_signals()
+        _calm_the_collector()
         server.start()
         log.info(
             "worker started", worker=s.worker_id, lanes=s.concurrency, batch=s.bulk_size, port=s.metrics_port
@@ -164,6 +166,17 @@ class Daemon:
         """Whatever the dependencies do, every lane must still be turning."""
         dead = [lane.name for lane in self._lanes if not lane.is_alive()]
         return {"lanes": ", ".join(dead)} if dead and not self.shared.stopping.is_set() else {}
+
+
+def _calm_the_collector() -> None:
+    """Keep the garbage collector from walking all loaded modules again for every batch.
+
+    A batch makes thousands of short-lived objects and no cycles; with the default thresholds their
+    number alone starts full collections, a third of the CPU an event (docs/adr/0005-cheap-worker.md).
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 100)
 
 
 def _describe(finding: Finding) -> str:

@@ -35,7 +35,7 @@ def prepare(batch: Sequence[Claimed]) -> Prepared:
         if finding:
             prepared.decided.append((event, finding))
         else:
-            by_entity.setdefault(_id(event), []).append(event)
+            by_entity.setdefault(event.document_id, []).append(event)
     prepared.actions = [_action(id_, events) for id_, events in by_entity.items()]
     prepared.events = list(by_entity.values())
     return prepared
@@ -79,17 +79,13 @@ def _refusal(event: Claimed) -> Finding | None:
         return _never(f"event_version is not in 0..2^63-1: {event.event_version}")
     if event.document is not None and not _in_range(event.source_version):
         return _never(f"the source row's event_version is not in 0..2^63-1: {event.source_version}")
-    if len(_id(event).encode()) > MAX_ID_BYTES:
-        return _never(f"the document id is over {MAX_ID_BYTES} bytes: {_id(event)}")
+    if len(event.document_id.encode()) > MAX_ID_BYTES:
+        return _never(f"the document id is over {MAX_ID_BYTES} bytes: {event.document_id}")
     return None
 
 
 def _in_range(version: int | None) -> bool:
     return version is not None and 0 <= version <= MAX_VERSION
-
-
-def _id(event: Claimed) -> str:
-    return f"{event.entity_type}:{event.entity_id}"
 
 
 def _never(text: str) -> Finding:
