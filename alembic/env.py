@@ -5,11 +5,11 @@ import os
 from alembic import context
 from sqlalchemy import create_engine
 
-VERSION_TABLE = "outboxctl_alembic_version"  # the application's own alembic_version stays its own
+from outboxctl.core.schema import VERSION
 
 
 def run_offline() -> None:
-    context.configure(dialect_name="postgresql", literal_binds=True, version_table=VERSION_TABLE)
+    context.configure(dialect_name="postgresql", literal_binds=True, version_table=VERSION)
     with context.begin_transaction():
         context.run_migrations()
 
@@ -19,7 +19,7 @@ def run_online() -> None:
     if connection is None:
         url = os.environ["DATABASE_URL"].partition("://")[2]
         connection = create_engine(f"postgresql+psycopg://{url}").connect()
-    context.configure(connection=connection, version_table=VERSION_TABLE)
+    context.configure(connection=connection, version_table=VERSION)
     with context.begin_transaction():
         context.run_migrations()
 

@@ -82,7 +82,6 @@ class Answer:
     text: str = ""
     delete: bool = False
     request: bool = False
-    retry_after: float | None = None
 
 
 @dataclass(frozen=True)

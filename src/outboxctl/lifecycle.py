@@ -32,8 +32,9 @@ class Verb(StrEnum):
 
 
 class Actor(StrEnum):
-    """Who does it: a worker holding the lease token, any worker's maintenance, or a person."""
+    """Who does it: any worker, the one that holds the lease token, any worker's maintenance, a person."""
 
+    WORKER = "any worker"
     LEASE_HOLDER = "lease holder"
     MAINTENANCE = "maintenance"
     OPERATOR = "operator"
@@ -50,7 +51,7 @@ class Transition:
 
 
 TRANSITIONS = (
-    Transition(Verb.CLAIM, Status.PENDING, Status.PROCESSING, Actor.MAINTENANCE),
+    Transition(Verb.CLAIM, Status.PENDING, Status.PROCESSING, Actor.WORKER),
     Transition(Verb.COMPLETE, Status.PROCESSING, Status.DONE, Actor.LEASE_HOLDER),
     Transition(Verb.RETRY, Status.PROCESSING, Status.PENDING, Actor.LEASE_HOLDER),
     Transition(Verb.FAIL, Status.PROCESSING, Status.FAILED, Actor.LEASE_HOLDER),

@@ -2,13 +2,32 @@
 
 import sys
 from collections.abc import MutableMapping
-from typing import Any, TextIO
+from contextlib import suppress
+from typing import Any, TextIO, cast
 
 import structlog
 
 from outboxctl.wording import brief
 
 Event = MutableMapping[str, Any]
+
+
+class Unfailing:
+    """A stream that loses a line rather than a thread: a full disk must not stop a worker."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write, or forget it."""
+        with suppress(OSError, ValueError):
+            return self._stream.write(text)
+        return 0
+
+    def flush(self) -> None:
+        """Flush, or forget it."""
+        with suppress(OSError, ValueError):
+            self._stream.flush()
 
 
 def configure(stream: TextIO = sys.stderr, *, json: bool | None = None, colour: bool = False) -> None:
@@ -24,7 +43,7 @@ def configure(stream: TextIO = sys.stderr, *, json: bool | None = None, colour: 
             _escape,
             renderer,
         ],
-        logger_factory=structlog.PrintLoggerFactory(stream),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", Unfailing(stream))),
         cache_logger_on_first_use=True,
     )
 

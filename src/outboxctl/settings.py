@@ -179,6 +179,21 @@ class Settings(BaseSettings):
             raise ValueError("not a valid index name (lower case, none of the characters that a URL needs)")
         return value
 
+    @field_validator("elastic_api_key", "elastic_username", "elastic_password", "elastic_ca_certs")
+    @classmethod
+    def _fits_a_header(cls, value: SecretStr | str | None) -> SecretStr | str | None:
+        text = value.get_secret_value() if isinstance(value, SecretStr) else value or ""
+        if CONTROL.search(text):
+            raise ValueError("holds control characters, perhaps a line end from a file")
+        return value
+
+    @field_validator("elastic_api_key")
+    @classmethod
+    def _ascii(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and not value.get_secret_value().isascii():
+            raise ValueError("not an API key: they are ASCII")
+        return value
+
     @field_validator("worker_id", "metrics_host")
     @classmethod
     def _printable(cls, value: str) -> str:

@@ -73,6 +73,14 @@ def test_the_document_is_the_source_row_as_strict_json(
     assert "\n" not in event.document
 
 
+def test_an_attempt_count_at_its_end_stops_nobody(
+    db: Database, insert: Insert, sql: psycopg.Connection
+) -> None:
+    sql.execute("ALTER TABLE search_outbox_events ALTER attempts DROP NOT NULL")
+    insert(attempts=2**31 - 1), insert(attempts=None), insert()
+    assert sorted(event.attempts for event in claimed(db)) == [1, 1, 2**31 - 1]
+
+
 def test_no_source_row_no_document(db: Database, insert: Insert) -> None:
     insert()
     assert claimed(db)[0][-2:] == (None, None)

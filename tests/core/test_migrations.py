@@ -96,6 +96,13 @@ def test_the_marker_is_written_once_and_defends_itself(empty: Database) -> None:
         upgrade(empty, "prod")
 
 
+def test_a_schema_from_the_future_is_left_alone(empty: Database, raw: psycopg.Connection) -> None:
+    upgrade(empty, None)
+    raw.execute("UPDATE outboxctl_alembic_version SET version_num = '9999'")
+    with pytest.raises(UsageError, match="9999"):
+        upgrade(empty, None)
+
+
 def test_the_printed_sql_makes_the_same_schema(
     empty: Database, raw: psycopg.Connection, sql: psycopg.Connection
 ) -> None:

@@ -95,6 +95,29 @@ def test_the_generated_trigger_writes_the_events(sql: psycopg.Connection) -> Non
     assert events(sql) == [("upsert", 1), ("upsert", 2), ("delete", 3)]
 
 
+def test_a_row_that_becomes_another_entity_leaves_none_behind(sql: psycopg.Connection) -> None:
+    for names in ({"type_column": "entity_type"}, {"entity_type": "it's"}):
+        sql.execute(
+            trigger_sql("search_index", id_column="entity_id", version_column="event_version", **names)
+        )
+        sql.execute(
+            "INSERT INTO search_index (entity_type, entity_id, event_version)"
+            " VALUES ('a', gen_random_uuid(), 1)"
+        )
+        sql.execute("UPDATE search_index SET entity_id = gen_random_uuid(), event_version = 5")
+        assert events(sql) == [("upsert", 1), ("delete", 2), ("upsert", 5)]
+        sql.execute("TRUNCATE search_index, search_outbox_events")
+
+
+def test_a_subclass_of_a_psycopg_connection_is_one(url: str) -> None:
+    class Own(psycopg.Connection):
+        pass
+
+    Own.__module__ = "application"
+    with Own.connect(url) as connection:
+        outboxctl.enqueue(connection, entity_type="block", entity_id=uuid4(), event_version=1)
+
+
 def test_a_trigger_needs_names_that_can_be() -> None:
     with pytest.raises(UsageError, match="exactly one"):
         trigger_sql("t", id_column="id", version_column="v")

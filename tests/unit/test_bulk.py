@@ -35,6 +35,15 @@ def test_a_good_answer_pairs() -> None:
     assert [classify(a).verdict for a in answers] == [Verdict.DONE, Verdict.DONE]
 
 
+@pytest.mark.parametrize("error", ["boom", {}, [], 0, False, {"type": None}])
+@pytest.mark.parametrize(("action", "status"), [(SENT[0], 200), (SENT[1], 404)])
+def test_an_item_that_carries_any_error_is_not_done(action: Action, status: int, error: object) -> None:
+    verb = "delete" if action.document is None else "index"
+    answers = pair([action], {"items": [item(verb, action.id, status, error=error)]})
+    assert isinstance(answers, list)
+    assert classify(answers[0]).verdict is not Verdict.DONE
+
+
 @pytest.mark.parametrize(
     "answer",
     [

@@ -7,7 +7,6 @@ import typer
 from outboxctl.cli.options import DatabaseUrl, ElasticIndex, ElasticUrl, Json, settings
 
 app = typer.Typer(help="The settings in force.", no_args_is_help=True)
-URLS = {"database_url", "elastic_url"}
 
 
 @app.callback()
@@ -50,6 +49,7 @@ def _shown(field: str, value: Any) -> Any:
 
     if not isinstance(value, SecretStr):
         return value
-    if field in URLS:
-        return ",".join(mask(url) for url in value.get_secret_value().split(","))
-    return "***"
+    secret = value.get_secret_value()
+    if field == "database_url":
+        return mask(secret)
+    return ",".join(map(mask, secret.split(","))) if field == "elastic_url" else "***"

@@ -79,6 +79,9 @@ def trigger(
 ) -> None:
     """Print SQL of a trigger that writes an outbox event for every change of a table.
 
+    The worker reads search_index: any other table must feed it under the same type and id in the
+    same transaction, or its events find no source row and delete documents.
+
     Example: outboxctl db trigger search_index --type-column entity_type | psql
     """
     from outboxctl.core.trigger import trigger_sql
@@ -98,4 +101,6 @@ def _revisions(database_url: str | None) -> tuple[str | None, str]:
     from outboxctl.core import migrations
 
     with database(settings(database_url=database_url)) as db, db.begin() as connection:
-        return migrations.current(connection), migrations.head()
+        found = migrations.current(connection)
+        migrations.check_known(found, db.name)
+        return found, migrations.head()

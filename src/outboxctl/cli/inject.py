@@ -7,7 +7,8 @@ import typer
 from outboxctl.cli.options import DatabaseUrl, Json, database, settings, transaction
 
 if TYPE_CHECKING:
-    from outboxctl.load.generate import Achieved, Load
+    from outboxctl.load.generate import Achieved
+    from outboxctl.load.plan import Load
     from outboxctl.settings import Settings
 
 app = typer.Typer(help="Put rows in on purpose: bad ones, single ones, a load.", no_args_is_help=True)
@@ -122,7 +123,7 @@ def load(
     """
     from outboxctl.cli import render
     from outboxctl.errors import UsageError
-    from outboxctl.load.generate import Load, Scenario
+    from outboxctl.load.plan import Load, Scenario
 
     if scenario not in list(Scenario):
         raise UsageError(f"unknown scenario {scenario[:40]!r}", hint=f"one of: {', '.join(Scenario)}")

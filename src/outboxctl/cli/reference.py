@@ -135,7 +135,8 @@ def _exit_codes() -> str:
     from outboxctl.errors import ExitCode
 
     rows = "\n".join(f"| {code.value} | {code.name.lower()} |" for code in ExitCode)
-    return f"# Exit codes\n\n| code | meaning |\n| --- | --- |\n{rows}"
+    more = "| 130 | interrupted by ^C |\n| 128 + n | the worker's second signal n: it left at once |"
+    return f"# Exit codes\n\n| code | meaning |\n| --- | --- |\n{rows}\n{more}"
 
 
 def _first(text: str | None) -> str:

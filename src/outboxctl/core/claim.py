@@ -34,7 +34,7 @@ WITH retries AS MATERIALIZED (
         status = {target(Verb.CLAIM)}, owner = :owner, lease_token = CAST(:token AS uuid),
         lease_until = coalesce(:now, now()) + make_interval(secs => :lease),
         processing_started_at = coalesce(:now, now()),
-        attempts = attempts + 1, updated_at = coalesce(:now, now())
+        attempts = least(coalesce(attempts, 0), 2147483646) + 1, updated_at = coalesce(:now, now())
     WHERE id = ANY (ARRAY (SELECT id FROM retries UNION ALL SELECT id FROM fresh))
     RETURNING id, entity_type, entity_id, op, event_version, attempts
 )

@@ -25,6 +25,8 @@ DEFAULTS: dict[str, str] = {
     "client_encoding": "utf8",
 }
 SCHEMA_STATES = {"42P01", "42703", "3F000"}  # undefined table, undefined column, no schema
+READ_ONLY = "25006"
+AWAY = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeoutError)
 DENIED_STATES = {"42501"}  # insufficient privilege
 
 
@@ -49,6 +51,8 @@ class Database:
             with self.engine.begin() as connection:
                 yield connection
         except (SQLAlchemyError, psycopg.Error) as error:
+            if _state(error) == READ_ONLY:
+                self.engine.dispose()  # after a failover the next connection may find the new primary
             raise translate(error, self.name) from error
 
     def close(self) -> None:
@@ -63,17 +67,21 @@ class Database:
 def translate(error: Exception, name: str) -> OutboxctlError:
     """The user's view of a driver error: what failed, where, what to do; never the statement."""
     cause = getattr(error, "orig", error)
-    state = getattr(cause, "sqlstate", None) or ""
+    state = _state(error)
     text = brief(str(cause).strip().partition("\n")[0], 300)
     if state in SCHEMA_STATES:
         hint = "run `outboxctl db upgrade`"
         return UsageError(f"the schema in {name} is missing or damaged: {text}", hint=hint)
     if state in DENIED_STATES:
         return UsageError(f"not permitted in {name}: {text}", hint="use a role with the needed rights")
-    if isinstance(cause, psycopg.OperationalError | PoolTimeoutError):
+    if isinstance(cause, AWAY) or state == READ_ONLY:
         hint = "check DATABASE_URL, and that the server runs (`outboxctl services up` starts a local one)"
         return UnreachableError(f"the database {name} cannot be used: {text}", hint=hint)
     return OutboxctlError(f"the database {name} refused: {state} {text}")
+
+
+def _state(error: Exception) -> str:
+    return getattr(getattr(error, "orig", error), "sqlstate", None) or ""
 
 
 def describe(conninfo: dict[str, Any]) -> str:

@@ -77,6 +77,16 @@ def current(connection: Connection) -> str | None:
     return context.get_current_revision()
 
 
+def check_known(revision: str | None, name: str) -> None:
+    """Raise UsageError if a newer program than this one made the schema."""
+    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+    if revision is not None and revision not in known:
+        raise UsageError(
+            f"the schema in {name} is at revision {revision}, which this outboxctl does not know",
+            hint="it was made by a newer version: upgrade outboxctl",
+        )
+
+
 def upgrade(database: Database, environment: str | None) -> Upgrade:
     """Migrate to the newest revision in one transaction, adopt what is there, and write the marker.
 
@@ -86,6 +96,7 @@ def upgrade(database: Database, environment: str | None) -> Upgrade:
     with database.begin() as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK})
         before, had = current(connection), _describe(connection)
+        check_known(before, database.name)
         command.upgrade(_config(connection), "head")
         _check_types(connection)
         added = _summary(_describe(connection) - had)

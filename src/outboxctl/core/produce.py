@@ -55,7 +55,7 @@ def _execute(connection: Any, given: dict[str, Any]) -> None:
         raise TypeError(f"enqueue needs a connection, session or cursor, not {type(connection).__name__}")
     if inspect.iscoroutinefunction(connection.execute):
         raise TypeError("enqueue is synchronous: use `await connection.run_sync(enqueue, ...)`")
-    if type(connection).__module__.partition(".")[0] == "psycopg":
+    if any(base.__module__.partition(".")[0] == "psycopg" for base in type(connection).__mro__):
         connection.execute(INSERT.format(**{name: f"%({name})s" for name in NAMES}), given)
         return
     from sqlalchemy import text  # noqa: PLC0415 - a psycopg user does not need it loaded

@@ -13,9 +13,10 @@ LIMIT = 5_000  # rows a statement: locks stay short, the next pass takes the res
 
 RECLAIM = text(f"""
 UPDATE {EVENTS} SET
-    status = CASE WHEN attempts >= :max_attempts THEN {target(Verb.EXPIRE)} ELSE {target(Verb.RECLAIM)} END,
+    status = CASE WHEN coalesce(attempts, 0) >= :max_attempts
+        THEN {target(Verb.EXPIRE)} ELSE {target(Verb.RECLAIM)} END,
     next_retry_at = NULL, error_reason = '{Reason.LEASE_EXPIRED}',
-    error = 'lease expired or max processing exceeded, attempt ' || attempts
+    error = 'lease expired or max processing exceeded, attempt ' || coalesce(attempts, 0)
         || ' of ' || CAST(:max_attempts AS text)
         || ', owner ' || coalesce(left(owner, 120), 'unknown'),
     {UNHELD}, updated_at = coalesce(:now, now())

@@ -65,7 +65,8 @@ FROM fitting ORDER BY created_at, id LIMIT CAST(:limit AS bigint)
 APPLY = text(f"""
 UPDATE {EVENTS} SET status = {target(Verb.REPLAY)}, attempts = 0, next_retry_at = NULL, error = NULL,
     error_reason = NULL, processed_at = NULL, {UNHELD},
-    replay_count = replay_count + 1, last_replayed_at = coalesce(:now, now()), last_replayed_by = :by,
+    replay_count = least(coalesce(replay_count, 0), 2147483646) + 1,
+    last_replayed_at = coalesce(:now, now()), last_replayed_by = :by,
     last_replayed_reason = :reason, updated_at = coalesce(:now, now())
 WHERE id = ANY (CAST(:ids AS uuid[])) AND status = {source(Verb.REPLAY)}
 RETURNING id::text

@@ -6,7 +6,7 @@ EVENTS = "search_outbox_events"
 SOURCE = "search_index"
 AUDIT = "outbox_operator_audit"
 MARKER = "outbox_environment"
-VERSION = "outboxctl_alembic_version"
+VERSION = "outboxctl_alembic_version"  # the application's own alembic_version stays its own
 
 # The row as it must be whenever nobody holds it.
 UNHELD = "owner = NULL, lease_token = NULL, lease_until = NULL, processing_started_at = NULL"

@@ -20,6 +20,12 @@ BEGIN
             'pending', 0, 0, now(), now());
         RETURN OLD;
     END IF;
+    -- A row that becomes another entity leaves one behind.
+    IF TG_OP = 'UPDATE' AND ({old_type}, OLD.{id}) IS DISTINCT FROM ({new_type}, NEW.{id}) THEN
+        INSERT INTO {events} ({columns})
+        VALUES (gen_random_uuid(), {old_type}, OLD.{id}, 'delete', OLD.{version} + 1,
+            'pending', 0, 0, now(), now());
+    END IF;
     INSERT INTO {events} ({columns})
     VALUES (gen_random_uuid(), {new_type}, NEW.{id}, 'upsert', NEW.{version},
         'pending', 0, 0, now(), now());

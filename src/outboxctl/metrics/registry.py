@@ -39,7 +39,7 @@ class Metrics:
         }
         self._plain = {key: self._counter(*spec) for key, spec in PLAIN.items()}
         self._noop = self._counter(
-            "outbox_idempotent_noop_total", "Events done that wrote nothing", "op", "reason"
+            "outbox_idempotent_noop_total", "Events done without a write of their own", "op", "reason"
         )
         self._requests = self._counter(
             "outbox_es_bulk_requests_total", "Bulk requests by how they ended", "result"
@@ -47,7 +47,7 @@ class Metrics:
         self._items = self._counter("outbox_es_bulk_items_total", "Items of bulk requests", "op", "result")
         self._duration = Histogram(
             "outbox_es_bulk_request_duration_seconds",
-            "Seconds of one delivery to the sink",
+            "Seconds of one bulk request",
             ["projection"],
             registry=self._registry,
             buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
@@ -71,12 +71,9 @@ class Metrics:
         """Count `reclaimed` or `lease_lost` events."""
         self._plain[key].labels(PROJECTION).inc(count)
 
-    def request(self, result: str) -> None:
-        """Count one bulk request by its result (`ok` or a reason)."""
+    def request(self, result: str, seconds: float) -> None:
+        """Count one bulk request by its result (`ok` or a reason), and how long it took."""
         self._requests.labels(PROJECTION, result).inc()
-
-    def delivery(self, seconds: float) -> None:
-        """Record how long one delivery took."""
         self._duration.labels(PROJECTION).observe(seconds)
 
     def item(self, op: str, result: str, count: int) -> None:

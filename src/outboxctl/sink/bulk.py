@@ -55,7 +55,7 @@ def _item(action: Action, item: dict[str, Any]) -> Answer:
     error = outcome.get("error")
     if error is None and 200 <= status < 300:  # noqa: PLR2004 - any 2xx
         return CONFIRMED
-    kind, text = error_of(error) if error else ("", "")
+    kind, text = error_of(error)
     return Answer(status, kind, text, deleting)
 
 

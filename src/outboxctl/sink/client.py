@@ -14,7 +14,7 @@ from outboxctl.urls import credentials, without_credentials
 
 @dataclass
 class Seen(threading.local):
-    """Status and headers of this thread's last answer, kept for errors that carry neither."""
+    """Status of this thread's last answer, kept for errors that do not carry it."""
 
     status: int = 0
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any
 
 from elasticsearch import Elasticsearch
@@ -10,15 +11,25 @@ from outboxctl.failures import DONE, Answer, Finding, Reason, Verdict, classify
 from outboxctl.sink.bulk import CONFIRMED, FILTER, Action, body, pair
 from outboxctl.sink.request import ask
 
+FORBIDDEN = 403
 NO_INDEX = "no such index or alias; create it with `outboxctl services up` or your own mapping"
+LATE = "the time for this delivery was used up"
+
+
+@dataclass(frozen=True)
+class Request:
+    """One bulk request: what it ended in (`ok` or a reason) and how many seconds it took."""
+
+    result: str
+    seconds: float
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """Findings in the order of the actions, and what each bulk request ended in (a metric label)."""
+    """Findings in the order of the actions, and the bulk requests that it took."""
 
     findings: list[Finding]
-    requests: list[str]
+    requests: list[Request]
 
 
 class ElasticSink:
@@ -30,80 +41,91 @@ class ElasticSink:
         self._alias_only = False  # the name is known to be an alias, and the sink asked to insist
         self._can_insist = True
 
-    def close(self) -> None:
-        """Close the client's connections."""
-        self._client.close()
-
     def ping(self) -> Finding | None:
         """None if the sink answers and the index is there, else what is wrong."""
         found = ask(lambda: self._client.indices.exists(index=self._index))
         if isinstance(found, Answer):
             return classify(found)
-        return None if found else _missing()
+        return None if found else Finding(Verdict.OUTAGE, Reason.INDEX_UNAVAILABLE, error=NO_INDEX)
 
-    def deliver(self, actions: Sequence[Action]) -> Delivery:
+    def deliver(self, actions: Sequence[Action], *, deadline: float) -> Delivery:
         """Send the actions and say of each what became of it; nothing is raised.
 
         Only an item that the sink confirmed by id is `done`. A request refused for its size or for
-        one of its items is halved until the item is alone; that one fails.
+        one of its items is halved until the item is alone; that one fails. No request lasts beyond
+        `deadline` (monotonic seconds).
         """
-        sent = self._send(actions)
-        if isinstance(sent, list):
-            return Delivery([DONE if a is CONFIRMED else classify(a) for a in sent], ["ok"])
-        finding = classify(sent)
-        label = finding.reason or Reason.UNKNOWN_EXCEPTION
-        if finding.verdict is not Verdict.SPLIT:
-            return Delivery([finding] * len(actions), [label])
-        if len(actions) == 1:
-            return Delivery([Finding(Verdict.FAIL, finding.reason, error=finding.error)], [label])
-        middle = len(actions) // 2
-        left, right = self.deliver(actions[:middle]), self.deliver(actions[middle:])
-        return Delivery(left.findings + right.findings, [label, *left.requests, *right.requests])
+        requests: list[Request] = []
+        return Delivery(self._findings(actions, deadline, requests), requests)
 
-    def _send(self, actions: Sequence[Action]) -> list[Answer] | Answer:
+    def _findings(self, actions: Sequence[Action], deadline: float, requests: list[Request]) -> list[Finding]:
+        sent = self._send(actions, deadline, requests)
+        if isinstance(sent, list):
+            return [DONE if answer is CONFIRMED else classify(answer) for answer in sent]
+        finding = classify(sent)
+        if finding.verdict is not Verdict.SPLIT:
+            return [finding] * len(actions)
+        if len(actions) == 1:
+            return [Finding(Verdict.FAIL, finding.reason, error=finding.error)]
+        middle = len(actions) // 2
+        halves = (actions[:middle], actions[middle:])
+        return [found for half in halves for found in self._findings(half, deadline, requests)]
+
+    def _send(
+        self, actions: Sequence[Action], deadline: float, requests: list[Request]
+    ) -> list[Answer] | Answer:
         """One bulk request that must not create an index.
 
         A bulk request creates a missing index, with a guessed mapping, even by a versioned delete.
         With `require_alias` the sink itself refuses that for upserts. Deletes, and all writes to a
         concrete index, are preceded by a look-up instead, which leaves a window of milliseconds.
         """
-        if not self._alias_only or any(action.document is None for action in actions):
-            missing = self._look_up()
+        left = deadline - monotonic()
+        if left <= 0:
+            return Answer(0, "timeout", LATE, request=True)
+        client = self._client.options(request_timeout=left)
+        insist = self._alias_only
+        if not insist or any(action.document is None for action in actions):
+            missing, insist = self._look_up(client)
             if missing:
                 return missing
-        sent = self._bulk(actions)
-        if self._alias_only and isinstance(sent, list) and any(map(_not_an_alias, sent)):
+        sent = self._bulk(client, actions, requests, insist=insist)
+        if insist and isinstance(sent, list) and any(map(_not_an_alias, sent)):
             # Gone since the look-up, or a sink whose `require_alias` cannot be relied on.
             self._alias_only = self._can_insist = False
-            return self._look_up() or self._bulk(actions)
+            return self._send(actions, deadline, requests)
         return sent
 
-    def _look_up(self) -> Answer | None:
-        alias = ask(lambda: self._client.indices.exists_alias(name=self._index))
+    def _look_up(self, client: Elasticsearch) -> tuple[Answer | None, bool]:
+        """What stands against sending, and whether the sink can be told to insist on an alias."""
+        alias = ask(lambda: client.indices.exists_alias(name=self._index))
         if alias is True:
             self._alias_only = self._can_insist
-            return None
-        found = ask(lambda: self._client.indices.exists(index=self._index))
-        if isinstance(found, Answer):
-            return found
-        return None if found else Answer(404, "index_not_found_exception", NO_INDEX, request=True)
+            return None, self._can_insist
+        found = alias if isinstance(alias, Answer) else ask(lambda: client.indices.exists(index=self._index))
+        if found is True or (isinstance(found, Answer) and found.status == FORBIDDEN):
+            return None, False  # a key that may only write may not look either
+        missing = Answer(404, "index_not_found_exception", NO_INDEX, request=True)
+        return (found if isinstance(found, Answer) else missing), False
 
-    def _bulk(self, actions: Sequence[Action]) -> list[Answer] | Answer:
-        options: dict[str, Any] = {"require_alias": True} if self._alias_only else {}
+    def _bulk(
+        self, client: Elasticsearch, actions: Sequence[Action], requests: list[Request], *, insist: bool
+    ) -> list[Answer] | Answer:
+        options: dict[str, Any] = {"require_alias": True} if insist else {}
+        started = monotonic()
         answer = ask(
-            lambda: self._client.bulk(
+            lambda: client.bulk(
                 index=self._index,
                 operations=body(actions),  # type: ignore[arg-type] # bytes go through untouched
                 filter_path=FILTER,
                 **options,
             )
         )
-        return answer if isinstance(answer, Answer) else pair(actions, answer)
+        sent = answer if isinstance(answer, Answer) else pair(actions, answer)
+        result = "ok" if isinstance(sent, list) else classify(sent).reason or Reason.UNKNOWN_EXCEPTION
+        requests.append(Request(str(result), monotonic() - started))
+        return sent
 
 
 def _not_an_alias(answer: Answer) -> bool:
     return answer.kind == "index_not_found_exception" and "require_alias" in answer.text
-
-
-def _missing() -> Finding:
-    return Finding(Verdict.OUTAGE, Reason.INDEX_UNAVAILABLE, error=NO_INDEX)

@@ -1,8 +1,6 @@
 """One request to the sink, and whatever became of it as `Answer`: nothing is raised."""
 
 from collections.abc import Callable
-from email.utils import parsedate_to_datetime
-from time import time
 from typing import Any
 
 import elastic_transport
@@ -28,18 +26,22 @@ def ask(call: Callable[[], Any]) -> Any | Answer:
         return Answer(SEEN.status, "bad_response" if ok else "", str(error)[:500], request=True)
     except elastic_transport.TransportError as error:
         return Answer(0, _transport_kind(error), str(error.__cause__ or error)[:500], request=True)
+    except Exception as error:
+        # The client lets Python's own errors through. Their text may hold a header, so a secret.
+        return Answer(0, "client", type(error).__name__, request=True)
 
 
 def _refused(error: elasticsearch.ApiError) -> Answer:
     kind, text = error_of(error.body.get("error") if isinstance(error.body, dict) else error.body)
-    retry_after = _seconds(error.meta.headers.get("retry-after"))
-    return Answer(error.status_code, kind, text, request=True, retry_after=retry_after)
+    return Answer(error.status_code, kind, text, request=True)
 
 
 def error_of(error: Any) -> tuple[str, str]:
-    """Type and reason (with the cause's) of an `error` object; tolerant of any shape."""
+    """Type and reason (with the cause's) of an `error` of any shape; only None is no error."""
+    if error is None:
+        return "", ""
     if not isinstance(error, dict):
-        return "", str(error or "")[:500]
+        return "unknown", str(error)[:500]
     cause = error.get("caused_by")
     inner = f" ({cause.get('type')}: {cause.get('reason')})" if isinstance(cause, dict) else ""
     return str(error.get("type") or "unknown"), f"{error.get('reason')}{inner}"
@@ -51,16 +53,3 @@ def _transport_kind(error: elastic_transport.TransportError) -> str:
     if isinstance(error.__cause__, NOT_SENT):
         return "connect"
     return "timeout" if isinstance(error, elastic_transport.ConnectionTimeout) else "connection_lost"
-
-
-def _seconds(retry_after: str | None) -> float | None:
-    if not retry_after:
-        return None
-    try:
-        return max(0.0, float(retry_after))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - time())
-    except ValueError:
-        return None

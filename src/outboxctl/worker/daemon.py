@@ -5,7 +5,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable
-from time import monotonic
+from time import monotonic, sleep
 from types import FrameType
 
 import structlog
@@ -24,7 +24,9 @@ from outboxctl.worker.health import Health
 from outboxctl.worker.lane import Lane, Shared, release
 
 log = structlog.get_logger()
-LOOK_INTERVAL = 1.0  # seconds between looks at the gauges and at the sink
+LOOK_INTERVAL = 0.5  # seconds between two looks at the gauges and at the sink
+MOST_RARELY = 30.0  # seconds between two looks at the gauges where they take long
+TICK = 0.05  # seconds until a signal is acted upon
 
 
 class Daemon:
@@ -36,64 +38,73 @@ class Daemon:
         self.shared = Shared(settings, database, sink, self.metrics, self.health)
         self._settings, self._database, self._probe = settings, database, probe
         self._lanes: list[threading.Thread] = []
-        self._next_reclaim = 0.0
+        self._helpers: list[threading.Thread] = []
+        self._next_reclaim = self._next_gauges = 0.0
+        self._signals = 0
 
     def run(self, *, drain: bool) -> None:
-        """Work until a signal or, with `drain`, until nothing is due. Raises UsageError on a busy port."""
+        """Work until a signal or, with `drain`, until nothing is due.
+
+        Raises UsageError on a busy port or a missing schema, OutboxctlError if the grace was exceeded.
+        """
         s = self._settings
         server = Server(
             s.metrics_host, s.metrics_port, self.metrics, alive=self._alive, ready=self.health.failing
         )
-        with self._database.begin() as connection:  # a missing schema or database ends it here
-            self._set_gauges(snapshot.gauges(connection, max_processing=s.max_processing_seconds))
+        self._look_at_gauges()  # a missing schema or database ends it here
         self._handle_signals()
         _calm_the_collector()
         server.start()
         log.info(
             "worker started", worker=s.worker_id, lanes=s.concurrency, batch=s.bulk_size, port=s.metrics_port
         )
-        maintenance = [self._every(self._maintain, "maintenance"), self._every(self._look_at_sink, "probe")]
+        self._helpers = [self._every(self._maintain, "maintenance"), self._every(self._look_at_sink, "probe")]
         self._work(drain=drain)
-        self._shut_down()
-        self.shared.stopping.set()
-        for thread in maintenance:
-            thread.join(timeout=LOOK_INTERVAL)
+        unfinished = self._shut_down()
         server.stop()
         if self.shared.error:
             raise self.shared.error
+        if unfinished:
+            raise OutboxctlError(f"{unfinished} batches did not end within {s.shutdown_grace_seconds:g} s")
 
     def _work(self, *, drain: bool) -> None:
         """Run lanes until told to stop; with `drain` also once nothing is due any more."""
-        while not self.shared.stopping.is_set():
+        while not self._signals:
             if drain:
                 self._reclaim()
             self._lanes = [self._lane(n, drain=drain) for n in range(self._settings.concurrency)]
-            while any(lane.is_alive() for lane in self._lanes) and not self.shared.stopping.is_set():
-                self.shared.stopping.wait(0.05 if drain else LOOK_INTERVAL)
+            while any(lane.is_alive() for lane in self._lanes) and not self._signals:
+                sleep(TICK)
             if drain and (self.shared.error or not self._due()):
                 return
 
-    def _shut_down(self) -> None:
-        """Let what is in flight end within the grace; give back the rest."""
+    def _shut_down(self) -> int:
+        """Let what is in flight end within the grace, give back the rest; returns how many did not end."""
+        self.shared.stopping.set()
         self.health.drain()
         end = monotonic() + self._settings.shutdown_grace_seconds
         for lane in self._lanes:
             lane.join(timeout=max(0.0, end - monotonic()))
+        unfinished = sum(lane.is_alive() for lane in self._lanes)
         try:
             released = release(self.shared, self.shared.held | self.shared.lost)
         except OutboxctlError as error:
-            log.warning("could not release; the lease will", problem=str(error))
+            log.warning("could not release; the leases will", problem=str(error))
         else:
             log.info("worker stopped", released=released)
+        for thread in self._helpers:
+            thread.join(timeout=LOOK_INTERVAL)
+        return unfinished
 
     def _handle_signals(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
-        if self.shared.stopping.is_set():
+        # Only a count: setting an event here could wait for a lock that this very thread holds.
+        self._signals += 1
+        if self._signals > 1:
             os._exit(128 + number)  # asked twice: leave everything to the leases
-        self.shared.stopping.set()
 
     def _lane(self, number: int, *, drain: bool) -> threading.Thread:
         lane = Lane(self.shared, drain=drain)
@@ -103,12 +114,11 @@ class Daemon:
 
     def _every(self, action: Callable[[], None], name: str) -> threading.Thread:
         def loop() -> None:
-            while True:
-                started = monotonic()
-                action()
-                # An action that takes long (a million pending rows to count) runs more rarely.
-                if self.shared.stopping.wait(max(LOOK_INTERVAL, 10 * (monotonic() - started))):
-                    return
+            while not self.shared.stopping.wait(LOOK_INTERVAL):
+                try:
+                    action()
+                except Exception as error:
+                    log.error("unexpected error", thread=name, error=f"{type(error).__name__}: {error}")
 
         thread = threading.Thread(target=loop, name=name, daemon=True)
         thread.start()
@@ -120,16 +130,22 @@ class Daemon:
             if monotonic() >= self._next_reclaim:
                 self._reclaim()
                 self._next_reclaim = monotonic() + self._settings.reclaim_interval_seconds
-            with self._database.begin() as connection:
-                writable = snapshot.writable(connection)
-                now = snapshot.gauges(connection, max_processing=self._settings.max_processing_seconds)
-                due = snapshot.anything_due(connection)
+            if monotonic() >= self._next_gauges:
+                self._look_at_gauges()
         except OutboxctlError as error:
             self.health.report("database", str(error))
-            return
+
+    def _look_at_gauges(self) -> None:
+        """Look rarely where a look takes long: a million pending rows are counted each time."""
+        started = monotonic()
+        with self._database.begin() as connection:
+            writable = snapshot.writable(connection)
+            now = snapshot.gauges(connection, max_processing=self._settings.max_processing_seconds)
+            due = snapshot.anything_due(connection)
         self._set_gauges(now)
         self.health.report("database", None if writable else "the server is read-only")
         self.health.progress(due=due)
+        self._next_gauges = monotonic() + min(MOST_RARELY, 10 * (monotonic() - started))
 
     def _release_lost(self) -> None:
         lost = set(self.shared.lost)
@@ -163,9 +179,9 @@ class Daemon:
             return snapshot.anything_due(connection)
 
     def _alive(self) -> dict[str, str]:
-        """Whatever the dependencies do, every lane must still be turning."""
-        dead = [lane.name for lane in self._lanes if not lane.is_alive()]
-        return {"lanes": ", ".join(dead)} if dead and not self.shared.stopping.is_set() else {}
+        """Whatever the dependencies do, every thread must still be turning."""
+        dead = [thread.name for thread in (*self._lanes, *self._helpers) if not thread.is_alive()]
+        return {"threads": ", ".join(dead)} if dead and not self.shared.stopping.is_set() else {}
 
 
 def _calm_the_collector() -> None:

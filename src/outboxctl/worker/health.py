@@ -44,6 +44,8 @@ class Health:
 
     def progress(self, *, due: bool) -> None:
         """Judge progress: events are due, and nothing succeeded within the SLA."""
+        if not due:
+            self._last_success = monotonic()  # having nothing to do is no lack of progress
         silent = monotonic() - self._last_success
         stalled = due and silent > self._sla
         self.report("progress", f"events are due, no success for {silent:.0f} s" if stalled else None)

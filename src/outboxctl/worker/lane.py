@@ -23,6 +23,7 @@ from outboxctl.worker.outcome import Outcomes, RetryPolicy, decide
 from outboxctl.worker.prepare import judge, prepare
 
 log = structlog.get_logger()
+SENDING = 0.75  # share of the lease in which a batch must have been sent
 SETTLE_AGAIN = 0.5  # seconds between two tries to settle while the database is away
 FIRST_WAIT = 0.01  # seconds before the second look at an empty table; doubles up to the poll interval
 
@@ -30,8 +31,8 @@ FIRST_WAIT = 0.01  # seconds before the second look at an empty table; doubles u
 class Sink(Protocol):
     """Where batches go."""
 
-    def deliver(self, actions: Sequence[Action]) -> Delivery:
-        """Send the actions; one finding an action, nothing raised."""
+    def deliver(self, actions: Sequence[Action], *, deadline: float) -> Delivery:
+        """Send the actions by `deadline` (monotonic); one finding an action, nothing raised."""
         ...
 
 
@@ -72,7 +73,6 @@ class Lane:
             try:
                 if not self._turn():
                     return
-                self._shared.health.report("database", None, observer="lane")
             except Exception as error:
                 if self._drain:
                     self._shared.error = error
@@ -81,6 +81,8 @@ class Lane:
                 self._shared.stopping.wait(min(1.0, self._settings.poll_interval_seconds))
 
     def _complain(self, error: Exception) -> None:
+        # Any other error than that of a database that is away leaves its claim to the lease: giving the
+        # attempt back would send an event that always fails here for ever.
         if isinstance(error, OutboxctlError):
             self._shared.health.report("database", str(error), observer="lane")
         else:
@@ -93,7 +95,7 @@ class Lane:
             return False
         self._shared.metrics.add("inflight", len(batch))
         try:
-            self._process(token, batch, claimed_at + self._settings.lease_seconds)
+            self._process(token, batch, claimed_at)
         except UnreachableError:
             self._shared.lost.add(token)
             raise
@@ -125,38 +127,43 @@ class Lane:
         except OutboxctlError:
             self._shared.lost.add(token)  # it may have committed
             raise
+        self._shared.health.report("database", None, observer="lane")
         if batch:
             self._shared.held.add(token)
         return batch
 
-    def _process(self, token: str, batch: list[Claimed], lease_ends: float) -> None:
-        # What was read longer ago than a lease may be old by now: a process can be stopped here.
-        if self._shared.stopping.is_set() or monotonic() > lease_ends:
+    def _process(self, token: str, batch: list[Claimed], claimed_at: float) -> None:
+        deadline = claimed_at + self._settings.lease_seconds * SENDING
+        # What was read long ago may be old by now: a process can be stopped here.
+        if self._shared.stopping.is_set() or monotonic() > deadline:
             release(self._shared, [token])
             return
         prepared = prepare(batch)
-        started = monotonic()
-        delivery = self._shared.sink.deliver(prepared.actions) if prepared.actions else Delivery([], [])
-        tally.deliveries(self._shared.metrics, prepared.actions, delivery, monotonic() - started)
+        delivery = Delivery([], [])
+        if prepared.actions:
+            delivery = self._shared.sink.deliver(prepared.actions, deadline=deadline)
+        tally.deliveries(self._shared.metrics, prepared.actions, delivery)
         outcomes = decide(judge(prepared, delivery.findings), self._policy, self._rng)
-        self._settle_within(token, outcomes, lease_ends)
+        self._settle_within(token, outcomes, claimed_at + self._settings.lease_seconds)
 
     def _settle_within(self, token: str, outcomes: Outcomes, lease_ends: float) -> None:
         """Write what became of the batch, again and again while the database is away and the lease lasts.
 
         After that the events are anybody's: they come back by reclaim and are sent once more.
         """
+        certain = True
         while True:
             try:
-                self._settle(token, outcomes)
+                self._settle(token, outcomes, certain=certain)
             except UnreachableError as error:
+                certain = False  # it may have committed
                 self._shared.health.report("database", str(error), observer="lane")
                 if monotonic() > lease_ends or self._shared.stopping.wait(SETTLE_AGAIN):
                     raise
             else:
                 return
 
-    def _settle(self, token: str, outcomes: Outcomes) -> None:
+    def _settle(self, token: str, outcomes: Outcomes, *, certain: bool) -> None:
         hit: set[str] = set()
         with self._shared.database.begin() as connection:
             if outcomes.done:
@@ -165,7 +172,7 @@ class Lane:
                 hit |= settle.retry(connection, token, outcomes.retries)
             if outcomes.failures:
                 hit |= settle.fail(connection, token, outcomes.failures)
-        if tally.settled(self._shared.metrics, outcomes, hit):
+        if tally.settled(self._shared.metrics, outcomes, hit, certain=certain):
             self._shared.health.succeeded()
 
 

@@ -16,25 +16,29 @@ from outboxctl.worker.outcome import Outcomes
 log = structlog.get_logger()
 
 
-def deliveries(metrics: Metrics, actions: Sequence[Action], delivery: Delivery, seconds: float) -> None:
-    """Count requests and items of one delivery, and how long it took."""
-    for result in delivery.requests:
-        metrics.request(result)
-    if actions:
-        metrics.delivery(seconds)
+def deliveries(metrics: Metrics, actions: Sequence[Action], delivery: Delivery) -> None:
+    """Count the requests and items of one delivery."""
+    for request in delivery.requests:
+        metrics.request(request.result, request.seconds)
     pairs = zip(actions, delivery.findings, strict=True)
     items = Counter(("delete" if a.document is None else "upsert", f.verdict.value) for a, f in pairs)
     for (op, verdict), count in items.items():
         metrics.item(op, verdict, count)
 
 
-def settled(metrics: Metrics, outcomes: Outcomes, hit: set[str]) -> int:
-    """Count the rows that settling hit; the others are nobody's success. Returns how many became done."""
+def settled(metrics: Metrics, outcomes: Outcomes, hit: set[str], *, certain: bool) -> int:
+    """Count the rows that settling hit; the others are nobody's success. Returns how many became done.
+
+    Not `certain`: an earlier try may have committed although its answer was lost, so what was
+    missed may be ours.
+    """
     done = _done(metrics, outcomes, hit)
     for name, rows in (("retried", outcomes.retries), ("terminal", outcomes.failures)):
         _not_done(metrics, name, outcomes, [row for row in rows if row.id in hit])
     lost = len(outcomes.findings) - len(hit)
-    if lost:
+    if lost and not certain:
+        log.warning("outcome unknown: the database went away while these events were settled", events=lost)
+    elif lost:
         metrics.count("lease_lost", lost)
         log.warning("lease lost: another worker has these events now", events=lost)
     return done

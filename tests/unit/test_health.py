@@ -1,0 +1,43 @@
+"""Readiness says what is wrong now, not what was, and not that nothing happens when nothing is due."""
+
+import json
+
+import pytest
+
+from outboxctl.worker.health import Health
+
+pytestmark = pytest.mark.no_servers
+
+
+def healthy(sla: float = 300) -> Health:
+    health = Health(sla)
+    health.report("database", None)
+    health.report("sink", None)
+    return health
+
+
+def test_not_ready_before_the_first_look() -> None:
+    assert set(Health(300).failing()) == {"database", "sink"}
+
+
+def test_two_observers_must_both_see_it_well() -> None:
+    health = healthy()
+    health.report("database", "gone", observer="lane")
+    health.report("database", None)
+    assert health.failing() == {"database": "gone"}
+    health.report("database", None, observer="lane")
+    assert health.failing() == {}
+
+
+def test_a_quiet_night_is_no_lack_of_progress() -> None:
+    health = healthy(sla=0.0)
+    health.progress(due=False)
+    assert health.failing() == {}
+    health.progress(due=True)
+    assert list(health.failing()) == ["progress"]
+
+
+def test_draining_is_not_ready() -> None:
+    health = healthy()
+    health.drain()
+    assert json.dumps(health.failing()) == '{"draining": "the worker is stopping"}'
