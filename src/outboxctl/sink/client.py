@@ -4,7 +4,7 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
-from elastic_transport import Urllib3HttpNode
+from elastic_transport import NdjsonSerializer, Urllib3HttpNode
 from elasticsearch import Elasticsearch
 
 from outboxctl.errors import UsageError
@@ -36,6 +36,16 @@ class WatchedNode(Urllib3HttpNode):
         return response
 
 
+class Untouched(NdjsonSerializer):
+    """A bulk body is bytes already and ends with a newline; the client's serializer would copy it twice."""
+
+    mimetype = "application/vnd.elasticsearch+x-ndjson"
+
+    def dumps(self, data: bytes) -> bytes:
+        """Return the very bytes."""
+        return data
+
+
 def connect(settings: Settings, *, connections: int = 4, timeout: float | None = None) -> Elasticsearch:
     """Make a client for the configured sink; nothing is sent yet.
 
@@ -50,6 +60,7 @@ def connect(settings: Settings, *, connections: int = 4, timeout: float | None =
         return Elasticsearch(
             [without_credentials(url) for url in urls],
             node_class=WatchedNode,
+            serializers={Untouched.mimetype: Untouched(), "application/x-ndjson": Untouched()},
             connections_per_node=connections,
             max_retries=0,
             retry_on_status=(),

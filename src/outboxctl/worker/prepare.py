@@ -45,7 +45,7 @@ def judge(prepared: Prepared, findings: Sequence[Finding]) -> list[tuple[Claimed
     """Every event of the batch with its finding: what the sink said, spread over coalesced events."""
     judged = list(prepared.decided)
     for events, finding in zip(prepared.events, findings, strict=True):
-        newest = max(events, key=_version)
+        newest = events[0] if len(events) == 1 else max(events, key=_version)
         judged += [(event, _own(event, finding, newest=event is newest)) for event in events]
     return judged
 
