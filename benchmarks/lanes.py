@@ -1,0 +1,70 @@
+"""The product's own lanes inside this process, with a clock at their claims and settles."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from time import perf_counter
+
+from benchmarks.servers import Rig
+from outboxctl.core.claim import Claimed
+from outboxctl.core.database import Database
+from outboxctl.failures import Finding, Verdict
+from outboxctl.metrics.registry import Metrics
+from outboxctl.sink.bulk import Action
+from outboxctl.sink.deliver import Delivery
+from outboxctl.worker.daemon import _calm_the_collector
+from outboxctl.worker.health import Health
+from outboxctl.worker.lane import Lane, Shared, Sink
+from outboxctl.worker.outcome import Outcomes
+
+DONE = Finding(Verdict.DONE)
+
+
+class NullSink:
+    """Takes everything at once."""
+
+    def deliver(self, actions: Sequence[Action], *, deadline: float) -> Delivery:  # noqa: ARG002
+        return Delivery([DONE] * len(actions), [])
+
+
+class TimedLane(Lane):
+    """A lane that notes the seconds of each transaction; of claims, only those that found something."""
+
+    def __init__(self, shared: Shared, *, drain: bool) -> None:
+        super().__init__(shared, drain=drain)
+        self.claims: list[float] = []
+        self.settles: list[float] = []
+
+    def _claim(self, token: str) -> list[Claimed]:
+        started = perf_counter()
+        batch = super()._claim(token)
+        if batch:
+            self.claims.append(perf_counter() - started)
+        return batch
+
+    def _settle(self, token: str, outcomes: Outcomes, *, certain: bool) -> None:
+        started = perf_counter()
+        super()._settle(token, outcomes, certain=certain)
+        self.settles.append(perf_counter() - started)
+
+
+@contextmanager
+def running(rig: Rig, sink: Sink, *, drain: bool) -> Iterator[list[TimedLane]]:
+    """As many lanes as the product starts by default; with `drain` they are waited for, else stopped."""
+    _calm_the_collector()  # as the daemon does: a full collection stops all lanes for 60 ms
+    s = rig.settings
+    with closing(Database(s.require_database_url(), connections=s.concurrency + 2)) as database:
+        shared = Shared(s, database, sink, Metrics(), Health(s.sla_oldest_age_seconds))
+        lanes = [TimedLane(shared, drain=drain) for _ in range(s.concurrency)]
+        threads = [threading.Thread(target=lane.run) for lane in lanes]
+        for thread in threads:
+            thread.start()
+        try:
+            yield lanes
+        finally:
+            if not drain:
+                shared.stopping.set()
+            for thread in threads:
+                thread.join()
+        if shared.error:
+            raise shared.error

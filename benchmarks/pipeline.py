@@ -1,0 +1,49 @@
+"""E: the real `outboxctl worker --drain`, from its first claim to its last settle."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import text
+
+from benchmarks import fill, process
+from benchmarks.process import Run
+from benchmarks.servers import Rig
+from outboxctl.core.schema import EVENTS
+from outboxctl.sink import index
+
+
+@dataclass(frozen=True)
+class EndToEnd:
+    """Events a second; the run that did it, and a run that found nothing to do."""
+
+    rate: float
+    run: Run
+    idle: Run
+
+
+def drain(rig: Rig, events: int, size: int, *, settle_ms: float) -> EndToEnd:
+    """Fill, let a worker process drain it, and count both sides.
+
+    The clock runs from the worker's line "worker started", just before its first claim, to the
+    newest `processed_at`. That is when the last settle began, so the median duration of a settle,
+    as measured beside it with the null sink, is added.
+    """
+    idle = _idle(rig)
+    fill.pending(rig, events, size)
+    run = process.drain(rig)
+    assert fill.done(rig) == events, "not every event is done"
+    found = index.count(rig.client, rig.settings.elastic_index)
+    assert found == events, f"{found} documents for {events} events"
+    seconds = _last_settle(rig) + settle_ms / 1_000 - run.lanes_at
+    return EndToEnd(events / seconds, run, idle)
+
+
+def _idle(rig: Rig) -> Run:
+    fill.reset(rig)
+    fill.checkpoint(rig)
+    return process.drain(rig)
+
+
+def _last_settle(rig: Rig) -> float:
+    newest = text(f"SELECT extract(epoch FROM max(processed_at)) FROM {EVENTS}")
+    with rig.database.begin() as connection:
+        return float(connection.execute(newest).scalar_one())

@@ -1,0 +1,99 @@
+"""One `outboxctl` process from start to exit, and what it cost."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from time import monotonic, perf_counter, sleep
+
+import psutil
+
+from benchmarks.servers import Rig, cpu_seconds
+from outboxctl import services
+
+OUTBOXCTL = [sys.executable, "-m", "outboxctl"]
+KEPT = ("PATH", "HOME", "LANG", "TMPDIR", "PYTHONPATH")
+PATIENCE = 120.0
+BACKENDS_END = 0.2  # seconds until PostgreSQL has counted those of a process that has left
+LOOK = 0.02  # seconds between two looks at the worker's memory
+
+
+@dataclass(frozen=True)
+class Run:
+    """Seconds of wall clock, of its own CPU and of the servers'; peak memory in MB.
+
+    `lanes_at` is when it said that its lanes start, in seconds since the epoch.
+    """
+
+    wall: float
+    worker: float
+    postgres: float
+    engine: float
+    rss: float
+    lanes_at: float
+
+
+def drain(rig: Rig) -> Run:
+    """Run a worker until nothing is due."""
+    servers = (rig.both.postgres, rig.both.search)
+    before = [cpu_seconds(server) for server in servers]
+    log = rig.folder / "worker.log"
+    started = perf_counter()
+    with log.open("w") as out:
+        command = [*OUTBOXCTL, "worker", "--drain"]
+        process = subprocess.Popen(command, env=_environment(rig), cwd=rig.folder, stdout=out, stderr=out)
+    worker, rss = _watch(process)
+    wall = perf_counter() - started
+    sleep(BACKENDS_END)
+    assert process.returncode == 0, log.read_text()
+    postgres, engine = (cpu_seconds(s) - b for s, b in zip(servers, before, strict=True))
+    return Run(wall, worker, postgres, engine, rss, _lanes_at(log))
+
+
+def help_ms(runs: int) -> list[float]:
+    """Milliseconds of `outboxctl --help`, after one run that fills the disk's cache."""
+    return [_help_ms() for _ in range(runs + 1)][1:]
+
+
+def _help_ms() -> float:
+    started = perf_counter()
+    subprocess.run([*OUTBOXCTL, "--help"], stdout=subprocess.DEVNULL, check=True, timeout=PATIENCE)
+    return 1_000 * (perf_counter() - started)
+
+
+def _watch(process: subprocess.Popen[bytes]) -> tuple[float, float]:
+    """CPU seconds and peak MB of a process until its end; killed if it does not come to one.
+
+    Memory is sampled: the kernel's own peak would include this process, from which it was forked.
+    """
+    end, peak, seen = monotonic() + PATIENCE, 0, psutil.Process(process.pid)
+    while True:
+        pid, status, usage = os.wait4(process.pid, os.WNOHANG)
+        if pid:
+            process.returncode = os.waitstatus_to_exitcode(status)
+            return usage.ru_utime + usage.ru_stime, peak / 1e6
+        peak = max(peak, seen.memory_info().rss)
+        if monotonic() > end:
+            process.kill()
+        sleep(LOOK)
+
+
+def _environment(rig: Rig) -> dict[str, str]:
+    s = rig.settings
+    return {name: os.environ[name] for name in KEPT if name in os.environ} | {
+        "DATABASE_URL": s.require_database_url(),
+        "ELASTIC_URL": s.elastic_url.get_secret_value(),
+        "ELASTIC_INDEX": s.elastic_index,
+        "OUTBOX_BULK_SIZE": str(s.bulk_size),
+        "OUTBOX_CONCURRENCY": str(s.concurrency),
+        "OUTBOX_METRICS_PORT": str(services.fresh_port()),
+    }
+
+
+def _lanes_at(log: Path) -> float:
+    lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
+    said = next(line["timestamp"] for line in lines if line["event"] == "worker started")
+    return datetime.fromisoformat(said).timestamp()

@@ -1,0 +1,111 @@
+"""The figures, their targets, and how they are shown."""
+
+import json
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+
+import psutil
+
+from benchmarks.servers import Rig
+
+HERE = Path(__file__).parent
+LIBRARIES = ("outboxctl", "elasticsearch", "psycopg", "SQLAlchemy")
+NOTES = """\
+- S: the sink's own limit. The very bulk bodies of the worker, from memory, 1,000 documents a request,
+  into a fresh index; the best of 1, 2 and 3 sending threads.
+- P: claim and settle by the product's lanes with a sink that takes everything at once.
+- B = 1/(1/P + 1/S): the bound where worker, PostgreSQL and engine share the cores.
+  E/B above 1 means that P or S alone left a core idle, or that others took cores from them.
+- E: a real `outboxctl worker --drain` process, from its line "worker started" to its last settle (the
+  newest `processed_at`, plus the median duration of a settle in P).
+- CPU an event: user and system time of the whole process, or of the server with its children, less the
+  median of what the same command takes on an empty table. What a server does later (refresh, merges,
+  checkpoint) is not in it.
+- Claims are timed from taking a connection to the commit. "Backlog" is P's; "stream" is a table that was
+  used, emptied and vacuumed, then written to by another process beside the lanes and a real sink.
+- Before each measurement the tables are truncated, vacuumed and filled anew, the index is created anew,
+  and PostgreSQL makes a checkpoint. 500,000 documents and one whole repetition beforehand warm up and are
+  thrown away.
+- "Cores taken by others" is what processes that are no part of this used meanwhile; rates mean little
+  unless it is near 0.
+- The servers are a PostgreSQL and an Elasticsearch as `outboxctl services up` starts them (fsync on).
+"""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure of every repetition; `target` is a bound that the median must keep, None for none."""
+
+    name: str
+    unit: str
+    values: list[float]
+    target: float | None = None
+    at_least: bool = False
+    digits: int = field(default=0, compare=False)
+
+    @property
+    def verdict(self) -> str:
+        if self.target is None:
+            return ""
+        middle = median(self.values)
+        if middle <= 0:
+            return "not measured"  # less than nothing: the run was too short for its start-up
+        met = middle >= self.target if self.at_least else middle < self.target
+        return "met" if met else "MISSED"
+
+    def cells(self) -> list[str]:
+        """Name, median, spread, target and verdict."""
+        low, middle, high = (self._show(f(self.values)) for f in (min, median, max))
+        sign = "at least" if self.at_least else "under"
+        target = "" if self.target is None else f"{sign} {self._show(self.target)}"
+        return [self.name, f"{middle} {self.unit}".strip(), f"{low} to {high}", target, self.verdict]
+
+    def _show(self, value: float) -> str:
+        return f"{value:,.{self.digits}f}"
+
+
+def machine(rig: Rig) -> dict[str, str]:
+    """What the figures depend on; nothing that names this machine."""
+    memory = psutil.virtual_memory().total / 2**30
+    servers = {"PostgreSQL": rig.both.postgres.version, "Elasticsearch": rig.both.search.version}
+    return {
+        "cores": str(os.cpu_count()),
+        "memory": f"{memory:.0f} GiB",
+        "platform": f"{platform.system()} {platform.machine()}",
+        "Python": platform.python_version(),
+        **servers,
+        **{f"{name} (library)": version(name) for name in LIBRARIES},
+    }
+
+
+def table(figures: Sequence[Figure]) -> str:
+    """A Markdown table that is also readable as it is."""
+    rows = [["figure", "median", "spread", "target", "verdict"], *(figure.cells() for figure in figures)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "| " + " | ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) + " |" for row in rows
+    ]
+    lines.insert(1, "| " + " | ".join("-" * width for width in widths) + " |")
+    return "\n".join(lines)
+
+
+def write(command: str, given: dict[str, int], on: dict[str, str], figures: Sequence[Figure]) -> str:
+    """Write RESULTS.json and RESULTS.md; returns what is to be printed."""
+    raw = {"command": command, "given": given, "machine": on, "figures": [asdict(f) for f in figures]}
+    (HERE / "RESULTS.json").write_text(json.dumps(raw, indent=2) + "\n")
+    printed = f"{', '.join(f'{key} {value}' for key, value in on.items())}\n\n{table(figures)}\n"
+    title = "# Benchmark results\n\nMade whole by this command; do not edit.\n"
+    text = f"{title}\n```\n{command}\n```\n\n{_events(given)}\n{printed}\n{NOTES}"
+    (HERE / "RESULTS.md").write_text(text)
+    return f"{_events(given)}\n{printed}"
+
+
+def _events(given: dict[str, int]) -> str:
+    size = f"{given['bytes']} bytes of JSON ({given['line']:,} with its line of the bulk request)"
+    setting = f"{given['concurrency']} lanes, {given['bulk_size']:,} a batch"
+    return f"{given['events']:,} events of {size}, {setting}, {given['repeat']} repetitions.\n"

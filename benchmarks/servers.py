@@ -1,0 +1,101 @@
+"""The real servers that everything is measured on, and what their processes cost."""
+
+import fcntl
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import psutil
+from elasticsearch import Elasticsearch
+
+from outboxctl import services
+from outboxctl.core.database import Database
+from outboxctl.core.migrations import upgrade
+from outboxctl.errors import UsageError
+from outboxctl.settings import Settings
+from outboxctl.sink.client import connect
+
+STATE = Path(__file__).parents[1] / ".outboxctl" / "bench"
+START = monotonic()
+
+
+@dataclass(frozen=True)
+class Rig:
+    """The servers, ready for the product."""
+
+    both: services.Services
+    settings: Settings
+    database: Database
+    client: Elasticsearch
+    folder: Path  # of no interest to anybody: a worker started here finds no .env
+
+
+def say(text: str) -> None:
+    """One line of progress."""
+    print(f"[{monotonic() - START:6.1f} s] {text}", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def started(**tuning: int) -> Iterator[Rig]:
+    """Start both, migrate, end both. UnreachableError where only an imitation could be started."""
+    with _alone():
+        yield from _started(tuning)
+
+
+def _started(tuning: dict[str, int]) -> Iterator[Rig]:
+    try:
+        both = services.up(STATE, postgres="embedded", search="elasticsearch", fresh_ports=True, say=say)
+        with tempfile.TemporaryDirectory() as folder, _rig(both, Path(folder), tuning) as rig:
+            upgrade(rig.database, None)
+            yield rig
+    finally:
+        services.down(STATE, purge=True)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Two runs at once would measure each other, and end each other's servers."""
+    STATE.parent.mkdir(exist_ok=True)
+    with STATE.with_suffix(".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UsageError("another benchmark is running", hint="wait for it to end") from None
+        yield
+
+
+@contextmanager
+def _rig(both: services.Services, folder: Path, tuning: dict[str, int]) -> Iterator[Rig]:
+    where = {"database_url": both.postgres.url, "elastic_url": both.search.url, "elastic_index": "bench"}
+    given: dict[str, Any] = where | tuning | {"_env_file": None}
+    settings = Settings(**given)
+    database = Database(settings.require_database_url())
+    with closing(database), closing(connect(settings)) as client:
+        yield Rig(both, settings, database, client, folder)
+
+
+def cpu_seconds(service: services.Service) -> float:
+    """CPU time of a server so far, with its children, the ended ones included.
+
+    A child that ends between two looks would be missed: look again until nothing has changed.
+    """
+    server = psutil.Process(service.pid)
+    while True:
+        own, children = server.cpu_times(), server.children()
+        total = sum(map(_seconds, children)) + own.user + own.system
+        after = server.cpu_times()
+        if (own.children_user, own.children_system) == (after.children_user, after.children_system):
+            return float(total + own.children_user + own.children_system)
+
+
+def _seconds(child: psutil.Process) -> float:
+    try:
+        times = child.cpu_times()
+    except psutil.NoSuchProcess:
+        return 0.0
+    return float(times.user + times.system)

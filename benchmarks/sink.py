@@ -1,0 +1,79 @@
+"""S: what the sink alone takes, from memory, with the very bytes that the worker sends."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from time import perf_counter
+from uuid import uuid4
+
+from elasticsearch import Elasticsearch
+
+from benchmarks import fill
+from benchmarks.servers import Rig
+from outboxctl.core.claim import claim
+from outboxctl.sink import bulk, index
+from outboxctl.sink.client import connect
+from outboxctl.worker.prepare import prepare
+
+SENDERS = (1, 2, 3)
+A_REQUEST = 1_000
+SNIPPET = 200
+WARM_UP = 500_000  # documents; before that the engine's own code is still being compiled
+
+
+def bodies(rig: Rig, events: int, size: int) -> list[bytes]:
+    """Bulk bodies made by the product from rows of the database."""
+    fill.pending(rig, events, size)
+    made = []
+    while body := _body(rig):
+        made.append(body)
+    return made
+
+
+def text_of(rig: Rig, document: int) -> int:
+    """Bytes of text that make a document of `document` bytes of JSON: the snippet repeats the first 200."""
+    fill.pending(rig, 1, 1)
+    with rig.database.begin() as connection:
+        (event,) = claim(connection, owner="bench", token=str(uuid4()), size=1, lease=30)
+    spare = document - len(event.document or "") + 2
+    return max(1, spare // 2 if spare <= 2 * SNIPPET else spare - SNIPPET)
+
+
+def _body(rig: Rig) -> bytes:
+    with rig.database.begin() as connection:
+        batch = claim(connection, owner="bench", token=str(uuid4()), size=A_REQUEST, lease=30)
+    return bulk.body(prepare(batch).actions)
+
+
+def warm_up(rig: Rig, requests: Sequence[bytes], events: int) -> None:
+    """Send documents until the engine is as quick as it gets."""
+    for _ in range(-(-WARM_UP // events)):
+        _rate(rig, requests, max(SENDERS), events)
+
+
+def limit(rig: Rig, requests: Sequence[bytes], events: int) -> dict[int, float]:
+    """Documents a second by number of senders, each into a fresh index; every document is counted."""
+    return {senders: _rate(rig, requests, senders, events) for senders in SENDERS}
+
+
+def _rate(rig: Rig, requests: Sequence[bytes], senders: int, events: int) -> float:
+    fill.fresh_index(rig)
+    name = rig.settings.elastic_index
+    with closing(connect(rig.settings, connections=senders)) as client, ThreadPoolExecutor(senders) as pool:
+        started = perf_counter()
+        failed = sum(pool.map(lambda body: _send(client, name, body), requests))
+        seconds = perf_counter() - started
+    found = index.count(rig.client, name)
+    assert not failed, f"{failed} requests had errors"
+    assert found == events, f"{found} documents for {events} events"
+    return events / seconds
+
+
+def _send(client: Elasticsearch, name: str, body: bytes) -> bool:
+    answer = client.bulk(
+        index=name,
+        operations=body,  # type: ignore[arg-type] # bytes go through untouched
+        filter_path=bulk.FILTER,
+        require_alias=True,
+    )
+    return bool(answer["errors"])

@@ -1,0 +1,82 @@
+"""P: claim and settle into a null sink; and the claim where the planner knows nothing of the rows."""
+
+from contextlib import closing
+from dataclasses import dataclass
+from multiprocessing import get_context
+from statistics import median
+from time import monotonic, perf_counter, sleep
+
+from sqlalchemy import text
+
+from benchmarks import fill
+from benchmarks.lanes import NullSink, TimedLane, running
+from benchmarks.servers import Rig
+from outboxctl.core.database import Database
+from outboxctl.core.schema import EVENTS, SOURCE
+from outboxctl.sink.client import connect
+from outboxctl.sink.deliver import ElasticSink
+
+PATIENCE = 120.0
+
+
+@dataclass(frozen=True)
+class Drained:
+    """Events a second, and milliseconds of the transactions."""
+
+    rate: float
+    longest_claim: float
+    median_claim: float
+    median_settle: float
+
+
+def drain(rig: Rig, events: int, size: int) -> Drained:
+    """Fill and drain with the product's lanes and a sink that does nothing."""
+    fill.pending(rig, events, size)
+    started = perf_counter()
+    with running(rig, NullSink(), drain=True) as lanes:
+        pass
+    return _drained(rig, lanes, events, perf_counter() - started)
+
+
+def stream(rig: Rig, events: int, size: int, commit: int) -> Drained:
+    """A table that was used, emptied and vacuumed; then a writer in another process beside the lanes."""
+    _used_and_emptied(rig, events, size)
+    client = connect(rig.settings)
+    sink = ElasticSink(client, rig.settings.elastic_index)
+    with closing(client), running(rig, sink, drain=False) as lanes:
+        started = perf_counter()
+        arguments = (rig.settings.require_database_url(), events, size, commit)
+        writer = get_context("spawn").Process(target=_write, args=arguments)
+        writer.start()
+        writer.join(PATIENCE)
+        assert writer.exitcode == 0, "the writer failed"
+        _wait(rig, events)
+    return _drained(rig, lanes, events, perf_counter() - started)
+
+
+def _used_and_emptied(rig: Rig, events: int, size: int) -> None:
+    drain(rig, events, size)
+    with rig.database.begin() as connection:
+        connection.execute(text(f"DELETE FROM {EVENTS}"))
+        connection.execute(text(f"DELETE FROM {SOURCE}"))
+    fill.vacuum(rig)
+    fill.checkpoint(rig)
+
+
+def _write(url: str, events: int, size: int, commit: int) -> None:
+    with closing(Database(url)) as database:
+        fill.write(database, events, size, commit)
+
+
+def _wait(rig: Rig, events: int) -> None:
+    end = monotonic() + PATIENCE
+    while fill.done(rig) < events:
+        assert monotonic() < end, "the lanes did not come to an end"
+        sleep(0.1)
+
+
+def _drained(rig: Rig, lanes: list[TimedLane], events: int, seconds: float) -> Drained:
+    assert fill.done(rig) == events, "not every event is done"
+    claims = [1_000 * claim for lane in lanes for claim in lane.claims]
+    settles = [1_000 * settle for lane in lanes for settle in lane.settles]
+    return Drained(events / seconds, max(claims), median(claims), median(settles))
