@@ -41,13 +41,14 @@ class Daemon:
         self._helpers: list[threading.Thread] = []
         self._next_reclaim = self._next_gauges = 0.0
         self._signals = 0
+        self._drain = False
 
     def run(self, *, drain: bool) -> None:
         """Work until a signal or, with `drain`, until nothing is due.
 
         Raises UsageError on a busy port or a missing schema, OutboxctlError if the grace was exceeded.
         """
-        s = self._settings
+        s, self._drain = self._settings, drain
         server = Server(
             s.metrics_host, s.metrics_port, self.metrics, alive=self._alive, ready=self.health.failing
         )
@@ -180,7 +181,8 @@ class Daemon:
 
     def _alive(self) -> dict[str, str]:
         """Whatever the dependencies do, every thread must still be turning."""
-        dead = [thread.name for thread in (*self._lanes, *self._helpers) if not thread.is_alive()]
+        watched = self._helpers if self._drain else [*self._lanes, *self._helpers]  # a drained lane has ended
+        dead = [thread.name for thread in watched if not thread.is_alive()]
         return {"threads": ", ".join(dead)} if dead and not self.shared.stopping.is_set() else {}
 
 
