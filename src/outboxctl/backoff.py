@@ -13,3 +13,15 @@ def delay(attempts: int, *, base: float, cap: float, rng: Random) -> float:
     """
     step = min(cap, base * 2.0 ** min(max(attempts, 1) - 1, MAX_EXPONENT))
     return step / 2 + rng.random() * step / 2
+
+
+def survives(max_attempts: int, *, base: float, cap: float) -> float:
+    """Seconds of an outage that an event outlives at the least: its waits between the attempts, cut short.
+
+    The requests' own time comes on top, so this is the time for a sink that refuses at once.
+    """
+    steps = (
+        min(cap, base * 2.0 ** min(attempt, MAX_EXPONENT)) for attempt in range(min(max_attempts - 1, 64))
+    )
+    beyond = max(0, max_attempts - 1 - 64)
+    return (sum(steps) + beyond * cap) / 2

@@ -52,6 +52,17 @@ def test_a_wait_is_never_zero_and_never_over_the_cap(
     assert step / 2 <= wait <= cap
 
 
+def test_how_long_an_outage_is_survived_is_never_promised_too_long() -> None:
+    rng = Random(3)
+    for attempts, base, cap in [(10, 0.5, 30.0), (3, 0.2, 1.0), (1, 0.5, 30.0), (200, 0.5, 30.0)]:
+        promised = backoff.survives(attempts, base=base, cap=cap)
+        waited = [
+            sum(backoff.delay(n, base=base, cap=cap, rng=rng) for n in range(1, attempts)) for _ in range(50)
+        ]
+        assert promised <= min(waited)
+        assert max(waited) <= 2 * promised
+
+
 def test_waits_differ_from_event_to_event() -> None:
     rng = Random(7)
     assert len({backoff.delay(4, base=0.5, cap=30, rng=rng) for _ in range(100)}) == 100

@@ -4,36 +4,82 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
-from elastic_transport import NdjsonSerializer, Urllib3HttpNode
+from elastic_transport import (
+    ConnectionTimeout,
+    NdjsonSerializer,
+    NodeConfig,
+    TransportError,
+    Urllib3HttpNode,
+)
 from elasticsearch import Elasticsearch
 
 from outboxctl.errors import UsageError
 from outboxctl.settings import Settings
+from outboxctl.sink.guard import Guard, Watch
 from outboxctl.urls import credentials, without_credentials
+
+UNBOUNDED = 3600.0  # seconds, where a client was made without a timeout
 
 
 @dataclass
 class Seen(threading.local):
-    """Status of this thread's last answer, kept for errors that do not carry it."""
+    """Of this thread's request: the answer's status, for errors that do not carry it, and its watch."""
 
     status: int = 0
+    watch: Watch | None = None
 
 
 SEEN = Seen()
+GUARD = Guard()
 
 
 class WatchedNode(Urllib3HttpNode):
-    """The client's own HTTP node; remembers the status before the body is parsed.
+    """The client's own HTTP node, with a wall clock over each request and a memory for its status.
 
     A 503 without Content-Type is raised by the client as SerializationError without a status.
     """
 
+    def __init__(self, config: NodeConfig) -> None:
+        super().__init__(config)
+        self.pool.ConnectionCls = _watched(self.pool.ConnectionCls)
+
     def perform_request(self, *args: Any, **kwargs: Any) -> Any:
-        """Send one request (see the base class)."""
+        """Send one request (see the base class); ConnectionTimeout once its whole time is over."""
         SEEN.status = 0
-        response = super().perform_request(*args, **kwargs)
+        given = kwargs.get("request_timeout")
+        seconds = given if isinstance(given, int | float) else self.config.request_timeout
+        with GUARD.over(seconds or UNBOUNDED) as watch:
+            SEEN.watch = watch
+            try:
+                response = super().perform_request(*args, **kwargs)
+            except TransportError as error:
+                _unless_expired(watch, error)
+                raise
+            _unless_expired(watch, None)  # an answer without a length just ends where it was cut
         SEEN.status = response.meta.status
         return response
+
+
+def _unless_expired(watch: Watch, error: Exception | None) -> None:
+    if watch.expired:
+        raise ConnectionTimeout("the answer took longer than the whole request may") from error
+
+
+def _watched(connection: Any) -> Any:
+    """A connection class that tells the thread's watch which socket it uses."""
+
+    class Watched(connection):  # type: ignore[misc]
+        def request(self, *args: Any, **kwargs: Any) -> Any:
+            watch = SEEN.watch
+            if watch is None:
+                return super().request(*args, **kwargs)
+            watch.connection = self
+            try:
+                return super().request(*args, **kwargs)
+            finally:
+                watch.socket = self.sock
+
+    return Watched
 
 
 class Untouched(NdjsonSerializer):

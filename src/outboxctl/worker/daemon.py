@@ -10,6 +10,7 @@ from types import FrameType
 
 import structlog
 
+from outboxctl import backoff
 from outboxctl.core import snapshot
 from outboxctl.core.database import Database
 from outboxctl.core.reclaim import reclaim
@@ -59,6 +60,8 @@ class Daemon:
         log.info(
             "worker started", worker=s.worker_id, lanes=s.concurrency, batch=s.bulk_size, port=s.metrics_port
         )
+        outage = backoff.survives(s.max_attempts, base=s.base_backoff_seconds, cap=s.max_backoff_seconds)
+        log.info(f"an outage of the sink fails events after {outage:.1f} s at the earliest", policy="count")
         self._helpers = [self._every(self._maintain, "maintenance"), self._every(self._look_at_sink, "probe")]
         self._work(drain=drain)
         unfinished = self._shut_down()

@@ -1,0 +1,73 @@
+"""A sink that drips its answer must not hold a batch beyond its lease."""
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from time import monotonic
+
+import pytest
+
+from outboxctl.failures import Reason, Verdict
+from outboxctl.settings import load
+from outboxctl.sink.bulk import Action
+from outboxctl.sink.client import GUARD, connect
+from outboxctl.sink.deliver import ElasticSink
+
+pytestmark = pytest.mark.no_servers
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nX-Elastic-Product: Elasticsearch\r\n"
+Serve = Callable[[socket.socket], None]
+
+
+def drip(connection: socket.socket, start: bytes) -> None:
+    """Send `start`, then a byte every 50 ms: no single read ever waits long."""
+    connection.recv(65_536)
+    connection.sendall(start)
+    with suppress(OSError):
+        for _ in range(400):
+            connection.sendall(b" ")
+            threading.Event().wait(0.05)
+
+
+@pytest.fixture
+def dripping() -> Iterator[Callable[[bytes], str]]:
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve(start: bytes) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                threading.Thread(target=drip, args=(connection, start), daemon=True).start()
+
+    def start(first: bytes) -> str:
+        threading.Thread(target=serve, args=(first,), daemon=True).start()
+        return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+    yield start
+    listener.close()
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        pytest.param(HEAD + b"Content-Length: 100000\r\n\r\n", id="body"),
+        pytest.param(HEAD + b"Connection: close\r\n\r\n", id="body without a length"),
+        pytest.param(HEAD + b"X-Slow: ", id="header"),
+    ],
+)
+def test_a_dripped_answer_ends_at_the_deadline_as_a_timeout(
+    dripping: Callable[[bytes], str], start: bytes
+) -> None:
+    client = connect(load(elastic_url=dripping(start)))
+    began = monotonic()
+    delivery = ElasticSink(client, "x").deliver([Action("a:1", 1, "{}")], deadline=began + 0.5)
+    assert 0.4 < monotonic() - began < 2
+    (finding,) = delivery.findings
+    assert (finding.verdict, finding.reason) == (Verdict.RETRY, Reason.TIMEOUT)
+
+
+def test_the_guard_forgets_what_ended_in_time() -> None:
+    with GUARD.over(60) as watch:
+        pass
+    assert watch not in GUARD._watched
+    assert not watch.expired
