@@ -35,9 +35,9 @@ class TimedLane(Lane):
         self.claims: list[float] = []
         self.settles: list[float] = []
 
-    def _claim(self, token: str) -> list[Claimed]:
+    def _claim(self, token: str, size: int) -> list[Claimed]:
         started = perf_counter()
-        batch = super()._claim(token)
+        batch = super()._claim(token, size)
         if batch:
             self.claims.append(perf_counter() - started)
         return batch

@@ -146,7 +146,7 @@ class Settings(BaseSettings):
     outage_policy: OutagePolicy = Field(
         OutagePolicy.COUNT,
         validation_alias="OUTBOX_OUTAGE_POLICY",
-        description="`count`: an outage burns attempts; `hold` is not built yet",
+        description="`count`: an outage burns attempts; `hold`: gives them back, and probes",
     )
     shutdown_grace_seconds: Seconds = Field(
         25.0,

@@ -25,6 +25,9 @@ def test_two_observers_must_both_see_it_well() -> None:
     health.report("database", "gone", observer="lane")
     health.report("database", None)
     assert health.failing() == {"database": "gone"}
+    health.report("database", "read-only")
+    assert health.failing() == {"database": "gone; read-only"}
+    health.report("database", None)
     health.report("database", None, observer="lane")
     assert health.failing() == {}
 

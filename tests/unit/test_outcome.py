@@ -38,6 +38,15 @@ def test_where_an_event_ends(verdict: Verdict, attempts: int, end: str) -> None:
     assert decided(verdict, attempts) == end
 
 
+def test_hold_gives_an_outage_back_and_nothing_else() -> None:
+    policy = RetryPolicy(max_attempts=1, base=0.5, cap=30, hold=True)
+    events = [Claimed(verdict, "block:x", "upsert", 1, 1, 1, "{}") for verdict in Verdict]
+    findings = [(event, Finding(Verdict(event.id), Reason.CONNECT)) for event in events]
+    outcomes = decide(findings, policy, Random(1))
+    assert outcomes.held == ["outage"]
+    assert {failure.id for failure in outcomes.failures} == {"retry", "fail", "split"}
+
+
 @given(
     attempts=st.integers(-5, 10**9),
     base=st.floats(1e-6, 1e6),

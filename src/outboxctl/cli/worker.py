@@ -79,14 +79,10 @@ def worker(
 
     from outboxctl import logs
     from outboxctl.core.migrations import checked
-    from outboxctl.errors import UsageError
-    from outboxctl.settings import OutagePolicy
     from outboxctl.sink.client import connect
     from outboxctl.sink.deliver import ElasticSink
     from outboxctl.worker.daemon import Daemon
 
-    if given.outage_policy is OutagePolicy.HOLD:
-        raise UsageError("OUTBOX_OUTAGE_POLICY=hold is not built yet", hint="use count, the default")
     logs.configure(colour=sys.stderr.isatty() and not os.environ.get("NO_COLOR"))
     sink = ElasticSink(connect(given, connections=given.concurrency), given.elastic_index)
     probe = ElasticSink(connect(given, connections=1, timeout=1.5), given.elastic_index)

@@ -63,6 +63,10 @@ class Metrics:
         self._by_reason["failed"].labels(PROJECTION, op, reason.value).inc(count)
         self._by_reason[outcome].labels(PROJECTION, op, reason.value).inc(count)
 
+    def held(self, op: str, reason: Reason, count: int) -> None:
+        """Count deliveries that were given back untouched because the sink was away."""
+        self._by_reason["failed"].labels(PROJECTION, op, reason.value).inc(count)
+
     def noop(self, op: str, noop: Noop, count: int) -> None:
         """Count events that were done without a write of their own."""
         self._noop.labels(PROJECTION, op, noop.value).inc(count)

@@ -19,7 +19,7 @@ from outboxctl.failures import Finding, Reason
 from outboxctl.lifecycle import op_label
 from outboxctl.metrics.registry import Metrics
 from outboxctl.metrics.server import Server
-from outboxctl.settings import Settings
+from outboxctl.settings import OutagePolicy, Settings
 from outboxctl.sink.deliver import ElasticSink
 from outboxctl.worker.health import Health
 from outboxctl.worker.lane import Lane, Shared, release
@@ -60,8 +60,9 @@ class Daemon:
         log.info(
             "worker started", worker=s.worker_id, lanes=s.concurrency, batch=s.bulk_size, port=s.metrics_port
         )
-        outage = backoff.survives(s.max_attempts, base=s.base_backoff_seconds, cap=s.max_backoff_seconds)
-        log.info(f"an outage of the sink fails events after {outage:.1f} s at the earliest", policy="count")
+        if s.outage_policy is OutagePolicy.COUNT:
+            outage = backoff.survives(s.max_attempts, base=s.base_backoff_seconds, cap=s.max_backoff_seconds)
+            log.info(f"an outage of the sink fails events after {outage:.1f} s at the earliest")
         self._helpers = [self._every(self._maintain, "maintenance"), self._every(self._look_at_sink, "probe")]
         self._work(drain=drain)
         unfinished = self._shut_down()

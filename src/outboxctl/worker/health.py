@@ -53,4 +53,6 @@ class Health:
     def failing(self) -> dict[str, str]:
         """What fails now; empty when ready."""
         with self._lock:
-            return {name: problem for (name, _), problem in self._failing.items()}
+            seen = list(self._failing.items())
+        names = dict.fromkeys(name for (name, _), _ in seen)
+        return {name: "; ".join(text for (n, _), text in seen if n == name) for name in names}

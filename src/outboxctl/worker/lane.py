@@ -14,10 +14,11 @@ from outboxctl.core.claim import Claimed, claim
 from outboxctl.core.database import Database
 from outboxctl.errors import OutboxctlError, UnreachableError
 from outboxctl.metrics.registry import Metrics
-from outboxctl.settings import Settings
+from outboxctl.settings import OutagePolicy, Settings
 from outboxctl.sink.bulk import Action
 from outboxctl.sink.deliver import Delivery
 from outboxctl.worker import tally
+from outboxctl.worker.breaker import Breaker
 from outboxctl.worker.health import Health
 from outboxctl.worker.outcome import Outcomes, RetryPolicy, decide
 from outboxctl.worker.prepare import judge, prepare
@@ -25,6 +26,7 @@ from outboxctl.worker.prepare import judge, prepare
 log = structlog.get_logger()
 SENDING = 0.75  # share of the lease in which a batch must have been sent
 SETTLE_AGAIN = 0.5  # seconds between two tries to settle while the database is away
+PROBE_TICK = 0.05  # seconds between two looks at an open circuit
 FIRST_WAIT = 0.01  # seconds before the second look at an empty table; doubles up to the poll interval
 
 
@@ -50,6 +52,7 @@ class Shared:
         self.metrics, self.health = metrics, health
         self.stopping = threading.Event()
         self.turnstile = threading.Lock()
+        self.breaker = Breaker(base=settings.base_backoff_seconds, cap=settings.max_backoff_seconds)
         self.error: Exception | None = None
         self.held: set[str] = set()  # lease tokens of the claims in hand
         self.lost: set[str] = set()  # those of claims whose answer never came: maintenance releases them
@@ -61,7 +64,8 @@ class Lane:
     def __init__(self, shared: Shared, *, drain: bool, rng: Random | None = None) -> None:
         self._shared, self._settings, self._drain = shared, shared.settings, drain
         s = shared.settings
-        self._policy = RetryPolicy(s.max_attempts, s.base_backoff_seconds, s.max_backoff_seconds)
+        hold = s.outage_policy is OutagePolicy.HOLD
+        self._policy = RetryPolicy(s.max_attempts, s.base_backoff_seconds, s.max_backoff_seconds, hold)
         self._rng = rng or Random()  # noqa: S311 - jitter, not a secret
 
     def run(self) -> None:
@@ -74,6 +78,7 @@ class Lane:
                 if not self._turn():
                     return
             except Exception as error:
+                self._shared.breaker.no_news()
                 if self._drain:
                     self._shared.error = error
                     return
@@ -100,6 +105,7 @@ class Lane:
             self._shared.lost.add(token)
             raise
         finally:
+            self._shared.breaker.no_news()
             self._shared.held.discard(token)
             self._shared.metrics.add("inflight", -len(batch))
         return True
@@ -109,21 +115,31 @@ class Lane:
         wait = FIRST_WAIT
         with self._shared.turnstile:
             while not self._shared.stopping.is_set():
+                size = self._shared.breaker.admit(self._settings.bulk_size)
+                if not size:
+                    self._wait_for_the_sink()
+                    continue
                 token, claimed_at = str(uuid4()), monotonic()
-                batch = self._claim(token)
+                batch = self._claim(token, size)
+                if not batch:
+                    self._shared.breaker.no_news()
                 if batch or self._drain:
                     return token, claimed_at, batch
                 self._shared.stopping.wait(wait)
                 wait = min(wait * 2, self._settings.poll_interval_seconds)
         return "", 0.0, []
 
-    def _claim(self, token: str) -> list[Claimed]:
+    def _wait_for_the_sink(self) -> None:
+        """The circuit is open. A drain has events that are due, and nobody to take them."""
+        if self._drain:
+            raise UnreachableError("the sink is away and events are due", hint="check ELASTIC_URL")
+        self._shared.stopping.wait(PROBE_TICK)
+
+    def _claim(self, token: str, size: int) -> list[Claimed]:
         s = self._settings
         try:
             with self._shared.database.begin() as connection:
-                batch = claim(
-                    connection, owner=s.worker_id, token=token, size=s.bulk_size, lease=s.lease_seconds
-                )
+                batch = claim(connection, owner=s.worker_id, token=token, size=size, lease=s.lease_seconds)
         except OutboxctlError:
             self._shared.lost.add(token)  # it may have committed
             raise
@@ -145,6 +161,18 @@ class Lane:
         tally.deliveries(self._shared.metrics, prepared.actions, delivery)
         outcomes = decide(judge(prepared, delivery.findings), self._policy, self._rng)
         self._settle_within(token, outcomes, claimed_at + self._settings.lease_seconds)
+        if self._policy.hold:
+            self._hold(outcomes, sent=bool(prepared.actions))
+
+    def _hold(self, outcomes: Outcomes, *, sent: bool) -> None:
+        """Open the circuit on an outage; close it when the sink answered, whatever it said of an event."""
+        if outcomes.held:
+            self._shared.breaker.failed()
+            error = outcomes.findings[outcomes.held[0]][1].error
+            self._shared.health.report("sink", f"circuit open: {error}", observer="lane")
+        elif sent:
+            self._shared.breaker.succeeded()
+            self._shared.health.report("sink", None, observer="lane")
 
     def _settle_within(self, token: str, outcomes: Outcomes, lease_ends: float) -> None:
         """Write what became of the batch, again and again while the database is away and the lease lasts.
@@ -172,6 +200,8 @@ class Lane:
                 hit |= settle.retry(connection, token, outcomes.retries)
             if outcomes.failures:
                 hit |= settle.fail(connection, token, outcomes.failures)
+            if outcomes.held:
+                hit |= settle.release(connection, [token])
         if tally.settled(self._shared.metrics, outcomes, hit, certain=certain):
             self._shared.health.succeeded()
 

@@ -12,11 +12,12 @@ from outboxctl.failures import Finding, Reason, Verdict
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How often and how soon: seconds for `base` and `cap`."""
+    """How often and how soon: seconds for `base` and `cap`; `hold` gives the attempt back in an outage."""
 
     max_attempts: int
     base: float
     cap: float
+    hold: bool = False
 
 
 @dataclass
@@ -26,6 +27,7 @@ class Outcomes:
     done: list[str] = field(default_factory=list)
     retries: list[Retry] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
+    held: list[str] = field(default_factory=list)
     findings: dict[str, tuple[Claimed, Finding]] = field(default_factory=dict)
 
 
@@ -37,6 +39,8 @@ def decide(judged: Iterable[tuple[Claimed, Finding]], policy: RetryPolicy, rng: 
         reason = finding.reason or Reason.UNKNOWN_EXCEPTION
         if finding.verdict is Verdict.DONE:
             outcomes.done.append(event.id)
+        elif finding.verdict is Verdict.OUTAGE and policy.hold:
+            outcomes.held.append(event.id)
         elif finding.verdict is Verdict.FAIL or event.attempts >= policy.max_attempts:
             outcomes.failures.append(Failure(event.id, reason, finding.error))
         else:

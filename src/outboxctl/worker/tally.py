@@ -7,6 +7,7 @@ from time import time
 import structlog
 
 from outboxctl.core.settle import Failure, Retry
+from outboxctl.failures import Reason
 from outboxctl.lifecycle import op_label
 from outboxctl.metrics.registry import Metrics
 from outboxctl.sink.bulk import Action
@@ -35,6 +36,9 @@ def settled(metrics: Metrics, outcomes: Outcomes, hit: set[str], *, certain: boo
     done = _done(metrics, outcomes, hit)
     for name, rows in (("retried", outcomes.retries), ("terminal", outcomes.failures)):
         _not_done(metrics, name, outcomes, [row for row in rows if row.id in hit])
+    held = Counter((op_label(e.op), f.reason) for e, f in map(outcomes.findings.__getitem__, outcomes.held))
+    for (op, reason), count in held.items():
+        metrics.held(op, reason or Reason.UNKNOWN_EXCEPTION, count)
     lost = len(outcomes.findings) - len(hit)
     if lost and not certain:
         log.warning("outcome unknown: the database went away while these events were settled", events=lost)

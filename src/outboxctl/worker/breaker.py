@@ -1,0 +1,49 @@
+"""The circuit to the sink under the outage policy `hold`: opens on an outage, probes, closes on success."""
+
+import threading
+from random import Random
+from time import monotonic
+
+from outboxctl import backoff
+
+LONGEST_STEP = 5.0  # seconds between two probes at the most: recovery must follow the sink's return
+
+
+class Breaker:
+    """Shared by the lanes of one worker. While it is open, one event at a time is tried, jittered."""
+
+    def __init__(self, *, base: float, cap: float, rng: Random | None = None) -> None:
+        self._base, self._cap = base, min(cap, LONGEST_STEP)
+        self._rng = rng or Random()  # noqa: S311 - jitter, not a secret
+        self._lock = threading.Lock()
+        self._failures = 0
+        self._next_probe = 0.0
+        self._probing = False
+
+    def admit(self, size: int) -> int:
+        """How many events may be claimed now: `size`, one as a probe, or none."""
+        with self._lock:
+            if not self._failures:
+                return size
+            if self._probing or monotonic() < self._next_probe:
+                return 0
+            self._probing = True
+            return 1
+
+    def no_news(self) -> None:
+        """A probe ended without a word of the sink: no event to send, or the database was away."""
+        with self._lock:
+            self._probing = False
+
+    def failed(self) -> None:
+        """An outage: open, or stay open a longer while."""
+        with self._lock:
+            self._failures += 1
+            self._probing = False
+            wait = backoff.delay(self._failures, base=self._base, cap=self._cap, rng=self._rng)
+            self._next_probe = monotonic() + wait
+
+    def succeeded(self) -> None:
+        """The sink took something: close."""
+        with self._lock:
+            self._failures, self._probing = 0, False

@@ -1,0 +1,44 @@
+"""An open circuit lets one event at a time through, and never locks itself."""
+
+from random import Random
+
+import pytest
+
+from outboxctl.worker.breaker import Breaker
+
+pytestmark = pytest.mark.no_servers
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    now = [100.0]
+    monkeypatch.setattr("outboxctl.worker.breaker.monotonic", lambda: now[0])
+    return now
+
+
+def breaker() -> Breaker:
+    return Breaker(base=0.5, cap=30, rng=Random(1))
+
+
+def test_closed_admits_whole_batches() -> None:
+    assert breaker().admit(1000) == 1000
+
+
+def test_open_admits_one_probe_at_a_time(clock: list[float]) -> None:
+    b = breaker()
+    b.failed()
+    assert b.admit(1000) == 0, "not before its time"
+    clock[0] += 1
+    assert [b.admit(1000), b.admit(1000)] == [1, 0]
+    b.no_news()
+    assert b.admit(1000) == 1, "a probe that came to nothing does not lock the circuit"
+    b.succeeded()
+    assert [b.admit(1000), b.admit(1000)] == [1000, 1000]
+
+
+def test_probes_are_never_more_than_five_seconds_apart(clock: list[float]) -> None:
+    b = breaker()
+    for _ in range(100):
+        b.failed()
+    clock[0] += 5
+    assert b.admit(10) == 1
