@@ -97,6 +97,7 @@ def test_terminated_sessions_cost_nothing(
     cli: Cli, worker: Start, sql: psycopg.Connection, engine: Elasticsearch, index: str
 ) -> None:
     running = worker(**QUICK)
+    eventually(lambda: running.get("/readyz")[0] == 200, what="started: before that an error ends it")
     for _ in range(5):
         load(cli, 500)
         sql.execute(
