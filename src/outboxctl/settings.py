@@ -202,6 +202,11 @@ class Settings(BaseSettings):
         return value
 
     @property
+    def delivery_seconds(self) -> float:
+        """Seconds from its claim in which a batch must have been sent: three quarters of the lease."""
+        return self.lease_seconds * 0.75
+
+    @property
     def sink_urls(self) -> list[str]:
         """The sink's URLs, each with an explicit port, credentials included: never print them."""
         return self.elastic_url.get_secret_value().split(",")

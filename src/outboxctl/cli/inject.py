@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from outboxctl.cli.options import DatabaseUrl, Json, database, settings, transaction
+from outboxctl.cli.options import DatabaseUrl, Json, checked_database, settings, transaction
 
 if TYPE_CHECKING:
     from outboxctl.load.generate import Achieved
@@ -142,14 +142,13 @@ def load(
 
 def _run(given: "Settings", plan: "Load") -> "Achieved":
     from outboxctl.cli import render
-    from outboxctl.core.migrations import checked
     from outboxctl.load.generate import Generator
 
-    with database(given, connections=plan.concurrency) as db:
-        with checked(db, given.environment):
-            pass
-        with render.progress("Writing", plan.total) as advance:
-            return Generator(db, plan, advance).run()
+    with (
+        checked_database(given, connections=plan.concurrency) as db,
+        render.progress("Writing", plan.total) as advance,
+    ):
+        return Generator(db, plan, advance).run()
 
 
 def _show_ids(ids: list[str], *, json: bool) -> None:

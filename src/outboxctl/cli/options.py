@@ -55,6 +55,17 @@ def database(settings: "Settings", *, connections: int = 1) -> "Iterator[Databas
 
 
 @contextmanager
+def checked_database(settings: "Settings", *, connections: int) -> "Iterator[Database]":
+    """The same, after its environment marker was checked: for work of many transactions."""
+    from outboxctl.core.migrations import checked
+
+    with database(settings, connections=connections) as db:
+        with checked(db, settings.environment):
+            pass
+        yield db
+
+
+@contextmanager
 def transaction(settings: "Settings") -> "Iterator[Connection]":
     """One transaction on the configured database, its environment marker checked."""
     from outboxctl.core.migrations import checked

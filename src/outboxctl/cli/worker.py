@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from outboxctl.cli.options import DatabaseUrl, ElasticIndex, ElasticUrl, database, settings
+from outboxctl.cli.options import DatabaseUrl, ElasticIndex, ElasticUrl, checked_database, settings
 
 
 def _setting(name: str, text: str, env: str) -> typer.models.OptionInfo:
@@ -78,7 +78,6 @@ def worker(
     import sys
 
     from outboxctl import logs
-    from outboxctl.core.migrations import checked
     from outboxctl.sink.client import connect
     from outboxctl.sink.deliver import ElasticSink
     from outboxctl.worker.daemon import Daemon
@@ -86,7 +85,5 @@ def worker(
     logs.configure(colour=sys.stderr.isatty() and not os.environ.get("NO_COLOR"))
     sink = ElasticSink(connect(given, connections=given.concurrency), given.elastic_index)
     probe = ElasticSink(connect(given, connections=1, timeout=1.5), given.elastic_index)
-    with database(given, connections=given.concurrency + 2) as db:
-        with checked(db, given.environment):
-            pass
+    with checked_database(given, connections=given.concurrency + 2) as db:
         Daemon(given, db, sink, probe).run(drain=drain)

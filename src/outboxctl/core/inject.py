@@ -5,12 +5,12 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Connection, text
 
+from outboxctl.core.produce import COLUMNS
 from outboxctl.core.schema import EVENTS, SOURCE
 
 # Lab document, section 6.2, word for word but for the parameters: any op can be inserted.
 EVENT = text(f"""
-INSERT INTO {EVENTS} (id, entity_type, entity_id, op, event_version, status, attempts, replay_count,
-    created_at, updated_at)
+INSERT INTO {EVENTS} ({COLUMNS})
 VALUES (CAST(:id AS uuid), :entity_type, CAST(:entity_id AS uuid), :op, :version,
     'pending', 0, 0, now(), now())
 """)
@@ -27,8 +27,7 @@ WITH written AS (
         event_version = s.event_version + 1, updated_at = now()
     RETURNING entity_type, entity_id, event_version
 )
-INSERT INTO {EVENTS} (id, entity_type, entity_id, op, event_version, status, attempts, replay_count,
-    created_at, updated_at)
+INSERT INTO {EVENTS} ({COLUMNS})
 SELECT gen_random_uuid(), entity_type, entity_id, 'upsert', event_version, 'pending', 0, 0, now(), now()
 FROM written
 """)
@@ -37,8 +36,7 @@ WITH deleted AS (
     DELETE FROM {SOURCE} WHERE entity_type = :entity_type AND entity_id = ANY (CAST(:ids AS uuid[]))
     RETURNING entity_type, entity_id, event_version
 )
-INSERT INTO {EVENTS} (id, entity_type, entity_id, op, event_version, status, attempts, replay_count,
-    created_at, updated_at)
+INSERT INTO {EVENTS} ({COLUMNS})
 SELECT gen_random_uuid(), entity_type, entity_id, 'delete', event_version + 1, 'pending', 0, 0, now(), now()
 FROM deleted
 """)

@@ -4,7 +4,7 @@ from itertools import product
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from outboxctl.failures import Noop, Reason
+from outboxctl.failures import Noop, Reason, Verdict
 from outboxctl.lifecycle import OP_LABELS, PROJECTION
 
 GAUGES = {
@@ -24,7 +24,7 @@ PLAIN = {
     "reclaimed": ("outbox_reclaimed_total", "Stuck events taken back"),
     "lease_lost": ("outbox_lease_lost_total", "Events that were no longer ours when settled"),
 }
-ITEM_RESULTS = ("done", "retry", "fail", "outage")
+ITEM_RESULTS = [verdict.value for verdict in Verdict if verdict is not Verdict.SPLIT]
 
 
 class Metrics:
@@ -59,13 +59,13 @@ class Metrics:
         self._by_op["processed"].labels(PROJECTION, op).inc(count)
 
     def not_done(self, outcome: str, op: str, reason: Reason, count: int) -> None:
-        """Count deliveries that did not end in done; `outcome` is `retried` or `terminal`."""
-        self._by_reason["failed"].labels(PROJECTION, op, reason.value).inc(count)
-        self._by_reason[outcome].labels(PROJECTION, op, reason.value).inc(count)
+        """Count deliveries that did not end in done; `outcome` is `retried`, `terminal` or `held`.
 
-    def held(self, op: str, reason: Reason, count: int) -> None:
-        """Count deliveries that were given back untouched because the sink was away."""
-        self._by_reason["failed"].labels(PROJECTION, op, reason.value).inc(count)
+        What is held has no metric of its own beyond that it was not delivered.
+        """
+        for key in ("failed", outcome):
+            if key in self._by_reason:
+                self._by_reason[key].labels(PROJECTION, op, reason.value).inc(count)
 
     def noop(self, op: str, noop: Noop, count: int) -> None:
         """Count events that were done without a write of their own."""

@@ -18,6 +18,7 @@ from outboxctl.settings import Settings
 from outboxctl.sink.guard import Guard, Watch
 from outboxctl.urls import credentials, without_credentials
 
+LONGEST = 30.0  # seconds that a request may take where no deadline is given
 UNBOUNDED = 3600.0  # seconds, where a client was made without a timeout
 
 
@@ -95,7 +96,7 @@ class Untouched(NdjsonSerializer):
 def connect(settings: Settings, *, connections: int = 4, timeout: float | None = None) -> Elasticsearch:
     """Make a client for the configured sink; nothing is sent yet.
 
-    `timeout` is in seconds; by default three quarters of the lease. Raises UsageError for
+    `timeout` is in seconds; by default three quarters of the lease, at most 30. Raises UsageError for
     unusable certificates or contradicting credentials.
     """
     urls = settings.sink_urls
@@ -111,7 +112,7 @@ def connect(settings: Settings, *, connections: int = 4, timeout: float | None =
             max_retries=0,
             retry_on_status=(),
             retry_on_timeout=False,
-            request_timeout=timeout or deadline(settings),
+            request_timeout=timeout or min(LONGEST, settings.delivery_seconds),
             **options,
         )
     except (OSError, ValueError) as error:
@@ -119,11 +120,6 @@ def connect(settings: Settings, *, connections: int = 4, timeout: float | None =
             f"the sink's client cannot be set up: {type(error).__name__}",
             hint="check ELASTIC_CA_CERTS (a readable PEM file) and ELASTIC_API_KEY or ELASTIC_USERNAME",
         ) from None
-
-
-def deadline(settings: Settings) -> float:
-    """Seconds that one request may take: three quarters of the lease, at most 30."""
-    return min(30.0, settings.lease_seconds * 0.75)
 
 
 def _security(settings: Settings, urls: list[str]) -> dict[str, Any]:

@@ -76,11 +76,6 @@ def versions(client: Elasticsearch, name: str, ids: Sequence[str]) -> dict[str, 
     return {doc["_id"]: doc["_version"] if doc.get("found") else None for doc in found["docs"]}
 
 
-def server_version(client: Elasticsearch) -> str:
-    """The server's version number; UnreachableError where nobody answers."""
-    return str(_body(client, client.info)["version"]["number"])
-
-
 def _body(client: Elasticsearch, call: Any) -> Any:
     answer = ask(call)
     if not isinstance(answer, Answer):

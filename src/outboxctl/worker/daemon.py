@@ -64,7 +64,7 @@ class Daemon:
             outage = backoff.survives(s.max_attempts, base=s.base_backoff_seconds, cap=s.max_backoff_seconds)
             log.info(f"an outage of the sink fails events after {outage:.1f} s at the earliest")
         self._helpers = [self._every(self._maintain, "maintenance"), self._every(self._look_at_sink, "probe")]
-        self._work(drain=drain)
+        self._work()
         unfinished = self._shut_down()
         server.stop()
         if self.shared.error:
@@ -72,15 +72,15 @@ class Daemon:
         if unfinished:
             raise OutboxctlError(f"{unfinished} batches did not end within {s.shutdown_grace_seconds:g} s")
 
-    def _work(self, *, drain: bool) -> None:
-        """Run lanes until told to stop; with `drain` also once nothing is due any more."""
+    def _work(self) -> None:
+        """Run lanes until told to stop; with drain also once nothing is due any more."""
         while not self._signals:
-            if drain:
+            if self._drain:
                 self._reclaim()
-            self._lanes = [self._lane(n, drain=drain) for n in range(self._settings.concurrency)]
+            self._lanes = [self._lane(n) for n in range(self._settings.concurrency)]
             while any(lane.is_alive() for lane in self._lanes) and not self._signals:
                 sleep(TICK)
-            if drain and (self.shared.error or not self._due()):
+            if self._drain and (self.shared.error or not self._due()):
                 return
 
     def _shut_down(self) -> int:
@@ -111,8 +111,8 @@ class Daemon:
         if self._signals > 1:
             os._exit(128 + number)  # asked twice: leave everything to the leases
 
-    def _lane(self, number: int, *, drain: bool) -> threading.Thread:
-        lane = Lane(self.shared, drain=drain)
+    def _lane(self, number: int) -> threading.Thread:
+        lane = Lane(self.shared, drain=self._drain)
         thread = threading.Thread(target=lane.run, name=f"lane-{number}", daemon=True)
         thread.start()
         return thread

@@ -24,7 +24,6 @@ from outboxctl.worker.outcome import Outcomes, RetryPolicy, decide
 from outboxctl.worker.prepare import judge, prepare
 
 log = structlog.get_logger()
-SENDING = 0.75  # share of the lease in which a batch must have been sent
 SETTLE_AGAIN = 0.5  # seconds between two tries to settle while the database is away
 PROBE_TICK = 0.05  # seconds between two looks at an open circuit
 FIRST_WAIT = 0.01  # seconds before the second look at an empty table; doubles up to the poll interval
@@ -78,12 +77,13 @@ class Lane:
                 if not self._turn():
                     return
             except Exception as error:
-                self._shared.breaker.no_news()
                 if self._drain:
                     self._shared.error = error
                     return
                 self._complain(error)
                 self._shared.stopping.wait(min(1.0, self._settings.poll_interval_seconds))
+            finally:
+                self._shared.breaker.no_news()  # however the turn ended, its probe is over
 
     def _complain(self, error: Exception) -> None:
         # Any other error than that of a database that is away leaves its claim to the lease: giving the
@@ -105,7 +105,6 @@ class Lane:
             self._shared.lost.add(token)
             raise
         finally:
-            self._shared.breaker.no_news()
             self._shared.held.discard(token)
             self._shared.metrics.add("inflight", -len(batch))
         return True
@@ -149,7 +148,7 @@ class Lane:
         return batch
 
     def _process(self, token: str, batch: list[Claimed], claimed_at: float) -> None:
-        deadline = claimed_at + self._settings.lease_seconds * SENDING
+        deadline = claimed_at + self._settings.delivery_seconds
         # What was read long ago may be old by now: a process can be stopped here.
         if self._shared.stopping.is_set() or monotonic() > deadline:
             release(self._shared, [token])

@@ -6,8 +6,8 @@ from time import time
 
 import structlog
 
-from outboxctl.core.settle import Failure, Retry
-from outboxctl.failures import Reason
+from outboxctl.core.claim import Claimed
+from outboxctl.failures import Finding, Reason
 from outboxctl.lifecycle import op_label
 from outboxctl.metrics.registry import Metrics
 from outboxctl.sink.bulk import Action
@@ -15,6 +15,9 @@ from outboxctl.sink.deliver import Delivery
 from outboxctl.worker.outcome import Outcomes
 
 log = structlog.get_logger()
+UNKNOWN = Reason.UNKNOWN_EXCEPTION
+# What is held is said once, when the circuit opens, not at each probe.
+SAID = {"retried": "events will be retried", "terminal": "events failed for good"}
 
 
 def deliveries(metrics: Metrics, actions: Sequence[Action], delivery: Delivery) -> None:
@@ -34,11 +37,13 @@ def settled(metrics: Metrics, outcomes: Outcomes, hit: set[str], *, certain: boo
     missed may be ours.
     """
     done = _done(metrics, outcomes, hit)
-    for name, rows in (("retried", outcomes.retries), ("terminal", outcomes.failures)):
-        _not_done(metrics, name, outcomes, [row for row in rows if row.id in hit])
-    held = Counter((op_label(e.op), f.reason) for e, f in map(outcomes.findings.__getitem__, outcomes.held))
-    for (op, reason), count in held.items():
-        metrics.held(op, reason or Reason.UNKNOWN_EXCEPTION, count)
+    ends = {
+        "retried": [retry.id for retry in outcomes.retries],
+        "terminal": [failure.id for failure in outcomes.failures],
+        "held": outcomes.held,
+    }
+    for end, ids in ends.items():
+        _not_done(metrics, end, [outcomes.findings[id_] for id_ in ids if id_ in hit])
     lost = len(outcomes.findings) - len(hit)
     if lost and not certain:
         log.warning("outcome unknown: the database went away while these events were settled", events=lost)
@@ -60,11 +65,11 @@ def _done(metrics: Metrics, outcomes: Outcomes, hit: set[str]) -> int:
     return len(done)
 
 
-def _not_done(metrics: Metrics, name: str, outcomes: Outcomes, rows: Sequence[Retry | Failure]) -> None:
-    counts = Counter((op_label(outcomes.findings[row.id][0].op), row.reason) for row in rows)
+def _not_done(metrics: Metrics, end: str, rows: Sequence[tuple[Claimed, Finding]]) -> None:
+    counts = Counter((op_label(event.op), finding.reason or UNKNOWN) for event, finding in rows)
     for (op, reason), count in counts.items():
-        metrics.not_done(name, op, reason, count)
-    if rows:
-        reasons = dict(Counter(row.reason.value for row in rows))
-        what = "events failed for good" if name == "terminal" else "events will be retried"
-        log.warning(what, events=len(rows), reasons=reasons, example=rows[0].id, error=rows[0].error)
+        metrics.not_done(end, op, reason, count)
+    if rows and end in SAID:
+        reasons = dict(Counter((finding.reason or UNKNOWN).value for _, finding in rows))
+        event, finding = rows[0]
+        log.warning(SAID[end], events=len(rows), reasons=reasons, example=event.id, error=finding.error)

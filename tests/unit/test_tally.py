@@ -1,0 +1,32 @@
+"""A row that settling did not hit belongs to somebody else, and is counted as nothing but that."""
+
+from random import Random
+
+import pytest
+
+from outboxctl.core.claim import Claimed
+from outboxctl.failures import Finding, Reason, Verdict
+from outboxctl.metrics.registry import Metrics
+from outboxctl.worker.outcome import RetryPolicy, decide
+from outboxctl.worker.tally import settled
+
+pytestmark = pytest.mark.no_servers
+POLICY = RetryPolicy(max_attempts=3, base=0.5, cap=30, hold=True)
+
+
+def counted(metrics: Metrics, name: str) -> float:
+    lines = [line for line in metrics.snapshot().decode().splitlines() if line.startswith(f"{name}{{")]
+    return sum(float(line.rpartition(" ")[2]) for line in lines)
+
+
+@pytest.mark.parametrize("verdict", [Verdict.DONE, Verdict.RETRY, Verdict.FAIL, Verdict.OUTAGE])
+def test_only_what_was_hit_is_counted(verdict: Verdict) -> None:
+    events = [Claimed(name, f"block:{name}", "upsert", 1, 1, 1, "{}") for name in ("ours", "theirs")]
+    outcomes = decide([(event, Finding(verdict, Reason.CONNECT)) for event in events], POLICY, Random(1))
+    metrics = Metrics()
+    settled(metrics, outcomes, {"ours"}, certain=True)
+    assert counted(metrics, "outbox_processed_total") == (verdict is Verdict.DONE)
+    assert counted(metrics, "outbox_failed_total") == (verdict is not Verdict.DONE)
+    assert counted(metrics, "outbox_retry_scheduled_total") == (verdict is Verdict.RETRY)
+    assert counted(metrics, "outbox_terminal_failed_total") == (verdict is Verdict.FAIL)
+    assert counted(metrics, "outbox_lease_lost_total") == 1
