@@ -1,0 +1,94 @@
+"""An in-memory document store with Elasticsearch's `external_gte` versions and tombstones."""
+
+import threading
+from collections.abc import Iterable
+from enum import StrEnum
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+from fakes.ndjson import Action
+
+CONFLICT = "version_conflict_engine_exception"
+REQUIRE_ALIAS = "no such index [{0}] and [require_alias] request flag is [true] and [{0}] is not an alias"
+
+
+class Kind(StrEnum):
+    """What stands behind the index's name."""
+
+    ALIAS = "alias"
+    INDEX = "index"
+    MISSING = "missing"
+
+
+class Held(NamedTuple):
+    """A document, or with None its tombstone."""
+
+    version: int
+    document: bytes | None
+
+
+class Write(NamedTuple):
+    """One write that was applied; a delete counts also where there was nothing to delete."""
+
+    op: str
+    version: int
+
+
+class Store:
+    """One index. `history` holds every applied write by id, in the order of their application."""
+
+    def __init__(self, kind: Kind = Kind.ALIAS) -> None:
+        self.kind = kind
+        self.history: dict[str, list[Write]] = {}
+        self._held: dict[str, Held] = {}
+        self._lock = threading.Lock()
+
+    def bulk(self, actions: Iterable[Action], *, index: str, require_alias: bool = False) -> dict[str, Any]:
+        """Apply the actions in order; the answer's body. Like the real one it creates a missing index."""
+        with self._lock:
+            if require_alias and self.kind is not Kind.ALIAS:
+                error = {"type": "index_not_found_exception", "reason": REQUIRE_ALIAS.format(index)}
+                items = [a.refused(404, error) for a in actions]
+            else:
+                self.kind = Kind.INDEX if self.kind is Kind.MISSING else self.kind
+                items = [self._apply(action) for action in actions]
+        errors = any("error" in outcome for item in items for outcome in item.values())
+        return {"took": 0, "errors": errors, "items": items}
+
+    def versions(self) -> dict[str, int]:
+        """The version of every document that is there."""
+        return {id_: held.version for id_, held in self.documents().items()}
+
+    def documents(self) -> dict[str, Held]:
+        """Every document that is there, by id."""
+        with self._lock:
+            return {id_: held for id_, held in self._held.items() if held.document is not None}
+
+    def forget_tombstones(self) -> None:
+        """`index.gc_deletes` has passed: from now on a late, older write finds nothing in its way."""
+        with self._lock:
+            self._held = {id_: held for id_, held in self._held.items() if held.document is not None}
+
+    def steps_back(self) -> list[str]:
+        """Ids that were ever overwritten by something older: an old document, or one that was deleted."""
+        with self._lock:
+            return [id_ for id_, writes in self.history.items() if _steps_back(writes)]
+
+    def _apply(self, action: Action) -> dict[str, Any]:
+        held = self._held.get(action.id)
+        if held and action.version < held.version:
+            reason = (
+                f"[{action.id}]: version conflict, current version [{held.version}]"
+                f" is higher than the one provided [{action.version}]"
+            )
+            return action.refused(409, {"type": CONFLICT, "reason": reason})
+        there = held is not None and held.document is not None
+        self._held[action.id] = Held(action.version, action.document)
+        self.history.setdefault(action.id, []).append(Write(action.verb, action.version))
+        if action.document is None:
+            return action.applied("deleted", 200) if there else action.applied("not_found", 404)
+        return action.applied("updated", 200) if there else action.applied("created", 201)
+
+
+def _steps_back(writes: list[Write]) -> bool:
+    return any(later.version < earlier.version for earlier, later in pairwise(writes))
