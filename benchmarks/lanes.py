@@ -1,12 +1,11 @@
 """The product's own lanes inside this process, with a clock at their claims and settles."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from time import perf_counter
 
 from benchmarks.servers import Rig
-from outboxctl.core.claim import Claimed
 from outboxctl.core.database import Database
 from outboxctl.failures import Finding, Verdict
 from outboxctl.metrics.registry import Metrics
@@ -14,8 +13,10 @@ from outboxctl.sink.bulk import Action
 from outboxctl.sink.deliver import Delivery
 from outboxctl.worker.daemon import _calm_the_collector
 from outboxctl.worker.health import Health
-from outboxctl.worker.lane import Lane, Shared, Sink
+from outboxctl.worker.intake import Batch, Intake
+from outboxctl.worker.lane import Lane
 from outboxctl.worker.outcome import Outcomes
+from outboxctl.worker.shared import Shared, Sink
 
 DONE = Finding(Verdict.DONE)
 
@@ -23,8 +24,23 @@ DONE = Finding(Verdict.DONE)
 class NullSink:
     """Takes everything at once."""
 
-    def deliver(self, actions: Sequence[Action], *, deadline: float) -> Delivery:  # noqa: ARG002
+    def deliver(self, actions: Sequence[Action], *, left: Callable[[], float]) -> Delivery:  # noqa: ARG002
         return Delivery([DONE] * len(actions), [])
+
+
+class TimedIntake(Intake):
+    """Notes the seconds of each claim that found something."""
+
+    def __init__(self, shared: Shared, *, drain: bool) -> None:
+        super().__init__(shared, drain=drain)
+        self.claims: list[float] = []
+
+    def _claim(self, size: int, *, alone: bool) -> Batch | None:
+        started = perf_counter()
+        batch = super()._claim(size, alone=alone)
+        if batch:
+            self.claims.append(perf_counter() - started)
+        return batch
 
 
 class TimedLane(Lane):
@@ -32,19 +48,13 @@ class TimedLane(Lane):
 
     def __init__(self, shared: Shared, *, drain: bool) -> None:
         super().__init__(shared, drain=drain)
-        self.claims: list[float] = []
+        self._intake = intake = TimedIntake(shared, drain=drain)
+        self.claims = intake.claims
         self.settles: list[float] = []
 
-    def _claim(self, token: str, size: int) -> list[Claimed]:
+    def _settle(self, batch: Batch, outcomes: Outcomes) -> None:
         started = perf_counter()
-        batch = super()._claim(token, size)
-        if batch:
-            self.claims.append(perf_counter() - started)
-        return batch
-
-    def _settle(self, token: str, outcomes: Outcomes, *, certain: bool) -> None:
-        started = perf_counter()
-        super()._settle(token, outcomes, certain=certain)
+        super()._settle(batch, outcomes)
         self.settles.append(perf_counter() - started)
 
 

@@ -58,12 +58,16 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A verdict with its reason (None when done), a no-op's name, and the text for `error`."""
+    """A verdict with its reason (None when done), a no-op's name, and the text for `error`.
+
+    `retry_after`: seconds that the sink asked for, 0 where it did not.
+    """
 
     verdict: Verdict
     reason: Reason | None = None
     noop: Noop | None = None
     error: str = ""
+    retry_after: float = 0.0
 
 
 DONE = Finding(Verdict.DONE)
@@ -74,7 +78,8 @@ class Answer:
     """What the sink said of one item (`request=False`) or of a whole request.
 
     `status` is 0 where there was none; `kind` is the error's type, or for a request without an
-    answer the transport's failure: connect, tls, timeout, connection_lost, bad_response.
+    answer the transport's failure: connect, tls, timeout, reset (closed before a word was said),
+    connection_lost, bad_response, unencodable (it could not be sent). `retry_after` is in seconds.
     """
 
     status: int
@@ -82,6 +87,7 @@ class Answer:
     text: str = ""
     delete: bool = False
     request: bool = False
+    retry_after: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -151,10 +157,11 @@ RULES = (
     Rule(Verdict.DONE, statuses=ANY_2XX, request=False, no_error=True),
     Rule(Verdict.RETRY, Reason.BAD_RESPONSE, kinds=_kinds("bad_response"), request=True),
     Rule(Verdict.OUTAGE, Reason.BAD_RESPONSE, kinds=_kinds("wrong_product"), request=True),
+    Rule(Verdict.SPLIT, Reason.BAD_DOCUMENT, kinds=_kinds("unencodable"), request=True),
     Rule(Verdict.OUTAGE, Reason.CONNECT, kinds=_kinds("connect"), request=True),
     Rule(Verdict.OUTAGE, Reason.TLS, kinds=_kinds("tls"), request=True),
     Rule(Verdict.RETRY, Reason.TIMEOUT, kinds=_kinds("timeout"), request=True),
-    Rule(Verdict.RETRY, Reason.CONNECTION_LOST, kinds=_kinds("connection_lost"), request=True),
+    Rule(Verdict.RETRY, Reason.CONNECTION_LOST, kinds=_kinds("connection_lost", "reset"), request=True),
     Rule(
         Verdict.DONE, noop=Noop.DELETE_MISSING, statuses=_at(404), request=False, delete=True, no_error=True
     ),
@@ -201,4 +208,5 @@ def classify(answer: Answer) -> Finding:
     if rule.verdict is Verdict.DONE:
         return Finding(rule.verdict, noop=rule.noop) if rule.noop else DONE
     status = f"{answer.status} " if answer.status else ""
-    return Finding(rule.verdict, rule.reason, error=brief(f"{status}{answer.kind}: {answer.text}"))
+    error = brief(f"{status}{answer.kind}: {answer.text}")
+    return Finding(rule.verdict, rule.reason, error=error, retry_after=answer.retry_after)

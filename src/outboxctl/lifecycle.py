@@ -21,6 +21,7 @@ class Verb(StrEnum):
     """What can happen to an event."""
 
     CLAIM = "claim"
+    RENEW = "renew"
     COMPLETE = "complete"
     RETRY = "retry"
     FAIL = "fail"
@@ -52,6 +53,7 @@ class Transition:
 
 TRANSITIONS = (
     Transition(Verb.CLAIM, Status.PENDING, Status.PROCESSING, Actor.WORKER),
+    Transition(Verb.RENEW, Status.PROCESSING, Status.PROCESSING, Actor.LEASE_HOLDER),
     Transition(Verb.COMPLETE, Status.PROCESSING, Status.DONE, Actor.LEASE_HOLDER),
     Transition(Verb.RETRY, Status.PROCESSING, Status.PENDING, Actor.LEASE_HOLDER),
     Transition(Verb.FAIL, Status.PROCESSING, Status.FAILED, Actor.LEASE_HOLDER),

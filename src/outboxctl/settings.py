@@ -21,6 +21,7 @@ Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Port = Annotated[int, Field(ge=1, le=65_535)]
 Environment = Literal["dev", "test", "sandbox", "prod"]
 MAX_INDEX_BYTES = 255
+DELIVERY_SHARE = 0.75  # of the lease: a request must have ended by then, and leave time to settle
 FORBIDDEN_IN_INDEX = set('\\/*?"<>| ,#:')
 
 
@@ -204,7 +205,12 @@ class Settings(BaseSettings):
     @property
     def delivery_seconds(self) -> float:
         """Seconds from its claim in which a batch must have been sent: three quarters of the lease."""
-        return self.lease_seconds * 0.75
+        return self.lease_seconds * DELIVERY_SHARE
+
+    @property
+    def transaction_seconds(self) -> float:
+        """Seconds until a worker's transaction is given up: its server may never answer."""
+        return max(5.0, min(self.lease_seconds, 30.0))
 
     @property
     def sink_urls(self) -> list[str]:

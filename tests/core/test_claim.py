@@ -1,6 +1,7 @@
 """What is claimed, in which order, with which document; and by which plan."""
 
 import json
+import re
 from uuid import uuid4
 
 import psycopg
@@ -13,9 +14,10 @@ from outboxctl.core.database import Database
 TOKEN = str(uuid4())
 
 
-def claimed(db: Database, size: int = 100, seconds: float = 0) -> list[Claimed]:
+def claimed(db: Database, size: int = 100, seconds: float = 0, *, alone: bool = True) -> list[Claimed]:
+    given = {"owner": "w", "token": str(uuid4()), "size": size, "lease": 10, "alone": alone}
     with db.begin() as connection:
-        return claim(connection, owner="w", token=str(uuid4()), size=size, lease=10, now=at(seconds))
+        return claim(connection, **given, now=at(seconds))  # type: ignore[arg-type]
 
 
 def test_due_retries_first_then_the_oldest_and_nothing_that_waits(db: Database, insert: Insert) -> None:
@@ -30,6 +32,23 @@ def test_due_retries_first_then_the_oldest_and_nothing_that_waits(db: Database, 
 def test_the_attempt_counts_at_the_claim(db: Database, insert: Insert) -> None:
     insert(attempts=2)
     assert claimed(db)[0].attempts == 3
+
+
+def test_a_reclaimed_event_is_claimed_alone_and_before_the_others(db: Database, insert: Insert) -> None:
+    """It may be what ended its worker: neighbours would lose their attempts with it."""
+    others = {insert(created_at=at(-9)), insert(created_at=at(-9), next_retry_at=at(-1))}
+    suspects = [insert(created_at=at(n), error_reason="lease_expired", attempts=1) for n in range(2)]
+    batches = [claimed(db) for _ in range(4)]
+    assert [[e.id for e in batch] for batch in batches[:2]] == [[id_] for id_ in suspects]
+    assert [e.reclaimed for batch in batches for e in batch] == [True, True, False, False]
+    assert {e.id for e in batches[2]} == others
+    assert batches[3] == []
+
+
+def test_reclaimed_events_can_be_left_for_later(db: Database, insert: Insert) -> None:
+    insert(error_reason="lease_expired"), insert(error_reason="timeout"), insert()
+    assert [e.reclaimed for e in claimed(db, alone=False)] == [False, False]
+    assert [e.reclaimed for e in claimed(db, alone=True)] == [True]
 
 
 def test_two_claims_never_share_an_event(db: Database, insert: Insert) -> None:
@@ -83,7 +102,7 @@ def test_an_attempt_count_at_its_end_stops_nobody(
 
 def test_no_source_row_no_document(db: Database, insert: Insert) -> None:
     insert()
-    assert claimed(db)[0][-2:] == (None, None)
+    assert claimed(db)[0][-3:] == (None, None, False)
 
 
 FILL = (
@@ -110,20 +129,35 @@ def test_the_claim_reads_only_what_it_takes(
     sql.execute("VACUUM ANALYZE search_outbox_events")
     for _ in range(200):
         insert()
-    given = {"owner": "w", "token": TOKEN, "size": 100, "lease": 10, "now": None}
-    with db.begin() as connection:
-        connection.exec_driver_sql(PLAN)
-        explain = f"EXPLAIN (ANALYZE, FORMAT JSON) {CLAIM.text}"
-        plan = connection.exec_driver_sql(
-            explain.replace(":now", "%(now)s::timestamptz").replace(":size", "%(size)s")
-            .replace(":owner", "%(owner)s").replace(":token", "%(token)s").replace(":lease", "%(lease)s"),
-            given,
-        ).scalar_one()  # fmt: skip
-    nodes = list(walk(plan[0]["Plan"]))
+    nodes = explained(db)
     assert not [n for n in nodes if n["Node Type"] == "Seq Scan"]
     assert max(n["Actual Rows"] * n["Actual Loops"] for n in nodes) <= 500
     removed = sum(n.get("Rows Removed by Filter", 0) + n.get("Rows Removed by Join Filter", 0) for n in nodes)
     assert removed == 0
+
+
+def test_a_reclaimed_event_is_found_without_reading_past_the_others(
+    db: Database, insert: Insert, sql: psycopg.Connection
+) -> None:
+    sql.execute(FILL.format("pending"))
+    sql.execute("VACUUM ANALYZE search_outbox_events")
+    for _ in range(200):
+        insert()
+    for _ in range(200):
+        insert(error_reason="lease_expired")
+    nodes = explained(db)
+    assert "ix_search_outbox_events_reclaimed" in {n.get("Index Name") for n in nodes}
+    assert max(n["Actual Rows"] * n["Actual Loops"] for n in nodes) <= 2
+
+
+def explained(db: Database) -> list[dict]:  # type: ignore[type-arg]
+    """The nodes of the plan by which a claim of 100 was carried out."""
+    given = {"owner": "w", "token": TOKEN, "size": 100, "lease": 10, "alone": 1, "now": None}
+    statement = re.sub(r"(?<!:):(\w+)", r"%(\1)s", CLAIM.text.replace(":now", ":now::timestamptz"))
+    with db.begin() as connection:
+        connection.exec_driver_sql(PLAN)
+        plan = connection.exec_driver_sql(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", given).scalar_one()
+    return walk(plan[0]["Plan"])
 
 
 def walk(node: dict) -> list[dict]:  # type: ignore[type-arg]

@@ -11,6 +11,7 @@ from outboxctl.core import replay, settle
 from outboxctl.core.claim import PLAN, claim
 from outboxctl.core.database import Database
 from outboxctl.core.reclaim import reclaim
+from outboxctl.core.renew import renew
 from outboxctl.failures import Reason
 from outboxctl.lifecycle import TRANSITIONS, Status, Verb
 
@@ -28,6 +29,8 @@ def act(connection: Connection, verb: Verb, id_: str, token: str) -> None:
     """Do the verb as its actor would, 5 s on (20 s on, after the lease, for maintenance)."""
     if verb is Verb.CLAIM:
         claim(connection, owner="w2", token=token, size=10, lease=10, now=at(5))
+    elif verb is Verb.RENEW:
+        renew(connection, [token], lease=10, max_processing=600, now=at(5))
     elif verb is Verb.COMPLETE:
         settle.complete(connection, token, [id_], now=at(5))
     elif verb is Verb.RETRY:
@@ -59,7 +62,7 @@ def test_state_and_verb(
         assert row[1:] == (None, None, None)
 
 
-@pytest.mark.parametrize("verb", [Verb.COMPLETE, Verb.RETRY, Verb.FAIL, Verb.RELEASE])
+@pytest.mark.parametrize("verb", [Verb.RENEW, Verb.COMPLETE, Verb.RETRY, Verb.FAIL, Verb.RELEASE])
 def test_the_same_worker_with_another_claims_fence_changes_nothing(
     db: Database, sql: psycopg.Connection, insert: Insert, verb: Verb
 ) -> None:

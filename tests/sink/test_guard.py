@@ -9,9 +9,10 @@ from time import monotonic
 import pytest
 
 from outboxctl.failures import Reason, Verdict
+from outboxctl.guard import GUARD
 from outboxctl.settings import load
 from outboxctl.sink.bulk import Action
-from outboxctl.sink.client import GUARD, connect
+from outboxctl.sink.client import connect
 from outboxctl.sink.deliver import ElasticSink
 
 pytestmark = pytest.mark.no_servers
@@ -60,9 +61,11 @@ def test_a_dripped_answer_ends_at_the_deadline_as_a_timeout(
 ) -> None:
     client = connect(load(elastic_url=dripping(start)))
     began = monotonic()
-    delivery = ElasticSink(client, "x").deliver([Action("a:1", 1, "{}")], deadline=began + 0.5)
+    sink = ElasticSink(client, "x")
+    delivery = sink.deliver([Action("a:1", 1, "{}")], left=lambda: began + 0.5 - monotonic())
     assert 0.4 < monotonic() - began < 2
     (finding,) = delivery.findings
+    assert finding
     assert (finding.verdict, finding.reason) == (Verdict.RETRY, Reason.TIMEOUT)
 
 

@@ -24,7 +24,7 @@ def test_only_what_was_hit_is_counted(verdict: Verdict) -> None:
     events = [Claimed(name, f"block:{name}", "upsert", 1, 1, 1, "{}") for name in ("ours", "theirs")]
     outcomes = decide([(event, Finding(verdict, Reason.CONNECT)) for event in events], POLICY, Random(1))
     metrics = Metrics()
-    settled(metrics, outcomes, {"ours"}, certain=True)
+    settled(metrics, outcomes, {"ours"}, set())
     assert counted(metrics, "outbox_processed_total") == (verdict is Verdict.DONE)
     assert counted(metrics, "outbox_failed_total") == (verdict is not Verdict.DONE)
     assert counted(metrics, "outbox_retry_scheduled_total") == (verdict is Verdict.RETRY)

@@ -43,11 +43,13 @@ def settings(**flags: Any) -> "Settings":
 
 
 @contextmanager
-def database(settings: "Settings", *, connections: int = 1) -> "Iterator[Database]":
+def database(
+    settings: "Settings", *, connections: int = 1, longest: float | None = None
+) -> "Iterator[Database]":
     """The configured database, closed at the end."""
     from outboxctl.core.database import Database
 
-    db = Database(settings.require_database_url(), connections=connections)
+    db = Database(settings.require_database_url(), connections=connections, longest=longest)
     try:
         yield db
     finally:
@@ -55,11 +57,13 @@ def database(settings: "Settings", *, connections: int = 1) -> "Iterator[Databas
 
 
 @contextmanager
-def checked_database(settings: "Settings", *, connections: int) -> "Iterator[Database]":
+def checked_database(
+    settings: "Settings", *, connections: int, longest: float | None = None
+) -> "Iterator[Database]":
     """The same, after its environment marker was checked: for work of many transactions."""
     from outboxctl.core.migrations import checked
 
-    with database(settings, connections=connections) as db:
+    with database(settings, connections=connections, longest=longest) as db:
         with checked(db, settings.environment):
             pass
         yield db

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, text
 
 from outboxctl.core.schema import EVENTS, SOURCE, source, target
+from outboxctl.failures import Reason
 from outboxctl.lifecycle import Verb
 
 # The plan must not lean on statistics: on a table that was emptied and vacuumed they say "no rows".
@@ -15,19 +16,30 @@ PLAN = (
     "SET LOCAL enable_mergejoin = off; SET LOCAL jit = off; SET LOCAL TimeZone = 'UTC'"
 )
 
-# Retries that are due come first: they are older. Two ranges of one partial index, so that neither
+INNOCENT = f"error_reason IS DISTINCT FROM '{Reason.LEASE_EXPIRED}'"
+
+# A reclaimed event is claimed alone: it may be what ended its worker, and would take its neighbours'
+# attempts with it. It has an index of its own, mostly empty.
+# Else retries that are due come first: they are older. Two ranges of one partial index, so that neither
 # a million fresh events nor a million waiting for their retry are ever read past.
 # The fence is lease_token. No timestamp is returned: '-infinity' would break the decoder after
 # the claim has committed. The document is JSON text made by the server; the worker never parses it.
 CLAIM = text(f"""
-WITH retries AS MATERIALIZED (
+WITH reclaimed AS MATERIALIZED (
     SELECT id FROM {EVENTS}
-    WHERE status = {source(Verb.CLAIM)} AND next_retry_at <= coalesce(:now, now())
-    ORDER BY next_retry_at, created_at LIMIT :size FOR UPDATE SKIP LOCKED
+    WHERE status = {source(Verb.CLAIM)} AND error_reason = '{Reason.LEASE_EXPIRED}'
+        AND (next_retry_at IS NULL OR next_retry_at <= coalesce(:now, now()))
+    ORDER BY created_at LIMIT CAST(:alone AS integer) FOR UPDATE SKIP LOCKED
+), retries AS MATERIALIZED (
+    SELECT id FROM {EVENTS}
+    WHERE status = {source(Verb.CLAIM)} AND next_retry_at <= coalesce(:now, now()) AND {INNOCENT}
+    ORDER BY next_retry_at, created_at
+    LIMIT CASE WHEN EXISTS (SELECT FROM reclaimed) THEN 0 ELSE :size END FOR UPDATE SKIP LOCKED
 ), fresh AS MATERIALIZED (
     SELECT id FROM {EVENTS}
-    WHERE status = {source(Verb.CLAIM)} AND next_retry_at IS NULL
-    ORDER BY next_retry_at, created_at LIMIT :size - (SELECT count(*) FROM retries)
+    WHERE status = {source(Verb.CLAIM)} AND next_retry_at IS NULL AND {INNOCENT}
+    ORDER BY next_retry_at, created_at
+    LIMIT CASE WHEN EXISTS (SELECT FROM reclaimed) THEN 0 ELSE :size END - (SELECT count(*) FROM retries)
     FOR UPDATE SKIP LOCKED
 ), claimed AS (
     UPDATE {EVENTS} SET
@@ -35,11 +47,13 @@ WITH retries AS MATERIALIZED (
         lease_until = coalesce(:now, now()) + make_interval(secs => :lease),
         processing_started_at = coalesce(:now, now()),
         attempts = least(coalesce(attempts, 0), 2147483646) + 1, updated_at = coalesce(:now, now())
-    WHERE id = ANY (ARRAY (SELECT id FROM retries UNION ALL SELECT id FROM fresh))
-    RETURNING id, entity_type, entity_id, op, event_version, attempts
+    WHERE id = ANY (ARRAY (
+        SELECT id FROM reclaimed UNION ALL SELECT id FROM retries UNION ALL SELECT id FROM fresh))
+    RETURNING id, entity_type, entity_id, op, event_version, attempts,
+        NOT ({INNOCENT}) AS reclaimed
 )
 SELECT c.id::text, c.entity_type || ':' || c.entity_id, c.op, c.event_version, c.attempts,
-       s.event_version, s.document
+       s.event_version, s.document, c.reclaimed
 FROM claimed c LEFT JOIN LATERAL (
     SELECT s.event_version, to_json(d)::text AS document
     FROM {SOURCE} s CROSS JOIN LATERAL (
@@ -52,7 +66,10 @@ FROM claimed c LEFT JOIN LATERAL (
 
 
 class Claimed(NamedTuple):
-    """One claimed event with its source row as it is now; `document` is None where there is none."""
+    """One claimed event with its source row as it is now; `document` is None where there is none.
+
+    `reclaimed`: its former claim's lease ran out, so it was claimed alone.
+    """
 
     id: str
     document_id: str
@@ -61,16 +78,25 @@ class Claimed(NamedTuple):
     attempts: int
     source_version: int | None
     document: str | None
+    reclaimed: bool = False
 
 
 def claim(
-    connection: Connection, *, owner: str, token: str, size: int, lease: float, now: datetime | None = None
+    connection: Connection,
+    *,
+    owner: str,
+    token: str,
+    size: int,
+    lease: float,
+    alone: bool = True,
+    now: datetime | None = None,
 ) -> list[Claimed]:
     """Claim up to `size` due events under the fence `token` for `lease` seconds.
 
+    With `alone` a reclaimed event, if there is one, is the whole batch; without it they are left.
     The attempt counts from here on: an event that kills its worker runs out of attempts.
     """
     connection.exec_driver_sql(PLAN)
-    given = {"owner": owner, "token": token, "size": size, "lease": lease, "now": now}
+    given = {"owner": owner, "token": token, "size": size, "lease": lease, "alone": int(alone), "now": now}
     # all(): iterating the result would fetch row by row, three microseconds each.
     return list(map(Claimed._make, connection.execute(CLAIM, given).all()))

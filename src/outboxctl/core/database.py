@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from outboxctl.errors import OutboxctlError, UnreachableError, UsageError
+from outboxctl.guard import GUARD
 from outboxctl.urls import check_database_url
 from outboxctl.wording import brief
 
@@ -31,9 +32,13 @@ DENIED_STATES = {"42501"}  # insufficient privilege
 
 
 class Database:
-    """A pool of at most `connections` connections to one URL; nothing is opened before it is needed."""
+    """A pool of at most `connections` connections to one URL; nothing is opened before it is needed.
 
-    def __init__(self, url: str, *, connections: int = 2) -> None:
+    A transaction that lasts longer than `longest` seconds is cut off: its server may never answer.
+    """
+
+    def __init__(self, url: str, *, connections: int = 2, longest: float | None = None) -> None:
+        self._longest = longest
         self._conninfo = _parse(url)
         self.name = describe(self._conninfo)
         self.engine = create_engine(
@@ -48,12 +53,22 @@ class Database:
     def begin(self) -> Iterator[Connection]:
         """One transaction. Raises UnreachableError or UsageError in place of the driver's errors."""
         try:
-            with self.engine.begin() as connection:
+            with self.engine.connect() as connection, self._bounded(connection), connection.begin():
                 yield connection
         except (SQLAlchemyError, psycopg.Error) as error:
             if _state(error) == READ_ONLY:
                 self.engine.dispose()  # after a failover the next connection may find the new primary
             raise translate(error, self.name) from error
+
+    @contextmanager
+    def _bounded(self, connection: Connection) -> Iterator[None]:
+        if self._longest is None:
+            yield
+            return
+        driver: Any = connection.connection.driver_connection
+        with GUARD.over(self._longest) as watch:
+            watch.descriptor = driver.fileno
+            yield
 
     def close(self) -> None:
         """Close the pool's connections."""
@@ -99,4 +114,7 @@ def _parse(url: str) -> dict[str, Any]:
             "bad setting DATABASE_URL: PostgreSQL's library cannot read this URL",
             hint="expected postgresql://user:password@host:5432/name, special characters percent-encoded",
         ) from None
+    if "," in str(given.get("host", "")):
+        # Of several servers a standby may be the first; nothing here is of use on one that takes no writes.
+        given.setdefault("target_session_attrs", "read-write")
     return DEFAULTS | given

@@ -102,6 +102,28 @@ def release(connection: Connection, tokens: Sequence[str], *, now: datetime | No
     return set(connection.execute(RELEASE, {"tokens": list(tokens), "now": now}).scalars())
 
 
+def write(
+    connection: Connection,
+    token: str,
+    *,
+    done: Sequence[str] = (),
+    retries: Sequence[Retry] = (),
+    failures: Sequence[Failure] = (),
+    give_back_the_rest: bool = False,
+) -> set[str]:
+    """Everything that became of one claim; returns the ids that were still ours."""
+    hit: set[str] = set()
+    if done:
+        hit |= complete(connection, token, done)
+    if retries:
+        hit |= retry(connection, token, retries)
+    if failures:
+        hit |= fail(connection, token, failures)
+    if give_back_the_rest:
+        hit |= release(connection, [token])
+    return hit
+
+
 def _columns(outcomes: Sequence[Retry] | Sequence[Failure]) -> dict[str, Any]:
     return {
         "ids": _literal([o.id for o in outcomes]),

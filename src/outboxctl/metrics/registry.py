@@ -11,6 +11,8 @@ GAUGES = {
     "lag": ("outbox_lag_events", "Events pending or processing"),
     "oldest_age": ("outbox_oldest_age_seconds", "Age of the oldest event pending or processing"),
     "inflight": ("outbox_inflight_events", "Events that this worker holds"),
+    "inflight_limit": ("outbox_inflight_limit_events", "Events in flight that the sink copes with (AIMD)"),
+    "circuit_open": ("outbox_circuit_open", "1 while the circuit to the sink is open (outage policy hold)"),
     "stuck": ("outbox_stuck_processing_events", "Events whose lease or processing time ran out"),
     "last_success": ("outbox_last_success_timestamp_seconds", "When this worker last completed an event"),
 }
@@ -23,6 +25,10 @@ BY_OP_AND_REASON = {
 PLAIN = {
     "reclaimed": ("outbox_reclaimed_total", "Stuck events taken back"),
     "lease_lost": ("outbox_lease_lost_total", "Events that were no longer ours when settled"),
+    "version_ahead": (
+        "outbox_version_ahead_total",
+        "Events whose document is newer than their unchanged source row",
+    ),
 }
 ITEM_RESULTS = [verdict.value for verdict in Verdict if verdict is not Verdict.SPLIT]
 
@@ -72,7 +78,7 @@ class Metrics:
         self._noop.labels(PROJECTION, op, noop.value).inc(count)
 
     def count(self, key: str, count: int) -> None:
-        """Count `reclaimed` or `lease_lost` events."""
+        """Count events under one of PLAIN."""
         self._plain[key].labels(PROJECTION).inc(count)
 
     def request(self, result: str, seconds: float) -> None:

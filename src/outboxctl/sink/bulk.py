@@ -26,7 +26,8 @@ def body(actions: Sequence[Action]) -> bytes:
         verb = "delete" if document is None else "index"
         lines.append(f'{{"{verb}":{{"_id":{dumps(id_)},"version":{version},"version_type":"external_gte"}}}}')
         if document is not None:
-            lines.append(document)
+            # Whitespace of a `json` column may hold line ends, which would end the line here.
+            lines.append(document.replace("\n", " ") if "\n" in document else document)
     lines.append("")
     return "\n".join(lines).encode()
 

@@ -14,8 +14,8 @@ from elastic_transport import (
 from elasticsearch import Elasticsearch
 
 from outboxctl.errors import UsageError
+from outboxctl.guard import GUARD, Watch
 from outboxctl.settings import Settings
-from outboxctl.sink.guard import Guard, Watch
 from outboxctl.urls import credentials, without_credentials
 
 LONGEST = 30.0  # seconds that a request may take where no deadline is given
@@ -31,7 +31,6 @@ class Seen(threading.local):
 
 
 SEEN = Seen()
-GUARD = Guard()
 
 
 class WatchedNode(Urllib3HttpNode):
@@ -74,11 +73,15 @@ def _watched(connection: Any) -> Any:
             watch = SEEN.watch
             if watch is None:
                 return super().request(*args, **kwargs)
-            watch.connection = self
+            watch.descriptor = self._descriptor
             try:
                 return super().request(*args, **kwargs)
             finally:
-                watch.socket = self.sock
+                if self.sock:  # keep it: a connection forgets its socket where the answer has no length
+                    watch.descriptor = self.sock.fileno
+
+        def _descriptor(self) -> int:
+            return int(self.sock.fileno())  # none before it is connected
 
     return Watched
 

@@ -1,19 +1,19 @@
-"""Delivering a batch: a guarded bulk request, split where the sink refuses it as a whole."""
+"""Delivering a batch by guarded bulk requests that never create an index."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
 from elasticsearch import Elasticsearch
 
-from outboxctl.failures import DONE, Answer, Finding, Reason, Verdict, classify
-from outboxctl.sink.bulk import CONFIRMED, FILTER, Action, body, pair
+from outboxctl.failures import Answer, Finding, Reason, Verdict, classify
+from outboxctl.sink.bulk import FILTER, Action, body, pair
+from outboxctl.sink.halving import Findings, Halving
 from outboxctl.sink.request import ask
 
 FORBIDDEN = 403
 NO_INDEX = "no such index or alias; create it with `outboxctl services up` or your own mapping"
-LATE = "the time for this delivery was used up"
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,9 @@ class Request:
 
 @dataclass(frozen=True)
 class Delivery:
-    """Findings in the order of the actions, and the bulk requests that it took."""
+    """Findings in the order of the actions (None: never sent), and the bulk requests that it took."""
 
-    findings: list[Finding]
+    findings: Findings
     requests: list[Request]
 
 
@@ -48,56 +48,45 @@ class ElasticSink:
             return classify(found)
         return None if found else Finding(Verdict.OUTAGE, Reason.INDEX_UNAVAILABLE, error=NO_INDEX)
 
-    def deliver(self, actions: Sequence[Action], *, deadline: float) -> Delivery:
+    def deliver(self, actions: Sequence[Action], *, left: Callable[[], float]) -> Delivery:
         """Send the actions and say of each what became of it; nothing is raised.
 
-        Only an item that the sink confirmed by id is `done`. A request refused for its size or for
-        one of its items is halved until the item is alone; that one fails. No request lasts beyond
-        `deadline` (monotonic seconds).
+        Only an item that the sink confirmed by id is `done`. `left` says how many seconds a request
+        that starts now may take; once there are none, the rest is not sent and its finding is None.
         """
         requests: list[Request] = []
-        return Delivery(self._findings(actions, deadline, requests), requests)
-
-    def _findings(self, actions: Sequence[Action], deadline: float, requests: list[Request]) -> list[Finding]:
-        sent = self._send(actions, deadline, requests)
-        if isinstance(sent, list):
-            return [DONE if answer is CONFIRMED else classify(answer) for answer in sent]
-        finding = classify(sent)
-        if finding.verdict is not Verdict.SPLIT:
-            return [finding] * len(actions)
-        if len(actions) == 1:
-            return [Finding(Verdict.FAIL, finding.reason, error=finding.error)]
-        middle = len(actions) // 2
-        halves = (actions[:middle], actions[middle:])
-        return [found for half in halves for found in self._findings(half, deadline, requests)]
+        halving = Halving(lambda some: self._send(some, left, requests))
+        return Delivery(halving.deliver(actions), requests)
 
     def _send(
-        self, actions: Sequence[Action], deadline: float, requests: list[Request]
-    ) -> list[Answer] | Answer:
+        self, actions: Sequence[Action], left: Callable[[], float], requests: list[Request]
+    ) -> list[Answer] | Answer | None:
         """One bulk request that must not create an index.
 
         A bulk request creates a missing index, with a guessed mapping, even by a versioned delete.
         With `require_alias` the sink itself refuses that for upserts. Deletes, and all writes to a
         concrete index, are preceded by a look-up instead, which leaves a window of milliseconds.
         """
-        left = deadline - monotonic()
-        if left <= 0:
-            return Answer(0, "timeout", LATE, request=True)
-        client = self._client.options(request_timeout=left)
         insist = self._alias_only
         if not insist or any(action.document is None for action in actions):
-            missing, insist = self._look_up(client)
+            missing, insist = self._look_up(left())
             if missing:
                 return missing
-        sent = self._bulk(client, actions, requests, insist=insist)
+        seconds = left()
+        if seconds <= 0:
+            return None
+        sent = self._bulk(actions, seconds, requests, insist=insist)
         if insist and isinstance(sent, list) and any(map(_not_an_alias, sent)):
             # Gone since the look-up, or a sink whose `require_alias` cannot be relied on.
             self._alias_only = self._can_insist = False
-            return self._send(actions, deadline, requests)
+            return self._send(actions, left, requests)
         return sent
 
-    def _look_up(self, client: Elasticsearch) -> tuple[Answer | None, bool]:
+    def _look_up(self, seconds: float) -> tuple[Answer | None, bool]:
         """What stands against sending, and whether the sink can be told to insist on an alias."""
+        if seconds <= 0:
+            return None, False
+        client = self._client.options(request_timeout=seconds)
         alias = ask(lambda: client.indices.exists_alias(name=self._index))
         if alias is True:
             self._alias_only = self._can_insist
@@ -109,14 +98,19 @@ class ElasticSink:
         return (found if isinstance(found, Answer) else missing), False
 
     def _bulk(
-        self, client: Elasticsearch, actions: Sequence[Action], requests: list[Request], *, insist: bool
+        self, actions: Sequence[Action], seconds: float, requests: list[Request], *, insist: bool
     ) -> list[Answer] | Answer:
+        try:
+            lines = body(actions)
+        except UnicodeEncodeError as error:
+            return Answer(0, "unencodable", str(error), request=True)
         options: dict[str, Any] = {"require_alias": True} if insist else {}
+        client = self._client.options(request_timeout=seconds)
         started = monotonic()
         answer = ask(
             lambda: client.bulk(
                 index=self._index,
-                operations=body(actions),  # type: ignore[arg-type] # bytes go through untouched
+                operations=lines,  # type: ignore[arg-type] # bytes go through untouched
                 filter_path=FILTER,
                 **options,
             )

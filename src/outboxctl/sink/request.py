@@ -1,16 +1,20 @@
 """One request to the sink, and whatever became of it as `Answer`: nothing is raised."""
 
 from collections.abc import Callable
+from contextlib import suppress
+from email.utils import parsedate_to_datetime
+from time import time
 from typing import Any
 
 import elastic_transport
 import elasticsearch
-from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError, ProtocolError
 
 from outboxctl.failures import Answer
 from outboxctl.sink.client import SEEN
 
 NOT_SENT = (NewConnectionError, NameResolutionError, ConnectTimeoutError)
+LONGEST_WAIT = 86_400.0  # seconds: a Retry-After beyond a day is a day
 
 
 def ask(call: Callable[[], Any]) -> Any | Answer:
@@ -33,7 +37,18 @@ def ask(call: Callable[[], Any]) -> Any | Answer:
 
 def _refused(error: elasticsearch.ApiError) -> Answer:
     kind, text = error_of(error.body.get("error") if isinstance(error.body, dict) else error.body)
-    return Answer(error.status_code, kind, text, request=True)
+    wait = _seconds(error.meta.headers.get("retry-after"))
+    return Answer(error.status_code, kind, text, request=True, retry_after=wait)
+
+
+def _seconds(retry_after: str | None) -> float:
+    """A Retry-After header, a number of seconds or a date (RFC 9110, 10.2.3), as seconds from now."""
+    with suppress(TypeError, ValueError, OverflowError):
+        if str(retry_after).strip().isdecimal():
+            return min(float(str(retry_after)), LONGEST_WAIT)
+        moment = parsedate_to_datetime(str(retry_after))
+        return min(max(0.0, moment.timestamp() - time()), LONGEST_WAIT)
+    return 0.0
 
 
 def error_of(error: Any) -> tuple[str, str]:
@@ -52,4 +67,12 @@ def _transport_kind(error: elastic_transport.TransportError) -> str:
         return "tls"
     if isinstance(error.__cause__, NOT_SENT):
         return "connect"
-    return "timeout" if isinstance(error, elastic_transport.ConnectionTimeout) else "connection_lost"
+    if isinstance(error, elastic_transport.ConnectionTimeout):
+        return "timeout"
+    return "reset" if _closed_without_a_word(error.__cause__) else "connection_lost"
+
+
+def _closed_without_a_word(cause: BaseException | None) -> bool:
+    """Whether the peer reset or closed the connection before any answer: what a size limit can look like."""
+    inner = cause.args[1] if isinstance(cause, ProtocolError) and len(cause.args) > 1 else None
+    return isinstance(inner, ConnectionError)  # http.client's RemoteDisconnected is one

@@ -20,6 +20,11 @@ class Breaker:
         self._next_probe = 0.0
         self._probing = False
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the sink is held to be away."""
+        return self._failures > 0
+
     def admit(self, size: int) -> int:
         """How many events may be claimed now: `size`, one as a probe, or none."""
         with self._lock:

@@ -13,20 +13,20 @@ import structlog
 from outboxctl import backoff
 from outboxctl.core import snapshot
 from outboxctl.core.database import Database
-from outboxctl.core.reclaim import reclaim
 from outboxctl.errors import OutboxctlError
-from outboxctl.failures import Finding, Reason
-from outboxctl.lifecycle import op_label
 from outboxctl.metrics.registry import Metrics
 from outboxctl.metrics.server import Server
 from outboxctl.settings import OutagePolicy, Settings
 from outboxctl.sink.deliver import ElasticSink
 from outboxctl.worker.health import Health
-from outboxctl.worker.lane import Lane, Shared, release
+from outboxctl.worker.lane import Lane
+from outboxctl.worker.maintenance import Maintenance
+from outboxctl.worker.notify import notify
+from outboxctl.worker.shared import Shared, release
 
 log = structlog.get_logger()
-LOOK_INTERVAL = 0.5  # seconds between two looks at the gauges and at the sink
-MOST_RARELY = 30.0  # seconds between two looks at the gauges where they take long
+LOOK_INTERVAL = 0.5  # seconds between two rounds of maintenance, and two looks at the sink
+WATCHDOG_INTERVAL = 1.0  # seconds; a unit with a shorter WatchdogSec than two of these makes no sense
 TICK = 0.05  # seconds until a signal is acted upon
 
 
@@ -37,11 +37,12 @@ class Daemon:
         self.metrics = Metrics()
         self.health = Health(settings.sla_oldest_age_seconds)
         self.shared = Shared(settings, database, sink, self.metrics, self.health)
-        self._settings, self._database, self._probe = settings, database, probe
+        self._settings, self._database = settings, database
+        self._maintenance = Maintenance(self.shared, probe)
         self._lanes: list[threading.Thread] = []
         self._helpers: list[threading.Thread] = []
-        self._next_reclaim = self._next_gauges = 0.0
         self._signals = 0
+        self._next_watchdog = 0.0
         self._drain = False
 
     def run(self, *, drain: bool) -> None:
@@ -53,7 +54,7 @@ class Daemon:
         server = Server(
             s.metrics_host, s.metrics_port, self.metrics, alive=self._alive, ready=self.health.failing
         )
-        self._look_at_gauges()  # a missing schema or database ends it here
+        self._maintenance.look_at_database()  # a missing schema or database ends it here
         self._handle_signals()
         _calm_the_collector()
         server.start()
@@ -63,8 +64,13 @@ class Daemon:
         if s.outage_policy is OutagePolicy.COUNT:
             outage = backoff.survives(s.max_attempts, base=s.base_backoff_seconds, cap=s.max_backoff_seconds)
             log.info(f"an outage of the sink fails events after {outage:.1f} s at the earliest")
-        self._helpers = [self._every(self._maintain, "maintenance"), self._every(self._look_at_sink, "probe")]
+        self._helpers = [
+            self._every(self._maintenance.turn, "maintenance"),
+            self._every(self._maintenance.look_at_sink, "probe"),
+        ]
+        notify("READY=1")
         self._work()
+        notify("STOPPING=1")
         unfinished = self._shut_down()
         server.stop()
         if self.shared.error:
@@ -76,12 +82,18 @@ class Daemon:
         """Run lanes until told to stop; with drain also once nothing is due any more."""
         while not self._signals:
             if self._drain:
-                self._reclaim()
+                self._maintenance.reclaim()
             self._lanes = [self._lane(n) for n in range(self._settings.concurrency)]
             while any(lane.is_alive() for lane in self._lanes) and not self._signals:
+                self._watchdog()
                 sleep(TICK)
             if self._drain and (self.shared.error or not self._due()):
                 return
+
+    def _watchdog(self) -> None:
+        if monotonic() >= self._next_watchdog and not self._alive():
+            notify("WATCHDOG=1")
+            self._next_watchdog = monotonic() + WATCHDOG_INTERVAL
 
     def _shut_down(self) -> int:
         """Let what is in flight end within the grace, give back the rest; returns how many did not end."""
@@ -92,7 +104,7 @@ class Daemon:
             lane.join(timeout=max(0.0, end - monotonic()))
         unfinished = sum(lane.is_alive() for lane in self._lanes)
         try:
-            released = release(self.shared, self.shared.held | self.shared.lost)
+            released = release(self.shared, {*self.shared.held, *self.shared.lost})
         except OutboxctlError as error:
             log.warning("could not release; the leases will", problem=str(error))
         else:
@@ -129,56 +141,6 @@ class Daemon:
         thread.start()
         return thread
 
-    def _maintain(self) -> None:
-        try:
-            self._release_lost()
-            if monotonic() >= self._next_reclaim:
-                self._reclaim()
-                self._next_reclaim = monotonic() + self._settings.reclaim_interval_seconds
-            if monotonic() >= self._next_gauges:
-                self._look_at_gauges()
-        except OutboxctlError as error:
-            self.health.report("database", str(error))
-
-    def _look_at_gauges(self) -> None:
-        """Look rarely where a look takes long: a million pending rows are counted each time."""
-        started = monotonic()
-        with self._database.begin() as connection:
-            writable = snapshot.writable(connection)
-            now = snapshot.gauges(connection, max_processing=self._settings.max_processing_seconds)
-            due = snapshot.anything_due(connection)
-        self._set_gauges(now)
-        self.health.report("database", None if writable else "the server is read-only")
-        self.health.progress(due=due)
-        self._next_gauges = monotonic() + min(MOST_RARELY, 10 * (monotonic() - started))
-
-    def _release_lost(self) -> None:
-        lost = set(self.shared.lost)
-        release(self.shared, lost)
-        self.shared.lost -= lost
-
-    def _reclaim(self) -> None:
-        s = self._settings
-        with self._database.begin() as connection:
-            found = reclaim(connection, max_processing=s.max_processing_seconds, max_attempts=s.max_attempts)
-        if found.total:
-            log.warning(
-                f"Reclaimed {found.total} stuck outbox events (expired lease or max processing exceeded)",
-                failed=len(found.failed_ops),
-            )
-            self.metrics.count("reclaimed", found.total)
-        for op in found.failed_ops:
-            self.metrics.not_done("terminal", op_label(op), Reason.LEASE_EXPIRED, 1)
-
-    def _look_at_sink(self) -> None:
-        finding = self._probe.ping()
-        self.health.report("sink", _describe(finding) if finding else None)
-
-    def _set_gauges(self, now: snapshot.Gauges) -> None:
-        self.metrics.set("lag", now.lag)
-        self.metrics.set("stuck", now.stuck)
-        self.metrics.set("oldest_age", now.oldest_age_seconds)
-
     def _due(self) -> bool:
         with self._database.begin() as connection:
             return snapshot.anything_due(connection)
@@ -199,7 +161,3 @@ def _calm_the_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 20, 100)
-
-
-def _describe(finding: Finding) -> str:
-    return f"{finding.reason}: {finding.error}"

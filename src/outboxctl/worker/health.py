@@ -1,12 +1,15 @@
 """What is wrong right now, by name: fed by the worker's threads, read by the probes."""
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from time import monotonic
 
 import structlog
 
 log = structlog.get_logger()
 UNKNOWN = "not checked yet"
+PATIENCE = 1.0  # seconds without an answer until that is said: readiness must turn within two
 
 
 class Health:
@@ -19,7 +22,17 @@ class Health:
         self._sla = sla
         self._lock = threading.Lock()
         self._failing = {("database", "probe"): UNKNOWN, ("sink", "probe"): UNKNOWN}
+        self._asked: dict[str, float] = {}
         self._last_success = monotonic()
+
+    @contextmanager
+    def waiting_for(self, name: str) -> Iterator[None]:
+        """Around a question to one end: no answer for too long is a failing condition by itself."""
+        self._asked[name] = monotonic()
+        try:
+            yield
+        finally:
+            del self._asked[name]
 
     def report(self, name: str, problem: str | None, *, observer: str = "probe") -> None:
         """Set or clear what one observer says of a condition; a change is logged once."""
@@ -54,5 +67,8 @@ class Health:
         """What fails now; empty when ready."""
         with self._lock:
             seen = list(self._failing.items())
+        for name, asked in list(self._asked.items()):
+            if monotonic() - asked > PATIENCE:
+                seen.append(((name, "waiting"), f"no answer for {monotonic() - asked:.1f} s"))
         names = dict.fromkeys(name for (name, _), _ in seen)
         return {name: "; ".join(text for (n, _), text in seen if n == name) for name in names}

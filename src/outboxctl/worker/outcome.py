@@ -8,6 +8,7 @@ from outboxctl import backoff
 from outboxctl.core.claim import Claimed
 from outboxctl.core.settle import Failure, Retry
 from outboxctl.failures import Finding, Reason, Verdict
+from outboxctl.worker.prepare import UNSENT
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Outcomes:
     retries: list[Retry] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     held: list[str] = field(default_factory=list)
+    unsent: list[str] = field(default_factory=list)
     findings: dict[str, tuple[Claimed, Finding]] = field(default_factory=dict)
 
 
@@ -37,7 +39,9 @@ def decide(judged: Iterable[tuple[Claimed, Finding]], policy: RetryPolicy, rng: 
     for event, finding in judged:
         outcomes.findings[event.id] = (event, finding)
         reason = finding.reason or Reason.UNKNOWN_EXCEPTION
-        if finding.verdict is Verdict.DONE:
+        if finding is UNSENT:
+            outcomes.unsent.append(event.id)
+        elif finding.verdict is Verdict.DONE:
             outcomes.done.append(event.id)
         elif finding.verdict is Verdict.OUTAGE and policy.hold:
             outcomes.held.append(event.id)
@@ -45,5 +49,6 @@ def decide(judged: Iterable[tuple[Claimed, Finding]], policy: RetryPolicy, rng: 
             outcomes.failures.append(Failure(event.id, reason, finding.error))
         else:
             wait = backoff.delay(event.attempts, base=policy.base, cap=policy.cap, rng=rng)
-            outcomes.retries.append(Retry(event.id, wait, reason, finding.error))
+            asked = min(finding.retry_after, policy.cap)
+            outcomes.retries.append(Retry(event.id, max(wait, asked), reason, finding.error))
     return outcomes

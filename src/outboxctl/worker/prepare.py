@@ -14,6 +14,8 @@ from outboxctl.lifecycle import OPS
 from outboxctl.sink.bulk import Action
 from outboxctl.wording import brief
 
+# No word of the sink: the time was up before this one's turn came. It goes back with its attempt.
+UNSENT = Finding(Verdict.RETRY, Reason.TIMEOUT, error="not sent")
 MAX_ID_BYTES = 512  # Elasticsearch's limit on `_id`
 
 
@@ -41,12 +43,12 @@ def prepare(batch: Sequence[Claimed]) -> Prepared:
     return prepared
 
 
-def judge(prepared: Prepared, findings: Sequence[Finding]) -> list[tuple[Claimed, Finding]]:
+def judge(prepared: Prepared, findings: Sequence[Finding | None]) -> list[tuple[Claimed, Finding]]:
     """Every event of the batch with its finding: what the sink said, spread over coalesced events."""
     judged = list(prepared.decided)
     for events, finding in zip(prepared.events, findings, strict=True):
         newest = events[0] if len(events) == 1 else max(events, key=_version)
-        judged += [(event, _own(event, finding, newest=event is newest)) for event in events]
+        judged += [(event, _own(event, finding or UNSENT, newest=event is newest)) for event in events]
     return judged
 
 

@@ -25,16 +25,15 @@ def deliveries(metrics: Metrics, actions: Sequence[Action], delivery: Delivery) 
     for request in delivery.requests:
         metrics.request(request.result, request.seconds)
     pairs = zip(actions, delivery.findings, strict=True)
-    items = Counter(("delete" if a.document is None else "upsert", f.verdict.value) for a, f in pairs)
+    items = Counter(("delete" if a.document is None else "upsert", f.verdict.value) for a, f in pairs if f)
     for (op, verdict), count in items.items():
         metrics.item(op, verdict, count)
 
 
-def settled(metrics: Metrics, outcomes: Outcomes, hit: set[str], *, certain: bool) -> int:
+def settled(metrics: Metrics, outcomes: Outcomes, hit: set[str], ahead: set[str]) -> int:
     """Count the rows that settling hit; the others are nobody's success. Returns how many became done.
 
-    Not `certain`: an earlier try may have committed although its answer was lost, so what was
-    missed may be ours.
+    `ahead` are those of which the index holds a newer version than the source row.
     """
     done = _done(metrics, outcomes, hit)
     ends = {
@@ -45,11 +44,16 @@ def settled(metrics: Metrics, outcomes: Outcomes, hit: set[str], *, certain: boo
     for end, ids in ends.items():
         _not_done(metrics, end, [outcomes.findings[id_] for id_ in ids if id_ in hit])
     lost = len(outcomes.findings) - len(hit)
-    if lost and not certain:
-        log.warning("outcome unknown: the database went away while these events were settled", events=lost)
-    elif lost:
+    if lost:
         metrics.count("lease_lost", lost)
         log.warning("lease lost: another worker has these events now", events=lost)
+    if ahead:
+        metrics.count("version_ahead", len(ahead))
+        log.warning(
+            "the index is ahead of the source: entities recreated with versions that start again?",
+            events=len(ahead),
+            example=min(ahead),
+        )
     return done
 
 

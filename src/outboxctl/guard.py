@@ -1,40 +1,46 @@
-"""A wall clock over requests: the client's timeout bounds each read, not the whole answer.
+"""A wall clock over whatever waits for a server: clients bound a single read at best.
 
-A server that drips a byte at a time keeps every read within its timeout, and a request open for
-longer than the lease. The guard shuts such a request's socket; the read under way then ends.
+A sink that drips a byte at a time keeps every read within its timeout, and a request open for longer
+than the lease; a database behind a dead link answers nothing for ever. The guard shuts the socket,
+and the read under way ends.
 """
 
+import os
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from time import monotonic
-from typing import Any
 
 LINGER = 5.0  # seconds that the guard's thread waits for another request before it ends
 AGAIN = 0.1  # seconds until a request that was still connecting is shut again
 
 
 class Watch:
-    """One request under watch: its deadline (monotonic), its socket, and whether it ran over."""
+    """What is watched: its deadline (monotonic), how to find its socket's descriptor, whether it ran over."""
 
     def __init__(self, deadline: float) -> None:
         self.deadline = deadline
-        self.connection: Any = None
-        self.socket: Any = None  # its own reference: a connection forgets it where the answer has no length
+        self.descriptor: Callable[[], int] | None = None
         self.expired = False
 
     def expire(self) -> None:
         """Shut the socket from outside: the thread that reads from it sees the end of the stream."""
         self.expired = True
         self.deadline += AGAIN
-        with suppress(AttributeError, TypeError, OSError):  # not connected yet, or closed by now
-            # Not the socket's own method: that of a TLS socket takes the session from its reader.
-            socket.socket.shutdown(self.socket or self.connection.sock, socket.SHUT_RDWR)
+        if self.descriptor:
+            with suppress(Exception):  # each client says in its own way: not connected yet, or closed by now
+                _shut(self.descriptor())
+
+
+def _shut(descriptor: int) -> None:
+    # A socket object of its own: that of a TLS session would take the session from its reader.
+    with socket.socket(fileno=os.dup(descriptor)) as own:
+        own.shutdown(socket.SHUT_RDWR)
 
 
 class Guard:
-    """Watches requests from a thread of its own, which ends when there has been none for a while."""
+    """Watches from a thread of its own, which ends when there has been none for a while."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -78,3 +84,6 @@ class Guard:
         for watch in self._watched:
             if watch.deadline <= now:
                 watch.expire()
+
+
+GUARD = Guard()  # one thread for the whole process

@@ -1,0 +1,35 @@
+"""A claim in hand: how long its events are ours, and how long its reading may be sent."""
+
+from time import monotonic
+
+from outboxctl.settings import DELIVERY_SHARE
+
+
+class Lease:
+    """The lease of one claim of `size` events, on this process's clock; maintenance renews it.
+
+    `asked_at` is when the claim was asked for, so at the latest when the documents were read.
+    """
+
+    def __init__(self, token: str, seconds: float, size: int, *, asked_at: float) -> None:
+        self.token, self.size = token, size
+        self._seconds, self._read_at = seconds, asked_at
+        self.ends = asked_at + seconds
+
+    def left(self) -> float:
+        """Seconds that a request which starts now may take; none once the reading is older than a lease.
+
+        What was read long ago may be old by now: such a batch is given back, not sent.
+        """
+        now = monotonic()
+        if now > self._read_at + self._seconds:
+            return 0.0
+        return self.ends - self._seconds * (1 - DELIVERY_SHARE) - now
+
+    def due(self) -> bool:
+        """Whether it is time to renew it."""
+        return monotonic() > self.ends - self._seconds / 2
+
+    def renewed(self, asked_at: float) -> None:
+        """The database gave it another whole lease, at the earliest from `asked_at` on."""
+        self.ends = asked_at + self._seconds

@@ -1,0 +1,101 @@
+"""What a worker does besides delivering: free what died, keep what takes long, look at both ends."""
+
+from time import monotonic
+
+import structlog
+
+from outboxctl.core import snapshot
+from outboxctl.core.reclaim import Reclaimed, reclaim
+from outboxctl.core.renew import renew
+from outboxctl.errors import OutboxctlError
+from outboxctl.failures import Finding, Reason
+from outboxctl.lifecycle import op_label
+from outboxctl.sink.deliver import ElasticSink
+from outboxctl.worker.shared import Shared, release
+
+log = structlog.get_logger()
+MOST_RARELY = 30.0  # seconds between two looks at the gauges where they take long
+
+
+class Maintenance:
+    """`turn` and `look_at_sink` are called again and again, each by a thread of its own."""
+
+    def __init__(self, shared: Shared, probe: ElasticSink) -> None:
+        self._shared, self._settings, self._probe = shared, shared.settings, probe
+        self._next_reclaim = self._next_gauges = 0.0
+
+    def turn(self) -> None:
+        """One round at the database; one that is away is reported, not raised."""
+        try:
+            self._release_lost()
+            self._renew()
+            if monotonic() >= self._next_reclaim:
+                self.reclaim()
+                self._next_reclaim = monotonic() + self._settings.reclaim_interval_seconds
+            if monotonic() >= self._next_gauges:
+                self.look_at_database()
+        except OutboxctlError as error:
+            self._shared.health.report("database", str(error))
+
+    def look_at_database(self) -> None:
+        """Set gauges and readiness; rarely where a look takes long: a million pending rows are counted."""
+        started, health = monotonic(), self._shared.health
+        with health.waiting_for("database"), self._shared.database.begin() as connection:
+            writable = snapshot.writable(connection)
+        health.report("database", None if writable else "the server is read-only")
+        with self._shared.database.begin() as connection:
+            now = snapshot.gauges(connection, max_processing=self._settings.max_processing_seconds)
+            due = snapshot.anything_due(connection)
+        self._set_gauges(now)
+        health.progress(due=due)
+        self._next_gauges = monotonic() + min(MOST_RARELY, 10 * (monotonic() - started))
+
+    def look_at_sink(self) -> None:
+        """Ask the sink whether it is there."""
+        with self._shared.health.waiting_for("sink"):
+            finding = self._probe.ping()
+        self._shared.health.report("sink", _describe(finding) if finding else None)
+
+    def reclaim(self) -> None:
+        """Free stuck events, whoever held them."""
+        s = self._settings
+        with self._shared.database.begin() as connection:
+            found = reclaim(connection, max_processing=s.max_processing_seconds, max_attempts=s.max_attempts)
+        if found.total:
+            self._count_reclaimed(found)
+
+    def _count_reclaimed(self, found: Reclaimed) -> None:
+        metrics = self._shared.metrics
+        log.warning(
+            f"Reclaimed {found.total} stuck outbox events (expired lease or max processing exceeded)",
+            failed=len(found.failed_ops),
+        )
+        metrics.count("reclaimed", found.total)
+        for op in found.failed_ops:
+            metrics.not_done("terminal", op_label(op), Reason.LEASE_EXPIRED, 1)
+
+    def _release_lost(self) -> None:
+        lost = set(self._shared.lost)
+        release(self._shared, lost)
+        self._shared.lost -= lost
+
+    def _renew(self) -> None:
+        """Keep what takes long: the halves of a refused batch are sent one after the other."""
+        s, leases = self._settings, [lease for lease in list(self._shared.held.values()) if lease.due()]
+        if not leases:
+            return
+        asked_at, tokens = monotonic(), [lease.token for lease in leases]
+        with self._shared.database.begin() as connection:
+            kept = renew(connection, tokens, lease=s.lease_seconds, max_processing=s.max_processing_seconds)
+        for lease in leases:
+            if lease.token in kept:
+                lease.renewed(asked_at)
+
+    def _set_gauges(self, now: snapshot.Gauges) -> None:
+        self._shared.metrics.set("lag", now.lag)
+        self._shared.metrics.set("stuck", now.stuck)
+        self._shared.metrics.set("oldest_age", now.oldest_age_seconds)
+
+
+def _describe(finding: Finding) -> str:
+    return f"{finding.reason}: {finding.error}"

@@ -1,0 +1,59 @@
+"""What the lanes of one worker share, and giving claims back."""
+
+import threading
+from collections.abc import Callable, Collection, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from outboxctl.core import settle
+from outboxctl.core.database import Database
+from outboxctl.metrics.registry import Metrics
+from outboxctl.settings import Settings
+from outboxctl.sink.bulk import Action
+from outboxctl.sink.deliver import Delivery
+from outboxctl.worker.breaker import Breaker
+from outboxctl.worker.health import Health
+from outboxctl.worker.throttle import Throttle
+
+if TYPE_CHECKING:
+    from outboxctl.worker.lease import Lease
+
+
+class Sink(Protocol):
+    """Where batches go."""
+
+    def deliver(self, actions: Sequence[Action], *, left: Callable[[], float]) -> Delivery:
+        """Send the actions while `left()` seconds are left; one finding an action, nothing raised."""
+        ...
+
+
+class Shared:
+    """What the lanes of one worker share. `turnstile` lets one lane at a time look for work.
+
+    Idle lanes queue at the turnstile, so an idle worker polls once an interval whatever its number
+    of lanes; a lane leaves it with its batch before it sends anything.
+    """
+
+    def __init__(
+        self, settings: Settings, database: Database, sink: Sink, metrics: Metrics, health: Health
+    ) -> None:
+        self.settings, self.database, self.sink = settings, database, sink
+        self.metrics, self.health = metrics, health
+        self.stopping = threading.Event()
+        self.turnstile = threading.Lock()
+        self.breaker = Breaker(base=settings.base_backoff_seconds, cap=settings.max_backoff_seconds)
+        self.throttle = Throttle(settings.bulk_size * settings.concurrency)
+        self.error: Exception | None = None
+        self.held: dict[str, Lease] = {}  # the claims in hand by lease token
+        self.lost: set[str] = set()  # tokens of claims whose answer never came: maintenance releases them
+
+    def in_flight(self) -> int:
+        """Events that the lanes hold."""
+        return sum(lease.size for lease in list(self.held.values()))
+
+
+def release(shared: Shared, tokens: Collection[str]) -> int:
+    """Give back whatever these claims still hold, with their attempts; returns the number of events."""
+    if not tokens:
+        return 0
+    with shared.database.begin() as connection:
+        return len(settle.release(connection, list(tokens)))

@@ -1,0 +1,102 @@
+"""Halving isolates the culprit in few requests, and never blames an event for a sink that is ill."""
+
+from collections.abc import Callable, Sequence
+from math import ceil, log2
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from outboxctl.failures import Answer, Finding, Reason, Verdict
+from outboxctl.sink.bulk import CONFIRMED, Action
+from outboxctl.sink.halving import Halving, Sent
+
+pytestmark = pytest.mark.no_servers
+RESET = Answer(0, "reset", request=True)
+BAD_LINE = Answer(400, "illegal_argument_exception", "one item is bad", request=True)
+TOO_LARGE = Answer(413, request=True)
+Sends = Callable[[Sequence[Action]], Sent]
+
+
+def actions(count: int) -> list[Action]:
+    return [Action(str(n), 1, "{}") for n in range(count)]
+
+
+def refusing(bad: set[int], answer: Answer, sizes: list[int]) -> Sends:
+    def send(some: Sequence[Action]) -> Sent:
+        sizes.append(len(some))
+        return answer if any(int(a.id) in bad for a in some) else [CONFIRMED] * len(some)
+
+    return send
+
+
+def verdicts(send: Sends, count: int) -> list[tuple[Verdict, Reason | None] | None]:
+    found = Halving(send).deliver(actions(count))
+    return [(f.verdict, f.reason) if f else None for f in found]
+
+
+@given(count=st.integers(1, 600), data=st.data())
+def test_one_bad_item_is_found_in_few_requests(count: int, data: st.DataObject) -> None:
+    bad, sizes = data.draw(st.integers(0, count - 1)), list[int]()
+    found = verdicts(refusing({bad}, BAD_LINE, sizes), count)
+    assert found[bad] == (Verdict.FAIL, Reason.BAD_REQUEST)
+    assert found.count((Verdict.DONE, None)) == count - 1
+    assert len(sizes) <= 2 * ceil(log2(count)) + 1
+
+
+@given(count=st.integers(2, 40), data=st.data())
+def test_events_too_large_for_a_proxy_that_resets_are_told_from_the_others(
+    count: int, data: st.DataObject
+) -> None:
+    bad = data.draw(st.integers(0, count - 1))
+    found = verdicts(refusing({bad}, RESET, []), count)
+    assert found[bad] == (Verdict.FAIL, Reason.PAYLOAD_TOO_LARGE)
+    assert found.count((Verdict.DONE, None)) == count - 1
+
+
+def test_a_limit_on_size_is_met_by_halves() -> None:
+    sizes: list[int] = []
+
+    def send(some: Sequence[Action]) -> Sent:
+        sizes.append(len(some))
+        return TOO_LARGE if len(some) > 100 else [CONFIRMED] * len(some)
+
+    assert verdicts(send, 700) == [(Verdict.DONE, None)] * 700
+    assert len(sizes) == 15  # 700, 350, 175, then eight of 87 or 88
+
+
+@pytest.mark.parametrize("count", [1, 2, 1000])
+def test_a_sink_that_resets_everything_costs_no_event_and_few_requests(count: int) -> None:
+    sizes: list[int] = []
+    found = verdicts(refusing(set(range(count)), RESET, sizes), count)
+    assert found == [(Verdict.RETRY, Reason.CONNECTION_LOST)] * count
+    assert len(sizes) <= 2 * (2 * ceil(log2(count)) + 3)
+
+
+@pytest.mark.parametrize("until", range(1, 12))
+def test_a_sink_that_falls_ill_in_the_middle_costs_no_event(until: int) -> None:
+    """One event really is too large (413); after some requests everything is reset."""
+    sizes: list[int] = []
+
+    def send(some: Sequence[Action]) -> Sent:
+        sizes.append(len(some))
+        return RESET if len(sizes) > until else refusing({5}, TOO_LARGE, [])(some)
+
+    found = verdicts(send, 16)
+    failed = [n for n, verdict in enumerate(found) if verdict and verdict[0] is Verdict.FAIL]
+    assert failed in ([], [5])
+
+
+def test_one_reset_is_chance() -> None:
+    answers: list[Sent] = [RESET, [CONFIRMED] * 3]
+    assert verdicts(lambda _: answers.pop(0), 3) == [(Verdict.DONE, None)] * 3
+
+
+def test_what_was_never_sent_has_no_finding() -> None:
+    answers: list[Sent] = [TOO_LARGE, [CONFIRMED, CONFIRMED], None]
+    assert verdicts(lambda _: answers.pop(0), 4) == [(Verdict.DONE, None)] * 2 + [None] * 2
+
+
+def test_an_outage_is_nobodys_fault() -> None:
+    found = Halving(lambda _: Answer(0, "connect", "refused", request=True)).deliver(actions(3))
+    assert found == [Finding(Verdict.OUTAGE, Reason.CONNECT, error="connect: refused")] * 3

@@ -1,0 +1,25 @@
+"""What systemd hears."""
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from outboxctl.worker.notify import notify
+
+pytestmark = pytest.mark.no_servers
+
+
+def test_a_supervisor_hears_the_state(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as supervisor:
+        supervisor.bind(str(tmp_path / "notify"))
+        supervisor.settimeout(5)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        notify("READY=1")
+        assert supervisor.recv(100) == b"READY=1"
+
+
+@pytest.mark.parametrize("address", ["", "vsock:1:2", "/nowhere/at/all", "@nobody-listens-here"])
+def test_no_supervisor_is_no_error(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    monkeypatch.setenv("NOTIFY_SOCKET", address)
+    notify("READY=1")
