@@ -13,7 +13,7 @@ from typing import Any
 
 from fakes import ndjson, wire
 from fakes.backends import Asked, Backend, Memory, Upstream
-from fakes.faults import Fault
+from fakes.faults import DROP_BEFORE, Fault
 from fakes.script import Bulk, Point, Script
 from fakes.store import Store
 from fakes.wire import Ending, Reply
@@ -41,13 +41,13 @@ class FakeSink(ThreadingHTTPServer):
 
     def serve(self, asked: Asked) -> tuple[Reply, Fault]:
         """What to answer, and how."""
-        if asked.path[-1] != "_bulk":
+        bulk = asked.path[-1] == "_bulk"
+        fault = self.script.choose(self._record(asked)) if bulk else self.script.lookups
+        if self.closing.wait(fault.before):
+            return Reply(), DROP_BEFORE  # the test is over: nothing may be written any more
+        if not bulk:
             self.lookups.append(f"{asked.method} {asked.target}")
-            fault = self.script.lookups
-            self.closing.wait(fault.before)
             return fault.changed(self._backend.answer(asked)), fault
-        fault = self.script.choose(self._record(asked))
-        self.closing.wait(fault.before)
         self.script.pause(Point.BEFORE_APPLY)
         truth = self._apply(asked, fault) if fault.apply else Reply()
         self.script.pause(Point.AFTER_APPLY)

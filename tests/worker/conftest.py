@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from fakes import Fault, Script, fake_sink
 from servers import Servers
-from sinks import proxy
 
 SLOW = 1.0  # seconds a bulk request is held before it is passed on
 
@@ -13,12 +13,12 @@ SLOW = 1.0  # seconds a bulk request is held before it is passed on
 @pytest.fixture
 def slow_sink(servers: Servers) -> Iterator[str]:
     """The real sink, each bulk request a second late."""
-    with proxy(servers.sink, SLOW) as url:
-        yield url
+    with fake_sink(Script.always(Fault(before=SLOW)), upstream=servers.sink) as sink:
+        yield sink.url
 
 
 @pytest.fixture
 def silent_sink(servers: Servers) -> Iterator[str]:
     """The real sink, but a bulk request gets no answer while a test lasts."""
-    with proxy(servers.sink, 3600) as url:
-        yield url
+    with fake_sink(Script.always(Fault(before=3600)), upstream=servers.sink) as sink:
+        yield sink.url

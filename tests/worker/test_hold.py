@@ -5,11 +5,11 @@ from collections.abc import Callable
 import psycopg
 from elasticsearch import Elasticsearch
 
+from fakes import fake_sink
 from invariants import check_invariants
 from outboxctl import services
 from processes import Cli, Worker, eventually
 from servers import Servers
-from sinks import proxy
 
 HOLD = {"OUTBOX_OUTAGE_POLICY": "hold", "OUTBOX_MAX_ATTEMPTS": "2", "OUTBOX_BASE_BACKOFF_SECONDS": "0.1"}
 
@@ -33,7 +33,7 @@ def test_an_outage_burns_nothing_and_ends_with_it(
     )
     assert rows.fetchall() == [(0, None)]
     assert running.metric("outbox_terminal_failed_total") == 0
-    with proxy(servers.sink, 0, port):
+    with fake_sink(upstream=servers.sink, port=port):
         eventually(lambda: running.metric("outbox_processed_total") == 300, within=10, what="recovered")
         eventually(lambda: running.get("/readyz")[0] == 200, what="ready")
         check_invariants(sql, engine, index, rows=300)
