@@ -1,5 +1,6 @@
 """A worker's surroundings in a test: fill them, look at them, and say what must hold in the end."""
 
+import json
 from dataclasses import dataclass
 
 import psycopg
@@ -9,7 +10,7 @@ from invariants import check_invariants
 from processes import Worker, eventually
 
 Rows = list[tuple[object, ...]]
-READY = 200
+READY, NOT_READY = 200, 503
 LOAD = """
 WITH written AS (
     INSERT INTO search_index (id, entity_type, entity_id, text, snippet, event_version)
@@ -63,5 +64,18 @@ class Scene:
         eventually(lambda: only.metric("outbox_inflight_events") == 0, what="settled")
         assert only.metric("outbox_processed_total") == total
         assert only.metric("outbox_lease_lost_total") == 0
-        eventually(lambda: only.get("/readyz")[0] == READY, what="ready")
+        eventually(lambda: ready(only), what="ready")
         assert "Traceback" not in only.log.read_text()
+
+
+def ready(running: Worker) -> bool:
+    """Whether it says that it can work."""
+    return running.get("/readyz")[0] == READY
+
+
+def blames(running: Worker, condition: str, text: str = "") -> bool:
+    """Whether it is not ready because of this condition, with this text; alive it must be all the same."""
+    status, body = running.get("/readyz")
+    assert running.get("/healthz")[0] == READY
+    failing = json.loads(body)["failing"] if status == NOT_READY else {}
+    return condition in failing and text in failing[condition]
