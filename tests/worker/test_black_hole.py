@@ -6,16 +6,15 @@ import pytest
 
 from fakes.postgres_proxy import Do, Proxy
 from processes import Worker, eventually
-from scene import Scene, blames
+from scene import Scene, blames, ready
 
 SETTLE = "SET status = 'done'"
 QUICK = {"OUTBOX_BULK_SIZE": "50", "OUTBOX_CONCURRENCY": "2", "OUTBOX_LEASE_SECONDS": "4"}
 
-under_way = pytest.mark.xfail(strict=False, reason="under way: a limit by the wall clock on each transaction")
+orphan = pytest.mark.xfail(strict=True, reason="the session left behind keeps its rows locked for hours")
 
 
-@under_way
-@pytest.mark.parametrize("statement", [SETTLE, "COMMIT"])
+@pytest.mark.parametrize("statement", [SETTLE, pytest.param("COMMIT", marks=orphan)])
 def test_the_worker_says_so_and_goes_on_once_the_network_is_back(
     scene: Scene, worker: Callable[..., Worker], database_proxy: Proxy, statement: str
 ) -> None:
@@ -24,8 +23,9 @@ def test_the_worker_says_so_and_goes_on_once_the_network_is_back(
     middle = database_proxy.on(statement, Do.HOLD_STATEMENT, within=SETTLE)
     running = worker(**QUICK, DATABASE_URL=f"{database_proxy.url}?connect_timeout=2")
     eventually(middle.reached.is_set, what="in the middle of its work")
+    eventually(lambda: ready(running), what="nothing to complain about so far")
     database_proxy.go_dark()
     middle.released.set()
     eventually(lambda: blames(running, "database"), within=3, what="said so")
     database_proxy.heal()
-    scene.finished_by(running, 500)
+    scene.finished_by(running, 500, leases_may_end=True)  # transactions have 5 s at least

@@ -74,7 +74,6 @@ def test_a_full_server_is_waited_for(scene: Scene, role: str, worker: Start) -> 
     scene.finished_by(running, 2000)
 
 
-@pytest.mark.xfail(strict=False, reason="under way: asking the server what became of the transaction")
 def test_a_server_that_refuses_is_waited_for(scene: Scene, worker: Start, database_proxy: Proxy) -> None:
     scene.load(2000)
     running = worker(**QUICK, DATABASE_URL=database_proxy.url)

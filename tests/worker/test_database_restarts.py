@@ -71,13 +71,7 @@ def test_a_restart_costs_no_attempt_and_nothing_is_sent_twice(
         assert (after.rows("attempts"), after.sent()) == ([(1,)], TOTAL)
 
 
-@pytest.mark.parametrize(
-    "query",
-    [
-        pytest.param("?target_session_attrs=read-write", id="asked-for"),
-        pytest.param("", id="by-default", marks=pytest.mark.xfail(strict=False, reason="under way")),
-    ],
-)
+@pytest.mark.parametrize("query", ["", "?target_session_attrs=read-write"])
 def test_the_promoted_standby_is_found_by_itself(
     own: Cluster, own_url: str, loaded: Scene, standby: Cluster, worker: Callable[..., Worker], query: str
 ) -> None:

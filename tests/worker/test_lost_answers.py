@@ -2,8 +2,6 @@
 
 from collections.abc import Callable
 
-import pytest
-
 from fakes.postgres_proxy import Do, Proxy
 from processes import Worker
 from scene import Scene
@@ -24,7 +22,6 @@ def test_a_claim_whose_answer_was_lost_is_given_back_untried(
     assert running.metric("outbox_reclaimed_total") == 0, "given back, not left to the lease of 30 s"
 
 
-@pytest.mark.xfail(strict=False, reason="under way: asking the server what became of the transaction")
 def test_a_settling_whose_answer_was_lost_counts_once(
     scene: Scene, worker: Callable[..., Worker], database_proxy: Proxy
 ) -> None:
