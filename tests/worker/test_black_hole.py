@@ -11,10 +11,8 @@ from scene import Scene, blames, ready
 SETTLE = "SET status = 'done'"
 QUICK = {"OUTBOX_BULK_SIZE": "50", "OUTBOX_CONCURRENCY": "2", "OUTBOX_LEASE_SECONDS": "4"}
 
-orphan = pytest.mark.xfail(strict=True, reason="the session left behind keeps its rows locked for hours")
 
-
-@pytest.mark.parametrize("statement", [SETTLE, pytest.param("COMMIT", marks=orphan)])
+@pytest.mark.parametrize("statement", [SETTLE, "COMMIT"])
 def test_the_worker_says_so_and_goes_on_once_the_network_is_back(
     scene: Scene, worker: Callable[..., Worker], database_proxy: Proxy, statement: str
 ) -> None:
