@@ -17,7 +17,8 @@ from outboxctl.settings import load
 from outboxctl.sink.client import connect
 from outboxctl.sink.deliver import ElasticSink
 from outboxctl.worker.health import Health
-from outboxctl.worker.lane import Lane, Shared
+from outboxctl.worker.lane import Lane
+from outboxctl.worker.shared import Shared
 
 INDEX = "any"
 # A retry is due only long after the test: each event is tried once.

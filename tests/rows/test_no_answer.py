@@ -14,7 +14,6 @@ from outboxctl import services
 from rows.bench import Bench, end
 
 LEASE = 1.0  # seconds; a delivery gets three quarters of it
-under_way = pytest.mark.xfail(strict=False, reason="under way: Retry-After")
 
 
 def unresolved(*_: object, **__: object) -> object:
@@ -80,7 +79,6 @@ def in_seconds(seconds: int) -> str:
     return format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)
 
 
-@under_way
 @pytest.mark.parametrize(
     ("header", "cap", "least", "most"),
     [

@@ -72,7 +72,6 @@ def test_a_refused_request(
     assert metric(metrics, "outbox_es_bulk_requests_total", result=reason) == 1
 
 
-@pytest.mark.xfail(strict=True, reason="the client checks the product header until it has seen it once")
 def test_bad_response__product_header_missing_later_on(bench: Bench, sink: FakeSink, policy: str) -> None:
     (put,) = bench.put()
     sink.script = Script.always(faults.NO_PRODUCT)
