@@ -101,3 +101,12 @@ def test_connection_lost__where_the_sink_answers_nothing_at_all(
     sink.script = Script(dies)
     bench.to(sink, outage_policy=policy)
     assert {bench.end(put) for put in batch} == {end("retry", "connection_lost", policy)}
+
+
+@pytest.mark.parametrize("fault", [faults.RESET_BEFORE, faults.RESET_AFTER, faults.DROP_AFTER])
+def test_connection_lost__once_by_chance_costs_no_attempt(bench: Bench, sink: FakeSink, fault: Fault) -> None:
+    batch = bench.put(4)
+    sink.script = Script.of(fault)
+    bench.to(sink)
+    assert {bench.end(put) for put in batch} == {DONE}
+    assert len(sink.requests) == 2
