@@ -99,11 +99,11 @@ def _docker_answers() -> bool:
         return False
 
 
-def new_database(admin: str, *, template: str = "template0") -> str:
+def new_database(admin: str, *, template: str = "template0", options: str = "ENCODING 'UTF8'") -> str:
     """Create a database of its own for one test; returns its URL."""
     name = f"t{uuid.uuid4().hex[:12]}"
     with psycopg.connect(check_database_url(admin), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} ENCODING 'UTF8'")
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} {options}")
     return urlunsplit(urlsplit(check_database_url(admin))._replace(path=f"/{name}"))
 
 

@@ -52,6 +52,19 @@ def adopted(empty_url: str) -> Iterator[Bench]:
 
 
 @pytest.fixture
+def unencoded(servers: Servers) -> Iterator[Bench]:
+    """A database of encoding SQL_ASCII, as an old one may have: its texts can hold any bytes."""
+    options = "ENCODING 'SQL_ASCII' LOCALE 'C' LOCALE_PROVIDER libc"
+    url = test_servers.new_database(servers.postgres, options=options)
+    db = Database(url)
+    upgrade(db, None)
+    with psycopg.connect(url, autocommit=True, client_encoding="utf8") as sql:
+        yield Bench(sql, db, url)
+    db.close()
+    test_servers.drop_database(servers.postgres, url)
+
+
+@pytest.fixture
 def sink() -> Iterator[FakeSink]:
     """A healthy fake; give it a script."""
     with fake_sink() as sink:

@@ -20,11 +20,17 @@ def neighbours(bench: Bench) -> list[Put]:
 
 
 def changed(bench: Bench, column: str, value: object) -> Put:
-    """An event like any other but for one column."""
+    """An event like any other but for one column; the oldest, so first in its batch."""
     (put,) = bench.put()
-    query = f"UPDATE search_outbox_events SET {column} = %s WHERE id = %s"
+    query = f"UPDATE search_outbox_events SET {column} = %s, created_at = '1999-01-01' WHERE id = %s"
     bench.sql.execute(query, [value, put.event])
     return put
+
+
+def deliver_beside(bench: Bench, sink: FakeSink, neighbours: list[Put]) -> None:
+    """Deliver, with the neighbours in the same batch and unharmed."""
+    bench.to(sink)
+    assert {bench.end(put) for put in neighbours} == {DONE}
 
 
 @pytest.mark.parametrize(
@@ -42,18 +48,19 @@ def test_deterministic_exception(
     bench: Bench, sink: FakeSink, neighbours: list[Put], column: str, value: object, text: str
 ) -> None:
     bad = changed(bench, column, value)
-    bench.sql.execute("UPDATE search_outbox_events SET created_at = '1999-01-01' WHERE id = %s", [bad.event])
     deliver_beside(bench, sink, neighbours)
     assert bench.end(bad) == NEVER
     assert text in lab.event_row(bench.sql, bad.event)["error"]
     assert bad.document not in sink.store.versions()
 
 
-def deliver_beside(bench: Bench, sink: FakeSink, neighbours: list[Put]) -> None:
-    """Deliver, with the neighbours in the same batch and unharmed."""
-    bench.to(sink)
-    assert {bench.end(put) for put in neighbours} == {DONE}
-    assert len(sink.requests) == 1
+@pytest.mark.parametrize("version", [None, -1])
+def test_deterministic_exception__a_source_row_without_a_usable_version(
+    bench: Bench, sink: FakeSink, neighbours: list[Put], version: int | None
+) -> None:
+    (bad,) = bench.put(version=version)
+    deliver_beside(bench, sink, neighbours)
+    assert bench.end(bad) == NEVER
 
 
 def test_deterministic_exception__an_id_over_512_bytes(adopted: Bench, sink: FakeSink) -> None:
@@ -73,9 +80,16 @@ def test_bad_document(
         return [e._replace(document='{"text":"\ud800"}') if e.id == str(bad.event) else e for e in batch]
 
     monkeypatch.setattr(intake, "claim", spoilt)
-    bench.to(sink)  # the batch is halved around it: two requests
-    assert {bench.end(put) for put in neighbours} == {DONE}
+    deliver_beside(bench, sink, neighbours)
     assert bench.end(bad) == end("fail", "bad_document", "count")
+
+
+def test_bad_document__of_a_database_that_checks_no_encoding(unencoded: Bench, sink: FakeSink) -> None:
+    neighbours, (bad,) = unencoded.put(2), unencoded.put()
+    latin1 = r"UPDATE search_index SET text = convert_from('\xe9'::bytea, 'SQL_ASCII') WHERE entity_id = %s"
+    unencoded.sql.execute(latin1, [bad.entity])
+    deliver_beside(unencoded, sink, neighbours)
+    assert unencoded.end(bad) == end("fail", "bad_document", "count")
 
 
 def test_source_missing_is_a_versioned_delete(bench: Bench, sink: FakeSink, neighbours: list[Put]) -> None:

@@ -64,6 +64,13 @@ def test_a_refused_item(
     )
 
 
+def test_payload_too_large__said_of_one_item(bench: Bench, sink: FakeSink) -> None:
+    refused, neighbour = bench.put(2)
+    sink.script = Script.always(Fault(items={refused.document: error(413, "too_large_exception")}))
+    bench.to(sink)
+    assert [bench.end(refused), bench.end(neighbour)] == [end("fail", "payload_too_large", "count"), DONE]
+
+
 @pytest.mark.parametrize("case", ["index_unavailable-missing", "write_blocked-8", "disk_full-429"])
 def test_a_refused_delete(bench: Bench, sink: FakeSink, policy: str, case: str) -> None:
     answer, verdict, reason = CASES[case]

@@ -76,20 +76,20 @@ def test_payload_too_large__reset_while_it_is_being_sent(bench: Bench, sink: Fak
     assert {bench.end(put) for put in before + after} == {DONE}
 
 
-def test_connection_lost__a_lone_event_is_not_blamed_where_nothing_else_came_through(
-    bench: Bench, sink: FakeSink, policy: str
+@pytest.mark.parametrize("count", [1, 64])
+def test_connection_lost__where_no_other_event_vouches_for_the_sink(
+    bench: Bench, sink: FakeSink, policy: str, count: int
 ) -> None:
-    """A load balancer that restarts must not fail the one event of a quiet hour for good."""
-    (lone,) = bench.put()
+    batch = bench.put(count)
     sink.script = Script.always(faults.RESET_BEFORE)
     bench.to(sink, outage_policy=policy)
-    assert bench.end(lone) == end("retry", "connection_lost", policy)
-    assert len(sink.requests) == 2
+    assert {bench.end(put) for put in batch} == {end("retry", "connection_lost", policy)}
+    assert len(sink.requests) <= 4 * log2(count) + 4, "given up early"
 
 
 @pytest.mark.parametrize("fault", [faults.RESET_BEFORE, faults.RESET_AFTER, faults.DROP_AFTER])
 @pytest.mark.parametrize("count", [1, 4])
-def test_connection_lost_where_the_sink_answers_nothing_at_all(
+def test_connection_lost__where_the_sink_answers_nothing_at_all(
     bench: Bench, sink: FakeSink, policy: str, count: int, fault: Fault
 ) -> None:
     batch = bench.put(count)
@@ -101,3 +101,12 @@ def test_connection_lost_where_the_sink_answers_nothing_at_all(
     sink.script = Script(dies)
     bench.to(sink, outage_policy=policy)
     assert {bench.end(put) for put in batch} == {end("retry", "connection_lost", policy)}
+
+
+@pytest.mark.parametrize("fault", [faults.RESET_BEFORE, faults.RESET_AFTER, faults.DROP_AFTER])
+def test_connection_lost__once_by_chance_costs_no_attempt(bench: Bench, sink: FakeSink, fault: Fault) -> None:
+    batch = bench.put(4)
+    sink.script = Script.of(fault)
+    bench.to(sink)
+    assert {bench.end(put) for put in batch} == {DONE}
+    assert len(sink.requests) == 2

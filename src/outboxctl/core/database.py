@@ -5,6 +5,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg
+from psycopg.abc import Buffer
+from psycopg.adapt import Loader
 from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import Connection, create_engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -84,7 +86,26 @@ class Database:
 
     def _connect(self) -> Any:
         # Nothing is prepared: the session may sit behind a pooler in transaction mode.
-        return psycopg.connect(**self._conninfo, prepare_threshold=None)
+        connection = psycopg.connect(**self._conninfo, prepare_threshold=None)
+        if connection.info.parameter_status("server_encoding") == "SQL_ASCII":
+            _read_leniently(connection)
+        return connection
+
+
+class LenientText(Loader):
+    """Bytes that are no UTF-8 become lone surrogates: they stop only whoever needs that very text."""
+
+    def load(self, data: Buffer) -> str:
+        """Decode one value."""
+        return bytes(data).decode("utf-8", "surrogateescape")
+
+
+def _read_leniently(connection: psycopg.Connection) -> None:
+    """Such a database holds any bytes; as UTF-8 it would refuse a whole claim for the text of one row."""
+    connection.execute("SET client_encoding TO SQL_ASCII")
+    connection.commit()
+    for kind in ("text", "varchar", "bpchar", "name"):
+        connection.adapters.register_loader(kind, LenientText)
 
 
 def translate(error: Exception, name: str) -> OutboxctlError:

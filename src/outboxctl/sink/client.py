@@ -83,6 +83,7 @@ def _watched(connection: Any) -> Any:
         def _descriptor(self) -> int:
             return int(self.sock.fileno())  # none before it is connected
 
+    Watched.__name__ = connection.__name__  # errors name it
     return Watched
 
 

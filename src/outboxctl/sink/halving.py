@@ -50,12 +50,12 @@ class Halving:
         if finding.verdict is not Verdict.SPLIT:
             return [finding] * len(actions)
         if len(actions) == 1:
-            return [_fail(finding)]
+            return [_alone(finding)]
         return self._halves(actions)
 
     def _items(self, actions: Sequence[Action], sent: list[Answer]) -> list[Finding]:
         self._well, self._silent = actions[0], 0
-        return [DONE if answer is CONFIRMED else classify(answer) for answer in sent]
+        return [DONE if answer is CONFIRMED else _alone(classify(answer)) for answer in sent]
 
     def _halves(self, actions: Sequence[Action]) -> list[Finding | Lone | None]:
         middle = len(actions) // 2
@@ -77,12 +77,15 @@ class Halving:
         if isinstance(again, list):
             return self._items([lone.action], again)[0]
         too_large = Finding(Verdict.SPLIT, Reason.PAYLOAD_TOO_LARGE, error=f"each time {lone.lost.error}")
-        return _fail(too_large) if _is_reset(again) else lone.lost
+        return _alone(too_large) if _is_reset(again) else lone.lost
 
 
 def _is_reset(sent: Sent) -> bool:
     return isinstance(sent, Answer) and sent.kind == "reset"
 
 
-def _fail(finding: Finding) -> Finding:
+def _alone(finding: Finding) -> Finding:
+    """What cannot be split any more fails."""
+    if finding.verdict is not Verdict.SPLIT:
+        return finding
     return Finding(Verdict.FAIL, finding.reason, error=finding.error)

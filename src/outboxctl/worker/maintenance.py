@@ -98,4 +98,5 @@ class Maintenance:
 
 
 def _describe(finding: Finding) -> str:
-    return f"{finding.reason}: {finding.error}"
+    reason = f"{finding.reason}: "
+    return reason + finding.error.removeprefix(reason)
