@@ -27,3 +27,17 @@ def test_the_worker_says_so_and_goes_on_once_the_network_is_back(
     eventually(lambda: blames(running, "database"), within=3, what="said so")
     database_proxy.heal()
     scene.finished_by(running, 500, leases_may_end=True)  # transactions have 5 s at least
+
+
+@pytest.mark.xfail(strict=True, reason="only the look for readiness is watched, not the other statements")
+def test_silence_is_said_whatever_was_asked_last(
+    worker: Callable[..., Worker], database_proxy: Proxy
+) -> None:
+    """An idle worker, and the network goes just as it looks for stuck events, not for readiness."""
+    running = worker(DATABASE_URL=database_proxy.url, OUTBOX_RECLAIM_INTERVAL_SECONDS="1")
+    eventually(lambda: ready(running), what="started")
+    looking = database_proxy.on("lease expired or max processing", Do.HOLD_STATEMENT)
+    eventually(looking.reached.is_set, what="looks for stuck events")
+    database_proxy.go_dark()
+    looking.released.set()
+    eventually(lambda: blames(running, "database"), within=3, what="said so")
