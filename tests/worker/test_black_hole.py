@@ -41,3 +41,19 @@ def test_silence_is_said_whatever_was_asked_last(
     database_proxy.go_dark()
     looking.released.set()
     eventually(lambda: blames(running, "database"), within=3, what="said so")
+
+
+@pytest.mark.xfail(strict=True, reason="giving the claims back waits for the database beyond the grace")
+def test_a_worker_told_to_stop_ends_within_its_grace(
+    scene: Scene, worker: Callable[..., Worker], database_proxy: Proxy
+) -> None:
+    """With a batch in hand that it can neither settle nor give back: that is left to the lease."""
+    scene.load(50)
+    middle = database_proxy.on(SETTLE, Do.HOLD_STATEMENT)
+    running = worker(DATABASE_URL=database_proxy.url, OUTBOX_SHUTDOWN_GRACE_SECONDS="1")
+    eventually(middle.reached.is_set, what="in the middle of its work")
+    database_proxy.go_dark()
+    middle.released.set()
+    running.signal()
+    assert running.wait(timeout=5) == 1
+    assert "Traceback" not in running.log.read_text()
