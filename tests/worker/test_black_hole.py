@@ -43,7 +43,6 @@ def test_silence_is_said_whatever_was_asked_last(
     eventually(lambda: blames(running, "database"), within=3, what="said so")
 
 
-@pytest.mark.xfail(strict=True, reason="giving the claims back waits for the database beyond the grace")
 def test_a_worker_told_to_stop_ends_within_its_grace(
     scene: Scene, worker: Callable[..., Worker], database_proxy: Proxy
 ) -> None:
