@@ -13,6 +13,7 @@ from scene import Scene, blames, ready
 QUICK = {"OUTBOX_BULK_SIZE": "20", "OUTBOX_CONCURRENCY": "2"}
 READ_ONLY = "ALTER DATABASE {} SET default_transaction_read_only = {}"
 
+pytestmark = pytest.mark.real_engine
 Start = Callable[..., Worker]
 
 
@@ -48,6 +49,7 @@ def test_a_locked_table_is_waited_for(scene: Scene, worker: Start, url: str) -> 
         person.execute("LOCK TABLE search_outbox_events IN ACCESS EXCLUSIVE MODE")
         eventually(lambda: blames(running, "database", "lock timeout"), what="said so")
     scene.finished_by(running, 2000)
+    assert scene.sent() == 2000, "what was in hand is settled, not sent again"
     assert scene.rows("attempts") == [(1,)]
 
 
@@ -72,6 +74,7 @@ def test_a_full_server_is_waited_for(scene: Scene, role: str, worker: Start) -> 
     eventually(lambda: blames(running, "database", "too many connections"), what="said so")
     scene.sql.execute(f"ALTER ROLE {name} CONNECTION LIMIT -1")
     scene.finished_by(running, 2000)
+    assert scene.sent() == 2000, "what was in hand is settled, not sent again"
 
 
 def test_a_server_that_refuses_is_waited_for(scene: Scene, worker: Start, database_proxy: Proxy) -> None:
@@ -82,3 +85,4 @@ def test_a_server_that_refuses_is_waited_for(scene: Scene, worker: Start, databa
     eventually(lambda: blames(running, "database", "refused"), what="said so")
     database_proxy.heal()
     scene.finished_by(running, 2000)
+    assert scene.sent() == 2000, "what was in hand is settled, not sent again"

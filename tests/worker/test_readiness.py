@@ -1,0 +1,49 @@
+"""The probes: quick to say what is wrong and that it is over, and free of charge for both ends."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection
+from time import monotonic
+
+from fakes import fake_sink
+from fakes.postgres_proxy import Proxy
+from processes import Worker, eventually
+from scene import blames, ready
+from servers import Servers
+
+PATHS = ("/readyz", "/healthz", "/metrics")
+LOOKS = 2  # a second: how often the worker itself looks at each end
+
+
+def test_readiness_follows_the_sink_within_seconds(worker: Callable[..., Worker], servers: Servers) -> None:
+    with fake_sink(upstream=servers.sink) as sink:
+        port = sink.server_port
+        running = worker(ELASTIC_URL=sink.url)
+        eventually(lambda: ready(running), what="started")
+    eventually(lambda: blames(running, "sink", "connect"), within=2, what="said so")
+    with fake_sink(upstream=servers.sink, port=port):
+        eventually(lambda: ready(running), within=5, what="well again")
+
+
+def test_a_thousand_probes_reach_neither_end(
+    worker: Callable[..., Worker], servers: Servers, database_proxy: Proxy
+) -> None:
+    with fake_sink(upstream=servers.sink) as sink:
+        running = worker(ELASTIC_URL=sink.url, DATABASE_URL=database_proxy.url, OUTBOX_CONCURRENCY="1")
+        eventually(lambda: ready(running), what="started")
+        asked, started = len(sink.lookups), monotonic()
+        with ThreadPoolExecutor(8) as pool:
+            statuses = list(pool.map(lambda n: running.get(PATHS[n % 3])[0], range(1000)))
+        assert statuses == [200] * 1000
+        assert len(sink.lookups) - asked <= LOOKS * (monotonic() - started) + 1
+        assert database_proxy.accepted <= 2, "the lane's and the maintenance's"
+
+
+def test_a_probe_is_no_way_to_change_anything(worker: Callable[..., Worker]) -> None:
+    running = worker()
+    eventually(lambda: ready(running), what="started")
+    for path in PATHS:
+        client = HTTPConnection("127.0.0.1", running.port, timeout=5)
+        client.request("POST", path, b"{}")
+        assert client.getresponse().status == 501
+    assert ready(running)
