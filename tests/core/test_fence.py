@@ -30,7 +30,7 @@ def act(connection: Connection, verb: Verb, id_: str, token: str) -> None:
     if verb is Verb.CLAIM:
         claim(connection, owner="w2", token=token, size=10, lease=10, now=at(5))
     elif verb is Verb.RENEW:
-        renew(connection, [token], lease=10, max_processing=600, now=at(5))
+        renew(connection, token, lease=10, max_processing=600, now=at(5))
     elif verb is Verb.COMPLETE:
         settle.complete(connection, token, [id_], now=at(5))
     elif verb is Verb.RETRY:

@@ -28,7 +28,7 @@ def test_a_renewed_lease_gives_later_requests_their_time_but_no_old_reading_is_s
     clock: list[float],
 ) -> None:
     lease = Lease("t", 20, 1, asked_at=0)
-    clock[0] = 9
+    clock[0] = 4
     assert not lease.due()
     clock[0] = 12
     assert lease.due()
@@ -36,3 +36,10 @@ def test_a_renewed_lease_gives_later_requests_their_time_but_no_old_reading_is_s
     assert (lease.left(), lease.due()) == (15, False)
     clock[0] = 20.1
     assert lease.left() == 0, "what was read longer ago than a lease may be old by now"
+
+
+def test_what_the_database_would_not_renew_is_not_sent(clock: list[float]) -> None:
+    lease = Lease("t", 20, 1, asked_at=0)
+    clock[0] = 6
+    lease.over()
+    assert lease.left() < 0

@@ -5,11 +5,13 @@ from time import monotonic
 
 import structlog
 
+from outboxctl.core.renew import renew
 from outboxctl.errors import OutboxctlError, UnreachableError
 from outboxctl.settings import OutagePolicy
 from outboxctl.sink.deliver import Delivery
 from outboxctl.worker import tally
 from outboxctl.worker.intake import Batch, Intake
+from outboxctl.worker.lease import Lease
 from outboxctl.worker.outcome import Outcomes, RetryPolicy, decide
 from outboxctl.worker.prepare import Prepared, judge, prepare
 from outboxctl.worker.settling import settle_all
@@ -94,15 +96,33 @@ class Lane:
     def _deliver(self, prepared: Prepared, batch: Batch) -> Delivery:
         if not prepared.actions:
             return Delivery([], [])
-        stopping, sent_at = self._shared.stopping, monotonic()
-        delivery = self._shared.sink.deliver(
-            prepared.actions, left=lambda: 0.0 if stopping.is_set() else batch.lease.left()
-        )
+        sent_at = monotonic()
+        delivery = self._shared.sink.deliver(prepared.actions, left=lambda: self._left(batch.lease))
         tally.deliveries(self._shared.metrics, prepared.actions, delivery)
         throttle = self._shared.throttle
         throttle.learn(delivery.findings, sent_at=sent_at, longest_pause=self._policy.cap)
         self._shared.metrics.set("inflight_limit", throttle.limit)
         return delivery
+
+    def _left(self, lease: Lease) -> float:
+        """Seconds for a request that starts now. What takes many, halves of a refused batch, is renewed."""
+        if self._shared.stopping.is_set():
+            return 0.0
+        if lease.due():
+            self._renew(lease)
+        return lease.left()
+
+    def _renew(self, lease: Lease) -> None:
+        s, asked_at = self._settings, monotonic()
+        try:
+            with self._shared.database.begin() as connection:
+                kept = renew(
+                    connection, lease.token, lease=s.lease_seconds, max_processing=s.max_processing_seconds
+                )
+        except UnreachableError as error:
+            self._shared.health.report("database", str(error), observer="lane")
+        else:
+            lease.renewed(asked_at) if kept else lease.over()
 
     def _settle(self, batch: Batch, outcomes: Outcomes) -> None:
         settle_all(self._shared, batch.lease.token, outcomes)

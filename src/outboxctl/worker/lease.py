@@ -4,9 +4,11 @@ from time import monotonic
 
 from outboxctl.settings import DELIVERY_SHARE
 
+RENEW_BELOW = 0.75  # of a lease: a request that starts later would have too little time
+
 
 class Lease:
-    """The lease of one claim of `size` events, on this process's clock; maintenance renews it.
+    """The lease of one claim of `size` events, on this process's clock.
 
     `asked_at` is when the claim was asked for, so at the latest when the documents were read.
     """
@@ -28,8 +30,12 @@ class Lease:
 
     def due(self) -> bool:
         """Whether it is time to renew it."""
-        return monotonic() > self.ends - self._seconds / 2
+        return monotonic() > self.ends - self._seconds * RENEW_BELOW
 
     def renewed(self, asked_at: float) -> None:
         """The database gave it another whole lease, at the earliest from `asked_at` on."""
         self.ends = asked_at + self._seconds
+
+    def over(self) -> None:
+        """The database would not renew it: the events are somebody else's, or have taken too long."""
+        self.ends = 0.0

@@ -1,4 +1,4 @@
-"""What a worker does besides delivering: free what died, keep what takes long, look at both ends."""
+"""What a worker does besides delivering: free what died, and look at both ends."""
 
 from time import monotonic
 
@@ -6,7 +6,6 @@ import structlog
 
 from outboxctl.core import snapshot
 from outboxctl.core.reclaim import Reclaimed, reclaim
-from outboxctl.core.renew import renew
 from outboxctl.errors import OutboxctlError
 from outboxctl.failures import Finding, Reason
 from outboxctl.lifecycle import op_label
@@ -28,7 +27,6 @@ class Maintenance:
         """One round at the database; one that is away is reported, not raised."""
         try:
             self._release_lost()
-            self._renew()
             if monotonic() >= self._next_reclaim:
                 self.reclaim()
                 self._next_reclaim = monotonic() + self._settings.reclaim_interval_seconds
@@ -78,18 +76,6 @@ class Maintenance:
         lost = set(self._shared.lost)
         release(self._shared, lost)
         self._shared.lost -= lost
-
-    def _renew(self) -> None:
-        """Keep what takes long: the halves of a refused batch are sent one after the other."""
-        s, leases = self._settings, [lease for lease in list(self._shared.held.values()) if lease.due()]
-        if not leases:
-            return
-        asked_at, tokens = monotonic(), [lease.token for lease in leases]
-        with self._shared.database.begin() as connection:
-            kept = renew(connection, tokens, lease=s.lease_seconds, max_processing=s.max_processing_seconds)
-        for lease in leases:
-            if lease.token in kept:
-                lease.renewed(asked_at)
 
     def _set_gauges(self, now: snapshot.Gauges) -> None:
         self._shared.metrics.set("lag", now.lag)
