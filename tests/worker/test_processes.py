@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Callable
+from time import monotonic
 
 import psycopg
 import pytest
@@ -17,6 +18,14 @@ QUICK = {"OUTBOX_LEASE_SECONDS": "2", "OUTBOX_RECLAIM_INTERVAL_SECONDS": "1", "O
 def count(sql: psycopg.Connection, status: str) -> int:
     row = sql.execute("SELECT count(*) FROM search_outbox_events WHERE status = %s", (status,)).fetchone()
     return int(row[0]) if row else 0
+
+
+def seconds_to_stop(running: Worker) -> float:
+    """From SIGTERM to exit code 0."""
+    running.signal(signal.SIGTERM)
+    began = monotonic()
+    assert running.wait(timeout=10) == 0
+    return monotonic() - began
 
 
 def load(cli: Cli, total: int) -> None:
@@ -56,12 +65,17 @@ def test_sigterm_with_a_hanging_sink_gives_the_batch_back_untried(
     cli: Cli, worker: Start, sql: psycopg.Connection, silent_sink: str
 ) -> None:
     load(cli, 10)
-    running = worker(ELASTIC_URL=silent_sink, OUTBOX_SHUTDOWN_GRACE_SECONDS="1")
+    running = worker(ELASTIC_URL=silent_sink, OUTBOX_SHUTDOWN_GRACE_SECONDS="2")
     eventually(lambda: count(sql, "processing") == 10, what="claimed")
-    running.signal(signal.SIGTERM)
-    assert running.wait(timeout=8) == 1, "an exceeded grace is said"
+    assert seconds_to_stop(running) < 3, "within the grace and a second"
     rows = sql.execute("SELECT DISTINCT status, attempts, owner FROM search_outbox_events").fetchall()
     assert rows == [("pending", 0, None)]
+
+
+def test_an_idle_worker_stops_within_a_second(worker: Start) -> None:
+    running = worker()
+    eventually(lambda: running.get("/readyz")[0] == 200, what="ready")
+    assert seconds_to_stop(running) < 1
 
 
 def test_two_workers_share_the_work_and_count_each_event_once(

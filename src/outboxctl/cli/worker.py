@@ -60,6 +60,10 @@ def worker(
     max_backoff_seconds: Annotated[
         float | None, _setting("--max-backoff-seconds", "Longest retry's step", "OUTBOX_MAX_BACKOFF_SECONDS")
     ] = None,
+    outage_policy: Annotated[
+        str | None,
+        _setting("--outage-policy", "`count` burns attempts, `hold` gives them back", "OUTBOX_OUTAGE_POLICY"),
+    ] = None,
     shutdown_grace_seconds: Annotated[
         float | None,
         _setting("--shutdown-grace-seconds", "Time to end after SIGTERM", "OUTBOX_SHUTDOWN_GRACE_SECONDS"),

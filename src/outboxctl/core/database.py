@@ -35,6 +35,7 @@ class Database:
     """A pool of at most `connections` connections to one URL; nothing is opened before it is needed.
 
     A transaction that lasts longer than `longest` seconds is cut off: its server may never answer.
+    The server ends it too, if it hears nothing from us for as long.
     """
 
     def __init__(self, url: str, *, connections: int = 2, longest: float | None = None) -> None:
@@ -54,6 +55,7 @@ class Database:
         """One transaction. Raises UnreachableError or UsageError in place of the driver's errors."""
         try:
             with self.engine.connect() as connection, self._bounded(connection), connection.begin():
+                self._bound_the_other_side(connection)
                 yield connection
         except (SQLAlchemyError, psycopg.Error) as error:
             if _state(error) == READ_ONLY:
@@ -69,6 +71,12 @@ class Database:
         with GUARD.over(self._longest) as watch:
             watch.descriptor = driver.fileno
             yield
+
+    def _bound_the_other_side(self, connection: Connection) -> None:
+        """Have the server end this transaction if we fall silent: it would keep our rows locked for hours."""
+        if self._longest is not None:
+            limit = int(self._longest * 1_000)
+            connection.exec_driver_sql(f"SET LOCAL idle_in_transaction_session_timeout = {limit}")
 
     def close(self) -> None:
         """Close the pool's connections."""

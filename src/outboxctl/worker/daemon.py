@@ -22,7 +22,8 @@ from outboxctl.worker.health import Health
 from outboxctl.worker.lane import Lane
 from outboxctl.worker.maintenance import Maintenance
 from outboxctl.worker.notify import notify
-from outboxctl.worker.shared import Shared, release
+from outboxctl.worker.shared import Shared
+from outboxctl.worker.stopping import stop
 
 log = structlog.get_logger()
 LOOK_INTERVAL = 0.5  # seconds between two rounds of maintenance, and two looks at the sink
@@ -48,7 +49,7 @@ class Daemon:
     def run(self, *, drain: bool) -> None:
         """Work until a signal or, with `drain`, until nothing is due.
 
-        Raises UsageError on a busy port or a missing schema, OutboxctlError if the grace was exceeded.
+        Raises UsageError on a busy port or a missing schema, OutboxctlError if events are left in its hands.
         """
         s, self._drain = self._settings, drain
         server = Server(
@@ -71,12 +72,14 @@ class Daemon:
         notify("READY=1")
         self._work()
         notify("STOPPING=1")
-        unfinished = self._shut_down()
+        stopped = stop(self.shared, self._lanes, s.shutdown_grace_seconds)
         server.stop()
         if self.shared.error:
             raise self.shared.error
-        if unfinished:
-            raise OutboxctlError(f"{unfinished} batches did not end within {s.shutdown_grace_seconds:g} s")
+        if not stopped:
+            raise OutboxctlError(
+                "stopped with events in hand", hint="they come back once their lease is over"
+            )
 
     def _work(self) -> None:
         """Run lanes until told to stop; with drain also once nothing is due any more."""
@@ -94,24 +97,6 @@ class Daemon:
         if monotonic() >= self._next_watchdog and not self._alive():
             notify("WATCHDOG=1")
             self._next_watchdog = monotonic() + WATCHDOG_INTERVAL
-
-    def _shut_down(self) -> int:
-        """Let what is in flight end within the grace, give back the rest; returns how many did not end."""
-        self.shared.stopping.set()
-        self.health.drain()
-        end = monotonic() + self._settings.shutdown_grace_seconds
-        for lane in self._lanes:
-            lane.join(timeout=max(0.0, end - monotonic()))
-        unfinished = sum(lane.is_alive() for lane in self._lanes)
-        try:
-            released = release(self.shared, {*self.shared.held, *self.shared.lost})
-        except OutboxctlError as error:
-            log.warning("could not release; the leases will", problem=str(error))
-        else:
-            log.info("worker stopped", released=released)
-        for thread in self._helpers:
-            thread.join(timeout=LOOK_INTERVAL)
-        return unfinished
 
     def _handle_signals(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):

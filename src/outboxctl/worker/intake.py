@@ -73,14 +73,16 @@ class Intake:
         return batch
 
     def _claim(self, size: int, *, alone: bool) -> Batch | None:
-        s, token, asked_at = self._settings, str(uuid4()), monotonic()
+        s, token, asked_at, sent = self._settings, str(uuid4()), monotonic(), False
         try:
             with self._shared.database.begin() as connection:
+                sent = True
                 events = claim(
                     connection, owner=s.worker_id, token=token, size=size, lease=s.lease_seconds, alone=alone
                 )
         except OutboxctlError:
-            self._shared.lost.add(token)  # it may have committed
+            if sent:
+                self._shared.lost.add(token)  # it may have committed
             raise
         self._shared.health.report("database", None, observer="lane")
         if not events:

@@ -114,6 +114,8 @@ class Lane:
             error = outcomes.findings[outcomes.held[0]][1].error
             self._shared.health.report("sink", f"circuit open: {error}", observer="lane")
         elif heard:
+            if self._shared.breaker.is_open:
+                self._shared.throttle.start_small(self._settings.bulk_size)
             self._shared.breaker.succeeded()
             self._shared.health.report("sink", None, observer="lane")
         self._shared.metrics.set("circuit_open", self._shared.breaker.is_open)

