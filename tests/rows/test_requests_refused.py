@@ -35,6 +35,7 @@ CASES = {
     "auth-401": (refused(401, "security_exception"), "outage", "auth"),
     "auth-403": (refused(403, "security_exception"), "outage", "auth"),
     "auth-by a proxy": (answered(401, HTML), "outage", "auth"),
+    "index_unavailable-by a proxy": (answered(404, HTML), "outage", "index_unavailable"),
     "index_unavailable": (request("not_found_path"), "outage", "index_unavailable"),
     "unavailable-no master": (NO_MASTER, "outage", "unavailable"),
     "unavailable-without Content-Type": (answered(503, HTML), "outage", "unavailable"),

@@ -84,7 +84,7 @@ def test_connection_lost__where_no_other_event_vouches_for_the_sink(
     sink.script = Script.always(faults.RESET_BEFORE)
     bench.to(sink, outage_policy=policy)
     assert {bench.end(put) for put in batch} == {end("retry", "connection_lost", policy)}
-    assert len(sink.requests) <= 4 * log2(count) + 4, "given up early"
+    assert len(sink.requests) <= 4 * log2(count) + 2, "given up early"
 
 
 @pytest.mark.parametrize("fault", [faults.RESET_BEFORE, faults.RESET_AFTER, faults.DROP_AFTER])
