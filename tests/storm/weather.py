@@ -1,0 +1,47 @@
+"""The faults of the sink while it storms, and how often each came."""
+
+import threading
+from collections import Counter
+from random import Random
+
+from fakes import Fault
+from fakes.faults import DROP_AFTER, HEALTHY, RESET_BEFORE, refused
+from fakes.script import Bulk
+from fakes.wire import PRODUCT, Reply
+
+BUSY = ("es_rejected_execution_exception", "the storm says so")
+GATEWAY = Reply(502, b"<html>bad gateway</html>", {PRODUCT: None, "Content-Type": "text/html"})
+FAULTS = {
+    "429": (0.04, refused(429, *BUSY)),
+    "429, Retry-After: 0": (0.005, refused(429, *BUSY, Retry_After="0")),
+    "429, Retry-After: 1": (0.005, refused(429, *BUSY, Retry_After="1")),
+    "502 after applying": (0.01, Fault(reply=GATEWAY)),
+    "dropped after applying": (0.01, DROP_AFTER),
+    "reset before applying": (0.005, RESET_BEFORE),
+}
+
+
+class Weather:
+    """Draws the fault of each bulk request; `seen` counts those that came, `clear` ends them."""
+
+    def __init__(self, rng: Random) -> None:
+        self.seen: Counter[str] = Counter()
+        self._rng, self._lock, self._fine = rng, threading.Lock(), False
+
+    def choose(self, _: Bulk) -> Fault:
+        """One fault by chance, or none."""
+        with self._lock:
+            drawn = None if self._fine else self._draw()
+            if drawn is None:
+                return HEALTHY
+            self.seen[drawn] += 1
+        return FAULTS[drawn][1]
+
+    def clear(self) -> None:
+        """From now on the sink is well."""
+        with self._lock:
+            self._fine = True
+
+    def _draw(self) -> str | None:
+        chances = [chance for chance, _ in FAULTS.values()]
+        return self._rng.choices([*FAULTS, None], [*chances, 1 - sum(chances)])[0]
