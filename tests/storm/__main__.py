@@ -4,12 +4,11 @@ import argparse
 import json
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from time import monotonic
 
 from elasticsearch import Elasticsearch
 
@@ -20,7 +19,6 @@ from outboxctl.sink.index import ensure
 from storm.storm import Plan, Site, run
 
 INDEX = "storm"
-SECONDLY = 1.0
 INTERRUPTED = 130
 
 
@@ -30,7 +28,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was started is ended all the same
     try:
         with _site() as site:
-            report = run(plan, site, _progress())
+            report = run(plan, site, _say)
     except KeyboardInterrupt:
         return INTERRUPTED
     if sys.stderr.isatty():
@@ -62,18 +60,10 @@ def _site() -> Iterator[Site]:
         yield Site(url, both.sink, INDEX, Path(folder))
 
 
-def _progress() -> Callable[[str], None]:
-    """A line that is written over on a terminal; elsewhere a line now and then."""
-    terminal, due = sys.stderr.isatty(), monotonic()
-
-    def say(text: str) -> None:
-        nonlocal due
-        if monotonic() >= due:
-            due = monotonic() + (SECONDLY if terminal else 10 * SECONDLY)
-            sys.stderr.write(f"\r\x1b[K{text}" if terminal else f"{text}\n")
-            sys.stderr.flush()
-
-    return say
+def _say(text: str) -> None:
+    """A line that is written over on a terminal; elsewhere one below the other."""
+    sys.stderr.write(f"\r\x1b[K{text}" if sys.stderr.isatty() else f"{text}\n")
+    sys.stderr.flush()
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ WATCHED = 200  # documents whose versions are looked at all the time
 BACKLOG = 4_000  # events under way at which the application waits
 PATIENCE = 180.0  # seconds until what must come is held to be stuck
 TICK = 0.05
+SECONDLY = 1.0  # from one line of progress to the next
 RECLAIMED = re.compile(r"Reclaimed (\d+) stuck outbox events")
 UNDER_WAY = "SELECT count(*) FROM search_outbox_events WHERE status IN ('pending', 'processing')"
 AGAIN = "SELECT coalesce(sum(attempts - 1), 0) FROM search_outbox_events WHERE attempts > 1"
@@ -71,6 +72,7 @@ class Storm:
     say: Callable[[str], None]
     wrong: list[str] = field(default_factory=list)
     began: float = field(default_factory=monotonic)
+    due: float = 0  # when the next line of progress is
 
     def rage(self) -> None:
         """Until all events are written and all blows are dealt."""
@@ -123,6 +125,9 @@ class Storm:
             sleep(TICK)
 
     def _progress(self) -> None:
+        if monotonic() < self.due:
+            return
+        self.due = monotonic() + SECONDLY
         written = self.application.committed
         self.say(
             f"{monotonic() - self.began:4.0f} s  {written:,} of {self.plan.events:,} events written, "

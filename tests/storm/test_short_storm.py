@@ -17,6 +17,7 @@ def test_nothing_is_amiss_after_a_storm(url: str, servers: Servers, index: str, 
     assert report.wrong == [], report.text()
     assert report.events == PLAN.events
     assert all(count >= 5 for count in report.blows.values())
-    assert (set(report.blows), len(report.faults) > 3) == ({*Blow}, True)
+    assert set(report.blows) == {*Blow}
+    assert report.faults
     assert report.reclaimed > 0, "the blows must have hit"
     assert (report.lost, report.resurrected, report.failed) == (0, 0, {})
