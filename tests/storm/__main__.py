@@ -16,7 +16,8 @@ import servers
 from outboxctl.core.database import Database
 from outboxctl.core.migrations import upgrade
 from outboxctl.sink.index import ensure
-from storm.storm import Plan, Site, run
+from storm.plan import Plan, Site
+from storm.storm import run
 
 INDEX = "storm"
 INTERRUPTED = 130

@@ -109,6 +109,11 @@ class Application:
         """Events that are in the outbox for good."""
         return sum(author.committed for author in self.authors)
 
+    def documents(self, some: int) -> list[str]:
+        """The ids of the documents of some entities."""
+        each = some // len(self.authors)
+        return [entity.document for author in self.authors for entity in author.entities[:each]]
+
     def write(self, events: int) -> None:
         """Have so many more events written; returns at once."""
         share, rest = divmod(events, len(self.authors))

@@ -63,11 +63,16 @@ class Place:
 class Fleet:
     """Workers named w0, w1, …; w0 is never ended, so that it can show a leak."""
 
-    def __init__(self, env: dict[str, str], folder: Path, size: int, sql: psycopg.Connection) -> None:
+    def __init__(self, env: dict[str, str], folder: Path, sql: psycopg.Connection) -> None:
+        self.places: list[Place] = []
         self.blows: Counter[Blow] = Counter()
         self.deaths: list[str] = []
         self._env, self._folder, self._sql = env, folder, sql
-        self.places = [Place(f"w{n}", self._start(f"w{n}")) for n in range(size)]
+
+    def start(self, size: int) -> None:
+        """Start so many."""
+        for name in [f"w{number}" for number in range(size)]:
+            self.places.append(Place(name, self._start(name)))
 
     def strike(self, blow: Blow, rng: Random) -> None:
         """One blow to one worker that is well, if possible one that holds events."""

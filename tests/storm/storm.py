@@ -4,8 +4,6 @@ import re
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
-from pathlib import Path
-from random import Random
 from time import monotonic, sleep
 
 import psycopg
@@ -16,6 +14,7 @@ from processes import environment
 from storm.application import Application, Author
 from storm.fleet import SETTINGS, Blow, Fleet
 from storm.judge import Judge
+from storm.plan import Plan, Site
 from storm.report import Course, Report
 from storm.watch import Watch
 from storm.weather import Weather
@@ -30,31 +29,6 @@ SECONDLY = 1.0  # from one line of progress to the next
 RECLAIMED = re.compile(r"Reclaimed (\d+) stuck outbox events")
 UNDER_WAY = "SELECT count(*) FROM search_outbox_events WHERE status IN ('pending', 'processing')"
 AGAIN = "SELECT coalesce(sum(attempts - 1), 0) FROM search_outbox_events WHERE attempts > 1"
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How much of everything; `kills` are blows of all kinds together, `batch` events a claim."""
-
-    events: int = 100_000
-    kills: int = 200
-    workers: int = 3
-    batch: int = 100
-    seed: int = 1
-
-    def rng(self, purpose: str) -> Random:
-        """Chance of its own for each purpose, so that threads do not disturb each other's."""
-        return Random(f"{self.seed}/{purpose}")
-
-
-@dataclass(frozen=True)
-class Site:
-    """Where it storms: a migrated, empty database, a real engine with an index, a folder for logs."""
-
-    url: str
-    sink: str
-    index: str
-    folder: Path
 
 
 @dataclass
@@ -83,7 +57,7 @@ class Storm:
         for number, blow in enumerate(blows):
             self.application.write(share + (number < rest))
             self._until(lambda: self._count(UNDER_WAY) < BACKLOG, "the backlog shrinks")
-            sleep(rng.uniform(0, 0.1))
+            sleep(rng.uniform(0, 0.1))  # each blow at another moment of the work
             self.fleet.strike(blow, rng)
             self._progress()
         self.application.finish()
@@ -148,8 +122,8 @@ def run(plan: Plan, site: Site, say: Callable[[str], None]) -> Report:
         sink = stack.enter_context(fake_sink(Script(weather.choose), upstream=site.sink))
         application = stack.enter_context(closing(_application(plan, site)))
         fleet = stack.enter_context(closing(_fleet(plan, site, sink, sql)))
-        ids = [entity.document for author in application.authors for entity in author.entities[:WATCHED]]
-        watch = Watch(site.url, engine, site.index, ids[::AUTHORS], fleet)
+        fleet.start(plan.workers)
+        watch = Watch(site.url, engine, site.index, application.documents(WATCHED), fleet)
         storm = Storm(plan, site, sql, weather, sink, application, fleet, watch, say)
         with closing(watch):
             storm.rage()
@@ -168,4 +142,4 @@ def _application(plan: Plan, site: Site) -> Application:
 def _fleet(plan: Plan, site: Site, sink: FakeSink, sql: psycopg.Connection) -> Fleet:
     both = {"DATABASE_URL": site.url, "ELASTIC_URL": sink.url, "ELASTIC_INDEX": site.index}
     env = environment(**both, **SETTINGS, OUTBOX_BULK_SIZE=str(plan.batch))
-    return Fleet(env, site.folder, plan.workers, sql)
+    return Fleet(env, site.folder, sql)

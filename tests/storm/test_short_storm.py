@@ -6,7 +6,8 @@ import pytest
 
 from servers import Servers
 from storm.fleet import Blow
-from storm.storm import Plan, Site, run
+from storm.plan import Plan, Site
+from storm.storm import run
 
 PLAN = Plan(events=3_000, kills=20, batch=30)  # small batches: what a dead worker held is sent one by one
 
