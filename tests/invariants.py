@@ -6,9 +6,17 @@ import psycopg
 from elasticsearch import Elasticsearch
 
 MAX_ATTEMPTS = 10
+PAGE = 1_000  # documents a request
 
 
-def check_invariants(sql: psycopg.Connection, engine: Elasticsearch, index: str, *, rows: int) -> None:
+def check_invariants(
+    sql: psycopg.Connection,
+    engine: Elasticsearch,
+    index: str,
+    *,
+    rows: int,
+    max_attempts: int = MAX_ATTEMPTS,
+) -> None:
     """No row lost, none half held, no attempt too many; each `done` row is true of the index."""
     found = sql.execute(
         "SELECT e.entity_type || ':' || e.entity_id, e.status, e.event_version, e.attempts,"
@@ -17,7 +25,7 @@ def check_invariants(sql: psycopg.Connection, engine: Elasticsearch, index: str,
     ).fetchall()
     assert len(found) == rows
     assert all(held == 0 for _, status, _, _, held, _ in found if status != "processing")
-    assert max(attempts for _, _, _, attempts, _, _ in found) <= MAX_ATTEMPTS
+    assert max(attempts for _, _, _, attempts, _, _ in found) <= max_attempts
     indexed = versions(engine, index, sorted({row[0] for row in found}))
     for id_, status, version, _, _, source in found:
         if status == "done":
@@ -27,7 +35,8 @@ def check_invariants(sql: psycopg.Connection, engine: Elasticsearch, index: str,
 
 def versions(engine: Elasticsearch, index: str, ids: list[str]) -> dict[str, Any]:
     """The version of each document by id."""
-    if not ids:
-        return {}
-    docs = engine.mget(index=index, ids=ids, source=False)["docs"]
-    return {doc["_id"]: doc["_version"] for doc in docs if doc.get("found")}
+    found: dict[str, Any] = {}
+    for start in range(0, len(ids), PAGE):
+        docs = engine.mget(index=index, ids=ids[start : start + PAGE], source=False)["docs"]
+        found |= {doc["_id"]: doc["_version"] for doc in docs if doc.get("found")}
+    return found

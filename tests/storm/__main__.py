@@ -1,0 +1,71 @@
+"""`python -m storm`: one storm on servers of its own; exit 1 if anything is not as it must be."""
+
+import argparse
+import json
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from elasticsearch import Elasticsearch
+
+import servers
+from outboxctl.core.database import Database
+from outboxctl.core.migrations import upgrade
+from outboxctl.sink.index import ensure
+from storm.plan import Plan, Site
+from storm.storm import run
+
+INDEX = "storm"
+INTERRUPTED = 130
+
+
+def main() -> int:
+    given = _arguments()
+    plan = Plan(given.events, given.kills, given.workers, seed=given.seed)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was started is ended all the same
+    try:
+        with _site() as site:
+            report = run(plan, site, _say)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    if sys.stderr.isatty():
+        sys.stderr.write("\n")  # the progress line ends here
+    text = json.dumps(asdict(report), indent=2) if given.json else report.text()
+    sys.stdout.write(f"{text}\n")
+    return bool(report.wrong)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m storm", description=__doc__)
+    plan = Plan()
+    parser.add_argument("--events", type=int, default=plan.events, help="events that the application writes")
+    parser.add_argument("--kills", type=int, default=plan.kills, help="blows to workers, a quarter each kind")
+    parser.add_argument("--workers", type=int, default=plan.workers, choices=range(2, 5))
+    parser.add_argument("--seed", type=int, default=plan.seed)
+    parser.add_argument("--json", action="store_true", help="the report as JSON")
+    return parser.parse_args()
+
+
+@contextmanager
+def _site() -> Iterator[Site]:
+    with servers.started() as both, TemporaryDirectory() as folder:
+        sys.stderr.write(f"servers: {both.label}\n")
+        url = servers.new_database(both.postgres)
+        with closing(Database(url)) as database, closing(Elasticsearch(both.sink)) as engine:
+            upgrade(database, None)
+            ensure(engine, INDEX)
+        yield Site(url, both.sink, INDEX, Path(folder))
+
+
+def _say(text: str) -> None:
+    """A line that is written over on a terminal; elsewhere one below the other."""
+    sys.stderr.write(f"\r\x1b[K{text}" if sys.stderr.isatty() else f"{text}\n")
+    sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,150 @@
+"""The workers: real processes that are struck at random, and started again."""
+
+import signal
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from random import Random
+from time import monotonic
+
+import psycopg
+
+from outboxctl import services
+from processes import Worker, eventually, start_worker
+
+LEASE = 2.0
+SETTINGS = {
+    "OUTBOX_LEASE_SECONDS": str(LEASE),
+    "OUTBOX_RECLAIM_INTERVAL_SECONDS": "0.5",
+    "OUTBOX_CONCURRENCY": "2",
+    "OUTBOX_POLL_INTERVAL_SECONDS": "0.2",
+    "OUTBOX_BASE_BACKOFF_SECONDS": "0.1",
+    "OUTBOX_MAX_BACKOFF_SECONDS": "2",
+    "OUTBOX_MAX_ATTEMPTS": "50",  # far more than bad luck alone can spend: what fails here is a bug
+}
+CUT = """
+SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+WHERE datname = current_database() AND application_name = %s
+"""
+HOLDS = "SELECT FROM search_outbox_events WHERE status = 'processing' AND owner = %s LIMIT 1"
+ANY_TIME = 0.5  # seconds after which a worker is struck although it holds nothing
+
+
+class Blow(StrEnum):
+    """What befalls a worker."""
+
+    KILL = "kill -9"
+    STOP = "SIGSTOP past the lease, SIGCONT"
+    END = "SIGTERM"
+    CUT = "pg_terminate_backend"
+
+
+@dataclass
+class Place:
+    """One worker's place; `must_end` is the exit code that is expected of the one in it, if any."""
+
+    name: str
+    worker: Worker
+    up: bool = False
+    wakes_at: float | None = None
+    must_end: int | None = None
+
+    @property
+    def well(self) -> bool:
+        """Whether it works, as far as is known: no signal may come before its handlers are there."""
+        if self.wakes_at is not None or self.must_end is not None or self.worker.process.poll() is not None:
+            return False
+        self.up = self.up or self.worker.get("/healthz")[0] == 200
+        return self.up
+
+
+class Fleet:
+    """Workers named w0, w1, …; w0 is never ended, so that it can show a leak."""
+
+    def __init__(self, env: dict[str, str], folder: Path, sql: psycopg.Connection) -> None:
+        self.places: list[Place] = []
+        self.blows: Counter[Blow] = Counter()
+        self.deaths: list[str] = []
+        self._env, self._folder, self._sql = env, folder, sql
+
+    def start(self, size: int) -> None:
+        """Start so many."""
+        for name in [f"w{number}" for number in range(size)]:
+            self.places.append(Place(name, self._start(name)))
+
+    def strike(self, blow: Blow, rng: Random) -> None:
+        """One blow to one worker that is well, if possible one that holds events."""
+        place = eventually(lambda: self._victim(blow, rng), within=60, what="a worker that is well")
+        end = monotonic() + ANY_TIME
+        while not self._sql.execute(HOLDS, [place.name]).fetchone() and monotonic() < end:
+            pass
+        self._blows()[blow](place)
+        self.blows[blow] += 1
+
+    def tend(self) -> None:
+        """Wake who has slept past its lease, and put a new worker where one has ended."""
+        for place in self.places:
+            if place.wakes_at is not None and monotonic() > place.wakes_at:
+                place.wakes_at = None
+                place.worker.signal(signal.SIGCONT)
+            if (code := place.worker.process.poll()) is not None:
+                self._replace(place, code)
+
+    def all_well(self) -> bool:
+        """Whether each is up and awake."""
+        return all(place.well for place in self.places)
+
+    def retire(self) -> None:
+        """End all of them as a deployment does."""
+        for place in self.places:
+            self._end(place)
+        for place in self.places:
+            self._expect(place, place.worker.wait())
+
+    def logs(self) -> str:
+        """Everything that the workers said."""
+        return "".join(path.read_text() for path in self._folder.glob("worker-*.log"))
+
+    def close(self) -> None:
+        """Leave none of them behind."""
+        for place in self.places:
+            place.worker.end()
+
+    def _start(self, name: str) -> Worker:
+        url = self._env["DATABASE_URL"]
+        own = {"OUTBOX_WORKER_ID": name, "DATABASE_URL": f"{url}?application_name={name}"}
+        return start_worker(self._env | own, self._folder, services.fresh_port())
+
+    def _expect(self, place: Place, code: int) -> None:
+        if code != place.must_end:
+            self.deaths.append(f"{place.name} ended with {code}, expected {place.must_end}")
+
+    def _replace(self, place: Place, code: int) -> None:
+        self._expect(place, code)
+        place.worker, place.up, place.must_end = self._start(place.name), False, None
+
+    def _victim(self, blow: Blow, rng: Random) -> Place | None:
+        self.tend()
+        fatal = blow in {Blow.KILL, Blow.END}
+        candidates = [place for place in self.places[fatal:] if place.well]
+        return rng.choice(candidates) if candidates else None
+
+    def _blows(self) -> dict[Blow, Callable[[Place], None]]:
+        return {Blow.KILL: self._kill, Blow.STOP: self._stop, Blow.END: self._end, Blow.CUT: self._cut}
+
+    def _kill(self, place: Place) -> None:
+        place.must_end = -signal.SIGKILL
+        place.worker.signal(signal.SIGKILL)
+
+    def _stop(self, place: Place) -> None:
+        place.wakes_at = monotonic() + LEASE + 1
+        place.worker.signal(signal.SIGSTOP)
+
+    def _end(self, place: Place) -> None:
+        place.must_end = 0
+        place.worker.signal(signal.SIGTERM)
+
+    def _cut(self, place: Place) -> None:
+        self._sql.execute(CUT, [place.name])

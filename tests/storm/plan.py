@@ -1,0 +1,30 @@
+"""How much is to happen, and where."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much of everything; `kills` are blows of all kinds together, `batch` events a claim."""
+
+    events: int = 100_000
+    kills: int = 200
+    workers: int = 3
+    batch: int = 100
+    seed: int = 1
+
+    def rng(self, purpose: str) -> Random:
+        """Chance of its own for each purpose, so that threads do not disturb each other's."""
+        return Random(f"{self.seed}/{purpose}")
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where it storms: a migrated, empty database, a real engine with an index, a folder for logs."""
+
+    url: str
+    sink: str
+    index: str
+    folder: Path

@@ -1,0 +1,85 @@
+"""What a storm was, and what it did not break."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+MIB = 2**20
+GROWTH = 32 * MIB  # bytes that a worker's memory may grow once it has settled: a leak is much more by then
+CONNECTIONS = 4  # a worker's: one a lane and two
+SHOWN = 10
+
+
+@dataclass(frozen=True)
+class Course:
+    """A figure over time: its first, last and highest value."""
+
+    first: int
+    last: int
+    peak: int
+
+    @classmethod
+    def of(cls, values: Sequence[int]) -> "Course":
+        """The course of these values, the first of which comes after a tenth: then it has settled."""
+        settled = values[len(values) // 10 :] or [0]
+        return cls(settled[0], settled[-1], max(settled))
+
+
+@dataclass
+class Report:
+    """Figures, and `wrong`: every way in which anything is not as it must be."""
+
+    seed: int = 0
+    events: int = 0
+    documents: int = 0
+    seconds: float = 0
+    blows: dict[str, int] = field(default_factory=dict)
+    faults: dict[str, int] = field(default_factory=dict)
+    requests: int = 0
+    reclaimed: int = 0
+    resent: int = 0
+    lost: int = 0
+    resurrected: int = 0
+    failed: dict[str, int] = field(default_factory=dict)
+    looks: int = 0
+    memory: Course = field(default_factory=lambda: Course(0, 0, 0))
+    connections: Course = field(default_factory=lambda: Course(0, 0, 0))
+    wrong: list[str] = field(default_factory=list)
+
+    def judge_course(self) -> None:
+        """Memory and connections must be flat."""
+        if self.memory.last - self.memory.first > GROWTH:
+            self.wrong.append(f"the memory of a worker grew: {_mib(self.memory)}")
+        if self.connections.peak > CONNECTIONS:
+            self.wrong.append(f"a worker had {self.connections.peak} connections")
+
+    def text(self) -> str:
+        """For people."""
+        lines = {
+            "events": f"{self.events:,} in {self.seconds:.0f} s, seed {self.seed}",
+            "struck": _counts(self.blows),
+            "faults": f"{_counts(self.faults)}; in {self.requests:,} bulk requests",
+            "reclaimed": f"{self.reclaimed:,} events; sent again: {self.resent:,}",
+            "documents": f"{self.documents:,}, each as its source row says",
+            "memory": f"of a worker, MiB: {_mib(self.memory)}",
+            "connections": f"of a worker: {_course(self.connections)}",
+            "looks": f"{self.looks:,} at the versions of the same documents",
+            "lost": str(self.lost),
+            "resurrected": str(self.resurrected),
+            "failed": _counts(self.failed) or "0",
+        }
+        width = max(map(len, lines)) + 2
+        shown = [f"{name:<{width}}{text}" for name, text in lines.items()]
+        more = [f"… and {len(self.wrong) - SHOWN} more"] if len(self.wrong) > SHOWN else []
+        return "\n".join([*shown, *(f"WRONG: {text}" for text in self.wrong[:SHOWN]), *more])
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return "; ".join(f"{name}: {count:,}" for name, count in counts.items())
+
+
+def _course(course: Course) -> str:
+    return f"{course.first} first, {course.last} last, {course.peak} at the most"
+
+
+def _mib(course: Course) -> str:
+    return _course(Course(course.first // MIB, course.last // MIB, course.peak // MIB))

@@ -1,0 +1,145 @@
+"""One storm from its first event to the judgement."""
+
+import re
+from collections.abc import Callable
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+from time import monotonic, sleep
+
+import psycopg
+from elasticsearch import Elasticsearch
+
+from fakes import FakeSink, Script, fake_sink
+from processes import environment
+from storm.application import Application, Author
+from storm.fleet import SETTINGS, Blow, Fleet
+from storm.judge import Judge
+from storm.plan import Plan, Site
+from storm.report import Course, Report
+from storm.watch import Watch
+from storm.weather import Weather
+
+AUTHORS = 2
+PER_ENTITY = 20  # events of one entity, about
+WATCHED = 200  # documents whose versions are looked at all the time
+BACKLOG = 4_000  # events under way at which the application waits
+PATIENCE = 180.0  # seconds until what must come is held to be stuck
+TICK = 0.05
+SECONDLY = 1.0  # from one line of progress to the next
+RECLAIMED = re.compile(r"Reclaimed (\d+) stuck outbox events")
+UNDER_WAY = "SELECT count(*) FROM search_outbox_events WHERE status IN ('pending', 'processing')"
+AGAIN = "SELECT coalesce(sum(attempts - 1), 0) FROM search_outbox_events WHERE attempts > 1"
+
+
+@dataclass
+class Storm:
+    """Each round: some events more, then one blow while they are under way."""
+
+    plan: Plan
+    site: Site
+    sql: psycopg.Connection
+    weather: Weather
+    sink: FakeSink
+    application: Application
+    fleet: Fleet
+    watch: Watch
+    say: Callable[[str], None]
+    wrong: list[str] = field(default_factory=list)
+    began: float = field(default_factory=monotonic)
+    due: float = 0  # when the next line of progress is
+
+    def rage(self) -> None:
+        """Until all events are written and all blows are dealt."""
+        rng = self.plan.rng("blows")
+        blows = [*Blow] * -(-self.plan.kills // len(Blow))
+        rng.shuffle(blows)
+        share, rest = divmod(self.plan.events, len(blows))
+        for number, blow in enumerate(blows):
+            self.application.write(share + (number < rest))
+            self._until(lambda: self._count(UNDER_WAY) < BACKLOG, "the backlog shrinks")
+            sleep(rng.uniform(0, 0.1))  # each blow at another moment of the work
+            self.fleet.strike(blow, rng)
+            self._progress()
+        self.application.finish()
+
+    def calm(self) -> None:
+        """No more faults: everything must come to its end, and each worker be well."""
+        self.weather.clear()
+        self._until(lambda: not self._count(UNDER_WAY), "no event is under way")
+        self._until(self.fleet.all_well, "all workers are well")
+
+    def report(self) -> Report:
+        """The figures."""
+        log = self.fleet.logs()
+        self.wrong += self.fleet.deaths + [f"stepped back: {text}" for text in self.watch.steps_back]
+        self.wrong += ["a traceback in the workers' log"] * ("Traceback" in log)
+        return Report(
+            seed=self.plan.seed,
+            events=self.application.committed,
+            seconds=monotonic() - self.began,
+            blows={blow.value: self.fleet.blows[blow] for blow in Blow},
+            faults=dict(sorted(self.weather.seen.items())),
+            requests=len(self.sink.requests),
+            reclaimed=sum(map(int, RECLAIMED.findall(log))),
+            resent=self._count(AGAIN),
+            looks=self.watch.looks,
+            memory=Course.of(self.watch.memory),
+            connections=Course.of(self.watch.connections),
+            wrong=self.wrong,
+        )
+
+    def _until(self, check: Callable[[], bool], what: str) -> None:
+        end = monotonic() + PATIENCE
+        while not check():
+            if monotonic() > end:
+                self.wrong.append(f"not within {PATIENCE:g} s: {what}")
+                return
+            self.fleet.tend()
+            self._progress()
+            sleep(TICK)
+
+    def _progress(self) -> None:
+        if monotonic() < self.due:
+            return
+        self.due = monotonic() + SECONDLY
+        written = self.application.committed
+        self.say(
+            f"{monotonic() - self.began:4.0f} s  {written:,} of {self.plan.events:,} events written, "
+            f"{written - self._count(UNDER_WAY):,} done, {self.fleet.blows.total()} blows, "
+            f"{self.weather.seen.total():,} faults, {len(self.sink.requests):,} requests"
+        )
+
+    def _count(self, query: str) -> int:
+        return sum(count for (count,) in self.sql.execute(query).fetchall())
+
+
+def run(plan: Plan, site: Site, say: Callable[[str], None]) -> Report:
+    """Storm, calm down and judge; whatever happens, no process and no thread is left."""
+    with ExitStack() as stack:
+        sql = stack.enter_context(psycopg.connect(site.url, autocommit=True))
+        engine = stack.enter_context(closing(Elasticsearch(site.sink, request_timeout=60)))
+        weather = Weather(plan.rng("weather"))
+        sink = stack.enter_context(fake_sink(Script(weather.choose), upstream=site.sink))
+        application = stack.enter_context(closing(_application(plan, site)))
+        fleet = stack.enter_context(closing(_fleet(plan, site, sink, sql)))
+        fleet.start(plan.workers)
+        watch = Watch(site.url, engine, site.index, application.documents(WATCHED), fleet)
+        storm = Storm(plan, site, sql, weather, sink, application, fleet, watch, say)
+        with closing(watch):
+            storm.rage()
+            storm.calm()
+        fleet.retire()
+        report = storm.report()
+        Judge(sql, engine, site.index).judge(report)
+        return report
+
+
+def _application(plan: Plan, site: Site) -> Application:
+    each = max(1, plan.events // PER_ENTITY // AUTHORS)
+    return Application([Author(site.url, plan.rng(f"author {n}"), each) for n in range(AUTHORS)])
+
+
+def _fleet(plan: Plan, site: Site, sink: FakeSink, sql: psycopg.Connection) -> Fleet:
+    both = {"DATABASE_URL": site.url, "ELASTIC_URL": sink.url, "ELASTIC_INDEX": site.index}
+    env = environment(**both, **SETTINGS, OUTBOX_BULK_SIZE=str(plan.batch))
+    return Fleet(env, site.folder, sql)

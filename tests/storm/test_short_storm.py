@@ -1,0 +1,24 @@
+"""A storm of half a minute: nothing is lost, nothing comes back, nothing fails."""
+
+from pathlib import Path
+
+import pytest
+
+from servers import Servers
+from storm.fleet import Blow
+from storm.plan import Plan, Site
+from storm.storm import run
+
+PLAN = Plan(events=3_000, kills=20, batch=30)  # small batches: what a dead worker held is sent one by one
+
+
+@pytest.mark.real_engine
+def test_nothing_is_amiss_after_a_storm(url: str, servers: Servers, index: str, tmp_path: Path) -> None:
+    report = run(PLAN, Site(url, servers.sink, index, tmp_path), say=print)
+    assert report.wrong == [], report.text()
+    assert report.events == PLAN.events
+    assert all(count >= 5 for count in report.blows.values())
+    assert set(report.blows) == {*Blow}
+    assert report.faults
+    assert report.reclaimed > 0, "the blows must have hit"
+    assert (report.lost, report.resurrected, report.failed) == (0, 0, {})

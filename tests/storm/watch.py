@@ -1,0 +1,71 @@
+"""What is looked at while it storms: versions of documents, memory and connections of a worker."""
+
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import psutil
+import psycopg
+from elasticsearch import Elasticsearch
+
+from invariants import versions
+from storm.fleet import Fleet
+
+INTERVAL = 0.2  # seconds between two looks
+CONNECTIONS = """
+SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = %s
+"""
+
+
+@dataclass
+class Watch:
+    """Looks again and again at the same documents in the real engine, and at the worker that lives on.
+
+    One reader, one request after the other: what it sees of a document is in the order of time.
+    """
+
+    url: str
+    engine: Elasticsearch
+    index: str
+    ids: Sequence[str]
+    fleet: Fleet
+    looks: int = 0
+    steps_back: list[str] = field(default_factory=list)
+    memory: list[int] = field(default_factory=list)
+    connections: list[int] = field(default_factory=list)
+    _highest: dict[str, int] = field(default_factory=dict)
+    _over: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1)
+        self._run_out = self._thread.submit(self._run)
+
+    def close(self) -> None:
+        """Look no more; raises what went wrong in its thread."""
+        self._over.set()
+        self._thread.shutdown()
+        self._run_out.result()
+
+    def _run(self) -> None:
+        with psycopg.connect(self.url, autocommit=True) as sql:
+            while not self._over.wait(INTERVAL):
+                self._look_at_documents()
+                self._look_at_worker(sql)
+                self.looks += 1
+
+    def _look_at_documents(self) -> None:
+        for id_, version in versions(self.engine, self.index, [*self.ids]).items():
+            highest = self._highest.setdefault(id_, version)
+            if version < highest:
+                self.steps_back.append(f"{id_} from {highest} to {version}")
+            self._highest[id_] = max(highest, version)
+
+    def _look_at_worker(self, sql: psycopg.Connection) -> None:
+        first = self.fleet.places[0]
+        if not first.up:
+            return
+        with suppress(psutil.NoSuchProcess):
+            self.memory.append(psutil.Process(first.worker.process.pid).memory_info().rss)
+        self.connections += [count for (count,) in sql.execute(CONNECTIONS, [first.name])]

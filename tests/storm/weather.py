@@ -1,0 +1,61 @@
+"""The faults of the sink while it storms, and how often each came."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from random import Random
+
+from fakes import Fault
+from fakes.faults import DROP_AFTER, HEALTHY, RESET_BEFORE, refused
+from fakes.script import Bulk
+from fakes.wire import PRODUCT, Reply
+
+Shape = Callable[[Bulk], Fault]
+BUSY = ("es_rejected_execution_exception", "the storm says so")
+GATEWAY = Reply(502, b"<html>bad gateway</html>", {PRODUCT: None, "Content-Type": "text/html"})
+
+
+def _one_refused(bulk: Bulk) -> Fault:
+    kind, reason = BUSY
+    return Fault(items={bulk.ids[-1]: (429, {"type": kind, "reason": reason})})
+
+
+def _always(fault: Fault) -> Shape:
+    return lambda _: fault
+
+
+FAULTS: dict[str, tuple[float, Shape]] = {
+    "429": (0.04, _always(refused(429, *BUSY))),
+    "429, Retry-After: 0": (0.005, _always(refused(429, *BUSY, Retry_After="0"))),
+    "429, Retry-After: 1": (0.005, _always(refused(429, *BUSY, Retry_After="1"))),
+    "one item 429": (0.02, _one_refused),
+    "502 after applying": (0.01, _always(Fault(reply=GATEWAY))),
+    "dropped after applying": (0.01, _always(DROP_AFTER)),
+    "reset before applying": (0.005, _always(RESET_BEFORE)),
+}
+
+
+class Weather:
+    """Draws the fault of each bulk request; `seen` counts those that came, `clear` ends them."""
+
+    def __init__(self, rng: Random) -> None:
+        self.seen: Counter[str] = Counter()
+        self._rng, self._lock, self._fine = rng, threading.Lock(), False
+
+    def choose(self, bulk: Bulk) -> Fault:
+        """One fault by chance, or none."""
+        with self._lock:
+            drawn = None if self._fine else self._draw()
+            if drawn is None:
+                return HEALTHY
+            self.seen[drawn] += 1
+        return FAULTS[drawn][1](bulk)
+
+    def clear(self) -> None:
+        """From now on the sink is well."""
+        with self._lock:
+            self._fine = True
+
+    def _draw(self) -> str | None:
+        chances = [chance for chance, _ in FAULTS.values()]
+        return self._rng.choices([*FAULTS, None], [*chances, 1 - sum(chances)])[0]

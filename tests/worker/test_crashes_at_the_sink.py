@@ -1,0 +1,140 @@
+"""A worker killed at each step between it and the sink: another one takes over, each event on its own."""
+
+import signal
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import psycopg
+import pytest
+from elasticsearch import Elasticsearch
+
+from acceptance import lab
+from fakes import FakeSink, Fault, Point, fake_sink
+from fakes.ndjson import parse
+from fakes.postgres_proxy import Do, Proxy
+from outboxctl.sink.bulk import Action, body
+from processes import Worker, eventually
+from scene import Scene, ready
+
+UPSERTS, DELETES = 10, 10
+TOTAL = UPSERTS + DELETES
+RECLAIMED = f"Reclaimed {TOTAL} stuck outbox events (expired lease or max processing exceeded)"
+QUICK = {"OUTBOX_RECLAIM_INTERVAL_SECONDS": "0.2"}
+Start = Callable[..., Worker]
+Stop = Callable[[ExitStack, FakeSink, Proxy], Callable[[], object]]
+
+
+@pytest.fixture
+def sick() -> Iterator[FakeSink]:
+    """The sink as the worker sees it that will die: documents of the entities to delete are there."""
+    with fake_sink() as sink:
+        yield sink
+
+
+@pytest.fixture
+def well(sick: FakeSink) -> Iterator[FakeSink]:
+    """The same documents through another door, at which nothing is held."""
+    with fake_sink(store=sick.store) as sink:
+        yield sink
+
+
+@pytest.fixture
+def there(sql: psycopg.Connection, well: FakeSink, index: str) -> Iterator[Scene]:
+    """The database, and those documents."""
+    with Elasticsearch(well.url) as client:
+        yield Scene(sql, client, index)
+
+
+def fill(scene: Scene, sink: FakeSink) -> list[uuid.UUID]:
+    """Entities to index and others to delete, whose documents are there; returns the former."""
+    gone = [uuid.uuid4() for _ in range(DELETES)]
+    documents = body([Action(f"block:{entity}", 1, "{}") for entity in gone])
+    sink.store.bulk(parse(documents), index=scene.index)
+    with scene.sql.transaction():  # all at once, so one batch
+        for entity in gone:
+            lab.event(scene.sql, entity, 2, op="delete")
+        return [lab.put(scene.sql)[0] for _ in range(UPSERTS)]
+
+
+def at_the_look_up(_: ExitStack, sink: FakeSink, __: Proxy) -> Callable[[], object]:
+    sink.script.lookups = Fault(before=3600)
+    return lambda: None  # that the events are claimed is all that can be seen
+
+
+def before_applying(stack: ExitStack, sink: FakeSink, _: Proxy) -> Callable[[], object]:
+    return stack.enter_context(sink.script.hold(Point.BEFORE_APPLY)).wait
+
+
+def after_applying(stack: ExitStack, sink: FakeSink, _: Proxy) -> Callable[[], object]:
+    return stack.enter_context(sink.script.hold(Point.AFTER_APPLY)).wait
+
+
+def before_settling(_: ExitStack, __: FakeSink, proxy: Proxy) -> Callable[[], object]:
+    step = proxy.on("SET status = 'done'", Do.HOLD_STATEMENT)
+    return lambda: eventually(step.reached.is_set, what="settling")
+
+
+@pytest.mark.parametrize("taking_over", ["a new worker", "another worker"])
+@pytest.mark.parametrize("stop", [at_the_look_up, before_applying, after_applying, before_settling])
+def test_a_crash_at_each_step(
+    there: Scene,
+    worker: Start,
+    sick: FakeSink,
+    well: FakeSink,
+    database_proxy: Proxy,
+    stop: Stop,
+    taking_over: str,
+) -> None:
+    kept = fill(there, sick)
+    with ExitStack() as stack:
+        reached = stop(stack, sick, database_proxy)
+        first = worker(ELASTIC_URL=sick.url, DATABASE_URL=database_proxy.url)
+        eventually(lambda: there.count("processing") == TOTAL, what="claimed")
+        reached()
+        others = [start(worker, well)] if taking_over == "another worker" else []
+        kill(first, database_proxy)
+        there.pass_leases()
+        second = (others or [start(worker, well)])[0]
+        there.holds(TOTAL)
+    assert RECLAIMED in second.log.read_text()
+    assert "Traceback" not in second.log.read_text()
+    assert sick.store.versions() == {f"block:{entity}": 1 for entity in kept}
+    assert sick.store.steps_back() == []
+    assert there.rows("attempts") == [(2,)]
+    assert sorted(len(bulk.ids) for bulk in well.requests) == [1] * TOTAL, "each in a request of its own"
+
+
+def test_what_a_dead_worker_sent_and_arrives_late_changes_nothing(
+    there: Scene, worker: Start, sick: FakeSink, well: FakeSink, database_proxy: Proxy
+) -> None:
+    updated, removed, same, *_ = fill(there, sick)
+    with sick.script.hold(Point.BEFORE_APPLY) as gate:
+        first = worker(ELASTIC_URL=sick.url, DATABASE_URL=database_proxy.url)
+        gate.wait()
+        kill(first, database_proxy)
+        lab.source(there.sql, updated, 2)
+        lab.event(there.sql, updated, 2)
+        there.sql.execute("DELETE FROM search_index WHERE entity_id = %s", [removed])
+        lab.event(there.sql, removed, 2, op="delete")
+        there.pass_leases()
+        start(worker, well)
+        there.holds(TOTAL + 2)
+    eventually(lambda: len(sick.store.history[f"block:{same}"]) == 2, what="the late request")
+    assert sick.store.steps_back() == []
+    assert sick.store.versions()[f"block:{updated}"] == 2
+    assert f"block:{removed}" not in sick.store.versions()
+
+
+def start(worker: Start, sink: FakeSink) -> Worker:
+    """A worker at the healthy door, up and running."""
+    running = worker(ELASTIC_URL=sink.url, **QUICK)
+    eventually(lambda: ready(running), what="ready")
+    return running
+
+
+def kill(running: Worker, proxy: Proxy) -> None:
+    """As the kernel does it: its connections end with it."""
+    running.signal(signal.SIGKILL)
+    running.wait()
+    proxy.cut()
