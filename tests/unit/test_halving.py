@@ -100,3 +100,8 @@ def test_what_was_never_sent_has_no_finding() -> None:
 def test_an_outage_is_nobodys_fault() -> None:
     found = Halving(lambda _: Answer(0, "connect", "refused", request=True)).deliver(actions(3))
     assert found == [Finding(Verdict.OUTAGE, Reason.CONNECT, error="connect: refused")] * 3
+
+
+def test_what_was_reset_and_could_not_be_sent_again_has_used_its_attempt() -> None:
+    answers: list[Sent] = [RESET, None]
+    assert verdicts(lambda _: answers.pop(0), 2) == [(Verdict.RETRY, Reason.CONNECTION_LOST)] * 2

@@ -53,6 +53,13 @@ def test_the_sinks_own_pause_is_kept_but_not_beyond_the_cap(clock: list[float]) 
     assert throttle.admit(10, 0) == 10
 
 
+def test_a_batch_that_could_not_all_be_sent_in_time_makes_the_next_one_smaller(clock: list[float]) -> None:
+    throttle = Throttle(400)
+    clock[0] += 1
+    throttle.learn([DONE, None], sent_at=clock[0], longest_pause=30)
+    assert (throttle.limit, throttle.admit(1_000, 0)) == (200, 200)
+
+
 def test_one_rejected_item_of_many_is_no_overload(clock: list[float]) -> None:
     throttle = Throttle(400)
     learn(throttle, clock, BUSY, DONE, DONE)

@@ -9,6 +9,8 @@ from outboxctl.sink.bulk import CONFIRMED, Action
 Sent = list[Answer] | Answer | None
 FUTILE = 2  # single events reset with nothing answered in between: the sink is ill, not the events
 
+NOT_AGAIN = Answer(0, "connection_lost", "reset, and no time was left to send it again", request=True)
+
 
 @dataclass(frozen=True)
 class Lone:
@@ -37,21 +39,26 @@ class Halving:
         return [self._judge(f) if isinstance(f, Lone) else f for f in self._findings(actions)]
 
     def _findings(self, actions: Sequence[Action]) -> list[Finding | Lone | None]:
-        sent = self._send(actions)
-        if _is_reset(sent):
-            sent = self._send(actions)  # one reset may be chance; two in a row may be the batch's size
+        sent = self._send_through_chance(actions)
         if sent is None:
             return [None] * len(actions)
         if isinstance(sent, list):
             return [*self._items(actions, sent)]
         finding = classify(sent)
-        if _is_reset(sent):
+        if sent.kind == "reset":
             return self._after_resets(actions, finding)
         if finding.verdict is not Verdict.SPLIT:
             return [finding] * len(actions)
         if len(actions) == 1:
             return [_alone(finding)]
         return self._halves(actions)
+
+    def _send_through_chance(self, actions: Sequence[Action]) -> Sent:
+        """One reset may be chance, two in a row may be the batch's size; the outcome of both is unknown."""
+        sent = self._send(actions)
+        if not _is_reset(sent):
+            return sent
+        return self._send(actions) or NOT_AGAIN
 
     def _items(self, actions: Sequence[Action], sent: list[Answer]) -> list[Finding]:
         self._well, self._silent = actions[0], 0

@@ -36,11 +36,13 @@ class Throttle:
     def learn(self, findings: Sequence[Finding | None], *, sent_at: float, longest_pause: float) -> None:
         """Take what became of a delivery begun at `sent_at` (monotonic); pauses are in seconds.
 
-        One rejected item in a thousand is a retry; half of them are a sink that is overloaded.
+        One rejected item in a thousand is a retry; half of them are a sink that is overloaded. So is one
+        that is too slow for all of a batch to be sent.
         """
         limited = [f for f in findings if f and f.reason is Reason.RATE_LIMITED]
-        if limited and 2 * len(limited) >= len(findings):
-            self._overloaded(sent_at, min(limited[0].retry_after, longest_pause))
+        if None in findings or (limited and 2 * len(limited) >= len(findings)):
+            pause = limited[0].retry_after if limited else 0.0
+            self._overloaded(sent_at, min(pause, longest_pause))
         else:
             self._coped(sum(f is not None and f.verdict is Verdict.DONE for f in findings))
 
