@@ -29,6 +29,17 @@ def test_the_worker_says_so_and_goes_on_once_the_network_is_back(
     scene.finished_by(running, 500, leases_may_end=True)  # transactions have 5 s at least
 
 
+def test_a_single_connection_that_fell_silent_is_replaced(
+    scene: Scene, worker: Callable[..., Worker], database_proxy: Proxy
+) -> None:
+    """A firewall forgot it, and no error will ever come: the batch is settled through another one."""
+    scene.load(500)
+    forgotten = database_proxy.on(SETTLE, Do.GO_DARK)
+    running = worker(**QUICK, DATABASE_URL=database_proxy.url)
+    eventually(forgotten.reached.is_set, what="silent")
+    scene.finished_by(running, 500, leases_may_end=True)
+
+
 @pytest.mark.xfail(strict=True, reason="only the look for readiness is watched, not the other statements")
 def test_silence_is_said_whatever_was_asked_last(
     worker: Callable[..., Worker], database_proxy: Proxy

@@ -10,7 +10,7 @@ from processes import Worker, eventually
 from scene import Scene
 
 CLAIM, SETTLE = "SET status = 'processing'", "SET status = 'done'"
-TOTAL = 50
+TOTAL = 10
 
 pytestmark = pytest.mark.real_engine
 

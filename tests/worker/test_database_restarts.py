@@ -71,7 +71,7 @@ def test_a_restart_costs_no_attempt_and_nothing_is_sent_twice(
         assert (after.rows("attempts"), after.sent()) == ([(1,)], TOTAL)
 
 
-@pytest.mark.parametrize("query", ["", "?target_session_attrs=read-write"])
+@pytest.mark.parametrize("query", ["", "?target_session_attrs=read-write"], ids=["by-default", "asked-for"])
 def test_the_promoted_standby_is_found_by_itself(
     own: Cluster, own_url: str, loaded: Scene, standby: Cluster, worker: Callable[..., Worker], query: str
 ) -> None:

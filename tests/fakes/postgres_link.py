@@ -1,0 +1,103 @@
+"""One connection through the PostgreSQL proxy, and the rules that can befall its statements."""
+
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+from fakes.postgres_wire import READY, Message, messages, startup
+
+
+class Do(Enum):
+    """What becomes of a statement, or of its answer once the server has executed it."""
+
+    HOLD_STATEMENT = auto()
+    HOLD_ANSWER = auto()
+    DROP_STATEMENT = auto()  # the connection breaks before the server sees it
+    DROP_ANSWER = auto()  # the connection breaks after the server executed it
+    GO_DARK = auto()  # nothing breaks, but nothing passes any more, in either direction
+
+
+@dataclass
+class Rule:
+    """What to do, `times` times, with statements that hold `sql` in a transaction that held `within`."""
+
+    sql: str
+    do: Do
+    within: str = ""
+    times: int = 1
+    reached: threading.Event = field(default_factory=threading.Event)
+    released: threading.Event = field(default_factory=threading.Event)
+
+    def fits(self, sql: str, transaction: str) -> bool:
+        """Whether this statement is meant."""
+        return self.times > 0 and self.sql in sql and self.within in transaction
+
+
+Choose = Callable[[str, str], Rule | None]  # by a statement, and its transaction so far
+
+
+class Link:
+    """One client's connection, with a thread for each direction."""
+
+    def __init__(self, client: socket.socket, server: socket.socket, choose: Choose, *, dark: bool) -> None:
+        self._client, self._server, self._choose, self.dark = client, server, choose, dark
+        for half in (self._client, self._server):
+            half.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else 40 ms a statement
+        self._transaction = ""
+        self._awaited: Rule | None = None  # takes effect once the server has answered
+        for pump in (self._requests, self._answers):
+            threading.Thread(target=self._pump, args=[pump], daemon=True).start()
+
+    def close(self) -> None:
+        """End both halves, and with them both threads."""
+        for half in (self._client, self._server):
+            with suppress(OSError):
+                half.shutdown(socket.SHUT_RDWR)
+
+    def _pump(self, pump: Callable[[], None]) -> None:
+        with suppress(OSError):
+            pump()
+        if not self.dark:
+            self.close()
+
+    def _requests(self) -> None:
+        stream = self._client.makefile("rb")
+        self._pass_on(self._server, startup(stream, self._client))
+        for message in messages(stream):
+            if sql := " ".join(message.sql.split()):
+                self._consider(sql)
+            self._pass_on(self._server, message.raw)
+
+    def _consider(self, sql: str) -> None:
+        self._transaction = sql if sql.startswith("BEGIN") else f"{self._transaction};{sql}"
+        rule = self._choose(sql, self._transaction)
+        if rule and rule.do in (Do.HOLD_ANSWER, Do.DROP_ANSWER):
+            self._awaited = rule
+        elif rule:
+            self._act(rule)
+
+    def _answers(self) -> None:
+        unsent: list[Message] = []
+        for message in messages(self._server.makefile("rb")):
+            unsent.append(message)
+            if self._awaited and message.kind == READY:
+                rule, self._awaited = self._awaited, None
+                self._act(rule)
+            if not self._awaited:
+                self._pass_on(self._client, b"".join(one.raw for one in unsent))
+                unsent.clear()
+
+    def _pass_on(self, to: socket.socket, raw: bytes) -> None:
+        if not self.dark:
+            to.sendall(raw)
+
+    def _act(self, rule: Rule) -> None:
+        if rule.do in (Do.DROP_STATEMENT, Do.DROP_ANSWER):
+            self.close()
+        self.dark = self.dark or rule.do is Do.GO_DARK
+        rule.reached.set()
+        if rule.do in (Do.HOLD_STATEMENT, Do.HOLD_ANSWER):
+            rule.released.wait()
