@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Connection, TextClause, text
 
 from moments import Insert, at
-from outboxctl.core import replay, settle
+from outboxctl.core import discard, replay, settle
 from outboxctl.core.claim import PLAN, claim
 from outboxctl.core.database import Database
 from outboxctl.core.reclaim import reclaim
@@ -42,12 +42,12 @@ def act(connection: Connection, verb: Verb, id_: str, token: str) -> None:
     elif verb in {Verb.RECLAIM, Verb.EXPIRE}:
         reclaim(connection, max_processing=600, max_attempts=3 if verb is Verb.RECLAIM else 1, now=at(20))
     else:
-        plan = replay.plan(connection, replay.Selection())
-        replay.apply(connection, plan, by="alice", reason="test", now=at(5))
+        verbs = {Verb.REPLAY: replay.apply, Verb.DISCARD: discard.apply}
+        verbs[verb](connection, replay.plan(connection, replay.Selection()), by="alice", reason="test")
 
 
 @pytest.mark.parametrize("state", list(Status))
-@pytest.mark.parametrize("verb", [verb for verb in Verb if verb is not Verb.DISCARD])
+@pytest.mark.parametrize("verb", list(Verb))
 def test_state_and_verb(
     db: Database, sql: psycopg.Connection, insert: Insert, state: Status, verb: Verb
 ) -> None:

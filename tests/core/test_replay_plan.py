@@ -5,18 +5,18 @@ import psycopg
 from moments import Insert, at
 from outboxctl.core.audit import recent
 from outboxctl.core.database import Database
-from outboxctl.core.replay import Replay, ReplayPlan, Selection, apply, plan
+from outboxctl.core.replay import Act, Plan, Selection, apply, plan
 from outboxctl.failures import Reason
 
 FAILED = {"status": "failed", "attempts": 3, "error": "boom"}
 
 
-def planned(db: Database, **selection: object) -> ReplayPlan:
+def planned(db: Database, **selection: object) -> Plan:
     with db.begin() as connection:
         return plan(connection, Selection(**selection))  # type: ignore[arg-type]
 
 
-def applied(db: Database, replay: ReplayPlan) -> Replay:
+def applied(db: Database, replay: Plan) -> Act:
     with db.begin() as connection:
         return apply(connection, replay, by="alice", reason="fixed root cause", now=at(5))
 
@@ -58,4 +58,4 @@ def test_a_plan_that_somebody_else_carried_out_does_nothing(db: Database, insert
     insert(**FAILED)
     stale = planned(db)
     applied(db, stale)
-    assert applied(db, stale) == Replay([], None)
+    assert applied(db, stale) == Act([], None)

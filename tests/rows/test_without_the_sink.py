@@ -2,8 +2,6 @@
 
 from uuid import uuid4
 
-import pytest
-
 from acceptance import lab
 from fakes import FakeSink
 from outboxctl.core.claim import claim
@@ -14,7 +12,6 @@ from rows.bench import DONE, Bench, End, metric
 MAX_ATTEMPTS = 2
 
 
-@pytest.mark.xfail(strict=False, reason="under way: `failed discard`")
 def test_discarded(bench: Bench, cli: Cli, sink: FakeSink) -> None:
     bad, neighbour = bench.put(2)
     bench.sql.execute("UPDATE search_outbox_events SET op = 'bad' WHERE id = %s", [bad.event])

@@ -40,7 +40,6 @@ def test_a_single_connection_that_fell_silent_is_replaced(
     scene.finished_by(running, 500, leases_may_end=True)
 
 
-@pytest.mark.xfail(strict=True, reason="only the look for readiness is watched, not the other statements")
 def test_silence_is_said_whatever_was_asked_last(
     worker: Callable[..., Worker], database_proxy: Proxy
 ) -> None:

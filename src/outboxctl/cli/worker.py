@@ -89,5 +89,5 @@ def worker(
     logs.configure(colour=sys.stderr.isatty() and not os.environ.get("NO_COLOR"))
     sink = ElasticSink(connect(given, connections=given.concurrency), given.elastic_index)
     probe = ElasticSink(connect(given, connections=1, timeout=1.5), given.elastic_index)
-    with checked_database(given, connections=given.concurrency + 2, longest=given.transaction_seconds) as db:
+    with checked_database(given, connections=given.concurrency + 3, longest=given.transaction_seconds) as db:
         Daemon(given, db, sink, probe).run(drain=drain)

@@ -31,8 +31,8 @@ class Selection:
 
 
 @dataclass(frozen=True)
-class ReplayPlan:
-    """What a replay would touch: `matched` rows fit, `ids` are selected, grouped by reason."""
+class Plan:
+    """What an act would touch: `matched` rows fit, `ids` are selected, grouped by reason."""
 
     selection: Selection
     matched: int
@@ -41,8 +41,8 @@ class ReplayPlan:
 
 
 @dataclass(frozen=True)
-class Replay:
-    """What a replay did: the ids that went back to pending, and the audit row (None if none did)."""
+class Act:
+    """What an act did: the ids that it moved, and the audit row (None if none did)."""
 
     ids: list[str]
     audit_id: str | None
@@ -73,27 +73,25 @@ RETURNING id::text
 """)
 
 
-def plan(connection: Connection, selection: Selection) -> ReplayPlan:
+def plan(connection: Connection, selection: Selection) -> Plan:
     """What `apply` would touch: the oldest first, at most `selection.limit`."""
     rows = connection.execute(SELECTED, _parameters(selection)).all()
     reasons = [reason for _, reason, _ in rows]
     counts = {reason: reasons.count(reason) for reason in dict.fromkeys(reasons)}
-    return ReplayPlan(selection, rows[0][2] if rows else 0, [id_ for id_, _, _ in rows], counts)
+    return Plan(selection, rows[0][2] if rows else 0, [id_ for id_, _, _ in rows], counts)
 
 
-def apply(
-    connection: Connection, replay: ReplayPlan, *, by: str, reason: str, now: datetime | None = None
-) -> Replay:
+def apply(connection: Connection, plan: Plan, *, by: str, reason: str, now: datetime | None = None) -> Act:
     """Put the planned rows back to pending and write the audit row, in the caller's transaction.
 
     A row that is no longer failed (another replay took it) is left alone and not in the result.
     """
-    given = {"ids": replay.ids, "by": by, "reason": reason, "now": now}
-    ids = list(connection.execute(APPLY, given).scalars()) if replay.ids else []
+    given = {"ids": plan.ids, "by": by, "reason": reason, "now": now}
+    ids = list(connection.execute(APPLY, given).scalars()) if plan.ids else []
     if not ids:
-        return Replay([], None)
-    filters: Mapping[str, Any] = replay.selection.as_filter()
-    return Replay(ids, record(connection, "replay", by=by, reason=reason, filters=filters, ids=ids))
+        return Act([], None)
+    filters: Mapping[str, Any] = plan.selection.as_filter()
+    return Act(ids, record(connection, "replay", by=by, reason=reason, filters=filters, ids=ids))
 
 
 def _parameters(selection: Selection) -> dict[str, Any]:

@@ -55,7 +55,7 @@ class Daemon:
         server = Server(
             s.metrics_host, s.metrics_port, self.metrics, alive=self._alive, ready=self.health.failing
         )
-        self._maintenance.look_at_database()  # a missing schema or database ends it here
+        self._maintenance.look_at_gauges()  # a missing schema or database ends it here
         self._handle_signals()
         _calm_the_collector()
         server.start()
@@ -67,7 +67,8 @@ class Daemon:
             log.info(f"an outage of the sink fails events after {outage:.1f} s at the earliest")
         self._helpers = [
             self._every(self._maintenance.turn, "maintenance"),
-            self._every(self._maintenance.look_at_sink, "probe"),
+            self._every(self._maintenance.look_at_database, "database-probe"),
+            self._every(self._maintenance.look_at_sink, "sink-probe"),
         ]
         notify("READY=1")
         self._work()

@@ -17,7 +17,7 @@ MOST_RARELY = 30.0  # seconds between two looks at the gauges where they take lo
 
 
 class Maintenance:
-    """`turn` and `look_at_sink` are called again and again, each by a thread of its own."""
+    """`turn`, `look_at_database` and `look_at_sink` are called again and again, each by its own thread."""
 
     def __init__(self, shared: Shared, probe: ElasticSink) -> None:
         self._shared, self._settings, self._probe = shared, shared.settings, probe
@@ -31,21 +31,30 @@ class Maintenance:
                 self.reclaim()
                 self._next_reclaim = monotonic() + self._settings.reclaim_interval_seconds
             if monotonic() >= self._next_gauges:
-                self.look_at_database()
+                self.look_at_gauges()
         except OutboxctlError as error:
             self._shared.health.report("database", str(error))
 
     def look_at_database(self) -> None:
-        """Set gauges and readiness; rarely where a look takes long: a million pending rows are counted."""
-        started, health = monotonic(), self._shared.health
-        with health.waiting_for("database"), self._shared.database.begin() as connection:
-            writable = snapshot.writable(connection)
-        health.report("database", None if writable else "the server is read-only")
+        """Ask whether the database takes writes; whatever else waits for it, silence is noticed here."""
+        health = self._shared.health
+        try:
+            with health.waiting_for("database"), self._shared.database.begin() as connection:
+                writable = snapshot.writable(connection)
+        except OutboxctlError as error:
+            health.report("database", str(error), observer="look")
+        else:
+            health.report("database", None if writable else "the server is read-only", observer="look")
+
+    def look_at_gauges(self) -> None:
+        """Set the gauges; rarely where a look takes long: a million pending rows are counted each time."""
+        started = monotonic()
         with self._shared.database.begin() as connection:
             now = snapshot.gauges(connection, max_processing=self._settings.max_processing_seconds)
             due = snapshot.anything_due(connection)
         self._set_gauges(now)
-        health.progress(due=due)
+        self._shared.health.report("database", None)
+        self._shared.health.progress(due=due)
         self._next_gauges = monotonic() + min(MOST_RARELY, 10 * (monotonic() - started))
 
     def look_at_sink(self) -> None:
