@@ -28,7 +28,7 @@ FAULTS: dict[str, tuple[float, Shape]] = {
     "429": (0.04, _always(refused(429, *BUSY))),
     "429, Retry-After: 0": (0.005, _always(refused(429, *BUSY, Retry_After="0"))),
     "429, Retry-After: 1": (0.005, _always(refused(429, *BUSY, Retry_After="1"))),
-    "429 for half of the items": (0.03, _half_refused),
+    "429 for half of the items": (0.05, _half_refused),
     "502 after applying": (0.01, _always(Fault(reply=GATEWAY))),
     "dropped after applying": (0.01, _always(DROP_AFTER)),
     "reset before applying": (0.005, _always(RESET_BEFORE)),
