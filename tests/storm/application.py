@@ -11,6 +11,8 @@ from outboxctl import enqueue
 
 KIND = "block"
 PER_TRANSACTION = 20
+PER_ENTITY = 5  # events of one entity, about
+HOT = 40  # entities of an author that are written to at a time
 WRITE = """
 INSERT INTO search_index (id, entity_type, entity_id, text, snippet, rank_score, event_version)
 VALUES (gen_random_uuid(), %s, %s, %s, %s, %s, %s)
@@ -35,10 +37,15 @@ class Entity:
 
 
 class Author:
-    """One writer with entities of its own, so that their versions grow as they are committed."""
+    """One writer with entities of its own, so that their versions grow as they are committed.
 
-    def __init__(self, url: str, rng: Random, entities: int) -> None:
-        self.entities = [Entity(UUID(int=rng.getrandbits(128))) for _ in range(entities)]
+    It writes to some of them for a while, then to the next ones: what is lost on the way stays lost,
+    no later event heals it.
+    """
+
+    def __init__(self, url: str, rng: Random, events: int) -> None:
+        total = events // PER_ENTITY + HOT
+        self.entities = [Entity(UUID(int=rng.getrandbits(128))) for _ in range(total)]
         self.committed = 0
         self._rng, self._sql = rng, psycopg.connect(url, autocommit=True)
         self._acts = {self._upsert: 60, self._delete: 15, self._vanish: 5, self._repeat: 10, self._late: 10}
@@ -47,8 +54,10 @@ class Author:
         """Write so many events, some in each transaction."""
         while events > 0:
             some = min(events, PER_TRANSACTION)
+            first = self.committed // PER_ENTITY
+            hot = self.entities[first : first + HOT]
             with self._sql.transaction(), self._sql.pipeline():
-                for entity in self._rng.choices(self.entities, k=some):
+                for entity in self._rng.choices(hot, k=some):
                     self._act(entity)
             self.committed += some
             events -= some
@@ -110,9 +119,9 @@ class Application:
         return sum(author.committed for author in self.authors)
 
     def documents(self, some: int) -> list[str]:
-        """The ids of the documents of some entities."""
-        each = some // len(self.authors)
-        return [entity.document for author in self.authors for entity in author.entities[:each]]
+        """The ids of the documents of so many entities, written at all times of the storm."""
+        all_ = [entity.document for author in self.authors for entity in author.entities]
+        return all_[:: max(1, len(all_) // some)]
 
     def write(self, events: int) -> None:
         """Have so many more events written; returns at once."""

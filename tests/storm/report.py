@@ -59,7 +59,7 @@ class Report:
             "struck": _counts(self.blows),
             "faults": f"{_counts(self.faults)}; in {self.requests:,} bulk requests",
             "reclaimed": f"{self.reclaimed:,} events; sent again: {self.resent:,}",
-            "documents": f"{self.documents:,}, each as its source row says",
+            "documents": f"{self.documents:,}, compared with their source rows",
             "memory": f"of a worker, MiB: {_mib(self.memory)}",
             "connections": f"of a worker: {_course(self.connections)}",
             "looks": f"{self.looks:,} at the versions of the same documents",

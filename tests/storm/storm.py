@@ -20,7 +20,6 @@ from storm.watch import Watch
 from storm.weather import Weather
 
 AUTHORS = 2
-PER_ENTITY = 20  # events of one entity, about
 WATCHED = 200  # documents whose versions are looked at all the time
 BACKLOG = 4_000  # events under way at which the application waits
 PATIENCE = 180.0  # seconds until what must come is held to be stuck
@@ -135,7 +134,7 @@ def run(plan: Plan, site: Site, say: Callable[[str], None]) -> Report:
 
 
 def _application(plan: Plan, site: Site) -> Application:
-    each = max(1, plan.events // PER_ENTITY // AUTHORS)
+    each = -(-plan.events // AUTHORS)
     return Application([Author(site.url, plan.rng(f"author {n}"), each) for n in range(AUTHORS)])
 
 

@@ -15,9 +15,9 @@ BUSY = ("es_rejected_execution_exception", "the storm says so")
 GATEWAY = Reply(502, b"<html>bad gateway</html>", {PRODUCT: None, "Content-Type": "text/html"})
 
 
-def _one_refused(bulk: Bulk) -> Fault:
-    kind, reason = BUSY
-    return Fault(items={bulk.ids[-1]: (429, {"type": kind, "reason": reason})})
+def _half_refused(bulk: Bulk) -> Fault:
+    error = dict(zip(("type", "reason"), BUSY, strict=True))
+    return Fault(items=dict.fromkeys(bulk.ids[::2], (429, error)))
 
 
 def _always(fault: Fault) -> Shape:
@@ -28,7 +28,7 @@ FAULTS: dict[str, tuple[float, Shape]] = {
     "429": (0.04, _always(refused(429, *BUSY))),
     "429, Retry-After: 0": (0.005, _always(refused(429, *BUSY, Retry_After="0"))),
     "429, Retry-After: 1": (0.005, _always(refused(429, *BUSY, Retry_After="1"))),
-    "one item 429": (0.02, _one_refused),
+    "429 for half of the items": (0.05, _half_refused),
     "502 after applying": (0.01, _always(Fault(reply=GATEWAY))),
     "dropped after applying": (0.01, _always(DROP_AFTER)),
     "reset before applying": (0.005, _always(RESET_BEFORE)),
