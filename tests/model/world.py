@@ -1,0 +1,190 @@
+"""One world: an application, its outbox on PostgreSQL, workers, a sink, and one clock for all of them."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from random import Random
+from uuid import UUID
+
+import psycopg
+
+from fakes.store import Write
+from model.application import Application, document_id
+from model.oracle import LEASE, MAX_ATTEMPTS, MAX_PROCESSING, TABLE, Oracle, Row
+from model.weather import FAIR, WEATHERS, Sky
+from moments import NOW
+from outboxctl.core import replay, settle
+from outboxctl.core.claim import claim
+from outboxctl.core.database import Database
+from outboxctl.core.reclaim import reclaim
+from outboxctl.core.renew import renew
+from outboxctl.failures import Finding
+from outboxctl.lifecycle import Status
+from outboxctl.metrics.registry import Metrics
+from outboxctl.sink.halving import Halving
+from outboxctl.worker import tally
+from outboxctl.worker.lease import Lease
+from outboxctl.worker.outcome import RetryPolicy, decide
+from outboxctl.worker.prepare import Prepared, judge, prepare
+
+NOTHING = [Write("none", -1)]
+
+
+class Steps(Random):
+    """No jitter: delays are whole seconds, and the oracle can work them out."""
+
+    def random(self) -> float:
+        """The least."""
+        return 0.0
+
+
+class Clocks:
+    """The workers' own, which only goes forward, and the database's, which a person may set back."""
+
+    def __init__(self, sql: psycopg.Connection) -> None:
+        self._sql, self.steady = sql, 0.0
+        self.now: datetime = NOW
+        self.pass_time(0)
+
+    def pass_time(self, seconds: float) -> None:
+        """Let it be so many seconds later, or by the database's clock earlier."""
+        self.steady += max(seconds, 0)
+        self.now += timedelta(seconds=seconds)
+        self._sql.execute("UPDATE clock.moment SET at = %s", [self.now])
+
+
+@dataclass(eq=False)
+class Hand:
+    """A claim in a worker's hand; `findings` once it was sent."""
+
+    lease: Lease
+    prepared: Prepared
+    findings: list[Finding | None] | None = None
+
+
+class World:
+    """Everything that can happen; each act is checked by the oracle."""
+
+    def __init__(self, sql: psycopg.Connection, database: Database, clocks: Clocks) -> None:
+        sql.execute("DELETE FROM search_outbox_events; DELETE FROM search_index")
+        self._sql, self._database, self.clocks = sql, database, clocks
+        self.application, self.oracle, self.sky = Application(sql), Oracle(), Sky()
+        self.metrics, self.hands, self._claims = Metrics(), list[Hand](), 0
+        self.processed = 0
+
+    def change(self, entity: UUID, what: str, older: int) -> None:
+        """The application commits a change with its event."""
+        self.clocks.pass_time(0.001)  # no two events have one `created_at`: the trace is the same each time
+        id_, version = self.application.change(entity, what, older)
+        self.oracle.rows[id_] = Row(document_id(entity), version)
+
+    def claim(self, size: int, *, alone: bool = True) -> Hand | None:
+        """Any worker claims and reads."""
+        self._claims += 1
+        token, asked_at = str(UUID(int=self._claims)), self.clocks.steady
+        with self._database.begin() as connection:
+            batch = claim(connection, owner="w", token=token, size=size, lease=LEASE, alone=alone)
+        batch.sort()
+        self.oracle.claimed(batch, token, size, self.clocks.now, alone=alone)
+        source = self.application.source()
+        assert all(event.source_version == source.get(event.document_id) for event in batch)
+        if not batch:
+            return None
+        self.hands.append(Hand(Lease(token, LEASE, len(batch), asked_at=asked_at), prepare(batch)))
+        return self.hands[-1]
+
+    def send(self, hand: Hand, weather: str = FAIR, victim: int = 0) -> None:
+        """It sends, late or in time, unless its reading is too old by now."""
+        actions = hand.prepared.actions
+        id_ = actions[victim % len(actions)].id if actions else ""
+        halving = Halving(
+            lambda some: self.sky.send(some, WEATHERS[weather], id_) if hand.lease.left() > 0 else None
+        )
+        hand.findings = halving.deliver(actions) if actions else []
+
+    def settle(self, hand: Hand, *, hold: bool = False) -> None:
+        """It writes what became of it, late or in time; sends it first where that is still to do."""
+        if hand.findings is None:
+            self.send(hand)
+        self.hands.remove(hand)
+        policy = RetryPolicy(MAX_ATTEMPTS, base=2, cap=8, hold=hold)
+        outcomes = decide(judge(hand.prepared, hand.findings or []), policy, Steps())
+        with self._database.begin() as connection:
+            hit = settle.write(
+                connection,
+                hand.lease.token,
+                done=outcomes.done,
+                retries=outcomes.retries,
+                failures=outcomes.failures,
+                give_back_the_rest=bool(outcomes.held or outcomes.unsent),
+            )
+        self.oracle.settled(outcomes, hand.lease.token, hit, self.clocks.now)
+        self.processed += tally.settled(self.metrics, outcomes, hit, set())
+
+    def release(self, hand: Hand) -> None:
+        """It stops in good order."""
+        self.hands.remove(hand)
+        with self._database.begin() as connection:
+            hit = settle.release(connection, [hand.lease.token])
+        self.oracle.released(hand.lease.token, hit)
+
+    def kill(self, hand: Hand) -> None:
+        """Nothing is heard of it any more."""
+        self.hands.remove(hand)
+
+    def renew(self, hand: Hand) -> None:
+        """It asks for more time."""
+        token = hand.lease.token
+        with self._database.begin() as connection:
+            kept = renew(connection, [token], lease=LEASE, max_processing=MAX_PROCESSING)
+        self.oracle.renewed(token, kept, self.clocks.now)
+        if kept:
+            hand.lease.renewed(self.clocks.steady)
+
+    def reclaim(self) -> None:
+        """Any worker's maintenance frees what is stuck."""
+        with self._database.begin() as connection:
+            found = reclaim(connection, max_processing=MAX_PROCESSING, max_attempts=MAX_ATTEMPTS)
+        self.oracle.reclaimed(found.pending, len(found.failed_ops), self.clocks.now)
+
+    def replay(self, limit: int | None) -> None:
+        """An operator replays what failed."""
+        with self._database.begin() as connection:
+            plan = replay.plan(connection, replay.Selection(limit=limit))
+            done = replay.apply(connection, plan, by="alice", reason="model")
+        self.oracle.replayed(done.ids)
+
+    def check(self) -> None:
+        """What must hold at any time."""
+        self.oracle.check(self._sql.execute(TABLE).fetchall())
+        assert self.sky.store.steps_back() == []
+        for id_, held in self.sky.store.documents().items():
+            document = json.loads(held.document or b"")
+            assert document["event_version"] == held.version
+            assert document["text"] == f"v{held.version}", f"{id_} at {held.version} is another version's"
+        done = self.oracle.having(Status.DONE).values()
+        for row in done:
+            newest = max(w.version for w in self.sky.store.history.get(row.document_id, NOTHING))
+            assert newest >= row.version, f"{row.document_id} is not there"
+        assert self.processed == len(done)
+
+    def end(self) -> None:
+        """All is well from now on; then every event is done, and the index is the source."""
+        stopped = list(self.hands)
+        for _ in range(3):
+            self.replay(None)
+            self.clocks.pass_time(60)
+            self.reclaim()
+            while hand := self.claim(10):
+                self.settle(hand)
+        self._must_be_done()
+        while self.sky.late:
+            self.sky.arrive(0)
+        for hand in stopped:
+            self.settle(hand)
+        self._must_be_done()
+
+    def _must_be_done(self) -> None:
+        self.check()
+        assert self.oracle.having(Status.DONE) == self.oracle.rows
+        assert self.sky.store.versions() == self.application.source()
