@@ -136,7 +136,7 @@ class World:
         """It asks for more time."""
         token = hand.lease.token
         with self._database.begin() as connection:
-            kept = renew(connection, [token], lease=LEASE, max_processing=MAX_PROCESSING)
+            kept = renew(connection, token, lease=LEASE, max_processing=MAX_PROCESSING)
         self.oracle.renewed(token, kept, self.clocks.now)
         if kept:
             hand.lease.renewed(self.clocks.steady)
