@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from random import Random
-from time import monotonic
+from time import monotonic, sleep
 
 import psycopg
 
@@ -29,6 +29,7 @@ SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
 WHERE datname = current_database() AND application_name = %s
 """
 HOLDS = "SELECT FROM search_outbox_events WHERE status = 'processing' AND owner = %s LIMIT 1"
+TICK = 0.002
 ANY_TIME = 0.5  # seconds after which a worker is struck although it holds nothing
 
 
@@ -79,7 +80,7 @@ class Fleet:
         place = eventually(lambda: self._victim(blow, rng), within=60, what="a worker that is well")
         end = monotonic() + ANY_TIME
         while not self._sql.execute(HOLDS, [place.name]).fetchone() and monotonic() < end:
-            pass
+            sleep(TICK)
         self._blows()[blow](place)
         self.blows[blow] += 1
 

@@ -20,7 +20,7 @@ from storm.watch import Watch
 from storm.weather import Weather
 
 AUTHORS = 2
-WATCHED = 200  # documents whose versions are looked at all the time
+WATCHED = 500  # documents whose versions are looked at all the time
 BACKLOG = 4_000  # events under way at which the application waits
 PATIENCE = 180.0  # seconds until what must come is held to be stuck
 TICK = 0.05
