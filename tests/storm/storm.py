@@ -54,10 +54,10 @@ class Storm:
         rng.shuffle(blows)
         share, rest = divmod(self.plan.events, len(blows))
         for number, blow in enumerate(blows):
+            victim = self.fleet.victim(blow, rng)
             self.application.write(share + (number < rest))
             self._until(lambda: self._count(UNDER_WAY) < BACKLOG, "the backlog shrinks")
-            sleep(rng.uniform(0, 0.1))  # each blow at another moment of the work
-            self.fleet.strike(blow, rng)
+            self.fleet.strike(blow, victim, rng)
             self._progress()
         self.application.finish()
 
