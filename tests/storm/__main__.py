@@ -42,18 +42,30 @@ def main() -> int:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m storm", description=__doc__)
     plan = Plan()
-    parser.add_argument("--events", type=int, default=plan.events, help="events that the application writes")
-    parser.add_argument("--kills", type=int, default=plan.kills, help="blows to workers, a quarter each kind")
+    parser.add_argument(
+        "--events", type=_positive, default=plan.events, help="events that the application writes"
+    )
+    parser.add_argument(
+        "--kills", type=_positive, default=plan.kills, help="blows to workers, a quarter each kind"
+    )
     parser.add_argument("--workers", type=int, default=plan.workers, choices=range(2, 5))
     parser.add_argument("--seed", type=int, default=plan.seed)
     parser.add_argument("--json", action="store_true", help="the report as JSON")
     return parser.parse_args()
 
 
+def _positive(text: str) -> int:
+    if int(text) < 1:
+        raise ValueError
+    return int(text)
+
+
 @contextmanager
 def _site() -> Iterator[Site]:
     with servers.started() as both, TemporaryDirectory() as folder:
         sys.stderr.write(f"servers: {both.label}\n")
+        if not both.real_engine:
+            sys.exit("the storm needs a real Elasticsearch, and could not have one here")
         url = servers.new_database(both.postgres)
         with closing(Database(url)) as database, closing(Elasticsearch(both.sink)) as engine:
             upgrade(database, None)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from random import Random
-from time import monotonic
+from time import monotonic, sleep
 
 import psycopg
 
@@ -29,6 +29,8 @@ SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
 WHERE datname = current_database() AND application_name = %s
 """
 HOLDS = "SELECT FROM search_outbox_events WHERE status = 'processing' AND owner = %s LIMIT 1"
+TICK = 0.002
+A_BATCH = 0.03  # seconds, about, that a batch is under way at least
 ANY_TIME = 0.5  # seconds after which a worker is struck although it holds nothing
 
 
@@ -74,12 +76,17 @@ class Fleet:
         for name in [f"w{number}" for number in range(size)]:
             self.places.append(Place(name, self._start(name)))
 
-    def strike(self, blow: Blow, rng: Random) -> None:
-        """One blow to one worker that is well, if possible one that holds events."""
-        place = eventually(lambda: self._victim(blow, rng), within=60, what="a worker that is well")
+    def victim(self, blow: Blow, rng: Random) -> Place:
+        """One that is well; waits for it."""
+        found: Place = eventually(lambda: self._victim(blow, rng), within=60, what="a worker that is well")
+        return found
+
+    def strike(self, blow: Blow, place: Place, rng: Random) -> None:
+        """One blow, if possible at some moment while it holds events."""
         end = monotonic() + ANY_TIME
         while not self._sql.execute(HOLDS, [place.name]).fetchone() and monotonic() < end:
-            pass
+            sleep(TICK)
+        sleep(rng.uniform(0, A_BATCH))
         self._blows()[blow](place)
         self.blows[blow] += 1
 

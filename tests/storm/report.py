@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 MIB = 2**20
 GROWTH = 32 * MIB  # bytes that a worker's memory may grow once it has settled: a leak is much more by then
-CONNECTIONS = 4  # a worker's: one a lane and two
+CONNECTIONS = 4  # a worker's: one a lane and two; for a moment also those that have just been cut off
 SHOWN = 10
 
 
@@ -49,8 +49,8 @@ class Report:
         """Memory and connections must be flat."""
         if self.memory.last - self.memory.first > GROWTH:
             self.wrong.append(f"the memory of a worker grew: {_mib(self.memory)}")
-        if self.connections.peak > CONNECTIONS:
-            self.wrong.append(f"a worker had {self.connections.peak} connections")
+        if self.connections.last > CONNECTIONS or self.connections.peak > 2 * CONNECTIONS:
+            self.wrong.append(f"a worker had too many connections: {_course(self.connections)}")
 
     def text(self) -> str:
         """For people."""

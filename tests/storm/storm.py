@@ -20,7 +20,7 @@ from storm.watch import Watch
 from storm.weather import Weather
 
 AUTHORS = 2
-WATCHED = 200  # documents whose versions are looked at all the time
+WATCHED = 500  # documents whose versions are looked at all the time
 BACKLOG = 4_000  # events under way at which the application waits
 PATIENCE = 180.0  # seconds until what must come is held to be stuck
 TICK = 0.05
@@ -54,10 +54,10 @@ class Storm:
         rng.shuffle(blows)
         share, rest = divmod(self.plan.events, len(blows))
         for number, blow in enumerate(blows):
+            victim = self.fleet.victim(blow, rng)
             self.application.write(share + (number < rest))
             self._until(lambda: self._count(UNDER_WAY) < BACKLOG, "the backlog shrinks")
-            sleep(rng.uniform(0, 0.1))  # each blow at another moment of the work
-            self.fleet.strike(blow, rng)
+            self.fleet.strike(blow, victim, rng)
             self._progress()
         self.application.finish()
 

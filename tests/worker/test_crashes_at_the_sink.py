@@ -15,7 +15,7 @@ from fakes.ndjson import parse
 from fakes.postgres_proxy import Do, Proxy
 from outboxctl.sink.bulk import Action, body
 from processes import Worker, eventually
-from scene import Scene, ready
+from scene import READY, Scene
 
 UPSERTS, DELETES = 10, 10
 TOTAL = UPSERTS + DELETES
@@ -127,9 +127,9 @@ def test_what_a_dead_worker_sent_and_arrives_late_changes_nothing(
 
 
 def start(worker: Start, sink: FakeSink) -> Worker:
-    """A worker at the healthy door, up and running."""
+    """A worker at the healthy door, up."""
     running = worker(ELASTIC_URL=sink.url, **QUICK)
-    eventually(lambda: ready(running), what="ready")
+    eventually(lambda: running.get("/healthz")[0] == READY, what="up")
     return running
 
 

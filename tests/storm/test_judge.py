@@ -1,0 +1,94 @@
+"""The storm's judge sees each kind of damage, and nothing else."""
+
+import uuid
+from typing import Any
+
+import pytest
+from elasticsearch import Elasticsearch
+
+from acceptance import lab
+from storm.judge import Judge
+from storm.report import MIB, Course, Report
+
+pytestmark = pytest.mark.real_engine
+
+
+@pytest.fixture
+def whole(sql: lab.Sql, engine: Elasticsearch, index: str) -> list[uuid.UUID]:
+    """Three entities at version 2, and their documents."""
+    entities = [lab.put(sql, version=2)[0] for _ in range(3)]
+    sql.execute("SET TimeZone = 'UTC'")
+    for id_, version, row in sql.execute(
+        "SELECT entity_type || ':' || entity_id, event_version, to_jsonb(s) FROM search_index s"
+    ):
+        write(engine, index, id_, version, row)
+    return entities
+
+
+def write(engine: Elasticsearch, index: str, id_: str, version: int, document: Any) -> None:
+    engine.index(index=index, id=id_, version=version, version_type="external_gte", document=document)
+
+
+def judged(sql: lab.Sql, engine: Elasticsearch, index: str, *, events: int = 3) -> Report:
+    report = Report(events=events)
+    Judge(sql, engine, index).judge(report)
+    return report
+
+
+@pytest.mark.usefixtures("whole")
+def test_what_is_whole_is_called_so(sql: lab.Sql, engine: Elasticsearch, index: str) -> None:
+    report = judged(sql, engine, index)
+    assert (report.wrong, report.lost, report.resurrected, report.documents) == ([], 0, 0, 3)
+
+
+def test_each_difference_of_a_document_is_a_loss(
+    sql: lab.Sql, engine: Elasticsearch, index: str, whole: list[uuid.UUID]
+) -> None:
+    missing, other, newer = [f"block:{entity}" for entity in whole]
+    engine.delete(index=index, id=missing)
+    write(engine, index, other, 2, {"text": "of another row"})
+    write(engine, index, newer, 3, {})
+    report = judged(sql, engine, index)
+    assert report.lost == 3
+    assert sorted(report.wrong) == sorted(
+        [
+            f"{missing} is missing at version 2",
+            f"{other} has another content than its source row",
+            f"{newer} is at version 3, its source row at 2",
+        ]
+    )
+
+
+def test_ghosts_failures_and_missing_rows(
+    sql: lab.Sql, engine: Elasticsearch, index: str, whole: list[uuid.UUID]
+) -> None:
+    ghost = f"block:{uuid.uuid4()}"
+    write(engine, index, ghost, 1, {})
+    sql.execute(
+        "UPDATE search_outbox_events SET status = 'failed', error_reason = 'mapping' WHERE entity_id = %s",
+        [whole[0]],
+    )
+    report = judged(sql, engine, index, events=4)
+    assert (report.lost, report.resurrected, report.failed) == (1, 1, {"mapping": 1})
+    assert report.wrong[:3] == [
+        "1 rows are missing in the outbox",
+        f"{ghost} came back",
+        "1 events failed: mapping",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("memory", "connections", "wrong"),
+    [
+        ([100, 110], [4, 8, 4], []),
+        ([100, 140], [3], ["memory"]),
+        ([100, 100], [3, 5], ["connections"]),
+        ([100, 100], [3, 9, 3], ["connections"]),
+    ],
+)
+def test_growth_is_said(memory: list[int], connections: list[int], wrong: list[str]) -> None:
+    of_bytes = [value * MIB for value in memory]
+    report = Report(memory=Course.of(of_bytes), connections=Course.of(connections))
+    report.judge_course()
+    assert [word for word in ("memory", "connections") if word in "".join(report.wrong)] == wrong
+    assert len(report.wrong) == len(wrong)
