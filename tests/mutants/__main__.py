@@ -23,7 +23,7 @@ def main(names: list[str]) -> int:
             began = monotonic()
             verdict, text = laboratory.verdict(mutant)
             took = monotonic() - began
-            say(f"{number:2}/{len(mutants)} {verdict:8} {took:5.1f} s  {mutant.name:30} {mutant.test} {text}")
+            say(f"{number:2}/{len(mutants)} {verdict:8} {took:5.1f} s  {mutant.name}: {text}")
             verdicts.append(verdict)
     caught = verdicts.count("caught")
     say(f"{caught} of {len(mutants)} caught")

@@ -14,7 +14,7 @@ class StaleError(Exception):
 
 @dataclass(frozen=True)
 class Mutant:
-    """One change to `file` (under src/outboxctl), what a user would lose by it, and the test that must fail."""
+    """A change to `file` (under src/outboxctl), what a user would lose by it, and the test that must fail."""
 
     name: str
     lost: str

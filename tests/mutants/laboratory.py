@@ -33,6 +33,12 @@ class Run:
         return self.output.strip().rpartition("\n")[2]
 
     @property
+    def reason(self) -> str:
+        """What the test that failed said."""
+        failures = [line for line in self.output.splitlines() if line.startswith("FAILED")]
+        return failures[0].partition(" - ")[2] if failures else ""
+
+    @property
     def failed(self) -> bool:
         """Whether a test ran and failed; a fixture or an import that broke proves nothing."""
         return self.code == FAILED and " failed" in self.summary and "error" not in self.summary
@@ -58,7 +64,7 @@ class Laboratory:
                 return "STALE", str(error)
             run = self._pytest(copy, [mutant.test])
         if run.failed:
-            return "caught", ""
+            return "caught", run.reason
         return ("SURVIVED", mutant.lost) if run.code == 0 else ("BROKEN", run.output[-2000:])
 
     def _pytest(self, copy: Path, tests: Sequence[str]) -> Run:
@@ -71,6 +77,7 @@ class Laboratory:
     def _environment(self, copy: Path) -> Mapping[str, str]:
         # PYTHONPATH comes before the installed package, in the tests and in the workers that they start.
         given = {
+            "COLUMNS": "300",
             "PYTHONPATH": str(copy / "src"),
             "TEST_DATABASE_URL": self.servers.postgres,
             "TEST_ELASTIC_URL": self.servers.sink,
