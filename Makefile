@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format types layers bench storm docs wheel lock clean
+.PHONY: help install demo test mutants storm lint format types layers bench docs wheel lock clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | sort | expand -t 12
@@ -24,6 +24,9 @@ demo: $(READY) ## Show the whole story on services of its own, in under a minute
 
 test: $(READY) ## All tests, on a real PostgreSQL and the best search engine there is
 	$(BIN)/python -m pytest
+
+mutants: $(READY) ## Break the code on purpose, in some forty ways: each must be caught by its test
+	PYTHONPATH=tests $(BIN)/python -m mutants
 
 lint: $(READY) ## Style
 	$(BIN)/ruff check

@@ -14,7 +14,7 @@ from time import monotonic, sleep
 from typing import Any
 
 OUTBOXCTL = [sys.executable, "-m", "outboxctl"]
-KEPT = ("PATH", "HOME", "LANG", "TMPDIR", "OUTBOXCTL_CACHE", "COVERAGE_PROCESS_START")
+KEPT = ("PATH", "HOME", "LANG", "TMPDIR", "OUTBOXCTL_CACHE", "COVERAGE_PROCESS_START", "PYTHONPATH")
 
 
 def environment(**extra: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""A sink that is slow and wants small requests: the batch outlives its lease and stays ours."""
+"""A delivery in many requests may take nearly a lease and a half: what is in hand is prolonged meanwhile."""
 
 from collections.abc import Callable
 
@@ -9,25 +9,21 @@ from processes import Worker
 from scene import Scene
 from servers import Servers
 
-LEASE, SMALL, SECONDS = "2", 4, 0.5
+LEASE, EACH, TOTAL = 4.0, 0.3, 12  # seconds of a lease and of one event's request; events
+ONE_ONLY, LATE = answered(413), Fault(after=EACH)
 
 
-def slow_and_small(bulk: Bulk) -> Fault:
-    return answered(413) if len(bulk.ids) > SMALL else Fault(after=SECONDS)
+def one_by_one(bulk: Bulk) -> Fault:
+    """A sink that takes one event a request, and its time."""
+    return LATE if len(bulk.ids) == 1 else ONE_ONLY
 
 
-def test_a_delivery_longer_than_its_lease_costs_no_attempt(
-    scene: Scene, worker: Callable[..., Worker], servers: Servers
-) -> None:
-    """32 events are eight requests of half a second: twice the lease."""
-    scene.load(32)
-    with fake_sink(Script(slow_and_small), upstream=servers.sink) as sink:
-        running = worker(
-            ELASTIC_URL=sink.url,
-            OUTBOX_LEASE_SECONDS=LEASE,
-            OUTBOX_RECLAIM_INTERVAL_SECONDS="0.2",
-            OUTBOX_CONCURRENCY="1",
-        )
-        scene.finished_by(running, 32)
+def test_each_event_is_sent_once(scene: Scene, worker: Callable[..., Worker], servers: Servers) -> None:
+    """With the first lease alone, requests after three quarters of it would be cut off, and sent again."""
+    assert LEASE * 0.75 < TOTAL * EACH < LEASE
+    scene.load(TOTAL)
+    with fake_sink(Script(one_by_one), upstream=servers.sink) as sink:
+        running = worker(ELASTIC_URL=sink.url, OUTBOX_LEASE_SECONDS=str(LEASE), OUTBOX_CONCURRENCY="1")
+        scene.finished_by(running, TOTAL)
+        assert len([bulk for bulk in sink.requests if len(bulk.ids) == 1]) == TOTAL
     assert scene.rows("attempts") == [(1,)]
-    assert running.metric("outbox_reclaimed_total") == 0

@@ -1,0 +1,1 @@
+"""Deliberately broken builds, each caught by a test of its own."""
