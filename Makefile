@@ -45,7 +45,7 @@ layers: $(READY) ## Imports run one way
 bench: $(READY) ## Measure S, P, the bound B and the worker end to end; writes benchmarks/RESULTS.md
 	$(BIN)/python -m benchmarks
 
-storm: $(READY) ## Write 100,000 events while workers are killed and the sink misbehaves, then judge; about six minutes
+storm: $(READY) ## Write 100,000 events while workers are killed and the sink misbehaves, then judge; about five minutes
 	PYTHONPATH=tests $(BIN)/python -m storm $(STORM)
 
 docs: $(READY) ## Write the generated pages of docs/ again

@@ -3,8 +3,6 @@
 import signal
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from random import Random
 from time import monotonic, sleep
@@ -13,6 +11,7 @@ import psycopg
 
 from outboxctl import services
 from processes import Worker, eventually, start_worker
+from storm.place import Blow, Place
 
 LEASE = 2.0
 SETTINGS = {
@@ -32,34 +31,6 @@ HOLDS = "SELECT FROM search_outbox_events WHERE status = 'processing' AND owner 
 TICK = 0.002
 A_BATCH = 0.03  # seconds, about, that a batch is under way at least
 ANY_TIME = 0.5  # seconds after which a worker is struck although it holds nothing
-
-
-class Blow(StrEnum):
-    """What befalls a worker."""
-
-    KILL = "kill -9"
-    STOP = "SIGSTOP past the lease, SIGCONT"
-    END = "SIGTERM"
-    CUT = "pg_terminate_backend"
-
-
-@dataclass
-class Place:
-    """One worker's place; `must_end` is the exit code that is expected of the one in it, if any."""
-
-    name: str
-    worker: Worker
-    up: bool = False
-    wakes_at: float | None = None
-    must_end: int | None = None
-
-    @property
-    def well(self) -> bool:
-        """Whether it works, as far as is known: no signal may come before its handlers are there."""
-        if self.wakes_at is not None or self.must_end is not None or self.worker.process.poll() is not None:
-            return False
-        self.up = self.up or self.worker.get("/healthz")[0] == 200
-        return self.up
 
 
 class Fleet:

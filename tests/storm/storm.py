@@ -12,8 +12,9 @@ from elasticsearch import Elasticsearch
 from fakes import FakeSink, Script, fake_sink
 from processes import environment
 from storm.application import Application, Author
-from storm.fleet import SETTINGS, Blow, Fleet
+from storm.fleet import SETTINGS, Fleet
 from storm.judge import Judge
+from storm.place import Blow
 from storm.plan import Plan, Site
 from storm.report import Course, Report
 from storm.watch import Watch

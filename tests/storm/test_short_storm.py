@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from servers import Servers
-from storm.fleet import Blow
+from storm.place import Blow
 from storm.plan import Plan, Site
 from storm.storm import run
 

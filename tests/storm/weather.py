@@ -12,6 +12,7 @@ from fakes.wire import PRODUCT, Reply
 
 Shape = Callable[[Bulk], Fault]
 BUSY = ("es_rejected_execution_exception", "the storm says so")
+AN_ITEM = 0.003  # seconds of a slow request: time enough for a blow to meet it
 GATEWAY = Reply(502, b"<html>bad gateway</html>", {PRODUCT: None, "Content-Type": "text/html"})
 
 
@@ -19,6 +20,14 @@ def _some_refused(bulk: Bulk) -> Fault:
     """Fewer than half of the items: with more the workers would slow down, and hold little when struck."""
     error = dict(zip(("type", "reason"), BUSY, strict=True))
     return Fault(items=dict.fromkeys(bulk.ids[::3], (429, error)))
+
+
+def _slow_before(bulk: Bulk) -> Fault:
+    return Fault(before=AN_ITEM * len(bulk.ids))
+
+
+def _slow_after(bulk: Bulk) -> Fault:
+    return Fault(after=AN_ITEM * len(bulk.ids))
 
 
 def _always(fault: Fault) -> Shape:
@@ -30,6 +39,8 @@ FAULTS: dict[str, tuple[float, Shape]] = {
     "429, Retry-After: 0": (0.005, _always(refused(429, *BUSY, Retry_After="0"))),
     "429, Retry-After: 1": (0.005, _always(refused(429, *BUSY, Retry_After="1"))),
     "429 for a third of the items": (0.1, _some_refused),
+    "slow before applying": (0.15, _slow_before),
+    "slow after applying": (0.15, _slow_after),
     "502 after applying": (0.01, _always(Fault(reply=GATEWAY))),
     "dropped after applying": (0.01, _always(DROP_AFTER)),
     "reset before applying": (0.005, _always(RESET_BEFORE)),
