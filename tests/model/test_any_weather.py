@@ -10,7 +10,7 @@ from uuid import UUID
 
 import psycopg
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
@@ -37,6 +37,7 @@ EXAMPLES = int(os.environ.get("OUTBOXCTL_MODEL_EXAMPLES", "0"))
 SETTINGS = settings(
     max_examples=EXAMPLES or 200,
     derandomize=not EXAMPLES,
+    phases=[Phase.generate, Phase.shrink],  # explaining a failure would take longer than finding it
     database=None,
     stateful_step_count=40,
     deadline=None,
