@@ -26,9 +26,10 @@ from hypothesis.stateful import (
 )
 
 from model.application import CHANGES, ENTITIES
+from model.clocks import Clocks
 from model.oracle import LEASE
 from model.weather import FAIR, WEATHERS
-from model.world import Clocks, Hand, World
+from model.world import Hand, World
 from outboxctl.core.database import Database
 from outboxctl.lifecycle import Status
 from outboxctl.worker import lease, tally
