@@ -10,7 +10,7 @@ from uuid import UUID
 
 import psycopg
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
@@ -26,9 +26,10 @@ from hypothesis.stateful import (
 )
 
 from model.application import CHANGES, ENTITIES
+from model.clocks import Clocks
 from model.oracle import LEASE
 from model.weather import FAIR, WEATHERS
-from model.world import Clocks, Hand, World
+from model.world import Hand, World
 from outboxctl.core.database import Database
 from outboxctl.lifecycle import Status
 from outboxctl.worker import lease, tally
@@ -37,6 +38,7 @@ EXAMPLES = int(os.environ.get("OUTBOXCTL_MODEL_EXAMPLES", "0"))
 SETTINGS = settings(
     max_examples=EXAMPLES or 200,
     derandomize=not EXAMPLES,
+    phases=[Phase.generate, Phase.shrink],  # explaining a failure would take longer than finding it
     database=None,
     stateful_step_count=40,
     deadline=None,

@@ -54,7 +54,7 @@ WEATHERS = {
     "one breaks the mapping": Weather(refusal=(400, "document_parsing_exception")),
     "one is rejected": Weather(refusal=(429, "es_rejected_execution_exception")),
     "an item is missing": Weather(shape=faults.ITEM_MISSING.shape),
-    "items swapped": Weather(shape=faults.IDS_SWAPPED.shape),
+    "items swapped": Weather(shape=faults.IDS_SWAPPED.shape, refusal=(400, "document_parsing_exception")),
     "another body": Weather(shape=faults.A_LIST.shape),
 }
 

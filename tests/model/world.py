@@ -2,17 +2,15 @@
 
 import json
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from random import Random
 from uuid import UUID
 
 import psycopg
 
 from fakes.store import Write
 from model.application import Application, document_id
+from model.clocks import Clocks, Steps
 from model.oracle import LEASE, MAX_ATTEMPTS, MAX_PROCESSING, TABLE, Oracle, Row
 from model.weather import FAIR, WEATHERS, Sky
-from moments import NOW
 from outboxctl.core import replay, settle
 from outboxctl.core.claim import claim
 from outboxctl.core.database import Database
@@ -28,29 +26,6 @@ from outboxctl.worker.outcome import RetryPolicy, decide
 from outboxctl.worker.prepare import Prepared, judge, prepare
 
 NOTHING = [Write("none", -1)]
-
-
-class Steps(Random):
-    """No jitter: delays are whole seconds, and the oracle can work them out."""
-
-    def random(self) -> float:
-        """The least."""
-        return 0.0
-
-
-class Clocks:
-    """The workers' own, which only goes forward, and the database's, which a person may set back."""
-
-    def __init__(self, sql: psycopg.Connection) -> None:
-        self._sql, self.steady = sql, 0.0
-        self.now: datetime = NOW
-        self.pass_time(0)
-
-    def pass_time(self, seconds: float) -> None:
-        """Let it be so many seconds later, or by the database's clock earlier."""
-        self.steady += max(seconds, 0)
-        self.now += timedelta(seconds=seconds)
-        self._sql.execute("UPDATE clock.moment SET at = %s", [self.now])
 
 
 @dataclass(eq=False)
