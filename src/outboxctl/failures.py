@@ -37,6 +37,10 @@ class Reason(StrEnum):
     UNKNOWN_EXCEPTION = "unknown_exception"
 
 
+# Not a word of the sink itself: nothing was heard of it.
+UNHEARD = frozenset({Reason.TIMEOUT, Reason.CONNECTION_LOST, Reason.CONNECT, Reason.TLS})
+
+
 class Noop(StrEnum):
     """Deliveries that ended in `done` although this event wrote nothing."""
 
@@ -182,6 +186,7 @@ RULES = (
     Rule(Verdict.RETRY, Reason.RATE_LIMITED, kinds=REJECTED),
     Rule(Verdict.OUTAGE, Reason.AUTH, kinds=_kinds("security_exception")),
     Rule(Verdict.OUTAGE, Reason.CONFIG, kinds=MEDIA_TYPE),
+    Rule(Verdict.OUTAGE, Reason.CONFIG, kinds=_kinds("look_up_refused"), request=True),
     Rule(Verdict.OUTAGE, Reason.CONFIG, texts=("unrecognized parameter",), request=True),
     Rule(Verdict.FAIL, Reason.MAPPING, kinds=MAPPING, request=False),
     Rule(Verdict.FAIL, Reason.MAPPING, statuses=_at(400), texts=MAPPING_TEXTS, request=False),

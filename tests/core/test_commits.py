@@ -3,6 +3,7 @@
 from contextlib import suppress
 
 from outboxctl.core import commits
+from outboxctl.core.commits import Fate
 from outboxctl.core.database import Database
 
 
@@ -19,12 +20,18 @@ def test_a_commit_is_remembered(db: Database) -> None:
     with db.begin() as connection:
         transaction = commits.current(connection)
     with db.begin() as connection:
-        assert commits.committed(connection, transaction)
+        assert commits.fate(connection, transaction) is Fate.COMMITTED
 
 
-def test_what_was_rolled_back_or_is_under_way_has_not_committed(db: Database) -> None:
+def test_what_was_rolled_back_is_told_from_what_is_under_way(db: Database) -> None:
     transaction = broken_off(db)
     with db.begin() as connection:
-        assert not commits.committed(connection, transaction)
+        assert commits.fate(connection, transaction) is Fate.ABORTED
     with db.begin() as first, db.begin() as second:
-        assert not commits.committed(second, commits.current(first))
+        assert commits.fate(second, commits.current(first)) is Fate.IN_PROGRESS
+
+
+def test_a_transaction_that_a_failover_lost_has_not_committed(db: Database) -> None:
+    with db.begin() as connection:
+        beyond = str(int(commits.current(connection)) + 1_000_000)
+        assert commits.fate(connection, beyond) is Fate.ABORTED

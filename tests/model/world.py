@@ -91,7 +91,7 @@ class World:
                 done=outcomes.done,
                 retries=outcomes.retries,
                 failures=outcomes.failures,
-                give_back_the_rest=bool(outcomes.held or outcomes.unsent),
+                release_the_rest=bool(outcomes.held or outcomes.unsent),
             )
         self.oracle.settled(outcomes, hand.lease.token, hit, self.clocks.now)
         self.processed += tally.settled(self.metrics, outcomes, hit, set())

@@ -32,7 +32,7 @@ def test_open_admits_one_probe_at_a_time(clock: list[float]) -> None:
     assert [b.admit(1000), b.admit(1000)] == [1, 0]
     b.no_news()
     assert b.admit(1000) == 1, "a probe that came to nothing does not lock the circuit"
-    b.succeeded()
+    b.close()
     assert [b.admit(1000), b.admit(1000)] == [1000, 1000]
 
 

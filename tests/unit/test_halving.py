@@ -105,3 +105,19 @@ def test_an_outage_is_nobodys_fault() -> None:
 def test_what_was_reset_and_could_not_be_sent_again_has_used_its_attempt() -> None:
     answers: list[Sent] = [RESET, None]
     assert verdicts(lambda _: answers.pop(0), 2) == [(Verdict.RETRY, Reason.CONNECTION_LOST)] * 2
+
+
+@given(count=st.integers(30, 300), data=st.data())
+def test_many_events_that_are_too_large_cost_their_neighbours_nothing(
+    count: int, data: st.DataObject
+) -> None:
+    bad = data.draw(st.sets(st.integers(0, count - 2), max_size=count // 3))
+    found = verdicts(refusing(bad, RESET, []), count)
+    done = [n for n, verdict in enumerate(found) if verdict == (Verdict.DONE, None)]
+    assert done == sorted(set(range(count)) - bad)
+
+
+def test_once_the_sink_is_to_blame_nothing_more_is_sent() -> None:
+    sizes: list[int] = []
+    verdicts(refusing(set(range(8)), RESET, sizes), 8)
+    assert sizes == [8, 8, 4, 4, 2, 2, 1, 1, 1, 1, 1]

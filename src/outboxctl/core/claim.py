@@ -21,7 +21,8 @@ INNOCENT = f"error_reason IS DISTINCT FROM '{Reason.LEASE_EXPIRED}'"
 # A reclaimed event is claimed alone: it may be what ended its worker, and would take its neighbours'
 # attempts with it. It has an index of its own, mostly empty.
 # Else retries that are due come first: they are older. Two ranges of one partial index, so that neither
-# a million fresh events nor a million waiting for their retry are ever read past.
+# a million fresh events nor a million waiting for their retry are ever read past. Only reclaimed ones
+# are, while they wait for their turn: 30,000 cost 25 ms.
 # The fence is lease_token. No timestamp is returned: '-infinity' would break the decoder after
 # the claim has committed. The document is JSON text made by the server; the worker never parses it.
 CLAIM = text(f"""
@@ -93,7 +94,7 @@ def claim(
 ) -> list[Claimed]:
     """Claim up to `size` due events under the fence `token` for `lease` seconds.
 
-    With `alone` a reclaimed event, if there is one, is the whole batch; without it they are left.
+    With `alone` a reclaimed event, if there is one, is the whole batch; without it they are left there.
     The attempt counts from here on: an event that kills its worker runs out of attempts.
     """
     connection.exec_driver_sql(PLAN)

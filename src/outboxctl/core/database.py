@@ -30,6 +30,8 @@ DEFAULTS: dict[str, str] = {
 SCHEMA_STATES = {"42P01", "42703", "3F000"}  # undefined table, undefined column, no schema
 READ_ONLY = "25006"
 AWAY = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeoutError)
+# Ended by the server: we were silent for too long, or took too long, in a transaction.
+CUT_OFF = {"25P03", "25P04", "57014"}
 DENIED_STATES = {"42501"}  # insufficient privilege
 
 
@@ -77,8 +79,9 @@ class Database:
     def _bound_the_other_side(self, connection: Connection) -> None:
         """Have the server end this transaction if we fall silent: it would keep our rows locked for hours."""
         if self._longest is not None:
-            limit = int(self._longest * 1_000)
-            connection.exec_driver_sql(f"SET LOCAL idle_in_transaction_session_timeout = {limit}")
+            milliseconds = int(self._longest * 1_000)
+            names = ("idle_in_transaction_session_timeout", "statement_timeout")
+            connection.exec_driver_sql("; ".join(f"SET LOCAL {name} = {milliseconds}" for name in names))
 
     def close(self) -> None:
         """Close the pool's connections."""
@@ -118,7 +121,7 @@ def translate(error: Exception, name: str) -> OutboxctlError:
         return UsageError(f"the schema in {name} is missing or damaged: {text}", hint=hint)
     if state in DENIED_STATES:
         return UsageError(f"not permitted in {name}: {text}", hint="use a role with the needed rights")
-    if isinstance(cause, AWAY) or state == READ_ONLY:
+    if isinstance(cause, AWAY) or state == READ_ONLY or state in CUT_OFF:
         hint = "check DATABASE_URL, and that the server runs (`outboxctl services up` starts a local one)"
         return UnreachableError(f"the database {name} cannot be used: {text}", hint=hint)
     return OutboxctlError(f"the database {name} refused: {state} {text}")

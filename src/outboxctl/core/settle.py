@@ -109,7 +109,7 @@ def write(
     done: Sequence[str] = (),
     retries: Sequence[Retry] = (),
     failures: Sequence[Failure] = (),
-    give_back_the_rest: bool = False,
+    release_the_rest: bool = False,
 ) -> set[str]:
     """Everything that became of one claim; returns the ids that were still ours."""
     hit: set[str] = set()
@@ -119,7 +119,7 @@ def write(
         hit |= retry(connection, token, retries)
     if failures:
         hit |= fail(connection, token, failures)
-    if give_back_the_rest:
+    if release_the_rest:
         hit |= release(connection, [token])
     return hit
 

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from outboxctl.core.schema import EVENTS, STUCK
+from outboxctl.failures import Reason
 from outboxctl.lifecycle import PROJECTION, Status
 
 # A timestamp out of Python's range (infinity, the year 20000) would break the decoder.
@@ -36,6 +37,9 @@ SELECT {COLUMNS} FROM {EVENTS} WHERE {STUCK} ORDER BY lease_until, id LIMIT :lim
 DUE = text(f"""
 SELECT EXISTS (SELECT FROM {EVENTS} WHERE status = 'pending'
     AND (next_retry_at IS NULL OR next_retry_at <= coalesce(:now, now())))
+""")
+RECLAIMED = text(f"""
+SELECT EXISTS (SELECT FROM {EVENTS} WHERE status = 'pending' AND error_reason = '{Reason.LEASE_EXPIRED}')
 """)
 WRITABLE = text("SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean")
 
@@ -119,6 +123,11 @@ def stuck(
 def anything_due(connection: Connection, *, now: datetime | None = None) -> bool:
     """Whether a claim would find something."""
     return bool(connection.execute(DUE, {"now": now}).scalar())
+
+
+def anything_reclaimed(connection: Connection) -> bool:
+    """Whether events of dead workers wait to be taken, one by one."""
+    return bool(connection.execute(RECLAIMED).scalar())
 
 
 def _rows(connection: Connection, statement: Any, **given: Any) -> list[EventRow]:

@@ -1,7 +1,10 @@
 """Opening a client whose own retries are off: a resend is the worker's decision, never the client's."""
 
+import socket
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any
 
 from elastic_transport import (
@@ -12,13 +15,16 @@ from elastic_transport import (
     Urllib3HttpNode,
 )
 from elasticsearch import Elasticsearch
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
 from outboxctl.errors import UsageError
 from outboxctl.guard import GUARD, Watch
 from outboxctl.settings import Settings
 from outboxctl.urls import credentials, without_credentials
 
+NOT_SENT = (NewConnectionError, NameResolutionError, ConnectTimeoutError)
 LONGEST = 30.0  # seconds that a request may take where no deadline is given
+LEAST = 0.01  # seconds to connect, where hardly any are left
 UNBOUNDED = 3600.0  # seconds, where a client was made without a timeout
 
 
@@ -61,7 +67,7 @@ class WatchedNode(Urllib3HttpNode):
 
 
 def _unless_expired(watch: Watch, error: Exception | None) -> None:
-    if watch.expired:
+    if watch.expired and not (error and isinstance(error.__cause__, NOT_SENT)):
         raise ConnectionTimeout("the answer took longer than the whole request may") from error
 
 
@@ -79,6 +85,15 @@ def _watched(connection: Any) -> Any:
             finally:
                 if self.sock:  # keep it: a connection forgets its socket where the answer has no length
                     watch.descriptor = self.sock.fileno
+
+        def _new_conn(self) -> Any:
+            # A name may have several addresses, and each would be given all of the time.
+            watch = SEEN.watch
+            with suppress(socket.gaierror):  # the base class says it
+                if watch:
+                    addresses = socket.getaddrinfo(self._dns_host, self.port, type=socket.SOCK_STREAM)
+                    self.timeout = max(LEAST, (watch.deadline - monotonic()) / len(addresses))
+            return super()._new_conn()
 
         def _descriptor(self) -> int:
             return int(self.sock.fileno())  # none before it is connected

@@ -1,7 +1,7 @@
 """Delivering a batch by guarded bulk requests that never create an index."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Any
 
@@ -45,7 +45,7 @@ class ElasticSink:
         """None if the sink answers and the index is there, else what is wrong."""
         found = ask(lambda: self._client.indices.exists(index=self._index))
         if isinstance(found, Answer):
-            return classify(found)
+            return None if found.status == FORBIDDEN else classify(found)  # it may write all the same
         return None if found else Finding(Verdict.OUTAGE, Reason.INDEX_UNAVAILABLE, error=NO_INDEX)
 
     def deliver(self, actions: Sequence[Action], *, left: Callable[[], float]) -> Delivery:
@@ -69,7 +69,7 @@ class ElasticSink:
         """
         insist = self._alias_only
         if not insist or any(action.document is None for action in actions):
-            missing, insist = self._look_up(left())
+            missing, insist = self._look_up(left)
             if missing:
                 return missing
         seconds = left()
@@ -82,20 +82,29 @@ class ElasticSink:
             return self._send(actions, left, requests)
         return sent
 
-    def _look_up(self, seconds: float) -> tuple[Answer | None, bool]:
+    def _look_up(self, left: Callable[[], float]) -> tuple[Answer | None, bool]:
         """What stands against sending, and whether the sink can be told to insist on an alias."""
-        if seconds <= 0:
-            return None, False
-        client = self._client.options(request_timeout=seconds)
-        alias = ask(lambda: client.indices.exists_alias(name=self._index))
+        alias = self._look(left, lambda client: client.indices.exists_alias(name=self._index))
         if alias is True:
             self._alias_only = self._can_insist
             return None, self._can_insist
-        found = alias if isinstance(alias, Answer) else ask(lambda: client.indices.exists(index=self._index))
-        if found is True or (isinstance(found, Answer) and found.status == FORBIDDEN):
+        found = alias
+        if alias is False:
+            found = self._look(left, lambda client: client.indices.exists(index=self._index))
+        if found is True or found is None or (isinstance(found, Answer) and found.status == FORBIDDEN):
             return None, False  # a key that may only write may not look either
         missing = Answer(404, "index_not_found_exception", NO_INDEX, request=True)
         return (found if isinstance(found, Answer) else missing), False
+
+    def _look(self, left: Callable[[], float], question: Callable[[Elasticsearch], Any]) -> Any:
+        """The answer to one look-up, None where no time is left; half of it is kept for what follows."""
+        seconds = left() / 2
+        if seconds <= 0:
+            return None
+        found = ask(lambda: question(self._client.options(request_timeout=seconds)))
+        if isinstance(found, Answer) and classify(found).verdict is Verdict.SPLIT:
+            return replace(found, kind="look_up_refused")  # by no item's fault
+        return found
 
     def _bulk(
         self, actions: Sequence[Action], seconds: float, requests: list[Request], *, insist: bool

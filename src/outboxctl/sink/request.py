@@ -8,12 +8,11 @@ from typing import Any
 
 import elastic_transport
 import elasticsearch
-from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError, ProtocolError
+from urllib3.exceptions import ProtocolError
 
 from outboxctl.failures import Answer
-from outboxctl.sink.client import SEEN
+from outboxctl.sink.client import NOT_SENT, SEEN
 
-NOT_SENT = (NewConnectionError, NameResolutionError, ConnectTimeoutError)
 LONGEST_WAIT = 86_400.0  # seconds: a Retry-After beyond a day is a day
 
 
@@ -74,5 +73,6 @@ def _transport_kind(error: elastic_transport.TransportError) -> str:
 
 def _closed_without_a_word(cause: BaseException | None) -> bool:
     """Whether the peer reset or closed the connection before any answer: what a size limit can look like."""
-    inner = cause.args[1] if isinstance(cause, ProtocolError) and len(cause.args) > 1 else None
-    return isinstance(inner, ConnectionError)  # http.client's RemoteDisconnected is one
+    if not isinstance(cause, ProtocolError) or cause.args[0] != "Connection aborted.":
+        return False  # broken in the middle of its answer
+    return len(cause.args) > 1 and isinstance(cause.args[1], ConnectionError)

@@ -18,7 +18,7 @@ class Breaker:
         self._lock = threading.Lock()
         self._failures = 0
         self._next_probe = 0.0
-        self._probing = False
+        self._prober: int | None = None  # the thread that probes
 
     @property
     def is_open(self) -> bool:
@@ -30,25 +30,26 @@ class Breaker:
         with self._lock:
             if not self._failures:
                 return size
-            if self._probing or monotonic() < self._next_probe:
+            if self._prober is not None or monotonic() < self._next_probe:
                 return 0
-            self._probing = True
+            self._prober = threading.get_ident()
             return 1
 
     def no_news(self) -> None:
-        """A probe ended without a word of the sink: no event to send, or the database was away."""
+        """End the probe of this thread, if it had one, without a word of the sink."""
         with self._lock:
-            self._probing = False
+            if self._prober == threading.get_ident():
+                self._prober = None
 
     def failed(self) -> None:
         """An outage: open, or stay open a longer while."""
         with self._lock:
             self._failures += 1
-            self._probing = False
+            self._prober = None
             wait = backoff.delay(self._failures, base=self._base, cap=self._cap, rng=self._rng)
             self._next_probe = monotonic() + wait
 
-    def succeeded(self) -> None:
-        """The sink took something: close."""
+    def close(self) -> None:
+        """The sink took something, or there is nothing to send."""
         with self._lock:
-            self._failures, self._probing = 0, False
+            self._failures, self._prober = 0, None

@@ -55,7 +55,7 @@ class Daemon:
         server = Server(
             s.metrics_host, s.metrics_port, self.metrics, alive=self._alive, ready=self.health.failing
         )
-        self._maintenance.look_at_gauges()  # a missing schema or database ends it here
+        self._due()  # a missing schema or database ends it here
         self._handle_signals()
         _calm_the_collector()
         server.start()

@@ -11,8 +11,8 @@ from outboxctl.worker.lease import Lease
 from outboxctl.worker.shared import Shared
 
 TICK = 0.02  # seconds between two looks at an open circuit or a full pipeline
+SHORT_TICK = 0.005  # seconds between two looks at the other lanes
 FIRST_WAIT = 0.01  # seconds before the second look at an empty table; doubles up to the poll interval
-TURN = 1.0  # seconds that reclaimed events come first, and then the others
 
 
 class Batch(NamedTuple):
@@ -58,35 +58,55 @@ class Intake:
         """Whether nothing is due while the sink takes nothing. Raises if it is away and something is."""
         with self._shared.database.begin() as connection:
             due = snapshot.anything_due(connection)
-        if due and self._shared.breaker.is_open and not self._shared.held:
+        if due and self._shared.breaker.is_open and not self._shared.claims:
             raise UnreachableError("the sink is away and events are due", hint="check ELASTIC_URL")
         return not due
 
     def _take(self, size: int) -> Batch | None:
-        """Reclaimed events and the others come first in turn, so that neither starve."""
-        reclaimed_first = int(monotonic() / TURN) % 2 == 0
-        batch = self._claim(size, alone=reclaimed_first)
-        if not batch and not reclaimed_first:
-            batch = self._claim(size, alone=True)
+        """Reclaimed events when it is their turn, or when there is nothing else."""
+        quarantine = self._shared.quarantine
+        looked = quarantine.their_turn()
+        batch = self._take_alone() if looked else None
+        batch = batch or self._claim(size, alone=False)
+        if not batch and not looked and (self._drain or quarantine.occupied):
+            batch = self._take_alone()
+        if not batch and self._shared.breaker.is_open:
+            self._shared.close_circuit()  # nothing is there that the sink could refuse
+        return batch
+
+    def _take_alone(self) -> Batch | None:
+        """One reclaimed event, claimed once nothing else is in flight in this process."""
+        while self._shared.claims:
+            if self._shared.stopping.wait(SHORT_TICK):
+                return None
+        if not self._shared.quarantine.enter():
+            return None
+        batch = self._claim(0, alone=True)
         if not batch:
-            self._shared.breaker.no_news()
+            self._shared.quarantine.leave()
         return batch
 
     def _claim(self, size: int, *, alone: bool) -> Batch | None:
-        s, token, asked_at, sent = self._settings, str(uuid4()), monotonic(), False
-        try:
-            with self._shared.database.begin() as connection:
-                sent = True
-                events = claim(
-                    connection, owner=s.worker_id, token=token, size=size, lease=s.lease_seconds, alone=alone
-                )
-        except OutboxctlError:
-            if sent:
-                self._shared.lost.add(token)  # it may have committed
-            raise
+        token, asked_at = str(uuid4()), monotonic()
+        events = self._ask(token, size, alone=alone)
         self._shared.health.report("database", None, observer="lane")
         if not events:
             return None
-        lease = Lease(token, s.lease_seconds, len(events), asked_at=asked_at)
-        self._shared.held[token] = lease
+        lease = Lease(token, self._settings.lease_seconds, len(events), asked_at=asked_at)
+        self._shared.claims[token] = lease
         return Batch(lease, events)
+
+    def _ask(self, token: str, size: int, *, alone: bool) -> list[Claimed]:
+        s, asked = self._settings, False
+        if self._shared.stopping.is_set():
+            return []
+        try:
+            with self._shared.database.begin() as connection:
+                asked = True
+                return claim(
+                    connection, owner=s.worker_id, token=token, size=size, lease=s.lease_seconds, alone=alone
+                )
+        except OutboxctlError:
+            if asked:
+                self._shared.lose(token)  # it may have committed
+            raise

@@ -7,6 +7,7 @@ import structlog
 
 from outboxctl.core.renew import renew
 from outboxctl.errors import OutboxctlError, UnreachableError
+from outboxctl.failures import UNHEARD
 from outboxctl.settings import OutagePolicy
 from outboxctl.sink.deliver import Delivery
 from outboxctl.worker import tally
@@ -14,11 +15,10 @@ from outboxctl.worker.intake import Batch, Intake
 from outboxctl.worker.lease import Lease
 from outboxctl.worker.outcome import Outcomes, RetryPolicy, decide
 from outboxctl.worker.prepare import Prepared, judge, prepare
-from outboxctl.worker.settling import settle_all
+from outboxctl.worker.settling import Settling
 from outboxctl.worker.shared import Shared
 
 log = structlog.get_logger()
-TICK = 0.005  # seconds between two looks at the other lanes
 
 
 class Lane:
@@ -63,15 +63,10 @@ class Lane:
         with self._shared.turnstile:
             batch = self._intake.next()
             if batch and batch.alone:
-                self._wait_for_the_others()
-                self._carry_out(batch)
+                self._carry_out(batch)  # behind the turnstile: nothing else is begun meanwhile
         if batch and not batch.alone:
             self._carry_out(batch)
         return batch is not None
-
-    def _wait_for_the_others(self) -> None:
-        while len(self._shared.held) > 1 and not self._shared.stopping.wait(TICK):
-            pass
 
     def _carry_out(self, batch: Batch) -> None:
         token = batch.lease.token
@@ -79,10 +74,10 @@ class Lane:
         try:
             self._process(batch)
         except UnreachableError:
-            self._shared.lost.add(token)
+            self._shared.lose(token)
             raise
         finally:
-            self._shared.held.pop(token, None)
+            self._shared.claims.pop(token, None)
             self._shared.metrics.add("inflight", -batch.lease.size)
 
     def _process(self, batch: Batch) -> None:
@@ -91,7 +86,7 @@ class Lane:
         outcomes = decide(judge(prepared, delivery.findings), self._policy, self._rng)
         self._settle(batch, outcomes)
         if self._policy.hold:
-            self._hold(outcomes, heard=any(delivery.findings))
+            self._hold(outcomes, delivery)
 
     def _deliver(self, prepared: Prepared, batch: Batch) -> Delivery:
         if not prepared.actions:
@@ -101,7 +96,7 @@ class Lane:
         tally.deliveries(self._shared.metrics, prepared.actions, delivery)
         throttle = self._shared.throttle
         throttle.learn(delivery.findings, sent_at=sent_at, longest_pause=self._policy.cap)
-        self._shared.metrics.set("inflight_limit", throttle.limit)
+        self._shared.show_limits()
         return delivery
 
     def _left(self, lease: Lease) -> float:
@@ -119,23 +114,27 @@ class Lane:
                 kept = renew(
                     connection, lease.token, lease=s.lease_seconds, max_processing=s.max_processing_seconds
                 )
-        except UnreachableError as error:
+        except OutboxctlError as error:
             self._shared.health.report("database", str(error), observer="lane")
         else:
             lease.renewed(asked_at) if kept else lease.over()
 
     def _settle(self, batch: Batch, outcomes: Outcomes) -> None:
-        settle_all(self._shared, batch.lease.token, outcomes)
+        # A drain has an end to come to; a daemon has nothing better to do than to wait.
+        until = batch.lease.ends if self._drain else None
+        Settling(self._shared, batch.lease.token, outcomes).run(until=until)
 
-    def _hold(self, outcomes: Outcomes, *, heard: bool) -> None:
+    def _hold(self, outcomes: Outcomes, delivery: Delivery) -> None:
         """Open the circuit on an outage; close it when the sink answered, whatever it said of an event."""
+        said = [f for f in delivery.findings if f]
         if outcomes.held:
-            self._shared.breaker.failed()
-            error = outcomes.findings[outcomes.held[0]][1].error
-            self._shared.health.report("sink", f"circuit open: {error}", observer="lane")
-        elif heard:
-            if self._shared.breaker.is_open:
-                self._shared.throttle.start_small(self._settings.bulk_size)
-            self._shared.breaker.succeeded()
-            self._shared.health.report("sink", None, observer="lane")
-        self._shared.metrics.set("circuit_open", self._shared.breaker.is_open)
+            self._open_circuit(outcomes.findings[outcomes.held[0]][1].error)
+        elif any(f.reason not in UNHEARD for f in said):
+            self._shared.close_circuit()
+        elif said and self._shared.breaker.is_open:
+            self._open_circuit(said[0].error)  # a probe without an answer
+
+    def _open_circuit(self, error: str) -> None:
+        self._shared.breaker.failed()
+        self._shared.health.report("sink", f"circuit open: {error}", observer="lane")
+        self._shared.show_limits()

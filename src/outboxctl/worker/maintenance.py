@@ -26,7 +26,7 @@ class Maintenance:
     def turn(self) -> None:
         """One round at the database; one that is away is reported, not raised."""
         try:
-            self._release_lost()
+            self._release_unanswered()
             if monotonic() >= self._next_reclaim:
                 self.reclaim()
                 self._next_reclaim = monotonic() + self._settings.reclaim_interval_seconds
@@ -34,6 +34,8 @@ class Maintenance:
                 self.look_at_gauges()
         except OutboxctlError as error:
             self._shared.health.report("database", str(error))
+        else:
+            self._shared.health.report("database", None)
 
     def look_at_database(self) -> None:
         """Ask whether the database takes writes; whatever else waits for it, silence is noticed here."""
@@ -41,6 +43,7 @@ class Maintenance:
         try:
             with health.waiting_for("database"), self._shared.database.begin() as connection:
                 writable = snapshot.writable(connection)
+                self._shared.quarantine.occupied |= snapshot.anything_reclaimed(connection)
         except OutboxctlError as error:
             health.report("database", str(error), observer="look")
         else:
@@ -49,13 +52,14 @@ class Maintenance:
     def look_at_gauges(self) -> None:
         """Set the gauges; rarely where a look takes long: a million pending rows are counted each time."""
         started = monotonic()
-        with self._shared.database.begin() as connection:
-            now = snapshot.gauges(connection, max_processing=self._settings.max_processing_seconds)
-            due = snapshot.anything_due(connection)
+        try:
+            with self._shared.database.begin() as connection:
+                now = snapshot.gauges(connection, max_processing=self._settings.max_processing_seconds)
+                due = snapshot.anything_due(connection)
+        finally:
+            self._next_gauges = monotonic() + min(MOST_RARELY, 10 * (monotonic() - started))
         self._set_gauges(now)
-        self._shared.health.report("database", None)
         self._shared.health.progress(due=due)
-        self._next_gauges = monotonic() + min(MOST_RARELY, 10 * (monotonic() - started))
 
     def look_at_sink(self) -> None:
         """Ask the sink whether it is there."""
@@ -69,6 +73,7 @@ class Maintenance:
         with self._shared.database.begin() as connection:
             found = reclaim(connection, max_processing=s.max_processing_seconds, max_attempts=s.max_attempts)
         if found.total:
+            self._shared.quarantine.occupied = True
             self._count_reclaimed(found)
 
     def _count_reclaimed(self, found: Reclaimed) -> None:
@@ -81,10 +86,8 @@ class Maintenance:
         for op in found.failed_ops:
             metrics.not_done("terminal", op_label(op), Reason.LEASE_EXPIRED, 1)
 
-    def _release_lost(self) -> None:
-        lost = set(self._shared.lost)
-        release(self._shared, lost)
-        self._shared.lost -= lost
+    def _release_unanswered(self) -> None:
+        release(self._shared, self._shared.unanswered())
 
     def _set_gauges(self, now: snapshot.Gauges) -> None:
         self._shared.metrics.set("lag", now.lag)

@@ -81,9 +81,15 @@ def _refusal(event: Claimed) -> Finding | None:
         return _never(f"event_version is not in 0..2^63-1: {event.event_version}")
     if event.document is not None and not _in_range(event.source_version):
         return _never(f"the source row's event_version is not in 0..2^63-1: {event.source_version}")
-    if len(event.document_id.encode()) > MAX_ID_BYTES:
-        return _never(f"the document id is over {MAX_ID_BYTES} bytes: {event.document_id}")
-    return None
+    return _unusable(event.document_id)
+
+
+def _unusable(document_id: str) -> Finding | None:
+    try:
+        too_long = len(document_id.encode()) > MAX_ID_BYTES
+    except UnicodeEncodeError:
+        return _never(f"the document id is no UTF-8: {document_id!r}")
+    return _never(f"the document id is over {MAX_ID_BYTES} bytes: {document_id}") if too_long else None
 
 
 def _in_range(version: int | None) -> bool:

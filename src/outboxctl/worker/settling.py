@@ -1,9 +1,12 @@
 """Settling what became of a batch, through a database that may go away in the middle of it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any
 
 from outboxctl.core import commits, settle
 from outboxctl.core.ahead import ahead
+from outboxctl.core.commits import Fate
 from outboxctl.errors import UnreachableError
 from outboxctl.failures import Noop
 from outboxctl.worker import tally
@@ -14,47 +17,58 @@ AGAIN = 0.5  # seconds between two tries while the database is away
 
 
 @dataclass
-class Attempt:
-    """One transaction: its id once it has begun, the events that it hit, those whose index is ahead."""
+class Written:
+    """What one transaction wrote: the events that it hit, and those whose index is ahead."""
 
-    transaction: str | None = None
-    hit: set[str] = field(default_factory=set)
-    ahead: set[str] = field(default_factory=set)
-
-
-def settle_all(shared: Shared, token: str, outcomes: Outcomes) -> None:
-    """Write what became of the batch, again and again while the database is away, and count it once.
-
-    There is nothing else to do meanwhile, and the fence keeps a late answer out. Raises
-    UnreachableError if the worker stops first.
-    """
-    attempt = Attempt()
-    while not _settled(shared, token, outcomes, attempt):
-        if shared.stopping.wait(AGAIN):
-            raise UnreachableError("the worker stopped while the database was away")
-    if tally.settled(shared.metrics, outcomes, attempt.hit, attempt.ahead):
-        shared.health.succeeded()
+    hit: set[str]
+    ahead: set[str]
 
 
-def _settled(shared: Shared, token: str, outcomes: Outcomes, attempt: Attempt) -> bool:
-    try:
-        with shared.database.begin() as connection:
-            if attempt.transaction and commits.committed(connection, attempt.transaction):
-                return True  # only its answer was lost
-            attempt.transaction = commits.current(connection)
-            attempt.hit = settle.write(
-                connection,
-                token,
-                done=outcomes.done,
-                retries=outcomes.retries,
-                failures=outcomes.failures,
-                give_back_the_rest=bool(outcomes.held or outcomes.unsent),
-            )
-            attempt.ahead = ahead(connection, _superseded(outcomes, attempt.hit))
-    except UnreachableError as error:
-        shared.health.report("database", str(error), observer="lane")
-        return False
-    return True
+class Settling:
+    """The outcomes of one claim, written once however often the database goes away meanwhile."""
+
+    def __init__(self, shared: Shared, token: str, outcomes: Outcomes) -> None:
+        self._shared, self._token, self._outcomes = shared, token, outcomes
+        self._tried: dict[str, Written] = {}  # by transaction, of those whose COMMIT got no answer
+
+    def run(self, *, until: float | None) -> None:
+        """Write, again and again while the database is away, and count what was written once.
+
+        There is nothing else to do meanwhile, and the fence keeps a late answer out. Raises
+        UnreachableError when the worker gives up, or after `until` (monotonic).
+        """
+        while (written := self._try()) is None:
+            if self._shared.given_up.wait(AGAIN) or (until and monotonic() > until):
+                raise UnreachableError("the database went away before everything was settled")
+        if tally.settled(self._shared.metrics, self._outcomes, written.hit, written.ahead):
+            self._shared.health.succeeded()
+
+    def _try(self) -> Written | None:
+        """What was written, now or by an earlier try; None while that cannot be known."""
+        try:
+            with self._shared.database.begin() as connection:
+                fates = {id_: commits.fate(connection, id_) for id_ in self._tried}
+                if Fate.IN_PROGRESS in fates.values():
+                    return None  # it may still commit; the server ends one that we have left
+                transaction = commits.current(connection)
+                written = self._tried[transaction] = self._write(connection)
+        except UnreachableError as error:
+            self._shared.health.report("database", str(error), observer="lane")
+            return None
+        self._shared.health.report("database", None, observer="lane")
+        earlier = [self._tried[id_] for id_, fate in fates.items() if fate is Fate.COMMITTED]
+        return earlier[0] if earlier and not written.hit else written  # only its answer was lost
+
+    def _write(self, connection: Any) -> Written:
+        hit = settle.write(
+            connection,
+            self._token,
+            done=self._outcomes.done,
+            retries=self._outcomes.retries,
+            failures=self._outcomes.failures,
+            release_the_rest=bool(self._outcomes.held or self._outcomes.unsent),
+        )
+        return Written(hit, ahead(connection, _superseded(self._outcomes, hit)))
 
 
 def _superseded(outcomes: Outcomes, hit: set[str]) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Collection, Sequence
+from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
 from outboxctl.core import settle
@@ -12,6 +13,7 @@ from outboxctl.sink.bulk import Action
 from outboxctl.sink.deliver import Delivery
 from outboxctl.worker.breaker import Breaker
 from outboxctl.worker.health import Health
+from outboxctl.worker.quarantine import Quarantine
 from outboxctl.worker.throttle import Throttle
 
 if TYPE_CHECKING:
@@ -38,17 +40,43 @@ class Shared:
     ) -> None:
         self.settings, self.database, self.sink = settings, database, sink
         self.metrics, self.health = metrics, health
-        self.stopping = threading.Event()
+        self.stopping = threading.Event()  # nothing new is begun
+        self.given_up = threading.Event()  # and what is under way is not waited for
         self.turnstile = threading.Lock()
         self.breaker = Breaker(base=settings.base_backoff_seconds, cap=settings.max_backoff_seconds)
         self.throttle = Throttle(settings.bulk_size * settings.concurrency)
         self.error: Exception | None = None
-        self.held: dict[str, Lease] = {}  # the claims in hand by lease token
-        self.lost: set[str] = set()  # tokens of claims whose answer never came: maintenance releases them
+        self.quarantine = Quarantine()
+        self.claims: dict[str, Lease] = {}  # in hand, by lease token
+        self._unanswered: dict[str, float] = {}  # claims whose answer never came, until when they matter
+        metrics.set("inflight_limit", self.throttle.limit)
 
     def in_flight(self) -> int:
         """Events that the lanes hold."""
-        return sum(lease.size for lease in list(self.held.values()))
+        return sum(lease.size for lease in list(self.claims.values()))
+
+    def lose(self, token: str) -> None:
+        """Nobody knows whether this claim holds something: it is released, for as long as it could."""
+        self._unanswered[token] = monotonic() + self.settings.lease_seconds
+
+    def unanswered(self) -> list[str]:
+        """The tokens to release; those whose lease is over by now are forgotten."""
+        now = monotonic()
+        self._unanswered = {token: end for token, end in list(self._unanswered.items()) if end > now}
+        return list(self._unanswered)
+
+    def close_circuit(self) -> None:
+        """The sink is well, or has nothing to be well for; begin small if it was away."""
+        if self.breaker.is_open:
+            self.throttle.start_small(self.settings.bulk_size)
+        self.breaker.close()
+        self.health.report("sink", None, observer="lane")
+        self.show_limits()
+
+    def show_limits(self) -> None:
+        """Set the gauges of circuit and throttle."""
+        self.metrics.set("circuit_open", self.breaker.is_open)
+        self.metrics.set("inflight_limit", self.throttle.limit)
 
 
 def release(shared: Shared, tokens: Collection[str]) -> int:

@@ -1,8 +1,8 @@
-"""Stopping in order: let batches end, give back what does not, and leave nothing in our hands."""
+"""Stopping in order: let batches end, release what does not, and leave nothing in our hands."""
 
 import threading
 from collections.abc import Sequence
-from time import monotonic
+from time import monotonic, sleep
 
 import structlog
 
@@ -10,27 +10,29 @@ from outboxctl.errors import OutboxctlError
 from outboxctl.worker.shared import Shared, release
 
 log = structlog.get_logger()
-GIVE_BACK_SHARE = 0.2  # of the grace is kept for giving back what a hanging sink does not answer
-GIVE_BACK_SECONDS = 2.0  # at the most
+RELEASE_SHARE = 0.2  # of the grace is kept for releasing what a hanging sink does not answer
+RELEASE_SECONDS = 2.0  # at the most
+AGAIN = 0.2  # seconds between two tries while the database is away
 
 
 def stop(shared: Shared, lanes: Sequence[threading.Thread], grace: float) -> bool:
-    """Finish or give back whatever is in flight within `grace` seconds; False if something is left.
+    """Finish or release whatever is in flight within `grace` seconds; False if something is left.
 
     What is left belongs to its lease: another worker reclaims it.
     """
     shared.stopping.set()
     shared.health.drain()
     end = monotonic() + grace
-    _join(lanes, end - min(GIVE_BACK_SHARE * grace, GIVE_BACK_SECONDS))
-    giving = _GiveBack(shared)
-    giving.start()
-    _join([giving], end)
-    if giving.done:
-        log.info("worker stopped", released=giving.events)
+    _join(lanes, end - min(RELEASE_SHARE * grace, RELEASE_SECONDS))
+    shared.given_up.set()
+    releasing = _Release(shared, end)
+    releasing.start()
+    _join([releasing], end)
+    if releasing.done:
+        log.info("worker stopped", released=releasing.events)
     else:
-        log.warning("could not give everything back; the leases will", problem=giving.problem)
-    return giving.done
+        log.warning("could not release everything; the leases will", problem=releasing.problem)
+    return releasing.done
 
 
 def _join(threads: Sequence[threading.Thread], end: float) -> None:
@@ -38,18 +40,20 @@ def _join(threads: Sequence[threading.Thread], end: float) -> None:
         thread.join(timeout=max(0.0, end - monotonic()))
 
 
-class _GiveBack(threading.Thread):
+class _Release(threading.Thread):
     """In a thread of its own: a database that hangs must not hold the process beyond its grace."""
 
-    def __init__(self, shared: Shared) -> None:
-        super().__init__(name="give-back", daemon=True)
-        self._shared = shared
+    def __init__(self, shared: Shared, end: float) -> None:
+        super().__init__(name="release", daemon=True)
+        self._shared, self._end = shared, end
         self.done, self.events, self.problem = False, 0, "the database did not answer in time"
 
     def run(self) -> None:
-        try:
-            self.events = release(self._shared, {*self._shared.held, *self._shared.lost})
-        except OutboxctlError as error:
-            self.problem = str(error)
-        else:
-            self.done = True
+        """Try until the grace is over."""
+        while not self.done and monotonic() < self._end:
+            try:
+                self.events = release(self._shared, {*self._shared.claims, *self._shared.unanswered()})
+                self.done = True
+            except OutboxctlError as error:
+                self.problem = str(error)
+                sleep(AGAIN)

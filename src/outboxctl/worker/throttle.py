@@ -40,7 +40,8 @@ class Throttle:
         that is too slow for all of a batch to be sent.
         """
         limited = [f for f in findings if f and f.reason is Reason.RATE_LIMITED]
-        if None in findings or (limited and 2 * len(limited) >= len(findings)):
+        unsent = None in findings and any(findings)
+        if unsent or (limited and 2 * len(limited) >= len(findings)):
             pause = limited[0].retry_after if limited else 0.0
             self._overloaded(sent_at, min(pause, longest_pause))
         else:

@@ -1,0 +1,73 @@
+"""The circuit under `hold`: only a word of the sink closes it, and it closes where nothing is due."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from fakes import FakeSink, Fault, Script, fake_sink
+from fakes.faults import refused
+from outboxctl.core.database import Database
+from outboxctl.metrics.registry import Metrics
+from outboxctl.settings import load
+from outboxctl.sink.client import connect
+from outboxctl.sink.deliver import ElasticSink
+from outboxctl.worker.health import Health
+from outboxctl.worker.lane import Lane
+from outboxctl.worker.shared import Shared
+from processes import eventually
+from scene import Scene
+
+HOLD = {
+    "outage_policy": "hold",
+    "lease_seconds": 1.0,
+    "base_backoff_seconds": 0.1,
+    "max_backoff_seconds": 0.2,
+    "max_attempts": 100,
+    "concurrency": 1,
+}
+
+
+@pytest.fixture
+def sink() -> Iterator[FakeSink]:
+    with fake_sink(Script.always(refused(503))) as sink:
+        yield sink
+
+
+@contextmanager
+def lane_at_work(url: str, db: Database, sink: FakeSink) -> Iterator[Shared]:
+    """One lane of a worker, in this process."""
+    settings = load(database_url=url, elastic_url=sink.url, elastic_index="any", **HOLD)
+    with connect(settings) as client:
+        shared = Shared(settings, db, ElasticSink(client, "any"), Metrics(), Health(300))
+        lane = threading.Thread(target=Lane(shared, drain=False).run)
+        lane.start()
+        try:
+            yield shared
+        finally:
+            for flag in (shared.stopping, shared.given_up):
+                flag.set()
+            lane.join(10)
+
+
+def test_silence_does_not_close_it(url: str, db: Database, scene: Scene, sink: FakeSink) -> None:
+    scene.load(5)
+    with lane_at_work(url, db, sink) as shared:
+        eventually(lambda: shared.breaker.is_open, what="opened by a word of the sink")
+        sink.script = Script.always(Fault(before=60))
+        probes = len(sink.requests)
+        eventually(lambda: len(sink.requests) >= probes + 3, what="probes without an answer")
+        assert shared.breaker.is_open
+        assert max(len(bulk.ids) for bulk in sink.requests[probes + 1 :]) == 1, "no whole batch is tried"
+
+
+def test_where_nothing_is_due_it_closes(url: str, db: Database, scene: Scene, sink: FakeSink) -> None:
+    """Another worker may have delivered the rest: this one must not stay unready for ever."""
+    scene.load(1)
+    with lane_at_work(url, db, sink) as shared:
+        eventually(lambda: shared.breaker.is_open, what="opened")
+        taken = "UPDATE search_outbox_events SET status = 'done' WHERE status = 'pending'"
+        eventually(lambda: scene.sql.execute(taken).rowcount, what="taken by somebody else")
+        eventually(lambda: not shared.breaker.is_open, what="closed")
+        assert "circuit open" not in str(shared.health.failing().get("sink"))

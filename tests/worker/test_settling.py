@@ -1,0 +1,96 @@
+"""Settling through a database that is slow to commit, away, or away for good."""
+
+from collections.abc import Iterator
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from outboxctl import services
+from outboxctl.core.claim import claim
+from outboxctl.core.database import Database
+from outboxctl.errors import UnreachableError
+from outboxctl.failures import DONE
+from outboxctl.metrics.registry import Metrics
+from outboxctl.settings import load
+from outboxctl.worker.health import Health
+from outboxctl.worker.outcome import Outcomes
+from outboxctl.worker.settling import Settling
+from outboxctl.worker.shared import Shared
+from outboxctl.worker.stopping import stop
+from scene import Scene
+
+SLOW = 2.5  # seconds of the first COMMIT that settles
+SLOW_COMMIT = f"""
+CREATE SEQUENCE commits;
+CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    IF NEW.status = 'done' AND nextval('commits') = 1 THEN PERFORM pg_sleep({SLOW}); END IF;
+    RETURN NULL;
+END $$;
+CREATE CONSTRAINT TRIGGER slow AFTER UPDATE ON search_outbox_events
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION slow();
+"""
+
+
+class NoSink:
+    """Nothing is sent here."""
+
+    deliver = None
+
+
+def shared_with(database: Database, **flags: object) -> Shared:
+    return Shared(load(**flags), database, NoSink(), Metrics(), Health(300))  # type: ignore[arg-type]
+
+
+def value(shared: Shared, name: str) -> float:
+    lines = [line for line in shared.metrics.snapshot().decode().splitlines() if line.startswith(f"{name}{{")]
+    return sum(float(line.rpartition(" ")[2]) for line in lines)
+
+
+@pytest.fixture
+def hasty(url: str) -> Iterator[Database]:
+    """A database whose transactions are given up after a second."""
+    db = Database(url, connections=2, longest=1.0)
+    yield db
+    db.close()
+
+
+def test_a_commit_that_outlasts_our_patience_is_waited_for(
+    hasty: Database, sql: psycopg.Connection, scene: Scene
+) -> None:
+    """It holds the rows' locks and commits in the end: what it wrote is ours, counted once."""
+    scene.load(10)
+    token = str(uuid4())
+    with hasty.begin() as connection:
+        events = claim(connection, owner="w", token=token, size=10, lease=30)
+    sql.execute(SLOW_COMMIT)
+    outcomes = Outcomes(done=[e.id for e in events], findings={e.id: (e, DONE) for e in events})
+    shared = shared_with(hasty)
+    Settling(shared, token, outcomes).run(until=None)
+    assert scene.rows("status") == [("done",)]
+    assert (value(shared, "outbox_processed_total"), value(shared, "outbox_lease_lost_total")) == (10, 0)
+
+
+@pytest.fixture
+def away() -> Iterator[Database]:
+    """A database that nobody serves."""
+    db = Database(f"postgresql://x@127.0.0.1:{services.fresh_port()}/x")
+    yield db
+    db.close()
+
+
+def test_a_drain_gives_up_on_a_database_that_is_gone(away: Database) -> None:
+    with pytest.raises(UnreachableError):
+        Settling(shared_with(away), str(uuid4()), Outcomes()).run(until=1.0)
+
+
+def test_a_worker_that_stops_tries_to_release_until_its_grace_is_over(
+    away: Database,
+) -> None:
+    shared = shared_with(away)
+    shared.lose(str(uuid4()))
+    tries: list[float] = []
+    real, grace = away.begin, 1.0
+    shared.database.begin = lambda: (tries.append(1), real())[1]  # type: ignore[method-assign,func-returns-value]
+    assert not stop(shared, [], grace)
+    assert len(tries) > 1, "a database that restarts is back before the grace is over"
