@@ -15,8 +15,17 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return now
 
 
-def test_a_turn_is_counted_from_when_the_process_is_theirs(clock: list[float]) -> None:
+@pytest.fixture
+def quarantine() -> Quarantine:
+    """One that is occupied."""
     quarantine = Quarantine()
+    quarantine.occupied = True
+    return quarantine
+
+
+def test_a_turn_is_counted_from_when_the_process_is_theirs(
+    quarantine: Quarantine, clock: list[float]
+) -> None:
     assert quarantine.their_turn()
     clock[0] += 50 * TURN  # so long did batches take to end
     assert quarantine.enter()
@@ -24,8 +33,7 @@ def test_a_turn_is_counted_from_when_the_process_is_theirs(clock: list[float]) -
     assert (quarantine.their_turn(), quarantine.enter()) == (True, True)
 
 
-def test_then_it_is_the_others_turn(clock: list[float]) -> None:
-    quarantine = Quarantine()
+def test_then_it_is_the_others_turn(quarantine: Quarantine, clock: list[float]) -> None:
     quarantine.enter()
     clock[0] += TURN
     assert not quarantine.enter()
@@ -34,8 +42,7 @@ def test_then_it_is_the_others_turn(clock: list[float]) -> None:
     assert (quarantine.their_turn(), quarantine.enter()) == (True, True)
 
 
-def test_nobody_waits_for_none(clock: list[float]) -> None:
-    quarantine = Quarantine()
+def test_nobody_waits_for_none(quarantine: Quarantine, clock: list[float]) -> None:
     quarantine.enter()
     quarantine.leave()
     assert not quarantine.their_turn()

@@ -12,7 +12,7 @@ class Quarantine:
     """
 
     def __init__(self) -> None:
-        self.occupied = True  # there may be some: set by maintenance, cleared by a look that found none
+        self.occupied = False  # there may be some: set by maintenance, cleared by a look that found none
         self._ends = self._others_end = 0.0
 
     def their_turn(self) -> bool:
