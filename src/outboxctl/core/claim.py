@@ -50,11 +50,10 @@ WITH reclaimed AS MATERIALIZED (
         attempts = least(coalesce(attempts, 0), 2147483646) + 1, updated_at = coalesce(:now, now())
     WHERE id = ANY (ARRAY (
         SELECT id FROM reclaimed UNION ALL SELECT id FROM retries UNION ALL SELECT id FROM fresh))
-    RETURNING id, entity_type, entity_id, op, event_version, attempts,
-        NOT ({INNOCENT}) AS reclaimed
+    RETURNING id, entity_type, entity_id, op, event_version, attempts
 )
 SELECT c.id::text, c.entity_type || ':' || c.entity_id, c.op, c.event_version, c.attempts,
-       s.event_version, s.document, c.reclaimed
+       s.event_version, s.document
 FROM claimed c LEFT JOIN LATERAL (
     SELECT s.event_version, to_json(d)::text AS document
     FROM {SOURCE} s CROSS JOIN LATERAL (
@@ -67,10 +66,7 @@ FROM claimed c LEFT JOIN LATERAL (
 
 
 class Claimed(NamedTuple):
-    """One claimed event with its source row as it is now; `document` is None where there is none.
-
-    `reclaimed`: its former claim's lease ran out, so it was claimed alone.
-    """
+    """One claimed event with its source row as it is now; `document` is None where there is none."""
 
     id: str
     document_id: str
@@ -79,7 +75,6 @@ class Claimed(NamedTuple):
     attempts: int
     source_version: int | None
     document: str | None
-    reclaimed: bool = False
 
 
 def claim(
@@ -94,7 +89,8 @@ def claim(
 ) -> list[Claimed]:
     """Claim up to `size` due events under the fence `token` for `lease` seconds.
 
-    With `alone` a reclaimed event, if there is one, is the whole batch; without it they are left there.
+    With `alone` a reclaimed event, if there is one, is the whole batch, whatever `size` says of the
+    others; without it they are left there.
     The attempt counts from here on: an event that kills its worker runs out of attempts.
     """
     connection.exec_driver_sql(PLAN)

@@ -16,15 +16,11 @@ FIRST_WAIT = 0.01  # seconds before the second look at an empty table; doubles u
 
 
 class Batch(NamedTuple):
-    """A claim in hand."""
+    """A claim in hand. `alone`: one reclaimed event, which must take nothing else with it if it kills."""
 
     lease: Lease
     events: list[Claimed]
-
-    @property
-    def alone(self) -> bool:
-        """Whether it is a reclaimed event: what ended its worker must take nothing else with it."""
-        return self.events[0].reclaimed
+    alone: bool
 
 
 class Intake:
@@ -94,7 +90,7 @@ class Intake:
             return None
         lease = Lease(token, self._settings.lease_seconds, len(events), asked_at=asked_at)
         self._shared.claims[token] = lease
-        return Batch(lease, events)
+        return Batch(lease, events, alone)
 
     def _ask(self, token: str, size: int, *, alone: bool) -> list[Claimed]:
         s, asked = self._settings, False
