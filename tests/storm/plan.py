@@ -10,7 +10,7 @@ class Plan:
     """How much of everything; `kills` are blows of all kinds together, `batch` events a claim."""
 
     events: int = 100_000
-    kills: int = 200
+    kills: int = 400
     workers: int = 3
     batch: int = 100
     seed: int = 1

@@ -81,7 +81,7 @@ def away() -> Iterator[Database]:
 
 def test_a_drain_gives_up_on_a_database_that_is_gone(away: Database) -> None:
     with pytest.raises(UnreachableError):
-        Settling(shared_with(away), str(uuid4()), Outcomes()).run(until=1.0)
+        Settling(shared_with(away), str(uuid4()), Outcomes()).run(until=0.0)
 
 
 def test_a_worker_that_stops_tries_to_release_until_its_grace_is_over(

@@ -66,7 +66,7 @@ class Intake:
         batch = batch or self._claim(size, alone=False)
         if not batch and not looked and (self._drain or quarantine.occupied):
             batch = self._take_alone()
-        if not batch and self._shared.breaker.is_open:
+        if not batch and not quarantine.occupied and self._shared.breaker.is_open:
             self._shared.close_circuit()  # nothing is there that the sink could refuse
         return batch
 

@@ -116,8 +116,11 @@ class Lane:
                 )
         except OutboxctlError as error:
             self._shared.health.report("database", str(error), observer="lane")
+            return
+        if kept:
+            lease.renewed(asked_at)
         else:
-            lease.renewed(asked_at) if kept else lease.over()
+            lease.over()
 
     def _settle(self, batch: Batch, outcomes: Outcomes) -> None:
         # A drain has an end to come to; a daemon has nothing better to do than to wait.

@@ -38,7 +38,7 @@ class Settling:
         UnreachableError when the worker gives up, or after `until` (monotonic).
         """
         while (written := self._try()) is None:
-            if self._shared.given_up.wait(AGAIN) or (until and monotonic() > until):
+            if self._shared.given_up.wait(AGAIN) or (until is not None and monotonic() > until):
                 raise UnreachableError("the database went away before everything was settled")
         if tally.settled(self._shared.metrics, self._outcomes, written.hit, written.ahead):
             self._shared.health.succeeded()
