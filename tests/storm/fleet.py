@@ -27,10 +27,10 @@ CUT = """
 SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
 WHERE datname = current_database() AND application_name = %s
 """
-HOLDS = "SELECT FROM search_outbox_events WHERE status = 'processing' AND owner = %s LIMIT 1"
+HOLDERS = "SELECT DISTINCT owner FROM search_outbox_events WHERE status = 'processing'"
 TICK = 0.002
 A_BATCH = 0.03  # seconds, about, that a batch is under way at least
-ANY_TIME = 0.5  # seconds after which a worker is struck although it holds nothing
+ANY_TIME = 0.5  # seconds after which one is struck although none holds anything
 
 
 class Fleet:
@@ -53,12 +53,10 @@ class Fleet:
         return found
 
     def strike(self, blow: Blow, place: Place, rng: Random) -> None:
-        """One blow, if possible at some moment while it holds events."""
-        end = monotonic() + ANY_TIME
-        while not self._sql.execute(HOLDS, [place.name]).fetchone() and monotonic() < end:
-            sleep(TICK)
-        sleep(rng.uniform(0, A_BATCH))
-        self._blows()[blow](place)
+        """One blow: at a worker that holds events, at once or a moment later; if none does, at `place`."""
+        struck = self._holder(blow) or place
+        sleep(rng.choice([0, rng.uniform(0, A_BATCH)]))
+        self._blows()[blow](struck)
         self.blows[blow] += 1
 
     def tend(self) -> None:
@@ -105,9 +103,22 @@ class Fleet:
 
     def _victim(self, blow: Blow, rng: Random) -> Place | None:
         self.tend()
-        fatal = blow in {Blow.KILL, Blow.END}
-        candidates = [place for place in self.places[fatal:] if place.well]
+        candidates = self._candidates(blow)
         return rng.choice(candidates) if candidates else None
+
+    def _candidates(self, blow: Blow) -> list[Place]:
+        fatal = blow in {Blow.KILL, Blow.END}
+        return [place for place in self.places[fatal:] if place.well]
+
+    def _holder(self, blow: Blow) -> Place | None:
+        candidates, end = self._candidates(blow), monotonic() + ANY_TIME
+        while monotonic() < end:
+            holders = {owner for (owner,) in self._sql.execute(HOLDERS).fetchall()}
+            for place in candidates:
+                if place.name in holders:
+                    return place
+            sleep(TICK)
+        return None
 
     def _blows(self) -> dict[Blow, Callable[[Place], None]]:
         return {Blow.KILL: self._kill, Blow.STOP: self._stop, Blow.END: self._end, Blow.CUT: self._cut}
