@@ -56,6 +56,7 @@ class Daemon:
             s.metrics_host, s.metrics_port, self.metrics, alive=self._alive, ready=self.health.failing
         )
         self._due()  # a missing schema or database ends it here
+        self._maintenance.look_at_database()
         self._handle_signals()
         _calm_the_collector()
         server.start()

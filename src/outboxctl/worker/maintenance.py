@@ -33,9 +33,9 @@ class Maintenance:
             if monotonic() >= self._next_gauges:
                 self.look_at_gauges()
         except OutboxctlError as error:
-            self._shared.health.report("database", str(error))
+            self._shared.health.report("database", str(error), observer="maintenance")
         else:
-            self._shared.health.report("database", None)
+            self._shared.health.report("database", None, observer="maintenance")
 
     def look_at_database(self) -> None:
         """Ask whether the database takes writes; whatever else waits for it, silence is noticed here."""
@@ -45,9 +45,9 @@ class Maintenance:
                 writable = snapshot.writable(connection)
                 self._shared.quarantine.occupied |= snapshot.anything_reclaimed(connection)
         except OutboxctlError as error:
-            health.report("database", str(error), observer="look")
+            health.report("database", str(error))
         else:
-            health.report("database", None if writable else "the server is read-only", observer="look")
+            health.report("database", None if writable else "the server is read-only")
 
     def look_at_gauges(self) -> None:
         """Set the gauges; rarely where a look takes long: a million pending rows are counted each time."""
