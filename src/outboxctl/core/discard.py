@@ -4,8 +4,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
-from outboxctl.core.audit import record
-from outboxctl.core.replay import Act, Plan
+from outboxctl.core.replay import Act, Plan, audited
 from outboxctl.core.schema import EVENTS, UNHELD, source, target
 from outboxctl.failures import Reason
 from outboxctl.lifecycle import Verb
@@ -24,7 +23,4 @@ def apply(connection: Connection, plan: Plan, *, by: str, reason: str, now: date
     A row that is no longer failed is left alone and not in the result.
     """
     ids = list(connection.execute(DISCARD, {"ids": plan.ids, "now": now}).scalars()) if plan.ids else []
-    if not ids:
-        return Act([], None)
-    filters = plan.selection.as_filter()
-    return Act(ids, record(connection, "discard", by=by, reason=reason, filters=filters, ids=ids))
+    return audited(connection, "discard", plan, ids, by=by, reason=reason)

@@ -1,6 +1,6 @@
 """Replaying failed events: plan (read only), then apply the plan and its audit row in one transaction."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -88,10 +88,15 @@ def apply(connection: Connection, plan: Plan, *, by: str, reason: str, now: date
     """
     given = {"ids": plan.ids, "by": by, "reason": reason, "now": now}
     ids = list(connection.execute(APPLY, given).scalars()) if plan.ids else []
+    return audited(connection, "replay", plan, ids, by=by, reason=reason)
+
+
+def audited(connection: Connection, action: str, plan: Plan, ids: list[str], *, by: str, reason: str) -> Act:
+    """Write the audit row of an act that moved `ids`; one that moved nothing leaves none."""
     if not ids:
         return Act([], None)
-    filters: Mapping[str, Any] = plan.selection.as_filter()
-    return Act(ids, record(connection, "replay", by=by, reason=reason, filters=filters, ids=ids))
+    filters = plan.selection.as_filter()
+    return Act(ids, record(connection, action, by=by, reason=reason, filters=filters, ids=ids))
 
 
 def _parameters(selection: Selection) -> dict[str, Any]:
