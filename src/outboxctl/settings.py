@@ -204,7 +204,7 @@ class Settings(BaseSettings):
 
     @property
     def delivery_seconds(self) -> float:
-        """Seconds from its claim in which a batch must have been sent: three quarters of the lease."""
+        """Seconds that one request to the sink may take: three quarters of the lease."""
         return self.lease_seconds * DELIVERY_SHARE
 
     @property
