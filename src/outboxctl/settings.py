@@ -157,7 +157,12 @@ class Settings(BaseSettings):
     sla_oldest_age_seconds: Seconds = Field(
         300.0,
         validation_alias="OUTBOX_SLA_OLDEST_AGE_SECONDS",
-        description="readiness: events are due and nothing succeeded for this long",
+        description="`check` and readiness: events are due and nothing succeeded for this long",
+    )
+    read_only: bool = Field(
+        False,
+        validation_alias="OUTBOX_READ_ONLY",
+        description="refuse every command that would change something",
     )
 
     @field_validator("database_url")

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from outboxctl.cli.options import DatabaseUrl, Json, Limit, MaxProcessing, settings, transaction
+from outboxctl.cli.guards import reading
+from outboxctl.cli.options import DatabaseUrl, Json, Limit, MaxProcessing, settings
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -48,7 +49,7 @@ def stuck(
     from outboxctl.core import snapshot
 
     given = settings(database_url=database_url, max_processing_seconds=max_processing_seconds)
-    with transaction(given) as connection:
+    with reading(given) as connection:
         rows = snapshot.stuck(connection, limit=limit, max_processing=given.max_processing_seconds)
     _events("Stuck", STUCK_COLUMNS, rows, json=json)
 
@@ -57,7 +58,7 @@ def oldest(limit: Limit = 20, database_url: DatabaseUrl = None, json: Json = Fal
     """List the oldest pending events (C)."""
     from outboxctl.core import snapshot
 
-    with transaction(settings(database_url=database_url)) as connection:
+    with reading(settings(database_url=database_url)) as connection:
         rows = snapshot.oldest(connection, limit=limit)
     _events("Oldest pending", OLDEST_COLUMNS, rows, json=json)
 
@@ -65,7 +66,7 @@ def oldest(limit: Limit = 20, database_url: DatabaseUrl = None, json: Json = Fal
 def _read(given: "Settings") -> "Standing":
     from outboxctl.core import snapshot
 
-    with transaction(given) as connection:
+    with reading(given) as connection:
         return snapshot.standing(connection, max_processing=given.max_processing_seconds)
 
 

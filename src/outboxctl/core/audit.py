@@ -1,7 +1,7 @@
 """The operator's audit trail: written in the transaction of the act it records, never changed."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from json import dumps
 from typing import Any
@@ -11,8 +11,11 @@ from sqlalchemy import Connection, text
 from outboxctl.core.schema import AUDIT
 
 INSERT = text(f"""
-INSERT INTO {AUDIT} (action, operator, reason, filters, affected, event_ids)
-VALUES (:action, :by, :reason, CAST(:filters AS jsonb), :affected, CAST(:ids AS uuid[]))
+INSERT INTO {AUDIT} (at, action, operator, reason, filters, affected, event_ids, act_id,
+    before_reasons, before_errors, before_attempts)
+VALUES (coalesce(:now, now()), :action, :by, :reason, CAST(:filters AS jsonb), :affected,
+    CAST(:ids AS uuid[]), CAST(:act_id AS uuid), CAST(:reasons AS text[]), CAST(:errors AS text[]),
+    CAST(:attempts AS integer[]))
 RETURNING id::text
 """)
 SELECT = text(f"""
@@ -35,6 +38,15 @@ class AuditRow:
     event_ids: list[str]
 
 
+@dataclass(frozen=True)
+class Before:
+    """What each event of a batch said before an act, for its undo."""
+
+    reasons: list[str | None] | None = None
+    errors: list[str | None] | None = None
+    attempts: list[int] | None = None
+
+
 def record(
     connection: Connection,
     action: str,
@@ -43,10 +55,21 @@ def record(
     reason: str,
     filters: Mapping[str, Any],
     ids: Sequence[str],
+    affected: int | None = None,
+    act_id: str | None = None,
+    before: Before | None = None,
+    now: datetime | None = None,
 ) -> str:
-    """Write one audit row; returns its id."""
-    given = {"action": action, "by": by, "reason": reason, "filters": dumps(dict(filters))}
-    return str(connection.execute(INSERT, given | {"affected": len(ids), "ids": list(ids)}).scalar_one())
+    """Write one audit row; returns its id.
+
+    A long act writes one row a batch, each with the same `act_id`. `before` is what the events said,
+    in the order of `ids`. `affected` is given where the act did not touch events by id.
+    """
+    before = before or Before()
+    given: dict[str, Any] = {"action": action, "by": by, "reason": reason, "now": now}
+    given |= {"filters": dumps(dict(filters)), "act_id": act_id, "ids": list(ids)}
+    given |= {"affected": len(ids) if affected is None else affected}
+    return str(connection.execute(INSERT, given | asdict(before)).scalar_one())
 
 
 def recent(connection: Connection, *, limit: int) -> list[AuditRow]:

@@ -14,10 +14,10 @@ from sqlalchemy import Connection, text
 
 from outboxctl.core import marker
 from outboxctl.core.database import Database
-from outboxctl.core.schema import AUDIT, EVENTS, MARKER, SOURCE, VERSION
+from outboxctl.core.schema import AUDIT, EVENTS, MARKER, REBUILDS, SOURCE, VERSION, WORKERS
 from outboxctl.errors import UsageError
 
-TABLES = (EVENTS, SOURCE, AUDIT, MARKER)
+TABLES = (EVENTS, SOURCE, AUDIT, MARKER, WORKERS, REBUILDS)
 LOCK = 7_316_108_409_001  # advisory: two upgrades at once run one after the other
 DESCRIBE = text("""
 SELECT 'table ' || c.relname AS item FROM pg_class c

@@ -6,6 +6,8 @@ EVENTS = "search_outbox_events"
 SOURCE = "search_index"
 AUDIT = "outbox_operator_audit"
 MARKER = "outbox_environment"
+WORKERS = "outbox_workers"
+REBUILDS = "outbox_rebuilds"
 VERSION = "outboxctl_alembic_version"  # the application's own alembic_version stays its own
 
 # The row as it must be whenever nobody holds it.

@@ -1,0 +1,68 @@
+"""The operator's desk: workers that say how they are, acts that can be undone, rebuilds that resume.
+
+Revision ID: 0003
+Revises: 0002
+"""
+
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+
+# One audit row a batch; the rows of one act share act_id (NULL: the row is an act by itself, as all
+# were before). What the events said before the act is kept beside their ids, in the same order: an
+# undo puts it back.
+AUDIT = """
+ALTER TABLE outbox_operator_audit ADD COLUMN IF NOT EXISTS act_id uuid;
+ALTER TABLE outbox_operator_audit ADD COLUMN IF NOT EXISTS before_reasons text[];
+ALTER TABLE outbox_operator_audit ADD COLUMN IF NOT EXISTS before_errors text[];
+ALTER TABLE outbox_operator_audit ADD COLUMN IF NOT EXISTS before_attempts integer[];
+CREATE INDEX IF NOT EXISTS ix_outbox_operator_audit_act ON outbox_operator_audit (act_id)
+    WHERE act_id IS NOT NULL;
+"""
+# A row a worker process, written again at every heartbeat: room for HOT updates.
+WORKERS = """
+CREATE TABLE IF NOT EXISTS outbox_workers (
+    id uuid PRIMARY KEY,
+    worker_id varchar(120) NOT NULL,
+    host varchar(255) NOT NULL,
+    pid integer NOT NULL,
+    version varchar(40) NOT NULL,
+    started_at timestamptz NOT NULL,
+    heartbeat_at timestamptz NOT NULL,
+    in_flight integer NOT NULL,
+    outage_policy varchar(10) NOT NULL,
+    circuit_open boolean NOT NULL,
+    rate_in double precision,
+    rate_out double precision
+) WITH (fillfactor = 50);
+"""
+REBUILDS = """
+CREATE TABLE IF NOT EXISTS outbox_rebuilds (
+    id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    alias varchar(255) NOT NULL,
+    old_index varchar(255) NOT NULL,
+    new_index varchar(255) NOT NULL,
+    phase varchar(20) NOT NULL,
+    cursor_type varchar(50),
+    cursor_id uuid,
+    copied bigint NOT NULL DEFAULT 0,
+    operator varchar(120) NOT NULL,
+    reason text NOT NULL,
+    started_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
+    ended_at timestamptz
+);
+"""
+
+
+def upgrade() -> None:
+    op.execute(AUDIT)
+    op.execute(WORKERS)
+    op.execute(REBUILDS)
+
+
+def downgrade() -> None:
+    # The audit stays: it is nobody's to take away.
+    op.execute("DROP TABLE IF EXISTS outbox_workers")
+    op.execute("DROP TABLE IF EXISTS outbox_rebuilds")

@@ -1,0 +1,60 @@
+"""Whole batches, one transaction each: paced, and ended between two of them when asked to."""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from time import monotonic
+from types import FrameType
+from typing import Any
+
+BATCH = 1_000  # rows a transaction: a worker that meets one of them waits for some 20 ms
+
+
+def size(rate: float | None) -> int:
+    """Rows a batch for a pace of `rate` rows a second (None: none): at most one second's worth."""
+    return BATCH if rate is None else max(1, min(BATCH, int(rate)))
+
+
+def run(
+    step: Callable[[], int],
+    *,
+    stop: threading.Event,
+    rate: float | None = None,
+    advance: Callable[[int], object] = lambda _: None,
+    clock: Callable[[], float] = monotonic,
+) -> int:
+    """Call `step`, which does one batch and returns its rows, until it returns 0 or `stop` is set.
+
+    `rate` is the most rows a second over the whole run; `advance` is told of every batch. Returns
+    the rows in all.
+    """
+    began, total = clock(), 0
+    while not stop.is_set():
+        rows = step()
+        if not rows:
+            break
+        total += rows
+        advance(rows)
+        if rate:
+            stop.wait(max(0.0, began + total / rate - clock()))
+    return total
+
+
+@contextmanager
+def stoppable() -> Iterator[threading.Event]:
+    """Within it a first SIGINT or SIGTERM sets the event; a second one ends the process as usual."""
+    stop = threading.Event()
+    before: dict[int, Any] = {}
+
+    def first(number: int, _frame: FrameType | None) -> None:
+        stop.set()
+        signal.signal(number, before[number] or signal.SIG_DFL)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        before[number] = signal.signal(number, first)
+    try:
+        yield stop
+    finally:
+        for restored, handler in before.items():
+            signal.signal(restored, handler or signal.SIG_DFL)

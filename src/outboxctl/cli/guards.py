@@ -1,0 +1,65 @@
+"""What stands between a command and a change: read-only mode, and a question where it is prod."""
+
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from outboxctl.cli.options import checked_database, database
+from outboxctl.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import Connection
+
+    from outboxctl.core.database import Database
+    from outboxctl.settings import Settings
+
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask, even where the database is marked prod.")]
+
+
+@contextmanager
+def reading(settings: "Settings") -> "Iterator[Connection]":
+    """One transaction in which the server itself refuses every change; the marker is checked."""
+    from outboxctl.core.migrations import checked
+
+    with database(settings) as db, checked(db, settings.environment) as connection:
+        connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+        yield connection
+
+
+@contextmanager
+def acting(settings: "Settings", what: str, *, yes: bool, connections: int = 1) -> "Iterator[Database]":
+    """The database, its marker checked, for a command that is about to do `what` (`replay 12 events`).
+
+    Raises UsageError, before anything was changed, in read-only mode, and in prod without a yes.
+    """
+    refuse_if_read_only(settings, what)
+    with checked_database(settings, connections=connections) as db:
+        confirm(settings, db, what, yes=yes)
+        yield db
+
+
+def refuse_if_read_only(settings: "Settings", what: str) -> None:
+    """Raise UsageError in read-only mode."""
+    if settings.read_only:
+        raise UsageError(f"OUTBOX_READ_ONLY is set: refusing to {what}", hint="unset it if you mean to")
+
+
+def confirm(settings: "Settings", db: "Database", what: str, *, yes: bool) -> None:
+    """Ask on a terminal where the database or OUTBOX_ENV says prod; elsewhere `--yes` is needed."""
+    if yes or "prod" not in (settings.environment, _marked(db)):
+        return
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise UsageError(f"{db.name} is prod: refusing to {what} unasked", hint="add --yes if you mean it")
+    if not typer.confirm(f"{db.name} is prod. Really {what}?", err=True):
+        raise UsageError("nothing was changed")
+
+
+def _marked(db: "Database") -> str | None:
+    from outboxctl.core import marker
+
+    with db.begin() as connection:
+        return marker.read(connection)

@@ -1,0 +1,1 @@
+"""A new index behind the alias, filled while live events flow."""

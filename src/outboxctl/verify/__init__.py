@@ -1,0 +1,1 @@
+"""Comparing the source of truth with the index, and enqueueing the difference."""
