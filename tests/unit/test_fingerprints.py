@@ -12,7 +12,19 @@ from outboxctl.fingerprints import LONGEST, fingerprint, fold
 pytestmark = pytest.mark.no_servers
 
 # What the parts of errors look like: words, and values of each kind, made from a seed.
-WORDS = ["failed", "to", "parse", "field [rank_score]", "it's", "value:", "(caused", "by)", "[/nope]", "-", "中文"]
+WORDS = [
+    "failed",
+    "to",
+    "parse",
+    "field [rank_score]",
+    "it's",
+    "value:",
+    "(caused",
+    "by)",
+    "[/nope]",
+    "-",
+    "中文",
+]
 HEX = "0123456789abcdef"
 
 
@@ -27,7 +39,9 @@ VALUES = {
     "sha": lambda r: _hex(r, 40),
     "pointer": lambda r: f"0x{_hex(r, 12)}",
     "node": lambda r: f"oT{r.randrange(10)}kZZ_-{''.join(r.choice('abXY59') for _ in range(14))}a",
-    "time": lambda r: f"20{r.randrange(10, 99)}-02-03T10:{r.randrange(10, 60)}:00{r.choice(['Z', '.123+08:00'])}",
+    "time": lambda r: (
+        f"20{r.randrange(10, 99)}-02-03T10:{r.randrange(10, 60)}:00{r.choice(['Z', '.123+08:00'])}"
+    ),
     "address": lambda r: f"10.0.{r.randrange(256)}.{r.randrange(256)}:{r.randrange(1, 65536)}",
     "quoted": lambda r: f"'{''.join(r.choice('ab 5[]/:') for _ in range(r.randrange(1, 20)))}'",
     "double": lambda r: f'"{_hex(r, 5)} {r.random()}"',
@@ -92,7 +106,9 @@ def test_a_value_that_was_cut_off_is_still_a_value() -> None:
     assert fold("body: " + '"' + "x" * 10**6) == fold('body: "' + "y" * 1_500)
 
 
-@pytest.mark.parametrize("error", ["\ud800 \udcff", "\x00\x1b[31m", "'" * 5_000, "5" * 10**6, "a:" * 10**6, "::" * 999])
+@pytest.mark.parametrize(
+    "error", ["\ud800 \udcff", "\x00\x1b[31m", "'" * 5_000, "5" * 10**6, "a:" * 10**6, "::" * 999]
+)
 def test_hostile_text_is_folded_quickly(error: str) -> None:
     assert len(fingerprint("mapping", error)) == 12
     assert len(fold(error)) <= LONGEST
