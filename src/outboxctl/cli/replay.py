@@ -112,13 +112,13 @@ def undo(
     """
     from outboxctl.acts.carry_out import undoing
     from outboxctl.cli import parse
-    from outboxctl.core import undo as undos
+    from outboxctl.core import trail
 
     asked = order(by=by, reason=reason, dry_run=dry_run, rate=rate, yes=yes, fail_if_none=False, json=json)
     act, given = parse.uuid("AUDIT_ID", audit_id), settings(database_url=database_url)
     with reading(given) as connection:
         batches = _batches(connection, act)
-        waiting = undos.undoable(connection, act)
+        waiting = [event.id for event in trail.events(connection, act) if event.now == "pending"]
     outcome = None
     if not dry_run:
         steps = undoing(act, batches, by=asked.by, reason=asked.reason)
