@@ -4,16 +4,17 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
-
-from sqlalchemy import Connection
 
 from outboxctl.acts import batches
 from outboxctl.core import prune as core
 from outboxctl.core.audit import record
 from outboxctl.core.database import Database
 from outboxctl.core.prune import Plan
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 BATCH = 5_000  # rows a transaction: no worker ever waits for a done row, and each batch is an audit row
 FEW, MOST = 16, 1_024  # blocks a transaction, at first and at most: 8 MB are read in some milliseconds
@@ -49,7 +50,7 @@ class Pruned:
     seconds: float
 
 
-def count(connection: Connection, plan: Plan, advance: Callable[[int], object] = lambda _: None) -> int:
+def count(connection: "Connection", plan: Plan, advance: Callable[[int], object] = lambda _: None) -> int:
     """How many rows `apply` would delete now; `advance` is told of the blocks that were read."""
     walk, rows = Walk(plan.blocks, 0, length=MOST), 0
     while blocks := walk.take():

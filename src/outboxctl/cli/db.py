@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from outboxctl.cli.guards import Yes, confirm, refuse_if_read_only
 from outboxctl.cli.options import DatabaseUrl, Json, database, settings
 from outboxctl.errors import ExitCode
 
@@ -11,7 +12,7 @@ app = typer.Typer(help="The schema: migrate, inspect, print.", no_args_is_help=T
 
 
 @app.command()
-def upgrade(database_url: DatabaseUrl = None, json: Json = False) -> None:
+def upgrade(yes: Yes = False, database_url: DatabaseUrl = None, json: Json = False) -> None:
     """Create the tables, or adopt the ones that are there: adds what is missing, drops nothing.
 
     With OUTBOX_ENV set, marks the database as that environment, once.
@@ -20,7 +21,9 @@ def upgrade(database_url: DatabaseUrl = None, json: Json = False) -> None:
     from outboxctl.core.migrations import upgrade as run
 
     given = settings(database_url=database_url)
+    refuse_if_read_only(given, "migrate the schema")
     with database(given) as db:
+        confirm(given, db, "migrate the schema", yes=yes)
         done = run(db, given.environment)
     if json:
         render.emit_json(done)
