@@ -100,6 +100,32 @@ def trigger(
     )
 
 
+@app.command()
+def roles(
+    sql: Annotated[bool, typer.Option("--sql", help="Print the SQL; nothing is run.")] = False,
+    prefix: Annotated[str, typer.Option("--prefix", help="What the roles' names begin with.")] = "outbox_",
+    schema: Annotated[str, typer.Option("--schema", help="Where the tables are.")] = "public",
+    json: Json = False,
+) -> None:
+    """Show what a worker, an operator and a viewer may do; with --sql, the SQL that makes it so.
+
+    Example: outboxctl db roles --sql | psql "$DATABASE_URL"
+    """
+    from dataclasses import asdict
+
+    from outboxctl.cli import parse, render
+    from outboxctl.core.roles import RIGHTS, roles_sql
+
+    prefix, schema = parse.words("--prefix", prefix, 63), parse.words("--schema", schema, 63)
+    if sql:
+        typer.echo(roles_sql(prefix, schema))
+    elif json:
+        render.emit_json({"rights": [asdict(right) for right in RIGHTS]})
+    else:
+        rows = [(prefix + r.role, r.verbs, r.table, ", ".join(r.columns) or "all") for r in RIGHTS]
+        render.console().print(render.table("Rights", ("role", "may", "table", "columns"), rows))
+
+
 def _revisions(database_url: str | None) -> tuple[str | None, str]:
     from outboxctl.core import migrations
 
