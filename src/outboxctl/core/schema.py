@@ -36,3 +36,8 @@ def source(verb: Verb) -> str:
 def target(verb: Verb) -> str:
     """The verb's to-state as an SQL literal."""
     return f"'{BY_VERB[verb].target}'"
+
+
+def parts(table: str) -> str:
+    """A query of one column, `part`: the table itself and, if it is partitioned, its partitions."""
+    return f"SELECT '{table}'::regclass AS part UNION SELECT relid FROM pg_partition_tree('{table}')"
