@@ -1,5 +1,6 @@
 """`audit`: who did what to the events, when and why."""
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -57,8 +58,6 @@ def _show(rows: "Sequence[AuditRow]", *, json: bool) -> None:
     from outboxctl.cli import render
 
     if json:
-        from dataclasses import asdict
-
         render.emit_json({"audit": [asdict(row) for row in rows]})
         return
     cells = [(r.at, r.action, r.operator, r.affected, r.reason, _words(r.filters), r.id) for r in rows]
@@ -76,7 +75,7 @@ def _one(given: "Settings", id_: str, limit: int, *, json: bool) -> None:
     if json:
         from outboxctl.cli import render
 
-        render.emit_json({"act": act, "events": events})
+        render.emit_json({"act": asdict(act), "events": [asdict(event) for event in events]})
     else:
         _view(act, events, limit)
 
