@@ -23,7 +23,7 @@ def _write(engine: Elasticsearch, index: str, entity: str, version: int, **body:
 @pytest.mark.no_servers
 def test_a_field_is_missing_differs_or_is_only_there() -> None:
     here = {"a": 1, "b": "x", "c": None, "d": 1.0}
-    there = {"b": "y", "c": None, "d": 1, "e": []}
+    there: dict[str, Any] = {"b": "y", "c": None, "d": 1, "e": []}
     assert [(d.field, d.kind) for d in differences(here, there)] == [
         ("a", Kind.MISSING),
         ("b", Kind.DIFFERS),
