@@ -46,6 +46,7 @@ class Desk(RuleBasedStateMachine):
         self.events: dict[str, Model] = {}
         self.before: dict[str, dict[str, Model]] = {}  # what each replay found
         self.plans: list[tuple[Plan, set[str]]] = []
+        self.acts = 0
 
     @rule(error=st.sampled_from(ERRORS), reason=st.sampled_from(REASONS), attempts=st.integers(1, 9))
     def fails(self, error: str, reason: Reason, attempts: int) -> None:
@@ -72,6 +73,9 @@ class Desk(RuleBasedStateMachine):
         like=st.none() | st.sampled_from(ERRORS),
         limit=st.none() | st.integers(1, 3),
     )
+    def plans_ahead(self, reason: Reason | None, like: str | None, limit: int | None) -> None:
+        self.plan(reason, like, limit)
+
     def plan(self, reason: Reason | None, like: str | None, limit: int | None) -> None:
         name = fingerprint("mapping", like) if like else None
         with self.db.begin() as connection:
@@ -86,14 +90,20 @@ class Desk(RuleBasedStateMachine):
         assert sum(cause.count for cause in made.causes) == len(made.ids)
         self.plans.append((made, set()))
 
+    @rule()
+    def replay_all(self) -> None:
+        self.plan(None, None, None)
+        self._carry_out(*self.plans.pop(), "replay")
+
     @rule(data=st.data(), how=st.sampled_from(["replay", "discard"]))
     def carry_out(self, data: st.DataObject, how: str) -> None:
-        if not self.plans:
-            return
-        made, replayed_since = data.draw(st.sampled_from(self.plans))
+        if self.plans:
+            self._carry_out(*data.draw(st.sampled_from(self.plans)), how)
+
+    def _carry_out(self, made: Plan, replayed_since: set[str], how: str) -> None:
         apply = replay.apply if how == "replay" else discard.apply
         with self.db.begin() as connection:
-            act = apply(connection, made, by="alice", reason="model")
+            act = apply(connection, made, by="alice", reason="model", act_id=self._next_act())
         expected = set(made.ids) & set(self._having("failed")) - replayed_since
         assert set(act.ids) == expected
         assert (act.audit_id is None) == (not expected)
@@ -103,6 +113,11 @@ class Desk(RuleBasedStateMachine):
                 since.update(expected)
         for id_ in expected:
             self._moved(id_, how, act.audit_id)
+
+    def _next_act(self) -> str:
+        """An id that is the same whenever hypothesis tries a case again."""
+        self.acts += 1
+        return str(UUID(int=1_000 + self.acts))
 
     def _moved(self, id_: str, how: str, act: str | None) -> None:
         event = self.events[id_]
