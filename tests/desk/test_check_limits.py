@@ -144,7 +144,7 @@ def test_a_schema_from_before_the_workers_can_be_checked(cli: Cli, sql: lab.Sql)
     assert "unattended" not in figures(cli.ok("check", "--max-silence", "1"))
 
 
-def test_an_end_that_is_away_is_3_and_the_other_is_still_told_of(cli: Cli, sql: lab.Sql, scene: Scene) -> None:
+def test_an_end_that_is_away_is_3_and_the_other_is_told_of(cli: Cli, sql: lab.Sql, scene: Scene) -> None:
     away = cli("check", env={"DATABASE_URL": "postgresql://me:hunter2@127.0.0.1:1/x"})
     assert (away.returncode, away.stdout.count("\n")) == (3, 1)
     assert away.stdout.startswith("OUTBOX UNKNOWN - the database 127.0.0.1:1/x")

@@ -1,15 +1,20 @@
 """A sample of the source, held against the index; what is under way is no difference."""
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
-
-from elasticsearch import Elasticsearch
-from sqlalchemy import Connection
+from typing import TYPE_CHECKING
 
 from outboxctl.core import sample
 from outboxctl.core.sample import Entity
 from outboxctl.sink.index import versions
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from elasticsearch import Elasticsearch
+    from sqlalchemy import Connection
+
+    Begin = Callable[[], AbstractContextManager[Connection]]
 
 CHUNK = 1_000  # documents a request
 
@@ -22,9 +27,7 @@ class Drift:
     differing: list[str]
 
 
-def drift(
-    begin: Callable[[], AbstractContextManager[Connection]], client: Elasticsearch, index: str, size: int
-) -> Drift:
+def drift(begin: "Begin", client: "Elasticsearch", index: str, size: int) -> Drift:
     """Compare about `size` random entities with the documents of `index`, by version.
 
     What differs is looked at again once no event of it is under way, and counts if its source row has
@@ -41,14 +44,12 @@ def drift(
     return Drift(len(chosen), [entity.document_id for entity in suspects])
 
 
-def _settled(
-    begin: Callable[[], AbstractContextManager[Connection]], entities: Sequence[Entity]
-) -> list[Entity]:
+def _settled(begin: "Begin", entities: Sequence[Entity]) -> list[Entity]:
     with begin() as connection:
         return sample.settled(connection, entities)
 
 
-def _differing(client: Elasticsearch, index: str, entities: Sequence[Entity]) -> list[Entity]:
+def _differing(client: "Elasticsearch", index: str, entities: Sequence[Entity]) -> list[Entity]:
     found: dict[str, int | None] = {}
     for start in range(0, len(entities), CHUNK):
         ids = [entity.document_id for entity in entities[start : start + CHUNK]]

@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-
-from sqlalchemy import Connection
+from typing import TYPE_CHECKING
 
 from outboxctl.check.drift import Drift
 from outboxctl.core import counts, snapshot
 from outboxctl.core.snapshot import Standing
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class Figure:
 
 
 def read(
-    connection: Connection, limits: Limits, *, max_processing: float, now: datetime | None = None
+    connection: "Connection", limits: Limits, *, max_processing: float, now: datetime | None = None
 ) -> Facts:
     """Read all that the database knows; cheap, whatever the number of done rows."""
     return Facts(

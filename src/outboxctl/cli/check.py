@@ -76,9 +76,7 @@ def check(
         raise typer.Exit(ExitCode.FINDINGS)
 
 
-def _look(
-    given: "Settings", limits: "Limits", sample: int
-) -> "tuple[list[Figure], UnreachableError | None]":
+def _look(given: "Settings", limits: "Limits", sample: int) -> "tuple[list[Figure], UnreachableError | None]":
     """All figures, and what could not be reached: what one end said is told where the other is away."""
     from outboxctl.check import figures
 
