@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from outboxctl import __version__
-from outboxctl.cli import config, db, demo, failed, inject, prune, replay, services, status, worker
+from outboxctl.cli import check, config, db, demo, failed, inject, prune, replay, services, status, worker
 
 app = typer.Typer(
     help="Run, watch, replay and drill a PostgreSQL outbox to Elasticsearch pipeline.",
@@ -35,6 +35,7 @@ def _root(
 app.command("demo")(demo.demo)
 app.command("worker")(worker.worker)
 app.command("status")(status.status)
+app.command("check")(check.check)
 app.command("stuck")(status.stuck)
 app.command("oldest")(status.oldest)
 app.command("replay")(replay.replay)

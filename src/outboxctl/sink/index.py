@@ -8,8 +8,9 @@ from elasticsearch import Elasticsearch
 
 from outboxctl.errors import UnreachableError
 from outboxctl.failures import Answer, classify
-from outboxctl.sink.request import ask
+from outboxctl.sink.request import ask, error_of
 from outboxctl.urls import mask
+from outboxctl.wording import brief
 
 MAPPING: dict[str, Any] = {
     # Columns beyond these are kept in the document but not indexed: an unknown one is no error.
@@ -29,6 +30,9 @@ MAPPING: dict[str, Any] = {
 }
 # Tombstones of deleted documents keep a late, older write out; the engine's default is 60 s.
 SETTINGS: dict[str, Any] = {"number_of_shards": 1, "number_of_replicas": 0, "index.gc_deletes": "1h"}
+
+
+HINT = "check ELASTIC_URL and ELASTIC_INDEX, or run `outboxctl services status`"
 
 
 @dataclass(frozen=True)
@@ -71,8 +75,12 @@ def search(client: Elasticsearch, name: str, text: str, *, size: int = 5) -> lis
 
 
 def versions(client: Elasticsearch, name: str, ids: Sequence[str]) -> dict[str, int | None]:
-    """The version of each document by id, None where there is none."""
+    """The version of each document by id, None where there is none; UnreachableError if there is no index."""
     found = _body(client, lambda: client.mget(index=name, ids=list(ids), source=False))
+    refused = next((doc["error"] for doc in found["docs"] if "error" in doc), None)
+    if refused:  # a request for many documents succeeds all the same
+        kind, reason = error_of(refused)
+        raise UnreachableError(f"the index {name} cannot be read: {kind}: {brief(reason, 300)}", hint=HINT)
     return {doc["_id"]: doc["_version"] if doc.get("found") else None for doc in found["docs"]}
 
 
@@ -84,5 +92,5 @@ def _body(client: Elasticsearch, call: Any) -> Any:
     where = ", ".join(mask(node.base_url) for node in client.transport.node_pool.all())
     raise UnreachableError(
         f"the sink at {where} failed ({finding.reason}): {finding.error}",
-        hint="check ELASTIC_URL and ELASTIC_INDEX, or run `outboxctl services status`",
+        hint=HINT,
     )
