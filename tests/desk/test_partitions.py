@@ -11,6 +11,7 @@ from elasticsearch import Elasticsearch
 from sqlalchemy import text
 
 from invariants import check_invariants
+from outboxctl import services
 from outboxctl.core.claim import CLAIM, PLAN
 from outboxctl.core.database import Database
 from outboxctl.core.produce import enqueue
@@ -56,7 +57,8 @@ def by_partition(sql: psycopg.Connection) -> dict[str, int]:
 
 @pytest.fixture
 def cli(empty_url: str, env: dict[str, str], tmp_path: Path) -> Cli:
-    return Cli(env | {"DATABASE_URL": empty_url}, tmp_path)
+    port = str(services.fresh_port())
+    return Cli(env | {"DATABASE_URL": empty_url, "OUTBOX_METRICS_PORT": port}, tmp_path)
 
 
 @pytest.fixture
