@@ -39,7 +39,6 @@ CHANGING = {
     "worker": ["--drain"],
 }
 UNASKED = {"worker"}  # its home is prod
-WITHOUT_GUARD_YET = {"replay", "failed discard"}
 # Makes standard input the controlling terminal, so that ^C there is a signal.
 OWN_TERMINAL = """\
 import fcntl, os, sys, termios
@@ -57,7 +56,7 @@ def _walk(path: str, command: Any) -> Iterator[tuple[str, Any]]:
 
 
 COMMANDS = dict(_walk("", typer.main.get_command(app)))
-GUARDED = sorted(set(COMMANDS) & set(CHANGING) - WITHOUT_GUARD_YET)
+GUARDED = sorted(set(COMMANDS) & set(CHANGING))
 
 
 def _everything(sql: psycopg.Connection) -> list[Any]:
