@@ -32,7 +32,8 @@ def read_only(server: Server, _: Settings) -> Iterator[Said]:
         mend = "export DATABASE_URL=…  # name the primary; of several hosts the one that takes writes is used"
         yield "The server is a standby.", mend
     elif server.read_only:
-        mend = f"ALTER DATABASE {server.database} SET default_transaction_read_only = off;"
+        name = "default_transaction_read_only"
+        mend = f"SET {name} = off; ALTER DATABASE {server.database} SET {name} = off;"
         yield "default_transaction_read_only is on for this database or role.", mend
 
 

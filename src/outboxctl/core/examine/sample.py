@@ -36,4 +36,5 @@ def sample(connection: Connection) -> Sample:
 
 def versions(connection: Connection, ids: Sequence[str]) -> dict[str, int]:
     """The version of each of these source rows now."""
-    return dict(connection.execute(VERSIONS, {"ids": list(ids)}).tuples().all())
+    found: dict[str, int] = dict(connection.execute(VERSIONS, {"ids": list(ids)}).all())
+    return found

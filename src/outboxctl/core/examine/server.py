@@ -1,6 +1,5 @@
 """The server: its version, its clock, what it promises, and how many connections are left."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from time import time
 
@@ -57,12 +56,12 @@ class Server:
     connections_left: int
 
 
-def server(connection: Connection, clock: Callable[[], float] = time) -> Server:
-    """Read the server's facts; `clock` is ours, in seconds since 1970."""
+def server(connection: Connection) -> Server:
+    """Read the server's facts."""
     facts = connection.execute(SERVER).one()._asdict()
-    before = clock()
+    before = time()
     theirs = connection.execute(CLOCK).scalar_one()
-    after = clock()
+    after = time()
     left = connection.execute(CONNECTIONS).scalar_one()
     ahead = theirs - (before + after) / 2
     return Server(**facts, clock_ahead=ahead, round_trip=after - before, connections_left=left)

@@ -14,6 +14,8 @@ from outboxctl.failures import Answer
 from outboxctl.sink.examine.told import told
 from outboxctl.sink.request import ask
 
+ROOT_SECONDS = 10.0
+
 
 @dataclass(frozen=True)
 class Product:
@@ -63,10 +65,13 @@ class _Root:
 def _bare(client: Elasticsearch) -> _Root:
     """GET / with plain JSON. The client asks for its own major version, which an older server refuses.
 
-    Its transport adds nothing, so the credentials that the client would have added are named here.
+    Its transport adds nothing, so the credentials that the client would have added are named here, and
+    that nothing is tried again.
     """
     headers = {**client._headers, "accept": "application/json"}
-    answer = client.transport.perform_request("GET", "/", headers=headers)
+    answer = client.transport.perform_request(
+        "GET", "/", headers=headers, max_retries=0, request_timeout=ROOT_SECONDS
+    )
     if answer.meta.status >= 300:  # noqa: PLR2004 - the transport raises nothing for an error's answer
         _raise(answer)
     return _Root((answer.body, answer.meta.headers))
