@@ -9,7 +9,7 @@ import pytest
 
 import clusters
 from clusters import Cluster
-from doctor.ward import Ward
+from doctor.ward import Ward, named
 from outboxctl import services
 from outboxctl.core.database import Database
 from outboxctl.core.migrations import upgrade
@@ -49,7 +49,7 @@ def postgres() -> Iterator[Cluster]:
 def own_database(postgres: Cluster, ward: Ward) -> Iterator[Ward]:
     """The patient on that PostgreSQL, in a migrated database of its own."""
     name = f"t{uuid.uuid4().hex[:8]}"
-    url = postgres.url.replace("/postgres", f"/{name}")
+    url = named(postgres.url, name)
     with psycopg.connect(postgres.url, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
         db = Database(url)

@@ -1,16 +1,17 @@
 """The server itself, and the whole of a healthy house: on a PostgreSQL and an engine of their own."""
 
+from datetime import UTC, datetime, timedelta
+
 import psycopg
 import pytest
 from elasticsearch import Elasticsearch
 
 from clusters import Cluster
-from doctor.ward import Ward
+from doctor.ward import Ward, named
 from outboxctl.core.database import Database
+from outboxctl.core.migrations import upgrade
 from outboxctl.doctor.model import End
 from outboxctl.sink.index import ensure
-
-QUICK = ["fsync-off"]  # of the tests' own clusters
 
 
 def test_a_house_in_order_yields_nothing_at_all(own_database: Ward, own_engine: str) -> None:
@@ -44,8 +45,6 @@ def test_commits_that_do_not_wait_are_made_to(own_database: Ward) -> None:
 
 
 def test_a_prepared_transaction_that_nobody_ended(own_database: Ward) -> None:
-    from datetime import UTC, datetime, timedelta
-
     later = datetime.now(UTC) + timedelta(minutes=6)
     with psycopg.connect(own_database.url, autocommit=True) as connection:
         connection.execute("BEGIN; SELECT pg_current_xact_id(); PREPARE TRANSACTION 'it''s mine'")
@@ -54,9 +53,7 @@ def test_a_prepared_transaction_that_nobody_ended(own_database: Ward) -> None:
 
 
 def test_a_slot_that_nobody_reads(own_database: Ward) -> None:
-    own_database.do(
-        "SELECT pg_create_physical_replication_slot('Odd slot', true)".replace("Odd slot", "odd_slot")
-    )
+    own_database.do("SELECT pg_create_physical_replication_slot('odd_slot', true)")
     assert "physical replication slot 'odd_slot'" in own_database.cures("slot-inactive", End.DATABASE).what
 
 
@@ -68,7 +65,7 @@ def test_a_server_short_of_connections(own_database: Ward) -> None:
 def test_a_standby_is_told_from_a_read_only_database(own_database: Ward, postgres: Cluster) -> None:
     with postgres.standby() as standby:
         name = own_database.url.rpartition("/")[2]
-        own_database.monkeypatch.setenv("DATABASE_URL", standby.url.replace("/postgres", f"/{name}"))
+        own_database.monkeypatch.setenv("DATABASE_URL", named(standby.url, name))
         assert "standby" in own_database.one("database-read-only", End.DATABASE).what
         assert not own_database.examine(End.DATABASE).unreachable
 
@@ -76,10 +73,8 @@ def test_a_standby_is_told_from_a_read_only_database(own_database: Ward, postgre
 def test_a_database_of_any_bytes(ward: Ward, postgres: Cluster) -> None:
     with psycopg.connect(postgres.url, autocommit=True) as connection:
         connection.execute("CREATE DATABASE ascii TEMPLATE template0 ENCODING SQL_ASCII LOCALE 'C'")
-    url = postgres.url.replace("/postgres", "/ascii")
+    url = named(postgres.url, "ascii")
     db = Database(url)
-    from outboxctl.core.migrations import upgrade
-
     upgrade(db, None)
     db.close()
     ward.monkeypatch.setenv("DATABASE_URL", url)

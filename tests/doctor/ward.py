@@ -19,6 +19,11 @@ from processes import OUTBOXCTL, environment
 HASTE = ("fsync-off", "synchronous-commit-off", "auto-create-index")
 
 
+def named(url: str, database: str) -> str:
+    """The URL of another database on the same server."""
+    return f"{url.rpartition('/')[0]}/{database}"
+
+
 @dataclass(frozen=True)
 class Ward:
     """Settings are those of the process, so that what a finding says to export can be exported."""

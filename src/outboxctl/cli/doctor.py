@@ -1,6 +1,7 @@
 """`doctor`: both ends examined, each finding with the command that mends it."""
 
 import sys
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -78,7 +79,8 @@ def _show(report: "Report", *, json: bool) -> None:
     from outboxctl.cli import render
 
     if json:
-        render.emit_json({"findings": report.findings, "examined": report.examined})
+        found = [asdict(finding) for finding in report.findings]
+        render.emit_json({"findings": found, "examined": report.examined})
         return
     out = render.console()
     for end in ENDS:
