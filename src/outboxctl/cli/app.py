@@ -11,6 +11,7 @@ from outboxctl.cli import (
     config,
     db,
     demo,
+    doctor,
     failed,
     inject,
     prune,
@@ -54,6 +55,9 @@ app.command("oldest")(status.oldest)
 app.command("audit")(audit.audit)
 app.command("prune")(prune.prune)
 app.add_typer(replay.app, name="replay")
+app.command("doctor")(doctor.doctor)
+app.command("replay")(replay.replay)
+app.command("audit")(replay.audit)
 app.add_typer(failed.app, name="failed")
 app.add_typer(inject.app, name="inject")
 app.add_typer(db.app, name="db")
