@@ -2,10 +2,10 @@
 
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 from elasticsearch import Elasticsearch
@@ -21,7 +21,40 @@ SELECT entity_type || ':' || entity_id, event_version, to_json(d)::text FROM (
     SELECT id, entity_type, entity_id, library_id, text, snippet, rank_score, event_version, created_at,
            updated_at FROM search_index) d ORDER BY 1
 """
-KINDS = ("deleted", "stale", "altered", "updated", "put", "extra", "foreign", "stray", "misplaced")
+ENTITY = "entity_type = %s AND entity_id = %s"
+UNTOLD = "UPDATE search_index SET event_version = event_version + 1, text = 'newer' WHERE " + ENTITY
+FORGOTTEN = "DELETE FROM search_index WHERE " + ENTITY
+
+
+class Victim(NamedTuple):
+    """One entity with its document."""
+
+    id: str
+    version: int
+    text: str
+
+    @property
+    def key(self) -> list[str]:
+        """Its entity's type and id."""
+        kind, _, entity = self.id.rpartition(":")
+        return [kind, entity]
+
+
+Lines = list[Any]
+Damage = tuple[str, str, Lines]
+WAYS = (
+    "deleted",
+    "untold",
+    "forgotten",
+    "altered",
+    "updated",
+    "put",
+    "added",
+    "copied",
+    "stray",
+    "keyless",
+    "swapped",
+)
 
 
 @dataclass(frozen=True)
@@ -35,89 +68,88 @@ class Ground:
     def fill(self, rows: int) -> None:
         """So many rows, each with its document as a worker would have written it."""
         self.sql.execute(FILL, [rows])
-        self.write([*self.documents()])
+        self.write(self.documents())
 
-    def documents(self) -> Iterator[tuple[str, int, str]]:
-        """Id, version and text of the document of every row."""
+    def documents(self) -> list[Victim]:
+        """The document of every row."""
         with self.sql.transaction():
             self.sql.execute("SET LOCAL TimeZone = 'UTC'")
-            yield from self.sql.execute(DOCUMENTS).fetchall()
+            return [Victim(*row) for row in self.sql.execute(DOCUMENTS)]
 
-    def write(self, documents: list[tuple[str, int, str]], kind: str = "external_gte") -> None:
+    def write(self, documents: list[Victim]) -> None:
         """Put documents of these versions into the index."""
         for start in range(0, len(documents), 2_000):
-            lines: list[Any] = []
-            for id_, version, text in documents[start : start + 2_000]:
-                lines += [{"index": {"_id": id_, "version": version, "version_type": kind}}, json.loads(text)]
-            self.bulk(lines)
+            self.bulk([line for one in documents[start : start + 2_000] for line in overwrite(one)])
 
-    def bulk(self, lines: list[Any]) -> None:
+    def bulk(self, lines: Lines) -> None:
         """One bulk request of which every item must succeed."""
         if lines:
             answer = self.engine.bulk(index=self.index, operations=lines, refresh=True)
             assert not answer["errors"], answer
 
-    def damage(self, rng: Random, total: int) -> dict[str, set[str]]:
-        """Damage `total` entities in every way there is; the ids by the kind that verify should find."""
-        rows = list(self.documents())
-        shares = [len(part) for part in _parts(total, len(KINDS))]
-        victims = iter(rng.sample(rows, total))
-        expected: dict[str, set[str]] = {
-            kind: set() for kind in ("missing", "extra", "stale", "ahead", "altered")
-        }
-        for way, share in zip(KINDS, shares, strict=True):
-            lines: list[Any] = []
-            for victim in (next(victims) for _ in range(share)):
-                kind, id_ = getattr(self, f"_{way}")(lines, *victim)
-                expected[kind].add(id_)
-            self.bulk(lines)
-        return {kind: ids for kind, ids in expected.items() if ids}
+    def damage(self, rng: Random, total: int, ways: Sequence[str] = WAYS) -> dict[str, set[str]]:
+        """Damage `total` entities, in each way as many; returns the ids by the kind that they are of now."""
+        victims = rng.sample(self.documents(), total)
+        expected: dict[str, set[str]] = {}
+        lines: Lines = []
+        for n, victim in enumerate(victims):
+            kind, id_, more = getattr(self, ways[n % len(ways)])(victim)
+            expected.setdefault(kind, set()).add(id_)
+            lines += more
+        self.bulk(lines)
+        return expected
 
-    def _deleted(self, lines: list[Any], id_: str, _version: int, _text: str) -> tuple[str, str]:
-        lines.append({"delete": {"_id": id_}})  # leaves a tombstone one version above the row
-        return "missing", id_
+    def deleted(self, victim: Victim) -> Damage:
+        """A plain delete leaves a tombstone one version above the row."""
+        return "missing", victim.id, [{"delete": {"_id": victim.id}}]
 
-    def _stale(self, lines: list[Any], id_: str, version: int, _text: str) -> tuple[str, str]:
-        kind, _, entity = id_.rpartition(":")
-        self.sql.execute(
-            "UPDATE search_index SET event_version = %s, text = 'newer' WHERE (entity_type, entity_id) = (%s, %s)",
-            [version + 1, kind, entity],
-        )
-        return "stale", id_
+    def untold(self, victim: Victim) -> Damage:
+        """A row changed without an event."""
+        self.sql.execute(UNTOLD, victim.key)
+        return "stale", victim.id, []
 
-    def _altered(self, lines: list[Any], id_: str, version: int, text: str) -> tuple[str, str]:
-        body = json.loads(text) | {"snippet": "altered"}
-        lines += [{"index": {"_id": id_, "version": version, "version_type": "external_gte"}}, body]
-        return "altered", id_
+    def forgotten(self, victim: Victim) -> Damage:
+        """A row deleted without an event."""
+        self.sql.execute(FORGOTTEN, victim.key)
+        return "extra", victim.id, []
 
-    def _updated(self, lines: list[Any], id_: str, _version: int, _text: str) -> tuple[str, str]:
-        lines += [{"update": {"_id": id_}}, {"doc": {"more": True}}]  # its event_version stays
-        return "ahead", id_
+    def altered(self, victim: Victim) -> Damage:
+        """Another content at the very version."""
+        return "altered", victim.id, overwrite(victim, snippet="altered")
 
-    def _put(self, lines: list[Any], id_: str, _version: int, text: str) -> tuple[str, str]:
-        lines += [{"index": {"_id": id_}}, json.loads(text)]  # the same body, one version on
-        return "ahead", id_
+    def updated(self, victim: Victim) -> Damage:
+        """The update API: `_version` grows, the body's event_version stays."""
+        return "ahead", victim.id, [{"update": {"_id": victim.id}}, {"doc": {"more": True}}]
 
-    def _extra(self, lines: list[Any], id_: str, version: int, text: str) -> tuple[str, str]:
-        body = json.loads(text) | {"entity_id": str(uuid.uuid4())}
-        new = f"{body['entity_type']}:{body['entity_id']}"
-        lines += [{"index": {"_id": new, "version": version, "version_type": "external_gte"}}, body]
-        return "extra", new
+    def put(self, victim: Victim) -> Damage:
+        """The same body again, one version on."""
+        return "ahead", victim.id, [{"index": {"_id": victim.id}}, json.loads(victim.text)]
 
-    def _foreign(self, lines: list[Any], id_: str, version: int, text: str) -> tuple[str, str]:
-        new = f"copy of {id_}"
-        lines += [{"index": {"_id": new}}, json.loads(text)]
-        return "extra", new
+    def added(self, victim: Victim) -> Damage:
+        """A document of an entity that never was, of the same version and much the same key."""
+        body = json.loads(victim.text)
+        new = victim.id[:-1] + ("0" if victim.id[-1] != "0" else "1")
+        body["entity_id"] = new.rpartition(":")[2]
+        return "extra", new, overwrite(Victim(new, victim.version, json.dumps(body)))
 
-    def _stray(self, lines: list[Any], id_: str, version: int, text: str) -> tuple[str, str]:
-        new = f"page:{uuid.uuid4()}"
-        lines += [{"index": {"_id": new}}, {"entity_type": "page"}]
-        return "extra", new
+    def copied(self, victim: Victim) -> Damage:
+        """A document whose id no event can name."""
+        new = f"{victim.id} (copy)"
+        return "extra", new, [{"index": {"_id": new}}, json.loads(victim.text)]
 
-    def _misplaced(self, lines: list[Any], id_: str, version: int, text: str) -> tuple[str, str]:
-        body = json.loads(text) | {"entity_id": str(uuid.uuid4())}
-        lines += [{"index": {"_id": id_, "version": version, "version_type": "external_gte"}}, body]
-        return "altered", id_
+    def stray(self, victim: Victim) -> Damage:
+        """A document without a key in its body."""
+        new = f"stray:{uuid.uuid5(uuid.NAMESPACE_URL, victim.id)}"
+        return "extra", new, [{"index": {"_id": new}}, {"entity_type": "page"}]
+
+    def keyless(self, victim: Victim) -> Damage:
+        """The document of a row, without its key."""
+        return "altered", victim.id, overwrite(Victim(victim.id, victim.version, "{}"))
+
+    def swapped(self, victim: Victim) -> Damage:
+        """A document whose body says that it is another entity."""
+        other = str(uuid.uuid5(uuid.NAMESPACE_URL, victim.id))
+        return "altered", victim.id, overwrite(victim, entity_id=other, entity_type="zebra")
 
     def assert_same(self) -> None:
         """The index holds exactly the rows' documents."""
@@ -131,6 +163,7 @@ class Ground:
                 assert (doc["_version"], doc["_source"]) == expected[doc["_id"]]
 
 
-def _parts(total: int, number: int) -> list[range]:
-    """`total` in `number` parts as equal as can be."""
-    return [range(total * n // number, total * (n + 1) // number) for n in range(number)]
+def overwrite(victim: Victim, **changes: object) -> Lines:
+    """The lines that write a document at the very version of its row."""
+    head = {"_id": victim.id, "version": victim.version, "version_type": "external_gte"}
+    return [{"index": head}, json.loads(victim.text) | changes]
