@@ -104,9 +104,9 @@ def bytes_a_row(connection: Connection) -> int:
 def rows(connection: Connection, spans: Sequence[Span], *, content: bool) -> list[Row]:
     """The rows of these spans, in no order; without `content` their documents are not made."""
     _prepare(connection)
-    given = dict(zip(("types", "lows", "highs"), map(list, zip(*spans, strict=True)), strict=True))
-    found = connection.execute(DOCUMENTS if content else VERSIONS, given).all() if spans else []
-    return [Row(*row) for row in found]
+    types, lows, highs = [list(part) for part in zip(*spans, strict=True)] or [[], [], []]
+    given = {"types": types, "lows": lows, "highs": highs}
+    return [Row(*row) for row in connection.execute(DOCUMENTS if content else VERSIONS, given).all()]
 
 
 def state(connection: Connection, keys: Sequence[Key]) -> State:
