@@ -18,6 +18,7 @@ from outboxctl.cli import (
     replay,
     services,
     status,
+    verify,
     worker,
 )
 
@@ -50,15 +51,14 @@ app.command("demo")(demo.demo)
 app.command("worker")(worker.worker)
 app.command("status")(status.status)
 app.command("check")(check.check)
+app.command("doctor")(doctor.doctor)
 app.command("stuck")(status.stuck)
 app.command("oldest")(status.oldest)
-app.command("audit")(audit.audit)
-app.command("prune")(prune.prune)
-app.add_typer(replay.app, name="replay")
-app.command("doctor")(doctor.doctor)
-app.command("replay")(replay.replay)
-app.command("audit")(replay.audit)
 app.add_typer(failed.app, name="failed")
+app.add_typer(replay.app, name="replay")
+app.command("audit")(audit.audit)
+app.command("verify")(verify.verify)
+app.command("prune")(prune.prune)
 app.add_typer(inject.app, name="inject")
 app.add_typer(db.app, name="db")
 app.add_typer(services.app, name="services")
