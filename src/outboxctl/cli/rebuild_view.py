@@ -13,24 +13,12 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 SHOWN = 10  # refused documents that a person sees; --json has a hundred
-SAYS = {
-    "create": "Creating {new_index}",
-    "fill": "Filling {new_index}",
-    "catch_up": "Catching up with the events since",
-    "swap": "Moving {alias} to {new_index}",
-    "reconcile": "Making up for what went to the other index meanwhile",
-}
 
 
-def phases(*, json: bool) -> "Callable[[Rebuild], object]":
+def steps(*, json: bool) -> "Callable[[str], object]":
     """What tells each phase as it begins, on stderr."""
     out = render.console(stderr=True)
-
-    def say(row: "Rebuild") -> None:
-        words = SAYS[row.phase].format(new_index=row.new_index, alias=row.alias)
-        out.print(words, highlight=False)
-
-    return (lambda _: None) if json else say
+    return (lambda _: None) if json else (lambda text: out.print(render.cell(text)))
 
 
 def plan(plan: "Plan", *, json: bool) -> None:

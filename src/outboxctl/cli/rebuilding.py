@@ -16,12 +16,11 @@ if TYPE_CHECKING:
     from elasticsearch import Elasticsearch
 
     from outboxctl.core.database import Database
-    from outboxctl.core.rebuilds import Rebuild
     from outboxctl.rebuild.model import Tools
     from outboxctl.rebuild.plan import Plan
     from outboxctl.settings import Settings
 
-CONNECTIONS = 4  # the lock's, the pages', the events' and the row's
+CONNECTIONS = 6  # the lock's, the row's, one to read with, and three of the comparison
 
 
 def desk(
@@ -146,7 +145,7 @@ class Desk:
             rebuild_view.plan(plan, json=self.json)
             return
         self._ask(db, plan.words)
-        say = rebuild_view.phases(json=self.json)
+        say = rebuild_view.steps(json=self.json)
         with (
             render.progress("Copying", plan.entities) as advance,
             self._tools(
@@ -184,7 +183,7 @@ class Desk:
         *,
         patience: float = 0.0,
         allow_failures: bool = False,
-        say: "Callable[[Rebuild], object]" = lambda _: None,
+        say: "Callable[[str], object]" = lambda _: None,
         advance: "Callable[[int], object]" = lambda _: None,
     ) -> "Iterator[Tools]":
         from outboxctl.acts import batches

@@ -8,17 +8,9 @@ from sqlalchemy import Connection, text
 
 from outboxctl.core.claim import PLAN
 from outboxctl.core.produce import MAX_VERSION
-from outboxctl.core.schema import EVENTS, SOURCE
+from outboxctl.core.schema import DOCUMENT, EVENTS, SOURCE
 from outboxctl.lifecycle import OPS
 
-# The document as the claim reads it, byte for byte.
-BODY = """CROSS JOIN LATERAL (
-        SELECT s.id, s.entity_type, s.entity_id, s.library_id, s.text, s.snippet, s.rank_score,
-               s.event_version, s.created_at, s.updated_at
-    ) d"""
-DOCUMENT = f"""
-    SELECT s.event_version, to_json(d)::text AS document FROM {SOURCE} s {BODY}
-    WHERE s.entity_type = k.entity_type AND s.entity_id = k.entity_id LIMIT 1"""
 COUNT = text(f"SELECT count(*) FROM {SOURCE}")
 # An adopted table may have its unique index the other way round: pages follow the index there is.
 FIRST = text(f"""
@@ -35,6 +27,10 @@ KEYS = {
     "entity_type": ("s.entity_type, s.entity_id", f"{TYPE}, CAST(:id AS uuid)"),
     "entity_id": ("s.entity_id, s.entity_type", f"CAST(:id AS uuid), {TYPE}"),
 }
+ROW = f"""LEFT JOIN LATERAL (
+    SELECT s.event_version, {DOCUMENT} AS document FROM {SOURCE} s
+    WHERE s.entity_type = k.entity_type AND s.entity_id = k.entity_id LIMIT 1
+) s ON true"""
 OP_LIST = ", ".join(f"'{op}'" for op in OPS)
 # An entity's row as it is now, or that it is gone, with the newest version that its events know.
 CHANGED = text(f"""
@@ -46,14 +42,12 @@ WITH k AS MATERIALIZED (
     GROUP BY entity_type, entity_id
 )
 SELECT k.entity_type, k.entity_id::text, s.event_version, s.document, k.newest
-FROM k LEFT JOIN LATERAL ({DOCUMENT}) s ON true
-WHERE k.latest >= :since OR s.document IS NULL
+FROM k {ROW} WHERE k.latest >= :since OR s.document IS NULL
 """)
 NAMED = text(f"""
 SELECT k.entity_type, k.entity_id::text, s.event_version, s.document, k.newest
 FROM unnest(CAST(:types AS text[]), CAST(:ids AS uuid[]), CAST(:versions AS bigint[]))
-    k (entity_type, entity_id, newest)
-LEFT JOIN LATERAL ({DOCUMENT}) s ON true
+    k (entity_type, entity_id, newest) {ROW}
 """)
 
 Key = tuple[bytes, str]  # an entity's type and id
@@ -90,9 +84,9 @@ def page(connection: Connection, after: Key | None, size: int) -> tuple[list[Ent
     connection.exec_driver_sql(PLAN)
     beyond = f"WHERE ({columns}) > ({values})" if after else ""
     statement = text(f"""
-        SELECT s.entity_type, s.entity_id::text, s.event_version, to_json(d)::text,
+        SELECT s.entity_type, s.entity_id::text, s.event_version, {DOCUMENT},
             convert_to(s.entity_type, getdatabaseencoding())
-        FROM {SOURCE} s {BODY} {beyond} ORDER BY {columns} LIMIT :size""")
+        FROM {SOURCE} s {beyond} ORDER BY {columns} LIMIT :size""")
     given = {"type": after[0], "id": after[1]} if after else {}
     rows = connection.execute(statement, given | {"size": size}).all()
     last = (bytes(rows[-1][4]), str(rows[-1][1])) if rows else None

@@ -49,7 +49,7 @@ class Tools:
     size: int = 1_000
     patience: float = 60.0
     allow_failures: bool = False
-    say: Callable[[Rebuild], object] = lambda _: None
+    say: Callable[[str], object] = lambda _: None
     advance: Callable[[int], object] = lambda _: None
     refused: dict[str, Refused] = field(default_factory=dict)
 

@@ -8,6 +8,7 @@ from outboxctl.core import rebuilds, source
 from outboxctl.core.rebuilds import ENDING, SWAPPING, Phase, Rebuild
 from outboxctl.errors import OutboxctlError, UnreachableError, UsageError
 from outboxctl.rebuild.filling import fill
+from outboxctl.rebuild.healing import heal
 from outboxctl.rebuild.model import Interrupted, Tools
 from outboxctl.rebuild.sending import Sender, collect
 from outboxctl.sink import alias
@@ -103,8 +104,10 @@ def reconcile(tools: Tools, rebuild: Rebuild) -> Rebuild:
     One round is enough: whatever went there was committed before the swap, and is read now.
     """
     rebuild = follow(tools, rebuild)
+    healed = heal(tools, rebuild.new_index)
+    ending = {"phase": Phase.DONE, "healed": rebuild.healed + healed, "kept_index": rebuild.old_index}
     with tools.db.begin() as connection:
-        return rebuilds.save(connection, rebuild, ENDING, phase=Phase.DONE, kept_index=rebuild.old_index)
+        return rebuilds.save(connection, rebuild, ENDING, **ending)
 
 
 STEPS = {

@@ -20,6 +20,15 @@ if TYPE_CHECKING:
     from outboxctl.core.database import Database
 
 
+SAYS = {
+    Phase.CREATE: "Creating {new}",
+    Phase.FILL: "Filling {new}",
+    Phase.CATCH_UP: "Catching {new} up with the events since",
+    Phase.SWAP: "Moving {alias} to {new}",
+    Phase.RECONCILE: "Making up for what went elsewhere meanwhile, and comparing {new} with the database",
+}
+
+
 @contextmanager
 def alone(db: "Database", alias: str) -> "Iterator[Connection]":
     """The right to work on `alias`, until the end; UsageError if another process has it."""
@@ -84,7 +93,7 @@ def _go_on(tools: Tools, row: Rebuild) -> None:
         rebuilds.still_locked(tools.held)
         if tools.stop.is_set():
             raise Interrupted
-        tools.say(row)
+        tools.say(SAYS[Phase(row.phase)].format(new=row.new_index, alias=row.alias))
         row = STEPS[Phase(row.phase)](tools, row)
 
 
