@@ -96,8 +96,10 @@ def bytes_a_row(connection: Connection) -> int:
 def rows(connection: Connection, spans: Sequence[Span], *, content: bool) -> list[Row]:
     """The rows of these spans, in no order; without `content` their documents are not made."""
     _prepare(connection)
+    if not spans:
+        return []
     given = dict(zip(("types", "lows", "highs"), map(list, zip(*spans, strict=True)), strict=True))
-    found = connection.execute(DOCUMENTS if content else VERSIONS, given).all() if spans else []
+    found = connection.execute(DOCUMENTS if content else VERSIONS, given).all()
     return [Row(*row) for row in found]
 
 
