@@ -55,9 +55,9 @@ def report(done: "Report", *, json: bool) -> int:
         render.emit_json(done)
     else:
         _tell(done)
-    if done.phase == "aborted" or done.failures:
-        return ExitCode.FINDINGS
-    return ExitCode.OK if done.phase == "done" else INTERRUPTED
+    if done.phase == "done":
+        return ExitCode.OK
+    return ExitCode.FINDINGS if done.failures else INTERRUPTED
 
 
 def _tell(done: "Report") -> None:

@@ -36,5 +36,5 @@ def _read(path: str) -> Any:
     except OSError as error:
         hint = "give keep, default or the name of a JSON file"
         raise UsageError(f"--mapping {path}: {error.strerror or 'cannot be read'}", hint=hint) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"--mapping {path}: not JSON: {error}") from None

@@ -76,6 +76,7 @@ class Report:
 
 def report(rebuild: Rebuild, refused: dict[str, Refused], *, resumed: bool, seconds: float) -> Report:
     """The report of a row."""
-    names = ("action", "alias", "phase", "old_index", "new_index", "copied", "caught_up", "healed", "refused")
+    names = ("action", "alias", "phase", "old_index", "new_index", "copied", "caught_up", "healed")
     row = {name: getattr(rebuild, name) for name in (*names, "kept_index", "kept_until")}
-    return Report(**row, failures=[*refused.values()][:SHOWN], resumed=resumed, seconds=round(seconds, 3))
+    row |= {"refused": max(rebuild.refused, len(refused)), "failures": [*refused.values()][:SHOWN]}
+    return Report(**row, resumed=resumed, seconds=round(seconds, 3))

@@ -46,8 +46,9 @@ def apply(
     """Carry it out to its end, or to where it stops.
 
     The report's phase tells: `done`; `aborted` if the new index refused documents (it is deleted,
-    unless `keep_failed`); any other if it was asked to stop. Raises UnreachableError if one side is
-    away for too long: what is done is saved.
+    unless `keep_failed`); any other if it was asked to stop. Raises UsageError, with all as it was, if
+    the sink refuses the new index itself; UnreachableError if one side is away for too long: what is
+    done is saved.
     """
     began = monotonic()
     row = _open(tools, plan, by=by, reason=reason, grace_seconds=grace_seconds)
@@ -57,6 +58,10 @@ def apply(
     except RefusedError:
         if not keep_failed:
             abort(tools, _current(tools, row), by=by, reason="the new index refused documents")
+    except UsageError:
+        if _current(tools, row).phase == Phase.CREATE:
+            abort(tools, _current(tools, row), by=by, reason="the sink refused the new index")
+        raise
     except Interrupted:
         pass
     return report(_current(tools, row), tools.refused, resumed=resumed, seconds=monotonic() - began)

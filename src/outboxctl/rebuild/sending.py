@@ -54,10 +54,12 @@ class Sender:
                 f"the sink did not take documents for {self._index} for {seconds:.0f} s ({why})",
                 hint="once it does, `outboxctl rebuild` goes on where this one stopped",
             )
-        asked = min(finding.retry_after, CAP) if finding else 0.0
-        pause = max(asked, delay(failed, base=BASE, cap=CAP, rng=self._rng))
-        if self._tools.stop.wait(pause):
+        if self._tools.stop.wait(self._pause(finding, failed)):
             raise Interrupted
+
+    def _pause(self, finding: Finding | None, failed: int) -> float:
+        asked = min(finding.retry_after, CAP) if finding else 0.0
+        return max(asked, delay(failed, base=BASE, cap=CAP, rng=self._rng))
 
 
 def prepare(entities: Sequence[Entity]) -> tuple[list[Action], list[Refused]]:
