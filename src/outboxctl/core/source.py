@@ -101,9 +101,9 @@ def changed(
     With them those whose row is gone, if an event was since `gone_since`. One statement, so one moment.
     """
     connection.exec_driver_sql(PLAN)
-    options = {"stream_results": True, "yield_per": size}
+    options = {"stream_results": True, "max_row_buffer": size}
     rows = connection.execute(CHANGED, {"since": since, "gone_since": gone_since}, execution_options=options)
-    for some in rows.partitions():
+    for some in rows.partitions(size):
         yield [Entity(*row) for row in some]
 
 
