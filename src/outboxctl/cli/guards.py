@@ -21,11 +21,14 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask, even where t
 
 
 @contextmanager
-def reading(settings: "Settings") -> "Iterator[Connection]":
-    """One transaction in which the server itself refuses every change; the marker is checked."""
+def reading(settings: "Settings", *, longest: float | None = None) -> "Iterator[Connection]":
+    """One transaction in which the server itself refuses every change; the marker is checked.
+
+    It is given up after `longest` seconds.
+    """
     from outboxctl.core.migrations import checked
 
-    with database(settings) as db, checked(db, settings.environment) as connection:
+    with database(settings, longest=longest) as db, checked(db, settings.environment) as connection:
         connection.exec_driver_sql("SET TRANSACTION READ ONLY")
         yield connection
 
@@ -56,12 +59,20 @@ def confirm(settings: "Settings", db: "Database", what: str, *, yes: bool, alway
     where = f"{db.name} is prod" if prod else db.name
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise UsageError(f"{where}: refusing to {what} unasked", hint="add --yes if you mean it")
-    if not typer.confirm(f"{where}. Really {what}?", err=True):
+    if not _agreed(f"{where}. Really {what}?"):
         raise UsageError("nothing was changed")
+
+
+def _agreed(question: str) -> bool:
+    try:
+        return typer.confirm(question, err=True)
+    except typer.Abort:  # ^C or ^D
+        typer.echo(err=True)
+        return False
 
 
 def _marked(db: "Database") -> str | None:
     from outboxctl.core import marker
 
     with db.begin() as connection:
-        return marker.read(connection)
+        return marker.read_if_any(connection)  # `db upgrade` asks before there is one
