@@ -5,7 +5,20 @@ from typing import Annotated
 import typer
 
 from outboxctl import __version__
-from outboxctl.cli import config, db, demo, failed, inject, prune, rebuild, replay, services, status, worker
+from outboxctl.cli import (
+    config,
+    db,
+    demo,
+    failed,
+    inject,
+    prune,
+    rebuild,
+    replay,
+    services,
+    status,
+    verify,
+    worker,
+)
 
 app = typer.Typer(
     help="Run, watch, replay and drill a PostgreSQL outbox to Elasticsearch pipeline.",
@@ -39,6 +52,7 @@ app.command("stuck")(status.stuck)
 app.command("oldest")(status.oldest)
 app.command("replay")(replay.replay)
 app.command("audit")(replay.audit)
+app.command("verify")(verify.verify)
 app.command("prune")(prune.prune)
 app.command("rebuild")(rebuild.rebuild)
 app.add_typer(failed.app, name="failed")

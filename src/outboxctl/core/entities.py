@@ -24,6 +24,7 @@ FROM (SELECT entity_type, entity_id, row_number() OVER (PARTITION BY entity_type
 GROUP BY entity_type
 """)
 WIDTH = text(f"SELECT pg_table_size('{SOURCE}') / greatest(count(*), 1) FROM {SOURCE}")
+COUNT = text(f"SELECT count(*) FROM {SOURCE}")
 SPANS = f"""
 FROM unnest(CAST(:types AS text[]), CAST(:lows AS uuid[]), CAST(:highs AS uuid[])) r (t, low, high)
 JOIN {SOURCE} s ON s.entity_type = r.t AND s.entity_id BETWEEN r.low AND r.high"""
@@ -82,6 +83,12 @@ class State(NamedTuple):
     in_flight: set[str]
 
 
+def count(connection: Connection) -> int:
+    """How many rows there are."""
+    connection.exec_driver_sql(READ)
+    return int(connection.execute(COUNT).scalar_one())
+
+
 def spread(connection: Connection, size: int) -> list[Spread]:
     """Where the source's rows are, in steps of `size` (2 or more) rows of one type."""
     connection.exec_driver_sql(READ)
@@ -90,17 +97,16 @@ def spread(connection: Connection, size: int) -> list[Spread]:
 
 def bytes_a_row(connection: Connection) -> int:
     """The average size of a row on disk, its large values included."""
+    connection.exec_driver_sql(READ)
     return int(connection.execute(WIDTH).scalar_one())
 
 
 def rows(connection: Connection, spans: Sequence[Span], *, content: bool) -> list[Row]:
     """The rows of these spans, in no order; without `content` their documents are not made."""
     _prepare(connection)
-    if not spans:
-        return []
-    given = dict(zip(("types", "lows", "highs"), map(list, zip(*spans, strict=True)), strict=True))
-    found = connection.execute(DOCUMENTS if content else VERSIONS, given).all()
-    return [Row(*row) for row in found]
+    types, lows, highs = [list(part) for part in zip(*spans, strict=True)] or [[], [], []]
+    given = {"types": types, "lows": lows, "highs": highs}
+    return [Row(*row) for row in connection.execute(DOCUMENTS if content else VERSIONS, given).all()]
 
 
 def state(connection: Connection, keys: Sequence[Key]) -> State:

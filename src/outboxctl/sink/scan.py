@@ -26,19 +26,19 @@ class Reader:
     """Reads one index, or the one behind an alias; safe to use from several threads."""
 
     def __init__(self, client: Elasticsearch, name: str) -> None:
-        self._client, self.name = client, name
+        self.client, self.name = client, name
         self._shape: Shape | None = None
 
     @property
     def shape(self) -> Shape:
         """The concrete index and its key fields, looked up once; see `shape` for what is raised."""
         if self._shape is None:
-            self._shape = shape(self._client, self.name)
+            self._shape = shape(self.client, self.name)
         return self._shape
 
     def refresh(self) -> None:
         """Make everything written so far visible to `pages`."""
-        demand(self._client, lambda: self._client.indices.refresh(index=self.shape.index))
+        demand(self.client, lambda: self.client.indices.refresh(index=self.shape.index))
 
     def pages(
         self, start: tuple[str, str] | None, end: tuple[str, str] | None, *, content: bool
@@ -53,15 +53,17 @@ class Reader:
 
     def get(self, ids: Sequence[str], *, content: bool) -> list[Document | None]:
         """The documents of these ids as they are this moment, unrefreshed writes included."""
+        if not ids:
+            return []
         index = self.shape.index
-        found = demand(self._client, lambda: self._client.mget(index=index, ids=list(ids), source=content))
+        found = demand(self.client, lambda: self.client.mget(index=index, ids=list(ids), source=content))
         return [_document(doc) if doc.get("found") else None for doc in found["docs"]]
 
     def _pages(self, query: dict[str, Any], *, content: bool) -> Iterator[list[Document]]:
         """All hits, of one view of the index: a write between two pages moves nothing."""
         opened = demand(
-            self._client,
-            lambda: self._client.open_point_in_time(index=self.shape.index, keep_alive=KEEP_ALIVE),
+            self.client,
+            lambda: self.client.open_point_in_time(index=self.shape.index, keep_alive=KEEP_ALIVE),
         )
         view, after = opened["id"], None
         try:
@@ -74,13 +76,13 @@ class Reader:
                     return
                 after = hits[-1]["sort"]
         finally:
-            ask(lambda: self._client.close_point_in_time(id=view))  # else it ends by itself
+            ask(lambda: self.client.close_point_in_time(id=view))  # else it ends by itself
 
     def _page(self, query: dict[str, Any], view: str, after: Any, *, content: bool) -> Any:
         more = {} if after is None else {"search_after": after}
         return demand(
-            self._client,
-            lambda: self._client.search(
+            self.client,
+            lambda: self.client.search(
                 pit={"id": view, "keep_alive": KEEP_ALIVE},
                 query=query,
                 size=PAGE,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from outboxctl.core.entities import Key, Span, Spread
+from outboxctl.verify.model import sayable
 
 NIL, LAST = str(UUID(int=0)), str(UUID(int=2**128 - 1))
 ROWS = 4_000  # of 600 bytes: some 15 MB of memory a bucket
@@ -42,7 +43,7 @@ def buckets(spread: Iterable[Spread], size: int) -> Iterator[Bucket]:
     spans: list[Span] = []
     rows = 0
     for span, count in _pieces(spread, size):
-        if rows and rows + count > size and _sayable(span.entity_type):
+        if rows and rows + count > size and sayable(span.entity_type):
             end = Key(span.entity_type, "" if span.low == NIL else span.low)
             yield Bucket(start, end, spans, rows)
             start, spans, rows = end, [], 0
@@ -67,8 +68,3 @@ def _pieces(spread: Iterable[Spread], size: int) -> Iterator[tuple[Span, int]]:
 
 def _before(entity_id: str) -> str:
     return str(UUID(int=UUID(entity_id).int - 1))
-
-
-def _sayable(entity_type: str) -> bool:
-    """Whether the sink can be told this type: a database may hold bytes that are no UTF-8."""
-    return entity_type.isascii() or entity_type.encode(errors="replace").decode() == entity_type

@@ -6,6 +6,7 @@ events under way for it, and judged by that alone.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
+from threading import Event
 from typing import NamedTuple
 
 from outboxctl.core import entities
@@ -16,7 +17,7 @@ from outboxctl.sink.scan import Document, Reader
 from outboxctl.verify.buckets import Bucket, buckets, rows_a_bucket
 from outboxctl.verify.judge import differs, judge
 from outboxctl.verify.lanes import LANES, in_lanes
-from outboxctl.verify.model import Census, Difference, key_of
+from outboxctl.verify.model import Census, Difference, Kind, key_of, sayable
 
 CONNECTIONS = LANES + 1  # that a comparison takes from the database's pool
 JUDGED = 500  # entities read by id at once
@@ -37,11 +38,13 @@ def compare(
     content: bool = True,
     census: Census | None = None,
     advance: Callable[[int], object] = lambda _: None,
+    stop: Event | None = None,
 ) -> Iterator[Difference]:
     """Yield each entity that differs, once, as soon as it is known; what is in flight is marked so.
 
     Any index name will do. `database` needs CONNECTIONS connections. Without `content` versions alone
-    are compared. `census` counts what was gone through, `advance` is told of the rows that were.
+    are compared. `census` counts what was gone through, `advance` is told of the rows that were; once
+    `stop` is set no further bucket is begun.
     Raises UsageError for an index that cannot be compared, UnreachableError if a side is away.
     """
     if content and reader.shape.no_content:
@@ -51,7 +54,7 @@ def compare(
         )
     reader.refresh()
     one = Comparison(database, reader, content=content, census=census or Census())
-    doubts = one.doubts(advance)
+    doubts = one.doubts(advance, stop or Event())
     while some := list(islice(doubts, JUDGED)):
         yield from one.judged(some)
 
@@ -64,19 +67,23 @@ class Comparison:
         self._content, self._census = content, census
         self._strange: set[str] = set()  # misplaced documents met so far: two ranges may hold one
 
-    def doubts(self, advance: Callable[[int], object]) -> Iterator[Doubt]:
+    def doubts(self, advance: Callable[[int], object], stop: Event) -> Iterator[Doubt]:
         """What does not agree at first sight, over all buckets and the documents that belong to none."""
         with in_lanes(self._examine, self._plan()) as examined:
             for bucket, (census, found) in examined:
                 yield from found
                 self._census.add(census)
                 advance(bucket.rows)
+                if stop.is_set():
+                    return
         for page in self._reader.strays():
             self._census.documents += len(page)
             yield from (Doubt(document.id, misplaced=True) for document in page)
 
     def judged(self, doubts: Sequence[Doubt]) -> Iterator[Difference]:
         """Those of the doubts that do differ."""
+        yield from (Difference(Kind.MISSING, d.id, None, None) for d in doubts if not sayable(d.id))
+        doubts = [doubt for doubt in doubts if sayable(doubt.id)]
         keys = list(filter(None, (key_of(doubt.id) for doubt in doubts)))
         before = self._state(keys)
         documents = self._reader.get([doubt.id for doubt in doubts], content=self._content)

@@ -1,11 +1,12 @@
 """What a comparison finds: how an entity differs, and where both sides stand."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
 
 from outboxctl.core.entities import Key
 from outboxctl.core.produce import MAX_TYPE
+from outboxctl.wording import SURROGATE
 
 
 class Kind(StrEnum):
@@ -35,9 +36,10 @@ class Difference:
     primary_term: int | None = None
 
     @property
-    def key(self) -> Key | None:
-        """The entity, None where no event can name one (see `key_of`)."""
-        return key_of(self.id)
+    def target(self) -> Key | None:
+        """The entity for an event, None where the outbox cannot name it."""
+        key = key_of(self.id)
+        return key if key and len(key.entity_type) <= MAX_TYPE else None
 
 
 @dataclass
@@ -57,7 +59,7 @@ class Census:
 
 @dataclass(frozen=True)
 class Report:
-    """A comparison: how many entities differ by kind, how many are in flight, and the first of each.
+    """A comparison: how many entities differ by kind, how many more are in flight, and the first of them.
 
     `content` is False where versions alone were compared. `seconds` is wall clock.
     """
@@ -71,15 +73,19 @@ class Report:
     by_kind: dict[str, int]
     in_flight: int
     seconds: float
-    first: list[Difference] = field(default_factory=list)
+    first: list[Difference]
 
 
 def key_of(id_: str) -> Key | None:
     """The entity that a document's id names: `type:uuid` as a worker would write it, else None."""
-    kind, _, entity = id_.rpartition(":")
+    kind, colon, entity = id_.rpartition(":")
     try:
-        kind.encode()
-        usual = str(UUID(entity)) == entity
+        usual = bool(colon) and str(UUID(entity)) == entity
     except ValueError:
         return None
-    return Key(kind, entity) if usual and 0 < len(kind) <= MAX_TYPE and "\x00" not in kind else None
+    return Key(kind, entity) if usual and "\x00" not in kind else None
+
+
+def sayable(text: str) -> bool:
+    """Whether the sink can be told this text: a database may hold bytes that are no UTF-8."""
+    return SURROGATE.search(text) is None
