@@ -15,10 +15,11 @@ from outboxctl.failures import DONE, Finding, Reason, Verdict
 from outboxctl.rebuild.mapping import choose
 from outboxctl.rebuild.model import Interrupted, Tools
 from outboxctl.rebuild.sending import Sender, prepare
-from outboxctl.sink.alias import Home, body, flat, moves
+from outboxctl.sink.alias import Home, moves
 from outboxctl.sink.bulk import Action
 from outboxctl.sink.deliver import Delivery
 from outboxctl.sink.index import MAPPING
+from outboxctl.sink.making import body, flat
 
 pytestmark = pytest.mark.no_servers
 ROW = Entity("block", "e", 7, "{}")

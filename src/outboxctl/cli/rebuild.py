@@ -12,7 +12,10 @@ from outboxctl.errors import UsageError
 By = Annotated[
     str | None, typer.Option("--by", help="Who does it [default: the login name].", show_default=False)
 ]
-Why = Annotated[str, typer.Option("--reason", help="Why (goes into the audit).")]
+Why = Annotated[
+    str | None,
+    typer.Option("--reason", help="Why (goes into the audit) [default: rebuild].", show_default=False),
+]
 MappingChoice = Annotated[
     str,
     typer.Option(
@@ -39,7 +42,7 @@ Cleanup = Annotated[bool, typer.Option("--cleanup", help="Delete old indexes tha
 
 def rebuild(
     by: By = None,
-    reason: Why = "rebuild",
+    reason: Why = None,
     yes: Yes = False,
     dry_run: DryRun = False,
     mapping: MappingChoice = "keep",
@@ -70,6 +73,8 @@ def rebuild(
     chosen = [name for name, wanted in modes.items() if wanted]
     if len(chosen) > 1:
         raise UsageError(f"{' and '.join(f'--{name}' for name in chosen)} exclude each other: give one")
+    if reason is None:
+        reason = chosen[0] if chosen else "rebuild"
     desk = rebuilding.desk(
         given, by=by, reason=reason, keep_old=keep_old, yes=yes, dry_run=dry_run, json=json
     )

@@ -9,7 +9,7 @@ from outboxctl.rebuild.model import Interrupted, Tools
 from outboxctl.rebuild.sending import Sender, collect
 from outboxctl.sink.scan import Reader
 from outboxctl.verify.compare import compare
-from outboxctl.verify.model import Difference, Kind
+from outboxctl.verify.model import Difference, Kind, key_of
 
 # An event cannot have been missed where the index is ahead; and content follows the version.
 MENDED = {Kind.MISSING, Kind.STALE, Kind.EXTRA}
@@ -40,6 +40,7 @@ def heal(tools: Tools, index: str) -> int:
 def _mended(differences: Iterator[Difference]) -> Iterator[tuple[str, str, int]]:
     """Type, id and the version of a delete, should the row be gone."""
     for found in differences:
-        if found.kind in MENDED and found.key and not found.in_flight:
+        key = key_of(found.id)
+        if found.kind in MENDED and key and not found.in_flight:
             version = found.source_version if found.index_version is None else found.index_version
-            yield (*found.key, version or 0)
+            yield (*key, version or 0)

@@ -11,7 +11,7 @@ from outboxctl.rebuild.filling import fill
 from outboxctl.rebuild.healing import heal
 from outboxctl.rebuild.model import Interrupted, Tools
 from outboxctl.rebuild.sending import Sender, collect
-from outboxctl.sink import alias
+from outboxctl.sink import alias, making
 
 ROUNDS = 5  # of catching up before the swap, at most
 SHORT = 3.0  # seconds: what came in during so short a round can wait for the one after the swap
@@ -24,7 +24,7 @@ TOMBSTONES = timedelta(hours=1)
 
 def create(tools: Tools, rebuild: Rebuild) -> Rebuild:
     """The new index, quick to fill."""
-    alias.create(tools.client, rebuild.new_index, rebuild.body, rebuild.id)
+    making.create(tools.client, rebuild.new_index, rebuild.body, rebuild.id)
     with tools.db.begin() as connection:
         return rebuilds.save(connection, rebuild, phase=Phase.FILL)
 
@@ -66,7 +66,7 @@ def follow(tools: Tools, rebuild: Rebuild) -> Rebuild:
 def swap(tools: Tools, rebuild: Rebuild) -> Rebuild:
     """The alias leads to the new index from one moment to the next; audited."""
     if rebuild.action == "rebuild":
-        alias.make_ready(tools.client, rebuild.new_index, rebuild.body["settings"])
+        making.make_ready(tools.client, rebuild.new_index, rebuild.body["settings"])
     if rebuild.swapped_at is None:
         with tools.db.begin() as connection:
             rebuild = rebuilds.save(connection, rebuild, SWAPPING)
@@ -89,12 +89,12 @@ def _swap(tools: Tools, rebuild: Rebuild, home: alias.Home) -> None:
         )
     try:
         if home.concrete and rebuild.old_index:
-            alias.clone(tools.client, rebuild.alias, rebuild.old_index)
+            making.clone(tools.client, rebuild.alias, rebuild.old_index)
         alias.swap(tools.client, home, rebuild.new_index)
     except OutboxctlError:
         with suppress(UnreachableError):
             if home.concrete:
-                alias.unblock(tools.client, rebuild.alias)
+                making.unblock(tools.client, rebuild.alias)
         raise
 
 

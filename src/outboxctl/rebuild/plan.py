@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from outboxctl.core import rebuilds, source
 from outboxctl.core.rebuilds import Phase, Rebuild
 from outboxctl.errors import UsageError
-from outboxctl.sink import alias
+from outboxctl.sink import alias, making
 
 if TYPE_CHECKING:
     from elasticsearch import Elasticsearch
@@ -68,7 +68,7 @@ def plan(
     old_index, new_index = alias.new_names(client, home)
     if len(new_index.encode()) > LONGEST_NAME:
         raise UsageError(f"{new_index} is too long for an index name", hint="choose a shorter ELASTIC_INDEX")
-    body = alias.body(home, mappings, settings)
+    body = making.body(home, mappings, settings)
     names = sorted(home.aliases)
     return Plan(
         "rebuild", name, old_index, new_index, home.concrete, home.documents, entities, names, body=body

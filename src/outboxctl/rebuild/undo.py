@@ -4,7 +4,7 @@ from outboxctl.core import rebuilds
 from outboxctl.core.rebuilds import ENDING, Phase, Rebuild
 from outboxctl.errors import UsageError
 from outboxctl.rebuild.model import Tools
-from outboxctl.sink import alias
+from outboxctl.sink import alias, making
 
 
 def abort(tools: Tools, rebuild: Rebuild, *, by: str, reason: str) -> Rebuild:
@@ -28,10 +28,10 @@ def abort(tools: Tools, rebuild: Rebuild, *, by: str, reason: str) -> Rebuild:
 
 def _clear(tools: Tools, rebuild: Rebuild) -> None:
     if rebuild.concrete and rebuild.old_index and rebuild.swapped_at:
-        alias.unblock(tools.client, rebuild.alias)
-        alias.drop(tools.client, rebuild.old_index)  # the copy for which writes were blocked
-    if alias.owned(tools.client, rebuild.new_index, rebuild.id):
-        alias.drop(tools.client, rebuild.new_index)
+        making.unblock(tools.client, rebuild.alias)
+        making.drop(tools.client, rebuild.old_index)  # the copy for which writes were blocked
+    if making.owned(tools.client, rebuild.new_index, rebuild.id):
+        making.drop(tools.client, rebuild.new_index)
 
 
 def cleanup(tools: Tools, overdue: list[Rebuild], *, by: str, reason: str) -> list[str]:
@@ -40,7 +40,7 @@ def cleanup(tools: Tools, overdue: list[Rebuild], *, by: str, reason: str) -> li
     Raises UsageError if one is in use.
     """
     for row in overdue:
-        alias.drop(tools.client, str(row.kept_index))
+        making.drop(tools.client, str(row.kept_index))
         with tools.db.begin() as connection:
             rebuilds.record(connection, "rebuild cleanup", row, by=by, reason=reason)
             rebuilds.not_kept(connection, row.alias, str(row.kept_index))
