@@ -15,6 +15,7 @@ from outboxctl.cli import (
     failed,
     inject,
     prune,
+    rebuild,
     replay,
     services,
     status,
@@ -58,6 +59,7 @@ app.add_typer(failed.app, name="failed")
 app.add_typer(replay.app, name="replay")
 app.command("audit")(audit.audit)
 app.command("verify")(verify.verify)
+app.command("rebuild")(rebuild.rebuild)
 app.command("prune")(prune.prune)
 app.add_typer(inject.app, name="inject")
 app.add_typer(db.app, name="db")
