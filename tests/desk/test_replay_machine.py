@@ -91,6 +91,12 @@ class Desk(RuleBasedStateMachine):
         self.plans.append((made, set()))
 
     @rule()
+    def all_fail_again(self) -> None:
+        self.sql.execute("UPDATE search_outbox_events SET status = 'failed' WHERE status = 'pending'")
+        for id_, event in self._having("pending").items():
+            self.events[id_] = replace(event, status="failed")
+
+    @rule()
     def replay_all(self) -> None:
         self.plan(None, None, None)
         self._carry_out(*self.plans.pop(), "replay")
@@ -170,7 +176,7 @@ def test_any_order_of_acts(db: Database, sql: psycopg.Connection) -> None:
     run_state_machine_as_test(
         Desk,
         settings=settings(
-            max_examples=25,
+            max_examples=40,
             stateful_step_count=25,
             deadline=None,
             suppress_health_check=list(HealthCheck),
