@@ -125,8 +125,8 @@ def test_a_viewer_sees_everything_and_changes_nothing(acting_as: Ask, sql: psyco
     assert viewer.json("prune", "--older-than", "1d", "--dry-run")["matched"] == 1
     before = sql.execute("SELECT xmin, xmax, * FROM search_outbox_events ORDER BY id").fetchall()
     events = "search_outbox_events"
-    _denied(viewer, events, "replay", *WHO)
-    _denied(viewer, events, "failed", "discard", *WHO, "--limit", "1")
+    _denied(viewer, "outbox_operator_audit", "replay", *WHO)
+    _denied(viewer, "outbox_operator_audit", "failed", "discard", *WHO, "--limit", "1")
     _denied(viewer, events, "prune", "--older-than", "1d")
     _denied(viewer, events, "inject", "event")
     _denied(viewer, "search_", "inject", "load", "--count", "1", "--concurrency", "1")
@@ -173,7 +173,7 @@ def test_a_worker_delivers_and_can_neither_write_events_nor_the_audit(
     worker.ok("worker", "--drain")
     ended = sql.execute("SELECT status, count(*) FROM search_outbox_events GROUP BY 1 ORDER BY 1").fetchall()
     assert ended == [("done", 5), ("failed", 1)]
-    _denied(worker, "search_outbox_events", "replay", *WHO)
+    _denied(worker, "outbox_operator_audit", "replay", *WHO)
     _denied(worker, "search_outbox_events", "inject", "event")
     _denied(worker, "search_outbox_events", "prune", "--older-than", "1s")
     _denied(worker, "outbox_operator_audit", "audit")
