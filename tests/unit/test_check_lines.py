@@ -9,7 +9,8 @@ from outboxctl.cli.check import _line, _summary
 
 pytestmark = pytest.mark.no_servers
 VALUE = st.none() | st.integers(0, 10**15) | st.floats(0, 1e15)
-FIGURE = st.builds(Figure, st.just("drift"), VALUE, VALUE, st.sampled_from(["", "s"]), st.text(), st.just("run"))
+UNIT = st.sampled_from(["", "s"])
+FIGURE = st.builds(Figure, st.just("drift"), VALUE, VALUE, UNIT, st.text(), st.just("run"))
 
 
 @given(st.text(), st.lists(FIGURE))

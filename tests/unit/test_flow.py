@@ -14,9 +14,7 @@ NOW = datetime(2026, 2, 3, tzinfo=UTC)
 
 
 def worker(rate_in: float | None, rate_out: float | None, circuit_open: bool, alive: bool) -> WorkerRow:
-    return WorkerRow(
-        "id", "w", "h", 1, "1", NOW, NOW, 0.0, 1, "hold", circuit_open, rate_in, rate_out, alive
-    )
+    return WorkerRow("id", "w", "h", 1, "1", NOW, NOW, 0.0, 1, "hold", circuit_open, rate_in, rate_out, alive)
 
 
 @given(st.lists(st.builds(worker, RATE, RATE, st.booleans(), st.booleans())))

@@ -103,7 +103,7 @@ def _headline(standing: "Standing", pace: str | None) -> list[Text]:
 
 def _pace(standing: "Standing") -> str:
     if standing.workers is None:
-        return "workers are not seen in this schema: run `outboxctl db upgrade`"
+        return "workers cannot be seen: `outboxctl db upgrade` or `db roles` makes room"
     if standing.circuit_open is None:
         return "no worker reports"
     flow = f"in {rate(standing.rate_in)}, out {rate(standing.rate_out)}"
