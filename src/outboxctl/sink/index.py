@@ -7,9 +7,8 @@ from typing import Any
 from elasticsearch import Elasticsearch
 
 from outboxctl.errors import UnreachableError
-from outboxctl.failures import Answer, classify
-from outboxctl.sink.request import ask, error_of
-from outboxctl.urls import mask
+from outboxctl.sink.request import HINT, error_of
+from outboxctl.sink.request import demand as _body
 from outboxctl.wording import brief
 
 MAPPING: dict[str, Any] = {
@@ -30,9 +29,6 @@ MAPPING: dict[str, Any] = {
 }
 # Tombstones of deleted documents keep a late, older write out; the engine's default is 60 s.
 SETTINGS: dict[str, Any] = {"number_of_shards": 1, "number_of_replicas": 0, "index.gc_deletes": "1h"}
-
-
-HINT = "check ELASTIC_URL and ELASTIC_INDEX, or run `outboxctl services status`"
 
 
 @dataclass(frozen=True)
@@ -82,15 +78,3 @@ def versions(client: Elasticsearch, name: str, ids: Sequence[str]) -> dict[str, 
         kind, reason = error_of(refused)
         raise UnreachableError(f"the index {name} cannot be read: {kind}: {brief(reason, 300)}", hint=HINT)
     return {doc["_id"]: doc["_version"] if doc.get("found") else None for doc in found["docs"]}
-
-
-def _body(client: Elasticsearch, call: Any) -> Any:
-    answer = ask(call)
-    if not isinstance(answer, Answer):
-        return answer
-    finding = classify(answer)
-    where = ", ".join(mask(node.base_url) for node in client.transport.node_pool.all())
-    raise UnreachableError(
-        f"the sink at {where} failed ({finding.reason}): {finding.error}",
-        hint=HINT,
-    )
