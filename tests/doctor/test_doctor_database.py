@@ -179,6 +179,15 @@ def test_a_role_with_fewer_connections_than_a_worker_opens(
     assert "up to 6 connections; the database has 5 left" in found.what
 
 
+def test_a_role_with_a_single_connection_is_examined_by_that_one(
+    ward: Ward, sql: psycopg.Connection, role: str
+) -> None:
+    sql.execute(f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}")
+    sql.execute(f"ALTER ROLE {role} CONNECTION LIMIT 1")
+    assert ward.ids(End.DATABASE) == ["not-examined"]
+    assert "Pooler could not be examined" in ward.one("not-examined", End.DATABASE).what
+
+
 @pytest.mark.skipif(not pgbouncer.available(), reason="no PgBouncer to be had")
 @pytest.mark.parametrize("size", [1, 3])
 def test_a_pooler_in_transaction_mode_is_recognised(ward: Ward, size: int) -> None:

@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -134,6 +135,47 @@ def test_a_certificate_that_nobody_vouches_for_needs_its_ca(
         assert ward.ids(End.SINK) == []
         ward.monkeypatch.setenv("ELASTIC_CA_CERTS", str(tmp_path / "nowhere.pem"))
         assert ward.ids(End.SINK) == ["client-unusable"]
+
+
+@pytest.mark.parametrize("body", [["odd"], {"odd": {"odd": 1}}, "odd", None, {"status": ["\x1b[31m"]}])
+def test_answers_of_another_shape_are_no_crash(ward: Ward, servers: Servers, index: str, body: Any) -> None:
+    for path in ("/_cluster/*", "/_nodes/*", "/_security/*", f"/{index}"):
+        with front(servers.sink, {path: says(200, body)}) as url:
+            assert "\x1b" not in str(_sees(ward, url))
+            assert not ward.examine(End.SINK).unreachable
+
+
+@pytest.mark.parametrize("way", ["key", "user", "url"])
+def test_a_command_for_a_secured_sink_takes_its_secrets_from_the_environment(
+    ward: Ward, servers: Servers, engine: Elasticsearch, index: str, way: str
+) -> None:
+    engine.indices.put_settings(index=f"{index}-000001", settings={"index": {"gc_deletes": "60s"}})
+    expected = {"key": "ApiKey czNjcmV0", "user": "Basic dTpzM2NyZXQ=", "url": "Basic dTpzM2NyZXQ="}[way]
+
+    def secured(asked: Asked, reply: Reply) -> Reply:
+        given = {name.lower(): value for name, value in asked.headers.items()}.get("authorization")
+        return (
+            reply if given == expected else says(401, {"error": {"type": "security_exception"}})(asked, reply)
+        )
+
+    with front(servers.sink, {"/*": secured}) as url:
+        ward.monkeypatch.setenv("ELASTIC_URL", url)
+        if way == "key":
+            ward.monkeypatch.setenv("ELASTIC_API_KEY", "czNjcmV0")
+        elif way == "user":
+            ward.monkeypatch.setenv("ELASTIC_USERNAME", "u")
+            ward.monkeypatch.setenv("ELASTIC_PASSWORD", "s3cret")
+        else:
+            ward.monkeypatch.setenv("ELASTIC_URL", f"{url.replace('//', '//u:s3cret@')},http://127.0.0.1:9")
+        found = ward.cures("gc-deletes", End.SINK)
+        assert "s3cret" not in found.mend
+        assert "czNjcmV0" not in found.mend
+
+
+def test_of_several_urls_each_is_tried(ward: Ward, servers: Servers) -> None:
+    ward.monkeypatch.setenv("ELASTIC_URL", f"http://127.0.0.1:9,{servers.sink}")
+    assert "http://127.0.0.1:9 does not answer: connect" in ward.cures("sink-url-away", End.SINK).what
+    assert ward.ids(End.SINK) == []
 
 
 def test_a_sink_that_is_away_does_not_hide_the_database(ward: Ward, sql: psycopg.Connection) -> None:
