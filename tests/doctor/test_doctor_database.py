@@ -17,7 +17,7 @@ from outboxctl.settings import load
 EVENTS = "search_outbox_events"
 # Each is brought about by statements; {} is the database's name.
 ILLS = {
-    "isolation": "ALTER DATABASE {} SET default_transaction_isolation = 'serializable'",
+    "isolation-level": "ALTER DATABASE {} SET default_transaction_isolation = 'serializable'",
     "database-read-only": "ALTER DATABASE {} SET default_transaction_read_only = on",
     "schema-behind": "UPDATE outboxctl_alembic_version SET version_num = '0002'",
     "source-not-unique": "ALTER TABLE search_index DROP CONSTRAINT uq_search_index_entity",
