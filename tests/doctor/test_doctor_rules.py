@@ -21,7 +21,7 @@ GOOD = Server(130_000, "13.0", False, False, "read committed", True, "on", True,
 def test_ids_are_unique_and_fit_for_scripts() -> None:
     ids = [rule.id for checks in CHECKS.values() for check in checks for rule in check.rules]
     assert len(ids) == len(set(ids))
-    assert all(re.fullmatch(r"[a-z]+(-[a-z]+)+", id_) for id_ in catalogue())
+    assert all(re.fullmatch(r"[a-z]+(-[a-z]+)*", id_) for id_ in catalogue())
 
 
 def test_why_is_a_sentence() -> None:
@@ -30,7 +30,8 @@ def test_why_is_a_sentence() -> None:
 
 @pytest.mark.parametrize(("number", "found"), [(120_022, 1), (130_000, 0), (180_001, 0)])
 def test_the_oldest_postgresql(number: int, found: int) -> None:
-    assert len(too_old.findings(End.DATABASE, replace(GOOD, number=number), load())) == found
+    findings = too_old.findings(End.DATABASE, replace(GOOD, number=number), load())
+    assert [finding.id for finding in findings] == ["postgres-too-old"] * found
 
 
 @pytest.mark.parametrize(
