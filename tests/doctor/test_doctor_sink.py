@@ -8,6 +8,7 @@ import psycopg
 import pytest
 from elasticsearch import Elasticsearch
 
+from doctor.eight import answers_like_eight
 from doctor.fronts import front, merged, says, self_signed, with_header
 from doctor.ward import Ward
 from fakes.backends import Asked
@@ -17,29 +18,9 @@ from outboxctl.sink.index import ensure
 from servers import Servers
 
 pytestmark = pytest.mark.real_engine
-PLAIN = "application/json"
-# What an Elasticsearch 8.14.3 and an OpenSearch 2.19.6 really said (started as the services are).
-EIGHT = {"version": {"number": "8.14.3", "build_flavor": "default"}, "tagline": "You Know, for Search"}
+# What an OpenSearch 2.19.6 really said.
 OPENSEARCH = {"version": {"distribution": "opensearch", "number": "2.19.6"}}
-REFUSED = {
-    "error": {
-        "type": "media_type_header_exception",
-        "reason": "Invalid media-type value on headers [Accept, Content-Type]",
-        "caused_by": {
-            "type": "status_exception",
-            "reason": "Accept version must be either version 8 or 7, but found 9. "
-            "Accept=application/vnd.elasticsearch+json; compatible-with=9",
-        },
-    },
-    "status": 400,
-}
 PRIVILEGES = ("index", "delete", "read", "view_index_metadata", "manage")
-
-
-def _eight(asked: Asked, reply: Reply) -> Reply:
-    """A server 8 asked by a client 9: plain JSON is all that it understands."""
-    accept = {name.lower(): value for name, value in asked.headers.items()}["accept"]
-    return says(200, EIGHT)(asked, reply) if accept == PLAIN else says(400, REFUSED)(asked, reply)
 
 
 def _sees(ward: Ward, url: str, *, end: End = End.SINK) -> list[str]:
@@ -48,7 +29,7 @@ def _sees(ward: Ward, url: str, *, end: End = End.SINK) -> list[str]:
 
 
 def test_a_client_9_before_a_server_8_says_what_to_install(ward: Ward, servers: Servers) -> None:
-    with front(servers.sink, {"/*": _eight}) as url:
+    with front(servers.sink, {"/*": answers_like_eight}) as url:
         assert _sees(ward, url) == ["client-too-new"]
         found = ward.one("client-too-new", End.SINK)
         assert "8.14.3" in found.what
