@@ -21,11 +21,14 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask, even where t
 
 
 @contextmanager
-def reading(settings: "Settings") -> "Iterator[Connection]":
-    """One transaction in which the server itself refuses every change; the marker is checked."""
+def reading(settings: "Settings", *, longest: float | None = None) -> "Iterator[Connection]":
+    """One transaction in which the server itself refuses every change; the marker is checked.
+
+    It is given up after `longest` seconds.
+    """
     from outboxctl.core.migrations import checked
 
-    with database(settings) as db, checked(db, settings.environment) as connection:
+    with database(settings, longest=longest) as db, checked(db, settings.environment) as connection:
         connection.exec_driver_sql("SET TRANSACTION READ ONLY")
         yield connection
 
@@ -48,18 +51,28 @@ def refuse_if_read_only(settings: "Settings", what: str) -> None:
         raise UsageError(f"OUTBOX_READ_ONLY is set: refusing to {what}", hint="unset it if you mean to")
 
 
-def confirm(settings: "Settings", db: "Database", what: str, *, yes: bool) -> None:
-    """Ask on a terminal where the database or OUTBOX_ENV says prod; elsewhere `--yes` is needed."""
-    if yes or "prod" not in (settings.environment, _marked(db)):
+def confirm(settings: "Settings", db: "Database", what: str, *, yes: bool, always: bool = False) -> None:
+    """Ask on a terminal where the database or OUTBOX_ENV says prod, or `always`; else `--yes` is needed."""
+    prod = "prod" in (settings.environment, _marked(db))
+    if yes or not (prod or always):
         return
+    where = f"{db.name} is prod" if prod else db.name
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise UsageError(f"{db.name} is prod: refusing to {what} unasked", hint="add --yes if you mean it")
-    if not typer.confirm(f"{db.name} is prod. Really {what}?", err=True):
+        raise UsageError(f"{where}: refusing to {what} unasked", hint="add --yes if you mean it")
+    if not _agreed(f"{where}. Really {what}?"):
         raise UsageError("nothing was changed")
+
+
+def _agreed(question: str) -> bool:
+    try:
+        return typer.confirm(question, err=True)
+    except typer.Abort:  # ^C or ^D
+        typer.echo(err=True)
+        return False
 
 
 def _marked(db: "Database") -> str | None:
     from outboxctl.core import marker
 
     with db.begin() as connection:
-        return marker.read(connection)
+        return marker.read_if_any(connection)  # `db upgrade` asks before there is one

@@ -1,12 +1,29 @@
 """Arguments that typer cannot check: each returns the value or raises UsageError naming the flag."""
 
-from datetime import UTC, datetime
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import nullcontext
+from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
+from pathlib import Path
+from typing import BinaryIO
 from uuid import UUID
 
 from outboxctl.errors import UsageError
 from outboxctl.failures import Reason
+from outboxctl.fingerprints import LENGTH, SHORTEST
 from outboxctl.wording import CONTROL, SURROGATE, brief
+
+LONGEST_LINE = 1_000  # bytes
+UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
+SHORT = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)([wdhms])")
+# ISO 8601, but for years and months: they have no fixed length.
+ISO = re.compile(
+    r"P(?=.)(?:([0-9]{1,12})W)?(?:([0-9]{1,12})D)?"
+    r"(?:T(?=.)(?:([0-9]{1,12})H)?(?:([0-9]{1,12})M)?(?:([0-9]{1,12}(?:\.[0-9]{1,6})?)S)?)?"
+)
+LONGEST = timedelta(days=365 * 100)
 
 
 def uuid(flag: str, value: str) -> str:
@@ -38,6 +55,32 @@ def reason(flag: str, value: str) -> Reason:
         raise UsageError(f"{flag}: unknown reason {brief(repr(value), 80)}", hint=hint) from None
 
 
+def fingerprint(flag: str, value: str) -> str:
+    """A fingerprint or its beginning, in lower case."""
+    if not re.fullmatch(f"[0-9a-fA-F]{{{SHORTEST},{LENGTH}}}", value):
+        hint = f"{SHORTEST} to {LENGTH} hex digits, from `outboxctl failed list`"
+        raise UsageError(f"{flag}: not a fingerprint: {brief(repr(value), 80)}", hint=hint)
+    return value.lower()
+
+
+def ids_from(flag: str, name: str) -> list[str]:
+    """The UUIDs of a file (`-`: stdin), one a line, each once; blank lines are skipped."""
+    try:
+        with nullcontext(sys.stdin.buffer) if name == "-" else Path(name).open("rb") as lines:
+            return list(dict.fromkeys(_ids(flag, name, lines)))
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise UsageError(f"{flag}: cannot read {brief(repr(name), 80)}: {why}") from None
+
+
+def _ids(flag: str, name: str, lines: BinaryIO) -> Iterator[str]:
+    where = "stdin" if name == "-" else brief(name, 80)
+    # A file that is none has lines of any length.
+    for number, line in enumerate(iter(lambda: lines.readline(LONGEST_LINE), b""), 1):
+        if word := line.strip():
+            yield uuid(f"{flag} {where}, line {number}", word.decode(errors="backslashreplace"))
+
+
 def moment(flag: str, value: str) -> datetime:
     """A point in time in ISO 8601; UTC where no zone is given."""
     try:
@@ -46,3 +89,22 @@ def moment(flag: str, value: str) -> datetime:
         hint = "for example 2026-02-03T10:00:00+08:00"
         raise UsageError(f"{flag}: not an ISO 8601 time: {brief(repr(value), 80)}", hint=hint) from None
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+
+
+def duration(flag: str, value: str) -> timedelta:
+    """A length of time above zero: `7d`, `12h`, `30m`, `90s`, or ISO 8601 without years and months."""
+    short, iso = SHORT.fullmatch(value), ISO.fullmatch(value)
+    hint = "for example 7d, 12h, 30m, 90s or P1DT12H"
+    if short:
+        parts = {UNITS[short[2]]: float(short[1])}
+    elif iso:
+        parts = {unit: float(n or 0) for unit, n in zip(UNITS.values(), iso.groups(), strict=True)}
+    else:
+        raise UsageError(f"{flag}: not a duration: {brief(repr(value), 80)}", hint=hint)
+    try:
+        found = timedelta(**parts)
+    except OverflowError:
+        found = timedelta.max
+    if not timedelta(0) < found <= LONGEST:
+        raise UsageError(f"{flag} must be above zero and at most 100 years: {brief(value, 80)}", hint=hint)
+    return found

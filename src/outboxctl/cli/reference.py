@@ -6,6 +6,7 @@ A test holds the pages in `docs/` equal to what this module writes.
 import sys
 from collections.abc import Iterator
 from inspect import cleandoc
+from json import dumps
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,8 @@ def pages() -> dict[str, str]:
         "reference/exit-codes.md": _exit_codes(),
         "reference/findings.md": _findings(),
     }
-    return {path: f"{MARK}\n\n{text.rstrip()}\n" for path, text in made.items()}
+    marked = {path: f"{MARK}\n\n{text.rstrip()}\n" for path, text in made.items()}
+    return marked | {"reference/status.schema.json": _status_schema()}
 
 
 def _commands() -> str:
@@ -147,6 +149,15 @@ def _findings() -> str:
     rows = "\n".join(f"| `{id_}` | {end} | {severity} | {why} |" for id_, (end, severity, why) in listed)
     head = "# Findings of `outboxctl doctor`\n\nThe ids are stable: `--ignore` and scripts rely on them.\n\n"
     return f"{head}| id | end | severity | why it matters |\n| --- | --- | --- | --- |\n{rows}"
+
+
+def _status_schema() -> str:
+    from pydantic import TypeAdapter
+
+    from outboxctl.core.snapshot import Standing
+
+    dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    return dumps(dialect | TypeAdapter(Standing).json_schema(mode="serialization"), indent=2) + "\n"
 
 
 def _first(text: str | None) -> str:

@@ -10,8 +10,16 @@ WORKERS = "outbox_workers"
 REBUILDS = "outbox_rebuilds"
 VERSION = "outboxctl_alembic_version"  # the application's own alembic_version stays its own
 
+# The document of a row `s` of the source, as JSON text made by the server; in UTC where TimeZone says so.
+DOCUMENT = """(SELECT to_json(d)::text FROM (
+    SELECT s.id, s.entity_type, s.entity_id, s.library_id, s.text, s.snippet, s.rank_score,
+           s.event_version, s.created_at, s.updated_at) d)"""
+
 # The row as it must be whenever nobody holds it.
 UNHELD = "owner = NULL, lease_token = NULL, lease_until = NULL, processing_started_at = NULL"
+
+# A timestamp out of Python's range (infinity, the year 20000) would break the decoder.
+SAFE = "CASE WHEN {0} BETWEEN '0001-01-02' AND '9999-12-30' THEN {0} END AS {0}"
 
 # Lab document, section 2.2 B; `:now` is NULL in production, so the database's clock decides.
 STUCK = """status = 'processing' AND (
@@ -28,3 +36,8 @@ def source(verb: Verb) -> str:
 def target(verb: Verb) -> str:
     """The verb's to-state as an SQL literal."""
     return f"'{BY_VERB[verb].target}'"
+
+
+def parts(table: str) -> str:
+    """A query of one column, `part`: the table itself and, if it is partitioned, its partitions."""
+    return f"SELECT '{table}'::regclass AS part UNION SELECT relid FROM pg_partition_tree('{table}')"
