@@ -36,6 +36,11 @@ HARMFUL = {
     "included": f"CREATE INDEX odd ON {EVENTS} (entity_id) INCLUDE (status)",
     "constraint": f"ALTER TABLE {EVENTS} ADD CONSTRAINT odd UNIQUE (id, lease_until)",
 }
+PARTITIONED = f"""
+CREATE TABLE {EVENTS} (id uuid NOT NULL, created_at timestamptz NOT NULL, PRIMARY KEY (id, created_at))
+    PARTITION BY RANGE (created_at);
+CREATE TABLE {EVENTS}_rest PARTITION OF {EVENTS} DEFAULT
+"""
 FOUND_BY = ("due", "processing", "failed", "reclaimed")
 
 
@@ -74,6 +79,20 @@ def test_other_indexes_and_triggers_are_the_users_business(ward: Ward, sql: psyc
     sql.execute(f"CREATE INDEX theirs ON {EVENTS} (entity_type, entity_id)")
     sql.execute(f"""CREATE TRIGGER theirs BEFORE INSERT ON {EVENTS}
         FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()""")
+    assert ward.ids(End.DATABASE) == []
+
+
+def test_a_partitioned_outbox_is_examined_part_by_part(ward: Ward, empty_url: str) -> None:
+    ward = Ward(ward.monkeypatch, empty_url)
+    ward.monkeypatch.setenv("DATABASE_URL", empty_url)
+    ward.do(PARTITIONED)
+    ward.do("outboxctl db upgrade")
+    assert ward.ids(End.DATABASE) == []
+    ward.do(f"ALTER TABLE {EVENTS}_rest SET (autovacuum_enabled = off)")
+    assert f"{EVENTS}_rest" in ward.cures("autovacuum-off-table", End.DATABASE).what
+    ward.do(f"DROP INDEX ix_{EVENTS}_due; CREATE INDEX odd ON {EVENTS} (status)")
+    ward.cures("db-index-missing", End.DATABASE)
+    ward.cures("db-index-harmful", End.DATABASE)
     assert ward.ids(End.DATABASE) == []
 
 

@@ -12,7 +12,7 @@ from outboxctl.core.examine.rights import rights
 from outboxctl.core.examine.sample import Sample, sample, versions
 from outboxctl.core.examine.server import Server, marked, server
 from outboxctl.core.examine.tables import tables
-from outboxctl.core.examine.vacuum import holders, upkeep
+from outboxctl.core.examine.vacuum import holders, parts
 from outboxctl.doctor.examination import Examination, optional
 from outboxctl.doctor.fit_rules import FIT, SETTINGS, Fit
 from outboxctl.doctor.mapping_rules import INDEX
@@ -20,7 +20,7 @@ from outboxctl.doctor.model import End
 from outboxctl.doctor.server_rules import MARKER, POOLER, SERVER
 from outboxctl.doctor.sink_rules import CLUSTER, PRODUCT, SINK_RIGHTS, URLS
 from outboxctl.doctor.table_rules import RIGHTS, TABLES
-from outboxctl.doctor.vacuum_rules import HOLDERS, LONGEST, UPKEEP
+from outboxctl.doctor.vacuum_rules import HOLDERS, LONGEST, PARTS
 from outboxctl.errors import UsageError
 from outboxctl.sink.examine.cluster import Cluster, cluster
 from outboxctl.sink.examine.indices import named
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from elasticsearch import Elasticsearch
 
 CHECKS = {
-    End.DATABASE: (SERVER, MARKER, TABLES, RIGHTS, UPKEEP, HOLDERS, POOLER),
+    End.DATABASE: (SERVER, MARKER, TABLES, RIGHTS, PARTS, HOLDERS, POOLER),
     End.SINK: (URLS, PRODUCT, CLUSTER, SINK_RIGHTS, INDEX),
     End.SETTINGS: (SETTINGS, FIT),
 }
@@ -68,7 +68,7 @@ class Ends:
             check(MARKER, lambda: ask(marked))
             schema = check(TABLES, lambda: ask(tables))
             check(RIGHTS, lambda: ask(rights))
-            check(UPKEEP, lambda: ask(upkeep))
+            check(PARTS, lambda: ask(parts))
             check(HOLDERS, lambda: ask(partial(holders, longest=LONGEST, now=self.now)))
             if schema and not schema.missing:
                 self.sample = optional(lambda: ask(sample))

@@ -51,10 +51,10 @@ def table_missing(tables: Tables, _: Settings) -> Iterator[Said]:
 @rule("db-index-missing", Severity.ERROR, "Without it every claim, reclaim or status reads the whole outbox.")
 def index_missing(tables: Tables, _: Settings) -> Iterator[Said]:
     """One of the migrations' own indexes is gone."""
-    held = {index.name for index in tables.outbox}
+    held, way = {index.name for index in tables.outbox}, _way(tables)
     for name, what in INDEXES.items():
         if name not in held and EVENTS not in tables.missing and tables.revision:
-            yield f"The index {name} is missing.", f"CREATE INDEX CONCURRENTLY {name} ON {EVENTS} {what};"
+            yield f"The index {name} is missing.", f"CREATE INDEX {way}{name} ON {EVENTS} {what};"
 
 
 @rule("db-index-invalid", Severity.WARNING, "It costs at every write and answers no query.")
@@ -72,17 +72,22 @@ def index_invalid(tables: Tables, _: Settings) -> Iterator[Said]:
 )
 def index_harmful(tables: Tables, _: Settings) -> Iterator[Said]:
     """A foreign index on columns that every delivery changes."""
+    way = _way(tables)
     for index in tables.outbox:
         touched = [column for column in index.columns if column in WRITTEN]
         if touched and index.name not in INDEXES:
             what = f"The index {index.name} on {EVENTS} covers what deliveries change: {', '.join(touched)}."
-            yield what, _drop(index)
+            yield what, _drop(index, way)
 
 
-def _drop(index: Index) -> str:
+def _way(tables: Tables) -> str:
+    return "" if tables.partitioned else "CONCURRENTLY "
+
+
+def _drop(index: Index, way: str) -> str:
     if index.constraint_name:
         return f"ALTER TABLE {EVENTS} DROP CONSTRAINT {index.constraint_name};"
-    return f"DROP INDEX CONCURRENTLY {index.name};"
+    return f"DROP INDEX {way}{index.name};"
 
 
 @rule(

@@ -53,6 +53,8 @@ SELECT quote_ident(tgname) FROM pg_trigger WHERE tgrelid = to_regclass(:table)
     AND NOT tgisinternal AND tgenabled <> 'D' AND tgtype & 16 > 0 ORDER BY tgname
 """)
 
+PARTITIONED = text("SELECT relkind = 'p' FROM pg_class WHERE oid = to_regclass(:table)")
+
 
 @dataclass(frozen=True)
 class Index:
@@ -70,6 +72,7 @@ class Tables:
     """Revision of the schema and of this program, and what the tables carry.
 
     `known`: whether this program knows the database's revision. `update_triggers` fire on the outbox.
+    `partitioned`: the outbox is, and PostgreSQL builds or drops no index of such a table concurrently.
     """
 
     revision: str | None
@@ -79,6 +82,7 @@ class Tables:
     outbox: list[Index]
     source: list[Index]
     update_triggers: list[str]
+    partitioned: bool
 
 
 def tables(connection: Connection) -> Tables:
@@ -93,6 +97,7 @@ def tables(connection: Connection) -> Tables:
         _indexes(connection, EVENTS),
         _indexes(connection, SOURCE),
         list(connection.execute(TRIGGERS, {"table": EVENTS}).scalars()),
+        bool(connection.execute(PARTITIONED, {"table": EVENTS}).scalar()),
     )
 
 
