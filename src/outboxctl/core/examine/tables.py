@@ -16,20 +16,6 @@ INDEXES = {
     "ix_search_outbox_events_reclaimed": "(created_at) WHERE status = 'pending'"
     f" AND error_reason = '{Reason.LEASE_EXPIRED}'",
 }
-# What a delivery changes, at each of an event's writes.
-WRITTEN = (
-    "status",
-    "owner",
-    "lease_token",
-    "lease_until",
-    "processing_started_at",
-    "attempts",
-    "next_retry_at",
-    "processed_at",
-    "error_reason",
-    "error",
-    "updated_at",
-)
 MISSING_TABLES = text("SELECT t FROM unnest(CAST(:tables AS text[])) t WHERE to_regclass(t) IS NULL")
 # Columns that an index depends on: in its key, its expressions or its predicate.
 INDEXES_OF = text("""
