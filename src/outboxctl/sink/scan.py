@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from elasticsearch import Elasticsearch
 
+from outboxctl.failures import Answer
 from outboxctl.sink.request import ask, demand
 from outboxctl.sink.shape import Shape, shape
 
@@ -39,6 +40,19 @@ class Reader:
     def refresh(self) -> None:
         """Make everything written so far visible to `pages`."""
         demand(self.client, lambda: self.client.indices.refresh(index=self.shape.index))
+
+    def imprint(self) -> str | None:
+        """The whole index as a short text that any write changes, None if the sink does not tell.
+
+        Each operation on a shard, also a delete, takes the next sequence number of its history.
+        """
+        asked = ask(lambda: self.client.indices.stats(index=self.shape.index, level="shards"))
+        if isinstance(asked, Answer):
+            return None
+        shards = asked["indices"].get(self.shape.index, {}).get("shards", {})
+        primaries = [(number, copy) for number, copies in sorted(shards.items()) for copy in copies]
+        told = [_history(number, copy) for number, copy in primaries if copy["routing"]["primary"]]
+        return " ".join([self.shape.uuid, *told]) if len(told) == self.shape.shards else None
 
     def pages(
         self, start: tuple[str, str] | None, end: tuple[str, str] | None, *, content: bool
@@ -114,6 +128,10 @@ def _beyond(shape: Shape, bound: tuple[str, str], other: str, same: str) -> dict
     kind, entity = shape.key_fields
     within = [{"term": {kind: bound[0]}}, {"range": {entity: {same: bound[1]}}}]
     return {"bool": {"should": [{"range": {kind: {other: bound[0]}}}, {"bool": {"filter": within}}]}}
+
+
+def _history(shard: str, copy: dict[str, Any]) -> str:
+    return f"{shard}:{copy['commit']['user_data']['history_uuid']}:{copy['seq_no']['max_seq_no']}"
 
 
 def _document(hit: dict[str, Any]) -> Document:
