@@ -10,6 +10,8 @@ import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
 
+from outboxctl import services
+from outboxctl.core.produce import enqueue
 from outboxctl.core.roles import RIGHTS, TABLES, Right, Role, roles_sql
 from outboxctl.errors import UsageError
 from processes import Cli
@@ -54,7 +56,8 @@ def login(url: str, sql: psycopg.Connection, prefix: str, cli: Cli) -> Login:
 @pytest.fixture
 def acting_as(env: dict[str, str], tmp_path: Path, login: Login) -> Ask:
     """The command line of somebody in a role."""
-    return lambda role: Cli(env | {"DATABASE_URL": login(role)}, tmp_path)
+    port = str(services.fresh_port())
+    return lambda role: Cli(env | {"DATABASE_URL": login(role), "OUTBOX_METRICS_PORT": port}, tmp_path)
 
 
 @pytest.fixture
@@ -186,6 +189,18 @@ def test_who_is_in_no_role_is_kept_out_and_told_so(
     _denied(Cli(cli.env | {"DATABASE_URL": url}, cli.cwd), "outbox_environment", "status")
     with psycopg.connect(url) as own, pytest.raises(psycopg.errors.InsufficientPrivilege):
         own.execute("SELECT FROM search_outbox_events")
+
+
+def test_an_application_needs_to_insert_and_to_read_ids(
+    login: Login, sql: psycopg.Connection, prefix: str
+) -> None:
+    url, id_ = login(None), uuid.uuid4()
+    grant = SQL("GRANT INSERT, SELECT (id) ON search_outbox_events TO {}")
+    sql.execute(grant.format(Identifier(f"{prefix}nobody_1")))
+    for _ in range(2):
+        with psycopg.connect(url) as own:
+            enqueue(own, entity_type="block", entity_id=id_, event_version=1, event_id=id_)
+    assert sql.execute("SELECT id FROM search_outbox_events").fetchall() == [(id_,)]
 
 
 @pytest.mark.usefixtures("_rows")

@@ -54,7 +54,7 @@ def _field(index: str, properties: dict[str, Any], key: str) -> str:
             return f"{key}.{name}"
     raise UsageError(
         f"in {index} the field {key} is {field.get('type')}, not keyword, and has no keyword beneath it",
-        hint="`outboxctl rebuild` makes an index with the right mapping",
+        hint="`outboxctl rebuild --mapping default` makes an index with the right mapping",
     )
 
 
