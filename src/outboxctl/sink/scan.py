@@ -9,7 +9,7 @@ from outboxctl.failures import Answer
 from outboxctl.sink.request import ask, demand
 from outboxctl.sink.shape import Shape, shape
 
-PAGE = 5_000  # documents a request
+PAGE = 5_000  # documents a request, where their bodies are not asked for
 KEEP_ALIVE = "5m"  # of a point in time, between two pages
 
 
@@ -55,15 +55,18 @@ class Reader:
         return " ".join([self.shape.uuid, *told]) if len(told) == self.shape.shards else None
 
     def pages(
-        self, start: tuple[str, str] | None, end: tuple[str, str] | None, *, content: bool
+        self, start: tuple[str, str] | None, end: tuple[str, str] | None, size: int, *, content: bool
     ) -> Iterator[list[Document]]:
-        """The documents whose keys are from `start` to before `end`, ordered as bytes (None: no bound)."""
-        yield from self._pages({"bool": {"filter": between(self.shape, start, end)}}, content=content)
+        """The documents whose keys are from `start` to before `end`, `size` a page.
+
+        Keys are pairs, ordered as bytes; None is no bound.
+        """
+        yield from self._pages({"bool": {"filter": between(self.shape, start, end)}}, size, content=content)
 
     def strays(self) -> Iterator[list[Document]]:
         """The documents that lack a key field, so that no range holds them; without their bodies."""
         lacking = [{"bool": {"must_not": {"exists": {"field": f}}}} for f in self.shape.key_fields]
-        yield from self._pages({"bool": {"should": lacking}}, content=False)
+        yield from self._pages({"bool": {"should": lacking}}, PAGE, content=False)
 
     def get(self, ids: Sequence[str], *, content: bool) -> list[Document | None]:
         """The documents of these ids as they are this moment, unrefreshed writes included."""
@@ -73,7 +76,7 @@ class Reader:
         found = demand(self.client, lambda: self.client.mget(index=index, ids=list(ids), source=content))
         return [_document(doc) if doc.get("found") else None for doc in found["docs"]]
 
-    def _pages(self, query: dict[str, Any], *, content: bool) -> Iterator[list[Document]]:
+    def _pages(self, query: dict[str, Any], size: int, *, content: bool) -> Iterator[list[Document]]:
         """All hits, of one view of the index: a write between two pages moves nothing."""
         opened = demand(
             self.client,
@@ -82,24 +85,24 @@ class Reader:
         view, after = opened["id"], None
         try:
             while True:
-                found = self._page(query, view, after, content=content)
+                found = self._page(query, size, view, after, content=content)
                 view, hits = found["pit_id"], found["hits"]["hits"]
                 if hits:
                     yield [_document(hit) for hit in hits]
-                if len(hits) < PAGE:
+                if len(hits) < size:
                     return
                 after = hits[-1]["sort"]
         finally:
             ask(lambda: self.client.close_point_in_time(id=view))  # else it ends by itself
 
-    def _page(self, query: dict[str, Any], view: str, after: Any, *, content: bool) -> Any:
+    def _page(self, query: dict[str, Any], size: int, view: str, after: Any, *, content: bool) -> Any:
         more = {} if after is None else {"search_after": after}
         return demand(
             self.client,
             lambda: self.client.search(
                 pit={"id": view, "keep_alive": KEEP_ALIVE},
                 query=query,
-                size=PAGE,
+                size=size,
                 sort=["_shard_doc"],
                 source=content,
                 version=True,

@@ -39,7 +39,7 @@ class Difference:
     def target(self) -> Key | None:
         """The entity for an event, None where the outbox cannot name it."""
         key = key_of(self.id)
-        return key if key and len(key.entity_type) <= MAX_TYPE else None
+        return key if key and len(key.entity_type) <= MAX_TYPE and sayable(self.id) else None
 
 
 @dataclass
