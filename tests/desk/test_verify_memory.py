@@ -49,14 +49,27 @@ def delete_and_add(ground: Ground) -> None:
     ground.bulk([{"delete": {"_id": one.id}}, *overwrite(one._replace(version=one.version + 1))])
 
 
-CHANGES: list[tuple[Callable[[Ground], object], int]] = [
-    (lambda ground: ground.sql.execute("UPDATE search_index SET text = text WHERE entity_type = 'page'"), 0),
-    (lambda ground: ground.sql.execute("UPDATE search_index SET text = 'x' WHERE entity_type = 'page'"), 7),
-    (lambda ground: ground.sql.execute("DELETE FROM search_index WHERE entity_type = 'page'"), 7),
-    (update_and_back, 0),
-    (lambda ground: ground.bulk(overwrite(ground.documents()[0], text="altered")), 1),
-    (lambda ground: ground.bulk([{"delete": {"_id": ground.documents()[0].id}}]), 1),
-    (delete_and_add, 1),
+def run(query: str) -> Callable[[Ground], object]:
+    return lambda ground: ground.sql.execute(query.encode())
+
+
+def overwritten(ground: Ground) -> None:
+    ground.bulk(overwrite(ground.documents()[0], text="altered"))
+
+
+def deleted(ground: Ground) -> None:
+    ground.bulk([{"delete": {"_id": ground.documents()[0].id}}])
+
+
+PAGES = "WHERE entity_type = 'page'"
+CHANGES = [
+    pytest.param(run(f"UPDATE search_index SET text = text {PAGES}"), 0, id="same-row"),
+    pytest.param(run(f"UPDATE search_index SET text = 'x' {PAGES}"), 7, id="other-text"),
+    pytest.param(run(f"DELETE FROM search_index {PAGES}"), 7, id="row-gone"),
+    pytest.param(update_and_back, 0, id="row-and-back"),
+    pytest.param(overwritten, 1, id="other-document"),
+    pytest.param(deleted, 1, id="document-gone"),
+    pytest.param(delete_and_add, 1, id="document-again"),
 ]
 
 
