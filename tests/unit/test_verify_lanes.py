@@ -1,0 +1,59 @@
+"""Work ahead: results in order, errors in their place, a bound, and nobody is waited for."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from outboxctl.verify.lanes import LANES, in_lanes
+
+pytestmark = pytest.mark.no_servers
+
+
+def test_results_come_in_order_though_the_work_does_not() -> None:
+    second_done = threading.Event()
+
+    def work(number: int) -> int:
+        if number == 0:
+            assert second_done.wait(10)
+        else:
+            second_done.set()
+        return number * number
+
+    with in_lanes(work, range(50)) as done:
+        assert list(done) == [(number, number * number) for number in range(50)]
+
+
+def test_no_more_is_begun_than_is_asked_for() -> None:
+    taken = 0
+
+    def items() -> Iterator[int]:
+        nonlocal taken
+        for taken in range(1, 100):
+            yield taken
+
+    with in_lanes(str, items()) as done:
+        assert next(done) == (1, "1")
+        assert taken == LANES + 1
+
+
+def test_an_error_is_raised_where_its_result_is_taken() -> None:
+    with in_lanes(lambda number: 1 // number, [1, 2, 0, 3]) as done:
+        assert [next(done), next(done)] == [(1, 1), (2, 0)]
+        with pytest.raises(ZeroDivisionError):
+            next(done)
+
+
+def test_leaving_waits_for_nobody() -> None:
+    forever, begun = threading.Event(), threading.Event()
+
+    def hang(_: int) -> bool:
+        begun.set()
+        return forever.wait(60)
+
+    with pytest.raises(KeyboardInterrupt), in_lanes(hang, range(9)):
+        assert begun.wait(10)
+        raise KeyboardInterrupt
+    assert not forever.is_set()
+    assert all(each.daemon for each in threading.enumerate() if each.name == "compare")
+    forever.set()
