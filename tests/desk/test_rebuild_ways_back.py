@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import psycopg
@@ -10,7 +11,7 @@ from elasticsearch import Elasticsearch
 
 from fakes.postgres_proxy import Do, postgres_proxy
 from processes import Cli
-from rebuilding import ROWS, behind, documents, held, indexes, put, rows, take_away
+from rebuilding import ROWS, behind, documents, held, indexes, put, rows, said, take_away
 
 pytestmark = pytest.mark.real_engine
 REFUSES = {
@@ -159,10 +160,24 @@ def test_killed_while_a_concrete_index_takes_no_writes(
     assert indexes(engine, name) == ([name] if end == "--abort" else [f"{name}-000001", f"{name}-000002"])
 
 
-def test_where_there_is_no_index_one_is_made(cli: Cli, sql: Sql, engine: Elasticsearch, index: str) -> None:
+def test_where_there_is_no_index_one_is_made(
+    cli: Cli, sql: Sql, engine: Elasticsearch, index: str, url: str
+) -> None:
     sql.execute(ROWS, [50])
     name = f"{index}-none"
-    done = cli.json("rebuild", "--yes", env={"ELASTIC_INDEX": name})
+    template: dict[str, Any] = {"aliases": {name: {}}}  # puts the index behind the alias before it is filled
+    engine.indices.put_index_template(
+        name=name, index_patterns=[f"{name}-*"], template=template, priority=900
+    )
+    try:
+        with postgres_proxy(url) as proxy:
+            away = Cli(cli.env | {"ELASTIC_INDEX": name}, cli.cwd)
+            with held(away, proxy, "SET cursor_type", Do.HOLD_STATEMENT) as (process, rule):
+                assert not engine.indices.exists_alias(name=name)
+                rule.released.set()
+                done = said(process)[1]
+    finally:
+        engine.indices.delete_index_template(name=name)
     assert (done["old_index"], done["kept_index"]) == (None, None)
     assert behind(engine, name) == [f"{name}-000001"]
     assert documents(engine, name) == rows(sql)

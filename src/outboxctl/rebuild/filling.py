@@ -73,4 +73,4 @@ class Copy:
 def _key(rebuild: Rebuild) -> Key | None:
     if rebuild.cursor_type is None or rebuild.cursor_id is None:
         return None
-    return bytes(rebuild.cursor_type), rebuild.cursor_id
+    return rebuild.cursor_type, rebuild.cursor_id
