@@ -53,6 +53,8 @@ def apply(
     began = monotonic()
     row = _open(tools, plan, by=by, reason=reason, grace_seconds=grace_seconds)
     resumed = plan.under_way is not None
+    if resumed:
+        tools.say(f"Going on where this {row.action} stopped: {row.copied:,} documents are copied")
     try:
         _go_on(tools, row)
     except RefusedError:
