@@ -19,18 +19,19 @@ SHOWN = 10  # refused documents that a person sees; --json has a hundred
 
 @contextmanager
 def screen(total: int, *, json: bool) -> "Iterator[tuple[Callable[[str], object], Callable[[int], object]]]":
-    """Yields what tells a phase, and what counts copied documents: on stderr, as a bar on a terminal."""
+    """Yields what tells a phase, and what counts its documents: on stderr, as a bar on a terminal."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     out = render.console(stderr=True)
     columns = (BarColumn(20), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"), TimeRemainingColumn())
     with Progress(*columns, console=out, transient=True, disable=not out.is_terminal) as bar:
-        task = bar.add_task("", total=total, rate="")
+        task = bar.add_task("", total=total, rate="", visible=False)
 
         def advance(count: int) -> None:
-            bar.update(task, advance=count, rate=f"{bar.tasks[0].speed or 0:,.0f}/s")
+            bar.update(task, advance=count, rate=f"{bar.tasks[0].speed or 0:,.0f}/s", visible=True)
 
         def say(text: str) -> None:
+            bar.reset(task, visible=False)
             if not json:
                 out.print(render.cell(text))
 
@@ -81,7 +82,8 @@ def _tell(done: "Report") -> None:
     if done.failures:
         rows = [(each.id, each.reason, each.error) for each in done.failures[:SHOWN]]
         out.print(render.table(f"{done.refused:,} documents refused", ("document", "reason", "error"), rows))
-    counts = f"{done.copied:,} copied, {done.caught_up:,} caught up, {render.age(done.seconds)}"
+    mended = f", {done.healed:,} mended" if done.healed else ""
+    counts = f"{done.copied:,} copied, {done.caught_up:,} caught up{mended}, {render.age(done.seconds)}"
     if done.phase == "done":
         out.print(f"{done.alias} leads to {done.new_index}: {counts}.")
         if done.kept_index:

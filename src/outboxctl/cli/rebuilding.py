@@ -151,7 +151,6 @@ class Desk:
                 db, client, patience=patience, allow_failures=allow_failures, say=say, advance=advance
             ) as tools,
         ):
-            advance(plan.under_way.copied if plan.under_way else 0)
             done = apply(
                 tools, plan, by=self.by, reason=self.reason, grace_seconds=self.grace, keep_failed=keep_failed
             )

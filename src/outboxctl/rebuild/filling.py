@@ -18,6 +18,7 @@ def fill(tools: Tools, rebuild: Rebuild) -> Rebuild:
 
     Raises RefusedError, UnreachableError or Interrupted; what is saved then still holds.
     """
+    tools.advance(rebuild.copied)
     with ThreadPoolExecutor(SENDERS) as pool:
         copy = Copy(tools, rebuild, pool)
         batches.run(copy.step, stop=tools.stop, advance=tools.advance)

@@ -25,7 +25,7 @@ SAYS = {
     Phase.FILL: "Filling {new}",
     Phase.CATCH_UP: "Catching {new} up with the events since",
     Phase.SWAP: "Moving {alias} to {new}",
-    Phase.RECONCILE: "Making up for what went elsewhere meanwhile, and comparing {new} with the database",
+    Phase.RECONCILE: "Making up for what went elsewhere meanwhile; comparing {new} with the rows",
 }
 
 
