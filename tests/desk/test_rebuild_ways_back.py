@@ -160,6 +160,34 @@ def test_killed_while_a_concrete_index_takes_no_writes(
     assert indexes(engine, name) == ([name] if end == "--abort" else [f"{name}-000001", f"{name}-000002"])
 
 
+def test_a_concrete_index_is_not_given_up_without_a_whole_copy(
+    cli: Cli, sql: Sql, engine: Elasticsearch, index: str, url: str
+) -> None:
+    name = f"{index}-concrete"
+    cli = Cli(cli.env | {"ELASTIC_INDEX": name}, cli.cwd)
+    engine.indices.create(index=name)
+    put(sql, uuid4())
+    cli.ok("worker", "--drain")
+    with (
+        postgres_proxy(url) as proxy,
+        held(cli, proxy, "COMMIT", Do.HOLD_ANSWER, "SET swapped_at") as (process, rule),
+    ):
+        engine.indices.create(index=f"{name}-000001")
+        rule.released.set()
+        code, _, err = said(process)
+    assert code == 3
+    assert "is not complete" in err
+    put(sql, uuid4())
+    cli.ok("worker", "--drain")
+    assert documents(engine, name) == rows(sql)
+    assert behind_nothing(engine, name)
+
+
+def behind_nothing(engine: Elasticsearch, name: str) -> bool:
+    """Whether the name is an index, and no alias."""
+    return bool(engine.indices.exists(index=name)) and not engine.indices.exists_alias(name=name)
+
+
 def test_where_there_is_no_index_one_is_made(
     cli: Cli, sql: Sql, engine: Elasticsearch, index: str, url: str
 ) -> None:
