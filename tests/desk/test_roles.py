@@ -1,5 +1,6 @@
 """The roles of `db roles --sql`, proved by acting as each: what they need works, all else is denied."""
 
+import json
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,6 +9,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 import psycopg
 import pytest
+from elasticsearch import Elasticsearch
 from psycopg.sql import SQL, Identifier
 
 from outboxctl import services
@@ -170,6 +172,29 @@ def test_an_operator_mends_and_cannot_write_history_again(acting_as: Ask, sql: p
         ):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 own.execute(statement.encode())
+
+
+def test_an_operator_rebuilds_and_repairs_where_a_viewer_only_compares(
+    acting_as: Ask, cli: Cli, engine: Elasticsearch, index: str, sql: psycopg.Connection
+) -> None:
+    cli.ok("inject", "load", "--count", "3", "--rate", "0")
+    operator, viewer = acting_as(Role.OPERATOR), acting_as(Role.VIEWER)
+    operator.ok("rebuild", *WHO, "--yes")
+    sql.execute("UPDATE search_outbox_events SET status = 'done', processed_at = now()")
+    for (id_,) in sql.execute("SELECT entity_type || ':' || entity_id FROM search_index LIMIT 1").fetchall():
+        engine.delete(index=index, id=id_, refresh=True)
+    assert viewer("verify").returncode == 4
+    operator.ok("verify", "--repair", *WHO)
+    assert sql.execute("SELECT count(*) FROM search_index WHERE event_version > 1").fetchall() == [(1,)]
+    engine.indices.delete(index=f"{index}-000002")
+
+
+@pytest.mark.parametrize("role", Role)
+def test_the_doctor_agrees_that_nothing_is_lacking(acting_as: Ask, role: Role) -> None:
+    done = acting_as(role)("doctor", "--only", "database", "--json")
+    lacking = {each["id"] for each in json.loads(done.stdout)["findings"]}
+    needed = {Role.WORKER: "rights-worker", Role.OPERATOR: "rights-operator", Role.VIEWER: "rights-read"}
+    assert not {"rights-read", needed[role]} & lacking
 
 
 def test_a_worker_delivers_and_can_neither_write_events_nor_the_audit(
