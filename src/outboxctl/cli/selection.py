@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from outboxctl.cli import complete
+
 if TYPE_CHECKING:
     from outboxctl.core.replay import Act, Plan, Selection
 
@@ -17,14 +19,28 @@ AtMost = Annotated[
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")]
 Ids = Annotated[
-    list[str] | None, typer.Option("--id", help="Only this event; repeatable.", show_default=False)
+    list[str] | None,
+    typer.Option(
+        "--id", help="Only this event; repeatable.", show_default=False, autocompletion=complete.failed_ids
+    ),
 ]
 ErrorReason = Annotated[
     str | None,
-    typer.Option("--error-reason", help="Only this reason, such as mapping or connect.", show_default=False),
+    typer.Option(
+        "--error-reason",
+        help="Only this reason, such as mapping or connect.",
+        show_default=False,
+        autocompletion=complete.reasons,
+    ),
 ]
 EntityType = Annotated[
-    str | None, typer.Option("--entity-type", help="Only this entity type.", show_default=False)
+    str | None,
+    typer.Option(
+        "--entity-type",
+        help="Only this entity type.",
+        show_default=False,
+        autocompletion=complete.entity_types,
+    ),
 ]
 Since = Annotated[
     str | None,
