@@ -1,22 +1,24 @@
 """The one output path: a report becomes rich tables for people or JSON for machines, on stdout."""
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 import typer
 from rich import box
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
 from outboxctl.wording import brief
 
 PIPE_WIDTH = 240  # columns when stdout is no terminal: whole ids for grep
+ID_WIDTH, OTHER_WIDTH = 40, 8  # columns of an id, and the least of any other column, with what is between
 
 
 class Output(Console):
@@ -31,7 +33,9 @@ def console(*, stderr: bool = False) -> Console:
     """A console that takes nothing in a text for markup; colour and width only from a terminal."""
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() else PIPE_WIDTH
-    return Output(stderr=stderr, markup=False, highlight=False, emoji=False, width=width)
+    # Bold is no colour, but whoever asks for none wants plain text.
+    system: Literal["auto"] | None = None if os.environ.get("NO_COLOR") else "auto"
+    return Output(stderr=stderr, markup=False, highlight=False, emoji=False, width=width, color_system=system)
 
 
 def emit_json(report: Any) -> None:
@@ -40,10 +44,31 @@ def emit_json(report: Any) -> None:
     typer.echo(json.dumps(plain, indent=2, ensure_ascii=False, default=_plain))
 
 
+class Listing(Table):
+    """A table that becomes a line a field where the terminal is too narrow for whole ids beside the rest."""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """The table, or its rows below each other."""
+        ids = [column.no_wrap for column in self.columns]
+        if any(ids) and options.max_width < ID_WIDTH + OTHER_WIDTH * ids.count(False):
+            yield from self._stacked()
+        else:
+            yield from super().__rich_console__(console, options)
+
+    def _stacked(self) -> Iterator[Text]:
+        yield Text(f"{self.title}\n", style="bold")
+        for row in zip(*(column.cells for column in self.columns), strict=True):
+            for column, value in zip(self.columns, row, strict=True):
+                yield Text.assemble(
+                    value if column.no_wrap else f"  {column.header}: {value}", overflow="fold"
+                )
+            yield Text()
+
+
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
     """A table of cleaned cells; columns of numbers are right-aligned."""
     cells = [[cell(value) for value in row] for row in rows]
-    result = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, title_style="bold")
+    result = Listing(title=title, title_justify="left", box=box.SIMPLE_HEAD, title_style="bold")
     for index, name in enumerate(columns):
         numeric = bool(cells) and all(row[index].plain.replace(",", "").isdigit() for row in cells)
         # An id that is broken over lines cannot be copied.

@@ -47,7 +47,10 @@ def replay(
 
 
 def audit(limit: Limit = 20, database_url: DatabaseUrl = None, json: Json = False) -> None:
-    """Show who replayed or discarded what, when and why, newest first."""
+    """Show who replayed or discarded what, when and why, newest first.
+
+    Example: outboxctl audit --limit 5
+    """
     from outboxctl.cli import render
     from outboxctl.core.audit import recent
 

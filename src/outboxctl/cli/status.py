@@ -45,7 +45,10 @@ def stuck(
     max_processing_seconds: MaxProcessing = None,
     json: Json = False,
 ) -> None:
-    """List events that are stuck: their lease or their processing time ran out (B)."""
+    """List events that are stuck: their lease or their processing time ran out (B).
+
+    Example: outboxctl stuck --limit 5
+    """
     from outboxctl.core import snapshot
 
     given = settings(database_url=database_url, max_processing_seconds=max_processing_seconds)
@@ -55,7 +58,10 @@ def stuck(
 
 
 def oldest(limit: Limit = 20, database_url: DatabaseUrl = None, json: Json = False) -> None:
-    """List the oldest pending events (C)."""
+    """List the oldest pending events (C).
+
+    Example: outboxctl oldest --limit 5
+    """
     from outboxctl.core import snapshot
 
     with reading(settings(database_url=database_url)) as connection:
