@@ -16,7 +16,8 @@ from outboxctl.demo.report import Told
 from outboxctl.errors import OutboxctlError
 
 pytestmark = pytest.mark.no_servers
-EMPTY = Standing("p", {"pending": 0, "processing": 0, "done": 0, "failed": 0}, 0, 0, 0.0, [], {})
+STATUSES = {"pending": 0, "processing": 0, "done": 0, "failed": 0}
+EMPTY = Standing("p", STATUSES, 0, 0, 0.0, [], {}, [], None, None, None, [], None)
 
 
 def standing(pending: int, processing: int, done: int) -> Standing:

@@ -69,6 +69,7 @@ def test_a_commit_that_outlasts_our_patience_is_waited_for(
     Settling(shared, token, outcomes).run(until=None)
     assert scene.rows("status") == [("done",)]
     assert (value(shared, "outbox_processed_total"), value(shared, "outbox_lease_lost_total")) == (10, 0)
+    assert shared.completed == 10
 
 
 @pytest.fixture
@@ -92,5 +93,5 @@ def test_a_worker_that_stops_tries_to_release_until_its_grace_is_over(
     tries: list[float] = []
     real, grace = away.begin, 1.0
     shared.database.begin = lambda: (tries.append(1), real())[1]  # type: ignore[method-assign,func-returns-value]
-    assert not stop(shared, [], grace)
+    assert not stop(shared, [], grace, leave=lambda: None)
     assert len(tries) > 1, "a database that restarts is back before the grace is over"

@@ -13,6 +13,9 @@ VERSION = "outboxctl_alembic_version"  # the application's own alembic_version s
 # The row as it must be whenever nobody holds it.
 UNHELD = "owner = NULL, lease_token = NULL, lease_until = NULL, processing_started_at = NULL"
 
+# A timestamp out of Python's range (infinity, the year 20000) would break the decoder.
+SAFE = "CASE WHEN {0} BETWEEN '0001-01-02' AND '9999-12-30' THEN {0} END AS {0}"
+
 # Lab document, section 2.2 B; `:now` is NULL in production, so the database's clock decides.
 STUCK = """status = 'processing' AND (
     lease_until < coalesce(:now, now())
@@ -28,3 +31,8 @@ def source(verb: Verb) -> str:
 def target(verb: Verb) -> str:
     """The verb's to-state as an SQL literal."""
     return f"'{BY_VERB[verb].target}'"
+
+
+def parts(table: str) -> str:
+    """A query of one column, `part`: the table itself and, if it is partitioned, its partitions."""
+    return f"SELECT '{table}'::regclass AS part UNION SELECT relid FROM pg_partition_tree('{table}')"

@@ -1,4 +1,4 @@
-"""Reading where the pipeline stands: the lab document's snapshots A, B and C, and the gauges."""
+"""Reading where the pipeline stands: the lab document's snapshots A, B and C, and who works on it."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,30 +6,27 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from outboxctl.core.schema import EVENTS, STUCK
+from outboxctl.core import counts, workers
+from outboxctl.core.schema import EVENTS, SAFE, STUCK
+from outboxctl.core.workers import WorkerRow
 from outboxctl.failures import Reason
-from outboxctl.lifecycle import PROJECTION, Status
+from outboxctl.lifecycle import PROJECTION
 
-# A timestamp out of Python's range (infinity, the year 20000) would break the decoder.
-SAFE = "CASE WHEN {0} BETWEEN '0001-01-02' AND '9999-12-30' THEN {0} END AS {0}"
 COLUMNS = f"""id::text, entity_type, entity_id::text, op, event_version, status, owner, attempts,
     error_reason, error, {SAFE.format("created_at")}, {SAFE.format("next_retry_at")},
     {SAFE.format("lease_until")}, {SAFE.format("processing_started_at")}"""
 
-GAUGES = text(f"""
-SELECT count(*) FILTER (WHERE status IN ('pending', 'processing')) AS lag,
-    count(*) FILTER (WHERE {STUCK}) AS stuck,
-    coalesce(extract(epoch FROM coalesce(:now, now()) - min(created_at) FILTER (
-        WHERE isfinite(created_at))), 0)::float8 AS oldest_age
-FROM {EVENTS} WHERE status IN ('pending', 'processing')
-""")
-DISTRIBUTION = text(f"SELECT status, count(*) FROM {EVENTS} GROUP BY status")
-FAILED_BY_REASON = text(f"""
-SELECT coalesce(error_reason, 'none') AS reason, count(*) FROM {EVENTS}
-WHERE status = 'failed' GROUP BY 1 ORDER BY 2 DESC, 1
-""")
+# The oldest fresh ones are the first of their range; those that wait for a retry are sorted beside them
+# (core.claim reads the same two ranges). Events of one moment are in no order there: a bulk insert has
+# a million of them.
 OLDEST = text(f"""
-SELECT {COLUMNS} FROM {EVENTS} WHERE status = 'pending' ORDER BY created_at, id LIMIT :limit
+SELECT {COLUMNS} FROM (
+    (SELECT * FROM {EVENTS} WHERE status = 'pending' AND next_retry_at IS NULL
+        ORDER BY next_retry_at, created_at LIMIT :limit)
+    UNION ALL
+    (SELECT * FROM {EVENTS} WHERE status = 'pending' AND next_retry_at IS NOT NULL
+        ORDER BY created_at LIMIT :limit)
+) o ORDER BY o.created_at, o.id LIMIT :limit
 """)
 STUCK_ROWS = text(f"""
 SELECT {COLUMNS} FROM {EVENTS} WHERE {STUCK} ORDER BY lease_until, id LIMIT :limit
@@ -42,15 +39,6 @@ RECLAIMED = text(f"""
 SELECT EXISTS (SELECT FROM {EVENTS} WHERE status = 'pending' AND error_reason = '{Reason.LEASE_EXPIRED}')
 """)
 WRITABLE = text("SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean")
-
-
-@dataclass(frozen=True)
-class Gauges:
-    """What a dashboard watches: events under way, stuck ones, and the age in seconds of the oldest."""
-
-    lag: int
-    stuck: int
-    oldest_age_seconds: float
 
 
 @dataclass(frozen=True)
@@ -75,7 +63,12 @@ class EventRow:
 
 @dataclass(frozen=True)
 class Standing:
-    """`outboxctl status`: A (status), B (stuck), C (oldest_pending), failures by reason, lag and age."""
+    """`outboxctl status`: A (status), B (stuck), C (oldest_pending), failures, pace and workers.
+
+    `estimated` names the statuses whose count is an estimate. Rates are events a second by what living
+    workers last reported, null while none does; `drain_seconds` is null if the lag would never be gone.
+    `workers` is null where the schema is older than they are.
+    """
 
     projection: str
     status: dict[str, int]
@@ -84,27 +77,35 @@ class Standing:
     oldest_age_seconds: float
     oldest_pending: list[EventRow]
     failed_by_reason: dict[str, int]
+    estimated: list[str]
+    rate_in: float | None
+    rate_out: float | None
+    drain_seconds: float | None
+    workers: list[WorkerRow] | None
+    circuit_open: bool | None
 
 
-def gauges(connection: Connection, *, max_processing: float, now: datetime | None = None) -> Gauges:
-    """Lag, stuck and oldest age, by the partial indexes alone."""
-    row = connection.execute(GAUGES, {"max_processing": max_processing, "now": now}).one()
-    return Gauges(row.lag, row.stuck, max(0.0, row.oldest_age))
-
-
-def standing(connection: Connection, *, max_processing: float, now: datetime | None = None) -> Standing:
-    """Everything that `status` shows, in one transaction."""
-    counts = dict.fromkeys((s.value for s in Status), 0)
-    counts |= {str(status): count for status, count in connection.execute(DISTRIBUTION)}
-    now_ = gauges(connection, max_processing=max_processing, now=now)
+def standing(
+    connection: Connection, *, max_processing: float, exact: bool = False, now: datetime | None = None
+) -> Standing:
+    """Everything that `status` shows; with `exact` all is counted, however large the table."""
+    counted = counts.counts(connection, max_processing=max_processing, exact=exact, now=now)
+    seen = workers.seen(connection, now=now)
+    flow = workers.flow(seen)
     return Standing(
-        PROJECTION,
-        counts,
-        now_.stuck,
-        now_.lag,
-        now_.oldest_age_seconds,
-        oldest(connection, limit=5),
-        dict(connection.execute(FAILED_BY_REASON).all()),
+        projection=PROJECTION,
+        status=counted.status,
+        stuck=counted.gauges.stuck,
+        lag=counted.gauges.lag,
+        oldest_age_seconds=counted.gauges.oldest_age_seconds,
+        oldest_pending=oldest(connection, limit=5),
+        failed_by_reason=counted.failed_by_reason,
+        estimated=counted.estimated,
+        rate_in=flow.rate_in,
+        rate_out=flow.rate_out,
+        drain_seconds=flow.drain_seconds(counted.gauges.lag),
+        workers=seen,
+        circuit_open=flow.circuit_open,
     )
 
 

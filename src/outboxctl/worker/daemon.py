@@ -19,6 +19,7 @@ from outboxctl.metrics.server import Server
 from outboxctl.settings import OutagePolicy, Settings
 from outboxctl.sink.deliver import ElasticSink
 from outboxctl.worker.health import Health
+from outboxctl.worker.heartbeat import Heartbeat
 from outboxctl.worker.lane import Lane
 from outboxctl.worker.maintenance import Maintenance
 from outboxctl.worker.notify import notify
@@ -39,7 +40,8 @@ class Daemon:
         self.health = Health(settings.sla_oldest_age_seconds)
         self.shared = Shared(settings, database, sink, self.metrics, self.health)
         self._settings, self._database = settings, database
-        self._maintenance = Maintenance(self.shared, probe)
+        self._heartbeat = Heartbeat(self.shared)
+        self._maintenance = Maintenance(self.shared, probe, self._heartbeat)
         self._lanes: list[threading.Thread] = []
         self._helpers: list[threading.Thread] = []
         self._signals = 0
@@ -74,7 +76,7 @@ class Daemon:
         notify("READY=1")
         self._work()
         notify("STOPPING=1")
-        stopped = stop(self.shared, self._lanes, s.shutdown_grace_seconds)
+        stopped = stop(self.shared, self._lanes, s.shutdown_grace_seconds, leave=self._heartbeat.leave)
         server.stop()
         if self.shared.error:
             raise self.shared.error

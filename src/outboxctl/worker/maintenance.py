@@ -4,12 +4,13 @@ from time import monotonic
 
 import structlog
 
-from outboxctl.core import snapshot
+from outboxctl.core import counts, snapshot
 from outboxctl.core.reclaim import Reclaimed, reclaim
 from outboxctl.errors import OutboxctlError
 from outboxctl.failures import Finding, Reason
 from outboxctl.lifecycle import op_label
 from outboxctl.sink.deliver import ElasticSink
+from outboxctl.worker.heartbeat import Heartbeat
 from outboxctl.worker.shared import Shared, release
 
 log = structlog.get_logger()
@@ -19,12 +20,14 @@ MOST_RARELY = 30.0  # seconds between two looks at the gauges where they take lo
 class Maintenance:
     """`turn`, `look_at_database` and `look_at_sink` are called again and again, each by its own thread."""
 
-    def __init__(self, shared: Shared, probe: ElasticSink) -> None:
+    def __init__(self, shared: Shared, probe: ElasticSink, heartbeat: Heartbeat) -> None:
         self._shared, self._settings, self._probe = shared, shared.settings, probe
+        self._heartbeat = heartbeat
         self._next_reclaim = self._next_gauges = 0.0
 
     def turn(self) -> None:
         """One round at the database; one that is away is reported, not raised."""
+        self._heartbeat.beat()
         try:
             self._release_unanswered()
             if monotonic() >= self._next_reclaim:
@@ -54,7 +57,7 @@ class Maintenance:
         started = monotonic()
         try:
             with self._shared.database.begin() as connection:
-                now = snapshot.gauges(connection, max_processing=self._settings.max_processing_seconds)
+                now = counts.gauges(connection, max_processing=self._settings.max_processing_seconds)
                 due = snapshot.anything_due(connection)
         finally:
             self._next_gauges = monotonic() + min(MOST_RARELY, 10 * (monotonic() - started))
@@ -89,7 +92,7 @@ class Maintenance:
     def _release_unanswered(self) -> None:
         release(self._shared, self._shared.unanswered())
 
-    def _set_gauges(self, now: snapshot.Gauges) -> None:
+    def _set_gauges(self, now: counts.Gauges) -> None:
         self._shared.metrics.set("lag", now.lag)
         self._shared.metrics.set("stuck", now.stuck)
         self._shared.metrics.set("oldest_age", now.oldest_age_seconds)

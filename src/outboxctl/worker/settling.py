@@ -40,8 +40,9 @@ class Settling:
         while (written := self._try()) is None:
             if self._shared.given_up.wait(AGAIN) or (until is not None and monotonic() > until):
                 raise UnreachableError("the database went away before everything was settled")
-        if tally.settled(self._shared.metrics, self._outcomes, written.hit, written.ahead):
-            self._shared.health.succeeded()
+        done = tally.settled(self._shared.metrics, self._outcomes, written.hit, written.ahead)
+        if done:
+            self._shared.complete(done)
 
     def _try(self) -> Written | None:
         """What was written, now or by an earlier try; None while that cannot be known."""

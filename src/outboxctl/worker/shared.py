@@ -45,11 +45,19 @@ class Shared:
         self.turnstile = threading.Lock()
         self.breaker = Breaker(base=settings.base_backoff_seconds, cap=settings.max_backoff_seconds)
         self.throttle = Throttle(settings.bulk_size * settings.concurrency)
+        self.completed = 0  # events that this process brought to done
+        self._counting = threading.Lock()
         self.error: Exception | None = None
         self.quarantine = Quarantine()
         self.claims: dict[str, Lease] = {}  # in hand, by lease token
         self._unanswered: dict[str, float] = {}  # claims whose answer never came, until when they matter
         metrics.set("inflight_limit", self.throttle.limit)
+
+    def complete(self, events: int) -> None:
+        """Note that so many events became done just now."""
+        with self._counting:
+            self.completed += events
+        self.health.succeeded()
 
     def in_flight(self) -> int:
         """Events that the lanes hold."""

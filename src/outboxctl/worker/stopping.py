@@ -1,7 +1,7 @@
 """Stopping in order: let batches end, release what does not, and leave nothing in our hands."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from time import monotonic, sleep
 
 import structlog
@@ -15,17 +15,19 @@ RELEASE_SECONDS = 2.0  # at the most
 AGAIN = 0.2  # seconds between two tries while the database is away
 
 
-def stop(shared: Shared, lanes: Sequence[threading.Thread], grace: float) -> bool:
+def stop(
+    shared: Shared, lanes: Sequence[threading.Thread], grace: float, *, leave: Callable[[], None]
+) -> bool:
     """Finish or release whatever is in flight within `grace` seconds; False if something is left.
 
-    What is left belongs to its lease: another worker reclaims it.
+    What is left belongs to its lease: another worker reclaims it. `leave` is called once nothing is.
     """
     shared.stopping.set()
     shared.health.drain()
     end = monotonic() + grace
     _join(lanes, end - min(RELEASE_SHARE * grace, RELEASE_SECONDS))
     shared.given_up.set()
-    releasing = _Release(shared, end)
+    releasing = _Release(shared, end, leave)
     releasing.start()
     _join([releasing], end)
     if releasing.done:
@@ -43,9 +45,9 @@ def _join(threads: Sequence[threading.Thread], end: float) -> None:
 class _Release(threading.Thread):
     """In a thread of its own: a database that hangs must not hold the process beyond its grace."""
 
-    def __init__(self, shared: Shared, end: float) -> None:
+    def __init__(self, shared: Shared, end: float, leave: Callable[[], None]) -> None:
         super().__init__(name="release", daemon=True)
-        self._shared, self._end = shared, end
+        self._shared, self._end, self._leave = shared, end, leave
         self.done, self.events, self.problem = False, 0, "the database did not answer in time"
 
     def run(self) -> None:
@@ -54,6 +56,7 @@ class _Release(threading.Thread):
             try:
                 self.events = release(self._shared, {*self._shared.claims, *self._shared.unanswered()})
                 self.done = True
+                self._leave()
             except OutboxctlError as error:
                 self.problem = str(error)
                 sleep(AGAIN)

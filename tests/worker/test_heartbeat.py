@@ -1,0 +1,179 @@
+"""Workers say how they are, and delivery never pays for it."""
+
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from uuid import uuid4
+
+import psycopg
+import pytest
+from structlog.testing import capture_logs
+
+from moments import NOW, at
+from outboxctl.core import workers
+from outboxctl.core.database import Database
+from outboxctl.core.workers import KEPT, SILENT, Beat, WorkerRow
+from outboxctl.metrics.registry import Metrics
+from outboxctl.settings import load
+from outboxctl.worker import heartbeat
+from outboxctl.worker.health import Health
+from outboxctl.worker.heartbeat import Heartbeat
+from outboxctl.worker.shared import Shared
+from processes import Worker, eventually
+from scene import Scene
+
+BEAT = Beat(
+    id=str(uuid4()),
+    worker_id="first",
+    host="here",
+    pid=7,
+    version="1",
+    uptime=60,
+    in_flight=5,
+    outage_policy="hold",
+    circuit_open=False,
+    completed=0,
+)
+PARTITIONED = """
+ALTER TABLE search_outbox_events RENAME TO plain;
+CREATE TABLE search_outbox_events (LIKE plain INCLUDING DEFAULTS) PARTITION BY HASH (id);
+CREATE TABLE half PARTITION OF search_outbox_events FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+CREATE TABLE other_half PARTITION OF search_outbox_events FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+"""
+
+
+def shared_with(db: Database) -> Shared:
+    return Shared(load(), db, None, Metrics(), Health(300))  # type: ignore[arg-type]
+
+
+def beat(db: Database, own: Beat, inserted: int | None, seconds: float) -> int:
+    with db.begin() as connection:
+        return workers.beat(connection, own, inserted, now=at(seconds))
+
+
+def seen(db: Database, seconds: float) -> list[WorkerRow]:
+    with db.begin() as connection:
+        found = workers.seen(connection, now=at(seconds))
+    assert found is not None
+    return found
+
+
+def count(sql: psycopg.Connection) -> int:
+    return len(sql.execute("SELECT FROM outbox_workers").fetchall())
+
+
+@pytest.mark.parametrize("change", ["", PARTITIONED], ids=["plain", "partitioned"])
+def test_rates_are_of_the_time_since_the_last_heartbeat(
+    db: Database, scene: Scene, sql: psycopg.Connection, change: str
+) -> None:
+    sql.execute(change)
+    inserted = beat(db, BEAT, None, 0)
+    first = seen(db, 1)[0]
+    assert (first.rate_in, first.rate_out, first.heartbeat_age_seconds, first.alive) == (None, None, 1, True)
+    assert first.started_at == at(-60)
+    scene.load(40)
+    sql.execute("SELECT pg_stat_force_next_flush()")
+    beat(db, replace(BEAT, completed=30, in_flight=9, circuit_open=True), inserted, 10)
+    row = seen(db, 12)[0]
+    assert (row.rate_in, row.rate_out, row.in_flight, row.circuit_open) == (4, 3, 9, True)
+    assert row.started_at == at(-60)
+
+
+def test_the_flow_is_that_of_the_living_alone(db: Database, sql: psycopg.Connection) -> None:
+    second = replace(BEAT, id=str(uuid4()), worker_id="second", circuit_open=True)
+    for own in (BEAT, second):
+        inserted = beat(db, own, None, 0)
+        beat(db, replace(own, completed=50), inserted - 20, 10)
+    both = workers.flow(seen(db, 11))
+    assert (both.rate_in, both.rate_out, both.circuit_open) == (2, 10, True)
+    assert (both.drain_seconds(80), both.drain_seconds(0)) == (10, 0)
+    beat(db, replace(BEAT, completed=5), -1_000, 20)
+    one = workers.flow(seen(db, 10 + SILENT))
+    assert [row.alive for row in seen(db, 10 + SILENT)] == [True, False]
+    assert (one.rate_out, one.circuit_open) == (0.5, False)
+    assert one.drain_seconds(1) is None, "more comes in than goes out"
+    sql.execute("UPDATE outbox_workers SET rate_in = 'NaN', heartbeat_at = 'infinity', host = E'\\x1b[2J'")
+    assert [(row.rate_in, row.alive) for row in seen(db, 20)] == [(None, False)] * 2
+
+
+def test_who_fell_silent_a_day_ago_is_buried(db: Database, sql: psycopg.Connection) -> None:
+    beat(db, BEAT, None, 0)
+    other = replace(BEAT, id=str(uuid4()))
+    beat(db, other, None, KEPT)
+    assert count(sql) == 2
+    beat(db, other, None, KEPT + 1)
+    assert [row.id for row in seen(db, KEPT + 1)] == [other.id]
+
+
+def test_a_worker_is_seen_while_it_runs_and_its_row_goes_with_it(
+    worker: Callable[..., Worker], sql: psycopg.Connection
+) -> None:
+    clean, killed = worker(OUTBOX_OUTAGE_POLICY="hold"), worker(OUTBOX_WORKER_ID="the second")
+    eventually(lambda: count(sql) == 2, what="both seen")
+    rows = sql.execute("SELECT pid, outage_policy, worker_id FROM outbox_workers").fetchall()
+    by_pid = {pid: rest for pid, *rest in rows}
+    assert by_pid[clean.process.pid][0] == "hold"
+    assert by_pid[killed.process.pid] == ["count", "the second"]
+    clean.signal(signal.SIGTERM)
+    killed.signal(signal.SIGKILL)
+    assert (clean.wait(), killed.wait()) == (0, -signal.SIGKILL)
+    assert sql.execute("SELECT worker_id FROM outbox_workers").fetchall() == [("the second",)]
+
+
+def test_neither_a_locked_table_nor_none_at_all_costs_an_event(
+    worker: Callable[..., Worker], url: str, sql: psycopg.Connection, scene: Scene
+) -> None:
+    with psycopg.connect(url) as holder:
+        holder.execute("LOCK TABLE outbox_workers")
+        running = worker()
+        scene.load(20)
+        scene.finished_by(running, 20)
+    sql.execute("DROP TABLE outbox_workers")
+    scene.load(20)
+    scene.finished_by(running, 40)
+    running.signal()
+    assert running.wait(5) == 0
+
+
+def test_a_database_without_the_table_is_said_once_and_again_after_it_was_there(
+    db: Database, sql: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(heartbeat, "INTERVAL", 0)
+    monkeypatch.setattr(heartbeat, "REFUSED", 0)
+    shared = shared_with(db)
+    own = Heartbeat(shared)
+    sql.execute("ALTER TABLE outbox_workers RENAME TO away")
+    with capture_logs() as said:
+        for _ in range(3):
+            own.beat()
+        assert [line["hint"] for line in said] == ["run `outboxctl db upgrade`"]
+        sql.execute("ALTER TABLE away RENAME TO outbox_workers")
+        own.beat()
+        assert count(sql) == 1
+        own.leave()
+        assert count(sql) == 0
+    shared.stopping.set()
+    own.beat()
+    assert count(sql) == 0, "a late heartbeat does not bring it back"
+
+
+def test_what_a_worker_completed_meanwhile_is_its_rate(
+    db: Database, sql: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(heartbeat, "INTERVAL", 0)
+    shared = shared_with(db)
+    own = Heartbeat(shared)
+    shared.complete(1_000)  # before the first heartbeat: of no known time
+    own.beat()
+    sql.execute("UPDATE outbox_workers SET heartbeat_at = heartbeat_at - interval '1 minute'")
+    shared.complete(600)
+    own.beat()
+    rate = sql.execute("SELECT rate_out FROM outbox_workers").fetchall()[0][0]
+    assert 9 < rate <= 10
+
+
+def test_an_old_schema_cannot_tell(db: Database, sql: psycopg.Connection) -> None:
+    sql.execute("DROP TABLE outbox_workers")
+    with db.begin() as connection:
+        assert workers.seen(connection, now=NOW) is None
+    assert workers.flow(None) == workers.Flow(None, None, None)
