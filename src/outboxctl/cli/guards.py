@@ -21,11 +21,14 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask, even where t
 
 
 @contextmanager
-def reading(settings: "Settings") -> "Iterator[Connection]":
-    """One transaction in which the server itself refuses every change; the marker is checked."""
+def reading(settings: "Settings", *, longest: float | None = None) -> "Iterator[Connection]":
+    """One transaction in which the server itself refuses every change; the marker is checked.
+
+    It is given up after `longest` seconds.
+    """
     from outboxctl.core.migrations import checked
 
-    with database(settings) as db, checked(db, settings.environment) as connection:
+    with database(settings, longest=longest) as db, checked(db, settings.environment) as connection:
         connection.exec_driver_sql("SET TRANSACTION READ ONLY")
         yield connection
 

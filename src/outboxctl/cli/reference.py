@@ -6,6 +6,7 @@ A test holds the pages in `docs/` equal to what this module writes.
 import sys
 from collections.abc import Iterator
 from inspect import cleandoc
+from json import dumps
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,8 @@ def pages() -> dict[str, str]:
         "reference/lifecycle.md": _lifecycle(),
         "reference/exit-codes.md": _exit_codes(),
     }
-    return {path: f"{MARK}\n\n{text.rstrip()}\n" for path, text in made.items()}
+    marked = {path: f"{MARK}\n\n{text.rstrip()}\n" for path, text in made.items()}
+    return marked | {"reference/status.schema.json": _status_schema()}
 
 
 def _commands() -> str:
@@ -137,6 +139,15 @@ def _exit_codes() -> str:
     rows = "\n".join(f"| {code.value} | {code.name.lower()} |" for code in ExitCode)
     more = "| 130 | interrupted by ^C |\n| 128 + n | the worker's second signal n: it left at once |"
     return f"# Exit codes\n\n| code | meaning |\n| --- | --- |\n{rows}\n{more}"
+
+
+def _status_schema() -> str:
+    from pydantic import TypeAdapter
+
+    from outboxctl.core.snapshot import Standing
+
+    dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    return dumps(dialect | TypeAdapter(Standing).json_schema(mode="serialization"), indent=2) + "\n"
 
 
 def _first(text: str | None) -> str:

@@ -40,8 +40,17 @@ def console(*, stderr: bool = False) -> Console:
 
 def emit_json(report: Any) -> None:
     """Print a report (dataclass or mapping) as one JSON document."""
+    _emit(report, indent=2)
+
+
+def emit_line(report: Any) -> None:
+    """The same on one line, for a stream of reports."""
+    _emit(report, indent=None)
+
+
+def _emit(report: Any, *, indent: int | None) -> None:
     plain = asdict(report) if is_dataclass(report) and not isinstance(report, type) else report
-    typer.echo(json.dumps(plain, indent=2, ensure_ascii=False, default=_plain))
+    typer.echo(json.dumps(plain, indent=indent, ensure_ascii=False, default=_plain))
 
 
 class Listing(Table):

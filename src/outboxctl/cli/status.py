@@ -1,7 +1,7 @@
 """`status`, `stuck`, `oldest`: where the pipeline stands."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,34 +9,42 @@ from outboxctl.cli.guards import reading
 from outboxctl.cli.options import DatabaseUrl, Json, Limit, MaxProcessing, settings
 
 if TYPE_CHECKING:
-    from rich.console import Group
+    from rich.console import Console
 
+    from outboxctl.cli.watch import Look
     from outboxctl.core.snapshot import EventRow, Standing
     from outboxctl.settings import Settings
 
-OLDEST_COLUMNS = ("id", "age", "attempts", "retry in", "reason")
-MOMENTS = {"age": "created_at", "held for": "processing_started_at", "retry in": "next_retry_at"}
-NAMES = {"reason": "error_reason"}
 STUCK_COLUMNS = ("id", "op", "attempts", "held for", "owner")
+PATIENCE = 10.0  # seconds until a look of --watch is given up: a cheap one takes some tens of ms
 
 
 def status(
     watch: Annotated[
-        float | None, typer.Option("--watch", min=0.1, max=86_400, help="Repeat every so many seconds.")
+        float | None, typer.Option("--watch", min=0.1, max=86_400, help="Look again every so many seconds.")
     ] = None,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Count every row, however long that takes; no estimates.")
+    ] = False,
     database_url: DatabaseUrl = None,
     max_processing_seconds: MaxProcessing = None,
     json: Json = False,
 ) -> None:
     """Show where the pipeline stands: A) statuses, B) stuck, C) the five oldest pending.
 
+    Also why events failed, the pace in and out, the time to drain, and the workers. Done events of a
+    large table are estimated ("about"), all else is counted. With --json, --watch prints a line a look.
+
     Example: outboxctl status --watch 2
     """
     given = settings(database_url=database_url, max_processing_seconds=max_processing_seconds)
     if watch is None:
-        _show(_read(given), json=json)
-    else:
-        _watch(given, watch, json=json)
+        _show(_read(given, exact=exact), json=json)
+        return
+    from outboxctl.cli.watch import looks
+
+    patience = None if exact else PATIENCE
+    _follow(looks(lambda: _read(given, exact=exact, longest=patience), watch), json=json)
 
 
 def stuck(
@@ -62,6 +70,7 @@ def oldest(limit: Limit = 20, database_url: DatabaseUrl = None, json: Json = Fal
 
     Example: outboxctl oldest --limit 5
     """
+    from outboxctl.cli.standing import OLDEST_COLUMNS
     from outboxctl.core import snapshot
 
     with reading(settings(database_url=database_url)) as connection:
@@ -69,93 +78,76 @@ def oldest(limit: Limit = 20, database_url: DatabaseUrl = None, json: Json = Fal
     _events("Oldest pending", OLDEST_COLUMNS, rows, json=json)
 
 
-def _read(given: "Settings") -> "Standing":
+def _read(given: "Settings", *, exact: bool, longest: float | None = None) -> "Standing":
     from outboxctl.core import snapshot
 
-    with reading(given) as connection:
-        return snapshot.standing(connection, max_processing=given.max_processing_seconds)
+    with reading(given, longest=longest) as connection:
+        return snapshot.standing(connection, max_processing=given.max_processing_seconds, exact=exact)
 
 
 def _show(standing: "Standing", *, json: bool) -> None:
     from outboxctl.cli import render
+    from outboxctl.cli.standing import WIDE, view
 
     if json:
         render.emit_json(standing)
-    else:
-        render.console().print(view(standing))
+        return
+    out = render.console()
+    out.print(view(standing, wide=out.is_terminal and out.width >= WIDE))
+    if standing.failed_by_reason:
+        out.print("Look into them: outboxctl failed list")
 
 
-def _watch(given: "Settings", seconds: float, *, json: bool) -> None:
-    """Redraw in place on a terminal, repeat below each other elsewhere; ^C ends it well."""
-    from time import sleep
-
+def _follow(seen: "Iterator[Look]", *, json: bool) -> None:
+    """Redraw in place on a terminal, print below each other elsewhere; ^C ends it well."""
     from outboxctl.cli import render
 
+    out = render.console()
     try:
-        if json or not render.console().is_terminal:
-            while True:
-                _show(_read(given), json=json)
-                sleep(seconds)
-        from rich.live import Live
-
-        with Live(view(_read(given)), console=render.console(), auto_refresh=False) as live:
-            while True:
-                sleep(seconds)
-                live.update(view(_read(given)), refresh=True)
+        if json or not out.is_terminal or out.is_dumb_terminal:
+            _print_each(seen, json=json)
+        else:
+            _redraw(seen, out)
     except KeyboardInterrupt:
         raise typer.Exit from None
 
 
-def view(standing: "Standing") -> "Group":
-    """The tables of `status`."""
-    from rich.console import Group
-    from rich.text import Text
-
+def _print_each(seen: "Iterator[Look]", *, json: bool) -> None:
     from outboxctl.cli import render
 
-    summary = (
-        f"{standing.projection}: lag {standing.lag:,}, stuck {standing.stuck:,}, "
-        f"oldest {render.age(standing.oldest_age_seconds)}"
-    )
-    parts: list[Any] = [
-        Text(summary, style="bold"),
-        render.counts("A  Status", ("status", "events"), standing.status),
-    ]
-    parts.append(Text(f"B  Stuck: {standing.stuck:,}\n", style="bold"))
-    if standing.oldest_pending:
-        parts.append(
-            render.table("C  Oldest pending", OLDEST_COLUMNS, _cells(OLDEST_COLUMNS, standing.oldest_pending))
-        )
-    if standing.failed_by_reason:
-        parts.append(render.counts("Failed by reason", ("reason", "events"), standing.failed_by_reason))
-        parts.append(Text("Replay them: outboxctl replay --by YOU --reason WHY --dry-run"))
-    return Group(*parts)
+    away = False
+    for look in seen:
+        if not look.problem:
+            render.emit_line(look.standing) if json else _show(look.standing, json=False)
+        elif not away:
+            render.console(stderr=True).print(render.cell(f"still waiting: {look.problem}"))
+        away = bool(look.problem)
+
+
+def _redraw(seen: "Iterator[Look]", out: "Console") -> None:
+    """On the terminal's other screen, as `less` does; what was seen last stays when it ends."""
+    from rich.live import Live
+
+    from outboxctl.cli.standing import screen
+
+    look = next(seen)
+    try:
+        with Live(screen(look, out), console=out, auto_refresh=False, screen=True) as live:
+            for look in seen:
+                live.update(screen(look, out), refresh=True)
+    finally:
+        out.print(screen(look, out))
 
 
 def _events(title: str, columns: Sequence[str], rows: "list[EventRow]", *, json: bool) -> None:
     from outboxctl.cli import render
+    from outboxctl.cli.standing import cells
 
     if json:
         from dataclasses import asdict
 
         render.emit_json({"events": [asdict(row) for row in rows]})
     elif rows:
-        render.console().print(render.table(title, columns, _cells(columns, rows)))
+        render.console().print(render.table(title, columns, cells(columns, rows)))
     else:
         render.console().print(f"{title}: none")
-
-
-def _cells(columns: Sequence[str], rows: "list[EventRow]") -> list[list[Any]]:
-    """What people ask of a moment is how far it is away; `--json` has the moments themselves."""
-    from datetime import UTC, datetime
-
-    from outboxctl.cli import render
-
-    now = datetime.now(UTC)
-    return [
-        [
-            render.distance(getattr(row, MOMENTS[c]), now) if c in MOMENTS else getattr(row, NAMES.get(c, c))
-            for c in columns
-        ]
-        for row in rows
-    ]

@@ -1,0 +1,87 @@
+"""`status --json` is what its schema says, whatever the rows hold; the text says the same to people."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from jsonschema import Draft202012Validator
+from typer.testing import CliRunner
+
+from outboxctl.cli.app import app
+from outboxctl.core import counts
+from processes import Cli
+from scene import Scene
+
+SCHEMA = json.loads((Path(__file__).parents[2] / "docs/reference/status.schema.json").read_text())
+WORKER = """
+INSERT INTO outbox_workers VALUES (gen_random_uuid(), %(id)s, %(host)s, 7, '1', now(),
+    now() - %(age)s * interval '1 s', 3, 'hold', %(open)s, 100, %(out)s)
+"""
+HOSTILE = "\x1b[31mred\x07 [bold]\u202e"
+
+
+def worker(sql: psycopg.Connection, id_: str, *, age: float = 0, open_: bool = False, out: Any = 60) -> None:
+    sql.execute(WORKER, {"id": id_, "host": HOSTILE, "age": age, "open": open_, "out": out})
+
+
+def valid(cli: Cli, *args: str) -> Any:
+    """The output, held against the schema; no key is there that it does not name."""
+    seen = cli.json("status", *args)
+    Draft202012Validator(SCHEMA).validate(seen)
+    assert set(seen) == set(SCHEMA["properties"]) == set(SCHEMA["required"])
+    return seen
+
+
+def test_an_empty_outbox(cli: Cli) -> None:
+    seen = valid(cli)
+    assert seen["status"] == {"pending": 0, "processing": 0, "done": 0, "failed": 0}
+    assert (seen["estimated"], seen["workers"], seen["drain_seconds"]) == ([], [], 0)
+    assert (seen["rate_in"], seen["rate_out"], seen["circuit_open"]) == (None, None, None)
+
+
+def test_a_busy_one_and_its_workers(cli: Cli, sql: psycopg.Connection, scene: Scene) -> None:
+    scene.load(40)
+    sql.execute(
+        "UPDATE search_outbox_events SET error = %s, error_reason = 'mapping', created_at = '-infinity',"
+        " event_version = NULL WHERE id = (SELECT min(id::text)::uuid FROM search_outbox_events)",
+        [HOSTILE],
+    )
+    worker(sql, "a", out=80)
+    worker(sql, "b", out=60, open_=True)
+    worker(sql, "gone", age=60, out=9_000)
+    seen = valid(cli, "--exact")
+    assert (seen["rate_in"], seen["rate_out"], seen["drain_seconds"]) == (100, 140, 1)
+    assert seen["circuit_open"] is True
+    assert [(w["worker_id"], w["alive"]) for w in seen["workers"]] == [
+        ("a", True),
+        ("b", True),
+        ("gone", False),
+    ]
+    text = cli.ok("status")
+    assert "in 100/s, out 140/s, drained in 1.0 s" in text
+    assert "circuit open" in text
+    assert "silent" in text
+    assert "\x1b" not in text + cli.ok("status", env={"COLUMNS": "40"})
+    sql.execute("UPDATE outbox_workers SET rate_out = 1")
+    assert valid(cli)["drain_seconds"] is None
+    assert "never drained at this pace" in cli.ok("status")
+
+
+def test_a_schema_from_before_the_workers(cli: Cli, sql: psycopg.Connection) -> None:
+    sql.execute("DROP TABLE outbox_workers")
+    assert valid(cli)["workers"] is None
+    assert "outboxctl db upgrade" in cli.ok("status")
+
+
+def test_an_estimate_is_said_to_be_one(
+    env: dict[str, str], sql: psycopg.Connection, scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.load(1_000)
+    sql.execute("UPDATE search_outbox_events SET status = 'done'")
+    sql.execute("VACUUM ANALYZE search_outbox_events")
+    monkeypatch.setattr(counts, "SMALL", -1)
+    assert "about 1,000" in CliRunner().invoke(app, ["status"], env=env).stdout
+    assert "about" not in CliRunner().invoke(app, ["status", "--exact"], env=env).stdout
+    assert json.loads(CliRunner().invoke(app, ["status", "--json"], env=env).stdout)["estimated"] == ["done"]
