@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Connection, TextClause, text
 
 from moments import Insert, at
-from outboxctl.core import discard, replay, settle
+from outboxctl.core import audit, discard, replay, settle, undo
 from outboxctl.core.claim import PLAN, claim
 from outboxctl.core.database import Database
 from outboxctl.core.reclaim import reclaim
@@ -41,9 +41,19 @@ def act(connection: Connection, verb: Verb, id_: str, token: str) -> None:
         settle.release(connection, [token], now=at(5))
     elif verb in {Verb.RECLAIM, Verb.EXPIRE}:
         reclaim(connection, max_processing=600, max_attempts=3 if verb is Verb.RECLAIM else 1, now=at(20))
+    elif verb is Verb.UNDO:
+        undo.apply(connection, _as_if_replayed(connection, id_), undoes=OTHER, by="alice", reason="test")
     else:
         verbs = {Verb.REPLAY: replay.apply, Verb.DISCARD: discard.apply}
         verbs[verb](connection, replay.plan(connection, replay.Selection()), by="alice", reason="test")
+
+
+def _as_if_replayed(connection: Connection, id_: str) -> str:
+    """A replay is what last touched the event; returns the audit row."""
+    connection.execute(text("UPDATE search_outbox_events SET last_replayed_at = :at"), {"at": at(1)})
+    before = audit.Before(["mapping"], ["boom"], [3])
+    given = {"by": "alice", "reason": "test", "filters": {}, "ids": [id_], "before": before, "now": at(1)}
+    return audit.record(connection, "replay", **given)
 
 
 @pytest.mark.parametrize("state", list(Status))

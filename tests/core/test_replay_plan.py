@@ -3,9 +3,9 @@
 import psycopg
 
 from moments import Insert, at
-from outboxctl.core.audit import recent
 from outboxctl.core.database import Database
 from outboxctl.core.replay import Act, Plan, Selection, apply, plan
+from outboxctl.core.trail import recent
 from outboxctl.failures import Reason
 
 FAILED = {"status": "failed", "attempts": 3, "error": "boom"}

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from outboxctl import __version__
-from outboxctl.cli import config, db, demo, failed, inject, replay, services, status, worker
+from outboxctl.cli import audit, config, db, demo, failed, inject, replay, services, status, worker
 
 app = typer.Typer(
     help="Run, watch, replay and drill a PostgreSQL outbox to Elasticsearch pipeline.",
@@ -37,8 +37,8 @@ app.command("worker")(worker.worker)
 app.command("status")(status.status)
 app.command("stuck")(status.stuck)
 app.command("oldest")(status.oldest)
-app.command("replay")(replay.replay)
-app.command("audit")(replay.audit)
+app.command("audit")(audit.audit)
+app.add_typer(replay.app, name="replay")
 app.add_typer(failed.app, name="failed")
 app.add_typer(inject.app, name="inject")
 app.add_typer(db.app, name="db")

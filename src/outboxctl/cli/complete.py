@@ -43,6 +43,20 @@ def entity_types(ctx: typer.Context, incomplete: str) -> list[str]:
     return _asked(ctx, suggest.entity_types, incomplete)
 
 
+def fingerprints(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Fingerprints of what failed."""
+    from outboxctl.core import suggest
+
+    return _asked(ctx, suggest.fingerprints, incomplete)
+
+
+def acts(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Audit ids of all acts."""
+    from outboxctl.core import suggest
+
+    return _asked(ctx, suggest.acts, incomplete)
+
+
 def replays(ctx: typer.Context, incomplete: str) -> list[str]:
     """Audit ids of replays."""
     from outboxctl.core import suggest

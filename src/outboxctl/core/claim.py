@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
-from outboxctl.core.schema import EVENTS, SOURCE, source, target
+from outboxctl.core.schema import DOCUMENT, EVENTS, SOURCE, source, target
 from outboxctl.failures import Reason
 from outboxctl.lifecycle import Verb
 
@@ -55,11 +55,8 @@ WITH reclaimed AS MATERIALIZED (
 SELECT c.id::text, c.entity_type || ':' || c.entity_id, c.op, c.event_version, c.attempts,
        s.event_version, s.document
 FROM claimed c LEFT JOIN LATERAL (
-    SELECT s.event_version, to_json(d)::text AS document
-    FROM {SOURCE} s CROSS JOIN LATERAL (
-        SELECT s.id, s.entity_type, s.entity_id, s.library_id, s.text, s.snippet, s.rank_score,
-               s.event_version, s.created_at, s.updated_at
-    ) d
+    SELECT s.event_version, {DOCUMENT} AS document
+    FROM {SOURCE} s
     WHERE s.entity_type = c.entity_type AND s.entity_id = c.entity_id LIMIT 1
 ) s ON true
 """)

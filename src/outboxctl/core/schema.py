@@ -10,6 +10,11 @@ WORKERS = "outbox_workers"
 REBUILDS = "outbox_rebuilds"
 VERSION = "outboxctl_alembic_version"  # the application's own alembic_version stays its own
 
+# The document of a row `s` of the source, as JSON text made by the server; in UTC where TimeZone says so.
+DOCUMENT = """(SELECT to_json(d)::text FROM (
+    SELECT s.id, s.entity_type, s.entity_id, s.library_id, s.text, s.snippet, s.rank_score,
+           s.event_version, s.created_at, s.updated_at) d)"""
+
 # The row as it must be whenever nobody holds it.
 UNHELD = "owner = NULL, lease_token = NULL, lease_until = NULL, processing_started_at = NULL"
 

@@ -6,10 +6,7 @@ from typing import Any
 
 from elasticsearch import Elasticsearch
 
-from outboxctl.errors import UnreachableError
-from outboxctl.failures import Answer, classify
-from outboxctl.sink.request import ask
-from outboxctl.urls import mask
+from outboxctl.sink.request import demand as _body
 
 MAPPING: dict[str, Any] = {
     # Columns beyond these are kept in the document but not indexed: an unknown one is no error.
@@ -74,15 +71,3 @@ def versions(client: Elasticsearch, name: str, ids: Sequence[str]) -> dict[str, 
     """The version of each document by id, None where there is none."""
     found = _body(client, lambda: client.mget(index=name, ids=list(ids), source=False))
     return {doc["_id"]: doc["_version"] if doc.get("found") else None for doc in found["docs"]}
-
-
-def _body(client: Elasticsearch, call: Any) -> Any:
-    answer = ask(call)
-    if not isinstance(answer, Answer):
-        return answer
-    finding = classify(answer)
-    where = ", ".join(mask(node.base_url) for node in client.transport.node_pool.all())
-    raise UnreachableError(
-        f"the sink at {where} failed ({finding.reason}): {finding.error}",
-        hint="check ELASTIC_URL and ELASTIC_INDEX, or run `outboxctl services status`",
-    )

@@ -1,4 +1,4 @@
-"""One request to the sink, and whatever became of it as `Answer`: nothing is raised."""
+"""One request to the sink, and whatever became of it: as an `Answer`, or raised where there must be one."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -10,8 +10,10 @@ import elastic_transport
 import elasticsearch
 from urllib3.exceptions import ProtocolError
 
-from outboxctl.failures import Answer
+from outboxctl.errors import UnreachableError
+from outboxctl.failures import Answer, classify
 from outboxctl.sink.client import NOT_SENT, SEEN
+from outboxctl.urls import mask
 
 LONGEST_WAIT = 86_400.0  # seconds: a Retry-After beyond a day is a day
 
@@ -32,6 +34,19 @@ def ask(call: Callable[[], Any]) -> Any | Answer:
     except Exception as error:
         # The client lets Python's own errors through. Their text may hold a header, so a secret.
         return Answer(0, "client", type(error).__name__, request=True)
+
+
+def demand(client: elasticsearch.Elasticsearch, call: Callable[[], Any]) -> Any:
+    """The parsed body of a 2xx answer; raises UnreachableError where there is none."""
+    answer = ask(call)
+    if not isinstance(answer, Answer):
+        return answer
+    finding = classify(answer)
+    where = ", ".join(mask(node.base_url) for node in client.transport.node_pool.all())
+    raise UnreachableError(
+        f"the sink at {where} failed ({finding.reason}): {finding.error}",
+        hint="check ELASTIC_URL and ELASTIC_INDEX, or run `outboxctl services status`",
+    )
 
 
 def _refused(error: elasticsearch.ApiError) -> Answer:
