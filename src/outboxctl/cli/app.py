@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from outboxctl import __version__
-from outboxctl.cli import audit, config, db, demo, failed, inject, replay, services, status, worker
+from outboxctl.cli import audit, config, db, demo, failed, inject, replay, services, status, top, worker
 
 app = typer.Typer(
     help="Run, watch, replay and drill a PostgreSQL outbox to Elasticsearch pipeline.",
@@ -34,6 +34,7 @@ def _root(
 
 app.command("demo")(demo.demo)
 app.command("worker")(worker.worker)
+app.command("top")(top.top)
 app.command("status")(status.status)
 app.command("stuck")(status.stuck)
 app.command("oldest")(status.oldest)
