@@ -25,8 +25,19 @@ class Shown:
     returncode: int
 
 
-def show(argv: Sequence[str], env: dict[str, str], cwd: Path, *, columns: int, within: float = 60) -> Shown:
-    """Run a command whose three streams are one terminal of 24 lines."""
+def show(
+    argv: Sequence[str],
+    env: dict[str, str],
+    cwd: Path,
+    *,
+    columns: int,
+    keys: Sequence[tuple[str, str]] = (),
+    within: float = 60,
+) -> Shown:
+    """Run a command whose three streams are one terminal of 24 lines.
+
+    `keys` are what to wait for on the terminal, and what to type then.
+    """
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     process = subprocess.Popen(
@@ -34,7 +45,7 @@ def show(argv: Sequence[str], env: dict[str, str], cwd: Path, *, columns: int, w
     )
     os.close(theirs)
     try:
-        raw = _read_all(ours, monotonic() + within)
+        raw = _read_all(ours, list(keys), monotonic() + within)
         return Shown(raw, process.wait(10))
     finally:
         process.kill()
@@ -42,17 +53,20 @@ def show(argv: Sequence[str], env: dict[str, str], cwd: Path, *, columns: int, w
         os.close(ours)
 
 
-def _read_all(descriptor: int, end: float) -> str:
-    parts: list[bytes] = []
+def _read_all(descriptor: int, keys: list[tuple[str, str]], end: float) -> str:
+    raw, seen = b"", 0
     while True:
-        assert select.select([descriptor], [], [], max(0, end - monotonic()))[0], "the command hangs"
+        assert select.select([descriptor], [], [], max(0, end - monotonic()))[0], f"hangs after {raw!r}"
         try:
             part = os.read(descriptor, 65_536)
         except OSError:  # Linux says EIO once the other side is closed
             part = b""
         if not part:
-            return b"".join(parts).decode(errors="surrogateescape")
-        parts.append(part)
+            return raw.decode(errors="surrogateescape")
+        raw += part
+        if keys and keys[0][0].encode() in raw[seen:]:
+            seen = len(raw)
+            os.write(descriptor, keys.pop(0)[1].encode())
 
 
 def screen(raw: str, columns: int) -> list[str]:

@@ -16,7 +16,7 @@ import typer
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-PATIENCE = 0.7  # seconds; loading the command itself takes a few tenths more
+PATIENCE = 0.7  # seconds for the database; loading the command takes a few tenths more
 PLAIN = re.compile(r"[\w.@+-]+", re.ASCII)
 
 Read = Callable[["Connection", str], list[str]]
@@ -66,17 +66,19 @@ def replays(ctx: typer.Context, incomplete: str) -> list[str]:
 
 def _asked(ctx: typer.Context, read: Read, incomplete: str) -> list[str]:
     """What the database says within PATIENCE; a thread that is late dies with the process."""
-    found: list[str] = []
-    url = ctx.params.get("database_url")
-    asking = Thread(target=_ask, args=(url, read, incomplete, found), daemon=True)
-    asking.start()
-    asking.join(PATIENCE)
-    return [value for value in found if PLAIN.fullmatch(value)]
-
-
-def _ask(url: str | None, read: Read, incomplete: str, found: list[str]) -> None:
     from outboxctl.cli.guards import reading
     from outboxctl.cli.options import settings
 
-    with suppress(Exception), reading(settings(database_url=url)) as connection:
-        found += read(connection, incomplete)
+    found: list[str] = []
+
+    def ask() -> None:
+        with (
+            suppress(Exception),
+            reading(settings(database_url=ctx.params.get("database_url"))) as connection,
+        ):
+            found.extend(read(connection, incomplete))
+
+    asking = Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(PATIENCE)
+    return [value for value in found if PLAIN.fullmatch(value)]

@@ -33,7 +33,7 @@ class Feed:
         self._due = 0.0
 
     def look(self) -> Look:
-        """Everything on the first screen; what takes long, grouping a hundred thousand errors, is done seldom."""
+        """Everything on the first screen; grouping errors may take a second, so it is done seldom."""
         with reading(self._settings, longest=LONGEST) as connection:
             longest = self._settings.max_processing_seconds
             standing = snapshot.standing(connection, max_processing=longest)
