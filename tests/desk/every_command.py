@@ -17,6 +17,7 @@ EVENT = EVENTS["failed"]
 # Which event's whole id a command must show, however narrow the terminal.
 SHOWN = {
     "failed discard": EVENT,
+    "failed show": EVENT,
     "oldest": EVENTS["pending"],
     "replay": EVENT,
     "status": EVENTS["pending"],
@@ -34,6 +35,8 @@ READING = {
     "db check": (),
     "db current": (),
     "failed discard": (*WHO, "--id", str(EVENT), "--dry-run"),
+    "failed list": (),
+    "failed show": (str(EVENT),),
     "oldest": (),
     "replay": (*WHO, "--dry-run"),
     "services status": (),
@@ -50,7 +53,9 @@ OTHERS = {
     "inject event": "writes events",
     "inject load": "writes events",
     "services down": "ends services",
+    "replay undo": "takes an act back",
     "services up": "starts services",
+    "top": "full-screen; `status --json` and `failed list --json` say the same",
     "worker": "runs until it is told to stop",
 }
 
@@ -81,7 +86,7 @@ def leaves() -> Iterator[tuple[str, Any]]:
 
 def _walk(path: str, command: Any) -> Iterator[tuple[str, Any]]:
     children = getattr(command, "commands", {})
-    if not children:
+    if not children or command.invoke_without_command and not command.no_args_is_help and path:
         yield path, command
     for name, child in children.items():
         yield from _walk(f"{path} {name}".strip(), child)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from rich.text import Text
 from outboxctl.wording import brief
 
 PIPE_WIDTH = 240  # columns when stdout is no terminal: whole ids for grep
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 ID_WIDTH, OTHER_WIDTH = 40, 8  # columns of an id, and the least of any other column, with what is between
 
 
@@ -58,8 +60,8 @@ class Listing(Table):
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """The table, or its rows below each other."""
-        ids = [column.no_wrap for column in self.columns]
-        if any(ids) and options.max_width < ID_WIDTH + OTHER_WIDTH * ids.count(False):
+        ids = [any(UUID.fullmatch(str(value)) for value in column.cells) for column in self.columns]
+        if any(ids) and options.max_width < ID_WIDTH * ids.count(True) + OTHER_WIDTH * ids.count(False):
             yield from self._stacked()
         else:
             yield from super().__rich_console__(console, options)
@@ -67,10 +69,8 @@ class Listing(Table):
     def _stacked(self) -> Iterator[Text]:
         yield Text(f"{self.title}\n", style="bold")
         for row in zip(*(column.cells for column in self.columns), strict=True):
-            for column, value in zip(self.columns, row, strict=True):
-                yield Text.assemble(
-                    value if column.no_wrap else f"  {column.header}: {value}", overflow="fold"
-                )
+            for column, value in zip(self.columns, map(str, row), strict=True):
+                yield Text(value if UUID.fullmatch(value) else f"  {column.header}: {value}", overflow="fold")
             yield Text()
 
 
