@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from time import monotonic, perf_counter, sleep
+from typing import Any
 
 import psutil
 
@@ -51,6 +52,22 @@ def drain(rig: Rig) -> Run:
     assert process.returncode == 0, log.read_text()
     postgres, engine = (cpu_seconds(s) - b for s, b in zip(servers, before, strict=True))
     return Run(wall, worker, postgres, engine, rss, _lanes_at(log))
+
+
+def begin(rig: Rig, *args: str) -> subprocess.Popen[str]:
+    """Start a command; its standard output is a pipe."""
+    command, env = [*OUTBOXCTL, *args], _environment(rig)
+    return subprocess.Popen(command, env=env, cwd=rig.folder, stdout=subprocess.PIPE, text=True)
+
+
+def answer(rig: Rig, *args: str) -> tuple[float, Any]:
+    """Seconds of a command from start to exit, and the JSON that it printed."""
+    started = perf_counter()
+    with begin(rig, *args, "--json") as process:
+        out = process.communicate(timeout=PATIENCE)[0]
+    seconds = perf_counter() - started
+    assert process.returncode == 0, f"{args}: {process.returncode}"
+    return seconds, json.loads(out)
 
 
 def help_ms(runs: int) -> list[float]:

@@ -86,7 +86,7 @@ def leaves() -> Iterator[tuple[str, Any]]:
 
 def _walk(path: str, command: Any) -> Iterator[tuple[str, Any]]:
     children = getattr(command, "commands", {})
-    if not children or command.invoke_without_command and not command.no_args_is_help and path:
+    if not children or (command.invoke_without_command and not command.no_args_is_help and path):
         yield path, command
     for name, child in children.items():
         yield from _walk(f"{path} {name}".strip(), child)

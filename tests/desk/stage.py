@@ -6,7 +6,9 @@ import psycopg
 
 NAMES = uuid.UUID("0a0a0a0a-0000-4000-8000-000000000000")
 FIND = "SELECT id::text FROM search_outbox_events WHERE status = 'failed' AND error_reason = %s ORDER BY id LIMIT 1"
-ENTITY = "INSERT INTO search_index (id, entity_type, entity_id, text, snippet, rank_score, event_version) VALUES"
+ENTITY = (
+    "INSERT INTO search_index (id, entity_type, entity_id, text, snippet, rank_score, event_version) VALUES"
+)
 EVENT = """
 INSERT INTO search_outbox_events (id, entity_type, entity_id, op, event_version, status, attempts, error_reason,
     error, created_at, updated_at, processed_at)
@@ -31,7 +33,9 @@ def set_up(sql: psycopg.Connection) -> None:
     for number in range(84, 96):
         _event(sql, number, "failed", "block", "1 hour 5 minutes 20 seconds", "connect", CONNECT)
     for number in range(96, 98):
-        _event(sql, number, "failed", "block", "1 hour 2 minutes 20 seconds", "deterministic_exception", BAD_OP)
+        _event(
+            sql, number, "failed", "block", "1 hour 2 minutes 20 seconds", "deterministic_exception", BAD_OP
+        )
 
 
 def _event(

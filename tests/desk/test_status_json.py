@@ -48,8 +48,8 @@ def test_a_busy_one_and_its_workers(cli: Cli, sql: psycopg.Connection, scene: Sc
         " event_version = NULL WHERE id = (SELECT min(id::text)::uuid FROM search_outbox_events)",
         [HOSTILE],
     )
-    worker(sql, "a", out=80)
-    worker(sql, "b", out=60, open_=True)
+    worker(sql, "a", age=-600, out=80)  # alive for as long as this test may take
+    worker(sql, "b", age=-600, out=60, open_=True)
     worker(sql, "gone", age=60, out=9_000)
     seen = valid(cli, "--exact")
     assert (seen["rate_in"], seen["rate_out"], seen["drain_seconds"]) == (100, 140, 1)

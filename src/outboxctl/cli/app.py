@@ -5,7 +5,20 @@ from typing import Annotated
 import typer
 
 from outboxctl import __version__
-from outboxctl.cli import audit, config, db, demo, failed, inject, replay, services, status, top, worker
+from outboxctl.cli import (
+    audit,
+    config,
+    db,
+    demo,
+    failed,
+    inject,
+    prune,
+    replay,
+    services,
+    status,
+    top,
+    worker,
+)
 
 app = typer.Typer(
     help="Run, watch, replay and drill a PostgreSQL outbox to Elasticsearch pipeline.",
@@ -39,6 +52,7 @@ app.command("status")(status.status)
 app.command("stuck")(status.stuck)
 app.command("oldest")(status.oldest)
 app.command("audit")(audit.audit)
+app.command("prune")(prune.prune)
 app.add_typer(replay.app, name="replay")
 app.add_typer(failed.app, name="failed")
 app.add_typer(inject.app, name="inject")

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from outboxctl.cli.guards import Yes, confirm, refuse_if_read_only
 from outboxctl.cli.options import DatabaseUrl, Json, database, settings
 from outboxctl.errors import ExitCode
 
@@ -11,7 +12,7 @@ app = typer.Typer(help="The schema: migrate, inspect, print.", no_args_is_help=T
 
 
 @app.command()
-def upgrade(database_url: DatabaseUrl = None, json: Json = False) -> None:
+def upgrade(yes: Yes = False, database_url: DatabaseUrl = None, json: Json = False) -> None:
     """Create the tables, or adopt the ones that are there: adds what is missing, drops nothing.
 
     With OUTBOX_ENV set, marks the database as that environment, once.
@@ -22,7 +23,9 @@ def upgrade(database_url: DatabaseUrl = None, json: Json = False) -> None:
     from outboxctl.core.migrations import upgrade as run
 
     given = settings(database_url=database_url)
+    refuse_if_read_only(given, "migrate the schema")
     with database(given) as db:
+        confirm(given, db, "migrate the schema", yes=yes)
         done = run(db, given.environment)
     if json:
         render.emit_json(done)
@@ -106,6 +109,32 @@ def trigger(
             entity_type=entity_type,
         )
     )
+
+
+@app.command()
+def roles(
+    sql: Annotated[bool, typer.Option("--sql", help="Print the SQL; nothing is run.")] = False,
+    prefix: Annotated[str, typer.Option("--prefix", help="What the roles' names begin with.")] = "outbox_",
+    schema: Annotated[str, typer.Option("--schema", help="Where the tables are.")] = "public",
+    json: Json = False,
+) -> None:
+    """Show what a worker, an operator and a viewer may do; with --sql, the SQL that makes it so.
+
+    Example: outboxctl db roles --sql | psql "$DATABASE_URL"
+    """
+    from dataclasses import asdict
+
+    from outboxctl.cli import parse, render
+    from outboxctl.core.roles import RIGHTS, roles_sql
+
+    prefix, schema = parse.words("--prefix", prefix, 63), parse.words("--schema", schema, 63)
+    if sql:
+        typer.echo(roles_sql(prefix, schema))
+    elif json:
+        render.emit_json({"rights": [asdict(right) for right in RIGHTS]})
+    else:
+        rows = [(prefix + r.role, r.verbs, r.table, ", ".join(r.columns) or "all") for r in RIGHTS]
+        render.console().print(render.table("Rights", ("role", "may", "table", "columns"), rows))
 
 
 def _revisions(database_url: str | None) -> tuple[str | None, str]:

@@ -57,12 +57,20 @@ def confirm(settings: "Settings", db: "Database", what: str, *, yes: bool) -> No
         return
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise UsageError(f"{db.name} is prod: refusing to {what} unasked", hint="add --yes if you mean it")
-    if not typer.confirm(f"{db.name} is prod. Really {what}?", err=True):
+    if not _agreed(f"{db.name} is prod. Really {what}?"):
         raise UsageError("nothing was changed")
+
+
+def _agreed(question: str) -> bool:
+    try:
+        return typer.confirm(question, err=True)
+    except typer.Abort:  # ^C or ^D
+        typer.echo(err=True)
+        return False
 
 
 def _marked(db: "Database") -> str | None:
     from outboxctl.core import marker
 
     with db.begin() as connection:
-        return marker.read(connection)
+        return marker.read_if_any(connection)  # `db upgrade` asks before there is one

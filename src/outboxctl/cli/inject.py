@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from outboxctl.cli.options import DatabaseUrl, Json, checked_database, settings, transaction
+from outboxctl.cli.guards import Yes, acting
+from outboxctl.cli.options import DatabaseUrl, Json, settings
 
 if TYPE_CHECKING:
     from outboxctl.load.generate import Achieved
@@ -20,6 +21,7 @@ Count = Annotated[int, typer.Option("--count", min=1, max=1_000_000, help="How m
 def bad_op(
     count: Count = 1,
     op: Annotated[str, typer.Option("--op", help="The op that no worker knows.")] = "not-a-real-op",
+    yes: Yes = False,
     database_url: DatabaseUrl = None,
     json: Json = False,
 ) -> None:
@@ -36,7 +38,8 @@ def bad_op(
 
     if parse.words("--op", op, 20) in OPS:
         raise UsageError(f"--op {op} is a good op", hint="use `outboxctl inject event` for good ones")
-    with transaction(settings(database_url=database_url)) as connection:
+    given = settings(database_url=database_url)
+    with acting(given, "inject bad events", yes=yes) as db, db.begin() as connection:
         ids = [
             inject.event(connection, entity_type="block", entity_id=str(uuid4()), op=op, version=0)
             for _ in range(count)
@@ -53,6 +56,7 @@ def event(
         str | None, typer.Option("--entity-id", help="A UUID; new ones by default.", show_default=False)
     ] = None,
     version: Annotated[int, typer.Option("--event-version", min=0, help="The event's version.")] = 1,
+    yes: Yes = False,
     database_url: DatabaseUrl = None,
     json: Json = False,
 ) -> None:
@@ -68,8 +72,9 @@ def event(
 
     entity = parse.uuid("--entity-id", entity_id) if entity_id is not None else None
     kind = parse.words("--entity-type", entity_type, 50)
+    given = settings(database_url=database_url)
     try:
-        with transaction(settings(database_url=database_url)) as connection:
+        with acting(given, "inject events", yes=yes) as db, db.begin() as connection:
             ids = [
                 str(
                     enqueue(
@@ -114,6 +119,7 @@ def load(
     per_transaction: Annotated[
         int, typer.Option("--per-transaction", min=1, max=10_000, help="Operations committed together.")
     ] = 1,
+    yes: Yes = False,
     database_url: DatabaseUrl = None,
     json: Json = False,
 ) -> None:
@@ -130,7 +136,7 @@ def load(
     if rate != rate or rate == float("inf"):  # noqa: PLR0124 - NaN is not itself
         raise UsageError("RATE_PER_SEC must be a finite number")
     plan = Load(Scenario(scenario), total, content_bytes, rate, concurrency, per_transaction)
-    achieved = _run(settings(database_url=database_url), plan)
+    achieved = _run(settings(database_url=database_url), plan, yes=yes)
     if json:
         render.emit_json(achieved)
     else:
@@ -140,12 +146,12 @@ def load(
         raise typer.Exit(130)
 
 
-def _run(given: "Settings", plan: "Load") -> "Achieved":
+def _run(given: "Settings", plan: "Load", *, yes: bool) -> "Achieved":
     from outboxctl.cli import render
     from outboxctl.load.generate import Generator
 
     with (
-        checked_database(given, connections=plan.concurrency) as db,
+        acting(given, f"write {plan.total:,} rows", yes=yes, connections=plan.concurrency) as db,
         render.progress("Writing", plan.total) as advance,
     ):
         return Generator(db, plan, advance).run()

@@ -26,7 +26,7 @@ def cause(group: "Group") -> Parts:
     times = [render.cell(moment).plain for moment in (group.first_failed_at, group.last_failed_at)]
     kinds = ", ".join(f"{brief(kind, 50)} {count:,}" for kind, count in group.entity_types.items())
     below = f"{' to '.join(dict.fromkeys(times))}; {brief(kinds, SAMPLE)}\n{brief(group.folded, SAMPLE)}"
-    return Parts("", head, Padding(Text(below), (0, 0, 0, 2)))
+    return Parts("", head, Padding(Text(below), (0, 0, 0, 2), expand=False))
 
 
 def view(seen: "Inspection") -> Parts:

@@ -11,6 +11,7 @@ from outboxctl.errors import ExitCode
 
 if TYPE_CHECKING:
     from outboxctl.acts.carry_out import Apply, Outcome, Step
+    from outboxctl.core.database import Database
     from outboxctl.core.forecast import Forecast
     from outboxctl.core.selection import Plan, Selection
     from outboxctl.settings import Settings
@@ -61,25 +62,22 @@ def move(words: Words, apply: "Apply", chosen: "Selection", order: Order, settin
     outcome = None
     if not order.dry_run:
         steps = moves(apply, planned, by=order.by, reason=order.reason, rate=order.rate)
-        outcome = perform(words, steps, len(planned.ids), order, settings)
+        with acting(settings, f"{words.verb} {len(planned.ids):,} events", yes=order.yes) as db:
+            outcome = perform(db, words, steps, len(planned.ids), rate=order.rate)
     show(words, planned, outcome, foreseen, json=order.json)
     leave(outcome, none=order.fail_if_none and not planned.matched)
 
 
 def perform(
-    words: Words, steps: "Iterable[Step]", total: int, order: Order, settings: "Settings"
+    db: "Database", words: Words, steps: "Iterable[Step]", total: int, *, rate: float | None
 ) -> "Outcome":
     """Carry out the steps with a progress bar; ^C ends it after the batch under way."""
     from outboxctl.acts.batches import stoppable
     from outboxctl.acts.carry_out import carry_out
     from outboxctl.cli import render
 
-    with (
-        acting(settings, f"{words.verb} {total:,} events", yes=order.yes) as db,
-        render.progress(words.verb, total) as advance,
-        stoppable() as stop,
-    ):
-        return carry_out(db, steps, stop=stop, rate=order.rate, advance=advance)
+    with render.progress(words.verb, total) as advance, stoppable() as stop:
+        return carry_out(db, steps, stop=stop, rate=rate, advance=advance)
 
 
 def leave(outcome: "Outcome | None", *, none: bool) -> None:

@@ -4,7 +4,7 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from pathlib import Path
 from typing import BinaryIO
@@ -16,6 +16,14 @@ from outboxctl.fingerprints import LENGTH, SHORTEST
 from outboxctl.wording import CONTROL, SURROGATE, brief
 
 LONGEST_LINE = 1_000  # bytes
+UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
+SHORT = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)([wdhms])")
+# ISO 8601, but for years and months: they have no fixed length.
+ISO = re.compile(
+    r"P(?=.)(?:([0-9]{1,12})W)?(?:([0-9]{1,12})D)?"
+    r"(?:T(?=.)(?:([0-9]{1,12})H)?(?:([0-9]{1,12})M)?(?:([0-9]{1,12}(?:\.[0-9]{1,6})?)S)?)?"
+)
+LONGEST = timedelta(days=365 * 100)
 
 
 def uuid(flag: str, value: str) -> str:
@@ -81,3 +89,22 @@ def moment(flag: str, value: str) -> datetime:
         hint = "for example 2026-02-03T10:00:00+08:00"
         raise UsageError(f"{flag}: not an ISO 8601 time: {brief(repr(value), 80)}", hint=hint) from None
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+
+
+def duration(flag: str, value: str) -> timedelta:
+    """A length of time above zero: `7d`, `12h`, `30m`, `90s`, or ISO 8601 without years and months."""
+    short, iso = SHORT.fullmatch(value), ISO.fullmatch(value)
+    hint = "for example 7d, 12h, 30m, 90s or P1DT12H"
+    if short:
+        parts = {UNITS[short[2]]: float(short[1])}
+    elif iso:
+        parts = {unit: float(n or 0) for unit, n in zip(UNITS.values(), iso.groups(), strict=True)}
+    else:
+        raise UsageError(f"{flag}: not a duration: {brief(repr(value), 80)}", hint=hint)
+    try:
+        found = timedelta(**parts)
+    except OverflowError:
+        found = timedelta.max
+    if not timedelta(0) < found <= LONGEST:
+        raise UsageError(f"{flag} must be above zero and at most 100 years: {brief(value, 80)}", hint=hint)
+    return found

@@ -104,7 +104,7 @@ def _headline(standing: "Standing", pace: str | None) -> list[Text]:
 def flow(standing: "Standing") -> str:
     """Rates and time to drain by what the workers report, or that none does."""
     if standing.workers is None:
-        return "workers are not seen in this schema: run `outboxctl db upgrade`"
+        return "workers cannot be seen: `outboxctl db upgrade` or `db roles` makes room"
     if standing.circuit_open is None:
         return "no worker reports"
     rates = f"in {rate(standing.rate_in)}, out {rate(standing.rate_out)}"

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from outboxctl.cli.guards import refuse_if_read_only
 from outboxctl.cli.options import DatabaseUrl, ElasticIndex, ElasticUrl, checked_database, settings
 
 
@@ -77,6 +78,7 @@ def worker(
     """
     flags = {name: value for name, value in locals().items() if name != "drain"}
     given = settings(**flags)
+    refuse_if_read_only(given, "deliver events")
 
     import os
     import sys

@@ -6,6 +6,7 @@ from outboxctl.core.schema import MARKER
 from outboxctl.errors import UsageError
 
 READ = text(f"SELECT environment FROM {MARKER}")
+EXISTS = text("SELECT to_regclass(:table) IS NOT NULL")
 WRITE = text(f"INSERT INTO {MARKER} (environment) VALUES (:environment) ON CONFLICT DO NOTHING")
 
 
@@ -13,6 +14,11 @@ def read(connection: Connection) -> str | None:
     """The marker, None where none was ever written."""
     found = connection.execute(READ).scalar()
     return None if found is None else str(found)
+
+
+def read_if_any(connection: Connection) -> str | None:
+    """The marker; None also where the schema is not there yet."""
+    return read(connection) if connection.execute(EXISTS, {"table": MARKER}).scalar() else None
 
 
 def write(connection: Connection, environment: str) -> None:

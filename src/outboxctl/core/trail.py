@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from outboxctl.core.claim import PLAN
 from outboxctl.core.schema import AUDIT, EVENTS
 from outboxctl.lifecycle import Status, Verb
 
@@ -41,7 +42,7 @@ FROM {AUDIT} a WHERE {OF_ACT} GROUP BY {ACT}, action, operator, reason, filters
 # replayed it once more has an act of his own.
 NOW = f"""CASE
     WHEN e.id IS NULL THEN 'gone'
-    WHEN a.action = '{Verb.REPLAY}' AND e.last_replayed_at > a.at THEN 'replayed since'
+    WHEN a.action = '{Verb.REPLAY}' AND e.last_replayed_at <> a.at THEN 'replayed since'
     WHEN EXISTS (SELECT FROM undone WHERE undone.id = u.id) THEN 'undone'
     WHEN a.action = '{Verb.REPLAY}' AND e.status = '{Status.FAILED}' THEN 'failed again'
     ELSE e.status END"""
@@ -53,7 +54,7 @@ WITH undone AS MATERIALIZED (
 SELECT u.id::text, u.reason, u.error, u.attempts, {NOW}
 FROM {AUDIT} a CROSS JOIN LATERAL unnest(a.event_ids, a.before_reasons, a.before_errors, a.before_attempts)
     WITH ORDINALITY AS u (id, reason, error, attempts, place)
-LEFT JOIN {EVENTS} e ON e.id = u.id
+LEFT JOIN LATERAL (SELECT * FROM {EVENTS} WHERE id = u.id LIMIT 1) e ON true
 WHERE {OF_ACT} ORDER BY a.at, a.id, u.place
 """)
 
@@ -109,5 +110,6 @@ def act(connection: Connection, id_: str) -> AuditRow | None:
 
 def events(connection: Connection, id_: str) -> Iterator[Touched]:
     """What an act did to each event, in the order in which it did it."""
+    connection.exec_driver_sql(PLAN)  # each event by its id, whatever the statistics say
     rows = connection.execute(EVENTS_OF, {"act": id_}, execution_options={"yield_per": PAGE})
     return (Touched(*row) for row in rows)

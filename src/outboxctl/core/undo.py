@@ -21,10 +21,6 @@ SELECT u.id, u.reason, u.error, u.attempts, a.at
 FROM {AUDIT} a CROSS JOIN LATERAL unnest(a.event_ids, a.before_reasons, a.before_errors, a.before_attempts)
     AS u (id, reason, error, attempts)
 WHERE a.action = '{Verb.REPLAY}' AND a.before_attempts IS NOT NULL"""
-UNDOABLE = text(f"""
-SELECT e.id::text FROM ({SAID} AND {OF_ACT}) s JOIN {EVENTS} e ON e.id = s.id WHERE {WAITING}
-ORDER BY e.created_at, e.id
-""")
 # An undone replay has not happened: it does not count. That it was undone is in the audit.
 UNDO = text(f"""
 WITH said AS MATERIALIZED ({SAID} AND a.id = CAST(:batch AS uuid)),
@@ -49,11 +45,6 @@ RETURNING event_ids::text[]
 def batches(connection: Connection, act: str) -> list[str]:
     """The audit rows of an act, one a batch, in their order; an old one that kept nothing has none."""
     return list(connection.execute(BATCHES, {"act": act}).scalars())
-
-
-def undoable(connection: Connection, act: str) -> list[str]:
-    """The events that an undo of this act would put back to failed now, the oldest first."""
-    return list(connection.execute(UNDOABLE, {"act": act}).scalars())
 
 
 def apply(

@@ -38,7 +38,7 @@ LEAVE = text(f"DELETE FROM {WORKERS} WHERE id = CAST(:id AS uuid)")
 # Neither a locked table nor a slow disk may hold the worker up for a row that only people read.
 UNIMPORTANT = "SET LOCAL lock_timeout = '500ms'; SET LOCAL synchronous_commit = off"
 
-KNOWN = text(f"SELECT to_regclass('{WORKERS}') IS NOT NULL")
+KNOWN = text(f"SELECT coalesce(has_table_privilege(to_regclass('{WORKERS}'), 'SELECT'), false)")
 RATE = "CASE WHEN {0} BETWEEN 0 AND 1e12 THEN {0} END"  # neither NaN nor infinity: JSON has no word for them
 SEEN = text(f"""
 SELECT id::text, worker_id, host, pid, version, {SAFE.format("started_at")}, {SAFE.format("heartbeat_at")},
@@ -123,7 +123,7 @@ def leave(connection: Connection, id_: str) -> None:
 
 
 def seen(connection: Connection, *, now: datetime | None = None) -> list[WorkerRow] | None:
-    """All workers, the living first; None if the schema is from before they left a trace."""
+    """All workers, the living first; None if there is no such table yet, or no right to read it."""
     if not connection.execute(KNOWN).scalar():
         return None
     return [WorkerRow(*row) for row in connection.execute(SEEN, {"silent": SILENT, "now": now})]

@@ -1,0 +1,118 @@
+"""`prune`: retention of done events."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from outboxctl.cli.guards import Yes, acting, reading
+from outboxctl.cli.options import DatabaseUrl, Json, settings
+
+if TYPE_CHECKING:
+    from outboxctl.acts.prune import Pruned
+    from outboxctl.core.prune import Plan
+    from outboxctl.settings import Settings
+
+INTERRUPTED = 130
+RATE = 50_000.0  # rows a second that leave a worker beside it nine tenths of its own rate
+
+
+def prune(
+    older_than: Annotated[
+        str, typer.Option("--older-than", help="Such as 7d, 12h, 30m, 90s or P1DT12H.", show_default=False)
+    ],
+    rate: Annotated[
+        float, typer.Option("--rate", min=1, max=1_000_000, help="At most this many rows a second.")
+    ] = RATE,
+    by: Annotated[
+        str | None,
+        typer.Option("--by", help="Who does it (the database role by default).", show_default=False),
+    ] = None,
+    reason: Annotated[str, typer.Option("--reason", help="Why (goes into the audit).")] = "retention",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what would be deleted.")] = False,
+    yes: Yes = False,
+    database_url: DatabaseUrl = None,
+    json: Json = False,
+) -> None:
+    """Delete done events, discarded ones included, that were processed longer ago than this.
+
+    Works in small audited transactions beside running workers. ^C ends it after the one under way.
+
+    Example: outboxctl prune --older-than 7d --dry-run
+    """
+    from outboxctl.cli import parse
+    from outboxctl.core import prune as core
+
+    retention = parse.duration("--older-than", older_than)
+    by = parse.words("--by", by, 120) if by is not None else None
+    reason = parse.words("--reason", reason, 2_000)
+    given = settings(database_url=database_url)
+    if dry_run:
+        with reading(given) as connection:
+            plan = core.plan(connection, retention)
+            rows = _count(connection, plan)
+        _show(older_than, plan, rows, None, json=json)
+        return
+    plan, done = _run(given, retention, rate, by, reason, older_than, yes=yes)
+    _show(older_than, plan, done.rows, done, json=json)
+    if done.interrupted:
+        raise typer.Exit(INTERRUPTED)
+
+
+def _count(connection: Any, plan: "Plan") -> int:
+    from outboxctl.acts import prune as acts
+    from outboxctl.cli import render
+
+    with render.progress("Counting, page", plan.blocks) as advance:
+        return acts.count(connection, plan, advance)
+
+
+def _run(
+    given: "Settings",
+    retention: Any,
+    rate: float,
+    by: str | None,
+    reason: str,
+    older_than: str,
+    *,
+    yes: bool,
+) -> "tuple[Plan, Pruned]":
+    from outboxctl.acts import batches
+    from outboxctl.acts import prune as acts
+    from outboxctl.cli import render
+    from outboxctl.core import prune as core
+
+    with acting(given, f"prune events done more than {older_than} ago", yes=yes) as db:
+        with db.begin() as connection:
+            plan = core.plan(connection, retention)
+        with batches.stoppable() as stop, render.progress("Pruning, page", plan.blocks) as advance:
+            done = acts.apply(
+                db,
+                plan,
+                by=by or plan.user,
+                reason=reason,
+                filters={"older_than": older_than, "cutoff": plan.cutoff.isoformat()},
+                stop=stop,
+                rate=rate,
+                advance=advance,
+            )
+    return plan, done
+
+
+def _show(older_than: str, plan: "Plan", rows: int, done: "Pruned | None", *, json: bool) -> None:
+    from outboxctl.cli import render
+
+    if json:
+        report: dict[str, Any] = {"matched" if done is None else "pruned": rows, "dry_run": done is None}
+        report |= {"older_than": older_than, "cutoff": plan.cutoff, "audit_id": done and done.audit_id}
+        report |= {"seconds": done.seconds, "interrupted": done.interrupted} if done else {}
+        render.emit_json(report)
+        return
+    what = f"{rows:,} events that were done before {render.cell(plan.cutoff)}"
+    if done is None:
+        typer.echo(f"{what} would be deleted (dry run, nothing changed).")
+        return
+    typer.echo(f"{what} were deleted in {render.age(done.seconds)}.")
+    if done.interrupted:
+        typer.echo("Stopped as asked: run it again for the rest.")
+    if done.audit_id:
+        typer.echo(f"Audit {done.audit_id}")

@@ -1,0 +1,157 @@
+"""Read-only mode and the question in prod: no command that changes something is without them."""
+
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+import typer
+
+from outboxctl import services
+from outboxctl.cli.app import app
+from processes import OUTBOXCTL, Cli
+
+WHO = ["--by", "alice", "--reason", "why"]
+# A new command must be put into one of these: what it reads, what it changes (with arguments that
+# would change something), or that it touches only services of its own.
+READING = {
+    *("status", "stuck", "oldest", "audit", "audit show", "top", "check", "doctor"),
+    *("failed list", "failed show", "config show", "services status"),
+    *("db current", "db check", "db sql", "db trigger", "db roles"),
+}
+OWN_SERVICES = {"services up", "services down", "demo"}
+CHANGING = {
+    "db upgrade": [],
+    "failed discard": [*WHO, "--limit", "10"],
+    "inject bad-op": [],
+    "inject event": [],
+    "inject load": ["--count", "1"],
+    "prune": ["--older-than", "1d"],
+    "rebuild": WHO,
+    "replay": WHO,
+    "replay undo": [str(uuid4()), *WHO],
+    "verify": ["--repair", *WHO],
+    "worker": ["--drain"],
+}
+UNASKED = {"worker"}  # its home is prod
+# Makes standard input the controlling terminal, so that ^C there is a signal.
+OWN_TERMINAL = """\
+import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+def _walk(path: str, command: Any) -> Iterator[tuple[str, Any]]:
+    children = getattr(command, "commands", {})
+    if path and (not children or getattr(command, "invoke_without_command", False)):
+        yield path, command
+    for name, child in children.items():
+        yield from _walk(f"{path} {name}".strip(), child)
+
+
+COMMANDS = dict(_walk("", typer.main.get_command(app)))
+GUARDED = sorted(set(COMMANDS) & set(CHANGING))
+
+
+def _everything(sql: psycopg.Connection) -> list[Any]:
+    tables = ("search_outbox_events", "search_index", "outbox_operator_audit", "outbox_rebuilds")
+    return [sql.execute(f"SELECT xmin, xmax, * FROM {table} ORDER BY id").fetchall() for table in tables]
+
+
+@pytest.fixture
+def prod(sql: psycopg.Connection) -> psycopg.Connection:
+    """A database marked prod, with an event of each status."""
+    sql.execute("INSERT INTO outbox_environment (environment) VALUES ('prod')")
+    sql.execute(
+        "INSERT INTO search_outbox_events"
+        " (id, entity_type, entity_id, op, event_version, status, processed_at)"
+        " SELECT gen_random_uuid(), 'block', gen_random_uuid(), 'upsert', 1, s, '2020-01-01'"
+        " FROM unnest(ARRAY['pending', 'processing', 'done', 'failed']) s"
+    )
+    return sql
+
+
+@pytest.mark.no_servers
+def test_every_command_is_declared() -> None:
+    assert set(COMMANDS) <= READING | OWN_SERVICES | set(CHANGING), "declare the new command here"
+    for path in GUARDED:
+        asks = any("--yes" in parameter.opts for parameter in COMMANDS[path].params)
+        assert asks or path in UNASKED, f"{path} has no --yes"
+
+
+@pytest.mark.parametrize("path", GUARDED)
+def test_read_only_mode_refuses(path: str, cli: Cli, prod: psycopg.Connection) -> None:
+    before = _everything(prod)
+    done = cli(*path.split(), *CHANGING[path], env={"OUTBOX_READ_ONLY": "1"})
+    assert (done.returncode, done.stdout) == (2, ""), done.stderr
+    assert "OUTBOX_READ_ONLY is set: refusing to" in done.stderr
+    assert _everything(prod) == before
+
+
+@pytest.mark.parametrize("path", sorted(set(GUARDED) - UNASKED))
+def test_prod_is_not_changed_unasked(path: str, cli: Cli, prod: psycopg.Connection) -> None:
+    before = _everything(prod)
+    done = cli(*path.split(), *CHANGING[path])
+    assert (done.returncode, done.stdout) == (2, ""), done.stderr
+    assert "is prod: refusing to" in done.stderr
+    assert "--yes" in done.stderr
+    assert _everything(prod) == before
+
+
+@pytest.mark.usefixtures("prod")
+def test_with_a_yes_prod_is_changed_and_a_worker_needs_none(cli: Cli) -> None:
+    assert cli.json("prune", "--older-than", "1d", "--yes")["pruned"] == 1
+    assert cli.json("inject", "event", "-y")["inserted"] == 1
+    assert cli.json("inject", "load", "--count", "1", "--yes")["operations"] == 1
+    cli.ok("db", "upgrade", "--yes")
+    cli.ok("worker", "--drain", "--metrics-port", str(services.fresh_port()))
+    assert cli.json("prune", "--older-than", "1d", "--dry-run")["matched"] == 0
+
+
+def test_the_setting_alone_says_prod_too_even_before_there_is_a_schema(cli: Cli, empty_url: str) -> None:
+    env = {"DATABASE_URL": empty_url, "OUTBOX_ENV": "prod"}
+    assert cli("db", "upgrade", env=env).returncode == 2
+    assert cli("db", "check", env=env).returncode == 4
+    cli.ok("db", "upgrade", "--yes", env=env)
+    assert cli("inject", "event", env=env).returncode == 2
+
+
+def test_a_database_that_is_not_prod_is_never_asked_about(cli: Cli, sql: psycopg.Connection) -> None:
+    sql.execute("INSERT INTO outbox_environment (environment) VALUES ('test')")
+    cli.ok("inject", "event")
+    cli.ok("prune", "--older-than", "1d")
+
+
+@pytest.mark.parametrize(
+    ("keys", "code"), [(b"y\n", 0), (b"n\n", 2), (b"\n", 2), (b"what\nn\n", 2), (b"\x03", 2), (b"\x04", 2)]
+)
+def test_on_a_terminal_it_asks(keys: bytes, code: int, cli: Cli, prod: psycopg.Connection) -> None:
+    before = _everything(prod)
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-c", OWN_TERMINAL, *OUTBOXCTL, "prune", "--older-than", "1d", "--json"]
+    with subprocess.Popen(
+        command,
+        env=cli.env,
+        cwd=cli.cwd,
+        stdin=theirs,
+        stderr=theirs,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    ) as process:
+        os.close(theirs)
+        shown = b""
+        while b"Really prune" not in shown:
+            shown += os.read(ours, 1_000)
+        os.write(ours, keys)
+        out = process.stdout.read() if process.stdout else b""
+        assert process.wait(10) == code, shown
+    os.close(ours)
+    assert b"prod. Really prune events done more than 1d ago?" in shown
+    assert (b'"pruned": 1' in out) == (code == 0)
+    assert (_everything(prod) == before) == (code != 0)

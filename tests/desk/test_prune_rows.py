@@ -1,0 +1,218 @@
+"""Prune deletes what was done long enough ago, says so in the audit, and touches nothing else."""
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg
+import pytest
+from sqlalchemy import text
+
+from outboxctl.acts import prune
+from outboxctl.core import prune as core
+from outboxctl.core.database import Database
+from outboxctl.core.replay import Selection, plan
+from outboxctl.errors import OutboxctlError
+from processes import Cli
+
+NOW = datetime(2026, 6, 15, 12, tzinfo=UTC)
+WEEK = timedelta(days=7)
+ROW = """
+INSERT INTO search_outbox_events (id, entity_type, entity_id, op, event_version, status, processed_at, error)
+SELECT gen_random_uuid(), 'block', gen_random_uuid(), 'upsert', 1, %s, %s::timestamptz, repeat('x', %s)
+FROM generate_series(1, %s)
+"""
+
+
+def put(sql: psycopg.Connection, status: str, processed: str | None, *, rows: int = 1, size: int = 0) -> None:
+    sql.execute(ROW, [status, processed, size, rows])
+
+
+def left(sql: psycopg.Connection) -> list[tuple[Any, ...]]:
+    query = (
+        "SELECT status, processed_at::text, count(*) FROM search_outbox_events GROUP BY 1, 2 ORDER BY 1, 2"
+    )
+    return sql.execute(query).fetchall()
+
+
+def everything(sql: psycopg.Connection) -> list[Any]:
+    """All rows with what the server knows of who wrote them: not even a lock may be left."""
+    tables = ("search_outbox_events", "outbox_operator_audit")
+    return [sql.execute(f"SELECT ctid, xmin, xmax, * FROM {t} ORDER BY id").fetchall() for t in tables]
+
+
+def audited(sql: psycopg.Connection) -> int:
+    query = "SELECT coalesce(sum(affected), 0)::int FROM outbox_operator_audit WHERE action = 'prune'"
+    return int(sql.execute(query).fetchall()[0][0])
+
+
+def run(
+    db: Database,
+    *,
+    stop: threading.Event | None = None,
+    rate: float = 1e9,
+    advance: Callable[[int], object] = lambda _: None,
+) -> prune.Pruned:
+    with db.begin() as connection:
+        made = core.plan(connection, WEEK, now=NOW)
+    given: dict[str, Any] = {"by": "alice", "reason": "retention", "filters": {"older_than": "7d"}}
+    return prune.apply(db, made, stop=stop or threading.Event(), rate=rate, advance=advance, **given)
+
+
+def test_only_done_rows_before_the_cutoff_go(db: Database, sql: psycopg.Connection) -> None:
+    old, edge, young = "2026-06-08 11:59:59.999999+00", "2026-06-08 12:00:00+00", "2026-06-15 11:00:00+00"
+    for status in ("pending", "processing", "done", "failed"):
+        for processed in (old, edge, young, None):
+            put(sql, status, processed)
+    put(sql, "done", "-infinity")
+    put(sql, "done", "infinity")
+    with db.begin() as connection:
+        made = core.plan(connection, WEEK, now=NOW)
+        assert prune.count(connection, made) == 2
+    assert run(db).rows == 2
+    assert [row for row in left(sql) if row[0] == "done"] == [
+        ("done", "2026-06-08 12:00:00+00", 1),
+        ("done", "2026-06-15 11:00:00+00", 1),
+        ("done", "infinity", 1),
+        ("done", None, 1),
+    ]
+    assert sum(row[2] for row in left(sql) if row[0] != "done") == 12
+    again = run(db)
+    assert (again.rows, again.audit_id, audited(sql)) == (0, None, 2)
+
+
+def test_a_discarded_event_is_done_too(db: Database, sql: psycopg.Connection) -> None:
+    from outboxctl.core import discard
+
+    put(sql, "failed", None)
+    with db.begin() as connection:
+        long_ago = NOW - timedelta(days=8)
+        discard.apply(connection, plan(connection, Selection()), by="a", reason="b", now=long_ago)
+    assert run(db).rows == 1
+
+
+def test_rows_of_every_size_and_density_are_found_and_a_batch_is_an_audit_row(
+    db: Database, sql: psycopg.Connection
+) -> None:
+    for rows, size in ((3_000, 0), (300, 2_000), (3_000, 0)):
+        put(sql, "done", "2026-01-01", rows=rows, size=size)
+        put(sql, "done", "2026-06-15", rows=rows, size=size)
+    done = run(db, rate=2_000_000)
+    assert (done.rows, done.interrupted) == (6_300, False)
+    assert sum(row[2] for row in left(sql)) == 6_300
+    acts = sql.execute(
+        "SELECT act_id::text, affected, event_ids, filters FROM outbox_operator_audit"
+    ).fetchall()
+    assert len(acts) > 1
+    assert {act for act, *_ in acts} == {done.audit_id}
+    assert sum(affected for _, affected, _, _ in acts) == 6_300
+    assert all(ids == [] and filters == {"older_than": "7d"} for _, _, ids, filters in acts)
+
+
+def test_a_row_that_somebody_makes_failed_meanwhile_is_kept(
+    url: str, db: Database, sql: psycopg.Connection
+) -> None:
+    put(sql, "done", "2026-01-01", rows=2)
+    ended: list[prune.Pruned] = []
+    with psycopg.connect(url) as other:
+        other.execute(
+            "UPDATE search_outbox_events SET status = 'failed'"
+            " WHERE id = (SELECT max(id::text)::uuid FROM search_outbox_events)"
+        )
+        thread = threading.Thread(target=lambda: ended.append(run(db)))
+        thread.start()
+        waiting = (
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        )
+        while sql.execute(waiting).fetchall() == [(0,)]:
+            assert thread.is_alive()
+    thread.join()
+    assert [(row[0], row[2]) for row in left(sql)] == [("failed", 1)]
+    assert (ended[0].rows, audited(sql)) == (1, 1)
+
+
+def test_a_new_row_in_an_old_rows_place_is_kept(db: Database, sql: psycopg.Connection) -> None:
+    put(sql, "done", "2026-01-01", rows=50)
+    with db.begin() as connection:
+        made = core.plan(connection, WEEK, now=NOW)
+    sql.execute("DELETE FROM search_outbox_events")
+    sql.execute("VACUUM search_outbox_events")
+    put(sql, "pending", None, rows=50)
+    given: dict[str, Any] = {"by": "a", "reason": "b", "filters": {}, "rate": 1e9}
+    assert prune.apply(db, made, stop=threading.Event(), **given).rows == 0
+    assert left(sql) == [("pending", None, 50)]
+
+
+def test_a_batch_reads_its_own_blocks_and_needs_no_index(db: Database, sql: psycopg.Connection) -> None:
+    put(sql, "done", "2026-01-01", rows=2_000)
+    with db.begin() as connection:
+        given = {"first": "(3,0)", "end": "(9,0)", "cutoff": NOW}
+        plan_ = connection.execute(text(f"EXPLAIN {core.DELETE.text}"), given).scalars().all()
+    assert "Tid Range Scan" in str(plan_)
+
+
+def test_a_batch_that_cannot_be_audited_deletes_nothing(db: Database, sql: psycopg.Connection) -> None:
+    put(sql, "done", "2026-01-01", rows=10)
+    sql.execute("ALTER TABLE outbox_operator_audit ADD CHECK (action <> 'prune')")
+    with pytest.raises(OutboxctlError):
+        run(db)
+    assert left(sql) == [("done", "2026-01-01 00:00:00+00", 10)]
+
+
+def test_asked_to_stop_where_nothing_is_old_it_stops(db: Database, sql: psycopg.Connection) -> None:
+    put(sql, "pending", None, rows=5_000)
+    put(sql, "done", "2026-01-01", rows=10)
+    stop = threading.Event()
+    done = run(db, stop=stop, advance=lambda _: stop.set())
+    assert (done.rows, done.interrupted) == (0, True)
+
+
+def test_a_dry_run_counts_and_changes_no_bit(cli: Cli, sql: psycopg.Connection) -> None:
+    put(sql, "done", "2020-01-01", rows=40)
+    put(sql, "failed", None, rows=3)
+    before = everything(sql)
+    seen = cli.json("prune", "--older-than", "7d", "--dry-run")
+    assert (seen["matched"], seen["dry_run"], seen["audit_id"], seen["older_than"]) == (40, True, None, "7d")
+    assert "40 events" in cli.ok("prune", "--older-than", "P7D", "--dry-run")
+    assert everything(sql) == before
+
+
+def test_the_command_prunes_and_the_audit_tells_it_back(cli: Cli, sql: psycopg.Connection) -> None:
+    put(sql, "done", "2020-01-01", rows=40)
+    put(sql, "done", "2999-01-01", rows=2)
+    seen = cli.json("prune", "--older-than", "90s", "--by", "alice", "--reason", "disk is dear")
+    assert (seen["pruned"], seen["dry_run"]) == (40, False)
+    assert datetime.fromisoformat(seen["cutoff"]) < datetime.now(UTC) - timedelta(seconds=90)
+    assert sum(row[2] for row in left(sql)) == 2
+    rows = sql.execute(
+        "SELECT act_id::text, operator, reason, affected FROM outbox_operator_audit"
+    ).fetchall()
+    assert rows == [(seen["audit_id"], "alice", "disk is dear", 40)]
+    nothing = cli.json("prune", "--older-than", "90s")
+    assert (nothing["pruned"], nothing["audit_id"]) == (0, None)
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        [],
+        ["--older-than", "0d"],
+        ["--older-than", "-1d"],
+        ["--older-than", "soon"],
+        ["--older-than", "' OR 1=1 --"],
+        ["--older-than", "7d", "--rate", "0"],
+        ["--older-than", "7d", "--rate", "nan"],
+        ["--older-than", "7d", "--by", "\x1b[31m"],
+        ["--older-than", "7d", "--reason", " "],
+    ],
+    ids=lambda args: repr(" ".join(args))[-24:],
+)
+def test_a_careless_prune_is_refused(cli: Cli, sql: psycopg.Connection, args: list[str]) -> None:
+    put(sql, "done", "2020-01-01")
+    done = cli("prune", *args)
+    assert (done.returncode, done.stdout) == (2, ""), done.stderr
+    assert done.stderr.strip()
+    assert "\x1b" not in done.stderr
+    assert len(left(sql)) == 1

@@ -1,0 +1,242 @@
+"""The roles of `db roles --sql`, proved by acting as each: what they need works, all else is denied."""
+
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import psycopg
+import pytest
+from psycopg.sql import SQL, Identifier
+
+from outboxctl import services
+from outboxctl.core.produce import enqueue
+from outboxctl.core.roles import RIGHTS, TABLES, Right, Role, roles_sql
+from outboxctl.errors import UsageError
+from processes import Cli
+
+WHO = ("--by", "alice", "--reason", "why")
+VERBS = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER")
+Login = Callable[[Role | None], str]
+Ask = Callable[[Role], Cli]
+
+
+def _url(url: str, user: str, **more: str) -> str:
+    parts = urlsplit(url)
+    netloc = f"{quote(user, safe='')}:secret@{parts.hostname}:{parts.port}"
+    query = "&".join(f"{name}={quote(value)}" for name, value in more.items())
+    return urlunsplit(parts._replace(netloc=netloc, query=query))
+
+
+@pytest.fixture
+def prefix(sql: psycopg.Connection) -> Iterator[str]:
+    """Roles belong to the whole server: names of this test's own, dropped at the end."""
+    made = f"t%{uuid.uuid4().hex[:8]}$roles$'\"; --_"
+    yield made
+    found = sql.execute("SELECT rolname FROM pg_roles WHERE starts_with(rolname, %s)", [made]).fetchall()
+    for (name,) in found:
+        sql.execute(SQL("DROP OWNED BY {0}; DROP ROLE {0}").format(Identifier(name)))
+
+
+@pytest.fixture
+def login(url: str, sql: psycopg.Connection, prefix: str, cli: Cli) -> Login:
+    """The URL of a person or program in this role; of one in none for None."""
+    sql.execute(cli.ok("db", "roles", "--sql", "--prefix", prefix).encode())
+
+    def create(role: Role | None) -> str:
+        user = f"{prefix}{role or 'nobody'}_1"
+        member = SQL("IN ROLE {}").format(Identifier(prefix + role)) if role else SQL("")
+        sql.execute(SQL("CREATE ROLE {} LOGIN PASSWORD 'secret' {}").format(Identifier(user), member))
+        return _url(url, user)
+
+    return create
+
+
+@pytest.fixture
+def acting_as(env: dict[str, str], tmp_path: Path, login: Login) -> Ask:
+    """The command line of somebody in a role."""
+    port = str(services.fresh_port())
+    return lambda role: Cli(env | {"DATABASE_URL": login(role), "OUTBOX_METRICS_PORT": port}, tmp_path)
+
+
+@pytest.fixture
+def _rows(sql: psycopg.Connection) -> None:
+    sql.execute(
+        "INSERT INTO search_outbox_events"
+        " (id, entity_type, entity_id, op, event_version, status, processed_at)"
+        " SELECT gen_random_uuid(), 'block', gen_random_uuid(), 'upsert', 1, s, p::timestamptz FROM (VALUES"
+        " ('pending', NULL), ('failed', NULL), ('failed', NULL), ('failed', NULL), ('done', '2020-01-01'))"
+        " v (s, p)"
+    )
+
+
+def _denied(cli: Cli, table: str, *args: str) -> None:
+    done = cli(*args)
+    assert (done.returncode, done.stdout) == (2, ""), (args, done.stderr)
+    assert "not permitted in" in done.stderr
+    assert table in done.stderr
+
+
+def _granted(sql: psycopg.Connection, name: str, table: str) -> set[tuple[str, str]]:
+    """(verb, column) of everything that a role may do to a table."""
+    query = """SELECT v, attname FROM pg_attribute, unnest(%s::text[]) v
+        WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped AND CASE
+            WHEN v IN ('DELETE', 'TRUNCATE', 'TRIGGER') THEN has_table_privilege(%s, attrelid, v)
+            ELSE has_column_privilege(%s, attrelid, attnum, v) END"""
+    return set(sql.execute(query, [list(VERBS), table, name, name]).fetchall())
+
+
+def _wanted(sql: psycopg.Connection, role: Role, table: str) -> set[tuple[str, str]]:
+    query = (
+        "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped"
+    )
+    columns = tuple(row[0] for row in sql.execute(query, [table]).fetchall())
+
+    def expanded(right: Right) -> set[tuple[str, str]]:
+        return {(verb, column) for verb in right.verbs.split(", ") for column in right.columns or columns}
+
+    mine = [right for right in RIGHTS if (right.role, right.table) == (role, table)]
+    return set().union(*map(expanded, mine))
+
+
+@pytest.mark.usefixtures("login")
+def test_each_role_has_its_rights_and_no_other_and_a_second_run_mends_them(
+    sql: psycopg.Connection, prefix: str
+) -> None:
+    sql.execute("GRANT ALL ON outbox_operator_audit TO PUBLIC")
+    for role in Role:
+        sql.execute(SQL("GRANT ALL ON search_outbox_events TO {}").format(Identifier(prefix + role)))
+    sql.execute(roles_sql(prefix, "public").encode())
+    for role in Role:
+        for table in TABLES:
+            assert _granted(sql, prefix + role, table) == _wanted(sql, role, table), (role, table)
+    logins = "SELECT count(*) FROM pg_roles WHERE starts_with(rolname, %s) AND (rolcanlogin OR rolsuper)"
+    assert sql.execute(logins, [prefix]).fetchall() == [(0,)]
+
+
+@pytest.mark.usefixtures("_rows")
+def test_a_viewer_sees_everything_and_changes_nothing(acting_as: Ask, sql: psycopg.Connection) -> None:
+    viewer = acting_as(Role.VIEWER)
+    assert viewer.json("status")["status"]["failed"] == 3
+    for command in ("stuck", "oldest", "audit", "db current", "db check"):
+        viewer.json(*command.split())
+    assert viewer.json("replay", *WHO, "--dry-run")["matched"] == 3
+    assert viewer.json("prune", "--older-than", "1d", "--dry-run")["matched"] == 1
+    before = sql.execute("SELECT xmin, xmax, * FROM search_outbox_events ORDER BY id").fetchall()
+    events = "search_outbox_events"
+    _denied(viewer, events, "replay", *WHO)
+    _denied(viewer, events, "failed", "discard", *WHO, "--limit", "1")
+    _denied(viewer, events, "prune", "--older-than", "1d")
+    _denied(viewer, events, "inject", "event")
+    _denied(viewer, "search_", "inject", "load", "--count", "1", "--concurrency", "1")
+    assert sql.execute("SELECT xmin, xmax, * FROM search_outbox_events ORDER BY id").fetchall() == before
+
+
+@pytest.mark.usefixtures("_rows")
+def test_an_operator_mends_and_cannot_write_history_again(acting_as: Ask, sql: psycopg.Connection) -> None:
+    operator = acting_as(Role.OPERATOR)
+    assert operator.json("failed", "discard", *WHO, "--limit", "1")["discarded"] == 1
+    assert operator.json("replay", *WHO, "--limit", "1")["replayed"] == 1
+    assert operator.json("prune", "--older-than", "1d")["pruned"] == 1
+    assert operator.json("inject", "event")["inserted"] == 1
+    assert operator.json("inject", "bad-op")["inserted"] == 1
+    assert {row["action"] for row in operator.json("audit")["audit"]} == {"discard", "replay", "prune"}
+    by = sql.execute("SELECT operator FROM outbox_operator_audit WHERE action = 'prune'").fetchall()
+    assert by[0][0].endswith("operator_1"), "the database's word for who it was"
+    _denied(operator, "search_index", "inject", "load", "--count", "1", "--concurrency", "1")
+    with psycopg.connect(operator.env["DATABASE_URL"], autocommit=True) as own:
+        for statement in (
+            "UPDATE outbox_operator_audit SET reason = 'another'",
+            "DELETE FROM outbox_operator_audit",
+            "TRUNCATE outbox_operator_audit",
+            "DROP TABLE outbox_operator_audit",
+            "UPDATE search_outbox_events SET event_version = 9",
+            "UPDATE search_outbox_events SET created_at = now()",
+            "TRUNCATE search_outbox_events",
+            "DELETE FROM search_index",
+            "UPDATE search_index SET text = ''",
+            "UPDATE outbox_environment SET environment = 'dev'",
+            "INSERT INTO outbox_environment (environment) VALUES ('dev')",
+        ):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                own.execute(statement.encode())
+
+
+def test_a_worker_delivers_and_can_neither_write_events_nor_the_audit(
+    acting_as: Ask, sql: psycopg.Connection, cli: Cli
+) -> None:
+    cli.ok("inject", "load", "--count", "5", "--rate", "0")
+    cli.ok("inject", "bad-op")
+    worker = acting_as(Role.WORKER)
+    sql.execute("UPDATE search_outbox_events SET status = 'processing', attempts = 1 WHERE op = 'upsert'")
+    worker.ok("worker", "--drain")
+    ended = sql.execute("SELECT status, count(*) FROM search_outbox_events GROUP BY 1 ORDER BY 1").fetchall()
+    assert ended == [("done", 5), ("failed", 1)]
+    _denied(worker, "search_outbox_events", "replay", *WHO)
+    _denied(worker, "search_outbox_events", "inject", "event")
+    _denied(worker, "search_outbox_events", "prune", "--older-than", "1s")
+    _denied(worker, "outbox_operator_audit", "audit")
+
+
+def test_who_is_in_no_role_is_kept_out_and_told_so(
+    login: Login, cli: Cli, sql: psycopg.Connection, prefix: str
+) -> None:
+    sql.execute("GRANT ALL ON search_outbox_events, outbox_environment TO PUBLIC")
+    url = login(None)
+    cli.ok("status", env={"DATABASE_URL": url})
+    sql.execute(roles_sql(prefix, "public").encode())
+    _denied(Cli(cli.env | {"DATABASE_URL": url}, cli.cwd), "outbox_environment", "status")
+    with psycopg.connect(url) as own, pytest.raises(psycopg.errors.InsufficientPrivilege):
+        own.execute("SELECT FROM search_outbox_events")
+
+
+def test_an_application_needs_to_insert_and_to_read_ids(
+    login: Login, sql: psycopg.Connection, prefix: str
+) -> None:
+    url, id_ = login(None), uuid.uuid4()
+    grant = SQL("GRANT INSERT, SELECT (id) ON search_outbox_events TO {}")
+    sql.execute(grant.format(Identifier(f"{prefix}nobody_1")))
+    for _ in range(2):
+        with psycopg.connect(url) as own:
+            enqueue(own, entity_type="block", entity_id=id_, event_version=1, event_id=id_)
+    assert sql.execute("SELECT id FROM search_outbox_events").fetchall() == [(id_,)]
+
+
+@pytest.mark.usefixtures("_rows")
+def test_a_viewers_worker_says_what_it_lacks(acting_as: Ask) -> None:
+    done = acting_as(Role.VIEWER)("worker", "--drain", timeout=20)
+    assert done.returncode == 2, done.stderr
+    assert "permission denied for table search_outbox_events" in done.stderr
+
+
+def test_tables_in_another_schema(
+    cli: Cli, empty_url: str, sql: psycopg.Connection, prefix: str, env: dict[str, str], tmp_path: Path
+) -> None:
+    there = f"{empty_url}?options={quote('-csearch_path=app')}"
+    with psycopg.connect(empty_url, autocommit=True) as owner:
+        owner.execute("CREATE SCHEMA app")
+        cli.ok("db", "upgrade", env={"DATABASE_URL": there})
+        owner.execute(cli.ok("db", "roles", "--sql", "--prefix", prefix, "--schema", "app").encode())
+        user = f"{prefix}viewer_1"
+        member = SQL("CREATE ROLE {} LOGIN PASSWORD 'secret' IN ROLE {}")
+        sql.execute(member.format(Identifier(user), Identifier(f"{prefix}viewer")))
+        url = _url(empty_url, user, options="-csearch_path=app")
+        assert Cli(env | {"DATABASE_URL": url}, tmp_path).json("status")["lag"] == 0
+        for (name,) in sql.execute(
+            "SELECT rolname FROM pg_roles WHERE starts_with(rolname, %s)", [prefix]
+        ).fetchall():
+            owner.execute(SQL("DROP OWNED BY {}").format(Identifier(name)))
+
+
+def test_without_sql_it_shows_the_rights(cli: Cli) -> None:
+    seen: list[dict[str, Any]] = cli.json("db", "roles")["rights"]
+    assert {"role": "viewer", "verbs": "SELECT", "table": "outbox_operator_audit", "columns": []} in seen
+    assert "our_viewer" in cli.ok("db", "roles", "--prefix", "our_")
+
+
+@pytest.mark.no_servers
+@pytest.mark.parametrize("prefix", ["pg_", "x" * 60, "\u4e2d" * 20])
+def test_a_name_that_postgresql_would_cut_or_keep_is_refused(prefix: str) -> None:
+    with pytest.raises(UsageError):
+        roles_sql(prefix, "public")

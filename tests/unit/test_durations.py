@@ -1,0 +1,43 @@
+"""Lengths of time as people and ISO 8601 write them."""
+
+from datetime import timedelta
+
+import pytest
+
+from outboxctl.cli.parse import duration
+from outboxctl.errors import UsageError
+
+pytestmark = pytest.mark.no_servers
+GOOD = {
+    "7d": timedelta(days=7),
+    "2w": timedelta(weeks=2),
+    "12h": timedelta(hours=12),
+    "30m": timedelta(minutes=30),
+    "90s": timedelta(seconds=90),
+    "1.5h": timedelta(minutes=90),
+    "P7D": timedelta(days=7),
+    "P2W": timedelta(weeks=2),
+    "P1DT12H": timedelta(days=1, hours=12),
+    "PT90M": timedelta(minutes=90),
+    "PT0.5S": timedelta(seconds=0.5),
+    "36500d": timedelta(days=36_500),
+}
+BAD = [
+    *("", "7", "d", "7 d", " 7d", "7d ", "-7d", "+7d", "0d", "0s", "0.0000001s", "nan", "inf", "1e3s", "7D"),
+    *("P", "PT", "P7", "P7DT", "P1Y", "P1M", "PT0S", "p7d", "P-7D", "P1.5D", "36501d", "999999999999w"),
+    *("9" * 400 + "d", "٣d", "7d\x00", "7d\n", "\x1b[31m7d", "7d' OR 1=1 --", "%d", "\udcff"),
+]
+
+
+@pytest.mark.parametrize("text", GOOD)
+def test_a_duration(text: str) -> None:
+    assert duration("--older-than", text) == GOOD[text]
+
+
+@pytest.mark.parametrize("text", BAD, ids=lambda text: text.encode("unicode_escape").decode()[:20] or "empty")
+def test_no_duration(text: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        duration("--older-than", text)
+    assert "--older-than" in str(caught.value)
+    assert "7d" in caught.value.hint
+    assert not {"\x1b", "\n", "\x00"} & set(str(caught.value))
