@@ -1,65 +1,67 @@
-"""What the engineer on call finds: a bad release sent text where a number is expected, and a sink was away."""
+"""What the engineer on call finds: a release that wrote words where numbers belong, a sink that was away."""
 
 import uuid
+from collections.abc import Callable
+from itertools import count
 
 import psycopg
 
 NAMES = uuid.UUID("0a0a0a0a-0000-4000-8000-000000000000")
-FIND = "SELECT id::text FROM search_outbox_events WHERE status = 'failed' AND error_reason = %s ORDER BY id LIMIT 1"
-ENTITY = (
-    "INSERT INTO search_index (id, entity_type, entity_id, text, snippet, rank_score, event_version) VALUES"
-)
+SOURCE = """
+INSERT INTO search_index (id, entity_type, entity_id, text, snippet, rank_score, event_version,
+    created_at, updated_at)
+VALUES (%s, %s, %s, %s, 'text', 1, 1, date_trunc('second', now()), date_trunc('second', now()))
+"""
 EVENT = """
-INSERT INTO search_outbox_events (id, entity_type, entity_id, op, event_version, status, attempts, error_reason,
-    error, created_at, updated_at, processed_at)
-VALUES (%(id)s, %(type)s, %(entity)s, 'upsert', 1, %(status)s::text, %(attempts)s, %(reason)s, %(error)s,
-    date_trunc('second', now()) - %(ago)s::interval, date_trunc('second', now()) - %(ago)s::interval,
-    CASE %(status)s::text WHEN 'done' THEN now() END)
+INSERT INTO search_outbox_events (id, entity_type, entity_id, op, event_version, status, attempts,
+    error_reason, error, created_at, updated_at)
+SELECT %s, %s, %s, %s, 1, %s, %s, %s, %s, at, at
+FROM (SELECT date_trunc('second', now()) - make_interval(hours => %s, mins => 5, secs => 5) AS at) AS moment
 """
 MAPPING = (
-    "document_parsing_exception: [1:84] failed to parse field [rank_score] of type [double] in document"
-    " with id 'page:{entity}'. Preview of field's value: 'high'"
+    "document_parsing_exception: [1:{number}] failed to parse field [rank_score] of type [double] in"
+    " document with id 'page:{entity}'. Preview of field's value: 'high'"
 )
-CONNECT = "ConnectionError: connection to 10.4.0.7:9200 refused after {number} ms"
-BAD_OP = "Unknown outbox op: 'not-a-real-op'"
+CONNECT = "connection to 10.4.0.7:9200 refused after {number} ms"
 
 
-def set_up(sql: psycopg.Connection) -> None:
+def set_up(sql: psycopg.Connection, deliver: Callable[[], object]) -> None:
     """Fill a migrated database: the same ids and texts each time, times as far back as each time."""
-    for number in range(60):
-        _event(sql, number, "done", "block", "3 hours 5 minutes 20 seconds")
-    for number in range(60, 84):
-        _event(sql, number, "failed", "page", "2 hours 5 minutes 20 seconds", "mapping", MAPPING)
-    for number in range(84, 96):
-        _event(sql, number, "failed", "block", "1 hour 5 minutes 20 seconds", "connect", CONNECT)
-    for number in range(96, 98):
-        _event(
-            sql, number, "failed", "block", "1 hour 2 minutes 20 seconds", "deterministic_exception", BAD_OP
-        )
+    numbers = count(100)
+    for _ in range(40):
+        put(sql, next(numbers), "block", 3)
+    deliver()
+    for _ in range(24):
+        put(sql, next(numbers), "page", 2, failed="mapping", error=MAPPING)
+    for _ in range(5):
+        put(sql, next(numbers), "block", 1, failed="connect", error=CONNECT, attempts=10)
+    unknown = "Unknown outbox op: 'not-a-real-op'"
+    put(sql, next(numbers), "block", 1, op="not-a-real-op", failed="deterministic_exception", error=unknown)
 
 
-def _event(
+def name(what: str, number: int) -> uuid.UUID:
+    """The id of something of the stage."""
+    return uuid.uuid5(NAMES, f"{what} {number}")
+
+
+def put(
     sql: psycopg.Connection,
     number: int,
-    status: str,
     kind: str,
-    ago: str,
-    reason: str | None = None,
-    error: str | None = None,
+    hours: int,
+    *,
+    op: str = "upsert",
+    failed: str | None = None,
+    error: str = "",
+    attempts: int = 1,
 ) -> None:
-    entity = uuid.uuid5(NAMES, f"entity {number}")
-    source = (uuid.uuid5(NAMES, f"row {number}"), kind, entity, f"text {number}", "text", 1.0, 1)
-    sql.execute(f"{ENTITY} (%s, %s, %s, %s, %s, %s, %s)", source)
+    """One event of some hours ago: pending, or failed for a reason. A good op has its source row."""
+    entity = name("entity", number)
+    if op == "upsert":
+        sql.execute(SOURCE, [name("row", number), kind, entity, f"text {number}"])
+    status = "failed" if failed else "pending"
+    said = error.format(entity=entity, number=number) if failed else None
     sql.execute(
         EVENT,
-        {
-            "id": uuid.uuid5(NAMES, f"event {number}"),
-            "type": kind,
-            "entity": entity,
-            "status": status,
-            "attempts": 10 if reason == "connect" else 1,
-            "reason": reason,
-            "error": error and error.format(entity=entity, number=number),
-            "ago": ago,
-        },
+        [name("event", number), kind, entity, op, status, attempts if failed else 0, failed, said, hours],
     )
