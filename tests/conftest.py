@@ -107,7 +107,8 @@ def index(engine: Elasticsearch) -> Iterator[str]:
     name = f"t-{uuid.uuid4().hex[:12]}"
     ensure(engine, name)
     yield name
-    engine.options(ignore_status=404).indices.delete(index=f"{name}-000001")
+    for each in engine.indices.get_alias(index=f"{name}*", expand_wildcards="all"):
+        engine.indices.delete(index=each)
 
 
 @pytest.fixture

@@ -37,22 +37,37 @@ CREATE TABLE IF NOT EXISTS outbox_workers (
     rate_out double precision
 ) WITH (fillfactor = 50);
 """
+# One unended row an alias: a rebuild that was killed is found there, and goes on. `body` is the new
+# index as it shall be in the end; `caught_up_to` the moment up to which events have been followed.
 REBUILDS = """
 CREATE TABLE IF NOT EXISTS outbox_rebuilds (
     id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    action varchar(20) NOT NULL,
     alias varchar(255) NOT NULL,
-    old_index varchar(255) NOT NULL,
+    old_index varchar(255),
     new_index varchar(255) NOT NULL,
+    concrete boolean NOT NULL,
+    body jsonb NOT NULL,
     phase varchar(20) NOT NULL,
     cursor_type varchar(50),
     cursor_id uuid,
     copied bigint NOT NULL DEFAULT 0,
+    caught_up bigint NOT NULL DEFAULT 0,
+    healed bigint NOT NULL DEFAULT 0,
+    refused bigint NOT NULL DEFAULT 0,
+    caught_up_to timestamptz NOT NULL DEFAULT now(),
     operator varchar(120) NOT NULL,
     reason text NOT NULL,
+    grace_seconds double precision NOT NULL,
     started_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
-    ended_at timestamptz
+    swapped_at timestamptz,
+    ended_at timestamptz,
+    kept_index varchar(255),
+    kept_until timestamptz
 );
+CREATE UNIQUE INDEX IF NOT EXISTS uq_outbox_rebuilds_under_way ON outbox_rebuilds (alias)
+    WHERE ended_at IS NULL;
 """
 
 

@@ -111,7 +111,7 @@ class _Handler(BaseHTTPRequestHandler):
             asked = Asked(self.command, self.path, dict(self.headers), self.rfile.read(length))
             self._send(*self.server.serve(asked))
 
-    do_GET = do_POST = do_PUT = do_HEAD = answer  # noqa: N815 - the base class dispatches by these names
+    do_GET = do_POST = do_PUT = do_HEAD = do_DELETE = answer  # noqa: N815 - the base class dispatches by these names
 
     def _send(self, reply: Reply, fault: Fault) -> None:
         if self.command == "HEAD":

@@ -7,16 +7,20 @@ import typer
 from outboxctl import __version__
 from outboxctl.cli import (
     audit,
+    check,
     config,
     db,
     demo,
+    doctor,
     failed,
     inject,
     prune,
+    rebuild,
     replay,
     services,
     status,
     top,
+    verify,
     worker,
 )
 
@@ -47,14 +51,18 @@ def _root(
 
 app.command("demo")(demo.demo)
 app.command("worker")(worker.worker)
-app.command("top")(top.top)
 app.command("status")(status.status)
+app.command("top")(top.top)
+app.command("check")(check.check)
+app.command("doctor")(doctor.doctor)
 app.command("stuck")(status.stuck)
 app.command("oldest")(status.oldest)
-app.command("audit")(audit.audit)
-app.command("prune")(prune.prune)
-app.add_typer(replay.app, name="replay")
 app.add_typer(failed.app, name="failed")
+app.add_typer(replay.app, name="replay")
+app.command("audit")(audit.audit)
+app.command("verify")(verify.verify)
+app.command("rebuild")(rebuild.rebuild)
+app.command("prune")(prune.prune)
 app.add_typer(inject.app, name="inject")
 app.add_typer(db.app, name="db")
 app.add_typer(services.app, name="services")

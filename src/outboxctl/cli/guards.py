@@ -51,13 +51,15 @@ def refuse_if_read_only(settings: "Settings", what: str) -> None:
         raise UsageError(f"OUTBOX_READ_ONLY is set: refusing to {what}", hint="unset it if you mean to")
 
 
-def confirm(settings: "Settings", db: "Database", what: str, *, yes: bool) -> None:
-    """Ask on a terminal where the database or OUTBOX_ENV says prod; elsewhere `--yes` is needed."""
-    if yes or "prod" not in (settings.environment, _marked(db)):
+def confirm(settings: "Settings", db: "Database", what: str, *, yes: bool, always: bool = False) -> None:
+    """Ask on a terminal where the database or OUTBOX_ENV says prod, or `always`; else `--yes` is needed."""
+    prod = "prod" in (settings.environment, _marked(db))
+    if yes or not (prod or always):
         return
+    where = f"{db.name} is prod" if prod else db.name
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise UsageError(f"{db.name} is prod: refusing to {what} unasked", hint="add --yes if you mean it")
-    if not _agreed(f"{db.name} is prod. Really {what}?"):
+        raise UsageError(f"{where}: refusing to {what} unasked", hint="add --yes if you mean it")
+    if not _agreed(f"{where}. Really {what}?"):
         raise UsageError("nothing was changed")
 
 

@@ -1,6 +1,7 @@
 """Opening a client whose own retries are off: a resend is the worker's decision, never the client's."""
 
 import socket
+import ssl
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
@@ -123,6 +124,8 @@ def connect(settings: Settings, *, connections: int = 4, timeout: float | None =
     if any(url.startswith("https:") for url in urls) and settings.elastic_ca_certs:
         options["ca_certs"] = settings.elastic_ca_certs
     try:
+        if "ca_certs" in options:  # the client itself reads them at its first request
+            ssl.create_default_context(cafile=options["ca_certs"])
         return Elasticsearch(
             [without_credentials(url) for url in urls],
             node_class=WatchedNode,

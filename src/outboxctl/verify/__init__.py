@@ -1,1 +1,1 @@
-"""Comparing the source of truth with the index, and enqueueing the difference."""
+"""Does the index say what the database says? Compared by entity, and healed by ordinary events."""

@@ -1,0 +1,132 @@
+"""The reports of `rebuild`."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from outboxctl.cli import render
+from outboxctl.errors import ExitCode
+
+if TYPE_CHECKING:
+    from outboxctl.core.rebuilds import Rebuild
+    from outboxctl.rebuild.model import Report
+    from outboxctl.rebuild.plan import Plan
+
+INTERRUPTED = 130
+SHOWN = 10  # refused documents that a person sees; --json has a hundred
+
+
+def steps(*, json: bool) -> "Callable[[str], object]":
+    """What tells each phase as it begins, on stderr."""
+    out = render.console(stderr=True)
+    return (lambda _: None) if json else (lambda text: out.print(render.cell(text)))
+
+
+def plan(plan: "Plan", *, json: bool) -> None:
+    """A dry run."""
+    facts = _plan(plan)
+    if json:
+        render.emit_json(facts)
+        return
+    out = render.console()
+    out.print(f"Would {plan.words} (dry run, nothing changed).")
+    out.print(render.table("Plan", ("what", ""), [(name, _word(value)) for name, value in facts.items()]))
+
+
+def _plan(plan: "Plan") -> dict[str, Any]:
+    names = ("action", "alias", "old_index", "new_index", "concrete", "documents", "entities", "aliases")
+    facts = {name: getattr(plan, name) for name in names}
+    row = plan.under_way
+    return facts | {
+        "resumes": row.phase if row else None,
+        "copied": row.copied if row else 0,
+        "dry_run": True,
+    }
+
+
+def _word(value: Any) -> Any:
+    if isinstance(value, list):
+        return ", ".join(value)
+    return f"{value:,}" if type(value) is int else value
+
+
+def report(done: "Report", *, json: bool) -> int:
+    """What a rebuild came to; returns the exit code."""
+    if json:
+        render.emit_json(done)
+    else:
+        _tell(done)
+    if done.phase == "done":
+        return ExitCode.OK
+    return ExitCode.FINDINGS if done.failures else INTERRUPTED
+
+
+def _tell(done: "Report") -> None:
+    out = render.console()
+    if done.failures:
+        rows = [(each.id, each.reason, each.error) for each in done.failures[:SHOWN]]
+        out.print(render.table(f"{done.refused:,} documents refused", ("document", "reason", "error"), rows))
+    counts = f"{done.copied:,} copied, {done.caught_up:,} caught up, {render.age(done.seconds)}"
+    if done.phase == "done":
+        out.print(f"{done.alias} leads to {done.new_index}: {counts}.")
+        if done.kept_index:
+            out.print(f"{done.kept_index} is kept; back: `outboxctl rebuild --rollback`")
+            out.print("`outboxctl rebuild --cleanup` deletes it after", render.cell(done.kept_until))
+    elif done.phase == "aborted":
+        out.print(f"{done.new_index} is deleted, {done.alias} was not touched.")
+        out.print("Mend the rows or the mapping, or go without them: --allow-failures")
+    else:
+        out.print(f"Stopped in phase {done.phase} of {done.new_index}: {counts}.")
+        out.print("`outboxctl rebuild` goes on, `outboxctl rebuild --abort` ends it.")
+
+
+def aborted(row: "Rebuild", *, dry_run: bool, json: bool) -> None:
+    """What an abort did or would do."""
+    if json:
+        facts = {"action": row.action, "alias": row.alias, "new_index": row.new_index, "phase": row.phase}
+        render.emit_json(facts | {"dry_run": dry_run})
+        return
+    verb = "Would delete" if dry_run else "Deleted"
+    what = (
+        f"{verb} {row.new_index}"
+        if row.action == "rebuild"
+        else f"{verb.replace('elete', 'rop')} the rollback"
+    )
+    render.console().print(f"{what}; {row.alias} is not touched.")
+
+
+def cleaned(alias: str, names: Sequence[str], *, dry_run: bool, json: bool) -> None:
+    """What a cleanup did or would do."""
+    if json:
+        render.emit_json({"alias": alias, "deleted": list(names), "dry_run": dry_run})
+        return
+    verb = "Would delete" if dry_run else "Deleted"
+    render.console().print(f"{verb} {', '.join(names)}." if names else "Nothing was kept long enough.")
+
+
+def status(alias: str, rows: "Sequence[Rebuild]", *, running: bool, json: bool) -> None:
+    """The latest rebuilds of an alias."""
+    states = [_state(row, running=running) for row in rows]
+    if json:
+        render.emit_json({"alias": alias, "running": running, "rebuilds": states})
+        return
+    columns = (
+        "started_at",
+        "action",
+        "state",
+        "new_index",
+        "copied",
+        "caught_up",
+        "refused",
+        "by",
+        "kept_index",
+    )
+    cells = [[_word(state[name]) for name in columns] for state in states]
+    render.console().print(render.table(f"Rebuilds of {alias}", columns, cells) if rows else "Rebuilds: none")
+
+
+def _state(row: "Rebuild", *, running: bool) -> dict[str, Any]:
+    """One row for people and machines; a state is the phase, and whether somebody is at it."""
+    names = ["id", "action", "phase", "old_index", "new_index", "copied", "caught_up", "healed", "refused"]
+    names += ["reason", "started_at", "swapped_at", "ended_at", "kept_index", "kept_until"]
+    state = row.phase if row.ended_at else f"{row.phase}, {'running' if running else 'interrupted'}"
+    return {name: getattr(row, name) for name in names} | {"by": row.operator, "state": state}

@@ -1,0 +1,46 @@
+"""Comparing the new index with the database, and sending what differs straight away."""
+
+from collections.abc import Iterator
+from itertools import islice
+
+from outboxctl.core import source
+from outboxctl.errors import UsageError
+from outboxctl.rebuild.model import Interrupted, Tools
+from outboxctl.rebuild.sending import Sender, collect
+from outboxctl.sink.scan import Reader
+from outboxctl.verify.compare import compare
+from outboxctl.verify.model import Difference, Kind, key_of
+
+# An event cannot have been missed where the index is ahead; and content follows the version.
+MENDED = {Kind.MISSING, Kind.STALE, Kind.EXTRA}
+
+
+def heal(tools: Tools, index: str) -> int:
+    """Send what differs and has no event under way; returns how many documents were written or deleted.
+
+    It finds what no event told of, such as events that were pruned while the index was filled. An
+    index without fields to compare by is left as it is.
+    """
+    reader, sender, healed = Reader(tools.client, index), Sender(tools, index), 0
+    try:
+        differing = _mended(compare(tools.db, reader, content=False))
+        while keys := list(islice(differing, tools.size)):
+            if tools.stop.is_set():
+                raise Interrupted
+            with tools.db.begin() as connection:
+                entities = source.named(connection, keys)
+            refused = sender.send(entities)
+            collect(tools, refused, tolerant=True)
+            healed += len(entities) - len(refused)
+    except UsageError as error:
+        tools.say(f"not compared: {error}")
+    return healed
+
+
+def _mended(differences: Iterator[Difference]) -> Iterator[tuple[str, str, int]]:
+    """Type, id and the version of a delete, should the row be gone."""
+    for found in differences:
+        key = key_of(found.id)
+        if found.kind in MENDED and key and not found.in_flight:
+            version = found.source_version if found.index_version is None else found.index_version
+            yield (*key, version or 0)

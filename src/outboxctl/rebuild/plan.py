@@ -1,0 +1,114 @@
+"""What a rebuild, a rollback or a cleanup would do: read, not done."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from outboxctl.core import rebuilds, source
+from outboxctl.core.rebuilds import Phase, Rebuild
+from outboxctl.errors import UsageError
+from outboxctl.sink import alias, making
+
+if TYPE_CHECKING:
+    from elasticsearch import Elasticsearch
+    from sqlalchemy import Connection
+
+LONGEST_NAME = 255  # bytes, of an index
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What would be done. `documents` are in the old index, `entities` in the database.
+
+    `under_way`: the interrupted one that goes on. `aliases` move with the index.
+    """
+
+    action: str
+    alias: str
+    old_index: str | None
+    new_index: str
+    concrete: bool
+    documents: int
+    entities: int
+    aliases: list[str]
+    under_way: Rebuild | None = None
+    body: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def words(self) -> str:
+        """The plan in a few words, for a question."""
+        if self.under_way:
+            return f"go on with the {self.action} of {self.alias} (phase {self.under_way.phase})"
+        if self.action == "rollback":
+            return f"roll {self.alias} back from {self.old_index} to {self.new_index}"
+        return f"rebuild {self.alias} as {self.new_index} with {self.entities:,} documents"
+
+
+def plan(
+    connection: "Connection",
+    client: "Elasticsearch",
+    name: str,
+    *,
+    mappings: dict[str, Any] | None = None,
+    settings: dict[str, Any] | None = None,
+) -> Plan:
+    """A new index for `name`, or the interrupted rebuild that goes on.
+
+    `mappings` and `settings` change what is kept of the old index. UsageError if `name` is not one
+    index, or if they are given to a rebuild whose index is there already.
+    """
+    open_row, home = rebuilds.under_way(connection, name), alias.look(client, name)
+    entities = source.count(connection)
+    if open_row:
+        if mappings or settings:
+            raise UsageError(
+                f"a rebuild of {name} was interrupted: its new index has its mapping already",
+                hint="`outboxctl rebuild` goes on with it, `outboxctl rebuild --abort` ends it",
+            )
+        return _of(open_row, home, entities)
+    old_index, new_index = alias.new_names(client, home)
+    if len(new_index.encode()) > LONGEST_NAME:
+        raise UsageError(f"{new_index} is too long for an index name", hint="choose a shorter ELASTIC_INDEX")
+    body = making.body(home, mappings, settings)
+    names = sorted(home.aliases)
+    return Plan(
+        "rebuild", name, old_index, new_index, home.concrete, home.documents, entities, names, body=body
+    )
+
+
+def plan_rollback(connection: "Connection", client: "Elasticsearch", name: str) -> Plan:
+    """Back to the index that is kept. UsageError if there is none, or something is under way."""
+    if rebuilds.under_way(connection, name):
+        raise UsageError(
+            f"a rebuild of {name} is under way: it is not rolled back but ended",
+            hint="`outboxctl rebuild --abort`, or `outboxctl rebuild` to go on with it",
+        )
+    home, last = alias.look(client, name), last_done(connection, name)
+    if last is None or last.kept_index is None or home.index != last.new_index:
+        raise UsageError(f"there is no kept index to which {name} could be rolled back")
+    kept = alias.look(client, last.kept_index)
+    if kept.index is None:
+        raise UsageError(f"{last.kept_index}, which was kept, is not there any more")
+    names = sorted(home.aliases)
+    entities = source.count(connection)
+    return Plan("rollback", name, home.index, kept.index, False, home.documents, entities, names)
+
+
+def last_done(connection: "Connection", name: str) -> Rebuild | None:
+    """The rebuild or rollback that made the index in use."""
+    rows = rebuilds.recent(connection, name, limit=100)
+    return next((row for row in rows if row.phase == Phase.DONE), None)
+
+
+def _of(row: Rebuild, home: alias.Home, entities: int) -> Plan:
+    names = sorted(home.aliases)
+    return Plan(
+        row.action,
+        row.alias,
+        row.old_index,
+        row.new_index,
+        row.concrete,
+        home.documents,
+        entities,
+        names,
+        row,
+    )

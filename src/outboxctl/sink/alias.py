@@ -1,0 +1,89 @@
+"""The alias: what is behind it, and how it is moved from one index to another in one step."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from elasticsearch import Elasticsearch
+
+from outboxctl.errors import UsageError
+from outboxctl.failures import Answer, Verdict, classify
+from outboxctl.sink.request import ask, failure
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Home:
+    """What a name leads to: `index` None if to nothing; `concrete` if the name is the index itself.
+
+    `aliases` are those of the index, each with its filter and routing; `settings` have flat names.
+    """
+
+    name: str
+    index: str | None = None
+    concrete: bool = False
+    documents: int = 0
+    aliases: dict[str, Json] = field(default_factory=dict)
+    settings: Json = field(default_factory=dict)
+    mappings: Json = field(default_factory=dict)
+
+
+def look(client: Elasticsearch, name: str) -> Home:
+    """What is behind `name`; UsageError if it is not one index."""
+    if not told(client, lambda: client.indices.exists(index=name)):
+        return Home(name)
+    found = told(client, lambda: client.indices.get(index=name, flat_settings=True))
+    if len(found) != 1:
+        raise UsageError(
+            f"{name} leads to {len(found)} indexes: {', '.join(sorted(found))[:300]}",
+            hint="a rebuild replaces one: take the others out of the alias first",
+        )
+    index, body = next(iter(found.items()))
+    if body.get("data_stream"):
+        raise UsageError(f"{name} is a data stream: it takes no updates", hint="use an index behind an alias")
+    documents = int(told(client, lambda: client.count(index=index))["count"])
+    rest = (body["aliases"], body["settings"], body["mappings"])
+    return Home(name, index, index == name, documents, *rest)
+
+
+def new_names(client: Elasticsearch, home: Home) -> tuple[str | None, str]:
+    """What the old index will be called once the name is an alias, and a name for the new one."""
+    taken = told(client, lambda: client.indices.get_alias(index=f"{home.name}-*", expand_wildcards="all"))
+    numbered = re.compile(re.escape(home.name) + r"-(\d{6})")
+    numbers = [int(found[1]) for found in map(numbered.fullmatch, taken) if found]
+    following = max(numbers, default=0) + 1
+    if not home.concrete:
+        return home.index, f"{home.name}-{following:06}"
+    return f"{home.name}-{following:06}", f"{home.name}-{following + 1:06}"
+
+
+def moves(home: Home, new: str) -> list[Json]:
+    """The one `_aliases` request that puts `new` in the place of what is there; searches see no gap.
+
+    Every alias of the old index moves, with its filter and routing. `remove_index` with `add` in one
+    request is atomic, so a concrete index can give its name to an alias.
+    """
+    if home.concrete:
+        removed = [{"remove_index": {"index": home.index}}]
+    else:
+        removed = [{"remove": {"index": home.index, "alias": alias}} for alias in home.aliases]
+    added = home.aliases | {home.name: home.aliases.get(home.name, {}) | {"is_write_index": True}}
+    return removed + [{"add": {"index": new, "alias": alias} | rest} for alias, rest in added.items()]
+
+
+def swap(client: Elasticsearch, home: Home, new: str) -> None:
+    """Do it."""
+    told(client, lambda: client.indices.update_aliases(actions=moves(home, new)))
+
+
+def told(client: Elasticsearch, call: Callable[[], Any]) -> Any:
+    """The answer's body; UsageError where the request was refused for what it says, else UnreachableError."""
+    answer = ask(call)
+    if not isinstance(answer, Answer):
+        return answer
+    error = failure(client, answer)
+    if classify(answer).verdict in (Verdict.FAIL, Verdict.SPLIT):
+        raise UsageError(str(error))
+    raise error

@@ -1,0 +1,111 @@
+"""Making an index: from nothing to ready, kept under another name, or deleted."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from elasticsearch import Elasticsearch
+
+from outboxctl.errors import UsageError
+from outboxctl.sink.alias import Home, Json, told
+from outboxctl.sink.index import MAPPING, SETTINGS
+
+LONG = 600.0  # seconds for what moves files: a clone, its recovery
+WAIT = "60s"  # for shards to be there
+MARK = "outboxctl_rebuild"  # in the mapping's _meta: whose index this is, so that no other is deleted
+# What an index has by itself and cannot be given.
+OWN = re.compile(
+    r"index\.(uuid|creation_date|version\.|provided_name|resize\.|shrink\.|history\.|blocks\."
+    r"|verified_before_close|routing\.allocation\.initial_recovery\.)"
+)
+REFRESH, REPLICAS, TOMBSTONES = "index.refresh_interval", "index.number_of_replicas", "index.gc_deletes"
+FILLING = {REFRESH: "-1", REPLICAS: "0"}
+
+
+def body(home: Home, mappings: Json | None, settings: Json | None) -> Json:
+    """The new index: as the old one, or the project's own where there is none, changed by what is given."""
+    kept = {name: value for name, value in home.settings.items() if not OWN.match(name)}
+    chosen = (
+        {TOMBSTONES: SETTINGS[TOMBSTONES]} | (kept if home.index else flat(SETTINGS)) | flat(settings or {})
+    )
+    if mappings is None:
+        mappings = home.mappings if home.index else MAPPING
+    return {"settings": chosen, "mappings": mappings}
+
+
+def flat(settings: Mapping[str, Any], prefix: str = "") -> Json:
+    """Settings of any nesting under their full names, `index.` included."""
+    result: Json = {}
+    for name, value in settings.items():
+        full = f"{prefix}{name}"
+        result |= flat(value, f"{full}.") if isinstance(value, dict) else {full: value}
+    if prefix:
+        return result
+    return {name if name.startswith("index.") else f"index.{name}": value for name, value in result.items()}
+
+
+def create(client: Elasticsearch, name: str, body: Json, owner: str) -> None:
+    """Create an index that is quick to fill, marked as `owner`'s, unless his is there.
+
+    Raises UsageError for a bad body, or if somebody else's has the name.
+    """
+    if owned(client, name, owner):
+        return
+    meta = body["mappings"].get("_meta") or {}
+    mappings = body["mappings"] | {"_meta": meta | {MARK: owner}}
+    settings = body["settings"] | FILLING
+    told(client, lambda: client.indices.create(index=name, mappings=mappings, settings=settings))
+    # An index template may have put it behind an alias, perhaps the very one: too early.
+    aliases = told(client, lambda: client.indices.get_alias(index=name))[name]["aliases"]
+    early = [{"remove": {"index": name, "alias": alias}} for alias in aliases]
+    if early:
+        told(client, lambda: client.indices.update_aliases(actions=early))
+
+
+def owned(client: Elasticsearch, name: str, owner: str) -> bool:
+    """Whether an index is there and carries this mark."""
+    if not told(client, lambda: client.indices.exists(index=name)):
+        return False
+    found = told(client, lambda: client.indices.get_mapping(index=name))
+    return bool(found.get(name, {}).get("mappings", {}).get("_meta", {}).get(MARK) == owner)
+
+
+def make_ready(client: Elasticsearch, name: str, settings: Json) -> None:
+    """Give a filled index the settings it shall have, show all documents, and wait for its copies."""
+    final = {REFRESH: settings.get(REFRESH), REPLICAS: settings.get(REPLICAS)}  # None: the engine's default
+    told(client, lambda: client.indices.put_settings(index=name, settings=final))
+    patient = client.options(request_timeout=LONG)
+    told(client, lambda: patient.indices.refresh(index=name))
+    told(
+        client, lambda: patient.cluster.health(index=name, wait_for_no_initializing_shards=True, timeout=WAIT)
+    )
+
+
+def clone(client: Elasticsearch, source: str, target: str) -> None:
+    """Keep an index that is about to lose its name: no writes from here on, and a copy that takes them."""
+    if not told(client, lambda: client.indices.exists(index=target)):
+        told(client, lambda: client.indices.add_block(index=source, block="write"))
+        patient = client.options(request_timeout=LONG)
+        unblocked = {"index.blocks.write": None}
+        told(client, lambda: patient.indices.clone(index=source, target=target, settings=unblocked))
+    patient = client.options(request_timeout=LONG)
+    told(client, lambda: patient.cluster.health(index=target, wait_for_status="yellow", timeout=WAIT))
+
+
+def unblock(client: Elasticsearch, name: str) -> None:
+    """Let an index take writes again."""
+    if told(client, lambda: client.indices.exists(index=name)):
+        settings = {"index.blocks.write": None}
+        told(client, lambda: client.indices.put_settings(index=name, settings=settings))
+
+
+def drop(client: Elasticsearch, name: str) -> bool:
+    """Delete an index that no alias uses; False if it is not there. UsageError if one does."""
+    if not told(client, lambda: client.indices.exists(index=name)):
+        return False
+    found = told(client, lambda: client.indices.get_alias(index=name))
+    used = sorted(found.get(name, {}).get("aliases", {}))
+    if used or name not in found:
+        raise UsageError(f"{name} is in use, as {', '.join(used) or 'an alias'}: it is not deleted")
+    told(client, lambda: client.indices.delete(index=name))
+    return True

@@ -1,0 +1,126 @@
+"""Reading an index as it is: ranges of its documents, documents by id, and whether it can be read so."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from elasticsearch import Elasticsearch
+
+from outboxctl.sink.request import ask, demand
+from outboxctl.sink.shape import Shape, shape
+
+PAGE = 5_000  # documents a request
+KEEP_ALIVE = "5m"  # of a point in time, between two pages
+
+
+class Document(NamedTuple):
+    """A document as the index holds it; `source` is its parsed body, None if not asked for."""
+
+    id: str
+    version: int
+    source: dict[str, Any] | None
+    seq_no: int | None = None
+    primary_term: int | None = None
+
+
+class Reader:
+    """Reads one index, or the one behind an alias; safe to use from several threads."""
+
+    def __init__(self, client: Elasticsearch, name: str) -> None:
+        self.client, self.name = client, name
+        self._shape: Shape | None = None
+
+    @property
+    def shape(self) -> Shape:
+        """The concrete index and its key fields, looked up once; see `shape` for what is raised."""
+        if self._shape is None:
+            self._shape = shape(self.client, self.name)
+        return self._shape
+
+    def refresh(self) -> None:
+        """Make everything written so far visible to `pages`."""
+        demand(self.client, lambda: self.client.indices.refresh(index=self.shape.index))
+
+    def pages(
+        self, start: tuple[str, str] | None, end: tuple[str, str] | None, *, content: bool
+    ) -> Iterator[list[Document]]:
+        """The documents whose keys are from `start` to before `end`, ordered as bytes (None: no bound)."""
+        yield from self._pages({"bool": {"filter": between(self.shape, start, end)}}, content=content)
+
+    def strays(self) -> Iterator[list[Document]]:
+        """The documents that lack a key field, so that no range holds them; without their bodies."""
+        lacking = [{"bool": {"must_not": {"exists": {"field": f}}}} for f in self.shape.key_fields]
+        yield from self._pages({"bool": {"should": lacking}}, content=False)
+
+    def get(self, ids: Sequence[str], *, content: bool) -> list[Document | None]:
+        """The documents of these ids as they are this moment, unrefreshed writes included."""
+        if not ids:
+            return []
+        index = self.shape.index
+        found = demand(self.client, lambda: self.client.mget(index=index, ids=list(ids), source=content))
+        return [_document(doc) if doc.get("found") else None for doc in found["docs"]]
+
+    def _pages(self, query: dict[str, Any], *, content: bool) -> Iterator[list[Document]]:
+        """All hits, of one view of the index: a write between two pages moves nothing."""
+        opened = demand(
+            self.client,
+            lambda: self.client.open_point_in_time(index=self.shape.index, keep_alive=KEEP_ALIVE),
+        )
+        view, after = opened["id"], None
+        try:
+            while True:
+                found = self._page(query, view, after, content=content)
+                view, hits = found["pit_id"], found["hits"]["hits"]
+                if hits:
+                    yield [_document(hit) for hit in hits]
+                if len(hits) < PAGE:
+                    return
+                after = hits[-1]["sort"]
+        finally:
+            ask(lambda: self.client.close_point_in_time(id=view))  # else it ends by itself
+
+    def _page(self, query: dict[str, Any], view: str, after: Any, *, content: bool) -> Any:
+        more = {} if after is None else {"search_after": after}
+        return demand(
+            self.client,
+            lambda: self.client.search(
+                pit={"id": view, "keep_alive": KEEP_ALIVE},
+                query=query,
+                size=PAGE,
+                sort=["_shard_doc"],
+                source=content,
+                version=True,
+                track_total_hits=False,
+                allow_partial_search_results=False,
+                **more,
+            ),
+        )
+
+
+def between(shape: Shape, start: tuple[str, str] | None, end: tuple[str, str] | None) -> list[dict[str, Any]]:
+    """The filters of a range of (type, id), bounds compared as pairs; both fields must be there."""
+    kind, entity = shape.key_fields
+    filters: list[dict[str, Any]] = [{"exists": {"field": kind}}, {"exists": {"field": entity}}]
+    if start and end and start[0] == end[0]:
+        both = {"range": {entity: {"gte": start[1], "lt": end[1]}}}
+        return [{"term": {kind: start[0]}}, both]
+    if start:
+        filters.append(_beyond(shape, start, "gt", "gte"))
+    if end:
+        filters.append(_beyond(shape, end, "lt", "lt"))
+    return filters
+
+
+def _beyond(shape: Shape, bound: tuple[str, str], other: str, same: str) -> dict[str, Any]:
+    kind, entity = shape.key_fields
+    within = [{"term": {kind: bound[0]}}, {"range": {entity: {same: bound[1]}}}]
+    return {"bool": {"should": [{"range": {kind: {other: bound[0]}}}, {"bool": {"filter": within}}]}}
+
+
+def _document(hit: dict[str, Any]) -> Document:
+    return Document(
+        hit["_id"],
+        hit["_version"],
+        hit.get("_source"),
+        hit.get("_seq_no"),
+        hit.get("_primary_term"),
+    )

@@ -1,0 +1,65 @@
+"""What an index must be like to be compared: a single one, with key fields to range over."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from elasticsearch import Elasticsearch
+
+from outboxctl.errors import UsageError
+from outboxctl.sink.request import demand
+
+KEYS = ("entity_type", "entity_id")
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A concrete index, its uuid, its fields of the key, and what keeps bodies from being compared."""
+
+    index: str
+    uuid: str
+    key_fields: tuple[str, str]
+    no_content: str | None
+
+
+def shape(client: Elasticsearch, name: str) -> Shape:
+    """Look at an index or alias.
+
+    Raises UnreachableError if it is not there, UsageError if an alias stands for several indexes or the
+    key fields cannot be ranged over.
+    """
+    found = demand(client, lambda: client.indices.get(index=name, flat_settings=True))
+    if len(found) != 1:
+        several = ", ".join(sorted(found)[:5])
+        raise UsageError(f"{name} stands for several indexes ({several})", hint="name one: --elastic-index")
+    ((index, about),) = found.items()
+    mapping, settings = about["mappings"], about["settings"]
+    kind, entity = (_field(index, mapping.get("properties", {}), key) for key in KEYS)
+    return Shape(index, settings["index.uuid"], (kind, entity), _no_content(mapping, settings))
+
+
+def _field(index: str, properties: dict[str, Any], key: str) -> str:
+    """The keyword to range over; a field that is not mapped at all has no values, and is as good."""
+    field = properties.get(key, {"type": "keyword"})
+    if field.get("type") == "keyword":
+        return key
+    for name, sub in field.get("fields", {}).items():
+        if sub.get("type") == "keyword":
+            return f"{key}.{name}"
+    raise UsageError(
+        f"in {index} the field {key} is {field.get('type')}, not keyword, and has no keyword beneath it",
+        hint="`outboxctl rebuild --mapping default` makes an index with the right mapping",
+    )
+
+
+def _no_content(mapping: dict[str, Any], settings: dict[str, Any]) -> str | None:
+    """Why `_source` is not what was sent, None if it is.
+
+    Synthetic sources are made again from the fields: dates and numbers may come back in another form.
+    """
+    source = mapping.get("_source", {})
+    mode = source.get("mode") or settings.get("index.mapping.source.mode", "stored")
+    if mode == "synthetic" or settings.get("index.mode") in {"logsdb", "time_series"}:
+        return "its _source is synthetic"
+    if mode == "disabled" or str(source.get("enabled", True)).lower() == "false":
+        return "its _source is disabled"
+    return "its _source leaves fields out" if source.get("includes") or source.get("excludes") else None

@@ -1,0 +1,135 @@
+"""Comparing both sides bucket by bucket, with flat memory: what differs there is only in doubt.
+
+Both sides move while they are read. So whatever differs is read again by id, on both sides, with the
+events under way for it, and judged by that alone.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, islice
+from threading import Event
+from typing import NamedTuple
+
+from outboxctl.core import entities
+from outboxctl.core.database import Database
+from outboxctl.core.entities import State
+from outboxctl.errors import UsageError
+from outboxctl.sink.scan import Document, Reader
+from outboxctl.verify.buckets import Bucket, buckets, rows_a_bucket
+from outboxctl.verify.judge import differs, judge
+from outboxctl.verify.lanes import LANES, in_lanes
+from outboxctl.verify.model import Census, Difference, Kind, key_of, sayable
+
+CONNECTIONS = LANES + 1  # that a comparison takes from the database's pool
+JUDGED = 500  # entities read by id at once
+HELD = 10_000  # doubts of one bucket in memory; further ones are found when they are asked for
+
+
+class Doubt(NamedTuple):
+    """A document's id; `misplaced`: it was found where the id does not belong."""
+
+    id: str
+    misplaced: bool = False
+
+
+def compare(
+    database: Database,
+    reader: Reader,
+    *,
+    content: bool = True,
+    census: Census | None = None,
+    advance: Callable[[int], object] = lambda _: None,
+    stop: Event | None = None,
+) -> Iterator[Difference]:
+    """Yield each entity that differs, once, as soon as it is known; what is in flight is marked so.
+
+    Any index name will do. `database` needs CONNECTIONS connections. Without `content` versions alone
+    are compared. `census` counts what was gone through, `advance` is told of the rows that were; once
+    `stop` is set no further bucket is begun.
+    Raises UsageError for an index that cannot be compared, UnreachableError if a side is away.
+    """
+    if content and reader.shape.no_content:
+        raise UsageError(
+            f"the documents of {reader.shape.index} cannot be compared by content: {reader.shape.no_content}",
+            hint="compare versions alone: --versions-only",
+        )
+    reader.refresh()
+    one = Comparison(database, reader, content=content, census=census or Census())
+    doubts = one.doubts(advance, stop or Event())
+    while some := list(islice(doubts, JUDGED)):
+        yield from one.judged(some)
+
+
+class Comparison:
+    """One run over all buckets."""
+
+    def __init__(self, database: Database, reader: Reader, *, content: bool, census: Census) -> None:
+        self._database, self._reader = database, reader
+        self._content, self._census = content, census
+        self._strange: set[str] = set()  # misplaced documents met so far: two ranges may hold one
+
+    def doubts(self, advance: Callable[[int], object], stop: Event) -> Iterator[Doubt]:
+        """What does not agree at first sight, over all buckets and the documents that belong to none."""
+        with in_lanes(self._examine, self._plan()) as examined:
+            for bucket, (census, found) in examined:
+                yield from found
+                self._census.add(census)
+                advance(bucket.rows)
+                if stop.is_set():
+                    return
+        for page in self._reader.strays():
+            self._census.documents += len(page)
+            yield from (Doubt(document.id, misplaced=True) for document in page)
+
+    def judged(self, doubts: Sequence[Doubt]) -> Iterator[Difference]:
+        """Those of the doubts that do differ."""
+        yield from (Difference(Kind.MISSING, d.id, None, None) for d in doubts if not sayable(d.id))
+        doubts = [doubt for doubt in doubts if sayable(doubt.id)]
+        keys = list(filter(None, (key_of(doubt.id) for doubt in doubts)))
+        before = self._state(keys)
+        documents = self._reader.get([doubt.id for doubt in doubts], content=self._content)
+        after = self._state(keys)
+        for doubt, document in zip(doubts, documents, strict=True):
+            found = judge(doubt.id, before, document, after)
+            if found and not self._told(doubt, before):
+                yield found
+
+    def _told(self, doubt: Doubt, state: State) -> bool:
+        """Whether somebody else tells of this one: the bucket where its row is, or we did already."""
+        if not doubt.misplaced:
+            return False
+        known = doubt.id in self._strange or doubt.id in state.rows
+        self._strange.add(doubt.id)
+        return known
+
+    def _plan(self) -> list[Bucket]:
+        with self._database.begin() as connection:
+            size = rows_a_bucket(entities.bytes_a_row(connection))
+        with self._database.begin() as connection:
+            return list(buckets(entities.spread(connection, size), size))
+
+    def _examine(self, bucket: Bucket) -> tuple[Census, Iterable[Doubt]]:
+        """A bucket's doubts, the first ones found at once, and what is gone through while they are found."""
+        census = Census(buckets=1)
+        found = self._doubts_of(bucket, census)
+        return census, chain(list(islice(found, HELD)), found)
+
+    def _doubts_of(self, bucket: Bucket, census: Census) -> Iterator[Doubt]:
+        with self._database.begin() as connection:
+            rows = {r.id: r for r in entities.rows(connection, bucket.spans, content=self._content)}
+        census.rows += len(rows)
+        for page in self._reader.pages(bucket.start, bucket.end, content=self._content):
+            census.documents += len(page)
+            for document in page:
+                row = rows.pop(document.id, None)
+                if row is None or differs(row, document):
+                    yield _doubt(bucket, document)
+        yield from map(Doubt, rows)
+
+    def _state(self, keys: Sequence[entities.Key]) -> State:
+        with self._database.begin() as connection:
+            return entities.state(connection, keys)
+
+
+def _doubt(bucket: Bucket, document: Document) -> Doubt:
+    key = key_of(document.id)
+    return Doubt(document.id, misplaced=key is None or not bucket.holds(key))

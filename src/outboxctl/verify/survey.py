@@ -1,0 +1,69 @@
+"""A comparison counted while it runs: nothing of it is kept but figures and the first few differences."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from threading import Event
+from time import monotonic
+
+from outboxctl.core.database import Database
+from outboxctl.sink.scan import Reader
+from outboxctl.verify.compare import compare
+from outboxctl.verify.model import Census, Difference, Kind, Report
+
+Act = Callable[[Iterable[Difference]], object]
+
+
+def survey(
+    database: Database,
+    reader: Reader,
+    *,
+    content: bool,
+    limit: int,
+    advance: Callable[[int], object],
+    stop: Event | None = None,
+    act: Act | None = None,
+) -> Report:
+    """Compare (see `compare`), have `act` go through every lasting difference, and report."""
+    seen = Survey(reader.shape.index, content=content, limit=limit)
+    found = compare(database, reader, content=content, census=seen.census, advance=advance, stop=stop)
+    (act or deque[Difference](maxlen=0).extend)(seen.watch(found))
+    return seen.report()
+
+
+class Survey:
+    """Counts differences as they pass through; `report` may be asked for at any time."""
+
+    def __init__(self, index: str, *, content: bool, limit: int) -> None:
+        self.census = Census()
+        self._index, self._content, self._limit = index, content, limit
+        self._by_kind: dict[str, int] = dict.fromkeys((kind.value for kind in Kind), 0)
+        self._in_flight = 0
+        self._first: list[Difference] = []
+        self._began = monotonic()
+
+    def watch(self, differences: Iterable[Difference]) -> Iterator[Difference]:
+        """Pass on what is no passing difference, counted."""
+        for difference in differences:
+            if difference.in_flight:
+                self._in_flight += 1
+                continue
+            self._by_kind[difference.kind] += 1
+            if len(self._first) < self._limit:
+                self._first.append(difference)
+            yield difference
+
+    def report(self) -> Report:
+        """What was found so far."""
+        seen = self.census
+        return Report(
+            self._index,
+            self._content,
+            seen.buckets,
+            seen.rows,
+            seen.documents,
+            sum(self._by_kind.values()),
+            dict(self._by_kind),
+            self._in_flight,
+            round(monotonic() - self._began, 3),
+            self._first,
+        )

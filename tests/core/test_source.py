@@ -1,0 +1,86 @@
+"""Source rows page by page, whatever the table's indexes and the database's encoding."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+import servers as test_servers
+from outboxctl.core import source
+from outboxctl.core.database import Database
+from outboxctl.core.migrations import upgrade
+from rebuilding import ROWS, put, take_away
+from servers import Servers
+
+
+def all_pages(db: Database, size: int) -> list[source.Entity]:
+    """Every entity, as a rebuild reads them."""
+    found: list[source.Entity] = []
+    after = None
+    while True:
+        with db.begin() as connection:
+            entities, after = source.page(connection, after, size)
+        if after is None:
+            return found
+        found += entities
+
+
+@pytest.mark.parametrize("key", ["entity_type, entity_id", "entity_id, entity_type"])
+def test_each_row_is_read_once_by_the_index_there_is(db: Database, sql: psycopg.Connection, key: str) -> None:
+    sql.execute(ROWS, [50])
+    sql.execute("ALTER TABLE search_index DROP CONSTRAINT uq_search_index_entity")
+    sql.execute(f"CREATE UNIQUE INDEX theirs ON search_index ({key})")
+    found = all_pages(db, 7)
+    expected = sql.execute(f"SELECT entity_type, entity_id::text FROM search_index ORDER BY {key}").fetchall()
+    assert [(each.entity_type, each.entity_id) for each in found] == expected
+
+
+@pytest.fixture
+def lenient(servers: Servers) -> Iterator[Database]:
+    """A database that holds any bytes."""
+    url = test_servers.new_database(servers.postgres, options="ENCODING 'SQL_ASCII' LOCALE 'C'")
+    db = Database(url)
+    upgrade(db, None)
+    yield db
+    db.close()
+    test_servers.drop_database(servers.postgres, url)
+
+
+def test_a_type_that_is_no_text_stops_no_page(lenient: Database) -> None:
+    insert = """INSERT INTO search_index (id, entity_type, entity_id, event_version)
+        SELECT gen_random_uuid(), convert_from(%s, 'SQL_ASCII'), gen_random_uuid(), 1"""
+    with lenient.begin() as connection:
+        for kind in (b"block", b"\xff\xfe", "\u4e2d".encode()):
+            connection.exec_driver_sql(insert, (kind,))
+    assert sorted(each.entity_type for each in all_pages(lenient, 1)) == ["block", "\u4e2d", "\udcff\udcfe"]
+
+
+def test_what_changed_since_is_read_with_what_is_gone_for_longer(
+    db: Database, sql: psycopg.Connection
+) -> None:
+    old, old_gone, new, gone = (uuid4() for _ in range(4))
+    put(sql, old, old_gone)
+    take_away(sql, old_gone)
+    sql.execute("UPDATE search_outbox_events SET updated_at = now() - interval '30 minutes'")
+    put(sql, new, gone)
+    put(sql, new)
+    take_away(sql, gone)
+    sql.execute(
+        "UPDATE search_outbox_events SET op = 'nonsense', event_version = 99 WHERE id IN ("
+        "SELECT id FROM search_outbox_events WHERE entity_id = %s LIMIT 1)",
+        [gone],
+    )
+    with db.begin() as connection:
+        now = source.moment(connection)
+        since, gone_since = now - timedelta(minutes=1), now - timedelta(hours=1)
+        reading = source.changed(connection, since=since, gone_since=gone_since, size=2)
+        pages = [next(reading)]
+        (cursors,) = connection.exec_driver_sql("SELECT count(*) FROM pg_cursors").one()
+        pages += reading
+    found = {
+        each.entity_id: (each.version, each.newest, each.document is None) for page in pages for each in page
+    }
+    assert found == {str(new): (2, 2, False), str(gone): (None, 2, True), str(old_gone): (None, 2, True)}
+    assert (cursors, max(map(len, pages))) == (1, 2)  # the server keeps the rest

@@ -1,0 +1,144 @@
+"""The parts of a rebuild that need no server."""
+
+import json
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from outboxctl.core.produce import MAX_VERSION
+from outboxctl.core.source import Entity
+from outboxctl.errors import UnreachableError, UsageError
+from outboxctl.failures import DONE, Finding, Reason, Verdict
+from outboxctl.rebuild.mapping import choose
+from outboxctl.rebuild.model import Interrupted, Tools
+from outboxctl.rebuild.sending import Sender, prepare
+from outboxctl.sink.alias import Home, moves
+from outboxctl.sink.bulk import Action
+from outboxctl.sink.deliver import Delivery
+from outboxctl.sink.index import MAPPING
+from outboxctl.sink.making import body, flat
+
+pytestmark = pytest.mark.no_servers
+ROW = Entity("block", "e", 7, "{}")
+AWAY = Finding(Verdict.OUTAGE, Reason.UNAVAILABLE, error="away")
+REFUSED = Finding(Verdict.FAIL, Reason.MAPPING, error="no number")
+
+
+def test_a_row_is_sent_and_an_entity_without_one_is_deleted_at_its_newest_version() -> None:
+    actions, refused = prepare(
+        [ROW, Entity("block", "gone", None, None, 9), Entity("block", "x", None, None)]
+    )
+    assert actions == [Action("block:e", 7, "{}"), Action("block:gone", 9, None)]
+    assert refused == []
+
+
+@pytest.mark.parametrize("version", [None, -1, MAX_VERSION + 1])
+def test_a_row_whose_version_cannot_be_sent_is_refused(version: int | None) -> None:
+    actions, refused = prepare([Entity("block", "e", version, "{}")])
+    assert (actions, [each.reason for each in refused]) == ([], ["deterministic_exception"])
+
+
+class Scripted:
+    """A sink whose findings are given; remembers what was sent."""
+
+    def __init__(self, *rounds: Sequence[Finding | None]) -> None:
+        self.rounds, self.sent = [list(each) for each in rounds], list[list[str]]()
+
+    def deliver(self, actions: list[Action], **_: Any) -> Delivery:
+        """The next findings."""
+        self.sent.append([action.id for action in actions])
+        return Delivery(self.rounds.pop(0) if len(self.rounds) > 1 else self.rounds[0], [])
+
+
+def sender(sink: Scripted, *, patience: float = 60.0, stop: bool = False) -> Sender:
+    """A sender that waits for nothing."""
+    asked = threading.Event()
+    if stop:
+        asked.set()
+    nothing: Any = None
+    tools = Tools(nothing, nothing, nothing, asked, patience=patience)
+    ticks = iter(range(1_000))
+    made = Sender(tools, "new", clock=lambda: float(next(ticks)))
+    made._sink = sink  # type: ignore[assignment]
+    made._pause = lambda *_: 0.0  # type: ignore[method-assign]
+    return made
+
+
+def entities(count: int) -> list[Entity]:
+    return [Entity("block", str(n), 1, "{}") for n in range(count)]
+
+
+def test_only_what_was_not_taken_is_sent_again() -> None:
+    sink = Scripted([DONE, AWAY, REFUSED, None], [AWAY, DONE], [DONE])
+    refused = sender(sink).send(entities(4))
+    assert sink.sent == [[f"block:{n}" for n in range(4)], ["block:1", "block:3"], ["block:1"]]
+    assert [(each.id, each.reason, each.error) for each in refused] == [("block:2", "mapping", "no number")]
+
+
+def test_patience_begins_anew_when_something_was_taken() -> None:
+    sink = Scripted([AWAY] * 2)
+    with pytest.raises(UnreachableError, match="unavailable: away"):
+        sender(sink, patience=5).send(entities(2))
+    assert 5 <= len(sink.sent) <= 7
+    slow = Scripted(*[[DONE, *[AWAY] * n] for n in range(20, 0, -1)], [DONE])
+    assert sender(slow, patience=5).send(entities(21)) == []
+
+
+def test_asked_to_stop_it_waits_no_longer() -> None:
+    with pytest.raises(Interrupted):
+        sender(Scripted([AWAY]), stop=True).send(entities(1))
+
+
+def test_every_alias_moves_in_one_request() -> None:
+    narrow = {"filter": {"term": {"a": 1}}}
+    home = Home("docs", "docs-000001", aliases={"docs": {"is_write_index": True}, "docs-read": narrow})
+    assert moves(home, "docs-000002") == [
+        {"remove": {"index": "docs-000001", "alias": "docs"}},
+        {"remove": {"index": "docs-000001", "alias": "docs-read"}},
+        {"add": {"index": "docs-000002", "alias": "docs", "is_write_index": True}},
+        {"add": {"index": "docs-000002", "alias": "docs-read", **narrow}},
+    ]
+
+
+def test_a_concrete_index_gives_its_name_away_in_the_same_request() -> None:
+    assert moves(Home("docs", "docs", concrete=True), "docs-000002") == [
+        {"remove_index": {"index": "docs"}},
+        {"add": {"index": "docs-000002", "alias": "docs", "is_write_index": True}},
+    ]
+
+
+def test_settings_are_kept_but_for_what_an_index_has_by_itself() -> None:
+    old = {"index.uuid": "u", "index.version.created": "9", "index.blocks.write": "true", "index.max_x": "7"}
+    home = Home("docs", "docs-000001", settings=old, mappings={"dynamic": "strict"})
+    assert body(home, None, None) == {
+        "settings": {"index.gc_deletes": "1h", "index.max_x": "7"},
+        "mappings": {"dynamic": "strict"},
+    }
+    given = body(home, {}, {"index": {"max_x": 8}, "analysis": {"filter": {"f": {"type": "stop"}}}})
+    assert given["settings"]["index.max_x"] == 8
+    assert given["settings"]["index.analysis.filter.f.type"] == "stop"
+    assert body(Home("docs"), None, None)["mappings"] == MAPPING
+
+
+def test_flat_settings_have_one_form() -> None:
+    assert flat({"index": {"a": {"b": 1}}}) == flat({"index.a.b": 1}) == flat({"a.b": 1}) == {"index.a.b": 1}
+
+
+def test_a_mapping_is_kept_the_projects_own_or_read(tmp_path: Path) -> None:
+    path = tmp_path / "new.json"
+    path.write_text(json.dumps({"settings": {"a": 1}}))
+    assert choose("keep") == (None, None)
+    assert choose("default") == (MAPPING, None)
+    assert choose(str(path)) == (None, {"a": 1})
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"mapping": {}}', '{"mappings": 1}', "\x00"])
+def test_a_bad_file_is_named(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "bad.json"
+    path.write_text(text)
+    for choice in (str(path), str(tmp_path), str(tmp_path / "none.json")):
+        with pytest.raises(UsageError, match="--mapping"):
+            choose(choice)
