@@ -31,20 +31,26 @@ RAW = ("\x1b]0;", "\x07", "\x1b[31m[", "\u202e")
 WHO = ("--by", "alice", "--reason", "because")
 READING = {
     "audit": (),
+    "check": (),
     "config show": (),
     "db check": (),
     "db current": (),
+    "doctor": (),
     "failed discard": (*WHO, "--id", str(EVENT), "--dry-run"),
     "failed list": (),
     "failed show": (str(EVENT),),
     "oldest": (),
+    "prune": ("--older-than", "1d", "--dry-run"),
+    "rebuild": (*WHO, "--dry-run"),
     "replay": (*WHO, "--dry-run"),
     "services status": (),
     "status": (),
     "stuck": (),
+    "verify": (),
 }
 # Commands that change something, start something or print what is no report: no `--json` is asked of them.
 OTHERS = {
+    "db roles": "prints SQL",
     "db sql": "prints SQL",
     "db trigger": "prints SQL",
     "db upgrade": "changes the schema",
