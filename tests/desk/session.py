@@ -20,6 +20,7 @@ from elasticsearch import Elasticsearch
 import servers
 from desk.stage import name, set_up
 from desk.terminal import screen, show
+from outboxctl import services
 from outboxctl.core.database import Database
 from outboxctl.core.migrations import upgrade
 from outboxctl.sink.index import ensure
@@ -95,7 +96,7 @@ class Stage:
 
     def deliver(self) -> None:
         """Let a worker deliver what is due."""
-        command = [*OUTBOXCTL, "worker", "--drain"]
+        command = [*OUTBOXCTL, "worker", "--drain", "--metrics-port", str(services.fresh_port())]
         subprocess.run(command, env=self.env, cwd=self.cwd, capture_output=True, timeout=60, check=True)
 
     def page(self, record: Record) -> str:
