@@ -16,7 +16,9 @@ from textual.widgets import Static
 
 from acceptance import lab
 from desk.every_command import EVENT, RAW, haunt
+from desk.stage import set_up
 from desk.terminal import show
+from outboxctl import services
 from outboxctl.cli.top.app import Top
 from outboxctl.cli.top.feed import Feed
 from outboxctl.cli.top.paint import spark
@@ -24,6 +26,7 @@ from outboxctl.cli.top.screens import EventScreen, GroupScreen, Note, Rows
 from outboxctl.settings import Settings
 from processes import OUTBOXCTL, Cli
 
+PAGE = Path(__file__).parents[2] / "docs" / "operators-desk" / "top.md"
 Keys = Callable[[Top, Pilot[Any]], Awaitable[None]]
 
 
@@ -203,6 +206,16 @@ def test_a_database_that_does_not_answer_is_said_while_keys_work(
         await until(pilot, lambda: not top.query_one("#banner", Static).display)
 
     press(settings, keys)
+
+
+def test_the_picture_in_the_docs_is_what_it_shows(settings: Settings, sql: lab.Sql, cli: Cli) -> None:
+    set_up(sql, lambda: cli.ok("worker", "--drain", "--metrics-port", str(services.fresh_port())))
+
+    async def keys(top: Top, _: Pilot[Any]) -> None:
+        picture = "\n".join(line.rstrip() for line in shown(top).splitlines())
+        assert f"```text\n{picture}\n```" in PAGE.read_text(), picture
+
+    press(settings, keys, interval=3_600)
 
 
 @pytest.mark.parametrize("size", [(80, 24), (40, 10), (200, 60)])
