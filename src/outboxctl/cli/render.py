@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,17 +11,14 @@ from typing import Any, Literal
 
 import typer
 from rich import box
-from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions, RenderResult
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from outboxctl.cli.listing import Listing
 from outboxctl.wording import brief
 
 PIPE_WIDTH = 240  # columns when stdout is no terminal: whole ids for grep
-UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-FOLDED = 36  # columns that a text still has when it is folded; an id has as many
-BETWEEN = 3  # columns that a table puts between two
 
 
 class Output(Console):
@@ -57,39 +53,9 @@ def _emit(report: Any, *, indent: int | None) -> None:
     typer.echo(json.dumps(plain, indent=indent, ensure_ascii=False, default=_plain))
 
 
-class Listing(Table):
-    """A table that becomes a line a field where the terminal is too narrow for whole ids beside the rest."""
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """The table, or its rows below each other."""
-        if self._holds_ids() and self._room(options.max_width) < 0:
-            yield from self._stacked()
-        else:
-            yield from super().__rich_console__(console, options)
-
-    def _holds_ids(self) -> bool:
-        return any(UUID.fullmatch(str(value)) for column in self.columns for value in column.cells)
-
-    def _room(self, width: int) -> int:
-        """How much wider the terminal is than needed if the widest column is folded, and not too much."""
-        widths = [max((cell_len(str(value)) for value in column.cells), default=0) for column in self.columns]
-        widest = max(widths)
-        return width - sum(widths) + widest - min(widest, FOLDED) - BETWEEN * len(widths)
-
-    def _stacked(self) -> Iterator[Text]:
-        yield Text(f"{self.title}\n", style="bold")
-        for row in zip(*(column.cells for column in self.columns), strict=True):
-            fields = [
-                (str(value), str(column.header)) for column, value in zip(self.columns, row, strict=True)
-            ]
-            for value, name in sorted(fields, key=lambda field: not UUID.fullmatch(field[0])):
-                yield Text(value if UUID.fullmatch(value) else f"  {name}: {value}", overflow="fold")
-            yield Text()
-
-
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
-    """A table of cleaned cells; columns of numbers are right-aligned."""
-    cells = [[cell(value) for value in row] for row in rows]
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, longest: int = 200) -> Table:
+    """A table of cleaned cells of at most `longest` characters; columns of numbers are right-aligned."""
+    cells = [[cell(value, longest) for value in row] for row in rows]
     result = Listing(title=title, title_justify="left", box=box.SIMPLE_HEAD, title_style="bold")
     for index, name in enumerate(columns):
         numeric = bool(cells) and all(row[index].plain.replace(",", "").isdigit() for row in cells)
@@ -105,13 +71,13 @@ def counts(title: str, names: tuple[str, str], values: Mapping[str, int]) -> Tab
     return table(title, names, [(name, f"{count:,}") for name, count in values.items()])
 
 
-def cell(value: Any) -> Text:
+def cell(value: Any, longest: int = 200) -> Text:
     """Any value as text that cannot move a cursor or open markup; None is a dash."""
     if value is None:
         return Text("-")
     if isinstance(value, datetime):
         return Text(value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S") + "Z")
-    return Text(brief(value, 200))
+    return Text(brief(value, longest))
 
 
 def age(seconds: float) -> str:
