@@ -80,6 +80,7 @@ def test_an_estimate_is_said_to_be_one(
 ) -> None:
     scene.load(1_000)
     sql.execute("UPDATE search_outbox_events SET status = 'done'")
+    sql.execute("SELECT pg_stat_force_next_flush()")
     sql.execute("VACUUM ANALYZE search_outbox_events")
     monkeypatch.setattr(counts, "SMALL", -1)
     assert "about 1,000" in CliRunner().invoke(app, ["status"], env=env).stdout
