@@ -8,6 +8,7 @@ import psycopg
 from psycopg.abc import Buffer
 from psycopg.adapt import Loader
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.types.string import StrDumperUnknown
 from sqlalchemy import Connection, create_engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -103,12 +104,21 @@ class LenientText(Loader):
         return bytes(data).decode("utf-8", "surrogateescape")
 
 
+class LenientString(StrDumperUnknown):
+    """The way back: such a text can be asked for again."""
+
+    def dump(self, obj: str) -> bytes:
+        """Encode one value."""
+        return obj.encode("utf-8", "surrogateescape")
+
+
 def _read_leniently(connection: psycopg.Connection) -> None:
     """Such a database holds any bytes; as UTF-8 it would refuse a whole claim for the text of one row."""
     connection.execute("SET client_encoding TO SQL_ASCII")
     connection.commit()
     for kind in ("text", "varchar", "bpchar", "name"):
         connection.adapters.register_loader(kind, LenientText)
+    connection.adapters.register_dumper(str, LenientString)
 
 
 def translate(error: Exception, name: str) -> OutboxctlError:
