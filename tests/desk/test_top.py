@@ -27,6 +27,10 @@ from outboxctl.settings import Settings
 from processes import OUTBOXCTL, Cli
 
 PAGE = Path(__file__).parents[2] / "docs" / "operators-desk" / "top.md"
+WORKING = """
+INSERT INTO outbox_workers VALUES
+    (gen_random_uuid(), %s, %s, 1, '1.0', now(), now(), %s, 'count', false, 905, %s)
+"""
 Keys = Callable[[Top, Pilot[Any]], Awaitable[None]]
 
 
@@ -70,10 +74,7 @@ def test_figures_and_causes_are_those_of_status_and_failed_list(
 ) -> None:
     fail(sql, 3, "mapping", "field [{}] is not a number")
     fail(sql, 2, "connect", "refused by 10.0.0.{}")
-    sql.execute(
-        "INSERT INTO outbox_workers VALUES"
-        " (gen_random_uuid(), 'w-1', 'node-3', 1, '1', now(), now(), 7, 'count', false, 5, 60)"
-    )
+    sql.execute(WORKING, ["w-1", "node-3", 7, 60.0])
 
     async def keys(top: Top, pilot: Pilot[Any]) -> None:
         await until(pilot, lambda: "refused" in shown(top))
@@ -210,9 +211,13 @@ def test_a_database_that_does_not_answer_is_said_while_keys_work(
 
 def test_the_picture_in_the_docs_is_what_it_shows(settings: Settings, sql: lab.Sql, cli: Cli) -> None:
     set_up(sql, lambda: cli.ok("worker", "--drain", "--metrics-port", str(services.fresh_port())))
+    sql.execute(WORKING, ["indexer-1", "node-3", 500, 480.0])
+    sql.execute(WORKING, ["indexer-2", "node-4", 250, 510.0])
 
-    async def keys(top: Top, _: Pilot[Any]) -> None:
+    async def keys(top: Top, pilot: Pilot[Any]) -> None:
+        await until(pilot, lambda: "Quit" in shown(top))
         picture = "\n".join(line.rstrip() for line in shown(top).splitlines())
+        picture = re.sub(r"\n{3,}", "\n\n", re.sub(r"\d\.\d s ago", "0.1 s ago", picture))
         assert f"```text\n{picture}\n```" in PAGE.read_text(), picture
 
     press(settings, keys, interval=3_600)
