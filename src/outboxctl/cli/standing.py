@@ -124,7 +124,7 @@ def flow(standing: "Standing") -> str:
     if standing.rate_out is None or not standing.lag:
         return rates
     drain = standing.drain_seconds
-    return f"{flow}, {'never drained at this pace' if drain is None else f'drained in {render.age(drain)}'}"
+    return f"{rates}, {'never drained at this pace' if drain is None else f'drained in {render.age(drain)}'}"
 
 
 def _statuses(standing: "Standing") -> Table:
