@@ -49,9 +49,9 @@ def _emit(report: Any, *, indent: int | None) -> None:
     typer.echo(json.dumps(plain, indent=indent, ensure_ascii=False, default=_plain))
 
 
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
-    """A table of cleaned cells; columns of numbers are right-aligned."""
-    cells = [[cell(value) for value in row] for row in rows]
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, longest: int = 200) -> Table:
+    """A table of cleaned cells of at most `longest` characters; columns of numbers are right-aligned."""
+    cells = [[cell(value, longest) for value in row] for row in rows]
     result = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, title_style="bold")
     for index, name in enumerate(columns):
         numeric = bool(cells) and all(row[index].plain.replace(",", "").isdigit() for row in cells)
@@ -67,13 +67,13 @@ def counts(title: str, names: tuple[str, str], values: Mapping[str, int]) -> Tab
     return table(title, names, [(name, f"{count:,}") for name, count in values.items()])
 
 
-def cell(value: Any) -> Text:
+def cell(value: Any, longest: int = 200) -> Text:
     """Any value as text that cannot move a cursor or open markup; None is a dash."""
     if value is None:
         return Text("-")
     if isinstance(value, datetime):
         return Text(value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S") + "Z")
-    return Text(brief(value, 200))
+    return Text(brief(value, longest))
 
 
 def age(seconds: float) -> str:
