@@ -31,9 +31,9 @@ def fresh_index(rig: Rig) -> None:
     ensure(rig.client, name)
 
 
-def write(database: Database, events: int, size: int, commit: int) -> None:
-    """Source rows with their pending events, `commit` to a transaction."""
-    load = Load(Scenario.CREATE, events, size, 0, 1, per_transaction=commit, seed=1)
+def write(database: Database, events: int, size: int, commit: int, *, seed: int = 1) -> None:
+    """Source rows with their pending events, `commit` to a transaction; other entities by another seed."""
+    load = Load(Scenario.CREATE, events, size, 0, 1, per_transaction=commit, seed=seed)
     Generator(database, load, lambda _: None).run()
 
 

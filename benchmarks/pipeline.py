@@ -37,6 +37,11 @@ def drain(rig: Rig, events: int, size: int, *, settle_ms: float) -> EndToEnd:
     return EndToEnd(events / seconds, run, idle)
 
 
+def rate(rig: Rig, events: int, run: Run) -> float:
+    """Events a second of a run that delivered so many, up to the start of its last settle."""
+    return events / (_last_settle(rig) - run.lanes_at)
+
+
 def _idle(rig: Rig) -> Run:
     fill.reset(rig)
     fill.checkpoint(rig)

@@ -95,14 +95,41 @@ def table(figures: Sequence[Figure]) -> str:
 
 
 def write(command: str, given: dict[str, int], on: dict[str, str], figures: Sequence[Figure]) -> str:
-    """Write RESULTS.json and RESULTS.md; returns what is to be printed."""
+    """Write RESULTS.json and the first part of RESULTS.md; returns what is to be printed."""
     raw = {"command": command, "given": given, "machine": on, "figures": [asdict(f) for f in figures]}
     (HERE / "RESULTS.json").write_text(json.dumps(raw, indent=2) + "\n")
-    printed = f"{', '.join(f'{key} {value}' for key, value in on.items())}\n\n{table(figures)}\n"
-    title = "# Benchmark results\n\nMade whole by this command; do not edit.\n"
+    printed = f"{_machine(on)}\n\n{table(figures)}\n"
+    title = "# Benchmark results\n\nMade whole by these commands; do not edit.\n"
     text = f"{title}\n```\n{command}\n```\n\n{_events(given)}\n{printed}\n{NOTES}"
-    (HERE / "RESULTS.md").write_text(text)
+    _, sections = _read()
+    _join(text, sections)
     return f"{_events(given)}\n{printed}"
+
+
+def write_section(
+    title: str, *, command: str, about: str, on: dict[str, str], figures: Sequence[Figure], notes: str
+) -> str:
+    """Write a section of RESULTS.md, or write it again, and leave the rest; returns what is to be printed."""
+    printed = f"{about}\n\n{_machine(on)}\n\n{table(figures)}\n"
+    head, sections = _read()
+    _join(head, sections | {title: f"```\n{command}\n```\n\n{printed}\n{notes}"})
+    return printed
+
+
+def _read() -> tuple[str, dict[str, str]]:
+    """The first part of RESULTS.md and its sections by title."""
+    file = HERE / "RESULTS.md"
+    head, *parts = file.read_text().split("\n## ") if file.exists() else [""]
+    return head, {title: body.strip() for title, _, body in (part.partition("\n") for part in parts)}
+
+
+def _join(head: str, sections: dict[str, str]) -> None:
+    parts = (f"\n## {title}\n\n{body.strip()}\n" for title, body in sections.items())
+    (HERE / "RESULTS.md").write_text(f"{head.strip()}\n{''.join(parts)}")
+
+
+def _machine(on: dict[str, str]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in on.items())
 
 
 def _events(given: dict[str, int]) -> str:

@@ -85,7 +85,13 @@ BEGIN
         ALTER TABLE search_outbox_events ADD CONSTRAINT ck_search_outbox_events_status
             CHECK (status IN ('pending', 'processing', 'done', 'failed')) NOT VALID;
     END IF;
-    IF NOT EXISTS (SELECT FROM pg_index WHERE indrelid = 'search_outbox_events'::regclass AND indisunique
+    -- A partitioned table can have a unique id only together with what it is partitioned by.
+    IF EXISTS (SELECT FROM pg_partitioned_table WHERE partrelid = 'search_outbox_events'::regclass) THEN
+        IF NOT EXISTS (SELECT FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]
+                       WHERE indrelid = 'search_outbox_events'::regclass AND attname = 'id') THEN
+            CREATE INDEX ix_search_outbox_events_id ON search_outbox_events (id);
+        END IF;
+    ELSIF NOT EXISTS (SELECT FROM pg_index WHERE indrelid = 'search_outbox_events'::regclass AND indisunique
                    AND indkey::text = (SELECT attnum::text FROM pg_attribute
                                        WHERE attrelid = indrelid AND attname = 'id')) THEN
         ALTER TABLE search_outbox_events ADD PRIMARY KEY (id);

@@ -37,3 +37,7 @@ class UnreachableError(OutboxctlError):
     """A dependency (database, sink, service) could not be reached."""
 
     exit_code = ExitCode.UNREACHABLE
+
+
+class RefusedError(OutboxctlError):
+    """An end answers, but not this question: a right is missing, or it does not know it."""

@@ -30,6 +30,7 @@ class Verb(StrEnum):
     EXPIRE = "expire"
     REPLAY = "replay"
     DISCARD = "discard"
+    UNDO = "undo"
 
 
 class Actor(StrEnum):
@@ -62,6 +63,7 @@ TRANSITIONS = (
     Transition(Verb.EXPIRE, Status.PROCESSING, Status.FAILED, Actor.MAINTENANCE),
     Transition(Verb.REPLAY, Status.FAILED, Status.PENDING, Actor.OPERATOR),
     Transition(Verb.DISCARD, Status.FAILED, Status.DONE, Actor.OPERATOR),
+    Transition(Verb.UNDO, Status.PENDING, Status.FAILED, Actor.OPERATOR),
 )
 BY_VERB = {transition.verb: transition for transition in TRANSITIONS}
 

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Connection, TextClause, text
 
 from moments import Insert, at
-from outboxctl.core import discard, replay, settle
+from outboxctl.core import audit, discard, replay, settle, undo
 from outboxctl.core.claim import PLAN, claim
 from outboxctl.core.database import Database
 from outboxctl.core.reclaim import reclaim
@@ -27,23 +27,51 @@ HELD = {
 
 def act(connection: Connection, verb: Verb, id_: str, token: str) -> None:
     """Do the verb as its actor would, 5 s on (20 s on, after the lease, for maintenance)."""
-    if verb is Verb.CLAIM:
+    if verb in {Verb.REPLAY, Verb.DISCARD, Verb.UNDO}:
+        _as_an_operator(connection, verb, id_)
+    elif verb is Verb.CLAIM:
         claim(connection, owner="w2", token=token, size=10, lease=10, now=at(5))
     elif verb is Verb.RENEW:
         renew(connection, token, lease=10, max_processing=600, now=at(5))
-    elif verb is Verb.COMPLETE:
+    elif verb in {Verb.RECLAIM, Verb.EXPIRE}:
+        reclaim(connection, max_processing=600, max_attempts=3 if verb is Verb.RECLAIM else 1, now=at(20))
+    else:
+        _settle(connection, verb, id_, token)
+
+
+def _settle(connection: Connection, verb: Verb, id_: str, token: str) -> None:
+    if verb is Verb.COMPLETE:
         settle.complete(connection, token, [id_], now=at(5))
     elif verb is Verb.RETRY:
         settle.retry(connection, token, [settle.Retry(id_, 3, Reason.CONNECT, "x")], now=at(5))
     elif verb is Verb.FAIL:
         settle.fail(connection, token, [settle.Failure(id_, Reason.MAPPING, "x")], now=at(5))
-    elif verb is Verb.RELEASE:
-        settle.release(connection, [token], now=at(5))
-    elif verb in {Verb.RECLAIM, Verb.EXPIRE}:
-        reclaim(connection, max_processing=600, max_attempts=3 if verb is Verb.RECLAIM else 1, now=at(20))
     else:
-        verbs = {Verb.REPLAY: replay.apply, Verb.DISCARD: discard.apply}
-        verbs[verb](connection, replay.plan(connection, replay.Selection()), by="alice", reason="test")
+        assert verb is Verb.RELEASE
+        settle.release(connection, [token], now=at(5))
+
+
+def _as_an_operator(connection: Connection, verb: Verb, id_: str) -> None:
+    if verb is Verb.UNDO:
+        undo.apply(connection, _as_if_replayed(connection, id_), undoes=OTHER, by="alice", reason="test")
+        return
+    apply = replay.apply if verb is Verb.REPLAY else discard.apply
+    apply(connection, replay.plan(connection, replay.Selection()), by="alice", reason="test")
+
+
+def _as_if_replayed(connection: Connection, id_: str) -> str:
+    """A replay is what last touched the event; returns the audit row."""
+    connection.execute(text("UPDATE search_outbox_events SET last_replayed_at = :at"), {"at": at(1)})
+    return audit.record(
+        connection,
+        "replay",
+        by="alice",
+        reason="test",
+        filters={},
+        ids=[id_],
+        before=audit.Before(["mapping"], ["boom"], [3]),
+        now=at(1),
+    )
 
 
 @pytest.mark.parametrize("state", list(Status))

@@ -123,11 +123,12 @@ def test_a_worker_is_seen_while_it_runs_and_its_row_goes_with_it(
 def test_neither_a_locked_table_nor_none_at_all_costs_an_event(
     worker: Callable[..., Worker], url: str, sql: psycopg.Connection, scene: Scene
 ) -> None:
+    scene.load(20)
+    sql.execute("UPDATE search_outbox_events SET status = 'processing', lease_until = now(), owner = 'dead'")
     with psycopg.connect(url) as holder:
         holder.execute("LOCK TABLE outbox_workers")
-        running = worker()
-        scene.load(20)
-        scene.finished_by(running, 20)
+        running = worker(OUTBOX_RECLAIM_INTERVAL_SECONDS="0.2")
+        scene.finished_by(running, 20)  # reclaim comes from the thread that meets the lock
     sql.execute("DROP TABLE outbox_workers")
     scene.load(20)
     scene.finished_by(running, 40)

@@ -6,9 +6,12 @@ import typer
 
 from outboxctl import __version__
 from outboxctl.cli import (
+    audit,
+    check,
     config,
     db,
     demo,
+    doctor,
     failed,
     inject,
     prune,
@@ -16,6 +19,7 @@ from outboxctl.cli import (
     replay,
     services,
     status,
+    top,
     verify,
     worker,
 )
@@ -48,14 +52,17 @@ def _root(
 app.command("demo")(demo.demo)
 app.command("worker")(worker.worker)
 app.command("status")(status.status)
+app.command("top")(top.top)
+app.command("check")(check.check)
+app.command("doctor")(doctor.doctor)
 app.command("stuck")(status.stuck)
 app.command("oldest")(status.oldest)
-app.command("replay")(replay.replay)
-app.command("audit")(replay.audit)
-app.command("verify")(verify.verify)
-app.command("prune")(prune.prune)
-app.command("rebuild")(rebuild.rebuild)
 app.add_typer(failed.app, name="failed")
+app.add_typer(replay.app, name="replay")
+app.command("audit")(audit.audit)
+app.command("verify")(verify.verify)
+app.command("rebuild")(rebuild.rebuild)
+app.command("prune")(prune.prune)
 app.add_typer(inject.app, name="inject")
 app.add_typer(db.app, name="db")
 app.add_typer(services.app, name="services")

@@ -1,30 +1,126 @@
 """`failed`: the events that nobody will deliver unless an operator says so."""
 
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
 import typer
 
-from outboxctl.cli.options import DatabaseUrl, Json, settings, transaction
+from outboxctl.cli import complete
+from outboxctl.cli.guards import Yes, reading
+from outboxctl.cli.moving import Words, move, order
+from outboxctl.cli.options import (
+    DatabaseUrl,
+    ElasticIndex,
+    ElasticUrl,
+    Json,
+    settings,
+)
 from outboxctl.cli.selection import (
     AtMost,
     By,
     DryRun,
     EntityType,
     ErrorReason,
+    FailIfNone,
+    Fingerprint,
     Ids,
+    IdsFrom,
+    Rate,
     Since,
     Until,
     Why,
     selection,
-    show,
 )
 from outboxctl.errors import UsageError
 
-app = typer.Typer(help="Failed events: close those that are not worth a replay.", no_args_is_help=True)
-SENTENCE = ("are done now, undelivered", "would be done, undelivered (dry run, nothing changed)")
+if TYPE_CHECKING:
+    from outboxctl.core.selection import Selection
+    from outboxctl.settings import Settings
+
+app = typer.Typer(
+    help="Failed events: what failed and why, and closing what is not worth a replay.", no_args_is_help=True
+)
+DISCARD = Words("discard", "discarded", "are done now, undelivered", "would be done, undelivered")
+Groups = Annotated[
+    int, typer.Option("--limit", min=1, max=1_000_000, help="At most this many groups or rows.")
+]
+Group = Annotated[
+    str | None,
+    typer.Option(
+        "--group",
+        help="The events of this fingerprint, one by one.",
+        show_default=False,
+        autocompletion=complete.fingerprints,
+    ),
+]
 
 
-@app.callback()
-def _group() -> None:
-    pass  # keeps `discard` a subcommand while it is the only one
+@app.command("list")
+def list_(
+    group: Group = None,
+    limit: Groups = 20,
+    id: Ids = None,  # noqa: A002 - the flag's name is the contract's
+    ids_from: IdsFrom = None,
+    error_reason: ErrorReason = None,
+    fingerprint: Fingerprint = None,
+    entity_type: EntityType = None,
+    since: Since = None,
+    until: Until = None,
+    database_url: DatabaseUrl = None,
+    json: Json = False,
+) -> None:
+    """Show what failed by cause: numbers, ids and quoted values of the errors are folded.
+
+    Example: outboxctl failed list --since 2026-02-03
+    """
+    if group is not None and fingerprint is not None:
+        raise UsageError("--group and --fingerprint both name a cause", hint="give one of them")
+    chosen = selection(
+        ids=id,
+        ids_from=ids_from,
+        error_reason=error_reason,
+        fingerprint=group or fingerprint,
+        entity_type=entity_type,
+        since=since,
+        until=until,
+        limit=limit,
+    )
+    given = settings(database_url=database_url)
+    (_groups if group is None else _rows)(given, chosen, limit, json=json)
+
+
+@app.command()
+def show(
+    event_id: Annotated[
+        str, typer.Argument(metavar="ID", help="The event's id.", autocompletion=complete.failed_ids)
+    ],
+    database_url: DatabaseUrl = None,
+    elastic_url: ElasticUrl = None,
+    elastic_index: ElasticIndex = None,
+    json: Json = False,
+) -> None:
+    """Show an event of any status, its source row, its document in the index, and how they differ.
+
+    Example: outboxctl failed show 0b4ee6a4-9f0a-4c6e-8f6e-0d6b3a1f7c55
+    """
+    from outboxctl.acts.inspect import inspect
+    from outboxctl.cli import parse, render
+    from outboxctl.cli.inspection import view
+    from outboxctl.core.event import find
+
+    id_ = parse.uuid("ID", event_id)
+    given = settings(database_url=database_url, elastic_url=elastic_url, elastic_index=elastic_index)
+    with reading(given) as connection:
+        event = find(connection, id_)
+    if event is None:
+        raise UsageError(
+            f"there is no event {id_}", hint="`outboxctl failed list --group …` lists failed ones"
+        )
+    seen = inspect(event, given)
+    if json:
+        render.emit_json(seen)
+    else:
+        render.console().print(view(seen))
 
 
 @app.command()
@@ -34,27 +130,81 @@ def discard(
     limit: AtMost = None,
     dry_run: DryRun = False,
     id: Ids = None,  # noqa: A002 - the flag's name is the contract's
+    ids_from: IdsFrom = None,
     error_reason: ErrorReason = None,
+    fingerprint: Fingerprint = None,
     entity_type: EntityType = None,
     since: Since = None,
     until: Until = None,
+    rate: Rate = None,
+    fail_if_none: FailIfNone = False,
+    yes: Yes = False,
     database_url: DatabaseUrl = None,
     json: Json = False,
 ) -> None:
-    """Close failed events without delivering them, audited in the same transaction.
+    """Close failed events for good without delivering them, in whole batches, each audited.
 
     Example: outboxctl failed discard --by alice --reason "test data" --error-reason mapping --dry-run
     """
-    from outboxctl.cli import parse
     from outboxctl.core import discard as discards
-    from outboxctl.core import replay
 
-    chosen = selection(id, error_reason, entity_type, since, until, limit)
+    chosen = selection(
+        ids=id,
+        ids_from=ids_from,
+        error_reason=error_reason,
+        fingerprint=fingerprint,
+        entity_type=entity_type,
+        since=since,
+        until=until,
+        limit=limit,
+    )
     if not chosen.as_filter():
-        hint = "give --id, --error-reason, --entity-type, --since, --until or --limit"
+        hint = "give --id, --error-reason, --fingerprint, --entity-type, --since, --until or --limit"
         raise UsageError("discard closes events for good: say which", hint=hint)
-    by, reason = parse.words("--by", by, 120), parse.words("--reason", reason, 2_000)
-    with transaction(settings(database_url=database_url)) as connection:
-        plan = replay.plan(connection, chosen)
-        act = None if dry_run else discards.apply(connection, plan, by=by, reason=reason)
-    show(plan, act, "discarded", SENTENCE, json=json)
+    asked = order(
+        by=by, reason=reason, dry_run=dry_run, rate=rate, yes=yes, fail_if_none=fail_if_none, json=json
+    )
+    move(DISCARD, discards.apply, chosen, asked, settings(database_url=database_url))
+
+
+def _groups(given: "Settings", chosen: "Selection", limit: int, *, json: bool) -> None:
+    from outboxctl.cli import render
+    from outboxctl.cli.inspection import cause
+    from outboxctl.core.failed import groups
+
+    with reading(given) as connection:
+        found = groups(connection, chosen)
+    failed = sum(group.count for group in found)
+    if json:
+        shown = [asdict(group) for group in found[:limit]]
+        render.emit_json({"failed": failed, "causes": len(found), "groups": shown})
+        return
+    out = render.console()
+    out.print(f"{failed:,} failed events, {len(found):,} causes")
+    for group in found[:limit]:
+        out.print(cause(group))
+    if len(found) > limit:
+        out.print(f"and {len(found) - limit:,} more causes (--limit)")
+    if found:
+        name = found[0].fingerprint
+        next_ = f"outboxctl replay --fingerprint {name} --by YOU --reason WHY --dry-run"
+        out.print(f"\nNext: {next_}", soft_wrap=True)  # to be copied in one piece
+
+
+def _rows(given: "Settings", chosen: "Selection", limit: int, *, json: bool) -> None:
+    from outboxctl.cli import render
+    from outboxctl.cli.inspection import failure
+    from outboxctl.core.failed import rows
+
+    with reading(given) as connection:
+        found = rows(connection, chosen)
+    if json:
+        render.emit_json({"events": [asdict(row) for row in found]})
+        return
+    out = render.console()
+    for row in found:
+        out.print(failure(row), "")
+    if not found:
+        out.print("Failed: none of this cause")
+    if len(found) == limit:
+        out.print(f"at most {limit:,} are shown (--limit)")

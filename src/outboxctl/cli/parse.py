@@ -1,14 +1,21 @@
 """Arguments that typer cannot check: each returns the value or raises UsageError naming the flag."""
 
 import re
+import sys
+from collections.abc import Iterator
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
+from pathlib import Path
+from typing import BinaryIO
 from uuid import UUID
 
 from outboxctl.errors import UsageError
 from outboxctl.failures import Reason
+from outboxctl.fingerprints import LENGTH, SHORTEST
 from outboxctl.wording import CONTROL, SURROGATE, brief
 
+LONGEST_LINE = 1_000  # bytes
 UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 SHORT = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)([wdhms])")
 # ISO 8601, but for years and months: they have no fixed length.
@@ -46,6 +53,32 @@ def reason(flag: str, value: str) -> Reason:
         near = get_close_matches(value, list(Reason), n=1)
         hint = f"did you mean {near[0]}?" if near else f"one of: {', '.join(Reason)}"
         raise UsageError(f"{flag}: unknown reason {brief(repr(value), 80)}", hint=hint) from None
+
+
+def fingerprint(flag: str, value: str) -> str:
+    """A fingerprint or its beginning, in lower case."""
+    if not re.fullmatch(f"[0-9a-fA-F]{{{SHORTEST},{LENGTH}}}", value):
+        hint = f"{SHORTEST} to {LENGTH} hex digits, from `outboxctl failed list`"
+        raise UsageError(f"{flag}: not a fingerprint: {brief(repr(value), 80)}", hint=hint)
+    return value.lower()
+
+
+def ids_from(flag: str, name: str) -> list[str]:
+    """The UUIDs of a file (`-`: stdin), one a line, each once; blank lines are skipped."""
+    try:
+        with nullcontext(sys.stdin.buffer) if name == "-" else Path(name).open("rb") as lines:
+            return list(dict.fromkeys(_ids(flag, name, lines)))
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise UsageError(f"{flag}: cannot read {brief(repr(name), 80)}: {why}") from None
+
+
+def _ids(flag: str, name: str, lines: BinaryIO) -> Iterator[str]:
+    where = "stdin" if name == "-" else brief(name, 80)
+    # A file that is none has lines of any length.
+    for number, line in enumerate(iter(lambda: lines.readline(LONGEST_LINE), b""), 1):
+        if word := line.strip():
+            yield uuid(f"{flag} {where}, line {number}", word.decode(errors="backslashreplace"))
 
 
 def moment(flag: str, value: str) -> datetime:

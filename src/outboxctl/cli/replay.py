@@ -1,67 +1,105 @@
-"""`replay` and `audit`: failed events back to pending, and who did it when and why."""
+"""`replay`: failed events back to pending."""
 
-from outboxctl.cli.options import DatabaseUrl, Json, Limit, settings, transaction
+from typing import Annotated
+
+import typer
+
+from outboxctl.cli.guards import Yes
+from outboxctl.cli.moving import Words, move, order
+from outboxctl.cli.options import DatabaseUrl, Json, settings
 from outboxctl.cli.selection import (
     AtMost,
-    By,
     DryRun,
     EntityType,
     ErrorReason,
+    FailIfNone,
+    Fingerprint,
     Ids,
+    IdsFrom,
+    Rate,
     Since,
     Until,
-    Why,
     selection,
-    show,
 )
+from outboxctl.cli.undo import undo
+from outboxctl.errors import UsageError
 
-SENTENCE = ("went back to pending", "would go back to pending (dry run, nothing changed)")
+app = typer.Typer(invoke_without_command=True, subcommand_metavar="[undo AUDIT_ID]")
+REPLAY = Words("replay", "replayed", "went back to pending", "would go back to pending")
+app.command("undo")(undo)
+# `replay undo` has its own: the group must not ask for them before it knows.
+OurBy = Annotated[str | None, typer.Option("--by", help="Who does it (goes into the audit). Required.")]
+OurWhy = Annotated[str | None, typer.Option("--reason", help="Why (goes into the audit). Required.")]
 
 
+@app.callback()
 def replay(
-    by: By,
-    reason: Why,
+    context: typer.Context,
+    by: OurBy = None,
+    reason: OurWhy = None,
     limit: AtMost = None,
     dry_run: DryRun = False,
     id: Ids = None,  # noqa: A002 - the flag's name is the contract's
+    ids_from: IdsFrom = None,
     error_reason: ErrorReason = None,
+    fingerprint: Fingerprint = None,
     entity_type: EntityType = None,
     since: Since = None,
     until: Until = None,
+    rate: Rate = None,
+    fail_if_none: FailIfNone = False,
+    yes: Yes = False,
     database_url: DatabaseUrl = None,
     json: Json = False,
 ) -> None:
-    """Put failed events back to pending, audited in the same transaction.
+    """Put failed events back to pending, in whole batches, each audited in its own transaction.
+
+    ^C ends it after the batch under way. `replay undo AUDIT_ID` takes back what is not delivered yet.
 
     Example: outboxctl replay --by alice --reason "fixed root cause" --limit 100 --dry-run
     """
-    from outboxctl.cli import parse
     from outboxctl.core import replay as replays
 
-    chosen = selection(id, error_reason, entity_type, since, until, limit)
-    by, reason = parse.words("--by", by, 120), parse.words("--reason", reason, 2_000)
-    with transaction(settings(database_url=database_url)) as connection:
-        plan = replays.plan(connection, chosen)
-        act = None if dry_run else replays.apply(connection, plan, by=by, reason=reason)
-    show(plan, act, "replayed", SENTENCE, json=json)
-
-
-def audit(limit: Limit = 20, database_url: DatabaseUrl = None, json: Json = False) -> None:
-    """Show who replayed or discarded what, when and why, newest first."""
-    from outboxctl.cli import render
-    from outboxctl.core.audit import recent
-
-    with transaction(settings(database_url=database_url)) as connection:
-        rows = recent(connection, limit=limit)
-    if json:
-        from dataclasses import asdict
-
-        render.emit_json({"audit": [asdict(row) for row in rows]})
+    if context.invoked_subcommand:
+        _only_of_the_subcommand(context)
         return
-    columns = ("at", "action", "by", "events", "reason", "filters", "audit id")
-    cells = [(r.at, r.action, r.operator, r.affected, r.reason, _words(r.filters), r.id) for r in rows]
-    render.console().print(render.table("Audit", columns, cells) if rows else "Audit: none")
+    chosen = selection(
+        ids=id,
+        ids_from=ids_from,
+        error_reason=error_reason,
+        fingerprint=fingerprint,
+        entity_type=entity_type,
+        since=since,
+        until=until,
+        limit=limit,
+    )
+    asked = order(
+        by=_needed("--by", by),
+        reason=_needed("--reason", reason),
+        dry_run=dry_run,
+        rate=rate,
+        yes=yes,
+        fail_if_none=fail_if_none,
+        json=json,
+    )
+    move(REPLAY, replays.apply, chosen, asked, settings(database_url=database_url))
 
 
-def _words(filters: dict[str, object]) -> str:
-    return ", ".join(f"{name}={value}" for name, value in filters.items()) or "all"
+def _only_of_the_subcommand(context: typer.Context) -> None:
+    """Raise UsageError for options before it: they would be silently left out."""
+    given = [
+        parameter.opts[0]
+        for parameter in context.command.params
+        if (source := context.get_parameter_source(parameter.name or "")) and source.name == "COMMANDLINE"
+    ]
+    if given:
+        name = context.invoked_subcommand
+        raise UsageError(
+            f"{', '.join(given)} before {name}", hint=f"its options go after it: replay {name} …"
+        )
+
+
+def _needed(flag: str, value: str | None) -> str:
+    if value is None:
+        raise UsageError(f"{flag} is missing", hint=f"it goes into the audit: {flag} '…'")
+    return value

@@ -1,13 +1,14 @@
-"""Choosing failed events, and showing what was done to them: the same for every act of an operator."""
+"""Choosing failed events: the same options for every command that reads or moves them."""
 
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from outboxctl.core.replay import Act, Plan, Selection
+from outboxctl.cli import complete
+from outboxctl.errors import UsageError
 
-SHOWN = 20  # ids that a person sees; --json has them all
+if TYPE_CHECKING:
+    from outboxctl.core.selection import Selection
 
 By = Annotated[str, typer.Option("--by", help="Who does it (goes into the audit).", show_default=False)]
 Why = Annotated[str, typer.Option("--reason", help="Why (goes into the audit).", show_default=False)]
@@ -16,15 +17,54 @@ AtMost = Annotated[
     typer.Option("--limit", min=1, help="At most this many, oldest first.", show_default=False),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")]
+Rate = Annotated[
+    float | None,
+    typer.Option(
+        "--rate", min=0.1, max=1_000_000, help="At most this many events a second.", show_default=False
+    ),
+]
+FailIfNone = Annotated[bool, typer.Option("--fail-if-none", help="Exit 5 if no event matches.")]
 Ids = Annotated[
-    list[str] | None, typer.Option("--id", help="Only this event; repeatable.", show_default=False)
+    list[str] | None,
+    typer.Option(
+        "--id", help="Only this event; repeatable.", show_default=False, autocompletion=complete.failed_ids
+    ),
+]
+IdsFrom = Annotated[
+    str | None,
+    typer.Option(
+        "--ids-from",
+        metavar="FILE",
+        help="Only the events whose ids this file holds, one a line; - is stdin.",
+        show_default=False,
+    ),
 ]
 ErrorReason = Annotated[
     str | None,
-    typer.Option("--error-reason", help="Only this reason, such as mapping or connect.", show_default=False),
+    typer.Option(
+        "--error-reason",
+        help="Only this reason, such as mapping or connect.",
+        show_default=False,
+        autocompletion=complete.reasons,
+    ),
+]
+Fingerprint = Annotated[
+    str | None,
+    typer.Option(
+        "--fingerprint",
+        help="Only this cause: its fingerprint in failed list, or the beginning of it.",
+        show_default=False,
+        autocompletion=complete.fingerprints,
+    ),
 ]
 EntityType = Annotated[
-    str | None, typer.Option("--entity-type", help="Only this entity type.", show_default=False)
+    str | None,
+    typer.Option(
+        "--entity-type",
+        help="Only this entity type.",
+        show_default=False,
+        autocompletion=complete.entity_types,
+    ),
 ]
 Since = Annotated[
     str | None,
@@ -37,42 +77,39 @@ Until = Annotated[
 
 
 def selection(
-    ids: list[str] | None,
-    error_reason: str | None,
-    entity_type: str | None,
-    since: str | None,
-    until: str | None,
-    limit: int | None,
+    *,
+    ids: list[str] | None = None,
+    ids_from: str | None = None,
+    error_reason: str | None = None,
+    fingerprint: str | None = None,
+    entity_type: str | None = None,
+    since: str | None = None,
+    until: str | None = None,
+    limit: int | None = None,
 ) -> "Selection":
-    """The given flags as one selection; UsageError names a bad one."""
+    """The given flags as one selection; UsageError names a bad one, or two that exclude each other."""
     from outboxctl.cli import parse
-    from outboxctl.core.replay import Selection
+    from outboxctl.core.selection import Selection
 
-    return Selection(
-        ids=[parse.uuid("--id", value) for value in ids or []],
+    chosen = Selection(
+        ids=_ids(ids, ids_from),
         error_reason=parse.reason("--error-reason", error_reason) if error_reason is not None else None,
+        fingerprint=parse.fingerprint("--fingerprint", fingerprint) if fingerprint is not None else None,
         entity_type=parse.words("--entity-type", entity_type, 50) if entity_type is not None else None,
         since=parse.moment("--since", since) if since is not None else None,
         until=parse.moment("--until", until) if until is not None else None,
         limit=limit,
     )
+    if chosen.since and chosen.until and chosen.since >= chosen.until:
+        raise UsageError(f"--since {since} is not before --until {until}: no event can be both")
+    return chosen
 
 
-def show(plan: "Plan", act: "Act | None", participle: str, sentence: tuple[str, str], *, json: bool) -> None:
-    """What was done (`act`) or, in a dry run, would be: `sentence` says it in both ways."""
-    from outboxctl.cli import render
+def _ids(given: list[str] | None, file: str | None) -> list[str] | None:
+    """Those of both flags, each once; None if neither was given. An empty file chooses nothing."""
+    from outboxctl.cli import parse
 
-    ids = plan.ids if act is None else act.ids
-    if json:
-        count = {"selected": len(ids)} if act is None else {participle: len(ids)}
-        report = {"matched": plan.matched, **count, "dry_run": act is None, "ids": ids}
-        render.emit_json(report | {"audit_id": act.audit_id if act else None, "by_reason": plan.by_reason})
-        return
-    out = render.console()
-    out.print(f"{plan.matched:,} failed events match; {len(ids):,} {sentence[act is None]}.")
-    if ids:
-        out.print(render.counts("By reason", ("reason", "events"), plan.by_reason))
-        rest = f" and {len(ids) - SHOWN:,} more (--json lists all)" if len(ids) > SHOWN else ""
-        out.print("\n".join(ids[:SHOWN]) + rest)
-    if act and act.audit_id:
-        out.print(f"Audit {act.audit_id}")
+    if not given and file is None:
+        return None
+    typed = [parse.uuid("--id", value) for value in given or []]
+    return list(dict.fromkeys(typed + (parse.ids_from("--ids-from", file) if file is not None else [])))

@@ -1,4 +1,7 @@
-"""The operator's audit trail: written in the transaction of the act it records, never changed."""
+"""The operator's audit trail: written in the transaction of the act it records, never changed.
+
+`trail` reads it.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -18,24 +21,6 @@ VALUES (coalesce(:now, now()), :action, :by, :reason, CAST(:filters AS jsonb), :
     CAST(:attempts AS integer[]))
 RETURNING id::text
 """)
-SELECT = text(f"""
-SELECT id::text, at, action, operator, reason, filters, affected, event_ids[1:100]::text[]
-FROM {AUDIT} ORDER BY at DESC, id LIMIT :limit
-""")
-
-
-@dataclass(frozen=True)
-class AuditRow:
-    """Who did what, when, why, to how many; `event_ids` holds the first 100."""
-
-    id: str
-    at: datetime
-    action: str
-    operator: str
-    reason: str
-    filters: dict[str, Any]
-    affected: int
-    event_ids: list[str]
 
 
 @dataclass(frozen=True)
@@ -70,8 +55,3 @@ def record(
     given |= {"filters": dumps(dict(filters)), "act_id": act_id, "ids": list(ids)}
     given |= {"affected": len(ids) if affected is None else affected}
     return str(connection.execute(INSERT, given | asdict(before)).scalar_one())
-
-
-def recent(connection: Connection, *, limit: int) -> list[AuditRow]:
-    """The latest acts, newest first."""
-    return [AuditRow(*row) for row in connection.execute(SELECT, {"limit": limit})]

@@ -34,6 +34,10 @@ FAILED = f"""
 SELECT 'failed', coalesce(error_reason, 'none'), count(*), 0, NULL
 FROM {EVENTS} WHERE status = 'failed' GROUP BY 2
 """
+FAILED_WITHIN = text(f"""
+SELECT count(*) FROM {EVENTS} WHERE status = 'failed'
+    AND updated_at > coalesce(:now, now()) - make_interval(secs => :seconds)
+""")
 UNDER_WAY = text(f"{PENDING} UNION ALL {PROCESSING}")
 PARTIAL = text(f"{PENDING} UNION ALL {PROCESSING} UNION ALL {FAILED}")
 WHOLE = text(f"""
@@ -94,6 +98,11 @@ def counts(
     failed = {row.reason: row.events for row in rows if row.status == "failed"}
     by_reason = dict(sorted(failed.items(), key=lambda item: (-item[1], item[0])))
     return Counts(by_status, by_reason, [] if whole else ["done"], _gauges(rows))
+
+
+def failed_within(connection: Connection, seconds: float, *, now: datetime | None = None) -> int:
+    """How many events have failed for good within the last `seconds`, and still are."""
+    return int(connection.execute(FAILED_WITHIN, {"seconds": seconds, "now": now}).scalar_one())
 
 
 def _rows(connection: Connection, statement: TextClause, max_processing: float, now: datetime | None) -> Any:

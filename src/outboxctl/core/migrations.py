@@ -77,10 +77,14 @@ def current(connection: Connection) -> str | None:
     return context.get_current_revision()
 
 
+def knows(revision: str) -> bool:
+    """Whether this program has a migration of that name."""
+    return revision in {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+
+
 def check_known(revision: str | None, name: str) -> None:
     """Raise UsageError if a newer program than this one made the schema."""
-    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
-    if revision is not None and revision not in known:
+    if revision is not None and not knows(revision):
         raise UsageError(
             f"the schema in {name} is at revision {revision}, which this outboxctl does not know",
             hint="it was made by a newer version: upgrade outboxctl",

@@ -12,9 +12,11 @@ MAX_TYPE = 50
 COLUMNS = (
     "id, entity_type, entity_id, op, event_version, status, attempts, replay_count, created_at, updated_at"
 )
+# A partitioned table has no unique id to name in ON CONFLICT, and could hold one twice: so it is looked up.
 INSERT = f"""INSERT INTO {EVENTS} ({COLUMNS})
-VALUES ({{id}}, {{entity_type}}, {{entity_id}}, {{op}}, {{event_version}}, 'pending', 0, 0, now(), now())
-ON CONFLICT (id) DO NOTHING"""
+SELECT {{id}}, {{entity_type}}, {{entity_id}}, {{op}}, {{event_version}}, 'pending', 0, 0, now(), now()
+WHERE NOT EXISTS (SELECT FROM {EVENTS} WHERE id = {{id}})
+ON CONFLICT DO NOTHING"""
 NAMES = ("id", "entity_type", "entity_id", "op", "event_version")
 
 

@@ -44,7 +44,7 @@ RIGHTS = (
     *(Right(Role.OPERATOR, table, "SELECT") for table in TABLES),
     Right(Role.OPERATOR, EVENTS, "INSERT, DELETE"),
     Right(Role.OPERATOR, EVENTS, "UPDATE", COURSE + REPLAYED),
-    Right(Role.OPERATOR, SOURCE, "UPDATE", ("event_version", "updated_at")),
+    Right(Role.OPERATOR, SOURCE, "UPDATE", ("event_version",)),
     Right(Role.OPERATOR, AUDIT, "INSERT"),
     Right(Role.OPERATOR, REBUILDS, "INSERT, UPDATE"),
     *(Right(Role.VIEWER, table, "SELECT") for table in TABLES),

@@ -1,6 +1,7 @@
 """Opening a client whose own retries are off: a resend is the worker's decision, never the client's."""
 
 import socket
+import ssl
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
@@ -112,8 +113,10 @@ class Untouched(NdjsonSerializer):
         return data
 
 
-def connect(settings: Settings, *, connections: int = 4, timeout: float | None = None) -> Elasticsearch:
-    """Make a client for the configured sink; nothing is sent yet.
+def connect(
+    settings: Settings, *, connections: int = 4, timeout: float | None = None, only: str | None = None
+) -> Elasticsearch:
+    """Make a client for the configured sink, or with `only` for that one of its URLs; nothing is sent yet.
 
     `timeout` is in seconds; by default three quarters of the lease, at most 30. Raises UsageError for
     unusable certificates or contradicting credentials.
@@ -123,8 +126,10 @@ def connect(settings: Settings, *, connections: int = 4, timeout: float | None =
     if any(url.startswith("https:") for url in urls) and settings.elastic_ca_certs:
         options["ca_certs"] = settings.elastic_ca_certs
     try:
+        if "ca_certs" in options:  # the client itself reads them at its first request
+            ssl.create_default_context(cafile=options["ca_certs"])
         return Elasticsearch(
-            [without_credentials(url) for url in urls],
+            [without_credentials(url) for url in ([only] if only else urls)],
             node_class=WatchedNode,
             serializers={Untouched.mimetype: Untouched(), "application/x-ndjson": Untouched()},
             connections_per_node=connections,

@@ -6,7 +6,10 @@ from typing import Any
 
 from elasticsearch import Elasticsearch
 
+from outboxctl.errors import UnreachableError
+from outboxctl.sink.request import HINT, error_of
 from outboxctl.sink.request import demand as _body
+from outboxctl.wording import brief
 
 MAPPING: dict[str, Any] = {
     # Columns beyond these are kept in the document but not indexed: an unknown one is no error.
@@ -68,6 +71,10 @@ def search(client: Elasticsearch, name: str, text: str, *, size: int = 5) -> lis
 
 
 def versions(client: Elasticsearch, name: str, ids: Sequence[str]) -> dict[str, int | None]:
-    """The version of each document by id, None where there is none."""
+    """The version of each document by id, None where there is none; UnreachableError if there is no index."""
     found = _body(client, lambda: client.mget(index=name, ids=list(ids), source=False))
+    refused = next((doc["error"] for doc in found["docs"] if "error" in doc), None)
+    if refused:  # a request for many documents succeeds all the same
+        kind, reason = error_of(refused)
+        raise UnreachableError(f"the index {name} cannot be read: {kind}: {brief(reason, 300)}", hint=HINT)
     return {doc["_id"]: doc["_version"] if doc.get("found") else None for doc in found["docs"]}

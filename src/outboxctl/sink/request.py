@@ -15,6 +15,7 @@ from outboxctl.failures import Answer, classify
 from outboxctl.sink.client import NOT_SENT, SEEN
 from outboxctl.urls import mask
 
+HINT = "check ELASTIC_URL and ELASTIC_INDEX, or run `outboxctl services status`"
 LONGEST_WAIT = 86_400.0  # seconds: a Retry-After beyond a day is a day
 
 
@@ -50,7 +51,7 @@ def failure(client: elasticsearch.Elasticsearch, answer: Answer) -> UnreachableE
     where = ", ".join(mask(node.base_url) for node in client.transport.node_pool.all())
     return UnreachableError(
         f"the sink at {where} failed ({finding.reason}): {finding.error}",
-        hint="check ELASTIC_URL and ELASTIC_INDEX, or run `outboxctl services status`",
+        hint=HINT,
     )
 
 

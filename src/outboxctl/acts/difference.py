@@ -1,0 +1,40 @@
+"""Where a document says something else than its source row."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class Kind(StrEnum):
+    """What is wrong with a field of the document."""
+
+    MISSING = "missing"
+    DIFFERS = "differs"
+    ONLY_THERE = "only there"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One field that is not the same on both sides; None stands for a side that has no such field."""
+
+    field: str
+    kind: Kind
+    source: Any
+    document: Any
+
+
+def differences(source: Mapping[str, Any] | None, document: Mapping[str, Any] | None) -> list[Difference]:
+    """The fields that differ, in the source row's order; a side that is not there has no fields."""
+    here, there = source or {}, document or {}
+    return [
+        Difference(name, _kind(name, here, there), here.get(name), there.get(name))
+        for name in dict.fromkeys((*here, *there))
+        if name not in here or name not in there or here[name] != there[name]
+    ]
+
+
+def _kind(name: str, here: Mapping[str, Any], there: Mapping[str, Any]) -> Kind:
+    if name not in there:
+        return Kind.MISSING
+    return Kind.DIFFERS if name in here else Kind.ONLY_THERE

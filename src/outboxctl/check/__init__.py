@@ -1,0 +1,1 @@
+"""Is all well? Figures held against limits, for cron, CI and monitoring."""

@@ -1,0 +1,101 @@
+"""`audit`: who did what to the events, when and why."""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from outboxctl.cli import complete
+from outboxctl.cli.guards import reading
+from outboxctl.cli.options import DatabaseUrl, Json, Limit, settings
+from outboxctl.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from outboxctl.core.trail import AuditRow, Touched
+    from outboxctl.settings import Settings
+
+
+def audit(
+    limit: Limit = 20,
+    id: Annotated[  # noqa: A002 - as in replay
+        str | None,
+        typer.Option(
+            "--id", help="One act: its events, and where they are now.", autocompletion=complete.acts
+        ),
+    ] = None,
+    action: Annotated[
+        str | None, typer.Option("--action", help="Only this: replay, undo, discard, repair, …")
+    ] = None,
+    by: Annotated[str | None, typer.Option("--by", help="Only what this operator did.")] = None,
+    since: Annotated[
+        str | None, typer.Option("--since", help="Only what ended at or after (ISO 8601; UTC if no zone).")
+    ] = None,
+    database_url: DatabaseUrl = None,
+    json: Json = False,
+) -> None:
+    """Show who replayed, undid, discarded or repaired what, when and why, newest first.
+
+    Example: outboxctl audit --action replay --since 2026-02-03
+    """
+    from outboxctl.cli import parse
+    from outboxctl.core.trail import recent
+
+    given = settings(database_url=database_url)
+    if id is not None:
+        _one(given, parse.uuid("--id", id), limit, json=json)
+        return
+    wanted: dict[str, Any] = {
+        "action": None if action is None else parse.words("--action", action, 20),
+        "by": None if by is None else parse.words("--by", by, 120),
+        "since": None if since is None else parse.moment("--since", since),
+    }
+    with reading(given) as connection:
+        rows = recent(connection, limit=limit, **wanted)
+    _show(rows, json=json)
+
+
+def _show(rows: "Sequence[AuditRow]", *, json: bool) -> None:
+    from outboxctl.cli import render
+    from outboxctl.cli.inspection import act
+
+    if json:
+        render.emit_json({"audit": [asdict(row) for row in rows]})
+        return
+    out = render.console()
+    for row in rows:
+        out.print(act(row), "")
+    if not rows:
+        out.print("Audit: none")
+
+
+def _one(given: "Settings", id_: str, limit: int, *, json: bool) -> None:
+    from outboxctl.core import trail
+
+    with reading(given) as connection:
+        act = trail.act(connection, id_)
+        if act is None:
+            raise UsageError(f"there is no act {id_} in the audit", hint="`outboxctl audit` lists them")
+        events = list(trail.events(connection, id_))
+    if json:
+        from outboxctl.cli import render
+
+        render.emit_json({"act": asdict(act), "events": [asdict(event) for event in events]})
+    else:
+        _view(act, events, limit)
+
+
+def _view(act: "AuditRow", events: "Sequence[Touched]", limit: int) -> None:
+    from collections import Counter
+
+    from outboxctl.cli import render
+
+    out = render.console()
+    _show([act], json=False)
+    now = Counter(event.now for event in events)
+    out.print(render.counts("Where they are now", ("now", "events"), dict(now.most_common())))
+    rows = [(event.id, event.now, event.error_reason) for event in events[:limit]]
+    out.print(render.table("Its events", ("id", "now", "reason before"), rows))
+    more = f"and {len(events) - limit:,} more (--limit); " if len(events) > limit else ""
+    out.print(f"{more}--json has their errors, too")

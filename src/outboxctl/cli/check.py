@@ -1,0 +1,145 @@
+"""`check`: is all well? For cron, CI and monitoring that speaks Nagios."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from outboxctl.cli.guards import reading
+from outboxctl.cli.options import DatabaseUrl, ElasticIndex, ElasticUrl, Json, MaxProcessing, settings
+from outboxctl.errors import ExitCode, UnreachableError
+from outboxctl.wording import brief
+
+if TYPE_CHECKING:
+    from outboxctl.check.drift import Drift
+    from outboxctl.check.figures import Figure, Limits
+    from outboxctl.settings import Settings
+
+PATIENCE = 10.0  # seconds for each end: a probe that hangs says nothing
+LONGEST = 10 * 365 * 86_400  # seconds
+
+
+def _most(name: str, text: str, **more: Any) -> Any:
+    return typer.Option(name, min=0, help=text, show_default=False, **more)
+
+
+def check(
+    max_oldest_age: Annotated[
+        float | None,
+        _most("--max-oldest-age", "Seconds [env: OUTBOX_SLA_OLDEST_AGE_SECONDS].", max=LONGEST),
+    ] = None,
+    max_stuck: Annotated[int, typer.Option("--max-stuck", min=0, help="Stuck events.")] = 0,
+    max_failed: Annotated[int, typer.Option("--max-failed", min=0, help="Failed events.")] = 0,
+    max_lag: Annotated[int | None, _most("--max-lag", "Events that wait or are under way.")] = None,
+    max_failed_growth: Annotated[
+        int | None, _most("--max-failed-growth", "Events that failed within the window.")
+    ] = None,
+    window: Annotated[
+        float, typer.Option("--window", min=1, max=LONGEST, help="Seconds of --max-failed-growth.")
+    ] = 300.0,
+    max_silence: Annotated[
+        float | None,
+        _most("--max-silence", "Seconds since the last heartbeat of any worker.", max=LONGEST),
+    ] = None,
+    drift_sample: Annotated[
+        int, typer.Option("--drift-sample", min=0, max=100_000, help="Compare so many entities, by version.")
+    ] = 0,
+    database_url: DatabaseUrl = None,
+    elastic_url: ElasticUrl = None,
+    elastic_index: ElasticIndex = None,
+    max_processing_seconds: MaxProcessing = None,
+    json: Json = False,
+) -> None:
+    """Hold the outbox against limits: exit 0 if all is well, 4 on findings, 3 if an end is away.
+
+    The first line is a summary with figures for monitoring, then comes a line a finding with the
+    command that tells more. That no worker is alive while events are due is always a finding.
+
+    Example: outboxctl check --max-failed 10 --max-lag 10000 --drift-sample 200
+    """
+    from outboxctl.check.figures import Limits
+
+    given = settings(
+        database_url=database_url,
+        elastic_url=elastic_url,
+        elastic_index=elastic_index,
+        max_processing_seconds=max_processing_seconds,
+    )
+    age = given.sla_oldest_age_seconds if max_oldest_age is None else max_oldest_age
+    limits = Limits(age, max_stuck, max_failed, max_lag, max_failed_growth, window, max_silence)
+    found, problem = _look(given, limits, drift_sample)
+    well = all(figure.well for figure in found)
+    state = "UNKNOWN" if problem else "OK" if well else "CRITICAL"
+    _show(found, state, str(problem) if problem else None, json=json)
+    if problem:
+        raise problem
+    if not well:
+        raise typer.Exit(ExitCode.FINDINGS)
+
+
+def _look(given: "Settings", limits: "Limits", sample: int) -> "tuple[list[Figure], UnreachableError | None]":
+    """All figures, and what could not be reached: what one end said is told where the other is away."""
+    from outboxctl.check import figures
+
+    found: list[Figure] = []
+    try:
+        with reading(given, longest=PATIENCE) as connection:
+            facts = figures.read(connection, limits, max_processing=given.max_processing_seconds)
+        found = figures.judge(facts, limits)
+        return (figures.judge(facts, limits, _drift(given, sample)) if sample else found), None
+    except UnreachableError as error:
+        return found, error
+
+
+def _drift(given: "Settings", sample: int) -> "Drift":
+    from outboxctl.check.drift import drift
+    from outboxctl.sink.client import connect
+
+    client = connect(given, connections=1, timeout=PATIENCE)
+    try:
+        return drift(lambda: reading(given, longest=PATIENCE), client, given.elastic_index, sample)
+    finally:
+        client.close()
+
+
+def _show(found: "list[Figure]", state: str, problem: str | None, *, json: bool) -> None:
+    from dataclasses import asdict
+
+    from outboxctl.cli import render
+
+    bad = [figure for figure in found if not figure.well]
+    if json:
+        report = {"state": state, "ok": state == "OK", "problem": problem}
+        each = [asdict(figure) | {"well": figure.well} for figure in found]
+        render.emit_json(report | {"findings": [_line(figure) for figure in bad], "figures": each})
+        return
+    said = problem or ", ".join(f"{figure.name} {_value(figure)}" for figure in bad or found[:2])
+    lines = [_summary(state, said, found), *map(_line, bad)]
+    render.console().print("\n".join(lines), soft_wrap=True)
+
+
+def _summary(state: str, said: str, found: "list[Figure]") -> str:
+    """Nagios' first line: text, then `name=value[unit];warning;critical;least` after a bar."""
+    text = f"OUTBOX {state} - {brief(said, 300).replace('|', '/')}"
+    figures = [
+        f"{f.name}={_plain(f.value, 'U')}{f.unit if f.value is not None else ''};;{_plain(f.limit, '')};0"
+        for f in found
+    ]
+    return " | ".join([text, *([" ".join(figures)] if figures else [])])
+
+
+def _line(figure: "Figure") -> str:
+    """A finding: what, figure and limit, and what to run."""
+    said = brief(figure.meaning.replace("{}", _value(figure), 1), 300)
+    return f"{figure.name}: {said} (limit {_plain(figure.limit, 'none')}); run: {figure.help}"
+
+
+def _value(figure: "Figure") -> str:
+    if figure.value is None:
+        return "an unknown time"
+    return f"{figure.value:.1f} s" if figure.unit == "s" else f"{figure.value:,}"
+
+
+def _plain(value: float | None, unknown: str) -> str:
+    if value is None:
+        return unknown
+    return f"{value:.3f}".rstrip("0").rstrip(".")

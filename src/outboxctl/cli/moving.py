@@ -1,0 +1,152 @@
+"""Moving failed events: rehearsed or done, and said; the same for every act of an operator."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from outboxctl.cli.guards import acting, reading
+from outboxctl.errors import ExitCode
+
+if TYPE_CHECKING:
+    from outboxctl.acts.carry_out import Apply, Outcome, Step
+    from outboxctl.core.database import Database
+    from outboxctl.core.forecast import Forecast
+    from outboxctl.core.selection import Plan, Selection
+    from outboxctl.settings import Settings
+
+SHOWN = 20  # ids that a person sees; --json has them all
+INTERRUPTED = 130
+
+
+@dataclass(frozen=True)
+class Words:
+    """How an act is spoken of: `replay`, `replayed`, `went back to pending`, `would go back to pending`."""
+
+    verb: str
+    participle: str
+    did: str
+    would: str
+
+
+@dataclass(frozen=True)
+class Order:
+    """What the command line asks for beside the selection."""
+
+    by: str
+    reason: str
+    dry_run: bool
+    rate: float | None
+    yes: bool
+    fail_if_none: bool
+    json: bool
+
+
+def order(*, by: str, reason: str, **rest: Any) -> Order:
+    """The same, checked. Raises UsageError."""
+    from outboxctl.cli import parse
+
+    return Order(parse.words("--by", by, 120), parse.words("--reason", reason, 2_000), **rest)
+
+
+def move(words: Words, apply: "Apply", chosen: "Selection", order: Order, settings: "Settings") -> None:
+    """Plan; then show the plan, or carry it out and show what was done. Exits 130 if interrupted."""
+    from outboxctl.acts.carry_out import moves
+    from outboxctl.core.forecast import forecast
+    from outboxctl.core.selection import plan
+
+    with reading(settings) as connection:
+        planned = plan(connection, chosen)
+        foreseen = forecast(connection, planned.ids) if order.dry_run and words.verb == "replay" else None
+    outcome = None
+    if not order.dry_run:
+        steps = moves(apply, planned, by=order.by, reason=order.reason, rate=order.rate)
+        with acting(settings, f"{words.verb} {len(planned.ids):,} events", yes=order.yes) as db:
+            outcome = perform(db, words, steps, len(planned.ids), rate=order.rate)
+    show(words, planned, outcome, foreseen, json=order.json)
+    leave(outcome, none=order.fail_if_none and not planned.matched)
+
+
+def perform(
+    db: "Database", words: Words, steps: "Iterable[Step]", total: int, *, rate: float | None
+) -> "Outcome":
+    """Carry out the steps with a progress bar; ^C ends it after the batch under way."""
+    from outboxctl.acts.batches import stoppable
+    from outboxctl.acts.carry_out import carry_out
+    from outboxctl.cli import render
+
+    with render.progress(words.verb, total) as advance, stoppable() as stop:
+        return carry_out(db, steps, stop=stop, rate=rate, advance=advance)
+
+
+def leave(outcome: "Outcome | None", *, none: bool) -> None:
+    """End the command with the code of what happened."""
+    if outcome and outcome.interrupted:
+        raise typer.Exit(INTERRUPTED)
+    if none:
+        raise typer.Exit(ExitCode.INCONCLUSIVE)
+
+
+def show(
+    words: Words, plan: "Plan", outcome: "Outcome | None", forecast: "Forecast | None", *, json: bool
+) -> None:
+    """What was done or, in a dry run, would be."""
+    from outboxctl.cli import render
+
+    if json:
+        render.emit_json(_report(words, plan, outcome, forecast))
+        return
+    out = render.console()
+    for part in _lines(words, plan, outcome, forecast):
+        out.print(part)
+
+
+def _report(
+    words: Words, plan: "Plan", outcome: "Outcome | None", forecast: "Forecast | None"
+) -> dict[str, Any]:
+    ids = plan.ids if outcome is None else outcome.ids
+    count = {"selected": len(plan.ids)} | ({} if outcome is None else {words.participle: len(ids)})
+    report = {"matched": plan.matched, **count, "dry_run": outcome is None, "ids": ids}
+    report |= {"audit_id": outcome and outcome.audit_id, "interrupted": bool(outcome and outcome.interrupted)}
+    report |= {"failed_again": plan.failed_again, "by_reason": plan.by_reason}
+    report |= {"causes": [asdict(cause) for cause in plan.causes]}
+    return report | ({"forecast": asdict(forecast)} if forecast else {})
+
+
+def _lines(
+    words: Words, plan: "Plan", outcome: "Outcome | None", forecast: "Forecast | None"
+) -> Iterable[Any]:
+    from outboxctl.cli import render
+
+    ids = plan.ids if outcome is None else outcome.ids
+    said = words.did if outcome else f"{words.would} (dry run, nothing changed)"
+    yield f"{plan.matched:,} failed events match; {len(ids):,} {said}."
+    if outcome and outcome.interrupted:
+        left = len(plan.ids) - len(ids)
+        yield f"Interrupted: whole batches are done, {left:,} are failed as before. Run it again to go on."
+    elif outcome and len(ids) < len(plan.ids):
+        yield f"{len(plan.ids) - len(ids):,} were taken by somebody else meanwhile."
+    if plan.failed_again:
+        yield f"{plan.failed_again:,} of them had been replayed before and failed again."
+    if forecast:
+        yield from _foreseen(forecast)
+    if not ids:
+        return
+    rows = [(c.fingerprint, c.error_reason, f"{c.count:,}", c.sample) for c in plan.causes]
+    title = "By cause" if len(ids) == len(plan.ids) else "By cause, all that were selected"
+    yield render.table(title, ("fingerprint", "reason", "events", "error"), rows[:SHOWN])
+    yield "\n".join(ids[:SHOWN]) + (
+        f"\nand {len(ids) - SHOWN:,} more (--json lists all)" if len(ids) > SHOWN else ""
+    )
+    if outcome:
+        yield f"Audit {outcome.audit_id}"
+
+
+def _foreseen(forecast: "Forecast") -> Iterable[str]:
+    said = (
+        (forecast.superseded, "are superseded: a newer event of their entity is done"),
+        (forecast.coalesced, "are sent together with a pending event of their entity"),
+        (forecast.source_gone, "have no source row any more: a delete would be sent"),
+    )
+    yield from (f"Of these {count:,} {what}." for count, what in said if count)

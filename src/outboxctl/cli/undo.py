@@ -1,0 +1,106 @@
+"""`replay undo`: a replay taken back, as far as nothing has been delivered since."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from outboxctl.cli import complete
+from outboxctl.cli.guards import Yes, acting, reading
+from outboxctl.cli.moving import Words, leave, order, perform
+from outboxctl.cli.options import DatabaseUrl, Json, settings
+from outboxctl.cli.selection import By, DryRun, Rate, Why
+from outboxctl.errors import UsageError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from outboxctl.acts.carry_out import Outcome
+    from outboxctl.core.trail import AuditRow, Touched
+
+UNDO = Words("undo", "undone", "went back to failed", "would go back to failed")
+
+
+def undo(
+    audit_id: Annotated[
+        str,
+        typer.Argument(
+            metavar="AUDIT_ID",
+            help="The replay's id, from its output or from `audit`.",
+            autocompletion=complete.replays,
+        ),
+    ],
+    by: By,
+    reason: Why,
+    dry_run: DryRun = False,
+    rate: Rate = None,
+    yes: Yes = False,
+    database_url: DatabaseUrl = None,
+    json: Json = False,
+) -> None:
+    """Take a replay back: what has not been delivered since is failed again, as it was.
+
+    What a worker holds or has delivered stays, and is counted. Audited like the replay.
+
+    Example: outboxctl replay undo 8c5e2a34-… --by alice --reason "wrong filter" --dry-run
+    """
+    from outboxctl.acts.carry_out import undoing
+    from outboxctl.cli import parse
+    from outboxctl.core import trail
+
+    asked = order(by=by, reason=reason, dry_run=dry_run, rate=rate, yes=yes, fail_if_none=False, json=json)
+    act, given = parse.uuid("AUDIT_ID", audit_id), settings(database_url=database_url)
+    outcome = None
+    if not dry_run:
+        with acting(given, f"undo the replay {act}", yes=yes) as db:
+            with db.begin() as connection:
+                found, batches = _undoable(connection, act)
+            steps = undoing(act, batches, by=asked.by, reason=asked.reason)
+            outcome = perform(db, UNDO, steps, found.affected, rate=rate)
+    with reading(given) as connection:
+        _undoable(connection, act)
+        events = list(trail.events(connection, act))
+    _show(events, outcome, json=json)
+    leave(outcome, none=False)
+
+
+def _undoable(connection: "Connection", act: str) -> "tuple[AuditRow, list[str]]":
+    """A replay and its batches. Raises UsageError for any other act."""
+    from outboxctl.core import trail
+    from outboxctl.core import undo as undos
+
+    found = trail.act(connection, act)
+    if found is None:
+        raise UsageError(f"there is no act {act} in the audit", hint="`outboxctl audit` lists them")
+    if found.action != "replay":
+        raise UsageError(f"{act} is a {found.action}: only a replay can be undone")
+    batches = undos.batches(connection, act)
+    if not batches:
+        raise UsageError(f"{act} cannot be undone: it kept nothing of what the events said before")
+    return found, batches
+
+
+def _show(events: "list[Touched]", outcome: "Outcome | None", *, json: bool) -> None:
+    from collections import Counter
+
+    from outboxctl.cli import render
+
+    now = Counter(event.now for event in events)
+    ids = [event.id for event in events if event.now == "pending"] if outcome is None else outcome.ids
+    if json:
+        render.emit_json(_report(now, ids, outcome))
+        return
+    out = render.console()
+    said = UNDO.did if outcome else f"{UNDO.would} (dry run, nothing changed)"
+    out.print(f"{now.total():,} events were replayed; {len(ids):,} {said}.")
+    if outcome and outcome.interrupted:
+        out.print("Interrupted: whole batches are done. Run it again to go on.")
+    out.print(render.counts("Where they are now", ("now", "events"), dict(now.most_common())))
+    if outcome and outcome.audit_id:
+        out.print(f"Audit {outcome.audit_id}")
+
+
+def _report(now: dict[str, int], ids: list[str], outcome: "Outcome | None") -> dict[str, Any]:
+    count = {"selected": len(ids)} if outcome is None else {"undone": len(ids)}
+    report = {"matched": sum(now.values()), **count, "dry_run": outcome is None, "ids": ids, "now": now}
+    audit_id, interrupted = (outcome.audit_id, outcome.interrupted) if outcome else (None, False)
+    return report | {"audit_id": audit_id, "interrupted": interrupted}

@@ -1,0 +1,115 @@
+"""Reading the audit trail: acts, and what became of the events of one."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from outboxctl.core.claim import PLAN
+from outboxctl.core.schema import AUDIT, EVENTS
+from outboxctl.lifecycle import Status, Verb
+
+FIRST = 100  # event ids that a list of acts holds of each
+PAGE = 5_000  # rows fetched at a time
+
+# The batches of one act share act_id; a row without one is an act by itself.
+ACT = "coalesce(act_id, id)"
+OF_ACT = "(a.act_id = CAST(:act AS uuid) OR a.act_id IS NULL AND a.id = CAST(:act AS uuid))"
+RECENT = text(f"""
+WITH acts AS (
+    SELECT {ACT} AS act, min(at) AS at, max(at) AS ended_at, action, operator, reason, filters,
+        sum(affected)::bigint AS affected, count(*) AS batches
+    FROM {AUDIT}
+    WHERE (CAST(:action AS text) IS NULL OR action = :action)
+        AND (CAST(:by AS text) IS NULL OR operator = :by)
+    GROUP BY {ACT}, action, operator, reason, filters
+    HAVING CAST(:since AS timestamptz) IS NULL OR max(at) >= :since
+    ORDER BY max(at) DESC, {ACT} LIMIT :limit
+)
+SELECT act::text, at, ended_at, action, operator, reason, filters, affected, batches, (
+    SELECT a.event_ids[1:{FIRST}]::text[] FROM {AUDIT} a WHERE a.act_id = act OR a.id = act
+    ORDER BY a.at, a.id LIMIT 1)
+FROM acts ORDER BY ended_at DESC, act
+""")
+ONE = text(f"""
+SELECT {ACT}::text, min(at), max(at), action, operator, reason, filters, sum(affected)::bigint, count(*),
+    CAST(ARRAY[] AS text[])
+FROM {AUDIT} a WHERE {OF_ACT} GROUP BY {ACT}, action, operator, reason, filters
+""")
+# Where an event is now. After a replay `failed` is failed again, unless the replay was undone; who
+# replayed it once more has an act of his own.
+NOW = f"""CASE
+    WHEN e.id IS NULL THEN 'gone'
+    WHEN a.action = '{Verb.REPLAY}' AND e.last_replayed_at <> a.at THEN 'replayed since'
+    WHEN EXISTS (SELECT FROM undone WHERE undone.id = u.id) THEN 'undone'
+    WHEN a.action = '{Verb.REPLAY}' AND e.status = '{Status.FAILED}' THEN 'failed again'
+    ELSE e.status END"""
+EVENTS_OF = text(f"""
+WITH undone AS MATERIALIZED (
+    SELECT unnest(event_ids) AS id FROM {AUDIT}
+    WHERE action = '{Verb.UNDO}' AND filters ->> 'audit_id' = CAST(:act AS text)
+)
+SELECT u.id::text, u.reason, u.error, u.attempts, {NOW}
+FROM {AUDIT} a CROSS JOIN LATERAL unnest(a.event_ids, a.before_reasons, a.before_errors, a.before_attempts)
+    WITH ORDINALITY AS u (id, reason, error, attempts, place)
+LEFT JOIN LATERAL (SELECT * FROM {EVENTS} WHERE id = u.id LIMIT 1) e ON true
+WHERE {OF_ACT} ORDER BY a.at, a.id, u.place
+""")
+
+
+@dataclass(frozen=True)
+class AuditRow:
+    """Who did what, when, why, to how many, in how many batches; `event_ids` holds the first hundred."""
+
+    id: str
+    at: datetime
+    ended_at: datetime
+    action: str
+    operator: str
+    reason: str
+    filters: dict[str, Any]
+    affected: int
+    batches: int
+    event_ids: list[str]
+
+
+@dataclass(frozen=True)
+class Touched:
+    """One event of an act: what it said before, where that was kept, and where it is `now`.
+
+    A status, or `failed again`, `replayed since`, `undone`, `gone` (pruned).
+    """
+
+    id: str
+    error_reason: str | None
+    error: str | None
+    attempts: int | None
+    now: str
+
+
+def recent(
+    connection: Connection,
+    *,
+    limit: int,
+    action: str | None = None,
+    by: str | None = None,
+    since: datetime | None = None,
+) -> list[AuditRow]:
+    """The latest acts, newest first: those that ended at or after `since`."""
+    given = {"limit": limit, "action": action, "by": by, "since": since}
+    return [AuditRow(*row) for row in connection.execute(RECENT, given)]
+
+
+def act(connection: Connection, id_: str) -> AuditRow | None:
+    """One act by its id, None if there is no such; its event ids are left to `events`."""
+    row = connection.execute(ONE, {"act": id_}).first()
+    return None if row is None else AuditRow(*row)
+
+
+def events(connection: Connection, id_: str) -> Iterator[Touched]:
+    """What an act did to each event, in the order in which it did it."""
+    connection.exec_driver_sql(PLAN)  # each event by its id, whatever the statistics say
+    rows = connection.execute(EVENTS_OF, {"act": id_}, execution_options={"yield_per": PAGE})
+    return (Touched(*row) for row in rows)

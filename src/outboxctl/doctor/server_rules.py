@@ -1,0 +1,147 @@
+"""Rules for the PostgreSQL server as it presents itself to this role."""
+
+from collections.abc import Iterator
+
+from outboxctl.core.examine.server import Server
+from outboxctl.doctor.mends import export
+from outboxctl.doctor.model import Check, Said, Severity, rule
+from outboxctl.settings import Settings
+
+OLDEST_POSTGRES = 130_000  # gen_random_uuid() and pg_current_xact_id() are built in from 13 on
+CLOCK_LIMIT = 5.0  # seconds
+RELOAD = "SELECT pg_reload_conf();"
+
+
+@rule(
+    "postgres-too-old", Severity.ERROR, "The schema and the worker's statements need PostgreSQL 13 or newer."
+)
+def too_old(server: Server, _: Settings) -> Iterator[Said]:
+    """A version that lacks what the statements use."""
+    if server.number < OLDEST_POSTGRES:
+        yield f"The server is PostgreSQL {server.version}.", "pg_upgrade  # to PostgreSQL 13 or newer"
+
+
+@rule(
+    "database-read-only",
+    Severity.ERROR,
+    "Claiming an event writes its row: here no worker can start, and no command can change anything.",
+)
+def read_only(server: Server, _: Settings) -> Iterator[Said]:
+    """A standby, or a database or role that is set read-only."""
+    if server.standby:
+        mend = "export DATABASE_URL=…  # name the primary; of several hosts the one that takes writes is used"
+        yield "The server is a standby.", mend
+    elif server.read_only:
+        name = "default_transaction_read_only"
+        mend = f"SET {name} = off; ALTER DATABASE {server.database} SET {name} = off;"
+        yield "default_transaction_read_only is on for this database or role.", mend
+
+
+@rule(
+    "isolation-level",
+    Severity.ERROR,
+    "The worker's statements are written for read committed: under a stricter level, workers that meet "
+    "at a row end each other's transactions.",
+)
+def isolation(server: Server, _: Settings) -> Iterator[Said]:
+    """A default isolation level that is not PostgreSQL's own."""
+    if server.isolation != "read committed":
+        mend = f"ALTER DATABASE {server.database} SET default_transaction_isolation = 'read committed';"
+        yield f"default_transaction_isolation is {server.isolation}.", mend
+
+
+@rule("fsync-off", Severity.ERROR, "A power cut can corrupt the whole database, or lose committed events.")
+def fsync(server: Server, _: Settings) -> Iterator[Said]:
+    """Durability switched off altogether."""
+    if not server.fsync:
+        yield "fsync is off.", f"ALTER SYSTEM SET fsync = on; {RELOAD}"
+
+
+@rule(
+    "synchronous-commit-off",
+    Severity.WARNING,
+    "A crash of the server loses the last commits, and with them events that the application thinks safe.",
+)
+def synchronous_commit(server: Server, _: Settings) -> Iterator[Said]:
+    """Commits that are acknowledged before they are on disk."""
+    if server.synchronous_commit == "off":
+        mend = f"ALTER DATABASE {server.database} SET synchronous_commit = on;"
+        yield "synchronous_commit is off for this database or role.", mend
+
+
+@rule(
+    "autovacuum-off", Severity.WARNING, "Each event leaves three dead rows; unswept, claims get slower daily."
+)
+def autovacuum(server: Server, _: Settings) -> Iterator[Said]:
+    """Autovacuum switched off for the server."""
+    if not server.autovacuum:
+        yield "autovacuum is off for the whole server.", f"ALTER SYSTEM SET autovacuum = on; {RELOAD}"
+
+
+@rule(
+    "encoding-sql-ascii",
+    Severity.INFO,
+    "It holds any bytes. A row whose text is no UTF-8 fails alone with bad_document.",
+)
+def encoding(server: Server, _: Settings) -> Iterator[Said]:
+    """A database that does not know what its bytes mean."""
+    if server.encoding == "SQL_ASCII":
+        mend = "createdb --encoding UTF8 --template template0 …  # then pg_dump and pg_restore into it"
+        yield "The database's encoding is SQL_ASCII.", mend
+
+
+@rule(
+    "clock-database",
+    Severity.WARNING,
+    "The database's clock decides about leases and due times; logs of this machine contradict it.",
+)
+def clock(server: Server, _: Settings) -> Iterator[Said]:
+    """Our clock and the server's apart by more than the question took."""
+    ahead = server.clock_ahead
+    if abs(ahead) > CLOCK_LIMIT + server.round_trip:
+        way = "ahead of" if ahead > 0 else "behind"
+        yield f"The database's clock is {abs(ahead):,.0f} s {way} this machine's.", "sudo chronyc makestep"
+
+
+@rule("environment-contradicted", Severity.ERROR, "Every other command refuses to work here (exit 2).")
+def contradicted(marked: str | None, settings: Settings) -> Iterator[Said]:
+    """OUTBOX_ENV says one thing, the database another."""
+    if settings.environment and marked and marked != settings.environment:
+        mend = export("OUTBOX_ENV", marked) + "  # or point DATABASE_URL to the right database"
+        yield f"OUTBOX_ENV is {settings.environment}, the database is marked {marked}.", mend
+
+
+@rule("environment-unset", Severity.INFO, "A command meant for another database is not noticed.")
+def unset(marked: str | None, settings: Settings) -> Iterator[Said]:
+    """A marked database, and nothing to compare the marker with."""
+    if marked and not settings.environment:
+        yield f"The database is marked {marked}, and OUTBOX_ENV is not set.", export("OUTBOX_ENV", marked)
+
+
+@rule("marker-missing", Severity.INFO, "OUTBOX_ENV is compared with nothing here, so it guards nothing.")
+def unmarked(marked: str | None, settings: Settings) -> Iterator[Said]:
+    """OUTBOX_ENV is set, the database not marked."""
+    if settings.environment and not marked:
+        mend = "outboxctl db upgrade  # writes the marker while OUTBOX_ENV is set"
+        yield "The database carries no environment marker.", mend
+
+
+@rule(
+    "transaction-pooler",
+    Severity.INFO,
+    "outboxctl works through it. What belongs to a session does not: LISTEN, session advisory locks, plain "
+    "SET, and its pool bounds a worker's connections.",
+)
+def pooler(shared: bool, _: Settings) -> Iterator[Said]:
+    """A pooler that hands our session to others between transactions."""
+    if shared:
+        mend = "SHOW POOLS;  -- in the pooler's console: room for OUTBOX_CONCURRENCY + 3 a worker"
+        yield "DATABASE_URL leads through a pooler in transaction mode.", mend
+
+
+SERVER = Check(
+    "server",
+    (too_old, read_only, isolation, fsync, synchronous_commit, autovacuum, encoding, clock),
+)
+MARKER = Check("environment marker", (contradicted, unset, unmarked))
+POOLER = Check("pooler", (pooler,))

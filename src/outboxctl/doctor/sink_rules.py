@@ -1,0 +1,171 @@
+"""Rules for the cluster at ELASTIC_URL: what it is, its disks, and what this user may do there."""
+
+from collections.abc import Iterator
+
+from outboxctl.doctor.mends import export, request, size
+from outboxctl.doctor.model import Check, Said, Severity, rule
+from outboxctl.settings import Settings
+from outboxctl.sink.examine.cluster import Cluster
+from outboxctl.sink.examine.product import Product
+from outboxctl.sink.examine.reach import Reached
+from outboxctl.sink.examine.rights import SinkRights
+from outboxctl.urls import mask
+
+OLDEST_MAJOR = 8
+MEDIA_TYPE = ("media_type_header_exception", "content_type_header_exception")
+CLOCK_LIMIT = 5.0  # seconds; a Date header has whole ones
+# The oldest client of each major version that this project works with (see pyproject.toml).
+CLIENTS = {8: "elasticsearch>=8.19,<9", 9: "elasticsearch>=9,<10"}
+
+
+@rule(
+    "sink-url-away", Severity.WARNING, "Workers take the URLs in turns, so a share of their requests fails."
+)
+def away(reached: Reached, settings: Settings) -> Iterator[Said]:
+    """One of several URLs that does not answer."""
+    others = [url for url in settings.sink_urls if mask(url) not in reached.away]
+    for url, why in reached.away.items():
+        mend = export("ELASTIC_URL", ",".join(map(mask, others)))
+        yield f"{url} does not answer: {why}", mend
+
+
+@rule(
+    "not-elasticsearch",
+    Severity.ERROR,
+    "The client checks who answers (X-Elastic-Product) and takes no answer from another product.",
+)
+def product(found: Product, _: Settings) -> Iterator[Said]:
+    """OpenSearch, a proxy that drops headers, or something else altogether."""
+    if not found.elasticsearch:
+        what = f"{found.name} {found.number} answers" if found.number else "Something answers"
+        mend = "export ELASTIC_URL=…  # an Elasticsearch 8 or 9; a proxy must pass X-Elastic-Product on"
+        yield f"{what} without the header of Elasticsearch.", mend
+
+
+@rule(
+    "client-too-new",
+    Severity.ERROR,
+    "The server refuses every request of this client (400), events stay pending.",
+)
+def client_too_new(found: Product, _: Settings) -> Iterator[Said]:
+    """A client 9 asks for compatible-with=9, which a server 8 does not know (tried: 9.5.1 with 8.14.3)."""
+    refused = found.refused.startswith(MEDIA_TYPE) or found.client[0] > found.major
+    if found.elasticsearch and refused and found.major in CLIENTS:
+        what = f"The elasticsearch client {_version(found)} cannot speak to a server {found.number}."
+        yield what, f"pip install '{CLIENTS[found.major]}'"
+
+
+@rule(
+    "client-too-old",
+    Severity.ERROR,
+    "A server speaks its own major version and the one before, no older one.",
+)
+def client_too_old(found: Product, _: Settings) -> Iterator[Said]:
+    """A client 8 works with a server 9 (tried), not with one after it."""
+    if found.elasticsearch and found.major > found.client[0] + 1:
+        what = f"The elasticsearch client {_version(found)} is too old for a server {found.number}."
+        yield what, "pip install --upgrade outboxctl elasticsearch"
+
+
+@rule(
+    "server-too-old",
+    Severity.ERROR,
+    "The client's requests are those of Elasticsearch 8; older servers refuse them.",
+)
+def server_too_old(found: Product, _: Settings) -> Iterator[Said]:
+    """Before Elasticsearch 8."""
+    if found.elasticsearch and 0 < found.major < OLDEST_MAJOR:
+        what = f"The server is Elasticsearch {found.number}."
+        yield what, "upgrade Elasticsearch to 8.19  # its Upgrade Assistant leads through it"
+
+
+@rule(
+    "clock-sink", Severity.WARNING, "Logs of both ends cannot be compared, and certificates may seem expired."
+)
+def clock(found: Product, _: Settings) -> Iterator[Said]:
+    """A Date header (Elasticsearch sends none itself, a proxy before it does) that is not now."""
+    ahead = found.clock_ahead
+    if ahead is not None and abs(ahead) > CLOCK_LIMIT:
+        way = "ahead of" if ahead > 0 else "behind"
+        yield f"The sink's clock is {abs(ahead):,.0f} s {way} this machine's.", "sudo chronyc makestep"
+
+
+def _version(found: Product) -> str:
+    return ".".join(map(str, found.client))
+
+
+@rule(
+    "auto-create-index",
+    Severity.INFO,
+    "Whoever writes to a missing name creates an index with a guessed mapping; the worker looks first.",
+)
+def auto_create(cluster: Cluster, _: Settings) -> Iterator[Said]:
+    """The default of the engine; a list of patterns counts as on."""
+    if cluster.auto_create != "false":
+        body = {"persistent": {"action.auto_create_index": "false"}}
+        yield f"action.auto_create_index is {cluster.auto_create}.", request("PUT", "_cluster/settings", body)
+
+
+@rule(
+    "disk-low", Severity.WARNING, "No new shard comes here: a rebuild's index may stay without its replicas."
+)
+def disk_low(cluster: Cluster, _: Settings) -> Iterator[Said]:
+    """Under the low watermark, above the high one."""
+    for disk in cluster.disks:
+        if disk.high <= disk.free < disk.low:
+            yield from _disk(disk.node, disk.free, disk.low)
+
+
+@rule(
+    "disk-full",
+    Severity.ERROR,
+    "Shards leave this node, and a little later every index on it turns read-only.",
+)
+def disk_full(cluster: Cluster, _: Settings) -> Iterator[Said]:
+    """Under the high watermark or the flood stage."""
+    for disk in cluster.disks:
+        if disk.free < disk.high:
+            yield from _disk(disk.node, disk.free, disk.high)
+
+
+def _disk(node: str, free: int, mark: int) -> Iterator[Said]:
+    what = f"Node {node} has {size(free)} of disk left, below its watermark of {size(mark)}."
+    yield what, request("GET", "_cat/allocation?v") + "  # then free space, or add a node"
+
+
+@rule("sink-rights-worker", Severity.ERROR, "The sink refuses every delivery (403), events stay pending.")
+def worker(rights: SinkRights, settings: Settings) -> Iterator[Said]:
+    """What a delivery needs."""
+    yield from _grant(settings, rights.worker)
+
+
+@rule(
+    "sink-rights-read",
+    Severity.WARNING,
+    "`failed show`, `verify` and this examination cannot read the index.",
+)
+def reader(rights: SinkRights, settings: Settings) -> Iterator[Said]:
+    """What comparing needs."""
+    yield from _grant(settings, rights.reader)
+
+
+@rule("sink-rights-manage", Severity.INFO, "`rebuild` cannot create an index and move the alias.")
+def manager(rights: SinkRights, settings: Settings) -> Iterator[Said]:
+    """What a rebuild needs."""
+    yield from _grant(settings, rights.operator)
+
+
+def _grant(settings: Settings, lacking: list[str]) -> Iterator[Said]:
+    if lacking:
+        names = [settings.elastic_index, f"{settings.elastic_index}-*"]
+        body = {"indices": [{"names": names, "privileges": lacking}]}
+        mend = request("PUT", "_security/role/outboxctl", body) + "  # and give the user or key that role"
+        yield f"The sink's user or key lacks {', '.join(lacking)} on {settings.elastic_index}.", mend
+
+
+URLS = Check("each URL", (away,))
+PRODUCT = Check(
+    "product and versions", (product, client_too_new, client_too_old, server_too_old, clock), vital=True
+)
+CLUSTER = Check("cluster", (auto_create, disk_low, disk_full))
+SINK_RIGHTS = Check("rights in the sink", (worker, reader, manager))

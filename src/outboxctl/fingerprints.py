@@ -1,0 +1,81 @@
+"""Errors that say the same of different events: what differs is folded, the rest is hashed.
+
+Pure and worked out when it is read: no column, no cost for the worker, and rows that other tools wrote
+are grouped too.
+"""
+
+import re
+from functools import lru_cache
+from hashlib import blake2b
+
+LONGEST = 1_000  # characters of an error that are looked at: it may hold a whole HTML page
+LENGTH = 12  # hex digits of a fingerprint
+SHORTEST = 6  # hex digits that may stand for a whole one
+
+# Values in quotes, one kind of quote after the other: each with a literal to look for and one to put in,
+# which is quick. An apostrophe (`field's`) opens nothing, and one inside a value ('it's') closes nothing.
+QUOTED = (
+    (re.compile('"[^"]+"'), '"*"'),
+    (re.compile("`[^`]+`"), "`*`"),
+    (re.compile(r"'(?<!\w')[^']+(?:'(?=\w)[^']*)*'(?!\w)"), "'*'"),
+)
+# Where the text was cut, what was opened last is never closed.
+OPEN = (
+    (re.compile('"[^"]+\\Z'), '"*"'),
+    (re.compile("`[^`]+\\Z"), "`*`"),
+    (re.compile(r"'(?<!\w')[^']+(?:'(?=\w)[^']*)*\Z"), "'*'"),
+)
+# All of a UUID but its first eight digits: begun by a literal it is found five times as quickly.
+UUID = re.compile(
+    r"-(?<=[0-9a-f]{8}-)(?<!\w[0-9a-f]{8}-)[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}(?!\w)",
+    re.IGNORECASE | re.ASCII,
+)
+DIGITS = bytes.maketrans(b"123456789", b"000000000")
+
+# What stands for a value is a word where the value was one, holds no digit and is no longer than it: so
+# folding twice changes nothing.
+PLACEHOLDERS = {"time": "TIME", "id": "ID", "address": "IP", "number": "N"}
+VALUE = re.compile(
+    r"""(?<!\w)(?:
+      (?P<time>\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?)
+    | (?P<id>0x[0-9a-f]+
+        | (?=[a-f]*\d)[0-9a-f]{8,}
+        | (?=[\w-]*\d)(?-i:(?=[\w-]*[a-z])(?=[\w-]*[A-Z]))\w[\w-]{14,}\w)
+    | (?P<address>\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?|(?=[a-f:]*\d)[0-9a-f]+(?::[0-9a-f]+)*::[0-9a-f:]*[0-9a-f])
+    )(?!\w)
+    | (?P<number>\d+(?:[.,]\d+)*)""",
+    re.VERBOSE | re.IGNORECASE | re.ASCII,
+)
+
+
+def fold(error: str | None) -> str:
+    """The error with quoted values, ids, addresses, times and numbers as placeholders, on one line.
+
+    At most LONGEST characters; folding the result again changes nothing.
+    """
+    raw = (error or "")[:LONGEST]
+    text = " ".join(raw.split())
+    was_cut = len(raw) == LONGEST or text.endswith("…")
+    for pattern, placeholder in (*QUOTED, *OPEN) if was_cut else QUOTED:
+        text = pattern.sub(placeholder, text)
+    # Which digit it is makes no difference from here on, and the cache is hit more often. As bytes this
+    # takes a fifth of the time.
+    text = text.encode("utf-8", "surrogatepass").translate(DIGITS).decode("utf-8", "surrogatepass")
+    *begun, last = UUID.split(text)
+    return _fold_words(PLACEHOLDERS["id"].join([*[part[:-8] for part in begun], last]))
+
+
+def fingerprint(reason: str | None, error: str | None) -> str:
+    """What failures of one reason whose errors fold to the same text have in common: LENGTH hex digits."""
+    return _digest(reason, fold(error))
+
+
+@lru_cache(maxsize=4_096)
+def _fold_words(text: str) -> str:
+    return VALUE.sub(lambda match: PLACEHOLDERS[match.lastgroup or ""], text)
+
+
+@lru_cache(maxsize=4_096)
+def _digest(reason: str | None, folded: str) -> str:
+    text = f"{reason or ''}\0{folded}".encode("utf-8", "surrogatepass")
+    return blake2b(text, digest_size=LENGTH // 2).hexdigest()

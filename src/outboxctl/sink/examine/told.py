@@ -1,0 +1,47 @@
+"""One question to the sink: its answer, or an error that says whether anybody was there."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from elasticsearch import Elasticsearch
+
+from outboxctl.errors import RefusedError, UnreachableError
+from outboxctl.failures import Answer, classify
+from outboxctl.sink.request import ask
+
+Fact = TypeVar("Fact")
+
+
+class UntrustedError(UnreachableError):
+    """Somebody is there, and cannot prove who he is."""
+
+
+def told(call: Callable[[], Any]) -> Any:
+    """The body of a 2xx answer. UnreachableError without an answer, RefusedError for any other one."""
+    answer = ask(call)
+    if isinstance(answer, Answer):
+        raise refused(answer)
+    return answer
+
+
+def shaped(read: Callable[[], Fact]) -> Fact:
+    """What `read` makes of answers; RefusedError where they have another shape than Elasticsearch's."""
+    try:
+        return read()
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise RefusedError(f"the answer is not one of Elasticsearch's ({type(error).__name__})") from None
+
+
+def held(client: Elasticsearch, index: str, ids: Sequence[str]) -> dict[str, int]:
+    """The version of each of these documents that is there."""
+    found = told(lambda: client.mget(index=index, ids=list(ids), source=False))
+    return {doc["_id"]: doc["_version"] for doc in found["docs"] if doc.get("found")}
+
+
+def refused(answer: Answer) -> RefusedError | UnreachableError:
+    """The error that stands for an answer that is none."""
+    finding = classify(answer)
+    if answer.status or answer.kind == "client":  # it was we who could not ask
+        return RefusedError(f"HTTP {answer.status}, {finding.reason}: {finding.error}")
+    kind = UntrustedError if answer.kind == "tls" else UnreachableError
+    return kind(f"{finding.reason}: {finding.error}")

@@ -1,0 +1,152 @@
+"""A sample of the source against the index: what differs is found, what is under way is not blamed."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+import psycopg
+import pytest
+from elasticsearch import Elasticsearch
+from sqlalchemy import Connection
+
+from outboxctl.check.drift import drift
+from outboxctl.core import sample
+from outboxctl.core.database import Database
+from processes import Cli
+from scene import Scene
+
+SOURCE = """
+INSERT INTO search_index (id, entity_type, entity_id, text, event_version)
+SELECT gen_random_uuid(), %s, gen_random_uuid(), 'text', %s FROM generate_series(1, %s)
+RETURNING entity_type || ':' || entity_id
+"""
+EVENT = """
+INSERT INTO search_outbox_events (entity_type, entity_id, op, status, event_version)
+SELECT entity_type, entity_id, 'upsert', %s, event_version FROM search_index
+WHERE entity_type || ':' || entity_id = %s
+"""
+PARTITIONED = """
+ALTER TABLE search_index RENAME TO plain;
+CREATE TABLE search_index (LIKE plain INCLUDING DEFAULTS) PARTITION BY HASH (entity_id);
+CREATE TABLE half PARTITION OF search_index FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+CREATE TABLE other_half PARTITION OF search_index FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+"""
+SIZE = 50
+
+
+def entity(sql: psycopg.Connection, version: int = 5, kind: str = "block") -> str:
+    return str(sql.execute(SOURCE, [kind, version, 1]).fetchall()[0][0])
+
+
+def index_at(scene: Scene, id_: str, version: int) -> None:
+    scene.engine.index(
+        index=scene.index, id=id_, document={}, version=version, version_type="external_gte", refresh=False
+    )
+
+
+@pytest.fixture
+def look(db: Database, scene: Scene) -> Callable[..., Any]:
+    """Takes a sample; `between` is called before the second look at the source, and the third."""
+
+    def drifted(*between: Callable[[], object]) -> list[str]:
+        waiting = iter([lambda: None, *between])
+
+        @contextmanager
+        def begin() -> Iterator[Connection]:
+            next(waiting, lambda: None)()
+            with db.begin() as connection:
+                yield connection
+
+        opened: Callable[[], AbstractContextManager[Connection]] = begin
+        found = drift(opened, scene.engine, scene.index, SIZE)
+        assert found.sampled
+        return sorted(found.differing)
+
+    return drifted
+
+
+@pytest.mark.real_engine
+def test_missing_stale_and_ahead_are_found_and_nothing_else(
+    look: Callable[..., Any], sql: psycopg.Connection, scene: Scene
+) -> None:
+    same, missing, stale, ahead = (entity(sql) for _ in range(4))
+    for id_, version in ((same, 5), (stale, 4), (ahead, 6)):
+        index_at(scene, id_, version)
+    for id_ in (same, missing, stale, ahead):
+        sql.execute(EVENT, ["done", id_])
+    assert look() == sorted([missing, stale, ahead])
+
+
+@pytest.mark.real_engine
+@pytest.mark.parametrize("status", ["pending", "processing"])
+def test_what_is_under_way_is_no_drift(
+    look: Callable[..., Any], sql: psycopg.Connection, scene: Scene, status: str
+) -> None:
+    ids = [entity(sql) for _ in range(3)]
+    index_at(scene, ids[1], 4)
+    for id_ in ids:
+        sql.execute(EVENT, [status, id_])
+    assert look() == []
+    sql.execute("UPDATE search_outbox_events SET entity_type = 'other'")
+    assert look() == sorted(ids), "another entity's events say nothing of these"
+
+
+@pytest.mark.real_engine
+def test_what_happens_meanwhile_is_no_drift(
+    look: Callable[..., Any], sql: psycopg.Connection, scene: Scene
+) -> None:
+    arrived, moved, gone = (entity(sql) for _ in range(3))
+    drifted = entity(sql)
+
+    def move() -> None:
+        sql.execute("UPDATE search_index SET event_version = 6 WHERE %s LIKE '%%' || entity_id", [moved])
+        sql.execute("DELETE FROM search_index WHERE %s LIKE '%%' || entity_id", [gone])
+
+    assert look(lambda: index_at(scene, arrived, 5), move) == [drifted]
+
+
+def test_a_sample_is_random_and_of_the_size_that_was_asked_for(db: Database, sql: psycopg.Connection) -> None:
+    sql.execute(SOURCE, ["block", 1, 20_000])
+    with db.begin() as connection:
+        first, second = (set(sample.choose(connection, 30)) for _ in range(2))
+        assert len(first) == len(second) == 30
+        assert first != second
+        assert len(sample.choose(connection, 50_000)) == 20_000
+
+
+def test_a_partitioned_source_and_an_empty_one(db: Database, sql: psycopg.Connection) -> None:
+    with db.begin() as connection:
+        assert sample.choose(connection, 10) == []
+    sql.execute(PARTITIONED)
+    sql.execute(SOURCE, ["block", 1, 3_000])
+    with db.begin() as connection:
+        assert len(sample.choose(connection, 100)) == 100
+
+
+def test_rows_that_can_have_no_document_are_passed_over(db: Database, sql: psycopg.Connection) -> None:
+    sql.execute(SOURCE, ["block", -1, 1])
+    with db.begin() as connection:
+        assert sample.choose(connection, 10) == []
+
+
+@pytest.mark.real_engine
+def test_the_command_names_one_and_what_to_run(
+    cli: Cli, sql: psycopg.Connection, engine: Elasticsearch, index: str
+) -> None:
+    kind = "a|b\x1b[31m[/nope]{}"
+    entity(sql, kind=kind)
+    done = cli("check", "--drift-sample", "10")
+    assert done.returncode == 4
+    first, finding = done.stdout.splitlines()
+    assert first.startswith("OUTBOX CRITICAL - drift 1 | ")
+    assert "1 of 1 sampled entities differ" in finding
+    assert finding.endswith("run: outboxctl verify")
+    assert "\x1b" not in done.stdout
+    engine.index(
+        index=index,
+        id=f"{kind}:{sql.execute('SELECT entity_id FROM search_index').fetchall()[0][0]}",
+        document={},
+        version=5,
+        version_type="external_gte",
+    )
+    assert "drift=0" in cli.ok("check", "--drift-sample", "10")

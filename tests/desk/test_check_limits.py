@@ -1,0 +1,182 @@
+"""`check` for monitoring: one line a finding with the command that helps, exit 0, 4 or 3."""
+
+import re
+from collections.abc import Callable
+
+import psycopg
+import pytest
+from typer.testing import CliRunner, Result
+
+from acceptance import lab
+from outboxctl.cli.app import app
+from processes import Cli
+from scene import Scene
+
+# The format of Nagios' plugin guidelines: text, a bar, then name=value[unit];warning;critical;least.
+PERFORMANCE = re.compile(r"([a-z_]+)=(?:(U|-?[\d.]+)(s?));;([\d.]*);0")
+Check = Callable[..., Result]
+HEARTBEAT = """
+INSERT INTO outbox_workers VALUES (gen_random_uuid(), 'w', 'h', 7, '1', now(), now() - %s * interval '1 s',
+    3, 'hold', false, 1, 1)
+"""
+
+
+def figures(out: str) -> dict[str, str]:
+    first = out.splitlines()[0]
+    text, bar, performance = first.partition(" | ")
+    assert text.startswith("OUTBOX ")
+    assert bar
+    assert all(PERFORMANCE.fullmatch(each) for each in performance.split())
+    return {match[1]: match[2] for match in PERFORMANCE.finditer(performance)}
+
+
+@pytest.fixture
+def check(env: dict[str, str]) -> Check:
+    """The command within this process: it is run often here."""
+    return lambda *flags: CliRunner().invoke(app, ["check", *flags], env=env)
+
+
+def test_all_is_well(cli: Cli, sql: psycopg.Connection) -> None:
+    sql.execute(HEARTBEAT, [1])
+    lab.put(sql)
+    lines = cli.ok("check", "--max-silence", "60", "--max-lag", "1").splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith("OUTBOX OK - lag 1, oldest ")
+    seen = figures(lines[0])
+    assert (seen["lag"], seen["failed"], seen["unattended"]) == ("1", "0", "0")
+    report = cli.json("check")
+    assert (report["ok"], report["state"], report["findings"]) == (True, "OK", [])
+    assert {each["name"]: each["limit"] for each in report["figures"]}["oldest"] == 300
+
+
+def fail_old(sql: lab.Sql) -> None:
+    lab.event(sql, lab.put(sql)[0], status="failed")
+    sql.execute("DELETE FROM search_outbox_events WHERE status = 'pending'")
+    sql.execute("UPDATE search_outbox_events SET updated_at = now() - interval '1 hour'")
+
+
+def fail_now(sql: lab.Sql) -> None:
+    fail_old(sql)
+    sql.execute("UPDATE search_outbox_events SET updated_at = now()")
+
+
+def wait_long(sql: lab.Sql) -> None:
+    sql.execute(HEARTBEAT, [1])
+    lab.event(sql, lab.put(sql)[0], created="2026-01-01")
+
+
+def get_stuck(sql: lab.Sql) -> None:
+    lab.event(sql, lab.put(sql)[0], status="processing")
+    sql.execute("DELETE FROM search_outbox_events WHERE status = 'pending'")
+
+
+def attended(sql: lab.Sql) -> None:
+    sql.execute(HEARTBEAT, [1])
+    lab.load(sql, 3)
+
+
+def unattended(sql: lab.Sql) -> None:
+    sql.execute(HEARTBEAT, [100])
+    lab.load(sql, 3)
+
+
+def idle(_sql: lab.Sql) -> None:
+    pass
+
+
+def silent(sql: lab.Sql) -> None:
+    sql.execute(HEARTBEAT, [100])
+
+
+CASES = [
+    (wait_long, [], "oldest", "outboxctl oldest"),
+    (get_stuck, [], "stuck", "outboxctl stuck"),
+    (fail_old, [], "failed", "outboxctl failed list"),
+    (attended, ["--max-lag", "2"], "lag", "outboxctl status"),
+    (
+        fail_now,
+        ["--max-failed", "9", "--max-failed-growth", "0"],
+        "failed_growth",
+        "outboxctl failed list",
+    ),
+    (unattended, [], "unattended", "outboxctl worker"),
+    (silent, ["--max-silence", "60"], "silence", "outboxctl worker"),
+    (idle, ["--max-silence", "60"], "silence", "outboxctl worker"),
+]
+WELL = [
+    (wait_long, ["--max-oldest-age", "3e8"]),
+    (get_stuck, ["--max-stuck", "1"]),
+    (fail_old, ["--max-failed", "1", "--max-failed-growth", "0"]),
+    (fail_now, ["--max-failed", "1", "--max-failed-growth", "1", "--window", "60"]),
+    (attended, ["--max-lag", "3", "--max-silence", "60"]),
+    (silent, []),
+]
+
+
+@pytest.mark.parametrize(("disturb", "flags", "name", "command"), CASES)
+def test_a_finding_says_what_and_how_much_and_what_to_run(
+    check: Check, sql: lab.Sql, disturb: Callable[[lab.Sql], None], flags: list[str], name: str, command: str
+) -> None:
+    disturb(sql)
+    done = check(*flags)
+    assert done.exit_code == 4, done.output
+    first, *findings = done.stdout.splitlines()
+    assert first.startswith(f"OUTBOX CRITICAL - {name} ")
+    assert figures(first)
+    assert len(findings) == 1
+    assert findings[0].startswith(f"{name}: ")
+    assert "(limit " in findings[0]
+    assert findings[0].endswith(f"run: {command}")
+
+
+@pytest.mark.parametrize(("disturb", "flags"), WELL)
+def test_a_figure_at_its_limit_is_well(
+    check: Check, sql: lab.Sql, disturb: Callable[[lab.Sql], None], flags: list[str]
+) -> None:
+    disturb(sql)
+    done = check(*flags)
+    assert (done.exit_code, done.stdout[:10]) == (0, "OUTBOX OK ")
+
+
+@pytest.mark.parametrize("command", sorted({command for *_, command in CASES} | {"outboxctl verify"}))
+def test_the_command_that_helps_exists(command: str) -> None:
+    assert CliRunner().invoke(app, [*command.split()[1:], "--help"]).exit_code == 0
+
+
+def test_a_schema_from_before_the_workers_can_be_checked(cli: Cli, sql: lab.Sql) -> None:
+    lab.load(sql, 2)
+    sql.execute("DROP TABLE outbox_workers")
+    assert "unattended" not in figures(cli.ok("check", "--max-silence", "1"))
+
+
+def test_an_end_that_is_away_is_3_and_the_other_is_told_of(cli: Cli, sql: lab.Sql, scene: Scene) -> None:
+    away = cli("check", env={"DATABASE_URL": "postgresql://me:hunter2@127.0.0.1:1/x"})
+    assert (away.returncode, away.stdout.count("\n")) == (3, 1)
+    assert away.stdout.startswith("OUTBOX UNKNOWN - the database 127.0.0.1:1/x")
+    assert "hunter2" not in away.stdout + away.stderr
+    fail_old(sql)
+    for env in ({"ELASTIC_URL": "http://127.0.0.1:1"}, {"ELASTIC_INDEX": f"{scene.index}-nope"}):
+        done = cli("check", "--drift-sample", "5", env=env)
+        assert done.returncode == 3, done.stdout
+        first, finding = done.stdout.splitlines()
+        assert first.startswith("OUTBOX UNKNOWN - ")
+        assert finding.startswith("failed: 1 events")
+        assert cli("check", env=env).returncode == 4, "nobody asked the sink"
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--max-oldest-age", "nan"],
+        ["--max-oldest-age", "-1"],
+        ["--max-silence", "inf"],
+        ["--window", "0"],
+        ["--max-lag", "-1"],
+        ["--max-failed", "few"],
+        ["--drift-sample", "1e9"],
+    ],
+    ids=" ".join,
+)
+def test_a_bad_limit_is_2(check: Check, flags: list[str]) -> None:
+    done = check(*flags)
+    assert (done.exit_code, done.stdout) == (2, "")

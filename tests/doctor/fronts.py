@@ -1,0 +1,76 @@
+"""A real sink behind a front that changes some of its answers: what cannot be had here of itself."""
+
+import json
+import ssl
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+from fakes.backends import Asked, Upstream
+from fakes.script import Script
+from fakes.sink import FakeSink
+from fakes.store import Store
+from fakes.wire import Reply
+
+Change = Callable[[Asked, Reply], Reply]
+
+
+class Front:
+    """Passes requests on, and changes the answers to those of a path, or that begin as it does before `*`."""
+
+    def __init__(self, url: str, changes: Mapping[str, Change]) -> None:
+        self._upstream, self._changes = Upstream(url), changes
+
+    def answer(self, asked: Asked) -> Reply:
+        """Ask the real one, and change what it said."""
+        reply = self._upstream.answer(asked)
+        path = "/" + "/".join(asked.path)
+        change = next((c for pattern, c in self._changes.items() if fnmatchcase(path, pattern)), None)
+        return change(asked, reply) if change else reply
+
+
+@contextmanager
+def front(url: str, changes: Mapping[str, Change], *, certificate: Path | None = None) -> Iterator[str]:
+    """The URL of a front before `url`; https with a certificate (a PEM file with its key)."""
+    sink = FakeSink(0, Script(), Store(), Front(url, changes))
+    if certificate:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        sink.socket = context.wrap_socket(sink.socket, server_side=True)
+    Thread(target=sink.serve_forever, args=(0.01,), daemon=True).start()
+    try:
+        yield sink.url.replace("http:", "https:") if certificate else sink.url
+    finally:
+        sink.close()
+
+
+def says(status: int, body: Any) -> Change:
+    """This answer, whatever the real one said."""
+    return lambda _, reply: replace(reply, status=status, body=json.dumps(body).encode())
+
+
+def merged(**fields: Any) -> Change:
+    """The real answer with these fields in its place."""
+    return lambda _, reply: replace(reply, body=json.dumps(json.loads(reply.body) | fields).encode())
+
+
+def with_header(name: str, value: str | None) -> Change:
+    """The real answer with this header; without it if the value is None."""
+    return lambda _, reply: replace(reply, headers={**reply.headers, name: value})
+
+
+def self_signed(folder: Path) -> Path:
+    """A certificate for 127.0.0.1 that only itself vouches for, and its key."""
+    key, certificate = folder / "key.pem", folder / "certificate.pem"
+    subject = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", *subject]
+    subprocess.run(
+        [*command, "-keyout", key, "-out", certificate], check=True, capture_output=True, timeout=60
+    )
+    certificate.write_text(certificate.read_text() + key.read_text())
+    return certificate

@@ -1,0 +1,81 @@
+"""The command: what a person and a script see of it."""
+
+import json
+
+import psycopg
+import pytest
+
+from processes import Cli
+
+HASTE = ("--ignore", "fsync-off", "--ignore", "synchronous-commit-off")
+ILL = "ALTER TABLE search_outbox_events SET (autovacuum_enabled = off)"
+
+
+def test_exit_codes_tell_well_from_ill_from_away(cli: Cli, sql: psycopg.Connection) -> None:
+    assert cli("doctor", *HASTE).returncode == 0
+    sql.execute(ILL)
+    assert cli("doctor", *HASTE).returncode == 4
+    assert cli("doctor", *HASTE, "--ignore", "autovacuum-off-table").returncode == 0
+    assert cli("doctor", *HASTE, "--only", "sink", "--only", "settings").returncode == 0
+    away = cli("doctor", *HASTE, env={"ELASTIC_URL": "http://127.0.0.1:9"})
+    assert away.returncode == 3
+    assert "autovacuum-off-table" in away.stdout
+    assert "sink-unreachable" in away.stdout
+
+
+def test_json_is_for_scripts(cli: Cli, sql: psycopg.Connection) -> None:
+    sql.execute(ILL)
+    said = json.loads(cli("doctor", *HASTE, "--only", "database", "--json").stdout)
+    (found,) = said["findings"]
+    assert found == {
+        "id": "autovacuum-off-table",
+        "end": "database",
+        "severity": "warning",
+        "what": "Autovacuum is off for search_outbox_events.",
+        "why": found["why"],
+        "mend": "ALTER TABLE search_outbox_events RESET (autovacuum_enabled);",
+    }
+    assert "database: schema, indexes, triggers" in said["examined"]
+
+
+def test_text_fits_80_columns_and_a_command_stays_one_line(cli: Cli, sql: psycopg.Connection) -> None:
+    sql.execute("DROP INDEX ix_search_outbox_events_reclaimed")
+    done = cli("doctor", "--only", "database", env={"COLUMNS": "80"})
+    lines = done.stdout.splitlines()
+    mend = (
+        "    CREATE INDEX CONCURRENTLY ix_search_outbox_events_reclaimed ON search_outbox_events"
+        " (created_at) WHERE status = 'pending' AND error_reason = 'lease_expired';"
+    )
+    assert mend in lines
+    assert "\x1b" not in done.stdout
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--only", "sinks"), "did you mean sink?"),
+        (("--ignore", "fsync"), "did you mean fsync-off?"),
+        (("--ignore", "' OR 1=1 --\x1b"), r"\x1b"),
+    ],
+)
+def test_bad_input_is_named(cli: Cli, arguments: tuple[str, ...], said: str) -> None:
+    done = cli("doctor", *arguments)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert done.stdout == ""
+
+
+def test_without_a_database_the_other_ends_can_be_examined(cli: Cli) -> None:
+    assert cli("doctor", env={"DATABASE_URL": ""}).returncode == 2
+    assert cli("doctor", "--only", "sink", env={"DATABASE_URL": ""}).returncode == 0
+
+
+def test_passwords_stay_unsaid(cli: Cli) -> None:
+    secrets = {
+        "DATABASE_URL": "postgresql://u:s3cret-s3cret@127.0.0.1:9/app",
+        "ELASTIC_URL": "http://u:s3cret-s3cret@127.0.0.1:9",
+    }
+    done = cli("doctor", env=secrets)
+    assert done.returncode == 3
+    assert "s3cret" not in done.stdout + done.stderr

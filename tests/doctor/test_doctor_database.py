@@ -1,0 +1,242 @@
+"""The database: each finding is brought about in a real one, and ends with what is said to mend it."""
+
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import pytest
+
+import pgbouncer
+from doctor.ward import HASTE, Ward
+from outboxctl.doctor import examine
+from outboxctl.doctor.model import End, Severity
+from outboxctl.settings import load
+
+EVENTS = "search_outbox_events"
+# Each is brought about by statements; {} is the database's name.
+ILLS = {
+    "isolation-level": "ALTER DATABASE {} SET default_transaction_isolation = 'serializable'",
+    "database-read-only": "ALTER DATABASE {} SET default_transaction_read_only = on",
+    "schema-behind": "UPDATE outboxctl_alembic_version SET version_num = '0002'",
+    "source-not-unique": "ALTER TABLE search_index DROP CONSTRAINT uq_search_index_entity",
+    "db-index-invalid": f"""UPDATE pg_index SET indisvalid = false
+        WHERE indexrelid = 'ix_{EVENTS}_failed'::regclass""",
+    "autovacuum-off-table": f"ALTER TABLE {EVENTS} SET (autovacuum_enabled = off)",
+    "fillfactor": f"ALTER TABLE {EVENTS} SET (fillfactor = 50)",
+    "vacuum-late": f"UPDATE pg_class SET reltuples = 5e6 WHERE oid = '{EVENTS}'::regclass",
+    "trigger-on-update": f"""CREATE TRIGGER "Odd one" BEFORE INSERT OR UPDATE ON {EVENTS}
+        FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()""",
+}
+HARMFUL = {
+    "key": f'CREATE INDEX "Odd one" ON {EVENTS} (updated_at)',
+    "predicate": f"CREATE INDEX odd ON {EVENTS} (entity_id) WHERE status = 'failed'",
+    "expression": f"CREATE INDEX odd ON {EVENTS} ((attempts + 1))",
+    "included": f"CREATE INDEX odd ON {EVENTS} (entity_id) INCLUDE (status)",
+    "constraint": f"ALTER TABLE {EVENTS} ADD CONSTRAINT odd UNIQUE (id, lease_until)",
+}
+PARTITIONED = f"""
+CREATE TABLE {EVENTS} (id uuid NOT NULL, created_at timestamptz NOT NULL, PRIMARY KEY (id, created_at))
+    PARTITION BY RANGE (created_at);
+CREATE TABLE {EVENTS}_rest PARTITION OF {EVENTS} DEFAULT
+"""
+FOUND_BY = ("due", "processing", "failed", "reclaimed")
+
+
+def test_a_migrated_database_is_healthy(ward: Ward) -> None:
+    report = ward.examine(End.DATABASE)
+    assert report.findings == []
+    assert len(report.examined) == 7
+
+
+@pytest.mark.parametrize("id_", ILLS)
+def test_an_ill_is_found_and_mended(ward: Ward, sql: psycopg.Connection, id_: str) -> None:
+    sql.execute(ILLS[id_].format(sql.info.dbname))
+    ward.cures(id_, End.DATABASE)
+    assert ward.ids(End.DATABASE) == []
+
+
+@pytest.mark.parametrize("name", FOUND_BY)
+def test_each_index_of_the_migrations_is_missed(ward: Ward, sql: psycopg.Connection, name: str) -> None:
+    definition = "SELECT pg_get_indexdef(%s::regclass)"
+    index = f"ix_{EVENTS}_{name}"
+    before = sql.execute(definition, [index]).fetchone()
+    sql.execute(f"DROP INDEX {index}")
+    ward.cures("db-index-missing", End.DATABASE)
+    assert sql.execute(definition, [index]).fetchone() == before
+
+
+@pytest.mark.parametrize("kind", HARMFUL)
+def test_an_index_on_what_deliveries_change_is_harmful(
+    ward: Ward, sql: psycopg.Connection, kind: str
+) -> None:
+    sql.execute(HARMFUL[kind])
+    ward.cures("db-index-harmful", End.DATABASE)
+
+
+def test_other_indexes_and_triggers_are_the_users_business(ward: Ward, sql: psycopg.Connection) -> None:
+    sql.execute(f"CREATE INDEX theirs ON {EVENTS} (entity_type, entity_id)")
+    sql.execute(f"""CREATE TRIGGER theirs BEFORE INSERT ON {EVENTS}
+        FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()""")
+    assert ward.ids(End.DATABASE) == []
+
+
+def test_a_partitioned_outbox_is_examined_part_by_part(ward: Ward, empty_url: str) -> None:
+    ward = Ward(ward.monkeypatch, empty_url)
+    ward.monkeypatch.setenv("DATABASE_URL", empty_url)
+    ward.do(PARTITIONED)
+    ward.do("outboxctl db upgrade")
+    assert ward.ids(End.DATABASE) == []
+    ward.do(f"ALTER TABLE {EVENTS}_rest SET (autovacuum_enabled = off)")
+    assert f"{EVENTS}_rest" in ward.cures("autovacuum-off-table", End.DATABASE).what
+    ward.do(f"DROP INDEX ix_{EVENTS}_due; CREATE INDEX odd ON {EVENTS} (status)")
+    ward.cures("db-index-missing", End.DATABASE)
+    ward.cures("db-index-harmful", End.DATABASE)
+    assert ward.ids(End.DATABASE) == []
+
+
+def test_an_empty_database_lacks_the_schema_and_nothing_else(ward: Ward, empty_url: str) -> None:
+    ward.monkeypatch.setenv("DATABASE_URL", empty_url)
+    assert ward.ids(End.DATABASE) == ["schema-missing"]
+    ward.cures("schema-missing", End.DATABASE)
+    assert ward.ids(End.DATABASE) == []
+
+
+def test_a_table_that_is_gone_and_a_newer_schema_are_told_apart(ward: Ward, sql: psycopg.Connection) -> None:
+    sql.execute("DROP TABLE outbox_rebuilds")
+    assert "outbox_rebuilds" in ward.one("table-missing", End.DATABASE).what
+    sql.execute("UPDATE outboxctl_alembic_version SET version_num = '9999'")
+    assert "9999" in ward.one("schema-unknown", End.DATABASE).what
+    assert ward.ids(End.DATABASE) == ["schema-unknown"]
+
+
+def test_the_marker_is_compared_with_the_setting(ward: Ward) -> None:
+    ward.monkeypatch.setenv("OUTBOX_ENV", "test")
+    ward.cures("marker-missing", End.DATABASE)
+    ward.monkeypatch.delenv("OUTBOX_ENV")
+    ward.cures("environment-unset", End.DATABASE)
+    ward.monkeypatch.setenv("OUTBOX_ENV", "prod")
+    assert ward.cures("environment-contradicted", End.DATABASE).severity is Severity.ERROR
+
+
+def test_dead_rows_that_autovacuum_left_are_swept(ward: Ward, sql: psycopg.Connection) -> None:
+    sql.execute(f"ALTER TABLE {EVENTS} SET (autovacuum_enabled = off)")
+    sql.execute(f"""INSERT INTO {EVENTS} (entity_type, entity_id, op)
+        SELECT 'block', gen_random_uuid(), 'upsert' FROM generate_series(1, 10500)""")
+    sql.execute(f"DELETE FROM {EVENTS}")
+    sql.execute("SELECT pg_stat_force_next_flush()")
+    assert "10,500 dead rows" in ward.cures("vacuum-behind", End.DATABASE).what
+
+
+def test_a_table_of_empty_pages_is_bloated(ward: Ward, sql: psycopg.Connection) -> None:
+    statements = (
+        f"ALTER TABLE {EVENTS} SET (autovacuum_enabled = off)",
+        f"ALTER TABLE {EVENTS} ALTER COLUMN error SET STORAGE PLAIN",
+        f"""INSERT INTO {EVENTS} (entity_type, entity_id, op, error, created_at)
+            SELECT 'block', gen_random_uuid(), 'upsert', repeat('x', 7000), to_timestamp(n)
+            FROM generate_series(1, 9000) n""",
+        f"DELETE FROM {EVENTS} WHERE created_at < (SELECT max(created_at) FROM {EVENTS})",
+        f"VACUUM (ANALYZE) {EVENTS}",
+        f"ALTER TABLE {EVENTS} RESET (autovacuum_enabled)",
+    )
+    for statement in statements:
+        sql.execute(statement)
+    ward.cures("bloat", End.DATABASE)
+
+
+def test_a_transaction_left_open_is_ended(ward: Ward, url: str) -> None:
+    later = datetime.now(UTC) + timedelta(minutes=6)
+    with psycopg.connect(url) as forgotten:
+        forgotten.execute(f"SELECT count(*) FROM {EVENTS}")
+        assert ward.ids(End.DATABASE) == []  # it may be at work
+        found = ward.cures("long-transaction", End.DATABASE, now=later)
+        assert f"Process {forgotten.info.backend_pid} (idle in transaction)" in found.what
+        with pytest.raises(psycopg.OperationalError):
+            forgotten.execute("SELECT 1")
+
+
+@pytest.fixture
+def role(ward: Ward, sql: psycopg.Connection) -> Iterator[str]:
+    """A role that may log in, and nothing else; the patient connects as it."""
+    name = f"r{uuid.uuid4().hex[:12]}"
+    sql.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'p'")
+    parts = urlsplit(ward.url)
+    netloc = f"{name}:p@{parts.netloc.rpartition('@')[2]}"
+    ward.monkeypatch.setenv("DATABASE_URL", urlunsplit(parts._replace(netloc=netloc)))
+    yield name
+    sql.execute(f"DROP OWNED BY {name}; DROP ROLE {name}")
+
+
+def test_missing_rights_are_named_and_granted(ward: Ward, role: str) -> None:
+    for id_ in ("rights-read", "rights-worker", "rights-operator"):
+        for finding in ward.examine(End.DATABASE).findings:
+            if finding.id == id_:
+                assert role in finding.what
+                ward.do(finding.mend)
+        assert id_ not in ward.ids(End.DATABASE)
+    assert ward.ids(End.DATABASE) == []
+
+
+@pytest.mark.usefixtures("role")
+def test_what_a_role_may_not_see_is_said_and_the_rest_examined(ward: Ward) -> None:
+    report = ward.examine(End.DATABASE)
+    unseen = [finding for finding in report.findings if finding.id == "not-examined"]
+    assert {finding.severity for finding in unseen} == {Severity.INFO}
+    assert any("outbox_environment" in finding.what for finding in unseen)
+    assert "database: what holds back vacuum" in report.examined
+    assert not report.unreachable
+
+
+def test_a_role_with_fewer_connections_than_a_worker_opens(
+    ward: Ward, sql: psycopg.Connection, role: str
+) -> None:
+    sql.execute(f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}")
+    sql.execute(f"ALTER ROLE {role} CONNECTION LIMIT 5")
+    found = ward.cures("connections-short")
+    assert "up to 6 connections; the database has 5 left" in found.what
+
+
+def test_a_role_with_a_single_connection_is_examined_by_that_one(
+    ward: Ward, sql: psycopg.Connection, role: str
+) -> None:
+    sql.execute(f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}")
+    sql.execute(f"ALTER ROLE {role} CONNECTION LIMIT 1")
+    assert ward.ids(End.DATABASE) == ["not-examined"]
+    assert "Pooler could not be examined" in ward.one("not-examined", End.DATABASE).what
+
+
+@pytest.mark.skipif(not pgbouncer.available(), reason="no PgBouncer to be had")
+@pytest.mark.parametrize("size", [1, 3])
+def test_a_pooler_in_transaction_mode_is_recognised(ward: Ward, size: int) -> None:
+    with pgbouncer.pgbouncer(ward.url, size=size) as url:
+        ward.monkeypatch.setenv("DATABASE_URL", url)
+        assert ward.one("transaction-pooler", End.DATABASE).severity is Severity.INFO
+
+
+def test_a_clock_that_is_off_is_found(ward: Ward, monkeypatch: pytest.MonkeyPatch) -> None:
+    from time import time
+
+    monkeypatch.setattr("outboxctl.core.examine.server.time", lambda: time() - 600)
+    found = ward.one("clock-database", End.DATABASE)
+    assert "600 s ahead of this machine's" in found.what
+
+
+def test_names_that_would_move_the_cursor_are_shown_escaped(ward: Ward, sql: psycopg.Connection) -> None:
+    sql.execute(f"""CREATE TRIGGER "\x1b[31m[/nope]" BEFORE UPDATE ON {EVENTS}
+        FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()""")
+    found = ward.one("trigger-on-update", End.DATABASE)
+    assert r"\x1b[31m[/nope]" in found.what
+    assert "\x1b" not in found.what + found.mend
+
+
+@pytest.mark.usefixtures("ward")
+def test_an_examination_writes_nothing(sql: psycopg.Connection) -> None:
+    written = (
+        "SELECT xact_commit >= 0, tup_inserted, tup_updated, tup_deleted FROM pg_stat_database"
+        " WHERE datname = current_database()"
+    )
+    before = sql.execute(written).fetchone()
+    examine(load(), ignored=HASTE)
+    sql.execute("SELECT pg_stat_force_next_flush()")
+    assert sql.execute(written).fetchone() == before

@@ -1,0 +1,92 @@
+"""A patient for the doctor: brings findings about, and does what each finding says mends it."""
+
+import os
+import shlex
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import psycopg
+import pytest
+
+from outboxctl.doctor import Finding, Report, examine
+from outboxctl.doctor.model import End
+from outboxctl.settings import load
+from processes import OUTBOXCTL, environment
+
+# The tests' servers are as quick as servers can be, and this is what that costs.
+PASSED = (
+    "DATABASE_URL",
+    "OUTBOX_ENV",
+    "ELASTIC_URL",
+    "ELASTIC_API_KEY",
+    "ELASTIC_USERNAME",
+    "ELASTIC_PASSWORD",
+)
+HASTE = ("fsync-off", "synchronous-commit-off", "auto-create-index")
+
+
+def named(url: str, database: str) -> str:
+    """The URL of another database on the same server."""
+    return f"{url.rpartition('/')[0]}/{database}"
+
+
+@dataclass(frozen=True)
+class Ward:
+    """Settings are those of the process, so that what a finding says to export can be exported."""
+
+    monkeypatch: pytest.MonkeyPatch
+    url: str  # of one who may do everything
+
+    def examine(self, *only: End, now: datetime | None = None, ignored: Sequence[str] = HASTE) -> Report:
+        """The report of the settings as they are now."""
+        return examine(load(), only=only, ignored=ignored, now=now)
+
+    def ids(self, *only: End) -> list[str]:
+        """The ids of what is found, each once."""
+        return sorted({finding.id for finding in self.examine(*only).findings})
+
+    def one(self, id_: str, *only: End, now: datetime | None = None) -> Finding:
+        """The only finding of this id."""
+        report = self.examine(*only, now=now, ignored=())
+        (found,) = [finding for finding in report.findings if finding.id == id_]
+        return found
+
+    def cures(self, id_: str, *only: End, now: datetime | None = None) -> Finding:
+        """What the finding says mends it does."""
+        found = self.one(id_, *only, now=now)
+        self.do(found.mend)
+        left = self.examine(*only, now=now, ignored=()).findings
+        assert id_ not in [finding.id for finding in left], left
+        return found
+
+    def do(self, mend: str) -> None:
+        """Type the command where it belongs: a shell with the settings, or psql."""
+        if mend.startswith("export "):
+            name, _, value = shlex.split(mend, comments=True)[1].partition("=")
+            self.monkeypatch.setenv(name, value)
+        elif mend.startswith(("curl ", "outboxctl ")):
+            self._shell(mend)
+        else:
+            self._psql(mend)
+
+    def _shell(self, command: str) -> None:
+        own = {name: os.environ[name] for name in PASSED if name in os.environ}
+        command = command.replace("curl ", "curl --silent --fail-with-body ", 1)
+        command = command.replace("outboxctl ", f"{shlex.join(OUTBOXCTL)} ", 1)
+        done = subprocess.run(
+            ["bash", "-c", command],
+            env=environment(**own),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+
+    def _psql(self, statements: str) -> None:
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            for statement in statements.partition("--")[0].split(";"):
+                if statement.strip():
+                    connection.execute(statement)

@@ -1,0 +1,114 @@
+"""Failures of one cause fall into one group, whatever ids and values their errors hold."""
+
+import re
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from outboxctl.fingerprints import LONGEST, fingerprint, fold
+
+pytestmark = pytest.mark.no_servers
+
+# What the parts of errors look like: words, and values of each kind, made from a seed.
+WORDS = [
+    "failed",
+    "to",
+    "parse",
+    "field [rank_score]",
+    "it's",
+    "value:",
+    "(caused",
+    "by)",
+    "[/nope]",
+    "-",
+    "中文",
+]
+HEX = "0123456789abcdef"
+
+
+def _hex(random: Random, length: int) -> str:
+    return "1" + "".join(random.choice(HEX) for _ in range(length - 1))
+
+
+VALUES = {
+    "number": lambda r: str(r.randrange(10**9)),
+    "decimal": lambda r: f"{r.randrange(100)}.{r.randrange(100)}",
+    "uuid": lambda r: "-".join(_hex(r, n) for n in (8, 4, 4, 4, 12)),
+    "sha": lambda r: _hex(r, 40),
+    "pointer": lambda r: f"0x{_hex(r, 12)}",
+    "node": lambda r: f"oT{r.randrange(10)}kZZ_-{''.join(r.choice('abXY59') for _ in range(14))}a",
+    "time": lambda r: (
+        f"20{r.randrange(10, 99)}-02-03T10:{r.randrange(10, 60)}:00{r.choice(['Z', '.123+08:00'])}"
+    ),
+    "address": lambda r: f"10.0.{r.randrange(256)}.{r.randrange(256)}:{r.randrange(1, 65536)}",
+    "quoted": lambda r: f"'{''.join(r.choice('ab 5[]/:') for _ in range(r.randrange(1, 20)))}'",
+    "double": lambda r: f'"{_hex(r, 5)} {r.random()}"',
+}
+PARTS = st.lists(st.sampled_from([*WORDS, *VALUES]), max_size=12)
+
+
+def _error(parts: list[str], seed: int) -> str:
+    random = Random(seed)
+    return " ".join(VALUES[part](random) if part in VALUES else part for part in parts)
+
+
+@given(PARTS, st.integers(), st.integers())
+def test_errors_that_differ_only_in_values_are_one_group(parts: list[str], one: int, other: int) -> None:
+    assert fold(_error(parts, one)) == fold(_error(parts, other))
+
+
+@given(st.text() | st.text(alphabet="'\"` a5f…:-.Z\n\\") | PARTS.map(lambda parts: _error(parts, 1)))
+@settings(max_examples=300)
+def test_folding_again_changes_nothing(error: str) -> None:
+    folded = fold(error)
+    assert fold(folded) == folded
+    assert not re.search("[0-9]", folded)
+
+
+@given(st.text(alphabet="'\"` a5f-", min_size=100).map(lambda text: text * 40))
+@settings(max_examples=30)
+def test_a_long_text_is_bounded_and_folds_once_too(error: str) -> None:
+    assert len(fold(error)) <= LONGEST
+    assert fold(fold(error)) == fold(error)
+
+
+def test_what_the_sink_says_reads_well_when_folded() -> None:
+    error = (
+        "[1:57] failed to parse field [rank_score] of type [double] in document with id "
+        "'block:5b2f0a1e-6b7c-4d8e-9f00-112233445566'. Preview of field's value: 'it's no number'"
+    )
+    assert fold(error) == (
+        "[N:N] failed to parse field [rank_score] of type [double] in document with id "
+        "'*'. Preview of field's value: '*'"
+    )
+    assert fold("[block:5b2f0a1e-6b7c-4d8e-9f00-112233445566]: current version [5]") == (
+        "[block:ID]: current version [N]"
+    )
+    assert fold("index [outbox-search-index-000001] blocked") == "index [outbox-search-index-N] blocked"
+
+
+def test_other_causes_are_other_groups() -> None:
+    texts = ["no [a] here", "no [b] here", "no here", "", "facade", "decade bad"]
+    assert len({fingerprint("mapping", text) for text in texts}) == len(texts)
+    assert fingerprint("mapping", "x") != fingerprint("bad_request", "x") != fingerprint(None, "x")
+    assert fingerprint("mapping", None) == fingerprint("mapping", "")
+
+
+def test_a_fingerprint_stays_the_same_over_releases() -> None:
+    """It stands in runbooks and tickets."""
+    assert fingerprint("mapping", "Unknown outbox op: 'x' 5") == "a76d259d1da0"
+
+
+def test_a_value_that_was_cut_off_is_still_a_value() -> None:
+    assert fold("Preview: 'abc def…") == fold("Preview: 'something else…") == "Preview: '*'"
+    assert fold("body: " + '"' + "x" * 10**6) == fold('body: "' + "y" * 1_500)
+
+
+@pytest.mark.parametrize(
+    "error", ["\ud800 \udcff", "\x00\x1b[31m", "'" * 5_000, "5" * 10**6, "a:" * 10**6, "::" * 999]
+)
+def test_hostile_text_is_folded_quickly(error: str) -> None:
+    assert len(fingerprint("mapping", error)) == 12
+    assert len(fold(error)) <= LONGEST
