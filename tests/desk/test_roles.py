@@ -12,6 +12,7 @@ import pytest
 from elasticsearch import Elasticsearch
 from psycopg.sql import SQL, Identifier
 
+from desk.disaster import Ground
 from outboxctl import services
 from outboxctl.core.produce import enqueue
 from outboxctl.core.roles import RIGHTS, TABLES, Right, Role, roles_sql
@@ -274,3 +275,18 @@ def test_without_sql_it_shows_the_rights(cli: Cli) -> None:
 def test_a_name_that_postgresql_would_cut_or_keep_is_refused(prefix: str) -> None:
     with pytest.raises(UsageError):
         roles_sql(prefix, "public")
+
+
+@pytest.mark.real_engine
+def test_a_viewer_may_compare_both_sides_and_an_operator_repair(
+    acting_as: Ask, sql: psycopg.Connection, engine: Elasticsearch, index: str
+) -> None:
+    ground = Ground(sql, engine, index)
+    ground.fill(5)
+    ground.bulk([{"delete": {"_id": ground.documents()[0].id}}])
+    viewer, operator = acting_as(Role.VIEWER), acting_as(Role.OPERATOR)
+    assert viewer("verify").returncode == 4
+    _denied(viewer, "search_index", "verify", "--repair", *WHO)
+    operator.ok("verify", "--repair", *WHO)
+    acting_as(Role.WORKER).ok("worker", "--drain")
+    viewer.ok("verify")

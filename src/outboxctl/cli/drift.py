@@ -60,6 +60,8 @@ def _print(out: "Console", report: "Report") -> None:
 def _summary(report: "Report") -> str:
     what = "content and versions" if report.content else "versions only"
     both = f"{report.rows:,} rows, {report.documents:,} documents in {report.index}"
+    if report.unchanged_since:
+        return f"{both}; neither has changed since {report.unchanged_since}, when they agreed (see --full)."
     return f"{both}; {what}, {report.buckets:,} buckets, {render.age(report.seconds)}."
 
 

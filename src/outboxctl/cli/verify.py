@@ -1,5 +1,6 @@
 """`verify`: does the index say what the database says? And its repair."""
 
+import sys
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
@@ -27,6 +28,9 @@ LONGEST_SILENCE = 120.0  # seconds for one request: a page of large documents ta
 VersionsOnly = Annotated[
     bool, typer.Option("--versions-only", help="Compare versions but no content: twice as fast.")
 ]
+Full = Annotated[
+    bool, typer.Option("--full", help="Read everything, also where nothing has changed since they agreed.")
+]
 Mend = Annotated[bool, typer.Option("--repair", help="Enqueue events for what differs.")]
 Who = Annotated[
     str | None, typer.Option("--by", help="Who repairs (goes into the audit).", show_default=False)
@@ -49,6 +53,7 @@ Shown = Annotated[
 
 def verify(
     versions_only: VersionsOnly = False,
+    full: Full = False,
     repair: Mend = False,
     by: Who = None,
     reason: Why = None,
@@ -70,7 +75,7 @@ def verify(
     """
     given = settings(database_url=database_url, elastic_url=elastic_url, elastic_index=elastic_index)
     who = _who(by, reason, wait, repair=repair)
-    look = Look(content=not versions_only, limit=limit, json=json, planned=repair and dry_run)
+    look = Look(not versions_only, full, limit, json, planned=repair and dry_run)
     if repair and not dry_run:
         raise typer.Exit(_repair(given, look, *who, wait=wait, yes=yes))
     raise typer.Exit(_verify(given, look))
@@ -81,6 +86,7 @@ class Look:
     """How to compare and how to show it."""
 
     content: bool
+    full: bool
     limit: int
     json: bool
     planned: bool
@@ -88,13 +94,28 @@ class Look:
     def at(self, database: "Database", reader: "Reader", **more: Any) -> "Report":
         """Compare with a progress bar."""
         from outboxctl.cli import render
-        from outboxctl.core import entities
         from outboxctl.verify.survey import survey
 
-        with database.begin() as connection:
-            total = entities.count(connection)
-        with render.progress("comparing", total) as advance:
-            return survey(database, reader, content=self.content, limit=self.limit, advance=advance, **more)
+        with render.progress("comparing", _rows(database)) as advance:
+            return survey(
+                database,
+                reader,
+                content=self.content,
+                full=self.full,
+                limit=self.limit,
+                advance=advance,
+                **more,
+            )
+
+
+def _rows(database: "Database") -> int:
+    """How many there are, if anybody is to see the progress."""
+    from outboxctl.core import entities
+
+    if not sys.stderr.isatty():
+        return 0
+    with database.begin() as connection:
+        return entities.count(connection)
 
 
 def _verify(given: "Settings", look: Look) -> int:

@@ -92,7 +92,7 @@ class Database:
         # Nothing is prepared: the session may sit behind a pooler in transaction mode.
         connection = psycopg.connect(**self._conninfo, prepare_threshold=None)
         if connection.info.parameter_status("server_encoding") == "SQL_ASCII":
-            _read_leniently(connection)
+            _be_lenient(connection)
         return connection
 
 
@@ -105,14 +105,14 @@ class LenientText(Loader):
 
 
 class LenientString(StrDumperUnknown):
-    """The way back: such a text can be asked for again."""
+    """The way back, so that a row can be asked for by what was read of it."""
 
-    def dump(self, obj: str) -> bytes:
-        """Encode one value."""
-        return obj.encode("utf-8", "surrogateescape")
+    def dump(self, obj: str) -> Buffer | None:
+        """Encode one parameter."""
+        return super().dump(obj) if "\x00" in obj else obj.encode("utf-8", "surrogateescape")
 
 
-def _read_leniently(connection: psycopg.Connection) -> None:
+def _be_lenient(connection: psycopg.Connection) -> None:
     """Such a database holds any bytes; as UTF-8 it would refuse a whole claim for the text of one row."""
     connection.execute("SET client_encoding TO SQL_ASCII")
     connection.commit()

@@ -14,13 +14,13 @@ from outboxctl.core.database import Database
 from outboxctl.core.entities import State
 from outboxctl.errors import UsageError
 from outboxctl.sink.scan import Document, Reader
-from outboxctl.verify.buckets import Bucket, buckets, rows_a_bucket
+from outboxctl.verify.buckets import LEAST, Bucket, buckets, rows_a_bucket
 from outboxctl.verify.judge import differs, judge
 from outboxctl.verify.lanes import LANES, in_lanes
 from outboxctl.verify.model import Census, Difference, Kind, key_of, sayable
 
 CONNECTIONS = LANES + 1  # that a comparison takes from the database's pool
-JUDGED = 500  # entities read by id at once
+JUDGED = 500  # entities read by id at once, at most: no more than a bucket's rows
 HELD = 10_000  # doubts of one bucket in memory; further ones are found when they are asked for
 
 
@@ -55,16 +55,18 @@ def compare(
     reader.refresh()
     one = Comparison(database, reader, content=content, census=census or Census())
     doubts = one.doubts(advance, stop or Event())
-    while some := list(islice(doubts, JUDGED)):
+    while some := list(islice(doubts, min(JUDGED, one.size))):
         yield from one.judged(some)
 
 
 class Comparison:
-    """One run over all buckets."""
+    """One run over all buckets; `size` is their number of rows."""
 
     def __init__(self, database: Database, reader: Reader, *, content: bool, census: Census) -> None:
         self._database, self._reader = database, reader
         self._content, self._census = content, census
+        with database.begin() as connection:
+            self.size = rows_a_bucket(entities.bytes_a_row(connection))
         self._strange: set[str] = set()  # misplaced documents met so far: two ranges may hold one
 
     def doubts(self, advance: Callable[[int], object], stop: Event) -> Iterator[Doubt]:
@@ -103,9 +105,7 @@ class Comparison:
 
     def _plan(self) -> list[Bucket]:
         with self._database.begin() as connection:
-            size = rows_a_bucket(entities.bytes_a_row(connection))
-        with self._database.begin() as connection:
-            return list(buckets(entities.spread(connection, size), size))
+            return list(buckets(entities.spread(connection, self.size), self.size))
 
     def _examine(self, bucket: Bucket) -> tuple[Census, Iterable[Doubt]]:
         """A bucket's doubts, the first ones found at once, and what is gone through while they are found."""
@@ -117,7 +117,8 @@ class Comparison:
         with self._database.begin() as connection:
             rows = {r.id: r for r in entities.rows(connection, bucket.spans, content=self._content)}
         census.rows += len(rows)
-        for page in self._reader.pages(bucket.start, bucket.end, content=self._content):
+        page_size = self.size + LEAST  # one page for a bucket that agrees
+        for page in self._reader.pages(bucket.start, bucket.end, page_size, content=self._content):
             census.documents += len(page)
             for document in page:
                 row = rows.pop(document.id, None)
