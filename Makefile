@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test mutants storm lint format types layers bench bench-desk docs wheel lock clean
+.PHONY: help install demo test mutants storm lint format types layers bench bench-desk bench-verify docs transcript wheel lock clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | sort | expand -t 12
@@ -48,11 +48,17 @@ bench: $(READY) ## Measure S, P, the bound B and the worker end to end; writes b
 bench-desk: $(READY) ## Measure the operator's commands on 10,000,000 rows, and the worker beside a prune
 	$(BIN)/python -m benchmarks.desk
 
+bench-verify: $(READY) ## Measure the comparison of 1,000,000 entities
+	$(BIN)/python -m benchmarks.verify
+
 storm: $(READY) ## Write 100,000 events while workers are killed and the sink misbehaves, then judge; about five minutes
 	PYTHONPATH=tests $(BIN)/python -m storm $(STORM)
 
 docs: $(READY) ## Write the generated pages of docs/ again
 	$(BIN)/python -m outboxctl.cli.reference docs
+
+transcript: $(READY) ## Record the session in docs/operators-desk/session.md again, in tmux
+	PYTHONPATH=tests $(BIN)/python -m desk.session
 
 wheel: $(READY) ## Build the wheel into dist/
 	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .

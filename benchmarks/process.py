@@ -26,7 +26,7 @@ LOOK = 0.02  # seconds between two looks at the worker's memory
 class Run:
     """Seconds of wall clock, of its own CPU and of the servers'; peak memory in MB.
 
-    `lanes_at` is when it said that its lanes start, in seconds since the epoch.
+    `lanes_at` is when a worker said that its lanes start, in seconds since the epoch; else 0.
     """
 
     wall: float
@@ -39,12 +39,17 @@ class Run:
 
 def drain(rig: Rig) -> Run:
     """Run a worker until nothing is due."""
+    return run(rig, "worker", "--drain")
+
+
+def run(rig: Rig, *args: str) -> Run:
+    """Run a command to its end, which must be a good one."""
     servers = (rig.both.postgres, rig.both.search)
     before = [cpu_seconds(server) for server in servers]
-    log = rig.folder / "worker.log"
+    log = rig.folder / f"{args[0]}.log"
     started = perf_counter()
     with log.open("w") as out:
-        command = [*OUTBOXCTL, "worker", "--drain"]
+        command = [*OUTBOXCTL, *args]
         process = subprocess.Popen(command, env=_environment(rig), cwd=rig.folder, stdout=out, stderr=out)
     worker, rss = _watch(process)
     wall = perf_counter() - started
@@ -113,5 +118,5 @@ def _environment(rig: Rig) -> dict[str, str]:
 
 def _lanes_at(log: Path) -> float:
     lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
-    said = next(line["timestamp"] for line in lines if line["event"] == "worker started")
-    return datetime.fromisoformat(said).timestamp()
+    said = [line["timestamp"] for line in lines if line.get("event") == "worker started"]
+    return datetime.fromisoformat(said[0]).timestamp() if said else 0.0

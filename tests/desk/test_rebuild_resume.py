@@ -7,6 +7,7 @@ import psycopg
 import pytest
 from elasticsearch import Elasticsearch
 
+import pgbouncer
 from fakes import Fault, Script, fake_sink
 from fakes.faults import refused as refusal
 from fakes.postgres_proxy import Do, Proxy, postgres_proxy
@@ -181,3 +182,21 @@ def test_while_the_sink_is_away_it_can_be_interrupted(
         process.send_signal(signal.SIGINT)
         code, report, _ = said(process)
     assert (code, report["phase"], report["copied"]) == (130, "fill", 0)
+
+
+def test_through_a_pooler_in_transaction_mode_there_is_one_at_a_time_too(
+    cli: Cli, proxy: Proxy, sql: psycopg.Connection, engine: Elasticsearch, index: str
+) -> None:
+    if not pgbouncer.available():
+        pytest.skip("no PgBouncer on PATH, and no package of it could be downloaded with apt-get")
+    sql.execute(ROWS, [TOTAL])
+    rule = proxy.on("UPDATE outbox_rebuilds SET cursor_type", Do.HOLD_STATEMENT)
+    with (
+        pgbouncer.pgbouncer(proxy.url, size=2) as url,
+        started(cli, "--yes", "--json", DATABASE_URL=url) as process,
+    ):
+        eventually(rule.reached.is_set)
+        assert cli("rebuild", "--yes").returncode == 2
+        rule.released.set()
+        assert said(process)[1]["phase"] == "done"
+    assert documents(engine, index) == rows(sql)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from outboxctl.cli import complete
 from outboxctl.cli.guards import reading
 from outboxctl.cli.options import DatabaseUrl, Json, Limit, settings
 from outboxctl.errors import UsageError
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
 def audit(
     limit: Limit = 20,
     id: Annotated[  # noqa: A002 - as in replay
-        str | None, typer.Option("--id", help="One act: its events, and where they are now.")
+        str | None,
+        typer.Option(
+            "--id", help="One act: its events, and where they are now.", autocompletion=complete.acts
+        ),
     ] = None,
     action: Annotated[
         str | None, typer.Option("--action", help="Only this: replay, undo, discard, repair, …")

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from outboxctl.cli import complete
 from outboxctl.cli.guards import Yes, reading
 from outboxctl.cli.moving import Words, move, order
 from outboxctl.cli.options import (
@@ -45,7 +46,12 @@ Groups = Annotated[
 ]
 Group = Annotated[
     str | None,
-    typer.Option("--group", help="The events of this fingerprint, one by one.", show_default=False),
+    typer.Option(
+        "--group",
+        help="The events of this fingerprint, one by one.",
+        show_default=False,
+        autocompletion=complete.fingerprints,
+    ),
 ]
 
 
@@ -85,7 +91,9 @@ def list_(
 
 @app.command()
 def show(
-    event_id: Annotated[str, typer.Argument(metavar="ID", help="The event's id.")],
+    event_id: Annotated[
+        str, typer.Argument(metavar="ID", help="The event's id.", autocompletion=complete.failed_ids)
+    ],
     database_url: DatabaseUrl = None,
     elastic_url: ElasticUrl = None,
     elastic_index: ElasticIndex = None,

@@ -8,6 +8,7 @@ import psycopg
 from psycopg.abc import Buffer
 from psycopg.adapt import Loader
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.types.string import StrDumperUnknown
 from sqlalchemy import Connection, create_engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -91,7 +92,7 @@ class Database:
         # Nothing is prepared: the session may sit behind a pooler in transaction mode.
         connection = psycopg.connect(**self._conninfo, prepare_threshold=None)
         if connection.info.parameter_status("server_encoding") == "SQL_ASCII":
-            _read_leniently(connection)
+            _be_lenient(connection)
         return connection
 
 
@@ -103,12 +104,21 @@ class LenientText(Loader):
         return bytes(data).decode("utf-8", "surrogateescape")
 
 
-def _read_leniently(connection: psycopg.Connection) -> None:
+class LenientString(StrDumperUnknown):
+    """The way back, so that a row can be asked for by what was read of it."""
+
+    def dump(self, obj: str) -> Buffer | None:
+        """Encode one parameter."""
+        return super().dump(obj) if "\x00" in obj else obj.encode("utf-8", "surrogateescape")
+
+
+def _be_lenient(connection: psycopg.Connection) -> None:
     """Such a database holds any bytes; as UTF-8 it would refuse a whole claim for the text of one row."""
     connection.execute("SET client_encoding TO SQL_ASCII")
     connection.commit()
     for kind in ("text", "varchar", "bpchar", "name"):
         connection.adapters.register_loader(kind, LenientText)
+    connection.adapters.register_dumper(str, LenientString)
 
 
 def translate(error: Exception, name: str) -> OutboxctlError:

@@ -103,7 +103,7 @@ def _value(kind: str) -> str:
 
 def _remap(index: str) -> str:
     """A field's type cannot be changed in place."""
-    return f"outboxctl rebuild --yes  # {index}: a field's type never changes in place"
+    return f"outboxctl rebuild --mapping default --yes  # {index}: a field's type never changes in place"
 
 
 INDEX = Check("index and mapping", (*INDEX_RULES, refuses, strict, not_keyword, no_source))

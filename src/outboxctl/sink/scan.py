@@ -5,10 +5,11 @@ from typing import Any, NamedTuple
 
 from elasticsearch import Elasticsearch
 
+from outboxctl.failures import Answer
 from outboxctl.sink.request import ask, demand
 from outboxctl.sink.shape import Shape, shape
 
-PAGE = 5_000  # documents a request
+PAGE = 5_000  # documents a request, where their bodies are not asked for
 KEEP_ALIVE = "5m"  # of a point in time, between two pages
 
 
@@ -40,16 +41,32 @@ class Reader:
         """Make everything written so far visible to `pages`."""
         demand(self.client, lambda: self.client.indices.refresh(index=self.shape.index))
 
+    def imprint(self) -> str | None:
+        """The whole index as a short text that any write changes, None if the sink does not tell.
+
+        Each operation on a shard, also a delete, takes the next sequence number of its history.
+        """
+        asked = ask(lambda: self.client.indices.stats(index=self.shape.index, level="shards"))
+        if isinstance(asked, Answer):
+            return None
+        shards = asked["indices"].get(self.shape.index, {}).get("shards", {})
+        primaries = [(number, copy) for number, copies in sorted(shards.items()) for copy in copies]
+        told = [_history(number, copy) for number, copy in primaries if copy["routing"]["primary"]]
+        return " ".join([self.shape.uuid, *told]) if len(told) == self.shape.shards else None
+
     def pages(
-        self, start: tuple[str, str] | None, end: tuple[str, str] | None, *, content: bool
+        self, start: tuple[str, str] | None, end: tuple[str, str] | None, size: int, *, content: bool
     ) -> Iterator[list[Document]]:
-        """The documents whose keys are from `start` to before `end`, ordered as bytes (None: no bound)."""
-        yield from self._pages({"bool": {"filter": between(self.shape, start, end)}}, content=content)
+        """The documents whose keys are from `start` to before `end`, `size` a page.
+
+        Keys are pairs, ordered as bytes; None is no bound.
+        """
+        yield from self._pages({"bool": {"filter": between(self.shape, start, end)}}, size, content=content)
 
     def strays(self) -> Iterator[list[Document]]:
         """The documents that lack a key field, so that no range holds them; without their bodies."""
         lacking = [{"bool": {"must_not": {"exists": {"field": f}}}} for f in self.shape.key_fields]
-        yield from self._pages({"bool": {"should": lacking}}, content=False)
+        yield from self._pages({"bool": {"should": lacking}}, PAGE, content=False)
 
     def get(self, ids: Sequence[str], *, content: bool) -> list[Document | None]:
         """The documents of these ids as they are this moment, unrefreshed writes included."""
@@ -59,7 +76,7 @@ class Reader:
         found = demand(self.client, lambda: self.client.mget(index=index, ids=list(ids), source=content))
         return [_document(doc) if doc.get("found") else None for doc in found["docs"]]
 
-    def _pages(self, query: dict[str, Any], *, content: bool) -> Iterator[list[Document]]:
+    def _pages(self, query: dict[str, Any], size: int, *, content: bool) -> Iterator[list[Document]]:
         """All hits, of one view of the index: a write between two pages moves nothing."""
         opened = demand(
             self.client,
@@ -68,24 +85,24 @@ class Reader:
         view, after = opened["id"], None
         try:
             while True:
-                found = self._page(query, view, after, content=content)
+                found = self._page(query, size, view, after, content=content)
                 view, hits = found["pit_id"], found["hits"]["hits"]
                 if hits:
                     yield [_document(hit) for hit in hits]
-                if len(hits) < PAGE:
+                if len(hits) < size:
                     return
                 after = hits[-1]["sort"]
         finally:
             ask(lambda: self.client.close_point_in_time(id=view))  # else it ends by itself
 
-    def _page(self, query: dict[str, Any], view: str, after: Any, *, content: bool) -> Any:
+    def _page(self, query: dict[str, Any], size: int, view: str, after: Any, *, content: bool) -> Any:
         more = {} if after is None else {"search_after": after}
         return demand(
             self.client,
             lambda: self.client.search(
                 pit={"id": view, "keep_alive": KEEP_ALIVE},
                 query=query,
-                size=PAGE,
+                size=size,
                 sort=["_shard_doc"],
                 source=content,
                 version=True,
@@ -114,6 +131,10 @@ def _beyond(shape: Shape, bound: tuple[str, str], other: str, same: str) -> dict
     kind, entity = shape.key_fields
     within = [{"term": {kind: bound[0]}}, {"range": {entity: {same: bound[1]}}}]
     return {"bool": {"should": [{"range": {kind: {other: bound[0]}}}, {"bool": {"filter": within}}]}}
+
+
+def _history(shard: str, copy: dict[str, Any]) -> str:
+    return f"{shard}:{copy['commit']['user_data']['history_uuid']}:{copy['seq_no']['max_seq_no']}"
 
 
 def _document(hit: dict[str, Any]) -> Document:

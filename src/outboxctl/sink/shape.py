@@ -13,10 +13,11 @@ KEYS = ("entity_type", "entity_id")
 
 @dataclass(frozen=True)
 class Shape:
-    """A concrete index, its uuid, its fields of the key, and what keeps bodies from being compared."""
+    """A concrete index, its fields of the key, and what keeps its bodies from being compared."""
 
     index: str
     uuid: str
+    shards: int
     key_fields: tuple[str, str]
     no_content: str | None
 
@@ -34,7 +35,13 @@ def shape(client: Elasticsearch, name: str) -> Shape:
     ((index, about),) = found.items()
     mapping, settings = about["mappings"], about["settings"]
     kind, entity = (_field(index, mapping.get("properties", {}), key) for key in KEYS)
-    return Shape(index, settings["index.uuid"], (kind, entity), _no_content(mapping, settings))
+    return Shape(
+        index,
+        settings["index.uuid"],
+        int(settings["index.number_of_shards"]),
+        (kind, entity),
+        _no_content(mapping, settings),
+    )
 
 
 def _field(index: str, properties: dict[str, Any], key: str) -> str:

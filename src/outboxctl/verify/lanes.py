@@ -2,8 +2,10 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import contextmanager
+from queue import SimpleQueue
+from threading import Thread
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -15,23 +17,35 @@ LANES = 2
 def in_lanes(work: Callable[[T], R], items: Iterable[T]) -> Iterator[Iterator[tuple[T, R]]]:
     """Yield an iterator of each item with its result; at most LANES + 1 results are held or under way.
 
-    What `work` raises is raised where its result is taken. Leaving early waits for what is under way.
+    What `work` raises is raised where its result is taken. Leaving early waits for nobody: a side may
+    hang, and ^C must end it. So the threads are daemons, which an executor's are not.
     """
-    pool = ThreadPoolExecutor(LANES, thread_name_prefix="compare")
+    queue: SimpleQueue[tuple[T, Future[R]] | None] = SimpleQueue()
+    for _ in range(LANES):
+        Thread(target=_lane, args=(work, queue), name="compare", daemon=True).start()
     try:
-        yield _in_order(pool, work, items)
+        yield _in_order(queue, items)
     finally:
-        pool.shutdown(cancel_futures=True)
+        for _ in range(LANES):
+            queue.put(None)
 
 
-def _in_order(pool: ThreadPoolExecutor, work: Callable[[T], R], items: Iterable[T]) -> Iterator[tuple[T, R]]:
-    rest = iter(items)
+def _lane(work: Callable[[T], R], queue: "SimpleQueue[tuple[T, Future[R]] | None]") -> None:
+    while task := queue.get():
+        item, future = task
+        try:
+            future.set_result(work(item))
+        except BaseException as error:
+            future.set_exception(error)
+
+
+def _in_order(queue: "SimpleQueue[tuple[T, Future[R]] | None]", items: Iterable[T]) -> Iterator[tuple[T, R]]:
     under_way: deque[tuple[T, Future[R]]] = deque()
-    for item in rest:
-        under_way.append((item, pool.submit(work, item)))
+    for item in items:
+        under_way.append((item, Future()))
+        queue.put(under_way[-1])
         if len(under_way) > LANES:
             first, future = under_way.popleft()
             yield first, future.result()
-    while under_way:
-        first, future = under_way.popleft()
+    for first, future in under_way:
         yield first, future.result()

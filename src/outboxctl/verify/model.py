@@ -39,7 +39,7 @@ class Difference:
     def target(self) -> Key | None:
         """The entity for an event, None where the outbox cannot name it."""
         key = key_of(self.id)
-        return key if key and len(key.entity_type) <= MAX_TYPE else None
+        return key if key and len(key.entity_type) <= MAX_TYPE and sayable(self.id) else None
 
 
 @dataclass
@@ -61,7 +61,8 @@ class Census:
 class Report:
     """A comparison: how many entities differ by kind, how many more are in flight, and the first of them.
 
-    `content` is False where versions alone were compared. `seconds` is wall clock.
+    `content` is False where versions alone were compared. `seconds` is wall clock. `unchanged_since`:
+    nothing was read again, as neither side has changed since they agreed at that time (ISO 8601).
     """
 
     index: str
@@ -74,6 +75,7 @@ class Report:
     in_flight: int
     seconds: float
     first: list[Difference]
+    unchanged_since: str | None = None
 
 
 def key_of(id_: str) -> Key | None:

@@ -3,6 +3,8 @@
 from json import loads
 from typing import Any
 
+LOOSE = {bool, dict, list}  # types that equality looks through or into: True == 1
+
 
 def same(document: Any, text: str) -> bool:
     """Whether a parsed document has the content of a JSON text: the order of keys is no content.
@@ -10,13 +12,18 @@ def same(document: Any, text: str) -> bool:
     Numbers are compared by value (1 is 1.0, as JSON has one kind of number), but true is not 1.
     """
     expected = loads(text)
-    # Nearly always the very text that was sent: its representation tells types and order, and is quick.
-    return repr(document) == repr(expected) or _alike(document, expected)
+    # Equality alone is quick, and nearly always all there is to ask.
+    return document == expected and (_plain(document, expected) or _alike(document, expected))
+
+
+def _plain(left: Any, right: Any) -> bool:
+    return isinstance(left, dict) and LOOSE.isdisjoint(map(type, (*left.values(), *right.values())))
 
 
 def _alike(left: Any, right: Any) -> bool:
-    if isinstance(left, dict) and isinstance(right, dict):
-        return left.keys() == right.keys() and all(_alike(left[key], right[key]) for key in left)
-    if isinstance(left, list) and isinstance(right, list):
-        return len(left) == len(right) and all(map(_alike, left, right))
-    return isinstance(left, bool) == isinstance(right, bool) and bool(left == right)
+    """Of two equal values: whether true stands for true everywhere, and never for 1."""
+    if isinstance(left, dict):
+        return all(_alike(value, right[key]) for key, value in left.items())
+    if isinstance(left, list):
+        return all(map(_alike, left, right))
+    return isinstance(left, bool) == isinstance(right, bool)

@@ -2,11 +2,13 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from threading import Event
 from time import monotonic
 
 from outboxctl.core.database import Database
 from outboxctl.sink.scan import Reader
+from outboxctl.verify import memory
 from outboxctl.verify.compare import compare
 from outboxctl.verify.model import Census, Difference, Kind, Report
 
@@ -20,13 +22,25 @@ def survey(
     content: bool,
     limit: int,
     advance: Callable[[int], object],
+    full: bool = False,
     stop: Event | None = None,
     act: Act | None = None,
 ) -> Report:
-    """Compare (see `compare`), have `act` go through every lasting difference, and report."""
+    """Compare (see `compare`), have `act` go through every lasting difference, and report.
+
+    Unless it is to be `full`, nothing is read if neither side has changed since they last agreed.
+    """
     seen = Survey(reader.shape.index, content=content, limit=limit)
+    before = memory.take(database, reader)
+    known = memory.recall(before, content=content) if before and not full else None
+    if known:
+        seen.census = Census(0, known.rows, known.documents)
+        return replace(seen.report(), unchanged_since=known.at)
     found = compare(database, reader, content=content, census=seen.census, advance=advance, stop=stop)
     (act or deque[Difference](maxlen=0).extend)(seen.watch(found))
+    stopped = stop is not None and stop.is_set()
+    if before and seen.agrees and not stopped and memory.take(database, reader) == before:
+        memory.remember(before, seen.census, content=content)
     return seen.report()
 
 
@@ -51,6 +65,11 @@ class Survey:
             if len(self._first) < self._limit:
                 self._first.append(difference)
             yield difference
+
+    @property
+    def agrees(self) -> bool:
+        """Whether nothing differed so far, not even in passing."""
+        return not self._in_flight and not any(self._by_kind.values())
 
     def report(self) -> Report:
         """What was found so far."""

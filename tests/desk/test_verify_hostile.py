@@ -1,0 +1,94 @@
+"""Rows and documents as a hostile environment makes them: they stop nothing but themselves."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from elasticsearch import Elasticsearch
+
+import servers as test_servers
+from desk.disaster import Ground
+from outboxctl.core.database import Database
+from outboxctl.core.migrations import upgrade
+from processes import Cli
+from servers import Servers
+
+pytestmark = pytest.mark.real_engine
+WHO = ("--by", "alice", "--reason", "drill")
+
+
+@pytest.fixture
+def ground(sql: psycopg.Connection[Any], engine: Elasticsearch, index: str) -> Ground:
+    ground = Ground(sql, engine, index)
+    ground.fill(20)
+    return ground
+
+
+@pytest.fixture
+def bytes_url(servers: Servers) -> Iterator[str]:
+    """A database that holds any bytes."""
+    options = "ENCODING 'SQL_ASCII' LOCALE 'C' LOCALE_PROVIDER libc"
+    url = test_servers.new_database(servers.postgres, options=options)
+    database = Database(url)
+    upgrade(database, None)
+    database.close()
+    yield url
+    test_servers.drop_database(servers.postgres, url)
+
+
+def test_bytes_that_are_no_text_are_missing_and_nothing_else_is(
+    cli: Cli, bytes_url: str, engine: Elasticsearch, index: str
+) -> None:
+    env = {"DATABASE_URL": bytes_url}
+    with psycopg.connect(bytes_url, autocommit=True, client_encoding="utf8") as sql:
+        ground = Ground(sql, engine, index)
+        ground.fill(20)
+        for kind, words in (("E'\\xff\\xfe'", "'a'"), ("'page'", "E'\\xff'")):
+            sql.execute(
+                "INSERT INTO search_index (id, entity_type, entity_id, text, event_version)"
+                f" SELECT gen_random_uuid(), {kind}, gen_random_uuid(), {words}, 3"
+            )
+    done = cli("verify", "--json", env=env)
+    report = json.loads(done.stdout)
+    assert (done.returncode, report["by_kind"]["missing"], report["differences"]) == (4, 2, 2)
+    assert cli("verify", env=env).returncode == 4
+    repaired = cli("verify", "--repair", *WHO, "--json", env=env)
+    assert json.loads(repaired.stdout)["repaired"]["left"] == 1
+    assert repaired.returncode == 4
+
+
+def test_hostile_text_and_times_agree_with_their_documents(cli: Cli, ground: Ground) -> None:
+    hostile = "[/nope] \x1b[31m \u2028 \u202e ' OR 1=1 -- % \\ \x01"
+    ground.sql.execute(
+        "UPDATE search_index SET text = %s, rank_score = 'NaN', created_at = 'infinity',"
+        " entity_type = left(%s, 50), event_version = 9223372036854775806 WHERE entity_type = 'page'",
+        [hostile, hostile],
+    )
+    found = cli("verify")
+    assert (found.returncode, "\x1b" in found.stdout, "\u202e" in found.stdout) == (4, False, False)
+    assert cli.json("verify", "--repair", *WHO)["repaired"]["left"] == 0
+    cli("worker", "--drain")
+    wrong = json.loads(cli("verify", "--json").stdout)
+    # A document with NaN or an infinite date is the sink's to refuse: its events have failed.
+    assert {difference["kind"] for difference in wrong["first"]} <= {"missing"}
+    ground.sql.execute("UPDATE search_index SET rank_score = 1, created_at = now()")
+    ground.sql.execute(
+        "UPDATE search_index SET event_version = event_version - 1 WHERE event_version = 9223372036854775807"
+    )
+    cli.json("verify", "--repair", *WHO)
+    cli.ok("worker", "--drain")
+    cli.ok("verify")
+    ground.assert_same()
+
+
+def test_large_documents_are_compared_a_few_at_a_time(cli: Cli, ground: Ground) -> None:
+    large = "SELECT string_agg(md5(n::text || entity_id), '') FROM generate_series(1, 30000) n"
+    ground.sql.execute(f"UPDATE search_index SET text = ({large}) WHERE entity_type = 'page'")
+    ground.write(ground.documents())
+    ground.sql.execute(
+        "UPDATE search_index SET event_version = event_version + 1 WHERE entity_type = 'block'"
+    )
+    done = cli("verify", "--json")
+    assert json.loads(done.stdout)["by_kind"]["stale"] == json.loads(done.stdout)["differences"] > 0
