@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test mutants storm lint format types layers bench bench-desk bench-verify docs wheel lock clean
+.PHONY: help install demo test mutants storm lint format types layers bench bench-desk bench-verify docs transcript wheel lock clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | sort | expand -t 12
@@ -56,6 +56,9 @@ storm: $(READY) ## Write 100,000 events while workers are killed and the sink mi
 
 docs: $(READY) ## Write the generated pages of docs/ again
 	$(BIN)/python -m outboxctl.cli.reference docs
+
+transcript: $(READY) ## Record the session in docs/operators-desk/session.md again, in tmux
+	PYTHONPATH=tests $(BIN)/python -m desk.session
 
 wheel: $(READY) ## Build the wheel into dist/
 	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .

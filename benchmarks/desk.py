@@ -86,6 +86,8 @@ def _arguments() -> argparse.Namespace:
 def _benchmark(rig: Rig, given: argparse.Namespace) -> str:
     say(f"{given.done:,} done and {given.failed:,} failed rows")
     desk_rows.make(rig, given.done, given.failed)
+    say("warm-up")
+    _worker(rig, given.events, 0, Measured())
     into, neighbours = Measured(), Neighbours(rig)
     for number in range(1, given.repeat + 1):
         say(f"repetition {number} of {given.repeat}")

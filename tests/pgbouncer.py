@@ -95,6 +95,7 @@ def _unpack() -> None:
         subprocess.run(
             ["apt-get", "download", *PACKAGES], cwd=folder, check=True, capture_output=True, timeout=60
         )
+        CACHE.mkdir(parents=True, exist_ok=True)
         for package in Path(folder).glob("*.deb"):
             subprocess.run(["dpkg-deb", "-x", str(package), str(CACHE)], check=True, timeout=60)
 

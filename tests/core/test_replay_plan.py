@@ -1,8 +1,13 @@
 """A replay touches exactly its selection, and leaves its mark."""
 
+from uuid import uuid4
+
 import psycopg
+import pytest
+from sqlalchemy import TextClause, text
 
 from moments import Insert, at
+from outboxctl.core import discard, replay, undo
 from outboxctl.core.database import Database
 from outboxctl.core.replay import Act, Plan, Selection, apply, plan
 from outboxctl.core.trail import recent
@@ -59,3 +64,15 @@ def test_a_plan_that_somebody_else_carried_out_does_nothing(db: Database, insert
     stale = planned(db)
     applied(db, stale)
     assert applied(db, stale) == Act([], None)
+
+
+@pytest.mark.parametrize("statement", [replay.REPLAY, discard.DISCARD, undo.UNDO])
+def test_a_batch_finds_its_events_by_their_ids_alone(db: Database, statement: TextClause) -> None:
+    """By a partial index it would read all that failed for each batch, when statistics say that few did."""
+    given = dict.fromkeys(statement.compile().params) | {"ids": [str(uuid4())], "batch": str(uuid4())}
+    with db.begin() as connection:
+        connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+        explain = text(f"EXPLAIN {statement.text}")
+        lines = connection.execute(explain, given).scalars().all()
+    assert any("search_outbox_events_pkey" in line for line in lines)
+    assert not any("ix_search_outbox_events" in line for line in lines)

@@ -37,6 +37,22 @@ def test_each_row_is_read_once_by_the_index_there_is(db: Database, sql: psycopg.
     assert [(each.entity_type, each.entity_id) for each in found] == expected
 
 
+@pytest.mark.parametrize("collation", ['"default"', '"C"', '"POSIX"'])
+def test_a_page_begins_in_the_index_and_reads_nothing_before(
+    db: Database, sql: psycopg.Connection, collation: str
+) -> None:
+    sql.execute(f"ALTER TABLE search_index ALTER entity_type TYPE varchar(50) COLLATE {collation}")
+    sql.execute(ROWS, [5_000])
+    sql.execute("UPDATE search_index SET entity_type = 'Block' WHERE rank_score IS NULL AND text LIKE '%7'")
+    assert len({each.entity_id for each in all_pages(db, 700)}) == 5_000
+    read = "SELECT idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'search_index'"
+    with db.begin() as connection:
+        _, after = source.page(connection, None, 4_000)
+        before = connection.exec_driver_sql(read).scalar_one()
+        source.page(connection, after, 10)
+        assert connection.exec_driver_sql(read).scalar_one() == before + 10
+
+
 @pytest.fixture
 def lenient(servers: Servers) -> Iterator[Database]:
     """A database that holds any bytes."""

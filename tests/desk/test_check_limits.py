@@ -138,6 +138,11 @@ def test_a_figure_at_its_limit_is_well(
     assert (done.exit_code, done.stdout[:10]) == (0, "OUTBOX OK ")
 
 
+@pytest.mark.parametrize("command", sorted({command for *_, command in CASES} | {"outboxctl verify"}))
+def test_the_command_that_helps_exists(command: str) -> None:
+    assert CliRunner().invoke(app, [*command.split()[1:], "--help"]).exit_code == 0
+
+
 def test_a_schema_from_before_the_workers_can_be_checked(cli: Cli, sql: lab.Sql) -> None:
     lab.load(sql, 2)
     sql.execute("DROP TABLE outbox_workers")

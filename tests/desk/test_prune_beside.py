@@ -64,6 +64,20 @@ def test_stopped_it_leaves_whole_batches_and_says_so(
     assert f"{audited(sql):,} events" in out
 
 
+def test_cut_off_from_its_database_it_says_so_and_the_audit_tells_what_is_gone(
+    running: subprocess.Popen[str], sql: psycopg.Connection
+) -> None:
+    sql.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE application_name = 'outboxctl' AND datname = current_database()"
+    )
+    out, err = running.communicate(timeout=10)
+    assert (running.returncode, out) == (3, ""), err
+    assert "cannot be used" in err
+    assert 0 < rows(sql) < OLD
+    assert rows(sql) + audited(sql) == OLD
+
+
 def test_two_at_once_delete_each_row_once(sql: psycopg.Connection, cli: Cli) -> None:
     put(sql, "done", "2020-01-01", rows=OLD)
     with ThreadPoolExecutor(2) as pool:

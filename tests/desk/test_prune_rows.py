@@ -13,7 +13,7 @@ from outboxctl.acts import prune
 from outboxctl.core import prune as core
 from outboxctl.core.database import Database
 from outboxctl.core.replay import Selection, plan
-from outboxctl.errors import OutboxctlError
+from outboxctl.errors import OutboxctlError, UsageError
 from processes import Cli
 
 NOW = datetime(2026, 6, 15, 12, tzinfo=UTC)
@@ -167,6 +167,12 @@ def test_asked_to_stop_where_nothing_is_old_it_stops(db: Database, sql: psycopg.
     stop = threading.Event()
     done = run(db, stop=stop, advance=lambda _: stop.set())
     assert (done.rows, done.interrupted) == (0, True)
+
+
+def test_a_server_that_is_too_old_is_named(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(core, "OLDEST_SERVER", 999_999)
+    with pytest.raises(UsageError, match="needs PostgreSQL 14"):
+        run(db)
 
 
 def test_a_dry_run_counts_and_changes_no_bit(cli: Cli, sql: psycopg.Connection) -> None:

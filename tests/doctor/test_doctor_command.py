@@ -1,15 +1,12 @@
 """The command: what a person and a script see of it."""
 
 import json
-from pathlib import Path
 
 import psycopg
 import pytest
 
-from outboxctl.doctor import catalogue
 from processes import Cli
 
-DOCS = Path(__file__).parents[2] / "docs" / "operators-desk" / "doctor.md"
 HASTE = ("--ignore", "fsync-off", "--ignore", "synchronous-commit-off")
 ILL = "ALTER TABLE search_outbox_events SET (autovacuum_enabled = off)"
 
@@ -82,11 +79,3 @@ def test_passwords_stay_unsaid(cli: Cli) -> None:
     done = cli("doctor", env=secrets)
     assert done.returncode == 3
     assert "s3cret" not in done.stdout + done.stderr
-
-
-@pytest.mark.no_servers
-def test_every_id_is_documented() -> None:
-    rows = [line.split("|") for line in DOCS.read_text().splitlines() if line.startswith("| `")]
-    documented = [(row[1].strip(" `"), row[2].strip(), row[3].strip(), row[4].strip()) for row in rows]
-    known = [(id_, end, str(severity), why) for id_, (end, severity, why) in catalogue().items()]
-    assert sorted(documented) == sorted(known)

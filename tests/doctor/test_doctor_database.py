@@ -17,7 +17,7 @@ from outboxctl.settings import load
 EVENTS = "search_outbox_events"
 # Each is brought about by statements; {} is the database's name.
 ILLS = {
-    "isolation": "ALTER DATABASE {} SET default_transaction_isolation = 'serializable'",
+    "isolation-level": "ALTER DATABASE {} SET default_transaction_isolation = 'serializable'",
     "database-read-only": "ALTER DATABASE {} SET default_transaction_read_only = on",
     "schema-behind": "UPDATE outboxctl_alembic_version SET version_num = '0002'",
     "source-not-unique": "ALTER TABLE search_index DROP CONSTRAINT uq_search_index_entity",
@@ -36,6 +36,11 @@ HARMFUL = {
     "included": f"CREATE INDEX odd ON {EVENTS} (entity_id) INCLUDE (status)",
     "constraint": f"ALTER TABLE {EVENTS} ADD CONSTRAINT odd UNIQUE (id, lease_until)",
 }
+PARTITIONED = f"""
+CREATE TABLE {EVENTS} (id uuid NOT NULL, created_at timestamptz NOT NULL, PRIMARY KEY (id, created_at))
+    PARTITION BY RANGE (created_at);
+CREATE TABLE {EVENTS}_rest PARTITION OF {EVENTS} DEFAULT
+"""
 FOUND_BY = ("due", "processing", "failed", "reclaimed")
 
 
@@ -74,6 +79,20 @@ def test_other_indexes_and_triggers_are_the_users_business(ward: Ward, sql: psyc
     sql.execute(f"CREATE INDEX theirs ON {EVENTS} (entity_type, entity_id)")
     sql.execute(f"""CREATE TRIGGER theirs BEFORE INSERT ON {EVENTS}
         FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()""")
+    assert ward.ids(End.DATABASE) == []
+
+
+def test_a_partitioned_outbox_is_examined_part_by_part(ward: Ward, empty_url: str) -> None:
+    ward = Ward(ward.monkeypatch, empty_url)
+    ward.monkeypatch.setenv("DATABASE_URL", empty_url)
+    ward.do(PARTITIONED)
+    ward.do("outboxctl db upgrade")
+    assert ward.ids(End.DATABASE) == []
+    ward.do(f"ALTER TABLE {EVENTS}_rest SET (autovacuum_enabled = off)")
+    assert f"{EVENTS}_rest" in ward.cures("autovacuum-off-table", End.DATABASE).what
+    ward.do(f"DROP INDEX ix_{EVENTS}_due; CREATE INDEX odd ON {EVENTS} (status)")
+    ward.cures("db-index-missing", End.DATABASE)
+    ward.cures("db-index-harmful", End.DATABASE)
     assert ward.ids(End.DATABASE) == []
 
 
@@ -149,14 +168,13 @@ def role(ward: Ward, sql: psycopg.Connection) -> Iterator[str]:
     sql.execute(f"DROP OWNED BY {name}; DROP ROLE {name}")
 
 
-def test_missing_rights_are_named_and_granted(ward: Ward, sql: psycopg.Connection, role: str) -> None:
+def test_missing_rights_are_named_and_granted(ward: Ward, role: str) -> None:
     for id_ in ("rights-read", "rights-worker", "rights-operator"):
         for finding in ward.examine(End.DATABASE).findings:
             if finding.id == id_:
                 assert role in finding.what
                 ward.do(finding.mend)
         assert id_ not in ward.ids(End.DATABASE)
-    sql.execute(f"GRANT SELECT ON outboxctl_alembic_version TO {role}")
     assert ward.ids(End.DATABASE) == []
 
 
@@ -177,6 +195,15 @@ def test_a_role_with_fewer_connections_than_a_worker_opens(
     sql.execute(f"ALTER ROLE {role} CONNECTION LIMIT 5")
     found = ward.cures("connections-short")
     assert "up to 6 connections; the database has 5 left" in found.what
+
+
+def test_a_role_with_a_single_connection_is_examined_by_that_one(
+    ward: Ward, sql: psycopg.Connection, role: str
+) -> None:
+    sql.execute(f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}")
+    sql.execute(f"ALTER ROLE {role} CONNECTION LIMIT 1")
+    assert ward.ids(End.DATABASE) == ["not-examined"]
+    assert "Pooler could not be examined" in ward.one("not-examined", End.DATABASE).what
 
 
 @pytest.mark.skipif(not pgbouncer.available(), reason="no PgBouncer to be had")

@@ -26,7 +26,7 @@ def test_a_house_in_order_yields_nothing_at_all(own_database: Ward, own_engine: 
     report = ward.examine(ignored=())
     ward.do("ALTER SYSTEM RESET fsync; SELECT pg_reload_conf();")
     assert report.findings == []
-    assert len(report.examined) == 13
+    assert len(report.examined) == 14
     assert not report.unreachable
 
 
@@ -77,5 +77,10 @@ def test_a_database_of_any_bytes(ward: Ward, postgres: Cluster) -> None:
     db = Database(url)
     upgrade(db, None)
     db.close()
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(r"""INSERT INTO search_index (entity_type, entity_id, event_version)
+            SELECT convert_from('\xff', 'SQL_ASCII'), gen_random_uuid(), 1""")
     ward.monkeypatch.setenv("DATABASE_URL", url)
-    assert ward.ids(End.DATABASE) == ["encoding-sql-ascii"]
+    report = ward.examine()
+    assert [finding.id for finding in report.findings] == ["encoding-sql-ascii"]
+    assert not report.unreachable

@@ -2,11 +2,13 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 from elasticsearch import Elasticsearch
 
+from doctor.eight import answers_like_eight
 from doctor.fronts import front, merged, says, self_signed, with_header
 from doctor.ward import Ward
 from fakes.backends import Asked
@@ -16,29 +18,9 @@ from outboxctl.sink.index import ensure
 from servers import Servers
 
 pytestmark = pytest.mark.real_engine
-PLAIN = "application/json"
-# What an Elasticsearch 8.14.3 and an OpenSearch 2.19.6 really said (started as the services are).
-EIGHT = {"version": {"number": "8.14.3", "build_flavor": "default"}, "tagline": "You Know, for Search"}
+# What an OpenSearch 2.19.6 really said.
 OPENSEARCH = {"version": {"distribution": "opensearch", "number": "2.19.6"}}
-REFUSED = {
-    "error": {
-        "type": "media_type_header_exception",
-        "reason": "Invalid media-type value on headers [Accept, Content-Type]",
-        "caused_by": {
-            "type": "status_exception",
-            "reason": "Accept version must be either version 8 or 7, but found 9. "
-            "Accept=application/vnd.elasticsearch+json; compatible-with=9",
-        },
-    },
-    "status": 400,
-}
 PRIVILEGES = ("index", "delete", "read", "view_index_metadata", "manage")
-
-
-def _eight(asked: Asked, reply: Reply) -> Reply:
-    """A server 8 asked by a client 9: plain JSON is all that it understands."""
-    accept = {name.lower(): value for name, value in asked.headers.items()}["accept"]
-    return says(200, EIGHT)(asked, reply) if accept == PLAIN else says(400, REFUSED)(asked, reply)
 
 
 def _sees(ward: Ward, url: str, *, end: End = End.SINK) -> list[str]:
@@ -47,7 +29,7 @@ def _sees(ward: Ward, url: str, *, end: End = End.SINK) -> list[str]:
 
 
 def test_a_client_9_before_a_server_8_says_what_to_install(ward: Ward, servers: Servers) -> None:
-    with front(servers.sink, {"/*": _eight}) as url:
+    with front(servers.sink, {"/*": answers_like_eight}) as url:
         assert _sees(ward, url) == ["client-too-new"]
         found = ward.one("client-too-new", End.SINK)
         assert "8.14.3" in found.what
@@ -134,6 +116,47 @@ def test_a_certificate_that_nobody_vouches_for_needs_its_ca(
         assert ward.ids(End.SINK) == []
         ward.monkeypatch.setenv("ELASTIC_CA_CERTS", str(tmp_path / "nowhere.pem"))
         assert ward.ids(End.SINK) == ["client-unusable"]
+
+
+@pytest.mark.parametrize("body", [["odd"], {"odd": {"odd": 1}}, "odd", None, {"status": ["\x1b[31m"]}])
+def test_answers_of_another_shape_are_no_crash(ward: Ward, servers: Servers, index: str, body: Any) -> None:
+    for path in ("/_cluster/*", "/_nodes/*", "/_security/*", f"/{index}"):
+        with front(servers.sink, {path: says(200, body)}) as url:
+            assert "\x1b" not in str(_sees(ward, url))
+            assert not ward.examine(End.SINK).unreachable
+
+
+@pytest.mark.parametrize("way", ["key", "user", "url"])
+def test_a_command_for_a_secured_sink_takes_its_secrets_from_the_environment(
+    ward: Ward, servers: Servers, engine: Elasticsearch, index: str, way: str
+) -> None:
+    engine.indices.put_settings(index=f"{index}-000001", settings={"index": {"gc_deletes": "60s"}})
+    expected = {"key": "ApiKey czNjcmV0", "user": "Basic dTpzM2NyZXQ=", "url": "Basic dTpzM2NyZXQ="}[way]
+
+    def secured(asked: Asked, reply: Reply) -> Reply:
+        given = {name.lower(): value for name, value in asked.headers.items()}.get("authorization")
+        return (
+            reply if given == expected else says(401, {"error": {"type": "security_exception"}})(asked, reply)
+        )
+
+    with front(servers.sink, {"/*": secured}) as url:
+        ward.monkeypatch.setenv("ELASTIC_URL", url)
+        if way == "key":
+            ward.monkeypatch.setenv("ELASTIC_API_KEY", "czNjcmV0")
+        elif way == "user":
+            ward.monkeypatch.setenv("ELASTIC_USERNAME", "u")
+            ward.monkeypatch.setenv("ELASTIC_PASSWORD", "s3cret")
+        else:
+            ward.monkeypatch.setenv("ELASTIC_URL", f"{url.replace('//', '//u:s3cret@')},http://127.0.0.1:9")
+        found = ward.cures("gc-deletes", End.SINK)
+        assert "s3cret" not in found.mend
+        assert "czNjcmV0" not in found.mend
+
+
+def test_of_several_urls_each_is_tried(ward: Ward, servers: Servers) -> None:
+    ward.monkeypatch.setenv("ELASTIC_URL", f"http://127.0.0.1:9,{servers.sink}")
+    assert "http://127.0.0.1:9 does not answer: connect" in ward.cures("sink-url-away", End.SINK).what
+    assert ward.ids(End.SINK) == []
 
 
 def test_a_sink_that_is_away_does_not_hide_the_database(ward: Ward, sql: psycopg.Connection) -> None:

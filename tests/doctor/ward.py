@@ -16,6 +16,14 @@ from outboxctl.settings import load
 from processes import OUTBOXCTL, environment
 
 # The tests' servers are as quick as servers can be, and this is what that costs.
+PASSED = (
+    "DATABASE_URL",
+    "OUTBOX_ENV",
+    "ELASTIC_URL",
+    "ELASTIC_API_KEY",
+    "ELASTIC_USERNAME",
+    "ELASTIC_PASSWORD",
+)
 HASTE = ("fsync-off", "synchronous-commit-off", "auto-create-index")
 
 
@@ -64,11 +72,7 @@ class Ward:
             self._psql(mend)
 
     def _shell(self, command: str) -> None:
-        own = {
-            name: os.environ[name]
-            for name in ("DATABASE_URL", "ELASTIC_URL", "OUTBOX_ENV")
-            if name in os.environ
-        }
+        own = {name: os.environ[name] for name in PASSED if name in os.environ}
         command = command.replace("curl ", "curl --silent --fail-with-body ", 1)
         command = command.replace("outboxctl ", f"{shlex.join(OUTBOXCTL)} ", 1)
         done = subprocess.run(

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from outboxctl.cli.app import app
 from outboxctl.core.produce import MAX_VERSION
 from outboxctl.core.source import Entity
 from outboxctl.errors import UnreachableError, UsageError
@@ -65,6 +67,24 @@ def sender(sink: Scripted, *, patience: float = 60.0, stop: bool = False) -> Sen
     made._sink = sink  # type: ignore[assignment]
     made._pause = lambda *_: 0.0  # type: ignore[method-assign]
     return made
+
+
+@pytest.mark.parametrize(
+    ("args", "named"),
+    [
+        (["--mapping", "missing.json"], "--mapping"),
+        (["--keep-old", "soon"], "--keep-old"),
+        (["--by", " "], "--by"),
+        (["--reason", ""], "--reason"),
+        (["--by", "al\nice"], "--by"),
+        (["--abort", "--rollback"], "exclude each other"),
+        (["--elastic-index", "A"], "--elastic-index"),
+    ],
+)
+def test_a_careless_command_is_refused_before_anything_is_opened(args: list[str], named: str) -> None:
+    done = CliRunner().invoke(app, ["rebuild", "--yes", *args], env={"DATABASE_URL": "postgresql://nowhere"})
+    assert isinstance(done.exception, UsageError)
+    assert named in str(done.exception)
 
 
 def entities(count: int) -> list[Entity]:

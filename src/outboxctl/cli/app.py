@@ -19,6 +19,7 @@ from outboxctl.cli import (
     replay,
     services,
     status,
+    top,
     verify,
     worker,
 )
@@ -51,6 +52,7 @@ def _root(
 app.command("demo")(demo.demo)
 app.command("worker")(worker.worker)
 app.command("status")(status.status)
+app.command("top")(top.top)
 app.command("check")(check.check)
 app.command("doctor")(doctor.doctor)
 app.command("stuck")(status.stuck)

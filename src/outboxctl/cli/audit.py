@@ -1,9 +1,11 @@
 """`audit`: who did what to the events, when and why."""
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from outboxctl.cli import complete
 from outboxctl.cli.guards import reading
 from outboxctl.cli.options import DatabaseUrl, Json, Limit, settings
 from outboxctl.errors import UsageError
@@ -14,13 +16,14 @@ if TYPE_CHECKING:
     from outboxctl.core.trail import AuditRow, Touched
     from outboxctl.settings import Settings
 
-COLUMNS = ("at", "action", "by", "events", "reason", "filters", "audit id")
-
 
 def audit(
     limit: Limit = 20,
     id: Annotated[  # noqa: A002 - as in replay
-        str | None, typer.Option("--id", help="One act: its events, and where they are now.")
+        str | None,
+        typer.Option(
+            "--id", help="One act: its events, and where they are now.", autocompletion=complete.acts
+        ),
     ] = None,
     action: Annotated[
         str | None, typer.Option("--action", help="Only this: replay, undo, discard, repair, …")
@@ -55,14 +58,16 @@ def audit(
 
 def _show(rows: "Sequence[AuditRow]", *, json: bool) -> None:
     from outboxctl.cli import render
+    from outboxctl.cli.inspection import act
 
     if json:
-        from dataclasses import asdict
-
         render.emit_json({"audit": [asdict(row) for row in rows]})
         return
-    cells = [(r.at, r.action, r.operator, r.affected, r.reason, _words(r.filters), r.id) for r in rows]
-    render.console().print(render.table("Audit", COLUMNS, cells) if rows else "Audit: none")
+    out = render.console()
+    for row in rows:
+        out.print(act(row), "")
+    if not rows:
+        out.print("Audit: none")
 
 
 def _one(given: "Settings", id_: str, limit: int, *, json: bool) -> None:
@@ -76,7 +81,7 @@ def _one(given: "Settings", id_: str, limit: int, *, json: bool) -> None:
     if json:
         from outboxctl.cli import render
 
-        render.emit_json({"act": act, "events": events})
+        render.emit_json({"act": asdict(act), "events": [asdict(event) for event in events]})
     else:
         _view(act, events, limit)
 
@@ -90,11 +95,7 @@ def _view(act: "AuditRow", events: "Sequence[Touched]", limit: int) -> None:
     _show([act], json=False)
     now = Counter(event.now for event in events)
     out.print(render.counts("Where they are now", ("now", "events"), dict(now.most_common())))
-    rows = [(e.id, e.now, e.attempts, e.error_reason, e.error) for e in events[:limit]]
-    out.print(render.table("What they said before", ("id", "now", "attempts", "reason", "error"), rows))
-    if len(events) > limit:
-        out.print(f"and {len(events) - limit:,} more (--limit, --json)")
-
-
-def _words(filters: dict[str, object]) -> str:
-    return ", ".join(f"{name}={value}" for name, value in filters.items()) or "all"
+    rows = [(event.id, event.now, event.error_reason) for event in events[:limit]]
+    out.print(render.table("Its events", ("id", "now", "reason before"), rows))
+    more = f"and {len(events) - limit:,} more (--limit); " if len(events) > limit else ""
+    out.print(f"{more}--json has their errors, too")

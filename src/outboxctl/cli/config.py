@@ -21,7 +21,10 @@ def show(
     elastic_index: ElasticIndex = None,
     json: Json = False,
 ) -> None:
-    """Show every setting, its value and where it came from; secrets are masked."""
+    """Show every setting, its value and where it came from; secrets are masked.
+
+    Example: outboxctl config show --json
+    """
     from outboxctl.cli import render
     from outboxctl.settings import Settings, env_names, sources
 

@@ -16,6 +16,8 @@ def upgrade(yes: Yes = False, database_url: DatabaseUrl = None, json: Json = Fal
     """Create the tables, or adopt the ones that are there: adds what is missing, drops nothing.
 
     With OUTBOX_ENV set, marks the database as that environment, once.
+
+    Example: outboxctl db upgrade
     """
     from outboxctl.cli import render
     from outboxctl.core.migrations import upgrade as run
@@ -37,7 +39,10 @@ def upgrade(yes: Yes = False, database_url: DatabaseUrl = None, json: Json = Fal
 
 @app.command()
 def current(database_url: DatabaseUrl = None, json: Json = False) -> None:
-    """Print the database's revision."""
+    """Print the database's revision.
+
+    Example: outboxctl db current
+    """
     from outboxctl.cli import render
 
     before, head = _revisions(database_url)
@@ -49,7 +54,10 @@ def current(database_url: DatabaseUrl = None, json: Json = False) -> None:
 
 @app.command()
 def check(database_url: DatabaseUrl = None, json: Json = False) -> None:
-    """Exit 0 if the schema is the newest, 4 if `db upgrade` has something to do."""
+    """Exit 0 if the schema is the newest, 4 if `db upgrade` has something to do.
+
+    Example: outboxctl db check || outboxctl db upgrade
+    """
     from outboxctl.cli import render
 
     before, head = _revisions(database_url)
@@ -66,7 +74,10 @@ def check(database_url: DatabaseUrl = None, json: Json = False) -> None:
 
 @app.command()
 def sql() -> None:
-    """Print the upgrade as SQL, to review or to run by hand on a database without it."""
+    """Print the upgrade as SQL, to review or to run by hand on a database without it.
+
+    Example: outboxctl db sql | less
+    """
     from outboxctl.core.migrations import upgrade_sql
 
     typer.echo(upgrade_sql())

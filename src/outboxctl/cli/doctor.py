@@ -15,17 +15,19 @@ if TYPE_CHECKING:
     from outboxctl.doctor import Finding, Report
 
 ENDS = ("database", "sink", "settings")
-STYLES = {"error": "bold red", "warning": "yellow", "info": "cyan"}
+STYLES = {"error": "bold red", "warning": "yellow", "info": "cyan"}  # the worst first
 MARGIN = " " * 4
 WIDEST = 100  # columns: longer lines are hard to read
 
 
 def doctor(
     only: Annotated[
-        list[str] | None, typer.Option("--only", help="database, sink or settings; repeatable.")
+        list[str] | None,
+        typer.Option("--only", metavar="END", help="database, sink or settings; repeatable."),
     ] = None,
     ignore: Annotated[
-        list[str] | None, typer.Option("--ignore", help="Leave out findings of this id; repeatable.")
+        list[str] | None,
+        typer.Option("--ignore", metavar="ID", help="Leave out findings of this id; repeatable."),
     ] = None,
     database_url: DatabaseUrl = None,
     elastic_url: ElasticUrl = None,
@@ -93,7 +95,7 @@ def _end(out: "Console", end: str, findings: "list[Finding]") -> None:
 
     if findings:
         out.print(Text(end, style="bold"))
-    for finding in findings:
+    for finding in sorted(findings, key=lambda finding: list(STYLES).index(finding.severity)):
         out.print(Text.assemble("  ", (finding.severity, STYLES[finding.severity]), f"  {finding.id}"))
         _paragraph(out, finding.what)
         _paragraph(out, finding.why)
@@ -112,6 +114,6 @@ def _paragraph(out: "Console", words: str) -> None:
 
 
 def _summary(report: "Report") -> str:
-    found = [finding.severity for finding in report.findings]
-    counts = [f"{found.count(each)} {each}" for each in dict.fromkeys(sorted(found))]
+    found = [str(finding.severity) for finding in report.findings]
+    counts = [f"{found.count(each)} {each}" for each in STYLES if each in found]
     return f"{len(report.examined)} checks: {', '.join(counts) or 'nothing found'}"

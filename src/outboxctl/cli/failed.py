@@ -1,10 +1,11 @@
 """`failed`: the events that nobody will deliver unless an operator says so."""
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from outboxctl.cli import complete
 from outboxctl.cli.guards import Yes, reading
 from outboxctl.cli.moving import Words, move, order
 from outboxctl.cli.options import (
@@ -45,7 +46,12 @@ Groups = Annotated[
 ]
 Group = Annotated[
     str | None,
-    typer.Option("--group", help="The events of this fingerprint, one by one.", show_default=False),
+    typer.Option(
+        "--group",
+        help="The events of this fingerprint, one by one.",
+        show_default=False,
+        autocompletion=complete.fingerprints,
+    ),
 ]
 
 
@@ -85,7 +91,9 @@ def list_(
 
 @app.command()
 def show(
-    event_id: Annotated[str, typer.Argument(metavar="ID", help="The event's id.")],
+    event_id: Annotated[
+        str, typer.Argument(metavar="ID", help="The event's id.", autocompletion=complete.failed_ids)
+    ],
     database_url: DatabaseUrl = None,
     elastic_url: ElasticUrl = None,
     elastic_index: ElasticIndex = None,
@@ -179,11 +187,13 @@ def _groups(given: "Settings", chosen: "Selection", limit: int, *, json: bool) -
         out.print(f"and {len(found) - limit:,} more causes (--limit)")
     if found:
         name = found[0].fingerprint
-        out.print(f"Next: outboxctl replay --fingerprint {name} --by YOU --reason WHY --dry-run")
+        next_ = f"outboxctl replay --fingerprint {name} --by YOU --reason WHY --dry-run"
+        out.print(f"\nNext: {next_}", soft_wrap=True)  # to be copied in one piece
 
 
 def _rows(given: "Settings", chosen: "Selection", limit: int, *, json: bool) -> None:
     from outboxctl.cli import render
+    from outboxctl.cli.inspection import failure
     from outboxctl.core.failed import rows
 
     with reading(given) as connection:
@@ -191,9 +201,10 @@ def _rows(given: "Settings", chosen: "Selection", limit: int, *, json: bool) -> 
     if json:
         render.emit_json({"events": [asdict(row) for row in found]})
         return
-    columns = ("id", "failed", "attempts", "replays", "error")
-    cells: list[tuple[Any, ...]] = [(r.id, r.failed_at, r.attempts, r.replay_count, r.error) for r in found]
     out = render.console()
-    out.print(render.table("Failed", columns, cells) if found else "Failed: none of this cause")
+    for row in found:
+        out.print(failure(row), "")
+    if not found:
+        out.print("Failed: none of this cause")
     if len(found) == limit:
         out.print(f"at most {limit:,} are shown (--limit)")

@@ -1,6 +1,7 @@
-"""How a cause of failures, and an event with its two sides, look to a person."""
+"""How a cause of failures, an act, and an event with its two sides look to a person."""
 
 from collections.abc import Mapping
+from json import dumps
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group as Parts
@@ -12,7 +13,8 @@ from outboxctl.wording import brief
 
 if TYPE_CHECKING:
     from outboxctl.acts.inspect import Inspection
-    from outboxctl.core.failed import Group
+    from outboxctl.core.failed import FailedRow, Group
+    from outboxctl.core.trail import AuditRow
 
 SAMPLE = 240  # characters of an error in a list: three lines of 80 columns
 
@@ -29,40 +31,57 @@ def cause(group: "Group") -> Parts:
     return Parts("", head, Padding(Text(below), (0, 0, 0, 2), expand=False))
 
 
+def failure(row: "FailedRow") -> Parts:
+    """One failed event: which, of what, when, how often, and its error."""
+    head = Text(row.id, style="bold")
+    head.append(f"  {brief(row.entity_type, 50)}  {brief(row.error_reason or 'none', 80)}", style="not bold")
+    said = [f"{render.cell(row.failed_at).plain}, {row.attempts} attempts, {row.replay_count} replays"]
+    said += ["failed again after a replay"] if row.failed_again else []
+    below = f"{'; '.join(said)}\n{brief(row.error or '', SAMPLE)}"
+    return Parts(head, Padding(Text(below), (0, 0, 0, 2), expand=False))
+
+
+def act(row: "AuditRow") -> Parts:
+    """One act of the audit: which, what, how many, who; when and of what; why."""
+    head = Text(row.id, style="bold")
+    head.append(
+        f"  {brief(row.action, 20)}  {row.affected:,} events by {brief(row.operator, 120)}", "not bold"
+    )
+    times = dict.fromkeys(render.cell(moment).plain for moment in (row.at, row.ended_at))
+    filters = ", ".join(f"{name}={brief(value, SAMPLE)}" for name, value in row.filters.items())
+    below = f"{' to '.join(times)}; {filters or 'all'}\n{brief(row.reason, 2_000)}"
+    return Parts(head, Padding(Text(below), (0, 0, 0, 2), expand=False))
+
+
 def view(seen: "Inspection") -> Parts:
     """An event, its source row, its document and what differs."""
-    here, there = "its source row", f"document {brief(seen.document_id, 120)}"
-    parts = [
-        _fields("Event" if seen.fingerprint is None else f"Event (cause {seen.fingerprint})", seen.event)
-    ]
-    parts.append(
-        _fields("Source row", seen.source) if seen.source else Text(f"{here.capitalize()} is gone.\n")
-    )
-    return Parts(*parts, *_there(seen, there), _difference(seen))
+    title = "Event" if seen.fingerprint is None else f"Event (cause {seen.fingerprint})"
+    source = _fields("Source row", seen.source) if seen.source else Text("Its source row is gone.\n")
+    return Parts(_fields(title, seen.event), source, *_there(seen))
 
 
 def _fields(title: str, fields: Mapping[str, Any]) -> Any:
-    return render.table(title, ("field", "value"), [(name, _value(value)) for name, value in fields.items()])
+    rows = [(name, _value(value)) for name, value in fields.items()]
+    return render.table(title, ("field", "value"), rows, longest=1_000)
 
 
 def _value(value: Any) -> Any:
-    """JSON's words for what is no text, so that null, 5 and "5" are told apart."""
-    from json import dumps
-
+    """JSON's words for what is no text, so that 5 and "5" are told apart."""
     return value if value is None or isinstance(value, str) else dumps(value, ensure_ascii=False)
 
 
-def _there(seen: "Inspection", name: str) -> list[Any]:
+def _there(seen: "Inspection") -> list[Any]:
+    """The document, and how it differs from the source row."""
+    name = f"document {brief(seen.document_id, 120)}"
     if seen.sink_error:
-        return [Text(f"The index could not be asked: {brief(seen.sink_error, 600)}\n")]
+        return [Text(f"The index could not be asked: {brief(seen.sink_error, 600)}")]
     if seen.document is None:
-        return [Text(f"There is no {name} in the index.\n")]
-    return [_fields(f"{name.capitalize()}, version {seen.document.version}", seen.document.body)]
+        return [Text(f"There is no {name} in the index.\n"), _difference(seen)]
+    title = f"{name.capitalize()}, version {seen.document.version}"
+    return [_fields(title, seen.document.body), _difference(seen)]
 
 
 def _difference(seen: "Inspection") -> Any:
-    if seen.difference is None:
-        return Text("")
     if not seen.difference:
         return Text("No difference: the index says what the source row says.")
     rows = [(d.field, d.kind, _value(d.source), _value(d.document)) for d in seen.difference]

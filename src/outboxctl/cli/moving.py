@@ -134,7 +134,8 @@ def _lines(
     if not ids:
         return
     rows = [(c.fingerprint, c.error_reason, f"{c.count:,}", c.sample) for c in plan.causes]
-    yield render.table("By cause", ("fingerprint", "reason", "events", "error"), rows[:SHOWN])
+    title = "By cause" if len(ids) == len(plan.ids) else "By cause, all that were selected"
+    yield render.table(title, ("fingerprint", "reason", "events", "error"), rows[:SHOWN])
     yield "\n".join(ids[:SHOWN]) + (
         f"\nand {len(ids) - SHOWN:,} more (--json lists all)" if len(ids) > SHOWN else ""
     )

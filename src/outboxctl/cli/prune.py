@@ -8,7 +8,10 @@ from outboxctl.cli.guards import Yes, acting, reading
 from outboxctl.cli.options import DatabaseUrl, Json, settings
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from outboxctl.acts.prune import Pruned
+    from outboxctl.core.database import Database
     from outboxctl.core.prune import Plan
     from outboxctl.settings import Settings
 
@@ -39,79 +42,67 @@ def prune(
 
     Example: outboxctl prune --older-than 7d --dry-run
     """
-    from outboxctl.cli import parse
-    from outboxctl.core import prune as core
+    from time import monotonic
 
-    retention = parse.duration("--older-than", older_than)
+    from outboxctl.cli import parse
+
+    began, retention = monotonic(), parse.duration("--older-than", older_than)
     by = parse.words("--by", by, 120) if by is not None else None
     reason = parse.words("--reason", reason, 2_000)
     given = settings(database_url=database_url)
     if dry_run:
-        with reading(given) as connection:
-            plan = core.plan(connection, retention)
-            rows = _count(connection, plan)
-        _show(older_than, plan, rows, None, json=json)
+        plan, rows = _count(given, retention)
+        _show(older_than, plan, rows, None, seconds=monotonic() - began, json=json)
         return
-    plan, done = _run(given, retention, rate, by, reason, older_than, yes=yes)
-    _show(older_than, plan, done.rows, done, json=json)
+    with acting(given, f"prune events done more than {older_than} ago", yes=yes) as db:
+        plan, done = _run(db, retention, rate=rate, by=by, reason=reason, older_than=older_than)
+    _show(older_than, plan, done.rows, done, seconds=done.seconds, json=json)
     if done.interrupted:
         raise typer.Exit(INTERRUPTED)
 
 
-def _count(connection: Any, plan: "Plan") -> int:
+def _count(given: "Settings", retention: "timedelta") -> "tuple[Plan, int]":
     from outboxctl.acts import prune as acts
     from outboxctl.cli import render
+    from outboxctl.core import prune as core
 
-    with render.progress("Counting, page", plan.blocks) as advance:
-        return acts.count(connection, plan, advance)
+    with reading(given) as connection:
+        plan = core.plan(connection, retention)
+        with render.progress("Counting, page", plan.blocks) as advance:
+            return plan, acts.count(connection, plan, advance)
 
 
 def _run(
-    given: "Settings",
-    retention: Any,
-    rate: float,
-    by: str | None,
-    reason: str,
-    older_than: str,
-    *,
-    yes: bool,
+    db: "Database", retention: "timedelta", *, rate: float, by: str | None, reason: str, older_than: str
 ) -> "tuple[Plan, Pruned]":
     from outboxctl.acts import batches
     from outboxctl.acts import prune as acts
     from outboxctl.cli import render
     from outboxctl.core import prune as core
 
-    with acting(given, f"prune events done more than {older_than} ago", yes=yes) as db:
-        with db.begin() as connection:
-            plan = core.plan(connection, retention)
-        with batches.stoppable() as stop, render.progress("Pruning, page", plan.blocks) as advance:
-            done = acts.apply(
-                db,
-                plan,
-                by=by or plan.user,
-                reason=reason,
-                filters={"older_than": older_than, "cutoff": plan.cutoff.isoformat()},
-                stop=stop,
-                rate=rate,
-                advance=advance,
-            )
-    return plan, done
+    with db.begin() as connection:
+        plan = core.plan(connection, retention)
+    filters = {"older_than": older_than, "cutoff": plan.cutoff.isoformat()}
+    who = {"by": by or plan.user, "reason": reason}
+    with batches.stoppable() as stop, render.progress("Pruning, page", plan.blocks) as advance:
+        return plan, acts.apply(db, plan, filters=filters, stop=stop, rate=rate, advance=advance, **who)
 
 
-def _show(older_than: str, plan: "Plan", rows: int, done: "Pruned | None", *, json: bool) -> None:
+def _show(
+    older_than: str, plan: "Plan", rows: int, done: "Pruned | None", *, seconds: float, json: bool
+) -> None:
     from outboxctl.cli import render
 
     if json:
         report: dict[str, Any] = {"matched" if done is None else "pruned": rows, "dry_run": done is None}
         report |= {"older_than": older_than, "cutoff": plan.cutoff, "audit_id": done and done.audit_id}
-        report |= {"seconds": done.seconds, "interrupted": done.interrupted} if done else {}
-        render.emit_json(report)
+        render.emit_json(report | {"seconds": seconds, "interrupted": bool(done and done.interrupted)})
         return
     what = f"{rows:,} events that were done before {render.cell(plan.cutoff)}"
     if done is None:
         typer.echo(f"{what} would be deleted (dry run, nothing changed).")
         return
-    typer.echo(f"{what} were deleted in {render.age(done.seconds)}.")
+    typer.echo(f"{what} were deleted in {render.age(seconds)}.")
     if done.interrupted:
         typer.echo("Stopped as asked: run it again for the rest.")
     if done.audit_id:

@@ -1,12 +1,14 @@
 """The reports of `rebuild`."""
 
-from collections.abc import Callable, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from outboxctl.cli import render
 from outboxctl.errors import ExitCode
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
     from outboxctl.core.rebuilds import Rebuild
     from outboxctl.rebuild.model import Report
     from outboxctl.rebuild.plan import Plan
@@ -15,10 +17,25 @@ INTERRUPTED = 130
 SHOWN = 10  # refused documents that a person sees; --json has a hundred
 
 
-def steps(*, json: bool) -> "Callable[[str], object]":
-    """What tells each phase as it begins, on stderr."""
+@contextmanager
+def screen(total: int, *, json: bool) -> "Iterator[tuple[Callable[[str], object], Callable[[int], object]]]":
+    """Yields what tells a phase, and what counts its documents: on stderr, as a bar on a terminal."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
     out = render.console(stderr=True)
-    return (lambda _: None) if json else (lambda text: out.print(render.cell(text)))
+    columns = (BarColumn(20), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"), TimeRemainingColumn())
+    with Progress(*columns, console=out, transient=True, disable=not out.is_terminal) as bar:
+        task = bar.add_task("", total=total, rate="", visible=False)
+
+        def advance(count: int) -> None:
+            bar.update(task, advance=count, rate=f"{bar.tasks[0].speed or 0:,.0f}/s", visible=True)
+
+        def say(text: str) -> None:
+            bar.reset(task, visible=False)
+            if not json:
+                out.print(render.cell(text))
+
+        yield say, advance
 
 
 def plan(plan: "Plan", *, json: bool) -> None:
@@ -65,7 +82,8 @@ def _tell(done: "Report") -> None:
     if done.failures:
         rows = [(each.id, each.reason, each.error) for each in done.failures[:SHOWN]]
         out.print(render.table(f"{done.refused:,} documents refused", ("document", "reason", "error"), rows))
-    counts = f"{done.copied:,} copied, {done.caught_up:,} caught up, {render.age(done.seconds)}"
+    mended = f", {done.healed:,} mended" if done.healed else ""
+    counts = f"{done.copied:,} copied, {done.caught_up:,} caught up{mended}, {render.age(done.seconds)}"
     if done.phase == "done":
         out.print(f"{done.alias} leads to {done.new_index}: {counts}.")
         if done.kept_index:
@@ -94,7 +112,7 @@ def aborted(row: "Rebuild", *, dry_run: bool, json: bool) -> None:
     render.console().print(f"{what}; {row.alias} is not touched.")
 
 
-def cleaned(alias: str, names: Sequence[str], *, dry_run: bool, json: bool) -> None:
+def cleaned(alias: str, names: "Sequence[str]", *, dry_run: bool, json: bool) -> None:
     """What a cleanup did or would do."""
     if json:
         render.emit_json({"alias": alias, "deleted": list(names), "dry_run": dry_run})
@@ -109,19 +127,16 @@ def status(alias: str, rows: "Sequence[Rebuild]", *, running: bool, json: bool) 
     if json:
         render.emit_json({"alias": alias, "running": running, "rebuilds": states})
         return
-    columns = (
-        "started_at",
-        "action",
-        "state",
-        "new_index",
-        "copied",
-        "caught_up",
-        "refused",
-        "by",
-        "kept_index",
-    )
+    if not rows:
+        render.console().print(f"Rebuilds of {alias}: none")
+        return
+    columns = ("started_at", "action", "state", "new_index", "copied")
     cells = [[_word(state[name]) for name in columns] for state in states]
-    render.console().print(render.table(f"Rebuilds of {alias}", columns, cells) if rows else "Rebuilds: none")
+    out = render.console()
+    out.print(render.table(f"Rebuilds of {alias}", columns, cells))
+    for row in rows:
+        if row.kept_index:
+            out.print(f"{row.kept_index} is kept until", render.cell(row.kept_until))
 
 
 def _state(row: "Rebuild", *, running: bool) -> dict[str, Any]:

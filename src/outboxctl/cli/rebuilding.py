@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from outboxctl.cli import guards, parse, rebuild_view, render
+from outboxctl.cli import guards, parse, rebuild_view
 from outboxctl.cli.options import checked_database
 from outboxctl.errors import UsageError
 
@@ -145,14 +145,12 @@ class Desk:
             rebuild_view.plan(plan, json=self.json)
             return
         self._ask(db, plan.words)
-        say = rebuild_view.steps(json=self.json)
         with (
-            render.progress("Copying", plan.entities) as advance,
+            rebuild_view.screen(plan.entities, json=self.json) as (say, advance),
             self._tools(
                 db, client, patience=patience, allow_failures=allow_failures, say=say, advance=advance
             ) as tools,
         ):
-            advance(plan.under_way.copied if plan.under_way else 0)
             done = apply(
                 tools, plan, by=self.by, reason=self.reason, grace_seconds=self.grace, keep_failed=keep_failed
             )

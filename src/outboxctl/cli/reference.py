@@ -25,6 +25,7 @@ def pages() -> dict[str, str]:
         "reference/reasons.md": _reasons(),
         "reference/lifecycle.md": _lifecycle(),
         "reference/exit-codes.md": _exit_codes(),
+        "reference/findings.md": _findings(),
     }
     marked = {path: f"{MARK}\n\n{text.rstrip()}\n" for path, text in made.items()}
     return marked | {"reference/status.schema.json": _status_schema()}
@@ -139,6 +140,15 @@ def _exit_codes() -> str:
     rows = "\n".join(f"| {code.value} | {code.name.lower()} |" for code in ExitCode)
     more = "| 130 | interrupted by ^C |\n| 128 + n | the worker's second signal n: it left at once |"
     return f"# Exit codes\n\n| code | meaning |\n| --- | --- |\n{rows}\n{more}"
+
+
+def _findings() -> str:
+    from outboxctl.doctor import catalogue
+
+    listed = catalogue().items()
+    rows = "\n".join(f"| `{id_}` | {end} | {severity} | {why} |" for id_, (end, severity, why) in listed)
+    head = "# Findings of `outboxctl doctor`\n\nThe ids are stable: `--ignore` and scripts rely on them.\n\n"
+    return f"{head}| id | end | severity | why it matters |\n| --- | --- | --- | --- |\n{rows}"
 
 
 def _status_schema() -> str:

@@ -1,12 +1,13 @@
 """The one output path: a report becomes rich tables for people or JSON for machines, on stdout."""
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 import typer
 from rich import box
@@ -14,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from outboxctl.cli.listing import Listing
 from outboxctl.wording import brief
 
 PIPE_WIDTH = 240  # columns when stdout is no terminal: whole ids for grep
@@ -31,7 +33,9 @@ def console(*, stderr: bool = False) -> Console:
     """A console that takes nothing in a text for markup; colour and width only from a terminal."""
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() else PIPE_WIDTH
-    return Output(stderr=stderr, markup=False, highlight=False, emoji=False, width=width)
+    # Bold is no colour, but whoever asks for none wants plain text.
+    system: Literal["auto"] | None = None if os.environ.get("NO_COLOR") else "auto"
+    return Output(stderr=stderr, markup=False, highlight=False, emoji=False, width=width, color_system=system)
 
 
 def emit_json(report: Any) -> None:
@@ -49,10 +53,10 @@ def _emit(report: Any, *, indent: int | None) -> None:
     typer.echo(json.dumps(plain, indent=indent, ensure_ascii=False, default=_plain))
 
 
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
-    """A table of cleaned cells; columns of numbers are right-aligned."""
-    cells = [[cell(value) for value in row] for row in rows]
-    result = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, title_style="bold")
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, longest: int = 200) -> Table:
+    """A table of cleaned cells of at most `longest` characters; columns of numbers are right-aligned."""
+    cells = [[cell(value, longest) for value in row] for row in rows]
+    result = Listing(title=title, title_justify="left", box=box.SIMPLE_HEAD, title_style="bold")
     for index, name in enumerate(columns):
         numeric = bool(cells) and all(row[index].plain.replace(",", "").isdigit() for row in cells)
         # An id that is broken over lines cannot be copied.
@@ -67,13 +71,13 @@ def counts(title: str, names: tuple[str, str], values: Mapping[str, int]) -> Tab
     return table(title, names, [(name, f"{count:,}") for name, count in values.items()])
 
 
-def cell(value: Any) -> Text:
+def cell(value: Any, longest: int = 200) -> Text:
     """Any value as text that cannot move a cursor or open markup; None is a dash."""
     if value is None:
         return Text("-")
     if isinstance(value, datetime):
         return Text(value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S") + "Z")
-    return Text(brief(value, 200))
+    return Text(brief(value, longest))
 
 
 def age(seconds: float) -> str:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from outboxctl.cli import complete
 from outboxctl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -24,7 +25,10 @@ Rate = Annotated[
 ]
 FailIfNone = Annotated[bool, typer.Option("--fail-if-none", help="Exit 5 if no event matches.")]
 Ids = Annotated[
-    list[str] | None, typer.Option("--id", help="Only this event; repeatable.", show_default=False)
+    list[str] | None,
+    typer.Option(
+        "--id", help="Only this event; repeatable.", show_default=False, autocompletion=complete.failed_ids
+    ),
 ]
 IdsFrom = Annotated[
     str | None,
@@ -37,7 +41,12 @@ IdsFrom = Annotated[
 ]
 ErrorReason = Annotated[
     str | None,
-    typer.Option("--error-reason", help="Only this reason, such as mapping or connect.", show_default=False),
+    typer.Option(
+        "--error-reason",
+        help="Only this reason, such as mapping or connect.",
+        show_default=False,
+        autocompletion=complete.reasons,
+    ),
 ]
 Fingerprint = Annotated[
     str | None,
@@ -45,10 +54,17 @@ Fingerprint = Annotated[
         "--fingerprint",
         help="Only this cause: its fingerprint in failed list, or the beginning of it.",
         show_default=False,
+        autocompletion=complete.fingerprints,
     ),
 ]
 EntityType = Annotated[
-    str | None, typer.Option("--entity-type", help="Only this entity type.", show_default=False)
+    str | None,
+    typer.Option(
+        "--entity-type",
+        help="Only this entity type.",
+        show_default=False,
+        autocompletion=complete.entity_types,
+    ),
 ]
 Since = Annotated[
     str | None,

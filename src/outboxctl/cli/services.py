@@ -34,6 +34,8 @@ def up(
 
     Docker where it answers; else PostgreSQL from a wheel, and Elasticsearch by Maven and a JDK 21 or
     newer, or noida-db, a small imitation of it.
+
+    Example: outboxctl services up --search elasticsearch
     """
     from outboxctl.cli import render
     from outboxctl.services import up as start
@@ -57,7 +59,10 @@ def down(
     purge: Annotated[bool, typer.Option("--purge", help="Delete their data as well.")] = False,
     json: Json = False,
 ) -> None:
-    """End exactly what `up` started; the data stays unless purged."""
+    """End exactly what `up` started; the data stays unless purged.
+
+    Example: outboxctl services down --purge
+    """
     from outboxctl.cli import render
     from outboxctl.services import down as end
 
@@ -70,7 +75,10 @@ def down(
 
 @app.command()
 def status(json: Json = False) -> None:
-    """Show which services run, and what is not real about them."""
+    """Show which services run, and what is not real about them.
+
+    Example: outboxctl services status
+    """
     from outboxctl.cli import render
     from outboxctl.services import status as look
 

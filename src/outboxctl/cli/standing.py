@@ -94,21 +94,22 @@ def _headline(standing: "Standing", pace: str | None) -> list[Text]:
     oldest = render.age(standing.oldest_age_seconds)
     lines = [
         Text(f"{standing.projection}: lag {standing.lag:,}, oldest {oldest}", style="bold"),
-        Text(pace or _pace(standing)),
+        Text(pace or flow(standing)),
     ]
     if standing.circuit_open:
         lines.append(Text("circuit open: the sink is away, see `outboxctl doctor`", style="bold red"))
     return lines
 
 
-def _pace(standing: "Standing") -> str:
+def flow(standing: "Standing") -> str:
+    """Rates and time to drain by what the workers report, or that none does."""
     if standing.workers is None:
         return "workers cannot be seen: `outboxctl db upgrade` or `db roles` makes room"
     if standing.circuit_open is None:
         return "no worker reports"
-    flow = f"in {rate(standing.rate_in)}, out {rate(standing.rate_out)}"
+    rates = f"in {rate(standing.rate_in)}, out {rate(standing.rate_out)}"
     if standing.rate_out is None or not standing.lag:
-        return flow
+        return rates
     drain = standing.drain_seconds
     return f"{flow}, {'never drained at this pace' if drain is None else f'drained in {render.age(drain)}'}"
 

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from outboxctl.cli import complete
 from outboxctl.cli.guards import Yes, acting, reading
 from outboxctl.cli.moving import Words, leave, order, perform
 from outboxctl.cli.options import DatabaseUrl, Json, settings
@@ -21,7 +22,12 @@ UNDO = Words("undo", "undone", "went back to failed", "would go back to failed")
 
 def undo(
     audit_id: Annotated[
-        str, typer.Argument(metavar="AUDIT_ID", help="The replay's id, from its output or from `audit`.")
+        str,
+        typer.Argument(
+            metavar="AUDIT_ID",
+            help="The replay's id, from its output or from `audit`.",
+            autocompletion=complete.replays,
+        ),
     ],
     by: By,
     reason: Why,

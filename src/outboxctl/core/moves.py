@@ -10,6 +10,7 @@ from sqlalchemy import Connection, TextClause, text
 
 from outboxctl.core.schema import AUDIT, EVENTS, UNHELD, source, target
 from outboxctl.core.selection import Plan
+from outboxctl.core.settle import OURS
 from outboxctl.lifecycle import Verb
 
 KEPT = 2_000  # characters of an error that the audit keeps for an undo: the worker writes half of that
@@ -36,7 +37,7 @@ def moving(verb: Verb, changes: str) -> TextClause:
     return text(f"""
 WITH taken AS MATERIALIZED (
     SELECT id, error_reason, left(error, {KEPT}) AS error, attempts FROM {EVENTS}
-    WHERE id = ANY (CAST(:ids AS uuid[])) AND status = {source(verb)} AND NOT {REPLAYED_SINCE}
+    WHERE id = ANY (CAST(:ids AS uuid[])) AND {OURS} {source(verb)} AND NOT {REPLAYED_SINCE}
     FOR UPDATE SKIP LOCKED
 ), moved AS (
     UPDATE {EVENTS} SET status = {target(verb)}, {changes}, {UNHELD}, updated_at = coalesce(:now, now())

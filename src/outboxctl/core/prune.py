@@ -12,9 +12,14 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, text
 
 from outboxctl.core.schema import EVENTS, parts
+from outboxctl.errors import UsageError
 from outboxctl.lifecycle import Status
 
-START = text("SELECT coalesce(:now, now()) - :older_than, session_user")
+OLDEST_SERVER = 140_000  # before, each range would be a scan of the whole table
+START = text("""
+SELECT coalesce(:now, now()) - :older_than, session_user,
+    current_setting('server_version_num')::integer, current_setting('server_version')
+""")
 BLOCKS = text(f"""
 SELECT max(pg_relation_size(part)) / current_setting('block_size')::integer FROM ({parts(EVENTS)}) p
 """)
@@ -37,8 +42,15 @@ class Plan:
 
 
 def plan(connection: Connection, older_than: timedelta, *, now: datetime | None = None) -> Plan:
-    """What a prune of this retention would walk, by the database's clock."""
-    cutoff, user = connection.execute(START, {"older_than": older_than, "now": now}).one()
+    """What a prune of this retention would walk, by the database's clock.
+
+    Raises UsageError where the server is too old for it.
+    """
+    given = {"older_than": older_than, "now": now}
+    cutoff, user, number, version = connection.execute(START, given).one()
+    if number < OLDEST_SERVER:
+        hint = "upgrade the server"
+        raise UsageError(f"prune needs PostgreSQL 14 or newer, and this is {version}", hint=hint)
     blocks = connection.execute(BLOCKS).scalar_one()
     return Plan(cutoff, int(blocks), str(user))
 

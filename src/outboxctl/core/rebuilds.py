@@ -27,7 +27,7 @@ class Phase(StrEnum):
 
 
 COLUMNS = """id::text, action, alias, old_index, new_index, concrete, body, phase,
-    convert_to(cursor_type, getdatabaseencoding()), cursor_id::text, copied, caught_up, healed, refused,
+    cursor_type, cursor_id::text, copied, caught_up, healed, refused,
     caught_up_to, operator, reason, grace_seconds, started_at, swapped_at, ended_at, kept_index, kept_until"""
 
 
@@ -47,7 +47,7 @@ class Rebuild:
     concrete: bool
     body: dict[str, Any]
     phase: str
-    cursor_type: bytes | None
+    cursor_type: str | None
     cursor_id: str | None
     copied: int
     caught_up: int
@@ -79,7 +79,7 @@ RETURNING {COLUMNS}
 # What can be saved, and how: names of this module, never input.
 SETTERS = {
     "phase": ":phase",
-    "cursor_type": "convert_from(:cursor_type, getdatabaseencoding())",
+    "cursor_type": ":cursor_type",
     "cursor_id": "CAST(:cursor_id AS uuid)",
     "copied": ":copied",
     "caught_up": ":caught_up",

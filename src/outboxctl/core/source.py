@@ -21,11 +21,9 @@ WHERE i.indrelid = '{SOURCE}'::regclass AND i.indisunique AND i.indpred IS NULL 
     AND (SELECT count(*) FROM pg_attribute b WHERE b.attrelid = i.indrelid
          AND b.attnum = ANY (i.indkey) AND b.attname IN ('entity_type', 'entity_id')) = 2
 """)
-# The type goes to and fro as bytes: in a SQL_ASCII database it may be any.
-TYPE = "convert_from(:type, getdatabaseencoding())::varchar"
 KEYS = {
-    "entity_type": ("s.entity_type, s.entity_id", f"{TYPE}, CAST(:id AS uuid)"),
-    "entity_id": ("s.entity_id, s.entity_type", f"CAST(:id AS uuid), {TYPE}"),
+    "entity_type": ("s.entity_type, s.entity_id", "CAST(:type AS varchar), CAST(:id AS uuid)"),
+    "entity_id": ("s.entity_id, s.entity_type", "CAST(:id AS uuid), CAST(:type AS varchar)"),
 }
 ROW = f"""LEFT JOIN LATERAL (
     SELECT s.event_version, {DOCUMENT} AS document FROM {SOURCE} s
@@ -50,7 +48,7 @@ FROM unnest(CAST(:types AS text[]), CAST(:ids AS uuid[]), CAST(:versions AS bigi
     k (entity_type, entity_id, newest) {ROW}
 """)
 
-Key = tuple[bytes, str]  # an entity's type and id
+Key = tuple[str, str]  # an entity's type and id
 
 
 class Entity(NamedTuple):
@@ -84,13 +82,11 @@ def page(connection: Connection, after: Key | None, size: int) -> tuple[list[Ent
     connection.exec_driver_sql(PLAN)
     beyond = f"WHERE ({columns}) > ({values})" if after else ""
     statement = text(f"""
-        SELECT s.entity_type, s.entity_id::text, s.event_version, {DOCUMENT},
-            convert_to(s.entity_type, getdatabaseencoding())
+        SELECT s.entity_type, s.entity_id::text, s.event_version, {DOCUMENT}
         FROM {SOURCE} s {beyond} ORDER BY {columns} LIMIT :size""")
     given = {"type": after[0], "id": after[1]} if after else {}
-    rows = connection.execute(statement, given | {"size": size}).all()
-    last = (bytes(rows[-1][4]), str(rows[-1][1])) if rows else None
-    return [Entity(*row[:4]) for row in rows], last
+    found = [Entity(*row) for row in connection.execute(statement, given | {"size": size}).all()]
+    return found, found[-1][:2] if found else None
 
 
 def changed(

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
+from typing import TYPE_CHECKING
 
 from outboxctl.core.database import Database
 from outboxctl.core.examine.link import link, shares_sessions
@@ -11,26 +12,29 @@ from outboxctl.core.examine.rights import rights
 from outboxctl.core.examine.sample import Sample, sample, versions
 from outboxctl.core.examine.server import Server, marked, server
 from outboxctl.core.examine.tables import tables
-from outboxctl.core.examine.vacuum import holders, upkeep
-from outboxctl.doctor.examination import Examination, StopError, optional
+from outboxctl.core.examine.vacuum import holders, parts
+from outboxctl.doctor.examination import Examination, optional
 from outboxctl.doctor.fit_rules import FIT, SETTINGS, Fit
 from outboxctl.doctor.mapping_rules import INDEX
 from outboxctl.doctor.model import End
 from outboxctl.doctor.server_rules import MARKER, POOLER, SERVER
-from outboxctl.doctor.sink_rules import CLUSTER, PRODUCT, SINK_RIGHTS
+from outboxctl.doctor.sink_rules import CLUSTER, PRODUCT, SINK_RIGHTS, URLS
 from outboxctl.doctor.table_rules import RIGHTS, TABLES
-from outboxctl.doctor.vacuum_rules import HOLDERS, LONGEST, UPKEEP
+from outboxctl.doctor.vacuum_rules import HOLDERS, LONGEST, PARTS
 from outboxctl.errors import UsageError
-from outboxctl.sink.client import connect
 from outboxctl.sink.examine.cluster import Cluster, cluster
 from outboxctl.sink.examine.indices import named
 from outboxctl.sink.examine.product import product
+from outboxctl.sink.examine.reach import reach
 from outboxctl.sink.examine.rights import rights as sink_rights
-from outboxctl.sink.examine.told import held
+from outboxctl.sink.examine.told import held, shaped
+
+if TYPE_CHECKING:
+    from elasticsearch import Elasticsearch
 
 CHECKS = {
-    End.DATABASE: (SERVER, MARKER, TABLES, RIGHTS, UPKEEP, HOLDERS, POOLER),
-    End.SINK: (PRODUCT, CLUSTER, SINK_RIGHTS, INDEX),
+    End.DATABASE: (SERVER, MARKER, TABLES, RIGHTS, PARTS, HOLDERS, POOLER),
+    End.SINK: (URLS, PRODUCT, CLUSTER, SINK_RIGHTS, INDEX),
     End.SETTINGS: (SETTINGS, FIT),
 }
 TRANSACTION_SECONDS = 60.0  # longer than all questions together: against a server that falls silent
@@ -64,7 +68,7 @@ class Ends:
             check(MARKER, lambda: ask(marked))
             schema = check(TABLES, lambda: ask(tables))
             check(RIGHTS, lambda: ask(rights))
-            check(UPKEEP, lambda: ask(upkeep))
+            check(PARTS, lambda: ask(parts))
             check(HOLDERS, lambda: ask(partial(holders, longest=LONGEST, now=self.now)))
             if schema and not schema.missing:
                 self.sample = optional(lambda: ask(sample))
@@ -72,19 +76,23 @@ class Ends:
     def sink(self, exam: Examination) -> None:
         """The cluster and the index; nothing more where another product or version answers."""
         try:
-            client = connect(exam.settings, connections=1, timeout=REQUEST_SECONDS)
+            reached = exam.check(End.SINK, URLS, lambda: reach(exam.settings, timeout=REQUEST_SECONDS))
         except UsageError as error:
             exam.aside("client-unusable", End.SINK, str(error), error.hint)
-            raise StopError from None
+            return
+        if reached:
+            with reached.client as client:
+                self._requests(exam, client)
+
+    def _requests(self, exam: Examination, client: "Elasticsearch") -> None:
         name, check = exam.settings.elastic_index, partial(exam.check, End.SINK)
-        with client:
-            check(PRODUCT, lambda: product(client))
-            self.cluster = check(CLUSTER, lambda: cluster(client))
-            check(SINK_RIGHTS, lambda: sink_rights(client, name))
-            found = check(INDEX, lambda: named(client, name))
-            if found and found.writes_to and self.sample and self.sample.ids:
-                writes_to, ids = found.writes_to.name, self.sample.ids
-                self.documents = optional(lambda: held(client, writes_to, ids)) or {}
+        check(PRODUCT, lambda: shaped(lambda: product(client)))
+        self.cluster = check(CLUSTER, lambda: shaped(lambda: cluster(client)))
+        check(SINK_RIGHTS, lambda: shaped(lambda: sink_rights(client, name)))
+        found = check(INDEX, lambda: shaped(lambda: named(client, name)))
+        if found and found.writes_to and self.sample and self.sample.ids:
+            writes_to, ids = found.writes_to.name, self.sample.ids
+            self.documents = optional(lambda: shaped(lambda: held(client, writes_to, ids))) or {}
 
     def together(self, exam: Examination) -> None:
         """The settings among themselves and against what was learned of both ends."""

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from outboxctl.doctor.model import Check, End, Finding, Report, Severity
-from outboxctl.errors import OutboxctlError, RefusedError, UnreachableError
+from outboxctl.errors import RefusedError, UnreachableError
 from outboxctl.settings import Settings
+from outboxctl.sink.examine.told import UntrustedError
 from outboxctl.wording import brief
 
 Fact = TypeVar("Fact")
@@ -76,7 +77,8 @@ class Examination:
                 examine(self)
             except UnreachableError as error:
                 self.unreachable = True
-                self.aside(_kind(end, error), end, str(error), _way(end, error))
+                id_, mend = _away(end, error)
+                self.aside(id_, end, str(error), mend)
 
     def aside(self, id_: str, end: End, what: str, mend: str) -> None:
         """A finding that no rule makes."""
@@ -89,16 +91,14 @@ class Examination:
         return Report(kept, self.examined, self.unreachable)
 
 
-def _kind(end: End, error: OutboxctlError) -> str:
-    if end is End.SINK:
-        return "sink-tls" if str(error).startswith("tls") else "sink-unreachable"
-    return "database-unreachable"
-
-
-def _way(end: End, error: OutboxctlError) -> str:
-    if end is End.SINK and str(error).startswith("tls"):
-        return "export ELASTIC_CA_CERTS=…  # the PEM file of the CA that signed it"
-    return "outboxctl services status  # yours elsewhere: check the URL, and that the server runs"
+def _away(end: End, error: UnreachableError) -> tuple[str, str]:
+    """The id, and the way to mend it."""
+    if isinstance(error, UntrustedError):
+        return "sink-tls", "export ELASTIC_CA_CERTS=…  # the PEM file of the CA that signed it"
+    return (
+        f"{end}-unreachable",
+        "outboxctl services status  # yours elsewhere: that the server runs, and the URL",
+    )
 
 
 def optional(read: Callable[[], Fact]) -> Fact | None:

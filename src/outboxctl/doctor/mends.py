@@ -5,11 +5,34 @@ from collections.abc import Mapping
 from shlex import quote
 from typing import Any
 
+from outboxctl.settings import Settings
+from outboxctl.urls import credentials
+
+SINK = "SINK"  # stands for the sink's address
+
 
 def request(method: str, path: str, body: Mapping[str, Any] | None = None) -> str:
-    """A request to the sink, for a shell in which ELASTIC_URL is set."""
+    """A request to the sink; `reaching` says where that is."""
     data = f" -H 'Content-Type: application/json' -d {quote(json.dumps(body))}" if body else ""
-    return f'curl -X {method} "$ELASTIC_URL"/{quote(path)}{data}'
+    return f"curl -X {method} {SINK}/{quote(path)}{data}"
+
+
+def reaching(mend: str, settings: Settings) -> str:
+    """The command with the sink's address and credentials; secrets stay in the environment."""
+    if not mend.startswith("curl "):
+        return mend
+    url = settings.sink_urls[0].rstrip("/")
+    where = '"${ELASTIC_URL%%,*}"' if credentials(url) else quote(url)
+    return mend.replace(SINK, where, 1).replace("curl", " ".join(["curl", *_options(settings)]), 1)
+
+
+def _options(settings: Settings) -> list[str]:
+    options = ['--cacert "$ELASTIC_CA_CERTS"'] if settings.elastic_ca_certs else []
+    if settings.elastic_api_key:
+        options.append('-H "Authorization: ApiKey $ELASTIC_API_KEY"')
+    elif settings.elastic_username:
+        options.append('-u "$ELASTIC_USERNAME:$ELASTIC_PASSWORD"')
+    return options
 
 
 def index_setting(index: str, **settings: Any) -> str:

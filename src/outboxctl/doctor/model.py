@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from outboxctl.doctor.mends import reaching
 from outboxctl.settings import Settings
 from outboxctl.wording import brief
 
@@ -54,7 +55,9 @@ class Rule:
         """What this rule finds in the fact; names in it may be hostile, so everything is cleaned."""
         said = self.look(fact, settings)
         return [
-            Finding(self.id, end, self.severity, brief(what), self.why, brief(mend, 2_000))
+            Finding(
+                self.id, end, self.severity, brief(what), self.why, brief(reaching(mend, settings), 2_000)
+            )
             for what, mend in said
         ]
 

@@ -38,7 +38,7 @@ def read_only(server: Server, _: Settings) -> Iterator[Said]:
 
 
 @rule(
-    "isolation",
+    "isolation-level",
     Severity.ERROR,
     "The worker's statements are written for read committed: under a stricter level, workers that meet "
     "at a row end each other's transactions.",

@@ -2,18 +2,31 @@
 
 from collections.abc import Iterator
 
-from outboxctl.doctor.mends import request, size
+from outboxctl.doctor.mends import export, request, size
 from outboxctl.doctor.model import Check, Said, Severity, rule
 from outboxctl.settings import Settings
 from outboxctl.sink.examine.cluster import Cluster
 from outboxctl.sink.examine.product import Product
+from outboxctl.sink.examine.reach import Reached
 from outboxctl.sink.examine.rights import SinkRights
+from outboxctl.urls import mask
 
 OLDEST_MAJOR = 8
 MEDIA_TYPE = ("media_type_header_exception", "content_type_header_exception")
 CLOCK_LIMIT = 5.0  # seconds; a Date header has whole ones
 # The oldest client of each major version that this project works with (see pyproject.toml).
 CLIENTS = {8: "elasticsearch>=8.19,<9", 9: "elasticsearch>=9,<10"}
+
+
+@rule(
+    "sink-url-away", Severity.WARNING, "Workers take the URLs in turns, so a share of their requests fails."
+)
+def away(reached: Reached, settings: Settings) -> Iterator[Said]:
+    """One of several URLs that does not answer."""
+    others = [url for url in settings.sink_urls if mask(url) not in reached.away]
+    for url, why in reached.away.items():
+        mend = export("ELASTIC_URL", ",".join(map(mask, others)))
+        yield f"{url} does not answer: {why}", mend
 
 
 @rule(
@@ -150,6 +163,7 @@ def _grant(settings: Settings, lacking: list[str]) -> Iterator[Said]:
         yield f"The sink's user or key lacks {', '.join(lacking)} on {settings.elastic_index}.", mend
 
 
+URLS = Check("each URL", (away,))
 PRODUCT = Check(
     "product and versions", (product, client_too_new, client_too_old, server_too_old, clock), vital=True
 )

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
-from outboxctl.core.examine.rights import Right, Rights
-from outboxctl.core.examine.tables import INDEXES, WRITTEN, Index, Tables
+from outboxctl.core.examine.rights import Lack, Rights
+from outboxctl.core.examine.tables import INDEXES, Index, Tables
+from outboxctl.core.roles import COURSE
 from outboxctl.core.schema import EVENTS, SOURCE
 from outboxctl.doctor.model import Check, Said, Severity, rule
 from outboxctl.settings import Settings
@@ -51,10 +52,10 @@ def table_missing(tables: Tables, _: Settings) -> Iterator[Said]:
 @rule("db-index-missing", Severity.ERROR, "Without it every claim, reclaim or status reads the whole outbox.")
 def index_missing(tables: Tables, _: Settings) -> Iterator[Said]:
     """One of the migrations' own indexes is gone."""
-    held = {index.name for index in tables.outbox}
+    held, way = {index.name for index in tables.outbox}, _way(tables)
     for name, what in INDEXES.items():
         if name not in held and EVENTS not in tables.missing and tables.revision:
-            yield f"The index {name} is missing.", f"CREATE INDEX CONCURRENTLY {name} ON {EVENTS} {what};"
+            yield f"The index {name} is missing.", f"CREATE INDEX {way}{name} ON {EVENTS} {what};"
 
 
 @rule("db-index-invalid", Severity.WARNING, "It costs at every write and answers no query.")
@@ -72,17 +73,22 @@ def index_invalid(tables: Tables, _: Settings) -> Iterator[Said]:
 )
 def index_harmful(tables: Tables, _: Settings) -> Iterator[Said]:
     """A foreign index on columns that every delivery changes."""
+    way = _way(tables)
     for index in tables.outbox:
-        touched = [column for column in index.columns if column in WRITTEN]
+        touched = [column for column in index.columns if column in COURSE]
         if touched and index.name not in INDEXES:
             what = f"The index {index.name} on {EVENTS} covers what deliveries change: {', '.join(touched)}."
-            yield what, _drop(index)
+            yield what, _drop(index, way)
 
 
-def _drop(index: Index) -> str:
+def _way(tables: Tables) -> str:
+    return "" if tables.partitioned else "CONCURRENTLY "
+
+
+def _drop(index: Index, way: str) -> str:
     if index.constraint_name:
         return f"ALTER TABLE {EVENTS} DROP CONSTRAINT {index.constraint_name};"
-    return f"DROP INDEX CONCURRENTLY {index.name};"
+    return f"DROP INDEX {way}{index.name};"
 
 
 @rule(
@@ -123,13 +129,17 @@ def worker(rights: Rights, _: Settings) -> Iterator[Said]:
     yield from _grants(rights.role, rights.worker)
 
 
-@rule("rights-operator", Severity.INFO, "`replay` and `failed discard` cannot be run as this role.")
+@rule(
+    "rights-operator",
+    Severity.INFO,
+    "Some of `replay`, `discard`, `prune`, `repair` and `rebuild` cannot be run as this role.",
+)
 def operator(rights: Rights, _: Settings) -> Iterator[Said]:
     """What only an operator needs."""
     yield from _grants(rights.role, rights.operator)
 
 
-def _grants(role: str, lacking: list[Right]) -> Iterator[Said]:
+def _grants(role: str, lacking: list[Lack]) -> Iterator[Said]:
     for right in lacking:
         mend = f"GRANT {right.privilege} ON {right.table} TO {role};"
         yield f"The role {role} lacks {right.privilege} on {right.table}.", mend

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator
 
-from outboxctl.core.examine.vacuum import Holders, Upkeep
-from outboxctl.core.schema import EVENTS
+from outboxctl.core.examine.vacuum import Holders, Part
 from outboxctl.doctor.mends import size
 from outboxctl.doctor.model import Check, Said, Severity, rule
 from outboxctl.settings import Settings
@@ -22,10 +21,14 @@ FEW_FREE = 70  # fillfactor
     Severity.WARNING,
     "Each event leaves three dead rows; unswept, claims get slower by the day.",
 )
-def switched_off(upkeep: Upkeep | None, _: Settings) -> Iterator[Said]:
-    """Autovacuum switched off for the outbox."""
-    if upkeep and not upkeep.enabled:
-        yield f"Autovacuum is off for {EVENTS}.", f"ALTER TABLE {EVENTS} RESET (autovacuum_enabled);"
+def switched_off(parts: list[Part], _: Settings) -> Iterator[Said]:
+    """Autovacuum switched off for the outbox, or for a partition of it."""
+    for part in parts:
+        if not part.enabled:
+            yield (
+                f"Autovacuum is off for {part.name}.",
+                f"ALTER TABLE {part.name} RESET (autovacuum_enabled);",
+            )
 
 
 @rule(
@@ -33,14 +36,15 @@ def switched_off(upkeep: Upkeep | None, _: Settings) -> Iterator[Said]:
     Severity.WARNING,
     "Claims read past dead rows; autovacuum does not keep up, or is held back.",
 )
-def behind(upkeep: Upkeep | None, _: Settings) -> Iterator[Said]:
+def behind(parts: list[Part], _: Settings) -> Iterator[Said]:
     """Twice as many dead rows as autovacuum should ever see."""
-    if upkeep and upkeep.dead > max(MANY_DEAD, 2 * upkeep.due_at):
-        what = (
-            f"{EVENTS} holds {upkeep.dead:,} dead rows beside {upkeep.live:,} live ones; "
-            f"autovacuum is due at {upkeep.due_at:,.0f}."
-        )
-        yield what, f"VACUUM (ANALYZE) {EVENTS};"
+    for part in parts:
+        if part.dead > max(MANY_DEAD, 2 * part.due_at):
+            what = (
+                f"{part.name} holds {part.dead:,} dead rows beside {part.live:,} live ones; "
+                f"autovacuum is due at {part.due_at:,.0f}."
+            )
+            yield what, f"VACUUM (ANALYZE) {part.name};"
 
 
 @rule(
@@ -48,12 +52,13 @@ def behind(upkeep: Upkeep | None, _: Settings) -> Iterator[Said]:
     Severity.WARNING,
     "On a large table the default share lets dead rows pile up where claims look.",
 )
-def late(upkeep: Upkeep | None, _: Settings) -> Iterator[Said]:
+def late(parts: list[Part], _: Settings) -> Iterator[Said]:
     """A share of a table that has grown large."""
-    if upkeep and upkeep.due_at > LATE:
-        options = "autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000"
-        what = f"Autovacuum waits for {upkeep.due_at:,.0f} dead rows in {EVENTS}."
-        yield what, f"ALTER TABLE {EVENTS} SET ({options});"
+    for part in parts:
+        if part.due_at > LATE:
+            options = "autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000"
+            what = f"Autovacuum waits for {part.due_at:,.0f} dead rows in {part.name}."
+            yield what, f"ALTER TABLE {part.name} SET ({options});"
 
 
 @rule(
@@ -61,25 +66,27 @@ def late(upkeep: Upkeep | None, _: Settings) -> Iterator[Said]:
     Severity.WARNING,
     "Scans and backups read mostly empty pages; a vacuum frees them only inside the table.",
 )
-def bloat(upkeep: Upkeep | None, _: Settings) -> Iterator[Said]:
+def bloat(parts: list[Part], _: Settings) -> Iterator[Said]:
     """A table much larger than its live rows."""
-    if upkeep and upkeep.width is not None and upkeep.bytes > MANY_BYTES:
-        needed = upkeep.live * (upkeep.width + ROW_OVERHEAD)
-        if upkeep.bytes > WASTE * needed:
-            what = f"{EVENTS} takes {size(upkeep.bytes)}; its live rows need about {size(needed)}."
-            yield what, f"VACUUM (FULL, ANALYZE) {EVENTS};  -- locks it meanwhile; pg_repack does not"
+    for part in parts:
+        if part.width is not None and part.bytes > MANY_BYTES:
+            needed = part.live * (part.width + ROW_OVERHEAD)
+            if part.bytes > WASTE * needed:
+                what = f"{part.name} takes {size(part.bytes)}; its live rows need about {size(needed)}."
+                yield what, f"VACUUM (FULL, ANALYZE) {part.name};  -- locks it meanwhile; pg_repack does not"
 
 
 @rule(
     "fillfactor", Severity.INFO, "Its indexes name the status, so no update is HOT, and the room stays empty."
 )
-def fillfactor(upkeep: Upkeep | None, _: Settings) -> Iterator[Said]:
+def fillfactor(parts: list[Part], _: Settings) -> Iterator[Said]:
     """Room for updates that no update can use."""
-    if upkeep and upkeep.fillfactor < FEW_FREE:
-        yield (
-            f"The fillfactor of {EVENTS} is {upkeep.fillfactor}.",
-            f"ALTER TABLE {EVENTS} RESET (fillfactor);",
-        )
+    for part in parts:
+        if part.fillfactor < FEW_FREE:
+            yield (
+                f"The fillfactor of {part.name} is {part.fillfactor}.",
+                f"ALTER TABLE {part.name} RESET (fillfactor);",
+            )
 
 
 @rule(
@@ -113,5 +120,5 @@ def slot(holders: Holders, _: Settings) -> Iterator[Said]:
         yield what, f"SELECT pg_drop_replication_slot({each.name});"
 
 
-UPKEEP = Check("vacuum of the outbox", (switched_off, behind, late, bloat, fillfactor))
+PARTS = Check("vacuum of the outbox", (switched_off, behind, late, bloat, fillfactor))
 HOLDERS = Check("what holds back vacuum", (transaction, prepared, slot))

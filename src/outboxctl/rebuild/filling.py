@@ -18,6 +18,7 @@ def fill(tools: Tools, rebuild: Rebuild) -> Rebuild:
 
     Raises RefusedError, UnreachableError or Interrupted; what is saved then still holds.
     """
+    tools.advance(rebuild.copied)
     with ThreadPoolExecutor(SENDERS) as pool:
         copy = Copy(tools, rebuild, pool)
         batches.run(copy.step, stop=tools.stop, advance=tools.advance)
@@ -73,4 +74,4 @@ class Copy:
 def _key(rebuild: Rebuild) -> Key | None:
     if rebuild.cursor_type is None or rebuild.cursor_id is None:
         return None
-    return bytes(rebuild.cursor_type), rebuild.cursor_id
+    return rebuild.cursor_type, rebuild.cursor_id

@@ -23,7 +23,7 @@ def heal(tools: Tools, index: str) -> int:
     """
     reader, sender, healed = Reader(tools.client, index), Sender(tools, index), 0
     try:
-        differing = _mended(compare(tools.db, reader, content=False))
+        differing = _mended(compare(tools.db, reader, content=False, advance=tools.advance))
         while keys := list(islice(differing, tools.size)):
             if tools.stop.is_set():
                 raise Interrupted

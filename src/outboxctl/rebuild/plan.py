@@ -27,7 +27,7 @@ class Plan:
     old_index: str | None
     new_index: str
     concrete: bool
-    documents: int
+    documents: int | None
     entities: int
     aliases: list[str]
     under_way: Rebuild | None = None

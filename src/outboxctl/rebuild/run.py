@@ -25,7 +25,7 @@ SAYS = {
     Phase.FILL: "Filling {new}",
     Phase.CATCH_UP: "Catching {new} up with the events since",
     Phase.SWAP: "Moving {alias} to {new}",
-    Phase.RECONCILE: "Making up for what went elsewhere meanwhile, and comparing {new} with the database",
+    Phase.RECONCILE: "Making up for what went elsewhere meanwhile; comparing {new} with the rows",
 }
 
 
@@ -53,6 +53,8 @@ def apply(
     began = monotonic()
     row = _open(tools, plan, by=by, reason=reason, grace_seconds=grace_seconds)
     resumed = plan.under_way is not None
+    if resumed:
+        tools.say(f"Going on where this {row.action} stopped: {row.copied:,} documents are copied")
     try:
         _go_on(tools, row)
     except RefusedError:

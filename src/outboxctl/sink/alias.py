@@ -18,13 +18,14 @@ Json = dict[str, Any]
 class Home:
     """What a name leads to: `index` None if to nothing; `concrete` if the name is the index itself.
 
+    `documents` is None where they cannot be counted: an ill index can be replaced all the same.
     `aliases` are those of the index, each with its filter and routing; `settings` have flat names.
     """
 
     name: str
     index: str | None = None
     concrete: bool = False
-    documents: int = 0
+    documents: int | None = None
     aliases: dict[str, Json] = field(default_factory=dict)
     settings: Json = field(default_factory=dict)
     mappings: Json = field(default_factory=dict)
@@ -43,7 +44,8 @@ def look(client: Elasticsearch, name: str) -> Home:
     index, body = next(iter(found.items()))
     if body.get("data_stream"):
         raise UsageError(f"{name} is a data stream: it takes no updates", hint="use an index behind an alias")
-    documents = int(told(client, lambda: client.count(index=index))["count"])
+    counted = ask(lambda: client.count(index=index))
+    documents = None if isinstance(counted, Answer) else int(counted["count"])
     rest = (body["aliases"], body["settings"], body["mappings"])
     return Home(name, index, index == name, documents, *rest)
 

@@ -113,8 +113,10 @@ class Untouched(NdjsonSerializer):
         return data
 
 
-def connect(settings: Settings, *, connections: int = 4, timeout: float | None = None) -> Elasticsearch:
-    """Make a client for the configured sink; nothing is sent yet.
+def connect(
+    settings: Settings, *, connections: int = 4, timeout: float | None = None, only: str | None = None
+) -> Elasticsearch:
+    """Make a client for the configured sink, or with `only` for that one of its URLs; nothing is sent yet.
 
     `timeout` is in seconds; by default three quarters of the lease, at most 30. Raises UsageError for
     unusable certificates or contradicting credentials.
@@ -127,7 +129,7 @@ def connect(settings: Settings, *, connections: int = 4, timeout: float | None =
         if "ca_certs" in options:  # the client itself reads them at its first request
             ssl.create_default_context(cafile=options["ca_certs"])
         return Elasticsearch(
-            [without_credentials(url) for url in urls],
+            [without_credentials(url) for url in ([only] if only else urls)],
             node_class=WatchedNode,
             serializers={Untouched.mimetype: Untouched(), "application/x-ndjson": Untouched()},
             connections_per_node=connections,

@@ -6,9 +6,10 @@ from typing import Any
 
 from elasticsearch import Elasticsearch
 
-from outboxctl.errors import UsageError
+from outboxctl.errors import UnreachableError, UsageError
 from outboxctl.sink.alias import Home, Json, told
-from outboxctl.sink.index import MAPPING, SETTINGS
+from outboxctl.sink.index import MAPPING, SETTINGS, count
+from outboxctl.sink.request import ask
 
 LONG = 600.0  # seconds for what moves files: a clone, its recovery
 WAIT = "60s"  # for shards to be there
@@ -76,20 +77,25 @@ def make_ready(client: Elasticsearch, name: str, settings: Json) -> None:
     told(client, lambda: client.indices.put_settings(index=name, settings=final))
     patient = client.options(request_timeout=LONG)
     told(client, lambda: patient.indices.refresh(index=name))
-    told(
-        client, lambda: patient.cluster.health(index=name, wait_for_no_initializing_shards=True, timeout=WAIT)
-    )
+    # A key for this index alone may not ask for health: then nobody waits.
+    ask(lambda: patient.cluster.health(index=name, wait_for_no_initializing_shards=True, timeout=WAIT))
 
 
 def clone(client: Elasticsearch, source: str, target: str) -> None:
-    """Keep an index that is about to lose its name: no writes from here on, and a copy that takes them."""
+    """Keep an index that is about to lose its name: no writes from here on, and a copy that takes them.
+
+    Raises UnreachableError if the copy has not all documents.
+    """
+    patient = client.options(request_timeout=LONG)
     if not told(client, lambda: client.indices.exists(index=target)):
         told(client, lambda: client.indices.add_block(index=source, block="write"))
-        patient = client.options(request_timeout=LONG)
         unblocked = {"index.blocks.write": None}
-        told(client, lambda: patient.indices.clone(index=source, target=target, settings=unblocked))
-    patient = client.options(request_timeout=LONG)
-    told(client, lambda: patient.cluster.health(index=target, wait_for_status="yellow", timeout=WAIT))
+        told(
+            client,
+            lambda: patient.indices.clone(index=source, target=target, settings=unblocked, timeout=WAIT),
+        )
+    if count(client, source) != count(client, target):
+        raise UnreachableError(f"{target}, the copy of {source}, is not complete", hint="run the same again")
 
 
 def unblock(client: Elasticsearch, name: str) -> None:

@@ -3,10 +3,13 @@
 import os
 from dataclasses import dataclass
 
+import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import SQLAlchemyError
 
-from outboxctl.core.database import Database
+from outboxctl.core.database import Database, translate
+from outboxctl.errors import RefusedError
 
 BACKEND = text("SELECT pg_backend_pid()")
 
@@ -33,11 +36,15 @@ def shares_sessions(database: Database) -> bool:
     A session that is ours stays the same and is nobody else's. One connection asks for its server
     process, a second one holds a transaction open, the first asks again: behind a pooler in transaction
     mode either the second was given the first one's process, or the first has got another by now.
+    RefusedError where there is no second connection to be had.
     """
-    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as first:
-        before = _backend(first)
-        with database.engine.connect() as second, second.begin():
-            return _backend(second) == before or _backend(first) != before
+    try:
+        with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as first:
+            before = _backend(first)
+            with database.engine.connect() as second, second.begin():
+                return _backend(second) == before or _backend(first) != before
+    except (SQLAlchemyError, psycopg.Error) as error:
+        raise RefusedError(str(translate(error, database.name))) from None
 
 
 def _backend(connection: Connection) -> int:

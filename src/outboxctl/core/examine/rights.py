@@ -1,47 +1,30 @@
 """Rights: what a worker and an operator need of the tables, and what this role lacks, by name."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
-from outboxctl.core.examine.tables import WRITTEN
-from outboxctl.core.schema import AUDIT, EVENTS, MARKER, SOURCE, WORKERS
+from outboxctl.core.roles import RIGHTS, Right, Role
 
 # Per column, because a role may have been given just the columns that it needs.
 LACKING = text("""
 SELECT quote_ident(a.attname) FROM pg_attribute a
 WHERE a.attrelid = to_regclass(:table) AND a.attnum > 0 AND NOT a.attisdropped
-    AND (CAST(:columns AS text[]) IS NULL OR a.attname = ANY (CAST(:columns AS text[])))
+    AND (CAST(:columns AS text[]) = '{}' OR a.attname = ANY (CAST(:columns AS text[])))
     AND NOT has_column_privilege(a.attrelid, a.attnum, :privilege)
 ORDER BY a.attnum
 """)
-ROLE = text("SELECT quote_ident(current_user)")
 NO_DELETE = text("""
 SELECT NOT has_table_privilege(oid, 'DELETE') FROM pg_class WHERE oid = to_regclass(:table)
 """)
-REPLAYED = ("status", "attempts", "next_retry_at", "error_reason", "error", "replay_count", "updated_at")
-
-Need = tuple[str, str, tuple[str, ...] | None]  # privilege, table, columns (None: all)
-READER: tuple[Need, ...] = (
-    ("SELECT", EVENTS, None),
-    ("SELECT", SOURCE, None),
-    ("SELECT", MARKER, None),
-)
-WORKER: tuple[Need, ...] = (
-    ("UPDATE", EVENTS, WRITTEN),
-    ("INSERT", WORKERS, None),
-    ("UPDATE", WORKERS, ("heartbeat_at",)),
-    ("DELETE", WORKERS, None),
-)
-OPERATOR: tuple[Need, ...] = (
-    ("UPDATE", EVENTS, REPLAYED),
-    ("SELECT", AUDIT, None),
-    ("INSERT", AUDIT, None),
-)
+ROLE = text("SELECT quote_ident(current_user)")
+# Without these nothing works at all; a viewer has them too.
+BASIS = tuple(right for right in RIGHTS if right.role is Role.WORKER and right.verbs == "SELECT")
 
 
 @dataclass(frozen=True)
-class Right:
+class Lack:
     """A privilege that is lacking, as GRANT words it: `UPDATE (status, owner)`, and its table."""
 
     privilege: str
@@ -53,27 +36,37 @@ class Rights:
     """What the role (quoted for SQL) lacks to read, to work and to operate."""
 
     role: str
-    reader: list[Right]
-    worker: list[Right]
-    operator: list[Right]
+    reader: list[Lack]
+    worker: list[Lack]
+    operator: list[Lack]
 
 
 def rights(connection: Connection) -> Rights:
-    """Compare what this role may do with what is needed; a missing table lacks nothing."""
+    """Compare what this role may do with what `db roles` gives; a missing table lacks nothing."""
     role = str(connection.execute(ROLE).scalar_one())
-    return Rights(role, *(_lacking(connection, needs) for needs in (READER, WORKER, OPERATOR)))
+    reader = list(_lacking(connection, BASIS))
+    worker, operator = (
+        [lack for lack in _lacking(connection, _of(each)) if lack not in reader]
+        for each in (Role.WORKER, Role.OPERATOR)
+    )
+    return Rights(role, reader, worker, operator)
 
 
-def _lacking(connection: Connection, needs: tuple[Need, ...]) -> list[Right]:
-    return [right for need in needs for right in _one(connection, *need)]
+def _of(role: Role) -> Iterable[Right]:
+    return (right for right in RIGHTS if right.role is role)
 
 
-def _one(connection: Connection, privilege: str, table: str, columns: tuple[str, ...] | None) -> list[Right]:
-    if privilege == "DELETE":  # it has no columns
-        lacks = connection.execute(NO_DELETE, {"table": table}).scalar()
-        return [Right(privilege, table)] if lacks else []
-    given = {"table": table, "privilege": privilege, "columns": list(columns) if columns else None}
+def _lacking(connection: Connection, needed: Iterable[Right]) -> Iterator[Lack]:
+    for right in needed:
+        for verb in right.verbs.split(", "):
+            if lacking := _one(connection, verb, right):
+                yield Lack(lacking, right.table)
+
+
+def _one(connection: Connection, verb: str, right: Right) -> str:
+    """The privilege that is lacking; empty where none is."""
+    given = {"table": right.table, "privilege": verb, "columns": list(right.columns)}
+    if verb == "DELETE":  # it has no columns
+        return verb if connection.execute(NO_DELETE, given).scalar() else ""
     names = connection.execute(LACKING, given).scalars().all()
-    if not names:
-        return []
-    return [Right(privilege if columns is None else f"{privilege} ({', '.join(names)})", table)]
+    return (f"{verb} ({', '.join(names)})" if right.columns else verb) if names else ""

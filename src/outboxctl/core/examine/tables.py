@@ -16,20 +16,6 @@ INDEXES = {
     "ix_search_outbox_events_reclaimed": "(created_at) WHERE status = 'pending'"
     f" AND error_reason = '{Reason.LEASE_EXPIRED}'",
 }
-# What a delivery changes, at each of an event's writes.
-WRITTEN = (
-    "status",
-    "owner",
-    "lease_token",
-    "lease_until",
-    "processing_started_at",
-    "attempts",
-    "next_retry_at",
-    "processed_at",
-    "error_reason",
-    "error",
-    "updated_at",
-)
 MISSING_TABLES = text("SELECT t FROM unnest(CAST(:tables AS text[])) t WHERE to_regclass(t) IS NULL")
 # Columns that an index depends on: in its key, its expressions or its predicate.
 INDEXES_OF = text("""
@@ -53,6 +39,8 @@ SELECT quote_ident(tgname) FROM pg_trigger WHERE tgrelid = to_regclass(:table)
     AND NOT tgisinternal AND tgenabled <> 'D' AND tgtype & 16 > 0 ORDER BY tgname
 """)
 
+PARTITIONED = text("SELECT relkind = 'p' FROM pg_class WHERE oid = to_regclass(:table)")
+
 
 @dataclass(frozen=True)
 class Index:
@@ -70,6 +58,7 @@ class Tables:
     """Revision of the schema and of this program, and what the tables carry.
 
     `known`: whether this program knows the database's revision. `update_triggers` fire on the outbox.
+    `partitioned`: the outbox is, and PostgreSQL builds or drops no index of such a table concurrently.
     """
 
     revision: str | None
@@ -79,6 +68,7 @@ class Tables:
     outbox: list[Index]
     source: list[Index]
     update_triggers: list[str]
+    partitioned: bool
 
 
 def tables(connection: Connection) -> Tables:
@@ -93,6 +83,7 @@ def tables(connection: Connection) -> Tables:
         _indexes(connection, EVENTS),
         _indexes(connection, SOURCE),
         list(connection.execute(TRIGGERS, {"table": EVENTS}).scalars()),
+        bool(connection.execute(PARTITIONED, {"table": EVENTS}).scalar()),
     )
 
 

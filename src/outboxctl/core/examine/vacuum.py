@@ -7,9 +7,10 @@ from sqlalchemy import Connection, text
 
 from outboxctl.core.schema import EVENTS
 
-# `reloptions` of the table win over the server's settings. Widths are known once it was analyzed.
-UPKEEP = text("""
-SELECT c.reltuples::float8 AS rows, pg_relation_size(c.oid)::float8 AS bytes,
+# Of a partitioned outbox only the partitions hold rows. `reloptions` win over the server's settings.
+# Widths are known once a table was analyzed.
+PARTS = text("""
+SELECT c.oid::regclass::text AS name, c.reltuples::float8 AS rows, pg_relation_size(c.oid)::float8 AS bytes,
     coalesce(s.n_dead_tup, 0) AS dead, coalesce(s.n_live_tup, 0) AS live,
     coalesce(o.on, true) AS enabled, coalesce(o.fillfactor, 100) AS fillfactor,
     coalesce(o.threshold, current_setting('autovacuum_vacuum_threshold')::float8) AS threshold,
@@ -23,7 +24,10 @@ CROSS JOIN LATERAL (
         max(option_value) FILTER (WHERE option_name = 'autovacuum_vacuum_threshold')::float8 AS threshold,
         max(option_value) FILTER (WHERE option_name = 'autovacuum_vacuum_scale_factor')::float8 AS scale
     FROM pg_options_to_table(c.reloptions)
-) o WHERE c.oid = to_regclass(:table)
+) o
+WHERE c.relkind = 'r' AND (c.oid = to_regclass(:table) OR c.oid IN (
+    SELECT relid FROM pg_partition_tree(to_regclass(:table))))
+ORDER BY c.oid
 """)
 # Vacuum of a table looks at the transactions of its own database, and at every slot. Who may not see
 # the others' sessions (no pg_read_all_stats) sees NULL, and his own.
@@ -53,12 +57,14 @@ ORDER BY slot_name LIMIT 20
 
 
 @dataclass(frozen=True)
-class Upkeep:
-    """The outbox as autovacuum sees it: rows (-1: never counted), bytes, dead and live rows, its settings.
+class Part:
+    """The outbox or a partition of it (`name`, quoted for SQL) as autovacuum sees it, and its settings.
 
-    `width`: bytes of an average row's values, None where nobody has analyzed the table.
+    `rows` is -1 where nobody has counted them; `dead` and `live` are running totals, `bytes` without
+    indexes. `width`: bytes of an average row's values, None where nobody has analyzed the table.
     """
 
+    name: str
     rows: float
     bytes: float
     dead: int
@@ -103,10 +109,9 @@ class Holders:
     slots: list[Slot]
 
 
-def upkeep(connection: Connection) -> Upkeep | None:
-    """Read the facts of the outbox; None where there is no such table."""
-    row = connection.execute(UPKEEP, {"table": EVENTS}).one_or_none()
-    return Upkeep(**row._asdict()) if row else None
+def parts(connection: Connection) -> list[Part]:
+    """Read the facts of each table that holds events."""
+    return [Part(**row._asdict()) for row in connection.execute(PARTS, {"table": EVENTS})]
 
 
 def holders(connection: Connection, *, longest: float, now: datetime | None = None) -> Holders:

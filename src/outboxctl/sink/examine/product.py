@@ -42,7 +42,7 @@ class Product:
 
 def product(client: Elasticsearch) -> Product:
     """Ask who is there. Raises RefusedError or UnreachableError."""
-    body, headers = told(lambda: _bare(client))
+    body, headers = told(lambda: bare(client))
     version = _mapping(_mapping(body).get("version"))
     usual = ask(client.info)
     return Product(
@@ -62,7 +62,7 @@ class _Root:
     body: tuple[Any, Any]
 
 
-def _bare(client: Elasticsearch) -> _Root:
+def bare(client: Elasticsearch) -> _Root:
     """GET / with plain JSON. The client asks for its own major version, which an older server refuses.
 
     Its transport adds nothing, so the credentials that the client would have added are named here, and

@@ -1,13 +1,19 @@
 """One question to the sink: its answer, or an error that says whether anybody was there."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from elasticsearch import Elasticsearch
 
 from outboxctl.errors import RefusedError, UnreachableError
 from outboxctl.failures import Answer, classify
 from outboxctl.sink.request import ask
+
+Fact = TypeVar("Fact")
+
+
+class UntrustedError(UnreachableError):
+    """Somebody is there, and cannot prove who he is."""
 
 
 def told(call: Callable[[], Any]) -> Any:
@@ -16,6 +22,14 @@ def told(call: Callable[[], Any]) -> Any:
     if isinstance(answer, Answer):
         raise refused(answer)
     return answer
+
+
+def shaped(read: Callable[[], Fact]) -> Fact:
+    """What `read` makes of answers; RefusedError where they have another shape than Elasticsearch's."""
+    try:
+        return read()
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise RefusedError(f"the answer is not one of Elasticsearch's ({type(error).__name__})") from None
 
 
 def held(client: Elasticsearch, index: str, ids: Sequence[str]) -> dict[str, int]:
@@ -27,6 +41,7 @@ def held(client: Elasticsearch, index: str, ids: Sequence[str]) -> dict[str, int
 def refused(answer: Answer) -> RefusedError | UnreachableError:
     """The error that stands for an answer that is none."""
     finding = classify(answer)
-    if answer.status:
+    if answer.status or answer.kind == "client":  # it was we who could not ask
         return RefusedError(f"HTTP {answer.status}, {finding.reason}: {finding.error}")
-    return UnreachableError(f"{finding.reason}: {finding.error}")
+    kind = UntrustedError if answer.kind == "tls" else UnreachableError
+    return kind(f"{finding.reason}: {finding.error}")

@@ -1,0 +1,125 @@
+"""The full-screen view: figures above, failures by their causes in the middle, workers below."""
+
+import os
+from time import monotonic
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.text import Text
+from textual import work
+from textual.app import App, ComposeResult
+from textual.binding import Binding, BindingType
+from textual.widgets import DataTable, Footer, Static
+
+from outboxctl.cli import render
+from outboxctl.cli.top import paint
+from outboxctl.cli.top.screens import PREPARE, GroupScreen, Note, Rows, Wanted
+from outboxctl.cli.top.style import PLAIN, STYLE
+from outboxctl.wording import brief
+
+if TYPE_CHECKING:
+    from outboxctl.cli.top.feed import Feed, Look
+
+HELP = """\
+up, down  choose a cause of failures, or an event
+enter     look into it: its events; an event with its error in full
+esc       back
+r         prepare a replay of what is chosen
+q         quit, and print the commands that were prepared
+
+Nothing is changed from here. A prepared command is a rehearsal: say in it
+who you are and why, run it, and run it again without --dry-run."""
+
+
+class Top(App[list[str]]):
+    """Looks again every `interval` seconds; ends with the commands that were prepared."""
+
+    CSS = STYLE
+    ENABLE_COMMAND_PALETTE = False
+    BINDINGS: ClassVar[list[BindingType]] = [
+        PREPARE,
+        Binding("question_mark", "help", "Help", key_display="?"),
+        Binding("q,ctrl+c", "leave", "Quit", key_display="q"),
+    ]
+
+    def __init__(self, feed: "Feed", first: "Look", interval: float) -> None:
+        os.environ.pop("NO_COLOR", None)  # nothing has a colour; Textual's answer is black on black
+        super().__init__()
+        self.register_theme(PLAIN)
+        self.theme = PLAIN.name
+        self._feed, self._first, self._interval = feed, first, interval
+        self._groups = {group.fingerprint: group for group in first.groups}
+        self._history = paint.History()
+        self._asked: float | None = None  # when the look under way began
+        self.prepared: list[str] = []
+
+    def compose(self) -> ComposeResult:
+        """Figures, banner, failures, workers, keys."""
+        yield Static(id="figures")
+        yield Static(id="banner")
+        yield Rows(("reason", "events", "last", "what they say"))
+        yield Static(id="workers")
+        yield Footer()
+
+    def on_mount(self) -> None:
+        """Show the first look, and look again and again."""
+        self.show(self._first)
+        self.set_interval(self._interval, self._tick)
+
+    def _tick(self) -> None:
+        if self._asked is None:
+            self._asked = monotonic()
+            self._ask()
+        elif (waited := monotonic() - self._asked) > max(1, self._interval):
+            self.trouble(f"the database has not answered for {render.age(waited)}")
+
+    @work(thread=True)
+    def _ask(self) -> None:
+        try:
+            look = self._feed.look()
+        except Exception as error:
+            self.call_from_thread(self.trouble, str(error))
+        else:
+            self.call_from_thread(self.show, look)
+        finally:
+            self._asked = None
+
+    def show(self, look: "Look") -> None:
+        """Draw what was just read."""
+        self._history.add(look.standing)
+        self._groups = {group.fingerprint: group for group in look.groups}
+        main = self.screen_stack[0]
+        figures = paint.figures(look.standing, self._history, self.size.width - 2)
+        main.query_one("#figures", Static).update(figures)
+        main.query_one("#banner").display = False
+        main.query_one(Rows).fill({name: paint.group(group) for name, group in self._groups.items()})
+        main.query_one("#workers", Static).update(paint.workers(look.standing.workers))
+
+    def trouble(self, message: str) -> None:
+        """Say above the last figures why they are old."""
+        banner = self.screen_stack[0].query_one("#banner", Static)
+        banner.update(Text(f"{brief(message, 300)}; trying again, the figures are old"))
+        banner.display = True
+
+    def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
+        """Look into one cause."""
+        self.push_screen(GroupScreen(self._feed, self._groups[str(event.row_key.value)]))
+
+    def action_prepare(self) -> None:
+        """Prepare a replay of the chosen cause."""
+        chosen = self.query_one(Rows).chosen
+        if chosen:
+            self.post_message(Wanted(f"--fingerprint {chosen}"))
+
+    def on_wanted(self, wanted: Wanted) -> None:
+        """Keep a command until the end, and show it."""
+        if wanted.command not in self.prepared:
+            self.prepared.append(wanted.command)
+        self.push_screen(Note(f"Prepared, and printed when you quit:\n\n{wanted.command}"))
+
+    def action_help(self) -> None:
+        """Show the keys."""
+        self.push_screen(Note(HELP))
+
+    def action_leave(self) -> None:
+        """End, with what was prepared."""
+        self.exit(self.prepared)

@@ -1,0 +1,54 @@
+"""What the full-screen view reads: the reports of `status` and `failed list`, in read-only transactions."""
+
+from dataclasses import dataclass
+from time import monotonic
+
+from outboxctl.cli.guards import reading
+from outboxctl.core import failed, snapshot
+from outboxctl.core.event import Event, find
+from outboxctl.core.failed import FailedRow, Group
+from outboxctl.core.selection import Selection
+from outboxctl.core.snapshot import Standing
+from outboxctl.settings import Settings
+
+LONGEST = 15.0  # seconds that a look may take: a database behind a dead link never answers
+SHARE = 10  # of this many seconds at most one goes into grouping failures
+ROWS = 200  # of a group
+
+
+@dataclass(frozen=True)
+class Look:
+    """Where the pipeline stood when the database was asked, and the causes of what failed."""
+
+    standing: Standing
+    groups: list[Group]
+
+
+class Feed:
+    """One database, asked again and again; every look opens a connection of its own."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._groups: list[Group] = []
+        self._due = 0.0
+
+    def look(self) -> Look:
+        """Everything on the first screen; grouping errors may take a second, so it is done seldom."""
+        with reading(self._settings, longest=LONGEST) as connection:
+            longest = self._settings.max_processing_seconds
+            standing = snapshot.standing(connection, max_processing=longest)
+            began = monotonic()
+            if began >= self._due:
+                self._groups = failed.groups(connection, Selection())
+                self._due = monotonic() + SHARE * (monotonic() - began)
+        return Look(standing, self._groups)
+
+    def rows(self, group: Group) -> list[FailedRow]:
+        """The oldest events of a group."""
+        with reading(self._settings, longest=LONGEST) as connection:
+            return failed.rows(connection, Selection(fingerprint=group.fingerprint, limit=ROWS))
+
+    def event(self, id_: str) -> Event | None:
+        """One event in full, and its source row."""
+        with reading(self._settings, longest=LONGEST) as connection:
+            return find(connection, id_)

@@ -1,0 +1,98 @@
+"""A terminal for a command: a real pseudo terminal of any width, and what a person sees on it."""
+
+import fcntl
+import os
+import pty
+import re
+import select
+import struct
+import subprocess
+import termios
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+
+# What rich writes: colours, a hidden cursor, and a line that is written anew.
+CONTROL = re.compile(r"\x1b\[\??([0-9;]*)([A-Za-z])|\x1b\][^\x07]*\x07|\r|\n|\x08")
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Everything that was written to the terminal, and the exit code."""
+
+    raw: str
+    returncode: int
+
+
+def show(
+    argv: Sequence[str],
+    env: dict[str, str],
+    cwd: Path,
+    *,
+    columns: int,
+    keys: Sequence[tuple[str, str]] = (),
+    within: float = 60,
+) -> Shown:
+    """Run a command whose three streams are one terminal of 24 lines.
+
+    `keys` are what to wait for on the terminal, and what to type then.
+    """
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    process = subprocess.Popen(
+        argv, env=env, cwd=cwd, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+    )
+    os.close(theirs)
+    try:
+        raw = _read_all(ours, list(keys), monotonic() + within)
+        return Shown(raw, process.wait(10))
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
+
+
+def _read_all(descriptor: int, keys: list[tuple[str, str]], end: float) -> str:
+    raw, seen = b"", 0
+    while True:
+        assert select.select([descriptor], [], [], max(0, end - monotonic()))[0], f"hangs after {raw!r}"
+        try:
+            part = os.read(descriptor, 65_536)
+        except OSError:  # Linux says EIO once the other side is closed
+            part = b""
+        if not part:
+            return raw.decode(errors="surrogateescape")
+        raw += part
+        if keys and keys[0][0].encode() in raw[seen:]:
+            seen = len(raw)
+            os.write(descriptor, keys.pop(0)[1].encode())
+
+
+def screen(raw: str, columns: int) -> list[str]:
+    """The lines that a person sees after `raw` was written, as far as this project's output needs it."""
+    lines, row, column, at = [""], 0, 0, 0
+    for match in [*CONTROL.finditer(raw), None]:
+        for character in raw[at : match.start() if match else None]:
+            if column == columns:
+                row, column = row + 1, 0
+            lines += [""] * (row + 1 - len(lines))
+            lines[row] = lines[row][:column].ljust(column) + character + lines[row][column + 1 :]
+            column += 1
+        if match:
+            at = match.end()
+            row, column = _moved(match, lines, row, column)
+            lines += [""] * (row + 1 - len(lines))
+    return [line.rstrip() for line in lines]
+
+
+def _moved(control: re.Match[str], lines: list[str], row: int, column: int) -> tuple[int, int]:
+    if control.group() == "\n":
+        return row + 1, column
+    if control.group() == "\r":
+        return row, 0
+    if control.group(2) == "A":
+        return max(0, row - int(control.group(1) or 1)), column
+    if control.group(2) == "K":
+        lines[row] = "" if control.group(1) == "2" else lines[row][:column]
+    return row, column

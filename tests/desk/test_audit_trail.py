@@ -1,0 +1,88 @@
+"""The audit tells who did what to which events, and where they are now."""
+
+import json
+from datetime import timedelta
+
+import psycopg
+
+from desk.failures import WHO, fail, fail_many
+from moments import NOW, at
+from outboxctl.core import audit, discard, replay
+from outboxctl.core.database import Database
+from outboxctl.core.selection import Selection, plan
+from outboxctl.core.trail import recent
+from processes import Cli
+
+INTERRUPTED = "an act that was killed after two of its batches"
+
+
+def _batches(db: Database, act: str, action: str, *sizes: int, by: str = "alice") -> None:
+    for place, size in enumerate(sizes):
+        with db.begin() as connection:
+            ids = [f"00000000-0000-0000-0000-{place:06}{n:06}" for n in range(size)]
+            given = {"ids": ids, "act_id": act, "now": at(place)}
+            audit.record(connection, action, by=by, reason=INTERRUPTED, filters={"limit": 9}, **given)  # type: ignore[arg-type]
+
+
+def test_the_batches_of_an_act_are_one_line(db: Database) -> None:
+    first, second = ("10000000-0000-0000-0000-000000000000", "20000000-0000-0000-0000-000000000000")
+    _batches(db, first, "replay", 3, 2)
+    _batches(db, second, "prune", 1, by="bob")
+    with db.begin() as connection:
+        old = audit.record(
+            connection, "discard", by="bob", reason="x", filters={}, ids=[], affected=7, now=at(-9)
+        )
+        acts = recent(connection, limit=10)
+        assert [(a.id, a.action, a.affected, a.batches) for a in acts] == [
+            (first, "replay", 5, 2),
+            (second, "prune", 1, 1),
+            (old, "discard", 7, 1),
+        ]
+        assert (acts[0].at, acts[0].ended_at, len(acts[0].event_ids)) == (at(0), at(1), 3)
+        assert [a.id for a in recent(connection, limit=1)] == [first]
+        assert [a.id for a in recent(connection, limit=9, by="bob")] == [second, old]
+        assert [a.id for a in recent(connection, limit=9, action="prune", by="bob")] == [second]
+        assert [a.id for a in recent(connection, limit=9, since=at(1))] == [first], "it ended then"
+        assert recent(connection, limit=9, since=NOW + timedelta(days=1)) == []
+
+
+def test_the_events_of_one_act_and_where_they_are(cli: Cli, sql: psycopg.Connection, db: Database) -> None:
+    fail(sql, "[/nope] \x1b[31m boom", attempts=9)
+    fail_many(sql, 30, "connect")
+    with db.begin() as connection:
+        act = replay.apply(connection, plan(connection, Selection()), by="alice", reason="x").audit_id
+    sql.execute(
+        "UPDATE search_outbox_events SET status = 'failed' WHERE id IN (SELECT id FROM"
+        " search_outbox_events LIMIT 5)"
+    )
+    told = cli.json("audit", "--id", str(act))
+    assert told["act"]["affected"] == 31
+    assert len(told["events"]) == 31
+    assert {(e["error_reason"], e["attempts"]) for e in told["events"]} == {("mapping", 9), ("connect", 3)}
+    shown = cli.ok("audit", "--id", str(act), "--limit", "31")
+    assert "\x1b" not in shown
+    assert "failed again" in shown
+    assert "mapping" in shown
+
+
+def test_filters_and_bad_ones(cli: Cli, sql: psycopg.Connection, db: Database) -> None:
+    fail(sql)
+    with db.begin() as connection:
+        discard.apply(connection, plan(connection, Selection()), by="%", reason="x")
+    assert [a["action"] for a in cli.json("audit", "--by", "%", "--action", "discard")["audit"]] == [
+        "discard"
+    ]
+    assert cli.json("audit", "--by", "' OR 1=1 --")["audit"] == []
+    assert cli.ok("audit", "--action", "replay").strip() == "Audit: none"
+    for bad in (("--id", "x"), ("--id", "1" * 32), ("--since", "soon"), ("--by", "\x1b"), ("--action", "")):
+        refused = cli("audit", *bad)
+        assert (refused.returncode, refused.stdout) == (2, ""), bad
+        assert refused.stderr
+
+
+def test_a_discard_is_told_like_a_replay(cli: Cli, sql: psycopg.Connection) -> None:
+    fail_many(sql, 1_200)
+    done = cli.json("failed", "discard", *WHO, "--error-reason", "mapping", "--limit", "1100")
+    (act,) = json.loads(cli.ok("audit", "--json"))["audit"]
+    assert (act["id"], act["affected"], act["batches"]) == (done["audit_id"], 1_100, 2)
+    assert act["filters"] == {"error_reason": "mapping", "limit": 1_100}

@@ -1,0 +1,87 @@
+"""An event beside its source row and its document: what is wrong, field by field."""
+
+import json
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+from elasticsearch import Elasticsearch
+
+from acceptance import lab
+from desk.failures import everything, fail, source
+from outboxctl.acts.difference import Kind, differences
+from processes import Cli
+
+
+def _write(engine: Elasticsearch, index: str, entity: str, version: int, **body: Any) -> None:
+    engine.index(
+        index=index, id=f"block:{entity}", document=body, version=version, version_type="external_gte"
+    )
+
+
+@pytest.mark.no_servers
+def test_a_field_is_missing_differs_or_is_only_there() -> None:
+    here = {"a": 1, "b": "x", "c": None, "d": 1.0}
+    there: dict[str, Any] = {"b": "y", "c": None, "d": 1, "e": []}
+    assert [(d.field, d.kind) for d in differences(here, there)] == [
+        ("a", Kind.MISSING),
+        ("b", Kind.DIFFERS),
+        ("e", Kind.ONLY_THERE),
+    ]
+    assert differences(here, here) == differences(None, None) == []
+    assert [d.kind for d in differences(here, None)] == [Kind.MISSING] * 4
+
+
+def test_both_sides_and_the_difference(
+    cli: Cli, sql: psycopg.Connection, engine: Elasticsearch, index: str
+) -> None:
+    entity = str(uuid4())
+    source(sql, entity, 7)
+    event = fail(sql, "[/nope] \x1b[31m", entity_id=entity)
+    _write(engine, index, entity, 5, text="\x1b]0;owned\x07[red]" * 99, event_version=5, extra="x")
+    before = everything(sql)
+    seen = cli.json("failed", "show", event)
+    assert (seen["event"]["id"], seen["source"]["event_version"], seen["document"]["version"]) == (
+        event,
+        7,
+        5,
+    )
+    kinds = {d["field"]: d["kind"] for d in seen["difference"]}
+    assert (kinds["text"], kinds["extra"], kinds["created_at"]) == ("differs", "only there", "missing")
+    shown = cli.ok("failed", "show", event)
+    assert not {"\x1b", "\x07"} & set(shown)
+    assert "version 5" in shown
+    assert seen["fingerprint"] in shown
+    assert everything(sql) == before
+
+
+@pytest.mark.real_engine
+def test_what_the_worker_delivered_has_no_difference(cli: Cli, sql: psycopg.Connection) -> None:
+    lab.source(sql, (entity := uuid4()), 3, rank_score=0.1)
+    event = lab.event(sql, entity, 3)
+    cli.ok("worker", "--drain")
+    seen = cli.json("failed", "show", str(event))
+    assert (seen["event"]["status"], seen["difference"], seen["fingerprint"]) == ("done", [], None)
+    assert "No difference" in cli.ok("failed", "show", str(event))
+
+
+def test_without_the_sink_the_rest_is_shown(cli: Cli, sql: psycopg.Connection) -> None:
+    event = fail(sql, created_at="infinity", event_version=None, error=None, error_reason=None)
+    for env in ({"ELASTIC_URL": "http://127.0.0.1:9"}, {"ELASTIC_INDEX": "there-is-none"}):
+        seen = json.loads(cli.ok("failed", "show", event, "--json", env=env))
+        assert (seen["source"], seen["document"], seen["difference"]) == (None, None, None)
+        assert "sink" in seen["sink_error"]
+        shown = cli.ok("failed", "show", event, env=env)
+        assert "The index could not be asked" in shown
+        assert "infinity" in shown
+        assert "source row is gone" in shown
+
+
+def test_an_id_of_nothing_is_refused(cli: Cli, sql: psycopg.Connection) -> None:
+    fail(sql)
+    for bad, why in ((str(uuid4()), "there is no event"), ("' OR 1=1 --\x1b", "not a UUID")):
+        refused = cli("failed", "show", bad)
+        assert (refused.returncode, refused.stdout) == (2, "")
+        assert why in refused.stderr
+        assert "\x1b" not in refused.stderr

@@ -1,0 +1,55 @@
+"""What holds for all rules, and those that no server at hand can bring about."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from outboxctl.core.examine.server import Server
+from outboxctl.doctor import catalogue
+from outboxctl.doctor.ends import CHECKS
+from outboxctl.doctor.model import End
+from outboxctl.doctor.server_rules import too_old
+from outboxctl.settings import load
+from outboxctl.sink.examine.indices import seconds
+
+pytestmark = pytest.mark.no_servers
+GOOD = Server(130_000, "13.0", False, False, "read committed", True, "on", True, "UTF8", "app", 0.0, 0.0, 90)
+
+
+def test_ids_are_unique_and_fit_for_scripts() -> None:
+    ids = [rule.id for checks in CHECKS.values() for check in checks for rule in check.rules]
+    assert len(ids) == len(set(ids))
+    assert all(re.fullmatch(r"[a-z]+(-[a-z]+)*", id_) for id_ in catalogue())
+
+
+def test_why_is_a_sentence() -> None:
+    assert all(why.endswith(".") and "|" not in why for _, _, why in catalogue().values())
+
+
+@pytest.mark.parametrize(("number", "found"), [(120_022, 1), (130_000, 0), (180_001, 0)])
+def test_the_oldest_postgresql(number: int, found: int) -> None:
+    findings = too_old.findings(End.DATABASE, replace(GOOD, number=number), load())
+    assert [finding.id for finding in findings] == ["postgres-too-old"] * found
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1h", 3600),
+        ("60s", 60),
+        ("500ms", 0.5),
+        ("-1", -0.001),
+        ("1.5d", 129_600),
+        ("", None),
+        ("soon", None),
+    ],
+)
+def test_durations_as_the_engine_writes_them(text: str, value: float | None) -> None:
+    assert seconds(text) == value
+
+
+def test_each_finding_is_brought_about_by_a_test() -> None:
+    tests = "".join(path.read_text() for path in Path(__file__).parent.glob("test_doctor_*.py"))
+    assert [id_ for id_ in catalogue() if f'"{id_}"' not in tests] == []
