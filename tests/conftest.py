@@ -114,7 +114,10 @@ def index(engine: Elasticsearch) -> Iterator[str]:
 @pytest.fixture
 def env(url: str, servers: Servers, index: str) -> dict[str, str]:
     """The settings of a worker on this test's database and index."""
-    return environment(DATABASE_URL=url, ELASTIC_URL=servers.sink, ELASTIC_INDEX=index)
+    port = str(services.fresh_port())
+    return environment(
+        DATABASE_URL=url, ELASTIC_URL=servers.sink, ELASTIC_INDEX=index, OUTBOX_METRICS_PORT=port
+    )
 
 
 @pytest.fixture

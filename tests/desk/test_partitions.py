@@ -11,7 +11,6 @@ from elasticsearch import Elasticsearch
 from sqlalchemy import text
 
 from invariants import check_invariants
-from outboxctl import services
 from outboxctl.core.claim import CLAIM, PLAN
 from outboxctl.core.database import Database
 from outboxctl.core.produce import enqueue
@@ -57,8 +56,7 @@ def by_partition(sql: psycopg.Connection) -> dict[str, int]:
 
 @pytest.fixture
 def cli(empty_url: str, env: dict[str, str], tmp_path: Path) -> Cli:
-    port = str(services.fresh_port())
-    return Cli(env | {"DATABASE_URL": empty_url, "OUTBOX_METRICS_PORT": port}, tmp_path)
+    return Cli(env | {"DATABASE_URL": empty_url}, tmp_path)
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ from elasticsearch import Elasticsearch
 from psycopg.sql import SQL, Identifier
 
 from desk.disaster import Ground
-from outboxctl import services
 from outboxctl.core.produce import enqueue
 from outboxctl.core.roles import RIGHTS, TABLES, Right, Role, roles_sql
 from outboxctl.errors import UsageError
@@ -59,8 +58,7 @@ def login(url: str, sql: psycopg.Connection, prefix: str, cli: Cli) -> Login:
 @pytest.fixture
 def acting_as(env: dict[str, str], tmp_path: Path, login: Login) -> Ask:
     """The command line of somebody in a role."""
-    port = str(services.fresh_port())
-    return lambda role: Cli(env | {"DATABASE_URL": login(role), "OUTBOX_METRICS_PORT": port}, tmp_path)
+    return lambda role: Cli(env | {"DATABASE_URL": login(role)}, tmp_path)
 
 
 @pytest.fixture

@@ -9,8 +9,6 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from outboxctl import services
-
 PAGE = Path(__file__).parents[2] / "docs" / "quickstart.md"
 BLOCK = re.compile(r"^```(bash|python|sql)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
@@ -18,8 +16,7 @@ BLOCK = re.compile(r"^```(bash|python|sql)\n(.*?)^```", re.MULTILINE | re.DOTALL
 @pytest.fixture
 def shell(env: dict[str, str], empty_url: str) -> dict[str, str]:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    port = str(services.fresh_port())
-    return env | {"DATABASE_URL": empty_url, "PATH": path, "OUTBOX_METRICS_PORT": port}
+    return env | {"DATABASE_URL": empty_url, "PATH": path}
 
 
 def test_every_block_runs(shell: dict[str, str], tmp_path: Path) -> None:
