@@ -87,7 +87,7 @@ def _benchmark(rig: Rig, given: argparse.Namespace) -> str:
     say(f"{given.done:,} done and {given.failed:,} failed rows")
     desk_rows.make(rig, given.done, given.failed)
     say("warm-up")
-    _worker(rig, given.events, 0, Measured())
+    _alone(rig, given.events, 0)
     into, neighbours = Measured(), Neighbours(rig)
     for number in range(1, given.repeat + 1):
         say(f"repetition {number} of {given.repeat}")
@@ -134,17 +134,26 @@ def _replay(rig: Rig, failed: int, into: Measured) -> None:
 def _worker(rig: Rig, events: int, number: int, into: Measured) -> None:
     """Alone and beside a prune, the other way round each time: what drifts hits both."""
     for beside in (False, True) if number % 2 else (True, False):
-        fill.fresh_index(rig)
-        fill.write(rig.database, events, BYTES, 1_000, seed=2 * number + beside)
-        desk_rows.settle(rig)
         if beside:
-            into.beside.append(_beside(rig, events, into))
+            into.beside.append(_beside(rig, events, 2 * number + 1, into))
         else:
-            into.alone.append(pipeline.rate(rig, events, process.drain(rig)))
+            into.alone.append(_alone(rig, events, 2 * number))
     say(f"worker {into.alone[-1]:,.0f}/s, beside a prune of {into.paced[-1]:,.0f}/s {into.beside[-1]:,.0f}/s")
 
 
-def _beside(rig: Rig, events: int, into: Measured) -> float:
+def _alone(rig: Rig, events: int, seed: int) -> float:
+    _fill(rig, events, seed)
+    return pipeline.rate(rig, events, process.drain(rig))
+
+
+def _fill(rig: Rig, events: int, seed: int) -> None:
+    fill.fresh_index(rig)
+    fill.write(rig.database, events, BYTES, 1_000, seed=seed)
+    desk_rows.settle(rig)
+
+
+def _beside(rig: Rig, events: int, seed: int, into: Measured) -> float:
+    _fill(rig, events, seed)
     before = desk_rows.prune_batches(rig)
     with process.begin(rig, "prune", *OLDER_THAN, "--json") as pruning:
         end = monotonic() + process.PATIENCE

@@ -5,6 +5,7 @@ random ids, the index's name) gives way to something fixed of the same width.
 """
 
 import re
+import shutil
 import subprocess
 import sys
 import uuid
@@ -121,14 +122,15 @@ class Stage:
         return self.random.setdefault(match.group(), str(uuid.UUID(int=(len(self.random) + 1) << 96)))
 
 
-def by_pty(stage: Stage) -> Record:
+@contextmanager
+def by_pty(stage: Stage) -> Iterator[Record]:
     """A recorder that gives each command a pseudo terminal of its own."""
     env = stage.env | {"TERM": "xterm-256color"}
 
     def record(command: str) -> list[str]:
         return screen(show(["bash", "-c", command], env, stage.cwd, columns=COLUMNS).raw, COLUMNS)
 
-    return record
+    yield record
 
 
 @contextmanager
@@ -194,8 +196,9 @@ def staged(both: servers.Servers, cwd: Path) -> Iterator[Stage]:
 
 
 def main() -> None:
-    """Write the page."""
-    with servers.started() as both, staged(both, Path.cwd()) as stage, by_tmux(stage) as record:
+    """Write the page; without tmux a pseudo terminal shows the same."""
+    recorder = by_tmux if shutil.which("tmux") else by_pty
+    with servers.started() as both, staged(both, Path.cwd()) as stage, recorder(stage) as record:
         PAGE.write_text(stage.page(record))
 
 

@@ -56,7 +56,9 @@ def show(
 def _read_all(descriptor: int, keys: list[tuple[str, str]], end: float) -> str:
     raw, seen = b"", 0
     while True:
-        assert select.select([descriptor], [], [], max(0, end - monotonic()))[0], f"hangs after {raw!r}"
+        assert select.select([descriptor], [], [], max(0, end - monotonic()))[0], (
+            f"hangs after {raw[-500:]!r}"
+        )
         try:
             part = os.read(descriptor, 65_536)
         except OSError:  # Linux says EIO once the other side is closed

@@ -10,6 +10,7 @@ from elasticsearch import Elasticsearch
 
 from acceptance import lab
 from desk.failures import everything, fail, source
+from outboxctl import services
 from outboxctl.acts.difference import Kind, differences
 from processes import Cli
 
@@ -60,7 +61,7 @@ def test_both_sides_and_the_difference(
 def test_what_the_worker_delivered_has_no_difference(cli: Cli, sql: psycopg.Connection) -> None:
     lab.source(sql, (entity := uuid4()), 3, rank_score=0.1)
     event = lab.event(sql, entity, 3)
-    cli.ok("worker", "--drain")
+    cli.ok("worker", "--drain", env={"OUTBOX_METRICS_PORT": str(services.fresh_port())})
     seen = cli.json("failed", "show", str(event))
     assert (seen["event"]["status"], seen["difference"], seen["fingerprint"]) == ("done", [], None)
     assert "No difference" in cli.ok("failed", "show", str(event))

@@ -229,6 +229,13 @@ def test_waiting_for_the_delivery_ends_in_agreement(
     ground.assert_same()
 
 
+def test_waiting_in_vain_is_inconclusive(cli: Cli, ground: Ground) -> None:
+    ground.bulk([{"delete": {"_id": ground.documents()[0].id}}])
+    done = cli("verify", "--repair", *WHO, "--wait", "0.1")
+    assert done.returncode == 5
+    assert "1 are in flight" in done.stdout
+
+
 def test_a_trigger_that_writes_events_does_not_disturb(cli: Cli, ground: Ground) -> None:
     made = cli.ok(
         "db",

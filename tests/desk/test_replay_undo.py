@@ -6,6 +6,7 @@ import psycopg
 import pytest
 
 from desk.failures import WHO, everything, fail, source, states
+from outboxctl import services
 from processes import Cli
 
 SAID = "SELECT status, attempts, error_reason, error, replay_count FROM search_outbox_events WHERE id = %s"
@@ -90,7 +91,7 @@ def test_lab_5_with_a_worker_the_replay_is_delivered_and_nothing_is_left_to_undo
     event = fail(sql, entity_id=entity, error_reason="connect")
     assert cli.json("replay", *WHO, "--limit", "100", "--dry-run")["matched"] == 1
     act = cli.json("replay", *WHO, "--limit", "100")["audit_id"]
-    cli.ok("worker", "--drain")
+    cli.ok("worker", "--drain", env={"OUTBOX_METRICS_PORT": str(services.fresh_port())})
     told = cli.json("audit", "--id", act)
     assert (told["act"]["operator"], told["act"]["reason"]) == ("alice", "fixed root cause")
     assert [(e["id"], e["error_reason"], e["error"], e["now"]) for e in told["events"]] == [

@@ -18,5 +18,5 @@ def test_the_page_is_what_tmux_shows(servers: Servers, tmp_path: Path) -> None:
 
 
 def test_the_page_is_what_a_terminal_shows(servers: Servers, tmp_path: Path) -> None:
-    with staged(servers, tmp_path) as stage:
-        assert stage.page(by_pty(stage)) == PAGE.read_text(), "run `make transcript`"
+    with staged(servers, tmp_path) as stage, by_pty(stage) as record:
+        assert stage.page(record) == PAGE.read_text(), "run `make transcript`"

@@ -122,7 +122,7 @@ def test_a_page_of_strangers_larger_than_memory_wants_is_gone_through_in_turns(
     for name in (
         "outboxctl.sink.scan.PAGE",
         "outboxctl.verify.compare.HELD",
-        "outboxctl.verify.compare.JUDGED",
+        "outboxctl.verify.compare.REVIEWED",
     ):
         monkeypatch.setattr(name, 7)
     lines: list[Any] = []

@@ -3,10 +3,12 @@
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from time import monotonic, time
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
+from sqlalchemy import Connection
 
 import pgbouncer
 from doctor.ward import HASTE, Ward
@@ -188,6 +190,15 @@ def test_what_a_role_may_not_see_is_said_and_the_rest_examined(ward: Ward) -> No
     assert not report.unreachable
 
 
+@pytest.mark.parametrize("within", ["", " IN DATABASE {}"])
+def test_a_setting_of_the_role_is_set_there(
+    ward: Ward, sql: psycopg.Connection, role: str, within: str
+) -> None:
+    within = within.format(sql.info.dbname)
+    sql.execute(f"ALTER ROLE {role}{within} SET default_transaction_isolation = 'repeatable read'")
+    assert f"ALTER ROLE {role}{within} SET" in ward.cures("isolation-level", End.DATABASE).mend
+
+
 def test_a_role_with_fewer_connections_than_a_worker_opens(
     ward: Ward, sql: psycopg.Connection, role: str
 ) -> None:
@@ -215,8 +226,6 @@ def test_a_pooler_in_transaction_mode_is_recognised(ward: Ward, size: int) -> No
 
 
 def test_a_clock_that_is_off_is_found(ward: Ward, monkeypatch: pytest.MonkeyPatch) -> None:
-    from time import time
-
     monkeypatch.setattr("outboxctl.core.examine.server.time", lambda: time() - 600)
     found = ward.one("clock-database", End.DATABASE)
     assert "600 s ahead of this machine's" in found.what
@@ -228,6 +237,24 @@ def test_names_that_would_move_the_cursor_are_shown_escaped(ward: Ward, sql: psy
     found = ward.one("trigger-on-update", End.DATABASE)
     assert r"\x1b[31m[/nope]" in found.what
     assert "\x1b" not in found.what + found.mend
+
+
+def test_no_question_can_write(ward: Ward, monkeypatch: pytest.MonkeyPatch) -> None:
+    def writing(connection: Connection) -> None:
+        connection.exec_driver_sql("INSERT INTO outbox_environment (environment) VALUES ('test')")
+
+    monkeypatch.setattr("outboxctl.doctor.ends.marked", writing)
+    assert "read-only transaction" in ward.one("not-examined", End.DATABASE).what
+
+
+def test_a_table_that_somebody_has_locked_is_not_waited_for(ward: Ward) -> None:
+    with psycopg.connect(ward.url) as other:
+        other.execute("LOCK TABLE search_outbox_events, search_index")
+        started = monotonic()
+        report = ward.examine(End.DATABASE)
+        assert monotonic() - started < 5
+    assert {finding.id for finding in report.findings} == {"not-examined"}
+    assert "database: what holds back vacuum" in report.examined
 
 
 @pytest.mark.usefixtures("ward")

@@ -15,7 +15,9 @@ from outboxctl.settings import load
 from outboxctl.sink.examine.indices import seconds
 
 pytestmark = pytest.mark.no_servers
-GOOD = Server(130_000, "13.0", False, False, "read committed", True, "on", True, "UTF8", "app", 0.0, 0.0, 90)
+GOOD = Server(
+    130_000, "13.0", False, False, "read committed", True, "on", True, "UTF8", "app", "r", {}, 0.0, 0.0, 90
+)
 
 
 def test_ids_are_unique_and_fit_for_scripts() -> None:

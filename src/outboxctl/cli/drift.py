@@ -80,9 +80,9 @@ def _first(report: "Report") -> "Table":
 def _next(report: "Report", repaired: "Repaired | None", *, planned: bool) -> str:
     lines = []
     if report.in_flight:
-        lines.append(f"{report.in_flight:,} more are in flight: a worker may be mending them right now.")
+        lines.append(f"{report.in_flight:,} are in flight: their events are not delivered yet.")
     if not report.differences:
-        lines.insert(0, "Both sides agree.")
+        lines.append("Otherwise both sides agree." if report.in_flight else "Both sides agree.")
     elif repaired:
         lines += _deeds(repaired)
     elif planned:

@@ -24,15 +24,25 @@ WIDE = 80  # columns from which two tables stand side by side
 MOST = 1_000  # rows of a table, where nothing limits them
 
 
-def view(standing: "Standing", *, most: int = MOST, wide: bool = False, pace: str | None = None) -> Group:
-    """The whole of `status`, at most `most` rows a list; `pace` in place of what the workers report."""
+def view(
+    standing: "Standing",
+    *,
+    most: int = MOST,
+    wide: bool = False,
+    pace: str | None = None,
+    at: datetime | None = None,
+) -> Group:
+    """The whole of `status` as it was `at` a moment (by default now), at most `most` rows a list.
+
+    `pace` is said in place of what the workers report.
+    """
     parts = [
         Group(*_headline(standing, pace)),
         *_beside(_statuses(standing), _failed(standing, most), wide=wide),
         Text(f"B  Stuck: {standing.stuck:,}", style="bold"),
     ]
     if standing.oldest_pending:
-        rows = cells(OLDEST_COLUMNS, standing.oldest_pending[:most])
+        rows = cells(OLDEST_COLUMNS, standing.oldest_pending[:most], at)
         parts.append(_table("C  Oldest pending", OLDEST_COLUMNS, rows))
     if standing.workers:
         rows = [_worker(worker) for worker in standing.workers[:most]]
@@ -43,7 +53,9 @@ def view(standing: "Standing", *, most: int = MOST, wide: bool = False, pace: st
 def screen(look: "Look", out: Console) -> Group:
     """One look of `--watch`, with as many rows a list as fit the terminal."""
     for most in (5, 4, 3, 2, 1):
-        shown = Group(_when(look), view(look.standing, most=most, wide=out.width >= WIDE, pace=look.change))
+        wide = out.width >= WIDE
+        seen = view(look.standing, most=most, wide=wide, pace=look.change, at=look.at)
+        shown = Group(_when(look), seen)
         if len(out.render_lines(shown, pad=False)) <= out.height:
             break
     return shown
@@ -57,9 +69,9 @@ def _when(look: "Look") -> Text:
     return Text(f"as of {seen}", style="dim")
 
 
-def cells(columns: Sequence[str], rows: "list[EventRow]") -> list[list[Any]]:
+def cells(columns: Sequence[str], rows: "list[EventRow]", at: datetime | None = None) -> list[list[Any]]:
     """What people ask of a moment is how far it is away; `--json` has the moments themselves."""
-    now = datetime.now(UTC)
+    now = at or datetime.now(UTC)
     return [[_cell(row, column, now) for column in columns] for row in rows]
 
 
@@ -87,6 +99,7 @@ def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) ->
     table.show_edge = False  # its blank lines: 24 of a terminal are few
     for column in table.columns:
         column.no_wrap |= column.header in MOMENTS
+        column.overflow = "ellipsis"
     return table
 
 
@@ -111,7 +124,7 @@ def flow(standing: "Standing") -> str:
     if standing.rate_out is None or not standing.lag:
         return rates
     drain = standing.drain_seconds
-    return f"{flow}, {'never drained at this pace' if drain is None else f'drained in {render.age(drain)}'}"
+    return f"{rates}, {'never drained at this pace' if drain is None else f'drained in {render.age(drain)}'}"
 
 
 def _statuses(standing: "Standing") -> Table:

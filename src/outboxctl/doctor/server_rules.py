@@ -33,7 +33,7 @@ def read_only(server: Server, _: Settings) -> Iterator[Said]:
         yield "The server is a standby.", mend
     elif server.read_only:
         name = "default_transaction_read_only"
-        mend = f"SET {name} = off; ALTER DATABASE {server.database} SET {name} = off;"
+        mend = f"SET {name} = off; {_setting(server, name, 'off')}"
         yield "default_transaction_read_only is on for this database or role.", mend
 
 
@@ -46,7 +46,7 @@ def read_only(server: Server, _: Settings) -> Iterator[Said]:
 def isolation(server: Server, _: Settings) -> Iterator[Said]:
     """A default isolation level that is not PostgreSQL's own."""
     if server.isolation != "read committed":
-        mend = f"ALTER DATABASE {server.database} SET default_transaction_isolation = 'read committed';"
+        mend = _setting(server, "default_transaction_isolation", "'read committed'")
         yield f"default_transaction_isolation is {server.isolation}.", mend
 
 
@@ -65,7 +65,7 @@ def fsync(server: Server, _: Settings) -> Iterator[Said]:
 def synchronous_commit(server: Server, _: Settings) -> Iterator[Said]:
     """Commits that are acknowledged before they are on disk."""
     if server.synchronous_commit == "off":
-        mend = f"ALTER DATABASE {server.database} SET synchronous_commit = on;"
+        mend = _setting(server, "synchronous_commit", "on")
         yield "synchronous_commit is off for this database or role.", mend
 
 
@@ -137,6 +137,14 @@ def pooler(shared: bool, _: Settings) -> Iterator[Said]:
     if shared:
         mend = "SHOW POOLS;  -- in the pooler's console: room for OUTBOX_CONCURRENCY + 3 a worker"
         yield "DATABASE_URL leads through a pooler in transaction mode.", mend
+
+
+def _setting(server: Server, name: str, value: str) -> str:
+    """Set it where it was set, or above: a role's setting wins over its database's."""
+    source = server.sources.get(name)
+    where = f"ROLE {server.role}" if source else f"DATABASE {server.database}"
+    within = f" IN DATABASE {server.database}" if source == "database user" else ""
+    return f"ALTER {where}{within} SET {name} = {value};"
 
 
 SERVER = Check(

@@ -4,31 +4,23 @@ Both sides move while they are read. So whatever differs is read again by id, on
 events under way for it, and judged by that alone.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice
 from threading import Event
-from typing import NamedTuple
 
 from outboxctl.core import entities
 from outboxctl.core.database import Database
-from outboxctl.core.entities import State
 from outboxctl.errors import UsageError
 from outboxctl.sink.scan import Document, Reader
 from outboxctl.verify.buckets import LEAST, Bucket, buckets, rows_a_bucket
-from outboxctl.verify.judge import differs, judge
+from outboxctl.verify.judge import differs
 from outboxctl.verify.lanes import LANES, in_lanes
-from outboxctl.verify.model import Census, Difference, Kind, key_of, sayable
+from outboxctl.verify.model import Census, Difference, key_of
+from outboxctl.verify.review import Doubt, Review
 
 CONNECTIONS = LANES + 1  # that a comparison takes from the database's pool
-JUDGED = 500  # entities read by id at once, at most: no more than a bucket's rows
+REVIEWED = 2_000  # entities read by id at once, at most: no more than a bucket's rows
 HELD = 10_000  # doubts of one bucket in memory; further ones are found when they are asked for
-
-
-class Doubt(NamedTuple):
-    """A document's id; `misplaced`: it was found where the id does not belong."""
-
-    id: str
-    misplaced: bool = False
 
 
 def compare(
@@ -55,8 +47,9 @@ def compare(
     reader.refresh()
     one = Comparison(database, reader, content=content, census=census or Census())
     doubts = one.doubts(advance, stop or Event())
-    while some := list(islice(doubts, min(JUDGED, one.size))):
-        yield from one.judged(some)
+    review = Review(database, reader, content=content)
+    while some := list(islice(doubts, min(REVIEWED, one.size))):
+        yield from review.of(some)
 
 
 class Comparison:
@@ -67,7 +60,6 @@ class Comparison:
         self._content, self._census = content, census
         with database.begin() as connection:
             self.size = rows_a_bucket(entities.bytes_a_row(connection))
-        self._strange: set[str] = set()  # misplaced documents met so far: two ranges may hold one
 
     def doubts(self, advance: Callable[[int], object], stop: Event) -> Iterator[Doubt]:
         """What does not agree at first sight, over all buckets and the documents that belong to none."""
@@ -81,27 +73,6 @@ class Comparison:
         for page in self._reader.strays():
             self._census.documents += len(page)
             yield from (Doubt(document.id, misplaced=True) for document in page)
-
-    def judged(self, doubts: Sequence[Doubt]) -> Iterator[Difference]:
-        """Those of the doubts that do differ."""
-        yield from (Difference(Kind.MISSING, d.id, None, None) for d in doubts if not sayable(d.id))
-        doubts = [doubt for doubt in doubts if sayable(doubt.id)]
-        keys = list(filter(None, (key_of(doubt.id) for doubt in doubts)))
-        before = self._state(keys)
-        documents = self._reader.get([doubt.id for doubt in doubts], content=self._content)
-        after = self._state(keys)
-        for doubt, document in zip(doubts, documents, strict=True):
-            found = judge(doubt.id, before, document, after)
-            if found and not self._told(doubt, before):
-                yield found
-
-    def _told(self, doubt: Doubt, state: State) -> bool:
-        """Whether somebody else tells of this one: the bucket where its row is, or we did already."""
-        if not doubt.misplaced:
-            return False
-        known = doubt.id in self._strange or doubt.id in state.rows
-        self._strange.add(doubt.id)
-        return known
 
     def _plan(self) -> list[Bucket]:
         with self._database.begin() as connection:
@@ -125,10 +96,6 @@ class Comparison:
                 if row is None or differs(row, document):
                     yield _doubt(bucket, document)
         yield from map(Doubt, rows)
-
-    def _state(self, keys: Sequence[entities.Key]) -> State:
-        with self._database.begin() as connection:
-            return entities.state(connection, keys)
 
 
 def _doubt(bucket: Bucket, document: Document) -> Doubt:

@@ -14,8 +14,9 @@ SELECT current_setting('server_version_num')::int AS number, current_setting('se
     current_setting('default_transaction_isolation') AS isolation,
     current_setting('fsync')::boolean AS fsync, current_setting('synchronous_commit') AS synchronous_commit,
     current_setting('autovacuum')::boolean AS autovacuum, current_setting('server_encoding') AS encoding,
-    quote_ident(current_database()) AS database
+    quote_ident(current_database()) AS database, quote_ident(current_user) AS role
 """)
+SOURCES = text("SELECT name, source FROM pg_settings WHERE source IN ('user', 'database user')")
 CLOCK = text("SELECT extract(epoch FROM clock_timestamp())::float8")
 # A limit of a role or a database is -1 where there is none; a superuser is bound by neither.
 # This very session is not counted: a worker would open its own.
@@ -35,8 +36,9 @@ FROM pg_roles r, pg_database d WHERE r.rolname = current_user AND d.datname = cu
 
 @dataclass(frozen=True)
 class Server:
-    """What the server says of itself; `database` is the database's name, quoted for SQL.
+    """What the server says of itself; `database` and `role` are our own, quoted for SQL.
 
+    `sources`: settings made for our role (`user`), or for it in this database (`database user`).
     `clock_ahead`: seconds that its clock is ahead of ours, give or take half of `round_trip` seconds.
     `connections_left`: how many more this role may open, a worker's own included.
     """
@@ -51,6 +53,8 @@ class Server:
     autovacuum: bool
     encoding: str
     database: str
+    role: str
+    sources: dict[str, str]
     clock_ahead: float
     round_trip: float
     connections_left: int
@@ -62,9 +66,12 @@ def server(connection: Connection) -> Server:
     before = time()
     theirs = connection.execute(CLOCK).scalar_one()
     after = time()
+    sources: dict[str, str] = dict(connection.execute(SOURCES).all())
     left = connection.execute(CONNECTIONS).scalar_one()
     ahead = theirs - (before + after) / 2
-    return Server(**facts, clock_ahead=ahead, round_trip=after - before, connections_left=left)
+    return Server(
+        **facts, sources=sources, clock_ahead=ahead, round_trip=after - before, connections_left=left
+    )
 
 
 def marked(connection: Connection) -> str | None:

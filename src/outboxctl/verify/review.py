@@ -1,0 +1,61 @@
+"""What is in doubt, read again by id on both sides, and judged by that alone."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from outboxctl.core import entities
+from outboxctl.core.database import Database
+from outboxctl.core.entities import State
+from outboxctl.sink.scan import Document, Reader
+from outboxctl.verify.judge import differs, judge
+from outboxctl.verify.model import Difference, Kind, key_of, sayable
+
+
+class Doubt(NamedTuple):
+    """A document's id; `misplaced`: it was found where the id does not belong."""
+
+    id: str
+    misplaced: bool = False
+
+
+class Review:
+    """The second reading of one comparison."""
+
+    def __init__(self, database: Database, reader: Reader, *, content: bool) -> None:
+        self._database, self._reader, self._content = database, reader, content
+        self._strange: set[str] = set()  # misplaced documents met so far: two ranges may hold one
+
+    def of(self, doubts: Sequence[Doubt]) -> Iterator[Difference]:
+        """Those of the doubts that do differ, each told once in the whole comparison."""
+        yield from (Difference(Kind.MISSING, d.id, None, None) for d in doubts if not sayable(d.id))
+        doubts = [doubt for doubt in doubts if sayable(doubt.id)]
+        ids = [doubt.id for doubt in doubts]
+        before = self._state(ids)
+        documents = dict(zip(ids, self._reader.get(ids, content=self._content), strict=True))
+        after = self._state(_unsettled(before, documents))
+        for doubt in doubts:
+            found = judge(doubt.id, before, documents[doubt.id], after)
+            if found and not self._told(doubt, before):
+                yield found
+
+    def _told(self, doubt: Doubt, state: State) -> bool:
+        """Whether somebody else tells of this one: the bucket where its row is, or we did already."""
+        if not doubt.misplaced:
+            return False
+        known = doubt.id in self._strange or doubt.id in state.rows
+        self._strange.add(doubt.id)
+        return known
+
+    def _state(self, ids: Iterable[str]) -> State:
+        keys = [key for key in map(key_of, ids) if key]
+        if not keys:
+            return State({}, set())
+        with self._database.begin() as connection:
+            return entities.state(connection, keys)
+
+
+def _unsettled(state: State, documents: dict[str, Document | None]) -> Iterator[str]:
+    """What differs with no event under way: for the others a backlog need not be read another time."""
+    for id_, document in documents.items():
+        if id_ not in state.in_flight and differs(state.rows.get(id_), document):
+            yield id_
