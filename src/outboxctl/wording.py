@@ -20,6 +20,11 @@ def brief(text: object, limit: int = 1_000) -> str:
     return cut[: limit - 1] + "…" if len(raw) > limit or len(cut) > limit else cut
 
 
+def counted(count: int, noun: str) -> str:
+    """A count with its noun: `1 event`, `2,000 events`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def _escape(match: re.Match[str]) -> str:
     code = ord(match.group())
     return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"  # noqa: PLR2004 - width of the escape

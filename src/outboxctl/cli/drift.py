@@ -4,6 +4,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from outboxctl.cli import render
+from outboxctl.wording import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -62,7 +63,7 @@ def _summary(report: "Report") -> str:
     both = f"{report.rows:,} rows, {report.documents:,} documents in {report.index}"
     if report.unchanged_since:
         return f"{both}; neither has changed since {report.unchanged_since}, when they agreed (see --full)."
-    return f"{both}; {what}, {report.buckets:,} buckets, {render.age(report.seconds)}."
+    return f"{both}; {what}, {counted(report.buckets, 'bucket')}, {render.age(report.seconds)}."
 
 
 def _kinds(report: "Report") -> "Table":

@@ -32,6 +32,7 @@ from outboxctl.cli.selection import (
     selection,
 )
 from outboxctl.errors import UsageError
+from outboxctl.wording import counted
 
 if TYPE_CHECKING:
     from outboxctl.core.selection import Selection
@@ -180,7 +181,7 @@ def _groups(given: "Settings", chosen: "Selection", limit: int, *, json: bool) -
         render.emit_json({"failed": failed, "causes": len(found), "groups": shown})
         return
     out = render.console()
-    out.print(f"{failed:,} failed events, {len(found):,} causes")
+    out.print(f"{counted(failed, 'failed event')}, {counted(len(found), 'cause')}")
     for group in found[:limit]:
         out.print(cause(group))
     if len(found) > limit:

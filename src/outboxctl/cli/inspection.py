@@ -9,7 +9,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from outboxctl.cli import render
-from outboxctl.wording import brief
+from outboxctl.wording import brief, counted
 
 if TYPE_CHECKING:
     from outboxctl.acts.inspect import Inspection
@@ -22,7 +22,7 @@ SAMPLE = 240  # characters of an error in a list: three lines of 80 columns
 def cause(group: "Group") -> Parts:
     """One group: what, how many, since when, and what the errors say."""
     head = Text(group.fingerprint, style="bold")
-    head.append(f"  {brief(group.error_reason, 80)}  {group.count:,} events", style="not bold")
+    head.append(f"  {brief(group.error_reason, 80)}  {counted(group.count, 'event')}", style="not bold")
     if group.failed_again:
         head.append(f", {group.failed_again:,} failed again after a replay", style="not bold")
     times = [render.cell(moment).plain for moment in (group.first_failed_at, group.last_failed_at)]
@@ -45,7 +45,8 @@ def act(row: "AuditRow") -> Parts:
     """One act of the audit: which, what, how many, who; when and of what; why."""
     head = Text(row.id, style="bold")
     head.append(
-        f"  {brief(row.action, 20)}  {row.affected:,} events by {brief(row.operator, 120)}", "not bold"
+        f"  {brief(row.action, 20)}  {counted(row.affected, 'event')} by {brief(row.operator, 120)}",
+        "not bold",
     )
     times = dict.fromkeys(render.cell(moment).plain for moment in (row.at, row.ended_at))
     filters = ", ".join(f"{name}={brief(value, SAMPLE)}" for name, value in row.filters.items())

@@ -8,6 +8,7 @@ import typer
 
 from outboxctl.cli.guards import acting, reading
 from outboxctl.errors import ExitCode
+from outboxctl.wording import counted
 
 if TYPE_CHECKING:
     from outboxctl.acts.carry_out import Apply, Outcome, Step
@@ -62,7 +63,7 @@ def move(words: Words, apply: "Apply", chosen: "Selection", order: Order, settin
     outcome = None
     if not order.dry_run:
         steps = moves(apply, planned, by=order.by, reason=order.reason, rate=order.rate)
-        with acting(settings, f"{words.verb} {len(planned.ids):,} events", yes=order.yes) as db:
+        with acting(settings, f"{words.verb} {counted(len(planned.ids), 'event')}", yes=order.yes) as db:
             outcome = perform(db, words, steps, len(planned.ids), rate=order.rate)
     show(words, planned, outcome, foreseen, json=order.json)
     leave(outcome, none=order.fail_if_none and not planned.matched)
@@ -121,7 +122,8 @@ def _lines(
 
     ids = plan.ids if outcome is None else outcome.ids
     said = words.did if outcome else f"{words.would} (dry run, nothing changed)"
-    yield f"{plan.matched:,} failed events match; {len(ids):,} {said}."
+    match = "matches" if plan.matched == 1 else "match"
+    yield f"{counted(plan.matched, 'failed event')} {match}; {len(ids):,} {said}."
     if outcome and outcome.interrupted:
         left = len(plan.ids) - len(ids)
         yield f"Interrupted: whole batches are done, {left:,} are failed as before. Run it again to go on."

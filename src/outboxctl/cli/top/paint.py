@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from outboxctl.cli import render, standing
-from outboxctl.wording import brief, clean
+from outboxctl.wording import brief, clean, counted
 
 if TYPE_CHECKING:
     from outboxctl.core.event import Event
@@ -81,7 +81,7 @@ def group(found: "Group") -> list[Any]:
 def cause(found: "Group") -> Text:
     """What stands above the events of one cause."""
     again = f", {found.failed_again:,} failed again after a replay" if found.failed_again else ""
-    head = f"{brief(found.error_reason, 80)}: {found.count:,} events{again}"
+    head = f"{brief(found.error_reason, 80)}: {counted(found.count, 'event')}{again}"
     return Text(f"{head}\n{brief(found.sample or 'no error', 300)}")
 
 
