@@ -103,6 +103,14 @@ def event_row(sql: Sql, event: uuid.UUID) -> Any:
     return rows(sql, "SELECT * FROM search_outbox_events WHERE id = %s", event)[0]
 
 
+def state(sql: Sql) -> Any:
+    """Every row version of the tables that a command may change: a write of the same values shows too."""
+    return [
+        sql.execute(f"SELECT xmin::text, ctid::text, t::text FROM {table} t ORDER BY 2").fetchall()
+        for table in ("search_outbox_events", "search_index", "outbox_operator_audit")
+    ]
+
+
 def by_status(sql: Sql) -> dict[str, int]:
     """How many rows of each status."""
     return dict(sql.execute("SELECT status, count(*) FROM search_outbox_events GROUP BY 1").fetchall())
