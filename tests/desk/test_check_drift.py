@@ -150,3 +150,8 @@ def test_the_command_names_one_and_what_to_run(
         version_type="external_gte",
     )
     assert "drift=0" in cli.ok("check", "--drift-sample", "10")
+
+
+def test_an_index_that_is_away_is_noticed_where_there_is_nothing_to_sample(cli: Cli) -> None:
+    assert cli("check", "--drift-sample", "5").returncode == 0
+    assert cli("check", "--drift-sample", "5", env={"ELASTIC_INDEX": "t-nowhere"}).returncode == 3

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     Begin = Callable[[], AbstractContextManager[Connection]]
 
 CHUNK = 1_000  # documents a request
+NOBODY = "nobody"  # no entity's id: asked for where there is none, so that an index that is away is noticed
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ def drift(begin: "Begin", client: "Elasticsearch", index: str, size: int) -> Dri
     """
     with begin() as connection:
         chosen = sample.choose(connection, size)
+    versions(client, index, [NOBODY])
     suspects = _differing(client, index, chosen)
     if suspects:
         suspects = _differing(client, index, _settled(begin, suspects))

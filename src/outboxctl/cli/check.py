@@ -49,7 +49,10 @@ def check(
     max_processing_seconds: MaxProcessing = None,
     json: Json = False,
 ) -> None:
-    """Hold the outbox against limits: exit 0 if all is well, 4 on findings, 3 if an end is away.
+    """Hold the outbox against limits: exit 0 if all is well, 4 on findings, 3 if it cannot be told.
+
+    The database is asked; the sink too with --drift-sample, which finds documents that are missing
+    or of another version, but not those without a row (see verify).
 
     The first line is a summary with figures for monitoring, then comes a line a finding with the
     command that tells more. That no worker is alive while events are due is always a finding.
