@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from outboxctl.settings import Settings
 
 INTERRUPTED = 130
-RATE = 50_000.0  # rows a second that leave a worker beside it nine tenths of its own rate
+RATE = 25_000.0  # rows a second that leave a worker beside it nine tenths of its own rate
 
 
 def prune(
