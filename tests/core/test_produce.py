@@ -47,6 +47,14 @@ def test_the_same_event_id_twice_is_one_event(sql: psycopg.Connection) -> None:
     assert events(sql) == [("upsert", 1)]
 
 
+def test_serializable_transactions_write_events_side_by_side(url: str, sql: psycopg.Connection) -> None:
+    with psycopg.connect(url) as first, psycopg.connect(url) as second:
+        first.isolation_level = second.isolation_level = psycopg.IsolationLevel.SERIALIZABLE
+        for version, own in enumerate((first, second, first)):
+            outboxctl.enqueue(own, entity_type="block", entity_id=uuid4(), event_version=version)
+    assert events(sql) == [("upsert", 0), ("upsert", 1), ("upsert", 2)]
+
+
 @pytest.mark.parametrize(
     "bad",
     [

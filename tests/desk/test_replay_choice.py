@@ -101,14 +101,16 @@ def test_a_selection_that_nothing_fits_says_so(cli: Cli, sql: psycopg.Connection
 
 
 def test_a_rehearsal_says_what_would_be_sent_for_nothing(db: Database, sql: psycopg.Connection) -> None:
-    newer, waiting, gone, plain, older = (str(uuid4()) for _ in range(5))
-    for entity, version in ((newer, 5), (waiting, 1), (plain, 1), (older, 9)):
+    newer, waiting, gone, plain, older, discarded = (str(uuid4()) for _ in range(6))
+    for entity, version in ((newer, 5), (waiting, 1), (plain, 1), (older, 9), (discarded, 5)):
         source(sql, entity, version)
-    ids = [fail(sql, entity_id=entity, event_version=2) for entity in (newer, waiting, gone, older)]
+    failed = (newer, waiting, gone, older, discarded)
+    ids = [fail(sql, entity_id=entity, event_version=2) for entity in failed]
     ids.append(fail(sql, entity_id=plain, event_version=1))
     ids.append(fail(sql, event_version=None, op="nonsense"))
     fail(sql, entity_id=newer, event_version=5, status="done", error=None)
     fail(sql, entity_id=older, event_version=1, status="done", error=None)
+    fail(sql, entity_id=discarded, event_version=5, status="done", error_reason="discarded")
     fail(sql, entity_id=waiting, event_version=3, status="pending", error=None)
     with db.begin() as connection:
         assert forecast(connection, ids) == Forecast(superseded=1, coalesced=1, source_gone=2)

@@ -68,6 +68,6 @@ def carry_out(
     """
     act_id = act_id or str(uuid4())
     given: dict[str, Any] = {"by": by, "reason": reason, "act_id": act_id, "now": now, "planned": plan.at}
-    given |= {"ids": plan.ids, "filters": dumps(plan.selection.as_filter())}
+    given |= {"ids": plan.ids, "filters": dumps(plan.selection.as_filter(), ensure_ascii=False)}
     moved = set(connection.execute(statement, given).scalar() or ())
     return Act([id_ for id_ in plan.ids if id_ in moved], act_id if moved else None)

@@ -13,9 +13,12 @@ COLUMNS = (
     "id, entity_type, entity_id, op, event_version, status, attempts, replay_count, created_at, updated_at"
 )
 # A partitioned table has no unique id to name in ON CONFLICT, and could hold one twice: so it is looked up.
+# Nowhere else: a look is a read that two SERIALIZABLE transactions would fail over, and a plan made while
+# the table was empty would read all of it for every event.
 INSERT = f"""INSERT INTO {EVENTS} ({COLUMNS})
 SELECT {{id}}, {{entity_type}}, {{entity_id}}, {{op}}, {{event_version}}, 'pending', 0, 0, now(), now()
-WHERE NOT EXISTS (SELECT FROM {EVENTS} WHERE id = {{id}})
+WHERE (SELECT relkind <> 'p' FROM pg_class WHERE oid = CAST('{EVENTS}' AS regclass))
+    OR NOT EXISTS (SELECT FROM {EVENTS} WHERE id = {{id}})
 ON CONFLICT DO NOTHING"""
 NAMES = ("id", "entity_type", "entity_id", "op", "event_version")
 
