@@ -18,8 +18,8 @@ from outboxctl.lifecycle import Verb
 LISTED = 20  # ids that an audit row's filters name one by one: all of them are in its event_ids
 PAGE = 5_000  # rows fetched at a time
 
-# It failed once more after somebody had replayed it.
-AGAIN = "coalesce(replay_count > 0 AND updated_at > last_replayed_at, false)"
+# It failed once more after somebody had replayed it: an undone replay does not count.
+AGAIN = "coalesce(replay_count > 0, false)"
 # Given ids are found by their own index: by the one of failed events, each would be compared with a
 # million ids, and statistics of a time when nothing had failed call that cheap. They stand in a subquery,
 # or the planner would weigh each of them.
