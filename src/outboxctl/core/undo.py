@@ -22,7 +22,8 @@ SELECT u.id, u.reason, u.error, u.attempts, u.failed_at, a.at
 FROM {AUDIT} a CROSS JOIN LATERAL unnest(a.event_ids, a.before_reasons, a.before_errors, a.before_attempts,
     a.before_times) AS u (id, reason, error, attempts, failed_at)
 WHERE a.action = '{Verb.REPLAY}' AND a.before_attempts IS NOT NULL"""
-# An undone replay has not happened: it does not count, and is no failure of today. That it was undone is in the audit.
+# An undone replay has not happened: it does not count, and makes no failure of today. That it was undone
+# is in the audit.
 UNDO = text(f"""
 WITH said AS MATERIALIZED ({SAID} AND a.id = CAST(:batch AS uuid)),
 taken AS MATERIALIZED (
