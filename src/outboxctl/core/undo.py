@@ -17,8 +17,9 @@ BATCHES = text(
 )
 # That a replay's batch and its rows bear one time, to the microsecond, says whose replay was the last.
 WAITING = f"e.{OURS} {source(Verb.UNDO)} AND e.last_replayed_at = s.at"
+# In a partitioned outbox two rows can have one id: each is met once.
 SAID = f"""
-SELECT u.id, u.reason, u.error, u.attempts, u.failed_at, a.at
+SELECT DISTINCT ON (u.id) u.id, u.reason, u.error, u.attempts, u.failed_at, a.at
 FROM {AUDIT} a CROSS JOIN LATERAL unnest(a.event_ids, a.before_reasons, a.before_errors, a.before_attempts,
     a.before_times) AS u (id, reason, error, attempts, failed_at)
 WHERE a.action = '{Verb.REPLAY}' AND a.before_attempts IS NOT NULL"""
