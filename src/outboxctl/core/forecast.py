@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, TextClause, text
 
 from outboxctl.core.schema import EVENTS, SOURCE
+from outboxctl.failures import Reason
 
 CHOSEN = f"SELECT * FROM {EVENTS} WHERE id = ANY (CAST(:ids AS uuid[]))"
 SAME = "o.entity_type = e.entity_type AND o.entity_id = e.entity_id"
@@ -19,7 +20,8 @@ WHERE s.entity_id IS NULL OR s.event_version > e.event_version
 """)
 SUPERSEDED = text(f"""
 SELECT count(*) FROM ({CHOSEN}) e WHERE EXISTS (
-    SELECT FROM {EVENTS} o WHERE {SAME} AND o.status = 'done' AND o.event_version > e.event_version)
+    SELECT FROM {EVENTS} o WHERE {SAME} AND o.status = 'done' AND o.event_version > e.event_version
+        AND o.error_reason IS DISTINCT FROM '{Reason.DISCARDED}')
 """)
 COALESCED = text(f"""
 SELECT count(*) FROM ({CHOSEN}) e WHERE EXISTS (
@@ -31,7 +33,7 @@ SELECT count(*) FROM ({CHOSEN}) e WHERE EXISTS (
 class Forecast:
     """How many events of a plan would be delivered for nothing; one can count more than once.
 
-    `superseded`: a newer event of its entity is done. `coalesced`: another one of its entity waits
+    `superseded`: a newer event of its entity was delivered. `coalesced`: another one of its entity waits
     already. `source_gone`: its source row is gone, so a delete would be sent.
     """
 
