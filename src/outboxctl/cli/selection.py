@@ -14,7 +14,9 @@ By = Annotated[str, typer.Option("--by", help="Who does it (goes into the audit)
 Why = Annotated[str, typer.Option("--reason", help="Why (goes into the audit).", show_default=False)]
 AtMost = Annotated[
     int | None,
-    typer.Option("--limit", min=1, help="At most this many, oldest first.", show_default=False),
+    typer.Option(
+        "--limit", min=1, max=1_000_000_000, help="At most this many, oldest first.", show_default=False
+    ),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")]
 Rate = Annotated[
