@@ -156,6 +156,19 @@ def test_the_cursor_stays_on_its_cause_while_others_come(settings: Settings, sql
     press(settings, keys)
 
 
+def test_an_id_is_whole_however_early_it_is_painted(settings: Settings) -> None:
+    id_ = "0b4ee6a4-9f0a-4c6e-8f6e-0d6b3a1f7c55"
+
+    async def keys(top: Top, pilot: Pilot[Any]) -> None:
+        rows = Rows(("id", "entity type"))
+        await top.screen.mount(rows)
+        await pilot.pause()
+        rows.fill({id_: [id_, "block"]})
+        assert id_ in rows.render_line(1).text, "as it is painted before the table comes to rest"
+
+    press(settings, keys)
+
+
 def test_hostile_text_is_shown_escaped_everywhere(settings: Settings, sql: lab.Sql) -> None:
     haunt(sql)
 

@@ -42,14 +42,22 @@ class Rows(DataTable[Text]):
 
     def on_mount(self) -> None:
         """Say what the columns are."""
-        self.add_columns(*(Text(name) for name in self._names))
+        self.fill({})
 
     def fill(self, rows: dict[str, Sequence[object]]) -> None:
-        """Show these rows by their keys."""
+        """Show these rows by their keys.
+
+        Every column is given its width: one that measures itself does so when the table is idle, and
+        what was painted before that stays as narrow as its heading.
+        """
         before = self.chosen
-        self.clear()
-        for key, cells in rows.items():
-            self.add_row(*(render.cell(value) for value in cells), key=key)
+        cleaned = {key: [render.cell(value) for value in cells] for key, cells in rows.items()}
+        self.clear(columns=True)
+        for place, name in enumerate(self._names):
+            widths = (cells[place].cell_len for cells in cleaned.values())
+            self.add_column(Text(name), width=max(len(name), *widths, 0))
+        for key, cells in cleaned.items():
+            self.add_row(*cells, key=key)
         if before in rows:
             self.move_cursor(row=self.get_row_index(before))
 
