@@ -101,31 +101,35 @@ def test_a_selection_that_nothing_fits_says_so(cli: Cli, sql: psycopg.Connection
 
 
 def test_a_rehearsal_says_what_would_be_sent_for_nothing(db: Database, sql: psycopg.Connection) -> None:
-    newer, waiting, gone, plain, older = (str(uuid4()) for _ in range(5))
+    newer, waiting, gone, plain, older, broken = (str(uuid4()) for _ in range(6))
     for entity, version in ((newer, 5), (waiting, 1), (plain, 1), (older, 9)):
         source(sql, entity, version)
     ids = [fail(sql, entity_id=entity, event_version=2) for entity in (newer, waiting, gone, older)]
     ids.append(fail(sql, entity_id=plain, event_version=1))
-    ids.append(fail(sql, event_version=None, op="nonsense"))
+    source(sql, broken, -1)
+    ids += [fail(sql, entity_id=broken), fail(sql, op="nonsense"), fail(sql, event_version=None)]
+    ids.append(fail(sql, entity_id=newer, event_version=-2))
     fail(sql, entity_id=newer, event_version=5, status="done", error=None)
     fail(sql, entity_id=older, event_version=1, status="done", error=None)
     fail(sql, entity_id=waiting, event_version=3, status="pending", error=None)
     with db.begin() as connection:
-        assert forecast(connection, ids) == Forecast(superseded=1, coalesced=1, source_gone=2)
-        assert forecast(connection, []) == Forecast(0, 0, 0)
+        assert forecast(connection, ids) == Forecast(superseded=1, coalesced=1, source_gone=1, unsendable=4)
+        assert forecast(connection, []) == Forecast(0, 0, 0, 0)
 
 
 def test_a_rehearsal_changes_no_bit(cli: Cli, sql: psycopg.Connection) -> None:
     again = fail(sql, replay_count=1, last_replayed_at="2026-01-01Z")
     fail(sql, replay_count=1, last_replayed_at="2026-01-03Z")
+    fail(sql, op="nonsense")
     before = everything(sql)
     seen = cli.json("replay", *WHO, "--dry-run")
     shown = cli.ok("replay", *WHO, "--dry-run")
     assert everything(sql) == before
-    assert (seen["matched"], seen["failed_again"], seen["dry_run"]) == (2, 1, True)
-    assert seen["forecast"] == {"superseded": 0, "coalesced": 0, "source_gone": 2}
+    assert (seen["matched"], seen["failed_again"], seen["dry_run"]) == (3, 1, True)
+    assert seen["forecast"] == {"superseded": 0, "coalesced": 0, "source_gone": 2, "unsendable": 1}
     assert "1 of them had been replayed before and failed again" in shown
     assert "2 have no source row any more" in shown
+    assert "1 would fail again" in shown
     assert again in shown
 
 

@@ -147,6 +147,7 @@ def _lines(
 
 def _foreseen(forecast: "Forecast") -> Iterable[str]:
     said = (
+        (forecast.unsendable, "would fail again: their op is unknown, or a version is missing or negative"),
         (forecast.superseded, "are superseded: a newer event of their entity is done"),
         (forecast.coalesced, "are sent together with a pending event of their entity"),
         (forecast.source_gone, "have no source row any more: a delete would be sent"),
