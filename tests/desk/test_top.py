@@ -118,6 +118,8 @@ def test_a_prepared_replay_is_a_rehearsal_that_is_printed_and_changes_nothing(
     settings: Settings, sql: lab.Sql, cli: Cli
 ) -> None:
     fail(sql, 3, "mapping", "field [{}] is wrong")
+    query = "SELECT id FROM search_outbox_events WHERE status = 'failed' ORDER BY created_at OFFSET 1 LIMIT 1"
+    ((second,),) = sql.execute(query).fetchall()
     before = lab.rows(sql)
 
     async def keys(top: Top, pilot: Pilot[Any]) -> None:
@@ -128,14 +130,16 @@ def test_a_prepared_replay_is_a_rehearsal_that_is_printed_and_changes_nothing(
         await until(
             pilot, lambda: isinstance(top.screen, GroupScreen) and top.screen.query_one(Rows).row_count
         )
-        await pilot.press("enter")
+        await pilot.press("down", "r")
+        assert f"--id {second} " in top.prepared[-1], "the one that is chosen"
+        await pilot.press("x", "up", "enter")
         await until(pilot, lambda: isinstance(top.screen, EventScreen))
         await pilot.press("r", "x", "r", "x", "q")
 
     top = press(settings, keys)
     assert top.return_value is not None
-    assert len(top.return_value) == 2, "one command twice is printed once"
-    for command, matched in zip(top.return_value, (3, 1), strict=True):
+    assert len(top.return_value) == 3, "one command twice is printed once"
+    for command, matched in zip(top.return_value, (3, 1, 1), strict=True):
         words = command.replace("'WHY'", "WHY").split()
         assert words[0] == "outboxctl"
         assert cli.json(*words[1:])["matched"] == matched

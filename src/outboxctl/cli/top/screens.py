@@ -110,6 +110,11 @@ class GroupScreen(Detail):
         """Read the events."""
         self.read(lambda: self.feed.rows(self._group), self._show)
 
+    def action_prepare(self) -> None:
+        """Prepare a replay of the event under the cursor; of the cause where there is none."""
+        chosen = self.query_one(Rows).chosen
+        self.post_message(Wanted(f"--id {chosen}" if chosen else self._option))
+
     def _show(self, rows: Any) -> None:
         self.query_one(Rows).fill({row.id: paint.row(row) for row in rows})
 
