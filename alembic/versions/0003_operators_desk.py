@@ -17,6 +17,7 @@ ALTER TABLE outbox_operator_audit ADD COLUMN IF NOT EXISTS act_id uuid;
 ALTER TABLE outbox_operator_audit ADD COLUMN IF NOT EXISTS before_reasons text[];
 ALTER TABLE outbox_operator_audit ADD COLUMN IF NOT EXISTS before_errors text[];
 ALTER TABLE outbox_operator_audit ADD COLUMN IF NOT EXISTS before_attempts integer[];
+ALTER TABLE outbox_operator_audit ADD COLUMN IF NOT EXISTS before_times timestamptz[];
 CREATE INDEX IF NOT EXISTS ix_outbox_operator_audit_act ON outbox_operator_audit (act_id)
     WHERE act_id IS NOT NULL;
 """

@@ -5,6 +5,7 @@ are grouped too.
 """
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 from hashlib import blake2b
 
@@ -14,10 +15,11 @@ SHORTEST = 6  # hex digits that may stand for a whole one
 
 # Values in quotes, one kind of quote after the other: each with a literal to look for and one to put in,
 # which is quick. An apostrophe (`field's`) opens nothing, and one inside a value ('it's') closes nothing.
-QUOTED = (
+QUOTED: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
     (re.compile('"[^"]+"'), '"*"'),
     (re.compile("`[^`]+`"), "`*`"),
-    (re.compile(r"'(?<!\w')[^']+(?:'(?=\w)[^']*)*'(?!\w)"), "'*'"),
+    # One that nothing closes is taken to the end, once, and left as it is.
+    (re.compile(r"'(?<!\w')[^']+(?:'(?=\w)[^']*)*('|\Z)"), lambda found: "'*'" if found[1] else found[0]),
 )
 # Where the text was cut, what was opened last is never closed.
 OPEN = (
@@ -35,13 +37,16 @@ DIGITS = bytes.maketrans(b"123456789", b"000000000")
 # What stands for a value is a word where the value was one, holds no digit and is no longer than it: so
 # folding twice changes nothing.
 PLACEHOLDERS = {"time": "TIME", "id": "ID", "address": "IP", "number": "N"}
+# How far a look goes is bounded, or a text of a thousand beginnings (`a-a-a-…`) would be read to its end from
+# each of them.
 VALUE = re.compile(
-    r"""(?<!\w)(?:
+    r"""(?<!\w)(?=\w)(?:
       (?P<time>\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?)
     | (?P<id>0x[0-9a-f]+
         | (?=[a-f]*\d)[0-9a-f]{8,}
-        | (?=[\w-]*\d)(?-i:(?=[\w-]*[a-z])(?=[\w-]*[A-Z]))\w[\w-]{14,}\w)
-    | (?P<address>\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?|(?=[a-f:]*\d)[0-9a-f]+(?::[0-9a-f]+)*::[0-9a-f:]*[0-9a-f])
+        | (?=[\w-]{0,63}\d)(?-i:(?=[\w-]{0,63}[a-z])(?=[\w-]{0,63}[A-Z]))\w[\w-]{14,}\w)
+    | (?P<address>\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?
+        | (?=[a-f:]{0,38}\d)[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){0,6}::[0-9a-f:]{0,36}[0-9a-f])
     )(?!\w)
     | (?P<number>\d+(?:[.,]\d+)*)""",
     re.VERBOSE | re.IGNORECASE | re.ASCII,

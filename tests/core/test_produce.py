@@ -1,9 +1,12 @@
 """An event is exactly as durable as the transaction that wrote it."""
 
+from pathlib import Path
 from uuid import uuid4
 
 import psycopg
+import psycopg.errors
 import pytest
+from psycopg.rows import class_row
 from sqlalchemy.orm import Session
 
 import outboxctl
@@ -45,6 +48,32 @@ def test_the_same_event_id_twice_is_one_event(sql: psycopg.Connection) -> None:
             sql, entity_type="block", entity_id=uuid4(), event_version=version, event_id=id_
         )
     assert events(sql) == [("upsert", 1)]
+
+
+def test_a_constraint_of_the_applications_own_is_not_passed_over(sql: psycopg.Connection) -> None:
+    sql.execute("CREATE UNIQUE INDEX ON search_outbox_events (entity_type, entity_id, event_version)")
+    entity = uuid4()
+    outboxctl.enqueue(sql, entity_type="block", entity_id=entity, event_version=1)
+    for id_ in (None, uuid4()):
+        with pytest.raises(psycopg.errors.UniqueViolation):
+            outboxctl.enqueue(sql, entity_type="block", entity_id=entity, event_version=1, event_id=id_)
+
+
+def test_rows_of_any_kind_do_not_matter(url: str, sql: psycopg.Connection) -> None:
+    """An application makes of rows what it likes."""
+    with psycopg.connect(url, row_factory=class_row(Path)) as connection:
+        outboxctl.enqueue(
+            connection, entity_type="block", entity_id=uuid4(), event_version=1, event_id=uuid4()
+        )
+    assert events(sql) == [("upsert", 1)]
+
+
+def test_serializable_transactions_write_events_side_by_side(url: str, sql: psycopg.Connection) -> None:
+    with psycopg.connect(url) as first, psycopg.connect(url) as second:
+        first.isolation_level = second.isolation_level = psycopg.IsolationLevel.SERIALIZABLE
+        for version, own in enumerate((first, second, first)):
+            outboxctl.enqueue(own, entity_type="block", entity_id=uuid4(), event_version=version)
+    assert events(sql) == [("upsert", 0), ("upsert", 1), ("upsert", 2)]
 
 
 @pytest.mark.parametrize(

@@ -4,13 +4,14 @@ import json
 from datetime import timedelta
 
 import psycopg
+import pytest
 
 from desk.failures import WHO, fail, fail_many
 from moments import NOW, at
 from outboxctl.core import audit, discard, replay
 from outboxctl.core.database import Database
 from outboxctl.core.selection import Selection, plan
-from outboxctl.core.trail import recent
+from outboxctl.core.trail import events, places, recent
 from processes import Cli
 
 INTERRUPTED = "an act that was killed after two of its batches"
@@ -38,7 +39,8 @@ def test_the_batches_of_an_act_are_one_line(db: Database) -> None:
             (second, "prune", 1, 1),
             (old, "discard", 7, 1),
         ]
-        assert (acts[0].at, acts[0].ended_at, len(acts[0].event_ids)) == (at(0), at(1), 3)
+        assert (acts[0].at, acts[0].ended_at, len(acts[0].event_ids)) == (at(0), at(1), 5)
+        assert acts[0].event_ids == [event.id for event in events(connection, first)], "of all its batches"
         assert [a.id for a in recent(connection, limit=1)] == [first]
         assert [a.id for a in recent(connection, limit=9, by="bob")] == [second, old]
         assert [a.id for a in recent(connection, limit=9, action="prune", by="bob")] == [second]
@@ -63,6 +65,7 @@ def test_the_events_of_one_act_and_where_they_are(cli: Cli, sql: psycopg.Connect
     assert "\x1b" not in shown
     assert "failed again" in shown
     assert "mapping" in shown
+    assert "and 30 more (--limit)" in cli.ok("audit", "--id", str(act), "--limit", "1")
 
 
 def test_filters_and_bad_ones(cli: Cli, sql: psycopg.Connection, db: Database) -> None:
@@ -85,4 +88,32 @@ def test_a_discard_is_told_like_a_replay(cli: Cli, sql: psycopg.Connection) -> N
     done = cli.json("failed", "discard", *WHO, "--error-reason", "mapping", "--limit", "1100")
     (act,) = json.loads(cli.ok("audit", "--json"))["audit"]
     assert (act["id"], act["affected"], act["batches"]) == (done["audit_id"], 1_100, 2)
+    told = cli.json("audit", "--id", act["id"])
+    assert {event["id"] for event in told["events"]} == set(done["ids"])
+    assert {event["now"] for event in told["events"]} == {"discarded"}, "which is not: delivered"
     assert act["filters"] == {"error_reason": "mapping", "limit": 1_100}
+
+
+@pytest.mark.parametrize(
+    "column", ["at = 'infinity'", "at = '-infinity'", "filters = '[1]'", "filters = '\"x\"'"]
+)
+def test_an_odd_row_hides_no_other(cli: Cli, sql: psycopg.Connection, db: Database, column: str) -> None:
+    for by in ("alice", "bob"):
+        with db.begin() as connection:
+            odd = audit.record(connection, "replay", by=by, reason="x", filters={}, ids=[], now=at(0))
+    sql.execute(f"UPDATE outbox_operator_audit SET {column} WHERE operator = 'bob'".encode())
+    assert {row["operator"] for row in cli.json("audit")["audit"]} == {"alice", "bob"}
+    assert "by bob" in cli.ok("audit", "--id", odd)
+
+
+def test_a_page_of_an_act_holds_no_more_of_it(db: Database) -> None:
+    act = "10000000-0000-0000-0000-000000000000"
+    _batches(db, act, "replay", 3, 2)
+    with db.begin() as connection:
+        assert [event.id[-12:] for event in events(connection, act, limit=4)] == [
+            "000000000000",
+            "000000000001",
+            "000000000002",
+            "000001000000",
+        ]
+        assert places(connection, act) == {"gone": 5}

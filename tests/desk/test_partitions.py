@@ -2,8 +2,11 @@
 
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
+from threading import Event
 from typing import Any
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -153,6 +156,36 @@ def test_a_repeated_event_is_one_event(empty_url: str, sql: psycopg.Connection) 
         with psycopg.connect(empty_url) as own:
             enqueue(own, entity_type="block", entity_id=id_, event_version=1, event_id=id_)
     assert sum(by_partition(sql).values()) == 1
+
+
+@pytest.mark.usefixtures("adopted")
+def test_two_at_once_with_one_id_are_one_event(empty_url: str, sql: psycopg.Connection) -> None:
+    """The second waits for the first to commit, and then sees its event."""
+    id_, begun = str(uuid4()), Event()
+
+    def second() -> None:
+        with psycopg.connect(empty_url) as own:
+            begun.set()
+            enqueue(own, entity_type="block", entity_id=id_, event_version=1, event_id=id_)
+
+    with ThreadPoolExecutor(1) as threads:
+        with psycopg.connect(empty_url) as first:
+            enqueue(first, entity_type="block", entity_id=id_, event_version=1, event_id=id_)
+            waiting = threads.submit(second)
+            assert begun.wait(10)
+            wait([waiting], timeout=0.3)
+        waiting.result(10)
+    assert sum(by_partition(sql).values()) == 1
+
+
+def test_two_rows_of_one_id_are_undone_as_they_were_replayed(adopted: psycopg.Connection, cli: Cli) -> None:
+    put(adopted, NOVEMBER, "failed", 1)
+    put(adopted, DECEMBER, "failed", 1)
+    adopted.execute("UPDATE search_outbox_events SET id = %s", [uuid4()])
+    done = cli.json("replay", *WHO)
+    undone = cli.json("replay", "undo", done["audit_id"], *WHO)
+    assert (done["replayed"], undone["undone"]) == (2, 2)
+    assert [act["affected"] for act in cli.json("audit")["audit"]] == [2, 2]
 
 
 def test_every_step_of_a_claim_goes_by_an_index(adopted: psycopg.Connection, empty_url: str) -> None:

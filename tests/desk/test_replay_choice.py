@@ -101,16 +101,18 @@ def test_a_selection_that_nothing_fits_says_so(cli: Cli, sql: psycopg.Connection
 
 
 def test_a_rehearsal_says_what_would_be_sent_for_nothing(db: Database, sql: psycopg.Connection) -> None:
-    newer, waiting, gone, plain, older, broken = (str(uuid4()) for _ in range(6))
-    for entity, version in ((newer, 5), (waiting, 1), (plain, 1), (older, 9)):
+    newer, waiting, gone, plain, older, discarded, broken = (str(uuid4()) for _ in range(7))
+    for entity, version in ((newer, 5), (waiting, 1), (plain, 1), (older, 9), (discarded, 5)):
         source(sql, entity, version)
-    ids = [fail(sql, entity_id=entity, event_version=2) for entity in (newer, waiting, gone, older)]
+    failed = (newer, waiting, gone, older, discarded)
+    ids = [fail(sql, entity_id=entity, event_version=2) for entity in failed]
     ids.append(fail(sql, entity_id=plain, event_version=1))
     source(sql, broken, -1)
     ids += [fail(sql, entity_id=broken), fail(sql, op="nonsense"), fail(sql, event_version=None)]
     ids.append(fail(sql, entity_id=newer, event_version=-2))
     fail(sql, entity_id=newer, event_version=5, status="done", error=None)
     fail(sql, entity_id=older, event_version=1, status="done", error=None)
+    fail(sql, entity_id=discarded, event_version=5, status="done", error_reason="discarded")
     fail(sql, entity_id=waiting, event_version=3, status="pending", error=None)
     with db.begin() as connection:
         assert forecast(connection, ids) == Forecast(superseded=1, coalesced=1, source_gone=1, unsendable=4)
@@ -119,7 +121,7 @@ def test_a_rehearsal_says_what_would_be_sent_for_nothing(db: Database, sql: psyc
 
 def test_a_rehearsal_changes_no_bit(cli: Cli, sql: psycopg.Connection) -> None:
     again = fail(sql, replay_count=1, last_replayed_at="2026-01-01Z")
-    fail(sql, replay_count=1, last_replayed_at="2026-01-03Z")
+    fail(sql)
     fail(sql, op="nonsense")
     before = everything(sql)
     seen = cli.json("replay", *WHO, "--dry-run")

@@ -51,6 +51,17 @@ def test_undone_twice_there_is_nothing_left(cli: Cli, sql: psycopg.Connection) -
     assert cli.json("failed", "list")["groups"][0]["failed_again"] == 0, "an undone replay did not happen"
 
 
+def test_an_undone_failure_is_as_old_as_it_was(cli: Cli, sql: psycopg.Connection) -> None:
+    """Else an alarm on new failures would go off."""
+    fail(sql, updated_at="infinity")
+    fail(sql, updated_at="2026-01-02Z", replay_count=1, last_replayed_at="2026-01-01Z")
+    times = "SELECT updated_at::text FROM search_outbox_events ORDER BY 1"
+    before = sql.execute(times).fetchall()
+    cli.ok("replay", "undo", cli.json("replay", *WHO)["audit_id"], *WHO)
+    assert sql.execute(times).fetchall() == before
+    assert cli.json("failed", "list")["groups"][0]["failed_again"] == 1, "by the replay before"
+
+
 def test_a_later_replay_is_somebody_elses(cli: Cli, sql: psycopg.Connection) -> None:
     event = fail(sql)
     first = cli.json("replay", *WHO)["audit_id"]

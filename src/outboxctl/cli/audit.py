@@ -71,31 +71,27 @@ def _show(rows: "Sequence[AuditRow]", *, json: bool) -> None:
 
 
 def _one(given: "Settings", id_: str, limit: int, *, json: bool) -> None:
+    from outboxctl.cli import render
     from outboxctl.core import trail
 
     with reading(given) as connection:
         act = trail.act(connection, id_)
         if act is None:
             raise UsageError(f"there is no act {id_} in the audit", hint="`outboxctl audit` lists them")
-        events = list(trail.events(connection, id_))
-    if json:
-        from outboxctl.cli import render
-
-        render.emit_json({"act": asdict(act), "events": [asdict(event) for event in events]})
-    else:
-        _view(act, events, limit)
+        if json:
+            render.emit_json_list({"act": asdict(act)}, "events", trail.events(connection, id_))
+            return
+        now, events = trail.places(connection, id_), list(trail.events(connection, id_, limit=limit))
+    _view(act, now, events)
 
 
-def _view(act: "AuditRow", events: "Sequence[Touched]", limit: int) -> None:
-    from collections import Counter
-
+def _view(act: "AuditRow", now: dict[str, int], events: "Sequence[Touched]") -> None:
     from outboxctl.cli import render
 
     out = render.console()
     _show([act], json=False)
-    now = Counter(event.now for event in events)
-    out.print(render.counts("Where they are now", ("now", "events"), dict(now.most_common())))
-    rows = [(event.id, event.now, event.error_reason) for event in events[:limit]]
+    out.print(render.counts("Where they are now", ("now", "events"), now))
+    rows = [(event.id, event.now, event.error_reason) for event in events]
     out.print(render.table("Its events", ("id", "now", "reason before"), rows))
-    more = f"and {len(events) - limit:,} more (--limit); " if len(events) > limit else ""
-    out.print(f"{more}--json has their errors, too")
+    left = sum(now.values()) - len(events)
+    out.print(f"{f'and {left:,} more (--limit); ' if left else ''}--json has all of them and their errors")

@@ -48,6 +48,16 @@ def emit_line(report: Any) -> None:
     _emit(report, indent=None)
 
 
+def emit_json_list(report: Mapping[str, Any], name: str, items: Iterable[Any]) -> None:
+    """The same with a list of dataclasses at its end, each printed as it comes: there may be a million."""
+    head = json.dumps({**report, name: []}, indent=2, ensure_ascii=False, default=_plain)
+    typer.echo(head.removesuffix("]\n}"), nl=False)
+    for place, item in enumerate(items):
+        line = json.dumps(asdict(item), ensure_ascii=False, default=_plain)
+        typer.echo(f"{',' if place else ''}\n    {line}", nl=False)
+    typer.echo("\n  ]\n}")
+
+
 def _emit(report: Any, *, indent: int | None) -> None:
     plain = asdict(report) if is_dataclass(report) and not isinstance(report, type) else report
     typer.echo(json.dumps(plain, indent=indent, ensure_ascii=False, default=_plain))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from outboxctl.acts.carry_out import Outcome
-    from outboxctl.core.trail import AuditRow, Touched
+    from outboxctl.core.trail import AuditRow
 
 UNDO = Words("undo", "undone", "went back to failed", "would go back to failed")
 
@@ -58,8 +58,11 @@ def undo(
             outcome = perform(db, UNDO, steps, found.affected, rate=rate)
     with reading(given) as connection:
         _undoable(connection, act)
-        events = list(trail.events(connection, act))
-    _show(events, outcome, json=json)
+        now = trail.places(connection, act)
+        waiting = (
+            [event.id for event in trail.events(connection, act) if event.now == "pending"] if dry_run else []
+        )
+    _show(now, waiting if outcome is None else outcome.ids, outcome, json=json)
     leave(outcome, none=False)
 
 
@@ -79,22 +82,18 @@ def _undoable(connection: "Connection", act: str) -> "tuple[AuditRow, list[str]]
     return found, batches
 
 
-def _show(events: "list[Touched]", outcome: "Outcome | None", *, json: bool) -> None:
-    from collections import Counter
-
+def _show(now: dict[str, int], ids: list[str], outcome: "Outcome | None", *, json: bool) -> None:
     from outboxctl.cli import render
 
-    now = Counter(event.now for event in events)
-    ids = [event.id for event in events if event.now == "pending"] if outcome is None else outcome.ids
     if json:
         render.emit_json(_report(now, ids, outcome))
         return
     out = render.console()
     said = UNDO.did if outcome else f"{UNDO.would} (dry run, nothing changed)"
-    out.print(f"{now.total():,} events were replayed; {len(ids):,} {said}.")
+    out.print(f"{sum(now.values()):,} events were replayed; {len(ids):,} {said}.")
     if outcome and outcome.interrupted:
         out.print("Interrupted: whole batches are done. Run it again to go on.")
-    out.print(render.counts("Where they are now", ("now", "events"), dict(now.most_common())))
+    out.print(render.counts("Where they are now", ("now", "events"), now))
     if outcome and outcome.audit_id:
         out.print(f"Audit {outcome.audit_id}")
 

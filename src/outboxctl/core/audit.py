@@ -15,10 +15,10 @@ from outboxctl.core.schema import AUDIT
 
 INSERT = text(f"""
 INSERT INTO {AUDIT} (at, action, operator, reason, filters, affected, event_ids, act_id,
-    before_reasons, before_errors, before_attempts)
+    before_reasons, before_errors, before_attempts, before_times)
 VALUES (coalesce(:now, now()), :action, :by, :reason, CAST(:filters AS jsonb), :affected,
     CAST(:ids AS uuid[]), CAST(:act_id AS uuid), CAST(:reasons AS text[]), CAST(:errors AS text[]),
-    CAST(:attempts AS integer[]))
+    CAST(:attempts AS integer[]), CAST(:times AS timestamptz[]))
 RETURNING id::text
 """)
 
@@ -30,6 +30,7 @@ class Before:
     reasons: list[str | None] | None = None
     errors: list[str | None] | None = None
     attempts: list[int] | None = None
+    times: list[datetime | None] | None = None
 
 
 def record(
@@ -52,6 +53,6 @@ def record(
     """
     before = before or Before()
     given: dict[str, Any] = {"action": action, "by": by, "reason": reason, "now": now}
-    given |= {"filters": dumps(dict(filters)), "act_id": act_id, "ids": list(ids)}
+    given |= {"filters": dumps(dict(filters), ensure_ascii=False), "act_id": act_id, "ids": list(ids)}
     given |= {"affected": len(ids) if affected is None else affected}
     return str(connection.execute(INSERT, given | asdict(before)).scalar_one())

@@ -1,35 +1,33 @@
 """Reading what failed: by cause, and event by event."""
 
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from math import inf
-from typing import Any
 
-from sqlalchemy import Connection, TextClause, text
+from sqlalchemy import Connection
 
 from outboxctl.core.schema import EVENTS, SAFE
-from outboxctl.core.selection import AGAIN, FITTING, PAGE, Selection, check_unique, parameters
+from outboxctl.core.selection import AGAIN, FITTING, Selection, ask, check_unique
 from outboxctl.fingerprints import LONGEST, fingerprint, fold
 
 # Equal errors are counted by PostgreSQL, different ones folded here. Times come as numbers: that is
 # cheaper to read, and no `infinity` breaks the decoder.
-SAID = text(f"""
+SAID = f"""
 SELECT error_reason AS reason, left(error, {LONGEST}) AS error, entity_type, count(*) AS events,
     count(*) FILTER (WHERE {AGAIN}) AS again,
     extract(epoch FROM min(updated_at) FILTER (WHERE isfinite(updated_at)))::float8 AS first,
     extract(epoch FROM max(updated_at) FILTER (WHERE isfinite(updated_at)))::float8 AS last
 {FITTING} GROUP BY 1, 2, 3
-""")
-ROWS = text(f"""
+"""
+ROWS = f"""
 SELECT id::text, entity_type, entity_id::text, op, event_version, attempts, error_reason,
     left(error, {LONGEST}), {SAFE.format("created_at")}, {SAFE.format("updated_at")},
     coalesce(replay_count, 0), {AGAIN}
 {FITTING} ORDER BY {EVENTS}.created_at, id
-""")
+"""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -73,7 +71,7 @@ class FailedRow:
 def groups(connection: Connection, selection: Selection) -> list[Group]:
     """The causes of what failed, the most frequent first; `selection.limit` is not looked at."""
     sums: dict[str, _Sum] = {}
-    for reason, error, *figures in _stream(connection, SAID, selection):
+    for reason, error, *figures in ask(connection, SAID, selection):
         name = fingerprint(reason, error)
         if name not in sums:
             sums[name] = _Sum(reason, error)
@@ -86,14 +84,10 @@ def groups(connection: Connection, selection: Selection) -> list[Group]:
 
 def rows(connection: Connection, selection: Selection) -> list[FailedRow]:
     """The failed events of a selection, the oldest first, at most `selection.limit`."""
-    found = (FailedRow(*row) for row in _stream(connection, ROWS, selection))
+    found = (FailedRow(*row) for row in ask(connection, ROWS, selection))
     wanted = selection.fingerprint or ""
     fitting = (row for row in found if fingerprint(row.error_reason, row.error).startswith(wanted))
     return list(islice(fitting, selection.limit))
-
-
-def _stream(connection: Connection, statement: TextClause, selection: Selection) -> Iterator[Any]:
-    return iter(connection.execute(statement, parameters(selection), execution_options={"yield_per": PAGE}))
 
 
 class _Sum:

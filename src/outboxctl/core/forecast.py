@@ -7,6 +7,7 @@ from sqlalchemy import Connection, TextClause, text
 
 from outboxctl.core.schema import EVENTS, SOURCE
 from outboxctl.core.source import OP_LIST
+from outboxctl.failures import Reason
 
 # No worker sends an unknown op, or a version that is none.
 GIVEN = f"""(SELECT *, coalesce(op IN ({OP_LIST}) AND event_version >= 0, false) AS sendable
@@ -23,7 +24,8 @@ WHERE s.entity_id IS NULL OR s.event_version > e.event_version
 """)
 SUPERSEDED = text(f"""
 SELECT count(*) FROM {CHOSEN} WHERE EXISTS (
-    SELECT FROM {EVENTS} o WHERE {SAME} AND o.status = 'done' AND o.event_version > e.event_version)
+    SELECT FROM {EVENTS} o WHERE {SAME} AND o.status = 'done' AND o.event_version > e.event_version
+        AND o.error_reason IS DISTINCT FROM '{Reason.DISCARDED}')
 """)
 COALESCED = text(f"""
 SELECT count(*) FROM {CHOSEN} WHERE EXISTS (
@@ -41,9 +43,9 @@ WHERE NOT e.sendable
 class Forecast:
     """How many events of a plan would be delivered for nothing; one can count more than once.
 
-    `superseded`: a newer event of its entity is done. `coalesced`: another one of its entity waits
-    already. `source_gone`: its source row is gone, so a delete would be sent. `unsendable`: its op
-    is unknown, or its version or that of its source row is none: it would fail again.
+    `superseded`: a newer event of its entity was delivered. `coalesced`: another one of its entity
+    waits already. `source_gone`: its source row is gone, so a delete would be sent. `unsendable`: its
+    op is unknown, or its version or that of its source row is none: it would fail again.
     """
 
     superseded: int

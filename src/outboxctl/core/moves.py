@@ -36,7 +36,7 @@ def moving(verb: Verb, changes: str) -> TextClause:
     """
     return text(f"""
 WITH taken AS MATERIALIZED (
-    SELECT id, error_reason, left(error, {KEPT}) AS error, attempts FROM {EVENTS}
+    SELECT id, error_reason, left(error, {KEPT}) AS error, attempts, updated_at FROM {EVENTS}
     WHERE id = ANY (CAST(:ids AS uuid[])) AND {OURS} {source(verb)} AND NOT {REPLAYED_SINCE}
     FOR UPDATE SKIP LOCKED
 ), moved AS (
@@ -44,9 +44,10 @@ WITH taken AS MATERIALIZED (
     WHERE id = ANY (ARRAY (SELECT id FROM taken))
 )
 INSERT INTO {AUDIT} (at, action, operator, reason, filters, act_id, affected, event_ids, before_reasons,
-    before_errors, before_attempts)
+    before_errors, before_attempts, before_times)
 SELECT coalesce(:now, now()), '{verb}', :by, :reason, CAST(:filters AS jsonb), CAST(:act_id AS uuid),
-    count(*), array_agg(id), array_agg(error_reason), array_agg(error), array_agg(attempts)
+    count(*), array_agg(id), array_agg(error_reason), array_agg(error), array_agg(attempts),
+    array_agg(updated_at)
 FROM taken HAVING count(*) > 0
 RETURNING event_ids::text[]
 """)
@@ -68,6 +69,6 @@ def carry_out(
     """
     act_id = act_id or str(uuid4())
     given: dict[str, Any] = {"by": by, "reason": reason, "act_id": act_id, "now": now, "planned": plan.at}
-    given |= {"ids": plan.ids, "filters": dumps(plan.selection.as_filter())}
+    given |= {"ids": plan.ids, "filters": dumps(plan.selection.as_filter(), ensure_ascii=False)}
     moved = set(connection.execute(statement, given).scalar() or ())
     return Act([id_ for id_ in plan.ids if id_ in moved], act_id if moved else None)

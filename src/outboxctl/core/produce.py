@@ -1,6 +1,7 @@
 """Producing: an event written in the caller's own transaction."""
 
 import inspect
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -12,11 +13,17 @@ MAX_TYPE = 50
 COLUMNS = (
     "id, entity_type, entity_id, op, event_version, status, attempts, replay_count, created_at, updated_at"
 )
-# A partitioned table has no unique id to name in ON CONFLICT, and could hold one twice: so it is looked up.
-INSERT = f"""INSERT INTO {EVENTS} ({COLUMNS})
-SELECT {{id}}, {{entity_type}}, {{entity_id}}, {{op}}, {{event_version}}, 'pending', 0, 0, now(), now()
-WHERE NOT EXISTS (SELECT FROM {EVENTS} WHERE id = {{id}})
-ON CONFLICT DO NOTHING"""
+INTO = f"INSERT INTO {EVENTS} ({COLUMNS})"
+ROW = "{id}, {entity_type}, {entity_id}, {op}, {event_version}, 'pending', 0, 0, now(), now()"
+INSERT = f"{INTO} VALUES ({ROW})"
+# Other unique constraints are the application's own, and none of them is to be passed over in silence.
+ONCE = f"{INSERT}\nON CONFLICT (id) DO NOTHING"
+# A partitioned table has no unique id to name there, and could hold one twice: so it is looked up, by one
+# transaction after the other. Nowhere else: a look is a read that two SERIALIZABLE transactions would fail
+# over, and a plan made while the table was empty would read all of it for every event.
+LOCK = f"""SELECT pg_advisory_xact_lock(hashtextextended({{id}}, 0)) FROM pg_class
+WHERE oid = CAST('{EVENTS}' AS regclass) AND relkind = 'p'"""
+IF_NEW = f"{INTO} SELECT {ROW} WHERE NOT EXISTS (SELECT FROM {EVENTS} WHERE id = {{id}})"
 NAMES = ("id", "entity_type", "entity_id", "op", "event_version")
 
 
@@ -34,9 +41,10 @@ def enqueue(
     `connection` is a SQLAlchemy Connection or Session, or a psycopg Connection or Cursor. The event
     becomes visible to the worker when that transaction commits, and vanishes if it rolls back.
 
-    With an `event_id` of the caller's a repeated call is one event (the first wins); without, each
-    call is an event of its own, and the worker sends the entity once. `event_version` is the
-    version of the source row in the same transaction; a delete's must be above the last upsert's.
+    With an `event_id` of the caller's a repeated call is one event (the first wins; of two at once in
+    a partitioned outbox too, but under REPEATABLE READ); without, each call is an event of its own,
+    and the worker sends the entity once. `event_version` is the version of the source row in the same
+    transaction; a delete's must be above the last upsert's.
 
     Returns the event's id. Raises ValueError for a bad argument, TypeError for what is no connection, or an
     async one.
@@ -48,21 +56,35 @@ def enqueue(
         "op": _op(op),
         "event_version": _version(event_version),
     }
-    _execute(connection, given)
+    execute = _executor(connection, given)
+    if not event_id:
+        execute(INSERT)
+    elif execute(LOCK).fetchone() is None:
+        execute(ONCE)
+    else:
+        execute(IF_NEW)
     return UUID(given["id"])
 
 
-def _execute(connection: Any, given: dict[str, Any]) -> None:
+def _executor(connection: Any, given: dict[str, Any]) -> Callable[[str], Any]:
+    """What executes a statement with the values that are given, and returns its cursor or result."""
     if not hasattr(connection, "execute"):
         raise TypeError(f"enqueue needs a connection, session or cursor, not {type(connection).__name__}")
     if inspect.iscoroutinefunction(connection.execute):
         raise TypeError("enqueue is synchronous: use `await connection.run_sync(enqueue, ...)`")
     if any(base.__module__.partition(".")[0] == "psycopg" for base in type(connection).__mro__):
-        connection.execute(INSERT.format(**{name: f"%({name})s" for name in NAMES}), given)
-        return
+        from psycopg.rows import tuple_row  # noqa: PLC0415 - as below
+
+        # A cursor of our own: the caller's may make anything of a row.
+        cursor = getattr(connection, "connection", connection).cursor(row_factory=tuple_row)
+        return lambda statement: cursor.execute(_marked(statement, "%({})s"), given)
     from sqlalchemy import text  # noqa: PLC0415 - a psycopg user does not need it loaded
 
-    connection.execute(text(INSERT.format(**{name: f":{name}" for name in NAMES})), given)
+    return lambda statement: connection.execute(text(_marked(statement, ":{}")), given)
+
+
+def _marked(statement: str, mark: str) -> str:
+    return statement.format(**{name: mark.format(name) for name in NAMES})
 
 
 def _entity_type(value: str) -> str:

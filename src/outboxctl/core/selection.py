@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, text
 
 from outboxctl.core.schema import EVENTS, source
+from outboxctl.core.settle import OURS
 from outboxctl.errors import UsageError
 from outboxctl.failures import Reason
 from outboxctl.fingerprints import LONGEST, fingerprint, fold
@@ -17,23 +18,26 @@ from outboxctl.lifecycle import Verb
 LISTED = 20  # ids that an audit row's filters name one by one: all of them are in its event_ids
 PAGE = 5_000  # rows fetched at a time
 
-# It failed once more after somebody had replayed it.
-AGAIN = "coalesce(replay_count > 0 AND updated_at > last_replayed_at, false)"
-# Conditions left out are NULL: one statement for all selections, nothing is pasted into SQL. The ids
-# stand in a subquery, or the planner would weigh each of a million.
+# It failed once more after somebody had replayed it: an undone replay does not count.
+AGAIN = "coalesce(replay_count > 0, false)"
+# Given ids are found by their own index: by the one of failed events, each would be compared with a
+# million ids, and statistics of a time when nothing had failed call that cheap. They stand in a subquery,
+# or the planner would weigh each of them.
+BY_STATUS = f"status = {source(Verb.REPLAY)}"
+BY_ID = f"id = ANY (ARRAY (SELECT unnest(CAST(:ids AS uuid[])))) AND {OURS} {source(Verb.REPLAY)}"
+# Conditions left out are NULL: nothing that was given is pasted into SQL.
 FITTING = f"""
-FROM {EVENTS} WHERE status = {source(Verb.REPLAY)}
-    AND (CAST(:ids AS uuid[]) IS NULL OR id = ANY (ARRAY (SELECT unnest(CAST(:ids AS uuid[])))))
+FROM {EVENTS} WHERE {{which}}
     AND (CAST(:error_reason AS text) IS NULL OR error_reason = :error_reason)
     AND (CAST(:entity_type AS text) IS NULL OR entity_type = :entity_type)
     AND (CAST(:since AS timestamptz) IS NULL OR created_at >= :since)
     AND (CAST(:until AS timestamptz) IS NULL OR created_at < :until)
 """
-SELECT = text(f"""
+SELECT = f"""
 SELECT id::text, error_reason, left(error, {LONGEST}) AS error, {AGAIN} AS again {FITTING}
 ORDER BY created_at, id LIMIT CAST(:limit AS bigint)
-""")
-COUNT = text(f"SELECT count(*) {FITTING}")
+"""
+COUNT = f"SELECT count(*) {FITTING}"
 NOW = text("SELECT now()")
 
 
@@ -103,7 +107,7 @@ def plan(connection: Connection, selection: Selection) -> Plan:
     chosen = found[:limit]
     matched = len(found)
     if not wanted and matched == limit:
-        matched = max(matched, connection.execute(COUNT, parameters(selection)).scalar_one())
+        matched = max(matched, ask(connection, COUNT, selection).scalar_one())
     check_unique(wanted, {row.fingerprint for row in found})
     again = sum(row.again for row in chosen)
     return Plan(selection, matched, [row.id for row in chosen], _causes(chosen), again, at)
@@ -118,9 +122,7 @@ class _Fitting(NamedTuple):
 
 
 def _fitting(connection: Connection, selection: Selection, *, limit: int | None) -> Iterator[_Fitting]:
-    given = parameters(selection) | {"limit": limit}
-    rows = connection.execute(SELECT, given, execution_options={"yield_per": PAGE})
-    for id_, reason, error, again in rows:
+    for id_, reason, error, again in ask(connection, SELECT, selection, limit=limit):
         name = fingerprint(reason, error)
         if name.startswith(selection.fingerprint or ""):
             yield _Fitting(id_, again, reason or "none", name, fold(error))
@@ -142,13 +144,20 @@ def _causes(rows: Sequence[_Fitting]) -> list[Cause]:
     ]
 
 
-def parameters(selection: Selection) -> dict[str, Any]:
-    """What FITTING binds."""
-    return {
-        # One text: a list of a million would be cast one by one.
-        "ids": None if selection.ids is None else f"{{{','.join(selection.ids)}}}",
+def ask(connection: Connection, query: str, selection: Selection, **more: Any) -> Any:
+    """The rows of a query that holds FITTING, a page at a time."""
+    if selection.ids is not None:
+        connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+    statement = text(query.format(which=BY_STATUS if selection.ids is None else BY_ID))
+    return connection.execute(statement, _parameters(selection) | more, execution_options={"yield_per": PAGE})
+
+
+def _parameters(selection: Selection) -> dict[str, Any]:
+    given = {
         "error_reason": selection.error_reason and selection.error_reason.value,
         "entity_type": selection.entity_type,
         "since": selection.since,
         "until": selection.until,
     }
+    # One text: a list of a million would be cast one by one.
+    return given if selection.ids is None else given | {"ids": f"{{{','.join(selection.ids)}}}"}

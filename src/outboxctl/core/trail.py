@@ -8,7 +8,8 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from outboxctl.core.claim import PLAN
-from outboxctl.core.schema import AUDIT, EVENTS
+from outboxctl.core.schema import AUDIT, EVENTS, SAFE
+from outboxctl.failures import Reason
 from outboxctl.lifecycle import Status, Verb
 
 FIRST = 100  # event ids that a list of acts holds of each
@@ -17,6 +18,10 @@ PAGE = 5_000  # rows fetched at a time
 # The batches of one act share act_id; a row without one is an act by itself.
 ACT = "coalesce(act_id, id)"
 OF_ACT = "(a.act_id = CAST(:act AS uuid) OR a.act_id IS NULL AND a.id = CAST(:act AS uuid))"
+# Other tools write here, too: one odd row must not hide the others.
+SHOWN = f"""act::text, {SAFE.format("at")}, {SAFE.format("ended_at")}, action, operator, reason,
+    CASE WHEN jsonb_typeof(filters) = 'object' THEN filters ELSE jsonb_build_object('', filters) END,
+    affected, batches"""
 RECENT = text(f"""
 WITH acts AS (
     SELECT {ACT} AS act, min(at) AS at, max(at) AS ended_at, action, operator, reason, filters,
@@ -28,15 +33,18 @@ WITH acts AS (
     HAVING CAST(:since AS timestamptz) IS NULL OR max(at) >= :since
     ORDER BY max(at) DESC, {ACT} LIMIT :limit
 )
-SELECT act::text, at, ended_at, action, operator, reason, filters, affected, batches, (
-    SELECT a.event_ids[1:{FIRST}]::text[] FROM {AUDIT} a WHERE a.act_id = act OR a.id = act
-    ORDER BY a.at, a.id LIMIT 1)
-FROM acts ORDER BY ended_at DESC, act
+SELECT {SHOWN}, ARRAY (
+    SELECT u.id::text FROM {AUDIT} a, unnest(a.event_ids[1:{FIRST}]) WITH ORDINALITY AS u (id, place)
+    WHERE a.act_id = act OR a.id = act ORDER BY a.at, a.id, u.place LIMIT {FIRST})
+FROM acts ORDER BY acts.ended_at DESC, act
 """)
 ONE = text(f"""
-SELECT {ACT}::text, min(at), max(at), action, operator, reason, filters, sum(affected)::bigint, count(*),
-    CAST(ARRAY[] AS text[])
-FROM {AUDIT} a WHERE {OF_ACT} GROUP BY {ACT}, action, operator, reason, filters
+WITH acts AS (
+    SELECT {ACT} AS act, min(at) AS at, max(at) AS ended_at, action, operator, reason, filters,
+        sum(affected)::bigint AS affected, count(*) AS batches
+    FROM {AUDIT} a WHERE {OF_ACT} GROUP BY {ACT}, action, operator, reason, filters
+)
+SELECT {SHOWN}, CAST(ARRAY[] AS text[]) FROM acts
 """)
 # Where an event is now. After a replay `failed` is failed again, unless the replay was undone; who
 # replayed it once more has an act of his own.
@@ -45,27 +53,35 @@ NOW = f"""CASE
     WHEN a.action = '{Verb.REPLAY}' AND e.last_replayed_at <> a.at THEN 'replayed since'
     WHEN EXISTS (SELECT FROM undone WHERE undone.id = u.id) THEN 'undone'
     WHEN a.action = '{Verb.REPLAY}' AND e.status = '{Status.FAILED}' THEN 'failed again'
+    WHEN e.status = '{Status.DONE}' AND e.error_reason = '{Reason.DISCARDED}' THEN '{Reason.DISCARDED}'
     ELSE e.status END"""
-EVENTS_OF = text(f"""
+UNDONE = f"""
 WITH undone AS MATERIALIZED (
     SELECT unnest(event_ids) AS id FROM {AUDIT}
     WHERE action = '{Verb.UNDO}' AND filters ->> 'audit_id' = CAST(:act AS text)
-)
-SELECT u.id::text, u.reason, u.error, u.attempts, {NOW}
+)"""
+OF_IT = f"""
 FROM {AUDIT} a CROSS JOIN LATERAL unnest(a.event_ids, a.before_reasons, a.before_errors, a.before_attempts)
     WITH ORDINALITY AS u (id, reason, error, attempts, place)
 LEFT JOIN LATERAL (SELECT * FROM {EVENTS} WHERE id = u.id LIMIT 1) e ON true
-WHERE {OF_ACT} ORDER BY a.at, a.id, u.place
+WHERE {OF_ACT}"""
+EVENTS_OF = text(f"""{UNDONE}
+SELECT u.id::text, u.reason, u.error, u.attempts, {NOW} {OF_IT}
+ORDER BY a.at, a.id, u.place LIMIT CAST(:limit AS bigint)
 """)
+PLACES = text(f"{UNDONE} SELECT {NOW}, count(*) {OF_IT} GROUP BY 1 ORDER BY 2 DESC, 1")
 
 
 @dataclass(frozen=True)
 class AuditRow:
-    """Who did what, when, why, to how many, in how many batches; `event_ids` holds the first hundred."""
+    """Who did what, when, why, to how many, in how many batches; `event_ids` holds the first hundred.
+
+    A time out of range is None.
+    """
 
     id: str
-    at: datetime
-    ended_at: datetime
+    at: datetime | None
+    ended_at: datetime | None
     action: str
     operator: str
     reason: str
@@ -79,7 +95,7 @@ class AuditRow:
 class Touched:
     """One event of an act: what it said before, where that was kept, and where it is `now`.
 
-    A status, or `failed again`, `replayed since`, `undone`, `gone` (pruned).
+    A status, or `discarded`, `failed again`, `replayed since`, `undone`, `gone` (pruned).
     """
 
     id: str
@@ -108,8 +124,17 @@ def act(connection: Connection, id_: str) -> AuditRow | None:
     return None if row is None else AuditRow(*row)
 
 
-def events(connection: Connection, id_: str) -> Iterator[Touched]:
-    """What an act did to each event, in the order in which it did it."""
+def events(connection: Connection, id_: str, *, limit: int | None = None) -> Iterator[Touched]:
+    """What an act did to each event, in the order in which it did it, a page at a time."""
     connection.exec_driver_sql(PLAN)  # each event by its id, whatever the statistics say
-    rows = connection.execute(EVENTS_OF, {"act": id_}, execution_options={"yield_per": PAGE})
-    return (Touched(*row) for row in rows)
+    given = {"act": id_, "limit": limit}
+    return (
+        Touched(*row) for row in connection.execute(EVENTS_OF, given, execution_options={"yield_per": PAGE})
+    )
+
+
+def places(connection: Connection, id_: str) -> dict[str, int]:
+    """Where the events of an act are now, and how many are there; most of them first."""
+    connection.exec_driver_sql(PLAN)
+    rows = connection.execute(PLACES, {"act": id_})
+    return {str(place): int(count) for place, count in rows}

@@ -17,12 +17,14 @@ BATCHES = text(
 )
 # That a replay's batch and its rows bear one time, to the microsecond, says whose replay was the last.
 WAITING = f"e.{OURS} {source(Verb.UNDO)} AND e.last_replayed_at = s.at"
+# In a partitioned outbox two rows can have one id: each is met once.
 SAID = f"""
-SELECT u.id, u.reason, u.error, u.attempts, a.at
-FROM {AUDIT} a CROSS JOIN LATERAL unnest(a.event_ids, a.before_reasons, a.before_errors, a.before_attempts)
-    AS u (id, reason, error, attempts)
+SELECT DISTINCT ON (u.id) u.id, u.reason, u.error, u.attempts, u.failed_at, a.at
+FROM {AUDIT} a CROSS JOIN LATERAL unnest(a.event_ids, a.before_reasons, a.before_errors, a.before_attempts,
+    a.before_times) AS u (id, reason, error, attempts, failed_at)
 WHERE a.action = '{Verb.REPLAY}' AND a.before_attempts IS NOT NULL"""
-# An undone replay has not happened: it does not count. That it was undone is in the audit.
+# An undone replay has not happened: it does not count, and makes no failure of today. That it was undone
+# is in the audit.
 UNDO = text(f"""
 WITH said AS MATERIALIZED ({SAID} AND a.id = CAST(:batch AS uuid)),
 taken AS MATERIALIZED (
@@ -31,7 +33,7 @@ taken AS MATERIALIZED (
     FOR UPDATE OF e SKIP LOCKED
 ), moved AS (
     UPDATE {EVENTS} e SET status = {target(Verb.UNDO)}, attempts = s.attempts, error_reason = s.reason,
-        error = s.error, next_retry_at = NULL, {UNHELD}, updated_at = coalesce(:now, now()),
+        error = s.error, next_retry_at = NULL, {UNHELD}, updated_at = coalesce(s.failed_at, :now, now()),
         replay_count = greatest(e.replay_count - 1, 0)
     FROM said s WHERE s.id = e.id AND e.id = ANY (ARRAY (SELECT id FROM taken))
 )
