@@ -66,6 +66,7 @@ def test_a_bad_id_names_its_line_and_nothing_is_done(cli: Cli, sql: psycopg.Conn
     "bad",
     [
         ("--error-reason", "maping", "did you mean mapping?"),
+        ("--error-reason", "None", "did you mean none?"),
         ("--error-reason", "' OR 1=1 --", "unknown reason"),
         ("--fingerprint", "%", "not a fingerprint"),
         ("--fingerprint", "abc", "6 to 12 hex digits"),

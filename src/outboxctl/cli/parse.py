@@ -11,7 +11,7 @@ from typing import BinaryIO
 from uuid import UUID
 
 from outboxctl.errors import UsageError
-from outboxctl.failures import Reason
+from outboxctl.failures import NO_REASON, Reason
 from outboxctl.fingerprints import LENGTH, SHORTEST
 from outboxctl.wording import CONTROL, SURROGATE, brief
 
@@ -45,14 +45,14 @@ def words(flag: str, value: str, limit: int) -> str:
     return value.strip()
 
 
-def reason(flag: str, value: str) -> Reason:
-    """One of the closed set of reasons; the nearest is suggested."""
-    try:
-        return Reason(value)
-    except ValueError:
-        near = get_close_matches(value, list(Reason), n=1)
-        hint = f"did you mean {near[0]}?" if near else f"one of: {', '.join(Reason)}"
-        raise UsageError(f"{flag}: unknown reason {brief(repr(value), 80)}", hint=hint) from None
+def reason(flag: str, value: str) -> str:
+    """One of the closed set of reasons, or `none`; the nearest is suggested."""
+    known = [*Reason, NO_REASON]
+    if value in known:
+        return value
+    near = get_close_matches(value, known, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"one of: {', '.join(known)}"
+    raise UsageError(f"{flag}: unknown reason {brief(repr(value), 80)}", hint=hint)
 
 
 def fingerprint(flag: str, value: str) -> str:

@@ -23,7 +23,8 @@ FILTERS = """CASE WHEN jsonb_typeof(filters) = 'object' THEN filters
     ELSE jsonb_build_object('', filters) END"""
 # The batches of an act have one action, operator and reason; what they say in filters can differ.
 GROUPED = f"""SELECT {ACT} AS act, min(at) AS at, max(at) AS ended_at, min(action) AS action,
-    min(operator) AS operator, min(reason) AS reason, sum(affected)::bigint AS affected, count(*) AS batches"""
+    min(operator) AS operator, min(reason) AS reason,
+    sum(affected)::bigint AS affected, count(*) AS batches"""
 SHOWN = f"""act::text, {SAFE.format("at")}, {SAFE.format("ended_at")}, action, operator, reason, (
     SELECT {FILTERS} FROM {AUDIT} a WHERE a.act_id = act OR a.id = act ORDER BY a.at, a.id LIMIT 1),
     affected, batches"""
