@@ -7,11 +7,21 @@ from uuid import uuid4
 import psycopg
 import pytest
 from elasticsearch import Elasticsearch
+from pydantic import SecretStr
 
 from acceptance import lab
 from desk.failures import everything, fail, source
+from doctor.fronts import front, says
 from outboxctl.acts.difference import Kind, differences
+from outboxctl.acts.inspect import inspect
+from outboxctl.core.database import Database
+from outboxctl.core.event import find
+from outboxctl.core.failed import groups
+from outboxctl.core.migrations import upgrade
+from outboxctl.core.selection import Selection
+from outboxctl.settings import Settings
 from processes import Cli
+from servers import drop_database, new_database
 
 
 def _write(engine: Elasticsearch, index: str, entity: str, version: int, **body: Any) -> None:
@@ -22,15 +32,16 @@ def _write(engine: Elasticsearch, index: str, entity: str, version: int, **body:
 
 @pytest.mark.no_servers
 def test_a_field_is_missing_differs_or_is_only_there() -> None:
-    here = {"a": 1, "b": "x", "c": None, "d": 1.0}
-    there: dict[str, Any] = {"b": "y", "c": None, "d": 1, "e": []}
+    here = {"a": 1, "b": "x", "c": None, "d": 1.0, "t": [{"x": True}]}
+    there: dict[str, Any] = {"b": "y", "c": None, "d": 1, "t": [{"x": 1}], "e": []}
     assert [(d.field, d.kind) for d in differences(here, there)] == [
         ("a", Kind.MISSING),
         ("b", Kind.DIFFERS),
+        ("t", Kind.DIFFERS),
         ("e", Kind.ONLY_THERE),
     ]
     assert differences(here, here) == differences(None, None) == []
-    assert [d.kind for d in differences(here, None)] == [Kind.MISSING] * 4
+    assert [d.kind for d in differences(here, None)] == [Kind.MISSING] * 5
 
 
 def test_both_sides_and_the_difference(
@@ -76,6 +87,42 @@ def test_without_the_sink_the_rest_is_shown(cli: Cli, sql: psycopg.Connection) -
         assert "The index could not be asked" in shown
         assert "infinity" in shown
         assert "source row is gone" in shown
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *({}, [], {"docs": []}, {"docs": [None]}, {"docs": [{}]}),
+        {"docs": [{"found": True, "_version": 1, "_source": None}]},
+        {"docs": [{"found": True, "_version": 1, "_source": []}]},
+        {"docs": [{"found": True, "_source": {}}]},
+    ],
+    ids=str,
+)
+def test_an_answer_that_is_none_hides_nothing_of_the_rest(
+    db: Database, sql: psycopg.Connection, settings: Settings, answer: Any
+) -> None:
+    with db.begin() as connection:
+        event = find(connection, fail(sql))
+    assert event
+    with front(settings.elastic_url.get_secret_value(), {"*_mget": says(200, answer)}) as url:
+        seen = inspect(event, settings.model_copy(update={"elastic_url": SecretStr(url)}))
+    assert (seen.document, seen.difference, seen.event["error"]) == (None, None, "it broke")
+    assert "bad_response" in str(seen.sink_error)
+
+
+def test_an_error_that_is_cut_by_bytes_has_one_fingerprint(servers: Any) -> None:
+    url = new_database(servers.postgres, options="ENCODING 'SQL_ASCII' LOCALE 'C' LOCALE_PROVIDER libc")
+    db = Database(url)
+    try:
+        upgrade(db, None)
+        with psycopg.connect(url, autocommit=True) as sql, db.begin() as connection:
+            event = find(connection, fail(sql, "é" * 900 + " 1 not seen"))
+            assert event
+            assert [group.fingerprint for group in groups(connection, Selection())] == [event.fingerprint]
+    finally:
+        db.close()
+        drop_database(servers.postgres, url)
 
 
 def test_an_id_of_nothing_is_refused(cli: Cli, sql: psycopg.Connection) -> None:

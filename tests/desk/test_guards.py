@@ -24,6 +24,7 @@ READING = {
     *("failed list", "failed show", "config show", "services status"),
     *("db current", "db check", "db sql", "db trigger", "db roles"),
 }
+ACT = "10000000-0000-0000-0000-000000000000"
 OWN_SERVICES = {"services up", "services down", "demo"}
 CHANGING = {
     "db upgrade": [],
@@ -34,7 +35,7 @@ CHANGING = {
     "prune": ["--older-than", "1d"],
     "rebuild": WHO,
     "replay": WHO,
-    "replay undo": [str(uuid4()), *WHO],
+    "replay undo": [ACT, *WHO],
     "verify": ["--repair", *WHO],
     "worker": ["--drain"],
 }
@@ -74,6 +75,12 @@ def prod(sql: psycopg.Connection) -> psycopg.Connection:
         " SELECT gen_random_uuid(), 'block', gen_random_uuid(), 'upsert', 1, s, '2020-01-01'"
         " FROM unnest(ARRAY['pending', 'processing', 'done', 'failed']) s"
     )
+    sql.execute(
+        "INSERT INTO outbox_operator_audit"
+        " (act_id, action, operator, reason, filters, affected, event_ids, before_attempts)"
+        " VALUES (%s, 'replay', 'bob', 'x', '{}', 1, ARRAY[gen_random_uuid()], ARRAY[1])",
+        [ACT],
+    )
     return sql
 
 
@@ -102,6 +109,17 @@ def test_prod_is_not_changed_unasked(path: str, cli: Cli, prod: psycopg.Connecti
     assert "is prod: refusing to" in done.stderr
     assert "--yes" in done.stderr
     assert _everything(prod) == before
+
+
+@pytest.mark.usefixtures("prod")
+@pytest.mark.parametrize("mode", [{"OUTBOX_READ_ONLY": "1"}, {}])
+def test_nothing_to_do_needs_no_yes(cli: Cli, mode: dict[str, str]) -> None:
+    nothing = ("replay", *WHO, "--entity-type", "nobody")
+    assert cli.json(*nothing, env=mode)["matched"] == 0
+    assert cli(*nothing, "--fail-if-none", env=mode).returncode == 5
+    refused = cli("replay", "undo", str(uuid4()), *WHO, env=mode)
+    assert refused.returncode == 2
+    assert "there is no act" in refused.stderr
 
 
 @pytest.mark.usefixtures("prod")

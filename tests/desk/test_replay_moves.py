@@ -10,6 +10,7 @@ from threading import Event
 from typing import Any
 
 import psycopg
+import pytest
 
 from desk.failures import WHO, fail, fail_many, states
 from outboxctl.acts.carry_out import carry_out, moves
@@ -31,8 +32,15 @@ def _replayed(sql: psycopg.Connection) -> set[str]:
     return {str(row[0]) for row in rows}
 
 
-def _start(cli: Cli, *args: str, **more: Any) -> subprocess.Popen[str]:
-    command = [*OUTBOXCTL, "replay", *WHO, "--json", *args]
+def _waits(sql: psycopg.Connection) -> bool:
+    """Whether somebody waits for a lock."""
+    query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+    query += " AND wait_event_type = 'Lock'"
+    return sql.execute(query).fetchall() != [(0,)]
+
+
+def _start(cli: Cli, *args: str, json: bool = True, **more: Any) -> subprocess.Popen[str]:
+    command = [*OUTBOXCTL, "replay", *WHO, *(["--json"] if json else []), *args]
     return subprocess.Popen(
         command, env=cli.env, cwd=cli.cwd, stdout=subprocess.PIPE, text=True, start_new_session=True, **more
     )
@@ -64,6 +72,44 @@ def test_interrupted_it_ends_after_whole_batches_and_says_what_was_done(
     assert said["replayed"] % 50 == 0
     assert set(said["ids"]) == set(_audited(sql)) == _replayed(sql)
     assert states(sql) == {"pending": said["replayed"], "failed": 500 - said["replayed"]}
+
+
+def test_an_interruption_tells_what_was_not_tried_from_what_others_took(
+    cli: Cli, sql: psycopg.Connection
+) -> None:
+    fail_many(sql, 30)
+    running = _start(cli, "--rate", "10", json=False)
+    eventually(lambda: states(sql).get("pending", 0) == 10, what="a first batch")
+    sql.execute(
+        "UPDATE search_outbox_events SET status = 'done' WHERE id IN"
+        " (SELECT id FROM search_outbox_events WHERE status = 'failed' ORDER BY created_at LIMIT 3)"
+    )
+    eventually(lambda: states(sql)["pending"] == 17, what="a second batch")
+    running.send_signal(signal.SIGINT)
+    said = running.communicate(timeout=20)[0]
+    assert running.returncode == 130
+    assert "10 were not tried" in said
+    assert "3 were taken by somebody else" in said
+
+
+def test_a_second_interruption_still_says_what_was_done(cli: Cli, sql: psycopg.Connection, url: str) -> None:
+    fail_many(sql, 30)
+    running = _start(cli, "--rate", "10", stderr=subprocess.PIPE)
+    with psycopg.connect(url) as other:
+        eventually(lambda: states(sql).get("pending", 0) == 10, what="a first batch")
+        other.execute("LOCK outbox_operator_audit IN EXCLUSIVE MODE")
+        eventually(lambda: _waits(sql), what="a second batch, under way")
+        running.send_signal(signal.SIGINT)
+        with pytest.raises(subprocess.TimeoutExpired):
+            running.wait(0.5)
+        running.send_signal(signal.SIGINT)
+        said = running.communicate(timeout=20)
+    assert (running.returncode, said[0]) == (130, "")
+    assert "10 events were done before that" in said[1]
+    act = sql.execute("SELECT act_id::text FROM outbox_operator_audit").fetchone()
+    assert act
+    assert f"outboxctl audit --id {act[0]}" in said[1]
+    assert states(sql) == {"pending": 10, "failed": 20}
 
 
 def test_killed_in_the_middle_the_audit_tells_of_what_was_done(cli: Cli, sql: psycopg.Connection) -> None:

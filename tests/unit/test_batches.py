@@ -39,6 +39,13 @@ def test_the_pace_holds_over_the_whole_run() -> None:
     assert stop.now == 100 + 25 / 10 + 0.25
 
 
+def test_nothing_is_waited_for_after_the_last_batch() -> None:
+    """One event at a tenth a second took ten seconds."""
+    stop, left = Timer(), [1, 1]
+    assert batches.run(left.pop, stop=stop, rate=0.1, more=lambda: bool(left), clock=stop.clock) == 2
+    assert stop.waits == [10.0]
+
+
 def test_a_step_slower_than_the_pace_is_not_waited_for() -> None:
     stop, rows = Timer(), iter([1, 1, 0])
 

@@ -22,22 +22,24 @@ def run(
     stop: threading.Event,
     rate: float | None = None,
     advance: Callable[[int], object] = lambda _: None,
+    more: Callable[[], bool] = lambda: True,
     clock: Callable[[], float] = monotonic,
 ) -> int:
     """Call `step`, which does one batch and returns its rows, until it returns 0 or `stop` is set.
 
-    `rate` is the most rows a second over the whole run; `advance` is told of every batch. Returns
-    the rows in all.
+    `rate` is the most rows a second over the whole run; `advance` is told of every batch. `more` says
+    whether a step is left at all: nothing is waited for after the last one. Returns the rows in all.
     """
     began, total = clock(), 0
-    while not stop.is_set():
-        rows = step()
-        if not rows:
-            break
+
+    def due() -> bool:
+        if rate and total:
+            stop.wait(max(0.0, began + total / rate - clock()))
+        return not stop.is_set()
+
+    while more() and due() and (rows := step()):
         total += rows
         advance(rows)
-        if rate:
-            stop.wait(max(0.0, began + total / rate - clock()))
     return total
 
 

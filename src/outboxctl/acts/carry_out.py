@@ -1,5 +1,6 @@
 """Carrying out an act in whole batches: what is done stays done, and the audit tells of each batch."""
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -34,12 +35,13 @@ class Apply(Protocol):
 class Outcome:
     """What was done: the ids that were moved, and the act's id in the audit (None if none was).
 
-    `interrupted`: it was asked to stop before its last batch.
+    `interrupted`: it was asked to stop before its last step; so many were `tried`.
     """
 
     ids: list[str]
     audit_id: str | None
-    interrupted: bool
+    interrupted: bool = False
+    tried: int = 0
 
 
 def moves(apply: Apply, plan: Plan, *, by: str, reason: str, rate: float | None) -> list[Step]:
@@ -66,13 +68,15 @@ def carry_out(
     """Do the steps, a transaction each, until all are done or `stop` is set.
 
     `rate` is the most events a second; `advance` is told of every batch. If a step fails, the error
-    says what the steps before it did: that stays.
+    says what the steps before it did: that stays. So does a KeyboardInterrupt.
     """
-    act_id, moved, left = str(uuid4()), list[str](), iter(steps)
+    act_id, moved, left = str(uuid4()), list[str](), deque(steps)
+    count = len(left)
 
     def batch() -> int:
         """One batch that moves something: of some, others have moved all."""
-        for step in left:
+        while left:
+            step = left.popleft()
             with database.begin() as connection:
                 ids = step(connection, act_id=act_id).ids
             moved.extend(ids)
@@ -81,9 +85,15 @@ def carry_out(
         return 0
 
     try:
-        batches.run(batch, stop=stop, rate=rate, advance=advance)
+        batches.run(batch, stop=stop, rate=rate, advance=advance, more=lambda: bool(left))
     except OutboxctlError as error:
-        done = f"{len(moved):,} events were done before that and stay so: `outboxctl audit --id {act_id}`"
-        error.hint = "; ".join(filter(None, (done if moved else "", error.hint)))
+        error.hint = "; ".join(filter(None, (_done(moved, act_id) if moved else "", error.hint)))
         raise
-    return Outcome(moved, act_id if moved else None, stop.is_set() and next(left, None) is not None)
+    except KeyboardInterrupt:
+        # The batch under way may have been committed: its ids are in the audit, not here.
+        raise KeyboardInterrupt(f"interrupted in a batch: {_done(moved, act_id)}") from None
+    return Outcome(moved, act_id if moved else None, bool(left), count - len(left))
+
+
+def _done(moved: list[str], act_id: str) -> str:
+    return f"{len(moved):,} events were done before that and stay so: `outboxctl audit --id {act_id}`"

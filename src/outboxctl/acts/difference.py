@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from outboxctl.alike import alike
+
 
 class Kind(StrEnum):
     """What is wrong with a field of the document."""
@@ -30,8 +32,12 @@ def differences(source: Mapping[str, Any] | None, document: Mapping[str, Any] | 
     return [
         Difference(name, _kind(name, here, there), here.get(name), there.get(name))
         for name in dict.fromkeys((*here, *there))
-        if name not in here or name not in there or here[name] != there[name]
+        if name not in here or name not in there or not _same(here[name], there[name])
     ]
+
+
+def _same(here: Any, there: Any) -> bool:
+    return here == there and alike(here, there)
 
 
 def _kind(name: str, here: Mapping[str, Any], there: Mapping[str, Any]) -> Kind:

@@ -6,7 +6,6 @@ from typing import Any
 from outboxctl.acts.difference import Difference, differences
 from outboxctl.core.event import Event
 from outboxctl.errors import UnreachableError
-from outboxctl.fingerprints import fingerprint
 from outboxctl.settings import Settings
 from outboxctl.sink import documents
 from outboxctl.sink.client import connect
@@ -18,7 +17,7 @@ PATIENCE = 5.0  # seconds for the sink: the rest is worth showing without it
 class Inspection:
     """`event` and `source` by column; `document` is None where there is none or `sink_error` says why.
 
-    `fingerprint` is that of its error, None if it has none.
+    `fingerprint` is that of its error, as `Event` has it.
     """
 
     event: dict[str, Any]
@@ -37,10 +36,10 @@ def inspect(event: Event, settings: Settings) -> Inspection:
         document = _document(event.document_id, settings)
     except UnreachableError as unreachable:
         error = str(unreachable)
-    row = event.row
-    name = fingerprint(row["error_reason"], row["error"]) if row["error_reason"] or row["error"] else None
     differing = None if error else differences(event.source, document.body if document else None)
-    return Inspection(row, name, event.source, event.document_id, document, error, differing)
+    return Inspection(
+        event.row, event.fingerprint, event.source, event.document_id, document, error, differing
+    )
 
 
 def _document(id_: str, settings: Settings) -> documents.Document | None:

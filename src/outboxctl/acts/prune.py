@@ -32,6 +32,10 @@ class Walk:
         first, self._at = self._at, min(self._end, self._at + self._length)
         return (first, self._at) if first < self._at else None
 
+    def more(self) -> bool:
+        """Whether a range is left."""
+        return self._at < self._end
+
     def found(self, rows: int) -> None:
         """Learn from the last range: empty stretches are crossed quickly, dense ones in small steps."""
         if rows * 2 < self._wanted:
@@ -88,7 +92,7 @@ def apply(
                 return rows
         return 0
 
-    total = batches.run(step, stop=stop, rate=rate)
+    total = batches.run(step, stop=stop, rate=rate, more=walk.more)
     return Pruned(total, act_id if total else None, stop.is_set(), monotonic() - began)
 
 

@@ -53,19 +53,21 @@ def order(*, by: str, reason: str, **rest: Any) -> Order:
 
 def move(words: Words, apply: "Apply", chosen: "Selection", order: Order, settings: "Settings") -> None:
     """Plan; then show the plan, or carry it out and show what was done. Exits 130 if interrupted."""
-    from outboxctl.acts.carry_out import moves
+    from outboxctl.acts.batches import size
+    from outboxctl.acts.carry_out import Outcome, moves
     from outboxctl.core.forecast import forecast
     from outboxctl.core.selection import plan
 
     with reading(settings) as connection:
         planned = plan(connection, chosen)
         foreseen = forecast(connection, planned.ids) if order.dry_run and words.verb == "replay" else None
-    outcome = None
-    if not order.dry_run:
+    outcome = None if order.dry_run else Outcome([], None)
+    if planned.ids and not order.dry_run:  # nothing is no change, and needs no yes
         steps = moves(apply, planned, by=order.by, reason=order.reason, rate=order.rate)
         with acting(settings, f"{words.verb} {counted(len(planned.ids), 'event')}", yes=order.yes) as db:
             outcome = perform(db, words, steps, len(planned.ids), rate=order.rate)
-    show(words, planned, outcome, foreseen, json=order.json)
+    untried = len(planned.ids[outcome.tried * size(order.rate) :]) if outcome else 0
+    show(words, planned, outcome, foreseen, untried=untried, json=order.json)
     leave(outcome, none=order.fail_if_none and not planned.matched)
 
 
@@ -77,8 +79,12 @@ def perform(
     from outboxctl.acts.carry_out import carry_out
     from outboxctl.cli import render
 
-    with render.progress(words.verb, total) as advance, stoppable() as stop:
-        return carry_out(db, steps, stop=stop, rate=rate, advance=advance)
+    try:
+        with render.progress(words.verb, total) as advance, stoppable() as stop:
+            return carry_out(db, steps, stop=stop, rate=rate, advance=advance)
+    except KeyboardInterrupt as second:  # the first is waited for
+        typer.echo(f"outboxctl: {second}", err=True)
+        raise typer.Exit(INTERRUPTED) from None
 
 
 def leave(outcome: "Outcome | None", *, none: bool) -> None:
@@ -90,7 +96,13 @@ def leave(outcome: "Outcome | None", *, none: bool) -> None:
 
 
 def show(
-    words: Words, plan: "Plan", outcome: "Outcome | None", forecast: "Forecast | None", *, json: bool
+    words: Words,
+    plan: "Plan",
+    outcome: "Outcome | None",
+    forecast: "Forecast | None",
+    *,
+    untried: int,
+    json: bool,
 ) -> None:
     """What was done or, in a dry run, would be."""
     from outboxctl.cli import render
@@ -99,7 +111,7 @@ def show(
         render.emit_json(_report(words, plan, outcome, forecast))
         return
     out = render.console()
-    for part in _lines(words, plan, outcome, forecast):
+    for part in _lines(words, plan, outcome, forecast, untried):
         out.print(part)
 
 
@@ -116,7 +128,7 @@ def _report(
 
 
 def _lines(
-    words: Words, plan: "Plan", outcome: "Outcome | None", forecast: "Forecast | None"
+    words: Words, plan: "Plan", outcome: "Outcome | None", forecast: "Forecast | None", untried: int
 ) -> Iterable[Any]:
     from outboxctl.cli import render
 
@@ -125,10 +137,9 @@ def _lines(
     match = "matches" if plan.matched == 1 else "match"
     yield f"{counted(plan.matched, 'failed event')} {match}; {len(ids):,} {said}."
     if outcome and outcome.interrupted:
-        left = len(plan.ids) - len(ids)
-        yield f"Interrupted: whole batches are done, {left:,} are failed as before. Run it again to go on."
-    elif outcome and len(ids) < len(plan.ids):
-        yield f"{len(plan.ids) - len(ids):,} were taken by somebody else meanwhile."
+        yield f"Interrupted: whole batches are done, {untried:,} were not tried. Run it again to go on."
+    if outcome and (taken := len(plan.ids) - len(ids) - untried):
+        yield f"{taken:,} were taken by somebody else meanwhile."
     if plan.failed_again:
         yield f"{plan.failed_again:,} of them had been replayed before and failed again."
     if forecast:

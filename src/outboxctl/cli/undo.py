@@ -50,14 +50,13 @@ def undo(
     asked = order(by=by, reason=reason, dry_run=dry_run, rate=rate, yes=yes, fail_if_none=False, json=json)
     act, given = parse.uuid("AUDIT_ID", audit_id), settings(database_url=database_url)
     outcome = None
+    with reading(given) as connection:
+        found, batches = _undoable(connection, act)
     if not dry_run:
+        steps = undoing(act, batches, by=asked.by, reason=asked.reason)
         with acting(given, f"undo the replay {act}", yes=yes) as db:
-            with db.begin() as connection:
-                found, batches = _undoable(connection, act)
-            steps = undoing(act, batches, by=asked.by, reason=asked.reason)
             outcome = perform(db, UNDO, steps, found.affected, rate=rate)
     with reading(given) as connection:
-        _undoable(connection, act)
         now = trail.places(connection, act)
         waiting = (
             [event.id for event in trail.events(connection, act) if event.now == "pending"] if dry_run else []

@@ -6,7 +6,8 @@ from typing import Any
 from elasticsearch import Elasticsearch
 
 from outboxctl.errors import UnreachableError
-from outboxctl.sink.request import demand, error_of
+from outboxctl.failures import Answer
+from outboxctl.sink.request import demand, error_of, failure
 
 
 @dataclass(frozen=True)
@@ -20,12 +21,19 @@ class Document:
 def get(client: Elasticsearch, index: str, id_: str) -> Document | None:
     """The document, refreshed or not; None if there is none.
 
-    Raises UnreachableError if the sink is away or has no such index.
+    Raises UnreachableError if the sink is away, has no such index, or says what is no answer.
     """
-    (found,) = demand(client, lambda: client.mget(index=index, ids=[id_]))["docs"]
-    if "error" in found:
-        # A missing index is an error of the item (tried on Elasticsearch 9.0.4).
-        kind, text = error_of(found["error"])
-        hint = "check ELASTIC_INDEX"
-        raise UnreachableError(f"the sink cannot look into {index} ({kind}): {text}", hint=hint)
-    return Document(found["_version"], found.get("_source", {})) if found.get("found") else None
+    answer = demand(client, lambda: client.mget(index=index, ids=[id_]))
+    match answer:
+        case {"docs": [{"error": error}]}:
+            # A missing index is an error of the item (tried on Elasticsearch 9.0.4).
+            kind, text = error_of(error)
+            hint = "check ELASTIC_INDEX"
+            raise UnreachableError(f"the sink cannot look into {index} ({kind}): {text}", hint=hint)
+        case {"docs": [{"found": False}]}:
+            return None
+        case {"docs": [{"found": True, "_version": int(version), "_source": dict(body)}]}:
+            return Document(version, body)
+        case {"docs": [{"found": True, "_version": int(version), **rest}]} if "_source" not in rest:
+            return Document(version, {})  # the index's mapping says to keep none
+    raise failure(client, Answer(200, "bad_response", f"no answer of mget: {answer}"[:500], request=True))

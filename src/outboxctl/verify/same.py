@@ -3,6 +3,8 @@
 from json import loads
 from typing import Any
 
+from outboxctl.alike import alike
+
 LOOSE = {bool, dict, list}  # types that equality looks through or into: True == 1
 
 
@@ -13,17 +15,8 @@ def same(document: Any, text: str) -> bool:
     """
     expected = loads(text)
     # Equality alone is quick, and nearly always all there is to ask.
-    return document == expected and (_plain(document, expected) or _alike(document, expected))
+    return document == expected and (_plain(document, expected) or alike(document, expected))
 
 
 def _plain(left: Any, right: Any) -> bool:
     return isinstance(left, dict) and LOOSE.isdisjoint(map(type, (*left.values(), *right.values())))
-
-
-def _alike(left: Any, right: Any) -> bool:
-    """Of two equal values: whether true stands for true everywhere, and never for 1."""
-    if isinstance(left, dict):
-        return all(_alike(value, right[key]) for key, value in left.items())
-    if isinstance(left, list):
-        return all(map(_alike, left, right))
-    return isinstance(left, bool) == isinstance(right, bool)
