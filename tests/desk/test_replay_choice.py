@@ -120,6 +120,16 @@ def test_a_rehearsal_says_what_would_be_sent_for_nothing(db: Database, sql: psyc
         assert forecast(connection, []) == Forecast(0, 0, 0, 0)
 
 
+def test_what_a_replay_comes_to_is_the_end_of_what_it_says(cli: Cli, sql: psycopg.Connection) -> None:
+    fail_many(sql, 30)
+    *_, ids, more, _, said, _ = cli.ok("replay", *WHO, "--dry-run").splitlines()
+    assert (ids.count("-"), more) == (4, "and 25 more (--json lists all)")
+    assert said.startswith("30 failed events match")
+    *_, said, audit = cli.ok("replay", *WHO).splitlines()
+    assert said == "30 failed events match; 30 went back to pending."
+    assert audit.startswith("Audit ")
+
+
 def test_a_rehearsal_changes_no_bit(cli: Cli, sql: psycopg.Connection) -> None:
     again = fail(sql, replay_count=1, last_replayed_at="2026-01-01Z")
     fail(sql)
