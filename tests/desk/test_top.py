@@ -209,6 +209,27 @@ def test_a_database_that_goes_away_is_said_and_waited_for(settings: Settings, sq
     press(settings, keys)
 
 
+def test_a_cause_opened_while_the_database_is_away_is_asked_for_again(
+    settings: Settings, sql: lab.Sql, url: str
+) -> None:
+    fail(sql, 1, "mapping", "wrong")
+    name = url.rpartition("/")[2]
+    sql.close()
+
+    async def keys(top: Top, pilot: Pilot[Any]) -> None:
+        with psycopg.connect(url.replace(name, "postgres"), autocommit=True) as admin:
+            admin.execute(f"ALTER DATABASE {name} WITH ALLOW_CONNECTIONS false")
+            await pilot.press("enter")
+            await until(pilot, lambda: "trying again" in shown(top))
+            assert "mapping: 1 event" in shown(top), "the heading stays"
+            admin.execute(f"ALTER DATABASE {name} WITH ALLOW_CONNECTIONS true")
+            await until(pilot, lambda: top.screen.query_one(Rows).row_count)
+            assert "trying again" not in shown(top)
+            assert "mapping: 1 event" in shown(top)
+
+    press(settings, keys, interval=3_600)
+
+
 def test_a_database_that_does_not_answer_is_said_while_keys_work(
     settings: Settings, sql: lab.Sql, url: str
 ) -> None:
