@@ -38,6 +38,7 @@ class Reason(StrEnum):
 
 
 # Not a word of the sink itself: nothing was heard of it.
+NO_REASON = "none"  # said of a row, and chosen, where it holds none: another tool made it so
 UNHEARD = frozenset({Reason.TIMEOUT, Reason.CONNECTION_LOST, Reason.CONNECT, Reason.TLS})
 
 

@@ -133,6 +133,7 @@ REFUSED = [
     [*WHO, "--limit", "0"],
     [*WHO, "--limit", "-1"],
     [*WHO, "--limit", "many"],
+    [*WHO, "--limit", "99999999999999999999"],
     [*WHO, "--id", "not-a-uuid"],
     [*WHO, "--error-reason", "no_such_reason"],
     [*WHO, "--since", "yesterday-ish"],

@@ -11,7 +11,7 @@ from outboxctl.core import discard, failed, replay, selection, undo
 from outboxctl.core.database import Database
 from outboxctl.core.replay import Act, Plan, Selection, apply, plan
 from outboxctl.core.trail import recent
-from outboxctl.failures import Reason
+from outboxctl.failures import NO_REASON, Reason
 
 FAILED = {"status": "failed", "attempts": 3, "error": "boom"}
 
@@ -35,10 +35,13 @@ def test_every_filter_selects_what_it_says(db: Database, insert: Insert) -> None
     assert planned(db, limit=1).matched == 2
     assert planned(db, ids=[b]).ids == [b]
     assert planned(db, error_reason=Reason.CONNECT).ids == [b]
+    unsaid = insert(**FAILED, error_reason=None, created_at=at(-9))
+    assert planned(db, error_reason=NO_REASON).ids == [unsaid]
+    assert planned(db, until=at(-1)).by_reason == {"none": 1}, "as it is called where it is shown"
     assert planned(db, entity_type="page").ids == [b]
     assert planned(db, entity_type="%").ids == []
     assert planned(db, since=at(5)).ids == [b]
-    assert planned(db, until=at(10)).ids == [a]
+    assert planned(db, since=at(0), until=at(10)).ids == [a]
     assert planned(db, error_reason=Reason.MAPPING, since=at(5)).matched == 0
 
 

@@ -35,7 +35,7 @@ def set_up(sql: psycopg.Connection, deliver: Callable[[], object]) -> None:
         put(sql, next(numbers), "page", 2, failed="mapping", error=MAPPING)
     for _ in range(5):
         put(sql, next(numbers), "block", 1, failed="connect", error=CONNECT, attempts=10)
-    unknown = "Unknown outbox op: 'not-a-real-op'"
+    unknown = "ValueError: Unknown outbox op: 'not-a-real-op'"  # a worker's own words
     put(sql, next(numbers), "block", 1, op="not-a-real-op", failed="deterministic_exception", error=unknown)
 
 

@@ -48,6 +48,29 @@ def test_the_batches_of_an_act_are_one_line(db: Database) -> None:
         assert recent(connection, limit=9, since=NOW + timedelta(days=1)) == []
 
 
+def test_a_repair_whose_batches_differ_is_one_act(cli: Cli, db: Database) -> None:
+    id_ = "10000000-0000-0000-0000-000000000000"
+    one, two, three = (f"00000000-0000-0000-0000-{n:012}" for n in range(3))
+    batches: tuple[tuple[dict[str, object], list[str]], ...] = (
+        ({"index": "i", "missing": 500}, [one]),
+        ({"index": "i", "missing": 357, "stale": 2, "raised": {"page:a": [1, 2]}}, [two, three]),
+        ({"index": "i", "raised": {"page:b": [None, 3]}}, []),
+        ({"index": "i", "removed": ["x"]}, []),
+        ({"index": "i", "removed": ["y"]}, []),
+    )
+    with db.begin() as connection:
+        for place, (filters, ids) in enumerate(batches):
+            given = {"filters": filters, "ids": ids, "act_id": id_, "now": at(place)}
+            audit.record(connection, "repair", by="alice", reason="lost", affected=len(ids), **given)  # type: ignore[arg-type]
+    (act,) = cli.json("audit")["audit"]
+    assert (act["id"], act["affected"], act["batches"], act["event_ids"]) == (id_, 3, 5, [one, two, three])
+    raised = {"page:a": [1, 2], "page:b": [None, 3]}
+    whole = {"index": "i", "missing": 857, "stale": 2, "raised": raised, "removed": ["x", "y"]}
+    assert act["filters"] == whole
+    assert cli.json("audit", "--id", id_)["act"]["filters"] == whole
+    assert "repair  3 events by alice" in cli.ok("audit", "--id", id_)
+
+
 def test_the_events_of_one_act_and_where_they_are(cli: Cli, sql: psycopg.Connection, db: Database) -> None:
     fail(sql, "[/nope] \x1b[31m boom", attempts=9)
     fail_many(sql, 30, "connect")

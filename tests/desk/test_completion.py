@@ -73,6 +73,7 @@ def test_commands_options_and_reasons_are_offered(tab: Tab) -> None:
     assert "status" in tab("sta")
     assert "--error-reason" in tab("replay", "--error")
     assert tab("replay", "--error-reason", "ma") == [Reason.MAPPING]
+    assert tab("replay", "--error-reason", "non") == ["none"]
     assert set(tab("failed", "discard", "--error-reason", "")) >= set(Reason)
 
 

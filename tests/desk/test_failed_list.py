@@ -73,6 +73,7 @@ def test_a_narrow_terminal_keeps_the_fingerprint_whole(cli: Cli, sql: psycopg.Co
     name = fingerprint("mapping", "word " * 100)
     assert name in cli.ok("failed", "list", env={"COLUMNS": "40", "TERM": "dumb", "NO_COLOR": "1"})
     assert cli("failed", "list", "--group", name, "--fingerprint", name).returncode == 2
+    assert "--group: not a fingerprint" in cli("failed", "list", "--group", "zzz").stderr
 
 
 def test_discard_takes_the_same_selection_and_guards(cli: Cli, sql: psycopg.Connection) -> None:

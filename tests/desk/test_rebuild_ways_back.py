@@ -237,6 +237,9 @@ def test_a_dry_run_and_a_refusal_change_nothing(
 ) -> None:
     sql.execute(ROWS, [30])
     planned = cli.json("rebuild", "--dry-run")
+    said = cli.ok("rebuild", "--dry-run")
+    assert f"{index}-000002" in said
+    assert not {"concrete", "resumes", "dry_run", "True", "False"} & set(said.split()), "in words"
     assert (planned["new_index"], planned["entities"]) == (f"{index}-000002", 30)
     bad = tmp_path / "bad.json"
     bad.write_text('{"mappings": {"properties": {"text": {"type": "nonsense"}}}}')

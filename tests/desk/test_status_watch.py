@@ -44,6 +44,7 @@ def test_it_is_redrawn_in_its_place_and_waits_for_a_database_that_is_away(
         assert "\n".join(shown).count("alive") == int(said[1]), "as many as fit, and no more"
         proxy.refuse()
         shown = terminal.shows("waiting: the database")
+        assert "refused" in "".join(line.strip() for line in shown), "why, on 80 columns too"
         assert any("lag 30" in line for line in shown), "what was seen last stays"
         scene.load(12)
         proxy.heal()

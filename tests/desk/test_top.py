@@ -118,6 +118,8 @@ def test_a_prepared_replay_is_a_rehearsal_that_is_printed_and_changes_nothing(
     settings: Settings, sql: lab.Sql, cli: Cli
 ) -> None:
     fail(sql, 3, "mapping", "field [{}] is wrong")
+    query = "SELECT id FROM search_outbox_events WHERE status = 'failed' ORDER BY created_at OFFSET 1 LIMIT 1"
+    ((second,),) = sql.execute(query).fetchall()
     before = lab.rows(sql)
 
     async def keys(top: Top, pilot: Pilot[Any]) -> None:
@@ -128,14 +130,16 @@ def test_a_prepared_replay_is_a_rehearsal_that_is_printed_and_changes_nothing(
         await until(
             pilot, lambda: isinstance(top.screen, GroupScreen) and top.screen.query_one(Rows).row_count
         )
-        await pilot.press("enter")
+        await pilot.press("down", "r")
+        assert f"--id {second} " in top.prepared[-1], "the one that is chosen"
+        await pilot.press("x", "up", "enter")
         await until(pilot, lambda: isinstance(top.screen, EventScreen))
         await pilot.press("r", "x", "r", "x", "q")
 
     top = press(settings, keys)
     assert top.return_value is not None
-    assert len(top.return_value) == 2, "one command twice is printed once"
-    for command, matched in zip(top.return_value, (3, 1), strict=True):
+    assert len(top.return_value) == 3, "one command twice is printed once"
+    for command, matched in zip(top.return_value, (3, 1, 1), strict=True):
         words = command.replace("'WHY'", "WHY").split()
         assert words[0] == "outboxctl"
         assert cli.json(*words[1:])["matched"] == matched
@@ -152,6 +156,19 @@ def test_the_cursor_stays_on_its_cause_while_others_come(settings: Settings, sql
         fail(sql, 5, "tls", "no certificate")
         await until(pilot, lambda: top.query_one(Rows).row_count == 3)
         assert top.query_one(Rows).chosen == chosen
+
+    press(settings, keys)
+
+
+def test_an_id_is_whole_however_early_it_is_painted(settings: Settings) -> None:
+    id_ = "0b4ee6a4-9f0a-4c6e-8f6e-0d6b3a1f7c55"
+
+    async def keys(top: Top, pilot: Pilot[Any]) -> None:
+        rows = Rows(("id", "entity type"))
+        await top.screen.mount(rows)
+        await pilot.pause()
+        rows.fill({id_: [id_, "block"]})
+        assert id_ in rows.render_line(1).text, "as it is painted before the table comes to rest"
 
     press(settings, keys)
 
@@ -190,6 +207,27 @@ def test_a_database_that_goes_away_is_said_and_waited_for(settings: Settings, sq
             await until(pilot, lambda: not banner.display)
 
     press(settings, keys)
+
+
+def test_a_cause_opened_while_the_database_is_away_is_asked_for_again(
+    settings: Settings, sql: lab.Sql, url: str
+) -> None:
+    fail(sql, 1, "mapping", "wrong")
+    name = url.rpartition("/")[2]
+    sql.close()
+
+    async def keys(top: Top, pilot: Pilot[Any]) -> None:
+        with psycopg.connect(url.replace(name, "postgres"), autocommit=True) as admin:
+            admin.execute(f"ALTER DATABASE {name} WITH ALLOW_CONNECTIONS false")
+            await pilot.press("enter")
+            await until(pilot, lambda: "trying again" in shown(top))
+            assert "mapping: 1 event" in shown(top), "the heading stays"
+            admin.execute(f"ALTER DATABASE {name} WITH ALLOW_CONNECTIONS true")
+            await until(pilot, lambda: top.screen.query_one(Rows).row_count)
+            assert "trying again" not in shown(top)
+            assert "mapping: 1 event" in shown(top)
+
+    press(settings, keys, interval=3_600)
 
 
 def test_a_database_that_does_not_answer_is_said_while_keys_work(

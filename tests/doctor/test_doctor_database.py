@@ -12,7 +12,8 @@ from sqlalchemy import Connection
 
 import pgbouncer
 from doctor.ward import HASTE, Ward
-from outboxctl.doctor import examine
+from outboxctl.core.roles import Role, roles_sql
+from outboxctl.doctor import Finding, examine
 from outboxctl.doctor.model import End, Severity
 from outboxctl.settings import load
 
@@ -170,14 +171,49 @@ def role(ward: Ward, sql: psycopg.Connection) -> Iterator[str]:
     sql.execute(f"DROP OWNED BY {name}; DROP ROLE {name}")
 
 
-def test_missing_rights_are_named_and_granted(ward: Ward, role: str) -> None:
-    for id_ in ("rights-read", "rights-worker", "rights-operator"):
-        for finding in ward.examine(End.DATABASE).findings:
-            if finding.id == id_:
-                assert role in finding.what
-                ward.do(finding.mend)
-        assert id_ not in ward.ids(End.DATABASE)
+@pytest.fixture
+def groups(sql: psycopg.Connection, role: str) -> Iterator[str]:
+    """The prefix of this test's own three groups."""
+    prefix = f"{role}_"
+    sql.execute(roles_sql(prefix, "public").encode())
+    yield prefix
+    for each in Role:
+        sql.execute(f"DROP OWNED BY {prefix}{each}; DROP ROLE {prefix}{each}")
+
+
+def rights(ward: Ward) -> dict[str, Finding]:
+    """What is found of this role's rights."""
+    return {each.id: each for each in ward.examine(End.DATABASE).findings if each.id.startswith("rights-")}
+
+
+def test_missing_rights_are_named_and_granted(ward: Ward, role: str, groups: str) -> None:
+    for finding in ward.examine(End.DATABASE).findings:
+        if finding.id == "rights-read":
+            assert role in finding.what
+            ward.do(finding.mend)
+    for id_ in ("rights-no-worker", "rights-operator"):
+        ward.do(rights(ward)[id_].mend.replace("outbox_", groups))
+        assert id_ not in rights(ward)
     assert ward.ids(End.DATABASE) == []
+
+
+def test_half_a_worker_is_warned(ward: Ward, role: str, groups: str) -> None:
+    ward.do(f"GRANT {groups}viewer TO {role}; GRANT UPDATE (status) ON {EVENTS} TO {role}")
+    found = rights(ward)["rights-worker"]
+    assert found.severity is Severity.WARNING
+    assert "INSERT on outbox_workers" in found.what
+    ward.do(found.mend.replace("outbox_", groups))
+    assert set(rights(ward)) == {"rights-operator"}
+
+
+@pytest.mark.parametrize("who", [Role.VIEWER, Role.OPERATOR])
+def test_who_looks_or_mends_is_not_told_to_become_a_worker(
+    ward: Ward, role: str, groups: str, who: Role
+) -> None:
+    ward.do(f"GRANT {groups}{who} TO {role}")
+    found = rights(ward)
+    assert {each.severity for each in found.values()} == {Severity.INFO}
+    assert all(each.mend.startswith("GRANT outbox_") for each in found.values()), "never single rights"
 
 
 @pytest.mark.usefixtures("role")

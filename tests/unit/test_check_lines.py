@@ -26,4 +26,5 @@ def test_the_first_line_is_one_line_with_figures_after_the_only_bar(said: str, f
 @given(FIGURE)
 def test_a_finding_is_one_line(figure: Figure) -> None:
     assert len(_line(figure).splitlines()) == 1
+    assert "|" not in _line(figure), "monitoring takes what follows for figures"
     assert figure.well or figure.limit is not None

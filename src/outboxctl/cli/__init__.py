@@ -10,10 +10,10 @@ from outboxctl.wording import brief
 
 def main() -> NoReturn:
     """Run the command line; every error ends in one line on stderr and the contract's exit code."""
-    from outboxctl.cli.app import app
-
-    _never_fail_to_print()
     try:
+        from outboxctl.cli.app import app  # takes a moment, in which ^C may come
+
+        _never_fail_to_print()
         app(prog_name="outboxctl")
     except OutboxctlError as error:
         _complain(str(error), error.hint)

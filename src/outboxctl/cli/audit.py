@@ -91,7 +91,7 @@ def _view(act: "AuditRow", now: dict[str, int], events: "Sequence[Touched]") -> 
 
     out = render.console()
     _show([act], json=False)
-    out.print(render.counts("Where they are now", ("now", "events"), now))
+    out.print(render.counts("Events now", ("now", "events"), now))
     rows = [(event.id, event.now, event.error_reason) for event in events]
     out.print(render.table("Its events", ("id", "now", "reason before"), rows))
     left = sum(now.values()) - len(events)

@@ -122,7 +122,7 @@ def _show(found: "list[Figure]", state: str, problem: str | None, *, json: bool)
 
 def _summary(state: str, said: str, found: "list[Figure]") -> str:
     """Nagios' first line: text, then `name=value[unit];warning;critical;least` after a bar."""
-    text = f"OUTBOX {state} - {brief(said, 300).replace('|', '/')}"
+    text = f"OUTBOX {state} - {_unbarred(brief(said, 300))}"
     figures = [
         f"{f.name}={_plain(f.value, 'U')}{f.unit if f.value is not None else ''};;{_plain(f.limit, '')};0"
         for f in found
@@ -132,8 +132,13 @@ def _summary(state: str, said: str, found: "list[Figure]") -> str:
 
 def _line(figure: "Figure") -> str:
     """A finding: what, figure and limit, and what to run."""
-    said = brief(figure.meaning.replace("{}", _value(figure), 1), 300)
+    said = _unbarred(brief(figure.meaning.replace("{}", _value(figure), 1), 300))
     return f"{figure.name}: {said} (limit {_plain(figure.limit, 'none')}); run: {figure.help}"
+
+
+def _unbarred(text: str) -> str:
+    """Whatever follows a bar, monitoring takes for figures."""
+    return text.replace("|", "/")
 
 
 def _value(figure: "Figure") -> str:

@@ -23,10 +23,10 @@ Read = Callable[["Connection", str], list[str]]
 
 
 def reasons(incomplete: str) -> list[str]:
-    """Every reason that an event can have failed with."""
-    from outboxctl.failures import Reason
+    """Every reason that an event can have failed with, and that for having none."""
+    from outboxctl.failures import NO_REASON, Reason
 
-    return [reason.value for reason in Reason if reason.startswith(incomplete)]
+    return [str(reason) for reason in (*Reason, NO_REASON) if reason.startswith(incomplete)]
 
 
 def failed_ids(ctx: typer.Context, incomplete: str) -> list[str]:

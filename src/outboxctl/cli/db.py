@@ -96,7 +96,7 @@ def trigger(
     The worker reads search_index: any other table must feed it under the same type and id in the
     same transaction, or its events find no source row and delete documents.
 
-    Example: outboxctl db trigger search_index --type-column entity_type | psql
+    Example: outboxctl db trigger search_index --type-column entity_type > trigger.sql
     """
     from outboxctl.core.trigger import trigger_sql
 
@@ -120,7 +120,7 @@ def roles(
 ) -> None:
     """Show what a worker, an operator and a viewer may do; with --sql, the SQL that makes it so.
 
-    Example: outboxctl db roles --sql | psql "$DATABASE_URL"
+    Example: outboxctl db roles --sql | psql -v ON_ERROR_STOP=1 "${DATABASE_URL/+psycopg/}"
     """
     from dataclasses import asdict
 

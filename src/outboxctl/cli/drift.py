@@ -43,7 +43,7 @@ def show(
         return
     out = render.console()
     _print(out, report)
-    out.print(_next(report, repaired, planned=planned))
+    out.print(_next(report, repaired, planned=planned, compared=after is not None))
     if after:
         out.print()
         _print(out, after)
@@ -78,14 +78,14 @@ def _first(report: "Report") -> "Table":
     return render.table(title, COLUMNS, cells)
 
 
-def _next(report: "Report", repaired: "Repaired | None", *, planned: bool) -> str:
+def _next(report: "Report", repaired: "Repaired | None", *, planned: bool, compared: bool = False) -> str:
     lines = []
     if report.in_flight:
         lines.append(f"{report.in_flight:,} are in flight: their events are not delivered yet.")
     if not report.differences:
         lines.append("Otherwise both sides agree." if report.in_flight else "Both sides agree.")
     elif repaired:
-        lines += _deeds(repaired)
+        lines += _deeds(repaired, compared=compared)
     elif planned:
         lines.append("A repair would enqueue events for these (dry run, nothing changed).")
     else:
@@ -93,8 +93,9 @@ def _next(report: "Report", repaired: "Repaired | None", *, planned: bool) -> st
     return "\n".join(lines)
 
 
-def _deeds(repaired: "Repaired") -> list[str]:
-    said = [f"{repaired.enqueued:,} events enqueued; once they are delivered, run outboxctl verify again."]
+def _deeds(repaired: "Repaired", *, compared: bool) -> list[str]:
+    then = "see below" if compared else "once they are delivered, run outboxctl verify again"
+    said = [f"{counted(repaired.enqueued, 'event')} enqueued; {then}."]
     if repaired.raised:
         said.append(f"{repaired.raised:,} rows had their event_version raised to what the index holds.")
     if repaired.removed:

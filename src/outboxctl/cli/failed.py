@@ -74,13 +74,15 @@ def list_(
 
     Example: outboxctl failed list --since 2026-02-03
     """
+    from outboxctl.cli import parse
+
     if group is not None and fingerprint is not None:
         raise UsageError("--group and --fingerprint both name a cause", hint="give one of them")
     chosen = selection(
         ids=id,
         ids_from=ids_from,
         error_reason=error_reason,
-        fingerprint=group or fingerprint,
+        fingerprint=fingerprint if group is None else parse.fingerprint("--group", group),
         entity_type=entity_type,
         since=since,
         until=until,

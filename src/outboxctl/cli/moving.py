@@ -1,6 +1,6 @@
 """Moving failed events: rehearsed or done, and said; the same for every act of an operator."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from outboxctl.core.selection import Plan, Selection
     from outboxctl.settings import Settings
 
-SHOWN = 20  # ids that a person sees; --json has them all
+SHOWN = 5  # ids that a person sees; --json has them all
+CAUSES = 20  # the same of causes
 INTERRUPTED = 130
 
 
@@ -130,9 +131,10 @@ def _report(
 def _lines(
     words: Words, plan: "Plan", outcome: "Outcome | None", forecast: "Forecast | None", untried: int
 ) -> Iterable[Any]:
-    from outboxctl.cli import render
-
+    """Details above, what it comes to below: that is what stays on a small screen."""
     ids = plan.ids if outcome is None else outcome.ids
+    if ids:
+        yield from _details(plan, ids)
     said = words.did if outcome else f"{words.would} (dry run, nothing changed)"
     match = "matches" if plan.matched == 1 else "match"
     yield f"{counted(plan.matched, 'failed event')} {match}; {len(ids):,} {said}."
@@ -144,20 +146,25 @@ def _lines(
         yield f"{plan.failed_again:,} of them had been replayed before and failed again."
     if forecast:
         yield from _foreseen(forecast)
-    if not ids:
-        return
+    if outcome and ids:
+        yield f"Audit {outcome.audit_id}"
+
+
+def _details(plan: "Plan", ids: Sequence[str]) -> Iterable[Any]:
+    from outboxctl.cli import render
+
     rows = [(c.fingerprint, c.error_reason, f"{c.count:,}", c.sample) for c in plan.causes]
     title = "By cause" if len(ids) == len(plan.ids) else "By cause, all that were selected"
-    yield render.table(title, ("fingerprint", "reason", "events", "error"), rows[:SHOWN])
-    yield "\n".join(ids[:SHOWN]) + (
-        f"\nand {len(ids) - SHOWN:,} more (--json lists all)" if len(ids) > SHOWN else ""
-    )
-    if outcome:
-        yield f"Audit {outcome.audit_id}"
+    yield render.table(title, ("fingerprint", "reason", "events", "error"), rows[:CAUSES])
+    if len(rows) > CAUSES:
+        yield f"and {len(rows) - CAUSES:,} more causes"
+    more = f"\nand {len(ids) - SHOWN:,} more (--json lists all)" if len(ids) > SHOWN else ""
+    yield "\n".join(ids[:SHOWN]) + more + "\n"
 
 
 def _foreseen(forecast: "Forecast") -> Iterable[str]:
     said = (
+        (forecast.unsendable, "would fail again: their op is unknown, or a version is missing or negative"),
         (forecast.superseded, "are superseded: a newer event of their entity is done"),
         (forecast.coalesced, "are sent together with a pending event of their entity"),
         (forecast.source_gone, "have no source row any more: a delete would be sent"),

@@ -11,7 +11,7 @@ from typing import BinaryIO
 from uuid import UUID
 
 from outboxctl.errors import UsageError
-from outboxctl.failures import Reason
+from outboxctl.failures import NO_REASON, Reason
 from outboxctl.fingerprints import LENGTH, SHORTEST
 from outboxctl.wording import CONTROL, SURROGATE, brief
 
@@ -45,9 +45,9 @@ def words(flag: str, value: str, limit: int) -> str:
     return value.strip()
 
 
-def reason(flag: str, value: str) -> Reason:
-    """One of the closed set of reasons."""
-    return Reason(one_of(flag, value, list(Reason), "reason"))
+def reason(flag: str, value: str) -> str:
+    """One of the closed set of reasons, or `none`."""
+    return one_of(flag, value, [*Reason, NO_REASON], "reason")
 
 
 def one_of(flag: str, value: str, known: Sequence[str], what: str) -> str:

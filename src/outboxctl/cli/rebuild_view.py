@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from outboxctl.rebuild.plan import Plan
 
 INTERRUPTED = 130
+SAID = ("alias", "old_index", "new_index", "documents", "entities", "aliases")  # of a plan, to people
 SHOWN = 10  # refused documents that a person sees; --json has a hundred
 
 
@@ -46,7 +47,12 @@ def plan(plan: "Plan", *, json: bool) -> None:
         return
     out = render.console()
     out.print(f"Would {plan.words} (dry run, nothing changed).")
-    out.print(render.table("Plan", ("what", ""), [(name, _word(value)) for name, value in facts.items()]))
+    if plan.concrete:
+        out.print(f"{plan.alias} is an index itself: an alias takes its name.")
+    if plan.under_way:
+        out.print(f"{plan.under_way.copied:,} documents are copied already.")
+    rows = [(name.replace("_", " "), _word(facts[name])) for name in SAID if facts[name] not in (None, [])]
+    out.print(render.table("Plan", ("what", ""), rows))
 
 
 def _plan(plan: "Plan") -> dict[str, Any]:

@@ -45,7 +45,7 @@ ErrorReason = Annotated[
     str | None,
     typer.Option(
         "--error-reason",
-        help="Only this reason, such as mapping or connect.",
+        help="Only this reason, such as mapping or connect; none for rows without one.",
         show_default=False,
         autocompletion=complete.reasons,
     ),

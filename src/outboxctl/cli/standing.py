@@ -64,8 +64,8 @@ def screen(look: "Look", out: Console) -> Group:
 def _when(look: "Look") -> Text:
     seen = look.at.strftime("%H:%M:%SZ")
     if look.problem:
-        waiting = f"as of {seen}, waiting: {brief(look.problem)}"
-        return Text(waiting, style="bold red", no_wrap=True, overflow="ellipsis")
+        # Folded: why it is away stands at the end of a long address.
+        return Text(f"as of {seen}, waiting: {brief(look.problem, 400)}", style="bold red", overflow="fold")
     return Text(f"as of {seen}", style="dim")
 
 

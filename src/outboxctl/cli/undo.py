@@ -92,7 +92,7 @@ def _show(now: dict[str, int], ids: list[str], outcome: "Outcome | None", *, jso
     out.print(f"{sum(now.values()):,} events were replayed; {len(ids):,} {said}.")
     if outcome and outcome.interrupted:
         out.print("Interrupted: whole batches are done. Run it again to go on.")
-    out.print(render.counts("Where they are now", ("now", "events"), now))
+    out.print(render.counts("Events now", ("now", "events"), now))
     if outcome and outcome.audit_id:
         out.print(f"Audit {outcome.audit_id}")
 

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from outboxctl.core.schema import EVENTS, SAFE
 from outboxctl.core.selection import AGAIN, FITTING, Selection, ask, check_unique
+from outboxctl.failures import NO_REASON
 from outboxctl.fingerprints import LENGTH, LONGEST, fingerprint, fold
 
 # Equal errors are counted by PostgreSQL, different ones folded here. Times come as numbers: that is
@@ -117,7 +118,7 @@ class _Sum:
         first, last = (self.first, self.last) if self.first < inf else (None, None)
         return Group(
             name,
-            self.reason or "none",
+            self.reason or NO_REASON,
             fold(self.error),
             self.error,
             self.count,

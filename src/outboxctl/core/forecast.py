@@ -6,26 +6,36 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, TextClause, text
 
 from outboxctl.core.schema import EVENTS, SOURCE
+from outboxctl.core.source import OP_LIST
 from outboxctl.failures import Reason
 
-CHOSEN = f"SELECT * FROM {EVENTS} WHERE id = ANY (CAST(:ids AS uuid[]))"
+# No worker sends an unknown op, or a version that is none.
+GIVEN = f"""(SELECT *, coalesce(op IN ({OP_LIST}) AND event_version >= 0, false) AS sendable
+    FROM {EVENTS} WHERE id = ANY (CAST(:ids AS uuid[]))) e"""
+CHOSEN = f"(SELECT * FROM {GIVEN} WHERE sendable) e"
 SAME = "o.entity_type = e.entity_type AND o.entity_id = e.entity_id"
 # A newer event leaves its mark on the source row, or took it away: only such events are looked for
 # among the done ones. No index leads there (each would be paid for at every write of an event): with
 # ten million done rows this reads all of them once, a few seconds.
 MOVED_ON = text(f"""
 SELECT e.id::text, s.entity_id IS NULL
-FROM ({CHOSEN}) e LEFT JOIN {SOURCE} s ON s.entity_type = e.entity_type AND s.entity_id = e.entity_id
+FROM {CHOSEN} LEFT JOIN {SOURCE} s ON s.entity_type = e.entity_type AND s.entity_id = e.entity_id
 WHERE s.entity_id IS NULL OR s.event_version > e.event_version
 """)
 SUPERSEDED = text(f"""
-SELECT count(*) FROM ({CHOSEN}) e WHERE EXISTS (
+SELECT count(*) FROM {CHOSEN} WHERE EXISTS (
     SELECT FROM {EVENTS} o WHERE {SAME} AND o.status = 'done' AND o.event_version > e.event_version
         AND o.error_reason IS DISTINCT FROM '{Reason.DISCARDED}')
 """)
 COALESCED = text(f"""
-SELECT count(*) FROM ({CHOSEN}) e WHERE EXISTS (
+SELECT count(*) FROM {CHOSEN} WHERE EXISTS (
     SELECT FROM {EVENTS} o WHERE {SAME} AND o.status = 'pending')
+""")
+UNSENDABLE = text(f"""
+SELECT count(*) FROM {GIVEN} LEFT JOIN {SOURCE} s
+    ON s.entity_type = e.entity_type AND s.entity_id = e.entity_id
+WHERE NOT e.sendable
+    OR s.entity_id IS NOT NULL AND coalesce(s.event_version < 0, true)
 """)
 
 
@@ -33,23 +43,26 @@ SELECT count(*) FROM ({CHOSEN}) e WHERE EXISTS (
 class Forecast:
     """How many events of a plan would be delivered for nothing; one can count more than once.
 
-    `superseded`: a newer event of its entity was delivered. `coalesced`: another one of its entity waits
-    already. `source_gone`: its source row is gone, so a delete would be sent.
+    `superseded`: a newer event of its entity was delivered. `coalesced`: another one of its entity
+    waits already. `source_gone`: its source row is gone, so a delete would be sent. `unsendable`: its
+    op is unknown, or its version or that of its source row is none: it would fail again.
     """
 
     superseded: int
     coalesced: int
     source_gone: int
+    unsendable: int
 
 
 def forecast(connection: Connection, ids: Sequence[str]) -> Forecast:
     """Look at the entities of these events. Reads only; memory is that of the ids."""
     moved = connection.execute(MOVED_ON, {"ids": list(ids)}).all()
     gone = sum(is_gone for _, is_gone in moved)
+    unsendable = _count(connection, UNSENDABLE, ids)
     # Statistics may say that nothing is pending: events times events would be compared one by one.
     connection.exec_driver_sql("SET LOCAL enable_nestloop = off")
     superseded = _count(connection, SUPERSEDED, [id_ for id_, _ in moved])
-    return Forecast(superseded, _count(connection, COALESCED, ids), gone)
+    return Forecast(superseded, _count(connection, COALESCED, ids), gone, unsendable)
 
 
 def _count(connection: Connection, statement: TextClause, ids: Sequence[str]) -> int:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, text
 from outboxctl.core.schema import EVENTS, source
 from outboxctl.core.settle import OURS
 from outboxctl.errors import UsageError
-from outboxctl.failures import Reason
+from outboxctl.failures import NO_REASON
 from outboxctl.fingerprints import LONGEST, fingerprint, fold
 from outboxctl.lifecycle import Verb
 
@@ -29,7 +29,7 @@ BY_ID = f"id = ANY (ARRAY (SELECT unnest(CAST(:ids AS uuid[])))) AND {OURS} {sou
 # Conditions left out are NULL: nothing that was given is pasted into SQL.
 FITTING = f"""
 FROM {EVENTS} WHERE {{which}}
-    AND (CAST(:error_reason AS text) IS NULL OR error_reason = :error_reason)
+    AND (CAST(:error_reason AS text) IS NULL OR coalesce(error_reason, '{NO_REASON}') = :error_reason)
     AND (CAST(:entity_type AS text) IS NULL OR entity_type = :entity_type)
     AND (CAST(:since AS timestamptz) IS NULL OR created_at >= :since)
     AND (CAST(:until AS timestamptz) IS NULL OR created_at < :until)
@@ -46,11 +46,12 @@ NOW = text("SELECT now()")
 class Selection:
     """Which failed events: every given condition must hold; `until` is exclusive.
 
-    No ids (an empty list) fit nothing. `fingerprint` may be the beginning of one.
+    `error_reason` is a Reason, or NO_REASON for rows without one. No ids (an empty list) fit nothing.
+    `fingerprint` may be the beginning of one.
     """
 
     ids: Sequence[str] | None = None
-    error_reason: Reason | None = None
+    error_reason: str | None = None
     fingerprint: str | None = None
     entity_type: str | None = None
     since: datetime | None = None
@@ -127,7 +128,7 @@ def _fitting(connection: Connection, selection: Selection, *, limit: int | None)
     for id_, reason, error, again in ask(connection, SELECT, selection, limit=limit):
         name = fingerprint(reason, error)
         if name.startswith(selection.fingerprint or ""):
-            yield _Fitting(id_, again, reason or "none", name, fold(error))
+            yield _Fitting(id_, again, reason or NO_REASON, name, fold(error))
 
 
 def check_unique(wanted: str | None, found: Collection[str]) -> None:
@@ -156,7 +157,7 @@ def ask(connection: Connection, query: str, selection: Selection, **more: Any) -
 
 def _parameters(selection: Selection) -> dict[str, Any]:
     given = {
-        "error_reason": selection.error_reason and selection.error_reason.value,
+        "error_reason": selection.error_reason and str(selection.error_reason),
         "entity_type": selection.entity_type,
         "since": selection.since,
         "until": selection.until,

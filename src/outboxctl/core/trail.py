@@ -1,7 +1,7 @@
 """Reading the audit trail: acts, and what became of the events of one."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -19,17 +19,21 @@ PAGE = 5_000  # rows fetched at a time
 ACT = "coalesce(act_id, id)"
 OF_ACT = "(a.act_id = CAST(:act AS uuid) OR a.act_id IS NULL AND a.id = CAST(:act AS uuid))"
 # Other tools write here, too: one odd row must not hide the others.
-SHOWN = f"""act::text, {SAFE.format("at")}, {SAFE.format("ended_at")}, action, operator, reason,
-    CASE WHEN jsonb_typeof(filters) = 'object' THEN filters ELSE jsonb_build_object('', filters) END,
+FILTERS = """CASE WHEN jsonb_typeof(filters) = 'object' THEN filters
+    ELSE jsonb_build_object('', filters) END"""
+# The batches of an act have one action, operator and reason; what they say in filters can differ.
+GROUPED = f"""SELECT {ACT} AS act, min(at) AS at, max(at) AS ended_at, min(action) AS action,
+    min(operator) AS operator, min(reason) AS reason,
+    sum(affected)::bigint AS affected, count(*) AS batches"""
+SHOWN = f"""act::text, {SAFE.format("at")}, {SAFE.format("ended_at")}, action, operator, reason, (
+    SELECT {FILTERS} FROM {AUDIT} a WHERE a.act_id = act OR a.id = act ORDER BY a.at, a.id LIMIT 1),
     affected, batches"""
 RECENT = text(f"""
 WITH acts AS (
-    SELECT {ACT} AS act, min(at) AS at, max(at) AS ended_at, action, operator, reason, filters,
-        sum(affected)::bigint AS affected, count(*) AS batches
-    FROM {AUDIT}
+    {GROUPED} FROM {AUDIT}
     WHERE (CAST(:action AS text) IS NULL OR action = :action)
         AND (CAST(:by AS text) IS NULL OR operator = :by)
-    GROUP BY {ACT}, action, operator, reason, filters
+    GROUP BY {ACT}
     HAVING CAST(:since AS timestamptz) IS NULL OR max(at) >= :since
     ORDER BY max(at) DESC, {ACT} LIMIT :limit
 )
@@ -39,13 +43,10 @@ SELECT {SHOWN}, ARRAY (
 FROM acts ORDER BY acts.ended_at DESC, act
 """)
 ONE = text(f"""
-WITH acts AS (
-    SELECT {ACT} AS act, min(at) AS at, max(at) AS ended_at, action, operator, reason, filters,
-        sum(affected)::bigint AS affected, count(*) AS batches
-    FROM {AUDIT} a WHERE {OF_ACT} GROUP BY {ACT}, action, operator, reason, filters
-)
+WITH acts AS ({GROUPED} FROM {AUDIT} a WHERE {OF_ACT} GROUP BY {ACT})
 SELECT {SHOWN}, CAST(ARRAY[] AS text[]) FROM acts
 """)
+SAID = text(f"SELECT {FILTERS} FROM {AUDIT} a WHERE {OF_ACT} ORDER BY a.at, a.id")
 # Where an event is now. After a replay `failed` is failed again, unless the replay was undone; who
 # replayed it once more has an act of his own.
 NOW = f"""CASE
@@ -76,7 +77,7 @@ PLACES = text(f"{UNDONE} SELECT {NOW}, count(*) {OF_IT} GROUP BY 1 ORDER BY 2 DE
 class AuditRow:
     """Who did what, when, why, to how many, in how many batches; `event_ids` holds the first hundred.
 
-    A time out of range is None.
+    `filters` of a repair add up what its batches did. A time out of range is None.
     """
 
     id: str
@@ -115,13 +116,39 @@ def recent(
 ) -> list[AuditRow]:
     """The latest acts, newest first: those that ended at or after `since`."""
     given = {"limit": limit, "action": action, "by": by, "since": since}
-    return [AuditRow(*row) for row in connection.execute(RECENT, given)]
+    rows = [AuditRow(*row) for row in connection.execute(RECENT, given)]
+    return [_summed(connection, row) for row in rows]
 
 
 def act(connection: Connection, id_: str) -> AuditRow | None:
     """One act by its id, None if there is no such; its event ids are left to `events`."""
     row = connection.execute(ONE, {"act": id_}).first()
-    return None if row is None else AuditRow(*row)
+    return None if row is None else _summed(connection, AuditRow(*row))
+
+
+def _summed(connection: Connection, row: AuditRow) -> AuditRow:
+    """Batches repeat what was asked for; but those of a repair say what each of them did."""
+    if row.action != "repair" or row.batches == 1:
+        return row
+    said = connection.execute(SAID, {"act": row.id}, execution_options={"yield_per": FIRST})
+    told: dict[str, Any] = {}
+    for (filters,) in said:
+        told |= {name: _more(told.get(name), value) for name, value in filters.items()}
+    return replace(row, filters=told)
+
+
+def _more(told: Any, value: Any) -> Any:
+    """Numbers are summed, lists and objects joined until there are a hundred entries."""
+    match told, value:
+        case None, _:
+            return value
+        case (int(), int()):
+            return told + value
+        case ([*_], [*_]) if len(told) < FIRST:
+            return told + value
+        case ({}, {}) if len(told) < FIRST:
+            return told | value
+    return told
 
 
 def events(connection: Connection, id_: str, *, limit: int | None = None) -> Iterator[Touched]:

@@ -1,6 +1,7 @@
 """Rules for the cluster at ELASTIC_URL: what it is, its disks, and what this user may do there."""
 
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 
 from outboxctl.doctor.mends import export, request, size
 from outboxctl.doctor.model import Check, Said, Severity, rule
@@ -97,13 +98,24 @@ def _version(found: Product) -> str:
 @rule(
     "auto-create-index",
     Severity.INFO,
-    "Whoever writes to a missing name creates an index with a guessed mapping; the worker looks first.",
+    "Whoever writes to a missing name creates an index with a guessed mapping; the worker looks first. The "
+    "mend holds for the whole cluster: where others rely on it, `-NAME*,+*` in place of false spares them.",
 )
-def auto_create(cluster: Cluster, _: Settings) -> Iterator[Said]:
-    """The default of the engine; a list of patterns counts as on."""
-    if cluster.auto_create != "false":
+def auto_create(cluster: Cluster, settings: Settings) -> Iterator[Said]:
+    """The default of the engine, or a list of patterns that lets our names through."""
+    if _creates(cluster.auto_create, settings.elastic_index):
         body = {"persistent": {"action.auto_create_index": "false"}}
         yield f"action.auto_create_index is {cluster.auto_create}.", request("PUT", "_cluster/settings", body)
+
+
+def _creates(patterns: str, name: str) -> bool:
+    """As the engine reads it: the first pattern that fits decides, and what none fits is not created."""
+    if patterns in {"true", "false"}:
+        return patterns == "true"
+    for pattern in patterns.split(","):
+        if fnmatchcase(name, pattern.strip().lstrip("+-")):
+            return not pattern.strip().startswith("-")
+    return False
 
 
 @rule(

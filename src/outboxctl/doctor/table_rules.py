@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from outboxctl.core.examine.rights import Lack, Rights
 from outboxctl.core.examine.tables import INDEXES, Index, Tables
-from outboxctl.core.roles import COURSE
+from outboxctl.core.roles import COURSE, Role
 from outboxctl.core.schema import EVENTS, SOURCE
 from outboxctl.doctor.model import Check, Said, Severity, rule
 from outboxctl.settings import Settings
@@ -118,15 +118,26 @@ def trigger(tables: Tables, _: Settings) -> Iterator[Said]:
 @rule("rights-read", Severity.ERROR, "Neither worker nor status can work as this role.")
 def reader(rights: Rights, _: Settings) -> Iterator[Said]:
     """What everybody needs."""
-    yield from _grants(rights.role, rights.reader)
+    for lack in rights.reader:
+        yield _lacks(rights, [lack]), f"GRANT {lack.privilege} ON {lack.table} TO {rights.role};"
 
 
 @rule(
     "rights-worker", Severity.WARNING, "A worker cannot work as this role; `outboxctl status` and such can."
 )
 def worker(rights: Rights, _: Settings) -> Iterator[Said]:
-    """What only a worker needs."""
-    yield from _grants(rights.role, rights.worker)
+    """What only a worker needs, where it may be one."""
+    if rights.worker and not rights.no_worker:
+        yield _lacks(rights, rights.worker), _member(rights, Role.WORKER)
+
+
+@rule(
+    "rights-no-worker", Severity.INFO, "That is right for people. Only a login that is to deliver needs more."
+)
+def no_worker(rights: Rights, _: Settings) -> Iterator[Said]:
+    """A viewer or an operator."""
+    if rights.worker and rights.no_worker:
+        yield f"The role {rights.role} is no worker's.", _member(rights, Role.WORKER)
 
 
 @rule(
@@ -136,13 +147,19 @@ def worker(rights: Rights, _: Settings) -> Iterator[Said]:
 )
 def operator(rights: Rights, _: Settings) -> Iterator[Said]:
     """What only an operator needs."""
-    yield from _grants(rights.role, rights.operator)
+    if rights.operator:
+        yield _lacks(rights, rights.operator), _member(rights, Role.OPERATOR)
 
 
-def _grants(role: str, lacking: list[Lack]) -> Iterator[Said]:
-    for right in lacking:
-        mend = f"GRANT {right.privilege} ON {right.table} TO {role};"
-        yield f"The role {role} lacks {right.privilege} on {right.table}.", mend
+def _lacks(rights: Rights, lacking: list[Lack]) -> str:
+    return (
+        f"The role {rights.role} lacks {', '.join(f'{each.privilege} on {each.table}' for each in lacking)}."
+    )
+
+
+def _member(rights: Rights, role: Role) -> str:
+    """Rights come with a group alone: single ones given to a login outlive every mend of the groups."""
+    return f"GRANT outbox_{role} TO {rights.role};  -- if it is to be one; `outboxctl db roles` has that role"
 
 
 TABLES = Check(
@@ -159,4 +176,4 @@ TABLES = Check(
         trigger,
     ),
 )
-RIGHTS = Check("rights of this role", (reader, worker, operator))
+RIGHTS = Check("rights of this role", (reader, worker, no_worker, operator))

@@ -23,7 +23,7 @@ HELP = """\
 up, down  choose a cause of failures, or an event
 enter     look into it: its events; an event with its error in full
 esc       back
-r         prepare a replay of what is chosen
+r         prepare a replay of the cause that is chosen, or of the one event
 q         quit, and print the commands that were prepared
 
 Nothing is changed from here. A prepared command is a rehearsal: say in it

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from outboxctl.core.failed import Group
 
 REHEARSAL = "--by YOU --reason 'WHY' --dry-run"  # pasted unread it changes nothing
+AGAIN = 1.0  # seconds until what was not answered is asked again
 BACK = Binding("escape,backspace", "app.pop_screen", "Back", key_display="esc")
 PREPARE = Binding("r", "prepare", "Prepare a replay")
 
@@ -42,14 +43,22 @@ class Rows(DataTable[Text]):
 
     def on_mount(self) -> None:
         """Say what the columns are."""
-        self.add_columns(*(Text(name) for name in self._names))
+        self.fill({})
 
     def fill(self, rows: dict[str, Sequence[object]]) -> None:
-        """Show these rows by their keys."""
+        """Show these rows by their keys.
+
+        Every column is given its width: one that measures itself does so when the table is idle, and
+        what was painted before that stays as narrow as its heading.
+        """
         before = self.chosen
-        self.clear()
-        for key, cells in rows.items():
-            self.add_row(*(render.cell(value) for value in cells), key=key)
+        cleaned = {key: [render.cell(value) for value in cells] for key, cells in rows.items()}
+        self.clear(columns=True)
+        for place, name in enumerate(self._names):
+            widths = (cells[place].cell_len for cells in cleaned.values())
+            self.add_column(Text(name), width=max(len(name), *widths, 0))
+        for key, cells in cleaned.items():
+            self.add_row(*cells, key=key)
         if before in rows:
             self.move_cursor(row=self.get_row_index(before))
 
@@ -62,7 +71,7 @@ class Rows(DataTable[Text]):
 
 
 class Detail(Screen[None]):
-    """A screen that reads what it shows in the background, once."""
+    """A screen that reads what it shows in the background, again and again until it is answered."""
 
     BINDINGS: ClassVar[list[BindingType]] = [BACK, PREPARE]
 
@@ -76,13 +85,20 @@ class Detail(Screen[None]):
 
     @work(thread=True)
     def read(self, ask: Callable[[], Any], show: Callable[[Any], None]) -> None:
-        """Show what `ask` returns, or why it does not."""
+        """Show what `ask` returns; while there is no answer say why, and ask again."""
         try:
             answer = ask()
         except Exception as error:
-            self.app.call_from_thread(self.query_one(Static).update, Text(brief(error, 300)))
+            self.app.call_from_thread(self._trouble, f"{brief(error, 300)}; trying again")
+            self.app.call_from_thread(self.set_timer, AGAIN, lambda: self.read(ask, show))
         else:
+            self.app.call_from_thread(self._trouble, "")
             self.app.call_from_thread(show, answer)
+
+    def _trouble(self, message: str) -> None:
+        banner = self.query_one(".banner", Static)
+        banner.update(Text(message))
+        banner.display = bool(message)
 
 
 class GroupScreen(Detail):
@@ -95,12 +111,18 @@ class GroupScreen(Detail):
     def compose(self) -> ComposeResult:
         """Cause above, events below."""
         yield Static(paint.cause(self._group), classes="text")
+        yield Static(classes="banner")
         yield Rows(("id", "entity type", "attempts", "failed"))
         yield Footer()
 
     def on_mount(self) -> None:
         """Read the events."""
         self.read(lambda: self.feed.rows(self._group), self._show)
+
+    def action_prepare(self) -> None:
+        """Prepare a replay of the event under the cursor; of the cause where there is none."""
+        chosen = self.query_one(Rows).chosen
+        self.post_message(Wanted(f"--id {chosen}" if chosen else self._option))
 
     def _show(self, rows: Any) -> None:
         self.query_one(Rows).fill({row.id: paint.row(row) for row in rows})
@@ -120,6 +142,7 @@ class EventScreen(Detail):
 
     def compose(self) -> ComposeResult:
         """Everything that the row says."""
+        yield Static(classes="banner")
         with VerticalScroll():
             yield Static(classes="text")
         yield Footer()
@@ -129,7 +152,8 @@ class EventScreen(Detail):
         self.read(lambda: self.feed.event(self._event_id), self._show)
 
     def _show(self, event: Any) -> None:
-        self.query_one(Static).update(paint.event(event) if event else Text("this event is gone"))
+        said = paint.event(event) if event else Text("this event is gone")
+        self.query_one(".text", Static).update(said)
 
 
 class Note(ModalScreen[None]):

@@ -22,8 +22,8 @@ PLAIN = replace(
     | {"footer-key-foreground": OWN},
 )
 STYLE = """
-.text, #figures, #banner, #workers { padding: 0 1; height: auto; }
-#banner { text-style: reverse; display: none; }
+.text, #figures, #banner, .banner, #workers { padding: 0 1; height: auto; }
+#banner, .banner { text-style: reverse; display: none; }
 Rows { height: 1fr; background: ansi_default; }
 Rows > .datatable--header { background: ansi_default; text-style: bold underline; }
 Rows > .datatable--hover { background: ansi_default; }

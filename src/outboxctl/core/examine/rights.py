@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, text
 
 from outboxctl.core.roles import RIGHTS, Right, Role
+from outboxctl.core.schema import EVENTS
 
 # Per column, because a role may have been given just the columns that it needs.
 LACKING = text("""
@@ -19,6 +20,9 @@ NO_DELETE = text("""
 SELECT NOT has_table_privilege(oid, 'DELETE') FROM pg_class WHERE oid = to_regclass(:table)
 """)
 ROLE = text("SELECT quote_ident(current_user)")
+CHANGES = text(f"""
+SELECT coalesce(has_any_column_privilege(to_regclass('{EVENTS}')::oid, 'UPDATE'), false)
+""")
 # Without these nothing works at all; a viewer has them too.
 BASIS = tuple(right for right in RIGHTS if right.role is Role.WORKER and right.verbs == "SELECT")
 
@@ -33,12 +37,21 @@ class Lack:
 
 @dataclass(frozen=True)
 class Rights:
-    """What the role (quoted for SQL) lacks to read, to work and to operate."""
+    """What the role (quoted for SQL) lacks to read, to work and to operate.
+
+    `changes`: it may change something of an event, so it is more than a viewer.
+    """
 
     role: str
     reader: list[Lack]
     worker: list[Lack]
     operator: list[Lack]
+    changes: bool
+
+    @property
+    def no_worker(self) -> bool:
+        """Whether it plainly is a viewer's or an operator's: neither is meant to deliver."""
+        return not self.operator or not self.changes
 
 
 def rights(connection: Connection) -> Rights:
@@ -49,7 +62,8 @@ def rights(connection: Connection) -> Rights:
         [lack for lack in _lacking(connection, _of(each)) if lack not in reader]
         for each in (Role.WORKER, Role.OPERATOR)
     )
-    return Rights(role, reader, worker, operator)
+    changes = bool(connection.execute(CHANGES).scalar_one())
+    return Rights(role, reader, worker, operator, changes)
 
 
 def _of(role: Role) -> Iterable[Right]:
