@@ -68,6 +68,14 @@ def test_documents_that_cannot_be_read_by_id_are_not_held_to_agree(
     assert "routing is required" in refused(cli, 3, "verify", "--elastic-index", other)
 
 
+def test_an_index_that_gives_few_hits_a_search_is_compared_and_rebuilt(
+    cli: Cli, ground: Ground, engine: Elasticsearch, index: str
+) -> None:
+    engine.indices.put_settings(index=index, settings={"index.max_result_window": 7})
+    assert cli.json("verify")["documents"] == len(ground.documents())
+    assert cli.json("rebuild", "--yes")["phase"] == "done"
+
+
 def test_an_alias_of_several_indexes(cli: Cli, engine: Elasticsearch, index: str, other: str) -> None:
     engine.indices.create(index=other, aliases={index: {}})
     assert f"{index} stands for several indexes" in refused(cli, 2, "verify")

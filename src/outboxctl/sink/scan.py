@@ -89,7 +89,7 @@ class Reader:
             self.client,
             lambda: self.client.open_point_in_time(index=self.shape.index, keep_alive=KEEP_ALIVE),
         )
-        view, after = opened["id"], None
+        view, after, size = opened["id"], None, min(size, self.shape.window)
         try:
             while True:
                 found = self._page(query, size, view, after, content=content)
