@@ -1,6 +1,7 @@
 """A rebuild that fails leaves everything as it was; one that succeeded can be taken back."""
 
 import json
+import threading
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -10,6 +11,9 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from fakes.postgres_proxy import Do, postgres_proxy
+from outboxctl.core.database import Database
+from outboxctl.rebuild.healing import heal
+from outboxctl.rebuild.model import Interrupted, Tools
 from processes import Cli
 from rebuilding import ROWS, behind, documents, held, indexes, put, rows, said, take_away
 
@@ -265,3 +269,12 @@ def test_an_alias_of_several_indexes_is_refused(cli: Cli, engine: Elasticsearch,
     done = cli("rebuild", "--yes")
     assert done.returncode == 2
     assert f"{index}-more" in done.stderr
+
+
+def test_a_comparison_that_was_asked_to_stop_does_not_end_a_rebuild(
+    db: Database, engine: Elasticsearch, index: str
+) -> None:
+    stop = threading.Event()
+    stop.set()
+    with db.begin() as held, pytest.raises(Interrupted):
+        heal(Tools(db, engine, held, stop), index)

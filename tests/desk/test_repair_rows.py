@@ -88,6 +88,13 @@ def test_the_row_of_a_deleted_document_is_raised_above_the_tombstone_and_the_aud
     ground.assert_same()
 
 
+def test_a_document_whose_id_holds_nul_is_not_removed_without_an_audit_row(cli: Cli, ground: Ground) -> None:
+    ground.bulk([{"index": {"_id": "a\x00b"}}, {"x": 1}])
+    assert cli.json("verify", "--repair", *WHO)["repaired"]["removed"] == 1
+    (audit,) = lab.rows(ground.sql, AUDIT)
+    assert (audit["affected"], audit["filters"]["removed"]) == (1, ["a\\x00b"])
+
+
 def test_what_no_event_can_name_is_removed_and_audited_with_its_id(cli: Cli, ground: Ground) -> None:
     ground.bulk([{"index": {"_id": "[/nope] \x1b[31m"}}, {"a": 1}])
     seen = cli("verify")

@@ -59,6 +59,19 @@ def test_bytes_that_are_no_text_are_missing_and_nothing_else_is(
     assert repaired.returncode == 4
 
 
+def test_a_type_beyond_ascii_is_repaired_in_a_database_that_holds_any_bytes(
+    cli: Cli, bytes_url: str, engine: Elasticsearch, index: str
+) -> None:
+    with psycopg.connect(bytes_url, autocommit=True, client_encoding="utf8") as sql:
+        ground = Ground(sql, engine, index)
+        ground.fill(3)
+        sql.execute("UPDATE search_index SET entity_type = 'müller', event_version = 2")
+        ahead = [one._replace(version=5) for one in ground.documents()]
+        ground.write(ahead)
+    done = cli("verify", "--repair", *WHO, "--json", env={"DATABASE_URL": bytes_url})
+    assert json.loads(done.stdout)["repaired"]["raised"] == 3, done.stderr
+
+
 def test_hostile_text_and_times_agree_with_their_documents(cli: Cli, ground: Ground) -> None:
     hostile = "[/nope] \x1b[31m \u2028 \u202e ' OR 1=1 -- % \\ \x01"
     ground.sql.execute(

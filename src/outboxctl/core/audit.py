@@ -52,6 +52,7 @@ def record(
     """
     before = before or Before()
     given: dict[str, Any] = {"action": action, "by": by, "reason": reason, "now": now}
-    given |= {"filters": dumps(dict(filters)), "act_id": act_id, "ids": list(ids)}
+    # Without \u escapes: a database that is SQL_ASCII refuses each that is beyond ASCII.
+    given |= {"filters": dumps(dict(filters), ensure_ascii=False), "act_id": act_id, "ids": list(ids)}
     given |= {"affected": len(ids) if affected is None else affected}
     return str(connection.execute(INSERT, given | asdict(before)).scalar_one())

@@ -26,8 +26,13 @@ GROUP BY entity_type
 WIDTH = text(f"SELECT pg_table_size('{SOURCE}') / greatest(count(*), 1) FROM {SOURCE}")
 COUNT = text(f"SELECT count(*) FROM {SOURCE}")
 # A version of a row never changes in its place: an update makes another, with its own place or transaction.
+# A column that is dropped and added again, or renamed, leaves the rows alone and changes what they say. And
+# two servers on which the same steps were taken have the same numbers, but never the same identifier.
 IMPRINT = text(f"""
-SELECT concat_ws(':', (SELECT oid FROM pg_database WHERE datname = current_database()),
+SELECT concat_ws(':', (SELECT system_identifier FROM pg_control_system()),
+    (SELECT oid FROM pg_database WHERE datname = current_database()),
+    (SELECT bit_xor(hashtextextended(concat_ws(' ', attrelid, attnum, attname, xmin), 0))
+     FROM pg_attribute WHERE attrelid = '{SOURCE}'::regclass AND attnum > 0),
     pg_relation_filenode('{SOURCE}'), count(*),
     bit_xor(hashtextextended(concat_ws(' ', s.tableoid, s.ctid, s.xmin), 0)))
 FROM {SOURCE} s

@@ -23,7 +23,7 @@ def heal(tools: Tools, index: str) -> int:
     """
     reader, sender, healed = Reader(tools.client, index), Sender(tools, index), 0
     try:
-        differing = _mended(compare(tools.db, reader, content=False, advance=tools.advance))
+        differing = _mended(compare(tools.db, reader, content=False, advance=tools.advance, stop=tools.stop))
         while keys := list(islice(differing, tools.size)):
             if tools.stop.is_set():
                 raise Interrupted
@@ -32,6 +32,8 @@ def heal(tools: Tools, index: str) -> int:
             refused = sender.send(entities)
             collect(tools, refused, tolerant=True)
             healed += len(entities) - len(refused)
+        if tools.stop.is_set():
+            raise Interrupted  # not all was compared
     except UsageError as error:
         tools.say(f"not compared: {error}")
     return healed

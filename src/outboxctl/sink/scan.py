@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from elasticsearch import Elasticsearch
 
 from outboxctl.failures import Answer
-from outboxctl.sink.request import ask, demand
+from outboxctl.sink.request import ask, demand, error_of, failure
 from outboxctl.sink.shape import Shape, shape
 
 PAGE = 5_000  # documents a request, where their bodies are not asked for
@@ -69,11 +69,18 @@ class Reader:
         yield from self._pages({"bool": {"should": lacking}}, PAGE, content=False)
 
     def get(self, ids: Sequence[str], *, content: bool) -> list[Document | None]:
-        """The documents of these ids as they are this moment, unrefreshed writes included."""
+        """The documents of these ids as they are this moment, unrefreshed writes included.
+
+        A request for many succeeds where the index is gone, a shard is away or a node too busy: its
+        items say so (tried on 9.0.4), and a document that could not be read is not one that is missing.
+        """
         if not ids:
             return []
         index = self.shape.index
         found = demand(self.client, lambda: self.client.mget(index=index, ids=list(ids), source=content))
+        unread = next((doc["error"] for doc in found["docs"] if "error" in doc), None)
+        if unread:
+            raise failure(self.client, Answer(0, *error_of(unread), request=True))
         return [_document(doc) if doc.get("found") else None for doc in found["docs"]]
 
     def _pages(self, query: dict[str, Any], size: int, *, content: bool) -> Iterator[list[Document]]:
@@ -82,7 +89,7 @@ class Reader:
             self.client,
             lambda: self.client.open_point_in_time(index=self.shape.index, keep_alive=KEEP_ALIVE),
         )
-        view, after = opened["id"], None
+        view, after, size = opened["id"], None, min(size, self.shape.window)
         try:
             while True:
                 found = self._page(query, size, view, after, content=content)

@@ -88,12 +88,13 @@ class Repair:
         with self.database.begin() as connection:
             gone = self.mender.remove(seen)
             if gone:
+                told = [id_.replace("\x00", "\\x00") for id_ in gone]  # jsonb takes no NUL
                 record(
                     connection,
                     "repair",
                     by=self.by,
                     reason=self.reason,
-                    filters={"index": self.mender.index, "removed": gone},
+                    filters={"index": self.mender.index, "removed": told},
                     ids=[],
                     affected=len(gone),
                     act_id=self.done.act_id,
