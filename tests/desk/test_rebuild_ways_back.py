@@ -11,7 +11,10 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from fakes.postgres_proxy import Do, postgres_proxy
+from outboxctl.core import rebuilds
 from outboxctl.core.database import Database
+from outboxctl.errors import UnreachableError
+from outboxctl.rebuild import phases
 from outboxctl.rebuild.healing import heal
 from outboxctl.rebuild.model import Interrupted, Tools
 from processes import Cli
@@ -112,10 +115,40 @@ def test_what_was_kept_long_enough_is_deleted_and_nothing_else(
     assert cli.json("rebuild", "--cleanup", "--dry-run")["deleted"] == [f"{index}-000001"]
     assert len(indexes(engine, index)) == 2
     engine.indices.put_alias(index=f"{index}-000001", name=f"{index}-other")
-    assert "in use" in cli("rebuild", "--cleanup", "--yes").stderr
+    left = cli("rebuild", "--cleanup", "--yes")
+    assert (left.returncode, f"{index}-000001 is left: it is in use" in left.stdout) == (4, True)
+    assert len(indexes(engine, index)) == 2
     engine.indices.delete_alias(index=f"{index}-000001", name=f"{index}-other")
     assert cli.json("rebuild", "--cleanup", "--yes")["deleted"] == [f"{index}-000001"]
     assert indexes(engine, index) == behind(engine, index) == [f"{index}-000002"]
+
+
+def test_what_is_in_use_keeps_nothing_else_from_being_deleted(
+    cli: Cli, sql: Sql, engine: Elasticsearch, index: str
+) -> None:
+    cli.ok("rebuild", "--yes")
+    cli.ok("rebuild", "--yes")
+    engine.indices.put_alias(index=f"{index}-000001", name=f"{index}-other")
+    sql.execute("UPDATE outbox_rebuilds SET kept_until = now()")
+    done = cli("rebuild", "--cleanup", "--yes", "--json")
+    said_so = json.loads(done.stdout)
+    assert (done.returncode, said_so["deleted"], [*said_so["left"]]) == (
+        4,
+        [f"{index}-000002"],
+        [f"{index}-000001"],
+    )
+    assert indexes(engine, index) == [f"{index}-000001", f"{index}-000003"]
+
+
+def test_an_index_that_came_under_the_name_of_a_kept_one_is_not_deleted(
+    cli: Cli, sql: Sql, engine: Elasticsearch, index: str
+) -> None:
+    cli.ok("rebuild", "--yes")
+    engine.indices.delete(index=f"{index}-000001")
+    engine.indices.create(index=f"{index}-000001")
+    sql.execute("UPDATE outbox_rebuilds SET kept_until = now()")
+    assert cli("rebuild", "--cleanup", "--yes").returncode == 4
+    assert indexes(engine, index) == [f"{index}-000001", f"{index}-000002"]
 
 
 def test_a_concrete_index_becomes_an_alias_and_is_kept_under_another_name(
@@ -155,7 +188,9 @@ def test_killed_while_a_concrete_index_takes_no_writes(
     ):
         process.kill()
         proxy.cut()
-    engine.indices.add_block(index=name, block="write")  # as far as it may have come
+    (row,) = sql.execute("SELECT id::text FROM outbox_rebuilds").fetchall()
+    engine.indices.put_mapping(index=name, meta={"outboxctl_rebuild": row[0]})  # as far as it may have come
+    engine.indices.add_block(index=name, block="write")
     engine.indices.clone(index=name, target=f"{name}-000001", settings={"index.blocks.write": None})
     cli.ok("rebuild", "--yes", *[end][: end == "--abort"])
     cli.ok("worker", "--drain")
@@ -178,12 +213,45 @@ def test_a_concrete_index_is_not_given_up_without_a_whole_copy(
         engine.indices.create(index=f"{name}-000001")
         rule.released.set()
         code, _, err = said(process)
-    assert code == 3
-    assert "is not complete" in err
+    assert code == 2
+    assert f"{name}-000001, where {name} was to be kept, is somebody else's" in err
     put(sql, uuid4())
     cli.ok("worker", "--drain")
     assert documents(engine, name) == rows(sql)
     assert behind_nothing(engine, name)
+    aborted = cli.json("rebuild", "--abort", "--yes")
+    assert aborted["deleted"] == [f"{name}-000002"]
+    assert indexes(engine, name) == [name, f"{name}-000001"]
+
+
+def test_a_concrete_index_whose_swap_failed_is_copied_again_with_what_came_since(
+    cli: Cli, sql: Sql, engine: Elasticsearch, index: str, url: str, db: Database
+) -> None:
+    name = f"{index}-concrete"
+    cli = Cli(cli.env | {"ELASTIC_INDEX": name}, cli.cwd)
+    engine.indices.create(index=name)
+    put(sql, uuid4())
+    cli.ok("worker", "--drain")
+    with (
+        postgres_proxy(url) as proxy,
+        held(cli, proxy, "COMMIT", Do.HOLD_ANSWER, "SET swapped_at") as (process, _),
+    ):
+        process.kill()
+        proxy.cut()
+    with db.begin() as held_open, pytest.MonkeyPatch.context() as patch:
+        row = rebuilds.under_way(held_open, name)
+        patch.setattr("outboxctl.sink.alias.swap", _away)
+        with pytest.raises(UnreachableError, match="away"):
+            phases.swap(Tools(db, engine, held_open, threading.Event()), row)
+    assert behind_nothing(engine, name)
+    put(sql, uuid4())
+    cli.ok("worker", "--drain")
+    cli.ok("rebuild", "--yes")
+    assert documents(engine, name) == documents(engine, f"{name}-000001") == rows(sql)
+
+
+def _away(*_: object) -> None:
+    raise UnreachableError("away")
 
 
 def behind_nothing(engine: Elasticsearch, name: str) -> bool:
