@@ -86,6 +86,24 @@ def test_an_aborted_one_leaves_nothing(
     assert cli("rebuild", "--abort", "--yes").returncode == 2
 
 
+def test_one_whose_new_index_was_deleted_says_how_to_end_it(
+    cli: Cli, sql: Sql, engine: Elasticsearch, index: str, url: str
+) -> None:
+    sql.execute(ROWS, [50])
+    with (
+        postgres_proxy(url) as proxy,
+        held(cli, proxy, "SET caught_up_to", Do.HOLD_STATEMENT) as (process, _),
+    ):
+        process.kill()
+        proxy.cut()
+    sql.execute("UPDATE outbox_rebuilds SET phase = 'fill', cursor_type = NULL, cursor_id = NULL")
+    engine.indices.delete(index=f"{index}-000002")
+    done = cli("rebuild", "--yes")
+    assert (done.returncode, "is gone" in done.stderr, "--abort" in done.stderr) == (3, True, True), done
+    assert cli.json("rebuild", "--abort", "--yes")["deleted"] == []
+    assert indexes(engine, index) == [f"{index}-000001"]
+
+
 def test_rolled_back_the_old_index_has_what_it_missed(
     cli: Cli, sql: Sql, engine: Elasticsearch, index: str
 ) -> None:

@@ -63,6 +63,11 @@ class Rebuild:
     kept_index: str | None
     kept_until: datetime | None
 
+    @property
+    def unfinished(self) -> str | None:
+        """The new index while it may be there by half: with the aliases that a template gives it."""
+        return self.new_index if self.phase == Phase.CREATE else None
+
 
 UNDER_WAY = text(f"SELECT {COLUMNS} FROM {REBUILDS} WHERE alias = :alias AND ended_at IS NULL")
 ONE = text(f"SELECT {COLUMNS} FROM {REBUILDS} WHERE id = CAST(:id AS uuid)")

@@ -56,7 +56,8 @@ def plan(
     `mappings` and `settings` change what is kept of the old index. UsageError if `name` is not one
     index, or if they are given to a rebuild whose index is there already.
     """
-    open_row, home = rebuilds.under_way(connection, name), alias.look(client, name)
+    open_row = rebuilds.under_way(connection, name)
+    home = alias.look(client, name, besides=open_row.unfinished if open_row else None)
     entities = source.count(connection)
     if open_row:
         if mappings or settings:

@@ -20,7 +20,7 @@ def abort(tools: Tools, rebuild: Rebuild, *, by: str, reason: str) -> list[str]:
     Returns the names of what was deleted.
     Raises UsageError if the alias leads to the new index already.
     """
-    if alias.look(tools.client, rebuild.alias).index == rebuild.new_index:
+    if alias.look(tools.client, rebuild.alias, besides=rebuild.unfinished).index == rebuild.new_index:
         raise UsageError(
             f"{rebuild.alias} leads to {rebuild.new_index} already",
             hint="`outboxctl rebuild` finishes it, `outboxctl rebuild --rollback` then goes back",
@@ -31,6 +31,8 @@ def abort(tools: Tools, rebuild: Rebuild, *, by: str, reason: str) -> list[str]:
     if rebuild.concrete and rebuild.swapped_at:
         making.unblock(tools.client, rebuild.alias)
     for name in deleted:
+        if name == rebuild.unfinished:
+            making.withdraw(tools.client, name)
         making.drop(tools.client, name)
     with tools.db.begin() as connection:
         rebuilds.record(connection, "rebuild abort", rebuild, by=by, reason=reason)

@@ -50,15 +50,17 @@ def create(client: Elasticsearch, name: str, body: Json, owner: str) -> None:
 
     Raises UsageError for a bad body, or if somebody else's has the name.
     """
-    if owned(client, name, owner):
-        return
-    meta = body["mappings"].get("_meta") or {}
-    mappings = body["mappings"] | {"_meta": meta | {MARK: owner}}
-    settings = body["settings"] | FILLING
-    told(client, lambda: client.indices.create(index=name, mappings=mappings, settings=settings))
-    # An index template may have put it behind an alias, perhaps the very one: too early.
-    aliases = told(client, lambda: client.indices.get_alias(index=name))[name]["aliases"]
-    early = [{"remove": {"index": name, "alias": alias}} for alias in aliases]
+    if not owned(client, name, owner):
+        meta = body["mappings"].get("_meta") or {}
+        mappings = body["mappings"] | {"_meta": meta | {MARK: owner}}
+        settings = body["settings"] | FILLING
+        told(client, lambda: client.indices.create(index=name, mappings=mappings, settings=settings))
+    withdraw(client, name)
+
+
+def withdraw(client: Elasticsearch, name: str) -> None:
+    """Take away the aliases of a new index: a template may have put it behind the very one, too early."""
+    early = [{"remove": {"index": name, "alias": alias}} for alias in uses(client, name)]
     if early:
         told(client, lambda: client.indices.update_aliases(actions=early))
 
