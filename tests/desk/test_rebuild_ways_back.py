@@ -13,7 +13,7 @@ from elasticsearch import Elasticsearch
 from fakes.postgres_proxy import Do, postgres_proxy
 from outboxctl.core import rebuilds
 from outboxctl.core.database import Database
-from outboxctl.errors import UnreachableError
+from outboxctl.errors import UnreachableError, UsageError
 from outboxctl.rebuild import phases
 from outboxctl.rebuild.healing import heal
 from outboxctl.rebuild.model import Interrupted, Tools
@@ -122,6 +122,47 @@ def test_rolled_back_the_old_index_has_what_it_missed(
     assert documents(engine, index) == rows(sql)
     said_so = "SELECT action, operator, reason FROM outbox_operator_audit ORDER BY at DESC LIMIT 1"
     assert sql.execute(said_so).fetchall() == [("rebuild rollback", "alice", "bad analyzer")]
+
+
+@pytest.mark.parametrize("moment", ["before the swap", "after it"])
+def test_an_interrupted_rollback_goes_on_with_the_same_command(
+    moment: str, cli: Cli, sql: Sql, engine: Elasticsearch, index: str, url: str
+) -> None:
+    put(sql, uuid4())
+    cli.ok("rebuild", "--yes")
+    put(sql, uuid4())
+    step = "SET caught_up_to" if moment == "before the swap" else "INSERT INTO outbox_operator_audit"
+    with (
+        postgres_proxy(url) as proxy,
+        held(cli, proxy, step, Do.HOLD_STATEMENT, "", "--rollback") as (process, _),
+    ):
+        process.kill()
+        proxy.cut()
+    done = cli.json("rebuild", "--rollback", "--yes")
+    assert (done["action"], done["phase"], done["resumed"]) == ("rollback", "done", True)
+    assert behind(engine, index) == [f"{index}-000001"]
+    assert documents(engine, index) == rows(sql)
+
+
+def test_an_interrupted_rebuild_with_a_mapping_goes_on_with_the_same_command(
+    cli: Cli, sql: Sql, engine: Elasticsearch, index: str, url: str, tmp_path: Path
+) -> None:
+    sql.execute(ROWS, [50])
+    ours, other = tmp_path / "new.json", tmp_path / "other.json"
+    mappings = {"_meta": {"ü": 1}, "dynamic": False, "properties": {"entity_id": {"type": "keyword"}}}
+    ours.write_text(json.dumps({"mappings": mappings, "settings": {"index": {"refresh_interval": "7s"}}}))
+    other.write_text(json.dumps({"mappings": mappings, "settings": {"refresh_interval": "8s"}}))
+    args = ("--mapping", str(ours))
+    with (
+        postgres_proxy(url) as proxy,
+        held(cli, proxy, "SET cursor_type", Do.HOLD_STATEMENT, "", *args) as (process, _),
+    ):
+        process.kill()
+        proxy.cut()
+    assert "has its mapping already" in cli("rebuild", "--yes", "--mapping", str(other)).stderr
+    assert "has its mapping already" in cli("rebuild", "--yes", "--mapping", "default").stderr
+    assert cli.json("rebuild", "--yes", *args)["resumed"] is True
+    assert documents(engine, index) == rows(sql)
 
 
 def test_what_was_kept_long_enough_is_deleted_and_nothing_else(
@@ -258,6 +299,7 @@ def test_a_concrete_index_whose_swap_failed_is_copied_again_with_what_came_since
         proxy.cut()
     with db.begin() as held_open, pytest.MonkeyPatch.context() as patch:
         row = rebuilds.under_way(held_open, name)
+        assert row
         patch.setattr("outboxctl.sink.alias.swap", _away)
         with pytest.raises(UnreachableError, match="away"):
             phases.swap(Tools(db, engine, held_open, threading.Event()), row)
@@ -364,3 +406,11 @@ def test_a_comparison_that_was_asked_to_stop_does_not_end_a_rebuild(
     stop.set()
     with db.begin() as held, pytest.raises(Interrupted):
         heal(Tools(db, engine, held, stop), index)
+
+
+def test_rows_that_cannot_be_read_do_not_end_a_rebuild_as_if_they_agreed(
+    db: Database, sql: Sql, engine: Elasticsearch, index: str
+) -> None:
+    sql.execute("ALTER TABLE search_index RENAME COLUMN event_version TO other")
+    with db.begin() as held, pytest.raises(UsageError):
+        heal(Tools(db, engine, held, threading.Event()), index)
