@@ -109,6 +109,8 @@ def test_sides_that_are_away(cli: Cli, index: str) -> None:
         ["--repair", "--by", "al\nice", "--reason", "why"],
         ["--by", "alice"],
         ["--wait", "3"],
+        ["--dry-run"],
+        ["--remove-foreign"],
         ["--limit", "-1"],
         ["--elastic-index", "NOT*VALID"],
     ],
@@ -132,3 +134,12 @@ def test_guards_stand_before_a_repair_and_not_before_a_look(cli: Cli, ground: Gr
     for table in ("search_outbox_events", "outbox_operator_audit"):
         assert ground.sql.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
     assert cli.json("verify", "--repair", *WHO, "--yes")["repaired"]["enqueued"] == 1
+
+
+def test_a_standby_is_not_compared(cli: Cli, ground: Ground) -> None:
+    ground.sql.execute("CREATE FUNCTION pg_is_in_recovery() RETURNS boolean LANGUAGE sql AS 'SELECT true'")
+    ground.sql.execute(
+        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET search_path = public, pg_catalog',"
+        " current_database()); END $$"
+    )
+    assert "standby" in refused(cli, 2, "verify")

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, text
 
 from outboxctl.core.claim import PLAN
 from outboxctl.core.schema import DOCUMENT, EVENTS, SOURCE
+from outboxctl.errors import UsageError
 
 # One snapshot for a source row and its events; the server refuses every change.
 READ = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
@@ -99,6 +100,16 @@ def count(connection: Connection) -> int:
     """How many rows there are."""
     connection.exec_driver_sql(READ)
     return int(connection.execute(COUNT).scalar_one())
+
+
+def require_primary(connection: Connection) -> None:
+    """Raise UsageError on a standby: its rows are behind what was delivered, which is no difference."""
+    connection.exec_driver_sql(READ)
+    if connection.exec_driver_sql("SELECT pg_is_in_recovery()").scalar_one():
+        raise UsageError(
+            "the database is a standby: its rows may be behind what was delivered",
+            hint="compare with the primary: DATABASE_URL",
+        )
 
 
 def imprint(connection: Connection) -> str:

@@ -76,3 +76,11 @@ def _no_content(mapping: dict[str, Any], settings: dict[str, Any]) -> str | None
     if mode == "disabled" or str(source.get("enabled", True)).lower() == "false":
         return "its _source is disabled"
     return "its _source leaves fields out" if source.get("includes") or source.get("excludes") else None
+
+
+def too_deep(what: str) -> UsageError:
+    """The error for JSON that is nested deeper than Python goes: nearly a thousand levels."""
+    return UsageError(
+        f"{what} is nested too deeply to be compared by content",
+        hint="compare versions alone: --versions-only",
+    )

@@ -3,6 +3,8 @@
 from json import loads
 from typing import Any
 
+from outboxctl.sink.shape import too_deep
+
 LOOSE = {bool, dict, list}  # types that equality looks through or into: True == 1
 
 
@@ -10,8 +12,15 @@ def same(document: Any, text: str) -> bool:
     """Whether a parsed document has the content of a JSON text: the order of keys is no content.
 
     Numbers are compared by value (1 is 1.0, as JSON has one kind of number), but true is not 1.
+    Raises UsageError for a document that is nested too deeply.
     """
-    expected = loads(text)
+    try:
+        return _same(document, loads(text))
+    except RecursionError:
+        raise too_deep("a row's document") from None
+
+
+def _same(document: Any, expected: Any) -> bool:
     # Equality alone is quick, and nearly always all there is to ask.
     return document == expected and (_plain(document, expected) or _alike(document, expected))
 
@@ -22,8 +31,13 @@ def _plain(left: Any, right: Any) -> bool:
 
 def _alike(left: Any, right: Any) -> bool:
     """Of two equal values: whether true stands for true everywhere, and never for 1."""
-    if isinstance(left, dict):
-        return all(_alike(value, right[key]) for key, value in left.items())
-    if isinstance(left, list):
-        return all(map(_alike, left, right))
-    return isinstance(left, bool) == isinstance(right, bool)
+    pairs = [(left, right)]
+    while pairs:
+        one, other = pairs.pop()
+        if isinstance(one, dict):
+            pairs += [(value, other[key]) for key, value in one.items()]
+        elif isinstance(one, list):
+            pairs += zip(one, other, strict=True)
+        elif isinstance(one, bool) != isinstance(other, bool):
+            return False
+    return True
