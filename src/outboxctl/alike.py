@@ -5,8 +5,13 @@ from typing import Any
 
 def alike(left: Any, right: Any) -> bool:
     """Of two equal values: whether true stands for true everywhere, and never for 1."""
-    if isinstance(left, dict):
-        return all(alike(value, right[key]) for key, value in left.items())
-    if isinstance(left, list):
-        return all(map(alike, left, right))
-    return isinstance(left, bool) == isinstance(right, bool)
+    pairs = [(left, right)]
+    while pairs:
+        one, other = pairs.pop()
+        if isinstance(one, dict):
+            pairs += [(value, other[key]) for key, value in one.items()]
+        elif isinstance(one, list):
+            pairs += zip(one, other, strict=True)
+        elif isinstance(one, bool) != isinstance(other, bool):
+            return False
+    return True

@@ -39,5 +39,11 @@ class UnreachableError(OutboxctlError):
     exit_code = ExitCode.UNREACHABLE
 
 
+class InconclusiveError(OutboxctlError):
+    """What was looked at changed under the look: it is to be taken again."""
+
+    exit_code = ExitCode.INCONCLUSIVE
+
+
 class RefusedError(OutboxctlError):
     """An end answers, but not this question: a right is missing, or it does not know it."""

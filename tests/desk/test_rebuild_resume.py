@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Iterator
+from contextlib import nullcontext
 
 import psycopg
 import pytest
@@ -66,6 +67,24 @@ def test_killed_at_each_step_it_goes_on(
     assert indexes(engine, index) == [f"{index}-000001", f"{index}-000002"]
     acts = sql.execute("SELECT action, filters ->> 'new_index' FROM outbox_operator_audit").fetchall()
     assert acts == [("rebuild", f"{index}-000002")]
+
+
+@pytest.mark.parametrize("end", ["--yes", "--abort"])
+def test_killed_before_a_templates_alias_is_taken_away_it_is_not_found_by_searches(
+    end: str, cli: Cli, proxy: Proxy, sql: psycopg.Connection, engine: Elasticsearch, index: str
+) -> None:
+    sql.execute(ROWS, [TOTAL])
+    with held(cli, proxy, *STEPS["the-index-is-there"]) as (process, _):
+        engine.indices.put_alias(index=f"{index}-000002", name=index)  # as a template had done
+        process.send_signal(signal.SIGKILL)
+        process.wait(10)
+        proxy.cut()
+    with held(cli, proxy, *STEPS["a-page-is-sent"]) if end == "--yes" else nullcontext() as again:
+        if again:
+            assert behind(engine, index) == [f"{index}-000001"]
+        else:
+            cli.ok("rebuild", "--yes", end)
+            assert indexes(engine, index) == behind(engine, index) == [f"{index}-000001"]
 
 
 def test_what_was_copied_is_not_copied_again(

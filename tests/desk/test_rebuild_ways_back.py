@@ -1,6 +1,7 @@
 """A rebuild that fails leaves everything as it was; one that succeeded can be taken back."""
 
 import json
+import threading
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -10,6 +11,12 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from fakes.postgres_proxy import Do, postgres_proxy
+from outboxctl.core import rebuilds
+from outboxctl.core.database import Database
+from outboxctl.errors import UnreachableError, UsageError
+from outboxctl.rebuild import phases
+from outboxctl.rebuild.healing import heal
+from outboxctl.rebuild.model import Interrupted, Tools
 from processes import Cli
 from rebuilding import ROWS, behind, documents, held, indexes, put, rows, said, take_away
 
@@ -59,7 +66,7 @@ def test_kept_as_told_it_goes_on_without_the_refused_documents(
     assert cli("rebuild", "--yes", "--mapping", strict, "--keep-failed").returncode == 4
     assert indexes(engine, index) == [f"{index}-000001", f"{index}-000002"]
     assert behind(engine, index) == [f"{index}-000001"]
-    assert "has its mapping already" in cli("rebuild", "--yes", "--mapping", strict).stderr
+    assert "has its mapping already" in cli("rebuild", "--yes", "--mapping", "default").stderr
     report = cli.json("rebuild", "--yes", "--allow-failures")
     assert (report["phase"], report["copied"], report["refused"]) == ("done", 48, 2)
     assert documents(engine, index) == {id_: row for id_, row in rows(sql).items() if row[1] == "7"}
@@ -77,6 +84,24 @@ def test_an_aborted_one_leaves_nothing(
     cli.ok("rebuild", "--abort", "--yes")
     assert indexes(engine, index) == behind(engine, index) == [f"{index}-000001"]
     assert cli("rebuild", "--abort", "--yes").returncode == 2
+
+
+def test_one_whose_new_index_was_deleted_says_how_to_end_it(
+    cli: Cli, sql: Sql, engine: Elasticsearch, index: str, url: str
+) -> None:
+    sql.execute(ROWS, [50])
+    with (
+        postgres_proxy(url) as proxy,
+        held(cli, proxy, "SET caught_up_to", Do.HOLD_STATEMENT) as (process, _),
+    ):
+        process.kill()
+        proxy.cut()
+    sql.execute("UPDATE outbox_rebuilds SET phase = 'fill', cursor_type = NULL, cursor_id = NULL")
+    engine.indices.delete(index=f"{index}-000002")
+    done = cli("rebuild", "--yes")
+    assert (done.returncode, "is gone" in done.stderr, "--abort" in done.stderr) == (3, True, True), done
+    assert cli.json("rebuild", "--abort", "--yes")["deleted"] == []
+    assert indexes(engine, index) == [f"{index}-000001"]
 
 
 def test_rolled_back_the_old_index_has_what_it_missed(
@@ -99,6 +124,47 @@ def test_rolled_back_the_old_index_has_what_it_missed(
     assert sql.execute(said_so).fetchall() == [("rebuild rollback", "alice", "bad analyzer")]
 
 
+@pytest.mark.parametrize("moment", ["before the swap", "after it"])
+def test_an_interrupted_rollback_goes_on_with_the_same_command(
+    moment: str, cli: Cli, sql: Sql, engine: Elasticsearch, index: str, url: str
+) -> None:
+    put(sql, uuid4())
+    cli.ok("rebuild", "--yes")
+    put(sql, uuid4())
+    step = "SET caught_up_to" if moment == "before the swap" else "INSERT INTO outbox_operator_audit"
+    with (
+        postgres_proxy(url) as proxy,
+        held(cli, proxy, step, Do.HOLD_STATEMENT, "", "--rollback") as (process, _),
+    ):
+        process.kill()
+        proxy.cut()
+    done = cli.json("rebuild", "--rollback", "--yes")
+    assert (done["action"], done["phase"], done["resumed"]) == ("rollback", "done", True)
+    assert behind(engine, index) == [f"{index}-000001"]
+    assert documents(engine, index) == rows(sql)
+
+
+def test_an_interrupted_rebuild_with_a_mapping_goes_on_with_the_same_command(
+    cli: Cli, sql: Sql, engine: Elasticsearch, index: str, url: str, tmp_path: Path
+) -> None:
+    sql.execute(ROWS, [50])
+    ours, other = tmp_path / "new.json", tmp_path / "other.json"
+    mappings = {"_meta": {"ü": 1}, "dynamic": False, "properties": {"entity_id": {"type": "keyword"}}}
+    ours.write_text(json.dumps({"mappings": mappings, "settings": {"index": {"refresh_interval": "7s"}}}))
+    other.write_text(json.dumps({"mappings": mappings, "settings": {"refresh_interval": "8s"}}))
+    args = ("--mapping", str(ours))
+    with (
+        postgres_proxy(url) as proxy,
+        held(cli, proxy, "SET cursor_type", Do.HOLD_STATEMENT, "", *args) as (process, _),
+    ):
+        process.kill()
+        proxy.cut()
+    assert "has its mapping already" in cli("rebuild", "--yes", "--mapping", str(other)).stderr
+    assert "has its mapping already" in cli("rebuild", "--yes", "--mapping", "default").stderr
+    assert cli.json("rebuild", "--yes", *args)["resumed"] is True
+    assert documents(engine, index) == rows(sql)
+
+
 def test_what_was_kept_long_enough_is_deleted_and_nothing_else(
     cli: Cli, sql: Sql, engine: Elasticsearch, index: str
 ) -> None:
@@ -108,10 +174,40 @@ def test_what_was_kept_long_enough_is_deleted_and_nothing_else(
     assert cli.json("rebuild", "--cleanup", "--dry-run")["deleted"] == [f"{index}-000001"]
     assert len(indexes(engine, index)) == 2
     engine.indices.put_alias(index=f"{index}-000001", name=f"{index}-other")
-    assert "in use" in cli("rebuild", "--cleanup", "--yes").stderr
+    left = cli("rebuild", "--cleanup", "--yes")
+    assert (left.returncode, f"{index}-000001 is left: it is in use" in left.stdout) == (4, True)
+    assert len(indexes(engine, index)) == 2
     engine.indices.delete_alias(index=f"{index}-000001", name=f"{index}-other")
     assert cli.json("rebuild", "--cleanup", "--yes")["deleted"] == [f"{index}-000001"]
     assert indexes(engine, index) == behind(engine, index) == [f"{index}-000002"]
+
+
+def test_what_is_in_use_keeps_nothing_else_from_being_deleted(
+    cli: Cli, sql: Sql, engine: Elasticsearch, index: str
+) -> None:
+    cli.ok("rebuild", "--yes")
+    cli.ok("rebuild", "--yes")
+    engine.indices.put_alias(index=f"{index}-000001", name=f"{index}-other")
+    sql.execute("UPDATE outbox_rebuilds SET kept_until = now()")
+    done = cli("rebuild", "--cleanup", "--yes", "--json")
+    said_so = json.loads(done.stdout)
+    assert (done.returncode, said_so["deleted"], [*said_so["left"]]) == (
+        4,
+        [f"{index}-000002"],
+        [f"{index}-000001"],
+    )
+    assert indexes(engine, index) == [f"{index}-000001", f"{index}-000003"]
+
+
+def test_an_index_that_came_under_the_name_of_a_kept_one_is_not_deleted(
+    cli: Cli, sql: Sql, engine: Elasticsearch, index: str
+) -> None:
+    cli.ok("rebuild", "--yes")
+    engine.indices.delete(index=f"{index}-000001")
+    engine.indices.create(index=f"{index}-000001")
+    sql.execute("UPDATE outbox_rebuilds SET kept_until = now()")
+    assert cli("rebuild", "--cleanup", "--yes").returncode == 4
+    assert indexes(engine, index) == [f"{index}-000001", f"{index}-000002"]
 
 
 def test_a_concrete_index_becomes_an_alias_and_is_kept_under_another_name(
@@ -151,7 +247,9 @@ def test_killed_while_a_concrete_index_takes_no_writes(
     ):
         process.kill()
         proxy.cut()
-    engine.indices.add_block(index=name, block="write")  # as far as it may have come
+    (row,) = sql.execute("SELECT id::text FROM outbox_rebuilds").fetchall()
+    engine.indices.put_mapping(index=name, meta={"outboxctl_rebuild": row[0]})  # as far as it may have come
+    engine.indices.add_block(index=name, block="write")
     engine.indices.clone(index=name, target=f"{name}-000001", settings={"index.blocks.write": None})
     cli.ok("rebuild", "--yes", *[end][: end == "--abort"])
     cli.ok("worker", "--drain")
@@ -174,12 +272,46 @@ def test_a_concrete_index_is_not_given_up_without_a_whole_copy(
         engine.indices.create(index=f"{name}-000001")
         rule.released.set()
         code, _, err = said(process)
-    assert code == 3
-    assert "is not complete" in err
+    assert code == 2
+    assert f"{name}-000001, where {name} was to be kept, is somebody else's" in err
     put(sql, uuid4())
     cli.ok("worker", "--drain")
     assert documents(engine, name) == rows(sql)
     assert behind_nothing(engine, name)
+    aborted = cli.json("rebuild", "--abort", "--yes")
+    assert aborted["deleted"] == [f"{name}-000002"]
+    assert indexes(engine, name) == [name, f"{name}-000001"]
+
+
+def test_a_concrete_index_whose_swap_failed_is_copied_again_with_what_came_since(
+    cli: Cli, sql: Sql, engine: Elasticsearch, index: str, url: str, db: Database
+) -> None:
+    name = f"{index}-concrete"
+    cli = Cli(cli.env | {"ELASTIC_INDEX": name}, cli.cwd)
+    engine.indices.create(index=name)
+    put(sql, uuid4())
+    cli.ok("worker", "--drain")
+    with (
+        postgres_proxy(url) as proxy,
+        held(cli, proxy, "COMMIT", Do.HOLD_ANSWER, "SET swapped_at") as (process, _),
+    ):
+        process.kill()
+        proxy.cut()
+    with db.begin() as held_open, pytest.MonkeyPatch.context() as patch:
+        row = rebuilds.under_way(held_open, name)
+        assert row
+        patch.setattr("outboxctl.sink.alias.swap", _away)
+        with pytest.raises(UnreachableError, match="away"):
+            phases.swap(Tools(db, engine, held_open, threading.Event()), row)
+    assert behind_nothing(engine, name)
+    put(sql, uuid4())
+    cli.ok("worker", "--drain")
+    cli.ok("rebuild", "--yes")
+    assert documents(engine, name) == documents(engine, f"{name}-000001") == rows(sql)
+
+
+def _away(*_: object) -> None:
+    raise UnreachableError("away")
 
 
 def behind_nothing(engine: Elasticsearch, name: str) -> bool:
@@ -268,3 +400,20 @@ def test_an_alias_of_several_indexes_is_refused(cli: Cli, engine: Elasticsearch,
     done = cli("rebuild", "--yes")
     assert done.returncode == 2
     assert f"{index}-more" in done.stderr
+
+
+def test_a_comparison_that_was_asked_to_stop_does_not_end_a_rebuild(
+    db: Database, engine: Elasticsearch, index: str
+) -> None:
+    stop = threading.Event()
+    stop.set()
+    with db.begin() as held, pytest.raises(Interrupted):
+        heal(Tools(db, engine, held, stop), index)
+
+
+def test_rows_that_cannot_be_read_do_not_end_a_rebuild_as_if_they_agreed(
+    db: Database, sql: Sql, engine: Elasticsearch, index: str
+) -> None:
+    sql.execute("ALTER TABLE search_index RENAME COLUMN event_version TO other")
+    with db.begin() as held, pytest.raises(UsageError):
+        heal(Tools(db, engine, held, threading.Event()), index)

@@ -1,7 +1,7 @@
 """A repair touches what differs and nothing else, and says so in the audit."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from threading import Event
 from typing import Any
 
@@ -11,13 +11,18 @@ from elasticsearch import Elasticsearch
 
 from acceptance import lab
 from desk.disaster import Ground
+from outboxctl.cli.comparing import _told
 from outboxctl.core.database import Database
+from outboxctl.errors import InconclusiveError, UnreachableError
 from outboxctl.settings import Settings
 from outboxctl.sink.client import connect
 from outboxctl.sink.mend import Mender
 from outboxctl.sink.scan import Reader
 from outboxctl.verify.compare import compare
-from outboxctl.verify.repair import Repair, Repaired
+from outboxctl.verify.deeds import Repaired
+from outboxctl.verify.model import Difference
+from outboxctl.verify.repair import Repair
+from outboxctl.verify.survey import survey
 from processes import Cli, Worker
 
 pytestmark = pytest.mark.real_engine
@@ -88,12 +93,19 @@ def test_the_row_of_a_deleted_document_is_raised_above_the_tombstone_and_the_aud
     ground.assert_same()
 
 
+def test_a_document_whose_id_holds_nul_is_not_removed_without_an_audit_row(cli: Cli, ground: Ground) -> None:
+    ground.bulk([{"index": {"_id": "a\x00b"}}, {"x": 1}])
+    assert cli.json("verify", "--repair", "--remove-foreign", *WHO)["repaired"]["removed"] == 1
+    (audit,) = lab.rows(ground.sql, AUDIT)
+    assert (audit["affected"], audit["filters"]["removed"]) == (1, ["a\\x00b"])
+
+
 def test_what_no_event_can_name_is_removed_and_audited_with_its_id(cli: Cli, ground: Ground) -> None:
     ground.bulk([{"index": {"_id": "[/nope] \x1b[31m"}}, {"a": 1}])
     seen = cli("verify")
     assert seen.returncode == 4
     assert "\x1b" not in seen.stdout
-    assert cli.json("verify", "--repair", *WHO)["repaired"]["removed"] == 1
+    assert cli.json("verify", "--repair", "--remove-foreign", *WHO)["repaired"]["removed"] == 1
     (audit,) = lab.rows(ground.sql, AUDIT)
     assert (audit["affected"], audit["event_ids"], audit["filters"]["removed"]) == (
         1,
@@ -191,7 +203,7 @@ def test_a_document_written_again_meanwhile_is_not_removed(
     ground.bulk([{"index": {"_id": "foreign"}}, {"a": 1}])
     differences = list(compare(db, reader))
     ground.bulk([{"index": {"_id": "foreign"}}, {"a": 2}])
-    repair = Repair(db, Mender(reader.client, reader.shape.index), "alice", "drill")
+    repair = Repair(db, Mender(reader.client, reader.shape.index), "alice", "drill", remove_foreign=True)
     repair.run(differences, stop=Event())
     assert (repair.done.removed, repair.done.left) == (0, 1)
     assert ground.engine.exists(index=ground.index, id="foreign")
@@ -254,3 +266,86 @@ def test_a_trigger_that_writes_events_does_not_disturb(cli: Cli, ground: Ground)
     cli.ok("worker", "--drain")
     cli.ok("verify")
     ground.assert_same()
+
+
+@pytest.mark.parametrize("versions", [2**62 + 1, 2**63 - 1])
+def test_a_row_is_not_raised_to_where_no_version_is_left_for_the_application(
+    versions: int, cli: Cli, ground: Ground
+) -> None:
+    one, two = ground.documents()[:2]
+    ground.write([one._replace(version=versions), two._replace(version=2**62)])
+    done = cli("verify", "--repair", *WHO)
+    assert done.returncode == 4
+    assert "1 are left: their version in the index leaves no room" in done.stdout
+    assert "outboxctl rebuild" in done.stdout
+    now = lab.rows(ground.sql, "SELECT entity_id::text, event_version FROM search_index")
+    found = {row["entity_id"]: row["event_version"] for row in now}
+    assert (found[one.key[1]], found[two.key[1]]) == (one.version, 2**62)
+
+
+def test_a_dry_run_counts_events_raises_and_removals_as_they_then_are(cli: Cli, ground: Ground) -> None:
+    ahead, high, stale = ground.documents()[:3]
+    ground.write([ahead._replace(version=9), high._replace(version=2**63 - 1)])
+    ground.sql.execute("UPDATE search_index SET event_version = 7 WHERE entity_id = %s", [stale.key[1]])
+    ground.bulk([{"index": {"_id": "foreign"}}, {"a": 1}])
+    for more, removed, left in (([], 0, 2), (["--remove-foreign"], 1, 1)):
+        planned = json.loads(cli("verify", "--repair", *WHO, "--dry-run", "--json", *more).stdout)["planned"]
+        counts = [planned[name] for name in ("enqueued", "raised", "removed", "left", "too_high")]
+        assert counts == [2, 1, removed, left, 1]
+    said = cli("verify", "--repair", *WHO, "--dry-run", "--remove-foreign").stdout
+    assert "would enqueue 2 events" in said
+    assert "would delete 1 documents at the sink" in said
+    assert lab.rows(ground.sql, AUDIT) == []
+    done = json.loads(cli("verify", "--repair", *WHO, "--remove-foreign", "--json").stdout)["repaired"]
+    assert done | {"act_id": ""} == planned
+
+
+def test_a_foreign_document_is_left_unless_its_removal_is_asked_for(cli: Cli, ground: Ground) -> None:
+    ground.bulk([{"index": {"_id": "foreign"}}, {"a": 1}])
+    done = cli("verify", "--repair", *WHO)
+    assert (done.returncode, "--remove-foreign" in done.stdout) == (4, True)
+    assert ground.engine.exists(index=ground.index, id="foreign")
+
+
+def test_a_repair_of_an_index_that_is_gone_makes_none(
+    ground: Ground, reader: Reader, engine: Elasticsearch
+) -> None:
+    mender = Mender(reader.client, f"{ground.index}-gone")
+    with pytest.raises(UnreachableError, match="is gone"):
+        mender.versions_left(["block:x"])
+    assert not engine.indices.exists(index=f"{ground.index}-gone")
+
+
+def test_what_was_replaced_meanwhile_is_neither_judged_nor_repaired(
+    ground: Ground, db: Database, reader: Reader, engine: Elasticsearch
+) -> None:
+    ground.bulk([{"delete": {"_id": ground.documents()[0].id}}])
+    mender = Mender(reader.client, reader.shape.index)
+    repair = Repair(db, mender, "alice", "drill", check=reader.still)
+
+    def act(found: Iterable[Difference]) -> None:
+        differences = list(found)
+        engine.indices.create(index=f"{ground.index}-000002")
+        moved = [
+            {"remove": {"index": f"{ground.index}-000001", "alias": ground.index}},
+            {"add": {"index": f"{ground.index}-000002", "alias": ground.index}},
+        ]
+        engine.indices.update_aliases(actions=moved)
+        with pytest.raises(InconclusiveError, match="any more"):
+            repair.run(differences, stop=Event())
+
+    with pytest.raises(InconclusiveError, match="any more") as raised:
+        survey(db, reader, content=True, limit=0, advance=lambda _: None, act=act)
+    assert raised.value.exit_code == 5
+    assert lab.rows(ground.sql, AUDIT) == []
+
+
+def test_an_error_in_mid_repair_says_what_was_done_before(
+    db: Database, reader: Reader, ground: Ground, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repair = Repair(db, Mender(reader.client, ground.index), "alice", "drill")
+    repair.done.enqueued = 500
+    with pytest.raises(UnreachableError), _told(repair):
+        raise UnreachableError("away")
+    out, err = capsys.readouterr()
+    assert (out, "500 events enqueued" in err, repair.done.act_id in err) == ("", True, True)

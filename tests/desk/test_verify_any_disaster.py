@@ -71,6 +71,7 @@ def by_kind(differences: list[Difference]) -> dict[str, set[str]]:
 
 
 def heal(db: Database, reader: Reader, differences: list[Difference]) -> None:
-    repair = Repair(db, Mender(reader.client, reader.shape.index), "alice", "drill")
+    mender = Mender(reader.client, reader.shape.index)
+    repair = Repair(db, mender, "alice", "drill", remove_foreign=True)
     repair.run(differences, stop=Event())
     assert repair.done.left == 0

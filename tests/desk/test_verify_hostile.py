@@ -9,7 +9,7 @@ import pytest
 from elasticsearch import Elasticsearch
 
 import servers as test_servers
-from desk.disaster import Ground
+from desk.disaster import Ground, Lines, Victim
 from outboxctl.core.database import Database
 from outboxctl.core.migrations import upgrade
 from processes import Cli
@@ -59,6 +59,19 @@ def test_bytes_that_are_no_text_are_missing_and_nothing_else_is(
     assert repaired.returncode == 4
 
 
+def test_a_type_beyond_ascii_is_repaired_in_a_database_that_holds_any_bytes(
+    cli: Cli, bytes_url: str, engine: Elasticsearch, index: str
+) -> None:
+    with psycopg.connect(bytes_url, autocommit=True, client_encoding="utf8") as sql:
+        ground = Ground(sql, engine, index)
+        ground.fill(3)
+        sql.execute("UPDATE search_index SET entity_type = 'müller', event_version = 2")
+        ahead = [one._replace(version=5) for one in ground.documents()]
+        ground.write(ahead)
+    done = cli("verify", "--repair", *WHO, "--json", env={"DATABASE_URL": bytes_url})
+    assert json.loads(done.stdout)["repaired"]["raised"] == 3, done.stderr
+
+
 def test_hostile_text_and_times_agree_with_their_documents(cli: Cli, ground: Ground) -> None:
     hostile = "[/nope] \x1b[31m \u2028 \u202e ' OR 1=1 -- % \\ \x01"
     ground.sql.execute(
@@ -92,3 +105,32 @@ def test_large_documents_are_compared_a_few_at_a_time(cli: Cli, ground: Ground) 
     )
     done = cli("verify", "--json")
     assert json.loads(done.stdout)["by_kind"]["stale"] == json.loads(done.stdout)["differences"] > 0
+
+
+def raw(document: Victim) -> Lines:
+    """Its bulk lines, the body as it is."""
+    head = {"_id": document.id, "version": document.version, "version_type": "external"}
+    return [{"index": head}, document.text]
+
+
+@pytest.mark.parametrize("depth", [300, 600, 990])
+def test_a_document_nested_deeply_is_compared_or_named_as_the_cause(
+    depth: int, cli: Cli, ground: Ground
+) -> None:
+    one = ground.documents()[0]
+    deep = '{"a":' * depth + "1" + "}" * depth
+    ground.sql.execute("ALTER TABLE search_index ALTER COLUMN text TYPE json USING to_json(text)")
+    ground.sql.execute("UPDATE search_index SET text = %s WHERE entity_id = %s", [deep, one.key[1]])
+    mapping = {"dynamic": False, "properties": {k: {"type": "keyword"} for k in ("entity_type", "entity_id")}}
+    name = f"{ground.index}-deep"
+    ground.engine.indices.create(index=name, mappings=mapping)
+    ground.engine.bulk(
+        index=name, operations=[line for d in ground.documents() for line in raw(d)], refresh=True
+    )
+    done = cli("verify", "--elastic-index", name)
+    if done.returncode:
+        assert (done.returncode, "nested too deeply" in done.stderr) == (2, True), done.stderr
+        assert "--versions-only" in done.stderr
+    else:
+        assert depth < 900
+    cli.ok("verify", "--elastic-index", name, "--versions-only")

@@ -70,3 +70,17 @@ def test_a_repair_ends_after_the_batch_under_way(
     assert json.loads(out)["repaired"]["enqueued"] == 5
     assert lab.one(ground.sql, "SELECT affected FROM outbox_operator_audit") == 5
     assert lab.one(ground.sql, "SELECT count(*) FROM search_outbox_events") == 5
+
+
+def test_waiting_for_a_worker_ends_with_the_act_and_what_was_done(
+    ground: Ground, env: dict[str, str], tmp_path: Path
+) -> None:
+    ground.bulk([{"delete": {"_id": one.id}} for one in ground.documents()[:5]])
+    with command(env, tmp_path, "verify", "--repair", *WHO, "--wait", "60", "--json") as process:
+        eventually(lambda: lab.one(ground.sql, "SELECT count(*) FROM search_outbox_events"), what="enqueued")
+        process.send_signal(signal.SIGINT)
+        out, error = process.communicate(timeout=20)
+    assert process.returncode == 130, error
+    done = json.loads(out)
+    assert (done["repaired"]["enqueued"], done["after"]) == (5, None)
+    assert done["repaired"]["act_id"] == str(lab.one(ground.sql, "SELECT act_id FROM outbox_operator_audit"))

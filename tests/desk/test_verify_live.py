@@ -131,3 +131,33 @@ def test_a_page_of_strangers_larger_than_memory_wants_is_gone_through_in_turns(
         lines += [{"index": {"_id": f"block:{entity}"}}, {"entity_type": "block", "entity_id": entity}]
     engine.bulk(index=index, operations=lines)
     assert len({difference.id for difference in compare(db, reader)}) == 100
+
+
+def test_no_view_of_the_index_is_kept_open_while_a_repair_takes_its_time(
+    sql: psycopg.Connection[Any],
+    engine: Elasticsearch,
+    index: str,
+    db: Database,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("outboxctl.verify.compare.HELD", 3)
+    monkeypatch.setattr("outboxctl.verify.compare.rows_a_bucket", lambda _: 10)
+    ground = Ground(sql, engine, index)
+    ground.fill(60)
+    sql.execute("UPDATE search_index SET event_version = event_version + 1")
+    with connect(settings) as client:
+        found = compare(db, Reader(client, index))
+        ids = [next(found).id]
+        # The bucket under repair is being read; those after it wait.
+        eventually(lambda: views(engine, index) <= 1, what="views closed")
+        census = Census()
+        rest = list(compare(db, Reader(client, index), census=census))
+        ids += [difference.id for difference in found]
+    assert sorted(ids) == sorted(difference.id for difference in rest)
+    assert (len(set(ids)), len(ids), census.rows, census.documents) == (60, 60, 60, 60)
+
+
+def views(engine: Elasticsearch, index: str) -> int:
+    """Points in time that are open."""
+    return int(engine.indices.stats(index=index, metric="search")["_all"]["total"]["search"]["open_contexts"])

@@ -9,6 +9,7 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from desk.disaster import Ground, overwrite
+from outboxctl.core import entities
 from outboxctl.core.database import Database
 from outboxctl.settings import Settings
 from outboxctl.sink.client import connect
@@ -61,12 +62,19 @@ def deleted(ground: Ground) -> None:
     ground.bulk([{"delete": {"_id": ground.documents()[0].id}}])
 
 
+def column_again(ground: Ground) -> None:
+    ground.sql.execute(
+        "ALTER TABLE search_index DROP COLUMN snippet, ADD COLUMN snippet text DEFAULT 'another'"
+    )
+
+
 PAGES = "WHERE entity_type = 'page'"
 CHANGES = [
     pytest.param(run(f"UPDATE search_index SET text = text {PAGES}"), 0, id="same-row"),
     pytest.param(run(f"UPDATE search_index SET text = 'x' {PAGES}"), 7, id="other-text"),
     pytest.param(run(f"DELETE FROM search_index {PAGES}"), 7, id="row-gone"),
     pytest.param(update_and_back, 0, id="row-and-back"),
+    pytest.param(column_again, 20, id="column-again"),
     pytest.param(overwritten, 1, id="other-document"),
     pytest.param(deleted, 1, id="document-gone"),
     pytest.param(delete_and_add, 1, id="document-again"),
@@ -85,6 +93,14 @@ def test_any_change_of_a_side_has_everything_read_again(
     third, fourth = look(), look()
     assert (third.unchanged_since, third.differences) == (None, differences)
     assert (fourth.unchanged_since is None) is bool(differences)
+
+
+def test_another_server_with_the_same_numbers_is_another_side(ground: Ground, db: Database) -> None:
+    (identifier,) = ground.sql.execute("SELECT system_identifier FROM pg_control_system()").fetchone() or (
+        "",
+    )
+    with db.begin() as connection:
+        assert entities.imprint(connection).startswith(f"{identifier}:")
 
 
 def test_what_was_compared_by_version_alone_was_not_compared_by_content(ground: Ground, look: Look) -> None:

@@ -57,6 +57,25 @@ def test_a_mapping_that_the_engine_guessed_is_good_enough(
     assert "extra" in done.stdout
 
 
+def test_documents_that_cannot_be_read_by_id_are_not_held_to_agree(
+    cli: Cli, engine: Elasticsearch, other: str
+) -> None:
+    properties = {name: {"type": "keyword"} for name in ("entity_type", "entity_id")}
+    engine.indices.create(index=other, mappings={"_routing": {"required": True}, "properties": properties})
+    entity = str(uuid.uuid4())
+    document = {"entity_type": "block", "entity_id": entity}
+    engine.index(index=other, id=f"block:{entity}", routing="1", document=document, refresh=True)
+    assert "routing is required" in refused(cli, 3, "verify", "--elastic-index", other)
+
+
+def test_an_index_that_gives_few_hits_a_search_is_compared_and_rebuilt(
+    cli: Cli, ground: Ground, engine: Elasticsearch, index: str
+) -> None:
+    engine.indices.put_settings(index=index, settings={"index.max_result_window": 7})
+    assert cli.json("verify")["documents"] == len(ground.documents())
+    assert cli.json("rebuild", "--yes")["phase"] == "done"
+
+
 def test_an_alias_of_several_indexes(cli: Cli, engine: Elasticsearch, index: str, other: str) -> None:
     engine.indices.create(index=other, aliases={index: {}})
     assert f"{index} stands for several indexes" in refused(cli, 2, "verify")
@@ -90,6 +109,8 @@ def test_sides_that_are_away(cli: Cli, index: str) -> None:
         ["--repair", "--by", "al\nice", "--reason", "why"],
         ["--by", "alice"],
         ["--wait", "3"],
+        ["--dry-run"],
+        ["--remove-foreign"],
         ["--limit", "-1"],
         ["--elastic-index", "NOT*VALID"],
     ],
@@ -113,3 +134,12 @@ def test_guards_stand_before_a_repair_and_not_before_a_look(cli: Cli, ground: Gr
     for table in ("search_outbox_events", "outbox_operator_audit"):
         assert ground.sql.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
     assert cli.json("verify", "--repair", *WHO, "--yes")["repaired"]["enqueued"] == 1
+
+
+def test_a_standby_is_not_compared(cli: Cli, ground: Ground) -> None:
+    ground.sql.execute("CREATE FUNCTION pg_is_in_recovery() RETURNS boolean LANGUAGE sql AS 'SELECT true'")
+    ground.sql.execute(
+        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET search_path = public, pg_catalog',"
+        " current_database()); END $$"
+    )
+    assert "standby" in refused(cli, 2, "verify")

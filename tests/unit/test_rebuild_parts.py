@@ -162,3 +162,15 @@ def test_a_bad_file_is_named(text: str, tmp_path: Path) -> None:
     for choice in (str(path), str(tmp_path), str(tmp_path / "none.json")):
         with pytest.raises(UsageError, match="--mapping"):
             choose(choice)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"mappings": {"_meta": "x"}}', '{"settings": {"a": NaN}}', '{"settings": {"a": 1e999}}']
+    + [f'{{"settings": {{"a": "{bad}"}}}}' for bad in ("\\u0000", "\\ud800")],
+)
+def test_a_mapping_that_no_database_keeps_is_refused_at_once(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "bad.json"
+    path.write_text(text)
+    with pytest.raises(UsageError, match="--mapping"):
+        choose(str(path))

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from outboxctl.cli.guards import acting
 from outboxctl.cli.options import checked_database
-from outboxctl.errors import ExitCode
+from outboxctl.errors import ExitCode, OutboxctlError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
+    from threading import Event
 
     from outboxctl.core.database import Database
     from outboxctl.settings import Settings
     from outboxctl.sink.scan import Reader
-    from outboxctl.verify.model import Report
+    from outboxctl.verify.model import Difference, Report
     from outboxctl.verify.repair import Repair
 
 INTERRUPTED = 130
@@ -31,7 +32,7 @@ class Look:
     full: bool
     limit: int
     json: bool
-    planned: bool
+    remove_foreign: bool
 
     def at(self, database: "Database", reader: "Reader", **more: Any) -> "Report":
         """Compare with a progress bar."""
@@ -67,7 +68,25 @@ def look(given: "Settings", how: Look) -> int:
 
     with checked_database(given, connections=CONNECTIONS) as db, _reader(given) as reader:
         report = how.at(db, reader)
-    show(report, None, planned=how.planned, json=how.json)
+    show(report, None, json=how.json)
+    return ExitCode.FINDINGS if report.differences else ExitCode.OK
+
+
+def foretell(given: "Settings", how: Look) -> int:
+    """Compare and show what a repair would do; returns the exit code of a look."""
+    from outboxctl.cli.drift import show
+    from outboxctl.verify.compare import CONNECTIONS
+    from outboxctl.verify.deeds import Repaired, foresee
+
+    planned = Repaired(act_id="")
+
+    def act(found: "Iterable[Difference]") -> None:
+        nonlocal planned
+        planned = foresee(found, remove_foreign=how.remove_foreign)
+
+    with checked_database(given, connections=CONNECTIONS) as db, _reader(given) as reader:
+        report = how.at(db, reader, act=act)
+    show(report, None, planned=planned, json=how.json)
     return ExitCode.FINDINGS if report.differences else ExitCode.OK
 
 
@@ -76,6 +95,7 @@ def mend(given: "Settings", how: Look, by: str, reason: str, *, wait: float | No
 
     ^C ends it between two batches.
     """
+    from outboxctl.acts.batches import stoppable
     from outboxctl.cli.drift import show
     from outboxctl.verify.compare import CONNECTIONS
 
@@ -83,12 +103,15 @@ def mend(given: "Settings", how: Look, by: str, reason: str, *, wait: float | No
     with (
         acting(given, what, yes=yes, connections=CONNECTIONS + 1) as db,
         _reader(given) as reader,
+        _told(repair := _prepared(db, reader, how, by, reason)),
+        stoppable() as stop,
     ):
-        report, repair, interrupted = _repair(db, reader, how, by, reason)
+        report = how.at(db, reader, stop=stop, act=lambda found: repair.run(found, stop=stop))
         after, undelivered = None, 0
-        if wait and report.differences and not interrupted:
-            undelivered = _wait(repair, wait)
-            after = how.at(db, reader)
+        if wait and report.differences and not stop.is_set():
+            undelivered = _wait(repair, wait, stop)
+            after = None if stop.is_set() else how.at(db, reader, stop=stop)
+        interrupted = stop.is_set()
     show(report, repair.done, after=after, json=how.json)
     if interrupted:
         return INTERRUPTED
@@ -97,29 +120,38 @@ def mend(given: "Settings", how: Look, by: str, reason: str, *, wait: float | No
     return ExitCode.INCONCLUSIVE if undelivered else ExitCode.OK
 
 
-def _repair(
-    db: "Database", reader: "Reader", how: Look, by: str, reason: str
-) -> "tuple[Report, Repair, bool]":
-    from outboxctl.acts.batches import stoppable
+def _prepared(db: "Database", reader: "Reader", how: Look, by: str, reason: str) -> "Repair":
     from outboxctl.sink.mend import Mender
     from outboxctl.verify.repair import Repair
 
-    repair = Repair(db, Mender(reader.client, reader.shape.index), by, reason)
-    with stoppable() as stop:
-        report = how.at(db, reader, stop=stop, act=lambda found: repair.run(found, stop=stop))
-        return report, repair, stop.is_set()
+    mender = Mender(reader.client, reader.shape.index)
+    return Repair(db, mender, by, reason, how.remove_foreign, reader.still)
 
 
-def _wait(repair: "Repair", seconds: float) -> int:
-    """Until the repair's events are delivered or have failed, or the time is up; how many are left then."""
-    from time import monotonic, sleep
+@contextmanager
+def _told(repair: "Repair") -> "Iterator[None]":
+    """Have an error say what was done before it."""
+    from outboxctl.cli import drift
+
+    try:
+        yield
+    except OutboxctlError:
+        drift.tell_so_far(repair.done)
+        raise
+
+
+def _wait(repair: "Repair", seconds: float, stop: "Event") -> int:
+    """Until the repair's events are delivered or have failed, the time is up, or it shall stop.
+
+    Returns how many are left then.
+    """
+    from time import monotonic
 
     from outboxctl.cli import render
 
     end, left = monotonic() + seconds, repair.undelivered()
     with render.progress("waiting for a worker", left) as advance:
-        while left and monotonic() < end:
-            sleep(min(POLL, max(0.0, end - monotonic())))
+        while left and monotonic() < end and not stop.wait(min(POLL, max(0.0, end - monotonic()))):
             before, left = left, repair.undelivered()
             advance(before - left)
     return left

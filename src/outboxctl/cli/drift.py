@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from outboxctl.verify.deeds import Repaired
     from outboxctl.verify.model import Report
-    from outboxctl.verify.repair import Repaired
 
 MEANING = {
     "missing": "a row without a document",
@@ -27,27 +27,23 @@ def show(
     report: "Report",
     repaired: "Repaired | None",
     *,
-    planned: bool = False,
+    planned: "Repaired | None" = None,
     after: "Report | None" = None,
     json: bool,
 ) -> None:
-    """Print a comparison, what a repair did, and the comparison `after` it.
-
-    `planned`: what a repair would do (a dry run).
-    """
+    """Print a comparison, what a repair did or is `planned` to do, and the comparison `after` it."""
     if json:
-        more = {
-            name: asdict(one) if one else None for name, one in (("repaired", repaired), ("after", after))
-        }
-        render.emit_json(asdict(report) | {"dry_run": planned} | more)
+        parts = {"planned": planned, "repaired": repaired, "after": after}
+        more = {name: asdict(one) if one else None for name, one in parts.items()}
+        render.emit_json(asdict(report) | {"dry_run": planned is not None} | more)
         return
     out = render.console()
     _print(out, report)
-    out.print(_next(report, repaired, planned=planned, compared=after is not None))
+    out.print(_next(report, repaired, planned, compared=after is not None))
     if after:
         out.print()
         _print(out, after)
-        out.print(_next(after, None, planned=False))
+        out.print(_next(after, None, None, compared=True))
 
 
 def _print(out: "Console", report: "Report") -> None:
@@ -78,7 +74,9 @@ def _first(report: "Report") -> "Table":
     return render.table(title, COLUMNS, cells)
 
 
-def _next(report: "Report", repaired: "Repaired | None", *, planned: bool, compared: bool = False) -> str:
+def _next(
+    report: "Report", repaired: "Repaired | None", planned: "Repaired | None", *, compared: bool
+) -> str:
     lines = []
     if report.in_flight:
         lines.append(f"{report.in_flight:,} are in flight: their events are not delivered yet.")
@@ -87,10 +85,21 @@ def _next(report: "Report", repaired: "Repaired | None", *, planned: bool, compa
     elif repaired:
         lines += _deeds(repaired, compared=compared)
     elif planned:
-        lines.append("A repair would enqueue events for these (dry run, nothing changed).")
+        lines += _intents(planned)
     else:
         lines.append("Mend them: outboxctl verify --repair --by YOU --reason WHY")
     return "\n".join(lines)
+
+
+def _intents(planned: "Repaired") -> list[str]:
+    said = [
+        f"A repair would enqueue {counted(planned.enqueued, 'event')} (dry run, nothing changed).",
+        f"It would raise the event_version of {planned.raised:,} rows, and of those whose document was"
+        " deleted under a higher version.",
+    ]
+    if planned.removed:
+        said.append(f"It would delete {planned.removed:,} documents at the sink that no event can name.")
+    return [*said, *_left(planned)]
 
 
 def _deeds(repaired: "Repaired", *, compared: bool) -> list[str]:
@@ -100,6 +109,26 @@ def _deeds(repaired: "Repaired", *, compared: bool) -> list[str]:
         said.append(f"{repaired.raised:,} rows had their event_version raised to what the index holds.")
     if repaired.removed:
         said.append(f"{repaired.removed:,} documents that no event can name were removed from the index.")
-    if repaired.left:
-        said.append(f"{repaired.left:,} were left: changed meanwhile, or beyond repair. Run it again.")
-    return [*said, f"Act {repaired.act_id} in outboxctl audit"]
+    return [*said, *_left(repaired), f"Act {repaired.act_id} in outboxctl audit"]
+
+
+def _left(repaired: "Repaired") -> list[str]:
+    """What is not mended, and what mends it."""
+    said = []
+    if repaired.foreign:
+        said.append(f"{repaired.foreign:,} documents that no event can name are left: --remove-foreign")
+    if repaired.too_high:
+        said.append(
+            f"{repaired.too_high:,} are left: their version in the index leaves no room for the next ones;"
+            " `outboxctl rebuild` makes an index without them."
+        )
+    rest = repaired.left - repaired.foreign - repaired.too_high
+    if rest:
+        said.append(f"{rest:,} are left: changed meanwhile, held, or beyond repair. Run it again.")
+    return said
+
+
+def tell_so_far(repaired: "Repaired") -> None:
+    """On stderr, what a repair did before it was cut off."""
+    if repaired.enqueued or repaired.removed or repaired.raised:
+        render.console(stderr=True).print("\n".join(_deeds(repaired, compared=False)))

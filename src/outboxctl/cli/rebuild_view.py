@@ -7,7 +7,7 @@ from outboxctl.cli import render
 from outboxctl.errors import ExitCode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from outboxctl.core.rebuilds import Rebuild
     from outboxctl.rebuild.model import Report
@@ -103,28 +103,32 @@ def _tell(done: "Report") -> None:
         out.print("`outboxctl rebuild` goes on, `outboxctl rebuild --abort` ends it.")
 
 
-def aborted(row: "Rebuild", *, dry_run: bool, json: bool) -> None:
+def aborted(row: "Rebuild", deleted: "Sequence[str]", *, dry_run: bool, json: bool) -> None:
     """What an abort did or would do."""
     if json:
         facts = {"action": row.action, "alias": row.alias, "new_index": row.new_index, "phase": row.phase}
-        render.emit_json(facts | {"dry_run": dry_run})
+        render.emit_json(facts | {"deleted": list(deleted), "dry_run": dry_run})
         return
-    verb = "Would delete" if dry_run else "Deleted"
-    what = (
-        f"{verb} {row.new_index}"
-        if row.action == "rebuild"
-        else f"{verb.replace('elete', 'rop')} the rollback"
-    )
-    render.console().print(f"{what}; {row.alias} is not touched.")
+    what = f"the {row.action} of {row.alias}; deleted: {', '.join(deleted) or 'nothing'}"
+    verb = "Would end" if dry_run else "Ended"
+    render.console().print(f"{verb} {what}. {row.alias} is not touched.")
 
 
-def cleaned(alias: str, names: "Sequence[str]", *, dry_run: bool, json: bool) -> None:
-    """What a cleanup did or would do."""
+def cleaned(
+    alias: str, names: "Sequence[str]", keep: "Mapping[str, str]", *, dry_run: bool, json: bool
+) -> None:
+    """What a cleanup did or would do, and what it leaves, why."""
     if json:
-        render.emit_json({"alias": alias, "deleted": list(names), "dry_run": dry_run})
+        render.emit_json({"alias": alias, "deleted": list(names), "left": dict(keep), "dry_run": dry_run})
         return
+    out = render.console()
     verb = "Would delete" if dry_run else "Deleted"
-    render.console().print(f"{verb} {', '.join(names)}." if names else "Nothing was kept long enough.")
+    if names:
+        out.print(f"{verb} {', '.join(names)}.")
+    for name, why in keep.items():
+        out.print(render.cell(f"{name} is left: {why}."))
+    if not names and not keep:
+        out.print("Nothing was kept long enough.")
 
 
 def status(alias: str, rows: "Sequence[Rebuild]", *, running: bool, json: bool) -> None:

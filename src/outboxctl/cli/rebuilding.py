@@ -8,7 +8,7 @@ import typer
 
 from outboxctl.cli import guards, parse, rebuild_view
 from outboxctl.cli.options import checked_database
-from outboxctl.errors import UsageError
+from outboxctl.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -90,35 +90,39 @@ class Desk:
     def abort(self) -> None:
         """End the interrupted one."""
         from outboxctl.core import rebuilds
-        from outboxctl.rebuild.undo import abort
+        from outboxctl.rebuild.undo import abort, condemned
 
         with self._both() as (db, client):
             with db.begin() as connection:
                 row = rebuilds.under_way(connection, self.name)
             if row is None:
                 raise UsageError(f"no rebuild of {self.name} is under way")
+            deleted = condemned(client, row)
             if not self.dry_run:
                 self._ask(db, f"abort the {row.action} of {self.name} (phase {row.phase})")
                 with self._tools(db, client) as tools:
-                    row = abort(tools, row, by=self.by, reason=self.reason)
-        rebuild_view.aborted(row, dry_run=self.dry_run, json=self.json)
+                    deleted = abort(tools, row, by=self.by, reason=self.reason)
+        rebuild_view.aborted(row, deleted, dry_run=self.dry_run, json=self.json)
 
     def cleanup(self) -> None:
         """Delete what was kept long enough."""
         from outboxctl.core import rebuilds
-        from outboxctl.rebuild.undo import cleanup
+        from outboxctl.rebuild.undo import cleanup, plan_cleanup
 
         with self._both() as (db, client):
             with db.begin() as connection:
                 if rebuilds.under_way(connection, self.name):
                     raise UsageError(f"a rebuild of {self.name} is under way: finish or abort it first")
                 overdue = rebuilds.overdue(connection, self.name)
-            names = [str(row.kept_index) for row in overdue]
-            if names and not self.dry_run:
-                self._ask(db, f"delete {', '.join(names)}")
+            planned = plan_cleanup(client, overdue)
+            names = [str(row.kept_index) for row in planned.delete]
+            if (names or planned.gone) and not self.dry_run:
+                self._ask(db, f"delete {', '.join(names) or 'nothing, but forget what is gone'}")
                 with self._tools(db, client) as tools:
-                    cleanup(tools, overdue, by=self.by, reason=self.reason)
-        rebuild_view.cleaned(self.name, names, dry_run=self.dry_run, json=self.json)
+                    cleanup(tools, planned, by=self.by, reason=self.reason)
+        rebuild_view.cleaned(self.name, names, planned.keep, dry_run=self.dry_run, json=self.json)
+        if planned.keep and not self.dry_run:
+            raise typer.Exit(ExitCode.FINDINGS)
 
     def status(self) -> None:
         """How far it is."""

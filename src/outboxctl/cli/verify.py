@@ -1,10 +1,11 @@
 """`verify`: does the index say what the database says? And its repair."""
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
 
-from outboxctl.cli.comparing import Look, look, mend
+from outboxctl.cli.comparing import Look, foretell, look, mend
 from outboxctl.cli.guards import Yes
 from outboxctl.cli.options import DatabaseUrl, ElasticIndex, ElasticUrl, Json, settings
 from outboxctl.cli.selection import DryRun
@@ -17,6 +18,10 @@ Full = Annotated[
     bool, typer.Option("--full", help="Read everything, also where nothing has changed since they agreed.")
 ]
 Mend = Annotated[bool, typer.Option("--repair", help="Enqueue events for what differs.")]
+RemoveForeign = Annotated[
+    bool,
+    typer.Option("--remove-foreign", help="Also delete documents at the sink whose id no event can name."),
+]
 Who = Annotated[
     str | None, typer.Option("--by", help="Who repairs (goes into the audit).", show_default=False)
 ]
@@ -42,6 +47,7 @@ def verify(
     repair: Mend = False,
     by: Who = None,
     reason: Why = None,
+    remove_foreign: RemoveForeign = False,
     dry_run: DryRun = False,
     wait: Wait = None,
     yes: Yes = False,
@@ -53,29 +59,33 @@ def verify(
 ) -> None:
     """Compare search_index with the index, entity by entity; exit 4 where they differ.
 
-    With --repair what differs is enqueued as ordinary, audited events, which a worker delivers; exit 0
-    if nothing was left out. Entities that events are under way for are counted apart.
+    With --repair what differs is enqueued as ordinary, audited events, which a worker delivers; rows
+    below the version in the index are raised to it. Exit 0 if nothing was left out. Entities that
+    events are under way for are counted apart.
 
     Example: outboxctl verify --repair --by alice --reason "restored from a snapshot" --dry-run
     """
     given = settings(database_url=database_url, elastic_url=elastic_url, elastic_index=elastic_index)
-    who = _who(by, reason, wait, repair=repair)
-    how = Look(not versions_only, full, limit, json, planned=repair and dry_run)
-    if repair and not dry_run:
-        raise typer.Exit(mend(given, how, *who, wait=wait, yes=yes))
-    raise typer.Exit(look(given, how))
+    flags = {"--by": by, "--reason": reason, "--wait": wait}
+    _no_idle(flags | {"--remove-foreign": remove_foreign, "--dry-run": dry_run}, repair=repair)
+    how = Look(not versions_only, full, limit, json, remove_foreign)
+    if not repair:
+        raise typer.Exit(look(given, how))
+    who = _who(by, reason)
+    raise typer.Exit(foretell(given, how) if dry_run else mend(given, how, *who, wait=wait, yes=yes))
 
 
-def _who(by: str | None, reason: str | None, wait: float | None, *, repair: bool) -> tuple[str, str]:
-    """Who repairs and why, both blank for a mere look; UsageError for what does not go together."""
+def _no_idle(flags: Mapping[str, object], *, repair: bool) -> None:
+    """Refuse what belongs to a repair where there is none."""
+    idle = next((flag for flag, value in flags.items() if value not in (None, False)), None)
+    if idle and not repair:
+        raise UsageError(f"{idle} belongs to a repair", hint="add --repair, or leave it out")
+
+
+def _who(by: str | None, reason: str | None) -> tuple[str, str]:
+    """Who repairs and why."""
     from outboxctl.cli import parse
 
-    if not repair:
-        given = {"--by": by, "--reason": reason, "--wait": wait}
-        idle = next((flag for flag, value in given.items() if value is not None), None)
-        if idle:
-            raise UsageError(f"{idle} belongs to a repair", hint="add --repair, or leave it out")
-        return "", ""
     if by is None or reason is None:
         raise UsageError("--repair needs --by and --reason", hint="they go into the audit")
     return parse.words("--by", by, 120), parse.words("--reason", reason, 2_000)

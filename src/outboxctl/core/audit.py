@@ -60,6 +60,7 @@ def record(
         raise ValueError(f"unknown action {action!r}")
     before = before or Before()
     given: dict[str, Any] = {"action": action, "by": by, "reason": reason, "now": now}
+    # Without \u escapes: a database that is SQL_ASCII refuses each that is beyond ASCII.
     given |= {"filters": dumps(dict(filters), ensure_ascii=False), "act_id": act_id, "ids": list(ids)}
     given |= {"affected": len(ids) if affected is None else affected}
     return str(connection.execute(INSERT, given | asdict(before)).scalar_one())

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, text
 
 from outboxctl.core.claim import PLAN
 from outboxctl.core.schema import DOCUMENT, EVENTS, SOURCE
+from outboxctl.errors import UsageError
 
 # One snapshot for a source row and its events; the server refuses every change.
 READ = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
@@ -26,8 +27,13 @@ GROUP BY entity_type
 WIDTH = text(f"SELECT pg_table_size('{SOURCE}') / greatest(count(*), 1) FROM {SOURCE}")
 COUNT = text(f"SELECT count(*) FROM {SOURCE}")
 # A version of a row never changes in its place: an update makes another, with its own place or transaction.
+# A column that is dropped and added again, or renamed, leaves the rows alone and changes what they say. And
+# two servers on which the same steps were taken have the same numbers, but never the same identifier.
 IMPRINT = text(f"""
-SELECT concat_ws(':', (SELECT oid FROM pg_database WHERE datname = current_database()),
+SELECT concat_ws(':', (SELECT system_identifier FROM pg_control_system()),
+    (SELECT oid FROM pg_database WHERE datname = current_database()),
+    (SELECT bit_xor(hashtextextended(concat_ws(' ', attrelid, attnum, attname, xmin), 0))
+     FROM pg_attribute WHERE attrelid = '{SOURCE}'::regclass AND attnum > 0),
     pg_relation_filenode('{SOURCE}'), count(*),
     bit_xor(hashtextextended(concat_ws(' ', s.tableoid, s.ctid, s.xmin), 0)))
 FROM {SOURCE} s
@@ -94,6 +100,16 @@ def count(connection: Connection) -> int:
     """How many rows there are."""
     connection.exec_driver_sql(READ)
     return int(connection.execute(COUNT).scalar_one())
+
+
+def require_primary(connection: Connection) -> None:
+    """Raise UsageError on a standby: its rows are behind what was delivered, which is no difference."""
+    connection.exec_driver_sql(READ)
+    if connection.exec_driver_sql("SELECT pg_is_in_recovery()").scalar_one():
+        raise UsageError(
+            "the database is a standby: its rows may be behind what was delivered",
+            hint="compare with the primary: DATABASE_URL",
+        )
 
 
 def imprint(connection: Connection) -> str:

@@ -63,6 +63,11 @@ class Rebuild:
     kept_index: str | None
     kept_until: datetime | None
 
+    @property
+    def unfinished(self) -> str | None:
+        """The new index while it may be there by half: with the aliases that a template gives it."""
+        return self.new_index if self.phase == Phase.CREATE else None
+
 
 UNDER_WAY = text(f"SELECT {COLUMNS} FROM {REBUILDS} WHERE alias = :alias AND ended_at IS NULL")
 ONE = text(f"SELECT {COLUMNS} FROM {REBUILDS} WHERE id = CAST(:id AS uuid)")
@@ -170,8 +175,9 @@ def begin(
 ) -> Rebuild:
     """Write the row of a new one; its events are followed from `caught_up_to` (None: now) on."""
     given: dict[str, Any] = {"action": action, "alias": alias, "old_index": old_index}
-    given |= {"new_index": new_index}
-    given |= {"concrete": concrete, "body": dumps(dict(body)), "phase": phase, "by": by, "reason": reason}
+    # Without \u escapes: a database that is SQL_ASCII refuses each that is beyond ASCII.
+    given |= {"new_index": new_index, "body": dumps(dict(body), ensure_ascii=False)}
+    given |= {"concrete": concrete, "phase": phase, "by": by, "reason": reason}
     given |= {"grace_seconds": grace_seconds, "caught_up_to": caught_up_to}
     return Rebuild(*connection.execute(BEGIN, given).one())
 

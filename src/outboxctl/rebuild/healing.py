@@ -23,17 +23,21 @@ def heal(tools: Tools, index: str) -> int:
     """
     reader, sender, healed = Reader(tools.client, index), Sender(tools, index), 0
     try:
-        differing = _mended(compare(tools.db, reader, content=False, advance=tools.advance))
-        while keys := list(islice(differing, tools.size)):
-            if tools.stop.is_set():
-                raise Interrupted
-            with tools.db.begin() as connection:
-                entities = source.named(connection, keys)
-            refused = sender.send(entities)
-            collect(tools, refused, tolerant=True)
-            healed += len(entities) - len(refused)
+        reader.shape  # noqa: B018 - looks
     except UsageError as error:
         tools.say(f"not compared: {error}")
+        return 0
+    differing = _mended(compare(tools.db, reader, content=False, advance=tools.advance, stop=tools.stop))
+    while keys := list(islice(differing, tools.size)):
+        if tools.stop.is_set():
+            raise Interrupted
+        with tools.db.begin() as connection:
+            entities = source.named(connection, keys)
+        refused = sender.send(entities)
+        collect(tools, refused, tolerant=True)
+        healed += len(entities) - len(refused)
+    if tools.stop.is_set():
+        raise Interrupted  # not all was compared
     return healed
 
 

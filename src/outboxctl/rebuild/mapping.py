@@ -6,6 +6,7 @@ from typing import Any
 
 from outboxctl.errors import UsageError
 from outboxctl.sink.index import MAPPING
+from outboxctl.wording import SURROGATE
 
 PARTS = {"mappings", "settings"}
 Part = dict[str, Any] | None
@@ -27,14 +28,20 @@ def choose(choice: str) -> tuple[Part, Part]:
         raise UsageError(f"--mapping {choice}: not the body of an index", hint=hint)
     if not all(isinstance(part, dict) for part in body.values()):
         raise UsageError(f"--mapping {choice}: mappings and settings are objects")
+    if not isinstance(body.get("mappings", {}).get("_meta", {}), dict):
+        raise UsageError(f"--mapping {choice}: _meta of mappings is no object")
     return body.get("mappings"), body.get("settings")
 
 
 def _read(path: str) -> Any:
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        body = json.loads(Path(path).read_text(encoding="utf-8"))
+        written = json.dumps(body, ensure_ascii=False, allow_nan=False)
     except OSError as error:
         hint = "give keep, default or the name of a JSON file"
         raise UsageError(f"--mapping {path}: {error.strerror or 'cannot be read'}", hint=hint) from None
     except (ValueError, RecursionError) as error:
         raise UsageError(f"--mapping {path}: not JSON: {error}") from None
+    if "\\u0000" in written or SURROGATE.search(written):
+        raise UsageError(f"--mapping {path}: holds a NUL or half a character, which no database keeps")
+    return body

@@ -88,8 +88,10 @@ def _swap(tools: Tools, rebuild: Rebuild, home: alias.Home) -> None:
             hint="`outboxctl rebuild --abort` ends this rebuild",
         )
     try:
+        if home.index:
+            making.mark(tools.client, home.index, rebuild.id)
         if home.concrete and rebuild.old_index:
-            making.clone(tools.client, rebuild.alias, rebuild.old_index)
+            making.clone(tools.client, rebuild.alias, rebuild.old_index, rebuild.id)
         alias.swap(tools.client, home, rebuild.new_index)
     except OutboxctlError:
         with suppress(UnreachableError):

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from elasticsearch import Elasticsearch
     from sqlalchemy import Connection
 
+Part = dict[str, Any] | None
 LONGEST_NAME = 255  # bytes, of an index
 
 
@@ -56,10 +57,11 @@ def plan(
     `mappings` and `settings` change what is kept of the old index. UsageError if `name` is not one
     index, or if they are given to a rebuild whose index is there already.
     """
-    open_row, home = rebuilds.under_way(connection, name), alias.look(client, name)
+    open_row = rebuilds.under_way(connection, name)
+    home = alias.look(client, name, besides=open_row.unfinished if open_row else None)
     entities = source.count(connection)
     if open_row:
-        if mappings or settings:
+        if _other(open_row, mappings, settings):
             raise UsageError(
                 f"a rebuild of {name} was interrupted: its new index has its mapping already",
                 hint="`outboxctl rebuild` goes on with it, `outboxctl rebuild --abort` ends it",
@@ -76,8 +78,14 @@ def plan(
 
 
 def plan_rollback(connection: "Connection", client: "Elasticsearch", name: str) -> Plan:
-    """Back to the index that is kept. UsageError if there is none, or something is under way."""
-    if rebuilds.under_way(connection, name):
+    """Back to the index that is kept, or the interrupted rollback that goes on.
+
+    UsageError if there is none, or a rebuild is under way.
+    """
+    open_row = rebuilds.under_way(connection, name)
+    if open_row and open_row.action == "rollback":
+        return _of(open_row, alias.look(client, name), source.count(connection))
+    if open_row:
         raise UsageError(
             f"a rebuild of {name} is under way: it is not rolled back but ended",
             hint="`outboxctl rebuild --abort`, or `outboxctl rebuild` to go on with it",
@@ -97,6 +105,16 @@ def last_done(connection: "Connection", name: str) -> Rebuild | None:
     """The rebuild or rollback that made the index in use."""
     rows = rebuilds.recent(connection, name, limit=100)
     return next((row for row in rows if row.phase == Phase.DONE), None)
+
+
+def _other(row: Rebuild, mappings: Part, settings: Part) -> bool:
+    """Whether another body is asked for than that of the interrupted one."""
+    if row.action != "rebuild":
+        return bool(mappings or settings)
+    asked = making.flat(settings or {})
+    return (mappings is not None and mappings != row.body["mappings"]) or asked != {
+        name: row.body["settings"].get(name) for name in asked
+    }
 
 
 def _of(row: Rebuild, home: alias.Home, entities: int) -> Plan:

@@ -11,9 +11,11 @@ from outboxctl.errors import UnreachableError
 from outboxctl.failures import Finding, Reason, Verdict
 from outboxctl.rebuild.model import Interrupted, Refused, RefusedError, Tools
 from outboxctl.sink.bulk import Action
-from outboxctl.sink.deliver import ElasticSink
+from outboxctl.sink.deliver import NO_INDEX, ElasticSink
 
 LONGEST = 30.0  # seconds a request
+AGAIN = "once it does, `outboxctl rebuild` goes on where this one stopped"
+GONE = "`outboxctl rebuild --abort` ends this rebuild, then begin another"
 BASE, CAP = 0.2, 5.0  # seconds between two tries
 
 
@@ -48,11 +50,12 @@ class Sender:
         return refused
 
     def _wait(self, finding: Finding | None, failed: int, seconds: float) -> None:
+        if finding and NO_INDEX in finding.error:
+            raise UnreachableError(f"{self._index}, which is being filled, is gone", hint=GONE)
         if seconds > self._tools.patience:
             why = f"{finding.reason}: {finding.error}" if finding else "no answer"
             raise UnreachableError(
-                f"the sink did not take documents for {self._index} for {seconds:.0f} s ({why})",
-                hint="once it does, `outboxctl rebuild` goes on where this one stopped",
+                f"the sink did not take documents for {self._index} for {seconds:.0f} s ({why})", hint=AGAIN
             )
         if self._tools.stop.wait(self._pause(finding, failed)):
             raise Interrupted

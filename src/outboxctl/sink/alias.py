@@ -31,11 +31,14 @@ class Home:
     mappings: Json = field(default_factory=dict)
 
 
-def look(client: Elasticsearch, name: str) -> Home:
-    """What is behind `name`; UsageError if it is not one index."""
+def look(client: Elasticsearch, name: str, *, besides: str | None = None) -> Home:
+    """What is behind `name`, an index that is being made put aside; UsageError if it is not one index."""
     if not told(client, lambda: client.indices.exists(index=name)):
         return Home(name)
-    found = told(client, lambda: client.indices.get(index=name, flat_settings=True))
+    got = told(client, lambda: client.indices.get(index=name, flat_settings=True))
+    found = {index: body for index, body in got.items() if index != besides}
+    if not found:
+        return Home(name)
     if len(found) != 1:
         raise UsageError(
             f"{name} leads to {len(found)} indexes: {', '.join(sorted(found))[:300]}",

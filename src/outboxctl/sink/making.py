@@ -50,15 +50,17 @@ def create(client: Elasticsearch, name: str, body: Json, owner: str) -> None:
 
     Raises UsageError for a bad body, or if somebody else's has the name.
     """
-    if owned(client, name, owner):
-        return
-    meta = body["mappings"].get("_meta") or {}
-    mappings = body["mappings"] | {"_meta": meta | {MARK: owner}}
-    settings = body["settings"] | FILLING
-    told(client, lambda: client.indices.create(index=name, mappings=mappings, settings=settings))
-    # An index template may have put it behind an alias, perhaps the very one: too early.
-    aliases = told(client, lambda: client.indices.get_alias(index=name))[name]["aliases"]
-    early = [{"remove": {"index": name, "alias": alias}} for alias in aliases]
+    if not owned(client, name, owner):
+        meta = body["mappings"].get("_meta") or {}
+        mappings = body["mappings"] | {"_meta": meta | {MARK: owner}}
+        settings = body["settings"] | FILLING
+        told(client, lambda: client.indices.create(index=name, mappings=mappings, settings=settings))
+    withdraw(client, name)
+
+
+def withdraw(client: Elasticsearch, name: str) -> None:
+    """Take away the aliases of a new index: a template may have put it behind the very one, too early."""
+    early = [{"remove": {"index": name, "alias": alias}} for alias in uses(client, name)]
     if early:
         told(client, lambda: client.indices.update_aliases(actions=early))
 
@@ -81,19 +83,35 @@ def make_ready(client: Elasticsearch, name: str, settings: Json) -> None:
     ask(lambda: patient.cluster.health(index=name, wait_for_no_initializing_shards=True, timeout=WAIT))
 
 
-def clone(client: Elasticsearch, source: str, target: str) -> None:
+def mark(client: Elasticsearch, name: str, owner: str) -> None:
+    """Mark an index that is about to be replaced, so that `owner` may delete it once it was kept.
+
+    One that cannot be marked can be replaced all the same: it is then nobody's to delete.
+    """
+    found = told(client, lambda: client.indices.get_mapping(index=name))
+    meta = found.get(name, {}).get("mappings", {}).get("_meta", {})
+    ask(lambda: client.indices.put_mapping(index=name, meta=meta | {MARK: owner}))
+
+
+def clone(client: Elasticsearch, source: str, target: str, owner: str) -> None:
     """Keep an index that is about to lose its name: no writes from here on, and a copy that takes them.
 
-    Raises UnreachableError if the copy has not all documents.
+    `source` is marked as `owner`'s, and so is its copy from its first moment. A copy of an earlier try
+    is made again: writes may have gone to `source` since. Raises UsageError if somebody else's index
+    has the name, UnreachableError if the copy has not all documents.
     """
+    if owned(client, target, owner):
+        drop(client, target)
+    if told(client, lambda: client.indices.exists(index=target)):
+        hint = "delete it or call it something else, or end this rebuild: `outboxctl rebuild --abort`"
+        raise UsageError(f"{target}, where {source} was to be kept, is somebody else's index", hint=hint)
     patient = client.options(request_timeout=LONG)
-    if not told(client, lambda: client.indices.exists(index=target)):
-        told(client, lambda: client.indices.add_block(index=source, block="write"))
-        unblocked = {"index.blocks.write": None}
-        told(
-            client,
-            lambda: patient.indices.clone(index=source, target=target, settings=unblocked, timeout=WAIT),
-        )
+    told(client, lambda: client.indices.add_block(index=source, block="write"))
+    unblocked = {"index.blocks.write": None}
+    told(
+        client,
+        lambda: patient.indices.clone(index=source, target=target, settings=unblocked, timeout=WAIT),
+    )
     if count(client, source) != count(client, target):
         raise UnreachableError(f"{target}, the copy of {source}, is not complete", hint="run the same again")
 
@@ -105,13 +123,15 @@ def unblock(client: Elasticsearch, name: str) -> None:
         told(client, lambda: client.indices.put_settings(index=name, settings=settings))
 
 
-def drop(client: Elasticsearch, name: str) -> bool:
-    """Delete an index that no alias uses; False if it is not there. UsageError if one does."""
-    if not told(client, lambda: client.indices.exists(index=name)):
-        return False
-    found = told(client, lambda: client.indices.get_alias(index=name))
-    used = sorted(found.get(name, {}).get("aliases", {}))
-    if used or name not in found:
-        raise UsageError(f"{name} is in use, as {', '.join(used) or 'an alias'}: it is not deleted")
+def drop(client: Elasticsearch, name: str) -> None:
+    """Delete an index that no alias uses. UsageError if one does."""
+    used = uses(client, name)
+    if used:
+        raise UsageError(f"{name} is in use, as {', '.join(used)}: it is not deleted")
     told(client, lambda: client.indices.delete(index=name))
-    return True
+
+
+def uses(client: Elasticsearch, name: str) -> list[str]:
+    """The aliases that lead to an index."""
+    found = told(client, lambda: client.indices.get_alias(index=name))
+    return sorted(found.get(name, {}).get("aliases", {}))

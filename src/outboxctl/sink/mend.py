@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 
 from elasticsearch import Elasticsearch
 
+from outboxctl.errors import UnreachableError
 from outboxctl.failures import Answer
 from outboxctl.sink.bulk import FILTER, Action, pair
-from outboxctl.sink.request import demand, failure
+from outboxctl.sink.request import ask, demand, failure
 
 CURRENT = re.compile(r"current version \[(\d+)\]")
 OK, GONE, CONFLICT = 200, 404, 409
@@ -24,7 +25,7 @@ class Seen(NamedTuple):
 
 
 class Mender:
-    """Asks these things of one concrete index, which was read a moment ago: a delete would create it."""
+    """Asks these things of one concrete index, after a look that it is there: a delete would create it."""
 
     def __init__(self, client: Elasticsearch, index: str) -> None:
         self._client, self.index = client, index
@@ -60,6 +61,9 @@ class Mender:
     def _deletes(self, heads: Sequence[dict[str, Any]]) -> list[Answer]:
         if not heads:
             return []
+        found = ask(lambda: self._client.indices.exists(index=self.index))
+        if not found:
+            raise UnreachableError(f"the index {self.index} is gone", hint="look, then run the same again")
         lines: Any = "".join(f"{dumps({'delete': head})}\n" for head in heads).encode()
         answer = demand(
             self._client,

@@ -1,13 +1,14 @@
 """Reading an index as it is: ranges of its documents, documents by id, and whether it can be read so."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from elasticsearch import Elasticsearch
 
+from outboxctl.errors import InconclusiveError
 from outboxctl.failures import Answer
-from outboxctl.sink.request import ask, demand
-from outboxctl.sink.shape import Shape, shape
+from outboxctl.sink.request import ask, demand, error_of, failure
+from outboxctl.sink.shape import Shape, shape, too_deep
 
 PAGE = 5_000  # documents a request, where their bodies are not asked for
 KEEP_ALIVE = "5m"  # of a point in time, between two pages
@@ -36,6 +37,14 @@ class Reader:
         if self._shape is None:
             self._shape = shape(self.client, self.name)
         return self._shape
+
+    def still(self) -> None:
+        """Raise InconclusiveError if the name leads to another index by now."""
+        if shape(self.client, self.name).uuid != self.shape.uuid:
+            raise InconclusiveError(
+                f"{self.name} does not lead to the {self.shape.index} that was read any more",
+                hint="it was replaced meanwhile: run the same again",
+            )
 
     def refresh(self) -> None:
         """Make everything written so far visible to `pages`."""
@@ -69,11 +78,18 @@ class Reader:
         yield from self._pages({"bool": {"should": lacking}}, PAGE, content=False)
 
     def get(self, ids: Sequence[str], *, content: bool) -> list[Document | None]:
-        """The documents of these ids as they are this moment, unrefreshed writes included."""
+        """The documents of these ids as they are this moment, unrefreshed writes included.
+
+        A request for many succeeds where the index is gone, a shard is away or a node too busy: its
+        items say so (tried on 9.0.4), and a document that could not be read is not one that is missing.
+        """
         if not ids:
             return []
         index = self.shape.index
-        found = demand(self.client, lambda: self.client.mget(index=index, ids=list(ids), source=content))
+        found = self._bodies(lambda: self.client.mget(index=index, ids=list(ids), source=content))
+        unread = next((doc["error"] for doc in found["docs"] if "error" in doc), None)
+        if unread:
+            raise failure(self.client, Answer(0, *error_of(unread), request=True))
         return [_document(doc) if doc.get("found") else None for doc in found["docs"]]
 
     def _pages(self, query: dict[str, Any], size: int, *, content: bool) -> Iterator[list[Document]]:
@@ -82,7 +98,7 @@ class Reader:
             self.client,
             lambda: self.client.open_point_in_time(index=self.shape.index, keep_alive=KEEP_ALIVE),
         )
-        view, after = opened["id"], None
+        view, after, size = opened["id"], None, min(size, self.shape.window)
         try:
             while True:
                 found = self._page(query, size, view, after, content=content)
@@ -97,8 +113,7 @@ class Reader:
 
     def _page(self, query: dict[str, Any], size: int, view: str, after: Any, *, content: bool) -> Any:
         more = {} if after is None else {"search_after": after}
-        return demand(
-            self.client,
+        return self._bodies(
             lambda: self.client.search(
                 pit={"id": view, "keep_alive": KEEP_ALIVE},
                 query=query,
@@ -109,8 +124,16 @@ class Reader:
                 track_total_hits=False,
                 allow_partial_search_results=False,
                 **more,
-            ),
+            )
         )
+
+    def _bodies(self, call: Callable[[], Any]) -> Any:
+        answer = ask(call)
+        if not isinstance(answer, Answer):
+            return answer
+        if answer.text == RecursionError.__name__:
+            raise too_deep(f"a document in {self.shape.index}")
+        raise failure(self.client, answer)
 
 
 def between(shape: Shape, start: tuple[str, str] | None, end: tuple[str, str] | None) -> list[dict[str, Any]]:

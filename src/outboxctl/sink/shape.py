@@ -9,17 +9,22 @@ from outboxctl.errors import UsageError
 from outboxctl.sink.request import demand
 
 KEYS = ("entity_type", "entity_id")
+WINDOW = 10_000  # the engine's default
 
 
 @dataclass(frozen=True)
 class Shape:
-    """A concrete index, its fields of the key, and what keeps its bodies from being compared."""
+    """A concrete index, its fields of the key, and what keeps its bodies from being compared.
+
+    `window`: hits that one search may ask for.
+    """
 
     index: str
     uuid: str
     shards: int
     key_fields: tuple[str, str]
     no_content: str | None
+    window: int
 
 
 def shape(client: Elasticsearch, name: str) -> Shape:
@@ -41,6 +46,7 @@ def shape(client: Elasticsearch, name: str) -> Shape:
         int(settings["index.number_of_shards"]),
         (kind, entity),
         _no_content(mapping, settings),
+        int(settings.get("index.max_result_window", WINDOW)),
     )
 
 
@@ -70,3 +76,11 @@ def _no_content(mapping: dict[str, Any], settings: dict[str, Any]) -> str | None
     if mode == "disabled" or str(source.get("enabled", True)).lower() == "false":
         return "its _source is disabled"
     return "its _source leaves fields out" if source.get("includes") or source.get("excludes") else None
+
+
+def too_deep(what: str) -> UsageError:
+    """The error for JSON that is nested deeper than Python goes: nearly a thousand levels."""
+    return UsageError(
+        f"{what} is nested too deeply to be compared by content",
+        hint="compare versions alone: --versions-only",
+    )

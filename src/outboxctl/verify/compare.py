@@ -4,8 +4,9 @@ Both sides move while they are read. So whatever differs is read again by id, on
 events under way for it, and judged by that alone.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from itertools import chain, islice
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
+from itertools import islice
 from threading import Event
 
 from outboxctl.core import entities
@@ -20,7 +21,7 @@ from outboxctl.verify.review import Doubt, Review
 
 CONNECTIONS = LANES + 1  # that a comparison takes from the database's pool
 REVIEWED = 2_000  # entities read by id at once, at most: no more than a bucket's rows
-HELD = 10_000  # doubts of one bucket in memory; further ones are found when they are asked for
+HELD = 10_000  # doubts of one bucket in memory
 
 
 def compare(
@@ -79,12 +80,20 @@ class Comparison:
             return list(buckets(entities.spread(connection, self.size), self.size))
 
     def _examine(self, bucket: Bucket) -> tuple[Census, Iterable[Doubt]]:
-        """A bucket's doubts, the first ones found at once, and what is gone through while they are found."""
-        census = Census(buckets=1)
-        found = self._doubts_of(bucket, census)
-        return census, chain(list(islice(found, HELD)), found)
+        """A bucket's doubts, and what is gone through while they are found.
 
-    def _doubts_of(self, bucket: Bucket, census: Census) -> Iterator[Doubt]:
+        They are found at once. A bucket that has too many to be held is read again when it is its turn:
+        a repair of those before may take longer than a point in time is kept.
+        """
+        census = Census(buckets=1)
+        with closing(self._doubts_of(bucket, census)) as doubts:
+            found = list(islice(doubts, HELD))
+        if len(found) < HELD:
+            return census, found
+        census = Census(buckets=1)
+        return census, self._doubts_of(bucket, census)
+
+    def _doubts_of(self, bucket: Bucket, census: Census) -> Generator[Doubt, None, None]:
         with self._database.begin() as connection:
             rows = {r.id: r for r in entities.rows(connection, bucket.spans, content=self._content)}
         census.rows += len(rows)

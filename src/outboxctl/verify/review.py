@@ -23,7 +23,7 @@ class Review:
 
     def __init__(self, database: Database, reader: Reader, *, content: bool) -> None:
         self._database, self._reader, self._content = database, reader, content
-        self._strange: set[str] = set()  # misplaced documents met so far: two ranges may hold one
+        self._strange: set[int] = set()  # hashes of misplaced ids met so far: two ranges may hold one
 
     def of(self, doubts: Sequence[Doubt]) -> Iterator[Difference]:
         """Those of the doubts that do differ, each told once in the whole comparison."""
@@ -42,8 +42,8 @@ class Review:
         """Whether somebody else tells of this one: the bucket where its row is, or we did already."""
         if not doubt.misplaced:
             return False
-        known = doubt.id in self._strange or doubt.id in state.rows
-        self._strange.add(doubt.id)
+        known = hash(doubt.id) in self._strange or doubt.id in state.rows
+        self._strange.add(hash(doubt.id))
         return known
 
     def _state(self, ids: Iterable[str]) -> State:

@@ -4,6 +4,7 @@ from json import loads
 from typing import Any
 
 from outboxctl.alike import alike
+from outboxctl.sink.shape import too_deep
 
 LOOSE = {bool, dict, list}  # types that equality looks through or into: True == 1
 
@@ -12,8 +13,15 @@ def same(document: Any, text: str) -> bool:
     """Whether a parsed document has the content of a JSON text: the order of keys is no content.
 
     Numbers are compared by value (1 is 1.0, as JSON has one kind of number), but true is not 1.
+    Raises UsageError for a document that is nested too deeply.
     """
-    expected = loads(text)
+    try:
+        return _same(document, loads(text))
+    except RecursionError:
+        raise too_deep("a row's document") from None
+
+
+def _same(document: Any, expected: Any) -> bool:
     # Equality alone is quick, and nearly always all there is to ask.
     return document == expected and (_plain(document, expected) or alike(document, expected))
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from threading import Event
 from time import monotonic
 
+from outboxctl.core import entities
 from outboxctl.core.database import Database
 from outboxctl.sink.scan import Reader
 from outboxctl.verify import memory
@@ -29,7 +30,11 @@ def survey(
     """Compare (see `compare`), have `act` go through every lasting difference, and report.
 
     Unless it is to be `full`, nothing is read if neither side has changed since they last agreed.
+    Raises UsageError for a standby, and in the end InconclusiveError if the reader's name has come to
+    lead to another index.
     """
+    with database.begin() as connection:
+        entities.require_primary(connection)
     seen = Survey(reader.shape.index, content=content, limit=limit)
     before = memory.take(database, reader)
     known = memory.recall(before, content=content) if before and not full else None
@@ -38,6 +43,7 @@ def survey(
         return replace(seen.report(), unchanged_since=known.at)
     found = compare(database, reader, content=content, census=seen.census, advance=advance, stop=stop)
     (act or deque[Difference](maxlen=0).extend)(seen.watch(found))
+    reader.still()
     stopped = stop is not None and stop.is_set()
     if before and seen.agrees and not stopped and memory.take(database, reader) == before:
         memory.remember(before, seen.census, content=content)
