@@ -3,7 +3,7 @@
 import pytest
 
 from outboxctl.cli.drift import _deeds
-from outboxctl.verify.model import Repaired
+from outboxctl.verify.deeds import Repaired
 
 pytestmark = pytest.mark.no_servers
 
