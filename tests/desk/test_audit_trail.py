@@ -104,6 +104,9 @@ def test_filters_and_bad_ones(cli: Cli, sql: psycopg.Connection, db: Database) -
         refused = cli("audit", *bad)
         assert (refused.returncode, refused.stdout) == (2, ""), bad
         assert refused.stderr
+    refused = cli("audit", "--action", "replya")
+    assert refused.returncode == 2
+    assert "did you mean replay?" in refused.stderr
 
 
 def test_a_discard_is_told_like_a_replay(cli: Cli, sql: psycopg.Connection) -> None:

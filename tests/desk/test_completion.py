@@ -148,4 +148,4 @@ def test_a_silent_database_is_not_waited_for(env: dict[str, str], tmp_path: Path
             )
             times.append(monotonic() - began)
             assert done.stderr == ""
-    assert times[1] - times[0] < 2, "a shell waits for the database"
+    assert times[1] - times[0] < 4, "a shell waits for the database: to connect alone may take five seconds"

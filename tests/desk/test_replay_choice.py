@@ -1,5 +1,7 @@
 """Replaying exactly what was meant, after a rehearsal that says what it would come to."""
 
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 from uuid import uuid4
@@ -9,6 +11,7 @@ import pytest
 
 from desk.failures import WHO, everything, fail, fail_many, source, states
 from outboxctl.core.database import Database
+from outboxctl.core.failed import rows
 from outboxctl.core.forecast import Forecast, forecast
 from outboxctl.core.selection import Selection, plan
 from outboxctl.errors import UsageError
@@ -37,8 +40,30 @@ def test_the_beginning_of_two_fingerprints_names_neither(db: Database, sql: psyc
         fail(sql, f"cause {letter * 3}")
     names = [fingerprint("mapping", f"cause {letter * 3}") for letter in "abcdefghijklmnopq"]
     digit = Counter(name[0] for name in names).most_common(1)[0][0]
-    with db.begin() as connection, pytest.raises(UsageError, match=f"--fingerprint {digit} begins "):
+    with db.begin() as connection, pytest.raises(UsageError, match=f"{digit} is the beginning of "):
         plan(connection, Selection(fingerprint=digit))
+    with db.begin() as connection, pytest.raises(UsageError, match=f"{digit} is the beginning of "):
+        rows(connection, Selection(fingerprint=digit, limit=1))
+    (whole, *_) = (name for name in names if name[0] == digit)
+    with db.begin() as connection:
+        assert len(rows(connection, Selection(fingerprint=whole, limit=9))) == 1
+        chosen = plan(connection, Selection(fingerprint=whole, limit=9))
+    assert (chosen.matched, len(chosen.ids)) == (1, 1)
+
+
+def test_ids_from_a_closed_standard_input_are_refused(cli: Cli) -> None:
+    command = f'exec "{sys.executable}" -m outboxctl replay --by a --reason x --ids-from - <&-'
+    done = subprocess.run(
+        ["sh", "-c", command],
+        env=cli.env,
+        cwd=cli.cwd,
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--ids-from: standard input is closed" in done.stderr
 
 
 def test_ids_come_from_a_file_or_stdin_each_once(cli: Cli, sql: psycopg.Connection, tmp_path: Path) -> None:
@@ -76,6 +101,7 @@ def test_a_bad_id_names_its_line_and_nothing_is_done(cli: Cli, sql: psycopg.Conn
         ("--since", "2026-02-03", "--until", "2026-02-03", "is not before"),
         ("--rate", "nan", "--rate"),
         ("--rate", "0", "--rate"),
+        ("--limit", "99999999999999999999", "--limit"),
         ("undo", str(uuid4()), "--by, --reason before undo"),
     ],
     ids=lambda bad: " ".join(bad[:2]).encode("unicode_escape").decode(),

@@ -32,11 +32,11 @@ def _replayed(sql: psycopg.Connection) -> set[str]:
     return {str(row[0]) for row in rows}
 
 
-def _waits(sql: psycopg.Connection) -> bool:
-    """Whether somebody waits for a lock."""
+def _waiting(sql: psycopg.Connection) -> int:
+    """How many wait for a lock."""
     query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
     query += " AND wait_event_type = 'Lock'"
-    return sql.execute(query).fetchall() != [(0,)]
+    return int(sql.execute(query).fetchall()[0][0])
 
 
 def _start(cli: Cli, *args: str, json: bool = True, **more: Any) -> subprocess.Popen[str]:
@@ -98,7 +98,7 @@ def test_a_second_interruption_still_says_what_was_done(cli: Cli, sql: psycopg.C
     with psycopg.connect(url) as other:
         eventually(lambda: states(sql).get("pending", 0) == 10, what="a first batch")
         other.execute("LOCK outbox_operator_audit IN EXCLUSIVE MODE")
-        eventually(lambda: _waits(sql), what="a second batch, under way")
+        eventually(lambda: _waiting(sql), what="a second batch, under way")
         running.send_signal(signal.SIGINT)
         with pytest.raises(subprocess.TimeoutExpired):
             running.wait(0.5)
@@ -122,9 +122,12 @@ def test_killed_in_the_middle_the_audit_tells_of_what_was_done(cli: Cli, sql: ps
     assert len(_audited(sql)) % 100 == 0
 
 
-def test_two_at_once_never_take_a_row_twice(cli: Cli, sql: psycopg.Connection) -> None:
+def test_two_at_once_never_take_a_row_twice(cli: Cli, sql: psycopg.Connection, url: str) -> None:
     fail_many(sql, 6_000)
-    both = [_start(cli), _start(cli)]
+    with psycopg.connect(url) as other:
+        other.execute("LOCK outbox_operator_audit IN EXCLUSIVE MODE")
+        both = [_start(cli), _start(cli)]
+        eventually(lambda: _waiting(sql) == 2, what="both at their first batch")
     said = [json.loads(each.communicate(timeout=60)[0]) for each in both]
     assert [each.returncode for each in both] == [0, 0]
     assert Counter(said[0]["ids"] + said[1]["ids"]) == Counter(_replayed(sql))

@@ -40,6 +40,7 @@ def audit(
     Example: outboxctl audit --action replay --since 2026-02-03
     """
     from outboxctl.cli import parse
+    from outboxctl.core.audit import ACTIONS
     from outboxctl.core.trail import recent
 
     given = settings(database_url=database_url)
@@ -47,7 +48,7 @@ def audit(
         _one(given, parse.uuid("--id", id), limit, json=json)
         return
     wanted: dict[str, Any] = {
-        "action": None if action is None else parse.words("--action", action, 20),
+        "action": None if action is None else parse.one_of("--action", action, ACTIONS, "action"),
         "by": None if by is None else parse.words("--by", by, 120),
         "since": None if since is None else parse.moment("--since", since),
     }

@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
@@ -46,13 +46,17 @@ def words(flag: str, value: str, limit: int) -> str:
 
 
 def reason(flag: str, value: str) -> str:
-    """One of the closed set of reasons, or `none`; the nearest is suggested."""
-    known = [*Reason, NO_REASON]
+    """One of the closed set of reasons, or `none`."""
+    return one_of(flag, value, [*Reason, NO_REASON], "reason")
+
+
+def one_of(flag: str, value: str, known: Sequence[str], what: str) -> str:
+    """One of a closed set of words; the nearest is suggested."""
     if value in known:
         return value
     near = get_close_matches(value, known, n=1)
     hint = f"did you mean {near[0]}?" if near else f"one of: {', '.join(known)}"
-    raise UsageError(f"{flag}: unknown reason {brief(repr(value), 80)}", hint=hint)
+    raise UsageError(f"{flag}: unknown {what} {brief(repr(value), 80)}", hint=hint)
 
 
 def fingerprint(flag: str, value: str) -> str:
@@ -65,6 +69,8 @@ def fingerprint(flag: str, value: str) -> str:
 
 def ids_from(flag: str, name: str) -> list[str]:
     """The UUIDs of a file (`-`: stdin), one a line, each once; blank lines are skipped."""
+    if name == "-" and sys.stdin is None:
+        raise UsageError(f"{flag}: standard input is closed", hint="name a file, or pipe the ids in")
     try:
         with nullcontext(sys.stdin.buffer) if name == "-" else Path(name).open("rb") as lines:
             return list(dict.fromkeys(_ids(flag, name, lines)))

@@ -15,7 +15,7 @@ Why = Annotated[str, typer.Option("--reason", help="Why (goes into the audit).",
 AtMost = Annotated[
     int | None,
     typer.Option(
-        "--limit", min=1, max=1_000_000_000, help="At most this many, oldest first.", show_default=False
+        "--limit", min=1, max=2**63 - 1, help="At most this many, oldest first.", show_default=False
     ),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")]

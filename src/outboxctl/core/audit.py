@@ -12,7 +12,11 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from outboxctl.core.schema import AUDIT
+from outboxctl.lifecycle import Verb
 
+# All that is ever written: who asks for another one has mistyped it.
+REBUILDS = ("rebuild", "rebuild rollback", "rebuild abort", "rebuild cleanup")
+ACTIONS = (Verb.REPLAY.value, Verb.UNDO.value, Verb.DISCARD.value, "repair", "prune", *REBUILDS)
 INSERT = text(f"""
 INSERT INTO {AUDIT} (at, action, operator, reason, filters, affected, event_ids, act_id,
     before_reasons, before_errors, before_attempts, before_times)
@@ -50,7 +54,10 @@ def record(
 
     A long act writes one row a batch, each with the same `act_id`. `before` is what the events said,
     in the order of `ids`. `affected` is given where the act did not touch events by id.
+    Raises ValueError for an action that is none of ACTIONS.
     """
+    if action not in ACTIONS:
+        raise ValueError(f"unknown action {action!r}")
     before = before or Before()
     given: dict[str, Any] = {"action": action, "by": by, "reason": reason, "now": now}
     given |= {"filters": dumps(dict(filters), ensure_ascii=False), "act_id": act_id, "ids": list(ids)}

@@ -4,7 +4,7 @@ from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import islice
+from itertools import chain, islice
 from math import inf
 
 from sqlalchemy import Connection
@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from outboxctl.core.schema import EVENTS, SAFE
 from outboxctl.core.selection import AGAIN, FITTING, Selection, ask, check_unique
 from outboxctl.failures import NO_REASON
-from outboxctl.fingerprints import LONGEST, fingerprint, fold
+from outboxctl.fingerprints import LENGTH, LONGEST, fingerprint, fold
 
 # Equal errors are counted by PostgreSQL, different ones folded here. Times come as numbers: that is
 # cheaper to read, and no `infinity` breaks the decoder.
@@ -84,11 +84,18 @@ def groups(connection: Connection, selection: Selection) -> list[Group]:
 
 
 def rows(connection: Connection, selection: Selection) -> list[FailedRow]:
-    """The failed events of a selection, the oldest first, at most `selection.limit`."""
+    """The failed events of a selection, the oldest first, at most `selection.limit`.
+
+    Raises UsageError if the beginning of a fingerprint is that of several.
+    """
     found = (FailedRow(*row) for row in ask(connection, ROWS, selection))
     wanted = selection.fingerprint or ""
-    fitting = (row for row in found if fingerprint(row.error_reason, row.error).startswith(wanted))
-    return list(islice(fitting, selection.limit))
+    named = ((fingerprint(row.error_reason, row.error), row) for row in found)
+    fitting = ((name, row) for name, row in named if name.startswith(wanted))
+    chosen = list(islice(fitting, selection.limit))
+    rest = fitting if 0 < len(wanted) < LENGTH else ()  # a beginning may be that of another one, further on
+    check_unique(wanted, {name for name, _ in chain(chosen, rest)})
+    return [row for _, row in chosen]
 
 
 class _Sum:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, text
@@ -104,12 +105,13 @@ def plan(connection: Connection, selection: Selection) -> Plan:
     """
     at = connection.execute(NOW).scalar_one()
     wanted, limit = selection.fingerprint, selection.limit
-    found = list(_fitting(connection, selection, limit=None if wanted else limit))
-    chosen = found[:limit]
-    matched = len(found)
+    fitting = _fitting(connection, selection, limit=None if wanted else limit)
+    chosen = list(islice(fitting, limit))
+    names = Counter(row.fingerprint for row in chain(chosen, fitting))  # of the rest, only how many
+    matched = names.total()
     if not wanted and matched == limit:
         matched = max(matched, ask(connection, COUNT, selection).scalar_one())
-    check_unique(wanted, {row.fingerprint for row in found})
+    check_unique(wanted, names)
     again = sum(row.again for row in chosen)
     return Plan(selection, matched, [row.id for row in chosen], _causes(chosen), again, at)
 
@@ -133,7 +135,7 @@ def check_unique(wanted: str | None, found: Collection[str]) -> None:
     """Raise UsageError if the beginning of a fingerprint is that of several of those found."""
     if wanted and len(found) > 1:
         hint = f"give more of it: {', '.join(sorted(found)[:5])}"
-        raise UsageError(f"--fingerprint {wanted} begins {len(found)} fingerprints", hint=hint)
+        raise UsageError(f"{wanted} is the beginning of {len(found)} fingerprints", hint=hint)
 
 
 def _causes(rows: Sequence[_Fitting]) -> list[Cause]:
