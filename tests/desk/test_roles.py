@@ -283,7 +283,7 @@ def test_a_viewer_may_compare_both_sides_and_an_operator_repair(
     ground.bulk([{"delete": {"_id": ground.documents()[0].id}}])
     viewer, operator = acting_as(Role.VIEWER), acting_as(Role.OPERATOR)
     assert viewer("verify").returncode == 4
-    _denied(viewer, "search_index", "verify", "--repair", *WHO)
+    _denied(viewer, "verify", "--repair", *WHO)
     operator.ok("verify", "--repair", *WHO)
     acting_as(Role.WORKER).ok("worker", "--drain")
     viewer.ok("verify")
