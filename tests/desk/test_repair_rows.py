@@ -268,12 +268,12 @@ def test_a_trigger_that_writes_events_does_not_disturb(cli: Cli, ground: Ground)
     ground.assert_same()
 
 
-@pytest.mark.parametrize("versions", [2**62 + 1, 2**63 - 1])
+@pytest.mark.parametrize("version", [2**62 + 1, 2**63 - 1])
 def test_a_row_is_not_raised_to_where_no_version_is_left_for_the_application(
-    versions: int, cli: Cli, ground: Ground
+    version: int, cli: Cli, ground: Ground
 ) -> None:
     one, two = ground.documents()[:2]
-    ground.write([one._replace(version=versions), two._replace(version=2**62)])
+    ground.write([one._replace(version=version), two._replace(version=2**62)])
     done = cli("verify", "--repair", *WHO)
     assert done.returncode == 4
     assert "1 are left: their version in the index leaves no room" in done.stdout

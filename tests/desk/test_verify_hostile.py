@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -70,6 +71,14 @@ def test_a_type_beyond_ascii_is_repaired_in_a_database_that_holds_any_bytes(
         ground.write(ahead)
     done = cli("verify", "--repair", *WHO, "--json", env={"DATABASE_URL": bytes_url})
     assert json.loads(done.stdout)["repaired"]["raised"] == 3, done.stderr
+
+
+def test_a_rebuild_begins_with_a_mapping_beyond_ascii_in_a_database_that_holds_any_bytes(
+    cli: Cli, bytes_url: str, tmp_path: Path
+) -> None:
+    mapping = tmp_path / "new.json"
+    mapping.write_text('{"mappings": {"_meta": {"ü": "ß"}, "dynamic": false}}')
+    cli.ok("rebuild", "--yes", "--mapping", str(mapping), env={"DATABASE_URL": bytes_url})
 
 
 def test_hostile_text_and_times_agree_with_their_documents(cli: Cli, ground: Ground) -> None:
