@@ -95,7 +95,7 @@ def test_the_row_of_a_deleted_document_is_raised_above_the_tombstone_and_the_aud
 
 def test_a_document_whose_id_holds_nul_is_not_removed_without_an_audit_row(cli: Cli, ground: Ground) -> None:
     ground.bulk([{"index": {"_id": "a\x00b"}}, {"x": 1}])
-    assert cli.json("verify", "--repair", "--remove-foreign", *WHO)["repaired"]["removed"] == 1
+    assert cli.json("verify", "--repair", *WHO)["repaired"]["removed"] == 1
     (audit,) = lab.rows(ground.sql, AUDIT)
     assert (audit["affected"], audit["filters"]["removed"]) == (1, ["a\\x00b"])
 
@@ -105,7 +105,7 @@ def test_what_no_event_can_name_is_removed_and_audited_with_its_id(cli: Cli, gro
     seen = cli("verify")
     assert seen.returncode == 4
     assert "\x1b" not in seen.stdout
-    assert cli.json("verify", "--repair", "--remove-foreign", *WHO)["repaired"]["removed"] == 1
+    assert cli.json("verify", "--repair", *WHO)["repaired"]["removed"] == 1
     (audit,) = lab.rows(ground.sql, AUDIT)
     assert (audit["affected"], audit["event_ids"], audit["filters"]["removed"]) == (
         1,
@@ -288,22 +288,22 @@ def test_a_dry_run_counts_events_raises_and_removals_as_they_then_are(cli: Cli, 
     ground.write([ahead._replace(version=9), high._replace(version=2**63 - 1)])
     ground.sql.execute("UPDATE search_index SET event_version = 7 WHERE entity_id = %s", [stale.key[1]])
     ground.bulk([{"index": {"_id": "foreign"}}, {"a": 1}])
-    for more, removed, left in (([], 0, 2), (["--remove-foreign"], 1, 1)):
+    for more, removed, left in ((["--keep-foreign"], 0, 2), ([], 1, 1)):
         planned = json.loads(cli("verify", "--repair", *WHO, "--dry-run", "--json", *more).stdout)["planned"]
         counts = [planned[name] for name in ("enqueued", "raised", "removed", "left", "too_high")]
         assert counts == [2, 1, removed, left, 1]
-    said = cli("verify", "--repair", *WHO, "--dry-run", "--remove-foreign").stdout
+    said = cli("verify", "--repair", *WHO, "--dry-run").stdout
     assert "would enqueue 2 events" in said
     assert "would delete 1 documents at the sink" in said
     assert lab.rows(ground.sql, AUDIT) == []
-    done = json.loads(cli("verify", "--repair", *WHO, "--remove-foreign", "--json").stdout)["repaired"]
+    done = json.loads(cli("verify", "--repair", *WHO, "--json").stdout)["repaired"]
     assert done | {"act_id": ""} == planned
 
 
-def test_a_foreign_document_is_left_unless_its_removal_is_asked_for(cli: Cli, ground: Ground) -> None:
+def test_a_foreign_document_is_spared_where_that_is_asked_for(cli: Cli, ground: Ground) -> None:
     ground.bulk([{"index": {"_id": "foreign"}}, {"a": 1}])
-    done = cli("verify", "--repair", *WHO)
-    assert (done.returncode, "--remove-foreign" in done.stdout) == (4, True)
+    done = cli("verify", "--repair", *WHO, "--keep-foreign")
+    assert (done.returncode, "--keep-foreign" in done.stdout) == (4, True)
     assert ground.engine.exists(index=ground.index, id="foreign")
 
 

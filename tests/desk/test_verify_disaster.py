@@ -40,7 +40,7 @@ def test_a_disaster_is_found_exactly_and_healed_exactly(cli: Cli, ground: Ground
     assert found(cli) == {}
     expected = ground.damage(Random(1), DAMAGED)
     assert found(cli) == expected
-    done = cli.json("verify", "--repair", "--remove-foreign", *WHO, timeout=300)["repaired"]
+    done = cli.json("verify", "--repair", *WHO, timeout=300)["repaired"]
     assert done["enqueued"] + done["removed"] == DAMAGED
     assert (done["removed"], done["left"]) == (DAMAGED // len(WAYS), 0)
     cli.ok("worker", "--drain", timeout=300)

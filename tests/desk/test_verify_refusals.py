@@ -103,14 +103,12 @@ def test_sides_that_are_away(cli: Cli, index: str) -> None:
 @pytest.mark.parametrize(
     "args",
     [
-        ["--repair"],
-        ["--repair", "--by", "alice"],
         ["--repair", "--by", " ", "--reason", "why"],
         ["--repair", "--by", "al\nice", "--reason", "why"],
         ["--by", "alice"],
         ["--wait", "3"],
         ["--dry-run"],
-        ["--remove-foreign"],
+        ["--keep-foreign"],
         ["--limit", "-1"],
         ["--elastic-index", "NOT*VALID"],
     ],

@@ -116,7 +116,9 @@ def _left(repaired: "Repaired") -> list[str]:
     """What is not mended, and what mends it."""
     said = []
     if repaired.foreign:
-        said.append(f"{repaired.foreign:,} documents that no event can name are left: --remove-foreign")
+        said.append(
+            f"{repaired.foreign:,} documents that no event can name are left, as --keep-foreign says."
+        )
     if repaired.too_high:
         said.append(
             f"{repaired.too_high:,} are left: their version in the index leaves no room for the next ones;"

@@ -76,3 +76,13 @@ def _marked(db: "Database") -> str | None:
 
     with db.begin() as connection:
         return marker.read_if_any(connection)  # `db upgrade` asks before there is one
+
+
+def login() -> str:
+    """The name of whoever is logged in, for the audit."""
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have none
+        return "unknown"

@@ -44,10 +44,8 @@ def failure(row: "FailedRow") -> Parts:
 def act(row: "AuditRow") -> Parts:
     """One act of the audit: which, what, how many, who; when and of what; why."""
     head = Text(row.id, style="bold")
-    head.append(
-        f"  {brief(row.action, 20)}  {counted(row.affected, 'event')} by {brief(row.operator, 120)}",
-        "not bold",
-    )
+    what = counted(row.affected, "document" if row.action.startswith("rebuild") else "event")
+    head.append(f"  {brief(row.action, 20)}  {what} by {brief(row.operator, 120)}", "not bold")
     times = dict.fromkeys(render.cell(moment).plain for moment in (row.at, row.ended_at))
     filters = ", ".join(f"{name}={brief(value, SAMPLE)}" for name, value in row.filters.items())
     below = f"{' to '.join(times)}; {filters or 'all'}\n{brief(row.reason, 2_000)}"

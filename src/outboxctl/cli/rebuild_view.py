@@ -89,7 +89,8 @@ def _tell(done: "Report") -> None:
         rows = [(each.id, each.reason, each.error) for each in done.failures[:SHOWN]]
         out.print(render.table(f"{done.refused:,} documents refused", ("document", "reason", "error"), rows))
     mended = f", {done.healed:,} mended" if done.healed else ""
-    counts = f"{done.copied:,} copied, {done.caught_up:,} caught up{mended}, {render.age(done.seconds)}"
+    caught_up = f"{done.caught_up:,} sent again to catch up{mended}"
+    counts = f"{done.copied:,} copied, {caught_up}, {render.age(done.seconds)}"
     if done.phase == "done":
         out.print(f"{done.alias} leads to {done.new_index}: {counts}.")
         if done.kept_index:

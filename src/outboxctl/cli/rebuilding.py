@@ -29,23 +29,13 @@ def desk(
     """The checked flags; UsageError names a bad one."""
     return Desk(
         settings,
-        parse.words("--by", login() if by is None else by, 120),
+        parse.words("--by", guards.login() if by is None else by, 120),
         parse.words("--reason", reason, 2_000),
         parse.duration("--keep-old", keep_old).total_seconds(),
         yes,
         dry_run,
         json,
     )
-
-
-def login() -> str:
-    """The name of whoever is logged in, for the audit."""
-    import getpass
-
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user may have none
-        return "unknown"
 
 
 @dataclass(frozen=True)

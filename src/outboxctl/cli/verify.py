@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from outboxctl.cli.comparing import Look, foretell, look, mend
-from outboxctl.cli.guards import Yes
+from outboxctl.cli.guards import Yes, login
 from outboxctl.cli.options import DatabaseUrl, ElasticIndex, ElasticUrl, Json, settings
 from outboxctl.cli.selection import DryRun
 from outboxctl.errors import UsageError
@@ -18,14 +18,19 @@ Full = Annotated[
     bool, typer.Option("--full", help="Read everything, also where nothing has changed since they agreed.")
 ]
 Mend = Annotated[bool, typer.Option("--repair", help="Enqueue events for what differs.")]
-RemoveForeign = Annotated[
+KeepForeign = Annotated[
     bool,
-    typer.Option("--remove-foreign", help="Also delete documents at the sink whose id no event can name."),
+    typer.Option(
+        "--keep-foreign", help="Leave documents whose id no event can name; else a repair deletes them."
+    ),
 ]
 Who = Annotated[
-    str | None, typer.Option("--by", help="Who repairs (goes into the audit).", show_default=False)
+    str | None, typer.Option("--by", help="Who repairs [default: the login name].", show_default=False)
 ]
-Why = Annotated[str | None, typer.Option("--reason", help="Why (goes into the audit).", show_default=False)]
+Why = Annotated[
+    str | None,
+    typer.Option("--reason", help="Why (goes into the audit) [default: repair].", show_default=False),
+]
 Wait = Annotated[
     float | None,
     typer.Option(
@@ -47,7 +52,7 @@ def verify(
     repair: Mend = False,
     by: Who = None,
     reason: Why = None,
-    remove_foreign: RemoveForeign = False,
+    keep_foreign: KeepForeign = False,
     dry_run: DryRun = False,
     wait: Wait = None,
     yes: Yes = False,
@@ -60,15 +65,16 @@ def verify(
     """Compare search_index with the index, entity by entity; exit 4 where they differ.
 
     With --repair what differs is enqueued as ordinary, audited events, which a worker delivers; rows
-    below the version in the index are raised to it. Exit 0 if nothing was left out. Entities that
-    events are under way for are counted apart.
+    below the version in the index are raised to it. Documents whose id no event can name are deleted
+    from the index. --dry-run counts all that. Exit 0 if nothing was left out. Entities that events are
+    under way for are counted apart.
 
     Example: outboxctl verify --repair --by alice --reason "restored from a snapshot" --dry-run
     """
     given = settings(database_url=database_url, elastic_url=elastic_url, elastic_index=elastic_index)
     flags = {"--by": by, "--reason": reason, "--wait": wait}
-    _no_idle(flags | {"--remove-foreign": remove_foreign, "--dry-run": dry_run}, repair=repair)
-    how = Look(not versions_only, full, limit, json, remove_foreign)
+    _no_idle(flags | {"--keep-foreign": keep_foreign, "--dry-run": dry_run}, repair=repair)
+    how = Look(not versions_only, full, limit, json, not keep_foreign)
     if not repair:
         raise typer.Exit(look(given, how))
     who = _who(by, reason)
@@ -86,6 +92,5 @@ def _who(by: str | None, reason: str | None) -> tuple[str, str]:
     """Who repairs and why."""
     from outboxctl.cli import parse
 
-    if by is None or reason is None:
-        raise UsageError("--repair needs --by and --reason", hint="they go into the audit")
-    return parse.words("--by", by, 120), parse.words("--reason", reason, 2_000)
+    by = login() if by is None else by
+    return parse.words("--by", by, 120), parse.words("--reason", reason or "repair", 2_000)

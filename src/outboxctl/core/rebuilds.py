@@ -200,5 +200,5 @@ def save(connection: Connection, rebuild: Rebuild, *extra: str, **changes: Any) 
 def record(connection: Connection, action: str, rebuild: Rebuild, *, by: str, reason: str) -> None:
     """Audit an act of or upon a rebuild; what it affected are documents."""
     filters = {"alias": rebuild.alias, "old_index": rebuild.old_index, "new_index": rebuild.new_index}
-    affected = rebuild.copied + rebuild.caught_up
+    affected = rebuild.copied or rebuild.caught_up  # a rollback copies none; what is sent again is no more
     audit.record(connection, action, by=by, reason=reason, filters=filters, ids=[], affected=affected)

@@ -19,7 +19,7 @@ class Deed(StrEnum):
     EVENT = "event"
     RAISE = "raise"  # an event, and its row's version raised
     REMOVE = "remove"  # at the sink: no event can name it
-    FOREIGN = "foreign"  # the same, but nobody said that it may be removed
+    FOREIGN = "foreign"  # the same, but somebody said that it shall stay
     TOO_HIGH = "too_high"  # its row would have to be raised beyond HIGHEST
     NONE = "none"  # no event can name the row
 
@@ -29,7 +29,7 @@ class Repaired:
     """What a repair did: events written, rows whose version was raised, documents removed at the sink.
 
     `left` are those that it did not touch: they changed meanwhile, their row was held by somebody, or
-    they are beyond it. Of these `foreign` are documents that only `--remove-foreign` removes, and
+    they are beyond it. Of these `foreign` are documents that `--keep-foreign` spares, and
     `too_high` need a new index. `act_id` is empty where nothing was done.
     """
 
