@@ -29,7 +29,7 @@ MALFORMED = [
     ("failed", "show", SQL),
     ("failed", "list", "--group", SQL),
     ("prune", "--older-than", SQL),
-    ("verify", "--repair"),
+    ("verify", "--by", "alice"),
     ("rebuild", "--yes", "--elastic-index", SQL),
     ("rebuild", "--abort", "--rollback"),
     ("doctor", "--only", SQL),
