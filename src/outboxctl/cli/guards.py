@@ -26,7 +26,7 @@ def reading(settings: "Settings", *, longest: float | None = None) -> "Iterator[
 
     It is given up after `longest` seconds.
     """
-    from outboxctl.core.migrations import checked
+    from outboxctl.core.marker import checked
 
     with database(settings, longest=longest) as db, checked(db, settings.environment) as connection:
         connection.exec_driver_sql("SET TRANSACTION READ ONLY")

@@ -61,7 +61,7 @@ def checked_database(
     settings: "Settings", *, connections: int, longest: float | None = None
 ) -> "Iterator[Database]":
     """The same, after its environment marker was checked: for work of many transactions."""
-    from outboxctl.core.migrations import checked
+    from outboxctl.core.marker import checked
 
     with database(settings, connections=connections, longest=longest) as db:
         with checked(db, settings.environment):
@@ -72,7 +72,7 @@ def checked_database(
 @contextmanager
 def transaction(settings: "Settings") -> "Iterator[Connection]":
     """One transaction on the configured database, its environment marker checked."""
-    from outboxctl.core.migrations import checked
+    from outboxctl.core.marker import checked
 
     with database(settings) as db, checked(db, settings.environment) as connection:
         yield connection

@@ -1,9 +1,16 @@
 """The environment marker: what kind of database this is, said once, checked by every command."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
 from sqlalchemy import Connection, text
 
 from outboxctl.core.schema import MARKER
 from outboxctl.errors import UsageError
+
+if TYPE_CHECKING:
+    from outboxctl.core.database import Database
 
 READ = text(f"SELECT environment FROM {MARKER}")
 EXISTS = text("SELECT to_regclass(:table) IS NOT NULL")
@@ -34,3 +41,11 @@ def check(connection: Connection, environment: str | None, name: str) -> None:
             f"OUTBOX_ENV is {environment}, but the database {name} is marked {marked}",
             hint="check DATABASE_URL and OUTBOX_ENV: one of them points to the wrong place",
         )
+
+
+@contextmanager
+def checked(database: "Database", environment: str | None) -> Iterator[Connection]:
+    """A transaction on a database whose marker does not contradict `environment`."""
+    with database.begin() as connection:
+        check(connection, environment, database.name)
+        yield connection

@@ -1,8 +1,6 @@
 """Schema migrations: run, inspected and printed without an alembic checkout."""
 
 import io
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -154,11 +152,3 @@ def _scripts() -> Path:
     package = Path(__file__).parents[1]
     shipped, checkout = package / "alembic", package.parents[1] / "alembic"
     return shipped if shipped.is_dir() else checkout
-
-
-@contextmanager
-def checked(database: Database, environment: str | None) -> Iterator[Connection]:
-    """A transaction on a database whose marker does not contradict `environment`."""
-    with database.begin() as connection:
-        marker.check(connection, environment, database.name)
-        yield connection
