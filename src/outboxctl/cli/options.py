@@ -8,8 +8,6 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sqlalchemy import Connection
-
     from outboxctl.core.database import Database
     from outboxctl.settings import Settings
 
@@ -67,12 +65,3 @@ def checked_database(
         with checked(db, settings.environment):
             pass
         yield db
-
-
-@contextmanager
-def transaction(settings: "Settings") -> "Iterator[Connection]":
-    """One transaction on the configured database, its environment marker checked."""
-    from outboxctl.core.marker import checked
-
-    with database(settings) as db, checked(db, settings.environment) as connection:
-        yield connection
