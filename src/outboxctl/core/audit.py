@@ -4,7 +4,6 @@
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from datetime import datetime
 from json import dumps
 from typing import Any
@@ -18,23 +17,11 @@ from outboxctl.lifecycle import Verb
 REBUILDS = ("rebuild", "rebuild rollback", "rebuild abort", "rebuild cleanup")
 ACTIONS = (Verb.REPLAY.value, Verb.UNDO.value, Verb.DISCARD.value, "repair", "prune", *REBUILDS)
 INSERT = text(f"""
-INSERT INTO {AUDIT} (at, action, operator, reason, filters, affected, event_ids, act_id,
-    before_reasons, before_errors, before_attempts, before_times)
+INSERT INTO {AUDIT} (at, action, operator, reason, filters, affected, event_ids, act_id)
 VALUES (coalesce(:now, now()), :action, :by, :reason, CAST(:filters AS jsonb), :affected,
-    CAST(:ids AS uuid[]), CAST(:act_id AS uuid), CAST(:reasons AS text[]), CAST(:errors AS text[]),
-    CAST(:attempts AS integer[]), CAST(:times AS timestamptz[]))
+    CAST(:ids AS uuid[]), CAST(:act_id AS uuid))
 RETURNING id::text
 """)
-
-
-@dataclass(frozen=True)
-class Before:
-    """What each event of a batch said before an act, for its undo."""
-
-    reasons: list[str | None] | None = None
-    errors: list[str | None] | None = None
-    attempts: list[int] | None = None
-    times: list[datetime | None] | None = None
 
 
 def record(
@@ -47,20 +34,18 @@ def record(
     ids: Sequence[str],
     affected: int | None = None,
     act_id: str | None = None,
-    before: Before | None = None,
     now: datetime | None = None,
 ) -> str:
     """Write one audit row; returns its id.
 
-    A long act writes one row a batch, each with the same `act_id`. `before` is what the events said,
-    in the order of `ids`. `affected` is given where the act did not touch events by id.
+    A long act writes one row a batch, each with the same `act_id`. `affected` is given
+    where the act did not touch events by id.
     Raises ValueError for an action that is none of ACTIONS.
     """
     if action not in ACTIONS:
         raise ValueError(f"unknown action {action!r}")
-    before = before or Before()
     given: dict[str, Any] = {"action": action, "by": by, "reason": reason, "now": now}
     # Without \u escapes: a database that is SQL_ASCII refuses each that is beyond ASCII.
     given |= {"filters": dumps(dict(filters), ensure_ascii=False), "act_id": act_id, "ids": list(ids)}
     given |= {"affected": len(ids) if affected is None else affected}
-    return str(connection.execute(INSERT, given | asdict(before)).scalar_one())
+    return str(connection.execute(INSERT, given).scalar_one())
