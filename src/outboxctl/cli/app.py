@@ -14,6 +14,7 @@ from outboxctl.cli import (
     doctor,
     failed,
     inject,
+    lab,
     prune,
     rebuild,
     replay,
@@ -64,6 +65,7 @@ app.command("verify")(verify.verify)
 app.command("rebuild")(rebuild.rebuild)
 app.command("prune")(prune.prune)
 app.add_typer(inject.app, name="inject")
+app.add_typer(lab.app, name="lab")
 app.add_typer(db.app, name="db")
 app.add_typer(services.app, name="services")
 app.add_typer(config.app, name="config")

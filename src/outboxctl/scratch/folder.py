@@ -1,4 +1,4 @@
-"""The demo's own folder: made for one run, and emptied of processes and files at its end."""
+"""A folder of its own for one run, emptied of processes and files at its end, or by the next run."""
 
 import fcntl
 import os
@@ -17,8 +17,7 @@ from outboxctl.errors import UsageError
 from outboxctl.services import process
 from outboxctl.services.model import Say, silent
 
-PREFIX = "outboxctl-demo-"
-LOCK = "demo.lock"
+LOCK = "run.lock"
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PATIENCE_SECONDS = 5.0
 
@@ -34,7 +33,7 @@ class Folder:
 
     @property
     def log(self) -> Path:
-        """The worker's log; it outlives the folder's other contents where the demo failed."""
+        """The worker's log; it outlives the folder's other contents where the run failed."""
         return self.path / "worker.log"
 
 
@@ -47,14 +46,13 @@ class Interrupted(KeyboardInterrupt):
 
 
 @contextmanager
-def own_folder(say: Say = silent) -> Iterator[Folder]:
-    """A fresh folder under `OUTBOXCTL_STATE`, else under the temporary folder.
+def own_folder(kind: str, say: Say = silent) -> Iterator[Folder]:
+    """A fresh folder for a run of this kind (`demo`): under `OUTBOXCTL_STATE`, else among temporary files.
 
     Whatever ends the block, a signal or a closed terminal too, ends all that runs in the folder.
     A signal is raised as Interrupted. UsageError where no folder can be made.
     """
-    parent = Path(os.environ.get("OUTBOXCTL_STATE") or tempfile.gettempdir()).resolve()
-    folder = _new(parent)
+    folder = _new(_parent(), kind)
 
     def leave(number: int, _frame: object) -> None:
         folder.interrupted = number
@@ -62,7 +60,7 @@ def own_folder(say: Say = silent) -> Iterator[Folder]:
 
     with _lock(folder.path), _signals(leave):
         try:
-            _sweep(parent, say)
+            sweep(kind, say)
             yield folder
         except BaseException as error:
             failed = isinstance(error, Exception) and not folder.interrupted
@@ -75,10 +73,14 @@ def own_folder(say: Say = silent) -> Iterator[Folder]:
                 _finish(folder, say)
 
 
-def _new(parent: Path) -> Folder:
+def _parent() -> Path:
+    return Path(os.environ.get("OUTBOXCTL_STATE") or tempfile.gettempdir()).resolve()
+
+
+def _new(parent: Path, kind: str) -> Folder:
     try:
         parent.mkdir(parents=True, exist_ok=True)
-        path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
+        path = Path(tempfile.mkdtemp(prefix=f"outboxctl-{kind}-", dir=parent))
     except OSError as error:
         raise UsageError(f"cannot write to {parent}: {error.strerror}", hint="see OUTBOXCTL_STATE") from None
     path.chmod(0o711)  # root's PostgreSQL runs as somebody else, who must pass through
@@ -88,16 +90,17 @@ def _new(parent: Path) -> Folder:
 def _finish(folder: Folder, say: Say) -> None:
     _end_workers(folder.path)
     if not folder.keep:
-        services.down(folder.path, purge=True, say=say)
+        for state in services.states(folder.path):
+            services.down(state, purge=True, say=say)
     if folder.keep or (folder.log.exists() and not folder.succeeded):
         (folder.path / LOCK).unlink()  # nobody's to sweep
     else:
         shutil.rmtree(folder.path, ignore_errors=True)
 
 
-def _sweep(parent: Path, say: Say) -> None:
-    """Clean up after demos that were killed: their locks went with them."""
-    for path in parent.glob(f"{PREFIX}*/{LOCK}"):
+def sweep(kind: str, say: Say = silent) -> None:
+    """Clean up after runs of this kind that were killed: their locks went with them."""
+    for path in _parent().glob(f"outboxctl-{kind}-*/{LOCK}"):
         with suppress(OSError):
             if path.stat().st_uid == os.geteuid():
                 with path.open("a") as lock:

@@ -1,0 +1,1 @@
+"""Faults on purpose, each of which can be undone."""
