@@ -12,7 +12,7 @@ from outboxctl.cli.services import Search
 
 if TYPE_CHECKING:
     from outboxctl.labs.lab import Lab
-    from outboxctl.labs.model import Record, Run
+    from outboxctl.labs.model import Run
     from outboxctl.labs.place import Place
     from outboxctl.labs.run import Options
 
@@ -48,6 +48,7 @@ def run(
     from outboxctl.cli import render
     from outboxctl.cli.lab import given
     from outboxctl.cli.lab.closing import CODES, show
+    from outboxctl.cli.lab.leftovers import note
     from outboxctl.labs.place import OwnPlace
     from outboxctl.labs.run import Options
     from outboxctl.scratch.folder import Interrupted, own_folder
@@ -58,6 +59,7 @@ def run(
     say = render.console(stderr=True).print
     try:
         with own_folder("lab", say) as folder:
+            note(folder.path, kept)
             place = OwnPlace(folder.path, search.value, over, say)
             ended = conduct(labs, place, kept, options)
     except Interrupted as signal:
@@ -80,18 +82,34 @@ class Stop(Event):
         super().set()
 
 
-def conduct(labs: "list[type[Lab]]", place: "Place", folder: Path, options: "Options") -> "Run":
-    """Run them with everything that is shown and written down meanwhile."""
+def conduct(labs: "list[type[Lab]]", place: "Place", path: Path, options: "Options") -> "Run":
+    """Run them, show how they go on, and write the evidence into `path` as each ends."""
     from outboxctl.cli import render
+    from outboxctl.cli.lab.leftovers import take_over
     from outboxctl.cli.lab.progress import Progress
     from outboxctl.cli.lab.screen import Screen
+    from outboxctl.labs.evidence import Folder
     from outboxctl.labs.run import run as run_labs
+    from outboxctl.scratch.folder import Interrupted
 
-    place.versions()  # the services say how they start before the labs are drawn
-    stop = Stop()
-    with Screen(Progress(labs, options.jobs), render.console(stderr=True), stop) as screen:
+    _started(place, path)
+    evidence, stop = Folder(path), Stop()
+    evidence.begin([lab.name for lab in labs], faults=options.faults)
+    try:
+        with Screen(Progress(labs, options.jobs), render.console(stderr=True), stop) as screen:
+            ended = run_labs(
+                labs, place, path, options=options, tell=screen.tell, ended=evidence.add, stop=stop
+            )
+        evidence.finish(ended)
+    except Interrupted as again:
+        take_over(again.code)
+    return ended
 
-        def ended(record: "Record") -> None:
-            pass
 
-        return run_labs(labs, place, folder, options=options, tell=screen.tell, ended=ended, stop=stop)
+def _started(place: "Place", evidence: Path) -> None:
+    """The services say how they start before the labs are drawn; without them there is no evidence."""
+    try:
+        place.versions()
+    except BaseException:
+        evidence.rmdir()
+        raise
