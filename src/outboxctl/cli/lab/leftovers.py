@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from outboxctl.services.model import Say
 
 EVIDENCE = "evidence.path"  # in a run's own folder: where it writes what it finds
-CLEAR_UP = "import sys; from outboxctl.cli.lab.leftovers import recover; recover(); sys.exit(int(sys.argv[1]))"
+CLEAR_UP = (
+    "import sys; from outboxctl.cli.lab.leftovers import recover; recover(); sys.exit(int(sys.argv[1]))"
+)
 
 
 def note(folder: Path, evidence: Path) -> None:
@@ -51,4 +53,3 @@ def _interrupted(folder: Path, say: "Say") -> None:
         return  # it had found nothing yet
     except (OSError, OutboxctlError) as error:
         say(f"its evidence cannot be marked as interrupted: {error}")
-

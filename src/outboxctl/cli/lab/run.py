@@ -31,7 +31,9 @@ def run(
     ] = False,
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="A setting that stands over every lab's; repeatable."),
+        typer.Option(
+            "--set", metavar="NAME=VALUE", help="A setting that stands over every lab's; repeatable."
+        ),
     ] = None,
     worker: Annotated[
         str | None, typer.Option("--worker", metavar="COMMAND", help="Another build of the worker.")
@@ -78,7 +80,9 @@ class Stop(Event):
         """Give the order."""
         from outboxctl.cli import render
 
-        render.console(stderr=True).print("Ending: faults are undone, evidence is kept; ^C again ends at once.")
+        render.console(stderr=True).print(
+            "Ending: faults are undone, evidence is kept; ^C again ends at once."
+        )
         super().set()
 
 
