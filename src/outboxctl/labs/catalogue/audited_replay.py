@@ -1,5 +1,6 @@
 """Lab 5 of the document: failed is an end for the system, and a person can begin again, on the record."""
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from outboxctl.core import event, replay, trail
@@ -48,6 +49,7 @@ class AuditedReplay(Lab):
         "outboxctl status",
     )
     judged = Words("v3 replay on the record:", "v3 显式 replay（可审计）")
+    plan: replay.Plan | None = None  # until the dry run
 
     def inject(self, scene: Scene) -> None:
         """Make events fail for good: an outage that outlasts their attempts."""
@@ -80,12 +82,14 @@ class AuditedReplay(Lab):
 
     def recover(self, scene: Scene) -> None:
         """The root cause is fixed: replay, and wait until all is delivered."""
-        self.moved, self.rows = scene.transact(self._replay)
-        scene.say(f"replayed {len(self.moved.ids)} events as {BY}: {REASON}")
+        if self.plan:
+            self.moved, self.rows = scene.transact(partial(_replay, plan=self.plan))
+            scene.say(f"replayed {len(self.moved.ids)} events as {BY}: {REASON}")
         scene.recovered(within=15)
 
     def check(self, scene: Scene) -> None:
         """What section 8.3 expects of the rows, the audit, and what became of the events."""
+        assert self.plan  # noqa: S101 - for mypy: there was a dry run
         scene.expect(
             Words("exactly these are replayed", "replay 的正是这些事件"),
             f"{len(self.plan.ids)} events",
@@ -109,12 +113,6 @@ class AuditedReplay(Lab):
         scene.conclude(Words("back to pending", "failed 是否回到 pending"), cleared == CAUGHT)
         scene.conclude(Words("audited", "审计字段是否写入"), audited and signed == CAUGHT)
 
-    def _replay(self, connection: "Connection") -> "tuple[replay.Act, list[dict[str, Any]]]":
-        """The act, and the rows as it leaves them: read before any worker can take them."""
-        act = replay.apply(connection, self.plan, by=BY, reason=REASON)
-        found = [event.find(connection, id_) for id_ in act.ids]
-        return act, [each.row for each in found if each]
-
     def _all_say(self, wanted: dict[str, Any]) -> int:
         """How many of the replayed rows say this."""
         return sum(all(row[name] == value for name, value in wanted.items()) for row in self.rows)
@@ -126,3 +124,10 @@ class AuditedReplay(Lab):
             [("replay", BY, REASON, CAUGHT)],
             [(act.action, act.operator, act.reason, act.affected) for act in acts],
         )
+
+
+def _replay(connection: "Connection", plan: replay.Plan) -> tuple[replay.Act, list[dict[str, Any]]]:
+    """The act, and the rows as it leaves them: read before any worker can take them."""
+    act = replay.apply(connection, plan, by=BY, reason=REASON)
+    found = [event.find(connection, id_) for id_ in act.ids]
+    return act, [each.row for each in found if each]

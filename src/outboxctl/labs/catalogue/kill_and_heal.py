@@ -85,7 +85,7 @@ class KillAndHeal(Lab):
                 "outbox_stuck_processing_events" in worker.get("/metrics")[1]
                 and worker.metric("outbox_stuck_processing_events") == 0
             ),
-            within=10,
+            within=5,
         )
         processed = worker.metric("outbox_processed_total")
         scene.expect(
