@@ -1,5 +1,7 @@
 """The six labs of the document."""
 
+import os
+
 from labs.breakages import Breakage
 
 
@@ -27,10 +29,7 @@ def unknown_ops_are_retried() -> None:
 
 def attempts_have_no_end() -> None:
     """Retries go on whatever the limit says."""
-    from outboxctl.worker import lane
-    from outboxctl.worker.outcome import RetryPolicy
-
-    lane.RetryPolicy = lambda _most, *rest: RetryPolicy(1_000_000, *rest)  # type: ignore[assignment, misc]
+    os.environ["OUTBOX_MAX_ATTEMPTS"] = "1000000"
 
 
 def replayed_events_are_passed_over() -> None:
@@ -45,9 +44,9 @@ def replayed_events_are_passed_over() -> None:
 
 def stopping_drops_everything() -> None:
     """SIGTERM ends the process with its batch in hand."""
-    from outboxctl.worker import daemon
+    from outboxctl.worker import stopping
 
-    daemon.stop = lambda *_args, **_more: True
+    stopping.stop = lambda *_args, **_more: True
 
 
 BREAKAGES: dict[str, Breakage] = {
