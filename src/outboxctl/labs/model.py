@@ -67,10 +67,14 @@ class Check:
 
 @dataclass(frozen=True)
 class Filled:
-    """A line of the conclusion: a field of the document's template, filled in by what was seen."""
+    """A line of the conclusion: a field of the document's template, filled in by what was seen.
+
+    `value` is in English, `zh` the same in Chinese; figures are alike.
+    """
 
     name: Words
     value: str
+    zh: str
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ PATIENCE_SECONDS = 30.0
 TOGETHER = 500  # rows a transaction of a load
 DELIVERED = Words("all events delivered, the worker ready", "所有事件已投递，worker 就绪")
 RECOVERED = Words("the backlog is gone", "积压归零")
+YES, NO = Words("yes", "是"), Words("no", "否")
 READY = 200
 T = TypeVar("T")
 
@@ -93,8 +94,8 @@ class Scene:
         seconds = self.settings.max_processing_seconds
         return self.transact(lambda connection: look.look(connection, max_processing=seconds))
 
-    def events(self, ids: Sequence[str]) -> "list[EventRow]":
-        """These events, the oldest first."""
+    def events(self, ids: Sequence[str] | None = None) -> "list[EventRow]":
+        """These events, or all, the oldest first."""
         return self.transact(lambda connection: look.events(connection, ids))
 
     def transact(self, what: "Callable[[Connection], T]") -> T:
@@ -221,8 +222,10 @@ class Scene:
         return bool(self.expect_soon(RECOVERED, lambda: self.look().lag == 0, within))
 
     def conclude(self, name: Words, value: object) -> None:
-        """Fill in a field of the document's conclusion."""
-        self.record.conclusion.append(Filled(name, str(value)))
+        """Fill in a field of the document's conclusion; a truth value becomes yes or no."""
+        said = value if isinstance(value, Words) else Words(*[str(value)] * 2)
+        said = (YES if value else NO) if isinstance(value, bool) else said
+        self.record.conclusion.append(Filled(name, said.en, said.zh))
 
     def say(self, text: str) -> None:
         """Write down what was done or seen, with its second."""

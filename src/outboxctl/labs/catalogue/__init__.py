@@ -1,12 +1,20 @@
 """Every lab, one file each; those with a number are the document's."""
 
+from outboxctl.labs.catalogue.attempts_exhausted import AttemptsExhausted
+from outboxctl.labs.catalogue.audited_replay import AuditedReplay
 from outboxctl.labs.catalogue.bad_op import BadOp
+from outboxctl.labs.catalogue.daemon import Daemon
 from outboxctl.labs.catalogue.kill_and_heal import KillAndHeal
+from outboxctl.labs.catalogue.outage_and_backoff import OutageAndBackoff
 from outboxctl.labs.lab import Lab
 
 # Labs that take longest begin first, so that a run of all ends soonest.
 LABS: tuple[type[Lab], ...] = (
+    OutageAndBackoff,
+    Daemon,
     KillAndHeal,
+    AttemptsExhausted,
+    AuditedReplay,
     BadOp,
 )
 CORE = tuple(sorted((lab for lab in LABS if lab.number), key=lambda lab: lab.number or 0))
