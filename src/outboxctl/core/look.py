@@ -21,6 +21,7 @@ SELECT count(*) FILTER (WHERE status = 'pending'), count(*) FILTER (WHERE status
 FROM {EVENTS}
 """)
 NAMED = text(f"SELECT {COLUMNS} FROM {EVENTS} WHERE id = ANY (CAST(:ids AS uuid[])) ORDER BY created_at, id")
+PROCESSING = text(f"SELECT {COLUMNS} FROM {EVENTS} WHERE status = 'processing' ORDER BY created_at, id")
 # Invariant 2: what is done must be in the index at this version or a newer one, or gone from the source.
 DONE = text(f"""
 SELECT e.entity_type || ':' || e.entity_id, max(e.event_version), max(s.event_version)
@@ -79,6 +80,11 @@ def look(connection: Connection, *, max_processing: float) -> Look:
 def events(connection: Connection, ids: Sequence[str]) -> list[EventRow]:
     """These events, the oldest first."""
     return [EventRow(*row) for row in connection.execute(NAMED, {"ids": list(ids)})]
+
+
+def processing(connection: Connection) -> list[EventRow]:
+    """The events that are in a worker's hands, the oldest first."""
+    return [EventRow(*row) for row in connection.execute(PROCESSING)]
 
 
 def done(connection: Connection) -> list[DoneEntity]:
