@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from threading import Event
 from time import monotonic
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from uuid import UUID, uuid4
 
 from outboxctl.chaos.proxy import Proxy
@@ -98,10 +98,24 @@ class Scene:
         """These events, or all, the oldest first."""
         return self.transact(lambda connection: look.events(connection, ids))
 
+    def total(self, metric: str) -> float:
+        """The sum of a metric over all workers that run."""
+        return sum(worker.total(metric) for worker in self.workers.values())
+
     def transact(self, what: "Callable[[Connection], T]") -> T:
         """What a function of `core` makes of one transaction."""
         with self.database.begin() as connection:
             return what(connection)
+
+    def held(self) -> "list[EventRow]":
+        """The events that workers hold, the oldest first."""
+        return self.transact(look.processing)
+
+    def versions(self, entities: Sequence[UUID]) -> list[int | None]:
+        """The version of each entity's document, None where there is none."""
+        ids = [f"{ENTITY_TYPE}:{entity}" for entity in entities]
+        found = self.indexed(ids)
+        return [found[id_] for id_ in ids]
 
     def indexed(self, ids: Sequence[str]) -> dict[str, int | None]:
         """The version of each document by its id (`block:…`), None where there is none."""
@@ -116,10 +130,16 @@ class Scene:
             self.write(entities[start : start + TOGETHER], content=content)
         return entities
 
-    def write(self, entities: Sequence[UUID], *, content: str = "text of a lab") -> None:
+    def write(self, entities: Sequence[UUID], *, content: str | Sequence[str] = "text of a lab") -> None:
         """Write these rows, new ones or again, each with its event, in one transaction."""
-        given: dict[str, Any] = {"entity_type": ENTITY_TYPE, "ids": entities}
-        self.transact(lambda c: inject.upserts(c, **given, contents=[content] * len(entities)))
+        contents = [content] * len(entities) if isinstance(content, str) else content
+        given: dict[str, Any] = {"entity_type": ENTITY_TYPE, "ids": entities, "contents": contents}
+        self.transact(lambda c: inject.upserts(c, **given))
+        self.written += len(entities)
+
+    def delete(self, entities: Sequence[UUID]) -> None:
+        """Delete these rows, each with its event, in one transaction."""
+        self.transact(lambda c: inject.deletes(c, entity_type=ENTITY_TYPE, ids=entities))
         self.written += len(entities)
 
     def insert(self, *, op: str, entity: UUID | None = None, version: int = 0) -> str:
@@ -157,6 +177,11 @@ class Scene:
         self.record.windows.append(Window(name, self.now, None))
         self._undoing.append((len(self.record.windows) - 1, undo))
         return begin()
+
+    def hold_up(self, name: str, point: Literal["before apply", "after apply"]) -> bool:
+        """As a fault, have every bulk request wait there until it is undone; False in a control run."""
+        block = ExitStack()
+        return bool(self.fault(name, lambda: block.enter_context(self.proxy.hold(point)), block.close))
 
     def undo(self) -> None:
         """Undo every fault that is not undone yet, the last one first, each though another fails."""

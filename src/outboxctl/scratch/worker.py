@@ -10,6 +10,8 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import psutil
+
 from outboxctl.errors import OutboxctlError, UsageError
 from outboxctl.services import fresh_port
 from outboxctl.settings import env_names
@@ -43,6 +45,11 @@ class WorkerProcess:
     def running(self) -> bool:
         """Whether it lives."""
         return self._process is not None and self._process.poll() is None
+
+    @property
+    def frozen(self) -> bool:
+        """Whether SIGSTOP has reached it."""
+        return self.running and psutil.Process(self.pid).status() == psutil.STATUS_STOPPED
 
     @property
     def pid(self) -> int:
@@ -100,6 +107,11 @@ class WorkerProcess:
     def said(self) -> str:
         """Everything that all of them logged."""
         return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+    def total(self, metric: str) -> float:
+        """The sum of a metric's series, 0 where there is none or the worker does not answer."""
+        series = re.compile(rf"^{re.escape(metric)}(?:{{.*}})? (\S+)$", re.MULTILINE)
+        return sum(map(float, series.findall(self.get("/metrics")[1])))
 
     def get(self, path: str) -> tuple[int, str]:
         """Status and body of its HTTP server; (0, "") where it does not answer."""

@@ -6,6 +6,13 @@ from outboxctl.labs.catalogue.bad_op import BadOp
 from outboxctl.labs.catalogue.daemon import Daemon
 from outboxctl.labs.catalogue.kill_and_heal import KillAndHeal
 from outboxctl.labs.catalogue.outage_and_backoff import OutageAndBackoff
+from outboxctl.labs.catalogue.delete_then_stale import DeleteThenStale
+from outboxctl.labs.catalogue.duplicate_delivery import DuplicateDelivery
+from outboxctl.labs.catalogue.kill_and_heal import KillAndHeal
+from outboxctl.labs.catalogue.poison_event import PoisonEvent
+from outboxctl.labs.catalogue.stale_event import StaleEvent
+from outboxctl.labs.catalogue.two_workers import TwoWorkers
+from outboxctl.labs.catalogue.zombie_worker import ZombieWorker
 from outboxctl.labs.lab import Lab
 
 # Labs that take longest begin first, so that a run of all ends soonest.
@@ -15,6 +22,12 @@ LABS: tuple[type[Lab], ...] = (
     KillAndHeal,
     AttemptsExhausted,
     AuditedReplay,
+    PoisonEvent,
+    ZombieWorker,
+    DuplicateDelivery,
+    TwoWorkers,
+    DeleteThenStale,
+    StaleEvent,
     BadOp,
 )
 CORE = tuple(sorted((lab for lab in LABS if lab.number), key=lambda lab: lab.number or 0))
