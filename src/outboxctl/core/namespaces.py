@@ -82,7 +82,7 @@ def _schema_of(url: str) -> str | None:
             row = connection.execute("SELECT current_schema()").fetchone()
     except psycopg.OperationalError:
         return None
-    return row and str(row[0])
+    return str(row[0]) if row else None
 
 
 def _execute(url: str, statement: sql.SQL, *names: str) -> None:

@@ -69,7 +69,9 @@ class Scene:
         self._faults, self._command, self._began = faults, command, monotonic()
         self._undoing: list[tuple[int, Callable[[], object] | None]] = []
         with ExitStack() as stack:
-            self.proxy = stack.enter_context(Proxy(upstream=namespace.elastic_url))
+            self.proxy = stack.enter_context(
+                Proxy(namespace.elastic_url, ca_certs=self.settings.elastic_ca_certs)
+            )
             self.database = Database(self.settings.require_database_url(), connections=4)
             stack.callback(self.database.close)
             self.client = connect(self.settings, timeout=30)

@@ -9,28 +9,32 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import uuid4
+
+from pydantic import SecretStr
 
 from outboxctl.chaos.book import Fault
 from outboxctl.chaos.ledger import Ledger, undone_by
 from outboxctl.core import migrations, namespaces
 from outboxctl.core.database import Database
 from outboxctl.core.examine import server
-from outboxctl.errors import UsageError
+from outboxctl.errors import RefusedError, UsageError
 from outboxctl.labs.model import Need
 from outboxctl.labs.place import Namespace, by_field
 from outboxctl.scratch.settings import environment, fixed
-from outboxctl.services.model import Say, silent
 from outboxctl.settings import MAX_INDEX_BYTES, Settings
 from outboxctl.sink import index
 from outboxctl.sink.client import connect
+from outboxctl.sink.examine.product import named
 from outboxctl.urls import credentials, mask, without_credentials
 
 if TYPE_CHECKING:
     from outboxctl.labs.lab import Lab
+    from outboxctl.services.model import Say
 
 KIND = "lab-namespace"
+IMITATION = "noida-db"
 OWN = {Need.OWN_ENGINE, Need.OWN_DATABASE}
 
 
@@ -56,35 +60,44 @@ class StagingPlace:
         home: Path,
         labs: "Sequence[type[Lab]]",
         overrides: Mapping[str, str],
-        say: Say = silent,
     ) -> None:
         self._settings, self._home, self._overrides = settings, home, overrides
         self._url, self._sink = settings.require_database_url(), settings.sink_urls[0]
-        self._ledger, self._migrating = Ledger(settings, say=say), Lock()
+        self._ledger, self._migrating = Ledger(settings), Lock()
+        self.sink = mask(self._sink)
         self._versions: dict[str, str] = {}
         mark = uuid4().hex[:6]
         self.planned = [_planned(lab, settings.elastic_index, mark) for lab in labs]
 
     def lacks(self, lab: "type[Lab]") -> list[Need]:
         """Servers of its own, to be stopped, are not to be had here."""
-        return sorted(OWN & lab.needs)
+        imitated = self.versions()["search"].startswith(IMITATION)
+        return sorted(lab.needs & (OWN | {Need.REAL_ENGINE} if imitated else OWN))
 
     def versions(self) -> dict[str, str]:
         """The versions of both ends. UnreachableError where one is away."""
         if not self._versions:
             with closing(Database(self._url)) as database, database.begin() as connection:
-                postgres = server.version(connection)
-            with closing(connect(self._settings)) as client:
-                search = index.server_version(client)
-            self._versions = {"postgres": postgres, "search": search}
+                version = server.server(connection).version
+            self._versions = {"postgres": f"postgres {version}", "search": self._search()}
         return self._versions
 
     @contextmanager
     def namespace(self, lab: "type[Lab]") -> Iterator[Namespace]:
         """A schema and an index, both in the ledger while they are there."""
         plan = next(plan for plan in self.planned if plan.lab is lab)
-        with self._ledger.holding(self._fault(plan), lambda: namespaces.create_schema(self._url, plan.schema)):
+        with self._ledger.holding(
+            self._fault(plan), lambda: namespaces.create_schema(self._url, plan.schema)
+        ):
             yield self._prepared(lab, plan)
+
+    def _search(self) -> str:
+        with closing(connect(self._settings)) as client:
+            try:
+                name, version = named(client)
+            except RefusedError:  # a right that no worker needs
+                return "elasticsearch, of a version that this user may not ask for"
+        return f"{IMITATION if name == IMITATION else 'elasticsearch'} {version}".strip()
 
     def _fault(self, plan: Planned) -> Fault:
         facts = {"schema": plan.schema, "index": plan.index, **_ends(self._settings)}
@@ -93,14 +106,18 @@ class StagingPlace:
     def _prepared(self, lab: "type[Lab]", plan: Planned) -> Namespace:
         url = namespaces.in_schema(self._url, plan.schema)
         shown = {**lab.settings, **self._overrides}
-        ends = {"DATABASE_URL": url, "ELASTIC_URL": without_credentials(self._sink), "ELASTIC_INDEX": plan.index}
-        named = {**shown, **ends, **self._credentials()}
-        settings = fixed(by_field(named))
+        ends = {
+            "DATABASE_URL": url,
+            "ELASTIC_URL": without_credentials(self._sink),
+            "ELASTIC_INDEX": plan.index,
+        }
+        given = {**shown, **ends, **self._credentials()}
+        settings = fixed(by_field(given))
         with self._migrating, closing(Database(url)) as database:
             migrations.upgrade(database, self._settings.environment or "test")
         with closing(connect(settings)) as client:
             index.ensure(client, settings.elastic_index)
-        base = environment({}) | named
+        base = environment({}) | given
         return Namespace(settings, self._sink, self._home, base, shown, overrides=self._overrides)
 
     def _credentials(self) -> dict[str, str]:
@@ -117,7 +134,7 @@ class StagingPlace:
 
 
 @undone_by(KIND)
-def _remove(fault: Fault, settings: Settings, say: Say) -> None:
+def _remove(fault: Fault, settings: Settings, say: "Say") -> None:
     """Remove a lab's schema and index. UsageError where the settings lead to another system."""
     ends = _ends(settings)
     if other := [name for name, value in ends.items() if fault.facts[name] != value]:
@@ -146,5 +163,5 @@ def _planned(lab: "type[Lab]", alias: str, mark: str) -> Planned:
     return Planned(lab, schema, alias.encode()[:room].decode(errors="ignore") + end)
 
 
-def _secret(value: Any) -> str | None:
-    return value and value.get_secret_value()
+def _secret(value: SecretStr | None) -> str | None:
+    return value.get_secret_value() if value else None

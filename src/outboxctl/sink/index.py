@@ -55,10 +55,10 @@ def ensure(client: Elasticsearch, name: str) -> bool:
 
 
 def remove(client: Elasticsearch, name: str) -> None:
-    """Delete what `ensure` made, and what a rebuild put in its place: every index `name-…`; none is no error."""
+    """Delete what `ensure` made, or a rebuild in its place: every index `name-…`. None is no error."""
     found = _body(client, lambda: client.indices.get_alias(index=f"{name}-*", expand_wildcards="all"))
-    for each in found:
-        _body(client, lambda each=each: client.indices.delete(index=each, ignore_unavailable=True))
+    if found:
+        _body(client, lambda: client.indices.delete(index=list(found), ignore_unavailable=True))
 
 
 def count(client: Elasticsearch, name: str) -> int:

@@ -40,7 +40,7 @@ def take_over(code: int) -> NoReturn:
     """
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # inherited: nothing interrupts the clearing up
-    os.execv(sys.executable, [sys.executable, "-P", "-c", CLEAR_UP, str(code)])
+    os.execv(sys.executable, [sys.executable, "-P", "-c", CLEAR_UP, str(code)])  # noqa: S606 - a list, no shell
 
 
 def _interrupted(folder: Path, say: "Say") -> None:

@@ -4,11 +4,10 @@ from outboxctl.labs.catalogue.attempts_exhausted import AttemptsExhausted
 from outboxctl.labs.catalogue.audited_replay import AuditedReplay
 from outboxctl.labs.catalogue.bad_op import BadOp
 from outboxctl.labs.catalogue.daemon import Daemon
-from outboxctl.labs.catalogue.kill_and_heal import KillAndHeal
-from outboxctl.labs.catalogue.outage_and_backoff import OutageAndBackoff
 from outboxctl.labs.catalogue.delete_then_stale import DeleteThenStale
 from outboxctl.labs.catalogue.duplicate_delivery import DuplicateDelivery
 from outboxctl.labs.catalogue.kill_and_heal import KillAndHeal
+from outboxctl.labs.catalogue.outage_and_backoff import OutageAndBackoff
 from outboxctl.labs.catalogue.poison_event import PoisonEvent
 from outboxctl.labs.catalogue.stale_event import StaleEvent
 from outboxctl.labs.catalogue.two_workers import TwoWorkers

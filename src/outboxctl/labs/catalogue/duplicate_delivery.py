@@ -64,9 +64,7 @@ class DuplicateDelivery(Lab):
 
     def check(self, scene: Scene) -> None:
         """As if it had been delivered once."""
-        scene.expect(
-            Words("versions in the index", "索引中的版本"), {1}, set(scene.versions(self.entities))
-        )
+        scene.expect(Words("versions in the index", "索引中的版本"), {1}, set(scene.versions(self.entities)))
         documents = index.count(scene.client, scene.settings.elastic_index)
         scene.expect(Words("documents", "文档数"), self.events + BATCH, documents)
         scene.expect(Words("events done", "done 事件数"), scene.written, scene.look().done)
