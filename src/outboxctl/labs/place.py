@@ -105,10 +105,11 @@ class OwnPlace:
 
     def _servers(self, lab: "type[Lab]") -> tuple[Services, Path | None]:
         both = self._both()
-        if not {Need.OWN_ENGINE, Need.OWN_DATABASE} & lab.needs:
+        asked = lab.needs | lab.wants
+        if not {Need.OWN_ENGINE, Need.OWN_DATABASE} & asked:
             return both, None
         state = self._folder / lab.name
-        if Need.OWN_ENGINE in lab.needs:
+        if Need.OWN_ENGINE in asked:
             engine = services.start_search(state, search=self._search, fresh=True)
             return Services(both.postgres, engine), state
         return Services(services.start_postgres(state, fresh=True, fast=True), both.search), state

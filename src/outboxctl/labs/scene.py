@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from uuid import UUID, uuid4
 
 from outboxctl.chaos.proxy import Proxy
-from outboxctl.core import inject, look, snapshot
+from outboxctl.core import inject, look, sessions, snapshot
 from outboxctl.core.database import Database
 from outboxctl.labs.model import Check, Filled, Line, Phase, Record, Snapshot, Verdict, Window, Words
 from outboxctl.scratch.worker import WorkerProcess
@@ -30,6 +30,7 @@ PATIENCE_SECONDS = 30.0
 TOGETHER = 500  # rows a transaction of a load
 DELIVERED = Words("all events delivered, the worker ready", "所有事件已投递，worker 就绪")
 RECOVERED = Words("the backlog is gone", "积压归零")
+YES, NO = Words("yes", "是"), Words("no", "否")
 READY = 200
 T = TypeVar("T")
 
@@ -93,13 +94,13 @@ class Scene:
         seconds = self.settings.max_processing_seconds
         return self.transact(lambda connection: look.look(connection, max_processing=seconds))
 
-    def events(self, ids: Sequence[str]) -> "list[EventRow]":
-        """These events, the oldest first."""
+    def events(self, ids: Sequence[str] | None = None) -> "list[EventRow]":
+        """These events, or all, the oldest first."""
         return self.transact(lambda connection: look.events(connection, ids))
 
-    def total(self, metric: str) -> float:
+    def metric(self, name: str) -> float:
         """The sum of a metric over all workers that run."""
-        return sum(worker.total(metric) for worker in self.workers.values())
+        return sum(worker.metric(name) for worker in self.workers.values())
 
     def transact(self, what: "Callable[[Connection], T]") -> T:
         """What a function of `core` makes of one transaction."""
@@ -108,7 +109,7 @@ class Scene:
 
     def held(self) -> "list[EventRow]":
         """The events that workers hold, the oldest first."""
-        return self.transact(look.processing)
+        return [event for event in self.events() if event.status == "processing"]
 
     def versions(self, entities: Sequence[UUID]) -> list[int | None]:
         """The version of each entity's document, None where there is none."""
@@ -149,6 +150,12 @@ class Scene:
         )
         self.written += 1
         return event
+
+    def terminate(self) -> int:
+        """End all sessions in this database, a lab's private one; returns how many."""
+        ended = self.transact(lambda connection: sessions.terminate(connection, everybody=True))
+        self.database.close()  # ours were among them
+        return ended
 
     def worker(self, name: str, *, direct: bool = False, **settings: str) -> WorkerProcess:
         """The worker of this name, not started yet; it sends through the proxy unless `direct`."""
@@ -246,8 +253,10 @@ class Scene:
         return bool(self.expect_soon(RECOVERED, lambda: self.look().lag == 0, within))
 
     def conclude(self, name: Words, value: object) -> None:
-        """Fill in a field of the document's conclusion."""
-        self.record.conclusion.append(Filled(name, str(value)))
+        """Fill in a field of the document's conclusion; a truth value becomes yes or no."""
+        said = value if isinstance(value, Words) else Words(*[str(value)] * 2)
+        said = (YES if value else NO) if isinstance(value, bool) else said
+        self.record.conclusion.append(Filled(name, said.en, said.zh))
 
     def say(self, text: str) -> None:
         """Write down what was done or seen, with its second."""
