@@ -24,7 +24,6 @@ NAMED = text(f"""
 SELECT {COLUMNS} FROM {EVENTS} WHERE id = ANY (CAST(:ids AS uuid[])) OR CAST(:ids AS uuid[]) IS NULL
 ORDER BY created_at, id
 """)
-PROCESSING = text(f"SELECT {COLUMNS} FROM {EVENTS} WHERE status = 'processing' ORDER BY created_at, id")
 # Invariant 2: what is done must be in the index at this version or a newer one, or gone from the source.
 DONE = text(f"""
 SELECT e.entity_type || ':' || e.entity_id, max(e.event_version), max(s.event_version)
@@ -84,11 +83,6 @@ def events(connection: Connection, ids: Sequence[str] | None = None) -> list[Eve
     """These events, or all, the oldest first."""
     given = {"ids": None if ids is None else list(ids)}
     return [EventRow(*row) for row in connection.execute(NAMED, given)]
-
-
-def processing(connection: Connection) -> list[EventRow]:
-    """The events that are in a worker's hands, the oldest first."""
-    return [EventRow(*row) for row in connection.execute(PROCESSING)]
 
 
 def done(connection: Connection) -> list[DoneEntity]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from uuid import UUID, uuid4
 
 from outboxctl.chaos.proxy import Proxy
-from outboxctl.core import inject, look, snapshot
+from outboxctl.core import inject, look, sessions, snapshot
 from outboxctl.core.database import Database
 from outboxctl.labs.model import Check, Filled, Line, Phase, Record, Snapshot, Verdict, Window, Words
 from outboxctl.scratch.worker import WorkerProcess
@@ -101,9 +101,9 @@ class Scene:
         """These events, or all, the oldest first."""
         return self.transact(lambda connection: look.events(connection, ids))
 
-    def total(self, metric: str) -> float:
+    def metric(self, name: str) -> float:
         """The sum of a metric over all workers that run."""
-        return sum(worker.total(metric) for worker in self.workers.values())
+        return sum(worker.metric(name) for worker in self.workers.values())
 
     def transact(self, what: "Callable[[Connection], T]") -> T:
         """What a function of `core` makes of one transaction."""
@@ -112,7 +112,7 @@ class Scene:
 
     def held(self) -> "list[EventRow]":
         """The events that workers hold, the oldest first."""
-        return self.transact(look.processing)
+        return [event for event in self.events() if event.status == "processing"]
 
     def versions(self, entities: Sequence[UUID]) -> list[int | None]:
         """The version of each entity's document, None where there is none."""
@@ -153,6 +153,12 @@ class Scene:
         )
         self.written += 1
         return event
+
+    def terminate(self) -> int:
+        """End all sessions in this database, a lab's private one; returns how many."""
+        ended = self.transact(lambda connection: sessions.terminate(connection, everybody=True))
+        self.database.close()  # ours were among them
+        return ended
 
     def worker(self, name: str, *, direct: bool = False, **settings: str) -> WorkerProcess:
         """The worker of this name, not started yet; it sends through the proxy unless `direct`."""

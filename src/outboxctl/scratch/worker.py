@@ -1,5 +1,6 @@
 """A real worker process, to be killed, paused and started again."""
 
+import json
 import os
 import re
 import signal
@@ -18,6 +19,7 @@ from outboxctl.settings import env_names
 
 RECLAIMED = re.compile(r"Reclaimed (\d+) stuck outbox events")
 COMMAND = (sys.executable, "-m", "outboxctl", "worker")
+UNREADY = 503
 STOP_SECONDS = 30.0
 ANSWER_SECONDS = 5.0
 
@@ -108,11 +110,6 @@ class WorkerProcess:
         """Everything that all of them logged."""
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
-    def total(self, metric: str) -> float:
-        """The sum of a metric's series, 0 where there is none or the worker does not answer."""
-        series = re.compile(rf"^{re.escape(metric)}(?:{{.*}})? (\S+)$", re.MULTILINE)
-        return sum(map(float, series.findall(self.get("/metrics")[1])))
-
     def get(self, path: str) -> tuple[int, str]:
         """Status and body of its HTTP server; (0, "") where it does not answer."""
         try:
@@ -124,6 +121,11 @@ class WorkerProcess:
             return error.code, error.read().decode(errors="replace")
         except OSError:
             return 0, ""
+
+    def failing(self) -> dict[str, str]:
+        """What /readyz names as failing; nothing where it says 200, or nothing at all."""
+        status, said = self.get("/readyz")
+        return dict(json.loads(said)["failing"]) if status == UNREADY else {}
 
     def metric(self, name: str, **labels: str) -> float:
         """The sum of all series of a metric that carry these labels; 0 where it does not answer."""

@@ -56,6 +56,62 @@ def reclaimed_events_go_together() -> None:
     reclaim.RECLAIM = text(str(reclaim.RECLAIM).replace("error_reason = 'lease_expired'", "error_reason = NULL"))
 
 
+def dies_with_the_database() -> None:
+    """No database, no worker: let somebody else start it again."""
+    from outboxctl.worker.health import Health
+
+    honest = Health.report
+
+    def report(self: Any, name: str, problem: str | None, **more: Any) -> None:
+        if name == "database" and problem:
+            os._exit(3)
+        honest(self, name, problem, **more)
+
+    Health.report = report  # type: ignore[method-assign]
+
+
+def reads_are_enough() -> None:
+    """A database that answers is well."""
+    from outboxctl.worker.health import Health
+
+    honest = Health.report
+
+    def report(self: Any, name: str, problem: str | None, **more: Any) -> None:
+        honest(self, name, None if name == "database" else problem, **more)
+
+    Health.report = report  # type: ignore[method-assign]
+
+
+def forgets_what_it_could_not_settle() -> None:
+    """What was not written at once is left to the lease."""
+    from outboxctl.worker.settling import Settling
+
+    honest = Settling.run
+    Settling.run = lambda self, *, until: honest(self, until=0.0)  # type: ignore[method-assign]
+
+
+def writes_to_the_index_it_found_first() -> None:
+    """The name of an index is looked up once, at the start."""
+    from elasticsearch import Elasticsearch
+
+    from outboxctl.settings import Settings
+
+    settings = Settings()
+    with Elasticsearch(settings.elastic_url) as client:
+        (found,) = client.indices.get(index=settings.elastic_index)
+    os.environ["ELASTIC_INDEX"] = found
+
+
+def leases_by_its_own_clock() -> None:
+    """What time it is, a worker knows itself."""
+    from datetime import UTC, datetime
+
+    from outboxctl.worker import intake
+
+    honest = intake.claim
+    intake.claim = lambda *args, **more: honest(*args, **more, now=datetime.now(UTC))
+
+
 def _rewrite_claim(old: str, new: str) -> None:
     from outboxctl.core import claim
 
@@ -70,5 +126,10 @@ BREAKAGES: dict[str, Breakage] = {
     "duplicate-delivery": writes_without_versions,
     "stale-event": believes_the_event,
     "delete-then-stale": writes_without_versions,
+    "rebuild-under-load": writes_to_the_index_it_found_first,
+    "clock-skew": leases_by_its_own_clock,
+    "db-restart": dies_with_the_database,
+    "db-readonly": reads_are_enough,
+    "db-terminate": forgets_what_it_could_not_settle,
     "poison-event": reclaimed_events_go_together,
 }

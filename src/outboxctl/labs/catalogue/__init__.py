@@ -4,7 +4,11 @@ from outboxctl.labs.catalogue.apply_then_drop import ApplyThenDrop
 from outboxctl.labs.catalogue.attempts_exhausted import AttemptsExhausted
 from outboxctl.labs.catalogue.audited_replay import AuditedReplay
 from outboxctl.labs.catalogue.bad_op import BadOp
+from outboxctl.labs.catalogue.clock_skew import ClockSkew
 from outboxctl.labs.catalogue.daemon import Daemon
+from outboxctl.labs.catalogue.db_readonly import DbReadonly
+from outboxctl.labs.catalogue.db_restart import DbRestart
+from outboxctl.labs.catalogue.db_terminate import DbTerminate
 from outboxctl.labs.catalogue.delete_then_stale import DeleteThenStale
 from outboxctl.labs.catalogue.duplicate_delivery import DuplicateDelivery
 from outboxctl.labs.catalogue.es_429 import Es429
@@ -16,6 +20,7 @@ from outboxctl.labs.catalogue.outage_and_backoff import OutageAndBackoff
 from outboxctl.labs.catalogue.outage_hold import OutageHold
 from outboxctl.labs.catalogue.oversized_event import OversizedEvent
 from outboxctl.labs.catalogue.poison_event import PoisonEvent
+from outboxctl.labs.catalogue.rebuild_under_load import RebuildUnderLoad
 from outboxctl.labs.catalogue.slow_sink import SlowSink
 from outboxctl.labs.catalogue.stale_event import StaleEvent
 from outboxctl.labs.catalogue.thundering_herd import ThunderingHerd
@@ -28,7 +33,11 @@ ALL: tuple[type[Lab], ...] = (
     AttemptsExhausted,
     AuditedReplay,
     BadOp,
+    ClockSkew,
     Daemon,
+    DbReadonly,
+    DbRestart,
+    DbTerminate,
     DeleteThenStale,
     DuplicateDelivery,
     Es429,
@@ -40,6 +49,7 @@ ALL: tuple[type[Lab], ...] = (
     OutageHold,
     OversizedEvent,
     PoisonEvent,
+    RebuildUnderLoad,
     SlowSink,
     StaleEvent,
     ThunderingHerd,

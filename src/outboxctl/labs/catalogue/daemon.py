@@ -1,6 +1,5 @@
 """Lab 6 of the document: what makes a worker a daemon that can be run for long."""
 
-import json
 import signal
 
 from outboxctl.check import figures
@@ -11,10 +10,9 @@ from outboxctl.labs import outage
 from outboxctl.labs.lab import Lab
 from outboxctl.labs.model import Words
 from outboxctl.labs.scene import Scene
-from outboxctl.scratch.worker import WorkerProcess
 
 CAUGHT, BATCH, BACKLOG = 60, 50, 200
-OK, UNREADY = 200, 503
+OK = 200
 SLA_SECONDS = 0.5
 SOON_SECONDS = 15.0
 # Alert thresholds: the oldest event beyond the SLA, anything stuck, any event failed within the window.
@@ -108,7 +106,7 @@ class Daemon(Lab):
         self._fires(scene, "oldest")
         self.unready = scene.expect_soon(
             Words("/readyz is 503 and names the sink", "ES 不可用时 /readyz 返回 503 并指明 sink"),
-            lambda: "sink" in _failing(worker),
+            lambda: "sink" in worker.failing(),
             within=SOON_SECONDS,
         )
         health = worker.get("/healthz")[0]
@@ -151,7 +149,7 @@ class Daemon(Lab):
             scene.fault("SIGTERM to worker w1", lambda: worker.send(signal.SIGTERM))
             scene.expect_soon(
                 Words("/readyz says that it drains", "收到 SIGTERM 后 /readyz 显示 draining"),
-                lambda: "draining" in _failing(worker),
+                lambda: "draining" in worker.failing(),
                 within=2,
             )
         scene.wait(lambda: not worker.running, SOON_SECONDS)
@@ -179,9 +177,3 @@ def _alerts(scene: Scene) -> list[str]:
     seconds = scene.settings.max_processing_seconds
     facts = scene.transact(lambda connection: figures.read(connection, LIMITS, max_processing=seconds))
     return [figure.name for figure in figures.judge(facts, LIMITS) if not figure.well]
-
-
-def _failing(worker: WorkerProcess) -> list[str]:
-    """What /readyz names as failing; nothing where it says 200, or nothing at all."""
-    status, said = worker.get("/readyz")
-    return list(json.loads(said)["failing"]) if status == UNREADY else []

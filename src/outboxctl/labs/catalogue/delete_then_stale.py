@@ -67,7 +67,7 @@ class DeleteThenStale(Lab):
         back = [version for version in scene.versions(self.entities) if version is not None]
         scene.expect(Words("documents that came back", "复活的文档"), 0, len(back))
         scene.expect(Words("events done", "done 事件数"), scene.written, scene.look().done)
-        noops = scene.worker("w1").total("outbox_idempotent_noop_total")
+        noops = scene.worker("w1").metric("outbox_idempotent_noop_total")
         scene.expect(
             Words("upserts that met a newer version", "被更新版本取代的 upsert（superseded）"), BATCH, noops
         )

@@ -71,7 +71,7 @@ class DuplicateDelivery(Lab):
         scene.expect(
             Words("processed by the second worker", "第二个 worker 的 processed 指标"),
             len(self.held),
-            scene.total("outbox_processed_total"),
+            scene.metric("outbox_processed_total"),
         )
         scene.conclude(Words("events delivered twice", "重复投递的事件"), len(self.held))
 

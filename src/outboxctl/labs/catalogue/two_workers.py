@@ -57,8 +57,8 @@ class TwoWorkers(Lab):
         scene.expect(
             Words("processed, by both workers' metrics", "两个 worker 的 processed 指标之和"),
             scene.written,
-            scene.total("outbox_processed_total"),
+            scene.metric("outbox_processed_total"),
         )
         for name, worker in scene.workers.items():
-            done = worker.total("outbox_processed_total")
+            done = worker.metric("outbox_processed_total")
             scene.conclude(Words(f"processed by {name}", f"{name} 处理"), f"{done:g}")

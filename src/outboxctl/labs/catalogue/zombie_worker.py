@@ -64,8 +64,8 @@ class ZombieWorker(Lab):
         self.before = self._rows(scene)
         scene.undo()
         worker = scene.worker("w1")
-        scene.wait(lambda: worker.get("/healthz")[0] and not worker.total("outbox_inflight_events"))
-        lost = worker.total("outbox_lease_lost_total")
+        scene.wait(lambda: worker.get("/healthz")[0] and not worker.metric("outbox_inflight_events"))
+        lost = worker.metric("outbox_lease_lost_total")
         scene.expect(
             Words("the late worker finds its lease lost", "迟到的 worker 发现租约已失"),
             len(self.held),
@@ -83,7 +83,7 @@ class ZombieWorker(Lab):
         scene.expect(
             Words("processed, by both workers' metrics", "两个 worker 的 processed 指标之和"),
             scene.written,
-            int(scene.total("outbox_processed_total")),
+            int(scene.metric("outbox_processed_total")),
         )
 
     def _rows(self, scene: Scene) -> list[object]:
