@@ -28,9 +28,8 @@ def write(path: Path, report: Report) -> None:
 
 def html(report: Report, folder: Path) -> str:
     """One page that needs nothing else: no script, no font, no picture from elsewhere."""
-    return (
-        _environment(escape=True).get_template("report.html").render(**_given(report), files=_files(folder))
-    )
+    template = _environment(escape=True).get_template("report.html")
+    return template.render(**_given(report), files=_files(folder))
 
 
 def markdown(report: Report, language: str) -> str:
@@ -102,7 +101,6 @@ def _environment(*, escape: bool) -> "Environment":
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    environment.globals.update(
-        charts=charts.charts, shades=charts.shades, steps=steps, text=files.snapshot_text
-    )
+    environment.globals.update(charts=charts.charts, shades=charts.shades, steps=steps, told=told)
+    environment.globals["text"] = files.snapshot_text
     return environment
