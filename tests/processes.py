@@ -7,12 +7,19 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
+import forked
+from forked import Forked
+
+Process = subprocess.Popen[str] | Forked
 OUTBOXCTL = [sys.executable, "-m", "outboxctl"]
 KEPT = ("PATH", "HOME", "LANG", "TMPDIR", "OUTBOXCTL_CACHE", "COVERAGE_PROCESS_START", "PYTHONPATH")
 
@@ -20,6 +27,51 @@ KEPT = ("PATH", "HOME", "LANG", "TMPDIR", "OUTBOXCTL_CACHE", "COVERAGE_PROCESS_S
 def environment(**extra: str) -> dict[str, str]:
     """A clean environment: what the machine needs and `extra`, none of the developer's settings."""
     return {name: os.environ[name] for name in KEPT if name in os.environ} | extra
+
+
+@cache
+def _source() -> forked.Source:
+    return forked.source(environment())
+
+
+def start(args: Sequence[str], env: Mapping[str, str], cwd: Path, standard: Sequence[int]) -> Process:
+    """Start `outboxctl` in a session of its own, on three files: standard input, output and error."""
+    if _source().fits(env):
+        return _source().fork(args, env, cwd, standard)
+    given, out, err = standard
+    command = [*OUTBOXCTL, *args]
+    return subprocess.Popen(
+        command, env=env, cwd=cwd, stdin=given, stdout=out, stderr=err, text=True, start_new_session=True
+    )
+
+
+def _run(
+    args: Sequence[str], env: Mapping[str, str], cwd: Path, stdin: str, timeout: float
+) -> subprocess.CompletedProcess[str]:
+    """`subprocess.run`: its output ends when nobody is left who could write it."""
+    (given, give), (out, say), (err, warn) = (os.pipe() for _ in range(3))
+    process = start(args, env, cwd, (given, say, warn))
+    for fd in (given, say, warn):
+        os.close(fd)
+    with ThreadPoolExecutor(3) as pool:
+        pool.submit(_write, give, stdin)
+        texts = [pool.submit(_read, fd) for fd in (out, err)]
+        try:
+            code = process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+    return subprocess.CompletedProcess(args, code, *(text.result() for text in texts))
+
+
+def _write(fd: int, text: str) -> None:
+    with suppress(BrokenPipeError), open(fd, "w") as stream:
+        stream.write(text)
+
+
+def _read(fd: int) -> str:
+    with open(fd) as stream:
+        return stream.read()
 
 
 @dataclass
@@ -32,16 +84,7 @@ class Cli:
     def __call__(
         self, *args: str, timeout: float = 60, env: dict[str, str] | None = None, stdin: str = ""
     ) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [*OUTBOXCTL, *args],
-            env=self.env | (env or {}),
-            cwd=self.cwd,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
+        done = _run(args, self.env | (env or {}), self.cwd, stdin, timeout)
         assert "Traceback" not in done.stderr, done.stderr
         return done
 
@@ -60,7 +103,7 @@ class Cli:
 class Worker:
     """A running `outboxctl worker`."""
 
-    process: subprocess.Popen[str]
+    process: Process
     port: int
     log: Path
     stopped: bool = field(default=False)
@@ -103,16 +146,9 @@ class Worker:
 def start_worker(env: dict[str, str], cwd: Path, port: int, *args: str) -> Worker:
     """Start a worker; its log goes to a file, so that no pipe can fill up."""
     log = cwd / f"worker-{port}.log"
-    with log.open("a") as out:
-        process = subprocess.Popen(
-            [*OUTBOXCTL, "worker", "--metrics-port", str(port), *args],
-            env=env,
-            cwd=cwd,
-            stdout=out,
-            stderr=out,
-            text=True,
-            start_new_session=True,
-        )
+    arguments = ["worker", "--metrics-port", str(port), *args]
+    with log.open("a") as out, Path(os.devnull).open() as nothing:
+        process = start(arguments, env, cwd, (nothing.fileno(), out.fileno(), out.fileno()))
     return Worker(process, port, log)
 
 

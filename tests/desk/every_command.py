@@ -52,6 +52,7 @@ READING = {
 }
 # Commands that change something, start something or print what is no report: no `--json` is asked of them.
 OTHERS = {
+    "chaos proxy": "runs until it is told to stop",
     "db roles": "prints SQL",
     "db sql": "prints SQL",
     "db trigger": "prints SQL",

@@ -26,7 +26,7 @@ READING = {
     *("db current", "db check", "db sql", "db trigger", "db roles"),
 }
 ACT = "10000000-0000-0000-0000-000000000000"
-OWN_SERVICES = {"services up", "services down", "demo", "lab run"}
+OWN_SERVICES = {"services up", "services down", "demo", "lab run", "chaos proxy"}
 CHANGING = {
     "db upgrade": [],
     "failed discard": [*WHO, "--limit", "10"],

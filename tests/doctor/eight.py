@@ -1,8 +1,8 @@
 """An Elasticsearch 8, as a client 9 meets it."""
 
 from doctor.fronts import says
-from fakes.backends import Asked
-from fakes.wire import Reply
+from outboxctl.chaos.proxy.asked import Asked
+from outboxctl.chaos.proxy.wire import Reply
 
 PLAIN = "application/json"
 # What an Elasticsearch 8.14.3 really said to clients 8 and 9.
@@ -23,5 +23,5 @@ REFUSED = {
 
 def answers_like_eight(asked: Asked, reply: Reply) -> Reply:
     """A server 8 asked by a client 9: plain JSON is all that it understands."""
-    accept = {name.lower(): value for name, value in asked.headers.items()}["accept"]
-    return says(200, EIGHT)(asked, reply) if accept == PLAIN else says(400, REFUSED)(asked, reply)
+    status, body = (200, EIGHT) if asked.headers["accept"] == PLAIN else (400, REFUSED)
+    return says(status, body)(asked, reply)

@@ -8,14 +8,14 @@ from contextlib import contextmanager
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
-from fakes.backends import Asked, Upstream
 from fakes.script import Script
 from fakes.sink import FakeSink
 from fakes.store import Store
-from fakes.wire import Reply
+from outboxctl.chaos.proxy.asked import Asked
+from outboxctl.chaos.proxy.upstream import Upstream
+from outboxctl.chaos.proxy.wire import Reply
 
 Change = Callable[[Asked, Reply], Reply]
 
@@ -42,7 +42,7 @@ def front(url: str, changes: Mapping[str, Change], *, certificate: Path | None =
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate)
         sink.socket = context.wrap_socket(sink.socket, server_side=True)
-    Thread(target=sink.serve_forever, args=(0.01,), daemon=True).start()
+    sink.listen()
     try:
         yield sink.url.replace("http:", "https:") if certificate else sink.url
     finally:

@@ -11,8 +11,8 @@ from elasticsearch import Elasticsearch
 from doctor.eight import answers_like_eight
 from doctor.fronts import front, merged, says, self_signed, with_header
 from doctor.ward import Ward
-from fakes.backends import Asked
-from fakes.wire import Reply
+from outboxctl.chaos.proxy.asked import Asked
+from outboxctl.chaos.proxy.wire import Reply
 from outboxctl.doctor.model import End, Severity
 from outboxctl.sink.index import ensure
 from servers import Servers
@@ -134,7 +134,7 @@ def test_a_command_for_a_secured_sink_takes_its_secrets_from_the_environment(
     expected = {"key": "ApiKey czNjcmV0", "user": "Basic dTpzM2NyZXQ=", "url": "Basic dTpzM2NyZXQ="}[way]
 
     def secured(asked: Asked, reply: Reply) -> Reply:
-        given = {name.lower(): value for name, value in asked.headers.items()}.get("authorization")
+        given = asked.headers.get("authorization")
         return (
             reply if given == expected else says(401, {"error": {"type": "security_exception"}})(asked, reply)
         )

@@ -6,7 +6,7 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from fakes.ndjson import Action
+from outboxctl.chaos.proxy.ndjson import Action
 
 CONFLICT = "version_conflict_engine_exception"
 REQUIRE_ALIAS = "no such index [{0}] and [require_alias] request flag is [true] and [{0}] is not an alias"
@@ -75,19 +75,22 @@ class Store:
             return [id_ for id_, writes in self.history.items() if _steps_back(writes)]
 
     def _apply(self, action: Action) -> dict[str, Any]:
-        held = self._held.get(action.id)
-        if held and action.version < held.version:
+        held, version = self._held.get(action.id), int(action.meta["version"])
+        if held and version < held.version:
             reason = (
                 f"[{action.id}]: version conflict, current version [{held.version}]"
-                f" is higher than the one provided [{action.version}]"
+                f" is higher than the one provided [{version}]"
             )
             return action.refused(409, {"type": CONFLICT, "reason": reason})
         there = held is not None and held.document is not None
-        self._held[action.id] = Held(action.version, action.document)
-        self.history.setdefault(action.id, []).append(Write(action.verb, action.version))
+        self._held[action.id] = Held(version, action.document)
+        self.history.setdefault(action.id, []).append(Write(action.verb, version))
         if action.document is None:
-            return action.applied("deleted", 200) if there else action.applied("not_found", 404)
-        return action.applied("updated", 200) if there else action.applied("created", 201)
+            result, status = ("deleted", 200) if there else ("not_found", 404)
+        else:
+            result, status = ("updated", 200) if there else ("created", 201)
+        outcome = {"_id": action.id, "_version": version, "result": result, "status": status}
+        return {action.verb: outcome}
 
 
 def _steps_back(writes: list[Write]) -> bool:

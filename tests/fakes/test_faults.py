@@ -12,8 +12,10 @@ import pytest
 
 from fakes import FakeSink, fake_sink, faults
 from fakes.faults import Fault, answered, refused
-from fakes.script import Bulk, Point, Script
-from fakes.wire import Ending
+from fakes.script import Script
+from outboxctl.chaos.proxy.points import Point
+from outboxctl.chaos.proxy.tally import Bulk
+from outboxctl.chaos.proxy.wire import Ending
 from outboxctl.sink.bulk import Action, body
 
 pytestmark = pytest.mark.no_servers
@@ -97,7 +99,7 @@ def test_a_wrong_answer(fault: Fault, expected: Callable[[Seen], bool]) -> None:
 
 
 def test_a_refused_item_is_not_applied_and_its_neighbour_is() -> None:
-    with fake_sink(Script.of(Fault(items={"a": (429, {"type": "busy", "reason": "later"})}))) as sink:
+    with fake_sink(Script.of(Fault(items={"a": (429, {"type": "busy", "reason": "later"})}.get))) as sink:
         answer = send(sink).body
         assert answer.index(b'"busy"') < answer.index(b'"b"')
         assert sink.store.versions() == {"b": 1}

@@ -77,7 +77,7 @@ def test_filters_and_require_alias_answer_alike(engine: Elasticsearch, index: st
 def test_the_same_faults_sit_in_front_of_the_real_engine(
     servers: Servers, engine: Elasticsearch, index: str
 ) -> None:
-    script = Script.of(Fault(items={"x": (429, {"type": "busy", "reason": "later"})}), DROP_AFTER)
+    script = Script.of(Fault(items={"x": (429, {"type": "busy", "reason": "later"})}.get), DROP_AFTER)
     actions = [Action("x", 1, "{}"), Action("y", 1, "{}")]
     with fake_sink(script, upstream=servers.sink) as sink, Elasticsearch(sink.url, max_retries=0) as client:
         assert [item[:3] for item in said(client, index, actions)] == [

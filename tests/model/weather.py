@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from fakes import faults, ndjson
+from fakes import faults
 from fakes.store import Store
+from outboxctl.chaos.proxy import ndjson
 from outboxctl.failures import Answer
 from outboxctl.sink.bulk import Action, body, pair
 

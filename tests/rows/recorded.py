@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from fakes.faults import Fault
-from fakes.wire import Reply
+from outboxctl.chaos.proxy.wire import Reply
 
 ELASTICSEARCH, OPENSEARCH = "elasticsearch-9.0.4", "opensearch-2.19.6"
 FOLDER = Path(__file__).parents[1] / "answers"

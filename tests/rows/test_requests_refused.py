@@ -4,7 +4,7 @@ import pytest
 
 from fakes import FakeSink, Fault, Script, faults
 from fakes.faults import answered, refused
-from fakes.wire import Reply
+from outboxctl.chaos.proxy.wire import Reply
 from rows.bench import DONE, Bench, end, metric
 from rows.recorded import OPENSEARCH, request
 

@@ -7,7 +7,7 @@ import pytest
 
 from fakes import FakeSink, Fault, Script, faults
 from fakes.faults import HEALTHY
-from fakes.script import Bulk
+from outboxctl.chaos.proxy.tally import Bulk
 from rows.bench import DONE, Bench, end, metric
 from rows.recorded import request
 

@@ -7,8 +7,8 @@ from random import Random
 
 from fakes import Fault
 from fakes.faults import DROP_AFTER, HEALTHY, RESET_BEFORE, refused
-from fakes.script import Bulk
-from fakes.wire import PRODUCT, Reply
+from outboxctl.chaos.proxy.tally import Bulk
+from outboxctl.chaos.proxy.wire import PRODUCT, Reply
 
 Shape = Callable[[Bulk], Fault]
 BUSY = ("es_rejected_execution_exception", "the storm says so")
@@ -19,7 +19,7 @@ GATEWAY = Reply(502, b"<html>bad gateway</html>", {PRODUCT: None, "Content-Type"
 def _some_refused(bulk: Bulk) -> Fault:
     """Fewer than half of the items: with more the workers would slow down, and hold little when struck."""
     error = dict(zip(("type", "reason"), BUSY, strict=True))
-    return Fault(items=dict.fromkeys(bulk.ids[::3], (429, error)))
+    return Fault(items=dict.fromkeys(bulk.ids[::3], (429, error)).get)
 
 
 def _slow_before(bulk: Bulk) -> Fault:

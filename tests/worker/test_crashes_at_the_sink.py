@@ -11,8 +11,8 @@ from elasticsearch import Elasticsearch
 
 from acceptance import lab
 from fakes import FakeSink, Fault, Point, fake_sink
-from fakes.ndjson import parse
 from fakes.postgres_proxy import Do, Proxy
+from outboxctl.chaos.proxy.ndjson import parse
 from outboxctl.sink.bulk import Action, body
 from processes import Worker, eventually
 from scene import READY, Scene

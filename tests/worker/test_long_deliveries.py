@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from fakes import Fault, Script, fake_sink
 from fakes.faults import answered
-from fakes.script import Bulk
+from outboxctl.chaos.proxy.tally import Bulk
 from processes import Worker
 from scene import Scene
 from servers import Servers

@@ -12,7 +12,7 @@ from elasticsearch import Elasticsearch
 from acceptance import lab
 from fakes import Fault, Script, fake_sink
 from fakes.faults import HEALTHY
-from fakes.script import Bulk
+from outboxctl.chaos.proxy.tally import Bulk
 from processes import Worker, eventually
 from scene import Scene
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from fakes import Fault, Point, fake_sink
 from fakes.faults import HEALTHY
-from fakes.script import Bulk
+from outboxctl.chaos.proxy.tally import Bulk
 from processes import Worker
 from scene import Scene
 from servers import Servers

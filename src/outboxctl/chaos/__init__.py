@@ -1,1 +1,1 @@
-"""Faults on purpose, each of which can be undone."""
+"""Faults on purpose: what breaks, for how long, and how it is undone."""

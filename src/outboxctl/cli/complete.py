@@ -29,6 +29,13 @@ def reasons(incomplete: str) -> list[str]:
     return [str(reason) for reason in (*Reason, NO_REASON) if reason.startswith(incomplete)]
 
 
+def faults(incomplete: str) -> list[str]:
+    """Every fault of the proxy."""
+    from outboxctl.cli.chaos.choosing import KNOWN
+
+    return [name for name in KNOWN if name.startswith(incomplete)]
+
+
 def failed_ids(ctx: typer.Context, incomplete: str) -> list[str]:
     """Ids of failed events."""
     from outboxctl.core import suggest

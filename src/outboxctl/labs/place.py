@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Protocol
@@ -28,7 +28,8 @@ class Namespace:
 
     `elastic_url` is the sink itself, without a proxy. `home` is the working folder of its workers.
     `own` is the state folder of services that are this lab's alone, None where it shares them. `shown`
-    are the settings that are not the defaults, without the ends: they may hold secrets.
+    are the settings that are not the defaults, without the ends: they may hold secrets. `overrides`
+    stand over whatever a lab sets.
     """
 
     settings: Settings
@@ -37,10 +38,11 @@ class Namespace:
     base: Mapping[str, str]
     shown: Mapping[str, str]
     own: Path | None = None
+    overrides: Mapping[str, str] = field(default_factory=dict)
 
     def environment(self, **more: str) -> dict[str, str]:
         """The environment of a worker of this lab."""
-        return {**self.base, **more}
+        return {**self.base, **more, **self.overrides}
 
 
 class Place(Protocol):
@@ -98,7 +100,8 @@ class OwnPlace:
         settings = fixed(by_field(named))
         with closing(connect(settings)) as client:
             index.ensure(client, settings.elastic_index)
-        return Namespace(settings, search.url, self._folder, environment({}) | named, shown, own)
+        base = environment({}) | named
+        return Namespace(settings, search.url, self._folder, base, shown, own, self._overrides)
 
     def _servers(self, lab: "type[Lab]") -> tuple[Services, Path | None]:
         both = self._both()

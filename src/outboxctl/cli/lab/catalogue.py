@@ -1,5 +1,6 @@
 """`lab list` and `lab show`: what there is, and what a lab asks and does."""
 
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,6 +14,13 @@ if TYPE_CHECKING:
     from outboxctl.labs.lab import Lab
 
 ALL, CORE = "all", "core"
+
+
+class Lang(StrEnum):
+    """The languages of the labs."""
+
+    EN = "en"
+    ZH = "zh"
 
 
 def list_labs(json: Json = False) -> None:

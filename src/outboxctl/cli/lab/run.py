@@ -1,72 +1,97 @@
 """`lab run`: the labs, one verdict, and the exit code that goes with it."""
 
+from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from outboxctl.cli.lab.catalogue import chosen
+from outboxctl.cli.lab.catalogue import Lang, chosen
 from outboxctl.cli.options import Json
 from outboxctl.cli.services import Search
-from outboxctl.errors import ExitCode
 
 if TYPE_CHECKING:
-    from outboxctl.labs.drill import Moment
-    from outboxctl.labs.model import Run
+    from outboxctl.labs.lab import Lab
+    from outboxctl.labs.model import Record, Run
+    from outboxctl.labs.place import Place
+    from outboxctl.labs.run import Options
+
+JOBS = 6
 
 
 def run(
     names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Labs, or `core` or `all`.")],
     search: Annotated[Search, typer.Option(help="Which search engine.")] = Search.AUTO,
-    jobs: Annotated[int, typer.Option("--jobs", min=1, max=32, help="Labs side by side.")] = 4,
+    jobs: Annotated[int, typer.Option("--jobs", min=1, max=32, help="Labs side by side.")] = JOBS,
+    evidence: Annotated[
+        Path | None, typer.Option("--evidence", help="A new folder [default: lab-evidence/<UTC time>].")
+    ] = None,
     no_fault: Annotated[
         bool, typer.Option("--no-fault", help="A control run: break nothing; no lab may then say OK.")
     ] = False,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="A setting that stands over every lab's; repeatable."),
+    ] = None,
+    worker: Annotated[
+        str | None, typer.Option("--worker", metavar="COMMAND", help="Another build of the worker.")
+    ] = None,
+    lang: Annotated[Lang, typer.Option("--lang", help="Language of checks and conclusions.")] = Lang.EN,
     json: Json = False,
 ) -> None:
     """Run labs on services of their own and give a verdict: exit 0 if OK, 4 if FAIL, 5 if INCONCLUSIVE.
 
     Example: outboxctl lab run core
-    """
-    from pathlib import Path
-    from threading import Event
 
+    Example: outboxctl lab run all --set OUTBOX_LEASE_SECONDS=5 --worker '.venv-new/bin/outboxctl worker'
+    """
     from outboxctl.cli import render
-    from outboxctl.labs.model import Verdict
+    from outboxctl.cli.lab import given
+    from outboxctl.cli.lab.closing import CODES, show
     from outboxctl.labs.place import OwnPlace
     from outboxctl.labs.run import Options
-    from outboxctl.labs.run import run as run_labs
-    from outboxctl.scratch.folder import own_folder
+    from outboxctl.scratch.folder import Interrupted, own_folder
 
-    labs = chosen(names)
+    labs, over = chosen(names), given.overrides(set_ or [])
+    options = Options(jobs=jobs, faults=not no_fault, command=given.command(worker))
+    kept = given.evidence(evidence)
     say = render.console(stderr=True).print
-    with own_folder("lab", say) as folder:
-        ended = run_labs(
-            labs,
-            OwnPlace(folder.path, search.value, {}, say),
-            Path("lab-evidence"),
-            options=Options(jobs=jobs, faults=not no_fault),
-            tell=_tell,
-            ended=lambda record: say(f"{record.lab}: {record.verdict} {record.why}"),
-            stop=Event(),
-        )
+    try:
+        with own_folder("lab", say) as folder:
+            place = OwnPlace(folder.path, search.value, over, say)
+            ended = conduct(labs, place, kept, options)
+    except Interrupted as signal:
+        raise typer.Exit(signal.code) from None
     if json:
         render.emit_json(ended)
     else:
-        _close(ended)
-    codes = {Verdict.FAIL: ExitCode.FINDINGS, Verdict.INCONCLUSIVE: ExitCode.INCONCLUSIVE}
-    raise typer.Exit(codes.get(ended.verdict, ExitCode.OK))
+        show(ended, kept, lang, render.console())
+    raise typer.Exit(128 + folder.interrupted if folder.interrupted else CODES[ended.verdict])
 
 
-def _tell(moment: "Moment") -> None:
+class Stop(Event):
+    """The order to end early, and a word to whoever waits."""
+
+    def set(self) -> None:
+        """Give the order."""
+        from outboxctl.cli import render
+
+        render.console(stderr=True).print("Ending: faults are undone, evidence is kept; ^C again ends at once.")
+        super().set()
+
+
+def conduct(labs: "list[type[Lab]]", place: "Place", folder: Path, options: "Options") -> "Run":
+    """Run them with everything that is shown and written down meanwhile."""
     from outboxctl.cli import render
+    from outboxctl.cli.lab.progress import Progress
+    from outboxctl.cli.lab.screen import Screen
+    from outboxctl.labs.run import run as run_labs
 
-    if moment.phase and not moment.sample:
-        render.console(stderr=True).print(f"{moment.lab.name}: {moment.phase}")
+    place.versions()  # the services say how they start before the labs are drawn
+    stop = Stop()
+    with Screen(Progress(labs, options.jobs), render.console(stderr=True), stop) as screen:
 
+        def ended(record: "Record") -> None:
+            pass
 
-def _close(run: "Run") -> None:
-    from outboxctl.cli import render
-
-    rows = [(record.lab, record.verdict, f"{record.seconds:.1f} s", record.why) for record in run.records]
-    render.console().print(render.table("Labs", ("lab", "verdict", "took", "why"), rows))
-    typer.echo(f"Verdict: {run.verdict}")
+        return run_labs(labs, place, folder, options=options, tell=screen.tell, ended=ended, stop=stop)

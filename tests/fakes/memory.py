@@ -1,45 +1,13 @@
-"""What stands behind the fake's HTTP server: the store, or a real sink."""
+"""The store in memory behind the server."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
-from http.client import HTTPConnection
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from fakes.ndjson import parse
 from fakes.store import Kind, Store
-from fakes.wire import Reply
-
-PER_HOP = {"host", "content-length", "connection", "transfer-encoding", "accept-encoding"}
-
-
-@dataclass(frozen=True)
-class Asked:
-    """One request."""
-
-    method: str
-    target: str
-    headers: Mapping[str, str]
-    body: bytes
-
-    @property
-    def path(self) -> list[str]:
-        """The segments of its path."""
-        return urlsplit(self.target).path.strip("/").split("/")
-
-    @property
-    def query(self) -> dict[str, str]:
-        """Its arguments."""
-        return {name: values[-1] for name, values in parse_qs(urlsplit(self.target).query).items()}
-
-
-class Backend(Protocol):
-    """Answers requests, as truthfully as it can."""
-
-    def answer(self, asked: Asked) -> Reply:
-        """Apply and answer one request."""
-        ...
+from outboxctl.chaos.proxy import ndjson
+from outboxctl.chaos.proxy.asked import Asked
+from outboxctl.chaos.proxy.wire import Reply
 
 
 class Memory:
@@ -73,9 +41,9 @@ class Memory:
         return self._store.kind is not Kind.MISSING
 
     def _bulk(self, index: str, asked: Asked) -> Reply:
-        alias_only = asked.query.get("require_alias") == "true"
-        answer = self._store.bulk(parse(asked.body), index=index, require_alias=alias_only)
-        return _json(_filtered(answer, asked.query.get("filter_path")))
+        alias_only = _query(asked).get("require_alias") == "true"
+        answer = self._store.bulk(ndjson.parse(asked.body), index=index, require_alias=alias_only)
+        return _json(_filtered(answer, _query(asked).get("filter_path")))
 
     def _mget(self, wanted: dict[str, Any]) -> Reply:
         ids = wanted.get("ids") or [doc["_id"] for doc in wanted["docs"]]
@@ -89,23 +57,8 @@ class Memory:
         return _json({"docs": docs})
 
 
-class Upstream:
-    """A real sink: requests are passed on to it."""
-
-    def __init__(self, url: str) -> None:
-        self._netloc = urlsplit(url).netloc
-
-    def answer(self, asked: Asked) -> Reply:
-        """Ask the real one."""
-        connection = HTTPConnection(self._netloc, timeout=60)
-        headers = {name: value for name, value in asked.headers.items() if name.lower() not in PER_HOP}
-        try:
-            connection.request(asked.method, asked.target, asked.body, headers)
-            reply = connection.getresponse()
-            kept = {name: value for name, value in reply.getheaders() if name.lower() not in PER_HOP}
-            return Reply(reply.status, reply.read(), kept)
-        finally:
-            connection.close()
+def _query(asked: Asked) -> dict[str, str]:
+    return {name: values[-1] for name, values in parse_qs(urlsplit(asked.target).query).items()}
 
 
 def _json(body: Any) -> Reply:

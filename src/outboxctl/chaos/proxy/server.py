@@ -1,0 +1,122 @@
+"""The HTTP server of the proxy, on 127.0.0.1 alone."""
+
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from http.server import ThreadingHTTPServer
+from socketserver import TCPServer
+from time import monotonic
+from typing import Any
+
+from outboxctl.chaos.proxy import wire
+from outboxctl.chaos.proxy.asked import LARGEST
+from outboxctl.chaos.proxy.exchange import Exchange
+from outboxctl.chaos.proxy.handler import Handler
+from outboxctl.errors import UsageError
+
+POLL = 0.02  # seconds until a server that is told to stop listening does
+MOST = 256  # connections at a time; one more is reset
+
+
+class Server(ThreadingHTTPServer):
+    """Bound to its port from the start; listens once told to. A larger body than `limit` is reset unread."""
+
+    request_queue_size = 128
+
+    def __init__(self, port: int, exchange: Exchange) -> None:
+        super().__init__(("127.0.0.1", port), Handler, bind_and_activate=False)
+        self.exchange = exchange
+        self._lock = threading.Lock()
+        self._connections: dict[Any, threading.Thread] = {}
+        self._acceptor: threading.Thread | None = None
+        self.server_bind()
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self.server_port}"
+
+    @property
+    def limit(self) -> int:
+        """Bytes of a body that are read."""
+        return LARGEST
+
+    def server_bind(self) -> None:
+        """Bind, without the base class's look-up of a host name; UsageError where the port is taken."""
+        self._claim(lambda: TCPServer.server_bind(self))
+        self.server_port = int(self.server_address[1])
+
+    def listen(self) -> None:
+        """Accept connections from now on; UsageError where somebody else does by now."""
+        self._claim(self.server_activate)
+        self._acceptor = threading.Thread(target=self.serve_forever, args=(POLL,), name="proxy", daemon=True)
+        self._acceptor.start()
+
+    def refuse(self) -> None:
+        """Accept none any more and end those there are.
+
+        The port stays bound: without a listener it refuses, and is handed to nobody as a free one.
+        """
+        self._end_all()
+        self.socket = socket.socket(self.address_family, self.socket_type)
+        self.server_bind()
+
+    def close(self) -> None:
+        """Let nothing more be applied, and end everything; requests that are under way may take a moment."""
+        self.exchange.closing.set()
+        self._end_all()
+
+    def ended(self, within: float) -> bool:
+        """Whether the thread of every connection ends within so many seconds."""
+        end = monotonic() + within
+        with self._lock:
+            threads = list(self._connections.values())
+        for thread in threads:
+            thread.join(max(0.0, end - monotonic()))
+        return not any(thread.is_alive() for thread in threads)
+
+    def _claim(self, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except OSError as error:
+            self.socket.close()
+            why = f"cannot listen on 127.0.0.1:{self.server_address[1]}: {error.strerror or error}"
+            raise UsageError(why, hint="choose another port") from None
+
+    def _end_all(self) -> None:
+        if self._acceptor:
+            self.shutdown()
+            self._acceptor.join()
+            self._acceptor = None
+        self.server_close()
+        with self._lock:
+            connections = list(self._connections)
+        for connection in connections:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Serve a connection in a thread of its own, if there are not too many."""
+        arguments = (request, client_address)
+        thread = threading.Thread(target=self.process_request_thread, args=arguments, daemon=True)
+        with self._lock:
+            full = len(self._connections) >= MOST
+            if not full:
+                self._connections[request] = thread
+        if full:
+            wire.reset(request)
+        else:
+            thread.start()
+
+    def close_request(self, request: Any) -> None:
+        """Forget a connection."""
+        super().close_request(request)
+        with self._lock:
+            self._connections.pop(request, None)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that went away is no error of ours."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)

@@ -1,0 +1,87 @@
+"""The real sink: requests are passed on to it, each on a connection of its own."""
+
+import json
+import socket
+import ssl
+from base64 import b64encode
+from contextlib import suppress
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from urllib.parse import urlsplit
+
+from outboxctl.chaos.proxy.asked import Asked
+from outboxctl.chaos.proxy.wire import PRODUCT, Reply
+from outboxctl.errors import UsageError
+from outboxctl.urls import credentials, without_credentials
+from outboxctl.wording import brief
+
+# What is between two neighbours, and no matter of those behind them.
+PER_HOP = {
+    *("host", "content-length", "connection", "keep-alive", "transfer-encoding", "accept-encoding"),
+    *("expect", "te", "trailer", "upgrade", "proxy-connection"),
+}
+PATIENCE = 60.0  # seconds without a byte from it
+BARE = {PRODUCT: None, "Content-Type": None}  # it says itself what it is
+
+
+class Upstream:
+    """Credentials inside its URL are added to requests that bring none. `ca_certs`: PEM file for https.
+
+    Raises UsageError where that cannot be read.
+    """
+
+    def __init__(self, url: str, ca_certs: str | None = None) -> None:
+        parts = urlsplit(without_credentials(url))
+        self._netloc, self._prefix = parts.netloc, parts.path.rstrip("/")
+        self._tls = _context(ca_certs) if parts.scheme == "https" else None
+        inside = credentials(url)
+        self._login = f"Basic {b64encode(':'.join(inside).encode()).decode()}" if inside else None
+        self._open: set[HTTPConnection] = set()
+
+    def answer(self, asked: Asked) -> Reply:
+        """Ask the real one; a 502 that says why where it gives no answer, a 504 after a minute without."""
+        connection = self._connection()
+        self._open.add(connection)
+        try:
+            return self._ask(connection, asked)
+        except TimeoutError:
+            return _unanswered(504, f"no byte within {PATIENCE:g} s")
+        except (OSError, HTTPException, ValueError) as error:
+            return _unanswered(502, f"{type(error).__name__}: {error}")
+        finally:
+            self._open.discard(connection)
+            connection.close()
+
+    def cut(self) -> None:
+        """End every request that is under way there."""
+        for connection in list(self._open):
+            with suppress(OSError, AttributeError):  # it may end, or begin, at this very moment
+                connection.sock.shutdown(socket.SHUT_RDWR)
+
+    def _connection(self) -> HTTPConnection:
+        if self._tls:
+            return HTTPSConnection(self._netloc, timeout=PATIENCE, context=self._tls)
+        return HTTPConnection(self._netloc, timeout=PATIENCE)
+
+    def _ask(self, connection: HTTPConnection, asked: Asked) -> Reply:
+        headers = {name: value for name, value in asked.headers.items() if name not in PER_HOP}
+        if self._login:
+            headers.setdefault("authorization", self._login)
+        connection.request(asked.method, self._prefix + asked.target, asked.body or None, headers)
+        reply = connection.getresponse()
+        named = {name.lower() for name in reply.headers} - PER_HOP
+        kept = {name: ", ".join(reply.headers.get_all(name, [])) for name in named}
+        return Reply(reply.status, reply.read(), {**BARE, **kept})
+
+
+def _context(ca_certs: str | None) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=ca_certs)
+    except OSError as error:
+        why = f"the CA file {brief(ca_certs, 200)} cannot be read: {type(error).__name__}"
+        raise UsageError(why, hint="ELASTIC_CA_CERTS is a PEM file") from None
+
+
+def _unanswered(status: int, why: str) -> Reply:
+    reason = f"the fault proxy got no answer from the sink: {brief(why, 200)}"
+    body = {"error": {"type": "proxy_upstream_exception", "reason": reason}, "status": status}
+    return Reply(status, json.dumps(body).encode(), {PRODUCT: None})

@@ -1,0 +1,102 @@
+"""`chaos proxy`: a proxy before the sink that breaks what passes."""
+
+from time import monotonic
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from outboxctl.cli import complete
+from outboxctl.cli.options import ElasticUrl, Json, settings
+
+if TYPE_CHECKING:
+    from outboxctl.settings import Settings
+
+ANOTHER = "unset ELASTIC_URL, or name the sink itself with --elastic-url"
+SURE = "add --yes-this-is-not-production if you are sure"
+
+
+def _of(flag: str, faults: str, text: str, **bounds: Any) -> Any:
+    return typer.Option(flag, help=f"{faults}: {text}.", show_default=False, **bounds)
+
+
+def proxy(
+    fault: Annotated[
+        str | None,
+        typer.Option("--fault", help="What befalls requests.", autocompletion=complete.faults),
+    ] = None,
+    share: Annotated[
+        float | None,
+        typer.Option("--share", help="Of the requests, or items, above 0 to 1 (all).", show_default=False),
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--everything", help="It befalls all requests, not bulk requests alone.")
+    ] = False,
+    retry_after: Annotated[
+        int | None, _of("--retry-after", "busy", "seconds that the answer asks to wait", min=0)
+    ] = None,
+    seconds: Annotated[float | None, _of("--seconds", "delay", "how long")] = None,
+    applied: Annotated[
+        bool | None,
+        _of("--applied/--not-applied", "delay, gateway", "whether the sink applies the request first"),
+    ] = None,
+    pace: Annotated[float | None, _of("--pace", "drip", "seconds from one byte to the next")] = None,
+    over: Annotated[
+        int | None, _of("--over", "too-large", "bytes of the largest body that passes", min=0)
+    ] = None,
+    status: Annotated[
+        int | None, _of("--status", "some-items", "their status, 429 by default", min=400, max=599)
+    ] = None,
+    kind: Annotated[str | None, _of("--kind", "some-items", "type of their error")] = None,
+    reason: Annotated[str | None, _of("--reason", "some-items", "text of their error")] = None,
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65_535, help="Port of 127.0.0.1; 0: any free one.")
+    ] = 9201,
+    lasts: Annotated[
+        str | None,
+        typer.Option("--for", help="End by itself after this long: 30s, 5m.", show_default=False),
+    ] = None,
+    elastic_url: ElasticUrl = None,
+    not_production: Annotated[
+        bool, typer.Option("--yes-this-is-not-production", help="The sink may be on another machine.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Stand before the sink and break what passes, until ^C or for a while; workers connect to it instead.
+
+    Faults: refuse, blackhole, reset-before, reset-after, drop-after, delay, drip, busy, unavailable,
+    gateway, too-large, some-items, truncate, html. They befall bulk requests, unless said otherwise;
+    refuse and blackhole befall all. The first line of output is the setting for the workers.
+
+    Example: outboxctl chaos proxy --fault busy --retry-after 2 --share 0.3 --for 30s
+    """
+    from outboxctl.chaos.proxy import Proxy
+    from outboxctl.cli import parse
+    from outboxctl.cli.chaos.choosing import chosen
+    from outboxctl.cli.chaos.passing import run
+
+    of_faults = ("share", "retry_after", "seconds", "applied", "pace", "over", "status", "kind", "reason")
+    given = {name: value for name, value in locals().items() if name in of_faults}
+    falls = chosen(fault, {**given, "everything": everything or None})
+    until = monotonic() + parse.duration("--for", lasts).total_seconds() if lasts else None
+    known = settings(elastic_url=elastic_url)
+    sink = _sink(known, port, not_production=not_production)
+    run(Proxy(sink, port, ca_certs=known.elastic_ca_certs), falls, until, json=json)
+
+
+def _sink(given: "Settings", port: int, *, not_production: bool) -> str:
+    """The URL to pass requests on to; UsageError where that is not to be broken."""
+    from urllib.parse import urlsplit
+
+    from outboxctl.chaos.gate import local
+    from outboxctl.errors import UsageError
+    from outboxctl.urls import mask
+
+    if len(given.sink_urls) > 1:
+        raise UsageError("a proxy stands before one sink, not several", hint="name one: --elastic-url")
+    (url,) = given.sink_urls
+    if local(url) and urlsplit(url).port == port:
+        raise UsageError(f"the proxy would stand before itself: the sink is {mask(url)}", hint=ANOTHER)
+    where = "OUTBOX_ENV is prod" if given.environment == "prod" else f"{mask(url)} is not this machine"
+    if not not_production and (given.environment == "prod" or not local(url)):
+        raise UsageError(f"{where}: refusing to break what passes", hint=SURE)
+    return url
