@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from platform import python_version
-from typing import TypeVar, cast
+from typing import TypeVar
 
 import psutil
 
@@ -174,7 +174,7 @@ def _facts(path: Path) -> Facts | None:
 
 def _read(path: Path, kind: type[T]) -> T:
     try:
-        return cast("T", adapter(kind).validate_json(path.read_bytes()))
+        return adapter(kind).validate_json(path.read_bytes())
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot read {path}: {brief(error, 200)}") from None
 
