@@ -34,8 +34,8 @@ class ApplyThenDrop(Lab):
     events = 20
     seconds = 6.0
     by_hand = (
-        "outboxctl chaos proxy --fault drop-after --port 9201 --for 20s",
-        "ELASTIC_URL=http://127.0.0.1:9201 outboxctl worker",
+        "outboxctl chaos proxy --fault drop-after --port 9201 --for 20s &",
+        "ELASTIC_URL=http://127.0.0.1:9201 outboxctl worker &",
         "outboxctl inject load --count 20",
         "outboxctl status  # pending, error_reason connection_lost",
         "outboxctl verify",

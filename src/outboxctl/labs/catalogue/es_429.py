@@ -36,8 +36,8 @@ class Es429(Lab):
     events = 40
     seconds = 7.0
     by_hand = (
-        f"outboxctl chaos proxy --fault busy --retry-after {ASKED} --port 9201 --for 30s",
-        "ELASTIC_URL=http://127.0.0.1:9201 outboxctl worker",
+        f"outboxctl chaos proxy --fault busy --retry-after {ASKED} --port 9201 --for 30s &",
+        "ELASTIC_URL=http://127.0.0.1:9201 outboxctl worker &",
         "outboxctl inject load --count 200",
         "curl -s localhost:9108/metrics | grep inflight_limit",
         "outboxctl status --watch 1",
@@ -85,7 +85,9 @@ class Es429(Lab):
         now = scene.look()
         scene.expect(Words("events failed", "failed 事件数"), 0, now.failed)
         scene.expect(Words("events done", "done 事件数"), scene.written, now.done)
-        scene.conclude(Words("Retry-After asked, and kept", "要求与实际的等待"), f"{ASKED} s, {pause:.2f} s")
+        scene.conclude(
+            Words("Retry-After, and pause kept", "Retry-After 与实际间隔"), f"{ASKED} s, {pause:.2f} s"
+        )
         scene.conclude(Words("events a request", "每个请求的事件数"), ", ".join(map(str, sizes)))
 
     def _refused(self, scene: Scene) -> list[Bulk]:

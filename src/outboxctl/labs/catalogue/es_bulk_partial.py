@@ -34,8 +34,8 @@ class EsBulkPartial(Lab):
     events = 50
     seconds = 6.0
     by_hand = (
-        f"outboxctl chaos proxy --fault some-items --share {SHARE} --port 9201 --for 20s",
-        "ELASTIC_URL=http://127.0.0.1:9201 outboxctl worker",
+        f"outboxctl chaos proxy --fault some-items --share {SHARE} --port 9201 --for 20s &",
+        "ELASTIC_URL=http://127.0.0.1:9201 outboxctl worker &",
         "outboxctl inject load --count 200",
         "outboxctl status  # attempts and error_reason of the oldest pending",
     )
@@ -73,7 +73,7 @@ class EsBulkPartial(Lab):
         scene.expect(Words("events done", "done 事件数"), scene.written, now.done)
         counted = scene.worker("w1").metric("outbox_processed_total")
         scene.expect(Words("counted as processed", "outbox_processed_total"), scene.written, int(counted))
-        scene.conclude(Words("items refused at first", "首次被拒绝的条目"), f"{len(refused)} of {len(sent)}")
+        scene.conclude(Words("items refused at first", "首次被拒绝的条目"), f"{len(refused)} / {len(sent)}")
         scene.conclude(Words("most attempts", "最大 attempts"), now.attempts_most)
 
     def _sent(self, scene: Scene) -> Counter[str]:

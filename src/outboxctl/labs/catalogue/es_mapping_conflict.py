@@ -3,7 +3,7 @@
 from uuid import uuid4
 
 from outboxctl.labs.lab import Lab
-from outboxctl.labs.model import Words
+from outboxctl.labs.model import Need, Words
 from outboxctl.labs.scene import ENTITY_TYPE, Scene
 from outboxctl.sink import alias, making
 
@@ -34,12 +34,14 @@ class EsMappingConflict(Lab):
         "OUTBOX_BASE_BACKOFF_SECONDS": "0.1",
         "OUTBOX_MAX_BACKOFF_SECONDS": "0.5",
     }
+    needs = frozenset({Need.REAL_ENGINE})  # an imitation takes anything for a field beneath a text
     events = 20
     seconds = 4.0
     by_hand = (
         "curl -X PUT localhost:9200/outbox-search-index/_mapping -H 'Content-Type: application/json' "
         '-d \'{"properties": {"text": {"type": "text", "fields": {"number": {"type": "integer"}}}}}\'',
         "outboxctl inject load --count 1",
+        "outboxctl worker --drain",
         "outboxctl failed list",
         "outboxctl failed show ID",
     )
@@ -82,5 +84,8 @@ class EsMappingConflict(Lab):
         now = scene.look()
         scene.expect(Words("events failed", "failed 事件数"), 1, now.failed)
         scene.expect(Words("neighbours done", "同批 done 事件数"), scene.written - 1, now.done)
-        scene.conclude(Words("way of injection", "注入方式"), "PUT _mapping, one row of another type")
+        scene.conclude(
+            Words("way of injection", "注入方式"),
+            Words("PUT _mapping, and one row that does not fit", "PUT _mapping，加一行不符合的数据"),
+        )
         scene.conclude(Words("error_reason", "error_reason"), event.error_reason)

@@ -30,6 +30,7 @@ class EsWriteBlock(Lab):
     seconds = 5.0
     by_hand = (
         "outboxctl chaos block --for 30s &",
+        "outboxctl worker &",
         "outboxctl inject load --count 100",
         "outboxctl status  # pending, error_reason write_blocked",
         "outboxctl chaos unblock",

@@ -35,8 +35,8 @@ class OutageHold(Lab):
     events = 50
     seconds = 6.0
     by_hand = (
-        "outboxctl chaos proxy --fault unavailable --port 9201 --for 30s",
-        "OUTBOX_OUTAGE_POLICY=hold ELASTIC_URL=http://127.0.0.1:9201 outboxctl worker",
+        "outboxctl chaos proxy --fault unavailable --port 9201 --for 30s &",
+        "OUTBOX_OUTAGE_POLICY=hold ELASTIC_URL=http://127.0.0.1:9201 outboxctl worker &",
         "outboxctl inject load --count 200",
         "curl -s localhost:9108/readyz",
         "outboxctl status --watch 1",

@@ -30,8 +30,8 @@ class OversizedEvent(Lab):
     events = 20
     seconds = 4.0
     by_hand = (
-        f"outboxctl chaos proxy --fault too-large --over {LIMIT} --port 9201",
-        "ELASTIC_URL=http://127.0.0.1:9201 outboxctl worker",
+        f"outboxctl chaos proxy --fault too-large --over {LIMIT} --port 9201 --for 60s &",
+        "ELASTIC_URL=http://127.0.0.1:9201 outboxctl worker &",
         f"outboxctl inject oversized --bytes {OVERSIZED}",
         "outboxctl failed list",
     )

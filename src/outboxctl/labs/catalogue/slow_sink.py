@@ -37,8 +37,9 @@ class SlowSink(Lab):
     events = 20
     seconds = 8.0
     by_hand = (
-        f"outboxctl chaos proxy --fault delay --seconds {LATE:g} --port 9201 --for 30s",
-        f"OUTBOX_LEASE_SECONDS={LEASE:g} ELASTIC_URL=http://127.0.0.1:9201 outboxctl worker  # two of them",
+        f"outboxctl chaos proxy --fault delay --seconds {LATE:g} --port 9201 --for 30s &",
+        f"export OUTBOX_LEASE_SECONDS={LEASE:g} ELASTIC_URL=http://127.0.0.1:9201",
+        "outboxctl worker --metrics-port 9108 & outboxctl worker --metrics-port 9109 &",
         "outboxctl inject load --count 40",
         "outboxctl stuck",
         "outboxctl status",

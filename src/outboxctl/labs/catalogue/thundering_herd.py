@@ -38,8 +38,8 @@ class ThunderingHerd(Lab):
     events = 50
     seconds = 9.0
     by_hand = (
-        "outboxctl chaos proxy --fault unavailable --port 9201 --for 5s",
-        f"OUTBOX_BASE_BACKOFF_SECONDS={STEP:g} ELASTIC_URL=http://127.0.0.1:9201 outboxctl worker",
+        "outboxctl chaos proxy --fault unavailable --port 9201 --for 5s &",
+        f"OUTBOX_BASE_BACKOFF_SECONDS={STEP:g} ELASTIC_URL=http://127.0.0.1:9201 outboxctl worker &",
         f"outboxctl inject load --count {HERD}",
         "psql -c \"select date_bin('100 ms', next_retry_at, now()), count(*) from search_outbox_events "
         "where status = 'pending' group by 1 order by 1\"",
