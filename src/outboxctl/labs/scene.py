@@ -233,7 +233,7 @@ class Scene:
         elif self.stop.wait(seconds):
             raise Stopped
 
-    def steady(self, events: int, within: float = PATIENCE_SECONDS) -> None:
+    def steady(self, events: int, within: float = 2 * PATIENCE_SECONDS) -> None:
         """Wait for the steady state: so many events done, none under way, every worker ready. Unlearned."""
         well = self.wait(lambda: self._well(events), within)
         self._check(DELIVERED, f"{events} done, ready", self._standing(), Verdict.INCONCLUSIVE, met=well)

@@ -60,7 +60,8 @@ class KillAndHeal(Lab):
     def undo(self, scene: Scene) -> None:
         """Start the worker again."""
         scene.undo()
-        scene.worker("w1").start()
+        if not scene.worker("w1").running:
+            scene.worker("w1").start()
 
     def recover(self, scene: Scene) -> None:
         """Everything is delivered by the worker that came after."""
