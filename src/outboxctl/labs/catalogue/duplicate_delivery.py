@@ -1,7 +1,5 @@
 """The same events delivered twice: the worker dies between the sink's yes and its own note of it."""
 
-from collections import Counter
-
 from outboxctl.labs.lab import Lab
 from outboxctl.labs.model import Words
 from outboxctl.labs.scene import Scene
@@ -58,15 +56,13 @@ class DuplicateDelivery(Lab):
         scene.recovered()
         scene.took_hold(
             Words("the sink was sent all of it again", "同一批文档被再次发送"),
-            lambda: self._times(scene) >= 2,  # noqa: PLR2004
+            lambda: len(scene.sent_twice()) == len(self.held),
             within=3,
         )
 
     def check(self, scene: Scene) -> None:
         """As if it had been delivered once."""
-        scene.expect(
-            Words("versions in the index", "索引中的版本"), {1}, set(scene.versions(self.entities))
-        )
+        scene.expect(Words("versions in the index", "索引中的版本"), {1}, set(scene.versions(self.entities)))
         documents = index.count(scene.client, scene.settings.elastic_index)
         scene.expect(Words("documents", "文档数"), self.events + BATCH, documents)
         scene.expect(Words("events done", "done 事件数"), scene.written, scene.look().done)
@@ -76,8 +72,3 @@ class DuplicateDelivery(Lab):
             scene.metric("outbox_processed_total"),
         )
         scene.conclude(Words("events delivered twice", "重复投递的事件"), len(self.held))
-
-    def _times(self, scene: Scene) -> int:
-        """How often the batch's documents were sent, at least."""
-        sent = Counter(id_ for bulk in scene.proxy.recent for id_ in bulk.ids)
-        return min(sent[f"{event.entity_type}:{event.entity_id}"] for event in self.held)

@@ -67,7 +67,9 @@ class ZombieWorker(Lab):
         scene.wait(lambda: worker.get("/healthz")[0] and not worker.metric("outbox_inflight_events"))
         lost = worker.metric("outbox_lease_lost_total")
         scene.expect(
-            Words("the late worker finds its lease lost", "迟到的 worker 发现租约已失"), len(self.held), int(lost)
+            Words("the late worker finds its lease lost", "迟到的 worker 发现租约已失"),
+            len(self.held),
+            int(lost),
         )
         scene.conclude(Words("events in its hands when frozen", "冻结时持有的事件"), len(self.held))
         scene.conclude(Words("lease lost", "lease lost 计数"), int(lost))
