@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from outboxctl.labs.lab import Lab
     from outboxctl.services.model import Say
 
+MAKING_SECONDS = 60.0  # for an index: a lease, which the client would go by, may be a second long
+
 
 @dataclass(frozen=True)
 class Namespace:
@@ -98,7 +100,7 @@ class OwnPlace:
         shown = {**lab.settings, **self._overrides}
         named = {**shown, **ends}
         settings = fixed(by_field(named))
-        with closing(connect(settings)) as client:
+        with closing(connect(settings, timeout=MAKING_SECONDS)) as client:
             index.ensure(client, settings.elastic_index)
         base = environment({}) | named
         return Namespace(settings, search.url, self._folder, base, shown, own, self._overrides)

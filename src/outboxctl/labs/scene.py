@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 ENTITY_TYPE = "block"
 PAUSE_SECONDS = 0.05
 PATIENCE_SECONDS = 30.0
+CONTROL_SECONDS = 2.0
 TOGETHER = 500  # rows a transaction of a load
 DELIVERED = Words("all events delivered, the worker ready", "所有事件已投递，worker 就绪")
 RECOVERED = Words("the backlog is gone", "积压归零")
@@ -70,7 +71,9 @@ class Scene:
         self._faults, self._command, self._began = faults, command, monotonic()
         self._undoing: list[tuple[int, Callable[[], object] | None]] = []
         with ExitStack() as stack:
-            self.proxy = stack.enter_context(Proxy(upstream=namespace.elastic_url))
+            self.proxy = stack.enter_context(
+                Proxy(namespace.elastic_url, ca_certs=self.settings.elastic_ca_certs)
+            )
             self.database = Database(self.settings.require_database_url(), connections=4)
             stack.callback(self.database.close)
             self.client = connect(self.settings, timeout=30)
@@ -211,10 +214,21 @@ class Scene:
 
     # What a lab waits for, and what it makes of it.
 
-    def wait(self, condition: Callable[[], T], within: float = PATIENCE_SECONDS) -> T:
-        """The first true value of `condition`, or its last one after `within` seconds. Stopped."""
+    def wait(
+        self,
+        condition: Callable[[], T],
+        within: float = PATIENCE_SECONDS,
+        *,
+        unless: Callable[[], object] = bool,
+    ) -> T:
+        """The first true value of `condition`, or its last one after `within` seconds. Stopped.
+
+        Once `unless` is true, what has not come by then cannot come any more.
+        """
         end = monotonic() + within
         while not (value := condition()) and monotonic() < end:
+            if unless():
+                return condition()
             self.pause(PAUSE_SECONDS)
         return value
 
@@ -233,8 +247,11 @@ class Scene:
             raise Unlearned
 
     def took_hold(self, name: Words, condition: Callable[[], T], within: float = PATIENCE_SECONDS) -> T:
-        """Wait until the fault can be seen at work; returns what was seen. Unlearned if it cannot."""
-        seen = self.wait(condition, within)
+        """Wait until the fault can be seen at work; returns what was seen. Unlearned if it cannot.
+
+        In a control run there is none to be seen, so it is not waited for long.
+        """
+        seen = self.wait(condition, within if self._faults else min(within, CONTROL_SECONDS))
         self._check(name, "seen", str(seen), Verdict.INCONCLUSIVE, met=bool(seen))
         if not seen:
             raise Unlearned
@@ -246,10 +263,17 @@ class Scene:
         self._check(name, str(expected), str(seen), Verdict.FAIL, met=good)
         return good
 
-    def expect_soon(self, name: Words, condition: Callable[[], T], within: float = PATIENCE_SECONDS) -> T:
+    def expect_soon(
+        self,
+        name: Words,
+        condition: Callable[[], T],
+        within: float = PATIENCE_SECONDS,
+        *,
+        unless: Callable[[], object] = bool,
+    ) -> T:
         """Wait for what the hypothesis promises; False refutes it, and the lab goes on."""
         began = monotonic()
-        seen = self.wait(condition, within)
+        seen = self.wait(condition, within, unless=unless)
         took = f"after {monotonic() - began:.1f} s" if seen else str(seen)
         self._check(name, f"within {within:g} s", took, Verdict.FAIL, met=bool(seen))
         return seen

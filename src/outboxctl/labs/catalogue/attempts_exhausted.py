@@ -32,7 +32,6 @@ class AttemptsExhausted(Lab):
     }
     seconds = 5.0
     by_hand = (
-        "export OUTBOX_MAX_ATTEMPTS=3 OUTBOX_BASE_BACKOFF_SECONDS=0.2 OUTBOX_MAX_BACKOFF_SECONDS=1.0",
         "outboxctl worker &",
         "outboxctl chaos es stop",
         "outboxctl inject load --count 100",

@@ -53,9 +53,12 @@ class Daemon(Lab):
     seconds = 16.0
     by_hand = (
         "outboxctl worker &",
-        "curl -s -i http://localhost:9108/healthz; curl -s -i http://localhost:9108/readyz",
-        "outboxctl chaos es stop --for 30s",
+        "outboxctl chaos es stop",
+        "outboxctl inject load --count 60",
+        "curl -s -i http://localhost:9108/healthz",
+        "curl -s -i http://localhost:9108/readyz",
         "outboxctl check --max-oldest-age 0.5 --max-failed-growth 0",
+        "outboxctl chaos es start",
         "outboxctl inject load --count 50000",
         "kill -TERM %1; wait %1; echo $?",
         "outboxctl status  # nothing is left processing",

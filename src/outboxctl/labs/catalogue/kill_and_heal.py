@@ -29,7 +29,6 @@ class KillAndHeal(Lab):
     }
     seconds = 15.0
     by_hand = (
-        "export OUTBOX_LEASE_SECONDS=10 OUTBOX_RECLAIM_INTERVAL_SECONDS=2 OUTBOX_MAX_PROCESSING_SECONDS=60",
         "outboxctl inject load --count 50000",
         "outboxctl worker &",
         "kill -9 %1",

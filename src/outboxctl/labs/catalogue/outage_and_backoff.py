@@ -39,7 +39,7 @@ class OutageAndBackoff(Lab):
         "outboxctl worker &",
         "outboxctl chaos es stop",
         "outboxctl inject load --count 100",
-        "curl -s http://localhost:9108/metrics | egrep '^outbox_retry_scheduled_total' | grep -v ' 0.0'",
+        "curl -s localhost:9108/metrics | grep ^outbox_retry_scheduled | grep -v ' 0.0'",
         "outboxctl oldest",
         "outboxctl chaos es start",
         "outboxctl status",
