@@ -1,5 +1,6 @@
 """What a lab is played on: a namespace with both ends, a fault proxy, workers, and a record of it all."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -119,6 +120,11 @@ class Scene:
         ids = [f"{ENTITY_TYPE}:{entity}" for entity in entities]
         found = self.indexed(ids)
         return [found[id_] for id_ in ids]
+
+    def sent_twice(self) -> list[str]:
+        """The documents that came to the proxy more than once, of its last 200 bulk requests."""
+        sent = Counter(id_ for bulk in self.proxy.recent for id_ in bulk.ids)
+        return [id_ for id_, times in sent.items() if times > 1]
 
     def indexed(self, ids: Sequence[str]) -> dict[str, int | None]:
         """The version of each document by its id (`block:…`), None where there is none."""
