@@ -20,7 +20,10 @@ SELECT count(*) FILTER (WHERE status = 'pending'), count(*) FILTER (WHERE status
         AND num_nonnulls(owner, lease_token, lease_until, processing_started_at) > 0)
 FROM {EVENTS}
 """)
-NAMED = text(f"SELECT {COLUMNS} FROM {EVENTS} WHERE id = ANY (CAST(:ids AS uuid[])) ORDER BY created_at, id")
+NAMED = text(f"""
+SELECT {COLUMNS} FROM {EVENTS} WHERE id = ANY (CAST(:ids AS uuid[])) OR CAST(:ids AS uuid[]) IS NULL
+ORDER BY created_at, id
+""")
 # Invariant 2: what is done must be in the index at this version or a newer one, or gone from the source.
 DONE = text(f"""
 SELECT e.entity_type || ':' || e.entity_id, max(e.event_version), max(s.event_version)
@@ -76,9 +79,10 @@ def look(connection: Connection, *, max_processing: float) -> Look:
     return Look(*row)
 
 
-def events(connection: Connection, ids: Sequence[str]) -> list[EventRow]:
-    """These events, the oldest first."""
-    return [EventRow(*row) for row in connection.execute(NAMED, {"ids": list(ids)})]
+def events(connection: Connection, ids: Sequence[str] | None = None) -> list[EventRow]:
+    """These events, or all, the oldest first."""
+    given = {"ids": None if ids is None else list(ids)}
+    return [EventRow(*row) for row in connection.execute(NAMED, given)]
 
 
 def done(connection: Connection) -> list[DoneEntity]:

@@ -11,6 +11,7 @@ from outboxctl.labs.sampler import Sampler
 from outboxctl.labs.scene import Scene, Stopped, Unlearned
 
 WENT_ON = Words("the lab could go on", "实验得以继续")
+JUDGEMENT = Words("verdict", "判定")
 
 
 @dataclass(frozen=True)
@@ -101,3 +102,6 @@ class Drill:
             record.why = f"interrupted in phase {record.interrupted}"
         elif broken and record.verdict is not Verdict.OK:
             record.why = f"{broken.name.en}: expected {broken.expected}, seen {broken.seen}"
+        if judged := self._lab.judged:
+            told = Words(f"{judged.en} {record.verdict}", f"{judged.zh} {record.verdict}")
+            self._scene.conclude(JUDGEMENT, told)

@@ -11,8 +11,9 @@ class Lab:
     """A drill. A subclass fills in the words, and overrides the phases in which it does something.
 
     `number` is that of the lab document, None for the other drills. `settings` are environment names
-    with their values, in place of the defaults. `seconds` is how long it lasts, about. `by_hand` are
-    the commands by which a person does the same.
+    with their values, in place of the defaults. `needs` it cannot do without; `wants` it uses where the
+    place has it. `seconds` is how long it lasts, about. `by_hand` are the commands by which a person
+    does the same. `judged` is what the verdict is about, in the last line of the document's conclusion.
     """
 
     name: ClassVar[str]
@@ -22,9 +23,11 @@ class Lab:
     hypothesis: ClassVar[Words]
     settings: ClassVar[Mapping[str, str]] = {}
     needs: ClassVar[frozenset[Need]] = frozenset()
+    wants: ClassVar[frozenset[Need]] = frozenset()
     events: ClassVar[int] = 200
     seconds: ClassVar[float] = 10.0
     by_hand: ClassVar[tuple[str, ...]] = ()
+    judged: ClassVar[Words | None] = None
 
     def prepare(self, scene: Scene) -> None:
         """Before anything: a load of `events`, and one worker."""

@@ -39,6 +39,7 @@ class Need(StrEnum):
 
     REAL_ENGINE = "a real Elasticsearch"
     OWN_ENGINE = "a search engine of its own to stop"
+    PRIVATE_DATABASE = "a database of its own, to change its settings and end its sessions"
     OWN_DATABASE = "a PostgreSQL server of its own to restart"
 
 
@@ -67,10 +68,14 @@ class Check:
 
 @dataclass(frozen=True)
 class Filled:
-    """A line of the conclusion: a field of the document's template, filled in by what was seen."""
+    """A line of the conclusion: a field of the document's template, filled in by what was seen.
+
+    `value` is in English, `zh` the same in Chinese; figures are alike.
+    """
 
     name: Words
     value: str
+    zh: str
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from outboxctl.labs.lab import Lab
     from outboxctl.services.model import Say
 
+MAKING_SECONDS = 60.0  # for an index: a lease, which the client would go by, may be a second long
+
 
 @dataclass(frozen=True)
 class Namespace:
@@ -98,17 +100,18 @@ class OwnPlace:
         shown = {**lab.settings, **self._overrides}
         named = {**shown, **ends}
         settings = fixed(by_field(named))
-        with closing(connect(settings)) as client:
+        with closing(connect(settings, timeout=MAKING_SECONDS)) as client:
             index.ensure(client, settings.elastic_index)
         base = environment({}) | named
         return Namespace(settings, search.url, self._folder, base, shown, own, self._overrides)
 
     def _servers(self, lab: "type[Lab]") -> tuple[Services, Path | None]:
         both = self._both()
-        if not {Need.OWN_ENGINE, Need.OWN_DATABASE} & lab.needs:
+        asked = lab.needs | lab.wants
+        if not {Need.OWN_ENGINE, Need.OWN_DATABASE} & asked:
             return both, None
         state = self._folder / lab.name
-        if Need.OWN_ENGINE in lab.needs:
+        if Need.OWN_ENGINE in asked:
             engine = services.start_search(state, search=self._search, fresh=True)
             return Services(both.postgres, engine), state
         return Services(services.start_postgres(state, fresh=True, fast=True), both.search), state

@@ -23,8 +23,25 @@ class Lang(StrEnum):
     ZH = "zh"
 
 
-def list_labs(json: Json = False) -> None:
-    """List every lab with its question.
+class Languages(StrEnum):
+    """One of them, or both below each other."""
+
+    EN = "en"
+    ZH = "zh"
+    BOTH = "both"
+
+
+HEADS = {
+    "en": ("Labs", ("no.", "name", "takes", "question")),
+    "zh": ("实验", ("编号", "名称", "用时", "问题")),
+}
+
+
+def list_labs(
+    lang: Annotated[Lang, typer.Option("--lang", help="Language of the questions.")] = Lang.EN,
+    json: Json = False,
+) -> None:
+    """List every lab with its question; those with a number are the lab document's.
 
     Example: outboxctl lab list
     """
@@ -35,31 +52,31 @@ def list_labs(json: Json = False) -> None:
     if json:
         render.emit_json({"labs": [described(lab) for lab in ordered]})
         return
-    rows = [(lab.number, lab.name, f"{lab.seconds:g} s", lab.question.en) for lab in ordered]
-    render.console().print(render.table("Labs", ("no.", "name", "takes", "question"), rows))
+    rows = [(lab.number, lab.name, f"{lab.seconds:g} s", getattr(lab.question, lang)) for lab in ordered]
+    render.console().print(render.table(*HEADS[lang], rows))
 
 
 def show(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A lab of `outboxctl lab list`.")],
+    lang: Annotated[
+        Languages, typer.Option("--lang", help="Language of what it asks and expects.")
+    ] = Languages.BOTH,
     json: Json = False,
 ) -> None:
-    """Show what a lab asks, expects, sets and does, in English and Chinese.
+    """Show what a lab asks, expects, sets and does, and the commands that do the same by hand.
 
-    Example: outboxctl lab show kill-and-heal
+    Example: outboxctl lab show kill-and-heal --lang zh
     """
     from outboxctl.cli import render
+    from outboxctl.cli.lab import page
+    from outboxctl.labs.catalogue import LABS
 
-    (lab,) = chosen([name])
+    known = {lab.name: lab for lab in LABS}
+    lab = known[parse.one_of("NAME", name, [*known], "lab")]
     if json:
         render.emit_json(described(lab))
-        return
-    for words in (lab.title, lab.question, lab.hypothesis):
-        typer.echo(f"{words.en}\n{words.zh}\n")
-    for setting, value in lab.settings.items():
-        typer.echo(f"export {setting}={value}")
-    typer.echo("\nBy hand:")
-    for line in lab.by_hand:
-        typer.echo(f"  {line}")
+    else:
+        page.show(lab, list(Lang) if lang is Languages.BOTH else [lang])
 
 
 def chosen(names: "Sequence[str]") -> "list[type[Lab]]":
@@ -76,6 +93,8 @@ def described(lab: "type[Lab]") -> dict[str, Any]:
     """A lab as JSON."""
     from dataclasses import asdict
 
+    from outboxctl.cli.lab.page import phases
+
     texts = {name: asdict(getattr(lab, name)) for name in ("title", "question", "hypothesis")}
     return {
         "name": lab.name,
@@ -83,6 +102,8 @@ def described(lab: "type[Lab]") -> dict[str, Any]:
         **texts,
         "settings": dict(lab.settings),
         "needs": sorted(lab.needs),
+        "wants": sorted(lab.wants),
         "seconds": lab.seconds,
+        "phases": phases(lab),
         "by_hand": list(lab.by_hand),
     }

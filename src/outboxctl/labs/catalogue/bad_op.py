@@ -5,6 +5,7 @@ from outboxctl.labs.model import Words
 from outboxctl.labs.scene import Scene
 
 BAD_OP = "not-a-real-op"
+REASON = "deterministic_exception"
 
 
 class BadOp(Lab):
@@ -12,20 +13,20 @@ class BadOp(Lab):
 
     name = "bad-op"
     number = 3
-    title = Words("A deterministic error fails at once", "确定性错误直接进入终态")
-    question = Words(
-        "Is an event that can never be delivered retried for ever?", "永远无法投递的事件会被无限重试吗？"
-    )
+    title = Words("A deterministic error fails at once", "确定性错误 → 直接 failed（终态）")
+    question = Words("Is an event that can never be delivered retried for ever?", "确定性错误会无限重试吗？")
     hypothesis = Words(
         "It becomes failed at its first attempt, with a reason and an error, and delays nobody else.",
-        "它在第一次尝试后直接进入 failed 终态，写入 error_reason 和 error，且不影响其他事件。",
+        "该行直接进入终态 failed，并记录 error_reason + error，且不影响其他事件。",
     )
     seconds = 4.0
     by_hand = (
         "outboxctl inject bad-op",
+        "outboxctl worker --drain",
         "outboxctl failed list",
         "outboxctl failed show ID",
     )
+    judged = Words("deterministic errors end:", "确定性错误收敛")
 
     def inject(self, scene: Scene) -> None:
         """One bad event, and good ones after it."""
@@ -37,22 +38,33 @@ class BadOp(Lab):
         )
         scene.load(20)
 
+    def recover(self, scene: Scene) -> None:
+        """Neither the bad one nor its neighbours are under way any more."""
+        scene.recovered(within=10)
+
     def check(self, scene: Scene) -> None:
-        """Failed for good, at once, with a reason; and counted."""
+        """What section 6.3 expects: failed for good, at once, with a reason; and counted."""
         assert self.bad  # noqa: S101 - for mypy: it took hold
-        event = scene.events([self.bad])[0]
-        scene.expect(Words("its status", "状态"), "failed", event.status)
-        scene.expect(Words("its attempts", "尝试次数"), 1, event.attempts)
-        scene.expect(Words("its next retry", "下次重试时间"), None, event.next_retry_at)
-        scene.expect(Words("its reason", "error_reason"), "deterministic_exception", event.error_reason)
+        event, now, worker = scene.events([self.bad])[0], scene.look(), scene.worker("w1")
+        scene.expect(Words("its status", "该行 status"), "failed", event.status)
+        scene.expect(Words("its attempts", "该行 attempts"), 1, event.attempts)
+        scene.expect(Words("its next retry", "该行 next_retry_at"), None, event.next_retry_at)
+        scene.expect(Words("its reason", "该行 error_reason"), REASON, event.error_reason)
         told = f"Unknown outbox op: {BAD_OP!r}"
+        names_it = Words("its error names the op", "error 字段包含非法 op")
+        scene.expect(names_it, told, event.error, met=told in (event.error or ""))
+        scene.expect(Words("events failed", "failed 事件数"), 1, now.failed)
+        scene.expect(Words("all others are done", "其他事件全部 done"), scene.written - 1, now.done)
         scene.expect(
-            Words("its error names the op", "error 指明非法 op"),
-            told,
-            event.error,
-            met=told in (event.error or ""),
+            Words("outbox_terminal_failed_total by this reason", "outbox_terminal_failed_total 增长"),
+            1.0,
+            worker.metric("outbox_terminal_failed_total", reason=REASON),
         )
-        scene.expect(Words("events failed", "failed 事件数"), 1, scene.look().failed)
-        scene.conclude(Words("way of injection", "注入方式"), "bad op by SQL")
+        logged = told if told in worker.said() else "nothing of it"
+        scene.expect(Words("the log says why", "日志说明原因"), told, logged)
+        scene.conclude(Words("way of injection", "注入方式"), Words("bad op by SQL", "坏 op SQL"))
         scene.conclude(Words("failed is terminal", "failed 是否进入终态"), event.status == "failed")
-        scene.conclude(Words("error_reason was written", "error_reason 是否写入"), event.error_reason)
+        written, value = bool(event.error_reason), event.error_reason
+        was_written = Words("error_reason was written", "error_reason 是否写入")
+        filled = Words(f"yes (value: {value})", f"是（值：{value}）") if written else False
+        scene.conclude(was_written, filled)

@@ -1,5 +1,6 @@
 """The folder of one run: written as its labs end, so that whatever ends the run leaves what there is."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -95,9 +96,14 @@ def versions() -> dict[str, str]:
 
 
 def mark_interrupted(path: Path) -> bool:
-    """Write the reports of a run that was killed; False if it is none, has ended, or is under way."""
+    """Write the reports of a run that was killed; False if it is none, has ended, or is under way.
+
+    A process that says it of its own run knows best.
+    """
     facts = _facts(path)
-    if facts is None or facts.state is not State.RUNNING or _lives(facts):
+    if facts is None or facts.state is not State.RUNNING:
+        return False
+    if _lives(facts) and facts.pid != os.getpid():
         return False
     _finish(path, _gathered(path, facts, State.INTERRUPTED))
     return True
