@@ -70,7 +70,7 @@ def _reopen(fd: int, name: str) -> None:
     os.dup2(fd, old.fileno())
     os.close(fd)
     new = os.fdopen(old.fileno(), old.mode, encoding=old.encoding, errors=old.errors, closefd=False)
-    new.reconfigure(line_buffering=name == "stderr")
+    new.reconfigure(line_buffering=new.isatty() or name == "stderr")
     setattr(sys, name, new)
 
 

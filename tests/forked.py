@@ -9,9 +9,11 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
+from typing import TextIO
 
 import fork_server
 from fork_server import NUMBER
@@ -27,6 +29,7 @@ class Forked:
     args: Sequence[str]
     pid: int
     ending: int  # the pipe that tells the exit code
+    outputs: Sequence[TextIO] = ()  # what it writes to pipes: standard output and error
     returncode: int | None = field(default=None)
 
     def poll(self) -> int | None:
@@ -49,6 +52,16 @@ class Forked:
         """End it at once."""
         self.send_signal(signal.SIGKILL)
 
+    def communicate(self, timeout: float | None = None) -> tuple[str, str]:
+        """What it put out, once nobody is left who could write more; killed if it takes too long."""
+        with ThreadPoolExecutor(2) as pool:
+            out, err = [pool.submit(_read, stream) for stream in self.outputs]
+            try:
+                self.wait(timeout)
+            finally:
+                self.kill()
+            return out.result(), err.result()
+
     def _look(self, timeout: float | None) -> int | None:
         if self.returncode is None and select.select([self.ending], [], [], timeout)[0]:
             (self.returncode,) = NUMBER.unpack(os.read(self.ending, NUMBER.size))
@@ -68,8 +81,17 @@ class Source:
         """Whether a fork of it is like a process that starts with this environment."""
         return _looked_at(env) == _looked_at(self.environment)
 
+    def pipes(self, args: Sequence[str], env: Mapping[str, str], cwd: Path, stdin: int) -> Forked:
+        """Run `outboxctl` with these arguments, its output to be read with `communicate`."""
+        (out, say), (err, warn) = os.pipe(), os.pipe()
+        process = self.fork(args, env, cwd, (stdin, say, warn))
+        os.close(say)
+        os.close(warn)
+        process.outputs = [os.fdopen(out), os.fdopen(err)]
+        return process
+
     def fork(self, args: Sequence[str], env: Mapping[str, str], cwd: Path, standard: Sequence[int]) -> Forked:
-        """Run `outboxctl` with these arguments on standard input, output and error."""
+        """Run `outboxctl` with these arguments on these: standard input, output and error."""
         told, tell = os.pipe()
         request = json.dumps({"args": [*args], "env": {**env}, "cwd": str(cwd)}).encode()
         with self.lock:
@@ -95,6 +117,11 @@ def source(environment: Mapping[str, str]) -> Source:
     atexit.register(process.wait)
     atexit.register(ours.close)
     return Source(ours, environment)
+
+
+def _read(stream: TextIO) -> str:
+    with stream:
+        return stream.read()
 
 
 def _looked_at(env: Mapping[str, str]) -> dict[str, str]:

@@ -8,11 +8,10 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryFile
 from time import monotonic, sleep
 from typing import Any
 
@@ -21,7 +20,16 @@ from forked import Forked
 
 Process = subprocess.Popen[str] | Forked
 OUTBOXCTL = [sys.executable, "-m", "outboxctl"]
-KEPT = ("PATH", "HOME", "LANG", "TMPDIR", "OUTBOXCTL_CACHE", "COVERAGE_PROCESS_START", "PYTHONPATH")
+KEPT = (
+    "PATH",
+    "HOME",
+    "LANG",
+    "TMPDIR",
+    "OUTBOXCTL_CACHE",
+    "COVERAGE_PROCESS_START",
+    "PYTHONPATH",
+    "JDK_JAVA_OPTIONS",
+)
 
 
 def environment(**extra: str) -> dict[str, str]:
@@ -45,33 +53,15 @@ def start(args: Sequence[str], env: Mapping[str, str], cwd: Path, standard: Sequ
     )
 
 
-def _run(
-    args: Sequence[str], env: Mapping[str, str], cwd: Path, stdin: str, timeout: float
-) -> subprocess.CompletedProcess[str]:
-    """`subprocess.run`: its output ends when nobody is left who could write it."""
-    (given, give), (out, say), (err, warn) = (os.pipe() for _ in range(3))
-    process = start(args, env, cwd, (given, say, warn))
-    for fd in (given, say, warn):
-        os.close(fd)
-    with ThreadPoolExecutor(3) as pool:
-        pool.submit(_write, give, stdin)
-        texts = [pool.submit(_read, fd) for fd in (out, err)]
-        try:
-            code = process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            raise
-    return subprocess.CompletedProcess(args, code, *(text.result() for text in texts))
-
-
-def _write(fd: int, text: str) -> None:
-    with suppress(BrokenPipeError), open(fd, "w") as stream:
-        stream.write(text)
-
-
-def _read(fd: int) -> str:
-    with open(fd) as stream:
-        return stream.read()
+def piped(args: Sequence[str], env: Mapping[str, str], cwd: Path, given: str = "") -> Process:
+    """Start `outboxctl` with this to read; what it puts out is for `communicate`."""
+    with TemporaryFile("w+") as stdin:
+        stdin.write(given)
+        stdin.seek(0)
+        if _source().fits(env):
+            return _source().pipes(args, env, cwd, stdin.fileno())
+        command, pipe = [*OUTBOXCTL, *args], subprocess.PIPE
+        return subprocess.Popen(command, env=env, cwd=cwd, stdin=stdin, stdout=pipe, stderr=pipe, text=True)
 
 
 @dataclass
@@ -84,7 +74,12 @@ class Cli:
     def __call__(
         self, *args: str, timeout: float = 60, env: dict[str, str] | None = None, stdin: str = ""
     ) -> subprocess.CompletedProcess[str]:
-        done = _run(args, self.env | (env or {}), self.cwd, stdin, timeout)
+        process = piped(args, self.env | (env or {}), self.cwd, stdin)
+        try:
+            out, err = process.communicate(timeout=timeout)
+        finally:
+            process.kill()
+        done = subprocess.CompletedProcess(args, process.wait(), out, err)
         assert "Traceback" not in done.stderr, done.stderr
         return done
 

@@ -1,4 +1,3 @@
-
 """What the lab document says word for word, and the few rows that the tests put in by hand."""
 
 import uuid

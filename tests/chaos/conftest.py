@@ -1,13 +1,17 @@
 """A proxy in front of the tests' sink, and what really is in the index behind it."""
 
+import uuid
 from collections.abc import Callable, Iterator
 
 import pytest
 from elasticsearch import Elasticsearch
 
 from outboxctl.chaos.proxy import Proxy
+from outboxctl.sink.bulk import Action, body
+from outboxctl.sink.index import ensure
 from servers import Servers
 
+IDS = "abcdefgh"
 Held = Callable[[], list[str]]
 
 
@@ -18,12 +22,28 @@ def proxy(servers: Servers) -> Iterator[Proxy]:
         yield made
 
 
+@pytest.fixture(scope="module")
+def shared_index(engine: Elasticsearch) -> Iterator[str]:
+    """One index for all tests of a module: making one takes longer than most of them."""
+    name = f"t-{uuid.uuid4().hex[:12]}"
+    ensure(engine, name)
+    yield name
+    engine.indices.delete(index=f"{name}-000001")
+
+
 @pytest.fixture
-def held(engine: Elasticsearch, index: str) -> Held:
-    """The ids of a, b, c, … that the sink holds, asked without the proxy."""
+def target(engine: Elasticsearch, shared_index: str) -> Iterator[str]:
+    """That index, and afterwards none of the documents a to h in it."""
+    yield shared_index
+    engine.bulk(index=shared_index, operations=body([Action(id_, 1, None) for id_ in IDS]))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def held(engine: Elasticsearch, target: str) -> Held:
+    """Which of these the sink holds, asked without the proxy."""
 
     def ids() -> list[str]:
-        docs = engine.mget(index=index, ids=list("abcdefgh"))["docs"]
+        docs = engine.mget(index=target, ids=list(IDS))["docs"]
         return [doc["_id"] for doc in docs if doc["found"]]
 
     return ids

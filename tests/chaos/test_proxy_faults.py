@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from threading import Thread
 from time import monotonic
+from typing import Any
 
 import elastic_transport
 import elasticsearch
@@ -21,6 +22,7 @@ from processes import eventually
 
 Raised = type[Exception]
 LOST = elastic_transport.ConnectionError
+B: list[dict[str, Any]] = [{"index": {"_id": "b", "version": 1, "version_type": "external_gte"}}, {}]
 
 
 @pytest.mark.parametrize(
@@ -37,21 +39,21 @@ LOST = elastic_transport.ConnectionError
     ids=lambda value: value.name if isinstance(value, Fault) else "",
 )
 def test_no_answer(
-    proxy: Proxy, index: str, held: Held, fault: Fault, plain: Raised, client: Raised, *, applied: bool
+    proxy: Proxy, target: str, held: Held, fault: Fault, plain: Raised, client: Raised, *, applied: bool
 ) -> None:
     theirs = Elasticsearch(proxy.url, max_retries=0, request_timeout=0.5)
     with theirs, proxy.fault(fault):
         with pytest.raises(plain) as caught:
-            write(proxy, index, "a", patience=0.5)
+            write(proxy, target, "a", patience=0.5)
         assert caught.type is plain
         with pytest.raises(client) as raised:
-            theirs.bulk(index=index, operations=[{"index": {"_id": "b"}}, {}])
+            theirs.bulk(index=target, operations=B)
         assert raised.type is client
         assert held() == (["a", "b"] if applied else [])
         seen = proxy.seen
         assert (seen.requests, seen.bulks, seen.struck, seen.by_fault) == (2, 2, 2, {fault.name: 2})
         assert seen.applied_then_lost == (2 if applied and fault.name != "delay" else 0)
-    write(proxy, index, "c")
+    write(proxy, target, "c")
     assert "c" in held(), "once the fault has ended all is well"
 
 
@@ -77,7 +79,7 @@ def answers(status: int, **headers: str | None) -> Callable[[Seen], bool]:
 )
 def test_a_wrong_answer(
     proxy: Proxy,
-    index: str,
+    target: str,
     held: Held,
     fault: Fault,
     plain: Callable[[Seen], bool],
@@ -86,17 +88,17 @@ def test_a_wrong_answer(
     applied: bool,
 ) -> None:
     with Elasticsearch(proxy.url, max_retries=0) as theirs, proxy.fault(fault):
-        seen = write(proxy, index, "a")
+        seen = write(proxy, target, "a")
         assert plain(seen), seen
         with pytest.raises(client) if client else nullcontext():  # a page is answer enough for the client
-            theirs.bulk(index=index, operations=[{"index": {"_id": "b"}}, {}])
+            theirs.bulk(index=target, operations=B)
     assert held() == (["a", "b"] if applied else [])
 
 
-def test_a_drip_takes_its_time_and_ends_with_the_fault(proxy: Proxy, index: str, held: Held) -> None:
+def test_a_drip_takes_its_time_and_ends_with_the_fault(proxy: Proxy, target: str, held: Held) -> None:
     with connected(proxy) as connection, proxy.fault(faults.drip(0.02)):
         content = bulk("a")
-        connection.sendall(b"PUT /%b/_bulk HTTP/1.1\r\nHost: x\r\nContent-Length: " % index.encode())
+        connection.sendall(b"PUT /%b/_bulk HTTP/1.1\r\nHost: x\r\nContent-Length: " % target.encode())
         connection.sendall(b"%d\r\nContent-Type: application/json\r\n\r\n%b" % (len(content), content))
         pieces = [connection.recv(65_536) for _ in range(5)]
         assert max(map(len, pieces)) < 5, "a byte at a time"
@@ -110,11 +112,11 @@ def test_a_drip_takes_its_time_and_ends_with_the_fault(proxy: Proxy, index: str,
 
 
 def test_of_some_items_the_same_ones_are_refused_each_time_and_the_others_applied(
-    proxy: Proxy, index: str, held: Held
+    proxy: Proxy, target: str, held: Held
 ) -> None:
     ids = list("abcdefgh")
     with proxy.fault(faults.some_items(0.5, status=503, kind="unavailable", reason="now and then")):
-        first, again = (json.loads(write(proxy, index, *ids).body) for _ in range(2))
+        first, again = (json.loads(write(proxy, target, *ids).body) for _ in range(2))
     statuses = {item["index"]["_id"]: item["index"]["status"] for item in first["items"]}
     refused = [id_ for id_ in ids if statuses[id_] == 503]
     assert list(statuses) == ids, "in the order of the request"
@@ -125,7 +127,7 @@ def test_of_some_items_the_same_ones_are_refused_each_time_and_the_others_applie
     assert error == {"type": "unavailable", "reason": "now and then"}
     assert proxy.seen.items_failed == 2 * len(refused)
     with proxy.fault(faults.some_items(1)):
-        assert all(i["index"]["status"] == 429 for i in json.loads(write(proxy, index, *ids).body)["items"])
+        assert all(i["index"]["status"] == 429 for i in json.loads(write(proxy, target, *ids).body)["items"])
 
 
 def test_refusing_ends_what_is_open_keeps_the_port_and_comes_back_fifty_times(proxy: Proxy) -> None:
@@ -151,14 +153,14 @@ def test_a_port_that_is_taken_is_said() -> None:
 
 
 def test_a_fault_befalls_bulk_requests_alone_or_everything_or_bodies_by_size(
-    proxy: Proxy, index: str
+    proxy: Proxy, target: str
 ) -> None:
     with proxy.fault(faults.busy()):
         assert ask(proxy).status == 200
     with proxy.fault(faults.busy(everything=True)):
         assert ask(proxy).status == 429
     with proxy.fault(faults.too_large(len(bulk("a", "b")))):
-        assert [write(proxy, index, *ids).status for ids in ("ab", "abc")] == [200, 413]
+        assert [write(proxy, target, *ids).status for ids in ("ab", "abc")] == [200, 413]
 
 
 def test_a_share_is_struck_and_the_same_with_the_same_seed(proxy: Proxy) -> None:
@@ -172,9 +174,9 @@ def test_a_share_is_struck_and_the_same_with_the_same_seed(proxy: Proxy) -> None
     assert struck() == first
 
 
-def test_the_innermost_fault_counts_and_clear_ends_all(proxy: Proxy, index: str) -> None:
+def test_the_innermost_fault_counts_and_clear_ends_all(proxy: Proxy, target: str) -> None:
     def status() -> int:
-        return write(proxy, index, "a").status
+        return write(proxy, target, "a").status
 
     with proxy.fault(faults.busy()):
         with proxy.fault(faults.refuse()):
@@ -191,9 +193,9 @@ def test_the_innermost_fault_counts_and_clear_ends_all(proxy: Proxy, index: str)
 
 
 @pytest.mark.parametrize("point", ["before apply", "after apply"])
-def test_a_request_is_held_until_it_is_let_go(proxy: Proxy, index: str, held: Held, point: str) -> None:
+def test_a_request_is_held_until_it_is_let_go(proxy: Proxy, target: str, held: Held, point: str) -> None:
     with proxy.hold(point) as gate:  # type: ignore[arg-type]
-        sender = Thread(target=write, args=(proxy, index, "a"))
+        sender = Thread(target=write, args=(proxy, target, "a"))
         sender.start()
         gate.wait(10)
         assert held() == ([] if point == "before apply" else ["a"])
@@ -204,9 +206,9 @@ def test_a_request_is_held_until_it_is_let_go(proxy: Proxy, index: str, held: He
     assert held() == ["a"]
 
 
-def test_what_came_is_remembered(proxy: Proxy, index: str) -> None:
+def test_what_came_is_remembered(proxy: Proxy, target: str) -> None:
     for ids in ("ab", "c"):
-        write(proxy, index, *ids)
+        write(proxy, target, *ids)
     first, second = proxy.recent
     assert (first.ids, first.size, second.ids) == (("a", "b"), len(bulk("a", "b")), ("c",))
     assert first.at < second.at <= monotonic()

@@ -2,6 +2,7 @@
 
 import http.client
 import socket
+from contextlib import suppress
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -53,7 +54,8 @@ def raw(proxy: Proxy, sent: bytes, *, patience: float = 5) -> bytes:
     with connected(proxy) as connection:
         connection.settimeout(patience)
         connection.sendall(sent)
-        connection.shutdown(socket.SHUT_WR)
+        with suppress(OSError):  # it may have been reset by now
+            connection.shutdown(socket.SHUT_WR)
         return b"".join(iter(lambda: connection.recv(65_536), b""))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from outboxctl.chaos.proxy import faults
 from outboxctl.chaos.proxy.fault import HEALTHY, Fault
 from outboxctl.chaos.proxy.faults import answered, refused
-from outboxctl.chaos.proxy.wire import PRODUCT, Ending, Reply
+from outboxctl.chaos.proxy.wire import PRODUCT, Reply
 
 __all__ = ["HEALTHY", "Fault", "answered", "refused"]
 
@@ -32,7 +32,6 @@ def _items(change: Callable[[list[Any]], list[Any]]) -> Falsified:
     return Falsified(shape=lambda answer: answer | {"items": change(answer["items"])})
 
 
-DROP_BEFORE = Fault(apply=False, ending=Ending.DROP)
 DROP_AFTER = faults.drop_after()
 RESET_BEFORE = faults.reset_before()
 RESET_AFTER = faults.reset_after()

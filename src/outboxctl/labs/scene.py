@@ -5,11 +5,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from threading import Event
 from time import monotonic
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from uuid import UUID, uuid4
 
 from outboxctl.chaos.proxy import Proxy
-from outboxctl.core import inject, look, snapshot
+from outboxctl.core import inject, look, sessions, snapshot
 from outboxctl.core.database import Database
 from outboxctl.labs.model import Check, Filled, Line, Phase, Record, Snapshot, Verdict, Window, Words
 from outboxctl.scratch.worker import WorkerProcess
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 ENTITY_TYPE = "block"
 PAUSE_SECONDS = 0.05
 PATIENCE_SECONDS = 30.0
+CONTROL_SECONDS = 2.0
 TOGETHER = 500  # rows a transaction of a load
 DELIVERED = Words("all events delivered, the worker ready", "所有事件已投递，worker 就绪")
 RECOVERED = Words("the backlog is gone", "积压归零")
@@ -69,7 +70,9 @@ class Scene:
         self._faults, self._command, self._began = faults, command, monotonic()
         self._undoing: list[tuple[int, Callable[[], object] | None]] = []
         with ExitStack() as stack:
-            self.proxy = stack.enter_context(Proxy(upstream=namespace.elastic_url))
+            self.proxy = stack.enter_context(
+                Proxy(namespace.elastic_url, ca_certs=self.settings.elastic_ca_certs)
+            )
             self.database = Database(self.settings.require_database_url(), connections=4)
             stack.callback(self.database.close)
             self.client = connect(self.settings, timeout=30)
@@ -98,10 +101,24 @@ class Scene:
         """These events, or all, the oldest first."""
         return self.transact(lambda connection: look.events(connection, ids))
 
+    def metric(self, name: str) -> float:
+        """The sum of a metric over all workers that run."""
+        return sum(worker.metric(name) for worker in self.workers.values())
+
     def transact(self, what: "Callable[[Connection], T]") -> T:
         """What a function of `core` makes of one transaction."""
         with self.database.begin() as connection:
             return what(connection)
+
+    def held(self) -> "list[EventRow]":
+        """The events that workers hold, the oldest first."""
+        return [event for event in self.events() if event.status == "processing"]
+
+    def versions(self, entities: Sequence[UUID]) -> list[int | None]:
+        """The version of each entity's document, None where there is none."""
+        ids = [f"{ENTITY_TYPE}:{entity}" for entity in entities]
+        found = self.indexed(ids)
+        return [found[id_] for id_ in ids]
 
     def indexed(self, ids: Sequence[str]) -> dict[str, int | None]:
         """The version of each document by its id (`block:…`), None where there is none."""
@@ -116,10 +133,16 @@ class Scene:
             self.write(entities[start : start + TOGETHER], content=content)
         return entities
 
-    def write(self, entities: Sequence[UUID], *, content: str = "text of a lab") -> None:
+    def write(self, entities: Sequence[UUID], *, content: str | Sequence[str] = "text of a lab") -> None:
         """Write these rows, new ones or again, each with its event, in one transaction."""
-        given: dict[str, Any] = {"entity_type": ENTITY_TYPE, "ids": entities}
-        self.transact(lambda c: inject.upserts(c, **given, contents=[content] * len(entities)))
+        contents = [content] * len(entities) if isinstance(content, str) else content
+        given: dict[str, Any] = {"entity_type": ENTITY_TYPE, "ids": entities, "contents": contents}
+        self.transact(lambda c: inject.upserts(c, **given))
+        self.written += len(entities)
+
+    def delete(self, entities: Sequence[UUID]) -> None:
+        """Delete these rows, each with its event, in one transaction."""
+        self.transact(lambda c: inject.deletes(c, entity_type=ENTITY_TYPE, ids=entities))
         self.written += len(entities)
 
     def insert(self, *, op: str, entity: UUID | None = None, version: int = 0) -> str:
@@ -130,6 +153,12 @@ class Scene:
         )
         self.written += 1
         return event
+
+    def terminate(self) -> int:
+        """End all sessions in this database, a lab's private one; returns how many."""
+        ended = self.transact(lambda connection: sessions.terminate(connection, everybody=True))
+        self.database.close()  # ours were among them
+        return ended
 
     def worker(self, name: str, *, direct: bool = False, **settings: str) -> WorkerProcess:
         """The worker of this name, not started yet; it sends through the proxy unless `direct`."""
@@ -158,6 +187,11 @@ class Scene:
         self._undoing.append((len(self.record.windows) - 1, undo))
         return begin()
 
+    def hold_up(self, name: str, point: Literal["before apply", "after apply"]) -> bool:
+        """As a fault, have every bulk request wait there until it is undone; False in a control run."""
+        block = ExitStack()
+        return bool(self.fault(name, lambda: block.enter_context(self.proxy.hold(point)), block.close))
+
     def undo(self) -> None:
         """Undo every fault that is not undone yet, the last one first, each though another fails."""
         while self._undoing:
@@ -174,10 +208,21 @@ class Scene:
 
     # What a lab waits for, and what it makes of it.
 
-    def wait(self, condition: Callable[[], T], within: float = PATIENCE_SECONDS) -> T:
-        """The first true value of `condition`, or its last one after `within` seconds. Stopped."""
+    def wait(
+        self,
+        condition: Callable[[], T],
+        within: float = PATIENCE_SECONDS,
+        *,
+        unless: Callable[[], object] = bool,
+    ) -> T:
+        """The first true value of `condition`, or its last one after `within` seconds. Stopped.
+
+        Once `unless` is true, what has not come by then cannot come any more.
+        """
         end = monotonic() + within
         while not (value := condition()) and monotonic() < end:
+            if unless():
+                return condition()
             self.pause(PAUSE_SECONDS)
         return value
 
@@ -196,8 +241,11 @@ class Scene:
             raise Unlearned
 
     def took_hold(self, name: Words, condition: Callable[[], T], within: float = PATIENCE_SECONDS) -> T:
-        """Wait until the fault can be seen at work; returns what was seen. Unlearned if it cannot."""
-        seen = self.wait(condition, within)
+        """Wait until the fault can be seen at work; returns what was seen. Unlearned if it cannot.
+
+        In a control run there is none to be seen, so it is not waited for long.
+        """
+        seen = self.wait(condition, within if self._faults else min(within, CONTROL_SECONDS))
         self._check(name, "seen", str(seen), Verdict.INCONCLUSIVE, met=bool(seen))
         if not seen:
             raise Unlearned
@@ -209,10 +257,17 @@ class Scene:
         self._check(name, str(expected), str(seen), Verdict.FAIL, met=good)
         return good
 
-    def expect_soon(self, name: Words, condition: Callable[[], T], within: float = PATIENCE_SECONDS) -> T:
+    def expect_soon(
+        self,
+        name: Words,
+        condition: Callable[[], T],
+        within: float = PATIENCE_SECONDS,
+        *,
+        unless: Callable[[], object] = bool,
+    ) -> T:
         """Wait for what the hypothesis promises; False refutes it, and the lab goes on."""
         began = monotonic()
-        seen = self.wait(condition, within)
+        seen = self.wait(condition, within, unless=unless)
         took = f"after {monotonic() - began:.1f} s" if seen else str(seen)
         self._check(name, f"within {within:g} s", took, Verdict.FAIL, met=bool(seen))
         return seen

@@ -5,7 +5,7 @@ import os
 import shutil
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,13 +98,17 @@ def _finish(folder: Folder, say: Say) -> None:
         shutil.rmtree(folder.path, ignore_errors=True)
 
 
-def sweep(kind: str, say: Say = silent) -> None:
-    """Clean up after runs of this kind that were killed: their locks went with them."""
+def sweep(kind: str, say: Say = silent, found: Callable[[Path], object] = lambda _: None) -> None:
+    """Clean up after runs of this kind that were killed: their locks went with them.
+
+    `found` gets the folder of each before it is emptied.
+    """
     for path in _parent().glob(f"outboxctl-{kind}-*/{LOCK}"):
         with suppress(OSError):
             if path.stat().st_uid == os.geteuid():
                 with path.open("a") as lock:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    found(path.parent)
                     _finish(Folder(path.parent, succeeded=True), say)
 
 
@@ -123,7 +127,8 @@ def _end_workers(folder: Path) -> None:
     for each in psutil.process_iter():
         with suppress(psutil.Error):
             if each.pid != os.getpid() and Path(each.cwd()) == folder:
-                process.end(each, politely=signal.SIGTERM, patience=PATIENCE_SECONDS)
+                # At once: what it worked for is thrown away, and one that is paused hears nothing else.
+                process.end(each, politely=signal.SIGKILL, patience=PATIENCE_SECONDS)
 
 
 @contextmanager

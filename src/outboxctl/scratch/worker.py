@@ -1,5 +1,6 @@
 """A real worker process, to be killed, paused and started again."""
 
+import json
 import os
 import re
 import signal
@@ -10,12 +11,15 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import psutil
+
 from outboxctl.errors import OutboxctlError, UsageError
 from outboxctl.services import fresh_port
 from outboxctl.settings import env_names
 
 RECLAIMED = re.compile(r"Reclaimed (\d+) stuck outbox events")
 COMMAND = (sys.executable, "-m", "outboxctl", "worker")
+UNREADY = 503
 STOP_SECONDS = 30.0
 ANSWER_SECONDS = 5.0
 
@@ -43,6 +47,11 @@ class WorkerProcess:
     def running(self) -> bool:
         """Whether it lives."""
         return self._process is not None and self._process.poll() is None
+
+    @property
+    def frozen(self) -> bool:
+        """Whether SIGSTOP has reached it."""
+        return self.running and psutil.Process(self.pid).status() == psutil.STATUS_STOPPED
 
     @property
     def pid(self) -> int:
@@ -112,6 +121,11 @@ class WorkerProcess:
             return error.code, error.read().decode(errors="replace")
         except OSError:
             return 0, ""
+
+    def failing(self) -> dict[str, str]:
+        """What /readyz names as failing; nothing where it says 200, or nothing at all."""
+        status, said = self.get("/readyz")
+        return dict(json.loads(said)["failing"]) if status == UNREADY else {}
 
     def metric(self, name: str, **labels: str) -> float:
         """The sum of all series of a metric that carry these labels; 0 where it does not answer."""

@@ -15,7 +15,7 @@ from outboxctl.chaos.proxy.tally import Bulk, Seen, Tally
 from outboxctl.chaos.proxy.upstream import Upstream
 
 KEEP = 200  # bulk requests that are remembered
-PATIENCE = 2.0  # seconds that requests under way get to end by themselves
+PATIENCE = 1.0  # seconds that requests under way get to end by themselves
 
 
 class Proxy:

@@ -2,11 +2,11 @@
 
 import typer
 
-from outboxctl.cli.chaos import leftovers
-from outboxctl.cli.lab import catalogue, run
+from outboxctl.cli.lab import catalogue, leftovers, report, run
 
 app = typer.Typer(help="Drills that break the pipeline on purpose, with a verdict.", no_args_is_help=True)
-app.callback()(leftovers.clear_up)
+app.callback()(leftovers.recover)
 app.command("list")(catalogue.list_labs)
 app.command("show")(catalogue.show)
 app.command("run")(run.run)
+app.command("report")(report.report)

@@ -39,12 +39,13 @@ def show(run: "Run", evidence: Path, lang: str, out: "Console") -> None:
         if record.conclusion:
             out.print(f"{conclusion} {record.lab}", style="bold")
             for line in record.conclusion:
-                out.print(render.cell(f"  {said(line.name, lang)}: {line.value}"), soft_wrap=True)
+                value = line.zh if lang == "zh" else line.value
+                out.print(render.cell(f"  {said(line.name, lang)}: {value}"), soft_wrap=True)
     out.print()
     out.print(f"Verdict: {run.verdict}", style=COLOURS[run.verdict])
     out.print(f"Evidence: {evidence}", soft_wrap=True)
-    for line in _next(run, evidence):
-        out.print(line, soft_wrap=True)
+    for hint in _next(run, evidence):
+        out.print(hint, soft_wrap=True)
 
 
 def said(words: "Words", lang: str) -> str:

@@ -2,6 +2,7 @@
 
 import shlex
 import shutil
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from outboxctl.errors import UsageError
 from outboxctl.wording import brief
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 # A lab's own: where it runs, who its workers are and where they listen.
 NOT_SET = {"database_url", "environment", "worker_id", "metrics_port", "metrics_host", "read_only"}
@@ -72,16 +73,25 @@ def _is_file(word: str) -> bool:
         return False
 
 
-def evidence(given: Path | None) -> Path:
-    """A new, empty folder for evidence: the given one, or one with this second's name. UsageError."""
+@contextmanager
+def evidence(given: Path | None) -> "Iterator[Path]":
+    """A new folder for evidence: the given one, or one with this second's name; gone if it stays empty.
+
+    UsageError where it cannot be made, or holds something.
+    """
     folder = given or _of_this_second()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()):
-            raise UsageError(f"--evidence: {folder} is not empty", hint="name a new folder for each run")
-        return folder.absolute()
+        full = any(folder.iterdir())
     except OSError as error:
         raise UsageError(f"--evidence: cannot write to {brief(folder, 200)}: {error.strerror}") from None
+    if full:
+        raise UsageError(f"--evidence: {folder} is not empty", hint="name a new folder for each run")
+    try:
+        yield folder.absolute()
+    finally:
+        with suppress(OSError):
+            folder.rmdir()
 
 
 def _of_this_second() -> Path:

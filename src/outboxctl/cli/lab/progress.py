@@ -1,12 +1,13 @@
 """What a run of labs looks like while it goes on: who is in which phase, and how long it all will take."""
 
 import heapq
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from outboxctl.labs.drill import Moment
     from outboxctl.labs.lab import Lab
     from outboxctl.labs.model import Phase, Record, Sample

@@ -57,7 +57,9 @@ class Screen:
         table = Table(box=box.SIMPLE_HEAD, expand=True, title_justify="left", title=self._title())
         table.add_column("lab", no_wrap=True, ratio=3)
         table.add_column("phase", no_wrap=True, width=12)
-        for name in ("pending", "processing", "done", "failed", "attempts") if wide else ("lag", "done", "failed"):
+        for name in (
+            ("pending", "processing", "done", "failed", "attempts") if wide else ("lag", "done", "failed")
+        ):
             table.add_column(name, justify="right", no_wrap=True)
         table.add_column("time", justify="right", no_wrap=True, width=13)
         for row in self._shown():

@@ -1,6 +1,5 @@
 """Lab 6 of the document: what makes a worker a daemon that can be run for long."""
 
-import json
 import signal
 
 from outboxctl.check import figures
@@ -11,10 +10,9 @@ from outboxctl.labs import outage
 from outboxctl.labs.lab import Lab
 from outboxctl.labs.model import Words
 from outboxctl.labs.scene import Scene
-from outboxctl.scratch.worker import WorkerProcess
 
 CAUGHT, BATCH, BACKLOG = 60, 50, 200
-OK, UNREADY = 200, 503
+OK = 200
 SLA_SECONDS = 0.5
 SOON_SECONDS = 15.0
 LEASE = "3"  # seconds, of the worker that stands still
@@ -86,10 +84,6 @@ class Daemon(Lab):
         self._terminated(scene)
         self._hangs(scene)
 
-    def undo(self, scene: Scene) -> None:
-        """Let the worker that stands still go on."""
-        scene.undo()
-
     def check(self, scene: Scene) -> None:
         """Everything was delivered, and no alert is left."""
         scene.expect(Words("events done", "done 事件数"), scene.written, scene.look().done)
@@ -109,7 +103,7 @@ class Daemon(Lab):
         self._fires(scene, "oldest")
         self.unready = scene.expect_soon(
             Words("/readyz is 503 and names the sink", "ES 不可用时 /readyz 返回 503 并指明 sink"),
-            lambda: "sink" in _failing(worker),
+            lambda: "sink" in worker.failing(),
             within=SOON_SECONDS,
         )
         health = worker.get("/healthz")[0]
@@ -133,10 +127,9 @@ class Daemon(Lab):
         worker.start()
         scene.recovered()
         with scene.proxy.hold("before apply"):
-            scene.load(BATCH)
-            scene.wait(lambda: scene.look().processing, SOON_SECONDS)
+            _under_way(scene, BATCH)
             scene.fault(
-                "SIGSTOP to worker w1",
+                "SIGSTOP to worker w2",
                 lambda: worker.send(signal.SIGSTOP),
                 lambda: worker.send(signal.SIGCONT),
             )
@@ -146,18 +139,18 @@ class Daemon(Lab):
                 within=1,
             )
             self._fires(scene, "stuck")
+        scene.undo()
 
     def _terminated(self, scene: Scene) -> None:
         """SIGTERM while the sink holds a batch."""
         worker = scene.worker("w1")
         before = scene.look().done
         with scene.proxy.hold("before apply"):
-            scene.load(BACKLOG)
-            scene.wait(lambda: scene.look().processing, SOON_SECONDS)
+            _under_way(scene, BACKLOG)
             scene.fault("SIGTERM to worker w1", lambda: worker.send(signal.SIGTERM))
             scene.expect_soon(
                 Words("/readyz says that it drains", "收到 SIGTERM 后 /readyz 显示 draining"),
-                lambda: "draining" in _failing(worker),
+                lambda: "draining" in worker.failing(),
                 within=10,
             )
         scene.wait(lambda: not worker.running, SOON_SECONDS)
@@ -180,14 +173,19 @@ class Daemon(Lab):
         scene.expect(Words("no alert when all is well", "正常时没有报警"), [], _alerts(scene))
 
 
+def _under_way(scene: Scene, events: int) -> None:
+    """Write events, and wait until the first batch of them has come to where the proxy holds it."""
+    before = scene.proxy.seen.bulks
+    scene.load(events)
+    scene.took_hold(
+        Words("a batch is under way", "有批次正在投递"),
+        lambda: scene.proxy.seen.bulks > before,
+        SOON_SECONDS,
+    )
+
+
 def _alerts(scene: Scene) -> list[str]:
     """The figures beyond their limits, as `outboxctl check` has them."""
     seconds = scene.settings.max_processing_seconds
     facts = scene.transact(lambda connection: figures.read(connection, LIMITS, max_processing=seconds))
     return [figure.name for figure in figures.judge(facts, LIMITS) if not figure.well]
-
-
-def _failing(worker: WorkerProcess) -> list[str]:
-    """What /readyz names as failing; nothing where it says 200, or nothing at all."""
-    status, said = worker.get("/readyz")
-    return list(json.loads(said)["failing"]) if status == UNREADY else []

@@ -1,12 +1,13 @@
 """The folder of one run: written as its labs end, so that whatever ends the run leaves what there is."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from platform import python_version
-from typing import TypeVar, cast
+from typing import TypeVar
 
 import psutil
 
@@ -95,9 +96,14 @@ def versions() -> dict[str, str]:
 
 
 def mark_interrupted(path: Path) -> bool:
-    """Write the reports of a run that was killed; False if it is none, has ended, or is under way."""
+    """Write the reports of a run that was killed; False if it is none, has ended, or is under way.
+
+    A process that says it of its own run knows best.
+    """
     facts = _facts(path)
-    if facts is None or facts.state is not State.RUNNING or _lives(facts):
+    if facts is None or facts.state is not State.RUNNING:
+        return False
+    if _lives(facts) and facts.pid != os.getpid():
         return False
     _finish(path, _gathered(path, facts, State.INTERRUPTED))
     return True
@@ -168,7 +174,7 @@ def _facts(path: Path) -> Facts | None:
 
 def _read(path: Path, kind: type[T]) -> T:
     try:
-        return cast("T", adapter(kind).validate_json(path.read_bytes()))
+        return adapter(kind).validate_json(path.read_bytes())
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot read {path}: {brief(error, 200)}") from None
 

@@ -1,10 +1,9 @@
 """The report of a run as plain data: what `report.json` holds, and what every page is made from."""
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 from outboxctl.labs.model import Check, Record, Verdict, Words
 
@@ -12,6 +11,7 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 VERSION = 1
+T = TypeVar("T")
 
 
 class State(StrEnum):
@@ -86,9 +86,8 @@ class Report:
                 yield lab, check
 
 
-@cache
-def adapter(kind: Hashable) -> "TypeAdapter[Any]":
-    """What reads and writes a dataclass (`kind` is its type) as JSON."""
+def adapter(kind: type[T]) -> "TypeAdapter[T]":
+    """What reads and writes such a dataclass as JSON."""
     from pydantic import TypeAdapter  # noqa: PLC0415 - a tenth of a second that listing labs need not wait
 
     return TypeAdapter(kind)

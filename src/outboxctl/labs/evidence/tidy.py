@@ -24,7 +24,7 @@ def tidy(record: Record) -> Record:
     plain["settings"] = shown(record.settings)
     for snapshot in plain["snapshots"]:
         snapshot["metrics"] = {}
-    return adapter(Record).validate_python(_value(plain))  # type: ignore[no-any-return]
+    return adapter(Record).validate_python(_value(plain))
 
 
 def shown(settings: dict[str, str]) -> dict[str, str]:

@@ -1,0 +1,115 @@
+"""The parts of the fault proxy that need no socket."""
+
+from io import BufferedReader, BytesIO
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from outboxctl.chaos.gate import local
+from outboxctl.chaos.proxy import body, faults
+from outboxctl.chaos.proxy.asked import Asked
+from outboxctl.chaos.proxy.fault import Fault, Spell
+from outboxctl.cli.chaos.choosing import KNOWN, chosen
+from outboxctl.errors import UsageError
+
+CHUNKED = {"transfer-encoding": "chunked"}
+
+
+def stream(content: bytes) -> BufferedReader:
+    return BufferedReader(BytesIO(content))
+
+
+@given(st.lists(st.binary(min_size=1, max_size=50), max_size=5), st.binary(max_size=20))
+def test_a_body_in_any_chunks_is_read_whole_and_nothing_behind_it(pieces: list[bytes], rest: bytes) -> None:
+    framed = b"".join(b"%X\r\n%b\r\n" % (len(piece), piece) for piece in pieces)
+    source = stream(framed + b"0\r\nTrailer: x\r\n\r\n" + rest)
+    whole = b"".join(pieces)
+    assert body.read(CHUNKED, source, len(whole)) == whole
+    assert source.read() == rest
+    if whole:
+        with pytest.raises(body.TooLargeError):
+            body.read(CHUNKED, stream(framed), len(whole) - 1)
+
+
+@given(st.binary(max_size=200))
+def test_a_bulk_body_of_any_bytes_is_read_or_has_no_actions(content: bytes) -> None:
+    actions = Asked("PUT", "/_bulk", {}, content).actions()
+    assert b"".join(action.raw for action in actions) in (content, b"")
+
+
+@given(st.lists(st.text(max_size=20), unique=True), st.floats(0.01, 1), st.floats(0.01, 1))
+def test_a_larger_share_of_items_holds_the_smaller(ids: list[str], one: float, other: float) -> None:
+    few, many = (faults.some_items(share).items for share in sorted((one, other)))
+    assert few
+    assert many
+    assert {id_ for id_ in ids if few(id_)} <= {id_ for id_ in ids if many(id_)}
+    assert all(map(faults.some_items(1).items or few, ids))
+
+
+@given(st.lists(st.booleans(), max_size=50), st.floats(0.01, 0.99))
+def test_requests_that_are_not_meant_are_never_struck_and_do_not_change_the_draw(
+    bulks: list[bool], share: float
+) -> None:
+    def struck(sequence: list[bool]) -> list[bool]:
+        spell = Spell(Fault("x", share))
+        targets = ["/i/_bulk" if bulk else "/i/_mget" for bulk in sequence]
+        return [spell.strikes(Asked("PUT", target, {}, b"")) for target in targets]
+
+    mixed = struck(bulks)
+    assert not any(hit for hit, bulk in zip(mixed, bulks, strict=True) if not bulk)
+    alone = struck([True] * sum(bulks))
+    assert [hit for hit, bulk in zip(mixed, bulks, strict=True) if bulk] == alone
+
+
+@pytest.mark.parametrize(
+    ("url", "here"),
+    [
+        ("http://127.0.0.1:9200", True),
+        ("http://127.8.9.1:9200", True),
+        ("https://user:localhost@[::1]:9200", True),
+        ("http://LOCALHOST:9200", True),
+        ("http://localhost.example.com:9200", False),
+        ("http://127.0.0.1.example.com:9200", False),
+        ("http://0.0.0.0:9200", False),
+        ("http://10.0.0.1:9200", False),
+        ("http://localhost@example.com:9200", False),
+    ],
+)
+def test_what_is_on_this_machine(url: str, *, here: bool) -> None:
+    assert local(url) is here
+
+
+def test_every_fault_can_be_chosen_with_what_it_needs_and_is_named_after_it() -> None:
+    needed: dict[str, dict[str, Any]] = {
+        "delay": {"seconds": 1.0},
+        "too-large": {"over": 1},
+        "some-items": {"share": 0.5},
+    }
+    for name in KNOWN:
+        made = chosen(name, needed.get(name, {}))
+        assert made
+        assert made.name == name
+    assert chosen(None, {"share": None}) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "flags", "said", "hint"),
+    [
+        ("bussy", {}, "unknown fault 'bussy'", "did you mean busy?"),
+        ("\x1b[31m", {}, "unknown fault", "one of: refuse"),
+        ("delay", {}, "--fault delay needs --seconds", ""),
+        ("busy", {"seconds": 1.0}, "--seconds does not go with --fault busy", "--retry-after"),
+        ("refuse", {"share": 0.5}, "--share does not go with --fault refuse", "no flags"),
+        (None, {"retry_after": 1}, "--retry-after says nothing without --fault", "refuse"),
+    ],
+)
+def test_flags_that_do_not_fit_are_said(
+    name: str | None, flags: dict[str, float], said: str, hint: str
+) -> None:
+    with pytest.raises(UsageError) as error:
+        chosen(name, flags)
+    assert said in str(error.value)
+    assert hint in error.value.hint
+    assert "\x1b" not in str(error.value)
