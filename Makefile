@@ -1,6 +1,7 @@
 # Everything a person does with this project; `make help` lists it.
 PYTHON ?= python3
 VENV ?= .venv
+JOBS ?= 4
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
@@ -22,8 +23,8 @@ $(READY): requirements.lock pyproject.toml
 demo: $(READY) ## Show the whole story on services of its own, in under a minute
 	$(BIN)/outboxctl demo
 
-test: $(READY) ## All tests, on a real PostgreSQL and the best search engine there is
-	$(BIN)/python -m pytest
+test: $(READY) ## All tests, on a real PostgreSQL and the best search engine there is (JOBS=4, TESTS=)
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(TESTS)
 
 mutants: $(READY) ## Break the code on purpose, in some forty ways: each must be caught by its test
 	PYTHONPATH=tests $(BIN)/python -m mutants

@@ -3,7 +3,10 @@
 import os
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -18,20 +21,45 @@ from outboxctl.sink.index import ensure
 from processes import Cli, Worker, environment, start_worker
 from servers import Servers
 
+SHARED = pytest.StashKey[Servers]()
+
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "real_engine: needs a real Elasticsearch, not an imitation")
     config.addinivalue_line("markers", "no_servers: needs neither PostgreSQL nor a sink")
 
 
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Where several processes share the tests, the one that hands them out starts the servers for all."""
+    if session.config.pluginmanager.hasplugin("dsession"):
+        started = ExitStack()
+        session.config.add_cleanup(started.close)
+        session.config.stash[SHARED] = both = started.enter_context(test_servers.started())
+        _check(both)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell one of those processes where the servers are."""
+    node.workerinput["servers"] = asdict(node.config.stash[SHARED])
+
+
 @pytest.fixture(scope="session")
 def servers(pytestconfig: pytest.Config) -> Iterator[Servers]:
     """Both servers; says which on the terminal as soon as they are known."""
+    shared = getattr(pytestconfig, "workerinput", None)
+    if shared:
+        yield Servers(**shared["servers"])
+        return
     with test_servers.started() as both:
         _announce(pytestconfig, f"servers: {both.label}")
-        if os.environ.get("OUTBOXCTL_TEST_REQUIRE_REAL_ENGINE") and not both.real_engine:
-            pytest.exit("a real Elasticsearch is required here, and could not be had", returncode=3)
+        _check(both)
         yield both
+
+
+def _check(both: Servers) -> None:
+    if os.environ.get("OUTBOXCTL_TEST_REQUIRE_REAL_ENGINE") and not both.real_engine:
+        pytest.exit("a real Elasticsearch is required here, and could not be had", returncode=3)
 
 
 def _announce(config: pytest.Config, line: str) -> None:
@@ -42,8 +70,9 @@ def _announce(config: pytest.Config, line: str) -> None:
             reporter.write_line(f"\n{line}")
 
 
-def pytest_report_header() -> str:
-    return f"servers: {test_servers.choice()}"
+def pytest_report_header(config: pytest.Config) -> str:
+    shared = config.stash.get(SHARED, None)
+    return f"servers: {shared.label if shared else test_servers.choice()}"
 
 
 @pytest.fixture(autouse=True)

@@ -7,19 +7,61 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryFile
 from time import monotonic, sleep
 from typing import Any
 
+import forked
+from forked import Forked
+
+Process = subprocess.Popen[str] | Forked
 OUTBOXCTL = [sys.executable, "-m", "outboxctl"]
-KEPT = ("PATH", "HOME", "LANG", "TMPDIR", "OUTBOXCTL_CACHE", "COVERAGE_PROCESS_START", "PYTHONPATH")
+KEPT = (
+    "PATH",
+    "HOME",
+    "LANG",
+    "TMPDIR",
+    "OUTBOXCTL_CACHE",
+    "COVERAGE_PROCESS_START",
+    "PYTHONPATH",
+    "JDK_JAVA_OPTIONS",
+)
 
 
 def environment(**extra: str) -> dict[str, str]:
     """A clean environment: what the machine needs and `extra`, none of the developer's settings."""
     return {name: os.environ[name] for name in KEPT if name in os.environ} | extra
+
+
+@cache
+def _source() -> forked.Source:
+    return forked.source(environment())
+
+
+def start(args: Sequence[str], env: Mapping[str, str], cwd: Path, standard: Sequence[int]) -> Process:
+    """Start `outboxctl` in a session of its own, on three files: standard input, output and error."""
+    if _source().fits(env):
+        return _source().fork(args, env, cwd, standard)
+    given, out, err = standard
+    command = [*OUTBOXCTL, *args]
+    return subprocess.Popen(
+        command, env=env, cwd=cwd, stdin=given, stdout=out, stderr=err, text=True, start_new_session=True
+    )
+
+
+def piped(args: Sequence[str], env: Mapping[str, str], cwd: Path, given: str = "") -> Process:
+    """Start `outboxctl` with this to read; what it puts out is for `communicate`."""
+    with TemporaryFile("w+") as stdin:
+        stdin.write(given)
+        stdin.seek(0)
+        if _source().fits(env):
+            return _source().pipes(args, env, cwd, stdin.fileno())
+        command, pipe = [*OUTBOXCTL, *args], subprocess.PIPE
+        return subprocess.Popen(command, env=env, cwd=cwd, stdin=stdin, stdout=pipe, stderr=pipe, text=True)
 
 
 @dataclass
@@ -32,16 +74,12 @@ class Cli:
     def __call__(
         self, *args: str, timeout: float = 60, env: dict[str, str] | None = None, stdin: str = ""
     ) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [*OUTBOXCTL, *args],
-            env=self.env | (env or {}),
-            cwd=self.cwd,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
+        process = piped(args, self.env | (env or {}), self.cwd, stdin)
+        try:
+            out, err = process.communicate(timeout=timeout)
+        finally:
+            process.kill()
+        done = subprocess.CompletedProcess(args, process.wait(), out, err)
         assert "Traceback" not in done.stderr, done.stderr
         return done
 
@@ -60,7 +98,7 @@ class Cli:
 class Worker:
     """A running `outboxctl worker`."""
 
-    process: subprocess.Popen[str]
+    process: Process
     port: int
     log: Path
     stopped: bool = field(default=False)
@@ -103,16 +141,9 @@ class Worker:
 def start_worker(env: dict[str, str], cwd: Path, port: int, *args: str) -> Worker:
     """Start a worker; its log goes to a file, so that no pipe can fill up."""
     log = cwd / f"worker-{port}.log"
-    with log.open("a") as out:
-        process = subprocess.Popen(
-            [*OUTBOXCTL, "worker", "--metrics-port", str(port), *args],
-            env=env,
-            cwd=cwd,
-            stdout=out,
-            stderr=out,
-            text=True,
-            start_new_session=True,
-        )
+    arguments = ["worker", "--metrics-port", str(port), *args]
+    with log.open("a") as out, Path(os.devnull).open() as nothing:
+        process = start(arguments, env, cwd, (nothing.fileno(), out.fileno(), out.fileno()))
     return Worker(process, port, log)
 
 

@@ -1,7 +1,6 @@
 """What the tests of `rebuild` share: rows without events, both sides as dictionaries, a live application."""
 
 import json
-import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ import psycopg
 from elasticsearch import Elasticsearch
 
 from fakes.postgres_proxy import Do, Proxy
-from processes import OUTBOXCTL, Cli, eventually
+from processes import Cli, Process, eventually, piped
 
 ROWS = """
 INSERT INTO search_index (id, entity_type, entity_id, text, snippet, event_version)
@@ -114,29 +113,21 @@ class Application(threading.Thread):
 
 
 @contextmanager
-def started(cli: Cli, *args: str, **env: str) -> Iterator[subprocess.Popen[str]]:
+def started(cli: Cli, *args: str, **env: str) -> Iterator[Process]:
     """A running `outboxctl rebuild`; killed at the end if it is still there."""
-    process = subprocess.Popen(
-        [*OUTBOXCTL, "rebuild", *args],
-        env=cli.env | env,
-        cwd=cli.cwd,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = piped(["rebuild", *args], cli.env | env, cli.cwd)
     try:
         yield process
     finally:
         process.kill()
-        process.communicate()
+        process.wait()
 
 
-def said(process: subprocess.Popen[str]) -> tuple[int, Any, str]:
+def said(process: Process) -> tuple[int, Any, str]:
     """Exit code, report and stderr of one that ended."""
     out, err = process.communicate(timeout=30)
     assert "Traceback" not in err, err
-    return process.returncode, json.loads(out) if out.strip() else None, err
+    return process.wait(), json.loads(out) if out.strip() else None, err
 
 
 @contextmanager

@@ -18,6 +18,8 @@ from outboxctl import services
 from outboxctl.urls import check_database_url
 
 STATES = Path(__file__).parents[1] / ".outboxctl" / "tests"
+# No engine lives here long enough to earn back what its second compiler costs.
+os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,3 @@
-# ruff: noqa: RUF001 (Chinese, word for word)
 """What the lab document says word for word, and the few rows that the tests put in by hand."""
 
 import uuid

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from outboxctl.demo.folder import own_folder
+from outboxctl.scratch.folder import own_folder
 from processes import OUTBOXCTL, Cli, environment, eventually
 
 pytestmark = pytest.mark.no_servers
@@ -78,7 +78,7 @@ def test_the_next_demo_cleans_up_after_a_killed_one(
     running.wait()
     assert len(_at_work(tmp_path)) >= 3
     monkeypatch.setenv("OUTBOXCTL_STATE", str(tmp_path / "state"))
-    with own_folder() as folder:
+    with own_folder("demo") as folder:
         folder.succeeded = True
         assert not _at_work(tmp_path)
     assert not list((tmp_path / "state").iterdir())

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from outboxctl.demo.folder import Folder, Interrupted, own_folder
 from outboxctl.errors import OutboxctlError, UsageError
+from outboxctl.scratch.folder import Folder, Interrupted, own_folder
 
 pytestmark = pytest.mark.no_servers
 
@@ -34,22 +34,22 @@ def break_by_signal(folder: Folder) -> None:
 
 
 def test_nothing_is_left_of_a_good_run(parent: Path) -> None:
-    with own_folder() as folder:
+    with own_folder("demo") as folder:
         folder.log.write_text("started")
         folder.succeeded = True
     assert not list(parent.iterdir())
 
 
 def test_a_failed_run_leaves_its_log_even_to_the_next_run(parent: Path) -> None:
-    with pytest.raises(ZeroDivisionError), own_folder() as failed:
+    with pytest.raises(ZeroDivisionError), own_folder("demo") as failed:
         end(failed, ZeroDivisionError())
-    with own_folder() as folder:
+    with own_folder("demo") as folder:
         folder.succeeded = True
     assert [path.parent.parent for path in parent.glob("*/worker.log")] == [parent]
 
 
 def test_two_at_once_do_not_meet() -> None:
-    with own_folder() as one, own_folder() as other:
+    with own_folder("demo") as one, own_folder("demo") as other:
         assert one.path != other.path
         assert one.path.exists()
 
@@ -57,7 +57,7 @@ def test_two_at_once_do_not_meet() -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_unwinds_and_leaves_nothing(parent: Path, number: signal.Signals) -> None:
     before = signal.getsignal(number)
-    with pytest.raises(Interrupted) as caught, own_folder() as folder:
+    with pytest.raises(Interrupted) as caught, own_folder("demo") as folder:
         end(folder, number)
     assert caught.value.code == 128 + number
     assert not list(parent.iterdir())
@@ -65,7 +65,7 @@ def test_a_signal_unwinds_and_leaves_nothing(parent: Path, number: signal.Signal
 
 
 def test_an_error_that_a_signal_caused_is_no_failure(parent: Path) -> None:
-    with pytest.raises(Interrupted), own_folder() as folder:
+    with pytest.raises(Interrupted), own_folder("demo") as folder:
         break_by_signal(folder)
     assert not list(parent.iterdir())
 
@@ -73,5 +73,5 @@ def test_an_error_that_a_signal_caused_is_no_failure(parent: Path) -> None:
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("OUTBOXCTL_STATE", str(tmp_path / "file" / "state"))
-    with pytest.raises(UsageError, match="cannot write"), own_folder():
+    with pytest.raises(UsageError, match="cannot write"), own_folder("demo"):
         pass

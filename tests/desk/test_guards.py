@@ -22,10 +22,11 @@ WHO = ["--by", "alice", "--reason", "why"]
 READING = {
     *("status", "stuck", "oldest", "audit", "top", "check", "doctor"),
     *("failed list", "failed show", "config show", "services status"),
+    *("lab list", "lab show"),
     *("db current", "db check", "db sql", "db trigger", "db roles"),
 }
 ACT = "10000000-0000-0000-0000-000000000000"
-OWN_SERVICES = {"services up", "services down", "demo", "chaos proxy"}
+OWN_SERVICES = {"services up", "services down", "demo", "lab run", "chaos proxy"}
 CHANGING = {
     "db upgrade": [],
     "failed discard": [*WHO, "--limit", "10"],

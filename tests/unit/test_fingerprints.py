@@ -34,7 +34,8 @@ def _hex(random: Random, length: int) -> str:
 
 
 VALUES = {
-    "number": lambda r: str(r.randrange(10**9)),
+    "number": lambda r: str(r.randrange(10**7)),
+    "id": lambda r: str(r.randrange(10**7, 10**9)),  # from eight digits on it may be one
     "decimal": lambda r: f"{r.randrange(100)}.{r.randrange(100)}",
     "uuid": lambda r: "-".join(_hex(r, n) for n in (8, 4, 4, 4, 12)),
     "sha": lambda r: _hex(r, 40),

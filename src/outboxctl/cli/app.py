@@ -15,6 +15,7 @@ from outboxctl.cli import (
     doctor,
     failed,
     inject,
+    lab,
     prune,
     rebuild,
     replay,
@@ -66,6 +67,7 @@ app.command("rebuild")(rebuild.rebuild)
 app.command("prune")(prune.prune)
 app.add_typer(inject.app, name="inject")
 app.add_typer(chaos.app, name="chaos")
+app.add_typer(lab.app, name="lab")
 app.add_typer(db.app, name="db")
 app.add_typer(services.app, name="services")
 app.add_typer(config.app, name="config")

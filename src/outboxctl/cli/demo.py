@@ -78,7 +78,7 @@ class Screen:
 
     def follow(self, story: "Generator[Event, None, Report]") -> "Report":
         """Show every event; returns the report. The story is ended even if showing fails."""
-        from outboxctl.demo.folder import Interrupted
+        from outboxctl.scratch.folder import Interrupted
 
         try:
             while True:

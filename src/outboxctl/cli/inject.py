@@ -4,7 +4,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from outboxctl.cli import inject_odd
 from outboxctl.cli.guards import Yes, acting
+from outboxctl.cli.inject_odd import Count, show_ids
 from outboxctl.cli.options import DatabaseUrl, Json, settings
 
 if TYPE_CHECKING:
@@ -13,8 +15,8 @@ if TYPE_CHECKING:
     from outboxctl.settings import Settings
 
 app = typer.Typer(help="Put rows in on purpose: bad ones, single ones, a load.", no_args_is_help=True)
-
-Count = Annotated[int, typer.Option("--count", min=1, max=1_000_000, help="How many.")]
+for odd in (inject_odd.stale, inject_odd.duplicate, inject_odd.poison, inject_odd.oversized):
+    app.command()(odd)
 
 
 @app.command("bad-op")
@@ -44,7 +46,7 @@ def bad_op(
             inject.event(connection, entity_type="block", entity_id=str(uuid4()), op=op, version=0)
             for _ in range(count)
         ]
-    _show_ids(ids, json=json)
+    show_ids(ids, json=json)
 
 
 @app.command()
@@ -89,7 +91,7 @@ def event(
             ]
     except ValueError as error:
         raise UsageError(str(error)) from None
-    _show_ids(ids, json=json)
+    show_ids(ids, json=json)
 
 
 @app.command()
@@ -155,12 +157,3 @@ def _run(given: "Settings", plan: "Load", *, yes: bool) -> "Achieved":
         render.progress("Writing", plan.total) as advance,
     ):
         return Generator(db, plan, advance).run()
-
-
-def _show_ids(ids: list[str], *, json: bool) -> None:
-    from outboxctl.cli import render
-
-    if json:
-        render.emit_json({"inserted": len(ids), "ids": ids})
-    else:
-        typer.echo("\n".join(ids))

@@ -28,7 +28,7 @@ def pages() -> dict[str, str]:
         "reference/findings.md": _findings(),
     }
     marked = {path: f"{MARK}\n\n{text.rstrip()}\n" for path, text in made.items()}
-    return marked | {"reference/status.schema.json": _status_schema()}
+    return marked | _schemas()
 
 
 def _commands() -> str:
@@ -151,13 +151,21 @@ def _findings() -> str:
     return f"{head}| id | end | severity | why it matters |\n| --- | --- | --- | --- |\n{rows}"
 
 
-def _status_schema() -> str:
+def _schemas() -> dict[str, str]:
+    from outboxctl.core.snapshot import Standing
+    from outboxctl.labs.evidence.model import Report
+
+    return {
+        "reference/status.schema.json": _schema(Standing),
+        "reference/lab-report.schema.json": _schema(Report),
+    }
+
+
+def _schema(kind: type[Any]) -> str:
     from pydantic import TypeAdapter
 
-    from outboxctl.core.snapshot import Standing
-
     dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
-    return dumps(dialect | TypeAdapter(Standing).json_schema(mode="serialization"), indent=2) + "\n"
+    return dumps(dialect | TypeAdapter(kind).json_schema(mode="serialization"), indent=2) + "\n"
 
 
 def _first(text: str | None) -> str:

@@ -147,6 +147,12 @@ def describe(conninfo: dict[str, Any]) -> str:
     return f"{host}:{conninfo.get('port', 5432)}/{conninfo.get('dbname', '')}"
 
 
+def host_of(connection: Connection) -> str:
+    """The host that a connection really leads to; a path for a socket of this machine."""
+    driver: Any = connection.connection.driver_connection
+    return str(driver.info.hostaddr or driver.info.host)
+
+
 def _parse(url: str) -> dict[str, Any]:
     try:
         given = conninfo_to_dict(check_database_url(url))

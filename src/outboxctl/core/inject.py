@@ -8,6 +8,8 @@ from sqlalchemy import Connection, text
 from outboxctl.core.produce import COLUMNS
 from outboxctl.core.schema import EVENTS, SOURCE
 
+ENTITY_TYPE = "block"  # of what nobody said a type of
+
 # Lab document, section 6.2, word for word but for the parameters: any op can be inserted.
 EVENT = text(f"""
 INSERT INTO {EVENTS} ({COLUMNS})
@@ -30,6 +32,13 @@ WITH written AS (
 INSERT INTO {EVENTS} ({COLUMNS})
 SELECT gen_random_uuid(), entity_type, entity_id, 'upsert', event_version, 'pending', 0, 0, now(), now()
 FROM written
+""")
+# A row with something odd about it; its text is made by the server, for it may be a hundred megabytes.
+ROW = text(f"""
+INSERT INTO {SOURCE} (id, entity_type, entity_id, library_id, text, snippet, rank_score, event_version,
+    created_at, updated_at)
+VALUES (gen_random_uuid(), '{ENTITY_TYPE}', CAST(:entity_id AS uuid), NULL, repeat('x', :size), 'injected',
+    CAST(:rank_score AS float8), :version, now(), now())
 """)
 DELETES = text(f"""
 WITH deleted AS (
@@ -69,3 +78,35 @@ def upserts(
 def deletes(connection: Connection, *, entity_type: str, ids: Sequence[UUID]) -> None:
     """Delete source rows and write their delete events."""
     connection.execute(DELETES, {"entity_type": entity_type, "ids": list(map(str, ids))})
+
+
+def stale(connection: Connection) -> str:
+    """Insert a row at version 2 with an event of version 1; returns the event's id."""
+    return _event_of(connection, _row(connection, version=2))
+
+
+def duplicates(connection: Connection, count: int) -> list[str]:
+    """Insert a row with so many equal events; returns their ids."""
+    entity = _row(connection)
+    return [_event_of(connection, entity) for _ in range(count)]
+
+
+def poison(connection: Connection) -> str:
+    """Insert a row and its event; the index refuses the document, for it has no number that is none."""
+    return _event_of(connection, _row(connection, rank_score="NaN"))
+
+
+def oversized(connection: Connection, *, size: int) -> str:
+    """Insert a row with a text of `size` bytes, and its event."""
+    return _event_of(connection, _row(connection, size=size))
+
+
+def _row(connection: Connection, *, version: int = 1, size: int = 20, rank_score: str = "0") -> str:
+    entity = str(uuid4())
+    given = {"entity_id": entity, "version": version, "size": size, "rank_score": rank_score}
+    connection.execute(ROW, given)
+    return entity
+
+
+def _event_of(connection: Connection, entity: str) -> str:
+    return event(connection, entity_type=ENTITY_TYPE, entity_id=entity, op="upsert", version=1)

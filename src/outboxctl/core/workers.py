@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from typing import cast
 
 from sqlalchemy import Connection, text
 
@@ -127,6 +128,11 @@ def seen(connection: Connection, *, now: datetime | None = None) -> list[WorkerR
     if not connection.execute(KNOWN).scalar():
         return None
     return [WorkerRow(*row) for row in connection.execute(SEEN, {"silent": SILENT, "now": now})]
+
+
+def clock(connection: Connection) -> datetime:
+    """What time it is for the rows: the database's."""
+    return cast("datetime", connection.exec_driver_sql("SELECT now()").scalar_one())
 
 
 def flow(workers: list[WorkerRow] | None) -> Flow:

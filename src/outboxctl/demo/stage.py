@@ -1,6 +1,5 @@
 """What the story is played on: both servers, our own connections to them, and the worker."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from time import monotonic, sleep
@@ -10,9 +9,9 @@ from outboxctl.core import snapshot
 from outboxctl.core.database import Database
 from outboxctl.core.schema import SOURCE
 from outboxctl.demo.documents import ENTITY_TYPE, Document
-from outboxctl.demo.worker import WorkerProcess
+from outboxctl.scratch.settings import environment, fixed
+from outboxctl.scratch.worker import WorkerProcess
 from outboxctl.services import Services
-from outboxctl.settings import Settings, env_names
 from outboxctl.sink import index
 from outboxctl.sink.client import connect
 
@@ -38,10 +37,10 @@ class Stage:
     def __init__(self, folder: Path, both: Services) -> None:
         own = SETTINGS | {"database_url": both.postgres.url, "elastic_url": both.search.url}
         self.services = both
-        self.settings = _settings(own)
+        self.settings = fixed(own)
         self.database = Database(self.settings.require_database_url(), connections=1)
         self.client = connect(self.settings, timeout=30)
-        self.worker = WorkerProcess(_environment(own), folder)
+        self.worker = WorkerProcess(environment(own), folder)
 
     def close(self) -> None:
         """End the worker, however it is, and our connections."""
@@ -82,18 +81,3 @@ class Stage:
     def _number(self, statement: str) -> int:
         with self.database.begin() as connection:
             return int(connection.exec_driver_sql(statement).scalar_one())
-
-
-def _settings(own: dict[str, Any]) -> Settings:
-    """Settings that no environment variable and no `.env` of the user's can change."""
-    defaults = {
-        name: field.get_default(call_default_factory=True) for name, field in Settings.model_fields.items()
-    }
-    return Settings(**({"_env_file": None} | defaults | own))
-
-
-def _environment(own: dict[str, Any]) -> dict[str, str]:
-    """Our environment, with these settings in place of the user's."""
-    names = {name for field in Settings.model_fields for name in env_names(field)}
-    inherited = {name: value for name, value in os.environ.items() if name not in names}
-    return inherited | {env_names(field)[0]: str(value) for field, value in own.items()}

@@ -9,10 +9,10 @@ from typing import Any
 
 from outboxctl import services
 from outboxctl.demo.acts import QUERY, Acts
-from outboxctl.demo.folder import own_folder
 from outboxctl.demo.report import Event, Kept, Report, Step, Told
 from outboxctl.demo.stage import Stage
 from outboxctl.errors import OutboxctlError
+from outboxctl.scratch.folder import own_folder
 from outboxctl.services import Services
 from outboxctl.services.model import Say, SearchWish
 
@@ -24,7 +24,7 @@ def tell(search: SearchWish, *, keep: bool, say: Say) -> Generator[Event, None, 
     Closing the generator early takes everything down as well. Raises OutboxctlError.
     """
     began = monotonic()
-    with own_folder(say) as folder, _naming(folder.log):
+    with own_folder("demo", say) as folder, _naming(folder.log):
         yield Step("Services", "starting PostgreSQL and a search engine")
         both = services.up(folder.path, search=search, fresh_ports=True, fast=True, say=say)
         yield Told(_described(both))

@@ -1,6 +1,6 @@
 """Local PostgreSQL and search engine: containers where Docker answers, real servers without it elsewhere."""
 
-from outboxctl.services.control import down, start_postgres, start_search, status, stop, up
+from outboxctl.services.control import down, start_postgres, start_search, states, status, stop, up
 from outboxctl.services.model import Service, Services
 from outboxctl.services.sockets import fresh as fresh_port
 
@@ -11,6 +11,7 @@ __all__ = [
     "fresh_port",
     "start_postgres",
     "start_search",
+    "states",
     "status",
     "stop",
     "up",

@@ -46,25 +46,34 @@ def start_search(
     search: SearchWish = "auto",
     port: int | None = None,
     engine_settings: Sequence[str] = (),
+    fresh: bool = False,
     say: Say = silent,
 ) -> Service:
-    """Start the search engine alone; by default the kind, the port and the data are those it had last."""
+    """Start the search engine alone; by default the kind, the port and the data are those it had last.
+
+    With `fresh`, one that was never started gets any free port.
+    """
     root = state_folder(state)
     with locked(root, say):
         known = load(root).get("search")
         wish = known.kind if known and search == "auto" else search
-        order = launch.Order("search", wish, port, settings=tuple(engine_settings))
+        order = launch.Order("search", wish, port, fresh, settings=tuple(engine_settings))
         return _answering(root, launch.start(root, order, say), say)
 
 
 def start_postgres(
-    state: Path | None = None, *, port: int | None = None, fast: bool = False, say: Say = silent
+    state: Path | None = None,
+    *,
+    port: int | None = None,
+    fresh: bool = False,
+    fast: bool = False,
+    say: Say = silent,
 ) -> Service:
-    """Start PostgreSQL alone, on the port and the data it had last."""
+    """Start PostgreSQL alone, on the port and the data it had last; see `start_search` for `fresh`."""
     root = state_folder(state)
     with locked(root, say):
         known = load(root).get("postgres")
-        order = launch.Order("postgres", known.kind if known else "auto", port, fast=fast)
+        order = launch.Order("postgres", known.kind if known else "auto", port, fresh, fast=fast)
         return _answering(root, launch.start(root, order, say), say)
 
 
@@ -91,6 +100,11 @@ def down(state: Path | None = None, *, purge: bool = False, say: Say = silent) -
 def status(state: Path | None = None) -> list[Service]:
     """Every recorded service, running or not."""
     return list(load(state_folder(state)).values())
+
+
+def states(folder: Path) -> list[Path]:
+    """The state folders in a folder, itself among them: those in which services are recorded."""
+    return [record.parent for record in folder.rglob("services.json")]
 
 
 def _answering(root: Path, service: Service, say: Say) -> Service:

@@ -54,6 +54,13 @@ def ensure(client: Elasticsearch, name: str) -> bool:
     return True
 
 
+def remove(client: Elasticsearch, name: str) -> None:
+    """Delete what `ensure` made, or a rebuild in its place: every index `name-…`. None is no error."""
+    found = _body(client, lambda: client.indices.get_alias(index=f"{name}-*", expand_wildcards="all"))
+    if found:
+        _body(client, lambda: client.indices.delete(index=list(found), ignore_unavailable=True))
+
+
 def count(client: Elasticsearch, name: str) -> int:
     """How many documents a search would find now (refreshes first)."""
     _body(client, lambda: client.indices.refresh(index=name))

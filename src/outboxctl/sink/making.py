@@ -123,6 +123,11 @@ def unblock(client: Elasticsearch, name: str) -> None:
         told(client, lambda: client.indices.put_settings(index=name, settings=settings))
 
 
+def map_fields(client: Elasticsearch, name: str, properties: Json) -> None:
+    """Add fields to an index's mapping. UsageError if it refuses them."""
+    told(client, lambda: client.indices.put_mapping(index=name, properties=properties))
+
+
 def drop(client: Elasticsearch, name: str) -> None:
     """Delete an index that no alias uses. UsageError if one does."""
     used = uses(client, name)

@@ -2,7 +2,16 @@
 
 import typer
 
-from outboxctl.cli.chaos import proxy
+from outboxctl.cli.chaos import block, db, es, leftovers, proxy, under_way, worker
 
 app = typer.Typer(help="Cause faults on purpose, on systems that are not production.", no_args_is_help=True)
+app.callback()(leftovers.clear_up)
+app.add_typer(es.app, name="es")
+app.add_typer(worker.app, name="worker")
+app.add_typer(db.app, name="db")
 app.command("proxy")(proxy.proxy)
+app.command("block")(block.block)
+app.command("unblock")(block.unblock)
+app.command("proxy")(proxy.proxy)
+app.command("list")(under_way.list_faults)
+app.command("undo")(under_way.undo)

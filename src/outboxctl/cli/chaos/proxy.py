@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from outboxctl.cli import complete
+from outboxctl.cli.chaos.flags import Sure
 from outboxctl.cli.options import ElasticUrl, Json, settings
 
 if TYPE_CHECKING:
     from outboxctl.settings import Settings
 
 ANOTHER = "unset ELASTIC_URL, or name the sink itself with --elastic-url"
-SURE = "add --yes-this-is-not-production if you are sure"
 
 
 def _of(flag: str, faults: str, text: str, **bounds: Any) -> Any:
@@ -56,9 +56,7 @@ def proxy(
         typer.Option("--for", help="End by itself after this long: 30s, 5m.", show_default=False),
     ] = None,
     elastic_url: ElasticUrl = None,
-    not_production: Annotated[
-        bool, typer.Option("--yes-this-is-not-production", help="The sink may be on another machine.")
-    ] = False,
+    sure: Sure = False,
     json: Json = False,
 ) -> None:
     """Stand before the sink and break what passes, until ^C or for a while; workers connect to it instead.
@@ -79,15 +77,15 @@ def proxy(
     falls = chosen(fault, {**given, "everything": everything or None})
     until = monotonic() + parse.duration("--for", lasts).total_seconds() if lasts else None
     known = settings(elastic_url=elastic_url)
-    sink = _sink(known, port, not_production=not_production)
+    sink = _sink(known, port, sure=sure)
     run(Proxy(sink, port, ca_certs=known.elastic_ca_certs), falls, until, json=json)
 
 
-def _sink(given: "Settings", port: int, *, not_production: bool) -> str:
+def _sink(given: "Settings", port: int, *, sure: bool) -> str:
     """The URL to pass requests on to; UsageError where that is not to be broken."""
     from urllib.parse import urlsplit
 
-    from outboxctl.chaos.gate import local
+    from outboxctl.chaos.gate import allow, local
     from outboxctl.errors import UsageError
     from outboxctl.urls import mask
 
@@ -96,7 +94,5 @@ def _sink(given: "Settings", port: int, *, not_production: bool) -> str:
     (url,) = given.sink_urls
     if local(url) and urlsplit(url).port == port:
         raise UsageError(f"the proxy would stand before itself: the sink is {mask(url)}", hint=ANOTHER)
-    where = "OUTBOX_ENV is prod" if given.environment == "prod" else f"{mask(url)} is not this machine"
-    if not not_production and (given.environment == "prod" or not local(url)):
-        raise UsageError(f"{where}: refusing to break what passes", hint=SURE)
+    allow(given, "break what passes", sure=sure)
     return url

@@ -55,6 +55,17 @@ def product(client: Elasticsearch) -> Product:
     )
 
 
+def named(client: Elasticsearch) -> tuple[str, str]:
+    """The name of the node that answers and its version; empty where it tells none.
+
+    Raises RefusedError or UnreachableError.
+    """
+    body, _ = told(lambda: bare(client))
+    return str(_mapping(body).get("name") or ""), str(
+        _mapping(_mapping(body).get("version")).get("number") or ""
+    )
+
+
 @dataclass(frozen=True)
 class _Root:
     """Shaped like the client's own responses, for `ask`."""

@@ -1,11 +1,11 @@
-"""The demo's own folder: made for one run, and emptied of processes and files at its end."""
+"""A folder of its own for one run, emptied of processes and files at its end, or by the next run."""
 
 import fcntl
 import os
 import shutil
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +17,7 @@ from outboxctl.errors import UsageError
 from outboxctl.services import process
 from outboxctl.services.model import Say, silent
 
-PREFIX = "outboxctl-demo-"
-LOCK = "demo.lock"
+LOCK = "run.lock"
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PATIENCE_SECONDS = 5.0
 
@@ -34,7 +33,7 @@ class Folder:
 
     @property
     def log(self) -> Path:
-        """The worker's log; it outlives the folder's other contents where the demo failed."""
+        """The worker's log; it outlives the folder's other contents where the run failed."""
         return self.path / "worker.log"
 
 
@@ -47,14 +46,13 @@ class Interrupted(KeyboardInterrupt):
 
 
 @contextmanager
-def own_folder(say: Say = silent) -> Iterator[Folder]:
-    """A fresh folder under `OUTBOXCTL_STATE`, else under the temporary folder.
+def own_folder(kind: str, say: Say = silent) -> Iterator[Folder]:
+    """A fresh folder for a run of this kind (`demo`): under `OUTBOXCTL_STATE`, else among temporary files.
 
     Whatever ends the block, a signal or a closed terminal too, ends all that runs in the folder.
     A signal is raised as Interrupted. UsageError where no folder can be made.
     """
-    parent = Path(os.environ.get("OUTBOXCTL_STATE") or tempfile.gettempdir()).resolve()
-    folder = _new(parent)
+    folder = _new(_parent(), kind)
 
     def leave(number: int, _frame: object) -> None:
         folder.interrupted = number
@@ -62,7 +60,7 @@ def own_folder(say: Say = silent) -> Iterator[Folder]:
 
     with _lock(folder.path), _signals(leave):
         try:
-            _sweep(parent, say)
+            sweep(kind, say)
             yield folder
         except BaseException as error:
             failed = isinstance(error, Exception) and not folder.interrupted
@@ -75,10 +73,14 @@ def own_folder(say: Say = silent) -> Iterator[Folder]:
                 _finish(folder, say)
 
 
-def _new(parent: Path) -> Folder:
+def _parent() -> Path:
+    return Path(os.environ.get("OUTBOXCTL_STATE") or tempfile.gettempdir()).resolve()
+
+
+def _new(parent: Path, kind: str) -> Folder:
     try:
         parent.mkdir(parents=True, exist_ok=True)
-        path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
+        path = Path(tempfile.mkdtemp(prefix=f"outboxctl-{kind}-", dir=parent))
     except OSError as error:
         raise UsageError(f"cannot write to {parent}: {error.strerror}", hint="see OUTBOXCTL_STATE") from None
     path.chmod(0o711)  # root's PostgreSQL runs as somebody else, who must pass through
@@ -88,20 +90,25 @@ def _new(parent: Path) -> Folder:
 def _finish(folder: Folder, say: Say) -> None:
     _end_workers(folder.path)
     if not folder.keep:
-        services.down(folder.path, purge=True, say=say)
+        for state in services.states(folder.path):
+            services.down(state, purge=True, say=say)
     if folder.keep or (folder.log.exists() and not folder.succeeded):
         (folder.path / LOCK).unlink()  # nobody's to sweep
     else:
         shutil.rmtree(folder.path, ignore_errors=True)
 
 
-def _sweep(parent: Path, say: Say) -> None:
-    """Clean up after demos that were killed: their locks went with them."""
-    for path in parent.glob(f"{PREFIX}*/{LOCK}"):
+def sweep(kind: str, say: Say = silent, found: Callable[[Path], object] = lambda _: None) -> None:
+    """Clean up after runs of this kind that were killed: their locks went with them.
+
+    `found` gets the folder of each before it is emptied.
+    """
+    for path in _parent().glob(f"outboxctl-{kind}-*/{LOCK}"):
         with suppress(OSError):
             if path.stat().st_uid == os.geteuid():
                 with path.open("a") as lock:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    found(path.parent)
                     _finish(Folder(path.parent, succeeded=True), say)
 
 
@@ -120,7 +127,8 @@ def _end_workers(folder: Path) -> None:
     for each in psutil.process_iter():
         with suppress(psutil.Error):
             if each.pid != os.getpid() and Path(each.cwd()) == folder:
-                process.end(each, politely=signal.SIGTERM, patience=PATIENCE_SECONDS)
+                # At once: what it worked for is thrown away, and one that is paused hears nothing else.
+                process.end(each, politely=signal.SIGKILL, patience=PATIENCE_SECONDS)
 
 
 @contextmanager

@@ -1,0 +1,114 @@
+"""The sink stopped or paused, and started or resumed."""
+
+from collections.abc import Callable, Collection
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from outboxctl.chaos import means, processes, sink
+from outboxctl.chaos.book import Fault
+from outboxctl.chaos.cause import Cause
+from outboxctl.chaos.ledger import Ledger, undone_by
+from outboxctl.errors import UsageError
+
+if TYPE_CHECKING:
+    from outboxctl.chaos.means import Means
+    from outboxctl.services.model import Say
+    from outboxctl.settings import Settings
+
+STOPPED, PAUSED = "sink-stopped", "sink-paused"
+
+
+def stop(by: "Means", url: str, say: "Say") -> Cause:
+    """The sink stopped. UsageError where it does not answer, or its process is known to be another one."""
+    _must_answer(url)
+    means.listener(by, _port(url))
+
+    def begin() -> None:
+        by.stop(say)
+        sink.wait_away(url)
+
+    return Cause(_fault(STOPPED, by, url, means.facts(by)), begin)
+
+
+def pause(by: "Means", url: str, say: "Say") -> Cause:
+    """The sink paused: it takes connections and answers nothing. UsageError as above."""
+    _must_answer(url)
+    halt, facts = _halting(by, url, say)
+
+    def begin() -> None:
+        halt()
+        sink.wait_away(url)
+
+    return Cause(_fault(PAUSED, by, url, facts), begin)
+
+
+def _halting(by: "Means", url: str, say: "Say") -> tuple[Callable[[], None], dict[str, Any]]:
+    """How it is paused, and what its undoing needs."""
+    if isinstance(by, means.Compose):
+        return partial(by.run, "pause", say), means.facts(by)
+    found = means.listener(by, _port(url))
+    if found is None:
+        hint = "name it with --pid-file, --unit, or --compose-file and --service"
+        raise UsageError(f"{by.name}: nobody knows the process to pause", hint=hint)
+    return partial(processes.pause, found), processes.identity(found)
+
+
+def start(ledger: Ledger, by: "Means", url: str, say: "Say") -> list[Fault]:
+    """Undo every stop of this sink; where none is written down and it does not answer, start it."""
+    undone = _undo(ledger, url, {STOPPED})
+    if not undone and not sink.answers(url):
+        by.start(say)
+        sink.wait_back(url)
+    return undone
+
+
+def resume(ledger: Ledger, by: "Means", url: str, say: "Say") -> list[Fault]:
+    """Undo every pause of this sink; where none is written down and it does not answer, resume it."""
+    undone = _undo(ledger, url, {PAUSED})
+    if not undone and not sink.answers(url):
+        _go_on(by, url, say)
+        sink.wait_back(url)
+    return undone
+
+
+def _go_on(by: "Means", url: str, say: "Say") -> None:
+    if isinstance(by, means.Compose):
+        by.run("unpause", say)
+    elif found := means.listener(by, _port(url)):
+        processes.resume(found)
+
+
+def _undo(ledger: Ledger, url: str, kinds: Collection[str]) -> list[Fault]:
+    ours = [each for each in ledger.faults() if each.kind in kinds and each.facts["sink"] == url]
+    return [each for each in ours if ledger.undo(each)]
+
+
+@undone_by(STOPPED)
+def _undo_stop(fault: Fault, _: "Settings", say: "Say") -> None:
+    url = fault.facts["sink"]
+    if not sink.answers(url):
+        means.from_facts(fault.facts).start(say)
+        sink.wait_back(url)
+
+
+@undone_by(PAUSED)
+def _undo_pause(fault: Fault, _: "Settings", say: "Say") -> None:
+    if "pid" in fault.facts:
+        processes.resume_if_there(fault.facts)
+    elif not sink.answers(fault.facts["sink"]):
+        _go_on(means.from_facts(fault.facts), fault.facts["sink"], say)
+
+
+def _fault(kind: str, by: "Means", url: str, facts: dict[str, Any]) -> Fault:
+    verb = kind.removeprefix("sink-")
+    return Fault(kind, f"the sink at {url} is {verb} ({by.name})", {"sink": url, **facts})
+
+
+def _must_answer(url: str) -> None:
+    if not sink.answers(url):
+        raise UsageError(f"{url} does not answer as it is", hint="see `outboxctl chaos list`")
+
+
+def _port(url: str) -> int:
+    return urlsplit(url).port or 0  # settings have made it explicit

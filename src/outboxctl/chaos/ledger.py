@@ -1,0 +1,115 @@
+"""The ledger: every fault under way is written down before it begins, so that somebody can undo it.
+
+A fault with a holder is undone when its holder ends the block; if the holder was killed, or sleeps
+beyond the fault's time, the next command undoes it. One without a holder stays until it is undone.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+
+from outboxctl.chaos import book
+from outboxctl.chaos.book import Fault
+from outboxctl.errors import OutboxctlError, UsageError
+from outboxctl.services.model import Say, silent
+from outboxctl.services.record import locked
+
+if TYPE_CHECKING:
+    from outboxctl.settings import Settings
+
+# Takes the fault, the settings of whoever undoes it (credentials come from there) and a way to tell what
+# takes its time. What is undone already is no error. OutboxctlError where it cannot be done now.
+Undo = Callable[[Fault, "Settings", Say], None]
+
+UNDO: dict[str, Undo] = {}
+
+
+def undone_by(kind: str) -> Callable[[Undo], Undo]:
+    """Declare how faults of a kind are undone; the module must be imported by whoever undoes."""
+
+    def declare(undo: Undo) -> Undo:
+        UNDO[kind] = undo
+        return undo
+
+    return declare
+
+
+class Ledger:
+    """The faults under way of one state folder (None: `OUTBOXCTL_STATE`, else the platform's)."""
+
+    def __init__(self, settings: "Settings", state: Path | None = None, *, say: Say = silent) -> None:
+        self._settings, self._say = settings, say
+        self.folder = book.folder(state)
+
+    def faults(self) -> list[Fault]:
+        """Every fault under way, the oldest first. UsageError where the file is damaged."""
+        return book.load(self.folder)
+
+    def begin(self, fault: Fault, begin: Callable[[], object]) -> None:
+        """Write the fault down, then begin it; one that cannot begin well is undone."""
+        with locked(self.folder, self._say):
+            book.save(self.folder, [*self.faults(), fault])
+        try:
+            begin()
+        except BaseException:
+            self.undo(fault)
+            raise
+
+    @contextmanager
+    def holding(
+        self, fault: Fault, begin: Callable[[], object], *, for_seconds: float | None = None
+    ) -> Iterator[Fault]:
+        """Begin the fault and undo it when the block ends. It is ours: if we are killed, it is left over.
+
+        So it is too, even while we live, a few seconds after `for_seconds` are over.
+        """
+        until = None if for_seconds is None else datetime.now(UTC) + timedelta(seconds=for_seconds)
+        held = replace(fault, pid=os.getpid(), born=psutil.Process().create_time(), until=until)
+        self.begin(held, begin)
+        try:
+            yield held
+        finally:
+            self.undo(held)
+
+    def undo(self, fault: Fault) -> bool:
+        """Undo a fault and cross it out; False where somebody else has. It stays where it cannot be undone.
+
+        Raises OutboxctlError that says why, and UsageError for a kind that nobody here knows.
+        """
+        with locked(self.folder, self._say):
+            if fault.id not in {each.id for each in self.faults()}:
+                return False
+            if fault.kind not in UNDO:
+                why = f"this outboxctl does not know how to undo {fault.kind}"
+                raise UsageError(why, hint="use the one that began it")
+            UNDO[fault.kind](fault, self._settings, self._say)
+            self._cross_out(fault)
+        return True
+
+    def forget(self, fault: Fault) -> None:
+        """Cross a fault out that a person has undone by hand."""
+        with locked(self.folder, self._say):
+            self._cross_out(fault)
+
+    def recover(self) -> list[Fault]:
+        """Undo what is left over and say so; returns what could not be undone, after saying what to do."""
+        return [fault for fault in self.faults() if fault.left_over and not self._recovered(fault)]
+
+    def _recovered(self, fault: Fault) -> bool:
+        try:
+            if self.undo(fault):
+                self._say(f"undone, for whoever began it is gone: {fault.what}")
+        except OutboxctlError as error:
+            todo = f"{error.hint}; then `outboxctl chaos undo {fault.id}`".lstrip("; ")
+            self._say(f"cannot undo what a command left behind ({fault.what}): {error}; {todo}")
+            return False
+        return True
+
+    def _cross_out(self, fault: Fault) -> None:
+        book.save(self.folder, [each for each in self.faults() if each.id != fault.id])

@@ -1,0 +1,72 @@
+"""`chaos db`: what goes wrong between us and the database."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from outboxctl.cli.chaos.flags import For, Sure, seconds
+from outboxctl.cli.options import DatabaseUrl, Json, settings
+
+if TYPE_CHECKING:
+    from outboxctl.core.database import Database
+
+app = typer.Typer(help="Trouble with the database.", no_args_is_help=True)
+
+
+@app.command()
+def terminate(
+    everybody: Annotated[
+        bool,
+        typer.Option("--all/--workers", help="Everybody's sessions, or those of outboxctl: its workers'."),
+    ] = False,
+    lasts: For = None,
+    every: Annotated[str, typer.Option("--every", help="With --for: again and again, so often.")] = "1s",
+    database_url: DatabaseUrl = None,
+    sure: Sure = False,
+    json: Json = False,
+) -> None:
+    """End sessions of this database with pg_terminate_backend, once or for a while; nothing to undo.
+
+    Other commands of outboxctl lose their session too: all go by one application_name.
+
+    Example: outboxctl chaos db terminate --for 10s --every 1s
+    """
+    from outboxctl.chaos.gate import allow
+    from outboxctl.cli import parse, render
+    from outboxctl.cli.options import checked_database
+
+    given = settings(database_url=database_url)
+    held, pause = seconds(lasts), parse.duration("--every", every).total_seconds()
+    given.require_database_url()
+    allow(given, "end sessions", sure=sure)
+    with checked_database(given, connections=1) as db:
+        rounds, told = _again(db, held or 0.0, pause, everybody=everybody)
+    if json:
+        render.emit_json({"terminated": sum(rounds), "rounds": len(rounds)})
+    else:
+        typer.echo(f"{sum(rounds):,} sessions ended, in {len(rounds):,} rounds")
+    if told:
+        raise typer.Exit(told)
+
+
+def _again(db: "Database", seconds: float, pause: float, *, everybody: bool) -> tuple[list[int], int]:
+    """Sessions ended in each round, and the exit code if a signal came."""
+    from time import monotonic
+
+    from outboxctl.cli.chaos.holding import SIGNALLED, watch
+    from outboxctl.cli.chaos.stopping import told_to_stop
+
+    end = monotonic() + seconds
+    with told_to_stop() as told:
+        rounds = [_once(db, everybody)]
+        while not told() and (left := end - monotonic()) > 0:
+            watch(f"{sum(rounds):,} sessions ended", min(pause, left), told)
+            rounds.append(_once(db, everybody))
+        return rounds, SIGNALLED + told() if told() else 0
+
+
+def _once(db: "Database", everybody: bool) -> int:
+    from outboxctl.core.sessions import terminate as end
+
+    with db.begin() as connection:
+        return end(connection, everybody=everybody)

@@ -1,0 +1,55 @@
+"""Labs on the user's own system: what they will make there is shown, and agreed to, first."""
+
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from outboxctl.labs.lab import Lab
+    from outboxctl.labs.staging import StagingPlace
+
+TASK = "run labs"
+
+
+def agreed(
+    labs: "Sequence[type[Lab]]", home: "Path", over: "Mapping[str, str]", *, yes: bool, sure: bool
+) -> "StagingPlace":
+    """The system of the settings as a place for labs. Raises UsageError where that is not allowed or wanted.
+
+    UnreachableError where one of its ends is away.
+    """
+    from outboxctl.chaos.gate import allow
+    from outboxctl.cli.guards import confirm
+    from outboxctl.cli.options import settings
+    from outboxctl.core.database import Database
+    from outboxctl.labs.staging import StagingPlace
+
+    given = settings()
+    with closing(Database(given.require_database_url(), connections=1)) as database:
+        allow(given, TASK, sure=sure)
+        place = StagingPlace(given, home, labs, over)
+        _show(place, database.name)
+        confirm(given, database, TASK, yes=yes, always=True)
+    return place
+
+
+def _show(place: "StagingPlace", database: str) -> None:
+    """What will be made where, and what will be broken."""
+    from outboxctl.cli import render
+
+    out = render.console(stderr=True)
+    versions = place.versions()
+    out.print(f"Database {database} ({versions['postgres']}), sink {place.sink} ({versions['search']}).")
+    rows = []
+    for plan in place.planned:
+        lacking = place.lacks(plan.lab)
+        made = (plan.schema, plan.index) if not lacking else ("nothing: it needs", ", ".join(lacking))
+        rows.append((plan.lab.name, *made))
+    out.print(render.table("Made there, and removed at the end", ("lab", "schema", "index"), rows))
+    events = sum(plan.lab.events for plan in place.planned if not place.lacks(plan.lab))
+    out.print(f"Each lab writes some hundreds of events of its own ({events:,} to begin with).")
+    out.print(
+        "Workers and faults are here: each lab sends through a proxy of its own. Nothing else is touched."
+    )

@@ -1,0 +1,109 @@
+"""`lab list` and `lab show`: what there is, and what a lab asks and does."""
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from outboxctl.cli import parse
+from outboxctl.cli.options import Json
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from outboxctl.labs.lab import Lab
+
+ALL, CORE = "all", "core"
+
+
+class Lang(StrEnum):
+    """The languages of the labs."""
+
+    EN = "en"
+    ZH = "zh"
+
+
+class Languages(StrEnum):
+    """One of them, or both below each other."""
+
+    EN = "en"
+    ZH = "zh"
+    BOTH = "both"
+
+
+HEADS = {
+    "en": ("Labs", ("no.", "name", "takes", "question")),
+    "zh": ("实验", ("编号", "名称", "用时", "问题")),
+}
+
+
+def list_labs(
+    lang: Annotated[Lang, typer.Option("--lang", help="Language of the questions.")] = Lang.EN,
+    json: Json = False,
+) -> None:
+    """List every lab with its question; those with a number are the lab document's.
+
+    Example: outboxctl lab list
+    """
+    from outboxctl.cli import render
+    from outboxctl.labs.catalogue import LABS
+
+    ordered = sorted(LABS, key=lambda lab: (lab.number or len(LABS), lab.name))
+    if json:
+        render.emit_json({"labs": [described(lab) for lab in ordered]})
+        return
+    rows = [(lab.number, lab.name, f"{lab.seconds:g} s", getattr(lab.question, lang)) for lab in ordered]
+    render.console().print(render.table(*HEADS[lang], rows))
+
+
+def show(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A lab of `outboxctl lab list`.")],
+    lang: Annotated[
+        Languages, typer.Option("--lang", help="Language of what it asks and expects.")
+    ] = Languages.BOTH,
+    json: Json = False,
+) -> None:
+    """Show what a lab asks, expects, sets and does, and the commands that do the same by hand.
+
+    Example: outboxctl lab show kill-and-heal --lang zh
+    """
+    from outboxctl.cli import render
+    from outboxctl.cli.lab import page
+    from outboxctl.labs.catalogue import LABS
+
+    known = {lab.name: lab for lab in LABS}
+    lab = known[parse.one_of("NAME", name, [*known], "lab")]
+    if json:
+        render.emit_json(described(lab))
+    else:
+        page.show(lab, list(Lang) if lang is Languages.BOTH else [lang])
+
+
+def chosen(names: "Sequence[str]") -> "list[type[Lab]]":
+    """The labs of these names, each once; `all` and `core` are groups. UsageError for an unknown one."""
+    from outboxctl.labs.catalogue import CORE as CORE_LABS
+    from outboxctl.labs.catalogue import LABS
+
+    groups = {ALL: LABS, CORE: CORE_LABS} | {lab.name: (lab,) for lab in LABS}
+    wanted = {lab for name in names for lab in groups[parse.one_of("NAME", name, [*groups], "lab")]}
+    return [lab for lab in LABS if lab in wanted]
+
+
+def described(lab: "type[Lab]") -> dict[str, Any]:
+    """A lab as JSON."""
+    from dataclasses import asdict
+
+    from outboxctl.cli.lab.page import phases
+
+    texts = {name: asdict(getattr(lab, name)) for name in ("title", "question", "hypothesis")}
+    return {
+        "name": lab.name,
+        "number": lab.number,
+        **texts,
+        "settings": dict(lab.settings),
+        "needs": sorted(lab.needs),
+        "wants": sorted(lab.wants),
+        "seconds": lab.seconds,
+        "phases": phases(lab),
+        "by_hand": list(lab.by_hand),
+    }

@@ -1,0 +1,98 @@
+"""The end of a run of labs: verdicts, what was not met, the document's conclusions, what to do next."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from outboxctl.cli.lab.screen import COLOURS
+from outboxctl.errors import ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.console import Console
+
+    from outboxctl.labs.model import Check, Record, Run, Words
+
+CODES = {"OK": ExitCode.OK, "FAIL": ExitCode.FINDINGS, "INCONCLUSIVE": ExitCode.INCONCLUSIVE}
+HEADS = {
+    "en": ("lab", "verdict", "took", "why"),
+    "zh": ("实验", "判定", "用时", "原因"),
+}
+CHECK_HEADS = {
+    "en": ("lab", "phase", "check", "expected", "seen"),
+    "zh": ("实验", "阶段", "检查", "预期", "实际"),
+}
+TITLES = {"en": ("Labs", "Not met", "Conclusion of"), "zh": ("实验", "未满足的检查", "结论：")}
+
+
+def show(run: "Run", evidence: Path, lang: str, out: "Console") -> None:
+    """Everything that a person wants to know at the end."""
+    from outboxctl.cli import render
+
+    labs, unmet, conclusion = TITLES[lang]
+    verdicts = render.table(labs, HEADS[lang], [_row(record, lang) for record in run.records])
+    _colour(verdicts)
+    out.print(verdicts)
+    if rows := list(_unmet(run, lang)):
+        out.print(render.table(unmet, CHECK_HEADS[lang], rows))
+    for record in run.records:
+        if record.conclusion:
+            out.print(f"{conclusion} {record.lab}", style="bold")
+            for line in record.conclusion:
+                value = line.zh if lang == "zh" else line.value
+                out.print(render.cell(f"  {said(line.name, lang)}: {value}"), soft_wrap=True)
+    out.print()
+    out.print(f"Verdict: {run.verdict}", style=COLOURS[run.verdict])
+    out.print(f"Evidence: {evidence}", soft_wrap=True)
+    for hint in _next(run, evidence):
+        out.print(hint, soft_wrap=True)
+
+
+def said(words: "Words", lang: str) -> str:
+    """The words in this language."""
+    return str(getattr(words, lang))
+
+
+def _row(record: "Record", lang: str) -> tuple[str, str, str, str]:
+    return record.lab, record.verdict, f"{record.seconds:.1f} s", _why(record, lang)
+
+
+def _why(record: "Record", lang: str) -> str:
+    if lang == "en" or record.interrupted:
+        return record.why
+    broken = next((check for check in record.checks if check.verdict is record.verdict), None)
+    return said(broken.name, lang) if broken and record.why else ""
+
+
+def _colour(table: object) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    if isinstance(table, Table):
+        for cell in table.columns[1].cells:
+            if isinstance(cell, Text):
+                cell.style = COLOURS.get(cell.plain, "")
+
+
+def _unmet(run: "Run", lang: str) -> "Iterator[tuple[str, ...]]":
+    for record in run.records:
+        for check in record.checks:
+            if check.verdict != "OK":
+                yield _unmet_row(record, check, lang)
+
+
+def _unmet_row(record: "Record", check: "Check", lang: str) -> tuple[str, ...]:
+    return record.lab, check.phase, said(check.name, lang), check.expected, check.seen
+
+
+def _next(run: "Run", evidence: Path) -> "Iterator[str]":
+    """What to do with this verdict."""
+    bad = next((record for record in run.records if record.verdict == run.verdict), None)
+    if run.verdict == "OK" or bad is None:
+        return
+    if any(record.interrupted for record in run.records):
+        yield "The run was interrupted: what was broken is undone. Run it again for a verdict."
+        return
+    yield f"Look at {evidence / bad.lab}: the worker's log, the timeline and the snapshots of {bad.lab}."
+    yield f"By hand: outboxctl lab show {bad.lab}"
+    yield f"Once mended: outboxctl lab run {bad.lab}"

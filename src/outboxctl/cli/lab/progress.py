@@ -1,0 +1,81 @@
+"""What a run of labs looks like while it goes on: who is in which phase, and how long it all will take."""
+
+import heapq
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from outboxctl.labs.drill import Moment
+    from outboxctl.labs.lab import Lab
+    from outboxctl.labs.model import Phase, Record, Sample
+
+
+@dataclass
+class Row:
+    """One lab: not begun (`phase` None), under way, or ended (`record`)."""
+
+    lab: "type[Lab]"
+    phase: "Phase | None" = None
+    sample: "Sample | None" = None
+    began: float = 0.0
+    record: "Record | None" = None
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since it began, or that it took."""
+        if self.record:
+            return self.record.seconds
+        return monotonic() - self.began if self.phase else 0.0
+
+    @property
+    def remaining(self) -> float:
+        """Seconds until it ends, about; 0 where it takes longer than it usually does."""
+        return 0.0 if self.record else max(0.0, self.lab.seconds - self.elapsed)
+
+
+@dataclass
+class Progress:
+    """The rows of all labs. Each is written by the thread of its lab, and read by whoever draws."""
+
+    labs: "Sequence[type[Lab]]"
+    jobs: int
+    began: float = field(default_factory=monotonic)
+
+    def __post_init__(self) -> None:
+        self.rows = {lab.name: Row(lab) for lab in self.labs}
+
+    def follow(self, moment: "Moment") -> Row:
+        """Note what a lab tells of itself; returns its row."""
+        row = self.rows[moment.lab.name]
+        if row.phase is None:
+            row.began = monotonic()
+        if moment.phase is None:
+            row.record = moment.record
+        else:
+            row.phase, row.sample = moment.phase, moment.sample or row.sample
+        return row
+
+    @property
+    def ended(self) -> list[Row]:
+        """Labs that have a verdict."""
+        return [row for row in self.rows.values() if row.record]
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the run began."""
+        return monotonic() - self.began
+
+    @property
+    def remaining(self) -> float:
+        """Seconds until all have ended, about: those that wait take the place that is free first."""
+        left = [row for row in self.rows.values() if not row.record]
+        places = [row.remaining for row in left if row.phase]
+        heapq.heapify(places)
+        for row in left:
+            if row.phase is None:
+                free = heapq.heappop(places) if len(places) >= self.jobs else 0.0
+                heapq.heappush(places, free + row.remaining)
+        return max(places, default=0.0)

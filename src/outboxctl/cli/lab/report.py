@@ -1,0 +1,123 @@
+"""`lab report`: what a run showed, again; and what got worse since another one."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from outboxctl.cli.lab.catalogue import Lang
+from outboxctl.cli.lab.given import HOME
+from outboxctl.cli.options import Json
+from outboxctl.errors import ExitCode, UsageError
+from outboxctl.wording import counted
+
+if TYPE_CHECKING:
+    from outboxctl.labs.evidence.compare import Change, Comparison
+    from outboxctl.labs.evidence.model import Report
+
+UNITS = {"recovery_seconds": " s", "oldest_age_seconds": " s", "throughput": " events/s"}
+NAMES = {
+    "verdict": "verdict",
+    "recovery_seconds": "recovery",
+    "peak_lag": "peak lag",
+    "oldest_age_seconds": "oldest event",
+    "attempts": "attempts",
+    "throughput": "done after the fault",
+}
+
+
+def report(
+    folder: Annotated[
+        Path,
+        typer.Argument(metavar="[FOLDER]", help="Evidence of a run, or a folder of such: its newest run."),
+    ] = HOME,
+    html: Annotated[bool, typer.Option("--html", help="Print the path of the page with the charts.")] = False,
+    compare: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option("--compare", metavar="OLD NEW", help="Say what got slower or worse from OLD to NEW."),
+    ] = None,
+    lang: Annotated[Lang, typer.Option("--lang", help="Language of checks and conclusions.")] = Lang.EN,
+    json: Json = False,
+) -> None:
+    """Show the newest run's evidence; exits as that run did. With --compare: 4 if anything got worse.
+
+    Example: outboxctl lab report
+
+    Example: outboxctl lab report --compare lab-evidence/before lab-evidence/after
+    """
+    if compare:
+        if html:
+            raise UsageError("--html and --compare exclude each other")
+        _compare(*compare, json=json)
+    from outboxctl.labs.evidence import load, newest
+
+    path = newest(folder)
+    if html:
+        return _page(path)
+    _show(load(path), path, lang, json=json)
+    return None
+
+
+def _page(path: Path) -> None:
+    page = path / "report.html"
+    if not page.exists():
+        raise UsageError(f"{path} has no page yet", hint="it is written when the run ends")
+    typer.echo(page)
+
+
+def _show(report: "Report", path: Path, lang: str, *, json: bool) -> None:
+    from outboxctl.cli import render
+    from outboxctl.cli.lab.closing import CODES, show
+    from outboxctl.labs.evidence.words import STATES
+    from outboxctl.labs.model import Run
+
+    records = [lab.record for lab in report.labs]
+    run = Run(report.started_at, report.seconds, report.verdict, report.versions, report.faults, records)
+    if json:
+        render.emit_json(report)
+    else:
+        out = render.console()
+        if report.state in STATES:
+            out.print(getattr(STATES[report.state], lang))
+        show(run, path, lang, out)
+    raise typer.Exit(CODES[report.verdict])
+
+
+def _compare(old: Path, new: Path, *, json: bool) -> None:
+    from dataclasses import asdict
+
+    from outboxctl.cli import render
+    from outboxctl.labs.evidence import load, newest
+    from outboxctl.labs.evidence.compare import compare
+
+    found = compare(load(newest(old)), load(newest(new)))
+    if json:
+        render.emit_json(asdict(found) | {"worse": found.worse})
+    else:
+        _differences(found)
+    raise typer.Exit(ExitCode.FINDINGS if found.worse else ExitCode.OK)
+
+
+def _differences(found: "Comparison") -> None:
+    from outboxctl.cli import render
+
+    out = render.console()
+    for name, pair in found.versions.items():
+        out.print(render.cell(f"{name}: {pair[0]}, now {pair[1]}"))
+    if found.changes:
+        rows = [_row(change) for change in sorted(found.changes, key=lambda change: not change.worse)]
+        out.print(render.table("Changes", ("", "lab", "what", "old", "new", "by"), rows))
+    for told, labs in (("Only in the old run", found.gone), ("Only in the new run", found.added)):
+        if labs:
+            out.print(render.cell(f"{told}: {', '.join(labs)}"))
+    word = "something got worse" if found.worse else "nothing got worse"
+    out.print(f"{counted(found.compared, 'lab')} compared: {word}.")
+
+
+def _row(change: "Change") -> tuple[str, ...]:
+    mark = "worse" if change.worse else "better"
+    if isinstance(change.old, str) or isinstance(change.new, str):
+        return mark, change.lab, NAMES[change.what], str(change.old), str(change.new), ""
+    unit = UNITS.get(change.what, "")
+    by = f"{(change.new - change.old) / change.old:+.0%}" if change.old else ""
+    return mark, change.lab, NAMES[change.what], f"{change.old:g}{unit}", f"{change.new:g}{unit}", by

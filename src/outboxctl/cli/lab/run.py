@@ -1,0 +1,126 @@
+"""`lab run`: the labs, one verdict, and the exit code that goes with it."""
+
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from outboxctl.cli.chaos.flags import Sure
+from outboxctl.cli.lab.catalogue import Lang, chosen
+from outboxctl.cli.options import Json
+from outboxctl.cli.services import Search
+from outboxctl.errors import UsageError
+
+if TYPE_CHECKING:
+    from outboxctl.labs.lab import Lab
+    from outboxctl.labs.model import Run
+    from outboxctl.labs.place import Place
+    from outboxctl.labs.run import Options
+
+JOBS = 6
+
+
+def run(
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Labs, or `core` or `all`.")],
+    search: Annotated[Search, typer.Option(help="Which search engine.")] = Search.AUTO,
+    jobs: Annotated[int, typer.Option("--jobs", min=1, max=32, help="Labs side by side.")] = JOBS,
+    evidence: Annotated[
+        Path | None, typer.Option("--evidence", help="A new folder [default: lab-evidence/<UTC time>].")
+    ] = None,
+    no_fault: Annotated[
+        bool, typer.Option("--no-fault", help="A control run: break nothing; no lab may then say OK.")
+    ] = False,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="NAME=VALUE", help="A setting that stands over every lab's; repeatable."
+        ),
+    ] = None,
+    worker: Annotated[
+        str | None, typer.Option("--worker", metavar="COMMAND", help="Another build of the worker.")
+    ] = None,
+    against: Annotated[
+        bool,
+        typer.Option("--against", help="On the system that DATABASE_URL and ELASTIC_URL lead to."),
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before --against.")] = False,
+    sure: Sure = False,
+    lang: Annotated[Lang, typer.Option("--lang", help="Language of checks and conclusions.")] = Lang.EN,
+    json: Json = False,
+) -> None:
+    """Run labs on services of their own and give a verdict: exit 0 if OK, 4 if FAIL, 5 if INCONCLUSIVE.
+
+    With --against they run on your own staging system, in schemas and indexes of their own.
+
+    Example: outboxctl lab run core
+
+    Example: outboxctl lab run all --set OUTBOX_LEASE_SECONDS=5 --worker '.venv-new/bin/outboxctl worker'
+
+    Example: outboxctl lab run all --against --yes
+    """
+    from outboxctl.cli import render
+    from outboxctl.cli.lab import given
+    from outboxctl.cli.lab.against import agreed
+    from outboxctl.cli.lab.closing import CODES, show
+    from outboxctl.cli.lab.leftovers import note
+    from outboxctl.labs.place import OwnPlace, Place
+    from outboxctl.labs.run import Options
+    from outboxctl.scratch.folder import Interrupted, own_folder
+
+    labs, over = chosen(names), given.overrides(set_ or [])
+    options = Options(jobs=jobs, faults=not no_fault, command=given.command(worker))
+    if against and search is not Search.AUTO:
+        raise UsageError("--search: with --against the search engine is that of ELASTIC_URL")
+    say = render.console(stderr=True).print
+    try:
+        with given.evidence(evidence) as kept, own_folder("lab", say) as folder:
+            note(folder.path, kept)
+            place: Place = OwnPlace(folder.path, search.value, over, say)
+            if against:
+                place = agreed(labs, folder.path, over, yes=yes, sure=sure)
+            ended = conduct(labs, place, kept, options)
+    except Interrupted as signal:
+        raise typer.Exit(signal.code) from None
+    if json:
+        render.emit_json(ended)
+    else:
+        show(ended, kept, lang, render.console())
+    raise typer.Exit(128 + folder.interrupted if folder.interrupted else CODES[ended.verdict])
+
+
+class Stop(Event):
+    """The order to end early, and a word to whoever waits."""
+
+    def set(self) -> None:
+        """Give the order."""
+        from outboxctl.cli import render
+
+        render.console(stderr=True).print(
+            "Ending: faults are undone, evidence is kept; ^C again ends at once."
+        )
+        super().set()
+
+
+def conduct(labs: "list[type[Lab]]", place: "Place", path: Path, options: "Options") -> "Run":
+    """Run them, show how they go on, and write the evidence into `path` as each ends."""
+    from outboxctl.cli import render
+    from outboxctl.cli.lab.leftovers import take_over
+    from outboxctl.cli.lab.progress import Progress
+    from outboxctl.cli.lab.screen import Screen
+    from outboxctl.labs.evidence import Folder
+    from outboxctl.labs.run import run as run_labs
+    from outboxctl.scratch.folder import Interrupted
+
+    place.versions()  # services say how they start before the labs are drawn
+    evidence, stop = Folder(path), Stop()
+    evidence.begin([lab.name for lab in labs], faults=options.faults)
+    try:
+        with Screen(Progress(labs, options.jobs), render.console(stderr=True), stop) as screen:
+            ended = run_labs(
+                labs, place, path, options=options, tell=screen.tell, ended=evidence.add, stop=stop
+            )
+        evidence.finish(ended)
+    except Interrupted as again:
+        take_over(again.code)
+    return ended

@@ -1,0 +1,118 @@
+"""A run of labs on the terminal: a live line a lab; elsewhere a line where one begins and ends."""
+
+from typing import TYPE_CHECKING
+
+from outboxctl.cli.lab.progress import Progress, Row
+
+if TYPE_CHECKING:
+    from threading import Event
+
+    from rich.console import Console, RenderableType
+    from rich.text import Text
+
+    from outboxctl.labs.drill import Moment
+    from outboxctl.labs.model import Verdict
+
+COLOURS = {"OK": "green", "FAIL": "bold red", "INCONCLUSIVE": "yellow"}
+A_SECOND = 4  # times that the live view is drawn
+NARROW = 100  # columns: below, a lab's figures are left out but for three
+
+
+class Screen:
+    """Draws `progress` on `out` until its block ends; once `stop` is set it says so."""
+
+    def __init__(self, progress: Progress, out: "Console", stop: "Event") -> None:
+        from rich.live import Live
+
+        self._progress, self._out, self._stop = progress, out, stop
+        self._still = not out.is_terminal or out.is_dumb_terminal
+        self._live = Live(
+            console=out, get_renderable=self._drawn, refresh_per_second=A_SECOND, transient=True
+        )
+
+    def __enter__(self) -> "Screen":
+        """Begin to draw."""
+        if not self._still:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave the terminal as it was."""
+        self._live.stop()
+
+    def tell(self, moment: "Moment") -> None:
+        """Something happened in a lab."""
+        begins = self._progress.rows[moment.lab.name].phase is None
+        row = self._progress.follow(moment)
+        if self._still and begins and not row.record:
+            self._out.print(f"{row.lab.name}: begins, about {row.lab.seconds:g} s")
+        elif self._still and row.record and not moment.sample:
+            self._out.print(f"{row.lab.name}: {row.record.verdict} after {row.record.seconds:.1f} s")
+
+    def _drawn(self) -> "RenderableType":
+        from rich import box
+        from rich.table import Table
+
+        wide = self._out.width >= NARROW
+        table = Table(box=box.SIMPLE_HEAD, expand=True, title_justify="left", title=self._title())
+        table.add_column("lab", no_wrap=True, ratio=3)
+        table.add_column("phase", no_wrap=True, width=12)
+        for name in (
+            ("pending", "processing", "done", "failed", "attempts") if wide else ("lag", "done", "failed")
+        ):
+            table.add_column(name, justify="right", no_wrap=True)
+        table.add_column("time", justify="right", no_wrap=True, width=13)
+        for row in self._shown():
+            table.add_row(row.lab.name, _state(row), *_figures(row, wide=wide), _time(row))
+        return table
+
+    def _shown(self) -> list[Row]:
+        """Rows that fit the screen: those under way first, then what ended last, then what waits."""
+        rows = list(self._progress.rows.values())
+        room = max(3, self._out.height - 5)
+        if len(rows) <= room:
+            return rows
+        rank = {id(row): (not _under_way(row), not row.record, place) for place, row in enumerate(rows)}
+        kept = sorted(rows, key=lambda row: rank[id(row)])[:room]
+        return [row for row in rows if row in kept]
+
+    def _title(self) -> str:
+        from outboxctl.cli import render
+
+        progress = self._progress
+        left = "ending" if self._stop.is_set() else f"about {render.age(round(progress.remaining))} left"
+        ended = f"{len(progress.ended)} of {len(progress.rows)} labs ended"
+        return f"{ended}, {render.age(round(progress.elapsed))}, {left}"
+
+
+def verdict(value: "Verdict") -> "Text":
+    """A verdict in its colour."""
+    from rich.text import Text
+
+    return Text(value, style=COLOURS[value])
+
+
+def _under_way(row: Row) -> bool:
+    return row.phase is not None and row.record is None
+
+
+def _state(row: Row) -> "Text | str":
+    if row.record:
+        return verdict(row.record.verdict)
+    return str(row.phase or "waits")
+
+
+def _figures(row: Row, *, wide: bool) -> list[str]:
+    if row.sample is None:
+        return [""] * (5 if wide else 3)
+    look = row.sample.look
+    if wide:
+        return [f"{n:,}" for n in (look.pending, look.processing, look.done, look.failed, look.attempts)]
+    return [f"{n:,}" for n in (look.lag, look.done, look.failed)]
+
+
+def _time(row: Row) -> str:
+    usual = f"~{row.lab.seconds:.0f} s"
+    if row.record:
+        return f"{row.elapsed:.1f} s"
+    return usual if row.phase is None else f"{row.elapsed:.0f} / {usual}"

@@ -1,0 +1,182 @@
+"""Lab 6 of the document: what makes a worker a daemon that can be run for long."""
+
+import signal
+
+from outboxctl.check import figures
+from outboxctl.check.figures import Limits
+from outboxctl.core import replay
+from outboxctl.core.replay import Selection
+from outboxctl.labs import outage
+from outboxctl.labs.lab import Lab
+from outboxctl.labs.model import Words
+from outboxctl.labs.scene import Scene
+
+CAUGHT, BATCH, BACKLOG = 60, 50, 200
+OK = 200
+SLA_SECONDS = 0.5
+SOON_SECONDS = 15.0
+# Alert thresholds: the oldest event beyond the SLA, anything stuck, any event failed within the window.
+LIMITS = Limits(SLA_SECONDS, stuck=0, failed=0, lag=None, failed_growth=0, window=300, silence=None)
+ALERTS = {
+    "oldest": Words("alert: the oldest event is beyond the SLA", "报警：oldest_age 超 SLA"),
+    "failed_growth": Words("alert: a surge of terminal failures", "报警：terminal_failed 激增"),
+    "stuck": Words("alert: stuck above 0", "报警：stuck>0"),
+}
+
+
+class Daemon(Lab):
+    """Probes and alerts while the sink is away and a worker hangs; SIGTERM in the middle of a batch."""
+
+    name = "daemon"
+    number = 6
+    title = Words("A daemon: stopping, health, alerts", "daemon 运行时工程化（v4）")
+    question = Words(
+        "Does the worker stop without leaving anything behind, and do probes and alerts tell the truth?",
+        "SIGTERM 能否 graceful shutdown？/healthz、/readyz 与报警阈值是否如实反映？",
+    )
+    hypothesis = Words(
+        "SIGTERM stops claiming, the batch in flight ends, exit code 0; /healthz stays 200 while /readyz "
+        "says 503 and why; each alert fires when it should, and none when all is well.",
+        "SIGTERM 后停止 claim，处理完当前批次，退出码 0；/healthz 保持 200，/readyz 返回 503 并说明原因；"
+        "三类报警按阈值触发，正常时不误报。",
+    )
+    settings = {
+        "OUTBOX_MAX_ATTEMPTS": "4",
+        "OUTBOX_BASE_BACKOFF_SECONDS": "0.5",
+        "OUTBOX_MAX_BACKOFF_SECONDS": "1.0",
+        "OUTBOX_POLL_INTERVAL_SECONDS": "0.2",
+        "OUTBOX_LEASE_SECONDS": "4",
+        "OUTBOX_RECLAIM_INTERVAL_SECONDS": "1",
+        "OUTBOX_BULK_SIZE": f"{BATCH}",
+        "OUTBOX_CONCURRENCY": "1",
+    }
+    seconds = 16.0
+    by_hand = (
+        "outboxctl worker &",
+        "outboxctl chaos es stop",
+        "outboxctl inject load --count 60",
+        "curl -s -i http://localhost:9108/healthz",
+        "curl -s -i http://localhost:9108/readyz",
+        "outboxctl check --max-oldest-age 0.5 --max-failed-growth 0",
+        "outboxctl chaos es start",
+        "outboxctl inject load --count 50000",
+        "kill -TERM %1; wait %1; echo $?",
+        "outboxctl status  # nothing is left processing",
+    )
+    judged = Words("v4 fit to run as a daemon:", "v4 daemon 运行时")
+
+    def inject(self, scene: Scene) -> None:
+        """When all is well no alert fires; then the sink goes away and events fail."""
+        self._silent(scene)
+        outage.refuse(scene)
+        scene.load(CAUGHT)
+
+    def observe(self, scene: Scene) -> None:
+        """Three troubles, one after the other."""
+        self._away(scene)
+        scene.undo()
+        self.ready = scene.expect_soon(
+            Words("/readyz is 200 once the sink is back", "ES 恢复后 /readyz 回到 200"),
+            lambda: scene.worker("w1").get("/readyz")[0] == OK,
+            within=SOON_SECONDS,
+        )
+        self._mended(scene)
+        self._hangs(scene)
+        self._terminated(scene)
+
+    def undo(self, scene: Scene) -> None:
+        """Start a worker again where the old one has ended."""
+        scene.undo()
+        if not scene.worker("w1").running:
+            scene.worker("w1").start()
+
+    def check(self, scene: Scene) -> None:
+        """The rest of the backlog was delivered by the next worker, and no alert is left."""
+        scene.expect(Words("events done", "done 事件数"), scene.written, scene.look().done)
+        self._silent(scene)
+        scene.conclude(Words("SIGTERM: exit code", "SIGTERM 退出码"), self.code)
+        scene.conclude(Words("the batch in flight was finished", "当前批次是否处理完"), self.finished)
+        scene.conclude(
+            Words("/readyz tells the truth", "/readyz 是否如实"), bool(self.unready and self.ready)
+        )
+        scene.conclude(Words("alerts fire", "报警是否触发"), ", ".join(self.fired))
+
+    # Troubles.
+
+    def _away(self, scene: Scene) -> None:
+        worker = scene.worker("w1")
+        self.fired: list[str] = []
+        self._fires(scene, "oldest")
+        self.unready = scene.expect_soon(
+            Words("/readyz is 503 and names the sink", "ES 不可用时 /readyz 返回 503 并指明 sink"),
+            lambda: "sink" in worker.failing(),
+            within=SOON_SECONDS,
+        )
+        health = worker.get("/healthz")[0]
+        scene.expect(Words("/healthz stays 200", "/healthz 保持 200"), OK, health)
+        scene.took_hold(
+            Words("events fail for good", "事件进入终态 failed"), lambda: scene.look().failed, SOON_SECONDS
+        )
+        self._fires(scene, "failed_growth")
+
+    def _mended(self, scene: Scene) -> None:
+        """What failed is replayed: without it the alert of failures would rightly stay."""
+        scene.recovered(SOON_SECONDS)
+        scene.transact(
+            lambda c: replay.apply(c, replay.plan(c, Selection()), by="lab", reason="the sink is back")
+        )
+        scene.recovered(SOON_SECONDS)
+
+    def _hangs(self, scene: Scene) -> None:
+        """A worker that stands still, with a batch in its hands, until its lease is over."""
+        worker = scene.worker("w1")
+        with scene.proxy.hold("before apply"):
+            scene.load(BATCH)
+            scene.wait(lambda: scene.look().processing, SOON_SECONDS)
+            scene.fault(
+                "SIGSTOP to worker w1",
+                lambda: worker.send(signal.SIGSTOP),
+                lambda: worker.send(signal.SIGCONT),
+            )
+            self._fires(scene, "stuck")
+        scene.undo()
+        scene.recovered(SOON_SECONDS)
+
+    def _terminated(self, scene: Scene) -> None:
+        """SIGTERM while the sink holds a batch."""
+        worker = scene.worker("w1")
+        before = scene.look().done
+        with scene.proxy.hold("before apply"):
+            scene.load(BACKLOG)
+            scene.wait(lambda: scene.look().processing, SOON_SECONDS)
+            scene.fault("SIGTERM to worker w1", lambda: worker.send(signal.SIGTERM))
+            scene.expect_soon(
+                Words("/readyz says that it drains", "收到 SIGTERM 后 /readyz 显示 draining"),
+                lambda: "draining" in worker.failing(),
+                within=2,
+            )
+        scene.wait(lambda: not worker.running, SOON_SECONDS)
+        self.code, now = worker.code, scene.look()
+        scene.expect(Words("exit code after SIGTERM", "SIGTERM 后退出码"), 0, self.code)
+        scene.expect(Words("nothing is left processing", "没有遗留 processing"), 0, now.processing)
+        self.finished = scene.expect(
+            Words("the batch in flight is done, and no other was begun", "当前批次处理完，且未再 claim"),
+            BATCH,
+            now.done - before,
+        )
+
+    # Alerts.
+
+    def _fires(self, scene: Scene, name: str) -> None:
+        if scene.expect_soon(ALERTS[name], lambda: name in _alerts(scene), SOON_SECONDS):
+            self.fired.append(name)
+
+    def _silent(self, scene: Scene) -> None:
+        scene.expect(Words("no alert when all is well", "正常时没有报警"), [], _alerts(scene))
+
+
+def _alerts(scene: Scene) -> list[str]:
+    """The figures beyond their limits, as `outboxctl check` has them."""
+    seconds = scene.settings.max_processing_seconds
+    facts = scene.transact(lambda connection: figures.read(connection, LIMITS, max_processing=seconds))
+    return [figure.name for figure in figures.judge(facts, LIMITS) if not figure.well]

@@ -1,0 +1,91 @@
+"""A document that the index's mapping refuses, between others that it takes."""
+
+from uuid import uuid4
+
+from outboxctl.labs.lab import Lab
+from outboxctl.labs.model import Need, Words
+from outboxctl.labs.scene import ENTITY_TYPE, Scene
+from outboxctl.sink import alias, making
+
+# Somebody wants to sort by the text as a number: allowed on a field that is there, and from then on a
+# text that is none cannot be indexed (document_parsing_exception, 400).
+NUMBERS = {"text": {"type": "text", "fields": {"number": {"type": "integer"}}}}
+NUMBER, NO_NUMBER = "42", "forty-two"
+NEIGHBOURS = 20
+
+
+class EsMappingConflict(Lab):
+    """The index's mapping changes, and one row does not fit it."""
+
+    name = "es-mapping-conflict"
+    title = Words("A document that the mapping refuses", "mapping 冲突的文档")
+    question = Words(
+        "Is a document that can never be indexed retried for ever, and does it hold up its neighbours?",
+        "永远无法写入索引的文档会无限重试、拖累同批事件吗？",
+    )
+    hypothesis = Words(
+        "It fails at its first attempt with the reason mapping and the sink's own words; its neighbours in "
+        "the same request are delivered.",
+        "它在第一次尝试后即 failed，error_reason 为 mapping 并保留下游原文；同批其他事件正常投递。",
+    )
+    settings = {
+        "OUTBOX_CONCURRENCY": "1",
+        "OUTBOX_MAX_ATTEMPTS": "3",
+        "OUTBOX_BASE_BACKOFF_SECONDS": "0.1",
+        "OUTBOX_MAX_BACKOFF_SECONDS": "0.5",
+    }
+    needs = frozenset({Need.REAL_ENGINE})  # an imitation takes anything for a field beneath a text
+    events = 20
+    seconds = 4.0
+    by_hand = (
+        "curl -X PUT localhost:9200/outbox-search-index/_mapping -H 'Content-Type: application/json' "
+        '-d \'{"properties": {"text": {"type": "text", "fields": {"number": {"type": "integer"}}}}}\'',
+        "outboxctl inject load --count 1",
+        "outboxctl worker --drain",
+        "outboxctl failed list",
+        "outboxctl failed show ID",
+    )
+
+    def inject(self, scene: Scene) -> None:
+        """One that does not fit, between two halves of neighbours that do, all waiting at once."""
+        client, name = scene.client, scene.settings.elastic_index
+        scene.fault("a mapping that wants numbers", lambda: making.map_fields(client, name, NUMBERS))
+        scene.took_hold(
+            Words("the index has the new mapping", "索引已使用新的 mapping"),
+            lambda: alias.look(client, name).mappings["properties"]["text"] == NUMBERS["text"],
+        )
+        self.misfit = uuid4()
+        with scene.proxy.hold("before apply"):
+            scene.load(1, content=NUMBER)  # holds the worker until all others wait behind it
+            scene.load(NEIGHBOURS, content=NUMBER)
+            scene.fault(
+                f"a row whose text is {NO_NUMBER!r}", lambda: scene.write([self.misfit], content=NO_NUMBER)
+            )
+            scene.load(NEIGHBOURS, content=NUMBER)
+        document = f"{ENTITY_TYPE}:{self.misfit}"
+        scene.took_hold(
+            Words("it was sent together with others", "它与其他事件在同一请求中发送"),
+            lambda: any(document in bulk.ids and len(bulk.ids) > 1 for bulk in scene.proxy.recent),
+            within=10,
+        )
+
+    def check(self, scene: Scene) -> None:
+        """One failed, at once, with its reason; and nobody else."""
+        event = next(each for each in scene.events() if each.entity_id == str(self.misfit))
+        scene.expect(Words("its status", "状态"), "failed", event.status)
+        scene.expect(Words("its attempts", "尝试次数"), 1, event.attempts)
+        scene.expect(Words("its reason", "error_reason"), "mapping", event.error_reason)
+        scene.expect(
+            Words("its error names the field", "error 指明冲突字段"),
+            "text.number",
+            event.error,
+            met="text.number" in (event.error or ""),
+        )
+        now = scene.look()
+        scene.expect(Words("events failed", "failed 事件数"), 1, now.failed)
+        scene.expect(Words("neighbours done", "同批 done 事件数"), scene.written - 1, now.done)
+        scene.conclude(
+            Words("way of injection", "注入方式"),
+            Words("PUT _mapping, and one row that does not fit", "PUT _mapping，加一行不符合的数据"),
+        )
+        scene.conclude(Words("error_reason", "error_reason"), event.error_reason)

@@ -1,0 +1,110 @@
+"""Lab 2 of the document: an outage of the sink is waited out, with backoff and jitter."""
+
+from outboxctl import backoff
+from outboxctl.core import snapshot
+from outboxctl.labs import outage
+from outboxctl.labs.lab import Lab
+from outboxctl.labs.model import Need, Words
+from outboxctl.labs.scene import Scene
+
+CAUGHT = 100  # events written while the sink is away
+ROUNDS = 3  # retries of each that are waited for
+
+
+class OutageAndBackoff(Lab):
+    """The search engine stops under load and comes back."""
+
+    name = "outage-and-backoff"
+    number = 2
+    title = Words("An outage of ES: retries that back off", "ES 不可用（连接错误/5xx）→ retry 收敛")
+    question = Words(
+        "Does the queue hammer a sink that is away, or give its events up?",
+        "暂时性故障时，队列会“自残式狂刷”吗？会把事件判为 failed 吗？",
+    )
+    hypothesis = Words(
+        "Events wait in pending with a jittered next_retry_at that grows; none fails, and all are delivered "
+        "once ES is back.",
+        "事件进入 pending + next_retry_at，且带 backoff+jitter；没有事件进入终态 failed；ES 恢复后全部投递。",
+    )
+    # Attempts enough that lab 4 does not happen on the way (the document's own advice, section 5.5.3).
+    settings = {
+        "OUTBOX_MAX_ATTEMPTS": "100",
+        "OUTBOX_BASE_BACKOFF_SECONDS": "0.5",
+        "OUTBOX_MAX_BACKOFF_SECONDS": "2",
+        "OUTBOX_POLL_INTERVAL_SECONDS": "0.2",
+    }
+    wants = frozenset({Need.OWN_ENGINE})
+    seconds = 25.0
+    by_hand = (
+        "outboxctl worker &",
+        "outboxctl chaos es stop",
+        "outboxctl inject load --count 100",
+        "curl -s localhost:9108/metrics | grep ^outbox_retry_scheduled | grep -v ' 0.0'",
+        "outboxctl oldest",
+        "outboxctl chaos es start",
+        "outboxctl status",
+    )
+    judged = Words("v2 backoff and jitter:", "v2 backoff+jitter")
+
+    def prepare(self, scene: Scene) -> None:
+        """A load, and a worker that sends to whatever is going to be taken away."""
+        scene.load(self.events)
+        scene.worker("w1", direct=scene.namespace.own is not None).start()
+
+    def inject(self, scene: Scene) -> None:
+        """Take the sink away, then write events."""
+        self.began = scene.now
+        self.way = outage.stop(scene)
+        scene.load(CAUGHT)
+
+    def observe(self, scene: Scene) -> None:
+        """Retries are scheduled again and again, spread over time, and no event is given up."""
+        worker = scene.worker("w1")
+        self.growing = scene.expect_soon(
+            Words("outbox_retry_scheduled_total goes on growing", "outbox_retry_scheduled_total 持续增长"),
+            lambda: worker.metric("outbox_retry_scheduled_total") >= ROUNDS * CAUGHT,
+        )
+        scene.expect_soon(
+            Words("events wait for a next_retry_at in the future", "pending 行 next_retry_at 被推迟到未来"),
+            lambda: scene.look().waiting >= CAUGHT / 2,
+            within=10,
+        )
+        self._spread(scene)
+        self.controlled = self._controlled(scene)
+        failed = scene.look().failed
+        scene.expect(Words("no event fails for good", "终态 failed 不增长"), 0, failed)
+
+    def recover(self, scene: Scene) -> None:
+        """All is delivered within the longest backoff, and what a busy machine adds."""
+        scene.recovered()
+
+    def check(self, scene: Scene) -> None:
+        """Everything arrived; the document's conclusion."""
+        scene.expect(Words("events done", "done 事件数"), scene.written, scene.look().done)
+        scene.conclude(Words("way of injection", "故障注入方式"), self.way)
+        scene.conclude(Words("the retry metric grows", "retry 指标是否增长"), bool(self.growing))
+        scene.conclude(Words("attempts are under control", "attempts 是否可控"), self.controlled)
+
+    def _spread(self, scene: Scene) -> None:
+        """A batch is put back at one moment: without jitter all of it would come back at one, too."""
+        pending = scene.transact(lambda connection: snapshot.oldest(connection, limit=CAUGHT))
+        times = {event.next_retry_at for event in pending if event.next_retry_at}
+        scene.expect(
+            Words("their times are spread by jitter", "next_retry_at 带 jitter（不集中）"),
+            f"at least {CAUGHT // 2} different",
+            f"{len(times)} different",
+            met=len(times) >= CAUGHT / 2,
+        )
+
+    def _controlled(self, scene: Scene) -> bool:
+        """No more attempts than the shortest waits allow in the time that has passed."""
+        most = scene.look().attempts_most
+        s, passed = scene.settings, scene.now - self.began
+        given = {"base": s.base_backoff_seconds, "cap": s.max_backoff_seconds}
+        allowed = next(n for n in range(1, 10_000) if backoff.survives(n + 1, **given) > passed)
+        return scene.expect(
+            Words("attempts do not explode", "attempts 增长但不会爆炸"),
+            f"at most {allowed} in {passed:.1f} s",
+            most,
+            met=most <= allowed,
+        )

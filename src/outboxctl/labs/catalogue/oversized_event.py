@@ -1,0 +1,77 @@
+"""A document larger than the sink takes, between others that are not."""
+
+from uuid import uuid4
+
+from outboxctl.chaos.proxy import faults
+from outboxctl.labs.lab import Lab
+from outboxctl.labs.model import Words
+from outboxctl.labs.scene import ENTITY_TYPE, RECOVERED, Scene
+
+LIMIT = 64 * 2**10  # bytes of a request
+NEIGHBOURS = 20
+INNOCENT, OVERSIZED = 2**10, 2 * LIMIT  # bytes of a text: the neighbours fit together, it fits nowhere
+
+
+class OversizedEvent(Lab):
+    """Requests over a limit are answered 413, empty and without a product header, as engines do it."""
+
+    name = "oversized-event"
+    title = Words("A document over the sink's limit", "超过下游请求上限的文档")
+    question = Words(
+        "Does one document that is too large take the batch with it that it is sent in?",
+        "一个超大文档会拖累整批事件吗？",
+    )
+    hypothesis = Words(
+        "The batch is halved until the culprit is alone; it fails with payload_too_large, the others are "
+        "delivered at the same attempt.",
+        "批次不断对半拆分直到只剩超大文档，它以 payload_too_large 进入 failed，其余事件在同一次尝试中投递。",
+    )
+    settings = {"OUTBOX_BULK_SIZE": "100", "OUTBOX_CONCURRENCY": "1"}
+    events = 20
+    seconds = 4.0
+    by_hand = (
+        f"outboxctl chaos proxy --fault too-large --over {LIMIT} --port 9201 --for 60s &",
+        "ELASTIC_URL=http://127.0.0.1:9201 outboxctl worker &",
+        f"outboxctl inject oversized --bytes {OVERSIZED}",
+        "outboxctl failed list",
+    )
+
+    def inject(self, scene: Scene) -> None:
+        """The large one between two halves of small ones, all waiting at once."""
+        self.large, self.before = uuid4(), scene.proxy.seen.bulks
+        with scene.proxy.hold("before apply"):
+            scene.load(1)  # holds the worker until all others wait behind it
+            scene.load(NEIGHBOURS, content="x" * INNOCENT)
+            scene.fault("a row over the limit", lambda: self._insert(scene), scene.proxy.clear)
+            scene.load(NEIGHBOURS, content="x" * INNOCENT)
+        scene.took_hold(
+            Words("a request of several events was refused with 413", "含多个事件的请求被 413 拒绝"),
+            lambda: scene.proxy.seen.by_fault.get("too-large") and self._in_company(scene),
+        )
+
+    def observe(self, scene: Scene) -> None:
+        """Until all of them are at an end, with the limit still there."""
+        scene.expect_soon(RECOVERED, lambda: scene.look().lag == 0)
+
+    def check(self, scene: Scene) -> None:
+        """One failed, alone, at once."""
+        event = next(each for each in scene.events() if each.entity_id == str(self.large))
+        scene.expect(Words("its status", "状态"), "failed", event.status)
+        scene.expect(Words("its reason", "error_reason"), "payload_too_large", event.error_reason)
+        now = scene.look()
+        scene.expect(Words("events failed", "failed 事件数"), 1, now.failed)
+        scene.expect(Words("neighbours done", "同批 done 事件数"), scene.written - 1, now.done)
+        scene.expect(Words("most attempts", "最大 attempts"), 1, now.attempts_most)
+        seen = scene.proxy.seen
+        scene.conclude(Words("bytes, and limit", "字节数与上限"), f"{OVERSIZED}, {LIMIT}")
+        scene.conclude(
+            Words("requests, of them refused", "请求数与被拒数"), f"{seen.bulks - self.before}, {seen.struck}"
+        )
+
+    def _insert(self, scene: Scene) -> None:
+        scene.proxy.set(faults.too_large(LIMIT))
+        scene.write([self.large], content="x" * OVERSIZED)
+
+    def _in_company(self, scene: Scene) -> bool:
+        document = f"{ENTITY_TYPE}:{self.large}"
+        return any(document in bulk.ids and len(bulk.ids) > 1 for bulk in scene.proxy.recent)

@@ -1,0 +1,98 @@
+"""A sink that answers later than a lease lasts."""
+
+from outboxctl.chaos.proxy import faults
+from outboxctl.labs.lab import Lab
+from outboxctl.labs.model import Words
+from outboxctl.labs.scene import Scene
+
+LEASE = 3.0
+LATE = 4 * LEASE
+BATCH = 40
+
+
+class SlowSink(Lab):
+    """Answers take four leases, while a second worker waits for anything that is free."""
+
+    name = "slow-sink"
+    title = Words("A sink slower than the lease", "下游响应慢于租约")
+    question = Words(
+        "Does a sink that answers too late make two workers send the same events?",
+        "下游响应过慢时，同一事件会被两个 worker 同时处理吗？",
+    )
+    hypothesis = Words(
+        "The worker gives a request up at three quarters of the lease and puts the events back itself, with "
+        "the reason timeout: no lease ends, nobody reclaims, and nothing is lost.",
+        "worker 在租约的四分之三处放弃请求并自行退回事件（error_reason 为 timeout）："
+        "租约不会到期，无人 reclaim，事件不丢失。",
+    )
+    settings = {
+        "OUTBOX_LEASE_SECONDS": f"{LEASE:g}",
+        "OUTBOX_RECLAIM_INTERVAL_SECONDS": "0.2",
+        "OUTBOX_BULK_SIZE": f"{BATCH}",
+        "OUTBOX_CONCURRENCY": "1",
+        "OUTBOX_BASE_BACKOFF_SECONDS": "0.2",
+        "OUTBOX_MAX_BACKOFF_SECONDS": "0.5",
+        "OUTBOX_POLL_INTERVAL_SECONDS": "0.2",
+    }
+    events = 20
+    seconds = 8.0
+    by_hand = (
+        f"outboxctl chaos proxy --fault delay --seconds {LATE:g} --port 9201 --for 30s &",
+        f"export OUTBOX_LEASE_SECONDS={LEASE:g} ELASTIC_URL=http://127.0.0.1:9201",
+        "outboxctl worker --metrics-port 9108 & outboxctl worker --metrics-port 9109 &",
+        "outboxctl inject load --count 40",
+        "outboxctl stuck",
+        "outboxctl status",
+    )
+
+    def prepare(self, scene: Scene) -> None:
+        """Two workers."""
+        super().prepare(scene)
+        scene.worker("w2").start()
+
+    def inject(self, scene: Scene) -> None:
+        """One batch into a sink that takes its time."""
+        scene.fault(
+            f"every bulk request takes {LATE:g} s",
+            lambda: scene.proxy.set(faults.delay(LATE)),
+            scene.proxy.clear,
+        )
+        scene.load(BATCH)
+        scene.took_hold(
+            Words("a request is held up", "有请求被拖慢"),
+            lambda: scene.proxy.seen.by_fault.get("delay"),
+        )
+
+    def observe(self, scene: Scene) -> None:
+        """Until the worker has given up by itself, or somebody else has taken the events from it."""
+        scene.wait(lambda: self._timeouts(scene) >= BATCH or self._taken(scene), within=LATE)
+        scene.expect(
+            Words("events put back with timeout", "以 timeout 退回的事件数"),
+            f"at least {BATCH}",
+            self._timeouts(scene),
+            met=self._timeouts(scene) >= BATCH,
+        )
+
+    def check(self, scene: Scene) -> None:
+        """No event had two holders."""
+        scene.expect(
+            Words("events reclaimed or lost to another", "被 reclaim 或租约丢失的事件数"),
+            0,
+            self._taken(scene),
+        )
+        stuck = max((sample.look.stuck for sample in scene.record.samples), default=0)
+        scene.expect(Words("most events stuck", "stuck 最大值"), 0, stuck)
+        now = scene.look()
+        scene.expect(Words("events done", "done 事件数"), scene.written, now.done)
+        scene.conclude(Words("lease, and time an answer took", "租约与响应时间"), f"{LEASE:g} s, {LATE:g} s")
+        scene.conclude(Words("most attempts", "最大 attempts"), now.attempts_most)
+
+    def _timeouts(self, scene: Scene) -> int:
+        return _total(scene, "outbox_retry_scheduled_total", reason="timeout")
+
+    def _taken(self, scene: Scene) -> int:
+        return _total(scene, "outbox_reclaimed_total") + _total(scene, "outbox_lease_lost_total")
+
+
+def _total(scene: Scene, metric: str, **labels: str) -> int:
+    return int(sum(worker.metric(metric, **labels) for worker in scene.workers.values()))

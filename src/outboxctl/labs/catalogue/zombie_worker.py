@@ -1,0 +1,90 @@
+"""A worker that is frozen past its lease, and wakes when others have done its work."""
+
+from signal import SIGCONT, SIGSTOP
+
+from outboxctl.labs.lab import Lab
+from outboxctl.labs.model import Words
+from outboxctl.labs.scene import Scene
+
+BATCH = 10
+
+
+class ZombieWorker(Lab):
+    """SIGSTOP with a batch under way; another worker reclaims and delivers it; SIGCONT."""
+
+    name = "zombie-worker"
+    title = Words("A frozen worker wakes too late", "被冻结的 worker 迟到醒来")
+    question = Words(
+        "Can a worker that was frozen past its lease undo what others have done since?",
+        "冻结超过租约的 worker 醒来后，会破坏其他 worker 已完成的工作吗？",
+    )
+    hypothesis = Words(
+        "What it still sends and writes hits nothing: the lease is lost, and no document goes back.",
+        "它迟到的写入不命中任何行（lease lost 被计数），也没有文档回退到旧版本。",
+    )
+    settings = {
+        "OUTBOX_LEASE_SECONDS": "2",
+        "OUTBOX_RECLAIM_INTERVAL_SECONDS": "0.5",
+        "OUTBOX_BULK_SIZE": str(BATCH),
+        "OUTBOX_CONCURRENCY": "1",
+    }
+    events = 50
+    seconds = 9.0
+    by_hand = (
+        "outboxctl inject load --count 10000",
+        "OUTBOX_WORKER_ID=w1 outboxctl worker &",
+        "outboxctl chaos worker pause --id w1",
+        "OUTBOX_WORKER_ID=w2 outboxctl worker &  # waits for the lease's end, then delivers",
+        "outboxctl chaos worker resume --id w1",
+        "outboxctl verify",
+    )
+
+    def inject(self, scene: Scene) -> None:
+        """Freeze the worker while the sink holds its batch."""
+        worker = scene.worker("w1")
+        held_up = scene.hold_up("the sink holds the batch of worker w1", "before apply")
+        self.entities = scene.load(BATCH)
+        scene.wait(lambda: len(scene.held()) == BATCH, within=10 if held_up else 0)
+        scene.fault("SIGSTOP to worker w1", lambda: worker.send(SIGSTOP), lambda: worker.send(SIGCONT))
+        scene.took_hold(
+            Words("it was frozen with a batch in hand", "冻结时它持有一批事件"),
+            lambda: worker.frozen and len(scene.held()),
+            within=3,
+        )
+        self.held = scene.held()
+
+    def observe(self, scene: Scene) -> None:
+        """Another worker does it all, newer versions included; then the frozen one wakes."""
+        scene.write(self.entities)
+        scene.worker("w2", direct=True).start()
+        scene.expect_soon(
+            Words("another worker delivers its events", "另一个 worker 投递了它的事件"),
+            lambda: scene.look().lag == 0,
+        )
+        self.before = self._rows(scene)
+        scene.undo()
+        worker = scene.worker("w1")
+        scene.wait(lambda: worker.get("/healthz")[0] and not worker.metric("outbox_inflight_events"))
+        lost = worker.metric("outbox_lease_lost_total")
+        scene.expect(
+            Words("the late worker finds its lease lost", "迟到的 worker 发现租约已失"),
+            len(self.held),
+            int(lost),
+        )
+        scene.conclude(Words("events in its hands when frozen", "冻结时持有的事件"), len(self.held))
+        scene.conclude(Words("lease lost", "lease lost 计数"), int(lost))
+
+    def check(self, scene: Scene) -> None:
+        """Nothing has moved since before it woke, and each event was counted once."""
+        versions = set(scene.versions(self.entities))
+        scene.expect(Words("versions in the index", "索引中的版本"), {2}, versions)
+        moved = sum(a != b for a, b in zip(self.before, self._rows(scene), strict=True))
+        scene.expect(Words("events that it moved when it woke", "它醒来后改动的事件数"), 0, moved)
+        scene.expect(
+            Words("processed, by both workers' metrics", "两个 worker 的 processed 指标之和"),
+            scene.written,
+            int(scene.metric("outbox_processed_total")),
+        )
+
+    def _rows(self, scene: Scene) -> list[object]:
+        return list(scene.events([event.id for event in self.held]))

@@ -1,0 +1,186 @@
+"""The folder of one run: written as its labs end, so that whatever ends the run leaves what there is."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from platform import python_version
+from typing import TypeVar
+
+import psutil
+
+from outboxctl import __version__
+from outboxctl.errors import UsageError
+from outboxctl.labs.catalogue import LABS
+from outboxctl.labs.evidence import files, pages
+from outboxctl.labs.evidence.figures import figures
+from outboxctl.labs.evidence.model import VERSION, LabReport, Report, State, adapter
+from outboxctl.labs.evidence.tidy import tidy
+from outboxctl.labs.model import Phase, Record, Run, Verdict
+from outboxctl.wording import brief
+
+RUN, REPORT, RECORD = "run.json", "report.json", "record.json"
+T = TypeVar("T")
+TOLD = "the run was ended from outside before this lab was over"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A run as it begins. `pid` and `created` are the process that makes it: a pid alone may be reused."""
+
+    state: State
+    pid: int
+    created: float
+    started_at: str
+    faults: bool
+    labs: list[str]
+
+
+class Folder:
+    """The evidence of one run in `path`: `begin`, `add` as each lab ends (from any thread), `finish`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def begin(self, labs: Sequence[str], *, faults: bool = True) -> None:
+        """Make the folder for a run of these labs. UsageError where that cannot be, or is another run's."""
+        own = psutil.Process()
+        begun = datetime.now(UTC).isoformat(timespec="seconds")
+        facts = Facts(State.RUNNING, own.pid, own.create_time(), begun, faults, list(labs))
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            if (self.path / RUN).exists():
+                raise UsageError(f"{self.path} holds the evidence of another run", hint="name a new folder")
+            files.write_json(self.path / RUN, facts)
+        except OSError as error:
+            raise UsageError(f"cannot write to {self.path}: {error.strerror}") from None
+
+    def add(self, record: Record) -> None:
+        """Write all files of a lab that has ended."""
+        files.write_lab(self.path / record.lab, reported(record), record)
+
+    def finish(self, run: Run) -> Report:
+        """Write the reports of the whole."""
+        interrupted = any(record.interrupted for record in run.records)
+        report = Report(
+            VERSION,
+            State.INTERRUPTED if interrupted else State.FINISHED,
+            run.started_at,
+            run.seconds,
+            run.verdict,
+            run.faults,
+            versions() | run.versions,
+            [reported(record) for record in run.records],
+        )
+        _finish(self.path, report)
+        return report
+
+
+def reported(record: Record) -> LabReport:
+    """A record with its lab's words and its figures, safe to show."""
+    lab = next(lab for lab in LABS if lab.name == record.lab)
+    clean = tidy(record)
+    words = (lab.title, lab.question, lab.hypothesis)
+    return LabReport(lab.name, lab.number, *words, list(lab.by_hand), figures(clean), clean)
+
+
+def versions() -> dict[str, str]:
+    """Versions of this side."""
+    return {
+        "outboxctl": __version__,
+        "python": python_version(),
+        "elasticsearch client": version("elasticsearch"),
+    }
+
+
+def mark_interrupted(path: Path) -> bool:
+    """Write the reports of a run that was killed; False if it is none, has ended, or is under way.
+
+    A process that says it of its own run knows best.
+    """
+    facts = _facts(path)
+    if facts is None or facts.state is not State.RUNNING:
+        return False
+    if _lives(facts) and facts.pid != os.getpid():
+        return False
+    _finish(path, _gathered(path, facts, State.INTERRUPTED))
+    return True
+
+
+def load(path: Path) -> Report:
+    """The report of a run's folder, as far as it has come. UsageError where there is none."""
+    facts = _facts(path)
+    if facts is None:
+        raise UsageError(f"{path} holds no evidence of a run", hint="outboxctl lab run makes some")
+    if not (path / REPORT).exists():
+        return _gathered(path, facts, State.RUNNING if _lives(facts) else State.INTERRUPTED)
+    return _read(path / REPORT, Report)
+
+
+def newest(parent: Path) -> Path:
+    """The run's folder itself, or the newest run in a folder of runs. UsageError where there is none."""
+    if (parent / RUN).exists():
+        return parent
+    runs = [
+        (facts.started_at, run.parent) for run in parent.glob(f"*/{RUN}") if (facts := _facts(run.parent))
+    ]
+    if not runs:
+        raise UsageError(f"no evidence of a run in {parent}", hint="outboxctl lab run makes some")
+    return max(runs)[1]
+
+
+def _finish(path: Path, report: Report) -> None:
+    pages.write(path, report)
+    files.write_json(path / REPORT, replace(report, labs=[_without_samples(lab) for lab in report.labs]))
+    facts = _facts(path)
+    if facts is not None:
+        files.write_json(path / RUN, replace(facts, state=report.state))
+
+
+def _without_samples(lab: LabReport) -> LabReport:
+    return replace(lab, record=replace(lab.record, samples=[]))
+
+
+def _gathered(path: Path, facts: Facts, state: State) -> Report:
+    """What there is of a run without an end; labs that are not over have shown nothing."""
+    labs = [_lab(path / name, state) for name in facts.labs if _known(name)]
+    verdict = Verdict.worst(lab.record.verdict for lab in labs)
+    took = max((lab.record.seconds for lab in labs), default=0.0)
+    return Report(VERSION, state, facts.started_at, took, verdict, facts.faults, versions(), labs)
+
+
+def _lab(folder: Path, state: State) -> LabReport:
+    if (folder / RECORD).exists():
+        return _read(folder / RECORD, LabReport)
+    why = TOLD if state is State.INTERRUPTED else "still under way"
+    interrupted = Phase.PREPARE if state is State.INTERRUPTED else None
+    return reported(Record(folder.name, "", why=why, interrupted=interrupted))
+
+
+def _known(name: str) -> bool:
+    return any(lab.name == name for lab in LABS)
+
+
+def _begun(path: Path) -> tuple[str, str]:
+    facts = _facts(path)
+    return (facts.started_at if facts else "", path.name)
+
+
+def _facts(path: Path) -> Facts | None:
+    return _read(path / RUN, Facts) if (path / RUN).exists() else None
+
+
+def _read(path: Path, kind: type[T]) -> T:
+    try:
+        return adapter(kind).validate_json(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot read {path}: {brief(error, 200)}") from None
+
+
+def _lives(facts: Facts) -> bool:
+    try:
+        return abs(psutil.Process(facts.pid).create_time() - facts.created) < 1
+    except psutil.Error:
+        return False

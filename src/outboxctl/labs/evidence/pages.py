@@ -1,0 +1,106 @@
+"""The pages of a whole run, each made from its report alone: HTML, Markdown and JUnit XML."""
+
+import re
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from outboxctl.labs.evidence import charts, files, junit, words
+from outboxctl.labs.evidence.model import LabReport, Report, State
+from outboxctl.labs.model import Line, Verdict, Words
+from outboxctl.wording import clean
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+LANGUAGES = ("en", "zh")
+MARKUP = re.compile(r"([\\`*_{}\[\]<>|#~&])")
+
+
+def write(path: Path, report: Report) -> None:
+    """Write them into the run's folder."""
+    files.write(path / "report.html", html(report, path))
+    files.write(path / "report.md", markdown(report, "en"))
+    files.write(path / "report.zh.md", markdown(report, "zh"))
+    files.write(path / "junit.xml", junit.xml(report))
+
+
+def html(report: Report, folder: Path) -> str:
+    """One page that needs nothing else: no script, no font, no picture from elsewhere."""
+    template = _environment(escape=True).get_template("report.html")
+    return template.render(**_given(report), files=_files(folder))
+
+
+def markdown(report: Report, language: str) -> str:
+    """The whole report as Markdown in one language, `en` or `zh`."""
+    environment = _environment(escape=False)
+    environment.filters["say"] = lambda text: getattr(text, language)
+    environment.filters["md"] = escaped
+    return environment.get_template("report.md").render(**_given(report), language=language)
+
+
+def escaped(text: object) -> str:
+    """Text that Markdown takes for nothing but text."""
+    return MARKUP.sub(r"\\\1", clean(str(text)))
+
+
+def ordered(report: Report) -> list[LabReport]:
+    """What needs a reader first: FAIL, INCONCLUSIVE, OK; in each the document's labs by number."""
+    order = list(Verdict)
+    return sorted(report.labs, key=lambda lab: (-order.index(lab.record.verdict), lab.number or 99, lab.name))
+
+
+def steps(lab: LabReport) -> list[Line | tuple[float, Words]]:
+    """Phases and what was said in them, by second."""
+    phases: list[tuple[float, Any]] = [(each.began, words.PHASES[each.phase]) for each in lab.record.phases]
+    said = [(each.at, each) for each in lab.record.timeline]
+    return [each if isinstance(each, Line) else (at, each) for at, each in sorted(phases + said, key=_at)]
+
+
+def told(value: str) -> Words:
+    """What a conclusion says; a bare True or False becomes the document's yes or no."""
+    return words.ANSWERS.get(value, Words(value, value))
+
+
+def _at(step: tuple[float, Any]) -> float:
+    return step[0]
+
+
+def _given(report: Report) -> dict[str, Any]:
+    note = words.STATES.get(report.state) or (None if report.faults else words.PAGE["control"])
+    begun = datetime.fromisoformat(report.started_at)
+    return {
+        "report": report,
+        "begun": begun.strftime("%Y-%m-%d %H:%M UTC"),
+        "labs": ordered(report),
+        "meaning": note if report.state is State.RUNNING else words.MEANINGS[report.verdict],
+        "note": note,
+        "page": words.PAGE,
+        "phases": words.PHASES,
+        "verdicts": list(Verdict),
+    }
+
+
+def _files(folder: Path) -> dict[str, list[str]]:
+    """The names of each lab's files, by the lab's name."""
+    return {each.parent.name: list(_names(each.parent)) for each in folder.glob("*/record.json")}
+
+
+def _names(folder: Path) -> Iterator[str]:
+    return (each.name for each in sorted(folder.iterdir()) if each.is_file())
+
+
+def _environment(*, escape: bool) -> "Environment":
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - for reports alone
+
+    environment = Environment(
+        autoescape=escape,  # noqa: S701 - off for Markdown, whose template escapes by a filter of its own
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    environment.globals.update(charts=charts.charts, shades=charts.shades, steps=steps, told=told)
+    environment.globals["text"] = files.snapshot_text
+    return environment

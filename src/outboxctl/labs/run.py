@@ -1,0 +1,107 @@
+"""Running labs side by side, each in a namespace of its own."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Event
+
+from outboxctl.errors import OutboxctlError
+from outboxctl.labs.drill import Drill, Moment, Tell
+from outboxctl.labs.lab import Lab
+from outboxctl.labs.model import Check, Phase, Record, Run, Verdict, Words
+from outboxctl.labs.place import Place
+from outboxctl.labs.scene import Scene
+from outboxctl.wording import brief
+
+PLACE = Words("the place has what the lab needs", "环境满足实验的需要")
+NAMESPACE = Words("tables and an index of its own", "独立的表和索引")
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run: so many labs at once; without `faults` as a control; `command` in place of our worker."""
+
+    jobs: int = 4
+    faults: bool = True
+    command: Sequence[str] | None = None
+
+
+def run(
+    labs: Sequence[type[Lab]],
+    place: Place,
+    folder: Path,
+    *,
+    options: Options,
+    tell: Tell,
+    ended: Callable[[Record], object],
+    stop: Event,
+) -> Run:
+    """Run them, in this order as far as there are `jobs`; `ended` gets each record once it is whole.
+
+    `folder` is the evidence's: each lab's worker logs go to a folder of the lab's name in it. Once
+    `stop` is set, labs under way undo their faults and end, and no other begins; a first
+    KeyboardInterrupt sets it, a second one is raised, whatever is still under way.
+    Raises OutboxctlError where the place itself cannot be had.
+    """
+    begun, versions = datetime.now(UTC), place.versions()
+
+    def one(lab: type[Lab]) -> Record:
+        record = _played(lab, place, folder / lab.name, options=options, tell=tell, stop=stop)
+        tell(Moment(lab, record, None))
+        ended(record)
+        return record
+
+    pool = ThreadPoolExecutor(options.jobs, thread_name_prefix="lab")
+    futures = [pool.submit(one, lab) for lab in labs]
+    try:
+        wait(futures)
+    except KeyboardInterrupt:
+        stop.set()
+        wait(futures)
+    pool.shutdown()
+    records = [future.result() for future in futures]
+    return Run(
+        started_at=begun.isoformat(timespec="seconds"),
+        seconds=round((datetime.now(UTC) - begun).total_seconds(), 1),
+        verdict=Verdict.worst(record.verdict for record in records),
+        versions=versions,
+        faults=options.faults,
+        records=records,
+    )
+
+
+def _played(
+    lab: type[Lab], place: Place, folder: Path, *, options: Options, tell: Tell, stop: Event
+) -> Record:
+    record = Record(lab.name, datetime.now(UTC).isoformat(timespec="seconds"))
+    if stop.is_set():
+        record.interrupted, record.why = Phase.PREPARE, "interrupted before it began"
+        return record
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        lacking = place.lacks(lab)
+        if lacking:
+            return _without(record, PLACE, ", ".join(lacking), "not to be had here")
+        with place.namespace(lab) as namespace:
+            record.settings = dict(namespace.shown)
+            scene = Scene(
+                namespace, record, folder, stop=stop, faults=options.faults, command=options.command
+            )
+            with closing(scene):
+                Drill(lab(), scene, tell).play()
+    except Exception as error:  # of one lab: the others go on
+        seen = str(error) if isinstance(error, OutboxctlError) else f"{type(error).__name__}: {error}"
+        return _without(record, NAMESPACE, "made, and gone in the end", seen)
+    return record
+
+
+def _without(record: Record, name: Words, expected: str, seen: str) -> Record:
+    """A lab that could not begin, or not end; what it has refuted stays refuted."""
+    record.checks.append(Check(Phase.PREPARE, name, expected, brief(seen, 300), Verdict.INCONCLUSIVE))
+    if record.verdict is not Verdict.FAIL:
+        record.verdict = Verdict.INCONCLUSIVE
+        record.why = f"{name.en}: expected {expected}, seen {brief(seen, 300)}"
+    return record

@@ -1,0 +1,39 @@
+"""The write block of one index (`index.blocks.write`); no other block is touched."""
+
+from elasticsearch import Elasticsearch
+
+from outboxctl.errors import RefusedError, UnreachableError, UsageError
+from outboxctl.failures import Answer
+from outboxctl.sink.examine.indices import named
+from outboxctl.sink.request import ask, demand, failure
+
+NOT_FOUND = 404
+
+
+def write_index(client: Elasticsearch, name: str) -> str:
+    """The index that writes to `name` go to. UsageError where there is none, UnreachableError."""
+    try:
+        found = named(client, name)
+    except RefusedError as error:
+        raise UnreachableError(f"the index {name} cannot be looked at: {error}") from error
+    if found.writes_to is None:
+        raise UsageError(f"{name} names no index that takes writes", hint="`outboxctl doctor` tells why")
+    return found.writes_to.name
+
+
+def blocked(client: Elasticsearch, index: str) -> bool:
+    """Whether writes are blocked by this very setting."""
+    found = demand(client, lambda: client.indices.get_settings(index=index, flat_settings=True))
+    return any(facts["settings"].get("index.blocks.write") == "true" for facts in found.values())
+
+
+def set_block(client: Elasticsearch, index: str, *, on: bool) -> None:
+    """Set or lift it, and look that it is so; an index that is gone needs no lifting."""
+    setting = {"index.blocks.write": True if on else None}
+    answer = ask(lambda: client.indices.put_settings(index=index, settings=setting))
+    if isinstance(answer, Answer):
+        if answer.status == NOT_FOUND and not on:
+            return
+        raise failure(client, answer)
+    if blocked(client, index) is not on:
+        raise UnreachableError(f"the sink took the setting of {index} and did not keep it")

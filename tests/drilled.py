@@ -1,0 +1,72 @@
+"""Runs of labs as they might have been, for tests of what is made of them."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from outboxctl.core.look import Look
+from outboxctl.core.snapshot import EventRow, Standing
+from outboxctl.labs.model import (
+    Check,
+    Filled,
+    Line,
+    Phase,
+    Record,
+    Run,
+    Sample,
+    Snapshot,
+    Timed,
+    Verdict,
+    Window,
+    Words,
+)
+
+BEGUN = "2026-02-03T10:00:00+00:00"
+
+
+def look(**counts: Any) -> Look:
+    nothing = dict.fromkeys(("pending", "processing", "done", "failed", "stuck", "waiting"), 0)
+    rest = {"oldest_age": 0.0, "attempts_most": 0, "attempts": 0, "half_held": 0}
+    return Look(**{**nothing, **rest, **counts})
+
+
+def standing(error_reason: str = "connect") -> Standing:
+    at = datetime(2026, 2, 3, 10, tzinfo=UTC)
+    row = EventRow(
+        "e1", "block", "b1", "upsert", 1, "pending", None, 8, error_reason, None, at, at, None, None
+    )
+    status = {"pending": 756, "processing": 50, "done": 246_547, "failed": 0}
+    rest = {"rate_in": None, "rate_out": None, "drain_seconds": None, "workers": None, "circuit_open": None}
+    return Standing("p", status, 50, 806, 12.5, [row], {}, [], **rest)
+
+
+def record(lab: str = "bad-op", verdict: Verdict = Verdict.OK, *, text: str = "seen", **given: Any) -> Record:
+    """A lab of ten seconds with a fault from 2 to 6; `text` is everywhere where the world may speak."""
+    samples = [
+        Sample(2.0, look(pending=100, oldest_age=2.0)),
+        Sample(6.0, look(pending=400, processing=50, done=100, oldest_age=6.0, attempts=100)),
+        Sample(8.0, look(done=550, attempts=600)),
+        Sample(10.0, look(done=550, attempts=600)),
+    ]
+    made: dict[str, Any] = {
+        "settings": {"OUTBOX_LEASE_SECONDS": "10", "ELASTIC_PASSWORD": text},
+        "why": "" if verdict is Verdict.OK else f"its status: {text}",
+        "seconds": 10.0,
+        "phases": [
+            Timed(Phase.STEADY, 0.0, 2.0),
+            Timed(Phase.INJECT, 2.0, 4.0),
+            Timed(Phase.RECOVER, 6.0, 2.5),
+        ],
+        "checks": [Check(Phase.CHECK, Words("its status", "状态"), text, text, verdict)],
+        "conclusion": [Filled(Words("reason", "原因"), text)],
+        "windows": [Window(text, 2.0, 6.0)],
+        "snapshots": [Snapshot("B", 5.0, standing(text), {"w1": f"outbox_lag_events 0.0\n# {text}\n"})],
+        "samples": samples,
+        "timeline": [Line(2.5, text)],
+    }
+    return Record(lab, BEGUN, verdict=verdict, **{**made, **given})
+
+
+def run(records: Sequence[Record], *, faults: bool = True) -> Run:
+    verdict = Verdict.worst(each.verdict for each in records)
+    return Run(BEGUN, 20.0, verdict, {"search": "elasticsearch 9.0.4"}, faults, list(records))

@@ -1,0 +1,1 @@
+"""The labs: that each can be OK, INCONCLUSIVE and FAIL."""

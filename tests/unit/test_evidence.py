@@ -1,0 +1,195 @@
+"""The evidence of a run: whole, safe to show, and there even if the run was killed."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+from jsonschema import Draft202012Validator
+from markdown_it import MarkdownIt
+
+from drilled import record, run
+from outboxctl.cli.reference import pages
+from outboxctl.errors import UsageError
+from outboxctl.labs.evidence import Folder, load, mark_interrupted, newest
+from outboxctl.labs.evidence.files import HALF
+from outboxctl.labs.evidence.model import State
+from outboxctl.labs.model import Phase, Record, Verdict
+
+pytestmark = pytest.mark.no_servers
+SECRET = "sesame"
+HOSTILE = (
+    "<script>alert(1)</script><img src=x onerror=y> \x1b[31m \x00 \ud800 \ufffe [bold](x) ``` | "
+    f"postgresql://u:{SECRET}@h/db {'x' * 3_000_000}"
+)
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from drilled import record
+from outboxctl.labs.evidence import Folder
+folder = Folder(Path(sys.argv[1]))
+folder.begin(["bad-op", "kill-and-heal"])
+folder.add(record())
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def made(path: Path, *records: Record) -> Path:
+    folder = Folder(path)
+    folder.begin([each.lab for each in records])
+    for each in records:
+        folder.add(each)
+    folder.finish(run(records))
+    return path
+
+
+def suite(folder: Path) -> ET.Element:
+    found = ET.parse(folder / "junit.xml").find("testsuite")  # noqa: S314 - our own file
+    assert found is not None
+    return found
+
+
+class Tags(HTMLParser):
+    """The elements of a page, and what they would load."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+        self.attributes: set[str] = set()
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.names.add(tag)
+        self.attributes.update(name for name, _ in attrs)
+
+
+def test_hostile_text_reaches_nobody(tmp_path: Path) -> None:
+    told = record(verdict=Verdict.FAIL, text=HOSTILE, logs=["worker-w1.log"])
+    (tmp_path / "run" / "bad-op").mkdir(parents=True)
+    (tmp_path / "run" / "bad-op" / "worker-w1.log").write_text(HOSTILE, errors="backslashreplace")
+    folder = made(tmp_path / "run", told)
+    files = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    for path, content in files.items():
+        assert SECRET.encode() not in content, path
+        assert not re.search(rb"[\x00-\x08\x0b-\x1f\x7f]", content), path
+        assert len(content) < 4_000_000 if path.suffix == ".log" else 2_500_000, path
+    assert len(files[folder / "report.html"]) < 200_000
+    tags = Tags((folder / "report.html").read_text())
+    assert not {"script", "img", "link", "iframe", "object"} & tags.names
+    assert not {name for name in tags.attributes if name.startswith("on") or name in {"src", "srcset"}}
+    rendered = MarkdownIt().enable("table").render((folder / "report.md").read_text())
+    assert not {"script", "img", "a"} & Tags(rendered.replace('<a href="#bad-op">', "")).names
+    (failure,) = suite(folder).iter("failure")
+    assert "<script>" in failure.attrib["message"]
+
+
+def test_the_page_needs_nothing_else(tmp_path: Path) -> None:
+    page = (made(tmp_path / "run", record()) / "report.html").read_text()
+    assert "default-src 'none'" in page
+    assert not re.search(r"https?://|url\(|@import", page)
+
+
+def test_the_report_is_what_its_schema_says(tmp_path: Path) -> None:
+    folder = made(
+        tmp_path / "run", record(), record("kill-and-heal", Verdict.INCONCLUSIVE, interrupted=Phase.INJECT)
+    )
+    schema = json.loads(pages()["reference/lab-report.schema.json"])
+    Draft202012Validator.check_schema(schema)
+    seen = json.loads((folder / "report.json").read_text())
+    Draft202012Validator(schema).validate(seen)
+    assert seen["labs"][0]["figures"] == {
+        "recovery_seconds": 2.5,
+        "peak_lag": 450,
+        "oldest_age_seconds": 6.0,
+        "attempts": 600,
+        "throughput": 225.0,
+    }
+    assert {"python", "outboxctl", "elasticsearch client", "search"} <= set(seen["versions"])
+
+
+def test_every_page_tells_the_verdict_and_the_conclusion_in_both_languages(tmp_path: Path) -> None:
+    folder = made(tmp_path / "run", record(verdict=Verdict.FAIL))
+    english, chinese = (folder / "report.md").read_text(), (folder / "report.zh.md").read_text()
+    assert english.startswith("# Lab report: FAIL")
+    assert "- reason: seen" in english
+    assert chinese.startswith("# 实验报告: FAIL")
+    assert "- 原因: seen" in chinese
+    page = (folder / "report.html").read_text()
+    assert all(words in page for words in ("Conclusion", "结论记录", "6.0 s", "A deterministic error"))
+
+
+def test_ci_sees_fail_as_failure_inconclusive_as_skipped_and_an_interrupted_lab_as_error(
+    tmp_path: Path,
+) -> None:
+    interrupted = record("kill-and-heal", Verdict.INCONCLUSIVE, interrupted=Phase.INJECT)
+    labs = [record(verdict=Verdict.INCONCLUSIVE), interrupted]
+    seen = suite(made(tmp_path / "run", *labs))
+    assert [seen.get(name) for name in ("tests", "failures", "errors", "skipped")] == ["2", "0", "1", "1"]
+    seen = suite(made(tmp_path / "bad", record(verdict=Verdict.FAIL)))
+    assert [seen.get(name) for name in ("tests", "failures", "errors", "skipped")] == ["1", "1", "0", "0"]
+
+
+def test_a_snapshot_is_shown_as_the_documents_sql_shows_it(tmp_path: Path) -> None:
+    text = (made(tmp_path / "run", record()) / "bad-op" / "snapshot-B.txt").read_text()
+    assert "done: 246547" in text
+    assert "   status   | count\n------------+-------\n pending    | 756\n processing | 50\n(2 rows)" in text
+    assert " stuck_processing\n------------------\n 50\n(1 row)" in text
+    assert re.search(r"^ e1 +\| 2026-02-03 10:00:00\+00:00 \| 8 ", text, re.MULTILINE)
+
+
+def test_a_log_keeps_its_beginning_and_its_end(tmp_path: Path) -> None:
+    log = tmp_path / "run" / "bad-op" / "worker-w1.log"
+    log.parent.mkdir(parents=True)
+    log.write_bytes(b"first\n" + b"y" * (3 * HALF) + b"\nlast\n")
+    made(tmp_path / "run", record(logs=[log.name]))
+    kept = log.read_text()
+    assert len(kept) < 2.1 * HALF
+    assert kept.startswith("first\n")
+    assert "bytes left out" in kept
+    assert kept.endswith("last\n")
+
+
+def test_a_killed_run_leaves_evidence_that_says_so(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", KILLED, str(tmp_path / "run")], env=_with_tests(), check=False
+    )
+    assert ended.returncode == -signal.SIGKILL
+    assert load(tmp_path / "run").state is State.INTERRUPTED  # even before it is marked
+    assert mark_interrupted(tmp_path / "run")
+    report = load(tmp_path / "run")
+    assert (report.state, report.verdict) == (State.INTERRUPTED, Verdict.INCONCLUSIVE)
+    assert [lab.record.verdict for lab in report.labs] == [Verdict.OK, Verdict.INCONCLUSIVE]
+    assert "interrupted before its end" in (tmp_path / "run" / "report.html").read_text()
+    assert not mark_interrupted(tmp_path / "run")
+
+
+def test_a_run_under_way_is_left_alone(tmp_path: Path) -> None:
+    Folder(tmp_path / "run").begin(["bad-op"])
+    assert not mark_interrupted(tmp_path / "run")
+    assert load(tmp_path / "run").state is State.RUNNING
+    with pytest.raises(UsageError, match="another run"):
+        Folder(tmp_path / "run").begin(["bad-op"])
+
+
+def test_the_newest_run_is_found(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no evidence"):
+        newest(tmp_path)
+    run_ = made(tmp_path / "run", record())
+    assert newest(tmp_path) == newest(run_) == run_
+
+
+def test_a_damaged_report_is_named(tmp_path: Path) -> None:
+    folder = made(tmp_path / "run", record())
+    (folder / "report.json").write_text('{"version": 1')
+    with pytest.raises(UsageError, match=re.escape("report.json")):
+        load(folder)
+
+
+def _with_tests() -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}

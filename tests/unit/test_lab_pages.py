@@ -1,0 +1,56 @@
+"""What each lab says of itself: in both languages, and with commands that exist."""
+
+import shlex
+from dataclasses import astuple
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from outboxctl.cli.app import app
+from outboxctl.labs.catalogue import CORE, LABS
+
+if TYPE_CHECKING:
+    from outboxctl.labs.lab import Lab
+
+pytestmark = pytest.mark.no_servers
+EACH = pytest.mark.parametrize("lab", LABS, ids=[lab.name for lab in LABS])
+
+
+def test_the_document_has_six() -> None:
+    assert [lab.number for lab in CORE] == [1, 2, 3, 4, 5, 6]
+    assert all(lab.judged for lab in CORE)
+
+
+@EACH
+def test_it_speaks_both_languages(lab: "type[Lab]") -> None:
+    for words in (lab.title, lab.question, lab.hypothesis):
+        en, zh = astuple(words)
+        assert en.isascii()
+        assert not zh.isascii()
+
+
+@EACH
+def test_what_is_done_by_hand_can_be_done(lab: "type[Lab]") -> None:
+    lines = [shlex.split(line, comments=True) for line in lab.by_hand]
+    for words in (words for words in lines if words[0] == "outboxctl"):
+        _parse(typer.main.get_command(app), [word for word in words[1:] if word != "&"])
+
+
+def _parse(command: Any, words: list[str]) -> None:
+    """Raise a usage error for what the command line does not know; nothing is run."""
+    children = getattr(command, "commands", {})
+    if words and words[0] in children:
+        _parse(children[words[0]], words[1:])
+    else:
+        assert not children or command.invoke_without_command, f"no such command: {words}"
+        command.make_context(command.name, words)
+
+
+@pytest.mark.parametrize(("lang", "english", "chinese"), [("en", 1, 0), ("zh", 0, 1), ("both", 1, 1)])
+def test_its_page_is_in_the_language_that_was_asked_for(lang: str, english: int, chinese: int) -> None:
+    said = CliRunner().invoke(app, ["lab", "show", "daemon", "--lang", lang]).output
+    assert said.count("A daemon: stopping, health, alerts") == english
+    assert said.count("daemon 运行时工程化（v4）") == chinese
+    assert "outboxctl lab run daemon" in said
