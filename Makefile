@@ -1,7 +1,7 @@
 # Everything a person does with this project; `make help` lists it.
 PYTHON ?= python3
 VENV ?= .venv
-JOBS ?= 4
+JOBS ?= 3
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
@@ -64,6 +64,7 @@ transcript: $(READY) ## Record the session in docs/operators-desk/session.md aga
 lab-example: $(READY) ## Run all labs and keep the evidence as the example in docs/labs/example
 	rm -rf docs/labs/example
 	$(BIN)/outboxctl lab run all --evidence docs/labs/example
+	grep -rlF "\"$$(hostname)\"" docs/labs/example | xargs -r sed -i "s/\"$$(hostname)\"/\"host\"/g"
 
 wheel: $(READY) ## Build the wheel into dist/
 	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .

@@ -17,10 +17,10 @@ from elasticsearch import Elasticsearch
 from outboxctl import services
 from outboxctl.chaos import book
 from outboxctl.chaos.proxy import Proxy, faults
-from processes import OUTBOXCTL, Cli, Worker, eventually
+from outboxctl.scratch.worker import WorkerProcess
+from processes import OUTBOXCTL, Cli, eventually
 from servers import Servers
 
-Start = Callable[..., Worker]
 # A sink of a kind: answers, and leaves its pid in a file. It goes to the background as a server would.
 SINK = """\
 import http.server, os, sys
@@ -117,31 +117,43 @@ def test_only_our_own_block_is_lifted(
     assert not blocked()
 
 
-def test_a_worker_is_paused_resumed_and_killed(chaos: Cli, worker: Start, sql: psycopg.Connection) -> None:
-    first, other = worker(OUTBOX_WORKER_ID="w1"), worker(OUTBOX_WORKER_ID="w2")
-    processes = [psutil.Process(each.process.pid) for each in (first, other)]
+@pytest.fixture
+def workers(chaos: Cli, tmp_path: Path) -> Iterator[list[WorkerProcess]]:
+    """Two, started as a person starts them: forks of the tests' own process are rightly not taken for any."""
+    named = [WorkerProcess(chaos.env | {"OUTBOX_WORKER_ID": name}, tmp_path) for name in ("w1", "w2")]
+    for each in named:
+        each.start()
+    yield named
+    for each in named:
+        each.kill()
 
-    def states() -> list[str]:
-        return [each.status() for each in processes]
+
+def test_a_worker_is_paused_resumed_and_killed(
+    chaos: Cli, workers: list[WorkerProcess], sql: psycopg.Connection
+) -> None:
+    first, second = (psutil.Process(each.pid) for each in workers)
+
+    def paused() -> list[bool]:
+        return [each.status() == psutil.STATUS_STOPPED for each in (first, second)]
 
     eventually(lambda: sql.execute("SELECT FROM outbox_workers").rowcount == 2)
     several = chaos("chaos", "worker", "pause")
     assert several.returncode == 2
     assert "2 workers fit" in several.stderr
     with holding(chaos, "worker", "pause", "--all", "--for", "1h") as command:
-        eventually(lambda: states() == [psutil.STATUS_STOPPED] * 2)
+        eventually(lambda: all(paused()))
         command.kill()
     assert "undone, for whoever began it is gone: worker w1" in chaos("chaos", "list").stderr
-    assert psutil.STATUS_STOPPED not in states()
+    assert not any(paused())
     chaos.ok("chaos", "worker", "pause", "--id", "w1")
-    assert states()[0] == psutil.STATUS_STOPPED != states()[1]
+    assert paused() == [True, False]
     assert chaos("chaos", "worker", "pause", "--id", "w1").returncode == 2
-    chaos.ok("chaos", "worker", "resume", "--pid", str(first.process.pid))
-    assert psutil.STATUS_STOPPED not in states()
+    chaos.ok("chaos", "worker", "resume", "--pid", str(first.pid))
+    assert not any(paused())
     assert under_way(chaos) == []
     chaos.ok("chaos", "worker", "kill", "--id", "w2")
-    assert other.wait() == -signal.SIGKILL
-    assert first.process.poll() is None
+    assert [each.running for each in workers] == [True, False]
+    assert workers[1].code == -signal.SIGKILL
 
 
 def test_no_other_process_is_taken_for_a_worker(chaos: Cli, sql: psycopg.Connection) -> None:

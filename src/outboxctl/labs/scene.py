@@ -102,9 +102,9 @@ class Scene:
         """These events, or all, the oldest first."""
         return self.transact(lambda connection: look.events(connection, ids))
 
-    def metric(self, name: str) -> float:
+    def metric(self, name: str, **labels: str) -> float:
         """The sum of a metric over all workers that run."""
-        return sum(worker.metric(name) for worker in self.workers.values())
+        return sum(worker.metric(name, **labels) for worker in self.workers.values())
 
     def transact(self, what: "Callable[[Connection], T]") -> T:
         """What a function of `core` makes of one transaction."""

@@ -84,10 +84,6 @@ class Daemon(Lab):
         self._terminated(scene)
         self._hangs(scene)
 
-    def undo(self, scene: Scene) -> None:
-        """Let the worker that stands still go on."""
-        scene.undo()
-
     def check(self, scene: Scene) -> None:
         """Everything was delivered, and no alert is left."""
         scene.expect(Words("events done", "done 事件数"), scene.written, scene.look().done)
@@ -131,10 +127,9 @@ class Daemon(Lab):
         worker.start()
         scene.recovered()
         with scene.proxy.hold("before apply"):
-            scene.load(BATCH)
-            scene.wait(lambda: scene.look().processing, SOON_SECONDS)
+            _under_way(scene, BATCH)
             scene.fault(
-                "SIGSTOP to worker w1",
+                "SIGSTOP to worker w2",
                 lambda: worker.send(signal.SIGSTOP),
                 lambda: worker.send(signal.SIGCONT),
             )
@@ -144,14 +139,14 @@ class Daemon(Lab):
                 within=1,
             )
             self._fires(scene, "stuck")
+        scene.undo()
 
     def _terminated(self, scene: Scene) -> None:
         """SIGTERM while the sink holds a batch."""
         worker = scene.worker("w1")
         before = scene.look().done
         with scene.proxy.hold("before apply"):
-            scene.load(BACKLOG)
-            scene.wait(lambda: scene.look().processing, SOON_SECONDS)
+            _under_way(scene, BACKLOG)
             scene.fault("SIGTERM to worker w1", lambda: worker.send(signal.SIGTERM))
             scene.expect_soon(
                 Words("/readyz says that it drains", "收到 SIGTERM 后 /readyz 显示 draining"),
@@ -176,6 +171,17 @@ class Daemon(Lab):
 
     def _silent(self, scene: Scene) -> None:
         scene.expect(Words("no alert when all is well", "正常时没有报警"), [], _alerts(scene))
+
+
+def _under_way(scene: Scene, events: int) -> None:
+    """Write events, and wait until the first batch of them has come to where the proxy holds it."""
+    before = scene.proxy.seen.bulks
+    scene.load(events)
+    scene.took_hold(
+        Words("a batch is under way", "有批次正在投递"),
+        lambda: scene.proxy.seen.bulks > before,
+        SOON_SECONDS,
+    )
 
 
 def _alerts(scene: Scene) -> list[str]:
