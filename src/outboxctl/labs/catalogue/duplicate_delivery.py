@@ -22,7 +22,7 @@ class DuplicateDelivery(Lab):
         "它会被再次投递且结果不变：每个实体一个文档，版本与源行一致（幂等）。",
     )
     settings = {
-        "OUTBOX_LEASE_SECONDS": "3",
+        "OUTBOX_LEASE_SECONDS": "4",
         "OUTBOX_RECLAIM_INTERVAL_SECONDS": "0.5",
         "OUTBOX_BULK_SIZE": str(BATCH),
         "OUTBOX_CONCURRENCY": "1",

@@ -18,7 +18,7 @@ class TwoWorkers(Lab):
         "Both take part, and no event is claimed, sent or counted twice.",
         "两者分担，且没有事件被重复领取、发送或计数。",
     )
-    settings = {"OUTBOX_BULK_SIZE": "20", "OUTBOX_CONCURRENCY": "1"}
+    settings = {"OUTBOX_LEASE_SECONDS": "60", "OUTBOX_BULK_SIZE": "20", "OUTBOX_CONCURRENCY": "1"}
     events = 20
     seconds = 5.0
     by_hand = (
