@@ -51,6 +51,7 @@ class DbRestart(Lab):
             Words("/readyz names the database", "/readyz 指明 database"),
             lambda: "database" in worker.failing(),
             within=15,
+            unless=lambda: not worker.running,
         )
         scene.expect(Words("/healthz meanwhile", "期间 /healthz"), 200, worker.get("/healthz")[0])
         scene.undo()
