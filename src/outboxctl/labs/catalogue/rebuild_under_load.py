@@ -38,7 +38,7 @@ class RebuildUnderLoad(Lab):
     events = 300
     seconds = 7.0
     by_hand = (
-        "outboxctl inject load --rate 500/s --for 60s &",
+        "outboxctl inject load --scenario mixed --total 20000 --rate 500 &",
         "outboxctl rebuild --yes",
         "outboxctl verify",
     )
