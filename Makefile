@@ -1,7 +1,7 @@
 # Everything a person does with this project; `make help` lists it.
 PYTHON ?= python3
 VENV ?= .venv
-JOBS ?= 4
+JOBS ?= 3
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 

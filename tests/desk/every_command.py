@@ -31,6 +31,7 @@ RAW = ("\x1b]0;", "\x07", "\x1b[31m[", "\u202e")
 WHO = ("--by", "alice", "--reason", "because")
 READING = {
     "audit": (),
+    "chaos list": (),
     "check": (),
     "config show": (),
     "db check": (),
@@ -52,7 +53,18 @@ READING = {
 }
 # Commands that change something, start something or print what is no report: no `--json` is asked of them.
 OTHERS = {
+    "chaos block": "breaks the index",
+    "chaos db terminate": "breaks sessions",
+    "chaos es pause": "breaks the sink",
+    "chaos es resume": "mends the sink",
+    "chaos es start": "mends the sink",
+    "chaos es stop": "breaks the sink",
     "chaos proxy": "runs until it is told to stop",
+    "chaos unblock": "mends the index",
+    "chaos undo": "mends what is broken",
+    "chaos worker kill": "breaks workers",
+    "chaos worker pause": "breaks workers",
+    "chaos worker resume": "mends workers",
     "db roles": "prints SQL",
     "db sql": "prints SQL",
     "db trigger": "prints SQL",
@@ -60,7 +72,11 @@ OTHERS = {
     "demo": "starts services",
     "inject bad-op": "writes events",
     "inject event": "writes events",
+    "inject duplicate": "writes events",
     "inject load": "writes events",
+    "inject oversized": "writes events",
+    "inject poison": "writes events",
+    "inject stale": "writes events",
     "lab run": "starts services",
     "services down": "ends services",
     "replay undo": "takes an act back",

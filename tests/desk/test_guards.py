@@ -5,6 +5,7 @@ import pty
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -14,6 +15,7 @@ import typer
 
 from outboxctl import services
 from outboxctl.cli.app import app
+from outboxctl.errors import UsageError
 from processes import OUTBOXCTL, Cli
 
 WHO = ["--by", "alice", "--reason", "why"]
@@ -22,17 +24,28 @@ WHO = ["--by", "alice", "--reason", "why"]
 READING = {
     *("status", "stuck", "oldest", "audit", "top", "check", "doctor"),
     *("failed list", "failed show", "config show", "services status"),
-    *("lab list", "lab show"),
+    *("lab list", "lab show", "chaos list"),
     *("db current", "db check", "db sql", "db trigger", "db roles"),
 }
 ACT = "10000000-0000-0000-0000-000000000000"
-OWN_SERVICES = {"services up", "services down", "demo", "lab run", "chaos proxy"}
+OWN_SERVICES = {"services up", "services down", "demo", "lab run"}
+# They break something, or mend what others broke: never in prod, whatever is said.
+BREAKING = {
+    *("chaos es stop", "chaos es start", "chaos es pause", "chaos es resume"),
+    *("chaos worker kill", "chaos worker pause", "chaos worker resume"),
+    *("chaos block", "chaos unblock", "chaos db terminate", "chaos proxy"),
+}
+MENDING = {"chaos undo"}  # what was allowed to be broken
 CHANGING = {
     "db upgrade": [],
     "failed discard": [*WHO, "--limit", "10"],
     "inject bad-op": [],
     "inject event": [],
+    "inject duplicate": [],
     "inject load": ["--count", "1"],
+    "inject oversized": ["--bytes", "100"],
+    "inject poison": [],
+    "inject stale": [],
     "prune": ["--older-than", "1d"],
     "rebuild": WHO,
     "replay": WHO,
@@ -87,7 +100,8 @@ def prod(sql: psycopg.Connection) -> psycopg.Connection:
 
 @pytest.mark.no_servers
 def test_every_command_is_declared() -> None:
-    assert set(COMMANDS) <= READING | OWN_SERVICES | set(CHANGING), "declare the new command here"
+    declared = READING | OWN_SERVICES | BREAKING | MENDING | set(CHANGING)
+    assert set(COMMANDS) <= declared, "declare the new command here"
     for path in GUARDED:
         asks = any("--yes" in parameter.opts for parameter in COMMANDS[path].params)
         assert asks or path in UNASKED, f"{path} has no --yes"
@@ -110,6 +124,36 @@ def test_prod_is_not_changed_unasked(path: str, cli: Cli, prod: psycopg.Connecti
     assert "is prod: refusing to" in done.stderr
     assert "--yes" in done.stderr
     assert _everything(prod) == before
+
+
+@pytest.mark.no_servers
+@pytest.mark.parametrize("path", sorted(BREAKING))
+@pytest.mark.parametrize(
+    ("mode", "why"),
+    [
+        ({"OUTBOX_READ_ONLY": "1", "OUTBOX_ENV": "dev"}, "OUTBOX_READ_ONLY is set: refusing to"),
+        ({"OUTBOX_ENV": "prod"}, "this is prod: refusing to"),
+        ({}, "nothing says that this is not production: refusing to"),
+    ],
+)
+def test_nothing_is_broken_where_it_matters(
+    path: str, mode: dict[str, str], why: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("OUTBOX_ENV", "WORDLOOM_ENV", "OUTBOX_READ_ONLY", "DATABASE_URL", "ELASTIC_URL"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in ({"OUTBOXCTL_STATE": str(tmp_path)} | mode).items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(UsageError, match=why):
+        typer.main.get_command(app)([*path.split(), "--yes-this-is-not-production"], standalone_mode=False)
+
+
+def test_the_marker_has_the_last_word(cli: Cli, prod: psycopg.Connection) -> None:
+    for environment in ("", "dev"):
+        refused = cli("chaos", "db", "terminate", "--all", env={"OUTBOX_ENV": environment})
+        assert refused.returncode == 2
+        assert "prod" in refused.stderr
+    prod.execute("SELECT 1")
 
 
 @pytest.mark.usefixtures("prod")

@@ -68,7 +68,7 @@ def folder(state: Path | None = None) -> Path:
 
 def any_under_way() -> bool:
     """Whether there may be faults: quick, for every command of a group asks."""
-    return (folder() / FILE).exists()
+    return os.path.exists(folder() / FILE)  # a folder that cannot be looked into is for whoever needs it
 
 
 def load(where: Path) -> list[Fault]:

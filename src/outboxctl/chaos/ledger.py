@@ -67,12 +67,15 @@ class Ledger:
     ) -> Iterator[Fault]:
         """Begin the fault and undo it when the block ends. It is ours: if we are killed, it is left over.
 
-        So it is too, even while we live, a few seconds after `for_seconds` are over.
+        So it is too, even while we live, a few seconds after `for_seconds` are over; they count from now on,
+        when it has begun.
         """
-        until = None if for_seconds is None else datetime.now(UTC) + timedelta(seconds=for_seconds)
-        held = replace(fault, pid=os.getpid(), born=psutil.Process().create_time(), until=until)
+        held = replace(fault, pid=os.getpid(), born=psutil.Process().create_time())
         self.begin(held, begin)
         try:
+            if for_seconds is not None:
+                held = replace(held, until=datetime.now(UTC) + timedelta(seconds=for_seconds))
+                self._write_again(held)
             yield held
         finally:
             self.undo(held)
@@ -85,17 +88,15 @@ class Ledger:
         with locked(self.folder, self._say):
             if fault.id not in {each.id for each in self.faults()}:
                 return False
-            if fault.kind not in UNDO:
-                why = f"this outboxctl does not know how to undo {fault.kind}"
-                raise UsageError(why, hint="use the one that began it")
-            UNDO[fault.kind](fault, self._settings, self._say)
-            self._cross_out(fault)
+            with _naming(fault):
+                _undoing(fault.kind)(fault, self._settings, self._say)
+            self._replace(fault, [])
         return True
 
     def forget(self, fault: Fault) -> None:
-        """Cross a fault out that a person has undone by hand."""
+        """Cross a fault out that a person has undone by hand, or that is gone with its machine."""
         with locked(self.folder, self._say):
-            self._cross_out(fault)
+            self._replace(fault, [])
 
     def recover(self) -> list[Fault]:
         """Undo what is left over and say so; returns what could not be undone, after saying what to do."""
@@ -106,10 +107,31 @@ class Ledger:
             if self.undo(fault):
                 self._say(f"undone, for whoever began it is gone: {fault.what}")
         except OutboxctlError as error:
-            todo = f"{error.hint}; then `outboxctl chaos undo {fault.id}`".lstrip("; ")
-            self._say(f"cannot undo what a command left behind ({fault.what}): {error}; {todo}")
+            self._say(f"cannot undo what a command left behind: {error}; {error.hint}")
             return False
         return True
 
-    def _cross_out(self, fault: Fault) -> None:
-        book.save(self.folder, [each for each in self.faults() if each.id != fault.id])
+    def _write_again(self, fault: Fault) -> None:
+        with locked(self.folder, self._say):
+            self._replace(fault, [fault])
+
+    def _replace(self, fault: Fault, by: list[Fault]) -> None:
+        known = self.faults()
+        if any(each.id == fault.id for each in known):
+            book.save(self.folder, [each for each in known if each.id != fault.id] + by)
+
+
+def _undoing(kind: str) -> Undo:
+    if kind not in UNDO:
+        raise UsageError(f"this outboxctl does not know how to undo {kind}", hint="use the one that began it")
+    return UNDO[kind]
+
+
+@contextmanager
+def _naming(fault: Fault) -> Iterator[None]:
+    """An error of the undoing says of what, and how to go on."""
+    try:
+        yield
+    except OutboxctlError as error:
+        hint = f"{error.hint}; then `outboxctl chaos undo {fault.id}`".removeprefix("; ")
+        raise type(error)(f"{fault.what}: {error}", hint=hint) from error

@@ -1,6 +1,7 @@
 """Processes that are paused, resumed and ended, each known by pid and creation time."""
 
 import signal
+import socket
 from collections.abc import Callable
 from contextlib import suppress
 from time import monotonic, sleep
@@ -25,11 +26,14 @@ def paused(found: psutil.Process) -> bool:
 
 def identity(found: psutil.Process) -> dict[str, Any]:
     """What the ledger keeps of a process: no other has the same pid and creation time."""
-    return {"pid": found.pid, "born": found.create_time()}
+    return {"pid": found.pid, "born": found.create_time(), "host": socket.gethostname()}
 
 
 def resume_if_there(facts: dict[str, Any]) -> None:
-    """Let the process of this identity go on, if it still lives."""
+    """Let the process of this identity go on, if it still lives. UsageError for one of another machine."""
+    if facts["host"] != socket.gethostname():
+        hint = "run this there, or, if it is gone, `outboxctl chaos undo --forget`"
+        raise UsageError(f"process {facts['pid']} is on {facts['host']}", hint=hint)
     if found := process.find(facts["pid"], facts["born"]):
         resume(found)
 

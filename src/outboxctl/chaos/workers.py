@@ -44,8 +44,8 @@ class Proved:
 def proved(rows: Sequence[WorkerRow], now: datetime) -> list[Proved]:
     """The workers that run on this machine; `now` is the database's time.
 
-    One must have a row of this host with its pid and its age, alive unless the process is paused, and
-    a command line that runs `outboxctl worker`.
+    One must have a row of this host with its pid and its age, and a command line that runs `outboxctl
+    worker`. A row that fell silent proves as much: of a worker that is paused, or starved.
     """
     here = [row for row in rows if row.host == socket.gethostname()[:255]]
     found = [(row, _process(row, now)) for row in here]
@@ -103,7 +103,7 @@ def _process(row: WorkerRow, now: datetime) -> psutil.Process | None:
         # Ages are compared, not times of day: the database's clock may be another one.
         starting = time.time() - found.create_time() - (now - row.started_at).total_seconds()
         fits = -CLOCKS_SECONDS <= starting <= STARTING_SECONDS
-        return found if fits and (row.alive or processes.paused(found)) else None
+        return found if fits else None
     return None
 
 

@@ -1,5 +1,6 @@
 """What a lab is played on: a namespace with both ends, a fault proxy, workers, and a record of it all."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -101,9 +102,9 @@ class Scene:
         """These events, or all, the oldest first."""
         return self.transact(lambda connection: look.events(connection, ids))
 
-    def metric(self, name: str) -> float:
+    def metric(self, name: str, **labels: str) -> float:
         """The sum of a metric over all workers that run."""
-        return sum(worker.metric(name) for worker in self.workers.values())
+        return sum(worker.metric(name, **labels) for worker in self.workers.values())
 
     def transact(self, what: "Callable[[Connection], T]") -> T:
         """What a function of `core` makes of one transaction."""
@@ -119,6 +120,11 @@ class Scene:
         ids = [f"{ENTITY_TYPE}:{entity}" for entity in entities]
         found = self.indexed(ids)
         return [found[id_] for id_ in ids]
+
+    def sent_twice(self) -> list[str]:
+        """The documents that came to the proxy more than once, of its last 200 bulk requests."""
+        sent = Counter(id_ for bulk in self.proxy.recent for id_ in bulk.ids)
+        return [id_ for id_, times in sent.items() if times > 1]
 
     def indexed(self, ids: Sequence[str]) -> dict[str, int | None]:
         """The version of each document by its id (`block:…`), None where there is none."""
@@ -233,7 +239,7 @@ class Scene:
         elif self.stop.wait(seconds):
             raise Stopped
 
-    def steady(self, events: int, within: float = PATIENCE_SECONDS) -> None:
+    def steady(self, events: int, within: float = 2 * PATIENCE_SECONDS) -> None:
         """Wait for the steady state: so many events done, none under way, every worker ready. Unlearned."""
         well = self.wait(lambda: self._well(events), within)
         self._check(DELIVERED, f"{events} done, ready", self._standing(), Verdict.INCONCLUSIVE, met=well)

@@ -6,6 +6,7 @@ import typer
 
 from outboxctl.cli.chaos.flags import For, Sure, seconds
 from outboxctl.cli.options import DatabaseUrl, Json, settings
+from outboxctl.wording import counted
 
 if TYPE_CHECKING:
     from outboxctl.core.database import Database
@@ -37,14 +38,13 @@ def terminate(
 
     given = settings(database_url=database_url)
     held, pause = seconds(lasts), parse.duration("--every", every).total_seconds()
-    given.require_database_url()
     allow(given, "end sessions", sure=sure)
     with checked_database(given, connections=1) as db:
         rounds, told = _again(db, held or 0.0, pause, everybody=everybody)
     if json:
         render.emit_json({"terminated": sum(rounds), "rounds": len(rounds)})
     else:
-        typer.echo(f"{sum(rounds):,} sessions ended, in {len(rounds):,} rounds")
+        typer.echo(f"{counted(sum(rounds), 'session')} ended, in {counted(len(rounds), 'round')}")
     if told:
         raise typer.Exit(told)
 
@@ -60,7 +60,7 @@ def _again(db: "Database", seconds: float, pause: float, *, everybody: bool) -> 
     with told_to_stop() as told:
         rounds = [_once(db, everybody)]
         while not told() and (left := end - monotonic()) > 0:
-            watch(f"{sum(rounds):,} sessions ended", min(pause, left), told)
+            watch(f"{counted(sum(rounds), 'session')} ended", min(pause, left), told)
             rounds.append(_once(db, everybody))
         return rounds, SIGNALLED + told() if told() else 0
 

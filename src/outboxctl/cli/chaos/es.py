@@ -115,24 +115,23 @@ def resume(
 
 def _break(verb: str, flags: dict[str, Any]) -> None:
     from outboxctl.chaos import engine
-    from outboxctl.cli import render
     from outboxctl.cli.chaos.holding import cause
+    from outboxctl.cli.chaos.ledger import say
 
     held = seconds(flags["lasts"])
     given, url, means = _ready(verb, flags)
     begin = engine.stop if verb == "stop" else engine.pause
-    say = render.console(stderr=True).print
     cause(given, [begin(means, url, say)], held, json=flags["json"])
 
 
 def _mend(verb: str, flags: dict[str, Any]) -> None:
     from outboxctl.chaos import engine
     from outboxctl.cli import render
-    from outboxctl.cli.chaos.ledger import opened
+    from outboxctl.cli.chaos.ledger import opened, say
 
     given, url, means = _ready(verb, flags)
     mend = engine.start if verb == "start" else engine.resume
-    undone = mend(opened(given), means, url, render.console(stderr=True).print)
+    undone = mend(opened(given), means, url, say)
     if flags["json"]:
         render.emit_json({"sink": url, "answers": True, "undone": [each.id for each in undone]})
     else:
@@ -147,6 +146,5 @@ def _ready(verb: str, flags: dict[str, Any]) -> "tuple[Settings, str, Means]":
 
     given = settings(database_url=flags["database_url"], elastic_url=flags["elastic_url"])
     url = sink.only(given)
-    means = chosen(verb, url, flags)
     allow(given, f"{verb} the sink", sure=flags["sure"])
-    return given, url, means
+    return given, url, chosen(verb, url, flags)

@@ -11,7 +11,7 @@ from rich.live import Live
 from outboxctl.chaos.book import Fault
 from outboxctl.chaos.cause import Cause
 from outboxctl.cli import render
-from outboxctl.cli.chaos.ledger import opened
+from outboxctl.cli.chaos.ledger import opened, say
 from outboxctl.cli.chaos.stopping import told_to_stop
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def _line(faults: Sequence[Fault]) -> str:
 
 def _tell(faults: Sequence[Fault], took: float) -> None:
     for each in faults:
-        render.console(stderr=True).print(render.cell(f"{each.what}, after {render.age(took)}"))
+        say(f"{each.what}, after {render.age(took)}")
 
 
 def _show(faults: Sequence[Fault], took: float, all_in_all: float, *, undone: bool, json: bool) -> None:
@@ -83,6 +83,6 @@ def _show(faults: Sequence[Fault], took: float, all_in_all: float, *, undone: bo
         return
     for each in faults:
         end = f"undone after {render.age(all_in_all - took)}" if undone else "until undone"
-        typer.echo(f"{each.id}  {render.cell(each.what).plain}: {end}")
+        typer.echo(f"{each.id}  {render.cell(each.what, 400).plain}: {end}")
     if not undone:
         typer.echo(f"`outboxctl chaos undo {' '.join(each.id for each in faults)}` undoes it")

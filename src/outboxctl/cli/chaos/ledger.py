@@ -1,5 +1,6 @@
 """The ledger as commands use it."""
 
+from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -13,8 +14,15 @@ if TYPE_CHECKING:
 def opened(given: "Settings") -> "Ledger":
     """The ledger, every kind of fault known to it; it tells what takes its time on stderr."""
     from outboxctl.chaos.ledger import Ledger
-    from outboxctl.cli import render
 
     for module in KINDS:
         import_module(module)
-    return Ledger(given, say=render.console(stderr=True).print)
+    return Ledger(given, say=say)
+
+
+def say(line: str) -> None:
+    """Tell it on stderr; a terminal that was closed meanwhile keeps no fault from being undone."""
+    from outboxctl.cli import render
+
+    with suppress(OSError):
+        render.console(stderr=True).print(render.cell(line, 1_000))

@@ -26,7 +26,7 @@ def run(proxy: Proxy, fault: Fault | None, until: float | None, *, json: bool) -
     _show(report, json=json)
 
 
-def _watch(proxy: Proxy, fault: Fault | None, until: float | None, told: Callable[[], bool]) -> None:
+def _watch(proxy: Proxy, fault: Fault | None, until: float | None, told: Callable[[], int]) -> None:
     """Wait, with a live line on a terminal."""
     out = render.console(stderr=True)
     if not out.is_terminal or out.is_dumb_terminal:

@@ -34,9 +34,12 @@ def list_faults(json: Json = False) -> None:
 def undo(
     ids: Annotated[list[str] | None, typer.Argument(metavar="ID...", help="From `chaos list`.")] = None,
     every: Annotated[bool, typer.Option("--all", help="All of them.")] = False,
+    forget: Annotated[
+        bool, typer.Option("--forget", help="Do nothing, only cross them out: you have mended it by hand.")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Undo faults, whoever began them; needs no permission. Exit 1, 2 or 3 if one cannot be undone.
+    """Undo faults, whoever began them; needs no permission. Those that cannot be undone stay listed.
 
     Example: outboxctl chaos undo --all
     """
@@ -49,14 +52,17 @@ def undo(
     done, failed = [], None
     for fault in wanted:
         try:
-            if ledger.undo(fault):
+            if forget:
+                ledger.forget(fault)
+            if forget or ledger.undo(fault):
                 done.append(fault)
         except OutboxctlError as error:  # the others shall not suffer
-            failed = failed or type(error)(f"{fault.what}: {error}", hint=error.hint)
+            failed = failed or error
     if json:
         render.emit_json({"undone": [_row(each) for each in done]})
     else:
-        typer.echo("\n".join(f"undone: {render.cell(each.what).plain}" for each in done) or "nothing to undo")
+        lines = [f"undone: {render.cell(each.what, 400).plain}" for each in done]
+        typer.echo("\n".join(lines or ["nothing to undo"]))
     if failed:
         raise failed
 

@@ -95,7 +95,6 @@ def _chosen(given: "Settings", verb: str, choice: dict[str, Any], *, sure: bool)
     from outboxctl.cli.options import checked_database
     from outboxctl.core import workers as rows
 
-    given.require_database_url()
     allow(given, f"{verb} workers", sure=sure)
     with checked_database(given, connections=1) as db, db.begin() as connection:
         seen, now = rows.seen(connection) or [], rows.clock(connection)

@@ -1,0 +1,289 @@
+"""Each fault on a real system: it takes hold, it is undone, and nothing but what was meant is touched."""
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import psycopg
+import pytest
+from elasticsearch import Elasticsearch
+
+from outboxctl import services
+from outboxctl.chaos import book
+from outboxctl.chaos.proxy import Proxy, faults
+from outboxctl.scratch.worker import WorkerProcess
+from processes import OUTBOXCTL, Cli, eventually
+from servers import Servers
+
+# A sink of a kind: answers, and leaves its pid in a file. It goes to the background as a server would.
+SINK = """\
+import http.server, os, sys
+if os.fork():
+    os._exit(0)
+os.setsid()
+server = http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), http.server.SimpleHTTPRequestHandler)
+open(sys.argv[2], "w").write(str(os.getpid()))
+server.serve_forever()
+"""
+STAND_IN = """#!/bin/sh
+echo "$@" >> {0}/told
+case "$4" in
+pause) kill -STOP $(cat {0}/pid);;
+unpause) kill -CONT $(cat {0}/pid);;
+esac
+"""
+ROW = """INSERT INTO outbox_workers
+SELECT gen_random_uuid(), 'impostor', %s, %s, '1', now() - make_interval(secs => %s), now(), 0, 'count',
+    false"""
+
+
+@pytest.fixture
+def chaos(cli: Cli, tmp_path: Path) -> Cli:
+    """Runs commands where faults are allowed, with a ledger of its own."""
+    cli.env |= {"OUTBOXCTL_STATE": str(tmp_path / "state"), "OUTBOX_ENV": "test"}
+    return cli
+
+
+@pytest.fixture
+def blocked(engine: Elasticsearch, index: str) -> Callable[[], bool]:
+    """Whether the index takes no writes, asked without outboxctl."""
+
+    def ask() -> bool:
+        found = engine.indices.get_settings(index=index, flat_settings=True)
+        return any(each["settings"].get("index.blocks.write") == "true" for each in found.values())
+
+    return ask
+
+
+def holding(chaos: Cli, *args: str) -> "subprocess.Popen[str]":
+    """A command that holds a fault."""
+    return subprocess.Popen(
+        [*OUTBOXCTL, "chaos", *args],
+        env=chaos.env,
+        cwd=chaos.cwd,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def under_way(chaos: Cli) -> list[str]:
+    """The kinds in the ledger, read without a command, which might undo them."""
+    return [each.kind for each in book.load(book.folder(Path(chaos.env["OUTBOXCTL_STATE"])))]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_told_to_stop_it_undoes_at_once(
+    number: signal.Signals, chaos: Cli, blocked: Callable[[], bool]
+) -> None:
+    with holding(chaos, "block", "--for", "1h", "--json") as command:
+        eventually(blocked)
+        command.send_signal(number)
+        assert command.wait(20) == 128 + number
+    assert not blocked()
+    assert under_way(chaos) == []
+
+
+def test_what_a_killed_command_left_is_undone_by_the_next(chaos: Cli, blocked: Callable[[], bool]) -> None:
+    with holding(chaos, "block", "--for", "1h") as command:
+        eventually(blocked)
+        command.kill()
+    elsewhere = chaos("lab", "list", env={"ELASTIC_URL": "http://127.0.0.1:1"})
+    assert elsewhere.returncode == 0, "it is not the lab's fault"
+    assert "set ELASTIC_URL to" in elsewhere.stderr
+    assert blocked(), "it was said to be undone, and is not"
+    done = chaos("lab", "list", "--json")
+    assert "undone, for whoever began it is gone: the index" in done.stderr
+    assert not blocked()
+    assert "undone" not in chaos("lab", "list").stderr
+
+
+def test_only_our_own_block_is_lifted(
+    chaos: Cli, blocked: Callable[[], bool], engine: Elasticsearch, index: str
+) -> None:
+    assert chaos.json("chaos", "block", "--for", "0.2s")["undone"] is True
+    assert not blocked()
+    engine.indices.put_settings(index=index, settings={"index.blocks.write": True})
+    for command in ("block", "unblock"):
+        assert chaos("chaos", command).returncode == 2
+    assert blocked()
+    chaos.ok("chaos", "unblock", "--force")
+    assert not blocked()
+
+
+@pytest.fixture
+def workers(chaos: Cli, tmp_path: Path) -> Iterator[list[WorkerProcess]]:
+    """Two, started as a person starts them: forks of the tests' own process are rightly not taken for any."""
+    named = [WorkerProcess(chaos.env | {"OUTBOX_WORKER_ID": name}, tmp_path) for name in ("w1", "w2")]
+    for each in named:
+        each.start()
+    yield named
+    for each in named:
+        each.kill()
+
+
+def test_a_worker_is_paused_resumed_and_killed(
+    chaos: Cli, workers: list[WorkerProcess], sql: psycopg.Connection
+) -> None:
+    first, second = (psutil.Process(each.pid) for each in workers)
+
+    def paused() -> list[bool]:
+        return [each.status() == psutil.STATUS_STOPPED for each in (first, second)]
+
+    eventually(lambda: sql.execute("SELECT FROM outbox_workers").rowcount == 2)
+    several = chaos("chaos", "worker", "pause")
+    assert several.returncode == 2
+    assert "2 workers fit" in several.stderr
+    with holding(chaos, "worker", "pause", "--all", "--for", "1h") as command:
+        eventually(lambda: all(paused()))
+        command.kill()
+    assert "undone, for whoever began it is gone: worker w1" in chaos("chaos", "list").stderr
+    assert not any(paused())
+    chaos.ok("chaos", "worker", "pause", "--id", "w1")
+    assert paused() == [True, False]
+    assert chaos("chaos", "worker", "pause", "--id", "w1").returncode == 2
+    chaos.ok("chaos", "worker", "resume", "--pid", str(first.pid))
+    assert not any(paused())
+    assert under_way(chaos) == []
+    chaos.ok("chaos", "worker", "kill", "--id", "w2")
+    assert [each.running for each in workers] == [True, False]
+    assert workers[1].code == -signal.SIGKILL
+
+
+def test_no_other_process_is_taken_for_a_worker(chaos: Cli, sql: psycopg.Connection) -> None:
+    here = socket.gethostname()
+    pretends = [sys.executable, "-c", "import time; time.sleep(60)", "outboxctl", "worker"]
+    with subprocess.Popen(["sleep", "60"]) as sleeper, subprocess.Popen(pretends) as older:
+        sql.execute(ROW, [here, sleeper.pid, 0])
+        sql.execute(ROW, [here, older.pid, 3600])  # the pid of one that ended: this process is younger
+        sql.execute(ROW, ["db7.example", os.getpid(), 0])
+        for pid in (sleeper.pid, older.pid, os.getpid()):
+            refused = chaos("chaos", "worker", "kill", "--pid", str(pid))
+            assert refused.returncode == 2, refused.stdout
+        assert "runs on db7.example, not here" in refused.stderr
+        assert (sleeper.poll(), older.poll()) == (None, None)
+        sleeper.kill()
+        older.kill()
+
+
+def test_sessions_are_ended_ours_or_all(chaos: Cli, url: str) -> None:
+    with (
+        psycopg.connect(url, application_name="outboxctl", autocommit=True) as ours,
+        psycopg.connect(url, application_name="shop", autocommit=True) as shop,
+    ):
+        assert chaos.json("chaos", "db", "terminate") == {"terminated": 1, "rounds": 1}
+        with pytest.raises(psycopg.OperationalError):
+            ours.execute("SELECT 1")
+        shop.execute("SELECT 1")
+        again = chaos.json("chaos", "db", "terminate", "--all", "--for", "0.3s", "--every", "0.1s")
+        assert again["terminated"] == 1
+        assert again["rounds"] > 1
+
+
+def test_odd_rows_end_as_they_should(chaos: Cli, sql: psycopg.Connection, servers: Servers) -> None:
+    given = {
+        "stale": ("done", None),
+        "duplicate": ("done", None),
+        "poison": ("failed", "mapping"),
+        "oversized": ("failed", "payload_too_large"),
+    }
+    ids = {
+        name: chaos.json("inject", name, *(["--bytes", "60000"] if name == "oversized" else []))["ids"]
+        for name in given
+    }
+    with Proxy(servers.sink) as proxy, proxy.fault(faults.too_large(over=50_000)):
+        port = str(services.fresh_port())
+        chaos.ok("worker", "--drain", "--metrics-port", port, env={"ELASTIC_URL": proxy.url})
+    ends = {
+        name: set(
+            sql.execute(
+                "SELECT status, error_reason FROM search_outbox_events WHERE id = ANY (%s::uuid[])", [each]
+            ).fetchall()
+        )
+        for name, each in ids.items()
+    }
+    assert ends == {name: {end} for name, end in given.items()}
+
+
+@pytest.fixture
+def sink(chaos: Cli, tmp_path: Path) -> Iterator[Callable[[], bool]]:
+    """A sink that can be stopped: its command line and pid file are in the settings; says if it answers."""
+    port, pid_file, script = services.fresh_port(), tmp_path / "pid", tmp_path / "sink.py"
+    script.write_text(SINK)
+    start = [sys.executable, str(script), str(port), str(pid_file)]
+    subprocess.run(start, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    chaos.env |= {
+        "ELASTIC_URL": f"http://127.0.0.1:{port}",
+        "OUTBOX_CHAOS_PID_FILE": str(pid_file),
+        "OUTBOX_CHAOS_START_COMMAND": " ".join(start),
+    }
+
+    def answers() -> bool:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=0.5)
+        try:
+            connection.request("GET", "/")
+            return connection.getresponse().status == 200
+        except OSError:
+            return False
+        finally:
+            connection.close()
+
+    eventually(answers)
+    yield answers
+    psutil.Process(int(pid_file.read_text())).kill()
+
+
+def test_the_sink_is_stopped_and_started(chaos: Cli, sink: Callable[[], bool]) -> None:
+    chaos.ok("chaos", "es", "stop")
+    assert not sink()
+    again = chaos("chaos", "es", "stop")
+    assert again.returncode == 2
+    assert "does not answer as it is" in again.stderr
+    assert under_way(chaos) == ["sink-stopped"]
+    chaos.ok("chaos", "es", "start")
+    assert sink()
+    assert under_way(chaos) == []
+    assert chaos.json("chaos", "es", "stop", "--for", "0.2s")["undone"] is True
+    assert sink()
+
+
+def test_a_sink_left_stopped_or_paused_comes_back(chaos: Cli, sink: Callable[[], bool]) -> None:
+    for verb, kind in (("stop", "sink-stopped"), ("pause", "sink-paused")):
+        with holding(chaos, "es", verb, "--for", "1h") as command:
+            assert command.stderr is not None
+            eventually(lambda command=command: "after" in command.stderr.readline(), what=verb)
+            assert not sink()
+            command.kill()
+        assert under_way(chaos) == [kind]
+        chaos.ok("chaos", "list")
+        assert under_way(chaos) == []
+        eventually(sink, within=2)
+
+
+def test_a_sink_that_is_not_the_one_is_not_touched(chaos: Cli, sink: Callable[[], bool]) -> None:
+    Path(chaos.env["OUTBOX_CHAOS_PID_FILE"] + "2").write_text(str(os.getpid()))
+    other = {"OUTBOX_CHAOS_PID_FILE": chaos.env["OUTBOX_CHAOS_PID_FILE"] + "2"}
+    for verb in ("stop", "pause"):
+        refused = chaos("chaos", "es", verb, env=other)
+        assert refused.returncode == 2
+        assert f"process {os.getpid()} does not listen" in refused.stderr
+    assert under_way(chaos) == []
+    assert sink()
+
+
+def test_compose_is_told_what_to_do(chaos: Cli, sink: Callable[[], bool], tmp_path: Path) -> None:
+    docker = tmp_path / "bin" / "docker"
+    docker.parent.mkdir()
+    docker.write_text(STAND_IN.format(tmp_path))
+    docker.chmod(0o755)
+    env = {"PATH": f"{docker.parent}:{chaos.env['PATH']}", "OUTBOX_CHAOS_PID_FILE": ""}
+    flags = ("--compose-file", "c.yml", "--service", "es")
+    assert chaos.json("chaos", "es", "pause", *flags, "--for", "0.1s", env=env)["undone"] is True
+    assert (tmp_path / "told").read_text() == "compose -f c.yml pause es\ncompose -f c.yml unpause es\n"
+    eventually(sink)

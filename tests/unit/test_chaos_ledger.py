@@ -1,0 +1,170 @@
+"""Whatever happens to those who began faults: what is broken is written down, and can be undone."""
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import psutil
+import pytest
+from hypothesis import settings as limits
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from outboxctl.chaos import book
+from outboxctl.chaos.book import Fault
+from outboxctl.chaos.ledger import UNDO, Ledger
+from outboxctl.errors import OutboxctlError, UnreachableError, UsageError
+from outboxctl.settings import Settings
+
+pytestmark = pytest.mark.no_servers
+NAMES = st.sampled_from("abc")
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Iterator[Path]:
+    UNDO["test"] = lambda fault, _settings, _say: Path(fault.facts["path"]).unlink(missing_ok=True)
+    yield tmp_path
+    del UNDO["test"]
+
+
+@pytest.fixture
+def ledger(state: Path) -> Ledger:
+    return Ledger(Settings(), state)
+
+
+def fault(state: Path) -> Fault:
+    return Fault("test", "it is broken", {"path": str(state / "broken")})
+
+
+def test_it_is_written_down_before_it_begins(ledger: Ledger, state: Path) -> None:
+    seen: list[Fault] = []
+    with ledger.holding(fault(state), lambda: seen.extend(ledger.faults()), for_seconds=60) as held:
+        assert [each.id for each in seen] == [held.id]
+        assert seen[0].pid == os.getpid()
+        assert not held.left_over
+    assert ledger.faults() == []
+    assert not (ledger.folder / book.FILE).exists()
+
+
+def test_one_that_does_not_begin_well_is_undone(ledger: Ledger, state: Path) -> None:
+    def begin() -> None:
+        (state / "broken").touch()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ledger.begin(fault(state), begin)
+    assert not (state / "broken").exists()
+    assert ledger.faults() == []
+
+
+def test_a_pid_that_came_back_is_not_the_holder(state: Path) -> None:
+    with subprocess.Popen(["sleep", "60"]) as process:
+        ours = replace(fault(state), pid=process.pid, born=psutil.Process(process.pid).create_time())
+        assert not ours.left_over
+        assert replace(ours, born=(ours.born or 0) - 60).left_over
+        assert replace(ours, host="elsewhere", born=0.0).left_over is False
+        assert replace(ours, until=datetime.now(UTC) - timedelta(seconds=60)).left_over, "it sleeps too long"
+        process.kill()
+    assert ours.left_over
+
+
+def test_an_error_while_undoing_says_how_to_go_on(ledger: Ledger, state: Path) -> None:
+    ledger.begin(replace(fault(state), kind="newer"), lambda: None)
+    (kept,) = ledger.faults()
+    with pytest.raises(UsageError, match="it is broken") as caught:
+        ledger.undo(kept)
+    assert caught.value.hint == f"use the one that began it; then `outboxctl chaos undo {kept.id}`"
+    assert ledger.faults() == [kept]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", '[{"kind": "x"}]', '{"a": 1}', "[null]", "\x00"])
+def test_a_damaged_file_is_named_and_kept(ledger: Ledger, text: str) -> None:
+    ledger.folder.mkdir()
+    (ledger.folder / book.FILE).write_text(text)
+    with pytest.raises(UsageError, match=r"faults\.json is damaged"):
+        ledger.recover()
+    assert (ledger.folder / book.FILE).read_text() == text
+
+
+def test_only_its_owner_can_read_it(ledger: Ledger, state: Path) -> None:
+    ledger.begin(fault(state), lambda: None)
+    assert (ledger.folder / book.FILE).stat().st_mode & 0o077 == 0
+    assert json.loads((ledger.folder / book.FILE).read_text())[0]["what"] == "it is broken"
+
+
+class AnyHistory(RuleBasedStateMachine):
+    """What is broken (`self.broken`) is what is written down, whoever dies, and whoever undoes it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = TemporaryDirectory()
+        self.broken: set[str] = set()
+        self.left: set[str] = set()  # by those who died
+        self.away: set[str] = set()  # cannot be undone now
+        self.said: list[str] = []
+        self.ledger = Ledger(Settings(), Path(self.folder.name), say=self.said.append)
+        UNDO["any"] = self._undo
+
+    def _undo(self, fault: Fault, *_: object) -> None:
+        if fault.facts["name"] in self.away:
+            raise UnreachableError("away", hint="start it")
+        self.broken.discard(fault.facts["name"])
+
+    def _fault(self, name: str, **holder: int) -> Fault:
+        return Fault("any", name, {"name": name}, **holder)  # type: ignore[arg-type]
+
+    @rule(name=NAMES)
+    def begin(self, name: str) -> None:
+        if name not in self.broken:
+            self.ledger.begin(self._fault(name), lambda: self.broken.add(name))
+
+    @rule(name=NAMES)
+    def begin_and_die(self, name: str) -> None:
+        if name not in self.broken:
+            self.ledger.begin(self._fault(name, pid=os.getpid(), born=1), lambda: self.broken.add(name))
+            self.left.add(name)
+
+    @rule(name=NAMES)
+    def hold(self, name: str) -> None:
+        if name not in self.broken and name not in self.away:
+            with self.ledger.holding(self._fault(name), lambda: self.broken.add(name)):
+                assert name in self.broken
+            assert name not in self.broken
+
+    @rule(name=NAMES)
+    def undo(self, name: str) -> None:
+        for each in self.ledger.faults():
+            if each.facts["name"] == name:
+                with suppress(OutboxctlError):
+                    assert self.ledger.undo(each)
+                    assert not self.ledger.undo(each), "once"
+                    self.left.discard(name)
+
+    @rule()
+    def recover(self) -> None:
+        kept = {each.facts["name"] for each in self.ledger.recover()}
+        assert kept == self.left & self.away
+        self.left = kept
+        assert all(any(name in line for line in self.said) for name in kept), "in silence"
+
+    @rule(name=NAMES)
+    def comes_or_goes(self, name: str) -> None:
+        self.away ^= {name}
+
+    @invariant()
+    def what_is_broken_is_written_down(self) -> None:
+        assert {each.facts["name"] for each in self.ledger.faults()} == self.broken
+
+    def teardown(self) -> None:
+        del UNDO["any"]
+        self.folder.cleanup()
+
+
+TestAnyHistory = AnyHistory.TestCase
+TestAnyHistory.settings = limits(max_examples=25, stateful_step_count=15, deadline=None)

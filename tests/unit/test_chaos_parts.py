@@ -1,0 +1,118 @@
+"""Where faults may be caused, what is a worker, and which way a sink is stopped."""
+
+from pathlib import Path
+
+import pytest
+
+from outboxctl.chaos import means
+from outboxctl.chaos.gate import allow, local
+from outboxctl.chaos.workers import runs_worker
+from outboxctl.cli.chaos.choosing_means import chosen
+from outboxctl.errors import UsageError
+from outboxctl.settings import load
+
+pytestmark = pytest.mark.no_servers
+URL = "http://127.0.0.1:9200"
+
+
+@pytest.fixture(autouse=True)
+def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OUTBOXCTL_STATE", str(tmp_path))
+    for name in ("OUTBOX_ENV", "WORDLOOM_ENV", "DATABASE_URL", "ELASTIC_URL", "OUTBOX_READ_ONLY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.parametrize("environment", ["dev", "test", "sandbox"])
+def test_faults_are_for_these(environment: str) -> None:
+    allow(load(environment=environment), "stop it", sure=False)
+
+
+@pytest.mark.parametrize(
+    ("flags", "why"),
+    [
+        ({}, "nothing says that this is not production"),
+        ({"environment": "prod"}, "this is prod"),
+        ({"environment": "dev", "read_only": True}, "OUTBOX_READ_ONLY is set"),
+    ],
+)
+def test_nobody_is_sure_enough_for_the_others(flags: dict[str, object], why: str) -> None:
+    for sure in (False, True):
+        with pytest.raises(UsageError, match=f"{why}: refusing to stop it"):
+            allow(load(**flags), "stop it", sure=sure)
+
+
+def test_another_machine_needs_a_word_and_no_secret_is_shown() -> None:
+    given = load(environment="dev", elastic_url=f"{URL},https://me:hidden@search.example:9200")
+    allow(given, "stop it", sure=True)
+    with pytest.raises(UsageError, match=r"not on this machine: https://me:\*\*\*@search\.example:9200"):
+        allow(given, "stop it", sure=False)
+
+
+@pytest.mark.parametrize(
+    ("url", "here"),
+    [
+        (URL, True),
+        ("http://localhost:9200", True),
+        ("http://[::1]:9200", True),
+        ("http://127.9.9.9:1", True),
+        ("http://localhost.example:9200", False),
+        ("http://10.0.0.1:9200", False),
+        ("http://0.0.0.0:9200", False),
+        ("http://127.0.0.1.nip.io:9200", False),
+    ],
+)
+def test_this_machine_is_known_by_its_name_alone(url: str, here: bool) -> None:
+    assert local(url) is here
+
+
+@pytest.mark.parametrize(
+    ("line", "is_one"),
+    [
+        ("/opt/venv/bin/outboxctl worker --drain", True),
+        ("/usr/bin/python3.12 /opt/venv/bin/outboxctl worker", True),
+        ("python -m outboxctl worker", True),
+        ("python -X dev -m outboxctl worker", True),
+        ("python -m outboxctl status", False),
+        ("python -m outboxctl", False),
+        ("vim outboxctl worker", False),
+        ("python other.py", False),
+        ("sleep 60", False),
+        ("", False),
+    ],
+)
+def test_a_worker_is_known_by_its_command_line(line: str, is_one: bool) -> None:
+    assert runs_worker(line.split()) is is_one
+
+
+@pytest.mark.parametrize(
+    ("flags", "made"),
+    [
+        ({"unit": "es"}, means.Systemd("es")),
+        ({"compose_file": "f", "service": "es"}, means.Compose("f", "es")),
+        ({"pid_file": "p", "start_command": "go"}, means.PidFile("p", "go")),
+        ({"stop_command": "no", "start_command": "go"}, means.Commands("no", "go")),
+        ({"by": "systemd", "unit": "es", "pid_file": "p"}, means.Systemd("es")),
+    ],
+)
+def test_the_flags_say_which_means(flags: dict[str, str], made: means.Means) -> None:
+    found = chosen("stop", URL, {"by": "auto"} | flags)
+    assert found == made
+    assert means.from_facts(means.facts(found)) == made, "as the ledger keeps it"
+
+
+@pytest.mark.parametrize(
+    ("verb", "flags", "why"),
+    [
+        ("stop", {}, "did not start the sink"),
+        ("stop", {"by": "sistemd"}, "unknown means"),
+        ("stop", {"unit": "a", "pid_file": "b"}, "flags of pid-file and of systemd"),
+        ("stop", {"pid_file": "b"}, "needs --start-command"),
+        ("stop", {"compose_file": "b"}, "needs --service"),
+        ("stop", {"stop_command": "b"}, "needs --start-command"),
+        ("pause", {"stop_command": "a", "start_command": "b"}, "cannot pause"),
+    ],
+)
+def test_what_is_not_said_is_asked_for(verb: str, flags: dict[str, str], why: str) -> None:
+    with pytest.raises(UsageError, match=why):
+        chosen(verb, URL, {"by": "auto"} | flags)
