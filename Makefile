@@ -1,12 +1,12 @@
 # Everything a person does with this project; `make help` lists it.
 PYTHON ?= python3
 VENV ?= .venv
-JOBS ?= 4
+JOBS ?= 3
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test mutants storm lint format types layers bench bench-desk bench-verify docs transcript wheel lock clean
+.PHONY: help install demo test mutants storm lint format types layers bench bench-desk bench-verify docs transcript lab-example wheel lock clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | sort | expand -t 12
@@ -60,6 +60,11 @@ docs: $(READY) ## Write the generated pages of docs/ again
 
 transcript: $(READY) ## Record the session in docs/operators-desk/session.md again, in tmux
 	PYTHONPATH=tests $(BIN)/python -m desk.session
+
+lab-example: $(READY) ## Run all labs and keep the evidence as the example in docs/labs/example
+	rm -rf docs/labs/example
+	$(BIN)/outboxctl lab run all --evidence docs/labs/example
+	grep -rlF "\"$$(hostname)\"" docs/labs/example | xargs -r sed -i "s/\"$$(hostname)\"/\"host\"/g"
 
 wheel: $(READY) ## Build the wheel into dist/
 	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import psycopg
 import pytest
 from elasticsearch import Elasticsearch
@@ -20,6 +21,10 @@ from outboxctl.settings import Settings, load
 from outboxctl.sink.index import ensure
 from processes import Cli, Worker, environment, start_worker
 from servers import Servers
+
+# How long an example takes says how busy the machine is.
+hypothesis.settings.register_profile("busy", deadline=None)
+hypothesis.settings.load_profile("busy")
 
 SHARED = pytest.StashKey[Servers]()
 

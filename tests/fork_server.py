@@ -9,11 +9,11 @@ import importlib
 import json
 import os
 import runpy
-import signal
 import socket
 import struct
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 LIBRARIES = (
@@ -34,7 +34,6 @@ NUMBER = struct.Struct("i")
 
 def serve(link: socket.socket) -> list[str]:
     """Fork for each request; comes back in the forks only, with the arguments of theirs."""
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those who tell the exit codes
     while True:
         header, fds, _, _ = socket.recv_fds(link, NUMBER.size, 4)
         if not header:
@@ -46,6 +45,14 @@ def serve(link: socket.socket) -> list[str]:
             return _become(request, fds)
         for fd in fds:
             os.close(fd)
+        _forget_the_dead()
+
+
+def _forget_the_dead() -> None:
+    """Those who told an exit code; so `time` counts what they and their processes took."""
+    with suppress(ChildProcessError):
+        while any(os.waitpid(-1, os.WNOHANG)):
+            pass
 
 
 def _become(request: dict[str, Any], fds: Sequence[int]) -> list[str]:
@@ -76,7 +83,6 @@ def _reopen(fd: int, name: str) -> None:
 
 def _wait_for_it(tell: int, standard: Sequence[int]) -> None:
     """Comes back in another fork; we stay, to tell how that one ended."""
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     child = os.fork()
     if child:
         for fd in standard:

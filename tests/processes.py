@@ -72,7 +72,7 @@ class Cli:
     cwd: Path
 
     def __call__(
-        self, *args: str, timeout: float = 60, env: dict[str, str] | None = None, stdin: str = ""
+        self, *args: str, timeout: float = 120, env: dict[str, str] | None = None, stdin: str = ""
     ) -> subprocess.CompletedProcess[str]:
         process = piped(args, self.env | (env or {}), self.cwd, stdin)
         try:
@@ -147,7 +147,7 @@ def start_worker(env: dict[str, str], cwd: Path, port: int, *args: str) -> Worke
     return Worker(process, port, log)
 
 
-def eventually(check: Callable[[], Any], *, within: float = 20, what: str = "") -> Any:
+def eventually(check: Callable[[], Any], *, within: float = 60, what: str = "") -> Any:
     """The first true value of `check`, looked at again and again; fails after `within` seconds."""
     end = monotonic() + within
     while True:

@@ -19,9 +19,9 @@ def outboxctl(tmp_path_factory: pytest.TempPathFactory) -> Path:
     build = ["-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder)]
     run(sys.executable, *build, str(ROOT), cwd=folder)
     (wheel,) = folder.glob("*.whl")
-    run(sys.executable, "-m", "venv", str(folder / "venv"), cwd=folder)
-    install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    run(str(folder / "venv/bin/python"), *install, f"{wheel}[embedded]", cwd=folder)
+    run(sys.executable, "-m", "venv", "--without-pip", str(folder / "venv"), cwd=folder)
+    pip = ["-m", "pip", "--python", str(folder / "venv"), "--quiet", "--disable-pip-version-check"]
+    run(sys.executable, *pip, "install", "--no-compile", f"{wheel}[embedded]", cwd=folder)
     return folder / "venv/bin/outboxctl"
 
 

@@ -114,7 +114,8 @@ class OwnPlace:
         if Need.OWN_ENGINE in asked:
             engine = services.start_search(state, search=self._search, fresh=True)
             return Services(both.postgres, engine), state
-        return Services(services.start_postgres(state, fresh=True, fast=True), both.search), state
+        # Not `fast`: a server that is to be killed must keep what it has committed.
+        return Services(services.start_postgres(state, fresh=True), both.search), state
 
     def _template(self, postgres: Service) -> str:
         """A migrated database to copy from: quicker than migrating each, and alembic takes one at a time."""

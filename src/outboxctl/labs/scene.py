@@ -1,5 +1,6 @@
 """What a lab is played on: a namespace with both ends, a fault proxy, workers, and a record of it all."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -101,9 +102,9 @@ class Scene:
         """These events, or all, the oldest first."""
         return self.transact(lambda connection: look.events(connection, ids))
 
-    def metric(self, name: str) -> float:
+    def metric(self, name: str, **labels: str) -> float:
         """The sum of a metric over all workers that run."""
-        return sum(worker.metric(name) for worker in self.workers.values())
+        return sum(worker.metric(name, **labels) for worker in self.workers.values())
 
     def transact(self, what: "Callable[[Connection], T]") -> T:
         """What a function of `core` makes of one transaction."""
@@ -119,6 +120,11 @@ class Scene:
         ids = [f"{ENTITY_TYPE}:{entity}" for entity in entities]
         found = self.indexed(ids)
         return [found[id_] for id_ in ids]
+
+    def times_sent(self, entities: Sequence[UUID]) -> list[int]:
+        """How often each entity was sent through the proxy, in the last 200 bulk requests."""
+        sent = Counter(id_ for bulk in self.proxy.recent for id_ in bulk.ids)
+        return [sent[f"{ENTITY_TYPE}:{entity}"] for entity in entities]
 
     def indexed(self, ids: Sequence[str]) -> dict[str, int | None]:
         """The version of each document by its id (`block:…`), None where there is none."""
@@ -233,7 +239,7 @@ class Scene:
         elif self.stop.wait(seconds):
             raise Stopped
 
-    def steady(self, events: int, within: float = PATIENCE_SECONDS) -> None:
+    def steady(self, events: int, within: float = 2 * PATIENCE_SECONDS) -> None:
         """Wait for the steady state: so many events done, none under way, every worker ready. Unlearned."""
         well = self.wait(lambda: self._well(events), within)
         self._check(DELIVERED, f"{events} done, ready", self._standing(), Verdict.INCONCLUSIVE, met=well)
@@ -273,8 +279,12 @@ class Scene:
         return seen
 
     def recovered(self, within: float = PATIENCE_SECONDS) -> bool:
-        """Wait until no event is under way any more; if some are in the end, the lab has failed."""
-        return bool(self.expect_soon(RECOVERED, lambda: self.look().lag == 0, within))
+        """Wait until no event is under way any more; if some are in the end, the lab has failed.
+
+        Without a worker that lives there is nothing to wait for.
+        """
+        dead = not any(worker.running for worker in self.workers.values())
+        return bool(self.expect_soon(RECOVERED, lambda: self.look().lag == 0, 0 if dead else within))
 
     def conclude(self, name: Words, value: object) -> None:
         """Fill in a field of the document's conclusion; a truth value becomes yes or no."""

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 KIND = "lab-namespace"
 IMITATION = "noida-db"
-OWN = {Need.OWN_ENGINE, Need.OWN_DATABASE}
+OWN = {Need.OWN_ENGINE, Need.OWN_DATABASE, Need.PRIVATE_DATABASE}
 
 
 @dataclass(frozen=True)

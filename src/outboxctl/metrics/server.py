@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -39,12 +40,21 @@ class Server:
         self._http.server_close()
 
 
-def _handler(metrics: Metrics, alive: Probe, ready: Probe) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        timeout = TIMEOUT
-        server_version = "outboxctl"
-        sys_version = ""
+class _Quiet(BaseHTTPRequestHandler):
+    timeout = TIMEOUT
+    server_version = "outboxctl"
+    sys_version = ""
 
+    def handle(self) -> None:
+        with suppress(OSError):  # whoever asked has gone: no news, and no traceback
+            super().handle()
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base's names
+        pass
+
+
+def _handler(metrics: Metrics, alive: Probe, ready: Probe) -> type[BaseHTTPRequestHandler]:
+    class Handler(_Quiet):
         def do_GET(self) -> None:
             status, kind, body = self._answer()
             self.send_response(status)
@@ -67,9 +77,6 @@ def _handler(metrics: Metrics, alive: Probe, ready: Probe) -> type[BaseHTTPReque
                     failing = ready()
                     return _json({"ready": not failing, "failing": failing}, ok=not failing)
             return 404, "text/plain", b"try /metrics, /healthz or /readyz\n"
-
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base's names
-            pass
 
     return Handler
 

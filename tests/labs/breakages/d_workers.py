@@ -1,10 +1,15 @@
 """Drills of workers, events and the database."""
 
 import os
+import re
+from contextlib import closing
 from typing import Any
 
-from labs.breakages import Breakage
 from sqlalchemy import text
+
+from labs.breakages import Breakage
+
+VERSION = r',"version":\d+,"version_type":"external_gte"'
 
 
 def settles_without_a_fence() -> None:
@@ -20,19 +25,23 @@ def settles_without_a_fence() -> None:
 
 def claims_what_others_hold() -> None:
     """An event in another's hands is as good as one that waits."""
-    _rewrite_claim("status = 'pending' AND next_retry_at IS NULL", "next_retry_at IS NULL AND status <> 'done'")
+    from outboxctl.core import claim
+
+    fresh = "status = 'pending' AND next_retry_at IS NULL"
+    claim.CLAIM = text(str(claim.CLAIM).replace(fresh, "status <> 'done' AND next_retry_at IS NULL"))
 
 
 def writes_without_versions() -> None:
     """The last write wins, whatever it is of."""
-    from outboxctl.sink import bulk, deliver
+    from outboxctl.sink import bulk
+
+    honest = bulk.body
 
     def body(actions: Any) -> bytes:
-        unversioned = bulk.body(actions).decode().split("\n")
-        return "\n".join(line.partition(',"version":')[0] + "}}" if ',"version":' in line else line
-                         for line in unversioned).encode()
+        lines = honest(actions).decode().split("\n")
+        return "\n".join(re.sub(VERSION, "", line) for line in lines).encode()
 
-    deliver.body = body
+    bulk.body = body
 
 
 def believes_the_event() -> None:
@@ -53,7 +62,8 @@ def reclaimed_events_go_together() -> None:
     """What killed its worker is sent with all others, again."""
     from outboxctl.core import reclaim
 
-    reclaim.RECLAIM = text(str(reclaim.RECLAIM).replace("error_reason = 'lease_expired'", "error_reason = NULL"))
+    reason = "error_reason = 'lease_expired'"
+    reclaim.RECLAIM = text(str(reclaim.RECLAIM).replace(reason, "error_reason = NULL"))
 
 
 def dies_with_the_database() -> None:
@@ -82,22 +92,13 @@ def reads_are_enough() -> None:
     Health.report = report  # type: ignore[method-assign]
 
 
-def forgets_what_it_could_not_settle() -> None:
-    """What was not written at once is left to the lease."""
-    from outboxctl.worker.settling import Settling
-
-    honest = Settling.run
-    Settling.run = lambda self, *, until: honest(self, until=0.0)  # type: ignore[method-assign]
-
-
 def writes_to_the_index_it_found_first() -> None:
     """The name of an index is looked up once, at the start."""
-    from elasticsearch import Elasticsearch
+    from outboxctl.settings import load
+    from outboxctl.sink.client import connect
 
-    from outboxctl.settings import Settings
-
-    settings = Settings()
-    with Elasticsearch(settings.elastic_url) as client:
+    settings = load()
+    with closing(connect(settings)) as client:
         (found,) = client.indices.get(index=settings.elastic_index)
     os.environ["ELASTIC_INDEX"] = found
 
@@ -106,18 +107,10 @@ def leases_by_its_own_clock() -> None:
     """What time it is, a worker knows itself."""
     from datetime import UTC, datetime
 
-    from outboxctl.worker import intake
-
-    honest = intake.claim
-    intake.claim = lambda *args, **more: honest(*args, **more, now=datetime.now(UTC))
-
-
-def _rewrite_claim(old: str, new: str) -> None:
     from outboxctl.core import claim
 
-    statement = str(claim.CLAIM)
-    assert old in statement
-    claim.CLAIM = text(statement.replace(old, new))
+    honest = claim.claim
+    claim.claim = lambda *args, **more: honest(*args, **more, now=datetime.now(UTC))
 
 
 BREAKAGES: dict[str, Breakage] = {
@@ -130,6 +123,6 @@ BREAKAGES: dict[str, Breakage] = {
     "clock-skew": leases_by_its_own_clock,
     "db-restart": dies_with_the_database,
     "db-readonly": reads_are_enough,
-    "db-terminate": forgets_what_it_could_not_settle,
+    "db-terminate": dies_with_the_database,
     "poison-event": reclaimed_events_go_together,
 }

@@ -17,7 +17,7 @@ from outboxctl.wording import brief
 # What is between two neighbours, and no matter of those behind them.
 PER_HOP = {
     *("host", "content-length", "connection", "keep-alive", "transfer-encoding", "accept-encoding"),
-    *("expect", "te", "trailer", "upgrade", "proxy-connection"),
+    *("te", "trailer", "upgrade", "proxy-connection"),
 }
 PATIENCE = 60.0  # seconds without a byte from it
 BARE = {PRODUCT: None, "Content-Type": None}  # it says itself what it is

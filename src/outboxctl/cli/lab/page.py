@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from rich.console import Group
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -11,55 +12,70 @@ from outboxctl.cli import render
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from rich.console import Console, RenderableType
+
     from outboxctl.labs.lab import Lab
     from outboxctl.labs.model import Words
 
-LABELS = {
-    "en": ("Question", "Hypothesis", "Needs", "Settings", "What it does", "By hand", "Run it"),
-    "zh": ("问题", "预期", "依赖", "参数", "过程", "手工操作", "运行"),
+QUESTION, EXPECTED, NEEDS, DOES = "Question", "Hypothesis", "Needs", "What it does"
+SETTINGS, BY_HAND, RUN = "Settings", "By hand", "Run it"
+IN_CHINESE = {
+    QUESTION: "问题",
+    EXPECTED: "预期",
+    NEEDS: "依赖",
+    DOES: "过程",
+    SETTINGS: "参数",
+    BY_HAND: "手工操作",
+    RUN: "运行",
 }
+PHASES = ("prepare", "steady", "inject", "observe", "undo", "recover", "check")
 
 
 def show(lab: "type[Lab]", languages: "Sequence[str]") -> None:
     """Print it; headings are in the first of the languages. Commands are never broken over lines."""
     out = render.console()
-    question, expected, needs, settings, does, by_hand, run = LABELS[languages[0]]
     number = f"{lab.number}. " if lab.number else ""
     out.print(Text(f"{number}{lab.name} ({lab.seconds:g} s)", style="bold"))
-    for text in _said(lab.title, languages):
-        out.print(text)
-    texts = [(question, _said(lab.question, languages)), (expected, _said(lab.hypothesis, languages))]
-    wishes = sorted(lab.needs | lab.wants)
-    for label, lines in [*texts, *([(needs, wishes)] if wishes else [])]:
-        out.print(Text(f"\n{label}", style="bold"))
-        for line in lines:
-            out.print(Padding(render.cell(line, 1_000), (0, 0, 0, 2)))
-    out.print(Text(f"\n{does}", style="bold"))
-    out.print(_phases(lab))
-    exports = [f"export {name}={value}" for name, value in lab.settings.items()]
-    commands = [(settings, exports), (by_hand, lab.by_hand), (run, [f"outboxctl lab run {lab.name}"])]
-    for label, each in commands:
-        if each:
-            out.print(Text(f"\n{label}", style="bold"))
-            out.print("\n".join(f"  {command}" for command in each), soft_wrap=True)
+    out.print("\n".join(_said(lab.title, languages)))
+    for label, content in _texts(lab, languages):
+        _head(out, label, languages)
+        out.print(Padding(content, (0, 0, 0, 2)))
+    for label, commands in _commands(lab):
+        _head(out, label, languages)
+        out.print("\n".join(f"  {command}" for command in commands), soft_wrap=True)
 
 
 def phases(lab: "type[Lab]") -> dict[str, str]:
     """What it does in each phase, where it has something of its own to do."""
-    return dict(_own_phases(lab))
+    own = {name: vars(lab)[name].__doc__ or "" for name in PHASES if name in vars(lab)}
+    return {name: text.partition("\n")[0] for name, text in own.items()}
 
 
-def _own_phases(lab: "type[Lab]") -> "Iterator[tuple[str, str]]":
-    for name in ("prepare", "steady", "inject", "observe", "undo", "recover", "check"):
-        if name in vars(lab):
-            yield name, (vars(lab)[name].__doc__ or "").partition("\n")[0]
-
-
-def _phases(lab: "type[Lab]") -> Table:
+def _texts(lab: "type[Lab]", languages: "Sequence[str]") -> "Iterator[tuple[str, RenderableType]]":
+    yield QUESTION, _lines(_said(lab.question, languages))
+    yield EXPECTED, _lines(_said(lab.hypothesis, languages))
+    if wishes := sorted(lab.needs | lab.wants):
+        yield NEEDS, _lines(wishes)
     grid = Table.grid(padding=(0, 2))
-    for name, text in _own_phases(lab):
-        grid.add_row(f"  {name}", text)
-    return grid
+    for name, text in phases(lab).items():
+        grid.add_row(name, text)
+    yield DOES, grid
+
+
+def _commands(lab: "type[Lab]") -> "Iterator[tuple[str, Sequence[str]]]":
+    if lab.settings:
+        yield SETTINGS, [f"export {name}={value}" for name, value in lab.settings.items()]
+    if lab.by_hand:
+        yield BY_HAND, lab.by_hand
+    yield RUN, [f"outboxctl lab run {lab.name}"]
+
+
+def _head(out: "Console", label: str, languages: "Sequence[str]") -> None:
+    out.print(Text(f"\n{label if languages[0] == 'en' else IN_CHINESE[label]}", style="bold"))
+
+
+def _lines(texts: "Sequence[str]") -> Group:
+    return Group(*map(Text, texts))
 
 
 def _said(words: "Words", languages: "Sequence[str]") -> list[str]:

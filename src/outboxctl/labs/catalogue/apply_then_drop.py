@@ -5,7 +5,7 @@ from itertools import pairwise
 from outboxctl.chaos.proxy import faults
 from outboxctl.labs.lab import Lab
 from outboxctl.labs.model import Words
-from outboxctl.labs.scene import ENTITY_TYPE, Scene
+from outboxctl.labs.scene import Scene
 
 ENTITIES = 20
 
@@ -43,7 +43,7 @@ class ApplyThenDrop(Lab):
 
     def inject(self, scene: Scene) -> None:
         """Write rows, and write them again while their first events are still not done."""
-        self.seen: list[dict[str, int | None]] = []
+        self.seen: list[list[int | None]] = []
         scene.fault(
             "bulk requests applied, their answers lost",
             lambda: scene.proxy.set(faults.drop_after()),
@@ -69,15 +69,14 @@ class ApplyThenDrop(Lab):
 
     def check(self, scene: Scene) -> None:
         """No document went back, and no event was done twice."""
-        self.seen.append(self._versions(scene))
-        back = [
-            id_
-            for sooner, later in pairwise(self.seen)
-            for id_, version in sooner.items()
-            if (later[id_] or 0) < (version or 0)
-        ]
-        scene.expect(Words("documents that went back", "版本回退的文档数"), 0, len(back))
-        newest = sum(version == 2 for version in self.seen[-1].values())  # noqa: PLR2004 - written twice
+        self.seen.append(scene.versions(self.entities))
+        back = sum(
+            (later or 0) < (sooner or 0)
+            for before, after in pairwise(self.seen)
+            for sooner, later in zip(before, after, strict=True)
+        )
+        scene.expect(Words("documents that went back", "版本回退的文档数"), 0, back)
+        newest = self.seen[-1].count(2)
         scene.expect(Words("documents at their newest version", "最新版本的文档数"), ENTITIES, newest)
         now = scene.look()
         scene.expect(Words("events failed", "failed 事件数"), 0, now.failed)
@@ -89,9 +88,6 @@ class ApplyThenDrop(Lab):
     def _see(self, scene: Scene, version: int) -> None:
         scene.expect_soon(
             Words(f"the index holds version {version}", f"索引中已有版本 {version}"),
-            lambda: min(found or 0 for found in self._versions(scene).values()) >= version,
+            lambda: min(found or 0 for found in scene.versions(self.entities)) >= version,
         )
-        self.seen.append(self._versions(scene))
-
-    def _versions(self, scene: Scene) -> dict[str, int | None]:
-        return scene.indexed([f"{ENTITY_TYPE}:{entity}" for entity in self.entities])
+        self.seen.append(scene.versions(self.entities))

@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+
 from outboxctl.chaos.proxy import faults
 from outboxctl.core import source
 from outboxctl.labs.lab import Lab
@@ -24,6 +25,8 @@ honest, Datetime = time.time, datetime.datetime
 
 
 class Skewed(Datetime):
+    __slots__ = ()
+
     @classmethod
     def now(cls, tz=None):
         return cls.fromtimestamp(honest() - {OFF.total_seconds()}, tz)
@@ -86,13 +89,13 @@ class ClockSkew(Lab):
                 within=10,
             )
             self.leases = _ahead(scene, [e.lease_until for e in scene.held() if e.owner == "w2"])
-            scene.say(f"leases of w2 end in {self.leases} s")
+            scene.say(f"leases of w2 end in {_spread(self.leases)} s")
 
     def observe(self, scene: Scene) -> None:
         """When the retries come."""
         scene.wait(lambda: not scene.held(), within=10)
         self.retries = _ahead(scene, [event.next_retry_at for event in scene.events()])
-        scene.say(f"retries come in {self.retries} s")
+        scene.say(f"retries come in {_spread(self.retries)} s")
         scene.undo()
 
     def check(self, scene: Scene) -> None:

@@ -4,7 +4,7 @@ from outboxctl.core import snapshot
 from outboxctl.core.readonly import set_read_only
 from outboxctl.labs.lab import Lab
 from outboxctl.labs.model import Need, Words
-from outboxctl.labs.scene import Scene
+from outboxctl.labs.scene import READY, Scene
 
 
 class DbReadonly(Lab):
@@ -56,14 +56,14 @@ class DbReadonly(Lab):
             lambda: "database" in worker.failing(),
             within=15,
         )
-        scene.expect(Words("/healthz meanwhile", "期间 /healthz"), 200, worker.get("/healthz")[0])
+        scene.expect(Words("/healthz meanwhile", "期间 /healthz"), READY, worker.get("/healthz")[0])
         scene.undo()
 
     def check(self, scene: Scene) -> None:
         """All was done, and counted once."""
         worker = scene.worker("w1")
         scene.expect_soon(
-            Words("ready again", "恢复就绪"), lambda: worker.get("/readyz")[0] == 200, within=15  # noqa: PLR2004
+            Words("ready again", "恢复就绪"), lambda: worker.get("/readyz")[0] == READY, within=15
         )
         scene.expect(Words("events done", "done 事件数"), scene.written, scene.look().done)
         processed = int(worker.metric("outbox_processed_total"))

@@ -22,7 +22,7 @@ class DeleteThenStale(Lab):
     )
     # An imitation keeps no tombstones.
     needs = frozenset({Need.REAL_ENGINE})
-    settings = {"OUTBOX_BULK_SIZE": str(BATCH), "OUTBOX_CONCURRENCY": "1"}
+    settings = {"OUTBOX_LEASE_SECONDS": "60", "OUTBOX_BULK_SIZE": str(BATCH), "OUTBOX_CONCURRENCY": "1"}
     events = 20
     seconds = 5.0
     by_hand = (

@@ -1,7 +1,5 @@
 """The same events delivered twice: the worker dies between the sink's yes and its own note of it."""
 
-from collections import Counter
-
 from outboxctl.labs.lab import Lab
 from outboxctl.labs.model import Words
 from outboxctl.labs.scene import Scene
@@ -24,7 +22,7 @@ class DuplicateDelivery(Lab):
         "它会被再次投递且结果不变：每个实体一个文档，版本与源行一致（幂等）。",
     )
     settings = {
-        "OUTBOX_LEASE_SECONDS": "3",
+        "OUTBOX_LEASE_SECONDS": "4",
         "OUTBOX_RECLAIM_INTERVAL_SECONDS": "0.5",
         "OUTBOX_BULK_SIZE": str(BATCH),
         "OUTBOX_CONCURRENCY": "1",
@@ -58,7 +56,7 @@ class DuplicateDelivery(Lab):
         scene.recovered()
         scene.took_hold(
             Words("the sink was sent all of it again", "同一批文档被再次发送"),
-            lambda: self._times(scene) >= 2,  # noqa: PLR2004
+            lambda: min(scene.times_sent(self.entities)) > 1,
             within=3,
         )
 
@@ -74,8 +72,3 @@ class DuplicateDelivery(Lab):
             scene.metric("outbox_processed_total"),
         )
         scene.conclude(Words("events delivered twice", "重复投递的事件"), len(self.held))
-
-    def _times(self, scene: Scene) -> int:
-        """How often the batch's documents were sent, at least."""
-        sent = Counter(id_ for bulk in scene.proxy.recent for id_ in bulk.ids)
-        return min(sent[f"{event.entity_type}:{event.entity_id}"] for event in self.held)

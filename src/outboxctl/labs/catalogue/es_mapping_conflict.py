@@ -1,4 +1,4 @@
-"""A document that the index's mapping refuses, between others that it takes."""
+"""A document that the index's mapping refuses, among others that it takes."""
 
 from uuid import uuid4
 
@@ -11,7 +11,7 @@ from outboxctl.sink import alias, making
 # text that is none cannot be indexed (document_parsing_exception, 400).
 NUMBERS = {"text": {"type": "text", "fields": {"number": {"type": "integer"}}}}
 NUMBER, NO_NUMBER = "42", "forty-two"
-NEIGHBOURS = 20
+NEIGHBOURS = 40
 
 
 class EsMappingConflict(Lab):
@@ -47,7 +47,7 @@ class EsMappingConflict(Lab):
     )
 
     def inject(self, scene: Scene) -> None:
-        """One that does not fit, between two halves of neighbours that do, all waiting at once."""
+        """One that does not fit and others that do, in one transaction: so in one batch."""
         client, name = scene.client, scene.settings.elastic_index
         scene.fault("a mapping that wants numbers", lambda: making.map_fields(client, name, NUMBERS))
         scene.took_hold(
@@ -55,18 +55,15 @@ class EsMappingConflict(Lab):
             lambda: alias.look(client, name).mappings["properties"]["text"] == NUMBERS["text"],
         )
         self.misfit = uuid4()
-        with scene.proxy.hold("before apply"):
-            scene.load(1, content=NUMBER)  # holds the worker until all others wait behind it
-            scene.load(NEIGHBOURS, content=NUMBER)
-            scene.fault(
-                f"a row whose text is {NO_NUMBER!r}", lambda: scene.write([self.misfit], content=NO_NUMBER)
-            )
-            scene.load(NEIGHBOURS, content=NUMBER)
+        entities = [self.misfit, *(uuid4() for _ in range(NEIGHBOURS))]
+        scene.fault(
+            f"a row whose text is {NO_NUMBER!r}",
+            lambda: scene.write(entities, content=[NO_NUMBER, *[NUMBER] * NEIGHBOURS]),
+        )
         document = f"{ENTITY_TYPE}:{self.misfit}"
         scene.took_hold(
             Words("it was sent together with others", "它与其他事件在同一请求中发送"),
             lambda: any(document in bulk.ids and len(bulk.ids) > 1 for bulk in scene.proxy.recent),
-            within=10,
         )
 
     def check(self, scene: Scene) -> None:

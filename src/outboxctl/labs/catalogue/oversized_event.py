@@ -1,4 +1,4 @@
-"""A document larger than the sink takes, between others that are not."""
+"""A document larger than the sink takes, among others that are not."""
 
 from uuid import uuid4
 
@@ -8,7 +8,7 @@ from outboxctl.labs.model import Words
 from outboxctl.labs.scene import ENTITY_TYPE, RECOVERED, Scene
 
 LIMIT = 64 * 2**10  # bytes of a request
-NEIGHBOURS = 20
+NEIGHBOURS = 40
 INNOCENT, OVERSIZED = 2**10, 2 * LIMIT  # bytes of a text: the neighbours fit together, it fits nowhere
 
 
@@ -37,13 +37,9 @@ class OversizedEvent(Lab):
     )
 
     def inject(self, scene: Scene) -> None:
-        """The large one between two halves of small ones, all waiting at once."""
+        """The large one and small ones, in one transaction: so in one batch."""
         self.large, self.before = uuid4(), scene.proxy.seen.bulks
-        with scene.proxy.hold("before apply"):
-            scene.load(1)  # holds the worker until all others wait behind it
-            scene.load(NEIGHBOURS, content="x" * INNOCENT)
-            scene.fault("a row over the limit", lambda: self._insert(scene), scene.proxy.clear)
-            scene.load(NEIGHBOURS, content="x" * INNOCENT)
+        scene.fault("a row over the limit among others", lambda: self._insert(scene), scene.proxy.clear)
         scene.took_hold(
             Words("a request of several events was refused with 413", "含多个事件的请求被 413 拒绝"),
             lambda: scene.proxy.seen.by_fault.get("too-large") and self._in_company(scene),
@@ -70,7 +66,9 @@ class OversizedEvent(Lab):
 
     def _insert(self, scene: Scene) -> None:
         scene.proxy.set(faults.too_large(LIMIT))
-        scene.write([self.large], content="x" * OVERSIZED)
+        small = [uuid4() for _ in range(NEIGHBOURS)]
+        content = ["x" * OVERSIZED, *["x" * INNOCENT] * NEIGHBOURS]
+        scene.write([self.large, *small], content=content)
 
     def _in_company(self, scene: Scene) -> bool:
         document = f"{ENTITY_TYPE}:{self.large}"

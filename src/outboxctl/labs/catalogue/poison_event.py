@@ -27,7 +27,7 @@ class PoisonEvent(Lab):
         "回收后它被单独发送；尝试用尽后以 lease_expired 进入 failed，其他事件全部 done。",
     )
     settings = {
-        "OUTBOX_LEASE_SECONDS": "3",
+        "OUTBOX_LEASE_SECONDS": "4",
         "OUTBOX_RECLAIM_INTERVAL_SECONDS": "0.5",
         "OUTBOX_MAX_ATTEMPTS": str(ATTEMPTS),
         "OUTBOX_BULK_SIZE": "50",

@@ -88,11 +88,7 @@ class SlowSink(Lab):
         scene.conclude(Words("most attempts", "最大 attempts"), now.attempts_most)
 
     def _timeouts(self, scene: Scene) -> int:
-        return _total(scene, "outbox_retry_scheduled_total", reason="timeout")
+        return int(scene.metric("outbox_retry_scheduled_total", reason="timeout"))
 
     def _taken(self, scene: Scene) -> int:
-        return _total(scene, "outbox_reclaimed_total") + _total(scene, "outbox_lease_lost_total")
-
-
-def _total(scene: Scene, metric: str, **labels: str) -> int:
-    return int(sum(worker.metric(metric, **labels) for worker in scene.workers.values()))
+        return int(scene.metric("outbox_reclaimed_total") + scene.metric("outbox_lease_lost_total"))

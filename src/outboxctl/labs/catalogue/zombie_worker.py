@@ -23,7 +23,7 @@ class ZombieWorker(Lab):
         "它迟到的写入不命中任何行（lease lost 被计数），也没有文档回退到旧版本。",
     )
     settings = {
-        "OUTBOX_LEASE_SECONDS": "2",
+        "OUTBOX_LEASE_SECONDS": "3",
         "OUTBOX_RECLAIM_INTERVAL_SECONDS": "0.5",
         "OUTBOX_BULK_SIZE": str(BATCH),
         "OUTBOX_CONCURRENCY": "1",

@@ -1,0 +1,28 @@
+"""The worker's HTTP server, asked by those who do not wait for the answer."""
+
+import socket
+import struct
+import threading
+
+import pytest
+
+from outboxctl.metrics.registry import Metrics
+from outboxctl.metrics.server import Server
+from outboxctl.services import fresh_port
+
+pytestmark = pytest.mark.no_servers
+RESET = struct.pack("ii", 1, 0)  # SO_LINGER: closing resets the connection
+
+
+@pytest.mark.parametrize("said", [b"", b"GET /met", b"GET /metrics HTTP/1.0\r\n\r\n" * 50])
+def test_a_scraper_that_goes_away_leaves_no_traceback(said: bytes, capfd: pytest.CaptureFixture[str]) -> None:
+    port = fresh_port()
+    server = Server("127.0.0.1", port, Metrics(), alive=dict, ready=dict)
+    server.start()
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        client.sendall(said)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+    for thread in [each for each in threading.enumerate() if "process_request" in each.name]:
+        thread.join(10)
+    server.stop()
+    assert capfd.readouterr().err == ""
