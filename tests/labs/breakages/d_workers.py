@@ -28,7 +28,8 @@ def claims_what_others_hold() -> None:
     from outboxctl.core import claim
 
     fresh = "status = 'pending' AND next_retry_at IS NULL"
-    claim.CLAIM = text(str(claim.CLAIM).replace(fresh, "status <> 'done' AND next_retry_at IS NULL"))
+    taken = str(claim.CLAIM).replace(fresh, "status <> 'done' AND next_retry_at IS NULL")
+    claim.CLAIM = text(taken.replace("ORDER BY next_retry_at", "ORDER BY status DESC"))
 
 
 def writes_without_versions() -> None:

@@ -58,9 +58,9 @@ class DbTerminate(Lab):
         scene.conclude(Words("rounds", "轮数"), TIMES)
 
     def _once(self, scene: Scene) -> "list[UUID]":
-        with scene.proxy.hold("after apply"):
+        with scene.proxy.hold("after apply") as gate:
             entities = scene.load(BATCH)
-            scene.wait(lambda: any(scene.times_sent(entities)), within=10)
+            gate.wait(within=10)
             held = len(scene.held())
             ended = scene.fault("sessions are ended", scene.terminate)
             scene.took_hold(
