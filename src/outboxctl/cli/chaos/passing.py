@@ -16,12 +16,12 @@ from outboxctl.cli.chaos.stopping import told_to_stop
 TICK = 0.2  # seconds until a signal is acted upon
 
 
-def run(proxy: Proxy, fault: Fault | None, until: float | None, *, json: bool) -> None:
-    """Serve until it is told to stop or the time has come, then say what came through."""
-    began = monotonic()
+def run(proxy: Proxy, fault: Fault | None, longest: float | None, *, json: bool) -> None:
+    """Serve until it is told to stop, `longest` seconds at most, then say what came through."""
     with told_to_stop() as told, proxy, proxy.fault(fault) if fault else nullcontext():
         typer.echo(f"export ELASTIC_URL='{proxy.url}'", err=json)
-        _watch(proxy, fault, until, told)
+        began = monotonic()
+        _watch(proxy, fault, None if longest is None else began + longest, told)
     report = {"fault": fault and fault.name, "seconds": round(monotonic() - began, 1), **asdict(proxy.seen)}
     _show(report, json=json)
 

@@ -1,6 +1,5 @@
 """`chaos proxy`: a proxy before the sink that breaks what passes."""
 
-from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -75,10 +74,10 @@ def proxy(
     of_faults = ("share", "retry_after", "seconds", "applied", "pace", "over", "status", "kind", "reason")
     given = {name: value for name, value in locals().items() if name in of_faults}
     falls = chosen(fault, {**given, "everything": everything or None})
-    until = monotonic() + parse.duration("--for", lasts).total_seconds() if lasts else None
+    longest = parse.duration("--for", lasts).total_seconds() if lasts else None
     known = settings(elastic_url=elastic_url)
     sink = _sink(known, port, sure=sure)
-    run(Proxy(sink, port, ca_certs=known.elastic_ca_certs), falls, until, json=json)
+    run(Proxy(sink, port, ca_certs=known.elastic_ca_certs), falls, longest, json=json)
 
 
 def _sink(given: "Settings", port: int, *, sure: bool) -> str:
