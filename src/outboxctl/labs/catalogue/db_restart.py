@@ -25,7 +25,7 @@ class DbRestart(Lab):
     events = 50
     seconds = 10.0
     by_hand = (
-        "outboxctl inject load --count 20000",
+        "outboxctl inject load --count 20000 --rate 0",
         "docker compose kill postgres && docker compose up -d postgres",
         "curl -i localhost:9108/healthz localhost:9108/readyz",
         "outboxctl status",

@@ -35,7 +35,7 @@ class DbTerminate(Lab):
     events = 50
     seconds = 5.0
     by_hand = (
-        "outboxctl inject load --count 20000",
+        "outboxctl inject load --count 20000 --rate 0",
         "outboxctl chaos db terminate --for 5s --every 1s",
         "outboxctl status",
     )

@@ -28,7 +28,8 @@ class DeleteThenStale(Lab):
     by_hand = (
         "outboxctl chaos proxy --fault delay --seconds 15 --port 9201",
         "ELASTIC_URL=http://127.0.0.1:9201 outboxctl worker &",
-        "psql -c 'DELETE ...'  # and its event, in one transaction",
+        "outboxctl inject load --scenario update --total 10",
+        "outboxctl inject load --scenario delete --total 10",
         "OUTBOX_METRICS_PORT=9109 outboxctl worker &  # straight to the sink",
         "outboxctl verify",
     )

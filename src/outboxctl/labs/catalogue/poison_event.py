@@ -36,9 +36,11 @@ class PoisonEvent(Lab):
     events = 20
     seconds = 12.0
     by_hand = (
-        "outboxctl worker &  # with OUTBOX_MAX_ATTEMPTS=2; killed over the event: kill -9 %1",
-        "outboxctl worker &  # once more, after the lease's end",
-        "outboxctl failed list --json",
+        "outboxctl chaos proxy --fault delay --seconds 60 --port 9201 &",
+        "outboxctl inject load --count 1",
+        "export OUTBOX_MAX_ATTEMPTS=2 ELASTIC_URL=http://127.0.0.1:9201",
+        "outboxctl worker &  # then: kill -9 %2; and once more after the lease's end",
+        "outboxctl worker --drain; outboxctl failed list",
     )
 
     def inject(self, scene: Scene) -> None:

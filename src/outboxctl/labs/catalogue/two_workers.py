@@ -22,7 +22,7 @@ class TwoWorkers(Lab):
     events = 20
     seconds = 5.0
     by_hand = (
-        "outboxctl inject load --count 100000",
+        "outboxctl inject load --count 100000 --rate 0",
         "OUTBOX_WORKER_ID=w1 outboxctl worker &",
         "OUTBOX_WORKER_ID=w2 OUTBOX_METRICS_PORT=9109 outboxctl worker &",
         "outboxctl status  # both under `workers`",

@@ -31,10 +31,10 @@ class ZombieWorker(Lab):
     events = 50
     seconds = 9.0
     by_hand = (
-        "outboxctl inject load --count 10000",
+        "outboxctl inject load --count 10000 --rate 0",
         "OUTBOX_WORKER_ID=w1 outboxctl worker &",
         "outboxctl chaos worker pause --id w1",
-        "OUTBOX_WORKER_ID=w2 outboxctl worker &  # waits for the lease's end, then delivers",
+        "OUTBOX_METRICS_PORT=9109 outboxctl worker &  # waits for the lease's end",
         "outboxctl chaos worker resume --id w1",
         "outboxctl verify",
     )
