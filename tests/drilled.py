@@ -58,7 +58,7 @@ def record(lab: str = "bad-op", verdict: Verdict = Verdict.OK, *, text: str = "s
             Timed(Phase.RECOVER, 6.0, 2.5),
         ],
         "checks": [Check(Phase.CHECK, Words("its status", "状态"), text, text, verdict)],
-        "conclusion": [Filled(Words("reason", "原因"), text)],
+        "conclusion": [Filled(Words("reason", "原因"), text, text)],
         "windows": [Window(text, 2.0, 6.0)],
         "snapshots": [Snapshot("B", 5.0, standing(text), {"w1": f"outbox_lag_events 0.0\n# {text}\n"})],
         "samples": samples,

@@ -3,11 +3,11 @@
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
+from subprocess import PIPE
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -26,17 +26,18 @@ pytestmark = pytest.mark.no_servers
 SECRET = "sesame"
 HOSTILE = (
     "<script>alert(1)</script><img src=x onerror=y> \x1b[31m \x00 \ud800 \ufffe [bold](x) ``` | "
-    f"postgresql://u:{SECRET}@h/db {'x' * 3_000_000}"
+    f"postgresql://u:{SECRET}@h/db {'a.' * 1_500_000}"
 )
-KILLED = """
-import os, signal, sys
+MAKES = """
+import sys
 from pathlib import Path
 from drilled import record
 from outboxctl.labs.evidence import Folder
 folder = Folder(Path(sys.argv[1]))
 folder.begin(["bad-op", "kill-and-heal"])
 folder.add(record())
-os.kill(os.getpid(), signal.SIGKILL)
+print("begun", flush=True)
+sys.stdin.read()
 """
 
 
@@ -110,6 +111,7 @@ def test_the_report_is_what_its_schema_says(tmp_path: Path) -> None:
         "attempts": 600,
         "throughput": 225.0,
     }
+    assert "export ELASTIC_PASSWORD='***'\n" in (folder / "bad-op" / "settings.env").read_text()
     assert {"python", "outboxctl", "elasticsearch client", "search"} <= set(seen["versions"])
 
 
@@ -155,26 +157,28 @@ def test_a_log_keeps_its_beginning_and_its_end(tmp_path: Path) -> None:
     assert kept.endswith("last\n")
 
 
-def test_a_killed_run_leaves_evidence_that_says_so(tmp_path: Path) -> None:
-    ended = subprocess.run(
-        [sys.executable, "-c", KILLED, str(tmp_path / "run")], env=_with_tests(), check=False
-    )
-    assert ended.returncode == -signal.SIGKILL
-    assert load(tmp_path / "run").state is State.INTERRUPTED  # even before it is marked
-    assert mark_interrupted(tmp_path / "run")
-    report = load(tmp_path / "run")
+def test_a_run_under_way_is_left_alone_and_a_killed_one_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    with subprocess.Popen(
+        [sys.executable, "-c", MAKES, str(path)], env=_with_tests(), stdin=PIPE, stdout=PIPE
+    ) as process:
+        assert process.stdout
+        assert process.stdout.readline()
+        assert not mark_interrupted(path)
+        assert load(path).state is State.RUNNING
+        process.kill()
+    assert load(path).state is State.INTERRUPTED  # even before it is marked
+    assert mark_interrupted(path)
+    report = load(path)
     assert (report.state, report.verdict) == (State.INTERRUPTED, Verdict.INCONCLUSIVE)
     assert [lab.record.verdict for lab in report.labs] == [Verdict.OK, Verdict.INCONCLUSIVE]
-    assert "interrupted before its end" in (tmp_path / "run" / "report.html").read_text()
-    assert not mark_interrupted(tmp_path / "run")
+    assert "interrupted before its end" in (path / "report.html").read_text()
+    assert not mark_interrupted(path)
 
 
-def test_a_run_under_way_is_left_alone(tmp_path: Path) -> None:
-    Folder(tmp_path / "run").begin(["bad-op"])
-    assert not mark_interrupted(tmp_path / "run")
-    assert load(tmp_path / "run").state is State.RUNNING
+def test_a_folder_holds_one_run(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="another run"):
-        Folder(tmp_path / "run").begin(["bad-op"])
+        Folder(made(tmp_path / "run", record())).begin(["bad-op"])
 
 
 def test_the_newest_run_is_found(tmp_path: Path) -> None:

@@ -121,10 +121,10 @@ class Scene:
         found = self.indexed(ids)
         return [found[id_] for id_ in ids]
 
-    def sent_twice(self) -> list[str]:
-        """The documents that came to the proxy more than once, of its last 200 bulk requests."""
+    def times_sent(self, entities: Sequence[UUID]) -> list[int]:
+        """How often each entity was sent through the proxy, in the last 200 bulk requests."""
         sent = Counter(id_ for bulk in self.proxy.recent for id_ in bulk.ids)
-        return [id_ for id_, times in sent.items() if times > 1]
+        return [sent[f"{ENTITY_TYPE}:{entity}"] for entity in entities]
 
     def indexed(self, ids: Sequence[str]) -> dict[str, int | None]:
         """The version of each document by its id (`block:…`), None where there is none."""
@@ -279,8 +279,12 @@ class Scene:
         return seen
 
     def recovered(self, within: float = PATIENCE_SECONDS) -> bool:
-        """Wait until no event is under way any more; if some are in the end, the lab has failed."""
-        return bool(self.expect_soon(RECOVERED, lambda: self.look().lag == 0, within))
+        """Wait until no event is under way any more; if some are in the end, the lab has failed.
+
+        Without a worker that lives there is nothing to wait for.
+        """
+        dead = not any(worker.running for worker in self.workers.values())
+        return bool(self.expect_soon(RECOVERED, lambda: self.look().lag == 0, 0 if dead else within))
 
     def conclude(self, name: Words, value: object) -> None:
         """Fill in a field of the document's conclusion; a truth value becomes yes or no."""

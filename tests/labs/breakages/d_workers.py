@@ -92,14 +92,6 @@ def reads_are_enough() -> None:
     Health.report = report  # type: ignore[method-assign]
 
 
-def forgets_what_it_could_not_settle() -> None:
-    """What was not written at once is left to the lease."""
-    from outboxctl.worker.settling import Settling
-
-    honest = Settling.run
-    Settling.run = lambda self, **_: honest(self, until=0.0)  # type: ignore[method-assign]
-
-
 def writes_to_the_index_it_found_first() -> None:
     """The name of an index is looked up once, at the start."""
     from outboxctl.settings import load
@@ -131,6 +123,6 @@ BREAKAGES: dict[str, Breakage] = {
     "clock-skew": leases_by_its_own_clock,
     "db-restart": dies_with_the_database,
     "db-readonly": reads_are_enough,
-    "db-terminate": forgets_what_it_could_not_settle,
+    "db-terminate": dies_with_the_database,
     "poison-event": reclaimed_events_go_together,
 }

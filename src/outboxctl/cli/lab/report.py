@@ -46,8 +46,8 @@ def report(
     Example: outboxctl lab report --compare lab-evidence/before lab-evidence/after
     """
     if compare:
-        if html:
-            raise UsageError("--html and --compare exclude each other")
+        if html or folder != HOME:
+            raise UsageError("--compare takes its two folders, and neither FOLDER nor --html")
         _compare(*compare, json=json)
     from outboxctl.labs.evidence import load, newest
 

@@ -66,8 +66,8 @@ class ClockSkew(Lab):
     seconds = 7.0
     by_hand = (
         "faketime -f -1h outboxctl worker &",
-        "outboxctl worker &",
-        "outboxctl inject load --count 20000",
+        "OUTBOX_METRICS_PORT=9109 outboxctl worker 2>worker.log &",
+        "outboxctl inject load --count 20000 --rate 0",
         "outboxctl status  # nothing is stuck",
         "grep Reclaimed worker.log  # nothing",
     )

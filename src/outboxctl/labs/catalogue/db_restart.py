@@ -25,7 +25,7 @@ class DbRestart(Lab):
     events = 50
     seconds = 10.0
     by_hand = (
-        "outboxctl inject load --count 20000",
+        "outboxctl inject load --count 20000 --rate 0",
         "docker compose kill postgres && docker compose up -d postgres",
         "curl -i localhost:9108/healthz localhost:9108/readyz",
         "outboxctl status",
@@ -51,6 +51,7 @@ class DbRestart(Lab):
             Words("/readyz names the database", "/readyz 指明 database"),
             lambda: "database" in worker.failing(),
             within=15,
+            unless=lambda: not worker.running,
         )
         scene.expect(Words("/healthz meanwhile", "期间 /healthz"), 200, worker.get("/healthz")[0])
         scene.undo()

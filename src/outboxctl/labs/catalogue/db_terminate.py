@@ -1,10 +1,15 @@
 """A worker's sessions are ended by the database, again and again."""
 
+from typing import TYPE_CHECKING
+
 from outboxctl.labs.lab import Lab
 from outboxctl.labs.model import Need, Words
-from outboxctl.labs.scene import Scene
+from outboxctl.labs.scene import READY, Scene
 
-TIMES = 3
+if TYPE_CHECKING:
+    from uuid import UUID
+
+TIMES, BATCH = 3, 50
 
 
 class DbTerminate(Lab):
@@ -24,41 +29,43 @@ class DbTerminate(Lab):
     settings = {
         "OUTBOX_LEASE_SECONDS": "5",
         "OUTBOX_RECLAIM_INTERVAL_SECONDS": "0.5",
-        "OUTBOX_BULK_SIZE": "50",
+        "OUTBOX_BULK_SIZE": str(BATCH),
         "OUTBOX_CONCURRENCY": "1",
     }
     events = 50
     seconds = 5.0
     by_hand = (
-        "outboxctl inject load --count 20000",
+        "outboxctl inject load --count 20000 --rate 0",
         "outboxctl chaos db terminate --for 5s --every 1s",
         "outboxctl status",
     )
 
     def inject(self, scene: Scene) -> None:
         """End them while the sink has a batch, several times."""
-        self.ended = sum(self._once(scene) for _ in range(TIMES))
+        self.entities = [entity for _ in range(TIMES) for entity in self._once(scene)]
 
     def check(self, scene: Scene) -> None:
         """Each event was claimed once and settled by whoever claimed it."""
         now, worker = scene.look(), scene.worker("w1")
+        scene.expect(Words("/healthz", "/healthz"), READY, worker.get("/healthz")[0])
         scene.expect(Words("events done", "done 事件数"), scene.written, now.done)
         scene.expect(Words("claims of all events", "领取次数之和"), scene.written, now.attempts)
-        scene.expect(Words("documents sent twice", "重复发送的文档"), 0, len(scene.sent_twice()))
+        twice = sum(times > 1 for times in scene.times_sent(self.entities))
+        scene.expect(Words("documents sent twice", "重复发送的文档"), 0, twice)
         scene.expect(Words("events reclaimed", "被回收的事件"), 0, worker.reclaimed())
-        scene.expect(Words("/healthz", "/healthz"), 200, worker.get("/healthz")[0])
         processed = int(worker.metric("outbox_processed_total"))
         scene.expect(Words("processed, by the metric", "processed 指标"), scene.written, processed)
-        scene.conclude(Words("sessions ended", "终止的会话"), self.ended)
+        scene.conclude(Words("rounds", "轮数"), TIMES)
 
-    def _once(self, scene: Scene) -> int:
+    def _once(self, scene: Scene) -> "list[UUID]":
         with scene.proxy.hold("after apply"):
-            scene.load(100)
-            scene.wait(scene.held, within=10)
+            entities = scene.load(BATCH)
+            scene.wait(lambda: any(scene.times_sent(entities)), within=10)
+            held = len(scene.held())
             ended = scene.fault("sessions are ended", scene.terminate)
             scene.took_hold(
                 Words("sessions were ended with events in hand", "终止会话时有事件在处理"),
-                lambda: ended and len(scene.held()),
-                within=2,
+                lambda: ended and held,
+                within=0,
             )
-        return ended or 0
+        return entities

@@ -22,13 +22,14 @@ class DeleteThenStale(Lab):
     )
     # An imitation keeps no tombstones.
     needs = frozenset({Need.REAL_ENGINE})
-    settings = {"OUTBOX_BULK_SIZE": str(BATCH), "OUTBOX_CONCURRENCY": "1"}
+    settings = {"OUTBOX_LEASE_SECONDS": "60", "OUTBOX_BULK_SIZE": str(BATCH), "OUTBOX_CONCURRENCY": "1"}
     events = 20
     seconds = 5.0
     by_hand = (
         "outboxctl chaos proxy --fault delay --seconds 15 --port 9201",
         "ELASTIC_URL=http://127.0.0.1:9201 outboxctl worker &",
-        "psql -c 'DELETE ...'  # and its event, in one transaction",
+        "outboxctl inject load --scenario update --total 10",
+        "outboxctl inject load --scenario delete --total 10",
         "OUTBOX_METRICS_PORT=9109 outboxctl worker &  # straight to the sink",
         "outboxctl verify",
     )

@@ -27,7 +27,7 @@ class PoisonEvent(Lab):
         "回收后它被单独发送；尝试用尽后以 lease_expired 进入 failed，其他事件全部 done。",
     )
     settings = {
-        "OUTBOX_LEASE_SECONDS": "3",
+        "OUTBOX_LEASE_SECONDS": "4",
         "OUTBOX_RECLAIM_INTERVAL_SECONDS": "0.5",
         "OUTBOX_MAX_ATTEMPTS": str(ATTEMPTS),
         "OUTBOX_BULK_SIZE": "50",
@@ -36,9 +36,11 @@ class PoisonEvent(Lab):
     events = 20
     seconds = 12.0
     by_hand = (
-        "outboxctl worker &  # with OUTBOX_MAX_ATTEMPTS=2; killed over the event: kill -9 %1",
-        "outboxctl worker &  # once more, after the lease's end",
-        "outboxctl failed list --json",
+        "outboxctl chaos proxy --fault delay --seconds 60 --port 9201 &",
+        "outboxctl inject load --count 1",
+        "export OUTBOX_MAX_ATTEMPTS=2 ELASTIC_URL=http://127.0.0.1:9201",
+        "outboxctl worker &  # then: kill -9 %2; and once more after the lease's end",
+        "outboxctl worker --drain; outboxctl failed list",
     )
 
     def inject(self, scene: Scene) -> None:

@@ -6,20 +6,18 @@ from contextlib import closing, contextmanager
 from itertools import count
 from threading import Event
 
-from outboxctl.core import rebuilds
 from outboxctl.core.database import Database
+from outboxctl.core.rebuilds import Phase
 from outboxctl.labs.lab import Lab
 from outboxctl.labs.model import Words
 from outboxctl.labs.scene import Scene
 from outboxctl.rebuild.model import Report, Tools
 from outboxctl.rebuild.plan import plan
 from outboxctl.rebuild.run import alone, apply
-from outboxctl.rebuild.undo import cleanup, plan_cleanup
 from outboxctl.sink.scan import Reader
 from outboxctl.verify.survey import survey
 
 CONNECTIONS = 6  # of a rebuild: the lock's, the row's, one to read with, and three of the comparison
-WHO = {"by": "lab", "reason": "rebuild-under-load"}
 ROUNDS_AFTER = 5  # of writing once the rebuild has ended
 
 
@@ -40,7 +38,7 @@ class RebuildUnderLoad(Lab):
     events = 300
     seconds = 7.0
     by_hand = (
-        "outboxctl inject load --rate 500/s --for 60s &",
+        "outboxctl inject load --scenario mixed --total 20000 --rate 500 &",
         "outboxctl rebuild --yes",
         "outboxctl verify",
     )
@@ -57,7 +55,7 @@ class RebuildUnderLoad(Lab):
         self.meanwhile = scene.written - before
         scene.took_hold(
             Words("it ended, and events were written meanwhile", "重建完成且期间有写入"),
-            lambda: self.report and self.report.phase == rebuilds.Phase.DONE and self.meanwhile,
+            lambda: self.report and self.report.phase == Phase.DONE and self.meanwhile,
             within=0,
         )
 
@@ -89,25 +87,20 @@ class RebuildUnderLoad(Lab):
         return rebuild.result()
 
     def _write(self, scene: Scene, number: int) -> None:
-        """Some new rows, some changed ones, and one deleted."""
+        """Some new rows, some changed ones, and one deleted, as long as there are old ones."""
         scene.load(5)
-        scene.write(self.entities[number % len(self.entities) :][:10])
-        scene.delete(self.entities[number % len(self.entities) :][:1])
+        scene.write(self.entities[number:][:10])
+        scene.delete(self.entities[number:][:1])
         scene.pause(0.05)
 
 
 def _rebuilt(scene: Scene, stop: Event) -> Report:
-    """The old index is not kept: nothing of a lab may be left."""
     name = scene.settings.elastic_index
     with _database(scene) as database, alone(database, name) as held:
-        tools = Tools(database, scene.client, held, stop, say=scene.say)
         with database.begin() as connection:
             planned = plan(connection, scene.client, name)
-        report = apply(tools, planned, grace_seconds=0, keep_failed=False, **WHO)
-        with database.begin() as connection:
-            overdue = rebuilds.overdue(connection, name)
-        cleanup(tools, plan_cleanup(scene.client, overdue), **WHO)
-    return report
+        tools = Tools(database, scene.client, held, stop, say=scene.say)
+        return apply(tools, planned, by="lab", reason=scene.record.lab, grace_seconds=0, keep_failed=False)
 
 
 @contextmanager

@@ -23,7 +23,7 @@ class ZombieWorker(Lab):
         "它迟到的写入不命中任何行（lease lost 被计数），也没有文档回退到旧版本。",
     )
     settings = {
-        "OUTBOX_LEASE_SECONDS": "2",
+        "OUTBOX_LEASE_SECONDS": "3",
         "OUTBOX_RECLAIM_INTERVAL_SECONDS": "0.5",
         "OUTBOX_BULK_SIZE": str(BATCH),
         "OUTBOX_CONCURRENCY": "1",
@@ -31,10 +31,10 @@ class ZombieWorker(Lab):
     events = 50
     seconds = 9.0
     by_hand = (
-        "outboxctl inject load --count 10000",
+        "outboxctl inject load --count 10000 --rate 0",
         "OUTBOX_WORKER_ID=w1 outboxctl worker &",
         "outboxctl chaos worker pause --id w1",
-        "OUTBOX_WORKER_ID=w2 outboxctl worker &  # waits for the lease's end, then delivers",
+        "OUTBOX_METRICS_PORT=9109 outboxctl worker &  # waits for the lease's end",
         "outboxctl chaos worker resume --id w1",
         "outboxctl verify",
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from outboxctl.labs.evidence import charts, files, junit, words
 from outboxctl.labs.evidence.model import LabReport, Report, State
-from outboxctl.labs.model import Line, Verdict, Words
+from outboxctl.labs.model import Filled, Line, Verdict, Words
 from outboxctl.wording import clean
 
 if TYPE_CHECKING:
@@ -58,9 +58,9 @@ def steps(lab: LabReport) -> list[Line | tuple[float, Words]]:
     return [each if isinstance(each, Line) else (at, each) for at, each in sorted(phases + said, key=_at)]
 
 
-def told(value: str) -> Words:
-    """What a conclusion says; a bare True or False becomes the document's yes or no."""
-    return words.ANSWERS.get(value, Words(value, value))
+def told(field: Filled) -> Words:
+    """What a line of the conclusion says."""
+    return Words(field.value, field.zh)
 
 
 def _at(step: tuple[float, Any]) -> float:

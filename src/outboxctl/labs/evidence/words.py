@@ -22,7 +22,6 @@ MEANINGS = {
         "At least one hypothesis was refuted: see the checks below.", "至少一个假设被推翻：见下方检查项。"
     ),
 }
-ANSWERS = {"True": Words("yes", "是"), "False": Words("no", "否"), "None": Words("-", "-")}
 STATES = {
     State.RUNNING: Words("This run is still under way.", "本次运行仍在进行中。"),
     State.INTERRUPTED: Words("This run was interrupted before its end.", "本次运行在结束前被中断。"),

@@ -1,0 +1,111 @@
+"""What `lab run` is given, and how long it thinks that a run takes."""
+
+import sys
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from typer.testing import CliRunner
+
+from outboxctl.cli.app import app
+from outboxctl.cli.lab import given
+from outboxctl.cli.lab.progress import Progress
+from outboxctl.core.namespaces import in_schema
+from outboxctl.errors import UsageError
+from outboxctl.labs.drill import Moment
+from outboxctl.labs.lab import Lab
+from outboxctl.labs.model import Phase, Record
+
+pytestmark = pytest.mark.no_servers
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["kill-and-heel"], "did you mean kill-and-heal?"),
+        (["core", "--set", "OUTBOX_LEASE_SECOND=3"], "did you mean OUTBOX_LEASE_SECONDS?"),
+        (["core", "--set", "OUTBOX_LEASE_SECONDS=0"], "OUTBOX_LEASE_SECONDS '0'"),
+        (["core", "--set", "OUTBOX_LEASE_SECONDS"], "NAME=VALUE"),
+        (["core", "--set", "=3"], "NAME=VALUE"),
+        (["core", "--set", "DATABASE_URL=postgresql://u:secret@h/n"], "unknown setting"),
+        (["core", "--set", "OUTBOX_OUTAGE_POLICY=\x1b[31mhold"], "OUTBOX_OUTAGE_POLICY"),
+        (["core", "--worker", "no-such-program-here"], "--worker"),
+        (["core", "--worker", "'"], "--worker"),
+        (["core", "--worker", ""], "--worker"),
+        (["core", "--evidence", "/proc/nowhere"], "--evidence"),
+        (["core", "--evidence", "."], "not empty"),
+    ],
+    ids=lambda value: " ".join(value).encode("unicode_escape").decode() if isinstance(value, list) else "",
+)
+def test_bad_input_ends_before_anything_begins(
+    flags: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OUTBOXCTL_STATE", str(tmp_path / "state"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "something").touch()
+    done = CliRunner().invoke(app, ["lab", "run", *flags])
+    assert isinstance(done.exception, UsageError)
+    told = f"{done.exception} {done.exception.hint}"
+    assert said in told
+    assert "\x1b" not in told
+    assert "secret" not in told
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["something"]
+
+
+def test_files_in_the_command_of_a_worker_are_found_from_the_folder_of_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").touch()
+    assert given.command(f"{sys.executable} mine.py --fast") == [
+        sys.executable,
+        str(tmp_path / "mine.py"),
+        "--fast",
+    ]
+
+
+def test_evidence_that_is_none_leaves_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with given.evidence(None) as first, given.evidence(None) as second:
+        assert first != second
+        (second / "found").touch()
+    assert not first.exists()
+    assert second.exists()
+
+
+class Long(Lab):
+    name, seconds = "long", 20.0
+
+
+class Short(Lab):
+    name, seconds = "short", 5.0
+
+
+class Other(Lab):
+    name, seconds = "other", 6.0
+
+
+def test_labs_that_wait_take_the_place_that_is_free_first() -> None:
+    alone, beside = Progress([Long, Short, Other], 1), Progress([Long, Short, Other], 2)
+    assert alone.remaining == pytest.approx(31)
+    assert beside.remaining == pytest.approx(20)
+    beside.follow(Moment(Long, Record("long", ""), None))
+    assert beside.remaining == pytest.approx(6)
+
+
+def test_one_that_takes_longer_than_usual_is_soon_over() -> None:
+    progress = Progress([Short], 1)
+    progress.follow(Moment(Short, Record("short", ""), Phase.PREPARE))
+    progress.rows["short"].began -= 60
+    assert progress.remaining == 0
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg"])
+def test_what_a_url_already_says_stays(scheme: str) -> None:
+    url = f"{scheme}://u:p%40w@h:5/n?sslmode=disable&options=-cstatement_timeout%3D5s"
+    made = in_schema(url, "outboxctl_lab_x_1")
+    assert made.startswith(f"{scheme}://u:p%40w@h:5/n?")
+    assert "+" not in urlsplit(made).query
+    query = parse_qs(urlsplit(made).query)
+    assert query["options"] == ["-cstatement_timeout=5s -csearch_path=outboxctl_lab_x_1"]
+    assert query["sslmode"] == ["disable"]
