@@ -213,6 +213,7 @@ def classify(answer: Answer) -> Finding:
     rule = next(rule for rule in RULES if rule.fits(answer))
     if rule.verdict is Verdict.DONE:
         return Finding(rule.verdict, noop=rule.noop) if rule.noop else DONE
-    status = f"{answer.status} " if answer.status else ""
-    error = brief(f"{status}{answer.kind}: {answer.text}")
+    status = str(answer.status) if answer.status else ""
+    said = " ".join(filter(None, (status, answer.kind)))  # a 413 of a real engine says no more than that
+    error = brief(": ".join(filter(None, (said, answer.text))))
     return Finding(rule.verdict, rule.reason, error=error, retry_after=answer.retry_after)

@@ -156,20 +156,29 @@ def test_a_worker_is_paused_resumed_and_killed(
     assert workers[1].code == -signal.SIGKILL
 
 
-def test_no_other_process_is_taken_for_a_worker(chaos: Cli, sql: psycopg.Connection) -> None:
-    here = socket.gethostname()
+@pytest.fixture
+def bystanders() -> "Iterator[list[subprocess.Popen[bytes]]]":
+    """Two processes that are no workers; the second one's command line looks like a worker's."""
     pretends = [sys.executable, "-c", "import time; time.sleep(60)", "outboxctl", "worker"]
-    with subprocess.Popen(["sleep", "60"]) as sleeper, subprocess.Popen(pretends) as older:
-        sql.execute(ROW, [here, sleeper.pid, 0])
-        sql.execute(ROW, [here, older.pid, 3600])  # the pid of one that ended: this process is younger
-        sql.execute(ROW, ["db7.example", os.getpid(), 0])
-        for pid in (sleeper.pid, older.pid, os.getpid()):
-            refused = chaos("chaos", "worker", "kill", "--pid", str(pid))
-            assert refused.returncode == 2, refused.stdout
-        assert "runs on db7.example, not here" in refused.stderr
-        assert (sleeper.poll(), older.poll()) == (None, None)
-        sleeper.kill()
-        older.kill()
+    started = [subprocess.Popen(command) for command in (["sleep", "60"], pretends)]
+    yield started
+    for each in started:
+        each.kill()
+        each.wait()
+
+
+def test_no_other_process_is_taken_for_a_worker(
+    chaos: Cli, bystanders: "list[subprocess.Popen[bytes]]", sql: psycopg.Connection
+) -> None:
+    sleeper, younger = bystanders
+    sql.execute(ROW, [socket.gethostname(), sleeper.pid, 0])
+    sql.execute(ROW, [socket.gethostname(), younger.pid, 3600])  # its row's process was born an hour ago
+    sql.execute(ROW, ["db7.example", os.getpid(), 0])
+    for pid in (sleeper.pid, younger.pid, os.getpid()):
+        refused = chaos("chaos", "worker", "pause", "--pid", str(pid))
+        assert refused.returncode == 2, refused.stdout
+    assert "runs on db7.example, not here" in refused.stderr
+    assert psutil.STATUS_STOPPED not in [psutil.Process(each.pid).status() for each in bystanders]
 
 
 def test_sessions_are_ended_ours_or_all(chaos: Cli, url: str) -> None:
@@ -266,13 +275,15 @@ def test_a_sink_left_stopped_or_paused_comes_back(chaos: Cli, sink: Callable[[],
         eventually(sink, within=2)
 
 
-def test_a_sink_that_is_not_the_one_is_not_touched(chaos: Cli, sink: Callable[[], bool]) -> None:
-    Path(chaos.env["OUTBOX_CHAOS_PID_FILE"] + "2").write_text(str(os.getpid()))
-    other = {"OUTBOX_CHAOS_PID_FILE": chaos.env["OUTBOX_CHAOS_PID_FILE"] + "2"}
+def test_a_sink_that_is_not_the_one_is_not_touched(
+    chaos: Cli, sink: Callable[[], bool], bystanders: "list[subprocess.Popen[bytes]]", tmp_path: Path
+) -> None:
+    other = {"OUTBOX_CHAOS_PID_FILE": str(tmp_path / "other")}
+    (tmp_path / "other").write_text(str(bystanders[0].pid))
     for verb in ("stop", "pause"):
         refused = chaos("chaos", "es", verb, env=other)
         assert refused.returncode == 2
-        assert f"process {os.getpid()} does not listen" in refused.stderr
+        assert f"process {bystanders[0].pid} does not listen" in refused.stderr
     assert under_way(chaos) == []
     assert sink()
 

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.no_servers
 SECRET = "sesame"
 HOSTILE = (
     "<script>alert(1)</script><img src=x onerror=y> \x1b[31m \x00 \ud800 \ufffe [bold](x) ``` | "
-    f"postgresql://u:{SECRET}@h/db {'x' * 3_000_000}"
+    f"postgresql://u:{SECRET}@h/db {'a.' * 1_500_000}"
 )
 MAKES = """
 import sys

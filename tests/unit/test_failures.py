@@ -149,3 +149,8 @@ def test_an_error_text_is_cut_and_cleaned() -> None:
     assert "\x00" not in found.error
     assert "\x1b" not in found.error
     found.error.encode()
+
+
+def test_an_answer_without_words_is_told_by_its_status() -> None:
+    assert classify(Answer(413, request=True)).error == "413"
+    assert classify(Answer(0, "timeout", "too late", request=True)).error == "timeout: too late"

@@ -1,7 +1,9 @@
 """What each lab says of itself: in both languages, and with commands that exist."""
 
 import shlex
+from collections.abc import Iterator
 from dataclasses import astuple
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -33,9 +35,18 @@ def test_it_speaks_both_languages(lab: "type[Lab]") -> None:
 
 @EACH
 def test_what_is_done_by_hand_can_be_done(lab: "type[Lab]") -> None:
-    lines = [shlex.split(line, comments=True) for line in lab.by_hand]
-    for words in (words for words in lines if words[0] == "outboxctl"):
-        _parse(typer.main.get_command(app), [word for word in words[1:] if word != "&"])
+    for words in (words for line in lab.by_hand for words in _commands(line)):
+        if words[:1] == ["outboxctl"]:
+            _parse(typer.main.get_command(app), words[1:])
+
+
+def _commands(line: str) -> Iterator[list[str]]:
+    """A line's commands, which `&`, `;` and `|` part."""
+    words = shlex.shlex(line, posix=True, punctuation_chars=True)
+    words.whitespace_split = True
+    for between, command in groupby(words, key=lambda word: set(word) <= set("&;|<>")):
+        if not between:
+            yield list(command)
 
 
 def _parse(command: Any, words: list[str]) -> None:

@@ -26,9 +26,23 @@ def pages() -> dict[str, str]:
         "reference/lifecycle.md": _lifecycle(),
         "reference/exit-codes.md": _exit_codes(),
         "reference/findings.md": _findings(),
+        "labs/catalogue.md": _labs(),
     }
     marked = {path: f"{MARK}\n\n{text.rstrip()}\n" for path, text in made.items()}
     return marked | _schemas()
+
+
+def _labs() -> str:
+    from outboxctl.labs.catalogue import LABS
+
+    rows = ["| no. | lab | question | takes | needs |", "| --- | --- | --- | --- | --- |"]
+    for lab in sorted(LABS, key=lambda lab: (lab.number or len(LABS), lab.name)):
+        needs = ", ".join(sorted(lab.needs))
+        rows.append(
+            f"| {lab.number or ''} | `{lab.name}` | {lab.question.en} | {lab.seconds:g} s | {needs} |"
+        )
+    head = "Those with a number are the lab document's. `outboxctl lab show NAME` says more of each."
+    return f"# All labs\n\n{head}\n\n" + "\n".join(rows)
 
 
 def _commands() -> str:

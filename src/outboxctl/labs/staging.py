@@ -19,7 +19,7 @@ from outboxctl.chaos.ledger import Ledger, undone_by
 from outboxctl.core import migrations, namespaces
 from outboxctl.core.database import Database
 from outboxctl.core.examine import server
-from outboxctl.errors import RefusedError, UsageError
+from outboxctl.errors import RefusedError, UnreachableError, UsageError
 from outboxctl.labs.model import Need
 from outboxctl.labs.place import Namespace, by_field
 from outboxctl.scratch.settings import environment, fixed
@@ -95,6 +95,9 @@ class StagingPlace:
         with closing(connect(self._settings)) as client:
             try:
                 name, version = named(client)
+            except UnreachableError as error:
+                hint = "check ELASTIC_URL, and that it runs (`outboxctl services up` starts a local one)"
+                raise UnreachableError(f"the sink {self.sink} cannot be used: {error}", hint=hint) from None
             except RefusedError:  # a right that no worker needs
                 return "elasticsearch, of a version that this user may not ask for"
         return f"{IMITATION if name == IMITATION else 'elasticsearch'} {version}".strip()

@@ -51,13 +51,10 @@ def run(
 ) -> None:
     """Run labs on services of their own and give a verdict: exit 0 if OK, 4 if FAIL, 5 if INCONCLUSIVE.
 
-    With --against they run on your own staging system, in schemas and indexes of their own.
-
-    Example: outboxctl lab run core
+    With --against they run on your own staging system, in schemas and indexes of their own. --set and
+    --worker try other settings, or another build of the worker, before they are deployed.
 
     Example: outboxctl lab run all --set OUTBOX_LEASE_SECONDS=5 --worker '.venv-new/bin/outboxctl worker'
-
-    Example: outboxctl lab run all --against --yes
     """
     from outboxctl.cli import render
     from outboxctl.cli.lab import given

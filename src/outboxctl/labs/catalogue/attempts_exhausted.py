@@ -34,7 +34,7 @@ class AttemptsExhausted(Lab):
     by_hand = (
         "outboxctl worker &",
         "outboxctl chaos es stop",
-        "outboxctl inject load --count 100",
+        "outboxctl inject load --total 100 --rate 0",
         "outboxctl status --watch 1  # until they are failed",
         "outboxctl failed list",
         "outboxctl chaos es start",

@@ -54,12 +54,12 @@ class Daemon(Lab):
     by_hand = (
         "outboxctl worker &",
         "outboxctl chaos es stop",
-        "outboxctl inject load --count 60",
+        "outboxctl inject load --total 60 --rate 0",
         "curl -s -i http://localhost:9108/healthz",
         "curl -s -i http://localhost:9108/readyz",
         "outboxctl check --max-oldest-age 0.5 --max-failed-growth 0",
         "outboxctl chaos es start",
-        "outboxctl inject load --count 50000",
+        "outboxctl inject load --total 50000 --rate 0 --per-transaction 500",
         "kill -TERM %1; wait %1; echo $?",
         "outboxctl status  # nothing is left processing",
     )

@@ -29,7 +29,7 @@ class KillAndHeal(Lab):
     }
     seconds = 15.0
     by_hand = (
-        "outboxctl inject load --count 50000",
+        "outboxctl inject load --total 50000 --rate 0 --per-transaction 500",
         "outboxctl worker &",
         "kill -9 %1",
         "outboxctl status --watch 1  # until stuck is above 0",

@@ -38,7 +38,7 @@ class OutageAndBackoff(Lab):
     by_hand = (
         "outboxctl worker &",
         "outboxctl chaos es stop",
-        "outboxctl inject load --count 100",
+        "outboxctl inject load --total 100 --rate 0",
         "curl -s localhost:9108/metrics | grep ^outbox_retry_scheduled | grep -v ' 0.0'",
         "outboxctl oldest",
         "outboxctl chaos es start",
