@@ -39,9 +39,10 @@ class TwoWorkers(Lab):
                 lambda: scene.worker("w2").running and scene.look().lag,
                 within=3,
             )
-            self.shared = scene.expect_soon(
+            scene.expect_soon(
                 Words("both have events in hand at once", "两者同时持有事件"),
                 lambda: {event.owner for event in scene.held()} >= {"w1", "w2"},
+                within=20,
             )
 
     def check(self, scene: Scene) -> None:
