@@ -43,6 +43,7 @@ def standing(error_reason: str = "connect") -> Standing:
 def record(lab: str = "bad-op", verdict: Verdict = Verdict.OK, *, text: str = "seen", **given: Any) -> Record:
     """A lab of ten seconds with a fault from 2 to 6; `text` is everywhere where the world may speak."""
     samples = [
+        Sample(1.0, look(pending=900, oldest_age=9.0)),  # before the fault: no figure of it
         Sample(2.0, look(pending=100, oldest_age=2.0)),
         Sample(6.0, look(pending=400, processing=50, done=100, oldest_age=6.0, attempts=100)),
         Sample(8.0, look(done=550, attempts=600)),

@@ -31,11 +31,16 @@ server = http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), http.server.Sim
 open(sys.argv[2], "w").write(str(os.getpid()))
 server.serve_forever()
 """
+# For docker, whose verb is the fourth word, and for systemctl.
 STAND_IN = """#!/bin/sh
-echo "$@" >> {0}/told
-case "$4" in
-pause) kill -STOP $(cat {0}/pid);;
-unpause) kill -CONT $(cat {0}/pid);;
+test "$1" = show && exec cat {folder}/pid
+echo "$@" >> {folder}/told
+test "$1" = compose && verb=$4 || verb=$1
+case "$verb" in
+pause) kill -STOP $(cat {folder}/pid);;
+unpause) kill -CONT $(cat {folder}/pid);;
+stop) kill $(cat {folder}/pid);;
+start) exec {start};;
 esac
 """
 ROW = """INSERT INTO outbox_workers
@@ -266,7 +271,7 @@ def test_a_sink_left_stopped_or_paused_comes_back(chaos: Cli, sink: Callable[[],
     for verb, kind in (("stop", "sink-stopped"), ("pause", "sink-paused")):
         with holding(chaos, "es", verb, "--for", "1h") as command:
             assert command.stderr is not None
-            eventually(lambda command=command: "after" in command.stderr.readline(), what=verb)
+            assert any("after" in line for line in command.stderr), verb
             assert not sink()
             command.kill()
         assert under_way(chaos) == [kind]
@@ -288,13 +293,32 @@ def test_a_sink_that_is_not_the_one_is_not_touched(
     assert sink()
 
 
-def test_compose_is_told_what_to_do(chaos: Cli, sink: Callable[[], bool], tmp_path: Path) -> None:
-    docker = tmp_path / "bin" / "docker"
-    docker.parent.mkdir()
-    docker.write_text(STAND_IN.format(tmp_path))
-    docker.chmod(0o755)
-    env = {"PATH": f"{docker.parent}:{chaos.env['PATH']}", "OUTBOX_CHAOS_PID_FILE": ""}
-    flags = ("--compose-file", "c.yml", "--service", "es")
-    assert chaos.json("chaos", "es", "pause", *flags, "--for", "0.1s", env=env)["undone"] is True
-    assert (tmp_path / "told").read_text() == "compose -f c.yml pause es\ncompose -f c.yml unpause es\n"
+@pytest.mark.parametrize(
+    ("verb", "flags", "told"),
+    [
+        (
+            "pause",
+            ["--compose-file", "c.yml", "--service", "es"],
+            ["compose -f c.yml pause es", "compose -f c.yml unpause es"],
+        ),
+        ("stop", ["--unit", "es"], ["stop -- es", "start -- es"]),
+        (
+            "stop",
+            ["--stop-command", "docker stop 'my es'", "--start-command", "docker start"],
+            ["stop my es", "start"],
+        ),
+    ],
+)
+def test_other_means_are_told_what_to_do(
+    verb: str, flags: list[str], told: list[str], chaos: Cli, sink: Callable[[], bool], tmp_path: Path
+) -> None:
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name in ("docker", "systemctl"):
+        start = chaos.env["OUTBOX_CHAOS_START_COMMAND"]
+        (folder / name).write_text(STAND_IN.format(folder=tmp_path, start=start))
+        (folder / name).chmod(0o755)
+    env = {"PATH": f"{folder}:{chaos.env['PATH']}", "OUTBOX_CHAOS_PID_FILE": ""}
+    assert chaos.json("chaos", "es", verb, *flags, "--for", "0.1s", env=env)["undone"] is True
+    assert (tmp_path / "told").read_text().splitlines() == told
     eventually(sink)

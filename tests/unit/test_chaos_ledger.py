@@ -20,7 +20,7 @@ from outboxctl.chaos import book
 from outboxctl.chaos.book import Fault
 from outboxctl.chaos.ledger import UNDO, Ledger
 from outboxctl.errors import OutboxctlError, UnreachableError, UsageError
-from outboxctl.settings import Settings
+from outboxctl.settings import load
 
 pytestmark = pytest.mark.no_servers
 NAMES = st.sampled_from("abc")
@@ -35,7 +35,7 @@ def state(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def ledger(state: Path) -> Ledger:
-    return Ledger(Settings(), state)
+    return Ledger(load(), state)
 
 
 def fault(state: Path) -> Fault:
@@ -108,7 +108,7 @@ class AnyHistory(RuleBasedStateMachine):
         self.left: set[str] = set()  # by those who died
         self.away: set[str] = set()  # cannot be undone now
         self.said: list[str] = []
-        self.ledger = Ledger(Settings(), Path(self.folder.name), say=self.said.append)
+        self.ledger = Ledger(load(), Path(self.folder.name), say=self.said.append)
         UNDO["any"] = self._undo
 
     def _undo(self, fault: Fault, *_: object) -> None:

@@ -3,10 +3,13 @@
 from pathlib import Path
 
 import pytest
+import typer
 
-from outboxctl.chaos import means
+from outboxctl.chaos import book, means
+from outboxctl.chaos.book import Fault
 from outboxctl.chaos.gate import allow, local
 from outboxctl.chaos.workers import runs_worker
+from outboxctl.cli.app import app
 from outboxctl.cli.chaos.choosing_means import chosen
 from outboxctl.errors import UsageError
 from outboxctl.settings import load
@@ -116,3 +119,38 @@ def test_the_flags_say_which_means(flags: dict[str, str], made: means.Means) -> 
 def test_what_is_not_said_is_asked_for(verb: str, flags: dict[str, str], why: str) -> None:
     with pytest.raises(UsageError, match=why):
         chosen(verb, URL, {"by": "auto"} | flags)
+
+
+def run(*args: str) -> None:
+    typer.main.get_command(app)(["chaos", *args], standalone_mode=False)
+
+
+@pytest.fixture
+def elsewhere() -> Fault:
+    """A worker that was paused on a machine with the same state folder."""
+    facts = {"pid": 1, "born": 1.0, "host": "elsewhere"}
+    fault = Fault("worker-paused", "worker \x1b[31m is paused", facts, host="elsewhere", pid=1, born=1.0)
+    book.folder().mkdir()
+    book.save(book.folder(), [fault])
+    return fault
+
+
+def test_what_cannot_be_undone_here_stays_until_it_is_forgotten(
+    elsewhere: Fault, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(UsageError, match="process 1 is on elsewhere"):
+        run("undo", "--all")
+    run("list")
+    shown = capsys.readouterr()
+    assert elsewhere.id in shown.out
+    assert "\x1b" not in shown.out + shown.err
+    run("undo", "--forget", elsewhere.id)
+    assert book.load(book.folder()) == []
+
+
+@pytest.mark.parametrize("args", [[], ["--all", "x"], ["nothing-like-it"], ["\x1b[31m"]])
+@pytest.mark.usefixtures("elsewhere")
+def test_undo_wants_to_know_which(args: list[str]) -> None:
+    with pytest.raises(UsageError) as caught:
+        run("undo", *args)
+    assert "\x1b" not in f"{caught.value} {caught.value.hint}"

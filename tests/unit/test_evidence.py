@@ -195,5 +195,10 @@ def test_a_damaged_report_is_named(tmp_path: Path) -> None:
         load(folder)
 
 
+def test_the_example_of_the_documentation_can_be_read_and_is_ok() -> None:
+    report = load(Path(__file__).parents[2] / "docs" / "labs" / "example")  # made by `make lab-example`
+    assert (report.state, report.verdict) == (State.FINISHED, Verdict.OK)
+
+
 def _with_tests() -> dict[str, str]:
     return os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}

@@ -20,7 +20,7 @@ PER_HOP = {
     *("te", "trailer", "upgrade", "proxy-connection"),
 }
 PATIENCE = 60.0  # seconds without a byte from it
-BARE = {PRODUCT: None, "Content-Type": None}  # it says itself what it is
+BARE = {PRODUCT.lower(): None, "content-type": None}  # it says itself what it is
 
 
 class Upstream:

@@ -1,5 +1,6 @@
 """`chaos es`: the sink stopped and started, paused and resumed."""
 
+from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -130,12 +131,13 @@ def _mend(verb: str, flags: dict[str, Any]) -> None:
     from outboxctl.cli.chaos.ledger import opened, say
 
     given, url, means = _ready(verb, flags)
+    began = monotonic()
     mend = engine.start if verb == "start" else engine.resume
     undone = mend(opened(given), means, url, say)
     if flags["json"]:
         render.emit_json({"sink": url, "answers": True, "undone": [each.id for each in undone]})
     else:
-        typer.echo(f"{url} answers")
+        typer.echo(f"{url} answers, after {render.age(monotonic() - began)}")
 
 
 def _ready(verb: str, flags: dict[str, Any]) -> "tuple[Settings, str, Means]":

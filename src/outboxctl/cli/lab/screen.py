@@ -77,12 +77,10 @@ class Screen:
         return [row for row in rows if row in kept]
 
     def _title(self) -> str:
-        from outboxctl.cli import render
-
         progress = self._progress
-        left = "ending" if self._stop.is_set() else f"about {render.age(round(progress.remaining))} left"
+        left = "ending" if self._stop.is_set() else f"about {_age(progress.remaining)} left"
         ended = f"{len(progress.ended)} of {len(progress.rows)} labs ended"
-        return f"{ended}, {render.age(round(progress.elapsed))}, {left}"
+        return f"{ended}, {_age(progress.elapsed)}, {left}"
 
 
 def verdict(value: "Verdict") -> "Text":
@@ -90,6 +88,11 @@ def verdict(value: "Verdict") -> "Text":
     from rich.text import Text
 
     return Text(value, style=COLOURS[value])
+
+
+def _age(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 def _under_way(row: Row) -> bool:

@@ -12,7 +12,8 @@ SHORTEST = 0.5  # seconds; two samples
 
 def figures(record: Record) -> Figures:
     """Its figures; None where there is nothing to take one from."""
-    looks = [sample.look for sample in record.samples]
+    injected = next((timed.began for timed in record.phases if timed.phase is Phase.INJECT), 0.0)
+    looks = [sample.look for sample in record.samples if sample.at >= injected]
     recovery = [timed.seconds for timed in record.phases if timed.phase is Phase.RECOVER]
     return Figures(
         recovery_seconds=round(sum(recovery), 2) if recovery else None,

@@ -27,8 +27,8 @@ class Figures:
     """What two runs are compared by; None where a lab has no such figure.
 
     `recovery_seconds` is the phase RECOVER; `peak_lag` in events and `oldest_age_seconds` are the worst
-    that was sampled; `attempts` is the sum over all events at the end; `throughput` is events done a
-    second from the end of the last fault until nothing more became done.
+    that was sampled since INJECT; `attempts` is the sum over all events at the end; `throughput` is
+    events done a second from the end of the last fault until nothing more became done.
     """
 
     recovery_seconds: float | None
