@@ -22,7 +22,9 @@ JOBS = 6
 
 
 def run(
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Labs, or `core` or `all`.")],
+    names: Annotated[
+        list[str], typer.Argument(metavar="NAME...", help="Labs, or their numbers, `core` or `all`.")
+    ],
     search: Annotated[Search, typer.Option(help="Which search engine.")] = Search.AUTO,
     jobs: Annotated[int, typer.Option("--jobs", min=1, max=32, help="Labs side by side.")] = JOBS,
     evidence: Annotated[
