@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 from uuid import UUID, uuid4
 
 from outboxctl.chaos.proxy import Proxy
@@ -120,8 +120,7 @@ class Scene(Experiment):
     def write(self, entities: Sequence[UUID], *, content: str | Sequence[str] = "text of a lab") -> None:
         """Write these rows, new ones or again, each with its event, in one transaction."""
         contents = [content] * len(entities) if isinstance(content, str) else content
-        given: dict[str, Any] = {"entity_type": ENTITY_TYPE, "ids": entities, "contents": contents}
-        self.transact(lambda c: inject.upserts(c, **given))
+        self.transact(lambda connection: self._upsert(connection, entities, contents))
         self.written += len(entities)
 
     def delete(self, entities: Sequence[UUID]) -> None:
@@ -129,13 +128,18 @@ class Scene(Experiment):
         self.transact(lambda c: inject.deletes(c, entity_type=ENTITY_TYPE, ids=entities))
         self.written += len(entities)
 
-    def insert(self, *, op: str, entity: UUID | None = None, version: int = 0) -> str:
-        """Insert one event alone, whatever its op; returns its id."""
-        id_ = str(entity or uuid4())
-        event = self.transact(
-            lambda c: inject.event(c, entity_type=ENTITY_TYPE, entity_id=id_, op=op, version=version)
-        )
-        self.written += 1
+    def insert(self, *, op: str, entity: UUID | None = None, version: int = 0, beside: int = 0) -> str:
+        """Insert one event, whatever its op, in one transaction with so many good ones; returns its id."""
+        given = {"entity_type": ENTITY_TYPE, "entity_id": str(entity or uuid4()), "op": op}
+        good = [uuid4() for _ in range(beside)]
+
+        def together(connection: "Connection") -> str:
+            event = inject.event(connection, version=version, **given)
+            self._upsert(connection, good, ["text of a neighbour"] * beside)
+            return event
+
+        event = self.transact(together)
+        self.written += 1 + beside
         return event
 
     def terminate(self) -> int:
@@ -167,7 +171,7 @@ class Scene(Experiment):
 
     def steady(self, events: int, within: float = 2 * PATIENCE_SECONDS) -> None:
         """Wait for the steady state: so many events done, none under way, every worker ready. Unlearned."""
-        well = self.wait(lambda: self._well(events), within)
+        well = self.wait(lambda: self._well(events), within, unless=self._dead)
         self._check(DELIVERED, f"{events} done, ready", self._standing(), Verdict.INCONCLUSIVE, met=well)
         if not well:
             raise Unlearned
@@ -177,8 +181,7 @@ class Scene(Experiment):
 
         Without a worker that lives there is nothing to wait for.
         """
-        dead = not any(worker.running for worker in self.workers.values())
-        return bool(self.expect_soon(RECOVERED, lambda: self.look().lag == 0, 0 if dead else within))
+        return bool(self.expect_soon(RECOVERED, lambda: self.look().lag == 0, within, unless=self._dead))
 
     def snapshot(self, label: str) -> None:
         """Take the document's A, B and C, and what every worker's /metrics says."""
@@ -186,6 +189,12 @@ class Scene(Experiment):
         standing = self.transact(lambda c: snapshot.standing(c, max_processing=seconds, exact=True))
         metrics = {name: each.get("/metrics")[1] for name, each in self.workers.items() if each.running}
         self.record.snapshots.append(Snapshot(label, self.now, standing, metrics))
+
+    def _upsert(self, connection: "Connection", entities: Sequence[UUID], contents: Sequence[str]) -> None:
+        inject.upserts(connection, entity_type=ENTITY_TYPE, ids=entities, contents=contents)
+
+    def _dead(self) -> bool:
+        return not any(worker.running for worker in self.workers.values())
 
     def _well(self, events: int) -> bool:
         now = self.look()
