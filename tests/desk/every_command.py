@@ -77,6 +77,7 @@ OTHERS = {
     "inject oversized": "writes events",
     "inject poison": "writes events",
     "inject stale": "writes events",
+    "lab report": "reads what a run has left",
     "lab run": "starts services",
     "services down": "ends services",
     "replay undo": "takes an act back",

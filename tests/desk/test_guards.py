@@ -24,7 +24,7 @@ WHO = ["--by", "alice", "--reason", "why"]
 READING = {
     *("status", "stuck", "oldest", "audit", "top", "check", "doctor"),
     *("failed list", "failed show", "config show", "services status"),
-    *("lab list", "lab show", "chaos list"),
+    *("lab list", "lab show", "lab report", "chaos list"),
     *("db current", "db check", "db sql", "db trigger", "db roles"),
 }
 ACT = "10000000-0000-0000-0000-000000000000"

@@ -46,10 +46,12 @@ class Server(ThreadingHTTPServer):
     def server_bind(self) -> None:
         """Bind, without the base class's look-up of a host name; UsageError where the port is taken."""
         self._claim(lambda: TCPServer.server_bind(self))
+        self._share(False)
         self.server_port = int(self.server_address[1])
 
     def listen(self) -> None:
         """Accept connections from now on; UsageError where somebody else does by now."""
+        self._share(True)
         self._claim(self.server_activate)
         self._acceptor = threading.Thread(target=self.serve_forever, args=(POLL,), name="proxy", daemon=True)
         self._acceptor.start()
@@ -76,6 +78,13 @@ class Server(ThreadingHTTPServer):
         for thread in threads:
             thread.join(max(0.0, end - monotonic()))
         return not any(thread.is_alive() for thread in threads)
+
+    def _share(self, shared: bool) -> None:
+        """Whether others may be given this port while nobody listens on it: as a free one they would.
+
+        To bind, and to listen, next to connections that have just ended, it has to be shared.
+        """
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, shared)
 
     def _claim(self, step: Callable[[], None]) -> None:
         try:

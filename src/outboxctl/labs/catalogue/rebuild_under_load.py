@@ -91,7 +91,7 @@ class RebuildUnderLoad(Lab):
         scene.load(5)
         scene.write(self.entities[number:][:10])
         scene.delete(self.entities[number:][:1])
-        scene.pause(0.05)
+        scene.pause(0.1)
 
 
 def _rebuilt(scene: Scene, stop: Event) -> Report:
