@@ -32,6 +32,8 @@ class PoisonEvent(Lab):
         "OUTBOX_MAX_ATTEMPTS": str(ATTEMPTS),
         "OUTBOX_BULK_SIZE": "50",
         "OUTBOX_CONCURRENCY": "1",
+        # An engine that has just begun may be slow twice: that must not be the end of the first events.
+        "OUTBOX_BASE_BACKOFF_SECONDS": "20",
     }
     events = 20
     seconds = 12.0
