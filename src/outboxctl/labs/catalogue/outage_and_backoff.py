@@ -68,6 +68,7 @@ class OutageAndBackoff(Lab):
             lambda: scene.look().waiting >= CAUGHT / 2,
             within=10,
         )
+        self._told(scene)
         self._spread(scene)
         self.controlled = self._controlled(scene)
         failed = scene.look().failed
@@ -83,6 +84,21 @@ class OutageAndBackoff(Lab):
         scene.conclude(Words("way of injection", "故障注入方式"), self.way)
         scene.conclude(Words("the retry metric grows", "retry 指标是否增长"), bool(self.growing))
         scene.conclude(Words("attempts are under control", "attempts 是否可控"), self.controlled)
+
+    def _told(self, scene: Scene) -> None:
+        """The gauges that the document looks at first: nobody would know of the outage without them."""
+        worker = scene.worker("w1")
+        scene.expect_soon(
+            Words(
+                "outbox_lag_events and outbox_oldest_age_seconds rise",
+                "outbox_lag_events 与 outbox_oldest_age_seconds 上升",
+            ),
+            lambda: (
+                worker.metric("outbox_lag_events") == CAUGHT
+                and worker.metric("outbox_oldest_age_seconds") > 0
+            ),
+            within=10,
+        )
 
     def _spread(self, scene: Scene) -> None:
         """A batch is put back at one moment: without jitter all of it would come back at one, too."""
