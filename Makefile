@@ -24,7 +24,12 @@ demo: $(READY) ## Show the whole story on services of its own, in under a minute
 	$(BIN)/outboxctl demo
 
 test: $(READY) ## All tests, on a real PostgreSQL and the best search engine there is (JOBS=4, TESTS=)
+ifdef TESTS
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(TESTS)
+else # runs of all labs keep every core busy by themselves
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --ignore=tests/labs
+	$(BIN)/python -m pytest tests/labs
+endif
 
 mutants: $(READY) ## Break the code on purpose, in some forty ways: each must be caught by its test
 	PYTHONPATH=tests $(BIN)/python -m mutants
