@@ -20,6 +20,7 @@ from outboxctl.settings import env_names
 RECLAIMED = re.compile(r"Reclaimed (\d+) stuck outbox events")
 COMMAND = (sys.executable, "-m", "outboxctl", "worker")
 UNREADY = 503
+UNHEARD = (signal.SIGKILL, signal.SIGSTOP, signal.SIGCONT)
 STOP_SECONDS = 30.0
 ANSWER_SECONDS = 5.0
 
@@ -93,9 +94,16 @@ class WorkerProcess:
         return self._end(signal.SIGTERM)
 
     def send(self, number: signal.Signals) -> None:
-        """Send it a signal, such as SIGSTOP and SIGCONT, and wait for nothing."""
-        if self._process is not None:
-            self._process.send_signal(number)  # does nothing once it has ended
+        """Send it a signal, such as SIGSTOP and SIGCONT, and wait for nothing.
+
+        What nobody can pass on goes to its children, too: the command may be a script around the worker.
+        """
+        if self._process is None or not self.running:
+            return
+        if number in UNHEARD:
+            os.killpg(self._process.pid, number)  # it leads a session
+        else:
+            self._process.send_signal(number)
 
     def must_live(self) -> None:
         """Raise OutboxctlError if it has ended by itself."""
