@@ -16,7 +16,7 @@ OK = 200
 SLA_SECONDS = 0.5
 SOON_SECONDS = 15.0
 # Of two workers, one of which stands still: the other must see that, and not mend it at once.
-NEXT, LEASE, RECLAIM_INTERVAL = ("w2", "w3"), "3", "60"
+NEXT, LEASE, RECLAIM_INTERVAL = ("w2", "w3"), "3", "30"
 # Alert thresholds: the oldest event beyond the SLA, anything stuck, any event failed within the window.
 LIMITS = Limits(SLA_SECONDS, stuck=0, failed=0, lag=None, failed_growth=0, window=300, silence=None)
 ALERTS = {
@@ -132,8 +132,9 @@ class Daemon(Lab):
         scene.wait(lambda: all(scene.worker(name).get("/readyz")[0] == OK for name in NEXT))
         with scene.proxy.hold("before apply"):
             _under_way(scene, BATCH)
-            holder = str(scene.held()[0].owner)
-            worker, (other,) = scene.worker(holder), [scene.worker(name) for name in NEXT if name != holder]
+            owners = {event.owner for event in scene.held()}
+            holder, other = sorted(NEXT, key=lambda name: name not in owners)
+            worker, witness = scene.worker(holder), scene.worker(other)
             scene.fault(
                 f"SIGSTOP to worker {holder}",
                 lambda: worker.send(signal.SIGSTOP),
@@ -147,7 +148,7 @@ class Daemon(Lab):
             self._fires(scene, "stuck")
             scene.expect_soon(
                 Words("outbox_stuck_processing_events rises", "outbox_stuck_processing_events 上升"),
-                lambda: other.metric("outbox_stuck_processing_events") == BATCH,
+                lambda: witness.metric("outbox_stuck_processing_events") == BATCH,
                 within=SOON_SECONDS,
             )
         scene.undo()
