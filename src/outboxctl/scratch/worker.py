@@ -20,6 +20,7 @@ from outboxctl.settings import env_names
 RECLAIMED = re.compile(r"Reclaimed (\d+) stuck outbox events")
 COMMAND = (sys.executable, "-m", "outboxctl", "worker")
 UNREADY = 503
+RUN = "OUTBOXCTL_RUN"  # in the environment of a worker and its children: the folder that they end with
 STOP_SECONDS = 30.0
 ANSWER_SECONDS = 5.0
 
@@ -69,7 +70,7 @@ class WorkerProcess:
         Raises UsageError for a command that there is not.
         """
         self.port = fresh_port()
-        own = self._environment | {env_names("metrics_port")[0]: str(self.port)}
+        own = self._environment | {env_names("metrics_port")[0]: str(self.port), RUN: str(self._folder)}
         try:
             with self.log.open("ab") as log:
                 self._process = subprocess.Popen(
