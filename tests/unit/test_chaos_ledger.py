@@ -74,6 +74,13 @@ def test_a_pid_that_came_back_is_not_the_holder(state: Path) -> None:
     assert ours.left_over
 
 
+def test_a_process_that_became_another_undoes_what_it_held(ledger: Ledger, state: Path) -> None:
+    ours = replace(fault(state), pid=os.getpid(), born=psutil.Process().create_time())
+    ledger.begin(ours, (state / "broken").touch)
+    assert ledger.recover() == []
+    assert not (state / "broken").exists()
+
+
 def test_an_error_while_undoing_says_how_to_go_on(ledger: Ledger, state: Path) -> None:
     ledger.begin(replace(fault(state), kind="newer"), lambda: None)
     (kept,) = ledger.faults()

@@ -99,8 +99,12 @@ class Ledger:
             self._replace(fault, [])
 
     def recover(self) -> list[Fault]:
-        """Undo what is left over and say so; returns what could not be undone, after saying what to do."""
-        return [fault for fault in self.faults() if fault.left_over and not self._recovered(fault)]
+        """Undo what is left over and say so; returns what could not be undone, after saying what to do.
+
+        For a process that holds no fault: one that seems its own is of a run that it took the place of.
+        """
+        left = [fault for fault in self.faults() if fault.left_over or fault.ours]
+        return [fault for fault in left if not self._recovered(fault)]
 
     def _recovered(self, fault: Fault) -> bool:
         try:
