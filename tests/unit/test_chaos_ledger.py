@@ -90,6 +90,16 @@ def test_an_error_while_undoing_says_how_to_go_on(ledger: Ledger, state: Path) -
     assert ledger.faults() == [kept]
 
 
+def test_one_that_nobody_can_read_keeps_no_other_from_being_undone(
+    ledger: Ledger, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(UNDO, "odd", lambda fault, *_: fault.facts["of another version"])
+    for kind in ("odd", "test"):
+        ledger.begin(replace(fault(state), kind=kind, pid=os.getpid(), born=1.0), (state / "broken").touch)
+    assert [each.kind for each in ledger.recover()] == ["odd"]
+    assert not (state / "broken").exists()
+
+
 @pytest.mark.parametrize("text", ["", "{", "[1]", '[{"kind": "x"}]', '{"a": 1}', "[null]", "\x00"])
 def test_a_damaged_file_is_named_and_kept(ledger: Ledger, text: str) -> None:
     ledger.folder.mkdir()

@@ -1,6 +1,9 @@
 """Where faults may be caused, what is a worker, and which way a sink is stopped."""
 
+import os
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -182,3 +185,19 @@ def test_what_was_left_behind_can_be_undone_by_its_id() -> None:
     assert done.exit_code == 0, done.output
     assert "undone: w1 is paused" in done.output
     assert not book.any_under_way()
+
+
+def test_a_pid_file_that_has_changed_meanwhile_ends_nobody(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(sink, "answers", lambda _: True)
+    (tmp_path / "pid").write_text(str(os.getpid()))
+    sleep = [sys.executable, "-c", "import time; time.sleep(60)"]
+    with socket.create_server(("127.0.0.1", 0)) as ours, subprocess.Popen(sleep) as bystander:
+        url = f"http://127.0.0.1:{ours.getsockname()[1]}"
+        cause = engine.stop(means.PidFile(str(tmp_path / "pid"), "true"), url, print)
+        (tmp_path / "pid").write_text(str(bystander.pid))
+        with pytest.raises(UsageError, match="does not listen"):
+            cause.begin()
+        assert bystander.poll() is None
+        bystander.kill()

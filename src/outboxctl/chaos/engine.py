@@ -23,9 +23,12 @@ STOPPED, PAUSED = "sink-stopped", "sink-paused"
 def stop(by: "Means", url: str, say: "Say") -> Cause:
     """The sink stopped. UsageError where it does not answer, or its process is known to be another one."""
     _must_answer(url)
-    known = means.listener(by, _port(url))
+    means.listener(by, _port(url))
 
     def begin() -> None:
+        known = means.listener(
+            by, _port(url)
+        )  # again: while we waited for the ledger, a pid may have changed
         by.stop(say)
         with nullcontext() if known else _or_else(lambda: by.start(say)):
             sink.wait_away(url)

@@ -139,3 +139,6 @@ def _naming(fault: Fault) -> Iterator[None]:
     except OutboxctlError as error:
         hint = f"{error.hint}; then `outboxctl chaos undo {fault.id}`".removeprefix("; ")
         raise type(error)(f"{fault.what}: {error}", hint=hint) from error
+    except Exception as error:  # what another version wrote, for one: the other faults shall not suffer
+        hint = f"mend it by hand, then `outboxctl chaos undo {fault.id} --forget`"
+        raise OutboxctlError(f"{fault.what}: {type(error).__name__}: {error}", hint=hint) from error
