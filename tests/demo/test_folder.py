@@ -129,3 +129,15 @@ def test_a_folder_of_somebody_else_is_not_swept(parent: Path) -> None:
     os.chown(trap, 65_534, 65_534)
     sweep("demo")
     assert trap.exists()
+
+
+def test_a_folder_that_cannot_be_cleaned_up_is_named_and_left(parent: Path) -> None:
+    left = parent / "outboxctl-demo-left"
+    left.mkdir(parents=True)
+    (left / LOCK).touch()
+    (left / "services.json").write_text("{")
+    said: list[str] = []
+    with own_folder("demo", said.append) as folder:
+        folder.succeeded = True
+    assert any("cannot clean up" in line and "delete it" in line for line in said)
+    assert left.exists()

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 
 from outboxctl import services
-from outboxctl.errors import UsageError
+from outboxctl.errors import OutboxctlError, UsageError
 from outboxctl.scratch.worker import RUN
 from outboxctl.services import process
 from outboxctl.services.model import Say, silent
@@ -112,8 +112,18 @@ def sweep(kind: str, say: Say = silent, found: Callable[[Path], object] = lambda
             if path.parent.lstat().st_uid == os.geteuid():
                 with path.open("a") as lock:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    found(path.parent)
-                    _finish(Folder(path.parent, succeeded=True), say)
+                    with _naming(path.parent, say):
+                        found(path.parent)
+                        _finish(Folder(path.parent, succeeded=True), say)
+
+
+@contextmanager
+def _naming(folder: Path, say: Say) -> Iterator[None]:
+    """A folder that cannot be cleaned up is no reason not to run."""
+    try:
+        yield
+    except OutboxctlError as error:
+        say(f"cannot clean up {folder}: {error}; {error.hint}")
 
 
 @contextmanager
