@@ -105,7 +105,7 @@ class Experiment:
         In a control run there is none to be seen, so it is not waited for long.
         """
         seen = self.wait(condition, within if self._faults else min(within, CONTROL_SECONDS))
-        self._check(name, "seen", str(seen), Verdict.INCONCLUSIVE, met=bool(seen))
+        self._check(name, "seen", _told(seen), Verdict.INCONCLUSIVE, met=bool(seen))
         if not seen:
             raise Unlearned
         return seen
@@ -127,7 +127,7 @@ class Experiment:
         """Wait for what the hypothesis promises; False refutes it, and the lab goes on."""
         began = monotonic()
         seen = self.wait(condition, within, unless=unless)
-        took = f"after {monotonic() - began:.1f} s" if seen else str(seen)
+        took = f"after {monotonic() - began:.1f} s" if seen else _told(seen)
         self._check(name, f"within {within:g} s", took, Verdict.FAIL, met=bool(seen))
         return seen
 
@@ -147,3 +147,8 @@ class Experiment:
 
     def _check(self, name: Words, expected: str, seen: str, otherwise: Verdict, *, met: bool = False) -> None:
         self.note(name, expected, seen, Verdict.OK if met else otherwise)
+
+
+def _told(seen: object) -> str:
+    """What a person reads of a value that was waited for."""
+    return "nothing" if seen is None or seen is False else "yes" if seen is True else str(seen)

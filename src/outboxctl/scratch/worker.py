@@ -20,7 +20,8 @@ from outboxctl.settings import env_names
 RECLAIMED = re.compile(r"Reclaimed (\d+) stuck outbox events")
 COMMAND = (sys.executable, "-m", "outboxctl", "worker")
 UNREADY = 503
-UNHEARD = (signal.SIGKILL, signal.SIGSTOP, signal.SIGCONT)
+UNHEARD = {signal.SIGKILL, signal.SIGSTOP, signal.SIGCONT}
+RUN = "OUTBOXCTL_RUN"  # in the environment of a worker and its children: the folder that they end with
 STOP_SECONDS = 30.0
 ANSWER_SECONDS = 5.0
 
@@ -70,7 +71,7 @@ class WorkerProcess:
         Raises UsageError for a command that there is not.
         """
         self.port = fresh_port()
-        own = self._environment | {env_names("metrics_port")[0]: str(self.port)}
+        own = self._environment | {env_names("metrics_port")[0]: str(self.port), RUN: str(self._folder)}
         try:
             with self.log.open("ab") as log:
                 self._process = subprocess.Popen(
@@ -96,14 +97,11 @@ class WorkerProcess:
     def send(self, number: signal.Signals) -> None:
         """Send it a signal, such as SIGSTOP and SIGCONT, and wait for nothing.
 
-        What nobody can pass on goes to its children, too: the command may be a script around the worker.
+        Those that nobody can pass on reach its children too: a command may be a wrapper, like `uv run`.
         """
-        if self._process is None or not self.running:
-            return
-        if number in UNHEARD:
-            os.killpg(self._process.pid, number)  # it leads a session
-        else:
-            self._process.send_signal(number)
+        if self.running:
+            send = os.killpg if number in UNHEARD else os.kill
+            send(self.pid, number)
 
     def must_live(self) -> None:
         """Raise OutboxctlError if it has ended by itself."""

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from outboxctl.cli.chaos.ledger import say
 from outboxctl.cli.lab.progress import Progress, Row
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 COLOURS = {"OK": "green", "FAIL": "bold red", "INCONCLUSIVE": "yellow"}
 A_SECOND = 4  # times that the live view is drawn
+ECHO = 2  # columns left free: a terminal's echo of ^C would begin a line, and one would be left over
 NARROW = 100  # columns: below, a lab's figures are left out but for three
 
 
@@ -45,16 +47,17 @@ class Screen:
         begins = self._progress.rows[moment.lab.name].phase is None
         row = self._progress.follow(moment)
         if self._still and begins and not row.record:
-            self._out.print(f"{row.lab.name}: begins, about {row.lab.seconds:g} s")
+            say(f"{row.lab.name}: begins, about {row.lab.seconds:g} s")
         elif self._still and row.record and not moment.sample:
-            self._out.print(f"{row.lab.name}: {row.record.verdict} after {row.record.seconds:.1f} s")
+            say(f"{row.lab.name}: {row.record.verdict} after {row.record.seconds:.1f} s")
 
     def _drawn(self) -> "RenderableType":
         from rich import box
         from rich.table import Table
 
         wide = self._out.width >= NARROW
-        table = Table(box=box.SIMPLE_HEAD, expand=True, title_justify="left", title=self._title())
+        width = max(1, self._out.width - ECHO)
+        table = Table(box=box.SIMPLE_HEAD, width=width, title_justify="left", title=self._title())
         table.add_column("lab", no_wrap=True, ratio=3)
         table.add_column("phase", no_wrap=True, width=12)
         for name in (

@@ -25,7 +25,7 @@ class BadOp(Lab):
         "outboxctl inject bad-op",
         "outboxctl worker --drain",
         "outboxctl failed list",
-        "outboxctl failed show ID",
+        "outboxctl failed show ID  # the one that inject printed",
     )
     judged = Words("deterministic errors end:", "确定性错误收敛")
 

@@ -39,10 +39,11 @@ class OutageAndBackoff(Lab):
         "outboxctl worker &",
         "outboxctl chaos es stop",
         "outboxctl inject load --total 100 --rate 0",
-        "curl -s localhost:9108/metrics | grep ^outbox_retry_scheduled | grep -v ' 0.0'",
+        "curl -s localhost:9108/metrics | grep ^outbox_retry_scheduled_total | grep -v ' 0.0'",
         "outboxctl oldest",
         "outboxctl chaos es start",
-        "outboxctl status",
+        "outboxctl status  # all is done soon",
+        "kill %1",
     )
     judged = Words("v2 backoff and jitter:", "v2 backoff+jitter")
 
