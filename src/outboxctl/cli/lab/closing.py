@@ -99,15 +99,20 @@ def _next(run: "Run", evidence: Path) -> "Iterator[str]":
     """Where the charts are, and what to do with this verdict."""
     if (evidence / PAGE).exists():
         yield f"Charts: {evidence / PAGE}"
-    bad = next((record for record in _listed(run) if record.verdict == run.verdict), None)
-    if run.verdict == "OK" or bad is None:
-        return
+    if run.verdict != "OK":
+        yield from _advice(run, evidence)
+
+
+def _advice(run: "Run", evidence: Path) -> "Iterator[str]":
+    bad = [record for record in _listed(run) if record.verdict == run.verdict]
+    played = next((record.lab for record in bad if record.phases), None)
     if any(record.interrupted for record in run.records):
         yield "The run was interrupted: what was broken is undone. Run it again for a verdict."
-        return
-    if not run.faults and run.verdict == "INCONCLUSIVE":
+    elif not run.faults and run.verdict == "INCONCLUSIVE":
         yield "A control run: nothing was broken, so INCONCLUSIVE is as it should be."
-        return
-    yield f"Look at {evidence / bad.lab}: the worker's log, the timeline and the snapshots of {bad.lab}."
-    yield f"By hand: outboxctl lab show {bad.lab}"
-    yield f"Once mended: outboxctl lab run {bad.lab}"
+    elif played is None:
+        yield f"Did not run, for this place has not what they need: {', '.join(each.lab for each in bad)}"
+    else:
+        yield f"Look at {evidence / played}: the worker's log, the timeline and the snapshots of {played}."
+        yield f"By hand: outboxctl lab show {played}"
+        yield f"Once mended: outboxctl lab run {played}"

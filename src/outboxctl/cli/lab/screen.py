@@ -72,7 +72,7 @@ class Screen:
     def _shown(self) -> list[Row]:
         """Rows that fit the screen: those under way first, then what ended last, then what waits."""
         rows = list(self._progress.rows.values())
-        room = max(3, self._out.height - 5)
+        room = max(3, self._out.height - 6)
         if len(rows) <= room:
             return rows
         rank = {id(row): (not _under_way(row), not row.record, place) for place, row in enumerate(rows)}
