@@ -1,11 +1,15 @@
 import os
+import pty
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from outboxctl.errors import OutboxctlError, UsageError
-from outboxctl.scratch.folder import Folder, Interrupted, own_folder
+from outboxctl.scratch.folder import LOCK, Folder, Interrupted, own_folder, sweep
+from outboxctl.scratch.worker import WorkerProcess
 
 pytestmark = pytest.mark.no_servers
 
@@ -75,3 +79,65 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("OUTBOXCTL_STATE", str(tmp_path / "file" / "state"))
     with pytest.raises(UsageError, match="cannot write"), own_folder("demo"):
         pass
+
+
+SPEAKS_TO_THE_END = """
+import sys, time
+from outboxctl.scratch.folder import Interrupted, own_folder
+try:
+    with own_folder("demo"):
+        print("begun", flush=True)
+        time.sleep(60)
+except Interrupted as end:
+    print("what a closed terminal cannot show", flush=True)
+    print("nor this", file=sys.stderr, flush=True)
+    sys.exit(end.code)
+"""
+
+
+def test_a_closed_terminal_is_no_error_that_stops_the_rest(parent: Path) -> None:
+    ours, theirs = pty.openpty()
+    take_terminal = "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0)"
+    command = [sys.executable, "-c", take_terminal + SPEAKS_TO_THE_END]
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True) as run:
+        os.close(theirs)
+        assert b"begun" in os.read(ours, 100)
+        os.close(ours)
+        assert run.wait(20) == 128 + signal.SIGHUP
+    assert not list(parent.iterdir())
+
+
+def test_workers_end_with_the_folder_and_nobody_else_in_it() -> None:
+    sleep = [sys.executable, "-c", "import time; time.sleep(60)"]
+    with own_folder("demo") as folder:
+        folder.succeeded = True
+        somebody = subprocess.Popen(sleep, cwd=folder.path)
+        worker = WorkerProcess(os.environ, folder.path, command=sleep)
+        worker.start()
+    assert somebody.poll() is None
+    assert not worker.running
+    somebody.kill()
+    somebody.wait()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_a_folder_of_somebody_else_is_not_swept(parent: Path) -> None:
+    mine, trap = parent / "mine", parent / "outboxctl-demo-trap"
+    trap.mkdir(parents=True)
+    mine.touch()
+    (trap / LOCK).symlink_to(mine)
+    os.chown(trap, 65_534, 65_534)
+    sweep("demo")
+    assert trap.exists()
+
+
+def test_a_folder_that_cannot_be_cleaned_up_is_named_and_left(parent: Path) -> None:
+    left = parent / "outboxctl-demo-left"
+    left.mkdir(parents=True)
+    (left / LOCK).touch()
+    (left / "services.json").write_text("{")
+    said: list[str] = []
+    with own_folder("demo", said.append) as folder:
+        folder.succeeded = True
+    assert any("cannot clean up" in line and "delete it" in line for line in said)
+    assert left.exists()

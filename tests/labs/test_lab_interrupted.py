@@ -119,7 +119,8 @@ def test_services_of_its_own(
     own: tuple[Under, dict[str, str]], signals: list[signal.Signals], code: int, tmp_path: Path
 ) -> None:
     run, env = own
-    assert run.end(*signals) == code
+    # A second ^C that comes when all is undone ends it while Python goes down: 130 to a shell as well.
+    assert run.end(*signals) in {code, 128 - code}
     told = Cli(env, tmp_path)("lab", "list").stderr if code < 0 else ""
     assert at_work(tmp_path / "state") == []
     assert list((tmp_path / "state").glob("outboxctl-lab-*")) == []

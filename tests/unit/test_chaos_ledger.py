@@ -74,6 +74,13 @@ def test_a_pid_that_came_back_is_not_the_holder(state: Path) -> None:
     assert ours.left_over
 
 
+def test_a_process_that_became_another_undoes_what_it_held(ledger: Ledger, state: Path) -> None:
+    ours = replace(fault(state), pid=os.getpid(), born=psutil.Process().create_time())
+    ledger.begin(ours, (state / "broken").touch)
+    assert ledger.recover() == []
+    assert not (state / "broken").exists()
+
+
 def test_an_error_while_undoing_says_how_to_go_on(ledger: Ledger, state: Path) -> None:
     ledger.begin(replace(fault(state), kind="newer"), lambda: None)
     (kept,) = ledger.faults()
@@ -81,6 +88,16 @@ def test_an_error_while_undoing_says_how_to_go_on(ledger: Ledger, state: Path) -
         ledger.undo(kept)
     assert caught.value.hint == f"use the one that began it; then `outboxctl chaos undo {kept.id}`"
     assert ledger.faults() == [kept]
+
+
+def test_one_that_nobody_can_read_keeps_no_other_from_being_undone(
+    ledger: Ledger, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(UNDO, "odd", lambda fault, *_: fault.facts["of another version"])
+    for kind in ("odd", "test"):
+        ledger.begin(replace(fault(state), kind=kind, pid=os.getpid(), born=1.0), (state / "broken").touch)
+    assert [each.kind for each in ledger.recover()] == ["odd"]
+    assert not (state / "broken").exists()
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1]", '[{"kind": "x"}]', '{"a": 1}', "[null]", "\x00"])

@@ -1,17 +1,24 @@
 """Where faults may be caused, what is a worker, and which way a sink is stopped."""
 
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
-from outboxctl.chaos import book, means
+from outboxctl.chaos import book, engine, means, sink
 from outboxctl.chaos.book import Fault
+from outboxctl.chaos.cause import Cause
 from outboxctl.chaos.gate import allow, local
 from outboxctl.chaos.workers import runs_worker
 from outboxctl.cli.app import app
 from outboxctl.cli.chaos.choosing_means import chosen
-from outboxctl.errors import UsageError
+from outboxctl.errors import InconclusiveError, UsageError
 from outboxctl.settings import load
 
 pytestmark = pytest.mark.no_servers
@@ -154,3 +161,43 @@ def test_undo_wants_to_know_which(args: list[str]) -> None:
     with pytest.raises(UsageError) as caught:
         run("undo", *args)
     assert "\x1b" not in f"{caught.value} {caught.value.hint}"
+
+
+@pytest.mark.parametrize("begin", [engine.stop, engine.pause])
+def test_what_was_not_the_sink_is_mended_at_once(
+    begin: Callable[..., Cause], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(means, "_run", lambda command, _: told.append(command[4]))
+    monkeypatch.setattr(sink, "answers", lambda _: True)
+    monkeypatch.setattr(sink, "AWAY_SECONDS", 0)
+    with pytest.raises(InconclusiveError, match="still answers"):
+        begin(means.Compose("other.yml", "es"), URL, print).begin()
+    assert told in (["stop", "start"], ["pause", "unpause"])
+
+
+def test_what_was_left_behind_can_be_undone_by_its_id() -> None:
+    facts = {"pid": 2**30, "born": 1.0, "host": socket.gethostname()}
+    left = Fault("worker-paused", "w1 is paused", facts, pid=2**30, born=1.0)
+    book.folder().mkdir()
+    book.save(book.folder(), [left])
+    done = CliRunner().invoke(app, ["chaos", "undo", left.id])
+    assert done.exit_code == 0, done.output
+    assert "undone: w1 is paused" in done.output
+    assert not book.any_under_way()
+
+
+def test_a_pid_file_that_has_changed_meanwhile_ends_nobody(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(sink, "answers", lambda _: True)
+    (tmp_path / "pid").write_text(str(os.getpid()))
+    sleep = [sys.executable, "-c", "import time; time.sleep(60)"]
+    with socket.create_server(("127.0.0.1", 0)) as ours, subprocess.Popen(sleep) as bystander:
+        url = f"http://127.0.0.1:{ours.getsockname()[1]}"
+        cause = engine.stop(means.PidFile(str(tmp_path / "pid"), "true"), url, print)
+        (tmp_path / "pid").write_text(str(bystander.pid))
+        with pytest.raises(UsageError, match="does not listen"):
+            cause.begin()
+        assert bystander.poll() is None
+        bystander.kill()

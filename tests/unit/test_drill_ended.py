@@ -8,9 +8,10 @@ import pytest
 
 from outboxctl.errors import UnreachableError
 from outboxctl.labs.drill import Drill
+from outboxctl.labs.experiment import Stopped
 from outboxctl.labs.lab import Lab
 from outboxctl.labs.model import Phase, Record, Verdict, Words
-from outboxctl.labs.scene import Scene, Stopped
+from outboxctl.labs.scene import Scene
 
 pytestmark = pytest.mark.no_servers
 

@@ -47,6 +47,11 @@ class Fault:
         overdue = self.until is not None and _now() > self.until + GRACE
         return overdue or process.find(self.pid, self.born) is None
 
+    @property
+    def ours(self) -> bool:
+        """Whether this very process holds it, or the program that it was before it became another."""
+        return (self.pid, self.host) == (os.getpid(), socket.gethostname())
+
     @classmethod
     def from_json(cls, read: dict[str, Any]) -> "Fault":
         """Read what `save` wrote. KeyError, TypeError or ValueError where it is something else."""

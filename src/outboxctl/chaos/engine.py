@@ -1,6 +1,7 @@
 """The sink stopped or paused, and started or resumed."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -9,7 +10,7 @@ from outboxctl.chaos import means, processes, sink
 from outboxctl.chaos.book import Fault
 from outboxctl.chaos.cause import Cause
 from outboxctl.chaos.ledger import Ledger, undone_by
-from outboxctl.errors import UsageError
+from outboxctl.errors import OutboxctlError, UsageError
 
 if TYPE_CHECKING:
     from outboxctl.chaos.means import Means
@@ -25,8 +26,12 @@ def stop(by: "Means", url: str, say: "Say") -> Cause:
     means.listener(by, _port(url))
 
     def begin() -> None:
+        known = means.listener(
+            by, _port(url)
+        )  # again: while we waited for the ledger, a pid may have changed
         by.stop(say)
-        sink.wait_away(url)
+        with nullcontext() if known else _or_else(lambda: by.start(say)):
+            sink.wait_away(url)
 
     return Cause(_fault(STOPPED, by, url, means.facts(by)), begin)
 
@@ -38,9 +43,20 @@ def pause(by: "Means", url: str, say: "Say") -> Cause:
 
     def begin() -> None:
         halt()
-        sink.wait_away(url)
+        with nullcontext() if "pid" in facts else _or_else(lambda: _go_on(by, url, say)):
+            sink.wait_away(url)
 
     return Cause(_fault(PAUSED, by, url, facts), begin)
+
+
+@contextmanager
+def _or_else(mend: Callable[[], None]) -> Iterator[None]:
+    """Mend what was broken if it was not the sink: the undoing looks at the sink, and would leave it."""
+    try:
+        yield
+    except OutboxctlError:
+        mend()
+        raise
 
 
 def _halting(by: "Means", url: str, say: "Say") -> tuple[Callable[[], None], dict[str, Any]]:

@@ -42,7 +42,10 @@ def pause(found: psutil.Process) -> None:
     """Stop it where it is, with SIGSTOP, and wait until it is."""
     if paused(found):
         raise UsageError(f"process {found.pid} is paused already", hint="see `outboxctl chaos list`")
-    _send(found, signal.SIGSTOP)
+    try:
+        _send(found, signal.SIGSTOP)
+    except psutil.NoSuchProcess:
+        raise UsageError(f"process {found.pid} has just ended", hint="there is nothing to pause") from None
     _wait(lambda: paused(found), f"process {found.pid} was not paused")
 
 
@@ -64,9 +67,10 @@ def terminate(found: psutil.Process) -> None:
 
 
 def _end(found: psutil.Process, number: signal.Signals, patience: float) -> None:
-    born = found.create_time()
-    _send(found, number)
-    _wait(lambda: process.find(found.pid, born) is None, f"process {found.pid} does not end", patience)
+    with suppress(psutil.NoSuchProcess):
+        born = found.create_time()
+        _send(found, number)
+        _wait(lambda: process.find(found.pid, born) is None, f"process {found.pid} does not end", patience)
 
 
 def _send(found: psutil.Process, number: signal.Signals) -> None:

@@ -19,7 +19,7 @@ def main() -> NoReturn:
         _complain(str(error), error.hint)
         sys.exit(error.exit_code)
     except BrokenPipeError:
-        _close_pipe()
+        close_pipe()
         sys.exit(ExitCode.OK)
     except KeyboardInterrupt:
         sys.exit(130)
@@ -44,6 +44,6 @@ def _never_fail_to_print() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def _close_pipe() -> None:
+def close_pipe() -> None:
     """The reader has gone (`| head`): nothing more can be said, and that is no error."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

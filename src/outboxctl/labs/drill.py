@@ -5,10 +5,11 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from outboxctl.labs import invariants
+from outboxctl.labs.experiment import Stopped, Unlearned
 from outboxctl.labs.lab import Lab
 from outboxctl.labs.model import Phase, Record, Sample, Timed, Verdict, Words
 from outboxctl.labs.sampler import Sampler
-from outboxctl.labs.scene import Scene, Stopped, Unlearned
+from outboxctl.labs.scene import Scene
 
 WENT_ON = Words("the lab could go on", "实验得以继续")
 JUDGEMENT = Words("verdict", "判定")

@@ -121,12 +121,15 @@ class StagingPlace:
         with closing(connect(settings)) as client:
             index.ensure(client, settings.elastic_index)
         base = environment({}) | given
-        return Namespace(settings, self._sink, self._home, base, shown, overrides=self._overrides)
+        # Without credentials: the proxy before it would lend them to whoever asks it.
+        sink = ends["ELASTIC_URL"]
+        return Namespace(settings, sink, self._home, base, shown, overrides=self._overrides)
 
     def _credentials(self) -> dict[str, str]:
         """What opens the sink, by environment name; a worker's own URL is that of a proxy."""
         given = self._settings
-        user, password = credentials(self._sink) or (given.elastic_username, _secret(given.elastic_password))
+        named = (given.elastic_username, _secret(given.elastic_password))
+        user, password = named if given.elastic_username else credentials(self._sink) or named
         values = {
             "ELASTIC_API_KEY": _secret(given.elastic_api_key),
             "ELASTIC_USERNAME": user,

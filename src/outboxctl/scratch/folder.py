@@ -4,6 +4,7 @@ import fcntl
 import os
 import shutil
 import signal
+import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -13,7 +14,8 @@ from pathlib import Path
 import psutil
 
 from outboxctl import services
-from outboxctl.errors import UsageError
+from outboxctl.errors import OutboxctlError, UsageError
+from outboxctl.scratch.worker import RUN
 from outboxctl.services import process
 from outboxctl.services.model import Say, silent
 
@@ -56,6 +58,7 @@ def own_folder(kind: str, say: Say = silent) -> Iterator[Folder]:
 
     def leave(number: int, _frame: object) -> None:
         folder.interrupted = number
+        _mute_hung_up()
         raise Interrupted(number)
 
     with _lock(folder.path), _signals(leave):
@@ -105,11 +108,22 @@ def sweep(kind: str, say: Say = silent, found: Callable[[Path], object] = lambda
     """
     for path in _parent().glob(f"outboxctl-{kind}-*/{LOCK}"):
         with suppress(OSError):
-            if path.stat().st_uid == os.geteuid():
+            # In a folder of somebody else's, all may be a trap: the lock may be a link to a file of ours.
+            if path.parent.lstat().st_uid == os.geteuid():
                 with path.open("a") as lock:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    found(path.parent)
-                    _finish(Folder(path.parent, succeeded=True), say)
+                    with _naming(path.parent, say):
+                        found(path.parent)
+                        _finish(Folder(path.parent, succeeded=True), say)
+
+
+@contextmanager
+def _naming(folder: Path, say: Say) -> Iterator[None]:
+    """A folder that cannot be cleaned up is no reason not to run."""
+    try:
+        yield
+    except OutboxctlError as error:
+        say(f"cannot clean up {folder}: {error}; {error.hint}")
 
 
 @contextmanager
@@ -123,10 +137,10 @@ def _lock(folder: Path) -> Iterator[None]:
 
 
 def _end_workers(folder: Path) -> None:
-    """End what works in the folder itself; the services work in folders below."""
+    """End the workers, and what they started; somebody's shell in the folder is none."""
     for each in psutil.process_iter():
         with suppress(psutil.Error):
-            if each.pid != os.getpid() and Path(each.cwd()) == folder:
+            if each.pid != os.getpid() and each.environ().get(RUN) == str(folder):
                 # At once: what it worked for is thrown away, and one that is paused hears nothing else.
                 process.end(each, politely=signal.SIGKILL, patience=PATIENCE_SECONDS)
 
@@ -143,6 +157,14 @@ def _signals(handler: "signal._HANDLER") -> Iterator[None]:
     finally:
         for number, was in before.items():
             signal.signal(number, was)
+
+
+def _mute_hung_up() -> None:
+    """Let what is still said to a terminal that was closed go nowhere: it is no error that stops the rest."""
+    for descriptor in (1, 2):
+        with suppress(OSError):
+            if stat.S_ISCHR(os.fstat(descriptor).st_mode) and not os.isatty(descriptor):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
 
 
 def _not_now(_number: int, _frame: object) -> None:

@@ -20,6 +20,8 @@ from outboxctl.settings import env_names
 RECLAIMED = re.compile(r"Reclaimed (\d+) stuck outbox events")
 COMMAND = (sys.executable, "-m", "outboxctl", "worker")
 UNREADY = 503
+UNHEARD = {signal.SIGKILL, signal.SIGSTOP, signal.SIGCONT}
+RUN = "OUTBOXCTL_RUN"  # in the environment of a worker and its children: the folder that they end with
 STOP_SECONDS = 30.0
 ANSWER_SECONDS = 5.0
 
@@ -69,7 +71,7 @@ class WorkerProcess:
         Raises UsageError for a command that there is not.
         """
         self.port = fresh_port()
-        own = self._environment | {env_names("metrics_port")[0]: str(self.port)}
+        own = self._environment | {env_names("metrics_port")[0]: str(self.port), RUN: str(self._folder)}
         try:
             with self.log.open("ab") as log:
                 self._process = subprocess.Popen(
@@ -93,9 +95,13 @@ class WorkerProcess:
         return self._end(signal.SIGTERM)
 
     def send(self, number: signal.Signals) -> None:
-        """Send it a signal, such as SIGSTOP and SIGCONT, and wait for nothing."""
-        if self._process is not None:
-            self._process.send_signal(number)  # does nothing once it has ended
+        """Send it a signal, such as SIGSTOP and SIGCONT, and wait for nothing.
+
+        Those that nobody can pass on reach its children too: a command may be a wrapper, like `uv run`.
+        """
+        if self.running:
+            send = os.killpg if number in UNHEARD else os.kill
+            send(self.pid, number)
 
     def must_live(self) -> None:
         """Raise OutboxctlError if it has ended by itself."""

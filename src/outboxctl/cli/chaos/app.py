@@ -5,7 +5,15 @@ import typer
 from outboxctl.cli.chaos import block, db, es, leftovers, proxy, under_way, worker
 
 app = typer.Typer(help="Cause faults on purpose, on systems that are not production.", no_args_is_help=True)
-app.callback()(leftovers.clear_up)
+
+
+@app.callback()
+def _first(context: typer.Context) -> None:
+    """What was left behind is undone, unless it is for `undo` to say what becomes of it."""
+    if context.invoked_subcommand != "undo":
+        leftovers.clear_up()
+
+
 app.add_typer(es.app, name="es")
 app.add_typer(worker.app, name="worker")
 app.add_typer(db.app, name="db")

@@ -1,6 +1,6 @@
 """Labs on the user's own system: what they will make there is shown, and agreed to, first."""
 
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -30,7 +30,8 @@ def agreed(
     with closing(Database(given.require_database_url(), connections=1)) as database:
         allow(given, TASK, sure=sure)
         place = StagingPlace(given, home, labs, over)
-        _show(place, database.name)
+        with suppress(BrokenPipeError):  # nobody reads stderr, so it must be --yes that agrees
+            _show(place, database.name)
         confirm(given, database, TASK, yes=yes, always=True)
     return place
 

@@ -24,11 +24,10 @@ def note(folder: Path, evidence: Path) -> None:
 
 def recover() -> None:
     """Undo what killed runs left: faults, processes, services; mark their evidence. A callback of `lab`."""
-    from outboxctl.cli import render
+    from outboxctl.cli.chaos.ledger import say
     from outboxctl.cli.chaos.leftovers import clear_up
     from outboxctl.scratch.folder import sweep
 
-    say = render.console(stderr=True).print
     sweep("lab", say, lambda folder: _interrupted(folder, say))
     clear_up()  # after the workers are gone, who might go on with what is undone
 

@@ -1,5 +1,6 @@
 """`lab run`: the labs, one verdict, and the exit code that goes with it."""
 
+from contextlib import suppress
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Annotated
@@ -60,7 +61,8 @@ def run(
 
     Example: outboxctl lab run all --set OUTBOX_LEASE_SECONDS=5 --worker '.venv-new/bin/outboxctl worker'
     """
-    from outboxctl.cli import render
+    from outboxctl.cli import close_pipe, render
+    from outboxctl.cli.chaos.ledger import say
     from outboxctl.cli.lab import given
     from outboxctl.cli.lab.against import agreed
     from outboxctl.cli.lab.closing import CODES, show
@@ -73,7 +75,6 @@ def run(
     options = Options(jobs=jobs, faults=not no_fault, command=given.command(worker))
     if against and search is not Search.AUTO:
         raise UsageError("--search: with --against the search engine is that of ELASTIC_URL")
-    say = render.console(stderr=True).print
     try:
         with given.evidence(evidence) as kept, own_folder("lab", say) as folder:
             note(folder.path, kept)
@@ -83,10 +84,10 @@ def run(
             ended = conduct(labs, place, kept, options)
     except Interrupted as signal:
         raise typer.Exit(signal.code) from None
-    if json:
-        render.emit_json(ended)
-    else:
-        show(ended, kept, lang, render.console())
+    try:
+        render.emit_json(ended) if json else show(ended, kept, lang, render.console())
+    except BrokenPipeError:
+        close_pipe()  # the exit code says it all the same: no other reader may take a FAIL for OK
     raise typer.Exit(128 + folder.interrupted if folder.interrupted else CODES[ended.verdict])
 
 
@@ -102,8 +103,9 @@ class Stop(Event):
 
     def set(self) -> None:
         """Give the order."""
-        self._out.print("Ending: faults are undone, evidence is kept; ^C again ends at once.")
-        super().set()
+        super().set()  # first: the terminal that it is said on may be gone
+        with suppress(OSError):
+            self._out.print("Ending: faults are undone, evidence is kept; ^C again ends at once.")
 
 
 def conduct(labs: "list[type[Lab]]", place: "Place", path: Path, options: "Options") -> "Run":

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from outboxctl.cli.chaos.ledger import say
 from outboxctl.cli.lab.progress import Progress, Row
 
 if TYPE_CHECKING:
@@ -46,9 +47,9 @@ class Screen:
         begins = self._progress.rows[moment.lab.name].phase is None
         row = self._progress.follow(moment)
         if self._still and begins and not row.record:
-            self._out.print(f"{row.lab.name}: begins, about {row.lab.seconds:g} s")
+            say(f"{row.lab.name}: begins, about {row.lab.seconds:g} s")
         elif self._still and row.record and not moment.sample:
-            self._out.print(f"{row.lab.name}: {row.record.verdict} after {row.record.seconds:.1f} s")
+            say(f"{row.lab.name}: {row.record.verdict} after {row.record.seconds:.1f} s")
 
     def _drawn(self) -> "RenderableType":
         from rich import box

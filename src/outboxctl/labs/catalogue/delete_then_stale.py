@@ -53,7 +53,6 @@ class DeleteThenStale(Lab):
         scene.took_hold(
             Words("the deletes came first", "delete 先到达"),
             lambda: not any(scene.versions(self.entities)) and len(scene.held()),
-            within=20,
         )
 
     def observe(self, scene: Scene) -> None:
