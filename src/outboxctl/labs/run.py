@@ -43,7 +43,8 @@ def run(
 
     `folder` is the evidence's: each lab's worker logs go to a folder of the lab's name in it. Once
     `stop` is set, labs under way undo their faults and end, and no other begins; a first
-    KeyboardInterrupt sets it, a second one is raised, whatever is still under way.
+    KeyboardInterrupt sets it, a second one is raised, whatever is still under way. (An echo of the
+    first is the caller's to hold back: see `own_folder`.)
     Raises OutboxctlError where the place itself cannot be had.
     """
     begun, versions = datetime.now(UTC), place.versions()
