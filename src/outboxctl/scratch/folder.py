@@ -65,7 +65,8 @@ def own_folder(kind: str, say: Say = silent) -> Iterator[Folder]:
     """A fresh folder for a run of this kind (`demo`): under `OUTBOXCTL_STATE`, else among temporary files.
 
     Whatever ends the block, a signal or a closed terminal too, ends all that runs in the folder.
-    A signal is raised as Interrupted, but for the echo of the first one. UsageError where no folder can be made.
+    A signal is raised as Interrupted, an echo of the first one is not. UsageError where no folder can
+    be made.
     """
     folder = _new(_parent(), kind)
 
