@@ -25,10 +25,12 @@ class DbReadonly(Lab):
     events = 50
     seconds = 6.0
     by_hand = (
-        "psql -c 'ALTER DATABASE outbox SET default_transaction_read_only = on'",
+        "outboxctl worker &",
+        "DB=${DATABASE_URL/+psycopg/} NAME=${DATABASE_URL##*/}  # as psql has it",
+        'psql "$DB" -c "ALTER DATABASE $NAME SET default_transaction_read_only = on"',
         "outboxctl chaos db terminate",
-        "curl -i localhost:9108/readyz",
-        "psql -c 'BEGIN READ WRITE; ALTER DATABASE outbox RESET default_transaction_read_only; COMMIT'",
+        "curl -i http://localhost:9108/readyz",
+        'psql "$DB" -c "BEGIN READ WRITE; ALTER DATABASE $NAME RESET default_transaction_read_only; COMMIT"',
         "outboxctl status",
     )
 

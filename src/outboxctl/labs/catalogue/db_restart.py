@@ -26,8 +26,11 @@ class DbRestart(Lab):
     seconds = 10.0
     by_hand = (
         "outboxctl inject load --count 20000 --rate 0",
-        "docker compose kill postgres && docker compose up -d postgres",
-        "curl -i localhost:9108/healthz localhost:9108/readyz",
+        "outboxctl worker &",
+        "outboxctl services status  # the pid of postgres",
+        "kill -9 PID  # with Docker: docker kill CONTAINER",
+        "curl -i http://localhost:9108/healthz; curl -i http://localhost:9108/readyz",
+        "outboxctl services up  # starts it again",
         "outboxctl status",
     )
 

@@ -36,6 +36,7 @@ class DbTerminate(Lab):
     seconds = 5.0
     by_hand = (
         "outboxctl inject load --count 20000 --rate 0",
+        "outboxctl worker & sleep 5  # one that is not up yet would end",
         "outboxctl chaos db terminate --for 5s --every 1s",
         "outboxctl status",
     )

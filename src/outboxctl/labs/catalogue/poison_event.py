@@ -39,11 +39,14 @@ class PoisonEvent(Lab):
     events = 20
     seconds = 12.0
     by_hand = (
-        "outboxctl chaos proxy --fault delay --seconds 60 --port 9201 &",
+        "outboxctl chaos proxy --fault delay --seconds 60 --port 9201 & PROXY=$!",
         "outboxctl inject load --count 1",
-        "export OUTBOX_MAX_ATTEMPTS=2 ELASTIC_URL=http://127.0.0.1:9201",
-        "outboxctl worker &  # then: kill -9 %2; and once more after the lease's end",
-        "outboxctl worker --drain; outboxctl failed list",
+        "export OUTBOX_LEASE_SECONDS=20  # long enough to kill a worker that waits for its answer",
+        "ELASTIC_URL=http://127.0.0.1:9201 outboxctl worker & sleep 8; kill -9 $!",
+        "sleep 15  # the lease's end",
+        "ELASTIC_URL=http://127.0.0.1:9201 outboxctl worker & sleep 8; kill -9 $!",
+        "sleep 20; outboxctl worker --drain; outboxctl failed list",
+        "kill $PROXY",
     )
 
     def inject(self, scene: Scene) -> None:
