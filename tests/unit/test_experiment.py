@@ -60,3 +60,11 @@ def test_a_stop_ends_every_wait() -> None:
     stop.set()
     with pytest.raises(Stopped):
         experiment(stop=stop).wait(lambda: False, within=60)
+
+
+def test_values_are_said_as_a_person_says_them() -> None:
+    made = experiment()
+    for expected, seen in ((None, None), (1.0, 1.0), (0.5, True), ([], False), ([1], "x")):
+        made.expect(SEEN, expected, seen)
+    said = [(check.expected, check.seen) for check in made.record.checks]
+    assert said == [("none", "none"), ("1", "1"), ("0.5", "yes"), ("none", "no"), ("[1]", "x")]

@@ -8,6 +8,7 @@ import pytest
 
 from outboxctl.failures import RULES, Answer, Finding, Noop, Reason, Verdict, classify
 from outboxctl.sink.bulk import Action, pair
+from outboxctl.sink.examine.told import refused
 from outboxctl.sink.request import error_of
 
 pytestmark = pytest.mark.no_servers
@@ -154,3 +155,7 @@ def test_an_error_text_is_cut_and_cleaned() -> None:
 def test_an_answer_without_words_is_told_by_its_status() -> None:
     assert classify(Answer(413, request=True)).error == "413"
     assert classify(Answer(0, "timeout", "too late", request=True)).error == "timeout: too late"
+
+
+def test_an_end_that_is_away_is_named_by_its_reason_once() -> None:
+    assert str(refused(Answer(0, "connect", "nobody listens", request=True))) == "connect: nobody listens"
