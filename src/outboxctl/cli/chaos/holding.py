@@ -10,7 +10,7 @@ from rich.live import Live
 
 from outboxctl.chaos.book import Fault
 from outboxctl.chaos.cause import Cause
-from outboxctl.cli import render
+from outboxctl.cli import render, whoever_reads
 from outboxctl.cli.chaos.ledger import opened, say
 from outboxctl.cli.chaos.stopping import told_to_stop
 
@@ -75,6 +75,7 @@ def _tell(faults: Sequence[Fault], took: float) -> None:
         say(f"{each.what}, after {render.age(took)}")
 
 
+@whoever_reads()
 def _show(faults: Sequence[Fault], took: float, all_in_all: float, *, undone: bool, json: bool) -> None:
     if json:
         listed = [{"id": each.id, "kind": each.kind, "what": each.what} for each in faults]
