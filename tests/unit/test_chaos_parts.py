@@ -1,10 +1,12 @@
 """Where faults may be caused, what is a worker, and which way a sink is stopped."""
 
+import json
 import os
 import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from outboxctl.chaos import book, engine, means, sink
 from outboxctl.chaos.book import Fault
 from outboxctl.chaos.cause import Cause
 from outboxctl.chaos.gate import allow, local
+from outboxctl.chaos.ledger import Ledger
 from outboxctl.chaos.workers import runs_worker
 from outboxctl.cli.app import app
 from outboxctl.cli.chaos.choosing_means import chosen
@@ -172,8 +175,31 @@ def test_what_was_not_the_sink_is_mended_at_once(
     monkeypatch.setattr(sink, "answers", lambda _: True)
     monkeypatch.setattr(sink, "AWAY_SECONDS", 0)
     with pytest.raises(InconclusiveError, match="still answers"):
-        begin(means.Compose("other.yml", "es"), URL, print).begin()
+        Ledger(load()).begin(*begin(means.Compose("other.yml", "es"), URL, print))
     assert told in (["stop", "start"], ["pause", "unpause"])
+
+
+def test_a_stop_whose_effect_nobody_saw_is_undone_while_the_sink_still_answers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(means, "_run", lambda command, *_: told.append(command[0]))
+    monkeypatch.setattr(sink, "answers", lambda _: True)
+    kept = Path("kept")
+
+    def killed(_: str) -> None:
+        kept.write_bytes((book.folder() / book.FILE).read_bytes())
+
+    cause = engine.stop(means.Commands("no", "go"), URL, print)
+    monkeypatch.setattr(sink, "wait_away", killed)
+    fault = replace(cause.fault, pid=2**30, born=1.0)
+    Ledger(load()).begin(fault, cause.begin)
+    Ledger(load()).recover()
+    assert told == ["no"], "it was seen away, and answers again: somebody has started it"
+    book.save(book.folder(), [Fault.from_json(each) for each in json.loads(kept.read_text())])
+    Ledger(load()).recover()
+    assert told == ["no", "go"]
+    assert not book.any_under_way()
 
 
 def test_what_was_left_behind_can_be_undone_by_its_id() -> None:

@@ -14,6 +14,7 @@ from outboxctl.urls import mask, without_credentials
 
 ANSWER_SECONDS = 1.0
 AWAY_SECONDS, BACK_SECONDS = 30.0, 90.0
+ENDING_SECONDS = 5.0  # for a process that may have been told to end
 POLL_SECONDS = 0.05
 
 
@@ -41,6 +42,11 @@ def answers(url: str) -> bool:
             return connection.getresponse().status < HTTPStatus.INTERNAL_SERVER_ERROR
         except (OSError, http.client.HTTPException):
             return False
+
+
+def goes_away(url: str) -> bool:
+    """Whether it ceases to answer within a few seconds."""
+    return _within(ENDING_SECONDS, lambda: not answers(url))
 
 
 def wait_away(url: str) -> None:
