@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from time import monotonic
 
 import pytest
 import typer
@@ -166,12 +167,31 @@ def test_undo_wants_to_know_which(args: list[str]) -> None:
     assert "\x1b" not in f"{caught.value} {caught.value.hint}"
 
 
+@pytest.mark.parametrize(
+    ("start", "said", "kept"),
+    [("true", "was started, and does not answer yet", False), ("sleep 60", "did not end within 0.3 s", True)],
+)
+def test_a_sink_that_does_not_come_back_keeps_no_other_command_waiting(
+    start: str, said: str, kept: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(engine, "HURRY_SECONDS", 0.3)
+    monkeypatch.setattr(sink, "answers", lambda _: False)
+    facts = {"sink": URL, **means.facts(means.Commands("true", start))}
+    book.folder().mkdir()
+    book.save(book.folder(), [Fault(engine.STOPPED, "it is stopped", facts, pid=2**30, born=1.0, seen=True)])
+    began = monotonic()
+    run("list")
+    assert monotonic() - began < 5
+    assert said in " ".join(capsys.readouterr().err.split())
+    assert book.any_under_way() is kept
+
+
 @pytest.mark.parametrize("begin", [engine.stop, engine.pause])
 def test_what_was_not_the_sink_is_mended_at_once(
     begin: Callable[..., Cause], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[str] = []
-    monkeypatch.setattr(means, "_run", lambda command, _: told.append(command[4]))
+    monkeypatch.setattr(means, "_run", lambda command, *_: told.append(command[4]))
     monkeypatch.setattr(sink, "answers", lambda _: True)
     monkeypatch.setattr(sink, "AWAY_SECONDS", 0)
     with pytest.raises(InconclusiveError, match="still answers"):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from outboxctl.settings import Settings
 
 STOPPED, PAUSED = "sink-stopped", "sink-paused"
+HURRY_SECONDS = 5.0  # for a command that wants to do something else, and mends this first
 
 
 def stop(by: "Means", url: str, say: "Say") -> Cause:
@@ -99,17 +100,23 @@ def _undo(ledger: Ledger, url: str, kinds: Collection[str]) -> list[Fault]:
 
 @undone_by(STOPPED)
 def _undo_stop(fault: Fault, _: "Settings", say: "Say") -> None:
-    """Where it was not seen away, an answer proves nothing: the stop may take effect yet."""
+    """Where it was not seen away, an answer proves nothing: the stop may take effect yet.
+
+    What somebody else left behind is started, and not long waited for.
+    """
     url, known = fault.facts["sink"], fault.facts.get("known", False)
     if fault.seen and sink.answers(url):
         return
     there = known and not fault.seen and not sink.goes_away(url)
     try:
-        means.from_facts(fault.facts).start(say)
+        means.from_facts(fault.facts).start(say, HURRY_SECONDS if fault.left_over else means.PATIENCE_SECONDS)
     except OutboxctlError:
         if not there:  # else nothing had happened, and what runs may not start a second time
             raise
-    sink.wait_back(url)
+    if not fault.left_over:
+        sink.wait_back(url)
+    elif not sink.comes_back(url, HURRY_SECONDS):
+        say(f"{url} was started, and does not answer yet; if it never does, look at its log")
 
 
 @undone_by(PAUSED)

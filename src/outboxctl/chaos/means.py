@@ -30,8 +30,8 @@ class Means(Protocol):
     def stop(self, say: Say) -> None:
         """Stop it. Raises OutboxctlError."""
 
-    def start(self, say: Say) -> None:
-        """Start it again; it need not answer yet. Raises OutboxctlError."""
+    def start(self, say: Say, within: float = PATIENCE_SECONDS) -> None:
+        """Start it again; it need not answer yet. Raises OutboxctlError, if it takes longer, too."""
 
     def pid(self) -> int | None:
         """Its process, or that of which it is a descendant; None where that cannot be known from here."""
@@ -48,7 +48,7 @@ class OwnServices:
         """End it politely; its data stays."""
         services.stop("search", Path(self.state), say=say)
 
-    def start(self, say: Say) -> None:
+    def start(self, say: Say, within: float = PATIENCE_SECONDS) -> None:  # noqa: ARG002 - it knows better
         """Start it on the same port and data, and wait until it answers."""
         services.start_search(Path(self.state), say=say)
 
@@ -72,9 +72,9 @@ class PidFile:
         say(f"ending process {pid}")
         processes.terminate(psutil.Process(pid))
 
-    def start(self, say: Say) -> None:
+    def start(self, say: Say, within: float = PATIENCE_SECONDS) -> None:
         """Run the command: it must put the server into the background."""
-        _run(_words("--start-command", self.start_command), say)
+        _run(_words("--start-command", self.start_command), say, within)
 
     def pid(self) -> int:
         """The pid in the file. UsageError where there is none of a process that lives."""
@@ -99,16 +99,16 @@ class Compose:
         """`docker compose stop`."""
         self.run("stop", say)
 
-    def start(self, say: Say) -> None:
+    def start(self, say: Say, within: float = PATIENCE_SECONDS) -> None:
         """`docker compose start`."""
-        self.run("start", say)
+        self.run("start", say, within)
 
     def pid(self) -> None:
         """It lives in a container."""
 
-    def run(self, verb: str, say: Say) -> None:
+    def run(self, verb: str, say: Say, within: float = PATIENCE_SECONDS) -> None:
         """Any other verb."""
-        _run(["docker", "compose", "-f", self.compose_file, verb, self.service], say)
+        _run(["docker", "compose", "-f", self.compose_file, verb, self.service], say, within)
 
 
 @dataclass(frozen=True)
@@ -122,9 +122,9 @@ class Systemd:
         """`systemctl stop`."""
         _run(["systemctl", "stop", "--", self.unit], say)
 
-    def start(self, say: Say) -> None:
+    def start(self, say: Say, within: float = PATIENCE_SECONDS) -> None:
         """`systemctl start`."""
-        _run(["systemctl", "start", "--", self.unit], say)
+        _run(["systemctl", "start", "--", self.unit], say, within)
 
     def pid(self) -> int | None:
         """The unit's main process."""
@@ -144,9 +144,9 @@ class Commands:
         """Run the one."""
         _run(_words("--stop-command", self.stop_command), say)
 
-    def start(self, say: Say) -> None:
+    def start(self, say: Say, within: float = PATIENCE_SECONDS) -> None:
         """Run the other."""
-        _run(_words("--start-command", self.start_command), say)
+        _run(_words("--start-command", self.start_command), say, within)
 
     def pid(self) -> None:
         """Nobody knows."""
@@ -201,7 +201,7 @@ def _words(flag: str, command: str | None) -> list[str]:
     return words
 
 
-def _run(command: list[str], say: Say = silent) -> str:
+def _run(command: list[str], say: Say = silent, within: float = PATIENCE_SECONDS) -> str:
     """Run a command that must end well; returns what it printed. Raises OutboxctlError.
 
     Its output goes to a file: a server that it leaves in the background would hold a pipe open.
@@ -215,13 +215,13 @@ def _run(command: list[str], say: Say = silent) -> str:
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 check=False,
-                timeout=PATIENCE_SECONDS,
+                timeout=within,
                 start_new_session=True,
             ).returncode
         except OSError as error:
             raise UsageError(f"cannot run {command[0]}: {error.strerror}") from None
         except subprocess.TimeoutExpired:
-            raise OutboxctlError(f"{command[0]} did not end within {PATIENCE_SECONDS:g} s") from None
+            raise OutboxctlError(f"{command[0]} did not end within {within:g} s") from None
         out.seek(0)
         said = out.read()
     if code:

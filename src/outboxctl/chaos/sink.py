@@ -56,9 +56,14 @@ def wait_away(url: str) -> None:
         raise InconclusiveError(f"{url} still answers after {AWAY_SECONDS:g} s", hint=hint)
 
 
+def comes_back(url: str, seconds: float = BACK_SECONDS) -> bool:
+    """Whether it answers within so many seconds."""
+    return _within(seconds, lambda: answers(url))
+
+
 def wait_back(url: str) -> None:
     """Wait until it answers. UnreachableError if it does not."""
-    if not _within(BACK_SECONDS, lambda: answers(url)):
+    if not comes_back(url):
         raise UnreachableError(f"{url} does not answer after {BACK_SECONDS:g} s", hint="look at its log")
 
 
