@@ -4,13 +4,16 @@ What a fault needs of them is written into the ledger as JSON, commands of the u
 readable by its owner alone.
 """
 
+import os
 import shlex
+import signal
 import subprocess
 import tempfile
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import IO, Any, ClassVar, Protocol
 
 import psutil
 
@@ -208,22 +211,37 @@ def _run(command: list[str], say: Say = silent, within: float = PATIENCE_SECONDS
     """
     say(f"running {command[0]}")
     with tempfile.TemporaryFile("w+", errors="replace") as out:
-        try:
-            code = subprocess.run(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=subprocess.STDOUT,
-                check=False,
-                timeout=within,
-                start_new_session=True,
-            ).returncode
-        except OSError as error:
-            raise UsageError(f"cannot run {command[0]}: {error.strerror}") from None
-        except subprocess.TimeoutExpired:
-            raise OutboxctlError(f"{command[0]} did not end within {within:g} s") from None
+        code = _ended(command, out, within)
         out.seek(0)
         said = out.read()
     if code:
         raise OutboxctlError(f"{command[0]} ended with {code}: {said.strip()[-300:]}")
     return said
+
+
+def _ended(command: list[str], out: IO[str], within: float) -> int:
+    """Its exit code. One that takes too long is killed alone, for a server may be its child.
+
+    If we are interrupted, it goes with its children, so that none does later what we undo now.
+    """
+    try:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, start_new_session=True
+        )
+    except OSError as error:
+        raise UsageError(f"cannot run {command[0]}: {error.strerror}") from None
+    try:
+        return process.wait(within)
+    except subprocess.TimeoutExpired:
+        _kill(process, os.kill)
+        raise OutboxctlError(f"{command[0]} did not end within {within:g} s") from None
+    except BaseException:
+        _kill(process, os.killpg)
+        raise
+
+
+def _kill(process: "subprocess.Popen[bytes]", kill: Callable[[int, int], None]) -> None:
+    """It was not waited for, so its number is its own yet. One of another user's (`sudo`) lives on."""
+    with suppress(PermissionError, subprocess.TimeoutExpired):
+        kill(process.pid, signal.SIGKILL)
+        process.wait(1)
