@@ -233,6 +233,14 @@ def test_what_was_left_behind_can_be_undone_by_its_id() -> None:
     assert not book.any_under_way()
 
 
+@pytest.mark.parametrize("content", [b"hunter2", b"\xffhunter2"])
+def test_a_file_that_is_no_pid_file_is_not_repeated(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "key").write_bytes(content)
+    with pytest.raises(UsageError, match="it is no pid file") as caught:
+        means.PidFile(str(tmp_path / "key")).pid()
+    assert "hunter2" not in f"{caught.value} {caught.value.hint}"
+
+
 def test_a_pid_file_that_has_changed_meanwhile_ends_nobody(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -81,12 +81,15 @@ class PidFile:
 
     def pid(self) -> int:
         """The pid in the file. UsageError where there is none of a process that lives."""
+        hint = "it holds nothing but the number of the server's process"
         try:
             pid = int(Path(self.pid_file).read_text()[:20])
-        except (OSError, ValueError) as error:
-            raise UsageError(f"--pid-file: no pid can be read from it: {error}") from None
+        except OSError as error:
+            raise UsageError(f"--pid-file: it cannot be read: {error.strerror}", hint=hint) from None
+        except ValueError:  # what else it holds may be a secret
+            raise UsageError("--pid-file: it is no pid file", hint=hint) from None
         if pid <= 1 or not psutil.pid_exists(pid):
-            raise UsageError(f"--pid-file: no process {pid}", hint="does it run?")
+            raise UsageError("--pid-file: no process has the number in it", hint="does it run?")
         return pid
 
 
