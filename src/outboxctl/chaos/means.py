@@ -88,7 +88,7 @@ class PidFile:
             raise UsageError(f"--pid-file: it cannot be read: {error.strerror}", hint=hint) from None
         except ValueError:  # what else it holds may be a secret
             raise UsageError("--pid-file: it is no pid file", hint=hint) from None
-        if pid <= 1 or not psutil.pid_exists(pid):
+        if not 1 < pid < 2**31 or not psutil.pid_exists(pid):
             raise UsageError("--pid-file: no process has the number in it", hint="does it run?")
         return pid
 
