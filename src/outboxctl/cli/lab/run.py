@@ -75,7 +75,7 @@ def run(
             note(folder.path, kept)
             place: Place = OwnPlace(folder.path, search.value, over, say)
             if against:
-                place = agreed(labs, folder.path, over, yes=yes, sure=sure)
+                place = agreed(labs, folder.path, over, worker=worker, yes=yes, sure=sure)
             ended = conduct(labs, place, kept, options)
     except Interrupted as signal:
         raise typer.Exit(signal.code) from None
