@@ -19,6 +19,7 @@ from outboxctl.chaos.book import Fault
 from outboxctl.chaos.cause import Cause
 from outboxctl.chaos.gate import allow, local
 from outboxctl.chaos.ledger import Ledger
+from outboxctl.chaos.means import command
 from outboxctl.chaos.workers import runs_worker
 from outboxctl.cli.app import app
 from outboxctl.cli.chaos.choosing_means import chosen
@@ -191,7 +192,7 @@ def test_what_was_not_the_sink_is_mended_at_once(
     begin: Callable[..., Cause], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[str] = []
-    monkeypatch.setattr(means, "_run", lambda command, *_: told.append(command[4]))
+    monkeypatch.setattr(command, "run", lambda command, *_: told.append(command[4]))
     monkeypatch.setattr(sink, "answers", lambda _: True)
     monkeypatch.setattr(sink, "AWAY_SECONDS", 0)
     with pytest.raises(InconclusiveError, match="still answers"):
@@ -203,7 +204,7 @@ def test_a_stop_whose_effect_nobody_saw_is_undone_while_the_sink_still_answers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     told: list[str] = []
-    monkeypatch.setattr(means, "_run", lambda command, *_: told.append(command[0]))
+    monkeypatch.setattr(command, "run", lambda command, *_: told.append(command[0]))
     monkeypatch.setattr(sink, "answers", lambda _: True)
     kept = Path("kept")
 
