@@ -156,7 +156,9 @@ def test_a_worker_is_paused_resumed_and_killed(
     chaos.ok("chaos", "worker", "resume", "--pid", str(first.pid))
     assert not any(paused())
     assert under_way(chaos) == []
+    chaos.ok("chaos", "worker", "pause", "--id", "w2")
     chaos.ok("chaos", "worker", "kill", "--id", "w2")
+    assert under_way(chaos) == []
     assert [each.running for each in workers] == [True, False]
     assert workers[1].code == -signal.SIGKILL
 

@@ -66,6 +66,9 @@ def test_files_in_the_command_of_a_worker_are_found_from_the_folder_of_a_run(
 
 def test_evidence_that_is_none_leaves_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    with given.evidence(None):
+        pass
+    assert list(tmp_path.iterdir()) == []
     with given.evidence(None) as first, given.evidence(None) as second:
         assert first != second
         (second / "found").touch()

@@ -11,6 +11,7 @@ import typer
 from typer.testing import CliRunner
 
 from outboxctl.cli.app import app
+from outboxctl.cli.lab.catalogue import chosen
 from outboxctl.labs.catalogue import CORE, LABS
 
 if TYPE_CHECKING:
@@ -65,3 +66,14 @@ def test_its_page_is_in_the_language_that_was_asked_for(lang: str, english: int,
     assert said.count("A daemon: stopping, health, alerts") == english
     assert said.count("daemon 运行时工程化（v4）") == chinese
     assert "outboxctl lab run daemon" in said
+
+
+def test_a_lab_of_the_document_answers_to_its_number_too() -> None:
+    by_name, by_number = (CliRunner().invoke(app, ["lab", "show", name]).output for name in ("daemon", "6"))
+    assert by_number == by_name
+    assert [lab.number for lab in chosen(["2", "bad-op"])] == [2, 3]
+
+
+def test_a_page_that_is_piped_is_not_filled_up_with_blanks() -> None:
+    lines = CliRunner().invoke(app, ["lab", "show", "kill-and-heal"]).output.splitlines()
+    assert max(map(len, lines)) < 110

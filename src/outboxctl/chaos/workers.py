@@ -83,11 +83,22 @@ def pause(each: Proved) -> Cause:
 
 def resume(ledger: Ledger, each: Proved) -> None:
     """Let a worker go on, however it came to be paused."""
-    ours = processes.identity(each.process)
-    for fault in ledger.faults():
-        if fault.kind == PAUSED and fault.facts == ours:
-            ledger.undo(fault)
+    for fault in _pauses(ledger, each):
+        ledger.undo(fault)
     processes.resume(each.process)
+
+
+def kill(ledger: Ledger, each: Proved) -> None:
+    """Kill a worker; if it was paused, that is over, too."""
+    pauses = _pauses(ledger, each)
+    processes.kill(each.process)
+    for fault in pauses:
+        ledger.undo(fault)
+
+
+def _pauses(ledger: Ledger, each: Proved) -> list[Fault]:
+    ours = processes.identity(each.process)
+    return [fault for fault in ledger.faults() if fault.kind == PAUSED and fault.facts == ours]
 
 
 @undone_by(PAUSED)

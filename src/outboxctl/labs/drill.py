@@ -5,10 +5,11 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from outboxctl.labs import invariants
+from outboxctl.labs.experiment import Stopped, Unlearned
 from outboxctl.labs.lab import Lab
 from outboxctl.labs.model import Phase, Record, Sample, Timed, Verdict, Words
 from outboxctl.labs.sampler import Sampler
-from outboxctl.labs.scene import Scene, Stopped, Unlearned
+from outboxctl.labs.scene import Scene
 
 WENT_ON = Words("the lab could go on", "实验得以继续")
 JUDGEMENT = Words("verdict", "判定")
@@ -58,11 +59,15 @@ class Drill:
         scene.snapshot("B")
 
     def _conclude(self, *, learned: bool) -> None:
-        """What must hold after anything is looked at even if the lab itself learned nothing."""
+        """What must hold after anything is looked at even if the lab itself learned nothing.
+
+        But not after an order to end: what there was no time for is not refuted.
+        """
         self._went(Phase.RECOVER, self._lab.recover)
-        if learned:
+        if learned and not self._record.interrupted:
             self._went(Phase.CHECK, self._lab.check)
-        self._went(Phase.CHECK, self._close)
+        if not self._record.interrupted:
+            self._went(Phase.CHECK, self._close)
 
     def _close(self, scene: Scene) -> None:
         scene.snapshot("C")

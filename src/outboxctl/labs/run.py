@@ -16,7 +16,7 @@ from outboxctl.labs.place import Place
 from outboxctl.labs.scene import Scene
 from outboxctl.wording import brief
 
-PLACE = Words("the place has what the lab needs", "环境满足实验的需要")
+PLACE = Words("what the lab needs is here", "环境满足实验的需要")
 NAMESPACE = Words("tables and an index of its own", "独立的表和索引")
 
 
@@ -84,7 +84,7 @@ def _played(
     try:
         lacking = place.lacks(lab)
         if lacking:
-            return _without(record, PLACE, ", ".join(lacking), "not to be had here")
+            return _without(record, PLACE, ", ".join(lacking), "none here")
         with place.namespace(lab) as namespace:
             record.settings = dict(namespace.shown)
             scene = Scene(

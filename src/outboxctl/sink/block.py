@@ -5,7 +5,7 @@ from elasticsearch import Elasticsearch
 from outboxctl.errors import RefusedError, UnreachableError, UsageError
 from outboxctl.failures import Answer
 from outboxctl.sink.examine.indices import named
-from outboxctl.sink.request import ask, demand, failure
+from outboxctl.sink.request import HINT, ask, demand, failure
 
 NOT_FOUND = 404
 
@@ -14,8 +14,8 @@ def write_index(client: Elasticsearch, name: str) -> str:
     """The index that writes to `name` go to. UsageError where there is none, UnreachableError."""
     try:
         found = named(client, name)
-    except RefusedError as error:
-        raise UnreachableError(f"the index {name} cannot be looked at: {error}") from error
+    except (RefusedError, UnreachableError) as error:
+        raise UnreachableError(f"the index {name} cannot be looked at: {error}", hint=HINT) from error
     if found.writes_to is None:
         raise UsageError(f"{name} names no index that takes writes", hint="`outboxctl doctor` tells why")
     return found.writes_to.name

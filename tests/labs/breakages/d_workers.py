@@ -13,14 +13,12 @@ VERSION = r',"version":\d+,"version_type":"external_gte"'
 
 
 def settles_without_a_fence() -> None:
-    """Whoever answers last is right, whether the events are still its own or not."""
+    """An event in process is its own, whoever has claimed it since."""
     from outboxctl.core import settle
 
     for name in ("COMPLETE", "RETRY", "FAIL"):
-        written = str(getattr(settle, name)).partition("WHERE")
-        by_id = "id = ANY (CAST(:ids AS uuid[]))" if "unnest" not in written[0] else "e.id = n.id"
-        returned = "RETURNING id::text" if "unnest" not in written[0] else "RETURNING e.id::text"
-        setattr(settle, name, text(f"{written[0]} WHERE {by_id} {returned}"))
+        written = str(getattr(settle, name))
+        setattr(settle, name, text(re.sub(r"AND (e\.)?lease_token = CAST\(:token AS uuid\)", "", written)))
 
 
 def claims_what_others_hold() -> None:

@@ -36,7 +36,8 @@ def run(command: list[str], say: Say = silent, within: float = PATIENCE_SECONDS)
         out.seek(0)
         said = out.read()
     if code:
-        raise OutboxctlError(f"{command[0]} ended with {code}: {said.strip()[-300:]}")
+        why = f": {said.strip()[-300:]}" if said.strip() else ", and said nothing"
+        raise OutboxctlError(f"{command[0]} ended with {code}{why}")
     return said
 
 

@@ -49,7 +49,7 @@ def _own(url: str) -> "Means":
 def _made(name: str, verb: str, flags: Mapping[str, Any]) -> "Means":
     def need(flag: str) -> str:
         if not flags.get(flag):
-            raise UsageError(f"{name} needs --{flag.replace('_', '-')}")
+            raise UsageError(f"--means {name} needs --{flag.replace('_', '-')}")
         return str(flags[flag])
 
     makers: dict[str, Callable[[], Means]] = {

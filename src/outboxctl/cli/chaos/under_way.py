@@ -24,8 +24,8 @@ def list_faults(json: Json = False) -> None:
     if json:
         render.emit_json({"faults": faults})
     elif faults:
-        columns = ("id", "what", "since", "until", "held_by")
-        rows = [[row[name] for name in columns] for row in faults]
+        columns = ("id", "what", "since", "until", "held by")
+        rows = [[row[name.replace(" ", "_")] for name in columns] for row in faults]
         render.console().print(render.table("Faults under way", columns, rows))
     else:
         typer.echo("no faults under way")

@@ -34,12 +34,13 @@ def kill(
 
     Example: outboxctl chaos worker kill --id w1
     """
-    from outboxctl.chaos import processes
+    from outboxctl.chaos import workers
+    from outboxctl.cli.chaos.ledger import opened
 
     given = settings(database_url=database_url)
     chosen = _chosen(given, "kill", {"worker_id": worker_id, "pid": pid, "every": every}, sure=sure)
     for each in chosen:
-        processes.kill(each.process)
+        workers.kill(opened(given), each)
     _show("killed", chosen, json=json)
 
 

@@ -46,18 +46,17 @@ def list_labs(
     Example: outboxctl lab list
     """
     from outboxctl.cli import render
-    from outboxctl.labs.catalogue import LABS
 
-    ordered = sorted(LABS, key=lambda lab: (lab.number or len(LABS), lab.name))
+    labs = ordered()
     if json:
-        render.emit_json({"labs": [described(lab) for lab in ordered]})
+        render.emit_json({"labs": [described(lab) for lab in labs]})
         return
-    rows = [(lab.number, lab.name, f"{lab.seconds:g} s", getattr(lab.question, lang)) for lab in ordered]
+    rows = [(lab.number, lab.name, f"{lab.seconds:g} s", getattr(lab.question, lang)) for lab in labs]
     render.console().print(render.table(*HEADS[lang], rows))
 
 
 def show(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A lab of `outboxctl lab list`.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A lab of `lab list`, or its number.")],
     lang: Annotated[
         Languages, typer.Option("--lang", help="Language of what it asks and expects.")
     ] = Languages.BOTH,
@@ -69,10 +68,9 @@ def show(
     """
     from outboxctl.cli import render
     from outboxctl.cli.lab import page
-    from outboxctl.labs.catalogue import LABS
 
-    known = {lab.name: lab for lab in LABS}
-    lab = known[parse.one_of("NAME", name, [*known], "lab")]
+    known = {lab.name: lab for lab in ordered()}
+    lab = known[parse.one_of("NAME", _named(name), [*known], "lab")]
     if json:
         render.emit_json(described(lab))
     else:
@@ -80,13 +78,25 @@ def show(
 
 
 def chosen(names: "Sequence[str]") -> "list[type[Lab]]":
-    """The labs of these names, each once; `all` and `core` are groups. UsageError for an unknown one."""
+    """The labs of these names or numbers, each once; `all` and `core` are groups. UsageError."""
     from outboxctl.labs.catalogue import CORE as CORE_LABS
     from outboxctl.labs.catalogue import LABS
 
-    groups = {ALL: LABS, CORE: CORE_LABS} | {lab.name: (lab,) for lab in LABS}
-    wanted = {lab for name in names for lab in groups[parse.one_of("NAME", name, [*groups], "lab")]}
+    groups = {ALL: LABS, CORE: CORE_LABS} | {lab.name: (lab,) for lab in ordered()}
+    wanted = {lab for name in names for lab in groups[parse.one_of("NAME", _named(name), [*groups], "lab")]}
     return [lab for lab in LABS if lab in wanted]
+
+
+def ordered() -> "list[type[Lab]]":
+    """All labs, the document's first, by their numbers."""
+    from outboxctl.labs.catalogue import LABS
+
+    return sorted(LABS, key=lambda lab: (lab.number or len(LABS), lab.name))
+
+
+def _named(given: str) -> str:
+    """The name of the document's lab of this number; any other text as it is."""
+    return next((lab.name for lab in ordered() if given == str(lab.number)), given)
 
 
 def described(lab: "type[Lab]") -> dict[str, Any]:

@@ -7,12 +7,13 @@ from outboxctl.cli.lab.screen import COLOURS
 from outboxctl.errors import ExitCode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from rich.console import Console
 
     from outboxctl.labs.model import Check, Record, Run, Words
 
+PAGE = "report.html"
 CODES = {"OK": ExitCode.OK, "FAIL": ExitCode.FINDINGS, "INCONCLUSIVE": ExitCode.INCONCLUSIVE}
 HEADS = {
     "en": ("lab", "verdict", "took", "why"),
@@ -30,12 +31,13 @@ def show(run: "Run", evidence: Path, lang: str, out: "Console") -> None:
     from outboxctl.cli import render
 
     labs, unmet, conclusion = TITLES[lang]
-    verdicts = render.table(labs, HEADS[lang], [_row(record, lang) for record in run.records])
+    records = _listed(run)
+    verdicts = render.table(labs, HEADS[lang], [_row(record, lang) for record in records])
     _colour(verdicts)
     out.print(verdicts)
-    if rows := list(_unmet(run, lang)):
+    if rows := list(_unmet(records, lang)):
         out.print(render.table(unmet, CHECK_HEADS[lang], rows))
-    for record in run.records:
+    for record in records:
         if record.conclusion:
             out.print(f"{conclusion} {record.lab}", style="bold")
             for line in record.conclusion:
@@ -46,6 +48,14 @@ def show(run: "Run", evidence: Path, lang: str, out: "Console") -> None:
     out.print(f"Evidence: {evidence}", soft_wrap=True)
     for hint in _next(run, evidence):
         out.print(hint, soft_wrap=True)
+
+
+def _listed(run: "Run") -> "list[Record]":
+    """As `lab list` has them: the document's by their numbers, then the others by name."""
+    from outboxctl.cli.lab.catalogue import ordered
+
+    places = {lab.name: place for place, lab in enumerate(ordered())}
+    return sorted(run.records, key=lambda record: places.get(record.lab, len(places)))
 
 
 def said(words: "Words", lang: str) -> str:
@@ -74,8 +84,8 @@ def _colour(table: object) -> None:
                 cell.style = COLOURS.get(cell.plain, "")
 
 
-def _unmet(run: "Run", lang: str) -> "Iterator[tuple[str, ...]]":
-    for record in run.records:
+def _unmet(records: "Sequence[Record]", lang: str) -> "Iterator[tuple[str, ...]]":
+    for record in records:
         for check in record.checks:
             if check.verdict != "OK":
                 yield _unmet_row(record, check, lang)
@@ -86,13 +96,23 @@ def _unmet_row(record: "Record", check: "Check", lang: str) -> tuple[str, ...]:
 
 
 def _next(run: "Run", evidence: Path) -> "Iterator[str]":
-    """What to do with this verdict."""
-    bad = next((record for record in run.records if record.verdict == run.verdict), None)
-    if run.verdict == "OK" or bad is None:
-        return
+    """Where the charts are, and what to do with this verdict."""
+    if (evidence / PAGE).exists():
+        yield f"Charts: {evidence / PAGE}"
+    if run.verdict != "OK":
+        yield from _advice(run, evidence)
+
+
+def _advice(run: "Run", evidence: Path) -> "Iterator[str]":
+    bad = [record for record in _listed(run) if record.verdict == run.verdict]
+    played = next((record.lab for record in bad if record.phases), None)
     if any(record.interrupted for record in run.records):
         yield "The run was interrupted: what was broken is undone. Run it again for a verdict."
-        return
-    yield f"Look at {evidence / bad.lab}: the worker's log, the timeline and the snapshots of {bad.lab}."
-    yield f"By hand: outboxctl lab show {bad.lab}"
-    yield f"Once mended: outboxctl lab run {bad.lab}"
+    elif not run.faults and run.verdict == "INCONCLUSIVE":
+        yield "A control run: nothing was broken, so INCONCLUSIVE is as it should be."
+    elif played is None:
+        yield f"Did not run, for this place has not what they need: {', '.join(each.lab for each in bad)}"
+    else:
+        yield f"Look at {evidence / played}: the worker's log, the timeline and the snapshots of {played}."
+        yield f"By hand: outboxctl lab show {played}"
+        yield f"Once mended: outboxctl lab run {played}"

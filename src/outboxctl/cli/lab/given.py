@@ -92,6 +92,8 @@ def evidence(given: Path | None) -> "Iterator[Path]":
     finally:
         with suppress(OSError):
             folder.rmdir()
+            if given is None:
+                HOME.rmdir()  # if this run made it, or left nothing in it
 
 
 def _of_this_second() -> Path:

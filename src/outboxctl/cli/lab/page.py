@@ -28,6 +28,10 @@ IN_CHINESE = {
     BY_HAND: "手工操作",
     RUN: "运行",
 }
+BEFORE = (
+    "# if you have no system for it yet:",
+    'eval "$(outboxctl services up)"; OUTBOX_ENV=dev outboxctl db upgrade',
+)
 PHASES = ("prepare", "steady", "inject", "observe", "undo", "recover", "check")
 
 
@@ -39,7 +43,7 @@ def show(lab: "type[Lab]", languages: "Sequence[str]") -> None:
     out.print("\n".join(_said(lab.title, languages)))
     for label, content in _texts(lab, languages):
         _head(out, label, languages)
-        out.print(Padding(content, (0, 0, 0, 2)))
+        out.print(content)
     for label, commands in _commands(lab):
         _head(out, label, languages)
         out.print("\n".join(f"  {command}" for command in commands), soft_wrap=True)
@@ -59,14 +63,14 @@ def _texts(lab: "type[Lab]", languages: "Sequence[str]") -> "Iterator[tuple[str,
     grid = Table.grid(padding=(0, 2))
     for name, text in phases(lab).items():
         grid.add_row(name, text)
-    yield DOES, grid
+    yield DOES, _indented(grid)
 
 
 def _commands(lab: "type[Lab]") -> "Iterator[tuple[str, Sequence[str]]]":
     if lab.settings:
         yield SETTINGS, [f"export {name}={value}" for name, value in lab.settings.items()]
     if lab.by_hand:
-        yield BY_HAND, lab.by_hand
+        yield BY_HAND, [*BEFORE, *lab.by_hand]
     yield RUN, [f"outboxctl lab run {lab.name}"]
 
 
@@ -75,7 +79,12 @@ def _head(out: "Console", label: str, languages: "Sequence[str]") -> None:
 
 
 def _lines(texts: "Sequence[str]") -> Group:
-    return Group(*map(Text, texts))
+    return Group(*(_indented(Text(text)) for text in texts))
+
+
+def _indented(content: "RenderableType") -> Padding:
+    """Two columns in; not filled up to the width, which a pipe's reader would see as empty lines."""
+    return Padding(content, (0, 0, 0, 2), expand=False)
 
 
 def _said(words: "Words", languages: "Sequence[str]") -> list[str]:

@@ -60,7 +60,9 @@ def report(
 
 
 def _page(path: Path) -> None:
-    page = path / "report.html"
+    from outboxctl.cli.lab.closing import PAGE
+
+    page = path / PAGE
     if not page.exists():
         raise UsageError(f"{path} has no page yet", hint="it is written when the run ends")
     typer.echo(page)

@@ -1,5 +1,6 @@
 """`lab run`: the labs, one verdict, and the exit code that goes with it."""
 
+from contextlib import suppress
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +14,8 @@ from outboxctl.cli.services import Search
 from outboxctl.errors import UsageError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from outboxctl.labs.lab import Lab
     from outboxctl.labs.model import Run
     from outboxctl.labs.place import Place
@@ -22,7 +25,9 @@ JOBS = 6
 
 
 def run(
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Labs, or `core` or `all`.")],
+    names: Annotated[
+        list[str], typer.Argument(metavar="NAME...", help="Labs, or their numbers, `core` or `all`.")
+    ],
     search: Annotated[Search, typer.Option(help="Which search engine.")] = Search.AUTO,
     jobs: Annotated[int, typer.Option("--jobs", min=1, max=32, help="Labs side by side.")] = JOBS,
     evidence: Annotated[
@@ -85,14 +90,20 @@ def run(
 
 
 class Stop(Event):
-    """The order to end early, and a word to whoever waits."""
+    """The order to end early, and a word to whoever waits.
+
+    `out` is the console of the live view, which would draw over what another one prints.
+    """
+
+    def __init__(self, out: "Console") -> None:
+        super().__init__()
+        self._out = out
 
     def set(self) -> None:
         """Give the order."""
-        from outboxctl.cli.chaos.ledger import say
-
-        super().set()
-        say("Ending: faults are undone, evidence is kept; ^C again ends at once.")
+        super().set()  # first: the terminal that it is said on may be gone
+        with suppress(OSError):
+            self._out.print("Ending: faults are undone, evidence is kept; ^C again ends at once.")
 
 
 def conduct(labs: "list[type[Lab]]", place: "Place", path: Path, options: "Options") -> "Run":
@@ -106,10 +117,11 @@ def conduct(labs: "list[type[Lab]]", place: "Place", path: Path, options: "Optio
     from outboxctl.scratch.folder import Interrupted
 
     place.versions()  # services say how they start before the labs are drawn
-    evidence, stop = Folder(path), Stop()
+    out = render.console(stderr=True)
+    evidence, stop = Folder(path), Stop(out)
     evidence.begin([lab.name for lab in labs], faults=options.faults)
     try:
-        with Screen(Progress(labs, options.jobs), render.console(stderr=True), stop) as screen:
+        with Screen(Progress(labs, options.jobs), out, stop) as screen:
             ended = run_labs(
                 labs, place, path, options=options, tell=screen.tell, ended=evidence.add, stop=stop
             )

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 COLOURS = {"OK": "green", "FAIL": "bold red", "INCONCLUSIVE": "yellow"}
 A_SECOND = 4  # times that the live view is drawn
+ECHO = 2  # columns left free: a terminal's echo of ^C would begin a line, and one would be left over
 NARROW = 100  # columns: below, a lab's figures are left out but for three
 
 
@@ -55,7 +56,8 @@ class Screen:
         from rich.table import Table
 
         wide = self._out.width >= NARROW
-        table = Table(box=box.SIMPLE_HEAD, expand=True, title_justify="left", title=self._title())
+        width = max(1, self._out.width - ECHO)
+        table = Table(box=box.SIMPLE_HEAD, width=width, title_justify="left", title=self._title())
         table.add_column("lab", no_wrap=True, ratio=3)
         table.add_column("phase", no_wrap=True, width=12)
         for name in (
@@ -70,7 +72,7 @@ class Screen:
     def _shown(self) -> list[Row]:
         """Rows that fit the screen: those under way first, then what ended last, then what waits."""
         rows = list(self._progress.rows.values())
-        room = max(3, self._out.height - 5)
+        room = max(3, self._out.height - 6)
         if len(rows) <= room:
             return rows
         rank = {id(row): (not _under_way(row), not row.record, place) for place, row in enumerate(rows)}

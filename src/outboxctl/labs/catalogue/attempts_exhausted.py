@@ -35,9 +35,11 @@ class AttemptsExhausted(Lab):
         "outboxctl worker &",
         "outboxctl chaos es stop",
         "outboxctl inject load --total 100 --rate 0",
-        "outboxctl status --watch 1  # until they are failed",
+        "outboxctl status --watch 1  # ^C once they are failed",
         "outboxctl failed list",
         "outboxctl chaos es start",
+        "outboxctl status  # they stay failed",
+        "kill %1",
     )
     judged = Words("the limit of attempts works:", "max_attempts 上限策略生效")
 

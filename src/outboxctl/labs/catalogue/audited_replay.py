@@ -42,10 +42,11 @@ class AuditedReplay(Lab):
     }
     seconds = 5.0
     by_hand = (
-        "outboxctl failed list",
+        "outboxctl failed list  # there are some, for example of lab 4",
         'outboxctl replay --by alice --reason "fixed root cause" --limit 100 --dry-run',
         'outboxctl replay --by alice --reason "fixed root cause" --limit 100',
         "outboxctl audit",
+        "outboxctl worker --drain",
         "outboxctl status",
     )
     judged = Words("v3 replay on the record:", "v3 显式 replay（可审计）")

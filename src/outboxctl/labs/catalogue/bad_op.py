@@ -5,6 +5,7 @@ from outboxctl.labs.model import Words
 from outboxctl.labs.scene import Scene
 
 BAD_OP = "not-a-real-op"
+NEIGHBOURS = 20
 REASON = "deterministic_exception"
 
 
@@ -24,19 +25,20 @@ class BadOp(Lab):
         "outboxctl inject bad-op",
         "outboxctl worker --drain",
         "outboxctl failed list",
-        "outboxctl failed show ID",
+        "outboxctl failed show ID  # the one that inject printed",
     )
     judged = Words("deterministic errors end:", "确定性错误收敛")
 
     def inject(self, scene: Scene) -> None:
-        """One bad event, and good ones after it."""
-        self.bad = scene.fault("an event with an unknown op", lambda: scene.insert(op=BAD_OP))
+        """One bad event, and good ones in the same transaction: so in one batch."""
+        self.bad = scene.fault(
+            "an event with an unknown op", lambda: scene.insert(op=BAD_OP, beside=NEIGHBOURS)
+        )
         scene.took_hold(
             Words("the bad event is in the table", "坏事件已写入表中"),
             lambda: self.bad and scene.events([self.bad])[0].op == BAD_OP,
             within=2,
         )
-        scene.load(20)
 
     def recover(self, scene: Scene) -> None:
         """Neither the bad one nor its neighbours are under way any more."""

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from outboxctl.chaos.proxy import faults
 from outboxctl.core import source
+from outboxctl.labs.experiment import PATIENCE_SECONDS
 from outboxctl.labs.lab import Lab
 from outboxctl.labs.model import Words
 from outboxctl.labs.scene import Scene
@@ -78,7 +79,7 @@ class ClockSkew(Lab):
         scene.took_hold(
             Words("its clock is an hour behind", "其时钟慢一小时"),
             lambda: self._behind(scene) > ODD,
-            within=20 if started else 0,
+            within=PATIENCE_SECONDS if started else 0,
         )
         scene.fault("the sink says 503", lambda: scene.proxy.set(faults.unavailable()), scene.proxy.clear)
         with scene.proxy.hold("before apply"):

@@ -15,7 +15,8 @@ CAUGHT, BATCH, BACKLOG = 60, 50, 200
 OK = 200
 SLA_SECONDS = 0.5
 SOON_SECONDS = 15.0
-LEASE = "3"  # seconds, of the worker that stands still
+# Of two workers, one of which stands still: the other must see that, and not mend it at once.
+NEXT, LEASE, RECLAIM_INTERVAL = ("w2", "w3"), "3", "30"
 # Alert thresholds: the oldest event beyond the SLA, anything stuck, any event failed within the window.
 LIMITS = Limits(SLA_SECONDS, stuck=0, failed=0, lag=None, failed_growth=0, window=300, silence=None)
 ALERTS = {
@@ -50,7 +51,7 @@ class Daemon(Lab):
         "OUTBOX_BULK_SIZE": f"{BATCH}",
         "OUTBOX_CONCURRENCY": "1",
     }
-    seconds = 14.0
+    seconds = 15.0
     by_hand = (
         "outboxctl worker &",
         "outboxctl chaos es stop",
@@ -122,14 +123,20 @@ class Daemon(Lab):
         scene.recovered(SOON_SECONDS)
 
     def _hangs(self, scene: Scene) -> None:
-        """The next worker delivers the rest; then it stands still, a batch in its hands, beyond its lease."""
-        worker = scene.worker("w2", OUTBOX_LEASE_SECONDS=LEASE)
-        worker.start()
+        """The next two deliver the rest; then one stands still, a batch in its hands, beyond its lease."""
+        for name in NEXT:
+            scene.worker(
+                name, OUTBOX_LEASE_SECONDS=LEASE, OUTBOX_RECLAIM_INTERVAL_SECONDS=RECLAIM_INTERVAL
+            ).start()
         scene.recovered()
+        scene.wait(lambda: all(scene.worker(name).get("/readyz")[0] == OK for name in NEXT))
         with scene.proxy.hold("before apply"):
             _under_way(scene, BATCH)
+            owners = {event.owner for event in scene.held()}
+            holder, other = sorted(NEXT, key=lambda name: name not in owners)
+            worker, witness = scene.worker(holder), scene.worker(other)
             scene.fault(
-                "SIGSTOP to worker w2",
+                f"SIGSTOP to worker {holder}",
                 lambda: worker.send(signal.SIGSTOP),
                 lambda: worker.send(signal.SIGCONT),
             )
@@ -139,6 +146,11 @@ class Daemon(Lab):
                 within=1,
             )
             self._fires(scene, "stuck")
+            scene.expect_soon(
+                Words("outbox_stuck_processing_events rises", "outbox_stuck_processing_events 上升"),
+                lambda: witness.metric("outbox_stuck_processing_events") == BATCH,
+                within=SOON_SECONDS,
+            )
         scene.undo()
 
     def _terminated(self, scene: Scene) -> None:

@@ -26,7 +26,7 @@ class DeleteThenStale(Lab):
     events = 20
     seconds = 5.0
     by_hand = (
-        "outboxctl chaos proxy --fault delay --seconds 15 --port 9201",
+        "outboxctl chaos proxy --fault delay --seconds 15 --port 9201 &",
         "ELASTIC_URL=http://127.0.0.1:9201 outboxctl worker &",
         "outboxctl inject load --scenario update --total 10",
         "outboxctl inject load --scenario delete --total 10",
@@ -53,7 +53,6 @@ class DeleteThenStale(Lab):
         scene.took_hold(
             Words("the deletes came first", "delete 先到达"),
             lambda: not any(scene.versions(self.entities)) and len(scene.held()),
-            within=20,
         )
 
     def observe(self, scene: Scene) -> None:

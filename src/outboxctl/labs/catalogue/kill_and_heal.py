@@ -31,10 +31,10 @@ class KillAndHeal(Lab):
     by_hand = (
         "outboxctl inject load --total 50000 --rate 0 --per-transaction 500",
         "outboxctl worker &",
-        "kill -9 %1",
-        "outboxctl status --watch 1  # until stuck is above 0",
-        "outboxctl worker",
-        "outboxctl stuck",
+        "kill -9 %1  # a few seconds later, while events are processing",
+        "outboxctl status --watch 1  # ^C once stuck is above 0",
+        "outboxctl worker  # ^C once its log says Reclaimed",
+        "outboxctl stuck  # none",
     )
     judged = Words("v1 stuck events heal themselves:", "v1 stuck 自愈")
 

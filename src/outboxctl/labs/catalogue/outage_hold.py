@@ -1,6 +1,8 @@
 """An outage under the policy `hold`: it costs no event an attempt."""
 
+from outboxctl import backoff
 from outboxctl.chaos.proxy import faults
+from outboxctl.chaos.proxy.tally import Bulk
 from outboxctl.labs.lab import Lab
 from outboxctl.labs.model import Words
 from outboxctl.labs.scene import READY, Scene
@@ -71,6 +73,7 @@ class OutageHold(Lab):
             unless=lambda: scene.look().lag == 0,
         )
         self.sizes = self._sizes(scene)
+        self._paused(scene)
         scene.expect(Words("events failed meanwhile", "故障期间 failed 事件数"), 0, scene.look().failed)
 
     def check(self, scene: Scene) -> None:
@@ -93,9 +96,24 @@ class OutageHold(Lab):
             f"{len(self.sizes)}, {ATTEMPTS}",
         )
 
+    def _paused(self, scene: Scene) -> None:
+        """No more requests than the breaker's shortest pauses, growing ones, leave time for."""
+        s, times = scene.settings, [bulk.at for bulk in self._refused(scene)]
+        least = backoff.survives(len(times), base=s.base_backoff_seconds, cap=s.max_backoff_seconds)
+        took = max(times) - min(times)
+        scene.expect(
+            Words("probes keep their pauses", "探测之间有间隔"),
+            f"{len(times)} requests in at least {least:.2f} s",
+            f"in {took:.2f} s",
+            met=took >= least,
+        )
+
     def _unready(self, scene: Scene) -> bool:
         status, why = scene.worker("w1").get("/readyz")
         return status == UNREADY and "circuit open" in why
 
     def _sizes(self, scene: Scene) -> list[int]:
-        return [len(bulk.ids) for bulk in scene.proxy.recent if bulk.number >= self.before]
+        return [len(bulk.ids) for bulk in self._refused(scene)]
+
+    def _refused(self, scene: Scene) -> list[Bulk]:
+        return [bulk for bulk in scene.proxy.recent if bulk.number >= self.before]

@@ -4,6 +4,7 @@ from dataclasses import replace
 from uuid import uuid4
 
 from outboxctl.chaos.proxy import faults
+from outboxctl.labs.experiment import PATIENCE_SECONDS
 from outboxctl.labs.lab import Lab
 from outboxctl.labs.model import Words
 from outboxctl.labs.scene import ENTITY_TYPE, Scene
@@ -32,6 +33,8 @@ class PoisonEvent(Lab):
         "OUTBOX_MAX_ATTEMPTS": str(ATTEMPTS),
         "OUTBOX_BULK_SIZE": "50",
         "OUTBOX_CONCURRENCY": "1",
+        # An engine that has just begun may be slow twice: that must not be the end of the first events.
+        "OUTBOX_BASE_BACKOFF_SECONDS": "20",
     }
     events = 20
     seconds = 12.0
@@ -58,7 +61,7 @@ class PoisonEvent(Lab):
     def observe(self, scene: Scene) -> None:
         """The second, once its lease is over; no worker has to die a third time."""
         scene.worker("w1").start()
-        self._die(scene, 2, within=20)
+        self._die(scene, 2, within=PATIENCE_SECONDS)
         scene.worker("w1").start()
 
     def check(self, scene: Scene) -> None:

@@ -5,13 +5,13 @@ from outboxctl.labs.lab import Lab
 from outboxctl.labs.model import Words
 from outboxctl.labs.scene import Scene
 
-LEASE = 3.0
-LATE = 4 * LEASE
+LEASE = 4.0
+PACE = 0.05  # seconds a byte of the answer: thousands of them take minutes, and no read is ever silent
 BATCH = 40
 
 
 class SlowSink(Lab):
-    """Answers take four leases, while a second worker waits for anything that is free."""
+    """Answers drip in for minutes, while a second worker waits for anything that is free."""
 
     name = "slow-sink"
     title = Words("A sink slower than the lease", "下游响应慢于租约")
@@ -35,9 +35,9 @@ class SlowSink(Lab):
         "OUTBOX_POLL_INTERVAL_SECONDS": "0.2",
     }
     events = 20
-    seconds = 8.0
+    seconds = 9.0
     by_hand = (
-        f"outboxctl chaos proxy --fault delay --seconds {LATE:g} --port 9201 --for 30s &",
+        f"outboxctl chaos proxy --fault drip --pace {PACE:g} --port 9201 --for 30s &",
         f"export OUTBOX_LEASE_SECONDS={LEASE:g} ELASTIC_URL=http://127.0.0.1:9201",
         "outboxctl worker --metrics-port 9108 & outboxctl worker --metrics-port 9109 &",
         "outboxctl inject load --count 40",
@@ -53,19 +53,19 @@ class SlowSink(Lab):
     def inject(self, scene: Scene) -> None:
         """One batch into a sink that takes its time."""
         scene.fault(
-            f"every bulk request takes {LATE:g} s",
-            lambda: scene.proxy.set(faults.delay(LATE)),
+            f"every bulk request is answered a byte each {PACE:g} s",
+            lambda: scene.proxy.set(faults.drip(PACE)),
             scene.proxy.clear,
         )
         scene.load(BATCH)
         scene.took_hold(
             Words("a request is held up", "有请求被拖慢"),
-            lambda: scene.proxy.seen.by_fault.get("delay"),
+            lambda: scene.proxy.seen.by_fault.get("drip"),
         )
 
     def observe(self, scene: Scene) -> None:
         """Until the worker has given up by itself, or somebody else has taken the events from it."""
-        scene.wait(lambda: self._timeouts(scene) >= BATCH or self._taken(scene), within=LATE)
+        scene.wait(lambda: self._timeouts(scene) >= BATCH or self._taken(scene), within=4 * LEASE)
         scene.expect(
             Words("events put back with timeout", "以 timeout 退回的事件数"),
             f"at least {BATCH}",
@@ -84,7 +84,10 @@ class SlowSink(Lab):
         scene.expect(Words("most events stuck", "stuck 最大值"), 0, stuck)
         now = scene.look()
         scene.expect(Words("events done", "done 事件数"), scene.written, now.done)
-        scene.conclude(Words("lease, and time an answer took", "租约与响应时间"), f"{LEASE:g} s, {LATE:g} s")
+        scene.conclude(
+            Words("lease, and time a byte of the answer took", "租约与响应每字节耗时"),
+            f"{LEASE:g} s, {PACE:g} s",
+        )
         scene.conclude(Words("most attempts", "最大 attempts"), now.attempts_most)
 
     def _timeouts(self, scene: Scene) -> int:

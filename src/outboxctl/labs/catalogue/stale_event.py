@@ -53,7 +53,9 @@ class StaleEvent(Lab):
         ended = {event.status for event in scene.events(self.stale)}
         scene.expect(Words("how the old events ended", "旧事件的终态"), {"done"}, ended)
         scene.conclude(Words("old events", "旧事件数"), len(self.stale))
-        scene.conclude(Words("documents taken back or away", "回退或消失的文档"), 0)
+        scene.conclude(
+            Words("documents taken back or away", "回退或消失的文档"), len(versions) - versions.count(2)
+        )
 
     def _insert(self, scene: Scene) -> list[str]:
         ops = ["upsert"] * HALF + ["delete"] * (len(self.entities) - HALF)

@@ -42,7 +42,6 @@ class TwoWorkers(Lab):
             scene.expect_soon(
                 Words("both have events in hand at once", "两者同时持有事件"),
                 lambda: {event.owner for event in scene.held()} >= {"w1", "w2"},
-                within=20,
             )
 
     def check(self, scene: Scene) -> None:

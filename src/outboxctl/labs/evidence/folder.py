@@ -163,11 +163,6 @@ def _known(name: str) -> bool:
     return any(lab.name == name for lab in LABS)
 
 
-def _begun(path: Path) -> tuple[str, str]:
-    facts = _facts(path)
-    return (facts.started_at if facts else "", path.name)
-
-
 def _facts(path: Path) -> Facts | None:
     return _read(path / RUN, Facts) if (path / RUN).exists() else None
 

@@ -13,7 +13,7 @@ PHASES = {
     Phase.CHECK: Words("check", "检查"),
 }
 MEANINGS = {
-    Verdict.OK: Words("Every lab held its hypothesis.", "所有实验均符合假设。"),
+    Verdict.OK: Words("Every hypothesis held.", "所有实验均符合假设。"),
     Verdict.INCONCLUSIVE: Words(
         "Nothing was refuted, but not every lab could show what it is about.",
         "没有假设被推翻，但部分实验未能得出结论。",

@@ -1,0 +1,62 @@
+"""How an experiment is made: every fault undone, nothing broken in a control run, no wait without an end."""
+
+from threading import Event
+from time import monotonic
+
+import pytest
+
+from outboxctl.labs.experiment import Experiment, Stopped, Unlearned
+from outboxctl.labs.model import Record, Verdict, Words
+
+SEEN = Words("it is broken", "已损坏")
+
+
+def experiment(*, faults: bool = True, stop: Event | None = None) -> Experiment:
+    return Experiment(Record("bad-op", ""), stop=stop or Event(), faults=faults)
+
+
+def test_each_fault_is_undone_though_another_cannot_be_and_that_is_said() -> None:
+    made, undone = experiment(), []
+    made.fault("first", lambda: None, lambda: undone.append("first"))
+    made.fault("second", lambda: None, lambda: 1 // 0)
+    made.fault("third", lambda: None, lambda: undone.append("third"))
+    made.undo()
+    assert undone == ["third", "first"]
+    assert [(check.name.en, check.verdict) for check in made.record.checks] == [
+        ("undone: second", Verdict.INCONCLUSIVE)
+    ]
+    assert all(window.ended is not None for window in made.record.windows)
+    made.undo()
+    assert undone == ["third", "first"]
+
+
+def test_a_fault_that_breaks_down_halfway_is_undone_too() -> None:
+    made, undone = experiment(), []
+    with pytest.raises(ZeroDivisionError):
+        made.fault("half", lambda: 1 // 0, lambda: undone.append("half"))
+    made.undo()
+    assert undone == ["half"]
+
+
+def test_a_control_run_breaks_nothing_and_learns_nothing() -> None:
+    made, broken = experiment(faults=False), []
+    assert made.fault("left out", lambda: broken.append(1)) is None
+    with pytest.raises(Unlearned):
+        made.took_hold(SEEN, lambda: broken, within=0)
+    made.undo()
+    assert not broken
+    assert [check.verdict for check in made.record.checks] == [Verdict.INCONCLUSIVE]
+
+
+def test_what_cannot_come_any_more_is_not_waited_for() -> None:
+    made, began = experiment(), monotonic()
+    assert made.expect_soon(SEEN, lambda: False, within=60, unless=lambda: True) is False
+    assert monotonic() - began < 30
+    assert [check.verdict for check in made.record.checks] == [Verdict.FAIL]
+
+
+def test_a_stop_ends_every_wait() -> None:
+    stop = Event()
+    stop.set()
+    with pytest.raises(Stopped):
+        experiment(stop=stop).wait(lambda: False, within=60)
