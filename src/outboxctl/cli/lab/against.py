@@ -3,6 +3,8 @@
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
+from outboxctl.wording import brief
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
@@ -14,9 +16,17 @@ TASK = "run labs"
 
 
 def agreed(
-    labs: "Sequence[type[Lab]]", home: "Path", over: "Mapping[str, str]", *, yes: bool, sure: bool
+    labs: "Sequence[type[Lab]]",
+    home: "Path",
+    over: "Mapping[str, str]",
+    *,
+    worker: str | None,
+    yes: bool,
+    sure: bool,
 ) -> "StagingPlace":
     """The system of the settings as a place for labs. Raises UsageError where that is not allowed or wanted.
+
+    `worker` is the command that somebody wants to try instead of our worker.
 
     UnreachableError where one of its ends is away.
     """
@@ -31,12 +41,12 @@ def agreed(
         allow(given, TASK, sure=sure)
         place = StagingPlace(given, home, labs, over)
         with suppress(BrokenPipeError):  # nobody reads stderr, so it must be --yes that agrees
-            _show(place, database.name)
+            _show(place, database.name, worker)
         confirm(given, database, TASK, yes=yes, always=True)
     return place
 
 
-def _show(place: "StagingPlace", database: str) -> None:
+def _show(place: "StagingPlace", database: str, worker: str | None) -> None:
     """What will be made where, and what will be broken."""
     from outboxctl.cli import render
 
@@ -51,6 +61,17 @@ def _show(place: "StagingPlace", database: str) -> None:
     out.print(render.table("Made there, and removed at the end", ("lab", "schema", "index"), rows))
     events = sum(plan.lab.events for plan in place.planned if not place.lacks(plan.lab))
     out.print(f"Each lab writes some hundreds of events of its own ({events:,} to begin with).")
-    out.print(
-        "Workers and faults are here: each lab sends through a proxy of its own. Nothing else is touched."
+    out.print("Workers and faults are here: each lab sends through a proxy of its own.")
+    if worker is None:
+        out.print("Nothing else is touched.")
+    else:
+        out.print(render.cell(_at_risk(worker, place.default_schema())), style="bold")
+
+
+def _at_risk(worker: str, schema: str | None) -> str:
+    """Nobody can know beforehand what another program does."""
+    where = f"in schema {brief(schema, 100)}" if schema else "wherever your role's search path leads"
+    return (
+        f"--worker {brief(worker, 200)} gets DATABASE_URL with options=-csearch_path=SCHEMA of its lab, and"
+        f" must honour it: else it delivers, fails and deletes your own events {where}. They are at risk."
     )
