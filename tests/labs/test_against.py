@@ -35,9 +35,9 @@ def test_a_lab_touches_nothing_but_its_own(
     assert verdicts.pop("db-restart") == "INCONCLUSIVE"  # nobody stops a server that is not ours
     assert set(verdicts.values()) == {"OK"}, done.stdout
     assert done.returncode == 5
-    for lab in ("bad_op", "stale_event"):
-        assert f"outboxctl_lab_{lab}_" in done.stderr  # said first
-    assert "nothing: it needs" in done.stderr
+    for name in ("outboxctl_lab_LAB_", f"{index}-lab-LAB-", "bad-op", "stale-event"):
+        assert name in done.stderr  # said first, and whole
+    assert "Not db-restart: it needs" in done.stderr
     assert theirs(sql, engine, index) == before
     assert left(sql, engine, index) == []
 

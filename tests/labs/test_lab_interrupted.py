@@ -70,7 +70,7 @@ class Under:
         for number in signals:
             self.process.send_signal(number)
             with suppress(subprocess.TimeoutExpired):
-                self.process.wait(0.5)
+                self.process.wait(1)  # a second order, and no echo of the first
         code = self.process.wait(WITHIN_SECONDS)
         assert "Traceback" not in self.output.read_text()
         return code

@@ -1,5 +1,6 @@
-"""A lab that is ended from outside has not refuted what there was no time left to see."""
+"""What a lab that was ended, or could not be watched, or could not begin, says of itself."""
 
+from pathlib import Path
 from threading import Event
 from types import SimpleNamespace
 from typing import Any
@@ -10,7 +11,8 @@ from outboxctl.errors import UnreachableError
 from outboxctl.labs.drill import Drill
 from outboxctl.labs.experiment import Stopped
 from outboxctl.labs.lab import Lab
-from outboxctl.labs.model import Phase, Record, Verdict, Words
+from outboxctl.labs.model import Need, Phase, Record, Verdict, Words
+from outboxctl.labs.run import Options, run
 from outboxctl.labs.scene import Scene
 
 pytestmark = pytest.mark.no_servers
@@ -45,9 +47,45 @@ class Stage(SimpleNamespace):
         raise UnreachableError("no database")
 
 
-def test_it_is_inconclusive() -> None:
+class Blind(Stage):
+    """Looking at it breaks."""
+
+    def look(self) -> None:
+        raise ValueError("no such column")
+
+
+class Bare(SimpleNamespace):
+    """A place that lacks what any lab needs."""
+
+    def versions(self) -> dict[str, str]:
+        return {}
+
+    def lacks(self, lab: type[Lab]) -> list[Need]:
+        return sorted(lab.needs)
+
+
+class Needy(Ended):
+    name = "needy"
+    needs = frozenset({Need.REAL_ENGINE})
+
+
+def test_one_that_is_ended_has_not_refuted_what_there_was_no_time_for() -> None:
     scene: Any = Stage(record=Record("ended", ""), stop=Event())
     Drill(Ended(), scene, lambda _: None).play()
     record = scene.record
     assert (record.verdict, record.interrupted) == (Verdict.INCONCLUSIVE, Phase.RECOVER)
     assert record.checks == []
+
+
+def test_one_whose_samples_broke_off_says_so() -> None:
+    scene: Any = Blind(record=Record("ended", ""), stop=Event())
+    Drill(Ended(), scene, lambda _: None).play()
+    (broken,) = scene.record.checks
+    assert (broken.name.en, broken.verdict) == ("sampling went on", Verdict.INCONCLUSIVE)
+    assert broken.seen == "ValueError: no such column"
+
+
+def test_one_that_cannot_run_here_says_why_in_a_sentence(tmp_path: Path) -> None:
+    place: Any = Bare()
+    ended = run([Needy], place, tmp_path, options=Options(), tell=print, ended=print, stop=Event())
+    assert ended.records[0].why == "it needs a real Elasticsearch, and this is an imitation"

@@ -185,7 +185,19 @@ def test_the_newest_run_is_found(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no evidence"):
         newest(tmp_path)
     run_ = made(tmp_path / "run", record())
-    assert newest(tmp_path) == newest(run_) == run_
+    assert newest(tmp_path) == newest(run_) == newest(run_ / "bad-op") == run_
+
+
+def test_what_cannot_be_written_costs_no_other_lab_its_evidence(tmp_path: Path) -> None:
+    folder, records = Folder(tmp_path / "run"), [record("two-workers"), record()]
+    folder.begin([each.lab for each in records])
+    (folder.path / "two-workers").write_text("in the way")
+    for each in records:
+        folder.add(each)
+    folder.finish(run(records))
+    assert [lost.split(" (")[0] for lost in folder.lost] == ["lab two-workers"]
+    assert (folder.path / "bad-op" / "record.json").exists()
+    assert load(folder.path).state is State.FINISHED
 
 
 def test_a_damaged_report_is_named(tmp_path: Path) -> None:

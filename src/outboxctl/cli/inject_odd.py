@@ -27,6 +27,7 @@ def stale(count: Count = 1, yes: Yes = False, database_url: DatabaseUrl = None, 
     from outboxctl.core import inject
 
     _insert("stale events", inject.stale, count, yes=yes, database_url=database_url, json=json)
+    _foretell("Each ends in done: the document follows the row, so the index gets version 2.")
 
 
 def duplicate(
@@ -45,6 +46,7 @@ def duplicate(
     with acting(given, "inject duplicate events", yes=yes) as db, db.begin() as connection:
         ids = inject.duplicates(connection, count)
     show_ids(ids, json=json)
+    _foretell("All end in done, with one document.")
 
 
 def poison(count: Count = 1, yes: Yes = False, database_url: DatabaseUrl = None, json: Json = False) -> None:
@@ -57,6 +59,7 @@ def poison(count: Count = 1, yes: Yes = False, database_url: DatabaseUrl = None,
     from outboxctl.core import inject
 
     _insert("poison events", inject.poison, count, yes=yes, database_url=database_url, json=json)
+    _foretell("Each ends in failed (mapping); its neighbours in the batch are delivered.")
 
 
 def oversized(
@@ -81,6 +84,7 @@ def oversized(
 
     insert = partial(inject.oversized, size=size)
     _insert("oversized events", insert, count, yes=yes, database_url=database_url, json=json)
+    _foretell(f"Each ends in failed (payload_too_large) where the sink's limit is below {size:,} bytes.")
 
 
 def _insert(
@@ -108,3 +112,8 @@ def show_ids(ids: list[str], *, json: bool) -> None:
         render.emit_json({"inserted": len(ids), "ids": ids})
     else:
         typer.echo("\n".join(ids))
+
+
+def _foretell(text: str) -> None:
+    """Say what will come of them: beside the ids, which a script reads alone."""
+    typer.echo(text, err=True)

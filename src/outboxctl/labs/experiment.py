@@ -113,7 +113,7 @@ class Experiment:
     def expect(self, name: Words, expected: object, seen: object, *, met: bool | None = None) -> bool:
         """Hold what was seen against the hypothesis; equal, unless `met` says so. False refutes it."""
         good = expected == seen if met is None else met
-        self._check(name, str(expected), str(seen), Verdict.FAIL, met=good)
+        self._check(name, _plain(expected), _plain(seen), Verdict.FAIL, met=good)
         return good
 
     def expect_soon(
@@ -133,7 +133,7 @@ class Experiment:
 
     def conclude(self, name: Words, value: object) -> None:
         """Fill in a field of the document's conclusion; a truth value becomes yes or no."""
-        said = value if isinstance(value, Words) else Words(*[str(value)] * 2)
+        said = value if isinstance(value, Words) else Words(*[_plain(value)] * 2)
         said = (YES if value else NO) if isinstance(value, bool) else said
         self.record.conclusion.append(Filled(name, said.en, said.zh))
 
@@ -151,4 +151,13 @@ class Experiment:
 
 def _told(seen: object) -> str:
     """What a person reads of a value that was waited for."""
-    return "nothing" if seen is None or seen is False else "yes" if seen is True else str(seen)
+    return "nothing" if seen is None or seen is False else _plain(seen)
+
+
+def _plain(value: object) -> str:
+    """A value as a person says it, not as Python does."""
+    if value is None or value == []:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

@@ -11,12 +11,13 @@ from threading import Event
 from outboxctl.errors import OutboxctlError
 from outboxctl.labs.drill import Drill, Moment, Tell
 from outboxctl.labs.lab import Lab
-from outboxctl.labs.model import Check, Phase, Record, Run, Verdict, Words
+from outboxctl.labs.model import Check, Need, Phase, Record, Run, Verdict, Words
 from outboxctl.labs.place import Place
 from outboxctl.labs.scene import Scene
 from outboxctl.wording import brief
 
 PLACE = Words("what the lab needs is here", "环境满足实验的需要")
+LACKING = {True: "this is an imitation", False: "the servers here are somebody's, not the lab's to break"}
 NAMESPACE = Words("tables and an index of its own", "独立的表和索引")
 
 
@@ -43,7 +44,8 @@ def run(
 
     `folder` is the evidence's: each lab's worker logs go to a folder of the lab's name in it. Once
     `stop` is set, labs under way undo their faults and end, and no other begins; a first
-    KeyboardInterrupt sets it, a second one is raised, whatever is still under way.
+    KeyboardInterrupt sets it, a second one is raised, whatever is still under way. (An echo of the
+    first is the caller's to hold back: see `own_folder`.)
     Raises OutboxctlError where the place itself cannot be had.
     """
     begun, versions = datetime.now(UTC), place.versions()
@@ -80,11 +82,11 @@ def _played(
     if stop.is_set():
         record.interrupted, record.why = Phase.PREPARE, "interrupted before it began"
         return record
-    folder.mkdir(parents=True, exist_ok=True)
     try:
-        lacking = place.lacks(lab)
-        if lacking:
-            return _without(record, PLACE, ", ".join(lacking), "none here")
+        folder.mkdir(parents=True, exist_ok=True)
+        if lacking := place.lacks(lab):
+            why = f"it needs {' and '.join(lacking)}, and {LACKING[Need.REAL_ENGINE in lacking]}"
+            return _without(record, PLACE, ", ".join(lacking), "none here", why)
         with place.namespace(lab) as namespace:
             record.settings = dict(namespace.shown)
             scene = Scene(
@@ -94,14 +96,15 @@ def _played(
                 Drill(lab(), scene, tell).play()
     except Exception as error:  # of one lab: the others go on
         seen = str(error) if isinstance(error, OutboxctlError) else f"{type(error).__name__}: {error}"
-        return _without(record, NAMESPACE, "made, and gone in the end", seen)
+        why = f"its tables and index could not be made, or not removed: {brief(seen, 300)}"
+        return _without(record, NAMESPACE, "made, and gone in the end", seen, why)
     return record
 
 
-def _without(record: Record, name: Words, expected: str, seen: str) -> Record:
+def _without(record: Record, name: Words, expected: str, seen: str, why: str) -> Record:
     """A lab that could not begin, or not end; what it has refuted stays refuted."""
     record.checks.append(Check(Phase.PREPARE, name, expected, brief(seen, 300), Verdict.INCONCLUSIVE))
     if record.verdict is not Verdict.FAIL:
         record.verdict = Verdict.INCONCLUSIVE
-        record.why = f"{name.en}: expected {expected}, seen {brief(seen, 300)}"
+        record.why = why
     return record

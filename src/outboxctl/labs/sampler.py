@@ -1,22 +1,25 @@
 """Looking at a lab's events several times a second, for its charts and for whoever watches."""
 
 from collections.abc import Callable
-from contextlib import suppress
 from threading import Event, Thread
 
 from outboxctl.errors import OutboxctlError
-from outboxctl.labs.model import Sample
+from outboxctl.labs.model import Sample, Verdict, Words
 from outboxctl.labs.scene import Scene
 
 EVERY_SECONDS = 0.25
+WENT_ON = Words("sampling went on", "采样持续进行")
 
 
 class Sampler:
-    """A thread that takes samples until `close`, and a last one then; while the database is away, none."""
+    """A thread that takes samples until `close`, and a last one then; while the database is away, none.
+
+    Any other error ends it, and makes the lab inconclusive: its figures would tell half of the story.
+    """
 
     def __init__(self, scene: Scene, take: Callable[[Sample], None]) -> None:
         self._scene, self._take = scene, take
-        self._over = Event()
+        self._over, self._broken = Event(), False
         self._thread = Thread(target=self._run, name="sampler", daemon=True)
         self._thread.start()
 
@@ -27,10 +30,17 @@ class Sampler:
         self._once()
 
     def _run(self) -> None:
-        while not self._over.wait(EVERY_SECONDS):
+        while not (self._broken or self._over.wait(EVERY_SECONDS)):
             self._once()
 
     def _once(self) -> None:
-        with suppress(OutboxctlError):  # a lab may be about just that
+        if self._broken:
+            return
+        try:
             seen = self._scene.look()
             self._take(Sample(self._scene.now, seen))
+        except OutboxctlError:
+            pass  # a lab may be about just that
+        except Exception as error:
+            self._broken = True
+            self._scene.note(WENT_ON, "no error", f"{type(error).__name__}: {error}", Verdict.INCONCLUSIVE)

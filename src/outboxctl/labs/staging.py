@@ -50,8 +50,8 @@ class Planned:
 class StagingPlace:
     """The database and the sink of `settings`; workers run here, in `home`.
 
-    `planned` is what it will make, and nothing else is touched. `overrides` are environment names and
-    values that stand over every lab's settings.
+    `planned` is what it will make, and nothing else is touched; `mark` is at the end of each name of it.
+    `overrides` are environment names and values that stand over every lab's settings.
     """
 
     def __init__(
@@ -66,8 +66,8 @@ class StagingPlace:
         self._ledger, self._migrating = Ledger(settings), Lock()
         self.sink = mask(self._sink)
         self._versions: dict[str, str] = {}
-        mark = uuid4().hex[:6]
-        self.planned = [_planned(lab, settings.elastic_index, mark) for lab in labs]
+        self.mark = uuid4().hex[:6]
+        self.planned = [_planned(lab, settings.elastic_index, self.mark) for lab in labs]
 
     def lacks(self, lab: "type[Lab]") -> list[Need]:
         """Servers of its own, to be stopped, are not to be had here."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 
 import psutil
 
@@ -22,6 +23,8 @@ from outboxctl.services.model import Say, silent
 LOCK = "run.lock"
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PATIENCE_SECONDS = 5.0
+# One ^C may come twice: from the terminal, and from a parent that passes on what it got (`timeout`, CI).
+ECHO_SECONDS = 0.5
 
 
 @dataclass
@@ -32,6 +35,16 @@ class Folder:
     keep: bool = False
     succeeded: bool = False
     interrupted: int = 0  # the signal's number
+    interrupted_at: float = 0.0
+
+    def interrupt(self, number: int, now: float) -> bool:
+        """Take note of a signal at `now` (monotonic); False for the echo of the first one."""
+        if self.interrupted and now - self.interrupted_at < ECHO_SECONDS:
+            return False
+        if not self.interrupted:
+            self.interrupted_at = now
+        self.interrupted = number
+        return True
 
     @property
     def log(self) -> Path:
@@ -52,14 +65,15 @@ def own_folder(kind: str, say: Say = silent) -> Iterator[Folder]:
     """A fresh folder for a run of this kind (`demo`): under `OUTBOXCTL_STATE`, else among temporary files.
 
     Whatever ends the block, a signal or a closed terminal too, ends all that runs in the folder.
-    A signal is raised as Interrupted. UsageError where no folder can be made.
+    A signal is raised as Interrupted, an echo of the first one is not. UsageError where no folder can
+    be made.
     """
     folder = _new(_parent(), kind)
 
     def leave(number: int, _frame: object) -> None:
-        folder.interrupted = number
-        _mute_hung_up()
-        raise Interrupted(number)
+        if folder.interrupt(number, monotonic()):
+            _mute_hung_up()
+            raise Interrupted(number)
 
     with _lock(folder.path), _signals(leave):
         try:

@@ -3,16 +3,22 @@
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
-from outboxctl.wording import brief
+from outboxctl.wording import brief, counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from outboxctl.labs.lab import Lab
-    from outboxctl.labs.staging import StagingPlace
+    from outboxctl.labs.staging import Planned, StagingPlace
 
 TASK = "run labs"
+LONGEST = 400  # characters of a line with a name, which is 255 bytes at most
+FAULTS = (
+    "Faults: a proxy on this machine before the sink, for each lab's workers alone; "
+    "kills, pauses and a wrong clock, for workers that the lab starts here; write blocks and mappings, on "
+    "the lab's own index; rows and a rebuild, in the lab's own schema and index."
+)
 
 
 def agreed(
@@ -47,21 +53,23 @@ def agreed(
 
 
 def _show(place: "StagingPlace", database: str, worker: str | None) -> None:
-    """What will be made where, and what will be broken."""
+    """What will be made where, and what will be broken; names stay whole, to be copied."""
     from outboxctl.cli import render
 
     out = render.console(stderr=True)
-    versions = place.versions()
+    versions, here = place.versions(), [plan for plan in place.planned if not place.lacks(plan.lab)]
     out.print(f"Database {database} ({versions['postgres']}), sink {place.sink} ({versions['search']}).")
-    rows = []
+    if here:
+        out.print("Each lab makes there, and removes at the end:")
+        for what, name in zip(("schema", "index"), _pattern(here[0]), strict=True):
+            out.print(render.cell(f"  {what:<6}  {name}", LONGEST), soft_wrap=True)
+        out.print(f"Run {place.mark}, {counted(len(here), 'lab')}: {', '.join(p.lab.name for p in here)}.")
     for plan in place.planned:
-        lacking = place.lacks(plan.lab)
-        made = (plan.schema, plan.index) if not lacking else ("nothing: it needs", ", ".join(lacking))
-        rows.append((plan.lab.name, *made))
-    out.print(render.table("Made there, and removed at the end", ("lab", "schema", "index"), rows))
-    events = sum(plan.lab.events for plan in place.planned if not place.lacks(plan.lab))
+        if lacking := place.lacks(plan.lab):
+            out.print(f"Not {plan.lab.name}: it needs {' and '.join(lacking)}.")
+    events = sum(plan.lab.events for plan in here)
     out.print(f"Each lab writes some hundreds of events of its own ({events:,} to begin with).")
-    out.print("Workers and faults are here: each lab sends through a proxy of its own.")
+    out.print(FAULTS)
     if worker is None:
         out.print("Nothing else is touched.")
     else:
@@ -75,3 +83,10 @@ def _at_risk(worker: str, schema: str | None) -> str:
         f"--worker {brief(worker, 200)} gets DATABASE_URL with options=-csearch_path=SCHEMA of its lab, and"
         f" must honour it: else it delivers, fails and deletes your own events {where}. They are at risk."
     )
+
+
+def _pattern(plan: "Planned") -> tuple[str, str]:
+    """The names of a lab's schema and index, with LAB where each has its own."""
+    name = plan.lab.name
+    schema, index = plan.schema.rsplit(name.replace("-", "_"), 1), plan.index.rsplit(name, 1)
+    return "LAB".join(schema), "LAB".join(index)

@@ -11,11 +11,12 @@ from outboxctl.cli.chaos.flags import Sure
 from outboxctl.cli.lab.catalogue import Lang, chosen
 from outboxctl.cli.options import Json
 from outboxctl.cli.services import Search
-from outboxctl.errors import UsageError
+from outboxctl.errors import OutboxctlError, UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from outboxctl.labs.evidence import Folder
     from outboxctl.labs.lab import Lab
     from outboxctl.labs.model import Run
     from outboxctl.labs.place import Place
@@ -67,6 +68,7 @@ def run(
     from outboxctl.cli.lab.against import agreed
     from outboxctl.cli.lab.closing import CODES, show
     from outboxctl.cli.lab.leftovers import note
+    from outboxctl.labs.evidence import Folder
     from outboxctl.labs.place import OwnPlace, Place
     from outboxctl.labs.run import Options
     from outboxctl.scratch.folder import Interrupted, own_folder
@@ -81,11 +83,15 @@ def run(
             place: Place = OwnPlace(folder.path, search.value, over, say)
             if against:
                 place = agreed(labs, folder.path, over, worker=worker, yes=yes, sure=sure)
-            ended = conduct(labs, place, kept, options)
+            written = Folder(kept)
+            ended = conduct(labs, place, written, options)
     except Interrupted as signal:
         raise typer.Exit(signal.code) from None
     with whoever_reads():
         render.emit_json(ended) if json else show(ended, kept, lang, render.console())
+    if written.lost:
+        what = ", ".join(written.lost)
+        raise OutboxctlError(f"evidence could not be written into {kept}: {what}", hint="is the disk full?")
     raise typer.Exit(128 + folder.interrupted if folder.interrupted else CODES[ended.verdict])
 
 
@@ -106,24 +112,23 @@ class Stop(Event):
             self._out.print("Ending: faults are undone, evidence is kept; ^C again ends at once.")
 
 
-def conduct(labs: "list[type[Lab]]", place: "Place", path: Path, options: "Options") -> "Run":
-    """Run them, show how they go on, and write the evidence into `path` as each ends."""
+def conduct(labs: "list[type[Lab]]", place: "Place", evidence: "Folder", options: "Options") -> "Run":
+    """Run them, show how they go on, and write the evidence as each ends."""
     from outboxctl.cli import render
     from outboxctl.cli.lab.leftovers import take_over
     from outboxctl.cli.lab.progress import Progress
     from outboxctl.cli.lab.screen import Screen
-    from outboxctl.labs.evidence import Folder
     from outboxctl.labs.run import run as run_labs
     from outboxctl.scratch.folder import Interrupted
 
     place.versions()  # services say how they start before the labs are drawn
     out = render.console(stderr=True)
-    evidence, stop = Folder(path), Stop(out)
+    stop = Stop(out)
     evidence.begin([lab.name for lab in labs], faults=options.faults)
     try:
         with Screen(Progress(labs, options.jobs), out, stop) as screen:
             ended = run_labs(
-                labs, place, path, options=options, tell=screen.tell, ended=evidence.add, stop=stop
+                labs, place, evidence.path, options=options, tell=screen.tell, ended=evidence.add, stop=stop
             )
         evidence.finish(ended)
     except Interrupted as again:

@@ -119,7 +119,9 @@ class ClockSkew(Lab):
         reclaimed = sum(worker.reclaimed() for worker in scene.workers.values())
         scene.expect(Words("events reclaimed", "被回收的事件"), 0, reclaimed)
         scene.expect(Words("events done", "done 事件数"), scene.written, scene.look().done)
-        scene.conclude(Words("the clock of w2", "w2 的时钟"), f"-{self._behind(scene)}")
+        behind = round(self._behind(scene).total_seconds() / 60)
+        said = Words(f"{behind} minutes behind", f"慢 {behind} 分钟")
+        scene.conclude(Words("the clock of w2", "w2 的时钟"), said)
 
     def _start(self, scene: Scene) -> bool:
         """The second worker, with another idea of what time it is."""

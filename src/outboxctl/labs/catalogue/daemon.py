@@ -2,28 +2,18 @@
 
 import signal
 
-from outboxctl.check import figures
-from outboxctl.check.figures import Limits
 from outboxctl.core import replay
 from outboxctl.core.replay import Selection
-from outboxctl.labs import outage
+from outboxctl.labs import alerts, outage
 from outboxctl.labs.lab import Lab
 from outboxctl.labs.model import Words
 from outboxctl.labs.scene import Scene
 
 CAUGHT, BATCH, BACKLOG = 60, 50, 200
 OK = 200
-SLA_SECONDS = 0.5
 SOON_SECONDS = 15.0
 # Of two workers, one of which stands still: the other must see that, and not mend it at once.
 NEXT, LEASE, RECLAIM_INTERVAL = ("w2", "w3"), "3", "30"
-# Alert thresholds: the oldest event beyond the SLA, anything stuck, any event failed within the window.
-LIMITS = Limits(SLA_SECONDS, stuck=0, failed=0, lag=None, failed_growth=0, window=300, silence=None)
-ALERTS = {
-    "oldest": Words("alert: the oldest event is beyond the SLA", "报警：oldest_age 超 SLA"),
-    "failed_growth": Words("alert: a surge of terminal failures", "报警：terminal_failed 激增"),
-    "stuck": Words("alert: stuck above 0", "报警：stuck>0"),
-}
 
 
 class Daemon(Lab):
@@ -68,7 +58,7 @@ class Daemon(Lab):
 
     def inject(self, scene: Scene) -> None:
         """When all is well no alert fires; then the sink goes away and events fail."""
-        self._silent(scene)
+        alerts.silent(scene)
         outage.refuse(scene)
         scene.load(CAUGHT)
 
@@ -88,7 +78,7 @@ class Daemon(Lab):
     def check(self, scene: Scene) -> None:
         """Everything was delivered, and no alert is left."""
         scene.expect(Words("events done", "done 事件数"), scene.written, scene.look().done)
-        self._silent(scene)
+        alerts.silent(scene)
         scene.conclude(Words("SIGTERM: exit code", "SIGTERM 退出码"), self.code)
         scene.conclude(Words("the batch in flight was finished", "当前批次是否处理完"), self.finished)
         scene.conclude(
@@ -175,14 +165,9 @@ class Daemon(Lab):
             now.done - before,
         )
 
-    # Alerts.
-
     def _fires(self, scene: Scene, name: str) -> None:
-        if scene.expect_soon(ALERTS[name], lambda: name in _alerts(scene), SOON_SECONDS):
+        if alerts.fires(scene, name, SOON_SECONDS):
             self.fired.append(name)
-
-    def _silent(self, scene: Scene) -> None:
-        scene.expect(Words("no alert when all is well", "正常时没有报警"), [], _alerts(scene))
 
 
 def _under_way(scene: Scene, events: int) -> None:
@@ -194,10 +179,3 @@ def _under_way(scene: Scene, events: int) -> None:
         lambda: scene.proxy.seen.bulks > before,
         SOON_SECONDS,
     )
-
-
-def _alerts(scene: Scene) -> list[str]:
-    """The figures beyond their limits, as `outboxctl check` has them."""
-    seconds = scene.settings.max_processing_seconds
-    facts = scene.transact(lambda connection: figures.read(connection, LIMITS, max_processing=seconds))
-    return [figure.name for figure in figures.judge(facts, LIMITS) if not figure.well]

@@ -1,7 +1,8 @@
 """The folder of one run: written as its labs end, so that whatever ends the run leaves what there is."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -39,10 +40,14 @@ class Facts:
 
 
 class Folder:
-    """The evidence of one run in `path`: `begin`, `add` as each lab ends (from any thread), `finish`."""
+    """The evidence of one run in `path`: `begin`, `add` as each lab ends (from any thread), `finish`.
+
+    What could not be written, for the disk is full perhaps, is in `lost`: no reason to lose a verdict.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.lost: list[str] = []
 
     def begin(self, labs: Sequence[str], *, faults: bool = True) -> None:
         """Make the folder for a run of these labs. UsageError where that cannot be, or is another run's."""
@@ -59,7 +64,8 @@ class Folder:
 
     def add(self, record: Record) -> None:
         """Write all files of a lab that has ended."""
-        files.write_lab(self.path / record.lab, reported(record), record)
+        with self._noting(f"lab {record.lab}"):
+            files.write_lab(self.path / record.lab, reported(record), record)
 
     def finish(self, run: Run) -> Report:
         """Write the reports of the whole."""
@@ -74,8 +80,16 @@ class Folder:
             versions() | run.versions,
             [reported(record) for record in run.records],
         )
-        _finish(self.path, report)
+        with self._noting("the report"):
+            _finish(self.path, report)
         return report
+
+    @contextmanager
+    def _noting(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self.lost.append(f"{what} ({error.strerror or error})")
 
 
 def reported(record: Record) -> LabReport:
@@ -120,9 +134,14 @@ def load(path: Path) -> Report:
 
 
 def newest(parent: Path) -> Path:
-    """The run's folder itself, or the newest run in a folder of runs. UsageError where there is none."""
+    """The run's folder itself, that of a lab's folder in it, or the newest run in a folder of runs.
+
+    UsageError where there is none.
+    """
     if (parent / RUN).exists():
         return parent
+    if parent.is_dir() and (parent.resolve().parent / RUN).exists():
+        return parent.resolve().parent
     runs = [
         (facts.started_at, run.parent) for run in parent.glob(f"*/{RUN}") if (facts := _facts(run.parent))
     ]

@@ -44,4 +44,5 @@ def refused(answer: Answer) -> RefusedError | UnreachableError:
     if answer.status or answer.kind == "client":  # it was we who could not ask
         return RefusedError(f"HTTP {answer.status}, {finding.reason}: {finding.error}")
     kind = UntrustedError if answer.kind == "tls" else UnreachableError
-    return kind(f"{finding.reason}: {finding.error}")
+    known = finding.error.startswith(f"{finding.reason}:")  # an error begins with its kind
+    return kind(finding.error if known else f"{finding.reason}: {finding.error}")
