@@ -71,8 +71,12 @@ class Figure:
 
 def machine(rig: Rig) -> dict[str, str]:
     """What the figures depend on; nothing that names this machine."""
+    return surroundings({"PostgreSQL": rig.both.postgres.version, "Elasticsearch": rig.both.search.version})
+
+
+def surroundings(servers: dict[str, str]) -> dict[str, str]:
+    """The same with these servers and their versions."""
     memory = psutil.virtual_memory().total / 2**30
-    servers = {"PostgreSQL": rig.both.postgres.version, "Elasticsearch": rig.both.search.version}
     return {
         "cores": str(os.cpu_count()),
         "memory": f"{memory:.0f} GiB",

@@ -283,6 +283,25 @@ def test_a_sink_left_stopped_or_paused_comes_back(chaos: Cli, sink: Callable[[],
         eventually(sink, within=2)
 
 
+@pytest.mark.usefixtures("sink")
+def test_an_interruption_ends_a_stop_command_that_hangs_and_undoes_it(chaos: Cli, tmp_path: Path) -> None:
+    chaos.env["OUTBOX_CHAOS_PID_FILE"] = ""
+    began, started = tmp_path / "began", tmp_path / "started"
+    how = [
+        "--stop-command",
+        f"sh -c 'echo $$ > {began}; sleep 60; true'",
+        "--start-command",
+        f"touch {started}",
+    ]
+    with holding(chaos, "es", "stop", *how) as command:
+        eventually(lambda: began.exists() and began.read_text())
+        command.send_signal(signal.SIGINT)
+        assert command.wait(20) == 130
+    assert started.exists()
+    assert under_way(chaos) == []
+    assert not psutil.pid_exists(int(began.read_text())), "it goes on, after it was undone"
+
+
 def test_a_sink_that_is_not_the_one_is_not_touched(
     chaos: Cli, sink: Callable[[], bool], bystanders: "list[subprocess.Popen[bytes]]", tmp_path: Path
 ) -> None:

@@ -16,7 +16,7 @@ from chaos.conftest import Held
 from chaos.through import PLAIN, ask, bulk, connected, raw, write
 from doctor.fronts import front, self_signed
 from outboxctl import services
-from outboxctl.chaos.proxy import Proxy, faults
+from outboxctl.chaos.proxy import Proxy, faults, handler, room, upstream
 from outboxctl.chaos.proxy.asked import Asked
 from outboxctl.chaos.proxy.wire import Reply
 from outboxctl.errors import UsageError
@@ -56,6 +56,43 @@ def test_half_and_broken_requests(proxy: Proxy, sent: bytes, status: bytes) -> N
         assert raw(proxy, sent).startswith(status)
     assert status or proxy.seen.requests == 0, "what ends in the middle is no request"
     assert ask(proxy).status == 200
+
+
+def test_bodies_have_no_more_room_than_there_is_and_give_it_back(
+    proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = room.Room(4_000)
+    monkeypatch.setattr(handler, "ROOM", small)
+    monkeypatch.setattr(upstream, "ROOM", small)
+    for _ in range(3):
+        assert ask(proxy).status == 200
+        assert raw(proxy, HEAD + b"Content-Length: 2500\r\n\r\n" + b"\n" * 2_500).startswith(b"HTTP/1.1 400")
+    with suppress(ConnectionError):
+        assert raw(proxy, HEAD + b"Content-Length: 4001\r\n\r\n" + b"\n" * 4_001) == b""
+    assert ask(proxy).status == 200
+
+
+@pytest.mark.parametrize(("promised", "sent", "said"), [(10, 5, b"IncompleteRead"), (900, 900, b"larger")])
+def test_an_answer_that_is_cut_or_too_large_is_none(
+    promised: int, sent: int, said: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upstream, "LARGEST", 100)
+    with socket.create_server(("127.0.0.1", 0)) as sink, ThreadPoolExecutor() as pool:
+
+        def answer() -> None:
+            with sink.accept()[0] as connection:
+                connection.recv(10_000)
+                connection.sendall(
+                    b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (promised, b"x" * sent)
+                )
+
+        pool.submit(answer)
+        reply = upstream.Upstream(f"http://127.0.0.1:{sink.getsockname()[1]}").answer(
+            Asked("GET", "/", {}, b"")
+        )
+        room.ROOM.leave()
+    assert reply.status == 502
+    assert said in reply.body
 
 
 def test_a_body_over_the_limit_is_reset_unread(proxy: Proxy) -> None:

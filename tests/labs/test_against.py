@@ -87,6 +87,17 @@ def test_it_is_refused(
     assert said in done.stderr
 
 
+def test_whoever_tries_another_worker_is_told_that_his_own_events_are_at_risk(
+    staging: dict[str, str], tmp_path: Path
+) -> None:
+    done = Cli(staging, tmp_path)(*RUN, "--worker", "true")
+    assert done.returncode == 2, "it is asked for, whatever the other flags"
+    said = " ".join(done.stderr.split())
+    assert "--worker true gets DATABASE_URL with options=-csearch_path=" in said
+    assert "your own events in schema public" in said
+    assert "Nothing else is touched" not in said
+
+
 @pytest.mark.parametrize("name", ["DATABASE_URL", "ELASTIC_URL"])
 def test_an_end_that_is_away_is_named_with_what_starts_it(
     staging: dict[str, str], tmp_path: Path, name: str

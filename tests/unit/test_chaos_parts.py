@@ -1,11 +1,14 @@
 """Where faults may be caused, what is a worker, and which way a sink is stopped."""
 
+import json
 import os
 import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from time import monotonic
 
 import pytest
 import typer
@@ -15,6 +18,8 @@ from outboxctl.chaos import book, engine, means, sink
 from outboxctl.chaos.book import Fault
 from outboxctl.chaos.cause import Cause
 from outboxctl.chaos.gate import allow, local
+from outboxctl.chaos.ledger import Ledger
+from outboxctl.chaos.means import command
 from outboxctl.chaos.workers import runs_worker
 from outboxctl.cli.app import app
 from outboxctl.cli.chaos.choosing_means import chosen
@@ -163,17 +168,59 @@ def test_undo_wants_to_know_which(args: list[str]) -> None:
     assert "\x1b" not in f"{caught.value} {caught.value.hint}"
 
 
+@pytest.mark.parametrize(
+    ("start", "said", "kept"),
+    [("true", "was started, and does not answer yet", False), ("sleep 60", "did not end within 0.3 s", True)],
+)
+def test_a_sink_that_does_not_come_back_keeps_no_other_command_waiting(
+    start: str, said: str, kept: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(engine, "HURRY_SECONDS", 0.3)
+    monkeypatch.setattr(sink, "answers", lambda _: False)
+    facts = {"sink": URL, **means.facts(means.Commands("true", start))}
+    book.folder().mkdir()
+    book.save(book.folder(), [Fault(engine.STOPPED, "it is stopped", facts, pid=2**30, born=1.0, seen=True)])
+    began = monotonic()
+    run("list")
+    assert monotonic() - began < 5
+    assert said in " ".join(capsys.readouterr().err.split())
+    assert book.any_under_way() is kept
+
+
 @pytest.mark.parametrize("begin", [engine.stop, engine.pause])
 def test_what_was_not_the_sink_is_mended_at_once(
     begin: Callable[..., Cause], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[str] = []
-    monkeypatch.setattr(means, "_run", lambda command, _: told.append(command[4]))
+    monkeypatch.setattr(command, "run", lambda command, *_: told.append(command[4]))
     monkeypatch.setattr(sink, "answers", lambda _: True)
     monkeypatch.setattr(sink, "AWAY_SECONDS", 0)
     with pytest.raises(InconclusiveError, match="still answers"):
-        begin(means.Compose("other.yml", "es"), URL, print).begin()
+        Ledger(load()).begin(*begin(means.Compose("other.yml", "es"), URL, print))
     assert told in (["stop", "start"], ["pause", "unpause"])
+
+
+def test_a_stop_whose_effect_nobody_saw_is_undone_while_the_sink_still_answers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(command, "run", lambda command, *_: told.append(command[0]))
+    monkeypatch.setattr(sink, "answers", lambda _: True)
+    kept = Path("kept")
+
+    def killed(_: str) -> None:
+        kept.write_bytes((book.folder() / book.FILE).read_bytes())
+
+    cause = engine.stop(means.Commands("no", "go"), URL, print)
+    monkeypatch.setattr(sink, "wait_away", killed)
+    fault = replace(cause.fault, pid=2**30, born=1.0)
+    Ledger(load()).begin(fault, cause.begin)
+    Ledger(load()).recover()
+    assert told == ["no"], "it was seen away, and answers again: somebody has started it"
+    book.save(book.folder(), [Fault.from_json(each) for each in json.loads(kept.read_text())])
+    Ledger(load()).recover()
+    assert told == ["no", "go"]
+    assert not book.any_under_way()
 
 
 def test_what_was_left_behind_can_be_undone_by_its_id() -> None:
@@ -185,6 +232,14 @@ def test_what_was_left_behind_can_be_undone_by_its_id() -> None:
     assert done.exit_code == 0, done.output
     assert "undone: w1 is paused" in done.output
     assert not book.any_under_way()
+
+
+@pytest.mark.parametrize("content", [b"hunter2", b"\xffhunter2"])
+def test_a_file_that_is_no_pid_file_is_not_repeated(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "key").write_bytes(content)
+    with pytest.raises(UsageError, match="it is no pid file") as caught:
+        means.PidFile(str(tmp_path / "key")).pid()
+    assert "hunter2" not in f"{caught.value} {caught.value.hint}"
 
 
 def test_a_pid_file_that_has_changed_meanwhile_ends_nobody(

@@ -27,6 +27,7 @@ class Fault:
     """A fault under way. `what` is for people; `facts` is all that its undoing needs, JSON, no secrets.
 
     `pid` and `born` are its holder, a process of `host`; both are None for one that stays until undone.
+    `seen`: at work. One that was not seen may have begun all the same, or begin yet.
     """
 
     kind: str
@@ -38,6 +39,7 @@ class Fault:
     until: datetime | None = None
     pid: int | None = None
     born: float | None = None
+    seen: bool = False
 
     @property
     def left_over(self) -> bool:

@@ -18,22 +18,20 @@ if TYPE_CHECKING:
     from outboxctl.settings import Settings
 
 STOPPED, PAUSED = "sink-stopped", "sink-paused"
+HURRY_SECONDS = 5.0  # for a command that wants to do something else, and mends this first
 
 
 def stop(by: "Means", url: str, say: "Say") -> Cause:
     """The sink stopped. UsageError where it does not answer, or its process is known to be another one."""
     _must_answer(url)
-    means.listener(by, _port(url))
+    known = means.listener(by, _port(url)) is not None
 
     def begin() -> None:
-        known = means.listener(
-            by, _port(url)
-        )  # again: while we waited for the ledger, a pid may have changed
+        means.listener(by, _port(url))  # again: while we waited for the ledger, a pid may have changed
         by.stop(say)
-        with nullcontext() if known else _or_else(lambda: by.start(say)):
-            sink.wait_away(url)
+        sink.wait_away(url)
 
-    return Cause(_fault(STOPPED, by, url, means.facts(by)), begin)
+    return Cause(_fault(STOPPED, by, url, {"known": known, **means.facts(by)}), begin)
 
 
 def pause(by: "Means", url: str, say: "Say") -> Cause:
@@ -54,7 +52,7 @@ def _or_else(mend: Callable[[], None]) -> Iterator[None]:
     """Mend what was broken if it was not the sink: the undoing looks at the sink, and would leave it."""
     try:
         yield
-    except OutboxctlError:
+    except BaseException:
         mend()
         raise
 
@@ -102,10 +100,23 @@ def _undo(ledger: Ledger, url: str, kinds: Collection[str]) -> list[Fault]:
 
 @undone_by(STOPPED)
 def _undo_stop(fault: Fault, _: "Settings", say: "Say") -> None:
-    url = fault.facts["sink"]
-    if not sink.answers(url):
-        means.from_facts(fault.facts).start(say)
+    """Where it was not seen away, an answer proves nothing: the stop may take effect yet.
+
+    What somebody else left behind is started, and not long waited for.
+    """
+    url, known = fault.facts["sink"], fault.facts.get("known", False)
+    if fault.seen and sink.answers(url):
+        return
+    there = known and not fault.seen and not sink.goes_away(url)
+    try:
+        means.from_facts(fault.facts).start(say, HURRY_SECONDS if fault.left_over else means.PATIENCE_SECONDS)
+    except OutboxctlError:
+        if not there:  # else nothing had happened, and what runs may not start a second time
+            raise
+    if not fault.left_over:
         sink.wait_back(url)
+    elif not sink.comes_back(url, HURRY_SECONDS):
+        say(f"{url} was started, and does not answer yet; if it never does, look at its log")
 
 
 @undone_by(PAUSED)

@@ -57,6 +57,7 @@ class Ledger:
             book.save(self.folder, [*self.faults(), fault])
         try:
             begin()
+            self._write_again(replace(fault, seen=True))
         except BaseException:
             self.undo(fault)
             raise
@@ -74,7 +75,8 @@ class Ledger:
         self.begin(held, begin)
         try:
             if for_seconds is not None:
-                held = replace(held, until=datetime.now(UTC) + timedelta(seconds=for_seconds))
+                until = datetime.now(UTC) + timedelta(seconds=for_seconds)
+                held = replace(held, seen=True, until=until)
                 self._write_again(held)
             yield held
         finally:
@@ -86,10 +88,11 @@ class Ledger:
         Raises OutboxctlError that says why, and UsageError for a kind that nobody here knows.
         """
         with locked(self.folder, self._say):
-            if fault.id not in {each.id for each in self.faults()}:
+            known = next((each for each in self.faults() if each.id == fault.id), None)
+            if known is None:
                 return False
-            with _naming(fault):
-                _undoing(fault.kind)(fault, self._settings, self._say)
+            with _naming(known):
+                _undoing(known.kind)(known, self._settings, self._say)
             self._replace(fault, [])
         return True
 

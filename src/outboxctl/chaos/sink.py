@@ -14,6 +14,7 @@ from outboxctl.urls import mask, without_credentials
 
 ANSWER_SECONDS = 1.0
 AWAY_SECONDS, BACK_SECONDS = 30.0, 90.0
+ENDING_SECONDS = 5.0  # for a process that may have been told to end
 POLL_SECONDS = 0.05
 
 
@@ -43,6 +44,11 @@ def answers(url: str) -> bool:
             return False
 
 
+def goes_away(url: str) -> bool:
+    """Whether it ceases to answer within a few seconds."""
+    return _within(ENDING_SECONDS, lambda: not answers(url))
+
+
 def wait_away(url: str) -> None:
     """Wait until it does not answer. InconclusiveError if it goes on: something else is there."""
     if not _within(AWAY_SECONDS, lambda: not answers(url)):
@@ -50,9 +56,14 @@ def wait_away(url: str) -> None:
         raise InconclusiveError(f"{url} still answers after {AWAY_SECONDS:g} s", hint=hint)
 
 
+def comes_back(url: str, seconds: float = BACK_SECONDS) -> bool:
+    """Whether it answers within so many seconds."""
+    return _within(seconds, lambda: answers(url))
+
+
 def wait_back(url: str) -> None:
     """Wait until it answers. UnreachableError if it does not."""
-    if not _within(BACK_SECONDS, lambda: answers(url)):
+    if not comes_back(url):
         raise UnreachableError(f"{url} does not answer after {BACK_SECONDS:g} s", hint="look at its log")
 
 

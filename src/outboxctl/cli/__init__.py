@@ -2,6 +2,8 @@
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NoReturn
 
 from outboxctl.errors import ExitCode, OutboxctlError
@@ -19,7 +21,7 @@ def main() -> NoReturn:
         _complain(str(error), error.hint)
         sys.exit(error.exit_code)
     except BrokenPipeError:
-        close_pipe()
+        _close_pipe()
         sys.exit(ExitCode.OK)
     except KeyboardInterrupt:
         sys.exit(130)
@@ -44,6 +46,18 @@ def _never_fail_to_print() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def close_pipe() -> None:
-    """The reader has gone (`| head`): nothing more can be said, and that is no error."""
+@contextmanager
+def whoever_reads() -> Iterator[None]:
+    """Show an outcome: if its reader has gone (`| head`), the command goes on to its exit code all the same.
+
+    A decorator, too.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        _close_pipe()
+
+
+def _close_pipe() -> None:
+    """The reader has gone: nothing more can be said, and that is no error."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from outboxctl.cli import whoever_reads
 from outboxctl.cli.guards import reading
 from outboxctl.cli.options import DatabaseUrl, ElasticIndex, ElasticUrl, Json, MaxProcessing, settings
 from outboxctl.errors import ExitCode, UnreachableError
@@ -104,6 +105,7 @@ def _drift(given: "Settings", sample: int) -> "Drift":
         client.close()
 
 
+@whoever_reads()
 def _show(found: "list[Figure]", state: str, problem: str | None, *, json: bool) -> None:
     from dataclasses import asdict
 

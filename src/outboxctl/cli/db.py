@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from outboxctl.cli import whoever_reads
 from outboxctl.cli.guards import Yes, confirm, refuse_if_read_only
 from outboxctl.cli.options import DatabaseUrl, Json, database, settings
 from outboxctl.errors import ExitCode
@@ -61,13 +62,12 @@ def check(database_url: DatabaseUrl = None, json: Json = False) -> None:
     from outboxctl.cli import render
 
     before, head = _revisions(database_url)
-    if json:
-        render.emit_json({"current": before, "head": head, "behind": before != head})
-    else:
-        ok = f"at revision {head}, the newest"
-        typer.echo(
-            ok if before == head else f"at {before or 'none'}, behind {head}: run `outboxctl db upgrade`"
-        )
+    newest, behind = f"at revision {head}, the newest", f"at {before or 'none'}, behind {head}"
+    with whoever_reads():
+        if json:
+            render.emit_json({"current": before, "head": head, "behind": before != head})
+        else:
+            typer.echo(newest if before == head else f"{behind}: run `outboxctl db upgrade`")
     if before != head:
         raise typer.Exit(ExitCode.FINDINGS)
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from outboxctl.cli import whoever_reads
 from outboxctl.cli.options import Json
 from outboxctl.cli.services import Search
 from outboxctl.errors import ExitCode
@@ -39,10 +40,8 @@ def demo(
 
     with Screen(render.console(stderr=json)) as screen:
         report = screen.follow(tell(search.value, keep=keep, say=screen.detail))
-    if json:
-        render.emit_json(report)
-    else:
-        _close(report, render.console())
+    with whoever_reads():
+        render.emit_json(report) if json else _close(report, render.console())
     if not report.ok:
         raise typer.Exit(ExitCode.FINDINGS)
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from outboxctl.cli import whoever_reads
 from outboxctl.cli.options import DatabaseUrl, ElasticIndex, ElasticUrl, Json, settings
 from outboxctl.errors import ExitCode, UsageError
 
@@ -77,6 +78,7 @@ def _say(line: str) -> None:
         typer.echo(f"examining {line}", err=True)
 
 
+@whoever_reads()
 def _show(report: "Report", *, json: bool) -> None:
     from outboxctl.cli import render
 

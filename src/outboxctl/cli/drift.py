@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from outboxctl.cli import render
+from outboxctl.cli import render, whoever_reads
 from outboxctl.wording import counted
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ MEANING = {
 COLUMNS = ("kind", "document", "row", "index")
 
 
+@whoever_reads()
 def show(
     report: "Report",
     repaired: "Repaired | None",

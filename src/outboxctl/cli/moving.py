@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from outboxctl.cli import whoever_reads
 from outboxctl.cli.guards import acting, reading
 from outboxctl.errors import ExitCode
 from outboxctl.wording import counted
@@ -96,6 +97,7 @@ def leave(outcome: "Outcome | None", *, none: bool) -> None:
         raise typer.Exit(ExitCode.INCONCLUSIVE)
 
 
+@whoever_reads()
 def show(
     words: Words,
     plan: "Plan",

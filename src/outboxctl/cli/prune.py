@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from outboxctl.cli import whoever_reads
 from outboxctl.cli.guards import Yes, acting, reading
 from outboxctl.cli.options import DatabaseUrl, Json, settings
 
@@ -88,6 +89,7 @@ def _run(
         return plan, acts.apply(db, plan, filters=filters, stop=stop, rate=rate, advance=advance, **who)
 
 
+@whoever_reads()
 def _show(
     older_than: str, plan: "Plan", rows: int, done: "Pruned | None", *, seconds: float, json: bool
 ) -> None:

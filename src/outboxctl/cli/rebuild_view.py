@@ -3,7 +3,7 @@
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from outboxctl.cli import render
+from outboxctl.cli import render, whoever_reads
 from outboxctl.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -74,10 +74,8 @@ def _word(value: Any) -> Any:
 
 def report(done: "Report", *, json: bool) -> int:
     """What a rebuild came to; returns the exit code."""
-    if json:
-        render.emit_json(done)
-    else:
-        _tell(done)
+    with whoever_reads():
+        render.emit_json(done) if json else _tell(done)
     if done.phase == "done":
         return ExitCode.OK
     return ExitCode.FINDINGS if done.failures else INTERRUPTED
@@ -115,6 +113,7 @@ def aborted(row: "Rebuild", deleted: "Sequence[str]", *, dry_run: bool, json: bo
     render.console().print(f"{verb} {what}. {row.alias} is not touched.")
 
 
+@whoever_reads()
 def cleaned(
     alias: str, names: "Sequence[str]", keep: "Mapping[str, str]", *, dry_run: bool, json: bool
 ) -> None:

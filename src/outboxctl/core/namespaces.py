@@ -54,7 +54,7 @@ def create_schema(url: str, own: str) -> str:
     """
     inside = in_schema(url, own)
     _execute(url, sql.SQL("CREATE SCHEMA {}"), own)
-    if _schema_of(inside) != own:
+    if schema_of(inside) != own:
         _execute(url, sql.SQL("DROP SCHEMA {}"), own)
         raise UsageError(
             f"{mask(url)} does not take the search path of a session: a pooler in transaction mode?",
@@ -75,14 +75,14 @@ def drop_schema(url: str, own: str) -> None:
         raise translate(error, own) from error
 
 
-def _schema_of(url: str) -> str | None:
-    """The schema in which a new table would be made; None where the server, or a pooler, refuses."""
+def schema_of(url: str) -> str | None:
+    """The schema in which a new table would be made; None for none, and where the server refuses."""
     try:
         with psycopg.connect(check_database_url(url), connect_timeout=5) as connection:
             row = connection.execute("SELECT current_schema()").fetchone()
     except psycopg.OperationalError:
         return None
-    return str(row[0]) if row else None
+    return str(row[0]) if row and row[0] else None
 
 
 def _execute(url: str, statement: sql.SQL, *names: str) -> None:

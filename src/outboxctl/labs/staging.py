@@ -82,6 +82,10 @@ class StagingPlace:
             self._versions = {"postgres": f"postgres {version}", "search": self._search()}
         return self._versions
 
+    def default_schema(self) -> str | None:
+        """Where a session lands that does not honour a lab's search path; None where in no schema."""
+        return namespaces.schema_of(self._url)
+
     @contextmanager
     def namespace(self, lab: "type[Lab]") -> Iterator[Namespace]:
         """A schema and an index, both in the ledger while they are there."""

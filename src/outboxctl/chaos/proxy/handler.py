@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from outboxctl.chaos.proxy import body, wire
 from outboxctl.chaos.proxy.asked import Asked
 from outboxctl.chaos.proxy.exchange import Answered
+from outboxctl.chaos.proxy.room import ROOM
 from outboxctl.chaos.proxy.wire import Reply
 
 if TYPE_CHECKING:
@@ -33,9 +34,14 @@ class Handler(BaseHTTPRequestHandler):
 
     def answer(self) -> None:
         """Serve one request."""
-        headers = {name.lower(): value for name, value in self.headers.items()}
         try:
-            content = body.read(headers, self.rfile, self.server.limit)
+            self._answer({name.lower(): value for name, value in self.headers.items()})
+        finally:
+            ROOM.leave()
+
+    def _answer(self, headers: dict[str, str]) -> None:
+        try:
+            content = body.read(headers, _Held(self.rfile), self.server.limit)
         except body.TooLargeError:
             wire.reset(self.connection)
             self.close_connection = True
@@ -69,6 +75,20 @@ class _Unbroken(BufferedIOBase):
         if not line:
             raise ConnectionError("the client left in the middle of its request")
         return line
+
+
+class _Held(BufferedIOBase):
+    """A stream whose reader takes room for what it reads."""
+
+    def __init__(self, stream: BufferedIOBase) -> None:
+        self._stream = stream
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        ROOM.take(size or 0)
+        return self._stream.read(size)
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        return self._stream.readline(size)
 
 
 def _bad_request(reason: str) -> Reply:

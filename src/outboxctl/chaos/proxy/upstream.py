@@ -5,10 +5,12 @@ import socket
 import ssl
 from base64 import b64encode
 from contextlib import suppress
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection, IncompleteRead
 from urllib.parse import urlsplit
 
-from outboxctl.chaos.proxy.asked import Asked
+from outboxctl.chaos.proxy.asked import LARGEST, Asked
+from outboxctl.chaos.proxy.body import TooLargeError
+from outboxctl.chaos.proxy.room import ROOM
 from outboxctl.chaos.proxy.wire import PRODUCT, Reply
 from outboxctl.errors import UsageError
 from outboxctl.urls import credentials, without_credentials
@@ -19,6 +21,7 @@ PER_HOP = {
     *("host", "content-length", "connection", "keep-alive", "transfer-encoding", "accept-encoding"),
     *("te", "trailer", "upgrade", "proxy-connection"),
 }
+PIECE = 2**20  # bytes that are read at a time
 PATIENCE = 60.0  # seconds without a byte from it
 BARE = {PRODUCT.lower(): None, "content-type": None}  # it says itself what it is
 
@@ -38,13 +41,18 @@ class Upstream:
         self._open: set[HTTPConnection] = set()
 
     def answer(self, asked: Asked) -> Reply:
-        """Ask the real one; a 502 that says why where it gives no answer, a 504 after a minute without."""
+        """Ask the real one; a 502 that says why where it gives no answer, a 504 after a minute without.
+
+        An answer takes room (`room.ROOM`), which the caller gives back; too large a one is a 502, too.
+        """
         connection = self._connection()
         self._open.add(connection)
         try:
             return self._ask(connection, asked)
         except TimeoutError:
             return _unanswered(504, f"no byte within {PATIENCE:g} s")
+        except TooLargeError:
+            return _unanswered(502, "its answer is larger than what fits in here")
         except (OSError, HTTPException, ValueError) as error:
             return _unanswered(502, f"{type(error).__name__}: {error}")
         finally:
@@ -70,7 +78,19 @@ class Upstream:
         reply = connection.getresponse()
         named = {name.lower() for name in reply.headers} - PER_HOP
         kept = {name: ", ".join(reply.headers.get_all(name, [])) for name in named}
-        return Reply(reply.status, reply.read(), {**BARE, **kept})
+        return Reply(reply.status, _whole(reply), {**BARE, **kept})
+
+
+def _whole(reply: HTTPResponse) -> bytes:
+    content = bytearray()
+    while piece := reply.read(PIECE):
+        ROOM.take(len(piece))
+        content += piece
+        if len(content) > LARGEST:
+            raise TooLargeError
+    if reply.length:
+        raise IncompleteRead(bytes(content), reply.length)
+    return bytes(content)
 
 
 def _context(ca_certs: str | None) -> ssl.SSLContext:

@@ -10,9 +10,9 @@ from rich.live import Live
 
 from outboxctl.chaos.book import Fault
 from outboxctl.chaos.cause import Cause
-from outboxctl.cli import render
+from outboxctl.cli import render, whoever_reads
 from outboxctl.cli.chaos.ledger import opened, say
-from outboxctl.cli.chaos.stopping import told_to_stop
+from outboxctl.cli.chaos.stopping import StoppedError, at_once, told_to_stop
 
 if TYPE_CHECKING:
     from outboxctl.chaos.ledger import Ledger
@@ -25,22 +25,40 @@ SIGNALLED = 128  # plus the signal's number: the exit code of a command that was
 def cause(given: "Settings", causes: Sequence[Cause], lasts: float | None, *, json: bool) -> None:
     """Begin the faults; with `lasts` hold them for so many seconds, or until a signal, and undo them.
 
-    Raises OutboxctlError where one does not take hold (those begun are undone) or cannot be undone.
+    A signal ends the beginning, too. Raises OutboxctlError where one does not take hold (those begun are
+    undone) or cannot be undone.
     """
-    began = monotonic()
     with told_to_stop() as told:
-        with ExitStack() as stack:
-            faults = [_begin(opened(given), stack, each, lasts) for each in causes]
-            took = monotonic() - began
-            _tell(faults, took)
-            if lasts is None and not told():
-                stack.pop_all()
-            else:
-                watch(_line(faults), lasts or 0.0, told)
-        undone = lasts is not None or bool(told())
-        _show(faults, took, monotonic() - began, undone=undone, json=json)
+        try:
+            _hold(given, [_interruptible(each, told) for each in causes], lasts, told, json=json)
+        except StoppedError:
+            say("Stopped before it had begun; what was broken is mended.")
         if told():
             raise typer.Exit(SIGNALLED + told())
+
+
+def _interruptible(each: Cause, told: Callable[[], int]) -> Cause:
+    def begin() -> None:
+        with at_once(told):
+            each.begin()
+
+    return each._replace(begin=begin)
+
+
+def _hold(
+    given: "Settings", causes: Sequence[Cause], lasts: float | None, told: Callable[[], int], *, json: bool
+) -> None:
+    began = monotonic()
+    with ExitStack() as stack:
+        faults = [_begin(opened(given), stack, each, lasts) for each in causes]
+        took = monotonic() - began
+        _tell(faults, took)
+        if lasts is None and not told():
+            stack.pop_all()
+        else:
+            watch(_line(faults), lasts or 0.0, told)
+    undone = lasts is not None or bool(told())
+    _show(faults, took, monotonic() - began, undone=undone, json=json)
 
 
 def _begin(ledger: "Ledger", stack: ExitStack, each: Cause, lasts: float | None) -> Fault:
@@ -75,6 +93,7 @@ def _tell(faults: Sequence[Fault], took: float) -> None:
         say(f"{each.what}, after {render.age(took)}")
 
 
+@whoever_reads()
 def _show(faults: Sequence[Fault], took: float, all_in_all: float, *, undone: bool, json: bool) -> None:
     if json:
         listed = [{"id": each.id, "kind": each.kind, "what": each.what} for each in faults]

@@ -3,8 +3,13 @@
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class StoppedError(BaseException):
+    """A signal came while a fault began. No Exception: nothing on its way may take it for a failure."""
 
 
 @contextmanager
@@ -17,6 +22,30 @@ def told_to_stop() -> Iterator[Callable[[], int]]:
             signal.signal(number, lambda number, _: came.append(number))
     try:
         yield lambda: came[0] if came else 0
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def at_once(told: Callable[[], int]) -> Iterator[None]:
+    """In a block of `told_to_stop`: the first signal ends what goes on here with StoppedError."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+
+    def end(number: int, frame: FrameType | None) -> None:
+        first, handler = not told(), before[signal.Signals(number)]
+        if callable(handler):
+            handler(number, frame)
+        if first:
+            raise StoppedError
+
+    if told():
+        raise StoppedError
+    for number, handler in before.items():
+        if callable(handler):
+            signal.signal(number, end)
+    try:
+        yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

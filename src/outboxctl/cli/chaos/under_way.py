@@ -43,7 +43,7 @@ def undo(
 
     Example: outboxctl chaos undo --all
     """
-    from outboxctl.cli import render
+    from outboxctl.cli import render, whoever_reads
     from outboxctl.cli.chaos.ledger import opened
     from outboxctl.errors import OutboxctlError
 
@@ -58,11 +58,12 @@ def undo(
                 done.append(fault)
         except OutboxctlError as error:  # the others shall not suffer
             failed = failed or error
-    if json:
-        render.emit_json({"undone": [_row(each) for each in done]})
-    else:
-        lines = [f"undone: {render.cell(each.what, 400).plain}" for each in done]
-        typer.echo("\n".join(lines or ["nothing to undo"]))
+    lines = [f"undone: {render.cell(each.what, 400).plain}" for each in done]
+    with whoever_reads():
+        if json:
+            render.emit_json({"undone": [_row(each) for each in done]})
+        else:
+            typer.echo("\n".join(lines or ["nothing to undo"]))
     if failed:
         raise failed
 

@@ -3,7 +3,7 @@
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
-from outboxctl.wording import counted
+from outboxctl.wording import brief, counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -15,16 +15,24 @@ if TYPE_CHECKING:
 TASK = "run labs"
 LONGEST = 400  # characters of a line with a name, which is 255 bytes at most
 FAULTS = (
-    "Faults touch nothing else: a proxy on this machine before the sink, for each lab's workers alone; "
+    "Faults: a proxy on this machine before the sink, for each lab's workers alone; "
     "kills, pauses and a wrong clock, for workers that the lab starts here; write blocks and mappings, on "
     "the lab's own index; rows and a rebuild, in the lab's own schema and index."
 )
 
 
 def agreed(
-    labs: "Sequence[type[Lab]]", home: "Path", over: "Mapping[str, str]", *, yes: bool, sure: bool
+    labs: "Sequence[type[Lab]]",
+    home: "Path",
+    over: "Mapping[str, str]",
+    *,
+    worker: str | None,
+    yes: bool,
+    sure: bool,
 ) -> "StagingPlace":
     """The system of the settings as a place for labs. Raises UsageError where that is not allowed or wanted.
+
+    `worker` is the command that somebody wants to try instead of our worker.
 
     UnreachableError where one of its ends is away.
     """
@@ -39,12 +47,12 @@ def agreed(
         allow(given, TASK, sure=sure)
         place = StagingPlace(given, home, labs, over)
         with suppress(BrokenPipeError):  # nobody reads stderr, so it must be --yes that agrees
-            _show(place, database.name)
+            _show(place, database.name, worker)
         confirm(given, database, TASK, yes=yes, always=True)
     return place
 
 
-def _show(place: "StagingPlace", database: str) -> None:
+def _show(place: "StagingPlace", database: str, worker: str | None) -> None:
     """What will be made where, and what will be broken; names stay whole, to be copied."""
     from outboxctl.cli import render
 
@@ -62,6 +70,19 @@ def _show(place: "StagingPlace", database: str) -> None:
     events = sum(plan.lab.events for plan in here)
     out.print(f"Each lab writes some hundreds of events of its own ({events:,} to begin with).")
     out.print(FAULTS)
+    if worker is None:
+        out.print("Nothing else is touched.")
+    else:
+        out.print(render.cell(_at_risk(worker, place.default_schema())), style="bold")
+
+
+def _at_risk(worker: str, schema: str | None) -> str:
+    """Nobody can know beforehand what another program does."""
+    where = f"in schema {brief(schema, 100)}" if schema else "wherever your role's search path leads"
+    return (
+        f"--worker {brief(worker, 200)} gets DATABASE_URL with options=-csearch_path=SCHEMA of its lab, and"
+        f" must honour it: else it delivers, fails and deletes your own events {where}. They are at risk."
+    )
 
 
 def _pattern(plan: "Planned") -> tuple[str, str]:

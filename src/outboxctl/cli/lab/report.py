@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from outboxctl.cli import whoever_reads
 from outboxctl.cli.lab.catalogue import Lang
 from outboxctl.cli.lab.given import HOME
 from outboxctl.cli.options import Json
@@ -75,13 +76,14 @@ def _show(report: "Report", path: Path, lang: str, *, json: bool) -> None:
 
     records = [lab.record for lab in report.labs]
     run = Run(report.started_at, report.seconds, report.verdict, report.versions, report.faults, records)
-    if json:
-        render.emit_json(report)
-    else:
-        out = render.console()
-        if report.state in STATES:
-            out.print(getattr(STATES[report.state], lang))
-        show(run, path, lang, out)
+    with whoever_reads():
+        if json:
+            render.emit_json(report)
+        else:
+            out = render.console()
+            if report.state in STATES:
+                out.print(getattr(STATES[report.state], lang))
+            show(run, path, lang, out)
     raise typer.Exit(CODES[report.verdict])
 
 
@@ -93,10 +95,8 @@ def _compare(old: Path, new: Path, *, json: bool) -> None:
     from outboxctl.labs.evidence.compare import compare
 
     found = compare(load(newest(old)), load(newest(new)))
-    if json:
-        render.emit_json(asdict(found) | {"worse": found.worse})
-    else:
-        _differences(found)
+    with whoever_reads():
+        render.emit_json(asdict(found) | {"worse": found.worse}) if json else _differences(found)
     raise typer.Exit(ExitCode.FINDINGS if found.worse else ExitCode.OK)
 
 

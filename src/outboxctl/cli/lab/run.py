@@ -62,7 +62,7 @@ def run(
 
     Example: outboxctl lab run all --set OUTBOX_LEASE_SECONDS=5 --worker '.venv-new/bin/outboxctl worker'
     """
-    from outboxctl.cli import close_pipe, render
+    from outboxctl.cli import render, whoever_reads
     from outboxctl.cli.chaos.ledger import say
     from outboxctl.cli.lab import given
     from outboxctl.cli.lab.against import agreed
@@ -82,15 +82,13 @@ def run(
             note(folder.path, kept)
             place: Place = OwnPlace(folder.path, search.value, over, say)
             if against:
-                place = agreed(labs, folder.path, over, yes=yes, sure=sure)
+                place = agreed(labs, folder.path, over, worker=worker, yes=yes, sure=sure)
             written = Folder(kept)
             ended = conduct(labs, place, written, options)
     except Interrupted as signal:
         raise typer.Exit(signal.code) from None
-    try:
+    with whoever_reads():
         render.emit_json(ended) if json else show(ended, kept, lang, render.console())
-    except BrokenPipeError:
-        close_pipe()  # the exit code says it all the same: no other reader may take a FAIL for OK
     if written.lost:
         what = ", ".join(written.lost)
         raise OutboxctlError(f"evidence could not be written into {kept}: {what}", hint="is the disk full?")
