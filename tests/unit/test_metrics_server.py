@@ -3,12 +3,14 @@
 import socket
 import struct
 import threading
+import urllib.request
 
 import pytest
 
 from outboxctl.metrics.registry import Metrics
 from outboxctl.metrics.server import Server
 from outboxctl.services import fresh_port
+from processes import eventually
 
 pytestmark = pytest.mark.no_servers
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER: closing resets the connection
@@ -22,7 +24,8 @@ def test_a_scraper_that_goes_away_leaves_no_traceback(said: bytes, capfd: pytest
     with socket.create_connection(("127.0.0.1", port)) as client:
         client.sendall(said)
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-    for thread in [each for each in threading.enumerate() if "process_request" in each.name]:
-        thread.join(10)
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz") as answer:
+        answer.read()  # whoever came before has been let in by now
+    eventually(lambda: not any("process_request" in each.name for each in threading.enumerate()))
     server.stop()
     assert capfd.readouterr().err == ""
