@@ -75,7 +75,7 @@ def own_folder(kind: str, say: Say = silent) -> Iterator[Folder]:
             _mute_hung_up()
             raise Interrupted(number)
 
-    with _lock(folder.path), _signals(leave):
+    with _lock(folder.path), handling(leave):
         try:
             sweep(kind, say)
             yield folder
@@ -86,7 +86,7 @@ def own_folder(kind: str, say: Say = silent) -> Iterator[Folder]:
                 raise Interrupted(folder.interrupted) from None
             raise
         finally:
-            with _signals(_not_now):
+            with handling(_not_now):
                 _finish(folder, say)
 
 
@@ -160,7 +160,7 @@ def _end_workers(folder: Path) -> None:
 
 
 @contextmanager
-def _signals(handler: "signal._HANDLER") -> Iterator[None]:
+def handling(handler: "signal._HANDLER") -> Iterator[None]:
     """Another handler for a while; a signal that is ignored (`nohup`) stays ignored."""
     before = {number: signal.getsignal(number) for number in SIGNALS}
     try:
