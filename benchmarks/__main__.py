@@ -4,10 +4,12 @@ import argparse
 import signal
 import sys
 
-from benchmarks import fill, pipeline, process, report, sink, store
+from benchmarks import report
 from benchmarks.figures import Measured
-from benchmarks.neighbours import Neighbours
-from benchmarks.servers import Rig, say, started
+from benchmarks.servers import say, started
+from outboxctl.bench import fill, pipeline, process, sink, store
+from outboxctl.bench.neighbours import Neighbours
+from outboxctl.bench.rig import Rig
 from outboxctl.errors import OutboxctlError
 from outboxctl.settings import Settings
 

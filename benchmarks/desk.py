@@ -10,10 +10,12 @@ import sys
 from dataclasses import dataclass, field
 from time import monotonic, perf_counter, sleep
 
-from benchmarks import desk_rows, fill, pipeline, process, report
-from benchmarks.neighbours import Neighbours
+from benchmarks import desk_rows, report
 from benchmarks.report import Figure
-from benchmarks.servers import Rig, say, started
+from benchmarks.servers import say, started
+from outboxctl.bench import fill, pipeline, process
+from outboxctl.bench.neighbours import Neighbours
+from outboxctl.bench.rig import Rig
 from outboxctl.core import snapshot
 from outboxctl.errors import OutboxctlError
 

@@ -2,8 +2,8 @@
 
 from sqlalchemy import text
 
-from benchmarks import fill
-from benchmarks.servers import Rig
+from outboxctl.bench import fill
+from outboxctl.bench.rig import Rig
 from outboxctl.core.schema import AUDIT, EVENTS
 
 # Done from 60 to 8 days ago, in the order in which a table fills.
@@ -55,7 +55,7 @@ def fail_again(rig: Rig) -> None:
 
 def settle(rig: Rig) -> None:
     fill.vacuum(rig)
-    fill.checkpoint(rig)
+    rig.checkpoint()
 
 
 def longest_batch_ms(rig: Rig, act: str) -> float:

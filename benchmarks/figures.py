@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 from statistics import median
 
-from benchmarks.pipeline import EndToEnd
 from benchmarks.report import Figure
-from benchmarks.store import Drained
+from outboxctl.bench.pipeline import EndToEnd
+from outboxctl.bench.store import Drained
 
 
 @dataclass

@@ -12,8 +12,8 @@ from pathlib import Path
 from time import perf_counter
 
 from benchmarks import report
-from benchmarks.process import OUTBOXCTL
 from benchmarks.report import Figure
+from outboxctl.bench.process import OUTBOXCTL
 
 TITLE = "Labs"
 ALL, CORE, IMITATED = ("all", "elasticsearch"), ("core", "elasticsearch"), ("all", "noida")

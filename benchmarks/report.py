@@ -11,7 +11,7 @@ from statistics import median
 
 import psutil
 
-from benchmarks.servers import Rig
+from outboxctl.bench.rig import Rig
 
 HERE = Path(__file__).parent
 LIBRARIES = ("outboxctl", "elasticsearch", "psycopg", "SQLAlchemy")
@@ -71,7 +71,7 @@ class Figure:
 
 def machine(rig: Rig) -> dict[str, str]:
     """What the figures depend on; nothing that names this machine."""
-    return surroundings({"PostgreSQL": rig.both.postgres.version, "Elasticsearch": rig.both.search.version})
+    return surroundings(dict(rig.versions))
 
 
 def surroundings(servers: dict[str, str]) -> dict[str, str]:

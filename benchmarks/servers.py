@@ -5,34 +5,25 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
 import psutil
-from elasticsearch import Elasticsearch
+import psycopg
 
 from outboxctl import services
+from outboxctl.bench.rig import Rig
 from outboxctl.core.database import Database
 from outboxctl.core.migrations import upgrade
 from outboxctl.errors import UsageError
 from outboxctl.settings import Settings
 from outboxctl.sink.client import connect
+from outboxctl.urls import check_database_url
 
 STATE = Path(__file__).parents[1] / ".outboxctl" / "bench"
 START = monotonic()
-
-
-@dataclass(frozen=True)
-class Rig:
-    """The servers, ready for the product."""
-
-    both: services.Services
-    settings: Settings
-    database: Database
-    client: Elasticsearch
-    folder: Path  # of no interest to anybody: a worker started here finds no .env
 
 
 def say(text: str) -> None:
@@ -76,7 +67,16 @@ def _rig(both: services.Services, folder: Path, tuning: dict[str, int]) -> Itera
     settings = Settings(**given)
     database = Database(settings.require_database_url())
     with closing(database), closing(connect(settings)) as client:
-        yield Rig(both, settings, database, client, folder)
+        cpu = {"postgres": partial(cpu_seconds, both.postgres), "engine": partial(cpu_seconds, both.search)}
+        versions = {"PostgreSQL": both.postgres.version, "Elasticsearch": both.search.version}
+        checkpoint = partial(_checkpoint, both.postgres)
+        yield Rig(settings, database, client, folder, versions=versions, cpu=cpu, checkpoint=checkpoint)
+
+
+def _checkpoint(postgres: services.Service) -> None:
+    """Have the server write out everything; only a superuser may."""
+    with psycopg.connect(check_database_url(postgres.admin_url), autocommit=True) as connection:
+        connection.execute("CHECKPOINT")
 
 
 def cpu_seconds(service: services.Service) -> float:

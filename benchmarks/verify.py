@@ -8,11 +8,13 @@ from statistics import median
 
 from sqlalchemy import text
 
-from benchmarks import fill, process, report
-from benchmarks.neighbours import Neighbours
-from benchmarks.process import Run
+from benchmarks import report
 from benchmarks.report import Figure
-from benchmarks.servers import Rig, say, started
+from benchmarks.servers import say, started
+from outboxctl.bench import fill, process
+from outboxctl.bench.neighbours import Neighbours
+from outboxctl.bench.process import Run
+from outboxctl.bench.rig import Rig
 from outboxctl.core.schema import DOCUMENT, SOURCE
 from outboxctl.errors import OutboxctlError
 from outboxctl.sink.bulk import FILTER, Action, body
@@ -112,7 +114,7 @@ def _fill(rig: Rig, count: int, size: int) -> None:
         rows = connection.execution_options(stream_results=True).execute(text(DOCUMENTS))
         for some in rows.partitions(A_REQUEST):
             _send(rig, [Action(*row) for row in some])
-    fill.checkpoint(rig)
+    rig.checkpoint()
 
 
 def _send(rig: Rig, actions: list[Action]) -> None:

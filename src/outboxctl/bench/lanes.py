@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from time import perf_counter
 
-from benchmarks.servers import Rig
+from outboxctl.bench.rig import Rig
 from outboxctl.core.database import Database
 from outboxctl.failures import Finding, Verdict
 from outboxctl.metrics.registry import Metrics
@@ -25,6 +25,7 @@ class NullSink:
     """Takes everything at once."""
 
     def deliver(self, actions: Sequence[Action], *, left: Callable[[], float]) -> Delivery:  # noqa: ARG002
+        """Take them."""
         return Delivery([DONE] * len(actions), [])
 
 

@@ -6,13 +6,11 @@ from multiprocessing import get_context
 from statistics import median
 from time import monotonic, perf_counter, sleep
 
-from sqlalchemy import text
-
-from benchmarks import fill
-from benchmarks.lanes import NullSink, TimedLane, running
-from benchmarks.servers import Rig
+from outboxctl.bench import fill
+from outboxctl.bench.lanes import NullSink, TimedLane, running
+from outboxctl.bench.rig import Rig, must
+from outboxctl.core import whole
 from outboxctl.core.database import Database
-from outboxctl.core.schema import EVENTS, SOURCE
 from outboxctl.sink.client import connect
 from outboxctl.sink.deliver import ElasticSink
 
@@ -49,7 +47,7 @@ def stream(rig: Rig, events: int, size: int, commit: int) -> Drained:
         writer = get_context("spawn").Process(target=_write, args=arguments)
         writer.start()
         writer.join(PATIENCE)
-        assert writer.exitcode == 0, "the writer failed"
+        must(writer.exitcode == 0, "the writer failed")
         _wait(rig, events)
     return _drained(rig, lanes, events, perf_counter() - started)
 
@@ -57,10 +55,9 @@ def stream(rig: Rig, events: int, size: int, commit: int) -> Drained:
 def _used_and_emptied(rig: Rig, events: int, size: int) -> None:
     drain(rig, events, size)
     with rig.database.begin() as connection:
-        connection.execute(text(f"DELETE FROM {EVENTS}"))
-        connection.execute(text(f"DELETE FROM {SOURCE}"))
+        whole.delete(connection)
     fill.vacuum(rig)
-    fill.checkpoint(rig)
+    rig.checkpoint()
 
 
 def _write(url: str, events: int, size: int, commit: int) -> None:
@@ -71,12 +68,12 @@ def _write(url: str, events: int, size: int, commit: int) -> None:
 def _wait(rig: Rig, events: int) -> None:
     end = monotonic() + PATIENCE
     while fill.done(rig) < events:
-        assert monotonic() < end, "the lanes did not come to an end"
+        must(monotonic() < end, "the lanes did not come to an end")
         sleep(0.1)
 
 
 def _drained(rig: Rig, lanes: list[TimedLane], events: int, seconds: float) -> Drained:
-    assert fill.done(rig) == events, "not every event is done"
+    must(fill.done(rig) == events, "not every event is done")
     claims = [1_000 * claim for lane in lanes for claim in lane.claims]
     settles = [1_000 * settle for lane in lanes for settle in lane.settles]
     return Drained(events / seconds, max(claims), median(claims), median(settles))

@@ -4,7 +4,7 @@ from time import monotonic
 
 import psutil
 
-from benchmarks.servers import Rig, cpu_seconds
+from outboxctl.bench.rig import Rig
 
 
 class Neighbours:
@@ -15,6 +15,7 @@ class Neighbours:
         self._last = self._now()
 
     def cores(self) -> float:
+        """How many, on average since the last call."""
         (then, before), (now, after) = self._last, self._now()
         self._last = (now, after)
         return max(0.0, (after - before) / (now - then))
@@ -24,5 +25,5 @@ class Neighbours:
         idle = busy.idle + float(getattr(busy, "iowait", 0.0))
         own = psutil.Process().cpu_times()
         ours = own.user + own.system + own.children_user + own.children_system
-        servers = sum(map(cpu_seconds, (self._rig.both.postgres, self._rig.both.search)))
+        servers = sum(self._rig.spent(whose) for whose in ("postgres", "engine"))
         return monotonic(), float(sum(busy) - idle - ours - servers)

@@ -4,16 +4,18 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from time import perf_counter
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from elasticsearch import Elasticsearch
-
-from benchmarks import fill
-from benchmarks.servers import Rig
+from outboxctl.bench import fill
+from outboxctl.bench.rig import Rig, must
 from outboxctl.core.claim import claim
 from outboxctl.sink import bulk, index
 from outboxctl.sink.client import connect
 from outboxctl.worker.prepare import prepare
+
+if TYPE_CHECKING:
+    from elasticsearch import Elasticsearch
 
 SENDERS = (1, 2, 3)
 A_REQUEST = 1_000
@@ -64,12 +66,12 @@ def _rate(rig: Rig, requests: Sequence[bytes], senders: int, events: int) -> flo
         failed = sum(pool.map(lambda body: _send(client, name, body), requests))
         seconds = perf_counter() - started
     found = index.count(rig.client, name)
-    assert not failed, f"{failed} requests had errors"
-    assert found == events, f"{found} documents for {events} events"
+    must(not failed, f"{failed} requests had errors")
+    must(found == events, f"{found} documents for {events} events")
     return events / seconds
 
 
-def _send(client: Elasticsearch, name: str, body: bytes) -> bool:
+def _send(client: "Elasticsearch", name: str, body: bytes) -> bool:
     answer = client.bulk(
         index=name,
         operations=body,  # type: ignore[arg-type] # bytes go through untouched

@@ -2,12 +2,10 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import text
-
-from benchmarks import fill, process
-from benchmarks.process import Run
-from benchmarks.servers import Rig
-from outboxctl.core.schema import EVENTS
+from outboxctl.bench import fill, process
+from outboxctl.bench.process import Run
+from outboxctl.bench.rig import Rig, must
+from outboxctl.core import whole
 from outboxctl.sink import index
 
 
@@ -30,9 +28,9 @@ def drain(rig: Rig, events: int, size: int, *, settle_ms: float) -> EndToEnd:
     idle = _idle(rig)
     fill.pending(rig, events, size)
     run = process.drain(rig)
-    assert fill.done(rig) == events, "not every event is done"
+    must(fill.done(rig) == events, "not every event is done")
     found = index.count(rig.client, rig.settings.elastic_index)
-    assert found == events, f"{found} documents for {events} events"
+    must(found == events, f"{found} documents for {events} events")
     seconds = _last_settle(rig) + settle_ms / 1_000 - run.lanes_at
     return EndToEnd(events / seconds, run, idle)
 
@@ -44,11 +42,10 @@ def rate(rig: Rig, events: int, run: Run) -> float:
 
 def _idle(rig: Rig) -> Run:
     fill.reset(rig)
-    fill.checkpoint(rig)
+    rig.checkpoint()
     return process.drain(rig)
 
 
 def _last_settle(rig: Rig) -> float:
-    newest = text(f"SELECT extract(epoch FROM max(processed_at)) FROM {EVENTS}")
     with rig.database.begin() as connection:
-        return float(connection.execute(newest).scalar_one())
+        return whole.last_settle(connection)

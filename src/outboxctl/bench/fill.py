@@ -1,27 +1,24 @@
 """Tables and index in a known state before each measurement."""
 
-import psycopg
-from sqlalchemy import text
-
-from benchmarks.servers import Rig
+from outboxctl.bench.rig import Rig
+from outboxctl.core import whole
 from outboxctl.core.database import Database
-from outboxctl.core.schema import EVENTS, SOURCE
 from outboxctl.load.generate import Generator
 from outboxctl.load.plan import Load, Scenario
 from outboxctl.sink.index import ensure
-from outboxctl.urls import check_database_url
 
 
 def reset(rig: Rig) -> None:
     """Empty tables whose statistics say so, and a fresh index."""
     with rig.database.begin() as connection:
-        connection.execute(text(f"TRUNCATE {EVENTS}, {SOURCE}"))
+        whole.empty(connection)
     vacuum(rig)
     fresh_index(rig)
 
 
 def vacuum(rig: Rig) -> None:
-    _alone(rig.settings.require_database_url(), f"VACUUM (ANALYZE) {EVENTS}, {SOURCE}")
+    """Vacuum and analyse both tables."""
+    whole.vacuum(rig.settings.require_database_url())
 
 
 def fresh_index(rig: Rig) -> None:
@@ -41,23 +38,10 @@ def pending(rig: Rig, events: int, size: int) -> None:
     """From nothing to `events` pending events, with nothing left to be flushed in the middle."""
     reset(rig)
     write(rig.database, events, size, 1_000)
-    checkpoint(rig)
-
-
-def checkpoint(rig: Rig) -> None:
-    """Write out everything, as the superuser, so that the server does not do it while we measure."""
-    _alone(check_database_url(rig.both.postgres.admin_url), "CHECKPOINT")
-
-
-def _alone(url: str, statement: str) -> None:
-    """Run a statement that refuses to run in a transaction."""
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(statement.encode())
+    rig.checkpoint()
 
 
 def done(rig: Rig) -> int:
     """How many events are done."""
     with rig.database.begin() as connection:
-        return int(
-            connection.execute(text(f"SELECT count(*) FROM {EVENTS} WHERE status = 'done'")).scalar_one()
-        )
+        return whole.done(connection)

@@ -12,12 +12,13 @@ from typing import Any
 
 import psutil
 
-from benchmarks.servers import Rig, cpu_seconds
 from outboxctl import services
+from outboxctl.bench.rig import Rig, must
 
 OUTBOXCTL = [sys.executable, "-m", "outboxctl"]
 KEPT = ("PATH", "HOME", "LANG", "TMPDIR", "PYTHONPATH")
 PATIENCE = 120.0
+SERVERS = ("postgres", "engine")
 BACKENDS_END = 0.2  # seconds until PostgreSQL has counted those of a process that has left
 LOOK = 0.02  # seconds between two looks at the worker's memory
 
@@ -44,8 +45,7 @@ def drain(rig: Rig) -> Run:
 
 def run(rig: Rig, *args: str) -> Run:
     """Run a command to its end, which must be a good one."""
-    servers = (rig.both.postgres, rig.both.search)
-    before = [cpu_seconds(server) for server in servers]
+    before = [rig.spent(whose) for whose in SERVERS]
     log = rig.folder / f"{args[0]}.log"
     started = perf_counter()
     with log.open("w") as out:
@@ -54,8 +54,8 @@ def run(rig: Rig, *args: str) -> Run:
     worker, rss = _watch(process)
     wall = perf_counter() - started
     sleep(BACKENDS_END)
-    assert process.returncode == 0, log.read_text()
-    postgres, engine = (cpu_seconds(s) - b for s, b in zip(servers, before, strict=True))
+    must(process.returncode == 0, log.read_text())
+    postgres, engine = (rig.spent(whose) - b for whose, b in zip(SERVERS, before, strict=True))
     return Run(wall, worker, postgres, engine, rss, _lanes_at(log))
 
 
@@ -71,7 +71,7 @@ def answer(rig: Rig, *args: str) -> tuple[float, Any]:
     with begin(rig, *args, "--json") as process:
         out = process.communicate(timeout=PATIENCE)[0]
     seconds = perf_counter() - started
-    assert process.returncode == 0, f"{args}: {process.returncode}"
+    must(process.returncode == 0, f"{args}: {process.returncode}")
     return seconds, json.loads(out)
 
 

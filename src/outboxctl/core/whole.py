@@ -1,0 +1,39 @@
+"""Both tables as a whole: emptied, vacuumed, counted. For measurements, which have them to themselves."""
+
+import psycopg
+from sqlalchemy import Connection, text
+
+from outboxctl.core.schema import EVENTS, SOURCE
+from outboxctl.urls import check_database_url
+
+TRUNCATE = text(f"TRUNCATE {EVENTS}, {SOURCE}")
+DELETE = [text(f"DELETE FROM {table}") for table in (EVENTS, SOURCE)]
+DONE = text(f"SELECT count(*) FROM {EVENTS} WHERE status = 'done'")
+LAST_SETTLE = text(f"SELECT coalesce(extract(epoch FROM max(processed_at)), 0) FROM {EVENTS}")
+
+
+def empty(connection: Connection) -> None:
+    """Empty both tables, leaving nothing of the rows that were there."""
+    connection.execute(TRUNCATE)
+
+
+def delete(connection: Connection) -> None:
+    """Delete every row, as an application would: what they leave is vacuum's."""
+    for statement in DELETE:
+        connection.execute(statement)
+
+
+def vacuum(url: str) -> None:
+    """Vacuum and analyse both tables."""
+    with psycopg.connect(check_database_url(url), autocommit=True) as connection:
+        connection.execute(f"VACUUM (ANALYZE) {EVENTS}, {SOURCE}".encode())
+
+
+def done(connection: Connection) -> int:
+    """How many events are done."""
+    return int(connection.execute(DONE).scalar_one())
+
+
+def last_settle(connection: Connection) -> float:
+    """When the newest settle began, in seconds since the epoch; 0 if nothing is done."""
+    return float(connection.execute(LAST_SETTLE).scalar_one())
