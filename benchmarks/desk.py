@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from time import monotonic, perf_counter, sleep
 
 from benchmarks import desk_rows, report
-from benchmarks.report import Figure
 from benchmarks.servers import say, started
 from outboxctl.bench import fill, pipeline, process
+from outboxctl.bench.figure import Figure
 from outboxctl.bench.neighbours import Neighbours
 from outboxctl.bench.rig import Rig
 from outboxctl.core import snapshot

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from statistics import median
 
-from benchmarks.report import Figure
+from outboxctl.bench.figure import Figure
 from outboxctl.bench.pipeline import EndToEnd
 from outboxctl.bench.store import Drained
 

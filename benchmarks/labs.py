@@ -12,7 +12,7 @@ from pathlib import Path
 from time import perf_counter
 
 from benchmarks import report
-from benchmarks.report import Figure
+from outboxctl.bench.figure import Figure
 from outboxctl.bench.process import OUTBOXCTL
 
 TITLE = "Labs"

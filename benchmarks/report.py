@@ -4,13 +4,13 @@ import json
 import os
 import platform
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from statistics import median
 
 import psutil
 
+from outboxctl.bench.figure import Figure, table
 from outboxctl.bench.rig import Rig
 
 HERE = Path(__file__).parent
@@ -37,38 +37,6 @@ NOTES = """\
 """
 
 
-@dataclass(frozen=True)
-class Figure:
-    """One figure of every repetition; `target` is a bound that the median must keep, None for none."""
-
-    name: str
-    unit: str
-    values: list[float]
-    target: float | None = None
-    at_least: bool = False
-    digits: int = field(default=0, compare=False)
-
-    @property
-    def verdict(self) -> str:
-        if self.target is None:
-            return ""
-        middle = median(self.values)
-        if middle <= 0:
-            return "not measured"  # less than nothing: the run was too short for its start-up
-        met = middle >= self.target if self.at_least else middle < self.target
-        return "met" if met else "MISSED"
-
-    def cells(self) -> list[str]:
-        """Name, median, spread, target and verdict."""
-        low, middle, high = (self._show(f(self.values)) for f in (min, median, max))
-        sign = "at least" if self.at_least else "under"
-        target = "" if self.target is None else f"{sign} {self._show(self.target)}"
-        return [self.name, f"{middle} {self.unit}".strip(), f"{low} to {high}", target, self.verdict]
-
-    def _show(self, value: float) -> str:
-        return f"{value:,.{self.digits}f}"
-
-
 def machine(rig: Rig) -> dict[str, str]:
     """What the figures depend on; nothing that names this machine."""
     return surroundings(dict(rig.versions))
@@ -85,17 +53,6 @@ def surroundings(servers: dict[str, str]) -> dict[str, str]:
         **servers,
         **{f"{name} (library)": version(name) for name in LIBRARIES},
     }
-
-
-def table(figures: Sequence[Figure]) -> str:
-    """A Markdown table that is also readable as it is."""
-    rows = [["figure", "median", "spread", "target", "verdict"], *(figure.cells() for figure in figures)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [
-        "| " + " | ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) + " |" for row in rows
-    ]
-    lines.insert(1, "| " + " | ".join("-" * width for width in widths) + " |")
-    return "\n".join(lines)
 
 
 def write(command: str, given: dict[str, int], on: dict[str, str], figures: Sequence[Figure]) -> str:

@@ -9,9 +9,9 @@ from statistics import median
 from sqlalchemy import text
 
 from benchmarks import report
-from benchmarks.report import Figure
 from benchmarks.servers import say, started
 from outboxctl.bench import fill, process
+from outboxctl.bench.figure import Figure
 from outboxctl.bench.neighbours import Neighbours
 from outboxctl.bench.process import Run
 from outboxctl.bench.rig import Rig
