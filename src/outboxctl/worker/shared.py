@@ -32,7 +32,8 @@ class Shared:
     """What the lanes of one worker share. `turnstile` lets one lane at a time look for work.
 
     Idle lanes queue at the turnstile, so an idle worker polls once an interval whatever its number
-    of lanes; a lane leaves it with its batch before it sends anything.
+    of lanes; a lane leaves it with its batch before it sends anything, and where there is `plenty`
+    before it claims.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Shared:
         self.stopping = threading.Event()  # nothing new is begun
         self.given_up = threading.Event()  # and what is under way is not waited for
         self.turnstile = threading.Lock()
+        self.plenty = False  # the last claim was full: the next one will find something, too
         self.breaker = Breaker(base=settings.base_backoff_seconds, cap=settings.max_backoff_seconds)
         self.throttle = Throttle(settings.bulk_size * settings.concurrency)
         self.completed = 0  # events that this process brought to done
