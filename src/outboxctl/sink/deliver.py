@@ -18,10 +18,11 @@ NO_INDEX = "no such index or alias; create it with `outboxctl services up` or yo
 
 @dataclass(frozen=True)
 class Request:
-    """One bulk request: what it ended in (`ok` or a reason) and how many seconds it took."""
+    """One bulk request: what it ended in (`ok` or a reason), how many seconds it took, and its bytes."""
 
     result: str
     seconds: float
+    size: int
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,7 @@ class ElasticSink:
         )
         sent = answer if isinstance(answer, Answer) else pair(actions, answer)
         result = "ok" if isinstance(sent, list) else classify(sent).reason or Reason.UNKNOWN_EXCEPTION
-        requests.append(Request(str(result), monotonic() - started))
+        requests.append(Request(str(result), monotonic() - started, len(lines)))
         return sent
 
 

@@ -47,7 +47,7 @@ class Intake:
         return None
 
     def _room(self) -> int:
-        size = self._shared.throttle.admit(self._settings.bulk_size, self._shared.in_flight())
+        size = self._shared.throttle.admit(self._shared.portion.size, self._shared.in_flight())
         return self._shared.breaker.admit(size) if size else 0
 
     def _drained(self) -> bool:
@@ -100,7 +100,13 @@ class Intake:
             with self._shared.database.begin() as connection:
                 asked = True
                 return claim(
-                    connection, owner=s.worker_id, token=token, size=size, lease=s.lease_seconds, alone=alone
+                    connection,
+                    owner=s.worker_id,
+                    token=token,
+                    size=size,
+                    lease=s.lease_seconds,
+                    alone=alone,
+                    max_bytes=s.max_batch_bytes,
                 )
         except OutboxctlError:
             if asked:

@@ -7,25 +7,30 @@ the claim says what is true. So a late, duplicated or replayed event is harmless
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from outboxctl.core.claim import Claimed
+from outboxctl.core.claim import LEFT_OUT, Claimed
 from outboxctl.core.produce import MAX_VERSION
 from outboxctl.failures import Finding, Noop, Reason, Verdict
 from outboxctl.lifecycle import OPS
 from outboxctl.sink.bulk import Action
 from outboxctl.wording import brief
 
-# No word of the sink: the time was up before this one's turn came. It goes back with its attempt.
+# No word of the sink: the time was up before this one's turn came, or its document had no room in the
+# batch. It goes back with its attempt.
 UNSENT = Finding(Verdict.RETRY, Reason.TIMEOUT, error="not sent")
 MAX_ID_BYTES = 512  # Elasticsearch's limit on `_id`
 
 
 @dataclass
 class Prepared:
-    """Findings that need no sending, and the actions with the events that each one stands for."""
+    """Findings that need no sending, and the actions with the events that each one stands for.
+
+    `left_out`: for some documents there was no room in the batch; their events are among the decided.
+    """
 
     decided: list[tuple[Claimed, Finding]] = field(default_factory=list)
     actions: list[Action] = field(default_factory=list)
     events: list[list[Claimed]] = field(default_factory=list)
+    left_out: bool = False
 
 
 def prepare(batch: Sequence[Claimed]) -> Prepared:
@@ -38,9 +43,19 @@ def prepare(batch: Sequence[Claimed]) -> Prepared:
             prepared.decided.append((event, finding))
         else:
             by_entity.setdefault(event.document_id, []).append(event)
-    prepared.actions = [_action(id_, events) for id_, events in by_entity.items()]
-    prepared.events = list(by_entity.values())
+    for id_, events in by_entity.items():
+        _add(prepared, id_, events)
     return prepared
+
+
+def _add(prepared: Prepared, id_: str, events: list[Claimed]) -> None:
+    action = _action(id_, events)
+    if action.document == LEFT_OUT:
+        prepared.left_out = True
+        prepared.decided += [(event, UNSENT) for event in events]
+    else:
+        prepared.actions.append(action)
+        prepared.events.append(events)
 
 
 def judge(prepared: Prepared, findings: Sequence[Finding | None]) -> list[tuple[Claimed, Finding]]:
@@ -63,7 +78,8 @@ def _own(event: Claimed, finding: Finding, *, newest: bool) -> Finding:
 
 
 def _action(id_: str, events: list[Claimed]) -> Action:
-    # All events of the entity in this batch read the same source row, in the claim's snapshot.
+    # All events of the entity in this batch read the same source row, in the claim's snapshot. The oldest
+    # comes first: if there was no room for its document, there was none for the others' either.
     source = events[0]
     if source.document is not None and source.source_version is not None:
         return Action(id_, source.source_version, source.document)

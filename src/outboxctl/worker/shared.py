@@ -13,6 +13,7 @@ from outboxctl.sink.bulk import Action
 from outboxctl.sink.deliver import Delivery
 from outboxctl.worker.breaker import Breaker
 from outboxctl.worker.health import Health
+from outboxctl.worker.portion import Portion
 from outboxctl.worker.quarantine import Quarantine
 from outboxctl.worker.throttle import Throttle
 
@@ -45,6 +46,7 @@ class Shared:
         self.turnstile = threading.Lock()
         self.breaker = Breaker(base=settings.base_backoff_seconds, cap=settings.max_backoff_seconds)
         self.throttle = Throttle(settings.bulk_size * settings.concurrency)
+        self.portion = Portion(settings.bulk_size, settings.max_batch_bytes)
         self.completed = 0  # events that this process brought to done
         self._counting = threading.Lock()
         self.error: Exception | None = None
