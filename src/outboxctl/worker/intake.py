@@ -47,7 +47,9 @@ class Intake:
         return None
 
     def _room(self) -> int:
-        size = self._shared.throttle.admit(self._shared.portion.size, self._shared.in_flight())
+        size, throttle = self._shared.portion.size, self._shared.throttle
+        throttle.resize(size * self._settings.concurrency)
+        size = throttle.admit(size, self._shared.in_flight())
         return self._shared.breaker.admit(size) if size else 0
 
     def _drained(self) -> bool:
