@@ -152,7 +152,7 @@ def test_a_reclaimed_event_is_found_without_reading_past_the_others(
 
 def explained(db: Database) -> list[dict]:  # type: ignore[type-arg]
     """The nodes of the plan by which a claim of 100 was carried out."""
-    given = {"owner": "w", "token": TOKEN, "size": 100, "lease": 10, "alone": 1, "now": None}
+    given = {"owner": "w", "token": TOKEN, "size": 100, "lease": 10, "alone": 1, "max_bytes": 9, "now": None}
     statement = re.sub(r"(?<!:):(\w+)", r"%(\1)s", CLAIM.text.replace(":now", ":now::timestamptz"))
     with db.begin() as connection:
         connection.exec_driver_sql(PLAN)

@@ -31,6 +31,9 @@ def worker(
     bulk_size: Annotated[
         int | None, _setting("--bulk-size", "Events a claim and bulk request", "OUTBOX_BULK_SIZE")
     ] = None,
+    max_batch_bytes: Annotated[
+        int | None, _setting("--max-batch-bytes", "Bytes of documents in a batch", "OUTBOX_MAX_BATCH_BYTES")
+    ] = None,
     concurrency: Annotated[
         int | None, _setting("--concurrency", "Batches in flight", "OUTBOX_CONCURRENCY")
     ] = None,

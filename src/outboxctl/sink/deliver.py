@@ -111,7 +111,7 @@ class ElasticSink:
         )
         sent = answer if isinstance(answer, Answer) else pair(actions, answer)
         result = "ok" if isinstance(sent, list) else classify(sent).reason or Reason.UNKNOWN_EXCEPTION
-        requests.append(Request(str(result), monotonic() - started))
+        requests.append(Request(str(result), monotonic() - started, len(lines)))
         return sent
 
 

@@ -11,10 +11,11 @@ from outboxctl.sink.halving import Findings
 
 @dataclass(frozen=True)
 class Request:
-    """One bulk request: what it ended in (`ok` or a reason) and how many seconds it took."""
+    """One bulk request: what it ended in (`ok` or a reason), how many seconds it took, and its bytes."""
 
     result: str
     seconds: float
+    size: int
 
 
 @dataclass(frozen=True)

@@ -76,7 +76,9 @@ class Intake:
         return Lease(str(uuid4()), self._settings.lease_seconds, size, asked_at=monotonic())
 
     def _room(self) -> int:
-        size = self._shared.throttle.admit(self._settings.bulk_size, self._shared.in_flight())
+        size, throttle = self._shared.portion.size, self._shared.throttle
+        throttle.resize(size * self._settings.concurrency)
+        size = throttle.admit(size, self._shared.in_flight())
         return self._shared.breaker.admit(size) if size else 0
 
     def _drained(self) -> bool:
@@ -129,7 +131,13 @@ class Intake:
             with self._shared.database.begin() as connection:
                 asked = True
                 return claim(
-                    connection, owner=s.worker_id, token=token, size=size, lease=s.lease_seconds, alone=alone
+                    connection,
+                    owner=s.worker_id,
+                    token=token,
+                    size=size,
+                    lease=s.lease_seconds,
+                    alone=alone,
+                    max_bytes=s.max_batch_bytes,
                 )
         except OutboxctlError:
             if asked:

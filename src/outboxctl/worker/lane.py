@@ -98,6 +98,9 @@ class Lane:
         tally.deliveries(self._shared.metrics, prepared.actions, delivery)
         throttle = self._shared.throttle
         throttle.learn(delivery.findings, sent_at=sent_at, longest_pause=self._policy.cap)
+        if delivery.requests:  # the first one held the whole batch
+            size = delivery.requests[0].size
+            self._shared.portion.learn(len(prepared.actions), size, left_out=prepared.left_out)
         self._shared.show_limits()
         return delivery
 

@@ -7,14 +7,15 @@ the claim says what is true. So a late, duplicated or replayed event is harmless
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from outboxctl.core.claim import Claimed
+from outboxctl.core.claim import LEFT_OUT, Claimed
 from outboxctl.core.produce import MAX_VERSION
 from outboxctl.failures import DONE, Finding, Noop, Reason, Verdict
 from outboxctl.lifecycle import OPS
 from outboxctl.sink.bulk import Action
 from outboxctl.wording import brief
 
-# No word of the sink: the time was up before this one's turn came. It goes back with its attempt.
+# No word of the sink: the time was up before this one's turn came, or its document had no room in the
+# batch. It goes back with its attempt.
 UNSENT = Finding(Verdict.RETRY, Reason.TIMEOUT, error="not sent")
 MAX_ID_BYTES = 512  # Elasticsearch's limit on `_id`
 
@@ -23,13 +24,15 @@ MAX_ID_BYTES = 512  # Elasticsearch's limit on `_id`
 class Prepared:
     """Findings that need no sending, and an action for each entity's newest event, in the same order.
 
-    `coalesced` are the entities' other events.
+    `coalesced` are the entities' other events. `left_out`: for some documents there was no room in the
+    batch; their events are among the decided.
     """
 
     decided: list[tuple[Claimed, Finding]] = field(default_factory=list)
     actions: list[Action] = field(default_factory=list)
     newest: list[Claimed] = field(default_factory=list)
     coalesced: list[Claimed] = field(default_factory=list)
+    left_out: bool = False
 
 
 def prepare(batch: Sequence[Claimed]) -> Prepared:
@@ -39,12 +42,24 @@ def prepare(batch: Sequence[Claimed]) -> Prepared:
     for event in batch:
         if not _ordinary(event) and (finding := _refusal(event) or _invisible(event)):
             prepared.decided.append((event, finding))
-        elif (other := newest.setdefault(event.document_id, event)) is not event:
-            older, newest[event.document_id] = sorted((event, other), key=_version)
+        elif (first := newest.setdefault(event.document_id, event)) is not event:
+            older, newer = sorted((event, first), key=_version)
+            # All of them read the same source row, in the claim's snapshot; the room was given to the first.
+            newest[event.document_id] = newer._replace(document=first.document)
             prepared.coalesced.append(older)
     prepared.newest = list(newest.values())
+    _leave_out(prepared)
     prepared.actions = [_action(event) for event in prepared.newest]
     return prepared
+
+
+def _leave_out(prepared: Prepared) -> None:
+    """What there was no room for goes back with its attempt."""
+    left_out = [event for event in prepared.newest if event.document == LEFT_OUT]
+    if left_out:
+        prepared.left_out = True
+        prepared.newest = [event for event in prepared.newest if event.document != LEFT_OUT]
+        prepared.decided += [(event, UNSENT) for event in left_out]
 
 
 def judge(prepared: Prepared, findings: Sequence[Finding | None]) -> list[tuple[Claimed, Finding]]:
@@ -61,7 +76,7 @@ def _coalesced(prepared: Prepared, findings: Sequence[Finding | None]) -> list[t
         return []
     done = Finding(Verdict.DONE, noop=Noop.COALESCED)
     said = {action.id: finding or UNSENT for action, finding in zip(prepared.actions, findings, strict=True)}
-    found = [(event, said[event.document_id]) for event in prepared.coalesced]
+    found = [(event, said.get(event.document_id, UNSENT)) for event in prepared.coalesced]
     return [(event, done if finding.verdict is Verdict.DONE else finding) for event, finding in found]
 
 
@@ -73,7 +88,6 @@ def _own(event: Claimed, finding: Finding) -> Finding:
 
 
 def _action(newest: Claimed) -> Action:
-    # All events of the entity in this batch read the same source row, in the claim's snapshot.
     if newest.document is not None and newest.source_version is not None:
         return Action(newest.document_id, newest.source_version, newest.document)
     return Action(newest.document_id, _version(newest), None)

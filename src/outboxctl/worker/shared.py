@@ -12,6 +12,7 @@ from outboxctl.settings import Settings
 from outboxctl.sink.delivery import Sink
 from outboxctl.worker.breaker import Breaker
 from outboxctl.worker.health import Health
+from outboxctl.worker.portion import Portion
 from outboxctl.worker.quarantine import Quarantine
 from outboxctl.worker.throttle import Throttle
 
@@ -38,6 +39,7 @@ class Shared:
         self.plenty = False  # the last claim was full: the next one will find something, too
         self.breaker = Breaker(base=settings.base_backoff_seconds, cap=settings.max_backoff_seconds)
         self.throttle = Throttle(settings.bulk_size * settings.concurrency)
+        self.portion = Portion(settings.bulk_size, settings.max_batch_bytes)
         self.completed = 0  # events that this process brought to done
         self._counting = threading.Lock()
         self.error: Exception | None = None

@@ -23,7 +23,7 @@ SAID = {"retried": "events will be retried", "terminal": "events failed for good
 def deliveries(metrics: Metrics, actions: Sequence[Action], delivery: Delivery) -> None:
     """Count the requests and items of one delivery."""
     for request in delivery.requests:
-        metrics.request(request.result, request.seconds)
+        metrics.request(request.result, request.seconds, request.size)
     pairs = zip(actions, delivery.findings, strict=True)
     items = Counter([(action.document is None, finding.verdict) for action, finding in pairs if finding])
     for (deleted, verdict), count in items.items():

@@ -27,6 +27,12 @@ class Throttle:
         """Events that may be in flight now; never less than one."""
         return max(1, int(self._limit))
 
+    def resize(self, most: int) -> None:
+        """Batches have become larger or smaller; the share of them that the sink copes with is the same."""
+        with self._lock:
+            self._limit *= most / self._most
+            self._most, self._step = most, most / STEPS
+
     def admit(self, size: int, in_flight: int) -> int:
         """How many of `size` events may be claimed now."""
         if monotonic() < self._pause_ends:
