@@ -32,7 +32,7 @@ class Intake:
     def next(self) -> Batch | None:
         """Wait for work; None when the worker stops or, with `drain`, when nothing is due."""
         wait = FIRST_WAIT
-        while not self._shared.stopping.is_set():
+        while self._shared.looking():
             size = self._room()
             if not size:
                 if self._drain and self._drained():
@@ -42,7 +42,7 @@ class Intake:
             batch = self._take(size)
             if batch or self._drain:
                 return batch
-            self._shared.stopping.wait(wait)
+            self._shared.bell.wait(wait)  # not lost where it rang since we began to look
             wait = min(wait * 2, self._settings.poll_interval_seconds)
         return None
 
