@@ -25,7 +25,7 @@ READING = {
     *("status", "stuck", "oldest", "audit", "top", "check", "doctor"),
     *("failed list", "failed show", "config show", "services status"),
     *("lab list", "lab show", "lab report", "chaos list"),
-    *("db current", "db check", "db sql", "db trigger", "db roles"),
+    *("db current", "db check", "db sql", "db trigger", "db roles", "db notify status"),
 }
 ACT = "10000000-0000-0000-0000-000000000000"
 OWN_SERVICES = {"services up", "services down", "demo", "lab run"}
@@ -37,6 +37,8 @@ BREAKING = {
 }
 MENDING = {"chaos undo"}  # what was allowed to be broken
 CHANGING = {
+    "db notify off": [],
+    "db notify on": [],
     "db upgrade": [],
     "failed discard": [*WHO, "--limit", "10"],
     "inject bad-op": [],

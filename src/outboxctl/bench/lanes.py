@@ -75,7 +75,7 @@ def running(rig: Rig, sink: Sink, *, drain: bool) -> Iterator[list[TimedLane]]:
             yield lanes
         finally:
             if not drain:
-                shared.stopping.set()
+                shared.stop()
             for thread in threads:
                 thread.join()
         if shared.error:
