@@ -1,0 +1,66 @@
+"""What issue 7 asks for, a row a target; which section and figure answers it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from outboxctl.bench.figure import Figure
+
+Sections = Mapping[str, Sequence[Figure]]
+HEAD = ["what", "target", "median", "spread", "verdict", "section"]
+
+
+@dataclass(frozen=True)
+class Target:
+    """The median of `figure` in `section` is to keep `bound`, an upper one unless `at_least`."""
+
+    what: str
+    section: str
+    figure: str
+    bound: float
+    at_least: bool = False
+
+
+TARGETS = (
+    Target("end to end against the bound B", "Pipeline", "E/B", 0.90, at_least=True),
+    Target("B against the sink alone", "Pipeline", "B/S", 0.45, at_least=True),
+    Target("a burst against pgsync's first sync", "Peers", "burst, outboxctl/pgsync", 3, at_least=True),
+    Target("a stream's lag when its writer ends", "Stream", "lag when the writer ends", 1),
+    Target("the longest claim of a stream", "Stream", "longest claim", 100),
+    Target("worker CPU an event", "Pipeline", "worker CPU", 8),
+    Target("PostgreSQL CPU an event", "Pipeline", "PostgreSQL CPU", 16),
+    Target("throughput, 10,000,000 done rows", "Shapes", "rate, many done / empty", 0.85, at_least=True),
+    Target("claim of 500, 1,000,000 wait for a retry", "Shapes", "claim, waiting / empty", 1.2),
+    Target("claim of 500, 100,000 failed", "Shapes", "claim, failed / empty", 1.2),
+    Target("commit to acknowledged, 50/s, NOTIFY, p50", "Latency", "acknowledged, 50/s, NOTIFY, p50", 5),
+    Target("commit to acknowledged, 50/s, NOTIFY, p99", "Latency", "acknowledged, 50/s, NOTIFY, p99", 20),
+    Target("memory, 1,000,000 pending, small documents", "Memory", "small documents, peak", 120),
+    Target("memory, 1,000,000 pending, large documents", "Memory", "large documents, peak", 300),
+    Target("memory's growth, small documents", "Memory", "small documents, growth", 1),
+    Target("memory's growth, large documents", "Memory", "large documents, growth", 1),
+    Target("two workers against one, null sink", "Workers", "null sink, two/one", 1.6, at_least=True),
+    Target("from exec to the first claim", "Pipeline", "start to first claim", 700),
+)
+BY_FIGURE = {(target.section, target.figure): target for target in TARGETS}
+
+
+def aimed(section: str, figures: Sequence[Figure]) -> list[Figure]:
+    """The figures of a section with the bounds of the table; those that are not in it as they are."""
+    return [_aimed(figure, BY_FIGURE.get((section, figure.name))) for figure in figures]
+
+
+def _aimed(figure: Figure, target: Target | None) -> Figure:
+    return figure if target is None else replace(figure, target=target.bound, at_least=target.at_least)
+
+
+def rows(sections: Sections) -> list[list[str]]:
+    """A row a target: what was asked for, what was measured, and where."""
+    return [HEAD, *(_row(target, sections.get(target.section, ())) for target in TARGETS)]
+
+
+def _row(target: Target, figures: Sequence[Figure]) -> list[str]:
+    found = next((f for f in figures if f.name == target.figure and f.values), None)
+    if found is None:
+        sign = "at least" if target.at_least else "under"
+        return [target.what, f"{sign} {target.bound:,g}", "", "", "not measured", target.section]
+    _, median, spread, bound, verdict = _aimed(found, target).cells()
+    return [target.what, bound, median, spread, verdict, target.section]
