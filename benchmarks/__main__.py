@@ -4,7 +4,7 @@ import argparse
 import signal
 import sys
 
-from benchmarks import base, report
+from benchmarks import base, picture, report
 from benchmarks.profiles import DEFAULT, PROFILES
 from benchmarks.servers import say, started
 from outboxctl.bench.rig import Rig
@@ -50,6 +50,7 @@ def _profiles(text: str) -> list[str]:
 def _profile(rig: Rig, name: str, given: argparse.Namespace) -> str:
     """Measure it and write its section at once: what a later one stumbles over costs nothing before it."""
     section = PROFILES[name](rig, given)
+    picture.draw(section)
     return report.write_section(
         section.title,
         command=_command(name, given),

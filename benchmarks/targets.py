@@ -23,7 +23,7 @@ class Target:
 TARGETS = (
     Target("end to end against the bound B", "Pipeline", "E/B", 0.90, at_least=True),
     Target("B against the sink alone", "Pipeline", "B/S", 0.45, at_least=True),
-    Target("a burst against pgsync's first sync", "Peers", "burst, outboxctl/pgsync", 3, at_least=True),
+    Target("a burst against pgsync's first sync", "Peers", "outboxctl/pgsync, from exec", 3, at_least=True),
     Target("a stream's lag when its writer ends", "Stream", "lag when the writer ends", 1),
     Target("the longest claim of a stream", "Stream", "longest claim", 100),
     Target("worker CPU an event", "Pipeline", "worker CPU", 8),

@@ -1,5 +1,6 @@
 """One, two and four workers: on a real sink, and on one that is not the limit."""
 
+import os
 from argparse import Namespace
 from dataclasses import dataclass, field
 
@@ -19,7 +20,7 @@ NOTES = """\
   there to the end of the last. Their start-up is not in it.
 - Null sink: takes everything at once. With one lane a worker uses about one core; with the default
   lanes one worker may already use nearly all cores, and then two cannot be much faster. "Cores used" shows
-  it: all cores over those that one worker and its PostgreSQL used is the most that more workers can bring.
+  it: the most that more workers can bring is all cores over those that one and its PostgreSQL used.
 """
 
 
@@ -96,8 +97,9 @@ def _against(by: dict[str, Variant]) -> list[Figure]:
 
 def _cores(by: dict[str, Variant]) -> list[Figure]:
     """What a worker and its PostgreSQL leave of the cores bounds what a second worker can bring."""
+    used = {v.name: [c.workers_cores + c.postgres_cores for c in v.runs] for v in by.values() if not v.real}
+    left = [(os.cpu_count() or 1) / cores for cores in used["null sink, one"]]
     return [
-        Figure(f"{v.name}: cores used", "", [c.workers_cores + c.postgres_cores for c in v.runs], digits=2)
-        for v in by.values()
-        if not v.real
+        *(Figure(f"{name}: cores used", "", values, digits=2) for name, values in used.items()),
+        Figure("null sink, the most that more workers can bring", "", left, digits=2),
     ]
