@@ -28,11 +28,10 @@ def main() -> None:
     given = _arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the servers are ended all the same
     try:
-        then = recorded(report.read()["sections"])
-        base_given = report.read()["sections"][base.TITLE]["given"]
-        tuning = {name: base_given[name] for name in ("bulk_size", "concurrency")}
-        with started(**tuning) as rig:
-            now = _measured(rig, base_given, given)
+        sections = report.read()["sections"]
+        then, like = recorded(sections), sections[base.TITLE]["given"]
+        with started(bulk_size=like["bulk_size"], concurrency=like["concurrency"]) as rig:
+            now = _measured(rig, like, given)
         sys.exit(judged(then, now))
     except OutboxctlError as error:
         print(f"benchmarks: {error}\n  {error.hint}", file=sys.stderr)
@@ -74,9 +73,9 @@ def _said(each: Compared) -> str:
     return f"{each.name}: {each.verdict}, {change}"
 
 
-def _measured(rig: Rig, before: Mapping[str, Any], given: argparse.Namespace) -> list[Figure]:
-    base.warm_up(rig, before["events"], before["bytes"])
-    into, _ = base.repeated(rig, before["events"], before["bytes"], given.repeat)
+def _measured(rig: Rig, like: Mapping[str, Any], given: argparse.Namespace) -> list[Figure]:
+    base.warm_up(rig, like["events"], like["bytes"])
+    into, _ = base.repeated(rig, like["events"], like["bytes"], given.repeat)
     return [*targets.aimed(base.TITLE, into.figures()), *claims.quick(rig, given.done, given.repeat)]
 
 
