@@ -100,8 +100,9 @@ def figures(section: Mapping[str, Any]) -> list[Figure]:
 def markdown(sections: Mapping[str, Any]) -> str:
     """RESULTS.md: the targets, then a section a command."""
     found = {title: figures(section) for title, section in sections.items()}
+    done = {title: section.get("given", {}).get("done", 0) for title, section in sections.items()}
     parts = (f"\n## {_safe(title)}\n\n{_body(section)}" for title, section in sections.items())
-    return f"{INTRO}\n{lined(targets.rows(found))}\n{''.join(parts)}"
+    return f"{INTRO}\n{lined(targets.rows(found, done))}\n{''.join(parts)}"
 
 
 def lined(rows: Sequence[Sequence[str]]) -> str:

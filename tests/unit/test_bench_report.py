@@ -23,9 +23,15 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def write(title: str, *figures: Figure, notes: str = "- As it is.\n", about: str = "Something.") -> str:
+def write(title: str, *figures: Figure, **given: int) -> str:
     return report.write_section(
-        title, command="python -m it", about=about, on=MACHINE, figures=figures, notes=notes
+        title,
+        command="python -m it",
+        about="Something.",
+        on=MACHINE,
+        figures=figures,
+        notes="- As it is.\n",
+        given=given,
     )
 
 
@@ -42,14 +48,20 @@ def test_every_target_that_nobody_measured_says_so(here: Path) -> None:
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.what)
 def test_a_measured_target_is_judged_by_its_own_bound(here: Path, target: targets.Target) -> None:
-    # the section's own figure has another bound, or none
     much, little = ("met", "MISSED") if target.at_least else ("MISSED", "met")
     for factor, verdict in ((1.5, much), (0.5, little)):
-        write(target.section, Figure(target.figure, "", [target.bound * factor] * 3, target=None, digits=2))
+        figure = Figure(target.figure, "", [target.bound * factor] * 3, digits=2)
+        write(target.section, figure, done=target.done)
         text = (here / "RESULTS.md").read_text()
         assert row(text, target.what)[4:] == [verdict, target.section]
         stored = report.figures(report.read()["sections"][target.section])[0]
         assert stored.verdict == verdict
+
+
+def test_what_a_small_table_shows_answers_nothing_about_a_large_one(here: Path) -> None:
+    write("Shapes", Figure("rate, many done / empty", "", [1.0]), done=50_000)
+    cells = row((here / "RESULTS.md").read_text(), "rate, 10,000,000 done rows")
+    assert cells[4:] == ["not measured", "Shapes"]
 
 
 def test_the_median_decides_and_the_spread_is_shown(here: Path) -> None:
@@ -94,7 +106,7 @@ def test_a_hostile_name_breaks_neither_table_nor_terminal(here: Path) -> None:
 
 @given(st.dictionaries(st.sampled_from([*sorted({t.section for t in TARGETS}), "x"]), st.just([])))
 def test_sections_may_be_missing_or_empty(sections: dict[str, list[Figure]]) -> None:
-    rows = targets.rows(sections)
+    rows = targets.rows(sections, {})
     assert [cells[4] for cells in rows[1:]] == ["not measured"] * len(TARGETS)
 
 
