@@ -1,6 +1,7 @@
 """Tables with a past: databases of their own, filled once."""
 
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 
@@ -16,6 +17,7 @@ from outboxctl.core.migrations import upgrade
 from outboxctl.core.namespaces import create_database, drop_database
 from outboxctl.core.schema import EVENTS
 
+FILLERS = 2  # at once: one statement keeps one core busy
 # In the order in which a table fills, from 60 to 8 days ago. The id is the column's own default, unless
 # `random`: that is what an application makes which draws its ids itself.
 INSERT = """
@@ -48,11 +50,12 @@ def databases(rig: Rig, pasts: Mapping[str, Past], entities: int, size: int) -> 
     try:
         made.append(like := _migrated(rig, entities, size))
         rigs = {}
-        for name, past in pasts.items():
-            say(f"{name}: {past.rows:,} {past.kind} rows{', random ids' if past.random else ''}")
+        for name in pasts:
             made.append(own := create_database(server, "bench_past", like=like))
             rigs[name] = _on(rig, own)
-            _fill(rigs[name], past, entities)
+        largest_first = sorted(pasts, key=lambda name: -pasts[name].rows)
+        with ThreadPoolExecutor(FILLERS) as pool:
+            list(pool.map(lambda name: _fill(rigs[name], pasts[name], entities), largest_first))
         yield rigs
         for each in rigs.values():
             each.database.close()
@@ -76,6 +79,7 @@ def _on(rig: Rig, url: str) -> Rig:
 
 
 def _fill(rig: Rig, past: Past, entities: int) -> None:
+    say(f"filling {past.rows:,} {past.kind} rows{', random ids' if past.random else ''}")
     if past.kind == "pending":
         rows.burst(rig, entities, rounds=past.rows // entities)
     elif past.rows:

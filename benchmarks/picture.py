@@ -9,6 +9,7 @@ from benchmarks import base
 from benchmarks.report import Section
 from outboxctl.bench.figure import Figure
 
+TITLE = "What both ends can do, and what the worker does with them"
 MODULE = "outboxctl.bench.picture"
 FILE = Path(__file__).parents[1] / "docs" / "performance.svg"
 RATES = {
@@ -24,7 +25,7 @@ def draw(section: Section) -> None:
     """Draw the base run; other sections have no picture."""
     if section.title == base.TITLE and find_spec(MODULE):
         picture = import_module(MODULE).picture
-        FILE.write_text(picture("outboxctl bench", _of(section, RATES), _of(section, COSTS), [section.about]))
+        FILE.write_text(picture(TITLE, _of(section, RATES), _of(section, COSTS), [section.about]))
 
 
 def _of(section: Section, names: Mapping[str, str]) -> dict[str, Figure]:
