@@ -8,11 +8,12 @@ import argparse
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from statistics import median
 from typing import Any
 
 from benchmarks import base, claims, report, targets
 from benchmarks.gate import Compared, compare, exit_code
-from benchmarks.servers import started
+from benchmarks.servers import say, started
 from outboxctl.bench.figure import Figure
 from outboxctl.bench.rig import Rig
 from outboxctl.errors import ExitCode, OutboxctlError, UsageError
@@ -76,6 +77,7 @@ def _said(each: Compared) -> str:
 def _measured(rig: Rig, like: Mapping[str, Any], given: argparse.Namespace) -> list[Figure]:
     base.warm_up(rig, like["events"], like["bytes"])
     into, _ = base.repeated(rig, like["events"], like["bytes"], given.repeat)
+    say(f"others took {median(into.others):.1f} cores meanwhile: near 0, or the noise is theirs")
     return [*targets.aimed(base.TITLE, into.figures()), *claims.quick(rig, given.done, given.repeat)]
 
 

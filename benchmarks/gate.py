@@ -30,6 +30,8 @@ class Compared:
     @property
     def verdict(self) -> str:
         """`ok`, `WORSE` or `too noisy`."""
+        if min(self.then, self.now) <= 0:
+            return "too noisy"  # too short a run to cost anything
         if self.loss > self.noise:
             return "WORSE"
         return "too noisy" if self.noise > TOO_NOISY * self.then else "ok"

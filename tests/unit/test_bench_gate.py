@@ -53,6 +53,11 @@ def test_noise_in_which_a_loss_could_hide_is_not_called_good() -> None:
     assert gate.exit_code([compared]) is ExitCode.INCONCLUSIVE
 
 
+def test_a_run_too_short_to_cost_anything_says_nothing() -> None:
+    for then, now in (([-0.1], [0.5]), ([0.2], [0.0])):
+        assert gate.compare(figure(then, at_least=False), figure(now, at_least=False)).verdict == "too noisy"
+
+
 def test_a_loss_weighs_more_than_what_cannot_be_told() -> None:
     worse = gate.compare(figure([0.9]), figure([0.5]))
     noisy = gate.compare(figure([0.4, 0.9, 1.4]), figure([0.9]))
