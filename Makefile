@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test mutants storm lint format types layers bench bench-desk bench-verify bench-labs docs transcript lab-example wheel lock clean
+.PHONY: help install demo test mutants storm lint format types layers bench bench-check bench-desk bench-verify bench-labs docs transcript lab-example wheel lock clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | sort | expand -t 12
@@ -48,8 +48,11 @@ types: $(READY) ## Types, strictly
 layers: $(READY) ## Imports run one way
 	$(BIN)/lint-imports
 
-bench: $(READY) ## Measure S, P, the bound B and the worker end to end; writes benchmarks/RESULTS.md
-	$(BIN)/python -m benchmarks
+bench: $(READY) ## Measure S, P, the bound B, the worker end to end and all profiles; a quarter of an hour (BENCH=)
+	$(BIN)/python -m benchmarks $(BENCH)
+
+bench-check: $(READY) ## Has a ratio become worse than benchmarks/RESULTS.json says? Under five minutes
+	$(BIN)/python -m benchmarks.check
 
 bench-desk: $(READY) ## Measure the operator's commands on 10,000,000 rows, and the worker beside a prune
 	$(BIN)/python -m benchmarks.desk
