@@ -6,7 +6,7 @@ from time import monotonic, sleep
 from outboxctl.bench.rig import Rig, must
 from outboxctl.sink.index import MAPPING, SETTINGS, count
 
-PATIENCE = 120.0
+PATIENCE = 300.0  # seconds
 LOOK = 0.02  # seconds between two looks at the index's own counter, which costs it next to nothing
 
 

@@ -23,6 +23,7 @@ class Measured:
     daemon: list[Stream] = field(default_factory=list)
     wal: list[Stream] = field(default_factory=list)
     naive: list[float] = field(default_factory=list)
+    one_by_one: list[float] = field(default_factory=list)
     s: list[float] = field(default_factory=list)
     helpers: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     others: list[float] = field(default_factory=list)
@@ -48,6 +49,7 @@ class Measured:
             Figure("pgsync, exec to last", "docs/s", [f.whole for f in self.first]),
             Figure("pgsync, running", "docs/s", [f.running for f in self.first]),
             Figure("naive worker", "events/s", self.naive),
+            Figure("one by one, as the lab's", "events/s", self.one_by_one),
             _times("outboxctl/pgsync, from exec", [b.whole / f.whole for b, f in pairs]),
             _times("outboxctl/pgsync, running", [b.lanes / f.running for b, f in pairs]),
             Figure("pgsync, bootstrap before", "s", [f.bootstrap for f in self.first], digits=1),

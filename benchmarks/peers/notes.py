@@ -20,6 +20,8 @@ NOTES = f"""\
   included; that of the servers holds the writer's statements.
 - The naive worker (benchmarks/peers/naive.py): 100 rows locked, `helpers.bulk`, one UPDATE a row, from exec
   to exit.
+- One by one (benchmarks/peers/one_by_one.py): the loop of the lab document's worker as it comes, in our own
+  words, with a 25th of the events; not that worker itself.
 - The helpers: from memory, dictionaries, a client as it comes. S: the same documents as bytes, by
   `client.bulk`, the best of 1, 2 and 3 senders.
 """

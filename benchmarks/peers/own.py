@@ -1,4 +1,4 @@
-"""outboxctl and the naive worker: a burst that is there already, and a stream of updates."""
+"""outboxctl and workers written by hand: a burst that is there already, and a stream of updates."""
 
 import subprocess
 import sys
@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
+from types import ModuleType
 
-from benchmarks.peers import index, naive, writer
+from benchmarks.peers import index, writer
 from outboxctl.bench import fill, pipeline, process
 from outboxctl.bench.rig import Rig, must
 from outboxctl.sink.index import count
@@ -39,14 +40,14 @@ def stream(rig: Rig, size: int) -> writer.Stream:
         return writer.stream(rig, rig.settings.elastic_index, size, {"own": pid}, events=True)
 
 
-def naively(rig: Rig, events: int, size: int) -> float:
-    """The same burst by the naive worker: events a second from its start to its exit."""
+def by_hand(rig: Rig, worker: ModuleType, events: int, size: int) -> float:
+    """A burst by a worker that is one file: events a second from its start to its exit."""
     fill.pending(rig, events, size)
     s = rig.settings
     urls = (check_database_url(s.require_database_url()), s.elastic_url.get_secret_value())
     started = perf_counter()
     subprocess.run(
-        [sys.executable, naive.__file__, *urls, s.elastic_index], check=True, timeout=index.PATIENCE
+        [sys.executable, str(worker.__file__), *urls, s.elastic_index], check=True, timeout=index.PATIENCE
     )
     seconds = perf_counter() - started
     _all_there(rig, events)
