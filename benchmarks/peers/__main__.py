@@ -15,7 +15,8 @@ from benchmarks import report
 from benchmarks.peers import helpers, naive, one_by_one, own, redis
 from benchmarks.peers.measured import Measured
 from benchmarks.peers.notes import NOTES
-from benchmarks.peers.pgsync import VERSION, Pgsync, install
+from benchmarks.peers.pgsync import Pgsync
+from benchmarks.peers.pgsync_setup import SETTINGS, VERSION, install
 from benchmarks.servers import STATE, say, started
 from outboxctl import services
 from outboxctl.bench import sink
@@ -62,15 +63,15 @@ def _benchmark(rig: Rig, given: argparse.Namespace) -> str:
     actions = helpers.actions(rig)
     into = Measured()
     with ExitStack() as stack:
-        pgsync = _pgsync(rig, into, stack)
+        queue = _queue(rig, into, stack)
         say("warm-up")
         sink.warm_up(rig, requests, given.events)
         neighbours = Neighbours(rig)
         for number in range(1, given.repeat + 1):
             say(f"repetition {number} of {given.repeat}")
             _own(rig, given.events, size, into)
-            if pgsync:
-                _peer(pgsync, given.events, size, into)
+            if queue:
+                _peer(rig, queue, given.events, size, into)
             into.s.append(max(sink.limit(rig, requests, given.events).values()))
             for name, rate in helpers.rates(rig, actions).items():
                 into.helpers[name].append(rate)
@@ -78,8 +79,8 @@ def _benchmark(rig: Rig, given: argparse.Namespace) -> str:
     return _written(rig, given, into)
 
 
-def _pgsync(rig: Rig, into: Measured, stack: ExitStack) -> Pgsync | None:
-    """pgsync with its Redis; None, and a word in the report, where one of them cannot be had."""
+def _queue(rig: Rig, into: Measured, stack: ExitStack) -> tuple[int, int] | None:
+    """pgsync installed and a Redis for it; None, and a word in the report, where one cannot be had."""
     try:
         server = stack.enter_context(redis.running(rig.folder))
         say(f"pgsync {VERSION} into an environment of its own")
@@ -88,7 +89,7 @@ def _pgsync(rig: Rig, into: Measured, stack: ExitStack) -> Pgsync | None:
         into.missing.append(f"pgsync: not measured: {error}")
         say(into.missing[-1])
         return None
-    return Pgsync(rig, server)
+    return server
 
 
 def _own(rig: Rig, events: int, size: int, into: Measured) -> None:
@@ -101,13 +102,16 @@ def _own(rig: Rig, events: int, size: int, into: Measured) -> None:
     say(f"naive worker {into.naive[-1]:,.0f}/s, one by one {into.one_by_one[-1]:,.0f}/s")
 
 
-def _peer(pgsync: Pgsync, events: int, size: int, into: Measured) -> None:
+def _peer(rig: Rig, queue: tuple[int, int], events: int, size: int, into: Measured) -> None:
+    pgsync = Pgsync(rig, queue, SETTINGS)
     first, stream = pgsync.measure(events, size)
     into.first.append(first)
     into.daemon.append(stream)
     say(f"pgsync {first.whole:,.0f}/s from exec, {stream.rate:,.0f} updates/s, lag {stream.lag:.2f} s")
     into.wal.append(pgsync.measure_wal(size))
     say(f"pgsync --wal {into.wal[-1].rate:,.0f} updates/s, lag {into.wal[-1].lag:.2f} s")
+    into.as_it_comes.append(Pgsync(rig, queue, {}).first_sync(events, size))
+    say(f"pgsync as it comes {into.as_it_comes[-1].whole:,.0f}/s from exec")
 
 
 def _written(rig: Rig, given: argparse.Namespace, into: Measured) -> str:

@@ -1,6 +1,6 @@
 """What stands below the figures: what was measured, and where it favours whom."""
 
-from benchmarks.peers.pgsync import SETTINGS, VERSION
+from benchmarks.peers.pgsync_setup import SETTINGS, VERSION
 from benchmarks.peers.writer import COMMIT
 
 NOTES = f"""\
@@ -12,7 +12,8 @@ NOTES = f"""\
 - pgsync, first sync: version {VERSION} as a daemon, from exec until the index has written the last document;
   its bootstrap (triggers, replication slot) and exit are not in it. "Running" is from its first document
   to its last. Its table has no outbox beside it.
-- Against its defaults pgsync has {", ".join(f"{name}={value}" for name, value in SETTINGS.items())}.
+- "As it comes" is pgsync with its defaults; outboxctl always has its own. Everywhere else pgsync has
+  {", ".join(f"{name}={value}" for name, value in SETTINGS.items())}.
 - Updates: each row once, by one writer that commits {COMMIT} at a time as fast as it goes. For outboxctl it
   writes an event with each row; for pgsync it does not, but pgsync's triggers send a notification for each.
   "Lag" is from the writer's end until a search finds all new versions; "updates" are the rows until then.

@@ -1,42 +1,20 @@
-"""pgsync on the same rows: installed apart, set up by its documentation, with settings that suit it."""
+"""pgsync on the same rows: its first sync, then updates beside its daemon, with triggers or by the log."""
 
-import json
-import os
 import subprocess
-import venv
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import monotonic
-from urllib.parse import urlsplit
 
 from sqlalchemy import text
 
 from benchmarks.peers import index, writer
-from benchmarks.servers import STATE
+from benchmarks.peers.pgsync_setup import HOME, NAME, environment, write_schema
 from outboxctl.bench import fill
 from outboxctl.bench.rig import Rig, must
-from outboxctl.core.schema import EVENTS, SOURCE
-from outboxctl.urls import check_database_url
+from outboxctl.core.schema import EVENTS
 
-VERSION = "7.3.0"
-NAME = "peers-pgsync"
-HOME = STATE.with_name("peers") / f"pgsync-{VERSION}"
 STOP = 15.0
-COLUMNS = [
-    *("id", "entity_type", "entity_id", "library_id", "text", "snippet", "rank_score", "event_version"),
-    *("created_at", "updated_at"),
-]
-# Against its defaults: bodies are not compressed, which costs more than it saves on one machine; smaller
-# requests and larger reads of its queue, which were the quickest of those tried; less said meanwhile.
-SETTINGS = {
-    "ELASTICSEARCH_HTTP_COMPRESS": "false",
-    "ELASTICSEARCH_CHUNK_SIZE": "1000",
-    "REDIS_READ_CHUNK_SIZE": "5000",
-    "REDIS_WRITE_CHUNK_SIZE": "5000",
-    "LOG_INTERVAL": "5",
-    "GENERAL_LOGGING_LEVEL": "WARNING",
-}
 ACTIVE = text("SELECT count(*) FROM pg_replication_slots WHERE active")
 
 
@@ -53,37 +31,29 @@ class FirstSync:
     cpu: float
 
 
-def install() -> None:
-    """Into an environment of its own, once. CalledProcessError where pip cannot."""
-    python = str(HOME / "bin" / "python")
-    if (HOME / "bin" / "pgsync").exists():
-        return
-    venv.create(HOME, with_pip=True, clear=True)
-    pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, f"pgsync=={VERSION}"], check=True, timeout=300)
-
-
 class Pgsync:
-    """pgsync on one database and one index; `redis` is the port of its queue."""
+    """pgsync on one database and one index; `redis` are port and process of its queue."""
 
-    def __init__(self, rig: Rig, redis: tuple[int, int]) -> None:
+    def __init__(self, rig: Rig, redis: tuple[int, int], settings: dict[str, str]) -> None:
         self._rig, (port, self._redis) = rig, redis
         self._folder = rig.folder / "pgsync"
         self._folder.mkdir(exist_ok=True)
-        url = check_database_url(rig.settings.require_database_url())
-        self._environment = SETTINGS | {
-            "PATH": os.environ["PATH"],
-            "PG_URL": url,
-            "ELASTICSEARCH_URL": rig.settings.elastic_url.get_secret_value(),
-            "REDIS_HOST": "127.0.0.1",
-            "REDIS_PORT": str(port),
-        }
-        nodes = {"table": SOURCE, "columns": COLUMNS}
-        schema = [{"database": urlsplit(url).path.lstrip("/"), "index": NAME, "nodes": nodes}]
-        (self._folder / "schema.json").write_text(json.dumps(schema))
+        self._environment = settings | environment(rig, port)
+        write_schema(self._folder, self._environment["PG_URL"])
+
+    def first_sync(self, rows: int, size: int) -> FirstSync:
+        """The first sync of so many rows without an outbox."""
+        with self._synced(rows, size) as (first, _):
+            return first
 
     def measure(self, rows: int, size: int) -> tuple[FirstSync, writer.Stream]:
-        """The first sync of so many rows without an outbox, then each of them updated beside the daemon."""
+        """The same, then each row updated beside the daemon."""
+        with self._synced(rows, size) as (first, pid):
+            processes = {"own": pid, "redis": self._redis}
+            return first, writer.stream(self._rig, NAME, size, processes, events=False)
+
+    @contextmanager
+    def _synced(self, rows: int, size: int) -> Iterator[tuple[FirstSync, int]]:
         fill.pending(self._rig, rows, size)
         with self._rig.database.begin() as connection:
             connection.execute(text(f"TRUNCATE {EVENTS}"))
@@ -93,10 +63,9 @@ class Pgsync:
         bootstrap = monotonic() - began
         try:
             with self._daemon("--daemon") as pid:
-                first = self._first_sync(rows, pid, bootstrap)
-                self._wait_said("Sync ")
-                processes = {"own": pid, "redis": self._redis}
-                return first, writer.stream(self._rig, NAME, size, processes, events=False)
+                first = self._timed(rows, pid, bootstrap)
+                self._wait_said("Sync ")  # its second look is over, and nothing holds its slot
+                yield first, pid
         finally:
             self._bootstrap("--teardown")
 
@@ -110,7 +79,7 @@ class Pgsync:
         finally:
             self._bootstrap("--teardown")
 
-    def _first_sync(self, rows: int, pid: int, bootstrap: float) -> FirstSync:
+    def _timed(self, rows: int, pid: int, bootstrap: float) -> FirstSync:
         began = monotonic()
         index.wait_written(self._rig, NAME, 1)
         first = monotonic()
