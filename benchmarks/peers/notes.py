@@ -20,7 +20,7 @@ NOTES = f"""\
 - CPU of the updates: all that each process used from the writer's start until then, the writer's own not
   included; that of the servers holds the writer's statements.
 - The naive worker (benchmarks/peers/naive.py): 100 rows locked, `helpers.bulk`, one UPDATE a row, from exec
-  to exit.
+  to exit, with half of the events.
 - One by one (benchmarks/peers/one_by_one.py): the loop of the lab document's worker as it comes, in our own
   words, with a 25th of the events; not that worker itself.
 - The helpers: from memory, dictionaries, a client as it comes. S: the same documents as bytes, by
