@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test mutants storm lint format types layers bench bench-check bench-desk bench-verify bench-labs docs transcript lab-example wheel lock clean
+.PHONY: help install demo test mutants storm lint format types layers bench bench-check bench-desk bench-verify bench-labs bench-latency bench-memory bench-partitions bench-peers docs transcript lab-example wheel lock clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | sort | expand -t 12
@@ -62,6 +62,9 @@ bench-labs: $(READY) ## Measure how long all labs take, services included
 
 bench-verify: $(READY) ## Measure the comparison of 1,000,000 entities
 	$(BIN)/python -m benchmarks.verify
+
+bench-peers: $(READY) ## Measure pgsync (needs the network and redis-server), a naive worker and the client's helpers beside it
+	$(BIN)/python -m benchmarks.peers
 
 storm: $(READY) ## Write 100,000 events while workers are killed and the sink misbehaves, then judge; about five minutes
 	PYTHONPATH=tests $(BIN)/python -m storm $(STORM)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from time import monotonic, perf_counter, sleep
-from typing import Any
+from typing import IO, Any
 
 import psutil
 
@@ -59,10 +59,12 @@ def run(rig: Rig, *args: str) -> Run:
     return Run(wall, worker, postgres, engine, rss, _lanes_at(log))
 
 
-def begin(rig: Rig, *args: str) -> subprocess.Popen[str]:
-    """Start a command; its standard output is a pipe."""
+def begin(rig: Rig, *args: str, stderr: IO[str] | None = None) -> subprocess.Popen[str]:
+    """Start a command; its standard output is a pipe, and its log goes where ours does unless told."""
     command, env = [*OUTBOXCTL, *args], _environment(rig)
-    return subprocess.Popen(command, env=env, cwd=rig.folder, stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command, env=env, cwd=rig.folder, stdout=subprocess.PIPE, stderr=stderr, text=True
+    )
 
 
 def answer(rig: Rig, *args: str) -> tuple[float, Any]:
