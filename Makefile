@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test mutants storm lint format types layers bench bench-desk bench-verify bench-labs docs transcript lab-example wheel lock clean
+.PHONY: help install demo test mutants storm lint format types layers bench bench-desk bench-latency bench-verify bench-labs docs transcript lab-example wheel lock clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | sort | expand -t 12
@@ -53,6 +53,9 @@ bench: $(READY) ## Measure S, P, the bound B and the worker end to end; writes b
 
 bench-desk: $(READY) ## Measure the operator's commands on 10,000,000 rows, and the worker beside a prune
 	$(BIN)/python -m benchmarks.desk
+
+bench-latency: $(READY) ## Measure commit to acknowledged and to searchable, by polling and by NOTIFY; about five minutes
+	$(BIN)/python -m benchmarks.latency
 
 bench-labs: $(READY) ## Measure how long all labs take, services included
 	$(BIN)/python -m benchmarks.labs
