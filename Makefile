@@ -57,6 +57,9 @@ bench-check: $(READY) ## Has a ratio become worse than benchmarks/RESULTS.json s
 bench-desk: $(READY) ## Measure the operator's commands on 10,000,000 rows, and the worker beside a prune
 	$(BIN)/python -m benchmarks.desk
 
+bench-latency: $(READY) ## Measure commit to acknowledged and to searchable, by polling and by NOTIFY; about five minutes
+	$(BIN)/python -m benchmarks.latency
+
 bench-labs: $(READY) ## Measure how long all labs take, services included
 	$(BIN)/python -m benchmarks.labs
 

@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -65,6 +67,24 @@ def begin(rig: Rig, *args: str, stderr: IO[str] | None = None) -> subprocess.Pop
     return subprocess.Popen(
         command, env=env, cwd=rig.folder, stdout=subprocess.PIPE, stderr=stderr, text=True
     )
+
+
+@contextmanager
+def serving(rig: Rig, *args: str) -> Iterator[None]:
+    """A worker that has started and is stopped in order at the end."""
+    log, env = rig.folder / "worker.log", _environment(rig)
+    with log.open("w") as out:
+        command = [*OUTBOXCTL, "worker", *args]
+        process = subprocess.Popen(command, env=env, cwd=rig.folder, stdout=out, stderr=out)
+    try:
+        end = monotonic() + PATIENCE
+        while not _lanes_at(log):
+            must(process.poll() is None and monotonic() < end, log.read_text())
+            sleep(LOOK)
+        yield
+    finally:
+        process.terminate()
+        process.wait(PATIENCE)
 
 
 def answer(rig: Rig, *args: str) -> tuple[float, Any]:

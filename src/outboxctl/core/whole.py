@@ -1,5 +1,7 @@
 """Both tables as a whole: emptied, vacuumed, counted. For measurements, which have them to themselves."""
 
+from uuid import UUID
+
 import psycopg
 from sqlalchemy import Connection, text
 
@@ -10,6 +12,9 @@ TRUNCATE = text(f"TRUNCATE {EVENTS}, {SOURCE}")
 DELETE = [text(f"DELETE FROM {table}") for table in (EVENTS, SOURCE)]
 DONE = text(f"SELECT count(*) FROM {EVENTS} WHERE status = 'done'")
 LAST_SETTLE = text(f"SELECT coalesce(extract(epoch FROM max(processed_at)), 0) FROM {EVENTS}")
+
+MOMENT = "extract(epoch FROM processed_at)::float8"
+SETTLED = text(f"SELECT entity_id, {MOMENT} FROM {EVENTS} WHERE status = 'done'")
 
 
 def empty(connection: Connection) -> None:
@@ -37,3 +42,9 @@ def done(connection: Connection) -> int:
 def last_settle(connection: Connection) -> float:
     """When the newest settle began, in seconds since the epoch; 0 if nothing is done."""
     return float(connection.execute(LAST_SETTLE).scalar_one())
+
+
+def settled(connection: Connection) -> dict[UUID, float]:
+    """When each entity's settle began, in seconds since the epoch; each has one event."""
+    found: dict[UUID, float] = dict(connection.execute(SETTLED).all())
+    return found

@@ -78,6 +78,13 @@ def search(client: Elasticsearch, name: str, text: str, *, size: int = 5) -> lis
     ]
 
 
+def found(client: Elasticsearch, name: str, ids: Sequence[str]) -> list[str]:
+    """Those of these documents that a search finds now: of what came since the last refresh, none."""
+    query: Mapping[str, Any] = {"ids": {"values": list(ids)}}
+    said = _body(client, lambda: client.search(index=name, query=query, size=len(ids), source=False))
+    return [hit["_id"] for hit in said["hits"]["hits"]]
+
+
 def versions(client: Elasticsearch, name: str, ids: Sequence[str]) -> dict[str, int | None]:
     """The version of each document by id, None where there is none; UnreachableError if there is no index."""
     found = _body(client, lambda: client.mget(index=name, ids=list(ids), source=False))
