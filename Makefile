@@ -63,6 +63,9 @@ bench-latency: $(READY) ## Measure commit to acknowledged and to searchable, by 
 bench-labs: $(READY) ## Measure how long all labs take, services included
 	$(BIN)/python -m benchmarks.labs
 
+bench-memory: $(READY) ## Measure a worker's memory beside 1,000,000 pending events, for twenty minutes
+	$(BIN)/python -m benchmarks.memory
+
 bench-verify: $(READY) ## Measure the comparison of 1,000,000 entities
 	$(BIN)/python -m benchmarks.verify
 

@@ -133,6 +133,7 @@ def _environment(rig: Rig) -> dict[str, str]:
         "ELASTIC_URL": s.elastic_url.get_secret_value(),
         "ELASTIC_INDEX": s.elastic_index,
         "OUTBOX_BULK_SIZE": str(s.bulk_size),
+        "OUTBOX_MAX_BATCH_BYTES": str(s.max_batch_bytes),
         "OUTBOX_CONCURRENCY": str(s.concurrency),
         "OUTBOX_METRICS_PORT": str(services.fresh_port()),
     }
