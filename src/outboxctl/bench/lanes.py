@@ -59,6 +59,11 @@ class TimedLane(Lane):
         self.settles.append(perf_counter() - started)
 
 
+def _wait(threads: Sequence[threading.Thread]) -> None:
+    for thread in threads:
+        thread.join()
+
+
 @contextmanager
 def running(rig: Rig, sink: Sink, *, drain: bool) -> Iterator[list[TimedLane]]:
     """As many lanes as the product starts by default; with `drain` they are waited for, else stopped."""
@@ -72,10 +77,10 @@ def running(rig: Rig, sink: Sink, *, drain: bool) -> Iterator[list[TimedLane]]:
             thread.start()
         try:
             yield lanes
+            if drain:
+                _wait(threads)
         finally:
-            if not drain:
-                shared.stopping.set()
-            for thread in threads:
-                thread.join()
+            shared.stopping.set()
+            _wait(threads)
         if shared.error:
             raise shared.error

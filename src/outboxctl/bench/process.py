@@ -51,7 +51,11 @@ def run(rig: Rig, *args: str) -> Run:
     with log.open("w") as out:
         command = [*OUTBOXCTL, *args]
         process = subprocess.Popen(command, env=_environment(rig), cwd=rig.folder, stdout=out, stderr=out)
-    worker, rss = _watch(process)
+    try:
+        worker, rss = _watch(process)
+    except BaseException:  # an interrupted measurement leaves nobody at work on what is removed next
+        process.kill()
+        raise
     wall = perf_counter() - started
     sleep(BACKENDS_END)
     must(process.returncode == 0, log.read_text())
@@ -107,6 +111,7 @@ def _watch(process: subprocess.Popen[bytes]) -> tuple[float, float]:
 def _environment(rig: Rig) -> dict[str, str]:
     s = rig.settings
     return {name: os.environ[name] for name in KEPT if name in os.environ} | {
+        **rig.environment,
         "DATABASE_URL": s.require_database_url(),
         "ELASTIC_URL": s.elastic_url.get_secret_value(),
         "ELASTIC_INDEX": s.elastic_index,

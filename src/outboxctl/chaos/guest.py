@@ -4,7 +4,8 @@ Whatever is made there is in the ledger before it is made, so that the next comm
 killed run left behind.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,7 +74,16 @@ def furnish(settings: Settings, environment: str | None) -> None:
     with MIGRATING, closing(Database(settings.require_database_url())) as database:
         migrations.upgrade(database, environment or "test")
     with closing(connect(settings)) as client:
-        index.ensure(client, settings.elastic_index)
+        undisturbed(lambda: index.ensure(client, settings.elastic_index))
+
+
+def undisturbed(work: Callable[[], object]) -> None:
+    """Do it to its end, even if we are interrupted meanwhile.
+
+    A request that was given up may be carried out all the same: an index would be made after it was removed.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(work).result()
 
 
 def versions(settings: Settings) -> dict[str, str]:
