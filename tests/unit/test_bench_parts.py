@@ -1,6 +1,7 @@
 """What a benchmark says of its figures, and the picture of them."""
 
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 
 import pytest
 
@@ -18,12 +19,14 @@ CELL = Cell(3, 1_000)
 IDLE = Run(0.5, 0.3, 0.01, 0.0, 80.0, 0.0)
 
 
-def measured(s: float, p: float, e: float, *, shared: bool = True, others: float = 0.0) -> Measured:
+def measured(
+    s: float, p: float, e: float, *, shared: bool = True, others: float = 0.0, busy: float = 0.0
+) -> Measured:
     ran = Run(1.0, 0.3 + 0.01, 0.01 + 0.02, 0.03, 90.0, 0.0)
     found = Measured(Given(1_000, 600, 1, [CELL]), shared, ["postgres"], CELL)
     found.s.append({1: s / 2, 2: s})
     found.p.append(Drained(p, 9.0, 5.0, 4.0))
-    found.e.append(EndToEnd(e, ran, IDLE))
+    found.e.append(EndToEnd(e, ran, replace(IDLE, postgres=IDLE.postgres + busy)))
     found.others.append(others)
     return found
 
@@ -54,6 +57,7 @@ def test_cpu_an_event_is_without_the_start_and_only_of_what_was_seen() -> None:
             "--concurrency 3,4,6 --bulk-size 1000,2000; then start 3 workers",
         ),
         (measured(60, 30, 29), "some cores were free"),
+        (measured(60, 30, 19, busy=1.0), "CPU below 0 is none: take more --events"),
         (measured(60, 30, 19, others=0.6), "Others took 0.6 of this machine's cores"),
     ],
 )

@@ -57,5 +57,7 @@ def _doubts(m: Measured) -> Iterator[str]:
     spread = (max(rates) - min(rates)) / median(rates)
     if spread > SCATTER:
         yield f"E scatters by {spread:.0%} of its median: run it again, in quiet or with more --events."
+    if any(median(m.cpu(whose)) <= 0 for whose in ("worker", *m.known)):
+        yield "CPU below 0 is none: take more --events, or a time when the servers have nothing else to do."
     if m.others and median(m.others) > BUSY:
         yield f"Others took {median(m.others):.1f} of this machine's cores meanwhile: alone it does more."

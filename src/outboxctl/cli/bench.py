@@ -9,7 +9,7 @@ import typer
 from outboxctl.cli.chaos.flags import Sure
 from outboxctl.cli.options import Json
 from outboxctl.cli.services import Search
-from outboxctl.errors import OutboxctlError, UsageError
+from outboxctl.errors import OutboxctlError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from outboxctl.settings import Settings
 
 TASK = "put load on both ends"
-MOST_LANES, LARGEST_BATCH = 64, 10_000
 EVENTS, BYTES, REPEAT = 20_000, 600, 5
 
 
@@ -62,13 +61,14 @@ def bench(
 
     Example: outboxctl bench --own --concurrency 1,2,4 --bulk-size 500,1000,2000
     """
+    from outboxctl.cli import bench_given
     from outboxctl.cli.bench_view import measured, show
     from outboxctl.cli.chaos.ledger import say
     from outboxctl.scratch.folder import Interrupted, own_folder, sweep
 
-    settings, given = _settings(own=own, search=search), None
-    given = _given(settings, events, size, repeat, concurrency, bulk_size)
-    folder_out = _folder(out)
+    settings = bench_given.settings(own=own, search=search.value)
+    given = bench_given.given(settings, events, size, repeat, concurrency, bulk_size)
+    kept = bench_given.folder(out)
     sweep("bench", say)
     _clear_up(own=own)
     names = None if own else _agreed(settings, given, yes=yes, sure=sure)
@@ -77,7 +77,7 @@ def bench(
             report = measured(_place(settings, names, folder.path, search), given)
     except Interrupted as signal:
         raise typer.Exit(signal.code) from None
-    show(report, folder_out, json=json)
+    show(report, kept, json=json)
     if report.interrupted:
         raise typer.Exit(128 + folder.interrupted)
 
@@ -96,73 +96,6 @@ def _telling(folder: "Folder") -> "Iterator[None]":
         elif folder.log.exists():
             say(f"the worker's log: {folder.log}")
         raise
-
-
-def _settings(*, own: bool, search: Search) -> "Settings":
-    """The user's settings; the defaults for servers of its own, which nothing of the user's may change."""
-    from outboxctl.cli.options import settings
-    from outboxctl.scratch.settings import fixed
-
-    if not own and search is not Search.AUTO:
-        raise UsageError("--search: only with --own", hint="else the engine is that of ELASTIC_URL")
-    if own:
-        return fixed({})
-    given = settings()
-    if given.database_url is None:
-        hint = "export it, or take --own: servers are started for the run"
-        raise UsageError("DATABASE_URL is not set", hint=hint)
-    return given
-
-
-def _given(
-    settings: "Settings", events: int, size: int, repeat: int, concurrency: str | None, bulk_size: str | None
-) -> "Given":
-    """The checked flags; UsageError names a bad one."""
-    from outboxctl.bench.given import MOST_BYTES, MOST_CELLS, Cell, Given
-
-    if events * size > MOST_BYTES:
-        hint = "the documents are held in memory: a gigabyte at most"
-        raise UsageError(f"--events {events:,} times --bytes {size:,} is too much", hint=hint)
-    lanes = _numbers("--concurrency", concurrency, settings.concurrency, MOST_LANES)
-    sizes = _numbers("--bulk-size", bulk_size, settings.bulk_size, LARGEST_BATCH)
-    cells: list[Cell] = [Cell(lane, batch) for lane in lanes for batch in sizes]
-    if len(cells) > MOST_CELLS:
-        hint = "name fewer values"
-        raise UsageError(f"{len(cells)} settings to try: at most {MOST_CELLS}", hint=hint)
-    return Given(events, size, repeat, cells)
-
-
-def _numbers(flag: str, given: str | None, default: int, most: int) -> list[int]:
-    """The numbers of `1,2,4`, each once and in order; UsageError."""
-    from outboxctl.wording import brief
-
-    if given is None:
-        return [default]
-    words = [word.strip() for word in given.split(",")]
-    numbers = {
-        int(word) for word in words if word.isdecimal() and word.isascii() and len(word) < len("1234567")
-    }
-    if len(numbers) != len(set(words)) or not all(1 <= number <= most for number in numbers):
-        hint = "for example 4, or 1,2,4"
-        raise UsageError(
-            f"{flag}: expected numbers from 1 to {most:,}, got {brief(repr(given), 80)}", hint=hint
-        )
-    return sorted(numbers)
-
-
-def _folder(out: Path | None) -> Path | None:
-    """The folder, made now: who has waited for minutes shall not hear then that it cannot be written to."""
-    from outboxctl.wording import brief
-
-    if out is None:
-        return None
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        (probe := out / ".bench").touch()
-        probe.unlink()
-    except OSError as error:
-        raise UsageError(f"--out: cannot write to {brief(out, 200)}: {error.strerror}") from None
-    return out
 
 
 def _clear_up(*, own: bool) -> None:
