@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from outboxctl.wording import counted
+
 MOST_BYTES = 1_000_000_000  # of all documents, which are held in memory to measure S
 MOST_CELLS = 24
 A_REQUEST, REQUEST_BYTES = 1_000, 10_000_000  # what measures S sends at a time
@@ -16,6 +18,10 @@ class Cell:
 
     concurrency: int
     bulk_size: int
+
+    def __str__(self) -> str:
+        """In words: `3 lanes, 1,000 a batch`."""
+        return f"{counted(self.concurrency, 'lane')}, {self.bulk_size:,} a batch"
 
 
 @dataclass(frozen=True)

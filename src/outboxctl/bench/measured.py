@@ -7,6 +7,7 @@ from outboxctl.bench.figure import Figure
 from outboxctl.bench.given import Cell, Given
 from outboxctl.bench.pipeline import EndToEnd
 from outboxctl.bench.store import Drained
+from outboxctl.wording import counted
 
 AS_GOOD = 0.97  # of the highest rate: below that a difference is no noise
 SERVERS = {"postgres": "PostgreSQL CPU", "engine": "engine CPU"}
@@ -80,7 +81,7 @@ class Measured:
         }
 
     def _senders(self, count: int) -> Figure:
-        name = f"S with {count} sender{'s' if count > 1 else ''}"
+        name = f"S with {counted(count, 'sender')}"
         return Figure(name, "events/s", [rates[count] for rates in self.s])
 
     def _costs(self) -> dict[str, Figure]:

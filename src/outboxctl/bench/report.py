@@ -51,7 +51,7 @@ class Report:
         m, given = self.measured, self.measured.given
         size = f"{given.bytes:,} bytes of JSON ({m.line:,} with the line of the bulk request)"
         done = f"{len(m.e)} of {given.repeat}" if m.interrupted else str(given.repeat)
-        return f"{given.events:,} events of {size}; {setting(m.best)}; {done} repetitions."
+        return f"{given.events:,} events of {size}; {m.best}; {done} repetitions."
 
     @property
     def where(self) -> str:
@@ -93,11 +93,6 @@ class Report:
         return picture("From PostgreSQL to Elasticsearch", rates, costs, [self.given, self.where])
 
 
-def setting(cell: Cell) -> str:
-    """A cell in words."""
-    return f"{cell.concurrency} lane{'s' if cell.concurrency > 1 else ''}, {cell.bulk_size:,} a batch"
-
-
 def _plain(figure: Figure) -> dict[str, Any]:
     low, middle, high = (f(figure.values) for f in (min, median, max))
     shown = {"name": figure.name, "unit": figure.unit}
@@ -105,5 +100,5 @@ def _plain(figure: Figure) -> dict[str, Any]:
 
 
 def _cells(matrix: Mapping[Cell, list[float]]) -> str:
-    found = [Figure(f"E: {setting(cell)}", "events/s", v) for cell, v in matrix.items() if v]
+    found = [Figure(f"E: {cell}", "events/s", v) for cell, v in matrix.items() if v]
     return table(found) if found else ""

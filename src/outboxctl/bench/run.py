@@ -57,12 +57,12 @@ class Bench:
 
     def look(self, cell: Cell, settle_ms: float, label: str) -> float:
         """E of one cell."""
-        self.tell(f"{label}: {cell.concurrency} lanes, {cell.bulk_size:,} a batch")
+        self.tell(f"{label}: {cell}")
         return pipeline.once(self._tuned(cell), self.given.events, self.text, settle_ms=settle_ms)[0]
 
     def settle(self, cell: Cell) -> float:
         """Milliseconds of a settle in a cell."""
-        self.tell(f"settles with {cell.concurrency} lanes, {cell.bulk_size:,} a batch")
+        self.tell(f"search, settles: {cell}")
         return store.drain(self._tuned(cell), self.given.events, self.text).median_settle
 
     def repeat(self, cell: Cell, into: Measured, label: str) -> None:
@@ -103,7 +103,9 @@ def _search(bench: Bench, into: Measured) -> None:
     into.matrix = {cell: [] for cell in cells}
     for number in range(1, into.given.repeat + 1):
         for cell in cells:
-            into.matrix[cell].append(bench.look(cell, settles[cell], f"search {number}"))
+            into.matrix[cell].append(
+                bench.look(cell, settles[cell], f"search {number} of {into.given.repeat}")
+            )
     into.best = into.choose()
 
 

@@ -131,4 +131,5 @@ def _place(
 
     if names is None:
         return place.ours(folder, search.value, say)
+    say("making the schema and the index")
     return place.theirs(settings, names, folder)

@@ -121,7 +121,6 @@ def _write(report: "Report", out: "Path") -> list[str]:
 
 
 def _print(report: "Report", out: "Console") -> None:
-    from outboxctl.bench.report import setting
     from outboxctl.cli import render
 
     out.print(render.cell(report.where, 600))
@@ -130,7 +129,7 @@ def _print(report: "Report", out: "Console") -> None:
         out.print("Interrupted: this is what was measured until then.", style="bold")
     if report.measured.matrix:
         _print_cells(report.measured, out)
-        out.print(f"Best, with the fewest lanes: {setting(report.measured.best)}.")
+        out.print(f"Best, with the fewest lanes: {report.measured.best}.")
     if report.figures:
         rows = [_row(figure) for figure in report.figures.values()]
         out.print(render.table("Figures", ("figure", "median", "spread"), rows))
