@@ -1,5 +1,6 @@
 """A benchmark that is ended early, politely or by force, leaves nothing in somebody's system."""
 
+import json
 import signal
 import subprocess
 from contextlib import suppress
@@ -14,16 +15,17 @@ from bench.conftest import left
 from processes import OUTBOXCTL, Cli, eventually
 
 LONG = ("bench", "--events", "1000", "--repeat", "50", "--yes")
+SEARCH = ("--concurrency", "1,2", "--bulk-size", "100")
 WITHIN_SECONDS = 60
 
 
 class Under:
     """A run under way."""
 
-    def __init__(self, env: dict[str, str], cwd: Path) -> None:
+    def __init__(self, env: dict[str, str], cwd: Path, *flags: str) -> None:
         self.out, self.err = cwd / "out", cwd / "err"
         with self.out.open("w") as out, self.err.open("w") as err:
-            command = [*OUTBOXCTL, *LONG]
+            command = [*OUTBOXCTL, *LONG, *flags]
             self.process = subprocess.Popen(
                 command, env=env, cwd=cwd, stdout=out, stderr=err, start_new_session=True
             )
@@ -67,6 +69,19 @@ def test_what_was_measured_is_shown(theirs: dict[str, str], tmp_path: Path) -> N
     assert "Interrupted: this is what was measured until then." in said
     assert "E: worker, end to end" in said
     assert " of 50 repetitions" in said
+
+
+def test_of_a_search_that_did_not_end_nothing_is_called_the_best(
+    theirs: dict[str, str], tmp_path: Path
+) -> None:
+    run = Under(theirs, tmp_path, *SEARCH, "--json")
+    run.reaches("search 1 of 50: 2 lanes")
+    assert run.end(signal.SIGINT) == 130
+    report = json.loads(run.out.read_text())
+    assert report["interrupted"]
+    assert report["setting"] is None
+    assert report["figures"] == {}
+    assert [len(cell["e"]) for cell in report["cells"]] == [1, 0]
 
 
 def test_what_a_killed_run_left_is_removed_by_the_next(

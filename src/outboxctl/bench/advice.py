@@ -45,8 +45,9 @@ def _room(m: Measured, ratio: float) -> str:
     more = f"start {workers} workers: both ends have room" if workers > 1 else "the worker is the limit"
     if m.given.searching:
         return f"The worker is the limit: {more}."
-    lanes = sorted({m.best.concurrency, m.best.concurrency + 1, 2 * m.best.concurrency})
-    sizes = sorted({m.best.bulk_size, min(10_000, 2 * m.best.bulk_size)})
+    (cell,) = m.given.cells
+    lanes = sorted({cell.concurrency, min(64, cell.concurrency + 1), min(64, 2 * cell.concurrency)})
+    sizes = sorted({cell.bulk_size, min(10_000, 2 * cell.bulk_size)})
     asked = f"--concurrency {','.join(map(str, lanes))} --bulk-size {','.join(map(str, sizes))}"
     return f"The worker is the limit: look for a better setting with {asked}; then {more}."
 

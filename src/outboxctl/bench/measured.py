@@ -18,13 +18,14 @@ class Measured:
     """S by the number of senders, P and E a repetition; E by cell where there was a choice.
 
     `shared`: all three share one machine's cores. `known`: the servers whose CPU could be seen.
-    `best`: the cell that S, P and E are of. `line`: bytes of a document with its line of the request.
+    `best`: the cell that S, P and E are of, None before a search has ended. `line`: bytes of a
+    document with its line of the request.
     """
 
     given: Given
     shared: bool
     known: list[str]
-    best: Cell
+    best: Cell | None = None
     line: int = 0
     s: list[dict[int, float]] = field(default_factory=list)
     p: list[Drained] = field(default_factory=list)

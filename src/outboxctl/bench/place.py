@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from outboxctl.services.model import Say, SearchWish
 
 INDEX = "bench"
+PATIENCE = 3_600.0  # seconds
 IMITATION = "noida-db (an imitation)"
 SINK = ("elastic_url", "elastic_api_key", "elastic_username", "elastic_password", "elastic_ca_certs")
 Clocks = dict[str, Callable[[], float] | None]
@@ -77,6 +78,7 @@ def _rig(
     known = {whose: clock for whose, clock in clocks.items() if clock}
     beside = environment({}) | (opens or {}) | {RUN: str(folder)}  # it ends with the folder
     with closing(Database(inside.require_database_url())) as database, closing(connect(inside)) as client:
+        more |= {"patience": PATIENCE}  # the user's own servers may be slow, and the user has a ^C
         more |= {"versions": versions, "cpu": known, "environment": beside}
         yield Rig(inside, database, client, folder, insists=IMITATION not in versions, **more)
 

@@ -50,9 +50,9 @@ def run(rig: Rig, *args: str) -> Run:
     started = perf_counter()
     with log.open("w") as out:
         command = [*OUTBOXCTL, *args]
-        process = subprocess.Popen(command, env=_environment(rig), cwd=rig.folder, stdout=out, stderr=out)
+        process = subprocess.Popen(command, env=environment(rig), cwd=rig.folder, stdout=out, stderr=out)
     try:
-        worker, rss = _watch(process)
+        worker, rss = _watch(process, rig.patience)
     except BaseException:  # an interrupted measurement leaves nobody at work on what is removed next
         process.kill()
         raise
@@ -65,7 +65,7 @@ def run(rig: Rig, *args: str) -> Run:
 
 def begin(rig: Rig, *args: str) -> subprocess.Popen[str]:
     """Start a command; its standard output is a pipe."""
-    command, env = [*OUTBOXCTL, *args], _environment(rig)
+    command, env = [*OUTBOXCTL, *args], environment(rig)
     return subprocess.Popen(command, env=env, cwd=rig.folder, stdout=subprocess.PIPE, text=True)
 
 
@@ -91,12 +91,12 @@ def _help_ms() -> float:
     return 1_000 * (perf_counter() - started)
 
 
-def _watch(process: subprocess.Popen[bytes]) -> tuple[float, float]:
+def _watch(process: subprocess.Popen[bytes], patience: float) -> tuple[float, float]:
     """CPU seconds and peak MB of a process until its end; killed if it does not come to one.
 
     Memory is sampled: the kernel's own peak would include this process, from which it was forked.
     """
-    end, peak, seen = monotonic() + PATIENCE, 0, psutil.Process(process.pid)
+    end, peak, seen = monotonic() + patience, 0, psutil.Process(process.pid)
     while True:
         pid, status, usage = os.wait4(process.pid, os.WNOHANG)
         if pid:
@@ -108,7 +108,8 @@ def _watch(process: subprocess.Popen[bytes]) -> tuple[float, float]:
         sleep(LOOK)
 
 
-def _environment(rig: Rig) -> dict[str, str]:
+def environment(rig: Rig) -> dict[str, str]:
+    """What a command is started with: both ends of the rig, and none of a developer's settings."""
     s = rig.settings
     return {name: os.environ[name] for name in KEPT if name in os.environ} | {
         **rig.environment,

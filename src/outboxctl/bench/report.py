@@ -51,7 +51,8 @@ class Report:
         m, given = self.measured, self.measured.given
         size = f"{given.bytes:,} bytes of JSON ({m.line:,} with the line of the bulk request)"
         done = f"{len(m.e)} of {given.repeat}" if m.interrupted else str(given.repeat)
-        return f"{given.events:,} events of {size}; {m.best}; {done} repetitions."
+        setting = m.best or "several settings"
+        return f"{given.events:,} events of {size}; {setting}; {done} repetitions."
 
     @property
     def where(self) -> str:
@@ -71,7 +72,7 @@ class Report:
             "round_trip_ms": m.trips,
             "given": {name: getattr(m.given, name) for name in ("events", "bytes", "repeat")},
             "bytes_a_request_line": m.line,
-            "setting": asdict(m.best),
+            "setting": m.best and asdict(m.best),
             "bound": "shared cores" if m.shared else "separate",
             "figures": {key: _plain(figure) for key, figure in self.figures.items()},
             "cells": [asdict(cell) | {"e": values} for cell, values in m.matrix.items()],

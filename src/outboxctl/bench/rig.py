@@ -27,6 +27,7 @@ class Rig:
     on other machines. `checkpoint` has PostgreSQL write out everything, so that it does not do so while we
     measure. A worker that is started in `folder` finds no `.env` there; `environment` is what it needs
     beside the settings, as what opens the sink. `insists`: the sink's `require_alias` can be relied on.
+    A command that takes longer than `patience` seconds is killed.
     """
 
     settings: Settings
@@ -38,6 +39,7 @@ class Rig:
     checkpoint: Callable[[], None] = _nothing
     environment: Mapping[str, str] = field(default_factory=dict)
     insists: bool = True
+    patience: float = 120.0
 
     def tuned(self, *, concurrency: int, bulk_size: int) -> "Rig":
         """The same with so many lanes and so many events a batch."""

@@ -24,7 +24,7 @@ def measure(rig: Rig, given: Given, *, shared: bool, tell: Tell) -> Measured:
     A KeyboardInterrupt ends it early: what was measured is returned, or it is raised if that is nothing.
     Raises OutboxctlError where a measurement is void or an end is away.
     """
-    measured = Measured(given, shared, sorted(rig.cpu), given.cells[0])
+    measured = Measured(given, shared, sorted(rig.cpu))
     try:
         _measure(Bench(rig, given, tell), measured)
     except KeyboardInterrupt:
@@ -85,18 +85,17 @@ class Bench:
 def _measure(bench: Bench, into: Measured) -> None:
     given = bench.given
     into.line, into.trips = bench.prepare(), round_trips(bench.rig)
-    if given.searching:
-        _search(bench, into)
-    bench.repeat(into.best, Measured(given, into.shared, into.known, into.best), "warm-up")
+    into.best = best = _search(bench, into) if given.searching else given.cells[0]
+    bench.repeat(best, Measured(given, into.shared, into.known), "warm-up")
     seen = {"postgres", "engine"} <= set(into.known)
     neighbours = Neighbours(bench.rig)
     for number in range(1, given.repeat + 1):
-        bench.repeat(into.best, into, f"{number} of {given.repeat}")
+        bench.repeat(best, into, f"{number} of {given.repeat}")
         if seen:  # else it would take the servers for somebody else's
             into.others.append(neighbours.cores())
 
 
-def _search(bench: Bench, into: Measured) -> None:
+def _search(bench: Bench, into: Measured) -> Cell:
     """E of every cell, interleaved: what disturbs the machine for a while disturbs all of them."""
     cells = into.given.cells
     settles = {cell: bench.settle(cell) for cell in cells}
@@ -106,7 +105,7 @@ def _search(bench: Bench, into: Measured) -> None:
             into.matrix[cell].append(
                 bench.look(cell, settles[cell], f"search {number} of {into.given.repeat}")
             )
-    into.best = into.choose()
+    return into.choose()
 
 
 def round_trips(rig: Rig) -> dict[str, float]:

@@ -129,7 +129,8 @@ def _print(report: "Report", out: "Console") -> None:
         out.print("Interrupted: this is what was measured until then.", style="bold")
     if report.measured.matrix:
         _print_cells(report.measured, out)
-        out.print(f"Best, with the fewest lanes: {report.measured.best}.")
+        if report.measured.best:
+            out.print(f"Best, with the fewest lanes: {report.measured.best}.")
     if report.figures:
         rows = [_row(figure) for figure in report.figures.values()]
         out.print(render.table("Figures", ("figure", "median", "spread"), rows))
@@ -152,7 +153,7 @@ def _print_cells(measured: "Measured", out: "Console") -> None:
     lanes = sorted({cell.concurrency for cell in cells})
     rows = [[str(lane), *(_of(measured, lane, size) for size in sizes)] for lane in lanes]
     heads = ["lanes", *(f"{size:,} a batch" for size in sizes)]
-    out.print(render.table("E, events/s, by lanes and events a batch", heads, rows))
+    out.print(render.table("E in events/s", heads, rows))
 
 
 def _of(measured: "Measured", lane: int, size: int) -> str:
