@@ -61,6 +61,11 @@ class TimedLane(Lane):
         self.settles.append(perf_counter() - started)
 
 
+def _wait(threads: Sequence[threading.Thread]) -> None:
+    for thread in threads:
+        thread.join()
+
+
 @contextmanager
 def running(rig: Rig, sink: Sink, *, drain: bool) -> Iterator[list[TimedLane]]:
     """As many lanes as the product starts by default; with `drain` they are waited for, else stopped."""
@@ -75,10 +80,10 @@ def running(rig: Rig, sink: Sink, *, drain: bool) -> Iterator[list[TimedLane]]:
             thread.start()
         try:
             yield lanes
+            if drain:
+                _wait(threads)
         finally:
-            if not drain:
-                shared.stop()
-            for thread in threads:
-                thread.join()
+            shared.stop()
+            _wait(threads)
         if shared.error:
             raise shared.error

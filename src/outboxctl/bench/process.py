@@ -53,7 +53,11 @@ def run(rig: Rig, *args: str) -> Run:
     with log.open("w") as out:
         command = [*OUTBOXCTL, *args]
         process = subprocess.Popen(command, env=environment(rig), cwd=rig.folder, stdout=out, stderr=out)
-    worker, rss = _watch(process)
+    try:
+        worker, rss = _watch(process, rig.patience)
+    except BaseException:  # an interrupted measurement leaves nobody at work on what is removed next
+        process.kill()
+        raise
     wall = perf_counter() - started
     sleep(BACKENDS_END)
     must(process.returncode == 0, log.read_text())
@@ -109,12 +113,12 @@ def _help_ms() -> float:
     return 1_000 * (perf_counter() - started)
 
 
-def _watch(process: subprocess.Popen[bytes]) -> tuple[float, float]:
+def _watch(process: subprocess.Popen[bytes], patience: float) -> tuple[float, float]:
     """CPU seconds and peak MB of a process until its end; killed if it does not come to one.
 
     Memory is sampled: the kernel's own peak would include this process, from which it was forked.
     """
-    end, peak, seen = monotonic() + PATIENCE, 0, psutil.Process(process.pid)
+    end, peak, seen = monotonic() + patience, 0, psutil.Process(process.pid)
     while True:
         pid, status, usage = os.wait4(process.pid, os.WNOHANG)
         if pid:
@@ -130,6 +134,7 @@ def environment(rig: Rig) -> dict[str, str]:
     """What a command is started with: both ends of the rig, and none of a developer's settings."""
     s = rig.settings
     return {name: os.environ[name] for name in KEPT if name in os.environ} | {
+        **rig.environment,
         "DATABASE_URL": s.require_database_url(),
         "ELASTIC_URL": s.elastic_url.get_secret_value(),
         "ELASTIC_INDEX": s.elastic_index,

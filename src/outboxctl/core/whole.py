@@ -12,6 +12,7 @@ TRUNCATE = text(f"TRUNCATE {EVENTS}, {SOURCE}")
 DELETE = [text(f"DELETE FROM {table}") for table in (EVENTS, SOURCE)]
 DONE = text(f"SELECT count(*) FROM {EVENTS} WHERE status = 'done'")
 FIRST_CLAIM = text(f"SELECT coalesce(extract(epoch FROM min(processing_started_at)), 0) FROM {EVENTS}")
+NOTHING = text("SELECT 1")
 LAST_SETTLE = text(f"SELECT coalesce(extract(epoch FROM max(processed_at)), 0) FROM {EVENTS}")
 
 MOMENT = "extract(epoch FROM processed_at)::float8"
@@ -33,6 +34,17 @@ def vacuum(url: str) -> None:
     """Vacuum and analyse both tables."""
     with psycopg.connect(check_database_url(url), autocommit=True) as connection:
         connection.execute(f"VACUUM (ANALYZE) {EVENTS}, {SOURCE}".encode())
+
+
+def checkpoint(url: str) -> None:
+    """Have the server write out everything; `url` must be a superuser's."""
+    with psycopg.connect(check_database_url(url), autocommit=True) as connection:
+        connection.execute("CHECKPOINT")
+
+
+def nothing(connection: Connection) -> None:
+    """The smallest question there is."""
+    connection.execute(NOTHING)
 
 
 def done(connection: Connection) -> int:

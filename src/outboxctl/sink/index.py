@@ -43,7 +43,7 @@ class Hit:
 
 def ensure(client: Elasticsearch, name: str) -> bool:
     """Create `name` as a write alias of `name-000001` unless it exists; True if it was created."""
-    if _body(client, lambda: client.indices.exists(index=name)):
+    if exists(client, name):
         return False
     alias: Mapping[str, Any] = {name: {"is_write_index": True}}
     _body(
@@ -53,6 +53,11 @@ def ensure(client: Elasticsearch, name: str) -> bool:
         ),
     )
     return True
+
+
+def exists(client: Elasticsearch, name: str) -> bool:
+    """Whether there is an index or alias of this name."""
+    return bool(_body(client, lambda: client.indices.exists(index=name)))
 
 
 def remove(client: Elasticsearch, name: str) -> None:
