@@ -76,7 +76,7 @@ def test_what_can_never_be_sent_fails_alone(bad: Claimed) -> None:
     prepared = prepare([bad, good])
     assert [f.verdict for _, f in prepared.decided] == [Verdict.FAIL]
     assert prepared.decided[0][1].reason is Reason.DETERMINISTIC_EXCEPTION
-    assert prepared.events == [[good]]
+    assert prepared.newest == [good]
 
 
 def test_the_lab_documents_words() -> None:
