@@ -10,13 +10,13 @@ from outboxctl.core.database import Database
 from outboxctl.failures import Finding, Verdict
 from outboxctl.metrics.registry import Metrics
 from outboxctl.sink.bulk import Action
-from outboxctl.sink.deliver import Delivery
+from outboxctl.sink.delivery import Delivery, Sink
 from outboxctl.worker.daemon import _calm_the_collector
 from outboxctl.worker.health import Health
 from outboxctl.worker.intake import Batch, Intake
 from outboxctl.worker.lane import Lane
 from outboxctl.worker.outcome import Outcomes
-from outboxctl.worker.shared import Shared, Sink
+from outboxctl.worker.shared import Shared
 
 DONE = Finding(Verdict.DONE)
 

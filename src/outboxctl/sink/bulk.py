@@ -5,7 +5,7 @@ from json.encoder import encode_basestring_ascii as quoted
 from typing import Any, NamedTuple
 
 from outboxctl.failures import Answer
-from outboxctl.sink.request import error_of
+from outboxctl.sink.error import error_of
 
 CONFIRMED = Answer(200)  # shared: nearly every item is this one
 FILTER = "errors,items.*._id,items.*.status,items.*.error"

@@ -9,7 +9,7 @@ from outboxctl.core.renew import renew
 from outboxctl.errors import OutboxctlError, UnreachableError
 from outboxctl.failures import UNHEARD
 from outboxctl.settings import OutagePolicy
-from outboxctl.sink.deliver import Delivery
+from outboxctl.sink.delivery import Delivery
 from outboxctl.worker import tally
 from outboxctl.worker.intake import Batch, Intake
 from outboxctl.worker.lease import Lease

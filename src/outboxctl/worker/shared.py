@@ -1,16 +1,15 @@
 """What the lanes of one worker share, and giving claims back."""
 
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection
 from time import monotonic
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from outboxctl.core import settle
 from outboxctl.core.database import Database
 from outboxctl.metrics.registry import Metrics
 from outboxctl.settings import Settings
-from outboxctl.sink.bulk import Action
-from outboxctl.sink.deliver import Delivery
+from outboxctl.sink.delivery import Sink
 from outboxctl.worker.breaker import Breaker
 from outboxctl.worker.health import Health
 from outboxctl.worker.quarantine import Quarantine
@@ -18,14 +17,6 @@ from outboxctl.worker.throttle import Throttle
 
 if TYPE_CHECKING:
     from outboxctl.worker.lease import Lease
-
-
-class Sink(Protocol):
-    """Where batches go."""
-
-    def deliver(self, actions: Sequence[Action], *, left: Callable[[], float]) -> Delivery:
-        """Send the actions while `left()` seconds are left; one finding an action, nothing raised."""
-        ...
 
 
 class Shared:

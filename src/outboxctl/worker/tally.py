@@ -11,7 +11,7 @@ from outboxctl.failures import Finding, Reason, Verdict
 from outboxctl.lifecycle import op_label
 from outboxctl.metrics.registry import Metrics
 from outboxctl.sink.bulk import Action
-from outboxctl.sink.deliver import Delivery
+from outboxctl.sink.delivery import Delivery
 from outboxctl.worker.outcome import Outcomes
 
 log = structlog.get_logger()
