@@ -7,7 +7,7 @@ import sys
 from benchmarks import report
 from benchmarks.figures import Measured
 from benchmarks.servers import say, started
-from outboxctl.bench import fill, pipeline, process, sink, store
+from outboxctl.bench import fill, pipeline, process, sink, start, store
 from outboxctl.bench.neighbours import Neighbours
 from outboxctl.bench.rig import Rig
 from outboxctl.errors import OutboxctlError
@@ -15,6 +15,7 @@ from outboxctl.settings import Settings
 
 STREAM_COMMIT = 100
 HELP_RUNS = 7
+START_RUNS = 7
 
 
 def main() -> None:
@@ -74,6 +75,8 @@ def _once(rig: Rig, given: argparse.Namespace, text: int, into: Measured) -> Non
     say("claims beside a writer, on a table that was emptied and vacuumed")
     into.stream.append(store.stream(rig, given.events, text, STREAM_COMMIT))
     into.help.extend(process.help_ms(HELP_RUNS))
+    say("workers from their start to their first claim")
+    into.first_claim.extend(start.first_claim_ms(rig, START_RUNS))
 
 
 def _command(given: argparse.Namespace) -> str:

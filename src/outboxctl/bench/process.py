@@ -50,7 +50,7 @@ def run(rig: Rig, *args: str) -> Run:
     started = perf_counter()
     with log.open("w") as out:
         command = [*OUTBOXCTL, *args]
-        process = subprocess.Popen(command, env=_environment(rig), cwd=rig.folder, stdout=out, stderr=out)
+        process = subprocess.Popen(command, env=environment(rig), cwd=rig.folder, stdout=out, stderr=out)
     worker, rss = _watch(process)
     wall = perf_counter() - started
     sleep(BACKENDS_END)
@@ -61,7 +61,7 @@ def run(rig: Rig, *args: str) -> Run:
 
 def begin(rig: Rig, *args: str) -> subprocess.Popen[str]:
     """Start a command; its standard output is a pipe."""
-    command, env = [*OUTBOXCTL, *args], _environment(rig)
+    command, env = [*OUTBOXCTL, *args], environment(rig)
     return subprocess.Popen(command, env=env, cwd=rig.folder, stdout=subprocess.PIPE, text=True)
 
 
@@ -104,7 +104,8 @@ def _watch(process: subprocess.Popen[bytes]) -> tuple[float, float]:
         sleep(LOOK)
 
 
-def _environment(rig: Rig) -> dict[str, str]:
+def environment(rig: Rig) -> dict[str, str]:
+    """What a command is started with: both ends of the rig, and none of a developer's settings."""
     s = rig.settings
     return {name: os.environ[name] for name in KEPT if name in os.environ} | {
         "DATABASE_URL": s.require_database_url(),

@@ -9,6 +9,7 @@ from outboxctl.urls import check_database_url
 TRUNCATE = text(f"TRUNCATE {EVENTS}, {SOURCE}")
 DELETE = [text(f"DELETE FROM {table}") for table in (EVENTS, SOURCE)]
 DONE = text(f"SELECT count(*) FROM {EVENTS} WHERE status = 'done'")
+FIRST_CLAIM = text(f"SELECT coalesce(extract(epoch FROM min(processing_started_at)), 0) FROM {EVENTS}")
 LAST_SETTLE = text(f"SELECT coalesce(extract(epoch FROM max(processed_at)), 0) FROM {EVENTS}")
 
 
@@ -32,6 +33,11 @@ def vacuum(url: str) -> None:
 def done(connection: Connection) -> int:
     """How many events are done."""
     return int(connection.execute(DONE).scalar_one())
+
+
+def first_claim(connection: Connection) -> float:
+    """When the oldest claim in hand began, in seconds since the epoch; 0 if there is none."""
+    return float(connection.execute(FIRST_CLAIM).scalar_one())
 
 
 def last_settle(connection: Connection) -> float:
