@@ -1,5 +1,6 @@
 """The product's own lanes inside this process, with a clock at their claims and settles."""
 
+import gc
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -62,6 +63,7 @@ class TimedLane(Lane):
 @contextmanager
 def running(rig: Rig, sink: Sink, *, drain: bool) -> Iterator[list[TimedLane]]:
     """As many lanes as the product starts by default; with `drain` they are waited for, else stopped."""
+    gc.collect()  # what an earlier measurement left must not be frozen, too
     _calm_the_collector()  # as the daemon does: a full collection stops all lanes for 60 ms
     s = rig.settings
     with closing(Database(s.require_database_url(), connections=s.concurrency + 2)) as database:

@@ -54,7 +54,7 @@ class ElasticSink:
         concrete index, are preceded by a look-up instead, which leaves a window of milliseconds.
         """
         insist = self._alias_only
-        if not insist or None in [action.document for action in actions]:
+        if not insist or any(action.document is None for action in actions):
             missing, insist = self._look_up(left)
             if missing:
                 return missing
