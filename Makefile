@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test mutants storm lint format types layers bench bench-desk bench-verify bench-labs docs transcript lab-example wheel lock clean
+.PHONY: help install demo test mutants storm lint format types layers bench bench-desk bench-verify bench-labs bench-partitions docs transcript lab-example wheel lock clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | sort | expand -t 12
@@ -56,6 +56,9 @@ bench-desk: $(READY) ## Measure the operator's commands on 10,000,000 rows, and 
 
 bench-labs: $(READY) ## Measure how long all labs take, services included
 	$(BIN)/python -m benchmarks.labs
+
+bench-partitions: $(READY) ## Measure a worker on a dozen partitions, and DROP against prune
+	$(BIN)/python -m benchmarks.partitions
 
 bench-verify: $(READY) ## Measure the comparison of 1,000,000 entities
 	$(BIN)/python -m benchmarks.verify

@@ -137,7 +137,7 @@ def outbox(request: pytest.FixtureRequest, layout: str) -> Iterator[Outbox]:
 
 def test_a_claim_reads_only_what_it_takes(outbox: Outbox) -> None:
     outbox.sql.execute(COME)
-    given = {"owner": "w", "token": TOKEN, "size": 100, "lease": 10, "alone": 1}
+    given: Node = {"owner": "w", "token": TOKEN, "size": 100, "lease": 10, "alone": 1}
     outbox.explained(CLAIM, **given)  # what is dead in an index is marked by who meets it first
     nodes = outbox.explained(CLAIM, **given)
     assert outbox.scans(nodes) - {RECLAIMED} == {DUE, IDS, SOURCE}
