@@ -65,6 +65,8 @@ bench-labs: $(READY) ## Measure how long all labs take, services included
 
 bench-memory: $(READY) ## Measure a worker's memory beside 1,000,000 pending events, for twenty minutes
 	$(BIN)/python -m benchmarks.memory
+bench-partitions: $(READY) ## Measure a worker on a dozen partitions, and DROP against prune
+	$(BIN)/python -m benchmarks.partitions
 
 bench-verify: $(READY) ## Measure the comparison of 1,000,000 entities
 	$(BIN)/python -m benchmarks.verify
