@@ -5,6 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
+from outboxctl.core.claim import PLAN
 from outboxctl.core.schema import EVENTS, STUCK, UNHELD, target
 from outboxctl.failures import Reason
 from outboxctl.lifecycle import Verb
@@ -43,6 +44,7 @@ def reclaim(
     connection: Connection, *, max_processing: float, max_attempts: int, now: datetime | None = None
 ) -> Reclaimed:
     """Free up to LIMIT stuck events (lab document, section 2.2 B: lease expired or `max_processing` s)."""
+    connection.exec_driver_sql(PLAN)
     given = {"max_processing": max_processing, "max_attempts": max_attempts, "now": now}
     rows = connection.execute(RECLAIM, given).all()
     failed = [op for status, op in rows if status == "failed"]
