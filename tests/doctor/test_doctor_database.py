@@ -239,12 +239,15 @@ def test_a_setting_of_the_role_is_set_there(
 
 
 def test_a_role_with_fewer_connections_than_a_worker_opens(
-    ward: Ward, sql: psycopg.Connection, role: str
+    ward: Ward, sql: psycopg.Connection, role: str, db: Database
 ) -> None:
     sql.execute(f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}")
     sql.execute(f"ALTER ROLE {role} CONNECTION LIMIT 5")
     found = ward.cures("connections-short")
     assert "up to 6 connections; the database has 5 left" in found.what
+    with db.begin() as connection:
+        notify.switch(connection, on=True)
+    assert ward.cures("connections-short").what.startswith("A worker opens up to 6 connections")
 
 
 def test_a_role_with_a_single_connection_is_examined_by_that_one(

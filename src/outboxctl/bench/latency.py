@@ -26,7 +26,7 @@ WARM_UP = 3.0  # seconds at the beginning that do not count
 PROBES = 20.0  # events a second that are searched for
 EACH = 0.01  # seconds between two searches
 AT_ONCE = 100  # documents in one search
-PATIENCE = 30.0
+PATIENCE = 60.0
 TEXT = "word " * 80
 
 

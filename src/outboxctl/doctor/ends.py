@@ -114,6 +114,7 @@ class Ends:
             self.sample.document_bytes if self.sample else 0.0,
             self.cluster.request_limit if self.cluster else 0,
             self._ahead(exam) if self.documents else [],
+            bool(self.switch and self.switch.on),
         )
 
     def _ahead(self, exam: Examination) -> list[str]:

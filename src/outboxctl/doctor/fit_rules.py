@@ -9,7 +9,7 @@ from outboxctl.core.examine.link import Link
 from outboxctl.doctor.mends import export, size
 from outboxctl.doctor.model import Check, Said, Severity, rule
 from outboxctl.doctor.settings_rules import AMONG_THEMSELVES
-from outboxctl.settings import Settings
+from outboxctl.settings import NotifyPolicy, Settings
 from outboxctl.urls import credentials
 
 CLEAR = ("disable", "allow", "prefer")
@@ -19,13 +19,15 @@ CLEAR = ("disable", "allow", "prefer")
 class Fit:
     """What was learned of both ends; None or empty where it could not be.
 
-    `ahead` are ids of documents whose version is above their source row's.
+    `ahead` are ids of documents whose version is above their source row's. `notified`: inserts notify, so
+    a worker listens by one connection more.
     """
 
     connections_left: int | None = None
     document_bytes: float = 0.0
     request_limit: int = 0
     ahead: list[str] = field(default_factory=list)
+    notified: bool = False
 
 
 @rule(
@@ -71,10 +73,11 @@ def local(host: str) -> bool:
 )
 def connections(fit: Fit, settings: Settings) -> Iterator[Said]:
     """Fewer connections left than one more worker would open."""
-    needed, left = settings.concurrency + 3, fit.connections_left
+    others = 3 + (fit.notified and settings.notify is NotifyPolicy.AUTO)
+    needed, left = settings.concurrency + others, fit.connections_left
     if left is not None and left < needed:
         what = f"A worker opens up to {needed} connections; the database has {max(left, 0)} left."
-        yield what, export("OUTBOX_CONCURRENCY", max(1, left - 3))
+        yield what, export("OUTBOX_CONCURRENCY", max(1, left - others))
 
 
 @rule("batch-too-large", Severity.WARNING, "Each batch is refused (413) and sent again in halves.")
