@@ -1,0 +1,38 @@
+"""A request leaves nothing behind that only the garbage collector can free: it comes by rarely."""
+
+import gc
+from collections.abc import Iterator
+
+import pytest
+
+from outboxctl.settings import Settings
+from outboxctl.sink.bulk import Action
+from outboxctl.sink.client import connect
+from outboxctl.sink.deliver import ElasticSink
+
+
+@pytest.fixture
+def sink(settings: Settings) -> Iterator[ElasticSink]:
+    with connect(settings) as client:
+        yield ElasticSink(client, settings.elastic_index)
+
+
+@pytest.fixture
+def _by_hand() -> Iterator[None]:
+    """What was there before does not count, and nothing is collected meanwhile."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("_by_hand")
+def test_deliveries_leave_no_cycles(sink: ElasticSink) -> None:
+    def deliver() -> None:
+        upsert, delete = Action("block:1", 1, '{"text":"a"}'), Action("block:2", 1, None)
+        assert all(sink.deliver([upsert, delete], left=lambda: 10.0).findings)
+
+    deliver()
+    gc.collect()
+    for _ in range(5):
+        deliver()
+    assert gc.collect() < 5
