@@ -18,8 +18,8 @@ class Measured:
     e: list[EndToEnd] = field(default_factory=list)
     others: list[float] = field(default_factory=list)
     backlog_rss: list[float] = field(default_factory=list)
-    stream: list[Drained] = field(default_factory=list)
     help: list[float] = field(default_factory=list)
+    first_claim: list[float] = field(default_factory=list)
 
     @property
     def bound(self) -> list[float]:
@@ -29,21 +29,40 @@ class Measured:
     def ratio(self) -> list[float]:
         return [e.rate / b for e, b in zip(self.e, self.bound, strict=True)]
 
+    @property
+    def share(self) -> list[float]:
+        """The bound as a part of what the sink alone takes."""
+        return [b / s for b, s in zip(self.bound, self.s, strict=True)]
+
     def cpu(self, whose: str) -> list[float]:
         """Microseconds an event of `worker`, `postgres` or `engine`, start-up taken off."""
         idle = median(getattr(e.idle, whose) for e in self.e)
         return [1e6 * (getattr(e.run, whose) - idle) / self.events for e in self.e]
 
-    def figures(self) -> list[Figure]:
-        return [*self._rates(), *self._costs(), *self._claims()]
+    def beside(self, whose: str, other: str) -> list[float]:
+        """CPU of one as a part of the other's: what may be compared with another machine's.
 
-    def _rates(self) -> list[Figure]:
+        0 where a run was too short to cost anything.
+        """
+        pairs = zip(self.cpu(whose), self.cpu(other), strict=True)
+        return [mine / theirs if theirs > 0 else 0.0 for mine, theirs in pairs]
+
+    def figures(self) -> list[Figure]:
+        return [*self.rates(), *self._processes(), *self._costs(), *self._claims()]
+
+    def rates(self, of: str = "") -> list[Figure]:
+        """The four rates and their ratios; `of` says of what, before each name."""
         return [
-            Figure("S: sink alone", "events/s", self.s),
-            Figure("P: claim and settle", "events/s", [p.rate for p in self.p]),
-            Figure("B: bound", "events/s", self.bound),
-            Figure("E: end to end", "events/s", [e.rate for e in self.e]),
-            Figure("E/B", "", self.ratio, 0.75, at_least=True, digits=2),
+            Figure(f"{of}S: sink alone", "events/s", self.s),
+            Figure(f"{of}P: claim and settle", "events/s", [p.rate for p in self.p]),
+            Figure(f"{of}B: bound", "events/s", self.bound),
+            Figure(f"{of}E: end to end", "events/s", [e.rate for e in self.e]),
+            Figure(f"{of}E/B", "", self.ratio, at_least=True, digits=2),
+            Figure(f"{of}B/S", "", self.share, at_least=True, digits=2),
+        ]
+
+    def _processes(self) -> list[Figure]:
+        return [
             Figure("whole process", "s", [e.run.wall for e in self.e], digits=2),
             Figure("its start and stop", "s", [e.idle.wall for e in self.e], digits=2),
             Figure("cores taken by others", "", self.others, digits=2),
@@ -51,19 +70,19 @@ class Measured:
 
     def _costs(self) -> list[Figure]:
         return [
-            Figure("worker CPU", "us/event", self.cpu("worker"), 12, digits=1),
+            Figure("worker CPU", "us/event", self.cpu("worker"), digits=1),
             Figure("PostgreSQL CPU", "us/event", self.cpu("postgres"), digits=1),
             Figure("Elasticsearch CPU", "us/event", self.cpu("engine"), digits=1),
+            Figure("worker/Elasticsearch CPU", "", self.beside("worker", "engine"), digits=3),
+            Figure("PostgreSQL/Elasticsearch CPU", "", self.beside("postgres", "engine"), digits=3),
             Figure("worker memory", "MB", [e.run.rss for e in self.e]),
             Figure("worker memory, backlog", "MB", self.backlog_rss, 150),
             Figure("outboxctl --help", "ms", self.help, 300),
+            Figure("start to first claim", "ms", self.first_claim, 700),
         ]
 
     def _claims(self) -> list[Figure]:
         return [
             Figure("claim, backlog", "ms", [p.median_claim for p in self.p], digits=1),
             Figure("longest claim, backlog", "ms", [p.longest_claim for p in self.p], 100, digits=1),
-            Figure("claim, stream", "ms", [p.median_claim for p in self.stream], digits=1),
-            Figure("longest claim, stream", "ms", [p.longest_claim for p in self.stream], 100, digits=1),
-            Figure("stream, writer included", "events/s", [p.rate for p in self.stream]),
         ]

@@ -1,40 +1,41 @@
-"""The figures, their targets, and how they are shown."""
+"""RESULTS.json, and RESULTS.md made of it: what each command measured, and every target of the issue."""
 
 import json
 import os
 import platform
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import psutil
 
+from benchmarks import targets
 from outboxctl.bench.figure import Figure, table
 from outboxctl.bench.rig import Rig
+from outboxctl.errors import UsageError
+from outboxctl.wording import brief
 
 HERE = Path(__file__).parent
 LIBRARIES = ("outboxctl", "elasticsearch", "psycopg", "SQLAlchemy")
-NOTES = """\
-- S: the sink's own limit. The very bulk bodies of the worker, from memory, 1,000 documents a request,
-  into a fresh index; the best of 1, 2 and 3 sending threads.
-- P: claim and settle by the product's lanes with a sink that takes everything at once.
-- B = 1/(1/P + 1/S): the bound where worker, PostgreSQL and engine share the cores.
-  E/B above 1 means that P or S alone left a core idle, or that others took cores from them.
-- E: a real `outboxctl worker --drain` process, from its line "worker started" to its last settle (the
-  newest `processed_at`, plus the median duration of a settle in P).
-- CPU an event: user and system time of the whole process, or of the server with its children, less the
-  median of what the same command takes on an empty table. What a server does later (refresh, merges,
-  checkpoint) is not in it.
-- Claims are timed from taking a connection to the commit. "Backlog" is P's; "stream" is a table that was
-  used, emptied and vacuumed, then written to by another process beside the lanes and a real sink.
-- Before each measurement the tables are truncated, vacuumed and filled anew, the index is created anew,
-  and PostgreSQL makes a checkpoint. 500,000 documents and one whole repetition beforehand warm up and are
-  thrown away.
-- "Cores taken by others" is what processes that are no part of this used meanwhile; rates mean little
-  unless it is near 0.
-- The servers are a PostgreSQL and an Elasticsearch as `outboxctl services up` starts them (fsync on).
+INTRO = """\
+# Benchmark results
+
+Made whole from RESULTS.json by the commands below; do not edit. Each section can be measured again alone.
+
+## Targets
 """
+
+
+@dataclass(frozen=True)
+class Section:
+    """What a profile found: a title, a sentence on what was measured, the figures, and how to read them."""
+
+    title: str
+    about: str
+    figures: Sequence[Figure]
+    notes: str
 
 
 def machine(rig: Rig) -> dict[str, str]:
@@ -55,45 +56,74 @@ def surroundings(servers: dict[str, str]) -> dict[str, str]:
     }
 
 
-def write(command: str, given: dict[str, int], on: dict[str, str], figures: Sequence[Figure]) -> str:
-    """Write RESULTS.json and the first part of RESULTS.md; returns what is to be printed."""
-    raw = {"command": command, "given": given, "machine": on, "figures": [asdict(f) for f in figures]}
-    (HERE / "RESULTS.json").write_text(json.dumps(raw, indent=2) + "\n")
-    printed = f"{_machine(on)}\n\n{table(figures)}\n"
-    title = "# Benchmark results\n\nMade whole by these commands; do not edit.\n"
-    text = f"{title}\n```\n{command}\n```\n\n{_events(given)}\n{printed}\n{NOTES}"
-    _, sections = _read()
-    _join(text, sections)
-    return f"{_events(given)}\n{printed}"
-
-
 def write_section(
-    title: str, *, command: str, about: str, on: dict[str, str], figures: Sequence[Figure], notes: str
+    title: str,
+    *,
+    command: str,
+    about: str,
+    on: Mapping[str, str],
+    figures: Sequence[Figure],
+    notes: str,
+    given: Mapping[str, Any] | None = None,
 ) -> str:
-    """Write a section of RESULTS.md, or write it again, and leave the rest; returns what is to be printed."""
-    printed = f"{about}\n\n{_machine(on)}\n\n{table(figures)}\n"
-    head, sections = _read()
-    _join(head, sections | {title: f"```\n{command}\n```\n\n{printed}\n{notes}"})
-    return printed
+    """Write a section, or write it again, and leave the rest; returns what is to be printed."""
+    results, title = read(), brief(title)
+    section = {
+        "command": command,
+        "given": dict(given or {}),
+        "machine": dict(on),
+        "about": about,
+        "notes": notes,
+        "figures": [asdict(figure) for figure in targets.aimed(title, figures)],
+    }
+    everything = {"machine": dict(on), "sections": results["sections"] | {title: section}}
+    (HERE / "RESULTS.json").write_text(json.dumps(everything, indent=2) + "\n")
+    (HERE / "RESULTS.md").write_text(markdown(everything["sections"]))
+    return _printed(section)
 
 
-def _read() -> tuple[str, dict[str, str]]:
-    """The first part of RESULTS.md and its sections by title."""
-    file = HERE / "RESULTS.md"
-    head, *parts = file.read_text().split("\n## ") if file.exists() else [""]
-    return head, {title: body.strip() for title, _, body in (part.partition("\n") for part in parts)}
+def read() -> dict[str, Any]:
+    """RESULTS.json; no sections where there is none. Raises UsageError where it is damaged."""
+    file = HERE / "RESULTS.json"
+    try:
+        found = json.loads(file.read_text()) if file.exists() else {}
+        return {"sections": {title: dict(section) for title, section in found.get("sections", {}).items()}}
+    except (ValueError, TypeError, AttributeError) as error:
+        raise UsageError(f"{file.name} is damaged: {brief(error)}", hint="git checkout it") from error
 
 
-def _join(head: str, sections: dict[str, str]) -> None:
-    parts = (f"\n## {title}\n\n{body.strip()}\n" for title, body in sections.items())
-    (HERE / "RESULTS.md").write_text(f"{head.strip()}\n{''.join(parts)}")
+def figures(section: Mapping[str, Any]) -> list[Figure]:
+    """The figures of a section of RESULTS.json."""
+    return [Figure(**figure) for figure in section.get("figures", ())]
 
 
-def _machine(on: dict[str, str]) -> str:
-    return ", ".join(f"{key} {value}" for key, value in on.items())
+def markdown(sections: Mapping[str, Any]) -> str:
+    """RESULTS.md: the targets, then a section a command."""
+    found = {title: figures(section) for title, section in sections.items()}
+    done = {title: section.get("given", {}).get("done", 0) for title, section in sections.items()}
+    parts = (f"\n## {_safe(title)}\n\n{_body(section)}" for title, section in sections.items())
+    return f"{INTRO}\n{lined(targets.rows(found, done))}\n{''.join(parts)}"
 
 
-def _events(given: dict[str, int]) -> str:
-    size = f"{given['bytes']} bytes of JSON ({given['line']:,} with its line of the bulk request)"
-    setting = f"{given['concurrency']} lanes, {given['bulk_size']:,} a batch"
-    return f"{given['events']:,} events of {size}, {setting}, {given['repeat']} repetitions.\n"
+def lined(rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table that is also readable as it is; its first row is the head."""
+    safe = [[_safe(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*safe, strict=True)]
+    lines = [" | ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) for row in safe]
+    lines.insert(1, " | ".join("-" * width for width in widths))
+    return "\n".join(f"| {line} |" for line in lines)
+
+
+def _body(section: Mapping[str, Any]) -> str:
+    return f"```\n{section['command']}\n```\n\n{_printed(section)}\n{section['notes'].strip()}\n"
+
+
+def _printed(section: Mapping[str, Any]) -> str:
+    on = ", ".join(f"{key} {value}" for key, value in section["machine"].items())
+    safe = [replace(f, name=_safe(f.name), unit=_safe(f.unit)) for f in figures(section)]
+    return f"{section['about']}\n\n{on}\n\n{table(safe)}\n"
+
+
+def _safe(text: str) -> str:
+    """One cell of a table: a name must not break it."""
+    return brief(text).replace("|", "\\|")

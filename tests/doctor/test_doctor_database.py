@@ -12,6 +12,8 @@ from sqlalchemy import Connection
 
 import pgbouncer
 from doctor.ward import HASTE, Ward
+from outboxctl.core import notify
+from outboxctl.core.database import Database
 from outboxctl.core.roles import Role, roles_sql
 from outboxctl.doctor import Finding, examine
 from outboxctl.doctor.model import End, Severity
@@ -28,7 +30,8 @@ ILLS = {
         WHERE indexrelid = 'ix_{EVENTS}_failed'::regclass""",
     "autovacuum-off-table": f"ALTER TABLE {EVENTS} SET (autovacuum_enabled = off)",
     "fillfactor": f"ALTER TABLE {EVENTS} SET (fillfactor = 50)",
-    "vacuum-late": f"UPDATE pg_class SET reltuples = 5e6 WHERE oid = '{EVENTS}'::regclass",
+    "vacuum-late": f"""ALTER TABLE {EVENTS} RESET (autovacuum_vacuum_scale_factor);
+        UPDATE pg_class SET reltuples = 5e6 WHERE oid = '{EVENTS}'::regclass""",
     "trigger-on-update": f"""CREATE TRIGGER "Odd one" BEFORE INSERT OR UPDATE ON {EVENTS}
         FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()""",
 }
@@ -50,7 +53,7 @@ FOUND_BY = ("due", "processing", "failed", "reclaimed")
 def test_a_migrated_database_is_healthy(ward: Ward) -> None:
     report = ward.examine(End.DATABASE)
     assert report.findings == []
-    assert len(report.examined) == 7
+    assert len(report.examined) == 8
 
 
 @pytest.mark.parametrize("id_", ILLS)
@@ -126,10 +129,10 @@ def test_the_marker_is_compared_with_the_setting(ward: Ward) -> None:
 def test_dead_rows_that_autovacuum_left_are_swept(ward: Ward, sql: psycopg.Connection) -> None:
     sql.execute(f"ALTER TABLE {EVENTS} SET (autovacuum_enabled = off)")
     sql.execute(f"""INSERT INTO {EVENTS} (entity_type, entity_id, op)
-        SELECT 'block', gen_random_uuid(), 'upsert' FROM generate_series(1, 10500)""")
+        SELECT 'block', gen_random_uuid(), 'upsert' FROM generate_series(1, 40500)""")
     sql.execute(f"DELETE FROM {EVENTS}")
     sql.execute("SELECT pg_stat_force_next_flush()")
-    assert "10,500 dead rows" in ward.cures("vacuum-behind", End.DATABASE).what
+    assert "40,500 dead rows" in ward.cures("vacuum-behind", End.DATABASE).what
 
 
 def test_a_table_of_empty_pages_is_bloated(ward: Ward, sql: psycopg.Connection) -> None:
@@ -259,6 +262,23 @@ def test_a_pooler_in_transaction_mode_is_recognised(ward: Ward, size: int) -> No
     with pgbouncer.pgbouncer(ward.url, size=size) as url:
         ward.monkeypatch.setenv("DATABASE_URL", url)
         assert ward.one("transaction-pooler", End.DATABASE).severity is Severity.INFO
+
+
+@pytest.mark.skipif(not pgbouncer.available(), reason="no PgBouncer to be had")
+def test_notifications_that_a_pooler_keeps_for_itself(ward: Ward, db: Database) -> None:
+    with db.begin() as connection:
+        notify.switch(connection, on=True)
+    with pgbouncer.pgbouncer(ward.url, size=2) as url:
+        ward.monkeypatch.setenv("DATABASE_URL", url)
+        assert ward.cures("notify-pooled", End.DATABASE).severity is Severity.WARNING
+
+
+def test_notifications_that_nobody_hears(ward: Ward, db: Database) -> None:
+    with db.begin() as connection:
+        switch = notify.switch(connection, on=True)
+    with notify.listening(db, switch.channel):
+        assert ward.ids(End.DATABASE) == []
+    assert ward.cures("notify-unheard", End.DATABASE).severity is Severity.INFO
 
 
 def test_a_clock_that_is_off_is_found(ward: Ward, monkeypatch: pytest.MonkeyPatch) -> None:

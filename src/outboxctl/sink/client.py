@@ -31,14 +31,11 @@ UNBOUNDED = 3600.0  # seconds, where a client was made without a timeout
 
 @dataclass
 class Seen(threading.local):
-    """Of this thread's request: the answer's status, for errors that do not carry it, and its watch.
-
-    `within`: seconds that it may take, where the client's own are not what is wanted.
-    """
+    """Of this thread's request: the answer's status, for errors that do not carry it, its watch, its time."""
 
     status: int = 0
     watch: Watch | None = None
-    within: float | None = None
+    seconds: float | None = None
 
 
 SEEN = Seen()
@@ -46,16 +43,15 @@ SEEN = Seen()
 
 @contextmanager
 def within(seconds: float) -> Iterator[None]:
-    """Requests of this thread may take so many seconds meanwhile.
+    """Requests of this thread may take so many seconds.
 
-    `client.options(request_timeout=…)` makes a client anew, with its forty namespaces: some 6 kB of
-    cycles for each request, which stay until the collector comes by.
+    As `client.options(request_timeout=…)`, which makes a client of fifty objects for each request.
     """
-    SEEN.within = seconds
+    SEEN.seconds = seconds
     try:
         yield
     finally:
-        SEEN.within = None
+        SEEN.seconds = None
 
 
 class WatchedNode(Urllib3HttpNode):
@@ -71,8 +67,8 @@ class WatchedNode(Urllib3HttpNode):
     def perform_request(self, *args: Any, **kwargs: Any) -> Any:
         """Send one request (see the base class); ConnectionTimeout once its whole time is over."""
         SEEN.status = 0
-        if SEEN.within:
-            kwargs["request_timeout"] = SEEN.within
+        if SEEN.seconds:
+            kwargs["request_timeout"] = SEEN.seconds
         given = kwargs.get("request_timeout")
         seconds = given if isinstance(given, int | float) else self.config.request_timeout
         with GUARD.over(seconds or UNBOUNDED) as watch:

@@ -8,7 +8,7 @@ from typing import Any
 from elasticsearch import Elasticsearch
 
 from outboxctl.failures import Answer, Finding, Reason, Verdict, classify
-from outboxctl.sink.bulk import FILTER, Action, body, pair
+from outboxctl.sink.bulk import CONFIRMED, FILTER, Action, body, pair
 from outboxctl.sink.client import within
 from outboxctl.sink.delivery import Delivery, Request
 from outboxctl.sink.halving import Halving
@@ -62,7 +62,7 @@ class ElasticSink:
         if seconds <= 0:
             return None
         sent = self._bulk(actions, seconds, requests, insist=insist)
-        if insist and isinstance(sent, list) and any(map(_not_an_alias, sent)):
+        if insist and isinstance(sent, list) and any(_not_an_alias(a) for a in sent if a is not CONFIRMED):
             # Gone since the look-up, or a sink whose `require_alias` cannot be relied on.
             self._alias_only = self._can_insist = False
             return self._send(actions, left, requests)

@@ -1,0 +1,119 @@
+"""What the benchmarks measure is what they say: each profile, with tiny numbers, on real servers."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from benchmarks import claims, operations, rows, shapes, stream, workers
+from benchmarks.past import Past, databases
+from elasticsearch import Elasticsearch
+
+from outboxctl.bench.rig import Rig
+from outboxctl.core.database import Database
+from outboxctl.settings import Settings
+from outboxctl.sink.client import connect
+
+EVENTS = 40
+STATES = "SELECT status, count(*) FROM search_outbox_events GROUP BY 1 ORDER BY 1"
+
+
+@pytest.fixture
+def rig(settings: Settings, db: Database, tmp_path: Path) -> Iterator[Rig]:
+    with closing(connect(settings)) as client:
+        yield Rig(settings, db, client, tmp_path)
+
+
+@pytest.mark.real_engine
+@pytest.mark.parametrize(
+    ("name", "states", "documents"),
+    [("refused", {"done": 38, "failed": 2}, 38), ("deletes", {"done": EVENTS}, 0)],
+)
+def test_an_operation_ends_as_it_says(
+    rig: Rig,
+    sql: psycopg.Connection,
+    engine: Elasticsearch,
+    name: str,
+    states: dict[str, int],
+    documents: int,
+) -> None:
+    assert operations._rate(rig, operations.OPERATIONS[name], EVENTS, 10) > 0
+    assert dict(sql.execute(STATES).fetchall()) == states
+    engine.indices.refresh(index=rig.settings.elastic_index)
+    assert engine.count(index=rig.settings.elastic_index)["count"] == documents
+
+
+def test_all_events_of_hot_entities_are_theirs(rig: Rig, sql: psycopg.Connection) -> None:
+    rows.entities(rig, operations.HOT + 5, 10)
+    operations.OPERATIONS["hot"].make(rig, 2 * operations.HOT)
+    found = sql.execute("SELECT count(*), count(DISTINCT entity_id) FROM search_outbox_events").fetchone()
+    assert found == (2 * operations.HOT, operations.HOT)
+
+
+def test_a_claim_is_taken_back(rig: Rig, sql: psycopg.Connection) -> None:
+    rows.entities(rig, claims.SIZE, 10)
+    rows.burst(rig, claims.SIZE)
+    assert claims._milliseconds(rig) > 0
+    assert sql.execute(STATES).fetchall() == [("pending", claims.SIZE)]
+    assert sql.execute("SELECT max(attempts) FROM search_outbox_events").fetchall() == [(0,)]
+
+
+@pytest.mark.parametrize(
+    ("past", "states"),
+    [
+        (Past(), {}),
+        (Past(rows=100), {"done": 100}),
+        (Past(rows=100, random=True), {"done": 100}),
+        (Past("pending", 2 * EVENTS), {"pending": 2 * EVENTS}),
+        (Past("waiting", 100), {"pending": 100}),
+        (Past("failed", 100), {"failed": 100}),
+    ],
+    ids=lambda value: f"{value.kind}-{value.rows}-{value.random}" if isinstance(value, Past) else "",
+)
+def test_a_past_holds_what_it_says_and_goes(
+    rig: Rig, sql: psycopg.Connection, past: Past, states: dict[str, int]
+) -> None:
+    with databases(rig, {"it": past}, EVENTS, 10) as rigs:
+        url = rigs["it"].settings.require_database_url()
+        with psycopg.connect(url.replace("+psycopg", "")) as there:
+            assert dict(there.execute(STATES).fetchall()) == states
+            due = "SELECT count(*) FROM search_outbox_events WHERE next_retry_at > now()"
+            assert there.execute(due).fetchone() == (100 if past.kind == "waiting" else 0,)
+    name = url.rpartition("/")[2]
+    assert sql.execute("SELECT FROM pg_database WHERE datname = %s", [name]).fetchall() == []
+
+
+def test_lanes_are_timed_until_so_many_events_are_delivered(rig: Rig, sql: psycopg.Connection) -> None:
+    rows.entities(rig, EVENTS, 10)
+    rows.burst(rig, EVENTS)
+    assert shapes._rate(rig, EVENTS) > 0
+    assert sql.execute(STATES).fetchall() == [("done", EVENTS)]
+
+
+def test_counting_says_when_enough_was_delivered() -> None:
+    class Taking:
+        def deliver(self, actions: Any, *, left: Any) -> Any:  # noqa: ARG002
+            return actions
+
+    sink = shapes.Counting(Taking(), 3)  # type: ignore[arg-type]
+    for enough in (False, True, True):
+        sink.deliver([1, 2], left=lambda: 1.0)  # type: ignore[list-item]
+        assert sink.enough.is_set() is enough
+
+
+def test_workers_share_what_is_pending(rig: Rig, sql: psycopg.Connection) -> None:
+    rows.entities(rig, EVENTS, 10)
+    for variant in (workers.Variant("two", 2, real=False), workers.Variant("one", 1, real=True)):
+        workers.measure(rig, variant, EVENTS)
+        assert variant.rates[0] > 0
+        assert sql.execute(STATES).fetchall() == [("done", workers.ROUNDS * EVENTS)]
+
+
+def test_a_stream_is_one_of_updates_beside_a_worker(rig: Rig, sql: psycopg.Connection) -> None:
+    into = stream.Measured()
+    stream._beside_a_worker(rig, EVENTS, 10, into)
+    assert sql.execute(STATES).fetchall() == [("done", EVENTS + 1)]
+    assert sql.execute("SELECT min(event_version) FROM search_index").fetchall() == [(2,)]
+    assert into.lag[0] > 0
