@@ -17,15 +17,18 @@ from outboxctl.sink.error import error_of
 from outboxctl.urls import mask
 
 HINT = "check ELASTIC_URL and ELASTIC_INDEX, or run `outboxctl services status`"
+REDIRECT = 300  # and above: no 2xx
+WRONG_PRODUCT = Answer(200, "wrong_product", "no X-Elastic-Product header", request=True)
 LONGEST_WAIT = 86_400.0  # seconds: a Retry-After beyond a day is a day
 
 
 def ask(call: Callable[[], Any]) -> Any | Answer:
     """Return the parsed body of a 2xx answer, or an Answer that says why there is none."""
     try:
-        return call().body
+        answer = call()
+        return answer.body if _is_elasticsearch(answer.meta) else WRONG_PRODUCT
     except elasticsearch.UnsupportedProductError:
-        return Answer(200, "wrong_product", "no X-Elastic-Product header", request=True)
+        return WRONG_PRODUCT
     except elasticsearch.ApiError as error:
         return _refused(error)
     except elastic_transport.SerializationError as error:
@@ -36,6 +39,11 @@ def ask(call: Callable[[], Any]) -> Any | Answer:
     except Exception as error:
         # The client lets Python's own errors through. Their text may hold a header, so a secret.
         return Answer(0, "client", type(error).__name__, request=True)
+
+
+def _is_elasticsearch(meta: elastic_transport.ApiResponseMeta) -> bool:
+    """Whether this very answer says so: the client asks only once, and a proxy may answer later."""
+    return meta.status >= REDIRECT or meta.headers.get("x-elastic-product") == "Elasticsearch"
 
 
 def demand(client: elasticsearch.Elasticsearch, call: Callable[[], Any]) -> Any:

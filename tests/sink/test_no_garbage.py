@@ -1,0 +1,39 @@
+"""A request leaves nothing behind that only the garbage collector can free: it comes by rarely."""
+
+import gc
+from collections.abc import Iterator
+
+import pytest
+from elasticsearch import Elasticsearch
+
+from outboxctl.settings import Settings
+from outboxctl.sink.bulk import Action
+from outboxctl.sink.client import connect
+from outboxctl.sink.deliver import ElasticSink
+
+
+@pytest.fixture
+def sink(settings: Settings) -> Iterator[ElasticSink]:
+    with connect(settings) as client:
+        yield ElasticSink(client, settings.elastic_index)
+
+
+@pytest.fixture
+def _by_hand() -> Iterator[None]:
+    """What was there before does not count, and nothing is collected meanwhile."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def clients() -> int:
+    return sum(isinstance(each, Elasticsearch) for each in gc.get_objects())
+
+
+@pytest.mark.usefixtures("_by_hand")
+def test_no_client_is_made_for_a_request(sink: ElasticSink) -> None:
+    """Its forty namespaces are cycles: with each request a worker would grow until the collector comes by."""
+    upsert, delete = Action("block:1", 1, '{"text":"a"}'), Action("block:2", 1, None)
+    before = clients()
+    assert all(sink.deliver([upsert, delete], left=lambda: 10.0).findings)
+    assert clients() == before
