@@ -109,6 +109,13 @@ class Settings(BaseSettings):
         description="events per claim and per bulk request",
         le=10_000,
     )
+    max_batch_bytes: int = Field(
+        8_000_000,
+        validation_alias="OUTBOX_MAX_BATCH_BYTES",
+        description="bytes of documents in one batch; a larger document goes alone",
+        ge=1,
+        le=1_000_000_000,
+    )
     concurrency: Count = Field(
         3, validation_alias="OUTBOX_CONCURRENCY", description="batches in flight in one worker", le=64
     )

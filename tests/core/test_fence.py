@@ -97,12 +97,13 @@ def test_the_same_worker_with_another_claims_fence_changes_nothing(
 
 
 def test_settling_says_what_it_hit(db: Database, insert: Insert) -> None:
-    ours, theirs = (
+    ours, theirs, over = (
         insert(status="processing", **HELD),
         insert(status="processing", **HELD | {"lease_token": OTHER}),
+        insert(status="done"),
     )
     with db.begin() as connection:
-        assert settle.complete(connection, TOKEN, [ours, theirs]) == {ours}
+        assert settle.complete(connection, TOKEN, [ours, theirs, over]) == {ours}
 
 
 @pytest.mark.parametrize("statement", [settle.COMPLETE, settle.RETRY, settle.FAIL])

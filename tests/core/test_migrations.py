@@ -1,13 +1,14 @@
 """An upgrade creates or adopts; it drops nothing, and says what it did."""
 
 from collections.abc import Iterator
-from uuid import uuid4
+from uuid import RFC_4122, uuid4
 
 import psycopg
 import pytest
+from alembic import command
 
 from outboxctl.core.database import Database
-from outboxctl.core.migrations import current, head, upgrade, upgrade_sql
+from outboxctl.core.migrations import _config, current, head, upgrade, upgrade_sql
 from outboxctl.errors import UsageError
 
 # The two tables as the lab document's own application has them: no defaults, an index on every column.
@@ -29,6 +30,8 @@ CREATE UNIQUE INDEX theirs_entity ON search_index (entity_id, entity_type);
 CREATE TABLE alembic_version (version_num varchar(32));
 INSERT INTO alembic_version VALUES ('their-own-head');
 """
+
+NEWER = "uuidv7_of_a_newer_server"
 
 
 @pytest.fixture
@@ -116,6 +119,87 @@ def test_the_printed_sql_makes_the_same_schema(
         assert raw.execute(question).fetchall() == sql.execute(question).fetchall()
     with empty.begin() as connection:
         assert current(connection) == head()
+
+
+def of_id(raw: psycopg.Connection, table: str = "search_outbox_events") -> str | None:
+    named = "FROM information_schema.columns WHERE column_name = 'id' AND table_name = %s"
+    return raw.execute(f"SELECT column_default {named}", (table,)).fetchall()[0][0]  # type: ignore[no-any-return]
+
+
+def autovacuum(raw: psycopg.Connection, table: str = "search_outbox_events") -> list[str] | None:
+    found = raw.execute("SELECT reloptions FROM pg_class WHERE oid = %s::regclass", (table,)).fetchall()
+    return found[0][0]  # type: ignore[no-any-return]
+
+
+def test_a_server_without_version_7_makes_the_same_ids_by_hand(raw: psycopg.Connection) -> None:
+    raw.execute(upgrade_sql().replace("uuidv7", NEWER))
+    assert "gen_random_uuid" in str(of_id(raw))
+    made = raw.execute(
+        "INSERT INTO search_outbox_events (entity_type, entity_id, op)"
+        " SELECT 'block', gen_random_uuid(), 'upsert' FROM generate_series(1, 2000)"
+        " RETURNING id, extract(epoch FROM clock_timestamp())::float8"
+    ).fetchall()
+    ids = [id_ for id_, _ in made]
+    assert {(id_.version, id_.variant) for id_ in ids} == {(7, RFC_4122)}
+    assert [id_.int >> 64 for id_ in ids] == sorted(id_.int >> 64 for id_ in ids)
+    assert len(set(ids)) == 2000
+    assert all(abs((id_.int >> 80) / 1000 - at) < 5 for id_, at in made)
+
+
+def test_an_id_of_the_applications_own_making_stays(empty: Database, raw: psycopg.Connection) -> None:
+    raw.execute(LAB.replace("id uuid PRIMARY KEY", "id uuid PRIMARY KEY DEFAULT md5('x')::uuid", 1))
+    upgrade(empty, None)
+    assert "md5" in str(of_id(raw))
+    downgraded(empty)
+    assert "md5" in str(of_id(raw))
+
+
+def test_autovacuum_comes_by_rows_not_by_shares(empty: Database, raw: psycopg.Connection) -> None:
+    upgrade(empty, None)
+    assert {"autovacuum_vacuum_scale_factor=0", "autovacuum_vacuum_threshold=20000"} <= set(
+        autovacuum(raw) or []
+    )
+
+
+def test_an_autovacuum_that_somebody_has_set_stays(empty: Database, raw: psycopg.Connection) -> None:
+    raw.execute(LAB)
+    raw.execute("ALTER TABLE search_outbox_events SET (autovacuum_vacuum_threshold = 7, fillfactor = 90)")
+    upgrade(empty, None)
+    assert autovacuum(raw) == ["autovacuum_vacuum_threshold=7", "fillfactor=90"]
+    downgraded(empty)
+    assert autovacuum(raw) == ["autovacuum_vacuum_threshold=7", "fillfactor=90"]
+
+
+def test_each_partition_gets_its_own(empty: Database, raw: psycopg.Connection) -> None:
+    raw.execute(
+        "CREATE TABLE search_outbox_events (id uuid NOT NULL, created_at timestamptz NOT NULL,"
+        " PRIMARY KEY (id, created_at)) PARTITION BY RANGE (created_at);"
+        "CREATE TABLE theirs PARTITION OF search_outbox_events FOR VALUES FROM (MINVALUE) TO ('2020-01-01')"
+        " WITH (autovacuum_enabled = off);"
+        "CREATE TABLE two PARTITION OF search_outbox_events DEFAULT PARTITION BY RANGE (created_at);"
+        'CREATE TABLE "one of ""two" PARTITION OF two DEFAULT;'
+    )
+    upgrade(empty, None)
+    assert of_id(raw) == of_id(raw, 'one of "two') == "uuidv7()"
+    assert "autovacuum_vacuum_threshold=20000" in (autovacuum(raw, '"one of ""two"') or [])
+    assert autovacuum(raw, "theirs") == ["autovacuum_enabled=off"]
+    assert autovacuum(raw) is None
+    downgraded(empty)
+    assert autovacuum(raw, '"one of ""two"') is None
+
+
+@pytest.mark.parametrize("uuidv7", ["uuidv7", NEWER])
+def test_a_downgrade_takes_back_what_is_ours(empty: Database, raw: psycopg.Connection, uuidv7: str) -> None:
+    raw.execute(upgrade_sql().replace("uuidv7", uuidv7))
+    downgraded(empty)
+    assert of_id(raw) == "gen_random_uuid()"
+    assert autovacuum(raw) is None
+    assert "default uuidv7()" in " ".join(upgrade(empty, None).added)
+
+
+def downgraded(db: Database) -> None:
+    with db.begin() as connection:
+        command.downgrade(_config(connection), "0003")
 
 
 def test_a_missing_schema_says_what_to_run(empty: Database) -> None:

@@ -10,6 +10,7 @@ from psycopg.rows import class_row
 from sqlalchemy.orm import Session
 
 import outboxctl
+from outboxctl.core import inject
 from outboxctl.core.database import Database
 from outboxctl.core.trigger import trigger_sql
 from outboxctl.errors import UsageError
@@ -122,6 +123,35 @@ def test_the_generated_trigger_writes_the_events(sql: psycopg.Connection) -> Non
     sql.execute("UPDATE search_index SET event_version = 2")
     sql.execute("DELETE FROM search_index")
     assert events(sql) == [("upsert", 1), ("upsert", 2), ("delete", 3)]
+
+
+def test_ids_are_in_time_order_whoever_makes_them(db: Database, sql: psycopg.Connection) -> None:
+    """Random ones cost each event a page of its own in the index that every step goes by."""
+    names = {"id_column": "entity_id", "version_column": "event_version", "entity_type": "block"}
+    sql.execute(trigger_sql("search_index", **names))
+    for step in range(0, 9, 3):
+        outboxctl.enqueue(sql, entity_type="block", entity_id=uuid4(), event_version=step)
+        sql.execute(
+            "INSERT INTO search_index (entity_type, entity_id, event_version)"
+            " SELECT 'block', gen_random_uuid(), %s FROM generate_series(1, 50)",
+            (step + 1,),
+        )
+        with db.begin() as connection:
+            given = {"entity_type": "block", "entity_id": str(uuid4()), "op": "upsert"}
+            inject.event(connection, **given, version=step + 2)
+    made = sql.execute("SELECT id FROM search_outbox_events ORDER BY event_version, id").fetchall()
+    assert {id_.version for (id_,) in made} == {7}
+    milliseconds = [id_.int >> 80 for (id_,) in made]
+    assert milliseconds == sorted(milliseconds)
+
+
+def test_a_trigger_is_not_made_on_an_outbox_whose_ids_have_no_default(sql: psycopg.Connection) -> None:
+    """It would refuse every write of the application."""
+    sql.execute("ALTER TABLE search_outbox_events ALTER id DROP DEFAULT")
+    with pytest.raises(psycopg.errors.RaiseException) as caught:
+        sql.execute(trigger_sql("search_index", id_column="id", version_column="id", entity_type="block"))
+    assert "outboxctl db upgrade" in str(caught.value.diag.message_hint)
+    assert sql.execute("SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal").fetchone() == (0,)
 
 
 def test_a_row_that_becomes_another_entity_leaves_none_behind(sql: psycopg.Connection) -> None:

@@ -8,8 +8,8 @@ import pytest
 
 from outboxctl.failures import RULES, Answer, Finding, Noop, Reason, Verdict, classify
 from outboxctl.sink.bulk import Action, pair
+from outboxctl.sink.error import error_of
 from outboxctl.sink.examine.told import refused
-from outboxctl.sink.request import error_of
 
 pytestmark = pytest.mark.no_servers
 

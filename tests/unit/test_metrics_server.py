@@ -4,6 +4,8 @@ import socket
 import struct
 import threading
 import urllib.request
+from functools import partialmethod
+from http.server import ThreadingHTTPServer
 
 import pytest
 
@@ -29,3 +31,15 @@ def test_a_scraper_that_goes_away_leaves_no_traceback(said: bytes, capfd: pytest
     eventually(lambda: not any("process_request" in each.name for each in threading.enumerate()))
     server.stop()
     assert capfd.readouterr().err == ""
+
+
+def test_stopping_does_not_wait_for_the_servers_next_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It looks each half second whether it is to stop: that was half of the time in which a worker stops."""
+    lazy = partialmethod(ThreadingHTTPServer.serve_forever, poll_interval=3600)
+    monkeypatch.setattr(ThreadingHTTPServer, "serve_forever", lazy)
+    server = Server("127.0.0.1", fresh_port(), Metrics(), alive=dict, ready=dict)
+    server.start()
+    stopping = threading.Thread(target=server.stop, daemon=True)
+    stopping.start()
+    stopping.join(30)
+    assert not stopping.is_alive()

@@ -2,9 +2,9 @@
 
 import pytest
 
-from outboxctl.core.claim import Claimed
+from outboxctl.core.claim import LEFT_OUT, Claimed
 from outboxctl.failures import DONE, Finding, Noop, Reason, Verdict
-from outboxctl.worker.prepare import judge, prepare
+from outboxctl.worker.prepare import UNSENT, judge, prepare
 
 pytestmark = pytest.mark.no_servers
 ENTITY = "0b1c2d3e-0000-4000-8000-000000000001"
@@ -76,9 +76,26 @@ def test_what_can_never_be_sent_fails_alone(bad: Claimed) -> None:
     prepared = prepare([bad, good])
     assert [f.verdict for _, f in prepared.decided] == [Verdict.FAIL]
     assert prepared.decided[0][1].reason is Reason.DETERMINISTIC_EXCEPTION
-    assert prepared.events == [[good]]
+    assert prepared.newest == [good]
 
 
 def test_the_lab_documents_words() -> None:
     ((_, finding),) = prepare([event(op="not-a-real-op")]).decided
     assert "Unknown outbox op: 'not-a-real-op'" in finding.error
+
+
+def test_what_had_no_room_goes_back_unless_its_entity_is_sent_anyway() -> None:
+    """All events of an entity read the same row: one document of it is enough for all."""
+    sent, with_it = event(1, version=1), event(2, version=2, source=2)._replace(document=LEFT_OUT)
+    sent = sent._replace(source_version=2)
+    alone = event(3, entity_id="another")._replace(document=LEFT_OUT)
+    prepared = prepare([sent, with_it, alone])
+    assert prepared.left_out
+    assert [action.document for action in prepared.actions] == [sent.document]
+    ends = {e.id: finding for e, finding in judge(prepared, [DONE])}
+    assert ends["event-3"] is UNSENT
+    assert [ends[id_].verdict for id_ in ("event-1", "event-2")] == [Verdict.DONE] * 2
+
+
+def test_the_usual_batch_leaves_nothing_out() -> None:
+    assert not prepare([event(1), event(2, source=None, entity_id="another")]).left_out

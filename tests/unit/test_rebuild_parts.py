@@ -19,7 +19,7 @@ from outboxctl.rebuild.model import Interrupted, Tools
 from outboxctl.rebuild.sending import Sender, prepare
 from outboxctl.sink.alias import Home, moves
 from outboxctl.sink.bulk import Action
-from outboxctl.sink.deliver import Delivery
+from outboxctl.sink.delivery import Delivery
 from outboxctl.sink.index import MAPPING
 from outboxctl.sink.making import body, flat
 

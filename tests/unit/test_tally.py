@@ -5,7 +5,7 @@ from random import Random
 import pytest
 
 from outboxctl.core.claim import Claimed
-from outboxctl.failures import Finding, Reason, Verdict
+from outboxctl.failures import DONE, Finding, Noop, Reason, Verdict
 from outboxctl.metrics.registry import Metrics
 from outboxctl.worker.outcome import RetryPolicy, decide
 from outboxctl.worker.tally import settled
@@ -19,12 +19,22 @@ def counted(metrics: Metrics, name: str) -> float:
     return sum(float(line.rpartition(" ")[2]) for line in lines)
 
 
-@pytest.mark.parametrize("verdict", [Verdict.DONE, Verdict.RETRY, Verdict.FAIL, Verdict.OUTAGE])
-def test_only_what_was_hit_is_counted(verdict: Verdict) -> None:
+FINDINGS = {
+    "done": DONE,
+    "superseded": Finding(Verdict.DONE, noop=Noop.SUPERSEDED),
+    "retry": Finding(Verdict.RETRY, Reason.CONNECT),
+    "fail": Finding(Verdict.FAIL, Reason.CONNECT),
+    "outage": Finding(Verdict.OUTAGE, Reason.CONNECT),
+}
+
+
+@pytest.mark.parametrize("finding", FINDINGS.values(), ids=FINDINGS)
+def test_only_what_was_hit_is_counted(finding: Finding) -> None:
     events = [Claimed(name, f"block:{name}", "upsert", 1, 1, 1, "{}") for name in ("ours", "theirs")]
-    outcomes = decide([(event, Finding(verdict, Reason.CONNECT)) for event in events], POLICY, Random(1))
-    metrics = Metrics()
+    outcomes = decide([(event, finding) for event in events], POLICY, Random(1))
+    metrics, verdict = Metrics(), finding.verdict
     settled(metrics, outcomes, {"ours"}, set())
+    assert counted(metrics, "outbox_idempotent_noop_total") == bool(finding.noop)
     assert counted(metrics, "outbox_processed_total") == (verdict is Verdict.DONE)
     assert counted(metrics, "outbox_failed_total") == (verdict is not Verdict.DONE)
     assert counted(metrics, "outbox_retry_scheduled_total") == (verdict is Verdict.RETRY)

@@ -87,3 +87,13 @@ def test_there_is_always_room_for_one_and_never_for_more_than_all(steps: list[st
         assert 1 <= throttle.limit <= 50
         assert throttle.admit(1_000, 0) == throttle.limit
         assert throttle.admit(1_000, throttle.limit) == 0
+
+
+def test_half_of_small_batches_is_half_of_large_ones(clock: list[float]) -> None:
+    """Where large documents make batches small, an overloaded sink gets fewer of them all the same."""
+    throttle = Throttle(3_000)
+    throttle.resize(24)
+    learn(throttle, clock, BUSY)
+    assert throttle.limit == 12
+    throttle.resize(3_000)
+    assert throttle.limit == 1_500

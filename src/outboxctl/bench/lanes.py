@@ -10,13 +10,14 @@ from outboxctl.core.database import Database
 from outboxctl.failures import Finding, Verdict
 from outboxctl.metrics.registry import Metrics
 from outboxctl.sink.bulk import Action
-from outboxctl.sink.deliver import Delivery
+from outboxctl.sink.delivery import Delivery, Sink
 from outboxctl.worker.daemon import _calm_the_collector
 from outboxctl.worker.health import Health
 from outboxctl.worker.intake import Batch, Intake
 from outboxctl.worker.lane import Lane
+from outboxctl.worker.lease import Lease
 from outboxctl.worker.outcome import Outcomes
-from outboxctl.worker.shared import Shared, Sink
+from outboxctl.worker.shared import Shared
 
 DONE = Finding(Verdict.DONE)
 
@@ -36,9 +37,9 @@ class TimedIntake(Intake):
         super().__init__(shared, drain=drain)
         self.claims: list[float] = []
 
-    def _claim(self, size: int, *, alone: bool) -> Batch | None:
+    def _claim(self, lease: Lease, *, alone: bool) -> Batch | None:
         started = perf_counter()
-        batch = super()._claim(size, alone=alone)
+        batch = super()._claim(lease, alone=alone)
         if batch:
             self.claims.append(perf_counter() - started)
         return batch

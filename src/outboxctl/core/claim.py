@@ -16,6 +16,7 @@ PLAN = (
     "SET LOCAL enable_mergejoin = off; SET LOCAL jit = off; SET LOCAL TimeZone = 'UTC'"
 )
 
+LEFT_OUT = ""  # in place of a document for which the batch had no room; the text of none is empty
 INNOCENT = f"error_reason IS DISTINCT FROM '{Reason.LEASE_EXPIRED}'"
 
 # A reclaimed event is claimed alone: it may be what ended its worker, and would take its neighbours'
@@ -25,6 +26,8 @@ INNOCENT = f"error_reason IS DISTINCT FROM '{Reason.LEASE_EXPIRED}'"
 # are, while they wait for their turn: 30,000 cost 25 ms.
 # The fence is lease_token. No timestamp is returned: '-infinity' would break the decoder after
 # the claim has committed. The document is JSON text made by the server; the worker never parses it.
+# A batch is as many of the oldest documents as have room, and at least one. The rest is left out here:
+# on its way to us it would already cost the memory that we do not want to spend.
 CLAIM = text(f"""
 WITH reclaimed AS MATERIALIZED (
     SELECT id FROM {EVENTS}
@@ -50,20 +53,27 @@ WITH reclaimed AS MATERIALIZED (
         attempts = least(coalesce(attempts, 0), 2147483646) + 1, updated_at = coalesce(:now, now())
     WHERE id = ANY (ARRAY (
         SELECT id FROM reclaimed UNION ALL SELECT id FROM retries UNION ALL SELECT id FROM fresh))
-    RETURNING id, entity_type, entity_id, op, event_version, attempts
+    RETURNING id, entity_type, entity_id, op, event_version, attempts, next_retry_at, created_at
+), found AS (
+    SELECT c.*, s.event_version AS source_version, s.document,
+        sum(octet_length(s.document)) OVER (ROWS UNBOUNDED PRECEDING) AS so_far
+    FROM (SELECT * FROM claimed ORDER BY next_retry_at, created_at) c LEFT JOIN LATERAL (
+        SELECT s.event_version, {DOCUMENT} AS document
+        FROM {SOURCE} s
+        WHERE s.entity_type = c.entity_type AND s.entity_id = c.entity_id LIMIT 1
+    ) s ON true
 )
-SELECT c.id::text, c.entity_type || ':' || c.entity_id, c.op, c.event_version, c.attempts,
-       s.event_version, s.document
-FROM claimed c LEFT JOIN LATERAL (
-    SELECT s.event_version, {DOCUMENT} AS document
-    FROM {SOURCE} s
-    WHERE s.entity_type = c.entity_type AND s.entity_id = c.entity_id LIMIT 1
-) s ON true
+SELECT id::text, entity_type || ':' || entity_id, op, event_version, attempts, source_version,
+    CASE WHEN so_far > :max_bytes AND so_far > octet_length(document) THEN '{LEFT_OUT}' ELSE document END
+FROM found
 """)
 
 
 class Claimed(NamedTuple):
-    """One claimed event with its source row as it is now; `document` is None where there is none."""
+    """One claimed event with its source row as it is now.
+
+    `document` is None where there is no source row, LEFT_OUT where the batch had no room for it.
+    """
 
     id: str
     document_id: str
@@ -82,15 +92,19 @@ def claim(
     size: int,
     lease: float,
     alone: bool = True,
+    max_bytes: int | None = None,
     now: datetime | None = None,
 ) -> list[Claimed]:
     """Claim up to `size` due events under the fence `token` for `lease` seconds.
 
     With `alone` a reclaimed event, if there is one, is the whole batch, whatever `size` says of the
     others; without it they are left there.
+    The documents together are of at most `max_bytes` (UTF-8), or there is only one; those of younger
+    events are left out. None is no bound.
     The attempt counts from here on: an event that kills its worker runs out of attempts.
     """
     connection.exec_driver_sql(PLAN)
-    given = {"owner": owner, "token": token, "size": size, "lease": lease, "alone": int(alone), "now": now}
-    # all(): iterating the result would fetch row by row, three microseconds each.
-    return list(map(Claimed._make, connection.execute(CLAIM, given).all()))
+    given = {"owner": owner, "token": token, "size": size, "lease": lease, "alone": int(alone)}
+    given |= {"max_bytes": max_bytes, "now": now}
+    # The driver's own rows, whole: iterating the result would fetch row by row, three microseconds each.
+    return list(map(Claimed._make, connection.execute(CLAIM, given).cursor.fetchall()))

@@ -7,12 +7,13 @@ from sqlalchemy import Connection, text
 
 from outboxctl.core.produce import COLUMNS
 from outboxctl.core.schema import EVENTS, SOURCE
+from outboxctl.ids import uuid7
 
 ENTITY_TYPE = "block"  # of what nobody said a type of
 
 # Lab document, section 6.2, word for word but for the parameters: any op can be inserted.
 EVENT = text(f"""
-INSERT INTO {EVENTS} ({COLUMNS})
+INSERT INTO {EVENTS} (id, {COLUMNS})
 VALUES (CAST(:id AS uuid), :entity_type, CAST(:entity_id AS uuid), :op, :version,
     'pending', 0, 0, now(), now())
 """)
@@ -30,7 +31,7 @@ WITH written AS (
     RETURNING entity_type, entity_id, event_version
 )
 INSERT INTO {EVENTS} ({COLUMNS})
-SELECT gen_random_uuid(), entity_type, entity_id, 'upsert', event_version, 'pending', 0, 0, now(), now()
+SELECT entity_type, entity_id, 'upsert', event_version, 'pending', 0, 0, now(), now()
 FROM written
 """)
 # A row with something odd about it; its text is made by the server, for it may be a hundred megabytes.
@@ -46,7 +47,7 @@ WITH deleted AS (
     RETURNING entity_type, entity_id, event_version
 )
 INSERT INTO {EVENTS} ({COLUMNS})
-SELECT gen_random_uuid(), entity_type, entity_id, 'delete', event_version + 1, 'pending', 0, 0, now(), now()
+SELECT entity_type, entity_id, 'delete', event_version + 1, 'pending', 0, 0, now(), now()
 FROM deleted
 """)
 
@@ -61,7 +62,7 @@ def event(
     event_id: str | None = None,
 ) -> str:
     """Insert one event as it is, whatever its op; returns its id."""
-    id_ = event_id or str(uuid4())
+    id_ = event_id or str(uuid7())
     given = {"id": id_, "entity_type": entity_type, "entity_id": entity_id, "op": op, "version": version}
     connection.execute(EVENT, given)
     return id_

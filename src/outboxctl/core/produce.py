@@ -3,17 +3,17 @@
 import inspect
 from collections.abc import Callable
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from outboxctl.core.schema import EVENTS
+from outboxctl.ids import uuid7
 from outboxctl.lifecycle import OPS
 
 MAX_VERSION = 2**63 - 1
 MAX_TYPE = 50
-COLUMNS = (
-    "id, entity_type, entity_id, op, event_version, status, attempts, replay_count, created_at, updated_at"
-)
-INTO = f"INSERT INTO {EVENTS} ({COLUMNS})"
+# Without the id: where nobody needs to know it first, the column's default makes it.
+COLUMNS = "entity_type, entity_id, op, event_version, status, attempts, replay_count, created_at, updated_at"
+INTO = f"INSERT INTO {EVENTS} (id, {COLUMNS})"
 ROW = "{id}, {entity_type}, {entity_id}, {op}, {event_version}, 'pending', 0, 0, now(), now()"
 INSERT = f"{INTO} VALUES ({ROW})"
 # Other unique constraints are the application's own, and none of them is to be passed over in silence.
@@ -50,7 +50,7 @@ def enqueue(
     async one.
     """
     given: dict[str, Any] = {
-        "id": str(UUID(str(event_id)) if event_id else uuid4()),
+        "id": str(UUID(str(event_id)) if event_id else uuid7()),
         "entity_type": _entity_type(entity_type),
         "entity_id": str(UUID(str(entity_id))),
         "op": _op(op),

@@ -32,14 +32,14 @@ EVENT = "'pending', 0, 0, coalesce(:now, now()), coalesce(:now, now())"
 # A row that is gone has its own delete event; one below the wanted version was held by somebody.
 UPSERTS = text(f"""
 INSERT INTO {EVENTS} ({COLUMNS})
-SELECT gen_random_uuid(), s.entity_type, s.entity_id, 'upsert', s.event_version, {EVENT}
+SELECT s.entity_type, s.entity_id, 'upsert', s.event_version, {EVENT}
 FROM {WANTED} JOIN {SOURCE} s ON s.entity_type = w.t AND s.entity_id = w.id
 WHERE s.event_version >= w.version
 RETURNING id::text
 """)
 DELETES = text(f"""
 INSERT INTO {EVENTS} ({COLUMNS})
-SELECT gen_random_uuid(), w.t, w.id, 'delete', w.version, {EVENT}
+SELECT w.t, w.id, 'delete', w.version, {EVENT}
 FROM {WANTED}
 WHERE NOT EXISTS (SELECT FROM {SOURCE} s WHERE s.entity_type = w.t AND s.entity_id = w.id)
 RETURNING id::text

@@ -1,6 +1,6 @@
 """Settling: what became of the events of one claim, one statement an outcome.
 
-Every statement is guarded by the claim's fence and returns the ids that it hit. What it missed was
+Every statement is guarded by the claim's fence, and tells the ids that it hit. What it missed was
 taken from us (the lease ran out): a fact to count, never an error.
 """
 
@@ -40,13 +40,22 @@ class Failure:
 # in flight, and the dead entries of those just settled (1,000 settled in 22 instead of 11 ms after
 # 300,000 events). The ids' own index finds exactly ours.
 OURS = "status || '' ="
+# Retries and failures have an outcome each to be joined with. By a nested loop each event would be compared
+# with every outcome (1,000 settled in 700 instead of 10 ms): a hash join is all that is left to the planner.
+JOIN = f"{PLAN}; SET LOCAL enable_hashjoin = on; SET LOCAL enable_nestloop = off"
 
 COMPLETE = text(f"""
 UPDATE {EVENTS} SET status = {target(Verb.COMPLETE)}, processed_at = coalesce(:now, now()),
     next_retry_at = NULL, error_reason = NULL, error = NULL, {UNHELD}, updated_at = coalesce(:now, now())
 WHERE id = ANY (CAST(:ids AS uuid[])) AND {OURS} {source(Verb.COMPLETE)}
     AND lease_token = CAST(:token AS uuid)
-RETURNING id::text
+""")
+
+# Asked only where the count says that some were missed: a thousand ids to say "all of them" cost the
+# worker half a microsecond each. What this transaction wrote has its id as the row version's first.
+WRITTEN = text(f"""
+SELECT id::text FROM {EVENTS}
+WHERE id = ANY (CAST(:ids AS uuid[])) AND xmin = pg_current_xact_id()::xid
 """)
 
 RELEASE = text(f"""
@@ -62,7 +71,8 @@ UPDATE {EVENTS} e SET status = {target(Verb.RETRY)},
     error_reason = n.reason, error = n.error, {UNHELD}, updated_at = coalesce(:now, now())
 FROM unnest(CAST(:ids AS uuid[]), CAST(:delays AS float8[]), CAST(:reasons AS text[]),
     CAST(:errors AS text[])) n (id, delay, reason, error)
-WHERE e.id = n.id AND e.{OURS} {source(Verb.RETRY)} AND e.lease_token = CAST(:token AS uuid)
+WHERE e.id = ANY (CAST(:ids AS uuid[])) AND e.id = n.id
+    AND e.{OURS} {source(Verb.RETRY)} AND e.lease_token = CAST(:token AS uuid)
 RETURNING e.id::text
 """)
 
@@ -70,7 +80,8 @@ FAIL = text(f"""
 UPDATE {EVENTS} e SET status = {target(Verb.FAIL)}, next_retry_at = NULL,
     error_reason = n.reason, error = n.error, {UNHELD}, updated_at = coalesce(:now, now())
 FROM unnest(CAST(:ids AS uuid[]), CAST(:reasons AS text[]), CAST(:errors AS text[])) n (id, reason, error)
-WHERE e.id = n.id AND e.{OURS} {source(Verb.FAIL)} AND e.lease_token = CAST(:token AS uuid)
+WHERE e.id = ANY (CAST(:ids AS uuid[])) AND e.id = n.id
+    AND e.{OURS} {source(Verb.FAIL)} AND e.lease_token = CAST(:token AS uuid)
 RETURNING e.id::text
 """)
 
@@ -79,7 +90,11 @@ def complete(
     connection: Connection, token: str, ids: Sequence[str], *, now: datetime | None = None
 ) -> set[str]:
     """Mark events done; returns the ids that were still ours."""
-    return _hit(connection, COMPLETE, token, now, ids=_literal(ids))
+    given = {"token": token, "now": now, "ids": _literal(ids)}
+    connection.exec_driver_sql(PLAN)
+    if connection.execute(COMPLETE, given).rowcount == len(ids):
+        return set(ids)
+    return set(connection.execute(WRITTEN, {"ids": given["ids"]}).scalars())
 
 
 def retry(
@@ -87,6 +102,7 @@ def retry(
 ) -> set[str]:
     """Put events back with their own delays; returns the ids that were still ours."""
     columns = _columns(retries) | {"delays": [r.delay for r in retries]}
+    connection.exec_driver_sql(JOIN)
     return _hit(connection, RETRY, token, now, **columns)
 
 
@@ -94,6 +110,7 @@ def fail(
     connection: Connection, token: str, failures: Sequence[Failure], *, now: datetime | None = None
 ) -> set[str]:
     """Make events terminal; returns the ids that were still ours."""
+    connection.exec_driver_sql(JOIN)
     return _hit(connection, FAIL, token, now, **_columns(failures))
 
 
@@ -140,5 +157,4 @@ def _literal(ids: Sequence[str]) -> str:
 def _hit(
     connection: Connection, statement: Any, token: str, now: datetime | None, **columns: Any
 ) -> set[str]:
-    connection.exec_driver_sql(PLAN)
     return set(connection.execute(statement, {"token": token, "now": now, **columns}).scalars().all())

@@ -10,25 +10,33 @@ from outboxctl.errors import UsageError
 
 NAME = re.compile(r"[^\x00]{1,63}")
 
+# Ids are the column's default. Without one every write to the application's table would fail: so the
+# trigger is not made on an outbox that no upgrade has seen.
 TEMPLATE = """\
+DO $outbox$
+BEGIN
+    IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass({outbox}) AND attname = 'id'
+               AND NOT atthasdef) THEN
+        RAISE EXCEPTION 'the outbox is not ready: its ids have no default'
+            USING HINT = 'run: outboxctl db upgrade';
+    END IF;
+END
+$outbox$;
 CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql AS $outbox$
 BEGIN
     -- A delete's version must be above the last upsert's, or a late upsert could win.
     IF TG_OP = 'DELETE' THEN
         INSERT INTO {events} ({columns})
-        VALUES (gen_random_uuid(), {old_type}, OLD.{id}, 'delete', OLD.{version} + 1,
-            'pending', 0, 0, now(), now());
+        VALUES ({old_type}, OLD.{id}, 'delete', OLD.{version} + 1, 'pending', 0, 0, now(), now());
         RETURN OLD;
     END IF;
     -- A row that becomes another entity leaves one behind.
     IF TG_OP = 'UPDATE' AND ({old_type}, OLD.{id}) IS DISTINCT FROM ({new_type}, NEW.{id}) THEN
         INSERT INTO {events} ({columns})
-        VALUES (gen_random_uuid(), {old_type}, OLD.{id}, 'delete', OLD.{version} + 1,
-            'pending', 0, 0, now(), now());
+        VALUES ({old_type}, OLD.{id}, 'delete', OLD.{version} + 1, 'pending', 0, 0, now(), now());
     END IF;
     INSERT INTO {events} ({columns})
-    VALUES (gen_random_uuid(), {new_type}, NEW.{id}, 'upsert', NEW.{version},
-        'pending', 0, 0, now(), now());
+    VALUES ({new_type}, NEW.{id}, 'upsert', NEW.{version}, 'pending', 0, 0, now(), now());
     RETURN NEW;
 END
 $outbox$;
@@ -59,6 +67,7 @@ def trigger_sql(
         trigger=Identifier(name),
         table=Identifier(*parts),
         events=Identifier(EVENTS),
+        outbox=Literal(EVENTS),
         columns=SQL(COLUMNS),
         id=Identifier(id_column),
         version=Identifier(version_column),

@@ -58,6 +58,13 @@ class Metrics:
             registry=self._registry,
             buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
         )
+        self._size = Histogram(
+            "outbox_es_bulk_request_bytes",
+            "Bytes of one bulk request",
+            ["projection"],
+            registry=self._registry,
+            buckets=(1e4, 1e5, 2.5e5, 5e5, 1e6, 2.5e6, 5e6, 1e7, 2.5e7, 1e8),
+        )
         self._start_at_zero()
 
     def processed(self, op: str, count: int) -> None:
@@ -81,10 +88,11 @@ class Metrics:
         """Count events under one of PLAIN."""
         self._plain[key].labels(PROJECTION).inc(count)
 
-    def request(self, result: str, seconds: float) -> None:
-        """Count one bulk request by its result (`ok` or a reason), and how long it took."""
+    def request(self, result: str, seconds: float, size: int) -> None:
+        """Count one bulk request by its result (`ok` or a reason), how long it took, and its bytes."""
         self._requests.labels(PROJECTION, result).inc()
         self._duration.labels(PROJECTION).observe(seconds)
+        self._size.labels(PROJECTION).observe(size)
 
     def item(self, op: str, result: str, count: int) -> None:
         """Count items by the verdict that they got."""
@@ -120,6 +128,7 @@ class Metrics:
         for counter in self._plain.values():
             counter.labels(PROJECTION)
         self._duration.labels(PROJECTION)
+        self._size.labels(PROJECTION)
         for result in ("ok", *Reason):
             self._requests.labels(PROJECTION, str(result))
         for op in OP_LABELS:

@@ -1,11 +1,11 @@
 """The bulk request: actions to bytes, and its answer paired item by item with what was sent."""
 
 from collections.abc import Sequence
-from json import dumps
+from json.encoder import encode_basestring_ascii as quoted
 from typing import Any, NamedTuple
 
 from outboxctl.failures import Answer
-from outboxctl.sink.request import error_of
+from outboxctl.sink.error import error_of
 
 CONFIRMED = Answer(200)  # shared: nearly every item is this one
 FILTER = "errors,items.*._id,items.*.status,items.*.error"
@@ -21,15 +21,17 @@ class Action(NamedTuple):
 
 def body(actions: Sequence[Action]) -> bytes:
     """The NDJSON of a bulk request; versions are `external_gte`, so an older one never wins."""
-    lines: list[str] = []
-    for id_, version, document in actions:
-        verb = "delete" if document is None else "index"
-        lines.append(f'{{"{verb}":{{"_id":{dumps(id_)},"version":{version},"version_type":"external_gte"}}}}')
-        if document is not None:
-            # Whitespace of a `json` column may hold line ends, which would end the line here.
-            lines.append(document.replace("\n", " ") if "\n" in document else document)
-    lines.append("")
-    return "\n".join(lines).encode()
+    return "".join(map(_lines, actions)).encode()
+
+
+def _lines(action: Action) -> str:
+    id_, version, document = action
+    about = f'"_id":{quoted(id_)},"version":{version},"version_type":"external_gte"'
+    if document is None:
+        return f'{{"delete":{{{about}}}}}\n'
+    if "\n" in document:  # whitespace of a `json` column may hold line ends, which would end the line here
+        document = document.replace("\n", " ")
+    return f'{{"index":{{{about}}}}}\n{document}\n'
 
 
 def pair(actions: Sequence[Action], answer: Any) -> list[Answer] | Answer:

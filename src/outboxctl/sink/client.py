@@ -1,7 +1,6 @@
 """Opening a client whose own retries are off: a resend is the worker's decision, never the client's."""
 
 import socket
-import ssl
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,10 +17,10 @@ from elastic_transport import (
 from elasticsearch import Elasticsearch
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
-from outboxctl.errors import UsageError
 from outboxctl.guard import GUARD, Watch
 from outboxctl.settings import Settings
-from outboxctl.urls import credentials, without_credentials
+from outboxctl.sink.security import security, unusable
+from outboxctl.urls import without_credentials
 
 NOT_SENT = (NewConnectionError, NameResolutionError, ConnectTimeoutError)
 LONGEST = 30.0  # seconds that a request may take where no deadline is given
@@ -121,15 +120,10 @@ def connect(
     `timeout` is in seconds; by default three quarters of the lease, at most 30. Raises UsageError for
     unusable certificates or contradicting credentials.
     """
-    urls = settings.sink_urls
-    options: dict[str, Any] = _security(settings, urls)
-    if any(url.startswith("https:") for url in urls) and settings.elastic_ca_certs:
-        options["ca_certs"] = settings.elastic_ca_certs
+    options = security(settings)
     try:
-        if "ca_certs" in options:  # the client itself reads them at its first request
-            ssl.create_default_context(cafile=options["ca_certs"])
         return Elasticsearch(
-            [without_credentials(url) for url in ([only] if only else urls)],
+            [without_credentials(url) for url in ([only] if only else settings.sink_urls)],
             node_class=WatchedNode,
             serializers={Untouched.mimetype: Untouched(), "application/x-ndjson": Untouched()},
             connections_per_node=connections,
@@ -140,17 +134,4 @@ def connect(
             **options,
         )
     except (OSError, ValueError) as error:
-        raise UsageError(
-            f"the sink's client cannot be set up: {type(error).__name__}",
-            hint="check ELASTIC_CA_CERTS (a readable PEM file) and ELASTIC_API_KEY or ELASTIC_USERNAME",
-        ) from None
-
-
-def _security(settings: Settings, urls: list[str]) -> dict[str, Any]:
-    if settings.elastic_api_key:
-        return {"api_key": settings.elastic_api_key.get_secret_value()}
-    if settings.elastic_username:
-        password = settings.elastic_password
-        return {"basic_auth": (settings.elastic_username, password.get_secret_value() if password else "")}
-    inside = next(filter(None, map(credentials, urls)), None)
-    return {"basic_auth": inside} if inside else {}
+        raise unusable(error) from None

@@ -1,7 +1,7 @@
 """Delivering a batch by guarded bulk requests that never create an index."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from time import monotonic
 from typing import Any
 
@@ -9,27 +9,12 @@ from elasticsearch import Elasticsearch
 
 from outboxctl.failures import Answer, Finding, Reason, Verdict, classify
 from outboxctl.sink.bulk import FILTER, Action, body, pair
-from outboxctl.sink.halving import Findings, Halving
+from outboxctl.sink.delivery import Delivery, Request
+from outboxctl.sink.halving import Halving
 from outboxctl.sink.request import ask
 
 FORBIDDEN = 403
 NO_INDEX = "no such index or alias; create it with `outboxctl services up` or your own mapping"
-
-
-@dataclass(frozen=True)
-class Request:
-    """One bulk request: what it ended in (`ok` or a reason) and how many seconds it took."""
-
-    result: str
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Delivery:
-    """Findings in the order of the actions (None: never sent), and the bulk requests that it took."""
-
-    findings: Findings
-    requests: list[Request]
 
 
 class ElasticSink:
@@ -126,7 +111,7 @@ class ElasticSink:
         )
         sent = answer if isinstance(answer, Answer) else pair(actions, answer)
         result = "ok" if isinstance(sent, list) else classify(sent).reason or Reason.UNKNOWN_EXCEPTION
-        requests.append(Request(str(result), monotonic() - started))
+        requests.append(Request(str(result), monotonic() - started, len(lines)))
         return sent
 
 

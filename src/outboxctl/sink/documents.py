@@ -7,7 +7,8 @@ from elasticsearch import Elasticsearch
 
 from outboxctl.errors import UnreachableError
 from outboxctl.failures import Answer
-from outboxctl.sink.request import demand, error_of, failure
+from outboxctl.sink.error import error_of
+from outboxctl.sink.request import demand, failure
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from typing import Any
 from elasticsearch import Elasticsearch
 
 from outboxctl.errors import UnreachableError
-from outboxctl.sink.request import HINT, error_of
+from outboxctl.sink.error import error_of
+from outboxctl.sink.request import HINT
 from outboxctl.sink.request import demand as _body
 from outboxctl.wording import brief
 

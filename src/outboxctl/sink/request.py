@@ -13,6 +13,7 @@ from urllib3.exceptions import ProtocolError
 from outboxctl.errors import UnreachableError
 from outboxctl.failures import Answer, classify
 from outboxctl.sink.client import NOT_SENT, SEEN
+from outboxctl.sink.error import error_of
 from outboxctl.urls import mask
 
 HINT = "check ELASTIC_URL and ELASTIC_INDEX, or run `outboxctl services status`"
@@ -69,17 +70,6 @@ def _seconds(retry_after: str | None) -> float:
         moment = parsedate_to_datetime(str(retry_after))
         return min(max(0.0, moment.timestamp() - time()), LONGEST_WAIT)
     return 0.0
-
-
-def error_of(error: Any) -> tuple[str, str]:
-    """Type and reason (with the cause's) of an `error` of any shape; only None is no error."""
-    if error is None:
-        return "", ""
-    if not isinstance(error, dict):
-        return "unknown", str(error)[:500]
-    cause = error.get("caused_by")
-    inner = f" ({cause.get('type')}: {cause.get('reason')})" if isinstance(cause, dict) else ""
-    return str(error.get("type") or "unknown"), f"{error.get('reason')}{inner}"
 
 
 def _transport_kind(error: elastic_transport.TransportError) -> str:

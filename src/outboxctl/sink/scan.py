@@ -7,7 +7,8 @@ from elasticsearch import Elasticsearch
 
 from outboxctl.errors import InconclusiveError
 from outboxctl.failures import Answer
-from outboxctl.sink.request import ask, demand, error_of, failure
+from outboxctl.sink.error import error_of
+from outboxctl.sink.request import ask, demand, failure
 from outboxctl.sink.shape import Shape, shape, too_deep
 
 PAGE = 5_000  # documents a request, where their bodies are not asked for

@@ -5,7 +5,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable
-from time import monotonic, sleep
+from time import monotonic
 from types import FrameType
 
 import structlog
@@ -17,7 +17,7 @@ from outboxctl.errors import OutboxctlError
 from outboxctl.metrics.registry import Metrics
 from outboxctl.metrics.server import Server
 from outboxctl.settings import OutagePolicy, Settings
-from outboxctl.sink.deliver import ElasticSink
+from outboxctl.sink.delivery import Probe, Sink
 from outboxctl.worker.health import Health
 from outboxctl.worker.heartbeat import Heartbeat
 from outboxctl.worker.lane import Lane
@@ -35,7 +35,7 @@ TICK = 0.05  # seconds until a signal is acted upon
 class Daemon:
     """One worker process. `probe` looks at the sink with a short timeout; `sink` delivers."""
 
-    def __init__(self, settings: Settings, database: Database, sink: ElasticSink, probe: ElasticSink) -> None:
+    def __init__(self, settings: Settings, database: Database, sink: Sink, probe: Probe) -> None:
         self.metrics = Metrics()
         self.health = Health(settings.sla_oldest_age_seconds)
         self.shared = Shared(settings, database, sink, self.metrics, self.health)
@@ -91,9 +91,9 @@ class Daemon:
             if self._drain:
                 self._maintenance.reclaim()
             self._lanes = [self._lane(n) for n in range(self._settings.concurrency)]
-            while any(lane.is_alive() for lane in self._lanes) and not self._signals:
+            while (alive := [lane for lane in self._lanes if lane.is_alive()]) and not self._signals:
                 self._watchdog()
-                sleep(TICK)
+                alive[0].join(TICK)
             if self._drain and (self.shared.error or not self._due()):
                 return
 
@@ -147,6 +147,6 @@ def _calm_the_collector() -> None:
     A batch makes thousands of short-lived objects and no cycles; with the default thresholds their
     number alone starts full collections, a third of the CPU an event (docs/adr/0005-cheap-worker.md).
     """
-    gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 20, 100)
+    gc.enable()

@@ -24,13 +24,16 @@ class Batch(NamedTuple):
 
 
 class Intake:
-    """Looks for work; to be used by one lane at a time, behind the turnstile."""
+    """Looks for work: `next` is for one lane at a time, behind the turnstile; `redeem` for any."""
 
     def __init__(self, shared: Shared, *, drain: bool) -> None:
         self._shared, self._settings, self._drain = shared, shared.settings, drain
 
-    def next(self) -> Batch | None:
-        """Wait for work; None when the worker stops or, with `drain`, when nothing is due."""
+    def next(self) -> Batch | Lease | None:
+        """Wait for work; None when the worker stops or, with `drain`, when nothing is due.
+
+        Where there is plenty, a lease to be redeemed: then lanes claim beside each other, not in turn.
+        """
         wait = FIRST_WAIT
         while not self._shared.stopping.is_set():
             size = self._room()
@@ -39,6 +42,8 @@ class Intake:
                     return None
                 self._shared.stopping.wait(TICK)
                 continue
+            if self._plenty():
+                return self._promised(size)
             batch = self._take(size)
             if batch or self._drain:
                 return batch
@@ -46,8 +51,34 @@ class Intake:
             wait = min(wait * 2, self._settings.poll_interval_seconds)
         return None
 
+    def redeem(self, lease: Lease) -> Batch | None:
+        """Claim for a lease that `next` gave out; None if others have taken everything meanwhile."""
+        batch = None
+        try:
+            batch = self._claim(lease, alone=False)
+        finally:
+            if not batch:
+                self._shared.claims.pop(lease.token, None)
+        return batch
+
+    def _plenty(self) -> bool:
+        """Whether the last claim was full, and nothing needs a lane to look alone."""
+        shared = self._shared
+        return shared.plenty and not shared.quarantine.occupied and not shared.breaker.is_open
+
+    def _promised(self, size: int) -> Lease:
+        """A claim counts as in hand before it is asked for: who wants the process alone waits for it."""
+        lease = self._lease(size)
+        self._shared.claims[lease.token] = lease
+        return lease
+
+    def _lease(self, size: int) -> Lease:
+        return Lease(str(uuid4()), self._settings.lease_seconds, size, asked_at=monotonic())
+
     def _room(self) -> int:
-        size = self._shared.throttle.admit(self._settings.bulk_size, self._shared.in_flight())
+        size, throttle = self._shared.portion.size, self._shared.throttle
+        throttle.resize(size * self._settings.concurrency)
+        size = throttle.admit(size, self._shared.in_flight())
         return self._shared.breaker.admit(size) if size else 0
 
     def _drained(self) -> bool:
@@ -63,7 +94,7 @@ class Intake:
         quarantine = self._shared.quarantine
         looked = quarantine.their_turn()
         batch = self._take_alone() if looked else None
-        batch = batch or self._claim(size, alone=False)
+        batch = batch or self._claim(self._lease(size), alone=False)
         if not batch and not looked and (self._drain or quarantine.occupied):
             batch = self._take_alone()
         if not batch and not quarantine.occupied and self._shared.breaker.is_open:
@@ -77,19 +108,19 @@ class Intake:
                 return None
         if not self._shared.quarantine.enter():
             return None
-        batch = self._claim(0, alone=True)
+        batch = self._claim(self._lease(0), alone=True)
         if not batch:
             self._shared.quarantine.leave()
         return batch
 
-    def _claim(self, size: int, *, alone: bool) -> Batch | None:
-        token, asked_at = str(uuid4()), monotonic()
-        events = self._ask(token, size, alone=alone)
+    def _claim(self, lease: Lease, *, alone: bool) -> Batch | None:
+        events = self._ask(lease.token, lease.size, alone=alone)
         self._shared.health.report("database", None, observer="lane")
+        self._shared.plenty = not alone and len(events) >= lease.size
         if not events:
             return None
-        lease = Lease(token, self._settings.lease_seconds, len(events), asked_at=asked_at)
-        self._shared.claims[token] = lease
+        lease.size = len(events)
+        self._shared.claims[lease.token] = lease
         return Batch(lease, events, alone)
 
     def _ask(self, token: str, size: int, *, alone: bool) -> list[Claimed]:
@@ -100,7 +131,13 @@ class Intake:
             with self._shared.database.begin() as connection:
                 asked = True
                 return claim(
-                    connection, owner=s.worker_id, token=token, size=size, lease=s.lease_seconds, alone=alone
+                    connection,
+                    owner=s.worker_id,
+                    token=token,
+                    size=size,
+                    lease=s.lease_seconds,
+                    alone=alone,
+                    max_bytes=s.max_batch_bytes,
                 )
         except OutboxctlError:
             if asked:

@@ -9,7 +9,7 @@ from outboxctl.core.renew import renew
 from outboxctl.errors import OutboxctlError, UnreachableError
 from outboxctl.failures import UNHEARD
 from outboxctl.settings import OutagePolicy
-from outboxctl.sink.deliver import Delivery
+from outboxctl.sink.delivery import Delivery
 from outboxctl.worker import tally
 from outboxctl.worker.intake import Batch, Intake
 from outboxctl.worker.lease import Lease
@@ -61,12 +61,14 @@ class Lane:
     def _turn(self) -> bool:
         """One batch; False when there was none and there will be none."""
         with self._shared.turnstile:
-            batch = self._intake.next()
-            if batch and batch.alone:
-                self._carry_out(batch)  # behind the turnstile: nothing else is begun meanwhile
-        if batch and not batch.alone:
+            found = self._intake.next()
+            if isinstance(found, Batch) and found.alone:
+                self._carry_out(found)  # behind the turnstile: nothing else is begun meanwhile
+                return True
+        batch = self._intake.redeem(found) if isinstance(found, Lease) else found
+        if batch:
             self._carry_out(batch)
-        return batch is not None
+        return found is not None
 
     def _carry_out(self, batch: Batch) -> None:
         token = batch.lease.token
@@ -96,6 +98,9 @@ class Lane:
         tally.deliveries(self._shared.metrics, prepared.actions, delivery)
         throttle = self._shared.throttle
         throttle.learn(delivery.findings, sent_at=sent_at, longest_pause=self._policy.cap)
+        if delivery.requests:  # the first one held the whole batch
+            size = delivery.requests[0].size
+            self._shared.portion.learn(len(prepared.actions), size, left_out=prepared.left_out)
         self._shared.show_limits()
         return delivery
 

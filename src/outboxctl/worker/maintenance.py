@@ -9,7 +9,7 @@ from outboxctl.core.reclaim import Reclaimed, reclaim
 from outboxctl.errors import OutboxctlError
 from outboxctl.failures import Finding, Reason
 from outboxctl.lifecycle import op_label
-from outboxctl.sink.deliver import ElasticSink
+from outboxctl.sink.delivery import Probe
 from outboxctl.worker.heartbeat import Heartbeat
 from outboxctl.worker.shared import Shared, release
 
@@ -20,7 +20,7 @@ MOST_RARELY = 30.0  # seconds between two looks at the gauges where they take lo
 class Maintenance:
     """`turn`, `look_at_database` and `look_at_sink` are called again and again, each by its own thread."""
 
-    def __init__(self, shared: Shared, probe: ElasticSink, heartbeat: Heartbeat) -> None:
+    def __init__(self, shared: Shared, probe: Probe, heartbeat: Heartbeat) -> None:
         self._shared, self._settings, self._probe = shared, shared.settings, probe
         self._heartbeat = heartbeat
         self._next_reclaim = self._next_gauges = 0.0

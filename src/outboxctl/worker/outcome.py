@@ -7,7 +7,7 @@ from random import Random
 from outboxctl import backoff
 from outboxctl.core.claim import Claimed
 from outboxctl.core.settle import Failure, Retry
-from outboxctl.failures import Finding, Reason, Verdict
+from outboxctl.failures import DONE, Finding, Reason, Verdict
 from outboxctl.worker.prepare import UNSENT
 
 
@@ -23,8 +23,12 @@ class RetryPolicy:
 
 @dataclass
 class Outcomes:
-    """What to write for one claim, one list an outcome; `findings` by event id, for the metrics."""
+    """What to write for one claim, one list an outcome.
 
+    For the metrics: the events that are `plainly` done, and by event id the `findings` of all others.
+    """
+
+    plainly: list[Claimed] = field(default_factory=list)
     done: list[str] = field(default_factory=list)
     retries: list[Retry] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
@@ -35,8 +39,10 @@ class Outcomes:
 
 def decide(judged: Iterable[tuple[Claimed, Finding]], policy: RetryPolicy, rng: Random) -> Outcomes:
     """Sort events by outcome; a retry becomes a failure once the attempts are spent."""
-    outcomes = Outcomes()
-    for event, finding in judged:
+    judged = list(judged)
+    plainly = [event for event, finding in judged if finding is DONE]
+    outcomes = Outcomes(plainly, [event.id for event in plainly])
+    for event, finding in [pair for pair in judged if pair[1] is not DONE]:
         outcomes.findings[event.id] = (event, finding)
         reason = finding.reason or Reason.UNKNOWN_EXCEPTION
         if finding is UNSENT:

@@ -7,71 +7,108 @@ the claim says what is true. So a late, duplicated or replayed event is harmless
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from outboxctl.core.claim import Claimed
+from outboxctl.core.claim import LEFT_OUT, Claimed
 from outboxctl.core.produce import MAX_VERSION
-from outboxctl.failures import Finding, Noop, Reason, Verdict
+from outboxctl.failures import DONE, Finding, Noop, Reason, Verdict
 from outboxctl.lifecycle import OPS
 from outboxctl.sink.bulk import Action
 from outboxctl.wording import brief
 
-# No word of the sink: the time was up before this one's turn came. It goes back with its attempt.
+# No word of the sink: the time was up before this one's turn came, or its document had no room in the
+# batch. It goes back with its attempt.
 UNSENT = Finding(Verdict.RETRY, Reason.TIMEOUT, error="not sent")
 MAX_ID_BYTES = 512  # Elasticsearch's limit on `_id`
 
 
 @dataclass
 class Prepared:
-    """Findings that need no sending, and the actions with the events that each one stands for."""
+    """Findings that need no sending, and an action for each entity's newest event, in the same order.
+
+    `coalesced` are the entities' other events. `left_out`: for some documents there was no room in the
+    batch; their events are among the decided.
+    """
 
     decided: list[tuple[Claimed, Finding]] = field(default_factory=list)
     actions: list[Action] = field(default_factory=list)
-    events: list[list[Claimed]] = field(default_factory=list)
+    newest: list[Claimed] = field(default_factory=list)
+    coalesced: list[Claimed] = field(default_factory=list)
+    left_out: bool = False
 
 
 def prepare(batch: Sequence[Claimed]) -> Prepared:
     """Decide what can be decided without the sink; several events of one entity are sent once."""
     prepared = Prepared()
-    by_entity: dict[str, list[Claimed]] = {}
+    newest: dict[str, Claimed] = {}
     for event in batch:
-        finding = _refusal(event) or _invisible(event)
-        if finding:
+        if not _ordinary(event) and (finding := _refusal(event) or _invisible(event)):
             prepared.decided.append((event, finding))
-        else:
-            by_entity.setdefault(event.document_id, []).append(event)
-    prepared.actions = [_action(id_, events) for id_, events in by_entity.items()]
-    prepared.events = list(by_entity.values())
+        elif (first := newest.setdefault(event.document_id, event)) is not event:
+            older, newer = sorted((event, first), key=_version)
+            # All of them read the same source row, in the claim's snapshot; the room was given to the first.
+            newest[event.document_id] = newer._replace(document=first.document)
+            prepared.coalesced.append(older)
+    prepared.newest = list(newest.values())
+    _leave_out(prepared)
+    prepared.actions = [_action(event) for event in prepared.newest]
     return prepared
+
+
+def _leave_out(prepared: Prepared) -> None:
+    """What there was no room for goes back with its attempt."""
+    left_out = [event for event in prepared.newest if event.document == LEFT_OUT]
+    if left_out:
+        prepared.left_out = True
+        prepared.newest = [event for event in prepared.newest if event.document != LEFT_OUT]
+        prepared.decided += [(event, UNSENT) for event in left_out]
 
 
 def judge(prepared: Prepared, findings: Sequence[Finding | None]) -> list[tuple[Claimed, Finding]]:
     """Every event of the batch with its finding: what the sink said, spread over coalesced events."""
-    judged = list(prepared.decided)
-    for events, finding in zip(prepared.events, findings, strict=True):
-        newest = events[0] if len(events) == 1 else max(events, key=_version)
-        judged += [(event, _own(event, finding or UNSENT, newest=event is newest)) for event in events]
-    return judged
+    judged = [
+        (event, finding if finding is DONE and event.document is not None else _own(event, finding or UNSENT))
+        for event, finding in zip(prepared.newest, findings, strict=True)
+    ]
+    return prepared.decided + judged + _coalesced(prepared, findings)
 
 
-def _own(event: Claimed, finding: Finding, *, newest: bool) -> Finding:
-    if finding.verdict is not Verdict.DONE:
-        return finding
-    if not newest:
-        return Finding(Verdict.DONE, noop=Noop.COALESCED)
-    if event.op == "upsert" and event.document is None and finding.noop is not Noop.SUPERSEDED:
+def _coalesced(prepared: Prepared, findings: Sequence[Finding | None]) -> list[tuple[Claimed, Finding]]:
+    if not prepared.coalesced:
+        return []
+    done = Finding(Verdict.DONE, noop=Noop.COALESCED)
+    said = {action.id: finding or UNSENT for action, finding in zip(prepared.actions, findings, strict=True)}
+    found = [(event, said.get(event.document_id, UNSENT)) for event in prepared.coalesced]
+    return [(event, done if finding.verdict is Verdict.DONE else finding) for event, finding in found]
+
+
+def _own(event: Claimed, finding: Finding) -> Finding:
+    gone = event.op == "upsert" and event.document is None
+    if gone and finding.verdict is Verdict.DONE and finding.noop is not Noop.SUPERSEDED:
         return Finding(Verdict.DONE, noop=Noop.SOURCE_MISSING)
     return finding
 
 
-def _action(id_: str, events: list[Claimed]) -> Action:
-    # All events of the entity in this batch read the same source row, in the claim's snapshot.
-    source = events[0]
-    if source.document is not None and source.source_version is not None:
-        return Action(id_, source.source_version, source.document)
-    return Action(id_, max(map(_version, events)), None)
+def _action(newest: Claimed) -> Action:
+    if newest.document is not None and newest.source_version is not None:
+        return Action(newest.document_id, newest.source_version, newest.document)
+    return Action(newest.document_id, _version(newest), None)
 
 
 def _version(event: Claimed) -> int:
     return event.event_version or 0
+
+
+def _ordinary(event: Claimed) -> bool:
+    """Whether there is surely nothing to refuse, at one look: nearly always."""
+    _, id_, op, version, _, source, document = event
+    newest = MAX_VERSION if document is None else source
+    return (
+        version is not None
+        and newest is not None
+        and 0 <= version <= newest <= MAX_VERSION
+        and op in OPS
+        and id_.isascii()
+        and len(id_) <= MAX_ID_BYTES
+    )
 
 
 def _refusal(event: Claimed) -> Finding | None:

@@ -1,18 +1,18 @@
 """What the lanes of one worker share, and giving claims back."""
 
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection
 from time import monotonic
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from outboxctl.core import settle
 from outboxctl.core.database import Database
 from outboxctl.metrics.registry import Metrics
 from outboxctl.settings import Settings
-from outboxctl.sink.bulk import Action
-from outboxctl.sink.deliver import Delivery
+from outboxctl.sink.delivery import Sink
 from outboxctl.worker.breaker import Breaker
 from outboxctl.worker.health import Health
+from outboxctl.worker.portion import Portion
 from outboxctl.worker.quarantine import Quarantine
 from outboxctl.worker.throttle import Throttle
 
@@ -20,19 +20,12 @@ if TYPE_CHECKING:
     from outboxctl.worker.lease import Lease
 
 
-class Sink(Protocol):
-    """Where batches go."""
-
-    def deliver(self, actions: Sequence[Action], *, left: Callable[[], float]) -> Delivery:
-        """Send the actions while `left()` seconds are left; one finding an action, nothing raised."""
-        ...
-
-
 class Shared:
     """What the lanes of one worker share. `turnstile` lets one lane at a time look for work.
 
     Idle lanes queue at the turnstile, so an idle worker polls once an interval whatever its number
-    of lanes; a lane leaves it with its batch before it sends anything.
+    of lanes; a lane leaves it with its batch before it sends anything, and where there is `plenty`
+    before it claims.
     """
 
     def __init__(
@@ -43,8 +36,10 @@ class Shared:
         self.stopping = threading.Event()  # nothing new is begun
         self.given_up = threading.Event()  # and what is under way is not waited for
         self.turnstile = threading.Lock()
+        self.plenty = False  # the last claim was full: the next one will find something, too
         self.breaker = Breaker(base=settings.base_backoff_seconds, cap=settings.max_backoff_seconds)
         self.throttle = Throttle(settings.bulk_size * settings.concurrency)
+        self.portion = Portion(settings.bulk_size, settings.max_batch_bytes)
         self.completed = 0  # events that this process brought to done
         self._counting = threading.Lock()
         self.error: Exception | None = None

@@ -7,11 +7,11 @@ from time import time
 import structlog
 
 from outboxctl.core.claim import Claimed
-from outboxctl.failures import Finding, Reason
+from outboxctl.failures import Finding, Reason, Verdict
 from outboxctl.lifecycle import op_label
 from outboxctl.metrics.registry import Metrics
 from outboxctl.sink.bulk import Action
-from outboxctl.sink.deliver import Delivery
+from outboxctl.sink.delivery import Delivery
 from outboxctl.worker.outcome import Outcomes
 
 log = structlog.get_logger()
@@ -23,11 +23,11 @@ SAID = {"retried": "events will be retried", "terminal": "events failed for good
 def deliveries(metrics: Metrics, actions: Sequence[Action], delivery: Delivery) -> None:
     """Count the requests and items of one delivery."""
     for request in delivery.requests:
-        metrics.request(request.result, request.seconds)
+        metrics.request(request.result, request.seconds, request.size)
     pairs = zip(actions, delivery.findings, strict=True)
-    items = Counter(("delete" if a.document is None else "upsert", f.verdict.value) for a, f in pairs if f)
-    for (op, verdict), count in items.items():
-        metrics.item(op, verdict, count)
+    items = Counter([(action.document is None, finding.verdict) for action, finding in pairs if finding])
+    for (deleted, verdict), count in items.items():
+        metrics.item("delete" if deleted else "upsert", verdict.value, count)
 
 
 def settled(metrics: Metrics, outcomes: Outcomes, hit: set[str], ahead: set[str]) -> int:
@@ -43,7 +43,7 @@ def settled(metrics: Metrics, outcomes: Outcomes, hit: set[str], ahead: set[str]
     }
     for end, ids in ends.items():
         _not_done(metrics, end, [outcomes.findings[id_] for id_ in ids if id_ in hit])
-    lost = len(outcomes.findings) - len(hit)
+    lost = len(outcomes.plainly) + len(outcomes.findings) - len(hit)
     if lost:
         metrics.count("lease_lost", lost)
         log.warning("lease lost: another worker has these events now", events=lost)
@@ -58,12 +58,14 @@ def settled(metrics: Metrics, outcomes: Outcomes, hit: set[str], ahead: set[str]
 
 
 def _done(metrics: Metrics, outcomes: Outcomes, hit: set[str]) -> int:
-    done = [outcomes.findings[id_] for id_ in outcomes.done if id_ in hit]
-    for op, count in Counter(op_label(event.op) for event, _ in done).items():
-        metrics.processed(op, count)
-    noops = Counter((op_label(event.op), finding.noop) for event, finding in done if finding.noop)
-    for (op, noop), count in noops.items():
-        metrics.noop(op, noop, count)
+    odd = outcomes.findings.items()
+    noops = [pair for id_, pair in odd if pair[1].verdict is Verdict.DONE and id_ in hit]
+    done = [event for event in outcomes.plainly if event.id in hit] + [event for event, _ in noops]
+    for op, count in Counter([event.op for event in done]).items():
+        metrics.processed(op_label(op), count)
+    for (op, noop), count in Counter([(event.op, finding.noop) for event, finding in noops]).items():
+        if noop:
+            metrics.noop(op_label(op), noop, count)
     if done:
         metrics.set("last_success", time())
     return len(done)

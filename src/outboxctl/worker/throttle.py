@@ -8,7 +8,7 @@ import threading
 from collections.abc import Sequence
 from time import monotonic
 
-from outboxctl.failures import Finding, Reason, Verdict
+from outboxctl.failures import DONE, Finding, Reason, Verdict
 
 STEPS = 20  # successful windows from nothing back to the full size
 
@@ -27,6 +27,12 @@ class Throttle:
         """Events that may be in flight now; never less than one."""
         return max(1, int(self._limit))
 
+    def resize(self, most: int) -> None:
+        """Batches have become larger or smaller; the share of them that the sink copes with is the same."""
+        with self._lock:
+            self._limit *= most / self._most
+            self._most, self._step = most, most / STEPS
+
     def admit(self, size: int, in_flight: int) -> int:
         """How many of `size` events may be claimed now."""
         if monotonic() < self._pause_ends:
@@ -39,13 +45,15 @@ class Throttle:
         One rejected item in a thousand is a retry; half of them are a sink that is overloaded. So is one
         that is too slow for all of a batch to be sent.
         """
-        limited = [f for f in findings if f and f.reason is Reason.RATE_LIMITED]
-        unsent = None in findings and any(findings)
+        odd = [f for f in findings if f is not DONE]  # mostly none: a thousand are not looked at thrice
+        limited = [f for f in odd if f and f.reason is Reason.RATE_LIMITED]
+        unsent = None in odd and any(findings)
         if unsent or (limited and 2 * len(limited) >= len(findings)):
             pause = limited[0].retry_after if limited else 0.0
             self._overloaded(sent_at, min(pause, longest_pause))
         else:
-            self._coped(sum(f is not None and f.verdict is Verdict.DONE for f in findings))
+            done = sum(f is not None and f.verdict is Verdict.DONE for f in odd)
+            self._coped(len(findings) - len(odd) + done)
 
     def start_small(self, size: int) -> None:
         """After an outage begin with `size` events: many workers must not fall upon the sink at once."""

@@ -49,9 +49,8 @@ def believes_the_event() -> None:
 
     honest = prepare._action
 
-    def believing(id_: str, events: Any) -> Any:
-        newest = max(events, key=prepare._version)
-        action = honest(id_, events)
+    def believing(newest: Any) -> Any:
+        action = honest(newest)
         return action._replace(document=None) if newest.op == "delete" else action
 
     prepare._action = believing

@@ -1,0 +1,50 @@
+"""A sink whose client is loaded and opened when it is first used.
+
+Loading it is a quarter of a worker's start, and no claim needs it.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from outboxctl.failures import Finding
+from outboxctl.settings import Settings
+from outboxctl.sink.bulk import Action
+from outboxctl.sink.delivery import Delivery
+from outboxctl.sink.security import security
+
+if TYPE_CHECKING:
+    from outboxctl.sink.deliver import ElasticSink
+
+
+class OpeningSink:
+    """The sink of the settings; options as those of `outboxctl.sink.client.connect`.
+
+    Raises UsageError at once for unusable certificates.
+    """
+
+    def __init__(self, settings: Settings, *, connections: int, timeout: float | None = None) -> None:
+        security(settings)
+        self._settings, self._connections, self._timeout = settings, connections, timeout
+        self._lock = threading.Lock()  # whoever comes first opens it for all
+        self._opened: ElasticSink | None = None
+
+    def ping(self) -> Finding | None:
+        """None if the sink answers and the index is there, else what is wrong."""
+        return self._sink().ping()
+
+    def deliver(self, actions: Sequence[Action], *, left: Callable[[], float]) -> Delivery:
+        """As `ElasticSink.deliver`."""
+        return self._sink().deliver(actions, left=left)
+
+    def _sink(self) -> "ElasticSink":
+        with self._lock:
+            self._opened = self._opened or self._open()
+            return self._opened
+
+    def _open(self) -> "ElasticSink":
+        from outboxctl.sink.client import connect  # noqa: PLC0415 - the whole point
+        from outboxctl.sink.deliver import ElasticSink  # noqa: PLC0415
+
+        client = connect(self._settings, connections=self._connections, timeout=self._timeout)
+        return ElasticSink(client, self._settings.elastic_index)

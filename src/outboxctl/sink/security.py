@@ -1,0 +1,43 @@
+"""How a client proves who it is and whom it trusts."""
+
+from typing import Any
+
+from outboxctl.errors import UsageError
+from outboxctl.settings import Settings
+from outboxctl.urls import credentials
+
+
+def security(settings: Settings) -> dict[str, Any]:
+    """The client's options for that. Raises UsageError for certificates that cannot be read."""
+    urls = settings.sink_urls
+    if not (settings.elastic_ca_certs and any(url.startswith("https:") for url in urls)):
+        return _login(settings, urls)
+    _read(settings.elastic_ca_certs)  # the client itself reads them at its first request
+    return _login(settings, urls) | {"ca_certs": settings.elastic_ca_certs}
+
+
+def unusable(error: Exception) -> UsageError:
+    """What to say of settings that a client cannot be made of."""
+    return UsageError(
+        f"the sink's client cannot be set up: {type(error).__name__}",
+        hint="check ELASTIC_CA_CERTS (a readable PEM file) and ELASTIC_API_KEY or ELASTIC_USERNAME",
+    )
+
+
+def _read(path: str) -> None:
+    import ssl  # noqa: PLC0415 - takes a moment, and http does without
+
+    try:
+        ssl.create_default_context(cafile=path)
+    except (OSError, ValueError) as error:
+        raise unusable(error) from None
+
+
+def _login(settings: Settings, urls: list[str]) -> dict[str, Any]:
+    if settings.elastic_api_key:
+        return {"api_key": settings.elastic_api_key.get_secret_value()}
+    if settings.elastic_username:
+        password = settings.elastic_password
+        return {"basic_auth": (settings.elastic_username, password.get_secret_value() if password else "")}
+    inside = next(filter(None, map(credentials, urls)), None)
+    return {"basic_auth": inside} if inside else {}

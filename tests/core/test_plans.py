@@ -1,0 +1,173 @@
+"""The plans that every event pays for: each step goes by its index, whatever the statistics say."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+import pytest
+from sqlalchemy import TextClause, text
+
+from outboxctl.core.claim import CLAIM, PLAN
+from outboxctl.core.database import Database
+from outboxctl.core.migrations import upgrade
+from outboxctl.core.reclaim import RECLAIM
+from outboxctl.core.renew import RENEW
+from outboxctl.core.settle import COMPLETE, FAIL, JOIN, RELEASE, RETRY
+
+Node = dict[str, Any]
+EVENTS = "search_outbox_events"
+DUE, RECLAIMED, PROCESSING = f"ix_{EVENTS}_due", f"ix_{EVENTS}_reclaimed", f"ix_{EVENTS}_processing"
+IDS, SOURCE = f"{EVENTS}_pkey", "uq_search_index_entity"
+TOKEN = "11111111-1111-1111-1111-111111111111"
+PARTITIONS = "".join(
+    f"CREATE TABLE p{n} PARTITION OF {EVENTS} FOR VALUES FROM ('2026-{n:02}-01') TO ('2026-{n + 1:02}-01');"
+    for n in range(1, 12)
+)
+PARTITIONED = f"""
+CREATE TABLE {EVENTS} (id uuid NOT NULL, created_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (id, created_at)) PARTITION BY RANGE (created_at);
+{PARTITIONS}
+CREATE TABLE rest PARTITION OF {EVENTS} DEFAULT;
+"""
+FILL = f"""
+INSERT INTO {EVENTS} (entity_type, entity_id, op, event_version, status, next_retry_at, created_at)
+SELECT 'b', lpad(n::text, 32, '0')::uuid, 'upsert', 1, '{{}}', {{}},
+    '2026-11-11Z'::timestamptz - n * interval '20 min'
+FROM generate_series(1, 20000) n
+"""
+PENDING, WAITING = FILL.format("pending", "NULL"), FILL.format("pending", "now() + interval '1 day'")
+DONE, FAILED = FILL.format("done", "NULL"), FILL.format("failed", "NULL")
+VACUUM = f"VACUUM ANALYZE {EVENTS}"
+# What happened to the table before the events came that are claimed.
+SHAPES = {
+    "never analysed": [],
+    "emptied and vacuumed": [PENDING, f"DELETE FROM {EVENTS}", VACUUM],
+    "statistics from before the rows": [VACUUM, DONE, FAILED, WAITING],
+    "many done": [DONE, VACUUM],
+    "many failed": [FAILED, VACUUM],
+    "many waiting for their retry": [WAITING, VACUUM],
+    "a backlog": [PENDING, VACUUM],
+    "a backlog that nobody analysed": [VACUUM, PENDING],
+    "dead rows that nobody swept": [VACUUM, PENDING, f"UPDATE {EVENTS} SET status = 'done'"],
+}
+# Of the events that come: half are due retries; each has its source row.
+COME = f"""
+WITH s AS (
+    INSERT INTO search_index (entity_type, entity_id, text, event_version)
+    SELECT 'b', gen_random_uuid(), 'text', 1 FROM generate_series(1, 200) RETURNING entity_id
+)
+INSERT INTO {EVENTS} (entity_type, entity_id, op, event_version, next_retry_at)
+SELECT 'b', entity_id, 'upsert', 1, CASE WHEN row_number() OVER () <= 50 THEN now() END FROM s
+"""
+CLAIMED = f"""
+INSERT INTO {EVENTS} (entity_type, entity_id, op, event_version, status, attempts, lease_token, lease_until,
+    processing_started_at)
+SELECT 'b', gen_random_uuid(), 'upsert', 1, 'processing', 1, token, now() + interval '30 s', now()
+FROM generate_series(1, 100), unnest(ARRAY['{TOKEN}'::uuid, gen_random_uuid()]) token
+RETURNING id, lease_token = '{TOKEN}'
+"""
+PARENTS = """
+SELECT c.relname, p.relname FROM pg_inherits JOIN pg_class c ON c.oid = inhrelid
+JOIN pg_class p ON p.oid = inhparent WHERE c.relkind = 'i'
+"""
+
+
+@dataclass
+class Outbox:
+    """An outbox of some shape, and the parents of its partitions' indexes."""
+
+    db: Database
+    sql: psycopg.Connection
+    parents: dict[str, str]
+
+    def explained(self, statement: TextClause, *, under: str = PLAN, **given: object) -> list[Node]:
+        """The nodes of the plan by which the statement was carried out and rolled back."""
+        with self.db.begin() as connection:
+            connection.exec_driver_sql(under)
+            explain = text(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement.text}")
+            plan = connection.execute(explain, {"now": None} | given).scalar_one()
+            connection.rollback()
+        return walk(plan[0]["Plan"])
+
+    def scans(self, nodes: list[Node]) -> set[str]:
+        """By what the plan finds rows: indexes (a partition's by its parent's name), or a whole table."""
+        whole = (n["Relation Name"] for n in nodes if n["Node Type"] == "Seq Scan")
+        found = {n["Index Name"] for n in nodes if "Index Name" in n} | set(whole)
+        return {self.parents.get(name, name) for name in found}
+
+
+def walk(node: Node) -> list[Node]:
+    return [node, *(found for child in node.get("Plans", []) for found in walk(child))]
+
+
+def passed_over(nodes: list[Node]) -> int:
+    """Rows that were read in vain."""
+    kinds = ("Rows Removed by Filter", "Rows Removed by Join Filter", "Rows Removed by Index Recheck")
+    return sum(n.get(kind, 0) * n["Actual Loops"] for n in nodes for kind in kinds)
+
+
+def pages(top: Node) -> int:
+    return sum(int(top[f"Shared {kind} Blocks"]) for kind in ("Hit", "Read"))
+
+
+def most(nodes: list[Node]) -> float:
+    """The most rows that came out of any step (a bitmap of an index counts the dead ones too)."""
+    living = (n for n in nodes if n["Node Type"] != "Bitmap Index Scan")
+    return max(float(n["Actual Rows"] * n["Actual Loops"]) for n in living)
+
+
+@pytest.fixture(params=["plain", "partitioned"])
+def layout(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(params=SHAPES)
+def outbox(request: pytest.FixtureRequest, layout: str) -> Iterator[Outbox]:
+    url = request.getfixturevalue("url" if layout == "plain" else "empty_url")
+    with closing(Database(url)) as db, psycopg.connect(url, autocommit=True) as sql:
+        if layout == "partitioned":
+            sql.execute(PARTITIONED.encode())
+            upgrade(db, None)
+        for statement in SHAPES[request.param]:
+            sql.execute(statement.encode())
+        yield Outbox(db, sql, dict(sql.execute(PARENTS).fetchall()))
+
+
+def test_a_claim_reads_only_what_it_takes(outbox: Outbox) -> None:
+    outbox.sql.execute(COME)
+    given = {"owner": "w", "token": TOKEN, "size": 100, "lease": 10, "alone": 1}
+    outbox.explained(CLAIM, **given)  # what is dead in an index is marked by who meets it first
+    nodes = outbox.explained(CLAIM, **given)
+    assert outbox.scans(nodes) - {RECLAIMED} == {DUE, IDS, SOURCE}
+    ranges = " ".join(n.get("Index Cond", "") for n in nodes if outbox.scans([n]) == {DUE})
+    assert "next_retry_at IS NULL" in ranges
+    assert "next_retry_at <= " in ranges
+    assert most(nodes) <= 200
+    assert passed_over(nodes) == 0
+    assert pages(nodes[0]) <= 3_000
+
+
+def test_what_was_claimed_is_found_by_its_ids_or_among_what_is_in_flight(outbox: Outbox) -> None:
+    claimed = outbox.sql.execute(CLAIMED).fetchall()
+    ids = f"{{{','.join(str(id_) for id_, ours in claimed if ours)}}}"
+    reasons: Node = {"reasons": ["timeout"] * 100, "errors": ["e"] * 100}
+    settled = {
+        "done": outbox.explained(COMPLETE, token=TOKEN, ids=ids),
+        "retry": outbox.explained(RETRY, under=JOIN, token=TOKEN, ids=ids, delays=[1.0] * 100, **reasons),
+        "failed": outbox.explained(FAIL, under=JOIN, token=TOKEN, ids=ids, **reasons),
+    }
+    held = {
+        "renewed": outbox.explained(RENEW, token=TOKEN, lease=30, max_processing=600),
+        "released": outbox.explained(RELEASE, tokens=[TOKEN]),
+        "reclaimed": outbox.explained(RECLAIM, max_processing=0, max_attempts=3),
+    }
+    for what, nodes in settled.items():
+        assert outbox.scans(nodes) == {IDS}, what
+        assert passed_over(nodes) == 0, what
+    for what, nodes in held.items():
+        assert outbox.scans(nodes) - {IDS} == {PROCESSING}, what
+        assert passed_over(nodes) <= 100, f"{what}: what others hold, and no more"
+    for what, nodes in (settled | held).items():
+        assert most(nodes) <= 200, what

@@ -1,0 +1,43 @@
+"""How many events are claimed follows the size of the documents of late."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from outboxctl.worker.portion import Portion
+
+pytestmark = pytest.mark.no_servers
+BOUND = 8_000_000
+
+
+def learn(portion: Portion, documents: int, each: int, *, left_out: bool = False) -> int:
+    portion.learn(documents, documents * each, left_out=left_out)
+    return portion.size
+
+
+def test_usual_documents_are_claimed_by_number() -> None:
+    portion = Portion(1_000, BOUND)
+    assert portion.size == 1_000
+    assert learn(portion, 1_000, 700) == 1_000
+
+
+def test_after_documents_were_left_out_only_what_has_room_is_claimed() -> None:
+    portion = Portion(1_000, BOUND)
+    learn(portion, 1_000, 700)
+    assert learn(portion, 8, 1_000_000, left_out=True) == 8
+    assert learn(portion, 8, 1_000_000) == 8
+
+
+def test_one_huge_document_among_small_ones_is_soon_forgotten() -> None:
+    portion = Portion(1_000, BOUND)
+    assert learn(portion, 1, 30_000_000, left_out=True) == 1
+    sizes = [learn(portion, portion.size, 700) for _ in range(6)]
+    assert sizes == sorted(sizes)
+    assert sizes[-1] == 1_000
+
+
+@given(st.lists(st.tuples(st.integers(1, 1_000), st.integers(1, 10**9), st.booleans())))
+def test_there_is_always_one_and_never_more_than_most(batches: list[tuple[int, int, bool]]) -> None:
+    portion = Portion(1_000, BOUND)
+    for documents, each, left_out in batches:
+        assert 1 <= learn(portion, documents, each, left_out=left_out) <= 1_000
