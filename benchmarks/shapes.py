@@ -19,7 +19,8 @@ from outboxctl.bench.lanes import running
 from outboxctl.bench.rig import Rig, must
 from outboxctl.sink.bulk import Action
 from outboxctl.sink.client import connect
-from outboxctl.sink.deliver import Delivery, ElasticSink
+from outboxctl.sink.deliver import ElasticSink
+from outboxctl.sink.delivery import Delivery
 
 TITLE = "Shapes"
 PATIENCE = 120.0
