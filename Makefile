@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test mutants storm lint format types layers bench bench-check bench-desk bench-verify bench-labs docs transcript lab-example wheel lock clean
+.PHONY: help install demo test mutants storm lint format types layers bench bench-check bench-desk bench-verify bench-labs bench-latency bench-memory bench-partitions bench-peers docs transcript lab-example wheel lock clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | sort | expand -t 12
@@ -57,11 +57,22 @@ bench-check: $(READY) ## Has a ratio become worse than benchmarks/RESULTS.json s
 bench-desk: $(READY) ## Measure the operator's commands on 10,000,000 rows, and the worker beside a prune
 	$(BIN)/python -m benchmarks.desk
 
+bench-latency: $(READY) ## Measure commit to acknowledged and to searchable, by polling and by NOTIFY; about five minutes
+	$(BIN)/python -m benchmarks.latency
+
 bench-labs: $(READY) ## Measure how long all labs take, services included
 	$(BIN)/python -m benchmarks.labs
 
+bench-memory: $(READY) ## Measure a worker's memory beside 1,000,000 pending events, for twenty minutes
+	$(BIN)/python -m benchmarks.memory
+bench-partitions: $(READY) ## Measure a worker on a dozen partitions, and DROP against prune
+	$(BIN)/python -m benchmarks.partitions
+
 bench-verify: $(READY) ## Measure the comparison of 1,000,000 entities
 	$(BIN)/python -m benchmarks.verify
+
+bench-peers: $(READY) ## Measure pgsync (needs the network and redis-server), a naive worker and the client's helpers beside it
+	$(BIN)/python -m benchmarks.peers
 
 storm: $(READY) ## Write 100,000 events while workers are killed and the sink misbehaves, then judge; about five minutes
 	PYTHONPATH=tests $(BIN)/python -m storm $(STORM)

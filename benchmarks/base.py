@@ -5,12 +5,13 @@ from argparse import Namespace
 from benchmarks.figures import Measured
 from benchmarks.report import Section
 from benchmarks.servers import say
-from outboxctl.bench import fill, pipeline, process, sink, store
+from outboxctl.bench import fill, pipeline, process, sink, start, store
 from outboxctl.bench.neighbours import Neighbours
 from outboxctl.bench.rig import Rig
 
 TITLE = "Pipeline"
 HELP_RUNS = 7
+START_RUNS = 7
 NOTES = """\
 - S: the sink's own limit. The very bulk bodies of the worker, from memory, 1,000 documents a request,
   into a fresh index; the best of 1, 2 and 3 sending threads.
@@ -45,6 +46,8 @@ def run(rig: Rig, given: Namespace) -> Section:
     fill.pending(rig, given.backlog, sink.text_of(rig, given.bytes))
     into.backlog_rss.append(process.drain(rig).rss)
     into.help.extend(process.help_ms(HELP_RUNS))
+    say("workers from their start to their first claim")
+    into.first_claim.extend(start.first_claim_ms(rig, START_RUNS))
     return Section(TITLE, _about(rig, given, line), into.figures(), NOTES)
 
 

@@ -19,6 +19,7 @@ class Measured:
     others: list[float] = field(default_factory=list)
     backlog_rss: list[float] = field(default_factory=list)
     help: list[float] = field(default_factory=list)
+    first_claim: list[float] = field(default_factory=list)
 
     @property
     def bound(self) -> list[float]:
@@ -77,6 +78,7 @@ class Measured:
             Figure("worker memory", "MB", [e.run.rss for e in self.e]),
             Figure("worker memory, backlog", "MB", self.backlog_rss, 150),
             Figure("outboxctl --help", "ms", self.help, 300),
+            Figure("start to first claim", "ms", self.first_claim, 700),
         ]
 
     def _claims(self) -> list[Figure]:

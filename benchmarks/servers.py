@@ -3,7 +3,7 @@
 import fcntl
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
@@ -31,15 +31,23 @@ def say(text: str) -> None:
     print(f"[{monotonic() - START:6.1f} s] {text}", file=sys.stderr, flush=True)
 
 
+def _nothing() -> None:
+    """What most have to do beforehand."""
+
+
 @contextmanager
-def started(**tuning: int) -> Iterator[Rig]:
-    """Start both, migrate, end both. UnreachableError where only an imitation could be started."""
+def started(first: Callable[[], None] = _nothing, **tuning: int) -> Iterator[Rig]:
+    """Start both, migrate, end both; `first` comes before, while nobody else's servers run in `STATE`.
+
+    UnreachableError where only an imitation could be started.
+    """
     with _alone():
-        yield from _started(tuning)
+        yield from _started(first, tuning)
 
 
-def _started(tuning: dict[str, int]) -> Iterator[Rig]:
+def _started(first: Callable[[], None], tuning: dict[str, int]) -> Iterator[Rig]:
     try:
+        first()
         both = services.up(STATE, postgres="embedded", search="elasticsearch", fresh_ports=True, say=say)
         with tempfile.TemporaryDirectory() as folder, _rig(both, Path(folder), tuning) as rig:
             upgrade(rig.database, None)

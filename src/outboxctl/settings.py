@@ -41,6 +41,13 @@ class OutagePolicy(StrEnum):
     HOLD = "hold"
 
 
+class NotifyPolicy(StrEnum):
+    """Whether a worker listens for new events: `auto` where the database notifies, `off` never."""
+
+    AUTO = "auto"
+    OFF = "off"
+
+
 class Settings(BaseSettings):
     """All settings, validated. Seconds are floats in seconds; sizes are events."""
 
@@ -123,6 +130,11 @@ class Settings(BaseSettings):
         1.0,
         validation_alias="OUTBOX_POLL_INTERVAL_SECONDS",
         description="the longest idle wait between claims",
+    )
+    notify: NotifyPolicy = Field(
+        NotifyPolicy.AUTO,
+        validation_alias="OUTBOX_NOTIFY",
+        description="`auto`: listen for new events where `db notify on` was run; `off`: only poll",
     )
     lease_seconds: Seconds = Field(
         30.0,

@@ -82,7 +82,7 @@ class Outbox:
     sql: psycopg.Connection
     parents: dict[str, str]
 
-    def explained(self, statement: TextClause, *, under: str = PLAN, **given: object) -> list[Node]:
+    def explained(self, statement: TextClause, *, under: str = PLAN, **given: Any) -> list[Node]:
         """The nodes of the plan by which the statement was carried out and rolled back."""
         with self.db.begin() as connection:
             connection.exec_driver_sql(under)
@@ -137,7 +137,8 @@ def outbox(request: pytest.FixtureRequest, layout: str) -> Iterator[Outbox]:
 
 def test_a_claim_reads_only_what_it_takes(outbox: Outbox) -> None:
     outbox.sql.execute(COME)
-    given = {"owner": "w", "token": TOKEN, "size": 100, "lease": 10, "alone": 1}
+    given: dict[str, Any] = {"owner": "w", "token": TOKEN, "size": 100, "lease": 10, "alone": 1}
+    given |= {"max_bytes": 1_000_000}
     outbox.explained(CLAIM, **given)  # what is dead in an index is marked by who meets it first
     nodes = outbox.explained(CLAIM, **given)
     assert outbox.scans(nodes) - {RECLAIMED} == {DUE, IDS, SOURCE}

@@ -36,6 +36,7 @@ READING = {
     "config show": (),
     "db check": (),
     "db current": (),
+    "db notify status": (),
     "doctor": (),
     "failed discard": (*WHO, "--id", str(EVENT), "--dry-run"),
     "failed list": (),
@@ -53,6 +54,7 @@ READING = {
 }
 # Commands that change something, start something or print what is no report: no `--json` is asked of them.
 OTHERS = {
+    "bench": "puts load on both ends",
     "chaos block": "breaks the index",
     "chaos db terminate": "breaks sessions",
     "chaos es pause": "breaks the sink",
@@ -65,6 +67,8 @@ OTHERS = {
     "chaos worker kill": "breaks workers",
     "chaos worker pause": "breaks workers",
     "chaos worker resume": "mends workers",
+    "db notify off": "changes the schema",
+    "db notify on": "changes the schema",
     "db roles": "prints SQL",
     "db sql": "prints SQL",
     "db trigger": "prints SQL",

@@ -25,10 +25,11 @@ READING = {
     *("status", "stuck", "oldest", "audit", "top", "check", "doctor"),
     *("failed list", "failed show", "config show", "services status"),
     *("lab list", "lab show", "lab report", "chaos list"),
-    *("db current", "db check", "db sql", "db trigger", "db roles"),
+    *("db current", "db check", "db sql", "db trigger", "db roles", "db notify status"),
 }
 ACT = "10000000-0000-0000-0000-000000000000"
-OWN_SERVICES = {"services up", "services down", "demo", "lab run"}
+# `lab run --against` and `bench` can be somebody's guests: their own tests say where they may.
+OWN_SERVICES = {"services up", "services down", "demo", "lab run", "bench"}
 # They break something, or mend what others broke: never in prod, whatever is said.
 BREAKING = {
     *("chaos es stop", "chaos es start", "chaos es pause", "chaos es resume"),
@@ -37,6 +38,8 @@ BREAKING = {
 }
 MENDING = {"chaos undo"}  # what was allowed to be broken
 CHANGING = {
+    "db notify off": [],
+    "db notify on": [],
     "db upgrade": [],
     "failed discard": [*WHO, "--limit", "10"],
     "inject bad-op": [],

@@ -12,6 +12,8 @@ from sqlalchemy import Connection
 
 import pgbouncer
 from doctor.ward import HASTE, Ward
+from outboxctl.core import notify
+from outboxctl.core.database import Database
 from outboxctl.core.roles import Role, roles_sql
 from outboxctl.doctor import Finding, examine
 from outboxctl.doctor.model import End, Severity
@@ -51,7 +53,7 @@ FOUND_BY = ("due", "processing", "failed", "reclaimed")
 def test_a_migrated_database_is_healthy(ward: Ward) -> None:
     report = ward.examine(End.DATABASE)
     assert report.findings == []
-    assert len(report.examined) == 7
+    assert len(report.examined) == 8
 
 
 @pytest.mark.parametrize("id_", ILLS)
@@ -260,6 +262,23 @@ def test_a_pooler_in_transaction_mode_is_recognised(ward: Ward, size: int) -> No
     with pgbouncer.pgbouncer(ward.url, size=size) as url:
         ward.monkeypatch.setenv("DATABASE_URL", url)
         assert ward.one("transaction-pooler", End.DATABASE).severity is Severity.INFO
+
+
+@pytest.mark.skipif(not pgbouncer.available(), reason="no PgBouncer to be had")
+def test_notifications_that_a_pooler_keeps_for_itself(ward: Ward, db: Database) -> None:
+    with db.begin() as connection:
+        notify.switch(connection, on=True)
+    with pgbouncer.pgbouncer(ward.url, size=2) as url:
+        ward.monkeypatch.setenv("DATABASE_URL", url)
+        assert ward.cures("notify-pooled", End.DATABASE).severity is Severity.WARNING
+
+
+def test_notifications_that_nobody_hears(ward: Ward, db: Database) -> None:
+    with db.begin() as connection:
+        switch = notify.switch(connection, on=True)
+    with notify.listening(db, switch.channel):
+        assert ward.ids(End.DATABASE) == []
+    assert ward.cures("notify-unheard", End.DATABASE).severity is Severity.INFO
 
 
 def test_a_clock_that_is_off_is_found(ward: Ward, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,7 +46,7 @@ class Link:
         self._client, self._server, self._choose, self.dark = client, server, choose, dark
         for half in (self._client, self._server):
             half.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else 40 ms a statement
-        self._transaction = ""
+        self.transaction = ""
         self._awaited: Rule | None = None  # takes effect once the server has answered
         for pump in (self._requests, self._answers):
             threading.Thread(target=self._pump, args=[pump], daemon=True).start()
@@ -72,8 +72,8 @@ class Link:
             self._pass_on(self._server, message.raw)
 
     def _consider(self, sql: str) -> None:
-        self._transaction = sql if sql.startswith("BEGIN") else f"{self._transaction};{sql}"
-        rule = self._choose(sql, self._transaction)
+        self.transaction = sql if sql.startswith("BEGIN") else f"{self.transaction};{sql}"
+        rule = self._choose(sql, self.transaction)
         if rule and rule.do in (Do.HOLD_ANSWER, Do.DROP_ANSWER):
             self._awaited = rule
         elif rule:

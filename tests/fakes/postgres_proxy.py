@@ -51,6 +51,12 @@ class Proxy:
             for link in self._links:
                 link.dark = True
 
+    def darken(self, sql: str) -> None:
+        """Swallow everything on the connections whose transaction so far held this."""
+        with self._lock:
+            for link in self._links:
+                link.dark = link.dark or sql in link.transaction
+
     def cut(self) -> None:
         """Break all connections: what is held goes nowhere any more."""
         with self._lock:

@@ -1,10 +1,12 @@
 """What is sent follows the source row; what cannot be sent fails alone."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from outboxctl.core.claim import LEFT_OUT, Claimed
 from outboxctl.failures import DONE, Finding, Noop, Reason, Verdict
-from outboxctl.worker.prepare import UNSENT, judge, prepare
+from outboxctl.worker.prepare import UNSENT, _invisible, _ordinary, _refusal, judge, prepare
 
 pytestmark = pytest.mark.no_servers
 ENTITY = "0b1c2d3e-0000-4000-8000-000000000001"
@@ -99,3 +101,37 @@ def test_what_had_no_room_goes_back_unless_its_entity_is_sent_anyway() -> None:
 
 def test_the_usual_batch_leaves_nothing_out() -> None:
     assert not prepare([event(1), event(2, source=None, entity_id="another")]).left_out
+
+
+VERSIONS = st.sampled_from([None, -1, 0, 1, 2, 2**63 - 1, 2**63])
+IDS = st.sampled_from(["block:a", "block:b", "", "é" * 256, "é" * 257, "x" * 512, "x" * 513, "\ud800"])
+EVENTS = st.builds(
+    Claimed,
+    st.uuids().map(str),
+    IDS,
+    st.sampled_from(["upsert", "delete", "UPSERT", ""]),
+    VERSIONS,
+    st.just(1),
+    VERSIONS,
+    st.sampled_from([None, "{}", LEFT_OUT]),
+)
+
+
+@given(EVENTS)
+def test_what_is_ordinary_at_one_look_is_so_at_a_close_one(event: Claimed) -> None:
+    if _ordinary(event):
+        assert not _refusal(event)
+        assert not _invisible(event)
+
+
+@given(st.lists(EVENTS, max_size=8), st.sampled_from([DONE, None, Finding(Verdict.RETRY, Reason.TIMEOUT)]))
+def test_every_event_gets_one_finding_and_every_entity_one_action(
+    batch: list[Claimed], said: Finding | None
+) -> None:
+    prepared = prepare(batch)
+    judged = judge(prepared, [said] * len(prepared.actions))
+    assert sorted(event.id for event, _ in judged) == sorted(event.id for event in batch)
+    assert len({action.id for action in prepared.actions}) == len(prepared.actions)
+    refused = {event.id for event, _ in prepared.decided}
+    for event, finding in judged:
+        assert event.id in refused or finding.verdict is (said or UNSENT).verdict

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
+COLUMNS = ("figure", "median", "spread", "target", "verdict")
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -39,8 +41,10 @@ class Figure:
 
 
 def table(figures: Sequence[Figure]) -> str:
-    """A Markdown table that is also readable as it is."""
-    rows = [["figure", "median", "spread", "target", "verdict"], *(figure.cells() for figure in figures)]
+    """A Markdown table that is also readable as it is, without the columns that nobody fills."""
+    cells = list(zip(*(figure.cells() for figure in figures), strict=True))
+    kept = [[name, *column] for name, column in zip(COLUMNS, cells, strict=True) if any(column)]
+    rows = list(zip(*kept, strict=True))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
         "| " + " | ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) + " |" for row in rows

@@ -1,11 +1,12 @@
 """Tables and index in a known state before each measurement."""
 
 from outboxctl.bench.rig import Rig
+from outboxctl.chaos.guest import undisturbed
 from outboxctl.core import whole
 from outboxctl.core.database import Database
 from outboxctl.load.generate import Generator
 from outboxctl.load.plan import Load, Scenario
-from outboxctl.sink.index import ensure
+from outboxctl.sink import index
 
 
 def reset(rig: Rig) -> None:
@@ -23,15 +24,23 @@ def vacuum(rig: Rig) -> None:
 
 def fresh_index(rig: Rig) -> None:
     """Delete the index and create it as the product does."""
+    undisturbed(lambda: _fresh_index(rig))
+
+
+def _fresh_index(rig: Rig) -> None:
     name = rig.settings.elastic_index
-    rig.client.options(ignore_status=404).indices.delete(index=f"{name}-000001")
-    ensure(rig.client, name)
+    index.remove(rig.client, name)
+    index.ensure(rig.client, name)
 
 
 def write(database: Database, events: int, size: int, commit: int, *, seed: int = 1) -> None:
-    """Source rows with their pending events, `commit` to a transaction; other entities by another seed."""
+    """Source rows with their pending events, `commit` to a transaction; other entities by another seed.
+
+    Raises KeyboardInterrupt where it was interrupted: the generator itself just ends early.
+    """
     load = Load(Scenario.CREATE, events, size, 0, 1, per_transaction=commit, seed=seed)
-    Generator(database, load, lambda _: None).run()
+    if Generator(database, load, lambda _: None).run().operations < events:
+        raise KeyboardInterrupt
 
 
 def pending(rig: Rig, events: int, size: int) -> None:

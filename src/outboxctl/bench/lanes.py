@@ -1,5 +1,6 @@
 """The product's own lanes inside this process, with a clock at their claims and settles."""
 
+import gc
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -60,9 +61,15 @@ class TimedLane(Lane):
         self.settles.append(perf_counter() - started)
 
 
+def _wait(threads: Sequence[threading.Thread]) -> None:
+    for thread in threads:
+        thread.join()
+
+
 @contextmanager
 def running(rig: Rig, sink: Sink, *, drain: bool) -> Iterator[list[TimedLane]]:
     """As many lanes as the product starts by default; with `drain` they are waited for, else stopped."""
+    gc.collect()  # what an earlier measurement left must not be frozen, too
     _calm_the_collector()  # as the daemon does: a full collection stops all lanes for 60 ms
     s = rig.settings
     with closing(Database(s.require_database_url(), connections=s.concurrency + 2)) as database:
@@ -73,10 +80,10 @@ def running(rig: Rig, sink: Sink, *, drain: bool) -> Iterator[list[TimedLane]]:
             thread.start()
         try:
             yield lanes
+            if drain:
+                _wait(threads)
         finally:
-            if not drain:
-                shared.stopping.set()
-            for thread in threads:
-                thread.join()
+            shared.stop()
+            _wait(threads)
         if shared.error:
             raise shared.error

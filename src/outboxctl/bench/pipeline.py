@@ -26,13 +26,18 @@ def drain(rig: Rig, events: int, size: int, *, settle_ms: float) -> EndToEnd:
     as measured beside it with the null sink, is added.
     """
     idle = _idle(rig)
+    rate, run = once(rig, events, size, settle_ms=settle_ms)
+    return EndToEnd(rate, run, idle)
+
+
+def once(rig: Rig, events: int, size: int, *, settle_ms: float) -> tuple[float, Run]:
+    """The same without the run that finds nothing to do."""
     fill.pending(rig, events, size)
     run = process.drain(rig)
     must(fill.done(rig) == events, "not every event is done")
     found = index.count(rig.client, rig.settings.elastic_index)
     must(found == events, f"{found} documents for {events} events")
-    seconds = _last_settle(rig) + settle_ms / 1_000 - run.lanes_at
-    return EndToEnd(events / seconds, run, idle)
+    return events / (_last_settle(rig) + settle_ms / 1_000 - run.lanes_at), run
 
 
 def rate(rig: Rig, events: int, run: Run) -> float:

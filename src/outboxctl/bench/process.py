@@ -4,11 +4,13 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from time import monotonic, perf_counter, sleep
-from typing import Any
+from typing import IO, Any
 
 import psutil
 
@@ -50,8 +52,12 @@ def run(rig: Rig, *args: str) -> Run:
     started = perf_counter()
     with log.open("w") as out:
         command = [*OUTBOXCTL, *args]
-        process = subprocess.Popen(command, env=_environment(rig), cwd=rig.folder, stdout=out, stderr=out)
-    worker, rss = _watch(process)
+        process = subprocess.Popen(command, env=environment(rig), cwd=rig.folder, stdout=out, stderr=out)
+    try:
+        worker, rss = _watch(process, rig.patience)
+    except BaseException:  # an interrupted measurement leaves nobody at work on what is removed next
+        process.kill()
+        raise
     wall = perf_counter() - started
     sleep(BACKENDS_END)
     must(process.returncode == 0, log.read_text())
@@ -59,10 +65,30 @@ def run(rig: Rig, *args: str) -> Run:
     return Run(wall, worker, postgres, engine, rss, _lanes_at(log))
 
 
-def begin(rig: Rig, *args: str) -> subprocess.Popen[str]:
-    """Start a command; its standard output is a pipe."""
-    command, env = [*OUTBOXCTL, *args], _environment(rig)
-    return subprocess.Popen(command, env=env, cwd=rig.folder, stdout=subprocess.PIPE, text=True)
+def begin(rig: Rig, *args: str, stderr: IO[str] | None = None) -> subprocess.Popen[str]:
+    """Start a command; its standard output is a pipe, and its log goes where ours does unless told."""
+    command, env = [*OUTBOXCTL, *args], environment(rig)
+    return subprocess.Popen(
+        command, env=env, cwd=rig.folder, stdout=subprocess.PIPE, stderr=stderr, text=True
+    )
+
+
+@contextmanager
+def serving(rig: Rig, *args: str) -> Iterator[None]:
+    """A worker that has started and is stopped in order at the end."""
+    log, env = rig.folder / "worker.log", environment(rig)
+    with log.open("w") as out:
+        command = [*OUTBOXCTL, "worker", *args]
+        process = subprocess.Popen(command, env=env, cwd=rig.folder, stdout=out, stderr=out)
+    try:
+        end = monotonic() + PATIENCE
+        while not _lanes_at(log):
+            must(process.poll() is None and monotonic() < end, log.read_text())
+            sleep(LOOK)
+        yield
+    finally:
+        process.terminate()
+        process.wait(PATIENCE)
 
 
 def answer(rig: Rig, *args: str) -> tuple[float, Any]:
@@ -87,12 +113,12 @@ def _help_ms() -> float:
     return 1_000 * (perf_counter() - started)
 
 
-def _watch(process: subprocess.Popen[bytes]) -> tuple[float, float]:
+def _watch(process: subprocess.Popen[bytes], patience: float) -> tuple[float, float]:
     """CPU seconds and peak MB of a process until its end; killed if it does not come to one.
 
     Memory is sampled: the kernel's own peak would include this process, from which it was forked.
     """
-    end, peak, seen = monotonic() + PATIENCE, 0, psutil.Process(process.pid)
+    end, peak, seen = monotonic() + patience, 0, psutil.Process(process.pid)
     while True:
         pid, status, usage = os.wait4(process.pid, os.WNOHANG)
         if pid:
@@ -104,13 +130,16 @@ def _watch(process: subprocess.Popen[bytes]) -> tuple[float, float]:
         sleep(LOOK)
 
 
-def _environment(rig: Rig) -> dict[str, str]:
+def environment(rig: Rig) -> dict[str, str]:
+    """What a command is started with: both ends of the rig, and none of a developer's settings."""
     s = rig.settings
     return {name: os.environ[name] for name in KEPT if name in os.environ} | {
+        **rig.environment,
         "DATABASE_URL": s.require_database_url(),
         "ELASTIC_URL": s.elastic_url.get_secret_value(),
         "ELASTIC_INDEX": s.elastic_index,
         "OUTBOX_BULK_SIZE": str(s.bulk_size),
+        "OUTBOX_MAX_BATCH_BYTES": str(s.max_batch_bytes),
         "OUTBOX_CONCURRENCY": str(s.concurrency),
         "OUTBOX_METRICS_PORT": str(services.fresh_port()),
     }

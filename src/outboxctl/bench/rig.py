@@ -1,7 +1,7 @@
 """What is measured on: both ends, empty but for what a measurement puts there, and what they cost."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +25,9 @@ class Rig:
 
     `cpu` holds CPU seconds so far of `postgres` and `engine`, with their children; empty where they run
     on other machines. `checkpoint` has PostgreSQL write out everything, so that it does not do so while we
-    measure. A worker that is started in `folder` finds no `.env` there.
+    measure. A worker that is started in `folder` finds no `.env` there; `environment` is what it needs
+    beside the settings, as what opens the sink. `insists`: the sink's `require_alias` can be relied on.
+    A command that takes longer than `patience` seconds is killed.
     """
 
     settings: Settings
@@ -35,6 +37,14 @@ class Rig:
     versions: Mapping[str, str] = field(default_factory=dict)
     cpu: Mapping[str, Clock] = field(default_factory=dict)
     checkpoint: Callable[[], None] = _nothing
+    environment: Mapping[str, str] = field(default_factory=dict)
+    insists: bool = True
+    patience: float = 120.0
+
+    def tuned(self, *, concurrency: int, bulk_size: int) -> "Rig":
+        """The same with so many lanes and so many events a batch."""
+        given = {"concurrency": concurrency, "bulk_size": bulk_size}
+        return replace(self, settings=self.settings.model_copy(update=given))
 
     def spent(self, whose: str) -> float:
         """CPU seconds of `postgres` or `engine` so far; 0 where that cannot be seen."""

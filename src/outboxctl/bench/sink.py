@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from time import perf_counter
-from typing import TYPE_CHECKING
+from math import inf
+from time import monotonic, perf_counter
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from outboxctl.bench import fill
@@ -12,6 +13,7 @@ from outboxctl.bench.rig import Rig, must
 from outboxctl.core.claim import claim
 from outboxctl.sink import bulk, index
 from outboxctl.sink.client import connect
+from outboxctl.sink.request import demand
 from outboxctl.worker.prepare import prepare
 
 if TYPE_CHECKING:
@@ -23,11 +25,11 @@ SNIPPET = 200
 WARM_UP = 500_000  # documents; before that the engine's own code is still being compiled
 
 
-def bodies(rig: Rig, events: int, size: int) -> list[bytes]:
-    """Bulk bodies made by the product from rows of the database."""
+def bodies(rig: Rig, events: int, size: int, a_request: int = A_REQUEST) -> list[bytes]:
+    """Bulk bodies made by the product from rows of the database, `a_request` documents in each."""
     fill.pending(rig, events, size)
     made = []
-    while body := _body(rig):
+    while body := _body(rig, a_request):
         made.append(body)
     return made
 
@@ -41,16 +43,21 @@ def text_of(rig: Rig, document: int) -> int:
     return max(1, spare // 2 if spare <= 2 * SNIPPET else spare - SNIPPET)
 
 
-def _body(rig: Rig) -> bytes:
+def _body(rig: Rig, a_request: int) -> bytes:
     with rig.database.begin() as connection:
-        batch = claim(connection, owner="bench", token=str(uuid4()), size=A_REQUEST, lease=30)
+        batch = claim(connection, owner="bench", token=str(uuid4()), size=a_request, lease=30)
     return bulk.body(prepare(batch).actions)
 
 
-def warm_up(rig: Rig, requests: Sequence[bytes], events: int) -> None:
-    """Send documents until the engine is as quick as it gets."""
-    for _ in range(-(-WARM_UP // events)):
+def warm_up(
+    rig: Rig, requests: Sequence[bytes], events: int, *, documents: int = WARM_UP, within: float = inf
+) -> None:
+    """Send documents until the engine is as quick as it gets, or has had so many, or so many seconds."""
+    end = monotonic() + within
+    for _ in range(-(-documents // events)):
         _rate(rig, requests, max(SENDERS), events)
+        if monotonic() > end:
+            return
 
 
 def limit(rig: Rig, requests: Sequence[bytes], events: int) -> dict[int, float]:
@@ -63,7 +70,7 @@ def _rate(rig: Rig, requests: Sequence[bytes], senders: int, events: int) -> flo
     name = rig.settings.elastic_index
     with closing(connect(rig.settings, connections=senders)) as client, ThreadPoolExecutor(senders) as pool:
         started = perf_counter()
-        failed = sum(pool.map(lambda body: _send(client, name, body), requests))
+        failed = sum(pool.map(lambda body: _send(client, name, body, insist=rig.insists), requests))
         seconds = perf_counter() - started
     found = index.count(rig.client, name)
     must(not failed, f"{failed} requests had errors")
@@ -71,11 +78,15 @@ def _rate(rig: Rig, requests: Sequence[bytes], senders: int, events: int) -> flo
     return events / seconds
 
 
-def _send(client: "Elasticsearch", name: str, body: bytes) -> bool:
-    answer = client.bulk(
-        index=name,
-        operations=body,  # type: ignore[arg-type] # bytes go through untouched
-        filter_path=bulk.FILTER,
-        require_alias=True,
+def _send(client: "Elasticsearch", name: str, body: bytes, *, insist: bool) -> bool:
+    options: dict[str, Any] = {"require_alias": True} if insist else {}
+    answer = demand(
+        client,
+        lambda: client.bulk(
+            index=name,
+            operations=body,  # type: ignore[arg-type] # bytes go through untouched
+            filter_path=bulk.FILTER,
+            **options,
+        ),
     )
     return bool(answer["errors"])

@@ -1,4 +1,4 @@
-"""Where faults may be caused: never in production, and elsewhere only where somebody has said so."""
+"""Where faults and load may be caused: never in production, and elsewhere only where somebody has said so."""
 
 from contextlib import closing
 from ipaddress import ip_address
@@ -23,7 +23,7 @@ UNKNOWN = (
 
 def local(url: str) -> bool:
     """Whether a URL's host is this machine, by its name alone: nobody is asked for an address."""
-    return _here(urlsplit(url).hostname or "")
+    return here(urlsplit(url).hostname or "")
 
 
 def allow(settings: "Settings", what: str, *, sure: bool) -> None:
@@ -40,7 +40,7 @@ def allow(settings: "Settings", what: str, *, sure: bool) -> None:
     if environment is None:
         raise UsageError(f"nothing says that this is not production: refusing to {what}", hint=UNKNOWN)
     if environment not in ALLOWED:
-        raise UsageError(f"this is {environment}: refusing to {what}", hint="faults are for other systems")
+        raise UsageError(f"this is {environment}: refusing to {what}", hint="that is for other systems")
     far += [mask(url) for url in settings.sink_urls if not local(url)]
     if far and not sure:
         raise UsageError(f"not on this machine: {', '.join(far)}: refusing to {what}", hint=SURE)
@@ -54,10 +54,11 @@ def _asked(settings: "Settings") -> tuple[str | None, list[str]]:
         found = marker.read_if_any(connection)
         if found is not None:
             marker.check(connection, settings.environment, db.name)
-        return found, [] if _here(host_of(connection)) else [db.name]
+        return found, [] if here(host_of(connection)) else [db.name]
 
 
-def _here(host: str) -> bool:
+def here(host: str) -> bool:
+    """Whether a host, or the folder of a socket, is this machine."""
     try:
         return ip_address(host).is_loopback
     except ValueError:

@@ -7,6 +7,7 @@ import typer
 from outboxctl import __version__
 from outboxctl.cli import (
     audit,
+    bench,
     chaos,
     check,
     config,
@@ -68,6 +69,7 @@ app.command("prune")(prune.prune)
 app.add_typer(inject.app, name="inject")
 app.add_typer(chaos.app, name="chaos")
 app.add_typer(lab.app, name="lab")
+app.command("bench")(bench.bench)
 app.add_typer(db.app, name="db")
 app.add_typer(services.app, name="services")
 app.add_typer(config.app, name="config")

@@ -4,12 +4,13 @@ from typing import Annotated
 
 import typer
 
-from outboxctl.cli import whoever_reads
+from outboxctl.cli import notify, whoever_reads
 from outboxctl.cli.guards import Yes, confirm, refuse_if_read_only
 from outboxctl.cli.options import DatabaseUrl, Json, database, settings
 from outboxctl.errors import ExitCode
 
 app = typer.Typer(help="The schema: migrate, inspect, print.", no_args_is_help=True)
+app.add_typer(notify.app, name="notify")
 
 
 @app.command()

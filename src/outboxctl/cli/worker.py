@@ -41,6 +41,10 @@ def worker(
         float | None,
         _setting("--poll-interval-seconds", "Longest idle wait", "OUTBOX_POLL_INTERVAL_SECONDS"),
     ] = None,
+    notify: Annotated[
+        str | None,
+        _setting("--notify", "`auto` listens after `db notify on`, `off` polls", "OUTBOX_NOTIFY"),
+    ] = None,
     lease_seconds: Annotated[
         float | None, _setting("--lease-seconds", "How long a claim is ours", "OUTBOX_LEASE_SECONDS")
     ] = None,

@@ -4,7 +4,11 @@ from collections.abc import Mapping
 
 from sqlalchemy import Connection, text
 
+from outboxctl.core.claim import PLAN
 from outboxctl.core.schema import EVENTS, SOURCE
+
+# A settle before it in the transaction may have left the planner only a hash join: of whole tables here.
+LOOK_UP = f"{PLAN}; SET LOCAL enable_nestloop = on"
 
 UNCHANGED = text(f"""
 SELECT e.id::text FROM unnest(CAST(:ids AS uuid[]), CAST(:versions AS bigint[])) sent (id, version)
@@ -22,5 +26,6 @@ def ahead(connection: Connection, sent: Mapping[str, int]) -> set[str]:
     """
     if not sent:
         return set()
+    connection.exec_driver_sql(LOOK_UP)
     given = {"ids": list(sent), "versions": list(sent.values())}
     return set(connection.execute(UNCHANGED, given).scalars())

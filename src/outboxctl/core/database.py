@@ -1,7 +1,7 @@
 """Connections to PostgreSQL, and its errors in the user's words."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 import psycopg
@@ -33,6 +33,7 @@ READ_ONLY = "25006"
 AWAY = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeoutError)
 # Ended by the server: we were silent for too long, or took too long, in a transaction.
 CUT_OFF = {"25P03", "25P04", "57014"}
+LOCKED = "55P03"  # lock not available, in the time that we gave it
 DENIED_STATES = {"42501"}  # insufficient privilege
 
 
@@ -49,7 +50,7 @@ class Database:
         self.name = describe(self._conninfo)
         self.engine = create_engine(
             "postgresql+psycopg://",
-            creator=self._connect,
+            creator=self._connect_for_pool,
             pool_size=connections,
             max_overflow=0,
             pool_timeout=30,
@@ -59,7 +60,7 @@ class Database:
     def begin(self) -> Iterator[Connection]:
         """One transaction. Raises UnreachableError or UsageError in place of the driver's errors."""
         try:
-            with self.engine.connect() as connection, self._bounded(connection), connection.begin():
+            with self.engine.connect() as connection, self.bounded(_driver(connection)), connection.begin():
                 self._bound_the_other_side(connection)
                 yield connection
         except (SQLAlchemyError, psycopg.Error) as error:
@@ -68,13 +69,13 @@ class Database:
             raise translate(error, self.name) from error
 
     @contextmanager
-    def _bounded(self, connection: Connection) -> Iterator[None]:
+    def bounded(self, session: Any) -> Iterator[None]:
+        """Cut a driver's connection off if what is done with it in the block takes too long."""
         if self._longest is None:
             yield
             return
-        driver: Any = connection.connection.driver_connection
         with GUARD.over(self._longest) as watch:
-            watch.descriptor = driver.fileno
+            watch.descriptor = session.fileno
             yield
 
     def _bound_the_other_side(self, connection: Connection) -> None:
@@ -84,9 +85,28 @@ class Database:
             names = ("idle_in_transaction_session_timeout", "statement_timeout")
             connection.exec_driver_sql("; ".join(f"SET LOCAL {name} = {milliseconds}" for name in names))
 
+    @contextmanager
+    def apart(self) -> Iterator[psycopg.Connection]:
+        """A session outside the pool, each statement a transaction: for what belongs to a session.
+
+        Raises UnreachableError or UsageError in place of the driver's errors.
+        """
+        try:
+            with closing(self._connect()) as session:
+                session.autocommit = True
+                yield session
+        except psycopg.Error as error:
+            raise translate(error, self.name) from error
+
     def close(self) -> None:
         """Close the pool's connections."""
         self.engine.dispose()
+
+    def _connect_for_pool(self) -> Any:
+        connection = self._connect()
+        # A pooler may hand us a session that listens for somebody: what it hears must not pile up.
+        connection.add_notify_handler(lambda _: None)
+        return connection
 
     def _connect(self) -> Any:
         # Nothing is prepared: the session may sit behind a pooler in transaction mode.
@@ -131,6 +151,9 @@ def translate(error: Exception, name: str) -> OutboxctlError:
         return UsageError(f"the schema in {name} is missing or damaged: {text}", hint=hint)
     if state in DENIED_STATES:
         return UsageError(f"not permitted in {name}: {text}", hint="use a role with the needed rights")
+    if state == LOCKED:
+        hint = "a long transaction is in the way: try again once it has ended"
+        return UnreachableError(f"the database {name} did not give a lock: {text}", hint=hint)
     if isinstance(cause, AWAY) or state == READ_ONLY or state in CUT_OFF:
         hint = "check DATABASE_URL, and that the server runs (`outboxctl services up` starts a local one)"
         return UnreachableError(f"the database {name} cannot be used: {text}", hint=hint)
@@ -149,8 +172,12 @@ def describe(conninfo: dict[str, Any]) -> str:
 
 def host_of(connection: Connection) -> str:
     """The host that a connection really leads to; a path for a socket of this machine."""
-    driver: Any = connection.connection.driver_connection
+    driver = _driver(connection)
     return str(driver.info.hostaddr or driver.info.host)
+
+
+def _driver(connection: Connection) -> Any:
+    return connection.connection.driver_connection
 
 
 def _parse(url: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
+from outboxctl.core import notify
 from outboxctl.core.database import Database
 from outboxctl.core.examine.link import link, shares_sessions
 from outboxctl.core.examine.reading import asked, read_only
@@ -13,10 +14,12 @@ from outboxctl.core.examine.sample import Sample, sample, versions
 from outboxctl.core.examine.server import Server, marked, server
 from outboxctl.core.examine.tables import tables
 from outboxctl.core.examine.vacuum import holders, parts
+from outboxctl.core.notify import Switch
 from outboxctl.doctor.examination import Examination, optional
 from outboxctl.doctor.fit_rules import FIT, SETTINGS, Fit
 from outboxctl.doctor.mapping_rules import INDEX
 from outboxctl.doctor.model import End
+from outboxctl.doctor.notify_rules import NOTIFY, Hearing
 from outboxctl.doctor.server_rules import MARKER, POOLER, SERVER
 from outboxctl.doctor.sink_rules import CLUSTER, PRODUCT, SINK_RIGHTS, URLS
 from outboxctl.doctor.table_rules import RIGHTS, TABLES
@@ -33,7 +36,7 @@ if TYPE_CHECKING:
     from elasticsearch import Elasticsearch
 
 CHECKS = {
-    End.DATABASE: (SERVER, MARKER, TABLES, RIGHTS, PARTS, HOLDERS, POOLER),
+    End.DATABASE: (SERVER, MARKER, TABLES, RIGHTS, PARTS, HOLDERS, POOLER, NOTIFY),
     End.SINK: (URLS, PRODUCT, CLUSTER, SINK_RIGHTS, INDEX),
     End.SETTINGS: (SETTINGS, FIT),
 }
@@ -48,6 +51,7 @@ class Ends:
     now: datetime | None = None
     server: Server | None = None
     sample: Sample | None = None
+    switch: Switch | None = None
     cluster: Cluster | None = None
     documents: dict[str, int] = field(default_factory=dict)
 
@@ -56,7 +60,9 @@ class Ends:
         db = Database(exam.settings.require_database_url(), connections=2, longest=TRANSACTION_SECONDS)
         try:
             self._questions(exam, db)
-            exam.check(End.DATABASE, POOLER, lambda: shares_sessions(db))
+            pooled = bool(exam.check(End.DATABASE, POOLER, lambda: shares_sessions(db)))
+            if switch := self.switch:
+                exam.check(End.DATABASE, NOTIFY, lambda: Hearing(switch, pooled))
         finally:
             db.close()
 
@@ -72,6 +78,7 @@ class Ends:
             check(HOLDERS, lambda: ask(partial(holders, longest=LONGEST, now=self.now)))
             if schema and not schema.missing:
                 self.sample = optional(lambda: ask(sample))
+                self.switch = optional(lambda: ask(notify.status))
 
     def sink(self, exam: Examination) -> None:
         """The cluster and the index; nothing more where another product or version answers."""

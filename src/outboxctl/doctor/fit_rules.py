@@ -80,13 +80,13 @@ def connections(fit: Fit, settings: Settings) -> Iterator[Said]:
 @rule("batch-too-large", Severity.WARNING, "Each batch is refused (413) and sent again in halves.")
 def batch(fit: Fit, settings: Settings) -> Iterator[Said]:
     """An average batch above the sink's limit for a request."""
-    one = fit.document_bytes
-    if fit.request_limit and settings.bulk_size * one > fit.request_limit:
+    usual = min(settings.bulk_size * fit.document_bytes, settings.max_batch_bytes)
+    if fit.request_limit and usual > fit.request_limit:
         what = (
-            f"{settings.bulk_size:,} documents of {size(one)} are more than "
+            f"A batch holds {size(usual)} of documents, more than "
             f"the {size(fit.request_limit)} that the sink takes at once."
         )
-        yield what, export("OUTBOX_BULK_SIZE", max(1, int(fit.request_limit / one / 2)))
+        yield what, export("OUTBOX_MAX_BATCH_BYTES", max(1, fit.request_limit // 2))
 
 
 @rule(

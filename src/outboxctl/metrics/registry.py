@@ -13,6 +13,10 @@ GAUGES = {
     "inflight": ("outbox_inflight_events", "Events that this worker holds"),
     "inflight_limit": ("outbox_inflight_limit_events", "Events in flight that the sink copes with (AIMD)"),
     "circuit_open": ("outbox_circuit_open", "1 while the circuit to the sink is open (outage policy hold)"),
+    "notify_listening": (
+        "outbox_notify_listening",
+        "1 while this worker hears of new events at once (LISTEN), 0 while it only polls",
+    ),
     "stuck": ("outbox_stuck_processing_events", "Events whose lease or processing time ran out"),
     "last_success": ("outbox_last_success_timestamp_seconds", "When this worker last completed an event"),
 }

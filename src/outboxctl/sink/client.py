@@ -2,7 +2,8 @@
 
 import socket
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
@@ -30,13 +31,27 @@ UNBOUNDED = 3600.0  # seconds, where a client was made without a timeout
 
 @dataclass
 class Seen(threading.local):
-    """Of this thread's request: the answer's status, for errors that do not carry it, and its watch."""
+    """Of this thread's request: the answer's status, for errors that do not carry it, its watch, its time."""
 
     status: int = 0
     watch: Watch | None = None
+    seconds: float | None = None
 
 
 SEEN = Seen()
+
+
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """Requests of this thread may take so many seconds.
+
+    As `client.options(request_timeout=…)`, which makes a client of fifty objects for each request.
+    """
+    SEEN.seconds = seconds
+    try:
+        yield
+    finally:
+        SEEN.seconds = None
 
 
 class WatchedNode(Urllib3HttpNode):
@@ -52,6 +67,8 @@ class WatchedNode(Urllib3HttpNode):
     def perform_request(self, *args: Any, **kwargs: Any) -> Any:
         """Send one request (see the base class); ConnectionTimeout once its whole time is over."""
         SEEN.status = 0
+        if SEEN.seconds:
+            kwargs["request_timeout"] = SEEN.seconds
         given = kwargs.get("request_timeout")
         seconds = given if isinstance(given, int | float) else self.config.request_timeout
         with GUARD.over(seconds or UNBOUNDED) as watch:

@@ -8,7 +8,8 @@ from typing import Any
 from elasticsearch import Elasticsearch
 
 from outboxctl.failures import Answer, Finding, Reason, Verdict, classify
-from outboxctl.sink.bulk import FILTER, Action, body, pair
+from outboxctl.sink.bulk import CONFIRMED, FILTER, Action, body, pair
+from outboxctl.sink.client import within
 from outboxctl.sink.delivery import Delivery, Request
 from outboxctl.sink.halving import Halving
 from outboxctl.sink.request import ask
@@ -61,7 +62,7 @@ class ElasticSink:
         if seconds <= 0:
             return None
         sent = self._bulk(actions, seconds, requests, insist=insist)
-        if insist and isinstance(sent, list) and any(map(_not_an_alias, sent)):
+        if insist and isinstance(sent, list) and any(_not_an_alias(a) for a in sent if a is not CONFIRMED):
             # Gone since the look-up, or a sink whose `require_alias` cannot be relied on.
             self._alias_only = self._can_insist = False
             return self._send(actions, left, requests)
@@ -86,7 +87,8 @@ class ElasticSink:
         seconds = left() / 2
         if seconds <= 0:
             return None
-        found = ask(lambda: question(self._client.options(request_timeout=seconds)))
+        with within(seconds):
+            found = ask(lambda: question(self._client))
         if isinstance(found, Answer) and classify(found).verdict is Verdict.SPLIT:
             return replace(found, kind="look_up_refused")  # by no item's fault
         return found
@@ -99,16 +101,16 @@ class ElasticSink:
         except UnicodeEncodeError as error:
             return Answer(0, "unencodable", str(error), request=True)
         options: dict[str, Any] = {"require_alias": True} if insist else {}
-        client = self._client.options(request_timeout=seconds)
         started = monotonic()
-        answer = ask(
-            lambda: client.bulk(
-                index=self._index,
-                operations=lines,  # type: ignore[arg-type] # bytes go through untouched
-                filter_path=FILTER,
-                **options,
+        with within(seconds):
+            answer = ask(
+                lambda: self._client.bulk(
+                    index=self._index,
+                    operations=lines,  # type: ignore[arg-type] # bytes go through untouched
+                    filter_path=FILTER,
+                    **options,
+                )
             )
-        )
         sent = answer if isinstance(answer, Answer) else pair(actions, answer)
         result = "ok" if isinstance(sent, list) else classify(sent).reason or Reason.UNKNOWN_EXCEPTION
         requests.append(Request(str(result), monotonic() - started, len(lines)))

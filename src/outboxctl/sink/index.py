@@ -43,7 +43,7 @@ class Hit:
 
 def ensure(client: Elasticsearch, name: str) -> bool:
     """Create `name` as a write alias of `name-000001` unless it exists; True if it was created."""
-    if _body(client, lambda: client.indices.exists(index=name)):
+    if exists(client, name):
         return False
     alias: Mapping[str, Any] = {name: {"is_write_index": True}}
     _body(
@@ -53,6 +53,11 @@ def ensure(client: Elasticsearch, name: str) -> bool:
         ),
     )
     return True
+
+
+def exists(client: Elasticsearch, name: str) -> bool:
+    """Whether there is an index or alias of this name."""
+    return bool(_body(client, lambda: client.indices.exists(index=name)))
 
 
 def remove(client: Elasticsearch, name: str) -> None:
@@ -76,6 +81,13 @@ def search(client: Elasticsearch, name: str, text: str, *, size: int = 5) -> lis
         Hit(hit["_id"], float(hit["_score"] or 0), str(hit["_source"].get("snippet")))
         for hit in found["hits"]["hits"]
     ]
+
+
+def found(client: Elasticsearch, name: str, ids: Sequence[str]) -> list[str]:
+    """Those of these documents that a search finds now: of what came since the last refresh, none."""
+    query: Mapping[str, Any] = {"ids": {"values": list(ids)}}
+    said = _body(client, lambda: client.search(index=name, query=query, size=len(ids), source=False))
+    return [hit["_id"] for hit in said["hits"]["hits"]]
 
 
 def versions(client: Elasticsearch, name: str, ids: Sequence[str]) -> dict[str, int | None]:

@@ -21,6 +21,7 @@ from outboxctl.sink.delivery import Probe, Sink
 from outboxctl.worker.health import Health
 from outboxctl.worker.heartbeat import Heartbeat
 from outboxctl.worker.lane import Lane
+from outboxctl.worker.listener import Listener
 from outboxctl.worker.maintenance import Maintenance
 from outboxctl.worker.notify import notify
 from outboxctl.worker.shared import Shared
@@ -73,6 +74,8 @@ class Daemon:
             self._every(self._maintenance.look_at_database, "database-probe"),
             self._every(self._maintenance.look_at_sink, "sink-probe"),
         ]
+        if not drain:  # which waits for nothing
+            self._helpers.append(self._every(Listener(self.shared).turn, "listener"))
         notify("READY=1")
         self._work()
         notify("STOPPING=1")

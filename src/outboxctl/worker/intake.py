@@ -35,7 +35,7 @@ class Intake:
         Where there is plenty, a lease to be redeemed: then lanes claim beside each other, not in turn.
         """
         wait = FIRST_WAIT
-        while not self._shared.stopping.is_set():
+        while self._shared.looking():
             size = self._room()
             if not size:
                 if self._drain and self._drained():
@@ -47,7 +47,7 @@ class Intake:
             batch = self._take(size)
             if batch or self._drain:
                 return batch
-            self._shared.stopping.wait(wait)
+            self._shared.bell.wait(wait)  # not lost where it rang since we began to look
             wait = min(wait * 2, self._settings.poll_interval_seconds)
         return None
 

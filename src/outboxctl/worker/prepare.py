@@ -55,11 +55,14 @@ def prepare(batch: Sequence[Claimed]) -> Prepared:
 
 def _leave_out(prepared: Prepared) -> None:
     """What there was no room for goes back with its attempt."""
-    left_out = [event for event in prepared.newest if event.document == LEFT_OUT]
-    if left_out:
-        prepared.left_out = True
-        prepared.newest = [event for event in prepared.newest if event.document != LEFT_OUT]
-        prepared.decided += [(event, UNSENT) for event in left_out]
+    entities = {event.document_id for event in prepared.newest if event.document == LEFT_OUT}
+    if not entities:
+        return
+    prepared.left_out = True
+    events = prepared.newest + prepared.coalesced
+    prepared.decided += [(event, UNSENT) for event in events if event.document_id in entities]
+    prepared.newest = [event for event in prepared.newest if event.document_id not in entities]
+    prepared.coalesced = [event for event in prepared.coalesced if event.document_id not in entities]
 
 
 def judge(prepared: Prepared, findings: Sequence[Finding | None]) -> list[tuple[Claimed, Finding]]:
@@ -76,7 +79,7 @@ def _coalesced(prepared: Prepared, findings: Sequence[Finding | None]) -> list[t
         return []
     done = Finding(Verdict.DONE, noop=Noop.COALESCED)
     said = {action.id: finding or UNSENT for action, finding in zip(prepared.actions, findings, strict=True)}
-    found = [(event, said.get(event.document_id, UNSENT)) for event in prepared.coalesced]
+    found = [(event, said[event.document_id]) for event in prepared.coalesced]
     return [(event, done if finding.verdict is Verdict.DONE else finding) for event, finding in found]
 
 

@@ -34,6 +34,7 @@ class Shared:
         self.settings, self.database, self.sink = settings, database, sink
         self.metrics, self.health = metrics, health
         self.stopping = threading.Event()  # nothing new is begun
+        self.bell = threading.Event()  # there may be work: whoever waits for some looks again
         self.given_up = threading.Event()  # and what is under way is not waited for
         self.turnstile = threading.Lock()
         self.plenty = False  # the last claim was full: the next one will find something, too
@@ -47,6 +48,16 @@ class Shared:
         self.claims: dict[str, Lease] = {}  # in hand, by lease token
         self._unanswered: dict[str, float] = {}  # claims whose answer never came, until when they matter
         metrics.set("inflight_limit", self.throttle.limit)
+
+    def stop(self) -> None:
+        """Begin nothing new; whoever waits for work is woken."""
+        self.stopping.set()
+        self.bell.set()
+
+    def looking(self) -> bool:
+        """About to look for work: whatever rings from here on is news. False once the worker stops."""
+        self.bell.clear()
+        return not self.stopping.is_set()
 
     def complete(self, events: int) -> None:
         """Note that so many events became done just now."""

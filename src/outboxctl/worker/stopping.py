@@ -22,7 +22,7 @@ def stop(
 
     What is left belongs to its lease: another worker reclaims it. `leave` is called once nothing is.
     """
-    shared.stopping.set()
+    shared.stop()
     shared.health.drain()
     end = monotonic() + grace
     _join(lanes, end - min(RELEASE_SHARE * grace, RELEASE_SECONDS))

@@ -1,11 +1,11 @@
-"""What every `chaos` and `lab` command does first: undo what a killed one left behind."""
+"""What every `chaos`, `lab` and `bench` command does first: undo what a killed one left behind."""
 
 # Each declares how its faults are undone; who undoes must have loaded them all.
 KINDS = (
     "outboxctl.chaos.engine",
     "outboxctl.chaos.workers",
     "outboxctl.chaos.block",
-    "outboxctl.labs.staging",
+    "outboxctl.chaos.guest",
 )
 
 

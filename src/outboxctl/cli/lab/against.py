@@ -88,5 +88,5 @@ def _at_risk(worker: str, schema: str | None) -> str:
 def _pattern(plan: "Planned") -> tuple[str, str]:
     """The names of a lab's schema and index, with LAB where each has its own."""
     name = plan.lab.name
-    schema, index = plan.schema.rsplit(name.replace("-", "_"), 1), plan.index.rsplit(name, 1)
+    schema, index = plan.own.schema.rsplit(name.replace("-", "_"), 1), plan.own.index.rsplit(name, 1)
     return "LAB".join(schema), "LAB".join(index)

@@ -1,0 +1,48 @@
+"""Cold start: from starting `outboxctl worker` to its first claim."""
+
+import socket
+import subprocess
+from time import monotonic, sleep, time
+
+from outboxctl.bench import fill
+from outboxctl.bench.process import OUTBOXCTL, environment
+from outboxctl.bench.rig import Rig, must
+from outboxctl.core import whole
+
+PATIENCE = 60.0
+LOOK = 0.05  # seconds between two looks; what they find is the database's own time of the claim
+
+
+def first_claim_ms(rig: Rig, runs: int) -> list[float]:
+    """Milliseconds to the first claim, after one run that fills the disk's cache.
+
+    The sink is one that never answers: what was claimed stays claimed until it was seen. This machine's
+    clock is compared with the database's, so both must be on one machine, or agree.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        return [_first_claim_ms(rig, url) for _ in range(runs + 1)][1:]
+
+
+def _first_claim_ms(rig: Rig, silent: str) -> float:
+    fill.pending(rig, 1, 1)
+    command, env = [*OUTBOXCTL, "worker"], environment(rig) | {"ELASTIC_URL": silent}
+    quiet = subprocess.DEVNULL
+    started = time()
+    process = subprocess.Popen(command, env=env, cwd=rig.folder, stdout=quiet, stderr=quiet)
+    try:
+        return 1_000 * (_claimed_at(rig) - started)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _claimed_at(rig: Rig) -> float:
+    end = monotonic() + PATIENCE
+    while True:
+        with rig.database.begin() as connection:
+            claimed = whole.first_claim(connection)
+        if claimed:
+            return claimed
+        must(monotonic() < end, "a worker claimed nothing")
+        sleep(LOOK)

@@ -1,0 +1,88 @@
+"""What a benchmark says of its figures, and the picture of them."""
+
+import xml.etree.ElementTree as ET
+from dataclasses import replace
+
+import pytest
+
+from outboxctl.bench.advice import advise
+from outboxctl.bench.figure import Figure, table
+from outboxctl.bench.given import Cell, Given
+from outboxctl.bench.measured import Measured
+from outboxctl.bench.picture import picture
+from outboxctl.bench.pipeline import EndToEnd
+from outboxctl.bench.process import Run
+from outboxctl.bench.store import Drained
+
+pytestmark = pytest.mark.no_servers
+CELL = Cell(3, 1_000)
+IDLE = Run(0.5, 0.3, 0.01, 0.0, 80.0, 0.0)
+
+
+def measured(
+    s: float, p: float, e: float, *, shared: bool = True, others: float = 0.0, busy: float = 0.0
+) -> Measured:
+    ran = Run(1.0, 0.3 + 0.01, 0.01 + 0.02, 0.03, 90.0, 0.0)
+    found = Measured(Given(1_000, 600, 1, [CELL]), shared, ["postgres"], CELL)
+    found.s.append({1: s / 2, 2: s})
+    found.p.append(Drained(p, 9.0, 5.0, 4.0))
+    found.e.append(EndToEnd(e, ran, replace(IDLE, postgres=IDLE.postgres + busy)))
+    found.others.append(others)
+    return found
+
+
+def test_the_bound_is_harmonic_only_where_the_cores_are_shared() -> None:
+    assert measured(60, 30, 10).bound == [pytest.approx(20)]
+    assert measured(60, 30, 10, shared=False).bound == [30]
+
+
+def test_cpu_an_event_is_without_the_start_and_only_of_what_was_seen() -> None:
+    figures = measured(60, 30, 10).figures()
+    assert figures["worker_cpu"].values == [pytest.approx(10)]
+    assert figures["postgres_cpu"].values == [pytest.approx(20)]
+    assert "engine_cpu" not in figures
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (measured(60, 30, 19), "the database costs the most"),
+        (measured(30, 60, 19), "the sink costs the most"),
+        (
+            measured(60, 30, 29, shared=False),
+            "The limit is the database: more lanes or workers will not help",
+        ),
+        (
+            measured(60, 30, 11, shared=False),
+            "--concurrency 3,4,6 --bulk-size 1000,2000; then start 3 workers",
+        ),
+        (measured(60, 30, 29), "some cores were free"),
+        (measured(60, 30, 19, busy=1.0), "CPU below 0 is none: take more --events"),
+        (measured(60, 30, 19, others=0.6), "Others took 0.6 of this machine's cores"),
+    ],
+)
+def test_the_advice_names_the_limit_and_what_to_change(found: Measured, said: str) -> None:
+    assert said in " ".join(advise(found))
+
+
+def test_of_settings_that_are_as_good_the_cheapest_is_the_best() -> None:
+    found = measured(60, 30, 19)
+    found.matrix = {Cell(4, 500): [100.0], Cell(2, 500): [98.0], Cell(2, 250): [99.0], Cell(1, 500): [90.0]}
+    assert found.choose() == Cell(2, 250)
+
+
+def test_a_table_leaves_out_what_nobody_fills() -> None:
+    plain, judged = Figure("rate", "/s", [1.0]), Figure("time", "s", [1.0], 2.0)
+    assert table([plain]).splitlines()[0].split() == ["|", "figure", "|", "median", "|", "spread", "|"]
+    assert "verdict" in table([plain, judged])
+
+
+@pytest.mark.parametrize("rates", [{}, {"engine": Figure("S <b>&\x1b[31m", "events/s", [1.0, 3.0, 2.0])}])
+def test_a_picture_is_well_formed_whatever_it_is_told(rates: dict[str, Figure]) -> None:
+    costs = {"worker": Figure("w", "us/event", [-1.0]), "postgres": Figure("p", "us/event", [3.0])}
+    drawn = picture("</svg><script>", rates, costs, ["</text> " * 60])
+    root = ET.fromstring(drawn)  # noqa: S314 - our own
+    assert not root.findall(".//{*}script")
+    bars = root.findall(".//{*}rect[@class='postgres']")
+    assert float(bars[0].get("width", "")) == 430  # all of it: less than nothing is nothing
+    assert ("S <b>&\\x1b[31m" in "".join(root.itertext())) == bool(rates)
