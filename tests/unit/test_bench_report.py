@@ -96,7 +96,7 @@ def test_the_page_is_made_of_the_json_alone(here: Path) -> None:
 
 def test_a_hostile_name_breaks_neither_table_nor_terminal(here: Path) -> None:
     name = "a | b\n## Verify\x1b[2J"
-    printed = write(name, Figure(name, "|", [1.0]))
+    printed = write(name, Figure(name, "|", [1.0], 2.0))
     text = (here / "RESULTS.md").read_text()
     assert "\x1b" not in printed + text
     assert "\n## Verify" not in text
