@@ -21,7 +21,7 @@ NOTES = """\
 - E: a real `outboxctl worker --drain` process, from its line "worker started" to its last settle (the
   newest `processed_at`, plus the median duration of a settle in P).
 - CPU an event: user and system time of the whole process, or of the server with its children, less the
-  median of what the same command takes on an empty table. What a server does later (refresh, merges,
+  median of what the same command takes for a single event. What a server does later (refresh, merges,
   checkpoint) is not in it. Its ratios are what `make bench-check` can compare on another machine.
 - Claims are timed from taking a connection to the commit; these are P's.
 - Before each measurement the tables are truncated, vacuumed and filled anew, the index is created anew,

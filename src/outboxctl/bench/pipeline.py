@@ -11,7 +11,7 @@ from outboxctl.sink import index
 
 @dataclass(frozen=True)
 class EndToEnd:
-    """Events a second; the run that did it, and a run that found nothing to do."""
+    """Events a second; the run that did it, and a run that had a single event."""
 
     rate: float
     run: Run
@@ -25,13 +25,13 @@ def drain(rig: Rig, events: int, size: int, *, settle_ms: float) -> EndToEnd:
     newest `processed_at`. That is when the last settle began, so the median duration of a settle,
     as measured beside it with the null sink, is added.
     """
-    idle = _idle(rig)
+    idle = _idle(rig, size)
     rate, run = once(rig, events, size, settle_ms=settle_ms)
     return EndToEnd(rate, run, idle)
 
 
 def once(rig: Rig, events: int, size: int, *, settle_ms: float) -> tuple[float, Run]:
-    """The same without the run that finds nothing to do."""
+    """The same without the run that has a single event."""
     fill.pending(rig, events, size)
     run = process.drain(rig)
     must(fill.done(rig) == events, "not every event is done")
@@ -45,9 +45,9 @@ def rate(rig: Rig, events: int, run: Run) -> float:
     return events / (_last_settle(rig) - run.lanes_at)
 
 
-def _idle(rig: Rig) -> Run:
-    fill.reset(rig)
-    rig.checkpoint()
+def _idle(rig: Rig, size: int) -> Run:
+    """What starting and stopping take; one event, for the sink's client is not loaded without any."""
+    fill.pending(rig, 1, size)
     return process.drain(rig)
 
 
