@@ -1,8 +1,6 @@
 """`python -m benchmarks.memory`: a worker's memory beside a backlog that never ends; some 25 minutes."""
 
 import argparse
-import signal
-import sys
 from dataclasses import dataclass
 from statistics import linear_regression, median
 from subprocess import Popen
@@ -11,11 +9,11 @@ from time import monotonic, sleep
 import psutil
 
 from benchmarks import memory_rows, report
-from benchmarks.servers import say, started
+from benchmarks.servers import ending, say, started
 from outboxctl.bench import fill, process
 from outboxctl.bench.figure import Figure
+from outboxctl.bench.machine import surroundings
 from outboxctl.bench.rig import Rig, must
-from outboxctl.errors import OutboxctlError
 
 SMALL, LARGE = 200, 20_000  # bytes of text
 IDLE = 0.5  # minutes with nothing to do
@@ -60,13 +58,8 @@ class Watched:
 
 def main() -> None:
     given = _arguments()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the servers are ended all the same
-    try:
-        with started() as rig:
-            print(_benchmark(rig, given))
-    except OutboxctlError as error:
-        print(f"benchmarks: {error}\n  {error.hint}", file=sys.stderr)
-        sys.exit(error.exit_code)
+    with ending(), started() as rig:
+        print(_benchmark(rig, given))
 
 
 def _arguments() -> argparse.Namespace:
@@ -85,11 +78,9 @@ def _benchmark(rig: Rig, given: argparse.Namespace) -> str:
         memory_rows.make(rig, given.events, size)
         with memory_rows.endless(rig, given.events):
             figures += _watch(rig, given.minutes).figures(name, target)
-    command = " ".join(
-        ("python -m benchmarks.memory", *(f"--{name} {value:g}" for name, value in vars(given).items()))
-    )
+    command = report.command("benchmarks.memory", vars(given))
     about = f"{given.events:,} pending events, {given.minutes:g} minutes for each size of documents."
-    on = report.machine(rig)
+    on = surroundings(rig.versions)
     return report.write_section(TITLE, command=command, about=about, on=on, figures=figures, notes=NOTES)
 
 
