@@ -65,6 +65,7 @@ class Measured:
         return [
             Figure("whole process", "s", [e.run.wall for e in self.e], digits=2),
             Figure("its start and stop", "s", [e.idle.wall for e in self.e], digits=2),
+            Figure("its start within E", "s", [e.start for e in self.e], digits=2),
             Figure("cores taken by others", "", self.others, digits=2),
         ]
 

@@ -57,6 +57,11 @@ class Measured:
         pairs = zip(self.sink, (p.rate for p in self.p), strict=True)
         return [1 / (1 / s + 1 / p) if self.shared else min(s, p) for s, p in pairs]
 
+    @property
+    def starting(self) -> list[float]:
+        """The worker's start as a part of the seconds that E took."""
+        return [e.start * e.rate / self.given.events for e in self.e]
+
     def cpu(self, whose: str) -> list[float]:
         """Microseconds an event of `worker`, `postgres` or `engine`, start-up taken off."""
         idle = median(getattr(e.idle, whose) for e in self.e)

@@ -11,11 +11,16 @@ from outboxctl.sink import index
 
 @dataclass(frozen=True)
 class EndToEnd:
-    """Events a second; the run that did it, and a run that had a single event."""
+    """Events a second; the run that did it, and a run that had a single event.
+
+    `start`: seconds from that run's line "worker started" to its settle. In them it loads what the first
+    batch needs, so they are in every rate, and most of that of a short run.
+    """
 
     rate: float
     run: Run
     idle: Run
+    start: float
 
 
 def drain(rig: Rig, events: int, size: int, *, settle_ms: float) -> EndToEnd:
@@ -26,8 +31,9 @@ def drain(rig: Rig, events: int, size: int, *, settle_ms: float) -> EndToEnd:
     as measured beside it with the null sink, is added.
     """
     idle = _idle(rig, size)
+    start = _last_settle(rig) - idle.lanes_at
     rate, run = once(rig, events, size, settle_ms=settle_ms)
-    return EndToEnd(rate, run, idle)
+    return EndToEnd(rate, run, idle, start)
 
 
 def once(rig: Rig, events: int, size: int, *, settle_ms: float) -> tuple[float, Run]:
