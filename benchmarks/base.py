@@ -2,10 +2,11 @@
 
 from argparse import Namespace
 
+from benchmarks import start
 from benchmarks.figures import Measured
 from benchmarks.report import Section
 from benchmarks.servers import say
-from outboxctl.bench import fill, pipeline, process, sink, start, store
+from outboxctl.bench import fill, pipeline, process, sink, store
 from outboxctl.bench.neighbours import Neighbours
 from outboxctl.bench.rig import Rig
 

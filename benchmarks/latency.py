@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from time import monotonic, sleep
 
 from benchmarks import report
+from benchmarks.open_loop import WARM_UP, WRITERS, Latencies, measure, percentile
 from benchmarks.servers import ending, say, started
 from outboxctl.bench import fill, process
 from outboxctl.bench.figure import Figure
-from outboxctl.bench.latency import WARM_UP, WRITERS, Latencies, measure, percentile
 from outboxctl.bench.machine import surroundings
 from outboxctl.bench.neighbours import Neighbours
 from outboxctl.bench.rig import Rig, must
