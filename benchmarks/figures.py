@@ -1,10 +1,9 @@
 """What was measured, a value a repetition, and the figures made of it."""
 
 from dataclasses import dataclass, field
-from statistics import median
 
 from outboxctl.bench.figure import Figure
-from outboxctl.bench.pipeline import EndToEnd
+from outboxctl.bench.pipeline import EndToEnd, cpu
 from outboxctl.bench.store import Drained
 
 
@@ -36,8 +35,7 @@ class Measured:
 
     def cpu(self, whose: str) -> list[float]:
         """Microseconds an event of `worker`, `postgres` or `engine`, start-up taken off."""
-        idle = median(getattr(e.idle, whose) for e in self.e)
-        return [1e6 * (getattr(e.run, whose) - idle) / self.events for e in self.e]
+        return cpu(self.e, whose, self.events)
 
     def beside(self, whose: str, other: str) -> list[float]:
         """CPU of one as a part of the other's: what may be compared with another machine's.

@@ -5,7 +5,7 @@ from statistics import median
 
 from outboxctl.bench.figure import Figure
 from outboxctl.bench.given import Cell, Given
-from outboxctl.bench.pipeline import EndToEnd
+from outboxctl.bench.pipeline import EndToEnd, cpu
 from outboxctl.bench.store import Drained
 from outboxctl.wording import counted
 
@@ -64,8 +64,7 @@ class Measured:
 
     def cpu(self, whose: str) -> list[float]:
         """Microseconds an event of `worker`, `postgres` or `engine`, start-up taken off."""
-        idle = median(getattr(e.idle, whose) for e in self.e)
-        return [1e6 * (getattr(e.run, whose) - idle) / self.given.events for e in self.e]
+        return cpu(self.e, whose, self.given.events)
 
     def figures(self) -> dict[str, Figure]:
         """By key, in the order in which they are shown; none before a repetition is whole."""

@@ -1,6 +1,8 @@
 """E: the real `outboxctl worker --drain`, from its first claim to its last settle."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 
 from outboxctl.bench import fill, process
 from outboxctl.bench.process import Run
@@ -44,6 +46,12 @@ def once(rig: Rig, events: int, size: int, *, settle_ms: float) -> tuple[float, 
     found = index.count(rig.client, rig.settings.elastic_index)
     must(found == events, f"{found} documents for {events} events")
     return events / (_last_settle(rig) + settle_ms / 1_000 - run.lanes_at), run
+
+
+def cpu(repetitions: Sequence[EndToEnd], whose: str, events: int) -> list[float]:
+    """Microseconds an event of `worker`, `postgres` or `engine`, the start taken off."""
+    start = median(getattr(each.idle, whose) for each in repetitions)
+    return [1e6 * (getattr(each.run, whose) - start) / events for each in repetitions]
 
 
 def rate(rig: Rig, events: int, run: Run) -> float:
