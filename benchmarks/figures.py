@@ -77,7 +77,7 @@ class Measured:
             Figure("worker memory", "MB", [e.run.rss for e in self.e]),
             Figure("worker memory, backlog", "MB", self.backlog_rss, 150),
             Figure("outboxctl --help", "ms", self.help, 300),
-            Figure("start to first claim", "ms", self.first_claim, 700),
+            Figure("start to first claim", "ms", self.first_claim),
         ]
 
     def _claims(self) -> list[Figure]:

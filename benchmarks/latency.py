@@ -18,7 +18,6 @@ from outboxctl.core import notify
 TITLE = "Latency"
 SHARES = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999}
 TRANSACTIONS = 500  # a second at the most; faster rates write several events in each
-TARGETS = {(50, "NOTIFY", "p50"): 5.0, (50, "NOTIFY", "p99"): 20.0}
 NOTES = f"""\
 - A real `outboxctl worker` with its defaults, a real Elasticsearch. The writer is a process of its own with
   {WRITERS} sessions. It commits one event a transaction, and several only where that would make more than
@@ -70,8 +69,7 @@ def _figures(cell: Cell, runs: list[Latencies]) -> Iterator[Figure]:
     for kind in kinds:
         for name, share in SHARES.items():
             values = [percentile(getattr(run, kind), share) for run in runs]
-            target = TARGETS.get((cell.rate, cell.way, name)) if kind == "acknowledged" else None
-            yield Figure(f"{cell}: {kind} {name}", "ms", values, target, digits=1)
+            yield Figure(f"{cell}: {kind} {name}", "ms", values, digits=1)
 
 
 def main() -> None:
