@@ -1,29 +1,22 @@
 """`python -m benchmarks`: measure everything in one run on the same servers; about a quarter of an hour."""
 
 import argparse
-import signal
-import sys
 
 from benchmarks import base, picture, report
 from benchmarks.profiles import DEFAULT, PROFILES
-from benchmarks.servers import say, started
+from benchmarks.servers import ending, say, started
+from outboxctl.bench.machine import surroundings
 from outboxctl.bench.rig import Rig
-from outboxctl.errors import OutboxctlError
 from outboxctl.settings import Settings
 
 
 def main() -> None:
     given = _arguments()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the servers are ended all the same
-    try:
-        with started(bulk_size=given.bulk_size, concurrency=given.concurrency) as rig:
-            base.warm_up(rig, given.events, given.bytes)
-            for name in given.profiles:
-                say(f"--- {name}")
-                print(_profile(rig, name, given))
-    except OutboxctlError as error:
-        print(f"benchmarks: {error}\n  {error.hint}", file=sys.stderr)
-        sys.exit(error.exit_code)
+    with ending(), started(bulk_size=given.bulk_size, concurrency=given.concurrency) as rig:
+        base.warm_up(rig, given.events, given.bytes)
+        for name in given.profiles:
+            say(f"--- {name}")
+            print(_profile(rig, name, given))
 
 
 def _arguments() -> argparse.Namespace:
@@ -53,19 +46,13 @@ def _profile(rig: Rig, name: str, given: argparse.Namespace) -> str:
     picture.draw(section)
     return report.write_section(
         section.title,
-        command=_command(name, given),
+        command=report.command("benchmarks", vars(given) | {"profiles": name}),
         about=section.about,
-        on=report.machine(rig),
+        on=surroundings(rig.versions),
         figures=section.figures,
         notes=section.notes,
         given=vars(given) | {"profiles": [name]},
     )
-
-
-def _command(name: str, given: argparse.Namespace) -> str:
-    named = vars(given) | {"profiles": name}
-    flags = (f"--{flag.replace('_', '-')} {value}" for flag, value in named.items())
-    return " ".join(("python -m benchmarks", *flags))
 
 
 if __name__ == "__main__":

@@ -2,10 +2,11 @@
 
 from argparse import Namespace
 
+from benchmarks import start
 from benchmarks.figures import Measured
 from benchmarks.report import Section
 from benchmarks.servers import say
-from outboxctl.bench import fill, pipeline, process, sink, start, store
+from outboxctl.bench import fill, pipeline, process, sink, store
 from outboxctl.bench.neighbours import Neighbours
 from outboxctl.bench.rig import Rig
 
@@ -20,8 +21,10 @@ NOTES = """\
   E/B above 1 means that P or S alone left a core idle, or that others took cores from them.
 - E: a real `outboxctl worker --drain` process, from its line "worker started" to its last settle (the
   newest `processed_at`, plus the median duration of a settle in P).
+- Its start within E: from the same line to the settle of a single event. What is loaded for the first
+  batch is in there, and so in E.
 - CPU an event: user and system time of the whole process, or of the server with its children, less the
-  median of what the same command takes on an empty table. What a server does later (refresh, merges,
+  median of what the same command takes for a single event. What a server does later (refresh, merges,
   checkpoint) is not in it. Its ratios are what `make bench-check` can compare on another machine.
 - Claims are timed from taking a connection to the commit; these are P's.
 - Before each measurement the tables are truncated, vacuumed and filled anew, the index is created anew,

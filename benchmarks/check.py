@@ -5,7 +5,6 @@ worse. Exit 0 if none has, 4 if one has, 5 if the noise is too great to tell.
 """
 
 import argparse
-import signal
 import sys
 from collections.abc import Mapping, Sequence
 from statistics import median
@@ -13,10 +12,10 @@ from typing import Any
 
 from benchmarks import base, claims, report, targets
 from benchmarks.gate import Compared, compare, exit_code
-from benchmarks.servers import say, started
+from benchmarks.servers import ending, say, started
 from outboxctl.bench.figure import Figure
 from outboxctl.bench.rig import Rig
-from outboxctl.errors import ExitCode, OutboxctlError, UsageError
+from outboxctl.errors import ExitCode, UsageError
 
 HEAD = ["ratio", "RESULTS.json", "now", "noise", "verdict"]
 RATIOS = {
@@ -27,16 +26,12 @@ RATIOS = {
 
 def main() -> None:
     given = _arguments()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the servers are ended all the same
-    try:
+    with ending():
         sections = report.read()["sections"]
         then, like = recorded(sections), sections[base.TITLE]["given"]
         with started(bulk_size=like["bulk_size"], concurrency=like["concurrency"]) as rig:
             now = _measured(rig, like, given)
         sys.exit(judged(then, now))
-    except OutboxctlError as error:
-        print(f"benchmarks: {error}\n  {error.hint}", file=sys.stderr)
-        sys.exit(error.exit_code)
 
 
 def _arguments() -> argparse.Namespace:

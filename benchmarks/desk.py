@@ -6,18 +6,17 @@ With the default sizes about half an hour, most of it for filling the table.
 import argparse
 import json
 import signal
-import sys
 from dataclasses import dataclass, field
 from time import monotonic, perf_counter, sleep
 
 from benchmarks import desk_rows, report
-from benchmarks.servers import say, started
+from benchmarks.servers import ending, say, started
 from outboxctl.bench import fill, pipeline, process
 from outboxctl.bench.figure import Figure
+from outboxctl.bench.machine import surroundings
 from outboxctl.bench.neighbours import Neighbours
 from outboxctl.bench.rig import Rig
 from outboxctl.core import snapshot
-from outboxctl.errors import OutboxctlError
 
 OLDER_THAN = ("--older-than", "7d")
 BYTES = 500  # text of a source row
@@ -67,13 +66,8 @@ class Measured:
 
 def main() -> None:
     given = _arguments()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the servers are ended all the same
-    try:
-        with started() as rig:
-            print(_benchmark(rig, given))
-    except OutboxctlError as error:
-        print(f"benchmarks: {error}\n  {error.hint}", file=sys.stderr)
-        sys.exit(error.exit_code)
+    with ending(), started() as rig:
+        print(_benchmark(rig, given))
 
 
 def _arguments() -> argparse.Namespace:
@@ -98,14 +92,12 @@ def _benchmark(rig: Rig, given: argparse.Namespace) -> str:
         _worker(rig, given.events, number, into)
         into.others.append(neighbours.cores())
     into.unpaced.append(_unpaced(rig))
-    command = " ".join(
-        ("python -m benchmarks.desk", *(f"--{name} {value}" for name, value in vars(given).items()))
-    )
+    command = report.command("benchmarks.desk", vars(given))
     about = (
         f"{given.done:,} done and {given.failed:,} failed rows, {given.events:,} events for the worker,"
         f" {given.repeat} repetitions."
     )
-    on, figures = report.machine(rig), into.figures()
+    on, figures = surroundings(rig.versions), into.figures()
     return report.write_section(TITLE, command=command, about=about, on=on, figures=figures, notes=NOTES)
 
 

@@ -1,10 +1,9 @@
 """What was measured, a value a repetition, and the figures made of it."""
 
 from dataclasses import dataclass, field
-from statistics import median
 
 from outboxctl.bench.figure import Figure
-from outboxctl.bench.pipeline import EndToEnd
+from outboxctl.bench.pipeline import EndToEnd, cpu
 from outboxctl.bench.store import Drained
 
 
@@ -36,8 +35,7 @@ class Measured:
 
     def cpu(self, whose: str) -> list[float]:
         """Microseconds an event of `worker`, `postgres` or `engine`, start-up taken off."""
-        idle = median(getattr(e.idle, whose) for e in self.e)
-        return [1e6 * (getattr(e.run, whose) - idle) / self.events for e in self.e]
+        return cpu(self.e, whose, self.events)
 
     def beside(self, whose: str, other: str) -> list[float]:
         """CPU of one as a part of the other's: what may be compared with another machine's.
@@ -65,6 +63,7 @@ class Measured:
         return [
             Figure("whole process", "s", [e.run.wall for e in self.e], digits=2),
             Figure("its start and stop", "s", [e.idle.wall for e in self.e], digits=2),
+            Figure("its start within E", "s", [e.start for e in self.e], digits=2),
             Figure("cores taken by others", "", self.others, digits=2),
         ]
 
@@ -78,7 +77,7 @@ class Measured:
             Figure("worker memory", "MB", [e.run.rss for e in self.e]),
             Figure("worker memory, backlog", "MB", self.backlog_rss, 150),
             Figure("outboxctl --help", "ms", self.help, 300),
-            Figure("start to first claim", "ms", self.first_claim, 700),
+            Figure("start to first claim", "ms", self.first_claim),
         ]
 
     def _claims(self) -> list[Figure]:

@@ -13,6 +13,7 @@ from time import perf_counter
 
 from benchmarks import report
 from outboxctl.bench.figure import Figure
+from outboxctl.bench.machine import surroundings
 from outboxctl.bench.process import OUTBOXCTL
 
 TITLE = "Labs"
@@ -50,7 +51,7 @@ def main() -> None:
     about = f"Every lab on services of its own, {repeat} repetitions, load average {os.getloadavg()[1]:.1f}."
     command = f"python -m benchmarks.labs --repeat {repeat}"
     versions = runs[ALL][0].versions
-    on = report.surroundings({"PostgreSQL": versions["postgres"], "search": versions["search"]})
+    on = surroundings({"PostgreSQL": versions["postgres"], "search": versions["search"]})
     print(report.write_section(TITLE, command=command, about=about, on=on, figures=figures, notes=NOTES))
 
 

@@ -1,26 +1,23 @@
 """`python -m benchmarks.latency`: from commit to acknowledged and to searchable; about five minutes."""
 
 import argparse
-import signal
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from time import monotonic, sleep
 
 from benchmarks import report
-from benchmarks.servers import say, started
+from benchmarks.open_loop import WARM_UP, WRITERS, Latencies, measure, percentile
+from benchmarks.servers import ending, say, started
 from outboxctl.bench import fill, process
 from outboxctl.bench.figure import Figure
-from outboxctl.bench.latency import WARM_UP, WRITERS, Latencies, measure, percentile
+from outboxctl.bench.machine import surroundings
 from outboxctl.bench.neighbours import Neighbours
 from outboxctl.bench.rig import Rig, must
 from outboxctl.core import notify
-from outboxctl.errors import OutboxctlError
 
 TITLE = "Latency"
 SHARES = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999}
 TRANSACTIONS = 500  # a second at the most; faster rates write several events in each
-TARGETS = {(50, "NOTIFY", "p50"): 5.0, (50, "NOTIFY", "p99"): 20.0}
 NOTES = f"""\
 - A real `outboxctl worker` with its defaults, a real Elasticsearch. The writer is a process of its own with
   {WRITERS} sessions. It commits one event a transaction, and several only where that would make more than
@@ -72,19 +69,13 @@ def _figures(cell: Cell, runs: list[Latencies]) -> Iterator[Figure]:
     for kind in kinds:
         for name, share in SHARES.items():
             values = [percentile(getattr(run, kind), share) for run in runs]
-            target = TARGETS.get((cell.rate, cell.way, name)) if kind == "acknowledged" else None
-            yield Figure(f"{cell}: {kind} {name}", "ms", values, target, digits=1)
+            yield Figure(f"{cell}: {kind} {name}", "ms", values, digits=1)
 
 
 def main() -> None:
     given = _arguments()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the servers are ended all the same
-    try:
-        with started() as rig:
-            print(_benchmark(rig, given))
-    except OutboxctlError as error:
-        print(f"benchmarks: {error}\n  {error.hint}", file=sys.stderr)
-        sys.exit(error.exit_code)
+    with ending(), started() as rig:
+        print(_benchmark(rig, given))
 
 
 def _arguments() -> argparse.Namespace:
@@ -108,11 +99,10 @@ def _benchmark(rig: Rig, given: argparse.Namespace) -> str:
             into.cells.setdefault(cell, []).append(run)
             say(f"repetition {number} of {given.repeat}, {cell}: {_said(run)}")
         into.others.append(neighbours.cores())
-    command = f"python -m benchmarks.latency --rates {given.rates} --seconds {given.seconds:g}"
+    command = report.command("benchmarks.latency", vars(given))
     events = ", ".join(f"{rate * given.seconds:,.0f} at {rate:,}/s" for rate in rates)
     about = f"Events that count, a repetition: {events}; {given.repeat} repetitions."
-    on, figures = report.machine(rig), into.figures()
-    command = f"{command} --repeat {given.repeat}"
+    on, figures = surroundings(rig.versions), into.figures()
     return report.write_section(TITLE, command=command, about=about, on=on, figures=figures, notes=NOTES)
 
 

@@ -1,8 +1,6 @@
 """`python -m benchmarks.memory`: a worker's memory beside a backlog that never ends; some 25 minutes."""
 
 import argparse
-import signal
-import sys
 from dataclasses import dataclass
 from statistics import linear_regression, median
 from subprocess import Popen
@@ -11,11 +9,11 @@ from time import monotonic, sleep
 import psutil
 
 from benchmarks import memory_rows, report
-from benchmarks.servers import say, started
+from benchmarks.servers import ending, say, started
 from outboxctl.bench import fill, process
 from outboxctl.bench.figure import Figure
+from outboxctl.bench.machine import surroundings
 from outboxctl.bench.rig import Rig, must
-from outboxctl.errors import OutboxctlError
 
 SMALL, LARGE = 200, 20_000  # bytes of text
 IDLE = 0.5  # minutes with nothing to do
@@ -48,25 +46,20 @@ class Watched:
         later = self.rss[MINUTE:] if len(self.rss) > 2 * MINUTE else self.rss
         return MINUTE * linear_regression(range(len(later)), later).slope
 
-    def figures(self, name: str, target: float) -> list[Figure]:
+    def figures(self, name: str) -> list[Figure]:
         return [
-            Figure(f"peak, {name}", "MB", [max(self.rss)], target),
+            Figure(f"peak, {name}", "MB", [max(self.rss)]),
             Figure(f"first minute, {name}", "MB", self.rss[:MINUTE]),
             Figure(f"last minute, {name}", "MB", self.rss[-MINUTE:]),
-            Figure(f"growth, {name}", "", [self.growth], 1.05, digits=2),
+            Figure(f"growth, {name}", "", [self.growth], digits=2),
             Figure(f"slope, {name}", "MB/min", [self.slope], digits=2),
         ]
 
 
 def main() -> None:
     given = _arguments()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the servers are ended all the same
-    try:
-        with started() as rig:
-            print(_benchmark(rig, given))
-    except OutboxctlError as error:
-        print(f"benchmarks: {error}\n  {error.hint}", file=sys.stderr)
-        sys.exit(error.exit_code)
+    with ending(), started() as rig:
+        print(_benchmark(rig, given))
 
 
 def _arguments() -> argparse.Namespace:
@@ -80,16 +73,14 @@ def _benchmark(rig: Rig, given: argparse.Namespace) -> str:
     fill.reset(rig)
     idle = _watch(rig, IDLE)
     figures = [Figure("peak, nothing to do", "MB", [max(idle.rss)])]
-    for name, size, target in (("small", SMALL, 120), ("large", LARGE, 300)):
+    for name, size in (("small", SMALL), ("large", LARGE)):
         say(f"{given.events:,} pending events, {name} documents")
         memory_rows.make(rig, given.events, size)
         with memory_rows.endless(rig, given.events):
-            figures += _watch(rig, given.minutes).figures(name, target)
-    command = " ".join(
-        ("python -m benchmarks.memory", *(f"--{name} {value:g}" for name, value in vars(given).items()))
-    )
+            figures += _watch(rig, given.minutes).figures(name)
+    command = report.command("benchmarks.memory", vars(given))
     about = f"{given.events:,} pending events, {given.minutes:g} minutes for each size of documents."
-    on = report.machine(rig)
+    on = surroundings(rig.versions)
     return report.write_section(TITLE, command=command, about=about, on=on, figures=figures, notes=NOTES)
 
 

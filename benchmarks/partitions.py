@@ -4,8 +4,6 @@ With the default sizes some minutes.
 """
 
 import argparse
-import signal
-import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
@@ -13,14 +11,14 @@ from time import perf_counter
 
 from benchmarks import partition_rows as rows
 from benchmarks import report
-from benchmarks.servers import say, started
+from benchmarks.servers import ending, say, started
 from outboxctl.bench import fill, lanes, pipeline, process
 from outboxctl.bench.figure import Figure
+from outboxctl.bench.machine import surroundings
 from outboxctl.bench.rig import Rig, must
 from outboxctl.core.database import Database
 from outboxctl.core.migrations import upgrade
 from outboxctl.core.namespaces import create_schema
-from outboxctl.errors import OutboxctlError
 from outboxctl.settings import Settings
 
 BYTES = 600  # text of a source row
@@ -56,13 +54,8 @@ class Pair:
 
 def main() -> None:
     given = _arguments()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the servers are ended all the same
-    try:
-        with started() as plain, _partitioned(plain) as partitioned:
-            print(_benchmark(plain, partitioned, given))
-    except OutboxctlError as error:
-        print(f"benchmarks: {error}\n  {error.hint}", file=sys.stderr)
-        sys.exit(error.exit_code)
+    with ending(), started() as plain, _partitioned(plain) as partitioned:
+        print(_benchmark(plain, partitioned, given))
 
 
 def _arguments() -> argparse.Namespace:
@@ -101,9 +94,9 @@ def _benchmark(plain: Rig, partitioned: Rig, given: argparse.Namespace) -> str:
             say(f"repetition {number} of {given.repeat}, {name}: claim and settle {rates}")
     figures = [*null.figures("claim and settle"), *whole.figures("end to end")]
     figures += [*_prune(plain, given.done), *_drop(partitioned)]
-    command = " ".join(("python -m benchmarks.partitions", *(f"--{k} {v}" for k, v in vars(given).items())))
+    command = report.command("benchmarks.partitions", vars(given))
     about = f"{given.done:,} done rows, {given.events:,} events each time, {given.repeat} repetitions."
-    on = report.machine(plain)
+    on = surroundings(plain.versions)
     return report.write_section(TITLE, command=command, about=about, on=on, figures=figures, notes=NOTES)
 
 

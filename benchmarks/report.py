@@ -1,24 +1,17 @@
 """RESULTS.json, and RESULTS.md made of it: what each command measured, and every target of the issue."""
 
 import json
-import os
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from benchmarks import targets
 from outboxctl.bench.figure import Figure, table
-from outboxctl.bench.rig import Rig
 from outboxctl.errors import UsageError
 from outboxctl.wording import brief
 
 HERE = Path(__file__).parent
-LIBRARIES = ("outboxctl", "elasticsearch", "psycopg", "SQLAlchemy")
 INTRO = """\
 # Benchmark results
 
@@ -38,22 +31,11 @@ class Section:
     notes: str
 
 
-def machine(rig: Rig) -> dict[str, str]:
-    """What the figures depend on; nothing that names this machine."""
-    return surroundings(dict(rig.versions))
-
-
-def surroundings(servers: dict[str, str]) -> dict[str, str]:
-    """The same with these servers and their versions."""
-    memory = psutil.virtual_memory().total / 2**30
-    return {
-        "cores": str(os.cpu_count()),
-        "memory": f"{memory:.0f} GiB",
-        "platform": f"{platform.system()} {platform.machine()}",
-        "Python": platform.python_version(),
-        **servers,
-        **{f"{name} (library)": version(name) for name in LIBRARIES},
-    }
+def command(module: str, given: Mapping[str, Any]) -> str:
+    """What to type for the same again."""
+    shown = {name: f"{value:g}" if isinstance(value, float) else value for name, value in given.items()}
+    flags = (f"--{name.replace('_', '-')} {value}" for name, value in shown.items())
+    return " ".join((f"python -m {module}", *flags))
 
 
 def write_section(

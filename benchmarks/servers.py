@@ -1,6 +1,7 @@
 """The real servers that everything is measured on, and what their processes cost."""
 
 import fcntl
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -11,16 +12,16 @@ from time import monotonic
 from typing import Any
 
 import psutil
-import psycopg
 
 from outboxctl import services
+from outboxctl.bench import cpu
 from outboxctl.bench.rig import Rig
+from outboxctl.core import whole
 from outboxctl.core.database import Database
 from outboxctl.core.migrations import upgrade
-from outboxctl.errors import UsageError
+from outboxctl.errors import OutboxctlError, UsageError
 from outboxctl.settings import Settings
 from outboxctl.sink.client import connect
-from outboxctl.urls import check_database_url
 
 STATE = Path(__file__).parents[1] / ".outboxctl" / "bench"
 START = monotonic()
@@ -29,6 +30,17 @@ START = monotonic()
 def say(text: str) -> None:
     """One line of progress."""
     print(f"[{monotonic() - START:6.1f} s] {text}", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def ending() -> Iterator[None]:
+    """Around a whole command: SIGTERM ends the servers, too, and an error is two lines and its exit code."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        yield
+    except OutboxctlError as error:
+        print(f"benchmarks: {error}\n  {error.hint}", file=sys.stderr)
+        sys.exit(error.exit_code)
 
 
 def _nothing() -> None:
@@ -75,35 +87,11 @@ def _rig(both: services.Services, folder: Path, tuning: dict[str, int]) -> Itera
     settings = Settings(**given)
     database = Database(settings.require_database_url())
     with closing(database), closing(connect(settings)) as client:
-        cpu = {"postgres": partial(cpu_seconds, both.postgres), "engine": partial(cpu_seconds, both.search)}
+        clocks = {"postgres": _clock(both.postgres), "engine": _clock(both.search)}
         versions = {"PostgreSQL": both.postgres.version, "Elasticsearch": both.search.version}
-        checkpoint = partial(_checkpoint, both.postgres)
-        yield Rig(settings, database, client, folder, versions=versions, cpu=cpu, checkpoint=checkpoint)
+        checkpoint = partial(whole.checkpoint, both.postgres.admin_url)
+        yield Rig(settings, database, client, folder, versions=versions, cpu=clocks, checkpoint=checkpoint)
 
 
-def _checkpoint(postgres: services.Service) -> None:
-    """Have the server write out everything; only a superuser may."""
-    with psycopg.connect(check_database_url(postgres.admin_url), autocommit=True) as connection:
-        connection.execute("CHECKPOINT")
-
-
-def cpu_seconds(service: services.Service) -> float:
-    """CPU time of a server so far, with its children, the ended ones included.
-
-    A child that ends between two looks would be missed: look again until nothing has changed.
-    """
-    server = psutil.Process(service.pid)
-    while True:
-        own, children = server.cpu_times(), server.children()
-        total = sum(map(_seconds, children)) + own.user + own.system
-        after = server.cpu_times()
-        if (own.children_user, own.children_system) == (after.children_user, after.children_system):
-            return float(total + own.children_user + own.children_system)
-
-
-def _seconds(child: psutil.Process) -> float:
-    try:
-        times = child.cpu_times()
-    except psutil.NoSuchProcess:
-        return 0.0
-    return float(times.user + times.system)
+def _clock(service: services.Service) -> Callable[[], float]:
+    return partial(cpu.seconds, psutil.Process(service.pid))

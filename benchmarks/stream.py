@@ -6,7 +6,6 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
-from signal import SIGTERM
 from time import monotonic, sleep, time
 
 from benchmarks import rows
@@ -84,14 +83,10 @@ def _beside_a_worker(rig: Rig, events: int, text: int, into: Measured) -> None:
 @contextmanager
 def _worker(rig: Rig) -> Iterator[None]:
     """A worker that has delivered an event: it is awake."""
-    with process.begin(rig, "worker") as worker:
-        try:
-            rows.burst(rig, 1)
-            _wait(rig, 1)
-            yield
-        finally:
-            worker.send_signal(SIGTERM)
-            worker.communicate(timeout=PATIENCE)
+    with process.serving(rig):
+        rows.burst(rig, 1)
+        _wait(rig, 1)
+        yield
 
 
 def _written(rig: Rig, events: int, text: int) -> tuple[float, float]:

@@ -1,22 +1,20 @@
 """`python -m benchmarks.verify`: what it costs to compare both sides; six minutes with a million entities."""
 
 import argparse
-import signal
-import sys
 from dataclasses import dataclass, field
 from statistics import median
 
 from sqlalchemy import text
 
 from benchmarks import report
-from benchmarks.servers import say, started
+from benchmarks.servers import ending, say, started
 from outboxctl.bench import fill, process
 from outboxctl.bench.figure import Figure
+from outboxctl.bench.machine import surroundings
 from outboxctl.bench.neighbours import Neighbours
 from outboxctl.bench.process import Run
 from outboxctl.bench.rig import Rig
 from outboxctl.core.schema import DOCUMENT, SOURCE
-from outboxctl.errors import OutboxctlError
 from outboxctl.sink.bulk import FILTER, Action, body
 
 TITLE = "Verify"
@@ -65,13 +63,8 @@ class Measured:
 
 def main() -> None:
     given = _arguments()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the servers are ended all the same
-    try:
-        with started() as rig:
-            print(_benchmark(rig, given))
-    except OutboxctlError as error:
-        print(f"benchmarks: {error}\n  {error.hint}", file=sys.stderr)
-        sys.exit(error.exit_code)
+    with ending(), started() as rig:
+        print(_benchmark(rig, given))
 
 
 def _arguments() -> argparse.Namespace:
@@ -95,11 +88,9 @@ def _benchmark(rig: Rig, given: argparse.Namespace) -> str:
         into.second.append(process.answer(rig, "verify")[1]["seconds"])
         into.others.append(neighbours.cores())
         say(f"{into.full[-1].wall:.1f} s, {into.versions[-1].wall:.1f} s, {into.second[-1]:.2f} s")
-    command = " ".join(
-        ("python -m benchmarks.verify", *(f"--{name} {value}" for name, value in vars(given).items()))
-    )
+    command = report.command("benchmarks.verify", vars(given))
     about = f"{given.entities:,} entities of some {given.bytes} bytes of JSON, {given.repeat} repetitions."
-    on, figures = report.machine(rig), into.figures()
+    on, figures = surroundings(rig.versions), into.figures()
     return report.write_section(TITLE, command=command, about=about, on=on, figures=figures, notes=NOTES)
 
 

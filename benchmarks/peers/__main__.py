@@ -4,9 +4,7 @@ Needs the network once, to install pgsync apart, and `redis-server`; without the
 """
 
 import argparse
-import signal
 import subprocess
-import sys
 from contextlib import ExitStack
 
 import psycopg
@@ -17,12 +15,12 @@ from benchmarks.peers.measured import Measured
 from benchmarks.peers.notes import NOTES
 from benchmarks.peers.pgsync import Pgsync
 from benchmarks.peers.pgsync_setup import SETTINGS, VERSION, install
-from benchmarks.servers import STATE, say, started
+from benchmarks.servers import STATE, ending, say, started
 from outboxctl import services
 from outboxctl.bench import sink
+from outboxctl.bench.machine import surroundings
 from outboxctl.bench.neighbours import Neighbours
 from outboxctl.bench.rig import Rig
-from outboxctl.errors import OutboxctlError
 from outboxctl.urls import check_database_url
 
 TITLE = "Peers"
@@ -31,13 +29,8 @@ FEWER = {naive: 2, one_by_one: 25}  # so many times fewer events for the slow on
 
 def main() -> None:
     given = _arguments()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the servers are ended all the same
-    try:
-        with started(_prepare) as rig:
-            print(_benchmark(rig, given))
-    except OutboxctlError as error:
-        print(f"benchmarks: {error}\n  {error.hint}", file=sys.stderr)
-        sys.exit(error.exit_code)
+    with ending(), started(_prepare) as rig:
+        print(_benchmark(rig, given))
 
 
 def _arguments() -> argparse.Namespace:
@@ -115,15 +108,14 @@ def _peer(rig: Rig, queue: tuple[int, int], events: int, size: int, into: Measur
 
 
 def _written(rig: Rig, given: argparse.Namespace, into: Measured) -> str:
-    flags = (f"--{name} {value}" for name, value in vars(given).items())
-    command = " ".join(("python -m benchmarks.peers", *flags))
+    command = report.command("benchmarks.peers", vars(given))
     s = rig.settings
     about = (
         f"{given.events:,} rows of {given.bytes} bytes of JSON, {given.repeat} repetitions, in turns;"
         f" outboxctl with {s.concurrency} lanes and {s.bulk_size:,} a batch; pgsync {VERSION}."
     )
     notes = NOTES + "".join(f"- {missing}\n" for missing in into.missing)
-    on = report.machine(rig) | {"wal_level": "logical"}
+    on = surroundings(rig.versions) | {"wal_level": "logical"}
     return report.write_section(
         TITLE, command=command, about=about, on=on, figures=into.figures(), notes=notes
     )

@@ -10,7 +10,7 @@ from benchmarks.peers.writer import Stream
 from outboxctl.bench.figure import Figure
 
 TIMES = 3.0  # the target: a burst against pgsync's first sync
-LAG = 1.0  # seconds, the target of issue 7
+LAG = 1.0  # seconds, as for a stream
 
 
 @dataclass

@@ -9,6 +9,9 @@ import psycopg
 import pytest
 
 from desk import terminal
+from outboxctl.bench import place, process
+from outboxctl.chaos import guest
+from outboxctl.cli import bench_given
 from processes import OUTBOXCTL, Cli, environment
 
 SMALL = ("bench", "--events", "1000", "--repeat", "2")
@@ -118,6 +121,18 @@ def test_an_end_that_is_away_is_named(theirs: dict[str, str], tmp_path: Path, na
     assert done.returncode == 3
     assert "services up" in done.stderr
     assert "secret" not in done.stderr
+
+
+def test_a_worker_is_measured_with_the_users_own_bound_of_bytes(
+    theirs: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in theirs.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("OUTBOX_MAX_BATCH_BYTES", "123456")
+    given = bench_given.settings(own=False, search="auto")
+    names = guest.names("bench", given.elastic_index, guest.new_mark())
+    with place.theirs(given, names, tmp_path) as rig:
+        assert process.environment(rig)["OUTBOX_MAX_BATCH_BYTES"] == "123456"
 
 
 @pytest.mark.no_servers

@@ -26,7 +26,7 @@ def measured(
     found = Measured(Given(1_000, 600, 1, [CELL]), shared, ["postgres"], CELL)
     found.s.append({1: s / 2, 2: s})
     found.p.append(Drained(p, 9.0, 5.0, 4.0))
-    found.e.append(EndToEnd(e, ran, replace(IDLE, postgres=IDLE.postgres + busy)))
+    found.e.append(EndToEnd(e, ran, replace(IDLE, postgres=IDLE.postgres + busy), 0.1))
     found.others.append(others)
     return found
 
@@ -63,6 +63,13 @@ def test_cpu_an_event_is_without_the_start_and_only_of_what_was_seen() -> None:
 )
 def test_the_advice_names_the_limit_and_what_to_change(found: Measured, said: str) -> None:
     assert said in " ".join(advise(found))
+
+
+def test_a_short_run_says_how_much_of_it_is_the_worker_s_start() -> None:
+    found = measured(60, 30, 20)
+    assert "start" not in " ".join(advise(found))
+    found.e = [replace(found.e[0], start=10.0)]
+    assert "20% of E's time is the worker's start" in " ".join(advise(found))
 
 
 def test_of_settings_that_are_as_good_the_cheapest_is_the_best() -> None:

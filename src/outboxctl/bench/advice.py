@@ -10,6 +10,7 @@ AT_THE_BOUND = 0.85
 ABOVE = 1.1
 SCATTER = 0.3  # of the median, between the lowest and the highest E
 BUSY = 0.25  # cores
+STARTING = 0.1  # of the seconds that E took
 MOST_WORKERS = 16
 
 
@@ -58,6 +59,8 @@ def _doubts(m: Measured) -> Iterator[str]:
     spread = (max(rates) - min(rates)) / median(rates)
     if spread > SCATTER:
         yield f"E scatters by {spread:.0%} of its median: run it again, in quiet or with more --events."
+    if (share := median(m.starting)) > STARTING:
+        yield f"{share:.0%} of E's time is the worker's start: more --events show its pace, and a higher E."
     if any(median(m.cpu(whose)) <= 0 for whose in ("worker", *m.known)):
         yield "CPU below 0 is none: take more --events, or a time when the servers have nothing else to do."
     if m.others and median(m.others) > BUSY:

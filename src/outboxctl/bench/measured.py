@@ -5,7 +5,7 @@ from statistics import median
 
 from outboxctl.bench.figure import Figure
 from outboxctl.bench.given import Cell, Given
-from outboxctl.bench.pipeline import EndToEnd
+from outboxctl.bench.pipeline import EndToEnd, cpu
 from outboxctl.bench.store import Drained
 from outboxctl.wording import counted
 
@@ -57,10 +57,14 @@ class Measured:
         pairs = zip(self.sink, (p.rate for p in self.p), strict=True)
         return [1 / (1 / s + 1 / p) if self.shared else min(s, p) for s, p in pairs]
 
+    @property
+    def starting(self) -> list[float]:
+        """The worker's start as a part of the seconds that E took."""
+        return [e.start * e.rate / self.given.events for e in self.e]
+
     def cpu(self, whose: str) -> list[float]:
         """Microseconds an event of `worker`, `postgres` or `engine`, start-up taken off."""
-        idle = median(getattr(e.idle, whose) for e in self.e)
-        return [1e6 * (getattr(e.run, whose) - idle) / self.given.events for e in self.e]
+        return cpu(self.e, whose, self.given.events)
 
     def figures(self) -> dict[str, Figure]:
         """By key, in the order in which they are shown; none before a repetition is whole."""

@@ -26,7 +26,15 @@ if TYPE_CHECKING:
 INDEX = "bench"
 PATIENCE = 3_600.0  # seconds
 IMITATION = "noida-db (an imitation)"
-SINK = ("elastic_url", "elastic_api_key", "elastic_username", "elastic_password", "elastic_ca_certs")
+# Of the user's settings: the way to the sink, and what no flag of `bench` gives.
+THEIRS = (
+    "elastic_url",
+    "elastic_api_key",
+    "elastic_username",
+    "elastic_password",
+    "elastic_ca_certs",
+    "max_batch_bytes",
+)
 Clocks = dict[str, Callable[[], float] | None]
 
 
@@ -51,8 +59,8 @@ def theirs(settings: Settings, own: guest.Names, folder: Path) -> Iterator[Rig]:
     """A schema and an index of its own in the user's system, removed at the end. OutboxctlError."""
     kinds = guest.versions(settings)
     with guest.holding(settings, own, "a benchmark") as url:
-        sink = {name: getattr(settings, name) for name in SINK}
-        inside = fixed({"database_url": url, "elastic_index": own.index, **sink})
+        kept = {name: getattr(settings, name) for name in THEIRS}
+        inside = fixed({"database_url": url, "elastic_index": own.index, **kept})
         guest.furnish(inside, settings.environment)
         engine, _, version = kinds["search"].partition(" ")
         versions = {"PostgreSQL": kinds["postgres"].partition(" ")[2], _engine(engine): version}

@@ -11,6 +11,7 @@ from outboxctl.bench.figure import Figure, table
 from outboxctl.bench.given import Cell
 from outboxctl.bench.measured import Measured
 from outboxctl.bench.picture import picture
+from outboxctl.wording import counted
 
 BOUNDS = {
     True: "B = 1/(1/P + 1/S): both servers are on this machine, and all three share its cores.",
@@ -50,9 +51,9 @@ class Report:
         """What was asked for, in one line."""
         m, given = self.measured, self.measured.given
         size = f"{given.bytes:,} bytes of JSON ({m.line:,} with the line of the bulk request)"
-        done = f"{len(m.e)} of {given.repeat}" if m.interrupted else str(given.repeat)
+        done, repeat = f"{len(m.e)} of " if m.interrupted else "", counted(given.repeat, "repetition")
         setting = m.best or "several settings"
-        return f"{given.events:,} events of {size}; {setting}; {done} repetitions."
+        return f"{given.events:,} events of {size}; {setting}; {done}{repeat}."
 
     @property
     def where(self) -> str:

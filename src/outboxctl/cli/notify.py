@@ -15,7 +15,7 @@ app = typer.Typer(help="Tell workers of new events at once (NOTIFY), or let them
 
 @app.command()
 def on(yes: Yes = False, database_url: DatabaseUrl = None, json: Json = False) -> None:
-    """Have every INSERT into the outbox notify the workers, which then need no poll interval.
+    """Have every INSERT into the outbox wake the workers, which else wait for their next poll.
 
     A trigger that fires once a statement. Its price: NOTIFY takes a lock at commit that all notifying
     transactions of the server queue for, and PREPARE TRANSACTION refuses what has notified. Workers
