@@ -22,11 +22,14 @@ WRONG_PRODUCT = Answer(200, "wrong_product", "no X-Elastic-Product header", requ
 LONGEST_WAIT = 86_400.0  # seconds: a Retry-After beyond a day is a day
 
 
-def ask(call: Callable[[], Any]) -> Any | Answer:
-    """Return the parsed body of a 2xx answer, or an Answer that says why there is none."""
+def ask(call: Callable[[], Any], *, anybody: bool = False) -> Any | Answer:
+    """Return the parsed body of a 2xx answer, or an Answer that says why there is none.
+
+    That of `anybody` need not say that it is Elasticsearch's.
+    """
     try:
         answer = call()
-        return answer.body if _is_elasticsearch(answer.meta) else WRONG_PRODUCT
+        return answer.body if anybody or _is_elasticsearch(answer.meta) else WRONG_PRODUCT
     except elasticsearch.UnsupportedProductError:
         return WRONG_PRODUCT
     except elasticsearch.ApiError as error:
