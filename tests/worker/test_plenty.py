@@ -12,6 +12,7 @@ from outboxctl.core.database import Database
 from outboxctl.metrics.registry import Metrics
 from outboxctl.settings import load
 from outboxctl.worker import intake as module
+from outboxctl.worker import quarantine
 from outboxctl.worker.health import Health
 from outboxctl.worker.intake import Batch, Intake
 from outboxctl.worker.lease import Lease
@@ -129,3 +130,20 @@ def test_nothing_is_promised_while_reclaimed_events_may_be_there(
     shared.quarantine.occupied = True
     shared.claims.clear()
     assert isinstance(lanes[1].next(), Batch)
+
+
+def test_a_probe_that_comes_at_the_end_of_the_reclaimed_events_turn_is_not_the_last(
+    shared: Shared, insert: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sink is away, and the only event is a reclaimed one: it was tried for longer than its turn."""
+    id_ = insert("lease_expired")
+    monkeypatch.setattr(quarantine, "TURN", 0.0)
+    shared.breaker.failed()
+    shared.quarantine.occupied = True
+    assert shared.quarantine.enter()
+    found = list[Batch | Lease | None]()
+    looking = threading.Thread(target=lambda: found.append(Intake(shared, drain=False).next()), daemon=True)
+    looking.start()
+    looking.join(PATIENCE)
+    shared.stop()
+    assert [e.id for batch in found if isinstance(batch, Batch) for e in batch.events] == [id_]

@@ -15,9 +15,9 @@ NAME = re.compile(r"[^\x00]{1,63}")
 TEMPLATE = """\
 DO $outbox$
 BEGIN
-    IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass({outbox}) AND attname = 'id'
-               AND NOT atthasdef) THEN
-        RAISE EXCEPTION 'the outbox is not ready: its ids have no default'
+    IF NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass({outbox}) AND attname = 'id'
+                   AND atthasdef) THEN
+        RAISE EXCEPTION 'the outbox is not ready: it is not there, or its ids have no default'
             USING HINT = 'run: outboxctl db upgrade';
     END IF;
 END

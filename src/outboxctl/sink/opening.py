@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class OpeningSink:
     """The sink of the settings; options as those of `outboxctl.sink.client.connect`.
 
-    Raises UsageError at once for unusable certificates.
+    Raises UsageError at once for settings that no client can be made of.
     """
 
     def __init__(self, settings: Settings, *, connections: int, timeout: float | None = None) -> None:
@@ -28,6 +28,10 @@ class OpeningSink:
         self._settings, self._connections, self._timeout = settings, connections, timeout
         self._lock = threading.Lock()  # whoever comes first opens it for all
         self._opened: ElasticSink | None = None
+        # Whether several go together (one twice, http beside https) the client alone knows: to learn it with
+        # the first batch in hand would cost that batch its attempts.
+        if len(settings.sink_urls) > 1:
+            self._sink()
 
     def ping(self) -> Finding | None:
         """None if the sink answers and the index is there, else what is wrong."""

@@ -22,11 +22,14 @@ WRONG_PRODUCT = Answer(200, "wrong_product", "no X-Elastic-Product header", requ
 LONGEST_WAIT = 86_400.0  # seconds: a Retry-After beyond a day is a day
 
 
-def ask(call: Callable[[], Any]) -> Any | Answer:
-    """Return the parsed body of a 2xx answer, or an Answer that says why there is none."""
+def ask(call: Callable[[], Any], *, anybody: bool = False) -> Any | Answer:
+    """Return the parsed body of a 2xx answer, or an Answer that says why there is none.
+
+    That of `anybody` need not say that it is Elasticsearch's.
+    """
     try:
         answer = call()
-        return answer.body if _is_elasticsearch(answer) else WRONG_PRODUCT
+        return answer.body if anybody or _is_elasticsearch(answer.meta) else WRONG_PRODUCT
     except elasticsearch.UnsupportedProductError:
         return WRONG_PRODUCT
     except elasticsearch.ApiError as error:
@@ -41,14 +44,8 @@ def ask(call: Callable[[], Any]) -> Any | Answer:
         return Answer(0, "client", type(error).__name__, request=True)
 
 
-def _is_elasticsearch(answer: Any) -> bool:
-    """Whether this very answer says so: the client asks only once, and a proxy may answer later.
-
-    What was asked past the client (`examine.product`) is asked in order to learn who answers.
-    """
-    if not isinstance(answer, elastic_transport.ApiResponse):
-        return True
-    meta = answer.meta
+def _is_elasticsearch(meta: elastic_transport.ApiResponseMeta) -> bool:
+    """Whether this very answer says so: the client asks only once, and a proxy may answer later."""
     return meta.status >= REDIRECT or meta.headers.get("x-elastic-product") == "Elasticsearch"
 
 

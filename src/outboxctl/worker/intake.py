@@ -47,6 +47,7 @@ class Intake:
             batch = self._take(size)
             if batch or self._drain:
                 return batch
+            self._shared.breaker.no_news()  # a probe with nothing to send is over: else there is no other
             self._shared.bell.wait(wait)  # not lost where it rang since we began to look
             wait = min(wait * 2, self._settings.poll_interval_seconds)
         return None

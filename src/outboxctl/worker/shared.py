@@ -76,7 +76,9 @@ class Shared:
     def unanswered(self) -> list[str]:
         """The tokens to release; those whose lease is over by now are forgotten."""
         now = monotonic()
-        self._unanswered = {token: end for token, end in list(self._unanswered.items()) if end > now}
+        for token, end in list(self._unanswered.items()):
+            if end <= now:
+                del self._unanswered[token]  # in place: a lane may be losing another one right now
         return list(self._unanswered)
 
     def close_circuit(self) -> None:

@@ -42,7 +42,7 @@ class Product:
 
 def product(client: Elasticsearch) -> Product:
     """Ask who is there. Raises RefusedError or UnreachableError."""
-    body, headers = told(lambda: bare(client))
+    body, headers = told(lambda: bare(client), anybody=True)
     version = _mapping(_mapping(body).get("version"))
     usual = ask(client.info)
     return Product(
@@ -60,7 +60,7 @@ def named(client: Elasticsearch) -> tuple[str, str]:
 
     Raises RefusedError or UnreachableError.
     """
-    body, _ = told(lambda: bare(client))
+    body, _ = told(lambda: bare(client), anybody=True)
     return str(_mapping(body).get("name") or ""), str(
         _mapping(_mapping(body).get("version")).get("number") or ""
     )

@@ -16,9 +16,9 @@ class UntrustedError(UnreachableError):
     """Somebody is there, and cannot prove who he is."""
 
 
-def told(call: Callable[[], Any]) -> Any:
-    """The body of a 2xx answer. UnreachableError without an answer, RefusedError for any other one."""
-    answer = ask(call)
+def told(call: Callable[[], Any], *, anybody: bool = False) -> Any:
+    """The body of a 2xx answer, as `ask`. UnreachableError without one, RefusedError for any other one."""
+    answer = ask(call, anybody=anybody)
     if isinstance(answer, Answer):
         raise refused(answer)
     return answer

@@ -1,0 +1,35 @@
+"""A sink that is opened late refuses early: what no client can be made of must not cost events attempts."""
+
+import base64
+import ssl
+from typing import Any
+
+import pytest
+
+from outboxctl.errors import UsageError
+from outboxctl.settings import load
+from outboxctl.sink.client import connect
+from outboxctl.sink.opening import OpeningSink
+
+AUTHORITIES = ssl.get_default_verify_paths().cafile or ""
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"elastic_url": "http://one:9200,http://ONE:9200/"},
+        {"elastic_url": "https://one:9200,http://two:9200", "elastic_ca_certs": AUTHORITIES},
+        {"elastic_url": "http://one:9200", "elastic_username": "\udcff"},
+        {"elastic_url": "https://one:9200", "elastic_ca_certs": "no/such.pem"},
+    ],
+    ids=["one twice", "http beside https", "no text", "no certificates"],
+)
+def test_what_no_client_can_be_made_of_is_refused_before_an_event_is_claimed(given: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="client cannot be set up"):
+        OpeningSink(load(**given), connections=1)
+
+
+def test_a_password_of_any_language_is_sent_as_utf_8() -> None:
+    client = connect(load(elastic_url="http://one:9200", elastic_username="u", elastic_password="pä"))
+    sent = client._headers["authorization"].removeprefix("Basic ")
+    assert base64.b64decode(sent).decode() == "u:pä"
