@@ -69,7 +69,7 @@ def test_payload_too_large__told_by_resets_is_found(bench: Bench, sink: FakeSink
 
 
 def test_payload_too_large__reset_while_it_is_being_sent(bench: Bench, sink: FakeSink) -> None:
-    before, (large,), after = bench.put(3), bench.put(text="x" * 8_000_000), bench.put(3)
+    before, (large,), after = bench.put(3), bench.put(text="x" * 5_000_000), bench.put(3)
     sink.script.reset_over = LIMIT
     bench.to(sink)
     assert bench.end(large) == FAILED

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 MIB = 2**20
 GROWTH = 32 * MIB  # bytes that a worker's memory may grow once it has settled: a leak is much more by then
-CONNECTIONS = 4  # a worker's: one a lane and two; for a moment also those that have just been cut off
+CONNECTIONS = 5  # a worker's: one a lane and three; for a moment also those that have just been cut off
 SHOWN = 10
 
 
