@@ -13,7 +13,7 @@ from outboxctl.settings import Settings
 def main() -> None:
     given = _arguments()
     with ending(), started(bulk_size=given.bulk_size, concurrency=given.concurrency) as rig:
-        base.warm_up(rig, given.events, given.bytes)
+        base.warm_up(rig, given.base_events, given.bytes)
         for name in given.profiles:
             say(f"--- {name}")
             print(_profile(rig, name, given))
@@ -23,7 +23,8 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     default = {name: Settings.model_fields[name].default for name in ("bulk_size", "concurrency")}
     parser.add_argument("--profiles", type=_profiles, default=DEFAULT, help=f"of {', '.join(PROFILES)}")
-    parser.add_argument("--events", type=int, default=50_000)
+    parser.add_argument("--events", type=int, default=50_000, help="of each burst of a profile")
+    parser.add_argument("--base-events", type=int, default=100_000, help="the base: a start is 0.1 s of its E")
     parser.add_argument("--bytes", type=int, default=600, help="JSON of a document")
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--backlog", type=int, default=200_000, help="pending events for the worker's memory")

@@ -44,7 +44,7 @@ def warm_up(rig: Rig, events: int, size: int) -> None:
 
 def run(rig: Rig, given: Namespace) -> Section:
     """Repeat, and measure once what does not vary."""
-    into, line = repeated(rig, given.events, given.bytes, given.repeat)
+    into, line = repeated(rig, given.base_events, given.bytes, given.repeat)
     say(f"a worker with {given.backlog:,} pending events")
     fill.pending(rig, given.backlog, sink.text_of(rig, given.bytes))
     into.backlog_rss.append(process.drain(rig).rss)
@@ -83,4 +83,4 @@ def once(rig: Rig, text: int, requests: list[bytes], into: Measured) -> None:
 def _about(rig: Rig, given: Namespace, line: int) -> str:
     size = f"{given.bytes} bytes of JSON ({line:,} with its line of the bulk request)"
     setting = f"{rig.settings.concurrency} lanes, {rig.settings.bulk_size:,} a batch"
-    return f"{given.events:,} events of {size}, {setting}, {given.repeat} repetitions."
+    return f"{given.base_events:,} events of {size}, {setting}, {given.repeat} repetitions."

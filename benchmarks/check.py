@@ -70,8 +70,8 @@ def _said(each: Compared) -> str:
 
 
 def _measured(rig: Rig, like: Mapping[str, Any], given: argparse.Namespace) -> list[Figure]:
-    base.warm_up(rig, like["events"], like["bytes"])
-    into, _ = base.repeated(rig, like["events"], like["bytes"], given.repeat)
+    base.warm_up(rig, like["base_events"], like["bytes"])
+    into, _ = base.repeated(rig, like["base_events"], like["bytes"], given.repeat)
     say(f"others took {median(into.others):.1f} cores meanwhile: near 0, or the noise is theirs")
     return [*targets.aimed(base.TITLE, into.figures()), *claims.quick(rig, given.done, given.repeat)]
 
