@@ -24,7 +24,7 @@ def _arguments() -> argparse.Namespace:
     default = {name: Settings.model_fields[name].default for name in ("bulk_size", "concurrency")}
     parser.add_argument("--profiles", type=_profiles, default=DEFAULT, help=f"of {', '.join(PROFILES)}")
     parser.add_argument("--events", type=int, default=50_000, help="of each burst of a profile")
-    parser.add_argument("--base-events", type=int, default=100_000, help="the base: a start is 0.1 s of its E")
+    parser.add_argument("--base-events", type=int, default=100_000, help="of the base")
     parser.add_argument("--bytes", type=int, default=600, help="JSON of a document")
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--backlog", type=int, default=200_000, help="pending events for the worker's memory")
