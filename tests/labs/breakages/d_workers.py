@@ -27,7 +27,9 @@ def claims_what_others_hold() -> None:
 
     fresh = "status = 'pending' AND next_retry_at IS NULL"
     taken = str(claim.CLAIM).replace(fresh, "status <> 'done' AND next_retry_at IS NULL")
-    claim.CLAIM = text(taken.replace("ORDER BY next_retry_at, created_at\n", "ORDER BY status DESC, created_at\n"))
+    claim.CLAIM = text(
+        taken.replace("ORDER BY next_retry_at, created_at\n", "ORDER BY status DESC, created_at\n")
+    )
 
 
 def writes_without_versions() -> None:
