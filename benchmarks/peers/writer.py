@@ -28,7 +28,7 @@ FROM unnest(CAST(:ids AS uuid[]), CAST(:contents AS text[])) n (id, content) WHE
 WITH_EVENTS = f"""
 WITH written AS ({ROWS} RETURNING s.entity_type, s.entity_id, s.event_version)
 INSERT INTO {EVENTS} ({COLUMNS})
-SELECT gen_random_uuid(), entity_type, entity_id, 'upsert', event_version, 'pending', 0, 0, now(), now()
+SELECT entity_type, entity_id, 'upsert', event_version, 'pending', 0, 0, now(), now()
 FROM written
 """
 STANDING = text(f"SELECT count(*), min(event_version), max(event_version) FROM {SOURCE}")
