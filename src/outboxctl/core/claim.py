@@ -16,10 +16,6 @@ PLAN = (
     "SET LOCAL enable_mergejoin = off; SET LOCAL jit = off; SET LOCAL TimeZone = 'UTC'"
 )
 
-# A claim need not be on disk before it is sent: after a crash of the server its events are pending again, and
-# the fence keeps what became of them out. The settle waits for the disk, and for the claim's record with it.
-CLAIMING = f"{PLAN}; SET LOCAL synchronous_commit = off"
-
 LEFT_OUT = ""  # in place of a document for which the batch had no room; the text of none is empty
 INNOCENT = f"error_reason IS DISTINCT FROM '{Reason.LEASE_EXPIRED}'"
 
@@ -107,7 +103,7 @@ def claim(
     events are left out. None is no bound.
     The attempt counts from here on: an event that kills its worker runs out of attempts.
     """
-    connection.exec_driver_sql(CLAIMING)
+    connection.exec_driver_sql(PLAN)
     given = {"owner": owner, "token": token, "size": size, "lease": lease, "alone": int(alone)}
     given |= {"max_bytes": max_bytes, "now": now}
     # The driver's own rows, whole: iterating the result would fetch row by row, three microseconds each.
