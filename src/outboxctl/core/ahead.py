@@ -7,9 +7,6 @@ from sqlalchemy import Connection, text
 from outboxctl.core.claim import PLAN
 from outboxctl.core.schema import EVENTS, SOURCE
 
-# A settle before it in the transaction may have left the planner only a hash join: of whole tables here.
-LOOK_UP = f"{PLAN}; SET LOCAL enable_nestloop = on"
-
 UNCHANGED = text(f"""
 SELECT e.id::text FROM unnest(CAST(:ids AS uuid[]), CAST(:versions AS bigint[])) sent (id, version)
 JOIN {EVENTS} e ON e.id = sent.id
@@ -26,6 +23,8 @@ def ahead(connection: Connection, sent: Mapping[str, int]) -> set[str]:
     """
     if not sent:
         return set()
-    connection.exec_driver_sql(LOOK_UP)
+    connection.exec_driver_sql(
+        PLAN
+    )  # a settle before it may have left only a hash join: of whole tables here
     given = {"ids": list(sent), "versions": list(sent.values())}
     return set(connection.execute(UNCHANGED, given).scalars())

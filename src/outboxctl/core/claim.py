@@ -10,9 +10,10 @@ from outboxctl.failures import Reason
 from outboxctl.lifecycle import Verb
 
 # The plan must not lean on statistics: on a table that was emptied and vacuumed they say "no rows".
-# With these off, each step has only its index to go by. SET LOCAL also survives a pooler.
+# With these off, each step has only its index to go by. SET LOCAL also survives a pooler. What an earlier
+# statement of the transaction set otherwise (settle.JOIN) is set back.
 PLAN = (
-    "SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; "
+    "SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_nestloop = on; "
     "SET LOCAL enable_mergejoin = off; SET LOCAL jit = off; SET LOCAL TimeZone = 'UTC'"
 )
 
