@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test mutants storm lint format types layers bench bench-check bench-desk bench-verify bench-labs bench-latency bench-memory bench-partitions bench-peers docs transcript lab-example wheel lock clean
+.PHONY: $(shell sed -n 's/^\([a-z-]*\):.*[#][#] .*/\1/p' $(firstword $(MAKEFILE_LIST)))
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | sort | expand -t 12
@@ -65,6 +65,7 @@ bench-labs: $(READY) ## Measure how long all labs take, services included
 
 bench-memory: $(READY) ## Measure a worker's memory beside 1,000,000 pending events, for twenty minutes
 	$(BIN)/python -m benchmarks.memory
+
 bench-partitions: $(READY) ## Measure a worker on a dozen partitions, and DROP against prune
 	$(BIN)/python -m benchmarks.partitions
 
@@ -92,7 +93,7 @@ wheel: $(READY) ## Build the wheel into dist/
 	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
 
 lock: ## Resolve the dependencies again (needs uv)
-	echo 'elasticsearch<9' | uv pip compile pyproject.toml --universal --python-version 3.11 --extra embedded --group dev \
+	echo 'elasticsearch<9' | uv pip compile pyproject.toml --universal --python-version 3.11 --extra embedded --extra opensearch --extra tracing --group dev \
 	  --constraint - --generate-hashes --no-header --quiet --output-file requirements.lock
 
 clean: ## Remove what was installed and cached here
