@@ -81,6 +81,9 @@ storm: $(READY) ## Write 100,000 events while workers are killed and the sink mi
 docs: $(READY) ## Write the generated pages of docs/ again
 	$(BIN)/python -m outboxctl.cli.reference docs
 
+dashboard: $(READY) ## Write deploy/grafana/outbox.json again
+	$(BIN)/python -m outboxctl.metrics.dashboard
+
 transcript: $(READY) ## Record the session in docs/operators-desk/session.md again, in tmux
 	PYTHONPATH=tests $(BIN)/python -m desk.session
 
