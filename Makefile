@@ -82,6 +82,9 @@ docs: $(READY) ## Write the generated pages of docs/ again, and build the site i
 	$(BIN)/python -m outboxctl.cli.reference docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
+dashboard: $(READY) ## Write deploy/grafana/outbox.json again
+	$(BIN)/python -m outboxctl.metrics.dashboard
+
 transcript: $(READY) ## Record the session in docs/operators-desk/session.md again, in tmux
 	PYTHONPATH=tests $(BIN)/python -m desk.session
 
