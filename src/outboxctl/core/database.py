@@ -1,7 +1,7 @@
 """Connections to PostgreSQL, and its errors in the user's words."""
 
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 import psycopg
@@ -41,11 +41,19 @@ class Database:
     """A pool of at most `connections` connections to one URL; nothing is opened before it is needed.
 
     A transaction that lasts longer than `longest` seconds is cut off: its server may never answer.
-    The server ends it too, if it hears nothing from us for as long.
+    The server ends it too, if it hears nothing from us for as long. `renew` gives the URL for each new
+    connection, where the password may have changed meanwhile.
     """
 
-    def __init__(self, url: str, *, connections: int = 2, longest: float | None = None) -> None:
-        self._longest = longest
+    def __init__(
+        self,
+        url: str,
+        *,
+        connections: int = 2,
+        longest: float | None = None,
+        renew: Callable[[], str] | None = None,
+    ) -> None:
+        self._longest, self._renew = longest, renew
         self._conninfo = _parse(url)
         self.name = describe(self._conninfo)
         self.engine = create_engine(
@@ -109,6 +117,9 @@ class Database:
         return connection
 
     def _connect(self) -> Any:
+        if self._renew:
+            with suppress(UsageError):  # half written: what we have may still do
+                self._conninfo = _parse(self._renew())
         # Nothing is prepared: the session may sit behind a pooler in transaction mode.
         connection = psycopg.connect(**self._conninfo, prepare_threshold=None)
         if connection.info.parameter_status("server_encoding") == "SQL_ASCII":
