@@ -36,6 +36,7 @@ READING = {
     "config show": (),
     "db check": (),
     "db current": (),
+    "db downgrade": ("--dry-run",),
     "db notify status": (),
     "doctor": (),
     "failed discard": (*WHO, "--id", str(EVENT), "--dry-run"),

@@ -39,6 +39,7 @@ BREAKING = {
 }
 MENDING = {"chaos undo"}  # what was allowed to be broken
 CHANGING = {
+    "db downgrade": [],
     "db notify off": [],
     "db notify on": [],
     "db upgrade": [],

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from outboxctl import __version__
+import outboxctl
 from outboxctl.cli import (
     alerts,
     audit,
@@ -40,7 +40,7 @@ app = typer.Typer(
 
 def _version(value: bool) -> None:
     if value:
-        typer.echo(f"outboxctl {__version__}")
+        typer.echo(f"outboxctl {outboxctl.__version__}")
         raise typer.Exit
 
 
