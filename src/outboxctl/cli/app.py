@@ -20,6 +20,7 @@ from outboxctl.cli import (
     prune,
     rebuild,
     replay,
+    report,
     services,
     status,
     top,
@@ -57,6 +58,7 @@ app.command("worker")(worker.worker)
 app.command("status")(status.status)
 app.command("top")(top.top)
 app.command("check")(check.check)
+app.command("report")(report.report)
 app.command("doctor")(doctor.doctor)
 app.command("stuck")(status.stuck)
 app.command("oldest")(status.oldest)
