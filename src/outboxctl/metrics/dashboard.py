@@ -2,7 +2,7 @@
 
 Grafana's JSON says the same forty lines for each panel; here a panel is what differs: a title, a query,
 a unit, and what to do where it looks bad. A test holds `deploy/grafana/outbox.json` equal to this.
-The JSON keeps to Grafana's own schemas: github.com/grafana/grafana-foundation-sdk, jsonschema/ (dashboard, stat, timeseries).
+The JSON keeps to Grafana's own schemas (github.com/grafana/grafana-foundation-sdk, its folder jsonschema).
 """
 
 import sys
