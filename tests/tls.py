@@ -181,6 +181,7 @@ class Front:
     asked: list[Asked] = field(default_factory=list)
     refused: list[Asked] = field(default_factory=list)
     port: int = 0
+    held: list[socket.socket] = field(default_factory=list)
 
     @property
     def url(self) -> str:
@@ -192,7 +193,7 @@ class Front:
         """Serve."""
         handler = type("Handler", (_Handler,), {"front": self})
         server = _Server((HOST, 0), handler)
-        server.context = self.context
+        server.front = self
         self.port = server.server_address[1]
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         try:
@@ -201,17 +202,24 @@ class Front:
             server.shutdown()
             server.server_close()
 
+    def hang_up(self) -> None:
+        """End the connections there are: whoever was let in has to come in again."""
+        for each in self.held:
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
-    context: ssl.SSLContext | None = None
+    front: Front
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         """In the connection's own thread: a handshake may take its time."""
         with suppress(OSError):
-            if self.context:
-                request = self.context.wrap_socket(request, server_side=True)
+            if self.front.context:
+                request = self.front.context.wrap_socket(request, server_side=True)
+            self.front.held.append(request)
             super().finish_request(request, client_address)
 
 
