@@ -23,6 +23,9 @@ ElasticIndex = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=1_000_000, help="At most this many rows.")]
+Wait = Annotated[
+    float, typer.Option("--wait", min=0, max=86_400, help="Seconds to try to get the tables' locks.")
+]
 MaxProcessing = Annotated[
     float | None,
     typer.Option(
@@ -31,6 +34,11 @@ MaxProcessing = Annotated[
         show_default=False,
     ),
 ]
+
+
+def told(text: str) -> None:
+    """Progress, for whoever looks: on stderr."""
+    typer.echo(text, err=True)
 
 
 def settings(**flags: Any) -> "Settings":

@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from outboxctl.core import tls
-from outboxctl.errors import OutboxctlError, UnreachableError, UsageError
+from outboxctl.errors import LockedError, OutboxctlError, UnreachableError, UsageError
 from outboxctl.guard import GUARD
 from outboxctl.urls import check_database_url
 from outboxctl.wording import brief
@@ -34,7 +34,7 @@ READ_ONLY = "25006"
 AWAY = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeoutError)
 # Ended by the server: we were silent for too long, or took too long, in a transaction.
 CUT_OFF = {"25P03", "25P04", "57014"}
-LOCKED = "55P03"  # lock not available, in the time that we gave it
+LOCKED = {"55P03", "40P01"}  # lock not available in the time that we gave it; a deadlock
 DENIED_STATES = {"42501"}  # insufficient privilege
 
 
@@ -167,9 +167,9 @@ def translate(error: Exception, name: str) -> OutboxctlError:
         return UsageError(f"the schema in {name} is missing or damaged: {text}", hint=hint)
     if state in DENIED_STATES:
         return UsageError(f"not permitted in {name}: {text}", hint="use a role with the needed rights")
-    if state == LOCKED:
+    if state in LOCKED:
         hint = "a long transaction is in the way: try again once it has ended"
-        return UnreachableError(f"the database {name} did not give a lock: {text}", hint=hint)
+        return LockedError(f"the database {name} did not give a lock: {text}", hint=hint)
     if isinstance(cause, AWAY) or state == READ_ONLY or state in CUT_OFF:
         hint = "check DATABASE_URL, and that the server runs (`outboxctl services up` starts a local one)"
         return UnreachableError(f"the database {name} cannot be used: {text}", hint=hint)
