@@ -6,6 +6,7 @@ import typer
 
 import outboxctl
 from outboxctl.cli import (
+    alerts,
     audit,
     bench,
     chaos,
@@ -57,6 +58,7 @@ app.command("worker")(worker.worker)
 app.command("status")(status.status)
 app.command("top")(top.top)
 app.command("check")(check.check)
+app.add_typer(alerts.app, name="alerts")
 app.command("doctor")(doctor.doctor)
 app.command("stuck")(status.stuck)
 app.command("oldest")(status.oldest)
