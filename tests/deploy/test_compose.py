@@ -67,7 +67,6 @@ def test_prometheus_finds_every_worker_under_the_name_that_the_rules_know() -> N
     assert found["port"] == int(SERVICES["worker"]["ports"][0].rpartition(":")[2])
 
 
-@pytest.mark.skipif(not (ROOT / "deploy/grafana").exists(), reason="the dashboard has not arrived yet")
 def test_what_is_mounted_is_there() -> None:
     mounts = [mount for service in SERVICES.values() for mount in service.get("volumes", [])]
     sources = [mount.partition(":")[0] for mount in mounts if mount.startswith("./")]

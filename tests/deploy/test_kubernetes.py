@@ -149,6 +149,11 @@ def test_the_job_has_the_name_that_the_rules_look_for() -> None:
     assert port["targetPort"] in [it["name"] for it in container("Deployment")["ports"]]
 
 
+def test_the_rules_are_those_of_prometheus() -> None:
+    rules = yaml.safe_load((ROOT / "deploy/prometheus/outbox.rules.yml").read_text())
+    assert the("PrometheusRule")["spec"] == rules, "`make docs` puts them there"
+
+
 def test_the_lag_of_several_workers_is_not_added_up() -> None:
     (trigger,) = the("ScaledObject")["spec"]["triggers"]
     aggregate, metric = re.findall(r"^(\w+)\((\w+)\{", trigger["metadata"]["query"])[0]
