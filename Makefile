@@ -100,6 +100,10 @@ lab-example: $(READY) ## Run all labs and keep the evidence as the example in do
 wheel: $(READY) ## Build the wheel into dist/
 	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
 
+notes: ## Print what the changelog says of a release (VERSION=1.2.3); nothing is an error
+	@awk -v version='$(VERSION)' '/^## / { ours = $$2 == version; next } ours { print; said += NF } \
+	  END { if (!said) { print "CHANGELOG.md says nothing under: ## " version > "/dev/stderr"; exit 2 } }' CHANGELOG.md
+
 lock: ## Resolve the dependencies again (needs uv)
 	echo 'elasticsearch<9' | uv pip compile pyproject.toml --universal --python-version 3.11 --extra embedded --extra opensearch --extra tracing --group dev \
 	  --constraint - --generate-hashes --no-header --quiet --output-file requirements.lock
