@@ -21,12 +21,12 @@ def show(
     elastic_index: ElasticIndex = None,
     json: Json = False,
 ) -> None:
-    """Show every setting, its value and where it came from; secrets are masked.
+    """Show every setting, its value and where it came from, a secret's file too; secrets are masked.
 
     Example: outboxctl config show --json
     """
     from outboxctl.cli import render
-    from outboxctl.settings import Settings, env_names, sources
+    from outboxctl.settings import Settings, Source, env_names, secret_file, sources
 
     flags = {"database_url": database_url, "elastic_url": elastic_url, "elastic_index": elastic_index}
     given, origin = settings(**flags), sources(**flags)
@@ -35,13 +35,14 @@ def show(
             "setting": env_names(name)[0],
             "value": _shown(name, getattr(given, name)),
             "source": origin[name].value,
+            "file": secret_file(name) if origin[name] is Source.FILE else None,
         }
         for name in Settings.model_fields
     ]
     if json:
         render.emit_json({"settings": rows})
     else:
-        cells = [(row["setting"], row["value"], row["source"]) for row in rows]
+        cells = [(row["setting"], row["value"], row["file"] or row["source"]) for row in rows]
         render.console().print(render.table("Settings", ("setting", "value", "from"), cells))
 
 
