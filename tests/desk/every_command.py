@@ -48,6 +48,7 @@ READING = {
     "prune": ("--older-than", "1d", "--dry-run"),
     "rebuild": (*WHO, "--dry-run"),
     "replay": (*WHO, "--dry-run"),
+    "report": (),
     "services status": (),
     "status": (),
     "stuck": (),
@@ -55,6 +56,7 @@ READING = {
 }
 # Commands that change something, start something or print what is no report: no `--json` is asked of them.
 OTHERS = {
+    "alerts rules": "prints YAML",
     "bench": "puts load on both ends",
     "chaos block": "breaks the index",
     "chaos db terminate": "breaks sessions",

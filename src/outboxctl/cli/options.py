@@ -43,9 +43,12 @@ def told(text: str) -> None:
 
 def settings(**flags: Any) -> "Settings":
     """All settings, with the flags given on this command line."""
-    from outboxctl.settings import load
+    from outboxctl.settings import doubts, load
 
-    return load(**flags)
+    found = load(**flags)
+    for doubt in doubts():
+        typer.echo(f"outboxctl: {doubt}", err=True)
+    return found
 
 
 @contextmanager
@@ -55,7 +58,12 @@ def database(
     """The configured database, closed at the end."""
     from outboxctl.core.database import Database
 
-    db = Database(settings.require_database_url(), connections=connections, longest=longest)
+    db = Database(
+        settings.require_database_url(),
+        connections=connections,
+        longest=longest,
+        renew=lambda: settings.renewed().require_database_url(),
+    )
     try:
         yield db
     finally:
