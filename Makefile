@@ -31,6 +31,9 @@ else # runs of all labs keep every core busy by themselves
 	$(BIN)/python -m pytest tests/labs
 endif
 
+alerts: $(READY) ## Check the alert rules and their tests by promtool, Alertmanager's example by amtool
+	PYTHONPATH=tests $(BIN)/python -m alerts
+
 mutants: $(READY) ## Break the code on purpose, in some forty ways: each must be caught by its test
 	PYTHONPATH=tests $(BIN)/python -m mutants
 
@@ -78,11 +81,11 @@ bench-peers: $(READY) ## Measure pgsync (needs the network and redis-server), a 
 storm: $(READY) ## Write 100,000 events while workers are killed and the sink misbehaves, then judge; about five minutes
 	PYTHONPATH=tests $(BIN)/python -m storm $(STORM)
 
-docs: $(READY) ## Write the generated pages of docs/ again
+docs: $(READY) ## Write the generated pages, alert rules and dashboard again, and build the site into site/, strictly
 	$(BIN)/python -m outboxctl.cli.reference docs
-
-dashboard: $(READY) ## Write deploy/grafana/outbox.json again
+	$(BIN)/python -m outboxctl.alerts > deploy/prometheus/outbox.rules.yml
 	$(BIN)/python -m outboxctl.metrics.dashboard
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 transcript: $(READY) ## Record the session in docs/operators-desk/session.md again, in tmux
 	PYTHONPATH=tests $(BIN)/python -m desk.session
@@ -100,4 +103,4 @@ lock: ## Resolve the dependencies again (needs uv)
 	  --constraint - --generate-hashes --no-header --quiet --output-file requirements.lock
 
 clean: ## Remove what was installed and cached here
-	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) dist build site .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -39,6 +39,10 @@ class UnreachableError(OutboxctlError):
     exit_code = ExitCode.UNREACHABLE
 
 
+class LockedError(UnreachableError):
+    """Somebody holds a lock that was not to be had in the time given."""
+
+
 class InconclusiveError(OutboxctlError):
     """What was looked at changed under the look: it is to be taken again."""
 

@@ -25,6 +25,7 @@ READING = {
     *("status", "stuck", "oldest", "audit", "top", "check", "doctor", "report"),
     *("failed list", "failed show", "config show", "services status"),
     *("lab list", "lab show", "lab report", "chaos list"),
+    *("alerts rules",),
     *("db current", "db check", "db sql", "db trigger", "db roles", "db notify status"),
 }
 ACT = "10000000-0000-0000-0000-000000000000"
@@ -38,6 +39,7 @@ BREAKING = {
 }
 MENDING = {"chaos undo"}  # what was allowed to be broken
 CHANGING = {
+    "db downgrade": [],
     "db notify off": [],
     "db notify on": [],
     "db upgrade": [],

@@ -25,7 +25,7 @@ def show(
     elastic_index: ElasticIndex = None,
     json: Json = False,
 ) -> None:
-    """Show every setting, its value and where it came from; secrets are masked.
+    """Show every setting, its value and where it came from, a secret's file too; secrets are masked.
 
     Example: outboxctl config show --json
     """
@@ -36,13 +36,13 @@ def show(
     if json:
         render.emit_json({"settings": rows})
     else:
-        cells = [(row["setting"], row["value"], row["source"]) for row in rows]
+        cells = [(row["setting"], row["value"], row["file"] or row["source"]) for row in rows]
         render.console().print(render.table("Settings", ("setting", "value", "from"), cells))
 
 
 def shown(given: "Settings", flags: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Every setting as people may see it, and where its value came from."""
-    from outboxctl.settings import env_names, sources
+    from outboxctl.settings import Source, env_names, secret_file, sources
 
     origin = sources(**flags)
     return [
@@ -50,6 +50,7 @@ def shown(given: "Settings", flags: Mapping[str, Any]) -> list[dict[str, Any]]:
             "setting": env_names(name)[0],
             "value": _shown(name, getattr(given, name)),
             "source": origin[name].value,
+            "file": secret_file(name) if origin[name] is Source.FILE else None,
         }
         for name in type(given).model_fields
     ]

@@ -18,6 +18,7 @@ from outboxctl.metrics.registry import Metrics
 from outboxctl.metrics.server import Server
 from outboxctl.settings import OutagePolicy, Settings
 from outboxctl.sink.delivery import Probe, Sink
+from outboxctl.wording import brief
 from outboxctl.worker.health import Health
 from outboxctl.worker.heartbeat import Heartbeat
 from outboxctl.worker.lane import Lane
@@ -29,7 +30,7 @@ from outboxctl.worker.stopping import stop
 
 log = structlog.get_logger()
 LOOK_INTERVAL = 0.5  # seconds between two rounds of maintenance, and two looks at the sink
-WATCHDOG_INTERVAL = 1.0  # seconds; a unit with a shorter WatchdogSec than two of these makes no sense
+WATCHDOG_INTERVAL = 1.0  # seconds between two signs of life for systemd: WatchdogSec must be several of these
 TICK = 0.05  # seconds until a signal is acted upon
 
 
@@ -78,7 +79,7 @@ class Daemon:
             self._helpers.append(self._every(Listener(self.shared).turn, "listener"))
         notify("READY=1")
         self._work()
-        notify("STOPPING=1")
+        notify("STOPPING=1", "STATUS=finishing what is in flight")
         stopped = stop(self.shared, self._lanes, s.shutdown_grace_seconds, leave=self._heartbeat.leave)
         server.stop()
         if self.shared.error:
@@ -102,8 +103,13 @@ class Daemon:
 
     def _watchdog(self) -> None:
         if monotonic() >= self._next_watchdog and not self._alive():
-            notify("WATCHDOG=1")
+            notify("WATCHDOG=1", f"STATUS={self._status()}")
             self._next_watchdog = monotonic() + WATCHDOG_INTERVAL
+
+    def _status(self) -> str:
+        """What `systemctl status` shows: one line, for a line end would begin another message."""
+        failing = "; ".join(f"{name}: {why}" for name, why in self.health.failing().items())
+        return brief(failing or "ready", 200)
 
     def _handle_signals(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -1,6 +1,6 @@
 """What a worker does besides delivering: free what died, and look at both ends."""
 
-from time import monotonic
+from time import monotonic, time
 
 import structlog
 
@@ -96,6 +96,7 @@ class Maintenance:
         self._shared.metrics.set("lag", now.lag)
         self._shared.metrics.set("stuck", now.stuck)
         self._shared.metrics.set("oldest_age", now.oldest_age_seconds)
+        self._shared.metrics.set("refreshed", time())
 
 
 def _describe(finding: Finding) -> str:
