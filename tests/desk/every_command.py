@@ -49,6 +49,7 @@ READING = {
     "rebuild": (*WHO, "--dry-run"),
     "replay": (*WHO, "--dry-run"),
     "services status": (),
+    "sink roles": (),
     "status": (),
     "stuck": (),
     "verify": (),

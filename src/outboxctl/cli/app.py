@@ -22,6 +22,7 @@ from outboxctl.cli import (
     rebuild,
     replay,
     services,
+    sink,
     status,
     top,
     verify,
@@ -74,4 +75,5 @@ app.add_typer(lab.app, name="lab")
 app.command("bench")(bench.bench)
 app.add_typer(db.app, name="db")
 app.add_typer(services.app, name="services")
+app.add_typer(sink.app, name="sink")
 app.add_typer(config.app, name="config")
