@@ -25,6 +25,7 @@ SHOWN = {"console", "css", "dockerfile", "html", "ini", "json", "mermaid", "prom
 NEEDS = {
     "empty database": "no table is there yet",
     "evidence": "of two runs of labs, in lab-evidence/before and after",
+    "nothing failed": "all that was due was delivered, two events are",
     "own servers": "they may be stopped, and have roles made in them",
     "worker": "one is running",
 }

@@ -18,6 +18,10 @@ from outboxctl import services
 from outboxctl.sink.index import ensure
 from processes import Cli, environment
 
+UNFAIL = """
+WITH failed AS (DELETE FROM search_outbox_events WHERE status = 'failed' RETURNING entity_id)
+DELETE FROM search_index WHERE entity_id IN (TABLE failed)
+"""
 EVIDENCE = ROOT / "docs" / "labs" / "example"
 Env = dict[str, str]
 
@@ -28,6 +32,9 @@ def shell(page: Path, request: pytest.FixtureRequest, tmp_path: Path) -> Iterato
     needs, _ = said(page)
     kind = next((each for each in ("empty database", "own servers") if each in needs), "staged")
     env = request.getfixturevalue(kind.replace(" ", "_"))
+    if "nothing failed" in needs:
+        with _sql(env) as sql:
+            sql.execute(UNFAIL)
     with terminal(env, tmp_path, _addresses(env)) as made:
         if "worker" in needs:
             made.run(Block(page, 0, "bash", "background", "outboxctl worker", ""))

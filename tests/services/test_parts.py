@@ -8,36 +8,32 @@ import pytest
 
 from outboxctl.errors import UnreachableError
 from outboxctl.services import docker, maven, place, postgres, process
+from outboxctl.services.engines import RELEASES, Release
 
 
 def test_the_same_engine_everywhere() -> None:
-    image = f"elasticsearch/elasticsearch:{maven.VERSION}\n"
+    image = f"elasticsearch/elasticsearch:{RELEASES['elasticsearch'].version}\n"
     assert image in docker.compose_file().read_text()
-    assert f"<elasticsearch.version>{maven.VERSION}<" in (maven.SOURCES / "pom.xml").read_text()
-    assert (
-        f"elasticsearch.version={maven.VERSION}\n"
-        in (maven.SOURCES / "plugin-descriptor.properties").read_text()
-    )
 
 
 def test_an_interrupted_preparation_is_not_taken_for_ready(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def breaks(home: Path, _: Path) -> None:
+    def breaks(_: Release, home: Path, __: Path) -> None:
         home.mkdir()
         (home / "lib").mkdir()
         raise UnreachableError("interrupted")
 
-    def succeeds(home: Path, _: Path) -> None:
-        (home / "classes").mkdir(parents=True)
+    def succeeds(_: Release, home: Path, __: Path) -> None:
+        (home / "Engine.classes").mkdir(parents=True)
 
     monkeypatch.setenv("OUTBOXCTL_CACHE", str(tmp_path))
     monkeypatch.setattr(maven, "_build", breaks)
     with pytest.raises(UnreachableError):
-        maven.engine_home(tmp_path, print)
+        maven.engine_home(RELEASES["opensearch"], tmp_path, print)
     monkeypatch.setattr(maven, "_build", succeeds)
-    home = maven.engine_home(tmp_path, print)
-    assert [path.name for path in home.iterdir()] == ["classes"]
+    home = maven.engine_home(RELEASES["opensearch"], tmp_path, print)
+    assert [path.name for path in home.iterdir()] == ["Engine.classes"]
 
 
 def test_an_interrupted_initdb_is_not_taken_for_ready(

@@ -101,7 +101,12 @@ def _settings() -> str:
         names = " or ".join(f"`{env}`" for env in env_names(name))
         secret = "; its secrets are never printed" if is_secret(name) else ""
         rows.append(f"| {names} | {_default(field)} | {field.description}{secret} |")
-    text = "A flag wins over the environment, the environment over `.env`, `.env` over the default."
+    text = (
+        "A flag wins over the environment, the environment over `.env`, `.env` over the default. "
+        "A secret may lie in a file wherever a value could stand: `DATABASE_URL_FILE`, `ELASTIC_URL_FILE`, "
+        "`ELASTIC_API_KEY_FILE` and `ELASTIC_PASSWORD_FILE` are paths; a line end at the end of the file "
+        "does not count. A name that begins with `OUTBOX_` and is no setting is refused."
+    )
     return "# Settings\n\n" + text + "\n\n" + "\n".join(rows)
 
 
@@ -169,8 +174,10 @@ def _findings() -> str:
 def _schemas() -> dict[str, str]:
     from outboxctl.core.snapshot import Standing
     from outboxctl.labs.evidence.model import Report
+    from outboxctl.overview import Overview
 
     return {
+        "reference/report.schema.json": _schema(Overview),
         "reference/status.schema.json": _schema(Standing),
         "reference/lab-report.schema.json": _schema(Report),
     }

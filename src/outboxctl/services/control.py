@@ -27,7 +27,7 @@ def up(
     """Start what does not run yet and wait until both answer.
 
     A port of None is the one used last, else 5435 and 9200, or with `fresh_ports` any free one.
-    `engine_settings` are node settings of Elasticsearch, `name=value`. `fast` trades PostgreSQL's safety
+    `engine_settings` are node settings of a real engine, `name=value`. `fast` trades PostgreSQL's safety
     in a power cut for speed. UnreachableError where a service does not start, UsageError where one runs
     already that is not what was asked for.
     """

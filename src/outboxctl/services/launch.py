@@ -8,7 +8,7 @@ from pathlib import Path
 
 from outboxctl.errors import UsageError
 from outboxctl.services import docker, place, postgres, process, search, sockets
-from outboxctl.services.model import Kind, Role, Say, Service, Wish
+from outboxctl.services.model import ENGINES, Kind, Role, Say, Service, Wish
 from outboxctl.services.record import forget, load, save
 
 DEFAULT_PORTS: dict[Role, int] = {"postgres": 5435, "search": 9200}
@@ -37,7 +37,7 @@ def start(root: Path, order: Order, say: Say) -> Service:
     if known and known.pid and known.born:
         process.settle(known.pid, known.born, patience=END_SECONDS)
     kind = _kind(order, say)
-    if order.settings and kind != "elasticsearch":
+    if order.settings and kind not in ENGINES:
         raise UsageError(f"{kind} takes no engine settings", hint="they need search=elasticsearch")
     home = known.home if known and known.kind == kind and known.home.exists() else _home(root, kind)
     _clear(home / "data", order.role, say)  # first, for it may hold the port

@@ -1,4 +1,4 @@
-"""A real Elasticsearch from Maven Central: its jars, and the two classes that Maven Central lacks.
+"""A real search engine from Maven Central: its jars, and the few classes that Maven Central lacks.
 
 Prepared once into the cache folder; the data lives elsewhere.
 """
@@ -12,30 +12,29 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from outboxctl.errors import UnreachableError
+from outboxctl.services.engines import SOURCES, Release
 from outboxctl.services.model import Say
 from outboxctl.services.record import cache_folder, locked
 
-VERSION = "9.0.4"
-OLDEST_JAVA = 21
-SOURCES = Path(__file__).parent / "engine"
+MODULE = "transport"
 
 
-def java_home() -> Path | None:
+def java_home(oldest: int) -> Path | None:
     """Find a JDK that is new enough: `ENGINE_JAVA_HOME`, `JAVA_HOME`, /usr/lib/jvm, or the one on PATH."""
-    return next((home for home in _java_homes() if _release(home) >= OLDEST_JAVA), None)
+    return next((home for home in _java_homes() if _release(home) >= oldest), None)
 
 
-def engine_home(java: Path, say: Say) -> Path:
+def engine_home(engine: Release, java: Path, say: Say) -> Path:
     """Return the folder to use as `path.home`, prepared if need be. UnreachableError where that fails."""
-    home = cache_folder() / f"elasticsearch-{VERSION}-{_fingerprint()}"
+    home = cache_folder() / f"{engine.product}-{engine.version}-{_fingerprint(engine)}"
     with locked(cache_folder(), say):
         if not home.exists():
-            say(f"preparing Elasticsearch {VERSION} from Maven Central, once")
+            say(f"preparing {engine.title} from Maven Central, once")
             for leftover in home.parent.glob("*.part"):
                 shutil.rmtree(leftover, ignore_errors=True)
             # A name of our own: the Maven of a killed attempt may still write into its folder.
             part = home.with_name(f"{home.name}.{os.getpid()}.part")
-            _build(part, java / "bin" / "javac")
+            _build(engine, part, java / "bin" / "javac")
             part.rename(home)
     return home
 
@@ -57,35 +56,46 @@ def _release(home: Path) -> int:
     return int(found[1]) if found else 0
 
 
-def _fingerprint() -> str:
+def _fingerprint(engine: Release) -> str:
     """Other sources make another home, so that an upgrade of ours never starts old classes."""
-    sources = sorted(path for path in SOURCES.iterdir() if path.is_file())
-    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:8]
+    sources = sorted(engine.sources.iterdir())
+    said = [engine.descriptor.encode(), *(path.read_bytes() for path in sources)]
+    return hashlib.sha256(b"".join(said)).hexdigest()[:8]
 
 
-def _build(home: Path, javac: Path) -> None:
-    """Lay the folder out as the server wants it: jars, configuration, and our transport as a module."""
-    module, compiled = home / "modules" / "local-transport", home / "plugin"
+def _build(engine: Release, home: Path, javac: Path) -> None:
+    """Lay the folder out as the server wants it: jars, configuration, and the transport as a module."""
+    module = home / "modules" / MODULE
     for folder in (module, home / "config", home / "plugins"):
         folder.mkdir(parents=True)
-    shutil.copy(SOURCES / "plugin-descriptor.properties", module)
+    (module / "plugin-descriptor.properties").write_text(engine.descriptor)
     shutil.copy(SOURCES / "log4j2.properties", home / "config")
     goal = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={home / 'lib'}"]
-    _run("mvn", "-q", "-B", "-f", str(SOURCES / "pom.xml"), *goal)
-    for source, target in (("Engine", home / "classes"), ("LocalTransport", compiled)):
-        _run(
-            str(javac), "-nowarn", "-cp", f"{home}/lib/*", "-d", str(target), str(SOURCES / f"{source}.java")
-        )
-    # The server insists that a module's class comes from a jar of the module's own.
-    shutil.make_archive(str(home / "transport"), "zip", compiled)
-    (home / "transport.zip").rename(module / "local-transport.jar")
+    _run("mvn", "-q", "-B", "-f", str(engine.sources / "pom.xml"), f"-Drelease={engine.version}", *goal)
+    _compile(engine, "Engine", home, javac)
+    # Both products insist that a module's class comes from a jar of the module's own.
+    if (engine.sources / f"{engine.transport}.java").exists():
+        compiled = _compile(engine, engine.transport, home, javac)
+        shutil.make_archive(str(module / MODULE), "zip", compiled)
+        (module / f"{MODULE}.zip").rename(module / f"{MODULE}.jar")
+    else:
+        for jar in (home / "lib").glob("transport-netty4-*.jar"):
+            shutil.move(jar, module)
+
+
+def _compile(engine: Release, name: str, home: Path, javac: Path) -> Path:
+    """Compile one of our classes into a folder of its own, for whichever JDK starts it."""
+    target = home / f"{name}.classes"
+    options = ["-nowarn", "--release", str(engine.java), "-cp", f"{home}/lib/*", "-d", str(target)]
+    _run(str(javac), *options, str(engine.sources / f"{name}.java"))
+    return target
 
 
 def _run(*command: str) -> None:
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=900)
     except (FileNotFoundError, subprocess.TimeoutExpired) as error:
-        raise UnreachableError(f"cannot prepare Elasticsearch: {error}") from error
+        raise UnreachableError(f"cannot prepare the search engine: {error}") from error
     if done.returncode:
         output = (done.stdout + done.stderr).strip()
-        raise UnreachableError(f"cannot prepare Elasticsearch: {command[0]} failed", hint=output[-2000:])
+        raise UnreachableError(f"cannot prepare the search engine: {command[0]} failed", hint=output[-2000:])

@@ -11,16 +11,20 @@ from typing import Any, Literal
 from outboxctl.services import process, sockets
 
 Role = Literal["postgres", "search"]
-Kind = Literal["docker", "embedded", "elasticsearch", "noida"]
+Kind = Literal["docker", "embedded", "elasticsearch", "elasticsearch8", "opensearch", "opensearch3", "noida"]
 Say = Callable[[str], None]
 PostgresWish = Literal["auto", "docker", "embedded"]
-SearchWish = Literal["auto", "docker", "elasticsearch", "noida"]
+SearchWish = Literal[
+    "auto", "docker", "elasticsearch", "elasticsearch8", "opensearch", "opensearch3", "noida"
+]
 Wish = Literal["auto"] | Kind
 
+# From Maven Central: see engines.RELEASES.
+ENGINES: tuple[Kind, ...] = ("elasticsearch", "elasticsearch8", "opensearch", "opensearch3")
 CAVEATS: dict[Kind, str] = {
     "docker": "",
     "embedded": "",
-    "elasticsearch": "no security, ILM, reindex or scripting",
+    **dict.fromkeys(ENGINES, "no security, ILM, reindex or scripting"),
     "noida": "an imitation: keeps no tombstones, accepts index names that Elasticsearch refuses",
 }
 

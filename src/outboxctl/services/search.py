@@ -6,6 +6,7 @@ from pathlib import Path
 
 from outboxctl.errors import UnreachableError
 from outboxctl.services import docker, maven
+from outboxctl.services.engines import RELEASES
 from outboxctl.services.model import Kind, Say, Service
 
 HEAP = ["-Xms512m", "-Xmx512m"]
@@ -24,7 +25,7 @@ def choose(say: Say) -> Kind:
     if docker.available():
         return "docker"
     try:
-        _elasticsearch(say)
+        _parts("elasticsearch", say)
     except UnreachableError as error:
         say(f"search: using noida-db instead of a real Elasticsearch: {error}")
         return "noida"
@@ -33,25 +34,26 @@ def choose(say: Say) -> Kind:
 
 def command(service: Service, say: Say) -> list[str]:
     """Return the command line that serves the data. UnreachableError where this machine lacks the parts."""
-    return _noida_command(service) if service.kind == "noida" else _elasticsearch_command(service, say)
+    return _noida_command(service) if service.kind == "noida" else _engine_command(service, say)
 
 
-def _elasticsearch(say: Say) -> tuple[Path, Path]:
+def _parts(kind: Kind, say: Say) -> tuple[Path, Path]:
     """Return the JDK and the prepared folder."""
-    java = maven.java_home()
+    release = RELEASES[kind]
+    java = maven.java_home(release.java)
     if java is None:
         raise UnreachableError(
-            f"no JDK from {maven.OLDEST_JAVA} on", hint="install one, or name one in ENGINE_JAVA_HOME"
+            f"no JDK from {release.java} on", hint="install one, or name one in ENGINE_JAVA_HOME"
         )
-    return java, maven.engine_home(java, say)
+    return java, maven.engine_home(release, java, say)
 
 
-def _elasticsearch_command(service: Service, say: Say) -> list[str]:
-    java, home = _elasticsearch(say)
+def _engine_command(service: Service, say: Say) -> list[str]:
+    java, home = _parts(service.kind, say)
     logging = f"-Dlog4j2.configurationFile={home}/config/log4j2.properties"
     own = SETTINGS | {"path.data": str(service.data), "http.port": str(service.port)}
     settings = [f"{name}={value}" for name, value in own.items()] + list(service.settings)
-    classpath = f"{home}/classes:{home}/lib/*"
+    classpath = f"{home}/Engine.classes:{home}/lib/*"
     return [str(java / "bin" / "java"), *HEAP, logging, "-cp", classpath, "Engine", str(home), *settings]
 
 
