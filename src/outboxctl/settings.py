@@ -5,6 +5,7 @@ from a file wherever a value could: NAME_FILE is its path.
 """
 
 import os
+import re
 import socket
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
@@ -101,6 +102,21 @@ class Settings(BaseSettings):
         validation_alias="ELASTIC_CA_CERTS",
         description="PEM file of the CA that signed the sink's certificate",
     )
+    elastic_client_cert: str | None = Field(
+        None,
+        validation_alias="ELASTIC_CLIENT_CERT",
+        description="PEM file of our own certificate, where the sink asks for one",
+    )
+    elastic_client_key: str | None = Field(
+        None,
+        validation_alias="ELASTIC_CLIENT_KEY",
+        description="PEM file of its key, if that is not in the same file",
+    )
+    elastic_fingerprint: str | None = Field(
+        None,
+        validation_alias="ELASTIC_FINGERPRINT",
+        description="SHA-256 of the sink's certificate or its CA, in hex, in place of ELASTIC_CA_CERTS",
+    )
     environment: Environment | None = Field(
         None,
         validation_alias=AliasChoices("OUTBOX_ENV", "WORDLOOM_ENV"),
@@ -190,6 +206,11 @@ class Settings(BaseSettings):
         validation_alias="OUTBOX_SLA_OLDEST_AGE_SECONDS",
         description="`check` and readiness: events are due and nothing succeeded for this long",
     )
+    tracing: bool = Field(
+        False,
+        validation_alias="OUTBOX_TRACING",
+        description="`on`: the worker sends spans by OTLP, as OpenTelemetry's own variables say",
+    )
     read_only: bool = Field(
         False,
         validation_alias="OUTBOX_READ_ONLY",
@@ -240,7 +261,18 @@ class Settings(BaseSettings):
             raise ValueError("not a valid index name (lower case, none of the characters that a URL needs)")
         return value
 
-    @field_validator("elastic_api_key", "elastic_username", "elastic_password", "elastic_ca_certs")
+    @field_validator("elastic_fingerprint")
+    @classmethod
+    def _sha256(cls, value: str | None) -> str | None:
+        digits = (value or "").replace(":", "").lower()
+        if value and not re.fullmatch("[0-9a-f]{64}", digits):
+            raise ValueError("expected the 64 hex digits of a SHA-256, with or without colons")
+        return digits or None
+
+    @field_validator(
+        *("elastic_api_key", "elastic_username", "elastic_password"),
+        *("elastic_ca_certs", "elastic_client_cert", "elastic_client_key"),
+    )
     @classmethod
     def _fits_a_header(cls, value: SecretStr | str | None) -> SecretStr | str | None:
         text = value.get_secret_value() if isinstance(value, SecretStr) else value or ""

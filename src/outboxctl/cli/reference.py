@@ -173,8 +173,10 @@ def _findings() -> str:
 def _schemas() -> dict[str, str]:
     from outboxctl.core.snapshot import Standing
     from outboxctl.labs.evidence.model import Report
+    from outboxctl.overview import Overview
 
     return {
+        "reference/report.schema.json": _schema(Overview),
         "reference/status.schema.json": _schema(Standing),
         "reference/lab-report.schema.json": _schema(Report),
     }

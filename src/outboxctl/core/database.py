@@ -13,6 +13,7 @@ from sqlalchemy import Connection, create_engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from outboxctl.core import tls
 from outboxctl.errors import LockedError, OutboxctlError, UnreachableError, UsageError
 from outboxctl.guard import GUARD
 from outboxctl.urls import check_database_url
@@ -55,6 +56,7 @@ class Database:
     ) -> None:
         self._longest, self._renew = longest, renew
         self._conninfo = _parse(url)
+        tls.check(self._conninfo)
         self.name = describe(self._conninfo)
         self.engine = create_engine(
             "postgresql+psycopg://",
@@ -120,8 +122,11 @@ class Database:
         if self._renew:
             with suppress(UsageError):  # half written: what we have may still do
                 self._conninfo = _parse(self._renew())
-        # Nothing is prepared: the session may sit behind a pooler in transaction mode.
-        connection = psycopg.connect(**self._conninfo, prepare_threshold=None)
+        try:
+            # Nothing is prepared: the session may sit behind a pooler in transaction mode.
+            connection = psycopg.connect(**self._conninfo, prepare_threshold=None)
+        except psycopg.OperationalError as error:
+            raise tls.explained(error, self._conninfo, self.name) or error from None
         if connection.info.parameter_status("server_encoding") == "SQL_ASCII":
             _be_lenient(connection)
         return connection

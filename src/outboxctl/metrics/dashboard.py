@@ -2,7 +2,7 @@
 
 Grafana's JSON says the same forty lines for each panel; here a panel is what differs: a title, a query,
 a unit, and what to do where it looks bad. A test holds `deploy/grafana/outbox.json` equal to this.
-The JSON's shape: https://grafana.com/docs/grafana/latest/dashboards/build-dashboards/view-dashboard-json-model/
+The JSON keeps to Grafana's own schemas (github.com/grafana/grafana-foundation-sdk, its folder jsonschema).
 """
 
 import sys
@@ -19,6 +19,16 @@ SLA = 300.0  # seconds: OUTBOX_SLA_OLDEST_AGE_SECONDS by default
 ANY = '{projection=~"$projection"}'
 HERE = '{projection=~"$projection", instance=~"$instance"}'
 PACE = "[$__rate_interval]"
+STAT = {
+    "colorMode": "value",
+    "graphMode": "area",
+    "justifyMode": "auto",
+    "orientation": "auto",
+    "percentChangeColorMode": "standard",
+    "showPercentChange": False,
+    "textMode": "value",
+    "wideLayout": True,
+}
 
 
 @dataclass(frozen=True)
@@ -254,7 +264,7 @@ def _variable(name: str, query: str) -> dict[str, Any]:
         "label": name.capitalize(),
         "type": "query",
         "datasource": DATASOURCE,
-        "query": {"query": query, "refId": name},
+        "query": query,
         "definition": query,
         "refresh": 2,  # when the time range changes: workers come and go
         "sort": 1,
@@ -315,8 +325,8 @@ def _field(panel: Panel) -> dict[str, Any]:
 
 def _options(panel: Panel) -> dict[str, Any]:
     if panel.kind == "stat":
-        return {"colorMode": "value", "graphMode": "area", "reduceOptions": {"calcs": ["lastNotNull"]}}
-    legend = {"displayMode": "list", "placement": "bottom", "showLegend": True}
+        return {"reduceOptions": {"calcs": ["lastNotNull"]}} | STAT
+    legend = {"calcs": [], "displayMode": "list", "placement": "bottom", "showLegend": True}
     return {"legend": legend, "tooltip": {"mode": "multi", "sort": "desc"}}
 
 

@@ -16,6 +16,7 @@ from elastic_transport import (
     Urllib3HttpNode,
 )
 from elasticsearch import Elasticsearch
+from urllib3 import HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
 from outboxctl.guard import GUARD, Watch
@@ -31,9 +32,10 @@ UNBOUNDED = 3600.0  # seconds, where a client was made without a timeout
 
 @dataclass
 class Seen(threading.local):
-    """Of this thread's request: the answer's status, for errors that do not carry it, its watch, its time."""
+    """Of this thread's request: the answer's status and the node, for errors without, its watch, its time."""
 
     status: int = 0
+    config: NodeConfig | None = None
     watch: Watch | None = None
     seconds: float | None = None
 
@@ -62,11 +64,13 @@ class WatchedNode(Urllib3HttpNode):
 
     def __init__(self, config: NodeConfig) -> None:
         super().__init__(config)
+        if config.ssl_context and isinstance(self.pool, HTTPSConnectionPool):
+            self.pool.ca_certs = None  # the client would add those of certifi to the ones that we trust
         self.pool.ConnectionCls = _watched(self.pool.ConnectionCls)
 
     def perform_request(self, *args: Any, **kwargs: Any) -> Any:
         """Send one request (see the base class); ConnectionTimeout once its whole time is over."""
-        SEEN.status = 0
+        SEEN.status, SEEN.config = 0, self.config
         if SEEN.seconds:
             kwargs["request_timeout"] = SEEN.seconds
         given = kwargs.get("request_timeout")
@@ -119,6 +123,14 @@ def _watched(connection: Any) -> Any:
     return Watched
 
 
+def _node(settings: Settings) -> type[WatchedNode]:
+    if not settings.tracing:
+        return WatchedNode
+    from outboxctl.sink.traced import TracedNode  # noqa: PLC0415 - an extra, and half a second to load
+
+    return TracedNode
+
+
 class Untouched(NdjsonSerializer):
     """A bulk body is bytes already and ends with a newline; the client's serializer would copy it twice."""
 
@@ -141,7 +153,7 @@ def connect(
     try:
         return Elasticsearch(
             [without_credentials(url) for url in ([only] if only else settings.sink_urls)],
-            node_class=WatchedNode,
+            node_class=_node(settings),
             serializers={Untouched.mimetype: Untouched(), "application/x-ndjson": Untouched()},
             connections_per_node=connections,
             max_retries=0,

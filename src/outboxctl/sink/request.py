@@ -38,7 +38,7 @@ def ask(call: Callable[[], Any], *, anybody: bool = False) -> Any | Answer:
         ok = 200 <= SEEN.status < 300 or not SEEN.status  # noqa: PLR2004 - any 2xx
         return Answer(SEEN.status, "bad_response" if ok else "", str(error)[:500], request=True)
     except elastic_transport.TransportError as error:
-        return Answer(0, _transport_kind(error), str(error.__cause__ or error)[:500], request=True)
+        return _unanswered(error)
     except Exception as error:
         # The client lets Python's own errors through. Their text may hold a header, so a secret.
         return Answer(0, "client", type(error).__name__, request=True)
@@ -61,10 +61,24 @@ def failure(client: elasticsearch.Elasticsearch, answer: Answer) -> UnreachableE
     """The error for an answer that a command cannot go on with."""
     finding = classify(answer)
     where = ", ".join(mask(node.base_url) for node in client.transport.node_pool.all())
+    if answer.kind == "tls":
+        from outboxctl.sink import tls  # noqa: PLC0415 - as below
+
+        return tls.untrusted(answer.text, f"the sink at {where} failed (tls): ")
     return UnreachableError(
         f"the sink at {where} failed ({finding.reason}): {finding.error}",
         hint=HINT,
     )
+
+
+def _unanswered(error: elastic_transport.TransportError) -> Answer:
+    kind, cause = _transport_kind(error), error.__cause__ or error
+    if kind in {"tls", "reset"}:
+        from outboxctl.sink import tls  # noqa: PLC0415 - a moment that http does without
+
+        if said := tls.explained(cause, SEEN.config, certain=kind == "tls"):
+            return Answer(0, "tls", said[:500], request=True)
+    return Answer(0, kind, str(cause)[:500], request=True)
 
 
 def _refused(error: elasticsearch.ApiError) -> Answer:

@@ -8,12 +8,9 @@ from elasticsearch import Elasticsearch
 from outboxctl.errors import RefusedError, UnreachableError
 from outboxctl.failures import Answer, classify
 from outboxctl.sink.request import ask
+from outboxctl.sink.tls import untrusted
 
 Fact = TypeVar("Fact")
-
-
-class UntrustedError(UnreachableError):
-    """Somebody is there, and cannot prove who he is."""
 
 
 def told(call: Callable[[], Any], *, anybody: bool = False) -> Any:
@@ -43,6 +40,7 @@ def refused(answer: Answer) -> RefusedError | UnreachableError:
     finding = classify(answer)
     if answer.status or answer.kind == "client":  # it was we who could not ask
         return RefusedError(f"HTTP {answer.status}, {finding.reason}: {finding.error}")
-    kind = UntrustedError if answer.kind == "tls" else UnreachableError
+    if answer.kind == "tls":
+        return untrusted(answer.text)
     known = finding.error.startswith(f"{finding.reason}:")  # an error begins with its kind
-    return kind(finding.error if known else f"{finding.reason}: {finding.error}")
+    return UnreachableError(finding.error if known else f"{finding.reason}: {finding.error}")
