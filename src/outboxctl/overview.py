@@ -64,7 +64,7 @@ class Overview:
     sink: list[str]
     index: str
     settings: Sequence[Mapping[str, Any]]
-    outboxctl: str = __version__
+    outboxctl: str = field(default_factory=lambda: __version__)  # no part of the schema
     projection: str = PROJECTION
     state: str = "UNKNOWN"
     missing: dict[str, str] = field(default_factory=dict)
