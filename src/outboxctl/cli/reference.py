@@ -50,7 +50,8 @@ def _commands() -> str:
     from outboxctl.cli.app import app
 
     sections = [_command(path, command) for path, command in _walk("outboxctl", typer.main.get_command(app))]
-    return "# Commands\n\n" + "\n\n".join(sections)
+    run = "<!-- page: run by tests/docs/test_examples.py -->"
+    return f"{run}\n\n# Commands\n\n" + "\n\n".join(sections)
 
 
 def _walk(path: str, command: Any) -> Iterator[tuple[str, Any]]:
@@ -70,9 +71,9 @@ def _command(path: str, command: Any) -> str:
 
 
 def _paragraphs(text: str) -> list[str]:
-    """Help text as Markdown: the example as code."""
-    body, _, example = text.partition("\n\nExample: ")
-    return [body, *(["", "```bash", example, "```"] if example else [])]
+    """Help text as Markdown: the examples as code."""
+    body, *examples = text.split("\n\nExample: ")
+    return [body, *(["", "```bash", *examples, "```"] if examples else [])]
 
 
 def _names(parameter: Any) -> str:
