@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 JOBS ?= 3
 BIN := $(VENV)/bin
+KUBERNETES_RULES := deploy/kubernetes/components/monitoring/rules.yaml
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
@@ -84,6 +85,7 @@ storm: $(READY) ## Write 100,000 events while workers are killed and the sink mi
 docs: $(READY) ## Write the generated pages, alert rules and dashboard again, and build the site into site/, strictly
 	$(BIN)/python -m outboxctl.cli.reference docs
 	$(BIN)/python -m outboxctl.alerts > deploy/prometheus/outbox.rules.yml
+	sed -i '/^spec:/q' $(KUBERNETES_RULES) && sed '1d; s/^/  /' deploy/prometheus/outbox.rules.yml >> $(KUBERNETES_RULES)
 	$(BIN)/python -m outboxctl.metrics.dashboard
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
@@ -105,6 +107,10 @@ sbom: $(READY) ## Write the bill of materials of what runs, without the tools of
 	@mkdir -p dist
 	$(BIN)/python deploy/sbom.py > dist/outboxctl.cdx.json.part
 	@mv dist/outboxctl.cdx.json.part dist/outboxctl.cdx.json
+
+notes: ## Print what the changelog says of a release (VERSION=1.2.3); nothing is an error
+	@awk -v version='$(VERSION)' '/^## / { ours = $$2 == version; next } ours { print; said += NF } \
+	  END { if (!said) { print "CHANGELOG.md says nothing under: ## " version > "/dev/stderr"; exit 2 } }' CHANGELOG.md
 
 lock: ## Resolve the dependencies again (needs uv)
 	echo 'elasticsearch<9' | uv pip compile pyproject.toml --universal --python-version 3.11 --extra embedded --extra opensearch --extra tracing --group dev \

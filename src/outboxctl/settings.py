@@ -206,6 +206,11 @@ class Settings(BaseSettings):
         validation_alias="OUTBOX_SLA_OLDEST_AGE_SECONDS",
         description="`check` and readiness: events are due and nothing succeeded for this long",
     )
+    tracing: bool = Field(
+        False,
+        validation_alias="OUTBOX_TRACING",
+        description="`on`: the worker sends spans by OTLP, as OpenTelemetry's own variables say",
+    )
     read_only: bool = Field(
         False,
         validation_alias="OUTBOX_READ_ONLY",

@@ -15,8 +15,12 @@ HINT = "install the packages prometheus and prometheus-alertmanager, or put thei
 
 def program(name: str) -> str:
     """The path of `prometheus`, `promtool`, `alertmanager` or `amtool`. UsageError if there is none."""
-    found = next(filter(None, map(shutil.which, (name, NAMES.get(name, name)))), None)
-    return found or str(_unpacked() / "usr" / "bin" / NAMES.get(name, name))
+    return installed(name) or str(_unpacked() / "usr" / "bin" / NAMES.get(name, name))
+
+
+def installed(name: str) -> str | None:
+    """The path of the one on PATH, by Prometheus' name or Debian's."""
+    return shutil.which(name) or shutil.which(NAMES.get(name, name))
 
 
 def _unpacked() -> Path:

@@ -48,6 +48,7 @@ READING = {
     "prune": ("--older-than", "1d", "--dry-run"),
     "rebuild": (*WHO, "--dry-run"),
     "replay": (*WHO, "--dry-run"),
+    "report": (),
     "services status": (),
     "sink roles": (),
     "status": (),

@@ -22,7 +22,7 @@ WHO = ["--by", "alice", "--reason", "why"]
 # A new command must be put into one of these: what it reads, what it changes (with arguments that
 # would change something), or that it touches only services of its own.
 READING = {
-    *("status", "stuck", "oldest", "audit", "top", "check", "doctor"),
+    *("status", "stuck", "oldest", "audit", "top", "check", "doctor", "report"),
     *("failed list", "failed show", "config show", "services status", "sink roles"),
     *("lab list", "lab show", "lab report", "chaos list"),
     *("alerts rules",),

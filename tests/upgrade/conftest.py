@@ -4,20 +4,12 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
-from alembic import command
 from elasticsearch import Elasticsearch
 
 from outboxctl.core.database import Database
-from outboxctl.core.migrations import config, upgrade
+from outboxctl.core.migrations import upgrade
 from scene import Scene
-
-PREVIOUS = "0004"
-
-
-def go_back(db: Database, revision: str) -> None:
-    """As `db downgrade` does, unasked."""
-    with db.begin() as connection:
-        command.downgrade(config(connection), revision)
+from upgrade.back import PREVIOUS, go_back
 
 
 @pytest.fixture

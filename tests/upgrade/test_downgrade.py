@@ -11,7 +11,7 @@ from outboxctl.core.downgrade import apply, plan
 from outboxctl.core.migrations import _describe, current, upgrade
 from outboxctl.errors import InconclusiveError, UsageError
 from processes import Cli
-from upgrade.conftest import go_back
+from upgrade.back import go_back
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 BEAT = (

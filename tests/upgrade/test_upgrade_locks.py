@@ -10,7 +10,7 @@ from outboxctl.core.database import Database
 from outboxctl.core.migrations import current, upgrade
 from outboxctl.errors import LockedError
 from processes import Cli, eventually
-from upgrade.conftest import PREVIOUS
+from upgrade.back import PREVIOUS
 
 EVENT = """INSERT INTO search_outbox_events (entity_type, entity_id, op, event_version)
 VALUES ('block', gen_random_uuid(), 'upsert', 1)"""

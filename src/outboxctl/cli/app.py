@@ -21,6 +21,7 @@ from outboxctl.cli import (
     prune,
     rebuild,
     replay,
+    report,
     services,
     sink,
     status,
@@ -60,6 +61,7 @@ app.command("status")(status.status)
 app.command("top")(top.top)
 app.command("check")(check.check)
 app.add_typer(alerts.app, name="alerts")
+app.command("report")(report.report)
 app.command("doctor")(doctor.doctor)
 app.command("stuck")(status.stuck)
 app.command("oldest")(status.oldest)

@@ -123,6 +123,14 @@ def _watched(connection: Any) -> Any:
     return Watched
 
 
+def _node(settings: Settings) -> type[WatchedNode]:
+    if not settings.tracing:
+        return WatchedNode
+    from outboxctl.sink.traced import TracedNode  # noqa: PLC0415 - an extra, and half a second to load
+
+    return TracedNode
+
+
 class Untouched(NdjsonSerializer):
     """A bulk body is bytes already and ends with a newline; the client's serializer would copy it twice."""
 
@@ -145,7 +153,7 @@ def connect(
     try:
         return Elasticsearch(
             [without_credentials(url) for url in ([only] if only else settings.sink_urls)],
-            node_class=WatchedNode,
+            node_class=_node(settings),
             serializers={Untouched.mimetype: Untouched(), "application/x-ndjson": Untouched()},
             connections_per_node=connections,
             max_retries=0,

@@ -13,6 +13,7 @@ import structlog
 from outboxctl import backoff
 from outboxctl.core import snapshot
 from outboxctl.core.database import Database
+from outboxctl.core.traces import traces
 from outboxctl.errors import OutboxctlError
 from outboxctl.metrics.registry import Metrics
 from outboxctl.metrics.server import Server
@@ -27,6 +28,7 @@ from outboxctl.worker.maintenance import Maintenance
 from outboxctl.worker.notify import notify
 from outboxctl.worker.shared import Shared
 from outboxctl.worker.stopping import stop
+from outboxctl.worker.tracing import Tracing
 
 log = structlog.get_logger()
 LOOK_INTERVAL = 0.5  # seconds between two rounds of maintenance, and two looks at the sink
@@ -37,10 +39,17 @@ TICK = 0.05  # seconds until a signal is acted upon
 class Daemon:
     """One worker process. `probe` looks at the sink with a short timeout; `sink` delivers."""
 
-    def __init__(self, settings: Settings, database: Database, sink: Sink, probe: Probe) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        sink: Sink,
+        probe: Probe,
+        tracing: Tracing | None = None,
+    ) -> None:
         self.metrics = Metrics()
         self.health = Health(settings.sla_oldest_age_seconds)
-        self.shared = Shared(settings, database, sink, self.metrics, self.health)
+        self.shared = Shared(settings, database, sink, self.metrics, self.health, tracing=tracing)
         self._settings, self._database = settings, database
         self._heartbeat = Heartbeat(self.shared)
         self._maintenance = Maintenance(self.shared, probe, self._heartbeat)
@@ -60,6 +69,7 @@ class Daemon:
             s.metrics_host, s.metrics_port, self.metrics, alive=self._alive, ready=self.health.failing
         )
         self._due()  # a missing schema or database ends it here
+        self._look_at_traces()
         self._maintenance.look_at_database()
         self._handle_signals()
         _calm_the_collector()
@@ -82,6 +92,7 @@ class Daemon:
         notify("STOPPING=1", "STATUS=finishing what is in flight")
         stopped = stop(self.shared, self._lanes, s.shutdown_grace_seconds, leave=self._heartbeat.leave)
         server.stop()
+        self.shared.tracing.stop()
         if self.shared.error:
             raise self.shared.error
         if not stopped:
@@ -142,6 +153,12 @@ class Daemon:
     def _due(self) -> bool:
         with self._database.begin() as connection:
             return snapshot.anything_due(connection)
+
+    def _look_at_traces(self) -> None:
+        """An older schema has none. Without tracing it will do, so that either can be upgraded first."""
+        if self.shared.tracing.on:
+            with self._database.begin() as connection:
+                traces(connection, [])
 
     def _alive(self) -> dict[str, str]:
         """Whatever the dependencies do, every thread must still be turning."""

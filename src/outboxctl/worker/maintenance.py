@@ -66,7 +66,7 @@ class Maintenance:
 
     def look_at_sink(self) -> None:
         """Ask the sink whether it is there."""
-        with self._shared.health.waiting_for("sink"):
+        with self._shared.health.waiting_for("sink"), self._shared.tracing.unseen():
             finding = self._probe.ping()
         self._shared.health.report("sink", _describe(finding) if finding else None)
 
