@@ -28,8 +28,13 @@ def pages() -> dict[str, str]:
         "reference/findings.md": _findings(),
         "labs/catalogue.md": _labs(),
     }
-    marked = {path: f"{MARK}\n\n{text.rstrip()}\n" for path, text in made.items()}
-    return marked | _schemas()
+    return {path: _marked(text) for path, text in made.items()} | _schemas()
+
+
+def _marked(text: str) -> str:
+    """Below the title, for a menu takes its name from the first line of a page."""
+    title, _, rest = text.partition("\n\n")
+    return f"{title}\n\n{MARK}\n\n{rest.rstrip()}\n"
 
 
 def _labs() -> str:
@@ -50,7 +55,7 @@ def _commands() -> str:
 
     sections = [_command(path, command) for path, command in _walk("outboxctl", typer.main.get_command(app))]
     run = "<!-- page: run by tests/docs/test_examples.py -->"
-    return f"{run}\n\n# Commands\n\n" + "\n\n".join(sections)
+    return f"# Commands\n\n{run}\n\n" + "\n\n".join(sections)
 
 
 def _walk(path: str, command: Any) -> Iterator[tuple[str, Any]]:
