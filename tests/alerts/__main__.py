@@ -1,4 +1,4 @@
-"""`make alerts`: the rules and their tests by promtool, the example for Alertmanager by amtool."""
+"""`make alerts`: rules, their tests and the example by promtool, the example for Alertmanager by amtool."""
 
 import subprocess
 import sys
@@ -20,6 +20,7 @@ def main() -> int:
         return ExitCode.USAGE
     checks = [
         [promtool, "check", "rules", str(SHIPPED / "outbox.rules.yml")],
+        [promtool, "check", "config", str(SHIPPED / "prometheus.yml")],
         [promtool, "test", "rules", *map(str, sorted(Path(__file__).parent.glob("*.yml")))],
         [amtool, "check-config", str(SHIPPED / "alertmanager.yml")],
     ]

@@ -50,6 +50,7 @@ READING = {
     "replay": (*WHO, "--dry-run"),
     "report": (),
     "services status": (),
+    "sink roles": (),
     "status": (),
     "stuck": (),
     "verify": (),

@@ -23,7 +23,7 @@ WHO = ["--by", "alice", "--reason", "why"]
 # would change something), or that it touches only services of its own.
 READING = {
     *("status", "stuck", "oldest", "audit", "top", "check", "doctor", "report"),
-    *("failed list", "failed show", "config show", "services status"),
+    *("failed list", "failed show", "config show", "services status", "sink roles"),
     *("lab list", "lab show", "lab report", "chaos list"),
     *("alerts rules",),
     *("db current", "db check", "db sql", "db trigger", "db roles", "db notify status"),

@@ -39,19 +39,20 @@ def home(tmp_path: Path) -> Iterator[Path]:
     services.down(tmp_path / ".local" / "state" / "outboxctl", purge=True)
 
 
-def copied_out() -> str:
+def copied_out(metrics: str) -> str:
     """All blocks of the page as one script, each begun by a line that says which it is."""
     text = "".join(f"echo {MARK}\n{block}" for block in BLOCK.findall(PAGE.read_text()))
     ports = f"--postgres-port {services.fresh_port()} --search-port {services.fresh_port()}"
-    return text.replace("services up", f"services up {ports}").replace("=9108", f"={services.fresh_port()}")
+    return text.replace("services up", f"services up {ports}").replace(":9108/", f":{metrics}/")
 
 
 def test_every_command_does_what_the_page_says(home: Path) -> None:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     # What is downloaded once is kept; all else is made anew.
     cache = os.environ.get("OUTBOXCTL_CACHE", str(Path.home() / ".cache" / "outboxctl"))
-    env = environment(PATH=path, HOME=str(home), OUTBOXCTL_CACHE=cache)
-    command = ["bash", "-euo", "pipefail", "-c", copied_out()]
+    port = str(services.fresh_port())
+    env = environment(PATH=path, HOME=str(home), OUTBOXCTL_CACHE=cache, OUTBOX_METRICS_PORT=port)
+    command = ["bash", "-euo", "pipefail", "-c", copied_out(port)]
     done = subprocess.run(
         command, env=env, cwd=home, capture_output=True, text=True, timeout=200, check=False
     )

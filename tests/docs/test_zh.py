@@ -61,6 +61,14 @@ def test_the_commands_are_those_of_the_english_page(chinese: Path, english: Path
     assert said <= meant | {"outboxctl failed list"}
 
 
+def test_the_tutorial_has_the_blocks_that_are_tried() -> None:
+    chinese, english = (
+        re.findall(r"^```.*?^```$", page.read_text(), re.MULTILINE | re.DOTALL)
+        for page in (ZH / "tutorial.md", ROOT / "docs" / "tutorial.md")
+    )
+    assert chinese == english
+
+
 def test_the_readme_has_the_same_defaults() -> None:
     said, meant = (dict(ROW.findall((ROOT / name).read_text())) for name in ("README.zh-CN.md", "README.md"))
     assert said.keys() == meant.keys()

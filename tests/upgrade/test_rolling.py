@@ -41,15 +41,9 @@ class OldWorker:
 
     def claim(self, size: int = 10) -> tuple[str, list[str]]:
         """A token, and the ids of what it holds."""
-        given: dict[str, Any] = {
-            "owner": "old",
-            "token": str(uuid4()),
-            "size": size,
-            "lease": 30.0,
-            "alone": 0,
-        }
-        rows = self.send("claim", **given, max_bytes=8_000_000)
-        return str(given["token"]), [row[0] for row in rows]
+        token, given = str(uuid4()), {"owner": "old", "size": size, "lease": 30.0, "alone": 0}
+        rows = self.send("claim", token=token, **given, max_bytes=8_000_000)
+        return token, [row[0] for row in rows]
 
     def beat(self) -> None:
         """A heartbeat."""

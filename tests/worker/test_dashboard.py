@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from itertools import combinations
@@ -13,6 +12,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from alerts.programs import program
 from outboxctl.metrics import dashboard
 from processes import Worker, eventually
 
@@ -85,21 +85,19 @@ def test_every_metric_is_drawn(exposed: Series) -> None:
 
 
 @pytest.mark.no_servers
-@pytest.mark.skipif(shutil.which("promtool") is None, reason="no promtool here")
 def test_prometheus_understands_every_query(tmp_path: Path) -> None:
     rules = [{"record": f"panel:{n}", "expr": query} for n, (_, query, _) in enumerate(_queries())]
     file = tmp_path / "rules.yml"
     file.write_text(yaml.safe_dump({"groups": [{"name": "panels", "rules": rules}]}))
-    done = subprocess.run(
-        ["promtool", "check", "rules", str(file)], capture_output=True, text=True, check=False
-    )
+    command = [program("promtool"), "check", "rules", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.no_servers
 def test_the_file_is_what_the_table_says_and_grafana_can_place_it() -> None:
     made = dashboard.dashboard()
-    assert json.loads((DEPLOY / "outbox.json").read_text()) == made, "make dashboard"
+    assert json.loads((DEPLOY / "outbox.json").read_text()) == made, "make docs"
     rows = [panel["title"] for panel in made["panels"] if panel["type"] == "row"]
     assert rows == [
         "Is it moving",

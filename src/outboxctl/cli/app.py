@@ -23,6 +23,7 @@ from outboxctl.cli import (
     replay,
     report,
     services,
+    sink,
     status,
     top,
     verify,
@@ -76,4 +77,5 @@ app.add_typer(lab.app, name="lab")
 app.command("bench")(bench.bench)
 app.add_typer(db.app, name="db")
 app.add_typer(services.app, name="services")
+app.add_typer(sink.app, name="sink")
 app.add_typer(config.app, name="config")

@@ -22,6 +22,7 @@ def pages() -> dict[str, str]:
         "reference/commands.md": _commands(),
         "reference/settings.md": _settings(),
         "reference/metrics.md": _metrics(),
+        "reference/alerts.md": _alerts(),
         "reference/reasons.md": _reasons(),
         "reference/lifecycle.md": _lifecycle(),
         "reference/exit-codes.md": _exit_codes(),
@@ -128,6 +129,23 @@ def _metrics() -> str:
     families = Metrics().families()
     rows = [f"| `{name}` | {kind} | {', '.join(labels)} | {text} |" for name, kind, labels, text in families]
     return "# Metrics\n\n" + "\n".join(["| metric | type | labels | |", "| --- | --- | --- | --- |", *rows])
+
+
+def _alerts() -> str:
+    from outboxctl.alerts.model import Limits
+    from outboxctl.alerts.rules import duration
+    from outboxctl.alerts.table import alerts
+
+    head = (
+        "# Alerts\n\nWhat `outboxctl alerts rules` prints with the default limits."
+        " A page means that the search is, or will soon be, wrong; a ticket waits for the morning."
+    )
+    parts = [
+        f"## `{alert.name}` ({alert.severity})\n\n{alert.first}\n[Runbook](../runbook/{alert.page}.md)."
+        f" After {duration(alert.wait)} of:\n\n```promql\n{alert.expr}\n```"
+        for alert in alerts(Limits())
+    ]
+    return "\n\n".join([head, *parts])
 
 
 def _reasons() -> str:

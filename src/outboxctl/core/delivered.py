@@ -19,7 +19,7 @@ from outboxctl.core.schema import EVENTS, parts
 from outboxctl.failures import Reason
 from outboxctl.lifecycle import Status
 
-SHARE = 32 * 2**20  # bytes: some 200,000 events; both shares take about a quarter of a second
+SHARE = 32 * 2**20  # bytes: some 230,000 events; both shares took 0.35 s on a busy machine of 2 cores
 DAY, HOUR, QUARTER = 1440, 60, 15  # minutes
 
 # The newest partition first: bounds of times sort as their texts do. Others are in some order, all read.

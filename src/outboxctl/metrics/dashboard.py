@@ -1,4 +1,4 @@
-"""The Grafana dashboard, written from one table: `python -m outboxctl.metrics.dashboard` (`make dashboard`).
+"""The Grafana dashboard, written from one table: `python -m outboxctl.metrics.dashboard` (`make docs`).
 
 Grafana's JSON says the same forty lines for each panel; here a panel is what differs: a title, a query,
 a unit, and what to do where it looks bad. A test holds `deploy/grafana/outbox.json` equal to this.
@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from json import dumps
 from pathlib import Path
 from typing import Any
+
+from outboxctl.alerts.table import FRESH, REFRESHED
 
 PLACE = Path("deploy/grafana/outbox.json")
 DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
@@ -58,13 +60,20 @@ def _share(metric: str, *quantiles: float) -> dict[str, str]:
     return {f"p{share * 100:g}": f"histogram_quantile({share}, {rate})" for share in quantiles}
 
 
+def _shared(gauge: str) -> str:
+    """What workers read from the table, as the alerts take it: of those that are not cut off from it."""
+    return f"max({gauge}{ANY} and time() - {REFRESHED}{ANY} < {60 * FRESH})"
+
+
 def _stat(title: str, query: str, help_: str, *, unit: str = "short", limit: float | None = None) -> Panel:
     return Panel(title, {title: query}, help_, unit, "stat", 6, limit)
 
 
 # What every worker reads from the same table (lag, age, stuck) is the same in all of them: the highest
-# counts. What is a worker's own (in flight, what it did) is added up.
-LAG, OLDEST = f"max(outbox_lag_events{ANY})", f"max(outbox_oldest_age_seconds{ANY})"
+# counts, of those who have read it lately. What is a worker's own (in flight, what it did) is added up.
+LAG, OLDEST, STUCK = map(
+    _shared, ("outbox_lag_events", "outbox_oldest_age_seconds", "outbox_stuck_processing_events")
+)
 OUT = f"sum(rate(outbox_processed_total{ANY}{PACE}))"
 ROWS = {
     "Is it moving": (
@@ -78,7 +87,7 @@ ROWS = {
         ),
         _stat(
             "Stuck",
-            f"max(outbox_stuck_processing_events{ANY})",
+            STUCK,
             "Their lease or processing time ran out. A living worker takes them back within seconds; "
             "if it stays, no worker runs: `outboxctl stuck`.",
             limit=0,
@@ -167,6 +176,7 @@ ROWS = {
             _pace("outbox_processed_total", "instance"),
             "One far below the others: its machine, its network or its settings.",
             "cps",
+            width=6,
         ),
         Panel(
             "In flight and what the sink copes with",
@@ -175,11 +185,21 @@ ROWS = {
                 "{{instance}} limit": f"sum by (instance) (outbox_inflight_limit_events{HERE})",
             },
             "A limit that falls and stays low: the sink refuses load (429). Give it room, or fewer workers.",
+            width=6,
         ),
         Panel(
             "Hears of new events at once",
             {"{{instance}}": f"min by (instance) (outbox_notify_listening{HERE})"},
             "0: it polls, which is well unless you turned NOTIFY on (`outboxctl db notify status`).",
+            width=6,
+        ),
+        Panel(
+            "Since it read the database",
+            {"{{instance}}": f"time() - (max by (instance) ({REFRESHED}{HERE}) > 0)"},
+            "It grows: this worker is cut off from the database, see its `/readyz`.",
+            "s",
+            width=6,
+            limit=60.0 * FRESH,
         ),
     ),
     "How far behind is the search": (
