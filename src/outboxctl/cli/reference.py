@@ -29,7 +29,7 @@ def pages() -> dict[str, str]:
         "reference/findings.md": _findings(),
         "labs/catalogue.md": _labs(),
     }
-    return {path: _marked(text) for path, text in made.items()} | _schemas()
+    return {path: _marked(text) for path, text in made.items()} | _schemas() | _pictures()
 
 
 def _marked(text: str) -> str:
@@ -170,11 +170,10 @@ def _reasons() -> str:
 def _lifecycle() -> str:
     from outboxctl.lifecycle import TRANSITIONS
 
-    arrows = "\n".join(f"    {t.source} --> {t.target}: {t.verb}" for t in TRANSITIONS)
     rows = "\n".join(f"| {t.verb} | {t.source} | {t.target} | {t.actor} |" for t in TRANSITIONS)
     table = f"| verb | from | to | who |\n| --- | --- | --- | --- |\n{rows}"
-    diagram = f"```mermaid\nstateDiagram-v2\n    [*] --> pending\n{arrows}\n```"
-    return f"# The life of an event\n\n{diagram}\n\n{table}"
+    drawn = "![The states of an event and the ways between them](lifecycle.svg)"
+    return f"# The life of an event\n\n{drawn}\n\n{table}"
 
 
 def _exit_codes() -> str:
@@ -192,6 +191,12 @@ def _findings() -> str:
     rows = "\n".join(f"| `{id_}` | {end} | {severity} | {why} |" for id_, (end, severity, why) in listed)
     head = "# Findings of `outboxctl doctor`\n\nThe ids are stable: `--ignore` and scripts rely on them.\n\n"
     return f"{head}| id | end | severity | why it matters |\n| --- | --- | --- | --- |\n{rows}"
+
+
+def _pictures() -> dict[str, str]:
+    from outboxctl.cli.lifecycle_picture import picture
+
+    return {"reference/lifecycle.svg": picture()}
 
 
 def _schemas() -> dict[str, str]:
