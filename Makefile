@@ -89,6 +89,9 @@ docs: $(READY) ## Write the generated pages, alert rules and dashboard again, an
 	$(BIN)/python -m outboxctl.metrics.dashboard
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
+schema: $(READY) ## Write docs/reference/schema.md again, from a migrated database
+	PYTHONPATH=tests $(BIN)/python -m docs.schema_page
+
 transcript: $(READY) ## Record the session in docs/operators-desk/session.md again, in tmux
 	PYTHONPATH=tests $(BIN)/python -m desk.session
 
