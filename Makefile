@@ -103,6 +103,14 @@ lab-example: $(READY) ## Run all labs and keep the evidence as the example in do
 wheel: $(READY) ## Build the wheel into dist/
 	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
 
+audit: $(READY) ## Ask PyPI for known flaws of everything locked (needs the network; what cannot be asked fails it)
+	$(BIN)/pip-audit --strict --require-hashes --disable-pip --progress-spinner off --requirement requirements.lock
+
+sbom: $(READY) ## Write the bill of materials of what runs, without the tools of development, into dist/
+	@mkdir -p dist
+	$(BIN)/python deploy/sbom.py > dist/outboxctl.cdx.json.part
+	@mv dist/outboxctl.cdx.json.part dist/outboxctl.cdx.json
+
 notes: ## Print what the changelog says of a release (VERSION=1.2.3); nothing is an error
 	@awk -v version='$(VERSION)' '/^## / { ours = $$2 == version; next } ours { print; said += NF } \
 	  END { if (!said) { print "CHANGELOG.md says nothing under: ## " version > "/dev/stderr"; exit 2 } }' CHANGELOG.md

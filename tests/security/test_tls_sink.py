@@ -16,6 +16,7 @@ from outboxctl.sink import tls
 from outboxctl.sink.client import connect
 from outboxctl.sink.index import ensure
 from outboxctl.sink.opening import OpeningSink
+from outboxctl.sink.security import passing_on
 from processes import Cli
 from servers import Servers
 from tls import HOST, Front, Papers
@@ -181,6 +182,9 @@ def test_files_that_are_of_no_use_are_refused_before_anything_is_sent(
         with pytest.raises(UsageError, match=why) as caught:
             OpeningSink(load(), connections=1)
         assert name in str(caught.value)
+    given(ELASTIC_FINGERPRINT="ab" * 32)
+    with pytest.raises(UsageError, match="fault proxy cannot go by ELASTIC_FINGERPRINT"):
+        passing_on(load())
     given(ELASTIC_FINGERPRINT=None, ELASTIC_CA_CERTS=_file(tmp_path, damaged), ELASTIC_CLIENT_KEY=None)
     with pytest.raises(UsageError, match="damaged"):
         OpeningSink(load(), connections=1)
