@@ -21,7 +21,7 @@ from outboxctl.sink.opening import OpeningSink
 from outboxctl.sink.security import passing_on
 from processes import Cli
 from servers import Servers
-from tls import HOST, Front, Papers
+from tls import HOST, Front, Papers, basic
 
 Set = Callable[..., None]
 STRANGE = "a CA that we do not trust"
@@ -156,6 +156,27 @@ def _file(folder: Path, text: str) -> str:
     path = folder / "file.pem"
     path.write_text(text)
     return str(path)
+
+
+def test_basic_authentication_whose_password_changes_in_its_file(
+    given: Set, servers: Servers, papers: Papers, index: str, tmp_path: Path
+) -> None:
+    password = tmp_path / "password"
+    password.write_text("pä:ss\n")
+    front = Front(servers.sink, papers.server(), lets_in={basic("worker", "pä:ss")})
+    with front.open():
+        given(ELASTIC_URL=front.url, ELASTIC_CA_CERTS=papers.ca, ELASTIC_INDEX=index)
+        given(ELASTIC_USERNAME="worker", ELASTIC_PASSWORD_FILE=str(password))
+        sink = OpeningSink(load(), connections=1)
+        assert sink.ping() is None
+        front.lets_in = {basic("worker", "new")}
+        for _ in range(2):
+            refused = sink.ping()
+            assert refused
+            assert refused.reason is Reason.AUTH
+        password.write_text("new")
+        sink.ping()  # is refused, and reads the file
+        assert sink.ping() is None
 
 
 def test_a_connection_that_just_ended_is_no_fault_of_tls(servers: Servers, papers: Papers) -> None:
