@@ -7,6 +7,7 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from outboxctl import services
+from outboxctl.sink.clients.elastic import ElasticClient
 from outboxctl.sink.index import ensure
 from processes import Worker, eventually
 from scene import Scene
@@ -32,7 +33,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., str]]:
 def at(url: str, scene: Scene) -> Scene:
     """The same database before an engine of the test's own."""
     client = Elasticsearch(url, request_timeout=20)
-    ensure(client, INDEX)
+    ensure(ElasticClient(client), INDEX)
     return Scene(scene.sql, client, INDEX)
 
 

@@ -1,0 +1,63 @@
+"""An engine with tight limits, one that is killed, and one that is not there yet: real 413, 429, outages."""
+
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from acceptance import lab
+from engines.conftest import KIND
+from engines.node import Node
+from invariants import check_invariants
+from outboxctl import services
+from outboxctl.failures import Reason, Verdict
+from outboxctl.settings import load
+from outboxctl.sink.bulk import Action
+from outboxctl.sink.client import connect
+from outboxctl.sink.deliver import ElasticSink
+from outboxctl.sink.index import ensure
+from processes import Worker, eventually
+
+pytestmark = [pytest.mark.real_engine, pytest.mark.timeout(180)]
+INDEX, TOTAL = "tight", 2_000
+TIGHT = ("http.max_content_length=150kb", "indexing_pressure.memory.limit=60kb")
+BULK = {"OUTBOX_BULK_SIZE": "500", "OUTBOX_CONCURRENCY": "2", "OUTBOX_BASE_BACKOFF_SECONDS": "0.1"}
+
+
+def test_an_engine_that_comes_late_takes_little_and_is_killed_gets_everything(
+    start: Callable[..., str], tmp_path: Path, sql: psycopg.Connection, worker: Callable[..., Worker]
+) -> None:
+    """Under `hold` no event may end in `failed`, whichever client turns out to be needed."""
+    url = start(*TIGHT)
+    with closing(connect(load(elastic_url=url))) as client:
+        ensure(client, INDEX)
+    services.stop("search", tmp_path)
+    lab.load(sql, TOTAL)
+    running = worker(**BULK, ELASTIC_URL=url, ELASTIC_INDEX=INDEX, OUTBOX_OUTAGE_POLICY="hold")
+    eventually(lambda: running.get("/readyz")[0] == 503, what="said that the sink is away")
+    assert services.start_search(tmp_path, engine_settings=TIGHT).url == url
+    eventually(lambda: lab.by_status(sql).get("done"), what="under way")
+    services.stop("search", tmp_path, kill=True)
+    assert services.start_search(tmp_path, engine_settings=TIGHT).url == url
+    eventually(lambda: lab.by_status(sql) == {"done": TOTAL}, what="all done")
+    check_invariants(sql, Node(url), INDEX, rows=TOTAL)
+    assert Node(url).ok("GET", "/_count?q=entity_type:block")["count"] <= TOTAL
+    assert running.metric("outbox_es_bulk_requests_total", result="connect") > 0
+    refuses_what_is_too_much(url)
+
+
+def refuses_what_is_too_much(url: str) -> None:
+    """413 and 429 as they really come."""
+    big, huge = (f'{{"text": "{"x" * size}"}}' for size in (100_000, 200_000))
+    with closing(connect(load(elastic_url=url))) as client:
+        sink = ElasticSink(client, INDEX)
+        for document, end in (
+            (huge, (Verdict.FAIL, Reason.PAYLOAD_TOO_LARGE)),
+            (big, (Verdict.RETRY, Reason.RATE_LIMITED)),
+            ("{}", (Verdict.DONE, None)),
+        ):
+            (found,) = sink.deliver([Action("block:1", 1, document)], left=lambda: 30.0).findings
+            assert found
+            assert (found.verdict, found.reason) == end, f"{KIND}: {found}"
