@@ -31,6 +31,9 @@ else # runs of all labs keep every core busy by themselves
 	$(BIN)/python -m pytest tests/labs
 endif
 
+test-engines: $(READY) ## The engine contract on real Elasticsearch 8 and 9, OpenSearch 2 and 3; six minutes (ENGINES=)
+	PYTHONPATH=tests $(BIN)/python -m engines $(ENGINES)
+
 mutants: $(READY) ## Break the code on purpose, in some forty ways: each must be caught by its test
 	PYTHONPATH=tests $(BIN)/python -m mutants
 

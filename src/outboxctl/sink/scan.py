@@ -9,7 +9,7 @@ from outboxctl.sink.clients.model import Client
 from outboxctl.sink.error import error_of
 from outboxctl.sink.request import ask, demand, failure
 from outboxctl.sink.shape import Shape, shape, too_deep
-from outboxctl.sink.view import View, opened, parts
+from outboxctl.sink.view import View, opened
 
 PAGE = 5_000  # documents a request, where their bodies are not asked for
 
@@ -94,8 +94,8 @@ class Reader:
 
     def _pages(self, query: dict[str, Any], size: int, *, content: bool) -> Iterator[list[Document]]:
         """All hits, each once; see `view`."""
-        for shard in parts(self.client, self.shape.shards):
-            with opened(self.client, self.shape.index, shard) as view:
+        with opened(self.client, self.shape.index, self.shape.shards) as views:
+            for view in views:
                 yield from self._hits(view, query, min(size, self.shape.window), content=content)
 
     def _hits(

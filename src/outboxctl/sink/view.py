@@ -1,7 +1,7 @@
 """A view of an index that stays as it was: documents written meanwhile move nothing between two pages."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 
 from outboxctl.sink.clients.model import Client
@@ -49,18 +49,14 @@ class View:
 
 
 @contextmanager
-def opened(client: Client, index: str, shard: int | None) -> Iterator[View]:
-    """A view of an index, or of one of its shards."""
+def opened(client: Client, index: str, shards: int) -> Iterator[list[View]]:
+    """The views that together show an index, all opened before any is read."""
     kind = KINDS[client.product]
-    only = {} if shard is None else {"preference": f"_shards:{shard}"}
-    found = demand(client, "POST", index, *kind.path, keep_alive=KEEP_ALIVE, **only)
-    view = View(client, kind, found[kind.id])
-    try:
-        yield view
-    finally:
-        view.close()
-
-
-def parts(client: Client, shards: int) -> list[int | None]:
-    """What `opened` has to be called for, one after the other, to see a whole index."""
-    return [*range(shards)] if KINDS[client.product].by_shard else [None]
+    only = [{"preference": f"_shards:{shard}"} for shard in range(shards)] if kind.by_shard else [{}]
+    with ExitStack() as stack:
+        views = []
+        for part in only:
+            found = demand(client, "POST", index, *kind.path, keep_alive=KEEP_ALIVE, **part)
+            views.append(View(client, kind, found[kind.id]))
+            stack.callback(views[-1].close)
+        yield views
