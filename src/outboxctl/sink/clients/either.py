@@ -48,7 +48,7 @@ class EitherClient:
         started, seconds, asked = monotonic(), SEEN.seconds, self._client
         reply = asked.send(method, path, params, body)
         if isinstance(reply, Reply) and "x-elastic-product" in reply.headers:
-            self._known = True
+            self._known = reply.ok  # a refusal may be something's in between
         elif isinstance(reply, Reply) or reply is WRONG_PRODUCT:
             return self._again(asked, reply, lambda: _left(seconds, started), (method, path, params, body))
         return reply
