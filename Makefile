@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 JOBS ?= 3
 BIN := $(VENV)/bin
+KUBERNETES_RULES := deploy/kubernetes/components/monitoring/rules.yaml
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
@@ -33,6 +34,9 @@ endif
 
 test-engines: $(READY) ## The engine contract on real Elasticsearch 8 and 9, OpenSearch 2 and 3; six minutes (ENGINES=)
 	PYTHONPATH=tests $(BIN)/python -m engines $(ENGINES)
+
+alerts: $(READY) ## Check the alert rules and their tests by promtool, Alertmanager's example by amtool
+	PYTHONPATH=tests $(BIN)/python -m alerts
 
 mutants: $(READY) ## Break the code on purpose, in some forty ways: each must be caught by its test
 	PYTHONPATH=tests $(BIN)/python -m mutants
@@ -81,8 +85,12 @@ bench-peers: $(READY) ## Measure pgsync (needs the network and redis-server), a 
 storm: $(READY) ## Write 100,000 events while workers are killed and the sink misbehaves, then judge; about five minutes
 	PYTHONPATH=tests $(BIN)/python -m storm $(STORM)
 
-docs: $(READY) ## Write the generated pages of docs/ again
+docs: $(READY) ## Write the generated pages, alert rules and dashboard again, and build the site into site/, strictly
 	$(BIN)/python -m outboxctl.cli.reference docs
+	$(BIN)/python -m outboxctl.alerts > deploy/prometheus/outbox.rules.yml
+	sed -i '/^spec:/q' $(KUBERNETES_RULES) && sed '1d; s/^/  /' deploy/prometheus/outbox.rules.yml >> $(KUBERNETES_RULES)
+	$(BIN)/python -m outboxctl.metrics.dashboard
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 transcript: $(READY) ## Record the session in docs/operators-desk/session.md again, in tmux
 	PYTHONPATH=tests $(BIN)/python -m desk.session
@@ -95,9 +103,13 @@ lab-example: $(READY) ## Run all labs and keep the evidence as the example in do
 wheel: $(READY) ## Build the wheel into dist/
 	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
 
+notes: ## Print what the changelog says of a release (VERSION=1.2.3); nothing is an error
+	@awk -v version='$(VERSION)' '/^## / { ours = $$2 == version; next } ours { print; said += NF } \
+	  END { if (!said) { print "CHANGELOG.md says nothing under: ## " version > "/dev/stderr"; exit 2 } }' CHANGELOG.md
+
 lock: ## Resolve the dependencies again (needs uv)
 	echo 'elasticsearch<9' | uv pip compile pyproject.toml --universal --python-version 3.11 --extra embedded --extra opensearch --extra tracing --group dev \
 	  --constraint - --generate-hashes --no-header --quiet --output-file requirements.lock
 
 clean: ## Remove what was installed and cached here
-	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) dist build site .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -1,8 +1,10 @@
-"""The wheel alone, in an environment of its own outside the checkout, does the main job."""
+"""What a release holds: each of its two files alone, away from the checkout, does the main job."""
 
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
@@ -13,16 +15,39 @@ ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
-def outboxctl(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The command of a fresh environment into which only the wheel was installed."""
-    folder = tmp_path_factory.mktemp("wheel")
-    build = ["-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder)]
-    run(sys.executable, *build, str(ROOT), cwd=folder)
-    (wheel,) = folder.glob("*.whl")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where it is all built: the source distribution, and in `wheel/` the wheel that it makes."""
+    folder = tmp_path_factory.mktemp("release")
+    run(sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", str(folder), cwd=ROOT)
+    (source,) = folder.glob("*.tar.gz")
+    build_wheel(source, folder / "wheel")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def outboxctl(folder: Path) -> Path:
+    """The command of a fresh environment with nothing but the wheel of the source distribution."""
+    (wheel,) = folder.glob("wheel/*.whl")
     run(sys.executable, "-m", "venv", "--without-pip", str(folder / "venv"), cwd=folder)
     pip = ["-m", "pip", "--python", str(folder / "venv"), "--quiet", "--disable-pip-version-check"]
     run(sys.executable, *pip, "install", "--no-compile", f"{wheel}[embedded]", cwd=folder)
     return folder / "venv/bin/outboxctl"
+
+
+def build_wheel(source: Path, target: Path) -> None:
+    options = ["--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(target)]
+    run(sys.executable, "-m", "pip", "wheel", *options, str(source), cwd=target.parent)
+
+
+def contents(wheel: Path) -> dict[str, int]:
+    """The checksum of each file in it, by name."""
+    with ZipFile(wheel) as opened:
+        return {file.filename: file.CRC for file in opened.infolist()}
+
+
+def tracked(*folders: str) -> set[str]:
+    """The files under version control there."""
+    return set(run("git", "ls-files", *folders, cwd=ROOT).split())
 
 
 def run(*command: str, cwd: Path, **env: str) -> str:
@@ -31,6 +56,32 @@ def run(*command: str, cwd: Path, **env: str) -> str:
     )
     assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
     return done.stdout
+
+
+def test_the_checkout_and_the_source_distribution_make_the_same_wheel(folder: Path) -> None:
+    (wheel,) = folder.glob("wheel/*.whl")
+    build_wheel(ROOT, folder / "checkout")
+    assert contents(wheel) == contents(folder / "checkout" / wheel.name)
+
+
+def test_the_wheel_holds_every_file_that_the_program_reads(folder: Path) -> None:
+    (wheel,) = folder.glob("wheel/*.whl")
+    shipped = {f"outboxctl/{name}" for name in tracked("alembic", "alembic.ini", "docker-compose.yml")}
+    shipped |= {name.removeprefix("src/") for name in tracked("src")}
+    assert shipped <= contents(wheel).keys()
+
+
+def test_the_source_distribution_holds_the_whole_project(folder: Path) -> None:
+    (source,) = folder.glob("*.tar.gz")
+    with tarfile.open(source) as opened:
+        names = {name.partition("/")[2] for name in opened.getnames()}
+    assert tracked() - {".git_archival.txt", ".gitattributes"} <= names | {".gitattributes"}
+
+
+def test_says_its_version(outboxctl: Path, folder: Path) -> None:
+    (wheel,) = folder.glob("wheel/*.whl")
+    version = run(str(outboxctl), "--version", cwd=folder).split()[1]
+    assert wheel.name.startswith(f"outboxctl-{version}-")
 
 
 def test_migrates_and_drains(outboxctl: Path, tmp_path: Path, empty_url: str, env: dict[str, str]) -> None:

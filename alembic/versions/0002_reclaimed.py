@@ -9,6 +9,8 @@ from alembic import op
 revision = "0002"
 down_revision = "0001"
 
+TAKES = (("index", "ix_search_outbox_events_reclaimed"),)
+
 
 def upgrade() -> None:
     op.execute(

@@ -9,6 +9,7 @@ from alembic import op
 revision = "0003"
 down_revision = "0002"
 
+TAKES = (("table", "outbox_workers"), ("table", "outbox_rebuilds"))
 # One audit row a batch; the rows of one act share act_id (NULL: the row is an act by itself, as all
 # were before). What the events said before the act is kept beside their ids, in the same order: an
 # undo puts it back.

@@ -9,6 +9,10 @@ from alembic import op
 revision = "0004"
 down_revision = "0003"
 
+TAKES = (
+    ("setting", "search_outbox_events.id: ids in time order by default"),
+    ("setting", "search_outbox_events: autovacuum by numbers of rows"),
+)
 # A UUID version 7 as uuidv7() makes it (RFC 9562, section 6.2, method 3): 60 bits of time since 1970 in
 # 1/4096 ms, the version in between, and the last 64 bits of a random UUID with their variant.
 BY_HAND = (

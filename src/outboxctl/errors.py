@@ -39,6 +39,14 @@ class UnreachableError(OutboxctlError):
     exit_code = ExitCode.UNREACHABLE
 
 
+class UntrustedError(UnreachableError):
+    """Somebody is there, and we cannot trust each other: a certificate is bad, or TLS is spoken one way."""
+
+
+class LockedError(UnreachableError):
+    """Somebody holds a lock that was not to be had in the time given."""
+
+
 class InconclusiveError(OutboxctlError):
     """What was looked at changed under the look: it is to be taken again."""
 

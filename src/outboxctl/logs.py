@@ -1,11 +1,12 @@
 """Logging to stderr: lines for people on a terminal, JSON elsewhere; hostile text escaped and cut."""
 
 import sys
-from collections.abc import MutableMapping
+from collections.abc import MutableMapping, Sequence
 from contextlib import suppress
 from typing import Any, TextIO, cast
 
 import structlog
+from structlog.typing import Processor
 
 from outboxctl.wording import brief
 
@@ -30,8 +31,17 @@ class Unfailing:
             self._stream.flush()
 
 
-def configure(stream: TextIO = sys.stderr, *, json: bool | None = None, colour: bool = False) -> None:
-    """Set up structlog for this process; `json` None means JSON unless `stream` is a terminal."""
+def configure(
+    stream: TextIO = sys.stderr,
+    *,
+    json: bool | None = None,
+    colour: bool = False,
+    more: Sequence[Processor] = (),
+) -> None:
+    """Set up structlog for this process; `json` None means JSON unless `stream` is a terminal.
+
+    `more` are processors that add to each line.
+    """
     as_json = not stream.isatty() if json is None else json
     renderer: Any = structlog.processors.JSONRenderer(ensure_ascii=True)
     if not as_json:
@@ -40,6 +50,7 @@ def configure(stream: TextIO = sys.stderr, *, json: bool | None = None, colour: 
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *more,
             _escape,
             renderer,
         ],

@@ -1,17 +1,29 @@
 """Every setting: its name in the environment, its default, its bounds, and where its value came from.
 
-Precedence: flag, environment, `.env`, default. The names are the public contract's.
+Precedence: flag, environment, `.env`, default. The names are the public contract's. A secret may come
+from a file wherever a value could: NAME_FILE is its path.
 """
 
 import os
+import re
 import socket
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, DotEnvSettingsSource, SettingsConfigDict
+from pydantic import AliasChoices, Field, PrivateAttr, SecretStr, ValidationError, field_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    EnvSettingsSource,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
+from outboxctl import secret_files, strangers
 from outboxctl.errors import UsageError
 from outboxctl.urls import check_database_url, check_sink_urls
 from outboxctl.wording import CONTROL, brief
@@ -30,6 +42,7 @@ class Source(StrEnum):
 
     FLAG = "flag"
     ENVIRONMENT = "environment"
+    FILE = "file"
     DOTENV = ".env"
     DEFAULT = "default"
 
@@ -101,6 +114,21 @@ class Settings(BaseSettings):
         None,
         validation_alias="ELASTIC_CA_CERTS",
         description="PEM file of the CA that signed the sink's certificate",
+    )
+    elastic_client_cert: str | None = Field(
+        None,
+        validation_alias="ELASTIC_CLIENT_CERT",
+        description="PEM file of our own certificate, where the sink asks for one",
+    )
+    elastic_client_key: str | None = Field(
+        None,
+        validation_alias="ELASTIC_CLIENT_KEY",
+        description="PEM file of its key, if that is not in the same file",
+    )
+    elastic_fingerprint: str | None = Field(
+        None,
+        validation_alias="ELASTIC_FINGERPRINT",
+        description="SHA-256 of the sink's certificate or its CA, in hex, in place of ELASTIC_CA_CERTS",
     )
     environment: Environment | None = Field(
         None,
@@ -191,11 +219,40 @@ class Settings(BaseSettings):
         validation_alias="OUTBOX_SLA_OLDEST_AGE_SECONDS",
         description="`check` and readiness: events are due and nothing succeeded for this long",
     )
+    tracing: bool = Field(
+        False,
+        validation_alias="OUTBOX_TRACING",
+        description="`on`: the worker sends spans by OTLP, as OpenTelemetry's own variables say",
+    )
     read_only: bool = Field(
         False,
         validation_alias="OUTBOX_READ_ONLY",
         description="refuse every command that would change something",
     )
+
+    # The secrets that came from files: name of the setting and path, by field.
+    _files: dict[str, tuple[str, str]] = PrivateAttr(default_factory=dict)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - a folder of them; we name each
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """A secret's file stands where its value would, behind it."""
+        assert isinstance(init_settings, InitSettingsSource)  # noqa: S101 - for the type checker
+        assert isinstance(dotenv_settings, EnvSettingsSource)  # noqa: S101 - the same
+        given = init_settings.init_kwargs
+        return (
+            init_settings,
+            env_settings,
+            SecretFiles(settings_cls, os.environ, given),
+            dotenv_settings,
+            SecretFiles(settings_cls, dotenv_settings.env_vars, given),
+        )
 
     @field_validator("database_url")
     @classmethod
@@ -217,7 +274,18 @@ class Settings(BaseSettings):
             raise ValueError("not a valid index name (lower case, none of the characters that a URL needs)")
         return value
 
-    @field_validator("elastic_api_key", "elastic_username", "elastic_password", "elastic_ca_certs")
+    @field_validator("elastic_fingerprint")
+    @classmethod
+    def _sha256(cls, value: str | None) -> str | None:
+        digits = (value or "").replace(":", "").lower()
+        if value and not re.fullmatch("[0-9a-f]{64}", digits):
+            raise ValueError("expected the 64 hex digits of a SHA-256, with or without colons")
+        return digits or None
+
+    @field_validator(
+        *("elastic_api_key", "elastic_username", "elastic_password"),
+        *("elastic_ca_certs", "elastic_client_cert", "elastic_client_key"),
+    )
     @classmethod
     def _fits_a_header(cls, value: SecretStr | str | None) -> SecretStr | str | None:
         text = value.get_secret_value() if isinstance(value, SecretStr) else value or ""
@@ -254,6 +322,20 @@ class Settings(BaseSettings):
         """The sink's URLs, each with an explicit port, credentials included: never print them."""
         return self.elastic_url.get_secret_value().split(",")
 
+    def renewed(self) -> "Settings":
+        """These settings with what the files of secrets hold now; itself where nothing new can be read."""
+        if not self._files:
+            return self
+        new = {}
+        for field, (name, path) in self._files.items():
+            with suppress(UsageError):  # it is being replaced just now
+                new[field] = secret_files.read(name, path)
+        with suppress(ValidationError):
+            fresh = Settings(**({"_env_file": None} | self.model_dump() | new))
+            fresh._files = self._files
+            return self if fresh.model_dump() == self.model_dump() else fresh
+        return self
+
     def require_database_url(self) -> str:
         """Return the database URL, or raise UsageError naming the setting."""
         if self.database_url is None:
@@ -263,6 +345,27 @@ class Settings(BaseSettings):
                 "or run `outboxctl services up` for a local one",
             )
         return self.database_url.get_secret_value()
+
+
+class SecretFiles(PydanticBaseSettingsSource):
+    """What the files hold that one place (the environment, `.env`) names; not for what is `given` already."""
+
+    def __init__(
+        self, settings_cls: type[BaseSettings], level: Mapping[str, str | None], given: Collection[str]
+    ) -> None:
+        super().__init__(settings_cls)
+        self._level, self._given = level, given
+
+    def __call__(self) -> dict[str, Any]:
+        """Values by setting."""
+        wanted = [name for field, name in secrets() if not {field, name} & set(self._given)]
+        named = secret_files.named(wanted, self._level)
+        known = self.current_state  # of the places that come first
+        return {name: secret_files.read(where, path) for name, where, path in named if name not in known}
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """Not used: a call gives all."""
+        raise NotImplementedError
 
 
 def env_names(field: str) -> list[str]:
@@ -276,40 +379,98 @@ def is_secret(field: str) -> bool:
     return "SecretStr" in str(Settings.model_fields[field].annotation)
 
 
+def secrets() -> Iterator[tuple[str, str]]:
+    """Each field that may hold a secret, and its name in the environment."""
+    return ((field, env_names(field)[0]) for field in Settings.model_fields if is_secret(field))
+
+
+def all_names() -> set[str]:
+    """Every name of a setting, those of secrets' files included."""
+    plain = {name for field in Settings.model_fields for name in env_names(field)}
+    return plain | {name + secret_files.SUFFIX for _, name in secrets()}
+
+
 def load(**flags: Any) -> Settings:
-    """Read all settings; a flag that is None was not given. Raises UsageError naming a bad one."""
+    """Read all settings; a flag that is None was not given.
+
+    Raises UsageError naming a bad one, and for a name that begins like ours and is none.
+    """
     given = {name: value for name, value in flags.items() if value is not None}
     try:
-        return Settings(**given)
+        _refuse_strangers()
+        found = Settings(**given)
     except ValidationError as error:
         raise UsageError(_explain(error, given)) from None
     except (UnicodeDecodeError, OSError) as error:
         raise UsageError(f".env cannot be read: {type(error).__name__}") from None
+    found._files = {field: file for field, file in _files().items() if field not in given}
+    return found
+
+
+def doubts() -> list[str]:
+    """What may be misspelt, and may be somebody else's as well."""
+    near = strangers.doubtful(_dotenv() | os.environ, all_names())
+    return [f"{name} is no setting of ours; did you mean {setting}?" for name, setting in near.items()]
+
+
+def _refuse_strangers() -> None:
+    known = all_names()
+    for level, where in ((os.environ, "the environment"), (_dotenv(), ".env")):
+        for name in strangers.unknown(level, known):
+            near = strangers.nearest(name, known)
+            raise UsageError(
+                f"unknown setting {brief(name, 80)} in {where}",
+                hint=f"did you mean {near}?" if near else "`outboxctl config show` lists all; unset it",
+            )
 
 
 def sources(**flags: Any) -> dict[str, Source]:
     """Where each field's value comes from."""
-    dotenv = DotEnvSettingsSource(Settings).env_vars
-    return {name: _source(name, flags, dotenv) for name in Settings.model_fields}
+    files, dotenv = _files(), _dotenv()
+    return {name: _source(name, flags, files, dotenv) for name in Settings.model_fields}
 
 
-def _source(field: str, flags: Mapping[str, Any], dotenv: Mapping[str, str | None]) -> Source:
+def secret_file(field: str) -> str | None:
+    """The path of the file that holds this field's secret, where neither a flag nor a value does."""
+    return _files().get(field, (None, None))[1]
+
+
+def _source(
+    field: str, flags: Mapping[str, Any], files: Collection[str], dotenv: Mapping[str, str | None]
+) -> Source:
     if flags.get(field) is not None:
         return Source.FLAG
-    for name in env_names(field):
-        if os.environ.get(name):
-            return Source.ENVIRONMENT
-        if dotenv.get(name):
-            return Source.DOTENV
-    return Source.DEFAULT
+    if field in files:
+        return Source.FILE
+    if any(os.environ.get(name) for name in env_names(field)):
+        return Source.ENVIRONMENT
+    return Source.DOTENV if any(dotenv.get(name) for name in env_names(field)) else Source.DEFAULT
+
+
+def _files() -> dict[str, tuple[str, str]]:
+    """Name and path of each file that is in force, by field: the environment before `.env`."""
+    levels, suffix = (os.environ, _dotenv()), secret_files.SUFFIX
+    found = {}
+    for field, name in secrets():
+        first = next((level for level in levels if level.get(name) or level.get(name + suffix)), {})
+        if path := first.get(name + suffix):
+            found[field] = (name + suffix, path)
+    return found
+
+
+def _dotenv() -> Mapping[str, str | None]:
+    return DotEnvSettingsSource(Settings).env_vars
 
 
 def _explain(error: ValidationError, flags: Mapping[str, Any]) -> str:
     first = error.errors(include_url=False)[0]
     field = _field_of(str(first["loc"][0]))
     where = f"--{field.replace('_', '-')}" if field in flags else _name_set(field)
-    shown = "" if is_secret(field) else f" {brief(repr(flags.get(field, _raw(field))), 80)}"
-    return f"bad setting {where}{shown}: {first['msg'].removeprefix('Value error, ')}"
+    raw = flags.get(field, _raw(field))
+    shown = "" if is_secret(field) else f" {brief(repr(raw), 80)}"
+    linked = strangers.link(raw) if isinstance(raw, str) else False
+    why = "a Kubernetes service set it; say enableServiceLinks: false" if linked else first["msg"]
+    return f"bad setting {where}{shown}: {why.removeprefix('Value error, ')}"
 
 
 def _field_of(location: str) -> str:
@@ -317,6 +478,8 @@ def _field_of(location: str) -> str:
 
 
 def _name_set(field: str) -> str:
+    if file := _files().get(field):
+        return f"{file[0]} ({brief(file[1], 200)})"
     return next((name for name in env_names(field) if _raw_of(name)), env_names(field)[0])
 
 
@@ -325,4 +488,4 @@ def _raw(field: str) -> str | None:
 
 
 def _raw_of(name: str) -> str | None:
-    return os.environ.get(name) or DotEnvSettingsSource(Settings).env_vars.get(name)
+    return os.environ.get(name) or _dotenv().get(name)

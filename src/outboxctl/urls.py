@@ -7,6 +7,7 @@ from outboxctl.wording import CONTROL
 
 DATABASE_SCHEMES = ("postgresql+psycopg", "postgresql", "postgres")
 SECRET_WORDS = ("pass", "secret", "token", "key")
+PATHS = {"sslkey"}  # where a secret lies, which is none
 SEPARATOR = re.compile("[/?#]")
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -64,8 +65,12 @@ def _ambiguous(rest: str) -> bool:
 
 def _mask_query(parts: SplitResult) -> str:
     pairs = parse_qsl(parts.query, keep_blank_values=True)
-    hidden = [(k, "***" if any(w in k.lower() for w in SECRET_WORDS) else v) for k, v in pairs]
+    hidden = [(k, "***" if _hides(k.lower()) else v) for k, v in pairs]
     return urlencode(hidden, safe="*/:,", quote_via=quote)
+
+
+def _hides(name: str) -> bool:
+    return name not in PATHS and any(word in name for word in SECRET_WORDS)
 
 
 def _with_port(url: str) -> str:

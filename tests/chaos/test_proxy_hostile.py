@@ -16,6 +16,7 @@ from chaos.conftest import Held
 from chaos.through import PLAIN, ask, bulk, connected, raw, write
 from doctor.fronts import front, self_signed
 from outboxctl import services
+from outboxctl.certificates import SINK, Files
 from outboxctl.chaos.proxy import Proxy, faults, handler, room, upstream
 from outboxctl.chaos.proxy.asked import Asked
 from outboxctl.chaos.proxy.wire import Reply
@@ -165,13 +166,13 @@ def test_credentials_pass_and_those_of_the_address_are_added_where_there_are_non
 def test_tls_behind_it_is_verified(servers: Servers, tmp_path: Path) -> None:
     certificate = self_signed(tmp_path)
     with front(servers.sink, {}, certificate=certificate) as url:
-        with Proxy(url, ca_certs=str(certificate)) as proxy:
+        with Proxy(url, files=Files(SINK, str(certificate))) as proxy:
             assert ask(proxy).status == 200
         with Proxy(url) as proxy:
             seen = ask(proxy)
             assert (seen.status, "CERTIFICATE_VERIFY_FAILED" in seen.body.decode()) == (502, True)
-    with pytest.raises(UsageError, match="CA file"):
-        Proxy("https://127.0.0.1:9", ca_certs=str(tmp_path / "none.pem"))
+    with pytest.raises(UsageError, match="ELASTIC_CA_CERTS"):
+        Proxy("https://127.0.0.1:9", files=Files(SINK, str(tmp_path / "none.pem")))
 
 
 @pytest.mark.no_servers

@@ -8,7 +8,7 @@ import pytest
 from alembic import command
 
 from outboxctl.core.database import Database
-from outboxctl.core.migrations import _config, current, head, upgrade, upgrade_sql
+from outboxctl.core.migrations import config, current, head, upgrade, upgrade_sql
 from outboxctl.errors import UsageError
 
 # The two tables as the lab document's own application has them: no defaults, an index on every column.
@@ -199,7 +199,7 @@ def test_a_downgrade_takes_back_what_is_ours(empty: Database, raw: psycopg.Conne
 
 def downgraded(db: Database) -> None:
     with db.begin() as connection:
-        command.downgrade(_config(connection), "0003")
+        command.downgrade(config(connection), "0003")
 
 
 def test_a_missing_schema_says_what_to_run(empty: Database) -> None:

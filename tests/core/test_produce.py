@@ -1,11 +1,13 @@
 """An event is exactly as durable as the transaction that wrote it."""
 
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import psycopg
 import psycopg.errors
 import pytest
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, use_span
 from psycopg.rows import class_row
 from sqlalchemy.orm import Session
 
@@ -100,6 +102,58 @@ def test_a_bad_argument_is_refused_before_the_database(
     with pytest.raises(ValueError, match=r".+"):
         outboxctl.enqueue(sql, **good | bad)  # type: ignore[arg-type]
     assert events(sql) == []
+
+
+SPAN = NonRecordingSpan(SpanContext(0xABC << 116, 0xDEF, is_remote=False, trace_flags=TraceFlags(1)))
+ACTIVE = f"00-abc{0:029}-{0:013}def-01"
+GIVEN = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
+
+
+def traces(sql: psycopg.Connection) -> list[str | None]:
+    found = sql.execute("SELECT traceparent FROM search_outbox_events ORDER BY event_version").fetchall()
+    return [trace for (trace,) in found]
+
+
+def test_an_event_remembers_the_span_it_was_written_in(db: Database, sql: psycopg.Connection) -> None:
+    def enqueue(version: int, **more: Any) -> None:
+        with db.engine.begin() as connection:
+            outboxctl.enqueue(
+                connection, entity_type="block", entity_id=uuid4(), event_version=version, **more
+            )
+
+    enqueue(0)
+    with use_span(SPAN):
+        enqueue(1)
+        enqueue(2, event_id=uuid4())
+        enqueue(3, traceparent="")
+        enqueue(4, traceparent=GIVEN)
+    assert traces(sql) == [None, ACTIVE, ACTIVE, None, GIVEN]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "x",
+        GIVEN + "-and-more",
+        GIVEN.upper(),
+        GIVEN + "\n",
+        GIVEN.replace("00-", "ff-", 1),
+        GIVEN.replace("b7ad6b7169203331", "0" * 16),
+        GIVEN.replace("0af7651916cd43dd8448eb211c80319c", "0" * 32),
+        "\x00",
+    ],
+)
+def test_a_bad_trace_costs_no_event(sql: psycopg.Connection, bad: str) -> None:
+    outboxctl.enqueue(sql, entity_type="block", entity_id=uuid4(), event_version=1, traceparent=bad)
+    assert traces(sql) == [None]
+
+
+def test_without_a_trace_an_outbox_of_the_older_schema_will_do(db: Database, sql: psycopg.Connection) -> None:
+    """An application may be upgraded before its database."""
+    sql.execute("ALTER TABLE search_outbox_events DROP COLUMN traceparent")
+    with db.engine.begin() as connection:
+        outboxctl.enqueue(connection, entity_type="block", entity_id=uuid4(), event_version=1)
+    assert events(sql) == [("upsert", 1)]
 
 
 def test_an_async_connection_is_told_how() -> None:

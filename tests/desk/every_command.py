@@ -36,6 +36,7 @@ READING = {
     "config show": (),
     "db check": (),
     "db current": (),
+    "db downgrade": ("--dry-run",),
     "db notify status": (),
     "doctor": (),
     "failed discard": (*WHO, "--id", str(EVENT), "--dry-run"),
@@ -47,13 +48,16 @@ READING = {
     "prune": ("--older-than", "1d", "--dry-run"),
     "rebuild": (*WHO, "--dry-run"),
     "replay": (*WHO, "--dry-run"),
+    "report": (),
     "services status": (),
+    "sink roles": (),
     "status": (),
     "stuck": (),
     "verify": (),
 }
 # Commands that change something, start something or print what is no report: no `--json` is asked of them.
 OTHERS = {
+    "alerts rules": "prints YAML",
     "bench": "puts load on both ends",
     "chaos block": "breaks the index",
     "chaos db terminate": "breaks sessions",

@@ -22,9 +22,10 @@ WHO = ["--by", "alice", "--reason", "why"]
 # A new command must be put into one of these: what it reads, what it changes (with arguments that
 # would change something), or that it touches only services of its own.
 READING = {
-    *("status", "stuck", "oldest", "audit", "top", "check", "doctor"),
-    *("failed list", "failed show", "config show", "services status"),
+    *("status", "stuck", "oldest", "audit", "top", "check", "doctor", "report"),
+    *("failed list", "failed show", "config show", "services status", "sink roles"),
     *("lab list", "lab show", "lab report", "chaos list"),
+    *("alerts rules",),
     *("db current", "db check", "db sql", "db trigger", "db roles", "db notify status"),
 }
 ACT = "10000000-0000-0000-0000-000000000000"
@@ -38,6 +39,7 @@ BREAKING = {
 }
 MENDING = {"chaos undo"}  # what was allowed to be broken
 CHANGING = {
+    "db downgrade": [],
     "db notify off": [],
     "db notify on": [],
     "db upgrade": [],

@@ -17,12 +17,13 @@ from outboxctl.chaos.proxy.wire import Reply
 from outboxctl.doctor.model import End, Severity
 from outboxctl.sink.clients.elastic import ElasticClient
 from outboxctl.sink.index import ensure
+from outboxctl.sink.roles import READS, WRITES
 from servers import Servers
 
 pytestmark = pytest.mark.real_engine
 # What an OpenSearch 2.19.6 really said.
 OPENSEARCH = {"version": {"distribution": "opensearch", "number": "2.19.6"}}
-PRIVILEGES = ("index", "delete", "read", "view_index_metadata", "manage")
+PRIVILEGES = (*WRITES, *READS, "manage")
 
 
 def _sees(ward: Ward, url: str, *, end: End = End.SINK) -> list[str]:
@@ -80,7 +81,7 @@ def test_credentials_that_are_refused_are_an_error(ward: Ward, servers: Servers)
     ("lacking", "id_", "severity"),
     [
         (("delete",), "sink-rights-worker", Severity.ERROR),
-        (("read", "view_index_metadata"), "sink-rights-read", Severity.WARNING),
+        (("read", "maintenance"), "sink-rights-read", Severity.WARNING),
         (("manage",), "sink-rights-manage", Severity.INFO),
     ],
 )

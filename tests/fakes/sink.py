@@ -1,6 +1,6 @@
 """The fault proxy's server that plays Elasticsearch, and misbehaves where its script says so."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from fakes.memory import Memory
@@ -16,11 +16,15 @@ from outboxctl.chaos.proxy.upstream import Upstream
 
 
 class FakeSink(Server):
-    """Use `fake_sink()`. `requests` are the bulk requests, `lookups` all others; `store` is in memory."""
+    """Use `fake_sink()`. `requests` and `headers` are the bulk requests', `lookups` all others.
+
+    `store` is in memory.
+    """
 
     def __init__(self, port: int, script: Script, store: Store, backend: Backend) -> None:
         self.script, self.store = script, store
         self.lookups: list[str] = []
+        self.headers: list[Mapping[str, str]] = []
         super().__init__(port, Exchange(backend, Tally(None), choose=self._choose, pause=self._pause))
 
     @property
@@ -33,6 +37,7 @@ class FakeSink(Server):
 
     def _choose(self, asked: Asked, bulk: Bulk | None) -> Spell:
         if bulk:
+            self.headers.append(asked.headers)
             return Spell(self.script.choose(bulk), over=self.exchange.closing)
         self.lookups.append(f"{asked.method} {asked.target}")
         return Spell(self.script.lookups, over=self.exchange.closing)

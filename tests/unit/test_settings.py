@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from outboxctl.errors import UsageError
-from outboxctl.settings import Settings, Source, env_names, load, sources
+from outboxctl.settings import Settings, Source, all_names, doubts, env_names, load, sources
 
 pytestmark = pytest.mark.no_servers
 NUMBERS = [
@@ -16,9 +16,8 @@ NUMBERS = [
 @pytest.fixture(autouse=True)
 def _clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    for field in Settings.model_fields:
-        for name in env_names(field):
-            monkeypatch.delenv(name, raising=False)
+    for name in all_names():
+        monkeypatch.delenv(name, raising=False)
 
 
 def test_the_contracts_numbers_are_all_checked() -> None:
@@ -111,3 +110,44 @@ def test_no_secret_in_the_objects_own_text(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("ELASTIC_URL", "http://u:hunter2@h:9200")
     monkeypatch.setenv("ELASTIC_API_KEY", "hunter2")
     assert "hunter2" not in repr(load())
+
+
+def test_a_misspelt_setting_is_refused_and_the_nearest_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path(".env").write_text("OUTBOX_CONCURENCY=2\n")
+    with pytest.raises(UsageError, match=r"OUTBOX_CONCURENCY in \.env") as caught:
+        load()
+    assert "OUTBOX_CONCURRENCY" in caught.value.hint
+    Path(".env").unlink()
+    monkeypatch.setenv("OUTBOX_METRIC_PORT", "9109")
+    with pytest.raises(UsageError, match="OUTBOX_METRIC_PORT in the environment") as caught:
+        load()
+    assert "OUTBOX_METRICS_PORT" in caught.value.hint
+
+
+def test_neighbours_that_begin_alike_stop_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "OUTBOX_SERVICE_HOST": "10.0.0.7",  # what Kubernetes says of a service named outbox
+        "OUTBOX_SERVICE_PORT_METRICS": "9108",
+        "OUTBOX_PORT": "tcp://10.0.0.7:9108",
+        "OUTBOX_PORT_9108_TCP_ADDR": "10.0.0.7",
+        "OUTBOX_WORKER_PORT": "tcp://10.0.0.8:9108",  # and of one named outbox-worker
+        "OUTBOX_WORKER_SERVICE_PORT": "9108",
+        "OUTBOX_CHAOS_UNIT": "elasticsearch",
+        "OUTBOXCTL_STATE": "/x",
+        "ELASTIC_VERSION": "9.0.4",
+    }.items():
+        monkeypatch.setenv(name, value)
+    load()
+    assert doubts() == []
+
+
+def test_a_services_port_in_place_of_ours_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OUTBOX_METRICS_PORT", "tcp://10.0.0.7:9108")
+    with pytest.raises(UsageError, match="enableServiceLinks"):
+        load()
+
+
+def test_what_may_be_somebody_elses_is_only_doubted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ELASTIC_PASSWD", "hunter2")
+    load()
+    assert doubts() == ["ELASTIC_PASSWD is no setting of ours; did you mean ELASTIC_PASSWORD?"]

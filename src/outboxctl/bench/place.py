@@ -33,6 +33,9 @@ THEIRS = (
     "elastic_username",
     "elastic_password",
     "elastic_ca_certs",
+    "elastic_client_cert",
+    "elastic_client_key",
+    "elastic_fingerprint",
     "max_batch_bytes",
 )
 Clocks = dict[str, Callable[[], float] | None]

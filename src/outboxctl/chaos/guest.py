@@ -19,7 +19,7 @@ from outboxctl.core import migrations, namespaces
 from outboxctl.core.database import Database
 from outboxctl.core.examine import server
 from outboxctl.errors import RefusedError, UnreachableError, UsageError
-from outboxctl.settings import MAX_INDEX_BYTES, Settings
+from outboxctl.settings import MAX_INDEX_BYTES, Settings, env_names
 from outboxctl.sink import index
 from outboxctl.sink.client import connect
 from outboxctl.sink.examine.product import named
@@ -103,7 +103,12 @@ def sink_credentials(settings: Settings) -> dict[str, str]:
         "ELASTIC_API_KEY": _secret(settings.elastic_api_key),
         "ELASTIC_USERNAME": user,
         "ELASTIC_PASSWORD": password,
-        "ELASTIC_CA_CERTS": settings.elastic_ca_certs and str(Path(settings.elastic_ca_certs).absolute()),
+        "ELASTIC_FINGERPRINT": settings.elastic_fingerprint,
+        **{
+            env_names(field)[0]: str(Path(path).absolute())
+            for field in ("elastic_ca_certs", "elastic_client_cert", "elastic_client_key")
+            if (path := getattr(settings, field))
+        },
     }
     return {name: value for name, value in values.items() if value}
 

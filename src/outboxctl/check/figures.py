@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from outboxctl.check.drift import Drift
 from outboxctl.core import counts, snapshot
 from outboxctl.core.snapshot import Standing
+from outboxctl.wording import brief
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -17,12 +18,12 @@ class Limits:
     """The highest figures that are still well, None for any. Ages and the window are in seconds."""
 
     oldest_age: float
-    stuck: int
-    failed: int
-    lag: int | None
-    failed_growth: int | None
-    window: float
-    silence: float | None
+    stuck: int = 0
+    failed: int = 0
+    lag: int | None = None
+    failed_growth: int | None = None
+    window: float = 300.0
+    silence: float | None = None
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,18 @@ class Figure:
     def well(self) -> bool:
         """Whether it keeps its limit; what nobody knows does not."""
         return self.limit is None or (self.value is not None and self.value <= self.limit)
+
+    @property
+    def shown(self) -> str:
+        """Its value for people."""
+        if self.value is None:
+            return "an unknown time"
+        return f"{self.value:.1f} s" if self.unit == "s" else f"{self.value:,}"
+
+    @property
+    def said(self) -> str:
+        """What it means, its value in it; at most 300 characters."""
+        return brief(self.meaning.replace("{}", self.shown, 1), 300)
 
 
 def read(

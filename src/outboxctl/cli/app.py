@@ -4,8 +4,9 @@ from typing import Annotated
 
 import typer
 
-from outboxctl import __version__
+import outboxctl
 from outboxctl.cli import (
+    alerts,
     audit,
     bench,
     chaos,
@@ -20,7 +21,9 @@ from outboxctl.cli import (
     prune,
     rebuild,
     replay,
+    report,
     services,
+    sink,
     status,
     top,
     verify,
@@ -39,7 +42,7 @@ app = typer.Typer(
 
 def _version(value: bool) -> None:
     if value:
-        typer.echo(f"outboxctl {__version__}")
+        typer.echo(f"outboxctl {outboxctl.__version__}")
         raise typer.Exit
 
 
@@ -57,6 +60,8 @@ app.command("worker")(worker.worker)
 app.command("status")(status.status)
 app.command("top")(top.top)
 app.command("check")(check.check)
+app.add_typer(alerts.app, name="alerts")
+app.command("report")(report.report)
 app.command("doctor")(doctor.doctor)
 app.command("stuck")(status.stuck)
 app.command("oldest")(status.oldest)
@@ -72,4 +77,5 @@ app.add_typer(lab.app, name="lab")
 app.command("bench")(bench.bench)
 app.add_typer(db.app, name="db")
 app.add_typer(services.app, name="services")
+app.add_typer(sink.app, name="sink")
 app.add_typer(config.app, name="config")

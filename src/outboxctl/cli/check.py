@@ -117,7 +117,7 @@ def _show(found: "list[Figure]", state: str, problem: str | None, *, json: bool)
         each = [asdict(figure) | {"well": figure.well} for figure in found]
         render.emit_json(report | {"findings": [_line(figure) for figure in bad], "figures": each})
         return
-    said = problem or ", ".join(f"{figure.name} {_value(figure)}" for figure in bad or found[:2])
+    said = problem or ", ".join(f"{figure.name} {figure.shown}" for figure in bad or found[:2])
     lines = [_summary(state, said, found), *map(_line, bad)]
     render.console().print("\n".join(lines), soft_wrap=True)
 
@@ -134,19 +134,14 @@ def _summary(state: str, said: str, found: "list[Figure]") -> str:
 
 def _line(figure: "Figure") -> str:
     """A finding: what, figure and limit, and what to run."""
-    said = _unbarred(brief(figure.meaning.replace("{}", _value(figure), 1), 300))
-    return f"{figure.name}: {said} (limit {_plain(figure.limit, 'none')}); run: {figure.help}"
+    return (
+        f"{figure.name}: {_unbarred(figure.said)} (limit {_plain(figure.limit, 'none')}); run: {figure.help}"
+    )
 
 
 def _unbarred(text: str) -> str:
     """Whatever follows a bar, monitoring takes for figures."""
     return text.replace("|", "/")
-
-
-def _value(figure: "Figure") -> str:
-    if figure.value is None:
-        return "an unknown time"
-    return f"{figure.value:.1f} s" if figure.unit == "s" else f"{figure.value:,}"
 
 
 def _plain(value: float | None, unknown: str) -> str:

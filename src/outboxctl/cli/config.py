@@ -1,10 +1,14 @@
 """`config show`: every setting, where its value came from, secrets masked."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from outboxctl.cli.options import DatabaseUrl, ElasticIndex, ElasticUrl, Json, settings
+
+if TYPE_CHECKING:
+    from outboxctl.settings import Settings
 
 app = typer.Typer(help="The settings in force.", no_args_is_help=True)
 
@@ -21,28 +25,35 @@ def show(
     elastic_index: ElasticIndex = None,
     json: Json = False,
 ) -> None:
-    """Show every setting, its value and where it came from; secrets are masked.
+    """Show every setting, its value and where it came from, a secret's file too; secrets are masked.
 
     Example: outboxctl config show --json
     """
     from outboxctl.cli import render
-    from outboxctl.settings import Settings, env_names, sources
 
     flags = {"database_url": database_url, "elastic_url": elastic_url, "elastic_index": elastic_index}
-    given, origin = settings(**flags), sources(**flags)
-    rows = [
+    rows = shown(settings(**flags), flags)
+    if json:
+        render.emit_json({"settings": rows})
+    else:
+        cells = [(row["setting"], row["value"], row["file"] or row["source"]) for row in rows]
+        render.console().print(render.table("Settings", ("setting", "value", "from"), cells))
+
+
+def shown(given: "Settings", flags: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Every setting as people may see it, and where its value came from."""
+    from outboxctl.settings import Source, env_names, secret_file, sources
+
+    origin = sources(**flags)
+    return [
         {
             "setting": env_names(name)[0],
             "value": _shown(name, getattr(given, name)),
             "source": origin[name].value,
+            "file": secret_file(name) if origin[name] is Source.FILE else None,
         }
-        for name in Settings.model_fields
+        for name in type(given).model_fields
     ]
-    if json:
-        render.emit_json({"settings": rows})
-    else:
-        cells = [(row["setting"], row["value"], row["source"]) for row in rows]
-        render.console().print(render.table("Settings", ("setting", "value", "from"), cells))
 
 
 def _shown(field: str, value: Any) -> Any:

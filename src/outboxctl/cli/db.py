@@ -4,19 +4,23 @@ from typing import Annotated
 
 import typer
 
-from outboxctl.cli import notify, whoever_reads
+from outboxctl.cli import downgrade, notify, whoever_reads
 from outboxctl.cli.guards import Yes, confirm, refuse_if_read_only
-from outboxctl.cli.options import DatabaseUrl, Json, database, settings
+from outboxctl.cli.options import DatabaseUrl, Json, Wait, database, settings, told
 from outboxctl.errors import ExitCode
 
 app = typer.Typer(help="The schema: migrate, inspect, print.", no_args_is_help=True)
 app.add_typer(notify.app, name="notify")
+app.command("downgrade")(downgrade.downgrade)
 
 
 @app.command()
-def upgrade(yes: Yes = False, database_url: DatabaseUrl = None, json: Json = False) -> None:
+def upgrade(
+    yes: Yes = False, wait: Wait = 60.0, database_url: DatabaseUrl = None, json: Json = False
+) -> None:
     """Create the tables, or adopt the ones that are there: adds what is missing, drops nothing.
 
+    Beside running workers and writers: a lock that is not had in half a second is tried for again.
     With OUTBOX_ENV set, marks the database as that environment, once.
 
     Example: outboxctl db upgrade
@@ -28,7 +32,7 @@ def upgrade(yes: Yes = False, database_url: DatabaseUrl = None, json: Json = Fal
     refuse_if_read_only(given, "migrate the schema")
     with database(given) as db:
         confirm(given, db, "migrate the schema", yes=yes)
-        done = run(db, given.environment)
+        done = run(db, given.environment, patience=wait, told=told)
     if json:
         render.emit_json(done)
         return

@@ -104,7 +104,7 @@ def show(
 ) -> None:
     """Show an event of any status, its source row, its document in the index, and how they differ.
 
-    Example: outboxctl failed show 0b4ee6a4-9f0a-4c6e-8f6e-0d6b3a1f7c55
+    Example: outboxctl failed show 2cf0f5e7-ef32-5c43-91b6-e065a8f204c9
     """
     from outboxctl.acts.inspect import inspect
     from outboxctl.cli import parse, render

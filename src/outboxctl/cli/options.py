@@ -23,6 +23,9 @@ ElasticIndex = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=1_000_000, help="At most this many rows.")]
+Wait = Annotated[
+    float, typer.Option("--wait", min=0, max=86_400, help="Seconds to try to get the tables' locks.")
+]
 MaxProcessing = Annotated[
     float | None,
     typer.Option(
@@ -33,11 +36,19 @@ MaxProcessing = Annotated[
 ]
 
 
+def told(text: str) -> None:
+    """Progress, for whoever looks: on stderr."""
+    typer.echo(text, err=True)
+
+
 def settings(**flags: Any) -> "Settings":
     """All settings, with the flags given on this command line."""
-    from outboxctl.settings import load
+    from outboxctl.settings import doubts, load
 
-    return load(**flags)
+    found = load(**flags)
+    for doubt in doubts():
+        typer.echo(f"outboxctl: {doubt}", err=True)
+    return found
 
 
 @contextmanager
@@ -47,7 +58,12 @@ def database(
     """The configured database, closed at the end."""
     from outboxctl.core.database import Database
 
-    db = Database(settings.require_database_url(), connections=connections, longest=longest)
+    db = Database(
+        settings.require_database_url(),
+        connections=connections,
+        longest=longest,
+        renew=lambda: settings.renewed().require_database_url(),
+    )
     try:
         yield db
     finally:

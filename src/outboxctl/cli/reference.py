@@ -22,6 +22,7 @@ def pages() -> dict[str, str]:
         "reference/commands.md": _commands(),
         "reference/settings.md": _settings(),
         "reference/metrics.md": _metrics(),
+        "reference/alerts.md": _alerts(),
         "reference/reasons.md": _reasons(),
         "reference/lifecycle.md": _lifecycle(),
         "reference/exit-codes.md": _exit_codes(),
@@ -49,7 +50,8 @@ def _commands() -> str:
     from outboxctl.cli.app import app
 
     sections = [_command(path, command) for path, command in _walk("outboxctl", typer.main.get_command(app))]
-    return "# Commands\n\n" + "\n\n".join(sections)
+    run = "<!-- page: run by tests/docs/test_examples.py -->"
+    return f"{run}\n\n# Commands\n\n" + "\n\n".join(sections)
 
 
 def _walk(path: str, command: Any) -> Iterator[tuple[str, Any]]:
@@ -69,9 +71,9 @@ def _command(path: str, command: Any) -> str:
 
 
 def _paragraphs(text: str) -> list[str]:
-    """Help text as Markdown: the example as code."""
-    body, _, example = text.partition("\n\nExample: ")
-    return [body, *(["", "```bash", example, "```"] if example else [])]
+    """Help text as Markdown: the examples as code."""
+    body, *examples = text.split("\n\nExample: ")
+    return [body, *(["", "```bash", *examples, "```"] if examples else [])]
 
 
 def _names(parameter: Any) -> str:
@@ -100,7 +102,12 @@ def _settings() -> str:
         names = " or ".join(f"`{env}`" for env in env_names(name))
         secret = "; its secrets are never printed" if is_secret(name) else ""
         rows.append(f"| {names} | {_default(field)} | {field.description}{secret} |")
-    text = "A flag wins over the environment, the environment over `.env`, `.env` over the default."
+    text = (
+        "A flag wins over the environment, the environment over `.env`, `.env` over the default. "
+        "A secret may lie in a file wherever a value could stand: `DATABASE_URL_FILE`, `ELASTIC_URL_FILE`, "
+        "`ELASTIC_API_KEY_FILE` and `ELASTIC_PASSWORD_FILE` are paths; a line end at the end of the file "
+        "does not count. A name that begins with `OUTBOX_` and is no setting is refused."
+    )
     return "# Settings\n\n" + text + "\n\n" + "\n".join(rows)
 
 
@@ -117,6 +124,23 @@ def _metrics() -> str:
     families = Metrics().families()
     rows = [f"| `{name}` | {kind} | {', '.join(labels)} | {text} |" for name, kind, labels, text in families]
     return "# Metrics\n\n" + "\n".join(["| metric | type | labels | |", "| --- | --- | --- | --- |", *rows])
+
+
+def _alerts() -> str:
+    from outboxctl.alerts.model import Limits
+    from outboxctl.alerts.rules import duration
+    from outboxctl.alerts.table import alerts
+
+    head = (
+        "# Alerts\n\nWhat `outboxctl alerts rules` prints with the default limits."
+        " A page means that the search is, or will soon be, wrong; a ticket waits for the morning."
+    )
+    parts = [
+        f"## `{alert.name}` ({alert.severity})\n\n{alert.first}\n[Runbook](../runbook/{alert.page}.md)."
+        f" After {duration(alert.wait)} of:\n\n```promql\n{alert.expr}\n```"
+        for alert in alerts(Limits())
+    ]
+    return "\n\n".join([head, *parts])
 
 
 def _reasons() -> str:
@@ -168,8 +192,10 @@ def _findings() -> str:
 def _schemas() -> dict[str, str]:
     from outboxctl.core.snapshot import Standing
     from outboxctl.labs.evidence.model import Report
+    from outboxctl.overview import Overview
 
     return {
+        "reference/report.schema.json": _schema(Overview),
         "reference/status.schema.json": _schema(Standing),
         "reference/lab-report.schema.json": _schema(Report),
     }

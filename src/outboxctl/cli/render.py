@@ -40,12 +40,12 @@ def console(*, stderr: bool = False) -> Console:
 
 def emit_json(report: Any) -> None:
     """Print a report (dataclass or mapping) as one JSON document."""
-    _emit(report, indent=2)
+    typer.echo(json_text(report))
 
 
 def emit_line(report: Any) -> None:
     """The same on one line, for a stream of reports."""
-    _emit(report, indent=None)
+    typer.echo(json_text(report, indent=None))
 
 
 def emit_json_list(report: Mapping[str, Any], name: str, items: Iterable[Any]) -> None:
@@ -58,9 +58,10 @@ def emit_json_list(report: Mapping[str, Any], name: str, items: Iterable[Any]) -
     typer.echo("\n  ]\n}")
 
 
-def _emit(report: Any, *, indent: int | None) -> None:
+def json_text(report: Any, *, indent: int | None = 2) -> str:
+    """A report (dataclass or mapping) as one JSON document."""
     plain = asdict(report) if is_dataclass(report) and not isinstance(report, type) else report
-    typer.echo(json.dumps(plain, indent=indent, ensure_ascii=False, default=_plain))
+    return json.dumps(plain, indent=indent, ensure_ascii=False, default=_plain)
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, longest: int = 200) -> Table:

@@ -41,7 +41,7 @@ def undo(
 
     What a worker holds or has delivered stays, and is counted. Audited like the replay.
 
-    Example: outboxctl replay undo 8c5e2a34-… --by alice --reason "wrong filter" --dry-run
+    Example: outboxctl replay undo 49a5f2c3-f5c8-4a11-bf90-2682d89d5cf7 --by alice --reason typo --dry-run
     """
     from outboxctl.acts.carry_out import undoing
     from outboxctl.cli import parse

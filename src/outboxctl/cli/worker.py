@@ -73,6 +73,14 @@ def worker(
         str | None,
         _setting("--outage-policy", "`count` burns attempts, `hold` gives them back", "OUTBOX_OUTAGE_POLICY"),
     ] = None,
+    tracing: Annotated[
+        bool | None,
+        typer.Option(
+            "--tracing/--no-tracing",
+            help="Send spans by OTLP; needs `outboxctl[tracing]` [env: OUTBOX_TRACING].",
+            show_default=False,
+        ),
+    ] = None,
     shutdown_grace_seconds: Annotated[
         float | None,
         _setting("--shutdown-grace-seconds", "Time to end after SIGTERM", "OUTBOX_SHUTDOWN_GRACE_SECONDS"),
@@ -94,11 +102,13 @@ def worker(
     import sys
 
     from outboxctl import logs
+    from outboxctl.cli.tracing import tracing_of
     from outboxctl.sink.opening import OpeningSink
     from outboxctl.worker.daemon import Daemon
 
-    logs.configure(colour=sys.stderr.isatty() and not os.environ.get("NO_COLOR"))
+    spans, log_ids = tracing_of(given)
+    logs.configure(colour=sys.stderr.isatty() and not os.environ.get("NO_COLOR"), more=log_ids)
     sink = OpeningSink(given, connections=given.concurrency)
     probe = OpeningSink(given, connections=1, timeout=1.5)
     with checked_database(given, connections=given.concurrency + 3, longest=given.transaction_seconds) as db:
-        Daemon(given, db, sink, probe).run(drain=drain)
+        Daemon(given, db, sink, probe, spans).run(drain=drain)

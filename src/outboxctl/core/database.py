@@ -1,7 +1,7 @@
 """Connections to PostgreSQL, and its errors in the user's words."""
 
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 import psycopg
@@ -13,7 +13,8 @@ from sqlalchemy import Connection, create_engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from outboxctl.errors import OutboxctlError, UnreachableError, UsageError
+from outboxctl.core import tls
+from outboxctl.errors import LockedError, OutboxctlError, UnreachableError, UsageError
 from outboxctl.guard import GUARD
 from outboxctl.urls import check_database_url
 from outboxctl.wording import brief
@@ -33,7 +34,7 @@ READ_ONLY = "25006"
 AWAY = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeoutError)
 # Ended by the server: we were silent for too long, or took too long, in a transaction.
 CUT_OFF = {"25P03", "25P04", "57014"}
-LOCKED = "55P03"  # lock not available, in the time that we gave it
+LOCKED = {"55P03", "40P01"}  # lock not available in the time that we gave it; a deadlock
 DENIED_STATES = {"42501"}  # insufficient privilege
 
 
@@ -41,12 +42,21 @@ class Database:
     """A pool of at most `connections` connections to one URL; nothing is opened before it is needed.
 
     A transaction that lasts longer than `longest` seconds is cut off: its server may never answer.
-    The server ends it too, if it hears nothing from us for as long.
+    The server ends it too, if it hears nothing from us for as long. `renew` gives the URL for each new
+    connection, where the password may have changed meanwhile.
     """
 
-    def __init__(self, url: str, *, connections: int = 2, longest: float | None = None) -> None:
-        self._longest = longest
+    def __init__(
+        self,
+        url: str,
+        *,
+        connections: int = 2,
+        longest: float | None = None,
+        renew: Callable[[], str] | None = None,
+    ) -> None:
+        self._longest, self._renew = longest, renew
         self._conninfo = _parse(url)
+        tls.check(self._conninfo)
         self.name = describe(self._conninfo)
         self.engine = create_engine(
             "postgresql+psycopg://",
@@ -109,8 +119,14 @@ class Database:
         return connection
 
     def _connect(self) -> Any:
-        # Nothing is prepared: the session may sit behind a pooler in transaction mode.
-        connection = psycopg.connect(**self._conninfo, prepare_threshold=None)
+        if self._renew:
+            with suppress(UsageError):  # half written: what we have may still do
+                self._conninfo = _parse(self._renew())
+        try:
+            # Nothing is prepared: the session may sit behind a pooler in transaction mode.
+            connection = psycopg.connect(**self._conninfo, prepare_threshold=None)
+        except psycopg.OperationalError as error:
+            raise tls.explained(error, self._conninfo, self.name) or error from None
         if connection.info.parameter_status("server_encoding") == "SQL_ASCII":
             _be_lenient(connection)
         return connection
@@ -151,9 +167,9 @@ def translate(error: Exception, name: str) -> OutboxctlError:
         return UsageError(f"the schema in {name} is missing or damaged: {text}", hint=hint)
     if state in DENIED_STATES:
         return UsageError(f"not permitted in {name}: {text}", hint="use a role with the needed rights")
-    if state == LOCKED:
+    if state in LOCKED:
         hint = "a long transaction is in the way: try again once it has ended"
-        return UnreachableError(f"the database {name} did not give a lock: {text}", hint=hint)
+        return LockedError(f"the database {name} did not give a lock: {text}", hint=hint)
     if isinstance(cause, AWAY) or state == READ_ONLY or state in CUT_OFF:
         hint = "check DATABASE_URL, and that the server runs (`outboxctl services up` starts a local one)"
         return UnreachableError(f"the database {name} cannot be used: {text}", hint=hint)

@@ -1,6 +1,7 @@
 """Schema migrations: run, inspected and printed without an alembic checkout."""
 
 import io
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,11 +13,10 @@ from sqlalchemy import Connection, text
 
 from outboxctl.core import marker
 from outboxctl.core.database import Database
-from outboxctl.core.schema import AUDIT, EVENTS, MARKER, REBUILDS, SOURCE, VERSION, WORKERS
+from outboxctl.core.patience import PATIENCE, patiently
+from outboxctl.core.schema import EVENTS, SOURCE, TABLES, VERSION
 from outboxctl.errors import UsageError
 
-TABLES = (EVENTS, SOURCE, AUDIT, MARKER, WORKERS, REBUILDS)
-LOCK = 7_316_108_409_001  # advisory: two upgrades at once run one after the other
 DESCRIBE = text("""
 SELECT 'table ' || c.relname AS item FROM pg_class c
     WHERE c.relname = ANY (:tables) AND c.relkind IN ('r', 'p') AND pg_table_is_visible(c.oid)
@@ -66,7 +66,7 @@ class Upgrade:
 
 def head() -> str:
     """The newest revision that this version knows."""
-    return str(ScriptDirectory.from_config(_config()).get_current_head())
+    return str(ScriptDirectory.from_config(config()).get_current_head())
 
 
 def current(connection: Connection) -> str | None:
@@ -77,7 +77,7 @@ def current(connection: Connection) -> str | None:
 
 def knows(revision: str) -> bool:
     """Whether this program has a migration of that name."""
-    return revision in {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+    return revision in {script.revision for script in ScriptDirectory.from_config(config()).walk_revisions()}
 
 
 def check_known(revision: str | None, name: str) -> None:
@@ -89,17 +89,25 @@ def check_known(revision: str | None, name: str) -> None:
         )
 
 
-def upgrade(database: Database, environment: str | None) -> Upgrade:
+def upgrade(
+    database: Database,
+    environment: str | None,
+    *,
+    patience: float = PATIENCE,
+    told: Callable[[str], None] = lambda _: None,
+) -> Upgrade:
     """Migrate to the newest revision in one transaction, adopt what is there, and write the marker.
 
+    A table that others hold is waited for as `patiently` does, for `patience` seconds.
+
     Raises UsageError, with nothing changed, if a table's types cannot be adopted or the marker
-    contradicts `environment`.
+    contradicts `environment`; LockedError if a table could not be had.
     """
-    with database.begin() as connection:
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK})
+
+    def migrate(connection: Connection) -> Upgrade:
         before, had = current(connection), _describe(connection)
         check_known(before, database.name)
-        command.upgrade(_config(connection), "head")
+        command.upgrade(config(connection), "head")
         _check_types(connection)
         added = _summary(_describe(connection) - had)
         if environment:
@@ -107,13 +115,15 @@ def upgrade(database: Database, environment: str | None) -> Upgrade:
         marker.check(connection, environment, database.name)
         return Upgrade(before, current(connection), added, marker.read(connection))
 
+    return patiently(database, migrate, patience=patience, told=told)
+
 
 def upgrade_sql() -> str:
     """The SQL of a whole upgrade from nothing, for review or to be run by hand."""
-    config = _config()
-    config.output_buffer = io.StringIO()
-    command.upgrade(config, "head", sql=True)
-    return config.output_buffer.getvalue()
+    offline = config()
+    offline.output_buffer = io.StringIO()
+    command.upgrade(offline, "head", sql=True)
+    return offline.output_buffer.getvalue()
 
 
 def _describe(connection: Connection) -> set[str]:
@@ -141,11 +151,12 @@ def _check_types(connection: Connection) -> None:
             )
 
 
-def _config(connection: Connection | None = None) -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(_scripts()).replace("%", "%%"))
-    config.attributes["connection"] = connection
-    return config
+def config(connection: Connection | None = None) -> Config:
+    """What alembic goes by; with a connection it migrates there, in the transaction that is open."""
+    made = Config()
+    made.set_main_option("script_location", str(_scripts()).replace("%", "%%"))
+    made.attributes["connection"] = connection
+    return made
 
 
 def _scripts() -> Path:

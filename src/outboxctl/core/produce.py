@@ -1,6 +1,8 @@
 """Producing: an event written in the caller's own transaction."""
 
 import inspect
+import re
+import sys
 from collections.abc import Callable
 from typing import Any
 from uuid import UUID
@@ -13,18 +15,18 @@ MAX_VERSION = 2**63 - 1
 MAX_TYPE = 50
 # Without the id: where nobody needs to know it first, the column's default makes it.
 COLUMNS = "entity_type, entity_id, op, event_version, status, attempts, replay_count, created_at, updated_at"
-INTO = f"INSERT INTO {EVENTS} (id, {COLUMNS})"
 ROW = "{id}, {entity_type}, {entity_id}, {op}, {event_version}, 'pending', 0, 0, now(), now()"
-INSERT = f"{INTO} VALUES ({ROW})"
 # Other unique constraints are the application's own, and none of them is to be passed over in silence.
-ONCE = f"{INSERT}\nON CONFLICT (id) DO NOTHING"
+ONCE = "ON CONFLICT (id) DO NOTHING"
 # A partitioned table has no unique id to name there, and could hold one twice: so it is looked up, by one
 # transaction after the other. Nowhere else: a look is a read that two SERIALIZABLE transactions would fail
 # over, and a plan made while the table was empty would read all of it for every event.
 LOCK = f"""SELECT pg_advisory_xact_lock(hashtextextended({{id}}, 0)) FROM pg_class
 WHERE oid = CAST('{EVENTS}' AS regclass) AND relkind = 'p'"""
-IF_NEW = f"{INTO} SELECT {ROW} WHERE NOT EXISTS (SELECT FROM {EVENTS} WHERE id = {{id}})"
-NAMES = ("id", "entity_type", "entity_id", "op", "event_version")
+IF_NEW = f"WHERE NOT EXISTS (SELECT FROM {EVENTS} WHERE id = {{id}})"
+NAMES = ("id", "entity_type", "entity_id", "op", "event_version", "traceparent")
+# W3C Trace Context, section 3.2.2, as far as 55 characters hold it: neither version ff nor an id of zeros.
+TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 def enqueue(
@@ -35,6 +37,7 @@ def enqueue(
     op: str = "upsert",
     event_version: int,
     event_id: UUID | str | None = None,
+    traceparent: str | None = None,
 ) -> UUID:
     """Write one outbox event in the transaction of `connection`; commit is the caller's.
 
@@ -46,6 +49,10 @@ def enqueue(
     and the worker sends the entity once. `event_version` is the version of the source row in the same
     transaction; a delete's must be above the last upsert's.
 
+    `traceparent` (W3C Trace Context) is the trace that the worker's span will link to; by default that
+    of the span that is active in OpenTelemetry, if the application uses it; `""` for none. An invalid one
+    is left out, as the standard wants it: it may be a stranger's header, and no trace is worth an event.
+
     Returns the event's id. Raises ValueError for a bad argument, TypeError for what is no connection, or an
     async one.
     """
@@ -56,14 +63,29 @@ def enqueue(
         "op": _op(op),
         "event_version": _version(event_version),
     }
+    into, row = f"INSERT INTO {EVENTS} (id, {COLUMNS})", ROW
+    if trace := _traceparent(traceparent):
+        given["traceparent"] = trace
+        into, row = into.replace(")", ", traceparent)"), f"{ROW}, {{traceparent}}"
     execute = _executor(connection, given)
     if not event_id:
-        execute(INSERT)
+        execute(f"{into} VALUES ({row})")
     elif execute(LOCK).fetchone() is None:
-        execute(ONCE)
+        execute(f"{into} VALUES ({row}) {ONCE}")
     else:
-        execute(IF_NEW)
+        execute(f"{into} SELECT {row} {IF_NEW}")
     return UUID(given["id"])
+
+
+def _traceparent(given: str | None) -> str | None:
+    """What is to be written; who has not loaded OpenTelemetry has no span, and need not pay for a look."""
+    if given is None and "opentelemetry.trace" in sys.modules:
+        from opentelemetry.trace.propagation import tracecontext  # noqa: PLC0415 - the application's own
+
+        carrier: dict[str, str] = {}
+        tracecontext.TraceContextTextMapPropagator().inject(carrier)
+        given = carrier.get("traceparent")
+    return given if given and TRACEPARENT.fullmatch(given) else None
 
 
 def _executor(connection: Any, given: dict[str, Any]) -> Callable[[str], Any]:

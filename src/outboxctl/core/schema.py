@@ -8,6 +8,7 @@ AUDIT = "outbox_operator_audit"
 MARKER = "outbox_environment"
 WORKERS = "outbox_workers"
 REBUILDS = "outbox_rebuilds"
+TABLES = (EVENTS, SOURCE, AUDIT, MARKER, WORKERS, REBUILDS)
 VERSION = "outboxctl_alembic_version"  # the application's own alembic_version stays its own
 
 # The document of a row `s` of the source, as JSON text made by the server; in UTC where TimeZone says so.

@@ -58,7 +58,11 @@ class Ends:
 
     def database(self, exam: Examination) -> None:
         """PostgreSQL, in one read-only transaction; the pooler is recognised outside of one."""
-        db = Database(exam.settings.require_database_url(), connections=2, longest=TRANSACTION_SECONDS)
+        try:
+            db = Database(exam.settings.require_database_url(), connections=2, longest=TRANSACTION_SECONDS)
+        except UsageError as error:
+            exam.aside("database-unusable", End.DATABASE, str(error), error.hint)
+            return
         try:
             self._questions(exam, db)
             pooled = bool(exam.check(End.DATABASE, POOLER, lambda: shares_sessions(db)))

@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from outboxctl.doctor.model import Check, End, Finding, Report, Severity
-from outboxctl.errors import RefusedError, UnreachableError
+from outboxctl.errors import RefusedError, UnreachableError, UntrustedError
 from outboxctl.settings import Settings
-from outboxctl.sink.examine.told import UntrustedError
 from outboxctl.wording import brief
 
 Fact = TypeVar("Fact")
@@ -19,7 +18,8 @@ ASIDE = {
         Severity.ERROR,
         "No delivery succeeds; events wait, or fail once their attempts are spent.",
     ),
-    "sink-tls": (Severity.ERROR, "The sink's certificate cannot be verified, so nothing is sent to it."),
+    "database-tls": (Severity.ERROR, "No connection is trusted by both sides, so no worker can claim."),
+    "sink-tls": (Severity.ERROR, "No connection is trusted by both sides, so nothing is sent to the sink."),
     "sink-refuses": (
         Severity.ERROR,
         "The sink answers, but not this user or key: every delivery ends in auth.",
@@ -27,6 +27,10 @@ ASIDE = {
     "client-unusable": (
         Severity.ERROR,
         "No client can be made of these settings: a worker ends with exit 2.",
+    ),
+    "database-unusable": (
+        Severity.ERROR,
+        "No connection can be made by these settings: a worker ends with exit 2.",
     ),
     "not-examined": (Severity.INFO, "What it would have found, it did not."),
 }
@@ -94,7 +98,7 @@ class Examination:
 def _away(end: End, error: UnreachableError) -> tuple[str, str]:
     """The id, and the way to mend it."""
     if isinstance(error, UntrustedError):
-        return "sink-tls", "export ELASTIC_CA_CERTS=…  # the PEM file of the CA that signed it"
+        return f"{end}-tls", error.hint
     return (
         f"{end}-unreachable",
         "outboxctl services status  # yours elsewhere: that the server runs, and the URL",

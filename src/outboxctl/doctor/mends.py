@@ -27,7 +27,12 @@ def reaching(mend: str, settings: Settings) -> str:
 
 
 def _options(settings: Settings) -> list[str]:
-    options = ['--cacert "$ELASTIC_CA_CERTS"'] if settings.elastic_ca_certs else []
+    files = {
+        '--cacert "$ELASTIC_CA_CERTS"': settings.elastic_ca_certs,
+        '--cert "$ELASTIC_CLIENT_CERT"': settings.elastic_client_cert,
+        '--key "$ELASTIC_CLIENT_KEY"': settings.elastic_client_key,
+    }
+    options = [option for option, given in files.items() if given]
     if settings.elastic_api_key:
         options.append('-H "Authorization: ApiKey $ELASTIC_API_KEY"')
     elif settings.elastic_username:

@@ -18,6 +18,10 @@ GAUGES = {
         "1 while this worker hears of new events at once (LISTEN), 0 while it only polls",
     ),
     "stuck": ("outbox_stuck_processing_events", "Events whose lease or processing time ran out"),
+    "refreshed": (
+        "outbox_gauges_refreshed_timestamp_seconds",
+        "When this worker last read lag, oldest age and stuck events from the database",
+    ),
     "last_success": ("outbox_last_success_timestamp_seconds", "When this worker last completed an event"),
 }
 BY_OP = {"processed": ("outbox_processed_total", "Events that became done")}

@@ -3,7 +3,8 @@
 import os
 from typing import Any
 
-from outboxctl.settings import Settings, env_names
+from outboxctl.settings import Settings, all_names, env_names
+from outboxctl.strangers import unknown
 
 
 def fixed(own: dict[str, Any]) -> Settings:
@@ -19,6 +20,6 @@ def fixed(own: dict[str, Any]) -> Settings:
 
 def environment(own: dict[str, Any]) -> dict[str, str]:
     """Our environment for a child process, with these settings in place of the user's."""
-    names = {name for field in Settings.model_fields for name in env_names(field)}
+    names = all_names() | set(unknown(os.environ, ()))
     inherited = {name: value for name, value in os.environ.items() if name not in names}
     return inherited | {env_names(field)[0]: str(value) for field, value in own.items()}

@@ -6,7 +6,7 @@ from typing import Any
 from outboxctl.settings import Product, Settings
 from outboxctl.sink.clients.either import EitherClient
 from outboxctl.sink.clients.elastic import elastic
-from outboxctl.sink.clients.model import Client, need_opensearch
+from outboxctl.sink.clients.model import Client, Way, as_it_is, need_opensearch
 from outboxctl.sink.security import security, unusable
 from outboxctl.urls import without_credentials
 
@@ -23,7 +23,7 @@ def connect(
     """
     urls = [without_credentials(url) for url in ([only] if only else settings.sink_urls)]
     seconds = timeout or min(LONGEST, settings.delivery_seconds)
-    options = {"connections": connections, "timeout": seconds, **security(settings)}
+    options = {"connections": connections, "timeout": seconds, "way": _way(settings), **security(settings)}
     try:
         return _client(settings.sink, urls, options)
     except (OSError, ValueError) as error:
@@ -38,6 +38,14 @@ def _client(product: Product, urls: Sequence[str], options: dict[str, Any]) -> C
     if product is Product.ELASTICSEARCH:
         return client
     return EitherClient(client, lambda: _opensearch(urls, options))
+
+
+def _way(settings: Settings) -> Way:
+    if not settings.tracing:
+        return as_it_is
+    from outboxctl.sink.traced import traced  # noqa: PLC0415 - an extra, and half a second to load
+
+    return traced
 
 
 def _opensearch(urls: Sequence[str], options: dict[str, Any]) -> Client:

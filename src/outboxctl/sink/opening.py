@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from outboxctl.failures import Finding
+from outboxctl.failures import Finding, Reason
 from outboxctl.settings import Product, Settings
 from outboxctl.sink.bulk import Action
 from outboxctl.sink.clients.model import need_opensearch
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 class OpeningSink:
     """The sink of the settings; options as those of `outboxctl.sink.client.connect`.
 
-    Raises UsageError at once for settings that no client can be made of.
+    Raises UsageError at once for settings that no client can be made of. Where the sink refuses the login,
+    secrets that came from files are read again: whoever changes a password need not start a worker again.
     """
 
     def __init__(self, settings: Settings, *, connections: int, timeout: float | None = None) -> None:
@@ -38,11 +39,22 @@ class OpeningSink:
 
     def ping(self) -> Finding | None:
         """None if the sink answers and the index is there, else what is wrong."""
-        return self._sink().ping()
+        finding = self._sink().ping()
+        self._renew(finding)
+        return finding
 
     def deliver(self, actions: Sequence[Action], *, left: Callable[[], float]) -> Delivery:
         """As `ElasticSink.deliver`."""
-        return self._sink().deliver(actions, left=left)
+        delivery = self._sink().deliver(actions, left=left)
+        self._renew(delivery.findings[0] if delivery.findings else None)  # a refused login is that of all
+        return delivery
+
+    def _renew(self, finding: Finding | None) -> None:
+        if finding and finding.reason is Reason.AUTH:
+            with self._lock:
+                fresh = self._settings.renewed()
+                if fresh is not self._settings:
+                    self._settings, self._opened = fresh, None
 
     def _sink(self) -> "ElasticSink":
         with self._lock:

@@ -55,6 +55,10 @@ def body_of(reply: Reply | Answer, *, head: bool = False) -> Any | Answer:
 def failure(client: Client, answer: Answer) -> UnreachableError:
     """The error for an answer that a command cannot go on with."""
     finding = classify(answer)
+    if answer.kind == "tls":
+        from outboxctl.sink import tls  # noqa: PLC0415 - a moment that http does without
+
+        return tls.untrusted(answer.text, f"the sink at {client.where} failed (tls): ")
     return UnreachableError(
         f"the sink at {client.where} failed ({finding.reason}): {finding.error}",
         hint=HINT,

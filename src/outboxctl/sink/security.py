@@ -3,6 +3,7 @@
 from base64 import b64encode
 from typing import Any
 
+from outboxctl.certificates import SINK, Files
 from outboxctl.errors import UsageError
 from outboxctl.settings import Settings
 from outboxctl.urls import credentials
@@ -11,10 +12,7 @@ from outboxctl.urls import credentials
 def security(settings: Settings) -> dict[str, Any]:
     """The client's options for that. Raises UsageError for what cannot be read or sent."""
     urls = settings.sink_urls
-    if not (settings.elastic_ca_certs and any(url.startswith("https:") for url in urls)):
-        return _login(settings, urls)
-    _read(settings.elastic_ca_certs)  # the client itself reads them at its first request
-    return _login(settings, urls) | {"ca_certs": settings.elastic_ca_certs}
+    return _login(settings, urls) | (_trust(settings) if any(map(_secure, urls)) else {})
 
 
 def unusable(error: Exception) -> UsageError:
@@ -22,17 +20,28 @@ def unusable(error: Exception) -> UsageError:
     return UsageError(
         f"the sink's client cannot be set up: {type(error).__name__}",
         hint="check ELASTIC_URL (each server once, all http or all https), "
-        "ELASTIC_CA_CERTS (a readable PEM file) and ELASTIC_API_KEY or ELASTIC_USERNAME",
+        "and ELASTIC_API_KEY or ELASTIC_USERNAME",
     )
 
 
-def _read(path: str) -> None:
-    import ssl  # noqa: PLC0415 - takes a moment, and http does without
+def files(settings: Settings) -> Files:
+    """The PEM files that the settings name."""
+    return Files(SINK, settings.elastic_ca_certs, settings.elastic_client_cert, settings.elastic_client_key)
 
-    try:
-        ssl.create_default_context(cafile=path)
-    except (OSError, ValueError) as error:
-        raise unusable(error) from None
+
+def _trust(settings: Settings) -> dict[str, Any]:
+    """A context of our own trusts the named CAs alone; the client would trust the system's beside them."""
+    pinned = settings.elastic_fingerprint
+    if pinned and settings.elastic_ca_certs:
+        hint = "a fingerprint does without a CA: unset one of them"
+        raise UsageError("both ELASTIC_CA_CERTS and ELASTIC_FINGERPRINT are set", hint=hint)
+    own = files(settings)
+    context = {"ssl_context": own.context()} if own else {}
+    return context | ({"ssl_assert_fingerprint": pinned} if pinned else {})
+
+
+def _secure(url: str) -> bool:
+    return url.startswith("https:")
 
 
 def _login(settings: Settings, urls: list[str]) -> dict[str, Any]:

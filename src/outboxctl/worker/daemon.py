@@ -13,11 +13,13 @@ import structlog
 from outboxctl import backoff
 from outboxctl.core import snapshot
 from outboxctl.core.database import Database
+from outboxctl.core.traces import traces
 from outboxctl.errors import OutboxctlError
 from outboxctl.metrics.registry import Metrics
 from outboxctl.metrics.server import Server
 from outboxctl.settings import OutagePolicy, Settings
 from outboxctl.sink.delivery import Probe, Sink
+from outboxctl.wording import brief
 from outboxctl.worker.health import Health
 from outboxctl.worker.heartbeat import Heartbeat
 from outboxctl.worker.lane import Lane
@@ -26,20 +28,28 @@ from outboxctl.worker.maintenance import Maintenance
 from outboxctl.worker.notify import notify
 from outboxctl.worker.shared import Shared
 from outboxctl.worker.stopping import stop
+from outboxctl.worker.tracing import Tracing
 
 log = structlog.get_logger()
 LOOK_INTERVAL = 0.5  # seconds between two rounds of maintenance, and two looks at the sink
-WATCHDOG_INTERVAL = 1.0  # seconds; a unit with a shorter WatchdogSec than two of these makes no sense
+WATCHDOG_INTERVAL = 1.0  # seconds between two signs of life for systemd: WatchdogSec must be several of these
 TICK = 0.05  # seconds until a signal is acted upon
 
 
 class Daemon:
     """One worker process. `probe` looks at the sink with a short timeout; `sink` delivers."""
 
-    def __init__(self, settings: Settings, database: Database, sink: Sink, probe: Probe) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        sink: Sink,
+        probe: Probe,
+        tracing: Tracing | None = None,
+    ) -> None:
         self.metrics = Metrics()
         self.health = Health(settings.sla_oldest_age_seconds)
-        self.shared = Shared(settings, database, sink, self.metrics, self.health)
+        self.shared = Shared(settings, database, sink, self.metrics, self.health, tracing=tracing)
         self._settings, self._database = settings, database
         self._heartbeat = Heartbeat(self.shared)
         self._maintenance = Maintenance(self.shared, probe, self._heartbeat)
@@ -59,6 +69,7 @@ class Daemon:
             s.metrics_host, s.metrics_port, self.metrics, alive=self._alive, ready=self.health.failing
         )
         self._due()  # a missing schema or database ends it here
+        self._look_at_traces()
         self._maintenance.look_at_database()
         self._handle_signals()
         _calm_the_collector()
@@ -78,9 +89,10 @@ class Daemon:
             self._helpers.append(self._every(Listener(self.shared).turn, "listener"))
         notify("READY=1")
         self._work()
-        notify("STOPPING=1")
+        notify("STOPPING=1", "STATUS=finishing what is in flight")
         stopped = stop(self.shared, self._lanes, s.shutdown_grace_seconds, leave=self._heartbeat.leave)
         server.stop()
+        self.shared.tracing.stop()
         if self.shared.error:
             raise self.shared.error
         if not stopped:
@@ -102,8 +114,13 @@ class Daemon:
 
     def _watchdog(self) -> None:
         if monotonic() >= self._next_watchdog and not self._alive():
-            notify("WATCHDOG=1")
+            notify("WATCHDOG=1", f"STATUS={self._status()}")
             self._next_watchdog = monotonic() + WATCHDOG_INTERVAL
+
+    def _status(self) -> str:
+        """What `systemctl status` shows: one line, for a line end would begin another message."""
+        failing = "; ".join(f"{name}: {why}" for name, why in self.health.failing().items())
+        return brief(failing or "ready", 200)
 
     def _handle_signals(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -136,6 +153,12 @@ class Daemon:
     def _due(self) -> bool:
         with self._database.begin() as connection:
             return snapshot.anything_due(connection)
+
+    def _look_at_traces(self) -> None:
+        """An older schema has none. Without tracing it will do, so that either can be upgraded first."""
+        if self.shared.tracing.on:
+            with self._database.begin() as connection:
+                traces(connection, [])
 
     def _alive(self) -> dict[str, str]:
         """Whatever the dependencies do, every thread must still be turning."""

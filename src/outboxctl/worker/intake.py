@@ -6,6 +6,7 @@ from uuid import uuid4
 
 from outboxctl.core import snapshot
 from outboxctl.core.claim import Claimed, claim
+from outboxctl.core.traces import Traces, traces
 from outboxctl.errors import OutboxctlError, UnreachableError
 from outboxctl.worker.lease import Lease
 from outboxctl.worker.shared import Shared
@@ -16,11 +17,15 @@ FIRST_WAIT = 0.01  # seconds before the second look at an empty table; doubles u
 
 
 class Batch(NamedTuple):
-    """A claim in hand. `alone`: one reclaimed event, which must take nothing else with it if it kills."""
+    """A claim in hand. `alone`: one reclaimed event, which must take nothing else with it if it kills.
+
+    `traces` are those of the events, where tracing is on.
+    """
 
     lease: Lease
     events: list[Claimed]
     alone: bool
+    traces: Traces = ()
 
 
 class Intake:
@@ -115,23 +120,23 @@ class Intake:
         return batch
 
     def _claim(self, lease: Lease, *, alone: bool) -> Batch | None:
-        events = self._ask(lease.token, lease.size, alone=alone)
+        events, found = self._ask(lease.token, lease.size, alone=alone)
         self._shared.health.report("database", None, observer="lane")
         self._shared.plenty = not alone and len(events) >= lease.size
         if not events:
             return None
         lease.size = len(events)
         self._shared.claims[lease.token] = lease
-        return Batch(lease, events, alone)
+        return Batch(lease, events, alone, found)
 
-    def _ask(self, token: str, size: int, *, alone: bool) -> list[Claimed]:
+    def _ask(self, token: str, size: int, *, alone: bool) -> tuple[list[Claimed], Traces]:
         s, asked = self._settings, False
         if self._shared.stopping.is_set():
-            return []
+            return [], ()
         try:
             with self._shared.database.begin() as connection:
                 asked = True
-                return claim(
+                events = claim(
                     connection,
                     owner=s.worker_id,
                     token=token,
@@ -140,6 +145,9 @@ class Intake:
                     alone=alone,
                     max_bytes=s.max_batch_bytes,
                 )
+                if not self._shared.tracing.on:
+                    return events, ()
+                return events, traces(connection, [event.id for event in events])
         except OutboxctlError:
             if asked:
                 self._shared.lose(token)  # it may have committed

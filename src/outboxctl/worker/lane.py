@@ -74,7 +74,8 @@ class Lane:
         token = batch.lease.token
         self._shared.metrics.add("inflight", batch.lease.size)
         try:
-            self._process(batch)
+            with self._shared.tracing.batch(batch):
+                self._process(batch)
         except UnreachableError:
             self._shared.lose(token)
             raise
@@ -94,7 +95,8 @@ class Lane:
         if not prepared.actions:
             return Delivery([], [])
         sent_at = monotonic()
-        delivery = self._shared.sink.deliver(prepared.actions, left=lambda: self._left(batch.lease))
+        with self._shared.tracing.sending(len(prepared.actions)):
+            delivery = self._shared.sink.deliver(prepared.actions, left=lambda: self._left(batch.lease))
         tally.deliveries(self._shared.metrics, prepared.actions, delivery)
         throttle = self._shared.throttle
         throttle.learn(delivery.findings, sent_at=sent_at, longest_pause=self._policy.cap)
@@ -130,7 +132,9 @@ class Lane:
     def _settle(self, batch: Batch, outcomes: Outcomes) -> None:
         # A drain has an end to come to; a daemon has nothing better to do than to wait.
         until = batch.lease.ends if self._drain else None
-        Settling(self._shared, batch.lease.token, outcomes).run(until=until)
+        with self._shared.tracing.settling():
+            written = Settling(self._shared, batch.lease.token, outcomes).run(until=until)
+        self._shared.tracing.settled(outcomes, written)
 
     def _hold(self, outcomes: Outcomes, delivery: Delivery) -> None:
         """Open the circuit on an outage; close it when the sink answered, whatever it said of an event."""

@@ -14,7 +14,7 @@ class Lease:
     """
 
     def __init__(self, token: str, seconds: float, size: int, *, asked_at: float) -> None:
-        self.token, self.size = token, size
+        self.token, self.size, self.asked_at = token, size, asked_at
         self._seconds, self._read_at = seconds, asked_at
         self.ends = asked_at + seconds
 

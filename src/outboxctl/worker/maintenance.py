@@ -1,6 +1,6 @@
 """What a worker does besides delivering: free what died, and look at both ends."""
 
-from time import monotonic
+from time import monotonic, time
 
 import structlog
 
@@ -66,7 +66,7 @@ class Maintenance:
 
     def look_at_sink(self) -> None:
         """Ask the sink whether it is there."""
-        with self._shared.health.waiting_for("sink"):
+        with self._shared.health.waiting_for("sink"), self._shared.tracing.unseen():
             finding = self._probe.ping()
         self._shared.health.report("sink", _describe(finding) if finding else None)
 
@@ -96,6 +96,7 @@ class Maintenance:
         self._shared.metrics.set("lag", now.lag)
         self._shared.metrics.set("stuck", now.stuck)
         self._shared.metrics.set("oldest_age", now.oldest_age_seconds)
+        self._shared.metrics.set("refreshed", time())
 
 
 def _describe(finding: Finding) -> str:

@@ -31,11 +31,12 @@ class Settling:
         self._shared, self._token, self._outcomes = shared, token, outcomes
         self._tried: dict[str, Written] = {}  # by transaction, of those whose COMMIT got no answer
 
-    def run(self, *, until: float | None) -> None:
+    def run(self, *, until: float | None) -> int:
         """Write, again and again while the database is away, and count what was written once.
 
-        There is nothing else to do meanwhile, and the fence keeps a late answer out. Raises
-        UnreachableError when the worker gives up, or after `until` (monotonic).
+        There is nothing else to do meanwhile, and the fence keeps a late answer out. Returns how many
+        events were still ours to settle. Raises UnreachableError when the worker gives up, or after
+        `until` (monotonic).
         """
         while (written := self._try()) is None:
             if self._shared.given_up.wait(AGAIN) or (until is not None and monotonic() > until):
@@ -43,6 +44,7 @@ class Settling:
         done = tally.settled(self._shared.metrics, self._outcomes, written.hit, written.ahead)
         if done:
             self._shared.complete(done)
+        return len(written.hit)
 
     def _try(self) -> Written | None:
         """What was written, now or by an earlier try; None while that cannot be known."""

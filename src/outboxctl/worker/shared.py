@@ -15,6 +15,7 @@ from outboxctl.worker.health import Health
 from outboxctl.worker.portion import Portion
 from outboxctl.worker.quarantine import Quarantine
 from outboxctl.worker.throttle import Throttle
+from outboxctl.worker.tracing import Tracing
 
 if TYPE_CHECKING:
     from outboxctl.worker.lease import Lease
@@ -29,10 +30,17 @@ class Shared:
     """
 
     def __init__(
-        self, settings: Settings, database: Database, sink: Sink, metrics: Metrics, health: Health
+        self,
+        settings: Settings,
+        database: Database,
+        sink: Sink,
+        metrics: Metrics,
+        health: Health,
+        *,
+        tracing: Tracing | None = None,
     ) -> None:
         self.settings, self.database, self.sink = settings, database, sink
-        self.metrics, self.health = metrics, health
+        self.metrics, self.health, self.tracing = metrics, health, tracing or Tracing()
         self.stopping = threading.Event()  # nothing new is begun
         self.bell = threading.Event()  # there may be work: whoever waits for some looks again
         self.given_up = threading.Event()  # and what is under way is not waited for

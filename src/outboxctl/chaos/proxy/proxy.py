@@ -6,13 +6,14 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from random import Random
 from typing import Literal, Self
 
+from outboxctl.certificates import Files
 from outboxctl.chaos.proxy.asked import Asked
 from outboxctl.chaos.proxy.exchange import Exchange
 from outboxctl.chaos.proxy.fault import Fault, Spell
 from outboxctl.chaos.proxy.points import Gate, Gates, Point
 from outboxctl.chaos.proxy.server import Server
 from outboxctl.chaos.proxy.tally import Bulk, Seen, Tally
-from outboxctl.chaos.proxy.upstream import Upstream
+from outboxctl.chaos.proxy.upstream import PLAIN, Upstream
 
 KEEP = 200  # bulk requests that are remembered
 PATIENCE = 1.0  # seconds that requests under way get to end by themselves
@@ -25,9 +26,9 @@ class Proxy:
     taken. At the end of the block every connection ends, and nothing is applied any more.
     """
 
-    def __init__(self, upstream: str, port: int = 0, *, ca_certs: str | None = None, seed: int = 0) -> None:
+    def __init__(self, upstream: str, port: int = 0, *, files: Files = PLAIN, seed: int = 0) -> None:
         self._port, self._seed = port, seed
-        self._upstream, self._gates, self._tally = Upstream(upstream, ca_certs), Gates(), Tally(KEEP)
+        self._upstream, self._gates, self._tally = Upstream(upstream, files), Gates(), Tally(KEEP)
         self._lock = threading.Lock()  # of the choice for a request
         self._changing = threading.RLock()  # of what holds: opening and closing the port takes a moment
         self._spells: list[Spell] = []

@@ -2,17 +2,16 @@
 
 import json
 import socket
-import ssl
 from base64 import b64encode
 from contextlib import suppress
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection, IncompleteRead
 from urllib.parse import urlsplit
 
+from outboxctl.certificates import SINK, Files
 from outboxctl.chaos.proxy.asked import LARGEST, Asked
 from outboxctl.chaos.proxy.body import TooLargeError
 from outboxctl.chaos.proxy.room import ROOM
 from outboxctl.chaos.proxy.wire import PRODUCT, Reply
-from outboxctl.errors import UsageError
 from outboxctl.urls import credentials, without_credentials
 from outboxctl.wording import brief
 
@@ -21,21 +20,22 @@ PER_HOP = {
     *("host", "content-length", "connection", "keep-alive", "transfer-encoding", "accept-encoding"),
     *("te", "trailer", "upgrade", "proxy-connection"),
 }
+PLAIN = Files(SINK)  # none of our own
 PIECE = 2**20  # bytes that are read at a time
 PATIENCE = 60.0  # seconds without a byte from it
 BARE = {PRODUCT.lower(): None, "content-type": None}  # it says itself what it is
 
 
 class Upstream:
-    """Credentials inside its URL are added to requests that bring none. `ca_certs`: PEM file for https.
+    """Credentials inside its URL are added to requests that bring none. `files`: PEM files for https.
 
-    Raises UsageError where that cannot be read.
+    Raises UsageError where these cannot be read.
     """
 
-    def __init__(self, url: str, ca_certs: str | None = None) -> None:
+    def __init__(self, url: str, files: Files = PLAIN) -> None:
         parts = urlsplit(without_credentials(url))
         self._netloc, self._prefix = parts.netloc, parts.path.rstrip("/")
-        self._tls = _context(ca_certs) if parts.scheme == "https" else None
+        self._tls = files.context() if parts.scheme == "https" else None
         inside = credentials(url)
         self._login = f"Basic {b64encode(':'.join(inside).encode()).decode()}" if inside else None
         self._open: set[HTTPConnection] = set()
@@ -91,14 +91,6 @@ def _whole(reply: HTTPResponse) -> bytes:
     if reply.length:
         raise IncompleteRead(bytes(content), reply.length)
     return bytes(content)
-
-
-def _context(ca_certs: str | None) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=ca_certs)
-    except OSError as error:
-        why = f"the CA file {brief(ca_certs, 200)} cannot be read: {type(error).__name__}"
-        raise UsageError(why, hint="ELASTIC_CA_CERTS is a PEM file") from None
 
 
 def _unanswered(status: int, why: str) -> Reply:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, text
 
 from outboxctl.core import migrations
-from outboxctl.core.schema import EVENTS, SOURCE
+from outboxctl.core.schema import EVENTS, SOURCE, TABLES
 from outboxctl.failures import Reason
 
 # Of migrations 0001 and 0002: what claim, reclaim and the operator's desk find their rows by.
@@ -74,7 +74,7 @@ class Tables:
 def tables(connection: Connection) -> Tables:
     """Read the schema's facts."""
     revision = migrations.current(connection)
-    missing = connection.execute(MISSING_TABLES, {"tables": list(migrations.TABLES)}).scalars()
+    missing = connection.execute(MISSING_TABLES, {"tables": list(TABLES)}).scalars()
     return Tables(
         revision,
         migrations.head(),

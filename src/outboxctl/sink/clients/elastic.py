@@ -6,12 +6,14 @@ from typing import Any
 import elastic_transport
 import elasticsearch
 from elastic_transport import ConnectionTimeout, NdjsonSerializer, NodeConfig, TransportError, Urllib3HttpNode
+from urllib3 import HTTPSConnectionPool
 
 from outboxctl.failures import Answer
-from outboxctl.sink.clients.model import WRONG_PRODUCT, Reply
+from outboxctl.sink.clients.model import WRONG_PRODUCT, Reply, Way, as_it_is
 from outboxctl.sink.clients.watch import (
     SEEN,
     TOO_LONG,
+    Peer,
     allowed,
     failed,
     overdue,
@@ -36,6 +38,9 @@ class WatchedNode(Urllib3HttpNode):
 
     def __init__(self, config: NodeConfig) -> None:
         super().__init__(config)
+        if config.ssl_context and isinstance(self.pool, HTTPSConnectionPool):
+            self.pool.ca_certs = None  # the client would add those of certifi to the ones that we trust
+        self._peer = Peer(config.host, config.port, config.scheme == "https", config.ssl_context)
         self.pool.ConnectionCls = watching(self.pool.ConnectionCls)
 
     def perform_request(self, *args: Any, **kwargs: Any) -> Any:
@@ -43,7 +48,7 @@ class WatchedNode(Urllib3HttpNode):
         given = kwargs.get("request_timeout")
         seconds = allowed(given if isinstance(given, int | float) else self.config.request_timeout)
         kwargs["request_timeout"] = seconds
-        with watched(seconds) as watch:
+        with watched(seconds, self._peer) as watch:
             try:
                 response = super().perform_request(*args, **kwargs)
             except TransportError as error:
@@ -85,7 +90,9 @@ class ElasticClient:
         headers = JSON if body is None else WITH_LINES if isinstance(body, bytes) else WITH_JSON
         answer: Any
         try:
-            answer = self._client.perform_request(method, path, params=params, headers=headers, body=body)
+            answer = self._client.perform_request(
+                method, path, params=params, headers=headers, body=body, endpoint_id=_endpoint(path)
+            )
         except elasticsearch.ApiError as error:  # UnsupportedProductError is one, of a 2xx
             answer = error
         except Exception as error:
@@ -112,12 +119,17 @@ class ElasticClient:
         self._client.close()
 
 
-def elastic(urls: Sequence[str], *, connections: int, timeout: float, **options: Any) -> ElasticClient:
-    """Make one; nothing is sent. Raises OSError or ValueError for what none can be made of."""
+def elastic(
+    urls: Sequence[str], *, connections: int, timeout: float, way: Way = as_it_is, **options: Any
+) -> ElasticClient:
+    """Make one, with the class of its node changed by `way`; nothing is sent.
+
+    Raises OSError or ValueError for what none can be made of.
+    """
     return ElasticClient(
         elasticsearch.Elasticsearch(
             urls,
-            node_class=WatchedNode,
+            node_class=way(WatchedNode),
             serializers={Untouched.mimetype: Untouched(), "application/x-ndjson": Untouched()},
             connections_per_node=connections,
             max_retries=0,
@@ -127,6 +139,11 @@ def elastic(urls: Sequence[str], *, connections: int, timeout: float, **options:
             **options,
         )
     )
+
+
+def _endpoint(path: str) -> str | None:
+    """What a trace calls a request, as the client's own methods do: `bulk`, `mget`; None: by its method."""
+    return next((part[1:] for part in path.split("/") if part.startswith("_")), None)
 
 
 def _is_elasticsearch(reply: Reply) -> bool:

@@ -1,6 +1,6 @@
 """What the sink asks of a client: one request over HTTP, sent once."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from typing import Any, NamedTuple, Protocol
 
@@ -9,6 +9,14 @@ from outboxctl.failures import Answer
 
 INSTALL = "pip install 'outboxctl[opensearch]'"
 WRONG_PRODUCT = Answer(200, "wrong_product", "no X-Elastic-Product header", request=True)
+
+
+Way = Callable[[Any], Any]  # from a class that sends requests to one that does more
+
+
+def as_it_is(sends: Any) -> Any:
+    """The way that changes nothing."""
+    return sends
 
 
 class Reply(NamedTuple):

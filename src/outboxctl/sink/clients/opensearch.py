@@ -10,10 +10,11 @@ import opensearchpy
 from opensearchpy import ConnectionTimeout, TransportError, Urllib3HttpConnection
 
 from outboxctl.failures import Answer
-from outboxctl.sink.clients.model import Reply
+from outboxctl.sink.clients.model import Reply, Way, as_it_is
 from outboxctl.sink.clients.watch import (
     SEEN,
     TOO_LONG,
+    Peer,
     allowed,
     failed,
     overdue,
@@ -30,13 +31,17 @@ LINES = {"content-type": "application/x-ndjson"}
 class WatchedConnection(Urllib3HttpConnection):
     """The client's own HTTP connection, with a wall clock over each request and a memory for its answer."""
 
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._peer = Peer(self.hostname, self.port, self.use_ssl, options.get("ssl_context"))
+
     def _create_urllib3_pool(self) -> None:
         super()._create_urllib3_pool()
         self.pool.ConnectionCls = watching(self.pool.ConnectionCls)
 
     def perform_request(self, *args: Any, **kwargs: Any) -> Any:
         """Send one request (see the base class); ConnectionTimeout once its whole time is over."""
-        with watched(kwargs["timeout"]) as watch:
+        with watched(kwargs["timeout"], self._peer) as watch:
             try:
                 status, headers, data = super().perform_request(*args, **kwargs)
             except TransportError as error:
@@ -108,15 +113,17 @@ class OpenSearchClient:
         self._transport.close()
 
 
-def opensearch(urls: Sequence[str], *, connections: int, timeout: float, **options: Any) -> OpenSearchClient:
-    """Make one; nothing is sent. `options` are those of the other client.
+def opensearch(
+    urls: Sequence[str], *, connections: int, timeout: float, way: Way = as_it_is, **options: Any
+) -> OpenSearchClient:
+    """Make one; nothing is sent. `way` and `options` are as for the other client.
 
     Raises OSError or ValueError for what none can be made of.
     """
     tls = _tls(options) if any(url.startswith("https:") for url in urls) else {}
     client = opensearchpy.OpenSearch(
         list(urls),
-        connection_class=WatchedConnection,
+        connection_class=way(WatchedConnection),
         pool_maxsize=connections,
         max_retries=0,
         retry_on_status=(),
@@ -136,11 +143,15 @@ def _login(options: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _tls(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The system's authorities unless others are named; the client itself would take certifi's."""
-    context = options.get("ssl_context") or ssl.create_default_context(cafile=options.get("ca_certs"))
-    if options.get("client_cert"):
-        context.load_cert_chain(options["client_cert"], options.get("client_key"))
-    return {"ssl_context": context}
+    """The system's authorities unless others are named; the client itself would take certifi's.
+
+    A pinned fingerprint does without: who shows that certificate is trusted.
+    """
+    context, pinned = options.get("ssl_context"), options.get("ssl_assert_fingerprint")
+    context = context or ssl.create_default_context()
+    if pinned:
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return {"ssl_context": context, "ssl_assert_fingerprint": pinned}
 
 
 def _reply(error: TransportError) -> Reply:

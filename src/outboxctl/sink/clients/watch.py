@@ -6,12 +6,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError, ProtocolError
 
 from outboxctl.failures import Answer
 from outboxctl.guard import GUARD, Watch
+
+if TYPE_CHECKING:
+    from ssl import SSLContext
 
 NOT_SENT = (NewConnectionError, NameResolutionError, ConnectTimeoutError)
 TOO_LONG = "the answer took longer than the whole request may"
@@ -19,14 +22,24 @@ LEAST = 0.01  # seconds to connect, where hardly any are left
 UNBOUNDED = 3600.0  # seconds, where a client was made without a timeout
 
 
+class Peer(NamedTuple):
+    """Whom a request goes to; `context` None: not by TLS, or with the client's own."""
+
+    host: str
+    port: int
+    secure: bool
+    context: "SSLContext | None"
+
+
 @dataclass
 class Seen(threading.local):
-    """Of this thread's request: the answer's status and headers, its watch, its time in seconds.
+    """Of this thread's request: the answer's status and headers, its peer, its watch, its time in seconds.
 
-    Errors do not carry the first two.
+    Errors do not carry the first three.
     """
 
     status: int = 0
+    peer: Peer | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     watch: Watch | None = None
     seconds: float | None = None
@@ -54,9 +67,9 @@ def allowed(usual: float | None) -> float:
 
 
 @contextmanager
-def watched(seconds: float) -> Iterator[Watch]:
-    """Watch this thread's request for so many seconds."""
-    SEEN.status, SEEN.headers = 0, {}
+def watched(seconds: float, peer: Peer) -> Iterator[Watch]:
+    """Watch this thread's request to `peer` for so many seconds."""
+    SEEN.status, SEEN.headers, SEEN.peer = 0, {}, peer
     with GUARD.over(seconds) as watch:
         SEEN.watch = watch
         yield watch
@@ -72,7 +85,13 @@ def overdue(watch: Watch, cause: BaseException | None) -> bool:
 
 def failed(error: Exception, cause: BaseException | None, *, tls: bool, late: bool) -> Answer:
     """The Answer for a request that got none. `cause` is urllib3's own error."""
-    return Answer(0, _kind(cause, tls=tls, late=late), str(cause or error)[:500], request=True)
+    kind = _kind(cause, tls=tls, late=late)
+    if kind in {"tls", "reset"}:
+        from outboxctl.sink.tls import explained  # noqa: PLC0415 - a moment that http does without
+
+        if said := explained(cause or error, SEEN.peer, certain=kind == "tls"):
+            return Answer(0, "tls", said[:500], request=True)
+    return Answer(0, kind, str(cause or error)[:500], request=True)
 
 
 def unreadable(error: Exception) -> Answer:

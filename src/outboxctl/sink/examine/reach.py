@@ -34,7 +34,7 @@ def reach(settings: Settings, *, timeout: float) -> Reached:
             client.close()
     if not answering:
         first = next(error for error in silence.values() if error)
-        raise type(first)("; ".join(f"{url}: {error}" for url, error in away.items()))
+        raise type(first)("; ".join(f"{url}: {error}" for url, error in away.items()), hint=first.hint)
     return Reached(answering[0], away)
 
 

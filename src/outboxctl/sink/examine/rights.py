@@ -6,9 +6,8 @@ from outboxctl.failures import Answer
 from outboxctl.sink.clients.model import Client
 from outboxctl.sink.examine.told import refused
 from outboxctl.sink.request import ask
+from outboxctl.sink.roles import READS, WRITES
 
-WORKER = ("index", "delete")
-READER = ("read", "view_index_metadata")
 OPERATOR = ("manage",)
 # Security is off, or the product has none: then there is no such API, and nothing is lacking.
 NO_SUCH_API = frozenset({400, 404, 405})
@@ -25,12 +24,12 @@ class SinkRights:
 
 def rights(client: Client, name: str) -> SinkRights:
     """Ask the security API. Raises RefusedError or UnreachableError."""
-    wanted = [{"names": [name, f"{name}-*"], "privileges": [*WORKER, *READER, *OPERATOR]}]
+    wanted = [{"names": [name, f"{name}-*"], "privileges": [*WRITES, *READS, *OPERATOR]}]
     found = ask(client, "POST", "_security", "user", "_has_privileges", body={"index": wanted})
     if isinstance(found, Answer):
         if found.status not in NO_SUCH_API:
             raise refused(found)
         return SinkRights([], [], [])
     held = found.get("index", {}).get(name, {})
-    lacking = [[p for p in some if held.get(p) is False] for some in (WORKER, READER, OPERATOR)]
+    lacking = [[p for p in some if held.get(p) is False] for some in (WRITES, READS, OPERATOR)]
     return SinkRights(*lacking)

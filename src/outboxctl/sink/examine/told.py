@@ -7,12 +7,9 @@ from outboxctl.errors import RefusedError, UnreachableError
 from outboxctl.failures import Answer, classify
 from outboxctl.sink.clients.model import Client
 from outboxctl.sink.request import ask
+from outboxctl.sink.tls import untrusted
 
 Fact = TypeVar("Fact")
-
-
-class UntrustedError(UnreachableError):
-    """Somebody is there, and cannot prove who he is."""
 
 
 def told(client: Client, method: str, *path: str, **more: Any) -> Any:
@@ -42,6 +39,7 @@ def refused(answer: Answer) -> RefusedError | UnreachableError:
     finding = classify(answer)
     if answer.status or answer.kind == "client":  # it was we who could not ask
         return RefusedError(f"HTTP {answer.status}, {finding.reason}: {finding.error}")
-    kind = UntrustedError if answer.kind == "tls" else UnreachableError
+    if answer.kind == "tls":
+        return untrusted(answer.text)
     known = finding.error.startswith(f"{finding.reason}:")  # an error begins with its kind
-    return kind(finding.error if known else f"{finding.reason}: {finding.error}")
+    return UnreachableError(finding.error if known else f"{finding.reason}: {finding.error}")

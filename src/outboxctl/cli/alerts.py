@@ -1,0 +1,65 @@
+"""`alerts`: rules for Prometheus."""
+
+from typing import Annotated
+
+import typer
+
+from outboxctl.alerts.rules import RUNBOOKS
+from outboxctl.cli.options import settings
+from outboxctl.errors import UsageError
+from outboxctl.wording import brief
+
+app = typer.Typer(help="What wakes somebody: rules for Prometheus.", no_args_is_help=True)
+LONGEST = 10 * 365 * 86_400  # seconds
+
+
+@app.callback()
+def _group() -> None:
+    pass
+
+
+@app.command()
+def rules(
+    max_oldest_age: Annotated[
+        float | None,
+        typer.Option(
+            "--max-oldest-age",
+            min=1,
+            max=LONGEST,
+            help="Seconds [env: OUTBOX_SLA_OLDEST_AGE_SECONDS].",
+            show_default=False,
+        ),
+    ] = None,
+    max_failed_growth: Annotated[
+        int, typer.Option("--max-failed-growth", min=0, help="Events failed in 5 minutes without a page.")
+    ] = 10,
+    job: Annotated[
+        str, typer.Option("--job", help="The job that Prometheus scrapes workers as.")
+    ] = "outboxctl",
+    runbooks: Annotated[
+        str, typer.Option("--runbooks", help="Address below which each alert has its page.")
+    ] = RUNBOOKS,
+) -> None:
+    """Print the alerts as a rule file for Prometheus, in YAML.
+
+    Its limits are those of `outboxctl check`. A page means that the search is, or will soon be, wrong;
+    a ticket waits for the morning.
+
+    Example: outboxctl alerts rules --max-oldest-age 120 > outbox.rules.yml
+    """
+    from outboxctl.alerts.model import Limits
+    from outboxctl.alerts.rules import rule_file
+    from outboxctl.alerts.table import alerts
+    from outboxctl.cli import parse
+
+    sla = settings().sla_oldest_age_seconds if max_oldest_age is None else max_oldest_age
+    limits = Limits(sla, max_failed_growth, parse.words("--job", job, 200))
+    typer.echo(rule_file(alerts(limits), _address(parse.words("--runbooks", runbooks, 1_000))), nl=False)
+
+
+def _address(url: str) -> str:
+    """It becomes a link in a page and in a mail."""
+    if not url.startswith(("https://", "http://")) or " " in url:
+        hint = "it begins with https:// or http://"
+        raise UsageError(f"--runbooks is no address: {brief(repr(url), 80)}", hint=hint)
+    return url

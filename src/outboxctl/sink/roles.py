@@ -1,0 +1,120 @@
+"""What a worker, an operator and a viewer may do in the sink, as bodies for its security API; pure.
+
+Privileges and the actions that they stand for are read in the servers' sources: Elasticsearch's
+`IndexPrivilege.java` and `ClusterPrivilegeResolver.java`, OpenSearch's `static_action_groups.yml`.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from outboxctl.errors import UsageError
+
+Json = dict[str, Any]
+
+
+class Engine(StrEnum):
+    """Whose security API."""
+
+    ELASTICSEARCH = "elasticsearch"
+    OPENSEARCH = "opensearch"
+
+
+@dataclass(frozen=True)
+class Grant:
+    """What a role may do: `index` privileges on our names, `cluster` ones; `why` in a few words."""
+
+    role: str
+    index: tuple[str, ...]
+    cluster: tuple[str, ...]
+    why: str
+
+
+READS = ("read", "view_index_metadata", "monitor", "maintenance")
+WRITES = ("index", "delete")
+GRANTS = (
+    Grant("worker", (*WRITES, "view_index_metadata"), (), "deliver; see that the index is there"),
+    Grant("operator", ("read", *WRITES, "manage"), ("monitor",), "also rebuild, repair, move the alias"),
+    Grant("viewer", READS, ("monitor",), "verify, doctor, failed show, check"),
+)
+# What is sent, and the privilege that it needs; `{}` is one of our names. `None`: everybody may.
+REQUESTS = (
+    ("HEAD", "/{}", "view_index_metadata"),
+    ("HEAD|GET", "/_alias/{}", "view_index_metadata"),
+    ("GET", "/{}(/_settings|/_mapping|/_alias)?", "view_index_metadata"),
+    ("PUT|POST", "/{}/_bulk", "index"),
+    ("GET|POST", "/{}/(_mget|_search|_count|_pit)", "read"),
+    ("POST", "/_search", "read"),  # of a point in time, which knows its index
+    ("DELETE", "/_pit", None),
+    ("POST", "/{}/_search/point_in_time", "read"),  # so OpenSearch calls it
+    ("DELETE", "/_search/point_in_time", None),
+    ("POST", "/{}/_refresh", "maintenance"),
+    ("GET", "/{}/_stats(/.*)?", "monitor"),
+    ("PUT|DELETE", "/{}", "manage"),
+    ("PUT", "/{}/(_settings|_mapping|_block/write|_clone/{})", "manage"),
+    ("POST", "/_aliases", "manage"),
+    ("GET", "/(_cluster/health/{}|_cluster/settings|_nodes/.*)?", "cluster:monitor"),
+    ("POST", "/_security/user/_has_privileges", None),
+)
+MANAGE = {"manage", "view_index_metadata", "monitor", "maintenance"}  # what `manage` comprises
+# OpenSearch's permissions for the same; a bulk or multi-get request is asked for at the cluster, too.
+ACTIONS = {
+    "read": ("read",),
+    "index": ("index",),
+    "delete": ("delete",),
+    "view_index_metadata": (
+        *("indices:admin/get", "indices:admin/exists", "indices:admin/aliases/get*"),
+        *("indices:admin/aliases/exists*", "indices:admin/mappings/get", "indices:monitor/settings/get"),
+    ),
+    "monitor": ("indices_monitor",),
+    "maintenance": ("indices:admin/refresh*",),
+    "manage": ("manage",),
+}
+COMPOSITE = {
+    "worker": ("indices:data/write/bulk", "cluster_composite_ops_ro"),
+    "operator": ("cluster_composite_ops", "cluster_monitor"),
+    "viewer": ("cluster_composite_ops_ro", "cluster_monitor"),
+}
+
+
+@dataclass(frozen=True)
+class Order:
+    """A request that makes one role, or one API key, for whoever may manage security."""
+
+    role: str
+    method: str
+    path: str
+    body: Json
+
+
+def orders(
+    engine: Engine, index: str, *, also: Sequence[str] = (), prefix: str = "outbox_", keys: bool = False
+) -> list[Order]:
+    """The requests that make the three roles, or with `keys` an API key each; nothing is sent.
+
+    They hold for `index`, for what a rebuild calls its indexes (`index-000002`) and for the names `also`.
+    UsageError for API keys of OpenSearch, which has none, and for a prefix that cannot be in a path.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9_.-]{0,80}", prefix):
+        hint = "letters and digits, _ . -"
+        raise UsageError(f"--prefix: not part of a role's name: {prefix[:80]!r}", hint=hint)
+    if keys and engine is Engine.OPENSEARCH:
+        raise UsageError("OpenSearch has no API keys", hint="leave --api-keys out: users are given roles")
+    names = [index, f"{index}-*", *also]
+    return [_order(engine, grant, prefix + grant.role, names, keys=keys) for grant in GRANTS]
+
+
+def _order(engine: Engine, grant: Grant, name: str, names: list[str], *, keys: bool) -> Order:
+    if engine is Engine.OPENSEARCH:
+        actions = [action for privilege in grant.index for action in ACTIONS[privilege]]
+        permitted = [{"index_patterns": names, "allowed_actions": actions}]
+        body: Json = {"cluster_permissions": list(COMPOSITE[grant.role]), "index_permissions": permitted}
+        return Order(grant.role, "PUT", f"_plugins/_security/api/roles/{name}", body)
+    body = {"cluster": list(grant.cluster), "indices": [{"names": names, "privileges": list(grant.index)}]}
+    if keys:
+        return Order(
+            grant.role, "POST", "_security/api_key", {"name": name, "role_descriptors": {name: body}}
+        )
+    return Order(grant.role, "PUT", f"_security/role/{name}", body)

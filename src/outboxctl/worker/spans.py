@@ -1,0 +1,121 @@
+"""A batch as spans, in OpenTelemetry's conventions for messaging; docs/adr/0023-a-batch-links-to-traces.md.
+
+https://opentelemetry.io/docs/specs/semconv/messaging/messaging-spans/
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from random import getrandbits
+from time import monotonic, time_ns
+
+from opentelemetry import trace
+from opentelemetry.trace import Link, SpanContext, SpanKind, StatusCode, TraceFlags
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from structlog.typing import EventDict, WrappedLogger
+
+from outboxctl import __version__
+from outboxctl.core.schema import EVENTS
+from outboxctl.core.traces import Traces
+from outboxctl.failures import Reason
+from outboxctl.lifecycle import PROJECTION
+from outboxctl.settings import Settings
+from outboxctl.worker.intake import Batch
+from outboxctl.worker.outcome import Outcomes
+from outboxctl.worker.tracing import Tracing
+
+ENDS = {"retried": "retries", "failed": "failures", "held": "held"}  # our word, and the list of Outcomes
+W3C = TraceContextTextMapPropagator()
+# The children of an unsampled span are not sampled either, whatever makes them.
+NOWHERE = SpanContext(getrandbits(128), getrandbits(64), is_remote=False, trace_flags=TraceFlags(0))
+
+
+class Spans(Tracing):
+    """Tracing that is on: to whatever tracer provider the process has."""
+
+    on = True
+
+    def __init__(self, settings: Settings) -> None:
+        self._tracer = trace.get_tracer("outboxctl", __version__)
+        self._sink = {"outbox.projection": PROJECTION, "outbox.index": settings.elastic_index}
+        self._own: dict[str, str | int] = {
+            "messaging.system": "outboxctl",
+            "messaging.destination.name": EVENTS,
+            "messaging.client.id": settings.worker_id,
+        }
+
+    @contextmanager
+    def batch(self, batch: Batch) -> Iterator[None]:
+        """Begins when the claim was asked for: an idle worker, whose claims find nothing, makes no spans.
+
+        Links, not a parent, also for a batch of one: which events go together is chance.
+        """
+        now = time_ns()
+        asked_at = now - int((monotonic() - batch.lease.asked_at) * 1e9)
+        with self._tracer.start_as_current_span(
+            f"deliver {EVENTS}",
+            kind=SpanKind.CONSUMER,
+            attributes=self._of("deliver", "process") | self._sink | _count(batch),
+            links=links(batch.traces),
+            start_time=asked_at,
+        ):
+            receive = self._of("claim", "receive") | _count(batch)
+            self._tracer.start_span(
+                f"claim {EVENTS}", kind=SpanKind.CLIENT, attributes=receive, start_time=asked_at
+            ).end(now)
+            yield
+
+    def sending(self, documents: int) -> AbstractContextManager[object]:
+        """The client's own spans, one a request, are its children."""
+        attributes = self._sink | {"outbox.documents": documents}
+        return self._tracer.start_as_current_span("send", attributes=attributes)
+
+    def settling(self) -> AbstractContextManager[object]:
+        """The statements that write it."""
+        settle = self._of("settle", "settle")
+        return self._tracer.start_as_current_span(f"settle {EVENTS}", kind=SpanKind.CLIENT, attributes=settle)
+
+    def settled(self, outcomes: Outcomes, written: int) -> None:
+        """Counts by outcome; an error is whatever was not delivered, by its most frequent reason."""
+        span = trace.get_current_span()
+        ends = {name: len(getattr(outcomes, rows)) for name, rows in ENDS.items()}
+        others = {"done": len(outcomes.done), "unsent": len(outcomes.unsent)}
+        others["lease_lost"] = sum((ends | others).values()) - written
+        span.set_attributes({f"outbox.{name}": count for name, count in (ends | others).items()})
+        if any(ends.values()):
+            span.set_attribute("error.type", _reason(outcomes))
+            said = ", ".join(f"{count} {name}" for name, count in ends.items() if count)
+            span.set_status(StatusCode.ERROR, f"{said}: {_reason(outcomes)}")
+
+    def unseen(self) -> AbstractContextManager[object]:
+        """Nothing within is sampled, where the sampler asks the parent, as it does by default."""
+        return trace.use_span(trace.NonRecordingSpan(NOWHERE))
+
+    def _of(self, name: str, kind: str) -> dict[str, str | int]:
+        return self._own | {"messaging.operation.name": name, "messaging.operation.type": kind}
+
+
+def links(traces: Traces) -> list[Link]:
+    """A link an intact context; what a producer wrote may be anything."""
+    found = [(id_, trace.get_current_span(W3C.extract({"traceparent": text}))) for id_, text in traces]
+    contexts = [(id_, span.get_span_context()) for id_, span in found]
+    return [Link(context, {"messaging.message.id": id_}) for id_, context in contexts if context.is_valid]
+
+
+def log_ids(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """A structlog processor: a line that is written within a span says which."""
+    context = trace.get_current_span().get_span_context()
+    if context.is_valid:
+        event["trace_id"] = trace.format_trace_id(context.trace_id)
+        event["span_id"] = trace.format_span_id(context.span_id)
+    return event
+
+
+def _count(batch: Batch) -> dict[str, str | int]:
+    return {"messaging.batch.message_count": len(batch.events)}
+
+
+def _reason(outcomes: Outcomes) -> str:
+    ids = [*(row.id for row in outcomes.retries), *(row.id for row in outcomes.failures), *outcomes.held]
+    reasons = [outcomes.findings[id_][1].reason or Reason.UNKNOWN_EXCEPTION for id_ in ids]
+    return Counter(reasons).most_common(1)[0][0].value

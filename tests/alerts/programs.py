@@ -1,0 +1,48 @@
+"""Prometheus' own programs: those on PATH, else Debian's, unpacked without root beside the other caches."""
+
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from outboxctl.errors import UsageError
+from outboxctl.services.record import cache_folder, locked
+
+PACKAGES = ("prometheus", "prometheus-alertmanager")
+NAMES = {"alertmanager": "prometheus-alertmanager"}  # Debian's names, where they are others
+HINT = "install the packages prometheus and prometheus-alertmanager, or put their programs on PATH"
+
+
+def program(name: str) -> str:
+    """The path of `prometheus`, `promtool`, `alertmanager` or `amtool`. UsageError if there is none."""
+    return installed(name) or str(_unpacked() / "usr" / "bin" / NAMES.get(name, name))
+
+
+def installed(name: str) -> str | None:
+    """The path of the one on PATH, by Prometheus' name or Debian's."""
+    return shutil.which(name) or shutil.which(NAMES.get(name, name))
+
+
+def _unpacked() -> Path:
+    cache = cache_folder()
+    target = cache / "debian-prometheus"
+    with locked(cache, say=lambda _: None):
+        if not target.exists():
+            _unpack_into(target)
+    return target
+
+
+def _unpack_into(target: Path) -> None:
+    """All or nothing: a reader never sees half of it."""
+    try:
+        with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+            _run("apt-get", "--option", "APT::Sandbox::User=root", "download", *PACKAGES, cwd=folder)
+            for package in Path(folder).glob("*.deb"):
+                _run("dpkg-deb", "-x", package.name, "unpacked", cwd=folder)
+            Path(folder, "unpacked").rename(target)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise UsageError(f"Prometheus' programs are not here, nor to be had: {error}", hint=HINT) from None
+
+
+def _run(*command: str, cwd: str) -> None:
+    subprocess.run(command, cwd=cwd, check=True, timeout=300, stdout=subprocess.DEVNULL)

@@ -1,0 +1,75 @@
+"""docker-compose.yml: the two ends by default, a worker and monitoring by profile."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from outboxctl.settings import Settings, env_names
+
+pytestmark = pytest.mark.no_servers
+ROOT = Path(__file__).parents[2]
+FILE = ROOT / "docker-compose.yml"
+SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(FILE.read_text())["services"]
+PROMETHEUS = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text())
+
+
+def started_by(profile: str | None) -> set[str]:
+    """The services that `docker compose --profile …` starts."""
+    return {name for name, it in SERVICES.items() if not it.get("profiles") or profile in it["profiles"]}
+
+
+def test_it_has_the_shape_that_compose_reads() -> None:
+    check = str(Path(sys.executable).with_name("check-jsonschema"))
+    command = [check, "--builtin-schema", "vendor.compose-spec", str(FILE)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_without_a_profile_it_is_the_two_ends_alone() -> None:
+    ends = {"postgres", "elasticsearch"}
+    assert started_by(None) == ends, "`services up` needs no Dockerfile beside the file in the wheel"
+    assert started_by("worker") == ends | {"migrate", "worker"}
+    assert started_by("monitoring") == set(SERVICES)
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_every_image_is_pinned_and_every_port_is_this_machine_s(name: str) -> None:
+    service = SERVICES[name]
+    assert re.search(r":v?\d+\.\d+|:\$\{OUTBOXCTL_VERSION:-", service["image"]), "a version, not `latest`"
+    assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
+
+
+@pytest.mark.parametrize("name", ["migrate", "worker"])
+def test_the_worker_s_settings_exist(name: str) -> None:
+    known = {alias for field in Settings.model_fields for alias in env_names(field)}
+    assert SERVICES[name]["environment"].keys() <= known
+
+
+def test_the_worker_gets_the_time_to_stop_that_it_takes() -> None:
+    grace = float(SERVICES["worker"]["stop_grace_period"].rstrip("s"))
+    assert grace > Settings.model_fields["shutdown_grace_seconds"].default
+
+
+def test_it_starts_after_the_migration() -> None:
+    assert SERVICES["worker"]["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
+
+
+def test_prometheus_finds_every_worker_under_the_name_that_the_rules_know() -> None:
+    (job,) = PROMETHEUS["scrape_configs"]
+    assert job["job_name"] == "outboxctl"
+    (found,) = job["dns_sd_configs"]
+    assert found["names"] == ["worker"]
+    assert found["port"] == int(SERVICES["worker"]["ports"][0].rpartition(":")[2])
+
+
+def test_what_is_mounted_is_there() -> None:
+    mounts = [mount for service in SERVICES.values() for mount in service.get("volumes", [])]
+    sources = [mount.partition(":")[0] for mount in mounts if mount.startswith("./")]
+    assert sources
+    missing = [source for source in sources if not (ROOT / source).exists()]
+    assert not missing, "Docker would make empty folders of them"

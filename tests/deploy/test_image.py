@@ -1,0 +1,90 @@
+"""The image, as far as a machine without a Docker engine can tell: its steps are done here, one by one.
+
+What that cannot show is in docs/deploy/README.md, under "Unproven".
+"""
+
+import json
+import re
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from deploy.dockerfile import DOCKERFILE, Emulated, sent, stages, the, variables
+from outboxctl import services
+from processes import eventually
+
+Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Emulated:
+    """What the first stage leaves, and what the last one starts."""
+    emulated = Emulated(tmp_path_factory.mktemp("image") / "root")
+    emulated.build()
+    return emulated
+
+
+@pytest.fixture
+def contained(image: Emulated) -> Iterator[Start]:
+    """Starts the entry point and leaves no process behind."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*args: str, **given: str) -> subprocess.Popen[str]:
+        started.append(image.start(*args, **given))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.kill()
+        each.communicate()
+
+
+def test_it_migrates_and_works_without_a_home_and_stops_when_told(
+    image: Emulated,
+    contained: Start,
+    env: dict[str, str],
+    empty_url: str,
+) -> None:
+    port = str(services.fresh_port())
+    given = {name: env[name] for name in ("ELASTIC_URL", "ELASTIC_INDEX")}
+    given |= {"DATABASE_URL": empty_url, "OUTBOX_METRICS_PORT": port}
+    upgrade = contained("db", "upgrade", **given)
+    assert upgrade.wait(60) == 0, upgrade.communicate()
+    assert not image.healthy(OUTBOX_METRICS_PORT=port), "nothing runs yet"
+    running = contained(*json.loads(the("CMD")), **given)
+    eventually(lambda: image.healthy(OUTBOX_METRICS_PORT=port))
+    running.send_signal(getattr(signal, the("STOPSIGNAL")))
+    assert running.wait(30) == 0
+
+
+def test_the_image_says_the_version_it_was_built_with(contained: Start) -> None:
+    out, _ = contained("--version").communicate(timeout=30)
+    assert out == f"outboxctl {variables(dict(stages()[0])['ARG'])['VERSION']}\n"
+
+
+def test_a_changed_dependency_is_refused(image: Emulated) -> None:
+    lock = image.place / "src/requirements.lock"
+    locked = re.compile(r"^(structlog==.*)\n(?:    --hash.*\n)+", re.MULTILINE)
+    changed = locked.sub(rf"\1\n    --hash=sha256:{'0' * 64}\n", lock.read_text())
+    lock.with_name("wrong.lock").write_text(changed)
+    install = next(rest for name, rest in stages()[0] if name == "RUN" and "venv" in rest)
+    with pytest.raises(AssertionError, match="DO NOT MATCH THE HASHES"):
+        image.run(install.replace("requirements.lock", "wrong.lock").replace("/opt/outboxctl", "/opt/wrong"))
+
+
+@pytest.mark.no_servers
+def test_the_last_stage_runs_nothing_and_is_nobody() -> None:
+    names = [name for name, _ in stages()[1]]
+    assert "RUN" not in names, "so nothing is installed in it: no compiler, no package manager's cache"
+    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", the("USER"))
+    assert names.index("USER") < names.index("ENTRYPOINT")
+    assert not re.search(r"^FROM .*(:latest|[^}]$)", DOCKERFILE.replace(" AS build", ""), re.MULTILINE)
+    assert re.search(r"^ARG PYTHON=3\.\d+\.\d+-slim", DOCKERFILE, re.MULTILINE), "pinned to a patch release"
+
+
+@pytest.mark.no_servers
+@pytest.mark.parametrize("name", [".git", ".env", ".venv", "tests", "docs", "shared"])
+def test_what_the_image_does_not_need_is_not_sent_to_the_engine(name: str) -> None:
+    assert not sent(name)

@@ -1,0 +1,103 @@
+"""Where a page's blocks run: a shell, and both servers with what `desk.stage` sets up on them.
+
+That is 40 events done, 30 failed for three reasons, and two pending.
+"""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from elasticsearch import Elasticsearch
+
+from desk import stage
+from docs.blocks import ROOT, Block, said
+from docs.shell import Shell, terminal
+from outboxctl import services
+from outboxctl.sink.clients.elastic import ElasticClient
+from outboxctl.sink.index import ensure
+from processes import Cli, environment
+
+UNFAIL = """
+WITH failed AS (DELETE FROM search_outbox_events WHERE status = 'failed' RETURNING entity_id)
+DELETE FROM search_index WHERE entity_id IN (TABLE failed)
+"""
+EVIDENCE = ROOT / "docs" / "labs" / "example"
+Env = dict[str, str]
+
+
+@pytest.fixture
+def shell(page: Path, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shell]:
+    """A terminal, with what the page says that it needs."""
+    needs, _ = said(page)
+    kind = next((each for each in ("empty database", "own servers") if each in needs), "staged")
+    env = request.getfixturevalue(kind.replace(" ", "_"))
+    if "nothing failed" in needs:
+        with _sql(env) as sql:
+            sql.execute(UNFAIL)
+    with terminal(env, tmp_path, _addresses(env)) as made:
+        if "worker" in needs:
+            made.run(Block(page, 0, "bash", "background", "outboxctl worker", ""))
+        if "evidence" in needs:
+            for run in ("before", "after"):
+                shutil.copytree(EVIDENCE, made.folder / "lab-evidence" / run)
+        yield made
+
+
+def _addresses(env: Env) -> Env:
+    """What the pages write, and what it is here."""
+    return {
+        "postgresql+psycopg://wordloom:wordloom@localhost:5435/wordloom_test": env["DATABASE_URL"],
+        "http://localhost:9200": env["ELASTIC_URL"],
+        "outbox-search-index": env["ELASTIC_INDEX"],
+        ":9108": f":{env['OUTBOX_METRICS_PORT']}",
+        "9201": str(services.fresh_port()),
+    }
+
+
+@pytest.fixture
+def empty_database(empty_url: str, env: Env) -> Env:
+    """Both servers, and no table yet."""
+    return env | {"DATABASE_URL": empty_url}
+
+
+@pytest.fixture
+def staged(env: Env, tmp_path: Path) -> Env:
+    """A database and an index of the page's own."""
+    _set_up(env, tmp_path)
+    return env
+
+
+@pytest.fixture
+def own_servers(tmp_path: Path) -> Iterator[Env]:
+    """Servers of the page's own: they may be stopped, and have roles made in them."""
+    state = tmp_path / "state"
+    both = services.up(state, search="noida", fresh_ports=True, fast=True)
+    env = environment(
+        DATABASE_URL=both.postgres.admin_url,
+        ELASTIC_URL=both.search.url,
+        ELASTIC_INDEX="outbox-search-index",
+        OUTBOX_METRICS_PORT=str(services.fresh_port()),
+    )
+    try:
+        with Elasticsearch(both.search.url) as client:
+            ensure(ElasticClient(client), env["ELASTIC_INDEX"])
+        Cli(env, tmp_path).ok("db", "upgrade")
+        _set_up(env, tmp_path)
+        with _sql(env) as sql:
+            sql.execute("CREATE ROLE your_application LOGIN")
+        yield env
+    finally:
+        services.down(state, purge=True)
+
+
+def _set_up(env: Env, folder: Path) -> None:
+    with _sql(env) as sql:
+        stage.set_up(sql, lambda: Cli(env, folder).ok("worker", "--drain"))
+        stage.put(sql, 1, "block", 0)
+        stage.put(sql, 2, "page", 0)
+
+
+def _sql(env: Env) -> psycopg.Connection:
+    return psycopg.connect(env["DATABASE_URL"].replace("+psycopg", ""), autocommit=True)

@@ -1,0 +1,133 @@
+"""What the pages on concepts claim: the tests and labs that they name exist, their figures are the code's."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from outboxctl import backoff
+from outboxctl.core.trigger import trigger_sql
+from outboxctl.failures import RULES, Noop, Verdict
+from outboxctl.labs.catalogue import LABS
+from outboxctl.lifecycle import Status, Verb
+from outboxctl.settings import DELIVERY_SHARE, Settings
+from outboxctl.worker.breaker import LONGEST_STEP
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+CONCEPTS = DOCS / "concepts"
+UNITS = {"s": 1, "min": 60}
+DEFAULTS = {name: field.default for name, field in Settings.model_fields.items()}
+BASE, CAP = DEFAULTS["base_backoff_seconds"], DEFAULTS["max_backoff_seconds"]
+
+
+class Random:
+    """The least or the greatest that chance can say."""
+
+    def __init__(self, value: float) -> None:
+        self.random = lambda: value
+
+
+def text(name: str) -> str:
+    return (CONCEPTS / name).read_text()
+
+
+def table(page: str, head: str) -> Iterator[list[str]]:
+    """The cells of the table whose first line begins with `head`, its rows one by one."""
+    lines = page[page.index(head) :].splitlines()[2:]
+    for line in lines:
+        if not line.startswith("|"):
+            return
+        yield [cell.strip(" `") for cell in line.strip("| ").split(" | ")]
+
+
+def named(pattern: str) -> list[str]:
+    return sorted(
+        {found for page in CONCEPTS.glob("*.md") for found in re.findall(pattern, page.read_text())}
+    )
+
+
+@pytest.mark.no_servers
+@pytest.mark.parametrize("test", named(r"`(tests/[^`]+\.py::\w+)`"))
+def test_each_named_test_exists(test: str) -> None:
+    path, _, name = test.partition("::")
+    assert re.search(rf"^def {name}\(", (ROOT / path).read_text(), re.MULTILINE)
+
+
+@pytest.mark.no_servers
+def test_each_named_lab_exists() -> None:
+    rows = [
+        line for line in text("delivery.md").splitlines() if line.startswith("| ") and line.endswith("` |")
+    ]
+    labs = {line.rpartition("| `")[2].rstrip("` |") for line in rows}
+    assert len(labs) > 10
+    assert labs <= {lab.name for lab in LABS}
+
+
+@pytest.mark.no_servers
+def test_every_state_verb_and_noop_is_explained() -> None:
+    page = text("life-of-an-event.md")
+    assert [row[0] for row in table(page, "| state |")] == list(Status)
+    assert [row[0] for row in table(page, "| verb |")] == [
+        *(verb for verb in Verb if verb not in (Verb.REPLAY, Verb.DISCARD, Verb.UNDO)),
+        *(Verb.REPLAY, Verb.UNDO, Verb.DISCARD),
+    ]
+    assert all(f"`{noop}` (" in page for noop in Noop)
+
+
+@pytest.mark.no_servers
+def test_the_waits_are_those_of_the_code() -> None:
+    *waits, last = table(text("outage-policies.md"), "| attempt | wait")
+    assert last == [str(DEFAULTS["max_attempts"]), "failed", "failed"]
+    for attempt, *said in waits:
+        bounds = [
+            backoff.delay(int(attempt), base=BASE, cap=CAP, rng=Random(edge))  # type: ignore[arg-type]
+            for edge in (0.0, 1.0)
+        ]
+        assert [f"{bound:g} s" for bound in bounds] == said
+    least, most = (sum(float(row[column].removesuffix(" s")) for row in waits) for column in (1, 2))
+    assert least == backoff.survives(DEFAULTS["max_attempts"], base=BASE, cap=CAP)
+    page = text("outage-policies.md")
+    assert f"outlives an outage of {least // 1:.0f} s" in page
+    assert f"much more than {most:.0f} s" in page
+    assert f"after {least:.1f} s at the earliest" in page
+    assert f"up to {DEFAULTS['lease_seconds'] * DELIVERY_SHARE:g} s, three quarters" in page
+    assert f"at most {LONGEST_STEP:g} s later" in page
+
+
+@pytest.mark.no_servers
+def test_what_outlives_how_long() -> None:
+    for attempts, said in table(text("outage-policies.md"), "| `OUTBOX_MAX_ATTEMPTS` |"):
+        number, unit = said.split()
+        assert backoff.survives(int(attempts), base=BASE, cap=CAP) // UNITS[unit] == int(number)
+
+
+@pytest.mark.no_servers
+def test_all_that_is_held_is_named() -> None:
+    held = {rule.reason for rule in RULES if rule.verdict is Verdict.OUTAGE}
+    page = text("outage-policies.md")
+    part = page[page.index("## What `hold` holds") : page.index("Timeouts, 429")]
+    assert {word for word in re.findall(r"`(\w+)`", part) if word not in ("hold", "outage")} == held
+
+
+def test_an_article_that_comes_back_has_a_higher_version(url: str) -> None:
+    """The tutorial's tables and triggers, for what the page on versions says of them."""
+    blocks = re.findall(r"<<'SQL'\n(.*?)^SQL$", (DOCS / "tutorial.md").read_text(), re.MULTILINE | re.DOTALL)
+    outbox = trigger_sql(
+        "search_index", id_column="entity_id", version_column="event_version", type_column="entity_type"
+    )
+    with psycopg.connect(url, autocommit=True) as connection:
+        for statement in (*blocks[:2], outbox, "TRUNCATE articles"):
+            connection.execute(statement.encode())
+        for _ in range(2):
+            connection.execute("INSERT INTO articles (id, title, body) VALUES (md5('same')::uuid, 'a', 'b')")
+            connection.execute("UPDATE articles SET likes = likes + 1")
+            connection.execute("DELETE FROM articles")
+        events = connection.execute(
+            "SELECT op, event_version FROM search_outbox_events ORDER BY ctid"
+        ).fetchall()
+    assert [op for op, _ in events] == ["upsert", "upsert", "delete"] * 2
+    versions = [version for _, version in events]
+    assert versions == sorted(set(versions))

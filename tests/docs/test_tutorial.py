@@ -1,0 +1,69 @@
+"""The tutorial, copied out and run in order from an empty home folder, on servers that it starts itself.
+
+Only ports are others than on the page, for those of the page may be in use here.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from outboxctl import services
+from processes import environment
+
+pytestmark = pytest.mark.no_servers
+PAGE = Path(__file__).parents[2] / "docs" / "tutorial.md"
+BLOCK = re.compile(r"^```bash\n(.*?)^```", re.MULTILINE | re.DOTALL)
+MARK = "@@@"
+# What the reader is to see, by the number of the block.
+SAID = {
+    0: ["Environment marker: dev"],
+    3: ["lag 2,"],
+    5: ["2 rows, 2 documents", "Both sides agree."],
+    6: ["connect", "exit code 4"],
+    7: ["2 would go back", "2 went back", "by alice", "Both sides agree."],
+    8: ["Verdict: OK"],
+    9: ["no worker is alive", "exit code 4"],
+    10: ['"ready": true', "OUTBOX OK", "outbox_processed_total"],
+    11: ["Both sides agree."],
+}
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Path]:
+    yield tmp_path
+    services.down(tmp_path / ".local" / "state" / "outboxctl", purge=True)
+
+
+def copied_out(metrics: str) -> str:
+    """All blocks of the page as one script, each begun by a line that says which it is."""
+    text = "".join(f"echo {MARK}\n{block}" for block in BLOCK.findall(PAGE.read_text()))
+    ports = f"--postgres-port {services.fresh_port()} --search-port {services.fresh_port()}"
+    return text.replace("services up", f"services up {ports}").replace(":9108/", f":{metrics}/")
+
+
+def test_every_command_does_what_the_page_says(home: Path) -> None:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    # What is downloaded once is kept; all else is made anew.
+    cache = os.environ.get("OUTBOXCTL_CACHE", str(Path.home() / ".cache" / "outboxctl"))
+    port = str(services.fresh_port())
+    env = environment(PATH=path, HOME=str(home), OUTBOXCTL_CACHE=cache, OUTBOX_METRICS_PORT=port)
+    command = ["bash", "-euo", "pipefail", "-c", copied_out(port)]
+    done = subprocess.run(
+        command, env=env, cwd=home, capture_output=True, text=True, timeout=200, check=False
+    )
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    said = done.stdout.split(f"{MARK}\n")[1:]
+    missing = {block: [words for words in SAID[block] if words not in said[block]] for block in SAID}
+    assert not any(missing.values()), done.stdout
+    assert snippets(said[4]) == ["Soup from leftovers"]
+    assert sorted(snippets(said[5])) == ["A pie, unfinished", "Soup from an onion"]
+
+
+def snippets(said: str) -> list[str]:
+    """What the search of a block found."""
+    return re.findall(r'"snippet":"(.*?)"', said)

@@ -1,0 +1,77 @@
+"""The Chinese pages say what the code and the English pages say."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from outboxctl.labs.catalogue import CORE
+from outboxctl.labs.lab import Lab
+
+pytestmark = pytest.mark.no_servers
+ROOT = Path(__file__).parents[2]
+ZH = ROOT / "docs" / "zh"
+COMMAND = re.compile(r"^(?:\$ )?((?:outboxctl|make|eval) [^#\n]*?) *(?:#.*)?$", re.MULTILINE)
+ROW = re.compile(r"^\| (`[^|]+) \| ([^|]+) \|", re.MULTILINE)
+
+
+def part(lab: type[Lab]) -> str:
+    """What the page of the six labs says of this one."""
+    page = (ZH / "labs.md").read_text()
+    return re.split(r"^## ", page[page.index(f"## {lab.number}. {lab.name}") + 3 :], flags=re.MULTILINE)[0]
+
+
+@pytest.mark.parametrize("lab", CORE, ids=lambda lab: lab.name)
+def test_a_lab_is_told_in_its_own_words(lab: type[Lab]) -> None:
+    said = part(lab)
+    assert f"**{lab.title.zh}**" in said
+    assert f"目的：{lab.question.zh}" in said
+    assert f"预期：{lab.hypothesis.zh}" in said
+    assert lab.judged
+    assert f"判定: {lab.judged.zh} OK" in said
+    assert {name: value.strip() for name, value in ROW.findall(said)} == {
+        f"`{name}`": value for name, value in lab.settings.items()
+    }
+
+
+@pytest.mark.parametrize("lab", CORE, ids=lambda lab: lab.name)
+def test_its_conclusion_has_the_fields_of_a_real_one(lab: type[Lab]) -> None:
+    report = (ROOT / "docs" / "labs" / "example" / "report.zh.md").read_text().replace("\\", "")
+    real = re.split(r"^## ", report[report.index(f"\n## {lab.name}\n") + 4 :], flags=re.MULTILINE)[0]
+    shown = re.findall(r"^```text\n(.*?)^```", part(lab), re.MULTILINE | re.DOTALL)[0].splitlines()
+    fields = [line.removeprefix("- ") for line in real[real.index("### 结论记录") :].splitlines()]
+    assert [line.partition(":")[0] for line in shown] == [
+        line.partition(":")[0] for line in fields[2 : fields.index("", 2)]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("chinese", "english"),
+    [
+        (ROOT / "README.zh-CN.md", ROOT / "README.md"),
+        (ZH / "from-the-lab-scripts.md", ROOT / "docs" / "migrate" / "from-the-lab-scripts.md"),
+    ],
+    ids=["readme", "from-the-lab-scripts"],
+)
+def test_the_commands_are_those_of_the_english_page(chinese: Path, english: Path) -> None:
+    said, meant = (
+        {" ".join(each.split()) for each in COMMAND.findall(page.read_text())} for page in (chinese, english)
+    )
+    # What the English README shows with its output, the Chinese one only names.
+    assert said <= meant | {"outboxctl failed list"}
+
+
+def test_the_tutorial_has_the_blocks_that_are_tried() -> None:
+    chinese, english = (
+        re.findall(r"^```.*?^```$", page.read_text(), re.MULTILINE | re.DOTALL)
+        for page in (ZH / "tutorial.md", ROOT / "docs" / "tutorial.md")
+    )
+    assert chinese == english
+
+
+def test_the_readme_has_the_same_defaults() -> None:
+    said, meant = (dict(ROW.findall((ROOT / name).read_text())) for name in ("README.zh-CN.md", "README.md"))
+    assert said.keys() == meant.keys()
+    assert {value for value in said.values() if "`" in value} == {
+        value for value in meant.values() if "`" in value
+    }

@@ -1,0 +1,88 @@
+"""The workflows of GitHub: well-formed, pinned, with no more rights than they need, in step with the code."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+pytestmark = pytest.mark.no_servers
+ROOT = Path(__file__).parents[2]
+GITHUB = ROOT / ".github"
+# `on` is a boolean in YAML 1.1: the base loader leaves all scalars text.
+FLOWS: dict[str, dict[str, Any]] = {
+    path.stem: yaml.load(path.read_text(), yaml.BaseLoader)  # noqa: S506 - it builds text alone
+    for path in (GITHUB / "workflows").glob("*.yml")
+}
+STEPS = [step for flow in FLOWS.values() for job in flow["jobs"].values() for step in job.get("steps", [])]
+TARGETS = set(re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+
+@pytest.mark.parametrize("schema", ["github-workflows", "dependabot"])
+def test_they_have_the_shape_that_github_reads(schema: str) -> None:
+    files = sorted(GITHUB.glob("workflows/*.yml" if schema == "github-workflows" else "dependabot.yml"))
+    check = str(Path(sys.executable).with_name("check-jsonschema"))
+    command = [check, "--builtin-schema", f"vendor.{schema}", *map(str, files)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_foreign_actions_are_pinned_to_a_patch_release() -> None:
+    used = [step["uses"] for step in STEPS if "uses" in step]
+    loose = [action for action in used if not re.search(r"@v\d+\.\d+\.\d+$", action)]
+    assert used
+    assert not loose
+
+
+@pytest.mark.parametrize("name", sorted(FLOWS))
+def test_a_workflow_may_read_and_nothing_else(name: str) -> None:
+    assert FLOWS[name]["permissions"] == {"contents": "read"}
+    assert "concurrency" in FLOWS[name]
+
+
+def test_only_the_steps_that_publish_may_write() -> None:
+    rights = {job: it["permissions"] for job, it in FLOWS["release"]["jobs"].items() if "permissions" in it}
+    assert rights == {
+        "pypi": {"id-token": "write"},
+        "image": {"contents": "read", "packages": "write"},
+        "github": {"contents": "write"},
+    }
+    jobs = FLOWS["release"]["jobs"]
+    assert all(jobs[job]["needs"] == ["test", "build"] for job in ("pypi", "image"))
+    assert jobs["github"]["needs"] == ["build", "pypi", "image"], "announced when all of it is there"
+
+
+def test_every_python_that_the_package_names_is_tested() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    named = re.findall(r"Python :: (3\.\d+)", "\n".join(project["classifiers"]))
+    assert FLOWS["ci"]["jobs"]["test"]["strategy"]["matrix"]["python"] == named
+
+
+def test_what_they_run_exists() -> None:
+    scripts = [line for step in STEPS for line in step.get("run", "").splitlines()]
+    called = {word for line in scripts for word in re.findall(r"\bmake ([^|>]*)", line)}
+    targets = {word for words in called for word in words.split() if re.fullmatch(r"[a-z][a-z-]*", word)}
+    assert targets - {"audit", "sbom", "test-engines"} <= TARGETS  # those three are on their way
+    assert all((ROOT / path).exists() for line in scripts for path in re.findall(r"(?:tests|\.ci)/\S+", line))
+
+
+def test_the_notes_of_a_release_are_its_section_of_the_changelog(tmp_path: Path) -> None:
+    sections = {"Unreleased": "later", "1.10.0 - 2026-02-01": "ten", "1.1.0 - 2026-01-01": "one"}
+    text = [f"## {heading}\n\n- {change}\n" for heading, change in sections.items()]
+    (tmp_path / "CHANGELOG.md").write_text("\n".join(text))
+    make = ["make", "--silent", "--no-print-directory", "-f", str(ROOT / "Makefile"), "notes"]
+    done = subprocess.run([*make, "VERSION=1.1.0"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["-", "one"]
+    none = subprocess.run([*make, "VERSION=1.2.0"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert none.returncode == 2
+    assert "## 1.2.0" in none.stderr
+
+
+def test_the_changelog_has_a_place_for_what_comes_next() -> None:
+    headings = re.findall(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert headings[0] == "Unreleased"
+    assert all(re.fullmatch(r"\d+\.\d+\.\d+ - \d{4}-\d\d-\d\d", heading) for heading in headings[1:])

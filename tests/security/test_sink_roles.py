@@ -1,0 +1,158 @@
+"""The sink's roles: each one's whole life asks for nothing that its role does not permit.
+
+The engine here has no security: a front refuses every request that no privilege of the role is for.
+"""
+
+import json
+import re
+import shlex
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import psycopg
+import pytest
+from elasticsearch import Elasticsearch
+
+from outboxctl.errors import UsageError
+from outboxctl.sink.roles import ACTIONS, COMPOSITE, GRANTS, MANAGE, REQUESTS, Engine, orders
+from processes import Cli
+from servers import Servers
+from tls import Front
+
+WHO = ("--by", "alice", "--reason", "why", "--yes")
+As = Callable[[str], AbstractContextManager[Front]]
+DELETES = """INSERT INTO search_outbox_events (id, entity_type, entity_id, op, event_version, status)
+    SELECT gen_random_uuid(), 'block', entity_id, 'delete', 2, 'pending' FROM search_index LIMIT 3"""
+
+
+def permitted(role: str, method: str, path: str, name: str) -> bool:
+    """Whether a role's privileges are for this request, by the table in `outboxctl.sink.roles`."""
+    (grant,) = [each for each in GRANTS if each.role == role]
+    held = {*grant.index, *(f"cluster:{each}" for each in grant.cluster), None}
+    held |= MANAGE if "manage" in held else set()
+    ours = f"{re.escape(name)}(-[^/]*)?(,{re.escape(name)}(-[^/]*)?)*"
+    return any(
+        privilege in held and re.fullmatch(methods, method) and re.fullmatch(asked.replace("{}", ours), path)
+        for methods, asked, privilege in REQUESTS
+    )
+
+
+@pytest.fixture
+def acting_as(servers: Servers, index: str) -> As:
+    """The sink as it is for one in a role."""
+    return lambda role: Front(
+        servers.sink, permits=lambda method, path: permitted(role, method, path.replace("%2C", ","), index)
+    ).open()
+
+
+def _at(cli: Cli, front: Front) -> Cli:
+    return Cli(cli.env | {"ELASTIC_URL": front.url}, cli.cwd)
+
+
+def test_a_worker_needs_no_more_than_its_role(
+    acting_as: As, cli: Cli, sql: psycopg.Connection, engine: Elasticsearch, index: str
+) -> None:
+    cli.ok("inject", "load", "--count", "30", "--rate", "0")
+    with acting_as("worker") as front:
+        worker = _at(cli, front)
+        worker.ok("worker", "--drain")
+        sql.execute(DELETES.encode())
+        sql.execute("DELETE FROM search_index WHERE ctid IN (SELECT ctid FROM search_index LIMIT 3)")
+        worker.ok("worker", "--drain")
+        assert front.refused == []
+        engine.indices.refresh(index=index)
+        assert int(engine.count(index=index)["count"]) <= 30
+        for denied in (("rebuild", *WHO), ("verify",)):
+            done = worker(*denied)
+            assert done.returncode == 3, done.stderr
+            assert "unauthorized" in done.stderr
+    assert {method for method, _ in front.asked} >= {"HEAD", "PUT"}
+
+
+def test_a_viewer_compares_and_examines_and_writes_nothing(
+    acting_as: As, cli: Cli, sql: psycopg.Connection, index: str
+) -> None:
+    cli.ok("inject", "load", "--count", "5", "--rate", "0")
+    cli.ok("inject", "bad-op")
+    cli.ok("worker", "--drain")
+    event = sql.execute("SELECT id::text FROM search_outbox_events WHERE status = 'failed'").fetchall()[0][0]
+    with acting_as("viewer") as front:
+        viewer = _at(cli, front)
+        viewer.ok("verify")
+        viewer.ok("failed", "show", event)
+        viewer("check", "--drift-sample", "5")
+        found = json.loads(viewer("doctor", "--only", "sink", "--json").stdout)["findings"]
+        assert "not-examined" not in {each["id"] for each in found}
+        assert front.refused == []
+        sql.execute("UPDATE search_outbox_events SET status = 'pending', attempts = 0, processed_at = NULL")
+        viewer("worker", "--drain", env={"OUTBOX_MAX_ATTEMPTS": "1"})
+        assert set(front.refused) == {("PUT", f"/{index}/_bulk")}
+        reasons = sql.execute("SELECT DISTINCT error_reason FROM search_outbox_events WHERE op = 'upsert'")
+        assert reasons.fetchall() == [("auth",)]
+
+
+def test_an_operator_rebuilds_goes_back_and_repairs(
+    acting_as: As, cli: Cli, engine: Elasticsearch, index: str
+) -> None:
+    cli.ok("inject", "load", "--count", "5", "--rate", "0")
+    cli.ok("worker", "--drain")
+    with acting_as("operator") as front:
+        operator = _at(cli, front)
+        operator.ok("rebuild", *WHO)
+        operator.ok("rebuild", "--rollback", *WHO)
+        operator.ok("rebuild", "--cleanup", *WHO)
+        lost = engine.search(index=index, size=1)["hits"]["hits"][0]["_id"]
+        engine.delete(index=index, id=lost)
+        engine.index(index=index, id="block:nobody", document={"text": "foreign"}, refresh=True)
+        operator.ok("verify", "--repair", *WHO)
+        operator.ok("worker", "--drain")
+        operator.ok("verify")
+    assert front.refused == []
+
+
+@pytest.mark.no_servers
+def test_the_requests_are_those_of_each_engines_security() -> None:
+    given = orders(Engine.ELASTICSEARCH, "products", also=["old-products"])
+    assert [(each.method, each.path) for each in given] == [
+        ("PUT", f"_security/role/outbox_{role}") for role in ("worker", "operator", "viewer")
+    ]
+    assert given[0].body == {
+        "cluster": [],
+        "indices": [
+            {
+                "names": ["products", "products-*", "old-products"],
+                "privileges": ["index", "delete", "view_index_metadata"],
+            }
+        ],
+    }
+    (key, *_) = orders(Engine.ELASTICSEARCH, "products", keys=True, prefix="our.")
+    assert (key.method, key.path) == ("POST", "_security/api_key")
+    assert key.body["role_descriptors"]["our.worker"]["cluster"] == []
+    (theirs, *_) = orders(Engine.OPENSEARCH, "products")
+    assert theirs.path == "_plugins/_security/api/roles/outbox_worker"
+    assert theirs.body["index_permissions"][0]["allowed_actions"][:2] == ["index", "delete"]
+    assert set(COMPOSITE) == {grant.role for grant in GRANTS}
+    assert {privilege for grant in GRANTS for privilege in grant.index} == set(ACTIONS)
+    with pytest.raises(UsageError, match="no API keys"):
+        orders(Engine.OPENSEARCH, "products", keys=True)
+    with pytest.raises(UsageError, match="--prefix"):
+        orders(Engine.ELASTICSEARCH, "products", prefix="a/b")
+
+
+def test_the_command_prints_and_sends_nothing(cli: Cli, servers: Servers, index: str, tmp_path: Path) -> None:
+    with Front(servers.sink).open() as front:
+        own = Cli(cli.env | {"ELASTIC_URL": front.url, "ELASTIC_API_KEY": "czNjcmV0"}, tmp_path)
+        assert "view_index_metadata" in own.ok("sink", "roles")
+        (first, *_) = own.json("sink", "roles", "--engine", "opensearch")["roles"]
+        assert first["path"].endswith("roles/outbox_worker")
+        shown = own.ok("sink", "roles", "--curl", "--prefix", "our_")
+        assert "czNjcmV0" not in shown
+        assert front.asked == []
+        (line, *more) = shown.strip().splitlines()
+        words = shlex.split(line)
+        assert words[0] == "curl"
+        assert f"{front.url}/_security/role/our_worker" in words
+        assert json.loads(words[-1])["indices"][0]["names"] == [index, f"{index}-*"]
+        assert len(more) == 2
+        assert own("sink", "roles", "--engine", "opensearch", "--api-keys").returncode == 2

@@ -1,0 +1,209 @@
+"""TLS to the sink: it works with the right papers, and each wrong one is named with what to set."""
+
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from ssl import SSLContext, TLSVersion
+
+import pytest
+
+from doctor.ward import Ward
+from outboxctl.doctor.model import End
+from outboxctl.errors import UsageError
+from outboxctl.failures import Reason
+from outboxctl.settings import load
+from outboxctl.sink import tls
+from outboxctl.sink.client import connect
+from outboxctl.sink.index import ensure
+from outboxctl.sink.opening import OpeningSink
+from processes import Cli
+from servers import Servers
+from tls import HOST, Front, Papers
+
+Set = Callable[..., None]
+STRANGE = "a CA that we do not trust"
+OLD = TLSVersion.TLSv1_2
+
+
+@pytest.fixture
+def given(alone: Ward) -> Set:
+    """Sets settings; None takes one away."""
+
+    def put(**settings: str | None) -> None:
+        for name, value in settings.items():
+            if value is None:
+                alone.monkeypatch.delenv(name, raising=False)
+            else:
+                alone.monkeypatch.setenv(name, value)
+
+    return put
+
+
+def _told(ward: Ward, what: str, *names: str) -> None:
+    """The doctor and the worker's probe say the same in one line, and name what is to be set."""
+    tls._looks.clear()
+    found = ward.one("sink-tls", End.SINK)
+    assert what in found.what
+    assert all(name in found.mend for name in names), found.mend
+    finding = OpeningSink(load(), connections=1, timeout=2).ping()
+    assert finding
+    assert finding.reason is Reason.TLS, finding
+    assert what in finding.error
+    assert "\n" not in finding.error
+    assert all(name in finding.error for name in names), finding.error
+
+
+@pytest.mark.parametrize("newest", [None, OLD], ids=["tls 1.3", "tls 1.2"])
+def test_each_bad_certificate_is_named(
+    alone: Ward, given: Set, servers: Servers, papers: Papers, others: Papers, newest: TLSVersion | None
+) -> None:
+    ca, own = papers.ca, papers.issue("worker")
+    mutual = {"ELASTIC_CLIENT_CERT": own[0], "ELASTIC_CLIENT_KEY": own[1]}
+    foreign, late = others.issue("eve"), papers.issue("late", days=(-3, -1))
+    cases: list[tuple[SSLContext, dict[str, str | None], str, tuple[str, ...]]] = [
+        (
+            papers.server(),
+            {"ELASTIC_CA_CERTS": others.ca},
+            STRANGE,
+            ("ELASTIC_CA_CERTS",),
+        ),
+        (papers.server(), {"ELASTIC_CA_CERTS": None}, STRANGE, ("ELASTIC_CA_CERTS",)),
+        (papers.server(days=(-3, -1)), {}, "has expired", ("renew",)),
+        (papers.server(days=(1, 3)), {}, "not valid yet", ("clock",)),
+        (papers.server(host="search.example"), {}, "another host name", ("ELASTIC_URL",)),
+        (papers.server(host="10.0.0.9"), {}, "another host name", ("ELASTIC_URL",)),
+        (papers.server(asks=ca), {}, "wants a client certificate", tuple(mutual)),
+        (
+            papers.server(asks=ca),
+            {"ELASTIC_CLIENT_CERT": foreign[0], "ELASTIC_CLIENT_KEY": foreign[1]},
+            "does not trust the CA of our client certificate",
+            ("ELASTIC_CLIENT_CERT",),
+        ),
+        (
+            papers.server(asks=ca),
+            {"ELASTIC_CLIENT_CERT": late[0], "ELASTIC_CLIENT_KEY": late[1]},
+            "our client certificate has expired",
+            ("ELASTIC_CLIENT_CERT",),
+        ),
+        (
+            papers.server(),
+            {"ELASTIC_CA_CERTS": None, "ELASTIC_FINGERPRINT": "ab" * 32},
+            "another fingerprint",
+            ("ELASTIC_FINGERPRINT",),
+        ),
+    ]
+    for context, settings, what, names in cases:
+        if newest:
+            context.maximum_version = newest
+        with Front(servers.sink, context).open() as front:
+            given(ELASTIC_CA_CERTS=ca, ELASTIC_FINGERPRINT=None, ELASTIC_URL=front.url)
+            given(**dict.fromkeys(mutual))
+            given(**settings)
+            _told(alone, what, *names)
+
+
+def test_a_self_signed_certificate_is_named_and_then_trusted(
+    alone: Ward, given: Set, servers: Servers, papers: Papers
+) -> None:
+    alone_standing = papers.self_signed()
+    with Front(servers.sink, papers.of(*alone_standing)).open() as front:
+        given(ELASTIC_URL=front.url)
+        _told(alone, "is self-signed", "ELASTIC_CA_CERTS")
+        given(ELASTIC_CA_CERTS=alone_standing[0])
+        assert "sink-tls" not in alone.ids(End.SINK)
+
+
+def test_http_where_tls_is_spoken_and_the_reverse(
+    alone: Ward, given: Set, servers: Servers, papers: Papers
+) -> None:
+    for asks in (None, papers.ca):
+        with Front(servers.sink, papers.server(asks=asks)).open() as front:
+            given(ELASTIC_URL=front.url.replace("https:", "http:"))
+            _told(alone, "speaks only TLS", "ELASTIC_URL", "https://")
+    given(ELASTIC_URL=servers.sink.replace("http:", "https:"))
+    _told(alone, "speaks no TLS", "ELASTIC_URL", "http://")
+
+
+@pytest.mark.parametrize("whose", ["certificate", "CA"])
+def test_a_fingerprint_stands_for_a_ca(
+    alone: Ward, given: Set, servers: Servers, papers: Papers, whose: str
+) -> None:
+    pinned = papers.fingerprint(papers.issue(HOST)[0] if whose == "certificate" else papers.ca)
+    certificate = papers.issue(HOST)
+    chain = Path(papers.folder, "chain.pem")
+    chain.write_text(Path(certificate[0]).read_text() + Path(papers.ca).read_text())
+    pinned = papers.fingerprint(certificate[0]) if whose == "certificate" else pinned
+    with Front(servers.sink, papers.of(str(chain), certificate[1])).open() as front:
+        given(ELASTIC_URL=front.url, ELASTIC_FINGERPRINT=pinned)
+        assert "sink-tls" not in alone.ids(End.SINK)
+
+
+def test_only_the_named_ca_is_trusted(
+    alone: Ward, given: Set, servers: Servers, papers: Papers, others: Papers
+) -> None:
+    """Not the system's beside it, as the client would."""
+    with Front(servers.sink, papers.server()).open() as front:
+        given(ELASTIC_URL=front.url, ELASTIC_CA_CERTS=others.ca, SSL_CERT_FILE=papers.ca)
+        _told(alone, STRANGE, "ELASTIC_CA_CERTS")
+        given(ELASTIC_CA_CERTS=None)
+        assert "sink-tls" not in alone.ids(End.SINK)
+
+
+def _file(folder: Path, text: str) -> str:
+    path = folder / "file.pem"
+    path.write_text(text)
+    return str(path)
+
+
+@pytest.mark.no_servers
+def test_files_that_are_of_no_use_are_refused_before_anything_is_sent(
+    given: Set, papers: Papers, tmp_path: Path
+) -> None:
+    ca, (cert, key), (_, other) = papers.ca, papers.issue("worker"), papers.issue("other")
+    locked = papers.encrypted(key)
+    damaged = "-----BEGIN CERTIFICATE-----\nabcd\n-----END CERTIFICATE-----\n"
+    cases: list[tuple[dict[str, str | None], str, str]] = [
+        ({"ELASTIC_CA_CERTS": "/no/such.pem"}, "ELASTIC_CA_CERTS: /no/such.pem", "No such file"),
+        ({"ELASTIC_CA_CERTS": str(tmp_path)}, "ELASTIC_CA_CERTS", "a directory"),
+        ({"ELASTIC_CA_CERTS": _file(tmp_path, "junk")}, "ELASTIC_CA_CERTS", "no certificate in PEM form"),
+        ({"ELASTIC_CLIENT_CERT": key, "ELASTIC_CLIENT_KEY": key}, "ELASTIC_CLIENT_CERT", "no certificate in"),
+        ({"ELASTIC_CLIENT_CERT": cert}, "ELASTIC_CLIENT_KEY", "no private key in PEM form"),
+        ({"ELASTIC_CLIENT_KEY": key}, "ELASTIC_CLIENT_CERT is not", "is set"),
+        ({"ELASTIC_CLIENT_CERT": cert, "ELASTIC_CLIENT_KEY": other}, "ELASTIC_CLIENT_KEY", "not the key of"),
+        ({"ELASTIC_CLIENT_CERT": cert, "ELASTIC_CLIENT_KEY": locked}, "ELASTIC_CLIENT_KEY", "encrypted"),
+        ({"ELASTIC_FINGERPRINT": "ab" * 32, "ELASTIC_CA_CERTS": ca}, "ELASTIC_FINGERPRINT", "both"),
+        ({"ELASTIC_FINGERPRINT": "zz"}, "ELASTIC_FINGERPRINT", "64 hex digits"),
+    ]
+    for settings, name, why in cases:
+        given(ELASTIC_URL=f"https://{HOST}:9", ELASTIC_CA_CERTS=None, ELASTIC_FINGERPRINT=None)
+        given(ELASTIC_CLIENT_CERT=None, ELASTIC_CLIENT_KEY=None)
+        given(**settings)
+        with pytest.raises(UsageError, match=why) as caught:
+            OpeningSink(load(), connections=1)
+        assert name in str(caught.value)
+    given(ELASTIC_FINGERPRINT=None, ELASTIC_CA_CERTS=_file(tmp_path, damaged), ELASTIC_CLIENT_KEY=None)
+    with pytest.raises(UsageError, match="damaged"):
+        OpeningSink(load(), connections=1)
+
+
+def test_a_command_says_it_in_one_line(cli: Cli, servers: Servers, papers: Papers, others: Papers) -> None:
+    with Front(servers.sink, papers.server()).open() as front:
+        env = {"ELASTIC_URL": front.url, "ELASTIC_CA_CERTS": others.ca}
+        done = cli("verify", env=env)
+        assert done.returncode == 3
+        (line,) = done.stderr.strip().splitlines()[-1:]
+        assert "a CA that we do not trust; set ELASTIC_CA_CERTS to the PEM file" in line
+        assert cli("verify", env=env | {"ELASTIC_CA_CERTS": "/no/such.pem"}).returncode == 2
+
+
+def test_a_client_certificate_in_one_file_with_its_key(
+    alone: Ward, given: Set, servers: Servers, papers: Papers, index: str
+) -> None:
+    cert, key = papers.issue("worker")
+    both = Path(papers.folder, "both.pem")
+    both.write_text(Path(cert).read_text() + Path(key).read_text())
+    with Front(servers.sink, papers.server(asks=papers.ca)).open() as front:
+        given(ELASTIC_URL=front.url, ELASTIC_CA_CERTS=papers.ca, ELASTIC_CLIENT_CERT=str(both))
+        with closing(connect(load())) as client:
+            ensure(client, index)
+        assert "sink-tls" not in alone.ids(End.SINK)

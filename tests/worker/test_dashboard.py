@@ -1,0 +1,132 @@
+"""The dashboard draws what a real worker exposes, and Grafana can place every panel."""
+
+import json
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from prometheus_client.parser import text_string_to_metric_families
+
+from alerts.programs import program
+from outboxctl.metrics import dashboard
+from processes import Worker, eventually
+
+DEPLOY = Path(__file__).parents[2] / "deploy" / "grafana"
+VARIABLES = {"$projection": "search_index_to_elastic", "$instance": ".*", "$__rate_interval": "5m"}
+SCRAPED = {"instance", "job"}  # what Prometheus adds to every series
+# The little of PromQL that the panels use: name{label=~"value", …}[range], and `by (label, …)`.
+SELECTOR = re.compile(r"(?<![\w\"$])(outbox_\w+)(?:\{([^}]*)\})?")
+MATCHER = re.compile(r'(\w+)(=~|!~|!=|=)"([^"]*)"')
+BY = re.compile(r"\bby \(([^)]*)\)")
+Series = dict[str, list[dict[str, str]]]
+
+
+def _panels() -> list[dict[str, Any]]:
+    return [panel for panel in dashboard.dashboard()["panels"] if panel["type"] != "row"]
+
+
+def _queries() -> Iterator[tuple[str, str, str]]:
+    """Title, query with its variables filled in, legend."""
+    for panel in _panels():
+        for target in panel["targets"]:
+            query = target["expr"]
+            for name, value in VARIABLES.items():
+                query = query.replace(name, value)
+            yield panel["title"], query, target["legendFormat"]
+
+
+@pytest.fixture
+def exposed(worker: Callable[..., Worker]) -> Series:
+    """Every series that a worker shows before it has done anything, by name: a panel needs it at 0."""
+    running = worker()
+    text = eventually(lambda: running.get("/metrics")[1], what="a scrape")
+    found: Series = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            found.setdefault(sample.name, []).append(dict(sample.labels))
+    return found
+
+
+def test_every_query_finds_its_series_on_a_real_worker(exposed: Series) -> None:
+    for title, query, legend in _queries():
+        assert "$" not in query, f"{title}: a variable that is none"
+        selectors = SELECTOR.findall(query)
+        assert selectors, title
+        for name, matchers in selectors:
+            assert name in exposed, f"{title}: no worker exposes {name}"
+            assert any(_fits(labels, matchers) for labels in exposed[name]), f"{title}: {query}"
+        known = SCRAPED.union(*(exposed[name][0] for name, _ in selectors))
+        grouped = {label.strip() for each in BY.findall(query) for label in each.split(",")}
+        assert grouped <= known, f"{title}: no series has {grouped - known}"
+        named = set(re.findall(r"{{(\w+)}}", legend))
+        assert named <= grouped - {"le"}, f"{title}: the legend names what the query does not keep"
+
+
+def _fits(labels: dict[str, str], matchers: str) -> bool:
+    for label, how, value in MATCHER.findall(matchers):
+        if label in SCRAPED:
+            continue
+        same = bool(re.fullmatch(value, labels.get(label, ""))) if "~" in how else labels.get(label) == value
+        if label not in labels or same == how.startswith("!"):
+            return False
+    return True
+
+
+def test_every_metric_is_drawn(exposed: Series) -> None:
+    used = {name.removesuffix("_bucket") for _, query, _ in _queries() for name, _ in SELECTOR.findall(query)}
+    ours = [name for name in exposed if name.startswith("outbox_") and not name.endswith("_created")]
+    there = {re.sub("_(bucket|count|sum)$", "", name) for name in ours}
+    assert there - used == set()
+
+
+@pytest.mark.no_servers
+def test_prometheus_understands_every_query(tmp_path: Path) -> None:
+    rules = [{"record": f"panel:{n}", "expr": query} for n, (_, query, _) in enumerate(_queries())]
+    file = tmp_path / "rules.yml"
+    file.write_text(yaml.safe_dump({"groups": [{"name": "panels", "rules": rules}]}))
+    command = [program("promtool"), "check", "rules", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.no_servers
+def test_the_file_is_what_the_table_says_and_grafana_can_place_it() -> None:
+    made = dashboard.dashboard()
+    assert json.loads((DEPLOY / "outbox.json").read_text()) == made, "make docs"
+    rows = [panel["title"] for panel in made["panels"] if panel["type"] == "row"]
+    assert rows == [
+        "Is it moving",
+        "Why is it failing",
+        "Who is working",
+        "How far behind is the search",
+    ]
+    ids = [panel["id"] for panel in made["panels"]]
+    assert len(set(ids)) == len(ids)
+    for one, other in combinations(made["panels"], 2):
+        assert not _overlap(one["gridPos"], other["gridPos"]), f"{one['title']} on {other['title']}"
+    for panel in made["panels"]:
+        place = panel["gridPos"]
+        assert 0 <= place["x"] <= place["x"] + place["w"] <= 24
+    for panel in _panels():
+        assert len(panel["description"]) > 40, f"{panel['title']} does not say what to do"
+        assert all(target["datasource"]["uid"] == "${datasource}" for target in panel["targets"])
+
+
+def _overlap(one: dict[str, int], other: dict[str, int]) -> bool:
+    beside = one["x"] + one["w"] <= other["x"] or other["x"] + other["w"] <= one["x"]
+    above = one["y"] + one["h"] <= other["y"] or other["y"] + other["h"] <= one["y"]
+    return not (beside or above)
+
+
+@pytest.mark.no_servers
+def test_provisioning_is_yaml_of_the_form_that_grafana_reads() -> None:
+    sources = yaml.safe_load((DEPLOY / "provisioning/datasources/prometheus.yml").read_text())
+    providers = yaml.safe_load((DEPLOY / "provisioning/dashboards/outbox.yml").read_text())
+    assert sources["apiVersion"] == providers["apiVersion"] == 1
+    assert [(each["type"], each["isDefault"]) for each in sources["datasources"]] == [("prometheus", True)]
+    assert [each["type"] for each in providers["providers"]] == ["file"]
