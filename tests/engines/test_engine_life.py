@@ -22,10 +22,17 @@ from processes import Worker, eventually
 from scene import LOAD
 
 pytestmark = [pytest.mark.real_engine, pytest.mark.timeout(180)]
-INDEX, TOTAL = "tight", 3_000
+INDEX, TOTAL = "tight", 2_000
 # 500 events are some 190 kB: over the limit of a request, and their halves over what may be indexed.
 TIGHT = ("http.max_content_length=150kb", "indexing_pressure.memory.limit=60kb")
-BULK = {"OUTBOX_BULK_SIZE": "500", "OUTBOX_CONCURRENCY": "2", "OUTBOX_BASE_BACKOFF_SECONDS": "0.1"}
+BULK = {
+    "OUTBOX_BULK_SIZE": "500",
+    "OUTBOX_CONCURRENCY": "2",
+    "OUTBOX_OUTAGE_POLICY": "hold",
+    "OUTBOX_BASE_BACKOFF_SECONDS": "0.1",
+    "OUTBOX_MAX_BACKOFF_SECONDS": "0.5",
+    "OUTBOX_MAX_ATTEMPTS": "100",
+}
 
 
 def test_an_engine_that_takes_little_at_a_time_and_is_killed_gets_everything(
