@@ -92,6 +92,9 @@ docs: $(READY) ## Write the generated pages, alert rules and dashboard again, an
 	$(BIN)/python -m outboxctl.metrics.dashboard
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
+schema: $(READY) ## Write docs/reference/schema.md again, from a migrated database
+	PYTHONPATH=tests $(BIN)/python -m docs.schema_page
+
 transcript: $(READY) ## Record the session in docs/operators-desk/session.md again, in tmux
 	PYTHONPATH=tests $(BIN)/python -m desk.session
 
@@ -102,6 +105,14 @@ lab-example: $(READY) ## Run all labs and keep the evidence as the example in do
 
 wheel: $(READY) ## Build the wheel into dist/
 	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+
+audit: $(READY) ## Ask PyPI for known flaws of everything locked (needs the network; what cannot be asked fails it)
+	$(BIN)/pip-audit --strict --require-hashes --disable-pip --progress-spinner off --requirement requirements.lock
+
+sbom: $(READY) ## Write the bill of materials of what runs, without the tools of development, into dist/
+	@mkdir -p dist
+	$(BIN)/python deploy/sbom.py > dist/outboxctl.cdx.json.part
+	@mv dist/outboxctl.cdx.json.part dist/outboxctl.cdx.json
 
 notes: ## Print what the changelog says of a release (VERSION=1.2.3); nothing is an error
 	@awk -v version='$(VERSION)' '/^## / { ours = $$2 == version; next } ours { print; said += NF } \

@@ -20,7 +20,7 @@ from outboxctl.alerts.table import alerts
 from processes import eventually
 
 LIMITS = Limits(oldest_age=5.0, minute=1.0)
-SCRAPE, EVALUATE = "500ms", "250ms"  # half a minute and a quarter of one
+SCRAPE = "500ms"  # half a minute
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Monitoring:
 def monitoring(targets: Sequence[Target], folder: Path) -> Iterator[Monitoring]:
     """Prometheus, watching these workers; ended in the end."""
     watch = Monitoring(services.fresh_port())
-    (folder / "rules.yml").write_text(rule_file(alerts(LIMITS)))
+    (folder / "rules.yml").write_text(rule_file(alerts(LIMITS), interval=LIMITS.minute / 4))
     (folder / "prometheus.yml").write_text(yaml.safe_dump(_config(targets)))
     given = {
         "--config.file": folder / "prometheus.yml",
@@ -98,7 +98,7 @@ def running(name: str, given: dict[str, Any], folder: Path, port: int) -> Iterat
 def _config(targets: Sequence[Target]) -> dict[str, Any]:
     workers = [{"targets": [f"127.0.0.1:{t.port}"], "labels": {"namespace": t.namespace}} for t in targets]
     return {
-        "global": {"scrape_interval": SCRAPE, "scrape_timeout": SCRAPE, "evaluation_interval": EVALUATE},
+        "global": {"scrape_interval": SCRAPE, "scrape_timeout": SCRAPE},
         "rule_files": ["rules.yml"],
         "scrape_configs": [{"job_name": "outboxctl", "static_configs": workers}],
     }

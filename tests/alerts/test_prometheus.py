@@ -61,4 +61,4 @@ def test_each_fault_sets_off_its_alerts_and_no_others(
             each.watch = watch
         running = {name: pool.submit(run, case, stages[name]) for name, case in CASES.items()}
         failed = {name: error for name, future in running.items() if (error := future.exception())}
-    assert not failed
+    assert not failed, "\n\n".join(f"{name}: {error}" for name, error in failed.items())

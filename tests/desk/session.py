@@ -33,9 +33,9 @@ COLUMNS = 80
 SIZE = ("-x", str(COLUMNS), "-y", "24")
 AUDIT = re.compile(r"^Audit ([0-9a-f-]{36})$", re.MULTILINE)
 INTRODUCTION = """\
-<!-- Recorded by `make transcript`; a test records it again and compares. -->
-
 # A session on call
+
+<!-- Recorded by `make transcript`; a test records it again and compares. -->
 
 Recorded in tmux, 80 columns wide. Times and random ids are replaced by fixed ones.
 """

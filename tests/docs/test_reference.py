@@ -2,14 +2,20 @@
 
 from pathlib import Path
 
+import psycopg
 import pytest
 
+from docs import schema_page
 from outboxctl.cli.reference import pages
 
-pytestmark = pytest.mark.no_servers
 DOCS = Path(__file__).parents[2] / "docs"
 
 
+@pytest.mark.no_servers
 @pytest.mark.parametrize("path", pages())
 def test_the_page_is_what_the_code_says(path: str) -> None:
     assert (DOCS / path).read_text() == pages()[path], "run `make docs`"
+
+
+def test_the_page_on_the_schema_is_what_a_migrated_database_says(sql: psycopg.Connection) -> None:
+    assert schema_page.PAGE.read_text() == schema_page.text(sql), "run `make schema`"

@@ -54,7 +54,7 @@ def test_every_command_does_what_the_page_says(home: Path) -> None:
     env = environment(PATH=path, HOME=str(home), OUTBOXCTL_CACHE=cache, OUTBOX_METRICS_PORT=port)
     command = ["bash", "-euo", "pipefail", "-c", copied_out(port)]
     done = subprocess.run(
-        command, env=env, cwd=home, capture_output=True, text=True, timeout=200, check=False
+        command, env=env, cwd=home, capture_output=True, text=True, timeout=400, check=False
     )
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     said = done.stdout.split(f"{MARK}\n")[1:]

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from ssl import SSLContext, TLSVersion
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -14,8 +15,10 @@ from outboxctl.failures import Reason
 from outboxctl.settings import load
 from outboxctl.sink import tls
 from outboxctl.sink.client import connect
+from outboxctl.sink.clients.watch import Peer
 from outboxctl.sink.index import ensure
 from outboxctl.sink.opening import OpeningSink
+from outboxctl.sink.security import passing_on
 from processes import Cli
 from servers import Servers
 from tls import HOST, Front, Papers
@@ -155,6 +158,16 @@ def _file(folder: Path, text: str) -> str:
     return str(path)
 
 
+def test_a_connection_that_just_ended_is_no_fault_of_tls(servers: Servers, papers: Papers) -> None:
+    with Front(servers.sink, papers.of(*papers.self_signed())).open() as front:
+        tls._looks.clear()
+        peer = Peer(HOST, front.port, secure=True, context=None)
+        assert tls.explained(ConnectionResetError(), peer, certain=False) is None
+    tls._looks.clear()
+    plain = Peer(HOST, urlsplit(servers.sink).port or 9200, secure=False, context=None)
+    assert tls.explained(ConnectionResetError(), plain, certain=False) is None
+
+
 @pytest.mark.no_servers
 def test_files_that_are_of_no_use_are_refused_before_anything_is_sent(
     given: Set, papers: Papers, tmp_path: Path
@@ -181,6 +194,9 @@ def test_files_that_are_of_no_use_are_refused_before_anything_is_sent(
         with pytest.raises(UsageError, match=why) as caught:
             OpeningSink(load(), connections=1)
         assert name in str(caught.value)
+    given(ELASTIC_FINGERPRINT="ab" * 32)
+    with pytest.raises(UsageError, match="fault proxy cannot go by ELASTIC_FINGERPRINT"):
+        passing_on(load())
     given(ELASTIC_FINGERPRINT=None, ELASTIC_CA_CERTS=_file(tmp_path, damaged), ELASTIC_CLIENT_KEY=None)
     with pytest.raises(UsageError, match="damaged"):
         OpeningSink(load(), connections=1)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from outboxctl.errors import UsageError
+from outboxctl.scratch.settings import environment, fixed
 from outboxctl.settings import Source, all_names, load, secret_file, secrets, sources
 
 pytestmark = pytest.mark.no_servers
@@ -83,6 +84,13 @@ def test_a_value_and_a_file_in_one_place_are_one_too_many(monkeypatch: pytest.Mo
     monkeypatch.setenv("ELASTIC_PASSWORD_FILE", "p")
     with pytest.raises(UsageError, match="both ELASTIC_PASSWORD and ELASTIC_PASSWORD_FILE"):
         load()
+
+
+def test_a_run_of_its_own_has_nothing_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL_FILE", "no/such/file")
+    monkeypatch.setenv("OUTBOX_UNKNOWN", "1")
+    assert fixed({}).database_url is None
+    assert not {"DATABASE_URL_FILE", "OUTBOX_UNKNOWN"} & set(environment({}))
 
 
 def test_files_are_read_again_and_only_what_is_new_and_right_counts(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,8 @@ from textwrap import indent
 from outboxctl.alerts.model import Alert
 
 RUNBOOKS = "https://outboxctl.readthedocs.io/en/latest/runbook/"
+# Prometheus' own default is a minute: a success could then be a minute old whenever it is looked at.
+INTERVAL = 15.0
 HEAD = "# Made by `outboxctl alerts rules`; docs/alerts.md says how to install it."
 RULE = """\
 - alert: {name}
@@ -22,10 +24,14 @@ RULE = """\
 """
 
 
-def rule_file(alerts: Sequence[Alert], runbooks: str = RUNBOOKS) -> str:
-    """The file's text; `runbooks` is the address below which each alert has its page."""
+def rule_file(alerts: Sequence[Alert], runbooks: str = RUNBOOKS, *, interval: float = INTERVAL) -> str:
+    """The file's text; `runbooks` is the address below which each alert has its page.
+
+    `interval`: seconds between two evaluations.
+    """
     rules = "".join(_rule(alert, f"{runbooks.rstrip('/')}/{alert.page}/") for alert in alerts)
-    return f"{HEAD}\ngroups:\n  - name: outboxctl\n    rules:\n{indent(rules, ' ' * 6)}"
+    group = f"  - name: outboxctl\n    interval: {duration(interval)}\n    rules:\n"
+    return f"{HEAD}\ngroups:\n{group}{indent(rules, ' ' * 6)}"
 
 
 def duration(seconds: float) -> str:

@@ -29,8 +29,13 @@ def pages() -> dict[str, str]:
         "reference/findings.md": _findings(),
         "labs/catalogue.md": _labs(),
     }
-    marked = {path: f"{MARK}\n\n{text.rstrip()}\n" for path, text in made.items()}
-    return marked | _schemas()
+    return {path: _marked(text) for path, text in made.items()} | _schemas() | _pictures()
+
+
+def _marked(text: str) -> str:
+    """Below the title, for a menu takes its name from the first line of a page."""
+    title, _, rest = text.partition("\n\n")
+    return f"{title}\n\n{MARK}\n\n{rest.rstrip()}\n"
 
 
 def _labs() -> str:
@@ -51,7 +56,7 @@ def _commands() -> str:
 
     sections = [_command(path, command) for path, command in _walk("outboxctl", typer.main.get_command(app))]
     run = "<!-- page: run by tests/docs/test_examples.py -->"
-    return f"{run}\n\n# Commands\n\n" + "\n\n".join(sections)
+    return f"# Commands\n\n{run}\n\n" + "\n\n".join(sections)
 
 
 def _walk(path: str, command: Any) -> Iterator[tuple[str, Any]]:
@@ -165,11 +170,10 @@ def _reasons() -> str:
 def _lifecycle() -> str:
     from outboxctl.lifecycle import TRANSITIONS
 
-    arrows = "\n".join(f"    {t.source} --> {t.target}: {t.verb}" for t in TRANSITIONS)
     rows = "\n".join(f"| {t.verb} | {t.source} | {t.target} | {t.actor} |" for t in TRANSITIONS)
     table = f"| verb | from | to | who |\n| --- | --- | --- | --- |\n{rows}"
-    diagram = f"```mermaid\nstateDiagram-v2\n    [*] --> pending\n{arrows}\n```"
-    return f"# The life of an event\n\n{diagram}\n\n{table}"
+    drawn = "![The states of an event and the ways between them](lifecycle.svg)"
+    return f"# The life of an event\n\n{drawn}\n\n{table}"
 
 
 def _exit_codes() -> str:
@@ -187,6 +191,12 @@ def _findings() -> str:
     rows = "\n".join(f"| `{id_}` | {end} | {severity} | {why} |" for id_, (end, severity, why) in listed)
     head = "# Findings of `outboxctl doctor`\n\nThe ids are stable: `--ignore` and scripts rely on them.\n\n"
     return f"{head}| id | end | severity | why it matters |\n| --- | --- | --- | --- |\n{rows}"
+
+
+def _pictures() -> dict[str, str]:
+    from outboxctl.cli.lifecycle_picture import picture
+
+    return {"reference/lifecycle.svg": picture()}
 
 
 def _schemas() -> dict[str, str]:

@@ -16,7 +16,7 @@ from outboxctl.labs.model import Record, Snapshot, Verdict, Words
 from outboxctl.scratch.worker import WorkerProcess
 from outboxctl.sink import index
 from outboxctl.sink.client import connect
-from outboxctl.sink.security import files
+from outboxctl.sink.security import passing_on
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -55,7 +55,7 @@ class Scene(Experiment):
         self.written = 0  # events
         self.workers: dict[str, WorkerProcess] = {}
         with ExitStack() as stack:
-            self.proxy = stack.enter_context(Proxy(namespace.elastic_url, files=files(self.settings)))
+            self.proxy = stack.enter_context(Proxy(namespace.elastic_url, files=passing_on(self.settings)))
             self.database = Database(self.settings.require_database_url(), connections=4)
             stack.callback(self.database.close)
             self.client = connect(self.settings, timeout=30)

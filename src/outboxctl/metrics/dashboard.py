@@ -12,7 +12,7 @@ from json import dumps
 from pathlib import Path
 from typing import Any
 
-from outboxctl.alerts.table import FRESH, REFRESHED
+from outboxctl.alerts.queries import FRESH, REFRESHED
 
 PLACE = Path("deploy/grafana/outbox.json")
 DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}

@@ -29,6 +29,14 @@ def files(settings: Settings) -> Files:
     return Files(SINK, settings.elastic_ca_certs, settings.elastic_client_cert, settings.elastic_client_key)
 
 
+def passing_on(settings: Settings) -> Files:
+    """The same for the fault proxy. UsageError where they name a fingerprint, which it cannot go by."""
+    if settings.elastic_fingerprint:
+        hint = "set ELASTIC_CA_CERTS in its place"
+        raise UsageError("the fault proxy cannot go by ELASTIC_FINGERPRINT", hint=hint)
+    return files(settings)
+
+
 def _trust(settings: Settings) -> dict[str, Any]:
     """A context of our own trusts the named CAs alone; the client would trust the system's beside them."""
     pinned = settings.elastic_fingerprint

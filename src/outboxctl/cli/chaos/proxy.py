@@ -70,7 +70,7 @@ def proxy(
     from outboxctl.cli import parse
     from outboxctl.cli.chaos.choosing import chosen
     from outboxctl.cli.chaos.passing import run
-    from outboxctl.sink.security import files
+    from outboxctl.sink.security import passing_on
 
     of_faults = ("share", "retry_after", "seconds", "applied", "pace", "over", "status", "kind", "reason")
     given = {name: value for name, value in locals().items() if name in of_faults}
@@ -78,7 +78,7 @@ def proxy(
     longest = parse.duration("--for", lasts).total_seconds() if lasts else None
     known = settings(elastic_url=elastic_url)
     sink = _sink(known, port, sure=sure)
-    run(Proxy(sink, port, files=files(known)), falls, longest, json=json)
+    run(Proxy(sink, port, files=passing_on(known)), falls, longest, json=json)
 
 
 def _sink(given: "Settings", port: int, *, sure: bool) -> str:

@@ -1,0 +1,72 @@
+"""What wakes somebody: the search is, or will soon be, wrong (docs/adr/0023-a-page-is-a-symptom.md)."""
+
+from outboxctl.alerts.model import Alert, Limits, Severity
+from outboxctl.alerts.queries import FRESH, REFRESHED, gauge, grown, since, up
+
+WINDOW = 5  # minutes in which failures are counted: what `check` and lab 6 have
+
+
+def pages(limits: Limits) -> list[Alert]:
+    """All of them, the most complete standstill first."""
+    made = (_no_worker, _no_database, _no_success, _too_old, _failing)
+    return [make(limits) for make in made]
+
+
+def _no_worker(limits: Limits) -> Alert:
+    """None of the job is up, or Prometheus knows of none at all."""
+    return Alert(
+        "OutboxWorkerGone",
+        Severity.PAGE,
+        f"sum by (job, namespace) ({up(limits)}) == 0 or absent({up(limits)})",
+        2 * limits.minute,
+        "No worker of {{ $labels.job }} is up",
+        "Nothing is delivered. Read the last lines of its log for what ended it, then start it again.",
+    )
+
+
+def _no_database(limits: Limits) -> Alert:
+    """Even the freshest gauges are old."""
+    return Alert(
+        "OutboxMetricsStale",
+        Severity.PAGE,
+        f"{since(REFRESHED)} > {FRESH * limits.minute:g}",
+        2 * limits.minute,
+        "No worker has read the database for {{ $value | humanizeDuration }}",
+        "Workers are up, but their database is not: see /readyz of one, then the database itself.",
+    )
+
+
+def _no_success(limits: Limits) -> Alert:
+    """A success within the SLA breaks off the waiting; an idle outbox has none, but no lag either."""
+    return Alert(
+        "OutboxNoSuccess",
+        Severity.PAGE,
+        f"{gauge('outbox_lag_events', limits)} > 0\n"
+        f"and {since('outbox_last_success_timestamp_seconds')} > {limits.oldest_age / 5:g}",
+        limits.oldest_age,
+        "{{ $value }} events wait, and none has been delivered within the SLA",
+        "See what /readyz of a worker and `outboxctl status` name: the sink, the database, or neither.",
+    )
+
+
+def _too_old(limits: Limits) -> Alert:
+    return Alert(
+        "OutboxOldestAgeOverSla",
+        Severity.PAGE,
+        f"{gauge('outbox_oldest_age_seconds', limits)} > {limits.oldest_age:g}",
+        limits.minute,
+        "The oldest event has waited for {{ $value | humanizeDuration }}",
+        "Run `outboxctl status`: too few workers for the load, or single events that do not get through?",
+    )
+
+
+def _failing(limits: Limits) -> Alert:
+    return Alert(
+        "OutboxTerminalFailures",
+        Severity.PAGE,
+        f"{grown('outbox_terminal_failed_total', WINDOW, limits)} > {limits.failed_growth}",
+        limits.minute,
+        'Terminal failures surge: {{ $value | printf "%.0f" }} events within 5 minutes',
+        "Run `outboxctl failed list`. An outage under the policy `count` spends attempts: "
+        "mend the sink first, then replay.",
+    )
