@@ -7,7 +7,6 @@ from ssl import SSLContext, TLSVersion
 from urllib.parse import urlsplit
 
 import pytest
-from elastic_transport import NodeConfig
 
 from doctor.ward import Ward
 from outboxctl.doctor.model import End
@@ -16,6 +15,7 @@ from outboxctl.failures import Reason
 from outboxctl.settings import load
 from outboxctl.sink import tls
 from outboxctl.sink.client import connect
+from outboxctl.sink.clients.watch import Peer
 from outboxctl.sink.index import ensure
 from outboxctl.sink.opening import OpeningSink
 from outboxctl.sink.security import passing_on
@@ -181,12 +181,11 @@ def test_basic_authentication_whose_password_changes_in_its_file(
 
 def test_a_connection_that_just_ended_is_no_fault_of_tls(servers: Servers, papers: Papers) -> None:
     with Front(servers.sink, papers.of(*papers.self_signed())).open() as front:
-        for pinned in (None, "ab" * 32):
-            tls._looks.clear()
-            node = NodeConfig("https", HOST, front.port, ssl_assert_fingerprint=pinned)
-            assert tls.explained(ConnectionResetError(), node, certain=False) is None
+        tls._looks.clear()
+        peer = Peer(HOST, front.port, secure=True, context=None)
+        assert tls.explained(ConnectionResetError(), peer, certain=False) is None
     tls._looks.clear()
-    plain = NodeConfig("http", HOST, urlsplit(servers.sink).port or 9200)
+    plain = Peer(HOST, urlsplit(servers.sink).port or 9200, secure=False, context=None)
     assert tls.explained(ConnectionResetError(), plain, certain=False) is None
 
 
