@@ -96,6 +96,7 @@ def _set_up(env: Env, folder: Path) -> None:
         stage.set_up(sql, lambda: Cli(env, folder).ok("worker", "--drain"))
         stage.put(sql, 1, "block", 0)
         stage.put(sql, 2, "page", 0)
+        sql.execute("UPDATE search_outbox_events SET created_at = now() WHERE status = 'pending'")
 
 
 def _sql(env: Env) -> psycopg.Connection:
