@@ -4,8 +4,10 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from ssl import SSLContext, TLSVersion
+from urllib.parse import urlsplit
 
 import pytest
+from elastic_transport import NodeConfig
 
 from doctor.ward import Ward
 from outboxctl.doctor.model import End
@@ -154,6 +156,17 @@ def _file(folder: Path, text: str) -> str:
     path = folder / "file.pem"
     path.write_text(text)
     return str(path)
+
+
+def test_a_connection_that_just_ended_is_no_fault_of_tls(servers: Servers, papers: Papers) -> None:
+    with Front(servers.sink, papers.of(*papers.self_signed())).open() as front:
+        for pinned in (None, "ab" * 32):
+            tls._looks.clear()
+            node = NodeConfig("https", HOST, front.port, ssl_assert_fingerprint=pinned)
+            assert tls.explained(ConnectionResetError(), node, certain=False) is None
+    tls._looks.clear()
+    plain = NodeConfig("http", HOST, urlsplit(servers.sink).port or 9200)
+    assert tls.explained(ConnectionResetError(), plain, certain=False) is None
 
 
 @pytest.mark.no_servers
