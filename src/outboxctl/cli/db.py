@@ -38,7 +38,8 @@ def upgrade(
         return
     out = render.console()
     out.print(f"Schema at revision {done.after} (was {done.before or 'none'}) in {db.name}.")
-    out.print("\n".join(f"  added {item}" for item in done.added) or "  nothing to add")
+    lines = [f"  added {item}" for item in done.added] + [f"  changed {item}" for item in done.changed]
+    out.print("\n".join(lines) or "  nothing to add")
     if done.environment:
         out.print(f"Environment marker: {done.environment}")
 
