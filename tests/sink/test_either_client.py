@@ -201,3 +201,34 @@ def test_finding_out_keeps_within_the_time_of_the_request() -> None:
         either.send("GET", "/", {}, None)
     first, second, third = (seconds or 0 for seconds in times)
     assert 10.0 == first > second > third > 9.0
+
+
+class Hanging(Slow):
+    """As `Slow`; whoever asks it first who it is hears nothing until `answered`."""
+
+    def __init__(self) -> None:
+        super().__init__("elasticsearch", [])
+        self.asked, self.answered = threading.Event(), threading.Event()
+
+    def root(self) -> model.Reply:
+        if self.asked.is_set():
+            return super().root()
+        self.asked.set()
+        assert self.answered.wait(30)
+        return model.Reply(503, {}, None)
+
+
+def test_nobody_waits_for_an_answer_that_another_lane_waits_for() -> None:
+    there = Hanging()
+    either = EitherClient(there, lambda: Slow("opensearch", []))
+    first = threading.Thread(target=either.send, args=("GET", "/", {}, None))
+    first.start()
+    assert there.asked.wait(30)
+    second = threading.Thread(target=either.send, args=("GET", "/", {}, None), daemon=True)
+    second.start()
+    second.join(30)
+    still_waits = second.is_alive()
+    there.answered.set()
+    first.join(30)
+    assert not still_waits
+    assert either.product == "opensearch"
