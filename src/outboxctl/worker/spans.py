@@ -4,7 +4,7 @@ https://opentelemetry.io/docs/specs/semconv/messaging/messaging-spans/
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from random import getrandbits
 from time import monotonic, time_ns
@@ -76,17 +76,15 @@ class Spans(Tracing):
 
     def sending(self, documents: int) -> AbstractContextManager[object]:
         """The client's own spans, one a request, are its children."""
-        given = self._sink | {"outbox.documents": documents}
-        return Harmless(lambda: self._tracer.start_as_current_span("send", attributes=given, record_exception=TRACEBACKS))
+        return self._within("send", SpanKind.INTERNAL, self._sink | {"outbox.documents": documents})
 
     def settling(self) -> AbstractContextManager[object]:
         """The statements that write it."""
-        given = self._of("settle", "settle")
-        return Harmless(
-            lambda: self._tracer.start_as_current_span(
-                f"settle {EVENTS}", kind=SpanKind.CLIENT, attributes=given, record_exception=TRACEBACKS
-            )
-        )
+        return self._within(f"settle {EVENTS}", SpanKind.CLIENT, self._of("settle", "settle"))
+
+    def _within(self, name: str, kind: SpanKind, given: Mapping[str, str | int]) -> Harmless:
+        begin = self._tracer.start_as_current_span
+        return Harmless(lambda: begin(name, kind=kind, attributes=given, record_exception=TRACEBACKS))
 
     def settled(self, outcomes: Outcomes, written: int) -> None:
         """Counts by outcome; an error is whatever was not delivered, by its most frequent reason."""
