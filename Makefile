@@ -32,6 +32,9 @@ else # runs of all labs keep every core busy by themselves
 	$(BIN)/python -m pytest tests/labs
 endif
 
+test-engines: $(READY) ## The engine contract on real Elasticsearch 8 and 9, OpenSearch 2 and 3; six minutes (ENGINES=)
+	PYTHONPATH=tests $(BIN)/python -m engines $(ENGINES)
+
 alerts: $(READY) ## Check the alert rules and their tests by promtool, Alertmanager's example by amtool
 	PYTHONPATH=tests $(BIN)/python -m alerts
 
@@ -82,11 +85,14 @@ bench-peers: $(READY) ## Measure pgsync (needs the network and redis-server), a 
 storm: $(READY) ## Write 100,000 events while workers are killed and the sink misbehaves, then judge; about five minutes
 	PYTHONPATH=tests $(BIN)/python -m storm $(STORM)
 
-docs: $(READY) ## Write the generated pages, alert rules and dashboard again, and build the site into site/, strictly
+docs: $(READY) ## Write the generated pages, alert rules and dashboard again, and build the site
 	$(BIN)/python -m outboxctl.cli.reference docs
 	$(BIN)/python -m outboxctl.alerts > deploy/prometheus/outbox.rules.yml
 	sed -i '/^spec:/q' $(KUBERNETES_RULES) && sed '1d; s/^/  /' deploy/prometheus/outbox.rules.yml >> $(KUBERNETES_RULES)
 	$(BIN)/python -m outboxctl.metrics.dashboard
+	$(MAKE) --no-print-directory site
+
+site: $(READY) ## Build the docs into site/, strictly: a broken link fails
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 schema: $(READY) ## Write docs/reference/schema.md again, from a migrated database

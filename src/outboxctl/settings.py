@@ -26,7 +26,7 @@ from pydantic_settings import (
 from outboxctl import secret_files, strangers
 from outboxctl.errors import UsageError
 from outboxctl.urls import check_database_url, check_sink_urls
-from outboxctl.wording import CONTROL, brief
+from outboxctl.wording import CONTROL, brief, plain
 
 Seconds = Annotated[float, Field(gt=0, le=10 * 365 * 86_400, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
@@ -61,6 +61,14 @@ class NotifyPolicy(StrEnum):
     OFF = "off"
 
 
+class Product(StrEnum):
+    """Whose client speaks to the sink: `auto` is Elasticsearch's, until OpenSearch answers."""
+
+    AUTO = "auto"
+    ELASTICSEARCH = "elasticsearch"
+    OPENSEARCH = "opensearch"
+
+
 class Settings(BaseSettings):
     """All settings, validated. Seconds are floats in seconds; sizes are events."""
 
@@ -84,6 +92,11 @@ class Settings(BaseSettings):
         SecretStr("http://localhost:9200"),
         validation_alias="ELASTIC_URL",
         description="the sink: one URL or several, comma-separated",
+    )
+    sink: Product = Field(
+        Product.AUTO,
+        validation_alias="OUTBOX_SINK",
+        description="`elasticsearch`, `opensearch` (the extra of that name), or `auto`: whichever answers",
     )
     elastic_index: str = Field(
         "outbox-search-index", validation_alias="ELASTIC_INDEX", description="index or write alias"
@@ -456,8 +469,8 @@ def _explain(error: ValidationError, flags: Mapping[str, Any]) -> str:
     raw = flags.get(field, _raw(field))
     shown = "" if is_secret(field) else f" {brief(repr(raw), 80)}"
     linked = strangers.link(raw) if isinstance(raw, str) else False
-    why = "a Kubernetes service set it; say enableServiceLinks: false" if linked else first["msg"]
-    return f"bad setting {where}{shown}: {why.removeprefix('Value error, ')}"
+    why = "a Kubernetes service set it; say enableServiceLinks: false" if linked else plain(first["msg"])
+    return f"bad setting {where}{shown}: {why}"
 
 
 def _field_of(location: str) -> str:

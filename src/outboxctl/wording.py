@@ -6,6 +6,12 @@ import re
 # terminal's cursor, split a log line or reorder what is read.
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
 SURROGATE = re.compile("[\ud800-\udfff]")
+PLAIN = {
+    "Input should be": "it must be",
+    "a valid boolean": "on or off",
+    "a valid integer": "a whole number",
+    "a valid number": "a number",
+}
 
 
 def clean(text: str) -> str:
@@ -23,6 +29,14 @@ def brief(text: object, limit: int = 1_000) -> str:
 def counted(count: int, noun: str) -> str:
     """A count with its noun: `1 event`, `2,000 events`."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def plain(message: str) -> str:
+    """What pydantic says of a bad value, in words for somebody who sets a variable."""
+    said = message.removeprefix("Value error, ").split(", unable to")[0]
+    for theirs, ours in PLAIN.items():
+        said = said.replace(theirs, ours)
+    return said
 
 
 def _escape(match: re.Match[str]) -> str:

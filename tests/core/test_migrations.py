@@ -70,6 +70,9 @@ def test_the_lab_documents_database_is_adopted(empty: Database, raw: psycopg.Con
     before = raw.execute("SELECT id, status, owner FROM search_outbox_events ORDER BY id").fetchall()
     done = upgrade(empty, "test")
     assert "column search_outbox_events.lease_token uuid" in done.added
+    assert not [item for item in done.added if "search_outbox_events.status" in item], (
+        "theirs, with a default"
+    )
     assert any("ix_search_outbox_events_due" in item for item in done.added)
     assert not any("uq_search_index_entity" in item for item in done.added), "theirs serves"
     assert raw.execute("SELECT id, status, owner FROM search_outbox_events ORDER BY id").fetchall() == before
@@ -194,7 +197,7 @@ def test_a_downgrade_takes_back_what_is_ours(empty: Database, raw: psycopg.Conne
     downgraded(empty)
     assert of_id(raw) == "gen_random_uuid()"
     assert autovacuum(raw) is None
-    assert "default uuidv7()" in " ".join(upgrade(empty, None).added)
+    assert "default uuidv7()" in " ".join(upgrade(empty, None).changed)
 
 
 def downgraded(db: Database) -> None:

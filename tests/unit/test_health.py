@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from structlog.testing import capture_logs
 
 from outboxctl.worker.health import Health
 
@@ -22,14 +23,16 @@ def test_not_ready_before_the_first_look() -> None:
 
 def test_two_observers_must_both_see_it_well() -> None:
     health = healthy()
-    health.report("database", "gone", observer="lane")
-    health.report("database", None)
-    assert health.failing() == {"database": "gone"}
-    health.report("database", "read-only")
-    assert health.failing() == {"database": "gone; read-only"}
-    health.report("database", None)
-    health.report("database", None, observer="lane")
+    with capture_logs() as logs:
+        health.report("database", "gone", observer="lane")
+        health.report("database", None)
+        assert health.failing() == {"database": "gone"}
+        health.report("database", "read-only")
+        assert health.failing() == {"database": "gone; read-only"}
+        health.report("database", None)
+        health.report("database", None, observer="lane")
     assert health.failing() == {}
+    assert [line["event"] for line in logs] == ["database is failing", "database is well again"]
 
 
 def test_a_quiet_night_is_no_lack_of_progress() -> None:

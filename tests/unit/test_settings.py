@@ -69,6 +69,23 @@ def test_a_bad_text_names_its_setting_and_no_secret(
     assert "\x1b" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("OUTBOX_BULK_SIZE", "abc", "'abc': it must be a whole number"),
+        ("OUTBOX_LEASE_SECONDS", "soon", "'soon': it must be a number"),
+        ("OUTBOX_TRACING", "perhaps", "'perhaps': it must be on or off"),
+    ],
+)
+def test_what_a_value_must_be_is_said_plainly(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(UsageError) as caught:
+        load()
+    assert str(caught.value) == f"bad setting {name} {said}"
+
+
 @pytest.mark.parametrize("scheme", ["postgresql+psycopg", "postgresql", "postgres", "POSTGRES"])
 def test_three_schemes_mean_one_thing(monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
     monkeypatch.setenv("DATABASE_URL", f"{scheme}://u:p@h:5432/d")

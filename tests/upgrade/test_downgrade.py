@@ -60,6 +60,23 @@ def test_a_column_of_the_applications_own_stays(empty: Database, raw: psycopg.Co
     assert raw.execute("SELECT traceparent FROM search_outbox_events").fetchall() == []
 
 
+def test_a_partitioned_outbox_has_it_too(empty: Database, raw: psycopg.Connection) -> None:
+    raw.execute(
+        "CREATE TABLE search_outbox_events (id uuid NOT NULL, created_at timestamptz NOT NULL DEFAULT now(),"
+        " PRIMARY KEY (id, created_at)) PARTITION BY RANGE (created_at);"
+        "CREATE TABLE rest PARTITION OF search_outbox_events DEFAULT"
+    )
+    upgrade(empty, None)
+    for id_ in (None, again := uuid4(), again):
+        outboxctl.enqueue(
+            raw, entity_type="b", entity_id=uuid4(), event_version=1, event_id=id_, traceparent=TRACE
+        )
+    assert raw.execute("SELECT traceparent FROM rest").fetchall() == [(TRACE,), (TRACE,)]
+    go_back(empty, "0004")
+    with pytest.raises(psycopg.errors.UndefinedColumn):
+        raw.execute("SELECT traceparent FROM rest")
+
+
 @pytest.mark.parametrize("target", ["0005", "9999", "0000", "x'; DROP TABLE search_index; --"])
 def test_only_an_older_revision_will_do(empty: Database, target: str) -> None:
     upgrade(empty, None)

@@ -19,6 +19,7 @@ from outboxctl.worker.lane import Lane
 from outboxctl.worker.lease import Lease
 from outboxctl.worker.outcome import Outcomes
 from outboxctl.worker.shared import Shared
+from outboxctl.worker.tracing import Tracing
 
 DONE = Finding(Verdict.DONE)
 
@@ -67,13 +68,15 @@ def _wait(threads: Sequence[threading.Thread]) -> None:
 
 
 @contextmanager
-def running(rig: Rig, sink: Sink, *, drain: bool) -> Iterator[list[TimedLane]]:
+def running(
+    rig: Rig, sink: Sink, *, drain: bool, tracing: Tracing | None = None
+) -> Iterator[list[TimedLane]]:
     """As many lanes as the product starts by default; with `drain` they are waited for, else stopped."""
     gc.collect()  # what an earlier measurement left must not be frozen, too
     _calm_the_collector()  # as the daemon does: a full collection stops all lanes for 60 ms
     s = rig.settings
     with closing(Database(s.require_database_url(), connections=s.concurrency + 2)) as database:
-        shared = Shared(s, database, sink, Metrics(), Health(s.sla_oldest_age_seconds))
+        shared = Shared(s, database, sink, Metrics(), Health(s.sla_oldest_age_seconds), tracing=tracing)
         lanes = [TimedLane(shared, drain=drain) for _ in range(s.concurrency)]
         threads = [threading.Thread(target=lane.run) for lane in lanes]
         for thread in threads:

@@ -3,14 +3,13 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import typer
-
+from outboxctl.cli.group import group
 from outboxctl.cli.options import DatabaseUrl, ElasticIndex, ElasticUrl, Json, settings
 
 if TYPE_CHECKING:
     from outboxctl.settings import Settings
 
-app = typer.Typer(help="The settings in force.", no_args_is_help=True)
+app = group("The settings in force.")
 
 
 @app.callback()
@@ -36,7 +35,7 @@ def show(
     if json:
         render.emit_json({"settings": rows})
     else:
-        cells = [(row["setting"], row["value"], row["file"] or row["source"]) for row in rows]
+        cells = [(row["setting"], _said(row["value"]), row["file"] or row["source"]) for row in rows]
         render.console().print(render.table("Settings", ("setting", "value", "from"), cells))
 
 
@@ -54,6 +53,10 @@ def shown(given: "Settings", flags: Mapping[str, Any]) -> list[dict[str, Any]]:
         }
         for name in type(given).model_fields
     ]
+
+
+def _said(value: Any) -> Any:
+    return ("off", "on")[value] if isinstance(value, bool) else value
 
 
 def _shown(field: str, value: Any) -> Any:

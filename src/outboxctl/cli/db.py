@@ -5,11 +5,12 @@ from typing import Annotated
 import typer
 
 from outboxctl.cli import downgrade, notify, whoever_reads
+from outboxctl.cli.group import group
 from outboxctl.cli.guards import Yes, confirm, refuse_if_read_only
 from outboxctl.cli.options import DatabaseUrl, Json, Wait, database, settings, told
 from outboxctl.errors import ExitCode
 
-app = typer.Typer(help="The schema: migrate, inspect, print.", no_args_is_help=True)
+app = group("The schema: migrate, inspect, print.")
 app.add_typer(notify.app, name="notify")
 app.command("downgrade")(downgrade.downgrade)
 
@@ -38,7 +39,8 @@ def upgrade(
         return
     out = render.console()
     out.print(f"Schema at revision {done.after} (was {done.before or 'none'}) in {db.name}.")
-    out.print("\n".join(f"  added {item}" for item in done.added) or "  nothing to add")
+    lines = [f"  added {item}" for item in done.added] + [f"  changed {item}" for item in done.changed]
+    out.print("\n".join(lines) or "  nothing to add")
     if done.environment:
         out.print(f"Environment marker: {done.environment}")
 

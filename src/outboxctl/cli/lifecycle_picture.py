@@ -67,9 +67,14 @@ def _between(a: Point, b: Point, apart: float) -> tuple[Point, Point]:
 
 
 def _label(a: Point, b: Point, said: str) -> str:
-    """Beside the way: above it, or below one that leads back; left of one that leads up."""
+    """Beside the way: above it, or below one that leads back; left of one that leads up.
+
+    Beside a slanting way it stands where the way leads away from it.
+    """
     x, y = (a[0] + b[0]) / 2, (a[1] + b[1]) / 2
     if abs(b[1] - a[1]) < 1:
         return SAID.format(x=x, y=y - 8 if b[0] > a[0] else y + 19, anchor="middle", said=said)
-    after = b[1] > a[1]
-    return SAID.format(x=x + 10 if after else x - 10, y=y + 5, anchor="start" if after else "end", said=said)
+    after, slope = b[1] > a[1], (b[1] - a[1]) * (b[0] - a[0])
+    lift = 9 if (slope > 0) == after else -9
+    anchor = "start" if after else "end"
+    return SAID.format(x=x + 10 if after else x - 10, y=y + 5 - lift * bool(slope), anchor=anchor, said=said)

@@ -120,6 +120,8 @@ def _default(field: Any) -> str:
     if field.default_factory:
         return "`host:pid`"
     value = field.default.get_secret_value() if hasattr(field.default, "get_secret_value") else field.default
+    if isinstance(value, bool):
+        value = "on" if value else "off"
     return "none" if value is None else f"`{value}`"
 
 

@@ -70,8 +70,9 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, 
     result = Listing(title=title, title_justify="left", box=box.SIMPLE_HEAD, title_style="bold")
     for index, name in enumerate(columns):
         numeric = bool(cells) and all(row[index].plain.replace(",", "").isdigit() for row in cells)
-        # An id that is broken over lines cannot be copied.
-        result.add_column(name, justify="right" if numeric else "left", overflow="fold", no_wrap=name == "id")
+        # What is broken over lines cannot be copied.
+        whole = name in ("id", "setting")
+        result.add_column(name, justify="right" if numeric else "left", overflow="fold", no_wrap=whole)
     for row in cells:
         result.add_row(*row)
     return result

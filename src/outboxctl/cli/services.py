@@ -5,20 +5,27 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from outboxctl.cli.group import group
 from outboxctl.cli.options import ElasticIndex, Json, settings
 
 if TYPE_CHECKING:
     from outboxctl.services import Service
 
-app = typer.Typer(help="A local PostgreSQL and search engine for a laptop or CI.", no_args_is_help=True)
+app = group("A local PostgreSQL and search engine for a laptop or CI.")
 
 
 class Search(StrEnum):
-    """Which search engine; `auto` takes the first that this machine can run."""
+    """Which search engine; `auto` takes the first that this machine can run.
+
+    `elasticsearch` is version 9 and `opensearch` version 2.
+    """
 
     AUTO = "auto"
     DOCKER = "docker"
     ELASTICSEARCH = "elasticsearch"
+    ELASTICSEARCH8 = "elasticsearch8"
+    OPENSEARCH = "opensearch"
+    OPENSEARCH3 = "opensearch3"
     NOIDA = "noida"
 
 

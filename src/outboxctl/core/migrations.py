@@ -56,11 +56,12 @@ NEEDED = {
 
 @dataclass(frozen=True)
 class Upgrade:
-    """What an upgrade did: revisions, what the schema holds now and did not before, and the marker."""
+    """What an upgrade did: revisions, what is new in the schema, columns as they are now, and the marker."""
 
     before: str | None
     after: str | None
     added: list[str]
+    changed: list[str]
     environment: str | None
 
 
@@ -109,11 +110,13 @@ def upgrade(
         check_known(before, database.name)
         command.upgrade(config(connection), "head")
         _check_types(connection)
-        added = _summary(_describe(connection) - had)
+        new, columns = _describe(connection) - had, {_named(item) for item in had}
+        changed = {item for item in new if _named(item) in columns}
         if environment:
             marker.write(connection, environment)
         marker.check(connection, environment, database.name)
-        return Upgrade(before, current(connection), added, marker.read(connection))
+        after, stands = current(connection), marker.read(connection)
+        return Upgrade(before, after, _summary(new - changed), sorted(changed), stands)
 
     return patiently(database, migrate, patience=patience, told=told)
 
@@ -128,6 +131,10 @@ def upgrade_sql() -> str:
 
 def _describe(connection: Connection) -> set[str]:
     return set(connection.execute(DESCRIBE, {"tables": list(TABLES)}).scalars())
+
+
+def _named(item: str) -> str:
+    return " ".join(item.split()[:2])
 
 
 def _summary(added: set[str]) -> list[str]:

@@ -25,6 +25,11 @@ class Breaker:
         """Whether the sink is held to be away."""
         return self._failures > 0
 
+    @property
+    def probing(self) -> bool:
+        """Whether it is this thread's turn to find out if the sink is back."""
+        return self._prober == threading.get_ident()
+
     def admit(self, size: int) -> int:
         """How many events may be claimed now: `size`, one as a probe, or none."""
         with self._lock:
@@ -38,7 +43,7 @@ class Breaker:
     def no_news(self) -> None:
         """End the probe of this thread, if it had one, without a word of the sink."""
         with self._lock:
-            if self._prober == threading.get_ident():
+            if self.probing:
                 self._prober = None
 
     def failed(self) -> None:

@@ -35,16 +35,20 @@ class Health:
             del self._asked[name]
 
     def report(self, name: str, problem: str | None, *, observer: str = "probe") -> None:
-        """Set or clear what one observer says of a condition; a change is logged once."""
+        """Set or clear what one observer says of a condition; a change of the whole is logged once."""
         with self._lock:
-            before = self._failing.pop((name, observer), None)
+            was_failing = self._seen_failing(name)
+            self._failing.pop((name, observer), None)
             if problem:
                 self._failing[name, observer] = problem
-        was_failing = before not in (None, UNKNOWN)
-        if problem and not was_failing:
+            fails = self._seen_failing(name)
+        if fails and not was_failing:
             log.warning(f"{name} is failing", problem=problem)
-        elif was_failing and not problem:
+        elif was_failing and not fails:
             log.info(f"{name} is well again")
+
+    def _seen_failing(self, name: str) -> bool:
+        return any(n == name and text != UNKNOWN for (n, _), text in self._failing.items())
 
     def drain(self) -> None:
         """Not ready from now on: the worker is stopping."""

@@ -103,7 +103,8 @@ class Intake:
         batch = batch or self._claim(self._lease(size), alone=False)
         if not batch and not looked and (self._drain or quarantine.occupied):
             batch = self._take_alone()
-        if not batch and not quarantine.occupied and self._shared.breaker.is_open:
+        # A lane that looked before the circuit opened knows nothing: another one holds what is due.
+        if not batch and not quarantine.occupied and self._shared.breaker.probing:
             self._shared.close_circuit()  # nothing is there that the sink could refuse
         return batch
 

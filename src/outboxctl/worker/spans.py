@@ -1,4 +1,4 @@
-"""A batch as spans, in OpenTelemetry's conventions for messaging; docs/adr/0023-a-batch-links-to-traces.md.
+"""A batch as spans, by OpenTelemetry's conventions; docs/adr/0024-a-batch-links-to-its-traces.md.
 
 https://opentelemetry.io/docs/specs/semconv/messaging/messaging-spans/
 """
