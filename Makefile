@@ -32,6 +32,9 @@ else # runs of all labs keep every core busy by themselves
 	$(BIN)/python -m pytest tests/labs
 endif
 
+test-engines: $(READY) ## The engine contract on real Elasticsearch 8 and 9, OpenSearch 2 and 3; six minutes (ENGINES=)
+	PYTHONPATH=tests $(BIN)/python -m engines $(ENGINES)
+
 alerts: $(READY) ## Check the alert rules and their tests by promtool, Alertmanager's example by amtool
 	PYTHONPATH=tests $(BIN)/python -m alerts
 

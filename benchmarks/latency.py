@@ -14,6 +14,7 @@ from outboxctl.bench.machine import surroundings
 from outboxctl.bench.neighbours import Neighbours
 from outboxctl.bench.rig import Rig, must
 from outboxctl.core import notify
+from outboxctl.sink.request import demand
 
 TITLE = "Latency"
 SHARES = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999}
@@ -110,7 +111,7 @@ def _run(rig: Rig, cell: Cell, seconds: float) -> Latencies:
     fill.reset(rig)
     if cell.refresh:
         refresh = {"index.refresh_interval": cell.refresh.replace(" ", "")}
-        rig.client.indices.put_settings(index=rig.settings.elastic_index, settings=refresh)
+        demand(rig.client, "PUT", rig.settings.elastic_index, "_settings", body=refresh)
     with rig.database.begin() as connection:
         notify.switch(connection, on=cell.way == "NOTIFY")
     with process.serving(rig):

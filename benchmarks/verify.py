@@ -16,6 +16,7 @@ from outboxctl.bench.process import Run
 from outboxctl.bench.rig import Rig
 from outboxctl.core.schema import DOCUMENT, SOURCE
 from outboxctl.sink.bulk import FILTER, Action, body
+from outboxctl.sink.request import demand
 
 TITLE = "Verify"
 NOTES = """\
@@ -110,11 +111,7 @@ def _fill(rig: Rig, count: int, size: int) -> None:
 
 def _send(rig: Rig, actions: list[Action]) -> None:
     index, lines = rig.settings.elastic_index, body(actions)
-    answer = rig.client.bulk(
-        index=index,
-        operations=lines,  # type: ignore[arg-type] # bytes go through untouched
-        filter_path=FILTER,
-    )
+    answer = demand(rig.client, "PUT", index, "_bulk", body=lines, filter_path=FILTER)
     assert not answer["errors"]
 
 

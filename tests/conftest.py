@@ -18,6 +18,7 @@ from outboxctl import services
 from outboxctl.core.database import Database
 from outboxctl.core.migrations import upgrade
 from outboxctl.settings import Settings, load
+from outboxctl.sink.clients.elastic import ElasticClient
 from outboxctl.sink.index import ensure
 from processes import Cli, Worker, environment, start_worker
 from servers import Servers
@@ -139,7 +140,7 @@ def engine(servers: Servers) -> Iterator[Elasticsearch]:
 def index(engine: Elasticsearch) -> Iterator[str]:
     """A write alias of its own, empty."""
     name = f"t-{uuid.uuid4().hex[:12]}"
-    ensure(engine, name)
+    ensure(ElasticClient(engine), name)
     yield name
     for each in engine.indices.get_alias(index=f"{name}*", expand_wildcards="all"):
         engine.indices.delete(index=each)

@@ -1,17 +1,24 @@
 """What must hold after anything: every test of the worker ends with it."""
 
-from typing import Any
+from typing import Any, Protocol
 
 import psycopg
-from elasticsearch import Elasticsearch
 
 MAX_ATTEMPTS = 10
 PAGE = 1_000  # documents a request
 
 
+class Engine(Protocol):
+    """What can be asked for documents by their ids: Elasticsearch's client is one."""
+
+    def mget(self, *, index: str, ids: list[str], source: bool) -> Any:
+        """The parsed answer, or what can be read as such."""
+        ...
+
+
 def check_invariants(
     sql: psycopg.Connection,
-    engine: Elasticsearch,
+    engine: Engine,
     index: str,
     *,
     rows: int,
@@ -33,7 +40,7 @@ def check_invariants(
             assert here >= version if here is not None else source is None, f"{id_} is not there"
 
 
-def versions(engine: Elasticsearch, index: str, ids: list[str]) -> dict[str, Any]:
+def versions(engine: Engine, index: str, ids: list[str]) -> dict[str, Any]:
     """The version of each document by id."""
     found: dict[str, Any] = {}
     for start in range(0, len(ids), PAGE):

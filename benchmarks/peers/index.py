@@ -5,6 +5,7 @@ from time import monotonic, sleep
 
 from outboxctl.bench.rig import Rig, must
 from outboxctl.sink.index import MAPPING, SETTINGS, count
+from outboxctl.sink.request import ask, demand
 
 PATIENCE = 300.0  # seconds
 LOOK = 0.02  # seconds between two looks at the index's own counter, which costs it next to nothing
@@ -12,13 +13,13 @@ LOOK = 0.02  # seconds between two looks at the index's own counter, which costs
 
 def fresh(rig: Rig, name: str) -> None:
     """The same mapping and settings as the product's, so that the engine has the same work."""
-    rig.client.options(ignore_status=404).indices.delete(index=name)
-    rig.client.indices.create(index=name, mappings=MAPPING, settings=SETTINGS)
+    ask(rig.client, "DELETE", name)  # if it is there
+    demand(rig.client, "PUT", name, body={"mappings": MAPPING, "settings": SETTINGS})
 
 
 def written(rig: Rig, name: str) -> int:
     """Documents written so far, a second version counted again."""
-    stats = rig.client.indices.stats(index=name, metric="indexing")
+    stats = demand(rig.client, "GET", name, "_stats", "indexing")
     return int(stats["_all"]["primaries"]["indexing"]["index_total"])
 
 
@@ -29,11 +30,11 @@ def wait_written(rig: Rig, name: str, least: int) -> None:
 
 def wait_version(rig: Rig, name: str, version: int, documents: int) -> None:
     """Wait until a search finds so many documents of this version."""
-    query = {"term": {"event_version": version}}
+    body = {"query": {"term": {"event_version": version}}}
 
     def found() -> bool:
         count(rig.client, name)  # refreshes
-        return int(rig.client.count(index=name, query=query)["count"]) == documents
+        return int(demand(rig.client, "POST", name, "_count", body=body)["count"]) == documents
 
     wait_until(found, f"{documents} documents of version {version} in {name}")
 

@@ -61,6 +61,14 @@ class NotifyPolicy(StrEnum):
     OFF = "off"
 
 
+class Product(StrEnum):
+    """Whose client speaks to the sink: `auto` is Elasticsearch's, until OpenSearch answers."""
+
+    AUTO = "auto"
+    ELASTICSEARCH = "elasticsearch"
+    OPENSEARCH = "opensearch"
+
+
 class Settings(BaseSettings):
     """All settings, validated. Seconds are floats in seconds; sizes are events."""
 
@@ -84,6 +92,11 @@ class Settings(BaseSettings):
         SecretStr("http://localhost:9200"),
         validation_alias="ELASTIC_URL",
         description="the sink: one URL or several, comma-separated",
+    )
+    sink: Product = Field(
+        Product.AUTO,
+        validation_alias="OUTBOX_SINK",
+        description="`elasticsearch`, `opensearch` (the extra of that name), or `auto`: whichever answers",
     )
     elastic_index: str = Field(
         "outbox-search-index", validation_alias="ELASTIC_INDEX", description="index or write alias"

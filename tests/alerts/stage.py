@@ -15,6 +15,7 @@ from alerts.monitoring import Monitoring, Target
 from fakes import FakeSink, fake_sink
 from fakes.postgres_proxy import Proxy, postgres_proxy
 from outboxctl import services
+from outboxctl.sink.clients.elastic import ElasticClient
 from outboxctl.sink.index import ensure
 from processes import Worker, environment, eventually, start_worker
 from scene import Scene, ready
@@ -118,7 +119,7 @@ def stage(
     """A stage with running workers; nothing is left of it."""
     url = test_servers.new_database(both.postgres, template=template)
     index = f"t-{uuid4().hex[:12]}"
-    ensure(engine, index)
+    ensure(ElasticClient(engine), index)
     with ExitStack() as stack:
         stack.callback(test_servers.drop_database, both.postgres, url)
         stack.callback(_drop_index, engine, index)

@@ -1,15 +1,18 @@
 """The rules that ship are those of the code, on metrics that exist, with the limits that one gives."""
 
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from alerts.programs import program
 from outboxctl.alerts.model import Limits
 from outboxctl.alerts.rules import duration, rule_file
 from outboxctl.alerts.table import alerts
+from outboxctl.errors import UsageError
 from outboxctl.metrics.registry import Metrics
 from processes import Cli, environment
 
@@ -35,7 +38,8 @@ def test_what_ships_is_what_the_command_prints(bare: Cli) -> None:
 
 def test_every_alert_speaks_of_metrics_that_there_are() -> None:
     known = {name for name, *_ in Metrics().families()}
-    for alert in alerts(Limits()):
+    for alert in alerts(Limits(job="mine")):
+        assert not re.search(r'\b(outbox_\w+|up)\b(?!{job="mine"})', alert.expr)
         named = set(re.findall(r"\boutbox_\w+", alert.expr))
         assert named <= known
         assert named or "up{" in alert.expr
@@ -46,6 +50,42 @@ def test_every_rule_says_what_to_do_and_where_to_read_on() -> None:
         assert {"summary", "description", "runbook_url"} == set(rule["annotations"])
         page = rule["annotations"]["runbook_url"].removeprefix("https://example.org/x/").removesuffix("/")
         assert page.replace("-", "") == name.lower()
+
+
+BUSY = """
+rule_files: [short.rules.yml]
+evaluation_interval: 15s
+tests:
+  - interval: 15s
+    input_series:
+      - {series: 'up{job="outboxctl"}', values: 1x40}
+      - {series: 'outbox_gauges_refreshed_timestamp_seconds{job="outboxctl"}', values: -14+15x40}
+      - {series: 'outbox_lag_events{job="outboxctl"}', values: 40x40}
+      - {series: 'outbox_last_success_timestamp_seconds{job="outboxctl"}', values: %s}
+    promql_expr_test:
+      - {expr: 'count by (alertname) (ALERTS{alertstate="firing"})', eval_time: 10m, exp_samples: [%s]}
+"""
+
+
+FIRES = """{labels: '{alertname="OutboxNoSuccess"}', value: 1}"""
+
+
+@pytest.mark.parametrize(("success", "fires"), [("-14+15x40", ""), ("0x40", FIRES)])
+def test_an_sla_shorter_than_a_scrape_is_no_page_by_itself(success: str, fires: str, tmp_path: Path) -> None:
+    """Each success is 14 seconds old when it is looked at, as a scrape each 15 seconds may have it."""
+    (tmp_path / "short.rules.yml").write_text(rule_file(alerts(Limits(oldest_age=10.0))))
+    (tmp_path / "busy.yml").write_text(BUSY % (success, fires))
+    done = subprocess.run(
+        [_promtool(), "test", "rules", "busy.yml"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def _promtool() -> str:
+    try:
+        return program("promtool")
+    except UsageError as error:
+        pytest.skip(f"{error}; {error.hint}")
 
 
 def test_limits_come_from_settings_and_flags(bare: Cli) -> None:

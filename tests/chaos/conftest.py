@@ -8,6 +8,7 @@ from elasticsearch import Elasticsearch
 
 from outboxctl.chaos.proxy import Proxy
 from outboxctl.sink.bulk import Action, body
+from outboxctl.sink.clients.elastic import ElasticClient
 from outboxctl.sink.index import ensure
 from servers import Servers
 
@@ -26,7 +27,7 @@ def proxy(servers: Servers) -> Iterator[Proxy]:
 def shared_index(engine: Elasticsearch) -> Iterator[str]:
     """One index for all tests of a module: making one takes longer than most of them."""
     name = f"t-{uuid.uuid4().hex[:12]}"
-    ensure(engine, name)
+    ensure(ElasticClient(engine), name)
     yield name
     engine.indices.delete(index=f"{name}-000001")
 

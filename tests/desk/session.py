@@ -24,6 +24,7 @@ from desk.terminal import screen, show
 from outboxctl import services
 from outboxctl.core.database import Database
 from outboxctl.core.migrations import upgrade
+from outboxctl.sink.clients.elastic import ElasticClient
 from outboxctl.sink.index import ensure
 from processes import OUTBOXCTL, environment
 
@@ -184,7 +185,7 @@ def staged(both: servers.Servers, cwd: Path) -> Iterator[Stage]:
     db, engine = Database(url), Elasticsearch(both.sink)
     try:
         upgrade(db, None)
-        ensure(engine, index)
+        ensure(ElasticClient(engine), index)
         with psycopg.connect(url, autocommit=True) as sql:
             set_up(sql, stage.deliver)
         yield stage

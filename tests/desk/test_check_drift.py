@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from outboxctl.check.drift import drift
 from outboxctl.core import sample
 from outboxctl.core.database import Database
+from outboxctl.sink.clients.elastic import ElasticClient
 from processes import Cli
 from scene import Scene
 
@@ -58,7 +59,7 @@ def look(db: Database, scene: Scene) -> Callable[..., Any]:
                 yield connection
 
         opened: Callable[[], AbstractContextManager[Connection]] = begin
-        found = drift(opened, scene.engine, scene.index, SIZE)
+        found = drift(opened, ElasticClient(scene.engine), scene.index, SIZE)
         assert found.sampled
         return sorted(found.differing)
 

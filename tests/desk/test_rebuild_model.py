@@ -20,6 +20,7 @@ from outboxctl.failures import Verdict
 from outboxctl.rebuild import phases
 from outboxctl.rebuild.model import Tools
 from outboxctl.rebuild.plan import plan
+from outboxctl.sink.clients.elastic import ElasticClient
 from outboxctl.sink.deliver import ElasticSink
 from outboxctl.sink.index import ensure
 from outboxctl.worker.prepare import prepare
@@ -51,12 +52,12 @@ class World:
     """An application, a worker that may be held up between claim and send, and a rebuild that may die."""
 
     def __init__(self, db: Database, sql: psycopg.Connection, client: Elasticsearch) -> None:
-        self.db, self.sql, self.client = db, sql, client
+        self.db, self.sql, self.client, self.sink = db, sql, client, ElasticClient(client)
         self.alias = f"t-{uuid4().hex[:12]}"
         self.versions = count(1)
         self.claims: list[list[Claimed]] = []
         self.rest: Iterator[Any] = iter(())
-        ensure(client, self.alias)
+        ensure(self.sink, self.alias)
 
     def write(self, entity: int) -> None:
         """A row and its event."""
@@ -83,7 +84,7 @@ class World:
         """It sends one that it read, perhaps long ago."""
         if self.claims:
             batch = self.claims.pop(which % len(self.claims))
-            found = ElasticSink(self.client, self.alias).deliver(prepare(batch).actions, left=lambda: 30.0)
+            found = ElasticSink(self.sink, self.alias).deliver(prepare(batch).actions, left=lambda: 30.0)
             assert {finding and finding.verdict for finding in found.findings} <= {Verdict.DONE}
             self.sql.execute(SETTLE, [[event.id for event in batch]])
 
@@ -97,9 +98,7 @@ class World:
         """Phase by phase, what else happens in between; twice each, as after a crash before the save."""
         row = self._begin()
         with self.db.begin() as held:
-            tools = Tools(
-                self.db, self.client, held, threading.Event(), size=1, advance=lambda _: self._next()
-            )
+            tools = Tools(self.db, self.sink, held, threading.Event(), size=1, advance=lambda _: self._next())
             while row.phase != Phase.DONE:
                 self._next()
                 done = phases.STEPS[Phase(row.phase)](tools, row)
@@ -115,7 +114,7 @@ class World:
 
     def _begin(self) -> Rebuild:
         with self.db.begin() as connection:
-            p = plan(connection, self.client, self.alias)
+            p = plan(connection, self.sink, self.alias)
             return rebuilds.begin(
                 connection,
                 action="rebuild",

@@ -17,6 +17,7 @@ from outboxctl.errors import UnreachableError, UsageError
 from outboxctl.rebuild import phases
 from outboxctl.rebuild.healing import heal
 from outboxctl.rebuild.model import Interrupted, Tools
+from outboxctl.sink.clients.elastic import ElasticClient
 from processes import Cli
 from rebuilding import ROWS, behind, documents, held, indexes, put, rows, said, take_away
 
@@ -302,7 +303,7 @@ def test_a_concrete_index_whose_swap_failed_is_copied_again_with_what_came_since
         assert row
         patch.setattr("outboxctl.sink.alias.swap", _away)
         with pytest.raises(UnreachableError, match="away"):
-            phases.swap(Tools(db, engine, held_open, threading.Event()), row)
+            phases.swap(Tools(db, ElasticClient(engine), held_open, threading.Event()), row)
     assert behind_nothing(engine, name)
     put(sql, uuid4())
     cli.ok("worker", "--drain")
@@ -408,7 +409,7 @@ def test_a_comparison_that_was_asked_to_stop_does_not_end_a_rebuild(
     stop = threading.Event()
     stop.set()
     with db.begin() as held, pytest.raises(Interrupted):
-        heal(Tools(db, engine, held, stop), index)
+        heal(Tools(db, ElasticClient(engine), held, stop), index)
 
 
 def test_rows_that_cannot_be_read_do_not_end_a_rebuild_as_if_they_agreed(
@@ -416,4 +417,4 @@ def test_rows_that_cannot_be_read_do_not_end_a_rebuild_as_if_they_agreed(
 ) -> None:
     sql.execute("ALTER TABLE search_index RENAME COLUMN event_version TO other")
     with db.begin() as held, pytest.raises(UsageError):
-        heal(Tools(db, engine, held, threading.Event()), index)
+        heal(Tools(db, ElasticClient(engine), held, threading.Event()), index)

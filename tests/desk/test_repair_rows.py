@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from threading import Event
 from typing import Any
 
@@ -39,7 +40,7 @@ def ground(sql: psycopg.Connection[Any], engine: Elasticsearch, index: str) -> G
 
 @pytest.fixture
 def reader(settings: Settings) -> Iterator[Reader]:
-    with connect(settings) as client:
+    with closing(connect(settings)) as client:
         yield Reader(client, settings.elastic_index)
 
 

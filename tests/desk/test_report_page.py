@@ -1,6 +1,8 @@
 """The report: what it says in peace, in a disaster and in an outage; and how it looks in a browser."""
 
+import fcntl
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -184,6 +186,7 @@ def test_a_part_that_cannot_be_had_costs_the_others_nothing(cli: Cli, scene: Sce
     [
         (("--html", "--json"), {}, "--html and --json are two forms"),
         (("--out", "/nowhere/page.html"), {}, "--out: cannot write /nowhere/page.html"),
+        (("--out", "."), {}, "--out: cannot write .: Is a directory"),
         ((), {"DATABASE_URL": ""}, "DATABASE_URL is not set"),
     ],
 )
@@ -193,6 +196,22 @@ def test_what_cannot_be_meant_is_refused(
     done = cli("report", *args, env=more)
     assert (done.returncode, done.stdout) == (2, "")
     assert why in done.stderr
+
+
+def test_only_a_plain_file_is_replaced(cli: Cli, tmp_path: Path) -> None:
+    """As root, `--out /dev/null` would otherwise make a file of it for everybody."""
+    pipe, link, target = tmp_path / "pipe", tmp_path / "link.html", tmp_path / "page.html"
+    os.mkfifo(pipe)
+    with os.fdopen(os.open(pipe, os.O_RDWR | os.O_NONBLOCK), "rb") as reader:
+        fcntl.fcntl(reader, fcntl.F_SETPIPE_SZ, 2**20)  # all of the page, before anybody reads
+        cli.ok("report", "--out", str(pipe))
+        assert reader.readline() == b"<!doctype html>\n"
+    assert pipe.is_fifo()
+    link.symlink_to(target)
+    cli.ok("report", "--out", str(link))
+    assert link.is_symlink()
+    assert target.read_text().startswith("<!doctype html>")
+    assert not list(tmp_path.glob("*.part"))
 
 
 def test_a_missing_schema_is_no_outage(cli: Cli, empty_url: str) -> None:

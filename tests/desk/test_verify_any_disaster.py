@@ -1,6 +1,7 @@
 """Random damage to a handful of entities, again and again: found exactly, healed exactly."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from random import Random
 from threading import Event
 from typing import Any
@@ -28,7 +29,7 @@ DAMAGES = st.lists(st.sampled_from(WAYS), min_size=1, max_size=12)
 
 @pytest.fixture
 def reader(settings: Settings) -> Iterator[Reader]:
-    with connect(settings) as client:
+    with closing(connect(settings)) as client:
         yield Reader(client, settings.elastic_index)
 
 

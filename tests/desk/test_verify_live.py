@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from random import Random
 from typing import Any
 
@@ -40,7 +40,7 @@ SELECT gen_random_uuid(), entity_type, entity_id, 'delete', event_version + 1, '
 
 @pytest.fixture
 def reader(settings: Settings) -> Iterator[Reader]:
-    with connect(settings) as client:
+    with closing(connect(settings)) as client:
         yield Reader(client, settings.elastic_index)
 
 
@@ -146,7 +146,7 @@ def test_no_view_of_the_index_is_kept_open_while_a_repair_takes_its_time(
     ground = Ground(sql, engine, index)
     ground.fill(60)
     sql.execute("UPDATE search_index SET event_version = event_version + 1")
-    with connect(settings) as client:
+    with closing(connect(settings)) as client:
         found = compare(db, Reader(client, index))
         ids = [next(found).id]
         # The bucket under repair is being read; those after it wait.

@@ -1,6 +1,7 @@
 """A second look is cheap where nothing has changed since both sides agreed, and never mistaken for it."""
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ def ground(sql: psycopg.Connection[Any], engine: Elasticsearch, index: str) -> G
 @pytest.fixture
 def look(settings: Settings, db: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Look]:
     monkeypatch.setenv("OUTBOXCTL_CACHE", str(tmp_path / "cache"))
-    with connect(settings) as client:
+    with closing(connect(settings)) as client:
 
         def run(*, content: bool = True, full: bool = False) -> Report:
             reader = Reader(client, settings.elastic_index)

@@ -15,6 +15,7 @@ from desk import stage
 from docs.blocks import ROOT, Block, said
 from docs.shell import Shell, terminal
 from outboxctl import services
+from outboxctl.sink.clients.elastic import ElasticClient
 from outboxctl.sink.index import ensure
 from processes import Cli, environment
 
@@ -81,7 +82,7 @@ def own_servers(tmp_path: Path) -> Iterator[Env]:
     )
     try:
         with Elasticsearch(both.search.url) as client:
-            ensure(client, env["ELASTIC_INDEX"])
+            ensure(ElasticClient(client), env["ELASTIC_INDEX"])
         Cli(env, tmp_path).ok("db", "upgrade")
         _set_up(env, tmp_path)
         with _sql(env) as sql:

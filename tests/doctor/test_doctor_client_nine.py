@@ -10,6 +10,7 @@ from elasticsearch import Elasticsearch
 
 from doctor.eight import answers_like_eight
 from doctor.fronts import front
+from outboxctl.sink.clients.elastic import ElasticClient
 from outboxctl.sink.index import ensure
 from processes import Cli
 from servers import Servers
@@ -63,7 +64,7 @@ def test_before_a_real_server_8_too_and_a_client_8_is_well_there(cli: Cli, nine:
     url = os.environ["TEST_ELASTIC_8_URL"]
     assert "pip install 'elasticsearch>=8.19,<9'" in _said(cli, nine, url)
     with Elasticsearch(url) as client:
-        ensure(client, index)
+        ensure(ElasticClient(client), index)
         try:
             cli.ok("doctor", "--only", "sink", env={"ELASTIC_URL": url})
         finally:

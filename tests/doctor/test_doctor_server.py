@@ -11,6 +11,7 @@ from doctor.ward import Ward, named
 from outboxctl.core.database import Database
 from outboxctl.core.migrations import upgrade
 from outboxctl.doctor.model import End
+from outboxctl.sink.clients.elastic import ElasticClient
 from outboxctl.sink.index import ensure
 
 
@@ -19,7 +20,7 @@ def test_a_house_in_order_yields_nothing_at_all(own_database: Ward, own_engine: 
     ward.monkeypatch.setenv("ELASTIC_URL", own_engine)
     ward.monkeypatch.setenv("ELASTIC_INDEX", "in-order")
     with Elasticsearch(own_engine) as client:
-        ensure(client, "in-order")
+        ensure(ElasticClient(client), "in-order")
         client.cluster.put_settings(persistent={"action.auto_create_index": "false"})
     ward.do("ALTER SYSTEM SET fsync = on; SELECT pg_reload_conf();")
     ward.do("SELECT pg_sleep(0.2)")

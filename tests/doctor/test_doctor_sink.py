@@ -1,6 +1,7 @@
 """The cluster: products, versions, rights and disks, on a real engine or with its answers changed."""
 
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from doctor.ward import Ward
 from outboxctl.chaos.proxy.asked import Asked
 from outboxctl.chaos.proxy.wire import Reply
 from outboxctl.doctor.model import End, Severity
+from outboxctl.sink.clients.elastic import ElasticClient
 from outboxctl.sink.index import ensure
 from outboxctl.sink.roles import READS, WRITES
 from servers import Servers
@@ -47,13 +49,25 @@ def test_other_versions_are_judged_by_their_number(
         assert [each for each in _sees(ward, url) if each != "client-too-new"] == ([id_] if id_ else [])
 
 
-def test_another_product_is_named(ward: Ward, servers: Servers) -> None:
-    def opensearch(asked: Asked, reply: Reply) -> Reply:
-        return with_header("X-Elastic-Product", None)(asked, says(200, OPENSEARCH)(asked, reply))
+def _opensearch(asked: Asked, reply: Reply) -> Reply:
+    return with_header("X-Elastic-Product", None)(asked, says(200, OPENSEARCH)(asked, reply))
 
-    with front(servers.sink, {"/*": opensearch}) as url:
-        assert _sees(ward, url) == ["not-elasticsearch"]
-        assert "opensearch 2.19.6" in ward.one("not-elasticsearch", End.SINK).what
+
+def test_opensearch_needs_its_own_client(ward: Ward, servers: Servers) -> None:
+    with front(servers.sink, {"/*": _opensearch}) as url:
+        ward.monkeypatch.setenv("OUTBOX_SINK", "elasticsearch")
+        assert "other-client" in _sees(ward, url)
+        found = ward.one("other-client", End.SINK)
+        assert "opensearch 2.19.6 answers" in found.what
+        assert found.mend == "export OUTBOX_SINK=auto"
+        ward.monkeypatch.delenv("OUTBOX_SINK")
+        ward.monkeypatch.setitem(sys.modules, "outboxctl.sink.clients.opensearch", None)
+        assert ward.one("other-client", End.SINK).mend == "pip install 'outboxctl[opensearch]'"
+
+
+def test_who_names_no_product_is_not_elasticsearch(ward: Ward, servers: Servers) -> None:
+    with front(servers.sink, {"/*": with_header("X-Elastic-Product", None)}) as url:
+        assert "not-elasticsearch" in _sees(ward, url)
 
 
 def test_credentials_that_are_refused_are_an_error(ward: Ward, servers: Servers) -> None:
@@ -181,7 +195,7 @@ def own_index(ward: Ward, own_engine: str) -> Elasticsearch:
     """The patient on an engine of its own, with an index there."""
     ward.monkeypatch.setenv("ELASTIC_URL", own_engine)
     client = Elasticsearch(own_engine)
-    ensure(client, "own")
+    ensure(ElasticClient(client), "own")
     ward.monkeypatch.setenv("ELASTIC_INDEX", "own")
     return client
 

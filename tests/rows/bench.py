@@ -1,5 +1,6 @@
 """A delivery in this process: real rows, a real claim, the real client, a real settle; no worker process."""
 
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -9,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from acceptance import lab
 from fakes import FakeSink, fake_sink
-from invariants import check_invariants
+from invariants import Engine, check_invariants
 from outboxctl.core.database import Database
 from outboxctl.errors import UnreachableError
 from outboxctl.metrics.registry import Metrics
@@ -77,7 +78,7 @@ class Bench:
         """Let one lane work until nothing is due; under `hold` it may also find the sink away."""
         given = ONCE | {"database_url": self.url, "elastic_url": url, "elastic_index": index} | flags
         settings = load(**given)
-        with connect(settings) as client:
+        with closing(connect(settings)) as client:
             sink = ElasticSink(client, index)
             shared = Shared(settings, self.database, sink, Metrics(), Health(300))
             Lane(shared, drain=True).run()
@@ -93,7 +94,7 @@ class Bench:
         assert sink.store.steps_back() == []
         return metrics
 
-    def check(self, client: Elasticsearch, index: str) -> None:
+    def check(self, client: Engine, index: str) -> None:
         """The invariants, with the rows that are there."""
         lab.assert_clean(self.sql)
         check_invariants(self.sql, client, index, rows=sum(lab.by_status(self.sql).values()))

@@ -7,7 +7,6 @@ from ssl import SSLContext, TLSVersion
 from urllib.parse import urlsplit
 
 import pytest
-from elastic_transport import NodeConfig
 
 from doctor.ward import Ward
 from outboxctl.doctor.model import End
@@ -16,12 +15,13 @@ from outboxctl.failures import Reason
 from outboxctl.settings import load
 from outboxctl.sink import tls
 from outboxctl.sink.client import connect
+from outboxctl.sink.clients.watch import Peer
 from outboxctl.sink.index import ensure
 from outboxctl.sink.opening import OpeningSink
 from outboxctl.sink.security import passing_on
 from processes import Cli
 from servers import Servers
-from tls import HOST, Front, Papers
+from tls import HOST, Front, Papers, basic
 
 Set = Callable[..., None]
 STRANGE = "a CA that we do not trust"
@@ -158,14 +158,34 @@ def _file(folder: Path, text: str) -> str:
     return str(path)
 
 
+def test_basic_authentication_whose_password_changes_in_its_file(
+    given: Set, servers: Servers, papers: Papers, index: str, tmp_path: Path
+) -> None:
+    password = tmp_path / "password"
+    password.write_text("pä:ss\n")
+    front = Front(servers.sink, papers.server(), lets_in={basic("worker", "pä:ss")})
+    with front.open():
+        given(ELASTIC_URL=front.url, ELASTIC_CA_CERTS=papers.ca, ELASTIC_INDEX=index)
+        given(ELASTIC_USERNAME="worker", ELASTIC_PASSWORD_FILE=str(password))
+        sink = OpeningSink(load(), connections=1)
+        assert sink.ping() is None
+        front.lets_in = {basic("worker", "new")}
+        for _ in range(2):
+            refused = sink.ping()
+            assert refused
+            assert refused.reason is Reason.AUTH
+        password.write_text("new")
+        sink.ping()  # is refused, and reads the file
+        assert sink.ping() is None
+
+
 def test_a_connection_that_just_ended_is_no_fault_of_tls(servers: Servers, papers: Papers) -> None:
     with Front(servers.sink, papers.of(*papers.self_signed())).open() as front:
-        for pinned in (None, "ab" * 32):
-            tls._looks.clear()
-            node = NodeConfig("https", HOST, front.port, ssl_assert_fingerprint=pinned)
-            assert tls.explained(ConnectionResetError(), node, certain=False) is None
+        tls._looks.clear()
+        peer = Peer(HOST, front.port, secure=True, context=None)
+        assert tls.explained(ConnectionResetError(), peer, certain=False) is None
     tls._looks.clear()
-    plain = NodeConfig("http", HOST, urlsplit(servers.sink).port or 9200)
+    plain = Peer(HOST, urlsplit(servers.sink).port or 9200, secure=False, context=None)
     assert tls.explained(ConnectionResetError(), plain, certain=False) is None
 
 

@@ -2,6 +2,7 @@
 
 import gc
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 from elasticsearch import Elasticsearch
@@ -14,7 +15,7 @@ from outboxctl.sink.deliver import ElasticSink
 
 @pytest.fixture
 def sink(settings: Settings) -> Iterator[ElasticSink]:
-    with connect(settings) as client:
+    with closing(connect(settings)) as client:
         yield ElasticSink(client, settings.elastic_index)
 
 

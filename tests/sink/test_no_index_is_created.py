@@ -1,6 +1,7 @@
 """An index that is deleted under a running worker stays deleted: a guessed mapping would spoil it."""
 
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 from elasticsearch import Elasticsearch
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.real_engine
 @pytest.fixture
 def sink(servers: Servers, index: str) -> Iterator[ElasticSink]:
     """The product's own, on this test's index."""
-    with connect(load(elastic_url=servers.sink)) as client:
+    with closing(connect(load(elastic_url=servers.sink))) as client:
         yield ElasticSink(client, index)
 
 

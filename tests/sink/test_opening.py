@@ -8,8 +8,8 @@ import pytest
 
 from outboxctl.errors import UsageError
 from outboxctl.settings import load
-from outboxctl.sink.client import connect
 from outboxctl.sink.opening import OpeningSink
+from outboxctl.sink.security import security
 
 AUTHORITIES = ssl.get_default_verify_paths().cafile or ""
 
@@ -30,6 +30,5 @@ def test_what_no_client_can_be_made_of_is_refused_before_an_event_is_claimed(giv
 
 
 def test_a_password_of_any_language_is_sent_as_utf_8() -> None:
-    client = connect(load(elastic_url="http://one:9200", elastic_username="u", elastic_password="pä"))
-    sent = client._headers["authorization"].removeprefix("Basic ")
-    assert base64.b64decode(sent).decode() == "u:pä"
+    options = security(load(elastic_url="http://one:9200", elastic_username="u", elastic_password="pä"))
+    assert base64.b64decode(options["basic_auth"]).decode() == "u:pä"

@@ -15,6 +15,7 @@ from elasticsearch import Elasticsearch
 import servers
 from outboxctl.core.database import Database
 from outboxctl.core.migrations import upgrade
+from outboxctl.sink.clients.elastic import ElasticClient
 from outboxctl.sink.index import ensure
 from storm.plan import Plan, Site
 from storm.storm import run
@@ -69,7 +70,7 @@ def _site() -> Iterator[Site]:
         url = servers.new_database(both.postgres)
         with closing(Database(url)) as database, closing(Elasticsearch(both.sink)) as engine:
             upgrade(database, None)
-            ensure(engine, INDEX)
+            ensure(ElasticClient(engine), INDEX)
         yield Site(url, both.sink, INDEX, Path(folder))
 
 

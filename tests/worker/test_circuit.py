@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import pytest
 
@@ -39,7 +39,7 @@ def sink() -> Iterator[FakeSink]:
 def lane_at_work(url: str, db: Database, sink: FakeSink) -> Iterator[Shared]:
     """One lane of a worker, in this process."""
     settings = load(database_url=url, elastic_url=sink.url, elastic_index="any", **HOLD)
-    with connect(settings) as client:
+    with closing(connect(settings)) as client:
         shared = Shared(settings, db, ElasticSink(client, "any"), Metrics(), Health(300))
         lane = threading.Thread(target=Lane(shared, drain=False).run)
         lane.start()

@@ -29,7 +29,7 @@ def _no_database(limits: Limits) -> Alert:
     return Alert(
         "OutboxMetricsStale",
         Severity.PAGE,
-        f"{since(REFRESHED)} > {FRESH * limits.minute:g}",
+        f"{since(REFRESHED, limits)} > {FRESH * limits.minute:g}",
         2 * limits.minute,
         "No worker has read the database for {{ $value | humanizeDuration }}",
         "Workers are up, but their database is not: see /readyz of one, then the database itself.",
@@ -37,13 +37,17 @@ def _no_database(limits: Limits) -> Alert:
 
 
 def _no_success(limits: Limits) -> Alert:
-    """A success within the SLA breaks off the waiting; an idle outbox has none, but no lag either."""
+    """A success within the SLA breaks off the waiting; an idle outbox has none, but no lag either.
+
+    However short the SLA: what Prometheus knows of a success may be a scrape and an evaluation old.
+    """
+    seldom, wait = max(limits.oldest_age / 5, limits.minute / 2), max(limits.oldest_age, limits.minute)
     return Alert(
         "OutboxNoSuccess",
         Severity.PAGE,
         f"{gauge('outbox_lag_events', limits)} > 0\n"
-        f"and {since('outbox_last_success_timestamp_seconds')} > {limits.oldest_age / 5:g}",
-        limits.oldest_age,
+        f"and {since('outbox_last_success_timestamp_seconds', limits)} > {seldom:g}",
+        wait,
         "{{ $value }} events wait, and none has been delivered within the SLA",
         "See what /readyz of a worker and `outboxctl status` name: the sink, the database, or neither.",
     )

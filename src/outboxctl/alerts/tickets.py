@@ -2,8 +2,7 @@
 
 from outboxctl.alerts.model import Alert, Limits, Severity
 from outboxctl.alerts.pages import WINDOW
-from outboxctl.alerts.queries import EACH, FRESH, gauge, grown, up
-from outboxctl.alerts.rules import duration
+from outboxctl.alerts.queries import FRESH, gauge, grown, highest, up
 
 RARE = 15  # minutes in which one is enough
 STORM = 2  # minutes: shorter than the waiting, so that what was over at once is no storm
@@ -67,7 +66,7 @@ def _circuit(limits: Limits) -> Alert:
     return Alert(
         "OutboxCircuitOpen",
         Severity.TICKET,
-        f"max {EACH} (max_over_time(outbox_circuit_open[{duration(limits.minute)}])) == 1",
+        f"{highest('outbox_circuit_open', 1, limits)} == 1",
         3 * limits.minute,
         "The circuit to the sink is open: it takes nothing, and events wait",
         "See /readyz of the worker for what the sink says. No attempt is spent; do not restart workers.",

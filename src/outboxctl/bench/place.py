@@ -109,4 +109,6 @@ def _clock(service: services.Service) -> Callable[[], float] | None:
 
 def _engine(kind: str) -> str:
     """What the engine is called; an imitation says so."""
-    return IMITATION if kind.startswith("noida") else "Elasticsearch"
+    if kind.startswith("noida"):
+        return IMITATION
+    return "OpenSearch" if kind.startswith("opensearch") else "Elasticsearch"

@@ -10,7 +10,7 @@ from outboxctl.errors import OutboxctlError
 from outboxctl.settings import Settings
 
 if TYPE_CHECKING:
-    from elasticsearch import Elasticsearch
+    from outboxctl.sink.clients.model import Client
 
 Clock = Callable[[], float]
 
@@ -32,7 +32,7 @@ class Rig:
 
     settings: Settings
     database: Database
-    client: "Elasticsearch"
+    client: "Client"
     folder: Path
     versions: Mapping[str, str] = field(default_factory=dict)
     cpu: Mapping[str, Clock] = field(default_factory=dict)

@@ -17,7 +17,7 @@ from outboxctl.sink.request import demand
 from outboxctl.worker.prepare import prepare
 
 if TYPE_CHECKING:
-    from elasticsearch import Elasticsearch
+    from outboxctl.sink.clients.model import Client
 
 SENDERS = (1, 2, 3)
 A_REQUEST = 1_000
@@ -78,15 +78,7 @@ def _rate(rig: Rig, requests: Sequence[bytes], senders: int, events: int) -> flo
     return events / seconds
 
 
-def _send(client: "Elasticsearch", name: str, body: bytes, *, insist: bool) -> bool:
+def _send(client: "Client", name: str, body: bytes, *, insist: bool) -> bool:
     options: dict[str, Any] = {"require_alias": True} if insist else {}
-    answer = demand(
-        client,
-        lambda: client.bulk(
-            index=name,
-            operations=body,  # type: ignore[arg-type] # bytes go through untouched
-            filter_path=bulk.FILTER,
-            **options,
-        ),
-    )
+    answer = demand(client, "PUT", name, "_bulk", body=body, filter_path=bulk.FILTER, **options)
     return bool(answer["errors"])

@@ -14,10 +14,9 @@ from outboxctl.urls import without_credentials
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from elasticsearch import Elasticsearch
-
     from outboxctl.services.model import Say
     from outboxctl.settings import Settings
+    from outboxctl.sink.clients.model import Client
 
 BLOCKED = "write-block"
 
@@ -72,7 +71,7 @@ def _where(settings: "Settings") -> str:
 
 
 @contextmanager
-def _client(settings: "Settings") -> "Iterator[Elasticsearch]":
+def _client(settings: "Settings") -> "Iterator[Client]":
     client = connect(settings, connections=1, timeout=10)
     try:
         yield client

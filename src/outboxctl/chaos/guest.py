@@ -131,14 +131,14 @@ def _remove(fault: Fault, settings: Settings, say: "Say") -> None:
 def _search(settings: Settings) -> str:
     with closing(connect(settings)) as client:
         try:
-            name, version = named(client)
+            name, product, version = named(client)
         except UnreachableError as error:
             hint = "check ELASTIC_URL, and that it runs (`outboxctl services up` starts a local one)"
             where = mask(settings.sink_urls[0])
             raise UnreachableError(f"the sink {where} cannot be used: {error}", hint=hint) from None
         except RefusedError:  # a right that no worker needs
             return "elasticsearch, of a version that this user may not ask for"
-    return f"{IMITATION if name == IMITATION else 'elasticsearch'} {version}".strip()
+    return f"{IMITATION if name == IMITATION else product} {version}".strip()
 
 
 def _ends(settings: Settings) -> dict[str, str]:

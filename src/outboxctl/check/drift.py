@@ -11,8 +11,9 @@ from outboxctl.sink.index import versions
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from elasticsearch import Elasticsearch
     from sqlalchemy import Connection
+
+    from outboxctl.sink.clients.model import Client
 
     Begin = Callable[[], AbstractContextManager[Connection]]
 
@@ -28,7 +29,7 @@ class Drift:
     differing: list[str]
 
 
-def drift(begin: "Begin", client: "Elasticsearch", index: str, size: int) -> Drift:
+def drift(begin: "Begin", client: "Client", index: str, size: int) -> Drift:
     """Compare about `size` random entities with the documents of `index`, by version.
 
     What differs is looked at again once no event of it is under way, and counts if its source row has
@@ -51,7 +52,7 @@ def _settled(begin: "Begin", entities: Sequence[Entity]) -> list[Entity]:
         return sample.settled(connection, entities)
 
 
-def _differing(client: "Elasticsearch", index: str, entities: Sequence[Entity]) -> list[Entity]:
+def _differing(client: "Client", index: str, entities: Sequence[Entity]) -> list[Entity]:
     found: dict[str, int | None] = {}
     for start in range(0, len(entities), CHUNK):
         ids = [entity.document_id for entity in entities[start : start + CHUNK]]

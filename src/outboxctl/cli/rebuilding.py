@@ -13,12 +13,11 @@ from outboxctl.errors import ExitCode, UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from elasticsearch import Elasticsearch
-
     from outboxctl.core.database import Database
     from outboxctl.rebuild.model import Tools
     from outboxctl.rebuild.plan import Plan
     from outboxctl.settings import Settings
+    from outboxctl.sink.clients.model import Client
 
 CONNECTIONS = 6  # the lock's, the row's, one to read with, and three of the comparison
 
@@ -126,7 +125,7 @@ class Desk:
     def _carry_out(
         self,
         db: "Database",
-        client: "Elasticsearch",
+        client: "Client",
         plan: "Plan",
         patience: float,
         *,
@@ -155,7 +154,7 @@ class Desk:
         guards.confirm(self.settings, db, what, yes=self.yes, always=True)
 
     @contextmanager
-    def _both(self) -> "Iterator[tuple[Database, Elasticsearch]]":
+    def _both(self) -> "Iterator[tuple[Database, Client]]":
         from outboxctl.sink.client import connect
 
         if not self.dry_run:
@@ -171,7 +170,7 @@ class Desk:
     def _tools(
         self,
         db: "Database",
-        client: "Elasticsearch",
+        client: "Client",
         *,
         patience: float = 0.0,
         allow_failures: bool = False,

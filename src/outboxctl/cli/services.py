@@ -15,11 +15,17 @@ app = group("A local PostgreSQL and search engine for a laptop or CI.")
 
 
 class Search(StrEnum):
-    """Which search engine; `auto` takes the first that this machine can run."""
+    """Which search engine; `auto` takes the first that this machine can run.
+
+    `elasticsearch` is version 9 and `opensearch` version 2.
+    """
 
     AUTO = "auto"
     DOCKER = "docker"
     ELASTICSEARCH = "elasticsearch"
+    ELASTICSEARCH8 = "elasticsearch8"
+    OPENSEARCH = "opensearch"
+    OPENSEARCH3 = "opensearch3"
     NOIDA = "noida"
 
 

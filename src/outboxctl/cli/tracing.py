@@ -11,19 +11,31 @@ if TYPE_CHECKING:
     from outboxctl.worker.tracing import Tracing
 
 
-def tracing_of(settings: "Settings") -> "tuple[Tracing | None, list[Processor]]":
-    """What the worker tells its batches to, and what adds the ids to its log lines; nothing where it is off.
+def log_ids_of(settings: "Settings") -> "list[Processor]":
+    """What adds the ids to log lines; nothing where tracing is off.
 
     Raises UsageError where the extra is not installed.
     """
     if not settings.tracing:
-        return None, []
+        return []
     try:
         from outboxctl.worker.spans import log_ids
-        from outboxctl.worker.telemetry import traced
+        from outboxctl.worker.telemetry import traced  # noqa: F401 - is all of it there?
     except ModuleNotFoundError as error:
         if not (error.name or "").startswith("opentelemetry"):
             raise
         hint = "pip install 'outboxctl[tracing]', or set OUTBOX_TRACING=off"
         raise UsageError("OUTBOX_TRACING is on, but OpenTelemetry is not installed", hint=hint) from None
-    return traced(settings), [log_ids]
+    return [log_ids]
+
+
+def tracing_of(settings: "Settings") -> "Tracing | None":
+    """What the worker tells its batches to; None where tracing is off.
+
+    Raises UsageError for variables of OpenTelemetry that mean what there is not.
+    """
+    if not settings.tracing:
+        return None
+    from outboxctl.worker.telemetry import traced
+
+    return traced(settings)

@@ -102,12 +102,12 @@ def worker(
     import sys
 
     from outboxctl import logs
-    from outboxctl.cli.tracing import tracing_of
+    from outboxctl.cli.tracing import log_ids_of, tracing_of
     from outboxctl.sink.opening import OpeningSink
     from outboxctl.worker.daemon import Daemon
 
-    spans, log_ids = tracing_of(given)
-    logs.configure(colour=sys.stderr.isatty() and not os.environ.get("NO_COLOR"), more=log_ids)
+    logs.configure(colour=sys.stderr.isatty() and not os.environ.get("NO_COLOR"), more=log_ids_of(given))
+    spans = tracing_of(given)
     sink = OpeningSink(given, connections=given.concurrency)
     probe = OpeningSink(given, connections=1, timeout=1.5)
     with checked_database(given, connections=given.concurrency + 3, longest=given.transaction_seconds) as db:

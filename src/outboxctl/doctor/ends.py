@@ -1,5 +1,6 @@
 """What is asked of each end, and in which order; what both must fit comes last."""
 
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -33,7 +34,7 @@ from outboxctl.sink.examine.rights import rights as sink_rights
 from outboxctl.sink.examine.told import held, shaped
 
 if TYPE_CHECKING:
-    from elasticsearch import Elasticsearch
+    from outboxctl.sink.clients.model import Client
 
 CHECKS = {
     End.DATABASE: (SERVER, MARKER, TABLES, RIGHTS, PARTS, HOLDERS, POOLER, NOTIFY),
@@ -92,10 +93,10 @@ class Ends:
             exam.aside("client-unusable", End.SINK, str(error), error.hint)
             return
         if reached:
-            with reached.client as client:
+            with closing(reached.client) as client:
                 self._requests(exam, client)
 
-    def _requests(self, exam: Examination, client: "Elasticsearch") -> None:
+    def _requests(self, exam: Examination, client: "Client") -> None:
         name, check = exam.settings.elastic_index, partial(exam.check, End.SINK)
         check(PRODUCT, lambda: shaped(lambda: product(client)))
         self.cluster = check(CLUSTER, lambda: shaped(lambda: cluster(client)))

@@ -6,13 +6,14 @@ from fnmatch import fnmatchcase
 from outboxctl.doctor.mends import export, request, size
 from outboxctl.doctor.model import Check, Said, Severity, rule
 from outboxctl.settings import Settings
+from outboxctl.sink.clients.model import INSTALL
 from outboxctl.sink.examine.cluster import Cluster
 from outboxctl.sink.examine.product import Product
 from outboxctl.sink.examine.reach import Reached
 from outboxctl.sink.examine.rights import SinkRights
 from outboxctl.urls import mask
 
-OLDEST_MAJOR = 8
+OLDEST_MAJOR, OLDEST_OPENSEARCH = 8, 2
 MEDIA_TYPE = ("media_type_header_exception", "content_type_header_exception")
 CLOCK_LIMIT = 5.0  # seconds; a Date header has whole ones
 # The oldest client of each major version that this project works with (see pyproject.toml).
@@ -36,11 +37,20 @@ def away(reached: Reached, settings: Settings) -> Iterator[Said]:
     "The client checks who answers (X-Elastic-Product) and takes no answer from another product.",
 )
 def product(found: Product, _: Settings) -> Iterator[Said]:
-    """OpenSearch, a proxy that drops headers, or something else altogether."""
-    if not found.elasticsearch:
+    """A proxy that drops headers, or something else altogether; OpenSearch has a rule of its own."""
+    if not (found.elasticsearch or found.opensearch):
         what = f"{found.name} {found.number} answers" if found.number else "Something answers"
         mend = "export ELASTIC_URL=…  # an Elasticsearch 8 or 9; a proxy must pass X-Elastic-Product on"
         yield f"{what} without the header of Elasticsearch.", mend
+
+
+@rule("other-client", Severity.ERROR, "Each product's client speaks to that product alone.")
+def other_client(found: Product, settings: Settings) -> Iterator[Said]:
+    """OUTBOX_SINK names the other product, or OpenSearch answers and its client is not installed."""
+    there = "opensearch" if found.opensearch else "elasticsearch" if found.elasticsearch else found.speaks
+    if found.speaks != there:
+        mend = export("OUTBOX_SINK", "auto") if settings.sink != "auto" else INSTALL
+        yield f"{there} {found.number} answers, and the client is that of {found.speaks}.", mend
 
 
 @rule(
@@ -71,13 +81,15 @@ def client_too_old(found: Product, _: Settings) -> Iterator[Said]:
 @rule(
     "server-too-old",
     Severity.ERROR,
-    "The client's requests are those of Elasticsearch 8; older servers refuse them.",
+    "Requests are those of Elasticsearch 8 and OpenSearch 2; older servers refuse some of them.",
 )
 def server_too_old(found: Product, _: Settings) -> Iterator[Said]:
-    """Before Elasticsearch 8."""
+    """Before Elasticsearch 8, or before OpenSearch 2."""
     if found.elasticsearch and 0 < found.major < OLDEST_MAJOR:
         what = f"The server is Elasticsearch {found.number}."
         yield what, "upgrade Elasticsearch to 8.19  # its Upgrade Assistant leads through it"
+    if found.opensearch and 0 < found.major < OLDEST_OPENSEARCH:
+        yield f"The server is OpenSearch {found.number}.", "upgrade OpenSearch to 2.19"
 
 
 @rule(
@@ -176,8 +188,7 @@ def _grant(settings: Settings, lacking: list[str]) -> Iterator[Said]:
 
 
 URLS = Check("each URL", (away,))
-PRODUCT = Check(
-    "product and versions", (product, client_too_new, client_too_old, server_too_old, clock), vital=True
-)
+VERSIONS = (client_too_new, client_too_old, server_too_old)
+PRODUCT = Check("product and versions", (product, other_client, *VERSIONS, clock), vital=True)
 CLUSTER = Check("cluster", (auto_create, disk_low, disk_full))
 SINK_RIGHTS = Check("rights in the sink", (worker, reader, manager))

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from outboxctl.core.rebuilds import Rebuild
 
 if TYPE_CHECKING:
-    from elasticsearch import Elasticsearch
     from sqlalchemy import Connection
 
     from outboxctl.core.database import Database
+    from outboxctl.sink.clients.model import Client
 
 SHOWN = 100  # refused documents in a report
 
@@ -43,7 +43,7 @@ class Tools:
     """
 
     db: "Database"
-    client: "Elasticsearch"
+    client: "Client"
     held: "Connection"
     stop: threading.Event
     size: int = 1_000

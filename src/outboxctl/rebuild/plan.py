@@ -9,8 +9,9 @@ from outboxctl.errors import UsageError
 from outboxctl.sink import alias, making
 
 if TYPE_CHECKING:
-    from elasticsearch import Elasticsearch
     from sqlalchemy import Connection
+
+    from outboxctl.sink.clients.model import Client
 
 Part = dict[str, Any] | None
 LONGEST_NAME = 255  # bytes, of an index
@@ -46,7 +47,7 @@ class Plan:
 
 def plan(
     connection: "Connection",
-    client: "Elasticsearch",
+    client: "Client",
     name: str,
     *,
     mappings: dict[str, Any] | None = None,
@@ -77,7 +78,7 @@ def plan(
     )
 
 
-def plan_rollback(connection: "Connection", client: "Elasticsearch", name: str) -> Plan:
+def plan_rollback(connection: "Connection", client: "Client", name: str) -> Plan:
     """Back to the index that is kept, or the interrupted rollback that goes on.
 
     UsageError if there is none, or a rebuild is under way.

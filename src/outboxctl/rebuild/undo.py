@@ -11,7 +11,7 @@ from outboxctl.rebuild.model import Tools
 from outboxctl.sink import alias, making
 
 if TYPE_CHECKING:
-    from elasticsearch import Elasticsearch
+    from outboxctl.sink.clients.model import Client
 
 
 def abort(tools: Tools, rebuild: Rebuild, *, by: str, reason: str) -> list[str]:
@@ -40,7 +40,7 @@ def abort(tools: Tools, rebuild: Rebuild, *, by: str, reason: str) -> list[str]:
     return deleted
 
 
-def condemned(client: "Elasticsearch", rebuild: Rebuild) -> list[str]:
+def condemned(client: "Client", rebuild: Rebuild) -> list[str]:
     """The indexes that an abort deletes: those which bear its mark, so none that is somebody else's."""
     if rebuild.action != "rebuild":
         return []  # a rollback made none
@@ -58,7 +58,7 @@ class Cleanup:
     gone: list[Rebuild]
 
 
-def plan_cleanup(client: "Elasticsearch", overdue: Sequence[Rebuild]) -> Cleanup:
+def plan_cleanup(client: "Client", overdue: Sequence[Rebuild]) -> Cleanup:
     """What of these rows' kept indexes may be deleted: what no alias uses and the row's rebuild marked."""
     plan = Cleanup([], {}, [])
     for row in overdue:
@@ -72,7 +72,7 @@ def plan_cleanup(client: "Elasticsearch", overdue: Sequence[Rebuild]) -> Cleanup
     return plan
 
 
-def _needed(client: "Elasticsearch", name: str, owner: str) -> str:
+def _needed(client: "Client", name: str, owner: str) -> str:
     """Why an index is not to be deleted, or nothing."""
     if not making.owned(client, name, owner):
         return "it does not bear the mark of its rebuild: delete it yourself if nobody needs it"

@@ -1,1 +1,1 @@
-"""The sink: everything that speaks to Elasticsearch. Nothing else imports its client."""
+"""The sink: everything that speaks to Elasticsearch or OpenSearch. Nothing else imports their clients."""

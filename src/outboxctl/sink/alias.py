@@ -1,15 +1,13 @@
 """The alias: what is behind it, and how it is moved from one index to another in one step."""
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from elasticsearch import Elasticsearch
-
 from outboxctl.errors import UsageError
-from outboxctl.failures import Answer, Verdict, classify
-from outboxctl.sink.request import ask, failure
+from outboxctl.failures import Answer
+from outboxctl.sink.clients.model import Client
+from outboxctl.sink.request import ask, told
 
 Json = dict[str, Any]
 
@@ -31,11 +29,11 @@ class Home:
     mappings: Json = field(default_factory=dict)
 
 
-def look(client: Elasticsearch, name: str, *, besides: str | None = None) -> Home:
+def look(client: Client, name: str, *, besides: str | None = None) -> Home:
     """What is behind `name`, an index that is being made put aside; UsageError if it is not one index."""
-    if not told(client, lambda: client.indices.exists(index=name)):
+    if not told(client, "HEAD", name):
         return Home(name)
-    got = told(client, lambda: client.indices.get(index=name, flat_settings=True))
+    got = told(client, "GET", name, flat_settings=True)
     found = {index: body for index, body in got.items() if index != besides}
     if not found:
         return Home(name)
@@ -47,15 +45,15 @@ def look(client: Elasticsearch, name: str, *, besides: str | None = None) -> Hom
     index, body = next(iter(found.items()))
     if body.get("data_stream"):
         raise UsageError(f"{name} is a data stream: it takes no updates", hint="use an index behind an alias")
-    counted = ask(lambda: client.count(index=index))
+    counted = ask(client, "GET", index, "_count")
     documents = None if isinstance(counted, Answer) else int(counted["count"])
     rest = (body["aliases"], body["settings"], body["mappings"])
     return Home(name, index, index == name, documents, *rest)
 
 
-def new_names(client: Elasticsearch, home: Home) -> tuple[str | None, str]:
+def new_names(client: Client, home: Home) -> tuple[str | None, str]:
     """What the old index will be called once the name is an alias, and a name for the new one."""
-    taken = told(client, lambda: client.indices.get_alias(index=f"{home.name}-*", expand_wildcards="all"))
+    taken = told(client, "GET", f"{home.name}-*", "_alias", expand_wildcards="all")
     numbered = re.compile(re.escape(home.name) + r"-(\d{6})")
     numbers = [int(found[1]) for found in map(numbered.fullmatch, taken) if found]
     following = max(numbers, default=0) + 1
@@ -78,17 +76,6 @@ def moves(home: Home, new: str) -> list[Json]:
     return removed + [{"add": {"index": new, "alias": alias} | rest} for alias, rest in added.items()]
 
 
-def swap(client: Elasticsearch, home: Home, new: str) -> None:
+def swap(client: Client, home: Home, new: str) -> None:
     """Do it."""
-    told(client, lambda: client.indices.update_aliases(actions=moves(home, new)))
-
-
-def told(client: Elasticsearch, call: Callable[[], Any]) -> Any:
-    """The answer's body; UsageError where the request was refused for what it says, else UnreachableError."""
-    answer = ask(call)
-    if not isinstance(answer, Answer):
-        return answer
-    error = failure(client, answer)
-    if classify(answer).verdict in (Verdict.FAIL, Verdict.SPLIT):
-        raise UsageError(str(error))
-    raise error
+    told(client, "POST", "_aliases", body={"actions": moves(home, new)})

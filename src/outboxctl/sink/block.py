@@ -1,16 +1,13 @@
 """The write block of one index (`index.blocks.write`); no other block is touched."""
 
-from elasticsearch import Elasticsearch
-
 from outboxctl.errors import RefusedError, UnreachableError, UsageError
 from outboxctl.failures import Answer
+from outboxctl.sink.clients.model import Client
 from outboxctl.sink.examine.indices import named
-from outboxctl.sink.request import HINT, ask, demand, failure
-
-NOT_FOUND = 404
+from outboxctl.sink.request import HINT, NOT_FOUND, ask, demand, failure
 
 
-def write_index(client: Elasticsearch, name: str) -> str:
+def write_index(client: Client, name: str) -> str:
     """The index that writes to `name` go to. UsageError where there is none, UnreachableError."""
     try:
         found = named(client, name)
@@ -21,16 +18,16 @@ def write_index(client: Elasticsearch, name: str) -> str:
     return found.writes_to.name
 
 
-def blocked(client: Elasticsearch, index: str) -> bool:
+def blocked(client: Client, index: str) -> bool:
     """Whether writes are blocked by this very setting."""
-    found = demand(client, lambda: client.indices.get_settings(index=index, flat_settings=True))
+    found = demand(client, "GET", index, "_settings", flat_settings=True)
     return any(facts["settings"].get("index.blocks.write") == "true" for facts in found.values())
 
 
-def set_block(client: Elasticsearch, index: str, *, on: bool) -> None:
+def set_block(client: Client, index: str, *, on: bool) -> None:
     """Set or lift it, and look that it is so; an index that is gone needs no lifting."""
     setting = {"index.blocks.write": True if on else None}
-    answer = ask(lambda: client.indices.put_settings(index=index, settings=setting))
+    answer = ask(client, "PUT", index, "_settings", body=setting)
     if isinstance(answer, Answer):
         if answer.status == NOT_FOUND and not on:
             return

@@ -5,11 +5,10 @@ from dataclasses import replace
 from time import monotonic
 from typing import Any
 
-from elasticsearch import Elasticsearch
-
 from outboxctl.failures import Answer, Finding, Reason, Verdict, classify
 from outboxctl.sink.bulk import CONFIRMED, FILTER, Action, body, pair
-from outboxctl.sink.client import within
+from outboxctl.sink.clients.model import Client
+from outboxctl.sink.clients.watch import within
 from outboxctl.sink.delivery import Delivery, Request
 from outboxctl.sink.halving import Halving
 from outboxctl.sink.request import ask
@@ -21,7 +20,7 @@ NO_INDEX = "no such index or alias; create it with `outboxctl services up` or yo
 class ElasticSink:
     """Writes batches into one index or write alias; safe to use from several threads."""
 
-    def __init__(self, client: Elasticsearch, index: str) -> None:
+    def __init__(self, client: Client, index: str) -> None:
         self._client = client
         self._index = index
         self._alias_only = False  # the name is known to be an alias, and the sink asked to insist
@@ -29,7 +28,7 @@ class ElasticSink:
 
     def ping(self) -> Finding | None:
         """None if the sink answers and the index is there, else what is wrong."""
-        found = ask(lambda: self._client.indices.exists(index=self._index))
+        found = ask(self._client, "HEAD", self._index)
         if isinstance(found, Answer):
             return None if found.status == FORBIDDEN else classify(found)  # it may write all the same
         return None if found else Finding(Verdict.OUTAGE, Reason.INDEX_UNAVAILABLE, error=NO_INDEX)
@@ -70,25 +69,25 @@ class ElasticSink:
 
     def _look_up(self, left: Callable[[], float]) -> tuple[Answer | None, bool]:
         """What stands against sending, and whether the sink can be told to insist on an alias."""
-        alias = self._look(left, lambda client: client.indices.exists_alias(name=self._index))
+        alias = self._look(left, "_alias", self._index)
         if alias is True:
             self._alias_only = self._can_insist
             return None, self._can_insist
         found = alias
         if alias is False:
-            found = self._look(left, lambda client: client.indices.exists(index=self._index))
+            found = self._look(left, self._index)
         if found is True or found is None or (isinstance(found, Answer) and found.status == FORBIDDEN):
             return None, False  # a key that may only write may not look either
         missing = Answer(404, "index_not_found_exception", NO_INDEX, request=True)
         return (found if isinstance(found, Answer) else missing), False
 
-    def _look(self, left: Callable[[], float], question: Callable[[Elasticsearch], Any]) -> Any:
-        """The answer to one look-up, None where no time is left; half of it is kept for what follows."""
+    def _look(self, left: Callable[[], float], *path: str) -> Any:
+        """Whether it is there, None where no time is left; half of it is kept for what follows."""
         seconds = left() / 2
         if seconds <= 0:
             return None
         with within(seconds):
-            found = ask(lambda: question(self._client))
+            found = ask(self._client, "HEAD", *path)
         if isinstance(found, Answer) and classify(found).verdict is Verdict.SPLIT:
             return replace(found, kind="look_up_refused")  # by no item's fault
         return found
@@ -103,14 +102,7 @@ class ElasticSink:
         options: dict[str, Any] = {"require_alias": True} if insist else {}
         started = monotonic()
         with within(seconds):
-            answer = ask(
-                lambda: self._client.bulk(
-                    index=self._index,
-                    operations=lines,  # type: ignore[arg-type] # bytes go through untouched
-                    filter_path=FILTER,
-                    **options,
-                )
-            )
+            answer = ask(self._client, "PUT", self._index, "_bulk", body=lines, filter_path=FILTER, **options)
         sent = answer if isinstance(answer, Answer) else pair(actions, answer)
         result = "ok" if isinstance(sent, list) else classify(sent).reason or Reason.UNKNOWN_EXCEPTION
         requests.append(Request(str(result), monotonic() - started, len(lines)))

@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
-from elasticsearch import Elasticsearch
-
 from outboxctl.errors import UnreachableError
 from outboxctl.failures import Answer
+from outboxctl.sink.clients.model import Client
 from outboxctl.sink.error import error_of
 from outboxctl.sink.request import demand, failure
 
@@ -19,12 +18,12 @@ class Document:
     body: dict[str, Any]
 
 
-def get(client: Elasticsearch, index: str, id_: str) -> Document | None:
+def get(client: Client, index: str, id_: str) -> Document | None:
     """The document, refreshed or not; None if there is none.
 
     Raises UnreachableError if the sink is away, has no such index, or says what is no answer.
     """
-    answer = demand(client, lambda: client.mget(index=index, ids=[id_]))
+    answer = demand(client, "POST", index, "_mget", body={"ids": [id_]})
     match answer:
         case {"docs": [{"error": error}]}:
             # A missing index is an error of the item (tried on Elasticsearch 9.0.4).

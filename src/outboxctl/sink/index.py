@@ -4,12 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from elasticsearch import Elasticsearch
-
 from outboxctl.errors import UnreachableError
+from outboxctl.sink.clients.model import Client
 from outboxctl.sink.error import error_of
-from outboxctl.sink.request import HINT
-from outboxctl.sink.request import demand as _body
+from outboxctl.sink.request import HINT, demand
 from outboxctl.wording import brief
 
 MAPPING: dict[str, Any] = {
@@ -41,58 +39,55 @@ class Hit:
     snippet: str
 
 
-def ensure(client: Elasticsearch, name: str) -> bool:
+def ensure(client: Client, name: str) -> bool:
     """Create `name` as a write alias of `name-000001` unless it exists; True if it was created."""
     if exists(client, name):
         return False
     alias: Mapping[str, Any] = {name: {"is_write_index": True}}
-    _body(
-        client,
-        lambda: client.indices.create(
-            index=f"{name}-000001", mappings=MAPPING, settings=SETTINGS, aliases=alias
-        ),
-    )
+    body = {"mappings": MAPPING, "settings": SETTINGS, "aliases": alias}
+    demand(client, "PUT", f"{name}-000001", body=body)
     return True
 
 
-def exists(client: Elasticsearch, name: str) -> bool:
+def exists(client: Client, name: str) -> bool:
     """Whether there is an index or alias of this name."""
-    return bool(_body(client, lambda: client.indices.exists(index=name)))
+    return bool(demand(client, "HEAD", name))
 
 
-def remove(client: Elasticsearch, name: str) -> None:
+def remove(client: Client, name: str) -> None:
     """Delete what `ensure` made, or a rebuild in its place: every index `name-…`. None is no error."""
-    found = _body(client, lambda: client.indices.get_alias(index=f"{name}-*", expand_wildcards="all"))
+    found = demand(client, "GET", f"{name}-*", "_alias", expand_wildcards="all")
     if found:
-        _body(client, lambda: client.indices.delete(index=list(found), ignore_unavailable=True))
+        demand(client, "DELETE", ",".join(found), ignore_unavailable=True)
 
 
-def count(client: Elasticsearch, name: str) -> int:
+def count(client: Client, name: str) -> int:
     """How many documents a search would find now (refreshes first)."""
-    _body(client, lambda: client.indices.refresh(index=name))
-    return int(_body(client, lambda: client.count(index=name))["count"])
+    demand(client, "POST", name, "_refresh")
+    return int(demand(client, "GET", name, "_count")["count"])
 
 
-def search(client: Elasticsearch, name: str, text: str, *, size: int = 5) -> list[Hit]:
+def search(client: Client, name: str, text: str, *, size: int = 5) -> list[Hit]:
     """The best hits for `text` in `text` and `snippet`."""
     query: Mapping[str, Any] = {"multi_match": {"query": text, "fields": ["snippet^2", "text"]}}
-    found = _body(client, lambda: client.search(index=name, query=query, size=size))
+    found = demand(client, "POST", name, "_search", body={"query": query, "size": size})
     return [
         Hit(hit["_id"], float(hit["_score"] or 0), str(hit["_source"].get("snippet")))
         for hit in found["hits"]["hits"]
     ]
 
 
-def found(client: Elasticsearch, name: str, ids: Sequence[str]) -> list[str]:
+def found(client: Client, name: str, ids: Sequence[str]) -> list[str]:
     """Those of these documents that a search finds now: of what came since the last refresh, none."""
     query: Mapping[str, Any] = {"ids": {"values": list(ids)}}
-    said = _body(client, lambda: client.search(index=name, query=query, size=len(ids), source=False))
+    body = {"query": query, "size": len(ids), "_source": False}
+    said = demand(client, "POST", name, "_search", body=body)
     return [hit["_id"] for hit in said["hits"]["hits"]]
 
 
-def versions(client: Elasticsearch, name: str, ids: Sequence[str]) -> dict[str, int | None]:
+def versions(client: Client, name: str, ids: Sequence[str]) -> dict[str, int | None]:
     """The version of each document by id, None where there is none; UnreachableError if there is no index."""
-    found = _body(client, lambda: client.mget(index=name, ids=list(ids), source=False))
+    found = demand(client, "POST", name, "_mget", body={"ids": list(ids)}, _source=False)
     refused = next((doc["error"] for doc in found["docs"] if "error" in doc), None)
     if refused:  # a request for many documents succeeds all the same
         kind, reason = error_of(refused)

@@ -4,12 +4,12 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from elasticsearch import Elasticsearch
-
 from outboxctl.errors import UnreachableError, UsageError
-from outboxctl.sink.alias import Home, Json, told
+from outboxctl.sink.alias import Home, Json
+from outboxctl.sink.clients.model import Client
+from outboxctl.sink.clients.watch import within
 from outboxctl.sink.index import MAPPING, SETTINGS, count
-from outboxctl.sink.request import ask
+from outboxctl.sink.request import ask, told
 
 LONG = 600.0  # seconds for what moves files: a clone, its recovery
 WAIT = "60s"  # for shards to be there
@@ -45,7 +45,7 @@ def flat(settings: Mapping[str, Any], prefix: str = "") -> Json:
     return {name if name.startswith("index.") else f"index.{name}": value for name, value in result.items()}
 
 
-def create(client: Elasticsearch, name: str, body: Json, owner: str) -> None:
+def create(client: Client, name: str, body: Json, owner: str) -> None:
     """Create an index that is quick to fill, marked as `owner`'s, unless his is there.
 
     Raises UsageError for a bad body, or if somebody else's has the name.
@@ -53,47 +53,48 @@ def create(client: Elasticsearch, name: str, body: Json, owner: str) -> None:
     if not owned(client, name, owner):
         meta = body["mappings"].get("_meta") or {}
         mappings = body["mappings"] | {"_meta": meta | {MARK: owner}}
-        settings = body["settings"] | FILLING
-        told(client, lambda: client.indices.create(index=name, mappings=mappings, settings=settings))
+        whole = {"mappings": mappings, "settings": body["settings"] | FILLING}
+        told(client, "PUT", name, body=whole)
     withdraw(client, name)
 
 
-def withdraw(client: Elasticsearch, name: str) -> None:
+def withdraw(client: Client, name: str) -> None:
     """Take away the aliases of a new index: a template may have put it behind the very one, too early."""
     early = [{"remove": {"index": name, "alias": alias}} for alias in uses(client, name)]
     if early:
-        told(client, lambda: client.indices.update_aliases(actions=early))
+        told(client, "POST", "_aliases", body={"actions": early})
 
 
-def owned(client: Elasticsearch, name: str, owner: str) -> bool:
+def owned(client: Client, name: str, owner: str) -> bool:
     """Whether an index is there and carries this mark."""
-    if not told(client, lambda: client.indices.exists(index=name)):
+    if not told(client, "HEAD", name):
         return False
-    found = told(client, lambda: client.indices.get_mapping(index=name))
+    found = told(client, "GET", name, "_mapping")
     return bool(found.get(name, {}).get("mappings", {}).get("_meta", {}).get(MARK) == owner)
 
 
-def make_ready(client: Elasticsearch, name: str, settings: Json) -> None:
+def make_ready(client: Client, name: str, settings: Json) -> None:
     """Give a filled index the settings it shall have, show all documents, and wait for its copies."""
     final = {REFRESH: settings.get(REFRESH), REPLICAS: settings.get(REPLICAS)}  # None: the engine's default
-    told(client, lambda: client.indices.put_settings(index=name, settings=final))
-    patient = client.options(request_timeout=LONG)
-    told(client, lambda: patient.indices.refresh(index=name))
-    # A key for this index alone may not ask for health: then nobody waits.
-    ask(lambda: patient.cluster.health(index=name, wait_for_no_initializing_shards=True, timeout=WAIT))
+    told(client, "PUT", name, "_settings", body=final)
+    copied = {"wait_for_no_initializing_shards": True, "timeout": WAIT}
+    with within(LONG):
+        told(client, "POST", name, "_refresh")
+        # A key for this index alone may not ask for health: then nobody waits.
+        ask(client, "GET", "_cluster", "health", name, **copied)
 
 
-def mark(client: Elasticsearch, name: str, owner: str) -> None:
+def mark(client: Client, name: str, owner: str) -> None:
     """Mark an index that is about to be replaced, so that `owner` may delete it once it was kept.
 
     One that cannot be marked can be replaced all the same: it is then nobody's to delete.
     """
-    found = told(client, lambda: client.indices.get_mapping(index=name))
+    found = told(client, "GET", name, "_mapping")
     meta = found.get(name, {}).get("mappings", {}).get("_meta", {})
-    ask(lambda: client.indices.put_mapping(index=name, meta=meta | {MARK: owner}))
+    ask(client, "PUT", name, "_mapping", body={"_meta": meta | {MARK: owner}})
 
 
-def clone(client: Elasticsearch, source: str, target: str, owner: str) -> None:
+def clone(client: Client, source: str, target: str, owner: str) -> None:
     """Keep an index that is about to lose its name: no writes from here on, and a copy that takes them.
 
     `source` is marked as `owner`'s, and so is its copy from its first moment. A copy of an earlier try
@@ -102,41 +103,38 @@ def clone(client: Elasticsearch, source: str, target: str, owner: str) -> None:
     """
     if owned(client, target, owner):
         drop(client, target)
-    if told(client, lambda: client.indices.exists(index=target)):
+    if told(client, "HEAD", target):
         hint = "delete it or call it something else, or end this rebuild: `outboxctl rebuild --abort`"
         raise UsageError(f"{target}, where {source} was to be kept, is somebody else's index", hint=hint)
-    patient = client.options(request_timeout=LONG)
-    told(client, lambda: client.indices.add_block(index=source, block="write"))
-    unblocked = {"index.blocks.write": None}
-    told(
-        client,
-        lambda: patient.indices.clone(index=source, target=target, settings=unblocked, timeout=WAIT),
-    )
+    told(client, "PUT", source, "_block", "write")
+    unblocked = {"settings": {"index.blocks.write": None}}
+    with within(LONG):
+        told(client, "PUT", source, "_clone", target, body=unblocked, timeout=WAIT)
     if count(client, source) != count(client, target):
         raise UnreachableError(f"{target}, the copy of {source}, is not complete", hint="run the same again")
 
 
-def unblock(client: Elasticsearch, name: str) -> None:
+def unblock(client: Client, name: str) -> None:
     """Let an index take writes again."""
-    if told(client, lambda: client.indices.exists(index=name)):
+    if told(client, "HEAD", name):
         settings = {"index.blocks.write": None}
-        told(client, lambda: client.indices.put_settings(index=name, settings=settings))
+        told(client, "PUT", name, "_settings", body=settings)
 
 
-def map_fields(client: Elasticsearch, name: str, properties: Json) -> None:
+def map_fields(client: Client, name: str, properties: Json) -> None:
     """Add fields to an index's mapping. UsageError if it refuses them."""
-    told(client, lambda: client.indices.put_mapping(index=name, properties=properties))
+    told(client, "PUT", name, "_mapping", body={"properties": properties})
 
 
-def drop(client: Elasticsearch, name: str) -> None:
+def drop(client: Client, name: str) -> None:
     """Delete an index that no alias uses. UsageError if one does."""
     used = uses(client, name)
     if used:
         raise UsageError(f"{name} is in use, as {', '.join(used)}: it is not deleted")
-    told(client, lambda: client.indices.delete(index=name))
+    told(client, "DELETE", name)
 
 
-def uses(client: Elasticsearch, name: str) -> list[str]:
+def uses(client: Client, name: str) -> list[str]:
     """The aliases that lead to an index."""
-    found = told(client, lambda: client.indices.get_alias(index=name))
+    found = told(client, "GET", name, "_alias")
     return sorted(found.get(name, {}).get("aliases", {}))

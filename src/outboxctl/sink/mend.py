@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from json import dumps
 from typing import Any, NamedTuple
 
-from elasticsearch import Elasticsearch
-
 from outboxctl.errors import UnreachableError
 from outboxctl.failures import Answer
 from outboxctl.sink.bulk import FILTER, Action, pair
+from outboxctl.sink.clients.model import Client
 from outboxctl.sink.request import ask, demand, failure
 
 CURRENT = re.compile(r"current version \[(\d+)\]")
@@ -27,7 +26,7 @@ class Seen(NamedTuple):
 class Mender:
     """Asks these things of one concrete index, after a look that it is there: a delete would create it."""
 
-    def __init__(self, client: Elasticsearch, index: str) -> None:
+    def __init__(self, client: Client, index: str) -> None:
         self._client, self.index = client, index
 
     def versions_left(self, ids: Sequence[str]) -> dict[str, int]:
@@ -61,14 +60,11 @@ class Mender:
     def _deletes(self, heads: Sequence[dict[str, Any]]) -> list[Answer]:
         if not heads:
             return []
-        found = ask(lambda: self._client.indices.exists(index=self.index))
+        found = ask(self._client, "HEAD", self.index)
         if not found:
             raise UnreachableError(f"the index {self.index} is gone", hint="look, then run the same again")
-        lines: Any = "".join(f"{dumps({'delete': head})}\n" for head in heads).encode()
-        answer = demand(
-            self._client,
-            lambda: self._client.bulk(index=self.index, operations=lines, filter_path=FILTER),
-        )
+        lines = "".join(f"{dumps({'delete': head})}\n" for head in heads).encode()
+        answer = demand(self._client, "PUT", self.index, "_bulk", body=lines, filter_path=FILTER)
         paired = pair([Action(head["_id"], 0, None) for head in heads], answer)
         if isinstance(paired, Answer):
             raise failure(self._client, paired)

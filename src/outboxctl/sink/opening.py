@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from outboxctl.failures import Finding, Reason
-from outboxctl.settings import Settings
+from outboxctl.settings import Product, Settings
 from outboxctl.sink.bulk import Action
+from outboxctl.sink.clients.model import need_opensearch
 from outboxctl.sink.delivery import Delivery
 from outboxctl.sink.security import security
 
@@ -26,6 +27,8 @@ class OpeningSink:
 
     def __init__(self, settings: Settings, *, connections: int, timeout: float | None = None) -> None:
         security(settings)
+        if settings.sink is Product.OPENSEARCH:
+            need_opensearch()
         self._settings, self._connections, self._timeout = settings, connections, timeout
         self._lock = threading.Lock()  # whoever comes first opens it for all
         self._opened: ElasticSink | None = None

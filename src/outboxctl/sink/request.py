@@ -1,90 +1,86 @@
 """One request to the sink, and whatever became of it: as an `Answer`, or raised where there must be one."""
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from time import time
 from typing import Any
+from urllib.parse import quote
 
-import elastic_transport
-import elasticsearch
-from urllib3.exceptions import ProtocolError
-
-from outboxctl.errors import UnreachableError
-from outboxctl.failures import Answer, classify
-from outboxctl.sink.client import NOT_SENT, SEEN
+from outboxctl.errors import UnreachableError, UsageError
+from outboxctl.failures import Answer, Verdict, classify
+from outboxctl.sink.clients.model import Client, Reply
 from outboxctl.sink.error import error_of
-from outboxctl.urls import mask
 
 HINT = "check ELASTIC_URL and ELASTIC_INDEX, or run `outboxctl services status`"
-REDIRECT = 300  # and above: no 2xx
-WRONG_PRODUCT = Answer(200, "wrong_product", "no X-Elastic-Product header", request=True)
+NOT_FOUND = 404
 LONGEST_WAIT = 86_400.0  # seconds: a Retry-After beyond a day is a day
 
 
-def ask(call: Callable[[], Any], *, anybody: bool = False) -> Any | Answer:
-    """Return the parsed body of a 2xx answer, or an Answer that says why there is none.
+def ask(client: Client, method: str, *path: str, body: Any = None, **params: Any) -> Any | Answer:
+    """Send one request, and return the parsed body of a 2xx answer, or an Answer that says why there is none.
 
-    That of `anybody` need not say that it is Elasticsearch's.
+    `path` is in parts, `params` in Python's values: `ask(client, "PUT", index, "_settings", body=…)`.
+    HEAD asks whether something is there: True or False.
     """
-    try:
-        answer = call()
-        return answer.body if anybody or _is_elasticsearch(answer.meta) else WRONG_PRODUCT
-    except elasticsearch.UnsupportedProductError:
-        return WRONG_PRODUCT
-    except elasticsearch.ApiError as error:
-        return _refused(error)
-    except elastic_transport.SerializationError as error:
-        ok = 200 <= SEEN.status < 300 or not SEEN.status  # noqa: PLR2004 - any 2xx
-        return Answer(SEEN.status, "bad_response" if ok else "", str(error)[:500], request=True)
-    except elastic_transport.TransportError as error:
-        return _unanswered(error)
-    except Exception as error:
-        # The client lets Python's own errors through. Their text may hold a header, so a secret.
-        return Answer(0, "client", type(error).__name__, request=True)
+    return body_of(client.send(method, _path(path), _texts(params), body), head=method == "HEAD")
 
 
-def _is_elasticsearch(meta: elastic_transport.ApiResponseMeta) -> bool:
-    """Whether this very answer says so: the client asks only once, and a proxy may answer later."""
-    return meta.status >= REDIRECT or meta.headers.get("x-elastic-product") == "Elasticsearch"
+def demand(client: Client, method: str, *path: str, **more: Any) -> Any:
+    """As `ask`; raises UnreachableError where there is no answer."""
+    answer = ask(client, method, *path, **more)
+    if isinstance(answer, Answer):
+        raise failure(client, answer)
+    return answer
 
 
-def demand(client: elasticsearch.Elasticsearch, call: Callable[[], Any]) -> Any:
-    """The parsed body of a 2xx answer; raises UnreachableError where there is none."""
-    answer = ask(call)
+def told(client: Client, method: str, *path: str, **more: Any) -> Any:
+    """As `demand`; UsageError where the request was refused for what it says."""
+    answer = ask(client, method, *path, **more)
     if not isinstance(answer, Answer):
         return answer
-    raise failure(client, answer)
+    error = failure(client, answer)
+    if classify(answer).verdict in (Verdict.FAIL, Verdict.SPLIT):
+        raise UsageError(str(error))
+    raise error
 
 
-def failure(client: elasticsearch.Elasticsearch, answer: Answer) -> UnreachableError:
+def body_of(reply: Reply | Answer, *, head: bool = False) -> Any | Answer:
+    """The body of a 2xx reply, or an Answer that says why there is none."""
+    if isinstance(reply, Answer) or reply.ok:
+        return reply if isinstance(reply, Answer) else reply.body
+    return False if head and reply.status == NOT_FOUND else _refused(reply)
+
+
+def failure(client: Client, answer: Answer) -> UnreachableError:
     """The error for an answer that a command cannot go on with."""
     finding = classify(answer)
-    where = ", ".join(mask(node.base_url) for node in client.transport.node_pool.all())
     if answer.kind == "tls":
-        from outboxctl.sink import tls  # noqa: PLC0415 - as below
+        from outboxctl.sink import tls  # noqa: PLC0415 - a moment that http does without
 
-        return tls.untrusted(answer.text, f"the sink at {where} failed (tls): ")
+        return tls.untrusted(answer.text, f"the sink at {client.where} failed (tls): ")
     return UnreachableError(
-        f"the sink at {where} failed ({finding.reason}): {finding.error}",
+        f"the sink at {client.where} failed ({finding.reason}): {finding.error}",
         hint=HINT,
     )
 
 
-def _unanswered(error: elastic_transport.TransportError) -> Answer:
-    kind, cause = _transport_kind(error), error.__cause__ or error
-    if kind in {"tls", "reset"}:
-        from outboxctl.sink import tls  # noqa: PLC0415 - a moment that http does without
-
-        if said := tls.explained(cause, SEEN.config, certain=kind == "tls"):
-            return Answer(0, "tls", said[:500], request=True)
-    return Answer(0, kind, str(cause)[:500], request=True)
+def _path(parts: tuple[str, ...]) -> str:
+    return "/" + "/".join(quote(part, safe=",*") for part in parts)
 
 
-def _refused(error: elasticsearch.ApiError) -> Answer:
-    kind, text = error_of(error.body.get("error") if isinstance(error.body, dict) else error.body)
-    wait = _seconds(error.meta.headers.get("retry-after"))
-    return Answer(error.status_code, kind, text, request=True, retry_after=wait)
+def _texts(params: Mapping[str, Any]) -> dict[str, str]:
+    return {name: _text(value) for name, value in params.items()}
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _refused(reply: Reply) -> Answer:
+    kind, text = error_of(reply.body.get("error") if isinstance(reply.body, dict) else reply.body)
+    wait = _seconds(reply.headers.get("retry-after"))
+    return Answer(reply.status, kind, text, request=True, retry_after=wait)
 
 
 def _seconds(retry_after: str | None) -> float:
@@ -95,20 +91,3 @@ def _seconds(retry_after: str | None) -> float:
         moment = parsedate_to_datetime(str(retry_after))
         return min(max(0.0, moment.timestamp() - time()), LONGEST_WAIT)
     return 0.0
-
-
-def _transport_kind(error: elastic_transport.TransportError) -> str:
-    if isinstance(error, elastic_transport.TlsError):
-        return "tls"
-    if isinstance(error.__cause__, NOT_SENT):
-        return "connect"
-    if isinstance(error, elastic_transport.ConnectionTimeout):
-        return "timeout"
-    return "reset" if _closed_without_a_word(error.__cause__) else "connection_lost"
-
-
-def _closed_without_a_word(cause: BaseException | None) -> bool:
-    """Whether the peer reset or closed the connection before any answer: what a size limit can look like."""
-    if not isinstance(cause, ProtocolError) or cause.args[0] != "Connection aborted.":
-        return False  # broken in the middle of its answer
-    return len(cause.args) > 1 and isinstance(cause.args[1], ConnectionError)

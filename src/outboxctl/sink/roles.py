@@ -48,6 +48,8 @@ REQUESTS = (
     ("GET|POST", "/{}/(_mget|_search|_count|_pit)", "read"),
     ("POST", "/_search", "read"),  # of a point in time, which knows its index
     ("DELETE", "/_pit", None),
+    ("POST", "/{}/_search/point_in_time", "read"),  # so OpenSearch calls it
+    ("DELETE", "/_search/point_in_time", None),
     ("POST", "/{}/_refresh", "maintenance"),
     ("GET", "/{}/_stats(/.*)?", "monitor"),
     ("PUT|DELETE", "/{}", "manage"),

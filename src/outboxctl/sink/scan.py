@@ -1,18 +1,17 @@
 """Reading an index as it is: ranges of its documents, documents by id, and whether it can be read so."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
-
-from elasticsearch import Elasticsearch
 
 from outboxctl.errors import InconclusiveError
 from outboxctl.failures import Answer
+from outboxctl.sink.clients.model import Client
 from outboxctl.sink.error import error_of
 from outboxctl.sink.request import ask, demand, failure
 from outboxctl.sink.shape import Shape, shape, too_deep
+from outboxctl.sink.view import View, opened
 
 PAGE = 5_000  # documents a request, where their bodies are not asked for
-KEEP_ALIVE = "5m"  # of a point in time, between two pages
 
 
 class Document(NamedTuple):
@@ -28,7 +27,7 @@ class Document(NamedTuple):
 class Reader:
     """Reads one index, or the one behind an alias; safe to use from several threads."""
 
-    def __init__(self, client: Elasticsearch, name: str) -> None:
+    def __init__(self, client: Client, name: str) -> None:
         self.client, self.name = client, name
         self._shape: Shape | None = None
 
@@ -49,14 +48,14 @@ class Reader:
 
     def refresh(self) -> None:
         """Make everything written so far visible to `pages`."""
-        demand(self.client, lambda: self.client.indices.refresh(index=self.shape.index))
+        demand(self.client, "POST", self.shape.index, "_refresh")
 
     def imprint(self) -> str | None:
         """The whole index as a short text that any write changes, None if the sink does not tell.
 
         Each operation on a shard, also a delete, takes the next sequence number of its history.
         """
-        asked = ask(lambda: self.client.indices.stats(index=self.shape.index, level="shards"))
+        asked = ask(self.client, "GET", self.shape.index, "_stats", level="shards")
         if isinstance(asked, Answer):
             return None
         shards = asked["indices"].get(self.shape.index, {}).get("shards", {})
@@ -87,49 +86,39 @@ class Reader:
         if not ids:
             return []
         index = self.shape.index
-        found = self._bodies(lambda: self.client.mget(index=index, ids=list(ids), source=content))
+        found = self._bodies(index, "_mget", body={"ids": list(ids)}, _source=content)
         unread = next((doc["error"] for doc in found["docs"] if "error" in doc), None)
         if unread:
             raise failure(self.client, Answer(0, *error_of(unread), request=True))
         return [_document(doc) if doc.get("found") else None for doc in found["docs"]]
 
     def _pages(self, query: dict[str, Any], size: int, *, content: bool) -> Iterator[list[Document]]:
-        """All hits, of one view of the index: a write between two pages moves nothing."""
-        opened = demand(
-            self.client,
-            lambda: self.client.open_point_in_time(index=self.shape.index, keep_alive=KEEP_ALIVE),
-        )
-        view, after, size = opened["id"], None, min(size, self.shape.window)
-        try:
-            while True:
-                found = self._page(query, size, view, after, content=content)
-                view, hits = found["pit_id"], found["hits"]["hits"]
-                if hits:
-                    yield [_document(hit) for hit in hits]
-                if len(hits) < size:
-                    return
-                after = hits[-1]["sort"]
-        finally:
-            ask(lambda: self.client.close_point_in_time(id=view))  # else it ends by itself
+        """All hits, each once; see `view`."""
+        with opened(self.client, self.shape.index, self.shape.shards) as views:
+            for view in views:
+                yield from self._hits(view, query, min(size, self.shape.window), content=content)
 
-    def _page(self, query: dict[str, Any], size: int, view: str, after: Any, *, content: bool) -> Any:
-        more = {} if after is None else {"search_after": after}
-        return self._bodies(
-            lambda: self.client.search(
-                pit={"id": view, "keep_alive": KEEP_ALIVE},
-                query=query,
-                size=size,
-                sort=["_shard_doc"],
-                source=content,
-                version=True,
-                track_total_hits=False,
-                allow_partial_search_results=False,
-                **more,
-            )
-        )
+    def _hits(
+        self, view: View, query: dict[str, Any], size: int, *, content: bool
+    ) -> Iterator[list[Document]]:
+        after = None
+        while True:
+            found = self._page(view, query, size, after, content=content)
+            view.goes_on(found)
+            hits = found["hits"]["hits"]
+            if hits:
+                yield [_document(hit) for hit in hits]
+            if len(hits) < size:
+                return
+            after = hits[-1]["sort"]
 
-    def _bodies(self, call: Callable[[], Any]) -> Any:
-        answer = ask(call)
+    def _page(self, view: View, query: dict[str, Any], size: int, after: Any, *, content: bool) -> Any:
+        body = {"query": query, "size": size, "_source": content, "version": True, "track_total_hits": False}
+        body |= view.request(after)
+        return self._bodies("_search", body=body, allow_partial_search_results=False)
+
+    def _bodies(self, *path: str, body: dict[str, Any], **params: Any) -> Any:
+        answer = ask(self.client, "POST", *path, body=body, **params)
         if not isinstance(answer, Answer):
             return answer
         if answer.text == RecursionError.__name__:

@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from elasticsearch import Elasticsearch
-
 from outboxctl.errors import UsageError
+from outboxctl.sink.clients.model import Client
 from outboxctl.sink.request import demand
 
 KEYS = ("entity_type", "entity_id")
@@ -27,13 +26,13 @@ class Shape:
     window: int
 
 
-def shape(client: Elasticsearch, name: str) -> Shape:
+def shape(client: Client, name: str) -> Shape:
     """Look at an index or alias.
 
     Raises UnreachableError if it is not there, UsageError if an alias stands for several indexes or the
     key fields cannot be ranged over.
     """
-    found = demand(client, lambda: client.indices.get(index=name, flat_settings=True))
+    found = demand(client, "GET", name, flat_settings=True)
     if len(found) != 1:
         several = ", ".join(sorted(found)[:5])
         raise UsageError(f"{name} stands for several indexes ({several})", hint="name one: --elastic-index")

@@ -5,10 +5,9 @@ import ssl
 from contextlib import suppress
 from time import monotonic
 
-from elastic_transport import NodeConfig
-
 from outboxctl.certificates import SINK, said
 from outboxctl.errors import UntrustedError
+from outboxctl.sink.clients.watch import Peer
 
 PROBE_SECONDS = 0.5  # for a handshake, where something is wrong already
 ALERT_SECONDS = 0.2  # a server of TLS 1.3 looks at our certificate after the handshake
@@ -19,15 +18,15 @@ SEPARATOR = "; "
 _looks: dict[tuple[str, int], tuple[float, str]] = {}
 
 
-def explained(error: BaseException, config: NodeConfig | None, *, certain: bool) -> str | None:
+def explained(error: BaseException, peer: Peer | None, *, certain: bool) -> str | None:
     """What is wrong, and what to set; None for an end of the connection that has nothing to do with TLS.
 
     `certain`: it has. A server that refuses our certificate, or plain HTTP, may just hang up, so then it is
     looked at once more.
     """
     found = said(error, SINK) if certain else None
-    if not found and config:
-        found = said(_look(config), SINK)
+    if not found and peer:
+        found = said(_look(peer), SINK)
     if found:
         return SEPARATOR.join(found)
     return f"the handshake failed: {error}{SEPARATOR}look into the server's log" if certain else None
@@ -39,22 +38,22 @@ def untrusted(text: str, where: str = "") -> UntrustedError:
     return UntrustedError(where + what, hint=mend)
 
 
-def _look(config: NodeConfig) -> str:
-    address = (config.host, config.port)
+def _look(peer: Peer) -> str:
+    address = (peer.host, peer.port)
     when, seen = _looks.get(address, (-REMEMBERED, ""))
     if monotonic() - when >= REMEMBERED:
-        seen = _shake(address, config)
+        seen = _shake(address, peer)
         _looks[address] = (monotonic(), seen)
     return seen
 
 
-def _shake(address: tuple[str, int], config: NodeConfig) -> str:
+def _shake(address: tuple[str, int], peer: Peer) -> str:
     """What a handshake of our own says: the error's text, or that there was one where none is meant to be."""
-    secure = config.scheme == "https"
-    context = config.ssl_context or _careless()  # whether we trust it, the client has found out already
+    secure = peer.secure
+    context = peer.context or _careless()  # whether we trust it, the client has found out already
     with suppress(OSError), socket.create_connection(address, PROBE_SECONDS) as raw:
         try:
-            with context.wrap_socket(raw, server_hostname=config.host) as shaken:
+            with context.wrap_socket(raw, server_hostname=peer.host) as shaken:
                 shaken.settimeout(ALERT_SECONDS)
                 if secure:
                     shaken.recv(1)

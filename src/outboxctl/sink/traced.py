@@ -1,18 +1,18 @@
-"""The client's node, telling the sink which trace a request belongs to; loaded only where tracing is on."""
+"""Telling the sink which trace a request belongs to; loaded only where tracing is on."""
 
 from typing import Any
 
 from elastic_transport import HttpHeaders
 from opentelemetry.propagate import inject
 
-from outboxctl.sink.client import WatchedNode
 
+def traced(sends: Any) -> Any:
+    """A client's class that sends requests, with the active span's headers (see OTEL_PROPAGATORS) added."""
 
-class TracedNode(WatchedNode):
-    """Adds the headers of the active span (`traceparent`, or what OTEL_PROPAGATORS says)."""
+    class Traced(sends):  # type: ignore[misc]
+        def perform_request(self, *args: Any, **kwargs: Any) -> Any:
+            headers = HttpHeaders(kwargs.get("headers") or {})
+            inject(headers)
+            return super().perform_request(*args, **kwargs | {"headers": headers})
 
-    def perform_request(self, *args: Any, **kwargs: Any) -> Any:
-        """As the base class."""
-        headers = HttpHeaders(kwargs.get("headers") or {})
-        inject(headers)
-        return super().perform_request(*args, **kwargs | {"headers": headers})
+    return Traced

@@ -25,7 +25,8 @@ from outboxctl.worker.spans import Spans
 log = structlog.get_logger()
 FLUSH_SECONDS = 2.0  # after the last batch: a worker that stops does not wait for a collector that is away
 QUIET_SECONDS = 60.0  # between two words of what goes wrong with spans
-QUERY = re.compile(r"\?\S*")  # of a URL: it may hold a token
+SECRET = re.compile(r"\?\S*|(?<=//)[^/@\s]*@")  # parts of a URL that may hold a token or a password
+FILLED_IN = re.compile(r"%[\w.]*[a-z]")
 # What of OpenTelemetry's choice of exporters there is here.
 ONLY = {
     "OTEL_TRACES_EXPORTER": "otlp",
@@ -41,9 +42,18 @@ def traced(settings: Settings) -> Spans:
         if given != only:
             hint = f"unset it or set it to {only}; a collector takes OTLP over HTTP on port 4318"
             raise UsageError(f"bad setting {name} {given[:40]!r}: outboxctl sends spans by {only}", hint=hint)
-    provider = _provider(settings)
-    _calm(logging.getLogger("opentelemetry"))
-    return Exported(settings, provider)
+    logger = logging.getLogger("opentelemetry")
+    logger.handlers, logger.propagate = [Seldom()], False
+    _look_at_propagators()
+    return Exported(settings, _provider(settings))
+
+
+def _look_at_propagators() -> None:
+    """What adds the headers is chosen when it is loaded: that must not be with a batch in hand."""
+    try:
+        import opentelemetry.propagate  # noqa: F401, PLC0415 - may raise
+    except ValueError as error:
+        raise UsageError(f"bad setting OTEL_PROPAGATORS: {brief(error, 200)}") from None
 
 
 class Exported(Spans):
@@ -80,20 +90,26 @@ def _provider(settings: Settings) -> TracerProvider:
     return provider
 
 
-def _calm(logger: logging.Logger) -> None:
-    logger.handlers, logger.propagate = [Seldom()], False
-
-
 class Seldom(logging.Handler):
-    """What OpenTelemetry complains of, in our log, once a minute: it does so for each batch of spans."""
+    """What OpenTelemetry complains of, in our log, once a minute: of exports it does so for each batch.
+
+    Of all else only its own words: what it fills in may be a header of the environment, so a secret.
+    """
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
-        self._next = 0.0
+        self._next: dict[str, float] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
         """Say it, or not."""
-        if monotonic() >= self._next:
-            self._next = monotonic() + QUIET_SECONDS
-            problem = QUERY.sub("?…", brief(record.getMessage(), 300))
-            log.warning("spans are lost", problem=problem, hint="check OTEL_EXPORTER_OTLP_ENDPOINT")
+        exporting = record.name == OTLPSpanExporter.__module__
+        text = SECRET.sub("…", record.getMessage()) if exporting else FILLED_IN.sub("…", str(record.msg))
+        if exporting:
+            self._say("spans are lost", "spans are lost", text, "OTEL_EXPORTER_OTLP_ENDPOINT")
+        else:
+            self._say(text, "OpenTelemetry complains", text, "the variables that begin with OTEL_")
+
+    def _say(self, kind: str, event: str, problem: str, variables: str) -> None:
+        if monotonic() >= self._next.get(kind, 0.0):
+            self._next[kind] = monotonic() + QUIET_SECONDS
+            log.warning(event, problem=brief(problem, 300), hint=f"check {variables}")

@@ -96,10 +96,11 @@ def writes_to_the_index_it_found_first() -> None:
     """The name of an index is looked up once, at the start."""
     from outboxctl.settings import load
     from outboxctl.sink.client import connect
+    from outboxctl.sink.request import demand
 
     settings = load()
     with closing(connect(settings)) as client:
-        (found,) = client.indices.get(index=settings.elastic_index)
+        (found,) = demand(client, "GET", settings.elastic_index)
     os.environ["ELASTIC_INDEX"] = found
 
 

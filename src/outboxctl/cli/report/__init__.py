@@ -1,5 +1,6 @@
 """`report`: where the outbox stands, as one page to send on; for those without Grafana."""
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -70,11 +71,22 @@ def _write(text: str, out: Path | None) -> None:
     if out is None:
         typer.echo(text)
         return
-    part = out.with_name(out.name + ".part")  # who serves the page must never serve half of it
     try:
-        part.write_text(text + "\n", encoding="utf-8")
-        part.replace(out)
+        _into(out, text + "\n")
     except OSError as error:
         raise UsageError(f"--out: cannot write {out}: {error.strerror}") from None
     if sys.stderr.isatty():
         typer.echo(f"written: {out}", err=True)
+
+
+def _into(out: Path, text: str) -> None:
+    if out.exists() and not out.is_file():  # /dev/null must stay what it is, and so must a pipe
+        out.write_text(text, encoding="utf-8")
+        return
+    target = out.resolve()  # a link stays one
+    part = target.with_name(f"{target.name}.{os.getpid()}.part")  # a reader must never be served half of it
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)

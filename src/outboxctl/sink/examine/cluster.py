@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from elasticsearch import Elasticsearch
-
+from outboxctl.sink.clients.model import Client
 from outboxctl.sink.examine.told import told
 
 SETTINGS = "*.action.auto_create_index,*.cluster.routing.allocation.disk.threshold_enabled"
@@ -39,10 +38,10 @@ class Cluster:
     request_limit: int
 
 
-def cluster(client: Elasticsearch) -> Cluster:
+def cluster(client: Client) -> Cluster:
     """Read the cluster's facts. Raises RefusedError or UnreachableError."""
-    given = told(lambda: client.cluster.get_settings(include_defaults=True, filter_path=SETTINGS))
-    http = told(lambda: client.nodes.info(metric="http", filter_path=HTTP))
+    given = told(client, "GET", "_cluster", "settings", include_defaults=True, filter_path=SETTINGS)
+    http = told(client, "GET", "_nodes", "http", filter_path=HTTP)
     limits = [node["http"]["max_content_length_in_bytes"] for node in http.get("nodes", {}).values()]
     watched = _setting(given, "cluster", "routing", "allocation", "disk", "threshold_enabled") != "false"
     return Cluster(
@@ -52,8 +51,8 @@ def cluster(client: Elasticsearch) -> Cluster:
     )
 
 
-def _disks(client: Elasticsearch) -> list[Disk]:
-    stats = told(lambda: client.nodes.stats(metric="fs", filter_path=DISKS))
+def _disks(client: Client) -> list[Disk]:
+    stats = told(client, "GET", "_nodes", "stats", "fs", filter_path=DISKS)
     return [
         Disk(node.get("name") or id_, disk["available_in_bytes"], *_marks(disk))
         for id_, node in stats.get("nodes", {}).items()

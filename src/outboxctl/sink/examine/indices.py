@@ -4,16 +4,14 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from elasticsearch import Elasticsearch
-
 from outboxctl.failures import Answer
+from outboxctl.sink.clients.model import Client
 from outboxctl.sink.examine.told import refused, told
-from outboxctl.sink.request import ask
+from outboxctl.sink.request import NOT_FOUND, ask
 
 DURATION = re.compile(r"(-?\d+(?:\.\d+)?)(d|h|m|s|ms|micros|nanos)?")
 UNITS = {"d": 86_400.0, "h": 3_600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "micros": 1e-6, "nanos": 1e-9}
 DEFAULT_GC_DELETES = 60.0  # seconds, of the engine
-NOT_FOUND = 404
 
 
 @dataclass(frozen=True)
@@ -49,9 +47,9 @@ class Named:
     data_nodes: int
 
 
-def named(client: Elasticsearch, name: str) -> Named:
+def named(client: Client, name: str) -> Named:
     """Look the name up. Raises RefusedError or UnreachableError."""
-    found = ask(lambda: client.indices.get(index=name, flat_settings=True))
+    found = ask(client, "GET", name, flat_settings=True)
     if isinstance(found, Answer):
         if found.status != NOT_FOUND:
             raise refused(found)
@@ -60,7 +58,7 @@ def named(client: Elasticsearch, name: str) -> Named:
     indexes = [_index(each, facts) for each, facts in sorted(found.items())]
     writers = _writers(name, found) if alias else [name]
     writes_to = next((each for each in indexes if [each.name] == writers), None)
-    health = told(lambda: client.cluster.health(index=name))
+    health = told(client, "GET", "_cluster", "health", name)
     nodes = int(health.get("number_of_data_nodes", 1))
     return Named(name, alias, indexes, writes_to, str(health.get("status")), nodes)
 

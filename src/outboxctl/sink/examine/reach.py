@@ -3,13 +3,11 @@
 from contextlib import suppress
 from dataclasses import dataclass
 
-from elasticsearch import Elasticsearch
-
 from outboxctl.errors import RefusedError, UnreachableError
 from outboxctl.settings import Settings
 from outboxctl.sink.client import connect
-from outboxctl.sink.examine.product import bare
-from outboxctl.sink.examine.told import told
+from outboxctl.sink.clients.model import Client
+from outboxctl.sink.examine.product import root
 from outboxctl.urls import mask
 
 
@@ -17,7 +15,7 @@ from outboxctl.urls import mask
 class Reached:
     """A client of the first URL that answers, and what became of those (masked) that do not."""
 
-    client: Elasticsearch
+    client: Client
     away: dict[str, str]
 
 
@@ -40,10 +38,10 @@ def reach(settings: Settings, *, timeout: float) -> Reached:
     return Reached(answering[0], away)
 
 
-def _silence(client: Elasticsearch) -> UnreachableError | None:
+def _silence(client: Client) -> UnreachableError | None:
     try:
         with suppress(RefusedError):  # an answer all the same
-            told(lambda: bare(client), anybody=True)
+            root(client)
     except UnreachableError as error:
         return error
     return None

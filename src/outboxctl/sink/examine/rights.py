@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 
-from elasticsearch import Elasticsearch
-
 from outboxctl.failures import Answer
+from outboxctl.sink.clients.model import Client
 from outboxctl.sink.examine.told import refused
 from outboxctl.sink.request import ask
 from outboxctl.sink.roles import READS, WRITES
@@ -23,10 +22,10 @@ class SinkRights:
     operator: list[str]
 
 
-def rights(client: Elasticsearch, name: str) -> SinkRights:
+def rights(client: Client, name: str) -> SinkRights:
     """Ask the security API. Raises RefusedError or UnreachableError."""
     wanted = [{"names": [name, f"{name}-*"], "privileges": [*WRITES, *READS, *OPERATOR]}]
-    found = ask(lambda: client.security.has_privileges(index=wanted))
+    found = ask(client, "POST", "_security", "user", "_has_privileges", body={"index": wanted})
     if isinstance(found, Answer):
         if found.status not in NO_SUCH_API:
             raise refused(found)

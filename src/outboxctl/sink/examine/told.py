@@ -3,19 +3,18 @@
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from elasticsearch import Elasticsearch
-
 from outboxctl.errors import RefusedError, UnreachableError
 from outboxctl.failures import Answer, classify
+from outboxctl.sink.clients.model import Client
 from outboxctl.sink.request import ask
 from outboxctl.sink.tls import untrusted
 
 Fact = TypeVar("Fact")
 
 
-def told(call: Callable[[], Any], *, anybody: bool = False) -> Any:
-    """The body of a 2xx answer, as `ask`. UnreachableError without one, RefusedError for any other one."""
-    answer = ask(call, anybody=anybody)
+def told(client: Client, method: str, *path: str, **more: Any) -> Any:
+    """As `ask`; UnreachableError without an answer, RefusedError for any other than a 2xx."""
+    answer = ask(client, method, *path, **more)
     if isinstance(answer, Answer):
         raise refused(answer)
     return answer
@@ -29,9 +28,9 @@ def shaped(read: Callable[[], Fact]) -> Fact:
         raise RefusedError(f"the answer is not one of Elasticsearch's ({type(error).__name__})") from None
 
 
-def held(client: Elasticsearch, index: str, ids: Sequence[str]) -> dict[str, int]:
+def held(client: Client, index: str, ids: Sequence[str]) -> dict[str, int]:
     """The version of each of these documents that is there."""
-    found = told(lambda: client.mget(index=index, ids=list(ids), source=False))
+    found = told(client, "POST", index, "_mget", body={"ids": list(ids)}, _source=False)
     return {doc["_id"]: doc["_version"] for doc in found["docs"] if doc.get("found")}
 
 

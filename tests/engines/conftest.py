@@ -1,0 +1,81 @@
+"""The engine under test is that of TEST_ELASTIC_URL: `make test-engines` gives each of its kinds in turn."""
+
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from acceptance import lab
+from engines.node import Node
+from outboxctl import services
+from outboxctl.core.database import Database
+from outboxctl.failures import Noop, Reason, Verdict
+from outboxctl.services.model import SearchWish
+from outboxctl.settings import load
+from outboxctl.sink.bulk import Action
+from outboxctl.sink.client import connect
+from outboxctl.sink.clients.model import Client
+from outboxctl.sink.deliver import ElasticSink
+from outboxctl.sink.index import ensure
+from rows.bench import Bench
+from servers import Servers
+
+Said = tuple[Verdict, Reason | Noop | None]
+Send = Callable[..., list[Said]]
+KIND: SearchWish = os.environ.get("OUTBOXCTL_TEST_ENGINE", "elasticsearch")  # type: ignore[assignment]
+
+
+@pytest.fixture(scope="session")
+def node(servers: Servers) -> Node:
+    """The engine."""
+    return Node(servers.sink)
+
+
+@pytest.fixture
+def client(servers: Servers) -> Iterator[Client]:
+    """The product's own client, which has to find out whose it must be."""
+    with closing(connect(load(elastic_url=servers.sink))) as client:
+        yield client
+
+
+@pytest.fixture
+def index(client: Client, node: Node) -> Iterator[str]:
+    """A write alias of its own, empty."""
+    name = f"t-{uuid.uuid4().hex[:12]}"
+    ensure(client, name)
+    yield name
+    for each in node.ok("GET", f"/{name}*/_alias?expand_wildcards=all"):
+        node.ok("DELETE", f"/{each}")
+
+
+@pytest.fixture
+def bench(sql: lab.Sql, db: Database, url: str) -> Bench:
+    """Rows to put in, deliver and look at."""
+    return Bench(sql, db, url)
+
+
+@pytest.fixture
+def send(client: Client, index: str) -> Send:
+    """Delivers actions as the worker does, and says what became of each: verdict, and reason or no-op."""
+    sink = ElasticSink(client, index)
+
+    def deliver(*actions: Action) -> list[Said]:
+        found = sink.deliver(actions, left=lambda: 30.0).findings
+        return [(each.verdict, each.reason or each.noop) for each in found if each]
+
+    return deliver
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., str]]:
+    """Starts an engine of this kind for the test alone (again), with these node settings; returns its URL."""
+
+    def begin(*settings: str) -> str:
+        port = services.fresh_port()
+        return services.start_search(tmp_path, search=KIND, port=port, engine_settings=settings).url
+
+    yield begin
+    services.down(tmp_path, purge=True)

@@ -1,0 +1,86 @@
+"""Whole deliveries of rows, and an index that cannot take them: nothing is lost, nothing is guessed."""
+
+import uuid
+
+import pytest
+
+from engines.conftest import Send
+from engines.node import Node
+from outboxctl.failures import Reason, Verdict
+from outboxctl.sink.bulk import Action
+from rows.bench import DONE, Bench, end, metric
+from servers import Servers
+
+pytestmark = pytest.mark.real_engine
+UNAVAILABLE = (Verdict.OUTAGE, Reason.INDEX_UNAVAILABLE)
+
+
+def test_rows_become_documents_and_are_gone_again(
+    bench: Bench, servers: Servers, node: Node, index: str
+) -> None:
+    batch = bench.put(3)
+    metrics = bench.deliver(servers.sink, index=index)
+    assert {bench.end(put) for put in batch} == {DONE}
+    assert all(node.document(index, put.document)["text"] == "plain text" for put in batch)
+    assert metric(metrics, "outbox_processed_total", op="upsert") == 3
+    bench.sql.execute("DELETE FROM search_index")
+    gone = [bench.delete(put.entity, 2) for put in batch]
+    bench.deliver(servers.sink, index=index)
+    assert {bench.end(put) for put in gone} == {DONE}
+    assert not any(node.document(index, put.document) for put in batch)
+    bench.check(node, index)
+
+
+@pytest.mark.parametrize(
+    ("block", "reason"),
+    [
+        pytest.param("read_only", "write_blocked", id="read only"),
+        pytest.param("write", "write_blocked", id="no writes"),
+        pytest.param("read_only_allow_delete", "disk_full", id="disk flood stage"),
+    ],
+)
+def test_a_blocked_index_recovers(
+    bench: Bench, servers: Servers, node: Node, index: str, block: str, reason: str
+) -> None:
+    batch = [*bench.put(2), bench.delete(uuid.uuid4())]
+    node.block(index, block, on=True)
+    bench.deliver(servers.sink, index=index, outage_policy="hold")
+    assert {bench.end(put) for put in batch} == {end("outage", reason, "hold")}
+    node.block(index, block, on=False)
+    bench.deliver(servers.sink, index=index)
+    assert {bench.end(put).status for put in batch} == {"done"}
+    bench.check(node, index)
+
+
+@pytest.mark.parametrize("document", ["{}", None], ids=["upsert", "delete"])
+@pytest.mark.parametrize("before", [True, False], ids=["gone meanwhile", "never there"])
+def test_a_missing_index_is_not_created(
+    send: Send, node: Node, index: str, document: str | None, before: bool
+) -> None:
+    if before:
+        assert send(Action("block:1", 1, "{}"))[0][0] is Verdict.DONE
+    node.ok("DELETE", f"/{index}-000001")
+    assert send(Action("block:1", 2, document)) == [UNAVAILABLE]
+    assert not node.there(index)
+
+
+def test_a_closed_index_is_an_outage(send: Send, node: Node, index: str) -> None:
+    node.ok("POST", f"/{index}-000001/_close")
+    assert send(Action("block:1", 1, "{}")) == [UNAVAILABLE]
+    node.ok("POST", f"/{index}-000001/_open")
+    assert send(Action("block:1", 1, "{}"))[0][0] is Verdict.DONE
+
+
+def test_an_alias_without_a_write_index_is_an_outage(send: Send, node: Node, index: str) -> None:
+    for no_writer in (False, True):
+        action = {"add": {"index": f"{index}-000001", "alias": index, "is_write_index": not no_writer}}
+        node.ok("POST", "/_aliases", {"actions": [action]})
+        expected = UNAVAILABLE if no_writer else (Verdict.DONE, None)
+        assert send(Action("block:1", 1, "{}")) == [expected]
+
+
+def test_a_concrete_index_takes_documents_too(bench: Bench, servers: Servers, node: Node, index: str) -> None:
+    (put,) = bench.put()
+    bench.deliver(servers.sink, index=f"{index}-000001")
+    assert bench.end(put) == DONE
+    bench.check(node, index)

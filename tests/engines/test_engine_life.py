@@ -1,0 +1,76 @@
+"""An engine with tight limits that is killed on the way: a real 413, a real 429, a real recovery."""
+
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from acceptance import lab
+from engines.conftest import KIND
+from engines.node import Node
+from invariants import check_invariants
+from outboxctl import services
+from outboxctl.failures import Reason, Verdict
+from outboxctl.settings import load
+from outboxctl.sink.bulk import Action
+from outboxctl.sink.client import connect
+from outboxctl.sink.deliver import ElasticSink
+from outboxctl.sink.index import ensure
+from processes import Worker, eventually
+from scene import LOAD
+
+pytestmark = [pytest.mark.real_engine, pytest.mark.timeout(180)]
+INDEX, TOTAL = "tight", 2_000
+# 500 events are some 190 kB: over the limit of a request, and their halves over what may be indexed.
+TIGHT = ("http.max_content_length=150kb", "indexing_pressure.memory.limit=60kb")
+BULK = {
+    "OUTBOX_BULK_SIZE": "500",
+    "OUTBOX_CONCURRENCY": "2",
+    "OUTBOX_OUTAGE_POLICY": "hold",
+    "OUTBOX_BASE_BACKOFF_SECONDS": "0.1",
+    "OUTBOX_MAX_BACKOFF_SECONDS": "0.5",
+    "OUTBOX_MAX_ATTEMPTS": "100",
+}
+
+
+def test_an_engine_that_takes_little_at_a_time_and_is_killed_gets_everything(
+    start: Callable[..., str], tmp_path: Path, sql: psycopg.Connection, worker: Callable[..., Worker]
+) -> None:
+    url = start(*TIGHT)
+    with closing(connect(load(elastic_url=url))) as client:
+        ensure(client, INDEX)
+    sql.execute(LOAD, [TOTAL])
+    running = worker(**BULK, ELASTIC_URL=url, ELASTIC_INDEX=INDEX)
+    eventually(lambda: lab.by_status(sql).get("done"), what="under way")
+    services.stop("search", tmp_path, kill=True)
+    eventually(lambda: running.get("/readyz")[0] == 503, what="said that the sink is away")
+    assert services.start_search(tmp_path, engine_settings=TIGHT).url == url
+    eventually(lambda: lab.by_status(sql) == {"done": TOTAL}, what="all done")
+    check_invariants(sql, Node(url), INDEX, rows=TOTAL)
+    for refusal in ("payload_too_large", "rate_limited", "connect"):
+        assert refused(running, refusal), refusal
+    assert running.metric("outbox_terminal_failed_total") == 0
+    refuses_what_is_too_much(url)
+
+
+def refused(running: Worker, reason: str) -> float:
+    """How often a whole request was, or (OpenSearch, with its queue full) an item of one."""
+    requests = running.metric("outbox_es_bulk_requests_total", result=reason)
+    return requests or running.metric("outbox_retry_scheduled_total", reason=reason)
+
+
+def refuses_what_is_too_much(url: str) -> None:
+    """413 and 429 as they really come."""
+    big, huge = (f'{{"text": "{"x" * size}"}}' for size in (100_000, 200_000))
+    with closing(connect(load(elastic_url=url))) as client:
+        sink = ElasticSink(client, INDEX)
+        for document, end in (
+            (huge, (Verdict.FAIL, Reason.PAYLOAD_TOO_LARGE)),
+            (big, (Verdict.RETRY, Reason.RATE_LIMITED)),
+            ("{}", (Verdict.DONE, None)),
+        ):
+            (found,) = sink.deliver([Action("block:1", 1, document)], left=lambda: 30.0).findings
+            assert found
+            assert (found.verdict, found.reason) == end, f"{KIND}: {found}"
