@@ -159,6 +159,7 @@ def test_in_an_outage_of_the_sink_the_page_comes_all_the_same(cli: Cli, scene: S
     assert done.returncode == 3
     said = Page(done.stdout).text
     assert "The sink cannot be reached: connect" in said
+    assert done.stderr.startswith("left out: sink: connect")
     assert "Pending, by age" in said
     assert "geheim" not in done.stdout + done.stderr
     told = cli("report", "--json", env=away)
