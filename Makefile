@@ -85,11 +85,14 @@ bench-peers: $(READY) ## Measure pgsync (needs the network and redis-server), a 
 storm: $(READY) ## Write 100,000 events while workers are killed and the sink misbehaves, then judge; about five minutes
 	PYTHONPATH=tests $(BIN)/python -m storm $(STORM)
 
-docs: $(READY) ## Write the generated pages, alert rules and dashboard again, and build the site into site/, strictly
+docs: $(READY) ## Write the generated pages, alert rules and dashboard again, and build the site
 	$(BIN)/python -m outboxctl.cli.reference docs
 	$(BIN)/python -m outboxctl.alerts > deploy/prometheus/outbox.rules.yml
 	sed -i '/^spec:/q' $(KUBERNETES_RULES) && sed '1d; s/^/  /' deploy/prometheus/outbox.rules.yml >> $(KUBERNETES_RULES)
 	$(BIN)/python -m outboxctl.metrics.dashboard
+	$(MAKE) --no-print-directory site
+
+site: $(READY) ## Build the docs into site/, strictly: a broken link fails
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 schema: $(READY) ## Write docs/reference/schema.md again, from a migrated database

@@ -47,7 +47,7 @@ def contents(wheel: Path) -> dict[str, int]:
 
 def tracked(*folders: str) -> set[str]:
     """The files under version control there."""
-    return set(run("git", "ls-files", *folders, cwd=ROOT).split())
+    return set(run("git", "-c", "safe.directory=*", "ls-files", *folders, cwd=ROOT).split())
 
 
 def run(*command: str, cwd: Path, **env: str) -> str:

@@ -54,7 +54,7 @@ def test_it_migrates_and_works_without_a_home_and_stops_when_told(
     assert upgrade.wait(60) == 0, upgrade.communicate()
     assert not image.healthy(OUTBOX_METRICS_PORT=port), "nothing runs yet"
     running = contained(*json.loads(the("CMD")), **given)
-    eventually(lambda: image.healthy(OUTBOX_METRICS_PORT=port))
+    eventually(lambda: image.healthy(OUTBOX_METRICS_PORT=port, http_proxy="http://127.0.0.1:9"))
     running.send_signal(getattr(signal, the("STOPSIGNAL")))
     assert running.wait(30) == 0
 

@@ -46,6 +46,10 @@ DISASTER = (
         now() - interval '1 hour' * n, 7, 'hold', true, 1, 1 FROM generate_series(0, 60) n
     """,
     """
+    INSERT INTO search_outbox_events (entity_type, entity_id, op, status, error_reason, error)
+    VALUES ('block', gen_random_uuid(), 'upsert', 'failed', 'connect', 'no way to https://elastic:geheim@es.example/')
+    """,
+    """
     UPDATE search_outbox_events SET processing_started_at = now() - interval '1 hour'
     WHERE status = 'processing'
     """,
@@ -140,6 +144,7 @@ def test_hostile_text_is_text_and_short_and_nothing_is_loaded_from_elsewhere(cli
     assert len(text) < 150_000, "an error of 6 MB is cut"
     assert not any(raw in text for raw in RAW)
     assert "<script>alert(1)</script>" in page.text
+    assert "https://elastic:***@es.example/" in page.text
     assert not {"script", "img", "iframe", "object", "embed", "link", "base", "form", "red"} & set(page.tags)
     assert not LOADING & set(page.attributes), "a page that is sent on must not call home"
     assert not [name for name in page.attributes if name.startswith("on")]
@@ -154,6 +159,7 @@ def test_in_an_outage_of_the_sink_the_page_comes_all_the_same(cli: Cli, scene: S
     assert done.returncode == 3
     said = Page(done.stdout).text
     assert "The sink cannot be reached: connect" in said
+    assert done.stderr.startswith("left out: sink: connect")
     assert "Pending, by age" in said
     assert "geheim" not in done.stdout + done.stderr
     told = cli("report", "--json", env=away)

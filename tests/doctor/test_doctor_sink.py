@@ -65,6 +65,13 @@ def test_opensearch_needs_its_own_client(ward: Ward, servers: Servers) -> None:
         assert ward.one("other-client", End.SINK).mend == "pip install 'outboxctl[opensearch]'"
 
 
+def test_the_client_of_opensearch_is_not_called_too_old_for_elasticsearch(ward: Ward) -> None:
+    ward.monkeypatch.setenv("OUTBOX_SINK", "opensearch")
+    sees = ward.ids(End.SINK)
+    assert "other-client" in sees
+    assert "client-too-old" not in sees
+
+
 def test_who_names_no_product_is_not_elasticsearch(ward: Ward, servers: Servers) -> None:
     with front(servers.sink, {"/*": with_header("X-Elastic-Product", None)}) as url:
         assert "not-elasticsearch" in _sees(ward, url)

@@ -17,8 +17,13 @@ from outboxctl.metrics import dashboard
 from processes import Worker, eventually
 
 DEPLOY = Path(__file__).parents[2] / "deploy" / "grafana"
-VARIABLES = {"$projection": "search_index_to_elastic", "$instance": ".*", "$__rate_interval": "5m"}
-SCRAPED = {"instance", "job"}  # what Prometheus adds to every series
+VARIABLES = {
+    "$namespace": ".*",
+    "$projection": "search_index_to_elastic",
+    "$instance": ".*",
+    "$__rate_interval": "5m",
+}
+SCRAPED = {"instance", "job", "namespace"}  # what Prometheus adds to every series
 # The little of PromQL that the panels use: name{label=~"value", …}[range], and `by (label, …)`.
 SELECTOR = re.compile(r"(?<![\w\"$])(outbox_\w+)(?:\{([^}]*)\})?")
 MATCHER = re.compile(r'(\w+)(=~|!~|!=|=)"([^"]*)"')

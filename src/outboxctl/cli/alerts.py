@@ -5,11 +5,12 @@ from typing import Annotated
 import typer
 
 from outboxctl.alerts.rules import RUNBOOKS
+from outboxctl.cli.group import group
 from outboxctl.cli.options import settings
 from outboxctl.errors import UsageError
 from outboxctl.wording import brief
 
-app = typer.Typer(help="What wakes somebody: rules for Prometheus.", no_args_is_help=True)
+app = group("What wakes somebody: rules for Prometheus.")
 LONGEST = 10 * 365 * 86_400  # seconds
 
 

@@ -29,11 +29,12 @@ from outboxctl.cli import (
     verify,
     worker,
 )
+from outboxctl.cli.group import group
 
-app = typer.Typer(
-    help="Run, watch, replay and drill a PostgreSQL outbox to Elasticsearch pipeline.",
-    epilog="First time: `outboxctl demo` shows the whole story on services of its own.",
-    no_args_is_help=True,
+app = group(
+    "Run, watch, replay and drill a PostgreSQL outbox to Elasticsearch pipeline.",
+    epilog="First time: `outboxctl demo` shows the whole story on services of its own.\n\n"
+    "Woken up: `outboxctl status`, then the page of the alert in docs/runbook.",
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},

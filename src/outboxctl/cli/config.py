@@ -3,14 +3,13 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import typer
-
+from outboxctl.cli.group import group
 from outboxctl.cli.options import DatabaseUrl, ElasticIndex, ElasticUrl, Json, settings
 
 if TYPE_CHECKING:
     from outboxctl.settings import Settings
 
-app = typer.Typer(help="The settings in force.", no_args_is_help=True)
+app = group("The settings in force.")
 
 
 @app.callback()

@@ -5,11 +5,12 @@ from typing import Annotated
 import typer
 
 from outboxctl.cli import downgrade, notify, whoever_reads
+from outboxctl.cli.group import group
 from outboxctl.cli.guards import Yes, confirm, refuse_if_read_only
 from outboxctl.cli.options import DatabaseUrl, Json, Wait, database, settings, told
 from outboxctl.errors import ExitCode
 
-app = typer.Typer(help="The schema: migrate, inspect, print.", no_args_is_help=True)
+app = group("The schema: migrate, inspect, print.")
 app.add_typer(notify.app, name="notify")
 app.command("downgrade")(downgrade.downgrade)
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from outboxctl.cli import complete
+from outboxctl.cli.group import group
 from outboxctl.cli.guards import Yes, reading
 from outboxctl.cli.moving import Words, move, order
 from outboxctl.cli.options import (
@@ -38,9 +39,7 @@ if TYPE_CHECKING:
     from outboxctl.core.selection import Selection
     from outboxctl.settings import Settings
 
-app = typer.Typer(
-    help="Failed events: what failed and why, and closing what is not worth a replay.", no_args_is_help=True
-)
+app = group("Failed events: what failed and why, and closing what is not worth a replay.")
 DISCARD = Words("discard", "discarded", "are done now, undelivered", "would be done, undelivered")
 Groups = Annotated[
     int, typer.Option("--limit", min=1, max=1_000_000, help="At most this many groups or rows.")
@@ -184,8 +183,8 @@ def _groups(given: "Settings", chosen: "Selection", limit: int, *, json: bool) -
         return
     out = render.console()
     out.print(f"{counted(failed, 'failed event')}, {counted(len(found), 'cause')}")
-    for group in found[:limit]:
-        out.print(cause(group))
+    for each in found[:limit]:
+        out.print(cause(each))
     if len(found) > limit:
         out.print(f"and {len(found) - limit:,} more causes (--limit)")
     if found:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from outboxctl.cli import inject_odd
+from outboxctl.cli.group import group
 from outboxctl.cli.guards import Yes, acting
 from outboxctl.cli.inject_odd import Count, show_ids
 from outboxctl.cli.options import DatabaseUrl, Json, settings
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from outboxctl.load.plan import Load
     from outboxctl.settings import Settings
 
-app = typer.Typer(help="Put rows in on purpose: bad ones, single ones, a load.", no_args_is_help=True)
+app = group("Put rows in on purpose: bad ones, single ones, a load.")
 for odd in (inject_odd.stale, inject_odd.duplicate, inject_odd.poison, inject_odd.oversized):
     app.command()(odd)
 

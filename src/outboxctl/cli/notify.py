@@ -4,13 +4,14 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from outboxctl.cli.group import group
 from outboxctl.cli.guards import Yes, acting, reading
 from outboxctl.cli.options import DatabaseUrl, Json, settings
 
 if TYPE_CHECKING:
     from outboxctl.core.notify import Switch
 
-app = typer.Typer(help="Tell workers of new events at once (NOTIFY), or let them poll.", no_args_is_help=True)
+app = group("Tell workers of new events at once (NOTIFY), or let them poll.")
 
 
 @app.command()

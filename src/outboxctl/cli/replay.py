@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from outboxctl.cli.group import Whole
 from outboxctl.cli.guards import Yes
 from outboxctl.cli.moving import Words, move, order
 from outboxctl.cli.options import DatabaseUrl, Json, settings
@@ -24,7 +25,7 @@ from outboxctl.cli.selection import (
 from outboxctl.cli.undo import undo
 from outboxctl.errors import UsageError
 
-app = typer.Typer(invoke_without_command=True, subcommand_metavar="[undo AUDIT_ID]")
+app = typer.Typer(cls=Whole, invoke_without_command=True, subcommand_metavar="[undo AUDIT_ID]")
 REPLAY = Words("replay", "replayed", "went back to pending", "would go back to pending")
 app.command("undo")(undo)
 # `replay undo` has its own: the group must not ask for them before it knows.

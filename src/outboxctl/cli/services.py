@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from outboxctl.cli.group import group
 from outboxctl.cli.options import ElasticIndex, Json, settings
 
 if TYPE_CHECKING:
     from outboxctl.services import Service
 
-app = typer.Typer(help="A local PostgreSQL and search engine for a laptop or CI.", no_args_is_help=True)
+app = group("A local PostgreSQL and search engine for a laptop or CI.")
 
 
 class Search(StrEnum):

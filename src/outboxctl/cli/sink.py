@@ -4,9 +4,10 @@ from typing import Annotated
 
 import typer
 
+from outboxctl.cli.group import group
 from outboxctl.cli.options import ElasticIndex, ElasticUrl, Json, settings
 
-app = typer.Typer(help="The sink: who may do what there.", no_args_is_help=True)
+app = group("The sink: who may do what there.")
 
 
 @app.callback()

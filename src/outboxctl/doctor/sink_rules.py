@@ -61,7 +61,7 @@ def other_client(found: Product, settings: Settings) -> Iterator[Said]:
 def client_too_new(found: Product, _: Settings) -> Iterator[Said]:
     """A client 9 asks for compatible-with=9, which a server 8 does not know (tried: 9.5.1 with 8.14.3)."""
     refused = found.refused.startswith(MEDIA_TYPE) or found.client[0] > found.major
-    if found.elasticsearch and refused and found.major in CLIENTS:
+    if _its_own(found) and refused and found.major in CLIENTS:
         what = f"The elasticsearch client {_version(found)} cannot speak to a server {found.number}."
         yield what, f"pip install '{CLIENTS[found.major]}'"
 
@@ -73,7 +73,7 @@ def client_too_new(found: Product, _: Settings) -> Iterator[Said]:
 )
 def client_too_old(found: Product, _: Settings) -> Iterator[Said]:
     """A client 8 works with a server 9 (tried), not with one after it."""
-    if found.elasticsearch and found.major > found.client[0] + 1:
+    if _its_own(found) and found.major > found.client[0] + 1:
         what = f"The elasticsearch client {_version(found)} is too old for a server {found.number}."
         yield what, "pip install --upgrade outboxctl elasticsearch"
 
@@ -185,6 +185,11 @@ def _grant(settings: Settings, lacking: list[str]) -> Iterator[Said]:
         body = {"indices": [{"names": names, "privileges": lacking}]}
         mend = request("PUT", "_security/role/outboxctl", body) + "  # and give the user or key that role"
         yield f"The sink's user or key lacks {', '.join(lacking)} on {settings.elastic_index}.", mend
+
+
+def _its_own(found: Product) -> bool:
+    """Whether it is Elasticsearch, asked by its own client: OpenSearch's has versions of another kind."""
+    return found.elasticsearch and found.speaks == "elasticsearch"
 
 
 URLS = Check("each URL", (away,))

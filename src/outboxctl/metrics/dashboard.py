@@ -18,8 +18,9 @@ PLACE = Path("deploy/grafana/outbox.json")
 DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
 WIDTH = 24  # columns of Grafana's grid
 SLA = 300.0  # seconds: OUTBOX_SLA_OLDEST_AGE_SECONDS by default
-ANY = '{projection=~"$projection"}'
-HERE = '{projection=~"$projection", instance=~"$instance"}'
+# Outboxes of one job are told apart by `namespace`, as in the alerts; `.*` finds those that have none, too.
+ANY = '{namespace=~"$namespace", projection=~"$projection"}'
+HERE = '{namespace=~"$namespace", projection=~"$projection", instance=~"$instance"}'
 PACE = "[$__rate_interval]"
 STAT = {
     "colorMode": "value",
@@ -274,6 +275,7 @@ def dashboard() -> dict[str, Any]:
 
 def _variables() -> Iterator[dict[str, Any]]:
     yield {"name": "datasource", "label": "Prometheus", "type": "datasource", "query": "prometheus"}
+    yield _variable("namespace", "label_values(outbox_lag_events, namespace)")
     yield _variable("projection", "label_values(outbox_lag_events, projection)")
     yield _variable("instance", f"label_values(outbox_lag_events{ANY}, instance)")
 

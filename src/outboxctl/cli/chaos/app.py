@@ -3,8 +3,9 @@
 import typer
 
 from outboxctl.cli.chaos import block, db, es, leftovers, proxy, under_way, worker
+from outboxctl.cli.group import group
 
-app = typer.Typer(help="Cause faults on purpose, on systems that are not production.", no_args_is_help=True)
+app = group("Cause faults on purpose, on systems that are not production.")
 
 
 @app.callback()

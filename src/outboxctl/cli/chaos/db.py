@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from outboxctl.cli.chaos.flags import For, Sure, seconds
+from outboxctl.cli.group import group
 from outboxctl.cli.options import DatabaseUrl, Json, settings
 from outboxctl.wording import counted
 
 if TYPE_CHECKING:
     from outboxctl.core.database import Database
 
-app = typer.Typer(help="Trouble with the database.", no_args_is_help=True)
+app = group("Trouble with the database.")
 
 
 @app.command()

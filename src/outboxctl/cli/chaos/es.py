@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from outboxctl.cli.chaos.flags import For, Sure, seconds
+from outboxctl.cli.group import group
 from outboxctl.cli.options import DatabaseUrl, ElasticUrl, Json, settings
 
 if TYPE_CHECKING:
     from outboxctl.chaos.means import Means
     from outboxctl.settings import Settings
 
-app = typer.Typer(help="Stop and start the sink, or pause it.", no_args_is_help=True)
+app = group("Stop and start the sink, or pause it.")
 
 
 def _way(flag: str, variable: str, text: str) -> Any:

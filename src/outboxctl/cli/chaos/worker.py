@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from outboxctl.cli.chaos.flags import For, Sure, seconds
+from outboxctl.cli.group import group
 from outboxctl.cli.options import DatabaseUrl, Json, settings
 
 if TYPE_CHECKING:
     from outboxctl.chaos.workers import Proved
     from outboxctl.settings import Settings
 
-app = typer.Typer(help="Kill, pause and resume workers of this machine.", no_args_is_help=True)
+app = group("Kill, pause and resume workers of this machine.")
 WorkerId = Annotated[
     str | None, typer.Option("--id", help="The worker's name (OUTBOX_WORKER_ID).", show_default=False)
 ]

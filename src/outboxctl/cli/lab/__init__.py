@@ -1,10 +1,9 @@
 """`lab`: drills with a verdict and evidence."""
 
-import typer
-
+from outboxctl.cli.group import group
 from outboxctl.cli.lab import catalogue, leftovers, report, run
 
-app = typer.Typer(help="Drills that break the pipeline on purpose, with a verdict.", no_args_is_help=True)
+app = group("Drills that break the pipeline on purpose, with a verdict.")
 app.callback()(leftovers.recover)
 app.command("list")(catalogue.list_labs)
 app.command("show")(catalogue.show)

@@ -11,6 +11,7 @@ from outboxctl.cli import whoever_reads
 from outboxctl.cli.guards import reading
 from outboxctl.cli.options import DatabaseUrl, ElasticIndex, ElasticUrl, Json, MaxProcessing, settings
 from outboxctl.errors import ExitCode, UsageError
+from outboxctl.wording import brief
 
 if TYPE_CHECKING:
     from outboxctl.overview import Overview
@@ -50,6 +51,8 @@ def report(
     given = settings(**flags)
     found = overview(given, lambda: reading(given, longest=PATIENCE), shown(given, flags))
     _write(_json(found) if json else _page(found), out)
+    for what, why in found.missing.items():
+        typer.echo(f"left out: {what}: {brief(why)}", err=True)
     if found.missing:
         raise typer.Exit(ExitCode.UNREACHABLE)
 

@@ -12,12 +12,14 @@ from markupsafe import Markup
 from outboxctl.cli.render import age, cell, distance
 from outboxctl.cli.report.bars import Chart, chart
 from outboxctl.cli.standing import flow, rate
+from outboxctl.labs.evidence.tidy import unmasked
 from outboxctl.wording import brief
 
 if TYPE_CHECKING:
     from outboxctl.overview import Overview
 
 LONGEST = 240  # characters of any text from outside
+LOOKED_AT = 50 * LONGEST
 ROWS = 50  # of a list: a page of a thousand workers is sent on by nobody
 HOUR = ("60 min ago", "45", "30", "15", "now")
 DAY = ("24 h ago", "18", "12", "6", "now")
@@ -100,7 +102,12 @@ def _environment(now: datetime) -> Environment:
 
 
 def _harmless(value: Any) -> Any:
-    """What is put out: markup of ours as it is, text from outside cut and without control characters."""
+    """What is put out: markup of ours as it is, text from outside without passwords, cut and cleaned.
+
+    Masked before it is cut: half a URL hides its password from the mask.
+    """
     if value is None:
         return "-"
-    return value if isinstance(value, Markup) else brief(value, LONGEST)
+    if isinstance(value, Markup):
+        return value
+    return brief(unmasked(value[:LOOKED_AT]) if isinstance(value, str) else value, LONGEST)
