@@ -150,6 +150,23 @@ def test_opensearch_is_met_without_a_lost_attempt_also_if_it_was_away() -> None:
         assert client.product == "opensearch"
 
 
+class Reticent(OpenSearch):
+    """OpenSearch to a user who may write and not ask `GET /`."""
+
+    def answer(self, asked: Asked) -> Reply:
+        found = super().answer(asked)
+        if asked.method == "GET" and asked.path == [""]:
+            return Reply(403, b'{"error": {"type": "security_exception"}}', {PRODUCT: None})
+        return found
+
+
+def test_who_may_not_ask_who_is_there_says_it_by_a_setting() -> None:
+    with _sink(Reticent(Store())) as sink:
+        found = _deliver(sink.url, "auto")
+        assert (found.verdict, found.reason) == (OUTAGE, Reason.BAD_RESPONSE)
+        assert _deliver(sink.url, "opensearch").verdict is Verdict.DONE
+
+
 def test_elasticsearch_is_never_asked_who_it_is() -> None:
     with fake_sink() as sink:
         assert _deliver(sink.url, "auto").verdict is Verdict.DONE
