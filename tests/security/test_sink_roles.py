@@ -131,6 +131,8 @@ def test_the_requests_are_those_of_each_engines_security() -> None:
     assert key.body["role_descriptors"]["our.worker"]["cluster"] == []
     (theirs, *_) = orders(Engine.OPENSEARCH, "products")
     assert theirs.path == "_plugins/_security/api/roles/outbox_worker"
+    # Without `GET /` a worker that does not know whom it meets takes OpenSearch for nobody it knows.
+    assert "cluster:monitor/main" in theirs.body["cluster_permissions"]
     assert theirs.body["index_permissions"][0]["allowed_actions"][:2] == ["index", "delete"]
     assert set(COMPOSITE) == {grant.role for grant in GRANTS}
     assert {privilege for grant in GRANTS for privilege in grant.index} == set(ACTIONS)

@@ -8,6 +8,7 @@ from urllib.parse import quote, urlsplit
 import pytest
 
 from doctor.ward import Ward
+from outboxctl.core import tls as core_tls
 from outboxctl.core.database import Database
 from outboxctl.doctor.model import End
 from outboxctl.errors import ExitCode, UntrustedError, UsageError
@@ -75,6 +76,14 @@ def test_a_server_without_tls_is_named(url: str) -> None:
     with pytest.raises(UntrustedError, match="speaks no TLS") as caught, Database(_at(url, port)).begin():
         pass
     assert "DATABASE_URL" in caught.value.hint
+
+
+@pytest.mark.no_servers
+def test_a_name_that_sounds_like_tls_says_nothing_of_it() -> None:
+    refused = Exception('FATAL:  password authentication failed for user "fingerprint"')
+    assert core_tls.explained(refused, {}, "db") is None
+    other = Exception('server certificate for "a" does not match host name "b"')
+    assert "another host name" in str(core_tls.explained(other, {}, "db"))
 
 
 @pytest.mark.no_servers

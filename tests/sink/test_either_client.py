@@ -150,6 +150,23 @@ def test_opensearch_is_met_without_a_lost_attempt_also_if_it_was_away() -> None:
         assert client.product == "opensearch"
 
 
+class Reticent(OpenSearch):
+    """OpenSearch to a user who may write and not ask `GET /`."""
+
+    def answer(self, asked: Asked) -> Reply:
+        found = super().answer(asked)
+        if asked.method == "GET" and asked.path == [""]:
+            return Reply(403, b'{"error": {"type": "security_exception"}}', {PRODUCT: None})
+        return found
+
+
+def test_who_may_not_ask_who_is_there_says_it_by_a_setting() -> None:
+    with _sink(Reticent(Store())) as sink:
+        found = _deliver(sink.url, "auto")
+        assert (found.verdict, found.reason) == (OUTAGE, Reason.BAD_RESPONSE)
+        assert _deliver(sink.url, "opensearch").verdict is Verdict.DONE
+
+
 def test_elasticsearch_is_never_asked_who_it_is() -> None:
     with fake_sink() as sink:
         assert _deliver(sink.url, "auto").verdict is Verdict.DONE
@@ -201,3 +218,34 @@ def test_finding_out_keeps_within_the_time_of_the_request() -> None:
         either.send("GET", "/", {}, None)
     first, second, third = (seconds or 0 for seconds in times)
     assert 10.0 == first > second > third > 9.0
+
+
+class Hanging(Slow):
+    """As `Slow`; whoever asks it first who it is hears nothing until `answered`."""
+
+    def __init__(self) -> None:
+        super().__init__("elasticsearch", [])
+        self.asked, self.answered = threading.Event(), threading.Event()
+
+    def root(self) -> model.Reply:
+        if self.asked.is_set():
+            return super().root()
+        self.asked.set()
+        assert self.answered.wait(30)
+        return model.Reply(503, {}, None)
+
+
+def test_nobody_waits_for_an_answer_that_another_lane_waits_for() -> None:
+    there = Hanging()
+    either = EitherClient(there, lambda: Slow("opensearch", []))
+    first = threading.Thread(target=either.send, args=("GET", "/", {}, None))
+    first.start()
+    assert there.asked.wait(30)
+    second = threading.Thread(target=either.send, args=("GET", "/", {}, None), daemon=True)
+    second.start()
+    second.join(30)
+    still_waits = second.is_alive()
+    there.answered.set()
+    first.join(30)
+    assert not still_waits
+    assert either.product == "opensearch"

@@ -51,6 +51,17 @@ def test_it_is_given_up_with_a_name_and_nothing_changed(
         assert current(connection) == PREVIOUS
 
 
+def test_two_at_once_run_one_after_the_other_and_neither_waits_for_ever(
+    previous: Database, empty_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "PAUSE", 0.01)
+    with psycopg.connect(empty_url, application_name="migration job") as other:
+        other.execute(f"SELECT pg_advisory_xact_lock({patience.KEY})")
+        with pytest.raises(LockedError, match=f"pid {other.info.backend_pid} .migration job"):
+            upgrade(previous, None, patience=0)
+    assert upgrade(previous, None).before == PREVIOUS
+
+
 def test_the_command_exits_3_and_says_what_to_do(cli: Cli, previous: Database, empty_url: str) -> None:
     assert previous
     with psycopg.connect(empty_url) as long:

@@ -22,8 +22,10 @@ BRIEFLY = "SET LOCAL lock_timeout = '500ms'"
 IN_THE_WAY = text("""
 SELECT a.pid, a.application_name, extract(epoch FROM clock_timestamp() - a.xact_start)::float8 AS seconds
 FROM pg_locks l JOIN pg_stat_activity a USING (pid)
-WHERE l.granted AND a.pid <> pg_backend_pid() AND a.xact_start IS NOT NULL
-    AND l.relation IN (SELECT oid FROM pg_class WHERE relname = ANY (:tables) AND pg_table_is_visible(oid))
+WHERE l.granted AND a.pid <> pg_backend_pid() AND a.xact_start IS NOT NULL AND a.datname = current_database()
+    AND (l.relation IN (SELECT oid FROM pg_class WHERE relname = ANY (:tables) AND pg_table_is_visible(oid))
+        OR l.locktype = 'advisory' AND l.objsubid = 1
+            AND (CAST(l.classid AS bigint) << 32) + CAST(l.objid AS bigint) = :key)
 ORDER BY a.xact_start LIMIT 1
 """)
 
@@ -40,8 +42,8 @@ def patiently(
     while True:
         try:
             with database.begin() as connection:
-                connection.execute(ONE_AT_A_TIME, {"key": KEY})
                 connection.exec_driver_sql(BRIEFLY)
+                connection.execute(ONE_AT_A_TIME, {"key": KEY})
                 return act(connection)
         except LockedError:
             who = _in_the_way(database)
@@ -56,7 +58,7 @@ def patiently(
 
 def _in_the_way(database: Database) -> str:
     with database.begin() as connection:
-        found = connection.execute(IN_THE_WAY, {"tables": list(TABLES)}).first()
+        found = connection.execute(IN_THE_WAY, {"tables": list(TABLES), "key": KEY}).first()
     if found is None:
         return f"somebody holds a table in {database.name}"
     name = brief(found.application_name, 60) or "no name"

@@ -4,6 +4,7 @@ libpq says only "certificate verify failed"; a handshake of our own says why.
 """
 
 import os
+import re
 import socket
 from collections.abc import Mapping
 from contextlib import suppress
@@ -15,6 +16,7 @@ from outboxctl.errors import UntrustedError, UsageError
 SSL_REQUEST = b"\x00\x00\x00\x08\x04\xd2\x16\x2f"  # "SSLRequest" of the protocol: length 8, code 80877103
 SECONDS = 2.0
 VAGUE = "certificate verify failed"
+NAMES = re.compile('"[^"]*"')  # a user, a database or a host may be called anything, `fingerprint` too
 OPTIONS = {"sslrootcert": "PGSSLROOTCERT", "sslcert": "PGSSLCERT", "sslkey": "PGSSLKEY"}
 
 
@@ -33,7 +35,7 @@ def check(given: Mapping[str, Any]) -> None:
 
 def explained(error: Exception, given: Mapping[str, Any], where: str) -> UntrustedError | None:
     """The error for a connection that failed because of certificates; None for any other reason."""
-    found = said(error, DATABASE)
+    found = said(NAMES.sub("", str(error)), DATABASE)
     if found and VAGUE in str(error):
         found = said(_handshake(given), DATABASE) or found
     return found and UntrustedError(f"the database {where} cannot be used (tls): {found[0]}", hint=found[1])

@@ -72,8 +72,9 @@ ACTIONS = {
     "maintenance": ("indices:admin/refresh*",),
     "manage": ("manage",),
 }
+# `GET /`, from which alone `OUTBOX_SINK=auto` learns that OpenSearch is there, is `cluster:monitor/main`.
 COMPOSITE = {
-    "worker": ("indices:data/write/bulk", "cluster_composite_ops_ro"),
+    "worker": ("indices:data/write/bulk", "cluster_composite_ops_ro", "cluster:monitor/main"),
     "operator": ("cluster_composite_ops", "cluster_monitor"),
     "viewer": ("cluster_composite_ops_ro", "cluster_monitor"),
 }

@@ -4,13 +4,13 @@ https://opentelemetry.io/docs/specs/semconv/messaging/messaging-spans/
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from random import getrandbits
 from time import monotonic, time_ns
 
 from opentelemetry import trace
-from opentelemetry.trace import Link, SpanContext, SpanKind, StatusCode, TraceFlags
+from opentelemetry.trace import Link, Span, SpanContext, SpanKind, StatusCode, TraceFlags
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from structlog.typing import EventDict, WrappedLogger
 
@@ -20,6 +20,7 @@ from outboxctl.core.traces import Traces
 from outboxctl.failures import Reason
 from outboxctl.lifecycle import PROJECTION
 from outboxctl.settings import Settings
+from outboxctl.worker.harmless import Harmless, harmless
 from outboxctl.worker.intake import Batch
 from outboxctl.worker.outcome import Outcomes
 from outboxctl.worker.tracing import Tracing
@@ -28,6 +29,10 @@ ENDS = {"retried": "retries", "failed": "failures", "held": "held"}  # our word,
 W3C = TraceContextTextMapPropagator()
 # The children of an unsampled span are not sampled either, whatever makes them.
 NOWHERE = SpanContext(getrandbits(128), getrandbits(64), is_remote=False, trace_flags=TraceFlags(0))
+
+
+# An error's traceback could hold the statement that failed, and so texts of events.
+TRACEBACKS = False
 
 
 class Spans(Tracing):
@@ -44,12 +49,15 @@ class Spans(Tracing):
             "messaging.client.id": settings.worker_id,
         }
 
-    @contextmanager
-    def batch(self, batch: Batch) -> Iterator[None]:
+    def batch(self, batch: Batch) -> AbstractContextManager[object]:
         """Begins when the claim was asked for: an idle worker, whose claims find nothing, makes no spans.
 
         Links, not a parent, also for a batch of one: which events go together is chance.
         """
+        return Harmless(lambda: self._batch(batch))
+
+    @contextmanager
+    def _batch(self, batch: Batch) -> Iterator[None]:
         now = time_ns()
         asked_at = now - int((monotonic() - batch.lease.asked_at) * 1e9)
         with self._tracer.start_as_current_span(
@@ -58,6 +66,7 @@ class Spans(Tracing):
             attributes=self._of("deliver", "process") | self._sink | _count(batch),
             links=links(batch.traces),
             start_time=asked_at,
+            record_exception=TRACEBACKS,
         ):
             receive = self._of("claim", "receive") | _count(batch)
             self._tracer.start_span(
@@ -67,25 +76,20 @@ class Spans(Tracing):
 
     def sending(self, documents: int) -> AbstractContextManager[object]:
         """The client's own spans, one a request, are its children."""
-        attributes = self._sink | {"outbox.documents": documents}
-        return self._tracer.start_as_current_span("send", attributes=attributes)
+        return self._within("send", SpanKind.INTERNAL, self._sink | {"outbox.documents": documents})
 
     def settling(self) -> AbstractContextManager[object]:
         """The statements that write it."""
-        settle = self._of("settle", "settle")
-        return self._tracer.start_as_current_span(f"settle {EVENTS}", kind=SpanKind.CLIENT, attributes=settle)
+        return self._within(f"settle {EVENTS}", SpanKind.CLIENT, self._of("settle", "settle"))
+
+    def _within(self, name: str, kind: SpanKind, given: Mapping[str, str | int]) -> Harmless:
+        begin = self._tracer.start_as_current_span
+        return Harmless(lambda: begin(name, kind=kind, attributes=given, record_exception=TRACEBACKS))
 
     def settled(self, outcomes: Outcomes, written: int) -> None:
         """Counts by outcome; an error is whatever was not delivered, by its most frequent reason."""
-        span = trace.get_current_span()
-        ends = {name: len(getattr(outcomes, rows)) for name, rows in ENDS.items()}
-        others = {"done": len(outcomes.done), "unsent": len(outcomes.unsent)}
-        others["lease_lost"] = sum((ends | others).values()) - written
-        span.set_attributes({f"outbox.{name}": count for name, count in (ends | others).items()})
-        if any(ends.values()):
-            span.set_attribute("error.type", _reason(outcomes))
-            said = ", ".join(f"{count} {name}" for name, count in ends.items() if count)
-            span.set_status(StatusCode.ERROR, f"{said}: {_reason(outcomes)}")
+        with harmless():
+            _tell(trace.get_current_span(), outcomes, written)
 
     def unseen(self) -> AbstractContextManager[object]:
         """Nothing within is sampled, where the sampler asks the parent, as it does by default."""
@@ -109,6 +113,17 @@ def log_ids(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict
         event["trace_id"] = trace.format_trace_id(context.trace_id)
         event["span_id"] = trace.format_span_id(context.span_id)
     return event
+
+
+def _tell(span: Span, outcomes: Outcomes, written: int) -> None:
+    ends = {name: len(getattr(outcomes, rows)) for name, rows in ENDS.items()}
+    others = {"done": len(outcomes.done), "unsent": len(outcomes.unsent)}
+    others["lease_lost"] = sum((ends | others).values()) - written
+    span.set_attributes({f"outbox.{name}": count for name, count in (ends | others).items()})
+    if any(ends.values()):
+        span.set_attribute("error.type", _reason(outcomes))
+        said = ", ".join(f"{count} {name}" for name, count in ends.items() if count)
+        span.set_status(StatusCode.ERROR, f"{said}: {_reason(outcomes)}")
 
 
 def _count(batch: Batch) -> dict[str, str | int]:

@@ -48,7 +48,7 @@ class EitherClient:
         started, seconds, asked = monotonic(), SEEN.seconds, self._client
         reply = asked.send(method, path, params, body)
         if isinstance(reply, Reply) and "x-elastic-product" in reply.headers:
-            self._known = reply.ok  # a refusal may be something's in between
+            self._known = self._known or reply.ok  # a refusal may be something's in between
         elif isinstance(reply, Reply) or reply is WRONG_PRODUCT:
             return self._again(asked, reply, lambda: _left(seconds, started), (method, path, params, body))
         return reply
@@ -64,23 +64,30 @@ class EitherClient:
     def _again(
         self, asked: Client, reply: Reply | Answer, left: Callable[[], float | None], request: tuple[Any, ...]
     ) -> Reply | Answer:
-        """What the other product says to it, if that is who is there."""
-        with self._lock:
-            if self._client is asked:
-                with _bounded(left()):
-                    there = _is_opensearch(asked.root())
-                if not there:
-                    return reply
-                try:
-                    self._client = self._opensearch()
-                except ImportError:
-                    return NO_CLIENT
-                self._known = True
+        """What the other product says to it, if that is who is there.
+
+        Whoever does not know yet asks: to wait for another's question could take longer than the lease.
+        """
+        if self._client is asked:
+            with _bounded(left()):
+                there = _is_opensearch(asked.root())
+            if not there:
+                return reply
+            try:
+                self._switch(asked)
+            except ImportError:
+                return NO_CLIENT
         seconds = left()
         if seconds is not None and seconds <= 0:
             return reply
         with _bounded(seconds):
             return self._client.send(*request)
+
+    def _switch(self, asked: Client) -> None:
+        """ImportError where the other client is not installed."""
+        with self._lock:
+            if self._client is asked:
+                self._client, self._known = self._opensearch(), True
 
 
 def _left(seconds: float | None, started: float) -> float | None:

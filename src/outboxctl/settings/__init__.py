@@ -1,0 +1,30 @@
+"""Every setting: its name in the environment, its default, its bounds, and where its value came from.
+
+Precedence: flag, environment, `.env`, default. The names are the public contract's. A secret may come
+from a file wherever a value could: NAME_FILE is its path.
+"""
+
+from outboxctl.settings.ends import MAX_INDEX_BYTES
+from outboxctl.settings.kinds import NotifyPolicy, OutagePolicy, Product
+from outboxctl.settings.loading import doubts, load
+from outboxctl.settings.model import Settings, all_names, env_names, is_secret, secrets
+from outboxctl.settings.origin import Source, secret_file, sources
+from outboxctl.settings.running import DELIVERY_SHARE
+
+__all__ = [
+    "DELIVERY_SHARE",
+    "MAX_INDEX_BYTES",
+    "NotifyPolicy",
+    "OutagePolicy",
+    "Product",
+    "Settings",
+    "Source",
+    "all_names",
+    "doubts",
+    "env_names",
+    "is_secret",
+    "load",
+    "secret_file",
+    "secrets",
+    "sources",
+]

@@ -1,0 +1,33 @@
+"""Kinds of values: bounds, and the words that a setting takes."""
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+Seconds = Annotated[float, Field(gt=0, le=10 * 365 * 86_400, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+Port = Annotated[int, Field(ge=1, le=65_535)]
+Environment = Literal["dev", "test", "sandbox", "prod"]
+
+
+class OutagePolicy(StrEnum):
+    """What an outage of the sink does to attempts: `count` burns them, `hold` gives them back."""
+
+    COUNT = "count"
+    HOLD = "hold"
+
+
+class NotifyPolicy(StrEnum):
+    """Whether a worker listens for new events: `auto` where the database notifies, `off` never."""
+
+    AUTO = "auto"
+    OFF = "off"
+
+
+class Product(StrEnum):
+    """Whose client speaks to the sink: `auto` is Elasticsearch's, until OpenSearch answers."""
+
+    AUTO = "auto"
+    ELASTICSEARCH = "elasticsearch"
+    OPENSEARCH = "opensearch"

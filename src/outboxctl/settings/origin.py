@@ -1,0 +1,60 @@
+"""Where each value came from."""
+
+import os
+from collections.abc import Collection, Mapping
+from enum import StrEnum
+from typing import Any
+
+from pydantic_settings import DotEnvSettingsSource
+
+from outboxctl import secret_files
+from outboxctl.settings.model import Settings, env_names, secrets
+
+
+class Source(StrEnum):
+    """Where a value came from."""
+
+    FLAG = "flag"
+    ENVIRONMENT = "environment"
+    FILE = "file"
+    DOTENV = ".env"
+    DEFAULT = "default"
+
+
+def sources(**flags: Any) -> dict[str, Source]:
+    """Where each field's value comes from."""
+    files, dotenv = files_in_force(), dotenv_values()
+    return {name: _source(name, flags, files, dotenv) for name in Settings.model_fields}
+
+
+def secret_file(field: str) -> str | None:
+    """The path of the file that holds this field's secret, where neither a flag nor a value does."""
+    return files_in_force().get(field, (None, None))[1]
+
+
+def _source(
+    field: str, flags: Mapping[str, Any], files: Collection[str], dotenv: Mapping[str, str | None]
+) -> Source:
+    if flags.get(field) is not None:
+        return Source.FLAG
+    if field in files:
+        return Source.FILE
+    if any(os.environ.get(name) for name in env_names(field)):
+        return Source.ENVIRONMENT
+    return Source.DOTENV if any(dotenv.get(name) for name in env_names(field)) else Source.DEFAULT
+
+
+def files_in_force() -> dict[str, tuple[str, str]]:
+    """Name and path of each file that is in force, by field: the environment before `.env`."""
+    levels, suffix = (os.environ, dotenv_values()), secret_files.SUFFIX
+    found = {}
+    for field, name in secrets():
+        first = next((level for level in levels if level.get(name) or level.get(name + suffix)), {})
+        if path := first.get(name + suffix):
+            found[field] = (name + suffix, path)
+    return found
+
+
+def dotenv_values() -> Mapping[str, str | None]:
+    """What `.env` says."""
+    return DotEnvSettingsSource(Settings).env_vars
