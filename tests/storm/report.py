@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from storm.watch import AT_MOST
+
 MIB = 2**20
 GROWTH = 32 * MIB  # bytes that a worker's memory may grow once it has settled: a leak is much more by then
-CONNECTIONS = 5  # a worker's: one a lane and three; for a moment also those that have just been cut off
 SHOWN = 10
 
 
@@ -49,7 +50,7 @@ class Report:
         """Memory and connections must be flat."""
         if self.memory.last - self.memory.first > GROWTH:
             self.wrong.append(f"the memory of a worker grew: {_mib(self.memory)}")
-        if self.connections.last > CONNECTIONS or self.connections.peak > 2 * CONNECTIONS:
+        if self.connections.last > AT_MOST or self.connections.peak > 2 * AT_MOST:
             self.wrong.append(f"a worker had too many connections: {_course(self.connections)}")
 
     def text(self) -> str:

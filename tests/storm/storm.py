@@ -67,6 +67,7 @@ class Storm:
         self.weather.clear()
         self._until(lambda: not self._count(UNDER_WAY), "no event is under way")
         self._until(self.fleet.all_well, "all workers are well")
+        self._until(self.watch.none_too_many, "the sessions that were cut off are gone")
 
     def report(self) -> Report:
         """The figures."""

@@ -14,6 +14,7 @@ from invariants import versions
 from storm.fleet import Fleet
 
 INTERVAL = 0.2  # seconds between two looks
+AT_MOST = 5  # connections of a worker: one a lane and three; for a moment also those that were just cut off
 CONNECTIONS = """
 SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = %s
 """
@@ -47,6 +48,10 @@ class Watch:
         self._over.set()
         self._thread.shutdown()
         self._run_out.result()
+
+    def none_too_many(self) -> bool:
+        """Whether the worker, when last looked at, had no more connections than it may."""
+        return all(count <= AT_MOST for count in self.connections[-1:])
 
     def _run(self) -> None:
         with psycopg.connect(self.url, autocommit=True) as sql:
