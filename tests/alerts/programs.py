@@ -36,12 +36,27 @@ def _unpack_into(target: Path) -> None:
     """All or nothing: a reader never sees half of it."""
     try:
         with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-            _run("apt-get", "--option", "APT::Sandbox::User=root", "download", *PACKAGES, cwd=folder)
+            _download(folder)
             for package in Path(folder).glob("*.deb"):
                 _run("dpkg-deb", "-x", package.name, "unpacked", cwd=folder)
             Path(folder, "unpacked").rename(target)
     except (OSError, subprocess.SubprocessError) as error:
         raise UsageError(f"Prometheus' programs are not here, nor to be had: {error}", hint=HINT) from None
+
+
+def _download(folder: str) -> None:
+    """By the lists of packages that are here; where there are none, or old ones, by new ones of our own."""
+    try:
+        _apt("download", *PACKAGES, cwd=folder)
+    except subprocess.CalledProcessError:
+        Path(folder, "lists", "partial").mkdir(parents=True)
+        own = ("--option", f"Dir::State::Lists={folder}/lists", "--option", f"Dir::Cache={folder}")
+        _apt(*own, "update", cwd=folder)
+        _apt(*own, "download", *PACKAGES, cwd=folder)
+
+
+def _apt(*given: str, cwd: str) -> None:
+    _run("apt-get", "--option", "APT::Sandbox::User=root", *given, cwd=cwd)
 
 
 def _run(*command: str, cwd: str) -> None:
