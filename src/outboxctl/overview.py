@@ -27,13 +27,10 @@ from outboxctl.sink.examine.told import shaped
 from outboxctl.urls import without_credentials
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
     from sqlalchemy import Connection
 
+    from outboxctl.check.drift import Begin
     from outboxctl.settings import Settings
-
-    Begin = Callable[[], AbstractContextManager[Connection]]
 
 PATIENCE = 10.0  # seconds for one request to the sink
 SAMPLE = 200  # entities that are compared with the index

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, text
 
 from outboxctl.core.prune import OLDEST_SERVER
 from outboxctl.core.schema import EVENTS, parts
+from outboxctl.core.workers import clock
 from outboxctl.failures import Reason
 from outboxctl.lifecycle import Status
 
@@ -29,7 +30,6 @@ SELECT part::regclass::text AS name, pg_relation_size(part) AS bytes,
 FROM ({parts(EVENTS)}) p JOIN pg_class c ON c.oid = p.part
 WHERE pg_relation_size(part) > 0 ORDER BY pg_get_expr(c.relpartbound, c.oid) DESC NULLS LAST
 """)
-NOW = text("SELECT coalesce(:now, now())")
 MINUTES = f"""
 SELECT floor(date_part('epoch', CAST(:at AS timestamptz) - processed_at) / 60)::integer AS ago, count(*)
 FROM {{part}} WHERE {{which}} AND status = '{Status.DONE}' AND processed_at <= CAST(:at AS timestamptz)
@@ -70,7 +70,7 @@ def delivered(connection: Connection, *, now: datetime | None = None) -> Deliver
     divided = list(_divided(found, SHARE // block))
     table, rest = sum(part.pages for part in divided), sum(part.first for part in divided)
     percent = min(100.0, 100 * (SHARE // block) / max(1, rest))
-    minutes = _minutes(connection, divided, percent, connection.execute(NOW, {"now": now}).scalar_one())
+    minutes = _minutes(connection, divided, percent, now or clock(connection))
     read = table - rest + round(rest * percent / 100)
     hour, day = _bars(minutes, HOUR, 1), _bars(minutes, DAY, QUARTER)
     return Delivered(hour, day, rest > 0, read * block, table * block)
