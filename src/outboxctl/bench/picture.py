@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import median
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from outboxctl.bench.figure import Figure
+from outboxctl.templates import templates
 from outboxctl.wording import clean
 
 if TYPE_CHECKING:
@@ -67,13 +67,4 @@ def _stacked(costs: Mapping[str, Figure]) -> Iterator[Bar]:
 
 
 def _template() -> "Template":
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - for pictures alone
-
-    environment = Environment(
-        autoescape=True,
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
-    return environment.get_template("picture.svg")
+    return templates(__file__).get_template("picture.svg")

@@ -3,19 +3,20 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from outboxctl.cli.render import age, cell, distance
 from outboxctl.cli.report.bars import Chart, chart
 from outboxctl.cli.standing import flow, rate
 from outboxctl.labs.evidence.tidy import unmasked
+from outboxctl.templates import templates
 from outboxctl.wording import brief
 
 if TYPE_CHECKING:
+    from jinja2 import Environment
+
     from outboxctl.overview import Overview
 
 LONGEST = 240  # characters of any text from outside
@@ -81,15 +82,8 @@ def _range(within: int | None) -> str:
     )
 
 
-def _environment(now: datetime) -> Environment:
-    environment = Environment(
-        autoescape=True,
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-        finalize=_harmless,
-    )
+def _environment(now: datetime) -> "Environment":
+    environment = templates(__file__, finalize=_harmless)
     environment.filters |= {
         "age": age,
         "rate": rate,

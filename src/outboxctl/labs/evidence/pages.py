@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from outboxctl.labs.evidence import charts, files, junit, words
 from outboxctl.labs.evidence.model import LabReport, Report, State
 from outboxctl.labs.model import Filled, Line, Verdict, Words
+from outboxctl.templates import templates
 from outboxctl.wording import clean
 
 if TYPE_CHECKING:
@@ -92,15 +93,7 @@ def _names(folder: Path) -> Iterator[str]:
 
 
 def _environment(*, escape: bool) -> "Environment":
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - for reports alone
-
-    environment = Environment(
-        autoescape=escape,  # noqa: S701 - off for Markdown, whose template escapes by a filter of its own
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
+    environment = templates(__file__, escape=escape)  # off for Markdown, which escapes by a filter of its own
     environment.globals.update(charts=charts.charts, shades=charts.shades, steps=steps, told=told)
     environment.globals["text"] = files.snapshot_text
     return environment
