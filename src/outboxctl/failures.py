@@ -37,6 +37,7 @@ class Reason(StrEnum):
     UNKNOWN_EXCEPTION = "unknown_exception"
 
 
+UNKNOWN = "unknown"  # the kind of an error that names no type
 # Not a word of the sink itself: nothing was heard of it.
 NO_REASON = "none"  # said of a row, and chosen, where it holds none: another tool made it so
 UNHEARD = frozenset({Reason.TIMEOUT, Reason.CONNECTION_LOST, Reason.CONNECT, Reason.TLS})
@@ -135,6 +136,7 @@ def _at(*statuses: int) -> frozenset[int]:
 
 ANY_2XX = range(200, 300)
 MEDIA_TYPE = _kinds("media_type_header_exception", "content_type_header_exception")
+UNTYPED = _kinds("", UNKNOWN)  # not an engine's error: those have an `error.type`
 REJECTED = _kinds(
     "es_rejected_execution_exception", "rejected_execution_exception", "circuit_breaking_exception"
 )
@@ -197,6 +199,7 @@ RULES = (
     Rule(Verdict.OUTAGE, Reason.INDEX_UNAVAILABLE, statuses=_at(404), request=True),
     Rule(Verdict.OUTAGE, Reason.CONFIG, statuses=_at(405, 406, 415), request=True),
     Rule(Verdict.OUTAGE, Reason.BAD_RESPONSE, statuses=range(300, 400), request=True),
+    Rule(Verdict.SPLIT, Reason.CONFIG, kinds=UNTYPED, statuses=_at(400), request=True),
     Rule(Verdict.SPLIT, Reason.BAD_REQUEST, statuses=_at(400), request=True),
     Rule(Verdict.FAIL, Reason.BAD_REQUEST, statuses=_at(400)),
     Rule(Verdict.OUTAGE, Reason.UNAVAILABLE, statuses=_at(503), request=True),

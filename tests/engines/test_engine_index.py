@@ -84,3 +84,19 @@ def test_a_concrete_index_takes_documents_too(bench: Bench, servers: Servers, no
     bench.deliver(servers.sink, index=f"{index}-000001")
     assert bench.end(put) == DONE
     bench.check(node, index)
+
+
+@pytest.mark.parametrize("neighbours", [0, 7])
+def test_a_request_refused_for_one_item_fails_that_event_alone(
+    send: Send, node: Node, index: str, neighbours: int
+) -> None:
+    """The worker refuses such an id before it sends; here it stands for any line that is refused."""
+    others = [Action(f"block:{n}", 1, "{}") for n in range(neighbours)]
+    done = (Verdict.DONE, None)
+    assert send(*others, Action("x" * 600, 1, "{}")) == [done] * neighbours + [
+        (Verdict.FAIL, Reason.BAD_REQUEST)
+    ]
+    node.ok("POST", f"/{index}/_refresh")
+    assert node.ok("GET", f"/{index}/_count")["count"] == neighbours, (
+        "the question without an event left nothing"
+    )

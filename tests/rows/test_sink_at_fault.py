@@ -37,6 +37,34 @@ def test_bad_request__two_bad_neighbours_are_found_if_others_vouch_for_the_sink(
         assert bench.end(put) == (end("fail", "bad_request", "count") if put.document in bad else DONE)
 
 
+NO_ENGINE = {
+    "page": answered(400, HTML),
+    "empty": answered(400),
+    "text": answered(400, b'{"error":"no"}', Content_Type="application/json"),
+    "no type": answered(400, b'{"error":{"reason":"no"}}', Content_Type="application/json"),
+}
+ENGINE = {"typed": refused(400, "illegal_argument_exception", "no such thing")}
+
+
+@pytest.mark.parametrize("fault", (NO_ENGINE | ENGINE).values(), ids=NO_ENGINE | ENGINE)
+def test_config__an_event_that_is_alone(bench: Bench, sink: FakeSink, policy: str, fault: Fault) -> None:
+    """As the probe of an open circuit is: the look-up succeeds, and every bulk request is refused."""
+    (put,) = bench.put()
+    sink.script = Script.always(fault)
+    bench.to(sink, outage_policy=policy)
+    assert bench.end(put) == end("outage", "config", policy)
+    assert len(sink.requests) == 2, "the event, and a request without one"
+
+
+def test_bad_request__an_event_that_is_alone(bench: Bench, sink: FakeSink, policy: str) -> None:
+    (put,) = bench.put()
+    sink.script = Script(lambda bulk: ENGINE["typed"] if put.document in bulk.ids else Fault())
+    bench.to(sink, outage_policy=policy)
+    assert bench.end(put) == end("fail", "bad_request", policy)
+    assert len(sink.requests) == 3
+    assert sink.store.documents() == {}
+
+
 @pytest.mark.parametrize("lease", [1.0, 2.0])
 def test_timeout__slow_look_ups_use_an_attempt(bench: Bench, sink: FakeSink, lease: float) -> None:
     """Else the event would go round for ever: no request, no attempt, no metric."""

@@ -8,13 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from outboxctl.failures import Answer, Finding, Reason, Verdict
-from outboxctl.sink.bulk import CONFIRMED, Action
+from outboxctl.sink.bulk import CONFIRMED, PROBE, Action
 from outboxctl.sink.halving import Halving, Sent
 
 pytestmark = pytest.mark.no_servers
 RESET = Answer(0, "reset", request=True)
 BAD_LINE = Answer(400, "illegal_argument_exception", "one item is bad", request=True)
+PAGE = Answer(400, "", "<html>The plain HTTP request was sent to HTTPS port</html>", request=True)
+UNTYPED = Answer(400, "unknown", "bad request", request=True)
 TOO_LARGE = Answer(413, request=True)
+CONFIG = (Verdict.OUTAGE, Reason.CONFIG)
+REFUSED = (Verdict.FAIL, Reason.BAD_REQUEST)
 Sends = Callable[[Sequence[Action]], Sent]
 
 
@@ -22,10 +26,15 @@ def actions(count: int) -> list[Action]:
     return [Action(str(n), 1, "{}") for n in range(count)]
 
 
+def number(action: Action) -> int:
+    """Which of the events it is about; -1 for the probe, which is about none."""
+    return -1 if action is PROBE else int(action.id)
+
+
 def refusing(bad: set[int], answer: Answer, sizes: list[int]) -> Sends:
     def send(some: Sequence[Action]) -> Sent:
         sizes.append(len(some))
-        return answer if any(int(a.id) in bad for a in some) else [CONFIRMED] * len(some)
+        return answer if any(number(a) in bad for a in some) else [CONFIRMED] * len(some)
 
     return send
 
@@ -41,7 +50,7 @@ def test_one_bad_item_is_found_in_few_requests(count: int, data: st.DataObject) 
     found = verdicts(refusing({bad}, BAD_LINE, sizes), count)
     assert found[bad] == (Verdict.FAIL, Reason.BAD_REQUEST)
     assert found.count((Verdict.DONE, None)) == count - 1
-    assert len(sizes) <= 2 * ceil(log2(count)) + 1
+    assert len(sizes) <= 2 * ceil(log2(count)) + 1 + 2, "at most two more, to be sure whose fault it is"
 
 
 @given(count=st.integers(2, 40), data=st.data())
@@ -121,3 +130,67 @@ def test_once_the_sink_is_to_blame_nothing_more_is_sent() -> None:
     sizes: list[int] = []
     verdicts(refusing(set(range(8)), RESET, sizes), 8)
     assert sizes == [8, 8, 4, 4, 2, 2, 1, 1, 1, 1, 1]
+
+
+@pytest.mark.parametrize("answer", [BAD_LINE, PAGE, UNTYPED], ids=["typed", "page", "untyped"])
+@pytest.mark.parametrize("count", [1, 2, 3, 1000])
+def test_a_sink_that_answers_400_to_everything_costs_no_event(count: int, answer: Answer) -> None:
+    sizes: list[int] = []
+    found = verdicts(refusing({-1, *range(count)}, answer, sizes), count)
+    assert found == [CONFIG] * count
+    assert len(sizes) <= ceil(log2(count)) + 4
+
+
+def test_one_bad_event_alone_fails_within_two_requests_more() -> None:
+    sent: list[Sequence[Action]] = []
+
+    def send(some: Sequence[Action]) -> Sent:
+        sent.append(some)
+        return [CONFIRMED] if some[0] is PROBE else BAD_LINE
+
+    assert verdicts(send, 1) == [REFUSED]
+    assert sent == [actions(1), [PROBE], actions(1)]
+
+
+def test_an_event_that_only_something_in_between_refuses_is_not_failed() -> None:
+    """A firewall that dislikes its text, for instance: its neighbours go on, and it waits."""
+    found = verdicts(refusing({5}, PAGE, []), 16)
+    assert found[5] == CONFIG
+    assert found.count((Verdict.DONE, None)) == 15
+    assert verdicts(refusing({0}, UNTYPED, []), 1) == [CONFIG]
+
+
+def test_where_no_time_is_left_to_be_sure_nothing_fails() -> None:
+    answers: list[Sent] = [BAD_LINE, [CONFIRMED], None]
+    assert verdicts(lambda _: answers.pop(0), 1) == [(Verdict.RETRY, Reason.BAD_REQUEST)]
+    answers = [BAD_LINE, None]
+    assert verdicts(lambda _: answers.pop(0), 1) == [CONFIG]
+
+
+def test_a_sink_that_goes_away_while_it_is_asked_is_named_for_what_it_is() -> None:
+    answers: list[Sent] = [BAD_LINE, [CONFIRMED], Answer(0, "connect", "refused", request=True)]
+    assert verdicts(lambda _: answers.pop(0), 1) == [(Verdict.OUTAGE, Reason.CONNECT)]
+
+
+@given(count=st.integers(1, 40), data=st.data())
+def test_no_good_event_fails_whenever_the_sink_refuses_everything(count: int, data: st.DataObject) -> None:
+    """It does from one request to another; outside of that each bad event, and no other, is refused."""
+    bad = data.draw(st.sets(st.integers(0, count - 1)))
+    start = data.draw(st.integers(0, 60))
+    end = start + data.draw(st.integers(0, 60))
+    refusal = data.draw(st.sampled_from([BAD_LINE, PAGE]))
+    requests = 0
+
+    def send(some: Sequence[Action]) -> Sent:
+        nonlocal requests
+        requests += 1
+        return refusal if start < requests <= end else refusing(bad, BAD_LINE, [])(some)
+
+    found = verdicts(send, count)
+    failed = {n for n, verdict in enumerate(found) if verdict == REFUSED}
+    assert failed <= bad
+    assert {n for n, verdict in enumerate(found) if verdict == (Verdict.DONE, None)} <= set(
+        range(count)
+    ) - bad
+    if start == end or requests <= start:
+        assert failed == bad, "found as long as the sink takes anything else"

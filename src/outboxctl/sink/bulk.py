@@ -19,6 +19,11 @@ class Action(NamedTuple):
     document: str | None
 
 
+# A bulk request of it shows whether the sink takes bulk requests, by the same path and media type, without an
+# event. It deletes nothing: a document of this id and of version 0 does not exist.
+PROBE = Action("outboxctl:probe", 0, None)
+
+
 def body(actions: Sequence[Action]) -> bytes:
     """The NDJSON of a bulk request; versions are `external_gte`, so an older one never wins."""
     return "".join(map(_lines, actions)).encode()

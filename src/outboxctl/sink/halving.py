@@ -4,19 +4,25 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from outboxctl.failures import DONE, Answer, Finding, Reason, Verdict, classify
-from outboxctl.sink.bulk import CONFIRMED, Action
+from outboxctl.sink.bulk import CONFIRMED, PROBE, Action
 
 Sent = list[Answer] | Answer | None
 FUTILE = 2  # single events refused with nothing taken in between: is it the events, or the sink?
+# Reasons that, for an event sent alone, do not show whether the event or the sink is at fault.
+AMBIGUOUS = (Reason.BAD_REQUEST, Reason.CONFIG, Reason.CONNECTION_LOST)
 NOT_AGAIN = Answer(0, "connection_lost", "reset, and no time was left to send it again", request=True)
 
 
 @dataclass(frozen=True)
 class Lone:
-    """An event that was refused, or reset, although it went alone; judged when the rest has been sent."""
+    """An event that was refused, or reset, although it went alone; judged when the rest has been sent.
+
+    `taken` is how many requests the sink had taken by then.
+    """
 
     action: Action
     answer: Answer
+    taken: int
 
 
 Findings = list[Finding | None]
@@ -30,18 +36,19 @@ class Halving:
 
     def __init__(self, send: Callable[[Sequence[Action]], Sent]) -> None:
         self._send = send
-        self._well: Action | None = None  # one that came through: it can vouch for the sink
+        self._known_good: Action | None = None  # the last one that the sink took
+        self._taken = 0  # requests that the sink took, whatever it answered of their items
         self._refused = 0  # single events in a row
-        self._ill: Finding | None = None  # once the sink is to blame: what becomes of the rest
+        self._outage: Finding | None = None  # once the sink is at fault: the finding of the rest
 
     def deliver(self, actions: Sequence[Action]) -> Findings:
         """One finding an action, in order; None for those that were never sent."""
-        only, self._last = len(actions) == 1, actions[-1]
-        return [self._judge(f, only=only) if isinstance(f, Lone) else f for f in self._findings(actions)]
+        self._last = actions[-1]
+        return [self._judge(f) if isinstance(f, Lone) else f for f in self._findings(actions)]
 
     def _findings(self, actions: Sequence[Action]) -> list[Finding | Lone | None]:
-        if self._ill:
-            return [self._ill] * len(actions)
+        if self._outage:
+            return [self._outage] * len(actions)
         sent = self._send_through_chance(actions)
         if sent is None:
             return [None] * len(actions)
@@ -63,31 +70,38 @@ class Halving:
         return self._send(actions) or NOT_AGAIN
 
     def _items(self, actions: Sequence[Action], sent: list[Answer]) -> list[Finding]:
-        self._well, self._refused = actions[0], 0
+        self._took(actions[0])
         return [DONE if answer is CONFIRMED else _final(classify(answer)) for answer in sent]
+
+    def _took(self, action: Action) -> None:
+        self._known_good, self._refused, self._taken = action, 0, self._taken + 1
 
     def _alone_at_last(self, action: Action, answer: Answer) -> Finding | Lone:
         finding = classify(answer)
-        if finding.reason not in (Reason.BAD_REQUEST, Reason.CONNECTION_LOST):
+        if finding.reason not in AMBIGUOUS:
             return _final(finding)  # said of this very event: its size, its encoding
         self._refused += 1
-        if self._refused >= FUTILE and not self._vouched(self._well or self._last):
-            self._ill = _sinks_fault(finding)
-        return Lone(action, answer)
+        if self._refused >= FUTILE and not self._sink_takes(self._known_good or self._confirm_with(answer)):
+            self._outage = _sinks_fault(finding)
+        return Lone(action, answer, self._taken)
 
-    def _vouched(self, witness: Action | None) -> bool:
-        """Whether one that came through does so again; before any did, the last one is asked."""
+    def _confirm_with(self, answer: Answer) -> Action:
+        """What is sent to test the sink where it has taken nothing yet: a reset can be a matter of size."""
+        return self._last if _is_reset(answer) else PROBE
+
+    def _sink_takes(self, witness: Action | None) -> bool:
+        """Whether the sink takes this action now."""
         if witness is None or not isinstance(self._send([witness]), list):
             return False
-        self._well, self._refused = witness, 0
+        self._took(witness)
         return True
 
-    def _judge(self, lone: Lone, *, only: bool) -> Finding:
-        """The event's fault if others vouch for the sink; else the sink's, which costs no event its life."""
+    def _judge(self, lone: Lone) -> Finding:
+        """The event is at fault only where the sink takes another one; else the sink is."""
         finding = classify(lone.answer)
-        if finding.reason is Reason.BAD_REQUEST:
-            return _final(finding) if only or (self._well and not self._ill) else _sinks_fault(finding)
-        if self._ill or not self._vouched(self._well):
+        if finding.verdict is Verdict.SPLIT:
+            return self._judge_refused(lone, finding)
+        if self._outage or not self._sink_takes(self._known_good):
             return finding
         again = self._send([lone.action])
         if isinstance(again, list):
@@ -95,20 +109,37 @@ class Halving:
         too_large = Finding(Verdict.FAIL, Reason.PAYLOAD_TOO_LARGE, error=f"each time {finding.error}")
         return too_large if _is_reset(again) else finding
 
+    def _judge_refused(self, lone: Lone, finding: Finding) -> Finding:
+        """The event fails if the sink has taken another one since, and then refuses this one again.
+
+        It is sent again because the sink may have refused everything at the time of the first answer.
+        """
+        taken_since = self._taken > lone.taken
+        if self._outage or not (taken_since or self._sink_takes(self._known_good or PROBE)):
+            return _sinks_fault(finding)
+        again = self._send([lone.action])
+        if isinstance(again, list):
+            return self._items([lone.action], again)[0]
+        if again is None:  # no time was left to be sure
+            return Finding(Verdict.RETRY, finding.reason, error=finding.error)
+        return _final(classify(again))
+
 
 def _is_reset(sent: Sent) -> bool:
     return isinstance(sent, Answer) and sent.kind == "reset"
 
 
 def _final(finding: Finding) -> Finding:
-    """What cannot be split any more fails."""
+    """What cannot be split any more fails, unless the answer is not an engine's."""
     if finding.verdict is not Verdict.SPLIT:
         return finding
+    if finding.reason is Reason.CONFIG:
+        return _sinks_fault(finding)
     return Finding(Verdict.FAIL, finding.reason, error=finding.error)
 
 
 def _sinks_fault(finding: Finding) -> Finding:
     """A sink that refuses everything is set up wrongly; one that resets everything is retried."""
-    if finding.reason is not Reason.BAD_REQUEST:
+    if finding.verdict is not Verdict.SPLIT:
         return finding
     return Finding(Verdict.OUTAGE, Reason.CONFIG, error=finding.error)
