@@ -37,6 +37,7 @@ class Reason(StrEnum):
     UNKNOWN_EXCEPTION = "unknown_exception"
 
 
+DROPPED = "noop"  # the kind of a 2xx item whose document an ingest pipeline dropped
 UNKNOWN = "unknown"  # the kind of an error that names no type
 # Not a word of the sink itself: nothing was heard of it.
 NO_REASON = "none"  # said of a row, and chosen, where it holds none: another tool made it so
@@ -50,6 +51,7 @@ class Noop(StrEnum):
     COALESCED = "coalesced"
     DELETE_MISSING = "delete_missing"
     SUPERSEDED = "superseded"
+    DROPPED = "dropped"
 
 
 class Verdict(StrEnum):
@@ -161,6 +163,7 @@ MAPPING_TEXTS = ("immense term", "Limit of total fields", "Limit of mapping dept
 # First match wins: the error's type before the status, the last rule catches all. The facts come
 # from the recorded answers of real servers in `tests/answers/` and the servers' sources.
 RULES = (
+    Rule(Verdict.DONE, noop=Noop.DROPPED, kinds=_kinds(DROPPED), statuses=ANY_2XX, request=False),
     Rule(Verdict.DONE, statuses=ANY_2XX, request=False, no_error=True),
     Rule(Verdict.RETRY, Reason.BAD_RESPONSE, kinds=_kinds("bad_response"), request=True),
     Rule(Verdict.OUTAGE, Reason.BAD_RESPONSE, kinds=_kinds("wrong_product"), request=True),

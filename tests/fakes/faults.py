@@ -45,9 +45,16 @@ ITEM_MISSING = _items(lambda items: items[:-1])
 ITEM_TOO_MANY = _items(lambda items: [*items, items[0]])
 IDS_SWAPPED = _items(lambda items: items[::-1])
 STATUS_NOT_INT = _items(lambda items: [_as_text(item) for item in items])
+SUCCESS_AND_ERROR = _items(lambda items: [_with(item, error={"type": "some_exception"}) for item in items])
+NESTED_BODY = b'{"errors":false,"items":' + b"[" * 200_000 + b"]" * 200_000 + b"}"
+NESTED = Fault(reply=Reply(200, NESTED_BODY))
 NO_PRODUCT = Falsified(headers={PRODUCT: None})
 REDIRECT = Fault(apply=False, reply=Reply(302, b"{}", {"Location": "http://127.0.0.1:9/elsewhere"}))
 BAD_GZIP = Falsified(headers={"Content-Encoding": "gzip"})
+
+
+def _with(item: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    return {verb: outcome | changes for verb, outcome in item.items()}
 
 
 def _as_text(item: dict[str, Any]) -> dict[str, Any]:

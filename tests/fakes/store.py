@@ -39,6 +39,7 @@ class Store:
 
     def __init__(self, kind: Kind = Kind.ALIAS) -> None:
         self.kind = kind
+        self.drops: set[str] = set()  # ids that an ingest pipeline drops
         self.history: dict[str, list[Write]] = {}
         self._held: dict[str, Held] = {}
         self._lock = threading.Lock()
@@ -75,6 +76,9 @@ class Store:
             return [id_ for id_, writes in self.history.items() if _steps_back(writes)]
 
     def _apply(self, action: Action) -> dict[str, Any]:
+        if action.document is not None and action.id in self.drops:
+            outcome = {"_id": action.id, "_version": -3, "result": "noop", "status": 200}
+            return {action.verb: outcome}
         held, version = self._held.get(action.id), int(action.meta["version"])
         if held and version < held.version:
             reason = (

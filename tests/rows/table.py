@@ -17,7 +17,8 @@ BEFORE_SENDING = {
     "coalesced": ("several events of one entity in one batch", "newest sent, all done", "coalesced"),
 }
 WHAT_COMES_BACK = {
-    "done": ("item 2xx", "done", ""),
+    "done": ("item 2xx with result created, updated or deleted", "done", ""),
+    "dropped": ("item 2xx with result `noop` (an ingest pipeline dropped it)", "done", "dropped"),
     "delete_missing": ("delete, item 404 without `error`", "done", "delete_missing"),
     "superseded": ("item 409 version conflict under `external_gte`", "done", "superseded"),
     "mapping": (
@@ -26,8 +27,16 @@ WHAT_COMES_BACK = {
         "mapping",
     ),
     "item_400": ("item 400, other", "fail", "bad_request"),
-    "bisect": ("request 400 because of one item", "bisect; alone: fail", "bad_request"),
-    "config": ("request 400/406 that every request gets", "outage", "config"),
+    "bisect": (
+        "request 400 because of one item",
+        "bisect; alone: fail, but only where the answer is an engine's and the sink takes something else",
+        "bad_request",
+    ),
+    "config": (
+        "request 400/406 that every request gets; a body that is no engine's error",
+        "outage, also for an event that is alone and for the circuit's probe",
+        "config",
+    ),
     "rate_limited": (
         "429, rejected execution, circuit breaking",
         "retry; whole request: also slow down, honour `Retry-After`",

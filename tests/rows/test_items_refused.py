@@ -84,3 +84,15 @@ def test_a_refused_delete(bench: Bench, sink: FakeSink, policy: str, case: str) 
     bench.to(sink, outage_policy=policy)
     assert bench.end(refused) == end(verdict, reason, policy)
     assert sink.store.versions() == {gone.document: 1}
+
+
+def test_dropped__by_an_ingest_pipeline(bench: Bench, sink: FakeSink, policy: str) -> None:
+    """Done, as the engine says, and counted: the index does not hold the document."""
+    first, dropped, last = bench.put(3)
+    sink.store.drops = {dropped.document}
+    metrics = bench.deliver(sink.url, outage_policy=policy)
+    assert {bench.end(put) for put in (first, dropped, last)} == {DONE}
+    assert set(sink.store.versions()) == {first.document, last.document}
+    assert metric(metrics, "outbox_idempotent_noop_total", op="upsert", reason="dropped") == 1
+    assert metric(metrics, "outbox_idempotent_noop_total") == 1
+    assert metric(metrics, "outbox_processed_total") == 3

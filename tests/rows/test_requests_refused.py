@@ -55,6 +55,9 @@ CASES = {
     "bad_response-item too many": (faults.ITEM_TOO_MANY, "retry", "bad_response"),
     "bad_response-ids swapped": (faults.IDS_SWAPPED, "retry", "bad_response"),
     "bad_response-status not int": (faults.STATUS_NOT_INT, "retry", "bad_response"),
+    "bad_response-success and error": (faults.SUCCESS_AND_ERROR, "retry", "bad_response"),
+    "bad_response-nested": (faults.NESTED, "retry", "bad_response"),
+    "unavailable-nested": (Fault(apply=False, reply=Reply(503, faults.NESTED_BODY)), "outage", "unavailable"),
     "bad_response-redirect": (faults.REDIRECT, "outage", "bad_response"),
     "unknown_exception": (answered(418), "retry", "unknown_exception"),
 }

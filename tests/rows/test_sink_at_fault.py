@@ -3,7 +3,7 @@
 import pytest
 
 from fakes import FakeSink, Fault, Script
-from fakes.faults import answered, refused
+from fakes.faults import NESTED_BODY, answered, refused
 from rows.bench import DONE, Bench, end, metric
 
 HTML = b"<html>The plain HTTP request was sent to HTTPS port</html>"
@@ -41,6 +41,7 @@ NO_ENGINE = {
     "page": answered(400, HTML),
     "empty": answered(400),
     "text": answered(400, b'{"error":"no"}', Content_Type="application/json"),
+    "nested": answered(400, NESTED_BODY, Content_Type="application/json"),
     "no type": answered(400, b'{"error":{"reason":"no"}}', Content_Type="application/json"),
 }
 ENGINE = {"typed": refused(400, "illegal_argument_exception", "no such thing")}

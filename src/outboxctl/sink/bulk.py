@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from json.encoder import encode_basestring_ascii as quoted
 from typing import Any, NamedTuple
 
-from outboxctl.failures import Answer
+from outboxctl.failures import DROPPED, Answer
 from outboxctl.sink.error import error_of
 
 CONFIRMED = Answer(200)  # shared: nearly every item is this one
-FILTER = "errors,items.*._id,items.*.status,items.*.error"
+FILTER = "errors,items.*._id,items.*.status,items.*.result,items.*.error"
+WRITTEN = frozenset({"created", "updated", "deleted", None})  # None: a front that shows no results
 
 
 class Action(NamedTuple):
@@ -50,7 +51,7 @@ def pair(actions: Sequence[Action], answer: Any) -> list[Answer] | Answer:
         return _bad(f"{len(items) if isinstance(items, list) else 'no'} items for {len(actions)} actions")
     try:
         return [_item(action, item) for action, item in zip(actions, items, strict=True)]
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
         return _bad(f"item of another shape, verb or id: {error}")
 
 
@@ -61,10 +62,20 @@ def _item(action: Action, item: dict[str, Any]) -> Answer:
     if outcome["_id"] != action.id or type(status) is not int:
         raise ValueError(f"status {status!r} of {outcome['_id']!r}, expected {action.id!r}")
     error = outcome.get("error")
-    if error is None and 200 <= status < 300:  # noqa: PLR2004 - any 2xx
+    if not 200 <= status < 300:  # noqa: PLR2004 - any 2xx
+        return Answer(status, *error_of(error), deleting)
+    if error is None and outcome.get("result") in WRITTEN:
         return CONFIRMED
-    kind, text = error_of(error)
-    return Answer(status, kind, text, deleting)
+    return _odd(outcome)
+
+
+def _odd(outcome: dict[str, Any]) -> Answer:
+    """The Answer for a success that wrote nothing; ValueError for one that contradicts itself."""
+    if outcome.get("error") is not None:
+        raise ValueError(f"{outcome['_id']!r} has status {outcome['status']} and an error")
+    if outcome["result"] != DROPPED:
+        raise ValueError(f"the result of {outcome['_id']!r} is {outcome['result']!r}"[:500])
+    return Answer(outcome["status"], DROPPED)
 
 
 def _bad(text: str) -> Answer:

@@ -153,7 +153,7 @@ def _is_elasticsearch(reply: Reply) -> bool:
 
 def _none(error: Exception) -> Answer:
     """Why there is no reply."""
-    if isinstance(error, elastic_transport.SerializationError):
+    if isinstance(error, elastic_transport.SerializationError | RecursionError):
         return unreadable(error)
     if isinstance(error, TransportError):
         tls, late = (isinstance(error, kind) for kind in (elastic_transport.TlsError, ConnectionTimeout))

@@ -98,7 +98,7 @@ class OpenSearchClient:
             )
         except TransportError as error:
             return _reply(error) if isinstance(error.status_code, int) else _none(error)
-        except opensearchpy.SerializationError as error:
+        except (opensearchpy.SerializationError, RecursionError) as error:
             return unreadable(error)
         except Exception as error:
             return own(error)
