@@ -20,6 +20,11 @@ class Script(Gates):
         self.lookups = HEALTHY
         self.reset_over: int | None = None
 
+    def other(self, request: str) -> Fault:
+        """The fault of a request that is no bulk request, such as `HEAD /_alias/name`; to be overridden."""
+        del request
+        return self.lookups
+
     @classmethod
     def of(cls, *faults: Fault, then: Fault = HEALTHY) -> "Script":
         """These faults in order, then the same one for ever."""

@@ -39,8 +39,9 @@ class FakeSink(Server):
         if bulk:
             self.headers.append(asked.headers)
             return Spell(self.script.choose(bulk), over=self.exchange.closing)
-        self.lookups.append(f"{asked.method} {asked.target}")
-        return Spell(self.script.lookups, over=self.exchange.closing)
+        request = f"{asked.method} {asked.target}"
+        self.lookups.append(request)
+        return Spell(self.script.other(request), over=self.exchange.closing)
 
     def _pause(self, point: Point) -> None:
         self.script.pause(point)

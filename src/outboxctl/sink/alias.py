@@ -4,10 +4,10 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from outboxctl.errors import UsageError
+from outboxctl.errors import UnreachableError, UsageError
 from outboxctl.failures import Answer
 from outboxctl.sink.clients.model import Client
-from outboxctl.sink.request import ask, told
+from outboxctl.sink.request import ask, change, told
 
 Json = dict[str, Any]
 
@@ -77,5 +77,11 @@ def moves(home: Home, new: str) -> list[Json]:
 
 
 def swap(client: Client, home: Home, new: str) -> None:
-    """Do it."""
-    told(client, "POST", "_aliases", body={"actions": moves(home, new)})
+    """Do it; UnreachableError unless the name then leads to the new index."""
+    change(client, "POST", "_aliases", body={"actions": moves(home, new)})
+    found = look(client, home.name).index
+    if found != new:
+        raise UnreachableError(
+            f"the sink confirmed a move of {home.name}, which leads to {found}, not to {new}",
+            hint="look at GET /_alias, then run the same command again",
+        )

@@ -7,7 +7,7 @@ from typing import Any
 from outboxctl.errors import UnreachableError
 from outboxctl.sink.clients.model import Client
 from outboxctl.sink.error import error_of
-from outboxctl.sink.request import HINT, demand
+from outboxctl.sink.request import HINT, change, demand
 from outboxctl.wording import brief
 
 MAPPING: dict[str, Any] = {
@@ -45,7 +45,7 @@ def ensure(client: Client, name: str) -> bool:
         return False
     alias: Mapping[str, Any] = {name: {"is_write_index": True}}
     body = {"mappings": MAPPING, "settings": SETTINGS, "aliases": alias}
-    demand(client, "PUT", f"{name}-000001", body=body)
+    change(client, "PUT", f"{name}-000001", ask_by=demand, body=body)
     return True
 
 
@@ -58,7 +58,7 @@ def remove(client: Client, name: str) -> None:
     """Delete what `ensure` made, or a rebuild in its place: every index `name-…`. None is no error."""
     found = demand(client, "GET", f"{name}-*", "_alias", expand_wildcards="all")
     if found:
-        demand(client, "DELETE", ",".join(found), ignore_unavailable=True)
+        change(client, "DELETE", ",".join(found), ask_by=demand, ignore_unavailable=True)
 
 
 def count(client: Client, name: str) -> int:

@@ -9,7 +9,7 @@ from outboxctl.sink.alias import Home, Json
 from outboxctl.sink.clients.model import Client
 from outboxctl.sink.clients.watch import within
 from outboxctl.sink.index import MAPPING, SETTINGS, count
-from outboxctl.sink.request import ask, told
+from outboxctl.sink.request import ask, change, told
 
 LONG = 600.0  # seconds for what moves files: a clone, its recovery
 WAIT = "60s"  # for shards to be there
@@ -54,7 +54,7 @@ def create(client: Client, name: str, body: Json, owner: str) -> None:
         meta = body["mappings"].get("_meta") or {}
         mappings = body["mappings"] | {"_meta": meta | {MARK: owner}}
         whole = {"mappings": mappings, "settings": body["settings"] | FILLING}
-        told(client, "PUT", name, body=whole)
+        change(client, "PUT", name, body=whole)
     withdraw(client, name)
 
 
@@ -62,7 +62,7 @@ def withdraw(client: Client, name: str) -> None:
     """Take away the aliases of a new index: a template may have put it behind the very one, too early."""
     early = [{"remove": {"index": name, "alias": alias}} for alias in uses(client, name)]
     if early:
-        told(client, "POST", "_aliases", body={"actions": early})
+        change(client, "POST", "_aliases", body={"actions": early})
 
 
 def owned(client: Client, name: str, owner: str) -> bool:
@@ -76,7 +76,7 @@ def owned(client: Client, name: str, owner: str) -> bool:
 def make_ready(client: Client, name: str, settings: Json) -> None:
     """Give a filled index the settings it shall have, show all documents, and wait for its copies."""
     final = {REFRESH: settings.get(REFRESH), REPLICAS: settings.get(REPLICAS)}  # None: the engine's default
-    told(client, "PUT", name, "_settings", body=final)
+    change(client, "PUT", name, "_settings", body=final)
     copied = {"wait_for_no_initializing_shards": True, "timeout": WAIT}
     with within(LONG):
         told(client, "POST", name, "_refresh")
@@ -106,10 +106,10 @@ def clone(client: Client, source: str, target: str, owner: str) -> None:
     if told(client, "HEAD", target):
         hint = "delete it or call it something else, or end this rebuild: `outboxctl rebuild --abort`"
         raise UsageError(f"{target}, where {source} was to be kept, is somebody else's index", hint=hint)
-    told(client, "PUT", source, "_block", "write")
+    change(client, "PUT", source, "_block", "write")
     unblocked = {"settings": {"index.blocks.write": None}}
     with within(LONG):
-        told(client, "PUT", source, "_clone", target, body=unblocked, timeout=WAIT)
+        change(client, "PUT", source, "_clone", target, body=unblocked, timeout=WAIT)
     if count(client, source) != count(client, target):
         raise UnreachableError(f"{target}, the copy of {source}, is not complete", hint="run the same again")
 
@@ -118,12 +118,12 @@ def unblock(client: Client, name: str) -> None:
     """Let an index take writes again."""
     if told(client, "HEAD", name):
         settings = {"index.blocks.write": None}
-        told(client, "PUT", name, "_settings", body=settings)
+        change(client, "PUT", name, "_settings", body=settings)
 
 
 def map_fields(client: Client, name: str, properties: Json) -> None:
     """Add fields to an index's mapping. UsageError if it refuses them."""
-    told(client, "PUT", name, "_mapping", body={"properties": properties})
+    change(client, "PUT", name, "_mapping", body={"properties": properties})
 
 
 def drop(client: Client, name: str) -> None:
@@ -131,7 +131,7 @@ def drop(client: Client, name: str) -> None:
     used = uses(client, name)
     if used:
         raise UsageError(f"{name} is in use, as {', '.join(used)}: it is not deleted")
-    told(client, "DELETE", name)
+    change(client, "DELETE", name)
 
 
 def uses(client: Client, name: str) -> list[str]:

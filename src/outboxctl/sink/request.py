@@ -1,6 +1,6 @@
 """One request to the sink, and whatever became of it: as an `Answer`, or raised where there must be one."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from time import time
@@ -43,6 +43,22 @@ def told(client: Client, method: str, *path: str, **more: Any) -> Any:
     if classify(answer).verdict in (Verdict.FAIL, Verdict.SPLIT):
         raise UsageError(str(error))
     raise error
+
+
+def change(client: Client, method: str, *path: str, ask_by: Callable[..., Any] = told, **more: Any) -> None:
+    """Change indexes or aliases; as `told`, or as another `ask_by`.
+
+    Raises UnreachableError where the answer, a 2xx all the same, does not confirm the change: not all nodes
+    have made it within their time (`acknowledged`), or a part of it was left out (`errors`).
+    """
+    answer = ask_by(client, method, *path, **more)
+    confirmed = isinstance(answer, dict) and answer.get("acknowledged") is True
+    if not confirmed or answer.get("errors"):
+        what = f"{method} {_path(path)}: it may be done, later, or never"
+        raise UnreachableError(
+            f"the sink at {client.where} did not confirm {what}",
+            hint="look at GET /_alias and GET /_cluster/pending_tasks, then run the same command again",
+        )
 
 
 def body_of(reply: Reply | Answer, *, head: bool = False) -> Any | Answer:

@@ -1,0 +1,105 @@
+"""A change of indexes or aliases that the sink does not confirm is an error, and nothing old is deleted."""
+
+import psycopg
+import pytest
+from elasticsearch import Elasticsearch
+
+from fakes import Fault, Script, fake_sink
+from outboxctl.chaos.proxy.wire import Reply
+from processes import Cli
+from rebuilding import ROWS, behind, documents, indexes, rows
+from servers import Servers
+
+pytestmark = pytest.mark.real_engine
+NO = b'{"acknowledged":false}'
+ANSWERS = {"false": NO, "missing": b"{}", "a list": b"[]", "errors": b'{"acknowledged":true,"errors":true}'}
+SWAP = "POST /_aliases"
+
+
+class Unconfirmed(Script):
+    """Answers one kind of request so, whether or not it is applied."""
+
+    def __init__(self, request: str, body: bytes, *, apply: bool) -> None:
+        super().__init__()
+        self._request, self._fault = request, Fault(apply=apply, reply=Reply(200, body))
+
+    def other(self, request: str) -> Fault:
+        """That kind alone."""
+        return self._fault if request.partition("?")[0] == self._request else super().other(request)
+
+
+def _fails(cli: Cli, servers: Servers, script: Script) -> str:
+    with fake_sink(script, upstream=servers.sink) as sink:
+        done = cli("rebuild", "--yes", env={"ELASTIC_URL": sink.url})
+    assert done.returncode == 3, done.stdout + done.stderr
+    return done.stderr
+
+
+@pytest.mark.parametrize("apply", [True, False], ids=["made", "not made"])
+@pytest.mark.parametrize("body", ANSWERS.values(), ids=ANSWERS)
+def test_a_swap_that_is_not_confirmed_deletes_nothing_and_the_rebuild_goes_on(
+    cli: Cli,
+    sql: psycopg.Connection,
+    engine: Elasticsearch,
+    index: str,
+    servers: Servers,
+    body: bytes,
+    apply: bool,
+) -> None:
+    sql.execute(ROWS, [20])
+    said = _fails(cli, servers, Unconfirmed(SWAP, body, apply=apply))
+    assert "did not confirm POST /_aliases" in said
+    assert "GET /_alias" in said, "what to look at"
+    assert indexes(engine, index) == [f"{index}-000001", f"{index}-000002"]
+    assert behind(engine, index) == [f"{index}-00000{2 if apply else 1}"]
+    assert cli.json("rebuild", "--yes")["phase"] == "done"
+    assert behind(engine, index) == [f"{index}-000002"]
+    assert documents(engine, index) == rows(sql)
+
+
+def test_a_swap_that_is_confirmed_and_not_made_is_seen(
+    cli: Cli, sql: psycopg.Connection, engine: Elasticsearch, index: str, servers: Servers
+) -> None:
+    sql.execute(ROWS, [20])
+    said = _fails(cli, servers, Unconfirmed(SWAP, b'{"acknowledged":true}', apply=False))
+    assert f"{index}, which leads to {index}-000001, not to {index}-000002" in said
+    assert behind(engine, index) == [f"{index}-000001"]
+    assert sql.execute("SELECT count(*) FROM outbox_operator_audit").fetchone() == (0,)
+
+
+def test_a_concrete_index_takes_writes_again_where_its_swap_is_not_confirmed(
+    cli: Cli, sql: psycopg.Connection, engine: Elasticsearch, index: str, servers: Servers
+) -> None:
+    name = f"{index}-concrete"
+    engine.indices.create(index=name)
+    sql.execute(ROWS, [20])
+    with fake_sink(Unconfirmed(SWAP, NO, apply=False), upstream=servers.sink) as sink:
+        done = cli("rebuild", "--yes", env={"ELASTIC_URL": sink.url, "ELASTIC_INDEX": name})
+    assert (done.returncode, "did not confirm" in done.stderr) == (3, True), done.stderr
+    engine.index(index=name, id="block:x", document={})
+    assert not engine.indices.exists_alias(name=name)
+
+
+@pytest.mark.parametrize("request_", ["PUT /{}-000002", "PUT /{}-000002/_settings"])
+def test_a_new_index_that_is_not_confirmed_does_not_get_the_alias(
+    cli: Cli, sql: psycopg.Connection, engine: Elasticsearch, index: str, servers: Servers, request_: str
+) -> None:
+    sql.execute(ROWS, [20])
+    request = request_.format(index)
+    assert f"did not confirm {request}" in _fails(cli, servers, Unconfirmed(request, NO, apply=True))
+    assert behind(engine, index) == [f"{index}-000001"]
+    assert cli.json("rebuild", "--yes")["phase"] == "done"
+
+
+def test_an_index_whose_deletion_is_not_confirmed_is_not_recorded_as_deleted(
+    cli: Cli, sql: psycopg.Connection, engine: Elasticsearch, index: str, servers: Servers
+) -> None:
+    sql.execute(ROWS, [20])
+    cli.ok("rebuild", "--yes")
+    sql.execute("UPDATE outbox_rebuilds SET kept_until = now()")
+    request = f"DELETE /{index}-000001"
+    with fake_sink(Unconfirmed(request, NO, apply=False), upstream=servers.sink) as sink:
+        done = cli("rebuild", "--cleanup", "--yes", env={"ELASTIC_URL": sink.url})
+    assert (done.returncode, f"did not confirm {request}" in done.stderr) == (3, True), done.stderr
+    assert cli.json("rebuild", "--cleanup", "--yes")["deleted"] == [f"{index}-000001"]
+    assert indexes(engine, index) == [f"{index}-000002"]
