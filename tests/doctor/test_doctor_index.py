@@ -18,6 +18,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "translog-async": {"translog.durability": "async"},
     "index-blocked": {"blocks.write": True, "blocks.read_only_allow_delete": True},
     "replicas-unassigned": {"number_of_replicas": 1},
+    "ingest-pipeline": {"default_pipeline": "drop-drafts", "final_pipeline": "stamp"},
 }
 FIELDS = MAPPING["properties"]
 REFUSING = {
@@ -57,6 +58,22 @@ def test_a_setting_that_harms_is_found_and_mended(
 ) -> None:
     engine.indices.put_settings(index=f"{index}-000001", settings={"index": SETTINGS[id_]})
     ward.cures(id_, End.SINK)
+    assert ward.ids(End.SINK) == []
+
+
+@pytest.mark.parametrize("setting", ["default_pipeline", "final_pipeline"])
+def test_a_pipeline_is_named_with_its_setting(
+    ward: Ward, engine: Elasticsearch, index: str, setting: str
+) -> None:
+    engine.indices.put_settings(index=f"{index}-000001", settings={"index": {setting: "drop\x1bdrafts"}})
+    what = ward.cures("ingest-pipeline", End.SINK).what
+    assert f"index.{setting} (" in what
+    assert "drafts" in what
+    assert "\x1b" not in what
+
+
+def test_a_pipeline_that_is_switched_off_is_no_finding(ward: Ward, engine: Elasticsearch, index: str) -> None:
+    engine.indices.put_settings(index=f"{index}-000001", settings={"index": {"default_pipeline": "_none"}})
     assert ward.ids(End.SINK) == []
 
 

@@ -6,8 +6,10 @@ import pytest
 
 from engines.conftest import Send
 from engines.node import Node
-from outboxctl.failures import Reason, Verdict
+from outboxctl.failures import Noop, Reason, Verdict
 from outboxctl.sink.bulk import Action
+from outboxctl.sink.clients.model import Client
+from outboxctl.sink.examine.indices import named
 from rows.bench import DONE, Bench, end, metric
 from servers import Servers
 
@@ -100,3 +102,21 @@ def test_a_request_refused_for_one_item_fails_that_event_alone(
     assert node.ok("GET", f"/{index}/_count")["count"] == neighbours, (
         "the question without an event left nothing"
     )
+
+
+def test_an_ingest_pipeline_is_seen_and_what_it_drops_is_dropped(
+    send: Send, client: Client, node: Node, index: str
+) -> None:
+    """Engines that come by Maven have no `drop` processor: there the setting alone is looked at."""
+    nodes = node.ok("GET", "/_nodes/ingest")["nodes"].values()
+    processors = {each["type"] for facts in nodes for each in facts.get("ingest", {}).get("processors", [])}
+    node.ok("PUT", f"/{index}/_settings", {"index.default_pipeline": f"{index}-drop"})
+    (found,) = named(client, index).indexes
+    assert found.pipelines == {"default_pipeline": f"{index}-drop"}
+    if "drop" in processors:
+        node.ok("PUT", f"/_ingest/pipeline/{index}-drop", {"processors": [{"drop": {}}]})
+        assert send(Action("block:1", 1, "{}")) == [(Verdict.DONE, Noop.DROPPED)]
+        assert node.document(index, "block:1") is None
+        node.ok("DELETE", f"/_ingest/pipeline/{index}-drop")
+    else:
+        assert send(Action("block:1", 1, "{}"))[0][0] is Verdict.FAIL, "there is no such pipeline"

@@ -163,6 +163,21 @@ def translog(named: Named, _: Settings) -> Iterator[Said]:
         yield f"index.translog.durability of {index.name} is async.", index_setting(index.name, **settings)
 
 
+@rule(
+    "ingest-pipeline",
+    Severity.WARNING,
+    "It can change documents, which `verify` then reports as drift, or drop them: the event is done, "
+    "counted as the no-op `dropped`, and there is no document.",
+)
+def pipeline(named: Named, _: Settings) -> Iterator[Said]:
+    """Ingest pipelines that the index's settings name."""
+    index = named.writes_to
+    if index and index.pipelines:
+        listed = ", ".join(f"index.{setting} ({name})" for setting, name in index.pipelines.items())
+        what = f"Every document written to {index.name} passes an ingest pipeline: {listed}."
+        yield what, index_setting(index.name, **dict.fromkeys(index.pipelines))
+
+
 INDEX_RULES = (
     missing,
     no_writer,
@@ -176,4 +191,5 @@ INDEX_RULES = (
     refresh_off,
     refresh_too_often,
     translog,
+    pipeline,
 )

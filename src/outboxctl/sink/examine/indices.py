@@ -11,6 +11,7 @@ from outboxctl.sink.request import NOT_FOUND, ask
 
 DURATION = re.compile(r"(-?\d+(?:\.\d+)?)(d|h|m|s|ms|micros|nanos)?")
 UNITS = {"d": 86_400.0, "h": 3_600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "micros": 1e-6, "nanos": 1e-9}
+PIPELINES, NO_PIPELINE = ("default_pipeline", "final_pipeline"), "_none"  # as the engine calls none
 DEFAULT_GC_DELETES = 60.0  # seconds, of the engine
 
 
@@ -19,6 +20,7 @@ class Index:
     """One index. Durations in seconds; `refresh` is None where the engine's default is left alone.
 
     `blocks` are the names of the settings that refuse writes. `mapping` is as the server shows it.
+    `pipelines` are the ingest pipelines that every document passes, by the setting that names each.
     """
 
     name: str
@@ -29,6 +31,7 @@ class Index:
     blocks: list[str]
     closed: bool
     mapping: dict[str, Any]
+    pipelines: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,13 @@ def _index(name: str, facts: dict[str, Any]) -> Index:
         [block for block in blocks if settings.get(f"index.blocks.{block}") == "true"],
         settings.get("index.verified_before_close") == "true",
         facts.get("mappings", {}),
+        _pipelines(settings),
     )
+
+
+def _pipelines(settings: dict[str, Any]) -> dict[str, str]:
+    names = {setting: str(settings.get(f"index.{setting}", NO_PIPELINE)) for setting in PIPELINES}
+    return {setting: name for setting, name in names.items() if name != NO_PIPELINE}
 
 
 def seconds(text: str) -> float | None:
