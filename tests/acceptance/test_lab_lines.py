@@ -1,0 +1,146 @@
+"""The lab document's own lines, word for word."""
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from elasticsearch import Elasticsearch
+
+from acceptance import lab
+from outboxctl.services import fresh_port
+from processes import OUTBOXCTL, Cli, Worker, environment, eventually
+
+
+def test_bad_op_insert_of_the_lab_ends_failed_at_once_and_is_counted(
+    sql: lab.Sql, worker: Callable[..., Worker]
+) -> None:
+    running = worker()
+    eventually(lambda: running.get("/readyz")[0] == 200)
+    before = running.metric("outbox_terminal_failed_total", reason="deterministic_exception")
+    assert before == 0
+    sql.execute(lab.BAD_OP_SQL)
+    eventually(lambda: lab.by_status(sql) == {"failed": 1})
+    row = lab.rows(sql)[0]
+    assert (row["attempts"], row["next_retry_at"]) == (1, None)
+    assert row["error_reason"] == "deterministic_exception"
+    assert "Unknown outbox op: 'not-a-real-op'" in row["error"]
+    assert (row["owner"], row["lease_until"], row["processed_at"]) == (None, None, None)
+    eventually(
+        lambda: (
+            running.metric("outbox_terminal_failed_total", reason="deterministic_exception", op="other") == 1
+        )
+    )
+    assert running.metric("outbox_failed_total", reason="deterministic_exception") == 1
+    assert running.metric("outbox_processed_total") == 0
+    assert "not-a-real-op" not in running.get("/metrics")[1]
+
+
+def test_curl_line_of_the_lab_shows_all_eight_metrics(worker: Callable[..., Worker]) -> None:
+    running = worker()
+    eventually(lambda: running.get("/healthz")[0] == 200)
+    shown = subprocess.run(
+        ["bash", "-c", lab.CURL.replace("9109", str(running.port))],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    ).stdout
+    missing = [name for name in lab.METRICS if f"{name}{{" not in shown]
+    assert missing == []
+    assert 'outbox_lag_events{projection="search_index_to_elastic"}' in shown
+    assert "_created" not in shown
+
+
+def test_every_series_a_dashboard_needs_is_there_at_zero_from_the_start(
+    worker: Callable[..., Worker],
+) -> None:
+    running = worker()
+    eventually(lambda: running.get("/healthz")[0] == 200)
+    text = running.get("/metrics")[1]
+    for name in ("outbox_processed_total", "outbox_failed_total", "outbox_terminal_failed_total"):
+        assert f"{name}{{" in text, name
+    for name in (
+        "outbox_last_success_timestamp_seconds",
+        "outbox_reclaimed_total",
+        "outbox_lease_lost_total",
+        "outbox_idempotent_noop_total",
+        "outbox_es_bulk_requests_total",
+        "outbox_es_bulk_items_total",
+        "outbox_es_bulk_request_duration_seconds",
+    ):
+        assert f"\n{name}" in text, name
+    assert running.metric("outbox_processed_total") == 0
+    for reason in ("connect", "mapping", "deterministic_exception", "lease_expired", "unknown_exception"):
+        assert f'reason="{reason}"' in text, reason
+    for reason in ("coalesced", "superseded", "delete_missing", "source_missing"):
+        assert f'reason="{reason}"' in text, reason
+
+
+def test_sql_a_b_c_of_the_lab_agree_with_status(cli: Cli, sql: lab.Sql) -> None:
+    entity, _ = lab.put(sql)
+    ids = [lab.event(sql, entity, created=f"2020-01-0{day}") for day in (7, 2, 5, 3, 6, 4)]
+    stuck = lab.event(sql, entity, status="processing", created="2019-01-01")
+    fine = lab.event(sql, entity, status="processing", created="2019-01-01")
+    failed = lab.event(sql, entity, status="failed")
+    for column, moment in (("lease_until", "-1 s"), ("processing_started_at", "-1 s")):
+        sql.execute(
+            f"UPDATE search_outbox_events SET owner = 'w', {column} = now() + %s::interval WHERE id = %s",
+            [moment, stuck],
+        )
+    sql.execute(
+        "UPDATE search_outbox_events SET owner = 'w', lease_until = now() + interval '1 h', "
+        "processing_started_at = now() WHERE id = %s",
+        [fine],
+    )
+    sql.execute("UPDATE search_outbox_events SET error_reason = 'mapping' WHERE id = %s", [failed])
+    seen = cli.json("status")
+    assert sql.execute(lab.STATUS_SQL).fetchall() == [("failed", 1), ("pending", 7), ("processing", 2)]
+    assert {k: n for k, n in seen["status"].items() if n} == {"failed": 1, "pending": 7, "processing": 2}
+    assert seen["stuck"] == lab.one(sql, lab.STUCK_SQL) == 1
+    oldest = [str(row[0]) for row in sql.execute(lab.OLDEST_SQL).fetchall()]
+    assert [row["id"] for row in seen["oldest_pending"]] == oldest
+    assert oldest == [str(ids[n]) for n in (1, 3, 5, 2, 4)]
+    assert [row["id"] for row in cli.json("stuck")["events"]] == [str(stuck)]
+    assert seen["lag"] == 9
+    assert seen["failed_by_reason"] == {"mapping": 1}
+    long = lab.one(
+        sql,
+        "UPDATE search_outbox_events SET processing_started_at = now() - interval '11 min' "
+        "WHERE id = %s RETURNING id",
+        fine,
+    )
+    assert lab.one(sql, lab.STUCK_SQL) == 2
+    assert str(long) in [row["id"] for row in cli.json("stuck")["events"]]
+
+
+def test_export_lines_of_the_lab_start_a_worker(
+    sql: lab.Sql, env: dict[str, str], engine: Elasticsearch, index: str, tmp_path: Path
+) -> None:
+    entity, _ = lab.put(sql)
+    lines = f"""
+export WORDLOOM_ENV=test
+export DATABASE_URL='{env["DATABASE_URL"]}'
+export ELASTIC_URL='{env["ELASTIC_URL"]}'
+export ELASTIC_INDEX='{index}'
+
+export OUTBOX_WORKER_ID='w1'
+export OUTBOX_METRICS_PORT={fresh_port()}
+export OUTBOX_LEASE_SECONDS=10
+export OUTBOX_RECLAIM_INTERVAL_SECONDS=2
+export OUTBOX_MAX_PROCESSING_SECONDS=60
+export OUTBOX_MAX_ATTEMPTS=3
+export OUTBOX_BASE_BACKOFF_SECONDS=0.2
+export OUTBOX_MAX_BACKOFF_SECONDS=1.0
+exec "$0" -m outboxctl worker --drain"""
+    done = subprocess.run(
+        ["bash", "-c", lines, OUTBOXCTL[0]],
+        env=environment(),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert lab.document(engine, index, entity) is not None
+    assert lab.by_status(sql) == {"done": 1}
