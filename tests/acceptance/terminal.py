@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,7 +13,6 @@ from urllib.parse import urlsplit
 
 from acceptance import lab
 from outboxctl.services.record import cache_folder
-from outboxctl.services.sockets import is_free
 from processes import Worker, environment
 
 # What docs/migrate/from-the-lab-scripts.md says to type in place of the document's scripts.
@@ -109,10 +109,16 @@ def moved_ports(printed: str) -> dict[str, str]:
     """
     lines = [line.removeprefix("export ") for line in printed.splitlines() if line.startswith("export ")]
     exported = dict(line.replace("'", "").split("=", 1) for line in lines)
-    metrics = next(port for port in range(METRICS_PORT, 2 * METRICS_PORT) if is_free(port))
+    metrics = next(port for port in range(METRICS_PORT, 2 * METRICS_PORT) if _free(port))
     here = {
         "5435": urlsplit(exported["DATABASE_URL"]).port,
         "9200": urlsplit(exported["ELASTIC_URL"]).port,
         str(METRICS_PORT): metrics,
     }
     return {written: str(port) for written, port in here.items() if str(port) != written}
+
+
+def _free(port: int) -> bool:
+    with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+        return True
+    return False
