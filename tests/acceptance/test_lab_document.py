@@ -1,198 +1,155 @@
-"""The lab document from section 1 to 8, typed in its own order on a machine that has nothing.
+"""The lab document's own lines, word for word."""
 
-The defaults hold wherever the document sets nothing else; what it writes is in `labs-004.md`, word for word.
-"""
-
-import re
-import signal
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
-from time import monotonic
-from typing import Any
 
-import psycopg
 import pytest
+from elasticsearch import Elasticsearch
 
-from acceptance import lab
-from acceptance.terminal import Machine, empty_machine, moved_ports
-from processes import Worker, eventually
-
-pytestmark = pytest.mark.no_servers  # it starts its own
-LOADED = 3000  # TOTAL_OPS of section 3
-HELD = 50  # in one batch: what section 4.6.2 saw in `processing`
-SLOW = (
-    f"export OUTBOX_BULK_SIZE={HELD} OUTBOX_CONCURRENCY=1"  # so that a person sees it: docs/labs/document.md
-)
-RECLAIMED = re.compile(r"Reclaimed (\d+) stuck outbox events \(expired lease or max processing exceeded\)")
+from acceptance import by_hand, lab
+from acceptance.terminal import empty_machine
+from outboxctl.services import fresh_port
+from processes import OUTBOXCTL, Cli, Worker, environment, eventually
 
 
-@pytest.fixture
-def machine(tmp_path: Path) -> Iterator[Machine]:
-    with empty_machine(tmp_path) as made:
-        yield made
-
-
-@pytest.mark.timeout(600)
-def test_the_document_can_be_done_from_its_first_line_to_its_last(machine: Machine) -> None:
-    services_and_tables(machine)
-    url = re.search(r"DATABASE_URL='(.*)'", "\n".join(machine.exports))
-    assert url
-    with psycopg.connect(url[1].replace("+psycopg", ""), autocommit=True) as sql:
-        first = worker_and_observation(machine, sql)
-        healed = kill_and_heal(machine, sql, first)
-        recovered = outage_and_backoff(machine, sql, healed)
-        bad_op(sql, recovered)
-        attempts_exhausted(machine, sql, recovered)
-        audited_replay(machine, sql)
-
-
-def services_and_tables(machine: Machine) -> None:
-    """Sections 1.1 and 1.2, by the commands that stand for them."""
-    printed = machine.run("outboxctl services up", timeout=180)
-    assert machine.run(printed, 'psql "$DATABASE_URL" -Atc "SELECT 1"').strip() == "1"
-    machine.run(printed, "outboxctl db upgrade")
-    machine.moved = moved_ports(printed)
-
-
-def worker_and_observation(machine: Machine, sql: lab.Sql) -> Worker:
-    """Sections 1.4 and 2: the worker is ready, and every figure is there before anything has happened."""
-    worker = machine.worker()
-    eventually(lambda: worker.get("/readyz")[0] == 200, what="ready after the document's exports")
-    shown = machine.run(machine.typed(lab.CURL))
-    assert [name for name in lab.METRICS if f"{name}{{" not in shown] == []
-    assert snapshot(sql) == ({}, 0, [])
-    return worker
-
-
-def kill_and_heal(machine: Machine, sql: lab.Sql, running: Worker) -> Worker:
-    """Sections 3 and 4; the load of section 3 goes on meanwhile."""
-    load = machine.load()
-    eventually(lambda: running.metric("outbox_processed_total") > 0)
-    stop(running)
-    assert (snapshot(sql)[0].keys() <= {"pending"}, snapshot(sql)[1]) == (True, 0), "^C leaves nothing stuck"
-    eventually(lambda: snapshot(sql)[0].get("pending", 0) >= 2 * HELD)
-    kill_in_processing(machine, sql)
-    assert eventually(lambda: snapshot(sql)[1], what="stuck above 0") == HELD
-    restarted = machine.worker(lab.blocks("4.2")[0])
-    eventually(lambda: lab.by_status(sql) == {"done": LOADED} and load.poll() == 0, within=120)
-    assert snapshot(sql) == ({}, 0, [])
-    assert sum(map(int, RECLAIMED.findall(restarted.log.read_text()))) == HELD
-    assert restarted.metric("outbox_processed_total") >= HELD
-    eventually(lambda: restarted.metric("outbox_stuck_processing_events") == 0)
-    return restarted
-
-
-def kill_in_processing(machine: Machine, sql: lab.Sql) -> None:
-    """A batch is seen in `processing`, for the sink takes its time, and its worker is killed."""
-    said = machine.folder / "proxy.log"
-    proxy = machine.start(
-        said, *machine.exports, "exec outboxctl chaos proxy --fault delay --seconds 5 --port 0"
-    )
-    slow_sink = eventually(lambda: re.search(r"^export ELASTIC_URL=.*$", said.read_text(), re.MULTILINE))[0]
-    worker = machine.worker(lab.blocks("4.2")[0], SLOW, then=slow_sink)
-    eventually(lambda: snapshot(sql)[0].get("processing") == HELD)
-    worker.signal(signal.SIGKILL)
-    assert worker.wait() == -signal.SIGKILL
-    assert snapshot(sql)[0]["processing"] == HELD
-    proxy.terminate()
-    proxy.wait(30)
-
-
-def outage_and_backoff(machine: Machine, sql: lab.Sql, running: Worker) -> Worker:
-    """Section 5, at the defaults: the engine is stopped in the middle of a load, and started again."""
-    stop(running)
-    worker = machine.worker()
-    load = machine.load()
-    eventually(lambda: worker.metric("outbox_processed_total") > 0)
-    machine.run(*machine.exports, "outboxctl chaos es stop")
-    stopped = monotonic()
-    figures_of_an_outage(worker)
-    eventually(
-        lambda: [row for row in snapshot(sql)[2] if row["next_retry_at"] and row["error_reason"] == "connect"]
-    )
-    eventually(lambda: most_attempts(sql) >= 7, within=120, what="seven attempts")
-    assert monotonic() - stopped > 7, "not an attempt a second"
-    machine.run(*machine.exports, "outboxctl chaos es start")
-    eventually(lambda: lab.by_status(sql) == {"done": 2 * LOADED} and load.poll() == 0, within=120)
-    assert worker.metric("outbox_terminal_failed_total") == 0
-    machine.run(*machine.exports, "outboxctl verify")
-    return worker
-
-
-def figures_of_an_outage(worker: Worker) -> None:
-    """Retries grow, the probes say which end is unreachable, and nothing is final."""
-    before = eventually(lambda: worker.metric("outbox_retry_scheduled_total", reason="connect"))
-    eventually(lambda: worker.metric("outbox_retry_scheduled_total", reason="connect") > before)
-    status, body = eventually(lambda: (answer := worker.get("/readyz"))[0] == 503 and answer)
-    assert (status, '"sink"' in body) == (503, True)
-    assert worker.get("/healthz")[0] == 200
-    assert worker.metric("outbox_terminal_failed_total") == 0
-
-
-def bad_op(sql: lab.Sql, worker: Worker) -> None:
-    """Section 6."""
+def test_bad_op_insert_of_the_lab_ends_failed_at_once_and_is_counted(
+    sql: lab.Sql, worker: Callable[..., Worker]
+) -> None:
+    running = worker()
+    eventually(lambda: running.get("/readyz")[0] == 200)
+    before = running.metric("outbox_terminal_failed_total", reason="deterministic_exception")
+    assert before == 0
     sql.execute(lab.BAD_OP_SQL)
-    row = eventually(lambda: lab.rows(sql, "SELECT * FROM search_outbox_events WHERE status = 'failed'"))[0]
+    eventually(lambda: lab.by_status(sql) == {"failed": 1})
+    row = lab.rows(sql)[0]
     assert (row["attempts"], row["next_retry_at"]) == (1, None)
     assert row["error_reason"] == "deterministic_exception"
     assert "Unknown outbox op: 'not-a-real-op'" in row["error"]
-    eventually(lambda: worker.metric("outbox_terminal_failed_total", reason=row["error_reason"]) == 1)
-
-
-def attempts_exhausted(machine: Machine, sql: lab.Sql, running: Worker) -> None:
-    """Section 7, by a wrong address of the engine."""
-    stop(running)
-    worker = machine.worker(lab.blocks("7.2")[0], then="export ELASTIC_URL='http://localhost:1'")
-    machine.run(*machine.exports, "outboxctl inject load --total 100 --rate 0")
-    eventually(lambda: lab.by_status(sql) == {"done": 2 * LOADED, "failed": 101})
-    spent = lab.rows(
-        sql,
-        "SELECT DISTINCT attempts, next_retry_at FROM search_outbox_events WHERE error_reason = 'connect'",
-    )
-    assert spent == [{"attempts": 3, "next_retry_at": None}]
-    eventually(lambda: worker.metric("outbox_terminal_failed_total", reason="connect") == 100)
-    stop(worker)
-
-
-def audited_replay(machine: Machine, sql: lab.Sql) -> None:
-    """Section 8: the dry run changes nothing, the replay signs what it moves, and a worker delivers it."""
-    rehearsal, replay = lab.blocks("8.2")
-    before = lab.state(sql)
-    machine.run(machine.typed(rehearsal))
-    assert lab.state(sql) == before
-    machine.run(*machine.exports, machine.typed(replay))
-    moved = "SELECT * FROM search_outbox_events WHERE replay_count = 1 AND status = 'pending'"
-    replayed = lab.rows(sql, moved)
-    assert len(replayed) == 100
-    for row in replayed:
-        assert (row["attempts"], row["next_retry_at"], row["error_reason"], row["error"]) == (
-            0,
-            None,
-            None,
-            None,
+    assert (row["owner"], row["lease_until"], row["processed_at"]) == (None, None, None)
+    eventually(
+        lambda: (
+            running.metric("outbox_terminal_failed_total", reason="deterministic_exception", op="other") == 1
         )
-        assert (row["last_replayed_by"], row["last_replayed_reason"]) == ("alice", "fixed root cause")
-        assert row["last_replayed_at"]
-    worker = machine.worker()
-    eventually(lambda: snapshot(sql)[0].keys() == {"failed"})
-    stop(worker)
-    left = lab.one(sql, "SELECT count(*) FROM search_outbox_events WHERE error_reason = 'connect'")
-    assert lab.by_status(sql)["done"] + left == 2 * LOADED + 100
+    )
+    assert running.metric("outbox_failed_total", reason="deterministic_exception") == 1
+    assert running.metric("outbox_processed_total") == 0
+    assert "not-a-real-op" not in running.get("/metrics")[1]
 
 
-def stop(worker: Worker) -> None:
-    """^C."""
-    worker.signal(signal.SIGINT)
-    assert worker.wait(60) == 0
+def test_curl_line_of_the_lab_shows_all_eight_metrics(worker: Callable[..., Worker]) -> None:
+    running = worker()
+    eventually(lambda: running.get("/healthz")[0] == 200)
+    shown = subprocess.run(
+        ["bash", "-c", lab.CURL.replace("9109", str(running.port))],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    ).stdout
+    missing = [name for name in lab.METRICS if f"{name}{{" not in shown]
+    assert missing == []
+    assert 'outbox_lag_events{projection="search_index_to_elastic"}' in shown
+    assert "_created" not in shown
 
 
-def snapshot(sql: lab.Sql) -> tuple[dict[str, int], int, list[Any]]:
-    """SQL A, B and C of section 2.2, word for word: events a status, stuck ones, the oldest pending."""
-    status = dict(sql.execute(lab.STATUS_SQL.encode()).fetchall())
-    return status, lab.one(sql, lab.STUCK_SQL), lab.rows(sql, lab.OLDEST_SQL)
+def test_every_series_a_dashboard_needs_is_there_at_zero_from_the_start(
+    worker: Callable[..., Worker],
+) -> None:
+    running = worker()
+    eventually(lambda: running.get("/healthz")[0] == 200)
+    text = running.get("/metrics")[1]
+    for name in ("outbox_processed_total", "outbox_failed_total", "outbox_terminal_failed_total"):
+        assert f"{name}{{" in text, name
+    for name in (
+        "outbox_last_success_timestamp_seconds",
+        "outbox_reclaimed_total",
+        "outbox_lease_lost_total",
+        "outbox_idempotent_noop_total",
+        "outbox_es_bulk_requests_total",
+        "outbox_es_bulk_items_total",
+        "outbox_es_bulk_request_duration_seconds",
+    ):
+        assert f"\n{name}" in text, name
+    assert running.metric("outbox_processed_total") == 0
+    for reason in ("connect", "mapping", "deterministic_exception", "lease_expired", "unknown_exception"):
+        assert f'reason="{reason}"' in text, reason
+    for reason in ("coalesced", "superseded", "delete_missing", "source_missing"):
+        assert f'reason="{reason}"' in text, reason
 
 
-def most_attempts(sql: lab.Sql) -> int:
-    """Of the events that still wait."""
-    query = "SELECT coalesce(max(attempts), 0) FROM search_outbox_events WHERE processed_at IS NULL"
-    return int(lab.one(sql, query))
+def test_sql_a_b_c_of_the_lab_agree_with_status(cli: Cli, sql: lab.Sql) -> None:
+    entity, _ = lab.put(sql)
+    ids = [lab.event(sql, entity, created=f"2020-01-0{day}") for day in (7, 2, 5, 3, 6, 4)]
+    stuck = lab.event(sql, entity, status="processing", created="2019-01-01")
+    fine = lab.event(sql, entity, status="processing", created="2019-01-01")
+    failed = lab.event(sql, entity, status="failed")
+    for column, moment in (("lease_until", "-1 s"), ("processing_started_at", "-1 s")):
+        sql.execute(
+            f"UPDATE search_outbox_events SET owner = 'w', {column} = now() + %s::interval WHERE id = %s",
+            [moment, stuck],
+        )
+    sql.execute(
+        "UPDATE search_outbox_events SET owner = 'w', lease_until = now() + interval '1 h', "
+        "processing_started_at = now() WHERE id = %s",
+        [fine],
+    )
+    sql.execute("UPDATE search_outbox_events SET error_reason = 'mapping' WHERE id = %s", [failed])
+    seen = cli.json("status")
+    assert sql.execute(lab.STATUS_SQL).fetchall() == [("failed", 1), ("pending", 7), ("processing", 2)]
+    assert {k: n for k, n in seen["status"].items() if n} == {"failed": 1, "pending": 7, "processing": 2}
+    assert seen["stuck"] == lab.one(sql, lab.STUCK_SQL) == 1
+    oldest = [str(row[0]) for row in sql.execute(lab.OLDEST_SQL).fetchall()]
+    assert [row["id"] for row in seen["oldest_pending"]] == oldest
+    assert oldest == [str(ids[n]) for n in (1, 3, 5, 2, 4)]
+    assert [row["id"] for row in cli.json("stuck")["events"]] == [str(stuck)]
+    assert seen["lag"] == 9
+    assert seen["failed_by_reason"] == {"mapping": 1}
+    long = lab.one(
+        sql,
+        "UPDATE search_outbox_events SET processing_started_at = now() - interval '11 min' "
+        "WHERE id = %s RETURNING id",
+        fine,
+    )
+    assert lab.one(sql, lab.STUCK_SQL) == 2
+    assert str(long) in [row["id"] for row in cli.json("stuck")["events"]]
+
+
+def test_export_lines_of_the_lab_start_a_worker(
+    sql: lab.Sql, env: dict[str, str], engine: Elasticsearch, index: str, tmp_path: Path
+) -> None:
+    entity, _ = lab.put(sql)
+    lines = f"""
+export WORDLOOM_ENV=test
+export DATABASE_URL='{env["DATABASE_URL"]}'
+export ELASTIC_URL='{env["ELASTIC_URL"]}'
+export ELASTIC_INDEX='{index}'
+
+export OUTBOX_WORKER_ID='w1'
+export OUTBOX_METRICS_PORT={fresh_port()}
+export OUTBOX_LEASE_SECONDS=10
+export OUTBOX_RECLAIM_INTERVAL_SECONDS=2
+export OUTBOX_MAX_PROCESSING_SECONDS=60
+export OUTBOX_MAX_ATTEMPTS=3
+export OUTBOX_BASE_BACKOFF_SECONDS=0.2
+export OUTBOX_MAX_BACKOFF_SECONDS=1.0
+exec "$0" -m outboxctl worker --drain"""
+    done = subprocess.run(
+        ["bash", "-c", lines, OUTBOXCTL[0]],
+        env=environment(),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert lab.document(engine, index, entity) is not None
+    assert lab.by_status(sql) == {"done": 1}
+
+
+@pytest.mark.no_servers  # it starts its own
+@pytest.mark.timeout(600)
+def test_the_document_can_be_done_in_its_own_order_on_a_machine_that_has_nothing(tmp_path: Path) -> None:
+    with empty_machine(tmp_path) as machine:
+        by_hand.from_section_1_to_8(machine)
