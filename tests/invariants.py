@@ -4,7 +4,9 @@ from typing import Any, Protocol
 
 import psycopg
 
-MAX_ATTEMPTS = 10
+from outboxctl.settings import Settings
+
+MAX_ATTEMPTS: int = Settings.model_fields["max_attempts"].default
 PAGE = 1_000  # documents a request
 
 

@@ -1,75 +1,26 @@
 """What the lab document says word for word, and the few rows that the tests put in by hand."""
 
+import re
 import uuid
+from pathlib import Path
 from typing import Any
 
 import psycopg
 from elasticsearch import Elasticsearch
 from psycopg.rows import dict_row
 
-STATUS_SQL = """\
--- A) 状态分布（看系统是否推进/是否被 failed 拖死）
-SELECT status, count(*)
-FROM search_outbox_events
-WHERE processed_at IS NULL
-GROUP BY status
-ORDER BY status;
-"""
-STUCK_SQL = """\
--- B) stuck 自检（v1 核心验收）
--- 说明：lease 过期 或 处理超时 即视为 stuck
-SELECT count(*) AS stuck_processing
-FROM search_outbox_events
-WHERE processed_at IS NULL
-	AND status='processing'
-	AND (
-		(lease_until IS NOT NULL AND lease_until < now())
-		OR (
-			processing_started_at IS NOT NULL
-			AND now() - processing_started_at > interval '10 minutes'
-		)
-	);
-"""
-OLDEST_SQL = """\
--- C) 最老 pending（判断 backoff/next_retry_at 是否工作）
-SELECT id, created_at, attempts, next_retry_at, error_reason
-FROM search_outbox_events
-WHERE processed_at IS NULL AND status='pending'
-ORDER BY created_at ASC
-LIMIT 5;
-"""
-BAD_OP_SQL = """\
--- 注意：以当前仓库表结构为准（search_outbox_events 没有 projection 列）。
--- 另外 event_version / replay_count 在你的库里是 NOT NULL 且可能没有默认值，建议显式填 0。
-INSERT INTO search_outbox_events (
-	id,
-	entity_type,
-	entity_id,
-	op,
-	event_version,
-	status,
-	attempts,
-	replay_count,
-	created_at,
-	updated_at
-) VALUES (
-	gen_random_uuid(),
-	'block',
-	gen_random_uuid(),
-	'not-a-real-op',
-	0,
-	'pending',
-	0,
-	0,
-	now(),
-	now()
-);
-"""
-CURL = (
-    "curl -s http://localhost:9109/metrics | egrep "
-    "'^outbox_(lag_events|oldest_age_seconds|inflight_events|processed_total|failed_total|"
-    "stuck_processing_events|retry_scheduled_total|terminal_failed_total)' || true"
-)
+DOCUMENT = Path(__file__).with_name("labs-004.md").read_text()
+
+
+def blocks(section: str) -> list[str]:
+    """The code blocks of a section of the document, `1.4` say, word for word."""
+    text = re.split(rf"^#+ {re.escape(section)}(?=[) ])", DOCUMENT, flags=re.MULTILINE)[1]
+    return re.findall(r"^```\w+\n(.*?)^```$", re.split(r"^#+ ", text, flags=re.MULTILINE)[0], re.M | re.S)
+
+
+(CURL,) = blocks("2.1")
+STATUS_SQL, STUCK_SQL, OLDEST_SQL = blocks("2.2")[0].split("\n\n")
+(BAD_OP_SQL,) = blocks("6.2")
 METRICS = (
     "outbox_lag_events",
     "outbox_oldest_age_seconds",

@@ -4,9 +4,11 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from elasticsearch import Elasticsearch
 
-from acceptance import lab
+from acceptance import by_hand, lab
+from acceptance.terminal import empty_machine
 from outboxctl.services import fresh_port
 from processes import OUTBOXCTL, Cli, Worker, environment, eventually
 
@@ -144,3 +146,10 @@ exec "$0" -m outboxctl worker --drain"""
     assert done.returncode == 0, done.stderr
     assert lab.document(engine, index, entity) is not None
     assert lab.by_status(sql) == {"done": 1}
+
+
+@pytest.mark.no_servers  # it starts its own
+@pytest.mark.timeout(600)
+def test_the_document_can_be_done_in_its_own_order_on_a_machine_that_has_nothing(tmp_path: Path) -> None:
+    with empty_machine(tmp_path) as machine:
+        by_hand.from_section_1_to_8(machine)

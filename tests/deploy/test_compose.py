@@ -9,12 +9,30 @@ from typing import Any
 import pytest
 import yaml
 
-from outboxctl.settings import Settings, env_names
+from outboxctl.services import docker
+from outboxctl.settings import OutagePolicy, Settings, env_names
 
 pytestmark = pytest.mark.no_servers
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "docker-compose.yml"
+INFRA = ROOT / "docker-compose.infra.yml"  # the lab document's name for it
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(FILE.read_text())["services"]
+# What the document has people do with Docker, and the lines it has them export for a worker.
+ITS_COMMANDS = (
+    "docker compose -f docker-compose.infra.yml up -d es",
+    "docker compose -f docker-compose.infra.yml --profile monitoring up -d",
+    "docker compose -f docker-compose.infra.yml stop es",
+)
+ITS_SETTINGS = {
+    "WORDLOOM_ENV",
+    "ELASTIC_INDEX",
+    "OUTBOX_LEASE_SECONDS",
+    "OUTBOX_RECLAIM_INTERVAL_SECONDS",
+    "OUTBOX_MAX_PROCESSING_SECONDS",
+    "OUTBOX_MAX_ATTEMPTS",
+    "OUTBOX_BASE_BACKOFF_SECONDS",
+    "OUTBOX_MAX_BACKOFF_SECONDS",
+}
 PROMETHEUS = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text())
 
 
@@ -23,18 +41,46 @@ def started_by(profile: str | None) -> set[str]:
     return {name for name, it in SERVICES.items() if not it.get("profiles") or profile in it["profiles"]}
 
 
-def test_it_has_the_shape_that_compose_reads() -> None:
+@pytest.mark.parametrize("file", [FILE, INFRA], ids=lambda file: file.name)
+def test_it_has_the_shape_that_compose_reads(file: Path) -> None:
     check = str(Path(sys.executable).with_name("check-jsonschema"))
-    command = [check, "--builtin-schema", "vendor.compose-spec", str(FILE)]
+    command = [check, "--builtin-schema", "vendor.compose-spec", str(file)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout
 
 
 def test_without_a_profile_it_is_the_two_ends_alone() -> None:
-    ends = {"postgres", "elasticsearch"}
+    ends = {"postgres", "es"}
     assert started_by(None) == ends, "`services up` needs no Dockerfile beside the file in the wheel"
     assert started_by("worker") == ends | {"migrate", "worker"}
-    assert started_by("monitoring") == set(SERVICES)
+    assert started_by("monitoring") == ends | {"prometheus", "alertmanager", "grafana"}, (
+        "a second worker would take the events of the one that a lab is about"
+    )
+
+
+def test_the_commands_of_the_lab_document_find_what_they_name() -> None:
+    assert yaml.safe_load(INFRA.read_text()) == {"include": [FILE.name]}
+    words = {word for command in ITS_COMMANDS for word in re.findall(r"(?:-d|stop) (\w+)$", command)}
+    assert words == {"es"}
+    assert words <= SERVICES.keys()
+    assert started_by("monitoring") > started_by(None)
+    assert SERVICES["es"]["networks"]["default"]["aliases"] == ["elasticsearch"], "its name until now"
+    assert set(docker.CONTAINERS.values()) <= SERVICES.keys()
+
+
+@pytest.mark.parametrize("page", ["docs/migrate/from-the-lab-scripts.md", "docs/zh/from-the-lab-scripts.md"])
+def test_the_migration_page_has_each_start_of_the_lab_document(page: str) -> None:
+    text = (ROOT / page).read_text()
+    assert "devtest_db_5435_start.ps1" in text
+    assert [command for command in ITS_COMMANDS if command not in text] == []
+
+
+def test_the_labs_can_be_done_with_the_worker_of_compose() -> None:
+    given = SERVICES["worker"]["environment"]
+    passed_on = {name for name, value in given.items() if value is None}
+    assert passed_on >= ITS_SETTINGS, "a value of the shell counts; without one the default does"
+    assert given["OUTBOX_OUTAGE_POLICY"] is None, "labs 2 and 4 are about `count`, which is the default"
+    assert Settings.model_fields["outage_policy"].default is OutagePolicy.COUNT
 
 
 @pytest.mark.parametrize("name", sorted(SERVICES))
@@ -62,6 +108,8 @@ def test_it_starts_after_the_migration() -> None:
 def test_prometheus_finds_every_worker_under_the_name_that_the_rules_know() -> None:
     (job,) = PROMETHEUS["scrape_configs"]
     assert job["job_name"] == "outboxctl"
+    assert job["static_configs"] == [{"targets": ["host.docker.internal:9109"]}], "the lab document's worker"
+    assert SERVICES["prometheus"]["extra_hosts"] == ["host.docker.internal:host-gateway"]
     (found,) = job["dns_sd_configs"]
     assert found["names"] == ["worker"]
     assert found["port"] == int(SERVICES["worker"]["ports"][0].rpartition(":")[2])

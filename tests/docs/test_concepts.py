@@ -43,6 +43,12 @@ def table(page: str, head: str) -> Iterator[list[str]]:
         yield [cell.strip(" `") for cell in line.strip("| ").split(" | ")]
 
 
+def each(row: list[str]) -> range:
+    """The numbers that a row is about: its first cell is `7` or `7 to 29`."""
+    first, _, last = row[0].partition(" to ")
+    return range(int(first), int(last or first) + 1)
+
+
 def named(pattern: str) -> list[str]:
     return sorted(
         {found for page in CONCEPTS.glob("*.md") for found in re.findall(pattern, page.read_text())}
@@ -79,15 +85,20 @@ def test_every_state_verb_and_noop_is_explained() -> None:
 
 @pytest.mark.no_servers
 def test_the_waits_are_those_of_the_code() -> None:
-    *waits, last = table(text("outage-policies.md"), "| attempt | wait")
-    assert last == [str(DEFAULTS["max_attempts"]), "failed", "failed"]
-    for attempt, *said in waits:
+    *waits, last = (
+        (number, row[1:])
+        for row in table(text("outage-policies.md"), "| attempt | wait")
+        for number in each(row)
+    )
+    assert last == (DEFAULTS["max_attempts"], ["failed", "failed"])
+    assert [attempt for attempt, _ in waits] == list(range(1, DEFAULTS["max_attempts"]))
+    for attempt, said in waits:
         bounds = [
-            backoff.delay(int(attempt), base=BASE, cap=CAP, rng=Random(edge))  # type: ignore[arg-type]
+            backoff.delay(attempt, base=BASE, cap=CAP, rng=Random(edge))  # type: ignore[arg-type]
             for edge in (0.0, 1.0)
         ]
         assert [f"{bound:g} s" for bound in bounds] == said
-    least, most = (sum(float(row[column].removesuffix(" s")) for row in waits) for column in (1, 2))
+    least, most = (sum(float(said[column].removesuffix(" s")) for _, said in waits) for column in (0, 1))
     assert least == backoff.survives(DEFAULTS["max_attempts"], base=BASE, cap=CAP)
     page = text("outage-policies.md")
     assert f"outlives an outage of {least // 1:.0f} s" in page

@@ -8,7 +8,7 @@ from outboxctl.doctor.mends import export
 from outboxctl.doctor.model import Said, Severity, rule
 from outboxctl.settings import OutagePolicy, Settings
 
-OUTAGE = 60.0  # seconds of an outage that an event should outlive
+OUTAGE = 180.0  # seconds of an outage that an event should outlive: a restart of the search engine
 EVERYWHERE = ("0.0.0.0", "::", "*")  # noqa: S104 - looked for, not listened on
 
 
@@ -78,7 +78,7 @@ def upside_down(_: object, settings: Settings) -> Iterator[Said]:
     "A sink that is away for longer leaves every due event in failed, to be replayed.",
 )
 def outage(_: object, settings: Settings) -> Iterator[Said]:
-    """Policy count, and attempts that are spent within a minute."""
+    """Policy count, and attempts that are spent within three minutes."""
     base, cap = settings.base_backoff_seconds, settings.max_backoff_seconds
     survived = backoff.survives(settings.max_attempts, base=base, cap=cap)
     if settings.outage_policy is OutagePolicy.COUNT and survived < OUTAGE:

@@ -11,7 +11,7 @@ from pathlib import Path
 from outboxctl.errors import UnreachableError
 from outboxctl.services.model import Role, Service
 
-CONTAINERS: dict[Role, str] = {"postgres": "postgres", "search": "elasticsearch"}
+CONTAINERS: dict[Role, str] = {"postgres": "postgres", "search": "es"}
 PATIENCE_SECONDS = 5
 
 

@@ -74,7 +74,9 @@ class Running(Ends):
         description="processing longer than this is stuck",
     )
     max_attempts: Count = Field(
-        10, validation_alias="OUTBOX_MAX_ATTEMPTS", description="attempts before an event fails for good"
+        30,  # outlives six minutes of outage: docs/adr/0033-attempts-outlive-a-restart.md
+        validation_alias="OUTBOX_MAX_ATTEMPTS",
+        description="attempts before an event fails for good",
     )
     base_backoff_seconds: Seconds = Field(
         0.5,
