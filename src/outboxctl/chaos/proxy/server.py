@@ -60,11 +60,17 @@ class Server(ThreadingHTTPServer):
         """Accept none any more and end those there are.
 
         On Linux shutdown() ends the listening and nothing else: the socket keeps its port without a
-        moment in between, the kernel refuses connections to it, and listen() opens it again.
+        moment in between, the kernel refuses connections to it, and listen() opens it again. Elsewhere
+        the port is bound anew.
         """
         self._stop_accepting()
         self._share(False)
-        self.socket.shutdown(socket.SHUT_RDWR)
+        if sys.platform == "linux":
+            self.socket.shutdown(socket.SHUT_RDWR)
+        else:
+            self.server_close()
+            self.socket = socket.socket(self.address_family, self.socket_type)
+            self.server_bind()
         self._end_connections()
 
     def close(self) -> None:
