@@ -26,6 +26,20 @@ def test_a_busy_port_gives_another_and_says_so(state: Path, said: list[str]) -> 
     assert f"search: port {taken} is taken, using {engine.port}" in said
 
 
+def test_the_port_is_held_until_the_server_has_it(state: Path) -> None:
+    held = []
+
+    def say(line: str) -> None:
+        if "starting noida" in line:  # and has bound nothing yet
+            port = int(line.partition(" on port ")[2].split()[0])
+            with socket.socket() as other, pytest.raises(OSError, match="in use"):
+                other.bind(("127.0.0.1", port))
+            held.append(port)
+
+    engine = services.start_search(state, search="noida", fresh=True, say=say)
+    assert held == [engine.port]
+
+
 def test_without_maven_there_is_still_an_engine(
     state: Path, said: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -29,7 +29,8 @@ def test_a_thousand_probes_reach_neither_end(
     worker: Callable[..., Worker], servers: Servers, database_proxy: Proxy
 ) -> None:
     with fake_sink(upstream=servers.sink) as sink:
-        running = worker(ELASTIC_URL=sink.url, DATABASE_URL=database_proxy.url, OUTBOX_CONCURRENCY="1")
+        ends = {"ELASTIC_URL": sink.url, "DATABASE_URL": database_proxy.url}
+        running = worker(**ends, OUTBOX_CONCURRENCY="1", OUTBOX_NOTIFY="off")
         eventually(lambda: ready(running), what="started")
         asked, started = len(sink.lookups), monotonic()
         with ThreadPoolExecutor(8) as pool:

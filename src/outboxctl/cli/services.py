@@ -9,8 +9,10 @@ from outboxctl.cli.group import group
 from outboxctl.cli.options import ElasticIndex, Json, settings
 
 if TYPE_CHECKING:
-    from outboxctl.services import Service
+    from outboxctl.services import Service, Services
+    from outboxctl.settings import Settings
 
+LAB_INDEX = "wordloom-test-search-index"  # which the original lab document exports
 app = group("A local PostgreSQL and search engine for a laptop or CI.")
 
 
@@ -37,28 +39,61 @@ def up(
     elastic_index: ElasticIndex = None,
     json: Json = False,
 ) -> None:
-    """Start both, create the index, and print the lines to export.
+    """Start both, create the index and that of the lab document, and print the lines to export.
 
     Docker where it answers; else PostgreSQL from a wheel, and Elasticsearch by Maven and a JDK 21 or
-    newer, or noida-db, a small imitation of it.
+    newer, or noida-db, a small imitation of it. Where a port is taken, the next free one is used, and
+    what that changes is said on stderr.
 
     Example: outboxctl services up --search elasticsearch
     """
     from outboxctl.cli import render
     from outboxctl.services import up as start
-    from outboxctl.sink.client import connect
-    from outboxctl.sink.index import ensure
+    from outboxctl.services.moved import asked_port
 
     say = render.console(stderr=True).print
     running = start(search=search.value, postgres_port=postgres_port, search_port=search_port, say=say)
     given = settings(elastic_url=running.search.url, elastic_index=elastic_index)
-    ensure(connect(given), given.elastic_index)
+    indexes = _make_indexes(given)
+    both = [(running.postgres, postgres_port), (running.search, search_port)]
+    asked = [(service, asked_port(service, port)) for service, port in both]
     if json:
-        render.emit_json({"services": [_row(s) for s in (running.postgres, running.search)]})
-        return
+        rows = [_row(service) | {"asked_port": port} for service, port in asked]
+        render.emit_json({"services": rows, "indexes": indexes})
+    else:
+        _print_exports(running, given.elastic_index, asked)
+    _warn_of_moved_ports(asked)
+
+
+def _make_indexes(given: "Settings") -> list[str]:
+    from contextlib import closing
+
+    from outboxctl.sink.client import connect
+    from outboxctl.sink.index import ensure
+
+    names = list(dict.fromkeys([given.elastic_index, LAB_INDEX]))
+    with closing(connect(given)) as client:
+        for name in names:
+            ensure(client, name)
+    return names
+
+
+def _print_exports(running: "Services", index: str, asked: "list[tuple[Service, int]]") -> None:
     typer.echo(f"export DATABASE_URL='{running.postgres.url}'")
     typer.echo(f"export ELASTIC_URL='{running.search.url}'")
-    typer.echo(f"export ELASTIC_INDEX='{given.elastic_index}'")
+    typer.echo(f"export ELASTIC_INDEX='{index}'")
+    # Last: an `eval $(…)` without quotes makes one line of all, in which a comment hides what follows.
+    for service, port in asked:
+        if service.port != port:
+            typer.echo(f"# {service.role} listens on port {service.port}, not on {port}")
+
+
+def _warn_of_moved_ports(asked: "list[tuple[Service, int]]") -> None:
+    from outboxctl.services.moved import lines
+
+    found = [line for service, port in asked for line in lines(service, port)]
+    if found:
+        typer.echo("\n".join(["", *found]), err=True)
 
 
 @app.command()

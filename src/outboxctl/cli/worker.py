@@ -15,7 +15,10 @@ def _setting(name: str, text: str, env: str) -> typer.models.OptionInfo:
 
 
 def worker(
-    drain: Annotated[bool, typer.Option("--drain", help="Exit 0 once nothing is due.")] = False,
+    drain: Annotated[
+        bool,
+        typer.Option("--drain", help="Exit 0 once nothing is due; serves no probes where the port is busy."),
+    ] = False,
     database_url: DatabaseUrl = None,
     elastic_url: ElasticUrl = None,
     elastic_index: ElasticIndex = None,

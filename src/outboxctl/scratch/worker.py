@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 
 from outboxctl.errors import OutboxctlError, UsageError
-from outboxctl.services import fresh_port
+from outboxctl.services import Reserved, reserve_port
 from outboxctl.settings import env_names
 
 RECLAIMED = re.compile(r"Reclaimed (\d+) stuck outbox events")
@@ -44,6 +44,7 @@ class WorkerProcess:
         self.port = 0
         self._environment, self._folder, self._command = dict(environment), folder, list(command)
         self._process: subprocess.Popen[bytes] | None = None
+        self._reserved: Reserved | None = None  # its port, for as long as it lives: it is nobody else's
 
     @property
     def running(self) -> bool:
@@ -70,7 +71,7 @@ class WorkerProcess:
 
         Raises UsageError for a command that there is not.
         """
-        self.port = fresh_port()
+        self._reserve()
         own = self._environment | {env_names("metrics_port")[0]: str(self.port), RUN: str(self._folder)}
         try:
             with self.log.open("ab") as log:
@@ -143,14 +144,29 @@ class WorkerProcess:
             if series.partition("{")[0] == name and all(label in series for label in wanted)
         )
 
+    def _reserve(self) -> None:
+        self._release()
+        self._reserved = reserve_port()
+        self.port = self._reserved.port
+
+    def _release(self) -> None:
+        if self._reserved:
+            self._reserved.close()
+
     def _end(self, number: signal.Signals) -> int:
         if self._process is None:
             return 0
+        try:
+            return self._ended(self._process, number)
+        finally:
+            self._release()
+
+    def _ended(self, process: subprocess.Popen[bytes], number: signal.Signals) -> int:
         self.send(number)
         if number is not signal.SIGKILL:
             self.send(signal.SIGCONT)  # one that is paused would never hear of it
         try:
-            return self._process.wait(STOP_SECONDS)
+            return process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
-            os.killpg(self._process.pid, signal.SIGKILL)  # it leads a session: its children go with it
-            return self._process.wait()
+            os.killpg(process.pid, signal.SIGKILL)  # it leads a session: its children go with it
+            return process.wait()

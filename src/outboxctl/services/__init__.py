@@ -2,13 +2,17 @@
 
 from outboxctl.services.control import down, start_postgres, start_search, states, status, stop, up
 from outboxctl.services.model import Service, Services
+from outboxctl.services.sockets import Reserved
 from outboxctl.services.sockets import fresh as fresh_port
+from outboxctl.services.sockets import reserve as reserve_port
 
 __all__ = [
+    "Reserved",
     "Service",
     "Services",
     "down",
     "fresh_port",
+    "reserve_port",
     "start_postgres",
     "start_search",
     "states",

@@ -3,7 +3,8 @@
 `state` is the state folder, see `record.state_folder`; `say` gets each line of progress.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from outboxctl.services import launch
@@ -34,9 +35,9 @@ def up(
     root = state_folder(state)
     first = launch.Order("search", search, search_port, fresh_ports, settings=tuple(engine_settings))
     second = launch.Order("postgres", postgres, postgres_port, fresh_ports, fast=fast)
-    with locked(root, say):
+    with _starting(root, say) as held:
         # Both start before either is waited for.
-        engine, database = (launch.start(root, order, say) for order in (first, second))
+        engine, database = (launch.start(root, order, held, say) for order in (first, second))
         return Services(postgres=_answering(root, database, say), search=_answering(root, engine, say))
 
 
@@ -54,11 +55,11 @@ def start_search(
     With `fresh`, one that was never started gets any free port.
     """
     root = state_folder(state)
-    with locked(root, say):
+    with _starting(root, say) as held:
         known = load(root).get("search")
         wish = known.kind if known and search == "auto" else search
         order = launch.Order("search", wish, port, fresh, settings=tuple(engine_settings))
-        return _answering(root, launch.start(root, order, say), say)
+        return _answering(root, launch.start(root, order, held, say), say)
 
 
 def start_postgres(
@@ -71,10 +72,10 @@ def start_postgres(
 ) -> Service:
     """Start PostgreSQL alone, on the port and the data it had last; see `start_search` for `fresh`."""
     root = state_folder(state)
-    with locked(root, say):
+    with _starting(root, say) as held:
         known = load(root).get("postgres")
         order = launch.Order("postgres", known.kind if known else "auto", port, fresh, fast=fast)
-        return _answering(root, launch.start(root, order, say), say)
+        return _answering(root, launch.start(root, order, held, say), say)
 
 
 def stop(role: Role, state: Path | None = None, *, kill: bool = False, say: Say = silent) -> Service | None:
@@ -105,6 +106,13 @@ def status(state: Path | None = None) -> list[Service]:
 def states(folder: Path) -> list[Path]:
     """The state folders in a folder, itself among them: those in which services are recorded."""
     return [record.parent for record in folder.rglob("services.json")]
+
+
+@contextmanager
+def _starting(root: Path, say: Say) -> Iterator[ExitStack]:
+    """Work alone in the folder; what is held until the services answer, their ports, is let go at the end."""
+    with locked(root, say), ExitStack() as held:
+        yield held
 
 
 def _answering(root: Path, service: Service, say: Say) -> Service:

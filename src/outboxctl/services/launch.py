@@ -2,7 +2,7 @@
 
 import shutil
 import signal
-from contextlib import suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -29,8 +29,11 @@ class Order:
     settings: tuple[str, ...] = ()
 
 
-def start(root: Path, order: Order, say: Say) -> Service:
-    """Start a service, or find it running. It is recorded, and need not answer yet."""
+def start(root: Path, order: Order, held: ExitStack, say: Say) -> Service:
+    """Start a service, or find it running. It is recorded, and need not answer yet.
+
+    Its port is reserved until `held` ends, which is to be once it answers.
+    """
     known = load(root).get(order.role)
     if known and known.running:
         return _as_ordered(known, order, say)
@@ -41,7 +44,8 @@ def start(root: Path, order: Order, say: Say) -> Service:
         raise UsageError(f"{kind} takes no engine settings", hint="they need search=elasticsearch")
     home = known.home if known and known.kind == kind and known.home.exists() else _home(root, kind)
     _clear(home / "data", order.role, say)  # first, for it may hold the port
-    service = Service(order.role, kind, _port(order, known, say), home / "data", settings=order.settings)
+    port = held.enter_context(closing(_port(order, known, say))).port
+    service = Service(order.role, kind, port, home / "data", settings=order.settings)
     return _begin(root, service, order, say)
 
 
@@ -88,13 +92,15 @@ def _home(root: Path, kind: Kind) -> Path:
     return home
 
 
-def _port(order: Order, known: Service | None, say: Say) -> int:
-    recorded = known.port if known else None
-    wanted = order.port or recorded or (sockets.fresh() if order.fresh else DEFAULT_PORTS[order.role])
-    port = sockets.next_free(wanted)
-    if port != wanted:
-        say(f"{order.role}: port {wanted} is taken, using {port}")
-    return port
+def _port(order: Order, known: Service | None, say: Say) -> sockets.Reserved:
+    wanted = order.port or (known and known.port)
+    if not wanted and order.fresh:
+        return sockets.reserve()
+    wanted = wanted or DEFAULT_PORTS[order.role]
+    found = sockets.reserve_from(wanted)
+    if found.port != wanted:
+        say(f"{order.role}: port {wanted} is taken, using {found.port}")
+    return found
 
 
 def _begin(root: Path, service: Service, order: Order, say: Say) -> Service:

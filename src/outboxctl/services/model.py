@@ -61,7 +61,7 @@ class Service:
 
     @property
     def url(self) -> str:
-        """Ready for `DATABASE_URL` or `ELASTIC_URL`."""
+        """Ready for `DATABASE_URL`, psql too, or `ELASTIC_URL`."""
         if self.role == "search":
             return f"http://127.0.0.1:{self.port}"
         return self._database("wordloom", "wordloom", "wordloom_test")
@@ -108,7 +108,7 @@ class Service:
         return cls(**facts | {"data": Path(facts["data"]), "settings": tuple(facts["settings"])})
 
     def _database(self, user: str, password: str, name: str) -> str:
-        return f"postgresql+psycopg://{user}:{password}@127.0.0.1:{self.port}/{name}"
+        return f"postgresql://{user}:{password}@127.0.0.1:{self.port}/{name}"
 
 
 @dataclass(frozen=True)

@@ -1,40 +1,86 @@
-"""Ports of 127.0.0.1."""
+"""Ports of 127.0.0.1.
+
+Looking for a free port and binding it later loses it to whoever comes between, a connection of anybody's
+among them: so a port is held until its server listens, and fresh ones are none that connections get.
+"""
 
 import contextlib
 import http.client
 import json
+import random
 import socket
+import sys
+from pathlib import Path
 from typing import Any
 
 from outboxctl.errors import UsageError
 
-LAST_PORT = 65535
+FIRST_PORT = 10_000  # below are the ports of well-known servers
+LAST_PORT = 65_535
+EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")  # what Linux gives to connections
+TRIES = 100
 
 
-def is_free(port: int) -> bool:
-    """Whether a server could listen there now."""
-    with socket.socket() as probe:
-        # As servers do: connections that linger after a restart do not make a port busy.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        with contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return True
-    return False
+class Reserved:
+    """A port that is bound and refuses connections; OSError where it is taken. 0: any of the kernel's choice.
+
+    On Linux nobody else is given it as a free one, and a server that sets SO_REUSEADDR, as servers do,
+    can listen on it beside. Other systems do not let it: there the port is free again at once.
+    A port that was not used until now is `unused`; else connections that linger after a restart, and
+    another reservation, do not make it busy.
+    """
+
+    def __init__(self, port: int, *, unused: bool = False) -> None:
+        self._socket = socket.socket()
+        try:
+            self._share(not unused)
+            self._socket.bind(("127.0.0.1", port))
+            self._share(True)
+        except OSError:
+            self._socket.close()
+            raise
+        self.port = int(self._socket.getsockname()[1])
+        if sys.platform != "linux":
+            self.close()
+
+    def close(self) -> None:
+        """Give the port up; a server that listens on it keeps it."""
+        self._socket.close()
+
+    def _share(self, shared: bool) -> None:
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, shared)
 
 
-def next_free(wanted: int) -> int:
-    """Return the port itself if free, else the next one that is."""
+def reserve_from(wanted: int) -> Reserved:
+    """Reserve the port itself if free, else the next one that is."""
     for port in range(wanted, LAST_PORT + 1):
-        if is_free(port):
-            return port
+        with contextlib.suppress(OSError):
+            return Reserved(port)
     raise UsageError(f"no free port from {wanted} on", hint="choose a lower port")
 
 
+def reserve() -> Reserved:
+    """Reserve any free port that the kernel gives to no connection, so that it can be bound again later."""
+    choice = _beside_connections()
+    for port in random.sample(choice, min(TRIES, len(choice))):
+        with contextlib.suppress(OSError):
+            return Reserved(port, unused=True)
+    return Reserved(0, unused=True)
+
+
 def fresh() -> int:
-    """Return a free port of the kernel's choice."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return such a port without holding it."""
+    with contextlib.closing(reserve()) as found:
+        return found.port
+
+
+def _beside_connections() -> range:
+    try:
+        first, last = map(int, EPHEMERAL.read_text().split())
+    except (OSError, ValueError):
+        return range(FIRST_PORT, FIRST_PORT)
+    below, above = range(FIRST_PORT, first), range(max(FIRST_PORT, last + 1), LAST_PORT + 1)
+    return max(below, above, key=len)
 
 
 def answers(port: int) -> bool:

@@ -14,7 +14,7 @@ from outboxctl.sink.halving import Halving
 from outboxctl.sink.request import ask
 
 FORBIDDEN = 403
-NO_INDEX = "no such index or alias; create it with `outboxctl services up` or your own mapping"
+NO_INDEX = "no such index or alias"
 
 
 class ElasticSink:
@@ -31,7 +31,13 @@ class ElasticSink:
         found = ask(self._client, "HEAD", self._index)
         if isinstance(found, Answer):
             return None if found.status == FORBIDDEN else classify(found)  # it may write all the same
-        return None if found else Finding(Verdict.OUTAGE, Reason.INDEX_UNAVAILABLE, error=NO_INDEX)
+        return None if found else Finding(Verdict.OUTAGE, Reason.INDEX_UNAVAILABLE, error=self._absent())
+
+    def _absent(self) -> str:
+        return (
+            f"{NO_INDEX} {self._index}: `outboxctl services up --elastic-index {self._index}` makes it"
+            " on local services, `outboxctl doctor` prints the request that makes it elsewhere"
+        )
 
     def deliver(self, actions: Sequence[Action], *, left: Callable[[], float]) -> Delivery:
         """Send the actions and say of each what became of it; nothing is raised.
@@ -78,7 +84,7 @@ class ElasticSink:
             found = self._look(left, self._index)
         if found is True or found is None or (isinstance(found, Answer) and found.status == FORBIDDEN):
             return None, False  # a key that may only write may not look either
-        missing = Answer(404, "index_not_found_exception", NO_INDEX, request=True)
+        missing = Answer(404, "index_not_found_exception", self._absent(), request=True)
         return (found if isinstance(found, Answer) else missing), False
 
     def _look(self, left: Callable[[], float], *path: str) -> Any:

@@ -14,7 +14,7 @@ from outboxctl import backoff
 from outboxctl.core import snapshot
 from outboxctl.core.database import Database
 from outboxctl.core.traces import traces
-from outboxctl.errors import OutboxctlError
+from outboxctl.errors import OutboxctlError, UsageError
 from outboxctl.metrics.registry import Metrics
 from outboxctl.metrics.server import Server
 from outboxctl.settings import OutagePolicy, Settings
@@ -34,6 +34,7 @@ log = structlog.get_logger()
 LOOK_INTERVAL = 0.5  # seconds between two rounds of maintenance, and two looks at the sink
 WATCHDOG_INTERVAL = 1.0  # seconds between two signs of life for systemd: WatchdogSec must be several of these
 TICK = 0.05  # seconds until a signal is acted upon
+FIRST_LOOK = 2.0  # seconds that the first look at the sink may take before the lanes start without it
 
 
 class Daemon:
@@ -62,18 +63,23 @@ class Daemon:
     def run(self, *, drain: bool) -> None:
         """Work until a signal or, with `drain`, until nothing is due.
 
+        A drain goes on without its HTTP server where the port is busy: a daemon may have it.
         Raises UsageError on a busy port or a missing schema, OutboxctlError if events are left in its hands.
         """
         s, self._drain = self._settings, drain
-        server = Server(
-            s.metrics_host, s.metrics_port, self.metrics, alive=self._alive, ready=self.health.failing
-        )
-        self._due()  # a missing schema or database ends it here
+        server = self._server()
+        due = self._due()  # a missing schema or database ends it here
         self._look_at_traces()
         self._maintenance.look_at_database()
         self._handle_signals()
         _calm_the_collector()
-        server.start()
+        if server:
+            server.start()
+        # No claim needs the client of the sink, which takes long to load: a drain of nothing goes without.
+        looks_first = due or not drain
+        sink_probe = self._every(self._maintenance.look_at_sink, "sink-probe", at_once=looks_first)
+        if looks_first:
+            self._await_first_look()
         log.info(
             "worker started", worker=s.worker_id, lanes=s.concurrency, batch=s.bulk_size, port=s.metrics_port
         )
@@ -83,7 +89,7 @@ class Daemon:
         self._helpers = [
             self._every(self._maintenance.turn, "maintenance"),
             self._every(self._maintenance.look_at_database, "database-probe"),
-            self._every(self._maintenance.look_at_sink, "sink-probe"),
+            sink_probe,
         ]
         if not drain:  # which waits for nothing
             self._helpers.append(self._every(Listener(self.shared).turn, "listener"))
@@ -91,7 +97,8 @@ class Daemon:
         self._work()
         notify("STOPPING=1", "STATUS=finishing what is in flight")
         stopped = stop(self.shared, self._lanes, s.shutdown_grace_seconds, leave=self._heartbeat.leave)
-        server.stop()
+        if server:
+            server.stop()
         self.shared.tracing.stop()
         if self.shared.error:
             raise self.shared.error
@@ -99,6 +106,25 @@ class Daemon:
             raise OutboxctlError(
                 "stopped with events in hand", hint="they come back once their lease is over"
             )
+
+    def _server(self) -> Server | None:
+        s = self._settings
+        try:
+            return Server(
+                s.metrics_host, s.metrics_port, self.metrics, alive=self._alive, ready=self.health.failing
+            )
+        except UsageError as error:
+            if not self._drain:
+                raise
+            log.warning("draining without /metrics, /healthz and /readyz", problem=str(error))
+            return None
+
+    def _await_first_look(self) -> None:
+        """Nothing is claimed before it is known whether the index is there, or that the sink is silent."""
+        end = monotonic() + FIRST_LOOK
+        while not (self._signals or monotonic() > end):
+            if self._maintenance.looked_at_sink.wait(TICK):
+                return
 
     def _work(self) -> None:
         """Run lanes until told to stop; with drain also once nothing is due any more."""
@@ -138,9 +164,11 @@ class Daemon:
         thread.start()
         return thread
 
-    def _every(self, action: Callable[[], None], name: str) -> threading.Thread:
+    def _every(self, action: Callable[[], None], name: str, *, at_once: bool = False) -> threading.Thread:
         def loop() -> None:
-            while not self.shared.stopping.wait(LOOK_INTERVAL):
+            pause = 0.0 if at_once else LOOK_INTERVAL
+            while not self.shared.stopping.wait(pause):
+                pause = LOOK_INTERVAL
                 try:
                     action()
                 except Exception as error:

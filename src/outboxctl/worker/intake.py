@@ -82,15 +82,19 @@ class Intake:
         return Lease(str(uuid4()), self._settings.lease_seconds, size, asked_at=monotonic())
 
     def _room(self) -> int:
+        if self._shared.start_gate.problem:
+            return 0
         size, throttle = self._shared.portion.size, self._shared.throttle
         throttle.resize(size * self._settings.concurrency)
         size = throttle.admit(size, self._shared.in_flight())
         return self._shared.breaker.admit(size) if size else 0
 
     def _drained(self) -> bool:
-        """Whether nothing is due while the sink takes nothing. Raises if it is away and something is."""
+        """Whether nothing is due while the sink takes nothing. UnreachableError where something is due."""
         with self._shared.database.begin() as connection:
             due = snapshot.anything_due(connection)
+        if due and (problem := self._shared.start_gate.problem):
+            raise UnreachableError(problem, hint="events are due, and none was claimed")
         if due and self._shared.breaker.is_open and not self._shared.claims:
             raise UnreachableError("the sink is away and events are due", hint="check ELASTIC_URL")
         return not due

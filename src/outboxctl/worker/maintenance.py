@@ -1,5 +1,6 @@
 """What a worker does besides delivering: free what died, and look at both ends."""
 
+from threading import Event
 from time import monotonic, time
 
 import structlog
@@ -24,6 +25,7 @@ class Maintenance:
         self._shared, self._settings, self._probe = shared, shared.settings, probe
         self._heartbeat = heartbeat
         self._next_reclaim = self._next_gauges = 0.0
+        self.looked_at_sink = Event()  # once, at least
 
     def turn(self) -> None:
         """One round at the database; one that is away is reported, not raised."""
@@ -68,7 +70,10 @@ class Maintenance:
         """Ask the sink whether it is there."""
         with self._shared.health.waiting_for("sink"), self._shared.tracing.unseen():
             finding = self._probe.ping()
-        self._shared.health.report("sink", _describe(finding) if finding else None)
+        self._shared.start_gate.observe(finding)
+        waits = "; nothing is claimed until then" if self._shared.start_gate.problem else ""
+        self._shared.health.report("sink", _describe(finding) + waits if finding else None)
+        self.looked_at_sink.set()
 
     def reclaim(self) -> None:
         """Free stuck events, whoever held them."""

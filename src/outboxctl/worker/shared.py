@@ -14,6 +14,7 @@ from outboxctl.worker.breaker import Breaker
 from outboxctl.worker.health import Health
 from outboxctl.worker.portion import Portion
 from outboxctl.worker.quarantine import Quarantine
+from outboxctl.worker.start_gate import StartGate
 from outboxctl.worker.throttle import Throttle
 from outboxctl.worker.tracing import Tracing
 
@@ -46,6 +47,7 @@ class Shared:
         self.given_up = threading.Event()  # and what is under way is not waited for
         self.turnstile = threading.Lock()
         self.plenty = False  # the last claim was full: the next one will find something, too
+        self.start_gate = StartGate()
         self.breaker = Breaker(base=settings.base_backoff_seconds, cap=settings.max_backoff_seconds)
         self.throttle = Throttle(settings.bulk_size * settings.concurrency)
         self.portion = Portion(settings.bulk_size, settings.max_batch_bytes)

@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from http.server import ThreadingHTTPServer
-from socketserver import TCPServer
 from time import monotonic
 from typing import Any
 
@@ -45,7 +44,8 @@ class Server(ThreadingHTTPServer):
 
     def server_bind(self) -> None:
         """Bind, without the base class's look-up of a host name; UsageError where the port is taken."""
-        self._claim(lambda: TCPServer.server_bind(self))
+        self._share(True)
+        self._claim(self._bind_by_number)
         self._share(False)
         self.server_port = int(self.server_address[1])
 
@@ -59,16 +59,26 @@ class Server(ThreadingHTTPServer):
     def refuse(self) -> None:
         """Accept none any more and end those there are.
 
-        The port stays bound: without a listener it refuses, and is handed to nobody as a free one.
+        On Linux shutdown() ends the listening and nothing else: the socket keeps its port without a
+        moment in between, the kernel refuses connections to it, and listen() opens it again. Elsewhere
+        the port is bound anew.
         """
-        self._end_all()
-        self.socket = socket.socket(self.address_family, self.socket_type)
-        self.server_bind()
+        self._stop_accepting()
+        self._share(False)
+        if sys.platform == "linux":
+            self.socket.shutdown(socket.SHUT_RDWR)
+        else:
+            self.server_close()
+            self.socket = socket.socket(self.address_family, self.socket_type)
+            self.server_bind()
+        self._end_connections()
 
     def close(self) -> None:
         """Let nothing more be applied, and end everything; requests that are under way may take a moment."""
         self.exchange.closing.set()
-        self._end_all()
+        self._stop_accepting()
+        self.server_close()
+        self._end_connections()
 
     def ended(self, within: float) -> bool:
         """Whether the thread of every connection ends within so many seconds."""
@@ -78,6 +88,14 @@ class Server(ThreadingHTTPServer):
         for thread in threads:
             thread.join(max(0.0, end - monotonic()))
         return not any(thread.is_alive() for thread in threads)
+
+    def _bind_by_number(self) -> None:
+        """Bind to a port that is named: one of the kernel's choice is given up once nobody listens."""
+        with socket.socket(self.address_family, self.socket_type) as chooser:
+            chooser.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, True)
+            chooser.bind(self.server_address)
+            self.server_address = chooser.getsockname()
+            self.socket.bind(self.server_address)
 
     def _share(self, shared: bool) -> None:
         """Whether others may be given this port while nobody listens on it: as a free one they would.
@@ -94,12 +112,13 @@ class Server(ThreadingHTTPServer):
             why = f"cannot listen on 127.0.0.1:{self.server_address[1]}: {error.strerror or error}"
             raise UsageError(why, hint="choose another port") from None
 
-    def _end_all(self) -> None:
+    def _stop_accepting(self) -> None:
         if self._acceptor:
             self.shutdown()
             self._acceptor.join()
             self._acceptor = None
-        self.server_close()
+
+    def _end_connections(self) -> None:
         with self._lock:
             connections = list(self._connections)
         for connection in connections:

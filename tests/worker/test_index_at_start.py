@@ -1,0 +1,112 @@
+"""An index that is missing when a worker starts is no outage: nothing is claimed until it was there once."""
+
+import json
+import signal
+import socket
+from collections.abc import Callable, Iterator
+
+import pytest
+from elasticsearch import Elasticsearch
+
+from acceptance import lab
+from outboxctl.failures import Finding, Reason, Verdict
+from outboxctl.sink.clients.elastic import ElasticClient
+from outboxctl.sink.index import ensure
+from outboxctl.worker.start_gate import StartGate
+from processes import Cli, Worker, eventually
+
+Start = Callable[..., Worker]
+MISSING = Finding(Verdict.OUTAGE, Reason.INDEX_UNAVAILABLE, error="no such index")
+SILENT = Finding(Verdict.OUTAGE, Reason.CONNECT, error="refused")
+
+
+@pytest.fixture
+def later(engine: Elasticsearch, index: str) -> Iterator[str]:
+    """The name of an index that is not there yet."""
+    name = f"{index}-later"
+    yield name
+    engine.indices.delete(index=f"{name}-000001", ignore_unavailable=True)
+
+
+def sink_problem(running: Worker) -> str:
+    status, body = running.get("/readyz")
+    return str(json.loads(body)["failing"].get("sink", "")) if status == 503 else ""
+
+
+def waits_for(running: Worker, name: str) -> None:
+    """Until it says what it waits for, and what makes it."""
+    eventually(lambda: "nothing is claimed until then" in sink_problem(running))
+    assert f"outboxctl services up --elastic-index {name}" in sink_problem(running)
+    assert name in running.log.read_text()
+
+
+def untouched(sql: lab.Sql) -> bool:
+    return {(row["status"], row["attempts"], row["error"]) for row in lab.rows(sql)} == {("pending", 0, None)}
+
+
+@pytest.mark.parametrize("policy", ["count", "hold"])
+def test_it_waits_and_no_event_loses_an_attempt(
+    sql: lab.Sql, worker: Start, engine: Elasticsearch, later: str, policy: str
+) -> None:
+    lab.load(sql, 20)
+    running = worker(ELASTIC_INDEX=later, OUTBOX_OUTAGE_POLICY=policy, OUTBOX_BASE_BACKOFF_SECONDS="0.01")
+    waits_for(running, later)
+    assert untouched(sql)
+    assert running.get("/healthz")[0] == 200
+    assert not engine.indices.exists(index=later)
+    ensure(ElasticClient(engine), later)
+    eventually(lambda: lab.by_status(sql) == {"done": 20})
+    assert {row["attempts"] for row in lab.rows(sql)} == {1}
+    eventually(lambda: running.get("/readyz")[0] == 200)
+
+
+def test_a_signal_ends_the_wait(sql: lab.Sql, worker: Start, later: str) -> None:
+    lab.load(sql, 3)
+    running = worker(ELASTIC_INDEX=later)
+    waits_for(running, later)
+    running.signal(signal.SIGTERM)
+    assert running.wait() == 0
+    assert untouched(sql)
+
+
+def test_a_drain_says_what_to_run(sql: lab.Sql, cli: Cli, later: str) -> None:
+    assert cli("worker", "--drain", env={"ELASTIC_INDEX": later}).returncode == 0, "nothing is due"
+    lab.load(sql, 3)
+    done = cli("worker", "--drain", env={"ELASTIC_INDEX": later})
+    assert done.returncode == 3
+    assert f"no such index or alias {later}" in done.stderr
+    assert "outboxctl services up" in done.stderr
+    assert untouched(sql)
+
+
+def test_one_that_vanishes_later_is_an_outage(
+    sql: lab.Sql, worker: Start, engine: Elasticsearch, later: str
+) -> None:
+    ensure(ElasticClient(engine), later)
+    running = worker(ELASTIC_INDEX=later, OUTBOX_BASE_BACKOFF_SECONDS="0.05", OUTBOX_MAX_ATTEMPTS="1000")
+    eventually(lambda: running.get("/readyz")[0] == 200)
+    engine.indices.delete(index=f"{later}-000001")
+    lab.put(sql)
+    eventually(lambda: {row["error_reason"] for row in lab.rows(sql)} == {"index_unavailable"})
+    eventually(lambda: min(row["attempts"] for row in lab.rows(sql)) >= 2)
+    assert "nothing is claimed" not in sink_problem(running)
+
+
+@pytest.mark.no_servers
+def test_a_sink_that_is_unreachable_is_an_outage_and_one_that_comes_without_the_index_is_none() -> None:
+    gate, shut = StartGate(), []
+    for finding in (SILENT, MISSING, SILENT, None, MISSING):
+        gate.observe(finding)
+        shut.append(gate.problem)
+    assert shut == ["", "no such index", "", "", ""]
+
+
+def test_a_drain_needs_no_port_where_a_daemon_has_it(sql: lab.Sql, cli: Cli) -> None:
+    lab.load(sql, 3)
+    with socket.create_server(("127.0.0.1", 0)) as daemon:
+        busy = str(daemon.getsockname()[1])
+        drained = cli("worker", "--drain", "--metrics-port", busy)
+        assert cli("worker", "--metrics-port", busy).returncode == 2, "a daemon without its probes is none"
+    assert drained.returncode == 0, drained.stderr
+    assert f"cannot listen on 127.0.0.1:{busy}" in drained.stderr
+    assert lab.by_status(sql) == {"done": 3}
