@@ -68,7 +68,8 @@ class Verdict(StrEnum):
 class Finding:
     """A verdict with its reason (None when done), a no-op's name, and the text for `error`.
 
-    `retry_after`: seconds that the sink asked for, 0 where it did not.
+    `retry_after`: seconds that the sink asked for, 0 where it did not. `single`: an outage for this event
+    only, because the sink takes others.
     """
 
     verdict: Verdict
@@ -76,6 +77,7 @@ class Finding:
     noop: Noop | None = None
     error: str = ""
     retry_after: float = 0.0
+    single: bool = False
 
 
 DONE = Finding(Verdict.DONE)

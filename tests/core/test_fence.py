@@ -126,3 +126,17 @@ def test_a_release_gives_the_attempt_back(db: Database, sql: psycopg.Connection,
         claim(connection, owner="w", token=TOKEN, size=1, lease=10)
         settle.release(connection, [TOKEN])
     assert sql.execute("SELECT status, attempts FROM search_outbox_events").fetchone() == ("pending", 4)
+
+
+@pytest.mark.parametrize(("token", "attempts"), [(TOKEN, [1, 0]), (OTHER, [1, 1])], ids=["ours", "another's"])
+def test_a_retry_can_give_its_attempt_back(
+    db: Database, insert: Insert, sql: psycopg.Connection, token: str, attempts: list[int]
+) -> None:
+    ids = [insert(status="processing", **HELD) for _ in attempts]
+    retries = [
+        settle.Retry(id_, 3, Reason.CONFIG, "x", attempt_returned=bool(n)) for n, id_ in enumerate(ids)
+    ]
+    with db.begin() as connection:
+        assert settle.retry(connection, token, retries, now=at(5)) == ({*ids} if token == TOKEN else set())
+    query = "SELECT attempts FROM search_outbox_events WHERE id = %s"
+    assert [sql.execute(query, [id_]).fetchone() for id_ in ids] == [(n,) for n in attempts]

@@ -47,6 +47,18 @@ def test_hold_gives_an_outage_back_and_nothing_else() -> None:
     assert {failure.id for failure in outcomes.failures} == {"retry", "fail", "split"}
 
 
+def test_hold_lets_an_event_wait_that_alone_is_refused_and_gives_its_attempt_back() -> None:
+    """Else it is the oldest one due, and each probe of the circuit is it again."""
+    policy = RetryPolicy(max_attempts=1, base=0.5, cap=30, hold=True)
+    event = Claimed("e", "block:x", "upsert", 1, 1, 1, "{}")
+    finding = Finding(Verdict.OUTAGE, Reason.CONFIG, error="400", single=True)
+    outcomes = decide([(event, finding)], policy, Random(1))
+    assert (outcomes.held, outcomes.failures) == ([], [])
+    (retry,) = outcomes.retries
+    assert (retry.reason, retry.error, retry.attempt_returned) == (Reason.CONFIG, "400", True)
+    assert 15 <= retry.delay <= 30
+
+
 @given(
     attempts=st.integers(-5, 10**9),
     base=st.floats(1e-6, 1e6),

@@ -19,12 +19,13 @@ from outboxctl.lifecycle import Verb
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Back to pending, due again `delay` seconds from now."""
+    """Back to pending, due again `delay` seconds from now; `attempt_returned`: this one does not count."""
 
     id: str
     delay: float
     reason: Reason
     error: str
+    attempt_returned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,13 @@ WHERE e.id = ANY (CAST(:ids AS uuid[])) AND e.id = n.id
 RETURNING e.id::text
 """)
 
+# A statement of its own: hardly any retry needs it. The retry itself comes after it, and moves the events.
+RETURN_ATTEMPT = text(f"""
+UPDATE {EVENTS} SET attempts = greatest(attempts - 1, 0)
+WHERE id = ANY (CAST(:ids AS uuid[])) AND {OURS} {source(Verb.RETRY)}
+    AND lease_token = CAST(:token AS uuid)
+""")
+
 FAIL = text(f"""
 UPDATE {EVENTS} e SET status = {target(Verb.FAIL)}, next_retry_at = NULL,
     error_reason = n.reason, error = n.error, {UNHELD}, updated_at = coalesce(:now, now())
@@ -103,6 +111,8 @@ def retry(
     """Put events back with their own delays; returns the ids that were still ours."""
     columns = _columns(retries) | {"delays": [r.delay for r in retries]}
     connection.exec_driver_sql(JOIN)
+    if returned := [r.id for r in retries if r.attempt_returned]:
+        connection.execute(RETURN_ATTEMPT, {"token": token, "ids": _literal(returned)})
     return _hit(connection, RETRY, token, now, **columns)
 
 

@@ -1,7 +1,7 @@
 """Delivering a batch that the sink may refuse as a whole: halve it until the culprit is alone."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from outboxctl.failures import DONE, Answer, Finding, Reason, Verdict, classify
 from outboxctl.sink.bulk import CONFIRMED, PROBE, Action
@@ -122,7 +122,8 @@ class Halving:
             return self._items([lone.action], again)[0]
         if again is None:  # no time was left to be sure
             return Finding(Verdict.RETRY, finding.reason, error=finding.error)
-        return _final(classify(again))
+        found = _final(classify(again))
+        return replace(found, single=True) if found.reason is Reason.CONFIG else found
 
 
 def _is_reset(sent: Sent) -> bool:

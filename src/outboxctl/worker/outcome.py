@@ -10,6 +10,8 @@ from outboxctl.core.settle import Failure, Retry
 from outboxctl.failures import DONE, Finding, Reason, Verdict
 from outboxctl.worker.prepare import UNSENT
 
+LATE = 64  # an attempt whose wait is the longest there is
+
 
 @dataclass(frozen=True)
 class RetryPolicy:
@@ -50,7 +52,7 @@ def decide(judged: Iterable[tuple[Claimed, Finding]], policy: RetryPolicy, rng: 
         elif finding.verdict is Verdict.DONE:
             outcomes.done.append(event.id)
         elif finding.verdict is Verdict.OUTAGE and policy.hold:
-            outcomes.held.append(event.id)
+            _hold(event, finding, outcomes, policy, rng)
         elif finding.verdict is Verdict.FAIL or event.attempts >= policy.max_attempts:
             outcomes.failures.append(Failure(event.id, reason, finding.error))
         else:
@@ -58,3 +60,13 @@ def decide(judged: Iterable[tuple[Claimed, Finding]], policy: RetryPolicy, rng: 
             asked = min(finding.retry_after, policy.cap)
             outcomes.retries.append(Retry(event.id, max(wait, asked), reason, finding.error))
     return outcomes
+
+
+def _hold(event: Claimed, finding: Finding, outcomes: Outcomes, policy: RetryPolicy, rng: Random) -> None:
+    """The attempt is given back. A `single` one waits as well: else it would be each next probe."""
+    if not finding.single:
+        outcomes.held.append(event.id)
+        return
+    wait = backoff.delay(LATE, base=policy.base, cap=policy.cap, rng=rng)
+    reason = finding.reason or Reason.UNKNOWN_EXCEPTION
+    outcomes.retries.append(Retry(event.id, wait, reason, finding.error, attempt_returned=True))
