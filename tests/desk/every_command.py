@@ -37,6 +37,7 @@ READING = {
     "db check": (),
     "db current": (),
     "db downgrade": ("--dry-run",),
+    "db mark": ("test", *WHO, "--dry-run"),
     "db notify status": (),
     "doctor": (),
     "failed discard": (*WHO, "--id", str(EVENT), "--dry-run"),

@@ -40,6 +40,7 @@ BREAKING = {
 MENDING = {"chaos undo"}  # what was allowed to be broken
 CHANGING = {
     "db downgrade": [],
+    "db mark": ["test", *WHO],
     "db notify off": [],
     "db notify on": [],
     "db upgrade": [],

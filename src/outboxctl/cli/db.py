@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from outboxctl.cli import downgrade, notify, whoever_reads
+from outboxctl.cli import downgrade, mark, notify, whoever_reads
 from outboxctl.cli.group import group
 from outboxctl.cli.guards import Yes, confirm, refuse_if_read_only
 from outboxctl.cli.options import DatabaseUrl, Json, Wait, database, settings, told
@@ -13,6 +13,7 @@ from outboxctl.errors import ExitCode
 app = group("The schema: migrate, inspect, print.")
 app.add_typer(notify.app, name="notify")
 app.command("downgrade")(downgrade.downgrade)
+app.command("mark")(mark.mark)
 
 
 @app.command()

@@ -15,7 +15,7 @@ from outboxctl.lifecycle import Verb
 
 # All that is ever written: who asks for another one has mistyped it.
 REBUILDS = ("rebuild", "rebuild rollback", "rebuild abort", "rebuild cleanup")
-ACTIONS = (Verb.REPLAY.value, Verb.UNDO.value, Verb.DISCARD.value, "repair", "prune", *REBUILDS)
+ACTIONS = (Verb.REPLAY.value, Verb.UNDO.value, Verb.DISCARD.value, "repair", "prune", "mark", *REBUILDS)
 INSERT = text(f"""
 INSERT INTO {AUDIT} (at, action, operator, reason, filters, affected, event_ids, act_id)
 VALUES (coalesce(:now, now()), :action, :by, :reason, CAST(:filters AS jsonb), :affected,

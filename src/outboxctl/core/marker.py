@@ -1,4 +1,7 @@
-"""The environment marker: what kind of database this is, said once, checked by every command."""
+"""The environment marker: what kind of database this is, checked by every command.
+
+`db upgrade` writes it once, `db mark` changes it.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,8 +9,10 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, text
 
+from outboxctl.core import audit
 from outboxctl.core.schema import MARKER
 from outboxctl.errors import UsageError
+from outboxctl.settings import said_by
 
 if TYPE_CHECKING:
     from outboxctl.core.database import Database
@@ -15,6 +20,11 @@ if TYPE_CHECKING:
 READ = text(f"SELECT environment FROM {MARKER}")
 EXISTS = text("SELECT to_regclass(:table) IS NOT NULL")
 WRITE = text(f"INSERT INTO {MARKER} (environment) VALUES (:environment) ON CONFLICT DO NOTHING")
+READ_LOCKED = text(f"SELECT environment FROM {MARKER} FOR UPDATE")
+CHANGE = text(f"""
+INSERT INTO {MARKER} (environment) VALUES (:environment)
+ON CONFLICT (singleton) DO UPDATE SET environment = excluded.environment, written_at = now()
+""")
 
 
 def read(connection: Connection) -> str | None:
@@ -33,13 +43,30 @@ def write(connection: Connection, environment: str) -> None:
     connection.execute(WRITE, {"environment": environment})
 
 
+def change(
+    connection: Connection, environment: str, *, by: str, reason: str
+) -> tuple[str | None, str | None]:
+    """Mark the database as `environment`, with an audit row in the caller's transaction.
+
+    Returns the marker before, and the id of the audit row; None where it was marked so already.
+    """
+    before = connection.execute(READ_LOCKED).scalar()
+    if before == environment:
+        return before, None
+    connection.execute(CHANGE, {"environment": environment})
+    said = {"before": before, "after": environment}
+    return before, audit.record(connection, "mark", by=by, reason=reason, filters=said, ids=[])
+
+
 def check(connection: Connection, environment: str | None, name: str) -> None:
     """Raise UsageError if the database says that it is another environment than the setting."""
     marked = read(connection)
     if environment and marked and marked != environment:
+        setting = said_by("environment", environment)
         raise UsageError(
-            f"OUTBOX_ENV is {environment}, but the database {name} is marked {marked}",
-            hint="check DATABASE_URL and OUTBOX_ENV: one of them points to the wrong place",
+            f"{setting} is {environment}, but the database {name} is marked {marked}",
+            hint="one of DATABASE_URL, this setting and the marker is wrong; "
+            f"the marker is changed by `outboxctl db mark {environment} --by YOU --reason WHY`",
         )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from outboxctl.core.examine.server import Server
 from outboxctl.doctor.mends import export
 from outboxctl.doctor.model import Check, Said, Severity, rule
-from outboxctl.settings import Settings
+from outboxctl.settings import Settings, said_by
 
 OLDEST_POSTGRES = 130_000  # gen_random_uuid() and pg_current_xact_id() are built in from 13 on
 CLOCK_LIMIT = 5.0  # seconds
@@ -107,8 +107,10 @@ def clock(server: Server, _: Settings) -> Iterator[Said]:
 def contradicted(marked: str | None, settings: Settings) -> Iterator[Said]:
     """OUTBOX_ENV says one thing, the database another."""
     if settings.environment and marked and marked != settings.environment:
-        mend = export("OUTBOX_ENV", marked) + "  # or point DATABASE_URL to the right database"
-        yield f"OUTBOX_ENV is {settings.environment}, the database is marked {marked}.", mend
+        other = f"`outboxctl db mark {settings.environment} --by YOU --reason WHY`"
+        mend = export("OUTBOX_ENV", marked) + f"  # or point DATABASE_URL to the right database, or {other}"
+        name = said_by("environment", settings.environment)
+        yield f"{name} is {settings.environment}, the database is marked {marked}.", mend
 
 
 @rule("environment-unset", Severity.INFO, "A command meant for another database is not noticed.")

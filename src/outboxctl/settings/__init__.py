@@ -8,7 +8,7 @@ from outboxctl.settings.ends import MAX_INDEX_BYTES
 from outboxctl.settings.kinds import NotifyPolicy, OutagePolicy, Product
 from outboxctl.settings.loading import doubts, load
 from outboxctl.settings.model import Settings, all_names, env_names, is_secret, secrets
-from outboxctl.settings.origin import Source, secret_file, sources
+from outboxctl.settings.origin import Source, said_by, secret_file, sources
 from outboxctl.settings.running import DELIVERY_SHARE
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "env_names",
     "is_secret",
     "load",
+    "said_by",
     "secret_file",
     "secrets",
     "sources",

@@ -32,6 +32,19 @@ def secret_file(field: str) -> str | None:
     return files_in_force().get(field, (None, None))[1]
 
 
+def said_by(field: str, value: str) -> str:
+    """The variable that holds this value: an alias with the name that it stands for, and `.env`.
+
+    `WORDLOOM_ENV (for OUTBOX_ENV) in .env`; the first name where none holds it.
+    """
+    first = env_names(field)[0]
+    for level, where in ((os.environ, ""), (dotenv_values(), " in .env")):
+        for name in env_names(field):
+            if level.get(name) == value:
+                return (name if name == first else f"{name} (for {first})") + where
+    return first
+
+
 def _source(
     field: str, flags: Mapping[str, Any], files: Collection[str], dotenv: Mapping[str, str | None]
 ) -> Source:

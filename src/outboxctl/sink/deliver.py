@@ -36,7 +36,7 @@ class ElasticSink:
     def _absent(self) -> str:
         return (
             f"{NO_INDEX} {self._index}: `outboxctl services up --elastic-index {self._index}` makes it"
-            " on local services, `outboxctl doctor` prints the request that makes it elsewhere"
+            " on local services, `outboxctl rebuild` elsewhere"
         )
 
     def deliver(self, actions: Sequence[Action], *, left: Callable[[], float]) -> Delivery:
