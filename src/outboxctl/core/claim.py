@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
-from outboxctl.core.schema import DOCUMENT, EVENTS, SOURCE, source, target
+from outboxctl.core.schema import DOCUMENT, EVENTS, OURS, SOURCE, source, target
 from outboxctl.failures import Reason
 from outboxctl.lifecycle import Verb
 
@@ -54,6 +54,7 @@ WITH reclaimed AS MATERIALIZED (
         attempts = least(coalesce(attempts, 0), 2147483646) + 1, updated_at = coalesce(:now, now())
     WHERE id = ANY (ARRAY (
         SELECT id FROM reclaimed UNION ALL SELECT id FROM retries UNION ALL SELECT id FROM fresh))
+        AND {OURS} {source(Verb.CLAIM)}
     RETURNING id, entity_type, entity_id, op, event_version, attempts, next_retry_at, created_at
 ), found AS (
     SELECT c.*, s.event_version AS source_version, s.document,

@@ -23,10 +23,17 @@ UNHELD = "owner = NULL, lease_token = NULL, lease_until = NULL, processing_start
 SAFE = "CASE WHEN {0} BETWEEN '0001-01-02' AND '9999-12-30' THEN {0} END AS {0}"
 
 # Lab document, section 2.2 B; `:now` is NULL in production, so the database's clock decides.
-STUCK = """status = 'processing' AND (
+OVERDUE = """(
     lease_until < coalesce(:now, now())
     OR coalesce(:now, now()) - processing_started_at > make_interval(secs => :max_processing)
     OR (lease_until IS NULL AND processing_started_at IS NULL))"""
+STUCK = f"status = 'processing' AND {OVERDUE}"
+
+# The guard of a row that was found by its id: in a partitioned outbox two rows can have one id, and each
+# state is a row's own. The concatenation keeps the planner from the partial index on processing: it would
+# read every event in flight, and the dead entries of those just settled (1,000 settled in 22 instead of
+# 11 ms after 300,000 events). The ids' own index finds exactly ours.
+OURS = "status || '' ="
 
 
 def source(verb: Verb) -> str:
