@@ -35,6 +35,7 @@ AWAY = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeoutError)
 # Ended by the server: we were silent for too long, or took too long, in a transaction.
 CUT_OFF = {"25P03", "25P04", "57014"}
 LOCKED = {"55P03", "40P01"}  # lock not available in the time that we gave it; a deadlock
+UNSTORABLE = {"22P05", "22021"}  # a character that the database's encoding lacks
 DENIED_STATES = {"42501"}  # insufficient privilege
 
 
@@ -70,7 +71,7 @@ class Database:
     def begin(self) -> Iterator[Connection]:
         """One transaction. Raises UnreachableError or UsageError in place of the driver's errors."""
         try:
-            with self.engine.connect() as connection, self.bounded(_driver(connection)), connection.begin():
+            with self.engine.connect() as connection, self.bounded(driver(connection)), connection.begin():
                 self._bound_the_other_side(connection)
                 yield connection
         except (SQLAlchemyError, psycopg.Error) as error:
@@ -167,6 +168,9 @@ def translate(error: Exception, name: str) -> OutboxctlError:
         return UsageError(f"the schema in {name} is missing or damaged: {text}", hint=hint)
     if state in DENIED_STATES:
         return UsageError(f"not permitted in {name}: {text}", hint="use a role with the needed rights")
+    if state in UNSTORABLE:
+        hint = "use characters that the database's encoding has (`SHOW server_encoding`)"
+        return UsageError(f"the database {name} cannot store a text: {text}", hint=hint)
     if state in LOCKED:
         hint = "a long transaction is in the way: try again once it has ended"
         return LockedError(f"the database {name} did not give a lock: {text}", hint=hint)
@@ -188,11 +192,12 @@ def describe(conninfo: dict[str, Any]) -> str:
 
 def host_of(connection: Connection) -> str:
     """The host that a connection really leads to; a path for a socket of this machine."""
-    driver = _driver(connection)
-    return str(driver.info.hostaddr or driver.info.host)
+    info = driver(connection).info
+    return str(info.hostaddr or info.host)
 
 
-def _driver(connection: Connection) -> Any:
+def driver(connection: Connection) -> Any:
+    """The driver's own connection."""
     return connection.connection.driver_connection
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from outboxctl.core.claim import PLAN
+from outboxctl.core.encoding import encoding_of, storable
 from outboxctl.core.schema import EVENTS, OURS, UNHELD, source, target
 from outboxctl.failures import Reason
 from outboxctl.lifecycle import Verb
@@ -97,7 +98,7 @@ def retry(
     connection: Connection, token: str, retries: Sequence[Retry], *, now: datetime | None = None
 ) -> set[str]:
     """Put events back with their own delays; returns the ids that were still ours."""
-    columns = _columns(retries) | {"delays": [r.delay for r in retries]}
+    columns = _columns(connection, retries) | {"delays": [r.delay for r in retries]}
     connection.exec_driver_sql(JOIN)
     return _hit(connection, RETRY, token, now, **columns)
 
@@ -107,7 +108,7 @@ def fail(
 ) -> set[str]:
     """Make events terminal; returns the ids that were still ours."""
     connection.exec_driver_sql(JOIN)
-    return _hit(connection, FAIL, token, now, **_columns(failures))
+    return _hit(connection, FAIL, token, now, **_columns(connection, failures))
 
 
 def release(connection: Connection, tokens: Sequence[str], *, now: datetime | None = None) -> set[str]:
@@ -137,11 +138,12 @@ def write(
     return hit
 
 
-def _columns(outcomes: Sequence[Retry] | Sequence[Failure]) -> dict[str, Any]:
+def _columns(connection: Connection, outcomes: Sequence[Retry] | Sequence[Failure]) -> dict[str, Any]:
+    encoding = encoding_of(connection)
     return {
         "ids": _literal([o.id for o in outcomes]),
         "reasons": [o.reason.value for o in outcomes],
-        "errors": [o.error for o in outcomes],
+        "errors": [storable(o.error, encoding) for o in outcomes],
     }
 
 
