@@ -111,6 +111,11 @@ def worker(
     spans = tracing_of(given)
     sink = OpeningSink(given, connections=given.concurrency)
     probe = OpeningSink(given, connections=1, timeout=1.5)
-    with checked_database(given, connections=given.concurrency + 3, longest=given.transaction_seconds) as db:
+    with checked_database(
+        given,
+        connections=given.concurrency + 3,
+        longest=given.transaction_seconds,
+        lock_timeout=given.lock_seconds,
+    ) as db:
         require_storable(db, "OUTBOX_WORKER_ID", given.worker_id)
         Daemon(given, db, sink, probe, spans).run(drain=drain)

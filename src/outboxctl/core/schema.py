@@ -11,10 +11,14 @@ REBUILDS = "outbox_rebuilds"
 TABLES = (EVENTS, SOURCE, AUDIT, MARKER, WORKERS, REBUILDS)
 VERSION = "outboxctl_alembic_version"  # the application's own alembic_version stays its own
 
-# The document of a row `s` of the source, as JSON text made by the server; in UTC where TimeZone says so.
-DOCUMENT = """(SELECT to_json(d)::text FROM (
-    SELECT s.id, s.entity_type, s.entity_id, s.library_id, s.text, s.snippet, s.rank_score,
-           s.event_version, s.created_at, s.updated_at) d)"""
+# The columns of a row `s` of the source, and its document: JSON text made by the server, in UTC where
+# TimeZone says so.
+FIELDS = """s.id, s.entity_type, s.entity_id, s.library_id, s.text, s.snippet, s.rank_score,
+           s.event_version, s.created_at, s.updated_at"""
+DOCUMENT = f"""(SELECT to_json(d)::text FROM (
+    SELECT {FIELDS}) d)"""
+# No document is shorter. Read from the headers of the values: nothing is decompressed for it.
+SHORTEST = "coalesce(octet_length(s.text), 0) + coalesce(octet_length(s.snippet), 0)"
 
 # The row as it must be whenever nobody holds it.
 UNHELD = "owner = NULL, lease_token = NULL, lease_until = NULL, processing_started_at = NULL"

@@ -84,7 +84,7 @@ class Lane:
             self._shared.metrics.add("inflight", -batch.lease.size)
 
     def _process(self, batch: Batch) -> None:
-        prepared = prepare(batch.events)
+        prepared = prepare(batch.events, batch.left_out)
         delivery = self._deliver(prepared, batch)
         outcomes = decide(judge(prepared, delivery.findings), self._policy, self._rng)
         self._settle(batch, outcomes)
