@@ -4,7 +4,7 @@ Every statement is guarded by the claim's fence, and tells the ids that it hit. 
 taken from us (the lease ran out): a fact to count, never an error.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -55,12 +55,23 @@ SELECT id::text FROM {EVENTS}
 WHERE id = ANY (CAST(:ids AS uuid[])) AND xmin = pg_current_xact_id()::xid
 """)
 
+# A row that somebody else has locked is left alone: who gives events back has no time to wait.
+CLAIMS = "lease_token = ANY (CAST(:tokens AS uuid[]))"
 RELEASE = text(f"""
 UPDATE {EVENTS} SET status = {target(Verb.RELEASE)}, attempts = greatest(attempts - 1, 0), {UNHELD},
     updated_at = coalesce(:now, now())
-WHERE lease_token = ANY (CAST(:tokens AS uuid[])) AND status = {source(Verb.RELEASE)}
+WHERE id = ANY (ARRAY (
+    SELECT id FROM {EVENTS} WHERE {CLAIMS} AND status = {source(Verb.RELEASE)}
+        AND (CAST(:ids AS uuid[]) IS NULL OR id = ANY (CAST(:ids AS uuid[])))
+    FOR NO KEY UPDATE SKIP LOCKED))
+    AND {OURS} {source(Verb.RELEASE)} AND {CLAIMS}
 RETURNING id::text
 """)
+
+# An update takes no stronger lock than this one: a foreign key to the row is not in its way.
+HELD = f"SELECT id::text FROM {EVENTS} WHERE {CLAIMS} AND status = {source(Verb.COMPLETE)}"
+HOLD = text(f"{HELD} FOR NO KEY UPDATE SKIP LOCKED")
+HELD_ROWS = text(HELD)
 
 RETRY = text(f"""
 UPDATE {EVENTS} e SET status = {target(Verb.RETRY)},
@@ -111,9 +122,32 @@ def fail(
     return _hit(connection, FAIL, token, now, **_columns(connection, failures))
 
 
-def release(connection: Connection, tokens: Sequence[str], *, now: datetime | None = None) -> set[str]:
-    """Give whole claims back untried, their attempts with them; returns the ids that were still ours."""
-    return set(connection.execute(RELEASE, {"tokens": list(tokens), "now": now}).scalars())
+def release(
+    connection: Connection,
+    tokens: Sequence[str],
+    *,
+    only: Collection[str] | None = None,
+    now: datetime | None = None,
+) -> set[str]:
+    """Give claims back untried, their attempts with them; returns the ids that were still ours.
+
+    Of their events `only` these, and none that somebody else has locked.
+    """
+    connection.exec_driver_sql(PLAN)
+    given = {"tokens": list(tokens), "ids": None if only is None else _literal(list(only)), "now": now}
+    return set(connection.execute(RELEASE, given).scalars())
+
+
+def hold(connection: Connection, token: str) -> set[str]:
+    """Lock what is still ours of a claim, as far as nobody else has locked it; returns those ids."""
+    connection.exec_driver_sql(PLAN)
+    return set(connection.execute(HOLD, {"tokens": [token]}).scalars())
+
+
+def held(connection: Connection, tokens: Sequence[str]) -> set[str]:
+    """The ids that are still ours of these claims, locked or not."""
+    connection.exec_driver_sql(PLAN)
+    return set(connection.execute(HELD_ROWS, {"tokens": list(tokens)}).scalars())
 
 
 def write(
@@ -124,8 +158,12 @@ def write(
     retries: Sequence[Retry] = (),
     failures: Sequence[Failure] = (),
     release_the_rest: bool = False,
+    only: Collection[str] | None = None,
 ) -> set[str]:
-    """Everything that became of one claim; returns the ids that were still ours."""
+    """Everything that became of one claim; returns the ids that were still ours.
+
+    `only` bounds what is released, where an outcome is known of an event that is not settled here.
+    """
     hit: set[str] = set()
     if done:
         hit |= complete(connection, token, done)
@@ -134,7 +172,7 @@ def write(
     if failures:
         hit |= fail(connection, token, failures)
     if release_the_rest:
-        hit |= release(connection, [token])
+        hit |= release(connection, [token], only=only)
     return hit
 
 

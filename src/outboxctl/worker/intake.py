@@ -110,7 +110,7 @@ class Intake:
         """Whether nothing is due while the sink takes nothing. Raises if it is away and something is."""
         with self._shared.database.begin() as connection:
             due = snapshot.anything_due(connection)
-        if due and self._shared.breaker.is_open and not self._shared.claims:
+        if due and self._shared.breaker.is_open and not self._shared.leases():
             raise UnreachableError("the sink is away and events are due", hint="check ELASTIC_URL")
         return not due
 
@@ -129,7 +129,7 @@ class Intake:
 
     def _take_alone(self) -> Batch | None:
         """One reclaimed event, claimed once nothing else is in flight in this process."""
-        while self._shared.claims:
+        while self._shared.leases():
             if self._shared.stopping.wait(SHORT_TICK):
                 return None
         if not self._shared.quarantine.enter():
