@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from time import monotonic
 from typing import Any
 from uuid import uuid4
 
@@ -10,11 +11,19 @@ import psycopg
 import pytest
 
 from fakes import Point, fake_sink
+from fakes.postgres_proxy import Do, Proxy
 from outboxctl.core import lockers, settle
 from outboxctl.core.claim import claim
 from outboxctl.core.database import Database
 from outboxctl.core.renew import renew
 from outboxctl.errors import LockedError
+from outboxctl.metrics.registry import Metrics
+from outboxctl.settings import Settings
+from outboxctl.worker.health import Health
+from outboxctl.worker.lease import Lease
+from outboxctl.worker.outcome import Outcomes
+from outboxctl.worker.settling import Settling
+from outboxctl.worker.shared import Shared
 from processes import Worker, eventually
 from scene import Scene, ready
 from servers import Servers
@@ -138,6 +147,59 @@ def test_a_locked_table_stops_everything_and_says_so(
     person.rollback()
     scene.finished_by(running, 2_000, leases_may_end=True)
     assert scene.count("failed") == 0
+
+
+def test_a_settle_whose_answer_is_lost_as_well_counts_each_event_once(
+    scene: Scene,
+    worker: Callable[..., Worker],
+    servers: Servers,
+    person: psycopg.Connection,
+    database_proxy: Proxy,
+) -> None:
+    """Nine are written by a COMMIT that gets no answer, the tenth by another one."""
+    scene.load(10)
+    with fake_sink(upstream=servers.sink) as sink, sink.script.hold(Point.BEFORE_APPLY) as gate:
+        running = worker(ELASTIC_URL=sink.url, DATABASE_URL=database_proxy.url, OUTBOX_CONCURRENCY="1")
+        gate.wait()
+        assert lock(person, "processing")
+        lost = database_proxy.on("COMMIT", Do.DROP_ANSWER, within="SET status = 'done'")
+        gate.let_go()
+        eventually(lost.reached.is_set, what="no answer")
+        eventually(lambda: running.metric("outbox_processed_total") == 9, what="counted")
+        person.rollback()
+        scene.finished_by(running, 10)
+        assert scene.rows("attempts") == [(1,)]
+
+
+def test_a_claim_whose_lease_is_over_keeps_nobody_waiting(settings: Settings, db: Database) -> None:
+    """A reclaimed event waits for what is in flight, and so does the throttle: not for what hangs."""
+    shared = Shared(settings, db, None, Metrics(), Health(300))  # type: ignore[arg-type]
+    shared.claims = {
+        "over": Lease("over", 1.0, 5, asked_at=monotonic() - 2),
+        "ours": Lease("ours", 60.0, 7, asked_at=monotonic()),
+    }
+    assert shared.in_flight() == 7
+    assert [lease.token for lease in shared.leases()] == ["ours"]
+
+
+def test_a_settle_cut_off_by_its_time_limit_leaves_out_what_is_locked(
+    url: str, scene: Scene, person: psycopg.Connection, settings: Settings
+) -> None:
+    """Where a lock is waited for longer than a statement may take."""
+    scene.load(10)
+    token = str(uuid4())
+    with closing(Database(url, longest=1.0)) as db:
+        with db.begin() as connection:
+            events = claim(connection, owner="w", token=token, size=10, lease=30)
+        lock(person, "processing")
+        shared = Shared(settings, db, None, Metrics(), Health(300))  # type: ignore[arg-type]
+        outcomes = Outcomes(plainly=events, done=[event.id for event in events])
+        assert Settling(shared, token, outcomes).run(until=0.0) == 9
+        assert (shared.completed, shared.postponed.waiting) == (9, 1)
+        person.rollback()
+        shared.postponed.turn()
+        assert (shared.completed, shared.postponed.waiting) == (10, 0)
+    assert scene.count("done") == 10
 
 
 @pytest.fixture
