@@ -47,6 +47,14 @@ class LockedError(UnreachableError):
     """Somebody holds a lock that was not to be had in the time given."""
 
 
+class CutOffError(UnreachableError):
+    """A statement took longer than the time that it was given."""
+
+
+class LimitError(OutboxctlError):
+    """A statement needs more than the server can give: a value of 1 GB, or memory."""
+
+
 class InconclusiveError(OutboxctlError):
     """What was looked at changed under the look: it is to be taken again."""
 

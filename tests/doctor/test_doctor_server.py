@@ -85,3 +85,16 @@ def test_a_database_of_any_bytes(ward: Ward, postgres: Cluster) -> None:
     report = ward.examine()
     assert [finding.id for finding in report.findings] == ["encoding-sql-ascii"]
     assert not report.unreachable
+
+
+def test_a_database_of_another_encoding(ward: Ward, postgres: Cluster) -> None:
+    with psycopg.connect(postgres.url, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE latin TEMPLATE template0 ENCODING LATIN1 LOCALE 'C'")
+    url = named(postgres.url, "latin")
+    db = Database(url)
+    upgrade(db, None)
+    db.close()
+    ward.monkeypatch.setenv("DATABASE_URL", url)
+    (found,) = ward.examine().findings
+    assert found.id == "encoding-not-utf8"
+    assert "LATIN1" in found.what

@@ -53,7 +53,11 @@ def settings(**flags: Any) -> "Settings":
 
 @contextmanager
 def database(
-    settings: "Settings", *, connections: int = 1, longest: float | None = None
+    settings: "Settings",
+    *,
+    connections: int = 1,
+    longest: float | None = None,
+    lock_timeout: float | None = None,
 ) -> "Iterator[Database]":
     """The configured database, closed at the end."""
     from outboxctl.core.database import Database
@@ -62,6 +66,7 @@ def database(
         settings.require_database_url(),
         connections=connections,
         longest=longest,
+        lock_timeout=lock_timeout,
         renew=lambda: settings.renewed().require_database_url(),
     )
     try:
@@ -72,12 +77,16 @@ def database(
 
 @contextmanager
 def checked_database(
-    settings: "Settings", *, connections: int, longest: float | None = None
+    settings: "Settings",
+    *,
+    connections: int,
+    longest: float | None = None,
+    lock_timeout: float | None = None,
 ) -> "Iterator[Database]":
     """The same, after its environment marker was checked: for work of many transactions."""
     from outboxctl.core.marker import checked
 
-    with database(settings, connections=connections, longest=longest) as db:
+    with database(settings, connections=connections, longest=longest, lock_timeout=lock_timeout) as db:
         with checked(db, settings.environment):
             pass
         yield db

@@ -106,6 +106,7 @@ def worker(
 
     from outboxctl import logs
     from outboxctl.cli.tracing import log_ids_of, tracing_of
+    from outboxctl.core.encoding import require_storable
     from outboxctl.sink.opening import OpeningSink
     from outboxctl.worker.daemon import Daemon
 
@@ -113,5 +114,11 @@ def worker(
     spans = tracing_of(given)
     sink = OpeningSink(given, connections=given.concurrency)
     probe = OpeningSink(given, connections=1, timeout=1.5)
-    with checked_database(given, connections=given.concurrency + 3, longest=given.transaction_seconds) as db:
+    with checked_database(
+        given,
+        connections=given.concurrency + 3,
+        longest=given.transaction_seconds,
+        lock_timeout=given.lock_seconds,
+    ) as db:
+        require_storable(db, "OUTBOX_WORKER_ID", given.worker_id)
         Daemon(given, db, sink, probe, spans).run(drain=drain)

@@ -14,7 +14,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from outboxctl.core import tls
-from outboxctl.errors import LockedError, OutboxctlError, UnreachableError, UsageError
+from outboxctl.errors import (
+    CutOffError,
+    LimitError,
+    LockedError,
+    OutboxctlError,
+    UnreachableError,
+    UsageError,
+)
 from outboxctl.guard import GUARD
 from outboxctl.urls import check_database_url
 from outboxctl.wording import brief
@@ -29,20 +36,51 @@ DEFAULTS: dict[str, str] = {
     "tcp_user_timeout": "30000",
     "client_encoding": "utf8",
 }
-SCHEMA_STATES = {"42P01", "42703", "3F000"}  # undefined table, undefined column, no schema
 READ_ONLY = "25006"
 AWAY = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeoutError)
-# Ended by the server: we were silent for too long, or took too long, in a transaction.
-CUT_OFF = {"25P03", "25P04", "57014"}
-LOCKED = {"55P03", "40P01"}  # lock not available in the time that we gave it; a deadlock
-DENIED_STATES = {"42501"}  # insufficient privilege
+STATEMENT_SHARE = 0.9  # of `longest`: the server's answer comes before we shut the socket
+OUT_OF_MEMORY, ALLOCATION = "53200", "invalid memory alloc request"  # the latter has no state of its own
+UNUSABLE = "the database {name} cannot be used: {text}"
+REACH = "check DATABASE_URL, and that the server runs (`outboxctl services up` starts a local one)"
+# SQLSTATEs, and what they are to the user: the error, its message, what to do.
+KNOWN: tuple[tuple[set[str], type[OutboxctlError], str, str], ...] = (
+    (
+        {"42P01", "42703", "3F000"},  # undefined table, undefined column, no schema
+        UsageError,
+        "the schema in {name} is missing or damaged: {text}",
+        "run `outboxctl db upgrade`",
+    ),
+    ({"42501"}, UsageError, "not permitted in {name}: {text}", "use a role with the needed rights"),
+    (
+        {"22P05", "22021"},  # a character that the database's encoding lacks
+        UsageError,
+        "the database {name} cannot store a text: {text}",
+        "use characters that the database's encoding has (`SHOW server_encoding`)",
+    ),
+    (
+        {"55P03", "40P01"},  # lock not available in the time that we gave it; a deadlock
+        LockedError,
+        "the database {name} did not give a lock: {text}",
+        "a long transaction is in the way: try again once it has ended",
+    ),
+    (
+        {"54000", OUT_OF_MEMORY},  # a value of 1 GB
+        LimitError,
+        "the database {name} cannot do this: {state} {text}",
+        "ask for less at once",
+    ),
+    ({"57014"}, CutOffError, UNUSABLE, REACH),  # statement_timeout, or somebody cancelled the statement
+    # Ended by the server: we were silent for too long in a transaction, or the transaction took too long.
+    ({"25P03", "25P04", READ_ONLY}, UnreachableError, UNUSABLE, REACH),
+)
 
 
 class Database:
     """A pool of at most `connections` connections to one URL; nothing is opened before it is needed.
 
     A transaction that lasts longer than `longest` seconds is cut off: its server may never answer.
-    The server ends it too, if it hears nothing from us for as long. `renew` gives the URL for each new
+    The server ends it too, if it hears nothing from us for as long. A statement that waits for a lock
+    longer than `lock_timeout` seconds raises LockedError. `renew` gives the URL for each new
     connection, where the password may have changed meanwhile.
     """
 
@@ -52,9 +90,11 @@ class Database:
         *,
         connections: int = 2,
         longest: float | None = None,
+        lock_timeout: float | None = None,
         renew: Callable[[], str] | None = None,
     ) -> None:
         self._longest, self._renew = longest, renew
+        self._limits = _limits(longest, lock_timeout)
         self._conninfo = _parse(url)
         tls.check(self._conninfo)
         self.name = describe(self._conninfo)
@@ -70,7 +110,7 @@ class Database:
     def begin(self) -> Iterator[Connection]:
         """One transaction. Raises UnreachableError or UsageError in place of the driver's errors."""
         try:
-            with self.engine.connect() as connection, self.bounded(_driver(connection)), connection.begin():
+            with self.engine.connect() as connection, self.bounded(driver(connection)), connection.begin():
                 self._bound_the_other_side(connection)
                 yield connection
         except (SQLAlchemyError, psycopg.Error) as error:
@@ -86,14 +126,19 @@ class Database:
             return
         with GUARD.over(self._longest) as watch:
             watch.descriptor = session.fileno
-            yield
+            try:
+                yield
+            except (SQLAlchemyError, psycopg.Error) as error:
+                if watch.expired:
+                    raise CutOffError(
+                        f"the database {self.name} gave no answer for {self._longest:g} s", hint=REACH
+                    ) from error
+                raise
 
     def _bound_the_other_side(self, connection: Connection) -> None:
         """Have the server end this transaction if we fall silent: it would keep our rows locked for hours."""
-        if self._longest is not None:
-            milliseconds = int(self._longest * 1_000)
-            names = ("idle_in_transaction_session_timeout", "statement_timeout")
-            connection.exec_driver_sql("; ".join(f"SET LOCAL {name} = {milliseconds}" for name in names))
+        if self._limits:
+            connection.exec_driver_sql(self._limits)
 
     @contextmanager
     def apart(self) -> Iterator[psycopg.Connection]:
@@ -160,20 +205,24 @@ def _be_lenient(connection: psycopg.Connection) -> None:
 def translate(error: Exception, name: str) -> OutboxctlError:
     """The user's view of a driver error: what failed, where, what to do; never the statement."""
     cause = getattr(error, "orig", error)
-    state = _state(error)
     text = brief(str(cause).strip().partition("\n")[0], 300)
-    if state in SCHEMA_STATES:
-        hint = "run `outboxctl db upgrade`"
-        return UsageError(f"the schema in {name} is missing or damaged: {text}", hint=hint)
-    if state in DENIED_STATES:
-        return UsageError(f"not permitted in {name}: {text}", hint="use a role with the needed rights")
-    if state in LOCKED:
-        hint = "a long transaction is in the way: try again once it has ended"
-        return LockedError(f"the database {name} did not give a lock: {text}", hint=hint)
-    if isinstance(cause, AWAY) or state == READ_ONLY or state in CUT_OFF:
-        hint = "check DATABASE_URL, and that the server runs (`outboxctl services up` starts a local one)"
-        return UnreachableError(f"the database {name} cannot be used: {text}", hint=hint)
+    state = OUT_OF_MEMORY if ALLOCATION in text else _state(error)
+    for states, kind, message, hint in KNOWN:
+        if state in states:
+            return kind(message.format(name=name, state=state, text=text), hint=hint)
+    if isinstance(cause, AWAY):
+        return UnreachableError(UNUSABLE.format(name=name, text=text), hint=REACH)
     return OutboxctlError(f"the database {name} refused: {state} {text}")
+
+
+def _limits(longest: float | None, lock_timeout: float | None) -> str:
+    """What every transaction begins with: one message, whatever is in it."""
+    seconds = {
+        "idle_in_transaction_session_timeout": longest,
+        "statement_timeout": longest and longest * STATEMENT_SHARE,
+        "lock_timeout": lock_timeout,
+    }
+    return "; ".join(f"SET LOCAL {name} = {int(s * 1_000)}" for name, s in seconds.items() if s)
 
 
 def _state(error: Exception) -> str:
@@ -188,11 +237,12 @@ def describe(conninfo: dict[str, Any]) -> str:
 
 def host_of(connection: Connection) -> str:
     """The host that a connection really leads to; a path for a socket of this machine."""
-    driver = _driver(connection)
-    return str(driver.info.hostaddr or driver.info.host)
+    info = driver(connection).info
+    return str(info.hostaddr or info.host)
 
 
-def _driver(connection: Connection) -> Any:
+def driver(connection: Connection) -> Any:
+    """The driver's own connection."""
     return connection.connection.driver_connection
 
 

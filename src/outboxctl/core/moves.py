@@ -8,9 +8,8 @@ from uuid import uuid4
 
 from sqlalchemy import Connection, TextClause, text
 
-from outboxctl.core.schema import AUDIT, EVENTS, UNHELD, source, target
+from outboxctl.core.schema import AUDIT, EVENTS, OURS, UNHELD, source, target
 from outboxctl.core.selection import Plan
-from outboxctl.core.settle import OURS
 from outboxctl.lifecycle import Verb
 
 KEPT = 2_000  # characters of an error that the audit keeps for an undo: the worker writes half of that
@@ -41,7 +40,7 @@ WITH taken AS MATERIALIZED (
     FOR UPDATE SKIP LOCKED
 ), moved AS (
     UPDATE {EVENTS} SET status = {target(verb)}, {changes}, {UNHELD}, updated_at = coalesce(:now, now())
-    WHERE id = ANY (ARRAY (SELECT id FROM taken))
+    WHERE id = ANY (ARRAY (SELECT id FROM taken)) AND {OURS} {source(verb)}
 )
 INSERT INTO {AUDIT} (at, action, operator, reason, filters, act_id, affected, event_ids, before_reasons,
     before_errors, before_attempts, before_times)

@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import Connection, text
 
 from outboxctl.core.claim import PLAN
-from outboxctl.core.schema import EVENTS, STUCK, UNHELD, target
+from outboxctl.core.schema import EVENTS, OURS, OVERDUE, STUCK, UNHELD, source, target
 from outboxctl.failures import Reason
 from outboxctl.lifecycle import Verb
 
@@ -23,6 +23,7 @@ UPDATE {EVENTS} SET
     {UNHELD}, updated_at = coalesce(:now, now())
 WHERE id = ANY (ARRAY (
     SELECT id FROM {EVENTS} WHERE {STUCK} LIMIT {LIMIT} FOR UPDATE SKIP LOCKED))
+    AND {OURS} {source(Verb.RECLAIM)} AND {OVERDUE}
 RETURNING status, op
 """)
 

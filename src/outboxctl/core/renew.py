@@ -5,14 +5,19 @@ from datetime import datetime
 from sqlalchemy import Connection, text
 
 from outboxctl.core.claim import PLAN
-from outboxctl.core.schema import EVENTS, source
+from outboxctl.core.schema import EVENTS, OURS, source
 from outboxctl.lifecycle import Verb
 
+# One that somebody else has locked is not waited for: the others' lease would run out meanwhile.
+CLAIM = "lease_token = CAST(:token AS uuid)"
 RENEW = text(f"""
 UPDATE {EVENTS} SET lease_until = coalesce(:now, now()) + make_interval(secs => :lease),
     updated_at = coalesce(:now, now())
-WHERE lease_token = CAST(:token AS uuid) AND status = {source(Verb.RENEW)}
-    AND coalesce(:now, now()) - processing_started_at < make_interval(secs => :max_processing)
+WHERE id = ANY (ARRAY (
+    SELECT id FROM {EVENTS} WHERE {CLAIM} AND status = {source(Verb.RENEW)}
+        AND coalesce(:now, now()) - processing_started_at < make_interval(secs => :max_processing)
+    FOR NO KEY UPDATE SKIP LOCKED))
+    AND {OURS} {source(Verb.RENEW)} AND {CLAIM}
 RETURNING id
 """)
 
@@ -25,7 +30,10 @@ def renew(
     max_processing: float,
     now: datetime | None = None,
 ) -> bool:
-    """Give this claim `lease` seconds more from now; False if nothing of it is ours, or it took too long."""
+    """Give this claim `lease` seconds more from now; False if nothing of it is ours, or it took too long.
+
+    An event that somebody else has locked keeps the lease that it has.
+    """
     connection.exec_driver_sql(PLAN)
     given = {"token": token, "lease": lease, "max_processing": max_processing, "now": now}
     return bool(connection.execute(RENEW, given).all())

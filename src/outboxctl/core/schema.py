@@ -11,10 +11,14 @@ REBUILDS = "outbox_rebuilds"
 TABLES = (EVENTS, SOURCE, AUDIT, MARKER, WORKERS, REBUILDS)
 VERSION = "outboxctl_alembic_version"  # the application's own alembic_version stays its own
 
-# The document of a row `s` of the source, as JSON text made by the server; in UTC where TimeZone says so.
-DOCUMENT = """(SELECT to_json(d)::text FROM (
-    SELECT s.id, s.entity_type, s.entity_id, s.library_id, s.text, s.snippet, s.rank_score,
-           s.event_version, s.created_at, s.updated_at) d)"""
+# The columns of a row `s` of the source, and its document: JSON text made by the server, in UTC where
+# TimeZone says so.
+FIELDS = """s.id, s.entity_type, s.entity_id, s.library_id, s.text, s.snippet, s.rank_score,
+           s.event_version, s.created_at, s.updated_at"""
+DOCUMENT = f"""(SELECT to_json(d)::text FROM (
+    SELECT {FIELDS}) d)"""
+# No document is shorter. Read from the headers of the values: nothing is decompressed for it.
+SHORTEST = "coalesce(octet_length(s.text), 0) + coalesce(octet_length(s.snippet), 0)"
 
 # The row as it must be whenever nobody holds it.
 UNHELD = "owner = NULL, lease_token = NULL, lease_until = NULL, processing_started_at = NULL"
@@ -23,10 +27,17 @@ UNHELD = "owner = NULL, lease_token = NULL, lease_until = NULL, processing_start
 SAFE = "CASE WHEN {0} BETWEEN '0001-01-02' AND '9999-12-30' THEN {0} END AS {0}"
 
 # Lab document, section 2.2 B; `:now` is NULL in production, so the database's clock decides.
-STUCK = """status = 'processing' AND (
+OVERDUE = """(
     lease_until < coalesce(:now, now())
     OR coalesce(:now, now()) - processing_started_at > make_interval(secs => :max_processing)
     OR (lease_until IS NULL AND processing_started_at IS NULL))"""
+STUCK = f"status = 'processing' AND {OVERDUE}"
+
+# The guard of a row that was found by its id: in a partitioned outbox two rows can have one id, and each
+# state is a row's own. The concatenation keeps the planner from the partial index on processing: it would
+# read every event in flight, and the dead entries of those just settled (1,000 settled in 22 instead of
+# 11 ms after 300,000 events). The ids' own index finds exactly ours.
+OURS = "status || '' ="
 
 
 def source(verb: Verb) -> str:

@@ -9,8 +9,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, text
 
-from outboxctl.core.schema import EVENTS, source
-from outboxctl.core.settle import OURS
+from outboxctl.core.schema import EVENTS, OURS, source
 from outboxctl.errors import UsageError
 from outboxctl.failures import NO_REASON
 from outboxctl.fingerprints import LONGEST, fingerprint, fold

@@ -109,3 +109,9 @@ def named(connection: Connection, keys: Sequence[tuple[str, str, int]]) -> list[
     types, ids, versions = zip(*keys, strict=True) if keys else ((), (), ())
     given = {"types": list(types), "ids": list(ids), "versions": list(versions)}
     return [Entity(*row) for row in connection.execute(NAMED, given)]
+
+
+def one(connection: Connection, key: Key, *, seconds: float) -> Entity:
+    """One entity as it is now. Longer than `seconds` it may not take: the transaction raises CutOffError."""
+    connection.exec_driver_sql(f"SET LOCAL statement_timeout = {max(1, int(seconds * 1_000))}")
+    return named(connection, [(*key, 0)])[0]

@@ -7,8 +7,7 @@ from uuid import uuid4
 from sqlalchemy import Connection, text
 
 from outboxctl.core.moves import Act
-from outboxctl.core.schema import AUDIT, EVENTS, UNHELD, source, target
-from outboxctl.core.settle import OURS
+from outboxctl.core.schema import AUDIT, EVENTS, OURS, UNHELD, source, target
 from outboxctl.core.trail import OF_ACT
 from outboxctl.lifecycle import Verb
 
@@ -35,7 +34,7 @@ taken AS MATERIALIZED (
     UPDATE {EVENTS} e SET status = {target(Verb.UNDO)}, attempts = s.attempts, error_reason = s.reason,
         error = s.error, next_retry_at = NULL, {UNHELD}, updated_at = coalesce(s.failed_at, :now, now()),
         replay_count = greatest(e.replay_count - 1, 0)
-    FROM said s WHERE s.id = e.id AND e.id = ANY (ARRAY (SELECT id FROM taken))
+    FROM said s WHERE s.id = e.id AND e.id = ANY (ARRAY (SELECT id FROM taken)) AND {WAITING}
 )
 INSERT INTO {AUDIT} (at, action, operator, reason, filters, act_id, affected, event_ids)
 SELECT coalesce(:now, now()), '{Verb.UNDO}', :by, :reason, CAST(:filters AS jsonb), CAST(:act_id AS uuid),

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from outboxctl.core.encoding import ANY_TEXT
 from outboxctl.core.examine.server import Server
 from outboxctl.doctor.mends import export
 from outboxctl.doctor.model import Check, Said, Severity, rule
@@ -10,6 +11,7 @@ from outboxctl.settings import Settings, said_by
 OLDEST_POSTGRES = 130_000  # gen_random_uuid() and pg_current_xact_id() are built in from 13 on
 CLOCK_LIMIT = 5.0  # seconds
 RELOAD = "SELECT pg_reload_conf();"
+UTF8 = "createdb --encoding UTF8 --template template0 …  # then pg_dump and pg_restore into it"
 
 
 @rule(
@@ -86,8 +88,19 @@ def autovacuum(server: Server, _: Settings) -> Iterator[Said]:
 def encoding(server: Server, _: Settings) -> Iterator[Said]:
     """A database that does not know what its bytes mean."""
     if server.encoding == "SQL_ASCII":
-        mend = "createdb --encoding UTF8 --template template0 …  # then pg_dump and pg_restore into it"
-        yield "The database's encoding is SQL_ASCII.", mend
+        yield "The database's encoding is SQL_ASCII.", UTF8
+
+
+@rule(
+    "encoding-not-utf8",
+    Severity.INFO,
+    "A character that it lacks is stored in `error` as an escape (`\\u2026`), and refused in --by, --reason "
+    "and OUTBOX_WORKER_ID with exit 2.",
+)
+def narrow_encoding(server: Server, _: Settings) -> Iterator[Said]:
+    """An encoding that has some of all characters."""
+    if server.encoding not in ANY_TEXT:
+        yield f"The database's encoding is {server.encoding}.", UTF8
 
 
 @rule(
@@ -151,7 +164,7 @@ def _setting(server: Server, name: str, value: str) -> str:
 
 SERVER = Check(
     "server",
-    (too_old, read_only, isolation, fsync, synchronous_commit, autovacuum, encoding, clock),
+    (too_old, read_only, isolation, fsync, synchronous_commit, autovacuum, encoding, narrow_encoding, clock),
 )
 MARKER = Check("environment marker", (contradicted, unset, unmarked))
 POOLER = Check("pooler", (pooler,))

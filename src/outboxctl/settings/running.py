@@ -128,3 +128,8 @@ class Running(Ends):
     def transaction_seconds(self) -> float:
         """Seconds until a worker's transaction is given up: its server may never answer."""
         return max(5.0, min(self.lease_seconds, 30.0))
+
+    @property
+    def lock_seconds(self) -> float:
+        """Seconds that a worker's statement waits for a lock: what else is in its hands must not go stale."""
+        return min(1.0, self.lease_seconds / 4)

@@ -4,28 +4,42 @@ from time import monotonic
 from typing import NamedTuple
 from uuid import uuid4
 
+import structlog
+
 from outboxctl.core import snapshot
-from outboxctl.core.claim import Claimed, claim
+from outboxctl.core.claim import LEFT_OUT, Claimed, claim
 from outboxctl.core.traces import Traces, traces
-from outboxctl.errors import OutboxctlError, UnreachableError
+from outboxctl.errors import CutOffError, LimitError, OutboxctlError, UnreachableError
+from outboxctl.failures import Finding
 from outboxctl.worker.lease import Lease
+from outboxctl.worker.prepare import UNSENT
+from outboxctl.worker.reading import read
 from outboxctl.worker.shared import Shared
+
+log = structlog.get_logger()
 
 TICK = 0.02  # seconds between two looks at an open circuit or a full pipeline
 SHORT_TICK = 0.005  # seconds between two looks at the other lanes
+LATE = 0.5  # of a lease: a claim that takes longer leaves too little of it for the sink
 FIRST_WAIT = 0.01  # seconds before the second look at an empty table; doubles up to the poll interval
 
 
 class Batch(NamedTuple):
     """A claim in hand. `alone`: one reclaimed event, which must take nothing else with it if it kills.
 
-    `traces` are those of the events, where tracing is on.
+    `traces` are those of the events, where tracing is on. `left_out` is what becomes of an event whose
+    document was left out of the claim.
     """
 
     lease: Lease
     events: list[Claimed]
     alone: bool
     traces: Traces = ()
+    left_out: Finding = UNSENT
+
+
+class SmallerError(Exception):
+    """A claim failed for its size: the next one is smaller."""
 
 
 class Intake:
@@ -49,7 +63,10 @@ class Intake:
                 continue
             if self._plenty():
                 return self._promised(size)
-            batch = self._take(size)
+            try:
+                batch = self._take(size)
+            except SmallerError:
+                continue
             if batch or self._drain:
                 return batch
             self._shared.breaker.no_news()  # a probe with nothing to send is over: else there is no other
@@ -62,6 +79,8 @@ class Intake:
         batch = None
         try:
             batch = self._claim(lease, alone=False)
+        except SmallerError:
+            return None
         finally:
             if not batch:
                 self._shared.claims.pop(lease.token, None)
@@ -95,7 +114,7 @@ class Intake:
             due = snapshot.anything_due(connection)
         if due and (problem := self._shared.start_gate.problem):
             raise UnreachableError(problem, hint="events are due, and none was claimed")
-        if due and self._shared.breaker.is_open and not self._shared.claims:
+        if due and self._shared.breaker.is_open and not self._shared.leases():
             raise UnreachableError("the sink is away and events are due", hint="check ELASTIC_URL")
         return not due
 
@@ -114,7 +133,7 @@ class Intake:
 
     def _take_alone(self) -> Batch | None:
         """One reclaimed event, claimed once nothing else is in flight in this process."""
-        while self._shared.claims:
+        while self._shared.leases():
             if self._shared.stopping.wait(SHORT_TICK):
                 return None
         if not self._shared.quarantine.enter():
@@ -125,16 +144,36 @@ class Intake:
         return batch
 
     def _claim(self, lease: Lease, *, alone: bool) -> Batch | None:
-        events, found = self._ask(lease.token, lease.size, alone=alone)
+        unread = self._shared.portion.take_unread()
+        events, found = self._ask(lease.token, 1 if unread else lease.size, alone=alone, read=not unread)
         self._shared.health.report("database", None, observer="lane")
         self._shared.plenty = not alone and len(events) >= lease.size
         if not events:
             return None
         lease.size = len(events)
         self._shared.claims[lease.token] = lease
+        if unread and events[0].document == LEFT_OUT:
+            event, left_out = self._read(events[0], lease)
+            return Batch(lease, [event], alone, found, left_out)
+        self._learn(lease)
         return Batch(lease, events, alone, found)
 
-    def _ask(self, token: str, size: int, *, alone: bool) -> tuple[list[Claimed], Traces]:
+    def _read(self, event: Claimed, lease: Lease) -> tuple[Claimed, Finding]:
+        try:
+            return read(self._shared.database, event, left=lease.left)
+        except OutboxctlError:
+            self._shared.lose(lease.token)
+            self._shared.claims.pop(lease.token, None)
+            raise
+
+    def _learn(self, lease: Lease) -> None:
+        """Whether a claim of this size comes in time."""
+        if monotonic() - lease.asked_at > LATE * self._settings.lease_seconds:
+            self._shared.portion.failed(lease.size, by_one=False)
+        else:
+            self._shared.portion.succeeded(lease.size)
+
+    def _ask(self, token: str, size: int, *, alone: bool, read: bool) -> tuple[list[Claimed], Traces]:
         s, asked = self._settings, False
         if self._shared.stopping.is_set():
             return [], ()
@@ -149,11 +188,23 @@ class Intake:
                     lease=s.lease_seconds,
                     alone=alone,
                     max_bytes=s.max_batch_bytes,
+                    read=read,
                 )
                 if not self._shared.tracing.on:
                     return events, ()
                 return events, traces(connection, [event.id for event in events])
-        except OutboxctlError:
+        except OutboxctlError as error:
             if asked:
                 self._shared.lose(token)  # it may have committed
+            if read and isinstance(error, CutOffError | LimitError):
+                raise self._smaller(size, error) from error
             raise
+
+    def _smaller(self, size: int, error: OutboxctlError) -> SmallerError:
+        """Have the next claim ask for less. Of what has a limit, only the first document can be too large."""
+        by_one = isinstance(error, LimitError)
+        if not by_one:
+            self._shared.health.report("database", str(error), observer="lane")
+        self._shared.portion.failed(size, by_one=by_one)
+        log.warning("a claim failed: the next one is smaller", events=size, problem=str(error))
+        return SmallerError()

@@ -54,7 +54,7 @@ class Lane:
         # Any other error than that of a database that is away leaves its claim to the lease: giving the
         # attempt back would send an event that always fails here for ever.
         if isinstance(error, OutboxctlError):
-            self._shared.health.report("database", str(error), observer="lane")
+            self._shared.health.report("database", self._shared.locks.explain(error), observer="lane")
         else:
             log.error("unexpected error in a lane", error=f"{type(error).__name__}: {error}")
 
@@ -84,7 +84,7 @@ class Lane:
             self._shared.metrics.add("inflight", -batch.lease.size)
 
     def _process(self, batch: Batch) -> None:
-        prepared = prepare(batch.events)
+        prepared = prepare(batch.events, batch.left_out)
         delivery = self._deliver(prepared, batch)
         outcomes = decide(judge(prepared, delivery.findings), self._policy, self._rng)
         self._settle(batch, outcomes)
@@ -122,7 +122,7 @@ class Lane:
                     connection, lease.token, lease=s.lease_seconds, max_processing=s.max_processing_seconds
                 )
         except OutboxctlError as error:
-            self._shared.health.report("database", str(error), observer="lane")
+            self._shared.health.report("database", self._shared.locks.explain(error), observer="lane")
             return
         if kept:
             lease.renewed(asked_at)

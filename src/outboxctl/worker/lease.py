@@ -28,6 +28,11 @@ class Lease:
             return 0.0
         return self.ends - self._seconds * (1 - DELIVERY_SHARE) - now
 
+    @property
+    def ended(self) -> bool:
+        """Whether the time of the last lease is over: the events may be somebody else's."""
+        return monotonic() > self.ends
+
     def due(self) -> bool:
         """Whether it is time to renew it."""
         return monotonic() > self.ends - self._seconds * RENEW_BELOW

@@ -32,13 +32,15 @@ class Maintenance:
         self._heartbeat.beat()
         try:
             self._release_unanswered()
+            self._shared.postponed.turn()
             if monotonic() >= self._next_reclaim:
                 self.reclaim()
                 self._next_reclaim = monotonic() + self._settings.reclaim_interval_seconds
             if monotonic() >= self._next_gauges:
                 self.look_at_gauges()
         except OutboxctlError as error:
-            self._shared.health.report("database", str(error), observer="maintenance")
+            problem = self._shared.locks.explain(error)
+            self._shared.health.report("database", problem, observer="maintenance")
         else:
             self._shared.health.report("database", None, observer="maintenance")
 
@@ -50,7 +52,7 @@ class Maintenance:
                 writable = snapshot.writable(connection)
                 self._shared.quarantine.occupied |= snapshot.anything_reclaimed(connection)
         except OutboxctlError as error:
-            health.report("database", str(error))
+            health.report("database", self._shared.locks.explain(error))
         else:
             health.report("database", None if writable else "the server is read-only")
 

@@ -1,6 +1,6 @@
 """From findings to what is written: pure; the only place where attempts end."""
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from random import Random
 
@@ -37,6 +37,23 @@ class Outcomes:
     held: list[str] = field(default_factory=list)
     unsent: list[str] = field(default_factory=list)
     findings: dict[str, tuple[Claimed, Finding]] = field(default_factory=dict)
+
+    @property
+    def ids(self) -> set[str]:
+        """All events of which there is an outcome."""
+        return {event.id for event in self.plainly} | self.findings.keys()
+
+    def only(self, ids: Container[str]) -> "Outcomes":
+        """The outcomes of these events."""
+        return Outcomes(
+            [event for event in self.plainly if event.id in ids],
+            [id_ for id_ in self.done if id_ in ids],
+            [retry for retry in self.retries if retry.id in ids],
+            [failure for failure in self.failures if failure.id in ids],
+            [id_ for id_ in self.held if id_ in ids],
+            [id_ for id_ in self.unsent if id_ in ids],
+            {id_: found for id_, found in self.findings.items() if id_ in ids},
+        )
 
 
 def decide(judged: Iterable[tuple[Claimed, Finding]], policy: RetryPolicy, rng: Random) -> Outcomes:

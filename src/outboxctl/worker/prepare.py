@@ -35,8 +35,11 @@ class Prepared:
     left_out: bool = False
 
 
-def prepare(batch: Sequence[Claimed]) -> Prepared:
-    """Decide what can be decided without the sink; several events of one entity are sent once."""
+def prepare(batch: Sequence[Claimed], left_out: Finding = UNSENT) -> Prepared:
+    """Decide what can be decided without the sink; several events of one entity are sent once.
+
+    `left_out` is what becomes of the events whose document was left out of the claim.
+    """
     prepared = Prepared()
     newest: dict[str, Claimed] = {}
     for event in batch:
@@ -48,19 +51,19 @@ def prepare(batch: Sequence[Claimed]) -> Prepared:
             newest[event.document_id] = newer._replace(document=first.document)
             prepared.coalesced.append(older)
     prepared.newest = list(newest.values())
-    _leave_out(prepared)
+    _leave_out(prepared, left_out)
     prepared.actions = [_action(event) for event in prepared.newest]
     return prepared
 
 
-def _leave_out(prepared: Prepared) -> None:
-    """What there was no room for goes back with its attempt."""
+def _leave_out(prepared: Prepared, finding: Finding) -> None:
+    """What there was no room for is not sent."""
     entities = {event.document_id for event in prepared.newest if event.document == LEFT_OUT}
     if not entities:
         return
     prepared.left_out = True
     events = prepared.newest + prepared.coalesced
-    prepared.decided += [(event, UNSENT) for event in events if event.document_id in entities]
+    prepared.decided += [(event, finding) for event in events if event.document_id in entities]
     prepared.newest = [event for event in prepared.newest if event.document_id not in entities]
     prepared.coalesced = [event for event in prepared.coalesced if event.document_id not in entities]
 

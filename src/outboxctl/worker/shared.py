@@ -12,7 +12,9 @@ from outboxctl.settings import Settings
 from outboxctl.sink.delivery import Sink
 from outboxctl.worker.breaker import Breaker
 from outboxctl.worker.health import Health
+from outboxctl.worker.locks import Locks
 from outboxctl.worker.portion import Portion
+from outboxctl.worker.postponed import Postponed
 from outboxctl.worker.quarantine import Quarantine
 from outboxctl.worker.start_gate import StartGate
 from outboxctl.worker.throttle import Throttle
@@ -56,6 +58,7 @@ class Shared:
         self.error: Exception | None = None
         self.quarantine = Quarantine()
         self.claims: dict[str, Lease] = {}  # in hand, by lease token
+        self.locks, self.postponed = Locks(database), Postponed(settings.lease_seconds)
         self._unanswered: dict[str, float] = {}  # claims whose answer never came, until when they matter
         metrics.set("inflight_limit", self.throttle.limit)
 
@@ -77,7 +80,11 @@ class Shared:
 
     def in_flight(self) -> int:
         """Events that the lanes hold."""
-        return sum(lease.size for lease in list(self.claims.values()))
+        return sum(lease.size for lease in self.leases())
+
+    def leases(self) -> "list[Lease]":
+        """The claims in hand. One whose lease has ended is not ours, whatever its lane still does with it."""
+        return [lease for lease in list(self.claims.values()) if not lease.ended]
 
     def lose(self, token: str) -> None:
         """Nobody knows whether this claim holds something: it is released, for as long as it could."""
@@ -111,3 +118,11 @@ def release(shared: Shared, tokens: Collection[str]) -> int:
         return 0
     with shared.database.begin() as connection:
         return len(settle.release(connection, list(tokens)))
+
+
+def still_held(shared: Shared, tokens: Collection[str]) -> int:
+    """How many events of these claims could not be given back: somebody else has locked them."""
+    if not tokens:
+        return 0
+    with shared.database.begin() as connection:
+        return len(settle.held(connection, list(tokens)))

@@ -7,7 +7,8 @@ from time import monotonic, sleep
 import structlog
 
 from outboxctl.errors import OutboxctlError
-from outboxctl.worker.shared import Shared, release
+from outboxctl.wording import counted
+from outboxctl.worker.shared import Shared, release, still_held
 
 log = structlog.get_logger()
 RELEASE_SHARE = 0.2  # of the grace is kept for releasing what a hanging sink does not answer
@@ -54,7 +55,13 @@ class _Release(threading.Thread):
         """Try until the grace is over."""
         while not self.done and monotonic() < self._end:
             try:
-                self.events = release(self._shared, {*self._shared.claims, *self._shared.unanswered()})
+                self._shared.postponed.turn()
+                tokens = {*self._shared.claims, *self._shared.unanswered()}
+                self.events += release(self._shared, tokens)
+                if locked := still_held(self._shared, tokens) + self._shared.postponed.waiting:
+                    self.problem = f"{counted(locked, 'event')} locked by another session"
+                    sleep(AGAIN)
+                    continue
                 self.done = True
                 self._leave()
             except OutboxctlError as error:

@@ -1,0 +1,38 @@
+"""Reading the document of one event that was claimed without it: the claim with it has failed."""
+
+from collections.abc import Callable
+
+from outboxctl.core import source
+from outboxctl.core.claim import Claimed
+from outboxctl.core.database import Database
+from outboxctl.errors import CutOffError, LimitError
+from outboxctl.failures import Finding, Reason, Verdict
+from outboxctl.wording import brief
+from outboxctl.worker.prepare import UNSENT
+
+
+def read(database: Database, event: Claimed, *, left: Callable[[], float]) -> tuple[Claimed, Finding]:
+    """The event with its document; where that cannot be read, as it is and what becomes of it instead.
+
+    What is beyond a limit of the server fails. What takes longer than its lease (`left`, in seconds) is
+    retried, and its attempt counts: at another time the server may be faster.
+    """
+    entity_type, _, entity_id = event.document_id.rpartition(":")
+    seconds = left()
+    if seconds <= 0:  # the claim itself was slow: nothing is known of the document
+        return event, UNSENT
+    try:
+        with database.begin() as connection:
+            row = source.one(connection, (entity_type, entity_id), seconds=seconds)
+    except LimitError as error:
+        return event, _bad(Verdict.FAIL, str(error))
+    except CutOffError as error:
+        return event, _bad(Verdict.RETRY, str(error))
+    if left() <= 0:
+        return event, _bad(Verdict.RETRY, "it takes longer than the lease (OUTBOX_LEASE_SECONDS) allows")
+    return event._replace(source_version=row.version, document=row.document), UNSENT
+
+
+def _bad(verdict: Verdict, why: str) -> Finding:
+    text = brief(f"the document cannot be read from its source row: {why}")
+    return Finding(verdict, Reason.BAD_DOCUMENT, error=text)

@@ -1,0 +1,252 @@
+"""Somebody holds a lock of a row: only that event waits, and the log says who it is."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from time import monotonic
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from fakes import Point, fake_sink
+from fakes.postgres_proxy import Do, Proxy
+from outboxctl.core import lockers, settle
+from outboxctl.core.claim import claim
+from outboxctl.core.database import Database
+from outboxctl.core.renew import renew
+from outboxctl.errors import LockedError
+from outboxctl.metrics.registry import Metrics
+from outboxctl.settings import Settings
+from outboxctl.worker.health import Health
+from outboxctl.worker.lease import Lease
+from outboxctl.worker.outcome import Outcomes
+from outboxctl.worker.settling import Settling
+from outboxctl.worker.shared import Shared
+from processes import Worker, eventually
+from scene import Scene, ready
+from servers import Servers
+
+pytestmark = pytest.mark.real_engine
+EVENTS = "search_outbox_events"
+LOCK = f"SELECT id::text FROM {EVENTS} WHERE status = %s ORDER BY created_at, id LIMIT %s FOR UPDATE"
+QUICK = {"OUTBOX_LEASE_SECONDS": "4", "OUTBOX_RECLAIM_INTERVAL_SECONDS": "1"}
+
+
+@pytest.fixture
+def person(url: str) -> Iterator[psycopg.Connection]:
+    """Somebody who forgets his transaction."""
+    with closing(psycopg.connect(url, application_name="psql\x1b[2J")) as connection:
+        yield connection
+
+
+def lock(person: psycopg.Connection, status: str, count: int = 1) -> list[str]:
+    return [id_ for (id_,) in person.execute(LOCK, [status, count]).fetchall()]
+
+
+def lines(running: Worker, event: str) -> list[dict[str, Any]]:
+    """The lines of its log that begin so."""
+    said = [json.loads(line) for line in running.log.read_text().splitlines() if line.startswith("{")]
+    return [line for line in said if line["event"].startswith(event)]
+
+
+def names(running: Worker, person: psycopg.Connection) -> bool:
+    """Whether the log names the session, its control characters escaped."""
+    expected = f"pid {person.info.backend_pid} (psql\\x1b[2J, "
+    return any(expected in line["locked_by"] for line in lines(running, "events are locked"))
+
+
+@pytest.mark.parametrize("concurrency", ["1", "3"])
+@pytest.mark.parametrize("policy", ["count", "hold"])
+def test_one_locked_row_of_a_batch_stops_nothing_else(
+    scene: Scene,
+    worker: Callable[..., Worker],
+    servers: Servers,
+    person: psycopg.Connection,
+    concurrency: str,
+    policy: str,
+) -> None:
+    scene.load(100)
+    with fake_sink(upstream=servers.sink) as sink, sink.script.hold(Point.BEFORE_APPLY) as gate:
+        running = worker(
+            **QUICK, ELASTIC_URL=sink.url, OUTBOX_CONCURRENCY=concurrency, OUTBOX_OUTAGE_POLICY=policy
+        )
+        gate.wait()
+        assert lock(person, "processing")
+        gate.let_go()
+        eventually(lambda: scene.count("done") == 99, within=20, what="all the others, while it is locked")
+        eventually(lambda: names(running, person), what="the log names who it is")
+        scene.load(100)
+        eventually(lambda: scene.count("done") == 199, within=20, what="what comes later, too")
+        assert ready(running), "the database is no less reachable for it"
+        assert not lines(running, "database is failing")
+        (line,) = lines(running, "events are locked")
+        assert (line["events"], line["pid"]) == (1, person.info.backend_pid)
+        person.rollback()
+        scene.finished_by(running, 200, leases_may_end=True)
+
+
+def test_beyond_its_lease_the_others_still_flow(
+    scene: Scene, worker: Callable[..., Worker], servers: Servers, person: psycopg.Connection
+) -> None:
+    """Its lease is over, and reclaim passes it by: reclaimed events and fresh ones go on beside it."""
+    scene.load(10)
+    with fake_sink(upstream=servers.sink) as sink, sink.script.hold(Point.BEFORE_APPLY) as gate:
+        running = worker(**QUICK, ELASTIC_URL=sink.url)
+        gate.wait()
+        assert lock(person, "processing")
+        gate.let_go()
+        eventually(lambda: lines(running, "locked events are left to their lease"), what="given up")
+        scene.load(20)
+        scene.sql.execute(f"UPDATE {EVENTS} SET error_reason = 'lease_expired' WHERE status = 'pending'")
+        scene.load(20)
+        eventually(lambda: scene.count("done") == 49, within=20, what="all the others")
+        assert scene.count("failed") == 0
+        person.rollback()
+        scene.holds(50)
+
+
+def test_locked_pending_events_are_passed_by(
+    scene: Scene, worker: Callable[..., Worker], person: psycopg.Connection
+) -> None:
+    scene.load(100)
+    assert len(lock(person, "pending", 50)) == 50
+    running = worker(OUTBOX_BULK_SIZE="10")
+    eventually(lambda: scene.count("done") == 50, within=20, what="those that nobody has locked")
+    person.rollback()
+    scene.finished_by(running, 100)
+
+
+def test_a_worker_that_stops_leaves_a_locked_event_to_its_lease(
+    scene: Scene, worker: Callable[..., Worker], servers: Servers, person: psycopg.Connection
+) -> None:
+    """It settles the rest of its batch, and does not wait beyond its grace."""
+    scene.load(10)
+    with fake_sink(upstream=servers.sink) as sink, sink.script.hold(Point.BEFORE_APPLY) as gate:
+        running = worker(ELASTIC_URL=sink.url, OUTBOX_SHUTDOWN_GRACE_SECONDS="4")
+        gate.wait()
+        assert lock(person, "processing")
+        running.signal()
+        gate.let_go()
+        assert running.wait(20) != 0
+    assert "1 event locked by another session" in running.log.read_text()
+    assert scene.rows("status, count(*) OVER (PARTITION BY status)") == [("done", 9), ("processing", 1)]
+
+
+@pytest.mark.parametrize("lease", ["2", "30"])
+def test_a_locked_table_stops_everything_and_says_so(
+    scene: Scene, worker: Callable[..., Worker], person: psycopg.Connection, lease: str
+) -> None:
+    scene.load(2_000)
+    running = worker(OUTBOX_BULK_SIZE="20", OUTBOX_LEASE_SECONDS=lease)
+    eventually(lambda: scene.count("done"), what="under way")
+    person.execute(f"LOCK TABLE {EVENTS}")
+    holder = f"{EVENTS} is locked by pid {person.info.backend_pid}"
+    eventually(lambda: holder in running.get("/readyz")[1], what="it says so")
+    person.rollback()
+    scene.finished_by(running, 2_000, leases_may_end=True)
+    assert scene.count("failed") == 0
+
+
+def test_a_settle_whose_answer_is_lost_as_well_counts_each_event_once(
+    scene: Scene,
+    worker: Callable[..., Worker],
+    servers: Servers,
+    person: psycopg.Connection,
+    database_proxy: Proxy,
+) -> None:
+    """Nine are written by a COMMIT that gets no answer, the tenth by another one."""
+    scene.load(10)
+    with fake_sink(upstream=servers.sink) as sink, sink.script.hold(Point.BEFORE_APPLY) as gate:
+        running = worker(ELASTIC_URL=sink.url, DATABASE_URL=database_proxy.url, OUTBOX_CONCURRENCY="1")
+        gate.wait()
+        assert lock(person, "processing")
+        lost = database_proxy.on("COMMIT", Do.DROP_ANSWER, within="SET status = 'done'")
+        gate.let_go()
+        eventually(lost.reached.is_set, what="no answer")
+        eventually(lambda: running.metric("outbox_processed_total") == 9, what="counted")
+        person.rollback()
+        scene.finished_by(running, 10)
+        assert scene.rows("attempts") == [(1,)]
+
+
+def test_a_claim_whose_lease_is_over_keeps_nobody_waiting(settings: Settings, db: Database) -> None:
+    """A reclaimed event waits for what is in flight, and so does the throttle: not for what hangs."""
+    shared = Shared(settings, db, None, Metrics(), Health(300))  # type: ignore[arg-type]
+    shared.claims = {
+        "over": Lease("over", 1.0, 5, asked_at=monotonic() - 2),
+        "ours": Lease("ours", 60.0, 7, asked_at=monotonic()),
+    }
+    assert shared.in_flight() == 7
+    assert [lease.token for lease in shared.leases()] == ["ours"]
+
+
+def test_a_settle_cut_off_by_its_time_limit_leaves_out_what_is_locked(
+    url: str, scene: Scene, person: psycopg.Connection, settings: Settings
+) -> None:
+    """Where a lock is waited for longer than a statement may take."""
+    scene.load(10)
+    token = str(uuid4())
+    with closing(Database(url, longest=1.0)) as db:
+        with db.begin() as connection:
+            events = claim(connection, owner="w", token=token, size=10, lease=30)
+        lock(person, "processing")
+        shared = Shared(settings, db, None, Metrics(), Health(300))  # type: ignore[arg-type]
+        outcomes = Outcomes(plainly=events, done=[event.id for event in events])
+        assert Settling(shared, token, outcomes).run(until=0.0) == 9
+        assert (shared.completed, shared.postponed.waiting) == (9, 1)
+        person.rollback()
+        shared.postponed.turn()
+        assert (shared.completed, shared.postponed.waiting) == (10, 0)
+    assert scene.count("done") == 10
+
+
+@pytest.fixture
+def hasty(url: str) -> Iterator[Database]:
+    with closing(Database(url, longest=20.0, lock_timeout=0.2)) as db:
+        yield db
+
+
+def test_what_is_locked_is_neither_renewed_nor_released_nor_waited_for(
+    hasty: Database, scene: Scene, person: psycopg.Connection
+) -> None:
+    scene.load(10)
+    token = str(uuid4())
+    with hasty.begin() as connection:
+        claim(connection, owner="w", token=token, size=10, lease=30)
+    (locked,) = lock(person, "processing")
+    with hasty.begin() as connection:
+        assert renew(connection, token, lease=300, max_processing=600)
+        assert settle.hold(connection, token) == settle.held(connection, [token]) - {locked}
+        assert lockers.of_table(connection) is None
+        found = lockers.of_rows(connection, [locked])
+        assert found
+        assert (found.pid, found.application) == (person.info.backend_pid, "psql\\x1b[2J")
+        assert len(settle.release(connection, [token])) == 9
+        assert settle.held(connection, [token]) == {locked}
+
+
+def test_a_foreign_key_to_a_row_is_in_nobodys_way(
+    hasty: Database, scene: Scene, person: psycopg.Connection
+) -> None:
+    scene.load(1)
+    token = str(uuid4())
+    with hasty.begin() as connection:
+        (event,) = claim(connection, owner="w", token=token, size=10, lease=30)
+    person.execute(f"SELECT FROM {EVENTS} FOR KEY SHARE")
+    with hasty.begin() as connection:
+        assert settle.hold(connection, token) == {event.id}
+
+
+def test_who_holds_the_whole_table_is_found_without_waiting(
+    hasty: Database, scene: Scene, person: psycopg.Connection
+) -> None:
+    scene.load(1)
+    person.execute(f"LOCK TABLE {EVENTS}")
+    with pytest.raises(LockedError), hasty.begin() as connection:
+        claim(connection, owner="w", token=str(uuid4()), size=10, lease=30)
+    with hasty.begin() as connection:
+        found = lockers.of_table(connection)
+    assert found
+    assert (found.pid, found.table) == (person.info.backend_pid, EVENTS)
