@@ -3,7 +3,7 @@
 from argparse import Namespace
 from collections.abc import Callable
 
-from benchmarks import base, documents, matrix, operations, shapes, stream, workers
+from benchmarks import base, documents, matrix, operations, reclaimed, shapes, stream, workers
 from benchmarks.report import Section
 from outboxctl.bench.rig import Rig
 
@@ -11,6 +11,7 @@ PROFILES: dict[str, Callable[[Rig, Namespace], Section]] = {
     "base": base.run,
     "documents": documents.run,
     "operations": operations.run,
+    "reclaimed": reclaimed.run,
     "shapes": shapes.run,
     "stream": stream.run,
     "workers": workers.run,

@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from benchmarks import claims, operations, rows, shapes, stream, workers
+from benchmarks import claims, operations, reclaimed, rows, shapes, stream, workers
 from benchmarks.past import Past, databases
 from elasticsearch import Elasticsearch
 
@@ -43,6 +43,19 @@ def test_an_operation_ends_as_it_says(
     assert dict(sql.execute(STATES).fetchall()) == states
     engine.indices.refresh(index=rig.settings.elastic_index)
     assert engine.count(index=rig.settings.elastic_index)["count"] == documents
+
+
+@pytest.mark.parametrize(
+    ("kind", "attempts", "requests"), [("fresh", 1, 1), ("reclaimed", 2, 1), ("alone", 1, 6)]
+)
+def test_what_a_dead_worker_held_is_delivered_as_its_kind_says(
+    rig: Rig, sql: psycopg.Connection, kind: str, attempts: int, requests: int
+) -> None:
+    assert reclaimed.seconds(rig, kind, 6, 10) > 0
+    assert sql.execute(STATES).fetchall() == [("done", 6)]
+    assert sql.execute("SELECT DISTINCT attempts FROM search_outbox_events").fetchall() == [(attempts,)]
+    moments = sql.execute("SELECT count(DISTINCT processed_at) FROM search_outbox_events").fetchone()
+    assert moments == (requests,), "a settle a batch"
 
 
 def test_all_events_of_hot_entities_are_theirs(rig: Rig, sql: psycopg.Connection) -> None:

@@ -16,11 +16,10 @@ BOUND = 2_000
 TRIED = 2  # attempts that every event had before
 
 
-def claimed(db: Database, token: str, bound: int | None = BOUND, *, alone: bool = False) -> list[Claimed]:
+def claimed(db: Database, token: str, bound: int | None = BOUND, *, reclaimed: int = 0) -> list[Claimed]:
     with db.begin() as connection:
-        return claim(
-            connection, owner="w", token=token, size=50, lease=10, alone=alone, max_bytes=bound, now=at(0)
-        )
+        given = {"owner": "w", "token": token, "size": 50, "lease": 10, "reclaimed": reclaimed}
+        return claim(connection, **given, max_bytes=bound, now=at(0))  # type: ignore[arg-type]
 
 
 def put(sql: psycopg.Connection, insert: Insert, texts: Sequence[int | None]) -> list[str]:
@@ -94,12 +93,23 @@ def test_what_is_left_out_says_so_and_keeps_its_source_version(
     assert (left_out.source_version, left_out.document) == (1, LEFT_OUT)
 
 
+def test_of_reclaimed_events_those_without_room_wait_unharmed(
+    db: Database, sql: psycopg.Connection, insert: Insert
+) -> None:
+    first, _ = put(sql, insert, [1_500, 1_500])
+    sql.execute(
+        "UPDATE search_outbox_events SET error_reason = 'lease_expired', next_retry_at = %s", [at(-1)]
+    )
+    one, other = claimed(db, str(uuid4()), reclaimed=10)
+    assert (one.id, bool(one.document), other.document) == (first, True, LEFT_OUT)
+
+
 def test_a_reclaimed_event_is_read_whatever_its_size(
     db: Database, sql: psycopg.Connection, insert: Insert
 ) -> None:
     put(sql, insert, [5_000])
     sql.execute("UPDATE search_outbox_events SET error_reason = 'lease_expired'")
-    (event,) = claimed(db, str(uuid4()), alone=True)
+    (event,) = claimed(db, str(uuid4()), reclaimed=1)
     assert event.document
 
 

@@ -137,7 +137,7 @@ def outbox(request: pytest.FixtureRequest, layout: str) -> Iterator[Outbox]:
 
 def test_a_claim_reads_only_what_it_takes(outbox: Outbox) -> None:
     outbox.sql.execute(COME)
-    given: dict[str, Any] = {"owner": "w", "token": TOKEN, "size": 100, "lease": 10, "alone": 1}
+    given: dict[str, Any] = {"owner": "w", "token": TOKEN, "size": 100, "lease": 10, "reclaimed": 100}
     given |= {"max_bytes": 1_000_000}
     outbox.explained(CLAIM, **given)  # what is dead in an index is marked by who meets it first
     nodes = outbox.explained(CLAIM, **given)

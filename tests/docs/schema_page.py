@@ -36,7 +36,7 @@ WORDS: dict[str, tuple[str, dict[str, str]]] = {
             "lease_until": "when the claim ends unless renewed",
             "processing_started_at": "when it was claimed",
             "attempts": "claims so far, unless given back",
-            "next_retry_at": "not due before this",
+            "next_retry_at": "not due before this; of a reclaimed event: it may be sent with others",
             "processed_at": "when it became `done`",
             "error_reason": "one of the [reasons](reasons.md) of the last failure",
             "error": "the last failure in words",

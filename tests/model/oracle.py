@@ -6,10 +6,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from outboxctl.core.claim import Claimed
+from outboxctl.core.reclaim import SPARE
 from outboxctl.lifecycle import Status
 from outboxctl.worker.outcome import Outcomes
 
-MAX_ATTEMPTS = 3
+MAX_ATTEMPTS = 4  # with fewer, what was reclaimed never goes with others
 LEASE = 10  # seconds
 MAX_PROCESSING = 40  # seconds
 MOST = timedelta(seconds=MAX_PROCESSING)
@@ -20,7 +21,10 @@ FROM search_outbox_events"""
 
 @dataclass
 class Row:
-    """One event; `reclaimed` once its lease ran out, until it gets another reason."""
+    """One event; `reclaimed` once its lease ran out, until it gets another reason.
+
+    Reclaimed and `due` at some time, it goes with others; without a time, alone.
+    """
 
     document_id: str
     version: int
@@ -64,15 +68,21 @@ class Oracle:
         """The rows of one claim that are still its own."""
         return {id_: row for id_, row in self.rows.items() if row.token == token}
 
-    def claimed(self, batch: Sequence[Claimed], token: str, size: int, now: datetime, *, alone: bool) -> None:
-        """A worker claimed: only what is due, a reclaimed event alone, then retries before fresh ones."""
+    def claimed(
+        self, batch: Sequence[Claimed], token: str, size: int, now: datetime, *, reclaimed: int
+    ) -> None:
+        """A worker claimed: only what is due, reclaimed events apart, then retries before fresh ones."""
         due = {id_: r for id_, r in self.having(Status.PENDING).items() if r.due is None or r.due <= now}
         poison = {id_ for id_, row in due.items() if row.reclaimed}
         retries = {id_ for id_, row in due.items() if row.due is not None} - poison
         ids = {event.id for event in batch}
-        if alone and poison:
-            assert len(batch) == 1
-            assert ids <= poison, "a reclaimed event goes alone"
+        once = {id_ for id_ in poison if due[id_].due is not None}
+        if reclaimed and once:
+            assert len(batch) == min(reclaimed, len(once))
+            assert ids <= once, "what was reclaimed once goes with nothing else"
+        elif reclaimed and poison:
+            assert len(batch) == 1, "what was reclaimed again goes alone"
+            assert ids <= poison
         else:
             assert ids <= due.keys() - poison
             assert len(batch) == min(size, len(due) - len(poison))
@@ -116,10 +126,20 @@ class Oracle:
     def reclaimed(self, pending: int, failed: int, now: datetime) -> None:
         """Maintenance freed what was stuck."""
         stuck = [row for row in self.rows.values() if row.is_stuck(now)]
-        spent = [row for row in stuck if row.attempts >= MAX_ATTEMPTS]
-        assert (pending, failed) == (len(stuck) - len(spent), len(spent))
-        for row in stuck:
-            row.leaves(Status.FAILED if row in spent else Status.PENDING, reclaimed=True)
+        states = [self._reclaim(row, now) for row in stuck]
+        assert (pending, failed) == (states.count(Status.PENDING), states.count(Status.FAILED))
+
+    def _reclaim(self, row: Row, now: datetime) -> str:
+        with_others = row.reclaimed and row.due is not None
+        if with_others:
+            row.attempts -= 1
+            row.leaves(Status.PENDING, reclaimed=True)
+        elif row.attempts >= MAX_ATTEMPTS:
+            row.leaves(Status.FAILED, reclaimed=True)
+        else:
+            once = not row.reclaimed and MAX_ATTEMPTS - row.attempts >= SPARE
+            row.leaves(Status.PENDING, due=now if once else None, reclaimed=True)
+        return row.status
 
     def replayed(self, ids: Sequence[str]) -> None:
         """An operator replayed: each as new."""

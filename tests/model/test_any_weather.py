@@ -68,9 +68,9 @@ class Outbox(RuleBasedStateMachine):
     def change(self, change: tuple[UUID, str, int]) -> None:
         self.world.change(*change)
 
-    @rule(target=hands, size=SIZE, alone=st.booleans())
-    def claim(self, size: int, alone: bool) -> Hand | MultipleResults[Hand]:
-        return self.world.claim(size, alone=alone) or multiple()
+    @rule(target=hands, size=SIZE, reclaimed=st.integers(0, 3))
+    def claim(self, size: int, reclaimed: int) -> Hand | MultipleResults[Hand]:
+        return self.world.claim(size, reclaimed=reclaimed) or multiple()
 
     @rule(target=hands, size=SIZE, weather=WEATHER, victim=st.integers(0, 3))
     def claim_and_send(self, size: int, weather: str, victim: int) -> Hand | MultipleResults[Hand]:

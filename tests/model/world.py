@@ -12,7 +12,7 @@ from model.clocks import Clocks, Steps
 from model.oracle import LEASE, MAX_ATTEMPTS, MAX_PROCESSING, TABLE, Oracle, Row
 from model.weather import FAIR, WEATHERS, Sky
 from outboxctl.core import replay, settle
-from outboxctl.core.claim import claim
+from outboxctl.core.claim import GROUP, claim
 from outboxctl.core.database import Database
 from outboxctl.core.reclaim import reclaim
 from outboxctl.core.renew import renew
@@ -53,14 +53,14 @@ class World:
         id_, version = self.application.change(entity, what, older)
         self.oracle.rows[id_] = Row(document_id(entity), version)
 
-    def claim(self, size: int, *, alone: bool = True) -> Hand | None:
+    def claim(self, size: int, *, reclaimed: int = GROUP) -> Hand | None:
         """Any worker claims and reads."""
         self._claims += 1
         token, asked_at = str(UUID(int=self._claims)), self.clocks.steady
         with self._database.begin() as connection:
-            batch = claim(connection, owner="w", token=token, size=size, lease=LEASE, alone=alone)
+            batch = claim(connection, owner="w", token=token, size=size, lease=LEASE, reclaimed=reclaimed)
         batch.sort()
-        self.oracle.claimed(batch, token, size, self.clocks.now, alone=alone)
+        self.oracle.claimed(batch, token, size, self.clocks.now, reclaimed=reclaimed)
         source = self.application.source()
         assert all(event.source_version == source.get(event.document_id) for event in batch)
         if not batch:

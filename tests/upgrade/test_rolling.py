@@ -13,8 +13,10 @@ import pytest
 from sqlalchemy import text
 
 import outboxctl
+from outboxctl.core.claim import Claimed, claim
 from outboxctl.core.database import Database
 from outboxctl.core.migrations import current, upgrade
+from outboxctl.core.reclaim import reclaim
 from processes import Cli, Worker, eventually
 from scene import Scene
 from upgrade.back import PREVIOUS
@@ -39,9 +41,9 @@ class OldWorker:
             done = connection.execute(OLD[name], given | self.now)
             return done.fetchall() if done.returns_rows else done.rowcount
 
-    def claim(self, size: int = 10) -> tuple[str, list[str]]:
-        """A token, and the ids of what it holds."""
-        token, given = str(uuid4()), {"owner": "old", "size": size, "lease": 30.0, "alone": 0}
+    def claim(self, size: int = 10, *, alone: int = 0) -> tuple[str, list[str]]:
+        """A token, and the ids of what it holds; with `alone` one reclaimed event, if there is one."""
+        token, given = str(uuid4()), {"owner": "old", "size": size, "lease": 30.0, "alone": alone}
         rows = self.send("claim", token=token, **given, max_bytes=8_000_000)
         return token, [row[0] for row in rows]
 
@@ -137,6 +139,31 @@ def test_what_the_release_before_sends_means_the_same_on_this_schema(empty: Data
     assert scene.rows("traceparent") == [(TRACE,)]
     statuses = scene.sql.execute("SELECT status FROM search_outbox_events ORDER BY 1").fetchall()
     assert statuses == [("done",), ("failed",), ("pending",), ("pending",)]
+
+
+def test_what_one_release_reclaims_the_other_takes_with_care(empty: Database, scene: Scene) -> None:
+    """The older one sends each alone, and what it has reclaimed is sent alone by this one."""
+    upgrade(empty, None)
+    scene.load(4)
+    old = OldWorker(empty)
+
+    def new(how: Callable[..., Any], **given: Any) -> Any:
+        with empty.begin() as connection:
+            return how(connection, **given)
+
+    def claimed() -> list[Claimed]:
+        events: list[Claimed] = new(claim, owner="new", token=str(uuid4()), size=10, lease=30.0)
+        return events
+
+    old.claim()
+    scene.pass_leases()
+    old.send("reclaim", max_processing=600.0, max_attempts=10)
+    assert [len(claimed()) for _ in range(4)] == [1, 1, 1, 1]
+    scene.sql.execute("UPDATE search_outbox_events SET error_reason = NULL")
+    scene.pass_leases()
+    new(reclaim, max_processing=600.0, max_attempts=10)
+    assert len(old.claim(alone=1)[1]) == 1
+    assert len(claimed()) == 3
 
 
 def test_a_new_worker_works_on_the_older_schema(previous: Database, scene: Scene, cli: Cli) -> None:

@@ -132,6 +132,30 @@ def test_nothing_is_promised_while_reclaimed_events_may_be_there(
     assert isinstance(lanes[1].next(), Batch)
 
 
+def test_what_was_not_reclaimed_is_never_taken_as_such(
+    shared: Shared, lanes: list[Intake], insert: Callable[..., str]
+) -> None:
+    """Its lane would hold all the others up while it sends."""
+    insert()
+    shared.quarantine.occupied = True
+    batch = lanes[0].next()
+    assert isinstance(batch, Batch)
+    assert not batch.alone
+
+
+def test_a_batch_of_reclaimed_events_is_no_larger_than_any_other(
+    shared: Shared, lanes: list[Intake], insert: Callable[..., str], sql: psycopg.Connection
+) -> None:
+    """What the sink and its throttle allow holds for them, too."""
+    for _ in range(SIZE + 1):
+        insert("lease_expired")
+    sql.execute("UPDATE search_outbox_events SET next_retry_at = now()")
+    shared.quarantine.occupied = True
+    batch = lanes[0].next()
+    assert isinstance(batch, Batch)
+    assert (len(batch.events), batch.alone) == (SIZE, True)
+
+
 def test_a_probe_that_comes_at_the_end_of_the_reclaimed_events_turn_is_not_the_last(
     shared: Shared, insert: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,10 +18,14 @@ PLAN = (
 )
 
 LEFT_OUT = ""  # in place of a document for which the batch had no room; the text of none is empty
+GROUP = 100  # reclaimed events in one claim: as many must go alone if the worker dies again
 INNOCENT = f"error_reason IS DISTINCT FROM '{Reason.LEASE_EXPIRED}'"
+RECLAIMED = f"status = {source(Verb.CLAIM)} AND error_reason = '{Reason.LEASE_EXPIRED}'"
 
-# A reclaimed event is claimed alone: it may be what ended its worker, and would take its neighbours'
-# attempts with it. It has an index of its own, mostly empty.
+# Reclaimed events are never claimed with others: one of them may be what ended its worker. Those that were
+# reclaimed once are claimed together (reclaim.py gives them a next_retry_at), after them the others (NULL)
+# one by one. They have an index of their own, mostly empty; the conditions on next_retry_at are written so
+# that the planner cannot use the index of all that are due instead.
 # Else retries that are due come first: they are older. Two ranges of one partial index, so that neither
 # a million fresh events nor a million waiting for their retry are ever read past. Only reclaimed ones
 # are, while they wait for their turn: 30,000 cost 25 ms.
@@ -31,11 +35,15 @@ INNOCENT = f"error_reason IS DISTINCT FROM '{Reason.LEASE_EXPIRED}'"
 # on its way to us it would already cost the memory that we do not want to spend. What has surely no room
 # is not even made: the values' own lengths say so (`so_far`), and a thousand large ones take many seconds.
 STATEMENT = f"""
-WITH reclaimed AS MATERIALIZED (
-    SELECT id FROM {EVENTS}
-    WHERE status = {source(Verb.CLAIM)} AND error_reason = '{Reason.LEASE_EXPIRED}'
-        AND (next_retry_at IS NULL OR next_retry_at <= coalesce(:now, now()))
-    ORDER BY created_at LIMIT CAST(:alone AS integer) FOR UPDATE SKIP LOCKED
+WITH together AS MATERIALIZED (
+    SELECT id FROM {EVENTS} WHERE {RECLAIMED} AND coalesce(next_retry_at, 'infinity') <= coalesce(:now, now())
+    ORDER BY created_at LIMIT CAST(:reclaimed AS integer) FOR UPDATE SKIP LOCKED
+), alone AS MATERIALIZED (
+    SELECT id FROM {EVENTS} WHERE {RECLAIMED} AND num_nulls(next_retry_at) = 1 ORDER BY created_at
+    LIMIT CASE WHEN EXISTS (SELECT FROM together) THEN 0 ELSE least(CAST(:reclaimed AS integer), 1) END
+    FOR UPDATE SKIP LOCKED
+), reclaimed AS MATERIALIZED (
+    SELECT id FROM together UNION ALL SELECT id FROM alone
 ), retries AS MATERIALIZED (
     SELECT id FROM {EVENTS}
     WHERE status = {source(Verb.CLAIM)} AND next_retry_at <= coalesce(:now, now()) AND {INNOCENT}
@@ -104,21 +112,21 @@ def claim(
     token: str,
     size: int,
     lease: float,
-    alone: bool = True,
+    reclaimed: int = GROUP,
     max_bytes: int | None = None,
     read: bool = True,
     now: datetime | None = None,
 ) -> list[Claimed]:
     """Claim up to `size` due events under the fence `token` for `lease` seconds.
 
-    With `alone` a reclaimed event, if there is one, is the whole batch, whatever `size` says of the
-    others; without it they are left there.
+    Reclaimed events, if there are any, are the whole batch, whatever `size` is: up to `reclaimed` of
+    those that were reclaimed once, or one of the others. With 0 they are left there.
     The documents together are of at most `max_bytes` (UTF-8), or there is only one; those of younger
     events are left out. None is no bound. Without `read` all are left out, and none is made.
     The attempt counts from here on: an event that kills its worker runs out of attempts.
     """
     connection.exec_driver_sql(PLAN)
-    given = {"owner": owner, "token": token, "size": size, "lease": lease, "alone": int(alone)}
+    given = {"owner": owner, "token": token, "size": size, "lease": lease, "reclaimed": reclaimed}
     given |= {"max_bytes": max_bytes, "now": now}
     # The driver's own rows, whole: iterating the result would fetch row by row, three microseconds each.
     return list(map(Claimed._make, connection.execute(CLAIM if read else UNREAD, given).cursor.fetchall()))

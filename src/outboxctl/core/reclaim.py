@@ -11,14 +11,25 @@ from outboxctl.failures import Reason
 from outboxctl.lifecycle import Verb
 
 LIMIT = 5_000  # rows a statement: locks stay short, the next pass takes the rest
+SPARE = 3  # attempts left without which an event goes alone at once
 
+# Which of a worker's events ended it is unknown. Reclaimed the first time, an event is sent with others that
+# were reclaimed (claim.py): next_retry_at is set. If that worker ends too, the event gets the attempt back,
+# for it is one of many, and is sent alone until it is answered: next_retry_at is NULL. Older releases leave
+# NULL, too. An event that few attempts are left to is sent alone at once.
+AGAIN = f"(error_reason = '{Reason.LEASE_EXPIRED}') IS TRUE"
+IN_COMPANY = f"{AGAIN} AND next_retry_at IS NOT NULL"
 RECLAIM = text(f"""
 UPDATE {EVENTS} SET
-    status = CASE WHEN coalesce(attempts, 0) >= :max_attempts
+    status = CASE WHEN coalesce(attempts, 0) >= :max_attempts AND NOT ({IN_COMPANY})
         THEN {target(Verb.EXPIRE)} ELSE {target(Verb.RECLAIM)} END,
-    next_retry_at = NULL, error_reason = '{Reason.LEASE_EXPIRED}',
+    attempts = CASE WHEN {IN_COMPANY} THEN greatest(attempts - 1, 0) ELSE attempts END,
+    next_retry_at = CASE WHEN NOT {AGAIN} AND :max_attempts - coalesce(attempts, 0) >= {SPARE}
+        THEN coalesce(:now, now()) END,
+    error_reason = '{Reason.LEASE_EXPIRED}',
     error = 'lease expired or max processing exceeded, attempt ' || coalesce(attempts, 0)
         || ' of ' || CAST(:max_attempts AS text)
+        || CASE WHEN {IN_COMPANY} THEN ' (not counted: sent with others)' ELSE '' END
         || ', owner ' || coalesce(left(owner, 120), 'unknown'),
     {UNHELD}, updated_at = coalesce(:now, now())
 WHERE id = ANY (ARRAY (

@@ -127,7 +127,7 @@ def anything_due(connection: Connection, *, now: datetime | None = None) -> bool
 
 
 def anything_reclaimed(connection: Connection) -> bool:
-    """Whether events of dead workers wait to be taken, one by one."""
+    """Whether events of dead workers wait to be taken, apart from all others."""
     return bool(connection.execute(RECLAIMED).scalar())
 
 

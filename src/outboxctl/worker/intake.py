@@ -1,4 +1,4 @@
-"""Taking work in: as much as the sink can take now, and reclaimed events one by one."""
+"""Taking work in: as much as the sink can take now, and reclaimed events apart from all others."""
 
 from time import monotonic
 from typing import NamedTuple
@@ -7,7 +7,7 @@ from uuid import uuid4
 import structlog
 
 from outboxctl.core import snapshot
-from outboxctl.core.claim import LEFT_OUT, Claimed, claim
+from outboxctl.core.claim import GROUP, LEFT_OUT, Claimed, claim
 from outboxctl.core.traces import Traces, traces
 from outboxctl.errors import CutOffError, LimitError, OutboxctlError, UnreachableError
 from outboxctl.failures import Finding
@@ -25,7 +25,7 @@ FIRST_WAIT = 0.01  # seconds before the second look at an empty table; doubles u
 
 
 class Batch(NamedTuple):
-    """A claim in hand. `alone`: one reclaimed event, which must take nothing else with it if it kills.
+    """A claim in hand. `alone`: reclaimed events; nothing else may be in flight, for one of them may kill.
 
     `traces` are those of the events, where tracing is on. `left_out` is what becomes of an event whose
     document was left out of the claim.
@@ -122,23 +122,23 @@ class Intake:
         """Reclaimed events when it is their turn, or when there is nothing else."""
         quarantine = self._shared.quarantine
         looked = quarantine.their_turn()
-        batch = self._take_alone() if looked else None
+        batch = self._take_alone(size) if looked else None
         batch = batch or self._claim(self._lease(size), alone=False)
         if not batch and not looked and (self._drain or quarantine.occupied):
-            batch = self._take_alone()
+            batch = self._take_alone(size)
         # A lane that looked before the circuit opened knows nothing: another one holds what is due.
         if not batch and not quarantine.occupied and self._shared.breaker.probing:
             self._shared.close_circuit()  # nothing is there that the sink could refuse
         return batch
 
-    def _take_alone(self) -> Batch | None:
-        """One reclaimed event, claimed once nothing else is in flight in this process."""
+    def _take_alone(self, size: int) -> Batch | None:
+        """Reclaimed events, claimed once nothing else is in flight in this process."""
         while self._shared.leases():
             if self._shared.stopping.wait(SHORT_TICK):
                 return None
         if not self._shared.quarantine.enter():
             return None
-        batch = self._claim(self._lease(0), alone=True)
+        batch = self._claim(self._lease(min(size, GROUP)), alone=True)
         if not batch:
             self._shared.quarantine.leave()
         return batch
@@ -184,9 +184,9 @@ class Intake:
                     connection,
                     owner=s.worker_id,
                     token=token,
-                    size=size,
+                    size=0 if alone else size,
                     lease=s.lease_seconds,
-                    alone=alone,
+                    reclaimed=size if alone else 0,
                     max_bytes=s.max_batch_bytes,
                     read=read,
                 )

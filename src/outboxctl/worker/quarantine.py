@@ -1,4 +1,4 @@
-"""When reclaimed events are taken, each alone in the process: in turns with all the others."""
+"""When reclaimed events are taken, with nothing else in the process: in turns with all the others."""
 
 from time import monotonic
 
@@ -16,11 +16,11 @@ class Quarantine:
         self._ends = self._others_end = 0.0
 
     def their_turn(self) -> bool:
-        """Whether it is worth to let the batches under way end and look for a reclaimed event."""
+        """Whether it is worth to let the batches under way end and look for reclaimed events."""
         return self.occupied and monotonic() >= self._others_end
 
     def enter(self) -> bool:
-        """Nothing else is in flight: whether one may be taken now, or their turn has just ended."""
+        """Nothing else is in flight: whether some may be taken now, or their turn has just ended."""
         now = monotonic()
         if self._ends and now >= self._ends:
             self._ends, self._others_end = 0.0, now + TURN

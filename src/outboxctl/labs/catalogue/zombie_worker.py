@@ -56,7 +56,7 @@ class ZombieWorker(Lab):
 
     def observe(self, scene: Scene) -> None:
         """One worker holds an event of it, another does the rest and newer versions; then it wakes."""
-        scene.worker("w2", OUTBOX_LEASE_SECONDS=LONG_LEASE).start()
+        scene.worker("w2", OUTBOX_LEASE_SECONDS=LONG_LEASE, OUTBOX_BULK_SIZE="1").start()
         scene.expect_soon(
             Words("another worker holds an event of it", "另一个 worker 持有其中的事件"),
             lambda: {event.owner for event in scene.held()} >= {"w2"},

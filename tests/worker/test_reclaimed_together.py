@@ -1,0 +1,193 @@
+"""What a killed worker held is through at once, and an event that kills takes no neighbour to its end."""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import psycopg
+import pytest
+from elasticsearch import Elasticsearch
+
+from acceptance import lab
+from fakes import FakeSink, Fault, Point, fake_sink
+from fakes.faults import HEALTHY
+from outboxctl.chaos.proxy.tally import Bulk
+from outboxctl.core.claim import GROUP
+from processes import Worker, eventually
+from scene import Scene
+
+HELD = 3_000  # by a worker with its defaults
+NEIGHBOURS = 20
+MOST_KILLS = 20
+NEVER_APPLIED = Fault(apply=False, before=3600)
+SETTINGS = {
+    "OUTBOX_BULK_SIZE": "1000",
+    "OUTBOX_CONCURRENCY": "3",
+    "OUTBOX_LEASE_SECONDS": "600",
+    "OUTBOX_RECLAIM_INTERVAL_SECONDS": "0.2",
+}
+Start = Callable[..., Worker]
+
+
+def dies_with(scene: Scene, worker: Start, sink: FakeSink, held: int) -> None:
+    """A worker that has claimed so many events is killed; their leases are over."""
+    with sink.script.hold(Point.BEFORE_APPLY):
+        running = worker(**SETTINGS, ELASTIC_URL=sink.url)
+        eventually(lambda: scene.count("processing") == held, what="all in hand")
+        running.signal(signal.SIGKILL)
+        running.wait()
+    scene.pass_leases()
+
+
+class Killers:
+    """Each request with one of these documents is never answered, and its worker is killed over it."""
+
+    def __init__(self, documents: Sequence[str]) -> None:
+        self._documents, self._sent = set(documents), threading.Event()
+        self.together: list[int] = []  # events in each such request
+
+    def choose(self, bulk: Bulk) -> Fault:
+        """The fault of a request."""
+        if self._documents.isdisjoint(bulk.ids):
+            return HEALTHY
+        self.together.append(len(bulk.ids))
+        self._sent.set()
+        return NEVER_APPLIED
+
+    def kill_until(self, over: Callable[[], bool], start: Callable[[], Worker], scene: Scene) -> None:
+        """One worker after the other dies over such a request, until all is over; the last one lives."""
+        for _ in range(MOST_KILLS):
+            running = start()
+            eventually(lambda: self._sent.is_set() or over(), what="one dies, or all is over")
+            if not self._sent.is_set():
+                return
+            running.signal(signal.SIGKILL)
+            running.wait()
+            self._sent.clear()
+            scene.pass_leases()
+        pytest.fail("there was no end")
+
+
+@contextmanager
+def writing(url: str, index: str, client: Elasticsearch) -> Iterator[list[int]]:
+    """An application that goes on writing; the sizes of its transactions."""
+    over, loads = threading.Event(), list[int]()
+
+    def write() -> None:
+        with psycopg.connect(url, autocommit=True) as own:
+            while not over.wait(0.05):
+                Scene(own, client, index).load(5)
+                loads.append(5)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        yield loads
+    finally:
+        over.set()
+        writer.join()
+
+
+def test_what_a_killed_worker_held_is_through_in_a_few_claims(
+    sql: psycopg.Connection, index: str, worker: Start
+) -> None:
+    with fake_sink() as sink, Elasticsearch(sink.url) as client:
+        scene = Scene(sql, client, index)
+        scene.load(HELD)
+        dies_with(scene, worker, sink, HELD)
+        before = len(sink.requests)
+        second = worker(**SETTINGS, ELASTIC_URL=sink.url)
+        scene.finished_by(second, HELD)
+        sent = [len(bulk.ids) for bulk in sink.requests[before:]]
+    assert max(sent) <= GROUP, "so many are alone if it dies again"
+    assert len(sent) <= HELD / GROUP + 1
+    assert scene.rows("attempts") == [(2,)]
+
+
+@pytest.mark.parametrize("killers", [1, 2])
+def test_killers_among_thousands_end_and_everything_else_is_done(
+    sql: psycopg.Connection, index: str, worker: Start, killers: int
+) -> None:
+    attempts = 4
+    events = [lab.put(sql) for _ in range(killers)]
+    with fake_sink() as sink, Elasticsearch(sink.url) as client:
+        scene = Scene(sql, client, index)
+        scene.load(HELD - killers)
+        # Far from each other: each takes a group of its own along.
+        for number, (_, event) in enumerate(events):
+            age = f"{number - 1} hour"
+            sql.execute(
+                "UPDATE search_outbox_events SET created_at = now() + CAST(%s AS interval) WHERE id = %s",
+                (age, event),
+            )
+        dies_with(scene, worker, sink, HELD)
+        deaths = Killers([f"block:{entity}" for entity, _ in events])
+        sink.script.choose = deaths.choose
+        more = SETTINGS | {"OUTBOX_MAX_ATTEMPTS": str(attempts)}
+        deaths.kill_until(
+            lambda: scene.count("pending") + scene.count("processing") == 0,
+            lambda: worker(**more, ELASTIC_URL=sink.url),
+            scene,
+        )
+    rows = sql.execute(
+        "SELECT id, error_reason, attempts FROM search_outbox_events WHERE status = 'failed' ORDER BY id"
+    )
+    assert sorted(rows.fetchall()) == sorted((id_, "lease_expired", attempts) for _, id_ in events)
+    assert scene.count("done") == HELD - killers
+    assert scene.rows("max(attempts) FILTER (WHERE status = 'done')") == [(2,)]
+    in_company = [size for size in deaths.together if size > 1]
+    assert len(in_company) <= killers, "each takes a group along once"
+    assert max(in_company) <= GROUP
+
+
+def test_other_traffic_flows_beside_a_killer_and_loses_no_attempt_to_it(
+    sql: psycopg.Connection, url: str, index: str, worker: Start
+) -> None:
+    """What comes after the first death is never in flight with it."""
+    entity, event = lab.put(sql)
+    with fake_sink() as sink, Elasticsearch(sink.url) as client:
+        scene = Scene(sql, client, index)
+        scene.load(NEIGHBOURS)
+        dies_with(scene, worker, sink, NEIGHBOURS + 1)
+        sql.execute("UPDATE search_outbox_events SET event_version = 0")  # marks the old ones
+        deaths = Killers([f"block:{entity}"])
+        sink.script.choose = deaths.choose
+
+        def start() -> Worker:
+            done = scene.count("done")
+            running = worker(**SETTINGS, OUTBOX_MAX_ATTEMPTS="4", ELASTIC_URL=sink.url)
+            eventually(lambda: scene.count("done") > done, what="others flow")
+            return running
+
+        with writing(url, index, client) as loads:
+            deaths.kill_until(lambda: scene.count("failed") == 1, start, scene)
+        total = NEIGHBOURS + sum(loads)
+        eventually(lambda: scene.count("done") == total, what="all others done")
+    assert lab.event_row(sql, event)["error_reason"] == "lease_expired"
+    assert scene.rows("event_version, max(attempts) OVER (PARTITION BY event_version)") == [(0, 4), (1, 1)]
+
+
+def test_a_worker_that_wakes_with_reclaimed_events_in_hand_settles_none_of_them(
+    sql: psycopg.Connection, index: str, worker: Start
+) -> None:
+    total = NEIGHBOURS
+    with fake_sink() as first, fake_sink(store=first.store) as second, Elasticsearch(second.url) as client:
+        scene = Scene(sql, client, index)
+        scene.load(total)
+        dies_with(scene, worker, first, total)
+        with first.script.hold(Point.AFTER_APPLY) as gate:
+            stopped = worker(**SETTINGS, ELASTIC_URL=first.url)
+            gate.wait()
+            assert len(first.requests[-1].ids) == total
+            stopped.signal(signal.SIGSTOP)
+            scene.pass_leases()
+            other = worker(**SETTINGS, ELASTIC_URL=second.url)
+            scene.holds(total)
+            assert [len(bulk.ids) for bulk in second.requests] == [1] * total
+            gate.let_go()
+        stopped.signal(signal.SIGCONT)
+        eventually(lambda: stopped.metric("outbox_lease_lost_total") == total, what="it finds them gone")
+        assert stopped.metric("outbox_processed_total") == 0
+        assert other.metric("outbox_processed_total") == total
+    assert scene.rows("status, attempts") == [("done", 2)]
