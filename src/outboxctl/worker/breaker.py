@@ -2,9 +2,9 @@
 
 import threading
 from random import Random
-from time import monotonic
 
 from outboxctl import backoff
+from outboxctl.clock import monotonic
 
 LONGEST_STEP = 5.0  # seconds between two probes at the most: recovery must follow the sink's return
 

@@ -5,12 +5,12 @@ import os
 import signal
 import threading
 from collections.abc import Callable
-from time import monotonic
 from types import FrameType
 
 import structlog
 
 from outboxctl import backoff
+from outboxctl.clock import monotonic
 from outboxctl.core import snapshot
 from outboxctl.core.database import Database
 from outboxctl.core.traces import traces

@@ -3,9 +3,10 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from time import monotonic
 
 import structlog
+
+from outboxctl.clock import monotonic
 
 log = structlog.get_logger()
 UNKNOWN = "not checked yet"

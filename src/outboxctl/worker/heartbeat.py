@@ -4,12 +4,12 @@ import os
 import socket
 import threading
 from contextlib import suppress
-from time import monotonic
 from uuid import uuid4
 
 import structlog
 
 from outboxctl import __version__
+from outboxctl.clock import monotonic
 from outboxctl.core import workers
 from outboxctl.core.workers import INTERVAL, Beat
 from outboxctl.errors import OutboxctlError, UnreachableError

@@ -1,9 +1,9 @@
 """Taking work in: as much as the sink can take now, and reclaimed events one by one."""
 
-from time import monotonic
 from typing import NamedTuple
 from uuid import uuid4
 
+from outboxctl.clock import monotonic
 from outboxctl.core import snapshot
 from outboxctl.core.claim import Claimed, claim
 from outboxctl.core.traces import Traces, traces

@@ -1,10 +1,10 @@
 """A lane: one thread that claims, delivers and settles, batch by batch."""
 
 from random import Random
-from time import monotonic
 
 import structlog
 
+from outboxctl.clock import monotonic
 from outboxctl.core.renew import renew
 from outboxctl.errors import OutboxctlError, UnreachableError
 from outboxctl.failures import UNHEARD

@@ -1,9 +1,9 @@
 """Settling what became of a batch, through a database that may go away in the middle of it."""
 
 from dataclasses import dataclass
-from time import monotonic
 from typing import Any
 
+from outboxctl.clock import monotonic
 from outboxctl.core import commits, settle
 from outboxctl.core.ahead import ahead
 from outboxctl.core.commits import Fate

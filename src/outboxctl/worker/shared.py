@@ -2,9 +2,9 @@
 
 import threading
 from collections.abc import Collection
-from time import monotonic
 from typing import TYPE_CHECKING
 
+from outboxctl.clock import monotonic
 from outboxctl.core import settle
 from outboxctl.core.database import Database
 from outboxctl.metrics.registry import Metrics

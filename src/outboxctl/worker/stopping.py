@@ -2,10 +2,11 @@
 
 import threading
 from collections.abc import Callable, Sequence
-from time import monotonic, sleep
+from time import sleep
 
 import structlog
 
+from outboxctl.clock import monotonic
 from outboxctl.errors import OutboxctlError
 from outboxctl.worker.shared import Shared, release
 
