@@ -33,7 +33,7 @@ from outboxctl.worker.tracing import Tracing
 log = structlog.get_logger()
 LOOK_INTERVAL = 0.5  # seconds between two rounds of maintenance, and two looks at the sink
 WATCHDOG_INTERVAL = 1.0  # seconds between two signs of life for systemd: WatchdogSec must be several of these
-TICK = 0.05  # seconds until a signal is acted upon
+TICK = 0.05  # seconds until those who wait are woken by a signal; no claim is begun meanwhile
 
 
 class Daemon:
@@ -102,11 +102,12 @@ class Daemon:
 
     def _work(self) -> None:
         """Run lanes until told to stop; with drain also once nothing is due any more."""
-        while not self._signals:
+        told = self.shared.stopping.is_set
+        while not told():
             if self._drain:
                 self._maintenance.reclaim()
             self._lanes = [self._lane(n) for n in range(self._settings.concurrency)]
-            while (alive := [lane for lane in self._lanes if lane.is_alive()]) and not self._signals:
+            while (alive := [lane for lane in self._lanes if lane.is_alive()]) and not told():
                 self._watchdog()
                 alive[0].join(TICK)
             if self._drain and (self.shared.error or not self._due()):
@@ -127,10 +128,10 @@ class Daemon:
             signal.signal(number, self._on_signal)
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
-        # Only a count: setting an event here could wait for a lock that this very thread holds.
         self._signals += 1
         if self._signals > 1:
             os._exit(128 + number)  # asked twice: leave everything to the leases
+        self.shared.stopping.request()  # lanes look at it before each claim; no lock is taken here
 
     def _lane(self, number: int) -> threading.Thread:
         lane = Lane(self.shared, drain=self._drain)

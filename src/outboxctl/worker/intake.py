@@ -136,6 +136,8 @@ class Intake:
             return [], ()
         try:
             with self._shared.database.begin() as connection:
+                if self._shared.stopping.is_set():  # connecting may have taken seconds
+                    return [], ()
                 asked = True
                 events = claim(
                     connection,

@@ -107,8 +107,11 @@ class Lane:
         return delivery
 
     def _left(self, lease: Lease) -> float:
-        """Seconds for a request that starts now. What takes many, halves of a refused batch, is renewed."""
-        if self._shared.stopping.is_set():
+        """Seconds for a request that starts now. What takes many, halves of a refused batch, is renewed.
+
+        A batch that is in hand when the worker is told to stop is finished, within the grace.
+        """
+        if self._shared.given_up.is_set():
             return 0.0
         if lease.due():
             self._renew(lease)

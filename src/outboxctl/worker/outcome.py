@@ -36,6 +36,11 @@ class Outcomes:
     unsent: list[str] = field(default_factory=list)
     findings: dict[str, tuple[Claimed, Finding]] = field(default_factory=dict)
 
+    @property
+    def untried(self) -> list[str]:
+        """The events that go back with their attempts."""
+        return self.held + self.unsent
+
 
 def decide(judged: Iterable[tuple[Claimed, Finding]], policy: RetryPolicy, rng: Random) -> Outcomes:
     """Sort events by outcome; a retry becomes a failure once the attempts are spent."""

@@ -44,6 +44,7 @@ class Settling:
         done = tally.settled(self._shared.metrics, self._outcomes, written.hit, written.ahead)
         if done:
             self._shared.complete(done)
+        self._shared.gave_back(sum(id_ in written.hit for id_ in self._outcomes.untried))
         return len(written.hit)
 
     def _try(self) -> Written | None:
@@ -69,7 +70,7 @@ class Settling:
             done=self._outcomes.done,
             retries=self._outcomes.retries,
             failures=self._outcomes.failures,
-            release_the_rest=bool(self._outcomes.held or self._outcomes.unsent),
+            release_the_rest=bool(self._outcomes.untried),
         )
         return Written(hit, ahead(connection, _superseded(self._outcomes, hit)))
 

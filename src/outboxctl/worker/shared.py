@@ -14,6 +14,7 @@ from outboxctl.worker.breaker import Breaker
 from outboxctl.worker.health import Health
 from outboxctl.worker.portion import Portion
 from outboxctl.worker.quarantine import Quarantine
+from outboxctl.worker.stop_flag import StopFlag
 from outboxctl.worker.throttle import Throttle
 from outboxctl.worker.tracing import Tracing
 
@@ -41,7 +42,7 @@ class Shared:
     ) -> None:
         self.settings, self.database, self.sink = settings, database, sink
         self.metrics, self.health, self.tracing = metrics, health, tracing or Tracing()
-        self.stopping = threading.Event()  # nothing new is begun
+        self.stopping = StopFlag()  # nothing new is begun
         self.bell = threading.Event()  # there may be work: whoever waits for some looks again
         self.given_up = threading.Event()  # and what is under way is not waited for
         self.turnstile = threading.Lock()
@@ -50,6 +51,7 @@ class Shared:
         self.throttle = Throttle(settings.bulk_size * settings.concurrency)
         self.portion = Portion(settings.bulk_size, settings.max_batch_bytes)
         self.completed = 0  # events that this process brought to done
+        self.released = 0  # events that its lanes gave back untried since it was told to stop
         self._counting = threading.Lock()
         self.error: Exception | None = None
         self.quarantine = Quarantine()
@@ -72,6 +74,12 @@ class Shared:
         with self._counting:
             self.completed += events
         self.health.succeeded()
+
+    def gave_back(self, events: int) -> None:
+        """Note that so many events were put back untried; before the stop that is ordinary."""
+        if self.stopping.is_set():
+            with self._counting:
+                self.released += events
 
     def in_flight(self) -> int:
         """Events that the lanes hold."""

@@ -32,7 +32,7 @@ def stop(
     releasing.start()
     _join([releasing], end)
     if releasing.done:
-        log.info("worker stopped", done=shared.completed, released=releasing.events)
+        log.info("worker stopped", done=shared.completed, released=shared.released + releasing.events)
     else:
         log.warning("could not release everything; the leases will", problem=releasing.problem)
     return releasing.done
