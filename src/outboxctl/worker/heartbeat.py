@@ -71,7 +71,7 @@ class Heartbeat:
             uptime=monotonic() - self._started,
             in_flight=self._shared.in_flight(),
             outage_policy=s.outage_policy.value,
-            circuit_open=self._shared.breaker.is_open,
+            circuit_open=self._shared.circuit_open,
             completed=completed,
         )
 

@@ -91,7 +91,7 @@ class Intake:
         """Whether nothing is due while the sink takes nothing. Raises if it is away and something is."""
         with self._shared.database.begin() as connection:
             due = snapshot.anything_due(connection)
-        if due and self._shared.breaker.is_open and not self._shared.claims:
+        if due and self._shared.circuit_open and not self._shared.claims:
             raise UnreachableError("the sink is away and events are due", hint="check ELASTIC_URL")
         return not due
 
@@ -104,7 +104,7 @@ class Intake:
         if not batch and not looked and (self._drain or quarantine.occupied):
             batch = self._take_alone()
         # A lane that looked before the circuit opened knows nothing: another one holds what is due.
-        if not batch and not quarantine.occupied and self._shared.breaker.probing:
+        if not batch and not quarantine.occupied and self._shared.holding and self._shared.breaker.probing:
             self._shared.close_circuit()  # nothing is there that the sink could refuse
         return batch
 

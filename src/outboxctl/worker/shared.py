@@ -8,7 +8,7 @@ from outboxctl.clock import monotonic
 from outboxctl.core import settle
 from outboxctl.core.database import Database
 from outboxctl.metrics.registry import Metrics
-from outboxctl.settings import Settings
+from outboxctl.settings import OutagePolicy, Settings
 from outboxctl.sink.delivery import Sink
 from outboxctl.worker.breaker import Breaker
 from outboxctl.worker.health import Health
@@ -47,7 +47,12 @@ class Shared:
         self.given_up = threading.Event()  # and what is under way is not waited for
         self.turnstile = threading.Lock()
         self.plenty = False  # the last claim was full: the next one will find something, too
-        self.breaker = Breaker(base=settings.base_backoff_seconds, cap=settings.max_backoff_seconds)
+        self.holding = settings.outage_policy is OutagePolicy.HOLD
+        self.breaker = Breaker(
+            base=settings.base_backoff_seconds,
+            cap=settings.max_backoff_seconds,
+            whole_batches=not self.holding,
+        )
         self.throttle = Throttle(settings.bulk_size * settings.concurrency)
         self.portion = Portion(settings.bulk_size, settings.max_batch_bytes)
         self.completed = 0  # events that this process brought to done
@@ -97,6 +102,13 @@ class Shared:
                 del self._unanswered[token]  # in place: a lane may be losing another one right now
         return list(self._unanswered)
 
+    def answered(self) -> None:
+        """The sink answered something, whatever it was."""
+        if self.breaker.is_open:
+            self.close_circuit()
+        else:
+            self.breaker.close()
+
     def close_circuit(self) -> None:
         """The sink is well, or has nothing to be well for; begin small if it was away."""
         if self.breaker.is_open:
@@ -105,9 +117,14 @@ class Shared:
         self.health.report("sink", None, observer="lane")
         self.show_limits()
 
+    @property
+    def circuit_open(self) -> bool:
+        """Whether an outage holds events back. Under `count` none is held: each has its own retry."""
+        return self.holding and self.breaker.is_open
+
     def show_limits(self) -> None:
         """Set the gauges of circuit and throttle."""
-        self.metrics.set("circuit_open", self.breaker.is_open)
+        self.metrics.set("circuit_open", self.circuit_open)
         self.metrics.set("inflight_limit", self.throttle.limit)
 
 
