@@ -26,6 +26,7 @@ from outboxctl.worker.lane import Lane
 from outboxctl.worker.listener import Listener
 from outboxctl.worker.maintenance import Maintenance
 from outboxctl.worker.notify import notify
+from outboxctl.worker.progress_log import ProgressLog
 from outboxctl.worker.shared import Shared
 from outboxctl.worker.stopping import stop
 from outboxctl.worker.tracing import Tracing
@@ -48,7 +49,7 @@ class Daemon:
         tracing: Tracing | None = None,
     ) -> None:
         self.metrics = Metrics()
-        self.health = Health(settings.sla_oldest_age_seconds)
+        self.health = Health(settings.sla_oldest_age_seconds, put_off=self.metrics.put_off)
         self.shared = Shared(settings, database, sink, self.metrics, self.health, tracing=tracing)
         self._settings, self._database = settings, database
         self._heartbeat = Heartbeat(self.shared)
@@ -75,7 +76,11 @@ class Daemon:
         _calm_the_collector()
         server.start()
         log.info(
-            "worker started", worker=s.worker_id, lanes=s.concurrency, batch=s.bulk_size, port=s.metrics_port
+            "worker started",
+            worker=s.worker_id,
+            lanes=s.concurrency,
+            batch=s.bulk_size,
+            **addresses(s.metrics_host, s.metrics_port),
         )
         if s.outage_policy is OutagePolicy.COUNT:
             outage = backoff.survives(s.max_attempts, base=s.base_backoff_seconds, cap=s.max_backoff_seconds)
@@ -84,6 +89,7 @@ class Daemon:
             self._every(self._maintenance.turn, "maintenance"),
             self._every(self._maintenance.look_at_database, "database-probe"),
             self._every(self._maintenance.look_at_sink, "sink-probe"),
+            self._every(ProgressLog(self.metrics, self.health).turn, "progress-log"),
         ]
         if not drain:  # which waits for nothing
             self._helpers.append(self._every(Listener(self.shared).turn, "listener"))
@@ -166,6 +172,13 @@ class Daemon:
         watched = self._helpers if self._drain else [*self._lanes, *self._helpers]  # a drained lane has ended
         dead = [thread.name for thread in watched if not thread.is_alive()]
         return {"threads": ", ".join(dead)} if dead and not self.shared.stopping.is_set() else {}
+
+
+def addresses(host: str, port: int) -> dict[str, str]:
+    """Where the worker answers, as URLs that open on this machine: every address includes 127.0.0.1."""
+    host = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared
+    host = f"[{host}]" if ":" in host else host
+    return {name: f"http://{host}:{port}/{name}" for name in ("metrics", "healthz", "readyz")}
 
 
 def _calm_the_collector() -> None:

@@ -41,7 +41,8 @@ class Settling:
         while (written := self._try()) is None:
             if self._shared.given_up.wait(AGAIN) or (until is not None and monotonic() > until):
                 raise UnreachableError("the database went away before everything was settled")
-        done = tally.settled(self._shared.metrics, self._outcomes, written.hit, written.ahead)
+        metrics, repeats = self._shared.metrics, self._shared.repeats
+        done = tally.settled(metrics, self._outcomes, written.hit, written.ahead, repeats)
         if done:
             self._shared.complete(done)
         self._shared.gave_back(sum(id_ in written.hit for id_ in self._outcomes.untried))

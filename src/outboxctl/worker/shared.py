@@ -13,6 +13,7 @@ from outboxctl.sink.delivery import Sink
 from outboxctl.worker.breaker import Breaker
 from outboxctl.worker.health import Health
 from outboxctl.worker.portion import Portion
+from outboxctl.worker.progress_log import Repeats
 from outboxctl.worker.quarantine import Quarantine
 from outboxctl.worker.stop_flag import StopFlag
 from outboxctl.worker.throttle import Throttle
@@ -60,6 +61,7 @@ class Shared:
         self._counting = threading.Lock()
         self.error: Exception | None = None
         self.quarantine = Quarantine()
+        self.repeats = Repeats()
         self.claims: dict[str, Lease] = {}  # in hand, by lease token
         self._unanswered: dict[str, float] = {}  # claims whose answer never came, until when they matter
         metrics.set("inflight_limit", self.throttle.limit)
