@@ -18,6 +18,7 @@ from urllib3.exceptions import (
 from outboxctl.clock import monotonic
 from outboxctl.failures import Answer
 from outboxctl.guard import GUARD, Watch
+from outboxctl.sink.clients.words import in_words
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -98,7 +99,8 @@ def failed(error: Exception, cause: BaseException | None, *, tls: bool, late: bo
 
         if said := explained(cause or error, SEEN.peer, certain=kind == "tls"):
             return Answer(0, "tls", said[:500], request=True)
-    return Answer(0, kind, str(cause or error)[:500], request=True)
+    text = in_words(kind, cause, SEEN.peer) or str(cause or error)
+    return Answer(0, kind, text[:500], request=True)
 
 
 def unreadable(error: Exception) -> Answer:
