@@ -95,6 +95,8 @@ def _wait_for_it(tell: int, standard: Sequence[int]) -> None:
 if __name__ == "__main__":
     for name in LIBRARIES:
         importlib.import_module(name)
+    suspended = importlib.import_module("suspended")
     gc.freeze()  # pages that no collection touches stay shared
     sys.argv[1:] = serve(socket.socket(fileno=int(sys.argv[1])))
+    suspended.install()
     runpy.run_module("outboxctl", run_name="__main__", alter_sys=True)

@@ -10,14 +10,16 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from time import monotonic
+
+from outboxctl.clock import monotonic
 
 LINGER = 5.0  # seconds that the guard's thread waits for another request before it ends
+LOOK = 1.0  # seconds of waiting after which deadlines are looked at: waits do not end by a suspended machine
 AGAIN = 0.1  # seconds until a request that was still connecting is shut again
 
 
 class Watch:
-    """What is watched: its deadline (monotonic), how to find its socket's descriptor, whether it ran over."""
+    """What is watched: its deadline (`clock.monotonic`), its socket's descriptor, whether it ran over."""
 
     def __init__(self, deadline: float) -> None:
         self.deadline = deadline
@@ -73,7 +75,8 @@ class Guard:
             while True:
                 self._expire_overdue()
                 quiet = not self._watched
-                self._wakes_at = min((w.deadline for w in self._watched), default=monotonic() + LINGER)
+                longest = monotonic() + (LINGER if quiet else LOOK)
+                self._wakes_at = min([longest, *(w.deadline for w in self._watched)])
                 woken = self._changed.wait(self._wakes_at - monotonic())
                 if quiet and not woken and not self._watched:
                     self._wakes_at = None

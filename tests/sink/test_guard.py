@@ -8,12 +8,15 @@ from time import monotonic
 
 import pytest
 
+from outboxctl import clock, guard
 from outboxctl.failures import Reason, Verdict
-from outboxctl.guard import GUARD
+from outboxctl.guard import GUARD, Guard
 from outboxctl.settings import load
 from outboxctl.sink.bulk import Action
 from outboxctl.sink.client import connect
+from outboxctl.sink.clients import watch
 from outboxctl.sink.deliver import ElasticSink
+from processes import eventually
 
 pytestmark = pytest.mark.no_servers
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nX-Elastic-Product: Elasticsearch\r\n"
@@ -74,3 +77,34 @@ def test_the_guard_forgets_what_ended_in_time() -> None:
         pass
     assert watch not in GUARD._watched
     assert not watch.expired
+
+
+def test_a_suspended_hour_ends_what_is_watched_although_waits_do_not_notice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(guard, "LOOK", 0.05)
+    now = [0.0]
+    monkeypatch.setattr(guard, "monotonic", lambda: now[0])
+    with Guard().over(3_600) as watched:
+        now[0] += 3_600
+        eventually(lambda: watched.expired, within=10, what="looked at")
+
+
+@pytest.mark.parametrize("product", ["elasticsearch", "opensearch"])
+def test_a_request_whose_time_passed_while_it_connected_is_not_sent(
+    monkeypatch: pytest.MonkeyPatch, product: str
+) -> None:
+    """The machine was suspended in between: its document is an hour old."""
+    monkeypatch.setattr(watch, "monotonic", lambda: clock.monotonic() + 3_600)
+    monkeypatch.setattr(watch, "LEAST", 10)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        sink = ElasticSink(connect(load(elastic_url=url, sink=product)), "x")
+        (finding,) = sink.deliver([Action("a:1", 1, "{}")], left=lambda: 5).findings
+        server.settimeout(10)
+        connection, _ = server.accept()
+        with connection:
+            connection.settimeout(10)
+            assert connection.recv(1) == b"", "closed without a byte"
+    assert finding
+    assert finding.reason is Reason.TIMEOUT

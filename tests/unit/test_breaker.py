@@ -1,5 +1,6 @@
 """An open circuit lets one event at a time through, and never locks itself."""
 
+import threading
 from random import Random
 
 import pytest
@@ -41,4 +42,25 @@ def test_probes_are_never_more_than_five_seconds_apart(clock: list[float]) -> No
     for _ in range(100):
         b.failed()
     clock[0] += 5
+    assert b.admit(10) == 1
+
+
+def test_under_count_a_probe_is_a_whole_batch(clock: list[float]) -> None:
+    b = Breaker(base=0.5, cap=30, rng=Random(1), whole_batches=True)
+    b.failed()
+    clock[0] += 1
+    assert [b.admit(1000), b.admit(1000)] == [1000, 0]
+
+
+def test_a_late_failure_of_another_lane_does_not_let_a_second_probe_through(clock: list[float]) -> None:
+    b = breaker()
+    b.failed()
+    clock[0] += 1
+    assert b.admit(10) == 1
+    other = threading.Thread(target=b.failed)
+    other.start()
+    other.join()
+    clock[0] += 60
+    assert b.admit(10) == 0, "one is under way"
+    b.no_news()
     assert b.admit(10) == 1

@@ -32,7 +32,10 @@ def test_two_observers_must_both_see_it_well() -> None:
         health.report("database", None)
         health.report("database", None, observer="lane")
     assert health.failing() == {}
-    assert [line["event"] for line in logs] == ["database is failing", "database is well again"]
+    assert [line["event"] for line in logs] == [
+        "the database cannot be used",
+        "the database can be used again",
+    ]
 
 
 def test_a_quiet_night_is_no_lack_of_progress() -> None:

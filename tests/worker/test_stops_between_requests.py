@@ -1,25 +1,90 @@
-"""A worker that is told to stop begins no further request, and gives back untried what it did not send."""
+"""A batch that takes several requests is finished within the grace, and given back once that is over."""
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 
-from fakes import Point, Script, fake_sink
-from fakes.faults import answered
+from structlog.testing import capture_logs
+
+from fakes import FakeSink, Fault, Point, Script, fake_sink
+from fakes.faults import HEALTHY, answered
+from outboxctl.chaos.proxy.tally import Bulk
+from outboxctl.core.database import Database
+from outboxctl.metrics.registry import Metrics
+from outboxctl.settings import load
+from outboxctl.sink.client import connect
+from outboxctl.sink.deliver import ElasticSink
+from outboxctl.worker.health import Health
+from outboxctl.worker.lane import Lane
+from outboxctl.worker.shared import Shared
+from outboxctl.worker.stopping import stop
 from processes import Worker, eventually
 from scene import Scene, blames
 from servers import Servers
 
 
-def test_a_batch_that_is_being_halved_is_given_back(
+@contextmanager
+def lane_at(
+    url: str, db: Database, scene: Scene, sink: FakeSink
+) -> Iterator[tuple[Shared, threading.Thread]]:
+    """One lane of a worker, in this process; it must come to its end."""
+    settings = load(database_url=url, elastic_url=sink.url, elastic_index=scene.index)
+    with closing(connect(settings)) as client:
+        shared = Shared(settings, db, ElasticSink(client, scene.index), Metrics(), Health(300))
+        lane = threading.Thread(target=Lane(shared, drain=False).run, daemon=True)
+        lane.start()
+        yield shared, lane
+        lane.join(30)
+        assert not lane.is_alive()
+
+
+def test_a_batch_that_is_being_halved_is_finished(
     scene: Scene, worker: Callable[..., Worker], servers: Servers
 ) -> None:
+    def two_at_most(bulk: Bulk) -> Fault:
+        return answered(413) if len(bulk.ids) > 2 else HEALTHY
+
     scene.load(20)
-    too_large = Script.always(answered(413))
-    with fake_sink(too_large, upstream=servers.sink) as sink, too_large.hold(Point.BEFORE_APPLY) as gate:
+    script = Script(two_at_most)
+    with fake_sink(script, upstream=servers.sink) as sink, script.hold(Point.BEFORE_APPLY) as gate:
         running = worker(ELASTIC_URL=sink.url, OUTBOX_CONCURRENCY="1")
         gate.wait()
         running.signal()
         eventually(lambda: blames(running, "draining"), what="stopping")
         gate.let_go()
         assert running.wait() == 0
+    scene.holds(20)
+
+
+def test_once_the_grace_is_over_no_further_request_is_begun(
+    url: str, db: Database, scene: Scene, servers: Servers
+) -> None:
+    """It would go on until it is killed."""
+    scene.load(20)
+    too_large = Script.always(answered(413))
+    with fake_sink(too_large, upstream=servers.sink) as sink, too_large.hold(Point.BEFORE_APPLY) as gate:
+        with lane_at(url, db, scene, sink) as (shared, _):
+            gate.wait()
+            shared.stop()
+            shared.given_up.set()
+            gate.let_go()
         assert len(sink.requests) == 1
+    assert scene.rows("status, attempts, owner") == [("pending", 0, None)]
+
+
+def test_a_lane_that_gives_back_is_in_the_last_words(
+    url: str, db: Database, scene: Scene, servers: Servers
+) -> None:
+    """What it read is too old to be sent; the daemon itself found nothing to release."""
+    scene.load(20)
+    late = Script()
+    late.lookups = Fault(before=1)
+    with fake_sink(late, upstream=servers.sink) as sink, lane_at(url, db, scene, sink) as (shared, lane):
+        eventually(lambda: sink.lookups, what="a batch in hand")
+        for lease in list(shared.claims.values()):
+            lease._read_at = float("-inf")
+        shared.stopping.request()
+        with capture_logs() as said:
+            assert stop(shared, [lane], 30, leave=lambda: None)
+    assert said == [{"event": "worker stopped", "log_level": "info", "done": 0, "released": 20}]
     assert scene.rows("status, attempts, owner") == [("pending", 0, None)]

@@ -1,5 +1,6 @@
 """The metrics by the names of the contract; label values only from closed sets, all there from the start."""
 
+from collections import Counter as Tally
 from itertools import product
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -38,6 +39,7 @@ PLAIN = {
         "Events whose document is newer than their unchanged source row",
     ),
 }
+Events = Tally[str]
 ITEM_RESULTS = [verdict.value for verdict in Verdict if verdict is not Verdict.SPLIT]
 
 
@@ -114,6 +116,23 @@ class Metrics:
         """Add to one of GAUGES."""
         self.gauge[key].labels(PROJECTION).inc(value)
 
+    def value(self, key: str) -> float:
+        """What one of GAUGES is set to."""
+        return sum(s.value for family in self.gauge[key].collect() for s in family.samples)
+
+    def totals(self) -> dict[str, Events]:
+        """Events so far that were `done`, `retried` and `failed` for good, the latter two by reason."""
+        counters = {
+            "done": self._by_op["processed"],
+            "retried": self._by_reason["retried"],
+            "failed": self._by_reason["terminal"],
+        }
+        return {name: _events(counter) for name, counter in counters.items()}
+
+    def put_off(self) -> int:
+        """Deliveries so far after which their event was still to be delivered."""
+        return _events(self._by_reason["failed"]).total() - _events(self._by_reason["terminal"]).total()
+
     def snapshot(self) -> bytes:
         """All metrics in Prometheus' text format."""
         return generate_latest(self._registry)
@@ -153,3 +172,12 @@ class Metrics:
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(name.removesuffix("_total"), text, ["projection", *labels], registry=self._registry)
+
+
+def _events(counter: Counter) -> Events:
+    """What it counted, by reason; `_created` samples are no counts."""
+    found = Events()
+    for sample in (sample for family in counter.collect() for sample in family.samples):
+        if sample.name.endswith("_total") and sample.value:
+            found[sample.labels.get("reason", "")] += int(sample.value)
+    return found

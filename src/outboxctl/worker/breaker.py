@@ -1,22 +1,30 @@
-"""The circuit to the sink under the outage policy `hold`: opens on an outage, probes, closes on success."""
+"""The circuit to the sink: opens on an outage, probes with growing pauses, closes with an answer.
+
+Under the policy `hold` one event is the probe. Under `count` a whole batch is: its attempts are to be
+spent, and the circuit opens only for a sink that does not answer at all.
+"""
 
 import threading
 from random import Random
-from time import monotonic
 
 from outboxctl import backoff
+from outboxctl.clock import monotonic
 
 LONGEST_STEP = 5.0  # seconds between two probes at the most: recovery must follow the sink's return
 
 
 class Breaker:
-    """Shared by the lanes of one worker. While it is open, one event at a time is tried, jittered."""
+    """Shared by the lanes of one worker. While it is open, one lane at a time tries, jittered."""
 
-    def __init__(self, *, base: float, cap: float, rng: Random | None = None) -> None:
+    def __init__(
+        self, *, base: float, cap: float, rng: Random | None = None, whole_batches: bool = False
+    ) -> None:
         self._base, self._cap = base, min(cap, LONGEST_STEP)
         self._rng = rng or Random()  # noqa: S311 - jitter, not a secret
+        self._whole_batches = whole_batches
         self._lock = threading.Lock()
         self._failures = 0
+        self._unanswered = 0  # deliveries in a row
         self._next_probe = 0.0
         self._prober: int | None = None  # the thread that probes
 
@@ -31,14 +39,14 @@ class Breaker:
         return self._prober == threading.get_ident()
 
     def admit(self, size: int) -> int:
-        """How many events may be claimed now: `size`, one as a probe, or none."""
+        """How many events may be claimed now: `size`, as many as a probe has, or none."""
         with self._lock:
             if not self._failures:
                 return size
             if self._prober is not None or monotonic() < self._next_probe:
                 return 0
             self._prober = threading.get_ident()
-            return 1
+            return size if self._whole_batches else 1
 
     def no_news(self) -> None:
         """End the probe of this thread, if it had one, without a word of the sink."""
@@ -50,11 +58,21 @@ class Breaker:
         """An outage: open, or stay open a longer while."""
         with self._lock:
             self._failures += 1
-            self._prober = None
+            if self.probing:  # another lane's probe may be under way
+                self._prober = None
             wait = backoff.delay(self._failures, base=self._base, cap=self._cap, rng=self._rng)
             self._next_probe = monotonic() + wait
+
+    def unanswered(self, *, certain: bool) -> None:
+        """A delivery got no answer: an outage if that is certain, or if the one before got none either."""
+        with self._lock:
+            self._unanswered += 1
+            certain = certain or self._unanswered > 1
+        if certain:
+            self.failed()
 
     def close(self) -> None:
         """The sink took something, or there is nothing to send."""
         with self._lock:
             self._failures, self._prober = 0, None
+            self._unanswered = 0

@@ -5,12 +5,12 @@ import os
 import signal
 import threading
 from collections.abc import Callable
-from time import monotonic
 from types import FrameType
 
 import structlog
 
 from outboxctl import backoff
+from outboxctl.clock import monotonic
 from outboxctl.core import snapshot
 from outboxctl.core.database import Database
 from outboxctl.core.traces import traces
@@ -26,6 +26,7 @@ from outboxctl.worker.lane import Lane
 from outboxctl.worker.listener import Listener
 from outboxctl.worker.maintenance import Maintenance
 from outboxctl.worker.notify import notify
+from outboxctl.worker.progress_log import ProgressLog
 from outboxctl.worker.shared import Shared
 from outboxctl.worker.stopping import stop
 from outboxctl.worker.tracing import Tracing
@@ -33,7 +34,7 @@ from outboxctl.worker.tracing import Tracing
 log = structlog.get_logger()
 LOOK_INTERVAL = 0.5  # seconds between two rounds of maintenance, and two looks at the sink
 WATCHDOG_INTERVAL = 1.0  # seconds between two signs of life for systemd: WatchdogSec must be several of these
-TICK = 0.05  # seconds until a signal is acted upon
+TICK = 0.05  # seconds until those who wait are woken by a signal; no claim is begun meanwhile
 FIRST_LOOK = 2.0  # seconds that the first look at the sink may take before the lanes start without it
 
 
@@ -49,7 +50,7 @@ class Daemon:
         tracing: Tracing | None = None,
     ) -> None:
         self.metrics = Metrics()
-        self.health = Health(settings.sla_oldest_age_seconds)
+        self.health = Health(settings.sla_oldest_age_seconds, put_off=self.metrics.put_off)
         self.shared = Shared(settings, database, sink, self.metrics, self.health, tracing=tracing)
         self._settings, self._database = settings, database
         self._heartbeat = Heartbeat(self.shared)
@@ -81,7 +82,11 @@ class Daemon:
         if looks_first:
             self._await_first_look()
         log.info(
-            "worker started", worker=s.worker_id, lanes=s.concurrency, batch=s.bulk_size, port=s.metrics_port
+            "worker started",
+            worker=s.worker_id,
+            lanes=s.concurrency,
+            batch=s.bulk_size,
+            **addresses(s.metrics_host, s.metrics_port),
         )
         if s.outage_policy is OutagePolicy.COUNT:
             outage = backoff.survives(s.max_attempts, base=s.base_backoff_seconds, cap=s.max_backoff_seconds)
@@ -90,6 +95,7 @@ class Daemon:
             self._every(self._maintenance.turn, "maintenance"),
             self._every(self._maintenance.look_at_database, "database-probe"),
             sink_probe,
+            self._every(ProgressLog(self.metrics, self.health).turn, "progress-log"),
         ]
         if not drain:  # which waits for nothing
             self._helpers.append(self._every(Listener(self.shared).turn, "listener"))
@@ -128,11 +134,12 @@ class Daemon:
 
     def _work(self) -> None:
         """Run lanes until told to stop; with drain also once nothing is due any more."""
-        while not self._signals:
+        told = self.shared.stopping.is_set
+        while not told():
             if self._drain:
                 self._maintenance.reclaim()
             self._lanes = [self._lane(n) for n in range(self._settings.concurrency)]
-            while (alive := [lane for lane in self._lanes if lane.is_alive()]) and not self._signals:
+            while (alive := [lane for lane in self._lanes if lane.is_alive()]) and not told():
                 self._watchdog()
                 alive[0].join(TICK)
             if self._drain and (self.shared.error or not self._due()):
@@ -153,10 +160,10 @@ class Daemon:
             signal.signal(number, self._on_signal)
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
-        # Only a count: setting an event here could wait for a lock that this very thread holds.
         self._signals += 1
         if self._signals > 1:
             os._exit(128 + number)  # asked twice: leave everything to the leases
+        self.shared.stopping.request()  # lanes look at it before each claim; no lock is taken here
 
     def _lane(self, number: int) -> threading.Thread:
         lane = Lane(self.shared, drain=self._drain)
@@ -193,6 +200,13 @@ class Daemon:
         watched = self._helpers if self._drain else [*self._lanes, *self._helpers]  # a drained lane has ended
         dead = [thread.name for thread in watched if not thread.is_alive()]
         return {"threads": ", ".join(dead)} if dead and not self.shared.stopping.is_set() else {}
+
+
+def addresses(host: str, port: int) -> dict[str, str]:
+    """Where the worker answers, as URLs that open on this machine: every address includes 127.0.0.1."""
+    host = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared
+    host = f"[{host}]" if ":" in host else host
+    return {name: f"http://{host}:{port}/{name}" for name in ("metrics", "healthz", "readyz")}
 
 
 def _calm_the_collector() -> None:

@@ -1,25 +1,30 @@
 """What is wrong right now, by name: fed by the worker's threads, read by the probes."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from time import monotonic
 
 import structlog
 
+from outboxctl.clock import monotonic
+
 log = structlog.get_logger()
 UNKNOWN = "not checked yet"
+# What is logged when a condition begins to fail, and when it ends.
+WORDS = {"progress": ("no event succeeds", "events succeed again")}
 PATIENCE = 1.0  # seconds without an answer until that is said: readiness must turn within two
 
 
 class Health:
     """Failing conditions (`database`, `sink`, `draining`, `progress`) and when something last succeeded.
 
-    Two observers may report one condition; it is well again when none of them sees it fail.
+    Two observers may report one condition; it ends when none of them sees it fail. `put_off` returns how
+    many deliveries were put off so far: a sink that can be used again says how many its outage cost.
     """
 
-    def __init__(self, sla: float) -> None:
-        self._sla = sla
+    def __init__(self, sla: float, *, put_off: Callable[[], int] = lambda: 0) -> None:
+        self._sla, self._put_off = sla, put_off
+        self._began: dict[str, tuple[float, int]] = {}  # of what fails: when, and what was put off before
         self._lock = threading.Lock()
         self._failing = {("database", "probe"): UNKNOWN, ("sink", "probe"): UNKNOWN}
         self._asked: dict[str, float] = {}
@@ -42,10 +47,23 @@ class Health:
             if problem:
                 self._failing[name, observer] = problem
             fails = self._seen_failing(name)
+        begins, ends = WORDS.get(name, (f"the {name} cannot be used", f"the {name} can be used again"))
         if fails and not was_failing:
-            log.warning(f"{name} is failing", problem=problem)
+            self._began[name] = monotonic(), self._put_off()
+            log.warning(begins, problem=problem)
         elif was_failing and not fails:
-            log.info(f"{name} is well again")
+            log.info(ends, **self._course(name))
+            self._began.pop(name, None)
+
+    def outage(self, name: str) -> dict[str, object]:
+        """What a condition that fails has cost so far, and its problem; empty where it does not fail."""
+        problem = self.failing().get(name)
+        return self._course(name) | {"problem": problem} if problem and name in self._began else {}
+
+    def _course(self, name: str) -> dict[str, object]:
+        began, before = self._began.get(name, (monotonic(), self._put_off()))
+        course: dict[str, object] = {"seconds": round(monotonic() - began, 1)}
+        return course | ({"put_off": self._put_off() - before} if name == "sink" else {})
 
     def _seen_failing(self, name: str) -> bool:
         return any(n == name and text != UNKNOWN for (n, _), text in self._failing.items())

@@ -4,12 +4,12 @@ import os
 import socket
 import threading
 from contextlib import suppress
-from time import monotonic
 from uuid import uuid4
 
 import structlog
 
 from outboxctl import __version__
+from outboxctl.clock import monotonic
 from outboxctl.core import workers
 from outboxctl.core.workers import INTERVAL, Beat
 from outboxctl.errors import OutboxctlError, UnreachableError
@@ -71,7 +71,7 @@ class Heartbeat:
             uptime=monotonic() - self._started,
             in_flight=self._shared.in_flight(),
             outage_policy=s.outage_policy.value,
-            circuit_open=self._shared.breaker.is_open,
+            circuit_open=self._shared.circuit_open,
             completed=completed,
         )
 

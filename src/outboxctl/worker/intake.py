@@ -1,11 +1,11 @@
 """Taking work in: as much as the sink can take now, and reclaimed events apart from all others."""
 
-from time import monotonic
 from typing import NamedTuple
 from uuid import uuid4
 
 import structlog
 
+from outboxctl.clock import monotonic
 from outboxctl.core import snapshot
 from outboxctl.core.claim import GROUP, LEFT_OUT, Claimed, claim
 from outboxctl.core.traces import Traces, traces
@@ -114,7 +114,7 @@ class Intake:
             due = snapshot.anything_due(connection)
         if due and (problem := self._shared.start_gate.problem):
             raise UnreachableError(problem, hint="events are due, and none was claimed")
-        if due and self._shared.breaker.is_open and not self._shared.leases():
+        if due and self._shared.circuit_open and not self._shared.leases():
             raise UnreachableError("the sink is away and events are due", hint="check ELASTIC_URL")
         return not due
 
@@ -127,7 +127,7 @@ class Intake:
         if not batch and not looked and (self._drain or quarantine.occupied):
             batch = self._take_alone(size)
         # A lane that looked before the circuit opened knows nothing: another one holds what is due.
-        if not batch and not quarantine.occupied and self._shared.breaker.probing:
+        if not batch and not quarantine.occupied and self._shared.holding and self._shared.breaker.probing:
             self._shared.close_circuit()  # nothing is there that the sink could refuse
         return batch
 
@@ -179,6 +179,8 @@ class Intake:
             return [], ()
         try:
             with self._shared.database.begin() as connection:
+                if self._shared.stopping.is_set():  # connecting may have taken seconds
+                    return [], ()
                 asked = True
                 events = claim(
                     connection,

@@ -1,13 +1,13 @@
 """A lane: one thread that claims, delivers and settles, batch by batch."""
 
 from random import Random
-from time import monotonic
 
 import structlog
 
+from outboxctl.clock import monotonic
 from outboxctl.core.renew import renew
 from outboxctl.errors import OutboxctlError, UnreachableError
-from outboxctl.failures import UNHEARD
+from outboxctl.failures import UNHEARD, Verdict
 from outboxctl.settings import OutagePolicy
 from outboxctl.sink.delivery import Delivery
 from outboxctl.worker import tally
@@ -90,6 +90,8 @@ class Lane:
         self._settle(batch, outcomes)
         if self._policy.hold:
             self._hold(outcomes, delivery)
+        else:
+            self._pace(delivery)
 
     def _deliver(self, prepared: Prepared, batch: Batch) -> Delivery:
         if not prepared.actions:
@@ -107,8 +109,11 @@ class Lane:
         return delivery
 
     def _left(self, lease: Lease) -> float:
-        """Seconds for a request that starts now. What takes many, halves of a refused batch, is renewed."""
-        if self._shared.stopping.is_set():
+        """Seconds for a request that starts now. What takes many, halves of a refused batch, is renewed.
+
+        A batch that is in hand when the worker is told to stop is finished, within the grace.
+        """
+        if self._shared.given_up.is_set():
             return 0.0
         if lease.due():
             self._renew(lease)
@@ -145,6 +150,18 @@ class Lane:
             self._shared.close_circuit()
         elif said and self._shared.breaker.is_open:
             self._open_circuit(said[0].error)  # a probe without an answer
+
+    def _pace(self, delivery: Delivery) -> None:
+        """Under `count`: while the sink does not answer at all, one lane at a time tries it, with pauses.
+
+        Readiness is left to the probe of maintenance: nothing may be due for hours that could show here
+        that the sink is back.
+        """
+        said = [finding for finding in delivery.findings if finding]
+        if any(finding.reason not in UNHEARD for finding in said):
+            self._shared.answered()
+        elif said:
+            self._shared.breaker.unanswered(certain=any(f.verdict is Verdict.OUTAGE for f in said))
 
     def _open_circuit(self, error: str) -> None:
         self._shared.breaker.failed()

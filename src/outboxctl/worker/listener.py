@@ -4,11 +4,12 @@ What PostgreSQL promises ends at a pooler in transaction mode, or at a link that
 worker notifies itself, through another connection, and believes only what it hears.
 """
 
-from time import monotonic, sleep
+from time import sleep
 from uuid import uuid4
 
 import structlog
 
+from outboxctl.clock import monotonic
 from outboxctl.core import notify
 from outboxctl.core.notify import Ear, Switch
 from outboxctl.errors import OutboxctlError

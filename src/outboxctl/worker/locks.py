@@ -2,11 +2,11 @@
 
 import threading
 from collections.abc import Callable, Collection
-from time import monotonic
 from typing import TYPE_CHECKING
 
 import structlog
 
+from outboxctl.clock import monotonic
 from outboxctl.core import lockers
 from outboxctl.core.database import Database
 from outboxctl.core.lockers import Locker

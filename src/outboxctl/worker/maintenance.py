@@ -1,10 +1,11 @@
 """What a worker does besides delivering: free what died, and look at both ends."""
 
 from threading import Event
-from time import monotonic, time
+from time import time
 
 import structlog
 
+from outboxctl.clock import monotonic
 from outboxctl.core import counts, snapshot
 from outboxctl.core.reclaim import Reclaimed, reclaim
 from outboxctl.errors import OutboxctlError

@@ -43,6 +43,11 @@ class Outcomes:
         """All events of which there is an outcome."""
         return {event.id for event in self.plainly} | self.findings.keys()
 
+    @property
+    def untried(self) -> list[str]:
+        """The events that go back with their attempts."""
+        return self.held + self.unsent
+
     def only(self, ids: Container[str]) -> "Outcomes":
         """The outcomes of these events."""
         return Outcomes(

@@ -1,10 +1,11 @@
 """Outcomes of events that somebody else has locked: tried again for as long as a lease, then given up."""
 
 import threading
-from time import monotonic
 from typing import Protocol
 
 import structlog
+
+from outboxctl.clock import monotonic
 
 log = structlog.get_logger()
 

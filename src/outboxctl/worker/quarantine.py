@@ -1,6 +1,6 @@
 """When reclaimed events are taken, with nothing else in the process: in turns with all the others."""
 
-from time import monotonic
+from outboxctl.clock import monotonic
 
 TURN = 1.0  # seconds that reclaimed events have the process to themselves, and then the others
 

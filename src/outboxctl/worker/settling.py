@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from time import monotonic
 from typing import Any
 
+from outboxctl.clock import monotonic
 from outboxctl.core import commits, settle
 from outboxctl.core.ahead import ahead
 from outboxctl.core.commits import Fate
@@ -77,9 +77,11 @@ class Settling:
         settled = (
             self._outcomes.only(self._outcomes.ids - written.locked) if written.locked else self._outcomes
         )
-        done = tally.settled(self._shared.metrics, settled, written.hit, written.ahead)
+        metrics, repeats = self._shared.metrics, self._shared.repeats
+        done = tally.settled(metrics, settled, written.hit, written.ahead, repeats)
         if done:
             self._shared.complete(done)
+        self._shared.gave_back(sum(id_ in written.hit for id_ in settled.untried))
         self._outcomes, self._tried = locked, {}
 
     def _try(self) -> Written | None:
@@ -115,7 +117,7 @@ class Settling:
         outcomes = self._outcomes
         if self._around:
             outcomes = outcomes.only(settle.hold(connection, self._token))
-        released = [*outcomes.held, *outcomes.unsent]
+        released = outcomes.untried
         hit = settle.write(
             connection,
             self._token,

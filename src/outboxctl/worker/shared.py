@@ -2,21 +2,23 @@
 
 import threading
 from collections.abc import Collection
-from time import monotonic
 from typing import TYPE_CHECKING
 
+from outboxctl.clock import monotonic
 from outboxctl.core import settle
 from outboxctl.core.database import Database
 from outboxctl.metrics.registry import Metrics
-from outboxctl.settings import Settings
+from outboxctl.settings import OutagePolicy, Settings
 from outboxctl.sink.delivery import Sink
 from outboxctl.worker.breaker import Breaker
 from outboxctl.worker.health import Health
 from outboxctl.worker.locks import Locks
 from outboxctl.worker.portion import Portion
 from outboxctl.worker.postponed import Postponed
+from outboxctl.worker.progress_log import Repeats
 from outboxctl.worker.quarantine import Quarantine
 from outboxctl.worker.start_gate import StartGate
+from outboxctl.worker.stop_flag import StopFlag
 from outboxctl.worker.throttle import Throttle
 from outboxctl.worker.tracing import Tracing
 
@@ -44,19 +46,26 @@ class Shared:
     ) -> None:
         self.settings, self.database, self.sink = settings, database, sink
         self.metrics, self.health, self.tracing = metrics, health, tracing or Tracing()
-        self.stopping = threading.Event()  # nothing new is begun
+        self.stopping = StopFlag()  # nothing new is begun
         self.bell = threading.Event()  # there may be work: whoever waits for some looks again
         self.given_up = threading.Event()  # and what is under way is not waited for
         self.turnstile = threading.Lock()
         self.plenty = False  # the last claim was full: the next one will find something, too
         self.start_gate = StartGate()
-        self.breaker = Breaker(base=settings.base_backoff_seconds, cap=settings.max_backoff_seconds)
+        self.holding = settings.outage_policy is OutagePolicy.HOLD
+        self.breaker = Breaker(
+            base=settings.base_backoff_seconds,
+            cap=settings.max_backoff_seconds,
+            whole_batches=not self.holding,
+        )
         self.throttle = Throttle(settings.bulk_size * settings.concurrency)
         self.portion = Portion(settings.bulk_size, settings.max_batch_bytes)
         self.completed = 0  # events that this process brought to done
+        self.released = 0  # events that its lanes gave back untried since it was told to stop
         self._counting = threading.Lock()
         self.error: Exception | None = None
         self.quarantine = Quarantine()
+        self.repeats = Repeats()
         self.claims: dict[str, Lease] = {}  # in hand, by lease token
         self.locks, self.postponed = Locks(database), Postponed(settings.lease_seconds)
         self._unanswered: dict[str, float] = {}  # claims whose answer never came, until when they matter
@@ -78,6 +87,12 @@ class Shared:
             self.completed += events
         self.health.succeeded()
 
+    def gave_back(self, events: int) -> None:
+        """Note that so many events were put back untried; before the stop that is ordinary."""
+        if self.stopping.is_set():
+            with self._counting:
+                self.released += events
+
     def in_flight(self) -> int:
         """Events that the lanes hold."""
         return sum(lease.size for lease in self.leases())
@@ -98,6 +113,13 @@ class Shared:
                 del self._unanswered[token]  # in place: a lane may be losing another one right now
         return list(self._unanswered)
 
+    def answered(self) -> None:
+        """The sink answered something, whatever it was."""
+        if self.breaker.is_open:
+            self.close_circuit()
+        else:
+            self.breaker.close()
+
     def close_circuit(self) -> None:
         """The sink is well, or has nothing to be well for; begin small if it was away."""
         if self.breaker.is_open:
@@ -106,9 +128,14 @@ class Shared:
         self.health.report("sink", None, observer="lane")
         self.show_limits()
 
+    @property
+    def circuit_open(self) -> bool:
+        """Whether an outage holds events back. Under `count` none is held: each has its own retry."""
+        return self.holding and self.breaker.is_open
+
     def show_limits(self) -> None:
         """Set the gauges of circuit and throttle."""
-        self.metrics.set("circuit_open", self.breaker.is_open)
+        self.metrics.set("circuit_open", self.circuit_open)
         self.metrics.set("inflight_limit", self.throttle.limit)
 
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from random import getrandbits
-from time import monotonic, time_ns
+from time import time_ns
 
 from opentelemetry import trace
 from opentelemetry.trace import Link, Span, SpanContext, SpanKind, StatusCode, TraceFlags
@@ -15,6 +15,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from structlog.typing import EventDict, WrappedLogger
 
 from outboxctl import __version__
+from outboxctl.clock import monotonic
 from outboxctl.core.schema import EVENTS
 from outboxctl.core.traces import Traces
 from outboxctl.failures import Reason

@@ -2,10 +2,11 @@
 
 import threading
 from collections.abc import Callable, Sequence
-from time import monotonic, sleep
+from time import sleep
 
 import structlog
 
+from outboxctl.clock import monotonic
 from outboxctl.errors import OutboxctlError
 from outboxctl.wording import counted
 from outboxctl.worker.shared import Shared, release, still_held
@@ -32,7 +33,7 @@ def stop(
     releasing.start()
     _join([releasing], end)
     if releasing.done:
-        log.info("worker stopped", done=shared.completed, released=releasing.events)
+        log.info("worker stopped", done=shared.completed, released=shared.released + releasing.events)
     else:
         log.warning("could not release everything; the leases will", problem=releasing.problem)
     return releasing.done

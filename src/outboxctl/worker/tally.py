@@ -13,6 +13,7 @@ from outboxctl.metrics.registry import Metrics
 from outboxctl.sink.bulk import Action
 from outboxctl.sink.delivery import Delivery
 from outboxctl.worker.outcome import Outcomes
+from outboxctl.worker.progress_log import Repeats
 
 log = structlog.get_logger()
 UNKNOWN = Reason.UNKNOWN_EXCEPTION
@@ -30,11 +31,15 @@ def deliveries(metrics: Metrics, actions: Sequence[Action], delivery: Delivery) 
         metrics.item("delete" if deleted else "upsert", verdict.value, count)
 
 
-def settled(metrics: Metrics, outcomes: Outcomes, hit: set[str], ahead: set[str]) -> int:
+def settled(
+    metrics: Metrics, outcomes: Outcomes, hit: set[str], ahead: set[str], repeats: Repeats | None = None
+) -> int:
     """Count the rows that settling hit; the others are nobody's success. Returns how many became done.
 
-    `ahead` are those of which the index holds a newer version than the source row.
+    `ahead` are those of which the index holds a newer version than the source row. Of what `repeats` has
+    met lately no line is written: the minute's line counts it.
     """
+    repeats = repeats or Repeats()
     done = _done(metrics, outcomes, hit)
     ends = {
         "retried": [retry.id for retry in outcomes.retries],
@@ -42,7 +47,7 @@ def settled(metrics: Metrics, outcomes: Outcomes, hit: set[str], ahead: set[str]
         "held": outcomes.held,
     }
     for end, ids in ends.items():
-        _not_done(metrics, end, [outcomes.findings[id_] for id_ in ids if id_ in hit])
+        _not_done(metrics, end, [outcomes.findings[id_] for id_ in ids if id_ in hit], repeats)
     lost = len(outcomes.plainly) + len(outcomes.findings) - len(hit)
     if lost:
         metrics.count("lease_lost", lost)
@@ -71,11 +76,11 @@ def _done(metrics: Metrics, outcomes: Outcomes, hit: set[str]) -> int:
     return len(done)
 
 
-def _not_done(metrics: Metrics, end: str, rows: Sequence[tuple[Claimed, Finding]]) -> None:
+def _not_done(metrics: Metrics, end: str, rows: Sequence[tuple[Claimed, Finding]], repeats: Repeats) -> None:
     counts = Counter((op_label(event.op), finding.reason or UNKNOWN) for event, finding in rows)
     for (op, reason), count in counts.items():
         metrics.not_done(end, op, reason, count)
-    if rows and end in SAID:
-        reasons = dict(Counter((finding.reason or UNKNOWN).value for _, finding in rows))
+    reasons = dict(Counter((finding.reason or UNKNOWN).value for _, finding in rows))
+    if rows and end in SAID and repeats.first(end, reasons):
         event, finding = rows[0]
         log.warning(SAID[end], events=len(rows), reasons=reasons, example=event.id, error=finding.error)

@@ -7,7 +7,6 @@ import logging
 import os
 import re
 import threading
-from time import monotonic
 
 import structlog
 from opentelemetry import trace
@@ -17,6 +16,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from outboxctl import __version__
+from outboxctl.clock import monotonic
 from outboxctl.errors import UsageError
 from outboxctl.settings import Settings
 from outboxctl.wording import brief

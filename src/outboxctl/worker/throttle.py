@@ -6,8 +6,8 @@ knowing of each other.
 
 import threading
 from collections.abc import Sequence
-from time import monotonic
 
+from outboxctl.clock import monotonic
 from outboxctl.failures import DONE, Finding, Reason, Verdict
 
 STEPS = 20  # successful windows from nothing back to the full size

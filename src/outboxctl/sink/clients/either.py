@@ -4,9 +4,9 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from time import monotonic
 from typing import Any
 
+from outboxctl.clock import monotonic
 from outboxctl.failures import Answer
 from outboxctl.sink.clients.model import INSTALL, WRONG_PRODUCT, Client, Reply
 from outboxctl.sink.clients.watch import LEAST, SEEN, within

@@ -5,19 +5,27 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError, ProtocolError
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    NameResolutionError,
+    NewConnectionError,
+    ProtocolError,
+    ReadTimeoutError,
+)
 
+from outboxctl.clock import monotonic
 from outboxctl.failures import Answer
 from outboxctl.guard import GUARD, Watch
+from outboxctl.sink.clients.words import in_words
 
 if TYPE_CHECKING:
     from ssl import SSLContext
 
 NOT_SENT = (NewConnectionError, NameResolutionError, ConnectTimeoutError)
 TOO_LONG = "the answer took longer than the whole request may"
+TOO_LATE = "the time of the request was over before it was sent"
 LEAST = 0.01  # seconds to connect, where hardly any are left
 UNBOUNDED = 3600.0  # seconds, where a client was made without a timeout
 
@@ -91,7 +99,8 @@ def failed(error: Exception, cause: BaseException | None, *, tls: bool, late: bo
 
         if said := explained(cause or error, SEEN.peer, certain=kind == "tls"):
             return Answer(0, "tls", said[:500], request=True)
-    return Answer(0, kind, str(cause or error)[:500], request=True)
+    text = in_words(kind, cause, SEEN.peer) or str(cause or error)
+    return Answer(0, kind, text[:500], request=True)
 
 
 def unreadable(error: Exception) -> Answer:
@@ -122,6 +131,16 @@ def _closed_without_a_word(cause: BaseException | None) -> bool:
     return len(cause.args) > 1 and isinstance(cause.args[1], ConnectionError)
 
 
+def _connect_in_time(connection: Any) -> None:
+    """Before each write: connecting takes time, and the machine may be suspended meanwhile."""
+    if connection.sock is None:
+        connection.connect()
+    watch = SEEN.watch
+    if watch and monotonic() >= watch.deadline:
+        watch.expired = True
+        raise ReadTimeoutError(connection, "", TOO_LATE)
+
+
 def watching(connection: Any) -> Any:
     """A connection class that tells the thread's watch which socket it uses."""
 
@@ -137,13 +156,16 @@ def watching(connection: Any) -> Any:
                 if self.sock:  # keep it: a connection forgets its socket where the answer has no length
                     watch.descriptor = self.sock.fileno
 
+        def send(self, data: Any) -> Any:
+            _connect_in_time(self)
+            return super().send(data)
+
         def _new_conn(self) -> Any:
             # A name may have several addresses, and each would be given all of the time.
-            watch = SEEN.watch
-            with suppress(socket.gaierror):  # the base class says it
-                if watch:
+            if SEEN.watch:
+                with suppress(socket.gaierror):  # the base class says it
                     addresses = socket.getaddrinfo(self._dns_host, self.port, type=socket.SOCK_STREAM)
-                    self.timeout = max(LEAST, (watch.deadline - monotonic()) / len(addresses))
+                    self.timeout = max(LEAST, (SEEN.watch.deadline - monotonic()) / len(addresses))
             return super()._new_conn()
 
         def _descriptor(self) -> int:

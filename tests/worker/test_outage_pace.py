@@ -1,0 +1,138 @@
+"""A sink that does not answer under `count`: few requests, one at a time; attempts are counted as before."""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import pairwise
+
+import pytest
+
+from outboxctl import clock, services
+from outboxctl.core.database import Database
+from outboxctl.failures import DONE, Finding, Reason, Verdict
+from outboxctl.metrics.registry import Metrics
+from outboxctl.settings import load
+from outboxctl.sink.bulk import Action
+from outboxctl.sink.delivery import Delivery
+from outboxctl.worker.health import Health
+from outboxctl.worker.lane import Lane
+from outboxctl.worker.shared import Shared
+from processes import Cli, eventually
+from scene import Scene
+
+TOTAL, ATTEMPTS, LANES, BASE = 300, 5, 3, 0.2
+DEAD = Finding(Verdict.OUTAGE, Reason.CONNECT, error="connect: refused")
+SILENT = Finding(Verdict.RETRY, Reason.TIMEOUT, error="timeout")
+REFUSED = Finding(Verdict.OUTAGE, Reason.UNAVAILABLE, error="503")
+SETTINGS = {
+    "max_attempts": ATTEMPTS,
+    "base_backoff_seconds": BASE,
+    "max_backoff_seconds": 2 * BASE,
+    "concurrency": LANES,
+    "bulk_size": TOTAL,
+}
+
+
+class Sink:
+    """Says the same of each action; notes when each delivery began and ended."""
+
+    def __init__(self, finding: Finding) -> None:
+        self.finding = finding
+        self.deliveries: list[tuple[float, float]] = []
+        self._one = threading.Lock()
+
+    def deliver(self, actions: Sequence[Action], *, left: Callable[[], float]) -> Delivery:
+        assert left() > 0
+        began = clock.monotonic()
+        finding = self.finding
+        with self._one:
+            self.deliveries.append((began, clock.monotonic()))
+        return Delivery([finding] * len(actions), [])
+
+
+@contextmanager
+def worker(url: str, db: Database, sink: Sink) -> Iterator[Shared]:
+    """All lanes of a worker, in this process."""
+    shared = Shared(load(database_url=url, **SETTINGS), db, sink, Metrics(), Health(300))
+    lanes = [threading.Thread(target=Lane(shared, drain=False).run, daemon=True) for _ in range(LANES)]
+    for lane in lanes:
+        lane.start()
+    try:
+        yield shared
+    finally:
+        shared.stop()
+        for lane in lanes:
+            lane.join(30)
+            assert not lane.is_alive()
+
+
+def test_one_request_at_a_time_with_pauses_and_attempts_are_spent(
+    url: str, db: Database, scene: Scene
+) -> None:
+    scene.load(TOTAL)
+    sink = Sink(DEAD)
+    with worker(url, db, sink):
+        eventually(lambda: scene.count("failed") == TOTAL, what="attempts are spent")
+    assert scene.rows("attempts, error_reason") == [(ATTEMPTS, "connect")]
+    alone = sorted(sink.deliveries)[LANES:]  # the first ones may have met it together
+    pauses = [began - ended for (_, ended), (began, _) in pairwise(alone)]
+    assert len(pauses) >= ATTEMPTS - 2
+    assert min(pauses) >= BASE / 2
+
+
+def test_it_takes_up_again_with_the_first_answer(url: str, db: Database, scene: Scene) -> None:
+    scene.load(TOTAL)
+    sink = Sink(DEAD)
+    with worker(url, db, sink) as shared:
+        eventually(lambda: len(sink.deliveries) > LANES, what="an outage")
+        sink.finding = DONE
+        eventually(lambda: scene.count("done") == TOTAL, within=20, what="delivered")
+        assert not shared.breaker.is_open
+    assert scene.rows("status") == [("done",)]
+
+
+def test_the_circuit_under_count_is_no_news_for_readiness(url: str, db: Database, scene: Scene) -> None:
+    """Nothing may be due for hours: nobody would find out that the sink is back, and close it."""
+    scene.load(1)
+    sink = Sink(DEAD)
+    with worker(url, db, sink) as shared:
+        eventually(lambda: shared.breaker.is_open, what="open")
+        shared.show_limits()
+        assert b'outbox_circuit_open{projection="search_index_to_elastic"} 0.0' in shared.metrics.snapshot()
+        assert "circuit" not in str(shared.health.failing())
+
+
+def lane_of(url: str, db: Database) -> tuple[Lane, Shared]:
+    shared = Shared(load(database_url=url, **SETTINGS), db, Sink(DONE), Metrics(), Health(300))
+    return Lane(shared, drain=False), shared
+
+
+@pytest.mark.parametrize(
+    ("findings", "opens"),
+    [
+        pytest.param([[DEAD]], True, id="refused"),
+        pytest.param([[SILENT]], False, id="one timeout may be this batch's own"),
+        pytest.param([[SILENT], [SILENT]], True, id="two in a row"),
+        pytest.param([[SILENT], [DONE], [SILENT]], False, id="something was taken in between"),
+        pytest.param([[SILENT], [SILENT, DONE]], False, id="something of it was taken"),
+        pytest.param([[REFUSED], [REFUSED]], False, id="an answer, though no good one"),
+        pytest.param([[None], [None]], False, id="nothing was sent"),
+        pytest.param([[DEAD], [REFUSED]], False, id="it answers again"),
+    ],
+)
+def test_only_silence_slows_requests_down(
+    url: str, db: Database, findings: list[list[Finding | None]], opens: bool
+) -> None:
+    lane, shared = lane_of(url, db)
+    for said in findings:
+        lane._pace(Delivery(said, []))
+    assert shared.breaker.is_open is opens
+
+
+def test_a_drain_waits_for_its_turn_and_ends(scene: Scene, cli: Cli) -> None:
+    """Under `count` an open circuit is no reason to give up: each event gets its attempt."""
+    scene.load(40)
+    url = f"http://127.0.0.1:{services.fresh_port()}"
+    quick = {"OUTBOX_BULK_SIZE": "10", "OUTBOX_BASE_BACKOFF_SECONDS": "0.1", "OUTBOX_MAX_ATTEMPTS": "2"}
+    cli.ok("worker", "--drain", env=quick | {"ELASTIC_URL": url})
+    assert (0,) not in scene.rows("attempts")

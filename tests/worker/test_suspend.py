@@ -1,0 +1,62 @@
+"""A machine that was suspended for longer than a lease: what it had read before is old, and is not sent."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from fakes.postgres_proxy import Do, Proxy
+from processes import Worker, eventually
+from scene import Scene
+from suspended import CLOCK, resume, suspend
+
+CREATED, CONFLICT = 201, 409
+CLAIM = "SET status = 'processing'"
+LEASE = "2"  # seconds: the suspend is longer, for the other worker waits for its end
+DELETED = """
+WITH gone AS (DELETE FROM search_index RETURNING entity_type, entity_id, event_version)
+INSERT INTO search_outbox_events (id, entity_type, entity_id, op, event_version, status)
+SELECT gen_random_uuid(), entity_type, entity_id, 'delete', event_version + 1, 'pending' FROM gone
+"""
+
+
+@pytest.mark.real_engine
+def test_a_batch_read_before_a_suspend_does_not_bring_back_what_was_deleted_meanwhile(
+    scene: Scene, worker: Callable[..., Worker], database_proxy: Proxy
+) -> None:
+    """No tombstone helps: they are gone with a restart of the index, whatever `gc_deletes` says."""
+    scene.load(20)
+    answer = database_proxy.on("COMMIT", Do.HOLD_ANSWER, within=CLAIM)
+    own = CLOCK | {"DATABASE_URL": database_proxy.url, "OUTBOX_LEASE_SECONDS": LEASE}
+    sleeper = worker(**own, OUTBOX_CONCURRENCY="1")
+    eventually(answer.reached.is_set, what="claimed, with the documents as they were")
+    suspend(sleeper)
+    scene.sql.execute(DELETED)
+    other = worker(OUTBOX_RECLAIM_INTERVAL_SECONDS="0.2")
+    eventually(lambda: scene.count("done") == 40, what="deleted, and all else delivered, by another worker")
+    other.end()
+    scene.engine.indices.close(index=scene.index)
+    scene.engine.indices.open(index=scene.index)
+    before = scene.sent()
+    answer.released.set()
+    resume(sleeper)
+    scene.load(1)
+    scene.holds(41)  # its one lane is past what it had read
+    assert scene.sent() == before + 1
+
+
+@pytest.mark.real_engine
+def test_tombstones_end_with_a_restart_of_the_index(scene: Scene) -> None:
+    """The fact behind: an older write is refused before, and taken after."""
+    engine, index = scene.engine.options(ignore_status=409), scene.index
+
+    def write(version: int) -> int:
+        given: dict[str, Any] = {"id": "block:1", "version": version, "version_type": "external_gte"}
+        return engine.index(index=index, document={}, **given).meta.status
+
+    assert write(5) == CREATED
+    engine.delete(index=index, id="block:1", version=6, version_type="external_gte")
+    assert write(5) == CONFLICT
+    engine.indices.close(index=index)
+    engine.indices.open(index=index)
+    assert write(5) == CREATED
