@@ -86,7 +86,7 @@ class Daemon:
             worker=s.worker_id,
             lanes=s.concurrency,
             batch=s.bulk_size,
-            **addresses(s.metrics_host, s.metrics_port),
+            **(addresses(s.metrics_host, s.metrics_port) if server else {}),
         )
         if s.outage_policy is OutagePolicy.COUNT:
             outage = backoff.survives(s.max_attempts, base=s.base_backoff_seconds, cap=s.max_backoff_seconds)
