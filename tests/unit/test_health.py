@@ -35,6 +35,25 @@ def test_two_observers_must_both_see_it_well() -> None:
     assert [line["event"] for line in logs] == ["database is failing", "database is well again"]
 
 
+def test_an_error_that_three_observers_see_is_said_once() -> None:
+    health = healthy()
+    for observer in ("probe", "lane", "maintenance"):
+        health.report("database", "connection refused", observer=observer)
+    health.report("sink", "connect: refused")
+    health.report("sink", "circuit open: connect: refused", observer="lane")
+    assert health.failing() == {"database": "connection refused", "sink": "circuit open: connect: refused"}
+
+
+def test_the_last_success_is_one_that_there_was() -> None:
+    health = healthy()
+    health.progress(due=False)
+    assert health.last_success_seconds() is None, "having nothing to do is no success"
+    health.succeeded()
+    age = health.last_success_seconds()
+    assert age is not None
+    assert 0 <= age < 60
+
+
 def test_a_quiet_night_is_no_lack_of_progress() -> None:
     health = healthy(sla=0.0)
     health.progress(due=False)

@@ -66,7 +66,12 @@ class Daemon:
         """
         s, self._drain = self._settings, drain
         server = Server(
-            s.metrics_host, s.metrics_port, self.metrics, alive=self._alive, ready=self.health.failing
+            s.metrics_host,
+            s.metrics_port,
+            self.metrics,
+            alive=self._alive,
+            ready=self.health.failing,
+            last_success=self.health.last_success_seconds,
         )
         self._due()  # a missing schema or database ends it here
         self._look_at_traces()
