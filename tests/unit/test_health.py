@@ -62,6 +62,22 @@ def test_a_quiet_night_is_no_lack_of_progress() -> None:
     assert list(health.failing()) == ["progress"]
 
 
+def test_progress_is_a_success_or_nothing_to_wait_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1_000.0
+    monkeypatch.setattr("outboxctl.worker.health.monotonic", lambda: now)
+    health = healthy()
+    now += 70
+    assert health.progress_age() == 70
+    health.idle()
+    now += 5
+    assert health.progress_age() == 5
+    health.succeeded()
+    now += 3
+    assert (health.progress_age(), health.last_success_seconds()) == (3, 3)
+    health.progress(due=False)
+    assert health.progress_age() == 3, "between two attempts nothing is due, and events wait"
+
+
 def test_draining_is_not_ready() -> None:
     health = healthy()
     health.drain()

@@ -24,7 +24,7 @@ class Health:
         self._failing = {("database", "probe"): UNKNOWN, ("sink", "probe"): UNKNOWN}
         self._asked: dict[str, float] = {}
         self._succeeded: float | None = None
-        self._nothing_due = monotonic()  # having nothing to do is no lack of progress
+        self._nothing_due = self._nothing_waiting = monotonic()
 
     @contextmanager
     def waiting_for(self, name: str) -> Iterator[None]:
@@ -63,6 +63,14 @@ class Health:
     def last_success_seconds(self) -> float | None:
         """Seconds since this process last completed an event, None before the first."""
         return None if self._succeeded is None else round(monotonic() - self._succeeded, 3)
+
+    def idle(self) -> None:
+        """Note that no event waits for anything just now."""
+        self._nothing_waiting = monotonic()
+
+    def progress_age(self) -> float:
+        """Seconds since an event was last completed, or none waited."""
+        return monotonic() - max(self._nothing_waiting, self._succeeded or 0)
 
     def progress(self, *, due: bool) -> None:
         """Judge progress: events are due, and nothing succeeded within the SLA."""
