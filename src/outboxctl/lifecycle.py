@@ -69,7 +69,6 @@ BY_VERB = {transition.verb: transition for transition in TRANSITIONS}
 
 PROJECTION = "search_index_to_elastic"
 OPS = ("upsert", "delete")
-OP_LABELS = (*OPS, "other")
 
 
 def op_label(op: str) -> str:

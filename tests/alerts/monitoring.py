@@ -19,7 +19,7 @@ from outboxctl.alerts.rules import rule_file
 from outboxctl.alerts.table import alerts
 from processes import eventually
 
-LIMITS = Limits(oldest_age=5.0, minute=1.0)
+LIMITS = Limits(oldest_age=5.0, no_success=2.0, minute=1.0)
 SCRAPE = "500ms"  # half a minute
 
 

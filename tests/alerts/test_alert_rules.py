@@ -67,7 +67,7 @@ tests:
 """
 
 
-FIRES = """{labels: '{alertname="OutboxNoSuccess"}', value: 1}"""
+FIRES = """{labels: '{alertname="OutboxNoSuccess"}', value: 2}"""  # the ticket, and the page
 
 
 @pytest.mark.parametrize(("success", "fires"), [("-14+15x40", ""), ("0x40", FIRES)])
@@ -92,10 +92,13 @@ def test_limits_come_from_settings_and_flags(bare: Cli) -> None:
     given = _rules(bare.ok("alerts", "rules", env={"OUTBOX_SLA_OLDEST_AGE_SECONDS": "90"}))
     assert given["OutboxOldestAgeOverSla", "page"]["expr"].endswith("> 90")
     assert given["OutboxNoSuccess", "page"]["for"] == "90s"
-    flags = ("--max-oldest-age", "120", "--max-failed-growth", "3", "--job", 'my "job"')
+    flags = ["--max-oldest-age", "120", "--max-failed-growth", "3", "--job", 'my "job"']
+    flags += ["--max-no-success", "120"]
     flagged = _rules(bare.ok("alerts", "rules", *flags, env={"OUTBOX_SLA_OLDEST_AGE_SECONDS": "90"}))
     assert flagged["OutboxOldestAgeOverSla", "page"]["expr"].endswith("> 120")
     assert flagged["OutboxTerminalFailures", "page"]["expr"].endswith("> 3")
+    assert flagged["OutboxNoSuccess", "ticket"]["for"] == "2m"
+    assert flagged["OutboxNoSuccess", "ticket"]["expr"].endswith("> 90")
     assert flagged["OutboxWorkerGone", "ticket"]["expr"] == r'up{job="my \"job\""} == 0'
 
 
@@ -120,3 +123,8 @@ def test_alertmanagers_example_names_alerts_that_there_are() -> None:
     named = set(re.findall(r"Outbox\w+", str(example["inhibit_rules"])))
     assert named
     assert named <= NAMES
+
+
+def test_a_ticket_never_keeps_a_page_back() -> None:
+    for rule in yaml.safe_load((SHIPPED / "alertmanager.yml").read_text())["inhibit_rules"]:
+        assert 'severity = "page"' in rule["source_matchers"], rule

@@ -39,6 +39,7 @@ def test_one_cause_is_one_page(manager: int) -> None:
         {"alertname": "OutboxNoSuccess", **ONE, **page},
         {"alertname": "OutboxOldestAgeOverSla", **ONE, **page},
         {"alertname": "OutboxOldestAgeOverSla", **ONE, **page, "namespace": "elsewhere"},
+        {"alertname": "OutboxNoSuccess", **ONE, **ticket, "namespace": "elsewhere"},
         {"alertname": "OutboxRetryStorm", **ONE, **ticket},
         {"alertname": "OutboxWorkerGone", "job": "outboxctl", **page},
         {"alertname": "OutboxWorkerGone", "job": "outboxctl", "instance": "w1", **ticket},

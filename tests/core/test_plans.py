@@ -9,6 +9,7 @@ import psycopg
 import pytest
 from sqlalchemy import TextClause, text
 
+from outboxctl.core import snapshot
 from outboxctl.core.claim import CLAIM, PLAN
 from outboxctl.core.database import Database
 from outboxctl.core.migrations import upgrade
@@ -172,3 +173,10 @@ def test_what_was_claimed_is_found_by_its_ids_or_among_what_is_in_flight(outbox:
         assert passed_over(nodes) <= 100, f"{what}: what others hold, and no more"
     for what, nodes in (settled | held).items():
         assert most(nodes) <= 200, what
+
+
+def test_whether_any_event_waits_is_seen_without_reading_them(outbox: Outbox) -> None:
+    nodes = outbox.explained(snapshot.WAITING, under="SET LOCAL enable_seqscan = off")
+    assert outbox.scans(nodes) - {RECLAIMED} <= {DUE, PROCESSING}
+    assert most(nodes) <= 1_000
+    assert passed_over(nodes) <= 1_000, "those that somebody put off, and no more of them"

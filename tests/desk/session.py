@@ -51,7 +51,10 @@ class Scene:
 
 
 STORY = (
-    Scene("Monitoring runs `check`, and it complains.", "outboxctl check; echo exit $?"),
+    Scene(
+        "Monitoring runs `check`, here without a failed event allowed, and it complains.",
+        "outboxctl check --max-failed 0; echo exit $?",
+    ),
     Scene("Where do we stand?", "outboxctl status"),
     Scene("What failed, by cause:", "outboxctl failed list"),
     Scene("One event of the largest group, its row and its document:", "outboxctl failed show {event}"),
@@ -83,7 +86,7 @@ STORY = (
     ),
     Scene("Who did what, for whoever comes on call next:", "outboxctl audit"),
     Scene("Does the index say what the database says?", "outboxctl verify"),
-    Scene("And monitoring?", "outboxctl check; echo exit $?"),
+    Scene("And monitoring?", "outboxctl check --max-failed 0; echo exit $?"),
 )
 Record = Callable[[str], list[str]]
 

@@ -80,6 +80,35 @@ def unattended(sql: lab.Sql) -> None:
     lab.load(sql, 3)
 
 
+def stalled(sql: lab.Sql) -> None:
+    """An event waits for its next attempt, and the worker has delivered none for 100 s."""
+    sql.execute(HEARTBEAT, [1])
+    sql.execute("UPDATE outbox_workers SET progress_at = now() - interval '100 s'")
+    lab.load(sql, 1)
+    sql.execute(
+        "UPDATE search_outbox_events SET attempts = 3, error_reason = 'connect',"
+        " next_retry_at = now() + interval '20 s'"
+    )
+
+
+def put_off(sql: lab.Sql) -> None:
+    """Nobody has tried this event: somebody wrote that it is for tomorrow."""
+    stalled(sql)
+    sql.execute("UPDATE search_outbox_events SET attempts = 0, next_retry_at = now() + interval '1 day'")
+
+
+def one_delivers(sql: lab.Sql) -> None:
+    stalled(sql)
+    sql.execute(HEARTBEAT, [1])
+    sql.execute("UPDATE outbox_workers SET progress_at = now() - interval '5 s' WHERE progress_at IS NULL")
+
+
+def older_release(sql: lab.Sql) -> None:
+    """Its heartbeat says nothing of its successes."""
+    stalled(sql)
+    sql.execute(HEARTBEAT, [1])
+
+
 def idle(_sql: lab.Sql) -> None:
     pass
 
@@ -91,7 +120,9 @@ def silent(sql: lab.Sql) -> None:
 CASES = [
     (wait_long, [], "oldest", "outboxctl oldest"),
     (get_stuck, [], "stuck", "outboxctl stuck"),
-    (fail_old, [], "failed", "outboxctl failed list"),
+    (fail_old, ["--max-failed", "0"], "failed", "outboxctl failed list"),
+    (fail_now, [], "failed_growth", "outboxctl failed list"),
+    (stalled, [], "no_success", "outboxctl doctor"),
     (attended, ["--max-lag", "2"], "lag", "outboxctl status"),
     (
         fail_now,
@@ -107,6 +138,11 @@ WELL = [
     (wait_long, ["--max-oldest-age", "3e8"]),
     (get_stuck, ["--max-stuck", "1"]),
     (fail_old, ["--max-failed", "1", "--max-failed-growth", "0"]),
+    (fail_old, []),
+    (stalled, ["--max-no-success", "200"]),
+    (put_off, []),
+    (one_delivers, []),
+    (older_release, []),
     (fail_now, ["--max-failed", "1", "--max-failed-growth", "1", "--window", "60"]),
     (attended, ["--max-lag", "3", "--max-silence", "60"]),
     (silent, []),
@@ -138,6 +174,17 @@ def test_a_figure_at_its_limit_is_well(
     assert (done.exit_code, done.stdout[:10]) == (0, "OUTBOX OK ")
 
 
+def test_old_failures_are_a_note_and_no_finding(check: Check, cli: Cli, sql: lab.Sql) -> None:
+    fail_old(sql)
+    done = check()
+    assert done.exit_code == 0
+    first, note = done.stdout.splitlines()
+    assert first.startswith("OUTBOX OK - ")
+    assert note == "note: failed: 1 events failed for good (limit none); run: outboxctl failed list"
+    report = cli.json("check")
+    assert (report["ok"], report["findings"], report["notes"]) == (True, [], [note])
+
+
 @pytest.mark.parametrize("command", sorted({command for *_, command in CASES} | {"outboxctl verify"}))
 def test_the_command_that_helps_exists(command: str) -> None:
     assert CliRunner().invoke(app, [*command.split()[1:], "--help"]).exit_code == 0
@@ -154,13 +201,13 @@ def test_an_end_that_is_away_is_3_and_the_other_is_told_of(cli: Cli, sql: lab.Sq
     assert (away.returncode, away.stdout.count("\n")) == (3, 1)
     assert away.stdout.startswith("OUTBOX UNKNOWN - the database 127.0.0.1:1/x")
     assert "hunter2" not in away.stdout + away.stderr
-    fail_old(sql)
+    fail_now(sql)
     for env in ({"ELASTIC_URL": "http://127.0.0.1:1"}, {"ELASTIC_INDEX": f"{scene.index}-nope"}):
         done = cli("check", "--drift-sample", "5", env=env)
         assert done.returncode == 3, done.stdout
         first, finding = done.stdout.splitlines()
         assert first.startswith("OUTBOX UNKNOWN - ")
-        assert finding.startswith("failed: 1 events")
+        assert finding.startswith("failed_growth: 1 events")
         assert cli("check", env=env).returncode == 4, "nobody asked the sink"
 
 
@@ -171,6 +218,8 @@ def test_an_end_that_is_away_is_3_and_the_other_is_told_of(cli: Cli, sql: lab.Sq
         ["--max-oldest-age", "-1"],
         ["--max-silence", "inf"],
         ["--window", "0"],
+        ["--max-no-success", "9"],
+        ["--max-no-success", "nan"],
         ["--max-lag", "-1"],
         ["--max-failed", "few"],
         ["--drift-sample", "1e9"],

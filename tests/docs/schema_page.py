@@ -106,6 +106,7 @@ WORDS: dict[str, tuple[str, dict[str, str]]] = {
             "circuit_open": "whether it has found the sink away, under `hold`",
             "rate_in": "rows that came into the outbox a second, as it saw it",
             "rate_out": "events that it completed a second",
+            "progress_at": "when it last completed an event, or saw none waiting",
         },
     ),
     REBUILDS: (

@@ -79,6 +79,19 @@ def test_rates_are_of_the_time_since_the_last_heartbeat(
     assert row.started_at == at(-60)
 
 
+def test_the_last_progress_is_written_where_the_schema_has_room_for_it(
+    db: Database, sql: psycopg.Connection
+) -> None:
+    beat(db, replace(BEAT, progress_age=70), None, 0)
+    assert seen(db, 5)[0].progress_age_seconds == 75
+    sql.execute("UPDATE outbox_workers SET progress_at = 'infinity'")
+    assert seen(db, 5)[0].progress_age_seconds is None
+    sql.execute("ALTER TABLE outbox_workers DROP COLUMN progress_at")
+    beat(db, BEAT, None, 10)
+    row = seen(db, 12)[0]
+    assert (row.heartbeat_age_seconds, row.progress_age_seconds, row.alive) == (2, None, True)
+
+
 def test_the_flow_is_that_of_the_living_alone(db: Database, sql: psycopg.Connection) -> None:
     second = replace(BEAT, id=str(uuid4()), worker_id="second", circuit_open=True)
     for own in (BEAT, second):

@@ -1,5 +1,6 @@
 """The probes: quick to say what is wrong and that it is over, and free of charge for both ends."""
 
+import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
@@ -8,7 +9,7 @@ from time import monotonic
 from fakes import fake_sink
 from fakes.postgres_proxy import Proxy
 from processes import Worker, eventually
-from scene import blames, ready
+from scene import Scene, blames, ready
 from servers import Servers
 
 PATHS = ("/readyz", "/healthz", "/metrics")
@@ -23,6 +24,33 @@ def test_readiness_follows_the_sink_within_seconds(worker: Callable[..., Worker]
     eventually(lambda: blames(running, "sink", "connect"), within=2, what="said so")
     with fake_sink(upstream=servers.sink, port=port):
         eventually(lambda: ready(running), within=5, what="well again")
+
+
+def test_a_ready_worker_says_when_something_last_succeeded(
+    worker: Callable[..., Worker], scene: Scene
+) -> None:
+    running = worker()
+    eventually(lambda: ready(running), what="started")
+    assert json.loads(running.get("/readyz")[1]) == {"ready": True, "last_success_seconds": None}
+    scene.load(3)
+    scene.holds(3)
+    eventually(lambda: running.metric("outbox_processed_total") == 3, what="counted")
+    body = json.loads(running.get("/readyz")[1])
+    assert set(body) == {"ready", "last_success_seconds"}
+    assert 0 <= body["last_success_seconds"] < 60
+
+
+def test_a_worker_that_is_not_ready_says_what_fails_and_nothing_else(
+    worker: Callable[..., Worker], database_proxy: Proxy
+) -> None:
+    running = worker(DATABASE_URL=database_proxy.url)
+    eventually(lambda: ready(running), what="started")
+    database_proxy.refuse()
+    eventually(lambda: blames(running, "database", "Connection refused"), what="said so")
+    body = json.loads(running.get("/readyz")[1])
+    assert set(body) == {"ready", "failing"}
+    assert body["ready"] is False
+    assert set(body["failing"]) == {"database"}
 
 
 def test_a_thousand_probes_reach_neither_end(

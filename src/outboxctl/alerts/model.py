@@ -23,6 +23,7 @@ class Limits:
     """
 
     oldest_age: float = 300.0
+    no_success: float = 60.0
     failed_growth: int = 10
     job: str = "outboxctl"
     minute: float = MINUTE

@@ -1,7 +1,7 @@
 """What wakes somebody: the search is, or will soon be, wrong (docs/adr/0023-a-page-is-a-symptom.md)."""
 
 from outboxctl.alerts.model import Alert, Limits, Severity
-from outboxctl.alerts.queries import FRESH, REFRESHED, gauge, grown, since, up
+from outboxctl.alerts.queries import FRESH, REFRESHED, gauge, grown, no_success, since, up
 
 WINDOW = 5  # minutes in which failures are counted: what `check` and lab 6 have
 
@@ -37,16 +37,11 @@ def _no_database(limits: Limits) -> Alert:
 
 
 def _no_success(limits: Limits) -> Alert:
-    """A success within the SLA breaks off the waiting; an idle outbox has none, but no lag either.
-
-    However short the SLA: what Prometheus knows of a success may be a scrape and an evaluation old.
-    """
     seldom, wait = max(limits.oldest_age / 5, limits.minute / 2), max(limits.oldest_age, limits.minute)
     return Alert(
         "OutboxNoSuccess",
         Severity.PAGE,
-        f"{gauge('outbox_lag_events', limits)} > 0\n"
-        f"and {since('outbox_last_success_timestamp_seconds', limits)} > {seldom:g}",
+        no_success(seldom, limits),
         wait,
         "{{ $value }} events wait, and none has been delivered within the SLA",
         "See what /readyz of a worker and `outboxctl status` name: the sink, the database, or neither.",

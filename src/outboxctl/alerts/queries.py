@@ -11,10 +11,10 @@ REFRESHED = "outbox_gauges_refreshed_timestamp_seconds"
 FRESH = 3  # minutes: a worker reads the gauges each 30 s at the least, however large the table
 
 
-def gauge(name: str, limits: Limits) -> str:
+def gauge(name: str, limits: Limits, which: str = "max") -> str:
     """What the database was last seen to hold; a worker that has lost it repeats what it once saw."""
     fresh = f"time() - {_of_job(REFRESHED, limits)} < {FRESH * limits.minute:g}"
-    return f"max {EACH} ({_of_job(name, limits)} and {fresh})"
+    return f"{which} {EACH} ({_of_job(name, limits)} and {fresh})"
 
 
 def since(name: str, limits: Limits) -> str:
@@ -22,9 +22,25 @@ def since(name: str, limits: Limits) -> str:
     return f"time() - max {EACH} ({_of_job(name, limits)})"
 
 
+def no_success(seconds: float, limits: Limits, which: str = "max") -> str:
+    """Events are under way, and the latest success of any worker is older than that.
+
+    `which`: whether one worker's gauge of them is enough (`max`), or all must have some (`min`).
+    A success breaks off the waiting of its alert; an idle outbox has none, but no lag either.
+    What Prometheus knows of a success may be a scrape and an evaluation old, however short the limit.
+    """
+    last = since("outbox_last_success_timestamp_seconds", limits)
+    return f"{gauge('outbox_lag_events', limits, which)} > 0\nand {last} > {seconds:g}"
+
+
 def grown(name: str, minutes: float, limits: Limits) -> str:
-    """By how much a counter of all workers grew; a restart of one is seen and made up for."""
-    return f"sum {EACH} (increase({_of_job(name, limits)}[{duration(minutes * limits.minute)}]))"
+    """By how much a counter of all workers grew; a restart of one is seen and made up for.
+
+    Each worker's series are added up first: most of them appear when they are first counted, and
+    `increase()` misses the value at which a series appears. The sum is there from the worker's start.
+    """
+    window, step = duration(minutes * limits.minute), duration(limits.minute / 4)
+    return f"sum {EACH} (increase((sum without (op, reason) ({_of_job(name, limits)}))[{window}:{step}]))"
 
 
 def highest(name: str, minutes: float, limits: Limits) -> str:

@@ -2,7 +2,7 @@
 
 from outboxctl.alerts.model import Alert, Limits, Severity
 from outboxctl.alerts.pages import WINDOW
-from outboxctl.alerts.queries import FRESH, gauge, grown, highest, up
+from outboxctl.alerts.queries import FRESH, gauge, grown, highest, no_success, up
 
 RARE = 15  # minutes in which one is enough
 STORM = 2  # minutes: shorter than the waiting, so that what was over at once is no storm
@@ -10,8 +10,8 @@ LEAST_RETRIES = 20  # fewer are no storm, however few events are delivered besid
 
 
 def tickets(limits: Limits) -> list[Alert]:
-    """All of them; two have a page of the same name."""
-    made = (_one_gone, _failed, _stuck, _retries, _circuit, _lease_lost, _ahead)
+    """All of them; three have a page of the same name."""
+    made = (_one_gone, _no_success, _failed, _stuck, _retries, _circuit, _lease_lost, _ahead)
     return [make(limits) for make in made]
 
 
@@ -23,6 +23,21 @@ def _one_gone(limits: Limits) -> Alert:
         5 * limits.minute,
         "Worker {{ $labels.instance }} does not answer",
         "Others may do its work: see `outboxctl status`. Restart it, or take it off Prometheus' list.",
+    )
+
+
+def _no_success(limits: Limits) -> Alert:
+    """It comes some two minutes after the last success.
+
+    All workers must see a lag: one that has lost the database repeats an old one for longer than that.
+    """
+    return Alert(
+        "OutboxNoSuccess",
+        Severity.TICKET,
+        no_success(max(limits.no_success * 0.75, limits.minute / 2), limits, "min"),
+        max(limits.no_success, limits.minute),
+        "{{ $value }} events wait, and none is being delivered",
+        "See what /readyz of a worker and `outboxctl doctor` name. The policy `count` spends attempts.",
     )
 
 

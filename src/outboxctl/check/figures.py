@@ -1,5 +1,6 @@
 """The figures of an outbox, each with its limit, what it means and the command that tells more."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING
 from outboxctl.check.drift import Drift
 from outboxctl.core import counts, snapshot
 from outboxctl.core.snapshot import Standing
+from outboxctl.core.workers import WorkerRow
 from outboxctl.wording import brief
 
 if TYPE_CHECKING:
@@ -19,19 +21,24 @@ class Limits:
 
     oldest_age: float
     stuck: int = 0
-    failed: int = 0
+    failed: int | None = None
     lag: int | None = None
-    failed_growth: int | None = None
+    failed_growth: int | None = 0
     window: float = 300.0
+    no_success: float | None = 60.0
     silence: float | None = None
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What was read in one transaction; `grown` are the events that failed within the window."""
+    """What was read in one transaction; `grown` are the events that failed within the window.
+
+    `waiting`: whether any event is to be delivered, also one that waits for its next attempt.
+    """
 
     standing: Standing
     due: bool
+    waiting: bool
     grown: int
 
 
@@ -74,6 +81,7 @@ def read(
     return Facts(
         snapshot.standing(connection, max_processing=max_processing, now=now),
         snapshot.anything_due(connection, now=now),
+        snapshot.anything_waiting(connection, now=now),
         counts.failed_within(connection, limits.window, now=now),
     )
 
@@ -82,6 +90,13 @@ def judge(facts: Facts, limits: Limits, drift: Drift | None = None) -> list[Figu
     """Every figure with its limit; `drift` where a sample was taken."""
     sampled = [_drift(drift)] if drift else []
     return [*_events(facts, limits), *_workers(facts, limits), *sampled]
+
+
+def notes(found: Sequence[Figure]) -> list[Figure]:
+    """Figures without a limit that people should know all the same: events that failed before the window."""
+    grown = sum(figure.value or 0 for figure in found if figure.name == "failed_growth")
+    unlimited = (figure for figure in found if figure.name == "failed" and figure.limit is None)
+    return [figure for figure in unlimited if (figure.value or 0) > grown]
 
 
 def _events(facts: Facts, limits: Limits) -> list[Figure]:
@@ -110,11 +125,22 @@ def _workers(facts: Facts, limits: Limits) -> list[Figure]:
     ages = [each.heartbeat_age_seconds for each in workers if each.heartbeat_age_seconds is not None]
     unattended = facts.due and not any(worker.alive for worker in workers)
     waiting = facts.standing.lag if unattended else 0
+    no_success = _no_success(facts, workers, limits)
     silence, start = "the last heartbeat of any worker was {} ago", "outboxctl worker"
     return [
         Figure("silence", min(ages, default=None), limits.silence, "s", silence, start),
         _count("unattended", waiting, 0, "{} events wait and no worker is alive", start),
+        no_success,
     ]
+
+
+def _no_success(facts: Facts, workers: Sequence[WorkerRow], limits: Limits) -> Figure:
+    """How long events have waited without a success of any worker; where none lives, see `unattended`."""
+    ages = [worker.progress_age_seconds for worker in workers if worker.alive]
+    known = [age for age in ages if age is not None]
+    said = facts.waiting and known and len(known) == len(ages)  # one of an older release may be delivering
+    silent, meaning = min(known) if said else 0.0, "events wait, and none was delivered for {}"
+    return Figure("no_success", silent, limits.no_success, "s", meaning, "outboxctl doctor")
 
 
 def _drift(drift: Drift) -> Figure:

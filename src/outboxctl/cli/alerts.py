@@ -31,6 +31,15 @@ def rules(
             show_default=False,
         ),
     ] = None,
+    max_no_success: Annotated[
+        float,
+        typer.Option(
+            "--max-no-success",
+            min=1,
+            max=LONGEST,
+            help="Seconds without a success while events wait: a ticket.",
+        ),
+    ] = 60.0,
     max_failed_growth: Annotated[
         int, typer.Option("--max-failed-growth", min=0, help="Events failed in 5 minutes without a page.")
     ] = 10,
@@ -54,7 +63,7 @@ def rules(
     from outboxctl.cli import parse
 
     sla = settings().sla_oldest_age_seconds if max_oldest_age is None else max_oldest_age
-    limits = Limits(sla, max_failed_growth, parse.words("--job", job, 200))
+    limits = Limits(sla, max_no_success, max_failed_growth, parse.words("--job", job, 200))
     typer.echo(rule_file(alerts(limits), _address(parse.words("--runbooks", runbooks, 1_000))), nl=False)
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 PATIENCE = 10.0  # seconds for each end: a probe that hangs says nothing
 LONGEST = 10 * 365 * 86_400  # seconds
+SHORTEST = 10.0  # seconds: workers say each 3 what they have done
 
 
 def _most(name: str, text: str, **more: Any) -> Any:
@@ -29,14 +30,25 @@ def check(
         _most("--max-oldest-age", "Seconds [env: OUTBOX_SLA_OLDEST_AGE_SECONDS].", max=LONGEST),
     ] = None,
     max_stuck: Annotated[int, typer.Option("--max-stuck", min=0, help="Stuck events.")] = 0,
-    max_failed: Annotated[int, typer.Option("--max-failed", min=0, help="Failed events.")] = 0,
+    max_failed: Annotated[
+        int | None, _most("--max-failed", "Failed events, however old; without it they are a note.")
+    ] = None,
     max_lag: Annotated[int | None, _most("--max-lag", "Events that wait or are under way.")] = None,
     max_failed_growth: Annotated[
-        int | None, _most("--max-failed-growth", "Events that failed within the window.")
-    ] = None,
+        int, typer.Option("--max-failed-growth", min=0, help="Events that failed within the window.")
+    ] = 0,
     window: Annotated[
         float, typer.Option("--window", min=1, max=LONGEST, help="Seconds of --max-failed-growth.")
     ] = 300.0,
+    max_no_success: Annotated[
+        float,
+        typer.Option(
+            "--max-no-success",
+            min=SHORTEST,
+            max=LONGEST,
+            help="Seconds in which events wait and none is delivered.",
+        ),
+    ] = 60.0,
     max_silence: Annotated[
         float | None,
         _most("--max-silence", "Seconds since the last heartbeat of any worker.", max=LONGEST),
@@ -56,9 +68,10 @@ def check(
     or of another version, but not those without a row (see verify).
 
     The first line is a summary with figures for monitoring, then comes a line a finding with the
-    command that tells more. That no worker is alive while events are due is always a finding.
+    command that tells more. That no worker is alive while events are due is always a finding. Events
+    that failed before the window are a note, unless --max-failed says otherwise.
 
-    Example: outboxctl check --max-failed 10 --max-lag 10000 --drift-sample 200
+    Example: outboxctl check --max-failed-growth 10 --max-lag 10000 --drift-sample 200
     """
     from outboxctl.check.figures import Limits
 
@@ -69,7 +82,16 @@ def check(
         max_processing_seconds=max_processing_seconds,
     )
     age = given.sla_oldest_age_seconds if max_oldest_age is None else max_oldest_age
-    limits = Limits(age, max_stuck, max_failed, max_lag, max_failed_growth, window, max_silence)
+    limits = Limits(
+        age,
+        stuck=max_stuck,
+        failed=max_failed,
+        lag=max_lag,
+        failed_growth=max_failed_growth,
+        window=window,
+        no_success=max_no_success,
+        silence=max_silence,
+    )
     found, problem = _look(given, limits, drift_sample)
     well = all(figure.well for figure in found)
     state = "UNKNOWN" if problem else "OK" if well else "CRITICAL"
@@ -109,16 +131,20 @@ def _drift(given: "Settings", sample: int) -> "Drift":
 def _show(found: "list[Figure]", state: str, problem: str | None, *, json: bool) -> None:
     from dataclasses import asdict
 
+    from outboxctl.check.figures import notes
     from outboxctl.cli import render
 
+    noted = [f"note: {_line(figure)}" for figure in notes(found)]
     bad = [figure for figure in found if not figure.well]
     if json:
         report = {"state": state, "ok": state == "OK", "problem": problem}
         each = [asdict(figure) | {"well": figure.well} for figure in found]
-        render.emit_json(report | {"findings": [_line(figure) for figure in bad], "figures": each})
+        render.emit_json(
+            report | {"findings": [_line(figure) for figure in bad], "notes": noted, "figures": each}
+        )
         return
     said = problem or ", ".join(f"{figure.name} {figure.shown}" for figure in bad or found[:2])
-    lines = [_summary(state, said, found), *map(_line, bad)]
+    lines = [_summary(state, said, found), *map(_line, bad), *noted]
     render.console().print("\n".join(lines), soft_wrap=True)
 
 

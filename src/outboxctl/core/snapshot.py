@@ -35,6 +35,15 @@ DUE = text(f"""
 SELECT EXISTS (SELECT FROM {EVENTS} WHERE status = 'pending'
     AND (next_retry_at IS NULL OR next_retry_at <= coalesce(:now, now())))
 """)
+# Also what waits for its next attempt, but not what somebody put off: nobody has tried that yet. Retries
+# are due within OUTBOX_MAX_BACKOFF_SECONDS, so they come first, and no more is looked through.
+WAITING = text(f"""
+SELECT EXISTS (SELECT FROM {EVENTS} WHERE status = 'pending' AND next_retry_at IS NULL)
+    OR EXISTS (SELECT FROM {EVENTS} WHERE status = 'pending' AND next_retry_at <= coalesce(:now, now()))
+    OR EXISTS (SELECT FROM {EVENTS} WHERE status = 'processing')
+    OR EXISTS (SELECT FROM (SELECT attempts FROM {EVENTS} WHERE status = 'pending'
+        AND next_retry_at > coalesce(:now, now()) ORDER BY next_retry_at LIMIT 1000) e WHERE attempts > 0)
+""")
 RECLAIMED = text(f"""
 SELECT EXISTS (SELECT FROM {EVENTS} WHERE status = 'pending' AND error_reason = '{Reason.LEASE_EXPIRED}')
 """)
@@ -124,6 +133,13 @@ def stuck(
 def anything_due(connection: Connection, *, now: datetime | None = None) -> bool:
     """Whether a claim would find something."""
     return bool(connection.execute(DUE, {"now": now}).scalar())
+
+
+def anything_waiting(connection: Connection, *, now: datetime | None = None) -> bool:
+    """Whether any event is to be delivered: due, under way, or between two attempts."""
+    # On a table that was emptied, statistics of its backlog would have the planner read all of it.
+    connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+    return bool(connection.execute(WAITING, {"now": now}).scalar())
 
 
 def anything_reclaimed(connection: Connection) -> bool:

@@ -35,25 +35,38 @@ ON CONFLICT (id) DO UPDATE SET heartbeat_at = excluded.heartbeat_at, in_flight =
         extract(epoch FROM excluded.heartbeat_at - w.heartbeat_at)::float8, 0), 0)
 RETURNING (SELECT inserted FROM seen)
 """)
+# A schema of the release before has no such column, and this worker must work on it.
+HAS_PROGRESS = text(f"""
+SELECT EXISTS (SELECT FROM pg_attribute
+    WHERE attrelid = to_regclass('{WORKERS}') AND attname = 'progress_at' AND NOT attisdropped)
+""")
+PROGRESS = text(f"""
+UPDATE {WORKERS} SET progress_at = coalesce(:now, now()) - make_interval(secs => :progress_age)
+WHERE id = CAST(:id AS uuid)
+""")
 LEAVE = text(f"DELETE FROM {WORKERS} WHERE id = CAST(:id AS uuid)")
 # Neither a locked table nor a slow disk may hold the worker up for a row that only people read.
 UNIMPORTANT = "SET LOCAL lock_timeout = '500ms'; SET LOCAL synchronous_commit = off"
 
 KNOWN = text(f"SELECT coalesce(has_table_privilege(to_regclass('{WORKERS}'), 'SELECT'), false)")
 RATE = "CASE WHEN {0} BETWEEN 0 AND 1e12 THEN {0} END"  # neither NaN nor infinity: JSON has no word for them
+AGE = "CASE WHEN isfinite({0}) THEN greatest(extract(epoch FROM coalesce(:now, now()) - {0})::float8, 0) END"
 SEEN = text(f"""
 SELECT id::text, worker_id, host, pid, version, {SAFE.format("started_at")}, {SAFE.format("heartbeat_at")},
     age, in_flight, outage_policy, circuit_open, {RATE.format("rate_in")}, {RATE.format("rate_out")},
-    coalesce(age < :silent, false) AS alive
-FROM {WORKERS}, LATERAL (SELECT CASE WHEN isfinite(heartbeat_at) THEN greatest(
-    extract(epoch FROM coalesce(:now, now()) - heartbeat_at)::float8, 0) END AS age) a
+    coalesce(age < :silent, false) AS alive, {AGE.format("progressed")}
+FROM {WORKERS} w, LATERAL (SELECT {AGE.format("heartbeat_at")} AS age,
+    (to_jsonb(w) ->> 'progress_at')::timestamptz AS progressed) a
 ORDER BY alive DESC, worker_id, id LIMIT 1000
 """)
 
 
 @dataclass(frozen=True)
 class Beat:
-    """How one worker process is; `uptime` in seconds. `completed`: events done since its last heartbeat."""
+    """How one worker process is; `uptime` in seconds. `completed`: events done since its last heartbeat.
+
+    `progress_age`: seconds since it last completed an event, or saw none waiting.
+    """
 
     id: str
     worker_id: str
@@ -65,6 +78,7 @@ class Beat:
     outage_policy: str
     circuit_open: bool
     completed: int
+    progress_age: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -72,6 +86,8 @@ class WorkerRow:
     """One worker as it last was; `alive` unless it missed three heartbeats. Rates in events a second.
 
     `rate_in` is what was inserted into the outbox by anybody, `rate_out` what this worker completed.
+    `progress_age_seconds`: since it last completed an event, or saw none waiting; null where its release
+    does not say so.
     """
 
     id: str
@@ -88,6 +104,7 @@ class WorkerRow:
     rate_in: float | None
     rate_out: float | None
     alive: bool
+    progress_age_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -114,7 +131,10 @@ def beat(connection: Connection, own: Beat, inserted: int | None, *, now: dateti
     """
     connection.exec_driver_sql(UNIMPORTANT)
     given = asdict(own) | {"inserted": inserted, "kept": KEPT, "now": now}
-    return int(connection.execute(BEAT, given).scalar_one())
+    counted = int(connection.execute(BEAT, given).scalar_one())
+    if connection.execute(HAS_PROGRESS).scalar():
+        connection.execute(PROGRESS, given)
+    return counted
 
 
 def leave(connection: Connection, id_: str) -> None:

@@ -7,7 +7,7 @@ from outboxctl.labs.scene import Scene
 
 SLA_SECONDS = 0.5
 # Alert thresholds: the oldest event beyond the SLA, anything stuck, any event failed within the window.
-LIMITS = Limits(SLA_SECONDS, stuck=0, failed=0, lag=None, failed_growth=0, window=300, silence=None)
+LIMITS = Limits(SLA_SECONDS, failed_growth=0, window=300)
 ALERTS = {
     "oldest": Words("alert: the oldest event is beyond the SLA", "报警：oldest_age 超 SLA"),
     "failed_growth": Words("alert: a surge of terminal failures", "报警：terminal_failed 激增"),

@@ -66,6 +66,15 @@ def _shared(gauge: str) -> str:
     return f"max({gauge}{ANY} and time() - {REFRESHED}{ANY} < {60 * FRESH})"
 
 
+def _grown_by_hour(metric: str) -> str:
+    """How much a counter grew in an hour, whatever its op and reason.
+
+    Each worker's series are added up first, as in the alerts: `increase()` misses the value at which a
+    series appears, and those of rare reasons appear with their first failure.
+    """
+    return f"sum(increase((sum without (op, reason) ({metric}{ANY}))[1h:1m]))"
+
+
 def _stat(title: str, query: str, help_: str, *, unit: str = "short", limit: float | None = None) -> Panel:
     return Panel(title, {title: query}, help_, unit, "stat", 6, limit)
 
@@ -95,7 +104,7 @@ ROWS = {
         ),
         _stat(
             "Failed for good in the last hour",
-            f"sum(increase(outbox_terminal_failed_total{ANY}[1h]))",
+            _grown_by_hour("outbox_terminal_failed_total"),
             "Nobody tries these again: `outboxctl failed list`, mend the cause, then `outboxctl replay`.",
             limit=0,
         ),

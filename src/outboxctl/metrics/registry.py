@@ -1,12 +1,22 @@
-"""The metrics by the names of the contract; label values only from closed sets, all there from the start."""
+"""The metrics by the names of the contract; label values only from closed sets.
+
+A fresh worker shows each metric at 0, in the few series that a dashboard or an alert needs; the other
+combinations of op and reason appear when they are counted for the first time.
+"""
 
 from collections import Counter as Tally
-from itertools import product
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
 
 from outboxctl.failures import Noop, Reason, Verdict
-from outboxctl.lifecycle import OP_LABELS, PROJECTION
+from outboxctl.lifecycle import OPS, PROJECTION
 
 GAUGES = {
     "lag": ("outbox_lag_events", "Events pending or processing"),
@@ -40,13 +50,31 @@ PLAIN = {
     ),
 }
 Events = Tally[str]
-ITEM_RESULTS = [verdict.value for verdict in Verdict if verdict is not Verdict.SPLIT]
+# Series of (op, reason) at 0 from the start. `increase()` misses the value at which a series appears, so
+# each reason that ends an event at its first attempt is among those of `terminal`; any other reason of it
+# appears at 0 when the delivery is first retried. The alerts add up what each worker counts, and need one.
+OUTAGES = [(op, Reason.CONNECT) for op in OPS]
+BAD_OP = ("other", Reason.DETERMINISTIC_EXCEPTION)
+AT_ZERO = {
+    "failed": [*OUTAGES, BAD_OP],
+    "retried": OUTAGES,
+    "terminal": [
+        ("upsert", Reason.MAPPING),
+        ("upsert", Reason.BAD_REQUEST),
+        ("upsert", Reason.BAD_DOCUMENT),
+        ("upsert", Reason.PAYLOAD_TOO_LARGE),
+        ("upsert", Reason.LEASE_EXPIRED),
+        ("delete", Reason.BAD_REQUEST),
+        BAD_OP,
+    ],
+}
 
 
 class Metrics:
     """One registry; `snapshot()` is what `/metrics` serves. Safe to use from several threads."""
 
     def __init__(self) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # they double the lines, unread
         self._registry = CollectorRegistry()
         self.gauge = {key: self._gauge(*spec) for key, spec in GAUGES.items()}
         self._by_op = {key: self._counter(*spec, "op") for key, spec in BY_OP.items()}
@@ -86,9 +114,10 @@ class Metrics:
 
         What is held has no metric of its own beyond that it was not delivered.
         """
-        for key in ("failed", outcome):
-            if key in self._by_reason:
-                self._by_reason[key].labels(PROJECTION, op, reason.value).inc(count)
+        for key, counter in self._by_reason.items():
+            series = counter.labels(PROJECTION, op, reason.value)  # at 0 where it is new
+            if key in ("failed", outcome):
+                series.inc(count)
 
     def noop(self, op: str, noop: Noop, count: int) -> None:
         """Count events that were done without a write of their own."""
@@ -156,16 +185,15 @@ class Metrics:
             counter.labels(PROJECTION)
         self._duration.labels(PROJECTION)
         self._size.labels(PROJECTION)
-        for result in ("ok", *Reason):
-            self._requests.labels(PROJECTION, str(result))
-        for op in OP_LABELS:
+        self._requests.labels(PROJECTION, "ok")
+        for op in OPS:
             self._by_op["processed"].labels(PROJECTION, op)
-        for op, noop in product(OP_LABELS, Noop):
-            self._noop.labels(PROJECTION, op, noop.value)
-        for op, result in product(OP_LABELS, ITEM_RESULTS):
-            self._items.labels(PROJECTION, op, result)
-        for counter, op, reason in product(self._by_reason.values(), OP_LABELS, Reason):
-            counter.labels(PROJECTION, op, reason.value)
+            self._items.labels(PROJECTION, op, Verdict.DONE.value)
+        for noop in Noop:
+            self._noop.labels(PROJECTION, "delete" if noop is Noop.DELETE_MISSING else "upsert", noop.value)
+        for key, pairs in AT_ZERO.items():
+            for op, reason in pairs:
+                self._by_reason[key].labels(PROJECTION, op, reason.value)
 
     def _gauge(self, name: str, text: str) -> Gauge:
         return Gauge(name, text, ["projection"], registry=self._registry)

@@ -15,14 +15,20 @@ TEXT = "text/plain; version=0.0.4; charset=utf-8"
 TIMEOUT = 5.0  # seconds an idle client may hold a thread
 
 Probe = Callable[[], dict[str, str]]
+LastSuccess = Callable[[], float | None]
 
 
 class Server:
-    """Serves in a daemon thread. `alive` and `ready` return what fails by name, cached by the caller."""
+    """Serves in a daemon thread. `alive` and `ready` return what fails by name, cached by the caller.
 
-    def __init__(self, host: str, port: int, metrics: Metrics, *, alive: Probe, ready: Probe) -> None:
+    `last_success` returns the seconds since an event was last completed, None before the first.
+    """
+
+    def __init__(
+        self, host: str, port: int, metrics: Metrics, *, alive: Probe, ready: Probe, last_success: LastSuccess
+    ) -> None:
         try:
-            self._http = ThreadingHTTPServer((host, port), _handler(metrics, alive, ready))
+            self._http = ThreadingHTTPServer((host, port), _handler(metrics, alive, ready, last_success))
         except OSError as error:
             raise UsageError(
                 f"cannot listen on {host}:{port}: {error.strerror or error}",
@@ -56,7 +62,9 @@ class _Quiet(BaseHTTPRequestHandler):
         pass
 
 
-def _handler(metrics: Metrics, alive: Probe, ready: Probe) -> type[BaseHTTPRequestHandler]:
+def _handler(
+    metrics: Metrics, alive: Probe, ready: Probe, last_success: LastSuccess
+) -> type[BaseHTTPRequestHandler]:
     class Handler(_Quiet):
         def do_GET(self) -> None:
             status, kind, body = self._answer()
@@ -77,8 +85,9 @@ def _handler(metrics: Metrics, alive: Probe, ready: Probe) -> type[BaseHTTPReque
                     failing = alive()
                     return _json({"healthy": not failing, "failing": failing}, ok=not failing)
                 case "/readyz":
-                    failing = ready()
-                    return _json({"ready": not failing, "failing": failing}, ok=not failing)
+                    if failing := ready():
+                        return _json({"ready": False, "failing": failing}, ok=False)
+                    return _json({"ready": True, "last_success_seconds": last_success()}, ok=True)
             return 404, "text/plain", b"try /metrics, /healthz or /readyz\n"
 
     return Handler

@@ -117,7 +117,12 @@ class Daemon:
         s = self._settings
         try:
             return Server(
-                s.metrics_host, s.metrics_port, self.metrics, alive=self._alive, ready=self.health.failing
+                s.metrics_host,
+                s.metrics_port,
+                self.metrics,
+                alive=self._alive,
+                ready=self.health.failing,
+                last_success=self.health.last_success_seconds,
             )
         except UsageError as error:
             if not self._drain:

@@ -28,7 +28,8 @@ class Health:
         self._lock = threading.Lock()
         self._failing = {("database", "probe"): UNKNOWN, ("sink", "probe"): UNKNOWN}
         self._asked: dict[str, float] = {}
-        self._last_success = monotonic()
+        self._succeeded: float | None = None
+        self._nothing_due = self._nothing_waiting = monotonic()
 
     @contextmanager
     def waiting_for(self, name: str) -> Iterator[None]:
@@ -75,13 +76,25 @@ class Health:
 
     def succeeded(self) -> None:
         """Note that an event was completed just now."""
-        self._last_success = monotonic()
+        self._succeeded = monotonic()
+
+    def last_success_seconds(self) -> float | None:
+        """Seconds since this process last completed an event, None before the first."""
+        return None if self._succeeded is None else round(monotonic() - self._succeeded, 3)
+
+    def idle(self) -> None:
+        """Note that no event waits for anything just now."""
+        self._nothing_waiting = monotonic()
+
+    def progress_age(self) -> float:
+        """Seconds since an event was last completed, or none waited."""
+        return monotonic() - max(self._nothing_waiting, self._succeeded or 0)
 
     def progress(self, *, due: bool) -> None:
         """Judge progress: events are due, and nothing succeeded within the SLA."""
         if not due:
-            self._last_success = monotonic()  # having nothing to do is no lack of progress
-        silent = monotonic() - self._last_success
+            self._nothing_due = monotonic()
+        silent = monotonic() - max(self._nothing_due, self._succeeded or 0)
         stalled = due and silent > self._sla
         self.report("progress", f"events are due, no success for {silent:.0f} s" if stalled else None)
 
@@ -93,4 +106,11 @@ class Health:
             if monotonic() - asked > PATIENCE:
                 seen.append(((name, "waiting"), f"no answer for {monotonic() - asked:.1f} s"))
         names = dict.fromkeys(name for (name, _), _ in seen)
-        return {name: "; ".join(text for (n, _), text in seen if n == name) for name in names}
+        return {name: _once([text for (n, _), text in seen if n == name]) for name in names}
+
+
+def _once(texts: list[str]) -> str:
+    """Each error once: several observers report the same one, and some more of it than others."""
+    different = dict.fromkeys(texts)
+    parts = [text for text in different if not any(text in other for other in different if other != text)]
+    return "; ".join(parts)

@@ -73,6 +73,7 @@ class Heartbeat:
             outage_policy=s.outage_policy.value,
             circuit_open=self._shared.circuit_open,
             completed=completed,
+            progress_age=self._shared.health.progress_age(),
         )
 
     def _give_up_for_now(self, error: OutboxctlError) -> None:

@@ -64,9 +64,12 @@ class Maintenance:
             with self._shared.database.begin() as connection:
                 now = counts.gauges(connection, max_processing=self._settings.max_processing_seconds)
                 due = snapshot.anything_due(connection)
+                waiting = snapshot.anything_waiting(connection)
         finally:
             self._next_gauges = monotonic() + min(MOST_RARELY, 10 * (monotonic() - started))
         self._set_gauges(now)
+        if not waiting:
+            self._shared.health.idle()
         self._shared.health.progress(due=due)
 
     def look_at_sink(self) -> None:
