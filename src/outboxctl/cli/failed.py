@@ -126,7 +126,8 @@ def show(
     out = render.console()
     out.print(view(seen))
     if event.row["status"] == Status.FAILED:
-        out.print("", advice(event.row["error_reason"], f"--id {id_}"), soft_wrap=True)
+        out.print()
+        out.print(advice(event.row["error_reason"], f"--id {id_}"), soft_wrap=True)
 
 
 @app.command()
@@ -196,7 +197,8 @@ def _groups(given: "Settings", chosen: "Selection", limit: int, *, json: bool) -
     first = {group.error_reason in REPLAY_FAILS: group for group in reversed(found)}
     for _, each in sorted(first.items()):
         said = advice(each.error_reason, f"--fingerprint {each.fingerprint}")
-        out.print("", said, soft_wrap=True)  # to be copied in one piece
+        out.print()
+        out.print(said, soft_wrap=True)  # to be copied in one piece
 
 
 def _rows(given: "Settings", chosen: "Selection", limit: int, *, json: bool) -> None:

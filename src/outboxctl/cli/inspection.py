@@ -37,7 +37,7 @@ def advice(reason: str | None, option: str) -> Text:
     """The next command for failed events of a reason, which `option` selects: a replay where it can help."""
     if reason not in REPLAY_FAILS:
         return Text(f"Next: outboxctl replay {option} {WHO}")
-    said = f"{reason}: a replay fails again until the event's row is changed. To close it undelivered:"
+    said = f"{reason}: a replay fails again until the event's row is changed."
     return Text(f"{said}\nNext: outboxctl failed discard {option} {WHO}")
 
 
