@@ -36,7 +36,13 @@ def standing(error_reason: str = "connect") -> Standing:
         "e1", "block", "b1", "upsert", 1, "pending", None, 8, error_reason, None, at, at, None, None
     )
     status = {"pending": 756, "processing": 50, "done": 246_547, "failed": 0}
-    rest = {"rate_in": None, "rate_out": None, "drain_seconds": None, "workers": None, "circuit_open": None}
+    rest: dict[str, Any] = {
+        "rate_in": None,
+        "rate_out": None,
+        "drain_seconds": None,
+        "workers": None,
+        "circuit_open": None,
+    }
     return Standing("p", status, 50, 806, 12.5, [row], {}, [], **rest)
 
 

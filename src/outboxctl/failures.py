@@ -39,6 +39,9 @@ class Reason(StrEnum):
 
 DROPPED = "noop"  # the kind of a 2xx item whose document an ingest pipeline dropped
 UNKNOWN = "unknown"  # the kind of an error that names no type
+# Refused before anything is sent, for what the event's own row says: until that is changed, a replay fails
+# again.
+REPLAY_FAILS = frozenset({Reason.DETERMINISTIC_EXCEPTION})
 # Not a word of the sink itself: nothing was heard of it.
 NO_REASON = "none"  # said of a row, and chosen, where it holds none: another tool made it so
 UNHEARD = frozenset({Reason.TIMEOUT, Reason.CONNECTION_LOST, Reason.CONNECT, Reason.TLS})

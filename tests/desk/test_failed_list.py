@@ -68,6 +68,27 @@ def test_the_page_names_the_causes_and_the_next_command(cli: Cli, sql: psycopg.C
     assert everything(sql) == before
 
 
+def test_a_replay_is_named_only_where_it_can_help(cli: Cli, sql: psycopg.Connection) -> None:
+    """A bad op fails again however often it is replayed: the page led from one failure to the next."""
+    refused = {"op": "nonsense", "error_reason": "deterministic_exception"}
+    bad = [fail(sql, "ValueError: Unknown outbox op: 'nonsense'", **refused) for _ in range(2)]
+    name = fingerprint("deterministic_exception", "ValueError: Unknown outbox op: 'x'")
+    discard = f"Next: outboxctl failed discard --fingerprint {name} --by YOU --reason WHY --dry-run"
+    shown = cli.ok("failed", "list")
+    assert discard in shown
+    assert "outboxctl replay" not in shown
+    one = cli.ok("failed", "show", bad[0])
+    assert f"Next: outboxctl failed discard --id {bad[0]} --by YOU" in one
+    assert "outboxctl replay" not in one
+    fail(sql, "503")
+    shown = cli.ok("failed", "list")
+    assert [line for line in shown.splitlines() if "outboxctl" in line] == [
+        line for line in shown.splitlines() if line.startswith("Next: ")
+    ]
+    assert discard in shown
+    assert f"Next: outboxctl replay --fingerprint {fingerprint('mapping', '503')} --by YOU" in shown
+
+
 def test_a_narrow_terminal_keeps_the_fingerprint_whole(cli: Cli, sql: psycopg.Connection) -> None:
     fail(sql, "word " * 100)
     name = fingerprint("mapping", "word " * 100)

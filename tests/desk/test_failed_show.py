@@ -74,7 +74,23 @@ def test_what_the_worker_delivered_has_no_difference(cli: Cli, sql: psycopg.Conn
     cli.ok("worker", "--drain")
     seen = cli.json("failed", "show", str(event))
     assert (seen["event"]["status"], seen["difference"], seen["fingerprint"]) == ("done", [], None)
-    assert "No difference" in cli.ok("failed", "show", str(event))
+    shown = cli.ok("failed", "show", str(event))
+    assert "No difference: the document is the same as the source row." in shown
+    assert "Next:" not in shown  # it is done
+
+
+def test_a_bad_op_without_a_row_and_a_document_is_told_as_it_is(cli: Cli, sql: psycopg.Connection) -> None:
+    """Its source row was called gone, which never was, and the index was said to say what the row says."""
+    (event,) = cli.json("inject", "bad-op")["ids"]
+    entity = sql.execute("SELECT entity_id FROM search_outbox_events").fetchone()
+    assert entity
+    cli.ok("worker", "--drain")
+    shown = cli.ok("failed", "show", event)
+    assert f"There is no source row block:{entity[0]}." in shown
+    assert f"There is no document block:{entity[0]} in the index." in shown
+    assert "No difference: neither exists." in shown
+    assert "gone" not in shown
+    assert f"Next: outboxctl failed discard --id {event} --by YOU" in shown
 
 
 def test_without_the_sink_the_rest_is_shown(cli: Cli, sql: psycopg.Connection) -> None:
@@ -86,7 +102,7 @@ def test_without_the_sink_the_rest_is_shown(cli: Cli, sql: psycopg.Connection) -
         shown = cli.ok("failed", "show", event, env=env)
         assert "The index could not be asked" in shown
         assert "infinity" in shown
-        assert "source row is gone" in shown
+        assert "There is no source row block:" in shown
 
 
 @pytest.mark.parametrize(

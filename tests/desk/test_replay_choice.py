@@ -151,8 +151,9 @@ def test_what_a_replay_comes_to_is_the_end_of_what_it_says(cli: Cli, sql: psycop
     *_, ids, more, _, said, _ = cli.ok("replay", *WHO, "--dry-run").splitlines()
     assert (ids.count("-"), more) == (4, "and 25 more (--json lists all)")
     assert said.startswith("30 failed events match")
-    *_, said, audit = cli.ok("replay", *WHO).splitlines()
+    *_, said, foreseen, audit = cli.ok("replay", *WHO).splitlines()
     assert said == "30 failed events match; 30 went back to pending."
+    assert foreseen == "Of these 30 have no source row: a delete will be sent."
     assert audit.startswith("Audit ")
 
 
@@ -167,9 +168,30 @@ def test_a_rehearsal_changes_no_bit(cli: Cli, sql: psycopg.Connection) -> None:
     assert (seen["matched"], seen["failed_again"], seen["dry_run"]) == (3, 1, True)
     assert seen["forecast"] == {"superseded": 0, "coalesced": 0, "source_gone": 2, "unsendable": 1}
     assert "1 of them had been replayed before and failed again" in shown
-    assert "2 have no source row any more" in shown
+    assert "2 have no source row: a delete would be sent" in shown
     assert "1 would fail again" in shown
     assert again in shown
+
+
+def test_the_replay_itself_warns_as_its_rehearsal_did(cli: Cli, sql: psycopg.Connection) -> None:
+    """A dry run warned that some would fail again, and the run said nothing of it."""
+    fail(sql)
+    fail(sql, op="nonsense", error_reason="deterministic_exception")
+    rehearsed = cli.json("replay", *WHO, "--dry-run")["forecast"]
+    assert cli.json("replay", *WHO)["forecast"] == rehearsed
+    sql.execute("UPDATE search_outbox_events SET status = 'failed'")
+    shown = " ".join(cli.ok("replay", *WHO).split())
+    assert "Of these 1 will fail again: their op is unknown" in shown
+    assert "Of these 1 have no source row: a delete will be sent" in shown
+
+
+def test_the_question_before_a_replay_says_what_will_fail_again(cli: Cli, sql: psycopg.Connection) -> None:
+    fail(sql)
+    fail(sql, op="nonsense")
+    refused = cli("replay", *WHO, env={"OUTBOX_ENV": "prod"})
+    assert refused.returncode == 2
+    assert "refusing to replay 2 events, 1 of which will fail again" in refused.stderr
+    assert states(sql) == {"failed": 2}
 
 
 def test_many_ids_are_in_the_audit_once_and_in_its_filter_only_counted(

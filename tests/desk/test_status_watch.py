@@ -38,30 +38,30 @@ def test_it_is_redrawn_in_its_place_and_waits_for_a_database_that_is_away(
     sql.execute(CROWD)
     given = env | {"DATABASE_URL": proxy.url}
     with Terminal(given, tmp_path, "status", "--watch", "0.1") as terminal:
-        shown = terminal.shows("lag 30")
+        shown = terminal.shows("Lag: 30 events")
         said = re.search(r"Workers \((\d+) of 30\)", "\n".join(shown))
         assert said
         assert "\n".join(shown).count("alive") == int(said[1]), "as many as fit, and no more"
         proxy.refuse()
         shown = terminal.shows("waiting: the database")
         assert "refused" in "".join(line.strip() for line in shown), "why, on 80 columns too"
-        assert any("lag 30" in line for line in shown), "what was seen last stays"
+        assert any("Lag: 30 events" in line for line in shown), "what was seen last stays"
         scene.load(12)
         proxy.heal()
-        shown = terminal.shows("lag 42")
+        shown = terminal.shows("Lag: 42 events")
         assert max(map(len, shown)) <= COLUMNS
         terminal.process.send_signal(signal.SIGINT)
         eventually(lambda: terminal.read() and terminal.process.poll() is not None, what="ended")
     assert terminal.process.returncode == 0
     before, _, after = terminal.written.partition("\x1b[?1049l")
-    assert "lag 42" in after, "what was seen last stays on the terminal"
+    assert "Lag: 42 events" in after, "what was seen last stays on the terminal"
     assert {frame.count("\n") for frame in before.split("\x1b[H")[2:]} == {LINES - 1}, "nothing scrolls"
     assert "\x1b[2J" not in before, "nor flickers"
 
 
 def test_without_workers_it_says_how_things_change(env: dict[str, str], tmp_path: Path, scene: Scene) -> None:
     with Terminal(env, tmp_path, "status", "--watch", "0.2") as terminal:
-        terminal.shows("lag 0")
+        terminal.shows("Lag: 0 events")
         scene.load(500)
         eventually(lambda: "since the last look: lag +" in terminal.read().replace("lag +0.0/s", ""))
 

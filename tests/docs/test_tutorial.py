@@ -22,7 +22,7 @@ MARK = "@@@"
 # What the reader is to see, by the number of the block.
 SAID = {
     0: ["Environment marker: dev"],
-    3: ["lag 2,"],
+    3: ["Lag: 2 events,"],
     5: ["2 rows, 2 documents", "Both sides agree."],
     6: ["connect", "exit code 4"],
     7: ["2 would go back", "2 went back", "by alice", "Both sides agree."],

@@ -48,12 +48,20 @@ VALUES = {
     "quoted": lambda r: f"'{''.join(r.choice('ab 5[]/:') for _ in range(r.randrange(1, 20)))}'",
     "double": lambda r: f'"{_hex(r, 5)} {r.random()}"',
 }
+# What may stand before, in and after a status, in any order.
+AROUND_STATUSES = [
+    *("413", "503", "599", "700", "5", "1.1", "N", ":", " ", ".", ",", "(", ")", "'", '"', "-", "/", "…"),
+    *("HTTP ", "HTTP/1.1 ", "HTTP/2 ", "status ", "status: ", "status code ", "ApiError(", "Exception("),
+    *("mapper_parsing_exception", "exception", "5b2f0a1e-6b7c-4d8e-9f00-112233445566"),
+]
+STATUS = re.compile(r"(?<!\w)[1-5][0-9]{2}(?!\w)")
 PARTS = st.lists(st.sampled_from([*WORDS, *VALUES]), max_size=12)
 
 
 def _error(parts: list[str], seed: int) -> str:
+    """A number that an error begins with may be its status: these begin with a word."""
     random = Random(seed)
-    return " ".join(VALUES[part](random) if part in VALUES else part for part in parts)
+    return " ".join(["said", *(VALUES[part](random) if part in VALUES else part for part in parts)])
 
 
 @given(PARTS, st.integers(), st.integers())
@@ -61,12 +69,17 @@ def test_errors_that_differ_only_in_values_are_one_group(parts: list[str], one: 
     assert fold(_error(parts, one)) == fold(_error(parts, other))
 
 
-@given(st.text() | st.text(alphabet="'\"` a5f…:-.Z\n\\") | PARTS.map(lambda parts: _error(parts, 1)))
+@given(
+    st.text()
+    | st.text(alphabet="'\"` a5f…:-.Z\n\\")
+    | PARTS.map(lambda parts: _error(parts, 1))
+    | st.lists(st.sampled_from(AROUND_STATUSES)).map("".join)
+)
 @settings(max_examples=300)
 def test_folding_again_changes_nothing(error: str) -> None:
     folded = fold(error)
     assert fold(folded) == folded
-    assert not re.search("[0-9]", folded)
+    assert not re.search("[0-9]", STATUS.sub("", folded))
 
 
 @given(st.text(alphabet="'\"` a5f-", min_size=100).map(lambda text: text * 40))
@@ -101,6 +114,46 @@ def test_other_causes_are_other_groups() -> None:
 def test_a_fingerprint_stays_the_same_over_releases() -> None:
     """It stands in runbooks and tickets."""
     assert fingerprint("mapping", "Unknown outbox op: 'x' 5") == "a76d259d1da0"
+
+
+@pytest.mark.parametrize(
+    ("error", "folded"),
+    [
+        ("413", "413"),
+        ("429: Too Many Requests", "429: Too Many Requests"),
+        (
+            "503 unavailable_shards_exception: [i][3] 12 shards",
+            "503 unavailable_shards_exception: [i][N] N shards",
+        ),
+        ("400 exception: took 400", "400 exception: took N"),
+        ("HTTP 502, gateway: took 502 ms", "HTTP 502, gateway: took N ms"),
+        ("HTTP/1.1 504 after 30 s", "HTTP/N 504 after N s"),
+        ("the engine answered with status code 401", "the engine answered with status code 401"),
+        (
+            "BadRequestError(400, 'mapper_parsing_exception', 'failed to parse 7')",
+            "BadRequestError(400, 'mapper_parsing_exception', '*')",
+        ),
+        ('{"type":"mapper_exception","reason":"no"}', '{"*":"mapper_exception","*":"*"}'),
+        ("413 documents were sent", "N documents were sent"),  # a count
+        ("500ms, 429.5 s, 503-7", "Nms, N s, N-N"),
+        ("HTTP 999, status 1234, ApiError(4)", "HTTP N, status N, ApiError(N)"),
+    ],
+)
+def test_a_status_and_an_errors_type_are_shown_and_tell_causes_apart(error: str, folded: str) -> None:
+    """`413` was shown as `N`, and a 413 and a 429 without a text were one cause."""
+    assert fold(error) == folded
+
+
+def test_causes_that_differ_by_their_status_are_other_groups() -> None:
+    texts = [
+        template.format(status)
+        for template in ("{}", "HTTP {}", "ApiError({}, 'x')")
+        for status in (413, 502)
+    ]
+    assert len({fingerprint("server_error", text) for text in texts}) == len(texts)
+    assert fingerprint("mapping", "400 mapper_parsing_exception: [1:57] bad 5") == fingerprint(
+        "mapping", "400 mapper_parsing_exception: [2:9] bad 66"
+    )
 
 
 def test_a_value_that_was_cut_off_is_still_a_value() -> None:

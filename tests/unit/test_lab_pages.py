@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import astuple
 from itertools import groupby
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,13 +12,18 @@ import typer
 from typer.testing import CliRunner
 
 from outboxctl.cli.app import app
+from outboxctl.cli.lab import page
 from outboxctl.cli.lab.catalogue import chosen
+from outboxctl.cli.lab.progress import Progress
 from outboxctl.labs.catalogue import CORE, LABS
+from outboxctl.labs.evidence import load
+from outboxctl.scratch.settings import fixed
 
 if TYPE_CHECKING:
     from outboxctl.labs.lab import Lab
 
 pytestmark = pytest.mark.no_servers
+EXAMPLE = Path(__file__).parents[2] / "docs" / "labs" / "example"
 EACH = pytest.mark.parametrize("lab", LABS, ids=[lab.name for lab in LABS])
 
 
@@ -32,6 +38,60 @@ def test_it_speaks_both_languages(lab: "type[Lab]") -> None:
         en, zh = astuple(words)
         assert en.isascii()
         assert not zh.isascii()
+
+
+@EACH
+def test_it_takes_about_as_long_as_it_says(lab: "type[Lab]") -> None:
+    """The example was recorded with a real engine. Half as long to twice as long is about."""
+    seen = next(each.record.seconds for each in load(EXAMPLE).labs if each.name == lab.name)
+    assert seen / 2 <= lab.seconds + lab.engine_start <= seen * 2
+
+
+def test_the_restart_of_an_engine_is_announced_where_there_is_one() -> None:
+    """25 s were announced and 9 taken: an imitation of an engine starts in a second."""
+    (lab,) = chosen(["outage-and-backoff"])
+    quick, slow = (Progress([lab], 1, restarts=restarts).remaining for restarts in (False, True))
+    assert 6 <= quick <= 12
+    assert slow == quick + lab.engine_start > 20
+    assert "(9 to 29 s)" in CliRunner().invoke(app, ["lab", "show", lab.name]).output
+
+
+@pytest.mark.parametrize(
+    ("given", "flags", "first", "second"),
+    [
+        ({}, (), 9108, 9109),
+        ({"OUTBOX_METRICS_PORT": "9333"}, (), 9333, 9334),
+        ({"OUTBOX_METRICS_PORT": "9333"}, ("--metrics-port", "65535"), 65535, 65534),
+        ({".env": "OUTBOX_METRICS_PORT=9444"}, (), 9444, 9445),
+        ({"OUTBOX_METRICS_HOST": "10.0.0.7"}, (), 9108, 9109),
+    ],
+    ids=str,
+)
+def test_the_commands_name_the_port_that_is_set(
+    given: dict[str, str],
+    flags: tuple[str, ...],
+    first: int,
+    second: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """9108 was named whatever was set: `curl` asked nobody, or another worker."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("OUTBOX_METRICS_PORT", raising=False)
+    for name, value in given.items():
+        (tmp_path / name).write_text(value) if name == ".env" else monkeypatch.setenv(name, value)
+    host = given.get("OUTBOX_METRICS_HOST", "localhost")
+    for json in ((), ("--json",)):
+        said = CliRunner().invoke(app, ["lab", "show", "two-workers", *flags, *json]).output
+        assert f"curl -s {host}:{first}/metrics {host}:{second}/metrics" in said
+        assert f"OUTBOX_METRICS_PORT={second} outboxctl worker" in said
+
+
+def test_every_port_of_a_command_is_one_that_is_set() -> None:
+    given = fixed({"metrics_port": "1111"})
+    lines = [line for lab in LABS for line in page.by_hand(lab, given)]
+    assert not [line for line in lines if "910" in line]
+    assert [line for line in lines if "1111" in line]
 
 
 @EACH

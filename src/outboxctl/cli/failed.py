@@ -107,8 +107,9 @@ def show(
     """
     from outboxctl.acts.inspect import inspect
     from outboxctl.cli import parse, render
-    from outboxctl.cli.inspection import view
+    from outboxctl.cli.inspection import advice, view
     from outboxctl.core.event import find
+    from outboxctl.lifecycle import Status
 
     id_ = parse.uuid("ID", event_id)
     given = settings(database_url=database_url, elastic_url=elastic_url, elastic_index=elastic_index)
@@ -121,8 +122,12 @@ def show(
     seen = inspect(event, given)
     if json:
         render.emit_json(seen)
-    else:
-        render.console().print(view(seen))
+        return
+    out = render.console()
+    out.print(view(seen))
+    if event.row["status"] == Status.FAILED:
+        out.print()
+        out.print(advice(event.row["error_reason"], f"--id {id_}"), soft_wrap=True)
 
 
 @app.command()
@@ -171,8 +176,9 @@ def discard(
 
 def _groups(given: "Settings", chosen: "Selection", limit: int, *, json: bool) -> None:
     from outboxctl.cli import render
-    from outboxctl.cli.inspection import cause
+    from outboxctl.cli.inspection import advice, cause
     from outboxctl.core.failed import groups
+    from outboxctl.failures import REPLAY_FAILS
 
     with reading(given) as connection:
         found = groups(connection, chosen)
@@ -187,10 +193,12 @@ def _groups(given: "Settings", chosen: "Selection", limit: int, *, json: bool) -
         out.print(cause(each))
     if len(found) > limit:
         out.print(f"and {len(found) - limit:,} more causes (--limit)")
-    if found:
-        name = found[0].fingerprint
-        next_ = f"outboxctl replay --fingerprint {name} --by YOU --reason WHY --dry-run"
-        out.print(f"\nNext: {next_}", soft_wrap=True)  # to be copied in one piece
+    # The largest cause that a replay can help, and the largest that it cannot.
+    first = {group.error_reason in REPLAY_FAILS: group for group in reversed(found)}
+    for _, each in sorted(first.items()):
+        said = advice(each.error_reason, f"--fingerprint {each.fingerprint}")
+        out.print()
+        out.print(said, soft_wrap=True)  # to be copied in one piece
 
 
 def _rows(given: "Settings", chosen: "Selection", limit: int, *, json: bool) -> None:

@@ -7,8 +7,9 @@ import typer
 from outboxctl.cli import inject_odd
 from outboxctl.cli.group import group
 from outboxctl.cli.guards import Yes, acting
-from outboxctl.cli.inject_odd import Count, show_ids
+from outboxctl.cli.inject_odd import Count, foretell, show_ids
 from outboxctl.cli.options import DatabaseUrl, Json, settings
+from outboxctl.wording import counted
 
 if TYPE_CHECKING:
     from outboxctl.load.generate import Achieved
@@ -48,6 +49,13 @@ def bad_op(
             for _ in range(count)
         ]
     show_ids(ids, json=json)
+    what = f"{counted(count, 'event')} with the unknown op {op!r}"
+    foretell(f"Inserted {what}. A worker fails each at its first attempt.", json=json)
+    foretell(f"Next: outboxctl worker --drain; outboxctl failed {_where(ids)}", json=json)
+
+
+def _where(ids: list[str]) -> str:
+    return f"show {ids[0]}" if len(ids) == 1 else "list"
 
 
 @app.command()
@@ -93,6 +101,11 @@ def event(
     except ValueError as error:
         raise UsageError(str(error)) from None
     show_ids(ids, json=json)
+    sent = "the source row of its entity, or a delete where there is none"
+    foretell(
+        f"Inserted {counted(count, 'event')} ({op}, version {version}). A worker sends {sent}.", json=json
+    )
+    foretell("Next: outboxctl worker --drain", json=json)
 
 
 @app.command()

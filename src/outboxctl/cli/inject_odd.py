@@ -27,7 +27,7 @@ def stale(count: Count = 1, yes: Yes = False, database_url: DatabaseUrl = None, 
     from outboxctl.core import inject
 
     _insert("stale events", inject.stale, count, yes=yes, database_url=database_url, json=json)
-    _foretell("Each ends in done: the document follows the row, so the index gets version 2.")
+    foretell("Each ends in done: the document follows the row, so the index gets version 2.", json=json)
 
 
 def duplicate(
@@ -46,7 +46,7 @@ def duplicate(
     with acting(given, "inject duplicate events", yes=yes) as db, db.begin() as connection:
         ids = inject.duplicates(connection, count)
     show_ids(ids, json=json)
-    _foretell("All end in done, with one document.")
+    foretell("All end in done, with one document.", json=json)
 
 
 def poison(count: Count = 1, yes: Yes = False, database_url: DatabaseUrl = None, json: Json = False) -> None:
@@ -59,7 +59,7 @@ def poison(count: Count = 1, yes: Yes = False, database_url: DatabaseUrl = None,
     from outboxctl.core import inject
 
     _insert("poison events", inject.poison, count, yes=yes, database_url=database_url, json=json)
-    _foretell("Each ends in failed (mapping); its neighbours in the batch are delivered.")
+    foretell("Each ends in failed (mapping); its neighbours in the batch are delivered.", json=json)
 
 
 def oversized(
@@ -84,7 +84,9 @@ def oversized(
 
     insert = partial(inject.oversized, size=size)
     _insert("oversized events", insert, count, yes=yes, database_url=database_url, json=json)
-    _foretell(f"Each ends in failed (payload_too_large) where the sink's limit is below {size:,} bytes.")
+    foretell(
+        f"Each ends in failed (payload_too_large) where the sink's limit is below {size:,} bytes.", json=json
+    )
 
 
 def _insert(
@@ -114,6 +116,7 @@ def show_ids(ids: list[str], *, json: bool) -> None:
         typer.echo("\n".join(ids))
 
 
-def _foretell(text: str) -> None:
-    """Say what will come of them: beside the ids, which a script reads alone."""
-    typer.echo(text, err=True)
+def foretell(text: str, *, json: bool) -> None:
+    """Say on stderr what will come of them: beside the ids, which a script reads alone."""
+    if not json:
+        typer.echo(text, err=True)

@@ -9,6 +9,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from outboxctl.cli import render
+from outboxctl.failures import REPLAY_FAILS
 from outboxctl.wording import brief, counted
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from outboxctl.core.failed import FailedRow, Group
     from outboxctl.core.trail import AuditRow
 
+WHO = "--by YOU --reason WHY --dry-run"  # pasted unread it changes nothing
 SAMPLE = 240  # characters of an error in a list: three lines of 80 columns
 
 
@@ -29,6 +31,14 @@ def cause(group: "Group") -> Parts:
     kinds = ", ".join(f"{brief(kind, 50)} {count:,}" for kind, count in group.entity_types.items())
     below = f"{' to '.join(dict.fromkeys(times))}; {brief(kinds, SAMPLE)}\n{brief(group.folded, SAMPLE)}"
     return Parts("", head, Padding(Text(below), (0, 0, 0, 2), expand=False))
+
+
+def advice(reason: str | None, option: str) -> Text:
+    """The next command for failed events of a reason, which `option` selects: a replay where it can help."""
+    if reason not in REPLAY_FAILS:
+        return Text(f"Next: outboxctl replay {option} {WHO}")
+    said = f"{reason}: a replay fails again until the event's row is changed."
+    return Text(f"{said}\nNext: outboxctl failed discard {option} {WHO}")
 
 
 def failure(row: "FailedRow") -> Parts:
@@ -55,7 +65,8 @@ def act(row: "AuditRow") -> Parts:
 def view(seen: "Inspection") -> Parts:
     """An event, its source row, its document and what differs."""
     title = "Event" if seen.fingerprint is None else f"Event (cause {seen.fingerprint})"
-    source = _fields("Source row", seen.source) if seen.source else Text("Its source row is gone.\n")
+    missing = Text(f"There is no source row {brief(seen.document_id, 120)}.\n")
+    source = _fields("Source row", seen.source) if seen.source else missing
     return Parts(_fields(title, seen.event), source, *_there(seen))
 
 
@@ -82,6 +93,7 @@ def _there(seen: "Inspection") -> list[Any]:
 
 def _difference(seen: "Inspection") -> Any:
     if not seen.difference:
-        return Text("No difference: the index says what the source row says.")
+        both = "the document is the same as the source row" if seen.source else "neither exists"
+        return Text(f"No difference: {both}.")
     rows = [(d.field, d.kind, _value(d.source), _value(d.document)) for d in seen.difference]
     return render.table("Difference", ("field", "", "source row", "index"), rows)

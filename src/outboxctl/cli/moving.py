@@ -62,15 +62,22 @@ def move(words: Words, apply: "Apply", chosen: "Selection", order: Order, settin
 
     with reading(settings) as connection:
         planned = plan(connection, chosen)
-        foreseen = forecast(connection, planned.ids) if order.dry_run and words.verb == "replay" else None
+        foreseen = forecast(connection, planned.ids) if words.verb == "replay" else None
     outcome = None if order.dry_run else Outcome([], None)
     if planned.ids and not order.dry_run:  # nothing is no change, and needs no yes
         steps = moves(apply, planned, by=order.by, reason=order.reason, rate=order.rate)
-        with acting(settings, f"{words.verb} {counted(len(planned.ids), 'event')}", yes=order.yes) as db:
+        with acting(settings, _asked(words, planned, foreseen), yes=order.yes) as db:
             outcome = perform(db, words, steps, len(planned.ids), rate=order.rate)
     untried = len(planned.ids[outcome.tried * size(order.rate) :]) if outcome else 0
     show(words, planned, outcome, foreseen, untried=untried, json=order.json)
     leave(outcome, none=order.fail_if_none and not planned.matched)
+
+
+def _asked(words: Words, plan: "Plan", forecast: "Forecast | None") -> str:
+    """What the question before the act says: `replay 12 events, 3 of which will fail again`."""
+    what = f"{words.verb} {counted(len(plan.ids), 'event')}"
+    fails = forecast.unsendable if forecast else 0
+    return f"{what}, {fails:,} of which will fail again" if fails else what
 
 
 def perform(
@@ -147,7 +154,7 @@ def _lines(
     if plan.failed_again:
         yield f"{plan.failed_again:,} of them had been replayed before and failed again."
     if forecast:
-        yield from _foreseen(forecast)
+        yield from _foreseen(forecast, "will" if outcome else "would")
     if outcome and ids:
         yield f"Audit {outcome.audit_id}"
 
@@ -164,11 +171,12 @@ def _details(plan: "Plan", ids: Sequence[str]) -> Iterable[Any]:
     yield "\n".join(ids[:SHOWN]) + more + "\n"
 
 
-def _foreseen(forecast: "Forecast") -> Iterable[str]:
+def _foreseen(forecast: "Forecast", will: str) -> Iterable[str]:
+    fails = f"{will} fail again: their op is unknown, or a version is missing or negative"
     said = (
-        (forecast.unsendable, "would fail again: their op is unknown, or a version is missing or negative"),
+        (forecast.unsendable, f"{fails} (change the rows, or `outboxctl failed discard`)"),
         (forecast.superseded, "are superseded: a newer event of their entity is done"),
         (forecast.coalesced, "are sent together with a pending event of their entity"),
-        (forecast.source_gone, "have no source row any more: a delete would be sent"),
+        (forecast.source_gone, f"have no source row: a delete {will} be sent"),
     )
     yield from (f"Of these {count:,} {what}." for count, what in said if count)

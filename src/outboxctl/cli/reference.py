@@ -44,9 +44,7 @@ def _labs() -> str:
     rows = ["| no. | lab | question | takes | needs |", "| --- | --- | --- | --- | --- |"]
     for lab in sorted(LABS, key=lambda lab: (lab.number or len(LABS), lab.name)):
         needs = ", ".join(sorted(lab.needs))
-        rows.append(
-            f"| {lab.number or ''} | `{lab.name}` | {lab.question.en} | {lab.seconds:g} s | {needs} |"
-        )
+        rows.append(f"| {lab.number or ''} | `{lab.name}` | {lab.question.en} | {lab.takes()} | {needs} |")
     head = "Those with a number are the lab document's. `outboxctl lab show NAME` says more of each."
     return f"# All labs\n\n{head}\n\n" + "\n".join(rows)
 

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from outboxctl.cli import render
-from outboxctl.wording import brief
+from outboxctl.wording import brief, counted
 
 if TYPE_CHECKING:
     from outboxctl.cli.watch import Look
@@ -104,27 +104,48 @@ def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) ->
 
 
 def _headline(standing: "Standing", pace: str | None) -> list[Text]:
-    oldest = render.age(standing.oldest_age_seconds)
+    oldest = f", the oldest {render.age(standing.oldest_age_seconds)} old" if standing.lag else ""
+    head = Text(f"Lag: {counted(standing.lag, 'event')}{oldest}", style="bold")
     lines = [
-        Text(f"{standing.projection}: lag {standing.lag:,}, oldest {oldest}", style="bold"),
+        head.append(f"  (projection {standing.projection})", style="not bold dim"),
         Text(pace or flow(standing)),
     ]
     if standing.circuit_open:
-        lines.append(Text("circuit open: the sink is away, see `outboxctl doctor`", style="bold red"))
+        said = "Circuit open: the sink takes nothing and is probed; see `outboxctl doctor`"
+        lines.append(Text(said, style="bold red"))
     return lines
 
 
 def flow(standing: "Standing") -> str:
     """Rates and time to drain by what the workers report, or that none does."""
     if standing.workers is None:
-        return "workers cannot be seen: `outboxctl db upgrade` or `db roles` makes room"
+        return (
+            "Pace: workers cannot be read; `outboxctl db upgrade` or `db roles` gives the table or the right"
+        )
     if standing.circuit_open is None:
-        return "no worker reports"
+        return "Pace: no worker is running" + _retries(standing)
+    return f"Pace: {_rates(standing)}"
+
+
+def _rates(standing: "Standing") -> str:
+    from outboxctl.core.workers import much_waits
+
+    if standing.rate_out is None:
+        return "not measured yet" + _retries(standing)
     rates = f"in {rate(standing.rate_in)}, out {rate(standing.rate_out)}"
-    if standing.rate_out is None or not standing.lag:
-        return rates
-    drain = standing.drain_seconds
-    return f"{rates}, {'never drained at this pace' if drain is None else f'drained in {render.age(drain)}'}"
+    if standing.drain_seconds is not None:
+        return rates + (f", drained in {render.age(standing.drain_seconds)}" if standing.lag else "")
+    if standing.circuit_open or much_waits(standing.lag, standing.waiting_for_retry):
+        return rates + _retries(standing)
+    return f"{rates}, never drained at this pace"
+
+
+def _retries(standing: "Standing") -> str:
+    """In place of a time to drain: right after an outage the pace says nothing, the retries' times do."""
+    if not standing.waiting_for_retry:
+        return ""
+    last = render.age(standing.retries_due_seconds)
+    return f"; {standing.waiting_for_retry:,} wait for a retry, the last is due in {last}"
 
 
 def _statuses(standing: "Standing") -> Table:

@@ -45,5 +45,5 @@ def _after(before: Look | None, now: Look) -> Look:
     seconds = max(0.001, (now.at - before.at).total_seconds())
     lag = (now.standing.lag - before.standing.lag) / seconds
     failed = (now.standing.status["failed"] - before.standing.status["failed"]) / seconds
-    change = f"no worker reports; since the last look: lag {lag:+,.1f}/s, failed {failed:+,.1f}/s"
+    change = f"Pace: no worker is running; since the last look: lag {lag:+,.1f}/s, failed {failed:+,.1f}/s"
     return replace(now, change=change)

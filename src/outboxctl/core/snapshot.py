@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from outboxctl.core import counts, workers
+from outboxctl.core import counts, waiting, workers
 from outboxctl.core.schema import EVENTS, SAFE, STUCK
 from outboxctl.core.workers import WorkerRow
 from outboxctl.failures import Reason
@@ -75,7 +75,9 @@ class Standing:
     """`outboxctl status`: A (status), B (stuck), C (oldest_pending), failures, pace and workers.
 
     `estimated` names the statuses whose count is an estimate. Rates are events a second by what living
-    workers last reported, null while none does; `drain_seconds` is null if the lag would never be gone.
+    workers last reported, null while none does; `drain_seconds` is null if the lag would never be gone,
+    or if the pace says nothing of it: right after an outage (see `Flow`). `waiting_for_retry` events of
+    the lag are not due yet, the last of them in `retries_due_seconds`.
     `workers` is null where the schema is older than they are.
     """
 
@@ -92,6 +94,8 @@ class Standing:
     drain_seconds: float | None
     workers: list[WorkerRow] | None
     circuit_open: bool | None
+    waiting_for_retry: int = 0
+    retries_due_seconds: float = 0.0
 
 
 def standing(
@@ -100,21 +104,24 @@ def standing(
     """Everything that `status` shows; with `exact` all is counted, however large the table."""
     counted = counts.counts(connection, max_processing=max_processing, exact=exact, now=now)
     seen = workers.seen(connection, now=now)
-    flow = workers.flow(seen)
+    flow, lag = workers.flow(seen), counted.gauges.lag
+    not_due = waiting.not_due(connection, now=now)
     return Standing(
         projection=PROJECTION,
         status=counted.status,
         stuck=counted.gauges.stuck,
-        lag=counted.gauges.lag,
+        lag=lag,
         oldest_age_seconds=counted.gauges.oldest_age_seconds,
         oldest_pending=oldest(connection, limit=5),
         failed_by_reason=counted.failed_by_reason,
         estimated=counted.estimated,
         rate_in=flow.rate_in,
         rate_out=flow.rate_out,
-        drain_seconds=flow.drain_seconds(counted.gauges.lag),
+        drain_seconds=flow.drain_seconds(lag, not_due.count),
         workers=seen,
         circuit_open=flow.circuit_open,
+        waiting_for_retry=not_due.count,
+        retries_due_seconds=not_due.seconds,
     )
 
 

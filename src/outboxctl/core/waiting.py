@@ -25,6 +25,12 @@ SELECT coalesce(error_reason, '{NO_REASON}'), count(*), max(attempts),
 FROM {EVENTS} WHERE status = 'pending' AND next_retry_at > coalesce(:now, now())
 GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {MOST}
 """)
+# One range of the index that the claim reads.
+NOT_DUE = text(f"""
+SELECT count(*), coalesce(extract(epoch FROM max(next_retry_at) FILTER (WHERE isfinite(next_retry_at))
+    - coalesce(:now, now())), 0)::float8
+FROM {EVENTS} WHERE status = 'pending' AND next_retry_at > coalesce(:now, now())
+""")
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,14 @@ class Aged:
 
     within: int | None
     count: int
+
+
+@dataclass(frozen=True)
+class NotDue:
+    """How many events wait for a retry that is not due yet; the last of them is due in `seconds`."""
+
+    count: int
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -55,3 +69,8 @@ def by_age(connection: Connection, *, now: datetime | None = None) -> list[Aged]
 def retries(connection: Connection, *, now: datetime | None = None) -> list[Retries]:
     """Retries that are not due yet, by reason, the most frequent first."""
     return [Retries(*row) for row in connection.execute(RETRIES, {"now": now})]
+
+
+def not_due(connection: Connection, *, now: datetime | None = None) -> NotDue:
+    """The retries that are not due yet, all together."""
+    return NotDue(*connection.execute(NOT_DUE, {"now": now}).one())

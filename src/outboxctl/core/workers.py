@@ -27,9 +27,10 @@ INSERT INTO {WORKERS} AS w (id, worker_id, host, pid, version, started_at, heart
 VALUES (CAST(:id AS uuid), :worker_id, :host, :pid, :version,
     coalesce(:now, now()) - make_interval(secs => :uptime), coalesce(:now, now()), :in_flight,
     :outage_policy, :circuit_open)
+-- While the circuit was open nothing was sent: a pace over such a time is nobody's.
 ON CONFLICT (id) DO UPDATE SET heartbeat_at = excluded.heartbeat_at, in_flight = excluded.in_flight,
     circuit_open = excluded.circuit_open,
-    rate_out = :completed / nullif(greatest(
+    rate_out = CASE WHEN NOT w.circuit_open THEN :completed END / nullif(greatest(
         extract(epoch FROM excluded.heartbeat_at - w.heartbeat_at)::float8, 0), 0),
     rate_in = greatest((SELECT inserted FROM seen) - CAST(:inserted AS bigint), 0) / nullif(greatest(
         extract(epoch FROM excluded.heartbeat_at - w.heartbeat_at)::float8, 0), 0)
@@ -115,13 +116,27 @@ class Flow:
     rate_out: float | None
     circuit_open: bool | None
 
-    def drain_seconds(self, lag: int) -> float | None:
-        """Seconds until `lag` events are gone at this pace; None if they would never be."""
+    def drain_seconds(self, lag: int, waiting: int = 0) -> float | None:
+        """Seconds until `lag` events are gone at this pace; None if they would never be.
+
+        None, too, where the pace says nothing of it: a circuit is open, or much of the lag is `waiting`
+        for a retry.
+        """
         if not lag:
             return 0.0
+        if self.circuit_open or much_waits(lag, waiting):
+            return None
         if self.rate_out is None or self.rate_out <= (self.rate_in or 0):
             return None
         return lag / (self.rate_out - (self.rate_in or 0))
+
+
+def much_waits(lag: int, waiting: int) -> bool:
+    """Whether more than a tenth of the lag waits for a retry, as in an outage and right after it.
+
+    Then the times of the retries decide when the lag is gone, and the pace does not.
+    """
+    return waiting * 10 > lag
 
 
 def beat(connection: Connection, own: Beat, inserted: int | None, *, now: datetime | None = None) -> int:

@@ -12,7 +12,8 @@ class Lab:
 
     `number` is that of the lab document, None for the other drills. `settings` are environment names
     with their values, in place of the defaults. `needs` it cannot do without; `wants` it uses where the
-    place has it. `seconds` is how long it lasts, about. `by_hand` are the commands by which a person
+    place has it. `seconds` is how long it lasts, about, and `engine_start` what the start of a real
+    search engine adds to that where the lab restarts one. `by_hand` are the commands by which a person
     does the same. `judged` is what the verdict is about, in the last line of the document's conclusion.
     """
 
@@ -26,8 +27,15 @@ class Lab:
     wants: ClassVar[frozenset[Need]] = frozenset()
     events: ClassVar[int] = 200
     seconds: ClassVar[float] = 10.0
+    engine_start: ClassVar[float] = 0.0
     by_hand: ClassVar[tuple[str, ...]] = ()
     judged: ClassVar[Words | None] = None
+
+    @classmethod
+    def takes(cls) -> str:
+        """How long it lasts, for people: `9 to 29 s` where that depends on the search engine."""
+        longest = f" to {cls.seconds + cls.engine_start:g}" if cls.engine_start else ""
+        return f"{cls.seconds:g}{longest} s"
 
     def prepare(self, scene: Scene) -> None:
         """Before anything: a load of `events`, and one worker."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from outboxctl.cli import parse
-from outboxctl.cli.options import Json
+from outboxctl.cli.options import Json, settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,7 +51,7 @@ def list_labs(
     if json:
         render.emit_json({"labs": [described(lab) for lab in labs]})
         return
-    rows = [(lab.number, lab.name, f"{lab.seconds:g} s", getattr(lab.question, lang)) for lab in labs]
+    rows = [(lab.number, lab.name, lab.takes(), getattr(lab.question, lang)) for lab in labs]
     render.console().print(render.table(*HEADS[lang], rows))
 
 
@@ -60,6 +60,12 @@ def show(
     lang: Annotated[
         Languages, typer.Option("--lang", help="Language of what it asks and expects.")
     ] = Languages.BOTH,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(
+            "--metrics-port", help="The worker's port [env: OUTBOX_METRICS_PORT].", show_default=False
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Show what a lab asks, expects, sets and does, and the commands that do the same by hand.
@@ -71,10 +77,11 @@ def show(
 
     known = {lab.name: lab for lab in ordered()}
     lab = known[parse.one_of("NAME", _named(name), [*known], "lab")]
+    commands = page.by_hand(lab, settings(metrics_port=metrics_port))
     if json:
-        render.emit_json(described(lab))
+        render.emit_json(described(lab) | {"by_hand": commands})
     else:
-        page.show(lab, list(Lang) if lang is Languages.BOTH else [lang])
+        page.show(lab, list(Lang) if lang is Languages.BOTH else [lang], commands)
 
 
 def chosen(names: "Sequence[str]") -> "list[type[Lab]]":
@@ -114,6 +121,7 @@ def described(lab: "type[Lab]") -> dict[str, Any]:
         "needs": sorted(lab.needs),
         "wants": sorted(lab.wants),
         "seconds": lab.seconds,
+        "engine_start_seconds": lab.engine_start,
         "phases": phases(lab),
         "by_hand": list(lab.by_hand),
     }

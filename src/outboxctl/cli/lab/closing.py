@@ -5,13 +5,15 @@ from typing import TYPE_CHECKING
 
 from outboxctl.cli.lab.screen import COLOURS
 from outboxctl.errors import ExitCode
+from outboxctl.labs.evidence.words import PHASES
+from outboxctl.labs.model import Words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from rich.console import Console
 
-    from outboxctl.labs.model import Check, Record, Run, Words
+    from outboxctl.labs.model import Check, Record, Run
 
 PAGE = "report.html"
 CODES = {"OK": ExitCode.OK, "FAIL": ExitCode.FINDINGS, "INCONCLUSIVE": ExitCode.INCONCLUSIVE}
@@ -24,6 +26,25 @@ CHECK_HEADS = {
     "zh": ("实验", "阶段", "检查", "预期", "实际"),
 }
 TITLES = {"en": ("Labs", "Not met", "Conclusion of"), "zh": ("实验", "未满足的检查", "结论：")}
+VERDICT, EVIDENCE = Words("Verdict: {}", "判定：{}"), Words("Evidence: {}", "证据：{}")
+CHARTS = Words("Charts: {}", "图表：{}")
+INTERRUPTED = Words(
+    "The run was interrupted: what was broken is undone. Run it again for a verdict.",
+    "本次运行被中断：故障已撤销。要得到判定，请重新运行。",
+)
+CONTROL = Words(
+    "A control run: nothing was broken, so INCONCLUSIVE is as it should be.",
+    "对照运行：没有注入故障，INCONCLUSIVE 是应有的结果。",
+)
+LACKING = Words(
+    "Did not run, for this place has not what they need: {}", "没有运行，因为这里缺少所需条件：{}"
+)
+LOOK_AT = Words(
+    "Look at {}: the worker's log, the timeline and the snapshots of {}.",
+    "查看 {}：{} 的 worker 日志、时间线和快照。",
+)
+BY_HAND = Words("By hand: outboxctl lab show {}", "手工操作：outboxctl lab show {} --lang zh")
+MENDED = Words("Once mended: outboxctl lab run {}", "修复后：outboxctl lab run {}")
 
 
 def show(run: "Run", evidence: Path, lang: str, out: "Console") -> None:
@@ -44,9 +65,9 @@ def show(run: "Run", evidence: Path, lang: str, out: "Console") -> None:
                 value = line.zh if lang == "zh" else line.value
                 out.print(render.cell(f"  {said(line.name, lang)}: {value}"), soft_wrap=True)
     out.print()
-    out.print(f"Verdict: {run.verdict}", style=COLOURS[run.verdict])
-    out.print(f"Evidence: {evidence}", soft_wrap=True)
-    for hint in _next(run, evidence):
+    out.print(said(VERDICT, lang).format(run.verdict), style=COLOURS[run.verdict])
+    out.print(said(EVIDENCE, lang).format(evidence), soft_wrap=True)
+    for hint in _next(run, evidence, lang):
         out.print(hint, soft_wrap=True)
 
 
@@ -92,27 +113,27 @@ def _unmet(records: "Sequence[Record]", lang: str) -> "Iterator[tuple[str, ...]]
 
 
 def _unmet_row(record: "Record", check: "Check", lang: str) -> tuple[str, ...]:
-    return record.lab, check.phase, said(check.name, lang), check.expected, check.seen
+    return record.lab, said(PHASES[check.phase], lang), said(check.name, lang), check.expected, check.seen
 
 
-def _next(run: "Run", evidence: Path) -> "Iterator[str]":
+def _next(run: "Run", evidence: Path, lang: str) -> "Iterator[str]":
     """Where the charts are, and what to do with this verdict."""
     if (evidence / PAGE).exists():
-        yield f"Charts: {evidence / PAGE}"
+        yield said(CHARTS, lang).format(evidence / PAGE)
     if run.verdict != "OK":
-        yield from _advice(run, evidence)
+        yield from (said(text, lang).format(*values) for text, *values in _advice(run, evidence))
 
 
-def _advice(run: "Run", evidence: Path) -> "Iterator[str]":
+def _advice(run: "Run", evidence: Path) -> "Iterator[tuple[Words, *tuple[object, ...]]]":
     bad = [record for record in _listed(run) if record.verdict == run.verdict]
     played = next((record.lab for record in bad if record.phases), None)
     if any(record.interrupted for record in run.records):
-        yield "The run was interrupted: what was broken is undone. Run it again for a verdict."
+        yield (INTERRUPTED,)
     elif not run.faults and run.verdict == "INCONCLUSIVE":
-        yield "A control run: nothing was broken, so INCONCLUSIVE is as it should be."
+        yield (CONTROL,)
     elif played is None:
-        yield f"Did not run, for this place has not what they need: {', '.join(each.lab for each in bad)}"
+        yield LACKING, ", ".join(each.lab for each in bad)
     else:
-        yield f"Look at {evidence / played}: the worker's log, the timeline and the snapshots of {played}."
-        yield f"By hand: outboxctl lab show {played}"
-        yield f"Once mended: outboxctl lab run {played}"
+        yield LOOK_AT, evidence / played, played
+        yield BY_HAND, played
+        yield MENDED, played

@@ -1,5 +1,6 @@
 """The page of one lab: what it asks and expects, its settings, what it does, and how to do it by hand."""
 
+import re
 from typing import TYPE_CHECKING
 
 from rich.console import Group
@@ -8,6 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from outboxctl.cli import render
+from outboxctl.labs.chinese import command, in_language
+from outboxctl.labs.evidence import words
+from outboxctl.labs.model import Phase
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -16,6 +20,7 @@ if TYPE_CHECKING:
 
     from outboxctl.labs.lab import Lab
     from outboxctl.labs.model import Words
+    from outboxctl.settings import Settings
 
 QUESTION, EXPECTED, NEEDS, DOES = "Question", "Hypothesis", "Needs", "What it does"
 SETTINGS, BY_HAND, RUN = "Settings", "By hand", "Run it"
@@ -32,21 +37,39 @@ BEFORE = (
     "# if you have no system for it yet:",
     'eval "$(outboxctl services up)"; OUTBOX_ENV=dev outboxctl db upgrade',
 )
+PORTS, LAST_PORT = re.compile(r"\b(9108|9109)\b"), 65_535  # by the defaults, in `by_hand`
+EVERYWHERE = {"127.0.0.1", "localhost", "::1", "0.0.0.0", "::"}  # noqa: S104 - compared, not listened on
 PHASES = ("prepare", "steady", "inject", "observe", "undo", "recover", "check")
 
 
-def show(lab: "type[Lab]", languages: "Sequence[str]") -> None:
-    """Print it; headings are in the first of the languages. Commands are never broken over lines."""
+def show(lab: "type[Lab]", languages: "Sequence[str]", commands: "Sequence[str]") -> None:
+    """Print it; headings are in the first of the languages. Commands are never broken over lines.
+
+    `commands` are those of `by_hand`.
+    """
     out = render.console()
     number = f"{lab.number}. " if lab.number else ""
-    out.print(Text(f"{number}{lab.name} ({lab.seconds:g} s)", style="bold"))
+    out.print(Text(f"{number}{lab.name} ({lab.takes()})", style="bold"))
     out.print("\n".join(_said(lab.title, languages)))
     for label, content in _texts(lab, languages):
         _head(out, label, languages)
         out.print(content)
-    for label, commands in _commands(lab):
+    for label, lines in _commands(lab, commands):
         _head(out, label, languages)
-        out.print("\n".join(f"  {command}" for command in commands), soft_wrap=True)
+        out.print("\n".join(f"  {command(line, languages[0])}" for line in lines), soft_wrap=True)
+
+
+def by_hand(lab: "type[Lab]", settings: "Settings") -> list[str]:
+    """Its commands, at the address where a worker with these settings serves its metrics.
+
+    A second worker's port is the next one.
+    """
+    at = settings.metrics_port
+    ports = {"9108": str(at), "9109": str(at + 1 if at < LAST_PORT else at - 1)}
+    named = f"[{settings.metrics_host}]" if ":" in settings.metrics_host else settings.metrics_host
+    host = "localhost" if settings.metrics_host in EVERYWHERE else named
+    lines = (PORTS.sub(lambda found: ports[found[0]], line) for line in lab.by_hand)
+    return [line.replace("localhost:", f"{host}:") for line in lines]
 
 
 def phases(lab: "type[Lab]") -> dict[str, str]:
@@ -58,19 +81,20 @@ def phases(lab: "type[Lab]") -> dict[str, str]:
 def _texts(lab: "type[Lab]", languages: "Sequence[str]") -> "Iterator[tuple[str, RenderableType]]":
     yield QUESTION, _lines(_said(lab.question, languages))
     yield EXPECTED, _lines(_said(lab.hypothesis, languages))
+    first = languages[0]
     if wishes := sorted(lab.needs | lab.wants):
-        yield NEEDS, _lines(wishes)
+        yield NEEDS, _lines([in_language(wish, first) for wish in wishes])
     grid = Table.grid(padding=(0, 2))
     for name, text in phases(lab).items():
-        grid.add_row(name, text)
+        grid.add_row(getattr(words.PHASES[Phase[name.upper()]], first), in_language(text, first))
     yield DOES, _indented(grid)
 
 
-def _commands(lab: "type[Lab]") -> "Iterator[tuple[str, Sequence[str]]]":
+def _commands(lab: "type[Lab]", by_hand: "Sequence[str]") -> "Iterator[tuple[str, Sequence[str]]]":
     if lab.settings:
         yield SETTINGS, [f"export {name}={value}" for name, value in lab.settings.items()]
-    if lab.by_hand:
-        yield BY_HAND, [*BEFORE, *lab.by_hand]
+    if by_hand:
+        yield BY_HAND, [*BEFORE, *by_hand]
     yield RUN, [f"outboxctl lab run {lab.name}"]
 
 
@@ -87,5 +111,5 @@ def _indented(content: "RenderableType") -> Padding:
     return Padding(content, (0, 0, 0, 2), expand=False)
 
 
-def _said(words: "Words", languages: "Sequence[str]") -> list[str]:
-    return [getattr(words, language) for language in languages]
+def _said(text: "Words", languages: "Sequence[str]") -> list[str]:
+    return [getattr(text, language) for language in languages]

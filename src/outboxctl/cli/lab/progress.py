@@ -22,6 +22,7 @@ class Row:
     sample: "Sample | None" = None
     began: float = 0.0
     record: "Record | None" = None
+    usual: float = 0.0  # seconds
 
     @property
     def elapsed(self) -> float:
@@ -33,19 +34,26 @@ class Row:
     @property
     def remaining(self) -> float:
         """Seconds until it ends, about; 0 where it takes longer than it usually does."""
-        return 0.0 if self.record else max(0.0, self.lab.seconds - self.elapsed)
+        return 0.0 if self.record else max(0.0, self.usual - self.elapsed)
 
 
 @dataclass
 class Progress:
-    """The rows of all labs. Each is written by the thread of its lab, and read by whoever draws."""
+    """The rows of all labs. Each is written by the thread of its lab, and read by whoever draws.
+
+    `restarts`: a lab that restarts a search engine of its own has a real one, which takes its time.
+    """
 
     labs: "Sequence[type[Lab]]"
     jobs: int
     began: float = field(default_factory=monotonic)
+    restarts: bool = False
 
     def __post_init__(self) -> None:
-        self.rows = {lab.name: Row(lab) for lab in self.labs}
+        self.rows = {
+            lab.name: Row(lab, usual=lab.seconds + (lab.engine_start if self.restarts else 0.0))
+            for lab in self.labs
+        }
 
     def follow(self, moment: "Moment") -> Row:
         """Note what a lab tells of itself; returns its row."""

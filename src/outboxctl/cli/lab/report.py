@@ -18,13 +18,25 @@ if TYPE_CHECKING:
 
 UNITS = {"recovery_seconds": " s", "oldest_age_seconds": " s", "throughput": " events/s"}
 NAMES = {
-    "verdict": "verdict",
-    "recovery_seconds": "recovery",
-    "peak_lag": "peak lag",
-    "oldest_age_seconds": "oldest event",
-    "attempts": "attempts",
-    "throughput": "done after the fault",
+    "verdict": {"en": "verdict", "zh": "判定"},
+    "recovery_seconds": {"en": "recovery", "zh": "恢复用时"},
+    "peak_lag": {"en": "peak lag", "zh": "积压峰值"},
+    "oldest_age_seconds": {"en": "oldest event", "zh": "最老事件"},
+    "attempts": {"en": "attempts", "zh": "尝试次数"},
+    "throughput": {"en": "done after the fault", "zh": "故障后完成速率"},
 }
+CHANGES = {"en": "Changes", "zh": "变化"}
+HEADS = {"en": ("", "lab", "what", "old", "new", "by"), "zh": ("", "实验", "项目", "旧", "新", "幅度")}
+MARKS = {True: {"en": "worse", "zh": "变差"}, False: {"en": "better", "zh": "变好"}}
+CHANGED = {"en": "{}: {}, now {}", "zh": "{}：{}，现为 {}"}
+GONE, ADDED = (
+    {"en": "Only in the old run: {}", "zh": "仅旧运行有：{}"},
+    {"en": "Only in the new run: {}", "zh": "仅新运行有：{}"},
+)
+WORSE, SAME = (
+    {"en": "something got worse", "zh": "有项目变差"},
+    {"en": "nothing got worse", "zh": "没有项目变差"},
+)
 
 
 def report(
@@ -49,7 +61,7 @@ def report(
     if compare:
         if html or folder != HOME:
             raise UsageError("--compare takes its two folders, and neither FOLDER nor --html")
-        _compare(*compare, json=json)
+        _compare(*compare, lang, json=json)
     from outboxctl.labs.evidence import load, newest
 
     path = newest(folder)
@@ -87,7 +99,7 @@ def _show(report: "Report", path: Path, lang: str, *, json: bool) -> None:
     raise typer.Exit(CODES[report.verdict])
 
 
-def _compare(old: Path, new: Path, *, json: bool) -> None:
+def _compare(old: Path, new: Path, lang: str, *, json: bool) -> None:
     from dataclasses import asdict
 
     from outboxctl.cli import render
@@ -96,30 +108,31 @@ def _compare(old: Path, new: Path, *, json: bool) -> None:
 
     found = compare(load(newest(old)), load(newest(new)))
     with whoever_reads():
-        render.emit_json(asdict(found) | {"worse": found.worse}) if json else _differences(found)
+        render.emit_json(asdict(found) | {"worse": found.worse}) if json else _differences(found, lang)
     raise typer.Exit(ExitCode.FINDINGS if found.worse else ExitCode.OK)
 
 
-def _differences(found: "Comparison") -> None:
+def _differences(found: "Comparison", lang: str) -> None:
     from outboxctl.cli import render
 
     out = render.console()
     for name, pair in found.versions.items():
-        out.print(render.cell(f"{name}: {pair[0]}, now {pair[1]}"))
+        out.print(render.cell(CHANGED[lang].format(name, *pair)))
     if found.changes:
-        rows = [_row(change) for change in sorted(found.changes, key=lambda change: not change.worse)]
-        out.print(render.table("Changes", ("", "lab", "what", "old", "new", "by"), rows))
-    for told, labs in (("Only in the old run", found.gone), ("Only in the new run", found.added)):
+        rows = [_row(change, lang) for change in sorted(found.changes, key=lambda change: not change.worse)]
+        out.print(render.table(CHANGES[lang], HEADS[lang], rows))
+    for told, labs in ((GONE, found.gone), (ADDED, found.added)):
         if labs:
-            out.print(render.cell(f"{told}: {', '.join(labs)}"))
-    word = "something got worse" if found.worse else "nothing got worse"
-    out.print(f"{counted(found.compared, 'lab')} compared: {word}.")
+            out.print(render.cell(told[lang].format(", ".join(labs))))
+    word = (WORSE if found.worse else SAME)[lang]
+    compared = f"{counted(found.compared, 'lab')} compared"
+    out.print(f"比较了 {found.compared} 个实验：{word}。" if lang == "zh" else f"{compared}: {word}.")
 
 
-def _row(change: "Change") -> tuple[str, ...]:
-    mark = "worse" if change.worse else "better"
+def _row(change: "Change", lang: str) -> tuple[str, ...]:
+    mark, what = MARKS[change.worse][lang], NAMES[change.what][lang]
     if isinstance(change.old, str) or isinstance(change.new, str):
-        return mark, change.lab, NAMES[change.what], str(change.old), str(change.new), ""
+        return mark, change.lab, what, str(change.old), str(change.new), ""
     unit = UNITS.get(change.what, "")
     by = f"{(change.new - change.old) / change.old:+.0%}" if change.old else ""
-    return mark, change.lab, NAMES[change.what], f"{change.old:g}{unit}", f"{change.new:g}{unit}", by
+    return mark, change.lab, what, f"{change.old:g}{unit}", f"{change.new:g}{unit}", by

@@ -84,7 +84,7 @@ def run(
             if against:
                 place = agreed(labs, folder.path, over, worker=worker, yes=yes, sure=sure)
             written = Folder(kept)
-            ended = conduct(labs, place, written, options)
+            ended = conduct(labs, place, written, options, lang=lang)
     except Interrupted as signal:
         raise typer.Exit(signal.code) from None
     with whoever_reads():
@@ -112,21 +112,25 @@ class Stop(Event):
             self._out.print("Ending: faults are undone, evidence is kept; ^C again ends at once.")
 
 
-def conduct(labs: "list[type[Lab]]", place: "Place", evidence: "Folder", options: "Options") -> "Run":
+def conduct(
+    labs: "list[type[Lab]]", place: "Place", evidence: "Folder", options: "Options", *, lang: str
+) -> "Run":
     """Run them, show how they go on, and write the evidence as each ends."""
     from outboxctl.cli import render
     from outboxctl.cli.lab.leftovers import take_over
     from outboxctl.cli.lab.progress import Progress
     from outboxctl.cli.lab.screen import Screen
+    from outboxctl.labs.place import OwnPlace
     from outboxctl.labs.run import run as run_labs
     from outboxctl.scratch.folder import Interrupted
 
-    place.versions()  # services say how they start before the labs are drawn
+    search = place.versions().get("search", "")  # services say how they start before the labs are drawn
+    restarts = isinstance(place, OwnPlace) and not search.startswith("noida")
     out = render.console(stderr=True)
     stop = Stop(out)
     evidence.begin([lab.name for lab in labs], faults=options.faults)
     try:
-        with Screen(Progress(labs, options.jobs), out, stop) as screen:
+        with Screen(Progress(labs, options.jobs, restarts=restarts), out, stop, lang) as screen:
             ended = run_labs(
                 labs, place, evidence.path, options=options, tell=screen.tell, ended=evidence.add, stop=stop
             )

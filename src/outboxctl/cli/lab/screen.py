@@ -14,6 +14,16 @@ if TYPE_CHECKING:
     from outboxctl.labs.drill import Moment
     from outboxctl.labs.model import Verdict
 
+HEADS = {
+    "en": ("lab", "phase", "attempts", "lag", "time"),
+    "zh": ("实验", "阶段", "尝试次数", "积压", "用时"),
+}
+BEGINS = {"en": "{}: begins, about {:g} s", "zh": "{}：开始，约 {:g} s"}
+ENDED = {"en": "{}: {} after {:.1f} s", "zh": "{}：{}，用时 {:.1f} s"}
+TITLE = {"en": "{} of {} labs ended, {}, {}", "zh": "{}/{} 个实验已结束，{}，{}"}
+LEFT = {"en": "about {} left", "zh": "约剩 {}"}
+ENDING = {"en": "ending", "zh": "正在结束"}
+WAITS = {"en": "waits", "zh": "等待"}
 COLOURS = {"OK": "green", "FAIL": "bold red", "INCONCLUSIVE": "yellow"}
 A_SECOND = 4  # times that the live view is drawn
 ECHO = 2  # columns left free: a terminal's echo of ^C would begin a line, and one would be left over
@@ -21,12 +31,12 @@ NARROW = 100  # columns: below, a lab's figures are left out but for three
 
 
 class Screen:
-    """Draws `progress` on `out` until its block ends; once `stop` is set it says so."""
+    """Draws `progress` on `out` in a language until its block ends; once `stop` is set it says so."""
 
-    def __init__(self, progress: Progress, out: "Console", stop: "Event") -> None:
+    def __init__(self, progress: Progress, out: "Console", stop: "Event", lang: str = "en") -> None:
         from rich.live import Live
 
-        self._progress, self._out, self._stop = progress, out, stop
+        self._progress, self._out, self._stop, self._lang = progress, out, stop, lang
         self._still = not out.is_terminal or out.is_dumb_terminal
         self._live = Live(
             console=out, get_renderable=self._drawn, refresh_per_second=A_SECOND, transient=True
@@ -47,9 +57,9 @@ class Screen:
         begins = self._progress.rows[moment.lab.name].phase is None
         row = self._progress.follow(moment)
         if self._still and begins and not row.record:
-            say(f"{row.lab.name}: begins, about {row.lab.seconds:g} s")
+            say(BEGINS[self._lang].format(row.lab.name, row.usual))
         elif self._still and row.record and not moment.sample:
-            say(f"{row.lab.name}: {row.record.verdict} after {row.record.seconds:.1f} s")
+            say(ENDED[self._lang].format(row.lab.name, row.record.verdict, row.record.seconds))
 
     def _drawn(self) -> "RenderableType":
         from rich import box
@@ -58,15 +68,16 @@ class Screen:
         wide = self._out.width >= NARROW
         width = max(1, self._out.width - ECHO)
         table = Table(box=box.SIMPLE_HEAD, width=width, title_justify="left", title=self._title())
-        table.add_column("lab", no_wrap=True, ratio=3)
-        table.add_column("phase", no_wrap=True, width=12)
+        lab, phase, attempts, lag, time = HEADS[self._lang]
+        table.add_column(lab, no_wrap=True, ratio=3)
+        table.add_column(phase, no_wrap=True, width=12)
         for name in (
-            ("pending", "processing", "done", "failed", "attempts") if wide else ("lag", "done", "failed")
+            ("pending", "processing", "done", "failed", attempts) if wide else (lag, "done", "failed")
         ):
             table.add_column(name, justify="right", no_wrap=True)
-        table.add_column("time", justify="right", no_wrap=True, width=13)
+        table.add_column(time, justify="right", no_wrap=True, width=13)
         for row in self._shown():
-            table.add_row(row.lab.name, _state(row), *_figures(row, wide=wide), _time(row))
+            table.add_row(row.lab.name, _state(row, self._lang), *_figures(row, wide=wide), _time(row))
         return table
 
     def _shown(self) -> list[Row]:
@@ -81,9 +92,10 @@ class Screen:
 
     def _title(self) -> str:
         progress = self._progress
-        left = "ending" if self._stop.is_set() else f"about {_age(progress.remaining)} left"
-        ended = f"{len(progress.ended)} of {len(progress.rows)} labs ended"
-        return f"{ended}, {_age(progress.elapsed)}, {left}"
+        left = ENDING if self._stop.is_set() else LEFT
+        still = left[self._lang].format(_age(progress.remaining))
+        ended, elapsed = len(progress.ended), _age(progress.elapsed)
+        return TITLE[self._lang].format(ended, len(progress.rows), elapsed, still)
 
 
 def verdict(value: "Verdict") -> "Text":
@@ -102,10 +114,12 @@ def _under_way(row: Row) -> bool:
     return row.phase is not None and row.record is None
 
 
-def _state(row: Row) -> "Text | str":
+def _state(row: Row, lang: str) -> "Text | str":
+    from outboxctl.labs.evidence.words import PHASES
+
     if row.record:
         return verdict(row.record.verdict)
-    return str(row.phase or "waits")
+    return str(getattr(PHASES[row.phase], lang)) if row.phase else WAITS[lang]
 
 
 def _figures(row: Row, *, wide: bool) -> list[str]:
@@ -118,7 +132,7 @@ def _figures(row: Row, *, wide: bool) -> list[str]:
 
 
 def _time(row: Row) -> str:
-    usual = f"~{row.lab.seconds:.0f} s"
+    usual = f"~{row.usual:.0f} s"
     if row.record:
         return f"{row.elapsed:.1f} s"
     return usual if row.phase is None else f"{row.elapsed:.0f} / {usual}"

@@ -57,5 +57,5 @@ ALL: tuple[type[Lab], ...] = (
     ZombieWorker,
 )
 # Labs that take longest begin first, so that a run of all ends soonest.
-LABS = tuple(sorted(ALL, key=lambda lab: -lab.seconds))
+LABS = tuple(sorted(ALL, key=lambda lab: -lab.seconds - lab.engine_start))
 CORE = tuple(sorted((lab for lab in LABS if lab.number), key=lambda lab: lab.number or 0))

@@ -64,7 +64,7 @@ class ClockSkew(Lab):
         "OUTBOX_CONCURRENCY": "1",
     }
     events = 20
-    seconds = 7.0
+    seconds = 8.0
     by_hand = (
         "faketime -f -1h outboxctl worker &",
         "OUTBOX_METRICS_PORT=9109 outboxctl worker 2>worker.log &",

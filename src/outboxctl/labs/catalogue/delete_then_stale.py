@@ -24,7 +24,7 @@ class DeleteThenStale(Lab):
     needs = frozenset({Need.REAL_ENGINE})
     settings = {"OUTBOX_LEASE_SECONDS": "60", "OUTBOX_BULK_SIZE": str(BATCH), "OUTBOX_CONCURRENCY": "1"}
     events = 20
-    seconds = 5.0
+    seconds = 6.0
     by_hand = (
         "outboxctl chaos proxy --fault delay --seconds 15 --port 9201 &",
         "ELASTIC_URL=http://127.0.0.1:9201 outboxctl worker &",

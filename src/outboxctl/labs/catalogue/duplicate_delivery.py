@@ -28,7 +28,7 @@ class DuplicateDelivery(Lab):
         "OUTBOX_CONCURRENCY": "1",
     }
     events = 40
-    seconds = 8.0
+    seconds = 11.0
     by_hand = (
         "outboxctl chaos proxy --fault delay --applied --seconds 20 --port 9201 &",
         "outboxctl inject load --count 20",

@@ -34,7 +34,7 @@ class Es429(Lab):
         "OUTBOX_MAX_BACKOFF_SECONDS": f"{BACKOFF:g}",
     }
     events = 40
-    seconds = 7.0
+    seconds = 8.0
     by_hand = (
         f"outboxctl chaos proxy --fault busy --retry-after {ASKED} --port 9201 --for 30s &",
         "ELASTIC_URL=http://127.0.0.1:9201 outboxctl worker &",

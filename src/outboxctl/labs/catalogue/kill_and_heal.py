@@ -27,7 +27,7 @@ class KillAndHeal(Lab):
         "OUTBOX_BULK_SIZE": "20",
         "OUTBOX_CONCURRENCY": "1",
     }
-    seconds = 15.0
+    seconds = 18.0
     by_hand = (
         "outboxctl inject load --total 50000 --rate 0 --per-transaction 500",
         "outboxctl worker &",

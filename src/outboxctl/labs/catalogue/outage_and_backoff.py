@@ -34,7 +34,7 @@ class OutageAndBackoff(Lab):
         "OUTBOX_POLL_INTERVAL_SECONDS": "0.2",
     }
     wants = frozenset({Need.OWN_ENGINE})
-    seconds = 25.0
+    seconds, engine_start = 9.0, 20.0
     by_hand = (
         "outboxctl worker &",
         "outboxctl chaos es stop",

@@ -36,7 +36,7 @@ class RebuildUnderLoad(Lab):
     )
     settings = {"OUTBOX_BULK_SIZE": "100", "OUTBOX_CONCURRENCY": "1"}
     events = 300
-    seconds = 7.0
+    seconds = 15.0
     by_hand = (
         "outboxctl inject load --scenario mixed --total 20000 --rate 500 &",
         "outboxctl rebuild --yes",

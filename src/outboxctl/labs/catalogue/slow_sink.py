@@ -35,7 +35,7 @@ class SlowSink(Lab):
         "OUTBOX_POLL_INTERVAL_SECONDS": "0.2",
     }
     events = 20
-    seconds = 9.0
+    seconds = 7.0
     by_hand = (
         f"outboxctl chaos proxy --fault drip --pace {PACE:g} --port 9201 --for 30s &",
         f"export OUTBOX_LEASE_SECONDS={LEASE:g} ELASTIC_URL=http://127.0.0.1:9201",

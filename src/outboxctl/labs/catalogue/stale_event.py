@@ -21,7 +21,7 @@ class StaleEvent(Lab):
         "文档跟随源行而非事件：文档保留且版本与源行一致，旧事件进入 done。",
     )
     events = 20
-    seconds = 4.0
+    seconds = 3.0
     by_hand = ("outboxctl inject stale --count 20", "outboxctl status", "outboxctl verify")
 
     def prepare(self, scene: Scene) -> None:

@@ -20,7 +20,7 @@ class TwoWorkers(Lab):
     )
     settings = {"OUTBOX_LEASE_SECONDS": "60", "OUTBOX_BULK_SIZE": "20", "OUTBOX_CONCURRENCY": "1"}
     events = 20
-    seconds = 5.0
+    seconds = 6.0
     by_hand = (
         "outboxctl inject load --count 100000 --rate 0",
         "OUTBOX_WORKER_ID=w1 outboxctl worker &",

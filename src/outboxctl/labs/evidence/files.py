@@ -16,6 +16,20 @@ from outboxctl.labs.model import Record, Sample, Snapshot
 
 COUNTER_AT_0 = re.compile(r"\w+_(total|bucket|count|sum)(\{.*\})? 0\.0$")
 CREATED = re.compile(r"^(# \w+ )?\w+_created\b")
+SNAPSHOT = {
+    "en": (
+        "-- snapshot {}, second {:g} of the lab; done: {}",
+        "-- A) status, of what has no processed_at",
+        "-- B) stuck",
+        "-- C) the oldest pending",
+    ),
+    "zh": (
+        "-- 快照 {}，实验第 {:g} 秒；done：{}",
+        "-- A) status 分布（processed_at 为空的事件）",
+        "-- B) stuck",
+        "-- C) 最老的 pending",
+    ),
+}
 HALF = 1_000_000  # bytes kept of a log's beginning, and of its end
 
 
@@ -66,8 +80,9 @@ def samples_csv(samples: Sequence[Sample]) -> str:
     return out.getvalue()
 
 
-def snapshot_text(snapshot: Snapshot) -> str:
-    """A, B and C as psql shows what the document's SQL returns."""
+def snapshot_text(snapshot: Snapshot, language: str = "en") -> str:
+    """A, B and C as psql shows what the document's SQL returns, with comments in `en` or `zh`."""
+    heads = SNAPSHOT[language]
     standing = snapshot.standing
     waiting = {name: count for name, count in standing.status.items() if count and name != "done"}
     oldest = [
@@ -75,12 +90,12 @@ def snapshot_text(snapshot: Snapshot) -> str:
         for row in standing.oldest_pending
     ]
     parts = (
-        f"-- snapshot {snapshot.label}, second {snapshot.at:g} of the lab; done: {standing.status['done']}",
-        "-- A) status, of what has no processed_at",
+        heads[0].format(snapshot.label, snapshot.at, standing.status["done"]),
+        heads[1],
         psql(("status", "count"), sorted(waiting.items())),
-        "-- B) stuck",
+        heads[2],
         psql(("stuck_processing",), [(standing.stuck,)]),
-        "-- C) the oldest pending",
+        heads[3],
         psql(("id", "created_at", "attempts", "next_retry_at", "error_reason"), oldest),
     )
     return "\n".join(parts)

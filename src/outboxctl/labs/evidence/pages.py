@@ -6,9 +6,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from outboxctl.labs import chinese
 from outboxctl.labs.evidence import charts, files, junit, words
 from outboxctl.labs.evidence.model import LabReport, Report, State
-from outboxctl.labs.model import Filled, Line, Verdict, Words
+from outboxctl.labs.model import Filled, Line, Snapshot, Verdict, Words
 from outboxctl.templates import templates
 from outboxctl.wording import clean
 
@@ -64,6 +65,28 @@ def told(field: Filled) -> Words:
     return Words(field.value, field.zh)
 
 
+def _snapshot(snapshot: Snapshot) -> Words:
+    return Words(files.snapshot_text(snapshot), files.snapshot_text(snapshot, "zh"))
+
+
+def _command(line: str) -> Words:
+    """A command of `by_hand`, its comment in both languages."""
+    return Words(line, chinese.command(line, "zh"))
+
+
+def _line(text: str) -> Words:
+    """A fault or a line of the timeline."""
+    return Words(text, chinese.in_language(text, "zh"))
+
+
+def _why(lab: LabReport) -> Words:
+    """Why it is not OK. In Chinese: the first check that was not met, if there is one."""
+    why, unmet = lab.record.why, lab.unmet
+    if lab.record.interrupted or not unmet:
+        return Words(why, why)
+    return Words(why, f"{unmet[0].name.zh}：预期 {unmet[0].expected}，实际 {unmet[0].seen}")
+
+
 def _at(step: tuple[float, Any]) -> float:
     return step[0]
 
@@ -95,5 +118,5 @@ def _names(folder: Path) -> Iterator[str]:
 def _environment(*, escape: bool) -> "Environment":
     environment = templates(__file__, escape=escape)  # off for Markdown, which escapes by a filter of its own
     environment.globals.update(charts=charts.charts, shades=charts.shades, steps=steps, told=told)
-    environment.globals["text"] = files.snapshot_text
+    environment.globals.update(text=_snapshot, command=_command, line=_line, why=_why)
     return environment

@@ -1,0 +1,31 @@
+"""What was put in, and what will become of it, is said beside the ids: stdout is for scripts."""
+
+from uuid import UUID
+
+import psycopg
+
+from processes import Cli
+
+
+def test_a_bad_event_is_explained_beside_its_id(cli: Cli) -> None:
+    """A bare id was all that anybody was told."""
+    done = cli("inject", "bad-op")
+    (line,) = done.stdout.splitlines()
+    assert UUID(line)
+    assert "Inserted 1 event with the unknown op 'not-a-real-op'." in done.stderr
+    assert "fails each at its first attempt" in done.stderr
+    assert f"Next: outboxctl worker --drain; outboxctl failed show {line}" in done.stderr
+    cli.ok("worker", "--drain")
+    assert "Unknown outbox op" in cli.ok("failed", "show", line)
+
+
+def test_a_script_reads_ids_and_nothing_else(cli: Cli, sql: psycopg.Connection) -> None:
+    done = cli("inject", "bad-op", "--count", "3")
+    assert len([UUID(line) for line in done.stdout.splitlines()]) == 3
+    assert "Next: outboxctl worker --drain; outboxctl failed list" in done.stderr
+    done = cli("inject", "event", "--op", "delete")
+    assert UUID(done.stdout.strip())
+    assert "Inserted 1 event (delete, version 1)." in done.stderr
+    for what in (("bad-op",), ("event",), ("stale",), ("duplicate",)):
+        assert cli("inject", *what, "--json").stderr == ""
+    assert sql.execute("SELECT count(*) FROM search_outbox_events").fetchall() == [(9,)]
