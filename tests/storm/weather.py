@@ -6,13 +6,14 @@ from collections.abc import Callable
 from random import Random
 
 from fakes import Fault
-from fakes.faults import DROP_AFTER, HEALTHY, RESET_BEFORE, refused
+from fakes.faults import DROP_AFTER, HEALTHY, RESET_BEFORE, answered, refused
 from outboxctl.chaos.proxy.tally import Bulk
 from outboxctl.chaos.proxy.wire import PRODUCT, Reply
 
 Shape = Callable[[Bulk], Fault]
 BUSY = ("es_rejected_execution_exception", "the storm says so")
 AN_ITEM = 0.003  # seconds of a slow request: time enough for a blow to meet it
+PAGE = b"<html>The plain HTTP request was sent to HTTPS port</html>"
 GATEWAY = Reply(502, b"<html>bad gateway</html>", {PRODUCT: None, "Content-Type": "text/html"})
 
 
@@ -41,6 +42,7 @@ FAULTS: dict[str, tuple[float, Shape]] = {
     "429 for a third of the items": (0.1, _some_refused),
     "slow before applying": (0.25, _slow_before),
     "slow after applying": (0.25, _slow_after),
+    "400 for everything, by a page": (0.01, _always(answered(400, PAGE, Content_Type="text/html"))),
     "502 after applying": (0.01, _always(Fault(reply=GATEWAY))),
     "dropped after applying": (0.01, _always(DROP_AFTER)),
     "reset before applying": (0.005, _always(RESET_BEFORE)),
