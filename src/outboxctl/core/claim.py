@@ -18,7 +18,7 @@ PLAN = (
 )
 
 LEFT_OUT = ""  # in place of a document for which the batch had no room; the text of none is empty
-GROUP = 100  # reclaimed events in one claim: as many must go alone if the worker dies again
+GROUP = 200  # reclaimed events in one claim: as many must go alone if the worker dies again
 INNOCENT = f"error_reason IS DISTINCT FROM '{Reason.LEASE_EXPIRED}'"
 RECLAIMED = f"status = {source(Verb.CLAIM)} AND error_reason = '{Reason.LEASE_EXPIRED}'"
 
