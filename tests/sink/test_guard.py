@@ -4,6 +4,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from itertools import count
 from time import monotonic
 
 import pytest
@@ -83,9 +84,17 @@ def test_a_suspended_hour_ends_what_is_watched_although_waits_do_not_notice(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(guard, "LOOK", 0.05)
-    now = [0.0]
-    monkeypatch.setattr(guard, "monotonic", lambda: now[0])
+    now, looks = [0.0], count(1)
+    looked = [0]
+
+    def look() -> float:
+        looked[0] = next(looks)
+        return now[0]
+
+    monkeypatch.setattr(guard, "monotonic", look)
     with Guard().over(3_600) as watched:
+        # One for the deadline; its thread's for what is overdue, for the time to wake, and for the wait.
+        eventually(lambda: looked[0] >= 4, what="its thread waits")
         now[0] += 3_600
         eventually(lambda: watched.expired, within=10, what="looked at")
 

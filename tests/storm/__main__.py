@@ -47,7 +47,7 @@ def _arguments() -> argparse.Namespace:
         "--events", type=_positive, default=plan.events, help="events that the application writes"
     )
     parser.add_argument(
-        "--kills", type=_positive, default=plan.kills, help="blows to workers, a quarter each kind"
+        "--kills", type=_positive, default=plan.kills, help="blows to workers, as many of each kind"
     )
     parser.add_argument("--workers", type=int, default=plan.workers, choices=range(2, 5))
     parser.add_argument("--seed", type=int, default=plan.seed)

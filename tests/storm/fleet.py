@@ -12,6 +12,7 @@ import psycopg
 from outboxctl import services
 from processes import Worker, eventually, start_worker
 from storm.place import Blow, Place
+from suspended import CLOCK, resume, suspend
 
 LEASE = 2.0
 SETTINGS = {
@@ -23,6 +24,7 @@ SETTINGS = {
     "OUTBOX_MAX_BACKOFF_SECONDS": "2",
     "OUTBOX_MAX_ATTEMPTS": "50",  # far more than bad luck alone can spend: what fails here is a bug
 }
+SLEEPERS = {"w1"}  # on a machine that is suspended where the others are only stopped
 CUT = """
 SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
 WHERE datname = current_database() AND application_name = %s
@@ -64,7 +66,7 @@ class Fleet:
         for place in self.places:
             if place.wakes_at is not None and monotonic() > place.wakes_at:
                 place.wakes_at = None
-                place.worker.signal(signal.SIGCONT)
+                resume(place.worker)
             if (code := place.worker.process.poll()) is not None:
                 self._replace(place, code)
 
@@ -91,6 +93,7 @@ class Fleet:
     def _start(self, name: str) -> Worker:
         url = self._env["DATABASE_URL"]
         own = {"OUTBOX_WORKER_ID": name, "DATABASE_URL": f"{url}?application_name={name}"}
+        own |= CLOCK if name in SLEEPERS else {}
         return start_worker(self._env | own, self._folder, services.fresh_port())
 
     def _expect(self, place: Place, code: int) -> None:
@@ -108,7 +111,9 @@ class Fleet:
 
     def _candidates(self, blow: Blow) -> list[Place]:
         fatal = blow in {Blow.KILL, Blow.END}
-        return [place for place in self.places[fatal:] if place.well]
+        frozen = blow in {Blow.STOP, Blow.SUSPEND}  # the same signals, to those with the clock that it takes
+        fit = [p for p in self.places[fatal:] if not frozen or (p.name in SLEEPERS) == (blow is Blow.SUSPEND)]
+        return [place for place in fit if place.well]
 
     def _holder(self, blow: Blow) -> Place | None:
         candidates, end = self._candidates(blow), monotonic() + ANY_TIME
@@ -121,7 +126,13 @@ class Fleet:
         return None
 
     def _blows(self) -> dict[Blow, Callable[[Place], None]]:
-        return {Blow.KILL: self._kill, Blow.STOP: self._stop, Blow.END: self._end, Blow.CUT: self._cut}
+        return {
+            Blow.KILL: self._kill,
+            Blow.STOP: self._stop,
+            Blow.SUSPEND: self._stop,
+            Blow.END: self._end,
+            Blow.CUT: self._cut,
+        }
 
     def _kill(self, place: Place) -> None:
         place.must_end = -signal.SIGKILL
@@ -129,7 +140,7 @@ class Fleet:
 
     def _stop(self, place: Place) -> None:
         place.wakes_at = monotonic() + LEASE + 1
-        place.worker.signal(signal.SIGSTOP)
+        suspend(place.worker)
 
     def _end(self, place: Place) -> None:
         place.must_end = 0

@@ -11,6 +11,7 @@ class Blow(StrEnum):
 
     KILL = "kill -9"
     STOP = "SIGSTOP past the lease, SIGCONT"
+    SUSPEND = "machine suspended past the lease"
     END = "SIGTERM"
     CUT = "pg_terminate_backend"
 
