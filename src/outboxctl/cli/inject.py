@@ -49,8 +49,8 @@ def bad_op(
             for _ in range(count)
         ]
     show_ids(ids, json=json)
-    what = f"{counted(count, 'event')} with the unknown op {op!r}"
-    foretell(f"Inserted {what}. A worker fails each at its first attempt.", json=json)
+    foretell(f"Inserted {counted(count, 'event')} with the unknown op {op!r}.", json=json)
+    foretell("Each fails at its first attempt (deterministic_exception).", json=json)
     foretell(f"Next: outboxctl worker --drain; outboxctl failed {_where(ids)}", json=json)
 
 
@@ -101,10 +101,8 @@ def event(
     except ValueError as error:
         raise UsageError(str(error)) from None
     show_ids(ids, json=json)
-    sent = "the source row of its entity, or a delete where there is none"
-    foretell(
-        f"Inserted {counted(count, 'event')} ({op}, version {version}). A worker sends {sent}.", json=json
-    )
+    foretell(f"Inserted {counted(count, 'event')} ({op}, version {version}).", json=json)
+    foretell("A worker sends the entity's source row, or a delete where there is none.", json=json)
     foretell("Next: outboxctl worker --drain", json=json)
 
 

@@ -95,7 +95,7 @@ def _show(standing: "Standing", *, json: bool) -> None:
     out = render.console()
     out.print(view(standing, wide=out.is_terminal and out.width >= WIDE))
     if standing.failed_by_reason:
-        out.print("Look into them: outboxctl failed list")
+        out.print("Next: outboxctl failed list")
 
 
 def _follow(seen: "Iterator[Look]", *, json: bool) -> None:
