@@ -15,7 +15,7 @@ from outboxctl.core.database import Database
 from outboxctl.core.migrations import upgrade
 from outboxctl.core.reclaim import RECLAIM
 from outboxctl.core.renew import RENEW
-from outboxctl.core.settle import COMPLETE, FAIL, JOIN, RELEASE, RETRY
+from outboxctl.core.settle import COMPLETE, FAIL, HOLD, JOIN, RELEASE, RETRY
 
 Node = dict[str, Any]
 EVENTS = "search_outbox_events"
@@ -162,7 +162,8 @@ def test_what_was_claimed_is_found_by_its_ids_or_among_what_is_in_flight(outbox:
     }
     held = {
         "renewed": outbox.explained(RENEW, token=TOKEN, lease=30, max_processing=600),
-        "released": outbox.explained(RELEASE, tokens=[TOKEN]),
+        "locked": outbox.explained(HOLD, tokens=[TOKEN]),
+        "released": outbox.explained(RELEASE, tokens=[TOKEN], ids=None),
         "reclaimed": outbox.explained(RECLAIM, max_processing=0, max_attempts=3),
     }
     for what, nodes in settled.items():

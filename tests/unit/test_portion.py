@@ -41,3 +41,30 @@ def test_there_is_always_one_and_never_more_than_most(batches: list[tuple[int, i
     portion = Portion(1_000, BOUND)
     for documents, each, left_out in batches:
         assert 1 <= learn(portion, documents, each, left_out=left_out) <= 1_000
+
+
+def test_claims_that_fail_get_smaller_and_those_that_come_in_time_larger_again() -> None:
+    portion = Portion(1_000, BOUND)
+    sizes = []
+    while not portion.take_unread():
+        sizes.append(portion.size)
+        portion.failed(portion.size, by_one=False)
+    assert sizes == [1_000, 100, 10, 1]
+    assert not portion.take_unread(), "once for each failure"
+    for _ in range(12):
+        sizes.append(portion.size)
+        portion.succeeded(portion.size)
+    assert sizes[4:] == [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_000, 1_000]
+
+
+def test_a_failure_of_one_document_alone_makes_no_claim_smaller() -> None:
+    portion = Portion(1_000, BOUND)
+    portion.failed(1_000, by_one=True)
+    assert (portion.take_unread(), portion.size) == (True, 1_000)
+
+
+def test_a_claim_that_found_little_says_nothing_of_larger_ones() -> None:
+    portion = Portion(1_000, BOUND)
+    portion.failed(1_000, by_one=False)
+    portion.succeeded(3)
+    assert portion.size == 100
