@@ -80,9 +80,8 @@ class Daemon:
         sink_probe = self._every(self._maintenance.look_at_sink, "sink-probe", at_once=looks_first)
         if looks_first:
             self._await_first_look()
-        log.info(
-            "worker started", worker=s.worker_id, lanes=s.concurrency, batch=s.bulk_size, port=s.metrics_port
-        )
+        port = s.metrics_port if server else None
+        log.info("worker started", worker=s.worker_id, lanes=s.concurrency, batch=s.bulk_size, port=port)
         if s.outage_policy is OutagePolicy.COUNT:
             outage = backoff.survives(s.max_attempts, base=s.base_backoff_seconds, cap=s.max_backoff_seconds)
             log.info(f"an outage of the sink fails events after {outage:.1f} s at the earliest")
