@@ -2,7 +2,7 @@
 
 import socket
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -16,10 +16,11 @@ Start = Callable[..., Worker]
 
 
 @pytest.fixture
-def closed() -> str:
-    """The URL of a port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return f"http://127.0.0.1:{listener.getsockname()[1]}"
+def closed() -> Iterator[str]:
+    """The URL of a port that nobody listens on, and nobody else is given meanwhile."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{held.getsockname()[1]}"
 
 
 def test_a_sink_that_is_away_delays_events_and_does_not_hammer(

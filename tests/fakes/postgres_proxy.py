@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from urllib.parse import urlsplit, urlunsplit
 
 from fakes.postgres_link import Do, Link, Rule
+from outboxctl.services import fresh_port
 
 __all__ = ["Do", "Proxy", "Rule", "postgres_proxy"]
 
@@ -24,7 +25,7 @@ class Proxy:
         self._rules: list[Rule] = []
         self._lock = threading.Lock()
         self._links: list[Link] = []
-        self._listener = self._listen(0)
+        self._listener = self._listen(fresh_port())  # which no connection is given while it refuses
         self.port = self._listener.getsockname()[1]
 
     @property

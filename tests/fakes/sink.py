@@ -13,6 +13,7 @@ from outboxctl.chaos.proxy.points import Point
 from outboxctl.chaos.proxy.server import Server
 from outboxctl.chaos.proxy.tally import Bulk, Tally
 from outboxctl.chaos.proxy.upstream import Upstream
+from outboxctl.services import fresh_port
 
 
 class FakeSink(Server):
@@ -53,7 +54,9 @@ def fake_sink(
 ) -> Iterator[FakeSink]:
     """A sink on 127.0.0.1: in memory, or in front of a real one; healthy without a script."""
     store = store or Store()
-    sink = FakeSink(port, script or Script(), store, Upstream(upstream) if upstream else Memory(store))
+    backend = Upstream(upstream) if upstream else Memory(store)
+    # One that no connection is given: a test that lets this sink end may start the next one on it.
+    sink = FakeSink(port or fresh_port(), script or Script(), store, backend)
     sink.listen()
     try:
         yield sink
