@@ -185,6 +185,7 @@ class Intake:
                     alone=alone,
                     max_bytes=s.max_batch_bytes,
                     read=read,
+                    measure=self._shared.portion.measuring,
                 )
                 if not self._shared.tracing.on:
                     return events, ()
