@@ -60,7 +60,11 @@ def test_claims_that_fail_get_smaller_and_those_that_come_in_time_larger_again()
 def test_a_failure_of_one_document_alone_makes_no_claim_smaller() -> None:
     portion = Portion(1_000, BOUND)
     portion.failed(1_000, by_one=True)
+    assert (portion.measuring, portion.take_unread(), portion.size) == (True, False, 1_000)
+    portion.failed(1_000, by_one=True)
     assert (portion.take_unread(), portion.size) == (True, 1_000)
+    portion.succeeded(1_000)
+    assert not portion.measuring
 
 
 def test_a_claim_that_found_little_says_nothing_of_larger_ones() -> None:

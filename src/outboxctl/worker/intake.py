@@ -191,6 +191,7 @@ class Intake:
                     reclaimed=size if alone else 0,
                     max_bytes=s.max_batch_bytes,
                     read=read,
+                    measure=self._shared.portion.measuring,
                 )
                 if not self._shared.tracing.on:
                     return events, ()

@@ -20,7 +20,7 @@ class Portion:
         self._lock = threading.Lock()
         self._documents = self._bytes = 0.0  # of late
         self._limit = most  # events that a claim could take of late
-        self._unread = False
+        self._unread = self._measuring = False
 
     @property
     def size(self) -> int:
@@ -29,6 +29,11 @@ class Portion:
             if self._documents * self._max_bytes >= self._limit * self._bytes:
                 return self._limit
             return max(1, int(self._documents * self._max_bytes / self._bytes))
+
+    @property
+    def measuring(self) -> bool:
+        """Whether claims are to measure documents before they make them: one has failed, or came too late."""
+        return self._measuring
 
     def take_unread(self) -> bool:
         """Whether the next claim is to take one event without its document; true once for each failure."""
@@ -39,15 +44,17 @@ class Portion:
     def failed(self, asked: int, *, by_one: bool) -> None:
         """A claim of `asked` events failed or came too late; `by_one`: the first document alone is why."""
         with self._lock:
-            if by_one or asked <= 1:
+            measured, self._measuring = self._measuring, True
+            if asked <= 1 or (by_one and measured):
                 self._unread = True
-            else:
+            elif not by_one:  # else any of them can be the one: by their lengths only the first can
                 self._limit = min(self._limit, max(1, asked // SHRINK))
 
     def succeeded(self, events: int) -> None:
         """A claim of `events` came in time: where it was as large as it might be, the next one is larger."""
-        if events >= self._limit < self._most:
+        if events >= self._limit:
             with self._lock:
+                self._measuring = self._measuring and self._limit < self._most
                 self._limit = min(self._most, 2 * self._limit)
 
     def learn(self, documents: int, size: int, *, left_out: bool) -> None:
