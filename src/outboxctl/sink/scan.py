@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from outboxctl.errors import InconclusiveError
 from outboxctl.failures import Answer
 from outboxctl.sink.clients.model import Client
+from outboxctl.sink.clients.watch import NESTED
 from outboxctl.sink.error import error_of
 from outboxctl.sink.request import ask, demand, failure
 from outboxctl.sink.shape import Shape, shape, too_deep
@@ -121,7 +122,7 @@ class Reader:
         answer = ask(self.client, "POST", *path, body=body, **params)
         if not isinstance(answer, Answer):
             return answer
-        if answer.text == RecursionError.__name__:
+        if answer.text == NESTED:
             raise too_deep(f"a document in {self.shape.index}")
         raise failure(self.client, answer)
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 NOT_SENT = (NewConnectionError, NameResolutionError, ConnectTimeoutError)
 TOO_LONG = "the answer took longer than the whole request may"
 TOO_LATE = "the time of the request was over before it was sent"
+NESTED = "the body is nested too deeply to be read"
 LEAST = 0.01  # seconds to connect, where hardly any are left
 UNBOUNDED = 3600.0  # seconds, where a client was made without a timeout
 
@@ -106,7 +107,8 @@ def failed(error: Exception, cause: BaseException | None, *, tls: bool, late: bo
 def unreadable(error: Exception) -> Answer:
     """The Answer for a body that is not what its status or its type says."""
     bad = 200 <= SEEN.status < 300 or not SEEN.status  # noqa: PLR2004 - any 2xx
-    return Answer(SEEN.status, "bad_response" if bad else "", str(error)[:500], request=True)
+    text = NESTED if isinstance(error, RecursionError) else str(error)[:500]
+    return Answer(SEEN.status, "bad_response" if bad else "", text, request=True)
 
 
 def own(error: Exception) -> Answer:
