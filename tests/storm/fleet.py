@@ -29,6 +29,10 @@ CUT = """
 SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
 WHERE datname = current_database() AND application_name = %s
 """
+# As somebody's forgotten transaction would: one row of the worker's batch.
+LOCK_ONE = """
+SELECT id FROM search_outbox_events WHERE status = 'processing' AND owner = %s LIMIT 1 FOR UPDATE SKIP LOCKED
+"""
 HOLDERS = "SELECT DISTINCT owner FROM search_outbox_events WHERE status = 'processing'"
 TICK = 0.002
 A_BATCH = 0.03  # seconds, about, that a batch is under way at least
@@ -43,6 +47,7 @@ class Fleet:
         self.blows: Counter[Blow] = Counter()
         self.deaths: list[str] = []
         self._env, self._folder, self._sql = env, folder, sql
+        self._lockers: list[tuple[psycopg.Connection, float]] = []  # each with when its transaction ends
 
     def start(self, size: int) -> None:
         """Start so many."""
@@ -62,7 +67,8 @@ class Fleet:
         self.blows[blow] += 1
 
     def tend(self) -> None:
-        """Wake who has slept past its lease, and put a new worker where one has ended."""
+        """Wake who has slept past its lease, end locks, and put a new worker where one has ended."""
+        self._unlock(before=monotonic())
         for place in self.places:
             if place.wakes_at is not None and monotonic() > place.wakes_at:
                 place.wakes_at = None
@@ -89,6 +95,7 @@ class Fleet:
         """Leave none of them behind."""
         for place in self.places:
             place.worker.end()
+        self._unlock(before=float("inf"))
 
     def _start(self, name: str) -> Worker:
         url = self._env["DATABASE_URL"]
@@ -132,6 +139,7 @@ class Fleet:
             Blow.SUSPEND: self._stop,
             Blow.END: self._end,
             Blow.CUT: self._cut,
+            Blow.LOCK: self._lock,
         }
 
     def _kill(self, place: Place) -> None:
@@ -148,3 +156,14 @@ class Fleet:
 
     def _cut(self, place: Place) -> None:
         self._sql.execute(CUT, [place.name])
+
+    def _lock(self, place: Place) -> None:
+        locker = psycopg.connect(self._env["DATABASE_URL"])
+        self._lockers.append((locker, monotonic() + LEASE + 1))
+        locker.execute(LOCK_ONE, [place.name])
+
+    def _unlock(self, *, before: float) -> None:
+        for locker, ends in self._lockers:
+            if ends < before:
+                locker.close()
+        self._lockers = [(locker, ends) for locker, ends in self._lockers if ends >= before]

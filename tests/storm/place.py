@@ -14,6 +14,7 @@ class Blow(StrEnum):
     SUSPEND = "machine suspended past the lease"
     END = "SIGTERM"
     CUT = "pg_terminate_backend"
+    LOCK = "a row locked past the lease"
 
 
 @dataclass

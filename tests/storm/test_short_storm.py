@@ -9,7 +9,7 @@ from storm.place import Blow
 from storm.plan import Plan, Site
 from storm.storm import run
 
-PLAN = Plan(events=3_000, kills=25, batch=30)  # small batches: many are struck twice and then sent one by one
+PLAN = Plan(events=3_000, kills=30, batch=30)  # small batches: many are struck twice and then sent one by one
 
 
 @pytest.mark.real_engine
