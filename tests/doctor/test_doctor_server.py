@@ -96,5 +96,5 @@ def test_a_database_of_another_encoding(ward: Ward, postgres: Cluster) -> None:
     db.close()
     ward.monkeypatch.setenv("DATABASE_URL", url)
     (found,) = ward.examine().findings
-    assert found.id == "encoding-not-utf8"
+    assert found.id == "other-encoding"
     assert "LATIN1" in found.what

@@ -23,7 +23,7 @@ KEYS = ("b25l", "dHdv")
 def database(papers: Papers) -> Iterator[TlsPostgres]:
     """A PostgreSQL with ssl=on and clientcert=verify-full."""
     with tls_postgres(papers) as server:
-        server.run("CREATE ROLE worker LOGIN PASSWORD 'first'")
+        server.run("CREATE ROLE worker LOGIN PASSWORD 'one-password'")
         server.run("CREATE DATABASE outbox OWNER worker")
         yield server
 
@@ -41,7 +41,7 @@ def secured(
     env: dict[str, str], database: TlsPostgres, sink: Front, papers: Papers, tmp_path: Path
 ) -> dict[str, str]:
     """The settings: files everywhere, and no secret in the environment."""
-    (tmp_path / "url").write_text(database.url("worker", "first") + "\n")
+    (tmp_path / "url").write_text(database.url("worker", "one-password") + "\n")
     (tmp_path / "key").write_text(KEYS[0] + "\n")
     cert, key = papers.issue("worker")
     env.pop("DATABASE_URL")
@@ -68,7 +68,7 @@ def test_it_delivers_and_follows_changed_secrets_without_a_restart(
     tmp_path: Path,
 ) -> None:
     cli.ok("db", "upgrade")
-    with psycopg.connect(database.url("worker", "first"), autocommit=True) as own:
+    with psycopg.connect(database.url("worker", "one-password"), autocommit=True) as own:
         seen = "SELECT ssl, client_dn LIKE '%CN=worker' FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
         assert own.execute(seen.encode()).fetchall() == [(True, True)]
         scene = Scene(own, engine, index)
@@ -81,10 +81,10 @@ def test_it_delivers_and_follows_changed_secrets_without_a_restart(
         (tmp_path / "key").write_text(KEYS[1])
         eventually(lambda: ready(running), what="the new key taken up")
 
-        database.run("ALTER ROLE worker PASSWORD 'second'")
+        database.run("ALTER ROLE worker PASSWORD 'another-password'")
         database.run(f"SELECT pg_terminate_backend(pid) {OURS}")
         eventually(lambda: blames(running, "database", "password"), what="the old password refused")
-        (tmp_path / "url").write_text(database.url("worker", "second"))
+        (tmp_path / "url").write_text(database.url("worker", "another-password"))
         eventually(lambda: ready(running), what="the new password taken up")
         scene.load(200)
         scene.holds(500)
@@ -94,5 +94,5 @@ def test_it_delivers_and_follows_changed_secrets_without_a_restart(
         eventually(lambda: blames(running, "sink", EXPIRED), what="the expired certificate named")
         log = running.log.read_text()
         assert EXPIRED in log
-        for secret in (*KEYS, "first", "second"):
+        for secret in (*KEYS, "one-password", "another-password"):
             assert secret not in log

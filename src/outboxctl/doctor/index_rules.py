@@ -117,7 +117,7 @@ def no_replica(named: Named, _: Settings) -> Iterator[Said]:
     "gc-deletes",
     Severity.WARNING,
     "A write held up for longer than that finds no trace of a later delete, and the document comes back. "
-    "(A restart of the node or a close of the index ends the memory of deletes sooner.)",
+    "A restart of the node or a close of the index ends the memory of deletes sooner.",
 )
 def gc_deletes(named: Named, _: Settings) -> Iterator[Said]:
     """Tombstones that go before the last late write can have come."""

@@ -92,7 +92,7 @@ def encoding(server: Server, _: Settings) -> Iterator[Said]:
 
 
 @rule(
-    "encoding-not-utf8",
+    "other-encoding",
     Severity.INFO,
     "A character that it lacks is stored in `error` as an escape (`\\u2026`), and refused in --by, --reason "
     "and OUTBOX_WORKER_ID with exit 2.",
