@@ -194,7 +194,8 @@ def test_every_step_of_a_claim_goes_by_an_index(adopted: psycopg.Connection, emp
     put(adopted, LATER, rows=500)
     db = Database(empty_url)
     token = "11111111-1111-1111-1111-111111111111"
-    given = {"owner": "x", "token": token, "size": 100, "lease": 30, "alone": 1, "max_bytes": 9, "now": None}
+    given = {"owner": "x", "token": token, "size": 100, "lease": 30, "reclaimed": 1, "max_bytes": 9}
+    given |= {"now": None}
     with db.begin() as connection:
         connection.exec_driver_sql(PLAN)
         plan = "\n".join(connection.execute(text(f"EXPLAIN {CLAIM.text}"), given).scalars())

@@ -23,6 +23,11 @@ def main() -> NoReturn:
     except BrokenPipeError:
         _close_pipe()
         sys.exit(ExitCode.OK)
+    except SystemExit as end:
+        if not isinstance(end.__context__, BrokenPipeError):
+            raise
+        _close_pipe()  # typer makes exit code 1 of a write to a reader that has gone
+        sys.exit(ExitCode.OK)
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
