@@ -49,12 +49,12 @@ def test_it_is_asked_for_and_drawn_on_a_terminal(
     env = staging | {"TERM": "xterm-256color"}
     shown = terminal.show(command, env, tmp_path, columns=80, keys=[("[y/N]", "y\n")], within=120)
     assert shown.returncode == 0, shown.raw
-    assert "steady state" in shown.raw  # a phase, live
-    assert "left" in shown.raw
+    assert "稳态" in shown.raw  # a phase, live
+    assert "约剩" in shown.raw
     lines = terminal.screen(shown.raw, 80)
-    assert any("Verdict: OK" in line for line in lines)
+    assert any("判定：OK" in line for line in lines)
     assert any("终态" in line for line in lines)
-    assert not any("about" in line and "left" in line for line in lines)  # the live view has gone
+    assert not any("约剩" in line for line in lines)  # the live view has gone
     assert left(sql, engine, staging["ELASTIC_INDEX"]) == []
 
 
