@@ -1,7 +1,10 @@
 """Cold start: from starting `outboxctl worker` to its first claim."""
 
-import socket
 import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from time import monotonic, sleep, time
 
 from outboxctl.bench import fill
@@ -16,12 +19,37 @@ LOOK = 0.05  # seconds between two looks; what they find is the database's own t
 def first_claim_ms(rig: Rig, runs: int) -> list[float]:
     """Milliseconds to the first claim, after one run that fills the disk's cache.
 
-    The sink is one that never answers: what was claimed stays claimed until it was seen. This machine's
-    clock is compared with the database's, so both must be on one machine, or agree.
+    The sink is one that answers what a worker asks before its first claim, and no bulk request: what was
+    claimed stays claimed until it was seen. This machine's clock is compared with the database's, so both
+    must be on one machine, or agree.
     """
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+    with _silent_sink() as url:
         return [_first_claim_ms(rig, url) for _ in range(runs + 1)][1:]
+
+
+class _Silent(BaseHTTPRequestHandler):
+    over = threading.Event()
+
+    def do_HEAD(self) -> None:
+        self.send_response(200)
+        self.send_header("X-Elastic-Product", "Elasticsearch")
+        self.end_headers()
+
+    def do_PUT(self) -> None:
+        self.over.wait(PATIENCE)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's names
+        pass
+
+
+@contextmanager
+def _silent_sink() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Silent) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        _Silent.over.set()
+        server.shutdown()
 
 
 def _first_claim_ms(rig: Rig, silent: str) -> float:
