@@ -46,8 +46,9 @@ UPDATE {WORKERS} SET progress_at = coalesce(:now, now()) - make_interval(secs =>
 WHERE id = CAST(:id AS uuid)
 """)
 LEAVE = text(f"DELETE FROM {WORKERS} WHERE id = CAST(:id AS uuid)")
-# Neither a locked table nor a slow disk may hold the worker up for a row that only people read.
-UNIMPORTANT = "SET LOCAL lock_timeout = '500ms'; SET LOCAL synchronous_commit = off"
+# A slow disk may not hold the worker up for a row that only people read. A locked table does not: a worker's
+# connections wait for no lock longer than a second.
+UNIMPORTANT = "SET LOCAL synchronous_commit = off"
 
 KNOWN = text(f"SELECT coalesce(has_table_privilege(to_regclass('{WORKERS}'), 'SELECT'), false)")
 RATE = "CASE WHEN {0} BETWEEN 0 AND 1e12 THEN {0} END"  # neither NaN nor infinity: JSON has no word for them
