@@ -15,6 +15,7 @@ from scene import Scene
 SIZE = 2
 SESSIONS = (
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    " AND backend_type = 'client backend'"  # an autovacuum is no session of the worker
 )
 
 
