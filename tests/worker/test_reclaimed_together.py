@@ -43,7 +43,8 @@ def dies_with(scene: Scene, worker: Start, sink: FakeSink, held: int) -> None:
 def under_way(scene: Scene) -> int:
     """Events that are not at their end, by one look: between two, one may go from one status to the other."""
     [(count,)] = scene.rows("count(*) FILTER (WHERE status IN ('pending', 'processing'))")
-    return int(count)
+    assert isinstance(count, int)
+    return count
 
 
 class Killers:
