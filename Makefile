@@ -86,10 +86,10 @@ storm: $(READY) ## Write 100,000 events while workers are killed and the sink mi
 	PYTHONPATH=tests $(BIN)/python -m storm $(STORM)
 
 docs: $(READY) ## Write the generated pages, alert rules and dashboard again, and build the site
-	$(BIN)/python -m outboxctl.cli.reference docs
-	$(BIN)/python -m outboxctl.alerts > deploy/prometheus/outbox.rules.yml
+	$(BIN)/python -m tools.reference docs
+	$(BIN)/python -m outboxctl.metrics.alerts > deploy/prometheus/outbox.rules.yml
 	sed -i '/^spec:/q' $(KUBERNETES_RULES) && sed '1d; s/^/  /' deploy/prometheus/outbox.rules.yml >> $(KUBERNETES_RULES)
-	$(BIN)/python -m outboxctl.metrics.dashboard
+	$(BIN)/python -m tools.dashboard
 	$(MAKE) --no-print-directory site
 
 site: $(READY) ## Build the docs into site/, strictly: a broken link fails

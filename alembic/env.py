@@ -5,7 +5,7 @@ import os
 from alembic import context
 from sqlalchemy import create_engine
 
-from outboxctl.core.schema import VERSION
+from outboxctl.core.schema.names import VERSION
 
 
 def run_offline() -> None:

@@ -5,8 +5,8 @@ import argparse
 from benchmarks import base, picture, report
 from benchmarks.profiles import DEFAULT, PROFILES
 from benchmarks.servers import ending, say, started
-from outboxctl.bench.machine import surroundings
-from outboxctl.bench.rig import Rig
+from outboxctl.drills.bench.machine import surroundings
+from outboxctl.drills.bench.rig import Rig
 from outboxctl.settings import Settings
 
 

@@ -6,9 +6,9 @@ from benchmarks import start
 from benchmarks.figures import Measured
 from benchmarks.report import Section
 from benchmarks.servers import say
-from outboxctl.bench import fill, pipeline, process, sink, store
-from outboxctl.bench.neighbours import Neighbours
-from outboxctl.bench.rig import Rig
+from outboxctl.drills.bench import fill, pipeline, process, sink, store
+from outboxctl.drills.bench.neighbours import Neighbours
+from outboxctl.drills.bench.rig import Rig
 
 TITLE = "Pipeline"
 HELP_RUNS = 7

@@ -13,9 +13,9 @@ from typing import Any
 from benchmarks import base, claims, report, targets
 from benchmarks.gate import Compared, compare, exit_code
 from benchmarks.servers import ending, say, started
-from outboxctl.bench.figure import Figure
-from outboxctl.bench.rig import Rig
-from outboxctl.errors import ExitCode, UsageError
+from outboxctl.domain.errors import ExitCode, UsageError
+from outboxctl.drills.bench.figure import BenchFigure
+from outboxctl.drills.bench.rig import Rig
 
 HEAD = ["ratio", "RESULTS.json", "now", "noise", "verdict"]
 RATIOS = {
@@ -41,7 +41,7 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def recorded(sections: Mapping[str, Any]) -> dict[str, Figure]:
+def recorded(sections: Mapping[str, Any]) -> dict[str, BenchFigure]:
     """The ratios of RESULTS.json by name. Raises UsageError where one was never measured."""
     found = {
         figure.name: figure
@@ -54,7 +54,7 @@ def recorded(sections: Mapping[str, Any]) -> dict[str, Figure]:
     return found
 
 
-def judged(then: Mapping[str, Figure], now: Sequence[Figure]) -> ExitCode:
+def judged(then: Mapping[str, BenchFigure], now: Sequence[BenchFigure]) -> ExitCode:
     """Print every comparison and name each loss; the exit code."""
     compared = [compare(then[figure.name], figure) for figure in now if figure.name in then]
     print(report.lined([HEAD, *(each.cells() for each in compared)]))
@@ -69,7 +69,7 @@ def _said(each: Compared) -> str:
     return f"{each.name}: {each.verdict}, {change}"
 
 
-def _measured(rig: Rig, like: Mapping[str, Any], given: argparse.Namespace) -> list[Figure]:
+def _measured(rig: Rig, like: Mapping[str, Any], given: argparse.Namespace) -> list[BenchFigure]:
     base.warm_up(rig, like["base_events"], like["bytes"])
     into, _ = base.repeated(rig, like["base_events"], like["bytes"], given.repeat)
     say(f"others took {median(into.others):.1f} cores meanwhile: near 0, or the noise is theirs")

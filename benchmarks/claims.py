@@ -10,9 +10,9 @@ from benchmarks import past, rows
 from benchmarks.past import Past
 from benchmarks.servers import say
 from benchmarks.turns import ratios, turns
-from outboxctl.bench.figure import Figure
-from outboxctl.bench.rig import Rig, must
-from outboxctl.core.claim import claim
+from outboxctl.core.delivery.claim import claim
+from outboxctl.drills.bench.figure import BenchFigure
+from outboxctl.drills.bench.rig import Rig, must
 
 SIZE = 500
 TIMES = 20  # a repetition
@@ -39,18 +39,18 @@ def measure(shapes: Mapping[str, Shape], number: int) -> None:
         shape.claims.append(median(seen[name]))
 
 
-def figures(shapes: Mapping[str, Shape]) -> list[Figure]:
+def figures(shapes: Mapping[str, Shape]) -> list[BenchFigure]:
     """A claim on the empty table, and on each other one against it."""
     empty = shapes[EMPTY].claims
     against = [
-        Figure(f"claim, {name} / empty", "", ratios(shape.claims, empty), digits=2)
+        BenchFigure(f"claim, {name} / empty", "", ratios(shape.claims, empty), digits=2)
         for name, shape in shapes.items()
         if name != EMPTY
     ]
-    return [Figure("claim, empty", "ms", empty, digits=1), *against]
+    return [BenchFigure("claim, empty", "ms", empty, digits=1), *against]
 
 
-def quick(rig: Rig, done: int, repeat: int) -> list[Figure]:
+def quick(rig: Rig, done: int, repeat: int) -> list[BenchFigure]:
     """The ratios on smaller tables, in a minute: a claim that reads past rows is slower on these too."""
     pasts = {
         EMPTY: Past(),

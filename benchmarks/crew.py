@@ -8,13 +8,13 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from time import perf_counter, process_time
 
-from outboxctl.bench import fill
-from outboxctl.bench.lanes import NullSink, running
-from outboxctl.bench.rig import Rig, must
 from outboxctl.core.database import Database
+from outboxctl.drills.bench import fill
+from outboxctl.drills.bench.lanes import NullSink, running
+from outboxctl.drills.bench.rig import Rig, must
 from outboxctl.settings import Settings
-from outboxctl.sink.client import connect
-from outboxctl.sink.deliver import ElasticSink
+from outboxctl.sink.delivery.deliver import ElasticSink
+from outboxctl.sink.transport.open import connect
 
 PATIENCE = 120.0
 

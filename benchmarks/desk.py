@@ -11,12 +11,12 @@ from time import monotonic, perf_counter, sleep
 
 from benchmarks import desk_rows, report
 from benchmarks.servers import ending, say, started
-from outboxctl.bench import fill, pipeline, process
-from outboxctl.bench.figure import Figure
-from outboxctl.bench.machine import surroundings
-from outboxctl.bench.neighbours import Neighbours
-from outboxctl.bench.rig import Rig
-from outboxctl.core import snapshot
+from outboxctl.core.stats import snapshot
+from outboxctl.drills.bench import fill, pipeline, process
+from outboxctl.drills.bench.figure import BenchFigure
+from outboxctl.drills.bench.machine import surroundings
+from outboxctl.drills.bench.neighbours import Neighbours
+from outboxctl.drills.bench.rig import Rig
 
 OLDER_THAN = ("--older-than", "7d")
 BYTES = 500  # text of a source row
@@ -47,20 +47,20 @@ class Measured:
     unpaced: list[float] = field(default_factory=list)
     others: list[float] = field(default_factory=list)
 
-    def figures(self) -> list[Figure]:
+    def figures(self) -> list[BenchFigure]:
         ratio = [b / a for a, b in zip(self.alone, self.beside, strict=True)]
         return [
-            Figure("status, database time", "ms", self.status_ms, 100, digits=1),
-            Figure("status", "s", self.status, digits=2),
-            Figure("failed list", "s", self.failed, 1, digits=2),
-            Figure("replay", "s", self.replay, 10, digits=2),
-            Figure("its longest batch", "ms", self.longest, 100, digits=1),
-            Figure("prune, paced", "rows/s", self.paced, 20_000, at_least=True),
-            Figure("prune, unpaced", "rows/s", self.unpaced),
-            Figure("worker alone", "events/s", self.alone),
-            Figure("worker beside a prune", "events/s", self.beside),
-            Figure("beside/alone", "", ratio, 0.9, at_least=True, digits=2),
-            Figure("cores taken by others", "", self.others, digits=2),
+            BenchFigure("status, database time", "ms", self.status_ms, 100, digits=1),
+            BenchFigure("status", "s", self.status, digits=2),
+            BenchFigure("failed list", "s", self.failed, 1, digits=2),
+            BenchFigure("replay", "s", self.replay, 10, digits=2),
+            BenchFigure("its longest batch", "ms", self.longest, 100, digits=1),
+            BenchFigure("prune, paced", "rows/s", self.paced, 20_000, at_least=True),
+            BenchFigure("prune, unpaced", "rows/s", self.unpaced),
+            BenchFigure("worker alone", "events/s", self.alone),
+            BenchFigure("worker beside a prune", "events/s", self.beside),
+            BenchFigure("beside/alone", "", ratio, 0.9, at_least=True, digits=2),
+            BenchFigure("cores taken by others", "", self.others, digits=2),
         ]
 
 
@@ -111,7 +111,7 @@ def _look(rig: Rig, into: Measured) -> None:
 def _standing_ms(rig: Rig) -> float:
     with rig.database.begin() as connection:
         started_ = perf_counter()
-        snapshot.standing(connection, max_processing=rig.settings.max_processing_seconds)
+        snapshot.pipeline_status(connection, max_processing=rig.settings.max_processing_seconds)
         return 1_000 * (perf_counter() - started_)
 
 

@@ -2,9 +2,9 @@
 
 from sqlalchemy import text
 
-from outboxctl.bench import fill
-from outboxctl.bench.rig import Rig
-from outboxctl.core.schema import AUDIT, EVENTS
+from outboxctl.core.schema.names import AUDIT, EVENTS
+from outboxctl.drills.bench import fill
+from outboxctl.drills.bench.rig import Rig
 
 # Done from 60 to 8 days ago, in the order in which a table fills.
 DONE = text(f"""

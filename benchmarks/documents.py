@@ -8,9 +8,9 @@ from benchmarks.figures import Measured
 from benchmarks.report import Section
 from benchmarks.servers import say
 from benchmarks.turns import turns
-from outboxctl.bench import sink
-from outboxctl.bench.figure import Figure
-from outboxctl.bench.rig import Rig
+from outboxctl.drills.bench import sink
+from outboxctl.drills.bench.figure import BenchFigure
+from outboxctl.drills.bench.rig import Rig
 
 TITLE = "Documents"
 SIZES = {"small": 200, "usual": 600, "large": 20_000}
@@ -48,9 +48,9 @@ def _variant(rig: Rig, name: str, events: int) -> Variant:
     return Variant(name, text, sink.bodies(rig, count, text), Measured(count))
 
 
-def _figures(variant: Variant) -> list[Figure]:
+def _figures(variant: Variant) -> list[BenchFigure]:
     measured, of = variant.measured, f"{variant.name}, "
-    cpu = [Figure(f"{of}{name} CPU", "us/event", measured.cpu(whose), digits=1) for whose, name in WHOSE]
+    cpu = [BenchFigure(f"{of}{name} CPU", "us/event", measured.cpu(whose), digits=1) for whose, name in WHOSE]
     return [*measured.rates(of), *cpu]
 
 

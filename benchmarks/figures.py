@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, field
 
-from outboxctl.bench.figure import Figure
-from outboxctl.bench.pipeline import EndToEnd, cpu
-from outboxctl.bench.store import Drained
+from outboxctl.drills.bench.figure import BenchFigure
+from outboxctl.drills.bench.pipeline import EndToEnd, cpu
+from outboxctl.drills.bench.store import Drained
 
 
 @dataclass
@@ -45,43 +45,43 @@ class Measured:
         pairs = zip(self.cpu(whose), self.cpu(other), strict=True)
         return [mine / theirs if theirs > 0 else 0.0 for mine, theirs in pairs]
 
-    def figures(self) -> list[Figure]:
+    def figures(self) -> list[BenchFigure]:
         return [*self.rates(), *self._processes(), *self._costs(), *self._claims()]
 
-    def rates(self, of: str = "") -> list[Figure]:
+    def rates(self, of: str = "") -> list[BenchFigure]:
         """The four rates and their ratios; `of` says of what, before each name."""
         return [
-            Figure(f"{of}S: sink alone", "events/s", self.s),
-            Figure(f"{of}P: claim and settle", "events/s", [p.rate for p in self.p]),
-            Figure(f"{of}B: bound", "events/s", self.bound),
-            Figure(f"{of}E: end to end", "events/s", [e.rate for e in self.e]),
-            Figure(f"{of}E/B", "", self.ratio, at_least=True, digits=2),
-            Figure(f"{of}B/S", "", self.share, at_least=True, digits=2),
+            BenchFigure(f"{of}S: sink alone", "events/s", self.s),
+            BenchFigure(f"{of}P: claim and settle", "events/s", [p.rate for p in self.p]),
+            BenchFigure(f"{of}B: bound", "events/s", self.bound),
+            BenchFigure(f"{of}E: end to end", "events/s", [e.rate for e in self.e]),
+            BenchFigure(f"{of}E/B", "", self.ratio, at_least=True, digits=2),
+            BenchFigure(f"{of}B/S", "", self.share, at_least=True, digits=2),
         ]
 
-    def _processes(self) -> list[Figure]:
+    def _processes(self) -> list[BenchFigure]:
         return [
-            Figure("whole process", "s", [e.run.wall for e in self.e], digits=2),
-            Figure("its start and stop", "s", [e.idle.wall for e in self.e], digits=2),
-            Figure("its start within E", "s", [e.start for e in self.e], digits=2),
-            Figure("cores taken by others", "", self.others, digits=2),
+            BenchFigure("whole process", "s", [e.run.wall for e in self.e], digits=2),
+            BenchFigure("its start and stop", "s", [e.idle.wall for e in self.e], digits=2),
+            BenchFigure("its start within E", "s", [e.start for e in self.e], digits=2),
+            BenchFigure("cores taken by others", "", self.others, digits=2),
         ]
 
-    def _costs(self) -> list[Figure]:
+    def _costs(self) -> list[BenchFigure]:
         return [
-            Figure("worker CPU", "us/event", self.cpu("worker"), digits=1),
-            Figure("PostgreSQL CPU", "us/event", self.cpu("postgres"), digits=1),
-            Figure("Elasticsearch CPU", "us/event", self.cpu("engine"), digits=1),
-            Figure("worker/Elasticsearch CPU", "", self.beside("worker", "engine"), digits=3),
-            Figure("PostgreSQL/Elasticsearch CPU", "", self.beside("postgres", "engine"), digits=3),
-            Figure("worker memory", "MB", [e.run.rss for e in self.e]),
-            Figure("worker memory, backlog", "MB", self.backlog_rss, 150),
-            Figure("outboxctl --help", "ms", self.help, 300),
-            Figure("start to first claim", "ms", self.first_claim),
+            BenchFigure("worker CPU", "us/event", self.cpu("worker"), digits=1),
+            BenchFigure("PostgreSQL CPU", "us/event", self.cpu("postgres"), digits=1),
+            BenchFigure("Elasticsearch CPU", "us/event", self.cpu("engine"), digits=1),
+            BenchFigure("worker/Elasticsearch CPU", "", self.beside("worker", "engine"), digits=3),
+            BenchFigure("PostgreSQL/Elasticsearch CPU", "", self.beside("postgres", "engine"), digits=3),
+            BenchFigure("worker memory", "MB", [e.run.rss for e in self.e]),
+            BenchFigure("worker memory, backlog", "MB", self.backlog_rss, 150),
+            BenchFigure("outboxctl --help", "ms", self.help, 300),
+            BenchFigure("start to first claim", "ms", self.first_claim),
         ]
 
-    def _claims(self) -> list[Figure]:
+    def _claims(self) -> list[BenchFigure]:
         return [
-            Figure("claim, backlog", "ms", [p.median_claim for p in self.p], digits=1),
-            Figure("longest claim, backlog", "ms", [p.longest_claim for p in self.p], 100, digits=1),
+            BenchFigure("claim, backlog", "ms", [p.median_claim for p in self.p], digits=1),
+            BenchFigure("longest claim, backlog", "ms", [p.longest_claim for p in self.p], 100, digits=1),
         ]

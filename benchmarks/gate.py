@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from outboxctl.bench.figure import Figure
-from outboxctl.errors import ExitCode
+from outboxctl.domain.errors import ExitCode
+from outboxctl.drills.bench.figure import BenchFigure
 
 FLOOR = 0.05
 TOO_NOISY = 0.35
@@ -41,7 +41,7 @@ class Compared:
         return [self.name, f"{self.then:.3f}", f"{self.now:.3f}", f"{self.noise:.3f}", self.verdict]
 
 
-def compare(then: Figure, now: Figure) -> Compared:
+def compare(then: BenchFigure, now: BenchFigure) -> Compared:
     """A loss is a smaller median where more is better (`at_least`), else a larger one."""
     before, after = median(then.values), median(now.values)
     loss = before - after if now.at_least else after - before

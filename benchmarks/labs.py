@@ -12,9 +12,9 @@ from pathlib import Path
 from time import perf_counter
 
 from benchmarks import report
-from outboxctl.bench.figure import Figure
-from outboxctl.bench.machine import surroundings
-from outboxctl.bench.process import OUTBOXCTL
+from outboxctl.drills.bench.figure import BenchFigure
+from outboxctl.drills.bench.machine import surroundings
+from outboxctl.drills.bench.process import OUTBOXCTL
 
 TITLE = "Labs"
 ALL, CORE, IMITATED = ("all", "elasticsearch"), ("core", "elasticsearch"), ("all", "noida")
@@ -44,10 +44,10 @@ def main() -> None:
     repeat = parser.parse_args().repeat
     runs = {which: [_run(*which) for _ in range(repeat)] for which in (ALL, CORE, IMITATED)}
     figures = [
-        Figure(_name(which), "s", [run.wall for run in runs[which]], TARGETS.get(which), digits=1)
+        BenchFigure(_name(which), "s", [run.wall for run in runs[which]], TARGETS.get(which), digits=1)
         for which in runs
     ]
-    figures.append(Figure("own CPU of all", "s", [run.cpu for run in runs[ALL]], digits=1))
+    figures.append(BenchFigure("own CPU of all", "s", [run.cpu for run in runs[ALL]], digits=1))
     about = f"Every lab on services of its own, {repeat} repetitions, load average {os.getloadavg()[1]:.1f}."
     command = f"python -m benchmarks.labs --repeat {repeat}"
     versions = runs[ALL][0].versions

@@ -8,13 +8,13 @@ from time import monotonic, sleep
 from benchmarks import report
 from benchmarks.open_loop import WARM_UP, WRITERS, Latencies, measure, percentile
 from benchmarks.servers import ending, say, started
-from outboxctl.bench import fill, process
-from outboxctl.bench.figure import Figure
-from outboxctl.bench.machine import surroundings
-from outboxctl.bench.neighbours import Neighbours
-from outboxctl.bench.rig import Rig, must
-from outboxctl.core import notify
-from outboxctl.sink.request import demand
+from outboxctl.core.schema import notify
+from outboxctl.drills.bench import fill, process
+from outboxctl.drills.bench.figure import BenchFigure
+from outboxctl.drills.bench.machine import surroundings
+from outboxctl.drills.bench.neighbours import Neighbours
+from outboxctl.drills.bench.rig import Rig, must
+from outboxctl.sink.transport.request import demand
 
 TITLE = "Latency"
 SHARES = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999}
@@ -55,22 +55,22 @@ class Measured:
     cells: dict[Cell, list[Latencies]] = field(default_factory=dict)
     others: list[float] = field(default_factory=list)
 
-    def figures(self) -> list[Figure]:
+    def figures(self) -> list[BenchFigure]:
         figures = [figure for cell, runs in self.cells.items() for figure in _figures(cell, runs)]
         late = [max(runs[n].late for runs in self.cells.values()) for n in range(len(self.others))]
         return [
             *figures,
-            Figure("writer late", "ms", late),
-            Figure("cores taken by others", "", self.others, digits=2),
+            BenchFigure("writer late", "ms", late),
+            BenchFigure("cores taken by others", "", self.others, digits=2),
         ]
 
 
-def _figures(cell: Cell, runs: list[Latencies]) -> Iterator[Figure]:
+def _figures(cell: Cell, runs: list[Latencies]) -> Iterator[BenchFigure]:
     kinds = ("searchable",) if cell.refresh else ("acknowledged", "searchable")
     for kind in kinds:
         for name, share in SHARES.items():
             values = [percentile(getattr(run, kind), share) for run in runs]
-            yield Figure(f"{cell}: {kind} {name}", "ms", values, digits=1)
+            yield BenchFigure(f"{cell}: {kind} {name}", "ms", values, digits=1)
 
 
 def main() -> None:

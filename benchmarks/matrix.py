@@ -7,9 +7,9 @@ from benchmarks import crew, rows
 from benchmarks.report import Section
 from benchmarks.servers import say
 from benchmarks.turns import turns
-from outboxctl.bench import fill, sink
-from outboxctl.bench.figure import Figure
-from outboxctl.bench.rig import Rig
+from outboxctl.drills.bench import fill, sink
+from outboxctl.drills.bench.figure import BenchFigure
+from outboxctl.drills.bench.rig import Rig
 
 TITLE = "Settings"
 CELLS = list(product((1, 2, 3, 4), (500, 1_000, 2_000)))
@@ -27,7 +27,7 @@ def run(rig: Rig, given: Namespace) -> Section:
         for cell in turns(CELLS, number):
             rates[cell].append(_rate(rig, given.events, *cell))
             say(f"{_name(cell)}, {number} of {given.repeat}: {rates[cell][-1]:,.0f}/s")
-    figures = [Figure(_name(cell), "events/s", rates[cell]) for cell in CELLS]
+    figures = [BenchFigure(_name(cell), "events/s", rates[cell]) for cell in CELLS]
     about = f"{given.events:,} events, documents of {given.bytes} bytes of JSON, {given.repeat} repetitions."
     return Section(TITLE, about, figures, NOTES)
 

@@ -10,10 +10,10 @@ import psutil
 
 from benchmarks import memory_rows, report
 from benchmarks.servers import ending, say, started
-from outboxctl.bench import fill, process
-from outboxctl.bench.figure import Figure
-from outboxctl.bench.machine import surroundings
-from outboxctl.bench.rig import Rig, must
+from outboxctl.drills.bench import fill, process
+from outboxctl.drills.bench.figure import BenchFigure
+from outboxctl.drills.bench.machine import surroundings
+from outboxctl.drills.bench.rig import Rig, must
 
 SMALL, LARGE = 200, 20_000  # bytes of text
 IDLE = 0.5  # minutes with nothing to do
@@ -46,13 +46,13 @@ class Watched:
         later = self.rss[MINUTE:] if len(self.rss) > 2 * MINUTE else self.rss
         return MINUTE * linear_regression(range(len(later)), later).slope
 
-    def figures(self, name: str) -> list[Figure]:
+    def figures(self, name: str) -> list[BenchFigure]:
         return [
-            Figure(f"peak, {name}", "MB", [max(self.rss)]),
-            Figure(f"first minute, {name}", "MB", self.rss[:MINUTE]),
-            Figure(f"last minute, {name}", "MB", self.rss[-MINUTE:]),
-            Figure(f"growth, {name}", "", [self.growth], digits=2),
-            Figure(f"slope, {name}", "MB/min", [self.slope], digits=2),
+            BenchFigure(f"peak, {name}", "MB", [max(self.rss)]),
+            BenchFigure(f"first minute, {name}", "MB", self.rss[:MINUTE]),
+            BenchFigure(f"last minute, {name}", "MB", self.rss[-MINUTE:]),
+            BenchFigure(f"growth, {name}", "", [self.growth], digits=2),
+            BenchFigure(f"slope, {name}", "MB/min", [self.slope], digits=2),
         ]
 
 
@@ -72,7 +72,7 @@ def _arguments() -> argparse.Namespace:
 def _benchmark(rig: Rig, given: argparse.Namespace) -> str:
     fill.reset(rig)
     idle = _watch(rig, IDLE)
-    figures = [Figure("peak, nothing to do", "MB", [max(idle.rss)])]
+    figures = [BenchFigure("peak, nothing to do", "MB", [max(idle.rss)])]
     for name, size in (("small", SMALL), ("large", LARGE)):
         say(f"{given.events:,} pending events, {name} documents")
         memory_rows.make(rig, given.events, size)

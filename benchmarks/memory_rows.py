@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from sqlalchemy import text
 
 from benchmarks.servers import say
-from outboxctl.bench import fill
-from outboxctl.bench.rig import Rig
-from outboxctl.core import whole
-from outboxctl.core.schema import EVENTS, SOURCE
+from outboxctl.core import benchmark_tables
+from outboxctl.core.schema.names import EVENTS, SOURCE
+from outboxctl.drills.bench import fill
+from outboxctl.drills.bench.rig import Rig
 
 ENTITIES = 20_000  # a batch meets a thousand different ones, and the table of rows stays small
 LOOK = 5.0  # seconds between two looks at what is left
@@ -59,7 +59,7 @@ def endless(rig: Rig, events: int) -> Iterator[None]:
 def _refill(rig: Rig, events: int, ended: threading.Event) -> None:
     while not ended.wait(LOOK):
         with rig.database.begin() as connection:
-            done = whole.done(connection)
+            done = benchmark_tables.done(connection)
             if done > events / 2:
                 say(f"{done:,} done events are pending again")
                 connection.execute(AGAIN)

@@ -11,13 +11,13 @@ from sqlalchemy import text
 
 from benchmarks import report
 from benchmarks.servers import ending, say, started
-from outboxctl.bench.figure import Figure
-from outboxctl.bench.machine import surroundings
-from outboxctl.bench.rig import Rig
-from outboxctl.core import whole
+from outboxctl.core import benchmark_tables
 from outboxctl.core.database import Database
-from outboxctl.core.migrations import config
-from outboxctl.core.namespaces import create_database, drop_database
+from outboxctl.core.schema.migrations import config
+from outboxctl.core.schema.namespaces import create_database, drop_database
+from outboxctl.drills.bench.figure import BenchFigure
+from outboxctl.drills.bench.machine import surroundings
+from outboxctl.drills.bench.rig import Rig
 
 TITLE = "Migrations"
 NOTES = """\
@@ -74,7 +74,7 @@ def _benchmark(rig: Rig, given: argparse.Namespace) -> str:
                     _migrate(database, "downgrade", revision)
                 )
             _migrate(database, "downgrade", "base")
-    figures = [Figure(name, "ms", [1e3 * each for each in values]) for name, values in seconds.items()]
+    figures = [BenchFigure(name, "ms", [1e3 * each for each in values]) for name, values in seconds.items()]
     again = report.command("benchmarks.migrations", vars(given))
     about = f"{given.rows:,} events and as many source rows, {given.repeat} repetitions."
     on = surroundings(rig.versions)
@@ -91,7 +91,7 @@ def _filled(rig: Rig, rows: int) -> Iterator[Database]:
                 connection.exec_driver_sql(TABLES)
                 connection.execute(EVENTS, {"rows": rows})
                 connection.execute(SOURCE)
-            whole.vacuum(own)
+            benchmark_tables.vacuum(own)
             say(f"{rows:,} rows")
             yield database
     finally:

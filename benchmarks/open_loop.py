@@ -15,11 +15,12 @@ from multiprocessing import get_context
 from time import monotonic, sleep, time
 from uuid import UUID, uuid4
 
-from outboxctl.bench import fill
-from outboxctl.bench.rig import Rig, must
-from outboxctl.core import inject, whole
+from outboxctl.core import benchmark_tables
 from outboxctl.core.database import Database
-from outboxctl.sink import index
+from outboxctl.core.operator import inject
+from outboxctl.drills.bench import fill
+from outboxctl.drills.bench.rig import Rig, must
+from outboxctl.sink.index import index_setup
 
 WRITERS = 4  # sessions: so many transactions can be under way at once
 WARM_UP = 3.0  # seconds at the beginning that do not count
@@ -132,7 +133,7 @@ def _probe(
     end = monotonic() + WARM_UP + seconds + PATIENCE
     while names and not (writing.done() and writing.exception()):
         must(monotonic() < end, f"{len(names)} documents are not to be found")
-        hits = index.found(rig.client, rig.settings.elastic_index, list(names)[:AT_ONCE])
+        hits = index_setup.searchable(rig.client, rig.settings.elastic_index, list(names)[:AT_ONCE])
         found |= {names.pop(name): time() for name in hits}
         sleep(EACH)
     return found
@@ -144,4 +145,4 @@ def _settled(rig: Rig, events: int) -> dict[UUID, float]:
         must(monotonic() < end, "the worker did not come to an end")
         sleep(0.1)
     with rig.database.begin() as connection:
-        return whole.settled(connection)
+        return benchmark_tables.settled(connection)

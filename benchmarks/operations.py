@@ -8,10 +8,10 @@ from benchmarks import rows
 from benchmarks.report import Section
 from benchmarks.servers import say
 from benchmarks.turns import ratios, turns
-from outboxctl.bench import fill, pipeline, process, sink
-from outboxctl.bench.figure import Figure
-from outboxctl.bench.rig import Rig, must
-from outboxctl.core import whole
+from outboxctl.core import benchmark_tables
+from outboxctl.drills.bench import fill, pipeline, process, sink
+from outboxctl.drills.bench.figure import BenchFigure
+from outboxctl.drills.bench.rig import Rig, must
 
 TITLE = "Operations"
 HOT = 50  # entities to which all events belong
@@ -51,7 +51,7 @@ def _rate(rig: Rig, operation: Operation, events: int, text: int) -> float:
     worker = process.drain(rig)
     failed = operation.failed_of(events)
     with rig.database.begin() as connection:
-        done = whole.done(connection)
+        done = benchmark_tables.done(connection)
     must(done == events - failed, f"{done} of {events} events are done, {failed} were to fail")
     return pipeline.rate(rig, events, worker)
 
@@ -87,11 +87,11 @@ OPERATIONS = {
 }
 
 
-def _figures(measured: Mapping[str, list[float]]) -> list[Figure]:
+def _figures(measured: Mapping[str, list[float]]) -> list[BenchFigure]:
     upserts = measured["upserts"]
-    rates = [Figure(name, "events/s", values) for name, values in measured.items()]
+    rates = [BenchFigure(name, "events/s", values) for name, values in measured.items()]
     return rates + [
-        Figure(f"{name}/upserts", "", ratios(values, upserts), at_least=True, digits=2)
+        BenchFigure(f"{name}/upserts", "", ratios(values, upserts), at_least=True, digits=2)
         for name, values in measured.items()
         if values is not upserts
     ]

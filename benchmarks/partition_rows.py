@@ -2,9 +2,9 @@
 
 from sqlalchemy import Connection, TextClause, text
 
-from outboxctl.bench import fill
-from outboxctl.bench.rig import Rig
-from outboxctl.core.schema import EVENTS, parts
+from outboxctl.core.schema.names import EVENTS, parts
+from outboxctl.drills.bench import fill
+from outboxctl.drills.bench.rig import Rig
 
 PARTITIONS = 12
 OLD = [f"{EVENTS}_{n}" for n in range(PARTITIONS - 1)]

@@ -12,13 +12,13 @@ from time import perf_counter
 from benchmarks import partition_rows as rows
 from benchmarks import report
 from benchmarks.servers import ending, say, started
-from outboxctl.bench import fill, lanes, pipeline, process
-from outboxctl.bench.figure import Figure
-from outboxctl.bench.machine import surroundings
-from outboxctl.bench.rig import Rig, must
 from outboxctl.core.database import Database
-from outboxctl.core.migrations import upgrade
-from outboxctl.core.namespaces import create_schema
+from outboxctl.core.schema.migrations import upgrade
+from outboxctl.core.schema.namespaces import create_schema
+from outboxctl.drills.bench import fill, lanes, pipeline, process
+from outboxctl.drills.bench.figure import BenchFigure
+from outboxctl.drills.bench.machine import surroundings
+from outboxctl.drills.bench.rig import Rig, must
 from outboxctl.settings import Settings
 
 BYTES = 600  # text of a source row
@@ -43,12 +43,12 @@ class Pair:
     plain: list[float] = field(default_factory=list)
     partitioned: list[float] = field(default_factory=list)
 
-    def figures(self, name: str) -> list[Figure]:
+    def figures(self, name: str) -> list[BenchFigure]:
         ratio = [parts / plain for plain, parts in zip(self.plain, self.partitioned, strict=True)]
         return [
-            Figure(f"{name}, plain", "events/s", self.plain),
-            Figure(f"{name}, partitioned", "events/s", self.partitioned),
-            Figure(f"{name}, partitioned/plain", "", ratio, digits=2),
+            BenchFigure(f"{name}, plain", "events/s", self.plain),
+            BenchFigure(f"{name}, partitioned", "events/s", self.partitioned),
+            BenchFigure(f"{name}, partitioned/plain", "", ratio, digits=2),
         ]
 
 
@@ -116,7 +116,7 @@ def _whole(rig: Rig, events: int, seed: int) -> float:
     return pipeline.rate(rig, events, process.drain(rig))
 
 
-def _prune(rig: Rig, done: int) -> list[Figure]:
+def _prune(rig: Rig, done: int) -> list[BenchFigure]:
     before = rows.wal(rig)
     said = process.answer(rig, "prune", "--older-than", "1d", "--rate", "1000000")[1]
     must(said["pruned"] == done, f"{said['pruned']} rows were pruned")
@@ -124,22 +124,22 @@ def _prune(rig: Rig, done: int) -> list[Figure]:
     begun = perf_counter()
     fill.vacuum(rig)
     figures = _retention("prune", said["seconds"], wal, left)
-    return [*figures, Figure("vacuum after the prune", "s", [perf_counter() - begun], digits=1)]
+    return [*figures, BenchFigure("vacuum after the prune", "s", [perf_counter() - begun], digits=1)]
 
 
-def _drop(rig: Rig) -> list[Figure]:
+def _drop(rig: Rig) -> list[BenchFigure]:
     before, begun = rows.wal(rig), perf_counter()
     rows.drop_old(rig)
     seconds = perf_counter() - begun
     return _retention("detach and drop", seconds, rows.wal(rig) - before, rows.megabytes(rig))
 
 
-def _retention(name: str, seconds: float, wal: float, left: float) -> list[Figure]:
+def _retention(name: str, seconds: float, wal: float, left: float) -> list[BenchFigure]:
     say(f"{name}: {seconds:.2f} s, {wal:,.1f} MB of WAL, {left:,.1f} MB left")
     return [
-        Figure(name, "s", [seconds], digits=2),
-        Figure(f"{name}, WAL", "MB", [wal], digits=1),
-        Figure(f"{name}, left on disk", "MB", [left], digits=1),
+        BenchFigure(name, "s", [seconds], digits=2),
+        BenchFigure(f"{name}, WAL", "MB", [wal], digits=1),
+        BenchFigure(f"{name}, left on disk", "MB", [left], digits=1),
     ]
 
 

@@ -10,12 +10,12 @@ from sqlalchemy import text
 
 from benchmarks import rows
 from benchmarks.servers import say
-from outboxctl.bench import fill
-from outboxctl.bench.rig import Rig
 from outboxctl.core.database import Database
-from outboxctl.core.migrations import upgrade
-from outboxctl.core.namespaces import create_database, drop_database
-from outboxctl.core.schema import EVENTS
+from outboxctl.core.schema.migrations import upgrade
+from outboxctl.core.schema.names import EVENTS
+from outboxctl.core.schema.namespaces import create_database, drop_database
+from outboxctl.drills.bench import fill
+from outboxctl.drills.bench.rig import Rig
 
 FILLERS = 2  # at once: one statement keeps one core busy
 # In the order in which a table fills, from 60 to 8 days ago. The id is the column's own default, unless

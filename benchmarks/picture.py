@@ -5,8 +5,8 @@ from pathlib import Path
 
 from benchmarks import base
 from benchmarks.report import Section
-from outboxctl.bench.figure import Figure
-from outboxctl.bench.picture import picture
+from outboxctl.drills.bench.figure import BenchFigure
+from outboxctl.drills.bench.picture import picture
 
 TITLE = "What both ends can do, and what the worker does with them"
 FILE = Path(__file__).parents[1] / "docs" / "performance.svg"
@@ -25,6 +25,6 @@ def draw(section: Section) -> None:
         FILE.write_text(picture(TITLE, _of(section, RATES), _of(section, COSTS), [section.about]))
 
 
-def _of(section: Section, names: Mapping[str, str]) -> dict[str, Figure]:
+def _of(section: Section, names: Mapping[str, str]) -> dict[str, BenchFigure]:
     by_name = {figure.name: figure for figure in section.figures}
     return {whose: by_name[name] for whose, name in names.items()}

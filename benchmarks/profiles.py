@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from benchmarks import base, documents, matrix, operations, reclaimed, shapes, stream, workers
 from benchmarks.report import Section
-from outboxctl.bench.rig import Rig
+from outboxctl.drills.bench.rig import Rig
 
 PROFILES: dict[str, Callable[[Rig, Namespace], Section]] = {
     "base": base.run,

@@ -9,12 +9,12 @@ from benchmarks import rows
 from benchmarks.report import Section
 from benchmarks.servers import say
 from benchmarks.turns import ratios, turns
-from outboxctl.bench import pipeline, process, sink
-from outboxctl.bench.figure import Figure
-from outboxctl.bench.rig import Rig, must
-from outboxctl.core import whole
-from outboxctl.core.claim import GROUP
-from outboxctl.core.schema import EVENTS
+from outboxctl.core import benchmark_tables
+from outboxctl.core.delivery.claim import GROUP
+from outboxctl.core.schema.names import EVENTS
+from outboxctl.drills.bench import pipeline, process, sink
+from outboxctl.drills.bench.figure import BenchFigure
+from outboxctl.drills.bench.rig import Rig, must
 
 TITLE = "Reclaimed"
 HELD = 3_000  # events that a worker with the default settings can have in flight
@@ -56,14 +56,14 @@ def seconds(rig: Rig, kind: str, events: int, size: int) -> float:
     rig.checkpoint()
     worker = process.drain(rig)
     with rig.database.begin() as connection:
-        must(whole.done(connection) == events, f"not all of {events} events are done")
+        must(benchmark_tables.done(connection) == events, f"not all of {events} events are done")
     return events / pipeline.rate(rig, events, worker)
 
 
-def _figures(measured: Mapping[str, list[float]]) -> list[Figure]:
+def _figures(measured: Mapping[str, list[float]]) -> list[BenchFigure]:
     return [
-        Figure(f"{HELD:,} fresh", "s", measured["fresh"], digits=2),
-        Figure(f"{HELD:,} reclaimed", "s", measured["reclaimed"], 3.0, digits=2),
-        Figure("reclaimed/fresh", "", ratios(measured["reclaimed"], measured["fresh"]), digits=1),
-        Figure(f"{GROUP} alone", "s", measured["alone"], digits=2),
+        BenchFigure(f"{HELD:,} fresh", "s", measured["fresh"], digits=2),
+        BenchFigure(f"{HELD:,} reclaimed", "s", measured["reclaimed"], 3.0, digits=2),
+        BenchFigure("reclaimed/fresh", "", ratios(measured["reclaimed"], measured["fresh"]), digits=1),
+        BenchFigure(f"{GROUP} alone", "s", measured["alone"], digits=2),
     ]

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import targets
-from outboxctl.bench.figure import Figure, table
-from outboxctl.errors import UsageError
-from outboxctl.wording import brief
+from outboxctl.domain.errors import UsageError
+from outboxctl.domain.printable import brief
+from outboxctl.drills.bench.figure import BenchFigure, table
 
 HERE = Path(__file__).parent
 INTRO = """\
@@ -27,7 +27,7 @@ class Section:
 
     title: str
     about: str
-    figures: Sequence[Figure]
+    figures: Sequence[BenchFigure]
     notes: str
 
 
@@ -44,7 +44,7 @@ def write_section(
     command: str,
     about: str,
     on: Mapping[str, str],
-    figures: Sequence[Figure],
+    figures: Sequence[BenchFigure],
     notes: str,
     given: Mapping[str, Any] | None = None,
 ) -> str:
@@ -74,9 +74,9 @@ def read() -> dict[str, Any]:
         raise UsageError(f"{file.name} is damaged: {brief(error)}", hint="git checkout it") from error
 
 
-def figures(section: Mapping[str, Any]) -> list[Figure]:
+def figures(section: Mapping[str, Any]) -> list[BenchFigure]:
     """The figures of a section of RESULTS.json."""
-    return [Figure(**figure) for figure in section.get("figures", ())]
+    return [BenchFigure(**figure) for figure in section.get("figures", ())]
 
 
 def markdown(sections: Mapping[str, Any]) -> str:

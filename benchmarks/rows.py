@@ -5,9 +5,9 @@ from typing import Any
 
 from sqlalchemy import text
 
-from outboxctl.bench import fill
-from outboxctl.bench.rig import Rig
-from outboxctl.core.schema import EVENTS, SOURCE
+from outboxctl.core.schema.names import EVENTS, SOURCE
+from outboxctl.drills.bench import fill
+from outboxctl.drills.bench.rig import Rig
 
 TRUNCATE = text(f"TRUNCATE {EVENTS}")
 EMPTY = text(f"DELETE FROM {EVENTS}")

@@ -13,15 +13,15 @@ from typing import Any
 
 import psutil
 
-from outboxctl import services
-from outboxctl.bench import cpu
-from outboxctl.bench.rig import Rig
-from outboxctl.core import whole
+from outboxctl.core import benchmark_tables
 from outboxctl.core.database import Database
-from outboxctl.core.migrations import upgrade
-from outboxctl.errors import OutboxctlError, UsageError
+from outboxctl.core.schema.migrations import upgrade
+from outboxctl.domain.errors import OutboxctlError, UsageError
+from outboxctl.drills import services
+from outboxctl.drills.bench import cpu
+from outboxctl.drills.bench.rig import Rig
 from outboxctl.settings import Settings
-from outboxctl.sink.client import connect
+from outboxctl.sink.transport.open import connect
 
 STATE = Path(__file__).parents[1] / ".outboxctl" / "bench"
 START = monotonic()
@@ -89,7 +89,7 @@ def _rig(both: services.Services, folder: Path, tuning: dict[str, int]) -> Itera
     with closing(database), closing(connect(settings)) as client:
         clocks = {"postgres": _clock(both.postgres), "engine": _clock(both.search)}
         versions = {"PostgreSQL": both.postgres.version, "Elasticsearch": both.search.version}
-        checkpoint = partial(whole.checkpoint, both.postgres.admin_url)
+        checkpoint = partial(benchmark_tables.checkpoint, both.postgres.admin_url)
         yield Rig(settings, database, client, folder, versions=versions, cpu=clocks, checkpoint=checkpoint)
 
 

@@ -12,15 +12,15 @@ from benchmarks.past import Past
 from benchmarks.report import Section
 from benchmarks.servers import say
 from benchmarks.turns import ratios, turns
-from outboxctl.bench import fill
-from outboxctl.bench import sink as sink_alone
-from outboxctl.bench.figure import Figure
-from outboxctl.bench.lanes import running
-from outboxctl.bench.rig import Rig, must
-from outboxctl.sink.bulk import Action
-from outboxctl.sink.client import connect
-from outboxctl.sink.deliver import ElasticSink
-from outboxctl.sink.delivery import Delivery
+from outboxctl.drills.bench import fill
+from outboxctl.drills.bench import sink as sink_alone
+from outboxctl.drills.bench.figure import BenchFigure
+from outboxctl.drills.bench.lanes import running
+from outboxctl.drills.bench.rig import Rig, must
+from outboxctl.sink.delivery.bulk import BulkAction
+from outboxctl.sink.delivery.deliver import ElasticSink
+from outboxctl.sink.delivery.result import Delivery
+from outboxctl.sink.transport.open import connect
 
 TITLE = "Shapes"
 PATIENCE = 120.0
@@ -44,7 +44,7 @@ class Counting:
         self._sink, self._left, self._lock = sink, events, Lock()
         self.enough, self.at = Event(), 0.0
 
-    def deliver(self, actions: Sequence[Action], *, left: Callable[[], float]) -> Delivery:
+    def deliver(self, actions: Sequence[BulkAction], *, left: Callable[[], float]) -> Delivery:
         """Deliver, then count."""
         delivery = self._sink.deliver(actions, left=left)
         with self._lock:
@@ -110,14 +110,14 @@ def _rate(rig: Rig, events: int) -> float:
     return events / (sink.at - started)
 
 
-def _rates(shapes: Mapping[str, Shape]) -> list[Figure]:
+def _rates(shapes: Mapping[str, Shape]) -> list[BenchFigure]:
     empty = shapes[EMPTY].rates
     against = [
-        Figure(f"rate, {name} / empty", "", ratios(shape.rates, empty), at_least=True, digits=2)
+        BenchFigure(f"rate, {name} / empty", "", ratios(shape.rates, empty), at_least=True, digits=2)
         for name, shape in shapes.items()
         if name != EMPTY
     ]
-    return [Figure("rate, empty", "events/s", empty), *against]
+    return [BenchFigure("rate, empty", "events/s", empty), *against]
 
 
 def _about(pasts: Mapping[str, Past]) -> str:

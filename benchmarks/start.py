@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from time import monotonic, sleep, time
 
-from outboxctl.bench import fill
-from outboxctl.bench.process import OUTBOXCTL, environment
-from outboxctl.bench.rig import Rig, must
-from outboxctl.core import whole
+from outboxctl.core import benchmark_tables
+from outboxctl.drills.bench import fill
+from outboxctl.drills.bench.process import OUTBOXCTL, environment
+from outboxctl.drills.bench.rig import Rig, must
 
 PATIENCE = 60.0
 LOOK = 0.05  # seconds between two looks; what they find is the database's own time of the claim
@@ -69,7 +69,7 @@ def _claimed_at(rig: Rig) -> float:
     end = monotonic() + PATIENCE
     while True:
         with rig.database.begin() as connection:
-            claimed = whole.first_claim(connection)
+            claimed = benchmark_tables.first_claim(connection)
         if claimed:
             return claimed
         must(monotonic() < end, "a worker claimed nothing")

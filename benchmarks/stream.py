@@ -11,12 +11,12 @@ from time import monotonic, sleep, time
 from benchmarks import rows
 from benchmarks.report import Section
 from benchmarks.servers import say
-from outboxctl.bench import fill, process, sink, store
-from outboxctl.bench.figure import Figure
-from outboxctl.bench.rig import Rig, must
-from outboxctl.bench.store import Drained
-from outboxctl.core import whole
+from outboxctl.core import benchmark_tables
 from outboxctl.core.database import Database
+from outboxctl.drills.bench import fill, process, sink, store
+from outboxctl.drills.bench.figure import BenchFigure
+from outboxctl.drills.bench.rig import Rig, must
+from outboxctl.drills.bench.store import Drained
 
 TITLE = "Stream"
 COMMIT = 100
@@ -40,13 +40,13 @@ class Measured:
     rate: list[float] = field(default_factory=list)
     lanes: list[Drained] = field(default_factory=list)
 
-    def figures(self) -> list[Figure]:
+    def figures(self) -> list[BenchFigure]:
         return [
-            Figure("lag when the writer ends", "s", self.lag, digits=2),
-            Figure("the writer alone", "events/s", self.writer),
-            Figure("writer and worker", "events/s", self.rate),
-            Figure("claim", "ms", [each.median_claim for each in self.lanes], digits=1),
-            Figure("longest claim", "ms", [each.longest_claim for each in self.lanes], digits=1),
+            BenchFigure("lag when the writer ends", "s", self.lag, digits=2),
+            BenchFigure("the writer alone", "events/s", self.writer),
+            BenchFigure("writer and worker", "events/s", self.rate),
+            BenchFigure("claim", "ms", [each.median_claim for each in self.lanes], digits=1),
+            BenchFigure("longest claim", "ms", [each.longest_claim for each in self.lanes], digits=1),
         ]
 
 
@@ -74,7 +74,7 @@ def _beside_a_worker(rig: Rig, events: int, text: int, into: Measured) -> None:
         began, ended = _written(rig, events, text)
         _wait(rig, events + 1)
     with rig.database.begin() as connection:
-        last = whole.last_settle(connection)
+        last = benchmark_tables.last_settle(connection)
     into.lag.append(last - ended)
     into.writer.append(events / (ended - began))
     into.rate.append(events / (last - began))

@@ -7,9 +7,9 @@ commands of their own, and are found by the names of their figures.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from outboxctl.bench.figure import Figure
+from outboxctl.drills.bench.figure import BenchFigure
 
-Sections = Mapping[str, Sequence[Figure]]
+Sections = Mapping[str, Sequence[BenchFigure]]
 HEAD = ["what", "target", "median", "spread", "verdict", "section"]
 
 
@@ -52,12 +52,12 @@ TARGETS = (
 BY_FIGURE = {(target.section, target.figure): target for target in TARGETS}
 
 
-def aimed(section: str, figures: Sequence[Figure]) -> list[Figure]:
+def aimed(section: str, figures: Sequence[BenchFigure]) -> list[BenchFigure]:
     """The figures of a section with the bounds of the table; those that are not in it as they are."""
     return [_aimed(figure, BY_FIGURE.get((section, figure.name))) for figure in figures]
 
 
-def _aimed(figure: Figure, target: Target | None) -> Figure:
+def _aimed(figure: BenchFigure, target: Target | None) -> BenchFigure:
     return figure if target is None else replace(figure, target=target.bound, at_least=target.at_least)
 
 
@@ -66,12 +66,12 @@ def rows(sections: Sections, done: Mapping[str, int]) -> list[list[str]]:
     return [HEAD, *(_row(each, _measured(each, sections, done)) for each in TARGETS)]
 
 
-def _measured(target: Target, sections: Sections, done: Mapping[str, int]) -> Figure | None:
+def _measured(target: Target, sections: Sections, done: Mapping[str, int]) -> BenchFigure | None:
     figures = sections.get(target.section, ()) if done.get(target.section, 0) >= target.done else ()
     return next((f for f in figures if f.name == target.figure and f.values), None)
 
 
-def _row(target: Target, found: Figure | None) -> list[str]:
+def _row(target: Target, found: BenchFigure | None) -> list[str]:
     if found is None:
         sign = "at least" if target.at_least else "under"
         return [target.what, f"{sign} {target.bound:,g}", "", "", "not measured", target.section]

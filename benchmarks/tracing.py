@@ -12,11 +12,11 @@ from sqlalchemy import text
 from benchmarks import report, rows
 from benchmarks.servers import ending, say, started
 from benchmarks.turns import ratios, turns
-from outboxctl.bench import lanes
-from outboxctl.bench.figure import Figure
-from outboxctl.bench.machine import surroundings
-from outboxctl.bench.rig import Rig, must
-from outboxctl.core.schema import EVENTS
+from outboxctl.core.schema.names import EVENTS
+from outboxctl.drills.bench import lanes
+from outboxctl.drills.bench.figure import BenchFigure
+from outboxctl.drills.bench.machine import surroundings
+from outboxctl.drills.bench.rig import Rig, must
 from outboxctl.worker.spans import Spans
 from outboxctl.worker.tracing import Tracing
 
@@ -57,8 +57,8 @@ def _benchmark(rig: Rig, given: argparse.Namespace) -> str:
             microseconds = _spent(rig, given.events, kinds[name])
             say(f"repetition {number} of {given.repeat}, {name}: {microseconds:.2f} us an event")
             spent[name].extend([microseconds] if number else [])
-    figures = [Figure(f"CPU an event, {name}", "us", values, digits=2) for name, values in spent.items()]
-    figures += [Figure("on/off", "", ratios(spent["on"], spent["off"]), digits=2)]
+    figures = [BenchFigure(f"CPU an event, {name}", "us", values, digits=2) for name, values in spent.items()]
+    figures += [BenchFigure("on/off", "", ratios(spent["on"], spent["off"]), digits=2)]
     command = report.command("benchmarks.tracing", vars(given))
     about = f"{given.events:,} events each time, {given.repeat} repetitions."
     on = surroundings(rig.versions)

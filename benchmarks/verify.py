@@ -8,15 +8,15 @@ from sqlalchemy import text
 
 from benchmarks import report
 from benchmarks.servers import ending, say, started
-from outboxctl.bench import fill, process
-from outboxctl.bench.figure import Figure
-from outboxctl.bench.machine import surroundings
-from outboxctl.bench.neighbours import Neighbours
-from outboxctl.bench.process import Run
-from outboxctl.bench.rig import Rig
-from outboxctl.core.schema import DOCUMENT, SOURCE
-from outboxctl.sink.bulk import FILTER, Action, body
-from outboxctl.sink.request import demand
+from outboxctl.core.schema.names import DOCUMENT, SOURCE
+from outboxctl.drills.bench import fill, process
+from outboxctl.drills.bench.figure import BenchFigure
+from outboxctl.drills.bench.machine import surroundings
+from outboxctl.drills.bench.neighbours import Neighbours
+from outboxctl.drills.bench.process import ProcessRun
+from outboxctl.drills.bench.rig import Rig
+from outboxctl.sink.delivery.bulk import FILTER, BulkAction, body
+from outboxctl.sink.transport.request import demand
 
 TITLE = "Verify"
 NOTES = """\
@@ -41,21 +41,21 @@ OTHER_COLUMNS = 370  # bytes of JSON, about
 class Measured:
     """A run a repetition."""
 
-    full: list[Run] = field(default_factory=list)
-    versions: list[Run] = field(default_factory=list)
+    full: list[ProcessRun] = field(default_factory=list)
+    versions: list[ProcessRun] = field(default_factory=list)
     second: list[float] = field(default_factory=list)
     others: list[float] = field(default_factory=list)
 
-    def figures(self) -> list[Figure]:
+    def figures(self) -> list[BenchFigure]:
         return [
-            Figure("in full", "s", [run.wall for run in self.full], 60, digits=1),
-            Figure("versions only", "s", [run.wall for run in self.versions], digits=1),
-            Figure("second look", "s", self.second, self._hundredth(), digits=2),
-            Figure("own CPU", "s", [run.worker for run in self.full], digits=1),
-            Figure("PostgreSQL CPU", "s", [run.postgres for run in self.full], digits=1),
-            Figure("Elasticsearch CPU", "s", [run.engine for run in self.full], digits=1),
-            Figure("memory", "MB", [run.rss for run in (*self.full, *self.versions)], 200),
-            Figure("cores taken by others", "", self.others, digits=2),
+            BenchFigure("in full", "s", [run.wall for run in self.full], 60, digits=1),
+            BenchFigure("versions only", "s", [run.wall for run in self.versions], digits=1),
+            BenchFigure("second look", "s", self.second, self._hundredth(), digits=2),
+            BenchFigure("own CPU", "s", [run.worker for run in self.full], digits=1),
+            BenchFigure("PostgreSQL CPU", "s", [run.postgres for run in self.full], digits=1),
+            BenchFigure("Elasticsearch CPU", "s", [run.engine for run in self.full], digits=1),
+            BenchFigure("memory", "MB", [run.rss for run in (*self.full, *self.versions)], 200),
+            BenchFigure("cores taken by others", "", self.others, digits=2),
         ]
 
     def _hundredth(self) -> float:
@@ -105,11 +105,11 @@ def _fill(rig: Rig, count: int, size: int) -> None:
         connection.exec_driver_sql("SET LOCAL TimeZone = 'UTC'")
         rows = connection.execution_options(stream_results=True).execute(text(DOCUMENTS))
         for some in rows.partitions(A_REQUEST):
-            _send(rig, [Action(*row) for row in some])
+            _send(rig, [BulkAction(*row) for row in some])
     rig.checkpoint()
 
 
-def _send(rig: Rig, actions: list[Action]) -> None:
+def _send(rig: Rig, actions: list[BulkAction]) -> None:
     index, lines = rig.settings.elastic_index, body(actions)
     answer = demand(rig.client, "PUT", index, "_bulk", body=lines, filter_path=FILTER)
     assert not answer["errors"]

@@ -9,9 +9,9 @@ from benchmarks.crew import Crew
 from benchmarks.report import Section
 from benchmarks.servers import say
 from benchmarks.turns import ratios, turns
-from outboxctl.bench import fill, sink
-from outboxctl.bench.figure import Figure
-from outboxctl.bench.rig import Rig
+from outboxctl.drills.bench import fill, sink
+from outboxctl.drills.bench.figure import BenchFigure
+from outboxctl.drills.bench.rig import Rig
 
 TITLE = "Workers"
 ROUNDS = 2  # events an entity: twice as many events, for two workers are soon done
@@ -76,13 +76,13 @@ def measure(rig: Rig, variant: Variant, events: int) -> None:
     variant.runs.append(done)
 
 
-def _figures(every: list[Variant]) -> list[Figure]:
+def _figures(every: list[Variant]) -> list[BenchFigure]:
     by = {variant.name: variant for variant in every}
-    rates = [Figure(v.name, "events/s", v.rates) for v in every]
+    rates = [BenchFigure(v.name, "events/s", v.rates) for v in every]
     return [*rates, *_against(by), *_cores(by)]
 
 
-def _against(by: dict[str, Variant]) -> list[Figure]:
+def _against(by: dict[str, Variant]) -> list[BenchFigure]:
     pairs = {
         "Elasticsearch, two/one": ("Elasticsearch, two", "Elasticsearch, one"),
         "Elasticsearch, four/one": ("Elasticsearch, four", "Elasticsearch, one"),
@@ -90,16 +90,16 @@ def _against(by: dict[str, Variant]) -> list[Figure]:
         "null sink, two/one, one lane": ("null sink, two, one lane", "null sink, one, one lane"),
     }
     return [
-        Figure(name, "", ratios(by[more].rates, by[one].rates), at_least=True, digits=2)
+        BenchFigure(name, "", ratios(by[more].rates, by[one].rates), at_least=True, digits=2)
         for name, (more, one) in pairs.items()
     ]
 
 
-def _cores(by: dict[str, Variant]) -> list[Figure]:
+def _cores(by: dict[str, Variant]) -> list[BenchFigure]:
     """What a worker and its PostgreSQL leave of the cores bounds what a second worker can bring."""
     used = {v.name: [c.workers_cores + c.postgres_cores for c in v.runs] for v in by.values() if not v.real}
     left = [(os.cpu_count() or 1) / cores for cores in used["null sink, one"]]
     return [
-        *(Figure(f"{name}: cores used", "", values, digits=2) for name, values in used.items()),
-        Figure("null sink, the most that more workers can bring", "", left, digits=2),
+        *(BenchFigure(f"{name}: cores used", "", values, digits=2) for name, values in used.items()),
+        BenchFigure("null sink, the most that more workers can bring", "", left, digits=2),
     ]

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from outboxctl import services
-from outboxctl.services import place
+from outboxctl.drills import services
+from outboxctl.drills.services import place
 
 CONFIG = """
 listen_addresses = '127.0.0.1'

@@ -14,12 +14,12 @@ import pytest
 from elasticsearch import Elasticsearch
 
 import servers as test_servers
-from outboxctl import services
 from outboxctl.core.database import Database
-from outboxctl.core.migrations import upgrade
+from outboxctl.core.schema.migrations import upgrade
+from outboxctl.drills import services
 from outboxctl.settings import Settings, load
-from outboxctl.sink.clients.elastic import ElasticClient
-from outboxctl.sink.index import ensure
+from outboxctl.sink.engines.elasticsearch import ElasticClient
+from outboxctl.sink.index.index_setup import ensure
 from processes import Cli, Worker, environment, start_worker
 from servers import Servers
 

@@ -4,33 +4,33 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from outboxctl.core.look import Look
-from outboxctl.core.snapshot import EventRow, Standing
-from outboxctl.labs.model import (
-    Check,
+from outboxctl.core.stats.drill_snapshot import EventCounts
+from outboxctl.core.stats.snapshot import EventRow, PipelineStatus
+from outboxctl.drills.labs.model import (
+    BilingualText,
     Filled,
+    LabCheck,
+    LabPhase,
+    LabRun,
+    LabSample,
+    LabVerdict,
     Line,
-    Phase,
     Record,
-    Run,
-    Sample,
     Snapshot,
     Timed,
-    Verdict,
     Window,
-    Words,
 )
 
 BEGUN = "2026-02-03T10:00:00+00:00"
 
 
-def look(**counts: Any) -> Look:
+def look(**counts: Any) -> EventCounts:
     nothing = dict.fromkeys(("pending", "processing", "done", "failed", "stuck", "waiting"), 0)
     rest = {"oldest_age": 0.0, "attempts_most": 0, "attempts": 0, "half_held": 0}
-    return Look(**{**nothing, **rest, **counts})
+    return EventCounts(**{**nothing, **rest, **counts})
 
 
-def standing(error_reason: str = "connect") -> Standing:
+def standing(error_reason: str = "connect") -> PipelineStatus:
     at = datetime(2026, 2, 3, 10, tzinfo=UTC)
     row = EventRow(
         "e1", "block", "b1", "upsert", 1, "pending", None, 8, error_reason, None, at, at, None, None
@@ -43,29 +43,31 @@ def standing(error_reason: str = "connect") -> Standing:
         "workers": None,
         "circuit_open": None,
     }
-    return Standing("p", status, 50, 806, 12.5, [row], {}, [], **rest)
+    return PipelineStatus("p", status, 50, 806, 12.5, [row], {}, [], **rest)
 
 
-def record(lab: str = "bad-op", verdict: Verdict = Verdict.OK, *, text: str = "seen", **given: Any) -> Record:
+def record(
+    lab: str = "bad-op", verdict: LabVerdict = LabVerdict.OK, *, text: str = "seen", **given: Any
+) -> Record:
     """A lab of ten seconds with a fault from 2 to 6; `text` is everywhere where the world may speak."""
     samples = [
-        Sample(1.0, look(pending=900, oldest_age=9.0)),  # before the fault: no figure of it
-        Sample(2.0, look(pending=100, oldest_age=2.0)),
-        Sample(6.0, look(pending=400, processing=50, done=100, oldest_age=6.0, attempts=100)),
-        Sample(8.0, look(done=550, attempts=600)),
-        Sample(10.0, look(done=550, attempts=600)),
+        LabSample(1.0, look(pending=900, oldest_age=9.0)),  # before the fault: no figure of it
+        LabSample(2.0, look(pending=100, oldest_age=2.0)),
+        LabSample(6.0, look(pending=400, processing=50, done=100, oldest_age=6.0, attempts=100)),
+        LabSample(8.0, look(done=550, attempts=600)),
+        LabSample(10.0, look(done=550, attempts=600)),
     ]
     made: dict[str, Any] = {
         "settings": {"OUTBOX_LEASE_SECONDS": "10", "ELASTIC_PASSWORD": text},
-        "why": "" if verdict is Verdict.OK else f"its status: {text}",
+        "why": "" if verdict is LabVerdict.OK else f"its status: {text}",
         "seconds": 10.0,
         "phases": [
-            Timed(Phase.STEADY, 0.0, 2.0),
-            Timed(Phase.INJECT, 2.0, 4.0),
-            Timed(Phase.RECOVER, 6.0, 2.5),
+            Timed(LabPhase.STEADY, 0.0, 2.0),
+            Timed(LabPhase.INJECT, 2.0, 4.0),
+            Timed(LabPhase.RECOVER, 6.0, 2.5),
         ],
-        "checks": [Check(Phase.CHECK, Words("its status", "状态"), text, text, verdict)],
-        "conclusion": [Filled(Words("reason", "原因"), text, text)],
+        "checks": [LabCheck(LabPhase.CHECK, BilingualText("its status", "状态"), text, text, verdict)],
+        "conclusion": [Filled(BilingualText("reason", "原因"), text, text)],
         "windows": [Window(text, 2.0, 6.0)],
         "snapshots": [Snapshot("B", 5.0, standing(text), {"w1": f"outbox_lag_events 0.0\n# {text}\n"})],
         "samples": samples,
@@ -74,6 +76,6 @@ def record(lab: str = "bad-op", verdict: Verdict = Verdict.OK, *, text: str = "s
     return Record(lab, BEGUN, verdict=verdict, **{**made, **given})
 
 
-def run(records: Sequence[Record], *, faults: bool = True) -> Run:
-    verdict = Verdict.worst(each.verdict for each in records)
-    return Run(BEGUN, 20.0, verdict, {"search": "elasticsearch 9.0.4"}, faults, list(records))
+def run(records: Sequence[Record], *, faults: bool = True) -> LabRun:
+    verdict = LabVerdict.worst(each.verdict for each in records)
+    return LabRun(BEGUN, 20.0, verdict, {"search": "elasticsearch 9.0.4"}, faults, list(records))

@@ -10,8 +10,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
-from outboxctl import services
-from outboxctl.services import place
+from outboxctl.drills import services
+from outboxctl.drills.services import place
 from processes import eventually
 
 CACHE = Path(__file__).parents[1] / ".outboxctl" / "pgbouncer"

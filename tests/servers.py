@@ -14,8 +14,8 @@ import psutil
 import psycopg
 from docker.errors import DockerException
 
-from outboxctl import services
-from outboxctl.urls import check_database_url
+from outboxctl.drills import services
+from outboxctl.net.urls import check_database_url
 
 STATES = Path(__file__).parents[1] / ".outboxctl" / "tests"
 # No engine lives here long enough to earn back what its second compiler costs.

@@ -11,10 +11,10 @@ from benchmarks import claims, operations, reclaimed, rows, shapes, stream, work
 from benchmarks.past import Past, databases
 from elasticsearch import Elasticsearch
 
-from outboxctl.bench.rig import Rig
 from outboxctl.core.database import Database
+from outboxctl.drills.bench.rig import Rig
 from outboxctl.settings import Settings
-from outboxctl.sink.client import connect
+from outboxctl.sink.transport.open import connect
 
 EVENTS = 40
 STATES = "SELECT status, count(*) FROM search_outbox_events GROUP BY 1 ORDER BY 1"

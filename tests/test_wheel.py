@@ -8,7 +8,7 @@ from zipfile import ZipFile
 
 import pytest
 
-from outboxctl import services
+from outboxctl.drills import services
 from processes import environment
 
 ROOT = Path(__file__).parents[1]

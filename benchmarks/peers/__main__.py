@@ -16,12 +16,12 @@ from benchmarks.peers.notes import NOTES
 from benchmarks.peers.pgsync import Pgsync
 from benchmarks.peers.pgsync_setup import SETTINGS, VERSION, install
 from benchmarks.servers import STATE, ending, say, started
-from outboxctl import services
-from outboxctl.bench import sink
-from outboxctl.bench.machine import surroundings
-from outboxctl.bench.neighbours import Neighbours
-from outboxctl.bench.rig import Rig
-from outboxctl.urls import check_database_url
+from outboxctl.drills import services
+from outboxctl.drills.bench import sink
+from outboxctl.drills.bench.machine import surroundings
+from outboxctl.drills.bench.neighbours import Neighbours
+from outboxctl.drills.bench.rig import Rig
+from outboxctl.net.urls import check_database_url
 
 TITLE = "Peers"
 FEWER = {naive: 2, one_by_one: 25}  # so many times fewer events for the slow ones, or it takes minutes

@@ -10,9 +10,9 @@ from elasticsearch.helpers import bulk, parallel_bulk, streaming_bulk
 from sqlalchemy import text
 
 from benchmarks.peers import index
-from outboxctl.bench.rig import Rig, must
-from outboxctl.core.schema import DOCUMENT, SOURCE
-from outboxctl.sink.index import count
+from outboxctl.core.schema.names import DOCUMENT, SOURCE
+from outboxctl.drills.bench.rig import Rig, must
+from outboxctl.sink.index.index_setup import count
 
 NAME = "peers-helpers"
 THREADS = 4

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from time import monotonic, sleep
 
-from outboxctl.bench.rig import Rig, must
-from outboxctl.sink.index import MAPPING, SETTINGS, count
-from outboxctl.sink.request import ask, demand
+from outboxctl.drills.bench.rig import Rig, must
+from outboxctl.sink.index.index_setup import MAPPING, SETTINGS, count
+from outboxctl.sink.transport.request import ask, demand
 
 PATIENCE = 300.0  # seconds
 LOOK = 0.02  # seconds between two looks at the index's own counter, which costs it next to nothing

@@ -9,10 +9,10 @@ from time import perf_counter
 from types import ModuleType
 
 from benchmarks.peers import index, writer
-from outboxctl.bench import fill, pipeline, process
-from outboxctl.bench.rig import Rig, must
-from outboxctl.sink.index import count
-from outboxctl.urls import check_database_url
+from outboxctl.drills.bench import fill, pipeline, process
+from outboxctl.drills.bench.rig import Rig, must
+from outboxctl.net.urls import check_database_url
+from outboxctl.sink.index.index_setup import count
 
 STOP = 30.0
 

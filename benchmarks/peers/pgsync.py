@@ -10,9 +10,9 @@ from sqlalchemy import text
 
 from benchmarks.peers import index, writer
 from benchmarks.peers.pgsync_setup import HOME, NAME, environment, write_schema
-from outboxctl.bench import fill
-from outboxctl.bench.rig import Rig, must
-from outboxctl.core.schema import EVENTS
+from outboxctl.core.schema.names import EVENTS
+from outboxctl.drills.bench import fill
+from outboxctl.drills.bench.rig import Rig, must
 
 STOP = 15.0
 ACTIVE = text("SELECT count(*) FROM pg_replication_slots WHERE active")

@@ -8,9 +8,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from benchmarks.servers import STATE
-from outboxctl.bench.rig import Rig
-from outboxctl.core.schema import SOURCE
-from outboxctl.urls import check_database_url
+from outboxctl.core.schema.names import SOURCE
+from outboxctl.drills.bench.rig import Rig
+from outboxctl.net.urls import check_database_url
 
 VERSION = "7.3.0"
 NAME = "peers-pgsync"

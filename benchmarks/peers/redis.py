@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.peers.index import wait_until
-from outboxctl import services
+from outboxctl.drills import services
 
 FLAGS = ("--bind", "127.0.0.1", "--save", "", "--appendonly", "no")
 STOP = 10.0

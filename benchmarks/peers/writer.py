@@ -11,12 +11,12 @@ import psutil
 from sqlalchemy import text
 
 from benchmarks.peers import index
-from outboxctl.bench.process import SERVERS
-from outboxctl.bench.rig import Rig, must
 from outboxctl.core.database import Database
 from outboxctl.core.produce import COLUMNS
-from outboxctl.core.schema import EVENTS, SOURCE
-from outboxctl.load.plan import content
+from outboxctl.core.schema.names import EVENTS, SOURCE
+from outboxctl.drills.bench.process import SERVERS
+from outboxctl.drills.bench.rig import Rig, must
+from outboxctl.drills.load.plan import content
 
 COMMIT = 100
 ROWS = f"""

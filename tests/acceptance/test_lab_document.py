@@ -9,7 +9,7 @@ from elasticsearch import Elasticsearch
 
 from acceptance import by_hand, lab
 from acceptance.terminal import empty_machine
-from outboxctl.services import fresh_port
+from outboxctl.drills.services import fresh_port
 from processes import OUTBOXCTL, Cli, Worker, environment, eventually
 
 

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from alerts.programs import program
-from outboxctl.errors import ExitCode, UsageError
+from outboxctl.domain.errors import ExitCode, UsageError
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "deploy" / "prometheus"

@@ -9,7 +9,7 @@ from uuid import uuid4
 import psycopg
 
 from alerts.stage import LONGEST, Stage
-from fakes import Fault, Script
+from fakes import ProxyFault, Script
 from fakes.faults import refused
 from processes import eventually
 
@@ -64,7 +64,7 @@ def held_sink(stage: Stage) -> None:
 
 def slow_sink(stage: Stage) -> None:
     """Every event gets through, and too few do."""
-    stage.sink.script = Script.always(Fault(before=0.2))
+    stage.sink.script = Script.always(ProxyFault(before=0.2))
     stage.scene.load(200)
     stage.until_firing("OutboxOldestAgeOverSla")
     stage.sink.script = Script()
@@ -79,7 +79,7 @@ def bad_events(stage: Stage) -> None:
 
 def lost_database(stage: Stage) -> None:
     """The database goes away in the middle of the work, with a backlog in every gauge."""
-    stage.sink.script = Script.always(Fault(before=1.0))
+    stage.sink.script = Script.always(ProxyFault(before=1.0))
     stage.scene.load(100)
     stage.until(lambda: stage.worker.metric("outbox_lag_events"), "a backlog")
     stage.database.refuse()
@@ -117,7 +117,7 @@ def newer_index(stage: Stage) -> None:
 
 def stopped_worker(stage: Stage) -> None:
     """One of two stops in the middle of a batch; a person's transaction keeps the other from reclaiming."""
-    stage.sink.script = Script.always(Fault(before=0.5))
+    stage.sink.script = Script.always(ProxyFault(before=0.5))
     stage.scene.load(10)
     stopped = stage.workers[int(eventually(lambda: _owner(stage), within=LONGEST, what="claimed"))]
     stopped.signal(signal.SIGSTOP)

@@ -13,13 +13,13 @@ from typing import Any
 import yaml
 
 from alerts.programs import program
-from outboxctl import services
-from outboxctl.alerts.model import Limits
-from outboxctl.alerts.rules import rule_file
-from outboxctl.alerts.table import alerts
+from outboxctl.drills import services
+from outboxctl.metrics.alerts.model import AlertLimits
+from outboxctl.metrics.alerts.rules import rule_file
+from outboxctl.metrics.alerts.table import alerts
 from processes import eventually
 
-LIMITS = Limits(oldest_age=5.0, no_success=2.0, minute=1.0)
+LIMITS = AlertLimits(oldest_age=5.0, no_success=2.0, minute=1.0)
 SCRAPE = "500ms"  # half a minute
 
 

@@ -5,8 +5,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from outboxctl.errors import UsageError
-from outboxctl.services.record import cache_folder, locked
+from outboxctl.domain.errors import UsageError
+from outboxctl.drills.services.record import cache_folder, locked
 
 PACKAGES = ("prometheus", "prometheus-alertmanager")
 NAMES = {"alertmanager": "prometheus-alertmanager"}  # Debian's names, where they are others

@@ -14,9 +14,9 @@ import servers as test_servers
 from alerts.monitoring import Monitoring, Target
 from fakes import FakeSink, fake_sink
 from fakes.postgres_proxy import Proxy, postgres_proxy
-from outboxctl import services
-from outboxctl.sink.clients.elastic import ElasticClient
-from outboxctl.sink.index import ensure
+from outboxctl.drills import services
+from outboxctl.sink.engines.elasticsearch import ElasticClient
+from outboxctl.sink.index.index_setup import ensure
 from processes import Worker, environment, eventually, start_worker
 from scene import Scene, ready
 from servers import Servers

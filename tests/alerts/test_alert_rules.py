@@ -9,16 +9,16 @@ import pytest
 import yaml
 
 from alerts.programs import program
-from outboxctl.alerts.model import Limits
-from outboxctl.alerts.rules import duration, rule_file
-from outboxctl.alerts.table import alerts
-from outboxctl.errors import UsageError
+from outboxctl.domain.errors import UsageError
+from outboxctl.metrics.alerts.model import AlertLimits
+from outboxctl.metrics.alerts.rules import duration, rule_file
+from outboxctl.metrics.alerts.table import alerts
 from outboxctl.metrics.registry import Metrics
 from processes import Cli, environment
 
 pytestmark = pytest.mark.no_servers
 SHIPPED = Path(__file__).parents[2] / "deploy" / "prometheus"
-NAMES = {alert.name for alert in alerts(Limits())}
+NAMES = {alert.name for alert in alerts(AlertLimits())}
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_what_ships_is_what_the_command_prints(bare: Cli) -> None:
 
 def test_every_alert_speaks_of_metrics_that_there_are() -> None:
     known = {name for name, *_ in Metrics().families()}
-    for alert in alerts(Limits(job="mine")):
+    for alert in alerts(AlertLimits(job="mine")):
         assert not re.search(r'\b(outbox_\w+|up)\b(?!{job="mine"})', alert.expr)
         named = set(re.findall(r"\boutbox_\w+", alert.expr))
         assert named <= known
@@ -46,7 +46,7 @@ def test_every_alert_speaks_of_metrics_that_there_are() -> None:
 
 
 def test_every_rule_says_what_to_do_and_where_to_read_on() -> None:
-    for (name, _), rule in _rules(rule_file(alerts(Limits()), "https://example.org/x")).items():
+    for (name, _), rule in _rules(rule_file(alerts(AlertLimits()), "https://example.org/x")).items():
         assert {"summary", "description", "runbook_url"} == set(rule["annotations"])
         page = rule["annotations"]["runbook_url"].removeprefix("https://example.org/x/").removesuffix("/")
         assert page.replace("-", "") == name.lower()
@@ -73,7 +73,7 @@ FIRES = """{labels: '{alertname="OutboxNoSuccess"}', value: 2}"""  # the ticket,
 @pytest.mark.parametrize(("success", "fires"), [("-14+15x40", ""), ("0x40", FIRES)])
 def test_an_sla_shorter_than_a_scrape_is_no_page_by_itself(success: str, fires: str, tmp_path: Path) -> None:
     """Each success is 14 seconds old when it is looked at, as a scrape each 15 seconds may have it."""
-    (tmp_path / "short.rules.yml").write_text(rule_file(alerts(Limits(oldest_age=10.0))))
+    (tmp_path / "short.rules.yml").write_text(rule_file(alerts(AlertLimits(oldest_age=10.0))))
     (tmp_path / "busy.yml").write_text(BUSY % (success, fires))
     done = subprocess.run(
         [_promtool(), "test", "rules", "busy.yml"], cwd=tmp_path, capture_output=True, text=True, check=False

@@ -9,7 +9,7 @@ import pytest
 
 from alerts.monitoring import running
 from alerts.programs import installed
-from outboxctl import services
+from outboxctl.drills import services
 from processes import eventually
 
 pytestmark = pytest.mark.no_servers

@@ -11,8 +11,8 @@ from alerts.faults import CASES, Case
 from alerts.monitoring import LIMITS, monitoring
 from alerts.programs import program
 from alerts.stage import Stage, stage
-from outboxctl.alerts.table import alerts
-from outboxctl.errors import UsageError
+from outboxctl.domain.errors import UsageError
+from outboxctl.metrics.alerts.table import alerts
 from servers import Servers
 
 NAMES = {alert.name for alert in alerts(LIMITS)}

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 import pytest
 from elasticsearch import Elasticsearch
 
-from outboxctl.chaos.proxy import Proxy
-from outboxctl.sink.bulk import Action, body
-from outboxctl.sink.clients.elastic import ElasticClient
-from outboxctl.sink.index import ensure
+from outboxctl.drills.proxy import Proxy
+from outboxctl.sink.delivery.bulk import BulkAction, body
+from outboxctl.sink.engines.elasticsearch import ElasticClient
+from outboxctl.sink.index.index_setup import ensure
 from servers import Servers
 
 IDS = "abcdefgh"
@@ -36,7 +36,7 @@ def shared_index(engine: Elasticsearch) -> Iterator[str]:
 def target(engine: Elasticsearch, shared_index: str) -> Iterator[str]:
     """That index, and afterwards none of the documents a to h in it."""
     yield shared_index
-    engine.bulk(index=shared_index, operations=body([Action(id_, 1, None) for id_ in IDS]))  # type: ignore[arg-type]
+    engine.bulk(index=shared_index, operations=body([BulkAction(id_, 1, None) for id_ in IDS]))  # type: ignore[arg-type]
 
 
 @pytest.fixture

@@ -14,10 +14,10 @@ import psycopg
 import pytest
 from elasticsearch import Elasticsearch
 
-from outboxctl import services
-from outboxctl.chaos import book
-from outboxctl.chaos.proxy import Proxy, faults
-from outboxctl.scratch.worker import WorkerProcess
+from outboxctl.drills import services
+from outboxctl.drills.faults import records
+from outboxctl.drills.proxy import Proxy, faults
+from outboxctl.drills.scratch.worker import WorkerProcess
 from processes import OUTBOXCTL, Cli, eventually
 from servers import Servers
 
@@ -80,7 +80,7 @@ def holding(chaos: Cli, *args: str) -> "subprocess.Popen[str]":
 
 def under_way(chaos: Cli) -> list[str]:
     """The kinds in the ledger, read without a command, which might undo them."""
-    return [each.kind for each in book.load(book.folder(Path(chaos.env["OUTBOXCTL_STATE"])))]
+    return [each.kind for each in records.load(records.folder(Path(chaos.env["OUTBOXCTL_STATE"])))]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

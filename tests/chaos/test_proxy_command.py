@@ -17,9 +17,9 @@ from elasticsearch import Elasticsearch
 from chaos.through import bulk
 from desk.terminal import show
 from invariants import check_invariants
-from outboxctl import services
 from outboxctl.cli.chaos.proxy import proxy
-from outboxctl.errors import UsageError
+from outboxctl.domain.errors import UsageError
+from outboxctl.drills import services
 from processes import OUTBOXCTL, Cli
 
 HEAD = re.compile(r"export ELASTIC_URL='(http://127\.0\.0\.1:\d+)'\n")

@@ -16,8 +16,8 @@ from elasticsearch import Elasticsearch
 
 from chaos.conftest import Held
 from chaos.through import Seen, ask, bulk, connected, write
-from outboxctl.chaos.proxy import Fault, Proxy, faults
-from outboxctl.errors import UsageError
+from outboxctl.domain.errors import UsageError
+from outboxctl.drills.proxy import Proxy, ProxyFault, faults
 from processes import eventually
 
 Raised = type[Exception]
@@ -36,10 +36,10 @@ B: list[dict[str, Any]] = [{"index": {"_id": "b", "version": 1, "version_type": 
         (faults.delay(60), TimeoutError, elastic_transport.ConnectionTimeout, False),
         (faults.delay(60, applied=True), TimeoutError, elastic_transport.ConnectionTimeout, True),
     ],
-    ids=lambda value: value.name if isinstance(value, Fault) else "",
+    ids=lambda value: value.name if isinstance(value, ProxyFault) else "",
 )
 def test_no_answer(
-    proxy: Proxy, target: str, held: Held, fault: Fault, plain: Raised, client: Raised, *, applied: bool
+    proxy: Proxy, target: str, held: Held, fault: ProxyFault, plain: Raised, client: Raised, *, applied: bool
 ) -> None:
     theirs = Elasticsearch(proxy.url, max_retries=0, request_timeout=0.5)
     with theirs, proxy.fault(fault):
@@ -75,13 +75,13 @@ def answers(status: int, **headers: str | None) -> Callable[[Seen], bool]:
         (faults.too_large(10), answers(413, x_elastic_product=None), elasticsearch.ApiError, False),
         (faults.html(), answers(200, content_type="text/html"), None, True),
     ],
-    ids=lambda value: value.name if isinstance(value, Fault) else "",
+    ids=lambda value: value.name if isinstance(value, ProxyFault) else "",
 )
 def test_a_wrong_answer(
     proxy: Proxy,
     target: str,
     held: Held,
-    fault: Fault,
+    fault: ProxyFault,
     plain: Callable[[Seen], bool],
     client: Raised | None,
     *,

@@ -15,12 +15,12 @@ import pytest
 from chaos.conftest import Held
 from chaos.through import PLAIN, ask, bulk, connected, raw, write
 from doctor.fronts import front, self_signed
-from outboxctl import services
-from outboxctl.certificates import SINK, Files
-from outboxctl.chaos.proxy import Proxy, faults, handler, room, upstream
-from outboxctl.chaos.proxy.asked import Asked
-from outboxctl.chaos.proxy.wire import Reply
-from outboxctl.errors import UsageError
+from outboxctl.domain.errors import UsageError
+from outboxctl.drills import services
+from outboxctl.drills.proxy import Proxy, faults, handler, room, upstream
+from outboxctl.drills.proxy.request import ProxyRequest
+from outboxctl.drills.proxy.wire import ProxyReply
+from outboxctl.net.certificates import SINK, Files
 from processes import eventually
 from servers import Servers
 
@@ -89,7 +89,7 @@ def test_an_answer_that_is_cut_or_too_large_is_none(
 
         pool.submit(answer)
         reply = upstream.Upstream(f"http://127.0.0.1:{sink.getsockname()[1]}").answer(
-            Asked("GET", "/", {}, b"")
+            ProxyRequest("GET", "/", {}, b"")
         )
         room.ROOM.leave()
     assert reply.status == 502
@@ -150,7 +150,7 @@ def test_what_the_sink_says_passes_unchanged(proxy: Proxy, servers: Servers) -> 
 def test_credentials_pass_and_those_of_the_address_are_added_where_there_are_none(servers: Servers) -> None:
     heard: list[str | None] = []
 
-    def listen(asked: Asked, reply: Reply) -> Reply:
+    def listen(asked: ProxyRequest, reply: ProxyReply) -> ProxyReply:
         heard.append(asked.headers.get("authorization"))
         return reply
 

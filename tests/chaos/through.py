@@ -6,8 +6,8 @@ from contextlib import suppress
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from outboxctl.chaos.proxy import Proxy
-from outboxctl.sink.bulk import Action, body
+from outboxctl.drills.proxy import Proxy
+from outboxctl.sink.delivery.bulk import BulkAction, body
 
 PLAIN = {"Content-Type": "application/json"}
 
@@ -41,7 +41,7 @@ def ask(
 
 def bulk(*ids: str) -> bytes:
     """The body of a bulk request that writes these documents."""
-    return body([Action(id_, 1, "{}") for id_ in ids])
+    return body([BulkAction(id_, 1, "{}") for id_ in ids])
 
 
 def write(proxy: Proxy, index: str, *ids: str, patience: float = 10) -> Seen:

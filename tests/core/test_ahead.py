@@ -6,8 +6,8 @@ import psycopg
 import pytest
 
 from moments import Insert
-from outboxctl.core.ahead import ahead
 from outboxctl.core.database import Database
+from outboxctl.core.delivery.ahead import ahead
 
 
 @pytest.mark.parametrize(("source", "found"), [(3, True), (4, False), (None, False)])

@@ -8,8 +8,8 @@ import psycopg
 import pytest
 
 from moments import Insert, at
-from outboxctl.core.claim import CLAIM, PLAN, Claimed, claim
 from outboxctl.core.database import Database
+from outboxctl.core.delivery.claim import CLAIM, PLAN, Claimed, claim
 
 TOKEN = str(uuid4())
 

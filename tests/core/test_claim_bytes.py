@@ -8,9 +8,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from moments import Insert, at
-from outboxctl.core import settle
-from outboxctl.core.claim import LEFT_OUT, Claimed, claim
 from outboxctl.core.database import Database
+from outboxctl.core.delivery import settle
+from outboxctl.core.delivery.claim import LEFT_OUT, Claimed, claim
 
 BOUND = 2_000
 TRIED = 2  # attempts that every event had before

@@ -2,9 +2,9 @@
 
 from contextlib import suppress
 
-from outboxctl.core import commits
-from outboxctl.core.commits import Fate
 from outboxctl.core.database import Database
+from outboxctl.core.delivery import commits
+from outboxctl.core.delivery.commits import Fate
 
 
 def broken_off(db: Database) -> str:

@@ -6,10 +6,10 @@ from types import SimpleNamespace
 import psycopg
 import pytest
 
-from outboxctl.core import delivered, waiting
 from outboxctl.core.database import Database
-from outboxctl.core.delivered import Delivered
-from outboxctl.core.waiting import Aged
+from outboxctl.core.stats import delivered, waiting
+from outboxctl.core.stats.delivered import Delivered
+from outboxctl.core.stats.waiting import Aged
 
 DONE = """
 INSERT INTO search_outbox_events (entity_type, entity_id, op, status, processed_at, error_reason)

@@ -7,13 +7,14 @@ import pytest
 from sqlalchemy import Connection, TextClause, text
 
 from moments import Insert, at
-from outboxctl.core import audit, discard, replay, settle, undo
-from outboxctl.core.claim import PLAN, claim
 from outboxctl.core.database import Database
-from outboxctl.core.reclaim import reclaim
-from outboxctl.core.renew import renew
-from outboxctl.failures import Reason
-from outboxctl.lifecycle import TRANSITIONS, Status, Verb
+from outboxctl.core.delivery import settle
+from outboxctl.core.delivery.claim import PLAN, claim
+from outboxctl.core.delivery.reclaim import reclaim
+from outboxctl.core.delivery.renew import renew
+from outboxctl.core.operator import audit, discard, replay, undo
+from outboxctl.domain.failures import Reason
+from outboxctl.domain.lifecycle import TRANSITIONS, Status, Verb
 
 TOKEN, OTHER = str(uuid4()), str(uuid4())
 HELD = {

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from moments import NOW
-from outboxctl.core import replay, settle
-from outboxctl.core.claim import claim
 from outboxctl.core.database import Database
-from outboxctl.core.reclaim import reclaim
-from outboxctl.failures import Reason
+from outboxctl.core.delivery import settle
+from outboxctl.core.delivery.claim import claim
+from outboxctl.core.delivery.reclaim import reclaim
+from outboxctl.core.operator import replay
+from outboxctl.domain.failures import Reason
 
 MAX_ATTEMPTS = 3
 

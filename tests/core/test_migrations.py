@@ -8,8 +8,8 @@ import pytest
 from alembic import command
 
 from outboxctl.core.database import Database
-from outboxctl.core.migrations import config, current, head, upgrade, upgrade_sql
-from outboxctl.errors import UsageError
+from outboxctl.core.schema.migrations import config, current, head, upgrade, upgrade_sql
+from outboxctl.domain.errors import UsageError
 
 # The two tables as the lab document's own application has them: no defaults, an index on every column.
 LAB = """

@@ -5,11 +5,11 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from outboxctl.core import notify
 from outboxctl.core.database import Database
-from outboxctl.core.migrations import upgrade
-from outboxctl.core.namespaces import create_schema
-from outboxctl.errors import UnreachableError
+from outboxctl.core.schema import notify
+from outboxctl.core.schema.migrations import upgrade
+from outboxctl.core.schema.namespaces import create_schema
+from outboxctl.domain.errors import UnreachableError
 from processes import Cli
 
 EVENT = """INSERT INTO search_outbox_events (id, entity_type, entity_id, op, event_version, status)

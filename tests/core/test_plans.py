@@ -9,13 +9,13 @@ import psycopg
 import pytest
 from sqlalchemy import TextClause, text
 
-from outboxctl.core import snapshot
-from outboxctl.core.claim import CLAIM, PLAN
 from outboxctl.core.database import Database
-from outboxctl.core.migrations import upgrade
-from outboxctl.core.reclaim import RECLAIM
-from outboxctl.core.renew import RENEW
-from outboxctl.core.settle import COMPLETE, FAIL, HOLD, JOIN, RELEASE, RETRY
+from outboxctl.core.delivery.claim import CLAIM, PLAN
+from outboxctl.core.delivery.reclaim import RECLAIM
+from outboxctl.core.delivery.renew import RENEW
+from outboxctl.core.delivery.settle import COMPLETE, FAIL, HOLD, JOIN, RELEASE, RETRY
+from outboxctl.core.schema.migrations import upgrade
+from outboxctl.core.stats import snapshot
 
 Node = dict[str, Any]
 EVENTS = "search_outbox_events"

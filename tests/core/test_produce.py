@@ -12,10 +12,10 @@ from psycopg.rows import class_row
 from sqlalchemy.orm import Session
 
 import outboxctl
-from outboxctl.core import inject
 from outboxctl.core.database import Database
-from outboxctl.core.trigger import trigger_sql
-from outboxctl.errors import UsageError
+from outboxctl.core.operator import inject
+from outboxctl.core.schema.trigger import trigger_sql
+from outboxctl.domain.errors import UsageError
 
 
 def events(sql: psycopg.Connection) -> list[tuple[str, int]]:

@@ -7,11 +7,11 @@ import psycopg
 import pytest
 
 from moments import Insert, at
-from outboxctl.core import settle
-from outboxctl.core.claim import Claimed, claim
 from outboxctl.core.database import Database
-from outboxctl.core.reclaim import Reclaimed, reclaim
-from outboxctl.failures import Reason
+from outboxctl.core.delivery import settle
+from outboxctl.core.delivery.claim import Claimed, claim
+from outboxctl.core.delivery.reclaim import Reclaimed, reclaim
+from outboxctl.domain.failures import Reason
 
 
 def run(db: Database, seconds: float, max_attempts: int = 3) -> Reclaimed:

@@ -5,10 +5,10 @@ from uuid import uuid4
 import psycopg
 
 from moments import Insert, at
-from outboxctl.core.claim import claim
 from outboxctl.core.database import Database
-from outboxctl.core.reclaim import reclaim
-from outboxctl.core.renew import renew
+from outboxctl.core.delivery.claim import claim
+from outboxctl.core.delivery.reclaim import reclaim
+from outboxctl.core.delivery.renew import renew
 
 TOKEN = str(uuid4())
 

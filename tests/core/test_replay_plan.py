@@ -7,21 +7,21 @@ import pytest
 from sqlalchemy import TextClause, text
 
 from moments import Insert, at
-from outboxctl.core import discard, failed, replay, selection, undo
 from outboxctl.core.database import Database
-from outboxctl.core.replay import Act, Plan, Selection, apply, plan
-from outboxctl.core.trail import recent
-from outboxctl.failures import NO_REASON, Reason
+from outboxctl.core.operator import discard, failed, replay, selection, undo
+from outboxctl.core.operator.replay import Act, MovePlan, Selection, apply, plan
+from outboxctl.core.operator.trail import recent
+from outboxctl.domain.failures import NO_REASON, Reason
 
 FAILED = {"status": "failed", "attempts": 3, "error": "boom"}
 
 
-def planned(db: Database, **selection: object) -> Plan:
+def planned(db: Database, **selection: object) -> MovePlan:
     with db.begin() as connection:
         return plan(connection, Selection(**selection))  # type: ignore[arg-type]
 
 
-def applied(db: Database, replay: Plan) -> Act:
+def applied(db: Database, replay: MovePlan) -> Act:
     with db.begin() as connection:
         return apply(connection, replay, by="alice", reason="fixed root cause", now=at(5))
 

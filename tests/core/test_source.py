@@ -8,20 +8,20 @@ import psycopg
 import pytest
 
 import servers as test_servers
-from outboxctl.core import source
 from outboxctl.core.database import Database
-from outboxctl.core.migrations import upgrade
+from outboxctl.core.documents import source_rows
+from outboxctl.core.schema.migrations import upgrade
 from rebuilding import ROWS, put, take_away
 from servers import Servers
 
 
-def all_pages(db: Database, size: int) -> list[source.Entity]:
+def all_pages(db: Database, size: int) -> list[source_rows.SourceEntity]:
     """Every entity, as a rebuild reads them."""
-    found: list[source.Entity] = []
+    found: list[source_rows.SourceEntity] = []
     after = None
     while True:
         with db.begin() as connection:
-            entities, after = source.page(connection, after, size)
+            entities, after = source_rows.page(connection, after, size)
         if after is None:
             return found
         found += entities
@@ -47,9 +47,9 @@ def test_a_page_begins_in_the_index_and_reads_nothing_before(
     assert len({each.entity_id for each in all_pages(db, 700)}) == 5_000
     read = "SELECT idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'search_index'"
     with db.begin() as connection:
-        _, after = source.page(connection, None, 4_000)
+        _, after = source_rows.page(connection, None, 4_000)
         before = connection.exec_driver_sql(read).scalar_one()
-        source.page(connection, after, 10)
+        source_rows.page(connection, after, 10)
         assert connection.exec_driver_sql(read).scalar_one() == before + 10
 
 
@@ -89,9 +89,9 @@ def test_what_changed_since_is_read_with_what_is_gone_for_longer(
         [gone],
     )
     with db.begin() as connection:
-        now = source.moment(connection)
+        now = source_rows.moment(connection)
         since, gone_since = now - timedelta(minutes=1), now - timedelta(hours=1)
-        reading = source.changed(connection, since=since, gone_since=gone_since, size=2)
+        reading = source_rows.changed(connection, since=since, gone_since=gone_since, size=2)
         pages = [next(reading)]
         (cursors,) = connection.exec_driver_sql("SELECT count(*) FROM pg_cursors").one()
         pages += reading

@@ -10,8 +10,8 @@ import pytest
 from core.test_fence import HELD, TOKEN, act
 from moments import at
 from outboxctl.core.database import Database
-from outboxctl.core.migrations import upgrade
-from outboxctl.lifecycle import TRANSITIONS, Status, Transition
+from outboxctl.core.schema.migrations import upgrade
+from outboxctl.domain.lifecycle import TRANSITIONS, Status, Transition
 
 EVENTS = "search_outbox_events"
 PARTITIONED = f"""

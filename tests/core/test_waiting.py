@@ -5,7 +5,7 @@ import pytest
 
 from moments import at
 from outboxctl.core.database import Database
-from outboxctl.core.snapshot import anything_waiting
+from outboxctl.core.stats.snapshot import anything_waiting
 
 EVENT = """
 INSERT INTO search_outbox_events (entity_type, entity_id, op, event_version, status, attempts, next_retry_at)

@@ -8,19 +8,20 @@ from typing import Any
 
 import pytest
 
-from outboxctl.core.snapshot import Standing
-from outboxctl.demo import acts, produce
-from outboxctl.demo.acts import Acts
-from outboxctl.demo.documents import Document
-from outboxctl.demo.report import Told
-from outboxctl.errors import OutboxctlError
+from outboxctl.core.stats.snapshot import PipelineStatus
+from outboxctl.domain.errors import OutboxctlError
+from outboxctl.drills.demo import produce
+from outboxctl.drills.demo import steps as acts
+from outboxctl.drills.demo.documents import Docstring
+from outboxctl.drills.demo.report import StepOutput
+from outboxctl.drills.demo.steps import Steps
 
 pytestmark = pytest.mark.no_servers
 STATUSES = {"pending": 0, "processing": 0, "done": 0, "failed": 0}
-EMPTY = Standing("p", STATUSES, 0, 0, 0.0, [], {}, [], None, None, None, [], None)
+EMPTY = PipelineStatus("p", STATUSES, 0, 0, 0.0, [], {}, [], None, None, None, [], None)
 
 
-def standing(pending: int, processing: int, done: int) -> Standing:
+def standing(pending: int, processing: int, done: int) -> PipelineStatus:
     counts = {"pending": pending, "processing": processing, "done": done, "failed": 0}
     return replace(EMPTY, status=counts, lag=pending + processing)
 
@@ -45,7 +46,7 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many documents each write wrote."""
     counts: list[int] = []
 
-    def write(_url: str, documents: list[Document]) -> Iterator[int]:
+    def write(_url: str, documents: list[Docstring]) -> Iterator[int]:
         counts.append(len(documents))
         yield len(documents)
 
@@ -54,7 +55,7 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return counts
 
 
-def play(*seen: Standing) -> tuple[Acts, FakeWorker]:
+def play(*seen: PipelineStatus) -> tuple[Steps, FakeWorker]:
     """Acts whose looks at the database see these, the last one for ever."""
     looks = deque(seen)
     worker = FakeWorker()
@@ -64,14 +65,14 @@ def play(*seen: Standing) -> tuple[Acts, FakeWorker]:
         standing=lambda: looks.popleft() if len(looks) > 1 else looks[0],
         wait_for_silence=lambda: None,
     )
-    story = Acts(stage)
-    story.documents, story.written = [Document("a", "b")] * 100, 100
+    story = Steps(stage)
+    story.documents, story.written = [Docstring("a", "b")] * 100, 100
     return story, worker
 
 
 def test_the_worker_is_killed_once_it_is_in_the_middle(written: list[int]) -> None:
     story, worker = play(standing(100, 0, 0), standing(80, 20, 0), standing(40, 20, 40))
-    told = [event for event in story.kill() if isinstance(event, Told)]
+    told = [event for event in story.kill() if isinstance(event, StepOutput)]
     assert told[-1].text == "SIGKILL while 20 events were processing"
     assert (worker.starts, written, story.checks[0].ok) == (1, [], True)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from outboxctl.scratch.folder import own_folder
+from outboxctl.drills.scratch.folder import own_folder
 from processes import OUTBOXCTL, Cli, environment, eventually
 
 pytestmark = pytest.mark.no_servers

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from outboxctl.errors import OutboxctlError, UsageError
-from outboxctl.scratch.folder import LOCK, Folder, Interrupted, own_folder, sweep
-from outboxctl.scratch.worker import WorkerProcess
+from outboxctl.domain.errors import OutboxctlError, UsageError
+from outboxctl.drills.scratch.folder import LOCK, ScratchFolder, SignalReceived, own_folder, sweep
+from outboxctl.drills.scratch.worker import WorkerProcess
 
 pytestmark = pytest.mark.no_servers
 
@@ -20,7 +20,7 @@ def parent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "state"
 
 
-def end(folder: Folder, by: Exception | signal.Signals) -> None:
+def end(folder: ScratchFolder, by: Exception | signal.Signals) -> None:
     """End the block after something was logged."""
     folder.log.write_text("started")
     folder.keep = True
@@ -30,10 +30,10 @@ def end(folder: Folder, by: Exception | signal.Signals) -> None:
     pytest.fail("no signal came")
 
 
-def break_by_signal(folder: Folder) -> None:
+def break_by_signal(folder: ScratchFolder) -> None:
     try:
         end(folder, signal.SIGTERM)
-    except Interrupted:
+    except SignalReceived:
         raise OutboxctlError("the database is in another state") from None
 
 
@@ -61,7 +61,7 @@ def test_two_at_once_do_not_meet() -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_unwinds_and_leaves_nothing(parent: Path, number: signal.Signals) -> None:
     before = signal.getsignal(number)
-    with pytest.raises(Interrupted) as caught, own_folder("demo") as folder:
+    with pytest.raises(SignalReceived) as caught, own_folder("demo") as folder:
         end(folder, number)
     assert caught.value.code == 128 + number
     assert not list(parent.iterdir())
@@ -69,7 +69,7 @@ def test_a_signal_unwinds_and_leaves_nothing(parent: Path, number: signal.Signal
 
 
 def test_an_error_that_a_signal_caused_is_no_failure(parent: Path) -> None:
-    with pytest.raises(Interrupted), own_folder("demo") as folder:
+    with pytest.raises(SignalReceived), own_folder("demo") as folder:
         break_by_signal(folder)
     assert not list(parent.iterdir())
 
@@ -83,7 +83,7 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path, monkeypatch: pyte
 
 SPEAKS_TO_THE_END = """
 import sys, time
-from outboxctl.scratch.folder import Interrupted, own_folder
+from outboxctl.drills.scratch.folder import Interrupted, own_folder
 try:
     with own_folder("demo"):
         print("begun", flush=True)

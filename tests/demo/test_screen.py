@@ -8,29 +8,31 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from outboxctl.cli.app import app
-from outboxctl.demo import story
-from outboxctl.demo.report import Check, Event, Kept, Progress, Report, Step, Told
-from outboxctl.sink.index import Hit
+from outboxctl.drills.demo import story
+from outboxctl.drills.demo.report import DemoCheck, DemoProgress, DemoReport, Event, Kept, Step, StepOutput
+from outboxctl.sink.index.index_setup import Hit
 
 pytestmark = pytest.mark.no_servers
 HIT = Hit("docstring:1", 1.5, "io.open: Open a \x1b[31mfile.")
 
 
-def report(*checks: Check, kept: Kept | None = None) -> Report:
+def report(*checks: DemoCheck, kept: Kept | None = None) -> DemoReport:
     ok = all(check.ok for check in checks)
     log = None if ok else "/srv/worker.log"
-    return Report(ok, 1.5, "3.11.0", "embedded 18", "noida 8", "", 2, "q", (HIT,), ("id",), checks, kept, log)
+    return DemoReport(
+        ok, 1.5, "3.11.0", "embedded 18", "noida 8", "", 2, "q", (HIT,), ("id",), checks, kept, log
+    )
 
 
 @pytest.fixture
 def demo(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
     """Runs the command; the story ends in the given report."""
 
-    def run(ending: Report, *args: str) -> Result:
-        def tell(*_: Any, **__: Any) -> Generator[Event, None, Report]:
+    def run(ending: DemoReport, *args: str) -> Result:
+        def tell(*_: Any, **__: Any) -> Generator[Event, None, DemoReport]:
             yield Step("Search", "searching")
-            yield Progress(1, 2)
-            yield Told("in 2 documents:", hits=(HIT,))
+            yield DemoProgress(1, 2)
+            yield StepOutput("in 2 documents:", hits=(HIT,))
             return ending
 
         monkeypatch.setattr(story, "tell", tell)
@@ -40,7 +42,7 @@ def demo(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
 
 
 def test_in_a_pipe_a_step_is_a_line(demo: Callable[..., Result]) -> None:
-    result = demo(report(Check("rows", 2, 2)))
+    result = demo(report(DemoCheck("rows", 2, 2)))
     first, second, *_ = result.stdout.splitlines()
     assert first.startswith("Search: in 2 documents: (")
     assert second == "  io.open: Open a \\x1b[31mfile."
@@ -49,7 +51,9 @@ def test_in_a_pipe_a_step_is_a_line(demo: Callable[..., Result]) -> None:
 
 
 def test_a_count_that_does_not_agree_is_a_finding(demo: Callable[..., Result]) -> None:
-    result = demo(report(Check("rows", 2, 2), Check("documents", 1, 2), Check("hits", 1, 2, at_least=True)))
+    result = demo(
+        report(DemoCheck("rows", 2, 2), DemoCheck("documents", 1, 2), DemoCheck("hits", 1, 2, at_least=True))
+    )
     assert result.exit_code == 4
     assert "1 of 3 checks agree" in result.stdout
     assert result.stdout.count("NO") == 2
@@ -57,7 +61,7 @@ def test_a_count_that_does_not_agree_is_a_finding(demo: Callable[..., Result]) -
 
 
 def test_json_alone_is_on_stdout(demo: Callable[..., Result]) -> None:
-    result = demo(report(Check("rows", 1, 2)), "--json")
+    result = demo(report(DemoCheck("rows", 1, 2)), "--json")
     assert result.exit_code == 4
     assert json.loads(result.stdout)["checks"] == [
         {"name": "rows", "seen": 1, "expected": 2, "at_least": False, "ok": False}
@@ -67,6 +71,6 @@ def test_json_alone_is_on_stdout(demo: Callable[..., Result]) -> None:
 
 def test_kept_services_come_with_the_way_to_end_them(demo: Callable[..., Result]) -> None:
     kept = Kept("/srv/state", "postgresql://a/b", "http://c:1", "an-index")
-    shown = demo(report(Check("rows", 2, 2), kept=kept), "--keep").stdout
+    shown = demo(report(DemoCheck("rows", 2, 2), kept=kept), "--keep").stdout
     assert "export DATABASE_URL='postgresql://a/b'" in shown
     assert "OUTBOXCTL_STATE='/srv/state' outboxctl services down --purge" in shown

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from outboxctl.services import docker
+from outboxctl.drills.services import docker
 from outboxctl.settings import OutagePolicy, Settings, env_names
 
 pytestmark = pytest.mark.no_servers

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from deploy.dockerfile import DOCKERFILE, Emulated, sent, stages, the, variables
-from outboxctl import services
+from outboxctl.drills import services
 from processes import eventually
 
 Start = Callable[..., subprocess.Popen[str]]

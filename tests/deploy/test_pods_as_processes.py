@@ -8,7 +8,7 @@ import pytest
 import trustme
 
 from deploy.test_kubernetes import container, the
-from outboxctl import services
+from outboxctl.drills import services
 from processes import Cli, Worker, environment, eventually, start_worker
 from servers import Servers
 

@@ -21,11 +21,11 @@ from elasticsearch import Elasticsearch
 import servers
 from desk.stage import name, set_up
 from desk.terminal import screen, show
-from outboxctl import services
 from outboxctl.core.database import Database
-from outboxctl.core.migrations import upgrade
-from outboxctl.sink.clients.elastic import ElasticClient
-from outboxctl.sink.index import ensure
+from outboxctl.core.schema.migrations import upgrade
+from outboxctl.drills import services
+from outboxctl.sink.engines.elasticsearch import ElasticClient
+from outboxctl.sink.index.index_setup import ensure
 from processes import OUTBOXCTL, environment
 
 PAGE = Path(__file__).parents[2] / "docs" / "operators-desk" / "session.md"

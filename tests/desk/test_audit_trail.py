@@ -8,10 +8,10 @@ import pytest
 
 from desk.failures import WHO, fail, fail_many
 from moments import NOW, at
-from outboxctl.core import audit, discard, replay
 from outboxctl.core.database import Database
-from outboxctl.core.selection import Selection, plan
-from outboxctl.core.trail import events, places, recent
+from outboxctl.core.operator import audit, discard, replay
+from outboxctl.core.operator.selection import Selection, plan
+from outboxctl.core.operator.trail import events, places, recent
 from processes import Cli
 
 INTERRUPTED = "an act that was killed after two of its batches"

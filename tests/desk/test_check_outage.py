@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import Connection, text
 
 from fakes import fake_sink
-from outboxctl.check import figures
-from outboxctl.check.figures import Limits
 from outboxctl.core.database import Database
+from outboxctl.operations.check import figures
+from outboxctl.operations.check.figures import CheckLimits
 from processes import Worker, eventually
 from scene import Scene, ready
 from servers import Servers
@@ -33,8 +33,8 @@ def a_minute_on(db: Database) -> Iterator[Connection]:
 def findings(db: Database) -> set[str]:
     with a_minute_on(db) as connection:
         now = connection.execute(text(LATER)).scalar_one()
-        facts = figures.read(connection, Limits(300), max_processing=600, now=now)
-    return {figure.name for figure in figures.judge(facts, Limits(300)) if not figure.well}
+        facts = figures.read(connection, CheckLimits(300), max_processing=600, now=now)
+    return {figure.name for figure in figures.judge(facts, CheckLimits(300)) if not figure.well}
 
 
 @pytest.mark.parametrize("policy", ["count", "hold"])

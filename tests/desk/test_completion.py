@@ -12,7 +12,7 @@ from time import monotonic
 import pytest
 
 from acceptance import lab
-from outboxctl.failures import Reason
+from outboxctl.domain.failures import Reason
 from processes import OUTBOXCTL, Cli, eventually
 
 BASH = """

@@ -7,9 +7,9 @@ import pytest
 
 from desk.failures import WHO, everything, fail, fail_many, states
 from outboxctl.core.database import Database
-from outboxctl.core.failed import groups, rows
-from outboxctl.core.selection import Selection
-from outboxctl.fingerprints import fingerprint
+from outboxctl.core.operator.failed import groups, rows
+from outboxctl.core.operator.selection import Selection
+from outboxctl.domain.fingerprints import fingerprint
 from processes import Cli
 
 HOSTILE = "[/nope] [red]\x1b]0;owned\x07 \u202e " + "\\x00" * 50

@@ -12,13 +12,13 @@ from pydantic import SecretStr
 from acceptance import lab
 from desk.failures import everything, fail, source
 from doctor.fronts import front, says
-from outboxctl.acts.difference import Kind, differences
-from outboxctl.acts.inspect import inspect
 from outboxctl.core.database import Database
-from outboxctl.core.event import find
-from outboxctl.core.failed import groups
-from outboxctl.core.migrations import upgrade
-from outboxctl.core.selection import Selection
+from outboxctl.core.operator.event import find
+from outboxctl.core.operator.failed import groups
+from outboxctl.core.operator.selection import Selection
+from outboxctl.core.schema.migrations import upgrade
+from outboxctl.operations.failed.difference import FieldDifferenceKind, differences
+from outboxctl.operations.failed.inspect import inspect
 from outboxctl.settings import Settings
 from processes import Cli
 from servers import drop_database, new_database
@@ -35,13 +35,13 @@ def test_a_field_is_missing_differs_or_is_only_there() -> None:
     here = {"a": 1, "b": "x", "c": None, "d": 1.0, "t": [{"x": True}]}
     there: dict[str, Any] = {"b": "y", "c": None, "d": 1, "t": [{"x": 1}], "e": []}
     assert [(d.field, d.kind) for d in differences(here, there)] == [
-        ("a", Kind.MISSING),
-        ("b", Kind.DIFFERS),
-        ("t", Kind.DIFFERS),
-        ("e", Kind.ONLY_THERE),
+        ("a", FieldDifferenceKind.MISSING),
+        ("b", FieldDifferenceKind.DIFFERS),
+        ("t", FieldDifferenceKind.DIFFERS),
+        ("e", FieldDifferenceKind.ONLY_THERE),
     ]
     assert differences(here, here) == differences(None, None) == []
-    assert [d.kind for d in differences(here, None)] == [Kind.MISSING] * 5
+    assert [d.kind for d in differences(here, None)] == [FieldDifferenceKind.MISSING] * 5
 
 
 def test_both_sides_and_the_difference(

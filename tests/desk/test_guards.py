@@ -13,9 +13,9 @@ import psycopg
 import pytest
 import typer
 
-from outboxctl import services
 from outboxctl.cli.app import app
-from outboxctl.errors import UsageError
+from outboxctl.domain.errors import UsageError
+from outboxctl.drills import services
 from processes import OUTBOXCTL, Cli
 
 WHO = ["--by", "alice", "--reason", "why"]

@@ -14,8 +14,8 @@ from elasticsearch import Elasticsearch
 from sqlalchemy import text
 
 from invariants import check_invariants
-from outboxctl.core.claim import CLAIM, PLAN
 from outboxctl.core.database import Database
+from outboxctl.core.delivery.claim import CLAIM, PLAN
 from outboxctl.core.produce import enqueue
 from processes import Cli
 

@@ -9,11 +9,11 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
-from outboxctl.acts import prune
-from outboxctl.core import prune as core
 from outboxctl.core.database import Database
-from outboxctl.core.replay import Selection, plan
-from outboxctl.errors import OutboxctlError, UsageError
+from outboxctl.core.operator import prune as core
+from outboxctl.core.operator.replay import Selection, plan
+from outboxctl.domain.errors import OutboxctlError, UsageError
+from outboxctl.operations import prune
 from processes import Cli
 
 NOW = datetime(2026, 6, 15, 12, tzinfo=UTC)
@@ -83,7 +83,7 @@ def test_only_done_rows_before_the_cutoff_go(db: Database, sql: psycopg.Connecti
 
 
 def test_a_discarded_event_is_done_too(db: Database, sql: psycopg.Connection) -> None:
-    from outboxctl.core import discard
+    from outboxctl.core.operator import discard
 
     put(sql, "failed", None)
     with db.begin() as connection:

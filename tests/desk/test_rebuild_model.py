@@ -12,17 +12,17 @@ from elasticsearch import Elasticsearch
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from outboxctl.core import rebuilds
-from outboxctl.core.claim import Claimed, claim
 from outboxctl.core.database import Database
-from outboxctl.core.rebuilds import Phase, Rebuild
-from outboxctl.failures import Verdict
-from outboxctl.rebuild import phases
-from outboxctl.rebuild.model import Tools
-from outboxctl.rebuild.plan import plan
-from outboxctl.sink.clients.elastic import ElasticClient
-from outboxctl.sink.deliver import ElasticSink
-from outboxctl.sink.index import ensure
+from outboxctl.core.delivery.claim import Claimed, claim
+from outboxctl.core.operator import rebuilds
+from outboxctl.core.operator.rebuilds import Rebuild, RebuildPhase
+from outboxctl.domain.failures import Verdict
+from outboxctl.operations.rebuild import phases
+from outboxctl.operations.rebuild.model import Tools
+from outboxctl.operations.rebuild.plan import plan
+from outboxctl.sink.delivery.deliver import ElasticSink
+from outboxctl.sink.engines.elasticsearch import ElasticClient
+from outboxctl.sink.index.index_setup import ensure
 from outboxctl.worker.prepare import prepare
 from rebuilding import documents, indexes, rows
 
@@ -99,13 +99,13 @@ class World:
         row = self._begin()
         with self.db.begin() as held:
             tools = Tools(self.db, self.sink, held, threading.Event(), size=1, advance=lambda _: self._next())
-            while row.phase != Phase.DONE:
+            while row.phase != RebuildPhase.DONE:
                 self._next()
-                done = phases.STEPS[Phase(row.phase)](tools, row)
-                if self._next() == "crash" and row.phase != Phase.RECONCILE:
+                done = phases.STEPS[RebuildPhase(row.phase)](tools, row)
+                if self._next() == "crash" and row.phase != RebuildPhase.RECONCILE:
                     back = "UPDATE outbox_rebuilds SET phase = %s WHERE id = %s"
                     self.sql.execute(back, [row.phase, row.id])
-                    done = phases.STEPS[Phase(row.phase)](tools, self._row(row))
+                    done = phases.STEPS[RebuildPhase(row.phase)](tools, self._row(row))
                 row = done
 
     def _row(self, row: Rebuild) -> Rebuild:
@@ -123,7 +123,7 @@ class World:
                 new_index=p.new_index,
                 concrete=False,
                 body=p.body,
-                phase=Phase.CREATE,
+                phase=RebuildPhase.CREATE,
                 by="t",
                 reason="t",
                 grace_seconds=60,

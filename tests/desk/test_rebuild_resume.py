@@ -9,7 +9,7 @@ import pytest
 from elasticsearch import Elasticsearch
 
 import pgbouncer
-from fakes import Fault, Script, fake_sink
+from fakes import ProxyFault, Script, fake_sink
 from fakes.faults import refused as refusal
 from fakes.postgres_proxy import Do, Proxy, postgres_proxy
 from processes import Cli, eventually
@@ -177,7 +177,7 @@ def test_a_sink_that_stays_away_ends_it_and_it_goes_on(
 ) -> None:
     sql.execute(ROWS, [TOTAL])
     away = refusal(503, "unavailable_shards_exception", "away")
-    script = Script.of(Fault(), Fault(), then=away)
+    script = Script.of(ProxyFault(), ProxyFault(), then=away)
     with fake_sink(script, upstream=servers.sink) as sink:
         done = cli("rebuild", "--yes", "--patience", "0.5", env={"ELASTIC_URL": sink.url})
     assert done.returncode == 3

@@ -4,8 +4,8 @@ import psycopg
 import pytest
 from elasticsearch import Elasticsearch
 
-from fakes import Fault, Script, fake_sink
-from outboxctl.chaos.proxy.wire import Reply
+from fakes import ProxyFault, Script, fake_sink
+from outboxctl.drills.proxy.wire import ProxyReply
 from processes import Cli
 from rebuilding import ROWS, behind, documents, indexes, rows
 from servers import Servers
@@ -21,9 +21,9 @@ class Unconfirmed(Script):
 
     def __init__(self, request: str, body: bytes, *, apply: bool) -> None:
         super().__init__()
-        self._request, self._fault = request, Fault(apply=apply, reply=Reply(200, body))
+        self._request, self._fault = request, ProxyFault(apply=apply, reply=ProxyReply(200, body))
 
-    def other(self, request: str) -> Fault:
+    def other(self, request: str) -> ProxyFault:
         """That kind alone."""
         return self._fault if request.partition("?")[0] == self._request else super().other(request)
 

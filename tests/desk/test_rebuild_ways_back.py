@@ -11,13 +11,13 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from fakes.postgres_proxy import Do, postgres_proxy
-from outboxctl.core import rebuilds
 from outboxctl.core.database import Database
-from outboxctl.errors import UnreachableError, UsageError
-from outboxctl.rebuild import phases
-from outboxctl.rebuild.healing import heal
-from outboxctl.rebuild.model import Interrupted, Tools
-from outboxctl.sink.clients.elastic import ElasticClient
+from outboxctl.core.operator import rebuilds
+from outboxctl.domain.errors import UnreachableError, UsageError
+from outboxctl.operations.rebuild import phases
+from outboxctl.operations.rebuild.healing import heal
+from outboxctl.operations.rebuild.model import RebuildInterrupted, Tools
+from outboxctl.sink.engines.elasticsearch import ElasticClient
 from processes import Cli
 from rebuilding import ROWS, behind, documents, held, indexes, put, rows, said, take_away
 
@@ -299,9 +299,9 @@ def test_a_concrete_index_whose_swap_failed_is_copied_again_with_what_came_since
         process.kill()
         proxy.cut()
     with db.begin() as held_open, pytest.MonkeyPatch.context() as patch:
-        row = rebuilds.under_way(held_open, name)
+        row = rebuilds.active_rebuild(held_open, name)
         assert row
-        patch.setattr("outboxctl.sink.alias.swap", _away)
+        patch.setattr("outboxctl.sink.index.alias.swap", _away)
         with pytest.raises(UnreachableError, match="away"):
             phases.swap(Tools(db, ElasticClient(engine), held_open, threading.Event()), row)
     assert behind_nothing(engine, name)
@@ -408,7 +408,7 @@ def test_a_comparison_that_was_asked_to_stop_does_not_end_a_rebuild(
 ) -> None:
     stop = threading.Event()
     stop.set()
-    with db.begin() as held, pytest.raises(Interrupted):
+    with db.begin() as held, pytest.raises(RebuildInterrupted):
         heal(Tools(db, ElasticClient(engine), held, stop), index)
 
 

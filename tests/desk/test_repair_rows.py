@@ -12,18 +12,18 @@ from elasticsearch import Elasticsearch
 
 from acceptance import lab
 from desk.disaster import Ground
-from outboxctl.cli.comparing import _told
+from outboxctl.cli.verify.progress import _told
 from outboxctl.core.database import Database
-from outboxctl.errors import InconclusiveError, UnreachableError
+from outboxctl.domain.errors import InconclusiveError, UnreachableError
+from outboxctl.operations.verify.compare import compare
+from outboxctl.operations.verify.model import Difference
+from outboxctl.operations.verify.repair import Repair
+from outboxctl.operations.verify.repair_actions import Repaired
+from outboxctl.operations.verify.survey import survey
 from outboxctl.settings import Settings
-from outboxctl.sink.client import connect
-from outboxctl.sink.mend import Mender
-from outboxctl.sink.scan import Reader
-from outboxctl.verify.compare import compare
-from outboxctl.verify.deeds import Repaired
-from outboxctl.verify.model import Difference
-from outboxctl.verify.repair import Repair
-from outboxctl.verify.survey import survey
+from outboxctl.sink.index.repair import Mender
+from outboxctl.sink.index.scan import Reader
+from outboxctl.sink.transport.open import connect
 from processes import Cli, Worker
 
 pytestmark = pytest.mark.real_engine
@@ -132,7 +132,7 @@ def test_batches_share_an_act_and_stop_between_two(
     mend: Callable[[], Repaired],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("outboxctl.verify.repair.BATCH", 3)
+    monkeypatch.setattr("outboxctl.operations.verify.repair.BATCH", 3)
     ground.bulk([{"delete": {"_id": one.id}} for one in ground.documents()[:10]])
     differences = list(compare(db, reader))
     stop, taken = Event(), 0

@@ -11,11 +11,11 @@ import pytest
 
 from desk.failures import WHO, everything, fail, fail_many, source, states
 from outboxctl.core.database import Database
-from outboxctl.core.failed import rows
-from outboxctl.core.forecast import Forecast, forecast
-from outboxctl.core.selection import Selection, plan
-from outboxctl.errors import UsageError
-from outboxctl.fingerprints import fingerprint
+from outboxctl.core.operator.failed import rows
+from outboxctl.core.operator.forecast import Forecast, forecast
+from outboxctl.core.operator.selection import Selection, plan
+from outboxctl.domain.errors import UsageError
+from outboxctl.domain.fingerprints import fingerprint
 from processes import Cli
 
 QUOTED = "failed to parse field [rank_score] of id 'block:{}'"

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from desk.failures import fail
-from outboxctl.core import discard, replay, trail, undo
 from outboxctl.core.database import Database
-from outboxctl.core.failed import groups
-from outboxctl.core.selection import Plan, Selection, plan
-from outboxctl.failures import Reason
-from outboxctl.fingerprints import fingerprint
+from outboxctl.core.operator import discard, replay, trail, undo
+from outboxctl.core.operator.failed import groups
+from outboxctl.core.operator.selection import MovePlan, Selection, plan
+from outboxctl.domain.failures import Reason
+from outboxctl.domain.fingerprints import fingerprint
 
 ERRORS = ["boom 1", "boom 22", "it's 'x'", "other"]
 REASONS = [Reason.MAPPING, Reason.CONNECT]
@@ -45,7 +45,7 @@ class Desk(RuleBasedStateMachine):
         self.sql.execute("TRUNCATE search_outbox_events, outbox_operator_audit")
         self.events: dict[str, Model] = {}
         self.before: dict[str, dict[str, Model]] = {}  # what each replay found
-        self.plans: list[tuple[Plan, set[str]]] = []
+        self.plans: list[tuple[MovePlan, set[str]]] = []
         self.acts = 0
 
     @rule(error=st.sampled_from(ERRORS), reason=st.sampled_from(REASONS), attempts=st.integers(1, 9))
@@ -106,7 +106,7 @@ class Desk(RuleBasedStateMachine):
         if self.plans:
             self._carry_out(*data.draw(st.sampled_from(self.plans)), how)
 
-    def _carry_out(self, made: Plan, replayed_since: set[str], how: str) -> None:
+    def _carry_out(self, made: MovePlan, replayed_since: set[str], how: str) -> None:
         apply = replay.apply if how == "replay" else discard.apply
         with self.db.begin() as connection:
             act = apply(connection, made, by="alice", reason="model", act_id=self._next_act())

@@ -13,11 +13,11 @@ import psycopg
 import pytest
 
 from desk.failures import WHO, fail, fail_many, states
-from outboxctl.acts.carry_out import carry_out, moves
-from outboxctl.core import discard, replay
 from outboxctl.core.database import Database
-from outboxctl.core.selection import Selection, plan
-from outboxctl.core.trail import recent
+from outboxctl.core.operator import discard, replay
+from outboxctl.core.operator.selection import Selection, plan
+from outboxctl.core.operator.trail import recent
+from outboxctl.operations.failed.apply import carry_out, moves
 from processes import OUTBOXCTL, Cli, eventually
 
 
@@ -223,8 +223,8 @@ def test_a_terminal_sees_progress_and_a_pipe_does_not(cli: Cli, sql: psycopg.Con
 
 def test_bytes_that_are_no_utf_8_come_back_as_they_were(servers: Any) -> None:
     """A SQL_ASCII database holds any bytes: they never leave the server."""
-    from outboxctl.core import undo
-    from outboxctl.core.migrations import upgrade
+    from outboxctl.core.operator import undo
+    from outboxctl.core.schema.migrations import upgrade
     from servers import drop_database, new_database
 
     url = new_database(servers.postgres, options="ENCODING 'SQL_ASCII' LOCALE 'C' LOCALE_PROVIDER libc")

@@ -14,8 +14,8 @@ from psycopg.sql import SQL, Identifier
 
 from desk.disaster import Ground
 from outboxctl.core.produce import enqueue
-from outboxctl.core.roles import RIGHTS, TABLES, Right, Role, roles_sql
-from outboxctl.errors import UsageError
+from outboxctl.core.schema.roles import RIGHTS, TABLES, Right, Role, roles_sql
+from outboxctl.domain.errors import UsageError
 from processes import Cli
 
 WHO = ("--by", "alice", "--reason", "why")

@@ -7,9 +7,9 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
-from outboxctl.core import counts, snapshot
-from outboxctl.core.counts import Counts
 from outboxctl.core.database import Database
+from outboxctl.core.stats import counts, snapshot
+from outboxctl.core.stats.counts import Counts
 
 FILL = """
 INSERT INTO search_outbox_events (entity_type, entity_id, op, status, created_at, next_retry_at, error_reason)

@@ -7,11 +7,11 @@ from typing import Any
 import psycopg
 import pytest
 from jsonschema import Draft202012Validator
+from tools.reference import pages
 from typer.testing import CliRunner
 
 from outboxctl.cli.app import app
-from outboxctl.cli.reference import pages
-from outboxctl.core import counts
+from outboxctl.core.stats import counts
 from processes import Cli
 from scene import Scene
 

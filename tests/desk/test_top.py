@@ -18,11 +18,11 @@ from acceptance import lab
 from desk.every_command import EVENT, RAW, haunt
 from desk.stage import set_up
 from desk.terminal import show
-from outboxctl import services
 from outboxctl.cli.top.app import Top
 from outboxctl.cli.top.feed import Feed
 from outboxctl.cli.top.paint import spark
 from outboxctl.cli.top.screens import EventScreen, GroupScreen, Note, Rows
+from outboxctl.drills import services
 from outboxctl.settings import Settings
 from processes import OUTBOXCTL, Cli
 

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 
 from desk.disaster import WAYS, Ground
 from outboxctl.core.database import Database
+from outboxctl.operations.verify.compare import compare
+from outboxctl.operations.verify.model import Difference
+from outboxctl.operations.verify.repair import Repair
 from outboxctl.settings import Settings
-from outboxctl.sink.client import connect
-from outboxctl.sink.mend import Mender
-from outboxctl.sink.scan import Reader
-from outboxctl.verify.compare import compare
-from outboxctl.verify.model import Difference
-from outboxctl.verify.repair import Repair
+from outboxctl.sink.index.repair import Mender
+from outboxctl.sink.index.scan import Reader
+from outboxctl.sink.transport.open import connect
 from rows.bench import Bench
 
 pytestmark = pytest.mark.real_engine

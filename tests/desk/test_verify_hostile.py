@@ -12,7 +12,7 @@ from elasticsearch import Elasticsearch
 import servers as test_servers
 from desk.disaster import Ground, Lines, Victim
 from outboxctl.core.database import Database
-from outboxctl.core.migrations import upgrade
+from outboxctl.core.schema.migrations import upgrade
 from processes import Cli
 from servers import Servers
 

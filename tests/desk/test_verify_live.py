@@ -12,11 +12,11 @@ from elasticsearch import Elasticsearch
 
 from desk.disaster import Ground
 from outboxctl.core.database import Database
+from outboxctl.operations.verify.compare import compare
+from outboxctl.operations.verify.model import Census
 from outboxctl.settings import Settings
-from outboxctl.sink.client import connect
-from outboxctl.sink.scan import Reader
-from outboxctl.verify.compare import compare
-from outboxctl.verify.model import Census
+from outboxctl.sink.index.scan import Reader
+from outboxctl.sink.transport.open import connect
 from processes import Worker, eventually
 
 pytestmark = pytest.mark.real_engine
@@ -120,9 +120,9 @@ def test_a_page_of_strangers_larger_than_memory_wants_is_gone_through_in_turns(
     db: Database, engine: Elasticsearch, index: str, reader: Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in (
-        "outboxctl.sink.scan.PAGE",
-        "outboxctl.verify.compare.HELD",
-        "outboxctl.verify.compare.REVIEWED",
+        "outboxctl.sink.index.scan.PAGE",
+        "outboxctl.operations.verify.compare.HELD",
+        "outboxctl.operations.verify.compare.REVIEWED",
     ):
         monkeypatch.setattr(name, 7)
     lines: list[Any] = []
@@ -141,8 +141,8 @@ def test_no_view_of_the_index_is_kept_open_while_a_repair_takes_its_time(
     settings: Settings,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("outboxctl.verify.compare.HELD", 3)
-    monkeypatch.setattr("outboxctl.verify.compare.rows_a_bucket", lambda _: 10)
+    monkeypatch.setattr("outboxctl.operations.verify.compare.HELD", 3)
+    monkeypatch.setattr("outboxctl.operations.verify.compare.rows_a_bucket", lambda _: 10)
     ground = Ground(sql, engine, index)
     ground.fill(60)
     sql.execute("UPDATE search_index SET event_version = event_version + 1")

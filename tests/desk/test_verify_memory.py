@@ -10,16 +10,16 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from desk.disaster import Ground, overwrite
-from outboxctl.core import entities
 from outboxctl.core.database import Database
+from outboxctl.core.documents import entities
+from outboxctl.operations.verify.model import VerifyReport
+from outboxctl.operations.verify.survey import survey
 from outboxctl.settings import Settings
-from outboxctl.sink.client import connect
-from outboxctl.sink.scan import Reader
-from outboxctl.verify.model import Report
-from outboxctl.verify.survey import survey
+from outboxctl.sink.index.scan import Reader
+from outboxctl.sink.transport.open import connect
 
 pytestmark = pytest.mark.real_engine
-Look = Callable[..., Report]
+Look = Callable[..., VerifyReport]
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def look(settings: Settings, db: Database, tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("OUTBOXCTL_CACHE", str(tmp_path / "cache"))
     with closing(connect(settings)) as client:
 
-        def run(*, content: bool = True, full: bool = False) -> Report:
+        def run(*, content: bool = True, full: bool = False) -> VerifyReport:
             reader = Reader(client, settings.elastic_index)
             return survey(db, reader, content=content, full=full, limit=5, advance=lambda _: None)
 

@@ -14,9 +14,9 @@ from elasticsearch import Elasticsearch
 from desk import stage
 from docs.blocks import ROOT, Block, said
 from docs.shell import Shell, terminal
-from outboxctl import services
-from outboxctl.sink.clients.elastic import ElasticClient
-from outboxctl.sink.index import ensure
+from outboxctl.drills import services
+from outboxctl.sink.engines.elasticsearch import ElasticClient
+from outboxctl.sink.index.index_setup import ensure
 from processes import Cli, environment
 
 UNFAIL = """

@@ -9,9 +9,9 @@ import psycopg
 import servers
 from docs.blocks import ROOT
 from outboxctl.core.database import Database
-from outboxctl.core.migrations import upgrade
-from outboxctl.core.roles import RIGHTS, Role
-from outboxctl.core.schema import AUDIT, EVENTS, MARKER, REBUILDS, SOURCE, WORKERS
+from outboxctl.core.schema.migrations import upgrade
+from outboxctl.core.schema.names import AUDIT, EVENTS, MARKER, REBUILDS, SOURCE, WORKERS
+from outboxctl.core.schema.roles import RIGHTS, Role
 
 PAGE = ROOT / "docs" / "reference" / "schema.md"
 HEAD = """\

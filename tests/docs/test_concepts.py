@@ -7,11 +7,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from outboxctl import backoff
-from outboxctl.core.trigger import trigger_sql
-from outboxctl.failures import RULES, Noop, Verdict
-from outboxctl.labs.catalogue import LABS
-from outboxctl.lifecycle import Status, Verb
+from outboxctl.core.schema.trigger import trigger_sql
+from outboxctl.domain import backoff
+from outboxctl.domain.failures import RULES, Noop, Verdict
+from outboxctl.domain.lifecycle import Status, Verb
+from outboxctl.drills.labs.catalogue import LABS
 from outboxctl.settings import DELIVERY_SHARE, Settings
 from outboxctl.worker.breaker import LONGEST_STEP
 

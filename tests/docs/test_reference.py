@@ -4,9 +4,9 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from tools.reference import pages
 
 from docs import schema_page
-from outboxctl.cli.reference import pages
 
 DOCS = Path(__file__).parents[2] / "docs"
 

@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 import typer
 
-from outboxctl.alerts.model import Limits
-from outboxctl.alerts.table import alerts
 from outboxctl.cli.app import app
-from outboxctl.labs.catalogue import LABS
+from outboxctl.drills.labs.catalogue import LABS
+from outboxctl.metrics.alerts.model import AlertLimits
+from outboxctl.metrics.alerts.table import alerts
 
 pytestmark = pytest.mark.no_servers
 RUNBOOK = Path(__file__).parents[2] / "docs" / "runbook"
 PAGES = sorted(page for page in RUNBOOK.glob("*.md") if page.name != "README.md")
 HEADINGS = ["Meaning", "First look", "Likely causes", "Commands", "Prove that it is over"]
-ALERTS = {alert.page: alert for alert in alerts(Limits())}
+ALERTS = {alert.page: alert for alert in alerts(AlertLimits())}
 # In a block a command ends with its line or at the shell's next word; in a text with its quote.
 IN_BLOCK = re.compile(r"^outboxctl (.+?)(?: (?:\||>|\|\|) .*)?$", re.MULTILINE)
 IN_TEXT = re.compile(r"`outboxctl ([^`]+)`")
@@ -51,7 +51,7 @@ def test_every_command_exists_with_its_options(page: Path) -> None:
         check(command)
 
 
-@pytest.mark.parametrize("alert", alerts(Limits()), ids=lambda alert: f"{alert.name}-{alert.severity}")
+@pytest.mark.parametrize("alert", alerts(AlertLimits()), ids=lambda alert: f"{alert.name}-{alert.severity}")
 def test_what_an_alert_says_to_do_first_exists(alert: Any) -> None:
     for command in IN_TEXT.findall(alert.first):
         check(command)

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from outboxctl.certificates import SINK, TABLE
-from outboxctl.doctor import catalogue
+from outboxctl.net.certificates import SINK, TABLE
+from outboxctl.operations.doctor import catalogue
 from outboxctl.settings import all_names
-from outboxctl.strangers import LINK
+from outboxctl.settings.unknown_names import LINK
 
 pytestmark = pytest.mark.no_servers
 ROOT = Path(__file__).parents[2]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from outboxctl import services
+from outboxctl.drills import services
 from processes import environment
 
 pytestmark = pytest.mark.no_servers

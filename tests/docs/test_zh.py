@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from outboxctl.labs.catalogue import CORE
-from outboxctl.labs.lab import Lab
+from outboxctl.drills.labs.catalogue import CORE
+from outboxctl.drills.labs.lab import Lab
 
 pytestmark = pytest.mark.no_servers
 ROOT = Path(__file__).parents[2]

@@ -10,10 +10,10 @@ import pytest
 import clusters
 from clusters import Cluster
 from doctor.ward import Ward, named
-from outboxctl import services
 from outboxctl.core.database import Database
-from outboxctl.core.migrations import upgrade
-from outboxctl.errors import OutboxctlError
+from outboxctl.core.schema.migrations import upgrade
+from outboxctl.domain.errors import OutboxctlError
+from outboxctl.drills import services
 from outboxctl.settings import Settings
 
 NODE = ("http.max_content_length=64kb",)

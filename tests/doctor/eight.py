@@ -1,8 +1,8 @@
 """An Elasticsearch 8, as a client 9 meets it."""
 
 from doctor.fronts import says
-from outboxctl.chaos.proxy.asked import Asked
-from outboxctl.chaos.proxy.wire import Reply
+from outboxctl.drills.proxy.request import ProxyRequest
+from outboxctl.drills.proxy.wire import ProxyReply
 
 PLAIN = "application/json"
 # What an Elasticsearch 8.14.3 really said to clients 8 and 9.
@@ -21,7 +21,7 @@ REFUSED = {
 }
 
 
-def answers_like_eight(asked: Asked, reply: Reply) -> Reply:
+def answers_like_eight(asked: ProxyRequest, reply: ProxyReply) -> ProxyReply:
     """A server 8 asked by a client 9: plain JSON is all that it understands."""
     status, body = (200, EIGHT) if asked.headers["accept"] == PLAIN else (400, REFUSED)
     return says(status, body)(asked, reply)

@@ -13,11 +13,11 @@ from typing import Any
 from fakes.script import Script
 from fakes.sink import FakeSink
 from fakes.store import Store
-from outboxctl.chaos.proxy.asked import Asked
-from outboxctl.chaos.proxy.upstream import Upstream
-from outboxctl.chaos.proxy.wire import Reply
+from outboxctl.drills.proxy.request import ProxyRequest
+from outboxctl.drills.proxy.upstream import Upstream
+from outboxctl.drills.proxy.wire import ProxyReply
 
-Change = Callable[[Asked, Reply], Reply]
+Change = Callable[[ProxyRequest, ProxyReply], ProxyReply]
 
 
 class Front:
@@ -26,7 +26,7 @@ class Front:
     def __init__(self, url: str, changes: Mapping[str, Change]) -> None:
         self._upstream, self._changes = Upstream(url), changes
 
-    def answer(self, asked: Asked) -> Reply:
+    def answer(self, asked: ProxyRequest) -> ProxyReply:
         """Ask the real one, and change what it said."""
         reply = self._upstream.answer(asked)
         path = "/" + "/".join(asked.path)

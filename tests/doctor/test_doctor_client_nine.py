@@ -10,8 +10,8 @@ from elasticsearch import Elasticsearch
 
 from doctor.eight import answers_like_eight
 from doctor.fronts import front
-from outboxctl.sink.clients.elastic import ElasticClient
-from outboxctl.sink.index import ensure
+from outboxctl.sink.engines.elasticsearch import ElasticClient
+from outboxctl.sink.index.index_setup import ensure
 from processes import Cli
 from servers import Servers
 

@@ -12,11 +12,11 @@ from sqlalchemy import Connection
 
 import pgbouncer
 from doctor.ward import HASTE, Ward
-from outboxctl.core import notify
 from outboxctl.core.database import Database
-from outboxctl.core.roles import Role, roles_sql
-from outboxctl.doctor import Finding, examine
-from outboxctl.doctor.model import End, Severity
+from outboxctl.core.schema import notify
+from outboxctl.core.schema.roles import Role, roles_sql
+from outboxctl.operations.doctor import Finding, examine
+from outboxctl.operations.doctor.model import End, FindingSeverity
 from outboxctl.settings import load
 
 EVENTS = "search_outbox_events"
@@ -123,7 +123,7 @@ def test_the_marker_is_compared_with_the_setting(ward: Ward) -> None:
     ward.monkeypatch.delenv("OUTBOX_ENV")
     ward.cures("environment-unset", End.DATABASE)
     ward.monkeypatch.setenv("OUTBOX_ENV", "prod")
-    assert ward.cures("environment-contradicted", End.DATABASE).severity is Severity.ERROR
+    assert ward.cures("environment-contradicted", End.DATABASE).severity is FindingSeverity.ERROR
 
 
 def test_dead_rows_that_autovacuum_left_are_swept(ward: Ward, sql: psycopg.Connection) -> None:
@@ -203,7 +203,7 @@ def test_missing_rights_are_named_and_granted(ward: Ward, role: str, groups: str
 def test_half_a_worker_is_warned(ward: Ward, role: str, groups: str) -> None:
     ward.do(f"GRANT {groups}viewer TO {role}; GRANT UPDATE (status) ON {EVENTS} TO {role}")
     found = rights(ward)["rights-worker"]
-    assert found.severity is Severity.WARNING
+    assert found.severity is FindingSeverity.WARNING
     assert "INSERT on outbox_workers" in found.what
     ward.do(found.mend.replace("outbox_", groups))
     assert set(rights(ward)) == {"rights-operator"}
@@ -215,7 +215,7 @@ def test_who_looks_or_mends_is_not_told_to_become_a_worker(
 ) -> None:
     ward.do(f"GRANT {groups}{who} TO {role}")
     found = rights(ward)
-    assert {each.severity for each in found.values()} == {Severity.INFO}
+    assert {each.severity for each in found.values()} == {FindingSeverity.INFO}
     assert all(each.mend.startswith("GRANT outbox_") for each in found.values()), "never single rights"
 
 
@@ -223,7 +223,7 @@ def test_who_looks_or_mends_is_not_told_to_become_a_worker(
 def test_what_a_role_may_not_see_is_said_and_the_rest_examined(ward: Ward) -> None:
     report = ward.examine(End.DATABASE)
     unseen = [finding for finding in report.findings if finding.id == "not-examined"]
-    assert {finding.severity for finding in unseen} == {Severity.INFO}
+    assert {finding.severity for finding in unseen} == {FindingSeverity.INFO}
     assert any("outbox_environment" in finding.what for finding in unseen)
     assert "database: what holds back vacuum" in report.examined
     assert not report.unreachable
@@ -264,7 +264,7 @@ def test_a_role_with_a_single_connection_is_examined_by_that_one(
 def test_a_pooler_in_transaction_mode_is_recognised(ward: Ward, size: int) -> None:
     with pgbouncer.pgbouncer(ward.url, size=size) as url:
         ward.monkeypatch.setenv("DATABASE_URL", url)
-        assert ward.one("transaction-pooler", End.DATABASE).severity is Severity.INFO
+        assert ward.one("transaction-pooler", End.DATABASE).severity is FindingSeverity.INFO
 
 
 @pytest.mark.skipif(not pgbouncer.available(), reason="no PgBouncer to be had")
@@ -273,7 +273,7 @@ def test_notifications_that_a_pooler_keeps_for_itself(ward: Ward, db: Database) 
         notify.switch(connection, on=True)
     with pgbouncer.pgbouncer(ward.url, size=2) as url:
         ward.monkeypatch.setenv("DATABASE_URL", url)
-        assert ward.cures("notify-pooled", End.DATABASE).severity is Severity.WARNING
+        assert ward.cures("notify-pooled", End.DATABASE).severity is FindingSeverity.WARNING
 
 
 def test_notifications_that_nobody_hears(ward: Ward, db: Database) -> None:
@@ -281,11 +281,11 @@ def test_notifications_that_nobody_hears(ward: Ward, db: Database) -> None:
         switch = notify.switch(connection, on=True)
     with notify.listening(db, switch.channel):
         assert ward.ids(End.DATABASE) == []
-    assert ward.cures("notify-unheard", End.DATABASE).severity is Severity.INFO
+    assert ward.cures("notify-unheard", End.DATABASE).severity is FindingSeverity.INFO
 
 
 def test_a_clock_that_is_off_is_found(ward: Ward, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("outboxctl.core.examine.server.time", lambda: time() - 600)
+    monkeypatch.setattr("outboxctl.core.inspect.server.time", lambda: time() - 600)
     found = ward.one("clock-database", End.DATABASE)
     assert "600 s ahead of this machine's" in found.what
 
@@ -302,7 +302,7 @@ def test_no_question_can_write(ward: Ward, monkeypatch: pytest.MonkeyPatch) -> N
     def writing(connection: Connection) -> None:
         connection.exec_driver_sql("INSERT INTO outbox_environment (environment) VALUES ('test')")
 
-    monkeypatch.setattr("outboxctl.doctor.ends.marked", writing)
+    monkeypatch.setattr("outboxctl.operations.doctor.examiner.marked", writing)
     assert "read-only transaction" in ward.one("not-examined", End.DATABASE).what
 
 

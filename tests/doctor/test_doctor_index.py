@@ -7,8 +7,8 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from doctor.ward import Ward
-from outboxctl.doctor.model import End, Severity
-from outboxctl.sink.index import MAPPING
+from outboxctl.operations.doctor.model import End, FindingSeverity
+from outboxctl.sink.index.index_setup import MAPPING
 
 pytestmark = pytest.mark.real_engine
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -109,7 +109,7 @@ def test_an_alias_of_two_indexes_says_where_writes_go(ward: Ward, engine: Elasti
 def test_a_concrete_index_becomes_an_alias(ward: Ward, index: str) -> None:
     ward.monkeypatch.setenv("ELASTIC_INDEX", f"{index}-000001")
     found = ward.one("not-an-alias", End.SINK)
-    assert found.severity is Severity.INFO
+    assert found.severity is FindingSeverity.INFO
     ward.do(found.mend)
     ward.monkeypatch.setenv("ELASTIC_INDEX", f"{index}-000001-alias")
     assert ward.ids(End.SINK) == []

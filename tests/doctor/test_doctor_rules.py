@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from outboxctl.core.examine.server import Server
-from outboxctl.doctor import catalogue
-from outboxctl.doctor.ends import CHECKS
-from outboxctl.doctor.model import End
-from outboxctl.doctor.server_rules import too_old
+from outboxctl.core.inspect.server import ServerFacts
+from outboxctl.operations.doctor import catalogue
+from outboxctl.operations.doctor.examiner import CHECKS
+from outboxctl.operations.doctor.model import End
+from outboxctl.operations.doctor.server_rules import too_old
 from outboxctl.settings import load
-from outboxctl.sink.examine.indices import seconds
+from outboxctl.sink.inspect.indices import seconds
 
 pytestmark = pytest.mark.no_servers
-GOOD = Server(
+GOOD = ServerFacts(
     130_000, "13.0", False, False, "read committed", True, "on", True, "UTF8", "app", "r", {}, 0.0, 0.0, 90
 )
 

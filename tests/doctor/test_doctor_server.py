@@ -9,10 +9,10 @@ from elasticsearch import Elasticsearch
 from clusters import Cluster
 from doctor.ward import Ward, named
 from outboxctl.core.database import Database
-from outboxctl.core.migrations import upgrade
-from outboxctl.doctor.model import End
-from outboxctl.sink.clients.elastic import ElasticClient
-from outboxctl.sink.index import ensure
+from outboxctl.core.schema.migrations import upgrade
+from outboxctl.operations.doctor.model import End
+from outboxctl.sink.engines.elasticsearch import ElasticClient
+from outboxctl.sink.index.index_setup import ensure
 
 
 def test_a_house_in_order_yields_nothing_at_all(own_database: Ward, own_engine: str) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from doctor.ward import Ward
-from outboxctl.doctor.model import End, Severity
+from outboxctl.operations.doctor.model import End, FindingSeverity
 
 pytestmark = pytest.mark.no_servers
 AMONG_THEMSELVES = {
@@ -32,7 +32,7 @@ def test_a_contradiction_is_found_and_mended(alone: Ward, id_: str) -> None:
     for name, value in AMONG_THEMSELVES[id_].items():
         alone.monkeypatch.setenv(name, value)
     found = alone.cures(id_, End.SETTINGS)
-    assert found.severity is (Severity.INFO if id_ == "metrics-open" else Severity.WARNING)
+    assert found.severity is (FindingSeverity.INFO if id_ == "metrics-open" else FindingSeverity.WARNING)
     assert "s3cret" not in str(found)
 
 

@@ -12,11 +12,11 @@ from elasticsearch import Elasticsearch
 from doctor.eight import answers_like_eight
 from doctor.fronts import front, merged, says, self_signed, with_header
 from doctor.ward import Ward
-from outboxctl.chaos.proxy.asked import Asked
-from outboxctl.chaos.proxy.wire import Reply
-from outboxctl.doctor.model import End, Severity
-from outboxctl.sink.clients.elastic import ElasticClient
-from outboxctl.sink.index import ensure
+from outboxctl.drills.proxy.request import ProxyRequest
+from outboxctl.drills.proxy.wire import ProxyReply
+from outboxctl.operations.doctor.model import End, FindingSeverity
+from outboxctl.sink.engines.elasticsearch import ElasticClient
+from outboxctl.sink.index.index_setup import ensure
 from outboxctl.sink.roles import READS, WRITES
 from servers import Servers
 
@@ -49,7 +49,7 @@ def test_other_versions_are_judged_by_their_number(
         assert [each for each in _sees(ward, url) if each != "client-too-new"] == ([id_] if id_ else [])
 
 
-def _opensearch(asked: Asked, reply: Reply) -> Reply:
+def _opensearch(asked: ProxyRequest, reply: ProxyReply) -> ProxyReply:
     return with_header("X-Elastic-Product", None)(asked, says(200, OPENSEARCH)(asked, reply))
 
 
@@ -61,7 +61,7 @@ def test_opensearch_needs_its_own_client(ward: Ward, servers: Servers) -> None:
         assert "opensearch 2.19.6 answers" in found.what
         assert found.mend == "export OUTBOX_SINK=auto"
         ward.monkeypatch.delenv("OUTBOX_SINK")
-        ward.monkeypatch.setitem(sys.modules, "outboxctl.sink.clients.opensearch", None)
+        ward.monkeypatch.setitem(sys.modules, "outboxctl.sink.engines.opensearch", None)
         assert ward.one("other-client", End.SINK).mend == "pip install 'outboxctl[opensearch]'"
 
 
@@ -87,13 +87,13 @@ def test_credentials_that_are_refused_are_an_error(ward: Ward, servers: Servers)
 @pytest.mark.parametrize(
     ("lacking", "id_", "severity"),
     [
-        (("delete",), "sink-rights-worker", Severity.ERROR),
-        (("read", "maintenance"), "sink-rights-read", Severity.WARNING),
-        (("manage",), "sink-rights-manage", Severity.INFO),
+        (("delete",), "sink-rights-worker", FindingSeverity.ERROR),
+        (("read", "maintenance"), "sink-rights-read", FindingSeverity.WARNING),
+        (("manage",), "sink-rights-manage", FindingSeverity.INFO),
     ],
 )
 def test_missing_privileges_are_named(
-    ward: Ward, servers: Servers, index: str, lacking: tuple[str, ...], id_: str, severity: Severity
+    ward: Ward, servers: Servers, index: str, lacking: tuple[str, ...], id_: str, severity: FindingSeverity
 ) -> None:
     held = {privilege: privilege not in lacking for privilege in PRIVILEGES}
     answer = says(200, {"has_all_requested": False, "index": {index: held, f"{index}-*": held}})
@@ -155,7 +155,7 @@ def test_a_command_for_a_secured_sink_takes_its_secrets_from_the_environment(
     engine.indices.put_settings(index=f"{index}-000001", settings={"index": {"gc_deletes": "60s"}})
     expected = {"key": "ApiKey czNjcmV0", "user": "Basic dTpzM2NyZXQ=", "url": "Basic dTpzM2NyZXQ="}[way]
 
-    def secured(asked: Asked, reply: Reply) -> Reply:
+    def secured(asked: ProxyRequest, reply: ProxyReply) -> ProxyReply:
         given = asked.headers.get("authorization")
         return (
             reply if given == expected else says(401, {"error": {"type": "security_exception"}})(asked, reply)

@@ -10,8 +10,8 @@ from datetime import datetime
 import psycopg
 import pytest
 
-from outboxctl.doctor import Finding, Report, examine
-from outboxctl.doctor.model import End
+from outboxctl.operations.doctor import DoctorReport, Finding, examine
+from outboxctl.operations.doctor.model import End
 from outboxctl.settings import load
 from processes import OUTBOXCTL, environment
 
@@ -39,7 +39,9 @@ class Ward:
     monkeypatch: pytest.MonkeyPatch
     url: str  # of one who may do everything
 
-    def examine(self, *only: End, now: datetime | None = None, ignored: Sequence[str] = HASTE) -> Report:
+    def examine(
+        self, *only: End, now: datetime | None = None, ignored: Sequence[str] = HASTE
+    ) -> DoctorReport:
         """The report of the settings as they are now."""
         return examine(load(), only=only, ignored=ignored, now=now)
 

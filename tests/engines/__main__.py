@@ -11,9 +11,9 @@ from time import monotonic
 from typing import Any, NamedTuple
 from xml.etree import ElementTree as ET
 
-from outboxctl import services
-from outboxctl.errors import OutboxctlError
-from outboxctl.services.engines import RELEASES
+from outboxctl.domain.errors import OutboxctlError
+from outboxctl.drills import services
+from outboxctl.drills.services.engines import RELEASES
 
 HERE = Path(__file__).parent
 PATIENCE = 600  # seconds for one engine

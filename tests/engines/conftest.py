@@ -10,16 +10,16 @@ import pytest
 
 from acceptance import lab
 from engines.node import Node
-from outboxctl import services
 from outboxctl.core.database import Database
-from outboxctl.failures import Noop, Reason, Verdict
-from outboxctl.services.model import SearchWish
+from outboxctl.domain.failures import Noop, Reason, Verdict
+from outboxctl.drills import services
+from outboxctl.drills.services.model import SearchWish
 from outboxctl.settings import load
-from outboxctl.sink.bulk import Action
-from outboxctl.sink.client import connect
-from outboxctl.sink.clients.model import Client
-from outboxctl.sink.deliver import ElasticSink
-from outboxctl.sink.index import ensure
+from outboxctl.sink.delivery.bulk import BulkAction
+from outboxctl.sink.delivery.deliver import ElasticSink
+from outboxctl.sink.index.index_setup import ensure
+from outboxctl.sink.transport.client import Client
+from outboxctl.sink.transport.open import connect
 from rows.bench import Bench
 from servers import Servers
 
@@ -62,7 +62,7 @@ def send(client: Client, index: str) -> Send:
     """Delivers actions as the worker does, and says what became of each: verdict, and reason or no-op."""
     sink = ElasticSink(client, index)
 
-    def deliver(*actions: Action) -> list[Said]:
+    def deliver(*actions: BulkAction) -> list[Said]:
         found = sink.deliver(actions, left=lambda: 30.0).findings
         return [(each.verdict, each.reason or each.noop) for each in found if each]
 

@@ -9,9 +9,9 @@ import pytest
 from acceptance import lab
 from engines.node import Node
 from outboxctl.settings import load
-from outboxctl.sink.client import connect
-from outboxctl.sink.clients.model import Client
-from outboxctl.sink.scan import Reader
+from outboxctl.sink.index.scan import Reader
+from outboxctl.sink.transport.client import Client
+from outboxctl.sink.transport.open import connect
 from processes import Cli
 from servers import Servers
 

@@ -6,10 +6,10 @@ import pytest
 
 from engines.conftest import Send
 from engines.node import Node
-from outboxctl.failures import Noop, Reason, Verdict
-from outboxctl.sink.bulk import Action
-from outboxctl.sink.clients.model import Client
-from outboxctl.sink.examine.indices import named
+from outboxctl.domain.failures import Noop, Reason, Verdict
+from outboxctl.sink.delivery.bulk import BulkAction
+from outboxctl.sink.inspect.indices import named
+from outboxctl.sink.transport.client import Client
 from rows.bench import DONE, Bench, end, metric
 from servers import Servers
 
@@ -60,17 +60,17 @@ def test_a_missing_index_is_not_created(
     send: Send, node: Node, index: str, document: str | None, before: bool
 ) -> None:
     if before:
-        assert send(Action("block:1", 1, "{}"))[0][0] is Verdict.DONE
+        assert send(BulkAction("block:1", 1, "{}"))[0][0] is Verdict.DONE
     node.ok("DELETE", f"/{index}-000001")
-    assert send(Action("block:1", 2, document)) == [UNAVAILABLE]
+    assert send(BulkAction("block:1", 2, document)) == [UNAVAILABLE]
     assert not node.there(index)
 
 
 def test_a_closed_index_is_an_outage(send: Send, node: Node, index: str) -> None:
     node.ok("POST", f"/{index}-000001/_close")
-    assert send(Action("block:1", 1, "{}")) == [UNAVAILABLE]
+    assert send(BulkAction("block:1", 1, "{}")) == [UNAVAILABLE]
     node.ok("POST", f"/{index}-000001/_open")
-    assert send(Action("block:1", 1, "{}"))[0][0] is Verdict.DONE
+    assert send(BulkAction("block:1", 1, "{}"))[0][0] is Verdict.DONE
 
 
 def test_an_alias_without_a_write_index_is_an_outage(send: Send, node: Node, index: str) -> None:
@@ -78,7 +78,7 @@ def test_an_alias_without_a_write_index_is_an_outage(send: Send, node: Node, ind
         action = {"add": {"index": f"{index}-000001", "alias": index, "is_write_index": not no_writer}}
         node.ok("POST", "/_aliases", {"actions": [action]})
         expected = UNAVAILABLE if no_writer else (Verdict.DONE, None)
-        assert send(Action("block:1", 1, "{}")) == [expected]
+        assert send(BulkAction("block:1", 1, "{}")) == [expected]
 
 
 def test_a_concrete_index_takes_documents_too(bench: Bench, servers: Servers, node: Node, index: str) -> None:
@@ -93,9 +93,9 @@ def test_a_request_refused_for_one_item_fails_that_event_alone(
     send: Send, node: Node, index: str, neighbours: int
 ) -> None:
     """The worker refuses such an id before it sends; here it stands for any line that is refused."""
-    others = [Action(f"block:{n}", 1, "{}") for n in range(neighbours)]
+    others = [BulkAction(f"block:{n}", 1, "{}") for n in range(neighbours)]
     done = (Verdict.DONE, None)
-    assert send(*others, Action("x" * 600, 1, "{}")) == [done] * neighbours + [
+    assert send(*others, BulkAction("x" * 600, 1, "{}")) == [done] * neighbours + [
         (Verdict.FAIL, Reason.BAD_REQUEST)
     ]
     node.ok("POST", f"/{index}/_refresh")
@@ -115,8 +115,8 @@ def test_an_ingest_pipeline_is_seen_and_what_it_drops_is_dropped(
     assert found.pipelines == {"default_pipeline": f"{index}-drop"}
     if "drop" in processors:
         node.ok("PUT", f"/_ingest/pipeline/{index}-drop", {"processors": [{"drop": {}}]})
-        assert send(Action("block:1", 1, "{}")) == [(Verdict.DONE, Noop.DROPPED)]
+        assert send(BulkAction("block:1", 1, "{}")) == [(Verdict.DONE, Noop.DROPPED)]
         assert node.document(index, "block:1") is None
         node.ok("DELETE", f"/_ingest/pipeline/{index}-drop")
     else:
-        assert send(Action("block:1", 1, "{}"))[0][0] is Verdict.FAIL, "there is no such pipeline"
+        assert send(BulkAction("block:1", 1, "{}"))[0][0] is Verdict.FAIL, "there is no such pipeline"

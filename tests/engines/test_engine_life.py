@@ -11,13 +11,13 @@ from acceptance import lab
 from engines.conftest import KIND
 from engines.node import Node
 from invariants import check_invariants
-from outboxctl import services
-from outboxctl.failures import Reason, Verdict
+from outboxctl.domain.failures import Reason, Verdict
+from outboxctl.drills import services
 from outboxctl.settings import load
-from outboxctl.sink.bulk import Action
-from outboxctl.sink.client import connect
-from outboxctl.sink.deliver import ElasticSink
-from outboxctl.sink.index import ensure
+from outboxctl.sink.delivery.bulk import BulkAction
+from outboxctl.sink.delivery.deliver import ElasticSink
+from outboxctl.sink.index.index_setup import ensure
+from outboxctl.sink.transport.open import connect
 from processes import Worker, eventually
 from scene import LOAD
 
@@ -71,6 +71,6 @@ def refuses_what_is_too_much(url: str) -> None:
             (big, (Verdict.RETRY, Reason.RATE_LIMITED)),
             ("{}", (Verdict.DONE, None)),
         ):
-            (found,) = sink.deliver([Action("block:1", 1, document)], left=lambda: 30.0).findings
+            (found,) = sink.deliver([BulkAction("block:1", 1, document)], left=lambda: 30.0).findings
             assert found
             assert (found.verdict, found.reason) == end, f"{KIND}: {found}"

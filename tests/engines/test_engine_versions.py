@@ -4,10 +4,10 @@ import pytest
 
 from engines.conftest import Send
 from engines.node import Node
-from outboxctl.failures import Noop, Reason, Verdict
-from outboxctl.sink.bulk import Action
-from outboxctl.sink.clients.model import Client
-from outboxctl.sink.mend import Mender
+from outboxctl.domain.failures import Noop, Reason, Verdict
+from outboxctl.sink.delivery.bulk import BulkAction
+from outboxctl.sink.index.repair import Mender
+from outboxctl.sink.transport.client import Client
 from processes import eventually
 
 pytestmark = pytest.mark.real_engine
@@ -21,18 +21,18 @@ LONGEST = 2**63 - 1
 
 def test_the_newest_version_wins_and_the_same_one_may_come_again(send: Send, node: Node, index: str) -> None:
     for version, document, end in ((5, OLDER, DONE), (5, NEWER, DONE), (4, OLDER, SUPERSEDED)):
-        assert send(Action("block:1", version, document)) == [end]
-    assert send(Action("block:1", 4, None)) == [SUPERSEDED]
+        assert send(BulkAction("block:1", version, document)) == [end]
+    assert send(BulkAction("block:1", 4, None)) == [SUPERSEDED]
     assert node.document(index, "block:1") == {"text": "newer"}
-    assert send(Action("block:2", LONGEST, NEWER), Action("block:3", 0, NEWER)) == [DONE, DONE]
+    assert send(BulkAction("block:2", LONGEST, NEWER), BulkAction("block:3", 0, NEWER)) == [DONE, DONE]
 
 
 def test_a_deleted_document_does_not_come_back(send: Send, node: Node, index: str) -> None:
-    assert send(Action("block:1", 5, NEWER)) == [DONE]
-    assert send(Action("block:1", 6, None)) == [DONE]
+    assert send(BulkAction("block:1", 5, NEWER)) == [DONE]
+    assert send(BulkAction("block:1", 6, None)) == [DONE]
     node.ok("POST", f"/{index}/_refresh")
-    assert send(Action("block:1", 5, OLDER)) == [SUPERSEDED]
-    assert send(Action("block:9", 6, None)) == [(Verdict.DONE, Noop.DELETE_MISSING)]
+    assert send(BulkAction("block:1", 5, OLDER)) == [SUPERSEDED]
+    assert send(BulkAction("block:9", 6, None)) == [(Verdict.DONE, Noop.DELETE_MISSING)]
     assert node.document(index, "block:1") is None
 
 
@@ -41,11 +41,11 @@ def test_it_comes_back_once_the_tombstone_is_gone(send: Send, node: Node, index:
     (settings,) = node.ok("GET", f"/{index}/_settings?flat_settings=true").values()
     assert settings["settings"]["index.gc_deletes"] == "1h"
     node.ok("PUT", f"/{index}/_settings", {"index.gc_deletes": "0ms"})
-    assert send(Action("block:1", 6, None)) == [(Verdict.DONE, Noop.DELETE_MISSING)]
+    assert send(BulkAction("block:1", 6, None)) == [(Verdict.DONE, Noop.DELETE_MISSING)]
 
     def returned() -> bool:
         node.ok("POST", f"/{index}/_refresh")  # which is when old tombstones go
-        return send(Action("block:1", 5, OLDER)) == [DONE]
+        return send(BulkAction("block:1", 5, OLDER)) == [DONE]
 
     eventually(returned, what="the tombstone is gone")
 
@@ -53,7 +53,7 @@ def test_it_comes_back_once_the_tombstone_is_gone(send: Send, node: Node, index:
 def test_the_version_of_a_tombstone_can_be_asked_for(
     send: Send, client: Client, node: Node, index: str
 ) -> None:
-    send(Action("block:1", 7, NEWER), Action("block:2", 8, None))
+    send(BulkAction("block:1", 7, NEWER), BulkAction("block:2", 8, None))
     (concrete,) = node.ok("GET", f"/{index}")
     assert Mender(client, concrete).versions_left(["block:1", "block:2", "block:3"]) == {
         "block:1": 7,
@@ -71,7 +71,11 @@ def test_the_version_of_a_tombstone_can_be_asked_for(
     ],
 )
 def test_a_document_that_is_refused_fails_alone(send: Send, document: str) -> None:
-    whole = [Action("block:1", 1, NEWER), Action("block:2", 1, document), Action("block:3", 1, NEWER)]
+    whole = [
+        BulkAction("block:1", 1, NEWER),
+        BulkAction("block:2", 1, document),
+        BulkAction("block:3", 1, NEWER),
+    ]
     assert send(*whole) == [DONE, MAPPING, DONE]
 
 
@@ -80,14 +84,14 @@ def test_a_document_that_is_refused_fails_alone(send: Send, document: str) -> No
     [pytest.param(("x" * 513, 1), id="an id too long"), pytest.param(("block:2", -1), id="a bad version")],
 )
 def test_what_spoils_a_whole_request_is_found_and_fails_alone(send: Send, bad: tuple[str, int]) -> None:
-    good = [Action(f"block:{n}", 1, NEWER) for n in (1, 3, 4)]
-    assert send(good[0], Action(*bad, NEWER), *good[1:]) == [DONE, BAD_REQUEST, DONE, DONE]
+    good = [BulkAction(f"block:{n}", 1, NEWER) for n in (1, 3, 4)]
+    assert send(good[0], BulkAction(*bad, NEWER), *good[1:]) == [DONE, BAD_REQUEST, DONE, DONE]
 
 
 def test_unknown_fields_are_kept_and_odd_characters_too(send: Send, node: Node, index: str) -> None:
     document = {"text": "a\u0000b \ud800 \U0001f600", "added later": {"deep": [1, {"er": None}]}}
     escaped = '{"text": "a\\u0000b \\ud800 \U0001f600", "added later": {"deep": [1, {"er": null}]}}'
-    assert send(Action("block:ü,*/1", 1, escaped)) == [DONE]
+    assert send(BulkAction("block:ü,*/1", 1, escaped)) == [DONE]
     assert node.document(index, "block:%C3%BC,*%2F1") == document
     (mapping,) = node.ok("GET", f"/{index}/_mapping").values()
     assert "added later" not in mapping["mappings"]["properties"]
@@ -95,4 +99,7 @@ def test_unknown_fields_are_kept_and_odd_characters_too(send: Send, node: Node, 
 
 def test_a_strict_mapping_refuses_unknown_fields(send: Send, node: Node, index: str) -> None:
     node.ok("PUT", f"/{index}/_mapping", {"dynamic": "strict"})
-    assert send(Action("block:1", 1, '{"unknown": 1}'), Action("block:2", 1, NEWER)) == [MAPPING, DONE]
+    assert send(BulkAction("block:1", 1, '{"unknown": 1}'), BulkAction("block:2", 1, NEWER)) == [
+        MAPPING,
+        DONE,
+    ]

@@ -2,7 +2,7 @@
 
 from fakes.script import Script
 from fakes.sink import FakeSink, fake_sink
-from outboxctl.chaos.proxy.fault import Fault
-from outboxctl.chaos.proxy.points import Point
+from outboxctl.drills.proxy.fault import ProxyFault
+from outboxctl.drills.proxy.points import Point
 
-__all__ = ["FakeSink", "Fault", "Point", "Script", "fake_sink"]
+__all__ = ["FakeSink", "Point", "ProxyFault", "Script", "fake_sink"]

@@ -5,24 +5,24 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from outboxctl.chaos.proxy import faults
-from outboxctl.chaos.proxy.fault import HEALTHY, Fault
-from outboxctl.chaos.proxy.faults import answered, refused
-from outboxctl.chaos.proxy.wire import PRODUCT, Reply
+from outboxctl.drills.proxy import faults
+from outboxctl.drills.proxy.fault import HEALTHY, ProxyFault
+from outboxctl.drills.proxy.faults import answered, refused
+from outboxctl.drills.proxy.wire import PRODUCT, ProxyReply
 
-__all__ = ["HEALTHY", "Fault", "answered", "refused"]
+__all__ = ["HEALTHY", "ProxyFault", "answered", "refused"]
 
 Shape = Callable[[Any], Any]
 
 
 @dataclass(frozen=True)
-class Falsified(Fault):
+class Falsified(ProxyFault):
     """The true answer put into another `shape`, and with `headers` added."""
 
     shape: Shape | None = None
     headers: Mapping[str, str | None] = field(default_factory=dict)
 
-    def changed(self, truth: Reply) -> Reply:
+    def changed(self, truth: ProxyReply) -> ProxyReply:
         """The answer that is sent in place of the true one."""
         body = json.dumps(self.shape(json.loads(truth.body))).encode() if self.shape else truth.body
         return replace(truth, body=body, headers={**truth.headers, **self.headers})
@@ -38,8 +38,8 @@ RESET_AFTER = faults.reset_after()
 TRUNCATED = faults.truncate()
 DRIPPED = faults.drip()
 HTML = faults.html()
-EMPTY = Fault(reply=Reply(200))
-NO_CONTENT = Fault(reply=Reply(204))
+EMPTY = ProxyFault(reply=ProxyReply(200))
+NO_CONTENT = ProxyFault(reply=ProxyReply(204))
 A_LIST = Falsified(shape=lambda answer: [answer])
 ITEM_MISSING = _items(lambda items: items[:-1])
 ITEM_TOO_MANY = _items(lambda items: [*items, items[0]])
@@ -47,9 +47,9 @@ IDS_SWAPPED = _items(lambda items: items[::-1])
 STATUS_NOT_INT = _items(lambda items: [_as_text(item) for item in items])
 SUCCESS_AND_ERROR = _items(lambda items: [_with(item, error={"type": "some_exception"}) for item in items])
 NESTED_BODY = b'{"errors":false,"items":' + b"[" * 200_000 + b"]" * 200_000 + b"}"
-NESTED = Fault(reply=Reply(200, NESTED_BODY))
+NESTED = ProxyFault(reply=ProxyReply(200, NESTED_BODY))
 NO_PRODUCT = Falsified(headers={PRODUCT: None})
-REDIRECT = Fault(apply=False, reply=Reply(302, b"{}", {"Location": "http://127.0.0.1:9/elsewhere"}))
+REDIRECT = ProxyFault(apply=False, reply=ProxyReply(302, b"{}", {"Location": "http://127.0.0.1:9/elsewhere"}))
 BAD_GZIP = Falsified(headers={"Content-Encoding": "gzip"})
 
 

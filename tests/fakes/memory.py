@@ -5,9 +5,9 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from fakes.store import Kind, Store
-from outboxctl.chaos.proxy import ndjson
-from outboxctl.chaos.proxy.asked import Asked
-from outboxctl.chaos.proxy.wire import Reply
+from outboxctl.drills.proxy import ndjson
+from outboxctl.drills.proxy.request import ProxyRequest
+from outboxctl.drills.proxy.wire import ProxyReply
 
 
 class Memory:
@@ -16,11 +16,11 @@ class Memory:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def answer(self, asked: Asked) -> Reply:
+    def answer(self, asked: ProxyRequest) -> ProxyReply:
         """Dispatch by method and path."""
         match asked.method, *asked.path:
             case "HEAD", *names:
-                reply = Reply(200 if self._exists(names) else 404)
+                reply = ProxyReply(200 if self._exists(names) else 404)
             case "GET", "":
                 reply = _json({"version": {"number": "9.0.4"}, "tagline": "You Know, for Search"})
             case _, index, "_bulk":
@@ -32,7 +32,7 @@ class Memory:
             case _, _, "_refresh":
                 reply = _json({"_shards": {"total": 1, "successful": 1, "failed": 0}})
             case _:
-                reply = Reply(400, b'{"error":"the fake sink does not know this request"}')
+                reply = ProxyReply(400, b'{"error":"the fake sink does not know this request"}')
         return reply
 
     def _exists(self, names: list[str]) -> bool:
@@ -40,12 +40,12 @@ class Memory:
             return self._store.kind is Kind.ALIAS
         return self._store.kind is not Kind.MISSING
 
-    def _bulk(self, index: str, asked: Asked) -> Reply:
+    def _bulk(self, index: str, asked: ProxyRequest) -> ProxyReply:
         alias_only = _query(asked).get("require_alias") == "true"
         answer = self._store.bulk(ndjson.parse(asked.body), index=index, require_alias=alias_only)
         return _json(_filtered(answer, _query(asked).get("filter_path")))
 
-    def _mget(self, wanted: dict[str, Any]) -> Reply:
+    def _mget(self, wanted: dict[str, Any]) -> ProxyReply:
         ids = wanted.get("ids") or [doc["_id"] for doc in wanted["docs"]]
         held = self._store.documents()
         docs = [
@@ -57,12 +57,12 @@ class Memory:
         return _json({"docs": docs})
 
 
-def _query(asked: Asked) -> dict[str, str]:
+def _query(asked: ProxyRequest) -> dict[str, str]:
     return {name: values[-1] for name, values in parse_qs(urlsplit(asked.target).query).items()}
 
 
-def _json(body: Any) -> Reply:
-    return Reply(200, json.dumps(body).encode())
+def _json(body: Any) -> ProxyReply:
+    return ProxyReply(200, json.dumps(body).encode())
 
 
 def _source(document: bytes | None) -> Any:

@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from urllib.parse import urlsplit, urlunsplit
 
 from fakes.postgres_link import Do, Link, Rule
-from outboxctl.services import fresh_port
+from outboxctl.drills.services import fresh_port
 
 __all__ = ["Do", "Proxy", "Rule", "postgres_proxy"]
 

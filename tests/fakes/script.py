@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from random import Random
 
-from outboxctl.chaos.proxy.fault import HEALTHY, Fault
-from outboxctl.chaos.proxy.points import Gates
-from outboxctl.chaos.proxy.tally import Bulk
+from outboxctl.drills.proxy.fault import HEALTHY, ProxyFault
+from outboxctl.drills.proxy.points import Gates
+from outboxctl.drills.proxy.tally import Bulk
 
 
 class Script(Gates):
@@ -14,29 +14,29 @@ class Script(Gates):
     A request whose body is larger than `reset_over` bytes is reset before its body is read.
     """
 
-    def __init__(self, choose: Callable[[Bulk], Fault] = lambda _: HEALTHY) -> None:
+    def __init__(self, choose: Callable[[Bulk], ProxyFault] = lambda _: HEALTHY) -> None:
         super().__init__()
         self.choose = choose
         self.lookups = HEALTHY
         self.reset_over: int | None = None
 
-    def other(self, request: str) -> Fault:
+    def other(self, request: str) -> ProxyFault:
         """The fault of a request that is no bulk request, such as `HEAD /_alias/name`; to be overridden."""
         del request
         return self.lookups
 
     @classmethod
-    def of(cls, *faults: Fault, then: Fault = HEALTHY) -> "Script":
+    def of(cls, *faults: ProxyFault, then: ProxyFault = HEALTHY) -> "Script":
         """These faults in order, then the same one for ever."""
         return cls(lambda bulk: faults[bulk.number] if bulk.number < len(faults) else then)
 
     @classmethod
-    def always(cls, fault: Fault) -> "Script":
+    def always(cls, fault: ProxyFault) -> "Script":
         """The same fault for ever."""
         return cls.of(then=fault)
 
     @classmethod
-    def at_random(cls, rng: Random, *chances: tuple[float, Fault]) -> "Script":
+    def at_random(cls, rng: Random, *chances: tuple[float, ProxyFault]) -> "Script":
         """Each fault with its probability; healthy with what is left."""
         faults = [*(fault for _, fault in chances), HEALTHY]
         weights = [*(chance for chance, _ in chances), 1 - sum(chance for chance, _ in chances)]

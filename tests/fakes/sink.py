@@ -6,17 +6,17 @@ from contextlib import contextmanager
 from fakes.memory import Memory
 from fakes.script import Script
 from fakes.store import Store
-from outboxctl.chaos.proxy.asked import Asked, Backend
-from outboxctl.chaos.proxy.exchange import Exchange
-from outboxctl.chaos.proxy.fault import Spell
-from outboxctl.chaos.proxy.points import Point
-from outboxctl.chaos.proxy.server import Server
-from outboxctl.chaos.proxy.tally import Bulk, Tally
-from outboxctl.chaos.proxy.upstream import Upstream
-from outboxctl.services import fresh_port
+from outboxctl.drills.proxy.exchange import Exchange
+from outboxctl.drills.proxy.fault import Spell
+from outboxctl.drills.proxy.points import Point
+from outboxctl.drills.proxy.request import Backend, ProxyRequest
+from outboxctl.drills.proxy.server import ProxyServer
+from outboxctl.drills.proxy.tally import Bulk, Tally
+from outboxctl.drills.proxy.upstream import Upstream
+from outboxctl.drills.services import fresh_port
 
 
-class FakeSink(Server):
+class FakeSink(ProxyServer):
     """Use `fake_sink()`. `requests` and `headers` are the bulk requests', `lookups` all others.
 
     `store` is in memory.
@@ -36,7 +36,7 @@ class FakeSink(Server):
     def limit(self) -> int:
         return super().limit if self.script.reset_over is None else self.script.reset_over
 
-    def _choose(self, asked: Asked, bulk: Bulk | None) -> Spell:
+    def _choose(self, asked: ProxyRequest, bulk: Bulk | None) -> Spell:
         if bulk:
             self.headers.append(asked.headers)
             return Spell(self.script.choose(bulk), over=self.exchange.closing)

@@ -6,7 +6,7 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from outboxctl.chaos.proxy.ndjson import Action
+from outboxctl.drills.proxy.ndjson import BulkOperation
 
 CONFLICT = "version_conflict_engine_exception"
 REQUIRE_ALIAS = "no such index [{0}] and [require_alias] request flag is [true] and [{0}] is not an alias"
@@ -44,7 +44,9 @@ class Store:
         self._held: dict[str, Held] = {}
         self._lock = threading.Lock()
 
-    def bulk(self, actions: Iterable[Action], *, index: str, require_alias: bool = False) -> dict[str, Any]:
+    def bulk(
+        self, actions: Iterable[BulkOperation], *, index: str, require_alias: bool = False
+    ) -> dict[str, Any]:
         """Apply the actions in order; the answer's body. Like the real one it creates a missing index."""
         with self._lock:
             if require_alias and self.kind is not Kind.ALIAS:
@@ -75,7 +77,7 @@ class Store:
         with self._lock:
             return [id_ for id_, writes in self.history.items() if _steps_back(writes)]
 
-    def _apply(self, action: Action) -> dict[str, Any]:
+    def _apply(self, action: BulkOperation) -> dict[str, Any]:
         if action.document is not None and action.id in self.drops:
             outcome = {"_id": action.id, "_version": -3, "result": "noop", "status": 200}
             return {action.verb: outcome}

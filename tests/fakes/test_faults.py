@@ -9,13 +9,13 @@ from urllib.parse import urlsplit
 import pytest
 
 from fakes import FakeSink, fake_sink, faults
-from fakes.faults import Fault
+from fakes.faults import ProxyFault
 from fakes.script import Script
-from outboxctl.chaos.proxy.tally import Bulk
-from outboxctl.sink.bulk import Action, body
+from outboxctl.drills.proxy.tally import Bulk
+from outboxctl.sink.delivery.bulk import BulkAction, body
 
 pytestmark = pytest.mark.no_servers
-TWO = body([Action("a", 1, "{}"), Action("b", 1, "{}")])
+TWO = body([BulkAction("a", 1, "{}"), BulkAction("b", 1, "{}")])
 
 
 class Seen(NamedTuple):
@@ -55,7 +55,7 @@ def send(sink: FakeSink, content: bytes = TWO) -> Seen:
         ),
     ],
 )
-def test_a_wrong_answer(fault: Fault, expected: Callable[[Seen], bool]) -> None:
+def test_a_wrong_answer(fault: ProxyFault, expected: Callable[[Seen], bool]) -> None:
     with fake_sink(Script.always(fault)) as sink:
         seen = send(sink)
         assert expected(seen), seen

@@ -11,19 +11,21 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fakes import fake_sink
-from fakes.faults import DROP_AFTER, Fault
+from fakes.faults import DROP_AFTER, ProxyFault
 from fakes.script import Script
 from fakes.store import Kind, Store
-from outboxctl.sink.bulk import FILTER, Action, body
+from outboxctl.sink.delivery.bulk import FILTER, BulkAction, body
 from servers import Servers
 
 VERSIONS = st.sampled_from([0, 1, 2, 3, 5, 2**63 - 1])
-ACTIONS = st.builds(Action, st.sampled_from("abc"), VERSIONS, st.sampled_from([None, "{}", '{"text":"é"}']))
+ACTIONS = st.builds(
+    BulkAction, st.sampled_from("abc"), VERSIONS, st.sampled_from([None, "{}", '{"text":"é"}'])
+)
 BULKS = st.lists(st.lists(ACTIONS, min_size=1, max_size=6), min_size=1, max_size=4)
 EXAMPLES = count()  # each example gets ids of its own in the one index
 
 
-def said(client: Elasticsearch, index: str, actions: list[Action], **options: Any) -> list[Any]:
+def said(client: Elasticsearch, index: str, actions: list[BulkAction], **options: Any) -> list[Any]:
     """What a sink says of each action: verb, id, status, version, result, and the error's type and text."""
     answer = client.bulk(index=index, operations=body(actions), **options)  # type: ignore[arg-type]
     assert answer["errors"] == any("error" in o for item in answer["items"] for o in item.values())
@@ -49,7 +51,7 @@ def documents(client: Elasticsearch, index: str, ids: list[str]) -> list[Any]:
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(bulks=BULKS)
 def test_any_sequence_of_writes_gets_the_same_answers_and_leaves_the_same_documents(
-    engine: Elasticsearch, index: str, bulks: list[list[Action]]
+    engine: Elasticsearch, index: str, bulks: list[list[BulkAction]]
 ) -> None:
     example = next(EXAMPLES)
     named = [[action._replace(id=f"{action.id}{example}") for action in bulk] for bulk in bulks]
@@ -65,7 +67,7 @@ def test_any_sequence_of_writes_gets_the_same_answers_and_leaves_the_same_docume
 @pytest.mark.real_engine
 def test_filters_and_require_alias_answer_alike(engine: Elasticsearch, index: str) -> None:
     options = {"filter_path": FILTER, "require_alias": True}
-    actions = [Action("x", 5, "{}"), Action("x", 1, "{}"), Action("y", 1, None)]
+    actions = [BulkAction("x", 5, "{}"), BulkAction("x", 1, "{}"), BulkAction("y", 1, None)]
     with fake_sink() as sink, Elasticsearch(sink.url) as fake:
         assert said(fake, index, actions, **options) == said(engine, index, actions, **options)
         sink.store.kind = Kind.INDEX
@@ -77,8 +79,8 @@ def test_filters_and_require_alias_answer_alike(engine: Elasticsearch, index: st
 def test_the_same_faults_sit_in_front_of_the_real_engine(
     servers: Servers, engine: Elasticsearch, index: str
 ) -> None:
-    script = Script.of(Fault(items={"x": (429, {"type": "busy", "reason": "later"})}.get), DROP_AFTER)
-    actions = [Action("x", 1, "{}"), Action("y", 1, "{}")]
+    script = Script.of(ProxyFault(items={"x": (429, {"type": "busy", "reason": "later"})}.get), DROP_AFTER)
+    actions = [BulkAction("x", 1, "{}"), BulkAction("y", 1, "{}")]
     with fake_sink(script, upstream=servers.sink) as sink, Elasticsearch(sink.url, max_retries=0) as client:
         assert [item[:3] for item in said(client, index, actions)] == [
             ("index", "x", 429),
@@ -93,9 +95,9 @@ def test_the_same_faults_sit_in_front_of_the_real_engine(
 def test_once_tombstones_are_forgotten_an_older_write_comes_back_and_is_found() -> None:
     store = Store()
     with fake_sink(store=store) as sink, Elasticsearch(sink.url) as fake:
-        said(fake, "any", [Action("x", 1, "{}"), Action("x", 6, None)])
-        assert said(fake, "any", [Action("x", 5, "{}")])[0][2] == 409
+        said(fake, "any", [BulkAction("x", 1, "{}"), BulkAction("x", 6, None)])
+        assert said(fake, "any", [BulkAction("x", 5, "{}")])[0][2] == 409
         store.forget_tombstones()
-        assert said(fake, "any", [Action("x", 5, "{}")])[0][2] == 201
+        assert said(fake, "any", [BulkAction("x", 5, "{}")])[0][2] == 201
     assert store.steps_back() == ["x"]
     assert json.loads(store.documents()["x"].document or b"") == {}

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from outboxctl.labs.catalogue import LABS
+from outboxctl.drills.labs.catalogue import LABS
 from processes import OUTBOXCTL, environment
 
 LONGEST_SECONDS = 900

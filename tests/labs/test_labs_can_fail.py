@@ -6,7 +6,7 @@ import pytest
 
 from labs.breakages import found
 from labs.runs import LONGEST_SECONDS, Outcome
-from outboxctl.labs.catalogue import LABS
+from outboxctl.drills.labs.catalogue import LABS
 
 pytestmark = [pytest.mark.real_engine, pytest.mark.timeout(LONGEST_SECONDS)]
 every_lab = pytest.mark.parametrize("lab", [lab.name for lab in LABS])

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from labs.runs import LONGEST_SECONDS, Outcome
-from outboxctl.labs.catalogue import LABS
-from outboxctl.labs.model import Need
+from outboxctl.drills.labs.catalogue import LABS
+from outboxctl.drills.labs.model import Need
 
 pytestmark = pytest.mark.timeout(LONGEST_SECONDS)
 NEED_A_REAL_ONE = {lab.name for lab in LABS if Need.REAL_ENGINE in lab.needs}

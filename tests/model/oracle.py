@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from outboxctl.core.claim import Claimed
-from outboxctl.core.reclaim import SPARE
-from outboxctl.lifecycle import Status
+from outboxctl.core.delivery.claim import Claimed
+from outboxctl.core.delivery.reclaim import SPARE
+from outboxctl.domain.lifecycle import Status
 from outboxctl.worker.outcome import Outcomes
 
 MAX_ATTEMPTS = 4  # with fewer, what was reclaimed never goes with others

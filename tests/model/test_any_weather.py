@@ -31,7 +31,7 @@ from model.oracle import LEASE
 from model.weather import FAIR, WEATHERS
 from model.world import Hand, World
 from outboxctl.core.database import Database
-from outboxctl.lifecycle import Status
+from outboxctl.domain.lifecycle import Status
 from outboxctl.worker import lease, tally
 
 EXAMPLES = int(os.environ.get("OUTBOXCTL_MODEL_EXAMPLES", "0"))

@@ -7,9 +7,9 @@ from typing import Any
 
 from fakes import faults
 from fakes.store import Store
-from outboxctl.chaos.proxy import ndjson
-from outboxctl.failures import Answer
-from outboxctl.sink.bulk import Action, body, pair
+from outboxctl.domain.failures import Answer
+from outboxctl.drills.proxy import ndjson
+from outboxctl.sink.delivery.bulk import BulkAction, body, pair
 
 Applied = Enum("Applied", "NOW NEVER LATER")
 NOW, NEVER, LATER = Applied
@@ -65,9 +65,9 @@ class Sky:
 
     def __init__(self) -> None:
         self.store = Store()
-        self.late: list[list[ndjson.Action]] = []
+        self.late: list[list[ndjson.BulkOperation]] = []
 
-    def send(self, actions: Sequence[Action], weather: Weather, victim: str) -> list[Answer] | Answer:
+    def send(self, actions: Sequence[BulkAction], weather: Weather, victim: str) -> list[Answer] | Answer:
         """One bulk request: its answer as the worker understands it."""
         there = any(action.id == victim for action in actions)
         weather = weather if there or not weather.only_victim else WEATHERS[FAIR]
@@ -83,7 +83,9 @@ class Sky:
         """A request that was given up long ago is applied after all."""
         self._apply(self.late.pop(number), None, "")
 
-    def _apply(self, sent: Iterable[ndjson.Action], refusal: tuple[int, str] | None, victim: str) -> Any:
+    def _apply(
+        self, sent: Iterable[ndjson.BulkOperation], refusal: tuple[int, str] | None, victim: str
+    ) -> Any:
         items = [
             action.refused(refusal[0], {"type": refusal[1], "reason": "said the weather"})
             if refusal and action.id == victim

@@ -11,15 +11,16 @@ from model.application import Application, document_id
 from model.clocks import Clocks, Steps
 from model.oracle import LEASE, MAX_ATTEMPTS, MAX_PROCESSING, TABLE, Oracle, Row
 from model.weather import FAIR, WEATHERS, Sky
-from outboxctl.core import replay, settle
-from outboxctl.core.claim import GROUP, claim
 from outboxctl.core.database import Database
-from outboxctl.core.reclaim import reclaim
-from outboxctl.core.renew import renew
-from outboxctl.failures import Finding
-from outboxctl.lifecycle import Status
+from outboxctl.core.delivery import settle
+from outboxctl.core.delivery.claim import GROUP, claim
+from outboxctl.core.delivery.reclaim import reclaim
+from outboxctl.core.delivery.renew import renew
+from outboxctl.core.operator import replay
+from outboxctl.domain.failures import Classification
+from outboxctl.domain.lifecycle import Status
 from outboxctl.metrics.registry import Metrics
-from outboxctl.sink.halving import Halving
+from outboxctl.sink.delivery.bisect import Bisection
 from outboxctl.worker import tally
 from outboxctl.worker.lease import Lease
 from outboxctl.worker.outcome import RetryPolicy, decide
@@ -34,7 +35,7 @@ class Hand:
 
     lease: Lease
     prepared: Prepared
-    findings: list[Finding | None] | None = None
+    findings: list[Classification | None] | None = None
 
 
 class World:
@@ -72,7 +73,7 @@ class World:
         """It sends, late or in time, unless its reading is too old by now."""
         actions = hand.prepared.actions
         id_ = actions[victim % len(actions)].id if actions else ""
-        halving = Halving(
+        halving = Bisection(
             lambda some: self.sky.send(some, WEATHERS[weather], id_) if hand.lease.left() > 0 else None
         )
         hand.findings = halving.deliver(actions) if actions else []

@@ -12,11 +12,11 @@ from acceptance import lab
 from fakes import FakeSink, fake_sink
 from invariants import Engine, check_invariants
 from outboxctl.core.database import Database
-from outboxctl.errors import UnreachableError
+from outboxctl.domain.errors import UnreachableError
 from outboxctl.metrics.registry import Metrics
 from outboxctl.settings import load
-from outboxctl.sink.client import connect
-from outboxctl.sink.deliver import ElasticSink
+from outboxctl.sink.delivery.deliver import ElasticSink
+from outboxctl.sink.transport.open import connect
 from outboxctl.worker.health import Health
 from outboxctl.worker.lane import Lane
 from outboxctl.worker.shared import Shared

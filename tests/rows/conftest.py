@@ -9,7 +9,7 @@ import servers as test_servers
 from acceptance import lab
 from fakes import FakeSink, fake_sink
 from outboxctl.core.database import Database
-from outboxctl.core.migrations import upgrade
+from outboxctl.core.schema.migrations import upgrade
 from rows.bench import Bench
 from servers import Servers
 

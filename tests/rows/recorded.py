@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from fakes.faults import Fault
-from outboxctl.chaos.proxy.wire import Reply
+from fakes.faults import ProxyFault
+from outboxctl.drills.proxy.wire import ProxyReply
 
 ELASTICSEARCH, OPENSEARCH = "elasticsearch-9.0.4", "opensearch-2.19.6"
 FOLDER = Path(__file__).parents[1] / "answers"
@@ -22,9 +22,9 @@ def item(case: str, server: str = ELASTICSEARCH) -> tuple[int, Any]:
     return next((outcome["status"], outcome["error"]) for outcome in outcomes if "error" in outcome)
 
 
-def request(case: str, server: str = ELASTICSEARCH) -> Fault:
+def request(case: str, server: str = ELASTICSEARCH) -> ProxyFault:
     """The whole request refused as a server refused it in this case."""
     answer = ANSWERS[server][case]
     missing = {"x-elastic-product": None, "content-type": None}
     body = b"" if answer["body"] is None else json.dumps(answer["body"]).encode()
-    return Fault(apply=False, reply=Reply(answer["status"], body, missing | answer["headers"]))
+    return ProxyFault(apply=False, reply=ProxyReply(answer["status"], body, missing | answer["headers"]))

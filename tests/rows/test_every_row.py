@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from outboxctl.failures import Noop, Reason
+from outboxctl.domain.failures import Noop, Reason
 from rows.table import ROWS
 
 pytestmark = pytest.mark.no_servers

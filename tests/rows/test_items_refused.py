@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from fakes import FakeSink, Fault, Script
+from fakes import FakeSink, ProxyFault, Script
 from rows.bench import DONE, Bench, end, metric
 from rows.recorded import OPENSEARCH, item
 
@@ -55,7 +55,7 @@ def test_a_refused_item(
     bench: Bench, sink: FakeSink, policy: str, answer: tuple[int, Any], verdict: str, reason: str
 ) -> None:
     first, refused, last = bench.put(3)
-    sink.script = Script.always(Fault(items={refused.document: answer}.get))
+    sink.script = Script.always(ProxyFault(items={refused.document: answer}.get))
     metrics = bench.to(sink, outage_policy=policy)
     assert bench.end(refused) == end(verdict, reason, policy)
     assert [bench.end(first), bench.end(last)] == [DONE, DONE]
@@ -68,7 +68,7 @@ def test_a_refused_item(
 
 def test_payload_too_large__said_of_one_item(bench: Bench, sink: FakeSink) -> None:
     refused, neighbour = bench.put(2)
-    sink.script = Script.always(Fault(items={refused.document: error(413, "too_large_exception")}.get))
+    sink.script = Script.always(ProxyFault(items={refused.document: error(413, "too_large_exception")}.get))
     bench.to(sink)
     assert [bench.end(refused), bench.end(neighbour)] == [end("fail", "payload_too_large", "count"), DONE]
 
@@ -80,7 +80,7 @@ def test_a_refused_delete(bench: Bench, sink: FakeSink, policy: str, case: str) 
     bench.to(sink)
     bench.sql.execute("DELETE FROM search_index")
     refused = bench.delete(gone.entity, 2)
-    sink.script = Script.always(Fault(items={refused.document: answer}.get))
+    sink.script = Script.always(ProxyFault(items={refused.document: answer}.get))
     bench.to(sink, outage_policy=policy)
     assert bench.end(refused) == end(verdict, reason, policy)
     assert sink.store.versions() == {gone.document: 1}

@@ -4,7 +4,7 @@ import pytest
 
 from acceptance import lab
 from fakes import FakeSink
-from outboxctl.core import claim
+from outboxctl.core.delivery import claim
 from outboxctl.worker import intake
 from rows.bench import DONE, Bench, Put, metric
 

@@ -8,9 +8,9 @@ from email.utils import format_datetime
 
 import pytest
 
-from fakes import FakeSink, Fault, Script
+from fakes import FakeSink, ProxyFault, Script
 from fakes.faults import DRIPPED, refused
-from outboxctl import services
+from outboxctl.drills import services
 from rows.bench import Bench, end
 
 LEASE = 1.0  # seconds; a delivery gets three quarters of it
@@ -55,10 +55,10 @@ def test_tls(bench: Bench, sink: FakeSink, policy: str) -> None:
 
 @pytest.mark.parametrize(
     ("fault", "applied"),
-    [(Fault(before=60), 0), (Fault(after=60), 2), (DRIPPED, 2)],
+    [(ProxyFault(before=60), 0), (ProxyFault(after=60), 2), (DRIPPED, 2)],
     ids=["before", "after", "dripped"],
 )
-def test_timeout(bench: Bench, sink: FakeSink, policy: str, fault: Fault, applied: int) -> None:
+def test_timeout(bench: Bench, sink: FakeSink, policy: str, fault: ProxyFault, applied: int) -> None:
     batch = bench.put(2)
     sink.script = Script.always(fault)
     bench.to(sink, outage_policy=policy, lease_seconds=LEASE)
@@ -68,7 +68,7 @@ def test_timeout(bench: Bench, sink: FakeSink, policy: str, fault: Fault, applie
 
 def test_timeout__where_the_look_up_used_up_the_time(bench: Bench, sink: FakeSink) -> None:
     (put,) = bench.put()
-    sink.script.lookups = Fault(before=60)
+    sink.script.lookups = ProxyFault(before=60)
     bench.to(sink, lease_seconds=LEASE)
     assert bench.end(put) == end("retry", "timeout", "count")
     assert sink.requests == []

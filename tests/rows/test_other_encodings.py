@@ -8,11 +8,11 @@ import psycopg
 import pytest
 
 import servers as test_servers
-from fakes import FakeSink, Fault, Script
-from outboxctl import services
+from fakes import FakeSink, ProxyFault, Script
 from outboxctl.core.database import Database
-from outboxctl.core.encoding import SINGLE_BYTE, storable
-from outboxctl.core.migrations import upgrade
+from outboxctl.core.schema.encoding import SINGLE_BYTE, storable
+from outboxctl.core.schema.migrations import upgrade
+from outboxctl.drills import services
 from processes import Cli, environment
 from rows.bench import DONE, Bench, end
 from servers import Servers
@@ -36,7 +36,7 @@ def test_an_error_that_it_cannot_store_is_stored_escaped(
 ) -> None:
     *neighbours, bad = elsewhere.put(20)
     answer = status, {"type": "document_parsing_exception" if status == 400 else "other", "reason": LONG}
-    sink.script = Script.always(Fault(items={bad.document: answer}.get))
+    sink.script = Script.always(ProxyFault(items={bad.document: answer}.get))
     elsewhere.to(sink)
     assert {elsewhere.end(put) for put in neighbours} == {DONE}
     expected = ("fail", "mapping") if status == 400 else ("retry", "rate_limited")

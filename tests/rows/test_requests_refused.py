@@ -2,15 +2,15 @@
 
 import pytest
 
-from fakes import FakeSink, Fault, Script, faults
+from fakes import FakeSink, ProxyFault, Script, faults
 from fakes.faults import answered, refused
-from outboxctl.chaos.proxy.wire import Reply
+from outboxctl.drills.proxy.wire import ProxyReply
 from rows.bench import DONE, Bench, end, metric
 from rows.recorded import OPENSEARCH, request
 
 BLOCK = "index [a] blocked by: [{}];"
 HTML = b"<html>gateway</html>"
-CUT_JSON = Fault(reply=Reply(200, b'{"errors":false,"items":[{"index":{"_id":'))
+CUT_JSON = ProxyFault(reply=ProxyReply(200, b'{"errors":false,"items":[{"index":{"_id":'))
 NO_MASTER = refused(503, "master_not_discovered_exception", "no master")
 CASES = {
     "config-media type": (request("bad_media_type"), "outage", "config"),
@@ -57,7 +57,11 @@ CASES = {
     "bad_response-status not int": (faults.STATUS_NOT_INT, "retry", "bad_response"),
     "bad_response-success and error": (faults.SUCCESS_AND_ERROR, "retry", "bad_response"),
     "bad_response-nested": (faults.NESTED, "retry", "bad_response"),
-    "unavailable-nested": (Fault(apply=False, reply=Reply(503, faults.NESTED_BODY)), "outage", "unavailable"),
+    "unavailable-nested": (
+        ProxyFault(apply=False, reply=ProxyReply(503, faults.NESTED_BODY)),
+        "outage",
+        "unavailable",
+    ),
     "bad_response-redirect": (faults.REDIRECT, "outage", "bad_response"),
     "unknown_exception": (answered(418), "retry", "unknown_exception"),
 }
@@ -65,7 +69,7 @@ CASES = {
 
 @pytest.mark.parametrize(("fault", "verdict", "reason"), CASES.values(), ids=CASES)
 def test_a_refused_request(
-    bench: Bench, sink: FakeSink, policy: str, fault: Fault, verdict: str, reason: str
+    bench: Bench, sink: FakeSink, policy: str, fault: ProxyFault, verdict: str, reason: str
 ) -> None:
     batch = bench.put(3)
     sink.script = Script.always(fault)
@@ -85,7 +89,7 @@ def test_bad_response__product_header_missing_later_on(bench: Bench, sink: FakeS
 
 @pytest.mark.parametrize(("verdict", "fault"), [("outage", NO_MASTER), ("retry", answered(502))])
 def test_the_last_attempt_ends_in_failed_but_an_outage_that_is_held_never_does(
-    bench: Bench, sink: FakeSink, policy: str, verdict: str, fault: Fault
+    bench: Bench, sink: FakeSink, policy: str, verdict: str, fault: ProxyFault
 ) -> None:
     (put,) = bench.put()
     sink.script = Script.always(fault)
@@ -105,7 +109,7 @@ def test_the_last_attempt_ends_in_failed_but_an_outage_that_is_held_never_does(
     ],
 )
 def test_a_look_up_that_is_refused_sends_nothing(
-    bench: Bench, sink: FakeSink, policy: str, lookup: Fault, reason: str
+    bench: Bench, sink: FakeSink, policy: str, lookup: ProxyFault, reason: str
 ) -> None:
     (put,) = bench.put()
     sink.script.lookups = lookup

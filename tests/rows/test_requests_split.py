@@ -5,9 +5,9 @@ from math import log2
 
 import pytest
 
-from fakes import FakeSink, Fault, Script, faults
+from fakes import FakeSink, ProxyFault, Script, faults
 from fakes.faults import HEALTHY
-from outboxctl.chaos.proxy.tally import Bulk
+from outboxctl.drills.proxy.tally import Bulk
 from rows.bench import DONE, Bench, end, metric
 from rows.recorded import request
 
@@ -16,7 +16,7 @@ FAILED = end("fail", "payload_too_large", "count")
 LIMIT = 100_000  # bytes
 
 
-def over(limit: int, fault: Fault) -> Callable[[Bulk], Fault]:
+def over(limit: int, fault: ProxyFault) -> Callable[[Bulk], ProxyFault]:
     """A sink that refuses every body larger than `limit` bytes."""
     return lambda bulk: fault if bulk.size > limit else HEALTHY
 
@@ -60,7 +60,7 @@ def test_bad_document__over_the_limit_by_itself_fails_alone(bench: Bench, sink: 
 
 
 @pytest.mark.parametrize("fault", [faults.RESET_BEFORE, faults.RESET_AFTER])
-def test_payload_too_large__told_by_resets_is_found(bench: Bench, sink: FakeSink, fault: Fault) -> None:
+def test_payload_too_large__told_by_resets_is_found(bench: Bench, sink: FakeSink, fault: ProxyFault) -> None:
     before, (large,), after = bench.put(3), bench.put(text="x" * LIMIT), bench.put(3)
     sink.script = Script(over(LIMIT, fault))
     bench.to(sink)
@@ -90,11 +90,11 @@ def test_connection_lost__where_no_other_event_vouches_for_the_sink(
 @pytest.mark.parametrize("fault", [faults.RESET_BEFORE, faults.RESET_AFTER, faults.DROP_AFTER])
 @pytest.mark.parametrize("count", [1, 4])
 def test_connection_lost__where_the_sink_answers_nothing_at_all(
-    bench: Bench, sink: FakeSink, policy: str, count: int, fault: Fault
+    bench: Bench, sink: FakeSink, policy: str, count: int, fault: ProxyFault
 ) -> None:
     batch = bench.put(count)
 
-    def dies(_: Bulk) -> Fault:
+    def dies(_: Bulk) -> ProxyFault:
         sink.script.lookups = fault
         return fault
 
@@ -104,7 +104,9 @@ def test_connection_lost__where_the_sink_answers_nothing_at_all(
 
 
 @pytest.mark.parametrize("fault", [faults.RESET_BEFORE, faults.RESET_AFTER, faults.DROP_AFTER])
-def test_connection_lost__once_by_chance_costs_no_attempt(bench: Bench, sink: FakeSink, fault: Fault) -> None:
+def test_connection_lost__once_by_chance_costs_no_attempt(
+    bench: Bench, sink: FakeSink, fault: ProxyFault
+) -> None:
     batch = bench.put(4)
     sink.script = Script.of(fault)
     bench.to(sink)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fakes import FakeSink, Fault, Script
+from fakes import FakeSink, ProxyFault, Script
 from fakes.faults import NESTED_BODY, answered, refused
 from rows.bench import DONE, Bench, end, metric
 
@@ -31,7 +31,7 @@ def test_bad_request__two_bad_neighbours_are_found_if_others_vouch_for_the_sink(
     batch = bench.put(16)
     bad = {put.document for put in batch[6:10]}
     refusal = refused(400, "illegal_argument_exception", "no such thing")
-    sink.script = Script(lambda bulk: refusal if bad & set(bulk.ids) else Fault())
+    sink.script = Script(lambda bulk: refusal if bad & set(bulk.ids) else ProxyFault())
     bench.to(sink)
     for put in batch:
         assert bench.end(put) == (end("fail", "bad_request", "count") if put.document in bad else DONE)
@@ -48,7 +48,7 @@ ENGINE = {"typed": refused(400, "illegal_argument_exception", "no such thing")}
 
 
 @pytest.mark.parametrize("fault", (NO_ENGINE | ENGINE).values(), ids=NO_ENGINE | ENGINE)
-def test_config__an_event_that_is_alone(bench: Bench, sink: FakeSink, policy: str, fault: Fault) -> None:
+def test_config__an_event_that_is_alone(bench: Bench, sink: FakeSink, policy: str, fault: ProxyFault) -> None:
     """As the probe of an open circuit is: the look-up succeeds, and every bulk request is refused."""
     (put,) = bench.put()
     sink.script = Script.always(fault)
@@ -59,7 +59,7 @@ def test_config__an_event_that_is_alone(bench: Bench, sink: FakeSink, policy: st
 
 def test_bad_request__an_event_that_is_alone(bench: Bench, sink: FakeSink, policy: str) -> None:
     (put,) = bench.put()
-    sink.script = Script(lambda bulk: ENGINE["typed"] if put.document in bulk.ids else Fault())
+    sink.script = Script(lambda bulk: ENGINE["typed"] if put.document in bulk.ids else ProxyFault())
     bench.to(sink, outage_policy=policy)
     assert bench.end(put) == end("fail", "bad_request", policy)
     assert len(sink.requests) == 3
@@ -70,7 +70,7 @@ def test_bad_request__an_event_that_is_alone(bench: Bench, sink: FakeSink, polic
 def test_timeout__slow_look_ups_use_an_attempt(bench: Bench, sink: FakeSink, lease: float) -> None:
     """Else the event would go round for ever: no request, no attempt, no metric."""
     (put,) = bench.put()
-    sink.script.lookups = Fault(before=lease * 0.7)
+    sink.script.lookups = ProxyFault(before=lease * 0.7)
     metrics = bench.to(sink, lease_seconds=lease)
     assert bench.end(put) == end("retry", "timeout", "count")
     assert metric(metrics, "outbox_failed_total", reason="timeout") == 1
@@ -78,6 +78,6 @@ def test_timeout__slow_look_ups_use_an_attempt(bench: Bench, sink: FakeSink, lea
 
 def test_a_look_up_takes_at_most_half_of_the_time(bench: Bench, sink: FakeSink) -> None:
     (put,) = bench.put()
-    sink.script.lookups = Fault(before=0.3)
+    sink.script.lookups = ProxyFault(before=0.3)
     bench.to(sink, lease_seconds=1.0)
     assert bench.end(put) == DONE

@@ -4,8 +4,8 @@ from uuid import uuid4
 
 from acceptance import lab
 from fakes import FakeSink
-from outboxctl.core.claim import claim
-from outboxctl.core.reclaim import reclaim
+from outboxctl.core.delivery.claim import claim
+from outboxctl.core.delivery.reclaim import reclaim
 from processes import Cli
 from rows.bench import DONE, Bench, End, metric
 

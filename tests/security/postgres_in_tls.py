@@ -12,8 +12,8 @@ from urllib.parse import quote
 
 import psycopg
 
-from outboxctl import services
-from outboxctl.services import place
+from outboxctl.drills import services
+from outboxctl.drills.services import place
 from tls import HOST, Papers
 
 CONFIG = """

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from elasticsearch import Elasticsearch
 
-from outboxctl.errors import UsageError
+from outboxctl.domain.errors import UsageError
 from outboxctl.sink.roles import ACTIONS, COMPOSITE, GRANTS, MANAGE, REQUESTS, Engine, orders
 from processes import Cli
 from servers import Servers

@@ -10,8 +10,8 @@ import pytest
 from doctor.ward import Ward
 from outboxctl.core import tls as core_tls
 from outboxctl.core.database import Database
-from outboxctl.doctor.model import End
-from outboxctl.errors import ExitCode, UntrustedError, UsageError
+from outboxctl.domain.errors import ExitCode, UntrustedError, UsageError
+from outboxctl.operations.doctor.model import End
 from processes import Cli
 from tls import HOST, Door, Papers
 

@@ -9,16 +9,16 @@ from urllib.parse import urlsplit
 import pytest
 
 from doctor.ward import Ward
-from outboxctl.doctor.model import End
-from outboxctl.errors import UsageError
-from outboxctl.failures import Reason
+from outboxctl.domain.errors import UsageError
+from outboxctl.domain.failures import Reason
+from outboxctl.operations.doctor.model import End
 from outboxctl.settings import load
-from outboxctl.sink import tls
-from outboxctl.sink.client import connect
-from outboxctl.sink.clients.watch import Peer
-from outboxctl.sink.index import ensure
-from outboxctl.sink.opening import OpeningSink
-from outboxctl.sink.security import passing_on
+from outboxctl.sink.index.index_setup import ensure
+from outboxctl.sink.transport import tls
+from outboxctl.sink.transport.credentials import passing_on
+from outboxctl.sink.transport.lazy import OpeningSink
+from outboxctl.sink.transport.open import connect
+from outboxctl.sink.transport.wall_clock import Peer
 from processes import Cli
 from servers import Servers
 from tls import HOST, Front, Papers, basic

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from outboxctl import services
+from outboxctl.drills import services
 
 
 @pytest.fixture

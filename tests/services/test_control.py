@@ -8,10 +8,10 @@ import psycopg
 import pytest
 from elasticsearch import ApiError, Elasticsearch
 
-from outboxctl import services
-from outboxctl.errors import UnreachableError, UsageError
-from outboxctl.services import process
-from outboxctl.urls import check_database_url
+from outboxctl.domain.errors import UnreachableError, UsageError
+from outboxctl.drills import services
+from outboxctl.drills.services import process
+from outboxctl.net.urls import check_database_url
 
 INDEX = "kept"
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from outboxctl.errors import UnreachableError
-from outboxctl.services import docker, maven, place, postgres, process
-from outboxctl.services.engines import RELEASES, Release
+from outboxctl.domain.errors import UnreachableError
+from outboxctl.drills.services import docker, maven, place, postgres, process
+from outboxctl.drills.services.engines import RELEASES, Release
 
 
 def test_the_same_engine_everywhere() -> None:

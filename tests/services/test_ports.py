@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from outboxctl import services
-from outboxctl.errors import UsageError
-from outboxctl.scratch.worker import WorkerProcess
-from outboxctl.services import sockets
+from outboxctl.domain.errors import UsageError
+from outboxctl.drills import services
+from outboxctl.drills.scratch.worker import WorkerProcess
+from outboxctl.drills.services import sockets
 
 pytestmark = pytest.mark.no_servers
 # A server that, like any other, sets SO_REUSEADDR; it says its port once it listens, and ends with its input.

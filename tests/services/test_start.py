@@ -11,9 +11,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from outboxctl import services
-from outboxctl.errors import UnreachableError, UsageError
-from outboxctl.services import Service, record
+from outboxctl.domain.errors import UnreachableError, UsageError
+from outboxctl.drills import services
+from outboxctl.drills.services import Service, record
 
 FOREVER = ["sleep", "300"]
 

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from elasticsearch import Elasticsearch
 
-from outboxctl import services
+from outboxctl.drills import services
 from processes import Cli, environment
 
 LAB_INDEX = "wordloom-test-search-index"

@@ -11,36 +11,38 @@ from typing import Any
 import pytest
 
 from fakes import FakeSink, fake_sink, faults
-from fakes.faults import Fault, answered, refused
+from fakes.faults import ProxyFault, answered, refused
 from fakes.memory import Memory
 from fakes.script import Script
 from fakes.store import Store
-from outboxctl import services
-from outboxctl.chaos.proxy.asked import Asked
-from outboxctl.chaos.proxy.faults import blackhole, busy
-from outboxctl.chaos.proxy.wire import PRODUCT, Reply
-from outboxctl.errors import UsageError
-from outboxctl.failures import Finding, Reason, Verdict
+from outboxctl.domain.errors import UsageError
+from outboxctl.domain.failures import Classification, Reason, Verdict
+from outboxctl.drills import services
+from outboxctl.drills.proxy.faults import blackhole, busy
+from outboxctl.drills.proxy.request import ProxyRequest
+from outboxctl.drills.proxy.wire import PRODUCT, ProxyReply
 from outboxctl.settings import load
-from outboxctl.sink.bulk import Action
-from outboxctl.sink.client import connect
-from outboxctl.sink.clients import model
-from outboxctl.sink.clients.either import EitherClient
-from outboxctl.sink.clients.watch import SEEN, within
-from outboxctl.sink.deliver import ElasticSink
-from outboxctl.sink.opening import OpeningSink
+from outboxctl.sink.delivery.bulk import BulkAction
+from outboxctl.sink.delivery.deliver import ElasticSink
+from outboxctl.sink.engines.detected import EitherClient
+from outboxctl.sink.transport import client as model
+from outboxctl.sink.transport.lazy import OpeningSink
+from outboxctl.sink.transport.open import connect
+from outboxctl.sink.transport.wall_clock import SEEN, within
 
 pytestmark = pytest.mark.no_servers
 PRODUCTS = ("elasticsearch", "opensearch")
-NO_MODULE = "outboxctl.sink.clients.opensearch"
+NO_MODULE = "outboxctl.sink.engines.opensearch"
 PLAIN = {"Content_Type": "application/json", "X_Elastic_Product": "Elasticsearch"}
 RETRY, OUTAGE, FAIL = Verdict.RETRY, Verdict.OUTAGE, Verdict.FAIL
 
 
-def _deliver(url: str, product: str, *, seconds: float = 10.0) -> Finding:
+def _deliver(url: str, product: str, *, seconds: float = 10.0) -> Classification:
     """What one event's delivery ends in."""
     with closing(connect(load(elastic_url=url, sink=product))) as client:
-        (found,) = ElasticSink(client, "x").deliver([Action("a:1", 1, "{}")], left=lambda: seconds).findings
+        (found,) = (
+            ElasticSink(client, "x").deliver([BulkAction("a:1", 1, "{}")], left=lambda: seconds).findings
+        )
     assert found
     return found
 
@@ -71,7 +73,7 @@ def _deliver(url: str, product: str, *, seconds: float = 10.0) -> Finding:
     ],
 )
 def test_both_say_the_same_of_the_same_answer(
-    product: str, fault: Fault, verdict: Verdict, reason: Reason
+    product: str, fault: ProxyFault, verdict: Verdict, reason: Reason
 ) -> None:
     with fake_sink(Script.always(fault)) as sink:
         found = _deliver(sink.url, product, seconds=0.5 if reason is Reason.TIMEOUT else 10.0)
@@ -98,7 +100,7 @@ def test_both_send_the_credentials_and_hide_them(product: str) -> None:
     heard: list[str] = []
 
     class Ear(Memory):
-        def answer(self, asked: Asked) -> Reply:
+        def answer(self, asked: ProxyRequest) -> ProxyReply:
             heard.append(asked.headers["authorization"])
             return super().answer(asked)
 
@@ -113,11 +115,11 @@ def test_both_send_the_credentials_and_hide_them(product: str) -> None:
 class OpenSearch(Memory):
     """As OpenSearch 2.19.6 is to either client: it names itself in GET / alone, and takes plain types."""
 
-    def answer(self, asked: Asked) -> Reply:
+    def answer(self, asked: ProxyRequest) -> ProxyReply:
         if "vnd.elasticsearch" in asked.headers.get("content-type", ""):
-            reply = Reply(406, b'{"error": "Content-Type header is not supported", "status": 406}')
+            reply = ProxyReply(406, b'{"error": "Content-Type header is not supported", "status": 406}')
         elif asked.method == "GET" and asked.path == [""]:
-            reply = Reply(200, json.dumps({"version": {"distribution": "opensearch"}}).encode())
+            reply = ProxyReply(200, json.dumps({"version": {"distribution": "opensearch"}}).encode())
         else:
             reply = super().answer(asked)
         return replace(reply, headers={**reply.headers, PRODUCT: None})
@@ -137,7 +139,7 @@ def test_opensearch_is_met_without_a_lost_attempt_also_if_it_was_away() -> None:
     port = services.fresh_port()
     with closing(connect(load(elastic_url=f"http://127.0.0.1:{port}"))) as client:
         sink = ElasticSink(client, "x")
-        send = [Action("a:1", 1, "{}")]
+        send = [BulkAction("a:1", 1, "{}")]
         (away,) = sink.deliver(send, left=lambda: 5.0).findings
         assert away
         assert away.reason is Reason.CONNECT
@@ -153,10 +155,10 @@ def test_opensearch_is_met_without_a_lost_attempt_also_if_it_was_away() -> None:
 class Reticent(OpenSearch):
     """OpenSearch to a user who may write and not ask `GET /`."""
 
-    def answer(self, asked: Asked) -> Reply:
+    def answer(self, asked: ProxyRequest) -> ProxyReply:
         found = super().answer(asked)
         if asked.method == "GET" and asked.path == [""]:
-            return Reply(403, b'{"error": {"type": "security_exception"}}', {PRODUCT: None})
+            return ProxyReply(403, b'{"error": {"type": "security_exception"}}', {PRODUCT: None})
         return found
 
 
@@ -195,14 +197,14 @@ class Slow:
     def __init__(self, product: str, times: list[float | None]) -> None:
         self.product, self._times = product, times
 
-    def send(self, *_: Any) -> model.Reply:
+    def send(self, *_: Any) -> model.SinkReply:
         self._note()
-        return model.Reply(404, {}, None)
+        return model.SinkReply(404, {}, None)
 
-    def root(self) -> model.Reply:
+    def root(self) -> model.SinkReply:
         self._note()
         version: Mapping[str, Any] = {"version": {"distribution": "opensearch"}}
-        return model.Reply(200, {}, version)
+        return model.SinkReply(200, {}, version)
 
     def close(self) -> None: ...
 
@@ -227,12 +229,12 @@ class Hanging(Slow):
         super().__init__("elasticsearch", [])
         self.asked, self.answered = threading.Event(), threading.Event()
 
-    def root(self) -> model.Reply:
+    def root(self) -> model.SinkReply:
         if self.asked.is_set():
             return super().root()
         self.asked.set()
         assert self.answered.wait(30)
-        return model.Reply(503, {}, None)
+        return model.SinkReply(503, {}, None)
 
 
 def test_nobody_waits_for_an_answer_that_another_lane_waits_for() -> None:

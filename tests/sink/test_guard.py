@@ -9,14 +9,15 @@ from time import monotonic
 
 import pytest
 
-from outboxctl import clock, guard
-from outboxctl.failures import Reason, Verdict
-from outboxctl.guard import GUARD, Guard
+from outboxctl.domain import clock
+from outboxctl.domain.failures import Reason, Verdict
+from outboxctl.net import deadline
+from outboxctl.net.deadline import GUARD, Guard
 from outboxctl.settings import load
-from outboxctl.sink.bulk import Action
-from outboxctl.sink.client import connect
-from outboxctl.sink.clients import watch
-from outboxctl.sink.deliver import ElasticSink
+from outboxctl.sink.delivery.bulk import BulkAction
+from outboxctl.sink.delivery.deliver import ElasticSink
+from outboxctl.sink.transport import wall_clock as watch
+from outboxctl.sink.transport.open import connect
 from processes import eventually
 
 pytestmark = pytest.mark.no_servers
@@ -66,7 +67,7 @@ def test_a_dripped_answer_ends_at_the_deadline_as_a_timeout(
     client = connect(load(elastic_url=dripping(start)))
     began = monotonic()
     sink = ElasticSink(client, "x")
-    delivery = sink.deliver([Action("a:1", 1, "{}")], left=lambda: began + 0.5 - monotonic())
+    delivery = sink.deliver([BulkAction("a:1", 1, "{}")], left=lambda: began + 0.5 - monotonic())
     assert 0.2 < monotonic() - began < 2
     (finding,) = delivery.findings
     assert finding
@@ -83,7 +84,7 @@ def test_the_guard_forgets_what_ended_in_time() -> None:
 def test_a_suspended_hour_ends_what_is_watched_although_waits_do_not_notice(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(guard, "LOOK", 0.05)
+    monkeypatch.setattr(deadline, "LOOK", 0.05)
     now, looks = [0.0], count(1)
     looked = [0]
 
@@ -91,7 +92,7 @@ def test_a_suspended_hour_ends_what_is_watched_although_waits_do_not_notice(
         looked[0] = next(looks)
         return now[0]
 
-    monkeypatch.setattr(guard, "monotonic", look)
+    monkeypatch.setattr(deadline, "monotonic", look)
     with Guard().over(3_600) as watched:
         # One for the deadline; its thread's for what is overdue, for the time to wake, and for the wait.
         eventually(lambda: looked[0] >= 4, what="its thread waits")
@@ -109,7 +110,7 @@ def test_a_request_whose_time_passed_while_it_connected_is_not_sent(
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"http://127.0.0.1:{server.getsockname()[1]}"
         sink = ElasticSink(connect(load(elastic_url=url, sink=product)), "x")
-        (finding,) = sink.deliver([Action("a:1", 1, "{}")], left=lambda: 5).findings
+        (finding,) = sink.deliver([BulkAction("a:1", 1, "{}")], left=lambda: 5).findings
         server.settimeout(10)
         connection, _ = server.accept()
         with connection:

@@ -8,9 +8,9 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from outboxctl.settings import Settings
-from outboxctl.sink.bulk import Action
-from outboxctl.sink.client import connect
-from outboxctl.sink.deliver import ElasticSink
+from outboxctl.sink.delivery.bulk import BulkAction
+from outboxctl.sink.delivery.deliver import ElasticSink
+from outboxctl.sink.transport.open import connect
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def clients() -> int:
 @pytest.mark.usefixtures("_by_hand")
 def test_no_client_is_made_for_a_request(sink: ElasticSink) -> None:
     """Its forty namespaces are cycles: with each request a worker would grow until the collector comes by."""
-    upsert, delete = Action("block:1", 1, '{"text":"a"}'), Action("block:2", 1, None)
+    upsert, delete = BulkAction("block:1", 1, '{"text":"a"}'), BulkAction("block:2", 1, None)
     before = clients()
     assert all(sink.deliver([upsert, delete], left=lambda: 10.0).findings)
     assert clients() == before

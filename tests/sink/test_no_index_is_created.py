@@ -6,11 +6,11 @@ from contextlib import closing
 import pytest
 from elasticsearch import Elasticsearch
 
-from outboxctl.failures import Reason, Verdict
+from outboxctl.domain.failures import Reason, Verdict
 from outboxctl.settings import load
-from outboxctl.sink.bulk import Action
-from outboxctl.sink.client import connect
-from outboxctl.sink.deliver import ElasticSink
+from outboxctl.sink.delivery.bulk import BulkAction
+from outboxctl.sink.delivery.deliver import ElasticSink
+from outboxctl.sink.transport.open import connect
 from servers import Servers
 
 pytestmark = pytest.mark.real_engine
@@ -29,7 +29,7 @@ def test_between_two_deliveries(
 ) -> None:
     found = []
     for version in (1, 2):
-        delivery = sink.deliver([Action("block:1", version, document)], left=lambda: 10)
+        delivery = sink.deliver([BulkAction("block:1", version, document)], left=lambda: 10)
         found += [(finding.verdict, finding.reason) for finding in delivery.findings if finding]
         engine.options(ignore_status=404).indices.delete(index=f"{index}-000001")
     created = engine.options(ignore_status=404).indices.delete(index=index).meta.status != 404

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from outboxctl.errors import UsageError
+from outboxctl.domain.errors import UsageError
 from outboxctl.settings import load
-from outboxctl.sink.opening import OpeningSink
-from outboxctl.sink.security import security
+from outboxctl.sink.transport.credentials import security
+from outboxctl.sink.transport.lazy import OpeningSink
 
 AUTHORITIES = ssl.get_default_verify_paths().cafile or ""
 

@@ -8,12 +8,12 @@ from contextlib import suppress
 
 import pytest
 
-from outboxctl import services
-from outboxctl.failures import Reason
+from outboxctl.domain.failures import Reason
+from outboxctl.drills import services
 from outboxctl.settings import load
-from outboxctl.sink.bulk import Action
-from outboxctl.sink.client import connect
-from outboxctl.sink.deliver import ElasticSink
+from outboxctl.sink.delivery.bulk import BulkAction
+from outboxctl.sink.delivery.deliver import ElasticSink
+from outboxctl.sink.transport.open import connect
 
 pytestmark = pytest.mark.no_servers
 HEAD = b"HTTP/1.1 200 OK\r\nX-Elastic-Product: Elasticsearch\r\nContent-Type: application/json\r\n"
@@ -60,7 +60,7 @@ def server() -> Iterator[Server]:
 
 def error_of(url: str, product: str, seconds: float = 20) -> tuple[Reason | None, str]:
     sink = ElasticSink(connect(load(elastic_url=url, sink=product)), "x")
-    (finding,) = sink.deliver([Action("a:1", 1, "{}")], left=lambda: seconds).findings
+    (finding,) = sink.deliver([BulkAction("a:1", 1, "{}")], left=lambda: seconds).findings
     assert finding
     return finding.reason, finding.error
 

@@ -14,9 +14,9 @@ from elasticsearch import Elasticsearch
 
 import servers
 from outboxctl.core.database import Database
-from outboxctl.core.migrations import upgrade
-from outboxctl.sink.clients.elastic import ElasticClient
-from outboxctl.sink.index import ensure
+from outboxctl.core.schema.migrations import upgrade
+from outboxctl.sink.engines.elasticsearch import ElasticClient
+from outboxctl.sink.index.index_setup import ensure
 from storm.plan import Plan, Site
 from storm.storm import run
 

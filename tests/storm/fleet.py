@@ -9,7 +9,7 @@ from time import monotonic, sleep
 
 import psycopg
 
-from outboxctl import services
+from outboxctl.drills import services
 from processes import Worker, eventually, start_worker
 from storm.place import Blow, Place
 from suspended import CLOCK, resume, suspend

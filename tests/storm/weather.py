@@ -5,33 +5,33 @@ from collections import Counter
 from collections.abc import Callable
 from random import Random
 
-from fakes import Fault
+from fakes import ProxyFault
 from fakes.faults import DROP_AFTER, HEALTHY, RESET_BEFORE, answered, refused
-from outboxctl.chaos.proxy.tally import Bulk
-from outboxctl.chaos.proxy.wire import PRODUCT, Reply
+from outboxctl.drills.proxy.tally import Bulk
+from outboxctl.drills.proxy.wire import PRODUCT, ProxyReply
 
-Shape = Callable[[Bulk], Fault]
+Shape = Callable[[Bulk], ProxyFault]
 BUSY = ("es_rejected_execution_exception", "the storm says so")
 AN_ITEM = 0.003  # seconds of a slow request: time enough for a blow to meet it
 PAGE = b"<html>The plain HTTP request was sent to HTTPS port</html>"
-GATEWAY = Reply(502, b"<html>bad gateway</html>", {PRODUCT: None, "Content-Type": "text/html"})
+GATEWAY = ProxyReply(502, b"<html>bad gateway</html>", {PRODUCT: None, "Content-Type": "text/html"})
 
 
-def _some_refused(bulk: Bulk) -> Fault:
+def _some_refused(bulk: Bulk) -> ProxyFault:
     """Fewer than half of the items: with more the workers would slow down, and hold little when struck."""
     error = dict(zip(("type", "reason"), BUSY, strict=True))
-    return Fault(items=dict.fromkeys(bulk.ids[::3], (429, error)).get)
+    return ProxyFault(items=dict.fromkeys(bulk.ids[::3], (429, error)).get)
 
 
-def _slow_before(bulk: Bulk) -> Fault:
-    return Fault(before=AN_ITEM * len(bulk.ids))
+def _slow_before(bulk: Bulk) -> ProxyFault:
+    return ProxyFault(before=AN_ITEM * len(bulk.ids))
 
 
-def _slow_after(bulk: Bulk) -> Fault:
-    return Fault(after=AN_ITEM * len(bulk.ids))
+def _slow_after(bulk: Bulk) -> ProxyFault:
+    return ProxyFault(after=AN_ITEM * len(bulk.ids))
 
 
-def _always(fault: Fault) -> Shape:
+def _always(fault: ProxyFault) -> Shape:
     return lambda _: fault
 
 
@@ -43,7 +43,7 @@ FAULTS: dict[str, tuple[float, Shape]] = {
     "slow before applying": (0.25, _slow_before),
     "slow after applying": (0.25, _slow_after),
     "400 for everything, by a page": (0.01, _always(answered(400, PAGE, Content_Type="text/html"))),
-    "502 after applying": (0.01, _always(Fault(reply=GATEWAY))),
+    "502 after applying": (0.01, _always(ProxyFault(reply=GATEWAY))),
     "dropped after applying": (0.01, _always(DROP_AFTER)),
     "reset before applying": (0.005, _always(RESET_BEFORE)),
 }
@@ -56,7 +56,7 @@ class Weather:
         self.seen: Counter[str] = Counter()
         self._rng, self._lock, self._fine = rng, threading.Lock(), False
 
-    def choose(self, bulk: Bulk) -> Fault:
+    def choose(self, bulk: Bulk) -> ProxyFault:
         """One fault by chance, or none."""
         with self._lock:
             drawn = None if self._fine else self._draw()

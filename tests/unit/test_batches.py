@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from outboxctl.acts import batches
+from outboxctl.operations.failed import batches
 
 pytestmark = pytest.mark.no_servers
 

@@ -5,16 +5,16 @@ from benchmarks import check, gate
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outboxctl.bench.figure import Figure
-from outboxctl.errors import ExitCode, UsageError
+from outboxctl.domain.errors import ExitCode, UsageError
+from outboxctl.drills.bench.figure import BenchFigure
 
 pytestmark = pytest.mark.no_servers
 RATIO = st.floats(0.01, 100)
 NEAR = st.lists(st.floats(0.97, 1.03), min_size=3, max_size=7)
 
 
-def figure(values: list[float], *, at_least: bool = True, name: str = "E/B") -> Figure:
-    return Figure(name, "", values, at_least=at_least)
+def figure(values: list[float], *, at_least: bool = True, name: str = "E/B") -> BenchFigure:
+    return BenchFigure(name, "", values, at_least=at_least)
 
 
 @given(st.lists(RATIO, min_size=1, max_size=9), st.booleans())

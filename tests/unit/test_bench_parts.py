@@ -5,25 +5,25 @@ from dataclasses import replace
 
 import pytest
 
-from outboxctl.bench.advice import advise
-from outboxctl.bench.figure import Figure, table
-from outboxctl.bench.given import Cell, Given
-from outboxctl.bench.measured import Measured
-from outboxctl.bench.picture import picture
-from outboxctl.bench.pipeline import EndToEnd
-from outboxctl.bench.process import Run
-from outboxctl.bench.store import Drained
+from outboxctl.drills.bench.advice import advise
+from outboxctl.drills.bench.figure import BenchFigure, table
+from outboxctl.drills.bench.measured import Measured
+from outboxctl.drills.bench.options import BenchOptions, Cell
+from outboxctl.drills.bench.picture import picture
+from outboxctl.drills.bench.pipeline import EndToEnd
+from outboxctl.drills.bench.process import ProcessRun
+from outboxctl.drills.bench.store import Drained
 
 pytestmark = pytest.mark.no_servers
 CELL = Cell(3, 1_000)
-IDLE = Run(0.5, 0.3, 0.01, 0.0, 80.0, 0.0)
+IDLE = ProcessRun(0.5, 0.3, 0.01, 0.0, 80.0, 0.0)
 
 
 def measured(
     s: float, p: float, e: float, *, shared: bool = True, others: float = 0.0, busy: float = 0.0
 ) -> Measured:
-    ran = Run(1.0, 0.3 + 0.01, 0.01 + 0.02, 0.03, 90.0, 0.0)
-    found = Measured(Given(1_000, 600, 1, [CELL]), shared, ["postgres"], CELL)
+    ran = ProcessRun(1.0, 0.3 + 0.01, 0.01 + 0.02, 0.03, 90.0, 0.0)
+    found = Measured(BenchOptions(1_000, 600, 1, [CELL]), shared, ["postgres"], CELL)
     found.s.append({1: s / 2, 2: s})
     found.p.append(Drained(p, 9.0, 5.0, 4.0))
     found.e.append(EndToEnd(e, ran, replace(IDLE, postgres=IDLE.postgres + busy), 0.1))
@@ -79,14 +79,16 @@ def test_of_settings_that_are_as_good_the_cheapest_is_the_best() -> None:
 
 
 def test_a_table_leaves_out_what_nobody_fills() -> None:
-    plain, judged = Figure("rate", "/s", [1.0]), Figure("time", "s", [1.0], 2.0)
+    plain, judged = BenchFigure("rate", "/s", [1.0]), BenchFigure("time", "s", [1.0], 2.0)
     assert table([plain]).splitlines()[0].split() == ["|", "figure", "|", "median", "|", "spread", "|"]
     assert "verdict" in table([plain, judged])
 
 
-@pytest.mark.parametrize("rates", [{}, {"engine": Figure("S <b>&\x1b[31m", "events/s", [1.0, 3.0, 2.0])}])
-def test_a_picture_is_well_formed_whatever_it_is_told(rates: dict[str, Figure]) -> None:
-    costs = {"worker": Figure("w", "us/event", [-1.0]), "postgres": Figure("p", "us/event", [3.0])}
+@pytest.mark.parametrize(
+    "rates", [{}, {"engine": BenchFigure("S <b>&\x1b[31m", "events/s", [1.0, 3.0, 2.0])}]
+)
+def test_a_picture_is_well_formed_whatever_it_is_told(rates: dict[str, BenchFigure]) -> None:
+    costs = {"worker": BenchFigure("w", "us/event", [-1.0]), "postgres": BenchFigure("p", "us/event", [3.0])}
     drawn = picture("</svg><script>", rates, costs, ["</text> " * 60])
     root = ET.fromstring(drawn)  # noqa: S314 - our own
     assert not root.findall(".//{*}script")

@@ -10,8 +10,8 @@ from benchmarks.turns import turns
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outboxctl.bench.figure import Figure
-from outboxctl.errors import UsageError
+from outboxctl.domain.errors import UsageError
+from outboxctl.drills.bench.figure import BenchFigure
 
 pytestmark = pytest.mark.no_servers
 MACHINE = {"cores": "2"}
@@ -23,7 +23,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def write(title: str, *figures: Figure, **given: int) -> str:
+def write(title: str, *figures: BenchFigure, **given: int) -> str:
     return report.write_section(
         title,
         command="python -m it",
@@ -41,7 +41,7 @@ def row(text: str, what: str) -> list[str]:
 
 
 def test_every_target_that_nobody_measured_says_so(here: Path) -> None:
-    write("Labs", Figure("all", "s", [1.0]))
+    write("Labs", BenchFigure("all", "s", [1.0]))
     text = (here / "RESULTS.md").read_text()
     assert text.count("not measured") == len(TARGETS)
 
@@ -50,7 +50,7 @@ def test_every_target_that_nobody_measured_says_so(here: Path) -> None:
 def test_a_measured_target_is_judged_by_its_own_bound(here: Path, target: targets.Target) -> None:
     much, little = ("met", "MISSED") if target.at_least else ("MISSED", "met")
     for factor, verdict in ((1.5, much), (0.5, little)):
-        figure = Figure(target.figure, "", [target.bound * factor] * 3, digits=2)
+        figure = BenchFigure(target.figure, "", [target.bound * factor] * 3, digits=2)
         write(target.section, figure, done=target.done)
         text = (here / "RESULTS.md").read_text()
         assert row(text, target.what)[4:] == [verdict, target.section]
@@ -59,21 +59,21 @@ def test_a_measured_target_is_judged_by_its_own_bound(here: Path, target: target
 
 
 def test_what_a_small_table_shows_answers_nothing_about_a_large_one(here: Path) -> None:
-    write("Shapes", Figure("rate, many done / empty", "", [1.0]), done=50_000)
+    write("Shapes", BenchFigure("rate, many done / empty", "", [1.0]), done=50_000)
     cells = row((here / "RESULTS.md").read_text(), "rate, 10,000,000 done rows")
     assert cells[4:] == ["not measured", "Shapes"]
 
 
 def test_the_median_decides_and_the_spread_is_shown(here: Path) -> None:
-    write("Pipeline", Figure("E/B", "", [0.95, 0.5, 0.96], digits=2))
+    write("Pipeline", BenchFigure("E/B", "", [0.95, 0.5, 0.96], digits=2))
     cells = row((here / "RESULTS.md").read_text(), "end to end against the bound B")
     assert cells[1:5] == ["at least 0.90", "0.95", "0.50 to 0.96", "met"]
 
 
 def test_a_section_is_replaced_and_the_others_stay(here: Path) -> None:
-    write("Verify", Figure("in full", "s", [50.0]))
-    write("Labs", Figure("all", "s", [1.0]))
-    write("Verify", Figure("in full", "s", [70.0]))
+    write("Verify", BenchFigure("in full", "s", [50.0]))
+    write("Labs", BenchFigure("all", "s", [1.0]))
+    write("Verify", BenchFigure("in full", "s", [70.0]))
     text = (here / "RESULTS.md").read_text()
     assert "70 s" in text
     assert "50 s" not in text
@@ -82,21 +82,21 @@ def test_a_section_is_replaced_and_the_others_stay(here: Path) -> None:
 
 
 def test_what_is_printed_is_what_the_page_says(here: Path) -> None:
-    printed = write("Labs", Figure("all", "s", [1.0]))
+    printed = write("Labs", BenchFigure("all", "s", [1.0]))
     assert printed.strip() in (here / "RESULTS.md").read_text()
 
 
 def test_the_page_is_made_of_the_json_alone(here: Path) -> None:
-    write("Labs", Figure("all", "s", [1.0]))
+    write("Labs", BenchFigure("all", "s", [1.0]))
     before = (here / "RESULTS.md").read_text()
     (here / "RESULTS.md").write_text("## Labs\n\nsomething else\n\n## Mine\n")
-    write("Labs", Figure("all", "s", [1.0]))
+    write("Labs", BenchFigure("all", "s", [1.0]))
     assert (here / "RESULTS.md").read_text() == before
 
 
 def test_a_hostile_name_breaks_neither_table_nor_terminal(here: Path) -> None:
     name = "a | b\n## Verify\x1b[2J"
-    printed = write(name, Figure(name, "|", [1.0], 2.0))
+    printed = write(name, BenchFigure(name, "|", [1.0], 2.0))
     text = (here / "RESULTS.md").read_text()
     assert "\x1b" not in printed + text
     assert "\n## Verify" not in text
@@ -105,7 +105,7 @@ def test_a_hostile_name_breaks_neither_table_nor_terminal(here: Path) -> None:
 
 
 @given(st.dictionaries(st.sampled_from([*sorted({t.section for t in TARGETS}), "x"]), st.just([])))
-def test_sections_may_be_missing_or_empty(sections: dict[str, list[Figure]]) -> None:
+def test_sections_may_be_missing_or_empty(sections: dict[str, list[BenchFigure]]) -> None:
     rows = targets.rows(sections, {})
     assert [cells[4] for cells in rows[1:]] == ["not measured"] * len(TARGETS)
 

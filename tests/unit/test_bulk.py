@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from outboxctl.failures import Answer, Finding, Noop, Reason, Verdict, classify
-from outboxctl.sink.bulk import Action, body, pair
+from outboxctl.domain.failures import Answer, Classification, Noop, Reason, Verdict, classify
+from outboxctl.sink.delivery.bulk import BulkAction, body, pair
 
 pytestmark = pytest.mark.no_servers
-SENT = [Action("a:1", 1, "{}"), Action("a:2", 5, None)]
+SENT = [BulkAction("a:1", 1, "{}"), BulkAction("a:2", 5, None)]
 
 
 def item(verb: str, id_: str, status: Any = 200, **more: Any) -> dict[str, Any]:
@@ -26,7 +26,7 @@ def test_body_is_ndjson_with_external_versions() -> None:
 
 
 def test_hostile_ids_stay_one_json_string() -> None:
-    assert body([Action('x"\n:1', 1, None)]).count(b"\n") == 1
+    assert body([BulkAction('x"\n:1', 1, None)]).count(b"\n") == 1
 
 
 def test_a_good_answer_pairs() -> None:
@@ -52,7 +52,7 @@ def test_an_item_that_says_success_and_error_at_once_makes_the_answer_a_bad_one(
     "error", ["boom", {}, [], 0, False, {"type": None}, DEEP, {"caused_by": {"type": DEEP}}]
 )
 @pytest.mark.parametrize(("action", "status"), [(SENT[0], 404), (SENT[1], 404), (SENT[1], 500)])
-def test_an_item_that_carries_any_error_is_not_done(action: Action, status: int, error: object) -> None:
+def test_an_item_that_carries_any_error_is_not_done(action: BulkAction, status: int, error: object) -> None:
     verb = "delete" if action.document is None else "index"
     answers = pair([action], {"items": [item(verb, action.id, status, error=error)]})
     assert isinstance(answers, list)
@@ -62,10 +62,10 @@ def test_an_item_that_carries_any_error_is_not_done(action: Action, status: int,
 @pytest.mark.parametrize("verb", ["index", "delete"])
 def test_an_item_that_did_nothing_is_done_as_dropped(verb: str) -> None:
     """An ingest pipeline drops a document so."""
-    action = Action("a:1", 1, "{}" if verb == "index" else None)
+    action = BulkAction("a:1", 1, "{}" if verb == "index" else None)
     answers = pair([action], {"items": [item(verb, "a:1", result="noop")]})
     assert isinstance(answers, list)
-    assert classify(answers[0]) == Finding(Verdict.DONE, noop=Noop.DROPPED)
+    assert classify(answers[0]) == Classification(Verdict.DONE, noop=Noop.DROPPED)
 
 
 @pytest.mark.parametrize(

@@ -16,10 +16,10 @@ from hypothesis import settings as limits
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from outboxctl.chaos import book
-from outboxctl.chaos.book import Fault
-from outboxctl.chaos.ledger import UNDO, Ledger
-from outboxctl.errors import OutboxctlError, UnreachableError, UsageError
+from outboxctl.domain.errors import OutboxctlError, UnreachableError, UsageError
+from outboxctl.drills.faults import records
+from outboxctl.drills.faults.ledger import UNDO, Ledger
+from outboxctl.drills.faults.records import Fault
 from outboxctl.settings import load
 
 pytestmark = pytest.mark.no_servers
@@ -49,7 +49,7 @@ def test_it_is_written_down_before_it_begins(ledger: Ledger, state: Path) -> Non
         assert seen[0].pid == os.getpid()
         assert not held.left_over
     assert ledger.faults() == []
-    assert not (ledger.folder / book.FILE).exists()
+    assert not (ledger.folder / records.FILE).exists()
 
 
 def test_one_that_does_not_begin_well_is_undone(ledger: Ledger, state: Path) -> None:
@@ -103,16 +103,16 @@ def test_one_that_nobody_can_read_keeps_no_other_from_being_undone(
 @pytest.mark.parametrize("text", ["", "{", "[1]", '[{"kind": "x"}]', '{"a": 1}', "[null]", "\x00"])
 def test_a_damaged_file_is_named_and_kept(ledger: Ledger, text: str) -> None:
     ledger.folder.mkdir()
-    (ledger.folder / book.FILE).write_text(text)
+    (ledger.folder / records.FILE).write_text(text)
     with pytest.raises(UsageError, match=r"faults\.json is damaged"):
         ledger.recover()
-    assert (ledger.folder / book.FILE).read_text() == text
+    assert (ledger.folder / records.FILE).read_text() == text
 
 
 def test_only_its_owner_can_read_it(ledger: Ledger, state: Path) -> None:
     ledger.begin(fault(state), lambda: None)
-    assert (ledger.folder / book.FILE).stat().st_mode & 0o077 == 0
-    assert json.loads((ledger.folder / book.FILE).read_text())[0]["what"] == "it is broken"
+    assert (ledger.folder / records.FILE).stat().st_mode & 0o077 == 0
+    assert json.loads((ledger.folder / records.FILE).read_text())[0]["what"] == "it is broken"
 
 
 class AnyHistory(RuleBasedStateMachine):

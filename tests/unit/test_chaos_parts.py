@@ -14,16 +14,16 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from outboxctl.chaos import book, engine, means, sink
-from outboxctl.chaos.book import Fault
-from outboxctl.chaos.cause import Cause
-from outboxctl.chaos.gate import allow, local
-from outboxctl.chaos.ledger import Ledger
-from outboxctl.chaos.means import command
-from outboxctl.chaos.workers import runs_worker
 from outboxctl.cli.app import app
-from outboxctl.cli.chaos.choosing_means import chosen
-from outboxctl.errors import InconclusiveError, UsageError
+from outboxctl.cli.chaos.sink_control_options import chosen
+from outboxctl.domain.errors import InconclusiveError, UsageError
+from outboxctl.drills.faults import engine, records, sink, sink_controls
+from outboxctl.drills.faults.gate import allow, local
+from outboxctl.drills.faults.ledger import Ledger
+from outboxctl.drills.faults.planned import PlannedFault
+from outboxctl.drills.faults.records import Fault
+from outboxctl.drills.faults.sink_controls import command
+from outboxctl.drills.faults.workers import runs_worker
 from outboxctl.settings import load
 
 pytestmark = pytest.mark.no_servers
@@ -103,17 +103,17 @@ def test_a_worker_is_known_by_its_command_line(line: str, is_one: bool) -> None:
 @pytest.mark.parametrize(
     ("flags", "made"),
     [
-        ({"unit": "es"}, means.Systemd("es")),
-        ({"compose_file": "f", "service": "es"}, means.Compose("f", "es")),
-        ({"pid_file": "p", "start_command": "go"}, means.PidFile("p", "go")),
-        ({"stop_command": "no", "start_command": "go"}, means.Commands("no", "go")),
-        ({"by": "systemd", "unit": "es", "pid_file": "p"}, means.Systemd("es")),
+        ({"unit": "es"}, sink_controls.Systemd("es")),
+        ({"compose_file": "f", "service": "es"}, sink_controls.Compose("f", "es")),
+        ({"pid_file": "p", "start_command": "go"}, sink_controls.PidFile("p", "go")),
+        ({"stop_command": "no", "start_command": "go"}, sink_controls.Commands("no", "go")),
+        ({"by": "systemd", "unit": "es", "pid_file": "p"}, sink_controls.Systemd("es")),
     ],
 )
-def test_the_flags_say_which_means(flags: dict[str, str], made: means.Means) -> None:
+def test_the_flags_say_which_means(flags: dict[str, str], made: sink_controls.SinkControl) -> None:
     found = chosen("stop", URL, {"by": "auto"} | flags)
     assert found == made
-    assert means.from_facts(means.facts(found)) == made, "as the ledger keeps it"
+    assert sink_controls.from_facts(sink_controls.facts(found)) == made, "as the ledger keeps it"
 
 
 @pytest.mark.parametrize(
@@ -142,8 +142,8 @@ def elsewhere() -> Fault:
     """A worker that was paused on a machine with the same state folder."""
     facts = {"pid": 1, "born": 1.0, "host": "elsewhere"}
     fault = Fault("worker-paused", "worker \x1b[31m is paused", facts, host="elsewhere", pid=1, born=1.0)
-    book.folder().mkdir()
-    book.save(book.folder(), [fault])
+    records.folder().mkdir()
+    records.save(records.folder(), [fault])
     return fault
 
 
@@ -157,7 +157,7 @@ def test_what_cannot_be_undone_here_stays_until_it_is_forgotten(
     assert elsewhere.id in shown.out
     assert "\x1b" not in shown.out + shown.err
     run("undo", "--forget", elsewhere.id)
-    assert book.load(book.folder()) == []
+    assert records.load(records.folder()) == []
 
 
 @pytest.mark.parametrize("args", [[], ["--all", "x"], ["nothing-like-it"], ["\x1b[31m"]])
@@ -177,26 +177,28 @@ def test_a_sink_that_does_not_come_back_keeps_no_other_command_waiting(
 ) -> None:
     monkeypatch.setattr(engine, "HURRY_SECONDS", 0.3)
     monkeypatch.setattr(sink, "answers", lambda _: False)
-    facts = {"sink": URL, **means.facts(means.Commands("true", start))}
-    book.folder().mkdir()
-    book.save(book.folder(), [Fault(engine.STOPPED, "it is stopped", facts, pid=2**30, born=1.0, seen=True)])
+    facts = {"sink": URL, **sink_controls.facts(sink_controls.Commands("true", start))}
+    records.folder().mkdir()
+    records.save(
+        records.folder(), [Fault(engine.STOPPED, "it is stopped", facts, pid=2**30, born=1.0, seen=True)]
+    )
     began = monotonic()
     run("list")
     assert monotonic() - began < 5
     assert said in " ".join(capsys.readouterr().err.split())
-    assert book.any_under_way() is kept
+    assert records.any_active() is kept
 
 
 @pytest.mark.parametrize("begin", [engine.stop, engine.pause])
 def test_what_was_not_the_sink_is_mended_at_once(
-    begin: Callable[..., Cause], monkeypatch: pytest.MonkeyPatch
+    begin: Callable[..., PlannedFault], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[str] = []
     monkeypatch.setattr(command, "run", lambda command, *_: told.append(command[4]))
     monkeypatch.setattr(sink, "answers", lambda _: True)
     monkeypatch.setattr(sink, "AWAY_SECONDS", 0)
     with pytest.raises(InconclusiveError, match="still answers"):
-        Ledger(load()).begin(*begin(means.Compose("other.yml", "es"), URL, print))
+        Ledger(load()).begin(*begin(sink_controls.Compose("other.yml", "es"), URL, print))
     assert told in (["stop", "start"], ["pause", "unpause"])
 
 
@@ -209,36 +211,36 @@ def test_a_stop_whose_effect_nobody_saw_is_undone_while_the_sink_still_answers(
     kept = Path("kept")
 
     def killed(_: str) -> None:
-        kept.write_bytes((book.folder() / book.FILE).read_bytes())
+        kept.write_bytes((records.folder() / records.FILE).read_bytes())
 
-    cause = engine.stop(means.Commands("no", "go"), URL, print)
+    cause = engine.stop(sink_controls.Commands("no", "go"), URL, print)
     monkeypatch.setattr(sink, "wait_away", killed)
     fault = replace(cause.fault, pid=2**30, born=1.0)
     Ledger(load()).begin(fault, cause.begin)
     Ledger(load()).recover()
     assert told == ["no"], "it was seen away, and answers again: somebody has started it"
-    book.save(book.folder(), [Fault.from_json(each) for each in json.loads(kept.read_text())])
+    records.save(records.folder(), [Fault.from_json(each) for each in json.loads(kept.read_text())])
     Ledger(load()).recover()
     assert told == ["no", "go"]
-    assert not book.any_under_way()
+    assert not records.any_active()
 
 
 def test_what_was_left_behind_can_be_undone_by_its_id() -> None:
     facts = {"pid": 2**30, "born": 1.0, "host": socket.gethostname()}
     left = Fault("worker-paused", "w1 is paused", facts, pid=2**30, born=1.0)
-    book.folder().mkdir()
-    book.save(book.folder(), [left])
+    records.folder().mkdir()
+    records.save(records.folder(), [left])
     done = CliRunner().invoke(app, ["chaos", "undo", left.id])
     assert done.exit_code == 0, done.output
     assert "undone: w1 is paused" in done.output
-    assert not book.any_under_way()
+    assert not records.any_active()
 
 
 @pytest.mark.parametrize("content", [b"hunter2", b"\xffhunter2"])
 def test_a_file_that_is_no_pid_file_is_not_repeated(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "key").write_bytes(content)
     with pytest.raises(UsageError, match="it is no pid file") as caught:
-        means.PidFile(str(tmp_path / "key")).pid()
+        sink_controls.PidFile(str(tmp_path / "key")).pid()
     assert "hunter2" not in f"{caught.value} {caught.value.hint}"
 
 
@@ -250,7 +252,7 @@ def test_a_pid_file_that_has_changed_meanwhile_ends_nobody(
     sleep = [sys.executable, "-c", "import time; time.sleep(60)"]
     with socket.create_server(("127.0.0.1", 0)) as ours, subprocess.Popen(sleep) as bystander:
         url = f"http://127.0.0.1:{ours.getsockname()[1]}"
-        cause = engine.stop(means.PidFile(str(tmp_path / "pid"), "true"), url, print)
+        cause = engine.stop(sink_controls.PidFile(str(tmp_path / "pid"), "true"), url, print)
         (tmp_path / "pid").write_text(str(bystander.pid))
         with pytest.raises(UsageError, match="does not listen"):
             cause.begin()

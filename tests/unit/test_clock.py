@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import outboxctl
-from outboxctl import clock
+from outboxctl.domain import clock
 from outboxctl.worker.lease import Lease
 
 pytestmark = pytest.mark.no_servers

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from outboxctl.errors import UnreachableError
-from outboxctl.labs.drill import Drill
-from outboxctl.labs.experiment import Stopped
-from outboxctl.labs.lab import Lab
-from outboxctl.labs.model import Need, Phase, Record, Verdict, Words
-from outboxctl.labs.run import Options, run
-from outboxctl.labs.scene import Scene
+from outboxctl.domain.errors import UnreachableError
+from outboxctl.drills.labs.drill import Drill
+from outboxctl.drills.labs.experiment import Stopped
+from outboxctl.drills.labs.lab import Lab
+from outboxctl.drills.labs.model import BilingualText, LabPhase, LabVerdict, Need, Record
+from outboxctl.drills.labs.run import Options, run
+from outboxctl.drills.labs.scene import Scene
 
 pytestmark = pytest.mark.no_servers
 
@@ -32,13 +32,13 @@ class Ended(Lab):
         raise Stopped
 
     def check(self, scene: Any) -> None:
-        scene.note(Words("events done", "done"), "300", "274", Verdict.FAIL)
+        scene.note(BilingualText("events done", "done"), "300", "274", LabVerdict.FAIL)
 
 
 class Stage(SimpleNamespace):
     """What a drill asks of a scene, without servers."""
 
-    now, phase, note = 0.0, Phase.PREPARE, Scene.note
+    now, phase, note = 0.0, LabPhase.PREPARE, Scene.note
 
     def snapshot(self, label: str) -> None:
         pass
@@ -73,7 +73,7 @@ def test_one_that_is_ended_has_not_refuted_what_there_was_no_time_for() -> None:
     scene: Any = Stage(record=Record("ended", ""), stop=Event())
     Drill(Ended(), scene, lambda _: None).play()
     record = scene.record
-    assert (record.verdict, record.interrupted) == (Verdict.INCONCLUSIVE, Phase.RECOVER)
+    assert (record.verdict, record.interrupted) == (LabVerdict.INCONCLUSIVE, LabPhase.RECOVER)
     assert record.checks == []
 
 
@@ -81,7 +81,7 @@ def test_one_whose_samples_broke_off_says_so() -> None:
     scene: Any = Blind(record=Record("ended", ""), stop=Event())
     Drill(Ended(), scene, lambda _: None).play()
     (broken,) = scene.record.checks
-    assert (broken.name.en, broken.verdict) == ("sampling went on", Verdict.INCONCLUSIVE)
+    assert (broken.name.en, broken.verdict) == ("sampling went on", LabVerdict.INCONCLUSIVE)
     assert broken.seen == "ValueError: no such column"
 
 

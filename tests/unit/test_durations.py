@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from outboxctl.cli.parse import duration
-from outboxctl.errors import UsageError
+from outboxctl.domain.errors import UsageError
 
 pytestmark = pytest.mark.no_servers
 GOOD = {

@@ -13,14 +13,14 @@ from xml.etree import ElementTree as ET
 import pytest
 from jsonschema import Draft202012Validator
 from markdown_it import MarkdownIt
+from tools.reference import pages
 
 from drilled import record, run
-from outboxctl.cli.reference import pages
-from outboxctl.errors import UsageError
-from outboxctl.labs.evidence import Folder, load, mark_interrupted, newest
-from outboxctl.labs.evidence.files import HALF
-from outboxctl.labs.evidence.model import State
-from outboxctl.labs.model import Phase, Record, Verdict
+from outboxctl.domain.errors import UsageError
+from outboxctl.drills.labs.evidence import EvidenceFolder, load, mark_interrupted, newest
+from outboxctl.drills.labs.evidence.files import HALF
+from outboxctl.drills.labs.evidence.model import RunState
+from outboxctl.drills.labs.model import LabPhase, LabVerdict, Record
 
 pytestmark = pytest.mark.no_servers
 SECRET = "sesame"
@@ -32,7 +32,7 @@ MAKES = """
 import sys
 from pathlib import Path
 from drilled import record
-from outboxctl.labs.evidence import Folder
+from outboxctl.drills.labs.evidence import Folder
 folder = Folder(Path(sys.argv[1]))
 folder.begin(["bad-op", "kill-and-heal"])
 folder.add(record())
@@ -42,7 +42,7 @@ sys.stdin.read()
 
 
 def made(path: Path, *records: Record) -> Path:
-    folder = Folder(path)
+    folder = EvidenceFolder(path)
     folder.begin([each.lab for each in records])
     for each in records:
         folder.add(each)
@@ -71,7 +71,7 @@ class Tags(HTMLParser):
 
 
 def test_hostile_text_reaches_nobody(tmp_path: Path) -> None:
-    told = record(verdict=Verdict.FAIL, text=HOSTILE, logs=["worker-w1.log"])
+    told = record(verdict=LabVerdict.FAIL, text=HOSTILE, logs=["worker-w1.log"])
     (tmp_path / "run" / "bad-op").mkdir(parents=True)
     (tmp_path / "run" / "bad-op" / "worker-w1.log").write_text(HOSTILE, errors="backslashreplace")
     folder = made(tmp_path / "run", told)
@@ -98,7 +98,9 @@ def test_the_page_needs_nothing_else(tmp_path: Path) -> None:
 
 def test_the_report_is_what_its_schema_says(tmp_path: Path) -> None:
     folder = made(
-        tmp_path / "run", record(), record("kill-and-heal", Verdict.INCONCLUSIVE, interrupted=Phase.INJECT)
+        tmp_path / "run",
+        record(),
+        record("kill-and-heal", LabVerdict.INCONCLUSIVE, interrupted=LabPhase.INJECT),
     )
     schema = json.loads(pages()["reference/lab-report.schema.json"])
     Draft202012Validator.check_schema(schema)
@@ -116,7 +118,7 @@ def test_the_report_is_what_its_schema_says(tmp_path: Path) -> None:
 
 
 def test_every_page_tells_the_verdict_and_the_conclusion_in_both_languages(tmp_path: Path) -> None:
-    folder = made(tmp_path / "run", record(verdict=Verdict.FAIL))
+    folder = made(tmp_path / "run", record(verdict=LabVerdict.FAIL))
     english, chinese = (folder / "report.md").read_text(), (folder / "report.zh.md").read_text()
     assert english.startswith("# Lab report: FAIL")
     assert "- reason: seen" in english
@@ -129,11 +131,11 @@ def test_every_page_tells_the_verdict_and_the_conclusion_in_both_languages(tmp_p
 def test_ci_sees_fail_as_failure_inconclusive_as_skipped_and_an_interrupted_lab_as_error(
     tmp_path: Path,
 ) -> None:
-    interrupted = record("kill-and-heal", Verdict.INCONCLUSIVE, interrupted=Phase.INJECT)
-    labs = [record(verdict=Verdict.INCONCLUSIVE), interrupted]
+    interrupted = record("kill-and-heal", LabVerdict.INCONCLUSIVE, interrupted=LabPhase.INJECT)
+    labs = [record(verdict=LabVerdict.INCONCLUSIVE), interrupted]
     seen = suite(made(tmp_path / "run", *labs))
     assert [seen.get(name) for name in ("tests", "failures", "errors", "skipped")] == ["2", "0", "1", "1"]
-    seen = suite(made(tmp_path / "bad", record(verdict=Verdict.FAIL)))
+    seen = suite(made(tmp_path / "bad", record(verdict=LabVerdict.FAIL)))
     assert [seen.get(name) for name in ("tests", "failures", "errors", "skipped")] == ["1", "1", "0", "0"]
 
 
@@ -165,20 +167,20 @@ def test_a_run_under_way_is_left_alone_and_a_killed_one_says_so(tmp_path: Path) 
         assert process.stdout
         assert process.stdout.readline()
         assert not mark_interrupted(path)
-        assert load(path).state is State.RUNNING
+        assert load(path).state is RunState.RUNNING
         process.kill()
-    assert load(path).state is State.INTERRUPTED  # even before it is marked
+    assert load(path).state is RunState.INTERRUPTED  # even before it is marked
     assert mark_interrupted(path)
     report = load(path)
-    assert (report.state, report.verdict) == (State.INTERRUPTED, Verdict.INCONCLUSIVE)
-    assert [lab.record.verdict for lab in report.labs] == [Verdict.OK, Verdict.INCONCLUSIVE]
+    assert (report.state, report.verdict) == (RunState.INTERRUPTED, LabVerdict.INCONCLUSIVE)
+    assert [lab.record.verdict for lab in report.labs] == [LabVerdict.OK, LabVerdict.INCONCLUSIVE]
     assert "interrupted before its end" in (path / "report.html").read_text()
     assert not mark_interrupted(path)
 
 
 def test_a_folder_holds_one_run(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="another run"):
-        Folder(made(tmp_path / "run", record())).begin(["bad-op"])
+        EvidenceFolder(made(tmp_path / "run", record())).begin(["bad-op"])
 
 
 def test_the_newest_run_is_found(tmp_path: Path) -> None:
@@ -189,7 +191,7 @@ def test_the_newest_run_is_found(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_written_costs_no_other_lab_its_evidence(tmp_path: Path) -> None:
-    folder, records = Folder(tmp_path / "run"), [record("two-workers"), record()]
+    folder, records = EvidenceFolder(tmp_path / "run"), [record("two-workers"), record()]
     folder.begin([each.lab for each in records])
     (folder.path / "two-workers").write_text("in the way")
     for each in records:
@@ -197,7 +199,7 @@ def test_what_cannot_be_written_costs_no_other_lab_its_evidence(tmp_path: Path) 
     folder.finish(run(records))
     assert [lost.split(" (")[0] for lost in folder.lost] == ["lab two-workers"]
     assert (folder.path / "bad-op" / "record.json").exists()
-    assert load(folder.path).state is State.FINISHED
+    assert load(folder.path).state is RunState.FINISHED
 
 
 def test_a_damaged_report_is_named(tmp_path: Path) -> None:
@@ -209,7 +211,7 @@ def test_a_damaged_report_is_named(tmp_path: Path) -> None:
 
 def test_the_example_of_the_documentation_can_be_read_and_is_ok() -> None:
     report = load(Path(__file__).parents[2] / "docs" / "labs" / "example")  # made by `make lab-example`
-    assert (report.state, report.verdict) == (State.FINISHED, Verdict.OK)
+    assert (report.state, report.verdict) == (RunState.FINISHED, LabVerdict.OK)
 
 
 def _with_tests() -> dict[str, str]:

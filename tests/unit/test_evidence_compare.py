@@ -10,12 +10,12 @@ from typer.testing import CliRunner
 
 from drilled import record, run
 from outboxctl.cli.app import app
-from outboxctl.errors import UsageError
-from outboxctl.labs.evidence import Folder
-from outboxctl.labs.evidence.compare import compare
-from outboxctl.labs.evidence.folder import reported
-from outboxctl.labs.evidence.model import VERSION, Figures, LabReport, Report, State
-from outboxctl.labs.model import Verdict
+from outboxctl.domain.errors import UsageError
+from outboxctl.drills.labs.evidence import EvidenceFolder
+from outboxctl.drills.labs.evidence.compare import compare
+from outboxctl.drills.labs.evidence.folder import reported
+from outboxctl.drills.labs.evidence.model import VERSION, Figures, LabReport, RunReport, RunState
+from outboxctl.drills.labs.model import LabVerdict
 
 pytestmark = pytest.mark.no_servers
 BASE = Figures(2.0, 400, 5.0, 600, 200.0)
@@ -25,11 +25,13 @@ whole = st.none() | st.integers(0, 10_000)
 figures = st.builds(Figures, seconds, whole, seconds, whole, seconds)
 
 
-def report(*labs: LabReport, faults: bool = True) -> Report:
-    return Report(VERSION, State.FINISHED, "then", 1.0, Verdict.OK, faults, {"python": "3"}, list(labs))
+def report(*labs: LabReport, faults: bool = True) -> RunReport:
+    return RunReport(
+        VERSION, RunState.FINISHED, "then", 1.0, LabVerdict.OK, faults, {"python": "3"}, list(labs)
+    )
 
 
-def lab(seen: Figures = BASE, verdict: Verdict = Verdict.OK, name: str = "bad-op") -> LabReport:
+def lab(seen: Figures = BASE, verdict: LabVerdict = LabVerdict.OK, name: str = "bad-op") -> LabReport:
     return replace(LAB, name=name, figures=seen, record=replace(LAB.record, verdict=verdict))
 
 
@@ -54,9 +56,9 @@ def test_what_is_more_than_noise(new: Figures, worse: dict[str, bool]) -> None:
     assert found.worse is (True in worse.values())
 
 
-@given(figures, figures, st.sampled_from(Verdict), st.sampled_from(Verdict))
+@given(figures, figures, st.sampled_from(LabVerdict), st.sampled_from(LabVerdict))
 def test_what_is_worse_one_way_is_better_the_other(
-    one: Figures, other: Figures, first: Verdict, second: Verdict
+    one: Figures, other: Figures, first: LabVerdict, second: LabVerdict
 ) -> None:
     there = compare(report(lab(one, first)), report(lab(other, second)))
     back = compare(report(lab(other, second)), report(lab(one, first)))
@@ -75,8 +77,8 @@ def test_labs_of_one_run_alone_are_named_and_control_runs_are_not_compared() -> 
 
 def test_the_command_exits_as_what_it_shows(tmp_path: Path) -> None:
     good, bad = tmp_path / "good", tmp_path / "bad"
-    for path, verdict in ((good, Verdict.OK), (bad, Verdict.FAIL)):
-        folder = Folder(path)
+    for path, verdict in ((good, LabVerdict.OK), (bad, LabVerdict.FAIL)):
+        folder = EvidenceFolder(path)
         folder.begin(["bad-op"])
         folder.add(record(verdict=verdict, text="\x1b[31mred"))
         folder.finish(run([record(verdict=verdict, text="\x1b[31mred")]))

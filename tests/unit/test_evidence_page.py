@@ -9,8 +9,8 @@ from collections import Counter
 import pytest
 
 from drilled import record, run
-from outboxctl.labs.evidence import Folder
-from outboxctl.labs.model import Verdict
+from outboxctl.drills.labs.evidence import EvidenceFolder
+from outboxctl.drills.labs.model import LabVerdict
 
 BROWSER = next(
     (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
@@ -24,10 +24,10 @@ PENDING, SHADED, DONE, FAILED = (227, 174, 60), (224, 161, 59), (132, 204, 168),
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory: pytest.TempPathFactory) -> Counter[bytes]:
     """How often each colour is on the screen, by its three bytes."""
-    folder = Folder(tmp_path_factory.mktemp("page") / "run")
+    folder = EvidenceFolder(tmp_path_factory.mktemp("page") / "run")
     folder.begin(["bad-op"])
-    folder.add(record(verdict=Verdict.FAIL))
-    folder.finish(run([record(verdict=Verdict.FAIL)]))
+    folder.add(record(verdict=LabVerdict.FAIL))
+    folder.finish(run([record(verdict=LabVerdict.FAIL)]))
     picture = folder.path / "page.png"
     subprocess.run(
         [

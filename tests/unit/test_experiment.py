@@ -5,10 +5,10 @@ from time import monotonic
 
 import pytest
 
-from outboxctl.labs.experiment import Experiment, Stopped, Unlearned
-from outboxctl.labs.model import Record, Verdict, Words
+from outboxctl.drills.labs.experiment import Experiment, Stopped, Unlearned
+from outboxctl.drills.labs.model import BilingualText, LabVerdict, Record
 
-SEEN = Words("it is broken", "已损坏")
+SEEN = BilingualText("it is broken", "已损坏")
 
 
 def experiment(*, faults: bool = True, stop: Event | None = None) -> Experiment:
@@ -23,7 +23,7 @@ def test_each_fault_is_undone_though_another_cannot_be_and_that_is_said() -> Non
     made.undo()
     assert undone == ["third", "first"]
     assert [(check.name.en, check.verdict) for check in made.record.checks] == [
-        ("undone: second", Verdict.INCONCLUSIVE)
+        ("undone: second", LabVerdict.INCONCLUSIVE)
     ]
     assert all(window.ended is not None for window in made.record.windows)
     made.undo()
@@ -45,14 +45,14 @@ def test_a_control_run_breaks_nothing_and_learns_nothing() -> None:
         made.took_hold(SEEN, lambda: broken, within=0)
     made.undo()
     assert not broken
-    assert [check.verdict for check in made.record.checks] == [Verdict.INCONCLUSIVE]
+    assert [check.verdict for check in made.record.checks] == [LabVerdict.INCONCLUSIVE]
 
 
 def test_what_cannot_come_any_more_is_not_waited_for() -> None:
     made, began = experiment(), monotonic()
     assert made.expect_soon(SEEN, lambda: False, within=60, unless=lambda: True) is False
     assert monotonic() - began < 30
-    assert [check.verdict for check in made.record.checks] == [Verdict.FAIL]
+    assert [check.verdict for check in made.record.checks] == [LabVerdict.FAIL]
 
 
 def test_a_stop_ends_every_wait() -> None:

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from outboxctl.failures import RULES, Answer, Finding, Noop, Reason, Verdict, classify
-from outboxctl.sink.bulk import Action, pair
-from outboxctl.sink.error import error_of
-from outboxctl.sink.examine.told import refused
+from outboxctl.domain.failures import RULES, Answer, Classification, Noop, Reason, Verdict, classify
+from outboxctl.sink.delivery.bulk import BulkAction, pair
+from outboxctl.sink.inspect.question import refused
+from outboxctl.sink.transport.engine_error import error_of
 
 pytestmark = pytest.mark.no_servers
 
@@ -75,7 +75,7 @@ def recorded() -> list[Any]:
     return [pytest.param(entry, id=f"{stem}-{entry['case']}") for stem, entry in entries]
 
 
-def verdicts(entry: dict[str, Any]) -> list[Finding]:
+def verdicts(entry: dict[str, Any]) -> list[Classification]:
     body = entry["body"]
     if isinstance(body, dict) and "items" in body:
         sent = [_sent(item) for item in body["items"]]
@@ -86,9 +86,9 @@ def verdicts(entry: dict[str, Any]) -> list[Finding]:
     return [classify(Answer(entry["status"], kind, text, request=True))]
 
 
-def _sent(item: dict[str, Any]) -> Action:
+def _sent(item: dict[str, Any]) -> BulkAction:
     ((verb, outcome),) = item.items()
-    return Action(outcome["_id"], 1, None if verb == "delete" else "{}")
+    return BulkAction(outcome["_id"], 1, None if verb == "delete" else "{}")
 
 
 @pytest.mark.parametrize("entry", recorded())

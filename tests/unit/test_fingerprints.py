@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from outboxctl.fingerprints import LONGEST, fingerprint, fold
+from outboxctl.domain.fingerprints import LONGEST, fingerprint, fold
 
 pytestmark = pytest.mark.no_servers
 

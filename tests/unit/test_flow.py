@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outboxctl.core.workers import Flow, WorkerRow, flow
+from outboxctl.core.stats.workers import Flow, WorkerRow, flow
 
 pytestmark = pytest.mark.no_servers
 RATE = st.none() | st.floats(0, 1e12)

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outboxctl.failures import Answer, Finding, Reason, Verdict
-from outboxctl.sink.bulk import CONFIRMED, PROBE, Action
-from outboxctl.sink.halving import Halving, Sent
+from outboxctl.domain.failures import Answer, Classification, Reason, Verdict
+from outboxctl.sink.delivery.bisect import Bisection, Sent
+from outboxctl.sink.delivery.bulk import CONFIRMED, PROBE, BulkAction
 
 pytestmark = pytest.mark.no_servers
 RESET = Answer(0, "reset", request=True)
@@ -19,20 +19,20 @@ UNTYPED = Answer(400, "unknown", "bad request", request=True)
 TOO_LARGE = Answer(413, request=True)
 CONFIG = (Verdict.OUTAGE, Reason.CONFIG)
 REFUSED = (Verdict.FAIL, Reason.BAD_REQUEST)
-Sends = Callable[[Sequence[Action]], Sent]
+Sends = Callable[[Sequence[BulkAction]], Sent]
 
 
-def actions(count: int) -> list[Action]:
-    return [Action(str(n), 1, "{}") for n in range(count)]
+def actions(count: int) -> list[BulkAction]:
+    return [BulkAction(str(n), 1, "{}") for n in range(count)]
 
 
-def number(action: Action) -> int:
+def number(action: BulkAction) -> int:
     """Which of the events it is about; -1 for the probe, which is about none."""
     return -1 if action is PROBE else int(action.id)
 
 
 def refusing(bad: set[int], answer: Answer, sizes: list[int]) -> Sends:
-    def send(some: Sequence[Action]) -> Sent:
+    def send(some: Sequence[BulkAction]) -> Sent:
         sizes.append(len(some))
         return answer if any(number(a) in bad for a in some) else [CONFIRMED] * len(some)
 
@@ -40,7 +40,7 @@ def refusing(bad: set[int], answer: Answer, sizes: list[int]) -> Sends:
 
 
 def verdicts(send: Sends, count: int) -> list[tuple[Verdict, Reason | None] | None]:
-    found = Halving(send).deliver(actions(count))
+    found = Bisection(send).deliver(actions(count))
     return [(f.verdict, f.reason) if f else None for f in found]
 
 
@@ -66,7 +66,7 @@ def test_events_too_large_for_a_proxy_that_resets_are_told_from_the_others(
 def test_a_limit_on_size_is_met_by_halves() -> None:
     sizes: list[int] = []
 
-    def send(some: Sequence[Action]) -> Sent:
+    def send(some: Sequence[BulkAction]) -> Sent:
         sizes.append(len(some))
         return TOO_LARGE if len(some) > 100 else [CONFIRMED] * len(some)
 
@@ -87,7 +87,7 @@ def test_a_sink_that_falls_ill_in_the_middle_costs_no_event(until: int) -> None:
     """One event really is too large (413); after some requests everything is reset."""
     sizes: list[int] = []
 
-    def send(some: Sequence[Action]) -> Sent:
+    def send(some: Sequence[BulkAction]) -> Sent:
         sizes.append(len(some))
         return RESET if len(sizes) > until else refusing({5}, TOO_LARGE, [])(some)
 
@@ -107,8 +107,8 @@ def test_what_was_never_sent_has_no_finding() -> None:
 
 
 def test_an_outage_is_nobodys_fault() -> None:
-    found = Halving(lambda _: Answer(0, "connect", "refused", request=True)).deliver(actions(3))
-    assert found == [Finding(Verdict.OUTAGE, Reason.CONNECT, error="connect: refused")] * 3
+    found = Bisection(lambda _: Answer(0, "connect", "refused", request=True)).deliver(actions(3))
+    assert found == [Classification(Verdict.OUTAGE, Reason.CONNECT, error="connect: refused")] * 3
 
 
 def test_what_was_reset_and_could_not_be_sent_again_has_used_its_attempt() -> None:
@@ -142,9 +142,9 @@ def test_a_sink_that_answers_400_to_everything_costs_no_event(count: int, answer
 
 
 def test_one_bad_event_alone_fails_within_two_requests_more() -> None:
-    sent: list[Sequence[Action]] = []
+    sent: list[Sequence[BulkAction]] = []
 
-    def send(some: Sequence[Action]) -> Sent:
+    def send(some: Sequence[BulkAction]) -> Sent:
         sent.append(some)
         return [CONFIRMED] if some[0] is PROBE else BAD_LINE
 
@@ -181,7 +181,7 @@ def test_no_good_event_fails_whenever_the_sink_refuses_everything(count: int, da
     refusal = data.draw(st.sampled_from([BAD_LINE, PAGE]))
     requests = 0
 
-    def send(some: Sequence[Action]) -> Sent:
+    def send(some: Sequence[BulkAction]) -> Sent:
         nonlocal requests
         requests += 1
         return refusal if start < requests <= end else refusing(bad, BAD_LINE, [])(some)

@@ -6,7 +6,7 @@ from uuid import RFC_4122
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outboxctl.ids import laid_out, uuid7
+from outboxctl.domain.ids import laid_out, uuid7
 
 MOMENTS = st.integers(0, int(datetime(9999, 12, 31, tzinfo=UTC).timestamp()) * 10**9)
 CHANCE = st.integers(0, 2**64 - 1)

@@ -6,46 +6,46 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from outboxctl.cli.lab.closing import show
-from outboxctl.labs.model import Phase, Record, Run, Timed, Verdict
+from outboxctl.cli.lab.summary import show
+from outboxctl.drills.labs.model import LabPhase, LabRun, LabVerdict, Record, Timed
 
 pytestmark = pytest.mark.no_servers
 
 
-def record(lab: str, verdict: Verdict, *, played: bool = True) -> Record:
-    phases = [Timed(Phase.PREPARE, 0.0, 1.0)] if played else []
+def record(lab: str, verdict: LabVerdict, *, played: bool = True) -> Record:
+    phases = [Timed(LabPhase.PREPARE, 0.0, 1.0)] if played else []
     return Record(lab, "2026-02-03T10:00:00+00:00", verdict=verdict, phases=phases)
 
 
 def told(evidence: Path, *records: Record, faults: bool = True) -> str:
-    verdict = Verdict.worst(each.verdict for each in records)
+    verdict = LabVerdict.worst(each.verdict for each in records)
     out = io.StringIO()
-    run = Run("2026-02-03T10:00:00+00:00", 1.0, verdict, {}, faults, list(records))
+    run = LabRun("2026-02-03T10:00:00+00:00", 1.0, verdict, {}, faults, list(records))
     show(run, evidence, "en", Console(file=out, width=100))
     return out.getvalue()
 
 
 def test_the_labs_of_the_document_come_first_and_the_page_is_named(tmp_path: Path) -> None:
     (tmp_path / "report.html").touch()
-    said = told(tmp_path, *(record(lab, Verdict.OK) for lab in ("stale-event", "bad-op", "kill-and-heal")))
+    said = told(tmp_path, *(record(lab, LabVerdict.OK) for lab in ("stale-event", "bad-op", "kill-and-heal")))
     assert said.index("kill-and-heal") < said.index("bad-op") < said.index("stale-event")
     assert said.endswith(f"Charts: {tmp_path / 'report.html'}\n")
 
 
 def test_a_failed_lab_is_the_one_to_look_at(tmp_path: Path) -> None:
-    said = told(tmp_path, record("two-workers", Verdict.INCONCLUSIVE), record("es-429", Verdict.FAIL))
+    said = told(tmp_path, record("two-workers", LabVerdict.INCONCLUSIVE), record("es-429", LabVerdict.FAIL))
     assert "outboxctl lab show es-429" in said
     assert "Charts" not in said
 
 
 def test_nobody_is_sent_to_mend_what_did_not_run(tmp_path: Path) -> None:
-    labs = record("bad-op", Verdict.OK), record("db-restart", Verdict.INCONCLUSIVE, played=False)
+    labs = record("bad-op", LabVerdict.OK), record("db-restart", LabVerdict.INCONCLUSIVE, played=False)
     said = told(tmp_path, *labs)
     assert said.endswith("Did not run, for this place has not what they need: db-restart\n")
     assert "mended" not in said
 
 
 def test_a_control_run_has_nothing_to_mend(tmp_path: Path) -> None:
-    said = told(tmp_path, record("bad-op", Verdict.INCONCLUSIVE), faults=False)
+    said = told(tmp_path, record("bad-op", LabVerdict.INCONCLUSIVE), faults=False)
     assert "as it should be" in said
     assert "mended" not in said

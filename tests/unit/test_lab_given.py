@@ -8,13 +8,13 @@ import pytest
 from typer.testing import CliRunner
 
 from outboxctl.cli.app import app
-from outboxctl.cli.lab import given
-from outboxctl.cli.lab.progress import Progress
-from outboxctl.core.namespaces import in_schema
-from outboxctl.errors import UsageError
-from outboxctl.labs.drill import Moment
-from outboxctl.labs.lab import Lab
-from outboxctl.labs.model import Phase, Record
+from outboxctl.cli.lab import run_arguments
+from outboxctl.cli.lab.progress import LabProgress
+from outboxctl.core.schema.namespaces import in_schema
+from outboxctl.domain.errors import UsageError
+from outboxctl.drills.labs.drill import Moment
+from outboxctl.drills.labs.lab import Lab
+from outboxctl.drills.labs.model import LabPhase, Record
 
 pytestmark = pytest.mark.no_servers
 
@@ -57,7 +57,7 @@ def test_files_in_the_command_of_a_worker_are_found_from_the_folder_of_a_run(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.py").touch()
-    assert given.command(f"{sys.executable} mine.py --fast") == [
+    assert run_arguments.command(f"{sys.executable} mine.py --fast") == [
         sys.executable,
         str(tmp_path / "mine.py"),
         "--fast",
@@ -66,10 +66,10 @@ def test_files_in_the_command_of_a_worker_are_found_from_the_folder_of_a_run(
 
 def test_evidence_that_is_none_leaves_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with given.evidence(None):
+    with run_arguments.evidence(None):
         pass
     assert list(tmp_path.iterdir()) == []
-    with given.evidence(None) as first, given.evidence(None) as second:
+    with run_arguments.evidence(None) as first, run_arguments.evidence(None) as second:
         assert first != second
         (second / "found").touch()
     assert not first.exists()
@@ -89,7 +89,7 @@ class Other(Lab):
 
 
 def test_labs_that_wait_take_the_place_that_is_free_first() -> None:
-    alone, beside = Progress([Long, Short, Other], 1), Progress([Long, Short, Other], 2)
+    alone, beside = LabProgress([Long, Short, Other], 1), LabProgress([Long, Short, Other], 2)
     assert alone.remaining == pytest.approx(31)
     assert beside.remaining == pytest.approx(20)
     beside.follow(Moment(Long, Record("long", ""), None))
@@ -97,8 +97,8 @@ def test_labs_that_wait_take_the_place_that_is_free_first() -> None:
 
 
 def test_one_that_takes_longer_than_usual_is_soon_over() -> None:
-    progress = Progress([Short], 1)
-    progress.follow(Moment(Short, Record("short", ""), Phase.PREPARE))
+    progress = LabProgress([Short], 1)
+    progress.follow(Moment(Short, Record("short", ""), LabPhase.PREPARE))
     progress.rows["short"].began -= 60
     assert progress.remaining == 0
 

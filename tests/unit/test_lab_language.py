@@ -15,20 +15,20 @@ from typer.testing import CliRunner
 from drilled import record, run
 from outboxctl.cli.app import app
 from outboxctl.cli.lab import page
-from outboxctl.cli.lab.closing import show
-from outboxctl.cli.lab.progress import Progress
-from outboxctl.cli.lab.screen import Screen
-from outboxctl.failures import Reason
-from outboxctl.labs import chinese
-from outboxctl.labs.catalogue import LABS
-from outboxctl.labs.drill import Moment
-from outboxctl.labs.evidence import load, pages
-from outboxctl.labs.model import Need, Phase, Verdict
-from outboxctl.lifecycle import Status
+from outboxctl.cli.lab.progress import LabProgress
+from outboxctl.cli.lab.screen import LabScreen
+from outboxctl.cli.lab.summary import show
+from outboxctl.domain.failures import Reason
+from outboxctl.domain.lifecycle import Status
+from outboxctl.drills.labs import chinese
+from outboxctl.drills.labs.catalogue import LABS
+from outboxctl.drills.labs.drill import Moment
+from outboxctl.drills.labs.evidence import load, pages
+from outboxctl.drills.labs.model import LabPhase, LabVerdict, Need
 
 if TYPE_CHECKING:
-    from outboxctl.labs.lab import Lab
-    from outboxctl.labs.model import Record
+    from outboxctl.drills.labs.lab import Lab
+    from outboxctl.drills.labs.model import Record
 
 pytestmark = pytest.mark.no_servers
 EXAMPLE = Path(__file__).parents[2] / "docs" / "labs" / "example"
@@ -65,7 +65,7 @@ NAMES |= {
     "w1",
     "w2",
 }
-NAMES |= {str(each) for each in (*Status, *Reason, *Verdict)} | {lab.name for lab in LABS}
+NAMES |= {str(each) for each in (*Status, *Reason, *LabVerdict)} | {lab.name for lab in LABS}
 
 
 def strangers(text: str) -> set[str]:
@@ -97,13 +97,13 @@ def test_everything_that_labs_say_in_one_line_has_its_chinese_and_nothing_else_h
     assert [text for text in chinese.FAULTS if text not in rest] == []
 
 
-def _records(verdict: Verdict) -> "list[Record]":
+def _records(verdict: LabVerdict) -> "list[Record]":
     return [record(lab.name, verdict, text="5") for lab in LABS]
 
 
-@pytest.mark.parametrize("verdict", Verdict)
+@pytest.mark.parametrize("verdict", LabVerdict)
 @pytest.mark.parametrize("faults", [True, False])
-def test_the_end_of_a_run_in_chinese_is_chinese(tmp_path: Path, verdict: Verdict, faults: bool) -> None:
+def test_the_end_of_a_run_in_chinese_is_chinese(tmp_path: Path, verdict: LabVerdict, faults: bool) -> None:
     (tmp_path / "report.html").touch()
     out = io.StringIO()
     show(run(_records(verdict), faults=faults), tmp_path, "zh", Console(file=out, width=100))
@@ -115,14 +115,14 @@ def test_the_end_of_a_run_in_chinese_is_chinese(tmp_path: Path, verdict: Verdict
 def test_a_run_that_goes_on_in_chinese_is_chinese(capsys: pytest.CaptureFixture[str]) -> None:
     for width in (60, 120):
         out = Console(file=io.StringIO(), width=width, force_terminal=True, color_system=None)
-        screen = Screen(Progress(LABS[:3], 2), out, Event(), "zh")
-        screen.tell(Moment(LABS[0], record(LABS[0].name), Phase.OBSERVE))
+        screen = LabScreen(LabProgress(LABS[:3], 2), out, Event(), "zh")
+        screen.tell(Moment(LABS[0], record(LABS[0].name), LabPhase.OBSERVE))
         with out.capture() as drawn:
             out.print(screen._drawn())
         assert strangers(drawn.get()) == set()
     ended = record(LABS[0].name)
-    still = Screen(Progress(LABS[:1], 1), Console(file=io.StringIO()), Event(), "zh")
-    still.tell(Moment(LABS[0], ended, Phase.PREPARE))
+    still = LabScreen(LabProgress(LABS[:1], 1), Console(file=io.StringIO()), Event(), "zh")
+    still.tell(Moment(LABS[0], ended, LabPhase.PREPARE))
     still.tell(Moment(LABS[0], ended, None))
     assert strangers(capsys.readouterr().err) == set()
 

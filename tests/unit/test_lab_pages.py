@@ -14,13 +14,13 @@ from typer.testing import CliRunner
 from outboxctl.cli.app import app
 from outboxctl.cli.lab import page
 from outboxctl.cli.lab.catalogue import chosen
-from outboxctl.cli.lab.progress import Progress
-from outboxctl.labs.catalogue import CORE, LABS
-from outboxctl.labs.evidence import load
-from outboxctl.scratch.settings import fixed
+from outboxctl.cli.lab.progress import LabProgress
+from outboxctl.drills.labs.catalogue import CORE, LABS
+from outboxctl.drills.labs.evidence import load
+from outboxctl.drills.scratch.settings import fixed
 
 if TYPE_CHECKING:
-    from outboxctl.labs.lab import Lab
+    from outboxctl.drills.labs.lab import Lab
 
 pytestmark = pytest.mark.no_servers
 EXAMPLE = Path(__file__).parents[2] / "docs" / "labs" / "example"
@@ -50,7 +50,7 @@ def test_it_takes_about_as_long_as_it_says(lab: "type[Lab]") -> None:
 def test_the_restart_of_an_engine_is_announced_where_there_is_one() -> None:
     """25 s were announced and 9 taken: an imitation of an engine starts in a second."""
     (lab,) = chosen(["outage-and-backoff"])
-    quick, slow = (Progress([lab], 1, restarts=restarts).remaining for restarts in (False, True))
+    quick, slow = (LabProgress([lab], 1, restarts=restarts).remaining for restarts in (False, True))
     assert 6 <= quick <= 12
     assert slow == quick + lab.engine_start > 20
     assert "(9 to 29 s)" in CliRunner().invoke(app, ["lab", "show", lab.name]).output

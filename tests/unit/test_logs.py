@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from outboxctl import logs
+from outboxctl.cli import logs
 
 pytestmark = pytest.mark.no_servers
 

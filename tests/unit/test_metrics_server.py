@@ -9,9 +9,9 @@ from http.server import ThreadingHTTPServer
 
 import pytest
 
+from outboxctl.drills.services import fresh_port
 from outboxctl.metrics.registry import Metrics
-from outboxctl.metrics.server import Server
-from outboxctl.services import fresh_port
+from outboxctl.metrics.server import MetricsServer
 from processes import eventually
 
 pytestmark = pytest.mark.no_servers
@@ -21,7 +21,7 @@ RESET = struct.pack("ii", 1, 0)  # SO_LINGER: closing resets the connection
 @pytest.mark.parametrize("said", [b"", b"GET /met", b"GET /metrics HTTP/1.0\r\n\r\n" * 50])
 def test_a_scraper_that_goes_away_leaves_no_traceback(said: bytes, capfd: pytest.CaptureFixture[str]) -> None:
     port = fresh_port()
-    server = Server("127.0.0.1", port, Metrics(), alive=dict, ready=dict, last_success=lambda: None)
+    server = MetricsServer("127.0.0.1", port, Metrics(), alive=dict, ready=dict, last_success=lambda: None)
     server.start()
     with socket.create_connection(("127.0.0.1", port)) as client:
         client.sendall(said)
@@ -37,7 +37,9 @@ def test_stopping_does_not_wait_for_the_servers_next_look(monkeypatch: pytest.Mo
     """It looks each half second whether it is to stop: that was half of the time in which a worker stops."""
     lazy = partialmethod(ThreadingHTTPServer.serve_forever, poll_interval=3600)
     monkeypatch.setattr(ThreadingHTTPServer, "serve_forever", lazy)
-    server = Server("127.0.0.1", fresh_port(), Metrics(), alive=dict, ready=dict, last_success=lambda: None)
+    server = MetricsServer(
+        "127.0.0.1", fresh_port(), Metrics(), alive=dict, ready=dict, last_success=lambda: None
+    )
     server.start()
     stopping = threading.Thread(target=server.stop, daemon=True)
     stopping.start()

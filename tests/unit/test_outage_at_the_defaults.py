@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outboxctl import backoff
-from outboxctl.core.claim import Claimed
-from outboxctl.failures import Finding, Reason, Verdict
+from outboxctl.core.delivery.claim import Claimed
+from outboxctl.domain import backoff
+from outboxctl.domain.failures import Classification, Reason, Verdict
 from outboxctl.settings import OutagePolicy, Settings
 from outboxctl.worker.outcome import RetryPolicy, decide
 
@@ -22,7 +22,7 @@ POLICY = RetryPolicy(
     hold=DEFAULTS["outage_policy"] is OutagePolicy.HOLD,
 )
 LAB_4 = RetryPolicy(max_attempts=3, base=0.2, cap=1.0)
-REFUSED = Finding(Verdict.OUTAGE, Reason.CONNECT)
+REFUSED = Classification(Verdict.OUTAGE, Reason.CONNECT)
 THREE_MINUTES = 180.0
 
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outboxctl import backoff
-from outboxctl.core.claim import Claimed
-from outboxctl.failures import Finding, Reason, Verdict
+from outboxctl.core.delivery.claim import Claimed
+from outboxctl.domain import backoff
+from outboxctl.domain.failures import Classification, Reason, Verdict
 from outboxctl.worker.outcome import RetryPolicy, decide
 
 pytestmark = pytest.mark.no_servers
@@ -17,7 +17,7 @@ POLICY = RetryPolicy(max_attempts=3, base=0.5, cap=30)
 
 def decided(verdict: Verdict, attempts: int) -> str:
     event = Claimed("e", "block:x", "upsert", 1, attempts, 1, "{}")
-    outcomes = decide([(event, Finding(verdict, Reason.CONNECT))], POLICY, Random(1))
+    outcomes = decide([(event, Classification(verdict, Reason.CONNECT))], POLICY, Random(1))
     return "done" if outcomes.done else "retry" if outcomes.retries else "fail"
 
 
@@ -41,7 +41,7 @@ def test_where_an_event_ends(verdict: Verdict, attempts: int, end: str) -> None:
 def test_hold_gives_an_outage_back_and_nothing_else() -> None:
     policy = RetryPolicy(max_attempts=1, base=0.5, cap=30, hold=True)
     events = [Claimed(verdict, "block:x", "upsert", 1, 1, 1, "{}") for verdict in Verdict]
-    findings = [(event, Finding(Verdict(event.id), Reason.CONNECT)) for event in events]
+    findings = [(event, Classification(Verdict(event.id), Reason.CONNECT)) for event in events]
     outcomes = decide(findings, policy, Random(1))
     assert outcomes.held == ["outage"]
     assert {failure.id for failure in outcomes.failures} == {"retry", "fail", "split"}
@@ -51,7 +51,7 @@ def test_hold_lets_an_event_wait_that_alone_is_refused_and_gives_its_attempt_bac
     """Else it is the oldest one due, and each probe of the circuit is it again."""
     policy = RetryPolicy(max_attempts=1, base=0.5, cap=30, hold=True)
     event = Claimed("e", "block:x", "upsert", 1, 1, 1, "{}")
-    finding = Finding(Verdict.OUTAGE, Reason.CONFIG, error="400", single=True)
+    finding = Classification(Verdict.OUTAGE, Reason.CONFIG, error="400", single=True)
     outcomes = decide([(event, finding)], policy, Random(1))
     assert (outcomes.held, outcomes.failures) == ([], [])
     (retry,) = outcomes.retries

@@ -4,32 +4,32 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outboxctl.worker.portion import Portion
+from outboxctl.worker.batch_sizer import BatchSizer
 
 pytestmark = pytest.mark.no_servers
 BOUND = 8_000_000
 
 
-def learn(portion: Portion, documents: int, each: int, *, left_out: bool = False) -> int:
+def learn(portion: BatchSizer, documents: int, each: int, *, left_out: bool = False) -> int:
     portion.learn(documents, documents * each, left_out=left_out)
     return portion.size
 
 
 def test_usual_documents_are_claimed_by_number() -> None:
-    portion = Portion(1_000, BOUND)
+    portion = BatchSizer(1_000, BOUND)
     assert portion.size == 1_000
     assert learn(portion, 1_000, 700) == 1_000
 
 
 def test_after_documents_were_left_out_only_what_has_room_is_claimed() -> None:
-    portion = Portion(1_000, BOUND)
+    portion = BatchSizer(1_000, BOUND)
     learn(portion, 1_000, 700)
     assert learn(portion, 8, 1_000_000, left_out=True) == 8
     assert learn(portion, 8, 1_000_000) == 8
 
 
 def test_one_huge_document_among_small_ones_is_soon_forgotten() -> None:
-    portion = Portion(1_000, BOUND)
+    portion = BatchSizer(1_000, BOUND)
     assert learn(portion, 1, 30_000_000, left_out=True) == 1
     sizes = [learn(portion, portion.size, 700) for _ in range(6)]
     assert sizes == sorted(sizes)
@@ -38,13 +38,13 @@ def test_one_huge_document_among_small_ones_is_soon_forgotten() -> None:
 
 @given(st.lists(st.tuples(st.integers(1, 1_000), st.integers(1, 10**9), st.booleans())))
 def test_there_is_always_one_and_never_more_than_most(batches: list[tuple[int, int, bool]]) -> None:
-    portion = Portion(1_000, BOUND)
+    portion = BatchSizer(1_000, BOUND)
     for documents, each, left_out in batches:
         assert 1 <= learn(portion, documents, each, left_out=left_out) <= 1_000
 
 
 def test_claims_that_fail_get_smaller_and_those_that_come_in_time_larger_again() -> None:
-    portion = Portion(1_000, BOUND)
+    portion = BatchSizer(1_000, BOUND)
     sizes = []
     while not portion.take_unread():
         sizes.append(portion.size)
@@ -58,7 +58,7 @@ def test_claims_that_fail_get_smaller_and_those_that_come_in_time_larger_again()
 
 
 def test_a_failure_of_one_document_alone_makes_no_claim_smaller() -> None:
-    portion = Portion(1_000, BOUND)
+    portion = BatchSizer(1_000, BOUND)
     portion.failed(1_000, by_one=True)
     assert (portion.measuring, portion.take_unread(), portion.size) == (True, False, 1_000)
     portion.failed(1_000, by_one=True)
@@ -68,7 +68,7 @@ def test_a_failure_of_one_document_alone_makes_no_claim_smaller() -> None:
 
 
 def test_a_claim_that_found_little_says_nothing_of_larger_ones() -> None:
-    portion = Portion(1_000, BOUND)
+    portion = BatchSizer(1_000, BOUND)
     portion.failed(1_000, by_one=False)
     portion.succeeded(3)
     assert portion.size == 100

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outboxctl.core.claim import LEFT_OUT, Claimed
-from outboxctl.failures import DONE, Finding, Noop, Reason, Verdict
+from outboxctl.core.delivery.claim import LEFT_OUT, Claimed
+from outboxctl.domain.failures import DONE, Classification, Noop, Reason, Verdict
 from outboxctl.worker.prepare import UNSENT, _invisible, _ordinary, _refusal, judge, prepare
 
 pytestmark = pytest.mark.no_servers
@@ -29,7 +29,7 @@ def test_an_upsert_whose_source_row_is_gone_is_a_versioned_delete() -> None:
     prepared = prepare([event(version=3, source=None)])
     assert prepared.actions == [(f"block:{ENTITY}", 3, None)]
     ((_, finding),) = judge(prepared, [DONE])
-    assert finding == Finding(Verdict.DONE, noop=Noop.SOURCE_MISSING)
+    assert finding == Classification(Verdict.DONE, noop=Noop.SOURCE_MISSING)
 
 
 def test_a_late_delete_does_not_remove_an_entity_that_was_created_again() -> None:
@@ -49,7 +49,7 @@ def test_several_events_of_one_entity_are_sent_once_and_all_get_its_end() -> Non
     assert len(prepared.actions) == 1
     done = {e.id: f.noop for e, f in judge(prepared, [DONE])}
     assert done == {"event-1": Noop.COALESCED, "event-2": None, "event-3": Noop.COALESCED}
-    failed = judge(prepared, [Finding(Verdict.FAIL, Reason.MAPPING)])
+    failed = judge(prepared, [Classification(Verdict.FAIL, Reason.MAPPING)])
     assert {f.reason for _, f in failed} == {Reason.MAPPING}
 
 
@@ -124,9 +124,11 @@ def test_what_is_ordinary_at_one_look_is_so_at_a_close_one(event: Claimed) -> No
         assert not _invisible(event)
 
 
-@given(st.lists(EVENTS, max_size=8), st.sampled_from([DONE, None, Finding(Verdict.RETRY, Reason.TIMEOUT)]))
+@given(
+    st.lists(EVENTS, max_size=8), st.sampled_from([DONE, None, Classification(Verdict.RETRY, Reason.TIMEOUT)])
+)
 def test_every_event_gets_one_finding_and_every_entity_one_action(
-    batch: list[Claimed], said: Finding | None
+    batch: list[Claimed], said: Classification | None
 ) -> None:
     prepared = prepare(batch)
     judged = judge(prepared, [said] * len(prepared.actions))

@@ -6,8 +6,8 @@ from random import Random
 import pytest
 from structlog.testing import capture_logs
 
-from outboxctl.core.claim import Claimed
-from outboxctl.failures import DONE, Finding, Reason, Verdict
+from outboxctl.core.delivery.claim import Claimed
+from outboxctl.domain.failures import DONE, Classification, Reason, Verdict
 from outboxctl.metrics.registry import Metrics
 from outboxctl.worker import health, progress_log
 from outboxctl.worker.daemon import addresses
@@ -17,11 +17,11 @@ from outboxctl.worker.progress_log import MINUTE, ProgressLog, Repeats
 from outboxctl.worker.tally import settled
 
 pytestmark = pytest.mark.no_servers
-Settle = Callable[[Finding], None]
+Settle = Callable[[Classification], None]
 POLICY = RetryPolicy(max_attempts=3, base=0.5, cap=30)
-AWAY = Finding(Verdict.OUTAGE, Reason.CONNECT, error="connect: refused")
-BUSY = Finding(Verdict.RETRY, Reason.RATE_LIMITED, error="429")
-MAPPING = Finding(Verdict.FAIL, Reason.MAPPING, error="400 mapping")
+AWAY = Classification(Verdict.OUTAGE, Reason.CONNECT, error="connect: refused")
+BUSY = Classification(Verdict.RETRY, Reason.RATE_LIMITED, error="429")
+MAPPING = Classification(Verdict.FAIL, Reason.MAPPING, error="400 mapping")
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def settle(metrics: Metrics) -> Settle:
     """Settle a batch of two that all came to one end."""
     repeats = Repeats()
 
-    def two(finding: Finding) -> None:
+    def two(finding: Classification) -> None:
         events = [Claimed(name, f"block:{name}", "upsert", 1, 1, 1, "{}") for name in ("a", "b")]
         outcomes = decide([(event, finding) for event in events], POLICY, Random(1))
         settled(metrics, outcomes, {"a", "b"}, set(), repeats)

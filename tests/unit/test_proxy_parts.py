@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outboxctl.chaos.gate import local
-from outboxctl.chaos.proxy import body, faults
-from outboxctl.chaos.proxy.asked import Asked
-from outboxctl.chaos.proxy.fault import Fault, Spell
-from outboxctl.cli.chaos.choosing import KNOWN, chosen
-from outboxctl.errors import UsageError
+from outboxctl.cli.chaos.fault_options import KNOWN, chosen
+from outboxctl.domain.errors import UsageError
+from outboxctl.drills.faults.gate import local
+from outboxctl.drills.proxy import body, faults
+from outboxctl.drills.proxy.fault import ProxyFault, Spell
+from outboxctl.drills.proxy.request import ProxyRequest
 
 CHUNKED = {"transfer-encoding": "chunked"}
 
@@ -35,7 +35,7 @@ def test_a_body_in_any_chunks_is_read_whole_and_nothing_behind_it(pieces: list[b
 
 @given(st.binary(max_size=200))
 def test_a_bulk_body_of_any_bytes_is_read_or_has_no_actions(content: bytes) -> None:
-    actions = Asked("PUT", "/_bulk", {}, content).actions()
+    actions = ProxyRequest("PUT", "/_bulk", {}, content).actions()
     assert b"".join(action.raw for action in actions) in (content, b"")
 
 
@@ -53,9 +53,9 @@ def test_requests_that_are_not_meant_are_never_struck_and_do_not_change_the_draw
     bulks: list[bool], share: float
 ) -> None:
     def struck(sequence: list[bool]) -> list[bool]:
-        spell = Spell(Fault("x", share))
+        spell = Spell(ProxyFault("x", share))
         targets = ["/i/_bulk" if bulk else "/i/_mget" for bulk in sequence]
-        return [spell.strikes(Asked("PUT", target, {}, b"")) for target in targets]
+        return [spell.strikes(ProxyRequest("PUT", target, {}, b"")) for target in targets]
 
     mixed = struck(bulks)
     assert not any(hit for hit, bulk in zip(mixed, bulks, strict=True) if not bulk)

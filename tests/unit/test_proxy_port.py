@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import pytest
 
-from outboxctl.chaos.proxy import Proxy, faults
+from outboxctl.drills.proxy import Proxy, faults
 
 pytestmark = pytest.mark.no_servers
 TURNS = 30

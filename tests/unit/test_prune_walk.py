@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outboxctl.acts.prune import MOST, Walk
+from outboxctl.operations.prune import MOST, Walk
 
 pytestmark = pytest.mark.no_servers
 FOUND = st.lists(st.integers(0, 1_000_000), max_size=60)

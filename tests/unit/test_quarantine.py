@@ -2,8 +2,8 @@
 
 import pytest
 
-from outboxctl.worker import quarantine as module
-from outboxctl.worker.quarantine import TURN, Quarantine
+from outboxctl.worker import reclaimed_turns as module
+from outboxctl.worker.reclaimed_turns import TURN, ReclaimedTurns
 
 pytestmark = pytest.mark.no_servers
 
@@ -16,15 +16,15 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 @pytest.fixture
-def quarantine() -> Quarantine:
+def quarantine() -> ReclaimedTurns:
     """One that is occupied."""
-    quarantine = Quarantine()
+    quarantine = ReclaimedTurns()
     quarantine.occupied = True
     return quarantine
 
 
 def test_a_turn_is_counted_from_when_the_process_is_theirs(
-    quarantine: Quarantine, clock: list[float]
+    quarantine: ReclaimedTurns, clock: list[float]
 ) -> None:
     assert quarantine.their_turn()
     clock[0] += 50 * TURN  # so long did batches take to end
@@ -33,7 +33,7 @@ def test_a_turn_is_counted_from_when_the_process_is_theirs(
     assert (quarantine.their_turn(), quarantine.enter()) == (True, True)
 
 
-def test_then_it_is_the_others_turn(quarantine: Quarantine, clock: list[float]) -> None:
+def test_then_it_is_the_others_turn(quarantine: ReclaimedTurns, clock: list[float]) -> None:
     quarantine.enter()
     clock[0] += TURN
     assert not quarantine.enter()
@@ -42,7 +42,7 @@ def test_then_it_is_the_others_turn(quarantine: Quarantine, clock: list[float]) 
     assert (quarantine.their_turn(), quarantine.enter()) == (True, True)
 
 
-def test_nobody_waits_for_none(quarantine: Quarantine, clock: list[float]) -> None:
+def test_nobody_waits_for_none(quarantine: ReclaimedTurns, clock: list[float]) -> None:
     quarantine.enter()
     quarantine.leave()
     assert not quarantine.their_turn()

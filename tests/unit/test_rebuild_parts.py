@@ -10,46 +10,46 @@ import pytest
 from typer.testing import CliRunner
 
 from outboxctl.cli.app import app
+from outboxctl.core.documents.source_rows import SourceEntity
 from outboxctl.core.produce import MAX_VERSION
-from outboxctl.core.source import Entity
-from outboxctl.errors import UnreachableError, UsageError
-from outboxctl.failures import DONE, Finding, Reason, Verdict
-from outboxctl.rebuild.mapping import choose
-from outboxctl.rebuild.model import Interrupted, Tools
-from outboxctl.rebuild.sending import Sender, prepare
-from outboxctl.sink.alias import Home, moves
-from outboxctl.sink.bulk import Action
-from outboxctl.sink.delivery import Delivery
-from outboxctl.sink.index import MAPPING
-from outboxctl.sink.making import body, flat
+from outboxctl.domain.errors import UnreachableError, UsageError
+from outboxctl.domain.failures import DONE, Classification, Reason, Verdict
+from outboxctl.operations.rebuild.mapping import choose
+from outboxctl.operations.rebuild.model import RebuildInterrupted, Tools
+from outboxctl.operations.rebuild.sending import Sender, prepare
+from outboxctl.sink.delivery.bulk import BulkAction
+from outboxctl.sink.delivery.result import Delivery
+from outboxctl.sink.index.alias import Home, moves
+from outboxctl.sink.index.index_setup import MAPPING
+from outboxctl.sink.index.lifecycle import body, flat
 
 pytestmark = pytest.mark.no_servers
-ROW = Entity("block", "e", 7, "{}")
-AWAY = Finding(Verdict.OUTAGE, Reason.UNAVAILABLE, error="away")
-REFUSED = Finding(Verdict.FAIL, Reason.MAPPING, error="no number")
+ROW = SourceEntity("block", "e", 7, "{}")
+AWAY = Classification(Verdict.OUTAGE, Reason.UNAVAILABLE, error="away")
+REFUSED = Classification(Verdict.FAIL, Reason.MAPPING, error="no number")
 
 
 def test_a_row_is_sent_and_an_entity_without_one_is_deleted_at_its_newest_version() -> None:
     actions, refused = prepare(
-        [ROW, Entity("block", "gone", None, None, 9), Entity("block", "x", None, None)]
+        [ROW, SourceEntity("block", "gone", None, None, 9), SourceEntity("block", "x", None, None)]
     )
-    assert actions == [Action("block:e", 7, "{}"), Action("block:gone", 9, None)]
+    assert actions == [BulkAction("block:e", 7, "{}"), BulkAction("block:gone", 9, None)]
     assert refused == []
 
 
 @pytest.mark.parametrize("version", [None, -1, MAX_VERSION + 1])
 def test_a_row_whose_version_cannot_be_sent_is_refused(version: int | None) -> None:
-    actions, refused = prepare([Entity("block", "e", version, "{}")])
+    actions, refused = prepare([SourceEntity("block", "e", version, "{}")])
     assert (actions, [each.reason for each in refused]) == ([], ["deterministic_exception"])
 
 
 class Scripted:
     """A sink whose findings are given; remembers what was sent."""
 
-    def __init__(self, *rounds: Sequence[Finding | None]) -> None:
+    def __init__(self, *rounds: Sequence[Classification | None]) -> None:
         self.rounds, self.sent = [list(each) for each in rounds], list[list[str]]()
 
-    def deliver(self, actions: list[Action], **_: Any) -> Delivery:
+    def deliver(self, actions: list[BulkAction], **_: Any) -> Delivery:
         """The next findings."""
         self.sent.append([action.id for action in actions])
         return Delivery(self.rounds.pop(0) if len(self.rounds) > 1 else self.rounds[0], [])
@@ -87,8 +87,8 @@ def test_a_careless_command_is_refused_before_anything_is_opened(args: list[str]
     assert named in str(done.exception)
 
 
-def entities(count: int) -> list[Entity]:
-    return [Entity("block", str(n), 1, "{}") for n in range(count)]
+def entities(count: int) -> list[SourceEntity]:
+    return [SourceEntity("block", str(n), 1, "{}") for n in range(count)]
 
 
 def test_only_what_was_not_taken_is_sent_again() -> None:
@@ -108,7 +108,7 @@ def test_patience_begins_anew_when_something_was_taken() -> None:
 
 
 def test_asked_to_stop_it_waits_no_longer() -> None:
-    with pytest.raises(Interrupted):
+    with pytest.raises(RebuildInterrupted):
         sender(Scripted([AWAY]), stop=True).send(entities(1))
 
 

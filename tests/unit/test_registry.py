@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from outboxctl.failures import Noop, Reason
+from outboxctl.domain.failures import Noop, Reason
 from outboxctl.metrics import registry
 from outboxctl.metrics.registry import BY_OP_AND_REASON, Metrics
 

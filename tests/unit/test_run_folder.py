@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from outboxctl.scratch.folder import Folder
+from outboxctl.drills.scratch.folder import ScratchFolder
 
 pytestmark = pytest.mark.no_servers
 
 
 def test_one_interruption_that_comes_by_two_ways_is_one_order() -> None:
-    folder = Folder(Path())
+    folder = ScratchFolder(Path())
     assert folder.interrupt(signal.SIGINT, 100.0)
     assert not folder.interrupt(signal.SIGTERM, 100.49)
     assert folder.interrupted == signal.SIGINT

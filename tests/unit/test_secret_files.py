@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from outboxctl.errors import UsageError
-from outboxctl.scratch.settings import environment, fixed
+from outboxctl.domain.errors import UsageError
+from outboxctl.drills.scratch.settings import environment, fixed
 from outboxctl.settings import Source, all_names, load, secret_file, secrets, sources
 
 pytestmark = pytest.mark.no_servers

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from outboxctl.errors import UsageError
+from outboxctl.domain.errors import UsageError
 from outboxctl.settings import Settings, Source, all_names, doubts, env_names, load, sources
 
 pytestmark = pytest.mark.no_servers

@@ -4,8 +4,8 @@ from random import Random
 
 import pytest
 
-from outboxctl.core.claim import Claimed
-from outboxctl.failures import DONE, Finding, Noop, Reason, Verdict
+from outboxctl.core.delivery.claim import Claimed
+from outboxctl.domain.failures import DONE, Classification, Noop, Reason, Verdict
 from outboxctl.metrics.registry import Metrics
 from outboxctl.worker.outcome import RetryPolicy, decide
 from outboxctl.worker.tally import settled
@@ -21,15 +21,15 @@ def counted(metrics: Metrics, name: str) -> float:
 
 FINDINGS = {
     "done": DONE,
-    "superseded": Finding(Verdict.DONE, noop=Noop.SUPERSEDED),
-    "retry": Finding(Verdict.RETRY, Reason.CONNECT),
-    "fail": Finding(Verdict.FAIL, Reason.CONNECT),
-    "outage": Finding(Verdict.OUTAGE, Reason.CONNECT),
+    "superseded": Classification(Verdict.DONE, noop=Noop.SUPERSEDED),
+    "retry": Classification(Verdict.RETRY, Reason.CONNECT),
+    "fail": Classification(Verdict.FAIL, Reason.CONNECT),
+    "outage": Classification(Verdict.OUTAGE, Reason.CONNECT),
 }
 
 
 @pytest.mark.parametrize("finding", FINDINGS.values(), ids=FINDINGS)
-def test_only_what_was_hit_is_counted(finding: Finding) -> None:
+def test_only_what_was_hit_is_counted(finding: Classification) -> None:
     events = [Claimed(name, f"block:{name}", "upsert", 1, 1, 1, "{}") for name in ("ours", "theirs")]
     outcomes = decide([(event, finding) for event in events], POLICY, Random(1))
     metrics, verdict = Metrics(), finding.verdict

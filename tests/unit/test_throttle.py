@@ -4,13 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outboxctl.failures import Finding, Reason, Verdict
+from outboxctl.domain.failures import Classification, Reason, Verdict
 from outboxctl.worker import throttle as module
 from outboxctl.worker.throttle import Throttle
 
 pytestmark = pytest.mark.no_servers
-BUSY = Finding(Verdict.RETRY, Reason.RATE_LIMITED, retry_after=7)
-DONE = Finding(Verdict.DONE)
+BUSY = Classification(Verdict.RETRY, Reason.RATE_LIMITED, retry_after=7)
+DONE = Classification(Verdict.DONE)
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return now
 
 
-def learn(throttle: Throttle, clock: list[float], *findings: Finding, cap: float = 30) -> None:
+def learn(throttle: Throttle, clock: list[float], *findings: Classification, cap: float = 30) -> None:
     clock[0] += 1
     throttle.learn(findings, sent_at=clock[0] - 0.5, longest_pause=cap)
 
@@ -77,8 +77,8 @@ def test_one_rejected_item_of_many_is_no_overload(clock: list[float]) -> None:
 @given(st.lists(st.sampled_from(["busy", "done", "lost"]), max_size=60))
 def test_there_is_always_room_for_one_and_never_for_more_than_all(steps: list[str]) -> None:
     throttle = Throttle(50)
-    findings: dict[str, list[Finding | None]] = {
-        "busy": [Finding(Verdict.RETRY, Reason.RATE_LIMITED)],
+    findings: dict[str, list[Classification | None]] = {
+        "busy": [Classification(Verdict.RETRY, Reason.RATE_LIMITED)],
         "done": [DONE] * 9,
         "lost": [None],
     }

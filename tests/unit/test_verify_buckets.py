@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outboxctl.core.entities import Key, Spread
-from outboxctl.verify.buckets import Bucket, buckets, rows_a_bucket
+from outboxctl.core.documents.entities import Key, Spread
+from outboxctl.operations.verify.buckets import Bucket, buckets, rows_a_bucket
 
 pytestmark = pytest.mark.no_servers
 TYPES = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1, max_size=3)

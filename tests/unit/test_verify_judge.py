@@ -7,23 +7,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outboxctl.core.entities import Key, Row, State
-from outboxctl.sink.scan import Document
-from outboxctl.verify.judge import differs, judge
-from outboxctl.verify.model import Difference, Kind, key_of
-from outboxctl.verify.same import same
+from outboxctl.core.documents.entities import EntityStates, Key, SourceRow
+from outboxctl.operations.verify.equality import same
+from outboxctl.operations.verify.judge import differs, judge
+from outboxctl.operations.verify.model import Difference, DifferenceKind, key_of
+from outboxctl.sink.index.scan import ScannedDocument
 
 pytestmark = pytest.mark.no_servers
 ID = "block:11111111-1111-1111-1111-111111111111"
 BODY = {"text": "one", "rank": 1.5}
 
 
-def row(version: int | None = 3, body: Any = BODY) -> Row:
-    return Row(ID, version, json.dumps(body))
+def row(version: int | None = 3, body: Any = BODY) -> SourceRow:
+    return SourceRow(ID, version, json.dumps(body))
 
 
-def document(version: int = 3, body: Any = BODY) -> Document:
-    return Document(ID, version, body, 7, 1)
+def document(version: int = 3, body: Any = BODY) -> ScannedDocument:
+    return ScannedDocument(ID, version, body, 7, 1)
 
 
 @pytest.mark.parametrize(
@@ -31,16 +31,16 @@ def document(version: int = 3, body: Any = BODY) -> Document:
     [
         (row(), document(), None),
         (None, None, None),
-        (row(), None, Kind.MISSING),
-        (None, document(), Kind.EXTRA),
-        (row(), document(2), Kind.STALE),
-        (row(), document(4), Kind.AHEAD),
-        (row(), document(body={"text": "two", "rank": 1.5}), Kind.ALTERED),
-        (row(None), document(), Kind.STALE),
-        (Row(ID, 3, None), document(body=None), None),
+        (row(), None, DifferenceKind.MISSING),
+        (None, document(), DifferenceKind.EXTRA),
+        (row(), document(2), DifferenceKind.STALE),
+        (row(), document(4), DifferenceKind.AHEAD),
+        (row(), document(body={"text": "two", "rank": 1.5}), DifferenceKind.ALTERED),
+        (row(None), document(), DifferenceKind.STALE),
+        (SourceRow(ID, 3, None), document(body=None), None),
     ],
 )
-def test_kinds(left: Row | None, right: Document | None, kind: Kind | None) -> None:
+def test_kinds(left: SourceRow | None, right: ScannedDocument | None, kind: DifferenceKind | None) -> None:
     assert differs(left, right) is kind
 
 
@@ -77,27 +77,27 @@ def test_sameness_is_that_of_json(left: Any, right: Any) -> None:
         assert same(left, json.dumps(right))
 
 
-STILL = State({ID: row()}, set())
+STILL = EntityStates({ID: row()}, set())
 
 
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        (State({ID: row()}, {ID}), STILL),
-        (STILL, State({ID: row()}, {ID})),
-        (STILL, State({ID: row(4)}, set())),
-        (STILL, State({ID: row(3, {"text": "other"})}, set())),
-        (STILL, State({}, set())),
+        (EntityStates({ID: row()}, {ID}), STILL),
+        (STILL, EntityStates({ID: row()}, {ID})),
+        (STILL, EntityStates({ID: row(4)}, set())),
+        (STILL, EntityStates({ID: row(3, {"text": "other"})}, set())),
+        (STILL, EntityStates({}, set())),
     ],
 )
-def test_what_moves_is_in_flight(before: State, after: State) -> None:
+def test_what_moves_is_in_flight(before: EntityStates, after: EntityStates) -> None:
     found = judge(ID, before, document(1), after)
     assert found is not None
     assert found.in_flight
 
 
 def test_what_is_still_differs_and_is_told_with_its_fence() -> None:
-    assert judge(ID, STILL, document(1), STILL) == Difference(Kind.STALE, ID, 3, 1, False, 7, 1)
+    assert judge(ID, STILL, document(1), STILL) == Difference(DifferenceKind.STALE, ID, 3, 1, False, 7, 1)
     assert judge(ID, STILL, document(), STILL) is None
 
 
@@ -121,5 +121,5 @@ def test_only_ids_that_a_worker_would_write_name_an_entity(id_: str, key: Key | 
 
 
 def test_an_entity_whose_type_is_too_long_for_an_event_is_no_target() -> None:
-    assert Difference(Kind.EXTRA, "x" * 51 + ID[5:], None, 1).target is None
-    assert Difference(Kind.EXTRA, ID, None, 1).target == Key("block", ID[6:])
+    assert Difference(DifferenceKind.EXTRA, "x" * 51 + ID[5:], None, 1).target is None
+    assert Difference(DifferenceKind.EXTRA, ID, None, 1).target == Key("block", ID[6:])

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outboxctl.urls import mask, without_credentials
-from outboxctl.wording import CONTROL, brief, clean
+from outboxctl.domain.printable import CONTROL, brief, clean
+from outboxctl.net.urls import mask, without_credentials
 
 pytestmark = pytest.mark.no_servers
 

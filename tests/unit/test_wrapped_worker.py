@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from outboxctl.scratch.worker import WorkerProcess
+from outboxctl.drills.scratch.worker import WorkerProcess
 from processes import eventually
 
 pytestmark = pytest.mark.no_servers

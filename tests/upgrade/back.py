@@ -3,7 +3,7 @@
 from alembic import command
 
 from outboxctl.core.database import Database
-from outboxctl.core.migrations import config
+from outboxctl.core.schema.migrations import config
 
 PREVIOUS = "0004"
 

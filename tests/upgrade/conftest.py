@@ -7,7 +7,7 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from outboxctl.core.database import Database
-from outboxctl.core.migrations import upgrade
+from outboxctl.core.schema.migrations import upgrade
 from scene import Scene
 from upgrade.back import PREVIOUS, go_back
 

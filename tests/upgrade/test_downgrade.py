@@ -7,9 +7,9 @@ import pytest
 
 import outboxctl
 from outboxctl.core.database import Database
-from outboxctl.core.downgrade import apply, plan
-from outboxctl.core.migrations import _describe, current, upgrade
-from outboxctl.errors import InconclusiveError, UsageError
+from outboxctl.core.schema.downgrade import apply, plan
+from outboxctl.core.schema.migrations import _describe, current, upgrade
+from outboxctl.domain.errors import InconclusiveError, UsageError
 from processes import Cli
 from upgrade.back import go_back
 

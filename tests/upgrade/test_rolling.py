@@ -13,10 +13,10 @@ import pytest
 from sqlalchemy import text
 
 import outboxctl
-from outboxctl.core.claim import Claimed, claim
 from outboxctl.core.database import Database
-from outboxctl.core.migrations import current, upgrade
-from outboxctl.core.reclaim import reclaim
+from outboxctl.core.delivery.claim import Claimed, claim
+from outboxctl.core.delivery.reclaim import reclaim
+from outboxctl.core.schema.migrations import current, upgrade
 from processes import Cli, Worker, eventually
 from scene import Scene
 from upgrade.back import PREVIOUS

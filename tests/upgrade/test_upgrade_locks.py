@@ -5,10 +5,10 @@ import threading
 import psycopg
 import pytest
 
-from outboxctl.core import patience
 from outboxctl.core.database import Database
-from outboxctl.core.migrations import current, upgrade
-from outboxctl.errors import LockedError
+from outboxctl.core.schema import lock_wait
+from outboxctl.core.schema.migrations import current, upgrade
+from outboxctl.domain.errors import LockedError
 from processes import Cli, eventually
 from upgrade.back import PREVIOUS
 
@@ -20,7 +20,7 @@ WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'searc
 def test_a_writer_waits_no_longer_than_one_try(
     previous: Database, empty_url: str, raw: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(patience, "PAUSE", 0.2)
+    monkeypatch.setattr(lock_wait, "PAUSE", 0.2)
     told: list[str] = []
     with psycopg.connect(empty_url, application_name="a dump\x1b") as long:
         long.execute("SELECT count(*) FROM search_outbox_events")
@@ -42,7 +42,7 @@ def test_a_writer_waits_no_longer_than_one_try(
 def test_it_is_given_up_with_a_name_and_nothing_changed(
     previous: Database, empty_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(patience, "PAUSE", 0.01)
+    monkeypatch.setattr(lock_wait, "PAUSE", 0.01)
     with psycopg.connect(empty_url) as long:
         long.execute("SELECT count(*) FROM search_outbox_events")
         with pytest.raises(LockedError, match=f"pid {long.info.backend_pid}.*nothing was changed"):
@@ -54,9 +54,9 @@ def test_it_is_given_up_with_a_name_and_nothing_changed(
 def test_two_at_once_run_one_after_the_other_and_neither_waits_for_ever(
     previous: Database, empty_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(patience, "PAUSE", 0.01)
+    monkeypatch.setattr(lock_wait, "PAUSE", 0.01)
     with psycopg.connect(empty_url, application_name="migration job") as other:
-        other.execute(f"SELECT pg_advisory_xact_lock({patience.KEY})")
+        other.execute(f"SELECT pg_advisory_xact_lock({lock_wait.KEY})")
         with pytest.raises(LockedError, match=f"pid {other.info.backend_pid} .migration job"):
             upgrade(previous, None, patience=0)
     assert upgrade(previous, None).before == PREVIOUS

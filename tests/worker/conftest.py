@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from elasticsearch import Elasticsearch
 
-from fakes import Fault, Script, fake_sink
+from fakes import ProxyFault, Script, fake_sink
 from fakes.postgres_proxy import Proxy, postgres_proxy
 from scene import Scene
 from servers import Servers
@@ -17,14 +17,14 @@ SLOW = 1.0  # seconds a bulk request is held before it is passed on
 @pytest.fixture
 def slow_sink(servers: Servers) -> Iterator[str]:
     """The real sink, each bulk request a second late."""
-    with fake_sink(Script.always(Fault(before=SLOW)), upstream=servers.sink) as sink:
+    with fake_sink(Script.always(ProxyFault(before=SLOW)), upstream=servers.sink) as sink:
         yield sink.url
 
 
 @pytest.fixture
 def silent_sink(servers: Servers) -> Iterator[str]:
     """The real sink, but a bulk request gets no answer while a test lasts."""
-    with fake_sink(Script.always(Fault(before=3600)), upstream=servers.sink) as sink:
+    with fake_sink(Script.always(ProxyFault(before=3600)), upstream=servers.sink) as sink:
         yield sink.url
 
 

@@ -6,13 +6,13 @@ from contextlib import closing, contextmanager
 
 import pytest
 
-from fakes import FakeSink, Fault, Script, fake_sink
+from fakes import FakeSink, ProxyFault, Script, fake_sink
 from fakes.faults import refused
 from outboxctl.core.database import Database
 from outboxctl.metrics.registry import Metrics
 from outboxctl.settings import load
-from outboxctl.sink.client import connect
-from outboxctl.sink.deliver import ElasticSink
+from outboxctl.sink.delivery.deliver import ElasticSink
+from outboxctl.sink.transport.open import connect
 from outboxctl.worker.health import Health
 from outboxctl.worker.lane import Lane
 from outboxctl.worker.shared import Shared
@@ -55,7 +55,7 @@ def test_silence_does_not_close_it(url: str, db: Database, scene: Scene, sink: F
     scene.load(5)
     with lane_at_work(url, db, sink) as shared:
         eventually(lambda: shared.breaker.is_open, what="opened by a word of the sink")
-        sink.script = Script.always(Fault(before=60))
+        sink.script = Script.always(ProxyFault(before=60))
         probes = len(sink.requests)
         eventually(lambda: len(sink.requests) >= probes + 3, what="probes without an answer")
         assert shared.breaker.is_open

@@ -7,11 +7,11 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from outboxctl.core import settle
-from outboxctl.core.claim import LEFT_OUT, claim
 from outboxctl.core.database import Database
-from outboxctl.errors import CutOffError, LimitError
-from outboxctl.failures import Reason, Verdict
+from outboxctl.core.delivery import settle
+from outboxctl.core.delivery.claim import LEFT_OUT, claim
+from outboxctl.domain.errors import CutOffError, LimitError
+from outboxctl.domain.failures import Reason, Verdict
 from outboxctl.worker.prepare import UNSENT
 from outboxctl.worker.reading import read
 from processes import Worker, eventually

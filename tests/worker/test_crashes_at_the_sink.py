@@ -10,10 +10,10 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from acceptance import lab
-from fakes import FakeSink, Fault, Point, fake_sink
+from fakes import FakeSink, Point, ProxyFault, fake_sink
 from fakes.postgres_proxy import Do, Proxy
-from outboxctl.chaos.proxy.ndjson import parse
-from outboxctl.sink.bulk import Action, body
+from outboxctl.drills.proxy.ndjson import parse
+from outboxctl.sink.delivery.bulk import BulkAction, body
 from processes import Worker, eventually
 from scene import READY, Scene
 
@@ -49,7 +49,7 @@ def there(sql: psycopg.Connection, well: FakeSink, index: str) -> Iterator[Scene
 def fill(scene: Scene, sink: FakeSink) -> list[uuid.UUID]:
     """Entities to index and others to delete, whose documents are there; returns the former."""
     gone = [uuid.uuid4() for _ in range(DELETES)]
-    documents = body([Action(f"block:{entity}", 1, "{}") for entity in gone])
+    documents = body([BulkAction(f"block:{entity}", 1, "{}") for entity in gone])
     sink.store.bulk(parse(documents), index=scene.index)
     with scene.sql.transaction():  # all at once, so one batch
         for entity in gone:
@@ -58,7 +58,7 @@ def fill(scene: Scene, sink: FakeSink) -> list[uuid.UUID]:
 
 
 def at_the_look_up(_: ExitStack, sink: FakeSink, __: Proxy) -> Callable[[], object]:
-    sink.script.lookups = Fault(before=3600)
+    sink.script.lookups = ProxyFault(before=3600)
     return lambda: None  # that the events are claimed is all that can be seen
 
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
+from tools import dashboard
 
 from alerts.programs import program
-from outboxctl.metrics import dashboard
 from processes import Worker, eventually
 
 DEPLOY = Path(__file__).parents[2] / "deploy" / "grafana"

@@ -9,7 +9,7 @@ from elasticsearch import Elasticsearch
 
 from clusters import Cluster, cluster
 from outboxctl.core.database import Database
-from outboxctl.core.migrations import upgrade
+from outboxctl.core.schema.migrations import upgrade
 from processes import Worker, eventually
 from scene import Scene, blames
 from servers import new_database

@@ -10,9 +10,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from moments import NOW, at
-from outboxctl.core import workers
 from outboxctl.core.database import Database
-from outboxctl.core.workers import KEPT, SILENT, Beat, WorkerRow
+from outboxctl.core.stats import workers
+from outboxctl.core.stats.workers import KEPT, SILENT, Beat, WorkerRow
 from outboxctl.metrics.registry import Metrics
 from outboxctl.settings import load
 from outboxctl.worker import heartbeat
@@ -53,7 +53,7 @@ def beat(db: Database, own: Beat, inserted: int | None, seconds: float) -> int:
 
 def seen(db: Database, seconds: float) -> list[WorkerRow]:
     with db.begin() as connection:
-        found = workers.seen(connection, now=at(seconds))
+        found = workers.all_workers(connection, now=at(seconds))
     assert found is not None
     return found
 
@@ -201,5 +201,5 @@ def test_what_a_worker_completed_meanwhile_is_its_rate(
 def test_an_old_schema_cannot_tell(db: Database, sql: psycopg.Connection) -> None:
     sql.execute("DROP TABLE outbox_workers")
     with db.begin() as connection:
-        assert workers.seen(connection, now=NOW) is None
+        assert workers.all_workers(connection, now=NOW) is None
     assert workers.flow(None) == workers.Flow(None, None, None)

@@ -7,7 +7,7 @@ from elasticsearch import Elasticsearch
 
 from fakes import fake_sink
 from invariants import check_invariants
-from outboxctl import services
+from outboxctl.drills import services
 from processes import Cli, Worker, eventually
 from servers import Servers
 

@@ -9,15 +9,15 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from acceptance import lab
-from outboxctl.failures import Finding, Reason, Verdict
-from outboxctl.sink.clients.elastic import ElasticClient
-from outboxctl.sink.index import ensure
+from outboxctl.domain.failures import Classification, Reason, Verdict
+from outboxctl.sink.engines.elasticsearch import ElasticClient
+from outboxctl.sink.index.index_setup import ensure
 from outboxctl.worker.start_gate import StartGate
 from processes import Cli, Worker, eventually
 
 Start = Callable[..., Worker]
-MISSING = Finding(Verdict.OUTAGE, Reason.INDEX_UNAVAILABLE, error="no such index")
-SILENT = Finding(Verdict.OUTAGE, Reason.CONNECT, error="refused")
+MISSING = Classification(Verdict.OUTAGE, Reason.INDEX_UNAVAILABLE, error="no such index")
+SILENT = Classification(Verdict.OUTAGE, Reason.CONNECT, error="refused")
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from structlog.testing import capture_logs
 
 import pgbouncer
 from fakes.postgres_proxy import Proxy
-from outboxctl.core import notify
 from outboxctl.core.database import Database
-from outboxctl.core.migrations import upgrade
+from outboxctl.core.schema import notify
+from outboxctl.core.schema.migrations import upgrade
 from outboxctl.metrics.registry import Metrics
 from outboxctl.settings import load
 from outboxctl.worker import intake, listener

@@ -12,11 +12,11 @@ import pytest
 
 from fakes import Point, fake_sink
 from fakes.postgres_proxy import Do, Proxy
-from outboxctl.core import lockers, settle
-from outboxctl.core.claim import claim
 from outboxctl.core.database import Database
-from outboxctl.core.renew import renew
-from outboxctl.errors import LockedError
+from outboxctl.core.delivery import lockers, settle
+from outboxctl.core.delivery.claim import claim
+from outboxctl.core.delivery.renew import renew
+from outboxctl.domain.errors import LockedError
 from outboxctl.metrics.registry import Metrics
 from outboxctl.settings import Settings
 from outboxctl.worker.health import Health

@@ -2,18 +2,18 @@
 
 from collections.abc import Callable
 
-from fakes import Fault, Script, fake_sink
+from fakes import ProxyFault, Script, fake_sink
 from fakes.faults import answered
-from outboxctl.chaos.proxy.tally import Bulk
+from outboxctl.drills.proxy.tally import Bulk
 from processes import Worker
 from scene import Scene
 from servers import Servers
 
 LEASE, EACH, TOTAL = 4.0, 0.3, 12  # seconds of a lease and of one event's request; events
-ONE_ONLY, LATE = answered(413), Fault(after=EACH)
+ONE_ONLY, LATE = answered(413), ProxyFault(after=EACH)
 
 
-def one_by_one(bulk: Bulk) -> Fault:
+def one_by_one(bulk: Bulk) -> ProxyFault:
     """A sink that takes one event a request, and its time."""
     return LATE if len(bulk.ids) == 1 else ONE_ONLY
 

@@ -7,13 +7,14 @@ from itertools import pairwise
 
 import pytest
 
-from outboxctl import clock, services
 from outboxctl.core.database import Database
-from outboxctl.failures import DONE, Finding, Reason, Verdict
+from outboxctl.domain import clock
+from outboxctl.domain.failures import DONE, Classification, Reason, Verdict
+from outboxctl.drills import services
 from outboxctl.metrics.registry import Metrics
 from outboxctl.settings import load
-from outboxctl.sink.bulk import Action
-from outboxctl.sink.delivery import Delivery
+from outboxctl.sink.delivery.bulk import BulkAction
+from outboxctl.sink.delivery.result import Delivery
 from outboxctl.worker.health import Health
 from outboxctl.worker.lane import Lane
 from outboxctl.worker.shared import Shared
@@ -21,9 +22,9 @@ from processes import Cli, eventually
 from scene import Scene
 
 TOTAL, ATTEMPTS, LANES, BASE = 300, 5, 3, 0.2
-DEAD = Finding(Verdict.OUTAGE, Reason.CONNECT, error="connect: refused")
-SILENT = Finding(Verdict.RETRY, Reason.TIMEOUT, error="timeout")
-REFUSED = Finding(Verdict.OUTAGE, Reason.UNAVAILABLE, error="503")
+DEAD = Classification(Verdict.OUTAGE, Reason.CONNECT, error="connect: refused")
+SILENT = Classification(Verdict.RETRY, Reason.TIMEOUT, error="timeout")
+REFUSED = Classification(Verdict.OUTAGE, Reason.UNAVAILABLE, error="503")
 SETTINGS = {
     "max_attempts": ATTEMPTS,
     "base_backoff_seconds": BASE,
@@ -36,12 +37,12 @@ SETTINGS = {
 class Sink:
     """Says the same of each action; notes when each delivery began and ended."""
 
-    def __init__(self, finding: Finding) -> None:
+    def __init__(self, finding: Classification) -> None:
         self.finding = finding
         self.deliveries: list[tuple[float, float]] = []
         self._one = threading.Lock()
 
-    def deliver(self, actions: Sequence[Action], *, left: Callable[[], float]) -> Delivery:
+    def deliver(self, actions: Sequence[BulkAction], *, left: Callable[[], float]) -> Delivery:
         assert left() > 0
         began = clock.monotonic()
         finding = self.finding
@@ -121,7 +122,7 @@ def lane_of(url: str, db: Database) -> tuple[Lane, Shared]:
     ],
 )
 def test_only_silence_slows_requests_down(
-    url: str, db: Database, findings: list[list[Finding | None]], opens: bool
+    url: str, db: Database, findings: list[list[Classification | None]], opens: bool
 ) -> None:
     lane, shared = lane_of(url, db)
     for said in findings:

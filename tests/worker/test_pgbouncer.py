@@ -8,7 +8,7 @@ from elasticsearch import Elasticsearch
 
 import pgbouncer
 from invariants import check_invariants
-from outboxctl import services
+from outboxctl.drills import services
 from processes import Cli, Worker, eventually
 from scene import Scene
 

@@ -7,12 +7,12 @@ from typing import Any
 import psycopg
 import pytest
 
-from outboxctl.core.claim import Claimed, claim
 from outboxctl.core.database import Database
+from outboxctl.core.delivery.claim import Claimed, claim
 from outboxctl.metrics.registry import Metrics
 from outboxctl.settings import load
 from outboxctl.worker import intake as module
-from outboxctl.worker import quarantine
+from outboxctl.worker import reclaimed_turns
 from outboxctl.worker.health import Health
 from outboxctl.worker.intake import Batch, Intake
 from outboxctl.worker.lease import Lease
@@ -161,7 +161,7 @@ def test_a_probe_that_comes_at_the_end_of_the_reclaimed_events_turn_is_not_the_l
 ) -> None:
     """The sink is away, and the only event is a reclaimed one: it was tried for longer than its turn."""
     id_ = insert("lease_expired")
-    monkeypatch.setattr(quarantine, "TURN", 0.0)
+    monkeypatch.setattr(reclaimed_turns, "TURN", 0.0)
     shared.breaker.failed()
     shared.quarantine.occupied = True
     assert shared.quarantine.enter()

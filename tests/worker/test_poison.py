@@ -10,15 +10,15 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from acceptance import lab
-from fakes import Fault, Script, fake_sink
+from fakes import ProxyFault, Script, fake_sink
 from fakes.faults import HEALTHY
-from outboxctl.chaos.proxy.tally import Bulk
+from outboxctl.drills.proxy.tally import Bulk
 from processes import Worker, eventually
 from scene import Scene
 
 ATTEMPTS, NEIGHBOURS = 3, 20
 SETTINGS = {"OUTBOX_MAX_ATTEMPTS": str(ATTEMPTS), "OUTBOX_RECLAIM_INTERVAL_SECONDS": "0.2"}
-NEVER_APPLIED = Fault(apply=False, before=3600)
+NEVER_APPLIED = ProxyFault(apply=False, before=3600)
 
 
 class Poison:
@@ -27,7 +27,7 @@ class Poison:
     def __init__(self, document: str) -> None:
         self._document, self._swallowed = document, threading.Semaphore(0)
 
-    def choose(self, bulk: Bulk) -> Fault:
+    def choose(self, bulk: Bulk) -> ProxyFault:
         """Hold it, and say so."""
         if self._document not in bulk.ids:
             return HEALTHY

@@ -3,9 +3,9 @@
 import threading
 from collections.abc import Callable
 
-from fakes import Fault, Point, fake_sink
+from fakes import Point, ProxyFault, fake_sink
 from fakes.faults import HEALTHY
-from outboxctl.chaos.proxy.tally import Bulk
+from outboxctl.drills.proxy.tally import Bulk
 from processes import Worker
 from scene import Scene
 from servers import Servers
@@ -19,7 +19,7 @@ def test_it_waits_for_what_the_other_lanes_have_at_the_sink(
     scene.load(BATCH)
     second = threading.Event()
 
-    def choose(bulk: Bulk) -> Fault:
+    def choose(bulk: Bulk) -> ProxyFault:
         if bulk.number:
             second.set()
         return HEALTHY

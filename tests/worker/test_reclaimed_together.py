@@ -10,17 +10,17 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from acceptance import lab
-from fakes import FakeSink, Fault, Point, fake_sink
+from fakes import FakeSink, Point, ProxyFault, fake_sink
 from fakes.faults import HEALTHY
-from outboxctl.chaos.proxy.tally import Bulk
-from outboxctl.core.claim import GROUP
+from outboxctl.core.delivery.claim import GROUP
+from outboxctl.drills.proxy.tally import Bulk
 from processes import Worker, eventually
 from scene import Scene
 
 HELD = 3_000  # by a worker with its defaults
 NEIGHBOURS = 20
 MOST_KILLS = 20
-NEVER_APPLIED = Fault(apply=False, before=3600)
+NEVER_APPLIED = ProxyFault(apply=False, before=3600)
 SETTINGS = {
     "OUTBOX_BULK_SIZE": "1000",
     "OUTBOX_CONCURRENCY": "3",
@@ -54,7 +54,7 @@ class Killers:
         self._documents, self._sent = set(documents), threading.Event()
         self.together: list[int] = []  # events in each such request
 
-    def choose(self, bulk: Bulk) -> Fault:
+    def choose(self, bulk: Bulk) -> ProxyFault:
         """The fault of a request."""
         if self._documents.isdisjoint(bulk.ids):
             return HEALTHY

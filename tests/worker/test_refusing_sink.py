@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from fakes import Fault, Script, fake_sink
+from fakes import ProxyFault, Script, fake_sink
 from fakes.faults import HEALTHY, answered, refused
 from processes import Cli, Worker, eventually
 from scene import Scene
@@ -34,7 +34,7 @@ def test_no_event_fails_and_all_are_delivered_afterwards(
     scene: Scene,
     servers: Servers,
     policy: str,
-    answer: Fault,
+    answer: ProxyFault,
 ) -> None:
     with fake_sink(Script(), upstream=servers.sink) as sink:
         running = worker(ELASTIC_URL=sink.url, OUTBOX_OUTAGE_POLICY=policy, **SETTINGS)

@@ -6,11 +6,11 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from outboxctl import services
-from outboxctl.core.claim import claim
 from outboxctl.core.database import Database
-from outboxctl.errors import UnreachableError
-from outboxctl.failures import DONE
+from outboxctl.core.delivery.claim import claim
+from outboxctl.domain.errors import UnreachableError
+from outboxctl.domain.failures import DONE
+from outboxctl.drills import services
 from outboxctl.metrics.registry import Metrics
 from outboxctl.settings import load
 from outboxctl.worker.health import Health

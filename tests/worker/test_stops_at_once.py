@@ -10,7 +10,7 @@ from random import Random
 import psycopg
 import pytest
 
-from fakes import Fault, Script, fake_sink
+from fakes import ProxyFault, Script, fake_sink
 from fakes.postgres_proxy import Do, Proxy
 from outboxctl.core.database import Database
 from outboxctl.metrics.registry import Metrics
@@ -71,7 +71,7 @@ def test_the_last_words_are_what_the_database_holds(
     """Signals at random moments of a busy worker; nobody else works, so each event is in one of two sums."""
     rng = Random(10)
     scene.load(TOTAL)
-    with fake_sink(Script.always(Fault(before=0.02)), upstream=servers.sink) as sink:
+    with fake_sink(Script.always(ProxyFault(before=0.02)), upstream=servers.sink) as sink:
         for _ in range(ROUNDS):
             sql.execute(UNTOUCHED)
             before = scene.count("done")

@@ -6,14 +6,14 @@ from contextlib import closing, contextmanager
 
 from structlog.testing import capture_logs
 
-from fakes import FakeSink, Fault, Point, Script, fake_sink
+from fakes import FakeSink, Point, ProxyFault, Script, fake_sink
 from fakes.faults import HEALTHY, answered
-from outboxctl.chaos.proxy.tally import Bulk
 from outboxctl.core.database import Database
+from outboxctl.drills.proxy.tally import Bulk
 from outboxctl.metrics.registry import Metrics
 from outboxctl.settings import load
-from outboxctl.sink.client import connect
-from outboxctl.sink.deliver import ElasticSink
+from outboxctl.sink.delivery.deliver import ElasticSink
+from outboxctl.sink.transport.open import connect
 from outboxctl.worker.health import Health
 from outboxctl.worker.lane import Lane
 from outboxctl.worker.shared import Shared
@@ -41,7 +41,7 @@ def lane_at(
 def test_a_batch_that_is_being_halved_is_finished(
     scene: Scene, worker: Callable[..., Worker], servers: Servers
 ) -> None:
-    def two_at_most(bulk: Bulk) -> Fault:
+    def two_at_most(bulk: Bulk) -> ProxyFault:
         return answered(413) if len(bulk.ids) > 2 else HEALTHY
 
     scene.load(20)
@@ -78,7 +78,7 @@ def test_a_lane_that_gives_back_is_in_the_last_words(
     """What it read is too old to be sent; the daemon itself found nothing to release."""
     scene.load(20)
     late = Script()
-    late.lookups = Fault(before=1)
+    late.lookups = ProxyFault(before=1)
     with fake_sink(late, upstream=servers.sink) as sink, lane_at(url, db, scene, sink) as (shared, lane):
         eventually(lambda: sink.lookups, what="a batch in hand")
         for lease in list(shared.claims.values()):

@@ -10,7 +10,7 @@ import pytest
 
 from outboxctl.core.database import Database
 from outboxctl.settings import Settings
-from outboxctl.sink.opening import OpeningSink
+from outboxctl.sink.transport.lazy import OpeningSink
 from outboxctl.worker.daemon import Daemon
 from processes import Worker
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
-from outboxctl.errors import ExitCode, OutboxctlError
-from outboxctl.wording import brief
+from outboxctl.domain.errors import ExitCode, OutboxctlError
+from outboxctl.domain.printable import brief
 
 
 def main() -> NoReturn:

@@ -4,11 +4,11 @@ from typing import Annotated
 
 import typer
 
-from outboxctl.alerts.rules import RUNBOOKS
-from outboxctl.cli.group import group
+from outboxctl.cli.groups import group
 from outboxctl.cli.options import settings
-from outboxctl.errors import UsageError
-from outboxctl.wording import brief
+from outboxctl.domain.errors import UsageError
+from outboxctl.domain.printable import brief
+from outboxctl.metrics.alerts.rules import RUNBOOKS
 
 app = group("What wakes somebody: rules for Prometheus.")
 LONGEST = 10 * 365 * 86_400  # seconds
@@ -57,13 +57,13 @@ def rules(
 
     Example: outboxctl alerts rules --max-oldest-age 120 > outbox.rules.yml
     """
-    from outboxctl.alerts.model import Limits
-    from outboxctl.alerts.rules import rule_file
-    from outboxctl.alerts.table import alerts
     from outboxctl.cli import parse
+    from outboxctl.metrics.alerts.model import AlertLimits
+    from outboxctl.metrics.alerts.rules import rule_file
+    from outboxctl.metrics.alerts.table import alerts
 
     sla = settings().sla_oldest_age_seconds if max_oldest_age is None else max_oldest_age
-    limits = Limits(sla, max_no_success, max_failed_growth, parse.words("--job", job, 200))
+    limits = AlertLimits(sla, max_no_success, max_failed_growth, parse.words("--job", job, 200))
     typer.echo(rule_file(alerts(limits), _address(parse.words("--runbooks", runbooks, 1_000))), nl=False)
 
 

@@ -8,28 +8,28 @@ import outboxctl
 from outboxctl.cli import (
     alerts,
     audit,
-    bench,
     chaos,
     check,
     config,
-    db,
     demo,
     doctor,
-    failed,
-    inject,
     lab,
     prune,
-    rebuild,
-    replay,
     report,
     services,
     sink,
-    status,
     top,
-    verify,
-    worker,
 )
-from outboxctl.cli.group import group
+from outboxctl.cli.bench import command as bench
+from outboxctl.cli.db import command as db
+from outboxctl.cli.failed import command as failed
+from outboxctl.cli.groups import group
+from outboxctl.cli.inject import command as inject
+from outboxctl.cli.rebuild import command as rebuild
+from outboxctl.cli.replay import command as replay
+from outboxctl.cli.status import command as status
+from outboxctl.cli.verify import command as verify
+from outboxctl.cli.worker import command as worker
 
 app = group(
     "Run, watch, replay and drill a PostgreSQL outbox to Elasticsearch pipeline.",

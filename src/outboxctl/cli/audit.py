@@ -5,15 +5,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from outboxctl.cli import complete
+from outboxctl.cli import completion
 from outboxctl.cli.guards import reading
 from outboxctl.cli.options import DatabaseUrl, Json, Limit, settings
-from outboxctl.errors import UsageError
+from outboxctl.domain.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from outboxctl.core.trail import AuditRow, Touched
+    from outboxctl.core.operator.trail import AuditRow, Touched
     from outboxctl.settings import Settings
 
 
@@ -22,7 +22,7 @@ def audit(
     id: Annotated[  # noqa: A002 - as in replay
         str | None,
         typer.Option(
-            "--id", help="One act: its events, and where they are now.", autocompletion=complete.acts
+            "--id", help="One act: its events, and where they are now.", autocompletion=completion.audit_ids
         ),
     ] = None,
     action: Annotated[
@@ -40,8 +40,8 @@ def audit(
     Example: outboxctl audit --action replay --since 2026-02-03
     """
     from outboxctl.cli import parse
-    from outboxctl.core.audit import ACTIONS
-    from outboxctl.core.trail import recent
+    from outboxctl.core.operator.audit import ACTIONS
+    from outboxctl.core.operator.trail import recent
 
     given = settings(database_url=database_url)
     if id is not None:
@@ -58,13 +58,13 @@ def audit(
 
 
 def _show(rows: "Sequence[AuditRow]", *, json: bool) -> None:
-    from outboxctl.cli import render
-    from outboxctl.cli.inspection import act
+    from outboxctl.cli import rendering
+    from outboxctl.cli.failed.view import act
 
     if json:
-        render.emit_json({"audit": [asdict(row) for row in rows]})
+        rendering.emit_json({"audit": [asdict(row) for row in rows]})
         return
-    out = render.console()
+    out = rendering.console()
     for row in rows:
         out.print(act(row), "")
     if not rows:
@@ -72,27 +72,27 @@ def _show(rows: "Sequence[AuditRow]", *, json: bool) -> None:
 
 
 def _one(given: "Settings", id_: str, limit: int, *, json: bool) -> None:
-    from outboxctl.cli import render
-    from outboxctl.core import trail
+    from outboxctl.cli import rendering
+    from outboxctl.core.operator import trail
 
     with reading(given) as connection:
         act = trail.act(connection, id_)
         if act is None:
             raise UsageError(f"there is no act {id_} in the audit", hint="`outboxctl audit` lists them")
         if json:
-            render.emit_json_list({"act": asdict(act)}, "events", trail.events(connection, id_))
+            rendering.emit_json_list({"act": asdict(act)}, "events", trail.events(connection, id_))
             return
         now, events = trail.places(connection, id_), list(trail.events(connection, id_, limit=limit))
     _view(act, now, events)
 
 
 def _view(act: "AuditRow", now: dict[str, int], events: "Sequence[Touched]") -> None:
-    from outboxctl.cli import render
+    from outboxctl.cli import rendering
 
-    out = render.console()
+    out = rendering.console()
     _show([act], json=False)
-    out.print(render.counts("Events now", ("now", "events"), now))
+    out.print(rendering.counts("Events now", ("now", "events"), now))
     rows = [(event.id, event.now, event.error_reason) for event in events]
-    out.print(render.table("Its events", ("id", "now", "reason before"), rows))
+    out.print(rendering.table("Its events", ("id", "now", "reason before"), rows))
     left = sum(now.values()) - len(events)
     out.print(f"{f'and {left:,} more (--limit); ' if left else ''}--json has all of them and their errors")

@@ -7,12 +7,12 @@ import typer
 from outboxctl.cli import whoever_reads
 from outboxctl.cli.guards import reading
 from outboxctl.cli.options import DatabaseUrl, ElasticIndex, ElasticUrl, Json, MaxProcessing, settings
-from outboxctl.errors import ExitCode, UnreachableError
-from outboxctl.wording import brief
+from outboxctl.domain.errors import ExitCode, UnreachableError
+from outboxctl.domain.printable import brief
 
 if TYPE_CHECKING:
-    from outboxctl.check.drift import Drift
-    from outboxctl.check.figures import Figure, Limits
+    from outboxctl.operations.check.figures import CheckedFigure, CheckLimits
+    from outboxctl.operations.check.sample_comparison import Drift
     from outboxctl.settings import Settings
 
 PATIENCE = 10.0  # seconds for each end: a probe that hangs says nothing
@@ -73,7 +73,7 @@ def check(
 
     Example: outboxctl check --max-failed-growth 10 --max-lag 10000 --drift-sample 200
     """
-    from outboxctl.check.figures import Limits
+    from outboxctl.operations.check.figures import CheckLimits
 
     given = settings(
         database_url=database_url,
@@ -82,7 +82,7 @@ def check(
         max_processing_seconds=max_processing_seconds,
     )
     age = given.sla_oldest_age_seconds if max_oldest_age is None else max_oldest_age
-    limits = Limits(
+    limits = CheckLimits(
         age,
         stuck=max_stuck,
         failed=max_failed,
@@ -102,11 +102,13 @@ def check(
         raise typer.Exit(ExitCode.FINDINGS)
 
 
-def _look(given: "Settings", limits: "Limits", sample: int) -> "tuple[list[Figure], UnreachableError | None]":
+def _look(
+    given: "Settings", limits: "CheckLimits", sample: int
+) -> "tuple[list[CheckedFigure], UnreachableError | None]":
     """All figures, and what could not be reached: what one end said is told where the other is away."""
-    from outboxctl.check import figures
+    from outboxctl.operations.check import figures
 
-    found: list[Figure] = []
+    found: list[CheckedFigure] = []
     try:
         with reading(given, longest=PATIENCE) as connection:
             facts = figures.read(connection, limits, max_processing=given.max_processing_seconds)
@@ -117,8 +119,8 @@ def _look(given: "Settings", limits: "Limits", sample: int) -> "tuple[list[Figur
 
 
 def _drift(given: "Settings", sample: int) -> "Drift":
-    from outboxctl.check.drift import drift
-    from outboxctl.sink.client import connect
+    from outboxctl.operations.check.sample_comparison import drift
+    from outboxctl.sink.transport.open import connect
 
     client = connect(given, connections=1, timeout=PATIENCE)
     try:
@@ -128,27 +130,27 @@ def _drift(given: "Settings", sample: int) -> "Drift":
 
 
 @whoever_reads()
-def _show(found: "list[Figure]", state: str, problem: str | None, *, json: bool) -> None:
+def _show(found: "list[CheckedFigure]", state: str, problem: str | None, *, json: bool) -> None:
     from dataclasses import asdict
 
-    from outboxctl.check.figures import notes
-    from outboxctl.cli import render
+    from outboxctl.cli import rendering
+    from outboxctl.operations.check.figures import notes
 
     noted = [f"note: {_line(figure)}" for figure in notes(found)]
     bad = [figure for figure in found if not figure.well]
     if json:
         report = {"state": state, "ok": state == "OK", "problem": problem}
         each = [asdict(figure) | {"well": figure.well} for figure in found]
-        render.emit_json(
+        rendering.emit_json(
             report | {"findings": [_line(figure) for figure in bad], "notes": noted, "figures": each}
         )
         return
     said = problem or ", ".join(f"{figure.name} {figure.shown}" for figure in bad or found[:2])
     lines = [_summary(state, said, found), *map(_line, bad), *noted]
-    render.console().print("\n".join(lines), soft_wrap=True)
+    rendering.console().print("\n".join(lines), soft_wrap=True)
 
 
-def _summary(state: str, said: str, found: "list[Figure]") -> str:
+def _summary(state: str, said: str, found: "list[CheckedFigure]") -> str:
     """Nagios' first line: text, then `name=value[unit];warning;critical;least` after a bar."""
     text = f"OUTBOX {state} - {_unbarred(brief(said, 300))}"
     figures = [
@@ -158,7 +160,7 @@ def _summary(state: str, said: str, found: "list[Figure]") -> str:
     return " | ".join([text, *([" ".join(figures)] if figures else [])])
 
 
-def _line(figure: "Figure") -> str:
+def _line(figure: "CheckedFigure") -> str:
     """A finding: what, figure and limit, and what to run."""
     return (
         f"{figure.name}: {_unbarred(figure.said)} (limit {_plain(figure.limit, 'none')}); run: {figure.help}"

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from outboxctl.cli.group import group
+from outboxctl.cli.groups import group
 from outboxctl.cli.options import DatabaseUrl, ElasticIndex, ElasticUrl, Json, settings
 
 if TYPE_CHECKING:
@@ -28,15 +28,15 @@ def show(
 
     Example: outboxctl config show --json
     """
-    from outboxctl.cli import render
+    from outboxctl.cli import rendering
 
     flags = {"database_url": database_url, "elastic_url": elastic_url, "elastic_index": elastic_index}
     rows = shown(settings(**flags), flags)
     if json:
-        render.emit_json({"settings": rows})
+        rendering.emit_json({"settings": rows})
     else:
-        cells = [(row["setting"], _said(row["value"]), row["file"] or row["source"]) for row in rows]
-        render.console().print(render.table("Settings", ("setting", "value", "from"), cells))
+        cells = [(row["setting"], _display_value(row["value"]), row["file"] or row["source"]) for row in rows]
+        rendering.console().print(rendering.table("Settings", ("setting", "value", "from"), cells))
 
 
 def shown(given: "Settings", flags: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -55,14 +55,14 @@ def shown(given: "Settings", flags: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _said(value: Any) -> Any:
+def _display_value(value: Any) -> Any:
     return ("off", "on")[value] if isinstance(value, bool) else value
 
 
 def _shown(field: str, value: Any) -> Any:
     from pydantic import SecretStr
 
-    from outboxctl.urls import mask
+    from outboxctl.net.urls import mask
 
     if not isinstance(value, SecretStr):
         return value

@@ -8,7 +8,7 @@ import typer
 from outboxctl.cli import whoever_reads
 from outboxctl.cli.options import Json
 from outboxctl.cli.services import Search
-from outboxctl.errors import ExitCode
+from outboxctl.domain.errors import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from rich.console import Console, OverflowMethod
     from rich.table import Table
 
-    from outboxctl.core.snapshot import Standing
-    from outboxctl.demo.report import Check, Event, Kept, Report, Told
+    from outboxctl.core.stats.snapshot import PipelineStatus
+    from outboxctl.drills.demo.report import DemoCheck, DemoReport, Event, Kept, StepOutput
 
 NAME_WIDTH = 16
 
@@ -35,18 +35,18 @@ def demo(
 
     Example: outboxctl demo --search noida
     """
-    from outboxctl.cli import render
-    from outboxctl.demo.story import tell
+    from outboxctl.cli import rendering
+    from outboxctl.drills.demo.story import run_story
 
-    with Screen(render.console(stderr=json)) as screen:
-        report = screen.follow(tell(search.value, keep=keep, say=screen.detail))
+    with DemoScreen(rendering.console(stderr=json)) as screen:
+        report = screen.follow(run_story(search.value, keep=keep, say=screen.detail))
     with whoever_reads():
-        render.emit_json(report) if json else _close(report, render.console())
+        rendering.emit_json(report) if json else _close(report, rendering.console())
     if not report.ok:
         raise typer.Exit(ExitCode.FINDINGS)
 
 
-class Screen:
+class DemoScreen:
     """A line for each step that has ended and, on a terminal, a live one for the step under way."""
 
     def __init__(self, out: "Console") -> None:
@@ -66,7 +66,7 @@ class Screen:
         self._task = self._live.add_task("", total=None, name="")
         self._name, self._began = "", 0.0
 
-    def __enter__(self) -> "Screen":
+    def __enter__(self) -> "DemoScreen":
         """Begin to draw."""
         self._live.start()
         return self
@@ -75,17 +75,17 @@ class Screen:
         """Leave the terminal as it was."""
         self._live.stop()
 
-    def follow(self, story: "Generator[Event, None, Report]") -> "Report":
+    def follow(self, story: "Generator[Event, None, DemoReport]") -> "DemoReport":
         """Show every event; returns the report. The story is ended even if showing fails."""
-        from outboxctl.scratch.folder import Interrupted
+        from outboxctl.drills.scratch.folder import SignalReceived
 
         try:
             while True:
                 self._show(next(story))
         except StopIteration as end:
-            report: Report = end.value
+            report: DemoReport = end.value
             return report
-        except Interrupted as signal:
+        except SignalReceived as signal:
             story.close()
             self._out.print("Interrupted; everything that was started has ended.")
             raise typer.Exit(signal.code) from None
@@ -97,30 +97,30 @@ class Screen:
         self._live.update(self._task, description=text)
 
     def _show(self, event: "Event") -> None:
-        from outboxctl.demo.report import Progress, Step
+        from outboxctl.drills.demo.report import DemoProgress, Step
 
         match event:
             case Step(name, doing):
                 self._name, self._began = name, monotonic()
                 self._live.reset(self._task, total=None, description=doing, name=name)
-            case Progress(done, total):
+            case DemoProgress(done, total):
                 self._live.update(
                     self._task, completed=done, total=total, description=f"{done:,} of {total:,}"
                 )
             case told:
                 self._tell(told)
 
-    def _tell(self, told: "Told") -> None:
-        from outboxctl.cli import render
+    def _tell(self, told: "StepOutput") -> None:
+        from outboxctl.cli import rendering
 
-        taken = render.age(monotonic() - self._began)
+        taken = rendering.age(monotonic() - self._began)
         lines = [told.text, *filter(None, [_standing(told.standing)])]
         if self._out.is_terminal:
             self._out.print(_row(self._name, lines, taken))
         else:
             self._out.print(f"{self._name}: {'; '.join(lines)} ({taken})")
         for hit in told.hits:
-            self._out.print(render.cell(f"  {hit.snippet}"), overflow=self._cut, no_wrap=True)
+            self._out.print(rendering.cell(f"  {hit.snippet}"), overflow=self._cut, no_wrap=True)
 
 
 def _row(name: str, lines: "list[str]", taken: str) -> "Table":
@@ -136,28 +136,28 @@ def _row(name: str, lines: "list[str]", taken: str) -> "Table":
     return row
 
 
-def _standing(standing: "Standing | None") -> str:
+def _standing(standing: "PipelineStatus | None") -> str:
     if standing is None:
         return ""
     return ", ".join(f"{count:,} {status}" for status, count in standing.status.items())
 
 
-def _close(report: "Report", out: "Console") -> None:
+def _close(report: "DemoReport", out: "Console") -> None:
     """The closing table, and what is there to know about it."""
-    from outboxctl.cli import render
+    from outboxctl.cli import rendering
 
     cells = [(c.name, f"{c.seen:,}", _expected(c), "yes" if c.ok else "NO") for c in report.checks]
     out.print()
-    out.print(render.table("What was seen", ("check", "seen", "expected", "ok"), cells))
+    out.print(rendering.table("What was seen", ("check", "seen", "expected", "ok"), cells))
     good = sum(check.ok for check in report.checks)
-    out.print(f"{good} of {len(report.checks)} checks agree, in {render.age(report.seconds)}.")
+    out.print(f"{good} of {len(report.checks)} checks agree, in {rendering.age(report.seconds)}.")
     if report.worker_log:
         out.print(f"The worker's log: {report.worker_log}", soft_wrap=True)
     if report.kept:
         out.print(_how_to_use(report.kept), soft_wrap=True)
 
 
-def _expected(check: "Check") -> str:
+def _expected(check: "DemoCheck") -> str:
     return f"at least {check.expected:,}" if check.at_least else f"{check.expected:,}"
 
 

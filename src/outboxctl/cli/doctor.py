@@ -8,12 +8,12 @@ import typer
 
 from outboxctl.cli import whoever_reads
 from outboxctl.cli.options import DatabaseUrl, ElasticIndex, ElasticUrl, Json, settings
-from outboxctl.errors import ExitCode, UsageError
+from outboxctl.domain.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from outboxctl.doctor import Finding, Report
+    from outboxctl.operations.doctor import DoctorReport, Finding
 
 ENDS = ("database", "sink", "settings")
 STYLES = {"error": "bold red", "warning": "yellow", "info": "cyan"}  # the worst first
@@ -42,11 +42,11 @@ def doctor(
 
     Example: outboxctl doctor --only sink --ignore auto-create-index
     """
-    from outboxctl.doctor import End, examine
+    from outboxctl.operations.doctor import End, examine
 
     ends = [End(_one_of("--only", name, ENDS)) for name in only or ()]
     given = settings(database_url=database_url, elastic_url=elastic_url, elastic_index=elastic_index)
-    report = examine(given, only=ends, ignored=_ids(ignore or ()), say=_say)
+    report = examine(given, only=ends, ignored=_ids(ignore or ()), say=_print_progress)
     _show(report, json=json)
     if report.unreachable:
         raise typer.Exit(ExitCode.UNREACHABLE)
@@ -55,7 +55,7 @@ def doctor(
 
 
 def _ids(given: "list[str] | tuple[()]") -> list[str]:
-    from outboxctl.doctor import catalogue
+    from outboxctl.operations.doctor import catalogue
 
     known = tuple(catalogue())
     return [_one_of("--ignore", name, known) for name in given]
@@ -64,7 +64,7 @@ def _ids(given: "list[str] | tuple[()]") -> list[str]:
 def _one_of(flag: str, value: str, known: tuple[str, ...]) -> str:
     from difflib import get_close_matches
 
-    from outboxctl.wording import brief
+    from outboxctl.domain.printable import brief
 
     if value in known:
         return value
@@ -73,20 +73,20 @@ def _one_of(flag: str, value: str, known: tuple[str, ...]) -> str:
     raise UsageError(f"{flag}: unknown {brief(repr(value), 80)}", hint=hint)
 
 
-def _say(line: str) -> None:
+def _print_progress(line: str) -> None:
     if sys.stderr.isatty():
         typer.echo(f"examining {line}", err=True)
 
 
 @whoever_reads()
-def _show(report: "Report", *, json: bool) -> None:
-    from outboxctl.cli import render
+def _show(report: "DoctorReport", *, json: bool) -> None:
+    from outboxctl.cli import rendering
 
     if json:
         found = [asdict(finding) for finding in report.findings]
-        render.emit_json({"findings": found, "examined": report.examined})
+        rendering.emit_json({"findings": found, "examined": report.examined})
         return
-    out = render.console()
+    out = rendering.console()
     for end in ENDS:
         _end(out, end, [finding for finding in report.findings if finding.end == end])
     out.print(_summary(report))
@@ -115,7 +115,7 @@ def _paragraph(out: "Console", words: str) -> None:
     out.print(Text(fill(words, width, initial_indent=MARGIN, subsequent_indent=MARGIN)))
 
 
-def _summary(report: "Report") -> str:
+def _summary(report: "DoctorReport") -> str:
     found = [str(finding.severity) for finding in report.findings]
     counts = [f"{found.count(each)} {each}" for each in STYLES if each in found]
     return f"{len(report.examined)} checks: {', '.join(counts) or 'nothing found'}"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from outboxctl.cli.options import checked_database, database
-from outboxctl.errors import UsageError
+from outboxctl.domain.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +26,7 @@ def reading(settings: "Settings", *, longest: float | None = None) -> "Iterator[
 
     It is given up after `longest` seconds.
     """
-    from outboxctl.core.marker import checked
+    from outboxctl.core.schema.marker import checked
 
     with database(settings, longest=longest) as db, checked(db, settings.environment) as connection:
         connection.exec_driver_sql("SET TRANSACTION READ ONLY")
@@ -72,7 +72,7 @@ def _agreed(question: str) -> bool:
 
 
 def _marked(db: "Database") -> str | None:
-    from outboxctl.core import marker
+    from outboxctl.core.schema import marker
 
     with db.begin() as connection:
         return marker.read_if_any(connection)  # `db upgrade` asks before there is one

@@ -36,7 +36,7 @@ MaxProcessing = Annotated[
 ]
 
 
-def told(text: str) -> None:
+def print_progress(text: str) -> None:
     """Progress, for whoever looks: on stderr."""
     typer.echo(text, err=True)
 
@@ -84,7 +84,7 @@ def checked_database(
     lock_timeout: float | None = None,
 ) -> "Iterator[Database]":
     """The same, after its environment marker was checked: for work of many transactions."""
-    from outboxctl.core.marker import checked
+    from outboxctl.core.schema.marker import checked
 
     with database(settings, connections=connections, longest=longest, lock_timeout=lock_timeout) as db:
         with checked(db, settings.environment):

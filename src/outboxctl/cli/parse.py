@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import BinaryIO
 from uuid import UUID
 
-from outboxctl.errors import UsageError
-from outboxctl.failures import NO_REASON, Reason
-from outboxctl.fingerprints import LENGTH, SHORTEST
-from outboxctl.wording import CONTROL, SURROGATE, brief
+from outboxctl.domain.errors import UsageError
+from outboxctl.domain.failures import NO_REASON, Reason
+from outboxctl.domain.fingerprints import LENGTH, SHORTEST
+from outboxctl.domain.printable import CONTROL, SURROGATE, brief
 
 LONGEST_LINE = 1_000  # bytes
 UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}

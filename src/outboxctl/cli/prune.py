@@ -11,9 +11,9 @@ from outboxctl.cli.options import DatabaseUrl, Json, settings
 if TYPE_CHECKING:
     from datetime import timedelta
 
-    from outboxctl.acts.prune import Pruned
     from outboxctl.core.database import Database
-    from outboxctl.core.prune import Plan
+    from outboxctl.core.operator.prune import PrunePlan
+    from outboxctl.operations.prune import Pruned
     from outboxctl.settings import Settings
 
 INTERRUPTED = 130
@@ -62,49 +62,49 @@ def prune(
         raise typer.Exit(INTERRUPTED)
 
 
-def _count(given: "Settings", retention: "timedelta") -> "tuple[Plan, int]":
-    from outboxctl.acts import prune as acts
-    from outboxctl.cli import render
-    from outboxctl.core import prune as core
+def _count(given: "Settings", retention: "timedelta") -> "tuple[PrunePlan, int]":
+    from outboxctl.cli import rendering
+    from outboxctl.core.operator import prune as core
+    from outboxctl.operations import prune as acts
 
     with reading(given) as connection:
         plan = core.plan(connection, retention)
-        with render.progress("Counting, page", plan.blocks) as advance:
+        with rendering.progress("Counting, page", plan.blocks) as advance:
             return plan, acts.count(connection, plan, advance)
 
 
 def _run(
     db: "Database", retention: "timedelta", *, rate: float, by: str | None, reason: str, older_than: str
-) -> "tuple[Plan, Pruned]":
-    from outboxctl.acts import batches
-    from outboxctl.acts import prune as acts
-    from outboxctl.cli import render
-    from outboxctl.core import prune as core
+) -> "tuple[PrunePlan, Pruned]":
+    from outboxctl.cli import rendering
+    from outboxctl.core.operator import prune as core
+    from outboxctl.operations import prune as acts
+    from outboxctl.operations.failed import batches
 
     with db.begin() as connection:
         plan = core.plan(connection, retention)
     filters = {"older_than": older_than, "cutoff": plan.cutoff.isoformat()}
     who = {"by": by or plan.user, "reason": reason}
-    with batches.stoppable() as stop, render.progress("Pruning, page", plan.blocks) as advance:
+    with batches.stoppable() as stop, rendering.progress("Pruning, page", plan.blocks) as advance:
         return plan, acts.apply(db, plan, filters=filters, stop=stop, rate=rate, advance=advance, **who)
 
 
 @whoever_reads()
 def _show(
-    older_than: str, plan: "Plan", rows: int, done: "Pruned | None", *, seconds: float, json: bool
+    older_than: str, plan: "PrunePlan", rows: int, done: "Pruned | None", *, seconds: float, json: bool
 ) -> None:
-    from outboxctl.cli import render
+    from outboxctl.cli import rendering
 
     if json:
         report: dict[str, Any] = {"matched" if done is None else "pruned": rows, "dry_run": done is None}
         report |= {"older_than": older_than, "cutoff": plan.cutoff, "audit_id": done and done.audit_id}
-        render.emit_json(report | {"seconds": seconds, "interrupted": bool(done and done.interrupted)})
+        rendering.emit_json(report | {"seconds": seconds, "interrupted": bool(done and done.interrupted)})
         return
-    what = f"{rows:,} events that were done before {render.cell(plan.cutoff)}"
+    what = f"{rows:,} events that were done before {rendering.cell(plan.cutoff)}"
     if done is None:
         typer.echo(f"{what} would be deleted (dry run, nothing changed).")
         return
-    typer.echo(f"{what} were deleted in {render.age(seconds)}.")
+    typer.echo(f"{what} were deleted in {rendering.age(seconds)}.")
     if done.interrupted:
         typer.echo("Stopped as asked: run it again for the rest.")
     if done.audit_id:

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from outboxctl.cli.group import group
+from outboxctl.cli.groups import group
 from outboxctl.cli.options import ElasticIndex, Json, settings
 
 if TYPE_CHECKING:
-    from outboxctl.services import Service, Services
+    from outboxctl.drills.services import Service, Services
     from outboxctl.settings import Settings
 
 LAB_INDEX = "wordloom-test-search-index"  # which the original lab document exports
@@ -47,11 +47,11 @@ def up(
 
     Example: outboxctl services up --search elasticsearch
     """
-    from outboxctl.cli import render
-    from outboxctl.services import up as start
-    from outboxctl.services.moved import asked_port
+    from outboxctl.cli import rendering
+    from outboxctl.drills.services import up as start
+    from outboxctl.drills.services.moved import asked_port
 
-    say = render.console(stderr=True).print
+    say = rendering.console(stderr=True).print
     running = start(search=search.value, postgres_port=postgres_port, search_port=search_port, say=say)
     given = settings(elastic_url=running.search.url, elastic_index=elastic_index)
     indexes = _make_indexes(given)
@@ -59,7 +59,7 @@ def up(
     asked = [(service, asked_port(service, port)) for service, port in both]
     if json:
         rows = [_row(service) | {"asked_port": port} for service, port in asked]
-        render.emit_json({"services": rows, "indexes": indexes})
+        rendering.emit_json({"services": rows, "indexes": indexes})
     else:
         _print_exports(running, given.elastic_index, asked)
     _warn_of_moved_ports(asked)
@@ -68,8 +68,8 @@ def up(
 def _make_indexes(given: "Settings") -> list[str]:
     from contextlib import closing
 
-    from outboxctl.sink.client import connect
-    from outboxctl.sink.index import ensure
+    from outboxctl.sink.index.index_setup import ensure
+    from outboxctl.sink.transport.open import connect
 
     names = list(dict.fromkeys([given.elastic_index, LAB_INDEX]))
     with closing(connect(given)) as client:
@@ -89,7 +89,7 @@ def _print_exports(running: "Services", index: str, asked: "list[tuple[Service, 
 
 
 def _warn_of_moved_ports(asked: "list[tuple[Service, int]]") -> None:
-    from outboxctl.services.moved import lines
+    from outboxctl.drills.services.moved import lines
 
     found = [line for service, port in asked for line in lines(service, port)]
     if found:
@@ -105,12 +105,12 @@ def down(
 
     Example: outboxctl services down --purge
     """
-    from outboxctl.cli import render
-    from outboxctl.services import down as end
+    from outboxctl.cli import rendering
+    from outboxctl.drills.services import down as end
 
-    ended = end(purge=purge, say=render.console(stderr=True).print)
+    ended = end(purge=purge, say=rendering.console(stderr=True).print)
     if json:
-        render.emit_json({"ended": [_row(service) for service in ended]})
+        rendering.emit_json({"ended": [_row(service) for service in ended]})
     elif not ended:
         typer.echo("nothing was running")
 
@@ -121,22 +121,22 @@ def status(json: Json = False) -> None:
 
     Example: outboxctl services status
     """
-    from outboxctl.cli import render
-    from outboxctl.services import status as look
+    from outboxctl.cli import rendering
+    from outboxctl.drills.services import status as look
 
     rows = [_row(service) for service in look()]
     if json:
-        render.emit_json({"services": rows})
+        rendering.emit_json({"services": rows})
     elif rows:
         columns = ("role", "kind", "version", "running", "pid", "url", "caveat")
         cells = [[row[name] for name in columns] for row in rows]
-        render.console().print(render.table("Services", columns, cells))
+        rendering.console().print(rendering.table("Services", columns, cells))
     else:
         typer.echo("no services: `outboxctl services up` starts them")
 
 
 def _row(service: "Service") -> dict[str, object]:
-    from outboxctl.urls import mask
+    from outboxctl.net.urls import mask
 
     return {
         "role": service.role,

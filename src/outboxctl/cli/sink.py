@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from outboxctl.cli.group import group
+from outboxctl.cli.groups import group
 from outboxctl.cli.options import ElasticIndex, ElasticUrl, Json, settings
 
 app = group("The sink: who may do what there.")
@@ -37,8 +37,8 @@ def roles(
 
     Example: outboxctl sink roles --curl
     """
-    from outboxctl.cli import parse, render
-    from outboxctl.doctor import mends
+    from outboxctl.cli import parse, rendering
+    from outboxctl.operations.doctor import remedies
     from outboxctl.sink.roles import GRANTS, Engine, orders
 
     given = settings(elastic_url=elastic_url, elastic_index=elastic_index)
@@ -46,11 +46,11 @@ def roles(
     asked = orders(whose, given.elastic_index, also=also or (), prefix=prefix, keys=api_keys)
     if json:
         bodies = [{"role": o.role, "method": o.method, "path": o.path, "body": o.body} for o in asked]
-        render.emit_json({"engine": whose.value, "roles": bodies})
+        rendering.emit_json({"engine": whose.value, "roles": bodies})
     elif curl:
         for order in asked:
-            typer.echo(mends.reaching(mends.request(order.method, order.path, order.body), given))
+            typer.echo(remedies.reaching(remedies.request(order.method, order.path, order.body), given))
     else:
         rows = [(prefix + g.role, ", ".join(g.index), ", ".join(g.cluster) or "none", g.why) for g in GRANTS]
         heads = ("role", f"on {given.elastic_index}", "cluster", "for")
-        render.console().print(render.table("Rights in the sink", heads, rows))
+        rendering.console().print(rendering.table("Rights in the sink", heads, rows))

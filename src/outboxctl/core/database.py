@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from outboxctl.core import tls
-from outboxctl.errors import (
+from outboxctl.domain.errors import (
     CutOffError,
     LimitError,
     LockedError,
@@ -22,9 +22,9 @@ from outboxctl.errors import (
     UnreachableError,
     UsageError,
 )
-from outboxctl.guard import GUARD
-from outboxctl.urls import check_database_url
-from outboxctl.wording import brief
+from outboxctl.domain.printable import brief
+from outboxctl.net.deadline import GUARD
+from outboxctl.net.urls import check_database_url
 
 # Bounded connecting, and a dead peer noticed within half a minute; a value in the URL wins.
 DEFAULTS: dict[str, str] = {

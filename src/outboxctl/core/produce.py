@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
-from outboxctl.core.schema import EVENTS
-from outboxctl.ids import uuid7
-from outboxctl.lifecycle import OPS
+from outboxctl.core.schema.names import EVENTS
+from outboxctl.domain.ids import uuid7
+from outboxctl.domain.lifecycle import OPS
 
 MAX_VERSION = 2**63 - 1
 MAX_TYPE = 50

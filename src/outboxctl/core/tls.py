@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from outboxctl.certificates import DATABASE, Files, others_may_read, said
-from outboxctl.errors import UntrustedError, UsageError
+from outboxctl.domain.errors import UntrustedError, UsageError
+from outboxctl.net.certificates import DATABASE, Files, explain_certificates, others_may_read
 
 SSL_REQUEST = b"\x00\x00\x00\x08\x04\xd2\x16\x2f"  # "SSLRequest" of the protocol: length 8, code 80877103
 SECONDS = 2.0
@@ -35,9 +35,9 @@ def check(given: Mapping[str, Any]) -> None:
 
 def explained(error: Exception, given: Mapping[str, Any], where: str) -> UntrustedError | None:
     """The error for a connection that failed because of certificates; None for any other reason."""
-    found = said(NAMES.sub("", str(error)), DATABASE)
+    found = explain_certificates(NAMES.sub("", str(error)), DATABASE)
     if found and VAGUE in str(error):
-        found = said(_handshake(given), DATABASE) or found
+        found = explain_certificates(_handshake(given), DATABASE) or found
     return found and UntrustedError(f"the database {where} cannot be used (tls): {found[0]}", hint=found[1])
 
 

@@ -15,8 +15,8 @@ from prometheus_client import (
     generate_latest,
 )
 
-from outboxctl.failures import Noop, Reason, Verdict
-from outboxctl.lifecycle import OPS, PROJECTION
+from outboxctl.domain.failures import Noop, Reason, Verdict
+from outboxctl.domain.lifecycle import OPS, PROJECTION
 
 GAUGES = {
     "lag": ("outbox_lag_events", "Events pending or processing"),

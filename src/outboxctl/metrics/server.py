@@ -8,7 +8,7 @@ from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from outboxctl.errors import UsageError
+from outboxctl.domain.errors import UsageError
 from outboxctl.metrics.registry import Metrics
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
@@ -18,7 +18,7 @@ Probe = Callable[[], dict[str, str]]
 LastSuccess = Callable[[], float | None]
 
 
-class Server:
+class MetricsServer:
     """Serves in a daemon thread. `alive` and `ready` return what fails by name, cached by the caller.
 
     `last_success` returns the seconds since an event was last completed, None before the first.

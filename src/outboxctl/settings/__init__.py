@@ -4,28 +4,28 @@ Precedence: flag, environment, `.env`, default. The names are the public contrac
 from a file wherever a value could: NAME_FILE is its path.
 """
 
-from outboxctl.settings.ends import MAX_INDEX_BYTES
-from outboxctl.settings.kinds import NotifyPolicy, OutagePolicy, Product
+from outboxctl.settings.connections import MAX_INDEX_BYTES
+from outboxctl.settings.kinds import NotifyPolicy, OutagePolicy, SinkProduct
 from outboxctl.settings.loading import doubts, load
 from outboxctl.settings.model import Settings, all_names, env_names, is_secret, secrets
-from outboxctl.settings.origin import Source, said_by, secret_file, sources
-from outboxctl.settings.running import DELIVERY_SHARE
+from outboxctl.settings.origin import Source, secret_file, sources, variable_of
+from outboxctl.settings.worker import DELIVERY_SHARE
 
 __all__ = [
     "DELIVERY_SHARE",
     "MAX_INDEX_BYTES",
     "NotifyPolicy",
     "OutagePolicy",
-    "Product",
     "Settings",
+    "SinkProduct",
     "Source",
     "all_names",
     "doubts",
     "env_names",
     "is_secret",
     "load",
-    "said_by",
     "secret_file",
     "secrets",
     "sources",
+    "variable_of",
 ]

@@ -25,7 +25,7 @@ class NotifyPolicy(StrEnum):
     OFF = "off"
 
 
-class Product(StrEnum):
+class SinkProduct(StrEnum):
     """Whose client speaks to the sink: `auto` is Elasticsearch's, until OpenSearch answers."""
 
     AUTO = "auto"

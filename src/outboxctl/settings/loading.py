@@ -6,11 +6,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from outboxctl import strangers
-from outboxctl.errors import UsageError
+from outboxctl.domain.errors import UsageError
+from outboxctl.domain.printable import brief, plain
+from outboxctl.settings import unknown_names
 from outboxctl.settings.model import Settings, all_names, env_names, is_secret
 from outboxctl.settings.origin import dotenv_values, files_in_force
-from outboxctl.wording import brief, plain
 
 
 def load(**flags: Any) -> Settings:
@@ -20,7 +20,7 @@ def load(**flags: Any) -> Settings:
     """
     given = {name: value for name, value in flags.items() if value is not None}
     try:
-        _refuse_strangers()
+        _refuse_unknown_names()
         found = Settings(**given)
     except ValidationError as error:
         raise UsageError(_explain(error, given)) from None
@@ -32,15 +32,15 @@ def load(**flags: Any) -> Settings:
 
 def doubts() -> list[str]:
     """What may be misspelt, and may be somebody else's as well."""
-    near = strangers.doubtful(dotenv_values() | os.environ, all_names())
+    near = unknown_names.doubtful(dotenv_values() | os.environ, all_names())
     return [f"{name} is no setting of ours; did you mean {setting}?" for name, setting in near.items()]
 
 
-def _refuse_strangers() -> None:
+def _refuse_unknown_names() -> None:
     known = all_names()
     for level, where in ((os.environ, "the environment"), (dotenv_values(), ".env")):
-        for name in strangers.unknown(level, known):
-            near = strangers.nearest(name, known)
+        for name in unknown_names.unknown(level, known):
+            near = unknown_names.nearest(name, known)
             raise UsageError(
                 f"unknown setting {brief(name, 80)} in {where}",
                 hint=f"did you mean {near}?" if near else "`outboxctl config show` lists all; unset it",
@@ -53,7 +53,7 @@ def _explain(error: ValidationError, flags: Mapping[str, Any]) -> str:
     where = f"--{field.replace('_', '-')}" if field in flags else _name_set(field)
     raw = flags.get(field, _raw(field))
     shown = "" if is_secret(field) else f" {brief(repr(raw), 80)}"
-    linked = strangers.link(raw) if isinstance(raw, str) else False
+    linked = unknown_names.link(raw) if isinstance(raw, str) else False
     why = "a Kubernetes service set it; say enableServiceLinks: false" if linked else plain(first["msg"])
     return f"bad setting {where}{shown}: {why}"
 

@@ -15,9 +15,9 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from outboxctl import secret_files
-from outboxctl.errors import UsageError
-from outboxctl.settings.running import Running
+from outboxctl.domain.errors import UsageError
+from outboxctl.settings import secret_files
+from outboxctl.settings.worker import Running
 
 
 class Settings(Running):

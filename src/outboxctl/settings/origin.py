@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic_settings import DotEnvSettingsSource
 
-from outboxctl import secret_files
+from outboxctl.settings import secret_files
 from outboxctl.settings.model import Settings, env_names, secrets
 
 
@@ -32,7 +32,7 @@ def secret_file(field: str) -> str | None:
     return files_in_force().get(field, (None, None))[1]
 
 
-def said_by(field: str, value: str) -> str:
+def variable_of(field: str, value: str) -> str:
     """The variable that holds this value: an alias with the name that it stands for, and `.env`.
 
     `WORDLOOM_ENV (for OUTBOX_ENV) in .env`; the first name where none holds it.

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from outboxctl.errors import UsageError
+from outboxctl.domain.errors import UsageError
 
 Json = dict[str, Any]
 
@@ -81,7 +81,7 @@ COMPOSITE = {
 
 
 @dataclass(frozen=True)
-class Order:
+class SecurityRequest:
     """A request that makes one role, or one API key, for whoever may manage security."""
 
     role: str
@@ -92,7 +92,7 @@ class Order:
 
 def orders(
     engine: Engine, index: str, *, also: Sequence[str] = (), prefix: str = "outbox_", keys: bool = False
-) -> list[Order]:
+) -> list[SecurityRequest]:
     """The requests that make the three roles, or with `keys` an API key each; nothing is sent.
 
     They hold for `index`, for what a rebuild calls its indexes (`index-000002`) and for the names `also`.
@@ -107,15 +107,15 @@ def orders(
     return [_order(engine, grant, prefix + grant.role, names, keys=keys) for grant in GRANTS]
 
 
-def _order(engine: Engine, grant: Grant, name: str, names: list[str], *, keys: bool) -> Order:
+def _order(engine: Engine, grant: Grant, name: str, names: list[str], *, keys: bool) -> SecurityRequest:
     if engine is Engine.OPENSEARCH:
         actions = [action for privilege in grant.index for action in ACTIONS[privilege]]
         permitted = [{"index_patterns": names, "allowed_actions": actions}]
         body: Json = {"cluster_permissions": list(COMPOSITE[grant.role]), "index_permissions": permitted}
-        return Order(grant.role, "PUT", f"_plugins/_security/api/roles/{name}", body)
+        return SecurityRequest(grant.role, "PUT", f"_plugins/_security/api/roles/{name}", body)
     body = {"cluster": list(grant.cluster), "indices": [{"names": names, "privileges": list(grant.index)}]}
     if keys:
-        return Order(
+        return SecurityRequest(
             grant.role, "POST", "_security/api_key", {"name": name, "role_descriptors": {name: body}}
         )
-    return Order(grant.role, "PUT", f"_security/role/{name}", body)
+    return SecurityRequest(grant.role, "PUT", f"_security/role/{name}", body)

@@ -7,8 +7,8 @@ spent, and the circuit opens only for a sink that does not answer at all.
 import threading
 from random import Random
 
-from outboxctl import backoff
-from outboxctl.clock import monotonic
+from outboxctl.domain import backoff
+from outboxctl.domain.clock import monotonic
 
 LONGEST_STEP = 5.0  # seconds between two probes at the most: recovery must follow the sink's return
 

@@ -9,17 +9,17 @@ from types import FrameType
 
 import structlog
 
-from outboxctl import backoff
-from outboxctl.clock import monotonic
-from outboxctl.core import snapshot
 from outboxctl.core.database import Database
-from outboxctl.core.traces import traces
-from outboxctl.errors import OutboxctlError, UsageError
+from outboxctl.core.delivery.traces import traces
+from outboxctl.core.stats import snapshot
+from outboxctl.domain import backoff
+from outboxctl.domain.clock import monotonic
+from outboxctl.domain.errors import OutboxctlError, UsageError
+from outboxctl.domain.printable import brief
 from outboxctl.metrics.registry import Metrics
-from outboxctl.metrics.server import Server
+from outboxctl.metrics.server import MetricsServer
 from outboxctl.settings import OutagePolicy, Settings
-from outboxctl.sink.delivery import Probe, Sink
-from outboxctl.wording import brief
+from outboxctl.sink.delivery.result import Probe, Sink
 from outboxctl.worker.health import Health
 from outboxctl.worker.heartbeat import Heartbeat
 from outboxctl.worker.lane import Lane
@@ -113,10 +113,10 @@ class Daemon:
                 "stopped with events in hand", hint="they come back once their lease is over"
             )
 
-    def _server(self) -> Server | None:
+    def _server(self) -> MetricsServer | None:
         s = self._settings
         try:
-            return Server(
+            return MetricsServer(
                 s.metrics_host,
                 s.metrics_port,
                 self.metrics,

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import structlog
 
-from outboxctl.clock import monotonic
+from outboxctl.domain.clock import monotonic
 
 log = structlog.get_logger()
 UNKNOWN = "not checked yet"

@@ -9,10 +9,10 @@ from uuid import uuid4
 import structlog
 
 from outboxctl import __version__
-from outboxctl.clock import monotonic
-from outboxctl.core import workers
-from outboxctl.core.workers import INTERVAL, Beat
-from outboxctl.errors import OutboxctlError, UnreachableError
+from outboxctl.core.stats import workers
+from outboxctl.core.stats.workers import INTERVAL, Beat
+from outboxctl.domain.clock import monotonic
+from outboxctl.domain.errors import OutboxctlError, UnreachableError
 from outboxctl.worker.shared import Shared
 
 log = structlog.get_logger()

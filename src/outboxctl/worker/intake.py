@@ -5,12 +5,12 @@ from uuid import uuid4
 
 import structlog
 
-from outboxctl.clock import monotonic
-from outboxctl.core import snapshot
-from outboxctl.core.claim import GROUP, LEFT_OUT, Claimed, claim
-from outboxctl.core.traces import Traces, traces
-from outboxctl.errors import CutOffError, LimitError, OutboxctlError, UnreachableError
-from outboxctl.failures import Finding
+from outboxctl.core.delivery.claim import GROUP, LEFT_OUT, Claimed, claim
+from outboxctl.core.delivery.traces import Traces, traces
+from outboxctl.core.stats import snapshot
+from outboxctl.domain.clock import monotonic
+from outboxctl.domain.errors import CutOffError, LimitError, OutboxctlError, UnreachableError
+from outboxctl.domain.failures import Classification
 from outboxctl.worker.lease import Lease
 from outboxctl.worker.prepare import UNSENT
 from outboxctl.worker.reading import read
@@ -35,7 +35,7 @@ class Batch(NamedTuple):
     events: list[Claimed]
     alone: bool
     traces: Traces = ()
-    left_out: Finding = UNSENT
+    left_out: Classification = UNSENT
 
 
 class SmallerError(Exception):
@@ -158,7 +158,7 @@ class Intake:
         self._learn(lease)
         return Batch(lease, events, alone, found)
 
-    def _read(self, event: Claimed, lease: Lease) -> tuple[Claimed, Finding]:
+    def _read(self, event: Claimed, lease: Lease) -> tuple[Claimed, Classification]:
         try:
             return read(self._shared.database, event, left=lease.left)
         except OutboxctlError:

@@ -4,12 +4,12 @@ from random import Random
 
 import structlog
 
-from outboxctl.clock import monotonic
-from outboxctl.core.renew import renew
-from outboxctl.errors import OutboxctlError, UnreachableError
-from outboxctl.failures import UNHEARD, Verdict
+from outboxctl.core.delivery.renew import renew
+from outboxctl.domain.clock import monotonic
+from outboxctl.domain.errors import OutboxctlError, UnreachableError
+from outboxctl.domain.failures import NO_ANSWER, Verdict
 from outboxctl.settings import OutagePolicy
-from outboxctl.sink.delivery import Delivery
+from outboxctl.sink.delivery.result import Delivery
 from outboxctl.worker import tally
 from outboxctl.worker.intake import Batch, Intake
 from outboxctl.worker.lease import Lease
@@ -146,7 +146,7 @@ class Lane:
         said = [f for f in delivery.findings if f]
         if outcomes.held:
             self._open_circuit(outcomes.findings[outcomes.held[0]][1].error)
-        elif any(f.reason not in UNHEARD for f in said):
+        elif any(f.reason not in NO_ANSWER for f in said):
             self._shared.close_circuit()
         elif said and self._shared.breaker.is_open:
             self._open_circuit(said[0].error)  # a probe without an answer
@@ -158,7 +158,7 @@ class Lane:
         that the sink is back.
         """
         said = [finding for finding in delivery.findings if finding]
-        if any(finding.reason not in UNHEARD for finding in said):
+        if any(finding.reason not in NO_ANSWER for finding in said):
             self._shared.answered()
         elif said:
             self._shared.breaker.unanswered(certain=any(f.verdict is Verdict.OUTAGE for f in said))

@@ -1,6 +1,6 @@
 """A claim in hand: how long its events are ours, and how long its reading may be sent."""
 
-from outboxctl.clock import monotonic
+from outboxctl.domain.clock import monotonic
 from outboxctl.settings import DELIVERY_SHARE
 
 RENEW_BELOW = 0.75  # of a lease: a request that starts later would have too little time

@@ -9,10 +9,10 @@ from uuid import uuid4
 
 import structlog
 
-from outboxctl.clock import monotonic
-from outboxctl.core import notify
-from outboxctl.core.notify import Ear, Switch
-from outboxctl.errors import OutboxctlError
+from outboxctl.core.schema import notify
+from outboxctl.core.schema.notify import Ear, Switch
+from outboxctl.domain.clock import monotonic
+from outboxctl.domain.errors import OutboxctlError
 from outboxctl.settings import NotifyPolicy
 from outboxctl.worker.shared import Shared
 

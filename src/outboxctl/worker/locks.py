@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from outboxctl.clock import monotonic
-from outboxctl.core import lockers
 from outboxctl.core.database import Database
-from outboxctl.core.lockers import Locker
-from outboxctl.errors import LockedError, OutboxctlError
+from outboxctl.core.delivery import lockers
+from outboxctl.core.delivery.lockers import Locker
+from outboxctl.domain.clock import monotonic
+from outboxctl.domain.errors import LockedError, OutboxctlError
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

@@ -5,13 +5,13 @@ from time import time
 
 import structlog
 
-from outboxctl.clock import monotonic
-from outboxctl.core import counts, snapshot
-from outboxctl.core.reclaim import Reclaimed, reclaim
-from outboxctl.errors import OutboxctlError
-from outboxctl.failures import Finding, Reason
-from outboxctl.lifecycle import op_label
-from outboxctl.sink.delivery import Probe
+from outboxctl.core.delivery.reclaim import Reclaimed, reclaim
+from outboxctl.core.stats import counts, snapshot
+from outboxctl.domain.clock import monotonic
+from outboxctl.domain.errors import OutboxctlError
+from outboxctl.domain.failures import Classification, Reason
+from outboxctl.domain.lifecycle import op_label
+from outboxctl.sink.delivery.result import Probe
 from outboxctl.worker.heartbeat import Heartbeat
 from outboxctl.worker.shared import Shared, release
 
@@ -110,6 +110,6 @@ class Maintenance:
         self._shared.metrics.set("refreshed", time())
 
 
-def _describe(finding: Finding) -> str:
+def _describe(finding: Classification) -> str:
     reason = f"{finding.reason}: "
     return reason + finding.error.removeprefix(reason)

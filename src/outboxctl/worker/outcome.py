@@ -4,10 +4,10 @@ from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from random import Random
 
-from outboxctl import backoff
-from outboxctl.core.claim import Claimed
-from outboxctl.core.settle import Failure, Retry
-from outboxctl.failures import DONE, Finding, Reason, Verdict
+from outboxctl.core.delivery.claim import Claimed
+from outboxctl.core.delivery.settle import Failure, Retry
+from outboxctl.domain import backoff
+from outboxctl.domain.failures import DONE, Classification, Reason, Verdict
 from outboxctl.worker.prepare import UNSENT
 
 LATE = 64  # an attempt whose wait is the longest there is
@@ -36,7 +36,7 @@ class Outcomes:
     failures: list[Failure] = field(default_factory=list)
     held: list[str] = field(default_factory=list)
     unsent: list[str] = field(default_factory=list)
-    findings: dict[str, tuple[Claimed, Finding]] = field(default_factory=dict)
+    findings: dict[str, tuple[Claimed, Classification]] = field(default_factory=dict)
 
     @property
     def ids(self) -> set[str]:
@@ -61,7 +61,7 @@ class Outcomes:
         )
 
 
-def decide(judged: Iterable[tuple[Claimed, Finding]], policy: RetryPolicy, rng: Random) -> Outcomes:
+def decide(judged: Iterable[tuple[Claimed, Classification]], policy: RetryPolicy, rng: Random) -> Outcomes:
     """Sort events by outcome; a retry becomes a failure once the attempts are spent."""
     judged = list(judged)
     plainly = [event for event, finding in judged if finding is DONE]
@@ -84,7 +84,9 @@ def decide(judged: Iterable[tuple[Claimed, Finding]], policy: RetryPolicy, rng: 
     return outcomes
 
 
-def _hold(event: Claimed, finding: Finding, outcomes: Outcomes, policy: RetryPolicy, rng: Random) -> None:
+def _hold(
+    event: Claimed, finding: Classification, outcomes: Outcomes, policy: RetryPolicy, rng: Random
+) -> None:
     """The attempt is given back. A `single` one waits as well: else it would be each next probe."""
     if not finding.single:
         outcomes.held.append(event.id)

@@ -7,16 +7,16 @@ the claim says what is true. So a late, duplicated or replayed event is harmless
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from outboxctl.core.claim import LEFT_OUT, Claimed
+from outboxctl.core.delivery.claim import LEFT_OUT, Claimed
 from outboxctl.core.produce import MAX_VERSION
-from outboxctl.failures import DONE, Finding, Noop, Reason, Verdict
-from outboxctl.lifecycle import OPS
-from outboxctl.sink.bulk import Action
-from outboxctl.wording import brief
+from outboxctl.domain.failures import DONE, Classification, Noop, Reason, Verdict
+from outboxctl.domain.lifecycle import OPS
+from outboxctl.domain.printable import brief
+from outboxctl.sink.delivery.bulk import BulkAction
 
 # No word of the sink: the time was up before this one's turn came, or its document had no room in the
 # batch. It goes back with its attempt.
-UNSENT = Finding(Verdict.RETRY, Reason.TIMEOUT, error="not sent")
+UNSENT = Classification(Verdict.RETRY, Reason.TIMEOUT, error="not sent")
 MAX_ID_BYTES = 512  # Elasticsearch's limit on `_id`
 
 
@@ -28,14 +28,14 @@ class Prepared:
     batch; their events are among the decided.
     """
 
-    decided: list[tuple[Claimed, Finding]] = field(default_factory=list)
-    actions: list[Action] = field(default_factory=list)
+    decided: list[tuple[Claimed, Classification]] = field(default_factory=list)
+    actions: list[BulkAction] = field(default_factory=list)
     newest: list[Claimed] = field(default_factory=list)
     coalesced: list[Claimed] = field(default_factory=list)
     left_out: bool = False
 
 
-def prepare(batch: Sequence[Claimed], left_out: Finding = UNSENT) -> Prepared:
+def prepare(batch: Sequence[Claimed], left_out: Classification = UNSENT) -> Prepared:
     """Decide what can be decided without the sink; several events of one entity are sent once.
 
     `left_out` is what becomes of the events whose document was left out of the claim.
@@ -56,7 +56,7 @@ def prepare(batch: Sequence[Claimed], left_out: Finding = UNSENT) -> Prepared:
     return prepared
 
 
-def _leave_out(prepared: Prepared, finding: Finding) -> None:
+def _leave_out(prepared: Prepared, finding: Classification) -> None:
     """What there was no room for is not sent."""
     entities = {event.document_id for event in prepared.newest if event.document == LEFT_OUT}
     if not entities:
@@ -68,7 +68,9 @@ def _leave_out(prepared: Prepared, finding: Finding) -> None:
     prepared.coalesced = [event for event in prepared.coalesced if event.document_id not in entities]
 
 
-def judge(prepared: Prepared, findings: Sequence[Finding | None]) -> list[tuple[Claimed, Finding]]:
+def judge(
+    prepared: Prepared, findings: Sequence[Classification | None]
+) -> list[tuple[Claimed, Classification]]:
     """Every event of the batch with its finding: what the sink said, spread over coalesced events."""
     judged = [
         (event, finding if finding is DONE and event.document is not None else _own(event, finding or UNSENT))
@@ -77,26 +79,28 @@ def judge(prepared: Prepared, findings: Sequence[Finding | None]) -> list[tuple[
     return prepared.decided + judged + _coalesced(prepared, findings)
 
 
-def _coalesced(prepared: Prepared, findings: Sequence[Finding | None]) -> list[tuple[Claimed, Finding]]:
+def _coalesced(
+    prepared: Prepared, findings: Sequence[Classification | None]
+) -> list[tuple[Claimed, Classification]]:
     if not prepared.coalesced:
         return []
-    done = Finding(Verdict.DONE, noop=Noop.COALESCED)
+    done = Classification(Verdict.DONE, noop=Noop.COALESCED)
     said = {action.id: finding or UNSENT for action, finding in zip(prepared.actions, findings, strict=True)}
     found = [(event, said[event.document_id]) for event in prepared.coalesced]
     return [(event, done if finding.verdict is Verdict.DONE else finding) for event, finding in found]
 
 
-def _own(event: Claimed, finding: Finding) -> Finding:
+def _own(event: Claimed, finding: Classification) -> Classification:
     gone = event.op == "upsert" and event.document is None
     if gone and finding.verdict is Verdict.DONE and finding.noop is not Noop.SUPERSEDED:
-        return Finding(Verdict.DONE, noop=Noop.SOURCE_MISSING)
+        return Classification(Verdict.DONE, noop=Noop.SOURCE_MISSING)
     return finding
 
 
-def _action(newest: Claimed) -> Action:
+def _action(newest: Claimed) -> BulkAction:
     if newest.document is not None and newest.source_version is not None:
-        return Action(newest.document_id, newest.source_version, newest.document)
-    return Action(newest.document_id, _version(newest), None)
+        return BulkAction(newest.document_id, newest.source_version, newest.document)
+    return BulkAction(newest.document_id, _version(newest), None)
 
 
 def _version(event: Claimed) -> int:
@@ -117,7 +121,7 @@ def _ordinary(event: Claimed) -> bool:
     )
 
 
-def _refusal(event: Claimed) -> Finding | None:
+def _refusal(event: Claimed) -> Classification | None:
     if event.op not in OPS:
         return _never(f"ValueError: Unknown outbox op: {event.op!r}")
     if not _in_range(event.event_version):
@@ -127,7 +131,7 @@ def _refusal(event: Claimed) -> Finding | None:
     return _unusable(event.document_id)
 
 
-def _unusable(document_id: str) -> Finding | None:
+def _unusable(document_id: str) -> Classification | None:
     try:
         too_long = len(document_id.encode()) > MAX_ID_BYTES
     except UnicodeEncodeError:
@@ -139,14 +143,14 @@ def _in_range(version: int | None) -> bool:
     return version is not None and 0 <= version <= MAX_VERSION
 
 
-def _never(text: str) -> Finding:
-    return Finding(Verdict.FAIL, Reason.DETERMINISTIC_EXCEPTION, error=brief(text))
+def _never(text: str) -> Classification:
+    return Classification(Verdict.FAIL, Reason.DETERMINISTIC_EXCEPTION, error=brief(text))
 
 
-def _invisible(event: Claimed) -> Finding | None:
+def _invisible(event: Claimed) -> Classification | None:
     if event.source_version is None or event.event_version is None or event.document is None:
         return None
     if event.source_version >= event.event_version:
         return None
     text = f"the source row is at version {event.source_version}, the event at {event.event_version}"
-    return Finding(Verdict.RETRY, Reason.SOURCE_NOT_VISIBLE, error=text)
+    return Classification(Verdict.RETRY, Reason.SOURCE_NOT_VISIBLE, error=text)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import structlog
 
-from outboxctl.clock import monotonic
+from outboxctl.domain.clock import monotonic
 from outboxctl.metrics.registry import Metrics
 from outboxctl.worker.health import Health
 

@@ -2,16 +2,16 @@
 
 from collections.abc import Callable
 
-from outboxctl.core import source
-from outboxctl.core.claim import Claimed
 from outboxctl.core.database import Database
-from outboxctl.errors import CutOffError, LimitError
-from outboxctl.failures import Finding, Reason, Verdict
-from outboxctl.wording import brief
+from outboxctl.core.delivery.claim import Claimed
+from outboxctl.core.documents import source_rows
+from outboxctl.domain.errors import CutOffError, LimitError
+from outboxctl.domain.failures import Classification, Reason, Verdict
+from outboxctl.domain.printable import brief
 from outboxctl.worker.prepare import UNSENT
 
 
-def read(database: Database, event: Claimed, *, left: Callable[[], float]) -> tuple[Claimed, Finding]:
+def read(database: Database, event: Claimed, *, left: Callable[[], float]) -> tuple[Claimed, Classification]:
     """The event with its document; where that cannot be read, as it is and what becomes of it instead.
 
     What is beyond a limit of the server fails. What takes longer than its lease (`left`, in seconds) is
@@ -23,7 +23,7 @@ def read(database: Database, event: Claimed, *, left: Callable[[], float]) -> tu
         return event, UNSENT
     try:
         with database.begin() as connection:
-            row = source.one(connection, (entity_type, entity_id), seconds=seconds)
+            row = source_rows.one(connection, (entity_type, entity_id), seconds=seconds)
     except LimitError as error:
         return event, _bad(Verdict.FAIL, str(error))
     except CutOffError as error:
@@ -33,6 +33,6 @@ def read(database: Database, event: Claimed, *, left: Callable[[], float]) -> tu
     return event._replace(source_version=row.version, document=row.document), UNSENT
 
 
-def _bad(verdict: Verdict, why: str) -> Finding:
+def _bad(verdict: Verdict, why: str) -> Classification:
     text = brief(f"the document cannot be read from its source row: {why}")
-    return Finding(verdict, Reason.BAD_DOCUMENT, error=text)
+    return Classification(verdict, Reason.BAD_DOCUMENT, error=text)

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from outboxctl.clock import monotonic
-from outboxctl.core import commits, settle
-from outboxctl.core.ahead import ahead
-from outboxctl.core.commits import Fate
-from outboxctl.errors import CutOffError, LockedError, UnreachableError
-from outboxctl.failures import Noop
+from outboxctl.core.delivery import commits, settle
+from outboxctl.core.delivery.ahead import ahead
+from outboxctl.core.delivery.commits import Fate
+from outboxctl.domain.clock import monotonic
+from outboxctl.domain.errors import CutOffError, LockedError, UnreachableError
+from outboxctl.domain.failures import Noop
 from outboxctl.worker import tally
 from outboxctl.worker.outcome import Outcomes
 from outboxctl.worker.shared import Shared

@@ -4,19 +4,19 @@ import threading
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from outboxctl.clock import monotonic
-from outboxctl.core import settle
 from outboxctl.core.database import Database
+from outboxctl.core.delivery import settle
+from outboxctl.domain.clock import monotonic
 from outboxctl.metrics.registry import Metrics
 from outboxctl.settings import OutagePolicy, Settings
-from outboxctl.sink.delivery import Sink
+from outboxctl.sink.delivery.result import Sink
+from outboxctl.worker.batch_sizer import BatchSizer
 from outboxctl.worker.breaker import Breaker
 from outboxctl.worker.health import Health
 from outboxctl.worker.locks import Locks
-from outboxctl.worker.portion import Portion
-from outboxctl.worker.postponed import Postponed
+from outboxctl.worker.postponed_outcomes import Postponed
 from outboxctl.worker.progress_log import Repeats
-from outboxctl.worker.quarantine import Quarantine
+from outboxctl.worker.reclaimed_turns import ReclaimedTurns
 from outboxctl.worker.start_gate import StartGate
 from outboxctl.worker.stop_flag import StopFlag
 from outboxctl.worker.throttle import Throttle
@@ -59,12 +59,12 @@ class Shared:
             whole_batches=not self.holding,
         )
         self.throttle = Throttle(settings.bulk_size * settings.concurrency)
-        self.portion = Portion(settings.bulk_size, settings.max_batch_bytes)
+        self.portion = BatchSizer(settings.bulk_size, settings.max_batch_bytes)
         self.completed = 0  # events that this process brought to done
         self.released = 0  # events that its lanes gave back untried since it was told to stop
         self._counting = threading.Lock()
         self.error: Exception | None = None
-        self.quarantine = Quarantine()
+        self.quarantine = ReclaimedTurns()
         self.repeats = Repeats()
         self.claims: dict[str, Lease] = {}  # in hand, by lease token
         self.locks, self.postponed = Locks(database), Postponed(settings.lease_seconds)

@@ -15,15 +15,15 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from structlog.typing import EventDict, WrappedLogger
 
 from outboxctl import __version__
-from outboxctl.clock import monotonic
-from outboxctl.core.schema import EVENTS
-from outboxctl.core.traces import Traces
-from outboxctl.failures import Reason
-from outboxctl.lifecycle import PROJECTION
+from outboxctl.core.delivery.traces import Traces
+from outboxctl.core.schema.names import EVENTS
+from outboxctl.domain.clock import monotonic
+from outboxctl.domain.failures import Reason
+from outboxctl.domain.lifecycle import PROJECTION
 from outboxctl.settings import Settings
-from outboxctl.worker.harmless import Harmless, harmless
 from outboxctl.worker.intake import Batch
 from outboxctl.worker.outcome import Outcomes
+from outboxctl.worker.safe_spans import Harmless, harmless
 from outboxctl.worker.tracing import Tracing
 
 ENDS = {"retried": "retries", "failed": "failures", "held": "held"}  # our word, and the list of Outcomes
@@ -90,7 +90,7 @@ class Spans(Tracing):
     def settled(self, outcomes: Outcomes, written: int) -> None:
         """Counts by outcome; an error is whatever was not delivered, by its most frequent reason."""
         with harmless():
-            _tell(trace.get_current_span(), outcomes, written)
+            _record_outcomes(trace.get_current_span(), outcomes, written)
 
     def unseen(self) -> AbstractContextManager[object]:
         """Nothing within is sampled, where the sampler asks the parent, as it does by default."""
@@ -116,7 +116,7 @@ def log_ids(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict
     return event
 
 
-def _tell(span: Span, outcomes: Outcomes, written: int) -> None:
+def _record_outcomes(span: Span, outcomes: Outcomes, written: int) -> None:
     ends = {name: len(getattr(outcomes, rows)) for name, rows in ENDS.items()}
     others = {"done": len(outcomes.done), "unsent": len(outcomes.unsent)}
     others["lease_lost"] = sum((ends | others).values()) - written

@@ -1,6 +1,6 @@
 """Whether a worker may claim yet: not while its index has never been there."""
 
-from outboxctl.failures import Finding, Reason
+from outboxctl.domain.failures import Classification, Reason
 
 
 class StartGate:
@@ -15,7 +15,7 @@ class StartGate:
         self._seen = False
         self.problem = ""  # why it is shut; empty: it is open
 
-    def observe(self, finding: Finding | None) -> None:
+    def observe(self, finding: Classification | None) -> None:
         """Take note of a look at the sink: None if the index is there."""
         self._seen = self._seen or finding is None
         missing = finding is not None and finding.reason is Reason.INDEX_UNAVAILABLE

@@ -6,9 +6,9 @@ from time import sleep
 
 import structlog
 
-from outboxctl.clock import monotonic
-from outboxctl.errors import OutboxctlError
-from outboxctl.wording import counted
+from outboxctl.domain.clock import monotonic
+from outboxctl.domain.errors import OutboxctlError
+from outboxctl.domain.printable import counted
 from outboxctl.worker.shared import Shared, release, still_held
 
 log = structlog.get_logger()

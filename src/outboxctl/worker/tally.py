@@ -6,12 +6,12 @@ from time import time
 
 import structlog
 
-from outboxctl.core.claim import Claimed
-from outboxctl.failures import Finding, Reason, Verdict
-from outboxctl.lifecycle import op_label
+from outboxctl.core.delivery.claim import Claimed
+from outboxctl.domain.failures import Classification, Reason, Verdict
+from outboxctl.domain.lifecycle import op_label
 from outboxctl.metrics.registry import Metrics
-from outboxctl.sink.bulk import Action
-from outboxctl.sink.delivery import Delivery
+from outboxctl.sink.delivery.bulk import BulkAction
+from outboxctl.sink.delivery.result import Delivery
 from outboxctl.worker.outcome import Outcomes
 from outboxctl.worker.progress_log import Repeats
 
@@ -21,7 +21,7 @@ UNKNOWN = Reason.UNKNOWN_EXCEPTION
 SAID = {"retried": "events will be retried", "terminal": "events failed for good"}
 
 
-def deliveries(metrics: Metrics, actions: Sequence[Action], delivery: Delivery) -> None:
+def deliveries(metrics: Metrics, actions: Sequence[BulkAction], delivery: Delivery) -> None:
     """Count the requests and items of one delivery."""
     for request in delivery.requests:
         metrics.request(request.result, request.seconds, request.size)
@@ -76,7 +76,9 @@ def _done(metrics: Metrics, outcomes: Outcomes, hit: set[str]) -> int:
     return len(done)
 
 
-def _not_done(metrics: Metrics, end: str, rows: Sequence[tuple[Claimed, Finding]], repeats: Repeats) -> None:
+def _not_done(
+    metrics: Metrics, end: str, rows: Sequence[tuple[Claimed, Classification]], repeats: Repeats
+) -> None:
     counts = Counter((op_label(event.op), finding.reason or UNKNOWN) for event, finding in rows)
     for (op, reason), count in counts.items():
         metrics.not_done(end, op, reason, count)

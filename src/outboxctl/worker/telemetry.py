@@ -16,10 +16,10 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from outboxctl import __version__
-from outboxctl.clock import monotonic
-from outboxctl.errors import UsageError
+from outboxctl.domain.clock import monotonic
+from outboxctl.domain.errors import UsageError
+from outboxctl.domain.printable import brief
 from outboxctl.settings import Settings
-from outboxctl.wording import brief
 from outboxctl.worker.spans import Spans
 
 log = structlog.get_logger()

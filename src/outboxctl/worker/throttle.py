@@ -7,8 +7,8 @@ knowing of each other.
 import threading
 from collections.abc import Sequence
 
-from outboxctl.clock import monotonic
-from outboxctl.failures import DONE, Finding, Reason, Verdict
+from outboxctl.domain.clock import monotonic
+from outboxctl.domain.failures import DONE, Classification, Reason, Verdict
 
 STEPS = 20  # successful windows from nothing back to the full size
 
@@ -39,7 +39,9 @@ class Throttle:
             return 0
         return max(0, min(size, self.limit - in_flight))
 
-    def learn(self, findings: Sequence[Finding | None], *, sent_at: float, longest_pause: float) -> None:
+    def learn(
+        self, findings: Sequence[Classification | None], *, sent_at: float, longest_pause: float
+    ) -> None:
         """Take what became of a delivery begun at `sent_at` (monotonic); pauses are in seconds.
 
         One rejected item in a thousand is a retry; half of them are a sink that is overloaded. So is one

@@ -14,17 +14,17 @@ def nothing_is_reclaimed() -> None:
 
 def retries_come_at_once() -> None:
     """No backoff at all: what failed is due again at once."""
-    from outboxctl import backoff
+    from outboxctl.domain import backoff
 
     backoff.delay = lambda *_args, **_more: 0.0
 
 
 def unknown_ops_are_retried() -> None:
     """An op that nobody knows counts as an error that may pass."""
-    from outboxctl.failures import Finding, Reason, Verdict
+    from outboxctl.domain.failures import Classification, Reason, Verdict
     from outboxctl.worker import prepare
 
-    prepare._never = lambda text: Finding(Verdict.RETRY, Reason.UNKNOWN_EXCEPTION, error=text)
+    prepare._never = lambda text: Classification(Verdict.RETRY, Reason.UNKNOWN_EXCEPTION, error=text)
 
 
 def attempts_have_no_end() -> None:
@@ -36,7 +36,7 @@ def replayed_events_are_passed_over() -> None:
     """A claim that takes only events that were never replayed."""
     from sqlalchemy import text
 
-    from outboxctl.core import claim
+    from outboxctl.core.delivery import claim
 
     never = "WHERE status = 'pending' AND replay_count = 0"
     claim.CLAIM = text(str(claim.CLAIM).replace("WHERE status = 'pending'", never))

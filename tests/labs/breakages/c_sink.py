@@ -4,8 +4,8 @@ import os
 from dataclasses import replace
 
 from labs.breakages import Breakage
-from outboxctl import failures
-from outboxctl.failures import DONE, Reason, Rule, Verdict
+from outboxctl.domain import failures
+from outboxctl.domain.failures import DONE, FailureRule, Reason, Verdict
 
 CONFLICT = "version_conflict_engine_exception"
 
@@ -19,9 +19,9 @@ def overload_is_ignored() -> None:
 
 def http_200_is_trusted() -> None:
     """A worker that takes every item of a request that succeeded for done."""
-    from outboxctl.sink.halving import Halving
+    from outboxctl.sink.delivery.bisect import Bisection
 
-    Halving._items = lambda *given: [DONE] * len(given[1])  # type: ignore[method-assign]
+    Bisection._items = lambda *given: [DONE] * len(given[1])  # type: ignore[method-assign]
 
 
 def a_block_is_the_events_fault() -> None:
@@ -48,11 +48,11 @@ def the_lease_is_no_deadline() -> None:
 
 def the_same_version_is_a_conflict() -> None:
     """A second write of what is there already is refused, and that is taken for an error."""
-    from outboxctl.sink import bulk, deliver
+    from outboxctl.sink.delivery import bulk, deliver
 
     honest = bulk.body
     deliver.body = lambda actions: honest(actions).replace(b'"external_gte"', b'"external"')  # type: ignore[attr-defined]
-    error = Rule(Verdict.FAIL, Reason.UNKNOWN_EXCEPTION, kinds=frozenset({CONFLICT}))
+    error = FailureRule(Verdict.FAIL, Reason.UNKNOWN_EXCEPTION, kinds=frozenset({CONFLICT}))
     failures.RULES = (error, *failures.RULES)  # type: ignore[assignment]
 
 
@@ -63,7 +63,7 @@ def an_outage_burns_attempts() -> None:
 
 def backoff_without_jitter() -> None:
     """Whoever fails together comes back together."""
-    from outboxctl import backoff
+    from outboxctl.domain import backoff
 
     backoff.delay = lambda attempts, *, base, cap, rng: min(cap, base * 2.0 ** (attempts - 1))  # noqa: ARG005
 

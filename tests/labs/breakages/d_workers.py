@@ -14,7 +14,7 @@ VERSION = r',"version":\d+,"version_type":"external_gte"'
 
 def settles_without_a_fence() -> None:
     """An event in process is its own, whoever has claimed it since."""
-    from outboxctl.core import settle
+    from outboxctl.core.delivery import settle
 
     for name in ("COMPLETE", "RETRY", "FAIL"):
         written = str(getattr(settle, name))
@@ -23,7 +23,7 @@ def settles_without_a_fence() -> None:
 
 def claims_what_others_hold() -> None:
     """An event in another's hands is as good as one that waits."""
-    from outboxctl.core import claim
+    from outboxctl.core.delivery import claim
 
     fresh = "status = 'pending' AND next_retry_at IS NULL"
     taken = str(claim.CLAIM).replace(fresh, "status <> 'done' AND next_retry_at IS NULL")
@@ -34,7 +34,7 @@ def claims_what_others_hold() -> None:
 
 def writes_without_versions() -> None:
     """The last write wins, whatever it is of."""
-    from outboxctl.sink import bulk
+    from outboxctl.sink.delivery import bulk
 
     honest = bulk.body
 
@@ -60,7 +60,7 @@ def believes_the_event() -> None:
 
 def reclaimed_events_go_together() -> None:
     """What killed its worker is sent with all others, again."""
-    from outboxctl.core import reclaim
+    from outboxctl.core.delivery import reclaim
 
     reason = "error_reason = 'lease_expired'"
     reclaim.RECLAIM = text(str(reclaim.RECLAIM).replace(reason, "error_reason = NULL"))
@@ -95,8 +95,8 @@ def reads_are_enough() -> None:
 def writes_to_the_index_it_found_first() -> None:
     """The name of an index is looked up once, at the start."""
     from outboxctl.settings import load
-    from outboxctl.sink.client import connect
-    from outboxctl.sink.request import demand
+    from outboxctl.sink.transport.open import connect
+    from outboxctl.sink.transport.request import demand
 
     settings = load()
     with closing(connect(settings)) as client:
@@ -108,7 +108,7 @@ def leases_by_its_own_clock() -> None:
     """What time it is, a worker knows itself."""
     from datetime import UTC, datetime
 
-    from outboxctl.core import claim
+    from outboxctl.core.delivery import claim
 
     honest = claim.claim
     claim.claim = lambda *args, **more: honest(*args, **more, now=datetime.now(UTC))

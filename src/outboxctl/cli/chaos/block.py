@@ -20,9 +20,9 @@ def block(
 
     Example: outboxctl chaos block --for 30s
     """
-    from outboxctl.chaos import block as blocks
-    from outboxctl.chaos.gate import allow
-    from outboxctl.cli.chaos.holding import cause
+    from outboxctl.cli.chaos.hold import cause
+    from outboxctl.drills.faults import block as blocks
+    from outboxctl.drills.faults.gate import allow
 
     given = settings(database_url=database_url, elastic_url=elastic_url, elastic_index=elastic_index)
     held = seconds(lasts)
@@ -42,15 +42,15 @@ def unblock(
 
     Example: outboxctl chaos unblock
     """
-    from outboxctl.chaos import block as blocks
-    from outboxctl.chaos.gate import allow
-    from outboxctl.cli import render
+    from outboxctl.cli import rendering
     from outboxctl.cli.chaos.ledger import opened
+    from outboxctl.drills.faults import block as blocks
+    from outboxctl.drills.faults.gate import allow
 
     given = settings(database_url=database_url, elastic_url=elastic_url, elastic_index=elastic_index)
     allow(given, "lift a block of the index", sure=sure)
     index, undone = blocks.unblock(opened(given), given, force=force)
     if json:
-        render.emit_json({"index": index, "undone": [each.id for each in undone]})
+        rendering.emit_json({"index": index, "undone": [each.id for each in undone]})
     else:
         typer.echo(f"{index} takes writes")

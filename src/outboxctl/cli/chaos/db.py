@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from outboxctl.cli.chaos.flags import For, Sure, seconds
-from outboxctl.cli.group import group
+from outboxctl.cli.groups import group
 from outboxctl.cli.options import DatabaseUrl, Json, settings
-from outboxctl.wording import counted
+from outboxctl.domain.printable import counted
 
 if TYPE_CHECKING:
     from outboxctl.core.database import Database
@@ -33,9 +33,9 @@ def terminate(
 
     Example: outboxctl chaos db terminate --for 10s --every 1s
     """
-    from outboxctl.chaos.gate import allow
-    from outboxctl.cli import parse, render
+    from outboxctl.cli import parse, rendering
     from outboxctl.cli.options import checked_database
+    from outboxctl.drills.faults.gate import allow
 
     given = settings(database_url=database_url)
     held, pause = seconds(lasts), parse.duration("--every", every).total_seconds()
@@ -43,7 +43,7 @@ def terminate(
     with checked_database(given, connections=1) as db:
         rounds, told = _again(db, held or 0.0, pause, everybody=everybody)
     if json:
-        render.emit_json({"terminated": sum(rounds), "rounds": len(rounds)})
+        rendering.emit_json({"terminated": sum(rounds), "rounds": len(rounds)})
     else:
         typer.echo(f"{counted(sum(rounds), 'session')} ended, in {counted(len(rounds), 'round')}")
     if told:
@@ -54,8 +54,8 @@ def _again(db: "Database", seconds: float, pause: float, *, everybody: bool) -> 
     """Sessions ended in each round, and the exit code if a signal came."""
     from time import monotonic
 
-    from outboxctl.cli.chaos.holding import SIGNALLED, watch
-    from outboxctl.cli.chaos.stopping import told_to_stop
+    from outboxctl.cli.chaos.hold import SIGNALLED, watch
+    from outboxctl.cli.chaos.stop_signals import told_to_stop
 
     end = monotonic() + seconds
     with told_to_stop() as told:

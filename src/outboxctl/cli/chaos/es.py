@@ -6,31 +6,34 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from outboxctl.cli.chaos.flags import For, Sure, seconds
-from outboxctl.cli.group import group
+from outboxctl.cli.groups import group
 from outboxctl.cli.options import DatabaseUrl, ElasticUrl, Json, settings
 
 if TYPE_CHECKING:
-    from outboxctl.chaos.means import Means
+    from outboxctl.drills.faults.sink_controls import SinkControl
     from outboxctl.settings import Settings
 
 app = group("Stop and start the sink, or pause it.")
 
 
-def _way(flag: str, variable: str, text: str) -> Any:
+def _sink_option(flag: str, variable: str, text: str) -> Any:
     return typer.Option(flag, envvar=f"OUTBOX_CHAOS_{variable}", help=text, show_default=False)
 
 
 By = Annotated[
-    str, _way("--means", "MEANS", "auto (by the flags), services, pid-file, systemd, compose or command.")
+    str,
+    _sink_option("--means", "MEANS", "auto (by the flags), services, pid-file, systemd, compose or command."),
 ]
-PidFile = Annotated[str | None, _way("--pid-file", "PID_FILE", "The sink's pid is in this file.")]
-Unit = Annotated[str | None, _way("--unit", "UNIT", "The sink is this systemd unit.")]
+PidFile = Annotated[str | None, _sink_option("--pid-file", "PID_FILE", "The sink's pid is in this file.")]
+Unit = Annotated[str | None, _sink_option("--unit", "UNIT", "The sink is this systemd unit.")]
 ComposeFile = Annotated[
-    str | None, _way("--compose-file", "COMPOSE_FILE", "The sink is in this Compose file.")
+    str | None, _sink_option("--compose-file", "COMPOSE_FILE", "The sink is in this Compose file.")
 ]
-Service = Annotated[str | None, _way("--service", "SERVICE", "Its service there.")]
-StopCommand = Annotated[str | None, _way("--stop-command", "STOP_COMMAND", "This stops the sink.")]
-StartCommand = Annotated[str | None, _way("--start-command", "START_COMMAND", "This starts it again.")]
+Service = Annotated[str | None, _sink_option("--service", "SERVICE", "Its service there.")]
+StopCommand = Annotated[str | None, _sink_option("--stop-command", "STOP_COMMAND", "This stops the sink.")]
+StartCommand = Annotated[
+    str | None, _sink_option("--start-command", "START_COMMAND", "This starts it again.")
+]
 
 
 @app.command()
@@ -93,7 +96,7 @@ def start(
 
     Example: outboxctl chaos es start
     """
-    _mend("start", dict(locals()))
+    _end_fault("start", dict(locals()))
 
 
 @app.command()
@@ -112,13 +115,13 @@ def resume(
 
     Example: outboxctl chaos es resume
     """
-    _mend("resume", dict(locals()))
+    _end_fault("resume", dict(locals()))
 
 
 def _break(verb: str, flags: dict[str, Any]) -> None:
-    from outboxctl.chaos import engine
-    from outboxctl.cli.chaos.holding import cause
+    from outboxctl.cli.chaos.hold import cause
     from outboxctl.cli.chaos.ledger import say
+    from outboxctl.drills.faults import engine
 
     held = seconds(flags["lasts"])
     given, url, means = _ready(verb, flags)
@@ -126,26 +129,26 @@ def _break(verb: str, flags: dict[str, Any]) -> None:
     cause(given, [begin(means, url, say)], held, json=flags["json"])
 
 
-def _mend(verb: str, flags: dict[str, Any]) -> None:
-    from outboxctl.chaos import engine
-    from outboxctl.cli import render
+def _end_fault(verb: str, flags: dict[str, Any]) -> None:
+    from outboxctl.cli import rendering
     from outboxctl.cli.chaos.ledger import opened, say
+    from outboxctl.drills.faults import engine
 
     given, url, means = _ready(verb, flags)
     began = monotonic()
     mend = engine.start if verb == "start" else engine.resume
     undone = mend(opened(given), means, url, say)
     if flags["json"]:
-        render.emit_json({"sink": url, "answers": True, "undone": [each.id for each in undone]})
+        rendering.emit_json({"sink": url, "answers": True, "undone": [each.id for each in undone]})
     else:
-        typer.echo(f"{url} answers, after {render.age(monotonic() - began)}")
+        typer.echo(f"{url} answers, after {rendering.age(monotonic() - began)}")
 
 
-def _ready(verb: str, flags: dict[str, Any]) -> "tuple[Settings, str, Means]":
+def _ready(verb: str, flags: dict[str, Any]) -> "tuple[Settings, str, SinkControl]":
     """Settings, the sink's URL and the means; UsageError where it is not to be done, or not said how."""
-    from outboxctl.chaos import sink
-    from outboxctl.chaos.gate import allow
-    from outboxctl.cli.chaos.choosing_means import chosen
+    from outboxctl.cli.chaos.sink_control_options import chosen
+    from outboxctl.drills.faults import sink
+    from outboxctl.drills.faults.gate import allow
 
     given = settings(database_url=flags["database_url"], elastic_url=flags["elastic_url"])
     url = sink.only(given)

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from outboxctl.cli.chaos.leftovers import KINDS
 
 if TYPE_CHECKING:
-    from outboxctl.chaos.ledger import Ledger
+    from outboxctl.drills.faults.ledger import Ledger
     from outboxctl.settings import Settings
 
 
 def opened(given: "Settings") -> "Ledger":
     """The ledger, every kind of fault known to it; it tells what takes its time on stderr."""
-    from outboxctl.chaos.ledger import Ledger
+    from outboxctl.drills.faults.ledger import Ledger
 
     for module in KINDS:
         import_module(module)
@@ -22,7 +22,7 @@ def opened(given: "Settings") -> "Ledger":
 
 def say(line: str) -> None:
     """Tell it on stderr; a terminal that was closed meanwhile keeps no fault from being undone."""
-    from outboxctl.cli import render
+    from outboxctl.cli import rendering
 
     with suppress(OSError):
-        render.console(stderr=True).print(render.cell(line, 1_000))
+        rendering.console(stderr=True).print(rendering.cell(line, 1_000))

@@ -2,18 +2,18 @@
 
 # Each declares how its faults are undone; who undoes must have loaded them all.
 KINDS = (
-    "outboxctl.chaos.engine",
-    "outboxctl.chaos.workers",
-    "outboxctl.chaos.block",
-    "outboxctl.chaos.guest",
+    "outboxctl.drills.faults.engine",
+    "outboxctl.drills.faults.workers",
+    "outboxctl.drills.faults.block",
+    "outboxctl.drills.faults.guest",
 )
 
 
-def clear_up() -> None:
+def undo_leftovers() -> None:
     """Undo what was left behind, and say so on stderr; what cannot be undone stays written down."""
-    from outboxctl.chaos import book
+    from outboxctl.drills.faults import records
 
-    if not book.any_under_way():
+    if not records.any_active():
         return
 
     from outboxctl.cli.chaos.ledger import opened

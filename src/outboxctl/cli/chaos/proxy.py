@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from outboxctl.cli import complete
+from outboxctl.cli import completion
 from outboxctl.cli.chaos.flags import Sure
 from outboxctl.cli.options import ElasticUrl, Json, settings
 
@@ -21,7 +21,7 @@ def _of(flag: str, faults: str, text: str, **bounds: Any) -> Any:
 def proxy(
     fault: Annotated[
         str | None,
-        typer.Option("--fault", help="What befalls requests.", autocompletion=complete.faults),
+        typer.Option("--fault", help="What befalls requests.", autocompletion=completion.faults),
     ] = None,
     share: Annotated[
         float | None,
@@ -66,11 +66,11 @@ def proxy(
 
     Example: outboxctl chaos proxy --fault busy --retry-after 2 --share 0.3 --for 30s
     """
-    from outboxctl.chaos.proxy import Proxy
     from outboxctl.cli import parse
-    from outboxctl.cli.chaos.choosing import chosen
-    from outboxctl.cli.chaos.passing import run
-    from outboxctl.sink.security import passing_on
+    from outboxctl.cli.chaos.fault_options import chosen
+    from outboxctl.cli.chaos.proxy_run import run
+    from outboxctl.drills.proxy import Proxy
+    from outboxctl.sink.transport.credentials import passing_on
 
     of_faults = ("share", "retry_after", "seconds", "applied", "pace", "over", "status", "kind", "reason")
     given = {name: value for name, value in locals().items() if name in of_faults}
@@ -85,9 +85,9 @@ def _sink(given: "Settings", port: int, *, sure: bool) -> str:
     """The URL to pass requests on to; UsageError where that is not to be broken."""
     from urllib.parse import urlsplit
 
-    from outboxctl.chaos.gate import allow, local
-    from outboxctl.errors import UsageError
-    from outboxctl.urls import mask
+    from outboxctl.domain.errors import UsageError
+    from outboxctl.drills.faults.gate import allow, local
+    from outboxctl.net.urls import mask
 
     if len(given.sink_urls) > 1:
         raise UsageError("a proxy stands before one sink, not several", hint="name one: --elastic-url")

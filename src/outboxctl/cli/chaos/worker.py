@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from outboxctl.cli.chaos.flags import For, Sure, seconds
-from outboxctl.cli.group import group
+from outboxctl.cli.groups import group
 from outboxctl.cli.options import DatabaseUrl, Json, settings
 
 if TYPE_CHECKING:
-    from outboxctl.chaos.workers import Proved
+    from outboxctl.drills.faults.workers import VerifiedProcess
     from outboxctl.settings import Settings
 
 app = group("Kill, pause and resume workers of this machine.")
@@ -35,8 +35,8 @@ def kill(
 
     Example: outboxctl chaos worker kill --id w1
     """
-    from outboxctl.chaos import workers
     from outboxctl.cli.chaos.ledger import opened
+    from outboxctl.drills.faults import workers
 
     given = settings(database_url=database_url)
     chosen = _chosen(given, "kill", {"worker_id": worker_id, "pid": pid, "every": every}, sure=sure)
@@ -59,8 +59,8 @@ def pause(
 
     Example: outboxctl chaos worker pause --for 30s
     """
-    from outboxctl.chaos import workers
-    from outboxctl.cli.chaos.holding import cause
+    from outboxctl.cli.chaos.hold import cause
+    from outboxctl.drills.faults import workers
 
     given, held = settings(database_url=database_url), seconds(lasts)
     chosen = _chosen(given, "pause", {"worker_id": worker_id, "pid": pid, "every": every}, sure=sure)
@@ -80,8 +80,8 @@ def resume(
 
     Example: outboxctl chaos worker resume --all
     """
-    from outboxctl.chaos import workers
     from outboxctl.cli.chaos.ledger import opened
+    from outboxctl.drills.faults import workers
 
     given = settings(database_url=database_url)
     chosen = _chosen(given, "resume", {"worker_id": worker_id, "pid": pid, "every": every}, sure=sure)
@@ -90,24 +90,24 @@ def resume(
     _show("resumed", chosen, json=json)
 
 
-def _chosen(given: "Settings", verb: str, choice: dict[str, Any], *, sure: bool) -> "list[Proved]":
+def _chosen(given: "Settings", verb: str, choice: dict[str, Any], *, sure: bool) -> "list[VerifiedProcess]":
     """The proved workers of this choice. UsageError where there are none, or it is not to be done here."""
-    from outboxctl.chaos import workers
-    from outboxctl.chaos.gate import allow
     from outboxctl.cli.options import checked_database
-    from outboxctl.core import workers as rows
+    from outboxctl.core.stats import workers as rows
+    from outboxctl.drills.faults import workers
+    from outboxctl.drills.faults.gate import allow
 
     allow(given, f"{verb} workers", sure=sure)
     with checked_database(given, connections=1) as db, db.begin() as connection:
-        seen, now = rows.seen(connection) or [], rows.clock(connection)
+        seen, now = rows.all_workers(connection) or [], rows.clock(connection)
     return workers.chosen(seen, now, **choice)
 
 
-def _show(verb: str, chosen: "list[Proved]", *, json: bool) -> None:
-    from outboxctl.cli import render
+def _show(verb: str, chosen: "list[VerifiedProcess]", *, json: bool) -> None:
+    from outboxctl.cli import rendering
 
     if json:
         listed = [{"worker_id": each.row.worker_id, "pid": each.row.pid} for each in chosen]
-        render.emit_json({verb: listed})
+        rendering.emit_json({verb: listed})
     else:
         typer.echo("\n".join(f"{verb} {each.name}" for each in chosen))

@@ -1,6 +1,6 @@
 """`lab`: drills with a verdict and evidence."""
 
-from outboxctl.cli.group import group
+from outboxctl.cli.groups import group
 from outboxctl.cli.lab import catalogue, leftovers, report, run
 
 app = group("Drills that break the pipeline on purpose, with a verdict.")

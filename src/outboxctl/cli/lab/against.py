@@ -3,14 +3,14 @@
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
-from outboxctl.wording import brief, counted
+from outboxctl.domain.printable import brief, counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from outboxctl.labs.lab import Lab
-    from outboxctl.labs.staging import Planned, StagingPlace
+    from outboxctl.drills.labs.lab import Lab
+    from outboxctl.drills.labs.staging import Planned, StagingPlace
 
 TASK = "run labs"
 LONGEST = 400  # characters of a line with a name, which is 255 bytes at most
@@ -36,11 +36,11 @@ def agreed(
 
     UnreachableError where one of its ends is away.
     """
-    from outboxctl.chaos.gate import allow
     from outboxctl.cli.guards import confirm
     from outboxctl.cli.options import settings
     from outboxctl.core.database import Database
-    from outboxctl.labs.staging import StagingPlace
+    from outboxctl.drills.faults.gate import allow
+    from outboxctl.drills.labs.staging import StagingPlace
 
     given = settings()
     with closing(Database(given.require_database_url(), connections=1)) as database:
@@ -54,15 +54,15 @@ def agreed(
 
 def _show(place: "StagingPlace", database: str, worker: str | None) -> None:
     """What will be made where, and what will be broken; names stay whole, to be copied."""
-    from outboxctl.cli import render
+    from outboxctl.cli import rendering
 
-    out = render.console(stderr=True)
+    out = rendering.console(stderr=True)
     versions, here = place.versions(), [plan for plan in place.planned if not place.lacks(plan.lab)]
     out.print(f"Database {database} ({versions['postgres']}), sink {place.sink} ({versions['search']}).")
     if here:
         out.print("Each lab makes there, and removes at the end:")
         for what, name in zip(("schema", "index"), _pattern(here[0]), strict=True):
-            out.print(render.cell(f"  {what:<6}  {name}", LONGEST), soft_wrap=True)
+            out.print(rendering.cell(f"  {what:<6}  {name}", LONGEST), soft_wrap=True)
         out.print(f"Run {place.mark}, {counted(len(here), 'lab')}: {', '.join(p.lab.name for p in here)}.")
     for plan in place.planned:
         if lacking := place.lacks(plan.lab):
@@ -73,7 +73,7 @@ def _show(place: "StagingPlace", database: str, worker: str | None) -> None:
     if worker is None:
         out.print("Nothing else is touched.")
     else:
-        out.print(render.cell(_at_risk(worker, place.default_schema())), style="bold")
+        out.print(rendering.cell(_at_risk(worker, place.default_schema())), style="bold")
 
 
 def _at_risk(worker: str, schema: str | None) -> str:

@@ -11,7 +11,7 @@ from outboxctl.cli.options import Json, settings
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from outboxctl.labs.lab import Lab
+    from outboxctl.drills.labs.lab import Lab
 
 ALL, CORE = "all", "core"
 
@@ -45,14 +45,14 @@ def list_labs(
 
     Example: outboxctl lab list
     """
-    from outboxctl.cli import render
+    from outboxctl.cli import rendering
 
     labs = ordered()
     if json:
-        render.emit_json({"labs": [described(lab) for lab in labs]})
+        rendering.emit_json({"labs": [described(lab) for lab in labs]})
         return
     rows = [(lab.number, lab.name, lab.takes(), getattr(lab.question, lang)) for lab in labs]
-    render.console().print(render.table(*HEADS[lang], rows))
+    rendering.console().print(rendering.table(*HEADS[lang], rows))
 
 
 def show(
@@ -72,22 +72,22 @@ def show(
 
     Example: outboxctl lab show kill-and-heal --lang zh
     """
-    from outboxctl.cli import render
+    from outboxctl.cli import rendering
     from outboxctl.cli.lab import page
 
     known = {lab.name: lab for lab in ordered()}
     lab = known[parse.one_of("NAME", _named(name), [*known], "lab")]
     commands = page.by_hand(lab, settings(metrics_port=metrics_port))
     if json:
-        render.emit_json(described(lab) | {"by_hand": commands})
+        rendering.emit_json(described(lab) | {"by_hand": commands})
     else:
         page.show(lab, list(Lang) if lang is Languages.BOTH else [lang], commands)
 
 
 def chosen(names: "Sequence[str]") -> "list[type[Lab]]":
     """The labs of these names or numbers, each once; `all` and `core` are groups. UsageError."""
-    from outboxctl.labs.catalogue import CORE as CORE_LABS
-    from outboxctl.labs.catalogue import LABS
+    from outboxctl.drills.labs.catalogue import CORE as CORE_LABS
+    from outboxctl.drills.labs.catalogue import LABS
 
     groups = {ALL: LABS, CORE: CORE_LABS} | {lab.name: (lab,) for lab in ordered()}
     wanted = {lab for name in names for lab in groups[parse.one_of("NAME", _named(name), [*groups], "lab")]}
@@ -96,7 +96,7 @@ def chosen(names: "Sequence[str]") -> "list[type[Lab]]":
 
 def ordered() -> "list[type[Lab]]":
     """All labs, the document's first, by their numbers."""
-    from outboxctl.labs.catalogue import LABS
+    from outboxctl.drills.labs.catalogue import LABS
 
     return sorted(LABS, key=lambda lab: (lab.number or len(LABS), lab.name))
 

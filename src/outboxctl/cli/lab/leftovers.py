@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from outboxctl.errors import OutboxctlError
+from outboxctl.domain.errors import OutboxctlError
 
 if TYPE_CHECKING:
-    from outboxctl.services.model import Say
+    from outboxctl.drills.services.model import Say
 
 EVIDENCE = "evidence.path"  # in a run's own folder: where it writes what it finds
 CLEAR_UP = (
@@ -25,11 +25,11 @@ def note(folder: Path, evidence: Path) -> None:
 def recover() -> None:
     """Undo what killed runs left: faults, processes, services; mark their evidence. A callback of `lab`."""
     from outboxctl.cli.chaos.ledger import say
-    from outboxctl.cli.chaos.leftovers import clear_up
-    from outboxctl.scratch.folder import sweep
+    from outboxctl.cli.chaos.leftovers import undo_leftovers
+    from outboxctl.drills.scratch.folder import sweep
 
     sweep("lab", say, lambda folder: _interrupted(folder, say))
-    clear_up()  # after the workers are gone, who might go on with what is undone
+    undo_leftovers()  # after the workers are gone, who might go on with what is undone
 
 
 def take_over(code: int) -> NoReturn:
@@ -43,7 +43,7 @@ def take_over(code: int) -> NoReturn:
 
 
 def _interrupted(folder: Path, say: "Say") -> None:
-    from outboxctl.labs import evidence
+    from outboxctl.drills.labs import evidence
 
     say(f"clearing up after a run that was ended: {folder.name}")
     try:

@@ -8,18 +8,18 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from outboxctl.cli import render
-from outboxctl.labs.chinese import command, in_language
-from outboxctl.labs.evidence import words
-from outboxctl.labs.model import Phase
+from outboxctl.cli import rendering
+from outboxctl.drills.labs.chinese import command, in_language
+from outboxctl.drills.labs.evidence import words
+from outboxctl.drills.labs.model import LabPhase
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from rich.console import Console, RenderableType
 
-    from outboxctl.labs.lab import Lab
-    from outboxctl.labs.model import Words
+    from outboxctl.drills.labs.lab import Lab
+    from outboxctl.drills.labs.model import BilingualText
     from outboxctl.settings import Settings
 
 QUESTION, EXPECTED, NEEDS, DOES = "Question", "Hypothesis", "Needs", "What it does"
@@ -47,10 +47,10 @@ def show(lab: "type[Lab]", languages: "Sequence[str]", commands: "Sequence[str]"
 
     `commands` are those of `by_hand`.
     """
-    out = render.console()
+    out = rendering.console()
     number = f"{lab.number}. " if lab.number else ""
     out.print(Text(f"{number}{lab.name} ({lab.takes()})", style="bold"))
-    out.print("\n".join(_said(lab.title, languages)))
+    out.print("\n".join(_in_languages(lab.title, languages)))
     for label, content in _texts(lab, languages):
         _head(out, label, languages)
         out.print(content)
@@ -79,14 +79,14 @@ def phases(lab: "type[Lab]") -> dict[str, str]:
 
 
 def _texts(lab: "type[Lab]", languages: "Sequence[str]") -> "Iterator[tuple[str, RenderableType]]":
-    yield QUESTION, _lines(_said(lab.question, languages))
-    yield EXPECTED, _lines(_said(lab.hypothesis, languages))
+    yield QUESTION, _lines(_in_languages(lab.question, languages))
+    yield EXPECTED, _lines(_in_languages(lab.hypothesis, languages))
     first = languages[0]
     if wishes := sorted(lab.needs | lab.wants):
         yield NEEDS, _lines([in_language(wish, first) for wish in wishes])
     grid = Table.grid(padding=(0, 2))
     for name, text in phases(lab).items():
-        grid.add_row(getattr(words.PHASES[Phase[name.upper()]], first), in_language(text, first))
+        grid.add_row(getattr(words.PHASES[LabPhase[name.upper()]], first), in_language(text, first))
     yield DOES, _indented(grid)
 
 
@@ -111,5 +111,5 @@ def _indented(content: "RenderableType") -> Padding:
     return Padding(content, (0, 0, 0, 2), expand=False)
 
 
-def _said(text: "Words", languages: "Sequence[str]") -> list[str]:
+def _in_languages(text: "BilingualText", languages: "Sequence[str]") -> list[str]:
     return [getattr(text, language) for language in languages]

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from outboxctl.labs.drill import Moment
-    from outboxctl.labs.lab import Lab
-    from outboxctl.labs.model import Phase, Record, Sample
+    from outboxctl.drills.labs.drill import Moment
+    from outboxctl.drills.labs.lab import Lab
+    from outboxctl.drills.labs.model import LabPhase, LabSample, Record
 
 
 @dataclass
-class Row:
+class LabRow:
     """One lab: not begun (`phase` None), under way, or ended (`record`)."""
 
     lab: "type[Lab]"
-    phase: "Phase | None" = None
-    sample: "Sample | None" = None
+    phase: "LabPhase | None" = None
+    sample: "LabSample | None" = None
     began: float = 0.0
     record: "Record | None" = None
     usual: float = 0.0  # seconds
@@ -38,7 +38,7 @@ class Row:
 
 
 @dataclass
-class Progress:
+class LabProgress:
     """The rows of all labs. Each is written by the thread of its lab, and read by whoever draws.
 
     `restarts`: a lab that restarts a search engine of its own has a real one, which takes its time.
@@ -51,11 +51,11 @@ class Progress:
 
     def __post_init__(self) -> None:
         self.rows = {
-            lab.name: Row(lab, usual=lab.seconds + (lab.engine_start if self.restarts else 0.0))
+            lab.name: LabRow(lab, usual=lab.seconds + (lab.engine_start if self.restarts else 0.0))
             for lab in self.labs
         }
 
-    def follow(self, moment: "Moment") -> Row:
+    def follow(self, moment: "Moment") -> LabRow:
         """Note what a lab tells of itself; returns its row."""
         row = self.rows[moment.lab.name]
         if row.phase is None:
@@ -67,7 +67,7 @@ class Progress:
         return row
 
     @property
-    def ended(self) -> list[Row]:
+    def ended(self) -> list[LabRow]:
         """Labs that have a verdict."""
         return [row for row in self.rows.values() if row.record]
 

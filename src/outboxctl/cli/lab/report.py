@@ -7,14 +7,14 @@ import typer
 
 from outboxctl.cli import whoever_reads
 from outboxctl.cli.lab.catalogue import Lang
-from outboxctl.cli.lab.given import HOME
+from outboxctl.cli.lab.run_arguments import HOME
 from outboxctl.cli.options import Json
-from outboxctl.errors import ExitCode, UsageError
-from outboxctl.wording import counted
+from outboxctl.domain.errors import ExitCode, UsageError
+from outboxctl.domain.printable import counted
 
 if TYPE_CHECKING:
-    from outboxctl.labs.evidence.compare import Change, Comparison
-    from outboxctl.labs.evidence.model import Report
+    from outboxctl.drills.labs.evidence.compare import Change, RunComparison
+    from outboxctl.drills.labs.evidence.model import RunReport
 
 UNITS = {"recovery_seconds": " s", "oldest_age_seconds": " s", "throughput": " events/s"}
 NAMES = {
@@ -62,7 +62,7 @@ def report(
         if html or folder != HOME:
             raise UsageError("--compare takes its two folders, and neither FOLDER nor --html")
         _compare(*compare, lang, json=json)
-    from outboxctl.labs.evidence import load, newest
+    from outboxctl.drills.labs.evidence import load, newest
 
     path = newest(folder)
     if html:
@@ -72,7 +72,7 @@ def report(
 
 
 def _page(path: Path) -> None:
-    from outboxctl.cli.lab.closing import PAGE
+    from outboxctl.cli.lab.summary import PAGE
 
     page = path / PAGE
     if not page.exists():
@@ -80,19 +80,19 @@ def _page(path: Path) -> None:
     typer.echo(page)
 
 
-def _show(report: "Report", path: Path, lang: str, *, json: bool) -> None:
-    from outboxctl.cli import render
-    from outboxctl.cli.lab.closing import CODES, show
-    from outboxctl.labs.evidence.words import STATES
-    from outboxctl.labs.model import Run
+def _show(report: "RunReport", path: Path, lang: str, *, json: bool) -> None:
+    from outboxctl.cli import rendering
+    from outboxctl.cli.lab.summary import CODES, show
+    from outboxctl.drills.labs.evidence.words import STATES
+    from outboxctl.drills.labs.model import LabRun
 
     records = [lab.record for lab in report.labs]
-    run = Run(report.started_at, report.seconds, report.verdict, report.versions, report.faults, records)
+    run = LabRun(report.started_at, report.seconds, report.verdict, report.versions, report.faults, records)
     with whoever_reads():
         if json:
-            render.emit_json(report)
+            rendering.emit_json(report)
         else:
-            out = render.console()
+            out = rendering.console()
             if report.state in STATES:
                 out.print(getattr(STATES[report.state], lang))
             show(run, path, lang, out)
@@ -102,28 +102,28 @@ def _show(report: "Report", path: Path, lang: str, *, json: bool) -> None:
 def _compare(old: Path, new: Path, lang: str, *, json: bool) -> None:
     from dataclasses import asdict
 
-    from outboxctl.cli import render
-    from outboxctl.labs.evidence import load, newest
-    from outboxctl.labs.evidence.compare import compare
+    from outboxctl.cli import rendering
+    from outboxctl.drills.labs.evidence import load, newest
+    from outboxctl.drills.labs.evidence.compare import compare
 
     found = compare(load(newest(old)), load(newest(new)))
     with whoever_reads():
-        render.emit_json(asdict(found) | {"worse": found.worse}) if json else _differences(found, lang)
+        rendering.emit_json(asdict(found) | {"worse": found.worse}) if json else _differences(found, lang)
     raise typer.Exit(ExitCode.FINDINGS if found.worse else ExitCode.OK)
 
 
-def _differences(found: "Comparison", lang: str) -> None:
-    from outboxctl.cli import render
+def _differences(found: "RunComparison", lang: str) -> None:
+    from outboxctl.cli import rendering
 
-    out = render.console()
+    out = rendering.console()
     for name, pair in found.versions.items():
-        out.print(render.cell(CHANGED[lang].format(name, *pair)))
+        out.print(rendering.cell(CHANGED[lang].format(name, *pair)))
     if found.changes:
         rows = [_row(change, lang) for change in sorted(found.changes, key=lambda change: not change.worse)]
-        out.print(render.table(CHANGES[lang], HEADS[lang], rows))
+        out.print(rendering.table(CHANGES[lang], HEADS[lang], rows))
     for told, labs in ((GONE, found.gone), (ADDED, found.added)):
         if labs:
-            out.print(render.cell(told[lang].format(", ".join(labs))))
+            out.print(rendering.cell(told[lang].format(", ".join(labs))))
     word = (WORSE if found.worse else SAME)[lang]
     compared = f"{counted(found.compared, 'lab')} compared"
     out.print(f"比较了 {found.compared} 个实验：{word}。" if lang == "zh" else f"{compared}: {word}.")

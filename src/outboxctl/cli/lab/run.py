@@ -11,16 +11,16 @@ from outboxctl.cli.chaos.flags import Sure
 from outboxctl.cli.lab.catalogue import Lang, chosen
 from outboxctl.cli.options import Json
 from outboxctl.cli.services import Search
-from outboxctl.errors import OutboxctlError, UsageError
+from outboxctl.domain.errors import OutboxctlError, UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from outboxctl.labs.evidence import Folder
-    from outboxctl.labs.lab import Lab
-    from outboxctl.labs.model import Run
-    from outboxctl.labs.place import Place
-    from outboxctl.labs.run import Options
+    from outboxctl.drills.labs.evidence import EvidenceFolder
+    from outboxctl.drills.labs.lab import Lab
+    from outboxctl.drills.labs.model import LabRun
+    from outboxctl.drills.labs.place import Place
+    from outboxctl.drills.labs.run import Options
 
 JOBS = 6
 
@@ -62,33 +62,33 @@ def run(
 
     Example: outboxctl lab run all --set OUTBOX_LEASE_SECONDS=5 --worker '.venv-new/bin/outboxctl worker'
     """
-    from outboxctl.cli import render, whoever_reads
+    from outboxctl.cli import rendering, whoever_reads
     from outboxctl.cli.chaos.ledger import say
-    from outboxctl.cli.lab import given
+    from outboxctl.cli.lab import run_arguments
     from outboxctl.cli.lab.against import agreed
-    from outboxctl.cli.lab.closing import CODES, show
     from outboxctl.cli.lab.leftovers import note
-    from outboxctl.labs.evidence import Folder
-    from outboxctl.labs.place import OwnPlace, Place
-    from outboxctl.labs.run import Options
-    from outboxctl.scratch.folder import Interrupted, own_folder
+    from outboxctl.cli.lab.summary import CODES, show
+    from outboxctl.drills.labs.evidence import EvidenceFolder
+    from outboxctl.drills.labs.place import OwnPlace, Place
+    from outboxctl.drills.labs.run import Options
+    from outboxctl.drills.scratch.folder import SignalReceived, own_folder
 
-    labs, over = chosen(names), given.overrides(set_ or [])
-    options = Options(jobs=jobs, faults=not no_fault, command=given.command(worker))
+    labs, over = chosen(names), run_arguments.overrides(set_ or [])
+    options = Options(jobs=jobs, faults=not no_fault, command=run_arguments.command(worker))
     if against and search is not Search.AUTO:
         raise UsageError("--search: with --against the search engine is that of ELASTIC_URL")
     try:
-        with given.evidence(evidence) as kept, own_folder("lab", say) as folder:
+        with run_arguments.evidence(evidence) as kept, own_folder("lab", say) as folder:
             note(folder.path, kept)
             place: Place = OwnPlace(folder.path, search.value, over, say)
             if against:
                 place = agreed(labs, folder.path, over, worker=worker, yes=yes, sure=sure)
-            written = Folder(kept)
+            written = EvidenceFolder(kept)
             ended = conduct(labs, place, written, options, lang=lang)
-    except Interrupted as signal:
+    except SignalReceived as signal:
         raise typer.Exit(signal.code) from None
     with whoever_reads():
-        render.emit_json(ended) if json else show(ended, kept, lang, render.console())
+        rendering.emit_json(ended) if json else show(ended, kept, lang, rendering.console())
     if written.lost:
         what = ", ".join(written.lost)
         raise OutboxctlError(f"evidence could not be written into {kept}: {what}", hint="is the disk full?")
@@ -113,28 +113,28 @@ class Stop(Event):
 
 
 def conduct(
-    labs: "list[type[Lab]]", place: "Place", evidence: "Folder", options: "Options", *, lang: str
-) -> "Run":
+    labs: "list[type[Lab]]", place: "Place", evidence: "EvidenceFolder", options: "Options", *, lang: str
+) -> "LabRun":
     """Run them, show how they go on, and write the evidence as each ends."""
-    from outboxctl.cli import render
+    from outboxctl.cli import rendering
     from outboxctl.cli.lab.leftovers import take_over
-    from outboxctl.cli.lab.progress import Progress
-    from outboxctl.cli.lab.screen import Screen
-    from outboxctl.labs.place import OwnPlace
-    from outboxctl.labs.run import run as run_labs
-    from outboxctl.scratch.folder import Interrupted
+    from outboxctl.cli.lab.progress import LabProgress
+    from outboxctl.cli.lab.screen import LabScreen
+    from outboxctl.drills.labs.place import OwnPlace
+    from outboxctl.drills.labs.run import run as run_labs
+    from outboxctl.drills.scratch.folder import SignalReceived
 
     search = place.versions().get("search", "")  # services say how they start before the labs are drawn
     restarts = isinstance(place, OwnPlace) and not search.startswith("noida")
-    out = render.console(stderr=True)
+    out = rendering.console(stderr=True)
     stop = Stop(out)
     evidence.begin([lab.name for lab in labs], faults=options.faults)
     try:
-        with Screen(Progress(labs, options.jobs, restarts=restarts), out, stop, lang) as screen:
+        with LabScreen(LabProgress(labs, options.jobs, restarts=restarts), out, stop, lang) as screen:
             ended = run_labs(
                 labs, place, evidence.path, options=options, tell=screen.tell, ended=evidence.add, stop=stop
             )
         evidence.finish(ended)
-    except Interrupted as again:
+    except SignalReceived as again:
         take_over(again.code)
     return ended

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from outboxctl.cli.chaos.ledger import say
-from outboxctl.cli.lab.progress import Progress, Row
+from outboxctl.cli.lab.progress import LabProgress, LabRow
 
 if TYPE_CHECKING:
     from threading import Event
@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.text import Text
 
-    from outboxctl.labs.drill import Moment
-    from outboxctl.labs.model import Verdict
+    from outboxctl.drills.labs.drill import Moment
+    from outboxctl.drills.labs.model import LabVerdict
 
 HEADS = {
     "en": ("lab", "phase", "attempts", "lag", "time"),
@@ -30,10 +30,10 @@ ECHO = 2  # columns left free: a terminal's echo of ^C would begin a line, and o
 NARROW = 100  # columns: below, a lab's figures are left out but for three
 
 
-class Screen:
+class LabScreen:
     """Draws `progress` on `out` in a language until its block ends; once `stop` is set it says so."""
 
-    def __init__(self, progress: Progress, out: "Console", stop: "Event", lang: str = "en") -> None:
+    def __init__(self, progress: LabProgress, out: "Console", stop: "Event", lang: str = "en") -> None:
         from rich.live import Live
 
         self._progress, self._out, self._stop, self._lang = progress, out, stop, lang
@@ -42,7 +42,7 @@ class Screen:
             console=out, get_renderable=self._drawn, refresh_per_second=A_SECOND, transient=True
         )
 
-    def __enter__(self) -> "Screen":
+    def __enter__(self) -> "LabScreen":
         """Begin to draw."""
         if not self._still:
             self._live.start()
@@ -80,7 +80,7 @@ class Screen:
             table.add_row(row.lab.name, _state(row, self._lang), *_figures(row, wide=wide), _time(row))
         return table
 
-    def _shown(self) -> list[Row]:
+    def _shown(self) -> list[LabRow]:
         """Rows that fit the screen: those under way first, then what ended last, then what waits."""
         rows = list(self._progress.rows.values())
         room = max(3, self._out.height - 6)
@@ -98,7 +98,7 @@ class Screen:
         return TITLE[self._lang].format(ended, len(progress.rows), elapsed, still)
 
 
-def verdict(value: "Verdict") -> "Text":
+def verdict(value: "LabVerdict") -> "Text":
     """A verdict in its colour."""
     from rich.text import Text
 
@@ -110,19 +110,19 @@ def _age(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
-def _under_way(row: Row) -> bool:
+def _under_way(row: LabRow) -> bool:
     return row.phase is not None and row.record is None
 
 
-def _state(row: Row, lang: str) -> "Text | str":
-    from outboxctl.labs.evidence.words import PHASES
+def _state(row: LabRow, lang: str) -> "Text | str":
+    from outboxctl.drills.labs.evidence.words import PHASES
 
     if row.record:
         return verdict(row.record.verdict)
     return str(getattr(PHASES[row.phase], lang)) if row.phase else WAITS[lang]
 
 
-def _figures(row: Row, *, wide: bool) -> list[str]:
+def _figures(row: LabRow, *, wide: bool) -> list[str]:
     if row.sample is None:
         return [""] * (5 if wide else 3)
     look = row.sample.look
@@ -131,7 +131,7 @@ def _figures(row: Row, *, wide: bool) -> list[str]:
     return [f"{n:,}" for n in (look.lag, look.done, look.failed)]
 
 
-def _time(row: Row) -> str:
+def _time(row: LabRow) -> str:
     usual = f"~{row.usual:.0f} s"
     if row.record:
         return f"{row.elapsed:.1f} s"

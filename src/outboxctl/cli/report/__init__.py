@@ -10,11 +10,11 @@ import typer
 from outboxctl.cli import whoever_reads
 from outboxctl.cli.guards import reading
 from outboxctl.cli.options import DatabaseUrl, ElasticIndex, ElasticUrl, Json, MaxProcessing, settings
-from outboxctl.errors import ExitCode, UsageError
-from outboxctl.wording import brief
+from outboxctl.domain.errors import ExitCode, UsageError
+from outboxctl.domain.printable import brief
 
 if TYPE_CHECKING:
-    from outboxctl.overview import Overview
+    from outboxctl.operations.report.overview import Overview
 
 PATIENCE = 10.0  # seconds for each part: a page without one of them is better than none
 
@@ -40,7 +40,7 @@ def report(
     if html and json:
         raise UsageError("--html and --json are two forms of a report", hint="ask for one of them")
     from outboxctl.cli.config import shown
-    from outboxctl.overview import overview
+    from outboxctl.operations.report.overview import overview
 
     flags: dict[str, Any] = {
         "database_url": database_url,
@@ -64,9 +64,9 @@ def _page(found: "Overview") -> str:
 
 
 def _json(found: "Overview") -> str:
-    from outboxctl.cli import render
+    from outboxctl.cli import rendering
 
-    return render.json_text(found)
+    return rendering.json_text(found)
 
 
 @whoever_reads()

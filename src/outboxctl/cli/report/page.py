@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from outboxctl.cli.render import age, cell, distance
-from outboxctl.cli.report.bars import Chart, chart
-from outboxctl.cli.standing import flow, rate
-from outboxctl.labs.evidence.tidy import unmasked
-from outboxctl.templates import templates
-from outboxctl.wording import brief
+from outboxctl.cli.rendering import age, cell, distance
+from outboxctl.cli.report.bars import BarChart, chart
+from outboxctl.cli.status.view import flow, rate
+from outboxctl.domain.printable import brief
+from outboxctl.drills.labs.evidence.tidy import unmasked
+from outboxctl.operations.report.templates import templates
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-    from outboxctl.overview import Overview
+    from outboxctl.operations.report.overview import Overview
 
 LONGEST = 240  # characters of any text from outside
 LOOKED_AT = 50 * LONGEST
@@ -68,7 +68,7 @@ def levels(counts: Mapping[str, int], estimated: Iterable[str] = ()) -> list[Lev
     ]
 
 
-def _charts(found: "Overview") -> Iterable[Chart]:
+def _charts(found: "Overview") -> Iterable[BarChart]:
     if found.delivered:
         yield chart("Last hour, by minute", found.delivered.last_hour, 1, HOUR)
         yield chart("Last day, by quarter of an hour", found.delivered.last_day, 15, DAY)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from outboxctl.cli.options import DatabaseUrl, MaxProcessing, settings
-from outboxctl.errors import ExitCode, UsageError
+from outboxctl.domain.errors import ExitCode, UsageError
 
 
 def top(

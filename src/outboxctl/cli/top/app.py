@@ -10,14 +10,14 @@ from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import DataTable, Footer, Static
 
-from outboxctl.cli import render
+from outboxctl.cli import rendering
 from outboxctl.cli.top import paint
-from outboxctl.cli.top.screens import PREPARE, GroupScreen, Note, Rows, Wanted
+from outboxctl.cli.top.screens import PREPARE, GroupScreen, Note, ReplayRequested, Rows
 from outboxctl.cli.top.style import PLAIN, STYLE
-from outboxctl.wording import brief
+from outboxctl.domain.printable import brief
 
 if TYPE_CHECKING:
-    from outboxctl.cli.top.feed import Feed, Look
+    from outboxctl.cli.top.feed import Feed, TopSnapshot
 
 HELP = """\
 up, down  choose a cause of failures, or an event
@@ -41,7 +41,7 @@ class Top(App[list[str]]):
         Binding("q,ctrl+c", "leave", "Quit", key_display="q"),
     ]
 
-    def __init__(self, feed: "Feed", first: "Look", interval: float) -> None:
+    def __init__(self, feed: "Feed", first: "TopSnapshot", interval: float) -> None:
         os.environ.pop("NO_COLOR", None)  # nothing has a colour; Textual's answer is black on black
         super().__init__()
         self.register_theme(PLAIN)
@@ -70,7 +70,7 @@ class Top(App[list[str]]):
             self._asked = monotonic()
             self._ask()
         elif (waited := monotonic() - self._asked) > max(1, self._interval):
-            self.trouble(f"the database has not answered for {render.age(waited)}")
+            self.trouble(f"the database has not answered for {rendering.age(waited)}")
 
     @work(thread=True)
     def _ask(self) -> None:
@@ -83,7 +83,7 @@ class Top(App[list[str]]):
         finally:
             self._asked = None
 
-    def show(self, look: "Look") -> None:
+    def show(self, look: "TopSnapshot") -> None:
         """Draw what was just read."""
         self._history.add(look.standing)
         self._groups = {group.fingerprint: group for group in look.groups}
@@ -108,9 +108,9 @@ class Top(App[list[str]]):
         """Prepare a replay of the chosen cause."""
         chosen = self.query_one(Rows).chosen
         if chosen:
-            self.post_message(Wanted(f"--fingerprint {chosen}"))
+            self.post_message(ReplayRequested(f"--fingerprint {chosen}"))
 
-    def on_wanted(self, wanted: Wanted) -> None:
+    def on_wanted(self, wanted: ReplayRequested) -> None:
         """Keep a command until the end, and show it."""
         if wanted.command not in self.prepared:
             self.prepared.append(wanted.command)

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from time import monotonic
 
 from outboxctl.cli.guards import reading
-from outboxctl.core import failed, snapshot
-from outboxctl.core.event import Event, find
-from outboxctl.core.failed import FailedRow, Group
-from outboxctl.core.selection import Selection
-from outboxctl.core.snapshot import Standing
+from outboxctl.core.operator import failed
+from outboxctl.core.operator.event import Event, find
+from outboxctl.core.operator.failed import FailedRow, Group
+from outboxctl.core.operator.selection import Selection
+from outboxctl.core.stats import snapshot
+from outboxctl.core.stats.snapshot import PipelineStatus
 from outboxctl.settings import Settings
 
 LONGEST = 15.0  # seconds that a look may take: a database behind a dead link never answers
@@ -17,10 +18,10 @@ ROWS = 200  # of a group
 
 
 @dataclass(frozen=True)
-class Look:
+class TopSnapshot:
     """Where the pipeline stood when the database was asked, and the causes of what failed."""
 
-    standing: Standing
+    standing: PipelineStatus
     groups: list[Group]
 
 
@@ -32,16 +33,16 @@ class Feed:
         self._groups: list[Group] = []
         self._due = 0.0
 
-    def look(self) -> Look:
+    def look(self) -> TopSnapshot:
         """Everything on the first screen; grouping errors may take a second, so it is done seldom."""
         with reading(self._settings, longest=LONGEST) as connection:
             longest = self._settings.max_processing_seconds
-            standing = snapshot.standing(connection, max_processing=longest)
+            standing = snapshot.pipeline_status(connection, max_processing=longest)
             began = monotonic()
             if began >= self._due:
                 self._groups = failed.groups(connection, Selection())
                 self._due = monotonic() + SHARE * (monotonic() - began)
-        return Look(standing, self._groups)
+        return TopSnapshot(standing, self._groups)
 
     def rows(self, group: Group) -> list[FailedRow]:
         """The oldest events of a group."""

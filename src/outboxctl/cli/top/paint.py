@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from outboxctl.cli import render, standing
-from outboxctl.wording import brief, clean, counted
+from outboxctl.cli import rendering
+from outboxctl.cli.status import view as standing
+from outboxctl.domain.printable import brief, clean, counted
 
 if TYPE_CHECKING:
-    from outboxctl.core.event import Event
-    from outboxctl.core.failed import FailedRow, Group
-    from outboxctl.core.snapshot import Standing
-    from outboxctl.core.workers import WorkerRow
+    from outboxctl.core.operator.event import Event
+    from outboxctl.core.operator.failed import FailedRow, Group
+    from outboxctl.core.stats.snapshot import PipelineStatus
+    from outboxctl.core.stats.workers import WorkerRow
 
 BARS = "▁▂▃▄▅▆▇█"
 KEPT = 600  # looks
@@ -36,7 +37,7 @@ class History:
     rate_in: deque[float] = field(default_factory=_looks)
     rate_out: deque[float] = field(default_factory=_looks)
 
-    def add(self, now: "Standing") -> None:
+    def add(self, now: "PipelineStatus") -> None:
         """Remember one look."""
         for line, figure in ((self.lag, now.lag), (self.rate_in, now.rate_in), (self.rate_out, now.rate_out)):
             if figure is not None:
@@ -50,7 +51,7 @@ def spark(values: Sequence[float], width: int) -> str:
     return "".join(BARS[min(7, int(8 * value / highest))] for value in shown)
 
 
-def figures(now: "Standing", history: History, width: int) -> Text:
+def figures(now: "PipelineStatus", history: History, width: int) -> Text:
     """Counts, pace and how they went, in lines of `width` characters."""
     bars = [
         f"{name:<4}{spark(values, width - SIDE)} {last}"
@@ -65,8 +66,8 @@ def figures(now: "Standing", history: History, width: int) -> Text:
     return head.append("\n".join([standing.flow(now), *bars]), style="not bold")
 
 
-def _counts(now: "Standing") -> str:
-    oldest = render.age(now.oldest_age_seconds)
+def _counts(now: "PipelineStatus") -> str:
+    oldest = rendering.age(now.oldest_age_seconds)
     failed = now.status.get("failed", 0)
     circuit = "  CIRCUIT OPEN" if now.circuit_open else ""
     return f"lag {now.lag:,}  oldest {oldest}  stuck {now.stuck:,}  failed {failed:,}{circuit}"
@@ -74,7 +75,7 @@ def _counts(now: "Standing") -> str:
 
 def group(found: "Group") -> list[Any]:
     """The cells of one cause of failures."""
-    last = render.distance(found.last_failed_at, datetime.now(UTC))
+    last = rendering.distance(found.last_failed_at, datetime.now(UTC))
     return [brief(found.error_reason, 24), f"{found.count:,}", last, found.folded]
 
 
@@ -87,7 +88,7 @@ def cause(found: "Group") -> Text:
 
 def row(found: "FailedRow") -> list[Any]:
     """The cells of one failed event."""
-    last = render.distance(found.failed_at, datetime.now(UTC))
+    last = rendering.distance(found.failed_at, datetime.now(UTC))
     return [found.id, brief(found.entity_type, 16), found.attempts, last]
 
 
@@ -101,7 +102,7 @@ def workers(seen: "list[WorkerRow] | None") -> Text:
 
 
 def _worker(seen: "WorkerRow") -> str:
-    age = "-" if seen.heartbeat_age_seconds is None else render.age(seen.heartbeat_age_seconds)
+    age = "-" if seen.heartbeat_age_seconds is None else rendering.age(seen.heartbeat_age_seconds)
     state = f"{seen.in_flight:,} in flight, out {standing.rate(seen.rate_out)}" if seen.alive else "silent"
     return f"{brief(seen.worker_id, 40)} on {brief(seen.host, 30)}: {state}, heard of {age} ago"
 
@@ -114,10 +115,10 @@ def event(found: "Event") -> Text:
 
 
 def _fields(named: dict[str, Any]) -> list[str]:
-    return [f"{clean(name):<22} {_whole(value)}" for name, value in named.items()]
+    return [f"{clean(name):<22} {_full_text(value)}" for name, value in named.items()]
 
 
-def _whole(value: Any) -> str:
+def _full_text(value: Any) -> str:
     text = "-" if value is None else str(value)
     shown = f"\n{'':<23}".join(clean(line) for line in text[:WHOLE].splitlines())
     return f"{shown} … and {len(text) - WHOLE:,} characters more" if len(text) > WHOLE else shown

@@ -12,13 +12,13 @@ from textual.message import Message
 from textual.screen import ModalScreen, Screen
 from textual.widgets import DataTable, Footer, Static
 
-from outboxctl.cli import render
+from outboxctl.cli import rendering
 from outboxctl.cli.top import paint
-from outboxctl.wording import brief
+from outboxctl.domain.printable import brief
 
 if TYPE_CHECKING:
     from outboxctl.cli.top.feed import Feed
-    from outboxctl.core.failed import Group
+    from outboxctl.core.operator.failed import Group
 
 REHEARSAL = "--by YOU --reason 'WHY' --dry-run"  # pasted unread it changes nothing
 AGAIN = 1.0  # seconds until what was not answered is asked again
@@ -26,7 +26,7 @@ BACK = Binding("escape,backspace", "app.pop_screen", "Back", key_display="esc")
 PREPARE = Binding("r", "prepare", "Prepare a replay")
 
 
-class Wanted(Message):
+class ReplayRequested(Message):
     """Somebody wants a replay prepared of the events that this option chooses."""
 
     def __init__(self, option: str) -> None:
@@ -52,7 +52,7 @@ class Rows(DataTable[Text]):
         what was painted before that stays as narrow as its heading.
         """
         before = self.chosen
-        cleaned = {key: [render.cell(value) for value in cells] for key, cells in rows.items()}
+        cleaned = {key: [rendering.cell(value) for value in cells] for key, cells in rows.items()}
         self.clear(columns=True)
         for place, name in enumerate(self._names):
             widths = (cells[place].cell_len for cells in cleaned.values())
@@ -81,7 +81,7 @@ class Detail(Screen[None]):
 
     def action_prepare(self) -> None:
         """Prepare a replay of what is shown."""
-        self.post_message(Wanted(self._option))
+        self.post_message(ReplayRequested(self._option))
 
     @work(thread=True)
     def read(self, ask: Callable[[], Any], show: Callable[[Any], None]) -> None:
@@ -122,7 +122,7 @@ class GroupScreen(Detail):
     def action_prepare(self) -> None:
         """Prepare a replay of the event under the cursor; of the cause where there is none."""
         chosen = self.query_one(Rows).chosen
-        self.post_message(Wanted(f"--id {chosen}" if chosen else self._option))
+        self.post_message(ReplayRequested(f"--id {chosen}" if chosen else self._option))
 
     def _show(self, rows: Any) -> None:
         self.query_one(Rows).fill({row.id: paint.row(row) for row in rows})

@@ -1,0 +1,75 @@
+"""What `bench` is given, read: settings, sizes, what to try, and a folder."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from outboxctl.domain.errors import UsageError
+from outboxctl.domain.printable import brief
+
+if TYPE_CHECKING:
+    from outboxctl.drills.bench.options import BenchOptions
+    from outboxctl.settings import Settings
+
+MOST_LANES, LARGEST_BATCH = 64, 10_000
+DIGITS = 6
+
+
+def settings(*, own: bool, search: str) -> "Settings":
+    """The user's settings; the defaults for servers of its own, which nothing of the user's may change."""
+    from outboxctl.cli import options
+    from outboxctl.drills.scratch.settings import fixed
+
+    if not own and search != "auto":
+        raise UsageError("--search: only with --own", hint="else the engine is that of ELASTIC_URL")
+    if own:
+        return fixed({})
+    found = options.settings()
+    if found.database_url is None:
+        hint = "export it, or take --own: servers are started for the run"
+        raise UsageError("DATABASE_URL is not set", hint=hint)
+    return found
+
+
+def checked_options(
+    own: "Settings", events: int, size: int, repeat: int, concurrency: str | None, bulk_size: str | None
+) -> "BenchOptions":
+    """The checked flags; UsageError names a bad one."""
+    from outboxctl.drills.bench.options import MOST_BYTES, MOST_CELLS, BenchOptions, Cell
+
+    if events * size > MOST_BYTES:
+        hint = "the documents are held in memory: a gigabyte at most"
+        raise UsageError(f"--events {events:,} times --bytes {size:,} is too much", hint=hint)
+    lanes = _numbers("--concurrency", concurrency, own.concurrency, MOST_LANES)
+    sizes = _numbers("--bulk-size", bulk_size, own.bulk_size, LARGEST_BATCH)
+    cells = [Cell(lane, batch) for lane in lanes for batch in sizes]
+    if len(cells) > MOST_CELLS:
+        hint = "name fewer values"
+        raise UsageError(f"{len(cells)} settings to try: at most {MOST_CELLS}", hint=hint)
+    return BenchOptions(events, size, repeat, cells)
+
+
+def _numbers(flag: str, given: str | None, default: int, most: int) -> list[int]:
+    """The numbers of `1,2,4`, each once and in order; UsageError."""
+    if given is None:
+        return [default]
+    words = [word.strip() for word in given.split(",")]
+    numbers = {int(word) for word in words if word.isdecimal() and word.isascii() and len(word) <= DIGITS}
+    if len(numbers) != len(set(words)) or not all(1 <= number <= most for number in numbers):
+        hint = "for example 4, or 1,2,4"
+        raise UsageError(
+            f"{flag}: expected numbers from 1 to {most:,}, got {brief(repr(given), 80)}", hint=hint
+        )
+    return sorted(numbers)
+
+
+def folder(out: Path | None) -> Path | None:
+    """The folder, made now: who has waited for minutes shall not hear then that it cannot be written to."""
+    if out is None:
+        return None
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        (probe := out / ".bench").touch()
+        probe.unlink()
+    except OSError as error:
+        raise UsageError(f"--out: cannot write to {brief(out, 200)}: {error.strerror}") from None
+    return out

@@ -1,0 +1,135 @@
+"""`bench`: what one's own servers take, and how near the worker comes to it."""
+
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from outboxctl.cli.chaos.flags import Sure
+from outboxctl.cli.options import Json
+from outboxctl.cli.services import Search
+from outboxctl.domain.errors import OutboxctlError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+
+    from outboxctl.drills.bench.options import BenchOptions
+    from outboxctl.drills.bench.rig import Rig
+    from outboxctl.drills.faults.guest import GuestNames
+    from outboxctl.drills.scratch.folder import ScratchFolder
+    from outboxctl.settings import Settings
+
+TASK = "put load on both ends"
+EVENTS, BYTES, REPEAT = 20_000, 600, 5
+
+
+def bench(
+    events: Annotated[
+        int, typer.Option("--events", min=1_000, max=1_000_000, help="Events a measurement.")
+    ] = EVENTS,
+    size: Annotated[
+        int, typer.Option("--bytes", min=200, max=1_000_000, help="JSON of a document, about.")
+    ] = BYTES,
+    repeat: Annotated[int, typer.Option("--repeat", min=1, max=50, help="Repetitions.")] = REPEAT,
+    concurrency: Annotated[
+        str | None,
+        typer.Option(
+            "--concurrency", help="Lanes, or several to find the best of [default: OUTBOX_CONCURRENCY]."
+        ),
+    ] = None,
+    bulk_size: Annotated[
+        str | None,
+        typer.Option(
+            "--bulk-size", help="Events a batch, or several to find the best of [default: OUTBOX_BULK_SIZE]."
+        ),
+    ] = None,
+    own: Annotated[bool, typer.Option("--own", help="On servers of its own, started for the run.")] = False,
+    search: Annotated[Search, typer.Option(help="With --own: which search engine.")] = Search.AUTO,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="A folder for bench.json, bench.md and bench.svg.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask first.")] = False,
+    sure: Sure = False,
+    json: Json = False,
+) -> None:
+    """Measure what the sink and the database take alone, and what the real worker makes of both.
+
+    On the servers of DATABASE_URL and ELASTIC_URL, in a schema and an index of its own that are removed
+    at the end; or on servers of its own. It says which of the three is the limit and what to change.
+
+    Example: outboxctl bench --own --concurrency 1,2,4 --bulk-size 500,1000,2000
+    """
+    from outboxctl.cli.bench import bench_arguments
+    from outboxctl.cli.bench.view import measured, show
+    from outboxctl.cli.chaos.ledger import say
+    from outboxctl.drills.scratch.folder import SignalReceived, own_folder, sweep
+
+    settings = bench_arguments.settings(own=own, search=search.value)
+    given = bench_arguments.checked_options(settings, events, size, repeat, concurrency, bulk_size)
+    kept = bench_arguments.folder(out)
+    sweep("bench", say)
+    _undo_leftovers(own=own)
+    names = None if own else _agreed(settings, given, yes=yes, sure=sure)
+    try:
+        with own_folder("bench", say) as folder, _telling(folder):
+            report = measured(_place(settings, names, folder.path, search), given)
+    except SignalReceived as signal:
+        raise typer.Exit(signal.code) from None
+    show(report, kept, json=json)
+    if report.interrupted:
+        raise typer.Exit(128 + folder.interrupted)
+
+
+@contextmanager
+def _telling(folder: "ScratchFolder") -> "Iterator[None]":
+    """Say what went wrong after a signal, which ends the command without a word; else where the log is."""
+    from outboxctl.cli.chaos.ledger import say
+
+    try:
+        yield
+        folder.succeeded = True
+    except OutboxctlError as error:
+        if folder.interrupted:
+            say(f"{error}; {error.hint}")
+        elif folder.log.exists():
+            say(f"the worker's log: {folder.log}")
+        raise
+
+
+def _undo_leftovers(*, own: bool) -> None:
+    """Remove what a killed run left in the user's system; whoever wants servers of its own has none."""
+    from outboxctl.cli.chaos.leftovers import undo_leftovers
+
+    if not own:
+        undo_leftovers()
+
+
+def _agreed(settings: "Settings", given: "BenchOptions", *, yes: bool, sure: bool) -> "GuestNames":
+    """The names of what is made in the user's system, shown and agreed to. UsageError, UnreachableError."""
+    from outboxctl.cli.bench.view import announce
+    from outboxctl.cli.guards import confirm
+    from outboxctl.core.database import Database
+    from outboxctl.drills.faults import guest
+    from outboxctl.drills.faults.gate import allow
+
+    with closing(Database(settings.require_database_url(), connections=1)) as database:
+        allow(settings, TASK, sure=sure)
+        names = guest.names("bench", settings.elastic_index, guest.new_mark())
+        with suppress(BrokenPipeError):  # nobody reads stderr, so it must be --yes that agrees
+            announce(settings, database.name, names, given)
+        confirm(settings, database, TASK, yes=yes, always=True)
+    return names
+
+
+def _place(
+    settings: "Settings", names: "GuestNames | None", folder: Path, search: Search
+) -> "AbstractContextManager[Rig]":
+    from outboxctl.cli.chaos.ledger import say
+    from outboxctl.drills.bench import place
+
+    if names is None:
+        return place.own_servers(folder, search.value, say)
+    say("making the schema and the index")
+    return place.theirs(settings, names, folder)

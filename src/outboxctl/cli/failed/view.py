@@ -1,0 +1,99 @@
+"""How a cause of failures, an act, and an event with its two sides look to a person."""
+
+from collections.abc import Mapping
+from json import dumps
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Group as Parts
+from rich.padding import Padding
+from rich.text import Text
+
+from outboxctl.cli import rendering
+from outboxctl.domain.failures import REPLAY_FAILS
+from outboxctl.domain.printable import brief, counted
+
+if TYPE_CHECKING:
+    from outboxctl.core.operator.failed import FailedRow, Group
+    from outboxctl.core.operator.trail import AuditRow
+    from outboxctl.operations.failed.inspect import Inspection
+
+WHO = "--by YOU --reason WHY --dry-run"  # pasted unread it changes nothing
+SAMPLE = 240  # characters of an error in a list: three lines of 80 columns
+
+
+def cause(group: "Group") -> Parts:
+    """One group: what, how many, since when, and what the errors say."""
+    head = Text(group.fingerprint, style="bold")
+    head.append(f"  {brief(group.error_reason, 80)}  {counted(group.count, 'event')}", style="not bold")
+    if group.failed_again:
+        head.append(f", {group.failed_again:,} failed again after a replay", style="not bold")
+    times = [rendering.cell(moment).plain for moment in (group.first_failed_at, group.last_failed_at)]
+    kinds = ", ".join(f"{brief(kind, 50)} {count:,}" for kind, count in group.entity_types.items())
+    below = f"{' to '.join(dict.fromkeys(times))}; {brief(kinds, SAMPLE)}\n{brief(group.folded, SAMPLE)}"
+    return Parts("", head, Padding(Text(below), (0, 0, 0, 2), expand=False))
+
+
+def advice(reason: str | None, option: str) -> Text:
+    """The next command for failed events of a reason, which `option` selects: a replay where it can help."""
+    if reason not in REPLAY_FAILS:
+        return Text(f"Next: outboxctl replay {option} {WHO}")
+    said = f"{reason}: a replay fails again until the event's row is changed."
+    return Text(f"{said}\nNext: outboxctl failed discard {option} {WHO}")
+
+
+def failure(row: "FailedRow") -> Parts:
+    """One failed event: which, of what, when, how often, and its error."""
+    head = Text(row.id, style="bold")
+    head.append(f"  {brief(row.entity_type, 50)}  {brief(row.error_reason or 'none', 80)}", style="not bold")
+    said = [f"{rendering.cell(row.failed_at).plain}, {row.attempts} attempts, {row.replay_count} replays"]
+    said += ["failed again after a replay"] if row.failed_again else []
+    below = f"{'; '.join(said)}\n{brief(row.error or '', SAMPLE)}"
+    return Parts(head, Padding(Text(below), (0, 0, 0, 2), expand=False))
+
+
+def act(row: "AuditRow") -> Parts:
+    """One act of the audit: which, what, how many, who; when and of what; why."""
+    head = Text(row.id, style="bold")
+    what = counted(row.affected, "document" if row.action.startswith("rebuild") else "event")
+    head.append(f"  {brief(row.action, 20)}  {what} by {brief(row.operator, 120)}", "not bold")
+    times = dict.fromkeys(rendering.cell(moment).plain for moment in (row.at, row.ended_at))
+    filters = ", ".join(f"{name}={brief(value, SAMPLE)}" for name, value in row.filters.items())
+    below = f"{' to '.join(times)}; {filters or 'all'}\n{brief(row.reason, 2_000)}"
+    return Parts(head, Padding(Text(below), (0, 0, 0, 2), expand=False))
+
+
+def view(seen: "Inspection") -> Parts:
+    """An event, its source row, its document and what differs."""
+    title = "Event" if seen.fingerprint is None else f"Event (cause {seen.fingerprint})"
+    missing = Text(f"There is no source row {brief(seen.document_id, 120)}.\n")
+    source = _fields("Source row", seen.source) if seen.source else missing
+    return Parts(_fields(title, seen.event), source, *_there(seen))
+
+
+def _fields(title: str, fields: Mapping[str, Any]) -> Any:
+    rows = [(name, _value(value)) for name, value in fields.items()]
+    return rendering.table(title, ("field", "value"), rows, longest=1_000)
+
+
+def _value(value: Any) -> Any:
+    """JSON's words for what is no text, so that 5 and "5" are told apart."""
+    return value if value is None or isinstance(value, str) else dumps(value, ensure_ascii=False)
+
+
+def _there(seen: "Inspection") -> list[Any]:
+    """The document, and how it differs from the source row."""
+    name = f"document {brief(seen.document_id, 120)}"
+    if seen.sink_error:
+        return [Text(f"The index could not be asked: {brief(seen.sink_error, 600)}")]
+    if seen.document is None:
+        return [Text(f"There is no {name} in the index.\n"), _difference(seen)]
+    title = f"{name.capitalize()}, version {seen.document.version}"
+    return [_fields(title, seen.document.body), _difference(seen)]
+
+
+def _difference(seen: "Inspection") -> Any:
+    if not seen.difference:
+        both = "the document is the same as the source row" if seen.source else "neither exists"
+        return Text(f"No difference: {both}.")
+    rows = [(d.field, d.kind, _value(d.source), _value(d.document)) for d in seen.difference]
+    return rendering.table("Difference", ("field", "", "source row", "index"), rows)

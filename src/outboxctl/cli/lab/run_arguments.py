@@ -1,0 +1,102 @@
+"""What `lab run` is given, read: settings that stand over every lab's, another worker, a folder."""
+
+import shlex
+import shutil
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from outboxctl.cli import parse
+from outboxctl.domain.errors import UsageError
+from outboxctl.domain.printable import brief
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+# A lab's own: where it runs, who its workers are and where they listen.
+NOT_SET = {"database_url", "environment", "worker_id", "metrics_port", "metrics_host", "read_only"}
+HOME = Path("lab-evidence")
+
+
+def overrides(given: "Sequence[str]") -> dict[str, str]:
+    """Settings by environment name, of `--set NAME=VALUE`. UsageError for unknown names and bad values."""
+    from pydantic import ValidationError
+
+    from outboxctl.drills.labs.place import by_field
+    from outboxctl.drills.scratch.settings import fixed
+    from outboxctl.settings import Settings, env_names
+
+    fields = [f for f in Settings.model_fields if f not in NOT_SET and not f.startswith("elastic_")]
+    known = [name for field in fields for name in env_names(field)]
+    named = dict(_pair(each) for each in given)
+    for name in named:
+        parse.one_of("--set", name, known, "setting")
+    for name, value in named.items():
+        try:
+            fixed(by_field({name: value}))
+        except ValidationError as error:
+            why = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
+            raise UsageError(f"--set: bad setting {name} {brief(repr(value), 80)}: {why}") from None
+    return named
+
+
+def _pair(given: str) -> tuple[str, str]:
+    name, equals, value = given.partition("=")
+    if not equals or not name:
+        hint = "for example --set OUTBOX_LEASE_SECONDS=10"
+        raise UsageError(f"--set: expected NAME=VALUE, got {brief(repr(given), 80)}", hint=hint)
+    return name, value
+
+
+def command(given: str | None) -> list[str] | None:
+    """The words of `--worker COMMAND`; those that name a file here are made absolute. UsageError.
+
+    Labs' workers work in another folder.
+    """
+    if given is None:
+        return None
+    try:
+        words = shlex.split(given)
+    except ValueError as error:
+        raise UsageError(f"--worker: {error}: {brief(repr(given), 80)}") from None
+    if not words or not shutil.which(words[0]):
+        hint = "for example --worker '.venv-new/bin/outboxctl worker'"
+        raise UsageError(f"--worker: no such program: {brief(repr(given), 80)}", hint=hint)
+    return [str(Path(word).absolute()) if _is_file(word) else word for word in words]
+
+
+def _is_file(word: str) -> bool:
+    try:
+        return Path(word).is_file()
+    except (OSError, ValueError):
+        return False
+
+
+@contextmanager
+def evidence(given: Path | None) -> "Iterator[Path]":
+    """A new folder for evidence: the given one, or one with this second's name; gone if it stays empty.
+
+    UsageError where it cannot be made, or holds something.
+    """
+    folder = given or _of_this_second()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        full = any(folder.iterdir())
+    except OSError as error:
+        raise UsageError(f"--evidence: cannot write to {brief(folder, 200)}: {error.strerror}") from None
+    if full:
+        raise UsageError(f"--evidence: {folder} is not empty", hint="name a new folder for each run")
+    try:
+        yield folder.absolute()
+    finally:
+        with suppress(OSError):
+            folder.rmdir()
+            if given is None:
+                HOME.rmdir()  # if this run made it, or left nothing in it
+
+
+def _of_this_second() -> Path:
+    stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%SZ")
+    names = (HOME / f"{stamp}{more}" for more in ("", *(f"-{n}" for n in range(2, 100))))
+    return next(name for name in names if not name.exists())

@@ -1,0 +1,63 @@
+"""Logging to stderr: lines for people on a terminal, JSON elsewhere; hostile text escaped and cut."""
+
+import sys
+from collections.abc import MutableMapping, Sequence
+from contextlib import suppress
+from typing import Any, TextIO, cast
+
+import structlog
+from structlog.typing import Processor
+
+from outboxctl.domain.printable import brief
+
+Event = MutableMapping[str, Any]
+
+
+class Unfailing:
+    """A stream that loses a line rather than a thread: a full disk must not stop a worker."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write, or forget it."""
+        with suppress(OSError, ValueError):
+            return self._stream.write(text)
+        return 0
+
+    def flush(self) -> None:
+        """Flush, or forget it."""
+        with suppress(OSError, ValueError):
+            self._stream.flush()
+
+
+def configure(
+    stream: TextIO = sys.stderr,
+    *,
+    json: bool | None = None,
+    colour: bool = False,
+    more: Sequence[Processor] = (),
+) -> None:
+    """Set up structlog for this process; `json` None means JSON unless `stream` is a terminal.
+
+    `more` are processors that add to each line.
+    """
+    as_json = not stream.isatty() if json is None else json
+    renderer: Any = structlog.processors.JSONRenderer(ensure_ascii=True)
+    if not as_json:
+        renderer = structlog.dev.ConsoleRenderer(colors=colour, pad_event_to=0)
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *more,
+            _escape,
+            renderer,
+        ],
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", Unfailing(stream))),
+        cache_logger_on_first_use=True,
+    )
+
+
+def _escape(_logger: Any, _method: str, event: Event) -> Event:
+    return {key: brief(value) if isinstance(value, str) else value for key, value in event.items()}

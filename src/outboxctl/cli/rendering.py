@@ -1,0 +1,124 @@
+"""The one output path: a report becomes rich tables for people or JSON for machines, on stdout."""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, is_dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from outboxctl.cli.id_tables import Listing
+from outboxctl.domain.printable import brief
+
+PIPE_WIDTH = 240  # columns when stdout is no terminal: whole ids for grep
+
+
+class Output(Console):
+    """A console whose reader may leave (`| head`): nothing more can be said, and that is no error."""
+
+    def on_broken_pipe(self) -> None:
+        """End well; the base class exits 1."""
+        raise BrokenPipeError
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console that takes nothing in a text for markup; colour and width only from a terminal."""
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() else PIPE_WIDTH
+    # Bold is no colour, but whoever asks for none wants plain text.
+    system: Literal["auto"] | None = None if os.environ.get("NO_COLOR") else "auto"
+    return Output(stderr=stderr, markup=False, highlight=False, emoji=False, width=width, color_system=system)
+
+
+def emit_json(report: Any) -> None:
+    """Print a report (dataclass or mapping) as one JSON document."""
+    typer.echo(json_text(report))
+
+
+def emit_line(report: Any) -> None:
+    """The same on one line, for a stream of reports."""
+    typer.echo(json_text(report, indent=None))
+
+
+def emit_json_list(report: Mapping[str, Any], name: str, items: Iterable[Any]) -> None:
+    """The same with a list of dataclasses at its end, each printed as it comes: there may be a million."""
+    head = json.dumps({**report, name: []}, indent=2, ensure_ascii=False, default=_plain)
+    typer.echo(head.removesuffix("]\n}"), nl=False)
+    for place, item in enumerate(items):
+        line = json.dumps(asdict(item), ensure_ascii=False, default=_plain)
+        typer.echo(f"{',' if place else ''}\n    {line}", nl=False)
+    typer.echo("\n  ]\n}")
+
+
+def json_text(report: Any, *, indent: int | None = 2) -> str:
+    """A report (dataclass or mapping) as one JSON document."""
+    plain = asdict(report) if is_dataclass(report) and not isinstance(report, type) else report
+    return json.dumps(plain, indent=indent, ensure_ascii=False, default=_plain)
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, longest: int = 200) -> Table:
+    """A table of cleaned cells of at most `longest` characters; columns of numbers are right-aligned."""
+    cells = [[cell(value, longest) for value in row] for row in rows]
+    result = Listing(title=title, title_justify="left", box=box.SIMPLE_HEAD, title_style="bold")
+    for index, name in enumerate(columns):
+        numeric = bool(cells) and all(row[index].plain.replace(",", "").isdigit() for row in cells)
+        # What is broken over lines cannot be copied.
+        whole = name in ("id", "setting")
+        result.add_column(name, justify="right" if numeric else "left", overflow="fold", no_wrap=whole)
+    for row in cells:
+        result.add_row(*row)
+    return result
+
+
+def counts(title: str, names: tuple[str, str], values: Mapping[str, int]) -> Table:
+    """A table of names and counts."""
+    return table(title, names, [(name, f"{count:,}") for name, count in values.items()])
+
+
+def cell(value: Any, longest: int = 200) -> Text:
+    """Any value as text that cannot move a cursor or open markup; None is a dash."""
+    if value is None:
+        return Text("-")
+    if isinstance(value, datetime):
+        return Text(value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S") + "Z")
+    return Text(brief(value, longest))
+
+
+def age(seconds: float) -> str:
+    """A duration for people: `0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`."""
+    if seconds < 10:  # noqa: PLR2004 - below ten seconds tenths matter
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def distance(moment: datetime | None, now: datetime) -> str | None:
+    """How far a moment is from now, either way; None stays None."""
+    return None if moment is None else age(abs((moment - now).total_seconds()))
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+@contextmanager
+def progress(label: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A progress bar on stderr if that is a terminal, nothing elsewhere; yields `advance(count)`."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    out = console(stderr=True)
+    with Progress(*columns, console=out, transient=True, disable=not out.is_terminal) as bar:
+        task = bar.add_task(label, total=total)
+        yield lambda count: bar.update(task, advance=count)

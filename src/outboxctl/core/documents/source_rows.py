@@ -1,0 +1,117 @@
+"""Source rows as they are sent: all of them page by page, and those that recent events speak of."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import Connection, text
+
+from outboxctl.core.delivery.claim import PLAN
+from outboxctl.core.produce import MAX_VERSION
+from outboxctl.core.schema.names import DOCUMENT, EVENTS, SOURCE
+from outboxctl.domain.lifecycle import OPS
+
+COUNT = text(f"SELECT count(*) FROM {SOURCE}")
+# An adopted table may have its unique index the other way round: pages follow the index there is.
+FIRST = text(f"""
+SELECT CASE WHEN count(*) > 0 AND bool_and(a.attname = 'entity_id') THEN 'entity_id' ELSE 'entity_type' END
+FROM pg_index i
+JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+WHERE i.indrelid = '{SOURCE}'::regclass AND i.indisunique AND i.indpred IS NULL AND i.indnkeyatts = 2
+    AND (SELECT count(*) FROM pg_attribute b WHERE b.attrelid = i.indrelid
+         AND b.attnum = ANY (i.indkey) AND b.attname IN ('entity_type', 'entity_id')) = 2
+""")
+KEYS = {
+    "entity_type": ("s.entity_type, s.entity_id", "CAST(:type AS varchar), CAST(:id AS uuid)"),
+    "entity_id": ("s.entity_id, s.entity_type", "CAST(:id AS uuid), CAST(:type AS varchar)"),
+}
+ROW = f"""LEFT JOIN LATERAL (
+    SELECT s.event_version, {DOCUMENT} AS document FROM {SOURCE} s
+    WHERE s.entity_type = k.entity_type AND s.entity_id = k.entity_id LIMIT 1
+) s ON true"""
+OP_LIST = ", ".join(f"'{op}'" for op in OPS)
+# An entity's row as it is now, or that it is gone, with the newest version that its events know.
+CHANGED = text(f"""
+WITH k AS MATERIALIZED (
+    SELECT entity_type, entity_id, max(updated_at) AS latest,
+        max(event_version) FILTER (WHERE event_version BETWEEN 0 AND {MAX_VERSION}) AS newest
+    FROM {EVENTS}
+    WHERE op IN ({OP_LIST}) AND updated_at >= least(CAST(:since AS timestamptz), :gone_since)
+    GROUP BY entity_type, entity_id
+)
+SELECT k.entity_type, k.entity_id::text, s.event_version, s.document, k.newest
+FROM k {ROW} WHERE k.latest >= :since OR s.document IS NULL
+""")
+NAMED = text(f"""
+SELECT k.entity_type, k.entity_id::text, s.event_version, s.document, k.newest
+FROM unnest(CAST(:types AS text[]), CAST(:ids AS uuid[]), CAST(:versions AS bigint[]))
+    k (entity_type, entity_id, newest) {ROW}
+""")
+
+Key = tuple[str, str]  # an entity's type and id
+
+
+class SourceEntity(NamedTuple):
+    """An entity and its row as JSON text (`document`), None where it is gone.
+
+    `newest` is the newest version known of it besides the row's own: where the row is gone, a
+    delete has this version.
+    """
+
+    entity_type: str
+    entity_id: str
+    version: int | None
+    document: str | None
+    newest: int | None = None
+
+
+def moment(connection: Connection) -> datetime:
+    """When this transaction began, by the server's clock."""
+    found: datetime = connection.exec_driver_sql("SELECT now()").scalar_one()
+    return found
+
+
+def count(connection: Connection) -> int:
+    """How many entities there are."""
+    return int(connection.execute(COUNT).scalar_one())
+
+
+def page(connection: Connection, after: Key | None, size: int) -> tuple[list[SourceEntity], Key | None]:
+    """The next `size` entities in the order of their unique index, after `after`, and the last's key."""
+    columns, values = KEYS[connection.execute(FIRST).scalar_one()]
+    connection.exec_driver_sql(PLAN)
+    beyond = f"WHERE ({columns}) > ({values})" if after else ""
+    statement = text(f"""
+        SELECT s.entity_type, s.entity_id::text, s.event_version, {DOCUMENT}
+        FROM {SOURCE} s {beyond} ORDER BY {columns} LIMIT :size""")
+    given = {"type": after[0], "id": after[1]} if after else {}
+    found = [SourceEntity(*row) for row in connection.execute(statement, given | {"size": size}).all()]
+    return found, found[-1][:2] if found else None
+
+
+def changed(
+    connection: Connection, *, since: datetime, gone_since: datetime, size: int
+) -> Iterator[list[SourceEntity]]:
+    """The entities whose events were written or moved since `since`, in lists of at most `size`.
+
+    With them those whose row is gone, if an event was since `gone_since`. One statement, so one moment.
+    """
+    connection.exec_driver_sql(PLAN)
+    options = {"stream_results": True, "max_row_buffer": size}
+    rows = connection.execute(CHANGED, {"since": since, "gone_since": gone_since}, execution_options=options)
+    for some in rows.partitions(size):
+        yield [SourceEntity(*row) for row in some]
+
+
+def named(connection: Connection, keys: Sequence[tuple[str, str, int]]) -> list[SourceEntity]:
+    """These entities (type, id, version where it is gone) as they are now."""
+    connection.exec_driver_sql(PLAN)
+    types, ids, versions = zip(*keys, strict=True) if keys else ((), (), ())
+    given = {"types": list(types), "ids": list(ids), "versions": list(versions)}
+    return [SourceEntity(*row) for row in connection.execute(NAMED, given)]
+
+
+def one(connection: Connection, key: Key, *, seconds: float) -> SourceEntity:
+    """One entity as it is now. Longer than `seconds` it may not take: the transaction raises CutOffError."""
+    connection.exec_driver_sql(f"SET LOCAL statement_timeout = {max(1, int(seconds * 1_000))}")
+    return named(connection, [(*key, 0)])[0]

@@ -1,0 +1,86 @@
+"""Rights: what a worker and an operator need of the tables, and what this role lacks, by name."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, text
+
+from outboxctl.core.schema.names import EVENTS
+from outboxctl.core.schema.roles import RIGHTS, Right, Role
+
+# Per column, because a role may have been given just the columns that it needs.
+LACKING = text("""
+SELECT quote_ident(a.attname) FROM pg_attribute a
+WHERE a.attrelid = to_regclass(:table) AND a.attnum > 0 AND NOT a.attisdropped
+    AND (CAST(:columns AS text[]) = '{}' OR a.attname = ANY (CAST(:columns AS text[])))
+    AND NOT has_column_privilege(a.attrelid, a.attnum, :privilege)
+ORDER BY a.attnum
+""")
+NO_DELETE = text("""
+SELECT NOT has_table_privilege(oid, 'DELETE') FROM pg_class WHERE oid = to_regclass(:table)
+""")
+ROLE = text("SELECT quote_ident(current_user)")
+CHANGES = text(f"""
+SELECT coalesce(has_any_column_privilege(to_regclass('{EVENTS}')::oid, 'UPDATE'), false)
+""")
+# Without these nothing works at all; a viewer has them too.
+BASIS = tuple(right for right in RIGHTS if right.role is Role.WORKER and right.verbs == "SELECT")
+
+
+@dataclass(frozen=True)
+class Lack:
+    """A privilege that is lacking, as GRANT words it: `UPDATE (status, owner)`, and its table."""
+
+    privilege: str
+    table: str
+
+
+@dataclass(frozen=True)
+class Rights:
+    """What the role (quoted for SQL) lacks to read, to work and to operate.
+
+    `changes`: it may change something of an event, so it is more than a viewer.
+    """
+
+    role: str
+    reader: list[Lack]
+    worker: list[Lack]
+    operator: list[Lack]
+    changes: bool
+
+    @property
+    def no_worker(self) -> bool:
+        """Whether it plainly is a viewer's or an operator's: neither is meant to deliver."""
+        return not self.operator or not self.changes
+
+
+def rights(connection: Connection) -> Rights:
+    """Compare what this role may do with what `db roles` gives; a missing table lacks nothing."""
+    role = str(connection.execute(ROLE).scalar_one())
+    reader = list(_lacking(connection, BASIS))
+    worker, operator = (
+        [lack for lack in _lacking(connection, _of(each)) if lack not in reader]
+        for each in (Role.WORKER, Role.OPERATOR)
+    )
+    changes = bool(connection.execute(CHANGES).scalar_one())
+    return Rights(role, reader, worker, operator, changes)
+
+
+def _of(role: Role) -> Iterable[Right]:
+    return (right for right in RIGHTS if right.role is role)
+
+
+def _lacking(connection: Connection, needed: Iterable[Right]) -> Iterator[Lack]:
+    for right in needed:
+        for verb in right.verbs.split(", "):
+            if lacking := _one(connection, verb, right):
+                yield Lack(lacking, right.table)
+
+
+def _one(connection: Connection, verb: str, right: Right) -> str:
+    """The privilege that is lacking; empty where none is."""
+    given = {"table": right.table, "privilege": verb, "columns": list(right.columns)}
+    if verb == "DELETE":  # it has no columns
+        return verb if connection.execute(NO_DELETE, given).scalar() else ""
+    names = connection.execute(LACKING, given).scalars().all()
+    return (f"{verb} ({', '.join(names)})" if right.columns else verb) if names else ""

@@ -1,0 +1,91 @@
+"""The schema: its revision, the tables that are missing, indexes and triggers that cost or lack."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, text
+
+from outboxctl.core.schema import migrations
+from outboxctl.core.schema.names import EVENTS, SOURCE, TABLES
+from outboxctl.domain.failures import Reason
+
+# Of migrations 0001 and 0002: what claim, reclaim and the operator's desk find their rows by.
+INDEXES = {
+    "ix_search_outbox_events_due": "(next_retry_at, created_at) WHERE status = 'pending'",
+    "ix_search_outbox_events_processing": "(lease_until) WHERE status = 'processing'",
+    "ix_search_outbox_events_failed": "(created_at) WHERE status = 'failed'",
+    "ix_search_outbox_events_reclaimed": "(created_at) WHERE status = 'pending'"
+    f" AND error_reason = '{Reason.LEASE_EXPIRED}'",
+}
+MISSING_TABLES = text("SELECT t FROM unnest(CAST(:tables AS text[])) t WHERE to_regclass(t) IS NULL")
+# Columns that an index depends on: in its key, its expressions or its predicate.
+INDEXES_OF = text("""
+SELECT quote_ident(c.relname) AS name, i.indisvalid AS valid,
+    coalesce((SELECT quote_ident(k.conname) FROM pg_constraint k
+        WHERE k.conindid = i.indexrelid AND k.conrelid = i.indrelid LIMIT 1), '') AS constraint_name,
+    ARRAY(SELECT a.attname::text FROM pg_attribute a
+        WHERE a.attrelid = i.indrelid AND a.attnum > 0 AND (a.attnum = ANY (i.indkey) OR EXISTS (
+            SELECT FROM pg_depend d
+            WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
+                AND d.objid = i.indexrelid AND d.refobjid = i.indrelid AND d.refobjsubid = a.attnum))
+        ORDER BY a.attnum) AS columns,
+    i.indisunique AND i.indpred IS NULL AND i.indexprs IS NULL AND i.indnkeyatts = 2
+        AND i.indimmediate AND i.indisvalid AS unique_pair
+FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE i.indrelid = to_regclass(:table)
+ORDER BY c.relname
+""")
+# Bit 16 of tgtype: fires on UPDATE.
+TRIGGERS = text("""
+SELECT quote_ident(tgname) FROM pg_trigger WHERE tgrelid = to_regclass(:table)
+    AND NOT tgisinternal AND tgenabled <> 'D' AND tgtype & 16 > 0 ORDER BY tgname
+""")
+
+PARTITIONED = text("SELECT relkind = 'p' FROM pg_class WHERE oid = to_regclass(:table)")
+
+
+@dataclass(frozen=True)
+class TableIndex:
+    """One index; names are quoted for SQL, `constraint_name` is empty where it backs none."""
+
+    name: str
+    valid: bool
+    constraint_name: str
+    columns: list[str]
+    unique_pair: bool
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Revision of the schema and of this program, and what the tables carry.
+
+    `known`: whether this program knows the database's revision. `update_triggers` fire on the outbox.
+    `partitioned`: the outbox is, and PostgreSQL builds or drops no index of such a table concurrently.
+    """
+
+    revision: str | None
+    head: str
+    known: bool
+    missing: list[str]
+    outbox: list[TableIndex]
+    source: list[TableIndex]
+    update_triggers: list[str]
+    partitioned: bool
+
+
+def tables(connection: Connection) -> Tables:
+    """Read the schema's facts."""
+    revision = migrations.current(connection)
+    missing = connection.execute(MISSING_TABLES, {"tables": list(TABLES)}).scalars()
+    return Tables(
+        revision,
+        migrations.head(),
+        revision is None or migrations.knows(revision),
+        list(missing),
+        _indexes(connection, EVENTS),
+        _indexes(connection, SOURCE),
+        list(connection.execute(TRIGGERS, {"table": EVENTS}).scalars()),
+        bool(connection.execute(PARTITIONED, {"table": EVENTS}).scalar()),
+    )
+
+
+def _indexes(connection: Connection, table: str) -> list[TableIndex]:
+    return [TableIndex(**row._asdict()) for row in connection.execute(INDEXES_OF, {"table": table})]

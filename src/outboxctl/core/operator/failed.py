@@ -1,0 +1,135 @@
+"""Reading what failed: by cause, and event by event."""
+
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import chain, islice
+from math import inf
+
+from sqlalchemy import Connection
+
+from outboxctl.core.operator.selection import AGAIN, FITTING, Selection, ask, check_unique
+from outboxctl.core.schema.names import EVENTS, SAFE
+from outboxctl.domain.failures import NO_REASON
+from outboxctl.domain.fingerprints import LENGTH, LONGEST, fingerprint, fold
+
+# Equal errors are counted by PostgreSQL, different ones folded here. Times come as numbers: that is
+# cheaper to read, and no `infinity` breaks the decoder.
+SAID = f"""
+SELECT error_reason AS reason, left(error, {LONGEST}) AS error, entity_type, count(*) AS events,
+    count(*) FILTER (WHERE {AGAIN}) AS again,
+    extract(epoch FROM min(updated_at) FILTER (WHERE isfinite(updated_at)))::float8 AS first,
+    extract(epoch FROM max(updated_at) FILTER (WHERE isfinite(updated_at)))::float8 AS last
+{FITTING} GROUP BY 1, 2, 3
+"""
+ROWS = f"""
+SELECT id::text, entity_type, entity_id::text, op, event_version, attempts, error_reason,
+    left(error, {LONGEST}), {SAFE.format("created_at")}, {SAFE.format("updated_at")},
+    coalesce(replay_count, 0), {AGAIN}
+{FITTING} ORDER BY {EVENTS}.created_at, id
+"""
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Failed events of one cause. `failed_again` of them had been replayed before.
+
+    The times are those of the failures (`updated_at`), null where they are out of range. `sample` is
+    one of the errors as it stands, `folded` what all of them fold to.
+    """
+
+    fingerprint: str
+    error_reason: str
+    folded: str
+    sample: str | None
+    count: int
+    failed_again: int
+    first_failed_at: datetime | None
+    last_failed_at: datetime | None
+    entity_types: dict[str, int]
+
+
+@dataclass(frozen=True)
+class FailedRow:
+    """One failed event as people see it; timestamps out of range are None, a long error is cut."""
+
+    id: str
+    entity_type: str
+    entity_id: str
+    op: str
+    event_version: int | None
+    attempts: int
+    error_reason: str | None
+    error: str | None
+    created_at: datetime | None
+    failed_at: datetime | None
+    replay_count: int
+    failed_again: bool
+
+
+def groups(connection: Connection, selection: Selection) -> list[Group]:
+    """The causes of what failed, the most frequent first; `selection.limit` is not looked at."""
+    sums: dict[str, _Sum] = {}
+    for reason, error, *figures in ask(connection, SAID, selection):
+        name = fingerprint(reason, error)
+        if name not in sums:
+            sums[name] = _Sum(reason, error)
+        sums[name].add(*figures)
+    chosen = {name: each for name, each in sums.items() if name.startswith(selection.fingerprint or "")}
+    check_unique(selection.fingerprint, chosen)
+    found = [each.group(name) for name, each in chosen.items()]
+    return sorted(found, key=lambda group: (-group.count, group.fingerprint))
+
+
+def rows(connection: Connection, selection: Selection) -> list[FailedRow]:
+    """The failed events of a selection, the oldest first, at most `selection.limit`.
+
+    Raises UsageError if the beginning of a fingerprint is that of several.
+    """
+    found = (FailedRow(*row) for row in ask(connection, ROWS, selection))
+    wanted = selection.fingerprint or ""
+    named = ((fingerprint(row.error_reason, row.error), row) for row in found)
+    fitting = ((name, row) for name, row in named if name.startswith(wanted))
+    chosen = list(islice(fitting, selection.limit))
+    rest = fitting if 0 < len(wanted) < LENGTH else ()  # a beginning may be that of another one, further on
+    check_unique(wanted, {name for name, _ in chain(chosen, rest)})
+    return [row for _, row in chosen]
+
+
+class _Sum:
+    """What is added up for one cause, times as seconds since 1970: a hundred thousand are compared."""
+
+    def __init__(self, reason: str | None, error: str | None) -> None:
+        self.reason, self.error = reason, error
+        self.count = self.again = 0
+        self.first, self.last = inf, -inf
+        self.types: Counter[str] = Counter()
+
+    def add(self, kind: str, count: int, again: int, first: float | None, last: float | None) -> None:
+        self.count += count
+        self.again += again
+        self.types[kind] += count
+        if first is not None and last is not None:
+            self.first, self.last = min(self.first, first), max(self.last, last)
+
+    def group(self, name: str) -> Group:
+        first, last = (self.first, self.last) if self.first < inf else (None, None)
+        return Group(
+            name,
+            self.reason or NO_REASON,
+            fold(self.error),
+            self.error,
+            self.count,
+            self.again,
+            _moment(first),
+            _moment(last),
+            dict(self.types.most_common()),
+        )
+
+
+def _moment(epoch: float | None) -> datetime | None:
+    with suppress(OverflowError):
+        return None if epoch is None else EPOCH + timedelta(seconds=epoch)
+    return None

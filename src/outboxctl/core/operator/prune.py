@@ -1,0 +1,69 @@
+"""Retention: done events older than a cutoff, found by walking the heap range by range.
+
+No index leads to `processed_at`: every settle of every event would pay for it. A range of blocks is read
+by a TID range scan (PostgreSQL 14 or newer; manual, "Tid Range Scan" under `enable_tidscan`), and on a
+partitioned table the same range of every partition at once. The conditions stand beside the range, so
+that a row which has moved or changed meanwhile is never hit by its old place.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, text
+
+from outboxctl.core.schema.names import EVENTS, parts
+from outboxctl.domain.errors import UsageError
+from outboxctl.domain.lifecycle import Status
+
+OLDEST_SERVER = 140_000  # before, each range would be a scan of the whole table
+START = text("""
+SELECT coalesce(:now, now()) - :older_than, session_user,
+    current_setting('server_version_num')::integer, current_setting('server_version')
+""")
+BLOCKS = text(f"""
+SELECT max(pg_relation_size(part)) / current_setting('block_size')::integer FROM ({parts(EVENTS)}) p
+""")
+OLD = f"""ctid >= CAST(:first AS tid) AND ctid < CAST(:end AS tid)
+    AND status = '{Status.DONE}' AND processed_at < :cutoff"""
+COUNT = text(f"SELECT count(*) FROM {EVENTS} WHERE {OLD}")
+DELETE = text(f"DELETE FROM {EVENTS} WHERE {OLD}")
+
+
+@dataclass(frozen=True)
+class PrunePlan:
+    """Delete what was done before `cutoff` from the first `blocks` blocks; `user` is the session's role.
+
+    What is written after this was made is younger than the cutoff, so the blocks are known from the start.
+    """
+
+    cutoff: datetime
+    blocks: int
+    user: str
+
+
+def plan(connection: Connection, older_than: timedelta, *, now: datetime | None = None) -> PrunePlan:
+    """What a prune of this retention would walk, by the database's clock.
+
+    Raises UsageError where the server is too old for it.
+    """
+    given = {"older_than": older_than, "now": now}
+    cutoff, user, number, version = connection.execute(START, given).one()
+    if number < OLDEST_SERVER:
+        hint = "upgrade the server"
+        raise UsageError(f"prune needs PostgreSQL 14 or newer, and this is {version}", hint=hint)
+    blocks = connection.execute(BLOCKS).scalar_one()
+    return PrunePlan(cutoff, int(blocks), str(user))
+
+
+def count(connection: Connection, plan: PrunePlan, first: int, end: int) -> int:
+    """How many events of the blocks from `first` up to `end` (exclusive) would be deleted."""
+    return int(connection.execute(COUNT, _range(plan, first, end)).scalar_one())
+
+
+def delete(connection: Connection, plan: PrunePlan, first: int, end: int) -> int:
+    """Delete them; returns how many."""
+    return connection.execute(DELETE, _range(plan, first, end)).rowcount
+
+
+def _range(plan: PrunePlan, first: int, end: int) -> dict[str, object]:
+    return {"cutoff": plan.cutoff, "first": f"({first},0)", "end": f"({end},0)"}

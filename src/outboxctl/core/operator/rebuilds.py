@@ -1,0 +1,204 @@
+"""The state of rebuilds: a row each, read again by whoever goes on after a crash."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from json import dumps
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from outboxctl.core.operator import audit
+from outboxctl.core.schema.names import REBUILDS
+from outboxctl.domain.errors import UsageError
+
+
+class RebuildPhase(StrEnum):
+    """What a rebuild does next; each can be done again from its start, whatever came of the last try."""
+
+    CREATE = "create"
+    FILL = "fill"
+    CATCH_UP = "catch_up"
+    SWAP = "swap"
+    RECONCILE = "reconcile"
+    DONE = "done"
+    ABORTED = "aborted"
+
+
+COLUMNS = """id::text, action, alias, old_index, new_index, concrete, body, phase,
+    cursor_type, cursor_id::text, copied, caught_up, healed, refused,
+    caught_up_to, operator, reason, grace_seconds, started_at, swapped_at, ended_at, kept_index, kept_until"""
+
+
+@dataclass(frozen=True)
+class Rebuild:
+    """One row. `action` is rebuild or rollback, `body` the new index as it shall be in the end.
+
+    `concrete`: ELASTIC_INDEX was an index, not an alias. `old_index` is None where there was neither.
+    `kept_index` is what the alias does not use any more, kept until `kept_until`.
+    """
+
+    id: str
+    action: str
+    alias: str
+    old_index: str | None
+    new_index: str
+    concrete: bool
+    body: dict[str, Any]
+    phase: str
+    cursor_type: str | None
+    cursor_id: str | None
+    copied: int
+    caught_up: int
+    healed: int
+    refused: int
+    caught_up_to: datetime
+    operator: str
+    reason: str
+    grace_seconds: float
+    started_at: datetime
+    swapped_at: datetime | None
+    ended_at: datetime | None
+    kept_index: str | None
+    kept_until: datetime | None
+
+    @property
+    def unfinished(self) -> str | None:
+        """The new index while it may be there by half: with the aliases that a template gives it."""
+        return self.new_index if self.phase == RebuildPhase.CREATE else None
+
+
+UNDER_WAY = text(f"SELECT {COLUMNS} FROM {REBUILDS} WHERE alias = :alias AND ended_at IS NULL")
+ONE = text(f"SELECT {COLUMNS} FROM {REBUILDS} WHERE id = CAST(:id AS uuid)")
+RECENT = text(f"""
+SELECT {COLUMNS} FROM {REBUILDS} WHERE alias = :alias ORDER BY started_at DESC, id LIMIT :limit
+""")
+BEGIN = text(f"""
+INSERT INTO {REBUILDS} (action, alias, old_index, new_index, concrete, body, phase, operator, reason,
+    grace_seconds, caught_up_to)
+VALUES (:action, :alias, :old_index, :new_index, :concrete, CAST(:body AS jsonb), :phase, :by, :reason,
+    :grace_seconds, coalesce(CAST(:caught_up_to AS timestamptz), now()))
+RETURNING {COLUMNS}
+""")
+# What can be saved, and how: names of this module, never input.
+SETTERS = {
+    "phase": ":phase",
+    "cursor_type": ":cursor_type",
+    "cursor_id": "CAST(:cursor_id AS uuid)",
+    "copied": ":copied",
+    "caught_up": ":caught_up",
+    "healed": ":healed",
+    "refused": ":refused",
+    "caught_up_to": ":caught_up_to",
+    "kept_index": ":kept_index",
+}
+SWAPPING = "swapped_at = now()"
+ENDING = "ended_at = now(), kept_until = now() + make_interval(secs => grace_seconds)"
+NOT_KEPT = text(f"""
+UPDATE {REBUILDS} SET kept_index = NULL, updated_at = now() WHERE alias = :alias AND kept_index = :index
+""")
+OVERDUE = text(f"""
+SELECT {COLUMNS} FROM {REBUILDS} WHERE alias = :alias AND kept_index IS NOT NULL
+    AND kept_until <= coalesce(:now, now()) ORDER BY started_at
+""")
+# One that runs holds this lock in a transaction of its own: it is gone with its process, also behind a
+# pooler in transaction mode. At READ COMMITTED an idle transaction has no snapshot, so it keeps vacuum
+# from nothing; the server must not end it for being idle.
+IDLE = """SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+SELECT set_config(name, '0', true) FROM pg_settings
+WHERE name IN ('idle_in_transaction_session_timeout', 'transaction_timeout')"""
+LOCK = text("SELECT pg_try_advisory_xact_lock(731610841, hashtext(:alias))")
+RUNS = text("""
+SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND classid = 731610841 AND granted
+    AND objid::bigint = hashtext(:alias)::bigint & 4294967295
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))
+""")
+
+
+def lock(connection: Connection, alias: str) -> bool:
+    """Whether this transaction has the right, until it ends, to rebuild `alias`."""
+    connection.exec_driver_sql(IDLE)
+    return bool(connection.execute(LOCK, {"alias": alias}).scalar_one())
+
+
+def still_locked(connection: Connection) -> None:
+    """Raise UnreachableError (through its Database) if that transaction was ended from outside."""
+    connection.exec_driver_sql("SELECT 1")
+
+
+def active_rebuild(connection: Connection, alias: str) -> Rebuild | None:
+    """The rebuild of `alias` that has not ended, whether its process lives or not."""
+    row = connection.execute(UNDER_WAY, {"alias": alias}).one_or_none()
+    return Rebuild(*row) if row else None
+
+
+def one(connection: Connection, id_: str) -> Rebuild:
+    """The row of this id."""
+    return Rebuild(*connection.execute(ONE, {"id": id_}).one())
+
+
+def recent(connection: Connection, alias: str, *, limit: int) -> list[Rebuild]:
+    """The latest rebuilds of `alias`, newest first."""
+    return [Rebuild(*row) for row in connection.execute(RECENT, {"alias": alias, "limit": limit})]
+
+
+def overdue(connection: Connection, alias: str, *, now: datetime | None = None) -> list[Rebuild]:
+    """Those whose kept index has been kept long enough."""
+    return [Rebuild(*row) for row in connection.execute(OVERDUE, {"alias": alias, "now": now})]
+
+
+def not_kept(connection: Connection, alias: str, index: str) -> None:
+    """An index is not kept for later any more: it was deleted, or the alias leads to it again."""
+    connection.execute(NOT_KEPT, {"alias": alias, "index": index})
+
+
+def runs(connection: Connection, alias: str) -> bool:
+    """Whether a process is at work on `alias` now."""
+    return bool(connection.execute(RUNS, {"alias": alias}).scalar_one())
+
+
+def begin(
+    connection: Connection,
+    *,
+    action: str,
+    alias: str,
+    old_index: str | None,
+    new_index: str,
+    concrete: bool,
+    body: Mapping[str, Any],
+    phase: RebuildPhase,
+    by: str,
+    reason: str,
+    grace_seconds: float,
+    caught_up_to: datetime | None = None,
+) -> Rebuild:
+    """Write the row of a new one; its events are followed from `caught_up_to` (None: now) on."""
+    given: dict[str, Any] = {"action": action, "alias": alias, "old_index": old_index}
+    # Without \u escapes: a database that is SQL_ASCII refuses each that is beyond ASCII.
+    given |= {"new_index": new_index, "body": dumps(dict(body), ensure_ascii=False)}
+    given |= {"concrete": concrete, "phase": phase, "by": by, "reason": reason}
+    given |= {"grace_seconds": grace_seconds, "caught_up_to": caught_up_to}
+    return Rebuild(*connection.execute(BEGIN, given).one())
+
+
+def save(connection: Connection, rebuild: Rebuild, *extra: str, **changes: Any) -> Rebuild:
+    """Write what changed, if the row still is in the phase that `rebuild` says; returns the row.
+
+    `extra` is SWAPPING or ENDING. Raises UsageError if another process moved the row on.
+    """
+    sets = ", ".join([*extra, *(f"{name} = {SETTERS[name]}" for name in changes), "updated_at = now()"])
+    statement = text(f"""
+        UPDATE {REBUILDS} SET {sets}
+        WHERE id = CAST(:id AS uuid) AND phase = :was AND ended_at IS NULL RETURNING {COLUMNS}""")
+    row = connection.execute(statement, {"id": rebuild.id, "was": rebuild.phase} | changes).one_or_none()
+    if row is None:
+        raise UsageError(f"the rebuild of {rebuild.alias} was moved on by another process")
+    return Rebuild(*row)
+
+
+def record(connection: Connection, action: str, rebuild: Rebuild, *, by: str, reason: str) -> None:
+    """Audit an act of or upon a rebuild; what it affected are documents."""
+    filters = {"alias": rebuild.alias, "old_index": rebuild.old_index, "new_index": rebuild.new_index}
+    affected = rebuild.copied or rebuild.caught_up  # a rollback copies none; what is sent again is no more
+    audit.record(connection, action, by=by, reason=reason, filters=filters, ids=[], affected=affected)

@@ -1,0 +1,110 @@
+"""Repair: ordinary events for entities that differ, with their audit row, in one transaction."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, text
+
+from outboxctl.core.documents.entities import Key
+from outboxctl.core.operator.audit import record
+from outboxctl.core.produce import COLUMNS
+from outboxctl.core.schema.names import AUDIT, EVENTS, SOURCE
+
+WANTED = (
+    "unnest(CAST(:types AS text[]), CAST(:ids AS uuid[]), CAST(:versions AS bigint[])) w (t, id, version)"
+)
+# Rows that somebody holds right now are changing anyway: to wait for one would lock the others out.
+# What the row says afterwards is asked for, not assumed: an application's trigger may have its own view.
+RAISE = text(f"""
+WITH free AS MATERIALIZED (
+    SELECT s.entity_type AS t, s.entity_id AS id, s.event_version AS was, w.version
+    FROM {WANTED} JOIN {SOURCE} s ON s.entity_type = w.t AND s.entity_id = w.id
+    WHERE coalesce(s.event_version, -1) < w.version
+    FOR UPDATE OF s SKIP LOCKED
+)
+UPDATE {SOURCE} s SET event_version = free.version FROM free
+WHERE s.entity_type = free.t AND s.entity_id = free.id
+RETURNING s.entity_type || ':' || s.entity_id, free.was, s.event_version
+""")
+EVENT = "'pending', 0, 0, coalesce(:now, now()), coalesce(:now, now())"
+# A row that is gone has its own delete event; one below the wanted version was held by somebody.
+UPSERTS = text(f"""
+INSERT INTO {EVENTS} ({COLUMNS})
+SELECT s.entity_type, s.entity_id, 'upsert', s.event_version, {EVENT}
+FROM {WANTED} JOIN {SOURCE} s ON s.entity_type = w.t AND s.entity_id = w.id
+WHERE s.event_version >= w.version
+RETURNING id::text
+""")
+DELETES = text(f"""
+INSERT INTO {EVENTS} ({COLUMNS})
+SELECT w.t, w.id, 'delete', w.version, {EVENT}
+FROM {WANTED}
+WHERE NOT EXISTS (SELECT FROM {SOURCE} s WHERE s.entity_type = w.t AND s.entity_id = w.id)
+RETURNING id::text
+""")
+UNDELIVERED = text(f"""
+SELECT count(*) FROM {EVENTS} e JOIN (
+    SELECT unnest(event_ids) AS id FROM {AUDIT} WHERE act_id = CAST(:act_id AS uuid)
+) ours ON e.id = ours.id WHERE e.status IN ('pending', 'processing')
+""")
+
+
+class RepairEntity(NamedTuple):
+    """An entity, and the version that its event must have at least to win over what the index holds."""
+
+    key: Key
+    version: int
+
+
+@dataclass(frozen=True)
+class Enqueued:
+    """The events of one batch, and the rows whose version was raised: document id to (was, is)."""
+
+    ids: list[str]
+    raised: dict[str, tuple[int | None, int]]
+
+
+def enqueue(
+    connection: Connection,
+    *,
+    upserts: Sequence[RepairEntity],
+    raises: Sequence[RepairEntity],
+    deletes: Sequence[RepairEntity],
+    by: str,
+    reason: str,
+    act_id: str,
+    filters: Mapping[str, Any],
+    now: datetime | None = None,
+) -> Enqueued:
+    """Raise the versions of `raises` (also among `upserts`), write the events and the audit row.
+
+    Entities that changed meanwhile, or are held by somebody, get none and are not in the result.
+    """
+    raised = {id_: (was, is_) for id_, was, is_ in _rows(connection, RAISE, raises, now)}
+    ids = [row[0] for row in _rows(connection, UPSERTS, upserts, now)]
+    ids += [row[0] for row in _rows(connection, DELETES, deletes, now)]
+    if ids or raised:
+        told = {**filters, "raised": raised} if raised else filters
+        record(connection, "repair", by=by, reason=reason, filters=told, ids=ids, act_id=act_id, now=now)
+    return Enqueued(ids, raised)
+
+
+def undelivered(connection: Connection, act_id: str) -> int:
+    """How many events of a repair are still under way."""
+    return int(connection.execute(UNDELIVERED, {"act_id": act_id}).scalar_one())
+
+
+def _rows(
+    connection: Connection, statement: Any, wanted: Sequence[RepairEntity], now: datetime | None
+) -> Any:
+    if not wanted:
+        return []
+    given = {
+        "types": [key.entity_type for key, _ in wanted],
+        "ids": [key.entity_id for key, _ in wanted],
+        "versions": [version for _, version in wanted],
+        "now": now,
+    }
+    return connection.execute(statement, given).all()

@@ -1,0 +1,166 @@
+"""Choosing failed events: what an act would touch is read first, and shown where it is rehearsed."""
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import chain, islice
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, text
+
+from outboxctl.core.schema.names import EVENTS, STATUS_IS, source
+from outboxctl.domain.errors import UsageError
+from outboxctl.domain.failures import NO_REASON
+from outboxctl.domain.fingerprints import LONGEST, fingerprint, fold
+from outboxctl.domain.lifecycle import Verb
+
+LISTED = 20  # ids that an audit row's filters name one by one: all of them are in its event_ids
+PAGE = 5_000  # rows fetched at a time
+
+# It failed once more after somebody had replayed it: an undone replay does not count.
+AGAIN = "coalesce(replay_count > 0, false)"
+# Given ids are found by their own index: by the one of failed events, each would be compared with a
+# million ids, and statistics of a time when nothing had failed call that cheap. They stand in a subquery,
+# or the planner would weigh each of them.
+BY_STATUS = f"status = {source(Verb.REPLAY)}"
+BY_ID = f"id = ANY (ARRAY (SELECT unnest(CAST(:ids AS uuid[])))) AND {STATUS_IS} {source(Verb.REPLAY)}"
+# Conditions left out are NULL: nothing that was given is pasted into SQL.
+FITTING = f"""
+FROM {EVENTS} WHERE {{which}}
+    AND (CAST(:error_reason AS text) IS NULL OR coalesce(error_reason, '{NO_REASON}') = :error_reason)
+    AND (CAST(:entity_type AS text) IS NULL OR entity_type = :entity_type)
+    AND (CAST(:since AS timestamptz) IS NULL OR created_at >= :since)
+    AND (CAST(:until AS timestamptz) IS NULL OR created_at < :until)
+"""
+SELECT = f"""
+SELECT id::text, error_reason, left(error, {LONGEST}) AS error, {AGAIN} AS again {FITTING}
+ORDER BY created_at, id LIMIT CAST(:limit AS bigint)
+"""
+COUNT = f"SELECT count(*) {FITTING}"
+NOW = text("SELECT now()")
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which failed events: every given condition must hold; `until` is exclusive.
+
+    `error_reason` is a Reason, or NO_REASON for rows without one. No ids (an empty list) fit nothing.
+    `fingerprint` may be the beginning of one.
+    """
+
+    ids: Sequence[str] | None = None
+    error_reason: str | None = None
+    fingerprint: str | None = None
+    entity_type: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    limit: int | None = None
+
+    def as_filter(self) -> dict[str, Any]:
+        """The given conditions by name, for the audit row; of many ids only how many."""
+        given = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        given = {name: str(v) if isinstance(v, datetime) else v for name, v in given.items() if v is not None}
+        if self.ids is not None and len(self.ids) > LISTED:
+            given["ids"] = f"{len(self.ids)} given"
+        return given
+
+
+@dataclass(frozen=True)
+class FailureCause:
+    """How many events of a plan failed of one cause; `sample` is the error of the oldest, folded."""
+
+    fingerprint: str
+    error_reason: str
+    count: int
+    sample: str
+
+
+@dataclass(frozen=True)
+class MovePlan:
+    """What an act would touch: `matched` events fit, `ids` are selected, the oldest first.
+
+    `failed_again` of them had been replayed before. `at` is the database's time of the plan.
+    """
+
+    selection: Selection
+    matched: int
+    ids: list[str]
+    causes: list[FailureCause] = field(default_factory=list)
+    failed_again: int = 0
+    at: datetime | None = None
+
+    @property
+    def by_reason(self) -> dict[str, int]:
+        """How many of the selected events failed for each reason."""
+        reasons = dict.fromkeys(cause.error_reason for cause in self.causes)
+        return {r: sum(cause.count for cause in self.causes if cause.error_reason == r) for r in reasons}
+
+
+def plan(connection: Connection, selection: Selection) -> MovePlan:
+    """What an act would touch, at most `selection.limit` events.
+
+    Raises UsageError if the beginning of a fingerprint is that of several.
+    """
+    at = connection.execute(NOW).scalar_one()
+    wanted, limit = selection.fingerprint, selection.limit
+    fitting = _fitting(connection, selection, limit=None if wanted else limit)
+    chosen = list(islice(fitting, limit))
+    names = Counter(row.fingerprint for row in chain(chosen, fitting))  # of the rest, only how many
+    matched = names.total()
+    if not wanted and matched == limit:
+        matched = max(matched, ask(connection, COUNT, selection).scalar_one())
+    check_unique(wanted, names)
+    again = sum(row.again for row in chosen)
+    return MovePlan(selection, matched, [row.id for row in chosen], _causes(chosen), again, at)
+
+
+class _Fitting(NamedTuple):
+    id: str
+    again: bool
+    reason: str
+    fingerprint: str
+    folded: str  # shared by all events of a cause, as the cache hands it out
+
+
+def _fitting(connection: Connection, selection: Selection, *, limit: int | None) -> Iterator[_Fitting]:
+    for id_, reason, error, again in ask(connection, SELECT, selection, limit=limit):
+        name = fingerprint(reason, error)
+        if name.startswith(selection.fingerprint or ""):
+            yield _Fitting(id_, again, reason or NO_REASON, name, fold(error))
+
+
+def check_unique(wanted: str | None, found: Collection[str]) -> None:
+    """Raise UsageError if the beginning of a fingerprint is that of several of those found."""
+    if wanted and len(found) > 1:
+        hint = f"give more of it: {', '.join(sorted(found)[:5])}"
+        raise UsageError(f"{wanted} is the beginning of {len(found)} fingerprints", hint=hint)
+
+
+def _causes(rows: Sequence[_Fitting]) -> list[FailureCause]:
+    """The causes of these events, the most frequent first."""
+    counts = Counter(row.fingerprint for row in rows)
+    first = {row.fingerprint: row for row in reversed(rows)}
+    return [
+        FailureCause(name, first[name].reason, count, first[name].folded)
+        for name, count in counts.most_common()
+    ]
+
+
+def ask(connection: Connection, query: str, selection: Selection, **more: Any) -> Any:
+    """The rows of a query that holds FITTING, a page at a time."""
+    if selection.ids is not None:
+        connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+    statement = text(query.format(which=BY_STATUS if selection.ids is None else BY_ID))
+    return connection.execute(statement, _parameters(selection) | more, execution_options={"yield_per": PAGE})
+
+
+def _parameters(selection: Selection) -> dict[str, Any]:
+    given = {
+        "error_reason": selection.error_reason and str(selection.error_reason),
+        "entity_type": selection.entity_type,
+        "since": selection.since,
+        "until": selection.until,
+    }
+    # One text: a list of a million would be cast one by one.
+    return given if selection.ids is None else given | {"ids": f"{{{','.join(selection.ids)}}}"}

@@ -1,0 +1,113 @@
+"""Going back to an older schema: what it would take away is said first, by the migrations themselves."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from alembic import command
+from alembic.script import Script, ScriptDirectory
+from sqlalchemy import Connection, text
+
+from outboxctl.core.database import Database
+from outboxctl.core.schema.lock_wait import PATIENCE, patiently
+from outboxctl.core.schema.migrations import check_known, config, current
+from outboxctl.core.stats import workers
+from outboxctl.domain.errors import InconclusiveError, UsageError
+
+EXISTS = text("SELECT to_regclass(:name) IS NOT NULL")
+HAS_COLUMN = text("""
+SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass(:table) AND attname = :column
+               AND NOT attisdropped)
+""")
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A `column`, `table`, `index` or `setting` that would go; `rows`: how many have a value there."""
+
+    kind: str
+    name: str
+    rows: int | None
+
+
+@dataclass(frozen=True)
+class DowngradePlan:
+    """From which revision to which, what it takes away, and the workers that are alive."""
+
+    current: str
+    target: str
+    lost: list[Loss]
+    workers: list[str]
+
+
+def plan(connection: Connection, name: str, target: str | None) -> DowngradePlan:
+    """What a downgrade of the database `name` to `target`, by default by one revision, would take away.
+
+    Nothing is changed, but tables are read as a whole to count. Raises UsageError for a revision that is
+    not an older one.
+    """
+    found = current(connection)
+    check_known(found, name)
+    steps = _steps(found, target)
+    lost = [_loss(connection, *taken) for step in steps for taken in step.module.TAKES]
+    alive = _alive(connection)
+    return DowngradePlan(str(found), str(steps[-1].down_revision), [loss for loss in lost if loss], alive)
+
+
+def apply(
+    database: Database,
+    made: DowngradePlan,
+    *,
+    patience: float = PATIENCE,
+    told: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Go back as planned, in one transaction.
+
+    Raises UsageError while workers are alive, InconclusiveError if the schema is not what was planned for,
+    LockedError if a table could not be had (see `patiently`).
+    """
+
+    def go_back(connection: Connection) -> None:
+        if current(connection) != made.current:
+            raise InconclusiveError("somebody migrated the schema meanwhile; nothing was changed")
+        refuse_beside_workers(_alive(connection))
+        command.downgrade(config(connection), made.target)
+
+    patiently(database, go_back, patience=patience, told=told)
+
+
+def refuse_beside_workers(alive: list[str]) -> None:
+    """Raise UsageError if any worker is alive: it relies on what would go."""
+    if alive:
+        raise UsageError(
+            f"workers are alive: {', '.join(alive[:5])}; nothing was changed",
+            hint=f"stop them first; one that was killed counts as alive for {workers.SILENT:g} s",
+        )
+
+
+def _steps(found: str | None, target: str | None) -> list[Script]:
+    """The migrations to be taken back, the newest first. The very first made the tables, and stays."""
+    scripts = ScriptDirectory.from_config(config()).walk_revisions()
+    older = [script for script in scripts if script.down_revision and script.revision <= (found or "")]
+    targets = [str(script.down_revision) for script in older]
+    if not targets or target not in (None, *targets):
+        hint = f"older ones: {', '.join(targets) or 'none'}"
+        raise UsageError(f"revision {target or 'none'} is none below {found or 'none'}", hint=hint)
+    return older[: targets.index(target or targets[0]) + 1]
+
+
+def _alive(connection: Connection) -> list[str]:
+    return [row.worker_id for row in workers.all_workers(connection) or [] if row.alive]
+
+
+def _loss(connection: Connection, kind: str, name: str) -> Loss | None:
+    """None if it is not there: somebody has taken it away already."""
+    table, _, column = name.partition(".")
+    if kind == "setting":
+        return Loss(kind, name, None)
+    if not connection.execute(EXISTS, {"name": table}).scalar():
+        return None
+    if kind == "column" and not connection.execute(HAS_COLUMN, {"table": table, "column": column}).scalar():
+        return None
+    counted = {"column": f"SELECT count({column}) FROM {table}", "table": f"SELECT count(*) FROM {table}"}
+    rows = connection.exec_driver_sql(counted[kind]).scalar() if kind in counted else None
+    return Loss(kind, name, rows)

@@ -1,0 +1,78 @@
+"""The environment marker: what kind of database this is, checked by every command.
+
+`db upgrade` writes it once, `db mark` changes it.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection, text
+
+from outboxctl.core.operator import audit
+from outboxctl.core.schema.names import MARKER
+from outboxctl.domain.errors import UsageError
+from outboxctl.settings import variable_of
+
+if TYPE_CHECKING:
+    from outboxctl.core.database import Database
+
+READ = text(f"SELECT environment FROM {MARKER}")
+EXISTS = text("SELECT to_regclass(:table) IS NOT NULL")
+WRITE = text(f"INSERT INTO {MARKER} (environment) VALUES (:environment) ON CONFLICT DO NOTHING")
+READ_LOCKED = text(f"SELECT environment FROM {MARKER} FOR UPDATE")
+CHANGE = text(f"""
+INSERT INTO {MARKER} (environment) VALUES (:environment)
+ON CONFLICT (singleton) DO UPDATE SET environment = excluded.environment, written_at = now()
+""")
+
+
+def read(connection: Connection) -> str | None:
+    """The marker, None where none was ever written."""
+    found = connection.execute(READ).scalar()
+    return None if found is None else str(found)
+
+
+def read_if_any(connection: Connection) -> str | None:
+    """The marker; None also where the schema is not there yet."""
+    return read(connection) if connection.execute(EXISTS, {"table": MARKER}).scalar() else None
+
+
+def write(connection: Connection, environment: str) -> None:
+    """Write the marker unless there is one."""
+    connection.execute(WRITE, {"environment": environment})
+
+
+def change(
+    connection: Connection, environment: str, *, by: str, reason: str
+) -> tuple[str | None, str | None]:
+    """Mark the database as `environment`, with an audit row in the caller's transaction.
+
+    Returns the marker before, and the id of the audit row; None where it was marked so already.
+    """
+    before = connection.execute(READ_LOCKED).scalar()
+    if before == environment:
+        return before, None
+    connection.execute(CHANGE, {"environment": environment})
+    said = {"before": before, "after": environment}
+    return before, audit.record(connection, "mark", by=by, reason=reason, filters=said, ids=[])
+
+
+def check(connection: Connection, environment: str | None, name: str) -> None:
+    """Raise UsageError if the database says that it is another environment than the setting."""
+    marked = read(connection)
+    if environment and marked and marked != environment:
+        setting = variable_of("environment", environment)
+        raise UsageError(
+            f"{setting} is {environment}, but the database {name} is marked {marked}",
+            hint="one of DATABASE_URL, this setting and the marker is wrong; "
+            f"the marker is changed by `outboxctl db mark {environment} --by YOU --reason WHY`",
+        )
+
+
+@contextmanager
+def checked(database: "Database", environment: str | None) -> Iterator[Connection]:
+    """A transaction on a database whose marker does not contradict `environment`."""
+    with database.begin() as connection:
+        check(connection, environment, database.name)
+        yield connection

@@ -1,0 +1,173 @@
+"""Schema migrations: run, inspected and printed without an alembic checkout."""
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+
+import outboxctl
+from outboxctl.core.database import Database
+from outboxctl.core.schema import marker
+from outboxctl.core.schema.lock_wait import PATIENCE, patiently
+from outboxctl.core.schema.names import EVENTS, SOURCE, TABLES, VERSION
+from outboxctl.domain.errors import UsageError
+
+DESCRIBE = text("""
+SELECT 'table ' || c.relname AS item FROM pg_class c
+    WHERE c.relname = ANY (:tables) AND c.relkind IN ('r', 'p') AND pg_table_is_visible(c.oid)
+UNION ALL
+SELECT 'column ' || c.relname || '.' || a.attname || ' ' || format_type(a.atttypid, a.atttypmod)
+        || CASE WHEN a.attnotnull THEN ' not null' ELSE '' END
+        || coalesce(' default ' || pg_get_expr(d.adbin, d.adrelid), '')
+    FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+    LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+    WHERE c.relname = ANY (:tables) AND c.relkind IN ('r', 'p') AND pg_table_is_visible(c.oid)
+      AND a.attnum > 0 AND NOT a.attisdropped
+UNION ALL
+SELECT 'index ' || indexname FROM pg_indexes
+    WHERE tablename = ANY (:tables) AND schemaname = ANY (current_schemas(false))
+UNION ALL
+SELECT 'constraint ' || conname FROM pg_constraint
+    WHERE conrelid IN (SELECT oid FROM pg_class WHERE relname = ANY (:tables) AND pg_table_is_visible(oid))
+      AND contype IN ('c', 'p', 'u')
+""")
+KINDS = text("""
+SELECT a.attname, format_type(a.atttypid, NULL) FROM pg_attribute a
+WHERE a.attrelid = to_regclass(:table) AND a.attnum > 0 AND NOT a.attisdropped
+""")
+# What the statements rely on: a table with other types cannot be adopted.
+NEEDED = {
+    EVENTS: {
+        "id": "uuid",
+        "entity_id": "uuid",
+        "lease_token": "uuid",
+        "next_retry_at": "timestamp with time zone",
+        "lease_until": "timestamp with time zone",
+        "created_at": "timestamp with time zone",
+    },
+    SOURCE: {"entity_id": "uuid", "event_version": "bigint"},
+}
+
+
+@dataclass(frozen=True)
+class Upgrade:
+    """What an upgrade did: revisions, what is new in the schema, columns as they are now, and the marker."""
+
+    before: str | None
+    after: str | None
+    added: list[str]
+    changed: list[str]
+    environment: str | None
+
+
+def head() -> str:
+    """The newest revision that this version knows."""
+    return str(ScriptDirectory.from_config(config()).get_current_head())
+
+
+def current(connection: Connection) -> str | None:
+    """The database's revision, None before the first upgrade."""
+    context = MigrationContext.configure(connection, opts={"version_table": VERSION})
+    return context.get_current_revision()
+
+
+def knows(revision: str) -> bool:
+    """Whether this program has a migration of that name."""
+    return revision in {script.revision for script in ScriptDirectory.from_config(config()).walk_revisions()}
+
+
+def check_known(revision: str | None, name: str) -> None:
+    """Raise UsageError if a newer program than this one made the schema."""
+    if revision is not None and not knows(revision):
+        raise UsageError(
+            f"the schema in {name} is at revision {revision}, which this outboxctl does not know",
+            hint="it was made by a newer version: upgrade outboxctl",
+        )
+
+
+def upgrade(
+    database: Database,
+    environment: str | None,
+    *,
+    patience: float = PATIENCE,
+    told: Callable[[str], None] = lambda _: None,
+) -> Upgrade:
+    """Migrate to the newest revision in one transaction, adopt what is there, and write the marker.
+
+    A table that others hold is waited for as `patiently` does, for `patience` seconds.
+
+    Raises UsageError, with nothing changed, if a table's types cannot be adopted or the marker
+    contradicts `environment`; LockedError if a table could not be had.
+    """
+
+    def migrate(connection: Connection) -> Upgrade:
+        before, had = current(connection), _describe(connection)
+        check_known(before, database.name)
+        command.upgrade(config(connection), "head")
+        _check_types(connection)
+        new, columns = _describe(connection) - had, {_named(item) for item in had}
+        changed = {item for item in new if _named(item) in columns}
+        if environment:
+            marker.write(connection, environment)
+        marker.check(connection, environment, database.name)
+        after, stands = current(connection), marker.read(connection)
+        return Upgrade(before, after, _summary(new - changed), sorted(changed), stands)
+
+    return patiently(database, migrate, patience=patience, told=told)
+
+
+def upgrade_sql() -> str:
+    """The SQL of a whole upgrade from nothing, for review or to be run by hand."""
+    offline = config()
+    offline.output_buffer = io.StringIO()
+    command.upgrade(offline, "head", sql=True)
+    return offline.output_buffer.getvalue()
+
+
+def _describe(connection: Connection) -> set[str]:
+    return set(connection.execute(DESCRIBE, {"tables": list(TABLES)}).scalars())
+
+
+def _named(item: str) -> str:
+    return " ".join(item.split()[:2])
+
+
+def _summary(added: set[str]) -> list[str]:
+    """A new table is one line; what came with it goes without saying."""
+    tables = {item.split()[1] for item in added if item.startswith("table ")}
+    return sorted(item for item in added if item.startswith("table ") or not any(t in item for t in tables))
+
+
+def _check_types(connection: Connection) -> None:
+    for table, needed in NEEDED.items():
+        kinds: dict[str, str] = dict(connection.execute(KINDS, {"table": table}).all())
+        wrong = [
+            f"{column} is {kinds[column]}, not {kind}"
+            for column, kind in needed.items()
+            if kinds[column] != kind
+        ]
+        if wrong:
+            raise UsageError(
+                f"table {table} cannot be adopted: {'; '.join(wrong)}",
+                hint="change these columns' types first; nothing was changed",
+            )
+
+
+def config(connection: Connection | None = None) -> Config:
+    """What alembic goes by; with a connection it migrates there, in the transaction that is open."""
+    made = Config()
+    made.set_main_option("script_location", str(_scripts()).replace("%", "%%"))
+    made.attributes["connection"] = connection
+    return made
+
+
+def _scripts() -> Path:
+    package = Path(outboxctl.__file__).parent
+    shipped, checkout = package / "alembic", package.parents[1] / "alembic"
+    return shipped if shipped.is_dir() else checkout

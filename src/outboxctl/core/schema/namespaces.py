@@ -1,0 +1,93 @@
+"""Databases and schemas of their own, for runs that shall meet nobody else's rows."""
+
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from uuid import uuid4
+
+import psycopg
+from psycopg import sql
+
+from outboxctl.core.database import translate
+from outboxctl.domain.errors import UsageError
+from outboxctl.net.urls import check_database_url, mask
+
+# Sessions that a killed program left: until the server notices, they hold locks on what is to go.
+END_SESSIONS = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE application_name = %s AND usename = current_user AND pid <> pg_backend_pid()"""
+OPTIONS, NAME = "options", "application_name"
+
+
+def create_database(url: str, name: str, *, like: str | None = None) -> str:
+    """Create a database whose name begins with `name`, on the server of `url`; returns its URL.
+
+    It is empty, or a copy of the database whose URL is `like`, to which nobody may be connected.
+
+    Raises UsageError where the role may not, UnreachableError where the server is away.
+    """
+    own = f"{name[:50]}_{uuid4().hex[:8]}"
+    template = urlsplit(like).path[1:] if like else "template0"
+    _execute(url, sql.SQL("CREATE DATABASE {} TEMPLATE {} ENCODING 'UTF8'"), own, template)
+    return urlunsplit(urlsplit(url)._replace(path=f"/{own}"))
+
+
+def drop_database(url: str, own: str) -> None:
+    """Drop what `create_database` returned, whoever is still connected; `url` is that of another one."""
+    _execute(url, sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)"), urlsplit(own).path[1:])
+
+
+def in_schema(url: str, own: str) -> str:
+    """The URL by which a table without a schema's name is one of this schema, and no other's.
+
+    Its sessions have the schema's name as theirs.
+    """
+    parts = urlsplit(url)
+    given = dict(parse_qsl(parts.query, keep_blank_values=True))
+    given |= {OPTIONS: f"{given.get(OPTIONS, '')} -csearch_path={own}".strip(), NAME: own}
+    # libpq takes neither a plus for a blank nor a bare equals sign in a value.
+    return urlunsplit(parts._replace(query=urlencode(given, quote_via=quote, safe="")))
+
+
+def create_schema(url: str, own: str) -> str:
+    """Create a schema of this name; returns the URL by which its tables are meant.
+
+    Raises UsageError where the role may not, or where a pooler does not pass the search path on: the
+    tables that one would then meet are somebody else's. UnreachableError where the server is away.
+    """
+    inside = in_schema(url, own)
+    _execute(url, sql.SQL("CREATE SCHEMA {}"), own)
+    if schema_of(inside) != own:
+        _execute(url, sql.SQL("DROP SCHEMA {}"), own)
+        raise UsageError(
+            f"{mask(url)} does not take the search path of a session: a pooler in transaction mode?",
+            hint="set DATABASE_URL to PostgreSQL itself, not to the pooler before it",
+        )
+    return inside
+
+
+def drop_schema(url: str, own: str) -> None:
+    """Drop what `create_schema` made and everything in it, whoever still works there; none is no error."""
+    try:
+        with psycopg.connect(check_database_url(url), autocommit=True, connect_timeout=5) as connection:
+            connection.execute(END_SESSIONS, [own])
+            connection.execute("SET lock_timeout = '10s'")
+            connection.execute("SET client_min_messages = warning")
+            connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(own)))
+    except psycopg.Error as error:
+        raise translate(error, own) from error
+
+
+def schema_of(url: str) -> str | None:
+    """The schema in which a new table would be made; None for none, and where the server refuses."""
+    try:
+        with psycopg.connect(check_database_url(url), connect_timeout=5) as connection:
+            row = connection.execute("SELECT current_schema()").fetchone()
+    except psycopg.OperationalError:
+        return None
+    return str(row[0]) if row and row[0] else None
+
+
+def _execute(url: str, statement: sql.SQL, *names: str) -> None:
+    try:
+        with psycopg.connect(check_database_url(url), autocommit=True, connect_timeout=5) as connection:
+            connection.execute(statement.format(*map(sql.Identifier, names)))
+    except psycopg.Error as error:
+        raise translate(error, names[0]) from error

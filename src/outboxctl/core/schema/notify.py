@@ -1,0 +1,121 @@
+"""NOTIFY: a trigger on the outbox says that events have come; a hint, with polling always underneath.
+
+Channels belong to a database, not to a schema: the name holds the table's oid, so that an outbox in
+another schema wakes nobody here. The trigger asks for the oid when it fires: a restored dump has another.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import psycopg
+from psycopg.sql import SQL, Composed, Identifier
+from sqlalchemy import Connection, text
+
+from outboxctl.core.database import Database
+from outboxctl.core.schema.names import EVENTS
+from outboxctl.domain.errors import UsageError
+
+NAME = "outbox_notify"  # of the trigger and its function
+# Somebody's long transaction must not make every writer queue behind us.
+PATIENCE = "SET LOCAL lock_timeout = '5s'"
+# One a statement; PostgreSQL folds equal ones of a transaction into one. It fires for the partitioned
+# table, not for what is put into a partition by its own name.
+SWITCH_ON = """
+CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql AS $outbox$
+BEGIN
+    PERFORM pg_catalog.pg_notify(pg_catalog.concat('outbox_', TG_RELID), '');
+    RETURN NULL;
+END
+$outbox$;
+DROP TRIGGER IF EXISTS {trigger} ON {table};
+CREATE TRIGGER {trigger} AFTER INSERT ON {table} FOR EACH STATEMENT EXECUTE FUNCTION {function}()
+"""
+# What was the whole outbox once and is a partition now has kept its trigger.
+SWITCH_OFF = "DROP TRIGGER IF EXISTS {trigger} ON {table}; DROP FUNCTION IF EXISTS {function}() CASCADE"
+# Whoever listens has done nothing else since: LISTEN is its session's last statement. That of another
+# role's session is hidden from most.
+STATUS = text(f"""
+SELECT EXISTS (
+        SELECT FROM pg_trigger t
+        WHERE t.tgrelid = c.oid AND t.tgname = '{NAME}' AND t.tgenabled IN ('O', 'A')) AS on,
+    channel,
+    (SELECT count(*) FROM pg_stat_activity a
+        WHERE a.datname = current_database() AND a.query = concat('LISTEN "', channel, '"')) AS listening,
+    n.nspname AS schema
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace, concat('outbox_', c.oid) AS channel
+WHERE c.oid = to_regclass('{EVENTS}')
+""")
+SEND = text("SELECT pg_notify(:channel, :payload)")
+
+
+@dataclass(frozen=True)
+class Switch:
+    """Whether inserts notify, on which channel, and how many sessions are seen to listen there."""
+
+    on: bool
+    channel: str
+    listening: int
+
+
+def status(connection: Connection) -> Switch:
+    """How the switch stands. UsageError where there is no outbox."""
+    return _look(connection)[0]
+
+
+def switch(connection: Connection, *, on: bool) -> Switch:
+    """Make it so; what is so already is left alone, without a lock. Returns how it stands now.
+
+    Needs the table's owner. Waits up to 5 s for a lock that keeps writers out for a moment.
+    """
+    now, schema = _look(connection)
+    if now.on is on:
+        return now
+    connection.exec_driver_sql(PATIENCE)
+    connection.exec_driver_sql(_sql(SWITCH_ON if on else SWITCH_OFF, schema).as_string())
+    return status(connection)
+
+
+def send(connection: Connection, channel: str, payload: str) -> None:
+    """Notify by hand, at the commit of this transaction."""
+    connection.execute(SEND, {"channel": channel, "payload": payload})
+
+
+class Ear:
+    """A session that listens; the trigger's payload is empty."""
+
+    def __init__(self, session: psycopg.Connection, channel: str) -> None:
+        self.channel = channel
+        self._session = session
+
+    def hear(self, seconds: float) -> list[str]:
+        """Payloads of what has come, after the first one or `seconds`. UnreachableError if it is cut off."""
+        return [heard.payload for heard in self._session.notifies(timeout=seconds, stop_after=1)]
+
+
+@contextmanager
+def listening(database: Database, channel: str) -> Iterator[Ear]:
+    """Listen by a connection of its own. Raises UnreachableError, in the block too."""
+    with database.apart() as session:
+        with database.bounded(session):
+            session.execute(f'LISTEN "{channel}"'.encode())
+        try:
+            yield Ear(session, channel)
+        finally:
+            # Behind a pooler in transaction mode the session goes on, and would be notified for ever.
+            if not session.broken:
+                with database.bounded(session):
+                    session.execute(f'UNLISTEN "{channel}"'.encode())
+
+
+def _look(connection: Connection) -> tuple[Switch, str]:
+    row = connection.execute(STATUS).one_or_none()
+    if row is None:
+        raise UsageError(f"there is no table {EVENTS}", hint="run `outboxctl db upgrade`")
+    return Switch(row.on, row.channel, row.listening), row.schema
+
+
+def _sql(statement: str, schema: str) -> Composed:
+    return SQL(statement).format(
+        function=Identifier(schema, NAME), trigger=Identifier(NAME), table=Identifier(schema, EVENTS)
+    )

@@ -1,0 +1,121 @@
+"""SQL of the three roles: what a worker, an operator and a viewer may do, and nothing else."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from psycopg.sql import SQL, Composed, Identifier, Literal
+
+from outboxctl.core.schema.names import AUDIT, EVENTS, MARKER, REBUILDS, SOURCE, VERSION, WORKERS
+from outboxctl.domain.errors import UsageError
+
+MAX_NAME = 63  # bytes; PostgreSQL cuts a longer name without a word
+TOOL_TABLES = (EVENTS, AUDIT, MARKER, WORKERS, REBUILDS, VERSION)  # the source is the application's
+TABLES = (*TOOL_TABLES, SOURCE)
+
+
+class Role(StrEnum):
+    """Who: the daemon, the person who mends, the person or dashboard that looks."""
+
+    WORKER = "worker"
+    OPERATOR = "operator"
+    VIEWER = "viewer"
+
+
+@dataclass(frozen=True)
+class Right:
+    """What a role may do to a table; `columns`: only to these."""
+
+    role: Role
+    table: str
+    verbs: str
+    columns: tuple[str, ...] = ()
+
+
+# What a delivery writes: never what an event is about.
+COURSE = (
+    *("status", "owner", "lease_token", "lease_until", "processing_started_at", "attempts"),
+    *("next_retry_at", "processed_at", "error_reason", "error", "updated_at"),
+)
+REPLAYED = ("replay_count", "last_replayed_at", "last_replayed_by", "last_replayed_reason")
+RIGHTS = (
+    *(Right(Role.WORKER, table, "SELECT") for table in (EVENTS, SOURCE, MARKER, VERSION)),
+    Right(Role.WORKER, EVENTS, "UPDATE", COURSE),
+    Right(Role.WORKER, WORKERS, "SELECT, INSERT, UPDATE, DELETE"),
+    *(Right(Role.OPERATOR, table, "SELECT") for table in TABLES),
+    Right(Role.OPERATOR, EVENTS, "INSERT, DELETE"),
+    Right(Role.OPERATOR, EVENTS, "UPDATE", COURSE + REPLAYED),
+    Right(Role.OPERATOR, SOURCE, "UPDATE", ("event_version",)),
+    Right(Role.OPERATOR, AUDIT, "INSERT"),
+    Right(Role.OPERATOR, REBUILDS, "INSERT, UPDATE"),
+    *(Right(Role.VIEWER, table, "SELECT") for table in TABLES),
+)
+
+# Taken away first, then given: a right that a newer version no longer needs does not stay behind.
+SCRIPT = """\
+-- Three groups without a login; give them to people and programs: GRANT {operator} TO alice;
+-- Safe to run again, by the owner of the tables or a superuser who may create roles.
+BEGIN;
+{create}
+REVOKE ALL ON {ours} FROM PUBLIC;
+REVOKE ALL ON {tables} FROM {roles};
+GRANT USAGE ON SCHEMA {schema} TO {roles};
+{grants}
+COMMIT;"""
+CREATE = """\
+DO {body};"""
+BODY = """
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = {name}) THEN
+        CREATE ROLE {role} NOLOGIN;
+    END IF;
+    EXECUTE format('GRANT CONNECT ON DATABASE %I TO %I', current_database(), {name});
+END
+"""
+
+
+def roles_sql(prefix: str, schema: str) -> str:
+    """The SQL that creates the roles named `prefix` + worker, operator and viewer, or mends their rights.
+
+    Raises UsageError for names that PostgreSQL would cut, or keeps for itself.
+    """
+    names = {role: _name(prefix + role) for role in Role}
+    roles = SQL(", ").join(map(Identifier, names.values()))
+    script = SQL(SCRIPT).format(
+        operator=Identifier(names[Role.OPERATOR]),
+        create=SQL("\n").join(_create(name) for name in names.values()),
+        ours=_tables(schema, TOOL_TABLES),
+        tables=_tables(schema, TABLES),
+        roles=roles,
+        schema=Identifier(_name(schema)),
+        grants=SQL("\n").join(_grant(right, names[right.role], schema) for right in RIGHTS),
+    )
+    return script.as_string()
+
+
+def _name(name: str) -> str:
+    if len(name.encode()) > MAX_NAME or name.startswith("pg_"):
+        hint = f"at most {MAX_NAME} bytes, not beginning with pg_"
+        raise UsageError(f"not a name for PostgreSQL: {name[:80]!r}", hint=hint)
+    return name
+
+
+def _create(name: str) -> Composed:
+    body = SQL(BODY).format(name=Literal(name), role=Identifier(name)).as_string()
+    tag = "$roles$"
+    while tag in body:  # a name can hold anything
+        tag = f"${tag.strip('$')}_$"
+    return SQL(CREATE).format(body=SQL(f"{tag}{body}{tag}"))
+
+
+def _tables(schema: str, tables: tuple[str, ...]) -> Composed:
+    return SQL(", ").join(Identifier(schema, table) for table in tables)
+
+
+def _grant(right: Right, name: str, schema: str) -> Composed:
+    columns = SQL(" ({})").format(SQL(", ").join(map(Identifier, right.columns)))
+    return SQL("GRANT {verbs}{columns} ON {table} TO {role};").format(
+        verbs=SQL(right.verbs),
+        columns=columns if right.columns else SQL(""),
+        table=Identifier(schema, right.table),
+        role=Identifier(name),
+    )

@@ -1,0 +1,55 @@
+"""Values that a person may be about to type: read in an instant, never the whole table."""
+
+from sqlalchemy import Connection, text
+
+from outboxctl.core.schema.names import AUDIT, EVENTS
+from outboxctl.domain.fingerprints import LONGEST, fingerprint
+from outboxctl.domain.lifecycle import Verb
+
+MOST = 50  # values a shell is offered
+LOOKED_AT = 10_000  # failed events
+
+FAILED = text(f"""
+SELECT id::text FROM {EVENTS}
+WHERE status = 'failed' AND starts_with(id::text, CAST(:begun AS text)) LIMIT {MOST}
+""")
+TYPES = text(f"""
+SELECT DISTINCT entity_type FROM (
+    SELECT entity_type FROM {EVENTS} WHERE status = 'failed' LIMIT {LOOKED_AT}) AS first
+WHERE starts_with(entity_type::text, CAST(:begun AS text)) LIMIT {MOST}
+""")
+ERRORS = text(f"""
+SELECT error_reason, left(error, {LONGEST}) FROM {EVENTS} WHERE status = 'failed' LIMIT {LOOKED_AT}
+""")
+ACTS = text(f"""
+SELECT id FROM (
+    SELECT coalesce(act_id, id)::text AS id, max(at) AS at FROM {AUDIT}
+    WHERE CAST(:action AS text) IS NULL OR action = :action GROUP BY 1) AS acts
+WHERE starts_with(id, CAST(:begun AS text)) ORDER BY at DESC LIMIT {MOST}
+""")
+
+
+def failed_ids(connection: Connection, begun: str) -> list[str]:
+    """Ids of failed events that begin like this."""
+    return list(connection.execute(FAILED, {"begun": begun}).scalars())
+
+
+def entity_types(connection: Connection, begun: str) -> list[str]:
+    """Types that some failed events have."""
+    return list(connection.execute(TYPES, {"begun": begun}).scalars())
+
+
+def fingerprints(connection: Connection, begun: str) -> list[str]:
+    """Causes that some failed events have."""
+    names = {fingerprint(reason, error) for reason, error in connection.execute(ERRORS)}
+    return sorted(name for name in names if name.startswith(begun))[:MOST]
+
+
+def audit_ids(connection: Connection, begun: str, *, action: str | None = None) -> list[str]:
+    """Audit ids, the latest first."""
+    return list(connection.execute(ACTS, {"begun": begun, "action": action}).scalars())
+
+
+def replays(connection: Connection, begun: str) -> list[str]:
+    """Audit ids of replays, the latest first."""
+    return audit_ids(connection, begun, action=Verb.REPLAY.value)

@@ -1,0 +1,163 @@
+"""Reading where the pipeline stands: the lab document's snapshots A, B and C, and who works on it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from outboxctl.core.schema.names import EVENTS, SAFE, STUCK
+from outboxctl.core.stats import counts, waiting, workers
+from outboxctl.core.stats.workers import WorkerRow
+from outboxctl.domain.failures import Reason
+from outboxctl.domain.lifecycle import PROJECTION
+
+COLUMNS = f"""id::text, entity_type, entity_id::text, op, event_version, status, owner, attempts,
+    error_reason, error, {SAFE.format("created_at")}, {SAFE.format("next_retry_at")},
+    {SAFE.format("lease_until")}, {SAFE.format("processing_started_at")}"""
+
+# The oldest fresh ones are the first of their range; those that wait for a retry are sorted beside them
+# (core.claim reads the same two ranges). Events of one moment are in no order there: a bulk insert has
+# a million of them.
+OLDEST = text(f"""
+SELECT {COLUMNS} FROM (
+    (SELECT * FROM {EVENTS} WHERE status = 'pending' AND next_retry_at IS NULL
+        ORDER BY next_retry_at, created_at LIMIT :limit)
+    UNION ALL
+    (SELECT * FROM {EVENTS} WHERE status = 'pending' AND next_retry_at IS NOT NULL
+        ORDER BY created_at LIMIT :limit)
+) o ORDER BY o.created_at, o.id LIMIT :limit
+""")
+STUCK_ROWS = text(f"""
+SELECT {COLUMNS} FROM {EVENTS} WHERE {STUCK} ORDER BY lease_until, id LIMIT :limit
+""")
+DUE = text(f"""
+SELECT EXISTS (SELECT FROM {EVENTS} WHERE status = 'pending'
+    AND (next_retry_at IS NULL OR next_retry_at <= coalesce(:now, now())))
+""")
+# Also what waits for its next attempt, but not what somebody put off: nobody has tried that yet. Retries
+# are due within OUTBOX_MAX_BACKOFF_SECONDS, so they come first, and no more is looked through.
+WAITING = text(f"""
+SELECT EXISTS (SELECT FROM {EVENTS} WHERE status = 'pending' AND next_retry_at IS NULL)
+    OR EXISTS (SELECT FROM {EVENTS} WHERE status = 'pending' AND next_retry_at <= coalesce(:now, now()))
+    OR EXISTS (SELECT FROM {EVENTS} WHERE status = 'processing')
+    OR EXISTS (SELECT FROM (SELECT attempts FROM {EVENTS} WHERE status = 'pending'
+        AND next_retry_at > coalesce(:now, now()) ORDER BY next_retry_at LIMIT 1000) e WHERE attempts > 0)
+""")
+RECLAIMED = text(f"""
+SELECT EXISTS (SELECT FROM {EVENTS} WHERE status = 'pending' AND error_reason = '{Reason.LEASE_EXPIRED}')
+""")
+WRITABLE = text("SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean")
+
+
+@dataclass(frozen=True)
+class EventRow:
+    """One event as people see it; timestamps out of range are None."""
+
+    id: str
+    entity_type: str
+    entity_id: str
+    op: str
+    event_version: int | None
+    status: str
+    owner: str | None
+    attempts: int
+    error_reason: str | None
+    error: str | None
+    created_at: datetime | None
+    next_retry_at: datetime | None
+    lease_until: datetime | None
+    processing_started_at: datetime | None
+
+
+@dataclass(frozen=True)
+class PipelineStatus:
+    """`outboxctl status`: A (status), B (stuck), C (oldest_pending), failures, pace and workers.
+
+    `estimated` names the statuses whose count is an estimate. Rates are events a second by what living
+    workers last reported, null while none does; `drain_seconds` is null if the lag would never be gone,
+    or if the pace says nothing of it: right after an outage (see `Flow`). `waiting_for_retry` events of
+    the lag are not due yet, the last of them in `retries_due_seconds`.
+    `workers` is null where the schema is older than they are.
+    """
+
+    projection: str
+    status: dict[str, int]
+    stuck: int
+    lag: int
+    oldest_age_seconds: float
+    oldest_pending: list[EventRow]
+    failed_by_reason: dict[str, int]
+    estimated: list[str]
+    rate_in: float | None
+    rate_out: float | None
+    drain_seconds: float | None
+    workers: list[WorkerRow] | None
+    circuit_open: bool | None
+    waiting_for_retry: int = 0
+    retries_due_seconds: float = 0.0
+
+
+def pipeline_status(
+    connection: Connection, *, max_processing: float, exact: bool = False, now: datetime | None = None
+) -> PipelineStatus:
+    """Everything that `status` shows; with `exact` all is counted, however large the table."""
+    counted = counts.counts(connection, max_processing=max_processing, exact=exact, now=now)
+    seen = workers.all_workers(connection, now=now)
+    flow, lag = workers.flow(seen), counted.gauges.lag
+    not_due = waiting.not_due(connection, now=now)
+    return PipelineStatus(
+        projection=PROJECTION,
+        status=counted.status,
+        stuck=counted.gauges.stuck,
+        lag=lag,
+        oldest_age_seconds=counted.gauges.oldest_age_seconds,
+        oldest_pending=oldest(connection, limit=5),
+        failed_by_reason=counted.failed_by_reason,
+        estimated=counted.estimated,
+        rate_in=flow.rate_in,
+        rate_out=flow.rate_out,
+        drain_seconds=flow.drain_seconds(lag, not_due.count),
+        workers=seen,
+        circuit_open=flow.circuit_open,
+        waiting_for_retry=not_due.count,
+        retries_due_seconds=not_due.seconds,
+    )
+
+
+def oldest(connection: Connection, *, limit: int) -> list[EventRow]:
+    """The oldest pending events (C)."""
+    return _rows(connection, OLDEST, limit=limit)
+
+
+def stuck(
+    connection: Connection, *, limit: int, max_processing: float, now: datetime | None = None
+) -> list[EventRow]:
+    """The rows behind B."""
+    return _rows(connection, STUCK_ROWS, limit=limit, max_processing=max_processing, now=now)
+
+
+def anything_due(connection: Connection, *, now: datetime | None = None) -> bool:
+    """Whether a claim would find something."""
+    return bool(connection.execute(DUE, {"now": now}).scalar())
+
+
+def anything_waiting(connection: Connection, *, now: datetime | None = None) -> bool:
+    """Whether any event is to be delivered: due, under way, or between two attempts."""
+    # On a table that was emptied, statistics of its backlog would have the planner read all of it.
+    connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+    return bool(connection.execute(WAITING, {"now": now}).scalar())
+
+
+def anything_reclaimed(connection: Connection) -> bool:
+    """Whether events of dead workers wait to be taken, apart from all others."""
+    return bool(connection.execute(RECLAIMED).scalar())
+
+
+def _rows(connection: Connection, statement: Any, **given: Any) -> list[EventRow]:
+    return [EventRow(*row) for row in connection.execute(statement, given)]
+
+
+def writable(connection: Connection) -> bool:
+    """Whether this server takes writes: `SELECT 1` succeeds on a read-only one after a failover."""
+    return not connection.execute(WRITABLE).scalar()

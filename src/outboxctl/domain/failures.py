@@ -1,0 +1,238 @@
+"""How a delivery can end: the closed sets of reasons, verdicts and no-ops, and the rules between them.
+
+The worker, the metrics, `status`, the replay filter and the reference page all read this module.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from outboxctl.domain.printable import brief
+
+
+class Reason(StrEnum):
+    """Every `error_reason`: also a metric label and a replay filter."""
+
+    DETERMINISTIC_EXCEPTION = "deterministic_exception"
+    BAD_DOCUMENT = "bad_document"
+    PAYLOAD_TOO_LARGE = "payload_too_large"
+    SOURCE_NOT_VISIBLE = "source_not_visible"
+    MAPPING = "mapping"
+    BAD_REQUEST = "bad_request"
+    CONFIG = "config"
+    RATE_LIMITED = "rate_limited"
+    DISK_FULL = "disk_full"
+    WRITE_BLOCKED = "write_blocked"
+    AUTH = "auth"
+    INDEX_UNAVAILABLE = "index_unavailable"
+    UNAVAILABLE = "unavailable"
+    GATEWAY = "gateway"
+    SERVER_ERROR = "server_error"
+    CONNECT = "connect"
+    TLS = "tls"
+    TIMEOUT = "timeout"
+    CONNECTION_LOST = "connection_lost"
+    BAD_RESPONSE = "bad_response"
+    DISCARDED = "discarded"
+    LEASE_EXPIRED = "lease_expired"
+    UNKNOWN_EXCEPTION = "unknown_exception"
+
+
+DROPPED = "noop"  # the kind of a 2xx item whose document an ingest pipeline dropped
+UNKNOWN = "unknown"  # the kind of an error that names no type
+# Refused before anything is sent, for what the event's own row says: until that is changed, a replay fails
+# again.
+REPLAY_FAILS = frozenset({Reason.DETERMINISTIC_EXCEPTION})
+# Not a word of the sink itself: nothing was heard of it.
+NO_REASON = "none"  # said of a row, and chosen, where it holds none: another tool made it so
+NO_ANSWER = frozenset({Reason.TIMEOUT, Reason.CONNECTION_LOST, Reason.CONNECT, Reason.TLS})
+
+
+class Noop(StrEnum):
+    """Deliveries that ended in `done` although this event wrote nothing."""
+
+    SOURCE_MISSING = "source_missing"
+    COALESCED = "coalesced"
+    DELETE_MISSING = "delete_missing"
+    SUPERSEDED = "superseded"
+    DROPPED = "dropped"
+
+
+class Verdict(StrEnum):
+    """What becomes of the row."""
+
+    DONE = "done"
+    RETRY = "retry"
+    FAIL = "fail"
+    OUTAGE = "outage"
+    SPLIT = "split"
+
+
+@dataclass(frozen=True, slots=True)
+class Classification:
+    """A verdict with its reason (None when done), a no-op's name, and the text for `error`.
+
+    `retry_after`: seconds that the sink asked for, 0 where it did not. `single`: an outage for this event
+    only, because the sink takes others.
+    """
+
+    verdict: Verdict
+    reason: Reason | None = None
+    noop: Noop | None = None
+    error: str = ""
+    retry_after: float = 0.0
+    single: bool = False
+
+
+DONE = Classification(Verdict.DONE)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the sink said of one item (`request=False`) or of a whole request.
+
+    `status` is 0 where there was none; `kind` is the error's type, or for a request without an
+    answer the transport's failure: connect, tls, timeout, reset (closed before a word was said),
+    connection_lost, bad_response, unencodable (it could not be sent). `retry_after` is in seconds.
+    """
+
+    status: int
+    kind: str = ""
+    text: str = ""
+    delete: bool = False
+    request: bool = False
+    retry_after: float = 0.0
+
+
+@dataclass(frozen=True)
+class FailureRule:
+    """One row of the table: an answer that fits every given condition gets this verdict.
+
+    `kinds` are error types, `statuses` HTTP statuses, `texts` substrings of the reason of which one
+    must occur, `request` whether it speaks of the whole request; an empty condition fits all.
+    """
+
+    verdict: Verdict
+    reason: Reason | None = None
+    noop: Noop | None = None
+    kinds: frozenset[str] = frozenset()
+    statuses: range | frozenset[int] = frozenset()
+    texts: tuple[str, ...] = ()
+    request: bool | None = None
+    delete: bool | None = None
+    no_error: bool = False
+
+    def fits(self, answer: Answer) -> bool:
+        """Whether every condition of this rule holds for the answer."""
+        return (
+            (not self.kinds or answer.kind in self.kinds)
+            and (not self.statuses or answer.status in self.statuses)
+            and (not self.texts or any(text in answer.text for text in self.texts))
+            and self.request in (None, answer.request)
+            and self.delete in (None, answer.delete)
+            and not (self.no_error and answer.kind)
+        )
+
+
+def _kinds(*names: str) -> frozenset[str]:
+    return frozenset(names)
+
+
+def _at(*statuses: int) -> frozenset[int]:
+    return frozenset(statuses)
+
+
+ANY_2XX = range(200, 300)
+MEDIA_TYPE = _kinds("media_type_header_exception", "content_type_header_exception")
+UNTYPED = _kinds("", UNKNOWN)  # not an engine's error: those have an `error.type`
+REJECTED = _kinds(
+    "es_rejected_execution_exception", "rejected_execution_exception", "circuit_breaking_exception"
+)
+UNAVAILABLE = _kinds(
+    "unavailable_shards_exception",
+    "master_not_discovered_exception",
+    "no_master_block_exception",
+    "no_shard_available_action_exception",
+    "node_closed_exception",
+    "node_not_connected_exception",
+    "process_cluster_event_timeout_exception",
+)
+MAPPING = _kinds(
+    "document_parsing_exception",
+    "mapper_parsing_exception",
+    "mapper_exception",
+    "strict_dynamic_mapping_exception",
+    "max_bytes_length_exceeded_exception",
+)
+MAPPING_TEXTS = ("immense term", "Limit of total fields", "Limit of mapping depth", "mapper [", "field [")
+
+# First match wins: the error's type before the status, the last rule catches all. The facts come
+# from the recorded answers of real servers in `tests/answers/` and the servers' sources.
+RULES = (
+    FailureRule(Verdict.DONE, noop=Noop.DROPPED, kinds=_kinds(DROPPED), statuses=ANY_2XX, request=False),
+    FailureRule(Verdict.DONE, statuses=ANY_2XX, request=False, no_error=True),
+    FailureRule(Verdict.RETRY, Reason.BAD_RESPONSE, kinds=_kinds("bad_response"), request=True),
+    FailureRule(Verdict.OUTAGE, Reason.BAD_RESPONSE, kinds=_kinds("wrong_product"), request=True),
+    FailureRule(Verdict.SPLIT, Reason.BAD_DOCUMENT, kinds=_kinds("unencodable"), request=True),
+    FailureRule(Verdict.OUTAGE, Reason.CONNECT, kinds=_kinds("connect"), request=True),
+    FailureRule(Verdict.OUTAGE, Reason.TLS, kinds=_kinds("tls"), request=True),
+    FailureRule(Verdict.RETRY, Reason.TIMEOUT, kinds=_kinds("timeout"), request=True),
+    FailureRule(
+        Verdict.RETRY, Reason.CONNECTION_LOST, kinds=_kinds("connection_lost", "reset"), request=True
+    ),
+    FailureRule(
+        Verdict.DONE, noop=Noop.DELETE_MISSING, statuses=_at(404), request=False, delete=True, no_error=True
+    ),
+    FailureRule(
+        Verdict.DONE, noop=Noop.SUPERSEDED, kinds=_kinds("version_conflict_engine_exception"), request=False
+    ),
+    FailureRule(Verdict.OUTAGE, Reason.DISK_FULL, kinds=_kinds("cluster_block_exception"), texts=("/12/",)),
+    FailureRule(
+        Verdict.OUTAGE, Reason.WRITE_BLOCKED, kinds=_kinds("cluster_block_exception"), texts=("/5/", "/8/")
+    ),
+    FailureRule(
+        Verdict.OUTAGE,
+        Reason.INDEX_UNAVAILABLE,
+        kinds=_kinds("index_not_found_exception", "index_closed_exception"),
+    ),
+    FailureRule(
+        Verdict.OUTAGE, Reason.INDEX_UNAVAILABLE, texts=("no write index is defined", "[require_alias]")
+    ),
+    FailureRule(
+        Verdict.OUTAGE, Reason.INDEX_UNAVAILABLE, kinds=_kinds("validation_exception"), texts=("shards",)
+    ),
+    FailureRule(Verdict.OUTAGE, Reason.UNAVAILABLE, kinds=UNAVAILABLE, request=True),
+    FailureRule(Verdict.RETRY, Reason.UNAVAILABLE, kinds=UNAVAILABLE),
+    FailureRule(Verdict.RETRY, Reason.RATE_LIMITED, kinds=REJECTED),
+    FailureRule(Verdict.OUTAGE, Reason.AUTH, kinds=_kinds("security_exception")),
+    FailureRule(Verdict.OUTAGE, Reason.CONFIG, kinds=MEDIA_TYPE),
+    FailureRule(Verdict.OUTAGE, Reason.CONFIG, kinds=_kinds("look_up_refused"), request=True),
+    FailureRule(Verdict.OUTAGE, Reason.CONFIG, texts=("unrecognized parameter",), request=True),
+    FailureRule(Verdict.FAIL, Reason.MAPPING, kinds=MAPPING, request=False),
+    FailureRule(Verdict.FAIL, Reason.MAPPING, statuses=_at(400), texts=MAPPING_TEXTS, request=False),
+    FailureRule(Verdict.OUTAGE, Reason.AUTH, statuses=_at(401, 403)),
+    FailureRule(Verdict.SPLIT, Reason.PAYLOAD_TOO_LARGE, statuses=_at(413)),
+    FailureRule(Verdict.RETRY, Reason.RATE_LIMITED, statuses=_at(429)),
+    FailureRule(Verdict.OUTAGE, Reason.INDEX_UNAVAILABLE, statuses=_at(404), request=True),
+    FailureRule(Verdict.OUTAGE, Reason.CONFIG, statuses=_at(405, 406, 415), request=True),
+    FailureRule(Verdict.OUTAGE, Reason.BAD_RESPONSE, statuses=range(300, 400), request=True),
+    FailureRule(Verdict.SPLIT, Reason.CONFIG, kinds=UNTYPED, statuses=_at(400), request=True),
+    FailureRule(Verdict.SPLIT, Reason.BAD_REQUEST, statuses=_at(400), request=True),
+    FailureRule(Verdict.FAIL, Reason.BAD_REQUEST, statuses=_at(400)),
+    FailureRule(Verdict.OUTAGE, Reason.UNAVAILABLE, statuses=_at(503), request=True),
+    FailureRule(Verdict.RETRY, Reason.UNAVAILABLE, statuses=_at(503)),
+    FailureRule(Verdict.RETRY, Reason.GATEWAY, statuses=_at(502, 504)),
+    FailureRule(Verdict.RETRY, Reason.SERVER_ERROR, statuses=range(500, 600)),
+    FailureRule(Verdict.RETRY, Reason.BAD_RESPONSE, statuses=ANY_2XX, request=True),
+    FailureRule(Verdict.RETRY, Reason.UNKNOWN_EXCEPTION),
+)
+
+
+def classify(answer: Answer) -> Classification:
+    """The one right verdict for an answer: the first rule that fits."""
+    rule = next(rule for rule in RULES if rule.fits(answer))
+    if rule.verdict is Verdict.DONE:
+        return Classification(rule.verdict, noop=rule.noop) if rule.noop else DONE
+    status = str(answer.status) if answer.status else ""
+    said = " ".join(filter(None, (status, answer.kind)))  # a 413 of a real engine says no more than that
+    error = brief(": ".join(filter(None, (said, answer.text))))
+    return Classification(rule.verdict, rule.reason, error=error, retry_after=answer.retry_after)

@@ -1,0 +1,17 @@
+"""Whether equal values say the same in JSON; pure."""
+
+from typing import Any
+
+
+def same_json_types(left: Any, right: Any) -> bool:
+    """Of two equal values: whether true stands for true everywhere, and never for 1."""
+    pairs = [(left, right)]
+    while pairs:
+        one, other = pairs.pop()
+        if isinstance(one, dict):
+            pairs += [(value, other[key]) for key, value in one.items()]
+        elif isinstance(one, list):
+            pairs += zip(one, other, strict=True)
+        elif isinstance(one, bool) != isinstance(other, bool):
+            return False
+    return True

@@ -1,0 +1,29 @@
+"""How much of the machine others had meanwhile: a figure without this cannot be believed on a shared one."""
+
+from time import monotonic
+
+import psutil
+
+from outboxctl.drills.bench.rig import Rig
+
+
+class Neighbours:
+    """Cores that were taken by processes that are not ours, on average since the last look."""
+
+    def __init__(self, rig: Rig) -> None:
+        self._rig = rig
+        self._last = self._now()
+
+    def cores(self) -> float:
+        """How many, on average since the last call."""
+        (then, before), (now, after) = self._last, self._now()
+        self._last = (now, after)
+        return max(0.0, (after - before) / (now - then))
+
+    def _now(self) -> tuple[float, float]:
+        busy = psutil.cpu_times()
+        idle = busy.idle + float(getattr(busy, "iowait", 0.0))
+        own = psutil.Process().cpu_times()
+        ours = own.user + own.system + own.children_user + own.children_system
+        servers = sum(self._rig.spent(whose) for whose in ("postgres", "engine"))
+        return monotonic(), float(sum(busy) - idle - ours - servers)

@@ -1,0 +1,70 @@
+"""E: the real `outboxctl worker --drain`, from its first claim to its last settle."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from outboxctl.core import benchmark_tables
+from outboxctl.drills.bench import fill, process
+from outboxctl.drills.bench.process import ProcessRun
+from outboxctl.drills.bench.rig import Rig, must
+from outboxctl.sink.index import index_setup
+
+
+@dataclass(frozen=True)
+class EndToEnd:
+    """Events a second; the run that did it, and a run that had a single event.
+
+    `start`: seconds from that run's line "worker started" to its settle. In them it loads what the first
+    batch needs, so they are in every rate, and most of that of a short run.
+    """
+
+    rate: float
+    run: ProcessRun
+    idle: ProcessRun
+    start: float
+
+
+def drain(rig: Rig, events: int, size: int, *, settle_ms: float) -> EndToEnd:
+    """Fill, let a worker process drain it, and count both sides.
+
+    The clock runs from the worker's line "worker started", just before its first claim, to the
+    newest `processed_at`. That is when the last settle began, so the median duration of a settle,
+    as measured beside it with the null sink, is added.
+    """
+    idle = _idle(rig, size)
+    start = _last_settle(rig) - idle.lanes_at
+    rate, run = once(rig, events, size, settle_ms=settle_ms)
+    return EndToEnd(rate, run, idle, start)
+
+
+def once(rig: Rig, events: int, size: int, *, settle_ms: float) -> tuple[float, ProcessRun]:
+    """The same without the run that has a single event."""
+    fill.pending(rig, events, size)
+    run = process.drain(rig)
+    must(fill.done(rig) == events, "not every event is done")
+    found = index_setup.count(rig.client, rig.settings.elastic_index)
+    must(found == events, f"{found} documents for {events} events")
+    return events / (_last_settle(rig) + settle_ms / 1_000 - run.lanes_at), run
+
+
+def cpu(repetitions: Sequence[EndToEnd], whose: str, events: int) -> list[float]:
+    """Microseconds an event of `worker`, `postgres` or `engine`, the start taken off."""
+    start = median(getattr(each.idle, whose) for each in repetitions)
+    return [1e6 * (getattr(each.run, whose) - start) / events for each in repetitions]
+
+
+def rate(rig: Rig, events: int, run: ProcessRun) -> float:
+    """Events a second of a run that delivered so many, up to the start of its last settle."""
+    return events / (_last_settle(rig) - run.lanes_at)
+
+
+def _idle(rig: Rig, size: int) -> ProcessRun:
+    """What starting and stopping take; one event, for the sink's client is not loaded without any."""
+    fill.pending(rig, 1, size)
+    return process.drain(rig)
+
+
+def _last_settle(rig: Rig) -> float:
+    with rig.database.begin() as connection:
+        return benchmark_tables.last_settle(connection)

@@ -1,0 +1,115 @@
+"""Where to measure: on servers of our own, or as a guest on the user's."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import psutil
+
+from outboxctl.core import benchmark_tables
+from outboxctl.core.database import Database, host_of
+from outboxctl.core.schema import migrations
+from outboxctl.drills import services
+from outboxctl.drills.bench import cpu
+from outboxctl.drills.bench.rig import Rig
+from outboxctl.drills.faults import gate, guest
+from outboxctl.drills.scratch.settings import environment, fixed
+from outboxctl.drills.scratch.worker import RUN
+from outboxctl.settings import Settings
+from outboxctl.sink.transport.open import connect
+
+if TYPE_CHECKING:
+    from outboxctl.drills.services.model import Say, SearchWish
+
+INDEX = "bench"
+PATIENCE = 3_600.0  # seconds
+IMITATION = "noida-db (an imitation)"
+# Of the user's settings: the way to the sink, and what no flag of `bench` gives.
+THEIRS = (
+    "elastic_url",
+    "elastic_api_key",
+    "elastic_username",
+    "elastic_password",
+    "elastic_ca_certs",
+    "elastic_client_cert",
+    "elastic_client_key",
+    "elastic_fingerprint",
+    "max_batch_bytes",
+)
+Clocks = dict[str, Callable[[], float] | None]
+
+
+@contextmanager
+def own_servers(folder: Path, search: "SearchWish", say: "Say") -> Iterator[Rig]:
+    """Servers in a run's own folder, which ends them. UnreachableError where none can be started."""
+    both = services.up(folder, search=search, fresh_ports=True, say=say)
+    inside = fixed(
+        {"database_url": both.postgres.url, "elastic_url": both.search.url, "elastic_index": INDEX}
+    )
+    with closing(Database(both.postgres.url)) as database:
+        migrations.upgrade(database, "test")
+    versions = {"PostgreSQL": both.postgres.version, _engine(both.search.kind): both.search.version}
+    clocks = {"postgres": _clock(both.postgres), "engine": _clock(both.search)}
+    checkpoint = partial(benchmark_tables.checkpoint, both.postgres.admin_url)
+    with _rig(inside, folder, versions, clocks, checkpoint=checkpoint) as rig:
+        yield rig
+
+
+@contextmanager
+def theirs(settings: Settings, own: guest.GuestNames, folder: Path) -> Iterator[Rig]:
+    """A schema and an index of its own in the user's system, removed at the end. OutboxctlError."""
+    kinds = guest.versions(settings)
+    with guest.holding(settings, own, "a benchmark") as url:
+        kept = {name: getattr(settings, name) for name in THEIRS}
+        inside = fixed({"database_url": url, "elastic_index": own.index, **kept})
+        guest.furnish(inside, settings.environment)
+        engine, _, version = kinds["search"].partition(" ")
+        versions = {"PostgreSQL": kinds["postgres"].partition(" ")[2], _engine(engine): version}
+        with _rig(inside, folder, versions, _clocks(inside), guest.sink_credentials(settings)) as rig:
+            yield rig
+
+
+def shared(settings: Settings) -> bool:
+    """Whether both servers are on this machine, by their addresses: then all share its cores."""
+    with closing(Database(settings.require_database_url(), connections=1)) as db, db.begin() as connection:
+        return gate.here(host_of(connection)) and all(map(gate.local, settings.sink_urls))
+
+
+@contextmanager
+def _rig(
+    inside: Settings,
+    folder: Path,
+    versions: dict[str, str],
+    clocks: Clocks,
+    opens: dict[str, str] | None = None,
+    **more: Any,
+) -> Iterator[Rig]:
+    known = {whose: clock for whose, clock in clocks.items() if clock}
+    beside = environment({}) | (opens or {}) | {RUN: str(folder)}  # it ends with the folder
+    with closing(Database(inside.require_database_url())) as database, closing(connect(inside)) as client:
+        more |= {"patience": PATIENCE}  # the user's own servers may be slow, and the user has a ^C
+        more |= {"versions": versions, "cpu": known, "environment": beside}
+        yield Rig(inside, database, client, folder, insists=IMITATION not in versions, **more)
+
+
+def _clocks(inside: Settings) -> Clocks:
+    """Of servers on this machine that we may look at."""
+    with closing(Database(inside.require_database_url(), connections=1)) as database:
+        postgres = cpu.clock(cpu.postgres(database))
+    urls = inside.sink_urls
+    port = urlsplit(urls[0]).port if len(urls) == 1 and gate.local(urls[0]) else None
+    return {"postgres": postgres, "engine": cpu.clock(cpu.engine(port)) if port else None}
+
+
+def _clock(service: services.Service) -> Callable[[], float] | None:
+    return cpu.clock(psutil.Process(service.pid)) if service.pid else None
+
+
+def _engine(kind: str) -> str:
+    """What the engine is called; an imitation says so."""
+    if kind.startswith("noida"):
+        return IMITATION
+    return "OpenSearch" if kind.startswith("opensearch") else "Elasticsearch"

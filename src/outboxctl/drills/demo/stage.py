@@ -1,0 +1,83 @@
+"""What the story is played on: both servers, our own connections to them, and the worker."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from time import monotonic, sleep
+from typing import Any
+
+from outboxctl.core.database import Database
+from outboxctl.core.schema.names import SOURCE
+from outboxctl.core.stats import snapshot
+from outboxctl.drills.demo.documents import ENTITY_TYPE, Docstring
+from outboxctl.drills.scratch.settings import environment, fixed
+from outboxctl.drills.scratch.worker import WorkerProcess
+from outboxctl.drills.services import Services
+from outboxctl.sink.index import index_setup
+from outboxctl.sink.transport.open import connect
+
+# Leases that end soon, so that what a killed worker held comes back while one watches; batches small
+# enough for the worker to be caught between the first and the last.
+SETTINGS: dict[str, Any] = {
+    "lease_seconds": 2.0,
+    "reclaim_interval_seconds": 1.0,
+    "poll_interval_seconds": 0.2,
+    "bulk_size": 200,
+    "concurrency": 3,
+}
+OTHERS = """SELECT count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"""
+ROWS = f"SELECT count(*) FROM {SOURCE}"  # noqa: S608 - built from constants
+LOOKED_UP_AT_ONCE = 1_000
+SILENCE_SECONDS = 10.0
+
+
+class Stage:
+    """Both ends and the worker between them; `close` ends the worker and our connections."""
+
+    def __init__(self, folder: Path, both: Services) -> None:
+        own = SETTINGS | {"database_url": both.postgres.url, "elastic_url": both.search.url}
+        self.services = both
+        self.settings = fixed(own)
+        self.database = Database(self.settings.require_database_url(), connections=1)
+        self.client = connect(self.settings, timeout=30)
+        self.worker = WorkerProcess(environment(own), folder)
+
+    def close(self) -> None:
+        """End the worker, however it is, and our connections."""
+        self.worker.kill()
+        self.client.close()
+        self.database.close()
+
+    def standing(self) -> snapshot.PipelineStatus:
+        """Where the events stand now."""
+        with self.database.begin() as connection:
+            return snapshot.pipeline_status(connection, max_processing=self.settings.max_processing_seconds)
+
+    def rows(self) -> int:
+        """Rows in the source table."""
+        return self._number(ROWS)
+
+    def indexed(self) -> int:
+        """Documents in the index."""
+        return index_setup.count(self.client, self.settings.elastic_index)
+
+    def missing(self, documents: Sequence[Docstring]) -> int:
+        """How many of the documents the index does not have."""
+        ids = [f"{ENTITY_TYPE}:{document.entity_id}" for document in documents]
+        return sum(
+            self._missing(ids[n : n + LOOKED_UP_AT_ONCE]) for n in range(0, len(ids), LOOKED_UP_AT_ONCE)
+        )
+
+    def wait_for_silence(self) -> None:
+        """Wait until a killed worker's sessions have ended: their last statement may still commit."""
+        deadline = monotonic() + SILENCE_SECONDS
+        while self._number(OTHERS) and monotonic() < deadline:
+            sleep(0.02)
+
+    def _missing(self, ids: Sequence[str]) -> int:
+        found = index_setup.versions(self.client, self.settings.elastic_index, ids)
+        return sum(version is None for version in found.values())
+
+    def _number(self, statement: str) -> int:
+        with self.database.begin() as connection:
+            return int(connection.exec_driver_sql(statement).scalar_one())

@@ -1,0 +1,65 @@
+"""Where faults and load may be caused: never in production, and elsewhere only where somebody has said so."""
+
+from contextlib import closing
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from outboxctl.core.database import Database, host_of
+from outboxctl.core.schema import marker
+from outboxctl.domain.errors import UsageError
+from outboxctl.net.urls import mask
+
+if TYPE_CHECKING:
+    from outboxctl.settings import Settings
+
+ALLOWED = ("dev", "test", "sandbox")
+SURE = "add --yes-this-is-not-production if you are sure"
+UNKNOWN = (
+    "if it is not production, say what it is: export OUTBOX_ENV=dev (or test, sandbox), "
+    "and `outboxctl db upgrade` writes it into the database"
+)
+
+
+def local(url: str) -> bool:
+    """Whether a URL's host is this machine, by its name alone: nobody is asked for an address."""
+    return here(urlsplit(url).hostname or "")
+
+
+def allow(settings: "Settings", what: str, *, sure: bool) -> None:
+    """Raise UsageError unless `what` (`stop the sink`) may be done to these two ends.
+
+    The database's marker says what they are, or OUTBOX_ENV where there is none. Without a DATABASE_URL
+    the database is not asked. `sure`: they may be on other machines. UnreachableError where the
+    database is away: nobody knows then.
+    """
+    if settings.read_only:
+        raise UsageError(f"OUTBOX_READ_ONLY is set: refusing to {what}", hint="unset it if you mean to")
+    marked, far = _read_marker(settings)
+    environment = marked or settings.environment
+    if environment is None:
+        raise UsageError(f"nothing says that this is not production: refusing to {what}", hint=UNKNOWN)
+    if environment not in ALLOWED:
+        raise UsageError(f"this is {environment}: refusing to {what}", hint="that is for other systems")
+    far += [mask(url) for url in settings.sink_urls if not local(url)]
+    if far and not sure:
+        raise UsageError(f"not on this machine: {', '.join(far)}: refusing to {what}", hint=SURE)
+
+
+def _read_marker(settings: "Settings") -> tuple[str | None, list[str]]:
+    """The database's marker, and its name if it is on another machine."""
+    if settings.database_url is None:
+        return None, []
+    with closing(Database(settings.require_database_url(), connections=1)) as db, db.begin() as connection:
+        found = marker.read_if_any(connection)
+        if found is not None:
+            marker.check(connection, settings.environment, db.name)
+        return found, [] if here(host_of(connection)) else [db.name]
+
+
+def here(host: str) -> bool:
+    """Whether a host, or the folder of a socket, is this machine."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.startswith(("/", "@"))  # or a socket of this machine

@@ -1,0 +1,153 @@
+"""A guest in the user's own system: a schema and an index of a run's own, gone when it ends.
+
+Whatever is made there is in the ledger before it is made, so that the next command removes what a
+killed run left behind.
+"""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from outboxctl.core.database import Database
+from outboxctl.core.inspect import server
+from outboxctl.core.schema import migrations, namespaces
+from outboxctl.domain.errors import RefusedError, UnreachableError, UsageError
+from outboxctl.drills.faults.ledger import Ledger, undone_by
+from outboxctl.drills.faults.records import Fault
+from outboxctl.net.urls import credentials, mask
+from outboxctl.settings import MAX_INDEX_BYTES, Settings, env_names
+from outboxctl.sink.index import index_setup as index
+from outboxctl.sink.inspect.product import named
+from outboxctl.sink.transport.open import connect
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
+
+    from outboxctl.drills.services.model import Say
+
+KIND = "namespace"
+IMITATION = "noida-db"
+MIGRATING = Lock()  # alembic takes one at a time
+
+
+@dataclass(frozen=True)
+class GuestNames:
+    """The names of a schema and of an index."""
+
+    schema: str
+    index: str
+
+
+def new_mark() -> str:
+    """What is at the end of each name of one run."""
+    return uuid4().hex[:6]
+
+
+def names(what: str, alias: str, mark: str) -> GuestNames:
+    """Names for `what` (`lab-bad-op`) in a system whose index is `alias`; they fit both ends' limits."""
+    end = f"-{what}-{mark}"
+    room = MAX_INDEX_BYTES - len(end) - len("-000001")
+    schema = f"outboxctl_{what.replace('-', '_')[:44]}_{mark}"
+    return GuestNames(schema, alias.encode()[:room].decode(errors="ignore") + end)
+
+
+@contextmanager
+def holding(settings: Settings, own: GuestNames, whose: str) -> Iterator[str]:
+    """Make the schema, in the ledger while it is there, and remove both at the end; yields its URL.
+
+    `whose` is for people (`a lab`). Raises OutboxctlError; see `namespaces.create_schema`.
+    """
+    url = settings.require_database_url()
+    facts = {"schema": own.schema, "index": own.index, **_masked_endpoints(settings)}
+    fault = Fault(KIND, f"the schema {own.schema} and the index {own.index} of {whose}", facts)
+    with Ledger(settings).holding(fault, lambda: namespaces.create_schema(url, own.schema)):
+        yield namespaces.in_schema(url, own.schema)
+
+
+def furnish(settings: Settings, environment: str | None) -> None:
+    """Make the tables and the index of these settings, which lead into a schema that `holding` made."""
+    with MIGRATING, closing(Database(settings.require_database_url())) as database:
+        migrations.upgrade(database, environment or "test")
+    with closing(connect(settings)) as client:
+        undisturbed(lambda: index.ensure(client, settings.elastic_index))
+
+
+def undisturbed(work: Callable[[], object]) -> None:
+    """Do it to its end, even if we are interrupted meanwhile.
+
+    A request that was given up may be carried out all the same: an index would be made after it was removed.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(work).result()
+
+
+def versions(settings: Settings) -> dict[str, str]:
+    """Kind and version of both ends, by role. UnreachableError where one is away."""
+    url = settings.require_database_url()
+    with closing(Database(url, connections=1)) as database, database.begin() as connection:
+        version = server.server(connection).version
+    return {"postgres": f"postgres {version}", "search": _search(settings)}
+
+
+def sink_credentials(settings: Settings) -> dict[str, str]:
+    """What opens the sink, by environment name, where its URL holds none."""
+    user, password = settings.elastic_username, _secret(settings.elastic_password)
+    if not user:
+        user, password = credentials(settings.sink_urls[0]) or (user, password)
+    values = {
+        "ELASTIC_API_KEY": _secret(settings.elastic_api_key),
+        "ELASTIC_USERNAME": user,
+        "ELASTIC_PASSWORD": password,
+        "ELASTIC_FINGERPRINT": settings.elastic_fingerprint,
+        **{
+            env_names(field)[0]: str(Path(path).absolute())
+            for field in ("elastic_ca_certs", "elastic_client_cert", "elastic_client_key")
+            if (path := getattr(settings, field))
+        },
+    }
+    return {name: value for name, value in values.items() if value}
+
+
+@undone_by(KIND)
+def _remove(fault: Fault, settings: Settings, say: "Say") -> None:
+    """Remove a schema and an index. UsageError where the settings lead to another system."""
+    ends = _masked_endpoints(settings)
+    if other := [name for name, value in ends.items() if fault.facts[name] != value]:
+        raise UsageError(
+            f"it is in another system than {' and '.join(other)} of the settings",
+            hint=f"set them to {', '.join(fault.facts[name] for name in other)}",
+        )
+    say(f"removing {fault.what}")
+    with closing(connect(settings)) as client:
+        index.remove(client, fault.facts["index"])
+    namespaces.drop_schema(settings.require_database_url(), fault.facts["schema"])
+
+
+def _search(settings: Settings) -> str:
+    with closing(connect(settings)) as client:
+        try:
+            name, product, version = named(client)
+        except UnreachableError as error:
+            hint = "check ELASTIC_URL, and that it runs (`outboxctl services up` starts a local one)"
+            where = mask(settings.sink_urls[0])
+            raise UnreachableError(f"the sink {where} cannot be used: {error}", hint=hint) from None
+        except RefusedError:  # a right that no worker needs
+            return "elasticsearch, of a version that this user may not ask for"
+    return f"{IMITATION if name == IMITATION else product} {version}".strip()
+
+
+def _masked_endpoints(settings: Settings) -> dict[str, str]:
+    """Where a system is, without a secret."""
+    return {
+        "DATABASE_URL": mask(settings.require_database_url()),
+        "ELASTIC_URL": ",".join(map(mask, settings.sink_urls)),
+    }
+
+
+def _secret(value: "SecretStr | None") -> str | None:
+    return value.get_secret_value() if value else None

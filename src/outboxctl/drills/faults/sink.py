@@ -1,0 +1,81 @@
+"""Whether the sink answers, asked from outside, without credentials."""
+
+import http.client
+import ssl
+from collections.abc import Callable
+from contextlib import closing
+from http import HTTPStatus
+from time import monotonic, sleep
+from urllib.parse import urlsplit
+
+from outboxctl.domain.errors import InconclusiveError, UnreachableError, UsageError
+from outboxctl.net.urls import mask, without_credentials
+from outboxctl.settings import Settings
+
+ANSWER_SECONDS = 1.0
+AWAY_SECONDS, BACK_SECONDS = 30.0, 90.0
+ENDING_SECONDS = 5.0  # for a process that may have been told to end
+POLL_SECONDS = 0.05
+
+
+def only(settings: Settings) -> str:
+    """The sink's URL, without credentials. UsageError where there are several."""
+    if len(settings.sink_urls) > 1:
+        shown = ", ".join(map(mask, settings.sink_urls))
+        raise UsageError(f"which of them: {shown}?", hint="name one: --elastic-url")
+    return without_credentials(settings.sink_urls[0])
+
+
+def answers(url: str) -> bool:
+    """Whether it says anything but that it is ill; a refusal for want of credentials is an answer."""
+    parts = urlsplit(url)
+    host, port = parts.hostname or "", parts.port
+    plain = parts.scheme == "http"
+    connection = (
+        http.client.HTTPConnection(host, port, timeout=ANSWER_SECONDS)
+        if plain
+        else http.client.HTTPSConnection(host, port, timeout=ANSWER_SECONDS, context=_trusting())
+    )
+    with closing(connection):
+        try:
+            connection.request("GET", "/")
+            return connection.getresponse().status < HTTPStatus.INTERNAL_SERVER_ERROR
+        except (OSError, http.client.HTTPException):
+            return False
+
+
+def goes_away(url: str) -> bool:
+    """Whether it ceases to answer within a few seconds."""
+    return _within(ENDING_SECONDS, lambda: not answers(url))
+
+
+def wait_away(url: str) -> None:
+    """Wait until it does not answer. InconclusiveError if it goes on: something else is there."""
+    if not _within(AWAY_SECONDS, lambda: not answers(url)):
+        hint = "what was stopped is not what ELASTIC_URL names, or something started it again"
+        raise InconclusiveError(f"{url} still answers after {AWAY_SECONDS:g} s", hint=hint)
+
+
+def comes_back(url: str, seconds: float = BACK_SECONDS) -> bool:
+    """Whether it answers within so many seconds."""
+    return _within(seconds, lambda: answers(url))
+
+
+def wait_back(url: str) -> None:
+    """Wait until it answers. UnreachableError if it does not."""
+    if not comes_back(url):
+        raise UnreachableError(f"{url} does not answer after {BACK_SECONDS:g} s", hint="look at its log")
+
+
+def _within(seconds: float, condition: Callable[[], bool]) -> bool:
+    end = monotonic() + seconds
+    while not (met := condition()) and monotonic() < end:
+        sleep(POLL_SECONDS)
+    return met
+
+
+def _trusting() -> ssl.SSLContext:
+    """Nothing is told and nothing believed: it is only asked whether it is there."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context

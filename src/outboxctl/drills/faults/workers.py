@@ -1,0 +1,144 @@
+"""Worker processes of this machine, each proved to be one before a signal is sent."""
+
+import socket
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+
+from outboxctl.core.stats.workers import WorkerRow
+from outboxctl.domain.errors import UsageError
+from outboxctl.domain.printable import brief
+from outboxctl.drills.faults import processes
+from outboxctl.drills.faults.ledger import Ledger, undone_by
+from outboxctl.drills.faults.planned import PlannedFault
+from outboxctl.drills.faults.records import Fault
+
+if TYPE_CHECKING:
+    from outboxctl.drills.services.model import Say
+    from outboxctl.settings import Settings
+
+PAUSED = "worker-paused"
+STARTING_SECONDS = 60.0  # from the process's birth to what its row calls its start; a busy machine is slow
+CLOCKS_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class VerifiedProcess:
+    """A row of `outbox_workers` and the process of this machine that wrote it."""
+
+    row: WorkerRow
+    process: psutil.Process
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return f"worker {brief(self.row.worker_id, 120)} (pid {self.row.pid})"
+
+
+def verified_workers(rows: Sequence[WorkerRow], now: datetime) -> list[VerifiedProcess]:
+    """The workers that run on this machine; `now` is the database's time.
+
+    One must have a row of this host with its pid and its age, and a command line that runs `outboxctl
+    worker`. A row that fell silent proves as much: of a worker that is paused, or starved.
+    """
+    here = [row for row in rows if row.host == socket.gethostname()[:255]]
+    found = [(row, _process(row, now)) for row in here]
+    return [VerifiedProcess(row, process) for row, process in found if process]
+
+
+def chosen(
+    rows: Sequence[WorkerRow],
+    now: datetime,
+    *,
+    worker_id: str | None = None,
+    pid: int | None = None,
+    every: bool = False,
+) -> list[VerifiedProcess]:
+    """Those of this name or pid, or all; without a choice the only one. UsageError for none, or several."""
+    known = verified_workers(rows, now)
+    if worker_id is not None:
+        known = [each for each in known if each.row.worker_id == worker_id]
+    if pid is not None:
+        known = [each for each in known if each.row.pid == pid]
+    if not known:
+        raise UsageError(_nobody(rows, worker_id, pid), hint=_who_there_is(rows, now))
+    if len(known) > 1 and not every:
+        raise UsageError(f"{len(known)} workers fit", hint=f"say --pid or --all: {_who_there_is(rows, now)}")
+    return known
+
+
+def pause(each: VerifiedProcess) -> PlannedFault:
+    """A worker paused. UsageError if it is already."""
+    if processes.paused(each.process):
+        raise UsageError(f"{each.name} is paused already", hint="see `outboxctl chaos list`")
+    fault = Fault(PAUSED, f"{each.name} is paused", processes.identity(each.process))
+    return PlannedFault(fault, lambda: processes.pause(each.process))
+
+
+def resume(ledger: Ledger, each: VerifiedProcess) -> None:
+    """Let a worker go on, however it came to be paused."""
+    for fault in _pauses(ledger, each):
+        ledger.undo(fault)
+    processes.resume(each.process)
+
+
+def kill(ledger: Ledger, each: VerifiedProcess) -> None:
+    """Kill a worker; if it was paused, that is over, too."""
+    pauses = _pauses(ledger, each)
+    processes.kill(each.process)
+    for fault in pauses:
+        ledger.undo(fault)
+
+
+def _pauses(ledger: Ledger, each: VerifiedProcess) -> list[Fault]:
+    ours = processes.identity(each.process)
+    return [fault for fault in ledger.faults() if fault.kind == PAUSED and fault.facts == ours]
+
+
+@undone_by(PAUSED)
+def _undo(fault: Fault, _: "Settings", __: "Say") -> None:
+    processes.resume_if_there(fault.facts)
+
+
+def _process(row: WorkerRow, now: datetime) -> psutil.Process | None:
+    with suppress(psutil.Error):
+        found = psutil.Process(row.pid)
+        if row.started_at is None or not runs_worker(found.cmdline()):
+            return None
+        # Ages are compared, not times of day: the database's clock may be another one.
+        starting = time.time() - found.create_time() - (now - row.started_at).total_seconds()
+        fits = -CLOCKS_SECONDS <= starting <= STARTING_SECONDS
+        return found if fits else None
+    return None
+
+
+def runs_worker(words: Sequence[str]) -> bool:
+    """Whether a command line is `outboxctl worker`, or Python's way to run it."""
+    program = next(
+        (n for n, word in enumerate(words[:6]) if Path(word).name in {"outboxctl", "__main__.py"}), None
+    )
+    if program is None or list(words[program + 1 : program + 2]) != ["worker"]:
+        return False
+    return program == 0 or Path(words[0]).name.startswith(("python", "pypy"))
+
+
+def _nobody(rows: Sequence[WorkerRow], worker_id: str | None, pid: int | None) -> str:
+    for row in rows:
+        away = row.host != socket.gethostname()[:255]
+        if away and (row.worker_id == worker_id or row.pid == pid):
+            name, host = brief(row.worker_id, 120), brief(row.host, 120)
+            return f"worker {name} (pid {row.pid}) runs on {host}, not here: go there"
+    if pid is not None:
+        return f"process {pid} is not proved to be a worker of this database"
+    return "no worker of that name runs here" if worker_id is not None else "no worker runs here"
+
+
+def _who_there_is(rows: Sequence[WorkerRow], now: datetime) -> str:
+    names = ", ".join(each.name for each in verified_workers(rows, now)[:10])
+    return f"there are: {names}" if names else "`outboxctl status` shows the workers of all machines"

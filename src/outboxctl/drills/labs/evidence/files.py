@@ -1,0 +1,133 @@
+"""The files of one lab's folder, for people, spreadsheets and shells."""
+
+import csv
+import io
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+from outboxctl.core.stats.drill_snapshot import EventCounts
+from outboxctl.drills.labs.evidence import tidy
+from outboxctl.drills.labs.evidence.model import LabReport, adapter
+from outboxctl.drills.labs.model import LabSample, Record, Snapshot
+
+COUNTER_AT_0 = re.compile(r"\w+_(total|bucket|count|sum)(\{.*\})? 0\.0$")
+CREATED = re.compile(r"^(# \w+ )?\w+_created\b")
+SNAPSHOT = {
+    "en": (
+        "-- snapshot {}, second {:g} of the lab; done: {}",
+        "-- A) status, of what has no processed_at",
+        "-- B) stuck",
+        "-- C) the oldest pending",
+    ),
+    "zh": (
+        "-- 快照 {}，实验第 {:g} 秒；done：{}",
+        "-- A) status 分布（processed_at 为空的事件）",
+        "-- B) stuck",
+        "-- C) 最老的 pending",
+    ),
+}
+HALF = 1_000_000  # bytes kept of a log's beginning, and of its end
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file at once or not at all: whoever reads it may come while the run is killed."""
+    part = path.with_name(path.name + ".part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
+
+
+def write_json(path: Path, report: Any) -> None:
+    """A dataclass as JSON that its adapter reads again."""
+    write(path, adapter(type(report)).dump_json(report, indent=1).decode() + "\n")
+
+
+def write_lab(folder: Path, lab: LabReport, record: Record) -> None:
+    """Everything of one lab; `record` is the untidied one, with its metrics."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write(folder / "settings.env", "".join(_exports(lab.record.settings)))
+    write(folder / "by-hand.txt", "".join(f"{command}\n" for command in lab.by_hand))
+    write(folder / "timeline.txt", "".join(f"{each.at:8.3f}  {each.text}\n" for each in lab.record.timeline))
+    write(folder / "samples.csv", samples_csv(lab.record.samples))
+    for snapshot in lab.record.snapshots:
+        write_json(folder / f"snapshot-{snapshot.label}.json", snapshot)
+        write(folder / f"snapshot-{snapshot.label}.txt", snapshot_text(snapshot))
+    for snapshot in record.snapshots:
+        for worker, said in snapshot.metrics.items():
+            write(folder / f"metrics-{snapshot.label}-{worker}.txt", _lines(scrape(said)))
+    for name in record.logs:
+        if (folder / name).exists():
+            _keep(folder / name)
+    write_json(folder / "record.json", lab)  # last: where it is, the rest is
+
+
+def scrape(said: str) -> str:
+    """What /metrics said, without the thousand counters that are at 0 and when each was created."""
+    lines = said[: 2 * HALF].splitlines()
+    return "\n".join(each for each in lines if not COUNTER_AT_0.match(each) and not CREATED.search(each))
+
+
+def samples_csv(samples: Sequence[LabSample]) -> str:
+    """A line a sample: its second, then a Look's fields."""
+    out = io.StringIO()
+    names = [field.name for field in fields(EventCounts)]
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["at", *names])
+    writer.writerows([sample.at, *asdict(sample.look).values()] for sample in samples)
+    return out.getvalue()
+
+
+def snapshot_text(snapshot: Snapshot, language: str = "en") -> str:
+    """A, B and C as psql shows what the document's SQL returns, with comments in `en` or `zh`."""
+    heads = SNAPSHOT[language]
+    standing = snapshot.standing
+    waiting = {name: count for name, count in standing.status.items() if count and name != "done"}
+    oldest = [
+        (row.id, row.created_at, row.attempts, row.next_retry_at, row.error_reason)
+        for row in standing.oldest_pending
+    ]
+    parts = (
+        heads[0].format(snapshot.label, snapshot.at, standing.status["done"]),
+        heads[1],
+        psql(("status", "count"), sorted(waiting.items())),
+        heads[2],
+        psql(("stuck_processing",), [(standing.stuck,)]),
+        heads[3],
+        psql(("id", "created_at", "attempts", "next_retry_at", "error_reason"), oldest),
+    )
+    return "\n".join(parts)
+
+
+def psql(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """Rows in psql's aligned form; None is empty."""
+    cells = [["" if value is None else str(value) for value in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(names, *cells, strict=True)]
+    head = " | ".join(name.center(width) for name, width in zip(names, widths, strict=True))
+    rule = "-+-".join("-" * width for width in widths)
+    lines = [" | ".join(map(str.ljust, row, widths)).rstrip() for row in cells]
+    count = f"({len(rows)} row{'' if len(rows) == 1 else 's'})"
+    return "\n".join([f" {head.rstrip()}", f"-{rule}-", *(f" {each}" for each in lines), count, ""])
+
+
+def _exports(settings: dict[str, str]) -> Iterator[str]:
+    for name, value in settings.items():
+        yield f"export {name}={shlex.quote(value)}\n"
+
+
+def _lines(text: str) -> str:
+    return "".join(f"{tidy.line(each)}\n" for each in text.splitlines())
+
+
+def _keep(log: Path) -> None:
+    """Keep the beginning and the end of a log, as safe to show as everything else."""
+    size = log.stat().st_size
+    with log.open("rb") as whole:
+        kept = whole.read(HALF)
+        if size > 2 * HALF:
+            kept += f"\n… {size - 2 * HALF:,} bytes left out …\n".encode()
+            whole.seek(size - HALF)
+        kept += whole.read(HALF)
+    write(log, _lines(kept.decode(errors="backslashreplace")))

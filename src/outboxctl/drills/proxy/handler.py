@@ -1,0 +1,96 @@
+"""One connection of a client: requests read, answers sent."""
+
+import json
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler
+from io import BufferedIOBase
+from typing import TYPE_CHECKING
+
+from outboxctl.drills.proxy import body, wire
+from outboxctl.drills.proxy.exchange import Answered
+from outboxctl.drills.proxy.request import ProxyRequest
+from outboxctl.drills.proxy.room import ROOM
+from outboxctl.drills.proxy.wire import ProxyReply
+
+if TYPE_CHECKING:
+    from outboxctl.drills.proxy.server import ProxyServer
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Hands each request to the exchange of its server, and sends what that says as it says."""
+
+    server: "ProxyServer"
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def parse_request(self) -> bool:
+        """Read the head of a request; the base class takes one that was cut off for a whole one."""
+        stream = self.rfile
+        self.rfile = _Unbroken(stream)
+        try:
+            return super().parse_request()
+        finally:
+            self.rfile = stream
+
+    def answer(self) -> None:
+        """Serve one request."""
+        try:
+            self._answer({name.lower(): value for name, value in self.headers.items()})
+        finally:
+            ROOM.leave()
+
+    def _answer(self, headers: dict[str, str]) -> None:
+        try:
+            content = body.read(headers, _Held(self.rfile), self.server.limit)
+        except body.TooLargeError:
+            wire.reset(self.connection)
+            self.close_connection = True
+        except ValueError as error:
+            self.connection.sendall(_bad_request(str(error)).written())
+            self.close_connection = True
+        else:
+            self._send(self.server.exchange.answer(ProxyRequest(self.command, self.path, headers, content)))
+
+    # The base class dispatches by these names.
+    do_GET = do_POST = do_PUT = do_HEAD = do_DELETE = do_OPTIONS = do_PATCH = answer  # noqa: N815
+
+    def _send(self, answered: Answered) -> None:
+        reply = replace(answered.reply, body=b"") if self.command == "HEAD" else answered.reply
+        fault = answered.fault
+        again = wire.send(self.connection, reply, fault.ending, pace=fault.pace, until=answered.until)
+        self.close_connection = self.close_connection or not again
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's names
+        """Nothing: what came through is counted."""
+
+
+class _Unbroken(BufferedIOBase):
+    """The lines of a stream that must not end yet."""
+
+    def __init__(self, stream: BufferedIOBase) -> None:
+        self._stream = stream
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        line = self._stream.readline(size)
+        if not line:
+            raise ConnectionError("the client left in the middle of its request")
+        return line
+
+
+class _Held(BufferedIOBase):
+    """A stream whose reader takes room for what it reads."""
+
+    def __init__(self, stream: BufferedIOBase) -> None:
+        self._stream = stream
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        ROOM.take(size or 0)
+        return self._stream.read(size)
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        return self._stream.readline(size)
+
+
+def _bad_request(reason: str) -> ProxyReply:
+    error = {"type": "bad_request", "reason": reason}
+    return ProxyReply(400, json.dumps({"error": error, "status": 400}).encode(), {wire.PRODUCT: None})

@@ -1,0 +1,89 @@
+"""What has come through so far."""
+
+import threading
+from collections import Counter, deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from time import monotonic
+
+from outboxctl.drills.proxy.fault import HEALTHY, ProxyFault
+from outboxctl.drills.proxy.request import ProxyRequest
+from outboxctl.drills.proxy.wire import ProxyReply
+
+SUCCESS = range(200, 300)
+
+
+@dataclass(frozen=True)
+class Bulk:
+    """A bulk request as it arrived: its number from 0, ids, size in bytes, and when (monotonic)."""
+
+    number: int
+    ids: tuple[str, ...]
+    size: int
+    at: float
+
+
+@dataclass(frozen=True)
+class ProxyCounts:
+    """Counts of all requests, of bulk requests, and of those that a fault struck, in all and by its name.
+
+    `items_failed` are those refused in bulk requests; `applied_then_lost` requests that the sink
+    applied and whose answer the client did not get. A refused connection is none of them: nobody sees it.
+    """
+
+    requests: int = 0
+    bulks: int = 0
+    struck: int = 0
+    items_failed: int = 0
+    applied_then_lost: int = 0
+    by_fault: Mapping[str, int] = field(default_factory=dict)
+
+
+class Tally:
+    """Counts from many threads; the last `keep` bulk requests are remembered, or all."""
+
+    def __init__(self, keep: int | None) -> None:
+        self._lock = threading.Lock()
+        self._seen = ProxyCounts()
+        self._by_fault: Counter[str] = Counter()
+        self._recent: deque[Bulk] = deque(maxlen=keep)
+
+    @property
+    def seen(self) -> ProxyCounts:
+        """The counts at this moment."""
+        with self._lock:
+            return replace(self._seen, struck=self._by_fault.total(), by_fault=dict(self._by_fault))
+
+    @property
+    def recent(self) -> list[Bulk]:
+        """The bulk requests, the oldest first."""
+        with self._lock:
+            return list(self._recent)
+
+    def arrived(self, asked: ProxyRequest) -> Bulk | None:
+        """Count a request; returns what it is if it is a bulk request."""
+        bulk = None
+        ids = tuple(action.id for action in asked.actions()) if asked.is_bulk else ()
+        with self._lock:
+            self._seen = replace(self._seen, requests=self._seen.requests + 1)
+            if asked.is_bulk:
+                bulk = Bulk(self._seen.bulks, ids, len(asked.body), monotonic())
+                self._seen = replace(self._seen, bulks=bulk.number + 1)
+                self._recent.append(bulk)
+        return bulk
+
+    def met(self, fault: ProxyFault) -> None:
+        """Count the fault that a request meets."""
+        if fault is not HEALTHY:
+            with self._lock:
+                self._by_fault[fault.name] += 1
+
+    def applied(self, fault: ProxyFault, truth: ProxyReply, items_failed: int) -> None:
+        """Count what the sink said."""
+        lost = fault.loses and truth.status in SUCCESS
+        with self._lock:
+            self._seen = replace(
+                self._seen,
+                items_failed=self._seen.items_failed + items_failed,
+                applied_then_lost=self._seen.applied_then_lost + lost,
+            )

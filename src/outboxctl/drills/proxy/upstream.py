@@ -1,0 +1,99 @@
+"""The real sink: requests are passed on to it, each on a connection of its own."""
+
+import json
+import socket
+from base64 import b64encode
+from contextlib import suppress
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection, IncompleteRead
+from urllib.parse import urlsplit
+
+from outboxctl.domain.printable import brief
+from outboxctl.drills.proxy.body import TooLargeError
+from outboxctl.drills.proxy.request import LARGEST, ProxyRequest
+from outboxctl.drills.proxy.room import ROOM
+from outboxctl.drills.proxy.wire import PRODUCT, ProxyReply
+from outboxctl.net.certificates import SINK, Files
+from outboxctl.net.urls import credentials, without_credentials
+
+# What is between two neighbours, and no matter of those behind them.
+PER_HOP = {
+    *("host", "content-length", "connection", "keep-alive", "transfer-encoding", "accept-encoding"),
+    *("te", "trailer", "upgrade", "proxy-connection"),
+}
+PLAIN = Files(SINK)  # none of our own
+PIECE = 2**20  # bytes that are read at a time
+PATIENCE = 60.0  # seconds without a byte from it
+BARE = {PRODUCT.lower(): None, "content-type": None}  # it says itself what it is
+
+
+class Upstream:
+    """Credentials inside its URL are added to requests that bring none. `files`: PEM files for https.
+
+    Raises UsageError where these cannot be read.
+    """
+
+    def __init__(self, url: str, files: Files = PLAIN) -> None:
+        parts = urlsplit(without_credentials(url))
+        self._netloc, self._prefix = parts.netloc, parts.path.rstrip("/")
+        self._tls = files.context() if parts.scheme == "https" else None
+        inside = credentials(url)
+        self._login = f"Basic {b64encode(':'.join(inside).encode()).decode()}" if inside else None
+        self._open: set[HTTPConnection] = set()
+
+    def answer(self, asked: ProxyRequest) -> ProxyReply:
+        """Ask the real one; a 502 that says why where it gives no answer, a 504 after a minute without.
+
+        An answer takes room (`room.ROOM`), which the caller gives back; too large a one is a 502, too.
+        """
+        connection = self._connection()
+        self._open.add(connection)
+        try:
+            return self._ask(connection, asked)
+        except TimeoutError:
+            return _unanswered(504, f"no byte within {PATIENCE:g} s")
+        except TooLargeError:
+            return _unanswered(502, "its answer is larger than what fits in here")
+        except (OSError, HTTPException, ValueError) as error:
+            return _unanswered(502, f"{type(error).__name__}: {error}")
+        finally:
+            self._open.discard(connection)
+            connection.close()
+
+    def cut(self) -> None:
+        """End every request that is under way there."""
+        for connection in list(self._open):
+            with suppress(OSError, AttributeError):  # it may end, or begin, at this very moment
+                connection.sock.shutdown(socket.SHUT_RDWR)
+
+    def _connection(self) -> HTTPConnection:
+        if self._tls:
+            return HTTPSConnection(self._netloc, timeout=PATIENCE, context=self._tls)
+        return HTTPConnection(self._netloc, timeout=PATIENCE)
+
+    def _ask(self, connection: HTTPConnection, asked: ProxyRequest) -> ProxyReply:
+        headers = {name: value for name, value in asked.headers.items() if name not in PER_HOP}
+        if self._login:
+            headers.setdefault("authorization", self._login)
+        connection.request(asked.method, self._prefix + asked.target, asked.body or None, headers)
+        reply = connection.getresponse()
+        named = {name.lower() for name in reply.headers} - PER_HOP
+        kept = {name: ", ".join(reply.headers.get_all(name, [])) for name in named}
+        return ProxyReply(reply.status, _read_body(reply), {**BARE, **kept})
+
+
+def _read_body(reply: HTTPResponse) -> bytes:
+    content = bytearray()
+    while piece := reply.read(PIECE):
+        ROOM.take(len(piece))
+        content += piece
+        if len(content) > LARGEST:
+            raise TooLargeError
+    if reply.length:
+        raise IncompleteRead(bytes(content), reply.length)
+    return bytes(content)
+
+
+def _unanswered(status: int, why: str) -> ProxyReply:
+    reason = f"the fault proxy got no answer from the sink: {brief(why, 200)}"
+    body = {"error": {"type": "proxy_upstream_exception", "reason": reason}, "status": status}
+    return ProxyReply(status, json.dumps(body).encode(), {PRODUCT: None})

@@ -1,0 +1,101 @@
+"""A real search engine from Maven Central: its jars, and the few classes that Maven Central lacks.
+
+Prepared once into the cache folder; the data lives elsewhere.
+"""
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from outboxctl.domain.errors import UnreachableError
+from outboxctl.drills.services.engines import SOURCES, Release
+from outboxctl.drills.services.model import Say
+from outboxctl.drills.services.record import cache_folder, locked
+
+MODULE = "transport"
+
+
+def java_home(oldest: int) -> Path | None:
+    """Find a JDK that is new enough: `ENGINE_JAVA_HOME`, `JAVA_HOME`, /usr/lib/jvm, or the one on PATH."""
+    return next((home for home in _java_homes() if _release(home) >= oldest), None)
+
+
+def engine_home(engine: Release, java: Path, say: Say) -> Path:
+    """Return the folder to use as `path.home`, prepared if need be. UnreachableError where that fails."""
+    home = cache_folder() / f"{engine.product}-{engine.version}-{_fingerprint(engine)}"
+    with locked(cache_folder(), say):
+        if not home.exists():
+            say(f"preparing {engine.title} from Maven Central, once")
+            for leftover in home.parent.glob("*.part"):
+                shutil.rmtree(leftover, ignore_errors=True)
+            # A name of our own: the Maven of a killed attempt may still write into its folder.
+            part = home.with_name(f"{home.name}.{os.getpid()}.part")
+            _build(engine, part, java / "bin" / "javac")
+            part.rename(home)
+    return home
+
+
+def _java_homes() -> Iterator[Path]:
+    yield from (Path(os.environ[name]) for name in ("ENGINE_JAVA_HOME", "JAVA_HOME") if os.environ.get(name))
+    yield from sorted(Path("/usr/lib/jvm").glob("*"))
+    java = shutil.which("java")
+    if java:
+        yield Path(java).resolve().parents[1]
+
+
+def _release(home: Path) -> int:
+    """Read the feature release of a JDK; 0 for what is none."""
+    release = home / "release"
+    if not release.is_file() or not (home / "bin" / "javac").exists():
+        return 0
+    found = re.search(r'^JAVA_VERSION="(\d+)', release.read_text(), re.MULTILINE)
+    return int(found[1]) if found else 0
+
+
+def _fingerprint(engine: Release) -> str:
+    """Other sources make another home, so that an upgrade of ours never starts old classes."""
+    sources = sorted(engine.sources.iterdir())
+    said = [engine.descriptor.encode(), *(path.read_bytes() for path in sources)]
+    return hashlib.sha256(b"".join(said)).hexdigest()[:8]
+
+
+def _build(engine: Release, home: Path, javac: Path) -> None:
+    """Lay the folder out as the server wants it: jars, configuration, and the transport as a module."""
+    module = home / "modules" / MODULE
+    for folder in (module, home / "config", home / "plugins"):
+        folder.mkdir(parents=True)
+    (module / "plugin-descriptor.properties").write_text(engine.descriptor)
+    shutil.copy(SOURCES / "log4j2.properties", home / "config")
+    goal = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={home / 'lib'}"]
+    _run("mvn", "-q", "-B", "-f", str(engine.sources / "pom.xml"), f"-Drelease={engine.version}", *goal)
+    _compile(engine, "Engine", home, javac)
+    # Both products insist that a module's class comes from a jar of the module's own.
+    if (engine.sources / f"{engine.transport}.java").exists():
+        compiled = _compile(engine, engine.transport, home, javac)
+        shutil.make_archive(str(module / MODULE), "zip", compiled)
+        (module / f"{MODULE}.zip").rename(module / f"{MODULE}.jar")
+    else:
+        for jar in (home / "lib").glob("transport-netty4-*.jar"):
+            shutil.move(jar, module)
+
+
+def _compile(engine: Release, name: str, home: Path, javac: Path) -> Path:
+    """Compile one of our classes into a folder of its own, for whichever JDK starts it."""
+    target = home / f"{name}.classes"
+    options = ["-nowarn", "--release", str(engine.java), "-cp", f"{home}/lib/*", "-d", str(target)]
+    _run(str(javac), *options, str(engine.sources / f"{name}.java"))
+    return target
+
+
+def _run(*command: str) -> None:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=900)
+    except (FileNotFoundError, subprocess.TimeoutExpired) as error:
+        raise UnreachableError(f"cannot prepare the search engine: {error}") from error
+    if done.returncode:
+        output = (done.stdout + done.stderr).strip()
+        raise UnreachableError(f"cannot prepare the search engine: {command[0]} failed", hint=output[-2000:])

@@ -1,0 +1,119 @@
+"""What a service is: the facts that are recorded, and everything that follows from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from outboxctl.drills.services import process, sockets
+
+Role = Literal["postgres", "search"]
+Kind = Literal["docker", "embedded", "elasticsearch", "elasticsearch8", "opensearch", "opensearch3", "noida"]
+Say = Callable[[str], None]
+PostgresWish = Literal["auto", "docker", "embedded"]
+SearchWish = Literal[
+    "auto", "docker", "elasticsearch", "elasticsearch8", "opensearch", "opensearch3", "noida"
+]
+Wish = Literal["auto"] | Kind
+
+# From Maven Central: see engines.RELEASES.
+ENGINES: tuple[Kind, ...] = ("elasticsearch", "elasticsearch8", "opensearch", "opensearch3")
+CAVEATS: dict[Kind, str] = {
+    "docker": "",
+    "embedded": "",
+    **dict.fromkeys(ENGINES, "no security, ILM, reindex or scripting"),
+    "noida": "an imitation: keeps no tombstones, accepts index names that Elasticsearch refuses",
+}
+
+
+def silent(_: str) -> None:
+    """Say nothing."""
+
+
+@dataclass(frozen=True)
+class Service:
+    """One server of ours. `pid` and `born` together are its identity; both are None while it is down.
+
+    `born` is the kernel's creation time of the process, in seconds since the epoch.
+    `settings` are the engine settings it was started with.
+    """
+
+    role: Role
+    kind: Kind
+    port: int
+    data: Path
+    pid: int | None = None
+    born: float | None = None
+    version: str = ""
+    settings: tuple[str, ...] = ()
+
+    @property
+    def running(self) -> bool:
+        """Whether that very process lives; of a container we only know whether its port answers."""
+        if self.kind == "docker":
+            return sockets.answers(self.port)
+        return (
+            self.pid is not None and self.born is not None and process.find(self.pid, self.born) is not None
+        )
+
+    @property
+    def url(self) -> str:
+        """Ready for `DATABASE_URL`, psql too, or `ELASTIC_URL`."""
+        if self.role == "search":
+            return f"http://127.0.0.1:{self.port}"
+        return self._database("wordloom", "wordloom", "wordloom_test")
+
+    @property
+    def admin_url(self) -> str:
+        """The superuser's URL of PostgreSQL; it holds a secret. For a search engine the same as `url`."""
+        if self.kind != "embedded":
+            return self.url
+        return self._database("postgres", self.password_file.read_text(), "postgres")
+
+    @property
+    def caveat(self) -> str:
+        """What is not real about it; empty if nothing."""
+        return CAVEATS[self.kind]
+
+    @property
+    def started_at(self) -> datetime | None:
+        """When its process began; None while down and for containers."""
+        return datetime.fromtimestamp(self.born, UTC) if self.born else None
+
+    @property
+    def home(self) -> Path:
+        """The folder of everything that is this service's: data, log, password."""
+        return self.data.parent
+
+    @property
+    def log(self) -> Path:
+        """What the server printed since its last start."""
+        return self.home / "server.log"
+
+    @property
+    def password_file(self) -> Path:
+        """The superuser's password, beside the data it opens."""
+        return self.home / "password"
+
+    def facts(self) -> dict[str, Any]:
+        """Return the recorded fields as JSON values; no secrets."""
+        return asdict(self) | {"data": str(self.data)}
+
+    @classmethod
+    def from_facts(cls, facts: dict[str, Any]) -> Service:
+        """Undo `facts`. KeyError or TypeError where a field is missing or unknown."""
+        return cls(**facts | {"data": Path(facts["data"]), "settings": tuple(facts["settings"])})
+
+    def _database(self, user: str, password: str, name: str) -> str:
+        return f"postgresql://{user}:{password}@127.0.0.1:{self.port}/{name}"
+
+
+@dataclass(frozen=True)
+class Services:
+    """Both ends of the outbox."""
+
+    postgres: Service
+    search: Service

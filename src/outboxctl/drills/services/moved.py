@@ -1,0 +1,56 @@
+"""A service that listens elsewhere than asked for: what was written for the port asked for is wrong then."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+
+import psutil
+
+from outboxctl.domain.printable import brief
+from outboxctl.drills.services.launch import DEFAULT_PORTS
+from outboxctl.drills.services.model import Role, Service
+
+NAMES: dict[Role, tuple[str, str]] = {
+    "postgres": ("PostgreSQL", "DATABASE_URL"),
+    "search": ("the search engine", "ELASTIC_URL"),
+}
+NAME_LENGTH = 40
+
+
+def asked_port(service: Service, given: int | None) -> int:
+    """The port that a reader expects: the one given on the command line, else the default."""
+    return given or DEFAULT_PORTS[service.role]
+
+
+def lines(service: Service, asked: int) -> Iterator[str]:
+    """Say where it listens instead, why, and what to write; nothing where it listens as asked."""
+    if service.port == asked:
+        return
+    name, variable = NAMES[service.role]
+    yield f"PORT MOVED: {name} listens on {service.port}, not on {asked}: {_why(asked)}."
+    yield f"  Lines that say {asked}, the lab document's among them, lead to something else. They must read:"
+    yield f"    export {variable}='{service.url}'"
+    again = f"outboxctl services down; outboxctl services up --{service.role}-port {asked}"
+    yield f"  Or free {asked}, and run: {again}"
+
+
+def _why(port: int) -> str:
+    holder = _holder(port)
+    if holder is None:
+        return "its earlier start was given another one"
+    return f"{holder} holds that one" if holder else "a process of somebody else's holds that one"
+
+
+def _holder(port: int) -> str | None:
+    """Name and pid of the process that listens there; empty if it may not be known, None if there is none."""
+    with suppress(psutil.AccessDenied):
+        for each in psutil.net_connections("tcp"):
+            if each.status == psutil.CONN_LISTEN and each.laddr and each.laddr.port == port:
+                return _named(each.pid)
+        return None
+    return ""
+
+
+def _named(pid: int | None) -> str:
+    with suppress(psutil.Error):
+        return f"{brief(psutil.Process(pid).name(), NAME_LENGTH)} (pid {pid})" if pid else ""
+    return ""

@@ -1,0 +1,80 @@
+"""The state folder: which services there are, kept in `services.json` and guarded by a lock."""
+
+import fcntl
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+import platformdirs
+
+from outboxctl.domain.errors import UsageError
+from outboxctl.drills.services.model import Role, Say, Service
+
+
+def state_folder(state: Path | None = None) -> Path:
+    """Return the argument, else `OUTBOXCTL_STATE`, else the platform's folder for state."""
+    given = state or os.environ.get("OUTBOXCTL_STATE")
+    return Path(given).resolve() if given else platformdirs.user_state_path("outboxctl")
+
+
+def cache_folder() -> Path:
+    """Return `OUTBOXCTL_CACHE`, else the platform's folder for caches."""
+    given = os.environ.get("OUTBOXCTL_CACHE")
+    return Path(given).resolve() if given else platformdirs.user_cache_path("outboxctl")
+
+
+def load(root: Path) -> dict[Role, Service]:
+    """Every recorded service, running or not. UsageError where the file is damaged."""
+    path = root / "services.json"
+    try:
+        entries = [Service.from_facts(facts) for facts in json.loads(path.read_text())]
+    except FileNotFoundError:
+        return {}
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{path} is damaged: {error}", hint="delete it; the data stays") from error
+    return {entry.role: entry for entry in entries}
+
+
+def save(root: Path, service: Service) -> Service:
+    """Record one service beside the others."""
+    _write(root, load(root) | {service.role: service})
+    return service
+
+
+def forget(root: Path, service: Service) -> None:
+    """Drop one service from the record."""
+    _write(root, {role: known for role, known in load(root).items() if role != service.role})
+
+
+@contextmanager
+def locked(folder: Path, say: Say) -> Iterator[None]:
+    """Work alone in this folder. The kernel drops the lock with its holder, so it cannot be stale."""
+    with _lock_file(folder) as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"waiting for another outboxctl that works in {folder}")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _lock_file(folder: Path) -> TextIO:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return (folder / "lock").open("w")
+    except OSError as error:
+        raise UsageError(f"cannot write to {folder}: {error.strerror}", hint="see OUTBOXCTL_STATE") from error
+
+
+def _write(root: Path, services: dict[Role, Service]) -> None:
+    """Replace the file as a whole: a reader, or a crash, sees the old one or the new one."""
+    text = json.dumps([service.facts() for service in services.values()], indent=2)
+    with tempfile.NamedTemporaryFile("w", dir=root, prefix="services.", delete=False) as file:
+        file.write(text + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    Path(file.name).replace(root / "services.json")

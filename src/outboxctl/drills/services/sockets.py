@@ -1,0 +1,108 @@
+"""Ports of 127.0.0.1.
+
+Looking for a free port and binding it later loses it to whoever comes between, a connection of anybody's
+among them: so a port is held until its server listens, and fresh ones are none that connections get.
+"""
+
+import contextlib
+import http.client
+import json
+import random
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+from outboxctl.domain.errors import UsageError
+
+FIRST_PORT = 10_000  # below are the ports of well-known servers
+LAST_PORT = 65_535
+EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")  # what Linux gives to connections
+TRIES = 100
+
+
+class Reserved:
+    """A port that is bound and refuses connections; OSError where it is taken. 0: any of the kernel's choice.
+
+    On Linux nobody else is given it as a free one, and a server that sets SO_REUSEADDR, as servers do,
+    can listen on it beside. Other systems do not let it: there the port is free again at once.
+    A port that was not used until now is `unused`; else connections that linger after a restart, and
+    another reservation, do not make it busy.
+    """
+
+    def __init__(self, port: int, *, unused: bool = False) -> None:
+        self._socket = socket.socket()
+        try:
+            self._share(not unused)
+            self._socket.bind(("127.0.0.1", port))
+            self._share(True)
+        except OSError:
+            self._socket.close()
+            raise
+        self.port = int(self._socket.getsockname()[1])
+        if sys.platform != "linux":
+            self.close()
+
+    def close(self) -> None:
+        """Give the port up; a server that listens on it keeps it."""
+        self._socket.close()
+
+    def _share(self, shared: bool) -> None:
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, shared)
+
+
+def reserve_from(wanted: int) -> Reserved:
+    """Reserve the port itself if free, else the next one that is."""
+    for port in range(wanted, LAST_PORT + 1):
+        with contextlib.suppress(OSError):
+            return Reserved(port)
+    raise UsageError(f"no free port from {wanted} on", hint="choose a lower port")
+
+
+def reserve() -> Reserved:
+    """Reserve any free port that the kernel gives to no connection, so that it can be bound again later."""
+    choice = _beside_connections()
+    for port in random.sample(choice, min(TRIES, len(choice))):
+        with contextlib.suppress(OSError):
+            return Reserved(port, unused=True)
+    return Reserved(0, unused=True)
+
+
+def fresh() -> int:
+    """Return such a port without holding it."""
+    with contextlib.closing(reserve()) as found:
+        return found.port
+
+
+def _beside_connections() -> range:
+    try:
+        first, last = map(int, EPHEMERAL.read_text().split())
+    except (OSError, ValueError):
+        return range(FIRST_PORT, FIRST_PORT)
+    below, above = range(FIRST_PORT, first), range(max(FIRST_PORT, last + 1), LAST_PORT + 1)
+    return max(below, above, key=len)
+
+
+def answers(port: int) -> bool:
+    """Whether something accepts connections there."""
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False
+
+
+def engine_version(port: int) -> str:
+    """Read a search engine's version; empty until it answers and every index can be read."""
+    healthy = _get(port, "/_cluster/health?wait_for_status=yellow&timeout=1s")
+    return str(_get(port, "/").get("version", {}).get("number", "")) if healthy else ""
+
+
+def _get(port: int, path: str) -> dict[str, Any]:
+    """Return the JSON object of a 200, else an empty one."""
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
+        try:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            found = json.load(response) if response.status == http.HTTPStatus.OK else {}
+        except (OSError, http.client.HTTPException, ValueError):
+            found = {}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,49 @@
+"""An alert, and the limits that the alerts are made for."""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+MINUTE = 60.0  # seconds
+
+
+class AlertSeverity(StrEnum):
+    """`page`: the search is, or will soon be, wrong. `ticket`: a cause or a loss; the morning will do."""
+
+    PAGE = "page"
+    TICKET = "ticket"
+
+
+@dataclass(frozen=True)
+class AlertLimits:
+    """What the alerts are held against; ages are in seconds.
+
+    `job` is the one that Prometheus scrapes the workers as. `minute` is how many seconds a minute of
+    the rules lasts: 60, but in tests, where an hour is over sooner.
+    """
+
+    oldest_age: float = 300.0
+    no_success: float = 60.0
+    failed_growth: int = 10
+    job: str = "outboxctl"
+    minute: float = MINUTE
+
+
+@dataclass(frozen=True)
+class Alert:
+    """One rule: it fires once `expr` has found something for `wait` seconds.
+
+    `summary` and `first` (what to do first) may hold Prometheus' templates.
+    """
+
+    name: str
+    severity: AlertSeverity
+    expr: str
+    wait: float
+    summary: str
+    first: str
+
+    @property
+    def page(self) -> str:
+        """The name of its page in the runbook: `OutboxStuck` has `outbox-stuck`."""
+        return re.sub(r"(?<!^)(?=[A-Z])", "-", self.name).lower()

@@ -1,0 +1,55 @@
+"""The alerts as a rule file of Prometheus: YAML, written by hand so that people can read it."""
+
+import json
+from collections.abc import Sequence
+from textwrap import indent
+
+from outboxctl.metrics.alerts.model import Alert
+
+RUNBOOKS = "https://outboxctl.readthedocs.io/en/latest/runbook/"
+# Prometheus' own default is a minute: a success could then be a minute old whenever it is looked at.
+INTERVAL = 15.0
+HEAD = "# Made by `outboxctl alerts rules`; docs/alerts.md says how to install it."
+RULE = """\
+- alert: {name}
+  expr: |-
+{expr}
+  for: {wait}
+  labels:
+    severity: {severity}
+  annotations:
+    summary: {summary}
+    description: {first}
+    runbook_url: {runbook}
+"""
+
+
+def rule_file(alerts: Sequence[Alert], runbooks: str = RUNBOOKS, *, interval: float = INTERVAL) -> str:
+    """The file's text; `runbooks` is the address below which each alert has its page.
+
+    `interval`: seconds between two evaluations.
+    """
+    rules = "".join(_rule(alert, f"{runbooks.rstrip('/')}/{alert.page}/") for alert in alerts)
+    group = f"  - name: outboxctl\n    interval: {duration(interval)}\n    rules:\n"
+    return f"{HEAD}\ngroups:\n{group}{indent(rules, ' ' * 6)}"
+
+
+def duration(seconds: float) -> str:
+    """Prometheus' way to write it, to the millisecond: 300 is `5m`, 1.5 is `1500ms`."""
+    milliseconds = max(1, round(seconds * 1000))
+    for size, unit in ((3_600_000, "h"), (60_000, "m"), (1000, "s")):
+        if milliseconds % size == 0:
+            return f"{milliseconds // size}{unit}"
+    return f"{milliseconds}ms"
+
+
+def _rule(alert: Alert, runbook: str) -> str:
+    texts = {"summary": alert.summary, "first": alert.first, "runbook": runbook}
+    quoted = {name: json.dumps(text, ensure_ascii=False) for name, text in texts.items()}
+    return RULE.format(
+        name=alert.name,
+        severity=alert.severity,
+        expr=indent(alert.expr, " " * 4),
+        wait=duration(alert.wait),
+        **quoted,
+    )

@@ -1,0 +1,153 @@
+"""The figures of an outbox, each with its limit, what it means and the command that tells more."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from outboxctl.core.stats import counts, snapshot
+from outboxctl.core.stats.snapshot import PipelineStatus
+from outboxctl.core.stats.workers import WorkerRow
+from outboxctl.domain.printable import brief
+from outboxctl.operations.check.sample_comparison import Drift
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+
+@dataclass(frozen=True)
+class CheckLimits:
+    """The highest figures that are still well, None for any. Ages and the window are in seconds."""
+
+    oldest_age: float
+    stuck: int = 0
+    failed: int | None = None
+    lag: int | None = None
+    failed_growth: int | None = 0
+    window: float = 300.0
+    no_success: float | None = 60.0
+    silence: float | None = None
+
+
+@dataclass(frozen=True)
+class CheckFacts:
+    """What was read in one transaction; `grown` are the events that failed within the window.
+
+    `waiting`: whether any event is to be delivered, also one that waits for its next attempt.
+    """
+
+    standing: PipelineStatus
+    due: bool
+    waiting: bool
+    grown: int
+
+
+@dataclass(frozen=True)
+class CheckedFigure:
+    """One figure and the highest that is well; `value` is None where nobody knows it.
+
+    `meaning` is a sentence with `{}` in place of the value.
+    """
+
+    name: str
+    value: float | None
+    limit: float | None
+    unit: str
+    meaning: str
+    help: str
+
+    @property
+    def well(self) -> bool:
+        """Whether it keeps its limit; what nobody knows does not."""
+        return self.limit is None or (self.value is not None and self.value <= self.limit)
+
+    @property
+    def shown(self) -> str:
+        """Its value for people."""
+        if self.value is None:
+            return "an unknown time"
+        return f"{self.value:.1f} s" if self.unit == "s" else f"{self.value:,}"
+
+    @property
+    def said(self) -> str:
+        """What it means, its value in it; at most 300 characters."""
+        return brief(self.meaning.replace("{}", self.shown, 1), 300)
+
+
+def read(
+    connection: "Connection", limits: CheckLimits, *, max_processing: float, now: datetime | None = None
+) -> CheckFacts:
+    """Read all that the database knows; cheap, whatever the number of done rows."""
+    return CheckFacts(
+        snapshot.pipeline_status(connection, max_processing=max_processing, now=now),
+        snapshot.anything_due(connection, now=now),
+        snapshot.anything_waiting(connection, now=now),
+        counts.failed_within(connection, limits.window, now=now),
+    )
+
+
+def judge(facts: CheckFacts, limits: CheckLimits, drift: Drift | None = None) -> list[CheckedFigure]:
+    """Every figure with its limit; `drift` where a sample was taken."""
+    sampled = [_drift(drift)] if drift else []
+    return [*_events(facts, limits), *_workers(facts, limits), *sampled]
+
+
+def notes(found: Sequence[CheckedFigure]) -> list[CheckedFigure]:
+    """Figures without a limit that people should know all the same: events that failed before the window."""
+    grown = sum(figure.value or 0 for figure in found if figure.name == "failed_growth")
+    unlimited = (figure for figure in found if figure.name == "failed" and figure.limit is None)
+    return [figure for figure in unlimited if (figure.value or 0) > grown]
+
+
+def _events(facts: CheckFacts, limits: CheckLimits) -> list[CheckedFigure]:
+    seen, failed = facts.standing, "outboxctl failed list"
+    grown = f"{{}} events failed within the last {limits.window:g} s"
+    return [
+        _count("lag", seen.lag, limits.lag, "{} events wait or are under way", "outboxctl status"),
+        CheckedFigure(
+            "oldest",
+            seen.oldest_age_seconds,
+            limits.oldest_age,
+            "s",
+            "the oldest event has waited for {}",
+            "outboxctl oldest",
+        ),
+        _count("stuck", seen.stuck, limits.stuck, "{} events are stuck", "outboxctl stuck"),
+        _count("failed", seen.status["failed"], limits.failed, "{} events failed for good", failed),
+        _count("failed_growth", facts.grown, limits.failed_growth, grown, failed),
+    ]
+
+
+def _workers(facts: CheckFacts, limits: CheckLimits) -> list[CheckedFigure]:
+    workers = facts.standing.workers
+    if workers is None:
+        return []  # the schema is older than they are: `db check` says so
+    ages = [each.heartbeat_age_seconds for each in workers if each.heartbeat_age_seconds is not None]
+    unattended = facts.due and not any(worker.alive for worker in workers)
+    waiting = facts.standing.lag if unattended else 0
+    no_success = _no_success(facts, workers, limits)
+    silence, start = "the last heartbeat of any worker was {} ago", "outboxctl worker"
+    return [
+        CheckedFigure("silence", min(ages, default=None), limits.silence, "s", silence, start),
+        _count("unattended", waiting, 0, "{} events wait and no worker is alive", start),
+        no_success,
+    ]
+
+
+def _no_success(facts: CheckFacts, workers: Sequence[WorkerRow], limits: CheckLimits) -> CheckedFigure:
+    """How long events have waited without a success of any worker; where none lives, see `unattended`."""
+    ages = [worker.progress_age_seconds for worker in workers if worker.alive]
+    known = [age for age in ages if age is not None]
+    said = facts.waiting and known and len(known) == len(ages)  # one of an older release may be delivering
+    silent, meaning = min(known) if said else 0.0, "events wait, and none was delivered for {}"
+    return CheckedFigure("no_success", silent, limits.no_success, "s", meaning, "outboxctl doctor")
+
+
+def _drift(drift: Drift) -> CheckedFigure:
+    meaning = f"{{}} of {drift.sampled} sampled entities differ in the index"
+    example = f" (such as {drift.differing[0]})" if drift.differing else ""
+    return _count("drift", len(drift.differing), 0, meaning + example, "outboxctl verify")
+
+
+def _count(name: str, value: int, limit: int | None, meaning: str, help_: str) -> CheckedFigure:
+    return CheckedFigure(name, value, limit, "", meaning, help_)

@@ -1,0 +1,113 @@
+"""Rules for the mapping, compared with the document that is sent: the columns of `search_index`."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from outboxctl.operations.doctor.index_rules import INDEX_RULES
+from outboxctl.operations.doctor.model import FindingSeverity, RuleGroup, Said, rule
+from outboxctl.operations.doctor.remedies import request
+from outboxctl.settings import Settings
+from outboxctl.sink.index.index_setup import MAPPING
+from outboxctl.sink.inspect.indices import Named
+
+ANY_TEXT = {"keyword", "text", "match_only_text", "wildcard", "search_as_you_type", "annotated_text"}
+# What takes each kind of our values, whatever they are. A version is up to 2**63-1, a rank any double.
+TAKES = {
+    "keyword": ANY_TEXT,
+    "text": ANY_TEXT | {"semantic_text"},
+    "double": ANY_TEXT | {"double", "float", "half_float", "scaled_float", "long"},
+    "long": ANY_TEXT | {"long", "unsigned_long", "double", "float"},
+    "date": ANY_TEXT | {"date", "date_nanos"},
+}
+ISO = "date_optional_time"  # part of the default format, and of every one that takes our timestamps
+JOINED = ("entity_type", "entity_id")
+
+
+@rule(
+    "mapping-refuses",
+    FindingSeverity.ERROR,
+    "Each document with such a value is refused, and its event fails (mapping).",
+)
+def refuses(named: Named, _: Settings) -> Iterator[Said]:
+    """A field of a type that does not take the column's values."""
+    index = named.writes_to
+    for field, kind in _kinds(index.mapping).items() if index else ():
+        wanted = MAPPING["properties"].get(field, {}).get("type")
+        if index and wanted and kind not in TAKES[wanted]:
+            yield (
+                f"{index.name} maps {field} as {kind}; the document holds a {_value(wanted)}.",
+                _remap(index.name),
+            )
+
+
+@rule(
+    "mapping-strict",
+    FindingSeverity.ERROR,
+    "A strict mapping refuses every document with a field that it does not name.",
+)
+def strict(named: Named, _: Settings) -> Iterator[Said]:
+    """`dynamic: strict` without all of our columns."""
+    index = named.writes_to
+    if index and str(index.mapping.get("dynamic")) == "strict":
+        lacking = {
+            f: k for f, k in MAPPING["properties"].items() if f not in index.mapping.get("properties", {})
+        }
+        if lacking:
+            what = f"{index.name} has a strict mapping that lacks {', '.join(lacking)}."
+            yield what, request("PUT", f"{index.name}/_mapping", {"properties": lacking})
+
+
+@rule(
+    "mapping-not-keyword",
+    FindingSeverity.WARNING,
+    "`verify` and `rebuild` find documents by them, word for word.",
+)
+def not_keyword(named: Named, _: Settings) -> Iterator[Said]:
+    """The entity's fields are missing, analysed, or something else."""
+    index = named.writes_to
+    kinds = _kinds(index.mapping) if index else {}
+    for field in JOINED if index and not _is_strict(index.mapping) else ():
+        if index and kinds.get(field) != "keyword":
+            missing = {field: MAPPING["properties"][field]}
+            add = request("PUT", f"{index.name}/_mapping", {"properties": missing})
+            yield (
+                f"{index.name} maps {field} as {kinds.get(field, 'nothing')}, not as keyword.",
+                _remap(index.name) if field in kinds else add,
+            )
+
+
+@rule(
+    "source-disabled", FindingSeverity.WARNING, "`failed show`, `verify` and reindexing have nothing to read."
+)
+def no_source(named: Named, _: Settings) -> Iterator[Said]:
+    """`_source` switched off."""
+    index = named.writes_to
+    if index and index.mapping.get("_source", {}).get("enabled") is False:
+        yield f"{index.name} does not keep documents (_source is disabled).", _remap(index.name)
+
+
+def _kinds(mapping: dict[str, Any]) -> dict[str, str]:
+    """Field to type; one with fields of its own and no type is an object."""
+    return {name: _kind(field) for name, field in mapping.get("properties", {}).items()}
+
+
+def _kind(field: dict[str, Any]) -> str:
+    """The type, with what would make it refuse our dates."""
+    kind, form = str(field.get("type", "object")), str(field.get("format", ISO))
+    return kind if ISO in form else f"{kind} of format {form}"
+
+
+def _is_strict(mapping: dict[str, Any]) -> bool:
+    return str(mapping.get("dynamic")) == "strict"
+
+
+def _value(kind: str) -> str:
+    return {"keyword": "text", "long": "integer up to 2^63-1", "double": "number"}.get(kind, kind)
+
+
+def _remap(index: str) -> str:
+    """A field's type cannot be changed in place."""
+    return f"outboxctl rebuild --mapping default --yes  # {index}: a field's type never changes in place"
+
+
+INDEX = RuleGroup("index and mapping", (*INDEX_RULES, refuses, strict, not_keyword, no_source))

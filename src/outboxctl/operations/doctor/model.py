@@ -1,0 +1,90 @@
+"""The words of an examination: findings, the rules that make them, and the checks that feed the rules."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from outboxctl.domain.printable import brief
+from outboxctl.operations.doctor.remedies import reaching
+from outboxctl.settings import Settings
+
+
+class End(StrEnum):
+    """What is examined; `settings` is also where both ends have to fit together."""
+
+    DATABASE = "database"
+    SINK = "sink"
+    SETTINGS = "settings"
+
+
+class FindingSeverity(StrEnum):
+    """error: deliveries fail or are lost; warning: they will, or something costs; info: worth knowing."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is wrong, why it matters, and the command that mends it."""
+
+    id: str
+    end: End
+    severity: FindingSeverity
+    what: str
+    why: str
+    mend: str
+
+
+Said = tuple[str, str]  # what is wrong, the command that mends it
+Look = Callable[[Any, Settings], Iterable[Said]]
+
+
+@dataclass(frozen=True)
+class DoctorRule:
+    """One thing that can be wrong: `look` takes a fact and the settings, and says each case of it."""
+
+    id: str
+    severity: FindingSeverity
+    why: str
+    look: Look
+
+    def findings(self, end: End, fact: Any, settings: Settings) -> list[Finding]:
+        """What this rule finds in the fact; names in it may be hostile, so everything is cleaned."""
+        said = self.look(fact, settings)
+        return [
+            Finding(
+                self.id, end, self.severity, brief(what), self.why, brief(reaching(mend, settings), 2_000)
+            )
+            for what, mend in said
+        ]
+
+
+@dataclass(frozen=True)
+class RuleGroup:
+    """Rules that share a fact, under the name that people see; `vital`: no error here, or nothing more."""
+
+    name: str
+    rules: tuple[DoctorRule, ...]
+    vital: bool = False
+
+
+@dataclass(frozen=True)
+class DoctorReport:
+    """All findings, what was examined, and whether an end could not be reached."""
+
+    findings: list[Finding]
+    examined: list[str]
+    unreachable: bool
+
+    @property
+    def counts(self) -> bool:
+        """Whether something was found that is more than information."""
+        return any(finding.severity is not FindingSeverity.INFO for finding in self.findings)
+
+
+def rule(id: str, severity: FindingSeverity, why: str) -> Callable[[Look], DoctorRule]:  # noqa: A002 - the report's word
+    """Make a rule of a function that says what is wrong and what mends it."""
+    return lambda look: DoctorRule(id, severity, why, look)

@@ -1,0 +1,60 @@
+"""Commands that mend, in the form of the tool that a person has at hand."""
+
+import json
+from collections.abc import Mapping
+from shlex import quote
+from typing import Any
+
+from outboxctl.net.urls import credentials
+from outboxctl.settings import Settings
+
+SINK = "SINK"  # stands for the sink's address
+
+
+def request(method: str, path: str, body: Mapping[str, Any] | None = None) -> str:
+    """A request to the sink; `reaching` says where that is."""
+    data = f" -H 'Content-Type: application/json' -d {quote(json.dumps(body))}" if body else ""
+    return f"curl -X {method} {SINK}/{quote(path)}{data}"
+
+
+def reaching(mend: str, settings: Settings) -> str:
+    """The command with the sink's address and credentials; secrets stay in the environment."""
+    if not mend.startswith("curl "):
+        return mend
+    url = settings.sink_urls[0].rstrip("/")
+    where = '"${ELASTIC_URL%%,*}"' if credentials(url) else quote(url)
+    return mend.replace(SINK, where, 1).replace("curl", " ".join(["curl", *_options(settings)]), 1)
+
+
+def _options(settings: Settings) -> list[str]:
+    files = {
+        '--cacert "$ELASTIC_CA_CERTS"': settings.elastic_ca_certs,
+        '--cert "$ELASTIC_CLIENT_CERT"': settings.elastic_client_cert,
+        '--key "$ELASTIC_CLIENT_KEY"': settings.elastic_client_key,
+    }
+    options = [option for option, given in files.items() if given]
+    if settings.elastic_api_key:
+        options.append('-H "Authorization: ApiKey $ELASTIC_API_KEY"')
+    elif settings.elastic_username:
+        options.append('-u "$ELASTIC_USERNAME:$ELASTIC_PASSWORD"')
+    return options
+
+
+def index_setting(index: str, **settings: Any) -> str:
+    """Change settings of one index; None puts the engine's default back."""
+    return request("PUT", f"{index}/_settings", {"index": settings})
+
+
+def export(name: str, value: object) -> str:
+    """Set a setting of ours; seconds without needless decimals."""
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    return f"export {name}={quote(text)}"
+
+
+def size(count: float) -> str:
+    """A number of bytes for people."""
+    for unit in ("B", "KB", "MB", "GB"):
+        if count < 1024:  # noqa: PLR2004 - the step of these units
+            return f"{count:.0f} {unit}"
+        count /= 1024
+    return f"{count:.1f} TB"

@@ -1,0 +1,106 @@
+"""Pruning: done events older than a retention are deleted, paced, in audited batches."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from outboxctl.core.database import Database
+from outboxctl.core.operator import prune as core
+from outboxctl.core.operator.audit import record
+from outboxctl.core.operator.prune import PrunePlan
+from outboxctl.operations.failed import batches
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+BATCH = 5_000  # rows a transaction: no worker ever waits for a done row, and each batch is an audit row
+FEW, MOST = 16, 1_024  # blocks a transaction, at first and at most: 8 MB are read in some milliseconds
+
+
+class Walk:
+    """Takes ranges of the first `blocks` blocks, so long that about `wanted` rows are found in each."""
+
+    def __init__(self, blocks: int, wanted: int, *, length: int = FEW) -> None:
+        self._at, self._end = 0, blocks
+        self._wanted, self._length = wanted, length
+
+    def take(self) -> tuple[int, int] | None:
+        """The next range: its first block and the one after its last; None when all were taken."""
+        first, self._at = self._at, min(self._end, self._at + self._length)
+        return (first, self._at) if first < self._at else None
+
+    def more(self) -> bool:
+        """Whether a range is left."""
+        return self._at < self._end
+
+    def found(self, rows: int) -> None:
+        """Learn from the last range: empty stretches are crossed quickly, dense ones in small steps."""
+        if rows * 2 < self._wanted:
+            self._length = min(MOST, self._length * 2)
+        elif rows > self._wanted:
+            self._length = max(1, self._length // 2)
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """Rows deleted; the act's audit id (None if there were none); whether it was asked to stop early."""
+
+    rows: int
+    audit_id: str | None
+    interrupted: bool
+    seconds: float
+
+
+def count(
+    connection: "Connection", plan: PrunePlan, advance: Callable[[int], object] = lambda _: None
+) -> int:
+    """How many rows `apply` would delete now; `advance` is told of the blocks that were read."""
+    walk, rows = Walk(plan.blocks, 0, length=MOST), 0
+    while blocks := walk.take():
+        rows += core.count(connection, plan, *blocks)
+        advance(blocks[1] - blocks[0])
+    return rows
+
+
+def apply(
+    database: Database,
+    plan: PrunePlan,
+    *,
+    by: str,
+    reason: str,
+    filters: dict[str, Any],
+    stop: threading.Event,
+    rate: float,
+    advance: Callable[[int], object] = lambda _: None,
+) -> Pruned:
+    """Delete at most `rate` rows a second until all is walked or `stop` is set; each batch is audited.
+
+    `advance` is told of the blocks that were walked.
+    """
+    began, act_id = monotonic(), str(uuid4())
+    walk = Walk(plan.blocks, max(1, min(BATCH, int(rate))))
+    audit = {"by": by, "reason": reason, "filters": filters, "act_id": act_id}
+
+    def step() -> int:
+        """One batch; what holds nothing to delete is passed over."""
+        while not stop.is_set() and (blocks := walk.take()):
+            rows = _batch(database, plan, blocks, audit)
+            walk.found(rows)
+            advance(blocks[1] - blocks[0])
+            if rows:
+                return rows
+        return 0
+
+    total = batches.run(step, stop=stop, rate=rate, more=walk.more)
+    return Pruned(total, act_id if total else None, stop.is_set(), monotonic() - began)
+
+
+def _batch(database: Database, plan: PrunePlan, blocks: tuple[int, int], audit: dict[str, Any]) -> int:
+    with database.begin() as connection:
+        rows = core.delete(connection, plan, *blocks)
+        if rows:
+            record(connection, "prune", ids=[], affected=rows, **audit)
+    return rows

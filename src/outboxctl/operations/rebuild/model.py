@@ -1,0 +1,82 @@
+"""What a rebuild is given, and what it says of itself."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from outboxctl.core.operator.rebuilds import Rebuild
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from outboxctl.core.database import Database
+    from outboxctl.sink.transport.client import Client
+
+SHOWN = 100  # refused documents in a report
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A document that the new index does not take."""
+
+    id: str
+    reason: str
+    error: str
+
+
+class DocumentsRefusedError(Exception):
+    """The new index refuses documents, and nobody said that it may."""
+
+
+class RebuildInterrupted(Exception):  # noqa: N818 - no error: somebody asked for it
+    """Asked to stop: what is done is saved."""
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What every phase works with. `held` is the connection whose transaction holds the lock.
+
+    `size`: documents a page and a bulk request. `patience`: seconds that the sink may be away.
+    `refused` collects by document id, over all phases of this process.
+    """
+
+    db: "Database"
+    client: "Client"
+    held: "Connection"
+    stop: threading.Event
+    size: int = 1_000
+    patience: float = 60.0
+    allow_failures: bool = False
+    say: Callable[[str], object] = lambda _: None
+    advance: Callable[[int], object] = lambda _: None
+    refused: dict[str, Refused] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RebuildReport:
+    """How far a rebuild came, in documents; `failures` holds the first 100 refused by this run."""
+
+    action: str
+    alias: str
+    phase: str
+    old_index: str | None
+    new_index: str
+    copied: int
+    caught_up: int
+    healed: int
+    refused: int
+    failures: list[Refused]
+    kept_index: str | None
+    kept_until: datetime | None
+    resumed: bool
+    seconds: float
+
+
+def report(rebuild: Rebuild, refused: dict[str, Refused], *, resumed: bool, seconds: float) -> RebuildReport:
+    """The report of a row."""
+    names = ("action", "alias", "phase", "old_index", "new_index", "copied", "caught_up", "healed")
+    row = {name: getattr(rebuild, name) for name in (*names, "kept_index", "kept_until")}
+    row |= {"refused": max(rebuild.refused, len(refused)), "failures": [*refused.values()][:SHOWN]}
+    return RebuildReport(**row, resumed=resumed, seconds=round(seconds, 3))

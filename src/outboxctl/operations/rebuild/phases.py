@@ -1,0 +1,122 @@
+"""What each phase does. All can be done again from the start: a killed rebuild does."""
+
+from contextlib import suppress
+from datetime import timedelta
+from time import monotonic
+
+from outboxctl.core.documents import source_rows
+from outboxctl.core.operator import rebuilds
+from outboxctl.core.operator.rebuilds import ENDING, SWAPPING, Rebuild, RebuildPhase
+from outboxctl.domain.errors import OutboxctlError, UnreachableError, UsageError
+from outboxctl.operations.rebuild.filling import fill
+from outboxctl.operations.rebuild.healing import heal
+from outboxctl.operations.rebuild.model import RebuildInterrupted, Tools
+from outboxctl.operations.rebuild.sending import Sender, collect
+from outboxctl.sink.index import alias, lifecycle
+
+ROUNDS = 5  # of catching up before the swap, at most
+SHORT = 3.0  # seconds: what came in during so short a round can wait for the one after the swap
+# A claim marks its event when its transaction starts, and is seen when it commits: at most 30 s later.
+OVERLAP = timedelta(seconds=60)
+# A worker held up may write an entity that was deleted meanwhile: the old index has tombstones
+# against it (index.gc_deletes), and the new one needs them too.
+TOMBSTONES = timedelta(hours=1)
+
+
+def create(tools: Tools, rebuild: Rebuild) -> Rebuild:
+    """The new index, quick to fill."""
+    lifecycle.create(tools.client, rebuild.new_index, rebuild.body, rebuild.id)
+    with tools.db.begin() as connection:
+        return rebuilds.save(connection, rebuild, phase=RebuildPhase.FILL)
+
+
+def catch_up(tools: Tools, rebuild: Rebuild) -> Rebuild:
+    """What changed while the index was filled; and while that was sent, until a round is short."""
+    for _ in range(ROUNDS):
+        began = monotonic()
+        rebuild = follow(tools, rebuild)
+        if monotonic() - began < SHORT:
+            break
+    with tools.db.begin() as connection:
+        return rebuilds.save(connection, rebuild, phase=RebuildPhase.SWAP)
+
+
+def follow(tools: Tools, rebuild: Rebuild) -> Rebuild:
+    """One round: the entities of all events written or moved since the last, as they are now.
+
+    So every event that went to the other index is made up for, whatever it did: a row that is gone
+    becomes a delete at its newest version, and so a tombstone.
+    """
+    fresh = rebuild.action == "rebuild" and rebuild.caught_up_to == rebuild.started_at
+    since = rebuild.caught_up_to - OVERLAP
+    gone_since = rebuild.caught_up_to - TOMBSTONES if fresh else since
+    tolerant = tools.allow_failures or rebuild.action != "rebuild" or rebuild.phase == RebuildPhase.RECONCILE
+    sender, sent, refused = Sender(tools, rebuild.new_index), 0, 0
+    with tools.db.begin() as connection:
+        moment = source_rows.moment(connection)
+        for entities in source_rows.changed(connection, since=since, gone_since=gone_since, size=tools.size):
+            if tools.stop.is_set():
+                raise RebuildInterrupted
+            refused += collect(tools, sender.send(entities), tolerant=tolerant)
+            sent += len(entities)
+    counts = {"caught_up": rebuild.caught_up + sent - refused, "refused": rebuild.refused + refused}
+    with tools.db.begin() as connection:
+        return rebuilds.save(connection, rebuild, caught_up_to=moment, **counts)
+
+
+def swap(tools: Tools, rebuild: Rebuild) -> Rebuild:
+    """The alias leads to the new index from one moment to the next; audited."""
+    if rebuild.action == "rebuild":
+        lifecycle.make_ready(tools.client, rebuild.new_index, rebuild.body["settings"])
+    if rebuild.swapped_at is None:
+        with tools.db.begin() as connection:
+            rebuild = rebuilds.save(connection, rebuild, SWAPPING)
+    home = alias.look(tools.client, rebuild.alias)
+    if home.index != rebuild.new_index:
+        _swap(tools, rebuild, home)
+    with tools.db.begin() as connection:
+        action = "rebuild" if rebuild.action == "rebuild" else f"rebuild {rebuild.action}"
+        rebuilds.record(connection, action, rebuild, by=rebuild.operator, reason=rebuild.reason)
+        rebuilds.not_kept(connection, rebuild.alias, rebuild.new_index)
+        return rebuilds.save(connection, rebuild, phase=RebuildPhase.RECONCILE)
+
+
+def _swap(tools: Tools, rebuild: Rebuild, home: alias.Home) -> None:
+    expected = rebuild.alias if rebuild.concrete else rebuild.old_index
+    if home.index not in (None, expected):
+        raise UsageError(
+            f"{rebuild.alias} leads to {home.index} by now, not to {expected}: somebody else moved it",
+            hint="`outboxctl rebuild --abort` ends this rebuild",
+        )
+    try:
+        if home.index:
+            lifecycle.mark(tools.client, home.index, rebuild.id)
+        if home.concrete and rebuild.old_index:
+            lifecycle.clone(tools.client, rebuild.alias, rebuild.old_index, rebuild.id)
+        alias.swap(tools.client, home, rebuild.new_index)
+    except OutboxctlError:
+        with suppress(UnreachableError):
+            if home.concrete:
+                lifecycle.unblock(tools.client, rebuild.alias)
+        raise
+
+
+def reconcile(tools: Tools, rebuild: Rebuild) -> Rebuild:
+    """What still went to the old index around the swap; then the rebuild is done.
+
+    One round is enough: whatever went there was committed before the swap, and is read now.
+    """
+    rebuild = follow(tools, rebuild)
+    healed = heal(tools, rebuild.new_index)
+    ending = {"phase": RebuildPhase.DONE, "healed": rebuild.healed + healed, "kept_index": rebuild.old_index}
+    with tools.db.begin() as connection:
+        return rebuilds.save(connection, rebuild, ENDING, **ending)
+
+
+STEPS = {
+    RebuildPhase.CREATE: create,
+    RebuildPhase.FILL: fill,
+    RebuildPhase.CATCH_UP: catch_up,
+    RebuildPhase.SWAP: swap,
+    RebuildPhase.RECONCILE: reconcile,
+}

@@ -1,0 +1,115 @@
+"""Carrying a plan out, or on: one at a time for an alias, phase by phase."""
+
+from contextlib import contextmanager
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from outboxctl.core.operator import rebuilds
+from outboxctl.core.operator.rebuilds import Rebuild, RebuildPhase
+from outboxctl.domain.errors import UsageError
+from outboxctl.operations.rebuild.model import (
+    DocumentsRefusedError,
+    RebuildInterrupted,
+    RebuildReport,
+    Tools,
+    report,
+)
+from outboxctl.operations.rebuild.phases import STEPS
+from outboxctl.operations.rebuild.plan import RebuildPlan, last_done
+from outboxctl.operations.rebuild.undo import abort
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import Connection
+
+    from outboxctl.core.database import Database
+
+
+SAYS = {
+    RebuildPhase.CREATE: "Creating {new}",
+    RebuildPhase.FILL: "Filling {new}",
+    RebuildPhase.CATCH_UP: "Catching {new} up with the events since",
+    RebuildPhase.SWAP: "Moving {alias} to {new}",
+    RebuildPhase.RECONCILE: "Making up for what went elsewhere meanwhile; comparing {new} with the rows",
+}
+
+
+@contextmanager
+def alone(db: "Database", alias: str) -> "Iterator[Connection]":
+    """The right to work on `alias`, until the end; UsageError if another process has it."""
+    with db.begin() as held:
+        if not rebuilds.lock(held, alias):
+            raise UsageError(
+                f"a rebuild of {alias} is running", hint="`outboxctl rebuild --status` shows how far it is"
+            )
+        yield held
+
+
+def apply(
+    tools: Tools, plan: RebuildPlan, *, by: str, reason: str, grace_seconds: float, keep_failed: bool
+) -> RebuildReport:
+    """Carry it out to its end, or to where it stops.
+
+    The report's phase tells: `done`; `aborted` if the new index refused documents (it is deleted,
+    unless `keep_failed`); any other if it was asked to stop. Raises UsageError, with all as it was, if
+    the sink refuses the new index itself; UnreachableError if one side is away for too long: what is
+    done is saved.
+    """
+    began = monotonic()
+    row = _open(tools, plan, by=by, reason=reason, grace_seconds=grace_seconds)
+    resumed = plan.under_way is not None
+    if resumed:
+        tools.say(f"Going on where this {row.action} stopped: {row.copied:,} documents are copied")
+    try:
+        _go_on(tools, row)
+    except DocumentsRefusedError:
+        if not keep_failed:
+            abort(tools, _current(tools, row), by=by, reason="the new index refused documents")
+    except UsageError:
+        if _current(tools, row).phase == RebuildPhase.CREATE:
+            abort(tools, _current(tools, row), by=by, reason="the sink refused the new index")
+        raise
+    except RebuildInterrupted:
+        pass
+    return report(_current(tools, row), tools.refused, resumed=resumed, seconds=monotonic() - began)
+
+
+def _open(tools: Tools, plan: RebuildPlan, *, by: str, reason: str, grace_seconds: float) -> Rebuild:
+    """The row to go on with; what was planned must still be so, now that nobody else is at work."""
+    with tools.db.begin() as connection:
+        found = rebuilds.active_rebuild(connection, plan.alias)
+        if (found and found.id) != (plan.under_way and plan.under_way.id):
+            raise UsageError(f"another rebuild of {plan.alias} came in between", hint="look again")
+        if found:
+            return found
+        rollback = plan.action == "rollback"
+        last = last_done(connection, plan.alias) if rollback else None
+        return rebuilds.begin(
+            connection,
+            action=plan.action,
+            alias=plan.alias,
+            old_index=plan.old_index,
+            new_index=plan.new_index,
+            concrete=plan.concrete,
+            body=plan.body,
+            phase=RebuildPhase.CATCH_UP if rollback else RebuildPhase.CREATE,
+            by=by,
+            reason=reason,
+            grace_seconds=grace_seconds,
+            caught_up_to=last.swapped_at if last else None,
+        )
+
+
+def _go_on(tools: Tools, row: Rebuild) -> None:
+    while row.ended_at is None:
+        rebuilds.still_locked(tools.held)
+        if tools.stop.is_set():
+            raise RebuildInterrupted
+        tools.say(SAYS[RebuildPhase(row.phase)].format(new=row.new_index, alias=row.alias))
+        row = STEPS[RebuildPhase(row.phase)](tools, row)
+
+
+def _current(tools: Tools, row: Rebuild) -> Rebuild:
+    with tools.db.begin() as connection:
+        return rebuilds.one(connection, row.id)

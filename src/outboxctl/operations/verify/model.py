@@ -1,0 +1,93 @@
+"""What a comparison finds: how an entity differs, and where both sides stand."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from uuid import UUID
+
+from outboxctl.core.documents.entities import Key
+from outboxctl.core.produce import MAX_TYPE
+from outboxctl.domain.printable import SURROGATE
+
+
+class DifferenceKind(StrEnum):
+    """How an entity differs; one word each."""
+
+    MISSING = "missing"  # a row without a document
+    EXTRA = "extra"  # a document without a row
+    STALE = "stale"  # the document is older than the row
+    AHEAD = "ahead"  # the document is newer than the row: ordinary events cannot reach it
+    ALTERED = "altered"  # of the same version, with another content
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One entity that differs: its document's id, and the versions on both sides (None: not there).
+
+    `in_flight`: an event for it was under way, or its row changed meanwhile, so a worker may just be
+    mending it. `seq_no` and `primary_term` fence a delete of exactly the document that was seen.
+    """
+
+    kind: DifferenceKind
+    id: str
+    source_version: int | None
+    index_version: int | None
+    in_flight: bool = False
+    seq_no: int | None = None
+    primary_term: int | None = None
+
+    @property
+    def target(self) -> Key | None:
+        """The entity for an event, None where the outbox cannot name it."""
+        key = key_of(self.id)
+        return key if key and len(key.entity_type) <= MAX_TYPE and sayable(self.id) else None
+
+
+@dataclass
+class Census:
+    """What was gone through so far: buckets, and the entities on each side."""
+
+    buckets: int = 0
+    rows: int = 0
+    documents: int = 0
+
+    def add(self, other: "Census") -> None:
+        """Count the other's in."""
+        self.buckets += other.buckets
+        self.rows += other.rows
+        self.documents += other.documents
+
+
+@dataclass(frozen=True)
+class VerifyReport:
+    """A comparison: how many entities differ by kind, how many more are in flight, and the first of them.
+
+    `content` is False where versions alone were compared. `seconds` is wall clock. `unchanged_since`:
+    nothing was read again, as neither side has changed since they agreed at that time (ISO 8601).
+    """
+
+    index: str
+    content: bool
+    buckets: int
+    rows: int
+    documents: int
+    differences: int
+    by_kind: dict[str, int]
+    in_flight: int
+    seconds: float
+    first: list[Difference]
+    unchanged_since: str | None = None
+
+
+def key_of(id_: str) -> Key | None:
+    """The entity that a document's id names: `type:uuid` as a worker would write it, else None."""
+    kind, colon, entity = id_.rpartition(":")
+    try:
+        usual = bool(colon) and str(UUID(entity)) == entity
+    except ValueError:
+        return None
+    return Key(kind, entity) if usual and "\x00" not in kind else None
+
+
+def sayable(text: str) -> bool:
+    """Whether the sink can be told this text: a database may hold bytes that are no UTF-8."""
+    return SURROGATE.search(text) is None

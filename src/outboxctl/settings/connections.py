@@ -1,0 +1,144 @@
+"""The settings of both ends: how to reach them, as whom, and whom to trust."""
+
+import re
+
+from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from outboxctl.domain.errors import UsageError
+from outboxctl.domain.printable import CONTROL
+from outboxctl.net.urls import check_database_url, check_sink_urls
+from outboxctl.settings.kinds import Environment, SinkProduct
+
+MAX_INDEX_BYTES = 255
+FORBIDDEN_IN_INDEX = set('\\/*?"<>| ,#:')
+
+
+class ConnectionSettings(BaseSettings):
+    """PostgreSQL and the sink."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env",
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+        populate_by_name=True,
+        case_sensitive=True,
+        defer_build=True,  # none of these alone is ever made
+    )
+
+    database_url: SecretStr | None = Field(
+        None,
+        validation_alias="DATABASE_URL",
+        description="PostgreSQL: postgresql://, postgres:// or postgresql+psycopg://",
+    )
+    elastic_url: SecretStr = Field(
+        SecretStr("http://localhost:9200"),
+        validation_alias="ELASTIC_URL",
+        description="the sink: one URL or several, comma-separated",
+    )
+    sink: SinkProduct = Field(
+        SinkProduct.AUTO,
+        validation_alias="OUTBOX_SINK",
+        description="`elasticsearch`, `opensearch` (the extra of that name), or `auto`: whichever answers",
+    )
+    elastic_index: str = Field(
+        "outbox-search-index", validation_alias="ELASTIC_INDEX", description="index or write alias"
+    )
+    elastic_api_key: SecretStr | None = Field(
+        None, validation_alias="ELASTIC_API_KEY", description="API key; wins over user and password"
+    )
+    elastic_username: str | None = Field(
+        None, validation_alias="ELASTIC_USERNAME", description="user for basic authentication"
+    )
+    elastic_password: SecretStr | None = Field(
+        None, validation_alias="ELASTIC_PASSWORD", description="its password"
+    )
+    elastic_ca_certs: str | None = Field(
+        None,
+        validation_alias="ELASTIC_CA_CERTS",
+        description="PEM file of the CA that signed the sink's certificate",
+    )
+    elastic_client_cert: str | None = Field(
+        None,
+        validation_alias="ELASTIC_CLIENT_CERT",
+        description="PEM file of our own certificate, where the sink asks for one",
+    )
+    elastic_client_key: str | None = Field(
+        None,
+        validation_alias="ELASTIC_CLIENT_KEY",
+        description="PEM file of its key, if that is not in the same file",
+    )
+    elastic_fingerprint: str | None = Field(
+        None,
+        validation_alias="ELASTIC_FINGERPRINT",
+        description="SHA-256 of the sink's certificate or its CA, in hex, in place of ELASTIC_CA_CERTS",
+    )
+    environment: Environment | None = Field(
+        None,
+        validation_alias=AliasChoices("OUTBOX_ENV", "WORDLOOM_ENV"),
+        description="dev, test, sandbox or prod; checked against the marker in the database",
+    )
+
+    @field_validator("database_url")
+    @classmethod
+    def _database_url(cls, value: SecretStr | None) -> SecretStr | None:
+        return value and SecretStr(check_database_url(value.get_secret_value()))
+
+    @field_validator("elastic_url")
+    @classmethod
+    def _elastic_url(cls, value: SecretStr) -> SecretStr:
+        return SecretStr(",".join(check_sink_urls(value.get_secret_value())))
+
+    @field_validator("elastic_index")
+    @classmethod
+    def _elastic_index(cls, value: str) -> str:
+        # The rules of Elasticsearch's create-index API.
+        bad_start = value.startswith(("-", "_", "+")) or value in {"", ".", ".."}
+        bad_size = value != value.lower() or len(value.encode()) > MAX_INDEX_BYTES
+        if bad_start or bad_size or CONTROL.search(value) or FORBIDDEN_IN_INDEX & set(value):
+            raise ValueError("not a valid index name (lower case, none of the characters that a URL needs)")
+        return value
+
+    @field_validator("elastic_fingerprint")
+    @classmethod
+    def _sha256(cls, value: str | None) -> str | None:
+        digits = (value or "").replace(":", "").lower()
+        if value and not re.fullmatch("[0-9a-f]{64}", digits):
+            raise ValueError("expected the 64 hex digits of a SHA-256, with or without colons")
+        return digits or None
+
+    @field_validator(
+        *("elastic_api_key", "elastic_username", "elastic_password"),
+        *("elastic_ca_certs", "elastic_client_cert", "elastic_client_key"),
+    )
+    @classmethod
+    def _fits_a_header(cls, value: SecretStr | str | None) -> SecretStr | str | None:
+        text = value.get_secret_value() if isinstance(value, SecretStr) else value or ""
+        if CONTROL.search(text):
+            raise ValueError("holds control characters, perhaps a line end from a file")
+        return value
+
+    @field_validator("elastic_api_key")
+    @classmethod
+    def _ascii(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and not value.get_secret_value().isascii():
+            raise ValueError("not an API key: they are ASCII")
+        return value
+
+    @property
+    def sink_urls(self) -> list[str]:
+        """The sink's URLs, each with an explicit port, credentials included: never print them."""
+        return self.elastic_url.get_secret_value().split(",")
+
+    def require_database_url(self) -> str:
+        """Return the database URL, or raise UsageError naming the setting."""
+        if self.database_url is None:
+            raise UsageError(
+                "DATABASE_URL is not set",
+                hint="export DATABASE_URL='postgresql://user:password@host:5432/name', "
+                "or run `outboxctl services up` for a local one",
+            )
+        return self.database_url.get_secret_value()

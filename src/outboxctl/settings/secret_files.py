@@ -1,0 +1,57 @@
+"""Secrets in files, as Docker and Kubernetes hand them over: NAME_FILE is the path of NAME's value."""
+
+import stat
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from outboxctl.domain.errors import UsageError
+from outboxctl.domain.printable import brief
+
+SUFFIX = "_FILE"
+LARGEST = 65_536  # bytes: no secret is as long, a mistaken path may lead to a disk image
+
+
+def named(names: list[str], level: Mapping[str, str | None]) -> Iterator[tuple[str, str, str]]:
+    """Of these settings, those that one place names a file for: setting, name of the file's, its path.
+
+    UsageError where the same place gives a value, too: nobody could say which of them is old.
+    """
+    for name in names:
+        if path := level.get(name + SUFFIX):
+            if level.get(name):
+                raise UsageError(f"both {name} and {name}{SUFFIX} are set", hint="unset one of them")
+            yield name, name + SUFFIX, path
+
+
+def read(name: str, path: str) -> str:
+    """The text in the file of the setting `name`, without the line end that editors put there.
+
+    UsageError, naming both, for what is no file of text that can be read.
+    """
+    try:
+        return _text(Path(path))
+    except UnicodeDecodeError:
+        why = "it is not text"
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+    except ValueError as error:
+        why = str(error)
+    raise UsageError(
+        f"bad setting {name}: cannot read {brief(path, 200)}: {why}",
+        hint="it names a file that holds the secret and nothing else",
+    )
+
+
+def _text(path: Path) -> str:
+    """ValueError or OSError for anything else. A pipe without a writer would keep us waiting for ever."""
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise ValueError("it is a directory" if stat.S_ISDIR(found.st_mode) else "it is no regular file")
+    if found.st_size > LARGEST:
+        raise ValueError(f"it is larger than {LARGEST:,} bytes")
+    text = path.read_bytes().decode().removesuffix("\n").removesuffix("\r")
+    if "\0" in text:
+        raise ValueError("it is not text")
+    if not text:
+        raise ValueError("it is empty")
+    return text

@@ -1,0 +1,82 @@
+"""The bulk request: actions to bytes, and its answer paired item by item with what was sent."""
+
+from collections.abc import Sequence
+from json.encoder import encode_basestring_ascii as quoted
+from typing import Any, NamedTuple
+
+from outboxctl.domain.failures import DROPPED, Answer
+from outboxctl.sink.transport.engine_error import error_of
+
+CONFIRMED = Answer(200)  # shared: nearly every item is this one
+FILTER = "errors,items.*._id,items.*.status,items.*.result,items.*.error"
+WRITTEN = frozenset({"created", "updated", "deleted", None})  # None: a front that shows no results
+
+
+class BulkAction(NamedTuple):
+    """One document to write (`document` is its JSON text) or, with None, to delete."""
+
+    id: str
+    version: int
+    document: str | None
+
+
+# A bulk request of it shows whether the sink takes bulk requests, by the same path and media type, without an
+# event. It deletes nothing: a document of this id and of version 0 does not exist.
+PROBE = BulkAction("outboxctl:probe", 0, None)
+
+
+def body(actions: Sequence[BulkAction]) -> bytes:
+    """The NDJSON of a bulk request; versions are `external_gte`, so an older one never wins."""
+    return "".join(map(_lines, actions)).encode()
+
+
+def _lines(action: BulkAction) -> str:
+    id_, version, document = action
+    about = f'"_id":{quoted(id_)},"version":{version},"version_type":"external_gte"'
+    if document is None:
+        return f'{{"delete":{{{about}}}}}\n'
+    if "\n" in document:  # whitespace of a `json` column may hold line ends, which would end the line here
+        document = document.replace("\n", " ")
+    return f'{{"index":{{{about}}}}}\n{document}\n'
+
+
+def pair(actions: Sequence[BulkAction], answer: Any) -> list[Answer] | Answer:
+    """One Answer an action, in order; or one for the whole request if the body is not its answer.
+
+    Counts, verbs and ids are compared: the client's helpers pair by position and lose events when
+    an item is missing.
+    """
+    items = answer.get("items") if isinstance(answer, dict) else None
+    if not isinstance(items, list) or len(items) != len(actions):
+        return _bad(f"{len(items) if isinstance(items, list) else 'no'} items for {len(actions)} actions")
+    try:
+        return [_item(action, item) for action, item in zip(actions, items, strict=True)]
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
+        return _bad(f"item of another shape, verb or id: {error}")
+
+
+def _item(action: BulkAction, item: dict[str, Any]) -> Answer:
+    deleting = action.document is None
+    outcome = item["delete" if deleting else "index"]
+    status = outcome["status"]
+    if outcome["_id"] != action.id or type(status) is not int:
+        raise ValueError(f"status {status!r} of {outcome['_id']!r}, expected {action.id!r}")
+    error = outcome.get("error")
+    if not 200 <= status < 300:  # noqa: PLR2004 - any 2xx
+        return Answer(status, *error_of(error), deleting)
+    if error is None and outcome.get("result") in WRITTEN:
+        return CONFIRMED
+    return _odd(outcome)
+
+
+def _odd(outcome: dict[str, Any]) -> Answer:
+    """The Answer for a success that wrote nothing; ValueError for one that contradicts itself."""
+    if outcome.get("error") is not None:
+        raise ValueError(f"{outcome['_id']!r} has status {outcome['status']} and an error")
+    if outcome["result"] != DROPPED:
+        raise ValueError(f"the result of {outcome['_id']!r} is {outcome['result']!r}"[:500])
+    return Answer(outcome["status"], DROPPED)
+
+
+def _bad(text: str) -> Answer:
+    return Answer(200, "bad_response", text, request=True)

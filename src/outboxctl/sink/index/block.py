@@ -1,0 +1,36 @@
+"""The write block of one index (`index.blocks.write`); no other block is touched."""
+
+from outboxctl.domain.errors import RefusedError, UnreachableError, UsageError
+from outboxctl.domain.failures import Answer
+from outboxctl.sink.inspect.indices import named
+from outboxctl.sink.transport.client import Client
+from outboxctl.sink.transport.request import HINT, NOT_FOUND, ask, demand, failure
+
+
+def write_index(client: Client, name: str) -> str:
+    """The index that writes to `name` go to. UsageError where there is none, UnreachableError."""
+    try:
+        found = named(client, name)
+    except (RefusedError, UnreachableError) as error:
+        raise UnreachableError(f"the index {name} cannot be looked at: {error}", hint=HINT) from error
+    if found.writes_to is None:
+        raise UsageError(f"{name} names no index that takes writes", hint="`outboxctl doctor` tells why")
+    return found.writes_to.name
+
+
+def blocked(client: Client, index: str) -> bool:
+    """Whether writes are blocked by this very setting."""
+    found = demand(client, "GET", index, "_settings", flat_settings=True)
+    return any(facts["settings"].get("index.blocks.write") == "true" for facts in found.values())
+
+
+def set_block(client: Client, index: str, *, on: bool) -> None:
+    """Set or lift it, and look that it is so; an index that is gone needs no lifting."""
+    setting = {"index.blocks.write": True if on else None}
+    answer = ask(client, "PUT", index, "_settings", body=setting)
+    if isinstance(answer, Answer):
+        if answer.status == NOT_FOUND and not on:
+            return
+        raise failure(client, answer)
+    if blocked(client, index) is not on:
+        raise UnreachableError(f"the sink took the setting of {index} and did not keep it")

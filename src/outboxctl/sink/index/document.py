@@ -1,0 +1,39 @@
+"""One document as it is in the index at this moment."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from outboxctl.domain.errors import UnreachableError
+from outboxctl.domain.failures import Answer
+from outboxctl.sink.transport.client import Client
+from outboxctl.sink.transport.engine_error import error_of
+from outboxctl.sink.transport.request import demand, failure
+
+
+@dataclass(frozen=True)
+class StoredDocument:
+    """A document's version by the index's own count, and its body."""
+
+    version: int
+    body: dict[str, Any]
+
+
+def get(client: Client, index: str, id_: str) -> StoredDocument | None:
+    """The document, refreshed or not; None if there is none.
+
+    Raises UnreachableError if the sink is away, has no such index, or says what is no answer.
+    """
+    answer = demand(client, "POST", index, "_mget", body={"ids": [id_]})
+    match answer:
+        case {"docs": [{"error": error}]}:
+            # A missing index is an error of the item (tried on Elasticsearch 9.0.4).
+            kind, text = error_of(error)
+            hint = "check ELASTIC_INDEX"
+            raise UnreachableError(f"the sink cannot look into {index} ({kind}): {text}", hint=hint)
+        case {"docs": [{"found": False}]}:
+            return None
+        case {"docs": [{"found": True, "_version": int(version), "_source": dict(body)}]}:
+            return StoredDocument(version, body)
+        case {"docs": [{"found": True, "_version": int(version), **rest}]} if "_source" not in rest:
+            return StoredDocument(version, {})  # the index's mapping says to keep none
+    raise failure(client, Answer(200, "bad_response", f"no answer of mget: {answer}"[:500], request=True))

@@ -1,0 +1,95 @@
+"""The index: created behind a write alias with an explicit mapping; counted and searched."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from outboxctl.domain.errors import UnreachableError
+from outboxctl.domain.printable import brief
+from outboxctl.sink.transport.client import Client
+from outboxctl.sink.transport.engine_error import error_of
+from outboxctl.sink.transport.request import HINT, change, demand
+
+MAPPING: dict[str, Any] = {
+    # Columns beyond these are kept in the document but not indexed: an unknown one is no error.
+    "dynamic": False,
+    "properties": {
+        "id": {"type": "keyword"},
+        "entity_type": {"type": "keyword"},
+        "entity_id": {"type": "keyword"},
+        "library_id": {"type": "keyword"},
+        "text": {"type": "text"},
+        "snippet": {"type": "text"},
+        "rank_score": {"type": "double"},
+        "event_version": {"type": "long"},
+        "created_at": {"type": "date"},
+        "updated_at": {"type": "date"},
+    },
+}
+# Tombstones of deleted documents keep a late, older write out; the engine's default is 60 s.
+SETTINGS: dict[str, Any] = {"number_of_shards": 1, "number_of_replicas": 0, "index.gc_deletes": "1h"}
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One search result."""
+
+    id: str
+    score: float
+    snippet: str
+
+
+def ensure(client: Client, name: str) -> bool:
+    """Create `name` as a write alias of `name-000001` unless it exists; True if it was created."""
+    if exists(client, name):
+        return False
+    alias: Mapping[str, Any] = {name: {"is_write_index": True}}
+    body = {"mappings": MAPPING, "settings": SETTINGS, "aliases": alias}
+    change(client, "PUT", f"{name}-000001", ask_by=demand, body=body)
+    return True
+
+
+def exists(client: Client, name: str) -> bool:
+    """Whether there is an index or alias of this name."""
+    return bool(demand(client, "HEAD", name))
+
+
+def remove(client: Client, name: str) -> None:
+    """Delete what `ensure` made, or a rebuild in its place: every index `name-…`. None is no error."""
+    found = demand(client, "GET", f"{name}-*", "_alias", expand_wildcards="all")
+    if found:
+        change(client, "DELETE", ",".join(found), ask_by=demand, ignore_unavailable=True)
+
+
+def count(client: Client, name: str) -> int:
+    """How many documents a search would find now (refreshes first)."""
+    demand(client, "POST", name, "_refresh")
+    return int(demand(client, "GET", name, "_count")["count"])
+
+
+def search(client: Client, name: str, text: str, *, size: int = 5) -> list[Hit]:
+    """The best hits for `text` in `text` and `snippet`."""
+    query: Mapping[str, Any] = {"multi_match": {"query": text, "fields": ["snippet^2", "text"]}}
+    found = demand(client, "POST", name, "_search", body={"query": query, "size": size})
+    return [
+        Hit(hit["_id"], float(hit["_score"] or 0), str(hit["_source"].get("snippet")))
+        for hit in found["hits"]["hits"]
+    ]
+
+
+def searchable(client: Client, name: str, ids: Sequence[str]) -> list[str]:
+    """Those of these documents that a search finds now: of what came since the last refresh, none."""
+    query: Mapping[str, Any] = {"ids": {"values": list(ids)}}
+    body = {"query": query, "size": len(ids), "_source": False}
+    said = demand(client, "POST", name, "_search", body=body)
+    return [hit["_id"] for hit in said["hits"]["hits"]]
+
+
+def versions(client: Client, name: str, ids: Sequence[str]) -> dict[str, int | None]:
+    """The version of each document by id, None where there is none; UnreachableError if there is no index."""
+    found = demand(client, "POST", name, "_mget", body={"ids": list(ids)}, _source=False)
+    refused = next((doc["error"] for doc in found["docs"] if "error" in doc), None)
+    if refused:  # a request for many documents succeeds all the same
+        kind, reason = error_of(refused)
+        raise UnreachableError(f"the index {name} cannot be read: {kind}: {brief(reason, 300)}", hint=HINT)
+    return {doc["_id"]: doc["_version"] if doc.get("found") else None for doc in found["docs"]}

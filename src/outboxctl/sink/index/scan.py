@@ -1,0 +1,163 @@
+"""Reading an index as it is: ranges of its documents, documents by id, and whether it can be read so."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from outboxctl.domain.errors import InconclusiveError
+from outboxctl.domain.failures import Answer
+from outboxctl.sink.index.shape import IndexShape, shape, too_deep
+from outboxctl.sink.index.view import View, opened
+from outboxctl.sink.transport.client import Client
+from outboxctl.sink.transport.engine_error import error_of
+from outboxctl.sink.transport.request import ask, demand, failure
+from outboxctl.sink.transport.wall_clock import NESTED
+
+PAGE = 5_000  # documents a request, where their bodies are not asked for
+
+
+class ScannedDocument(NamedTuple):
+    """A document as the index holds it; `source` is its parsed body, None if not asked for."""
+
+    id: str
+    version: int
+    source: dict[str, Any] | None
+    seq_no: int | None = None
+    primary_term: int | None = None
+
+
+class Reader:
+    """Reads one index, or the one behind an alias; safe to use from several threads."""
+
+    def __init__(self, client: Client, name: str) -> None:
+        self.client, self.name = client, name
+        self._shape: IndexShape | None = None
+
+    @property
+    def shape(self) -> IndexShape:
+        """The concrete index and its key fields, looked up once; see `shape` for what is raised."""
+        if self._shape is None:
+            self._shape = shape(self.client, self.name)
+        return self._shape
+
+    def still(self) -> None:
+        """Raise InconclusiveError if the name leads to another index by now."""
+        if shape(self.client, self.name).uuid != self.shape.uuid:
+            raise InconclusiveError(
+                f"{self.name} does not lead to the {self.shape.index} that was read any more",
+                hint="it was replaced meanwhile: run the same again",
+            )
+
+    def refresh(self) -> None:
+        """Make everything written so far visible to `pages`."""
+        demand(self.client, "POST", self.shape.index, "_refresh")
+
+    def imprint(self) -> str | None:
+        """The whole index as a short text that any write changes, None if the sink does not tell.
+
+        Each operation on a shard, also a delete, takes the next sequence number of its history.
+        """
+        asked = ask(self.client, "GET", self.shape.index, "_stats", level="shards")
+        if isinstance(asked, Answer):
+            return None
+        shards = asked["indices"].get(self.shape.index, {}).get("shards", {})
+        primaries = [(number, copy) for number, copies in sorted(shards.items()) for copy in copies]
+        told = [_history(number, copy) for number, copy in primaries if copy["routing"]["primary"]]
+        return " ".join([self.shape.uuid, *told]) if len(told) == self.shape.shards else None
+
+    def pages(
+        self, start: tuple[str, str] | None, end: tuple[str, str] | None, size: int, *, content: bool
+    ) -> Iterator[list[ScannedDocument]]:
+        """The documents whose keys are from `start` to before `end`, `size` a page.
+
+        Keys are pairs, ordered as bytes; None is no bound.
+        """
+        yield from self._pages({"bool": {"filter": between(self.shape, start, end)}}, size, content=content)
+
+    def strays(self) -> Iterator[list[ScannedDocument]]:
+        """The documents that lack a key field, so that no range holds them; without their bodies."""
+        lacking = [{"bool": {"must_not": {"exists": {"field": f}}}} for f in self.shape.key_fields]
+        yield from self._pages({"bool": {"should": lacking}}, PAGE, content=False)
+
+    def get(self, ids: Sequence[str], *, content: bool) -> list[ScannedDocument | None]:
+        """The documents of these ids as they are this moment, unrefreshed writes included.
+
+        A request for many succeeds where the index is gone, a shard is away or a node too busy: its
+        items say so (tried on 9.0.4), and a document that could not be read is not one that is missing.
+        """
+        if not ids:
+            return []
+        index = self.shape.index
+        found = self._bodies(index, "_mget", body={"ids": list(ids)}, _source=content)
+        unread = next((doc["error"] for doc in found["docs"] if "error" in doc), None)
+        if unread:
+            raise failure(self.client, Answer(0, *error_of(unread), request=True))
+        return [_document(doc) if doc.get("found") else None for doc in found["docs"]]
+
+    def _pages(self, query: dict[str, Any], size: int, *, content: bool) -> Iterator[list[ScannedDocument]]:
+        """All hits, each once; see `view`."""
+        with opened(self.client, self.shape.index, self.shape.shards) as views:
+            for view in views:
+                yield from self._hits(view, query, min(size, self.shape.window), content=content)
+
+    def _hits(
+        self, view: View, query: dict[str, Any], size: int, *, content: bool
+    ) -> Iterator[list[ScannedDocument]]:
+        after = None
+        while True:
+            found = self._page(view, query, size, after, content=content)
+            view.goes_on(found)
+            hits = found["hits"]["hits"]
+            if hits:
+                yield [_document(hit) for hit in hits]
+            if len(hits) < size:
+                return
+            after = hits[-1]["sort"]
+
+    def _page(self, view: View, query: dict[str, Any], size: int, after: Any, *, content: bool) -> Any:
+        body = {"query": query, "size": size, "_source": content, "version": True, "track_total_hits": False}
+        body |= view.request(after)
+        return self._bodies("_search", body=body, allow_partial_search_results=False)
+
+    def _bodies(self, *path: str, body: dict[str, Any], **params: Any) -> Any:
+        answer = ask(self.client, "POST", *path, body=body, **params)
+        if not isinstance(answer, Answer):
+            return answer
+        if answer.text == NESTED:
+            raise too_deep(f"a document in {self.shape.index}")
+        raise failure(self.client, answer)
+
+
+def between(
+    shape: IndexShape, start: tuple[str, str] | None, end: tuple[str, str] | None
+) -> list[dict[str, Any]]:
+    """The filters of a range of (type, id), bounds compared as pairs; both fields must be there."""
+    kind, entity = shape.key_fields
+    filters: list[dict[str, Any]] = [{"exists": {"field": kind}}, {"exists": {"field": entity}}]
+    if start and end and start[0] == end[0]:
+        both = {"range": {entity: {"gte": start[1], "lt": end[1]}}}
+        return [{"term": {kind: start[0]}}, both]
+    if start:
+        filters.append(_beyond(shape, start, "gt", "gte"))
+    if end:
+        filters.append(_beyond(shape, end, "lt", "lt"))
+    return filters
+
+
+def _beyond(shape: IndexShape, bound: tuple[str, str], other: str, same: str) -> dict[str, Any]:
+    kind, entity = shape.key_fields
+    within = [{"term": {kind: bound[0]}}, {"range": {entity: {same: bound[1]}}}]
+    return {"bool": {"should": [{"range": {kind: {other: bound[0]}}}, {"bool": {"filter": within}}]}}
+
+
+def _history(shard: str, copy: dict[str, Any]) -> str:
+    return f"{shard}:{copy['commit']['user_data']['history_uuid']}:{copy['seq_no']['max_seq_no']}"
+
+
+def _document(hit: dict[str, Any]) -> ScannedDocument:
+    return ScannedDocument(
+        hit["_id"],
+        hit["_version"],
+        hit.get("_source"),
+        hit.get("_seq_no"),
+        hit.get("_primary_term"),
+    )

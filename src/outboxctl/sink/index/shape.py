@@ -1,0 +1,85 @@
+"""What an index must be like to be compared: a single one, with key fields to range over."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from outboxctl.domain.errors import UsageError
+from outboxctl.sink.transport.client import Client
+from outboxctl.sink.transport.request import demand
+
+KEYS = ("entity_type", "entity_id")
+WINDOW = 10_000  # the engine's default
+
+
+@dataclass(frozen=True)
+class IndexShape:
+    """A concrete index, its fields of the key, and what keeps its bodies from being compared.
+
+    `window`: hits that one search may ask for.
+    """
+
+    index: str
+    uuid: str
+    shards: int
+    key_fields: tuple[str, str]
+    no_content: str | None
+    window: int
+
+
+def shape(client: Client, name: str) -> IndexShape:
+    """Look at an index or alias.
+
+    Raises UnreachableError if it is not there, UsageError if an alias stands for several indexes or the
+    key fields cannot be ranged over.
+    """
+    found = demand(client, "GET", name, flat_settings=True)
+    if len(found) != 1:
+        several = ", ".join(sorted(found)[:5])
+        raise UsageError(f"{name} stands for several indexes ({several})", hint="name one: --elastic-index")
+    ((index, about),) = found.items()
+    mapping, settings = about["mappings"], about["settings"]
+    kind, entity = (_field(index, mapping.get("properties", {}), key) for key in KEYS)
+    return IndexShape(
+        index,
+        settings["index.uuid"],
+        int(settings["index.number_of_shards"]),
+        (kind, entity),
+        _no_content(mapping, settings),
+        int(settings.get("index.max_result_window", WINDOW)),
+    )
+
+
+def _field(index: str, properties: dict[str, Any], key: str) -> str:
+    """The keyword to range over; a field that is not mapped at all has no values, and is as good."""
+    field = properties.get(key, {"type": "keyword"})
+    if field.get("type") == "keyword":
+        return key
+    for name, sub in field.get("fields", {}).items():
+        if sub.get("type") == "keyword":
+            return f"{key}.{name}"
+    raise UsageError(
+        f"in {index} the field {key} is {field.get('type')}, not keyword, and has no keyword beneath it",
+        hint="`outboxctl rebuild --mapping default` makes an index with the right mapping",
+    )
+
+
+def _no_content(mapping: dict[str, Any], settings: dict[str, Any]) -> str | None:
+    """Why `_source` is not what was sent, None if it is.
+
+    Synthetic sources are made again from the fields: dates and numbers may come back in another form.
+    """
+    source = mapping.get("_source", {})
+    mode = source.get("mode") or settings.get("index.mapping.source.mode", "stored")
+    if mode == "synthetic" or settings.get("index.mode") in {"logsdb", "time_series"}:
+        return "its _source is synthetic"
+    if mode == "disabled" or str(source.get("enabled", True)).lower() == "false":
+        return "its _source is disabled"
+    return "its _source leaves fields out" if source.get("includes") or source.get("excludes") else None
+
+
+def too_deep(what: str) -> UsageError:
+    """The error for JSON that is nested deeper than Python goes: nearly a thousand levels."""
+    return UsageError(
+        f"{what} is nested too deeply to be compared by content",
+        hint="compare versions alone: --versions-only",
+    )

@@ -1,0 +1,62 @@
+"""A view of an index that stays as it was: documents written meanwhile move nothing between two pages."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any, NamedTuple
+
+from outboxctl.sink.transport.client import Client
+from outboxctl.sink.transport.request import ask, demand
+
+KEEP_ALIVE = "5m"  # between two pages
+
+
+class ViewKind(NamedTuple):
+    """How a product calls a view, and by what its documents can be paged through, each once."""
+
+    path: tuple[str, ...]
+    id: str
+    sort: str
+    by_shard: bool
+
+
+# The place in a shard (`_doc`) is unique in that shard alone, so OpenSearch has a view for each shard:
+# its version 2 does not know `_shard_doc`, which is unique in all (tried on 2.19.6 and 3.9.0).
+KINDS = {
+    "elasticsearch": ViewKind(("_pit",), "id", "_shard_doc", by_shard=False),
+    "opensearch": ViewKind(("_search", "point_in_time"), "pit_id", "_doc", by_shard=True),
+}
+
+
+class View:
+    """One open view; each page names the view that the next one is asked of."""
+
+    def __init__(self, client: Client, kind: ViewKind, id_: str) -> None:
+        self._client, self._kind, self._id = client, kind, id_
+
+    def request(self, after: Sequence[Any] | None) -> dict[str, Any]:
+        """The parts of a search's body that lead into the view, behind a hit's `sort`."""
+        view = {"pit": {"id": self._id, "keep_alive": KEEP_ALIVE}, "sort": [self._kind.sort]}
+        return view if after is None else view | {"search_after": after}
+
+    def goes_on(self, found: dict[str, Any]) -> None:
+        """Take the name that a page gives it."""
+        self._id = found["pit_id"]
+
+    def close(self) -> None:
+        """Give it up; else it ends by itself."""
+        id_: Any = [self._id] if self._kind.by_shard else self._id
+        ask(self._client, "DELETE", *self._kind.path, body={self._kind.id: id_})
+
+
+@contextmanager
+def opened(client: Client, index: str, shards: int) -> Iterator[list[View]]:
+    """The views that together show an index, all opened before any is read."""
+    kind = KINDS[client.product]
+    only = [{"preference": f"_shards:{shard}"} for shard in range(shards)] if kind.by_shard else [{}]
+    with ExitStack() as stack:
+        views = []
+        for part in only:
+            found = demand(client, "POST", index, *kind.path, keep_alive=KEEP_ALIVE, **part)
+            views.append(View(client, kind, found[kind.id]))
+            stack.callback(views[-1].close)
+        yield views

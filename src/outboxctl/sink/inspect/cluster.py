@@ -1,0 +1,77 @@
+"""The cluster: its nodes, its disks, what it takes in one request, and whether it guesses indexes."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from outboxctl.sink.inspect.question import require_answer
+from outboxctl.sink.transport.client import Client
+
+SETTINGS = "*.action.auto_create_index,*.cluster.routing.allocation.disk.threshold_enabled"
+DISKS = "nodes.*.name,nodes.*.fs.data"
+HTTP = "nodes.*.http.max_content_length_in_bytes"
+
+
+@dataclass(frozen=True)
+class Disk:
+    """A node's disk in bytes: what is free, and the marks below which the cluster acts.
+
+    Below `low` no new shard comes, below `high` shards move away, below `flood` indexes turn read-only.
+    A mark is 0 where the server does not name it.
+    """
+
+    node: str
+    free: int
+    low: int
+    high: int
+    flood: int
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Disks (none where the cluster does not watch them), and the settings that matter.
+
+    `auto_create` is `action.auto_create_index` as the server has it; `request_limit` in bytes, 0 unknown.
+    """
+
+    disks: list[Disk]
+    auto_create: str
+    request_limit: int
+
+
+def cluster(client: Client) -> Cluster:
+    """Read the cluster's facts. Raises RefusedError or UnreachableError."""
+    given = require_answer(client, "GET", "_cluster", "settings", include_defaults=True, filter_path=SETTINGS)
+    http = require_answer(client, "GET", "_nodes", "http", filter_path=HTTP)
+    limits = [node["http"]["max_content_length_in_bytes"] for node in http.get("nodes", {}).values()]
+    watched = _setting(given, "cluster", "routing", "allocation", "disk", "threshold_enabled") != "false"
+    return Cluster(
+        _disks(client) if watched else [],
+        _setting(given, "action", "auto_create_index") or "true",
+        min(limits, default=0),
+    )
+
+
+def _disks(client: Client) -> list[Disk]:
+    stats = require_answer(client, "GET", "_nodes", "stats", "fs", filter_path=DISKS)
+    return [
+        Disk(node.get("name") or id_, disk["available_in_bytes"], *_marks(disk))
+        for id_, node in stats.get("nodes", {}).items()
+        for disk in node.get("fs", {}).get("data", [])
+    ]
+
+
+def _marks(disk: dict[str, Any]) -> tuple[int, int, int]:
+    names = ("low_watermark", "high_watermark", "flood_stage")
+    low, high, flood = (disk.get(f"{name}_free_space_in_bytes", 0) for name in names)
+    return low, high, flood
+
+
+def _setting(given: dict[str, Any], *path: str) -> str:
+    """The setting in force: transient before persistent before the node's or the built-in default."""
+    for level in ("transient", "persistent", "defaults"):
+        found: Any = given.get(level, {})
+        for step in path:
+            found = found.get(step, {}) if isinstance(found, dict) else {}
+        if found != {}:
+            return str(found)
+    return ""

@@ -1,0 +1,111 @@
+"""One request to the sink, and whatever became of it: as an `Answer`, or raised where there must be one."""
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from email.utils import parsedate_to_datetime
+from time import time
+from typing import Any
+from urllib.parse import quote
+
+from outboxctl.domain.errors import UnreachableError, UsageError
+from outboxctl.domain.failures import Answer, Verdict, classify
+from outboxctl.sink.transport.client import Client, SinkReply
+from outboxctl.sink.transport.engine_error import error_of
+
+HINT = "check ELASTIC_URL and ELASTIC_INDEX, or run `outboxctl services status`"
+NOT_FOUND = 404
+LONGEST_WAIT = 86_400.0  # seconds: a Retry-After beyond a day is a day
+
+
+def ask(client: Client, method: str, *path: str, body: Any = None, **params: Any) -> Any | Answer:
+    """Send one request, and return the parsed body of a 2xx answer, or an Answer that says why there is none.
+
+    `path` is in parts, `params` in Python's values: `ask(client, "PUT", index, "_settings", body=…)`.
+    HEAD asks whether something is there: True or False.
+    """
+    return body_of(client.send(method, _path(path), _texts(params), body), head=method == "HEAD")
+
+
+def demand(client: Client, method: str, *path: str, **more: Any) -> Any:
+    """As `ask`; raises UnreachableError where there is no answer."""
+    answer = ask(client, method, *path, **more)
+    if isinstance(answer, Answer):
+        raise failure(client, answer)
+    return answer
+
+
+def require_accepted(client: Client, method: str, *path: str, **more: Any) -> Any:
+    """As `demand`; UsageError where the request was refused for what it says."""
+    answer = ask(client, method, *path, **more)
+    if not isinstance(answer, Answer):
+        return answer
+    error = failure(client, answer)
+    if classify(answer).verdict in (Verdict.FAIL, Verdict.SPLIT):
+        raise UsageError(str(error))
+    raise error
+
+
+def change(
+    client: Client, method: str, *path: str, ask_by: Callable[..., Any] = require_accepted, **more: Any
+) -> None:
+    """Change indexes or aliases; as `told`, or as another `ask_by`.
+
+    Raises UnreachableError where the answer, a 2xx all the same, does not confirm the change: not all nodes
+    have made it within their time (`acknowledged`), or a part of it was left out (`errors`).
+    """
+    answer = ask_by(client, method, *path, **more)
+    confirmed = isinstance(answer, dict) and answer.get("acknowledged") is True
+    if not confirmed or answer.get("errors"):
+        what = f"{method} {_path(path)}: it may be done, later, or never"
+        raise UnreachableError(
+            f"the sink at {client.where} did not confirm {what}",
+            hint="look at GET /_alias and GET /_cluster/pending_tasks, then run the same command again",
+        )
+
+
+def body_of(reply: SinkReply | Answer, *, head: bool = False) -> Any | Answer:
+    """The body of a 2xx reply, or an Answer that says why there is none."""
+    if isinstance(reply, Answer) or reply.ok:
+        return reply if isinstance(reply, Answer) else reply.body
+    return False if head and reply.status == NOT_FOUND else _refused(reply)
+
+
+def failure(client: Client, answer: Answer) -> UnreachableError:
+    """The error for an answer that a command cannot go on with."""
+    finding = classify(answer)
+    if answer.kind == "tls":
+        from outboxctl.sink.transport import tls  # noqa: PLC0415 - a moment that http does without
+
+        return tls.untrusted(answer.text, f"the sink at {client.where} failed (tls): ")
+    return UnreachableError(
+        f"the sink at {client.where} failed ({finding.reason}): {finding.error}",
+        hint=HINT,
+    )
+
+
+def _path(parts: tuple[str, ...]) -> str:
+    return "/" + "/".join(quote(part, safe=",*") for part in parts)
+
+
+def _texts(params: Mapping[str, Any]) -> dict[str, str]:
+    return {name: _text(value) for name, value in params.items()}
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _refused(reply: SinkReply) -> Answer:
+    kind, text = error_of(reply.body.get("error") if isinstance(reply.body, dict) else reply.body)
+    wait = _seconds(reply.headers.get("retry-after"))
+    return Answer(reply.status, kind, text, request=True, retry_after=wait)
+
+
+def _seconds(retry_after: str | None) -> float:
+    """A Retry-After header, a number of seconds or a date (RFC 9110, 10.2.3), as seconds from now."""
+    with suppress(TypeError, ValueError, OverflowError):
+        if str(retry_after).strip().isdecimal():
+            return min(float(str(retry_after)), LONGEST_WAIT)
+        moment = parsedate_to_datetime(str(retry_after))
+        return min(max(0.0, moment.timestamp() - time()), LONGEST_WAIT)
+    return 0.0
