@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from acceptance import lab
-from outboxctl.drills.services.record import cache_folder
+from outboxctl.settings.folders import cache_folder
 from processes import Worker, environment
 
 # What docs/migrate/from-the-lab-scripts.md says to type in place of the document's scripts.

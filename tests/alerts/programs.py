@@ -6,7 +6,8 @@ import tempfile
 from pathlib import Path
 
 from outboxctl.domain.errors import UsageError
-from outboxctl.drills.services.record import cache_folder, locked
+from outboxctl.drills.services.record import locked
+from outboxctl.settings.folders import cache_folder
 
 PACKAGES = ("prometheus", "prometheus-alertmanager")
 NAMES = {"alertmanager": "prometheus-alertmanager"}  # Debian's names, where they are others

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from outboxctl.operations.failed import batches
+from outboxctl.operations import batches
 
 pytestmark = pytest.mark.no_servers
 

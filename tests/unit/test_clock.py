@@ -13,7 +13,8 @@ from outboxctl.worker.lease import Lease
 
 pytestmark = pytest.mark.no_servers
 SOURCE = Path(outboxctl.__file__).parent
-SHARED = [SOURCE / "guard.py", *SOURCE.glob("worker/*.py"), *SOURCE.glob("sink/clients/*.py")]
+ROOMS = ("worker", "sink/transport", "sink/engines")
+SHARED = [SOURCE / "net/deadline.py", *(path for room in ROOMS for path in SOURCE.glob(f"{room}/*.py"))]
 
 
 @pytest.mark.skipif(not hasattr(time, "CLOCK_BOOTTIME"), reason="no clock that counts suspended time")

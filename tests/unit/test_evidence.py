@@ -32,8 +32,8 @@ MAKES = """
 import sys
 from pathlib import Path
 from drilled import record
-from outboxctl.drills.labs.evidence import Folder
-folder = Folder(Path(sys.argv[1]))
+from outboxctl.drills.labs.evidence import EvidenceFolder
+folder = EvidenceFolder(Path(sys.argv[1]))
 folder.begin(["bad-op", "kill-and-heal"])
 folder.add(record())
 print("begun", flush=True)

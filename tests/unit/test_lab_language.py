@@ -92,7 +92,7 @@ def test_everything_that_labs_say_in_one_line_has_its_chinese_and_nothing_else_h
     comments = [found[1] for line in commands if (found := chinese.COMMENT.search(line))]
     assert set(comments) == set(chinese.COMMENTS)
     assert {str(need) for need in Need} == set(chinese.NEEDS)
-    source = "".join(path.read_text() for path in Path(page.__file__).parents[2].glob("labs/**/*.py"))
+    source = "".join(path.read_text() for path in Path(chinese.__file__).parent.rglob("*.py"))
     rest = source.replace(Path(chinese.__file__).read_text(), "")
     assert [text for text in chinese.FAULTS if text not in rest] == []
 

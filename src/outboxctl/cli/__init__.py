@@ -2,10 +2,9 @@
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import NoReturn
 
+from outboxctl.cli.closed_pipe import discard_output
 from outboxctl.domain.errors import ExitCode, OutboxctlError
 from outboxctl.domain.printable import brief
 
@@ -21,12 +20,12 @@ def main() -> NoReturn:
         _complain(str(error), error.hint)
         sys.exit(error.exit_code)
     except BrokenPipeError:
-        _close_pipe()
+        discard_output()
         sys.exit(ExitCode.OK)
     except SystemExit as end:
         if not isinstance(end.__context__, BrokenPipeError):
             raise
-        _close_pipe()  # typer makes exit code 1 of a write to a reader that has gone
+        discard_output()  # typer makes exit code 1 of a write to a reader that has gone
         sys.exit(ExitCode.OK)
     except KeyboardInterrupt:
         sys.exit(130)
@@ -49,20 +48,3 @@ def _never_fail_to_print() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-
-
-@contextmanager
-def whoever_reads() -> Iterator[None]:
-    """Show an outcome: if its reader has gone (`| head`), the command goes on to its exit code all the same.
-
-    A decorator, too.
-    """
-    try:
-        yield
-    except BrokenPipeError:
-        _close_pipe()
-
-
-def _close_pipe() -> None:
-    """The reader has gone: nothing more can be said, and that is no error."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from outboxctl.cli import whoever_reads
+from outboxctl.cli.closed_pipe import tolerate_closed_pipe
 from outboxctl.cli.guards import reading
 from outboxctl.cli.options import DatabaseUrl, ElasticIndex, ElasticUrl, Json, MaxProcessing, settings
 from outboxctl.domain.errors import ExitCode, UnreachableError
@@ -129,7 +129,7 @@ def _drift(given: "Settings", sample: int) -> "Drift":
         client.close()
 
 
-@whoever_reads()
+@tolerate_closed_pipe()
 def _show(found: "list[CheckedFigure]", state: str, problem: str | None, *, json: bool) -> None:
     from dataclasses import asdict
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from outboxctl.core.database import Connection
 
 PATIENCE = 0.7  # seconds for the database; loading the command takes a few tenths more
 PLAIN = re.compile(r"[\w.@+-]+", re.ASCII)

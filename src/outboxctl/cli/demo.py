@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from outboxctl.cli import whoever_reads
+from outboxctl.cli.closed_pipe import tolerate_closed_pipe
 from outboxctl.cli.options import Json
 from outboxctl.cli.services import Search
 from outboxctl.domain.errors import ExitCode
@@ -40,7 +40,7 @@ def demo(
 
     with DemoScreen(rendering.console(stderr=json)) as screen:
         report = screen.follow(run_story(search.value, keep=keep, say=screen.detail))
-    with whoever_reads():
+    with tolerate_closed_pipe():
         rendering.emit_json(report) if json else _close(report, rendering.console())
     if not report.ok:
         raise typer.Exit(ExitCode.FINDINGS)

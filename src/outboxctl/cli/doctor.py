@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from outboxctl.cli import whoever_reads
+from outboxctl.cli.closed_pipe import tolerate_closed_pipe
 from outboxctl.cli.options import DatabaseUrl, ElasticIndex, ElasticUrl, Json, settings
 from outboxctl.domain.errors import ExitCode, UsageError
 
@@ -78,7 +78,7 @@ def _print_progress(line: str) -> None:
         typer.echo(f"examining {line}", err=True)
 
 
-@whoever_reads()
+@tolerate_closed_pipe()
 def _show(report: "DoctorReport", *, json: bool) -> None:
     from outboxctl.cli import rendering
 

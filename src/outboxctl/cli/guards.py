@@ -12,9 +12,7 @@ from outboxctl.domain.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sqlalchemy import Connection
-
-    from outboxctl.core.database import Database
+    from outboxctl.core.database import Connection, Database
     from outboxctl.settings import Settings
 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask, even where the database is marked prod.")]

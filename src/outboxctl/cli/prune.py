@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from outboxctl.cli import whoever_reads
+from outboxctl.cli.closed_pipe import tolerate_closed_pipe
 from outboxctl.cli.guards import Yes, acting, reading
 from outboxctl.cli.options import DatabaseUrl, Json, settings
 
@@ -78,8 +78,8 @@ def _run(
 ) -> "tuple[PrunePlan, Pruned]":
     from outboxctl.cli import rendering
     from outboxctl.core.operator import prune as core
+    from outboxctl.operations import batches
     from outboxctl.operations import prune as acts
-    from outboxctl.operations.failed import batches
 
     with db.begin() as connection:
         plan = core.plan(connection, retention)
@@ -89,7 +89,7 @@ def _run(
         return plan, acts.apply(db, plan, filters=filters, stop=stop, rate=rate, advance=advance, **who)
 
 
-@whoever_reads()
+@tolerate_closed_pipe()
 def _show(
     older_than: str, plan: "PrunePlan", rows: int, done: "Pruned | None", *, seconds: float, json: bool
 ) -> None:

@@ -36,6 +36,8 @@ DEFAULTS: dict[str, str] = {
     "tcp_user_timeout": "30000",
     "client_encoding": "utf8",
 }
+__all__ = ["Connection", "Database"]  # the type of a connection, so that no other room imports SQLAlchemy
+
 READ_ONLY = "25006"
 AWAY = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeoutError)
 STATEMENT_SHARE = 0.9  # of `longest`: the server's answer comes before we shut the socket

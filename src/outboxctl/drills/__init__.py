@@ -1,1 +1,1 @@
-"""TODO."""
+"""Faults, labs, load, benchmarks, the demo, local services. Imports operations, worker and below."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""URLs, certificates and deadlines. Imports `domain`."""

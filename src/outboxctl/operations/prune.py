@@ -11,10 +11,10 @@ from outboxctl.core.database import Database
 from outboxctl.core.operator import prune as core
 from outboxctl.core.operator.audit import record
 from outboxctl.core.operator.prune import PrunePlan
-from outboxctl.operations.failed import batches
+from outboxctl.operations import batches
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from outboxctl.core.database import Connection
 
 BATCH = 5_000  # rows a transaction: no worker ever waits for a done row, and each batch is an audit row
 FEW, MOST = 16, 1_024  # blocks a transaction, at first and at most: 8 MB are read in some milliseconds

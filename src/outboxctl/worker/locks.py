@@ -13,7 +13,7 @@ from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import LockedError, OutboxctlError
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from outboxctl.core.database import Connection
 
 log = structlog.get_logger()
 EVERY = 60.0  # seconds between two lines about one locker

@@ -1,1 +1,1 @@
-"""TODO."""
+"""`bench`: measure the user's own servers."""

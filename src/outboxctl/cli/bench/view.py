@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from statistics import median
 from typing import TYPE_CHECKING
 
-from outboxctl.cli import whoever_reads
+from outboxctl.cli.closed_pipe import tolerate_closed_pipe
 from outboxctl.domain.errors import OutboxctlError
 from outboxctl.domain.printable import brief
 
@@ -45,8 +45,9 @@ def announce(settings: "Settings", database: str, names: "GuestNames", given: "B
         out.print(rendering.cell(f"  {what:<6}  {name}", LONGEST), soft_wrap=True)
     out.print(
         f"Load: up to {WARM_UP_SECONDS:.0f} s of warm-up, then about {given.documents:,} documents of "
-        f"{given.bytes:,} bytes into one or both, as fast as they take them: {rendering.age(given.seconds)} on "
-        "quick servers, else longer. Whoever else works there will feel it. Nothing else is touched."
+        f"{given.bytes:,} bytes into one or both, as fast as they take them: "
+        f"{rendering.age(given.seconds)} on quick servers, else longer. "
+        "Other users of the servers will notice it. Nothing else is touched."
     )
 
 
@@ -98,7 +99,7 @@ def show(report: "BenchReport", out: "Path | None", *, json: bool) -> None:
     from outboxctl.cli import rendering
 
     files = _write(report, out) if out else []
-    with whoever_reads():
+    with tolerate_closed_pipe():
         rendering.emit_json(report.plain()) if json else _print(report, rendering.console())
     if files:
         rendering.console(stderr=True).print(

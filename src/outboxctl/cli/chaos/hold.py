@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import typer
 from rich.live import Live
 
-from outboxctl.cli import rendering, whoever_reads
+from outboxctl.cli import rendering
 from outboxctl.cli.chaos.ledger import opened, say
 from outboxctl.cli.chaos.stop_signals import StoppedError, at_once, told_to_stop
+from outboxctl.cli.closed_pipe import tolerate_closed_pipe
 from outboxctl.drills.faults.planned import PlannedFault
 from outboxctl.drills.faults.records import Fault
 
@@ -98,7 +99,7 @@ def _print_durations(faults: Sequence[Fault], took: float) -> None:
         say(f"{each.what}, after {rendering.age(took)}")
 
 
-@whoever_reads()
+@tolerate_closed_pipe()
 def _show(faults: Sequence[Fault], took: float, all_in_all: float, *, undone: bool, json: bool) -> None:
     if json:
         listed = [{"id": each.id, "kind": each.kind, "what": each.what} for each in faults]

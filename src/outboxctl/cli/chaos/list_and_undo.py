@@ -43,8 +43,9 @@ def undo(
 
     Example: outboxctl chaos undo --all
     """
-    from outboxctl.cli import rendering, whoever_reads
+    from outboxctl.cli import rendering
     from outboxctl.cli.chaos.ledger import opened
+    from outboxctl.cli.closed_pipe import tolerate_closed_pipe
     from outboxctl.domain.errors import OutboxctlError
 
     ledger = opened(settings())
@@ -59,7 +60,7 @@ def undo(
         except OutboxctlError as error:  # the others shall not suffer
             failed = failed or error
     lines = [f"undone: {rendering.cell(each.what, 400).plain}" for each in done]
-    with whoever_reads():
+    with tolerate_closed_pipe():
         if json:
             rendering.emit_json({"undone": [_row(each) for each in done]})
         else:

@@ -8,7 +8,7 @@ from outboxctl.cli import parse
 from outboxctl.domain.errors import UsageError
 from outboxctl.drills.faults import sink_controls
 from outboxctl.drills.services import status
-from outboxctl.drills.services.record import state_folder
+from outboxctl.settings.folders import state_folder
 
 if TYPE_CHECKING:
     from outboxctl.drills.faults.sink_controls import SinkControl

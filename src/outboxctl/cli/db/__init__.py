@@ -1,1 +1,1 @@
-"""TODO."""
+"""`db`: the schema, roles, triggers, NOTIFY and the environment marker."""

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from outboxctl.cli import whoever_reads
+from outboxctl.cli.closed_pipe import tolerate_closed_pipe
 from outboxctl.cli.db import downgrade, mark, notify
 from outboxctl.cli.groups import group
 from outboxctl.cli.guards import Yes, confirm, refuse_if_read_only
@@ -72,7 +72,7 @@ def check(database_url: DatabaseUrl = None, json: Json = False) -> None:
 
     before, head = _revisions(database_url)
     newest, behind = f"at revision {head}, the newest", f"at {before or 'none'}, behind {head}"
-    with whoever_reads():
+    with tolerate_closed_pipe():
         if json:
             rendering.emit_json({"current": before, "head": head, "behind": before != head})
         else:

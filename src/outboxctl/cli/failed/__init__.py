@@ -1,1 +1,1 @@
-"""TODO."""
+"""`failed`: list, show and discard failed events; their selection is shared with `replay`."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from outboxctl.cli import whoever_reads
+from outboxctl.cli.closed_pipe import tolerate_closed_pipe
 from outboxctl.cli.guards import acting, reading
 from outboxctl.domain.errors import ExitCode
 from outboxctl.domain.printable import counted
@@ -59,8 +59,8 @@ def move(
     """Plan; then show the plan, or carry it out and show what was done. Exits 130 if interrupted."""
     from outboxctl.core.operator.forecast import forecast
     from outboxctl.core.operator.selection import plan
+    from outboxctl.operations.batches import size
     from outboxctl.operations.failed.apply import Outcome, moves
-    from outboxctl.operations.failed.batches import size
 
     with reading(settings) as connection:
         planned = plan(connection, chosen)
@@ -87,8 +87,8 @@ def perform(
 ) -> "Outcome":
     """Carry out the steps with a progress bar; ^C ends it after the batch under way."""
     from outboxctl.cli import rendering
+    from outboxctl.operations.batches import stoppable
     from outboxctl.operations.failed.apply import carry_out
-    from outboxctl.operations.failed.batches import stoppable
 
     try:
         with rendering.progress(words.verb, total) as advance, stoppable() as stop:
@@ -106,7 +106,7 @@ def leave(outcome: "Outcome | None", *, none: bool) -> None:
         raise typer.Exit(ExitCode.INCONCLUSIVE)
 
 
-@whoever_reads()
+@tolerate_closed_pipe()
 def show(
     words: MoveWords,
     plan: "MovePlan",

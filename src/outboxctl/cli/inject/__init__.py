@@ -1,1 +1,1 @@
-"""TODO."""
+"""`inject`: rows and events for experiments."""

@@ -10,7 +10,7 @@ from outboxctl.cli.options import DatabaseUrl, Json, settings
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sqlalchemy import Connection
+    from outboxctl.core.database import Connection
 
 Count = Annotated[int, typer.Option("--count", min=1, max=1_000_000, help="How many.")]
 MOST_BYTES = 500_000_000  # a text of PostgreSQL ends at 1 GB, and the worker holds it several times over

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from outboxctl.cli import whoever_reads
+from outboxctl.cli.closed_pipe import tolerate_closed_pipe
 from outboxctl.cli.lab.catalogue import Lang
 from outboxctl.cli.lab.run_arguments import HOME
 from outboxctl.cli.options import Json
@@ -88,7 +88,7 @@ def _show(report: "RunReport", path: Path, lang: str, *, json: bool) -> None:
 
     records = [lab.record for lab in report.labs]
     run = LabRun(report.started_at, report.seconds, report.verdict, report.versions, report.faults, records)
-    with whoever_reads():
+    with tolerate_closed_pipe():
         if json:
             rendering.emit_json(report)
         else:
@@ -107,7 +107,7 @@ def _compare(old: Path, new: Path, lang: str, *, json: bool) -> None:
     from outboxctl.drills.labs.evidence.compare import compare
 
     found = compare(load(newest(old)), load(newest(new)))
-    with whoever_reads():
+    with tolerate_closed_pipe():
         rendering.emit_json(asdict(found) | {"worse": found.worse}) if json else _differences(found, lang)
     raise typer.Exit(ExitCode.FINDINGS if found.worse else ExitCode.OK)
 

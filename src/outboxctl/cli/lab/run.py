@@ -62,8 +62,9 @@ def run(
 
     Example: outboxctl lab run all --set OUTBOX_LEASE_SECONDS=5 --worker '.venv-new/bin/outboxctl worker'
     """
-    from outboxctl.cli import rendering, whoever_reads
+    from outboxctl.cli import rendering
     from outboxctl.cli.chaos.ledger import say
+    from outboxctl.cli.closed_pipe import tolerate_closed_pipe
     from outboxctl.cli.lab import run_arguments
     from outboxctl.cli.lab.against import agreed
     from outboxctl.cli.lab.leftovers import note
@@ -87,7 +88,7 @@ def run(
             ended = conduct(labs, place, written, options, lang=lang)
     except SignalReceived as signal:
         raise typer.Exit(signal.code) from None
-    with whoever_reads():
+    with tolerate_closed_pipe():
         rendering.emit_json(ended) if json else show(ended, kept, lang, rendering.console())
     if written.lost:
         what = ", ".join(written.lost)

@@ -1,1 +1,1 @@
-"""TODO."""
+"""`rebuild`: a new index behind the alias."""

@@ -178,7 +178,7 @@ class Desk:
         say: "Callable[[str], object]" = lambda _: None,
         advance: "Callable[[int], object]" = lambda _: None,
     ) -> "Iterator[Tools]":
-        from outboxctl.operations.failed import batches
+        from outboxctl.operations import batches
         from outboxctl.operations.rebuild.model import Tools
         from outboxctl.operations.rebuild.run import alone
 

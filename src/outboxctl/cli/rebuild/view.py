@@ -3,7 +3,8 @@
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from outboxctl.cli import rendering, whoever_reads
+from outboxctl.cli import rendering
+from outboxctl.cli.closed_pipe import tolerate_closed_pipe
 from outboxctl.domain.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def _word(value: Any) -> Any:
 
 def report(done: "RebuildReport", *, json: bool) -> int:
     """What a rebuild came to; returns the exit code."""
-    with whoever_reads():
+    with tolerate_closed_pipe():
         rendering.emit_json(done) if json else _print_result(done)
     if done.phase == "done":
         return ExitCode.OK
@@ -115,7 +116,7 @@ def aborted(row: "Rebuild", deleted: "Sequence[str]", *, dry_run: bool, json: bo
     rendering.console().print(f"{verb} {what}. {row.alias} is not touched.")
 
 
-@whoever_reads()
+@tolerate_closed_pipe()
 def cleaned(
     alias: str, names: "Sequence[str]", keep: "Mapping[str, str]", *, dry_run: bool, json: bool
 ) -> None:

@@ -1,1 +1,1 @@
-"""TODO."""
+"""`replay`: failed events back to pending, and `replay undo`."""

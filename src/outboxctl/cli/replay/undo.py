@@ -12,8 +12,7 @@ from outboxctl.cli.options import DatabaseUrl, Json, settings
 from outboxctl.domain.errors import UsageError
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
+    from outboxctl.core.database import Connection
     from outboxctl.core.operator.trail import AuditRow
     from outboxctl.operations.failed.apply import Outcome
 

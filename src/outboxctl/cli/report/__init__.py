@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from outboxctl.cli import whoever_reads
+from outboxctl.cli.closed_pipe import tolerate_closed_pipe
 from outboxctl.cli.guards import reading
 from outboxctl.cli.options import DatabaseUrl, ElasticIndex, ElasticUrl, Json, MaxProcessing, settings
 from outboxctl.domain.errors import ExitCode, UsageError
@@ -69,7 +69,7 @@ def _json(found: "Overview") -> str:
     return rendering.json_text(found)
 
 
-@whoever_reads()
+@tolerate_closed_pipe()
 def _write(text: str, out: Path | None) -> None:
     if out is None:
         typer.echo(text)

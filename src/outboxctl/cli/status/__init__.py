@@ -1,1 +1,1 @@
-"""TODO."""
+"""`status`, `stuck`, `oldest`: where the pipeline stands."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""`verify`: compare the index with the database, and repair it."""

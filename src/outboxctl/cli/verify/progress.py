@@ -98,7 +98,7 @@ def repair_and_compare(
     ^C ends it between two batches.
     """
     from outboxctl.cli.verify.view import show
-    from outboxctl.operations.failed.batches import stoppable
+    from outboxctl.operations.batches import stoppable
     from outboxctl.operations.verify.compare import CONNECTIONS
 
     what = f"repair the index {given.elastic_index}"

@@ -3,7 +3,8 @@
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from outboxctl.cli import rendering, whoever_reads
+from outboxctl.cli import rendering
+from outboxctl.cli.closed_pipe import tolerate_closed_pipe
 from outboxctl.domain.printable import counted
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ MEANING = {
 COLUMNS = ("kind", "document", "row", "index")
 
 
-@whoever_reads()
+@tolerate_closed_pipe()
 def show(
     report: "VerifyReport",
     repaired: "Repaired | None",

@@ -1,1 +1,1 @@
-"""TODO."""
+"""`worker`: run the worker process."""

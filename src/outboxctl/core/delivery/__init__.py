@@ -1,1 +1,1 @@
-"""TODO."""
+"""The SQL of a delivery: claim, settle, renew, release, reclaim."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Names, migrations, roles, triggers and the environment marker."""

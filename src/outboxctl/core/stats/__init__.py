@@ -1,1 +1,1 @@
-"""TODO."""
+"""Figures of the outbox: counts, ages, rates, workers."""

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from outboxctl.domain.errors import UsageError
 from outboxctl.drills.services import process
-from outboxctl.drills.services.record import state_folder
+from outboxctl.settings.folders import state_folder
 
 FILE = "faults.json"
 GRACE = timedelta(seconds=5)  # beyond its time until a holder that lives is held to be stuck

@@ -22,8 +22,7 @@ from outboxctl.sink.transport.credentials import passing_on
 from outboxctl.sink.transport.open import connect
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
+    from outboxctl.core.database import Connection
     from outboxctl.core.stats.drill_snapshot import EventCounts
     from outboxctl.core.stats.snapshot import EventRow
     from outboxctl.drills.labs.place import Namespace

@@ -10,7 +10,8 @@ from pathlib import Path
 from outboxctl.drills.services import launch
 from outboxctl.drills.services.model import PostgresWish, Role, Say, SearchWish, Service, Services, silent
 from outboxctl.drills.services.ready import wait_ready
-from outboxctl.drills.services.record import load, locked, save, state_folder
+from outboxctl.drills.services.record import load, locked, save
+from outboxctl.settings.folders import state_folder
 
 
 def up(

@@ -14,7 +14,8 @@ from pathlib import Path
 from outboxctl.domain.errors import UnreachableError
 from outboxctl.drills.services.engines import SOURCES, Release
 from outboxctl.drills.services.model import Say
-from outboxctl.drills.services.record import cache_folder, locked
+from outboxctl.drills.services.record import locked
+from outboxctl.settings.folders import cache_folder
 
 MODULE = "transport"
 

@@ -12,7 +12,7 @@ from outboxctl.domain.printable import brief
 from outboxctl.operations.check.sample_comparison import Drift
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from outboxctl.core.database import Connection
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,7 @@ from outboxctl.sink.index.index_setup import versions
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from sqlalchemy import Connection
-
+    from outboxctl.core.database import Connection
     from outboxctl.sink.transport.client import Client
 
     Begin = Callable[[], AbstractContextManager[Connection]]

@@ -13,10 +13,10 @@ from outboxctl.core.operator import undo
 from outboxctl.core.operator.moves import Act
 from outboxctl.core.operator.selection import MovePlan
 from outboxctl.domain.errors import OutboxctlError
-from outboxctl.operations.failed import batches
+from outboxctl.operations import batches
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from outboxctl.core.database import Connection
 
 Step = Callable[..., Act]  # one batch: called with a connection and the act's id
 

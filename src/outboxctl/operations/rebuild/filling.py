@@ -7,7 +7,7 @@ from outboxctl.core.documents import source_rows
 from outboxctl.core.documents.source_rows import Key, SourceEntity
 from outboxctl.core.operator import rebuilds
 from outboxctl.core.operator.rebuilds import Rebuild, RebuildPhase
-from outboxctl.operations.failed import batches
+from outboxctl.operations import batches
 from outboxctl.operations.rebuild.model import Refused, Tools
 from outboxctl.operations.rebuild.sending import Sender, collect
 

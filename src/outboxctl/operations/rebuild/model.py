@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING
 from outboxctl.core.operator.rebuilds import Rebuild
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
-    from outboxctl.core.database import Database
+    from outboxctl.core.database import Connection, Database
     from outboxctl.sink.transport.client import Client
 
 SHOWN = 100  # refused documents in a report

@@ -10,8 +10,7 @@ from outboxctl.domain.errors import UsageError
 from outboxctl.sink.index import alias, lifecycle
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
+    from outboxctl.core.database import Connection
     from outboxctl.sink.transport.client import Client
 
 Part = dict[str, Any] | None

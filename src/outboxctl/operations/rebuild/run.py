@@ -21,9 +21,7 @@ from outboxctl.operations.rebuild.undo import abort
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sqlalchemy import Connection
-
-    from outboxctl.core.database import Database
+    from outboxctl.core.database import Connection, Database
 
 
 SAYS = {

@@ -28,8 +28,7 @@ from outboxctl.sink.inspect.question import shaped
 from outboxctl.sink.transport.open import connect
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
+    from outboxctl.core.database import Connection
     from outboxctl.operations.check.sample_comparison import Begin
     from outboxctl.settings import Settings
 

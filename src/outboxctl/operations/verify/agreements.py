@@ -14,8 +14,8 @@ from typing import Any
 from outboxctl.core.database import Database
 from outboxctl.core.documents import entities
 from outboxctl.domain.errors import OutboxctlError
-from outboxctl.drills.services.record import cache_folder
 from outboxctl.operations.verify.model import Census
+from outboxctl.settings.folders import cache_folder
 from outboxctl.sink.index.scan import Reader
 
 KEPT = 100  # comparisons, the latest ones

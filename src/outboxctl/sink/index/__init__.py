@@ -1,1 +1,1 @@
-"""TODO."""
+"""Indexes and aliases: created, swapped, blocked, scanned, repaired."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""One HTTP request to the sink: connection, TLS, credentials, deadline, and what became of it."""

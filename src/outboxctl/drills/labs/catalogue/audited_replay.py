@@ -11,7 +11,7 @@ from outboxctl.drills.labs.model import BilingualText
 from outboxctl.drills.labs.scene import Scene
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from outboxctl.core.database import Connection
 
 CAUGHT = 40  # events that fail in an outage
 BY, REASON, LIMIT = "alice", "fixed root cause", 100  # the document's own (section 8.2)
