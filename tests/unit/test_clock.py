@@ -13,8 +13,8 @@ from outboxctl.worker.lease import Lease
 
 pytestmark = pytest.mark.no_servers
 SOURCE = Path(outboxctl.__file__).parent
-ROOMS = ("worker", "sink/transport", "sink/engines")
-SHARED = [SOURCE / "net/deadline.py", *(path for room in ROOMS for path in SOURCE.glob(f"{room}/*.py"))]
+FILES = ("net/deadline.py", "sink/transport/wall_clock.py", "sink/transport/client.py")
+SHARED = [*(SOURCE / f for f in FILES), *SOURCE.glob("worker/*.py"), *SOURCE.glob("sink/engines/*.py")]
 
 
 @pytest.mark.skipif(not hasattr(time, "CLOCK_BOOTTIME"), reason="no clock that counts suspended time")
