@@ -50,7 +50,7 @@ def test_no_answer(
             theirs.bulk(index=target, operations=B)
         assert raised.type is client
         assert held() == (["a", "b"] if applied else [])
-        seen = proxy.seen
+        seen = proxy.counts
         assert (seen.requests, seen.bulks, seen.struck, seen.by_fault) == (2, 2, 2, {fault.name: 2})
         assert seen.applied_then_lost == (2 if applied and fault.name != "delay" else 0)
     write(proxy, target, "c")
@@ -125,7 +125,7 @@ def test_of_some_items_the_same_ones_are_refused_each_time_and_the_others_applie
     assert held() == [id_ for id_ in ids if id_ not in refused]
     error = next(item["index"]["error"] for item in first["items"] if "error" in item["index"])
     assert error == {"type": "unavailable", "reason": "now and then"}
-    assert proxy.seen.items_failed == 2 * len(refused)
+    assert proxy.counts.items_failed == 2 * len(refused)
     with proxy.fault(faults.some_items(1)):
         assert all(i["index"]["status"] == 429 for i in json.loads(write(proxy, target, *ids).body)["items"])
 
@@ -170,7 +170,7 @@ def test_a_share_is_struck_and_the_same_with_the_same_seed(proxy: Proxy) -> None
 
     first = struck()
     assert 8 <= sum(first) <= 28
-    assert proxy.seen.struck == sum(first)
+    assert proxy.counts.struck == sum(first)
     assert struck() == first
 
 
@@ -212,9 +212,9 @@ def test_what_came_is_remembered(proxy: Proxy, target: str) -> None:
     first, second = proxy.recent
     assert (first.ids, first.size, second.ids) == (("a", "b"), len(bulk("a", "b")), ("c",))
     assert first.at < second.at <= monotonic()
-    before = proxy.seen
+    before = proxy.counts
     ask(proxy)
-    assert (before.requests, proxy.seen.requests, proxy.seen.bulks) == (2, 3, 2), "a snapshot stays"
+    assert (before.requests, proxy.counts.requests, proxy.counts.bulks) == (2, 3, 2), "a snapshot stays"
 
 
 def test_a_client_that_leaves_a_black_hole_holds_nothing_up(proxy: Proxy) -> None:
@@ -222,7 +222,7 @@ def test_a_client_that_leaves_a_black_hole_holds_nothing_up(proxy: Proxy) -> Non
     with proxy.fault(faults.blackhole()):
         with connected(proxy) as connection:
             connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-            eventually(lambda: proxy.seen.struck)
+            eventually(lambda: proxy.counts.struck)
         eventually(lambda: not server._connections)
 
 

@@ -55,7 +55,7 @@ HEAD = b"PUT /any/_bulk HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\
 def test_half_and_broken_requests(proxy: Proxy, sent: bytes, status: bytes) -> None:
     with proxy.fault(faults.some_items(0.5)), suppress(OSError):
         assert raw(proxy, sent).startswith(status)
-    assert status or proxy.seen.requests == 0, "what ends in the middle is no request"
+    assert status or proxy.counts.requests == 0, "what ends in the middle is no request"
     assert ask(proxy).status == 200
 
 
@@ -99,7 +99,7 @@ def test_an_answer_that_is_cut_or_too_large_is_none(
 def test_a_body_over_the_limit_is_reset_unread(proxy: Proxy) -> None:
     with pytest.raises(ConnectionResetError):
         raw(proxy, HEAD + b"Content-Length: 134217729\r\n\r\n")
-    assert proxy.seen.requests == 0
+    assert proxy.counts.requests == 0
 
 
 def test_http_as_clients_speak_it(proxy: Proxy, target: str, held: Held) -> None:
@@ -195,10 +195,10 @@ def test_many_clients_at_once_and_faults_that_come_and_go(proxy: Proxy, target: 
         sent = [pool.submit(send, number) for number in range(300)]
         for fault in (faults.busy(share=0.5), faults.reset_after(), faults.drip(0.001)) * 5:
             with proxy.fault(fault):
-                enough = proxy.seen.requests + 5
-                eventually(lambda enough=enough: proxy.seen.requests > enough or all(f.done() for f in sent))  # type: ignore[misc]
+                enough = proxy.counts.requests + 5
+                eventually(lambda: proxy.counts.requests > enough or all(f.done() for f in sent))  # noqa: B023 - called at once
         ended = [future.result() for future in sent]
-    seen = proxy.seen
+    seen = proxy.counts
     assert seen.requests == seen.bulks == 300
     assert ended.count(429) == seen.by_fault["busy"]
     assert ended.count(None) == seen.by_fault["reset-after"] == seen.applied_then_lost
@@ -232,7 +232,7 @@ def test_at_its_end_nothing_is_left_and_nothing_more_is_applied() -> None:
 
             def begin(sent: bytes, *, requests: int) -> None:
                 stack.enter_context(connected(proxy)).sendall(sent)
-                eventually(lambda: proxy.seen.requests == requests)
+                eventually(lambda: proxy.counts.requests == requests)
 
             whole = HEAD + b"Content-Length: 0\r\n\r\n"
             begin(b"", requests=0)

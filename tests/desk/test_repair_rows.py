@@ -12,7 +12,7 @@ from elasticsearch import Elasticsearch
 
 from acceptance import lab
 from desk.disaster import Ground
-from outboxctl.cli.verify.progress import _told
+from outboxctl.cli.verify.progress import _with_partial_repair
 from outboxctl.core.database import Database
 from outboxctl.domain.errors import InconclusiveError, UnreachableError
 from outboxctl.operations.verify.compare import compare
@@ -346,7 +346,7 @@ def test_an_error_in_mid_repair_says_what_was_done_before(
 ) -> None:
     repair = Repair(db, Mender(reader.client, ground.index), "alice", "drill")
     repair.done.enqueued = 500
-    with pytest.raises(UnreachableError), _told(repair):
+    with pytest.raises(UnreachableError), _with_partial_repair(repair):
         raise UnreachableError("away")
     out, err = capsys.readouterr()
     assert (out, "500 events enqueued" in err, repair.done.act_id in err) == ("", True, True)

@@ -80,7 +80,7 @@ def test_a_worker_of_a_lab_keeps_its_port_from_before_it_starts_until_it_has_end
     try:
         with pytest.raises(OSError, match="in use"):
             bind(worker.port)  # it has not come to listening yet
-        while "listening" not in worker.said():
+        while "listening" not in worker.log_text():
             worker.must_live()
         with pytest.raises(OSError, match="in use"):
             bind(worker.port, shared=True)

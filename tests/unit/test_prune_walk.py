@@ -17,7 +17,7 @@ def test_every_block_is_walked_once_in_order(blocks: int, wanted: int, found: li
         first, end = taken
         assert first == at < end <= min(blocks, first + MOST)
         at = end
-        walk.found(next(rows, 0))
+        walk.adapt(next(rows, 0))
     assert at == blocks
     assert walk.take() is None
 
@@ -28,6 +28,6 @@ def test_a_dense_table_is_taken_in_batches_of_about_the_wanted_size(per_block: i
     for _ in range(40):
         first, end = walk.take() or (0, 0)
         batches.append((end - first) * per_block)
-        walk.found(batches[-1])
+        walk.adapt(batches[-1])
     assert all(rows <= max(wanted, per_block) for rows in batches[20:])
     assert all(rows * 2 >= wanted or rows == MOST * per_block for rows in batches[20:])

@@ -1,4 +1,7 @@
-"""The commands: parse, call one use case, render. Heavy modules are imported inside the bodies."""
+"""The commands: parse, call one use case, render. Heavy modules are imported inside the bodies.
+
+Imports everything below.
+"""
 
 import os
 import sys

@@ -162,9 +162,8 @@ def _summary(state: str, said: str, found: "list[CheckedFigure]") -> str:
 
 def _line(figure: "CheckedFigure") -> str:
     """A finding: what, figure and limit, and what to run."""
-    return (
-        f"{figure.name}: {_unbarred(figure.said)} (limit {_plain(figure.limit, 'none')}); run: {figure.help}"
-    )
+    limit = _plain(figure.limit, "none")
+    return f"{figure.name}: {_unbarred(figure.message)} (limit {limit}); run: {figure.help}"
 
 
 def _unbarred(text: str) -> str:

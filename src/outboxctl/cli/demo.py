@@ -114,7 +114,7 @@ class DemoScreen:
         from outboxctl.cli import rendering
 
         taken = rendering.age(monotonic() - self._began)
-        lines = [told.text, *filter(None, [_standing(told.standing)])]
+        lines = [told.text, *filter(None, [_status_line(told.standing)])]
         if self._out.is_terminal:
             self._out.print(_row(self._name, lines, taken))
         else:
@@ -136,7 +136,7 @@ def _row(name: str, lines: "list[str]", taken: str) -> "Table":
     return row
 
 
-def _standing(standing: "PipelineStatus | None") -> str:
+def _status_line(standing: "PipelineStatus | None") -> str:
     if standing is None:
         return ""
     return ", ".join(f"{count:,} {status}" for status, count in standing.status.items())

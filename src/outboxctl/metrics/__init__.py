@@ -1,1 +1,4 @@
-"""What a dashboard reads: the metrics of the contract, and the HTTP server for them and the probes."""
+"""What a dashboard reads: the metrics of the contract, and the HTTP server for them and the probes.
+
+Imports settings and below.
+"""

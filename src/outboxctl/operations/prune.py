@@ -36,7 +36,7 @@ class Walk:
         """Whether a range is left."""
         return self._at < self._end
 
-    def found(self, rows: int) -> None:
+    def adapt(self, rows: int) -> None:
         """Learn from the last range: empty stretches are crossed quickly, dense ones in small steps."""
         if rows * 2 < self._wanted:
             self._length = min(MOST, self._length * 2)
@@ -88,7 +88,7 @@ def apply(
         """One batch; what holds nothing to delete is passed over."""
         while not stop.is_set() and (blocks := walk.take()):
             rows = _batch(database, plan, blocks, audit)
-            walk.found(rows)
+            walk.adapt(rows)
             advance(blocks[1] - blocks[0])
             if rows:
                 return rows

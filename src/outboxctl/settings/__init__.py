@@ -2,6 +2,8 @@
 
 Precedence: flag, environment, `.env`, default. The names are the public contract's. A secret may come
 from a file wherever a value could: NAME_FILE is its path.
+
+Imports `net` and `domain`.
 """
 
 from outboxctl.settings.connections import MAX_INDEX_BYTES

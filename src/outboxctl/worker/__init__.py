@@ -1,1 +1,4 @@
-"""The worker: claim, deliver, settle; reclaim what died; stop cleanly."""
+"""The worker: claim, deliver, settle; reclaim what died; stop cleanly.
+
+Imports core, sink, metrics and below.
+"""

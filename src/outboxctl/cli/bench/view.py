@@ -127,7 +127,7 @@ def _print(report: "BenchReport", out: "Console") -> None:
     from outboxctl.cli import rendering
 
     out.print(rendering.cell(report.where, 600))
-    out.print(rendering.cell(report.given, 600))
+    out.print(rendering.cell(report.options_line, 600))
     if report.interrupted:
         out.print("Interrupted: this is what was measured until then.", style="bold")
     if report.measured.matrix:

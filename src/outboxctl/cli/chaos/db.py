@@ -55,10 +55,10 @@ def _again(db: "Database", seconds: float, pause: float, *, everybody: bool) -> 
     from time import monotonic
 
     from outboxctl.cli.chaos.hold import SIGNALLED, watch
-    from outboxctl.cli.chaos.stop_signals import told_to_stop
+    from outboxctl.cli.chaos.stop_signals import stop_signal
 
     end = monotonic() + seconds
-    with told_to_stop() as told:
+    with stop_signal() as told:
         rounds = [_once(db, everybody)]
         while not told() and (left := end - monotonic()) > 0:
             watch(f"{counted(sum(rounds), 'session')} ended", min(pause, left), told)

@@ -10,7 +10,7 @@ from rich.live import Live
 
 from outboxctl.cli import rendering
 from outboxctl.cli.chaos.ledger import opened, say
-from outboxctl.cli.chaos.stop_signals import StoppedError, at_once, told_to_stop
+from outboxctl.cli.chaos.stop_signals import StoppedError, at_once, stop_signal
 from outboxctl.cli.closed_pipe import tolerate_closed_pipe
 from outboxctl.drills.faults.planned import PlannedFault
 from outboxctl.drills.faults.records import Fault
@@ -29,7 +29,7 @@ def cause(given: "Settings", causes: Sequence[PlannedFault], lasts: float | None
     A signal ends the beginning, too. Raises OutboxctlError where one does not take hold (those begun are
     undone) or cannot be undone.
     """
-    with told_to_stop() as told:
+    with stop_signal() as told:
         try:
             _hold(given, [_interruptible(each, told) for each in causes], lasts, told, json=json)
         except StoppedError:

@@ -10,7 +10,7 @@ import typer
 from rich.live import Live
 
 from outboxctl.cli import rendering
-from outboxctl.cli.chaos.stop_signals import told_to_stop
+from outboxctl.cli.chaos.stop_signals import stop_signal
 from outboxctl.drills.proxy import Proxy, ProxyFault
 
 TICK = 0.2  # seconds until a signal is acted upon
@@ -18,11 +18,11 @@ TICK = 0.2  # seconds until a signal is acted upon
 
 def run(proxy: Proxy, fault: ProxyFault | None, longest: float | None, *, json: bool) -> None:
     """Serve until it is told to stop, `longest` seconds at most, then say what came through."""
-    with told_to_stop() as told, proxy, proxy.fault(fault) if fault else nullcontext():
+    with stop_signal() as told, proxy, proxy.fault(fault) if fault else nullcontext():
         typer.echo(f"export ELASTIC_URL='{proxy.url}'", err=json)
         began = monotonic()
         _watch(proxy, fault, None if longest is None else began + longest, told)
-    report = {"fault": fault and fault.name, "seconds": round(monotonic() - began, 1), **asdict(proxy.seen)}
+    report = {"fault": fault and fault.name, "seconds": round(monotonic() - began, 1), **asdict(proxy.counts)}
     _show(report, json=json)
 
 
@@ -40,7 +40,7 @@ def _watch(proxy: Proxy, fault: ProxyFault | None, until: float | None, told: Ca
 
 
 def _line(proxy: Proxy, fault: ProxyFault | None, until: float | None) -> str:
-    seen = proxy.seen
+    seen = proxy.counts
     counts = f"{seen.requests:,} requests, {seen.struck:,} struck, {seen.items_failed:,} items failed"
     left = "^C ends it" if until is None else f"{rendering.age(max(0.0, until - monotonic()))} left"
     return f"{fault.name if fault else 'no fault'}: {counts}, {left}"

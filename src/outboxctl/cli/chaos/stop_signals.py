@@ -13,7 +13,7 @@ class StoppedError(BaseException):
 
 
 @contextmanager
-def told_to_stop() -> Iterator[Callable[[], int]]:
+def stop_signal() -> Iterator[Callable[[], int]]:
     """The number of the first signal that has come (^C is one), else 0; an ignored one (`nohup`) stays so."""
     came: list[int] = []
     with handling(lambda number, _: came.append(number)):
@@ -22,7 +22,7 @@ def told_to_stop() -> Iterator[Callable[[], int]]:
 
 @contextmanager
 def at_once(told: Callable[[], int]) -> Iterator[None]:
-    """In a block of `told_to_stop`: the first signal ends what goes on here with StoppedError."""
+    """In a block of `stop_signal`: the first signal ends what goes on here with StoppedError."""
     before = {number: signal.getsignal(number) for number in SIGNALS}
 
     def end(number: int, frame: FrameType | None) -> None:

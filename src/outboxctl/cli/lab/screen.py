@@ -86,7 +86,7 @@ class LabScreen:
         room = max(3, self._out.height - 6)
         if len(rows) <= room:
             return rows
-        rank = {id(row): (not _under_way(row), not row.record, place) for place, row in enumerate(rows)}
+        rank = {id(row): (not _is_running(row), not row.record, place) for place, row in enumerate(rows)}
         kept = sorted(rows, key=lambda row: rank[id(row)])[:room]
         return [row for row in rows if row in kept]
 
@@ -110,7 +110,7 @@ def _age(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
-def _under_way(row: LabRow) -> bool:
+def _is_running(row: LabRow) -> bool:
     return row.phase is not None and row.record is None
 
 

@@ -105,7 +105,7 @@ def repair_and_compare(
     with (
         acting(given, what, yes=yes, connections=CONNECTIONS + 1) as db,
         _reader(given) as reader,
-        _told(repair := _prepared(db, reader, how, by, reason)),
+        _with_partial_repair(repair := _prepared(db, reader, how, by, reason)),
         stoppable() as stop,
     ):
         report = how.at(db, reader, stop=stop, act=lambda found: repair.run(found, stop=stop))
@@ -131,7 +131,7 @@ def _prepared(db: "Database", reader: "Reader", how: ComparisonOptions, by: str,
 
 
 @contextmanager
-def _told(repair: "Repair") -> "Iterator[None]":
+def _with_partial_repair(repair: "Repair") -> "Iterator[None]":
     """Have an error say what was done before it."""
     from outboxctl.cli.verify import view as drift
 

@@ -53,7 +53,7 @@ class Forecast:
 
 def forecast(connection: Connection, ids: Sequence[str]) -> Forecast:
     """Look at the entities of these events. Reads only; memory is that of the ids."""
-    notable = connection.execute(NOTABLE, _given(ids)).all()
+    notable = connection.execute(NOTABLE, _joined(ids)).all()
     unsendable = sum(not row.accepted for row in notable)
     gone = sum(row.gone for row in notable)
     # Statistics may say that nothing is pending: events times events would be compared one by one.
@@ -63,9 +63,9 @@ def forecast(connection: Connection, ids: Sequence[str]) -> Forecast:
 
 
 def _count(connection: Connection, statement: TextClause, ids: Sequence[str]) -> int:
-    return int(connection.execute(statement, _given(ids)).scalar_one()) if ids else 0
+    return int(connection.execute(statement, _joined(ids)).scalar_one()) if ids else 0
 
 
-def _given(ids: Sequence[str]) -> dict[str, str]:
+def _joined(ids: Sequence[str]) -> dict[str, str]:
     """As one text: a list of a hundred thousand would be adapted one by one."""
     return {"ids": f"{{{','.join(ids)}}}"}

@@ -47,7 +47,7 @@ class BenchReport:
         return BOUNDS[self.measured.shared]
 
     @property
-    def given(self) -> str:
+    def options_line(self) -> str:
         """What was asked for, in one line."""
         m, given = self.measured, self.measured.given
         size = f"{given.bytes:,} bytes of JSON ({m.line:,} with the line of the bulk request)"
@@ -84,7 +84,15 @@ class BenchReport:
         """The report as Markdown."""
         figures = table(list(self.figures.values())) if self.figures else ""
         found = _cells(self.measured.matrix)
-        parts = ["# outboxctl bench", self.given, self.where + ".", figures, found, *self.advice, self.bound]
+        parts = [
+            "# outboxctl bench",
+            self.options_line,
+            self.where + ".",
+            figures,
+            found,
+            *self.advice,
+            self.bound,
+        ]
         return "\n\n".join(part for part in parts if part) + "\n"
 
     def picture(self) -> str:
@@ -92,7 +100,7 @@ class BenchReport:
         shown = self.figures
         rates = {whose: shown[key] for whose, key in DRAWN.items()} if shown else {}
         costs = {whose: shown[key] for whose, key in COSTS.items() if key in shown}
-        return picture("From PostgreSQL to Elasticsearch", rates, costs, [self.given, self.where])
+        return picture("From PostgreSQL to Elasticsearch", rates, costs, [self.options_line, self.where])
 
 
 def _plain(figure: BenchFigure) -> dict[str, Any]:

@@ -48,7 +48,7 @@ class Stage:
         self.client.close()
         self.database.close()
 
-    def standing(self) -> snapshot.PipelineStatus:
+    def status(self) -> snapshot.PipelineStatus:
         """Where the events stand now."""
         with self.database.begin() as connection:
             return snapshot.pipeline_status(connection, max_processing=self.settings.max_processing_seconds)

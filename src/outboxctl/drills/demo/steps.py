@@ -64,7 +64,7 @@ class Steps:
         for count in produce.write(self.stage.settings.require_database_url(), self.documents):
             yield DemoProgress(count, total)
         self.written += total
-        yield StepOutput(f"{total:,} rows, each with its event in one transaction", self.stage.standing())
+        yield StepOutput(f"{total:,} rows, each with its event in one transaction", self.stage.status())
 
     def kill(self) -> Iterator[Event]:
         """Kill the worker in the middle; a worker that was too quick gets the same work again."""
@@ -82,7 +82,7 @@ class Steps:
         yield from self._watch(self._in_the_middle)
         self.stage.worker.kill()
         self.stage.wait_for_silence()
-        standing = self.stage.standing()
+        standing = self.stage.status()
         caught = standing.status["processing"]
         told = f"SIGKILL while {caught:,} events were processing" if caught else "too late: all was done"
         yield StepOutput(told, standing)
@@ -116,7 +116,7 @@ class Steps:
 
     def _compare(self) -> Iterator[Event]:
         yield Step("Compare", "comparing both sides")
-        total, standing = len(self.documents), self.stage.standing()
+        total, standing = len(self.documents), self.stage.status()
         rows, indexed = self.stage.rows(), self.stage.indexed()
         self.check("rows in search_index", rows, total)
         self.check("documents in the index", indexed, total)
@@ -148,7 +148,7 @@ class Steps:
     def _watch(self, until: Callable[[PipelineStatus], bool]) -> Generator[Event, None, PipelineStatus]:
         """Look again and again; OutboxctlError if the worker ends or nothing changes any more."""
         last, deadline = -1, 0.0
-        while not until(now := self.stage.standing()):
+        while not until(now := self.stage.status()):
             yield DemoProgress(now.status["done"], self.written)
             self.stage.worker.must_live()
             if now.status["done"] != last:

@@ -106,7 +106,7 @@ class Ledger:
 
         For a process that holds no fault: one that seems its own is of a run that it took the place of.
         """
-        left = [fault for fault in self.faults() if fault.left_over or fault.ours]
+        left = [fault for fault in self.faults() if fault.left_over or fault.held_here]
         return [fault for fault in left if not self._recovered(fault)]
 
     def _recovered(self, fault: Fault) -> bool:

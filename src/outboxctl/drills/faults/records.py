@@ -50,7 +50,7 @@ class Fault:
         return overdue or process.find(self.pid, self.born) is None
 
     @property
-    def ours(self) -> bool:
+    def held_here(self) -> bool:
         """Whether this very process holds it, or the program that it was before it became another."""
         return (self.pid, self.host) == (os.getpid(), socket.gethostname())
 

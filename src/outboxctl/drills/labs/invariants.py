@@ -25,7 +25,7 @@ def check(scene: Scene) -> None:
     scene.expect(ATTEMPTS, f"at most {most}", seen.attempts_most, met=seen.attempts_most <= most)
     untrue = list(_untrue(scene))
     scene.expect(DONE_IS_TRUE, "0 are not", f"{len(untrue)} are not{_such_as(untrue)}", met=not untrue)
-    loud = [name for name, worker in scene.workers.items() if "Traceback" in worker.said()]
+    loud = [name for name, worker in scene.workers.items() if "Traceback" in worker.log_text()]
     scene.expect(NO_TRACEBACK, "none", ", ".join(loud) or "none")
 
 

@@ -172,8 +172,10 @@ class Scene(Experiment):
 
     def steady(self, events: int, within: float = 2 * PATIENCE_SECONDS) -> None:
         """Wait for the steady state: so many events done, none under way, every worker ready. Unlearned."""
-        well = self.wait(lambda: self._well(events), within, unless=self._dead)
-        self._check(DELIVERED, f"{events} done, ready", self._standing(), LabVerdict.INCONCLUSIVE, met=well)
+        well = self.wait(lambda: self._is_steady(events), within, unless=self._dead)
+        self._check(
+            DELIVERED, f"{events} done, ready", self._status_text(), LabVerdict.INCONCLUSIVE, met=well
+        )
         if not well:
             raise Unlearned
 
@@ -197,11 +199,11 @@ class Scene(Experiment):
     def _dead(self) -> bool:
         return not any(worker.running for worker in self.workers.values())
 
-    def _well(self, events: int) -> bool:
+    def _is_steady(self, events: int) -> bool:
         now = self.look()
         ready = all(each.get("/readyz")[0] == READY for each in self.workers.values())
         return now.lag == 0 and now.done >= events and ready
 
-    def _standing(self) -> str:
+    def _status_text(self) -> str:
         now = self.look()
         return f"{now.pending} pending, {now.processing} processing, {now.done} done, {now.failed} failed"

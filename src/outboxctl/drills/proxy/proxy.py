@@ -60,9 +60,9 @@ class Proxy:
         return self._serving().url
 
     @property
-    def seen(self) -> ProxyCounts:
+    def counts(self) -> ProxyCounts:
         """What has come through until now."""
-        return self._tally.seen
+        return self._tally.counts
 
     @property
     def recent(self) -> list[Bulk]:

@@ -44,15 +44,15 @@ class Tally:
 
     def __init__(self, keep: int | None) -> None:
         self._lock = threading.Lock()
-        self._seen = ProxyCounts()
+        self._counts = ProxyCounts()
         self._by_fault: Counter[str] = Counter()
         self._recent: deque[Bulk] = deque(maxlen=keep)
 
     @property
-    def seen(self) -> ProxyCounts:
+    def counts(self) -> ProxyCounts:
         """The counts at this moment."""
         with self._lock:
-            return replace(self._seen, struck=self._by_fault.total(), by_fault=dict(self._by_fault))
+            return replace(self._counts, struck=self._by_fault.total(), by_fault=dict(self._by_fault))
 
     @property
     def recent(self) -> list[Bulk]:
@@ -65,10 +65,10 @@ class Tally:
         bulk = None
         ids = tuple(action.id for action in asked.actions()) if asked.is_bulk else ()
         with self._lock:
-            self._seen = replace(self._seen, requests=self._seen.requests + 1)
+            self._counts = replace(self._counts, requests=self._counts.requests + 1)
             if asked.is_bulk:
-                bulk = Bulk(self._seen.bulks, ids, len(asked.body), monotonic())
-                self._seen = replace(self._seen, bulks=bulk.number + 1)
+                bulk = Bulk(self._counts.bulks, ids, len(asked.body), monotonic())
+                self._counts = replace(self._counts, bulks=bulk.number + 1)
                 self._recent.append(bulk)
         return bulk
 
@@ -82,8 +82,8 @@ class Tally:
         """Count what the sink said."""
         lost = fault.loses and truth.status in SUCCESS
         with self._lock:
-            self._seen = replace(
-                self._seen,
-                items_failed=self._seen.items_failed + items_failed,
-                applied_then_lost=self._seen.applied_then_lost + lost,
+            self._counts = replace(
+                self._counts,
+                items_failed=self._counts.items_failed + items_failed,
+                applied_then_lost=self._counts.applied_then_lost + lost,
             )

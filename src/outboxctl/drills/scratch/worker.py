@@ -111,9 +111,9 @@ class WorkerProcess:
 
     def reclaimed(self) -> int:
         """How many events all of them said that they reclaimed."""
-        return sum(map(int, RECLAIMED.findall(self.said())))
+        return sum(map(int, RECLAIMED.findall(self.log_text())))
 
-    def said(self) -> str:
+    def log_text(self) -> str:
         """Everything that all of them logged."""
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 

@@ -69,7 +69,7 @@ class CheckedFigure:
         return f"{self.value:.1f} s" if self.unit == "s" else f"{self.value:,}"
 
     @property
-    def said(self) -> str:
+    def message(self) -> str:
         """What it means, its value in it; at most 300 characters."""
         return brief(self.meaning.replace("{}", self.shown, 1), 300)
 

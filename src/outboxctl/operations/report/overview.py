@@ -112,7 +112,7 @@ def overview(settings: "Settings", begin: "Begin", shown: Sequence[Mapping[str, 
 
 def _finding(figure: CheckedFigure) -> LimitExceeded:
     limit = "none" if figure.limit is None else f"{figure.limit:g} {figure.unit}".strip()
-    return LimitExceeded(figure.name, figure.said, limit, figure.help)
+    return LimitExceeded(figure.name, figure.message, limit, figure.help)
 
 
 def _database(found: Overview, begin: "Begin", limits: CheckLimits, longest: float) -> CheckFacts | None:

@@ -35,10 +35,10 @@ class Review:
         after = self._state(_unsettled(before, documents))
         for doubt in doubts:
             found = judge(doubt.id, before, documents[doubt.id], after)
-            if found and not self._told(doubt, before):
+            if found and not self._reported_elsewhere(doubt, before):
                 yield found
 
-    def _told(self, doubt: Doubt, state: EntityStates) -> bool:
+    def _reported_elsewhere(self, doubt: Doubt, state: EntityStates) -> bool:
         """Whether somebody else tells of this one: the bucket where its row is, or we did already."""
         if not doubt.misplaced:
             return False

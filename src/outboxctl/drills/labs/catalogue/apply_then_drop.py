@@ -52,7 +52,7 @@ class ApplyThenDrop(Lab):
         self.entities = scene.load(ENTITIES)
         scene.took_hold(
             BilingualText("requests were applied and their answers lost", "请求已写入而响应丢失"),
-            lambda: scene.proxy.seen.applied_then_lost,
+            lambda: scene.proxy.counts.applied_then_lost,
         )
 
     def observe(self, scene: Scene) -> None:
@@ -83,7 +83,7 @@ class ApplyThenDrop(Lab):
         scene.expect(BilingualText("events failed", "failed 事件数"), 0, now.failed)
         counted = int(scene.worker("w1").metric("outbox_processed_total"))
         scene.expect(BilingualText("counted as processed", "outbox_processed_total"), scene.written, counted)
-        lost = scene.proxy.seen.applied_then_lost
+        lost = scene.proxy.counts.applied_then_lost
         scene.conclude(BilingualText("requests applied without an answer", "已写入而无响应的请求数"), lost)
 
     def _see(self, scene: Scene, version: int) -> None:

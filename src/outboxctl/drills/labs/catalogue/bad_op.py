@@ -64,7 +64,7 @@ class BadOp(Lab):
             1.0,
             worker.metric("outbox_terminal_failed_total", reason=REASON),
         )
-        logged = told if told in worker.said() else "nothing of it"
+        logged = told if told in worker.log_text() else "nothing of it"
         scene.expect(BilingualText("the log says why", "日志说明原因"), told, logged)
         scene.conclude(
             BilingualText("way of injection", "注入方式"), BilingualText("bad op by SQL", "坏 op SQL")

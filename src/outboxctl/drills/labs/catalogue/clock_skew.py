@@ -134,7 +134,7 @@ class ClockSkew(Lab):
 
     def _behind(self, scene: Scene) -> timedelta:
         """How far the clock in the second worker's log is behind ours, at least."""
-        said = LOGGED.findall(scene.worker("w2").said())
+        said = LOGGED.findall(scene.worker("w2").log_text())
         return datetime.now(UTC) - datetime.fromisoformat(said[-1]) if said else timedelta()
 
 

@@ -123,7 +123,7 @@ class DaemonLab(Lab):
         scene.recovered()
         scene.wait(lambda: all(scene.worker(name).get("/readyz")[0] == OK for name in NEXT))
         with scene.proxy.hold("before apply"):
-            _under_way(scene, BATCH)
+            _hold_first_batch(scene, BATCH)
             owners = {event.owner for event in scene.held()}
             holder, other = sorted(NEXT, key=lambda name: name not in owners)
             worker, witness = scene.worker(holder), scene.worker(other)
@@ -150,7 +150,7 @@ class DaemonLab(Lab):
         worker = scene.worker("w1")
         before = scene.look().done
         with scene.proxy.hold("before apply"):
-            _under_way(scene, BACKLOG)
+            _hold_first_batch(scene, BACKLOG)
             scene.fault("SIGTERM to worker w1", lambda: worker.send(signal.SIGTERM))
             scene.expect_soon(
                 BilingualText("/readyz says that it drains", "收到 SIGTERM 后 /readyz 显示 draining"),
@@ -174,12 +174,12 @@ class DaemonLab(Lab):
             self.fired.append(name)
 
 
-def _under_way(scene: Scene, events: int) -> None:
+def _hold_first_batch(scene: Scene, events: int) -> None:
     """Write events, and wait until the first batch of them has come to where the proxy holds it."""
-    before = scene.proxy.seen.bulks
+    before = scene.proxy.counts.bulks
     scene.load(events)
     scene.took_hold(
         BilingualText("a batch is under way", "有批次正在投递"),
-        lambda: scene.proxy.seen.bulks > before,
+        lambda: scene.proxy.counts.bulks > before,
         SOON_SECONDS,
     )

@@ -45,7 +45,7 @@ class Es429(Lab):
 
     def inject(self, scene: Scene) -> None:
         """Five batches' worth of events for a sink that has no room."""
-        self.before = scene.proxy.seen.bulks
+        self.before = scene.proxy.counts.bulks
         scene.fault(
             f"429 with Retry-After: {ASKED} to every bulk request",
             lambda: scene.proxy.set(faults.busy(ASKED)),
@@ -54,7 +54,7 @@ class Es429(Lab):
         scene.load(200)
         scene.took_hold(
             BilingualText("requests were refused", "有请求被 429 拒绝"),
-            lambda: scene.proxy.seen.by_fault.get("busy"),
+            lambda: scene.proxy.counts.by_fault.get("busy"),
         )
 
     def observe(self, scene: Scene) -> None:

@@ -42,7 +42,7 @@ class EsBulkPartial(Lab):
 
     def inject(self, scene: Scene) -> None:
         """The same items each time: which ones, their ids decide."""
-        self.fault, self.before = faults.some_items(SHARE), scene.proxy.seen.bulks
+        self.fault, self.before = faults.some_items(SHARE), scene.proxy.counts.bulks
         scene.fault(
             f"{SHARE:.0%} of the items refused with 429",
             lambda: scene.proxy.set(self.fault),
@@ -50,7 +50,7 @@ class EsBulkPartial(Lab):
         )
         scene.load(200)
         scene.took_hold(
-            BilingualText("items were refused", "有条目被拒绝"), lambda: scene.proxy.seen.items_failed
+            BilingualText("items were refused", "有条目被拒绝"), lambda: scene.proxy.counts.items_failed
         )
 
     def observe(self, scene: Scene) -> None:

@@ -73,7 +73,7 @@ class OutageAndBackoff(Lab):
             lambda: scene.look().waiting >= CAUGHT / 2,
             within=10,
         )
-        self._told(scene)
+        self._check_gauges(scene)
         self._spread(scene)
         self.controlled = self._controlled(scene)
         failed = scene.look().failed
@@ -90,7 +90,7 @@ class OutageAndBackoff(Lab):
         scene.conclude(BilingualText("the retry metric grows", "retry 指标是否增长"), bool(self.growing))
         scene.conclude(BilingualText("attempts are under control", "attempts 是否可控"), self.controlled)
 
-    def _told(self, scene: Scene) -> None:
+    def _check_gauges(self, scene: Scene) -> None:
         """The gauges that the document looks at first: nobody would know of the outage without them."""
         worker = scene.worker("w1")
         scene.expect_soon(

@@ -46,7 +46,7 @@ class OutageHold(Lab):
 
     def inject(self, scene: Scene) -> None:
         """Four batches' worth of events for a sink that takes none."""
-        self.before = scene.proxy.seen.bulks
+        self.before = scene.proxy.counts.bulks
         scene.fault(
             "503 to every bulk request",
             lambda: scene.proxy.set(faults.unavailable()),
@@ -55,7 +55,7 @@ class OutageHold(Lab):
         scene.load(200)
         scene.took_hold(
             BilingualText("requests were answered 503", "有请求得到 503"),
-            lambda: scene.proxy.seen.by_fault.get("unavailable"),
+            lambda: scene.proxy.counts.by_fault.get("unavailable"),
         )
 
     def observe(self, scene: Scene) -> None:

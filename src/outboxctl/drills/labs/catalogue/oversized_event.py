@@ -38,11 +38,11 @@ class OversizedEvent(Lab):
 
     def inject(self, scene: Scene) -> None:
         """The large one and small ones, in one transaction: so in one batch."""
-        self.large, self.before = uuid4(), scene.proxy.seen.bulks
+        self.large, self.before = uuid4(), scene.proxy.counts.bulks
         scene.fault("a row over the limit among others", lambda: self._insert(scene), scene.proxy.clear)
         scene.took_hold(
             BilingualText("a request of several events was refused with 413", "含多个事件的请求被 413 拒绝"),
-            lambda: scene.proxy.seen.by_fault.get("too-large") and self._in_company(scene),
+            lambda: scene.proxy.counts.by_fault.get("too-large") and self._in_company(scene),
         )
 
     def observe(self, scene: Scene) -> None:
@@ -58,7 +58,7 @@ class OversizedEvent(Lab):
         scene.expect(BilingualText("events failed", "failed 事件数"), 1, now.failed)
         scene.expect(BilingualText("neighbours done", "同批 done 事件数"), scene.written - 1, now.done)
         scene.expect(BilingualText("most attempts", "最大 attempts"), 1, now.attempts_most)
-        seen = scene.proxy.seen
+        seen = scene.proxy.counts
         scene.conclude(BilingualText("bytes, and limit", "字节数与上限"), f"{OVERSIZED}, {LIMIT}")
         scene.conclude(
             BilingualText("requests, of them refused", "请求数与被拒数"),

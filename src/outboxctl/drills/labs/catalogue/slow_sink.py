@@ -60,7 +60,7 @@ class SlowSink(Lab):
         scene.load(BATCH)
         scene.took_hold(
             BilingualText("a request is held up", "有请求被拖慢"),
-            lambda: scene.proxy.seen.by_fault.get("drip"),
+            lambda: scene.proxy.counts.by_fault.get("drip"),
         )
 
     def observe(self, scene: Scene) -> None:

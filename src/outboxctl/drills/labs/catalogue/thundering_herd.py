@@ -57,7 +57,7 @@ class ThunderingHerd(Lab):
         scene.load(HERD)
         scene.took_hold(
             BilingualText("the herd was refused in one request", "整批事件在同一请求中被拒绝"),
-            lambda: scene.proxy.seen.by_fault and any(len(b.ids) == HERD for b in scene.proxy.recent),
+            lambda: scene.proxy.counts.by_fault and any(len(b.ids) == HERD for b in scene.proxy.recent),
         )
 
     def observe(self, scene: Scene) -> None:
@@ -68,7 +68,7 @@ class ThunderingHerd(Lab):
             within=STEP,
         )
         self.due = self._due(scene)
-        self.refused = scene.proxy.seen.bulks
+        self.refused = scene.proxy.counts.bulks
 
     def check(self, scene: Scene) -> None:
         """Spread when they fell due, and none came sooner: later is what a busy machine does."""
