@@ -37,7 +37,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Where several processes share the tests, the one that hands them out starts the servers for all."""
-    if session.config.pluginmanager.hasplugin("dsession"):
+    if session.config.pluginmanager.hasplugin("dsession") and not _without_servers(session.config):
         started = ExitStack()
         session.config.add_cleanup(started.close)
         session.config.stash[SHARED] = both = started.enter_context(test_servers.started())
@@ -47,7 +47,13 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """Tell one of those processes where the servers are."""
-    node.workerinput["servers"] = asdict(node.config.stash[SHARED])
+    if not _without_servers(node.config):
+        node.workerinput["servers"] = asdict(node.config.stash[SHARED])
+
+
+def _without_servers(config: pytest.Config) -> bool:
+    """Whether only tests are chosen that need none (`make quick`)."""
+    return config.getoption("markexpr").startswith("no_servers")
 
 
 @pytest.fixture(scope="session")

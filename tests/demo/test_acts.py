@@ -62,7 +62,7 @@ def play(*seen: PipelineStatus) -> tuple[Steps, FakeWorker]:
     stage: Any = SimpleNamespace(
         worker=worker,
         settings=SimpleNamespace(require_database_url=str),
-        standing=lambda: looks.popleft() if len(looks) > 1 else looks[0],
+        status=lambda: looks.popleft() if len(looks) > 1 else looks[0],
         wait_for_silence=lambda: None,
     )
     story = Steps(stage)

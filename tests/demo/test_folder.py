@@ -83,12 +83,12 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path, monkeypatch: pyte
 
 SPEAKS_TO_THE_END = """
 import sys, time
-from outboxctl.drills.scratch.folder import Interrupted, own_folder
+from outboxctl.drills.scratch.folder import SignalReceived, own_folder
 try:
     with own_folder("demo"):
         print("begun", flush=True)
         time.sleep(60)
-except Interrupted as end:
+except SignalReceived as end:
     print("what a closed terminal cannot show", flush=True)
     print("nor this", file=sys.stderr, flush=True)
     sys.exit(end.code)

@@ -35,7 +35,7 @@ def demo(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
             yield StepOutput("in 2 documents:", hits=(HIT,))
             return ending
 
-        monkeypatch.setattr(story, "tell", tell)
+        monkeypatch.setattr(story, "run_story", tell)
         return CliRunner().invoke(app, ["demo", *args])
 
     return run
