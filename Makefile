@@ -55,6 +55,10 @@ types: $(READY) ## Types, strictly
 layers: $(READY) ## Imports run one way
 	$(BIN)/lint-imports
 
+quick: $(READY) ## Style, types, layers and every test that needs no server; about a minute
+	@$(MAKE) --no-print-directory lint types layers
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "no_servers and not slow" tests/unit tests/mutants tests/sink tests/release
+
 bench: $(READY) ## Measure S, P, the bound B, the worker end to end and all profiles; a quarter of an hour (BENCH=)
 	$(BIN)/python -m benchmarks $(BENCH)
 
