@@ -71,7 +71,8 @@ def test_down_spares_a_process_that_only_has_the_pid(state: Path) -> None:
 
 
 def test_a_killed_up_leaves_nothing_unknown(state: Path) -> None:
-    code = f"from outboxctl.drills import services; services.up({str(state)!r}, search='noida', fresh_ports=True)"
+    up = f"services.up({str(state)!r}, search='noida', fresh_ports=True)"
+    code = f"from outboxctl.drills import services; {up}"
     with subprocess.Popen([sys.executable, "-c", code]) as command:
         while not any(service.running for service in services.status(state)):
             assert command.poll() is None
