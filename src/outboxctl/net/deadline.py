@@ -1,8 +1,8 @@
-"""Deadlines: for the requests of a delivery, and a wall clock over whatever waits for a server.
+"""A wall clock over whatever waits for a server: clients bound a single read at best.
 
-Clients bound a single read at best. A sink that sends a byte at a time keeps every read within its
-timeout and a request open for longer than the lease; a database behind a dead link never answers. The
-guard shuts the socket, and the read under way ends.
+A sink that sends a byte at a time keeps every read within its timeout and a request open for longer
+than the lease; a database behind a dead link never answers. The guard shuts the socket, and the read in
+progress ends.
 """
 
 import os
@@ -10,42 +10,12 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from math import inf
 
 from outboxctl.domain.clock import monotonic
 
 LINGER = 5.0  # seconds that the guard's thread waits for another request before it ends
 LOOK = 1.0  # seconds of waiting after which deadlines are looked at: waits do not end by a suspended machine
 AGAIN = 0.1  # seconds until a request that was still connecting is shut again
-
-
-class Deadline:
-    """When the requests of one delivery must have ended, on `clock.monotonic`.
-
-    Thread-safe: the owner of a lease moves it while another thread sends. Each attribute is replaced as a
-    whole, so no lock is needed.
-    """
-
-    def __init__(self, ends: float, *, latest_start: float = inf) -> None:
-        self._ends, self._latest_start = ends, latest_start
-
-    @classmethod
-    def within(cls, seconds: float) -> "Deadline":
-        """The deadline in `seconds` from now."""
-        return cls(monotonic() + seconds)
-
-    def seconds_left(self) -> float:
-        """Seconds that a request which starts now may take; none may start where it is 0 or less."""
-        now = monotonic()
-        return 0.0 if now > self._latest_start else self._ends - now
-
-    def move(self, ends: float) -> None:
-        """Requests that start from now on may take until `ends`; an expired deadline stays expired."""
-        self._ends = ends
-
-    def expire(self) -> None:
-        """No request may start from now on."""
-        self._latest_start = -inf
 
 
 class Watch:
