@@ -191,7 +191,7 @@ def test_a_settle_cut_off_by_its_time_limit_leaves_out_what_is_locked(
             events = claim(connection, owner="w", token=token, size=10, lease=30)
         lock(person, "processing")
         parts = WorkerParts(settings, db, None, Metrics(), Health(300))  # type: ignore[arg-type]
-        outcomes = Outcomes(plainly=events, done=[event.id for event in events])
+        outcomes = Outcomes(confirmed=events, done=[event.id for event in events])
         assert Settling(parts.settle_tools, token, outcomes).run(until=0.0) == 9
         assert (parts.progress.completed, parts.postponed.waiting) == (9, 1)
         person.rollback()

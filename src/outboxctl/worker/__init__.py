@@ -1,1 +1,5 @@
-"""The worker: claim, deliver, settle; reclaim what died; stop cleanly."""
+"""The worker process: claims, delivers and settles events, reclaims stuck ones, and stops in order.
+
+`daemon` starts the threads, `parts` wires what they share, `lane` is the work of one of them. May import
+every room but `cli`, `drills` and `operations`; only `worker` and `operations` use both `core` and `sink`.
+"""

@@ -89,8 +89,8 @@ class Settling:
             if written.locked:
                 self._tools.reporter.log_locked_rows(written.locked)
 
-    def give_up(self) -> None:
-        """Leave what is still locked to its lease: reclaim takes it once the lock is gone."""
+    def leave_to_lease(self) -> None:
+        """Count the rows that are still locked as lost: they are reclaimed once the lock is gone."""
         self._tools.metrics.count("lease_lost", self.waiting)
 
     def _count(self, written: Written) -> None:
