@@ -1,7 +1,7 @@
 """Whether a table's past slows the worker down: millions done, pending, waiting, failed; and emptied."""
 
 from argparse import Namespace
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from threading import Event, Lock
 from time import perf_counter
@@ -12,6 +12,7 @@ from benchmarks.past import Past
 from benchmarks.report import Section
 from benchmarks.servers import say
 from benchmarks.turns import ratios, turns
+from outboxctl.domain.deadline import Deadline
 from outboxctl.drills.bench import fill
 from outboxctl.drills.bench import sink as sink_alone
 from outboxctl.drills.bench.figure import BenchFigure
@@ -44,9 +45,9 @@ class Counting:
         self._sink, self._left, self._lock = sink, events, Lock()
         self.enough, self.at = Event(), 0.0
 
-    def deliver(self, actions: Sequence[BulkAction], *, left: Callable[[], float]) -> Delivery:
+    def deliver(self, actions: Sequence[BulkAction], *, deadline: Deadline) -> Delivery:
         """Deliver, then count."""
-        delivery = self._sink.deliver(actions, left=left)
+        delivery = self._sink.deliver(actions, deadline=deadline)
         with self._lock:
             self._left -= len(actions)
             if self._left <= 0 and not self.enough.is_set():

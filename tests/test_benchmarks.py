@@ -12,6 +12,7 @@ from benchmarks.past import Past, databases
 from elasticsearch import Elasticsearch
 
 from outboxctl.core.database import Database
+from outboxctl.domain.deadline import Deadline
 from outboxctl.drills.bench.rig import Rig
 from outboxctl.settings import Settings
 from outboxctl.sink.transport.open import connect
@@ -107,12 +108,12 @@ def test_lanes_are_timed_until_so_many_events_are_delivered(rig: Rig, sql: psyco
 
 def test_counting_says_when_enough_was_delivered() -> None:
     class Taking:
-        def deliver(self, actions: Any, *, left: Any) -> Any:  # noqa: ARG002
+        def deliver(self, actions: Any, *, deadline: Any) -> Any:  # noqa: ARG002
             return actions
 
     sink = shapes.Counting(Taking(), 3)  # type: ignore[arg-type]
     for enough in (False, True, True):
-        sink.deliver([1, 2], left=lambda: 1.0)  # type: ignore[list-item]
+        sink.deliver([1, 2], deadline=Deadline.within(1.0))  # type: ignore[list-item]
         assert sink.enough.is_set() is enough
 
 

@@ -16,6 +16,7 @@ from outboxctl.core.database import Database
 from outboxctl.core.delivery.claim import Claimed, claim
 from outboxctl.core.operator import rebuilds
 from outboxctl.core.operator.rebuilds import Rebuild, RebuildPhase
+from outboxctl.domain.deadline import Deadline
 from outboxctl.domain.failures import Verdict
 from outboxctl.operations.rebuild import phases
 from outboxctl.operations.rebuild.model import Tools
@@ -84,7 +85,9 @@ class World:
         """It sends one that it read, perhaps long ago."""
         if self.claims:
             batch = self.claims.pop(which % len(self.claims))
-            found = ElasticSink(self.sink, self.alias).deliver(prepare(batch).actions, left=lambda: 30.0)
+            found = ElasticSink(self.sink, self.alias).deliver(
+                prepare(batch).actions, deadline=Deadline.within(30.0)
+            )
             assert {finding and finding.verdict for finding in found.findings} <= {Verdict.DONE}
             self.sql.execute(SETTLE, [[event.id for event in batch]])
 

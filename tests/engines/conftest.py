@@ -11,6 +11,7 @@ import pytest
 from acceptance import lab
 from engines.node import Node
 from outboxctl.core.database import Database
+from outboxctl.domain.deadline import Deadline
 from outboxctl.domain.failures import Noop, Reason, Verdict
 from outboxctl.drills import services
 from outboxctl.drills.services.model import SearchWish
@@ -63,7 +64,7 @@ def send(client: Client, index: str) -> Send:
     sink = ElasticSink(client, index)
 
     def deliver(*actions: BulkAction) -> list[Said]:
-        found = sink.deliver(actions, left=lambda: 30.0).findings
+        found = sink.deliver(actions, deadline=Deadline.within(30.0)).findings
         return [(each.verdict, each.reason or each.noop) for each in found if each]
 
     return deliver

@@ -11,6 +11,7 @@ from acceptance import lab
 from engines.conftest import KIND
 from engines.node import Node
 from invariants import check_invariants
+from outboxctl.domain.deadline import Deadline
 from outboxctl.domain.failures import Reason, Verdict
 from outboxctl.drills import services
 from outboxctl.settings import load
@@ -71,6 +72,8 @@ def refuses_what_is_too_much(url: str) -> None:
             (big, (Verdict.RETRY, Reason.RATE_LIMITED)),
             ("{}", (Verdict.DONE, None)),
         ):
-            (found,) = sink.deliver([BulkAction("block:1", 1, document)], left=lambda: 30.0).findings
+            (found,) = sink.deliver(
+                [BulkAction("block:1", 1, document)], deadline=Deadline.within(30.0)
+            ).findings
             assert found
             assert (found.verdict, found.reason) == end, f"{KIND}: {found}"

@@ -31,6 +31,7 @@ from model.oracle import LEASE
 from model.weather import FAIR, WEATHERS
 from model.world import Hand, World
 from outboxctl.core.database import Database
+from outboxctl.domain import deadline
 from outboxctl.domain.lifecycle import Status
 from outboxctl.worker import lease, tally
 
@@ -137,7 +138,8 @@ def test_any_interleaving_ends_with_the_index_equal_to_the_source(
 
         def machine() -> Outbox:
             clocks = Clocks(sql)
-            monkeypatch.setattr(lease, "monotonic", lambda: clocks.steady)
+            for module in (lease, deadline):
+                monkeypatch.setattr(module, "monotonic", lambda: clocks.steady)
             return Outbox(World(sql, database, clocks))
 
         run_state_machine_as_test(machine, settings=SETTINGS)  # type: ignore[arg-type]

@@ -57,7 +57,7 @@ class World:
     def claim(self, size: int, *, reclaimed: int = GROUP) -> Hand | None:
         """Any worker claims and reads."""
         self._claims += 1
-        token, asked_at = str(UUID(int=self._claims)), self.clocks.steady
+        token, requested_at = str(UUID(int=self._claims)), self.clocks.steady
         with self._database.begin() as connection:
             batch = claim(connection, owner="w", token=token, size=size, lease=LEASE, reclaimed=reclaimed)
         batch.sort()
@@ -66,17 +66,18 @@ class World:
         assert all(event.source_version == source.get(event.document_id) for event in batch)
         if not batch:
             return None
-        self.hands.append(Hand(Lease(token, LEASE, len(batch), asked_at=asked_at), prepare(batch)))
+        self.hands.append(Hand(Lease(token, LEASE, len(batch), requested_at=requested_at), prepare(batch)))
         return self.hands[-1]
 
     def send(self, hand: Hand, weather: str = FAIR, victim: int = 0) -> None:
         """It sends, late or in time, unless its reading is too old by now."""
         actions = hand.prepared.actions
         id_ = actions[victim % len(actions)].id if actions else ""
-        halving = Bisection(
-            lambda some: self.sky.send(some, WEATHERS[weather], id_) if hand.lease.left() > 0 else None
+        deadline = hand.lease.deadline
+        bisection = Bisection(
+            lambda some: self.sky.send(some, WEATHERS[weather], id_) if deadline.seconds_left() > 0 else None
         )
-        hand.findings = halving.deliver(actions) if actions else []
+        hand.findings = bisection.deliver(actions) if actions else []
 
     def settle(self, hand: Hand, *, hold: bool = False) -> None:
         """It writes what became of it, late or in time; sends it first where that is still to do."""

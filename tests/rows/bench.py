@@ -18,8 +18,7 @@ from outboxctl.settings import load
 from outboxctl.sink.delivery.deliver import ElasticSink
 from outboxctl.sink.transport.open import connect
 from outboxctl.worker.health import Health
-from outboxctl.worker.lane import Lane
-from outboxctl.worker.shared import Shared
+from outboxctl.worker.parts import WorkerParts
 
 INDEX = "any"
 # A retry is due only long after the test: each event is tried once.
@@ -80,11 +79,12 @@ class Bench:
         settings = load(**given)
         with closing(connect(settings)) as client:
             sink = ElasticSink(client, index)
-            shared = Shared(settings, self.database, sink, Metrics(), Health(300))
-            Lane(shared, drain=True).run()
-        held = settings.outage_policy == "hold" and isinstance(shared.error, UnreachableError)
-        assert shared.error is None or held, shared.error
-        return shared.metrics
+            parts = WorkerParts(settings, self.database, sink, Metrics(), Health(300))
+            lane = parts.lane(drain=True)
+            lane.run()
+        held = settings.outage_policy == "hold" and isinstance(lane.error, UnreachableError)
+        assert lane.error is None or held, lane.error
+        return parts.metrics
 
     def to(self, sink: FakeSink, **flags: Any) -> Metrics:
         """Deliver to a fake; afterwards everything must hold that always must."""

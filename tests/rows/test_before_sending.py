@@ -7,7 +7,7 @@ import pytest
 from acceptance import lab
 from fakes import FakeSink
 from outboxctl.core.delivery import claim
-from outboxctl.worker import intake
+from outboxctl.worker import claims
 from rows.bench import DONE, Bench, End, Put, end, metric
 
 NEVER = End("failed", "deterministic_exception", 1, waits=False)
@@ -79,7 +79,7 @@ def test_bad_document(
         batch = claim.claim(*args, **more)  # type: ignore[arg-type] # passed on as they came
         return [e._replace(document='{"text":"\ud800"}') if e.id == str(bad.event) else e for e in batch]
 
-    monkeypatch.setattr(intake, "claim", spoilt)
+    monkeypatch.setattr(claims, "claim", spoilt)
     deliver_beside(bench, sink, neighbours)
     assert bench.end(bad) == end("fail", "bad_document", "count")
 

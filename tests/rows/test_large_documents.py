@@ -5,7 +5,7 @@ import pytest
 from acceptance import lab
 from fakes import FakeSink
 from outboxctl.core.delivery import claim
-from outboxctl.worker import intake
+from outboxctl.worker import claims as worker_claims
 from rows.bench import DONE, Bench, Put, metric
 
 BOUND = 5_000
@@ -54,7 +54,7 @@ def test_few_events_are_claimed_in_vain(
         claims.append(len(batch))
         return batch
 
-    monkeypatch.setattr(intake, "claim", counted)
+    monkeypatch.setattr(worker_claims, "claim", counted)
     put(bench, [1_000] * 60)
     bench.to(sink, max_batch_bytes=BOUND)
     assert claims[0] == 60

@@ -17,8 +17,8 @@ from outboxctl.sink.index.index_setup import ensure
 from outboxctl.sink.transport import tls
 from outboxctl.sink.transport.credentials import passing_on
 from outboxctl.sink.transport.lazy import OpeningSink
+from outboxctl.sink.transport.no_answer import Peer
 from outboxctl.sink.transport.open import connect
-from outboxctl.sink.transport.wall_clock import Peer
 from processes import Cli
 from servers import Servers
 from tls import HOST, Front, Papers, basic

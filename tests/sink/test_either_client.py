@@ -15,6 +15,7 @@ from fakes.faults import ProxyFault, answered, refused
 from fakes.memory import Memory
 from fakes.script import Script
 from fakes.store import Store
+from outboxctl.domain.deadline import Deadline
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.failures import Classification, Reason, Verdict
 from outboxctl.drills import services
@@ -41,7 +42,9 @@ def _deliver(url: str, product: str, *, seconds: float = 10.0) -> Classification
     """What one event's delivery ends in."""
     with closing(connect(load(elastic_url=url, sink=product))) as client:
         (found,) = (
-            ElasticSink(client, "x").deliver([BulkAction("a:1", 1, "{}")], left=lambda: seconds).findings
+            ElasticSink(client, "x")
+            .deliver([BulkAction("a:1", 1, "{}")], deadline=Deadline.within(seconds))
+            .findings
         )
     assert found
     return found
@@ -140,12 +143,12 @@ def test_opensearch_is_met_without_a_lost_attempt_also_if_it_was_away() -> None:
     with closing(connect(load(elastic_url=f"http://127.0.0.1:{port}"))) as client:
         sink = ElasticSink(client, "x")
         send = [BulkAction("a:1", 1, "{}")]
-        (away,) = sink.deliver(send, left=lambda: 5.0).findings
+        (away,) = sink.deliver(send, deadline=Deadline.within(5.0)).findings
         assert away
         assert away.reason is Reason.CONNECT
         with _sink(OpenSearch(Store()), port) as there:
             for _ in range(2):
-                (found,) = sink.deliver(send, left=lambda: 5.0).findings
+                (found,) = sink.deliver(send, deadline=Deadline.within(5.0)).findings
                 assert found
                 assert found.verdict is Verdict.DONE
             assert there.lookups == ["HEAD /_alias/x", "GET /", "HEAD /_alias/x"]

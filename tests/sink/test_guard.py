@@ -10,6 +10,7 @@ from time import monotonic
 import pytest
 
 from outboxctl.domain import clock
+from outboxctl.domain.deadline import Deadline
 from outboxctl.domain.failures import Reason, Verdict
 from outboxctl.net import deadline
 from outboxctl.net.deadline import GUARD, Guard
@@ -67,7 +68,7 @@ def test_a_dripped_answer_ends_at_the_deadline_as_a_timeout(
     client = connect(load(elastic_url=dripping(start)))
     began = monotonic()
     sink = ElasticSink(client, "x")
-    delivery = sink.deliver([BulkAction("a:1", 1, "{}")], left=lambda: began + 0.5 - monotonic())
+    delivery = sink.deliver([BulkAction("a:1", 1, "{}")], deadline=Deadline.within(0.5))
     assert 0.2 < monotonic() - began < 2
     (finding,) = delivery.findings
     assert finding
@@ -110,7 +111,7 @@ def test_a_request_whose_time_passed_while_it_connected_is_not_sent(
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"http://127.0.0.1:{server.getsockname()[1]}"
         sink = ElasticSink(connect(load(elastic_url=url, sink=product)), "x")
-        (finding,) = sink.deliver([BulkAction("a:1", 1, "{}")], left=lambda: 5).findings
+        (finding,) = sink.deliver([BulkAction("a:1", 1, "{}")], deadline=Deadline.within(5)).findings
         server.settimeout(10)
         connection, _ = server.accept()
         with connection:

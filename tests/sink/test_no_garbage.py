@@ -7,6 +7,7 @@ from contextlib import closing
 import pytest
 from elasticsearch import Elasticsearch
 
+from outboxctl.domain.deadline import Deadline
 from outboxctl.settings import Settings
 from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.sink.delivery.deliver import ElasticSink
@@ -36,5 +37,5 @@ def test_no_client_is_made_for_a_request(sink: ElasticSink) -> None:
     """Its forty namespaces are cycles: with each request a worker would grow until the collector comes by."""
     upsert, delete = BulkAction("block:1", 1, '{"text":"a"}'), BulkAction("block:2", 1, None)
     before = clients()
-    assert all(sink.deliver([upsert, delete], left=lambda: 10.0).findings)
+    assert all(sink.deliver([upsert, delete], deadline=Deadline.within(10.0)).findings)
     assert clients() == before

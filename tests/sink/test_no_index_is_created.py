@@ -6,6 +6,7 @@ from contextlib import closing
 import pytest
 from elasticsearch import Elasticsearch
 
+from outboxctl.domain.deadline import Deadline
 from outboxctl.domain.failures import Reason, Verdict
 from outboxctl.settings import load
 from outboxctl.sink.delivery.bulk import BulkAction
@@ -29,7 +30,7 @@ def test_between_two_deliveries(
 ) -> None:
     found = []
     for version in (1, 2):
-        delivery = sink.deliver([BulkAction("block:1", version, document)], left=lambda: 10)
+        delivery = sink.deliver([BulkAction("block:1", version, document)], deadline=Deadline.within(10))
         found += [(finding.verdict, finding.reason) for finding in delivery.findings if finding]
         engine.options(ignore_status=404).indices.delete(index=f"{index}-000001")
     created = engine.options(ignore_status=404).indices.delete(index=index).meta.status != 404

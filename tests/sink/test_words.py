@@ -8,6 +8,7 @@ from contextlib import suppress
 
 import pytest
 
+from outboxctl.domain.deadline import Deadline
 from outboxctl.domain.failures import Reason
 from outboxctl.drills import services
 from outboxctl.settings import load
@@ -60,7 +61,7 @@ def server() -> Iterator[Server]:
 
 def error_of(url: str, product: str, seconds: float = 20) -> tuple[Reason | None, str]:
     sink = ElasticSink(connect(load(elastic_url=url, sink=product)), "x")
-    (finding,) = sink.deliver([BulkAction("a:1", 1, "{}")], left=lambda: seconds).findings
+    (finding,) = sink.deliver([BulkAction("a:1", 1, "{}")], deadline=Deadline.within(seconds)).findings
     assert finding
     return finding.reason, finding.error
 

@@ -31,7 +31,7 @@ def test_open_admits_one_probe_at_a_time(clock: list[float]) -> None:
     assert b.admit(1000) == 0, "not before its time"
     clock[0] += 1
     assert [b.admit(1000), b.admit(1000)] == [1, 0]
-    b.no_news()
+    b.end_probe()
     assert b.admit(1000) == 1, "a probe that came to nothing does not lock the circuit"
     b.close()
     assert [b.admit(1000), b.admit(1000)] == [1000, 1000]
@@ -62,5 +62,5 @@ def test_a_late_failure_of_another_lane_does_not_let_a_second_probe_through(cloc
     other.join()
     clock[0] += 60
     assert b.admit(10) == 0, "one is under way"
-    b.no_news()
+    b.end_probe()
     assert b.admit(10) == 1

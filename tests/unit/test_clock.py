@@ -13,21 +13,22 @@ from outboxctl.worker.lease import Lease
 
 pytestmark = pytest.mark.no_servers
 SOURCE = Path(outboxctl.__file__).parent
-FILES = ("net/deadline.py", "sink/transport/wall_clock.py", "sink/transport/client.py")
+FILES = ("domain/deadline.py", "net/deadline.py", "sink/transport/wall_clock.py", "sink/transport/client.py")
 SHARED = [*(SOURCE / f for f in FILES), *SOURCE.glob("worker/*.py"), *SOURCE.glob("sink/engines/*.py")]
 
 
 @pytest.mark.skipif(not hasattr(time, "CLOCK_BOOTTIME"), reason="no clock that counts suspended time")
 def test_a_suspended_hour_ends_a_lease(monkeypatch: pytest.MonkeyPatch) -> None:
     """After it CLOCK_BOOTTIME is an hour ahead; CLOCK_MONOTONIC has not moved."""
-    lease = Lease("t", 20, 1, asked_at=clock.monotonic())
-    assert lease.left() > 0
+    lease = Lease("t", 20, 1, requested_at=clock.monotonic())
+    lease.delivering = True
+    assert lease.deadline.seconds_left() > 0
     now, real = time.monotonic(), time.clock_gettime
     ahead = {time.CLOCK_BOOTTIME: 3_600.0}
     monkeypatch.setattr(time, "monotonic", lambda: now)
     monkeypatch.setattr(time, "clock_gettime", lambda which: real(which) + ahead.get(which, 0.0))
-    assert lease.left() == 0
-    assert lease.due()
+    assert lease.deadline.seconds_left() == 0
+    assert lease.renewal_due
 
 
 def test_without_such_a_clock_it_is_the_ordinary_one(monkeypatch: pytest.MonkeyPatch) -> None:

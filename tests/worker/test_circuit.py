@@ -14,8 +14,7 @@ from outboxctl.settings import load
 from outboxctl.sink.delivery.deliver import ElasticSink
 from outboxctl.sink.transport.open import connect
 from outboxctl.worker.health import Health
-from outboxctl.worker.lane import Lane
-from outboxctl.worker.shared import Shared
+from outboxctl.worker.parts import WorkerParts
 from processes import eventually
 from scene import Scene
 
@@ -36,38 +35,38 @@ def sink() -> Iterator[FakeSink]:
 
 
 @contextmanager
-def lane_at_work(url: str, db: Database, sink: FakeSink) -> Iterator[Shared]:
+def lane_at_work(url: str, db: Database, sink: FakeSink) -> Iterator[WorkerParts]:
     """One lane of a worker, in this process."""
     settings = load(database_url=url, elastic_url=sink.url, elastic_index="any", **HOLD)
     with closing(connect(settings)) as client:
-        shared = Shared(settings, db, ElasticSink(client, "any"), Metrics(), Health(300))
-        lane = threading.Thread(target=Lane(shared, drain=False).run)
+        parts = WorkerParts(settings, db, ElasticSink(client, "any"), Metrics(), Health(300))
+        lane = threading.Thread(target=parts.lane(drain=False).run)
         lane.start()
         try:
-            yield shared
+            yield parts
         finally:
-            for flag in (shared.stopping, shared.given_up):
-                flag.set()
+            parts.signals.stop()
+            parts.in_flight.abandon()
             lane.join(10)
 
 
 def test_silence_does_not_close_it(url: str, db: Database, scene: Scene, sink: FakeSink) -> None:
     scene.load(5)
-    with lane_at_work(url, db, sink) as shared:
-        eventually(lambda: shared.breaker.is_open, what="opened by a word of the sink")
+    with lane_at_work(url, db, sink) as parts:
+        eventually(lambda: parts.circuit.breaker.is_open, what="opened by a word of the sink")
         sink.script = Script.always(ProxyFault(before=60))
         probes = len(sink.requests)
         eventually(lambda: len(sink.requests) >= probes + 3, what="probes without an answer")
-        assert shared.breaker.is_open
+        assert parts.circuit.breaker.is_open
         assert max(len(bulk.ids) for bulk in sink.requests[probes + 1 :]) == 1, "no whole batch is tried"
 
 
 def test_where_nothing_is_due_it_closes(url: str, db: Database, scene: Scene, sink: FakeSink) -> None:
     """Another worker may have delivered the rest: this one must not stay unready for ever."""
     scene.load(1)
-    with lane_at_work(url, db, sink) as shared:
-        eventually(lambda: shared.breaker.is_open, what="opened")
+    with lane_at_work(url, db, sink) as parts:
+        eventually(lambda: parts.circuit.breaker.is_open, what="opened")
         taken = "UPDATE search_outbox_events SET status = 'done' WHERE status = 'pending'"
         eventually(lambda: scene.sql.execute(taken).rowcount, what="taken by somebody else")
-        eventually(lambda: not shared.breaker.is_open, what="closed")
-        assert "circuit open" not in str(shared.health.failing().get("sink"))
+        eventually(lambda: not parts.circuit.breaker.is_open, what="closed")
+        assert "circuit open" not in str(parts.health.failing().get("sink"))

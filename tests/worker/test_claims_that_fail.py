@@ -10,6 +10,7 @@ import pytest
 from outboxctl.core.database import Database
 from outboxctl.core.delivery import settle
 from outboxctl.core.delivery.claim import LEFT_OUT, claim
+from outboxctl.domain.deadline import Deadline
 from outboxctl.domain.errors import CutOffError, LimitError
 from outboxctl.domain.failures import Reason, Verdict
 from outboxctl.worker.prepare import UNSENT
@@ -132,10 +133,21 @@ def test_a_document_of_1_gb_is_a_limit_that_has_a_name(db: Database, sql: psycop
     with db.begin() as connection:
         (event,) = claim(connection, **given, read=False)  # type: ignore[arg-type]
     assert (event.document, event.source_version, event.attempts) == (LEFT_OUT, 1, 1)
-    same, finding = read(db, event, left=lambda: 1.0)
+    same, finding = read(db, event, deadline=Deadline.within(1.0))
     assert same is event
     assert (finding.verdict, finding.reason) == (Verdict.FAIL, Reason.BAD_DOCUMENT)
     assert "54000" in finding.error
+
+
+class Passing(Deadline):
+    """Has so many seconds left each time it is asked."""
+
+    def __init__(self, lefts: list[float]) -> None:
+        super().__init__(0.0)
+        self._lefts = iter(lefts)
+
+    def seconds_left(self) -> float:
+        return next(self._lefts)
 
 
 @pytest.mark.parametrize(
@@ -150,7 +162,7 @@ def test_what_can_be_read_after_all_is_sent_if_there_is_time(
     scene.load(1)
     with db.begin() as connection:
         (event,) = claim(connection, owner="w", token=str(uuid4()), size=1, lease=30, read=False)
-    whole, finding = read(db, event, left=iter(lefts).__next__)
+    whole, finding = read(db, event, deadline=Passing(lefts))
     assert bool(whole.document) == document
     assert finding is UNSENT if reason is None else finding.reason is reason
 

@@ -17,8 +17,7 @@ from outboxctl.metrics.registry import Metrics
 from outboxctl.settings import load
 from outboxctl.worker import heartbeat
 from outboxctl.worker.health import Health
-from outboxctl.worker.heartbeat import Heartbeat
-from outboxctl.worker.shared import Shared
+from outboxctl.worker.parts import WorkerParts
 from processes import Worker, eventually
 from scene import Scene
 
@@ -42,8 +41,8 @@ CREATE TABLE other_half PARTITION OF search_outbox_events FOR VALUES WITH (MODUL
 """
 
 
-def shared_with(db: Database) -> Shared:
-    return Shared(load(), db, None, Metrics(), Health(300))  # type: ignore[arg-type]
+def parts_with(db: Database) -> WorkerParts:
+    return WorkerParts(load(), db, None, Metrics(), Health(300))  # type: ignore[arg-type]
 
 
 def beat(db: Database, own: Beat, inserted: int | None, seconds: float) -> int:
@@ -166,8 +165,8 @@ def test_a_database_without_the_table_is_said_once_and_again_after_it_was_there(
 ) -> None:
     monkeypatch.setattr(heartbeat, "INTERVAL", 0)
     monkeypatch.setattr(heartbeat, "REFUSED", 0)
-    shared = shared_with(db)
-    own = Heartbeat(shared)
+    parts = parts_with(db)
+    own = parts.heartbeat()
     sql.execute("ALTER TABLE outbox_workers RENAME TO away")
     with capture_logs() as said:
         for _ in range(3):
@@ -178,7 +177,7 @@ def test_a_database_without_the_table_is_said_once_and_again_after_it_was_there(
         assert count(sql) == 1
         own.leave()
         assert count(sql) == 0
-    shared.stopping.set()
+    parts.signals.stop()
     own.beat()
     assert count(sql) == 0, "a late heartbeat does not bring it back"
 
@@ -187,12 +186,12 @@ def test_what_a_worker_completed_meanwhile_is_its_rate(
     db: Database, sql: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(heartbeat, "INTERVAL", 0)
-    shared = shared_with(db)
-    own = Heartbeat(shared)
-    shared.complete(1_000)  # before the first heartbeat: of no known time
+    parts = parts_with(db)
+    own = parts.heartbeat()
+    parts.progress.complete(1_000)  # before the first heartbeat: of no known time
     own.beat()
     sql.execute("UPDATE outbox_workers SET heartbeat_at = heartbeat_at - interval '1 minute'")
-    shared.complete(600)
+    parts.progress.complete(600)
     own.beat()
     rate = sql.execute("SELECT rate_out FROM outbox_workers").fetchall()[0][0]
     assert 9 < rate <= 10

@@ -12,7 +12,7 @@ from acceptance import lab
 from outboxctl.domain.failures import Classification, Reason, Verdict
 from outboxctl.sink.engines.elasticsearch import ElasticClient
 from outboxctl.sink.index.index_setup import ensure
-from outboxctl.worker.start_gate import StartGate
+from outboxctl.worker.admission import StartGate
 from processes import Cli, Worker, eventually
 
 Start = Callable[..., Worker]

@@ -17,12 +17,13 @@ from outboxctl.core.schema import notify
 from outboxctl.core.schema.migrations import upgrade
 from outboxctl.metrics.registry import Metrics
 from outboxctl.settings import load
-from outboxctl.worker import intake, listener
+from outboxctl.worker import claimer, listener
+from outboxctl.worker import parts as worker_parts
+from outboxctl.worker.claims import Claims
 from outboxctl.worker.health import Health
-from outboxctl.worker.intake import Batch, Intake
-from outboxctl.worker.lease import Lease
-from outboxctl.worker.listener import Listener
-from outboxctl.worker.shared import Shared
+from outboxctl.worker.lease import Batch, Lease
+from outboxctl.worker.parts import WorkerParts
+from outboxctl.worker.signals import Signals
 from processes import Worker, eventually
 from scene import Scene
 
@@ -32,8 +33,8 @@ END_LISTENERS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE qu
 LISTENING = "outbox_notify_listening"
 
 
-def shared_with(db: Database, **flags: object) -> Shared:
-    return Shared(load(**flags), db, None, Metrics(), Health(300))  # type: ignore[arg-type]
+def parts_with(db: Database, **flags: object) -> WorkerParts:
+    return WorkerParts(load(**flags), db, None, Metrics(), Health(300))  # type: ignore[arg-type]
 
 
 def switch(db: Database, *, on: bool = True) -> notify.Switch:
@@ -41,17 +42,17 @@ def switch(db: Database, *, on: bool = True) -> notify.Switch:
         return notify.switch(connection, on=on)
 
 
-def hears(shared: Shared) -> bool:
-    return f'{LISTENING}{{projection="search_index_to_elastic"}} 1.0' in shared.metrics.snapshot().decode()
+def hears(parts: WorkerParts) -> bool:
+    return f'{LISTENING}{{projection="search_index_to_elastic"}} 1.0' in parts.metrics.snapshot().decode()
 
 
 @contextmanager
-def running(shared: Shared) -> Iterator[None]:
+def running(parts: WorkerParts) -> Iterator[None]:
     """A listener as the daemon runs one."""
-    own = Listener(shared)
+    own = parts.listener()
 
     def loop() -> None:
-        while not shared.stopping.wait(0.02):
+        while not parts.signals.wait_for_stop(0.02):
             own.turn()
 
     thread = threading.Thread(target=loop)
@@ -59,94 +60,102 @@ def running(shared: Shared) -> Iterator[None]:
     try:
         yield
     finally:
-        shared.stop()
+        parts.signals.stop()
         thread.join()
 
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, seconds in (("LOOK", 0.05), ("LONGEST", 0.05), ("TICK", 0.05)):
+    for name, seconds in (("CHECK_SECONDS", 0.05), ("LONGEST", 0.05), ("TICK", 0.05)):
         monkeypatch.setattr(listener, name, seconds)
 
 
 @pytest.fixture
 def patient_lane(monkeypatch: pytest.MonkeyPatch) -> None:
     """An idle lane that would not look again by itself while a test lasts."""
-    monkeypatch.setattr(intake, "FIRST_WAIT", 3600.0)
+    monkeypatch.setattr(claimer, "FIRST_WAIT", 3600.0)
 
 
-class Bell(threading.Event):
-    """Tells when somebody waits for it."""
+class WatchedSignals(Signals):
+    """Shows when somebody waits for news."""
 
     def __init__(self) -> None:
         super().__init__()
         self.waited_for = threading.Event()
 
-    def wait(self, timeout: float | None = None) -> bool:
-        """As it does."""
+    def wait_for_news(self, since: int, seconds: float) -> None:
         self.waited_for.set()
-        return super().wait(timeout)
+        super().wait_for_news(since, seconds)
 
 
-def idle(shared: Shared) -> tuple[threading.Thread, list[Batch | Lease | None]]:
-    """A lane that has found nothing and waits, and what it finds in the end."""
-    found: list[Batch | Lease | None] = []
-    shared.bell = bell = Bell()
-    thread = threading.Thread(target=lambda: found.append(Intake(shared, drain=False).next()), daemon=True)
+@pytest.fixture
+def signals(monkeypatch: pytest.MonkeyPatch) -> WatchedSignals:
+    """Those of the worker that the test makes."""
+    signals = WatchedSignals()
+    monkeypatch.setattr(worker_parts, "Signals", lambda: signals)
+    return signals
+
+
+def idle(parts: WorkerParts, signals: WatchedSignals) -> tuple[threading.Thread, list[Batch | None]]:
+    """A lane that has found nothing and waits, and what it claims in the end."""
+    batches: list[Batch | None] = []
+    thread = threading.Thread(target=lambda: batches.append(parts.claimer.claim(drain=False)), daemon=True)
     thread.start()
-    assert bell.waited_for.wait(30)
-    return thread, found
+    assert signals.waited_for.wait(30)
+    return thread, batches
 
 
 @pytest.mark.usefixtures("patient_lane")
-def test_an_idle_lane_is_woken_by_a_commit(db: Database, sql: psycopg.Connection) -> None:
+def test_an_idle_lane_is_woken_by_a_commit(
+    db: Database, sql: psycopg.Connection, signals: WatchedSignals
+) -> None:
     switch(db)
-    shared = shared_with(db)
-    with running(shared):
-        eventually(lambda: hears(shared), what="listening")
-        thread, found = idle(shared)
+    parts = parts_with(db)
+    with running(parts):
+        eventually(lambda: hears(parts), what="listening")
+        thread, batches = idle(parts, signals)
         sql.execute(EVENT)
         thread.join(30)
-        assert [len(batch.events) for batch in found if isinstance(batch, Batch)] == [1]
+        assert [len(batch.events) for batch in batches if batch] == [1]
 
 
 @pytest.mark.usefixtures("patient_lane")
-def test_a_ring_between_an_empty_claim_and_the_wait_is_heard(
-    db: Database, sql: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+def test_a_wake_between_an_empty_claim_and_the_wait_is_not_lost(
+    db: Database, sql: psycopg.Connection, monkeypatch: pytest.MonkeyPatch, signals: WatchedSignals
 ) -> None:
-    shared, claim = shared_with(db), Intake._claim
+    parts, take = parts_with(db), Claims.take
 
-    def claim_and_miss(self: Intake, lease: Lease, *, alone: bool) -> Batch | None:
-        batch = claim(self, lease, alone=alone)
+    def claim_and_miss(self: Claims, lease: Lease, *, exclusive: bool) -> Batch | None:
+        batch = take(self, lease, exclusive=exclusive)
         if not batch:
             sql.execute(EVENT)
-            shared.bell.set()
+            signals.wake()
         return batch
 
-    monkeypatch.setattr(Intake, "_claim", claim_and_miss)
-    thread, found = idle(shared)
+    monkeypatch.setattr(Claims, "take", claim_and_miss)
+    thread, batches = idle(parts, signals)
     thread.join(30)
-    assert [len(batch.events) for batch in found if isinstance(batch, Batch)] == [1]
+    assert [len(batch.events) for batch in batches if batch] == [1]
 
 
 @pytest.mark.usefixtures("patient_lane")
-def test_a_stop_wakes_whoever_waits_for_work(db: Database) -> None:
-    shared = shared_with(db)
-    thread, found = idle(shared)
-    shared.stop()
+def test_a_stop_wakes_whoever_waits_for_work(db: Database, signals: WatchedSignals) -> None:
+    parts = parts_with(db)
+    thread, batches = idle(parts, signals)
+    signals.stop()
     thread.join(30)
-    assert found == [None]
+    assert batches == [None]
 
 
 def test_a_connection_that_was_ended_comes_back(db: Database, sql: psycopg.Connection) -> None:
     switch(db)
-    shared = shared_with(db)
-    with capture_logs() as said, running(shared):
+    parts = parts_with(db)
+    with capture_logs() as lines, running(parts):
         for number in (1, 2, 3):
-            eventually(lambda n=number: len(said) == 2 * n - 1 and hears(shared), what="listening")  # type: ignore[misc]
+            eventually(lambda n=number: len(lines) == 2 * n - 1 and hears(parts), what="listening")  # type: ignore[misc]
             sql.execute(END_LISTENERS)
-            eventually(lambda n=number: len(said) == 2 * n, what="said")  # type: ignore[misc]
-    assert [line["log_level"] for line in said] == ["info", "warning"] * 3
+            eventually(lambda n=number: len(lines) == 2 * n, what="said")  # type: ignore[misc]
+    assert [line["log_level"] for line in lines] == ["info", "warning"] * 3
 
 
 def test_a_link_that_fell_silent_is_noticed(database_proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,13 +163,13 @@ def test_a_link_that_fell_silent_is_noticed(database_proxy: Proxy, monkeypatch: 
     monkeypatch.setattr(listener, "PATIENCE", 2.0)
     db = Database(database_proxy.url, connections=2, longest=1.0)
     switch(db)
-    shared = shared_with(db)
-    with capture_logs() as said, running(shared):
-        eventually(lambda: hears(shared), what="listening")
+    parts = parts_with(db)
+    with capture_logs() as lines, running(parts):
+        eventually(lambda: hears(parts), what="listening")
         database_proxy.darken("LISTEN")
-        eventually(lambda: not hears(shared), within=20, what="noticed")
-        eventually(lambda: hears(shared), what="by another connection")
-    assert [line["log_level"] for line in said] == ["info", "warning", "info"]
+        eventually(lambda: not hears(parts), within=20, what="noticed")
+        eventually(lambda: hears(parts), what="by another connection")
+    assert [line["log_level"] for line in lines] == ["info", "warning", "info"]
     db.close()
 
 
@@ -172,7 +181,7 @@ def test_behind_a_pooler_it_says_so_once_and_polls(empty_url: str, monkeypatch: 
     switch(direct)
     with pgbouncer.pgbouncer(empty_url, size=1) as url:
         pooled = Database(url, connections=3, longest=5.0)
-        shared, send = shared_with(pooled), notify.send
+        parts, send = parts_with(pooled), notify.send
         sent: list[str] = []
 
         def counted(connection: Connection, channel: str, payload: str) -> None:
@@ -180,10 +189,12 @@ def test_behind_a_pooler_it_says_so_once_and_polls(empty_url: str, monkeypatch: 
             send(connection, channel, payload)
 
         monkeypatch.setattr(notify, "send", counted)
-        with capture_logs() as said, running(shared):
+        with capture_logs() as lines, running(parts):
             eventually(lambda: len(sent) > 3, what="tried again")
-        assert [(line["log_level"], line["problem"]) for line in said] == [("warning", listener.DEAF)]
-        assert "pooler" in said[0]["hint"]
+        assert [(line["log_level"], line["problem"]) for line in lines] == [
+            ("warning", listener.NOT_RECEIVED)
+        ]
+        assert "pooler" in lines[0]["hint"]
         with pooled.begin() as connection:
             left = connection.exec_driver_sql("SELECT pg_listening_channels()").all()
         assert left == [], "in the session that the pooler keeps"

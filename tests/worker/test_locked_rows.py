@@ -22,8 +22,8 @@ from outboxctl.settings import Settings
 from outboxctl.worker.health import Health
 from outboxctl.worker.lease import Lease
 from outboxctl.worker.outcome import Outcomes
+from outboxctl.worker.parts import WorkerParts
 from outboxctl.worker.settling import Settling
-from outboxctl.worker.shared import Shared
 from processes import Worker, eventually
 from scene import Scene, ready
 from servers import Servers
@@ -173,13 +173,11 @@ def test_a_settle_whose_answer_is_lost_as_well_counts_each_event_once(
 
 def test_a_claim_whose_lease_is_over_keeps_nobody_waiting(settings: Settings, db: Database) -> None:
     """A reclaimed event waits for what is in flight, and so does the throttle: not for what hangs."""
-    shared = Shared(settings, db, None, Metrics(), Health(300))  # type: ignore[arg-type]
-    shared.claims = {
-        "over": Lease("over", 1.0, 5, asked_at=monotonic() - 2),
-        "ours": Lease("ours", 60.0, 7, asked_at=monotonic()),
-    }
-    assert shared.in_flight() == 7
-    assert [lease.token for lease in shared.leases()] == ["ours"]
+    parts = WorkerParts(settings, db, None, Metrics(), Health(300))  # type: ignore[arg-type]
+    parts.in_flight.add(Lease("over", 1.0, 5, requested_at=monotonic() - 2))
+    parts.in_flight.add(Lease("ours", 60.0, 7, requested_at=monotonic()))
+    assert parts.in_flight.events() == 7
+    assert [lease.token for lease in parts.in_flight.leases()] == ["ours"]
 
 
 def test_a_settle_cut_off_by_its_time_limit_leaves_out_what_is_locked(
@@ -192,13 +190,13 @@ def test_a_settle_cut_off_by_its_time_limit_leaves_out_what_is_locked(
         with db.begin() as connection:
             events = claim(connection, owner="w", token=token, size=10, lease=30)
         lock(person, "processing")
-        shared = Shared(settings, db, None, Metrics(), Health(300))  # type: ignore[arg-type]
-        outcomes = Outcomes(plainly=events, done=[event.id for event in events])
-        assert Settling(shared, token, outcomes).run(until=0.0) == 9
-        assert (shared.completed, shared.postponed.waiting) == (9, 1)
+        parts = WorkerParts(settings, db, None, Metrics(), Health(300))  # type: ignore[arg-type]
+        outcomes = Outcomes(confirmed=events, done=[event.id for event in events])
+        assert Settling(parts.settle_tools, token, outcomes).run(until=0.0) == 9
+        assert (parts.progress.completed, parts.postponed.waiting) == (9, 1)
         person.rollback()
-        shared.postponed.turn()
-        assert (shared.completed, shared.postponed.waiting) == (10, 0)
+        parts.postponed.turn()
+        assert (parts.progress.completed, parts.postponed.waiting) == (10, 0)
     assert scene.count("done") == 10
 
 

@@ -1,7 +1,7 @@
 """A sink that does not answer under `count`: few requests, one at a time; attempts are counted as before."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 
@@ -9,15 +9,16 @@ import pytest
 
 from outboxctl.core.database import Database
 from outboxctl.domain import clock
+from outboxctl.domain.deadline import Deadline
 from outboxctl.domain.failures import DONE, Classification, Reason, Verdict
 from outboxctl.drills import services
 from outboxctl.metrics.registry import Metrics
 from outboxctl.settings import load
 from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.sink.delivery.result import Delivery
+from outboxctl.worker.circuit import Circuit
 from outboxctl.worker.health import Health
-from outboxctl.worker.lane import Lane
-from outboxctl.worker.shared import Shared
+from outboxctl.worker.parts import WorkerParts
 from processes import Cli, eventually
 from scene import Scene
 
@@ -42,8 +43,8 @@ class Sink:
         self.deliveries: list[tuple[float, float]] = []
         self._one = threading.Lock()
 
-    def deliver(self, actions: Sequence[BulkAction], *, left: Callable[[], float]) -> Delivery:
-        assert left() > 0
+    def deliver(self, actions: Sequence[BulkAction], *, deadline: Deadline) -> Delivery:
+        assert deadline.seconds_left() > 0
         began = clock.monotonic()
         finding = self.finding
         with self._one:
@@ -52,16 +53,16 @@ class Sink:
 
 
 @contextmanager
-def worker(url: str, db: Database, sink: Sink) -> Iterator[Shared]:
+def worker(url: str, db: Database, sink: Sink) -> Iterator[WorkerParts]:
     """All lanes of a worker, in this process."""
-    shared = Shared(load(database_url=url, **SETTINGS), db, sink, Metrics(), Health(300))
-    lanes = [threading.Thread(target=Lane(shared, drain=False).run, daemon=True) for _ in range(LANES)]
+    parts = WorkerParts(load(database_url=url, **SETTINGS), db, sink, Metrics(), Health(300))
+    lanes = [threading.Thread(target=parts.lane(drain=False).run, daemon=True) for _ in range(LANES)]
     for lane in lanes:
         lane.start()
     try:
-        yield shared
+        yield parts
     finally:
-        shared.stop()
+        parts.signals.stop()
         for lane in lanes:
             lane.join(30)
             assert not lane.is_alive()
@@ -84,11 +85,11 @@ def test_one_request_at_a_time_with_pauses_and_attempts_are_spent(
 def test_it_takes_up_again_with_the_first_answer(url: str, db: Database, scene: Scene) -> None:
     scene.load(TOTAL)
     sink = Sink(DEAD)
-    with worker(url, db, sink) as shared:
+    with worker(url, db, sink) as parts:
         eventually(lambda: len(sink.deliveries) > LANES, what="an outage")
         sink.finding = DONE
         eventually(lambda: scene.count("done") == TOTAL, within=20, what="delivered")
-        assert not shared.breaker.is_open
+        assert not parts.circuit.breaker.is_open
     assert scene.rows("status") == [("done",)]
 
 
@@ -96,16 +97,16 @@ def test_the_circuit_under_count_is_no_news_for_readiness(url: str, db: Database
     """Nothing may be due for hours: nobody would find out that the sink is back, and close it."""
     scene.load(1)
     sink = Sink(DEAD)
-    with worker(url, db, sink) as shared:
-        eventually(lambda: shared.breaker.is_open, what="open")
-        shared.show_limits()
-        assert b'outbox_circuit_open{projection="search_index_to_elastic"} 0.0' in shared.metrics.snapshot()
-        assert "circuit" not in str(shared.health.failing())
+    with worker(url, db, sink) as parts:
+        eventually(lambda: parts.circuit.breaker.is_open, what="open")
+        parts.circuit.show_limits()
+        assert b'outbox_circuit_open{projection="search_index_to_elastic"} 0.0' in parts.metrics.snapshot()
+        assert "circuit" not in str(parts.health.failing())
 
 
-def lane_of(url: str, db: Database) -> tuple[Lane, Shared]:
-    shared = Shared(load(database_url=url, **SETTINGS), db, Sink(DONE), Metrics(), Health(300))
-    return Lane(shared, drain=False), shared
+def circuit_of(url: str, db: Database) -> Circuit:
+    parts = WorkerParts(load(database_url=url, **SETTINGS), db, Sink(DONE), Metrics(), Health(300))
+    return parts.circuit
 
 
 @pytest.mark.parametrize(
@@ -124,10 +125,10 @@ def lane_of(url: str, db: Database) -> tuple[Lane, Shared]:
 def test_only_silence_slows_requests_down(
     url: str, db: Database, findings: list[list[Classification | None]], opens: bool
 ) -> None:
-    lane, shared = lane_of(url, db)
-    for said in findings:
-        lane._pace(Delivery(said, []))
-    assert shared.breaker.is_open is opens
+    circuit = circuit_of(url, db)
+    for delivered in findings:
+        circuit.pace(Delivery(delivered, []))
+    assert circuit.breaker.is_open is opens
 
 
 def test_a_drain_waits_for_its_turn_and_ends(scene: Scene, cli: Cli) -> None:

@@ -15,9 +15,8 @@ from outboxctl.metrics.registry import Metrics
 from outboxctl.settings import load
 from outboxctl.worker.health import Health
 from outboxctl.worker.outcome import Outcomes
+from outboxctl.worker.parts import WorkerParts
 from outboxctl.worker.settling import Settling
-from outboxctl.worker.shared import Shared
-from outboxctl.worker.stopping import stop
 from scene import Scene
 
 SLOW = 2.5  # seconds of the first COMMIT that settles
@@ -38,12 +37,12 @@ class NoSink:
     deliver = None
 
 
-def shared_with(database: Database, **flags: object) -> Shared:
-    return Shared(load(**flags), database, NoSink(), Metrics(), Health(300))  # type: ignore[arg-type]
+def parts_with(database: Database, **flags: object) -> WorkerParts:
+    return WorkerParts(load(**flags), database, NoSink(), Metrics(), Health(300))  # type: ignore[arg-type]
 
 
-def value(shared: Shared, name: str) -> float:
-    lines = [line for line in shared.metrics.snapshot().decode().splitlines() if line.startswith(f"{name}{{")]
+def value(parts: WorkerParts, name: str) -> float:
+    lines = [line for line in parts.metrics.snapshot().decode().splitlines() if line.startswith(f"{name}{{")]
     return sum(float(line.rpartition(" ")[2]) for line in lines)
 
 
@@ -65,11 +64,11 @@ def test_a_commit_that_outlasts_our_patience_is_waited_for(
         events = claim(connection, owner="w", token=token, size=10, lease=30)
     sql.execute(SLOW_COMMIT)
     outcomes = Outcomes(done=[e.id for e in events], findings={e.id: (e, DONE) for e in events})
-    shared = shared_with(hasty)
-    Settling(shared, token, outcomes).run(until=None)
+    parts = parts_with(hasty)
+    Settling(parts.settle_tools, token, outcomes).run(until=None)
     assert scene.rows("status") == [("done",)]
-    assert (value(shared, "outbox_processed_total"), value(shared, "outbox_lease_lost_total")) == (10, 0)
-    assert shared.completed == 10
+    assert (value(parts, "outbox_processed_total"), value(parts, "outbox_lease_lost_total")) == (10, 0)
+    assert parts.progress.completed == 10
 
 
 @pytest.fixture
@@ -82,16 +81,16 @@ def away() -> Iterator[Database]:
 
 def test_a_drain_gives_up_on_a_database_that_is_gone(away: Database) -> None:
     with pytest.raises(UnreachableError):
-        Settling(shared_with(away), str(uuid4()), Outcomes()).run(until=0.0)
+        Settling(parts_with(away).settle_tools, str(uuid4()), Outcomes()).run(until=0.0)
 
 
 def test_a_worker_that_stops_tries_to_release_until_its_grace_is_over(
     away: Database,
 ) -> None:
-    shared = shared_with(away)
-    shared.lose(str(uuid4()))
+    parts = parts_with(away)
+    parts.in_flight.answer_lost(str(uuid4()))
     tries: list[float] = []
     real, grace = away.begin, 1.0
-    shared.database.begin = lambda: (tries.append(1), real())[1]  # type: ignore[method-assign,func-returns-value]
-    assert not stop(shared, [], grace, leave=lambda: None)
+    parts.database.begin = lambda: (tries.append(1), real())[1]  # type: ignore[method-assign,func-returns-value]
+    assert not parts.stopping().run([], grace, leave=lambda: None)
     assert len(tries) > 1, "a database that restarts is back before the grace is over"

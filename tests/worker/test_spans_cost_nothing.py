@@ -11,8 +11,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from outboxctl.settings import load
-from outboxctl.worker.intake import Batch
-from outboxctl.worker.lease import Lease
+from outboxctl.worker.lease import Batch, Lease
 from outboxctl.worker.outcome import Outcomes
 from outboxctl.worker.spans import Spans
 
@@ -47,7 +46,7 @@ def provider(monkeypatch: pytest.MonkeyPatch) -> Iterator[TracerProvider]:
 def _batch(spans: Spans) -> list[str]:
     """What was done of a batch."""
     done = []
-    with spans.batch(Batch(Lease("token", 30.0, 1, asked_at=monotonic()), [], alone=False)):
+    with spans.batch(Batch(Lease("token", 30.0, 1, requested_at=monotonic()), [], exclusive=False)):
         with spans.sending(1):
             done.append("sent")
         with spans.settling():

@@ -17,8 +17,7 @@ from outboxctl.metrics.registry import Metrics
 from outboxctl.settings import load
 from outboxctl.worker.daemon import Daemon
 from outboxctl.worker.health import Health
-from outboxctl.worker.lane import Lane
-from outboxctl.worker.shared import Shared
+from outboxctl.worker.parts import WorkerParts
 from processes import Worker, eventually
 from scene import Scene
 from servers import Servers
@@ -97,27 +96,28 @@ def test_what_a_hanging_sink_does_not_take_is_counted_as_released(
     assert len(sql.execute(GIVEN_BACK).fetchall()) == 30
 
 
-def shared_on(url: str, db: Database) -> Shared:
-    return Shared(load(database_url=url), db, None, Metrics(), Health(300))  # type: ignore[arg-type]
+def parts_on(url: str, db: Database) -> WorkerParts:
+    return WorkerParts(load(database_url=url), db, None, Metrics(), Health(300))  # type: ignore[arg-type]
 
 
 def test_the_handler_waits_for_no_lock(url: str, db: Database) -> None:
     """A signal may come while its own thread holds it: then the handler would wait for itself."""
     daemon = Daemon(load(database_url=url), db, None, None)  # type: ignore[arg-type]
-    stopping = daemon.shared.stopping
-    with stopping._cond:  # type: ignore[attr-defined]
+    signals = daemon.signals
+    with signals._changed:
         handler = threading.Thread(target=daemon._on_signal, args=(signal.SIGTERM, None), daemon=True)
         handler.start()
         handler.join(10)
         assert not handler.is_alive()
-    assert stopping.is_set(), "without a tick"
+    assert signals.stopping, "without a tick"
 
 
 def test_no_claim_is_begun_after_the_handler(url: str, db: Database, scene: Scene) -> None:
     """Nobody has come round to wake those who wait yet; lanes look themselves."""
     scene.load(5)
-    shared = shared_on(url, db)
-    shared.stopping.request()
-    Lane(shared, drain=True).run()
-    assert shared.error is None
+    parts = parts_on(url, db)
+    parts.signals.request_stop()
+    lane = parts.lane(drain=True)
+    lane.run()
+    assert lane.error is None
     assert scene.rows("status, attempts") == [("pending", 0)]

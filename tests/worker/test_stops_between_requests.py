@@ -15,9 +15,7 @@ from outboxctl.settings import load
 from outboxctl.sink.delivery.deliver import ElasticSink
 from outboxctl.sink.transport.open import connect
 from outboxctl.worker.health import Health
-from outboxctl.worker.lane import Lane
-from outboxctl.worker.shared import Shared
-from outboxctl.worker.stopping import stop
+from outboxctl.worker.parts import WorkerParts
 from processes import Worker, eventually
 from scene import Scene, blames
 from servers import Servers
@@ -26,14 +24,14 @@ from servers import Servers
 @contextmanager
 def lane_at(
     url: str, db: Database, scene: Scene, sink: FakeSink
-) -> Iterator[tuple[Shared, threading.Thread]]:
+) -> Iterator[tuple[WorkerParts, threading.Thread]]:
     """One lane of a worker, in this process; it must come to its end."""
     settings = load(database_url=url, elastic_url=sink.url, elastic_index=scene.index)
     with closing(connect(settings)) as client:
-        shared = Shared(settings, db, ElasticSink(client, scene.index), Metrics(), Health(300))
-        lane = threading.Thread(target=Lane(shared, drain=False).run, daemon=True)
+        parts = WorkerParts(settings, db, ElasticSink(client, scene.index), Metrics(), Health(300))
+        lane = threading.Thread(target=parts.lane(drain=False).run, daemon=True)
         lane.start()
-        yield shared, lane
+        yield parts, lane
         lane.join(30)
         assert not lane.is_alive()
 
@@ -63,10 +61,10 @@ def test_once_the_grace_is_over_no_further_request_is_begun(
     scene.load(20)
     too_large = Script.always(answered(413))
     with fake_sink(too_large, upstream=servers.sink) as sink, too_large.hold(Point.BEFORE_APPLY) as gate:
-        with lane_at(url, db, scene, sink) as (shared, _):
+        with lane_at(url, db, scene, sink) as (parts, _):
             gate.wait()
-            shared.stop()
-            shared.given_up.set()
+            parts.signals.stop()
+            parts.in_flight.abandon()
             gate.let_go()
         assert len(sink.requests) == 1
     assert scene.rows("status, attempts, owner") == [("pending", 0, None)]
@@ -79,12 +77,12 @@ def test_a_lane_that_gives_back_is_in_the_last_words(
     scene.load(20)
     late = Script()
     late.lookups = ProxyFault(before=1)
-    with fake_sink(late, upstream=servers.sink) as sink, lane_at(url, db, scene, sink) as (shared, lane):
+    with fake_sink(late, upstream=servers.sink) as sink, lane_at(url, db, scene, sink) as (parts, lane):
         eventually(lambda: sink.lookups, what="a batch in hand")
-        for lease in list(shared.claims.values()):
-            lease._read_at = float("-inf")
-        shared.stopping.request()
-        with capture_logs() as said:
-            assert stop(shared, [lane], 30, leave=lambda: None)
-    assert said == [{"event": "worker stopped", "log_level": "info", "done": 0, "released": 20}]
+        for lease in parts.in_flight.leases():
+            lease.deadline.expire()
+        parts.signals.request_stop()
+        with capture_logs() as lines:
+            assert parts.stopping().run([lane], 30, leave=lambda: None)
+    assert lines == [{"event": "worker stopped", "log_level": "info", "done": 0, "released": 20}]
     assert scene.rows("status, attempts, owner") == [("pending", 0, None)]

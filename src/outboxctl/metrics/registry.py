@@ -74,7 +74,7 @@ class Metrics:
     """One registry; `snapshot()` is what `/metrics` serves. Safe to use from several threads."""
 
     def __init__(self) -> None:
-        disable_created_metrics()  # type: ignore[no-untyped-call]  # they double the lines, unread
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # they double the lines for nothing
         self._registry = CollectorRegistry()
         self.gauge = {key: self._gauge(*spec) for key, spec in GAUGES.items()}
         self._by_op = {key: self._counter(*spec, "op") for key, spec in BY_OP.items()}
@@ -112,7 +112,7 @@ class Metrics:
     def not_done(self, outcome: str, op: str, reason: Reason, count: int) -> None:
         """Count deliveries that did not end in done; `outcome` is `retried`, `terminal` or `held`.
 
-        What is held has no metric of its own beyond that it was not delivered.
+        A held delivery counts only as not delivered.
         """
         for key, counter in self._by_reason.items():
             series = counter.labels(PROJECTION, op, reason.value)  # at 0 where it is new
@@ -146,7 +146,7 @@ class Metrics:
         self.gauge[key].labels(PROJECTION).inc(value)
 
     def value(self, key: str) -> float:
-        """What one of GAUGES is set to."""
+        """The value of one of GAUGES."""
         return sum(s.value for family in self.gauge[key].collect() for s in family.samples)
 
     def totals(self) -> dict[str, Events]:
@@ -203,9 +203,9 @@ class Metrics:
 
 
 def _events(counter: Counter) -> Events:
-    """What it counted, by reason; `_created` samples are no counts."""
-    found = Events()
+    """The counts by reason; `_created` samples are no counts."""
+    counts = Events()
     for sample in (sample for family in counter.collect() for sample in family.samples):
         if sample.name.endswith("_total") and sample.value:
-            found[sample.labels.get("reason", "")] += int(sample.value)
-    return found
+            counts[sample.labels.get("reason", "")] += int(sample.value)
+    return counts

@@ -1,8 +1,8 @@
 """A wall clock over whatever waits for a server: clients bound a single read at best.
 
-A sink that drips a byte at a time keeps every read within its timeout, and a request open for longer
-than the lease; a database behind a dead link answers nothing for ever. The guard shuts the socket,
-and the read under way ends.
+A sink that sends a byte at a time keeps every read within its timeout and a request open for longer
+than the lease; a database behind a dead link never answers. The guard shuts the socket, and the read in
+progress ends.
 """
 
 import os

@@ -1,25 +1,25 @@
-"""How many events a claim asks for: about as many as have room in a batch, so that few are left out.
+"""The size of claims: about as many events as have room in a batch, so that few documents are left out.
 
-What does not fit is left out by the claim itself, whatever is asked for here
-(docs/adr/0021-batches-bounded-by-bytes.md). This only spares PostgreSQL documents that nobody takes.
+Documents without room are left out by the claim itself, whatever its size
+(docs/adr/0021-batches-bounded-by-bytes.md). The size only spares PostgreSQL documents that are not sent.
 A claim that fails, or comes too late, is followed by smaller ones
 (docs/adr/0029-claims-that-fail.md).
 """
 
 import threading
 
-KEPT = 0.5  # of what is known, for each batch: one huge document is soon forgotten
+KEPT = 0.5  # weight of earlier batches at each new one: one huge document soon has no effect
 SHRINK = 10  # a claim that failed is followed by one of a tenth: each failure can take most of a lease
 
 
 class BatchSizer:
-    """Shared by the lanes of a worker, whose batches are of at most `most` events and `max_bytes`."""
+    """Shared by the lanes of a worker; thread-safe. A batch is of at most `most` events and `max_bytes`."""
 
     def __init__(self, most: int, max_bytes: int) -> None:
         self._most, self._max_bytes = most, max_bytes
         self._lock = threading.Lock()
-        self._documents = self._bytes = 0.0  # of late
-        self._limit = most  # events that a claim could take of late
+        self._documents = self._bytes = 0.0  # of recent batches, weighted
+        self._limit = most  # events that recent claims could return in time
         self._unread = self._measuring = False
 
     @property
@@ -32,33 +32,33 @@ class BatchSizer:
 
     @property
     def measuring(self) -> bool:
-        """Whether claims are to measure documents before they make them: one has failed, or came too late."""
+        """Whether claims measure documents before they build them: one has failed, or came too late."""
         return self._measuring
 
     def take_unread(self) -> bool:
-        """Whether the next claim is to take one event without its document; true once for each failure."""
+        """Whether the next claim takes one event without its document; true once for each failure."""
         with self._lock:
             unread, self._unread = self._unread, False
             return unread
 
-    def failed(self, asked: int, *, by_one: bool) -> None:
-        """A claim of `asked` events failed or came too late; `by_one`: the first document alone is why."""
+    def failed(self, requested: int, *, by_one: bool) -> None:
+        """A claim of `requested` events failed or was too late; `by_one`: because of its first document."""
         with self._lock:
             measured, self._measuring = self._measuring, True
-            if asked <= 1 or (by_one and measured):
+            if requested <= 1 or (by_one and measured):
                 self._unread = True
-            elif not by_one:  # else any of them can be the one: by their lengths only the first can
-                self._limit = min(self._limit, max(1, asked // SHRINK))
+            elif not by_one:  # else any document may be too large; measured, only the first one can be
+                self._limit = min(self._limit, max(1, requested // SHRINK))
 
     def succeeded(self, events: int) -> None:
-        """A claim of `events` came in time: where it was as large as it might be, the next one is larger."""
+        """A claim of `events` came in time: if it was as large as the limit, the next one is larger."""
         if events >= self._limit:
             with self._lock:
                 self._measuring = self._measuring and self._limit < self._most
                 self._limit = min(self._most, 2 * self._limit)
 
     def learn(self, documents: int, size: int, *, left_out: bool) -> None:
-        """Take the documents of a batch and their bytes. If some were left out, what was known is wrong."""
+        """Take the number of documents of a batch and its bytes; `left_out`: forget earlier batches."""
         with self._lock:
             kept = 0.0 if left_out else KEPT
             self._documents = self._documents * kept + documents

@@ -1,4 +1,4 @@
-"""The daemon: lanes, maintenance and probes started together, and stopped in order."""
+"""The daemon: starts lanes, maintenance and probes, and stops them in order."""
 
 import gc
 import os
@@ -21,25 +21,23 @@ from outboxctl.metrics.server import MetricsServer
 from outboxctl.settings import OutagePolicy, Settings
 from outboxctl.sink.delivery.result import Probe, Sink
 from outboxctl.worker.health import Health
-from outboxctl.worker.heartbeat import Heartbeat
 from outboxctl.worker.lane import Lane
-from outboxctl.worker.listener import Listener
-from outboxctl.worker.maintenance import Maintenance
 from outboxctl.worker.notify import notify
+from outboxctl.worker.parts import WorkerParts
 from outboxctl.worker.progress_log import ProgressLog
-from outboxctl.worker.shared import Shared
-from outboxctl.worker.stopping import stop
 from outboxctl.worker.tracing import Tracing
 
 log = structlog.get_logger()
-LOOK_INTERVAL = 0.5  # seconds between two rounds of maintenance, and two looks at the sink
-WATCHDOG_INTERVAL = 1.0  # seconds between two signs of life for systemd: WatchdogSec must be several of these
-TICK = 0.05  # seconds until those who wait are woken by a signal; no claim is begun meanwhile
-FIRST_LOOK = 2.0  # seconds that the first look at the sink may take before the lanes start without it
+INTERVAL = 0.5  # seconds between two rounds of maintenance, and two probes of the sink
+WATCHDOG_INTERVAL = 1.0  # seconds between two messages to systemd's watchdog: WatchdogSec must be several
+# Seconds until waiting threads are woken after a signal: its handler may not wake them (`Signals`). No claim
+# is begun meanwhile.
+TICK = 0.05
+FIRST_PROBE = 2.0  # seconds that the first probe of the sink may take before the lanes start without it
 
 
 class Daemon:
-    """One worker process. `probe` looks at the sink with a short timeout; `sink` delivers."""
+    """One worker process. `probe` asks the sink with a short timeout; `sink` delivers."""
 
     def __init__(
         self,
@@ -51,36 +49,39 @@ class Daemon:
     ) -> None:
         self.metrics = Metrics()
         self.health = Health(settings.sla_oldest_age_seconds, put_off=self.metrics.put_off)
-        self.shared = Shared(settings, database, sink, self.metrics, self.health, tracing=tracing)
+        self.parts = WorkerParts(settings, database, sink, self.metrics, self.health, tracing=tracing)
+        self.signals = self.parts.signals
         self._settings, self._database = settings, database
-        self._heartbeat = Heartbeat(self.shared)
-        self._maintenance = Maintenance(self.shared, probe, self._heartbeat)
-        self._lanes: list[threading.Thread] = []
+        self._heartbeat = self.parts.heartbeat()
+        self._maintenance = self.parts.maintenance(probe, self._heartbeat)
+        self._lanes = list[Lane]()
+        self._lane_threads: list[threading.Thread] = []
         self._helpers: list[threading.Thread] = []
-        self._signals = 0
+        self._signal_count = 0
         self._next_watchdog = 0.0
         self._drain = False
 
     def run(self, *, drain: bool) -> None:
         """Work until a signal or, with `drain`, until nothing is due.
 
-        A drain goes on without its HTTP server where the port is busy: a daemon may have it.
-        Raises UsageError on a busy port or a missing schema, OutboxctlError if events are left in its hands.
+        A drain goes on without its HTTP server where the port is busy: a daemon may serve on it.
+        Raises UsageError on a busy port or a missing schema, OutboxctlError if events are still claimed at
+        the end.
         """
         s, self._drain = self._settings, drain
         server = self._server()
-        due = self._due()  # a missing schema or database ends it here
-        self._look_at_traces()
-        self._maintenance.look_at_database()
+        due = self._due()  # raises where the database or its schema is missing
+        self._check_traces()
+        self._maintenance.check_database()
         self._handle_signals()
-        _calm_the_collector()
+        tune_collector()
         if server:
             server.start()
-        # No claim needs the client of the sink, which takes long to load: a drain of nothing goes without.
-        looks_first = due or not drain
-        sink_probe = self._every(self._maintenance.look_at_sink, "sink-probe", at_once=looks_first)
-        if looks_first:
-            self._await_first_look()
+        # The client of the sink takes long to load: a drain with nothing due does not load it.
+        probe_first = due or not drain
+        sink_probe = self._every(self._maintenance.check_sink, "sink-probe", at_once=probe_first)
+        if probe_first:
+            self._await_first_probe()
         log.info(
             "worker started",
             worker=s.worker_id,
@@ -93,21 +94,24 @@ class Daemon:
             log.info(f"an outage of the sink fails events after {outage:.1f} s at the earliest")
         self._helpers = [
             self._every(self._maintenance.turn, "maintenance"),
-            self._every(self._maintenance.look_at_database, "database-probe"),
+            self._every(self._maintenance.check_database, "database-probe"),
             sink_probe,
             self._every(ProgressLog(self.metrics, self.health).turn, "progress-log"),
+            self._renew_leases(),
         ]
-        if not drain:  # which waits for nothing
-            self._helpers.append(self._every(Listener(self.shared).turn, "listener"))
+        if not drain:  # a drain does not wait for new events
+            self._helpers.append(self._every(self.parts.listener().turn, "listener"))
         notify("READY=1")
         self._work()
         notify("STOPPING=1", "STATUS=finishing what is in flight")
-        stopped = stop(self.shared, self._lanes, s.shutdown_grace_seconds, leave=self._heartbeat.leave)
+        stopped = self.parts.stopping().run(
+            self._lane_threads, s.shutdown_grace_seconds, leave=self._heartbeat.leave
+        )
         if server:
             server.stop()
-        self.shared.tracing.stop()
-        if self.shared.error:
-            raise self.shared.error
+        self.parts.tracing.stop()
+        if error := self._error():
+            raise error
         if not stopped:
             raise OutboxctlError(
                 "stopped with events in hand", hint="they come back once their lease is over"
@@ -130,25 +134,28 @@ class Daemon:
             log.warning("draining without /metrics, /healthz and /readyz", problem=str(error))
             return None
 
-    def _await_first_look(self) -> None:
-        """Nothing is claimed before it is known whether the index is there, or that the sink is silent."""
-        end = monotonic() + FIRST_LOOK
-        while not (self._signals or monotonic() > end):
-            if self._maintenance.looked_at_sink.wait(TICK):
+    def _await_first_probe(self) -> None:
+        """Nothing is claimed before it is known whether the index exists, or that the sink is silent."""
+        end = monotonic() + FIRST_PROBE
+        while not (self.signals.stopping or monotonic() > end):
+            if self._maintenance.sink_checked.wait(TICK):
                 return
 
     def _work(self) -> None:
-        """Run lanes until told to stop; with drain also once nothing is due any more."""
-        told = self.shared.stopping.is_set
-        while not told():
+        """Run lanes until a signal; with drain also once nothing is due any more."""
+        while not self.signals.stopping:
             if self._drain:
                 self._maintenance.reclaim()
-            self._lanes = [self._lane(n) for n in range(self._settings.concurrency)]
-            while (alive := [lane for lane in self._lanes if lane.is_alive()]) and not told():
+            self._start_lanes()
+            while (alive := [t for t in self._lane_threads if t.is_alive()]) and not self.signals.stopping:
                 self._watchdog()
                 alive[0].join(TICK)
-            if self._drain and (self.shared.error or not self._due()):
+            if self._drain and (self._error() or not self._due()):
                 return
+
+    def _error(self) -> Exception | None:
+        """What ended a drain."""
+        return next((lane.error for lane in self._lanes if lane.error), None)
 
     def _watchdog(self) -> None:
         if monotonic() >= self._next_watchdog and not self._alive():
@@ -156,7 +163,7 @@ class Daemon:
             self._next_watchdog = monotonic() + WATCHDOG_INTERVAL
 
     def _status(self) -> str:
-        """What `systemctl status` shows: one line, for a line end would begin another message."""
+        """The text that `systemctl status` shows: one line, since a line end would begin another message."""
         failing = "; ".join(f"{name}: {why}" for name, why in self.health.failing().items())
         return brief(failing or "ready", 200)
 
@@ -165,57 +172,74 @@ class Daemon:
             signal.signal(number, self._on_signal)
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
-        self._signals += 1
-        if self._signals > 1:
-            os._exit(128 + number)  # asked twice: leave everything to the leases
-        self.shared.stopping.request()  # lanes look at it before each claim; no lock is taken here
+        self._signal_count += 1
+        if self._signal_count > 1:
+            os._exit(128 + number)  # the second signal: leave everything to the leases
+        self.signals.request_stop()  # lanes check it before each claim; no lock is taken here
 
-    def _lane(self, number: int) -> threading.Thread:
-        lane = Lane(self.shared, drain=self._drain)
-        thread = threading.Thread(target=lane.run, name=f"lane-{number}", daemon=True)
-        thread.start()
-        return thread
+    def _start_lanes(self) -> None:
+        self._lanes = [self.parts.lane(drain=self._drain) for _ in range(self._settings.concurrency)]
+        self._lane_threads = [_start(lane.run, f"lane-{n}") for n, lane in enumerate(self._lanes)]
+
+    def _renew_leases(self) -> threading.Thread:
+        """Also while the worker stops: batches in hand are finished, which may take long."""
+        renewal = self.parts.renewal()
+
+        def loop() -> None:
+            while not self.signals.wait_for_abandon(renewal.interval):
+                _guarded(renewal.turn, "lease-renewal")
+
+        return _start(loop, "lease-renewal")
 
     def _every(self, action: Callable[[], None], name: str, *, at_once: bool = False) -> threading.Thread:
         def loop() -> None:
-            pause = 0.0 if at_once else LOOK_INTERVAL
-            while not self.shared.stopping.wait(pause):
-                pause = LOOK_INTERVAL
-                try:
-                    action()
-                except Exception as error:
-                    log.error("unexpected error", thread=name, error=f"{type(error).__name__}: {error}")
+            pause = 0.0 if at_once else INTERVAL
+            while not self.signals.wait_for_stop(pause):
+                pause = INTERVAL
+                _guarded(action, name)
 
-        thread = threading.Thread(target=loop, name=name, daemon=True)
-        thread.start()
-        return thread
+        return _start(loop, name)
 
     def _due(self) -> bool:
         with self._database.begin() as connection:
             return snapshot.anything_due(connection)
 
-    def _look_at_traces(self) -> None:
-        """An older schema has none. Without tracing it will do, so that either can be upgraded first."""
-        if self.shared.tracing.on:
+    def _check_traces(self) -> None:
+        """Raises where tracing is on and the schema, an older one, has no traces."""
+        if self.parts.tracing.on:
             with self._database.begin() as connection:
                 traces(connection, [])
 
     def _alive(self) -> dict[str, str]:
-        """Whatever the dependencies do, every thread must still be turning."""
-        watched = self._helpers if self._drain else [*self._lanes, *self._helpers]  # a drained lane has ended
-        dead = [thread.name for thread in watched if not thread.is_alive()]
-        return {"threads": ", ".join(dead)} if dead and not self.shared.stopping.is_set() else {}
+        """Threads that have ended; none should, whatever the database and the sink do."""
+        lanes = [] if self._drain else self._lane_threads  # those of a drain end by themselves
+        dead = [thread.name for thread in [*lanes, *self._helpers] if not thread.is_alive()]
+        return {"threads": ", ".join(dead)} if dead and not self.signals.stopping else {}
+
+
+def _start(run: Callable[[], None], name: str) -> threading.Thread:
+    thread = threading.Thread(target=run, name=name, daemon=True)
+    thread.start()
+    return thread
+
+
+def _guarded(action: Callable[[], None], name: str) -> None:
+    """An error costs one turn, never the thread."""
+    try:
+        action()
+    except Exception as error:
+        log.error("unexpected error", thread=name, error=f"{type(error).__name__}: {error}")
 
 
 def addresses(host: str, port: int) -> dict[str, str]:
-    """Where the worker answers, as URLs that open on this machine: every address includes 127.0.0.1."""
+    """The URLs of the worker that open on this machine; an address for all interfaces becomes 127.0.0.1."""
     host = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared
     host = f"[{host}]" if ":" in host else host
     return {name: f"http://{host}:{port}/{name}" for name in ("metrics", "healthz", "readyz")}
 
 
-def _calm_the_collector() -> None:
-    """Keep the garbage collector from walking all loaded modules again for every batch.
+def tune_collector() -> None:
+    """Keep the garbage collector from examining all loaded modules again for every batch.
 
     A batch makes thousands of short-lived objects and no cycles; with the default thresholds their
     number alone starts full collections, a third of the CPU an event (docs/adr/0005-cheap-worker.md).

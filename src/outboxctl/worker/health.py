@@ -1,4 +1,4 @@
-"""What is wrong right now, by name: fed by the worker's threads, read by the probes."""
+"""The conditions that fail now: reported by the worker's threads, read by `/healthz` and `/readyz`."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -10,45 +10,46 @@ from outboxctl.domain.clock import monotonic
 
 log = structlog.get_logger()
 UNKNOWN = "not checked yet"
-# What is logged when a condition begins to fail, and when it ends.
-WORDS = {"progress": ("no event succeeds", "events succeed again")}
-PATIENCE = 1.0  # seconds without an answer until that is said: readiness must turn within two
+# Logged when a condition begins to fail, and when it ends.
+MESSAGES = {"progress": ("no event succeeds", "events succeed again")}
+PATIENCE = 1.0  # seconds without an answer until it fails: readiness must turn within two
 
 
 class Health:
     """Failing conditions (`database`, `sink`, `draining`, `progress`) and when something last succeeded.
 
-    Two observers may report one condition; it ends when none of them sees it fail. `put_off` returns how
-    many deliveries were put off so far: a sink that can be used again says how many its outage cost.
+    Several observers may report one condition; it fails while one of them does. `put_off` returns how many
+    deliveries were put off so far: the log line of a sink that can be used again counts those of the outage.
+    Thread-safe: any thread may call any method.
     """
 
     def __init__(self, sla: float, *, put_off: Callable[[], int] = lambda: 0) -> None:
         self._sla, self._put_off = sla, put_off
-        self._began: dict[str, tuple[float, int]] = {}  # of what fails: when, and what was put off before
+        self._began: dict[str, tuple[float, int]] = {}  # of failing ones: since when, and put off before
         self._lock = threading.Lock()
         self._failing = {("database", "probe"): UNKNOWN, ("sink", "probe"): UNKNOWN}
-        self._asked: dict[str, float] = {}
+        self._requested_at: dict[str, float] = {}
         self._succeeded: float | None = None
         self._nothing_due = self._nothing_waiting = monotonic()
 
     @contextmanager
     def waiting_for(self, name: str) -> Iterator[None]:
-        """Around a question to one end: no answer for too long is a failing condition by itself."""
-        self._asked[name] = monotonic()
+        """Around a request to the database or the sink: without an answer its condition fails."""
+        self._requested_at[name] = monotonic()
         try:
             yield
         finally:
-            del self._asked[name]
+            del self._requested_at[name]
 
     def report(self, name: str, problem: str | None, *, observer: str = "probe") -> None:
-        """Set or clear what one observer says of a condition; a change of the whole is logged once."""
+        """Set or clear the problem of one observer; log where a failure begins or ends."""
         with self._lock:
-            was_failing = self._seen_failing(name)
+            was_failing = self._observed_failing(name)
             self._failing.pop((name, observer), None)
             if problem:
                 self._failing[name, observer] = problem
-            fails = self._seen_failing(name)
-        begins, ends = WORDS.get(name, (f"the {name} cannot be used", f"the {name} can be used again"))
+            fails = self._observed_failing(name)
+        begins, ends = MESSAGES.get(name, (f"the {name} cannot be used", f"the {name} can be used again"))
         if fails and not was_failing:
             self._began[name] = monotonic(), self._put_off()
             log.warning(begins, problem=problem)
@@ -57,7 +58,7 @@ class Health:
             self._began.pop(name, None)
 
     def outage(self, name: str) -> dict[str, object]:
-        """What a condition that fails has cost so far, and its problem; empty where it does not fail."""
+        """Since when a condition fails, and its problem; empty where it does not fail."""
         problem = self.failing().get(name)
         return self._course(name) | {"problem": problem} if problem and name in self._began else {}
 
@@ -66,7 +67,7 @@ class Health:
         course: dict[str, object] = {"seconds": round(monotonic() - began, 1)}
         return course | ({"put_off": self._put_off() - before} if name == "sink" else {})
 
-    def _seen_failing(self, name: str) -> bool:
+    def _observed_failing(self, name: str) -> bool:
         return any(n == name and text != UNKNOWN for (n, _), text in self._failing.items())
 
     def drain(self) -> None:
@@ -91,26 +92,26 @@ class Health:
         return monotonic() - max(self._nothing_waiting, self._succeeded or 0)
 
     def progress(self, *, due: bool) -> None:
-        """Judge progress: events are due, and nothing succeeded within the SLA."""
+        """Report the condition `progress`: it fails if events are due and none succeeded within the SLA."""
         if not due:
             self._nothing_due = monotonic()
-        silent = monotonic() - max(self._nothing_due, self._succeeded or 0)
-        stalled = due and silent > self._sla
-        self.report("progress", f"events are due, no success for {silent:.0f} s" if stalled else None)
+        age = monotonic() - max(self._nothing_due, self._succeeded or 0)
+        stalled = due and age > self._sla
+        self.report("progress", f"events are due, no success for {age:.0f} s" if stalled else None)
 
     def failing(self) -> dict[str, str]:
-        """What fails now; empty when ready."""
+        """The problem of each failing condition; empty when ready."""
         with self._lock:
-            seen = list(self._failing.items())
-        for name, asked in list(self._asked.items()):
-            if monotonic() - asked > PATIENCE:
-                seen.append(((name, "waiting"), f"no answer for {monotonic() - asked:.1f} s"))
-        names = dict.fromkeys(name for (name, _), _ in seen)
-        return {name: _once([text for (n, _), text in seen if n == name]) for name in names}
+            problems = list(self._failing.items())
+        for name, requested_at in list(self._requested_at.items()):
+            if (waited := monotonic() - requested_at) > PATIENCE:
+                problems.append(((name, "waiting"), f"no answer for {waited:.1f} s"))
+        names = dict.fromkeys(name for (name, _), _ in problems)
+        return {name: _joined([text for (n, _), text in problems if n == name]) for name in names}
 
 
-def _once(texts: list[str]) -> str:
-    """Each error once: several observers report the same one, and some more of it than others."""
+def _joined(texts: list[str]) -> str:
+    """Each problem once: several observers report the same one, some in more words than others."""
     different = dict.fromkeys(texts)
     parts = [text for text in different if not any(text in other for other in different if other != text)]
     return "; ".join(parts)

@@ -1,4 +1,4 @@
-"""A worker says how it is: one small row, written every few seconds, and never at delivery's expense."""
+"""The heartbeat of a worker: one small row, written every few seconds; delivery does not wait for it."""
 
 import os
 import socket
@@ -9,31 +9,48 @@ from uuid import uuid4
 import structlog
 
 from outboxctl import __version__
+from outboxctl.core.database import Database
 from outboxctl.core.stats import workers
 from outboxctl.core.stats.workers import INTERVAL, Beat
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import OutboxctlError, UnreachableError
-from outboxctl.worker.shared import Shared
+from outboxctl.settings import Settings
+from outboxctl.worker.circuit import Circuit
+from outboxctl.worker.health import Health
+from outboxctl.worker.in_flight import InFlight
+from outboxctl.worker.progress_log import Progress
+from outboxctl.worker.signals import Signals
 
 log = structlog.get_logger()
-REFUSED = 60.0  # seconds until it is tried again where the database refuses it: no such table, no right
+REFUSED = 60.0  # seconds until the next try where the database refuses it: no such table, no privilege
 
 
 class Heartbeat:
-    """The heartbeat of this process; `beat` may be called as often as one likes."""
+    """The heartbeat of this process. Maintenance calls `beat`, at any rate; whoever stops calls `leave`."""
 
-    def __init__(self, shared: Shared) -> None:
-        self._shared = shared
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        *,
+        signals: Signals,
+        progress: Progress,
+        in_flight: InFlight,
+        circuit: Circuit,
+        health: Health,
+    ) -> None:
+        self._settings, self._database, self._signals = settings, database, signals
+        self._progress, self._in_flight, self._circuit, self._health = progress, in_flight, circuit, health
         self._id, self._host = str(uuid4()), socket.gethostname()[:255]
         self._started = monotonic()
         self._next = 0.0
         self._inserted: int | None = None
         self._completed = 0  # events that were completed before the last heartbeat
         self._silenced = False
-        self._lock = threading.Lock()  # a late heartbeat must not bring back the row of who has left
+        self._lock = threading.Lock()  # a late `beat` must not insert the row again after `leave`
 
     def beat(self) -> None:
-        """Write the row if it is time. What goes wrong costs a heartbeat and nothing else."""
+        """Write the row if it is time. An error costs a heartbeat and nothing else."""
         if monotonic() < self._next:
             return
         self._next = monotonic() + INTERVAL
@@ -42,26 +59,26 @@ class Heartbeat:
                 self._write()
             self._silenced = False
         except UnreachableError:
-            pass  # whoever looks at the database says so
+            pass  # the probe of the database reports it
         except OutboxctlError as error:
-            self._give_up_for_now(error)
+            self._pause_after(error)
 
     def leave(self) -> None:
-        """Take the row away: this worker stops. Where that fails, `status` shows it silent for a day."""
-        with self._lock, suppress(OutboxctlError), self._shared.database.begin() as connection:
+        """Delete the row: this worker stops. Where that fails, `status` shows it silent for a day."""
+        with self._lock, suppress(OutboxctlError), self._database.begin() as connection:
             workers.leave(connection, self._id)
 
     def _write(self) -> None:
-        if self._shared.stopping.is_set():
+        if self._signals.stopping:
             return
-        completed = self._shared.completed
+        completed = self._progress.completed
         own = self._describe(completed - self._completed)
-        with self._shared.database.begin() as connection:
+        with self._database.begin() as connection:
             inserted = workers.beat(connection, own, self._inserted)
         self._inserted, self._completed = inserted, completed
 
     def _describe(self, completed: int) -> Beat:
-        s = self._shared.settings
+        s = self._settings
         return Beat(
             id=self._id,
             worker_id=s.worker_id,
@@ -69,14 +86,14 @@ class Heartbeat:
             pid=os.getpid(),
             version=__version__[:40],
             uptime=monotonic() - self._started,
-            in_flight=self._shared.in_flight(),
+            in_flight=self._in_flight.events(),
             outage_policy=s.outage_policy.value,
-            circuit_open=self._shared.circuit_open,
+            circuit_open=self._circuit.holds_events,
             completed=completed,
-            progress_age=self._shared.health.progress_age(),
+            progress_age=self._health.progress_age(),
         )
 
-    def _give_up_for_now(self, error: OutboxctlError) -> None:
+    def _pause_after(self, error: OutboxctlError) -> None:
         self._next = monotonic() + REFUSED
         if not self._silenced:
             log.warning("`outboxctl status` cannot show this worker", problem=str(error), hint=error.hint)

@@ -1,45 +1,71 @@
-"""A claim in hand: how long its events are ours, and how long its reading may be sent."""
+"""A claim in hand: how long its events are ours, and how long its documents may be sent."""
 
+from typing import NamedTuple
+
+from outboxctl.core.delivery.claim import Claimed
+from outboxctl.core.delivery.traces import Traces
 from outboxctl.domain.clock import monotonic
+from outboxctl.domain.deadline import Deadline
+from outboxctl.domain.failures import Classification
 from outboxctl.settings import DELIVERY_SHARE
+from outboxctl.worker.prepare import UNSENT
 
-RENEW_BELOW = 0.75  # of a lease: a request that starts later would have too little time
+RENEW_BELOW = 0.75  # of a lease: a request that starts with less would have too little time
 
 
 class Lease:
     """The lease of one claim of `size` events, on this process's clock.
 
-    `asked_at` is when the claim was asked for, so at the latest when the documents were read.
+    `requested_at` is when the claim was sent to the database, so no later than its documents were read.
+    `deadline` is that of requests to the sink. No request starts once the documents were read longer ago
+    than a lease: they may be old by then, and the batch is released instead.
+
+    Thread-safe without a lock: its lane sets `delivering`, the renewal alone moves `ends`, and each
+    attribute is replaced as a whole.
     """
 
-    def __init__(self, token: str, seconds: float, size: int, *, asked_at: float) -> None:
-        self.token, self.size, self.asked_at = token, size, asked_at
-        self._seconds, self._read_at = seconds, asked_at
-        self.ends = asked_at + seconds
-
-    def left(self) -> float:
-        """Seconds that a request which starts now may take; none once the reading is older than a lease.
-
-        What was read long ago may be old by now: such a batch is given back, not sent.
-        """
-        now = monotonic()
-        if now > self._read_at + self._seconds:
-            return 0.0
-        return self.ends - self._seconds * (1 - DELIVERY_SHARE) - now
+    def __init__(self, token: str, seconds: float, size: int, *, requested_at: float) -> None:
+        self.token, self.size, self.requested_at = token, size, requested_at
+        self._seconds = seconds
+        self.ends = requested_at + seconds
+        self.deadline = Deadline(self._delivery_ends, latest_start=self.ends)
+        self.delivering = False  # whether requests to the sink are under way
 
     @property
     def ended(self) -> bool:
-        """Whether the time of the last lease is over: the events may be somebody else's."""
+        """Whether the lease is over: another worker may have claimed the events."""
         return monotonic() > self.ends
 
-    def due(self) -> bool:
-        """Whether it is time to renew it."""
-        return monotonic() > self.ends - self._seconds * RENEW_BELOW
+    @property
+    def renewal_due(self) -> bool:
+        """Whether a delivery is under way that needs more time than is left for its next request."""
+        return self.delivering and monotonic() > self.ends - self._seconds * RENEW_BELOW
 
-    def renewed(self, asked_at: float) -> None:
-        """The database gave it another whole lease, at the earliest from `asked_at` on."""
-        self.ends = asked_at + self._seconds
+    def renewed(self, requested_at: float) -> None:
+        """The database renewed the lease, at the earliest at `requested_at`."""
+        self.ends = requested_at + self._seconds
+        self.deadline.move(self._delivery_ends)
 
-    def over(self) -> None:
-        """The database would not renew it: the events are somebody else's, or have taken too long."""
+    def lost(self) -> None:
+        """The database did not renew it: the events are another worker's, or have taken too long."""
         self.ends = 0.0
+        self.deadline.move(self._delivery_ends)
+
+    @property
+    def _delivery_ends(self) -> float:
+        return self.ends - self._seconds * (1 - DELIVERY_SHARE)
+
+
+class Batch(NamedTuple):
+    """A claim with its events.
+
+    `exclusive`: reclaimed events. Nothing else may be in flight in this process, for one of them may end it.
+    `traces` are those of the events, where tracing is on. `left_out` is the finding of an event whose
+    document was left out of the claim.
+    """
+
+    lease: Lease
+    events: list[Claimed]
+    exclusive: bool
+    traces: Traces = ()
+    left_out: Classification = UNSENT

@@ -1,7 +1,7 @@
 """Listening for new events: a hint that wakes an idle lane; polling goes on underneath.
 
-What PostgreSQL promises ends at a pooler in transaction mode, or at a link that died quietly. So the
-worker notifies itself, through another connection, and believes only what it hears.
+A pooler in transaction mode passes no notification on, and a dead link goes unnoticed. So the worker
+notifies itself through another connection, and relies on LISTEN only while these notifications arrive.
 """
 
 from time import sleep
@@ -9,45 +9,48 @@ from uuid import uuid4
 
 import structlog
 
+from outboxctl.core.database import Database
 from outboxctl.core.schema import notify
 from outboxctl.core.schema.notify import Ear, Switch
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import OutboxctlError
-from outboxctl.settings import NotifyPolicy
-from outboxctl.worker.shared import Shared
+from outboxctl.metrics.registry import Metrics
+from outboxctl.settings import NotifyPolicy, Settings
+from outboxctl.worker.signals import Signals
 
 log = structlog.get_logger()
-LOOK = 5.0  # seconds between two looks at whether the database notifies
-PATIENCE = 3.0  # seconds in which our own notification must have come
+CHECK_SECONDS = 5.0  # between two checks whether the database notifies
+PATIENCE = 3.0  # seconds in which our own notification must have arrived
 SILENCE = 60.0  # seconds without any until we notify ourselves again
 LONGEST = 60.0  # seconds until the next try, at the most
-TICK = 0.5  # seconds until a stop is noticed
-# Seconds between two rings: a lone event is taken at once, of a stream some at a time. A batch of one
-# costs the worker 2 ms of CPU, so a ring for each of 500 events a second would take a whole core.
+TICK = 0.5  # seconds until a stop is noticed: a wait for notifications does not end by it
+# Seconds between two wake-ups: a lone event is claimed at once, those of a stream some at a time. A batch of
+# one costs the worker 2 ms of CPU, so a wake-up for each of 500 events a second would take a whole core.
 PACE = 0.005
-DEAF = "what this worker notified itself of has not arrived"
+NOT_RECEIVED = "what this worker notified itself of has not arrived"
 HINT = "a pooler in transaction mode does not pass it on: give PostgreSQL's own address, or OUTBOX_NOTIFY=off"
 
 
 class Listener:
-    """`turn` is called again and again by a thread of its own."""
+    """A thread of its own calls `turn` again and again."""
 
-    def __init__(self, shared: Shared) -> None:
-        self._shared = shared
+    def __init__(self, settings: Settings, database: Database, signals: Signals, metrics: Metrics) -> None:
+        self._on = settings.notify is not NotifyPolicy.OFF
+        self._database, self._signals, self._metrics = database, signals, metrics
         self._next, self._tries = 0.0, 0
-        self._hearing = self._complained = False
+        self._listening = self._warned = False
 
     def turn(self) -> None:
-        """Listen for as long as it works. What goes wrong costs the hint, and nothing else."""
-        if monotonic() < self._next or self._shared.settings.notify is NotifyPolicy.OFF:
+        """Listen for as long as it works. An error costs the hint, and nothing else."""
+        if monotonic() < self._next or not self._on:
             return
         problem = self._listen()
-        self._hearing = False
-        self._shared.metrics.set("notify_listening", 0)
+        self._listening = False
+        self._metrics.set("notify_listening", 0)
         self._tries = self._tries + 1 if problem else 0
-        self._next = monotonic() + (min(2.0**self._tries, LONGEST) if problem else LOOK)
-        if problem and not self._complained and not self._shared.stopping.is_set():
-            self._complained = True
+        self._next = monotonic() + (min(2.0**self._tries, LONGEST) if problem else CHECK_SECONDS)
+        if problem and not self._warned and not self._signals.stopping:
+            self._warned = True
             log.warning("new events are only polled for", problem=problem, hint=HINT)
 
     def _listen(self) -> str | None:
@@ -56,55 +59,55 @@ class Listener:
             switch = self._switch()
             if not switch.on:
                 return None
-            with notify.listening(self._shared.database, switch.channel) as ear:
-                return self._keep_listening(ear)
+            with notify.listening(self._database, switch.channel) as ear:
+                return self._receive(ear)
         except OutboxctlError as error:
             return str(error)
 
-    def _keep_listening(self, ear: Ear) -> str | None:
-        while self._hears_itself(ear):
-            self._is_well()
-            self._pass_on(ear)
-            if self._shared.stopping.is_set() or not self._still_on(ear):
+    def _receive(self, ear: Ear) -> str | None:
+        while self._receives_own(ear):
+            self._report_listening()
+            self._wake_lanes(ear)
+            if self._signals.stopping or not self._still_on(ear):
                 return None
-        return DEAF
+        return NOT_RECEIVED
 
-    def _hears_itself(self, ear: Ear) -> bool:
+    def _receives_own(self, ear: Ear) -> bool:
         own = str(uuid4())
-        with self._shared.database.begin() as connection:
+        with self._database.begin() as connection:
             notify.send(connection, ear.channel, own)
         end = monotonic() + PATIENCE
         while (left := end - monotonic()) > 0:
-            if own in self._heard(ear, left):
+            if own in self._arrived(ear, left):
                 return True
         return False
 
-    def _is_well(self) -> None:
-        if not self._hearing:
+    def _report_listening(self) -> None:
+        if not self._listening:
             log.info("listening for new events")
-        self._hearing, self._complained, self._tries = True, False, 0
-        self._shared.metrics.set("notify_listening", 1)
-        self._shared.bell.set()  # what came before we listened
+        self._listening, self._warned, self._tries = True, False, 0
+        self._metrics.set("notify_listening", 1)
+        self._signals.wake()  # events that came before
 
-    def _pass_on(self, ear: Ear) -> None:
-        """Ring for what is heard, until there is silence for long, or the worker stops."""
+    def _wake_lanes(self, ear: Ear) -> None:
+        """Wake a lane for each notification, until none comes for SILENCE, or the worker stops."""
         last = monotonic()
-        while monotonic() - last < SILENCE and not self._shared.stopping.is_set():
-            if self._heard(ear, TICK):
+        while monotonic() - last < SILENCE and not self._signals.stopping:
+            if self._arrived(ear, TICK):
                 last = monotonic()
                 sleep(PACE)
 
-    def _heard(self, ear: Ear, seconds: float) -> list[str]:
-        """What has come; other workers' words to themselves show that we hear, and mean no work."""
-        heard = ear.hear(seconds)
-        if "" in heard:
-            self._shared.bell.set()
-        return heard
+    def _arrived(self, ear: Ear, seconds: float) -> list[str]:
+        """Payloads that arrived; only an empty one means new events: the others are workers' own checks."""
+        payloads = ear.hear(seconds)
+        if "" in payloads:
+            self._signals.wake()
+        return payloads
 
     def _still_on(self, ear: Ear) -> bool:
         switch = self._switch()
         return switch.on and switch.channel == ear.channel
 
     def _switch(self) -> Switch:
-        with self._shared.database.begin() as connection:
+        with self._database.begin() as connection:
             return notify.status(connection)

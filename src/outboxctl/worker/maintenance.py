@@ -1,113 +1,140 @@
-"""What a worker does besides delivering: free what died, and look at both ends."""
+"""What a worker does besides delivering: free stuck events, and examine the database and the sink."""
 
 from threading import Event
 from time import time
 
 import structlog
 
+from outboxctl.core.database import Database
 from outboxctl.core.delivery.reclaim import Reclaimed, reclaim
 from outboxctl.core.stats import counts, snapshot
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import OutboxctlError
 from outboxctl.domain.failures import Classification, Reason
 from outboxctl.domain.lifecycle import op_label
+from outboxctl.metrics.registry import Metrics
+from outboxctl.settings import Settings
 from outboxctl.sink.delivery.result import Probe
+from outboxctl.worker.admission import StartGate
+from outboxctl.worker.database_reporter import DatabaseReporter
+from outboxctl.worker.health import Health
 from outboxctl.worker.heartbeat import Heartbeat
-from outboxctl.worker.shared import Shared, release
+from outboxctl.worker.in_flight import InFlight, release
+from outboxctl.worker.postponed_outcomes import Postponed
+from outboxctl.worker.reclaimed_turns import ReclaimedTurns
+from outboxctl.worker.tracing import Tracing
 
 log = structlog.get_logger()
-MOST_RARELY = 30.0  # seconds between two looks at the gauges where they take long
+LONGEST_PAUSE = 30.0  # seconds between two reads of the gauges where they take long
 
 
 class Maintenance:
-    """`turn`, `look_at_database` and `look_at_sink` are called again and again, each by its own thread."""
+    """`turn`, `check_database` and `check_sink` are called again and again, each by a thread of its own.
 
-    def __init__(self, shared: Shared, probe: Probe, heartbeat: Heartbeat) -> None:
-        self._shared, self._settings, self._probe = shared, shared.settings, probe
-        self._heartbeat = heartbeat
+    No two threads call the same one at once, except `reclaim`: a drain calls it before the lanes start.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        *,
+        probe: Probe,
+        heartbeat: Heartbeat,
+        health: Health,
+        reporter: DatabaseReporter,
+        metrics: Metrics,
+        in_flight: InFlight,
+        postponed: Postponed,
+        reclaimed: ReclaimedTurns,
+        start_gate: StartGate,
+        tracing: Tracing,
+    ) -> None:
+        self._settings, self._database, self._probe, self._heartbeat = settings, database, probe, heartbeat
+        self._health, self._reporter, self._metrics = health, reporter, metrics
+        self._in_flight, self._postponed, self._reclaimed = in_flight, postponed, reclaimed
+        self._start_gate, self._tracing = start_gate, tracing
         self._next_reclaim = self._next_gauges = 0.0
-        self.looked_at_sink = Event()  # once, at least
+        self.sink_checked = Event()  # at least once
 
     def turn(self) -> None:
-        """One round at the database; one that is away is reported, not raised."""
+        """One round at the database; an unreachable one is reported, not raised."""
         self._heartbeat.beat()
         try:
-            self._release_unanswered()
-            self._shared.postponed.turn()
+            release(self._database, self._in_flight.unanswered())
+            self._postponed.turn()
             if monotonic() >= self._next_reclaim:
                 self.reclaim()
                 self._next_reclaim = monotonic() + self._settings.reclaim_interval_seconds
             if monotonic() >= self._next_gauges:
-                self.look_at_gauges()
+                self.refresh_gauges()
         except OutboxctlError as error:
-            problem = self._shared.locks.explain(error)
-            self._shared.health.report("database", problem, observer="maintenance")
+            self._reporter.failed(error, observer="maintenance")
         else:
-            self._shared.health.report("database", None, observer="maintenance")
+            self._reporter.succeeded(observer="maintenance")
 
-    def look_at_database(self) -> None:
-        """Ask whether the database takes writes; whatever else waits for it, silence is noticed here."""
-        health = self._shared.health
+    def check_database(self) -> None:
+        """Report whether the database takes writes; also where nothing else notices that it is silent."""
+        health = self._health
         try:
-            with health.waiting_for("database"), self._shared.database.begin() as connection:
+            with health.waiting_for("database"), self._database.begin() as connection:
                 writable = snapshot.writable(connection)
-                self._shared.quarantine.occupied |= snapshot.anything_reclaimed(connection)
+                if snapshot.anything_reclaimed(connection):
+                    self._reclaimed.may_exist = True
         except OutboxctlError as error:
-            health.report("database", self._shared.locks.explain(error))
+            self._reporter.failed(error, observer="probe")
         else:
             health.report("database", None if writable else "the server is read-only")
 
-    def look_at_gauges(self) -> None:
-        """Set the gauges; rarely where a look takes long: a million pending rows are counted each time."""
+    def refresh_gauges(self) -> None:
+        """Set the gauges; rarely where that takes long: a million pending rows are counted each time."""
         started = monotonic()
         try:
-            with self._shared.database.begin() as connection:
+            with self._database.begin() as connection:
                 now = counts.gauges(connection, max_processing=self._settings.max_processing_seconds)
                 due = snapshot.anything_due(connection)
                 waiting = snapshot.anything_waiting(connection)
         finally:
-            self._next_gauges = monotonic() + min(MOST_RARELY, 10 * (monotonic() - started))
+            self._next_gauges = monotonic() + min(LONGEST_PAUSE, 10 * (monotonic() - started))
         self._set_gauges(now)
         if not waiting:
-            self._shared.health.idle()
-        self._shared.health.progress(due=due)
+            self._health.idle()
+        self._health.progress(due=due)
 
-    def look_at_sink(self) -> None:
-        """Ask the sink whether it is there."""
-        with self._shared.health.waiting_for("sink"), self._shared.tracing.unseen():
+    def check_sink(self) -> None:
+        """Report whether the sink answers and its index exists."""
+        with self._health.waiting_for("sink"), self._tracing.untraced():
             finding = self._probe.ping()
-        self._shared.start_gate.observe(finding)
-        waits = "; nothing is claimed until then" if self._shared.start_gate.problem else ""
-        self._shared.health.report("sink", _describe(finding) + waits if finding else None)
-        self.looked_at_sink.set()
+        self._start_gate.observe(finding)
+        waits = "; nothing is claimed until then" if self._start_gate.problem else ""
+        self._health.report("sink", _describe(finding) + waits if finding else None)
+        self.sink_checked.set()
 
     def reclaim(self) -> None:
-        """Free stuck events, whoever held them."""
+        """Free stuck events of any worker."""
         s = self._settings
-        with self._shared.database.begin() as connection:
-            found = reclaim(connection, max_processing=s.max_processing_seconds, max_attempts=s.max_attempts)
-        if found.total:
-            self._shared.quarantine.occupied = True
-            self._count_reclaimed(found)
+        with self._database.begin() as connection:
+            reclaimed = reclaim(
+                connection, max_processing=s.max_processing_seconds, max_attempts=s.max_attempts
+            )
+        if reclaimed.total:
+            self._reclaimed.may_exist = True
+            self._count_reclaimed(reclaimed)
 
-    def _count_reclaimed(self, found: Reclaimed) -> None:
-        metrics = self._shared.metrics
+    def _count_reclaimed(self, reclaimed: Reclaimed) -> None:
         log.warning(
-            f"Reclaimed {found.total} stuck outbox events (expired lease or max processing exceeded)",
-            failed=len(found.failed_ops),
+            f"Reclaimed {reclaimed.total} stuck outbox events (expired lease or max processing exceeded)",
+            failed=len(reclaimed.failed_ops),
         )
-        metrics.count("reclaimed", found.total)
-        for op in found.failed_ops:
-            metrics.not_done("terminal", op_label(op), Reason.LEASE_EXPIRED, 1)
-
-    def _release_unanswered(self) -> None:
-        release(self._shared, self._shared.unanswered())
+        self._metrics.count("reclaimed", reclaimed.total)
+        for op in reclaimed.failed_ops:
+            self._metrics.not_done("terminal", op_label(op), Reason.LEASE_EXPIRED, 1)
 
     def _set_gauges(self, now: counts.Gauges) -> None:
-        self._shared.metrics.set("lag", now.lag)
-        self._shared.metrics.set("stuck", now.stuck)
-        self._shared.metrics.set("oldest_age", now.oldest_age_seconds)
-        self._shared.metrics.set("refreshed", time())
+        self._metrics.set("lag", now.lag)
+        self._metrics.set("stuck", now.stuck)
+        self._metrics.set("oldest_age", now.oldest_age_seconds)
+        self._metrics.set("refreshed", time())
 
 
 def _describe(finding: Classification) -> str:

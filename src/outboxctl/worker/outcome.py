@@ -1,4 +1,4 @@
-"""From findings to what is written: pure; the only place where attempts end."""
+"""From findings to what is written: pure, no I/O; the only place that ends attempts."""
 
 from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
@@ -10,12 +10,12 @@ from outboxctl.domain import backoff
 from outboxctl.domain.failures import DONE, Classification, Reason, Verdict
 from outboxctl.worker.prepare import UNSENT
 
-LATE = 64  # an attempt whose wait is the longest there is
+LAST_STEP = 64  # an attempt at which the backoff has reached its cap
 
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How often and how soon: seconds for `base` and `cap`; `hold` gives the attempt back in an outage."""
+    """Attempts, and the backoff's `base` and `cap` in seconds; `hold` gives the attempt back in an outage."""
 
     max_attempts: int
     base: float
@@ -27,10 +27,10 @@ class RetryPolicy:
 class Outcomes:
     """What to write for one claim, one list an outcome.
 
-    For the metrics: the events that are `plainly` done, and by event id the `findings` of all others.
+    For the metrics: the events that the sink `confirmed`, and by event id the `findings` of all others.
     """
 
-    plainly: list[Claimed] = field(default_factory=list)
+    confirmed: list[Claimed] = field(default_factory=list)
     done: list[str] = field(default_factory=list)
     retries: list[Retry] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
@@ -40,8 +40,8 @@ class Outcomes:
 
     @property
     def ids(self) -> set[str]:
-        """All events of which there is an outcome."""
-        return {event.id for event in self.plainly} | self.findings.keys()
+        """The ids of all events with an outcome."""
+        return {event.id for event in self.confirmed} | self.findings.keys()
 
     @property
     def untried(self) -> list[str]:
@@ -51,21 +51,21 @@ class Outcomes:
     def only(self, ids: Container[str]) -> "Outcomes":
         """The outcomes of these events."""
         return Outcomes(
-            [event for event in self.plainly if event.id in ids],
+            [event for event in self.confirmed if event.id in ids],
             [id_ for id_ in self.done if id_ in ids],
             [retry for retry in self.retries if retry.id in ids],
             [failure for failure in self.failures if failure.id in ids],
             [id_ for id_ in self.held if id_ in ids],
             [id_ for id_ in self.unsent if id_ in ids],
-            {id_: found for id_, found in self.findings.items() if id_ in ids},
+            {id_: pair for id_, pair in self.findings.items() if id_ in ids},
         )
 
 
 def decide(judged: Iterable[tuple[Claimed, Classification]], policy: RetryPolicy, rng: Random) -> Outcomes:
     """Sort events by outcome; a retry becomes a failure once the attempts are spent."""
     judged = list(judged)
-    plainly = [event for event, finding in judged if finding is DONE]
-    outcomes = Outcomes(plainly, [event.id for event in plainly])
+    confirmed = [event for event, finding in judged if finding is DONE]
+    outcomes = Outcomes(confirmed, [event.id for event in confirmed])
     for event, finding in [pair for pair in judged if pair[1] is not DONE]:
         outcomes.findings[event.id] = (event, finding)
         reason = finding.reason or Reason.UNKNOWN_EXCEPTION
@@ -79,18 +79,18 @@ def decide(judged: Iterable[tuple[Claimed, Classification]], policy: RetryPolicy
             outcomes.failures.append(Failure(event.id, reason, finding.error))
         else:
             wait = backoff.delay(event.attempts, base=policy.base, cap=policy.cap, rng=rng)
-            asked = min(finding.retry_after, policy.cap)
-            outcomes.retries.append(Retry(event.id, max(wait, asked), reason, finding.error))
+            requested = min(finding.retry_after, policy.cap)
+            outcomes.retries.append(Retry(event.id, max(wait, requested), reason, finding.error))
     return outcomes
 
 
 def _hold(
     event: Claimed, finding: Classification, outcomes: Outcomes, policy: RetryPolicy, rng: Random
 ) -> None:
-    """The attempt is given back. A `single` one waits as well: else it would be each next probe."""
+    """Give the attempt back. A `single` event waits as well: else it would be each next probe."""
     if not finding.single:
         outcomes.held.append(event.id)
         return
-    wait = backoff.delay(LATE, base=policy.base, cap=policy.cap, rng=rng)
+    wait = backoff.delay(LAST_STEP, base=policy.base, cap=policy.cap, rng=rng)
     reason = finding.reason or Reason.UNKNOWN_EXCEPTION
     outcomes.retries.append(Retry(event.id, wait, reason, finding.error, attempt_returned=True))

@@ -1,4 +1,4 @@
-"""Outcomes of events that somebody else has locked: tried again for as long as a lease, then given up."""
+"""Outcomes of events that another session has locked: tried again for the time of a lease, then dropped."""
 
 import threading
 from typing import Protocol
@@ -15,21 +15,24 @@ class Pending(Protocol):
 
     @property
     def waiting(self) -> int:
-        """How many."""
+        """How many events."""
 
     def again(self) -> None:
         """Write those that can be written now."""
 
-    def give_up(self) -> None:
+    def leave_to_lease(self) -> None:
         """Count the rest as lost."""
 
 
 class Postponed:
-    """What lanes leave to maintenance. Given up, an event comes back by reclaim, which costs an attempt."""
+    """Outcomes that lanes leave to maintenance; thread-safe.
+
+    An event that is still locked after that time comes back by reclaim, which costs an attempt.
+    """
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._lock = threading.Lock()  # maintenance, and whoever stops the worker
+        self._lock = threading.Lock()  # maintenance and the release at the stop both call `turn`
         self._pending: dict[Pending, float] = {}
 
     @property
@@ -51,4 +54,4 @@ class Postponed:
                 del self._pending[pending]
                 if pending.waiting:
                     log.warning("locked events are left to their lease", events=pending.waiting)
-                    pending.give_up()
+                    pending.leave_to_lease()

@@ -1,7 +1,7 @@
 """From claimed events to what is sent: pure, no I/O.
 
-The document follows the source row, not the event: the event says "look again", the row read with
-the claim says what is true. So a late, duplicated or replayed event is harmless.
+The document follows the source row, not the event: an event only says that the row changed, and the row
+that was read with the claim is sent. So a late, duplicated or replayed event is harmless.
 """
 
 from collections.abc import Sequence
@@ -14,18 +14,17 @@ from outboxctl.domain.lifecycle import OPS
 from outboxctl.domain.printable import brief
 from outboxctl.sink.delivery.bulk import BulkAction
 
-# No word of the sink: the time was up before this one's turn came, or its document had no room in the
-# batch. It goes back with its attempt.
+# Not sent: the time was over before, or the document had no room in the batch. The attempt is given back.
 UNSENT = Classification(Verdict.RETRY, Reason.TIMEOUT, error="not sent")
 MAX_ID_BYTES = 512  # Elasticsearch's limit on `_id`
 
 
 @dataclass
 class Prepared:
-    """Findings that need no sending, and an action for each entity's newest event, in the same order.
+    """Events `decided` without the sink, and for each entity its newest event and the action to send.
 
-    `coalesced` are the entities' other events. `left_out`: for some documents there was no room in the
-    batch; their events are among the decided.
+    `newest` and `actions` are in the same order. `coalesced` are the entities' other events. `left_out`: for
+    some documents there was no room in the batch; their events are among the decided.
     """
 
     decided: list[tuple[Claimed, Classification]] = field(default_factory=list)
@@ -47,7 +46,7 @@ def prepare(batch: Sequence[Claimed], left_out: Classification = UNSENT) -> Prep
             prepared.decided.append((event, finding))
         elif (first := newest.setdefault(event.document_id, event)) is not event:
             older, newer = sorted((event, first), key=_version)
-            # All of them read the same source row, in the claim's snapshot; the room was given to the first.
+            # All have the same source row, of the claim's snapshot; the first of them has its document.
             newest[event.document_id] = newer._replace(document=first.document)
             prepared.coalesced.append(older)
     prepared.newest = list(newest.values())
@@ -57,7 +56,7 @@ def prepare(batch: Sequence[Claimed], left_out: Classification = UNSENT) -> Prep
 
 
 def _leave_out(prepared: Prepared, finding: Classification) -> None:
-    """What there was no room for is not sent."""
+    """Do not send the documents that were left out of the claim."""
     entities = {event.document_id for event in prepared.newest if event.document == LEFT_OUT}
     if not entities:
         return
@@ -71,7 +70,7 @@ def _leave_out(prepared: Prepared, finding: Classification) -> None:
 def judge(
     prepared: Prepared, findings: Sequence[Classification | None]
 ) -> list[tuple[Claimed, Classification]]:
-    """Every event of the batch with its finding: what the sink said, spread over coalesced events."""
+    """Every event of the batch with its finding; coalesced events get that of their entity."""
     judged = [
         (event, finding if finding is DONE and event.document is not None else _own(event, finding or UNSENT))
         for event, finding in zip(prepared.newest, findings, strict=True)
@@ -85,9 +84,9 @@ def _coalesced(
     if not prepared.coalesced:
         return []
     done = Classification(Verdict.DONE, noop=Noop.COALESCED)
-    said = {action.id: finding or UNSENT for action, finding in zip(prepared.actions, findings, strict=True)}
-    found = [(event, said[event.document_id]) for event in prepared.coalesced]
-    return [(event, done if finding.verdict is Verdict.DONE else finding) for event, finding in found]
+    by_document = {a.id: finding or UNSENT for a, finding in zip(prepared.actions, findings, strict=True)}
+    pairs = [(event, by_document[event.document_id]) for event in prepared.coalesced]
+    return [(event, done if finding.verdict is Verdict.DONE else finding) for event, finding in pairs]
 
 
 def _own(event: Claimed, finding: Classification) -> Classification:
@@ -108,7 +107,7 @@ def _version(event: Claimed) -> int:
 
 
 def _ordinary(event: Claimed) -> bool:
-    """Whether there is surely nothing to refuse, at one look: nearly always."""
+    """Whether no rule refuses the event, by one test that nearly all events pass: it is the hot path."""
     _, id_, op, version, _, source, document = event
     newest = MAX_VERSION if document is None else source
     return (

@@ -1,25 +1,24 @@
 """Reading the document of one event that was claimed without it: the claim with it has failed."""
 
-from collections.abc import Callable
-
 from outboxctl.core.database import Database
 from outboxctl.core.delivery.claim import Claimed
 from outboxctl.core.documents import source_rows
+from outboxctl.domain.deadline import Deadline
 from outboxctl.domain.errors import CutOffError, LimitError
 from outboxctl.domain.failures import Classification, Reason, Verdict
 from outboxctl.domain.printable import brief
 from outboxctl.worker.prepare import UNSENT
 
 
-def read(database: Database, event: Claimed, *, left: Callable[[], float]) -> tuple[Claimed, Classification]:
-    """The event with its document; where that cannot be read, as it is and what becomes of it instead.
+def read(database: Database, event: Claimed, *, deadline: Deadline) -> tuple[Claimed, Classification]:
+    """The event with its document; where that cannot be read, the event as it is, and its finding.
 
-    What is beyond a limit of the server fails. What takes longer than its lease (`left`, in seconds) is
-    retried, and its attempt counts: at another time the server may be faster.
+    A document beyond a limit of the server fails. One that takes longer than until `deadline` is retried,
+    and its attempt counts: at another time the server may be faster.
     """
     entity_type, _, entity_id = event.document_id.rpartition(":")
-    seconds = left()
-    if seconds <= 0:  # the claim itself was slow: nothing is known of the document
+    seconds = deadline.seconds_left()
+    if seconds <= 0:  # the claim itself was slow, the document may be small
         return event, UNSENT
     try:
         with database.begin() as connection:
@@ -28,7 +27,7 @@ def read(database: Database, event: Claimed, *, left: Callable[[], float]) -> tu
         return event, _bad(Verdict.FAIL, str(error))
     except CutOffError as error:
         return event, _bad(Verdict.RETRY, str(error))
-    if left() <= 0:
+    if deadline.seconds_left() <= 0:
         return event, _bad(Verdict.RETRY, "it takes longer than the lease (OUTBOX_LEASE_SECONDS) allows")
     return event._replace(source_version=row.version, document=row.document), UNSENT
 

@@ -1,4 +1,4 @@
-"""When reclaimed events are taken, with nothing else in the process: in turns with all the others."""
+"""When reclaimed events are claimed, with nothing else in flight: in turns with all other events."""
 
 from outboxctl.domain.clock import monotonic
 
@@ -6,21 +6,22 @@ TURN = 1.0  # seconds that reclaimed events have the process to themselves, and 
 
 
 class ReclaimedTurns:
-    """Whose turn it is; used by one lane at a time, behind the turnstile.
+    """Whose turn it is: the reclaimed events' or the others'.
 
-    Their turn begins when the process is theirs: waiting for batches under way does not count.
+    The lane that holds the claim lock calls the methods; `may_exist` is set by any thread. A turn begins
+    once nothing else is in flight: waiting for batches in progress does not count.
     """
 
     def __init__(self) -> None:
-        self.occupied = False  # there may be some: set by maintenance, cleared by a look that found none
+        self.may_exist = False  # there may be reclaimed events: cleared by a claim that returned none
         self._ends = self._others_end = 0.0
 
-    def their_turn(self) -> bool:
-        """Whether it is worth to let the batches under way end and look for reclaimed events."""
-        return self.occupied and monotonic() >= self._others_end
+    def due(self) -> bool:
+        """Whether to wait for the batches in progress, and then claim reclaimed events."""
+        return self.may_exist and monotonic() >= self._others_end
 
-    def enter(self) -> bool:
-        """Nothing else is in flight: whether some may be taken now, or their turn has just ended."""
+    def begin(self) -> bool:
+        """Nothing else is in flight: whether reclaimed events may be claimed, or their turn has ended."""
         now = monotonic()
         if self._ends and now >= self._ends:
             self._ends, self._others_end = 0.0, now + TURN
@@ -28,6 +29,6 @@ class ReclaimedTurns:
         self._ends = self._ends or now + TURN
         return True
 
-    def leave(self) -> None:
-        """None was found."""
-        self.occupied, self._ends = False, 0.0
+    def none_left(self) -> None:
+        """A claim returned no reclaimed event."""
+        self.may_exist, self._ends = False, 0.0

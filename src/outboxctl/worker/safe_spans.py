@@ -1,6 +1,6 @@
-"""Spans that can fail: what goes wrong with one costs the span, and nothing of what is done within it.
+"""Spans that can fail: an error costs the span, and nothing of the work within it.
 
-A sampler or a processor may be somebody else's; its error would cost each event of a batch its attempts.
+A sampler or a processor may be another library's; its error would cost each event of a batch its attempts.
 """
 
 import logging
@@ -10,7 +10,7 @@ from typing import Any
 
 
 class Harmless(AbstractContextManager[None]):
-    """What `begin` makes, around a block, or nothing where it cannot be made."""
+    """The span that `begin` makes, around a block, or none where it cannot be made."""
 
     def __init__(self, begin: Callable[[], AbstractContextManager[object]]) -> None:
         self._begin = begin
@@ -29,7 +29,7 @@ class Harmless(AbstractContextManager[None]):
 
 @contextmanager
 def harmless() -> Iterator[None]:
-    """Say what goes wrong, as OpenTelemetry itself would (see `telemetry.Seldom`), and go on."""
+    """Log an error as OpenTelemetry itself would (see `telemetry.RareWarnings`), and go on."""
     try:
         yield
     except Exception as error:

@@ -1,27 +1,44 @@
-"""Settling what became of a batch, through a database that may go away in the middle of it."""
+"""Settling: writing the outcomes of a batch, through a database that may become unreachable meanwhile."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from outboxctl.core.database import Connection, Database
 from outboxctl.core.delivery import commits, settle
 from outboxctl.core.delivery.ahead import ahead
 from outboxctl.core.delivery.commits import Fate
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import CutOffError, LockedError, UnreachableError
 from outboxctl.domain.failures import Noop
+from outboxctl.metrics.registry import Metrics
 from outboxctl.worker import tally
+from outboxctl.worker.database_reporter import DatabaseReporter
 from outboxctl.worker.outcome import Outcomes
-from outboxctl.worker.shared import Shared
+from outboxctl.worker.postponed_outcomes import Postponed
+from outboxctl.worker.progress_log import Progress, Repeats
+from outboxctl.worker.signals import Signals
 
-AGAIN = 0.5  # seconds between two tries while the database is away
+RETRY_SECONDS = 0.5  # between two tries while the database is unreachable
+
+
+@dataclass(frozen=True)
+class SettleTools:
+    """What settling works with; one for all lanes of a worker, and each part is thread-safe."""
+
+    database: Database
+    reporter: DatabaseReporter
+    metrics: Metrics
+    repeats: Repeats
+    progress: Progress
+    postponed: Postponed
+    signals: Signals
 
 
 @dataclass
 class Written:
-    """What one transaction wrote: the events that it hit, and those whose index is ahead.
+    """What one transaction wrote: the ids of the rows that it hit, and of those whose index is ahead.
 
-    `locked` are those that are still ours and that somebody else has locked.
+    `locked` are those that are still ours and that another session has locked.
     """
 
     hit: set[str]
@@ -30,11 +47,14 @@ class Written:
 
 
 class Settling:
-    """The outcomes of one claim, written once however often the database goes away meanwhile."""
+    """The outcomes of one claim, written once however often the database is unreachable meanwhile.
 
-    def __init__(self, shared: Shared, token: str, outcomes: Outcomes) -> None:
-        self._shared, self._token, self._outcomes = shared, token, outcomes
-        self._around = False  # leave out the rows that somebody else has locked
+    Used by one thread at a time: its lane, and after `Postponed.add` whoever calls `Postponed.turn`.
+    """
+
+    def __init__(self, tools: SettleTools, token: str, outcomes: Outcomes) -> None:
+        self._tools, self._token, self._outcomes = tools, token, outcomes
+        self._skip_locked = False  # leave out the rows that another session has locked
         self._tried: dict[str, Written] = {}  # by transaction, of those whose COMMIT got no answer
 
     @property
@@ -43,33 +63,35 @@ class Settling:
         return len(self._outcomes.ids)
 
     def run(self, *, until: float | None) -> int:
-        """Write, again and again while the database is away, and count what was written once.
+        """Write, again and again while the database is unreachable, and count what was written once.
 
-        There is nothing else to do meanwhile, and the fence keeps a late answer out. What somebody else
-        has locked is left to maintenance (`shared.postponed`). Returns how many events were still ours to
-        settle. Raises UnreachableError when the worker gives up, or after `until` (monotonic).
+        There is nothing else to do meanwhile, and the fence keeps a late answer out. Rows that another
+        session has locked are left to maintenance (`Postponed`). Returns how many events were still ours.
+        Raises UnreachableError when the grace of a stop is over, or after `until` (monotonic).
         """
         while (written := self._try()) is None:
-            if self._shared.given_up.wait(AGAIN) or (until is not None and monotonic() > until):
+            if self._tools.signals.wait_for_abandon(RETRY_SECONDS) or (
+                until is not None and monotonic() > until
+            ):
                 raise UnreachableError("the database went away before everything was settled")
         self._count(written)
         if written.locked:
-            self._shared.locks.log_rows(written.locked)
-            self._shared.postponed.add(self)
+            self._tools.reporter.log_locked_rows(written.locked)
+            self._tools.postponed.add(self)
         return len(written.hit)
 
     def again(self) -> None:
-        """Try once more to write what was locked."""
-        self._around = True
+        """Try once more to write the outcomes of rows that were locked."""
+        self._skip_locked = True
         written = self._try()
         if written is not None:
             self._count(written)
             if written.locked:
-                self._shared.locks.log_rows(written.locked)
+                self._tools.reporter.log_locked_rows(written.locked)
 
-    def give_up(self) -> None:
-        """Leave what is still locked to its lease: reclaim takes it once the lock is gone."""
-        self._shared.metrics.count("lease_lost", self.waiting)
+    def leave_to_lease(self) -> None:
+        """Count the rows that are still locked as lost: they are reclaimed once the lock is gone."""
+        self._tools.metrics.count("lease_lost", self.waiting)
 
     def _count(self, written: Written) -> None:
         """Count what was written, and keep the outcomes of what is locked."""
@@ -77,45 +99,42 @@ class Settling:
         settled = (
             self._outcomes.only(self._outcomes.ids - written.locked) if written.locked else self._outcomes
         )
-        metrics, repeats = self._shared.metrics, self._shared.repeats
+        metrics, repeats = self._tools.metrics, self._tools.repeats
         done = tally.settled(metrics, settled, written.hit, written.ahead, repeats)
         if done:
-            self._shared.complete(done)
-        self._shared.gave_back(sum(id_ in written.hit for id_ in settled.untried))
+            self._tools.progress.complete(done)
+        self._tools.progress.release(sum(id_ in written.hit for id_ in settled.untried))
         self._outcomes, self._tried = locked, {}
 
     def _try(self) -> Written | None:
-        """What was written, now or by an earlier try; None while that cannot be known."""
+        """What was written, now or by an earlier try; None while that is unknown."""
         try:
             written = self._begin()
         except (LockedError, CutOffError) as error:
-            if not self._around:
-                self._around = True  # a row is locked: do not wait for it again
+            if not self._skip_locked:
+                self._skip_locked = True  # do not wait for the locked row again
                 return self._try()
-            self._report(error)
+            self._tools.reporter.failed(error)
             return None
         except UnreachableError as error:
-            self._report(error)
+            self._tools.reporter.failed(error)
             return None
-        self._shared.health.report("database", None, observer="lane")
+        self._tools.reporter.succeeded()
         return written
 
-    def _report(self, error: UnreachableError) -> None:
-        self._shared.health.report("database", self._shared.locks.explain(error), observer="lane")
-
     def _begin(self) -> Written | None:
-        with self._shared.database.begin() as connection:
+        with self._tools.database.begin() as connection:
             fates = {id_: commits.fate(connection, id_) for id_ in self._tried}
             if Fate.IN_PROGRESS in fates.values():
-                return None  # it may still commit; the server ends one that we have left
+                return None  # it may still commit; the server ends a transaction without a client
             transaction = commits.current(connection)
             written = self._tried[transaction] = self._write(connection)
         earlier = [self._tried[id_] for id_, fate in fates.items() if fate is Fate.COMMITTED]
-        return _together(written, earlier)  # of those only the answer was lost
+        return _together(written, earlier)  # only their answer was lost
 
-    def _write(self, connection: Any) -> Written:
+    def _write(self, connection: Connection) -> Written:
         outcomes = self._outcomes
-        if self._around:
+        if self._skip_locked:
             outcomes = outcomes.only(settle.hold(connection, self._token))
         released = outcomes.untried
         hit = settle.write(
@@ -133,7 +152,7 @@ class Settling:
 
 
 def _together(written: Written, earlier: Sequence[Written]) -> Written:
-    """What several transactions wrote; what is locked was found by the last one."""
+    """What several transactions wrote; `locked` is that of the last one."""
     if not earlier:
         return written
     every = [written, *earlier]

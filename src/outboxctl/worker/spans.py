@@ -21,19 +21,18 @@ from outboxctl.domain.clock import monotonic
 from outboxctl.domain.failures import Reason
 from outboxctl.domain.lifecycle import PROJECTION
 from outboxctl.settings import Settings
-from outboxctl.worker.intake import Batch
+from outboxctl.worker.lease import Batch
 from outboxctl.worker.outcome import Outcomes
 from outboxctl.worker.safe_spans import Harmless, harmless
 from outboxctl.worker.tracing import Tracing
 
-ENDS = {"retried": "retries", "failed": "failures", "held": "held"}  # our word, and the list of Outcomes
+NOT_DONE = {"retried": "retries", "failed": "failures", "held": "held"}  # attribute, and list of Outcomes
 W3C = TraceContextTextMapPropagator()
 # The children of an unsampled span are not sampled either, whatever makes them.
 NOWHERE = SpanContext(getrandbits(128), getrandbits(64), is_remote=False, trace_flags=TraceFlags(0))
 
 
-# An error's traceback could hold the statement that failed, and so texts of events.
-TRACEBACKS = False
+TRACEBACKS = False  # one could hold the statement that failed, and so texts of events
 
 
 class Spans(Tracing):
@@ -51,7 +50,7 @@ class Spans(Tracing):
         }
 
     def batch(self, batch: Batch) -> AbstractContextManager[object]:
-        """Begins when the claim was asked for: an idle worker, whose claims find nothing, makes no spans.
+        """Begins when the claim was sent: an idle worker, whose claims return nothing, makes no spans.
 
         Links, not a parent, also for a batch of one: which events go together is chance.
         """
@@ -60,18 +59,18 @@ class Spans(Tracing):
     @contextmanager
     def _batch(self, batch: Batch) -> Iterator[None]:
         now = time_ns()
-        asked_at = now - int((monotonic() - batch.lease.asked_at) * 1e9)
+        requested_at = now - int((monotonic() - batch.lease.requested_at) * 1e9)
         with self._tracer.start_as_current_span(
             f"deliver {EVENTS}",
             kind=SpanKind.CONSUMER,
             attributes=self._of("deliver", "process") | self._sink | _count(batch),
             links=links(batch.traces),
-            start_time=asked_at,
+            start_time=requested_at,
             record_exception=TRACEBACKS,
         ):
             receive = self._of("claim", "receive") | _count(batch)
             self._tracer.start_span(
-                f"claim {EVENTS}", kind=SpanKind.CLIENT, attributes=receive, start_time=asked_at
+                f"claim {EVENTS}", kind=SpanKind.CLIENT, attributes=receive, start_time=requested_at
             ).end(now)
             yield
 
@@ -83,16 +82,16 @@ class Spans(Tracing):
         """The statements that write it."""
         return self._within(f"settle {EVENTS}", SpanKind.CLIENT, self._of("settle", "settle"))
 
-    def _within(self, name: str, kind: SpanKind, given: Mapping[str, str | int]) -> Harmless:
+    def _within(self, name: str, kind: SpanKind, attributes: Mapping[str, str | int]) -> Harmless:
         begin = self._tracer.start_as_current_span
-        return Harmless(lambda: begin(name, kind=kind, attributes=given, record_exception=TRACEBACKS))
+        return Harmless(lambda: begin(name, kind=kind, attributes=attributes, record_exception=TRACEBACKS))
 
     def settled(self, outcomes: Outcomes, written: int) -> None:
         """Counts by outcome; an error is whatever was not delivered, by its most frequent reason."""
         with harmless():
             _record_outcomes(trace.get_current_span(), outcomes, written)
 
-    def unseen(self) -> AbstractContextManager[object]:
+    def untraced(self) -> AbstractContextManager[object]:
         """Nothing within is sampled, where the sampler asks the parent, as it does by default."""
         return trace.use_span(trace.NonRecordingSpan(NOWHERE))
 
@@ -101,14 +100,14 @@ class Spans(Tracing):
 
 
 def links(traces: Traces) -> list[Link]:
-    """A link an intact context; what a producer wrote may be anything."""
-    found = [(id_, trace.get_current_span(W3C.extract({"traceparent": text}))) for id_, text in traces]
-    contexts = [(id_, span.get_span_context()) for id_, span in found]
+    """A link for each intact context; what a producer wrote may be anything."""
+    spans = [(id_, trace.get_current_span(W3C.extract({"traceparent": text}))) for id_, text in traces]
+    contexts = [(id_, span.get_span_context()) for id_, span in spans]
     return [Link(context, {"messaging.message.id": id_}) for id_, context in contexts if context.is_valid]
 
 
 def log_ids(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """A structlog processor: a line that is written within a span says which."""
+    """A structlog processor: adds the ids of the span within which a line is logged."""
     context = trace.get_current_span().get_span_context()
     if context.is_valid:
         event["trace_id"] = trace.format_trace_id(context.trace_id)
@@ -117,14 +116,14 @@ def log_ids(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict
 
 
 def _record_outcomes(span: Span, outcomes: Outcomes, written: int) -> None:
-    ends = {name: len(getattr(outcomes, rows)) for name, rows in ENDS.items()}
+    not_done = {name: len(getattr(outcomes, rows)) for name, rows in NOT_DONE.items()}
     others = {"done": len(outcomes.done), "unsent": len(outcomes.unsent)}
-    others["lease_lost"] = sum((ends | others).values()) - written
-    span.set_attributes({f"outbox.{name}": count for name, count in (ends | others).items()})
-    if any(ends.values()):
+    others["lease_lost"] = sum((not_done | others).values()) - written
+    span.set_attributes({f"outbox.{name}": count for name, count in (not_done | others).items()})
+    if any(not_done.values()):
         span.set_attribute("error.type", _reason(outcomes))
-        said = ", ".join(f"{count} {name}" for name, count in ends.items() if count)
-        span.set_status(StatusCode.ERROR, f"{said}: {_reason(outcomes)}")
+        counts = ", ".join(f"{count} {name}" for name, count in not_done.items() if count)
+        span.set_status(StatusCode.ERROR, f"{counts}: {_reason(outcomes)}")
 
 
 def _count(batch: Batch) -> dict[str, str | int]:

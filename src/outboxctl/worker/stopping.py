@@ -1,42 +1,58 @@
-"""Stopping in order: let batches end, release what does not, and leave nothing in our hands."""
+"""Stopping in order: finish batches within the grace, and release the events of the others."""
 
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from time import sleep
 
 import structlog
 
+from outboxctl.core.database import Database
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import OutboxctlError
 from outboxctl.domain.printable import counted
-from outboxctl.worker.shared import Shared, release, still_held
+from outboxctl.worker.health import Health
+from outboxctl.worker.in_flight import InFlight, release, still_held
+from outboxctl.worker.postponed_outcomes import Postponed
+from outboxctl.worker.progress_log import Progress
+from outboxctl.worker.signals import Signals
 
 log = structlog.get_logger()
 RELEASE_SHARE = 0.2  # of the grace is kept for releasing what a hanging sink does not answer
 RELEASE_SECONDS = 2.0  # at the most
-AGAIN = 0.2  # seconds between two tries while the database is away
+RETRY_SECONDS = 0.2  # between two tries while the database is unreachable
 
 
-def stop(
-    shared: Shared, lanes: Sequence[threading.Thread], grace: float, *, leave: Callable[[], None]
-) -> bool:
-    """Finish or release whatever is in flight within `grace` seconds; False if something is left.
+@dataclass(frozen=True)
+class Stopping:
+    """What a stop works with; the main thread calls `run`, once."""
 
-    What is left belongs to its lease: another worker reclaims it. `leave` is called once nothing is.
-    """
-    shared.stop()
-    shared.health.drain()
-    end = monotonic() + grace
-    _join(lanes, end - min(RELEASE_SHARE * grace, RELEASE_SECONDS))
-    shared.given_up.set()
-    releasing = _Release(shared, end, leave)
-    releasing.start()
-    _join([releasing], end)
-    if releasing.done:
-        log.info("worker stopped", done=shared.completed, released=shared.released + releasing.events)
-    else:
-        log.warning("could not release everything; the leases will", problem=releasing.problem)
-    return releasing.done
+    database: Database
+    signals: Signals
+    health: Health
+    in_flight: InFlight
+    postponed: Postponed
+    progress: Progress
+
+    def run(self, lanes: Sequence[threading.Thread], grace: float, *, leave: Callable[[], None]) -> bool:
+        """Finish or release what is in flight within `grace` seconds; False if something is left.
+
+        What is left is reclaimed by a worker once its lease is over. `leave` is called once nothing is.
+        """
+        self.signals.stop()
+        self.health.drain()
+        end = monotonic() + grace
+        _join(lanes, end - min(RELEASE_SHARE * grace, RELEASE_SECONDS))
+        self.in_flight.abandon()
+        releasing = _Release(self, end, leave)
+        releasing.start()
+        _join([releasing], end)
+        if releasing.done:
+            released = self.progress.released + releasing.events
+            log.info("worker stopped", done=self.progress.completed, released=released)
+        else:
+            log.warning("could not release everything; the leases will", problem=releasing.problem)
+        return releasing.done
 
 
 def _join(threads: Sequence[threading.Thread], end: float) -> None:
@@ -47,24 +63,28 @@ def _join(threads: Sequence[threading.Thread], end: float) -> None:
 class _Release(threading.Thread):
     """In a thread of its own: a database that hangs must not hold the process beyond its grace."""
 
-    def __init__(self, shared: Shared, end: float, leave: Callable[[], None]) -> None:
+    def __init__(self, stopping: Stopping, end: float, leave: Callable[[], None]) -> None:
         super().__init__(name="release", daemon=True)
-        self._shared, self._end, self._leave = shared, end, leave
+        self._stopping, self._end, self._leave = stopping, end, leave
         self.done, self.events, self.problem = False, 0, "the database did not answer in time"
 
     def run(self) -> None:
         """Try until the grace is over."""
         while not self.done and monotonic() < self._end:
             try:
-                self._shared.postponed.turn()
-                tokens = {*self._shared.claims, *self._shared.unanswered()}
-                self.events += release(self._shared, tokens)
-                if locked := still_held(self._shared, tokens) + self._shared.postponed.waiting:
-                    self.problem = f"{counted(locked, 'event')} locked by another session"
-                    sleep(AGAIN)
-                    continue
-                self.done = True
-                self._leave()
+                self.done = self._try()
             except OutboxctlError as error:
                 self.problem = str(error)
-                sleep(AGAIN)
+            if not self.done:
+                sleep(RETRY_SECONDS)
+
+    def _try(self) -> bool:
+        database, postponed = self._stopping.database, self._stopping.postponed
+        postponed.turn()
+        tokens = self._stopping.in_flight.tokens()
+        self.events += release(database, tokens)
+        if locked := still_held(database, tokens) + postponed.waiting:
+            self.problem = f"{counted(locked, 'event')} locked by another session"
+            return False
+        self._leave()
+        return True

@@ -1,4 +1,4 @@
-"""Counting and logging what happened to a batch: only what was really written."""
+"""Metrics and logs of a batch: of the rows that settling wrote, and of the requests that were sent."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -17,8 +17,8 @@ from outboxctl.worker.progress_log import Repeats
 
 log = structlog.get_logger()
 UNKNOWN = Reason.UNKNOWN_EXCEPTION
-# What is held is said once, when the circuit opens, not at each probe.
-SAID = {"retried": "events will be retried", "terminal": "events failed for good"}
+# Held events have none: the condition `sink` is logged once, when the circuit opens.
+MESSAGES = {"retried": "events will be retried", "terminal": "events failed for good"}
 
 
 def deliveries(metrics: Metrics, actions: Sequence[BulkAction], delivery: Delivery) -> None:
@@ -34,21 +34,21 @@ def deliveries(metrics: Metrics, actions: Sequence[BulkAction], delivery: Delive
 def settled(
     metrics: Metrics, outcomes: Outcomes, hit: set[str], ahead: set[str], repeats: Repeats | None = None
 ) -> int:
-    """Count the rows that settling hit; the others are nobody's success. Returns how many became done.
+    """Count the rows that settling hit, and no others; returns how many became done.
 
-    `ahead` are those of which the index holds a newer version than the source row. Of what `repeats` has
-    met lately no line is written: the minute's line counts it.
+    `ahead` are those of which the index holds a newer version than the source row. Reasons that `repeats`
+    has had lately are not logged again: the minute's line counts them.
     """
     repeats = repeats or Repeats()
     done = _done(metrics, outcomes, hit)
-    ends = {
+    not_done = {
         "retried": [retry.id for retry in outcomes.retries],
         "terminal": [failure.id for failure in outcomes.failures],
         "held": outcomes.held,
     }
-    for end, ids in ends.items():
-        _not_done(metrics, end, [outcomes.findings[id_] for id_ in ids if id_ in hit], repeats)
-    lost = len(outcomes.plainly) + len(outcomes.findings) - len(hit)
+    for outcome, ids in not_done.items():
+        _not_done(metrics, outcome, [outcomes.findings[id_] for id_ in ids if id_ in hit], repeats)
+    lost = len(outcomes.confirmed) + len(outcomes.findings) - len(hit)
     if lost:
         metrics.count("lease_lost", lost)
         log.warning("lease lost: another worker has these events now", events=lost)
@@ -63,9 +63,9 @@ def settled(
 
 
 def _done(metrics: Metrics, outcomes: Outcomes, hit: set[str]) -> int:
-    odd = outcomes.findings.items()
-    noops = [pair for id_, pair in odd if pair[1].verdict is Verdict.DONE and id_ in hit]
-    done = [event for event in outcomes.plainly if event.id in hit] + [event for event, _ in noops]
+    findings = outcomes.findings.items()
+    noops = [pair for id_, pair in findings if pair[1].verdict is Verdict.DONE and id_ in hit]
+    done = [event for event in outcomes.confirmed if event.id in hit] + [event for event, _ in noops]
     for op, count in Counter([event.op for event in done]).items():
         metrics.processed(op_label(op), count)
     for (op, noop), count in Counter([(event.op, finding.noop) for event, finding in noops]).items():
@@ -77,12 +77,13 @@ def _done(metrics: Metrics, outcomes: Outcomes, hit: set[str]) -> int:
 
 
 def _not_done(
-    metrics: Metrics, end: str, rows: Sequence[tuple[Claimed, Classification]], repeats: Repeats
+    metrics: Metrics, outcome: str, rows: Sequence[tuple[Claimed, Classification]], repeats: Repeats
 ) -> None:
     counts = Counter((op_label(event.op), finding.reason or UNKNOWN) for event, finding in rows)
     for (op, reason), count in counts.items():
-        metrics.not_done(end, op, reason, count)
+        metrics.not_done(outcome, op, reason, count)
     reasons = dict(Counter((finding.reason or UNKNOWN).value for _, finding in rows))
-    if rows and end in SAID and repeats.first(end, reasons):
+    if rows and outcome in MESSAGES and repeats.first(outcome, reasons):
         event, finding = rows[0]
-        log.warning(SAID[end], events=len(rows), reasons=reasons, example=event.id, error=finding.error)
+        message = MESSAGES[outcome]
+        log.warning(message, events=len(rows), reasons=reasons, example=event.id, error=finding.error)

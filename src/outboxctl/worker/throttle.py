@@ -1,7 +1,7 @@
-"""How many events may be in flight: fewer while the sink is overloaded, more again as it copes.
+"""How many events may be in flight: fewer while the sink is overloaded, more again as it recovers.
 
-Additive increase, multiplicative decrease, as TCP does it: many workers find their shares without
-knowing of each other.
+Additive increase, multiplicative decrease, as in TCP: many workers reach their shares of the sink without
+communication.
 """
 
 import threading
@@ -14,7 +14,7 @@ STEPS = 20  # successful windows from nothing back to the full size
 
 
 class Throttle:
-    """Shared by the lanes of one worker; `most` is the number of events in flight of a healthy sink."""
+    """Shared by the lanes of one worker; thread-safe. `most`: events in flight without an overload."""
 
     def __init__(self, most: int) -> None:
         self._most, self._step = most, most / STEPS
@@ -28,7 +28,7 @@ class Throttle:
         return max(1, int(self._limit))
 
     def resize(self, most: int) -> None:
-        """Batches have become larger or smaller; the share of them that the sink copes with is the same."""
+        """Batches have become larger or smaller: the limit changes in proportion."""
         with self._lock:
             self._limit *= most / self._most
             self._most, self._step = most, most / STEPS
@@ -42,23 +42,23 @@ class Throttle:
     def learn(
         self, findings: Sequence[Classification | None], *, sent_at: float, longest_pause: float
     ) -> None:
-        """Take what became of a delivery begun at `sent_at` (monotonic); pauses are in seconds.
+        """Adapt to the findings of a delivery begun at `sent_at` (monotonic); pauses are in seconds.
 
-        One rejected item in a thousand is a retry; half of them are a sink that is overloaded. So is one
-        that is too slow for all of a batch to be sent.
+        One rejected item in a thousand is only a retry; where half of them are rejected, or the time was too
+        short to send all of a batch, the sink is overloaded.
         """
-        odd = [f for f in findings if f is not DONE]  # mostly none: a thousand are not looked at thrice
-        limited = [f for f in odd if f and f.reason is Reason.RATE_LIMITED]
-        unsent = None in odd and any(findings)
+        others = [f for f in findings if f is not DONE]  # mostly none: the loops below are over few
+        limited = [f for f in others if f and f.reason is Reason.RATE_LIMITED]
+        unsent = None in others and any(findings)
         if unsent or (limited and 2 * len(limited) >= len(findings)):
             pause = limited[0].retry_after if limited else 0.0
             self._overloaded(sent_at, min(pause, longest_pause))
         else:
-            done = sum(f is not None and f.verdict is Verdict.DONE for f in odd)
-            self._coped(len(findings) - len(odd) + done)
+            done = sum(f is not None and f.verdict is Verdict.DONE for f in others)
+            self._accepted(len(findings) - len(others) + done)
 
     def start_small(self, size: int) -> None:
-        """After an outage begin with `size` events: many workers must not fall upon the sink at once."""
+        """After an outage begin with `size` events: many workers must not send full batches at once."""
         with self._lock:
             self._limit = min(self._limit, size)
 
@@ -66,9 +66,9 @@ class Throttle:
         with self._lock:
             now = monotonic()
             self._pause_ends = max(self._pause_ends, now + pause)
-            if sent_at >= self._cut_at:  # what was sent before the last cut says nothing about the new limit
+            if sent_at >= self._cut_at:  # one sent before the last cut does not test the new limit
                 self._limit, self._cut_at = max(1.0, self._limit / 2), now
 
-    def _coped(self, count: int) -> None:
+    def _accepted(self, count: int) -> None:
         with self._lock:  # one step for each whole window
             self._limit = min(self._most, self._limit + self._step * min(1.0, count / self._limit))

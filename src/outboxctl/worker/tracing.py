@@ -1,11 +1,9 @@
-"""What a worker tells a tracing system of its batches: nothing, unless tracing is on (`worker.spans`)."""
+"""Tracing of batches, switched off; `worker.spans` is the one that is switched on."""
 
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from outboxctl.worker.intake import Batch
-    from outboxctl.worker.outcome import Outcomes
+from outboxctl.worker.lease import Batch
+from outboxctl.worker.outcome import Outcomes
 
 NOTHING: AbstractContextManager[None] = nullcontext()
 
@@ -15,7 +13,7 @@ class Tracing:
 
     on = False
 
-    def batch(self, batch: "Batch") -> AbstractContextManager[object]:  # noqa: ARG002 - nothing is told
+    def batch(self, batch: Batch) -> AbstractContextManager[object]:  # noqa: ARG002 - no span is made
         """Around a batch from its claim to its settling."""
         return NOTHING
 
@@ -24,15 +22,15 @@ class Tracing:
         return NOTHING
 
     def settling(self) -> AbstractContextManager[object]:
-        """Around the writing of what became of a batch."""
+        """Around the writing of the outcomes of a batch."""
         return NOTHING
 
-    def settled(self, outcomes: "Outcomes", written: int) -> None:
-        """What became of the batch, and how many of its events were still ours to settle."""
+    def settled(self, outcomes: Outcomes, written: int) -> None:
+        """The outcomes of the batch, and how many of its rows settling hit."""
 
-    def unseen(self) -> AbstractContextManager[object]:
-        """Around requests that are no news: a look at the sink each half second."""
+    def untraced(self) -> AbstractContextManager[object]:
+        """Around requests that are not worth a span: a probe of the sink each half second."""
         return NOTHING
 
     def stop(self) -> None:
-        """Nothing more will come: tell what has not been told, in a moment or never."""
+        """The worker ends: export what has not been exported, in a moment or never."""

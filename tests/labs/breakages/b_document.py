@@ -44,9 +44,9 @@ def replayed_events_are_passed_over() -> None:
 
 def stopping_drops_everything() -> None:
     """SIGTERM ends the process with its batch in hand."""
-    from outboxctl.worker import stopping
+    from outboxctl.worker.stopping import Stopping
 
-    stopping.stop = lambda *_args, **_more: True
+    Stopping.run = lambda *_args, **_more: True  # type: ignore[method-assign]
 
 
 BREAKAGES: dict[str, Breakage] = {

@@ -41,9 +41,9 @@ def one_too_large_fails_all() -> None:
 
 def the_lease_is_no_deadline() -> None:
     """A request may take as long as it likes."""
-    from outboxctl.worker.lease import Lease
+    from outboxctl.domain.deadline import Deadline
 
-    Lease.left = lambda *_: 3600.0  # type: ignore[method-assign]
+    Deadline.seconds_left = lambda *_: 3600.0  # type: ignore[method-assign]
 
 
 def the_same_version_is_a_conflict() -> None:

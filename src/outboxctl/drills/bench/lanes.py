@@ -2,23 +2,25 @@
 
 import gc
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from time import perf_counter
+from typing import Any, NamedTuple, cast
 
 from outboxctl.core.database import Database
+from outboxctl.domain.deadline import Deadline
 from outboxctl.domain.failures import Classification, Verdict
 from outboxctl.drills.bench.rig import Rig
 from outboxctl.metrics.registry import Metrics
 from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.sink.delivery.result import Delivery, Sink
-from outboxctl.worker.daemon import _calm_the_collector
+from outboxctl.worker.claims import Claims
+from outboxctl.worker.daemon import tune_collector
 from outboxctl.worker.health import Health
-from outboxctl.worker.intake import Batch, Intake
 from outboxctl.worker.lane import Lane
-from outboxctl.worker.lease import Lease
+from outboxctl.worker.lease import Batch, Lease
 from outboxctl.worker.outcome import Outcomes
-from outboxctl.worker.shared import Shared
+from outboxctl.worker.parts import WorkerParts
 from outboxctl.worker.tracing import Tracing
 
 DONE = Classification(Verdict.DONE)
@@ -27,39 +29,57 @@ DONE = Classification(Verdict.DONE)
 class NullSink:
     """Takes everything at once."""
 
-    def deliver(self, actions: Sequence[BulkAction], *, left: Callable[[], float]) -> Delivery:  # noqa: ARG002
+    def deliver(self, actions: Sequence[BulkAction], *, deadline: Deadline) -> Delivery:  # noqa: ARG002
         """Take them."""
         return Delivery([DONE] * len(actions), [])
 
 
-class TimedIntake(Intake):
-    """Notes the seconds of each claim that found something."""
+class TimedClaims(Claims):
+    """Notes the seconds of each claim that returned events."""
 
-    def __init__(self, shared: Shared, *, drain: bool) -> None:
-        super().__init__(shared, drain=drain)
-        self.claims: list[float] = []
+    def __init__(self, *args: Any, **parts: Any) -> None:
+        super().__init__(*args, **parts)
+        self.seconds: list[float] = []
 
-    def _claim(self, lease: Lease, *, alone: bool) -> Batch | None:
+    def take(self, lease: Lease, *, exclusive: bool) -> Batch | None:
+        """As `Claims.take`."""
         started = perf_counter()
-        batch = super()._claim(lease, alone=alone)
+        batch = super().take(lease, exclusive=exclusive)
         if batch:
-            self.claims.append(perf_counter() - started)
+            self.seconds.append(perf_counter() - started)
         return batch
 
 
 class TimedLane(Lane):
-    """A lane that notes the seconds of each transaction; of claims, only those that found something."""
+    """Notes the seconds of each settling."""
 
-    def __init__(self, shared: Shared, *, drain: bool) -> None:
-        super().__init__(shared, drain=drain)
-        self._intake = intake = TimedIntake(shared, drain=drain)
-        self.claims = intake.claims
-        self.settles: list[float] = []
+    def __init__(self, *args: Any, **parts: Any) -> None:
+        super().__init__(*args, **parts)
+        self.seconds: list[float] = []
 
     def _settle(self, batch: Batch, outcomes: Outcomes) -> None:
         started = perf_counter()
         super()._settle(batch, outcomes)
-        self.settles.append(perf_counter() - started)
+        self.seconds.append(perf_counter() - started)
+
+
+class TimedParts(WorkerParts):
+    """The parts of a worker, with a clock at claims and settling."""
+
+    CLAIMS, LANE = TimedClaims, TimedLane
+    claims: TimedClaims
+
+
+class Times(NamedTuple):
+    """Seconds of each claim that returned events, and of each settling; complete once the lanes end."""
+
+    claims: list[float]
+    lanes: list[TimedLane]
+
+    @property
+    def settles(self) -> list[float]:
+        """Those of all lanes."""
+        return [seconds for lane in self.lanes for seconds in lane.seconds]
 
 
 def _wait(threads: Sequence[threading.Thread]) -> None:
@@ -68,25 +88,23 @@ def _wait(threads: Sequence[threading.Thread]) -> None:
 
 
 @contextmanager
-def running(
-    rig: Rig, sink: Sink, *, drain: bool, tracing: Tracing | None = None
-) -> Iterator[list[TimedLane]]:
+def running(rig: Rig, sink: Sink, *, drain: bool, tracing: Tracing | None = None) -> Iterator[Times]:
     """As many lanes as the product starts by default; with `drain` they are waited for, else stopped."""
-    gc.collect()  # what an earlier measurement left must not be frozen, too
-    _calm_the_collector()  # as the daemon does: a full collection stops all lanes for 60 ms
+    gc.collect()  # so that the rest of an earlier measurement is not frozen, too
+    tune_collector()  # as the daemon does: a full collection stops all lanes for 60 ms
     s = rig.settings
     with closing(Database(s.require_database_url(), connections=s.concurrency + 2)) as database:
-        shared = Shared(s, database, sink, Metrics(), Health(s.sla_oldest_age_seconds), tracing=tracing)
-        lanes = [TimedLane(shared, drain=drain) for _ in range(s.concurrency)]
+        parts = TimedParts(s, database, sink, Metrics(), Health(s.sla_oldest_age_seconds), tracing=tracing)
+        lanes = [cast("TimedLane", parts.lane(drain=drain)) for _ in range(s.concurrency)]
         threads = [threading.Thread(target=lane.run) for lane in lanes]
         for thread in threads:
             thread.start()
         try:
-            yield lanes
+            yield Times(parts.claims.seconds, lanes)
             if drain:
                 _wait(threads)
         finally:
-            shared.stop()
+            parts.signals.stop()
             _wait(threads)
-        if shared.error:
-            raise shared.error
+        for error in (lane.error for lane in lanes if lane.error):
+            raise error

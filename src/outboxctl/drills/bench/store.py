@@ -9,7 +9,7 @@ from time import monotonic, perf_counter, sleep
 from outboxctl.core import benchmark_tables
 from outboxctl.core.database import Database
 from outboxctl.drills.bench import fill
-from outboxctl.drills.bench.lanes import NullSink, TimedLane, running
+from outboxctl.drills.bench.lanes import NullSink, Times, running
 from outboxctl.drills.bench.rig import Rig, must
 from outboxctl.sink.delivery.deliver import ElasticSink
 from outboxctl.sink.transport.open import connect
@@ -72,8 +72,8 @@ def _wait(rig: Rig, events: int) -> None:
         sleep(0.1)
 
 
-def _drained(rig: Rig, lanes: list[TimedLane], events: int, seconds: float) -> Drained:
+def _drained(rig: Rig, times: Times, events: int, seconds: float) -> Drained:
     must(fill.done(rig) == events, "not every event is done")
-    claims = [1_000 * claim for lane in lanes for claim in lane.claims]
-    settles = [1_000 * settle for lane in lanes for settle in lane.settles]
+    claims = [1_000 * claim for claim in times.claims]
+    settles = [1_000 * settle for settle in times.settles]
     return Drained(events / seconds, max(claims), median(claims), median(settles))

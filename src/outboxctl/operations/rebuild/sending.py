@@ -7,6 +7,7 @@ from time import monotonic
 from outboxctl.core.documents.source_rows import SourceEntity
 from outboxctl.core.produce import MAX_VERSION
 from outboxctl.domain.backoff import delay
+from outboxctl.domain.deadline import Deadline
 from outboxctl.domain.errors import UnreachableError
 from outboxctl.domain.failures import Classification, Reason, Verdict
 from outboxctl.operations.rebuild.model import DocumentsRefusedError, RebuildInterrupted, Refused, Tools
@@ -37,7 +38,7 @@ class Sender:
         actions, refused = prepare(entities)
         began, failed = self._clock(), 0
         while actions:
-            findings = self._sink.deliver(actions, left=lambda: LONGEST).findings
+            findings = self._sink.deliver(actions, deadline=Deadline.within(LONGEST)).findings
             told = list(zip(actions, findings, strict=True))
             refused += [_refusal(a, f) for a, f in told if f and f.verdict is Verdict.FAIL]
             again = [(a, f) for a, f in told if not f or f.verdict not in (Verdict.DONE, Verdict.FAIL)]

@@ -1,4 +1,4 @@
-"""Delivering a batch that the sink may refuse as a whole: halve it until the culprit is alone."""
+"""Delivering a batch that the sink may refuse as a whole: halve it until the event at fault is alone."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -7,22 +7,22 @@ from outboxctl.domain.failures import DONE, Answer, Classification, Reason, Verd
 from outboxctl.sink.delivery.bulk import CONFIRMED, PROBE, BulkAction
 
 Sent = list[Answer] | Answer | None
-FUTILE = 2  # single events refused with nothing taken in between: is it the events, or the sink?
+MAX_REFUSED = 2  # single events refused in a row, before the sink is tested: it may refuse everything
 # Reasons that, for an event sent alone, do not show whether the event or the sink is at fault.
 AMBIGUOUS = (Reason.BAD_REQUEST, Reason.CONFIG, Reason.CONNECTION_LOST)
-NOT_AGAIN = Answer(0, "connection_lost", "reset, and no time was left to send it again", request=True)
+NOT_RESENT = Answer(0, "connection_lost", "reset, and no time was left to send it again", request=True)
 
 
 @dataclass(frozen=True)
 class Lone:
-    """An event that was refused, or reset, although it went alone; judged when the rest has been sent.
+    """An event that was refused, or reset, although it was sent alone; judged when the rest has been sent.
 
-    `taken` is how many requests the sink had taken by then.
+    `accepted` is how many requests the sink had accepted by then.
     """
 
     action: BulkAction
     answer: Answer
-    taken: int
+    accepted: int
 
 
 Findings = list[Classification | None]
@@ -36,8 +36,8 @@ class Bisection:
 
     def __init__(self, send: Callable[[Sequence[BulkAction]], Sent]) -> None:
         self._send = send
-        self._known_good: BulkAction | None = None  # the last one that the sink took
-        self._taken = 0  # requests that the sink took, whatever it answered of their items
+        self._known_good: BulkAction | None = None  # the last one that the sink accepted
+        self._accepted = 0  # requests that the sink accepted, whatever it answered of their items
         self._refused = 0  # single events in a row
         self._outage: Classification | None = None  # once the sink is at fault: the finding of the rest
 
@@ -49,7 +49,7 @@ class Bisection:
     def _findings(self, actions: Sequence[BulkAction]) -> list[Classification | Lone | None]:
         if self._outage:
             return [self._outage] * len(actions)
-        sent = self._send_through_chance(actions)
+        sent = self._send_again_after_reset(actions)
         if sent is None:
             return [None] * len(actions)
         if isinstance(sent, list):
@@ -60,48 +60,49 @@ class Bisection:
         if len(actions) > 1:
             middle = len(actions) // 2
             return self._findings(actions[:middle]) + self._findings(actions[middle:])
-        return [self._alone_at_last(actions[0], sent)]
+        return [self._refused_alone(actions[0], sent)]
 
-    def _send_through_chance(self, actions: Sequence[BulkAction]) -> Sent:
-        """One reset may be chance, two in a row may be the batch's size; the outcome of both is unknown."""
+    def _send_again_after_reset(self, actions: Sequence[BulkAction]) -> Sent:
+        """One reset may be chance, two in a row may be the batch's size; the outcome of either is unknown."""
         sent = self._send(actions)
         if not _is_reset(sent):
             return sent
-        return self._send(actions) or NOT_AGAIN
+        return self._send(actions) or NOT_RESENT
 
     def _items(self, actions: Sequence[BulkAction], sent: list[Answer]) -> list[Classification]:
-        self._took(actions[0])
+        self._note_accepted(actions[0])
         return [DONE if answer is CONFIRMED else _final(classify(answer)) for answer in sent]
 
-    def _took(self, action: BulkAction) -> None:
-        self._known_good, self._refused, self._taken = action, 0, self._taken + 1
+    def _note_accepted(self, action: BulkAction) -> None:
+        self._known_good, self._refused, self._accepted = action, 0, self._accepted + 1
 
-    def _alone_at_last(self, action: BulkAction, answer: Answer) -> Classification | Lone:
+    def _refused_alone(self, action: BulkAction, answer: Answer) -> Classification | Lone:
         finding = classify(answer)
         if finding.reason not in AMBIGUOUS:
-            return _final(finding)  # said of this very event: its size, its encoding
+            return _final(finding)  # the answer is about this event: its size, its encoding
         self._refused += 1
-        if self._refused >= FUTILE and not self._sink_takes(self._known_good or self._confirm_with(answer)):
-            self._outage = _sinks_fault(finding)
-        return Lone(action, answer, self._taken)
+        test = self._known_good or self._confirm_with(answer)
+        if self._refused >= MAX_REFUSED and not self._sink_accepts(test):
+            self._outage = _fault_of_sink(finding)
+        return Lone(action, answer, self._accepted)
 
     def _confirm_with(self, answer: Answer) -> BulkAction:
-        """What is sent to test the sink where it has taken nothing yet: a reset can be a matter of size."""
+        """The action that tests a sink which has accepted nothing yet: a reset can be caused by size."""
         return self._last if _is_reset(answer) else PROBE
 
-    def _sink_takes(self, witness: BulkAction | None) -> bool:
-        """Whether the sink takes this action now."""
-        if witness is None or not isinstance(self._send([witness]), list):
+    def _sink_accepts(self, action: BulkAction | None) -> bool:
+        """Whether the sink accepts a request of this action now."""
+        if action is None or not isinstance(self._send([action]), list):
             return False
-        self._took(witness)
+        self._note_accepted(action)
         return True
 
     def _judge(self, lone: Lone) -> Classification:
-        """The event is at fault only where the sink takes another one; else the sink is."""
+        """The event is at fault only where the sink accepts another one; else the sink is."""
         finding = classify(lone.answer)
         if finding.verdict is Verdict.SPLIT:
             return self._judge_refused(lone, finding)
-        if self._outage or not self._sink_takes(self._known_good):
+        if self._outage or not self._sink_accepts(self._known_good):
             return finding
         again = self._send([lone.action])
         if isinstance(again, list):
@@ -110,20 +111,20 @@ class Bisection:
         return too_large if _is_reset(again) else finding
 
     def _judge_refused(self, lone: Lone, finding: Classification) -> Classification:
-        """The event fails if the sink has taken another one since, and then refuses this one again.
+        """The event fails if the sink has accepted another one since, and then refuses this one again.
 
         It is sent again because the sink may have refused everything at the time of the first answer.
         """
-        taken_since = self._taken > lone.taken
-        if self._outage or not (taken_since or self._sink_takes(self._known_good or PROBE)):
-            return _sinks_fault(finding)
+        accepted_since = self._accepted > lone.accepted
+        if self._outage or not (accepted_since or self._sink_accepts(self._known_good or PROBE)):
+            return _fault_of_sink(finding)
         again = self._send([lone.action])
         if isinstance(again, list):
             return self._items([lone.action], again)[0]
-        if again is None:  # no time was left to be sure
+        if again is None:  # no time was left to send it again
             return Classification(Verdict.RETRY, finding.reason, error=finding.error)
-        found = _final(classify(again))
-        return replace(found, single=True) if found.reason is Reason.CONFIG else found
+        final = _final(classify(again))
+        return replace(final, single=True) if final.reason is Reason.CONFIG else final
 
 
 def _is_reset(sent: Sent) -> bool:
@@ -131,16 +132,16 @@ def _is_reset(sent: Sent) -> bool:
 
 
 def _final(finding: Classification) -> Classification:
-    """What cannot be split any more fails, unless the answer is not an engine's."""
+    """The finding of an event that cannot be split: it fails, unless the answer is not an engine's."""
     if finding.verdict is not Verdict.SPLIT:
         return finding
     if finding.reason is Reason.CONFIG:
-        return _sinks_fault(finding)
+        return _fault_of_sink(finding)
     return Classification(Verdict.FAIL, finding.reason, error=finding.error)
 
 
-def _sinks_fault(finding: Classification) -> Classification:
-    """A sink that refuses everything is set up wrongly; one that resets everything is retried."""
+def _fault_of_sink(finding: Classification) -> Classification:
+    """A sink that refuses everything is misconfigured; one that resets everything is retried."""
     if finding.verdict is not Verdict.SPLIT:
         return finding
     return Classification(Verdict.OUTAGE, Reason.CONFIG, error=finding.error)

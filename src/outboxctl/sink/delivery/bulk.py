@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 from outboxctl.domain.failures import DROPPED, Answer
 from outboxctl.sink.transport.engine_error import error_of
 
-CONFIRMED = Answer(200)  # shared: nearly every item is this one
+CONFIRMED = Answer(200)  # one object for nearly every item, compared by identity
 FILTER = "errors,items.*._id,items.*.status,items.*.result,items.*.error"
-WRITTEN = frozenset({"created", "updated", "deleted", None})  # None: a front that shows no results
+WRITTEN = frozenset({"created", "updated", "deleted", None})  # None: a proxy that filters results out
 
 
 class BulkAction(NamedTuple):
@@ -20,8 +20,8 @@ class BulkAction(NamedTuple):
     document: str | None
 
 
-# A bulk request of it shows whether the sink takes bulk requests, by the same path and media type, without an
-# event. It deletes nothing: a document of this id and of version 0 does not exist.
+# Tests whether the sink accepts bulk requests, by the same path and media type, without an event. It deletes
+# nothing: a document of this id and of version 0 does not exist.
 PROBE = BulkAction("outboxctl:probe", 0, None)
 
 

@@ -1,14 +1,15 @@
 """Delivering a batch by guarded bulk requests that never create an index."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from time import monotonic
 from typing import Any
 
+from outboxctl.domain.deadline import Deadline
 from outboxctl.domain.failures import Answer, Classification, Reason, Verdict, classify
 from outboxctl.sink.delivery.bisect import Bisection
 from outboxctl.sink.delivery.bulk import CONFIRMED, FILTER, BulkAction, body, pair
-from outboxctl.sink.delivery.result import Delivery, Request
+from outboxctl.sink.delivery.result import BulkRequest, Delivery
 from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.request import ask
 from outboxctl.sink.transport.wall_clock import within
@@ -23,17 +24,17 @@ class ElasticSink:
     def __init__(self, client: Client, index: str) -> None:
         self._client = client
         self._index = index
-        self._alias_only = False  # the name is known to be an alias, and the sink asked to insist
-        self._can_insist = True
+        self._alias_only = False  # the name is known to be an alias, and requests carry `require_alias`
+        self._can_insist = True  # until the sink shows that its `require_alias` is not reliable
 
     def ping(self) -> Classification | None:
-        """None if the sink answers and the index is there, else what is wrong."""
-        found = ask(self._client, "HEAD", self._index)
-        if isinstance(found, Answer):
-            return None if found.status == FORBIDDEN else classify(found)  # it may write all the same
-        return (
-            None if found else Classification(Verdict.OUTAGE, Reason.INDEX_UNAVAILABLE, error=self._absent())
-        )
+        """None if the sink answers and the index exists, else what is wrong."""
+        answer = ask(self._client, "HEAD", self._index)
+        if isinstance(answer, Answer):
+            return None if answer.status == FORBIDDEN else classify(answer)  # writing may be allowed
+        if answer:
+            return None
+        return Classification(Verdict.OUTAGE, Reason.INDEX_UNAVAILABLE, error=self._absent())
 
     def _absent(self) -> str:
         return (
@@ -41,18 +42,19 @@ class ElasticSink:
             " on local services, `outboxctl rebuild` elsewhere"
         )
 
-    def deliver(self, actions: Sequence[BulkAction], *, left: Callable[[], float]) -> Delivery:
-        """Send the actions and say of each what became of it; nothing is raised.
+    def deliver(self, actions: Sequence[BulkAction], *, deadline: Deadline) -> Delivery:
+        """Send the actions and return the finding of each; nothing is raised.
 
-        Only an item that the sink confirmed by id is `done`. `left` says how many seconds a request
-        that starts now may take; once there are none, the rest is not sent and its finding is None.
+        Only an item that the sink confirmed by id is `done`. Each request may take what is left until
+        `deadline`, which its owner may move meanwhile; once nothing is left, the rest is not sent and its
+        finding is None.
         """
-        requests: list[Request] = []
-        halving = Bisection(lambda some: self._send(some, left, requests))
-        return Delivery(halving.deliver(actions), requests)
+        requests: list[BulkRequest] = []
+        bisection = Bisection(lambda some: self._send(some, deadline, requests))
+        return Delivery(bisection.deliver(actions), requests)
 
     def _send(
-        self, actions: Sequence[BulkAction], left: Callable[[], float], requests: list[Request]
+        self, actions: Sequence[BulkAction], deadline: Deadline, requests: list[BulkRequest]
     ) -> list[Answer] | Answer | None:
         """One bulk request that must not create an index.
 
@@ -62,46 +64,45 @@ class ElasticSink:
         """
         insist = self._alias_only
         if not insist or any(action.document is None for action in actions):
-            missing, insist = self._look_up(left)
+            missing, insist = self._look_up(deadline)
             if missing:
                 return missing
-        seconds = left()
+        seconds = deadline.seconds_left()
         if seconds <= 0:
             return None
         sent = self._bulk(actions, seconds, requests, insist=insist)
         if insist and isinstance(sent, list) and any(_not_an_alias(a) for a in sent if a is not CONFIRMED):
             # Gone since the look-up, or a sink whose `require_alias` cannot be relied on.
             self._alias_only = self._can_insist = False
-            return self._send(actions, left, requests)
+            return self._send(actions, deadline, requests)
         return sent
 
-    def _look_up(self, left: Callable[[], float]) -> tuple[Answer | None, bool]:
-        """What stands against sending, and whether the sink can be told to insist on an alias."""
-        alias = self._look(left, "_alias", self._index)
-        if alias is True:
+    def _look_up(self, deadline: Deadline) -> tuple[Answer | None, bool]:
+        """The Answer for a missing index, else None, and whether to send with `require_alias`."""
+        exists = is_alias = self._exists(deadline, "_alias", self._index)
+        if is_alias is True:
             self._alias_only = self._can_insist
             return None, self._can_insist
-        found = alias
-        if alias is False:
-            found = self._look(left, self._index)
-        if found is True or found is None or (isinstance(found, Answer) and found.status == FORBIDDEN):
-            return None, False  # a key that may only write may not look either
+        if is_alias is False:
+            exists = self._exists(deadline, self._index)
+        if exists is True or exists is None or (isinstance(exists, Answer) and exists.status == FORBIDDEN):
+            return None, False  # an API key that may only write may not ask either
         missing = Answer(404, "index_not_found_exception", self._absent(), request=True)
-        return (found if isinstance(found, Answer) else missing), False
+        return (exists if isinstance(exists, Answer) else missing), False
 
-    def _look(self, left: Callable[[], float], *path: str) -> Any:
-        """Whether it is there, None where no time is left; half of it is kept for what follows."""
-        seconds = left() / 2
+    def _exists(self, deadline: Deadline, *path: str) -> bool | Answer | None:
+        """Whether it exists; None where no time is left. Half of the time is kept for the bulk request."""
+        seconds = deadline.seconds_left() / 2
         if seconds <= 0:
             return None
         with within(seconds):
-            found = ask(self._client, "HEAD", *path)
-        if isinstance(found, Answer) and classify(found).verdict is Verdict.SPLIT:
-            return replace(found, kind="look_up_refused")  # by no item's fault
-        return found
+            answer: bool | Answer = ask(self._client, "HEAD", *path)
+        if isinstance(answer, Answer) and classify(answer).verdict is Verdict.SPLIT:
+            return replace(answer, kind="look_up_refused")  # the fault of no item
+        return answer
 
     def _bulk(
-        self, actions: Sequence[BulkAction], seconds: float, requests: list[Request], *, insist: bool
+        self, actions: Sequence[BulkAction], seconds: float, requests: list[BulkRequest], *, insist: bool
     ) -> list[Answer] | Answer:
         try:
             lines = body(actions)
@@ -113,7 +114,7 @@ class ElasticSink:
             answer = ask(self._client, "PUT", self._index, "_bulk", body=lines, filter_path=FILTER, **options)
         sent = answer if isinstance(answer, Answer) else pair(actions, answer)
         result = "ok" if isinstance(sent, list) else classify(sent).reason or Reason.UNKNOWN_EXCEPTION
-        requests.append(Request(str(result), monotonic() - started, len(lines)))
+        requests.append(BulkRequest(str(result), monotonic() - started, len(lines)))
         return sent
 
 

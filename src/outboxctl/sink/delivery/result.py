@@ -1,17 +1,18 @@
-"""What became of a batch: what a sink says to whoever delivers. It loads no client, which takes long."""
+"""The result of delivering a batch, and the interface of a sink. Loads no client, which takes long."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from outboxctl.domain.deadline import Deadline
 from outboxctl.domain.failures import Classification
 from outboxctl.sink.delivery.bisect import Findings
 from outboxctl.sink.delivery.bulk import BulkAction
 
 
 @dataclass(frozen=True)
-class Request:
-    """One bulk request: what it ended in (`ok` or a reason), how many seconds it took, and its bytes."""
+class BulkRequest:
+    """One bulk request: its result (`ok` or a reason), how many seconds it took, and its size in bytes."""
 
     result: str
     seconds: float
@@ -23,20 +24,20 @@ class Delivery:
     """Findings in the order of the actions (None: never sent), and the bulk requests that it took."""
 
     findings: Findings
-    requests: list[Request]
+    requests: list[BulkRequest]
 
 
 class Sink(Protocol):
     """Where batches go."""
 
-    def deliver(self, actions: Sequence[BulkAction], *, left: Callable[[], float]) -> Delivery:
-        """Send the actions while `left()` seconds are left; one finding an action, nothing raised."""
+    def deliver(self, actions: Sequence[BulkAction], *, deadline: Deadline) -> Delivery:
+        """Send the actions until `deadline`; one finding an action, nothing is raised."""
         ...
 
 
 class Probe(Protocol):
-    """What can be asked whether it is there."""
+    """A sink that is asked whether it answers and its index exists."""
 
     def ping(self) -> Classification | None:
-        """None if the sink answers and the index is there, else what is wrong."""
+        """None if the sink answers and the index exists, else what is wrong."""
         ...

@@ -11,10 +11,10 @@ from urllib3 import HTTPSConnectionPool
 from outboxctl.domain.failures import Answer
 from outboxctl.net.urls import mask
 from outboxctl.sink.transport.client import WRONG_PRODUCT, SinkReply, Way, as_it_is
+from outboxctl.sink.transport.no_answer import Peer
 from outboxctl.sink.transport.wall_clock import (
     SEEN,
     TOO_LONG,
-    Peer,
     allowed,
     failed,
     overdue,

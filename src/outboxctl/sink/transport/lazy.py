@@ -4,9 +4,10 @@ Loading it is a quarter of a worker's start, and no claim needs it.
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from outboxctl.domain.deadline import Deadline
 from outboxctl.domain.failures import Classification, Reason
 from outboxctl.settings import Settings, SinkProduct
 from outboxctl.sink.delivery.bulk import BulkAction
@@ -43,9 +44,9 @@ class OpeningSink:
         self._renew(finding)
         return finding
 
-    def deliver(self, actions: Sequence[BulkAction], *, left: Callable[[], float]) -> Delivery:
+    def deliver(self, actions: Sequence[BulkAction], *, deadline: Deadline) -> Delivery:
         """As `ElasticSink.deliver`."""
-        delivery = self._sink().deliver(actions, left=left)
+        delivery = self._sink().deliver(actions, deadline=deadline)
         self._renew(delivery.findings[0] if delivery.findings else None)  # a refused login is that of all
         return delivery
 

@@ -1,7 +1,8 @@
 """Why a request got no answer, in words for somebody on call instead of Python's."""
 
 from http.client import HTTPException, IncompleteRead, RemoteDisconnected
-from typing import Any
+from ssl import SSLContext
+from typing import NamedTuple
 
 from urllib3.exceptions import DecodeError, NameResolutionError, NewConnectionError
 
@@ -18,7 +19,16 @@ ENDS: dict[type[BaseException], str] = {
 }
 
 
-def in_words(kind: str, cause: BaseException | None, peer: Any) -> str:
+class Peer(NamedTuple):
+    """The server that a request goes to; `context` None: not by TLS, or with the client's own."""
+
+    host: str
+    port: int
+    secure: bool
+    context: SSLContext | None
+
+
+def in_words(kind: str, cause: BaseException | None, peer: Peer | None) -> str:
     """The text of an Answer of this `kind`, from urllib3's error; "" where there are no better words."""
     if kind == "timeout":
         return NO_ANSWER
@@ -28,7 +38,7 @@ def in_words(kind: str, cause: BaseException | None, peer: Any) -> str:
     return next((text for end, text in ENDS.items() if any(isinstance(e, end) for e in chain)), "")
 
 
-def _unreachable(cause: BaseException | None, peer: Any) -> str:
+def _unreachable(cause: BaseException | None, peer: Peer | None) -> str:
     host, where = (peer.host, f"{peer.host}:{peer.port}") if peer else ("the sink", "the sink")
     why = cause.__cause__ if cause else None
     reason = why.strerror if isinstance(why, OSError) and why.strerror else str(why or cause)

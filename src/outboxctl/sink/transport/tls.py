@@ -7,7 +7,7 @@ from time import monotonic
 
 from outboxctl.domain.errors import UntrustedError
 from outboxctl.net.certificates import SINK, explain_certificates
-from outboxctl.sink.transport.wall_clock import Peer
+from outboxctl.sink.transport.no_answer import Peer
 
 PROBE_SECONDS = 0.5  # for a handshake, where something is wrong already
 ALERT_SECONDS = 0.2  # a server of TLS 1.3 looks at our certificate after the handshake

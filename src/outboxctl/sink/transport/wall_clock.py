@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 from urllib3.exceptions import (
     ConnectTimeoutError,
@@ -18,10 +18,7 @@ from urllib3.exceptions import (
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.failures import Answer
 from outboxctl.net.deadline import GUARD, Watch
-from outboxctl.sink.transport.no_answer import in_words
-
-if TYPE_CHECKING:
-    from ssl import SSLContext
+from outboxctl.sink.transport.no_answer import Peer, in_words
 
 NOT_SENT = (NewConnectionError, NameResolutionError, ConnectTimeoutError)
 TOO_LONG = "the answer took longer than the whole request may"
@@ -29,15 +26,6 @@ TOO_LATE = "the time of the request was over before it was sent"
 NESTED = "the body is nested too deeply to be read"
 LEAST = 0.01  # seconds to connect, where hardly any are left
 UNBOUNDED = 3600.0  # seconds, where a client was made without a timeout
-
-
-class Peer(NamedTuple):
-    """Whom a request goes to; `context` None: not by TLS, or with the client's own."""
-
-    host: str
-    port: int
-    secure: bool
-    context: "SSLContext | None"
 
 
 @dataclass

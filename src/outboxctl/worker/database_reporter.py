@@ -1,40 +1,45 @@
-"""Rows and tables that somebody else has locked: say who, and write the outcomes once the lock is gone."""
+"""What is wrong with the database, as the worker reports it: with the session whose locks are in the way."""
 
 import threading
 from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING
 
 import structlog
 
-from outboxctl.core.database import Database
+from outboxctl.core.database import Connection, Database
 from outboxctl.core.delivery import lockers
 from outboxctl.core.delivery.lockers import Locker
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import LockedError, OutboxctlError
-
-if TYPE_CHECKING:
-    from outboxctl.core.database import Connection
+from outboxctl.worker.health import Health
 
 log = structlog.get_logger()
 EVERY = 60.0  # seconds between two lines about one locker
 HINT = "end that transaction (pg_terminate_backend), or wait: all other events go on"
 
 
-class Locks:
-    """Names who is in the way of this worker. Any thread may call it."""
+class DatabaseReporter:
+    """Reports the condition `database` and names the sessions that hold locks. Any thread may call it."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, health: Health) -> None:
+        self._database, self._health = database, health
         self._lock = threading.Lock()
         self._logged: dict[object, float] = {}  # by locker, until when no other line is due
 
+    def failed(self, error: OutboxctlError, *, observer: str = "lane") -> None:
+        """Report that a statement failed."""
+        self._health.report("database", self.explain(error), observer=observer)
+
+    def succeeded(self, *, observer: str = "lane") -> None:
+        """Report that the database answered this observer."""
+        self._health.report("database", None, observer=observer)
+
     def explain(self, error: OutboxctlError) -> str:
-        """The error in one line; of a lock that was not given, who holds the table."""
+        """The error in one line; of a lock that was not granted, with the session that holds the table."""
         locker = self._ask(lockers.of_table) if isinstance(error, LockedError) else None
         return f"{error}; {locker.table} is locked by {locker}" if locker else str(error)
 
-    def log_rows(self, ids: Collection[str]) -> None:
-        """Log who has locked these events, at most once a minute for one locker."""
+    def log_locked_rows(self, ids: Collection[str]) -> None:
+        """Log which session has locked these events, at most once a minute for each session."""
         locker = self._ask(lambda connection: lockers.of_rows(connection, ids))
         if self._is_due((locker.pid, locker.prepared) if locker else None):
             log.warning(
@@ -52,7 +57,7 @@ class Locks:
             self._logged = {each: until for each, until in self._logged.items() if until > now}
             return self._logged.setdefault(key, now + EVERY) == now + EVERY
 
-    def _ask(self, question: "Callable[[Connection], Locker | None]") -> Locker | None:
+    def _ask(self, question: Callable[[Connection], Locker | None]) -> Locker | None:
         try:
             with self._database.begin() as connection:
                 return question(connection)

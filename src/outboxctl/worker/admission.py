@@ -1,0 +1,65 @@
+"""How many events may be claimed now."""
+
+from outboxctl.domain.failures import Classification, Reason
+from outboxctl.sink.delivery.result import Delivery
+from outboxctl.worker.batch_sizer import BatchSizer
+from outboxctl.worker.breaker import Breaker
+from outboxctl.worker.in_flight import InFlight
+from outboxctl.worker.prepare import Prepared
+from outboxctl.worker.throttle import Throttle
+
+
+class StartGate:
+    """Closed from the moment the sink answers that the index does not exist until it has existed once.
+
+    An index that is missing at the start was never created, or its name is misspelt: no event may lose
+    attempts by it. A sink that does not answer opens the gate, and an index that is deleted later leaves
+    it open: both are outages. The probe of the sink calls `observe`; any thread may read `problem`.
+    """
+
+    def __init__(self) -> None:
+        self._existed = False
+        self.problem = ""  # why it is closed; empty: it is open
+
+    def observe(self, finding: Classification | None) -> None:
+        """Take the result of a probe: None if the index exists."""
+        self._existed = self._existed or finding is None
+        missing = finding is not None and finding.reason is Reason.INDEX_UNAVAILABLE
+        self.problem = finding.error if finding and missing and not self._existed else ""
+
+
+class Admission:
+    """The limits on claims: start gate, batch size, events in flight, and the circuit to the sink.
+
+    `admit` is called by the lane that holds the claim lock, `learn` by each lane after its delivery; the
+    parts are thread-safe by themselves.
+    """
+
+    def __init__(
+        self,
+        start_gate: StartGate,
+        batch_sizer: BatchSizer,
+        throttle: Throttle,
+        breaker: Breaker,
+        in_flight: InFlight,
+        *,
+        lanes: int,
+    ) -> None:
+        self._start_gate, self._batch_sizer, self._throttle = start_gate, batch_sizer, throttle
+        self._breaker, self._in_flight, self._lanes = breaker, in_flight, lanes
+
+    def admit(self) -> int:
+        """Events that may be claimed now; with an open circuit the caller becomes its probe. 0: none."""
+        if self._start_gate.problem:
+            return 0
+        size = self._batch_sizer.size
+        self._throttle.resize(size * self._lanes)
+        size = self._throttle.admit(size, self._in_flight.events())
+        return self._breaker.admit(size) if size else 0
+
+    def learn(self, prepared: Prepared, delivery: Delivery, *, sent_at: float, longest_pause: float) -> None:
+        """Adapt the limits to a delivery begun at `sent_at` (monotonic); pauses are in seconds."""
+        self._throttle.learn(delivery.findings, sent_at=sent_at, longest_pause=longest_pause)
+        if delivery.requests:  # the first one held the whole batch
+            size = delivery.requests[0].size
+            self._batch_sizer.learn(len(prepared.actions), size, left_out=prepared.left_out)

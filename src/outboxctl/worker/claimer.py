@@ -1,0 +1,153 @@
+"""Claiming for all lanes: as much as the sink can take now, and reclaimed events apart from all others."""
+
+import threading
+from uuid import uuid4
+
+from outboxctl.core.database import Database
+from outboxctl.core.delivery.claim import GROUP
+from outboxctl.core.stats import snapshot
+from outboxctl.domain.clock import monotonic
+from outboxctl.domain.errors import UnreachableError
+from outboxctl.settings import Settings
+from outboxctl.worker.admission import Admission, StartGate
+from outboxctl.worker.circuit import Circuit
+from outboxctl.worker.claims import Claims, SmallerError
+from outboxctl.worker.in_flight import InFlight
+from outboxctl.worker.lease import Batch, Lease
+from outboxctl.worker.reclaimed_turns import ReclaimedTurns
+from outboxctl.worker.signals import Signals
+
+TICK = 0.02  # seconds between two looks at an open circuit or a full pipeline: they change with the time
+FIRST_WAIT = 0.01  # seconds before the second look at an empty table; doubles up to the poll interval
+
+
+class Claimer:
+    """Claims batches for the lanes of one worker; every lane calls `claim`.
+
+    Under `_claim_lock` one lane at a time looks for events, so an idle worker polls once an interval
+    whatever its number of lanes. The lock is never held while a batch is delivered. After a claim that was
+    full the next ones are made side by side, outside of the lock.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        *,
+        claims: Claims,
+        admission: Admission,
+        start_gate: StartGate,
+        circuit: Circuit,
+        in_flight: InFlight,
+        reclaimed: ReclaimedTurns,
+        signals: Signals,
+    ) -> None:
+        self._settings, self._database, self._claims = settings, database, claims
+        self._admission, self._start_gate, self._circuit = admission, start_gate, circuit
+        self._in_flight, self._reclaimed, self._signals = in_flight, reclaimed, signals
+        self._claim_lock = threading.Lock()
+        self._last_claim_full = False  # so the next one will return events, too; a hint, without a lock
+
+    def claim(self, *, drain: bool) -> Batch | None:
+        """Wait for events and claim them; None when the worker stops or, with `drain`, when none is due.
+
+        Raises UnreachableError where the database is away, or with `drain` the sink while events are due.
+        """
+        while not self._signals.stopping:
+            with self._claim_lock:
+                lease, batch = self._claim_in_turn(drain=drain)
+            if lease:
+                batch = self._claim_reserved(lease)
+            if batch or not lease:
+                return batch
+        return None
+
+    def _claim_in_turn(self, *, drain: bool) -> tuple[Lease | None, Batch | None]:
+        """A batch; or a reserved lease, to be claimed outside of the lock; or neither: there is none."""
+        wait = FIRST_WAIT
+        while self._in_flight.wait_while_exclusive():
+            news = self._signals.news
+            size = self._admission.admit()
+            if not size:
+                if drain and self._nothing_due():
+                    break
+                self._signals.wait_for_change(TICK)
+                continue
+            if self._side_by_side():
+                return self._reserve(size), None
+            try:
+                batch = self._look(size, drain=drain)
+            except SmallerError:
+                self._circuit.breaker.end_probe()
+                continue
+            if batch or drain:
+                return None, batch
+            self._circuit.breaker.end_probe()  # a probe without an event is over: else there is no other
+            self._signals.wait_for_news(news, wait)
+            wait = min(wait * 2, self._settings.poll_interval_seconds)
+        return None, None
+
+    def _side_by_side(self) -> bool:
+        """Whether the last claim was full, and nothing needs a lane to look alone."""
+        return self._last_claim_full and not self._reclaimed.may_exist and not self._circuit.breaker.is_open
+
+    def _reserve(self, size: int) -> Lease:
+        """A lease that is in flight before its claim is sent: an exclusive claim waits for it."""
+        lease = self._new_lease(size)
+        self._in_flight.add(lease)
+        return lease
+
+    def _claim_reserved(self, lease: Lease) -> Batch | None:
+        """Claim for a reserved lease; None if other lanes and workers have taken everything meanwhile."""
+        batch = None
+        try:
+            batch = self._take(lease)
+        except SmallerError:
+            return None
+        finally:
+            if not batch:
+                self._in_flight.remove(lease.token)
+        return batch
+
+    def _look(self, size: int, *, drain: bool) -> Batch | None:
+        """Claim reclaimed events when it is their turn, or when nothing else is due."""
+        looked = self._reclaimed.due()
+        batch = self._take_reclaimed(size) if looked else None
+        batch = batch or self._take(self._new_lease(size))
+        if not batch and not looked and (drain or self._reclaimed.may_exist):
+            batch = self._take_reclaimed(size)
+        # A lane that looked before the circuit opened is no probe: another one holds what is due.
+        if not batch and not self._reclaimed.may_exist:
+            self._circuit.nothing_due()
+        return batch
+
+    def _take(self, lease: Lease) -> Batch | None:
+        size = lease.size
+        batch = self._claims.take(lease, exclusive=False)
+        self._last_claim_full = batch is not None and len(batch.events) >= size
+        return batch
+
+    def _take_reclaimed(self, size: int) -> Batch | None:
+        """Reclaimed events, claimed once nothing else is in flight in this process."""
+        if not self._in_flight.wait_until_empty():
+            return None
+        if not self._reclaimed.begin():
+            return None
+        batch = self._claims.take(self._new_lease(min(size, GROUP)), exclusive=True)
+        self._last_claim_full = False
+        if not batch:
+            self._reclaimed.none_left()
+        return batch
+
+    def _new_lease(self, size: int) -> Lease:
+        return Lease(str(uuid4()), self._settings.lease_seconds, size, requested_at=monotonic())
+
+    def _nothing_due(self) -> bool:
+        """Whether nothing is due while nothing may be claimed. UnreachableError where something is due."""
+        with self._database.begin() as connection:
+            due = snapshot.anything_due(connection)
+        if due and (problem := self._start_gate.problem):
+            raise UnreachableError(problem, hint="events are due, and none was claimed")
+        if due and self._circuit.holds_events and not self._in_flight.leases():
+            raise UnreachableError("the sink is away and events are due", hint="check ELASTIC_URL")
+        return not due

@@ -1,0 +1,118 @@
+"""One claim: the statement, what it shows about the size of claims, and the batch that it returns."""
+
+import structlog
+
+from outboxctl.core.database import Database
+from outboxctl.core.delivery.claim import LEFT_OUT, Claimed, claim
+from outboxctl.core.delivery.traces import Traces, traces
+from outboxctl.domain.clock import monotonic
+from outboxctl.domain.errors import CutOffError, LimitError, OutboxctlError
+from outboxctl.domain.failures import Classification
+from outboxctl.settings import Settings
+from outboxctl.worker.batch_sizer import BatchSizer
+from outboxctl.worker.database_reporter import DatabaseReporter
+from outboxctl.worker.in_flight import InFlight
+from outboxctl.worker.lease import Batch, Lease
+from outboxctl.worker.reading import read
+from outboxctl.worker.signals import Signals
+from outboxctl.worker.tracing import Tracing
+
+log = structlog.get_logger()
+LATE = 0.5  # of a lease: a claim that takes longer leaves too little of it for the sink
+
+
+class SmallerError(Exception):
+    """A claim failed for its size: the next one is smaller."""
+
+
+class Claims:
+    """Claims batches from the database; several lanes may call `take` at once."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        *,
+        reporter: DatabaseReporter,
+        batch_sizer: BatchSizer,
+        in_flight: InFlight,
+        signals: Signals,
+        tracing: Tracing,
+    ) -> None:
+        self._settings, self._database, self._reporter = settings, database, reporter
+        self._batch_sizer, self._in_flight = batch_sizer, in_flight
+        self._signals, self._tracing = signals, tracing
+
+    def take(self, lease: Lease, *, exclusive: bool) -> Batch | None:
+        """Claim up to `lease.size` events, of reclaimed ones alone if `exclusive`; None where none is due.
+
+        The batch is in flight from here on. Raises SmallerError where the claim was too large, OutboxctlError
+        where it failed otherwise.
+        """
+        unread = self._batch_sizer.take_unread()
+        size = 1 if unread else lease.size
+        events, traces_ = self._ask(lease.token, size, exclusive=exclusive, read=not unread)
+        self._reporter.succeeded()
+        if not events:
+            return None
+        lease.size = len(events)
+        self._in_flight.add(lease, exclusive=exclusive)
+        if unread and events[0].document == LEFT_OUT:
+            event, left_out = self._read(events[0], lease)
+            return Batch(lease, [event], exclusive, traces_, left_out)
+        self._learn(lease)
+        return Batch(lease, events, exclusive, traces_)
+
+    def _read(self, event: Claimed, lease: Lease) -> tuple[Claimed, Classification]:
+        try:
+            return read(self._database, event, deadline=lease.deadline)
+        except OutboxctlError:
+            self._in_flight.answer_lost(lease.token)
+            self._in_flight.remove(lease.token)
+            raise
+
+    def _learn(self, lease: Lease) -> None:
+        """Whether a claim of this size comes in time."""
+        if monotonic() - lease.requested_at > LATE * self._settings.lease_seconds:
+            self._batch_sizer.failed(lease.size, by_one=False)
+        else:
+            self._batch_sizer.succeeded(lease.size)
+
+    def _ask(self, token: str, size: int, *, exclusive: bool, read: bool) -> tuple[list[Claimed], Traces]:
+        s, sent = self._settings, False
+        if self._signals.stopping:
+            return [], ()
+        try:
+            with self._database.begin() as connection:
+                if self._signals.stopping:  # connecting may have taken seconds
+                    return [], ()
+                sent = True
+                events = claim(
+                    connection,
+                    owner=s.worker_id,
+                    token=token,
+                    size=0 if exclusive else size,
+                    lease=s.lease_seconds,
+                    reclaimed=size if exclusive else 0,
+                    max_bytes=s.max_batch_bytes,
+                    read=read,
+                    measure=self._batch_sizer.measuring,
+                )
+                if not self._tracing.on:
+                    return events, ()
+                return events, traces(connection, [event.id for event in events])
+        except OutboxctlError as error:
+            if sent:
+                self._in_flight.answer_lost(token)  # it may have committed
+            if read and isinstance(error, CutOffError | LimitError):
+                raise self._smaller(size, error) from error
+            raise
+
+    def _smaller(self, size: int, error: OutboxctlError) -> SmallerError:
+        """Have the next claim ask for less. Of what has a limit, only the first document can be too large."""
+        by_one = isinstance(error, LimitError)
+        if not by_one:
+            self._reporter.failed(error)
+        self._batch_sizer.failed(size, by_one=by_one)
+        log.warning("a claim failed: the next one is smaller", events=size, problem=str(error))
+        return SmallerError()

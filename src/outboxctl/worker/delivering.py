@@ -1,0 +1,102 @@
+"""Delivering a batch to the sink, and renewing the leases of deliveries that take long."""
+
+import structlog
+
+from outboxctl.core.database import Database
+from outboxctl.core.delivery.renew import renew
+from outboxctl.domain.clock import monotonic
+from outboxctl.domain.errors import OutboxctlError
+from outboxctl.metrics.registry import Metrics
+from outboxctl.settings import Settings
+from outboxctl.sink.delivery.result import Delivery, Sink
+from outboxctl.worker import tally
+from outboxctl.worker.admission import Admission
+from outboxctl.worker.circuit import Circuit
+from outboxctl.worker.database_reporter import DatabaseReporter
+from outboxctl.worker.in_flight import InFlight
+from outboxctl.worker.lease import Lease
+from outboxctl.worker.prepare import Prepared
+from outboxctl.worker.tracing import Tracing
+
+log = structlog.get_logger()
+RENEWALS = "renewal"  # the observer of the condition `database`
+
+
+class Deliverer:
+    """Sends what is prepared, and reports what that shows of the sink; several lanes call it at once."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        sink: Sink,
+        *,
+        admission: Admission,
+        circuit: Circuit,
+        metrics: Metrics,
+        tracing: Tracing,
+    ) -> None:
+        self._longest_pause = settings.max_backoff_seconds
+        self._sink, self._admission, self._circuit = sink, admission, circuit
+        self._metrics, self._tracing = metrics, tracing
+
+    def deliver(self, prepared: Prepared, lease: Lease) -> Delivery:
+        """Send the actions until the lease's deadline; one finding an action, nothing is raised."""
+        if not prepared.actions:
+            return Delivery([], [])
+        sent_at = monotonic()
+        lease.delivering = True
+        try:
+            with self._tracing.sending(len(prepared.actions)):
+                delivery = self._sink.deliver(prepared.actions, deadline=lease.deadline)
+        finally:
+            lease.delivering = False
+        tally.deliveries(self._metrics, prepared.actions, delivery)
+        self._admission.learn(prepared, delivery, sent_at=sent_at, longest_pause=self._longest_pause)
+        self._circuit.show_limits()
+        return delivery
+
+
+class Renewal:
+    """Renews leases while their batches are delivered; a thread of its own calls `turn`.
+
+    A delivery in many requests, halves of a refused batch, may take longer than a lease. The thread goes
+    on after a stop, for as long as batches in hand are finished. It needs no connection beyond those of
+    the lanes: one that delivers uses none.
+    """
+
+    def __init__(
+        self, settings: Settings, database: Database, reporter: DatabaseReporter, in_flight: InFlight
+    ) -> None:
+        self._settings, self._database = settings, database
+        self._reporter, self._in_flight = reporter, in_flight
+        self._failing = False
+
+    @property
+    def interval(self) -> float:
+        """Seconds between two turns: a tenth of a lease, so that a request has at least 0.4 of it."""
+        return min(0.5, self._settings.lease_seconds / 10)
+
+    def turn(self) -> None:
+        """Renew the leases that are due; a failure is reported, and tried again at the next turn."""
+        try:
+            for lease in self._in_flight.leases():
+                if lease.renewal_due:
+                    self._renew(lease)
+        except OutboxctlError as error:
+            self._failing = True
+            self._reporter.failed(error, observer=RENEWALS)
+        else:
+            if self._failing:
+                self._failing = False
+                self._reporter.succeeded(observer=RENEWALS)
+
+    def _renew(self, lease: Lease) -> None:
+        s, requested_at = self._settings, monotonic()
+        with self._database.begin() as connection:
+            kept = renew(
+                connection, lease.token, lease=s.lease_seconds, max_processing=s.max_processing_seconds
+            )
+        if kept:
+            lease.renewed(requested_at)
+        else:
+            lease.lost()

@@ -1,0 +1,87 @@
+"""What the threads of a worker wait for: the stop, the end of its grace, and news of work."""
+
+import threading
+from collections.abc import Callable
+
+from outboxctl.domain.clock import monotonic
+
+LONGEST_WAIT = 1.0  # seconds until a wait compares the clocks again: it does not count suspended time
+
+
+class Signals:
+    """The state of one worker and the waiting for it; owned by the daemon.
+
+    Thread-safe: any thread may call any method. A signal handler may call `request_stop` alone: it runs
+    between two instructions of the main thread, which may hold the lock of the condition at that moment.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._stopping = self._abandoned = False
+        self._news = 0
+
+    @property
+    def stopping(self) -> bool:
+        """Whether nothing new may be begun."""
+        return self._stopping
+
+    @property
+    def news(self) -> int:
+        """How often `wake` was called; what `wait_for_news` compares with."""
+        return self._news
+
+    def request_stop(self) -> None:
+        """As `stop`, for a signal handler: waiting threads are woken only by the `stop` that follows."""
+        self._stopping = True  # takes no lock
+
+    def stop(self) -> None:
+        """Begin nothing new, and wake all waiting threads."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+
+    def abandon(self) -> None:
+        """The grace is over: wait no longer for work in progress."""
+        with self._changed:
+            self._abandoned = True
+            self._changed.notify_all()
+
+    def wake(self) -> None:
+        """There may be new events: whoever waits for some looks again."""
+        with self._changed:
+            self._news += 1
+            self._changed.notify_all()
+
+    def changed(self) -> None:
+        """Have all waiting threads check their conditions again."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def wait_for_news(self, since: int, seconds: float) -> None:
+        """Wait until `wake` was called after `news` was `since`, the worker stops, or the time is over."""
+        self._wait(lambda: self._stopping or self._news != since, seconds)
+
+    def wait_for_change(self, seconds: float) -> None:
+        """Wait until anything changes, at most `seconds`; for what depends on the time as well."""
+        with self._changed:
+            if not self._stopping:
+                self._changed.wait(seconds)
+
+    def wait_until(self, over: Callable[[], bool], seconds: float) -> None:
+        """Wait until `over()`, the worker stops, or the time is over; `changed` has it checked again."""
+        self._wait(lambda: self._stopping or over(), seconds)
+
+    def wait_for_stop(self, seconds: float) -> bool:
+        """Wait at most `seconds` for the stop; whether it came."""
+        return self._wait(lambda: self._stopping, seconds)
+
+    def wait_for_abandon(self, seconds: float) -> bool:
+        """Wait at most `seconds` for the end of the grace; whether it came."""
+        return self._wait(lambda: self._abandoned, seconds)
+
+    def _wait(self, over: Callable[[], bool], seconds: float) -> bool:
+        end = monotonic() + seconds
+        with self._changed:
+            while not over() and (left := end - monotonic()) > 0:
+                self._changed.wait(min(left, LONGEST_WAIT))
+            return over()
