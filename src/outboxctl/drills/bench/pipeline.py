@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from outboxctl.core import benchmark_tables
-from outboxctl.drills.bench import fill, process
+from outboxctl.drills.bench import process, tables
 from outboxctl.drills.bench.process import ProcessRun
 from outboxctl.drills.bench.rig import Rig, must
 from outboxctl.sink.index import index_setup
@@ -33,19 +32,19 @@ def drain(rig: Rig, events: int, size: int, *, settle_ms: float) -> EndToEnd:
     as measured beside it with the null sink, is added.
     """
     idle = _idle(rig, size)
-    start = _last_settle(rig) - idle.lanes_at
+    start = tables.last_settle(rig) - idle.lanes_at
     rate, run = once(rig, events, size, settle_ms=settle_ms)
     return EndToEnd(rate, run, idle, start)
 
 
 def once(rig: Rig, events: int, size: int, *, settle_ms: float) -> tuple[float, ProcessRun]:
     """The same without the run that has a single event."""
-    fill.pending(rig, events, size)
+    tables.pending(rig, events, size)
     run = process.drain(rig)
-    must(fill.done(rig) == events, "not every event is done")
+    must(tables.done(rig) == events, "not every event is done")
     found = index_setup.count(rig.client, rig.settings.elastic_index)
     must(found == events, f"{found} documents for {events} events")
-    return events / (_last_settle(rig) + settle_ms / 1_000 - run.lanes_at), run
+    return events / (tables.last_settle(rig) + settle_ms / 1_000 - run.lanes_at), run
 
 
 def cpu(repetitions: Sequence[EndToEnd], whose: str, events: int) -> list[float]:
@@ -56,15 +55,10 @@ def cpu(repetitions: Sequence[EndToEnd], whose: str, events: int) -> list[float]
 
 def rate(rig: Rig, events: int, run: ProcessRun) -> float:
     """Events a second of a run that delivered so many, up to the start of its last settle."""
-    return events / (_last_settle(rig) - run.lanes_at)
+    return events / (tables.last_settle(rig) - run.lanes_at)
 
 
 def _idle(rig: Rig, size: int) -> ProcessRun:
     """What starting and stopping take; one event, for the sink's client is not loaded without any."""
-    fill.pending(rig, 1, size)
+    tables.pending(rig, 1, size)
     return process.drain(rig)
-
-
-def _last_settle(rig: Rig) -> float:
-    with rig.database.begin() as connection:
-        return benchmark_tables.last_settle(connection)

@@ -9,11 +9,10 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from outboxctl.core import benchmark_tables
 from outboxctl.core.database import Database, host_of
 from outboxctl.core.schema import migrations
 from outboxctl.drills import services
-from outboxctl.drills.bench import cpu
+from outboxctl.drills.bench import cpu, tables
 from outboxctl.drills.bench.rig import Rig
 from outboxctl.drills.faults import gate, guest
 from outboxctl.drills.scratch.settings import environment, fixed
@@ -22,7 +21,7 @@ from outboxctl.settings import Settings
 from outboxctl.sink.transport.open import connect
 
 if TYPE_CHECKING:
-    from outboxctl.drills.services.model import Say, SearchWish
+    from outboxctl.drills.services.model import PostgresWish, Say, SearchWish
 
 INDEX = "bench"
 PATIENCE = 3_600.0  # seconds
@@ -43,9 +42,11 @@ Clocks = dict[str, Callable[[], float] | None]
 
 
 @contextmanager
-def own_servers(folder: Path, search: "SearchWish", say: "Say") -> Iterator[Rig]:
-    """Servers in a run's own folder, which ends them. UnreachableError where none can be started."""
-    both = services.up(folder, search=search, fresh_ports=True, say=say)
+def own_servers(
+    folder: Path, search: "SearchWish", say: "Say", *, postgres: "PostgresWish" = "auto"
+) -> Iterator[Rig]:
+    """Start servers in a folder, for the caller to stop. UnreachableError where none can be started."""
+    both = services.up(folder, postgres=postgres, search=search, fresh_ports=True, say=say)
     inside = fixed(
         {"database_url": both.postgres.url, "elastic_url": both.search.url, "elastic_index": INDEX}
     )
@@ -53,7 +54,7 @@ def own_servers(folder: Path, search: "SearchWish", say: "Say") -> Iterator[Rig]
         migrations.upgrade(database, "test")
     versions = {"PostgreSQL": both.postgres.version, _engine(both.search.kind): both.search.version}
     clocks = {"postgres": _clock(both.postgres), "engine": _clock(both.search)}
-    checkpoint = partial(benchmark_tables.checkpoint, both.postgres.admin_url)
+    checkpoint = partial(tables.checkpoint, both.postgres.admin_url)
     with _rig(inside, folder, versions, clocks, checkpoint=checkpoint) as rig:
         yield rig
 

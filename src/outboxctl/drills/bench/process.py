@@ -4,13 +4,10 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from time import monotonic, perf_counter, sleep
-from typing import IO, Any
 
 import psutil
 
@@ -62,55 +59,7 @@ def run(rig: Rig, *args: str) -> ProcessRun:
     sleep(BACKENDS_END)
     must(process.returncode == 0, log.read_text())
     postgres, engine = (rig.spent(whose) - b for whose, b in zip(SERVERS, before, strict=True))
-    return ProcessRun(wall, worker, postgres, engine, rss, _lanes_at(log))
-
-
-def begin(rig: Rig, *args: str, stderr: IO[str] | None = None) -> subprocess.Popen[str]:
-    """Start a command; its standard output is a pipe, and its log goes where ours does unless told."""
-    command, env = [*OUTBOXCTL, *args], environment(rig)
-    return subprocess.Popen(
-        command, env=env, cwd=rig.folder, stdout=subprocess.PIPE, stderr=stderr, text=True
-    )
-
-
-@contextmanager
-def serving(rig: Rig, *args: str) -> Iterator[None]:
-    """A worker that has started and is stopped in order at the end."""
-    log, env = rig.folder / "worker.log", environment(rig)
-    with log.open("w") as out:
-        command = [*OUTBOXCTL, "worker", *args]
-        process = subprocess.Popen(command, env=env, cwd=rig.folder, stdout=out, stderr=out)
-    try:
-        end = monotonic() + PATIENCE
-        while not _lanes_at(log):
-            must(process.poll() is None and monotonic() < end, log.read_text())
-            sleep(LOOK)
-        yield
-    finally:
-        process.terminate()
-        process.wait(PATIENCE)
-
-
-def answer(rig: Rig, *args: str) -> tuple[float, Any]:
-    """Seconds of a command from start to exit, and the JSON that it printed."""
-    started = perf_counter()
-    with begin(rig, *args, "--json") as process:
-        out = process.communicate(timeout=PATIENCE)[0]
-    seconds = perf_counter() - started
-    must(process.returncode == 0, f"{args}: {process.returncode}")
-    return seconds, json.loads(out)
-
-
-def help_ms(runs: int) -> list[float]:
-    """Milliseconds of `outboxctl --help`, after one run that fills the disk's cache."""
-    return [_help_ms() for _ in range(runs + 1)][1:]
-
-
-def _help_ms() -> float:
-    started = perf_counter()
-    # No timeout: waiting with one polls every 50 ms.
-    subprocess.run([*OUTBOXCTL, "--help"], stdout=subprocess.DEVNULL, check=True)
-    return 1_000 * (perf_counter() - started)
+    return ProcessRun(wall, worker, postgres, engine, rss, lanes_at(log))
 
 
 def _watch(process: subprocess.Popen[bytes], patience: float) -> tuple[float, float]:
@@ -145,7 +94,8 @@ def environment(rig: Rig) -> dict[str, str]:
     }
 
 
-def _lanes_at(log: Path) -> float:
+def lanes_at(log: Path) -> float:
+    """When a worker logged that its lanes start, in seconds since the epoch; 0 before."""
     lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
     said = [line["timestamp"] for line in lines if line.get("event") == "worker started"]
     return datetime.fromisoformat(said[0]).timestamp() if said else 0.0

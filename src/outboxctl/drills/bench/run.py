@@ -1,11 +1,10 @@
 """One run: warm up, find the best setting if there is a choice, then S, P and E again and again."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
 from time import perf_counter
 
-from outboxctl.core import benchmark_tables
 from outboxctl.drills.bench import pipeline, sink, store
 from outboxctl.drills.bench.measured import Measured
 from outboxctl.drills.bench.neighbours import Neighbours
@@ -42,18 +41,21 @@ class Bench:
     given: BenchOptions
     tell: Tell
     text: int = 0
-    requests: tuple[bytes, ...] = ()
+    requests: Sequence[bytes] = ()
 
     def prepare(self) -> int:
         """Make the requests and warm up; returns the bytes of a document with its line."""
         self.tell("warm-up")
-        self.text = sink.text_of(self.rig, self.given.bytes)
-        events = self.given.events
-        made = sink.bodies(self.rig, events, self.text, self.given.a_request)
-        self.requests = tuple(made)
+        line, events = self.load(), self.given.events
         documents = min(sink.WARM_UP, WARM_UP_ROUNDS * events)
-        sink.warm_up(self.rig, made, events, documents=documents, within=WARM_UP_SECONDS)
-        return sum(map(len, made)) // events
+        sink.warm_up(self.rig, self.requests, events, documents=documents, within=WARM_UP_SECONDS)
+        return line
+
+    def load(self) -> int:
+        """Make the requests that S sends; returns the bytes of a document with its line."""
+        self.text = sink.text_of(self.rig, self.given.bytes)
+        self.requests = sink.bodies(self.rig, self.given.events, self.text, self.given.a_request)
+        return sum(map(len, self.requests)) // self.given.events
 
     def look(self, cell: Cell, settle_ms: float, label: str) -> float:
         """E of one cell."""
@@ -111,7 +113,7 @@ def _search(bench: Bench, into: Measured) -> Cell:
 def round_trips(rig: Rig) -> dict[str, float]:
     """Milliseconds of the smallest question to `postgres` and `engine`; medians."""
     with rig.database.begin() as connection:
-        postgres = [_timed(lambda: benchmark_tables.nothing(connection)) for _ in range(TRIPS)]
+        postgres = [_timed(lambda: connection.exec_driver_sql("SELECT 1")) for _ in range(TRIPS)]
     name = rig.settings.elastic_index
     engine = [_timed(lambda: index_setup.exists(rig.client, name)) for _ in range(TRIPS)]
     return {"postgres": 1_000 * median(postgres), "engine": 1_000 * median(engine)}

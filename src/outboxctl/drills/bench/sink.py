@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from outboxctl.core.delivery.claim import claim
-from outboxctl.drills.bench import fill
+from outboxctl.drills.bench import tables
 from outboxctl.drills.bench.rig import Rig, must
 from outboxctl.sink.delivery import bulk
 from outboxctl.sink.index import index_setup
@@ -28,7 +28,7 @@ WARM_UP = 500_000  # documents; before that the engine's own code is still being
 
 def bodies(rig: Rig, events: int, size: int, a_request: int = A_REQUEST) -> list[bytes]:
     """Bulk bodies made by the product from rows of the database, `a_request` documents in each."""
-    fill.pending(rig, events, size)
+    tables.pending(rig, events, size)
     made = []
     while body := _body(rig, a_request):
         made.append(body)
@@ -37,7 +37,7 @@ def bodies(rig: Rig, events: int, size: int, a_request: int = A_REQUEST) -> list
 
 def text_of(rig: Rig, document: int) -> int:
     """Bytes of text that make a document of `document` bytes of JSON: the snippet repeats the first 200."""
-    fill.pending(rig, 1, 1)
+    tables.pending(rig, 1, 1)
     with rig.database.begin() as connection:
         (event,) = claim(connection, owner="bench", token=str(uuid4()), size=1, lease=30)
     spare = document - len(event.document or "") + 2
@@ -67,7 +67,7 @@ def limit(rig: Rig, requests: Sequence[bytes], events: int) -> dict[int, float]:
 
 
 def _rate(rig: Rig, requests: Sequence[bytes], senders: int, events: int) -> float:
-    fill.fresh_index(rig)
+    tables.fresh_index(rig)
     name = rig.settings.elastic_index
     with closing(connect(rig.settings, connections=senders)) as client, ThreadPoolExecutor(senders) as pool:
         started = perf_counter()
