@@ -37,12 +37,12 @@ OPTIONS = {
 def main() -> None:
     parser = arguments("benchmarks", __doc__, OPTIONS)
     parser.add_argument("--profiles", type=_profiles, default=DEFAULT, help=f"of {', '.join(PROFILES)}")
-    given = parser.parse_args()
-    with exit_on_error(), started(bulk_size=given.bulk_size, concurrency=given.concurrency) as rig:
-        base.warm_up(rig, given.base_events, given.bytes)
-        for name in given.profiles:
+    args = parser.parse_args()
+    with exit_on_error(), started(bulk_size=args.bulk_size, concurrency=args.concurrency) as rig:
+        base.warm_up(rig, args.base_events, args.bytes)
+        for name in args.profiles:
             say(f"--- {name}")
-            print(_profile(rig, name, given))
+            print(_profile(rig, name, args))
 
 
 def _profiles(text: str) -> list[str]:
@@ -52,12 +52,12 @@ def _profiles(text: str) -> list[str]:
     return names
 
 
-def _profile(rig: Rig, name: str, given: Namespace) -> str:
+def _profile(rig: Rig, name: str, args: Namespace) -> str:
     """Measure a profile and write its section at once: an error in a later one loses nothing."""
-    section = PROFILES[name](rig, given)
-    command = report.command("benchmarks", vars(given) | {"profiles": name})
+    section = PROFILES[name](rig, args)
+    command = report.command("benchmarks", vars(args) | {"profiles": name})
     on = surroundings(rig.versions)
-    return report.write_section(section, command=command, on=on, given=vars(given) | {"profiles": [name]})
+    return report.write_section(section, command=command, on=on, flags=vars(args) | {"profiles": [name]})
 
 
 if __name__ == "__main__":

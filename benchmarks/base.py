@@ -43,7 +43,7 @@ NOTES = """\
   checkpoint) is not in it. Its ratios are what `make bench-check` can compare on another machine.
 - Claims are timed from taking a connection to the commit; these are P's.
 - Before each measurement the tables are truncated, vacuumed and filled anew, the index is created anew,
-  and PostgreSQL makes a checkpoint. 500,000 documents and one whole repetition beforehand warm up and are
+  and PostgreSQL makes a checkpoint. 500,000 documents and one repetition beforehand warm up and are
   thrown away.
 - "Cores taken by others" is what processes that are no part of this used meanwhile; rates mean little
   unless it is near 0.
@@ -57,11 +57,11 @@ def warm_up(rig: Rig, events: int, size: int) -> None:
     sink.warm_up(rig, sink.bodies(rig, events, sink.text_of(rig, size)), events)
 
 
-def run(rig: Rig, given: Namespace) -> Section:
+def run(rig: Rig, args: Namespace) -> Section:
     """The repetitions, then what is measured once."""
-    m = repeated(rig, given.base_events, given.bytes, given.repeat)
-    say(f"a worker with {given.backlog:,} pending events")
-    tables.pending(rig, given.backlog, sink.text_of(rig, given.bytes))
+    m = repeated(rig, args.base_events, args.bytes, args.repeat)
+    say(f"a worker with {args.backlog:,} pending events")
+    tables.pending(rig, args.backlog, sink.text_of(rig, args.bytes))
     backlog = process.drain(rig).rss
     say("commands from their start")
     figures = [
@@ -72,9 +72,9 @@ def run(rig: Rig, given: Namespace) -> Section:
         BenchFigure("claim, backlog", "ms", [p.median_claim for p in m.p], digits=1),
         BenchFigure("longest claim, backlog", "ms", [p.longest_claim for p in m.p], 100, digits=1),
     ]
-    size = f"{given.bytes} bytes of JSON ({m.line:,} with its line of the bulk request)"
+    size = f"{args.bytes} bytes of JSON ({m.line:,} with its line of the bulk request)"
     setting = f"{rig.settings.concurrency} lanes, {rig.settings.bulk_size:,} a batch"
-    about = f"{given.base_events:,} events of {size}, {setting}, {given.repeat} repetitions."
+    about = f"{args.base_events:,} events of {size}, {setting}, {args.repeat} repetitions."
     _draw(figures, about)
     return Section(TITLE, about, figures, NOTES)
 
@@ -82,7 +82,7 @@ def run(rig: Rig, given: Namespace) -> Section:
 def repeated(rig: Rig, events: int, size: int, repeat: int) -> Measured:
     """S, P and E `repeat` times, and once before that does not count."""
     bench, into = prepared(rig, events, size, repeat)
-    once(bench, Measured(into.given, into.shared, into.known), "warm-up")
+    once(bench, Measured(into.options, into.shared, into.known), "warm-up")
     neighbours = Neighbours(rig)
     for number in range(1, repeat + 1):
         once(bench, into, f"repetition {number} of {repeat}")
@@ -94,12 +94,12 @@ def prepared(rig: Rig, events: int, size: int, repeat: int) -> tuple[Bench, Meas
     """The requests that S sends are in memory, and nothing has been measured."""
     cell = Cell(rig.settings.concurrency, rig.settings.bulk_size)
     bench = Bench(rig, BenchOptions(events, size, repeat, [cell]), say)
-    return bench, Measured(bench.given, True, list(SERVERS), cell, bench.load())
+    return bench, Measured(bench.options, True, list(SERVERS), cell, bench.load())
 
 
 def once(bench: Bench, into: Measured, label: str) -> None:
     """S, P and E, one after the other."""
-    bench.repeat(bench.given.cells[0], into, label)
+    bench.repeat(bench.options.cells[0], into, label)
     say(", ".join(f"{figure.name} {figure.values[-1]:,.{figure.digits}f}" for figure in rates(into)))
 
 

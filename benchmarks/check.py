@@ -27,12 +27,12 @@ RATIOS = {
 
 
 def main() -> None:
-    given = arguments("benchmarks.check", __doc__, OPTIONS).parse_args()
+    args = arguments("benchmarks.check", __doc__, OPTIONS).parse_args()
     with exit_on_error():
         sections = report.read()["sections"]
         then, like = recorded(sections), sections[base.TITLE]["given"]
         with started(bulk_size=like["bulk_size"], concurrency=like["concurrency"]) as rig:
-            now = _measured(rig, like, given)
+            now = _measured(rig, like, args)
         sys.exit(judged(then, now))
 
 
@@ -64,13 +64,13 @@ def _loss(each: Compared) -> str:
     return f"{each.name}: {each.verdict}, {change}"
 
 
-def _measured(rig: Rig, like: Mapping[str, Any], given: Namespace) -> list[BenchFigure]:
+def _measured(rig: Rig, like: Mapping[str, Any], args: Namespace) -> list[BenchFigure]:
     base.warm_up(rig, like["base_events"], like["bytes"])
-    into = base.repeated(rig, like["base_events"], like["bytes"], given.repeat)
+    into = base.repeated(rig, like["base_events"], like["bytes"], args.repeat)
     say(f"others took {median(into.others):.1f} cores meanwhile: near 0, or the noise is theirs")
     return [
         *targets.with_bounds(base.TITLE, base.figures_of(into)),
-        *shapes.quick_claims(rig, given.done, given.repeat),
+        *shapes.quick_claims(rig, args.done, args.repeat),
     ]
 
 

@@ -17,10 +17,10 @@ Options = Mapping[str, tuple[Any, str]]  # by flag: the default, whose type it h
 
 def main(name: str, about: str | None, options: Options, measure: Callable[[Rig, Any], Section]) -> None:
     """`python -m benchmarks.<name>`: start the servers, measure, write the section and print it."""
-    given = arguments(f"benchmarks.{name}", about, options).parse_args()
+    args = arguments(f"benchmarks.{name}", about, options).parse_args()
     with exit_on_error(), started() as rig:
-        section = measure(rig, given)
-        print(write(section, f"benchmarks.{name}", vars(given), surroundings(rig.versions)))
+        section = measure(rig, args)
+        print(write(section, f"benchmarks.{name}", vars(args), surroundings(rig.versions)))
 
 
 def arguments(module: str, about: str | None, options: Options) -> argparse.ArgumentParser:

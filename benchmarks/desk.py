@@ -78,26 +78,26 @@ def figures() -> dict[str, BenchFigure]:
     }
 
 
-def measure(rig: Rig, given: Namespace) -> Section:
+def measure(rig: Rig, args: Namespace) -> Section:
     """Fill the tables once, then every command in each repetition."""
     tables.reset(rig)
-    rows.write_past(rig, Past(rows=given.done, random=True))
-    rows.execute(rig, FAILED, rows=given.failed)
+    rows.write_past(rig, Past(rows=args.done, random=True))
+    rows.execute(rig, FAILED, rows=args.failed)
     tables.flush(rig)
     say("warm-up")
-    _alone(rig, given.events, 0)
+    _alone(rig, args.events, 0)
     into, neighbours = figures(), Neighbours(rig)
-    for number in range(1, given.repeat + 1):
-        values = _commands(rig, given.failed) | _worker(rig, given.events, number)
+    for number in range(1, args.repeat + 1):
+        values = _commands(rig, args.failed) | _worker(rig, args.events, number)
         values |= {"others": neighbours.cores()}
         for key, value in values.items():
             into[key].values.append(value)
         shown = ", ".join(f"{key} {value:,.2f}" for key, value in values.items())
-        say(f"repetition {number} of {given.repeat}: {shown}")
+        say(f"repetition {number} of {args.repeat}: {shown}")
     into["ratio"].values.extend(ratios(into["beside"].values, into["alone"].values))
     into["unpaced"].values.append(_unpaced(rig))
-    sizes = f"{given.done:,} done and {given.failed:,} failed rows, {given.events:,} events for the worker"
-    about = f"{sizes}, {given.repeat} repetitions."
+    sizes = f"{args.done:,} done and {args.failed:,} failed rows, {args.events:,} events for the worker"
+    about = f"{sizes}, {args.repeat} repetitions."
     return Section("The operator's desk", about, list(into.values()), NOTES)
 
 

@@ -15,18 +15,18 @@ NOTES = """\
 """
 
 
-def run(rig: Rig, given: Namespace) -> Section:
+def run(rig: Rig, args: Namespace) -> Section:
     """Each size in turn, as often as the base run."""
-    counts = {name: max(1, given.events // (LARGE_SHARE if name == "large" else 2)) for name in SIZES}
-    sizes = {name: base.prepared(rig, counts[name], SIZES[name], given.repeat) for name in SIZES}
-    for number in range(1, given.repeat + 1):
+    counts = {name: max(1, args.events // (LARGE_SHARE if name == "large" else 2)) for name in SIZES}
+    sizes = {name: base.prepared(rig, counts[name], SIZES[name], args.repeat) for name in SIZES}
+    for number in range(1, args.repeat + 1):
         for name in turns(sizes, number):
-            base.once(*sizes[name], f"{name} documents, repetition {number} of {given.repeat}")
+            base.once(*sizes[name], f"{name} documents, repetition {number} of {args.repeat}")
     figures = [
         figure
         for name, (_, m) in sizes.items()
         for figure in (*base.rates(m, f"{name}, "), *base.costs(m, f"{name}, "))
     ]
     each = ", ".join(f"{counts[name]:,} {name} ones of {m.line:,} bytes" for name, (_, m) in sizes.items())
-    about = f"{each} with their lines of the bulk request; {given.repeat} repetitions."
+    about = f"{each} with their lines of the bulk request; {args.repeat} repetitions."
     return Section("Documents", about, figures, NOTES)

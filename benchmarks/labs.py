@@ -38,18 +38,18 @@ class LabRun:
 
 
 def main() -> None:
-    given = arguments("benchmarks.labs", __doc__, {"repeat": (3, "")}).parse_args()
-    runs = {which: [_run(*which) for _ in range(given.repeat)] for which in (ALL, CORE, IMITATED)}
+    args = arguments("benchmarks.labs", __doc__, {"repeat": (3, "")}).parse_args()
+    runs = {which: [_run(*which) for _ in range(args.repeat)] for which in (ALL, CORE, IMITATED)}
     figures = [
         BenchFigure(" on ".join(which), "s", [run.wall for run in some], TARGETS.get(which), digits=1)
         for which, some in runs.items()
     ]
     figures.append(BenchFigure("own CPU of all", "s", [run.cpu for run in runs[ALL]], digits=1))
     load = f"load average {os.getloadavg()[1]:.1f}"
-    about = f"Every lab on services of its own, {given.repeat} repetitions, {load}."
+    about = f"Every lab on services of its own, {args.repeat} repetitions, {load}."
     versions = runs[ALL][0].versions
     on = surroundings({"PostgreSQL": versions["postgres"], "search": versions["search"]})
-    print(write(Section("Labs", about, figures, NOTES), "benchmarks.labs", vars(given), on))
+    print(write(Section("Labs", about, figures, NOTES), "benchmarks.labs", vars(args), on))
 
 
 def _run(labs: str, search: str) -> LabRun:

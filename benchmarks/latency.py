@@ -118,25 +118,25 @@ def percentile(values: Sequence[float], share: float) -> float:
     return values[max(0, math.ceil(share * len(values)) - 1)]
 
 
-def measure(rig: Rig, given: Namespace) -> Section:
+def measure(rig: Rig, args: Namespace) -> Section:
     """Every cell in each repetition."""
-    rates = [int(rate) for rate in given.rates.split(",")]
+    rates = [int(rate) for rate in args.rates.split(",")]
     cells = [Cell(rate, signal) for rate in rates for signal in ("polling", "NOTIFY")]
     cells.append(Cell(min(rates, key=lambda rate: abs(rate - 50)), "NOTIFY", "100 ms"))
     say("warm-up")
     _run(rig, Cell(TRANSACTIONS, "NOTIFY"), 10.0)
     figures: dict[str, BenchFigure] = {}
     late, others, neighbours = [], [], Neighbours(rig)
-    for _ in range(given.repeat):
-        runs = {cell: _run(rig, cell, given.seconds) for cell in cells}
+    for _ in range(args.repeat):
+        runs = {cell: _run(rig, cell, args.seconds) for cell in cells}
         for each in (figure for cell, run in runs.items() for figure in run.figures(cell)):
             figures.setdefault(each.name, BenchFigure(each.name, "ms", [], digits=1)).values.extend(
                 each.values
             )
         late.append(max(run.late for run in runs.values()))
         others.append(neighbours.cores())
-    events = ", ".join(f"{rate * given.seconds:,.0f} at {rate:,}/s" for rate in rates)
-    about = f"Events that count, a repetition: {events}; {given.repeat} repetitions."
+    events = ", ".join(f"{rate * args.seconds:,.0f} at {rate:,}/s" for rate in rates)
+    about = f"Events that count, a repetition: {events}; {args.repeat} repetitions."
     meanwhile = [
         BenchFigure("writer late", "ms", late),
         BenchFigure("cores taken by others", "", others, digits=2),

@@ -51,19 +51,19 @@ WHERE status = 'done'
 """
 
 
-def measure(rig: Rig, given: Namespace) -> Section:
+def measure(rig: Rig, args: Namespace) -> Section:
     """An idle worker, then one for each size of documents."""
     tables.reset(rig)
     figures = [BenchFigure("peak, nothing to do", "MB", [max(_watch(rig, IDLE))])]
     for name, size in SIZES.items():
-        say(f"{given.events:,} pending events, {name} documents")
+        say(f"{args.events:,} pending events, {name} documents")
         tables.reset(rig)
         rows.execute(rig, SOURCES, size=size, entities=ENTITIES)
-        rows.execute(rig, PENDING, rounds=max(1, given.events // ENTITIES))
+        rows.execute(rig, PENDING, rounds=max(1, args.events // ENTITIES))
         tables.flush(rig)
-        with _refilled(rig, given.events):
-            figures += _figures(name, _watch(rig, given.minutes))
-    about = f"{given.events:,} pending events, {given.minutes:g} minutes for each size of documents."
+        with _refilled(rig, args.events):
+            figures += _figures(name, _watch(rig, args.minutes))
+    about = f"{args.events:,} pending events, {args.minutes:g} minutes for each size of documents."
     return Section("Memory", about, figures, NOTES)
 
 

@@ -52,20 +52,20 @@ SELECT gen_random_uuid(), entity_type, entity_id, repeat('x', 100), 1, now(), no
 """)
 
 
-def measure(rig: Rig, given: Namespace) -> Section:
+def measure(rig: Rig, args: Namespace) -> Section:
     """All the way up, and down again, in each repetition."""
     revisions = [script.revision for script in ScriptDirectory.from_config(config()).walk_revisions()][::-1]
     up = {revision: ("upgrade", revision) for revision in revisions}
     down = {f"back to {revision}": ("downgrade", revision) for revision in revisions[-2::-1]}
     times: dict[str, list[float]] = {name: [] for name in up | down}
-    with _filled(rig, given.rows) as database:
-        for number in range(1, given.repeat + 1):
-            say(f"repetition {number} of {given.repeat}")
+    with _filled(rig, args.rows) as database:
+        for number in range(1, args.repeat + 1):
+            say(f"repetition {number} of {args.repeat}")
             for name, (verb, revision) in (up | down).items():
                 times[name].append(_migrate(database, verb, revision))
             _migrate(database, "downgrade", "base")
     figures = [BenchFigure(name, "ms", values) for name, values in times.items()]
-    about = f"{given.rows:,} events and as many source rows, {given.repeat} repetitions."
+    about = f"{args.rows:,} events and as many source rows, {args.repeat} repetitions."
     return Section("Migrations", about, figures, NOTES)
 
 

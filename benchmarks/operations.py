@@ -20,11 +20,11 @@ NOTES = f"""\
 """
 
 
-def run(rig: Rig, given: Namespace) -> Section:
+def run(rig: Rig, args: Namespace) -> Section:
     """Every operation in turn, a repetition after the other."""
-    text, events = sink.text_of(rig, given.bytes), given.events // 2  # a comparison needs no more
-    rates = repeated(OPERATIONS, given.repeat, lambda name: rate(rig, name, events, text), "events/s")
-    about = f"{events:,} events on documents of {given.bytes} bytes of JSON, {given.repeat} repetitions."
+    text, events = sink.text_of(rig, args.bytes), args.events // 2  # a comparison needs no more
+    rates = repeated(OPERATIONS, args.repeat, lambda name: rate(rig, name, events, text), "events/s")
+    about = f"{events:,} events on documents of {args.bytes} bytes of JSON, {args.repeat} repetitions."
     figures = [BenchFigure(name, "events/s", values) for name, values in rates.items()]
     return Section("Operations", about, [*figures, *against(rates, "upserts")], NOTES)
 

@@ -79,20 +79,20 @@ BYTES_ON_DISK = f"SELECT sum(pg_total_relation_size(part)) FROM ({parts(EVENTS)}
 WAL_BYTES = "SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')"
 
 
-def measure(plain: Rig, given: Namespace) -> Section:
+def measure(plain: Rig, args: Namespace) -> Section:
     """Deliver to both layouts in turns, then remove the past from each."""
     with _partitioned(plain) as partitioned:
         rigs = {"plain": plain, "partitioned": partitioned}
         for rig in rigs.values():
             tables.reset(rig)
-            rows.write_past(rig, Past(rows=given.done, oldest=330, newest=1))
+            rows.write_past(rig, Past(rows=args.done, oldest=330, newest=1))
         figures = [
-            *_compared(rigs, given, "claim and settle", _claim_and_settle),
-            *_compared(rigs, given, "end to end", _end_to_end),
-            *_prune(plain, given.done),
+            *_compared(rigs, args, "claim and settle", _claim_and_settle),
+            *_compared(rigs, args, "end to end", _end_to_end),
+            *_prune(plain, args.done),
             *_drop(partitioned),
         ]
-    about = f"{given.done:,} done rows, {given.events:,} events each time, {given.repeat} repetitions."
+    about = f"{args.done:,} done rows, {args.events:,} events each time, {args.repeat} repetitions."
     return Section("Partitions", about, figures, NOTES)
 
 
@@ -109,12 +109,12 @@ def _partitioned(plain: Rig) -> Iterator[Rig]:
 
 
 def _compared(
-    rigs: dict[str, Rig], given: Namespace, name: str, rate: Callable[[Rig, int, int], float]
+    rigs: dict[str, Rig], args: Namespace, name: str, rate: Callable[[Rig, int, int], float]
 ) -> list[BenchFigure]:
     """Rates of both layouts, each run on other entities, and the ratio of each pair."""
     seeds = count(1 if name == "end to end" else 1_000_000)
     values = repeated(
-        rigs, given.repeat, lambda each: rate(rigs[each], given.events, next(seeds)), "events/s", warm_up=True
+        rigs, args.repeat, lambda each: rate(rigs[each], args.events, next(seeds)), "events/s", warm_up=True
     )
     return [
         *(BenchFigure(f"{name}, {each}", "events/s", some) for each, some in values.items()),

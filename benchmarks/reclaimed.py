@@ -28,17 +28,17 @@ TWICE = "UPDATE {events} SET error_reason = 'lease_expired', next_retry_at = now
 KINDS = {"fresh": (), "reclaimed": (EXPIRED,), "alone": (EXPIRED, TWICE)}
 
 
-def run(rig: Rig, given: Namespace) -> Section:
+def run(rig: Rig, args: Namespace) -> Section:
     """Each kind in turn, a repetition after the other."""
-    size, counts = sink.text_of(rig, given.bytes), dict.fromkeys(KINDS, CLAIMED) | {"alone": GROUP}
-    measured = repeated(KINDS, given.repeat, lambda kind: seconds(rig, kind, counts[kind], size), "s")
+    size, counts = sink.text_of(rig, args.bytes), dict.fromkeys(KINDS, CLAIMED) | {"alone": GROUP}
+    measured = repeated(KINDS, args.repeat, lambda kind: seconds(rig, kind, counts[kind], size), "s")
     figures = [
         BenchFigure(f"{CLAIMED:,} fresh", "s", measured["fresh"], digits=2),
         BenchFigure(f"{CLAIMED:,} reclaimed", "s", measured["reclaimed"], 3.0, digits=2),
         BenchFigure("reclaimed/fresh", "", ratios(measured["reclaimed"], measured["fresh"]), digits=1),
         BenchFigure(f"{GROUP} alone", "s", measured["alone"], digits=2),
     ]
-    about = f"{CLAIMED:,} events on documents of {given.bytes} bytes of JSON, {given.repeat} repetitions."
+    about = f"{CLAIMED:,} events on documents of {args.bytes} bytes of JSON, {args.repeat} repetitions."
     return Section("Reclaimed", about, figures, NOTES)
 
 

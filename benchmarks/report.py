@@ -31,24 +31,24 @@ class Section:
     notes: str
 
 
-def command(module: str, given: Mapping[str, Any]) -> str:
+def command(module: str, flags: Mapping[str, Any]) -> str:
     """The command line that measures the same again."""
-    shown = {name: f"{value:g}" if isinstance(value, float) else value for name, value in given.items()}
-    flags = (f"--{name.replace('_', '-')} {value}" for name, value in shown.items())
-    return " ".join((f"python -m {module}", *flags))
+    shown = {name: f"{value:g}" if isinstance(value, float) else value for name, value in flags.items()}
+    words = (f"--{name.replace('_', '-')} {value}" for name, value in shown.items())
+    return " ".join((f"python -m {module}", *words))
 
 
 def write_section(
-    section: Section, *, command: str, on: Mapping[str, str], given: Mapping[str, Any] | None = None
+    section: Section, *, command: str, on: Mapping[str, str], flags: Mapping[str, Any] | None = None
 ) -> str:
     """Write or replace a section in both files; returns what to print.
 
-    `given` are the flags that `python -m benchmarks.check` needs to measure it again.
+    `flags` are the flags that `python -m benchmarks.check` needs to measure it again.
     """
     title, sections = brief(section.title), read()["sections"]
     stored = {
         "command": command,
-        "given": dict(given or {}),
+        "given": dict(flags or {}),
         "machine": dict(on),
         "about": section.about,
         "notes": section.notes,

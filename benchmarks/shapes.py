@@ -69,16 +69,16 @@ class CountingSink:
         return delivery
 
 
-def run(rig: Rig, given: Namespace) -> Section:
+def run(rig: Rig, args: Namespace) -> Section:
     """Fill every shape, then measure all of them in each repetition."""
-    pasts, size = _pasts(given.done), sink_alone.text_of(rig, given.bytes)
-    with rows.databases(rig, pasts, given.events, size) as rigs:
+    pasts, size = _pasts(args.done), sink_alone.text_of(rig, args.bytes)
+    with rows.databases(rig, pasts, args.events, size) as rigs:
         shapes = {name: Shape(rigs[name]) for name in pasts}
-        for number in range(given.repeat + 1):
-            say(f"shapes, repetition {number} of {given.repeat}" if number else "warm-up")
-            _repeat(shapes, given.events, number)
+        for number in range(args.repeat + 1):
+            say(f"shapes, repetition {number} of {args.repeat}" if number else "warm-up")
+            _repeat(shapes, args.events, number)
     beside = ", ".join(f"{p.rows:,} {p.kind} ({name})" for name, p in pasts.items() if p.rows)
-    about = f"{given.events:,} events, {given.repeat} repetitions, beside {beside}."
+    about = f"{args.events:,} events, {args.repeat} repetitions, beside {beside}."
     rates = {name: shape.rates for name, shape in shapes.items()}
     figures = [*_claim_figures(shapes), BenchFigure("rate, empty", "events/s", rates[EMPTY])]
     return Section("Shapes", about, [*figures, *against(rates, EMPTY, name="rate, {} / {}")], NOTES)

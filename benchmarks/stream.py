@@ -42,18 +42,18 @@ def figures() -> dict[str, BenchFigure]:
     }
 
 
-def run(rig: Rig, given: Namespace) -> Section:
+def run(rig: Rig, args: Namespace) -> Section:
     """The worker's lag, then the lanes' claims, a repetition after the other."""
-    text, into = sink.text_of(rig, given.bytes), figures()
-    for number in range(1, given.repeat + 1):
-        say(f"stream, repetition {number} of {given.repeat}")
-        beside_a_worker(rig, given.events, text, into)
-        drained = _beside_lanes(rig, given.events, text)
+    text, into = sink.text_of(rig, args.bytes), figures()
+    for number in range(1, args.repeat + 1):
+        say(f"stream, repetition {number} of {args.repeat}")
+        beside_a_worker(rig, args.events, text, into)
+        drained = _beside_lanes(rig, args.events, text)
         into["claim"].values.append(drained.median_claim)
         into["longest"].values.append(drained.longest_claim)
         say(f"lag {into['lag'].values[-1]:.2f} s, longest claim {drained.longest_claim:.0f} ms")
-    size, repeat = f"documents of {given.bytes} bytes of JSON", f"{given.repeat} repetitions"
-    about = f"{given.events:,} updates, {COMMIT} to a commit, {size}, {repeat}."
+    size, repeat = f"documents of {args.bytes} bytes of JSON", f"{args.repeat} repetitions"
+    about = f"{args.events:,} updates, {COMMIT} to a commit, {size}, {repeat}."
     return Section("Stream", about, list(into.values()), NOTES)
 
 

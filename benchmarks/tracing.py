@@ -33,23 +33,23 @@ class NullExporter(SpanExporter):
         return SpanExportResult.SUCCESS
 
 
-def measure(rig: Rig, given: Namespace) -> Section:
+def measure(rig: Rig, args: Namespace) -> Section:
     """Off and on in turns."""
     provider = TracerProvider()
     provider.add_span_processor(BatchSpanProcessor(NullExporter()))
     trace.set_tracer_provider(provider)
     kinds = {"off": Tracing(), "on": Spans(rig.settings)}
-    rows.entities(rig, given.events, 600)
+    rows.entities(rig, args.events, 600)
     cpu = repeated(
         kinds,
-        given.repeat,
-        lambda name: _microseconds(rig, given.events, kinds[name]),
+        args.repeat,
+        lambda name: _microseconds(rig, args.events, kinds[name]),
         "us an event",
         warm_up=True,
     )
     figures = [BenchFigure(f"CPU an event, {name}", "us", values, digits=2) for name, values in cpu.items()]
     figures.append(BenchFigure("on/off", "", ratios(cpu["on"], cpu["off"]), digits=2))
-    about = f"{given.events:,} events each time, {given.repeat} repetitions."
+    about = f"{args.events:,} events each time, {args.repeat} repetitions."
     return Section("Tracing", about, figures, NOTES)
 
 

@@ -37,20 +37,20 @@ REQUEST_SIZE = 5_000
 OTHER_COLUMNS = 370  # bytes of JSON, about
 
 
-def measure(rig: Rig, given: Namespace) -> Section:
+def measure(rig: Rig, args: Namespace) -> Section:
     """All three comparisons in each repetition."""
-    say(f"{given.entities:,} entities")
-    _fill(rig, given.entities, max(1, given.bytes - OTHER_COLUMNS))
+    say(f"{args.entities:,} entities")
+    _fill(rig, args.entities, max(1, args.bytes - OTHER_COLUMNS))
     say("warm-up")
     process.run(rig, "verify", "--full")
     full, versions, second, others, neighbours = [], [], [], [], Neighbours(rig)
-    for number in range(1, given.repeat + 1):
+    for number in range(1, args.repeat + 1):
         versions.append(process.run(rig, "verify", "--full", "--versions-only"))
         full.append(process.run(rig, "verify", "--full"))
         second.append(answer(rig, "verify")[1]["seconds"])
         others.append(neighbours.cores())
         shown = f"{full[-1].wall:.1f} s, versions {versions[-1].wall:.1f} s, second look {second[-1]:.2f} s"
-        say(f"repetition {number} of {given.repeat}: {shown}")
+        say(f"repetition {number} of {args.repeat}: {shown}")
     hundredth = round(median(run.wall for run in full) / 100, 2)
     figures = [
         BenchFigure("in full", "s", [run.wall for run in full], 60, digits=1),
@@ -62,7 +62,7 @@ def measure(rig: Rig, given: Namespace) -> Section:
         BenchFigure("memory", "MB", [run.rss for run in (*full, *versions)], 200),
         BenchFigure("cores taken by others", "", others, digits=2),
     ]
-    about = f"{given.entities:,} entities of some {given.bytes} bytes of JSON, {given.repeat} repetitions."
+    about = f"{args.entities:,} entities of some {args.bytes} bytes of JSON, {args.repeat} repetitions."
     return Section("Verify", about, figures, NOTES)
 
 

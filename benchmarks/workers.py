@@ -85,29 +85,29 @@ PAIRS = {
 }
 
 
-def run(rig: Rig, given: Namespace) -> Section:
+def run(rig: Rig, args: Namespace) -> Section:
     """Every variant in turn, a repetition after the other."""
     cores: dict[str, list[float]] = {each.name: [] for each in VARIANTS if not each.real}
 
     def rate(variant: Variant) -> float:
-        drained = measure(rig, variant, given.events)
+        drained = measure(rig, variant, args.events)
         cores.get(variant.name, []).append(drained.cores)
         return drained.rate
 
-    rows.entities(rig, given.events, sink.text_of(rig, given.bytes))
-    rates = {v.name: values for v, values in repeated(VARIANTS, given.repeat, rate, "events/s").items()}
-    about = f"{ROUNDS * given.events:,} events, {given.repeat} repetitions, {rig.settings.concurrency} lanes."
+    rows.entities(rig, args.events, sink.text_of(rig, args.bytes))
+    rates = {v.name: values for v, values in repeated(VARIANTS, args.repeat, rate, "events/s").items()}
+    about = f"{ROUNDS * args.events:,} events, {args.repeat} repetitions, {rig.settings.concurrency} lanes."
     return Section("Workers", about, _figures(rates, cores), NOTES)
 
 
-def matrix(rig: Rig, given: Namespace) -> Section:
+def matrix(rig: Rig, args: Namespace) -> Section:
     """Lanes and batch sizes against each other: what the defaults rest on. Not part of the usual run."""
-    rows.entities(rig, given.events, sink.text_of(rig, given.bytes))
+    rows.entities(rig, args.events, sink.text_of(rig, args.bytes))
     rates = repeated(
-        CELLS, given.repeat, lambda cell: measure(rig, cell, given.events, rounds=1).rate, "events/s"
+        CELLS, args.repeat, lambda cell: measure(rig, cell, args.events, rounds=1).rate, "events/s"
     )
     figures = [BenchFigure(cell.name, "events/s", values) for cell, values in rates.items()]
-    about = f"{given.events:,} events, documents of {given.bytes} bytes of JSON, {given.repeat} repetitions."
+    about = f"{args.events:,} events, documents of {args.bytes} bytes of JSON, {args.repeat} repetitions."
     return Section("Settings", about, figures, MATRIX_NOTES)
 
 
@@ -122,8 +122,8 @@ def measure(rig: Rig, variant: Variant, entities: int, *, rounds: int = ROUNDS) 
     for _ in range(variant.workers):
         here, there = context.Pipe(duplex=False)
         pipes.append(here)
-        args = (there, start, variant.settings(rig.settings), variant.real)
-        workers.append(context.Process(target=_work, args=args, daemon=True))
+        work = (there, start, variant.settings(rig.settings), variant.real)
+        workers.append(context.Process(target=_work, args=work, daemon=True))
         workers[-1].start()
     start.wait(PATIENCE)
     before = rig.spent("postgres")

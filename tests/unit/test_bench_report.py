@@ -26,7 +26,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def write(title: str, *figures: BenchFigure, **given: int) -> str:
     section = Section(title, "Something.", figures, "- As it is.\n")
-    return report.write_section(section, command="python -m it", on=MACHINE, given=given)
+    return report.write_section(section, command="python -m it", on=MACHINE, flags=given)
 
 
 def row(text: str, what: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""The product's own lanes inside this process, with a clock at their claims and settles."""
+"""The worker's lanes inside this process, with the durations of their claims and settles."""
 
 import gc
 import threading
@@ -25,15 +25,15 @@ DONE = Classification(Verdict.DONE)
 
 
 class NullSink:
-    """Takes everything at once."""
+    """A sink that accepts everything at once."""
 
     def deliver(self, actions: Sequence[BulkAction], *, left: Callable[[], float]) -> Delivery:  # noqa: ARG002
-        """Take them."""
+        """Accept all of them."""
         return Delivery([DONE] * len(actions), [])
 
 
 class TimedIntake(Intake):
-    """Notes the seconds of each claim that found something."""
+    """Records the seconds of each claim that returned events."""
 
     def __init__(self, shared: Shared, *, drain: bool) -> None:
         super().__init__(shared, drain=drain)
@@ -48,7 +48,7 @@ class TimedIntake(Intake):
 
 
 class TimedLane(Lane):
-    """A lane that notes the seconds of each transaction; of claims, only those that found something."""
+    """A lane that records the seconds of each settle, and of each claim that returned events."""
 
     def __init__(self, shared: Shared, *, drain: bool) -> None:
         super().__init__(shared, drain=drain)
@@ -71,8 +71,8 @@ def _wait(threads: Sequence[threading.Thread]) -> None:
 def running(
     rig: Rig, sink: Sink, *, drain: bool, tracing: Tracing | None = None
 ) -> Iterator[list[TimedLane]]:
-    """As many lanes as the product starts by default; with `drain` they are waited for, else stopped."""
-    gc.collect()  # what an earlier measurement left must not be frozen, too
+    """`concurrency` lanes, at the end waited for with `drain`, else stopped. Raises a lane's error."""
+    gc.collect()  # the garbage of an earlier measurement must not be frozen
     _calm_the_collector()  # as the daemon does: a full collection stops all lanes for 60 ms
     s = rig.settings
     with closing(Database(s.require_database_url(), connections=s.concurrency + 2)) as database:

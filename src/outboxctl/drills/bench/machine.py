@@ -1,4 +1,4 @@
-"""What figures depend on; nothing that names this machine."""
+"""The machine and the versions that figures depend on; nothing that identifies this machine."""
 
 import os
 import platform
@@ -16,7 +16,7 @@ LIBRARIES = {
 
 
 def surroundings(servers: Mapping[str, str]) -> dict[str, str]:
-    """The machine, Python, these servers and their versions, and the libraries at work."""
+    """Cores, memory, platform, the versions of these servers, of Python and of the libraries, by name."""
     memory = psutil.virtual_memory().total / 2**30
     return {
         "cores": str(os.cpu_count()),

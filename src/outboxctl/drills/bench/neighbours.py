@@ -1,4 +1,4 @@
-"""How much of the machine others had meanwhile: a figure without this cannot be believed on a shared one."""
+"""How much of the machine other processes used meanwhile: on a shared machine they change every figure."""
 
 from time import monotonic
 
@@ -8,14 +8,14 @@ from outboxctl.drills.bench.rig import Rig
 
 
 class Neighbours:
-    """Cores that were taken by processes that are not ours, on average since the last look."""
+    """Cores used by processes that are neither this one, its children nor the rig's servers."""
 
     def __init__(self, rig: Rig) -> None:
         self._rig = rig
         self._last = self._now()
 
     def cores(self) -> float:
-        """How many, on average since the last call."""
+        """How many, on average since the last call or the creation."""
         (then, before), (now, after) = self._last, self._now()
         self._last = (now, after)
         return max(0.0, (after - before) / (now - then))

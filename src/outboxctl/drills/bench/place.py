@@ -1,4 +1,4 @@
-"""Where to measure: on servers of our own, or as a guest on the user's."""
+"""The rig to measure on: servers started for the run, or a schema and an index on the user's servers."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 INDEX = "bench"
 PATIENCE = 3_600.0  # seconds
 IMITATION = "noida-db (an imitation)"
-# Of the user's settings: the way to the sink, and what no flag of `bench` gives.
-THEIRS = (
+# The user's settings that a run keeps: how to reach the sink, and what `bench` has no flag for.
+KEPT = (
     "elastic_url",
     "elastic_api_key",
     "elastic_username",
@@ -60,11 +60,11 @@ def own_servers(
 
 
 @contextmanager
-def theirs(settings: Settings, own: guest.GuestNames, folder: Path) -> Iterator[Rig]:
-    """A schema and an index of its own in the user's system, removed at the end. OutboxctlError."""
+def users_servers(settings: Settings, own: guest.GuestNames, folder: Path) -> Iterator[Rig]:
+    """A schema and an index of the run's own on the user's servers, dropped at the end. OutboxctlError."""
     kinds = guest.versions(settings)
     with guest.holding(settings, own, "a benchmark") as url:
-        kept = {name: getattr(settings, name) for name in THEIRS}
+        kept = {name: getattr(settings, name) for name in KEPT}
         inside = fixed({"database_url": url, "elastic_index": own.index, **kept})
         guest.furnish(inside, settings.environment)
         engine, _, version = kinds["search"].partition(" ")
@@ -89,15 +89,15 @@ def _rig(
     **more: Any,
 ) -> Iterator[Rig]:
     known = {whose: clock for whose, clock in clocks.items() if clock}
-    beside = environment({}) | (opens or {}) | {RUN: str(folder)}  # it ends with the folder
+    beside = environment({}) | (opens or {}) | {RUN: str(folder)}  # a worker ends with RUN
     with closing(Database(inside.require_database_url())) as database, closing(connect(inside)) as client:
-        more |= {"patience": PATIENCE}  # the user's own servers may be slow, and the user has a ^C
+        more |= {"patience": PATIENCE}  # the user's own servers may be slow, and ^C ends the run
         more |= {"versions": versions, "cpu": known, "environment": beside}
         yield Rig(inside, database, client, folder, insists=IMITATION not in versions, **more)
 
 
 def _clocks(inside: Settings) -> Clocks:
-    """Of servers on this machine that we may look at."""
+    """CPU clocks of the servers that are processes of this machine; None where one cannot be read."""
     with closing(Database(inside.require_database_url(), connections=1)) as database:
         postgres = cpu.clock(cpu.postgres(database))
     urls = inside.sink_urls
@@ -110,7 +110,7 @@ def _clock(service: services.Service) -> Callable[[], float] | None:
 
 
 def _engine(kind: str) -> str:
-    """What the engine is called; an imitation says so."""
+    """The engine's name, which says where it is an imitation."""
     if kind.startswith("noida"):
         return IMITATION
     return "OpenSearch" if kind.startswith("opensearch") else "Elasticsearch"

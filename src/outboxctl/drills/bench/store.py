@@ -20,7 +20,7 @@ class Drained:
 
 
 def drain(rig: Rig, events: int, size: int) -> Drained:
-    """Fill and drain with the product's lanes and a sink that does nothing."""
+    """Fill the tables and drain them by the worker's lanes with a sink that does nothing."""
     tables.pending(rig, events, size)
     started = perf_counter()
     with running(rig, NullSink(), drain=True) as lanes:
