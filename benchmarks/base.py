@@ -9,8 +9,8 @@ from benchmarks.report import Section
 from benchmarks.servers import say
 from outboxctl.drills.bench import process, sink, tables
 from outboxctl.drills.bench.figure import BenchFigure
+from outboxctl.drills.bench.machine import Neighbours
 from outboxctl.drills.bench.measured import Measured
-from outboxctl.drills.bench.neighbours import Neighbours
 from outboxctl.drills.bench.options import BenchOptions, Cell
 from outboxctl.drills.bench.picture import picture
 from outboxctl.drills.bench.rig import Rig

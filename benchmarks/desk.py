@@ -18,7 +18,7 @@ from outboxctl.core.schema.names import AUDIT
 from outboxctl.core.stats import snapshot
 from outboxctl.drills.bench import pipeline, process, tables
 from outboxctl.drills.bench.figure import BenchFigure
-from outboxctl.drills.bench.neighbours import Neighbours
+from outboxctl.drills.bench.machine import Neighbours
 from outboxctl.drills.bench.rig import Rig, must
 
 OLDER_THAN = ("--older-than", "7d")

@@ -28,7 +28,7 @@ from outboxctl.core.schema import notify
 from outboxctl.core.schema.names import EVENTS
 from outboxctl.drills.bench import tables
 from outboxctl.drills.bench.figure import BenchFigure
-from outboxctl.drills.bench.neighbours import Neighbours
+from outboxctl.drills.bench.machine import Neighbours
 from outboxctl.drills.bench.process import PATIENCE
 from outboxctl.drills.bench.rig import Rig, must
 from outboxctl.sink.index import index_setup
@@ -153,7 +153,7 @@ def _run(rig: Rig, cell: Cell, seconds: float) -> Latencies:
         notify.switch(connection, on=cell.signal == "NOTIFY")
     with serving(rig):
         if cell.signal == "NOTIFY":
-            wait_until(lambda: _listening(rig), "the worker to listen", 0.05)
+            wait_until(lambda: _listening(rig), "LISTEN by the worker", 0.05)
         run = _written(rig, list(_plan(cell.rate, seconds, max(1, cell.rate // TRANSACTIONS))), seconds)
     say(", ".join(f"{figure.name} {figure.values[0]:.1f} ms" for figure in run.figures(cell)))
     return run

@@ -58,13 +58,13 @@ def wait_until(holds: Any, what: str, interval: float = 0.1) -> None:
     """Raises OutboxctlError if it does not come true in PATIENCE seconds."""
     end = monotonic() + PATIENCE
     while not holds():
-        must(monotonic() < end, f"waited in vain for {what}")
+        must(monotonic() < end, f"{what} did not happen in {PATIENCE:g} s")
         sleep(interval)
 
 
 def wait_done(rig: Rig, events: int) -> None:
     """Wait until so many events are done."""
-    wait_until(lambda: tables.done(rig) >= events, f"{events} events to be done")
+    wait_until(lambda: tables.done(rig) >= events, f"the settling of {events} events")
 
 
 def help_ms(runs: int) -> list[float]:

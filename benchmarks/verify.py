@@ -13,7 +13,7 @@ from benchmarks.servers import say
 from outboxctl.core.schema.names import DOCUMENT, SOURCE
 from outboxctl.drills.bench import process, tables
 from outboxctl.drills.bench.figure import BenchFigure
-from outboxctl.drills.bench.neighbours import Neighbours
+from outboxctl.drills.bench.machine import Neighbours
 from outboxctl.drills.bench.rig import Rig, must
 from outboxctl.sink.delivery.bulk import FILTER, BulkAction, body
 from outboxctl.sink.transport.request import demand

@@ -57,7 +57,7 @@ class Variant:
 
 
 @dataclass(frozen=True)
-class Drained:
+class WorkersRun:
     """Events a second, and how many cores the workers and PostgreSQL used for it."""
 
     rate: float
@@ -111,7 +111,7 @@ def matrix(rig: Rig, args: Namespace) -> Section:
     return Section("Settings", about, figures, MATRIX_NOTES)
 
 
-def measure(rig: Rig, variant: Variant, entities: int, *, rounds: int = ROUNDS) -> Drained:
+def measure(rig: Rig, variant: Variant, entities: int, *, rounds: int = ROUNDS) -> WorkersRun:
     """Fill and drain once; from the common start of the workers to the end of the last one."""
     rows.truncate(rig)
     rows.burst(rig, entities, rounds=rounds)
@@ -134,7 +134,7 @@ def measure(rig: Rig, variant: Variant, entities: int, *, rounds: int = ROUNDS) 
     events = entities * rounds
     must(tables.done(rig) == events, "not every event is done")
     wall = max(ended) - min(begun)
-    return Drained(events / wall, (sum(cpu) + rig.spent("postgres") - before) / wall)
+    return WorkersRun(events / wall, (sum(cpu) + rig.spent("postgres") - before) / wall)
 
 
 def _work(answer: Connection, start: Barrier, settings: Settings, real: bool) -> None:

@@ -6,8 +6,8 @@ from statistics import median
 from time import perf_counter
 
 from outboxctl.drills.bench import pipeline, sink, store
+from outboxctl.drills.bench.machine import Neighbours
 from outboxctl.drills.bench.measured import Measured
-from outboxctl.drills.bench.neighbours import Neighbours
 from outboxctl.drills.bench.options import BenchOptions, Cell
 from outboxctl.drills.bench.rig import Rig
 from outboxctl.sink.index import index_setup
