@@ -83,9 +83,6 @@ bench-partitions: $(READY) ## Measure a worker on a dozen partitions, and DROP a
 bench-verify: $(READY) ## Measure the comparison of 1,000,000 entities
 	$(BIN)/python -m benchmarks.verify
 
-bench-peers: $(READY) ## Measure pgsync (needs the network and redis-server), a naive worker and the client's helpers beside it
-	$(BIN)/python -m benchmarks.peers
-
 storm: $(READY) ## Write 100,000 events while workers are killed and the sink misbehaves, then judge; about five minutes
 	PYTHONPATH=tests $(BIN)/python -m storm $(STORM)
 

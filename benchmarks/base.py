@@ -1,22 +1,37 @@
-"""S, P, B and E in turns on the same servers: the base of everything else."""
+"""S, P, B and E in turns on the same servers: the base of everything else. Draws docs/performance.svg."""
 
 from argparse import Namespace
+from collections.abc import Mapping
+from pathlib import Path
 
-from benchmarks import start
-from benchmarks.figures import Measured
+from benchmarks import processes
 from benchmarks.report import Section
 from benchmarks.servers import say
-from outboxctl.drills.bench import fill, pipeline, process, sink, store
-from outboxctl.drills.bench.neighbours import Neighbours
+from outboxctl.drills.bench import process, sink, tables
+from outboxctl.drills.bench.figure import BenchFigure
+from outboxctl.drills.bench.machine import Neighbours
+from outboxctl.drills.bench.measured import Measured
+from outboxctl.drills.bench.options import BenchOptions, Cell
+from outboxctl.drills.bench.picture import picture
 from outboxctl.drills.bench.rig import Rig
+from outboxctl.drills.bench.run import Bench
 
 TITLE = "Pipeline"
-HELP_RUNS = 7
-START_RUNS = 7
+RUNS = 7  # of the start of a command
+SERVERS = {"postgres": "PostgreSQL CPU", "engine": "Elasticsearch CPU"}
+PICTURE = Path(__file__).parents[1] / "docs" / "performance.svg"
+PICTURE_TITLE = "What both ends can do, and what the worker does with them"
+RATES = {
+    "engine": "S: sink alone",
+    "postgres": "P: claim and settle",
+    "bound": "B: bound",
+    "worker": "E: end to end",
+}
+COSTS = {"worker": "worker CPU", **SERVERS}
 NOTES = """\
 - S: the sink's own limit. The very bulk bodies of the worker, from memory, 1,000 documents a request,
   into a fresh index; the best of 1, 2 and 3 sending threads.
-- P: claim and settle by the product's lanes with a sink that takes everything at once.
+- P: claim and settle by the product's lanes with a sink that accepts everything at once.
 - B = 1/(1/P + 1/S): the bound where worker, PostgreSQL and engine share the cores.
   E/B above 1 means that P or S alone left a core idle, or that others took cores from them.
 - E: a real `outboxctl worker --drain` process, from its line "worker started" to its last settle (the
@@ -28,7 +43,7 @@ NOTES = """\
   checkpoint) is not in it. Its ratios are what `make bench-check` can compare on another machine.
 - Claims are timed from taking a connection to the commit; these are P's.
 - Before each measurement the tables are truncated, vacuumed and filled anew, the index is created anew,
-  and PostgreSQL makes a checkpoint. 500,000 documents and one whole repetition beforehand warm up and are
+  and PostgreSQL makes a checkpoint. 500,000 documents and one repetition beforehand warm up and are
   thrown away.
 - "Cores taken by others" is what processes that are no part of this used meanwhile; rates mean little
   unless it is near 0.
@@ -37,50 +52,99 @@ NOTES = """\
 
 
 def warm_up(rig: Rig, events: int, size: int) -> None:
-    """Before anything is measured: an engine's own code is still being compiled."""
+    """Send 500,000 documents: before that the engine's own code is still being compiled."""
     say("warm-up")
     sink.warm_up(rig, sink.bodies(rig, events, sink.text_of(rig, size)), events)
 
 
-def run(rig: Rig, given: Namespace) -> Section:
-    """Repeat, and measure once what does not vary."""
-    into, line = repeated(rig, given.base_events, given.bytes, given.repeat)
-    say(f"a worker with {given.backlog:,} pending events")
-    fill.pending(rig, given.backlog, sink.text_of(rig, given.bytes))
-    into.backlog_rss.append(process.drain(rig).rss)
-    into.help.extend(process.help_ms(HELP_RUNS))
-    say("workers from their start to their first claim")
-    into.first_claim.extend(start.first_claim_ms(rig, START_RUNS))
-    return Section(TITLE, _about(rig, given, line), into.figures(), NOTES)
-
-
-def repeated(rig: Rig, events: int, size: int, repeat: int) -> tuple[Measured, int]:
-    """Everything `repeat` times, once more before; also the bytes of a document with its line."""
-    text = sink.text_of(rig, size)
-    requests = sink.bodies(rig, events, text)
-    say("a repetition that is thrown away")
-    once(rig, text, requests, Measured(events))
-    into, neighbours = Measured(events), Neighbours(rig)
-    for number in range(1, repeat + 1):
-        say(f"repetition {number} of {repeat}")
-        once(rig, text, requests, into)
-        into.others.append(neighbours.cores())
-    return into, sum(map(len, requests)) // events
-
-
-def once(rig: Rig, text: int, requests: list[bytes], into: Measured) -> None:
-    """S, P and E, one after the other."""
-    rates = sink.limit(rig, requests, into.events)
-    say("S " + ", ".join(f"{rate:,.0f}/s with {senders}" for senders, rate in rates.items()))
-    into.s.append(max(rates.values()))
-    drained = store.drain(rig, into.events, text)
-    say(f"P {drained.rate:,.0f}/s, longest claim {drained.longest_claim:.0f} ms")
-    into.p.append(drained)
-    into.e.append(pipeline.drain(rig, into.events, text, settle_ms=drained.median_settle))
-    say(f"E {into.e[-1].rate:,.0f}/s, {into.ratio[-1]:.2f} of the bound")
-
-
-def _about(rig: Rig, given: Namespace, line: int) -> str:
-    size = f"{given.bytes} bytes of JSON ({line:,} with its line of the bulk request)"
+def run(rig: Rig, args: Namespace) -> Section:
+    """The repetitions, then what is measured once."""
+    m = repeated(rig, args.base_events, args.bytes, args.repeat)
+    say(f"a worker with {args.backlog:,} pending events")
+    tables.pending(rig, args.backlog, sink.text_of(rig, args.bytes))
+    backlog = process.drain(rig).rss
+    say("commands from their start")
+    figures = [
+        *figures_of(m),
+        BenchFigure("worker memory, backlog", "MB", [backlog], 150),
+        BenchFigure("outboxctl --help", "ms", processes.help_ms(RUNS), 300),
+        BenchFigure("start to first claim", "ms", processes.first_claim_ms(rig, RUNS)),
+        BenchFigure("claim, backlog", "ms", [p.median_claim for p in m.p], digits=1),
+        BenchFigure("longest claim, backlog", "ms", [p.longest_claim for p in m.p], 100, digits=1),
+    ]
+    size = f"{args.bytes} bytes of JSON ({m.line:,} with its line of the bulk request)"
     setting = f"{rig.settings.concurrency} lanes, {rig.settings.bulk_size:,} a batch"
-    return f"{given.base_events:,} events of {size}, {setting}, {given.repeat} repetitions."
+    about = f"{args.base_events:,} events of {size}, {setting}, {args.repeat} repetitions."
+    _draw(figures, about)
+    return Section(TITLE, about, figures, NOTES)
+
+
+def repeated(rig: Rig, events: int, size: int, repeat: int) -> Measured:
+    """S, P and E `repeat` times, and once before that does not count."""
+    bench, into = prepared(rig, events, size, repeat)
+    once(bench, Measured(into.options, into.shared, into.known), "warm-up")
+    neighbours = Neighbours(rig)
+    for number in range(1, repeat + 1):
+        once(bench, into, f"repetition {number} of {repeat}")
+        into.others.append(neighbours.cores())
+    return into
+
+
+def prepared(rig: Rig, events: int, size: int, repeat: int) -> tuple[Bench, Measured]:
+    """The requests that S sends are in memory, and nothing has been measured."""
+    cell = Cell(rig.settings.concurrency, rig.settings.bulk_size)
+    bench = Bench(rig, BenchOptions(events, size, repeat, [cell]), say)
+    return bench, Measured(bench.options, True, list(SERVERS), cell, bench.load())
+
+
+def once(bench: Bench, into: Measured, label: str) -> None:
+    """S, P and E, one after the other."""
+    bench.repeat(bench.options.cells[0], into, label)
+    say(", ".join(f"{figure.name} {figure.values[-1]:,.{figure.digits}f}" for figure in rates(into)))
+
+
+def rates(m: Measured, of: str = "") -> list[BenchFigure]:
+    """The four rates and their ratios; `of` is put before each name."""
+    return [
+        BenchFigure(f"{of}S: sink alone", "events/s", m.sink),
+        BenchFigure(f"{of}P: claim and settle", "events/s", [p.rate for p in m.p]),
+        BenchFigure(f"{of}B: bound", "events/s", m.bound),
+        BenchFigure(f"{of}E: end to end", "events/s", [e.rate for e in m.e]),
+        BenchFigure(f"{of}E/B", "", m.ratio, at_least=True, digits=2),
+        BenchFigure(f"{of}B/S", "", [b / s for b, s in zip(m.bound, m.sink, strict=True)], None, True, 2),
+    ]
+
+
+def costs(m: Measured, of: str = "") -> list[BenchFigure]:
+    """CPU an event of the worker and of both servers."""
+    return [BenchFigure(f"{of}{name}", "us/event", m.cpu(who), digits=1) for who, name in COSTS.items()]
+
+
+def figures_of(m: Measured) -> list[BenchFigure]:
+    """What every repetition shows."""
+    return [
+        *rates(m),
+        BenchFigure("whole process", "s", [e.run.wall for e in m.e], digits=2),
+        BenchFigure("its start and stop", "s", [e.idle.wall for e in m.e], digits=2),
+        BenchFigure("its start within E", "s", [e.start for e in m.e], digits=2),
+        BenchFigure("cores taken by others", "", m.others, digits=2),
+        *costs(m),
+        BenchFigure("worker/Elasticsearch CPU", "", _to_engine(m, "worker"), digits=3),
+        BenchFigure("PostgreSQL/Elasticsearch CPU", "", _to_engine(m, "postgres"), digits=3),
+        BenchFigure("worker memory", "MB", [e.run.rss for e in m.e]),
+    ]
+
+
+def _to_engine(m: Measured, whose: str) -> list[float]:
+    """CPU divided by the engine's, comparable between machines; 0 where a run was too short."""
+    pairs = zip(m.cpu(whose), m.cpu("engine"), strict=True)
+    return [own / engine if engine > 0 else 0.0 for own, engine in pairs]
+
+
+def _draw(figures: list[BenchFigure], about: str) -> None:
+    by_name = {figure.name: figure for figure in figures}
+
+    def chosen(names: Mapping[str, str]) -> dict[str, BenchFigure]:
+        return {whose: by_name[name] for whose, name in names.items()}
+
+    PICTURE.write_text(picture(PICTURE_TITLE, chosen(RATES), chosen(COSTS), [about]))

@@ -3,24 +3,32 @@
 With the default sizes about half an hour, most of it for filling the table.
 """
 
-import argparse
 import json
 import signal
-from dataclasses import dataclass, field
-from time import monotonic, perf_counter, sleep
+from argparse import Namespace
+from time import perf_counter
 
-from benchmarks import desk_rows, report
-from benchmarks.servers import ending, say, started
+from benchmarks import rows
+from benchmarks.command import main, ratios, turns
+from benchmarks.processes import answer, begin, wait_until
+from benchmarks.report import Section
+from benchmarks.rows import Past
+from benchmarks.servers import say
+from outboxctl.core.schema.names import AUDIT
 from outboxctl.core.stats import snapshot
-from outboxctl.drills.bench import fill, pipeline, process
+from outboxctl.drills.bench import pipeline, process, tables
 from outboxctl.drills.bench.figure import BenchFigure
-from outboxctl.drills.bench.machine import surroundings
-from outboxctl.drills.bench.neighbours import Neighbours
-from outboxctl.drills.bench.rig import Rig
+from outboxctl.drills.bench.machine import Neighbours
+from outboxctl.drills.bench.rig import Rig, must
 
 OLDER_THAN = ("--older-than", "7d")
 BYTES = 500  # text of a source row
-TITLE = "The operator's desk"
+OPTIONS = {
+    "done": (10_000_000, "done rows; 400,000 a repetition go"),
+    "failed": (100_000, ""),
+    "events": (50_000, "that the worker delivers each time"),
+    "repeat": (5, ""),
+}
 NOTES = """\
 - Database time of `status`: its statements alone, on a connection that is there. All others are whole
   commands, from start to exit, with `--json`; a command's own start takes some 0.4 s of it.
@@ -28,111 +36,94 @@ NOTES = """\
 - Between two replays the events are made to fail again, and the table is vacuumed.
 - The worker beside a prune: a real `worker --drain` with its own documents and a real Elasticsearch, alone
   and beside a `prune` at its default rate, in turns; the ratio is that of each pair.
-- `prune`, paced: its own rate meanwhile. Unpaced: what is left in the end, with `--rate 1000000`.
+- `prune`, paced: its own rate meanwhile. Unpaced: what remains at the end, with `--rate 1000000`.
 """
+# Eight causes; each error has an id and a number of its own.
+FAILED = """
+INSERT INTO {events} (id, entity_type, entity_id, op, event_version, status, attempts, error_reason, error,
+    created_at, updated_at)
+SELECT gen_random_uuid(), 'block', gen_random_uuid(), 'upsert', 1, 'failed', 10,
+    (ARRAY['mapping', 'connect', 'timeout', 'bad_request'])[1 + n % 4],
+    'cause ' || chr(65 + n % 8) || ': failed to parse field [text] of ' || gen_random_uuid() || ' after '
+        || n || ' ms', now(), now()
+FROM generate_series(1, {rows}) n
+"""
+FAILED_AGAIN = """
+UPDATE {events} SET status = 'failed', attempts = 10, error_reason = 'mapping',
+    error = 'cause A: failed to parse field [text] of ' || id
+WHERE status = 'pending'
+"""
+# now() is the start of a batch's transaction: between two starts lie the batch and the pause after it.
+LONGEST = f"""
+SELECT coalesce(1000 * extract(epoch FROM max(gap)), 0) FROM (
+    SELECT lead(at) OVER (ORDER BY at) - at AS gap FROM {AUDIT} WHERE act_id = '%s') gaps
+"""
+PRUNED = f"SELECT count(*) FROM {AUDIT} WHERE action = 'prune'"
 
 
-@dataclass
-class Measured:
-    """A value a repetition."""
-
-    status_ms: list[float] = field(default_factory=list)
-    status: list[float] = field(default_factory=list)
-    failed: list[float] = field(default_factory=list)
-    replay: list[float] = field(default_factory=list)
-    longest: list[float] = field(default_factory=list)
-    alone: list[float] = field(default_factory=list)
-    beside: list[float] = field(default_factory=list)
-    paced: list[float] = field(default_factory=list)
-    unpaced: list[float] = field(default_factory=list)
-    others: list[float] = field(default_factory=list)
-
-    def figures(self) -> list[BenchFigure]:
-        ratio = [b / a for a, b in zip(self.alone, self.beside, strict=True)]
-        return [
-            BenchFigure("status, database time", "ms", self.status_ms, 100, digits=1),
-            BenchFigure("status", "s", self.status, digits=2),
-            BenchFigure("failed list", "s", self.failed, 1, digits=2),
-            BenchFigure("replay", "s", self.replay, 10, digits=2),
-            BenchFigure("its longest batch", "ms", self.longest, 100, digits=1),
-            BenchFigure("prune, paced", "rows/s", self.paced, 20_000, at_least=True),
-            BenchFigure("prune, unpaced", "rows/s", self.unpaced),
-            BenchFigure("worker alone", "events/s", self.alone),
-            BenchFigure("worker beside a prune", "events/s", self.beside),
-            BenchFigure("beside/alone", "", ratio, 0.9, at_least=True, digits=2),
-            BenchFigure("cores taken by others", "", self.others, digits=2),
-        ]
+def figures() -> dict[str, BenchFigure]:
+    """By key, without values."""
+    return {
+        "status_ms": BenchFigure("status, database time", "ms", [], 100, digits=1),
+        "status": BenchFigure("status", "s", [], digits=2),
+        "failed": BenchFigure("failed list", "s", [], 1, digits=2),
+        "replay": BenchFigure("replay", "s", [], 10, digits=2),
+        "longest": BenchFigure("its longest batch", "ms", [], 100, digits=1),
+        "paced": BenchFigure("prune, paced", "rows/s", [], 20_000, at_least=True),
+        "unpaced": BenchFigure("prune, unpaced", "rows/s", []),
+        "alone": BenchFigure("worker alone", "events/s", []),
+        "beside": BenchFigure("worker beside a prune", "events/s", []),
+        "ratio": BenchFigure("beside/alone", "", [], 0.9, at_least=True, digits=2),
+        "others": BenchFigure("cores taken by others", "", [], digits=2),
+    }
 
 
-def main() -> None:
-    given = _arguments()
-    with ending(), started() as rig:
-        print(_benchmark(rig, given))
-
-
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.desk", description=__doc__)
-    parser.add_argument("--done", type=int, default=10_000_000, help="done rows; 400,000 a repetition go")
-    parser.add_argument("--failed", type=int, default=100_000)
-    parser.add_argument("--events", type=int, default=50_000, help="that the worker delivers each time")
-    parser.add_argument("--repeat", type=int, default=5)
-    return parser.parse_args()
-
-
-def _benchmark(rig: Rig, given: argparse.Namespace) -> str:
-    say(f"{given.done:,} done and {given.failed:,} failed rows")
-    desk_rows.make(rig, given.done, given.failed)
+def measure(rig: Rig, args: Namespace) -> Section:
+    """Fill the tables once, then every command in each repetition."""
+    tables.reset(rig)
+    rows.write_past(rig, Past(rows=args.done, random=True))
+    rows.execute(rig, FAILED, rows=args.failed)
+    tables.flush(rig)
     say("warm-up")
-    _alone(rig, given.events, 0)
-    into, neighbours = Measured(), Neighbours(rig)
-    for number in range(1, given.repeat + 1):
-        say(f"repetition {number} of {given.repeat}")
-        _look(rig, into)
-        _replay(rig, given.failed, into)
-        _worker(rig, given.events, number, into)
-        into.others.append(neighbours.cores())
-    into.unpaced.append(_unpaced(rig))
-    command = report.command("benchmarks.desk", vars(given))
-    about = (
-        f"{given.done:,} done and {given.failed:,} failed rows, {given.events:,} events for the worker,"
-        f" {given.repeat} repetitions."
-    )
-    on, figures = surroundings(rig.versions), into.figures()
-    return report.write_section(TITLE, command=command, about=about, on=on, figures=figures, notes=NOTES)
+    _alone(rig, args.events, 0)
+    into, neighbours = figures(), Neighbours(rig)
+    for number in range(1, args.repeat + 1):
+        values = _commands(rig, args.failed) | _worker(rig, args.events, number)
+        values |= {"others": neighbours.cores()}
+        for key, value in values.items():
+            into[key].values.append(value)
+        shown = ", ".join(f"{key} {value:,.2f}" for key, value in values.items())
+        say(f"repetition {number} of {args.repeat}: {shown}")
+    into["ratio"].values.extend(ratios(into["beside"].values, into["alone"].values))
+    into["unpaced"].values.append(_unpaced(rig))
+    sizes = f"{args.done:,} done and {args.failed:,} failed rows, {args.events:,} events for the worker"
+    about = f"{sizes}, {args.repeat} repetitions."
+    return Section("The operator's desk", about, list(into.values()), NOTES)
 
 
-def _look(rig: Rig, into: Measured) -> None:
-    into.status_ms.append(_standing_ms(rig))
-    into.status.append(process.answer(rig, "status")[0])
-    into.failed.append(process.answer(rig, "failed", "list")[0])
-    say(f"status {into.status_ms[-1]:.1f} ms of {into.status[-1]:.2f} s, failed list {into.failed[-1]:.2f} s")
-
-
-def _standing_ms(rig: Rig) -> float:
+def _commands(rig: Rig, failed: int) -> dict[str, float]:
+    """`status`, `failed list` and a replay of everything, which is made to fail again."""
     with rig.database.begin() as connection:
-        started_ = perf_counter()
+        started = perf_counter()
         snapshot.pipeline_status(connection, max_processing=rig.settings.max_processing_seconds)
-        return 1_000 * (perf_counter() - started_)
+        values = {"status_ms": 1_000 * (perf_counter() - started)}
+    values |= {"status": answer(rig, "status")[0], "failed": answer(rig, "failed", "list")[0]}
+    flags = ("--by", "bench", "--reason", "bench", "--limit", str(failed))
+    seconds, report = answer(rig, "replay", *flags)
+    must(report["replayed"] == failed, f"{report['replayed']} events were replayed")
+    values |= {"replay": seconds, "longest": tables.number(rig, LONGEST % report["audit_id"])}
+    rows.execute(rig, FAILED_AGAIN)
+    tables.flush(rig)
+    return values
 
 
-def _replay(rig: Rig, failed: int, into: Measured) -> None:
-    who = ("--by", "bench", "--reason", "bench", "--limit", str(failed))
-    seconds, said = process.answer(rig, "replay", *who)
-    assert said["replayed"] == failed, said["replayed"]
-    into.replay.append(seconds)
-    into.longest.append(desk_rows.longest_batch_ms(rig, said["audit_id"]))
-    say(f"replay {seconds:.2f} s, longest batch {into.longest[-1]:.0f} ms")
-    desk_rows.fail_again(rig)
-
-
-def _worker(rig: Rig, events: int, number: int, into: Measured) -> None:
-    """Alone and beside a prune, the other way round each time: what drifts hits both."""
-    for beside in (False, True) if number % 2 else (True, False):
-        if beside:
-            into.beside.append(_beside(rig, events, 2 * number + 1, into))
-        else:
-            into.alone.append(_alone(rig, events, 2 * number))
-    say(f"worker {into.alone[-1]:,.0f}/s, beside a prune of {into.paced[-1]:,.0f}/s {into.beside[-1]:,.0f}/s")
+def _worker(rig: Rig, events: int, number: int) -> dict[str, float]:
+    """Alone and beside a prune, in alternating order."""
+    values: dict[str, float] = {}
+    for beside in turns((False, True), number):
+        seed = 2 * number + beside
+        values |= _beside(rig, events, seed) if beside else {"alone": _alone(rig, events, seed)}
+    return values
 
 
 def _alone(rig: Rig, events: int, seed: int) -> float:
@@ -140,34 +131,30 @@ def _alone(rig: Rig, events: int, seed: int) -> float:
     return pipeline.rate(rig, events, process.drain(rig))
 
 
-def _fill(rig: Rig, events: int, seed: int) -> None:
-    fill.fresh_index(rig)
-    fill.write(rig.database, events, BYTES, 1_000, seed=seed)
-    desk_rows.settle(rig)
-
-
-def _beside(rig: Rig, events: int, seed: int, into: Measured) -> float:
+def _beside(rig: Rig, events: int, seed: int) -> dict[str, float]:
     _fill(rig, events, seed)
-    before = desk_rows.prune_batches(rig)
-    with process.begin(rig, "prune", *OLDER_THAN, "--json") as pruning:
-        end = monotonic() + process.PATIENCE
-        while desk_rows.prune_batches(rig) == before:
-            assert monotonic() < end, "the prune has not begun"
-            sleep(0.05)
+    before = tables.number(rig, PRUNED)
+    with begin(rig, "prune", *OLDER_THAN, "--json") as prune:
+        wait_until(lambda: tables.number(rig, PRUNED) > before, "the prune's first batch", 0.05)
         run = process.drain(rig)
-        pruning.send_signal(signal.SIGINT)
-        said = json.loads(pruning.communicate(timeout=process.PATIENCE)[0])
-    assert said["interrupted"], "the prune ended before the worker: give more --done"
-    into.paced.append(said["pruned"] / said["seconds"])
-    return pipeline.rate(rig, events, run)
+        prune.send_signal(signal.SIGINT)
+        report = json.loads(prune.communicate(timeout=process.PATIENCE)[0])
+    must(report["interrupted"], "the prune ended before the worker: give more --done")
+    return {"beside": pipeline.rate(rig, events, run), "paced": report["pruned"] / report["seconds"]}
+
+
+def _fill(rig: Rig, events: int, seed: int) -> None:
+    tables.fresh_index(rig)
+    tables.write(rig.database, events, BYTES, 1_000, seed=seed)
+    tables.flush(rig)
 
 
 def _unpaced(rig: Rig) -> float:
-    desk_rows.settle(rig)
-    said = process.answer(rig, "prune", *OLDER_THAN, "--rate", "1000000")[1]
-    say(f"prune of the remaining {said['pruned']:,} rows in {said['seconds']:.1f} s")
-    return float(said["pruned"] / said["seconds"])
+    tables.flush(rig)
+    report = answer(rig, "prune", *OLDER_THAN, "--rate", "1000000")[1]
+    say(f"prune of the remaining {report['pruned']:,} rows in {report['seconds']:.1f} s")
+    return float(report["pruned"] / report["seconds"])
 
 
 if __name__ == "__main__":
-    main()
+    main("desk", __doc__, OPTIONS, measure)

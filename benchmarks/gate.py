@@ -1,9 +1,8 @@
 """Whether a ratio has become worse than its own noise explains; pure.
 
-Noise is what both runs' repetitions show: half the spread of the one plus half the spread of the other,
-and a floor of 5 % of the older median, since five repetitions do not show all of it. A loss within
-that proves nothing. Where the noise is more than a third of the median, a real loss could hide in it:
-that ratio is inconclusive, not good.
+The noise is half the spread of the one run plus half the spread of the other, and 5 % of the older median,
+since five repetitions do not show all of it. A loss within the noise proves nothing. Where the noise is
+more than a third of the median it could hide a real loss: that ratio is inconclusive.
 """
 
 from collections.abc import Sequence

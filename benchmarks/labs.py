@@ -1,22 +1,21 @@
-"""How long the labs take, services included: `python -m benchmarks.labs`."""
+"""`python -m benchmarks.labs`: how long the labs take, services included."""
 
-import argparse
 import json
 import os
 import resource
 import subprocess
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
-from benchmarks import report
+from benchmarks.command import arguments, write
+from benchmarks.report import Section
+from benchmarks.servers import say
 from outboxctl.drills.bench.figure import BenchFigure
 from outboxctl.drills.bench.machine import surroundings
 from outboxctl.drills.bench.process import OUTBOXCTL
 
-TITLE = "Labs"
 ALL, CORE, IMITATED = ("all", "elasticsearch"), ("core", "elasticsearch"), ("all", "noida")
 TARGETS = {ALL: 180.0, CORE: 60.0}
 EXPECTED = {ALL: {"OK"}, CORE: {"OK"}, IMITATED: {"OK", "INCONCLUSIVE"}}  # noida cannot show everything
@@ -30,8 +29,8 @@ NOTES = """\
 
 
 @dataclass(frozen=True)
-class Run:
-    """Seconds of wall clock and of CPU; the versions that ran."""
+class LabRun:
+    """Seconds of wall clock and of CPU; the versions of the servers."""
 
     wall: float
     cpu: float
@@ -39,41 +38,36 @@ class Run:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.labs", description=__doc__)
-    parser.add_argument("--repeat", type=int, default=3)
-    repeat = parser.parse_args().repeat
-    runs = {which: [_run(*which) for _ in range(repeat)] for which in (ALL, CORE, IMITATED)}
+    args = arguments("benchmarks.labs", __doc__, {"repeat": (3, "")}).parse_args()
+    runs = {which: [_run(*which) for _ in range(args.repeat)] for which in (ALL, CORE, IMITATED)}
     figures = [
-        BenchFigure(_name(which), "s", [run.wall for run in runs[which]], TARGETS.get(which), digits=1)
-        for which in runs
+        BenchFigure(" on ".join(which), "s", [run.wall for run in some], TARGETS.get(which), digits=1)
+        for which, some in runs.items()
     ]
     figures.append(BenchFigure("own CPU of all", "s", [run.cpu for run in runs[ALL]], digits=1))
-    about = f"Every lab on services of its own, {repeat} repetitions, load average {os.getloadavg()[1]:.1f}."
-    command = f"python -m benchmarks.labs --repeat {repeat}"
+    load = f"load average {os.getloadavg()[1]:.1f}"
+    about = f"Every lab on services of its own, {args.repeat} repetitions, {load}."
     versions = runs[ALL][0].versions
     on = surroundings({"PostgreSQL": versions["postgres"], "search": versions["search"]})
-    print(report.write_section(TITLE, command=command, about=about, on=on, figures=figures, notes=NOTES))
+    print(write(Section("Labs", about, figures, NOTES), "benchmarks.labs", vars(args), on))
 
 
-def _name(which: tuple[str, str]) -> str:
-    return f"{which[0]} on {which[1]}"
-
-
-def _run(labs: str, search: str) -> Run:
+def _run(labs: str, search: str) -> LabRun:
     with tempfile.TemporaryDirectory() as folder:
         before, began = _children(), perf_counter()
         evidence = Path(folder, "evidence")
         command = [*OUTBOXCTL, "lab", "run", labs, "--search", search, "--evidence", str(evidence)]
         subprocess.run(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
         wall, cpu = perf_counter() - began, _children() - before
-        found = json.loads((evidence / "report.json").read_text())
-    verdicts = {lab["record"]["verdict"] for lab in found["labs"]}
+        report = json.loads((evidence / "report.json").read_text())
+    verdicts = {lab["record"]["verdict"] for lab in report["labs"]}
     assert verdicts <= EXPECTED[labs, search], verdicts
-    print(f"{labs} on {search}: {wall:.1f} s", file=sys.stderr)
-    return Run(wall, cpu, found["versions"])
+    say(f"{labs} on {search}: {wall:.1f} s")
+    return LabRun(wall, cpu, report["versions"])
 
 
 def _children() -> float:
+    """CPU seconds of the child processes that have ended."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 

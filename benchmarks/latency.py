@@ -1,24 +1,55 @@
-"""`python -m benchmarks.latency`: from commit to acknowledged and to searchable; about five minutes."""
+"""`python -m benchmarks.latency`: from commit to acknowledged and to searchable; about five minutes.
 
-import argparse
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from time import monotonic, sleep
+An open loop: every transaction has its time from the beginning on. What could not be begun in time is begun
+late, and none is left out (otherwise the bad moments would be the ones in which nothing was measured).
+Writer, PostgreSQL and prober are on one machine, so on one clock.
+"""
 
-from benchmarks import report
-from benchmarks.open_loop import WARM_UP, WRITERS, Latencies, measure, percentile
-from benchmarks.servers import ending, say, started
+import math
+import threading
+from argparse import Namespace
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from multiprocessing import get_context
+from time import sleep, time
+from uuid import UUID, uuid4
+
+from sqlalchemy import text
+
+from benchmarks.command import main
+from benchmarks.processes import serving, wait_done, wait_until
+from benchmarks.report import Section
+from benchmarks.servers import say
+from outboxctl.core.database import Database
+from outboxctl.core.operator import inject
 from outboxctl.core.schema import notify
-from outboxctl.drills.bench import fill, process
+from outboxctl.core.schema.names import EVENTS
+from outboxctl.drills.bench import tables
 from outboxctl.drills.bench.figure import BenchFigure
-from outboxctl.drills.bench.machine import surroundings
-from outboxctl.drills.bench.neighbours import Neighbours
+from outboxctl.drills.bench.machine import Neighbours
+from outboxctl.drills.bench.process import PATIENCE
 from outboxctl.drills.bench.rig import Rig, must
+from outboxctl.sink.index import index_setup
 from outboxctl.sink.transport.request import demand
 
-TITLE = "Latency"
 SHARES = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999}
 TRANSACTIONS = 500  # a second at the most; faster rates write several events in each
+WRITERS = 4  # sessions: so many transactions can be under way at once
+WARM_UP = 3.0  # seconds at the beginning that do not count
+PROBES = 20.0  # events a second that are searched for
+EACH = 0.01  # seconds between two searches
+AT_ONCE = 100  # documents in one search
+TEXT = "word " * 80
+SETTLED = text(
+    f"SELECT entity_id, extract(epoch FROM processed_at)::float8 FROM {EVENTS} WHERE status = 'done'"
+)
+OPTIONS = {
+    "rates": ("1,50,500,5000", "events a second"),
+    "seconds": (20.0, "of each cell that count"),
+    "repeat": (1, ""),
+}
 NOTES = f"""\
 - A real `outboxctl worker` with its defaults, a real Elasticsearch. The writer is a process of its own with
   {WRITERS} sessions. It commits one event a transaction, and several only where that would make more than
@@ -26,117 +57,188 @@ NOTES = f"""\
 - An open loop: every transaction has its time from the beginning on, and none is left out if the one before
   it was slow. "Writer late" is how late one began at the most.
 - From: COMMIT has returned to the writer. Acknowledged: the sink has answered, and the settle's transaction
-  begins (`processed_at`). Searchable: a search finds the document; some 20 events a second are searched for,
-  every 10 ms and as long as a search takes.
+  begins (`processed_at`). Searchable: a search finds the document; some {PROBES:g} events a second are
+  searched for, every {1_000 * EACH:g} ms and as long as a search takes.
 - Searches see what was there at the last refresh: each second by the engine's default, so half a second on
   average, whatever the worker does. "Refresh 100 ms" is an index with that `refresh_interval`.
 - By polling an idle worker looks again after 10 ms, 20 ms, … up to OUTBOX_POLL_INTERVAL_SECONDS (1 s): a
-  steady stream keeps it awake, a lone event after a silence waits about as long as half of that silence.
+  steady stream keeps it polling fast, a lone event after a silence waits about half as long as the silence.
 - The first {WARM_UP:g} s of each cell are thrown away, and one whole cell before the first.
 """
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One way at one rate, in events a second; `refresh` where it is not the engine's own."""
+    """One rate, in events a second, by `polling` or `NOTIFY`; `refresh` where it is not the engine's own."""
 
     rate: int
-    way: str
+    signal: str
     refresh: str = ""
 
     def __str__(self) -> str:
-        return f"{self.rate:,}/s, {self.way}" + (f", refresh {self.refresh}" if self.refresh else "")
+        return f"{self.rate:,}/s, {self.signal}" + (f", refresh {self.refresh}" if self.refresh else "")
 
 
-@dataclass
-class Measured:
-    """Latencies of each cell, one a repetition."""
+@dataclass(frozen=True)
+class Planned:
+    """One transaction: seconds from the start until it begins, and its entities."""
 
-    cells: dict[Cell, list[Latencies]] = field(default_factory=dict)
-    others: list[float] = field(default_factory=list)
-
-    def figures(self) -> list[BenchFigure]:
-        figures = [figure for cell, runs in self.cells.items() for figure in _figures(cell, runs)]
-        late = [max(runs[n].late for runs in self.cells.values()) for n in range(len(self.others))]
-        return [
-            *figures,
-            BenchFigure("writer late", "ms", late),
-            BenchFigure("cores taken by others", "", self.others, digits=2),
-        ]
+    at: float
+    ids: list[UUID]
 
 
-def _figures(cell: Cell, runs: list[Latencies]) -> Iterator[BenchFigure]:
-    kinds = ("searchable",) if cell.refresh else ("acknowledged", "searchable")
-    for kind in kinds:
-        for name, share in SHARES.items():
-            values = [percentile(getattr(run, kind), share) for run in runs]
-            yield BenchFigure(f"{cell}: {kind} {name}", "ms", values, digits=1)
+@dataclass(frozen=True)
+class Committed:
+    """When COMMIT returned (seconds since the epoch), and how many seconds late it began."""
+
+    at: float
+    late: float
 
 
-def main() -> None:
-    given = _arguments()
-    with ending(), started() as rig:
-        print(_benchmark(rig, given))
+@dataclass(frozen=True)
+class Latencies:
+    """Milliseconds after COMMIT returned, sorted: of each event, and of those searched for.
+
+    `late`: milliseconds that a transaction began after its time, at the most.
+    """
+
+    acknowledged: list[float]
+    searchable: list[float]
+    late: float
+
+    def figures(self, cell: Cell) -> Iterator[BenchFigure]:
+        for kind in ("searchable",) if cell.refresh else ("acknowledged", "searchable"):
+            for name, share in SHARES.items():
+                value = percentile(getattr(self, kind), share)
+                yield BenchFigure(f"{cell}: {kind} {name}", "ms", [value], digits=1)
 
 
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.latency", description=__doc__)
-    parser.add_argument("--rates", default="1,50,500,5000", help="events a second")
-    parser.add_argument("--seconds", type=float, default=20.0, help="of each cell that count")
-    parser.add_argument("--repeat", type=int, default=1)
-    return parser.parse_args()
+def percentile(values: Sequence[float], share: float) -> float:
+    """The value that this share of the sorted `values` does not exceed (nearest rank)."""
+    return values[max(0, math.ceil(share * len(values)) - 1)]
 
 
-def _benchmark(rig: Rig, given: argparse.Namespace) -> str:
-    rates = [int(rate) for rate in given.rates.split(",")]
-    cells = [Cell(rate, way) for rate in rates for way in ("polling", "NOTIFY")]
+def measure(rig: Rig, args: Namespace) -> Section:
+    """Every cell in each repetition."""
+    rates = [int(rate) for rate in args.rates.split(",")]
+    cells = [Cell(rate, signal) for rate in rates for signal in ("polling", "NOTIFY")]
     cells.append(Cell(min(rates, key=lambda rate: abs(rate - 50)), "NOTIFY", "100 ms"))
     say("warm-up")
     _run(rig, Cell(TRANSACTIONS, "NOTIFY"), 10.0)
-    into, neighbours = Measured(), Neighbours(rig)
-    for number in range(1, given.repeat + 1):
-        for cell in cells:
-            run = _run(rig, cell, given.seconds)
-            into.cells.setdefault(cell, []).append(run)
-            say(f"repetition {number} of {given.repeat}, {cell}: {_said(run)}")
-        into.others.append(neighbours.cores())
-    command = report.command("benchmarks.latency", vars(given))
-    events = ", ".join(f"{rate * given.seconds:,.0f} at {rate:,}/s" for rate in rates)
-    about = f"Events that count, a repetition: {events}; {given.repeat} repetitions."
-    on, figures = surroundings(rig.versions), into.figures()
-    return report.write_section(TITLE, command=command, about=about, on=on, figures=figures, notes=NOTES)
+    figures: dict[str, BenchFigure] = {}
+    late, others, neighbours = [], [], Neighbours(rig)
+    for _ in range(args.repeat):
+        runs = {cell: _run(rig, cell, args.seconds) for cell in cells}
+        for each in (figure for cell, run in runs.items() for figure in run.figures(cell)):
+            figures.setdefault(each.name, BenchFigure(each.name, "ms", [], digits=1)).values.extend(
+                each.values
+            )
+        late.append(max(run.late for run in runs.values()))
+        others.append(neighbours.cores())
+    events = ", ".join(f"{rate * args.seconds:,.0f} at {rate:,}/s" for rate in rates)
+    about = f"Events that count, a repetition: {events}; {args.repeat} repetitions."
+    meanwhile = [
+        BenchFigure("writer late", "ms", late),
+        BenchFigure("cores taken by others", "", others, digits=2),
+    ]
+    return Section("Latency", about, [*figures.values(), *meanwhile], NOTES)
 
 
 def _run(rig: Rig, cell: Cell, seconds: float) -> Latencies:
-    fill.reset(rig)
+    tables.reset(rig)
     if cell.refresh:
         refresh = {"index.refresh_interval": cell.refresh.replace(" ", "")}
         demand(rig.client, "PUT", rig.settings.elastic_index, "_settings", body=refresh)
     with rig.database.begin() as connection:
-        notify.switch(connection, on=cell.way == "NOTIFY")
-    with process.serving(rig):
-        if cell.way == "NOTIFY":
-            _wait_for_ears(rig)
-        return measure(rig, cell.rate, seconds, together=max(1, cell.rate // TRANSACTIONS))
+        notify.switch(connection, on=cell.signal == "NOTIFY")
+    with serving(rig):
+        if cell.signal == "NOTIFY":
+            wait_until(lambda: _listening(rig), "LISTEN by the worker", 0.05)
+        run = _written(rig, list(_plan(cell.rate, seconds, max(1, cell.rate // TRANSACTIONS))), seconds)
+    say(", ".join(f"{figure.name} {figure.values[0]:.1f} ms" for figure in run.figures(cell)))
+    return run
 
 
-def _wait_for_ears(rig: Rig) -> None:
-    end = monotonic() + 10
-    while True:
-        with rig.database.begin() as connection:
-            if notify.status(connection).listening:
-                return
-        must(monotonic() < end, "the worker does not listen")
-        sleep(0.05)
+def _listening(rig: Rig) -> bool:
+    with rig.database.begin() as connection:
+        return bool(notify.status(connection).listening)
 
 
-def _said(run: Latencies) -> str:
-    shown = (
-        f"{kind} " + " / ".join(f"{percentile(getattr(run, kind), share):.1f}" for share in SHARES.values())
-        for kind in ("acknowledged", "searchable")
+def _plan(rate: float, seconds: float, together: int) -> Iterator[Planned]:
+    """`rate` events a second, `together` in a transaction."""
+    for number in range(int(rate * (WARM_UP + seconds) / together)):
+        yield Planned(number * together / rate, [uuid4() for _ in range(together)])
+
+
+def _written(rig: Rig, plan: Sequence[Planned], seconds: float) -> Latencies:
+    """Carry out the plan beside a worker that has started, and search for a sample of its documents.
+
+    An event is acknowledged when the sink has answered: its settle's transaction begins right then. It is
+    searchable when a search returns it; one of a few hundredths of a second at a time looks.
+    """
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        writing = pool.submit(write, rig.settings.require_database_url(), plan)
+        searchable = _probe(rig, _sample(plan), writing, seconds)
+        written = writing.result()
+    wait_done(rig, sum(len(each.ids) for each in plan))
+    with rig.database.begin() as connection:
+        settled: dict[UUID, float] = dict(connection.execute(SETTLED).all())
+    counting = [(p, c) for p, c in zip(plan, written, strict=True) if p.at >= WARM_UP]
+    return Latencies(
+        sorted(1_000 * (settled[id_] - c.at) for p, c in counting for id_ in p.ids),
+        sorted(1_000 * (searchable[p.ids[0]] - c.at) for p, c in counting if p.ids[0] in searchable),
+        max(1_000 * c.late for _, c in counting),
     )
-    return f"{', '.join(shown)} ms ({' / '.join(SHARES)}), writer late {run.late:.1f} ms"
+
+
+def _sample(plan: Sequence[Planned]) -> list[UUID]:
+    """The first entity of a transaction, some twenty of them a second."""
+    due, sample = 0.0, []
+    for each in plan:
+        if each.at >= due:
+            sample.append(each.ids[0])
+            due += 1 / PROBES
+    return sample
+
+
+def write(url: str, plan: Sequence[Planned]) -> list[Committed]:
+    """Carry out the plan, each transaction by whichever session is free; in a process of its own."""
+    with closing(Database(url, connections=WRITERS)) as database, ThreadPoolExecutor(WRITERS) as pool:
+        ready = threading.Barrier(WRITERS)  # no session is opened once the clock runs
+        list(pool.map(lambda _: _connect(database, ready), range(WRITERS)))
+        start = time() + 0.1
+        return list(pool.map(lambda each: _transaction(database, each, start), plan))
+
+
+def _connect(database: Database, ready: threading.Barrier) -> None:
+    with database.begin() as connection:
+        connection.exec_driver_sql("SELECT 1")
+        ready.wait(PATIENCE)
+
+
+def _transaction(database: Database, planned: Planned, start: float) -> Committed:
+    sleep(max(0.0, start + planned.at - time()))
+    late = time() - start - planned.at
+    with database.begin() as connection:
+        contents = [f"{id_} {TEXT}" for id_ in planned.ids]
+        inject.upserts(connection, entity_type=inject.ENTITY_TYPE, ids=planned.ids, contents=contents)
+    return Committed(time(), late)
+
+
+def _probe(
+    rig: Rig, sample: Sequence[UUID], writing: Future[list[Committed]], seconds: float
+) -> dict[UUID, float]:
+    """When a search first returned each; searches for the oldest that are missing, again and again."""
+    first: dict[UUID, float] = {}
+    names = {f"{inject.ENTITY_TYPE}:{id_}": id_ for id_ in sample}
+    end = time() + WARM_UP + seconds + PATIENCE
+    while names and not (writing.done() and writing.exception()):
+        must(time() < end, f"{len(names)} documents are not searchable")
+        hits = index_setup.searchable(rig.client, rig.settings.elastic_index, list(names)[:AT_ONCE])
+        first |= {names.pop(name): time() for name in hits}
+        sleep(EACH)
+    return first
 
 
 if __name__ == "__main__":
-    main()
+    main("latency", __doc__, OPTIONS, measure)

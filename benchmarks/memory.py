@@ -1,24 +1,29 @@
 """`python -m benchmarks.memory`: a worker's memory beside a backlog that never ends; some 25 minutes."""
 
-import argparse
-from dataclasses import dataclass
+import threading
+from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
 from statistics import linear_regression
-from subprocess import Popen
 from time import monotonic, sleep
 
 import psutil
 
-from benchmarks import memory_rows, report
-from benchmarks.servers import ending, say, started
-from outboxctl.drills.bench import fill, process
+from benchmarks import rows
+from benchmarks.command import main
+from benchmarks.processes import serving
+from benchmarks.report import Section
+from benchmarks.servers import say
+from outboxctl.drills.bench import tables
 from outboxctl.drills.bench.figure import BenchFigure
-from outboxctl.drills.bench.machine import surroundings
 from outboxctl.drills.bench.rig import Rig, must
 
-SMALL, LARGE = 200, 20_000  # bytes of text
+SIZES = {"small": 200, "large": 20_000}  # bytes of text
 IDLE = 0.5  # minutes with nothing to do
 MINUTE = 60
-TITLE = "Memory"
+ENTITIES = 20_000  # a batch has a thousand different ones, and the table of rows stays small
+INTERVAL = 5.0  # seconds between two counts of what is done
+OPTIONS = {"events": (1_000_000, "pending events"), "minutes": (10.0, "for each size of documents")}
 NOTES = """\
 - A real `outboxctl worker` with its default settings; its resident memory (RSS) each second, in MB of 10^6.
 - Small and large: 200 and 20,000 bytes of text a source row; its other columns add some 370 bytes of JSON.
@@ -27,84 +32,87 @@ NOTES = """\
 - Growth: the most of the last minute over the most of the first, which holds the start. The slope is that of
   a straight line through everything after the first minute.
 """
+SOURCES = """
+INSERT INTO {source} (id, entity_type, entity_id, text, snippet, event_version)
+SELECT gen_random_uuid(), 'block', gen_random_uuid(),
+    left(repeat(md5(n::text) || ' ', {size} / 33 + 1), {size}), 'snippet ' || n, 1
+FROM generate_series(1, {entities}) n
+"""
+# Round by round, so that the same entity comes again only after all the others.
+PENDING = """
+INSERT INTO {events} (id, entity_type, entity_id, op, event_version, status, created_at, updated_at)
+SELECT gen_random_uuid(), entity_type, entity_id, 'upsert', 1, 'pending',
+    now() + round * interval '1 ms', now()
+FROM generate_series(1, {rounds}) round, {source} ORDER BY round
+"""
+AGAIN = """
+UPDATE {events} SET status = 'pending', attempts = 0, processed_at = NULL, updated_at = now()
+WHERE status = 'done'
+"""
 
 
-@dataclass(frozen=True)
-class Watched:
-    """RSS of each second, in MB."""
-
-    rss: list[float]
-
-    @property
-    def growth(self) -> float:
-        """The most of the last minute over that of the first."""
-        return max(self.rss[-MINUTE:]) / max(self.rss[:MINUTE])
-
-    @property
-    def slope(self) -> float:
-        """MB a minute after the first one."""
-        later = self.rss[MINUTE:] if len(self.rss) > 2 * MINUTE else self.rss
-        return MINUTE * linear_regression(range(len(later)), later).slope
-
-    def figures(self, name: str) -> list[BenchFigure]:
-        return [
-            BenchFigure(f"peak, {name}", "MB", [max(self.rss)]),
-            BenchFigure(f"first minute, {name}", "MB", self.rss[:MINUTE]),
-            BenchFigure(f"last minute, {name}", "MB", self.rss[-MINUTE:]),
-            BenchFigure(f"growth, {name}", "", [self.growth], digits=2),
-            BenchFigure(f"slope, {name}", "MB/min", [self.slope], digits=2),
-        ]
+def measure(rig: Rig, args: Namespace) -> Section:
+    """An idle worker, then one for each size of documents."""
+    tables.reset(rig)
+    figures = [BenchFigure("peak, nothing to do", "MB", [max(_watch(rig, IDLE))])]
+    for name, size in SIZES.items():
+        say(f"{args.events:,} pending events, {name} documents")
+        tables.reset(rig)
+        rows.execute(rig, SOURCES, size=size, entities=ENTITIES)
+        rows.execute(rig, PENDING, rounds=max(1, args.events // ENTITIES))
+        tables.flush(rig)
+        with _refilled(rig, args.events):
+            figures += _figures(name, _watch(rig, args.minutes))
+    about = f"{args.events:,} pending events, {args.minutes:g} minutes for each size of documents."
+    return Section("Memory", about, figures, NOTES)
 
 
-def main() -> None:
-    given = _arguments()
-    with ending(), started() as rig:
-        print(_benchmark(rig, given))
+def _figures(name: str, rss: list[float]) -> list[BenchFigure]:
+    first, last = rss[:MINUTE], rss[-MINUTE:]
+    later = rss[MINUTE:] if len(rss) > 2 * MINUTE else rss
+    slope = MINUTE * linear_regression(range(len(later)), later).slope
+    return [
+        BenchFigure(f"peak, {name}", "MB", [max(rss)]),
+        BenchFigure(f"first minute, {name}", "MB", first),
+        BenchFigure(f"last minute, {name}", "MB", last),
+        BenchFigure(f"growth, {name}", "", [max(last) / max(first)], digits=2),
+        BenchFigure(f"slope, {name}", "MB/min", [slope], digits=2),
+    ]
 
 
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.memory", description=__doc__)
-    parser.add_argument("--events", type=int, default=1_000_000, help="pending events")
-    parser.add_argument("--minutes", type=float, default=10, help="for each size of documents")
-    return parser.parse_args()
-
-
-def _benchmark(rig: Rig, given: argparse.Namespace) -> str:
-    fill.reset(rig)
-    idle = _watch(rig, IDLE)
-    figures = [BenchFigure("peak, nothing to do", "MB", [max(idle.rss)])]
-    for name, size in (("small", SMALL), ("large", LARGE)):
-        say(f"{given.events:,} pending events, {name} documents")
-        memory_rows.make(rig, given.events, size)
-        with memory_rows.endless(rig, given.events):
-            figures += _watch(rig, given.minutes).figures(name)
-    command = report.command("benchmarks.memory", vars(given))
-    about = f"{given.events:,} pending events, {given.minutes:g} minutes for each size of documents."
-    on = surroundings(rig.versions)
-    return report.write_section(TITLE, command=command, about=about, on=on, figures=figures, notes=NOTES)
-
-
-def _watch(rig: Rig, minutes: float) -> Watched:
-    """Let a worker work for so long, and look at it each second."""
+def _watch(rig: Rig, minutes: float) -> list[float]:
+    """Resident memory of a worker at each second of so many minutes, in MB."""
     rss: list[float] = []
-    with process.begin(rig, "worker") as worker:
-        try:
-            _sample(worker, monotonic() + MINUTE * minutes, rss)
-        finally:
-            worker.terminate()
-        must(worker.wait(process.PATIENCE) == 0, "the worker did not end well")
-    return Watched(rss)
+    with serving(rig) as worker:
+        watched, end = psutil.Process(worker.pid), monotonic() + MINUTE * minutes
+        while monotonic() < end:
+            sleep(1)
+            must(worker.poll() is None, "the worker has ended")
+            rss.append(watched.memory_info().rss / 1e6)
+            if len(rss) % MINUTE == 0:
+                say(f"{rss[-1]:.0f} MB, at most {max(rss):.0f}")
+    must(worker.returncode == 0, f"the worker exited with {worker.returncode}")
+    return rss
 
 
-def _sample(worker: Popen[str], end: float, into: list[float]) -> None:
-    seen = psutil.Process(worker.pid)
-    while monotonic() < end:
-        sleep(1)
-        must(worker.poll() is None, "the worker has ended")
-        into.append(seen.memory_info().rss / 1e6)
-        if len(into) % MINUTE == 0:
-            say(f"{into[-1]:.0f} MB, at most {max(into):.0f}")
+@contextmanager
+def _refilled(rig: Rig, events: int) -> Iterator[None]:
+    """Meanwhile what is done becomes pending again whenever half of it is."""
+    ended = threading.Event()
+
+    def refill() -> None:
+        while not ended.wait(INTERVAL):
+            if tables.done(rig) > events / 2:
+                rows.execute(rig, AGAIN)
+
+    thread = threading.Thread(target=refill)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 if __name__ == "__main__":
-    main()
+    main("memory", __doc__, OPTIONS, measure)

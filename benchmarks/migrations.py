@@ -1,6 +1,6 @@
 """`python -m benchmarks.migrations`: how long each migration holds a large outbox. About a minute."""
 
-import argparse
+from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from time import perf_counter
@@ -9,22 +9,22 @@ from alembic import command
 from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
-from benchmarks import report
-from benchmarks.servers import ending, say, started
-from outboxctl.core import benchmark_tables
+from benchmarks.command import main
+from benchmarks.report import Section
+from benchmarks.servers import say
 from outboxctl.core.database import Database
 from outboxctl.core.schema.migrations import config
 from outboxctl.core.schema.namespaces import create_database, drop_database
+from outboxctl.drills.bench import tables
 from outboxctl.drills.bench.figure import BenchFigure
-from outboxctl.drills.bench.machine import surroundings
 from outboxctl.drills.bench.rig import Rig
 
-TITLE = "Migrations"
+OPTIONS = {"rows": (1_000_000, "events, and source rows"), "repeat": (3, "")}
 NOTES = """\
 - The tables of the lab document with rows in them, adopted: each migration in a transaction of its own, from
   its first statement to before its COMMIT, which is as long as its locks are held. `outboxctl db upgrade`
   runs all that are missing in one transaction.
-- Nobody else is at work: what a migration waits for is not in it.
+- Nothing else uses the database: what a migration waits for is not in it.
 """
 # What the lab document's application has.
 TABLES = """
@@ -52,33 +52,21 @@ SELECT gen_random_uuid(), entity_type, entity_id, repeat('x', 100), 1, now(), no
 """)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.migrations", description=__doc__)
-    parser.add_argument("--rows", type=int, default=1_000_000, help="events, and source rows")
-    parser.add_argument("--repeat", type=int, default=3)
-    given = parser.parse_args()
-    with ending(), started() as rig:
-        print(_benchmark(rig, given))
-
-
-def _benchmark(rig: Rig, given: argparse.Namespace) -> str:
+def measure(rig: Rig, args: Namespace) -> Section:
+    """All the way up, and down again, in each repetition."""
     revisions = [script.revision for script in ScriptDirectory.from_config(config()).walk_revisions()][::-1]
-    seconds: dict[str, list[float]] = {}
-    with _filled(rig, given.rows) as database:
-        for number in range(1, given.repeat + 1):
-            for revision in revisions:
-                seconds.setdefault(revision, []).append(_migrate(database, "upgrade", revision))
-            say(f"repetition {number} of {given.repeat}")
-            for revision in revisions[-2::-1]:
-                seconds.setdefault(f"back to {revision}", []).append(
-                    _migrate(database, "downgrade", revision)
-                )
+    up = {revision: ("upgrade", revision) for revision in revisions}
+    down = {f"back to {revision}": ("downgrade", revision) for revision in revisions[-2::-1]}
+    times: dict[str, list[float]] = {name: [] for name in up | down}
+    with _filled(rig, args.rows) as database:
+        for number in range(1, args.repeat + 1):
+            say(f"repetition {number} of {args.repeat}")
+            for name, (verb, revision) in (up | down).items():
+                times[name].append(_migrate(database, verb, revision))
             _migrate(database, "downgrade", "base")
-    figures = [BenchFigure(name, "ms", [1e3 * each for each in values]) for name, values in seconds.items()]
-    again = report.command("benchmarks.migrations", vars(given))
-    about = f"{given.rows:,} events and as many source rows, {given.repeat} repetitions."
-    on = surroundings(rig.versions)
-    return report.write_section(TITLE, command=again, about=about, on=on, figures=figures, notes=NOTES)
+    figures = [BenchFigure(name, "ms", values) for name, values in times.items()]
+    about = f"{args.rows:,} events and as many source rows, {args.repeat} repetitions."
+    return Section("Migrations", about, figures, NOTES)
 
 
 @contextmanager
@@ -91,7 +79,7 @@ def _filled(rig: Rig, rows: int) -> Iterator[Database]:
                 connection.exec_driver_sql(TABLES)
                 connection.execute(EVENTS, {"rows": rows})
                 connection.execute(SOURCE)
-            benchmark_tables.vacuum(own)
+            tables.vacuum(database)
             say(f"{rows:,} rows")
             yield database
     finally:
@@ -99,11 +87,12 @@ def _filled(rig: Rig, rows: int) -> Iterator[Database]:
 
 
 def _migrate(database: Database, verb: str, revision: str) -> float:
+    """Milliseconds of one migration without its COMMIT."""
     with database.begin() as connection:
         begun = perf_counter()
         getattr(command, verb)(config(connection), revision)
-        return perf_counter() - begun
+        return 1_000 * (perf_counter() - begun)
 
 
 if __name__ == "__main__":
-    main()
+    main("migrations", __doc__, OPTIONS, measure)

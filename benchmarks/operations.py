@@ -1,63 +1,48 @@
 """Upserts, deletes, a hot entity and refused documents, each against upserts of the same repetition."""
 
 from argparse import Namespace
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 
 from benchmarks import rows
+from benchmarks.command import against, repeated
 from benchmarks.report import Section
-from benchmarks.servers import say
-from benchmarks.turns import ratios, turns
-from outboxctl.core import benchmark_tables
-from outboxctl.drills.bench import fill, pipeline, process, sink
+from outboxctl.drills.bench import pipeline, process, sink, tables
 from outboxctl.drills.bench.figure import BenchFigure
 from outboxctl.drills.bench.rig import Rig, must
 
-TITLE = "Operations"
 HOT = 50  # entities to which all events belong
 REFUSED_EVERY = 20
 NOTES = f"""\
 - A real `outboxctl worker --drain`, from its line "worker started" to the start of its last settle.
 - Deletes: the documents are there. Hot: all events are of {HOT} entities; a batch sends each once.
-- Refused: every {REFUSED_EVERY}th document has a value that the index's mapping does not take. Its event
+- Refused: every {REFUSED_EVERY}th document has a value that the index's mapping does not accept. Its event
   ends `failed` at the first attempt, its neighbours are delivered; each event counts.
 """
 
 
-@dataclass(frozen=True)
-class Operation:
-    """What is pending before the clock starts, and how many of the events end `failed`."""
-
-    make: Callable[[Rig, int], None]
-    failed_of: Callable[[int], int] = lambda events: 0  # noqa: ARG005
-
-
-def run(rig: Rig, given: Namespace) -> Section:
+def run(rig: Rig, args: Namespace) -> Section:
     """Every operation in turn, a repetition after the other."""
-    text, events = sink.text_of(rig, given.bytes), given.events // 2  # what is compared needs no more
-    measured: Mapping[str, list[float]] = {name: [] for name in OPERATIONS}
-    for number in range(1, given.repeat + 1):
-        for name in turns(list(OPERATIONS), number):
-            measured[name].append(_rate(rig, OPERATIONS[name], events, text))
-            say(f"{name}, repetition {number} of {given.repeat}: {measured[name][-1]:,.0f}/s")
-    about = f"{events:,} events on documents of {given.bytes} bytes of JSON, {given.repeat} repetitions."
-    return Section(TITLE, about, _figures(measured), NOTES)
+    text, events = sink.text_of(rig, args.bytes), args.events // 2  # a comparison needs no more
+    rates = repeated(OPERATIONS, args.repeat, lambda name: rate(rig, name, events, text), "events/s")
+    about = f"{events:,} events on documents of {args.bytes} bytes of JSON, {args.repeat} repetitions."
+    figures = [BenchFigure(name, "events/s", values) for name, values in rates.items()]
+    return Section("Operations", about, [*figures, *against(rates, "upserts")], NOTES)
 
 
-def _rate(rig: Rig, operation: Operation, events: int, text: int) -> float:
+def rate(rig: Rig, name: str, events: int, text: int) -> float:
+    """Events a second of one operation. Raises OutboxctlError where an event did not end as it must."""
     rows.entities(rig, events, text)
-    operation.make(rig, events)
+    OPERATIONS[name](rig, events)
     rig.checkpoint()
+    return drained(rig, events, failed=events // REFUSED_EVERY if name == "refused" else 0)
+
+
+def drained(rig: Rig, events: int, *, failed: int = 0) -> float:
+    """Events a second of a worker that drains what is pending; all but `failed` events must be done."""
     worker = process.drain(rig)
-    failed = operation.failed_of(events)
-    with rig.database.begin() as connection:
-        done = benchmark_tables.done(connection)
+    done = tables.done(rig)
     must(done == events - failed, f"{done} of {events} events are done, {failed} were to fail")
     return pipeline.rate(rig, events, worker)
-
-
-def _upserts(rig: Rig, events: int) -> None:
-    rows.burst(rig, events)
 
 
 def _deletes(rig: Rig, events: int) -> None:
@@ -65,33 +50,19 @@ def _deletes(rig: Rig, events: int) -> None:
     process.drain(rig)
     rows.truncate(rig)
     rows.burst(rig, events, op="delete", later=1)
-    rows.vanish(rig)
-    fill.vacuum(rig)
-
-
-def _hot(rig: Rig, events: int) -> None:
-    rows.burst(rig, HOT, rounds=events // HOT)
+    rows.execute(rig, "DELETE FROM {source}")  # an application deletes the row before it writes the event
+    tables.vacuum(rig.database)
 
 
 def _refused(rig: Rig, events: int) -> None:
-    rows.spoil(rig, REFUSED_EVERY)
+    rows.execute(rig, rows.SPOIL, every=REFUSED_EVERY)
     rows.burst(rig, events)
-    fill.vacuum(rig)
+    tables.vacuum(rig.database)
 
 
-OPERATIONS = {
-    "upserts": Operation(_upserts),
-    "deletes": Operation(_deletes),
-    "hot": Operation(_hot),
-    "refused": Operation(_refused, lambda events: events // REFUSED_EVERY),
+OPERATIONS: dict[str, Callable[[Rig, int], None]] = {
+    "upserts": rows.burst,
+    "deletes": _deletes,
+    "hot": lambda rig, events: rows.burst(rig, HOT, rounds=events // HOT),
+    "refused": _refused,
 }
-
-
-def _figures(measured: Mapping[str, list[float]]) -> list[BenchFigure]:
-    upserts = measured["upserts"]
-    rates = [BenchFigure(name, "events/s", values) for name, values in measured.items()]
-    return rates + [
-        BenchFigure(f"{name}/upserts", "", ratios(values, upserts), at_least=True, digits=2)
-        for name, values in measured.items()
-        if values is not upserts
-    ]

@@ -1,4 +1,4 @@
-"""RESULTS.json, and RESULTS.md made of it: what each command measured, and every target of the issue."""
+"""RESULTS.json, and RESULTS.md made from it: the targets, and a section for each command."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ HERE = Path(__file__).parent
 INTRO = """\
 # Benchmark results
 
-Made whole from RESULTS.json by the commands below; do not edit. Each section can be measured again alone.
+Generated from RESULTS.json by the commands below; do not edit. Each section can be measured again alone.
 
 ## Targets
 """
@@ -23,7 +23,7 @@ Made whole from RESULTS.json by the commands below; do not edit. Each section ca
 
 @dataclass(frozen=True)
 class Section:
-    """What a profile found: a title, a sentence on what was measured, the figures, and how to read them."""
+    """What was measured: a title, a sentence about it, the figures, and how to read them (Markdown)."""
 
     title: str
     about: str
@@ -31,45 +31,41 @@ class Section:
     notes: str
 
 
-def command(module: str, given: Mapping[str, Any]) -> str:
-    """What to type for the same again."""
-    shown = {name: f"{value:g}" if isinstance(value, float) else value for name, value in given.items()}
-    flags = (f"--{name.replace('_', '-')} {value}" for name, value in shown.items())
-    return " ".join((f"python -m {module}", *flags))
+def command(module: str, flags: Mapping[str, Any]) -> str:
+    """The command line that measures the same again."""
+    shown = {name: f"{value:g}" if isinstance(value, float) else value for name, value in flags.items()}
+    words = (f"--{name.replace('_', '-')} {value}" for name, value in shown.items())
+    return " ".join((f"python -m {module}", *words))
 
 
 def write_section(
-    title: str,
-    *,
-    command: str,
-    about: str,
-    on: Mapping[str, str],
-    figures: Sequence[BenchFigure],
-    notes: str,
-    given: Mapping[str, Any] | None = None,
+    section: Section, *, command: str, on: Mapping[str, str], flags: Mapping[str, Any] | None = None
 ) -> str:
-    """Write a section, or write it again, and leave the rest; returns what is to be printed."""
-    results, title = read(), brief(title)
-    section = {
+    """Write or replace a section in both files; returns what to print.
+
+    `flags` are the flags that `python -m benchmarks.check` needs to measure it again.
+    """
+    title, sections = brief(section.title), read()["sections"]
+    stored = {
         "command": command,
-        "given": dict(given or {}),
+        "given": dict(flags or {}),
         "machine": dict(on),
-        "about": about,
-        "notes": notes,
-        "figures": [asdict(figure) for figure in targets.aimed(title, figures)],
+        "about": section.about,
+        "notes": section.notes,
+        "figures": [asdict(figure) for figure in targets.with_bounds(title, section.figures)],
     }
-    everything = {"machine": dict(on), "sections": results["sections"] | {title: section}}
+    everything = {"machine": dict(on), "sections": sections | {title: stored}}
     (HERE / "RESULTS.json").write_text(json.dumps(everything, indent=2) + "\n")
     (HERE / "RESULTS.md").write_text(markdown(everything["sections"]))
-    return _printed(section)
+    return _printed(stored)
 
 
 def read() -> dict[str, Any]:
     """RESULTS.json; no sections where there is none. Raises UsageError where it is damaged."""
     file = HERE / "RESULTS.json"
     try:
-        found = json.loads(file.read_text()) if file.exists() else {}
-        return {"sections": {title: dict(section) for title, section in found.get("sections", {}).items()}}
+        stored = json.loads(file.read_text()) if file.exists() else {}
+        return {"sections": {title: dict(section) for title, section in stored.get("sections", {}).items()}}
     except (ValueError, TypeError, AttributeError) as error:
         raise UsageError(f"{file.name} is damaged: {brief(error)}", hint="git checkout it") from error
 
@@ -80,15 +76,15 @@ def figures(section: Mapping[str, Any]) -> list[BenchFigure]:
 
 
 def markdown(sections: Mapping[str, Any]) -> str:
-    """RESULTS.md: the targets, then a section a command."""
-    found = {title: figures(section) for title, section in sections.items()}
+    """The text of RESULTS.md."""
+    by_title = {title: figures(section) for title, section in sections.items()}
     done = {title: section.get("given", {}).get("done", 0) for title, section in sections.items()}
     parts = (f"\n## {_safe(title)}\n\n{_body(section)}" for title, section in sections.items())
-    return f"{INTRO}\n{lined(targets.rows(found, done))}\n{''.join(parts)}"
+    return f"{INTRO}\n{markdown_table(targets.rows(by_title, done))}\n{''.join(parts)}"
 
 
-def lined(rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table that is also readable as it is; its first row is the head."""
+def markdown_table(rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table with aligned columns; its first row is the head."""
     safe = [[_safe(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*safe, strict=True)]
     lines = [" | ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) for row in safe]

@@ -1,68 +1,139 @@
-"""Events of every kind over entities that are there, by one statement: no writer is part of the figure."""
+"""Rows written by single statements: no writer takes part in the figure. And databases that hold a past."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
 
+from pydantic import SecretStr
 from sqlalchemy import text
 
+from benchmarks.servers import say
+from outboxctl.core.database import Database
+from outboxctl.core.schema.migrations import upgrade
 from outboxctl.core.schema.names import EVENTS, SOURCE
-from outboxctl.drills.bench import fill
+from outboxctl.core.schema.namespaces import create_database, drop_database
+from outboxctl.drills.bench import tables
 from outboxctl.drills.bench.rig import Rig
 
-TRUNCATE = text(f"TRUNCATE {EVENTS}")
-EMPTY = text(f"DELETE FROM {EVENTS}")
-# `rounds` events an entity, each round over all of the first `entities`: a batch meets each at most once.
-# The row's version goes with it: the event says no more than "look again".
-BURST = text(f"""
-INSERT INTO {EVENTS} (entity_type, entity_id, op, event_version)
-SELECT entity_type, entity_id, :op, event_version + :later
-FROM (SELECT * FROM {SOURCE} ORDER BY entity_id LIMIT :entities) s
-CROSS JOIN generate_series(1, :rounds) r ORDER BY r, entity_id
-""")
-GONE = text(f"DELETE FROM {SOURCE}")
-# A document that the index refuses: its field takes no such number.
-SPOIL = text(f"""
-UPDATE {SOURCE} SET rank_score = 'NaN' WHERE entity_id IN (
-    SELECT entity_id FROM (SELECT entity_id, row_number() OVER (ORDER BY entity_id) n FROM {SOURCE}) s
-    WHERE n % :every = 0)
-""")
+FILLERS = 2  # at once: one statement keeps one core busy
+# `rounds` events an entity, each round over all of the first `entities`: a batch holds each at most once.
+BURST = """
+INSERT INTO {events} (entity_type, entity_id, op, event_version)
+SELECT entity_type, entity_id, '{op}', event_version + {later}
+FROM (SELECT * FROM {source} ORDER BY entity_id LIMIT {entities}) s
+CROSS JOIN generate_series(1, {rounds}) r ORDER BY r, entity_id
+"""
+# In the order in which a table fills. The id is the column's own default, unless `random`: that is what an
+# application makes which draws its ids itself.
+PAST = """
+INSERT INTO {events} (entity_type, entity_id, op, event_version, attempts, status, next_retry_at,
+    error_reason, processed_at, created_at, updated_at{id})
+SELECT 'load', md5('entity' || n)::uuid, 'upsert', 1, 1, {status}, t, t{value}
+FROM generate_series(1, {rows}) n, LATERAL (
+    SELECT now() - interval '{oldest} days' + n * (interval '{days} days' / {rows}) AS t) past
+"""
+STATUS = {
+    "done": "'done', NULL, NULL, t",
+    "waiting": "'pending', now() + interval '1 day' + n * interval '1 ms', 'connect', NULL",
+    "failed": "'failed', NULL, 'mapping', NULL",
+}
+# Documents that the index refuses: its field takes no such number.
+SPOIL = """
+UPDATE {source} SET rank_score = 'NaN' WHERE entity_id IN (
+    SELECT entity_id FROM (SELECT entity_id, row_number() OVER (ORDER BY entity_id) n FROM {source}) s
+    WHERE n % {every} = 0)
+"""
+
+
+def execute(rig: Rig, statement: str, **values: str | int) -> None:
+    """Execute one statement with these values, which are our own, put into it."""
+    with rig.database.begin() as connection:
+        connection.execute(text(statement.format(events=EVENTS, source=SOURCE, **values)))
 
 
 def entities(rig: Rig, count: int, size: int) -> None:
-    """Rows of the source and no events."""
-    fill.reset(rig)
-    fill.write(rig.database, count, size, 1_000)
+    """Source rows with `size` bytes of text, and no events."""
+    tables.reset(rig)
+    tables.write(rig.database, count, size, 1_000)
     truncate(rig)
-    fill.vacuum(rig)
+    tables.vacuum(rig.database)
 
 
 def truncate(rig: Rig) -> None:
-    """No events, and nothing that is left of them."""
-    _execute(rig, TRUNCATE)
+    """Truncate the table of events."""
+    execute(rig, "TRUNCATE {events}")
 
 
 def empty(rig: Rig) -> None:
-    """Delete and vacuum all events: statistics say that there are none."""
-    _execute(rig, EMPTY)
-    fill.vacuum(rig)
+    """Delete and vacuum all events: the statistics have no rows."""
+    execute(rig, "DELETE FROM {events}")
+    tables.vacuum(rig.database)
 
 
 def burst(rig: Rig, entities: int, *, rounds: int = 1, op: str = "upsert", later: int = 0) -> None:
     """Pending events: `rounds` for each of so many entities, `later` versions after their rows."""
-    given = {"entities": entities, "rounds": rounds, "op": op, "later": later}
-    _execute(rig, BURST, given)
+    execute(rig, BURST, entities=entities, rounds=rounds, op=op, later=later)
 
 
-def spoil(rig: Rig, every: int) -> None:
-    """Every n-th entity's document is one that the index refuses."""
-    _execute(rig, SPOIL, {"every": every})
+@dataclass(frozen=True)
+class Past:
+    """So many rows of one kind, beside which the measured events come and go; created that many days ago."""
+
+    kind: str = "done"
+    rows: int = 0
+    random: bool = False
+    oldest: int = 60
+    newest: int = 8
 
 
-def vanish(rig: Rig) -> None:
-    """The source rows are gone, as before a deletion's event."""
-    _execute(rig, GONE)
+def write_past(rig: Rig, past: Past) -> None:
+    """Insert the rows; nothing for none."""
+    if past.rows:
+        say(f"inserting {past.rows:,} {past.kind} rows{', random ids' if past.random else ''}")
+        id_, value = (", id", ", md5('event' || n)::uuid") if past.random else ("", "")
+        days, status = past.oldest - past.newest, STATUS[past.kind]
+        execute(rig, PAST, id=id_, value=value, status=status, rows=past.rows, oldest=past.oldest, days=days)
 
 
-def _execute(rig: Rig, statement: Any, given: Mapping[str, Any] | None = None) -> None:
-    with rig.database.begin() as connection:
-        connection.execute(statement, given or {})
+@contextmanager
+def databases(rig: Rig, pasts: Mapping[str, Past], entities: int, size: int) -> Iterator[dict[str, Rig]]:
+    """A database with its rig for each past, on the same servers and the same index; dropped at the end."""
+    server, created = rig.settings.require_database_url(), []
+    try:
+        created.append(template := _migrated(rig, entities, size))
+        rigs = {}
+        for name in pasts:
+            created.append(url := create_database(server, "bench_past", like=template))
+            rigs[name] = _rig(rig, url)
+        largest_first = sorted(pasts, key=lambda name: -pasts[name].rows)
+        with ThreadPoolExecutor(FILLERS) as pool:
+            list(pool.map(lambda name: _fill(rigs[name], pasts[name], entities), largest_first))
+        yield rigs
+        for each in rigs.values():
+            each.database.close()
+    finally:
+        for url in created:
+            drop_database(server, url)
+
+
+def _migrated(rig: Rig, count: int, size: int) -> str:
+    url = create_database(rig.settings.require_database_url(), "bench_past")
+    template = _rig(rig, url)
+    with closing(template.database) as database:  # a template must have no connection when it is copied
+        upgrade(database, None)
+        entities(template, count, size)
+    return url
+
+
+def _rig(rig: Rig, url: str) -> Rig:
+    settings = rig.settings.model_copy(update={"database_url": SecretStr(url)})
+    return replace(rig, settings=settings, database=Database(url))
+
+
+def _fill(rig: Rig, past: Past, entities: int) -> None:
+    if past.kind == "pending":
+        burst(rig, entities, rounds=past.rows // entities)
+    else:
+        write_past(rig, past)
+    tables.flush(rig)

@@ -1,26 +1,26 @@
 """A steady stream of updates on a table that was used, emptied and vacuumed: does the worker keep up?"""
 
 from argparse import Namespace
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from contextlib import closing
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
-from time import monotonic, sleep, time
+from time import perf_counter, time
 
 from benchmarks import rows
+from benchmarks.processes import serving, wait_done
 from benchmarks.report import Section
 from benchmarks.servers import say
-from outboxctl.core import benchmark_tables
 from outboxctl.core.database import Database
-from outboxctl.drills.bench import fill, process, sink, store
+from outboxctl.drills.bench import process, sink, store, tables
 from outboxctl.drills.bench.figure import BenchFigure
+from outboxctl.drills.bench.lanes import running
+from outboxctl.drills.bench.process import PATIENCE
 from outboxctl.drills.bench.rig import Rig, must
 from outboxctl.drills.bench.store import Drained
+from outboxctl.sink.delivery.deliver import ElasticSink
+from outboxctl.sink.transport.open import connect
 
-TITLE = "Stream"
 COMMIT = 100
-PATIENCE = 120.0
 NOTES = f"""\
 - Lag and rate: a real `outboxctl worker` process that was already running; a writer in a process of its
   own updates entities, {COMMIT} to a transaction, as fast as it can. Lag is the time from its last commit to
@@ -31,72 +31,69 @@ NOTES = f"""\
 """
 
 
-@dataclass
-class Measured:
-    """A value a repetition."""
-
-    lag: list[float] = field(default_factory=list)
-    writer: list[float] = field(default_factory=list)
-    rate: list[float] = field(default_factory=list)
-    lanes: list[Drained] = field(default_factory=list)
-
-    def figures(self) -> list[BenchFigure]:
-        return [
-            BenchFigure("lag when the writer ends", "s", self.lag, digits=2),
-            BenchFigure("the writer alone", "events/s", self.writer),
-            BenchFigure("writer and worker", "events/s", self.rate),
-            BenchFigure("claim", "ms", [each.median_claim for each in self.lanes], digits=1),
-            BenchFigure("longest claim", "ms", [each.longest_claim for each in self.lanes], digits=1),
-        ]
+def figures() -> dict[str, BenchFigure]:
+    """By key, without values."""
+    return {
+        "lag": BenchFigure("lag when the writer ends", "s", [], digits=2),
+        "writer": BenchFigure("the writer alone", "events/s", []),
+        "rate": BenchFigure("writer and worker", "events/s", []),
+        "claim": BenchFigure("claim", "ms", [], digits=1),
+        "longest": BenchFigure("longest claim", "ms", [], digits=1),
+    }
 
 
-def run(rig: Rig, given: Namespace) -> Section:
+def run(rig: Rig, args: Namespace) -> Section:
     """The worker's lag, then the lanes' claims, a repetition after the other."""
-    text, into = sink.text_of(rig, given.bytes), Measured()
-    for number in range(1, given.repeat + 1):
-        say(f"stream, repetition {number} of {given.repeat}")
-        _beside_a_worker(rig, given.events, text, into)
-        into.lanes.append(store.stream(rig, given.events, text, COMMIT))
-        say(f"lag {into.lag[-1]:.2f} s, longest claim {into.lanes[-1].longest_claim:.0f} ms")
-    about = (
-        f"{given.events:,} updates, {COMMIT} to a commit, documents of {given.bytes} bytes of JSON,"
-        f" {given.repeat} repetitions."
-    )
-    return Section(TITLE, about, into.figures(), NOTES)
+    text, into = sink.text_of(rig, args.bytes), figures()
+    for number in range(1, args.repeat + 1):
+        say(f"stream, repetition {number} of {args.repeat}")
+        beside_a_worker(rig, args.events, text, into)
+        drained = _beside_lanes(rig, args.events, text)
+        into["claim"].values.append(drained.median_claim)
+        into["longest"].values.append(drained.longest_claim)
+        say(f"lag {into['lag'].values[-1]:.2f} s, longest claim {drained.longest_claim:.0f} ms")
+    size, repeat = f"documents of {args.bytes} bytes of JSON", f"{args.repeat} repetitions"
+    about = f"{args.events:,} updates, {COMMIT} to a commit, {size}, {repeat}."
+    return Section("Stream", about, list(into.values()), NOTES)
 
 
-def _beside_a_worker(rig: Rig, events: int, text: int, into: Measured) -> None:
-    fill.pending(rig, events, text)
+def beside_a_worker(rig: Rig, events: int, text: int, into: dict[str, BenchFigure]) -> None:
+    """Update every entity beside a worker that has already delivered an event."""
+    tables.pending(rig, events, text)
     process.drain(rig)
     rows.empty(rig)
     rig.checkpoint()
-    with _worker(rig):
-        began, ended = _written(rig, events, text)
-        _wait(rig, events + 1)
-    with rig.database.begin() as connection:
-        last = benchmark_tables.last_settle(connection)
-    into.lag.append(last - ended)
-    into.writer.append(events / (ended - began))
-    into.rate.append(events / (last - began))
-
-
-@contextmanager
-def _worker(rig: Rig) -> Iterator[None]:
-    """A worker that has delivered an event: it is awake."""
-    with process.serving(rig):
+    with serving(rig):
         rows.burst(rig, 1)
-        _wait(rig, 1)
-        yield
+        wait_done(rig, 1)
+        began, ended = _written(rig, events, text)
+        wait_done(rig, events + 1)
+    last = tables.last_settle(rig)
+    into["lag"].values.append(last - ended)
+    into["writer"].values.append(events / (ended - began))
+    into["rate"].values.append(events / (last - began))
+
+
+def _beside_lanes(rig: Rig, events: int, text: int) -> Drained:
+    """New entities beside the lanes, on tables that were used, emptied and vacuumed."""
+    store.drain(rig, events, text)
+    rows.execute(rig, "DELETE FROM {events}; DELETE FROM {source}")
+    tables.flush(rig)
+    with closing(connect(rig.settings)) as client:
+        with running(rig, ElasticSink(client, rig.settings.elastic_index), drain=False) as lanes:
+            started = perf_counter()
+            _written(rig, events, text)
+            wait_done(rig, events)
+        return store.result(rig, lanes, events, perf_counter() - started)
 
 
 def _written(rig: Rig, events: int, text: int) -> tuple[float, float]:
-    """When the writer's first transaction began and when its last one had committed."""
+    """When another process began its first transaction, and when its last one had committed."""
     context = get_context("spawn")
     here, there = context.Pipe(duplex=False)
-    given = (there, rig.settings.require_database_url(), events, text)
-    writer = context.Process(target=_write, args=given)
+    writer = context.Process(target=_write, args=(there, rig.settings.require_database_url(), events, text))
     writer.start()
-    must(here.poll(PATIENCE), "the writer did not come to an end")
+    must(here.poll(PATIENCE), "the writer did not end")
     began, ended = here.recv()
     writer.join(PATIENCE)
     return began, ended
@@ -106,12 +103,5 @@ def _write(answer: Connection, url: str, events: int, text: int) -> None:
     with closing(Database(url)) as database:
         with database.begin():
             began = time()
-        fill.write(database, events, text, COMMIT)  # the same seed: the entities that are there
+        tables.write(database, events, text, COMMIT)  # the same seed: the entities that exist, if any
         answer.send((began, time()))
-
-
-def _wait(rig: Rig, events: int) -> None:
-    end = monotonic() + PATIENCE
-    while fill.done(rig) < events:
-        must(monotonic() < end, "the worker did not come to an end")
-        sleep(0.1)

@@ -1,8 +1,4 @@
-"""What issue 7 asks for, a row a target; which section and figure answers it.
-
-A bound stands here alone, whatever the section's own command says: Latency, Memory and Peers are written by
-commands of their own, and are found by the names of their figures.
-"""
+"""The targets of issue 7: each a bound, and the section and figure of RESULTS.json that it is for."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,9 +11,9 @@ HEAD = ["what", "target", "median", "spread", "verdict", "section"]
 
 @dataclass(frozen=True)
 class Target:
-    """The median of `figure` in `section` is to keep `bound`, an upper one unless `at_least`.
+    """The median of `figure` in `section` must be under `bound`, or with `at_least` at or above it.
 
-    `done` rows must have been there: what a smaller table shows is no answer.
+    A section that was measured beside fewer than `done` rows does not count.
     """
 
     what: str
@@ -52,17 +48,17 @@ TARGETS = (
 BY_FIGURE = {(target.section, target.figure): target for target in TARGETS}
 
 
-def aimed(section: str, figures: Sequence[BenchFigure]) -> list[BenchFigure]:
-    """The figures of a section with the bounds of the table; those that are not in it as they are."""
-    return [_aimed(figure, BY_FIGURE.get((section, figure.name))) for figure in figures]
+def with_bounds(section: str, figures: Sequence[BenchFigure]) -> list[BenchFigure]:
+    """The figures of a section, with the bounds of `TARGETS` where there is one."""
+    return [_with_bound(figure, BY_FIGURE.get((section, figure.name))) for figure in figures]
 
 
-def _aimed(figure: BenchFigure, target: Target | None) -> BenchFigure:
+def _with_bound(figure: BenchFigure, target: Target | None) -> BenchFigure:
     return figure if target is None else replace(figure, target=target.bound, at_least=target.at_least)
 
 
 def rows(sections: Sections, done: Mapping[str, int]) -> list[list[str]]:
-    """A row a target: what was asked for, what was measured, and where; `done` rows by section."""
+    """The table of targets, its head first; `done` is how many done rows each section was measured beside."""
     return [HEAD, *(_row(each, _measured(each, sections, done)) for each in TARGETS)]
 
 
@@ -71,9 +67,9 @@ def _measured(target: Target, sections: Sections, done: Mapping[str, int]) -> Be
     return next((f for f in figures if f.name == target.figure and f.values), None)
 
 
-def _row(target: Target, found: BenchFigure | None) -> list[str]:
-    if found is None:
+def _row(target: Target, figure: BenchFigure | None) -> list[str]:
+    if figure is None:
         sign = "at least" if target.at_least else "under"
         return [target.what, f"{sign} {target.bound:,g}", "", "", "not measured", target.section]
-    _, median, spread, bound, verdict = _aimed(found, target).cells()
+    _, median, spread, bound, verdict = _with_bound(figure, target).cells()
     return [target.what, bound, median, spread, verdict, target.section]

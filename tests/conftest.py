@@ -54,7 +54,7 @@ def pytest_configure_node(node: Any) -> None:
 
 def _without_servers(config: pytest.Config) -> bool:
     """Whether only tests are chosen that need none (`make quick`)."""
-    return config.getoption("markexpr").startswith("no_servers")
+    return str(config.getoption("markexpr")).startswith("no_servers")
 
 
 @pytest.fixture(scope="session")

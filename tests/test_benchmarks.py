@@ -7,8 +7,8 @@ from typing import Any
 
 import psycopg
 import pytest
-from benchmarks import claims, operations, reclaimed, rows, shapes, stream, workers
-from benchmarks.past import Past, databases
+from benchmarks import operations, reclaimed, rows, shapes, stream, workers
+from benchmarks.rows import Past, databases
 from elasticsearch import Elasticsearch
 
 from outboxctl.core.database import Database
@@ -40,7 +40,7 @@ def test_an_operation_ends_as_it_says(
     states: dict[str, int],
     documents: int,
 ) -> None:
-    assert operations._rate(rig, operations.OPERATIONS[name], EVENTS, 10) > 0
+    assert operations.rate(rig, name, EVENTS, 10) > 0
     assert dict(sql.execute(STATES).fetchall()) == states
     engine.indices.refresh(index=rig.settings.elastic_index)
     assert engine.count(index=rig.settings.elastic_index)["count"] == documents
@@ -61,16 +61,16 @@ def test_what_a_dead_worker_held_is_delivered_as_its_kind_says(
 
 def test_all_events_of_hot_entities_are_theirs(rig: Rig, sql: psycopg.Connection) -> None:
     rows.entities(rig, operations.HOT + 5, 10)
-    operations.OPERATIONS["hot"].make(rig, 2 * operations.HOT)
+    operations.OPERATIONS["hot"](rig, 2 * operations.HOT)
     found = sql.execute("SELECT count(*), count(DISTINCT entity_id) FROM search_outbox_events").fetchone()
     assert found == (2 * operations.HOT, operations.HOT)
 
 
 def test_a_claim_is_taken_back(rig: Rig, sql: psycopg.Connection) -> None:
-    rows.entities(rig, claims.SIZE, 10)
-    rows.burst(rig, claims.SIZE)
-    assert claims._milliseconds(rig) > 0
-    assert sql.execute(STATES).fetchall() == [("pending", claims.SIZE)]
+    rows.entities(rig, shapes.CLAIM_SIZE, 10)
+    rows.burst(rig, shapes.CLAIM_SIZE)
+    assert shapes.claim_ms(rig) > 0
+    assert sql.execute(STATES).fetchall() == [("pending", shapes.CLAIM_SIZE)]
     assert sql.execute("SELECT max(attempts) FROM search_outbox_events").fetchall() == [(0,)]
 
 
@@ -102,7 +102,7 @@ def test_a_past_holds_what_it_says_and_goes(
 def test_lanes_are_timed_until_so_many_events_are_delivered(rig: Rig, sql: psycopg.Connection) -> None:
     rows.entities(rig, EVENTS, 10)
     rows.burst(rig, EVENTS)
-    assert shapes._rate(rig, EVENTS) > 0
+    assert shapes.drain(rig, EVENTS) > 0
     assert sql.execute(STATES).fetchall() == [("done", EVENTS)]
 
 
@@ -111,7 +111,7 @@ def test_counting_says_when_enough_was_delivered() -> None:
         def deliver(self, actions: Any, *, deadline: Any) -> Any:  # noqa: ARG002
             return actions
 
-    sink = shapes.Counting(Taking(), 3)  # type: ignore[arg-type]
+    sink = shapes.CountingSink(Taking(), 3)  # type: ignore[arg-type]
     for enough in (False, True, True):
         sink.deliver([1, 2], deadline=Deadline.within(1.0))  # type: ignore[list-item]
         assert sink.enough.is_set() is enough
@@ -120,14 +120,13 @@ def test_counting_says_when_enough_was_delivered() -> None:
 def test_workers_share_what_is_pending(rig: Rig, sql: psycopg.Connection) -> None:
     rows.entities(rig, EVENTS, 10)
     for variant in (workers.Variant("two", 2, real=False), workers.Variant("one", 1, real=True)):
-        workers.measure(rig, variant, EVENTS)
-        assert variant.rates[0] > 0
+        assert workers.measure(rig, variant, EVENTS).rate > 0
         assert sql.execute(STATES).fetchall() == [("done", workers.ROUNDS * EVENTS)]
 
 
 def test_a_stream_is_one_of_updates_beside_a_worker(rig: Rig, sql: psycopg.Connection) -> None:
-    into = stream.Measured()
-    stream._beside_a_worker(rig, EVENTS, 10, into)
+    into = stream.figures()
+    stream.beside_a_worker(rig, EVENTS, 10, into)
     assert sql.execute(STATES).fetchall() == [("done", EVENTS + 1)]
     assert sql.execute("SELECT min(event_version) FROM search_index").fetchall() == [(2,)]
-    assert into.lag[0] > 0
+    assert into["lag"].values[0] > 0

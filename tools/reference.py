@@ -172,7 +172,7 @@ def _lifecycle() -> str:
 
     rows = "\n".join(f"| {t.verb} | {t.source} | {t.target} | {t.actor} |" for t in TRANSITIONS)
     table = f"| verb | from | to | who |\n| --- | --- | --- | --- |\n{rows}"
-    drawn = "![The states of an event and the ways between them](lifecycle.svg)"
+    drawn = "![The states of an event and the transitions between them](lifecycle.svg)"
     return f"# The life of an event\n\n{drawn}\n\n{table}"
 
 

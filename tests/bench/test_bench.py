@@ -131,7 +131,7 @@ def test_a_worker_is_measured_with_the_users_own_bound_of_bytes(
     monkeypatch.setenv("OUTBOX_MAX_BATCH_BYTES", "123456")
     given = bench_arguments.settings(own=False, search="auto")
     names = guest.names("bench", given.elastic_index, guest.new_mark())
-    with place.theirs(given, names, tmp_path) as rig:
+    with place.users_servers(given, names, tmp_path) as rig:
         assert process.environment(rig)["OUTBOX_MAX_BATCH_BYTES"] == "123456"
 
 

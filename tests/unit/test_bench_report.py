@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 from benchmarks import report, targets
+from benchmarks.command import turns
+from benchmarks.report import Section
 from benchmarks.targets import TARGETS
-from benchmarks.turns import turns
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,15 +25,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def write(title: str, *figures: BenchFigure, **given: int) -> str:
-    return report.write_section(
-        title,
-        command="python -m it",
-        about="Something.",
-        on=MACHINE,
-        figures=figures,
-        notes="- As it is.\n",
-        given=given,
-    )
+    section = Section(title, "Something.", figures, "- As it is.\n")
+    return report.write_section(section, command="python -m it", on=MACHINE, flags=given)
 
 
 def row(text: str, what: str) -> list[str]:

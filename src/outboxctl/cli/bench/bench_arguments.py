@@ -1,4 +1,4 @@
-"""What `bench` is given, read: settings, sizes, what to try, and a folder."""
+"""The arguments of `bench`, checked: settings, sizes, the cells to try, and a folder."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ DIGITS = 6
 
 
 def settings(*, own: bool, search: str) -> "Settings":
-    """The user's settings; the defaults for servers of its own, which nothing of the user's may change."""
+    """The user's settings; with `--own` the defaults, whatever the user's environment has."""
     from outboxctl.cli import options
     from outboxctl.drills.scratch.settings import fixed
 
@@ -23,11 +23,11 @@ def settings(*, own: bool, search: str) -> "Settings":
         raise UsageError("--search: only with --own", hint="else the engine is that of ELASTIC_URL")
     if own:
         return fixed({})
-    found = options.settings()
-    if found.database_url is None:
+    configured = options.settings()
+    if configured.database_url is None:
         hint = "export it, or take --own: servers are started for the run"
         raise UsageError("DATABASE_URL is not set", hint=hint)
-    return found
+    return configured
 
 
 def checked_options(
@@ -48,22 +48,22 @@ def checked_options(
     return BenchOptions(events, size, repeat, cells)
 
 
-def _numbers(flag: str, given: str | None, default: int, most: int) -> list[int]:
+def _numbers(flag: str, text: str | None, default: int, most: int) -> list[int]:
     """The numbers of `1,2,4`, each once and in order; UsageError."""
-    if given is None:
+    if text is None:
         return [default]
-    words = [word.strip() for word in given.split(",")]
+    words = [word.strip() for word in text.split(",")]
     numbers = {int(word) for word in words if word.isdecimal() and word.isascii() and len(word) <= DIGITS}
     if len(numbers) != len(set(words)) or not all(1 <= number <= most for number in numbers):
         hint = "for example 4, or 1,2,4"
         raise UsageError(
-            f"{flag}: expected numbers from 1 to {most:,}, got {brief(repr(given), 80)}", hint=hint
+            f"{flag}: expected numbers from 1 to {most:,}, got {brief(repr(text), 80)}", hint=hint
         )
     return sorted(numbers)
 
 
 def folder(out: Path | None) -> Path | None:
-    """The folder, made now: who has waited for minutes shall not hear then that it cannot be written to."""
+    """Create the folder before the measurement, so that an error is reported at once. UsageError."""
     if out is None:
         return None
     try:

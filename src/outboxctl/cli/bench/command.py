@@ -1,4 +1,4 @@
-"""`bench`: what one's own servers take, and how near the worker comes to it."""
+"""`bench`: the rates of the user's own servers, and how near the worker comes to them."""
 
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -67,24 +67,24 @@ def bench(
     from outboxctl.drills.scratch.folder import SignalReceived, own_folder, sweep
 
     settings = bench_arguments.settings(own=own, search=search.value)
-    given = bench_arguments.checked_options(settings, events, size, repeat, concurrency, bulk_size)
-    kept = bench_arguments.folder(out)
+    checked = bench_arguments.checked_options(settings, events, size, repeat, concurrency, bulk_size)
+    out_folder = bench_arguments.folder(out)
     sweep("bench", say)
     _undo_leftovers(own=own)
-    names = None if own else _agreed(settings, given, yes=yes, sure=sure)
+    names = None if own else _confirmed(settings, checked, yes=yes, sure=sure)
     try:
-        with own_folder("bench", say) as folder, _telling(folder):
-            report = measured(_place(settings, names, folder.path, search), given)
+        with own_folder("bench", say) as folder, _reporting(folder):
+            report = measured(_place(settings, names, folder.path, search), checked)
     except SignalReceived as signal:
         raise typer.Exit(signal.code) from None
-    show(report, kept, json=json)
+    show(report, out_folder, json=json)
     if report.interrupted:
         raise typer.Exit(128 + folder.interrupted)
 
 
 @contextmanager
-def _telling(folder: "ScratchFolder") -> "Iterator[None]":
-    """Say what went wrong after a signal, which ends the command without a word; else where the log is."""
+def _reporting(folder: "ScratchFolder") -> "Iterator[None]":
+    """Print an error that a signal would hide; after any other, where the worker's log is."""
     from outboxctl.cli.chaos.ledger import say
 
     try:
@@ -99,15 +99,15 @@ def _telling(folder: "ScratchFolder") -> "Iterator[None]":
 
 
 def _undo_leftovers(*, own: bool) -> None:
-    """Remove what a killed run left in the user's system; whoever wants servers of its own has none."""
+    """Remove what a killed run left on the user's servers; with `--own` there is nothing to remove."""
     from outboxctl.cli.chaos.leftovers import undo_leftovers
 
     if not own:
         undo_leftovers()
 
 
-def _agreed(settings: "Settings", given: "BenchOptions", *, yes: bool, sure: bool) -> "GuestNames":
-    """The names of what is made in the user's system, shown and agreed to. UsageError, UnreachableError."""
+def _confirmed(settings: "Settings", checked: "BenchOptions", *, yes: bool, sure: bool) -> "GuestNames":
+    """The names of the schema and the index, shown and confirmed. UsageError, UnreachableError."""
     from outboxctl.cli.bench.view import announce
     from outboxctl.cli.guards import confirm
     from outboxctl.core.database import Database
@@ -117,8 +117,8 @@ def _agreed(settings: "Settings", given: "BenchOptions", *, yes: bool, sure: boo
     with closing(Database(settings.require_database_url(), connections=1)) as database:
         allow(settings, TASK, sure=sure)
         names = guest.names("bench", settings.elastic_index, guest.new_mark())
-        with suppress(BrokenPipeError):  # nobody reads stderr, so it must be --yes that agrees
-            announce(settings, database.name, names, given)
+        with suppress(BrokenPipeError):  # stderr is not read, so only --yes can confirm
+            announce(settings, database.name, names, checked)
         confirm(settings, database, TASK, yes=yes, always=True)
     return names
 
@@ -132,4 +132,4 @@ def _place(
     if names is None:
         return place.own_servers(folder, search.value, say)
     say("making the schema and the index")
-    return place.theirs(settings, names, folder)
+    return place.users_servers(settings, names, folder)

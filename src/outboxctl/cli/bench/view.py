@@ -1,4 +1,4 @@
-"""What `bench` shows: what it is going to do, how far it is, and what came of it."""
+"""What `bench` shows: what it will create, its progress, and the report."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 LONGEST = 400  # characters of a line with a name
 
 
-def announce(settings: "Settings", database: str, names: "GuestNames", given: "BenchOptions") -> None:
-    """What will be made where, and how much load it is; names stay whole, to be copied."""
+def announce(settings: "Settings", database: str, names: "GuestNames", options: "BenchOptions") -> None:
+    """Print what will be created where, and how much load it is; names are not cut, so they can be copied."""
     from outboxctl.cli import rendering
     from outboxctl.drills.bench.run import WARM_UP_SECONDS
     from outboxctl.drills.faults import guest
@@ -44,15 +44,15 @@ def announce(settings: "Settings", database: str, names: "GuestNames", given: "B
     for what, name in (("schema", names.schema), ("index", names.index)):
         out.print(rendering.cell(f"  {what:<6}  {name}", LONGEST), soft_wrap=True)
     out.print(
-        f"Load: up to {WARM_UP_SECONDS:.0f} s of warm-up, then about {given.documents:,} documents of "
-        f"{given.bytes:,} bytes into one or both, as fast as they take them: "
-        f"{rendering.age(given.seconds)} on quick servers, else longer. "
+        f"Load: up to {WARM_UP_SECONDS:.0f} s of warm-up, then about {options.documents:,} documents of "
+        f"{options.bytes:,} bytes into one or both, as fast as they take them: "
+        f"{rendering.age(options.seconds)} on quick servers, else longer. "
         "Other users of the servers will notice it. Nothing else is touched."
     )
 
 
-def measured(place: "AbstractContextManager[Rig]", given: "BenchOptions") -> "BenchReport":
-    """Measure there, and show on stderr how far it is."""
+def measured(place: "AbstractContextManager[Rig]", options: "BenchOptions") -> "BenchReport":
+    """Measure there, with the progress on stderr."""
     from datetime import UTC, datetime
     from time import monotonic
 
@@ -64,14 +64,14 @@ def measured(place: "AbstractContextManager[Rig]", given: "BenchOptions") -> "Be
     at, began = datetime.now(UTC), monotonic()
     with place as rig:
         machine, together = surroundings(rig.versions), shared(rig.settings)
-        with following(given.steps) as tell:
-            found = measure(rig, given, shared=together, tell=tell)
-    return BenchReport(at, monotonic() - began, found.interrupted, machine, found)
+        with following(options.steps) as progress:
+            values = measure(rig, options, shared=together, progress=progress)
+    return BenchReport(at, monotonic() - began, values.interrupted, machine, values)
 
 
 @contextmanager
 def following(steps: int) -> Iterator[Callable[[str], None]]:
-    """A bar for `steps` that are told before they begin; without a terminal a line for each."""
+    """A bar of `steps`, each reported before it begins; without a terminal a line for each."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     from outboxctl.cli import rendering
@@ -84,14 +84,14 @@ def following(steps: int) -> Iterator[Callable[[str], None]]:
         task = bar.add_task("", total=steps)
         begun = 0
 
-        def tell(text: str) -> None:
+        def progress(text: str) -> None:
             nonlocal begun
             bar.update(task, completed=begun, description=text)
             begun += 1
             if still:
                 say(f"{begun} of {steps}: {text}")
 
-        yield tell
+        yield progress
 
 
 def show(report: "BenchReport", out: "Path | None", *, json: bool) -> None:

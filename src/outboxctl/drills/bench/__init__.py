@@ -1,1 +1,1 @@
-"""Measuring: what the sink alone, the store alone and the real worker do, and what each of them costs."""
+"""`bench`: rates of the sink, the database and the worker. Imports scratch, faults, load and services."""

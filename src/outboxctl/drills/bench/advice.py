@@ -1,4 +1,4 @@
-"""What the figures mean, in plain sentences: which of the three is the limit, and what to change first."""
+"""Advice from the figures: which of worker, database and sink is the limit, and what to change first."""
 
 from collections.abc import Iterator
 from math import ceil
@@ -15,7 +15,7 @@ MOST_WORKERS = 16
 
 
 def advise(measured: Measured) -> list[str]:
-    """Sentences, doubts first; none before a repetition is whole."""
+    """Sentences, doubts first; none before a repetition is complete."""
     return list(_sentences(measured)) if measured.e else []
 
 
@@ -44,17 +44,17 @@ def _next(m: Measured, ratio: float, slower: str) -> str:
 def _room(m: Measured, ratio: float) -> str:
     workers = min(MOST_WORKERS, ceil(1 / ratio))
     more = f"start {workers} workers: both ends have room" if workers > 1 else "the worker is the limit"
-    if m.given.searching:
+    if m.options.searching:
         return f"The worker is the limit: {more}."
-    (cell,) = m.given.cells
+    (cell,) = m.options.cells
     lanes = sorted({cell.concurrency, min(64, cell.concurrency + 1), min(64, 2 * cell.concurrency)})
     sizes = sorted({cell.bulk_size, min(10_000, 2 * cell.bulk_size)})
-    asked = f"--concurrency {','.join(map(str, lanes))} --bulk-size {','.join(map(str, sizes))}"
-    return f"The worker is the limit: look for a better setting with {asked}; then {more}."
+    flags = f"--concurrency {','.join(map(str, lanes))} --bulk-size {','.join(map(str, sizes))}"
+    return f"The worker is the limit: look for a better setting with {flags}; then {more}."
 
 
 def _doubts(m: Measured) -> Iterator[str]:
-    """Why these figures may not be what another run would show."""
+    """Reasons why another run may show other figures."""
     rates = [each.rate for each in m.e]
     spread = (max(rates) - min(rates)) / median(rates)
     if spread > SCATTER:

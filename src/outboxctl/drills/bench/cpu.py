@@ -1,4 +1,4 @@
-"""CPU time of servers by the operating system's accounting, where they are processes of this machine."""
+"""CPU time of servers that are processes of this machine."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -9,14 +9,14 @@ import psutil
 from outboxctl.core import sessions
 from outboxctl.core.database import Database
 
-CLOCKS_DIFFER = 5.0  # seconds between two accounts of when a process began
+CLOCKS_DIFFER = 5.0  # seconds between what the server and the system report as a process's start
 ENGINES = ("java", "noida")
 
 
 def seconds(server: psutil.Process) -> float:
     """CPU seconds of a server so far, with its children, the ended ones included.
 
-    A child that ends between two looks would be missed: look again until nothing has changed.
+    A child that ends while they are added up would be missed: repeat until none has ended meanwhile.
     """
     while True:
         own, children = server.cpu_times(), server.children()
@@ -27,7 +27,7 @@ def seconds(server: psutil.Process) -> float:
 
 
 def clock(server: psutil.Process | None) -> Callable[[], float] | None:
-    """Its CPU seconds so far; None where it may not be looked at."""
+    """A function that returns its CPU seconds so far; None without the permission to read them."""
     with suppress(psutil.Error):
         if server is not None:
             seconds(server)
@@ -38,8 +38,8 @@ def clock(server: psutil.Process | None) -> Callable[[], float] | None:
 def postgres(database: Database) -> psutil.Process | None:
     """The server behind `database`; None where it is no process of this machine.
 
-    A number alone proves nothing: a container counts its processes anew. So the session's process must
-    have begun when the server says.
+    A process id alone proves nothing, since a container numbers its processes anew: the session's process
+    must also have begun when the server reports.
     """
     with database.begin() as connection:
         pid, began = sessions.own(connection)
@@ -51,12 +51,12 @@ def postgres(database: Database) -> psutil.Process | None:
 
 
 def engine(port: int) -> psutil.Process | None:
-    """The engine that listens on this port of this machine; a container's proxy is none."""
+    """The engine that listens on this port of this machine; None for a container's proxy."""
     with suppress(psutil.Error):
         for each in psutil.net_connections("tcp"):
             if each.status == psutil.CONN_LISTEN and each.laddr and each.laddr.port == port and each.pid:
-                found = psutil.Process(each.pid)
-                return found if any(name in " ".join(found.cmdline()) for name in ENGINES) else None
+                process = psutil.Process(each.pid)
+                return process if any(name in " ".join(process.cmdline()) for name in ENGINES) else None
     return None
 
 

@@ -1,4 +1,4 @@
-"""A figure: its values, its target, and how it is shown."""
+"""A figure: its values, its target, and its row of a table."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ COLUMNS = ("figure", "median", "spread", "target", "verdict")
 
 @dataclass(frozen=True)
 class BenchFigure:
-    """One figure of every repetition; `target` is a bound that the median must keep, None for none."""
+    """A value a repetition; the median must be under `target`, or with `at_least` at or above it."""
 
     name: str
     unit: str
@@ -20,12 +20,12 @@ class BenchFigure:
 
     @property
     def verdict(self) -> str:
-        """Whether the median keeps the target; empty where there is none."""
+        """`met`, `MISSED`, or `not measured`; empty without a target."""
         if self.target is None:
             return ""
         middle = median(self.values)
         if middle <= 0:
-            return "not measured"  # less than nothing: the run was too short for its start-up
+            return "not measured"  # the run was too short: less its start-up, it cost nothing
         met = middle >= self.target if self.at_least else middle < self.target
         return "met" if met else "MISSED"
 
@@ -41,7 +41,7 @@ class BenchFigure:
 
 
 def table(figures: Sequence[BenchFigure]) -> str:
-    """A Markdown table that is also readable as it is, without the columns that nobody fills."""
+    """A Markdown table with aligned columns, without the empty ones."""
     cells = list(zip(*(figure.cells() for figure in figures), strict=True))
     kept = [[name, *column] for name, column in zip(COLUMNS, cells, strict=True) if any(column)]
     rows = list(zip(*kept, strict=True))

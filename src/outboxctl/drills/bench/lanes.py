@@ -1,4 +1,4 @@
-"""The product's own lanes inside this process, with a clock at their claims and settles."""
+"""The worker's lanes inside this process, with the durations of their claims and settles."""
 
 import gc
 import threading
@@ -27,15 +27,15 @@ DONE = Classification(Verdict.DONE)
 
 
 class NullSink:
-    """Takes everything at once."""
+    """A sink that accepts everything at once."""
 
     def deliver(self, actions: Sequence[BulkAction], *, deadline: Deadline) -> Delivery:  # noqa: ARG002
-        """Take them."""
+        """Accept all of them."""
         return Delivery([DONE] * len(actions), [])
 
 
 class TimedClaims(Claims):
-    """Notes the seconds of each claim that returned events."""
+    """Records the seconds of each claim that returned events."""
 
     def __init__(self, *args: Any, **parts: Any) -> None:
         super().__init__(*args, **parts)
@@ -51,7 +51,7 @@ class TimedClaims(Claims):
 
 
 class TimedLane(Lane):
-    """Notes the seconds of each settling."""
+    """Records the seconds of each settle."""
 
     def __init__(self, *args: Any, **parts: Any) -> None:
         super().__init__(*args, **parts)
@@ -89,8 +89,8 @@ def _wait(threads: Sequence[threading.Thread]) -> None:
 
 @contextmanager
 def running(rig: Rig, sink: Sink, *, drain: bool, tracing: Tracing | None = None) -> Iterator[Times]:
-    """As many lanes as the product starts by default; with `drain` they are waited for, else stopped."""
-    gc.collect()  # so that the rest of an earlier measurement is not frozen, too
+    """`concurrency` lanes, at the end waited for with `drain`, else stopped. Raises a lane's error."""
+    gc.collect()  # the garbage of an earlier measurement must not be frozen
     tune_collector()  # as the daemon does: a full collection stops all lanes for 60 ms
     s = rig.settings
     with closing(Database(s.require_database_url(), connections=s.concurrency + 2)) as database:

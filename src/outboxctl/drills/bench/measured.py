@@ -1,4 +1,4 @@
-"""What was measured on a system: a value a repetition, and the figures made of it."""
+"""What was measured, a value a repetition, and the figures made from it."""
 
 from dataclasses import dataclass, field
 from statistics import median
@@ -9,7 +9,7 @@ from outboxctl.drills.bench.options import BenchOptions, Cell
 from outboxctl.drills.bench.pipeline import EndToEnd, cpu
 from outboxctl.drills.bench.store import Drained
 
-AS_GOOD = 0.97  # of the highest rate: below that a difference is no noise
+AS_GOOD = 0.97  # of the highest rate: a smaller difference is noise
 SERVERS = {"postgres": "PostgreSQL CPU", "engine": "engine CPU"}
 
 
@@ -17,12 +17,12 @@ SERVERS = {"postgres": "PostgreSQL CPU", "engine": "engine CPU"}
 class Measured:
     """S by the number of senders, P and E a repetition; E by cell where there was a choice.
 
-    `shared`: all three share one machine's cores. `known`: the servers whose CPU could be seen.
+    `shared`: all three share one machine's cores. `known`: the servers whose CPU could be read.
     `best`: the cell that S, P and E are of, None before a search has ended. `line`: bytes of a
     document with its line of the request.
     """
 
-    given: BenchOptions
+    options: BenchOptions
     shared: bool
     known: list[str]
     best: Cell | None = None
@@ -36,8 +36,8 @@ class Measured:
     interrupted: bool = False
 
     @property
-    def something(self) -> bool:
-        """Whether there is anything to show."""
+    def has_values(self) -> bool:
+        """Whether anything was measured."""
         return bool(self.e or any(self.matrix.values()))
 
     def choose(self) -> Cell:
@@ -53,21 +53,21 @@ class Measured:
 
     @property
     def bound(self) -> list[float]:
-        """B: what S and P allow together, by whether they share the cores."""
+        """B: the bound that S and P set together, which depends on whether they share the cores."""
         pairs = zip(self.sink, (p.rate for p in self.p), strict=True)
         return [1 / (1 / s + 1 / p) if self.shared else min(s, p) for s, p in pairs]
 
     @property
     def starting(self) -> list[float]:
         """The worker's start as a part of the seconds that E took."""
-        return [e.start * e.rate / self.given.events for e in self.e]
+        return [e.start * e.rate / self.options.events for e in self.e]
 
     def cpu(self, whose: str) -> list[float]:
-        """Microseconds an event of `worker`, `postgres` or `engine`, start-up taken off."""
-        return cpu(self.e, whose, self.given.events)
+        """Microseconds an event of `worker`, `postgres` or `engine`, less the start-up."""
+        return cpu(self.e, whose, self.options.events)
 
     def figures(self) -> dict[str, BenchFigure]:
-        """By key, in the order in which they are shown; none before a repetition is whole."""
+        """By key, in the order in which they are shown; none before a repetition is complete."""
         return self._rates() | self._costs() | self._times() if self.e else {}
 
     @property
@@ -99,7 +99,7 @@ class Measured:
 
     def _times(self) -> dict[str, BenchFigure]:
         claims = [p.median_claim for p in self.p]
-        found = {
+        times = {
             "claim": BenchFigure("a claim", "ms", claims, digits=1),
             "longest_claim": BenchFigure("longest claim", "ms", [p.longest_claim for p in self.p], digits=1),
             "settle": BenchFigure("a settle", "ms", [p.median_settle for p in self.p], digits=1),
@@ -108,4 +108,4 @@ class Measured:
         others = (
             {"others": BenchFigure("cores taken by others", "", self.others, digits=2)} if self.others else {}
         )
-        return found | others
+        return times | others

@@ -1,4 +1,4 @@
-"""What a run is asked for."""
+"""The options of a run."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ from outboxctl.domain.printable import counted
 
 MOST_BYTES = 1_000_000_000  # of all documents, which are held in memory to measure S
 MOST_CELLS = 24
-A_REQUEST, REQUEST_BYTES = 1_000, 10_000_000  # what measures S sends at a time
+REQUEST_SIZE, REQUEST_BYTES = 1_000, 10_000_000  # what measures S sends at a time
 EVENTS_A_SECOND = 25_000  # of a quick system, for a guess of how long it takes
 START_SECONDS = 1.3  # of a worker
 FILLS = 3  # how often a repetition writes all rows, roughly counted in deliveries
@@ -26,7 +26,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class BenchOptions:
-    """`events` of `bytes` of JSON each, `repeat` times; of several `cells` the best is found first."""
+    """`events` of `bytes` of JSON each, `repeat` times; of several `cells` the best is searched first."""
 
     events: int
     bytes: int
@@ -35,17 +35,17 @@ class BenchOptions:
 
     @property
     def searching(self) -> bool:
-        """Whether there is a choice of cells."""
+        """Whether the best of several cells is searched."""
         return len(self.cells) > 1
 
     @property
-    def a_request(self) -> int:
+    def request_size(self) -> int:
         """Documents in each request that measures S."""
-        return max(1, min(A_REQUEST, REQUEST_BYTES // self.bytes))
+        return max(1, min(REQUEST_SIZE, REQUEST_BYTES // self.bytes))
 
     @property
     def steps(self) -> int:
-        """How often `tell` is called: for the warm-up, the cells, and S, P and E of each repetition."""
+        """How many steps a run reports: the warm-up, the cells, and S, P and E of each repetition."""
         return 1 + self._runs_of_cells + 3 * (self.repeat + 1)
 
     @property

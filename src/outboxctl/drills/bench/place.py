@@ -1,4 +1,4 @@
-"""Where to measure: on servers of our own, or as a guest on the user's."""
+"""The rig to measure on: servers started for the run, or a schema and an index on the user's servers."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -9,11 +9,10 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from outboxctl.core import benchmark_tables
 from outboxctl.core.database import Database, host_of
 from outboxctl.core.schema import migrations
 from outboxctl.drills import services
-from outboxctl.drills.bench import cpu
+from outboxctl.drills.bench import cpu, tables
 from outboxctl.drills.bench.rig import Rig
 from outboxctl.drills.faults import gate, guest
 from outboxctl.drills.scratch.settings import environment, fixed
@@ -22,13 +21,13 @@ from outboxctl.settings import Settings
 from outboxctl.sink.transport.open import connect
 
 if TYPE_CHECKING:
-    from outboxctl.drills.services.model import Say, SearchWish
+    from outboxctl.drills.services.model import PostgresWish, Say, SearchWish
 
 INDEX = "bench"
 PATIENCE = 3_600.0  # seconds
 IMITATION = "noida-db (an imitation)"
-# Of the user's settings: the way to the sink, and what no flag of `bench` gives.
-THEIRS = (
+# The user's settings that a run keeps: how to reach the sink, and what `bench` has no flag for.
+KEPT = (
     "elastic_url",
     "elastic_api_key",
     "elastic_username",
@@ -43,9 +42,11 @@ Clocks = dict[str, Callable[[], float] | None]
 
 
 @contextmanager
-def own_servers(folder: Path, search: "SearchWish", say: "Say") -> Iterator[Rig]:
-    """Servers in a run's own folder, which ends them. UnreachableError where none can be started."""
-    both = services.up(folder, search=search, fresh_ports=True, say=say)
+def own_servers(
+    folder: Path, search: "SearchWish", say: "Say", *, postgres: "PostgresWish" = "auto"
+) -> Iterator[Rig]:
+    """Start servers in a folder, for the caller to stop. UnreachableError where none can be started."""
+    both = services.up(folder, postgres=postgres, search=search, fresh_ports=True, say=say)
     inside = fixed(
         {"database_url": both.postgres.url, "elastic_url": both.search.url, "elastic_index": INDEX}
     )
@@ -53,17 +54,17 @@ def own_servers(folder: Path, search: "SearchWish", say: "Say") -> Iterator[Rig]
         migrations.upgrade(database, "test")
     versions = {"PostgreSQL": both.postgres.version, _engine(both.search.kind): both.search.version}
     clocks = {"postgres": _clock(both.postgres), "engine": _clock(both.search)}
-    checkpoint = partial(benchmark_tables.checkpoint, both.postgres.admin_url)
+    checkpoint = partial(tables.checkpoint, both.postgres.admin_url)
     with _rig(inside, folder, versions, clocks, checkpoint=checkpoint) as rig:
         yield rig
 
 
 @contextmanager
-def theirs(settings: Settings, own: guest.GuestNames, folder: Path) -> Iterator[Rig]:
-    """A schema and an index of its own in the user's system, removed at the end. OutboxctlError."""
+def users_servers(settings: Settings, own: guest.GuestNames, folder: Path) -> Iterator[Rig]:
+    """A schema and an index of the run's own on the user's servers, dropped at the end. OutboxctlError."""
     kinds = guest.versions(settings)
     with guest.holding(settings, own, "a benchmark") as url:
-        kept = {name: getattr(settings, name) for name in THEIRS}
+        kept = {name: getattr(settings, name) for name in KEPT}
         inside = fixed({"database_url": url, "elastic_index": own.index, **kept})
         guest.furnish(inside, settings.environment)
         engine, _, version = kinds["search"].partition(" ")
@@ -88,15 +89,15 @@ def _rig(
     **more: Any,
 ) -> Iterator[Rig]:
     known = {whose: clock for whose, clock in clocks.items() if clock}
-    beside = environment({}) | (opens or {}) | {RUN: str(folder)}  # it ends with the folder
+    beside = environment({}) | (opens or {}) | {RUN: str(folder)}  # a worker ends with RUN
     with closing(Database(inside.require_database_url())) as database, closing(connect(inside)) as client:
-        more |= {"patience": PATIENCE}  # the user's own servers may be slow, and the user has a ^C
+        more |= {"patience": PATIENCE}  # the user's own servers may be slow, and ^C ends the run
         more |= {"versions": versions, "cpu": known, "environment": beside}
         yield Rig(inside, database, client, folder, insists=IMITATION not in versions, **more)
 
 
 def _clocks(inside: Settings) -> Clocks:
-    """Of servers on this machine that we may look at."""
+    """CPU clocks of the servers that are processes of this machine; None where one cannot be read."""
     with closing(Database(inside.require_database_url(), connections=1)) as database:
         postgres = cpu.clock(cpu.postgres(database))
     urls = inside.sink_urls
@@ -109,7 +110,7 @@ def _clock(service: services.Service) -> Callable[[], float] | None:
 
 
 def _engine(kind: str) -> str:
-    """What the engine is called; an imitation says so."""
+    """The engine's name, which says where it is an imitation."""
     if kind.startswith("noida"):
         return IMITATION
     return "OpenSearch" if kind.startswith("opensearch") else "Elasticsearch"

@@ -4,13 +4,10 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from time import monotonic, perf_counter, sleep
-from typing import IO, Any
 
 import psutil
 
@@ -21,15 +18,15 @@ OUTBOXCTL = [sys.executable, "-m", "outboxctl"]
 KEPT = ("PATH", "HOME", "LANG", "TMPDIR", "PYTHONPATH")
 PATIENCE = 120.0
 SERVERS = ("postgres", "engine")
-BACKENDS_END = 0.2  # seconds until PostgreSQL has counted those of a process that has left
-LOOK = 0.02  # seconds between two looks at the worker's memory
+BACKENDS_END = 0.2  # seconds until PostgreSQL has the CPU time of a process's ended backends
+LOOK = 0.02  # seconds between two samples of the worker's memory
 
 
 @dataclass(frozen=True)
 class ProcessRun:
     """Seconds of wall clock, of its own CPU and of the servers'; peak memory in MB.
 
-    `lanes_at` is when a worker said that its lanes start, in seconds since the epoch; else 0.
+    `lanes_at` is when a worker logged that its lanes start, in seconds since the epoch; else 0.
     """
 
     wall: float
@@ -46,7 +43,7 @@ def drain(rig: Rig) -> ProcessRun:
 
 
 def run(rig: Rig, *args: str) -> ProcessRun:
-    """Run a command to its end, which must be a good one."""
+    """Run a command to its end. Raises OutboxctlError with its output where it fails."""
     before = [rig.spent(whose) for whose in SERVERS]
     log = rig.folder / f"{args[0]}.log"
     started = perf_counter()
@@ -55,83 +52,35 @@ def run(rig: Rig, *args: str) -> ProcessRun:
         process = subprocess.Popen(command, env=environment(rig), cwd=rig.folder, stdout=out, stderr=out)
     try:
         worker, rss = _watch(process, rig.patience)
-    except BaseException:  # an interrupted measurement leaves nobody at work on what is removed next
+    except BaseException:  # it must not use what an interrupted run removes next
         process.kill()
         raise
     wall = perf_counter() - started
     sleep(BACKENDS_END)
     must(process.returncode == 0, log.read_text())
     postgres, engine = (rig.spent(whose) - b for whose, b in zip(SERVERS, before, strict=True))
-    return ProcessRun(wall, worker, postgres, engine, rss, _lanes_at(log))
-
-
-def begin(rig: Rig, *args: str, stderr: IO[str] | None = None) -> subprocess.Popen[str]:
-    """Start a command; its standard output is a pipe, and its log goes where ours does unless told."""
-    command, env = [*OUTBOXCTL, *args], environment(rig)
-    return subprocess.Popen(
-        command, env=env, cwd=rig.folder, stdout=subprocess.PIPE, stderr=stderr, text=True
-    )
-
-
-@contextmanager
-def serving(rig: Rig, *args: str) -> Iterator[None]:
-    """A worker that has started and is stopped in order at the end."""
-    log, env = rig.folder / "worker.log", environment(rig)
-    with log.open("w") as out:
-        command = [*OUTBOXCTL, "worker", *args]
-        process = subprocess.Popen(command, env=env, cwd=rig.folder, stdout=out, stderr=out)
-    try:
-        end = monotonic() + PATIENCE
-        while not _lanes_at(log):
-            must(process.poll() is None and monotonic() < end, log.read_text())
-            sleep(LOOK)
-        yield
-    finally:
-        process.terminate()
-        process.wait(PATIENCE)
-
-
-def answer(rig: Rig, *args: str) -> tuple[float, Any]:
-    """Seconds of a command from start to exit, and the JSON that it printed."""
-    started = perf_counter()
-    with begin(rig, *args, "--json") as process:
-        out = process.communicate(timeout=PATIENCE)[0]
-    seconds = perf_counter() - started
-    must(process.returncode == 0, f"{args}: {process.returncode}")
-    return seconds, json.loads(out)
-
-
-def help_ms(runs: int) -> list[float]:
-    """Milliseconds of `outboxctl --help`, after one run that fills the disk's cache."""
-    return [_help_ms() for _ in range(runs + 1)][1:]
-
-
-def _help_ms() -> float:
-    started = perf_counter()
-    # No timeout: waiting with one polls every 50 ms.
-    subprocess.run([*OUTBOXCTL, "--help"], stdout=subprocess.DEVNULL, check=True)
-    return 1_000 * (perf_counter() - started)
+    return ProcessRun(wall, worker, postgres, engine, rss, lanes_at(log))
 
 
 def _watch(process: subprocess.Popen[bytes], patience: float) -> tuple[float, float]:
-    """CPU seconds and peak MB of a process until its end; killed if it does not come to one.
+    """CPU seconds and peak MB of a process until its end; after `patience` seconds it is killed.
 
     Memory is sampled: the kernel's own peak would include this process, from which it was forked.
     """
-    end, peak, seen = monotonic() + patience, 0, psutil.Process(process.pid)
+    end, peak, watched = monotonic() + patience, 0, psutil.Process(process.pid)
     while True:
         pid, status, usage = os.wait4(process.pid, os.WNOHANG)
         if pid:
             process.returncode = os.waitstatus_to_exitcode(status)
             return usage.ru_utime + usage.ru_stime, peak / 1e6
-        peak = max(peak, seen.memory_info().rss)
+        peak = max(peak, watched.memory_info().rss)
         if monotonic() > end:
             process.kill()
         sleep(LOOK)
 
 
 def environment(rig: Rig) -> dict[str, str]:
-    """What a command is started with: both ends of the rig, and none of a developer's settings."""
+    """A command's environment: the rig's URLs and settings, and none of the developer's settings."""
     s = rig.settings
     return {name: os.environ[name] for name in KEPT if name in os.environ} | {
         **rig.environment,
@@ -145,7 +94,8 @@ def environment(rig: Rig) -> dict[str, str]:
     }
 
 
-def _lanes_at(log: Path) -> float:
+def lanes_at(log: Path) -> float:
+    """When a worker logged that its lanes start, in seconds since the epoch; 0 before."""
     lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
-    said = [line["timestamp"] for line in lines if line.get("event") == "worker started"]
-    return datetime.fromisoformat(said[0]).timestamp() if said else 0.0
+    starts = [line["timestamp"] for line in lines if line.get("event") == "worker started"]
+    return datetime.fromisoformat(starts[0]).timestamp() if starts else 0.0

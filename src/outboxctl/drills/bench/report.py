@@ -1,4 +1,4 @@
-"""A run as a report: what `--json` prints and `bench.json` holds; and the same as Markdown."""
+"""A run as a report: as the JSON of `--json` and `bench.json`, as Markdown, and as a picture."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -38,26 +38,26 @@ class BenchReport:
 
     @property
     def advice(self) -> list[str]:
-        """What the figures mean."""
+        """Sentences on the limit and on what to change."""
         return advise(self.measured)
 
     @property
     def bound(self) -> str:
-        """How B is reckoned here."""
+        """How B is computed here."""
         return BOUNDS[self.measured.shared]
 
     @property
     def options_line(self) -> str:
-        """What was asked for, in one line."""
-        m, given = self.measured, self.measured.given
-        size = f"{given.bytes:,} bytes of JSON ({m.line:,} with the line of the bulk request)"
-        done, repeat = f"{len(m.e)} of " if m.interrupted else "", counted(given.repeat, "repetition")
+        """The options, in one line."""
+        m, options = self.measured, self.measured.options
+        size = f"{options.bytes:,} bytes of JSON ({m.line:,} with the line of the bulk request)"
+        done, repeat = f"{len(m.e)} of " if m.interrupted else "", counted(options.repeat, "repetition")
         setting = m.best or "several settings"
-        return f"{given.events:,} events of {size}; {setting}; {done}{repeat}."
+        return f"{options.events:,} events of {size}; {setting}; {done}{repeat}."
 
     @property
     def where(self) -> str:
-        """The machine, the versions and the way to both ends, in one line."""
+        """The machine, the versions and the round trips to both servers, in one line."""
         trips = {name: f"{self.measured.trips.get(name, 0):.1f} ms" for name in ("postgres", "engine")}
         to = f"round trip to PostgreSQL {trips['postgres']}, to the engine {trips['engine']}"
         return ", ".join([*(f"{key} {value}" for key, value in self.machine.items()), to])
@@ -71,7 +71,7 @@ class BenchReport:
             "interrupted": self.interrupted,
             "machine": dict(self.machine),
             "round_trip_ms": m.trips,
-            "given": {name: getattr(m.given, name) for name in ("events", "bytes", "repeat")},
+            "given": {name: getattr(m.options, name) for name in ("events", "bytes", "repeat")},
             "bytes_a_request_line": m.line,
             "setting": m.best and asdict(m.best),
             "bound": "shared cores" if m.shared else "separate",
@@ -83,13 +83,13 @@ class BenchReport:
     def markdown(self) -> str:
         """The report as Markdown."""
         figures = table(list(self.figures.values())) if self.figures else ""
-        found = _cells(self.measured.matrix)
+        cells = _cells(self.measured.matrix)
         parts = [
             "# outboxctl bench",
             self.options_line,
             self.where + ".",
             figures,
-            found,
+            cells,
             *self.advice,
             self.bound,
         ]
@@ -110,5 +110,5 @@ def _plain(figure: BenchFigure) -> dict[str, Any]:
 
 
 def _cells(matrix: Mapping[Cell, list[float]]) -> str:
-    found = [BenchFigure(f"E: {cell}", "events/s", v) for cell, v in matrix.items() if v]
-    return table(found) if found else ""
+    rates = [BenchFigure(f"E: {cell}", "events/s", v) for cell, v in matrix.items() if v]
+    return table(rates) if rates else ""

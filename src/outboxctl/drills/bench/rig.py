@@ -1,4 +1,4 @@
-"""What is measured on: both ends, empty but for what a measurement puts there, and what they cost."""
+"""The rig: the database and the index that are measured, and the CPU clocks of their servers."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -16,18 +16,18 @@ Clock = Callable[[], float]
 
 
 def _nothing() -> None:
-    """Servers that nobody may tell to write out everything."""
+    """No checkpoint: the user's servers do not permit one."""
 
 
 @dataclass(frozen=True)
 class Rig:
-    """Both ends, ready for the product; everything in the tables and the index of `settings` is the rig's.
+    """A migrated database and an index; all that is in the tables and the index of `settings` is the rig's.
 
     `cpu` holds CPU seconds so far of `postgres` and `engine`, with their children; empty where they run
-    on other machines. `checkpoint` has PostgreSQL write out everything, so that it does not do so while we
-    measure. A worker that is started in `folder` finds no `.env` there; `environment` is what it needs
-    beside the settings, as what opens the sink. `insists`: the sink's `require_alias` can be relied on.
-    A command that takes longer than `patience` seconds is killed.
+    on other machines. `checkpoint` makes PostgreSQL write out everything, so that it does not do so during a
+    measurement. Workers are started in `folder`, which has no `.env`; `environment` is what they need beside
+    the settings, as the sink's credentials. `insists`: the sink supports `require_alias`. A command that
+    takes longer than `patience` seconds is killed.
     """
 
     settings: Settings
@@ -42,16 +42,16 @@ class Rig:
     patience: float = 120.0
 
     def tuned(self, *, concurrency: int, bulk_size: int) -> "Rig":
-        """The same with so many lanes and so many events a batch."""
-        given = {"concurrency": concurrency, "bulk_size": bulk_size}
-        return replace(self, settings=self.settings.model_copy(update=given))
+        """The same rig with so many lanes and so many events a batch."""
+        changed = {"concurrency": concurrency, "bulk_size": bulk_size}
+        return replace(self, settings=self.settings.model_copy(update=changed))
 
     def spent(self, whose: str) -> float:
-        """CPU seconds of `postgres` or `engine` so far; 0 where that cannot be seen."""
+        """CPU seconds of `postgres` or `engine` so far; 0 where that cannot be read."""
         return self.cpu[whose]() if whose in self.cpu else 0.0
 
 
 def must(holds: bool, otherwise: str) -> None:
-    """End a measurement whose result would be none. Raises OutboxctlError."""
+    """Raises OutboxctlError, which ends the run, where a condition of the measurement does not hold."""
     if not holds:
         raise OutboxctlError(f"the measurement is void: {otherwise}", hint="run it again")

@@ -1,4 +1,4 @@
-"""S: what the sink alone takes, from memory, with the very bytes that the worker sends."""
+"""S: how fast the sink alone accepts, from memory, the bytes that the worker sends."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from outboxctl.core.delivery.claim import claim
-from outboxctl.drills.bench import fill
+from outboxctl.drills.bench import tables
 from outboxctl.drills.bench.rig import Rig, must
 from outboxctl.sink.delivery import bulk
 from outboxctl.sink.index import index_setup
@@ -21,39 +21,39 @@ if TYPE_CHECKING:
     from outboxctl.sink.transport.client import Client
 
 SENDERS = (1, 2, 3)
-A_REQUEST = 1_000
+REQUEST_SIZE = 1_000  # documents
 SNIPPET = 200
 WARM_UP = 500_000  # documents; before that the engine's own code is still being compiled
 
 
-def bodies(rig: Rig, events: int, size: int, a_request: int = A_REQUEST) -> list[bytes]:
-    """Bulk bodies made by the product from rows of the database, `a_request` documents in each."""
-    fill.pending(rig, events, size)
+def bodies(rig: Rig, events: int, size: int, request_size: int = REQUEST_SIZE) -> list[bytes]:
+    """Bulk bodies as the worker makes them from rows of the database, `request_size` documents in each."""
+    tables.pending(rig, events, size)
     made = []
-    while body := _body(rig, a_request):
+    while body := _body(rig, request_size):
         made.append(body)
     return made
 
 
 def text_of(rig: Rig, document: int) -> int:
     """Bytes of text that make a document of `document` bytes of JSON: the snippet repeats the first 200."""
-    fill.pending(rig, 1, 1)
+    tables.pending(rig, 1, 1)
     with rig.database.begin() as connection:
         (event,) = claim(connection, owner="bench", token=str(uuid4()), size=1, lease=30)
     spare = document - len(event.document or "") + 2
     return max(1, spare // 2 if spare <= 2 * SNIPPET else spare - SNIPPET)
 
 
-def _body(rig: Rig, a_request: int) -> bytes:
+def _body(rig: Rig, request_size: int) -> bytes:
     with rig.database.begin() as connection:
-        batch = claim(connection, owner="bench", token=str(uuid4()), size=a_request, lease=30)
+        batch = claim(connection, owner="bench", token=str(uuid4()), size=request_size, lease=30)
     return bulk.body(prepare(batch).actions)
 
 
 def warm_up(
     rig: Rig, requests: Sequence[bytes], events: int, *, documents: int = WARM_UP, within: float = inf
 ) -> None:
-    """Send documents until the engine is as quick as it gets, or has had so many, or so many seconds."""
+    """Send so many documents, or for so many seconds, so that the engine's own code is compiled."""
     end = monotonic() + within
     for _ in range(-(-documents // events)):
         _rate(rig, requests, max(SENDERS), events)
@@ -67,15 +67,15 @@ def limit(rig: Rig, requests: Sequence[bytes], events: int) -> dict[int, float]:
 
 
 def _rate(rig: Rig, requests: Sequence[bytes], senders: int, events: int) -> float:
-    fill.fresh_index(rig)
+    tables.fresh_index(rig)
     name = rig.settings.elastic_index
     with closing(connect(rig.settings, connections=senders)) as client, ThreadPoolExecutor(senders) as pool:
         started = perf_counter()
         failed = sum(pool.map(lambda body: _send(client, name, body, insist=rig.insists), requests))
         seconds = perf_counter() - started
-    found = index_setup.count(rig.client, name)
+    indexed = index_setup.count(rig.client, name)
     must(not failed, f"{failed} requests had errors")
-    must(found == events, f"{found} documents for {events} events")
+    must(indexed == events, f"{indexed} documents for {events} events")
     return events / seconds
 
 

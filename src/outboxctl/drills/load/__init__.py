@@ -1,1 +1,1 @@
-"""The load generator of the lab document: paced transactions of a source row and its event."""
+"""The lab document's load generator: paced transactions of rows and events. Imports core and below."""

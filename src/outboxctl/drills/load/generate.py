@@ -1,4 +1,4 @@
-"""Writing a load: one thread a share, one clock for all."""
+"""Writing a load: a thread for each share, all paced by one clock."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ from outboxctl.drills.load.plan import ENTITY_TYPE, Load, LoadTransaction, batch
 
 @dataclass(frozen=True)
 class Achieved:
-    """Operations written, the seconds that took, and the rate; fewer than asked if interrupted."""
+    """Operations written, the seconds that took, and the rate; fewer than the load's total if interrupted."""
 
     operations: int
     seconds: float
@@ -60,7 +60,7 @@ class Generator:
             self._stopping.set()
 
     def _wait_for(self, batch: LoadTransaction) -> float:
-        """Seconds until this batch's turn: a fast start is held back, a slow one catches up."""
+        """Seconds until this transaction is due: the rate holds on average, late ones follow at once."""
         with self._lock:
             turn, self._due = self._due, self._due + len(batch.ids)
         rate = self._load.rate

@@ -1,4 +1,4 @@
-"""What a load consists of: a stream of transactions, decided before any is written; pure."""
+"""The transactions of a load, planned before any is written; pure."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from uuid import UUID
 ENTITY_TYPE = "load"
 WORDS = ("outbox", "event", "lease", "claim", "index", "search", "worker", "replay", "drill", "sink")
 DELETED_OF_MIXED = 0.2
-LEAST_SHARE = 10  # transactions that make another writer worth it
+LEAST_SHARE = 10  # transactions of a writer at least
 
 
 class Scenario(StrEnum):
@@ -45,7 +45,7 @@ class LoadTransaction:
 
 
 def shares(load: Load) -> list[Load]:
-    """The load split over its writers: each has entities of its own, so none waits for another's."""
+    """The load split over its writers, each with entities of its own: none waits for another's locks."""
     writers = max(1, min(load.concurrency, load.total // (LEAST_SHARE * load.per_transaction)))
     totals = [load.total // writers + (n < load.total % writers) for n in range(writers)]
     seeds = [None if load.seed is None else load.seed + n for n in range(writers)]
@@ -53,7 +53,7 @@ def shares(load: Load) -> list[Load]:
 
 
 def batches(load: Load) -> Iterator[LoadTransaction]:
-    """The transactions of a load. A deleted entity never comes back: its versions would start again."""
+    """The transactions of a load. A deleted entity is not written again: its versions would restart."""
     rng = Random(load.seed)  # noqa: S311 - test data
     alive: deque[UUID] = deque()
     for start in range(0, load.total, load.per_transaction):
@@ -77,6 +77,6 @@ def _deletes(scenario: Scenario, rng: Random) -> bool:
 
 
 def content(size: int, rng: Random) -> str:
-    """About natural text of exactly `size` ASCII bytes."""
+    """Words of exactly `size` ASCII bytes."""
     words = " ".join(rng.choices(WORDS, k=size // 4 + 1))
     return words[:size].ljust(size, "x")

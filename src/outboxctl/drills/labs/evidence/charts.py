@@ -1,37 +1,19 @@
-"""What the page's charts draw: shapes in a field of 1000 by 100, stretched to whatever room there is.
-
-Lines and areas are SVG; all text is laid over them as HTML, so that it keeps its size on any screen.
-"""
+"""The charts of a lab's record: lines and areas over time, faults' windows, and the marks of both axes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil, floor, log10
+from math import ceil
+
+from markupsafe import Markup
 
 from outboxctl.drills.labs.evidence.figures import rates
 from outboxctl.drills.labs.evidence.words import PAGE
 from outboxctl.drills.labs.model import BilingualText, LabSample, Record, Window
+from outboxctl.operations.report import svg
+from outboxctl.operations.report.svg import Mark, Point, nice, points
 
-WIDTH, HEIGHT = 1000, 100
 MOST_POINTS = 160
 STACKED = ("done", "failed", "processing", "pending")  # from the bottom
-STEPS = (1, 1.2, 1.6, 2, 3, 4, 5, 6, 8, 10)
-Point = tuple[float, float]
-
-
-@dataclass(frozen=True)
-class ChartShape:
-    """A line or an area: its CSS class and its points."""
-
-    name: str
-    points: str
-
-
-@dataclass(frozen=True)
-class Mark:
-    """A label at so many percent of an axis."""
-
-    percent: float
-    text: str
 
 
 @dataclass(frozen=True)
@@ -45,13 +27,12 @@ class Shade:
 
 @dataclass(frozen=True)
 class LabChart:
-    """One chart; `peak` is its highest value, in words."""
+    """One chart; `peak` is its highest value as text, `svg` its picture without any text."""
 
     name: str
     title: BilingualText
     peak: str
-    areas: list[ChartShape]
-    lines: list[ChartShape]
+    svg: Markup
     xs: list[Mark]
     ys: list[Mark]
 
@@ -76,7 +57,7 @@ def charts(record: Record) -> list[LabChart]:
         "sum": [(each.at, each.look.attempts) for each in samples],
         "pace": rates(samples),
     }
-    return [_status(samples, end), *(_single(name, points, end) for name, points in singles.items())]
+    return [_status(samples, end), *(_single(name, line, end) for name, line in singles.items())]
 
 
 def _status(samples: Sequence[LabSample], end: float) -> LabChart:
@@ -87,40 +68,28 @@ def _status(samples: Sequence[LabSample], end: float) -> LabChart:
         above = [low + getattr(each.look, name) for low, each in zip(below, samples, strict=True)]
         upper = [(each.at, value) for each, value in zip(samples, above, strict=True)]
         lower = [(each.at, value) for each, value in zip(samples, below, strict=True)]
-        areas.append(ChartShape(name, _points([*upper, *reversed(lower)], end, top)))
+        areas.append(svg.element("polygon", class_=name, points=points([*upper, *reversed(lower)], end, top)))
         below = above
-    return LabChart("status", PAGE["status"], "", areas, [], _xs(end), _ys(top))
+    return _chart("status", "", areas, end, top)
 
 
-def _single(name: str, points: Sequence[Point], end: float) -> LabChart:
-    peak = max((value for _, value in points), default=0.0)
+def _single(name: str, line: Sequence[Point], end: float) -> LabChart:
+    peak = max((value for _, value in line), default=0.0)
     top = nice(peak or 1)
-    floor_ = [(points[-1][0], 0.0), (points[0][0], 0.0)] if points else []
-    area, line = (
-        ChartShape(name, _points([*points, *floor_], end, top)),
-        ChartShape(name, _points(points, end, top)),
-    )
-    return LabChart(name, PAGE[name], _number(peak), [area], [line], _xs(end), _ys(top))
+    base = [(line[-1][0], 0.0), (line[0][0], 0.0)] if line else []
+    area = svg.element("polygon", class_=name, points=points([*line, *base], end, top))
+    upper = svg.element("polyline", class_=name, points=points(line, end, top))
+    return _chart(name, _number(peak), [area, upper], end, top)
 
 
-def nice(value: float) -> float:
-    """The next round number at or above `value`, which is above 0."""
-    power = 10.0 ** floor(log10(value))
-    return next((step * power for step in STEPS if step * power >= value), 10 * power)
-
-
-def _points(points: Sequence[Point], end: float, top: float) -> str:
-    scaled = ((x / end * WIDTH, HEIGHT - y / top * HEIGHT) for x, y in points)
-    return " ".join(f"{x:.0f},{y:.1f}" for x, y in scaled)
+def _chart(name: str, peak: str, shapes: Sequence[str], end: float, top: float) -> LabChart:
+    title, ys = PAGE[name], [Mark(percent, _number(top * percent / 100)) for percent in (0, 50, 100)]
+    return LabChart(name, title, peak, svg.chart(f"{title.en} {title.zh}", ys, *shapes), _xs(end), ys)
 
 
 def _xs(end: float) -> list[Mark]:
     step = nice(end / 6)
     return [Mark(round(n * step / end * 100, 2), f"{n * step:g}") for n in range(ceil(end / step))]
-
-
-def _ys(top: float) -> list[Mark]:
-    return [Mark(percent, _number(top * percent / 100)) for percent in (0, 50, 100)]
 
 
 def _number(value: float) -> str:
