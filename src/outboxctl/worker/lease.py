@@ -28,7 +28,7 @@ class Lease:
         self.token, self.size, self.requested_at = token, size, requested_at
         self._seconds = seconds
         self.ends = requested_at + seconds
-        self.deadline = Deadline(self._delivery_ends, latest_start=self.ends)
+        self.deadline = Deadline(self._delivery_end, latest_start=self.ends)
         self.delivering = False  # whether requests to the sink are under way
 
     @property
@@ -44,15 +44,15 @@ class Lease:
     def renewed(self, requested_at: float) -> None:
         """The database renewed the lease, at the earliest at `requested_at`."""
         self.ends = requested_at + self._seconds
-        self.deadline.move(self._delivery_ends)
+        self.deadline.move(self._delivery_end)
 
     def lost(self) -> None:
         """The database did not renew it: the events are another worker's, or have taken too long."""
         self.ends = 0.0
-        self.deadline.move(self._delivery_ends)
+        self.deadline.move(self._delivery_end)
 
     @property
-    def _delivery_ends(self) -> float:
+    def _delivery_end(self) -> float:
         return self.ends - self._seconds * (1 - DELIVERY_SHARE)
 
 

@@ -4,11 +4,17 @@ from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from outboxctl.cli.chaos.leftovers import KINDS
-
 if TYPE_CHECKING:
     from outboxctl.drills.faults.ledger import Ledger
     from outboxctl.settings import Settings
+
+# Each declares how its faults are undone; who undoes must have loaded them all.
+KINDS = (
+    "outboxctl.drills.faults.engine",
+    "outboxctl.drills.faults.workers",
+    "outboxctl.drills.faults.block",
+    "outboxctl.drills.faults.guest",
+)
 
 
 def opened(given: "Settings") -> "Ledger":

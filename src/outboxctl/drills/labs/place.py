@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Protocol
@@ -11,6 +10,7 @@ from outboxctl.core.database import Database
 from outboxctl.core.schema import migrations, namespaces
 from outboxctl.drills import services
 from outboxctl.drills.labs.model import Need
+from outboxctl.drills.labs.namespace import Namespace
 from outboxctl.drills.scratch.settings import environment, fixed
 from outboxctl.drills.services.model import SearchWish, Service, Services, silent
 from outboxctl.settings import Settings, env_names
@@ -22,29 +22,6 @@ if TYPE_CHECKING:
     from outboxctl.drills.services.model import Say
 
 MAKING_SECONDS = 60.0  # for an index: a lease, which the client would go by, may be a second long
-
-
-@dataclass(frozen=True)
-class Namespace:
-    """What one lab gets: tables and an index of its own, and its settings.
-
-    `elastic_url` is the sink itself, without a proxy. `home` is the working folder of its workers.
-    `own` is the state folder of services that are this lab's alone, None where it shares them. `shown`
-    are the settings that are not the defaults, without the ends: they may hold secrets. `overrides`
-    stand over whatever a lab sets.
-    """
-
-    settings: Settings
-    elastic_url: str
-    home: Path
-    base: Mapping[str, str]
-    shown: Mapping[str, str]
-    own: Path | None = None
-    overrides: Mapping[str, str] = field(default_factory=dict)
-
-    def environment(self, **more: str) -> dict[str, str]:
-        """The environment of a worker of this lab."""
-        return {**self.base, **more, **self.overrides}
 
 
 class Place(Protocol):

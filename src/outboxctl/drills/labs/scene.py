@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from outboxctl.core.database import Connection
     from outboxctl.core.stats.drill_snapshot import EventCounts
     from outboxctl.core.stats.snapshot import EventRow
-    from outboxctl.drills.labs.place import Namespace
+    from outboxctl.drills.labs.namespace import Namespace
 
 ENTITY_TYPE = "block"
 TOGETHER = 500  # rows a transaction of a load

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from outboxctl.core.schema import namespaces
 from outboxctl.drills.faults import guest
 from outboxctl.drills.labs.model import Need
-from outboxctl.drills.labs.place import Namespace, by_field
+from outboxctl.drills.labs.namespace import Namespace
+from outboxctl.drills.labs.place import by_field
 from outboxctl.drills.scratch.settings import environment, fixed
 from outboxctl.net.urls import mask, without_credentials
 from outboxctl.settings import Settings

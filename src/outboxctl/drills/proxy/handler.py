@@ -2,24 +2,31 @@
 
 import json
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BufferedIOBase
-from typing import TYPE_CHECKING
 
 from outboxctl.drills.proxy import body, wire
-from outboxctl.drills.proxy.exchange import Answered
+from outboxctl.drills.proxy.exchange import Answered, Exchange
 from outboxctl.drills.proxy.request import ProxyRequest
 from outboxctl.drills.proxy.room import ROOM
 from outboxctl.drills.proxy.wire import ProxyReply
 
-if TYPE_CHECKING:
-    from outboxctl.drills.proxy.server import ProxyServer
+
+class ExchangeServer(ThreadingHTTPServer):
+    """A server whose handlers pass each request to `exchange`. A larger body than `limit` bytes is reset."""
+
+    exchange: Exchange
+
+    @property
+    def limit(self) -> int:
+        """Bytes of the largest body that is read."""
+        raise NotImplementedError
 
 
 class Handler(BaseHTTPRequestHandler):
     """Hands each request to the exchange of its server, and sends what that says as it says."""
 
-    server: "ProxyServer"
+    server: ExchangeServer
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
 

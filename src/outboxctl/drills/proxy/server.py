@@ -5,21 +5,20 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from http.server import ThreadingHTTPServer
 from time import monotonic
 from typing import Any
 
 from outboxctl.domain.errors import UsageError
 from outboxctl.drills.proxy import wire
 from outboxctl.drills.proxy.exchange import Exchange
-from outboxctl.drills.proxy.handler import Handler
+from outboxctl.drills.proxy.handler import ExchangeServer, Handler
 from outboxctl.drills.proxy.request import LARGEST
 
 POLL = 0.02  # seconds until a server that is told to stop listening does
 MOST = 256  # connections at a time; one more is reset
 
 
-class ProxyServer(ThreadingHTTPServer):
+class ProxyServer(ExchangeServer):
     """Bound to its port from the start; listens once told to. A larger body than `limit` is reset unread."""
 
     request_queue_size = 128
