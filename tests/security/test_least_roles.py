@@ -22,7 +22,7 @@ from desk.every_command import leaves
 from outboxctl import services
 from processes import OUTBOXCTL, Cli, environment, eventually
 from security.every_role import CASES, LOWER, Case, Login, table
-from security.ladder import Ladder, ladder
+from security.ladder import Ladder
 from security.test_sink_roles import permitted
 from servers import Servers
 from tls import Front
@@ -41,20 +41,6 @@ UNION ALL SELECT attname FROM pg_attribute WHERE attrelid = 'outbox_workers'::re
 ORDER BY 1
 """
 As = Callable[[Login], Cli]
-
-
-@pytest.fixture(scope="module")
-def whole(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ladder]:
-    """Logins and a database to copy."""
-    with ladder(servers.postgres, tmp_path_factory.mktemp("owner")) as made:
-        yield made
-
-
-@pytest.fixture
-def rungs(whole: Ladder) -> Iterator[Ladder]:
-    """A copy of one's own."""
-    with whole.copy() as made:
-        yield made
 
 
 @pytest.fixture
@@ -188,7 +174,7 @@ def test_an_index_is_blocked_without_a_login(
 ) -> None:
     def blocked() -> bool:
         (found,) = engine.indices.get_settings(index=index, flat_settings=True).values()
-        return found["settings"].get("index.blocks.write") == "true"
+        return bool(found["settings"].get("index.blocks.write") == "true")
 
     refused(acting_as(Login.STRANGER)(*path.split()))  # with a DATABASE_URL the marker is asked for
     assert not blocked()
