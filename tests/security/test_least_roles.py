@@ -40,6 +40,14 @@ UNION ALL SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespa
 UNION ALL SELECT attname FROM pg_attribute WHERE attrelid = 'outbox_workers'::regclass AND NOT attisdropped
 ORDER BY 1
 """
+TRAP = """
+CREATE TABLE trapped (at timestamptz);
+CREATE FUNCTION trap() RETURNS varchar LANGUAGE sql SECURITY DEFINER
+    AS $$ INSERT INTO trapped VALUES (now()) RETURNING '0006'::varchar $$;
+DROP TABLE outboxctl_alembic_version;
+CREATE VIEW outboxctl_alembic_version AS SELECT trap() AS version_num;
+GRANT SELECT ON outboxctl_alembic_version TO PUBLIC;
+"""
 As = Callable[[Login], Cli]
 
 
@@ -253,3 +261,14 @@ def test_a_guest_needs_to_create_a_schema(
     acting_as(Login.CREATOR).ok(*path.split(), *small, "--yes", timeout=200)
     assert sink.refused == []
     assert held(sql, engine, index) == before
+
+
+@pytest.mark.parametrize("path", ["db current", "db check"])
+def test_reading_the_revision_changes_nothing_even_where_a_view_would(
+    path: str, acting_as: As, sql: psycopg.Connection
+) -> None:
+    """It promises that PostgreSQL itself refuses: a view in the table's place tries."""
+    sql.execute(TRAP)
+    done = acting_as(Login.OWNER)(*path.split())
+    assert done.returncode in {1, 2, 3}, done.stdout
+    assert sql.execute("SELECT count(*) FROM trapped").fetchall() == [(0,)]

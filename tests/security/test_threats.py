@@ -5,6 +5,7 @@ Logins are those of `db roles`; the sink's roles are a front that refuses what n
 
 import json
 import re
+import subprocess
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from urllib.parse import urlsplit
 
 import psycopg
 import pytest
-from elasticsearch import AuthorizationException, Elasticsearch
+from elasticsearch import ApiError, AuthorizationException, Elasticsearch
 from psycopg.sql import SQL, Identifier
 
 from desk import terminal
@@ -427,9 +428,7 @@ def test_a_redirect_of_the_sink_is_not_followed(cli: Cli, sql: Sql) -> None:
     ).fetchall() == [("bad_response",)]
 
 
-def test_health_asks_for_no_login_and_listens_here_alone(
-    rungs: Ladder, worker: Callable[..., Worker]
-) -> None:
+def test_health_asks_for_no_login(rungs: Ladder, worker: Callable[..., Worker]) -> None:
     running = worker(DATABASE_URL=rungs.url(Login.WORKER))
     eventually(lambda: running.get("/healthz")[0] == 200)
     assert running.get("/metrics")[0] == 200
@@ -442,3 +441,26 @@ def test_documents_lie_in_the_index_as_in_the_row(
     sql.execute("UPDATE search_index SET text = 'a private text'")
     cli.ok("worker", "--drain")
     assert documents(engine, index) == {f"block:{PENDING}": "a private text"}
+
+
+def test_the_proxy_lends_its_client_certificate_and_no_key_of_a_setting(
+    cli: Cli, servers: Servers, papers: Papers, index: str
+) -> None:
+    cert, key = papers.issue("whoever-runs-the-proxy")
+    front = Front(servers.sink, papers.server(asks=papers.ca))
+    mine = {"ELASTIC_CA_CERTS": papers.ca, "ELASTIC_CLIENT_CERT": cert, "ELASTIC_CLIENT_KEY": key}
+    env = cli.env | mine | {"ELASTIC_API_KEY": "c4n4ry", "OUTBOX_ENV": "test"}
+    with front.open():
+        command = [*OUTBOXCTL, "chaos", "proxy", "--port", "0", "--elastic-url", front.url]
+        with subprocess.Popen(command, env=env, cwd=cli.cwd, stdout=subprocess.PIPE, text=True) as proxy:
+            try:
+                assert proxy.stdout
+                found = re.search(r"http://[\d.]+:\d+", proxy.stdout.readline())
+                assert found
+                with Elasticsearch(found[0]) as stranger:
+                    assert stranger.indices.exists(index=index), "without a certificate of his own"
+                front.lets_in.add("ApiKey c4n4ry")
+                with Elasticsearch(found[0]) as stranger, pytest.raises(ApiError):
+                    stranger.indices.get(index=index)
+            finally:
+                proxy.terminate()
