@@ -24,7 +24,7 @@ from outboxctl import services
 from processes import OUTBOXCTL, Cli, Worker, environment, eventually
 from security.every_role import FAILED, PENDING, Login
 from security.ladder import Ladder
-from security.tap import Tap
+from security.tap import Change, Tap
 from security.test_sink_roles import permitted
 from servers import Servers
 from tls import HOST, Door, Front, Papers
@@ -99,6 +99,15 @@ def in_role(role: str, servers: Servers, index: str) -> Iterator[Elasticsearch]:
     front = Front(servers.sink, permits=lambda method, path: permitted(role, method, path, index))
     with front.open(), Elasticsearch(front.url) as client:
         yield client
+
+
+@pytest.fixture
+def spare(engine: Elasticsearch, index: str) -> Iterator[str]:
+    """The name of another index, as long as ours; whatever begins with it is gone afterwards."""
+    name = f"x{index[1:]}"
+    yield name
+    for each in engine.indices.get_alias(index=f"{name}*", expand_wildcards="all"):
+        engine.indices.delete(index=each)
 
 
 def denied(session: Sql, *statements: str) -> None:
@@ -213,26 +222,25 @@ def test_a_stolen_worker_reads_all_rows_marks_events_done_and_writes_no_event_au
 
 
 def test_a_stolen_worker_writes_all_documents_and_reaches_no_other_index(
-    servers: Servers, engine: Elasticsearch, index: str
+    servers: Servers, engine: Elasticsearch, index: str, spare: str
 ) -> None:
-    other = f"x{index}"
-    engine.index(index=other, id="theirs", document={"text": "theirs"}, refresh=True)
+    engine.index(index=spare, id="theirs", document={"text": "theirs"}, refresh=True)
     with in_role("worker", servers, index) as thief:
         write = {"index": {"_id": "mine"}}, {"text": "mine"}
         assert not thief.bulk(index=index, operations=write)["errors"]
         assert documents(engine, index) == {"mine": "mine"}
         assert not thief.bulk(index=index, operations=[{"delete": {"_id": "mine"}}])["errors"]
-        for asked in (
-            lambda: thief.bulk(index=other, operations=write),
+        forbidden: tuple[Callable[[], object], ...] = (
+            lambda: thief.bulk(index=spare, operations=write),
             lambda: thief.search(index=index),
             lambda: thief.indices.delete(index=index),
-            lambda: thief.indices.create(index=other + "-2"),
+            lambda: thief.indices.create(index=f"{spare}-2"),
             lambda: thief.indices.update_aliases(actions=[]),
-        ):
+        )
+        for asked in forbidden:
             with pytest.raises(AuthorizationException):
                 asked()
-    assert documents(engine, other) == {"theirs": "theirs"}
-    engine.indices.delete(index=other)
+    assert documents(engine, spare) == {"theirs": "theirs"}
 
 
 def test_a_viewer_reads_every_row_and_document_and_changes_none(
@@ -252,12 +260,13 @@ def test_a_viewer_reads_every_row_and_document_and_changes_none(
     engine.index(index=index, id="theirs", document={"text": "theirs"}, refresh=True)
     with in_role("viewer", servers, index) as client:
         assert client.search(index=index)["hits"]["hits"][0]["_id"] == "theirs"
-        for asked in (
+        forbidden: tuple[Callable[[], object], ...] = (
             lambda: client.bulk(index=index, operations=[{"delete": {"_id": "theirs"}}]),
             lambda: client.delete_by_query(index=index, query={"match_all": {}}),
             lambda: client.indices.put_settings(index=index, settings={"index.blocks.write": True}),
             lambda: client.indices.delete(index=index),
-        ):
+        )
+        for asked in forbidden:
             with pytest.raises(AuthorizationException):
                 asked()
     assert documents(engine, index) == {"theirs": "theirs"}
@@ -313,10 +322,10 @@ def test_metrics_show_counts_and_hold_no_id_text_or_secret(
 
 
 @contextmanager
-def tapped(url: str, **changes: Callable[[bytes], bytes]) -> Iterator[tuple[Tap, str]]:
+def tapped(url: str, there: Change = bytes, back: Change = bytes) -> Iterator[tuple[Tap, str]]:
     """Somebody before the server of this URL, and the URL that leads through him."""
     parts = urlsplit(url)
-    with Tap((str(parts.hostname), int(parts.port or 0)), **changes).open() as tap:
+    with Tap((str(parts.hostname), int(parts.port or 0)), there, back).open() as tap:
         yield tap, url.replace(f":{parts.port}", f":{tap.port}")
 
 
@@ -379,13 +388,12 @@ def test_a_laptops_settings_may_what_its_logins_may_and_the_name_of_the_environm
 
 
 def test_a_sink_that_lies_is_believed_and_lies_to_verify_as_well(
-    cli: Cli, rungs: Ladder, servers: Servers, engine: Elasticsearch, index: str, sql: Sql
+    cli: Cli, rungs: Ladder, servers: Servers, engine: Elasticsearch, index: str, spare: str, sql: Sql
 ) -> None:
     """It takes everything into an index of its own, and shows that to whoever asks."""
     sql.execute("DELETE FROM search_outbox_events WHERE id <> %s", [PENDING])
-    real, shown = index.encode(), (index[:-1] + ("0" if index[-1] != "0" else "1")).encode()
-    aside = f"{shown.decode()}-000001"
-    engine.indices.create(index=aside, aliases={shown.decode(): {}})
+    engine.indices.create(index=f"{spare}-000001", aliases={spare: {}})
+    real, shown = index.encode(), spare.encode()
     there, back = (lambda sent: sent.replace(real, shown)), (lambda sent: sent.replace(shown, real))
     with tapped(servers.sink, there=there, back=back) as (_, url):
         cli.ok("worker", "--drain", env={"ELASTIC_URL": url})
@@ -393,7 +401,6 @@ def test_a_sink_that_lies_is_believed_and_lies_to_verify_as_well(
     assert sql.execute("SELECT status FROM search_outbox_events").fetchall() == [("done",)]
     assert documents(engine, index) == {}
     assert cli("verify", env={"DATABASE_URL": rungs.url(Login.VIEWER)}).returncode == 4
-    engine.indices.delete(index=aside)
 
 
 def test_a_sinks_text_fills_the_error_of_a_row_and_reaches_no_terminal(
