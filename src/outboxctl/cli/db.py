@@ -149,6 +149,7 @@ def _revisions(database_url: str | None) -> tuple[str | None, str]:
     from outboxctl.core import migrations
 
     with database(settings(database_url=database_url)) as db, db.begin() as connection:
+        connection.exec_driver_sql("SET TRANSACTION READ ONLY")
         found = migrations.current(connection)
         migrations.check_known(found, db.name)
         return found, migrations.head()

@@ -50,7 +50,12 @@ KNOWN: tuple[tuple[set[str], type[OutboxctlError], str, str], ...] = (
         "the schema in {name} is missing or damaged: {text}",
         "run `outboxctl db upgrade`",
     ),
-    ({"42501"}, UsageError, "not permitted in {name}: {text}", "use a role with the needed rights"),
+    (
+        {"42501"},
+        UsageError,
+        "not permitted in {name}: {text}",
+        "use a role with the needed rights: `outboxctl db roles` shows them",
+    ),
     (
         {"22P05", "22021"},  # a character that the database's encoding lacks
         UsageError,
