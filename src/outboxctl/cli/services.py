@@ -79,9 +79,11 @@ def _make_indexes(given: "Settings") -> list[str]:
 
 
 def _print_exports(running: "Services", index: str, asked: "list[tuple[Service, int]]") -> None:
-    typer.echo(f"export DATABASE_URL='{running.postgres.url}'")
-    typer.echo(f"export ELASTIC_URL='{running.search.url}'")
-    typer.echo(f"export ELASTIC_INDEX='{index}'")
+    from outboxctl.shell import export
+
+    typer.echo(export("DATABASE_URL", running.postgres.url))
+    typer.echo(export("ELASTIC_URL", running.search.url))
+    typer.echo(export("ELASTIC_INDEX", index))
     # Last: an `eval $(…)` without quotes makes one line of all, in which a comment hides what follows.
     for service, port in asked:
         if service.port != port:

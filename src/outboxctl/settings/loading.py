@@ -65,11 +65,16 @@ def _field_of(location: str) -> str:
 def _name_set(field: str) -> str:
     if file := files_in_force().get(field):
         return f"{file[0]} ({brief(file[1], 200)})"
+    name = _set_name(field)
+    return f"{name} in {'the environment' if os.environ.get(name) else '.env'}" if _raw_of(name) else name
+
+
+def _set_name(field: str) -> str:
     return next((name for name in env_names(field) if _raw_of(name)), env_names(field)[0])
 
 
 def _raw(field: str) -> str | None:
-    return _raw_of(_name_set(field))
+    return _raw_of(_set_name(field))
 
 
 def _raw_of(name: str) -> str | None:
