@@ -53,7 +53,8 @@ def up(
 
     say = render.console(stderr=True).print
     running = start(search=search.value, postgres_port=postgres_port, search_port=search_port, say=say)
-    given = settings(elastic_url=running.search.url, elastic_index=elastic_index)
+    ends = {"database_url": running.postgres.url, "elastic_url": running.search.url}
+    given = settings(**ends, elastic_index=elastic_index)
     indexes = _make_indexes(given)
     both = [(running.postgres, postgres_port), (running.search, search_port)]
     asked = [(service, asked_port(service, port)) for service, port in both]

@@ -82,6 +82,12 @@ class Ends(BaseSettings):
         description="dev, test, sandbox or prod; checked against the marker in the database",
     )
 
+    trust_dotenv: bool = Field(
+        False,
+        validation_alias="OUTBOX_TRUST_DOTENV",
+        description="`on`: secrets of the environment may go where `.env` says; counts only outside `.env`",
+    )
+
     @field_validator("database_url")
     @classmethod
     def _database_url(cls, value: SecretStr | None) -> SecretStr | None:
