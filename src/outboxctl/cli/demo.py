@@ -162,13 +162,15 @@ def _expected(check: "Check") -> str:
 
 
 def _how_to_use(kept: "Kept") -> str:
+    from outboxctl.shell import export, quoted
+
     return f"""
 The services keep running. To use them:
-  export OUTBOXCTL_STATE='{kept.state}'
-  export DATABASE_URL='{kept.database_url}'
-  export ELASTIC_URL='{kept.elastic_url}'
-  export ELASTIC_INDEX='{kept.elastic_index}'
+  {export("OUTBOXCTL_STATE", kept.state)}
+  {export("DATABASE_URL", kept.database_url)}
+  {export("ELASTIC_URL", kept.elastic_url)}
+  {export("ELASTIC_INDEX", kept.elastic_index)}
   outboxctl status
 To end them and delete their data:
-  OUTBOXCTL_STATE='{kept.state}' outboxctl services down --purge
-  rm -r '{kept.state}'"""
+  OUTBOXCTL_STATE={quoted(kept.state)} outboxctl services down --purge
+  rm -r {quoted(kept.state)}"""

@@ -53,7 +53,8 @@ def up(
 
     say = render.console(stderr=True).print
     running = start(search=search.value, postgres_port=postgres_port, search_port=search_port, say=say)
-    given = settings(elastic_url=running.search.url, elastic_index=elastic_index)
+    ends = {"database_url": running.postgres.url, "elastic_url": running.search.url}
+    given = settings(**ends, elastic_index=elastic_index)
     indexes = _make_indexes(given)
     both = [(running.postgres, postgres_port), (running.search, search_port)]
     asked = [(service, asked_port(service, port)) for service, port in both]
@@ -79,9 +80,11 @@ def _make_indexes(given: "Settings") -> list[str]:
 
 
 def _print_exports(running: "Services", index: str, asked: "list[tuple[Service, int]]") -> None:
-    typer.echo(f"export DATABASE_URL='{running.postgres.url}'")
-    typer.echo(f"export ELASTIC_URL='{running.search.url}'")
-    typer.echo(f"export ELASTIC_INDEX='{index}'")
+    from outboxctl.shell import export
+
+    typer.echo(export("DATABASE_URL", running.postgres.url))
+    typer.echo(export("ELASTIC_URL", running.search.url))
+    typer.echo(export("ELASTIC_INDEX", index))
     # Last: an `eval $(…)` without quotes makes one line of all, in which a comment hides what follows.
     for service, port in asked:
         if service.port != port:

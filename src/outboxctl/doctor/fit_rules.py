@@ -42,7 +42,7 @@ def sink_in_clear(_: object, settings: Settings) -> Iterator[Said]:
         parts = urlsplit(url)
         if parts.scheme == "http" and (secret or credentials(url)) and not local(str(parts.hostname)):
             what = f"Credentials go to {parts.hostname} over plain http."
-            yield what, f"export ELASTIC_URL=https://{parts.hostname}:{parts.port}"
+            yield what, export("ELASTIC_URL", f"https://{parts.hostname}:{parts.port}")
 
 
 @rule(

@@ -7,6 +7,7 @@ import psutil
 
 from outboxctl.services.launch import DEFAULT_PORTS
 from outboxctl.services.model import Role, Service
+from outboxctl.shell import export
 from outboxctl.wording import brief
 
 NAMES: dict[Role, tuple[str, str]] = {
@@ -28,7 +29,7 @@ def lines(service: Service, asked: int) -> Iterator[str]:
     name, variable = NAMES[service.role]
     yield f"PORT MOVED: {name} listens on {service.port}, not on {asked}: {_why(asked)}."
     yield f"  Lines that say {asked}, the lab document's among them, lead to something else. They must read:"
-    yield f"    export {variable}='{service.url}'"
+    yield f"    {export(variable, service.url)}"
     again = f"outboxctl services down; outboxctl services up --{service.role}-port {asked}"
     yield f"  Or free {asked}, and run: {again}"
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from shlex import quote
 from time import monotonic
 from typing import Any
 
@@ -35,7 +36,7 @@ class ElasticSink:
 
     def _absent(self) -> str:
         return (
-            f"{NO_INDEX} {self._index}: `outboxctl services up --elastic-index {self._index}` makes it"
+            f"{NO_INDEX} {self._index}: `outboxctl services up --elastic-index {quote(self._index)}` makes it"
             " on local services, `outboxctl rebuild` elsewhere"
         )
 
