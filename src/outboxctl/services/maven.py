@@ -1,6 +1,7 @@
 """A real search engine from Maven Central: its jars, and the few classes that Maven Central lacks.
 
-Prepared once into the cache folder; the data lives elsewhere.
+Prepared once into the cache folder; the data lives elsewhere. The jars are those of `pins.py`, or nothing
+is started.
 """
 
 import hashlib
@@ -11,12 +12,15 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from outboxctl.errors import UnreachableError
+from outboxctl.errors import UnreachableError, UsageError
+from outboxctl.services import pins
 from outboxctl.services.engines import SOURCES, Release
 from outboxctl.services.model import Say
 from outboxctl.services.record import cache_folder, locked
 
 MODULE = "transport"
+# In Maven's words: Could not transfer artifact G:A:jar:V from/to … (…): Checksum validation failed, …
+FORGED = re.compile(r"artifact (\S+) from/to [^\n]*?(Checksum validation failed[^\n]*?)(?: ->|\n|$)")
 
 
 def java_home(oldest: int) -> Path | None:
@@ -25,7 +29,10 @@ def java_home(oldest: int) -> Path | None:
 
 
 def engine_home(engine: Release, java: Path, say: Say) -> Path:
-    """Return the folder to use as `path.home`, prepared if need be. UnreachableError where that fails."""
+    """Return the folder to use as `path.home`, prepared if need be.
+
+    UnreachableError where that fails, UsageError where a jar is not the one of its list.
+    """
     home = cache_folder() / f"{engine.product}-{engine.version}-{_fingerprint(engine)}"
     with locked(cache_folder(), say):
         if not home.exists():
@@ -36,7 +43,25 @@ def engine_home(engine: Release, java: Path, say: Say) -> Path:
             part = home.with_name(f"{home.name}.{os.getpid()}.part")
             _build(engine, part, java / "bin" / "javac")
             part.rename(home)
+    pins.check(engine, _jars(engine, home))
     return home
+
+
+def fetch(engine: Release, folder: Path, *more: str) -> None:
+    """Download the jars of an engine into a folder; what differs from its checksum there is refused (-C)."""
+    goal = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={folder}"]
+    pom = str(engine.sources / "pom.xml")
+    _run("mvn", "-q", "-B", "-C", "-f", pom, f"-Drelease={engine.version}", *goal, *more)
+
+
+def _jars(engine: Release, home: Path) -> list[Path]:
+    """Every jar in a prepared folder but the one that is made of our own transport."""
+    own = home / "modules" / MODULE / f"{MODULE}.jar"
+    return [jar for jar in home.rglob("*.jar") if jar != own or not _own_transport(engine).exists()]
+
+
+def _own_transport(engine: Release) -> Path:
+    return engine.sources / f"{engine.transport}.java"
 
 
 def _java_homes() -> Iterator[Path]:
@@ -58,7 +83,7 @@ def _release(home: Path) -> int:
 
 def _fingerprint(engine: Release) -> str:
     """Other sources make another home, so that an upgrade of ours never starts old classes."""
-    sources = sorted(engine.sources.iterdir())
+    sources = [*sorted(engine.sources.iterdir()), pins.pin_file(engine)]
     said = [engine.descriptor.encode(), *(path.read_bytes() for path in sources)]
     return hashlib.sha256(b"".join(said)).hexdigest()[:8]
 
@@ -70,11 +95,11 @@ def _build(engine: Release, home: Path, javac: Path) -> None:
         folder.mkdir(parents=True)
     (module / "plugin-descriptor.properties").write_text(engine.descriptor)
     shutil.copy(SOURCES / "log4j2.properties", home / "config")
-    goal = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={home / 'lib'}"]
-    _run("mvn", "-q", "-B", "-f", str(engine.sources / "pom.xml"), f"-Drelease={engine.version}", *goal)
+    fetch(engine, home / "lib")
+    pins.check(engine, _jars(engine, home))  # before any of it is run, by the compiler too
     _compile(engine, "Engine", home, javac)
     # Both products insist that a module's class comes from a jar of the module's own.
-    if (engine.sources / f"{engine.transport}.java").exists():
+    if _own_transport(engine).exists():
         compiled = _compile(engine, engine.transport, home, javac)
         shutil.make_archive(str(module / MODULE), "zip", compiled)
         (module / f"{MODULE}.zip").rename(module / f"{MODULE}.jar")
@@ -98,4 +123,6 @@ def _run(*command: str) -> None:
         raise UnreachableError(f"cannot prepare the search engine: {error}") from error
     if done.returncode:
         output = (done.stdout + done.stderr).strip()
+        if found := FORGED.search(output):
+            raise UsageError(f"{found[1]} is not what its repository vouches for: {found[2]}", hint=pins.HINT)
         raise UnreachableError(f"cannot prepare the search engine: {command[0]} failed", hint=output[-2000:])
