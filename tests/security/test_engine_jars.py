@@ -9,7 +9,7 @@ import pytest
 
 from outboxctl import services
 from outboxctl.errors import UsageError
-from outboxctl.services import maven, pins
+from outboxctl.services import jdk, maven, pins
 from outboxctl.services.engines import RELEASES, Release
 
 KEPT = Path.home() / ".m2" / "repository"
@@ -20,7 +20,7 @@ SETTINGS = """<settings><mirrors><mirror><id>here</id><mirrorOf>*</mirrorOf>
 
 pytestmark = pytest.mark.no_servers
 needs_maven = pytest.mark.skipif(
-    not (KEPT / JAR).exists() or not shutil.which("mvn") or not maven.java_home(ENGINE.java),
+    not (KEPT / JAR).exists() or not shutil.which("mvn") or not jdk.java_home(ENGINE.java),
     reason="Maven has not fetched an Elasticsearch here",
 )
 
@@ -47,7 +47,7 @@ def _change(file: Path) -> None:
 
 
 def _prepare() -> Path:
-    java = maven.java_home(ENGINE.java)
+    java = jdk.java_home(ENGINE.java)
     assert java
     return maven.engine_home(ENGINE, java, print)
 
@@ -80,9 +80,8 @@ def test_a_jar_changed_by_one_bit_together_with_its_checksum_is_refused(served: 
 def test_a_prepared_engine_with_a_changed_jar_is_not_started(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    jar, home = _small(tmp_path, monkeypatch)
-    assert maven.engine_home(ENGINE, tmp_path, print) == home
-    _change(jar)
+    _small(tmp_path, monkeypatch)
+    _change(maven.engine_home(ENGINE, tmp_path, print) / "lib" / "one.jar")
     with pytest.raises(UsageError, match=r"one\.jar was changed"):
         maven.engine_home(ENGINE, tmp_path, print)
 
@@ -91,11 +90,10 @@ def test_a_prepared_engine_with_a_changed_jar_is_not_started(
 def test_no_imitation_is_started_in_the_place_of_a_changed_engine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, search: services.model.SearchWish
 ) -> None:
-    monkeypatch.setattr(maven, "java_home", lambda _: tmp_path)
+    monkeypatch.setattr(jdk, "java_home", lambda _: tmp_path)
     monkeypatch.setattr("outboxctl.services.docker.available", lambda: False)
-    jar, _ = _small(tmp_path, monkeypatch)
-    maven.engine_home(ENGINE, tmp_path, print)
-    _change(jar)
+    _small(tmp_path, monkeypatch)
+    _change(maven.engine_home(ENGINE, tmp_path, print) / "lib" / "one.jar")
     with pytest.raises(UsageError, match="was changed"):
         services.start_search(tmp_path / "state", search=search, fresh=True)
 
@@ -104,8 +102,8 @@ def test_no_imitation_is_started_in_the_place_of_a_changed_engine(
 def test_a_jar_that_is_on_no_list_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    _, home = _small(tmp_path, monkeypatch)
-    maven.engine_home(ENGINE, tmp_path, print)
+    _small(tmp_path, monkeypatch)
+    home = maven.engine_home(ENGINE, tmp_path, print)
     (home / name).parent.mkdir(parents=True, exist_ok=True)
     (home / name).write_bytes(b"one")
     with pytest.raises(UsageError, match="not a jar of this release"):
@@ -113,9 +111,8 @@ def test_a_jar_that_is_on_no_list_is_refused(
 
 
 def test_a_jar_that_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    jar, _ = _small(tmp_path, monkeypatch)
-    maven.engine_home(ENGINE, tmp_path, print)
-    jar.unlink()
+    _small(tmp_path, monkeypatch)
+    (maven.engine_home(ENGINE, tmp_path, print) / "lib" / "one.jar").unlink()
     with pytest.raises(UsageError, match=r"lacks one\.jar"):
         maven.engine_home(ENGINE, tmp_path, print)
 
@@ -127,8 +124,8 @@ def test_every_engine_has_a_list_with_its_server_on_it(engine: Release) -> None:
     assert all(len(line.split()[0]) == 64 for line in lines)
 
 
-def _small(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
-    """An engine of one jar: where it will be, and its folder."""
+def _small(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An engine of one jar."""
     listed = folder / "list"
     listed.write_text(f"{hashlib.sha256(b'one').hexdigest()}  one.jar\n")
     monkeypatch.setenv("OUTBOXCTL_CACHE", str(folder / "cache"))
@@ -139,5 +136,4 @@ def _small(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
         (home / "lib" / "one.jar").write_bytes(b"one")
 
     monkeypatch.setattr(maven, "_build", build)
-    home = folder / "cache" / f"{ENGINE.product}-{ENGINE.version}-{maven._fingerprint(ENGINE)}"
-    return home / "lib" / "one.jar", home
+    monkeypatch.setattr("tempfile.tempdir", str(folder))  # where root's copy lies

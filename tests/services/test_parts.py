@@ -41,7 +41,7 @@ def test_an_interrupted_initdb_is_not_taken_for_ready(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", "/tmp")  # noqa: S108 - where `nobody` comes, if we are root
-    home = place.home(tmp_path)
+    home = place.home(tmp_path, "postgres")
     try:
         (home / "data.part").mkdir()
         (home / "data.part" / "PG_VERSION").write_text("17\n")
@@ -53,7 +53,7 @@ def test_an_interrupted_initdb_is_not_taken_for_ready(
 
 def test_binaries_out_of_reach_are_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    monkeypatch.setattr(place, "_reaches", lambda _: False)
+    monkeypatch.setattr(place, "reaches", lambda _: False)
     copied = place.binaries()
     assert copied.is_relative_to(tmp_path)
     assert place.binaries() == copied

@@ -9,11 +9,10 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 from outboxctl.errors import UnreachableError, UsageError
-from outboxctl.services import pins
+from outboxctl.services import pins, place
 from outboxctl.services.engines import SOURCES, Release
 from outboxctl.services.model import Say
 from outboxctl.services.record import cache_folder, locked
@@ -21,11 +20,9 @@ from outboxctl.services.record import cache_folder, locked
 MODULE = "transport"
 # In Maven's words: Could not transfer artifact G:A:jar:V from/to … (…): Checksum validation failed, …
 FORGED = re.compile(r"artifact (\S+) from/to [^\n]*?(Checksum validation failed[^\n]*?)(?: ->|\n|$)")
-
-
-def java_home(oldest: int) -> Path | None:
-    """Find a JDK that is new enough: `ENGINE_JAVA_HOME`, `JAVA_HOME`, /usr/lib/jvm, or the one on PATH."""
-    return next((home for home in _java_homes() if _release(home) >= oldest), None)
+FORGED_HINT = (
+    "try again; if it comes again, the repository that Maven asks (settings.xml) is damaged or forged"
+)
 
 
 def engine_home(engine: Release, java: Path, say: Say) -> Path:
@@ -43,8 +40,9 @@ def engine_home(engine: Release, java: Path, say: Say) -> Path:
             part = home.with_name(f"{home.name}.{os.getpid()}.part")
             _build(engine, part, java / "bin" / "javac")
             part.rename(home)
-    pins.check(engine, _jars(engine, home))
-    return home
+    used = place.within_reach(home, home.name)
+    pins.check(engine, used, _jars(engine, used))
+    return used
 
 
 def fetch(engine: Release, folder: Path, *more: str) -> None:
@@ -64,23 +62,6 @@ def _own_transport(engine: Release) -> Path:
     return engine.sources / f"{engine.transport}.java"
 
 
-def _java_homes() -> Iterator[Path]:
-    yield from (Path(os.environ[name]) for name in ("ENGINE_JAVA_HOME", "JAVA_HOME") if os.environ.get(name))
-    yield from sorted(Path("/usr/lib/jvm").glob("*"))
-    java = shutil.which("java")
-    if java:
-        yield Path(java).resolve().parents[1]
-
-
-def _release(home: Path) -> int:
-    """Read the feature release of a JDK; 0 for what is none."""
-    release = home / "release"
-    if not release.is_file() or not (home / "bin" / "javac").exists():
-        return 0
-    found = re.search(r'^JAVA_VERSION="(\d+)', release.read_text(), re.MULTILINE)
-    return int(found[1]) if found else 0
-
-
 def _fingerprint(engine: Release) -> str:
     """Other sources make another home, so that an upgrade of ours never starts old classes."""
     sources = [*sorted(engine.sources.iterdir()), pins.pin_file(engine)]
@@ -96,7 +77,7 @@ def _build(engine: Release, home: Path, javac: Path) -> None:
     (module / "plugin-descriptor.properties").write_text(engine.descriptor)
     shutil.copy(SOURCES / "log4j2.properties", home / "config")
     fetch(engine, home / "lib")
-    pins.check(engine, _jars(engine, home))  # before any of it is run, by the compiler too
+    pins.check(engine, home, _jars(engine, home))  # before any of it is run, by the compiler too
     _compile(engine, "Engine", home, javac)
     # Both products insist that a module's class comes from a jar of the module's own.
     if _own_transport(engine).exists():
@@ -124,5 +105,7 @@ def _run(*command: str) -> None:
     if done.returncode:
         output = (done.stdout + done.stderr).strip()
         if found := FORGED.search(output):
-            raise UsageError(f"{found[1]} is not what its repository vouches for: {found[2]}", hint=pins.HINT)
+            raise UsageError(
+                f"{found[1]} is not what its repository vouches for: {found[2]}", hint=FORGED_HINT
+            )
         raise UnreachableError(f"cannot prepare the search engine: {command[0]} failed", hint=output[-2000:])

@@ -13,7 +13,7 @@ from outboxctl.errors import UsageError
 from outboxctl.services.engines import SOURCES, Release
 
 HINT = (
-    "delete that jar and what Maven keeps of it (~/.m2/repository), and try again; if it comes again, the"
+    "delete {} and what Maven keeps of that jar (~/.m2/repository), and try again; if it comes again, the"
     " repository that Maven asks (settings.xml) serves another file than Maven Central did"
 )
 
@@ -23,20 +23,21 @@ def pin_file(engine: Release) -> Path:
     return SOURCES / f"{engine.product}-{engine.version}.sha256"
 
 
-def check(engine: Release, jars: Iterable[Path]) -> None:
-    """UsageError unless these are the jars of the list, each once and unchanged; it names the first other.
+def check(engine: Release, home: Path, jars: Iterable[Path]) -> None:
+    """UsageError unless the jars in `home` are those of the list, each once and unchanged.
 
     About 0.1 s for the 40 to 65 MB of an engine: the digests of several jars are made at a time.
     """
+    hint = HINT.format(home)
     wanted, found = _pinned(engine), sorted(jars)
     with ThreadPoolExecutor() as pool:
         digests = list(pool.map(_digest, found))
     for jar, digest in zip(found, digests, strict=True):
         expected = wanted.pop(jar.name, "none, it is not a jar of this release")
         if digest != expected:
-            raise UsageError(f"{jar} was changed: SHA-256 expected {expected}, found {digest}", hint=HINT)
+            raise UsageError(f"{jar} was changed: SHA-256 expected {expected}, found {digest}", hint=hint)
     for name in wanted:
-        raise UsageError(f"{engine.title} lacks {name}: SHA-256 expected {wanted[name]}", hint=HINT)
+        raise UsageError(f"{engine.title} lacks {name}: SHA-256 expected {wanted[name]}", hint=hint)
 
 
 def lines(jars: Iterable[Path]) -> Iterator[str]:
