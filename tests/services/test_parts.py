@@ -28,6 +28,7 @@ def test_an_interrupted_preparation_is_not_taken_for_ready(
         (home / "Engine.classes").mkdir(parents=True)
 
     monkeypatch.setenv("OUTBOXCTL_CACHE", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))  # where root's copy lies
     monkeypatch.setattr(maven, "_build", breaks)
     with pytest.raises(UnreachableError):
         maven.engine_home(RELEASES["opensearch"], tmp_path, print)

@@ -23,7 +23,7 @@ from outboxctl.services.record import locked
 
 BIN = Path("pginstall", "bin")
 # Of root's environment; the rest may hold secrets, and whatever else runs as nobody can read it.
-PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "JDK_JAVA_OPTIONS", "JAVA_TOOL_OPTIONS")
+PASSED_ON = ("OUTBOXCTL_STATE", "PATH", "LANG", "LC_ALL", "TZ", "JDK_JAVA_OPTIONS", "JAVA_TOOL_OPTIONS")
 
 
 def account() -> dict[str, Any]:
