@@ -107,6 +107,7 @@ WORDS: dict[str, tuple[str, dict[str, str]]] = {
             "rate_in": "rows that came into the outbox a second, as it saw it",
             "rate_out": "events that it completed a second",
             "progress_at": "when it last completed an event, or saw none waiting",
+            "login": "who was logged in to the database: it alone writes the row; set by a trigger",
         },
     ),
     REBUILDS: (

@@ -14,7 +14,7 @@ from processes import Cli
 from upgrade.back import go_back
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-HEAD = "0006"
+HEAD = "0008"
 BEAT = (
     "INSERT INTO outbox_workers VALUES"
     " (gen_random_uuid(), 'w1', 'h', 1, '1', now(), now() - interval '5 s', 0, 'count', false)"
@@ -22,7 +22,8 @@ BEAT = (
 
 
 @pytest.mark.parametrize(
-    ("start", "target"), [("0006", "0005"), ("0005", "0004"), ("0004", "0003"), ("0003", "0002")]
+    ("start", "target"),
+    [("0008", "0006"), ("0006", "0005"), ("0005", "0004"), ("0004", "0003"), ("0003", "0002")],
 )
 def test_what_is_said_to_go_is_what_goes(empty: Database, start: str, target: str) -> None:
     upgrade(empty, None)
@@ -50,7 +51,11 @@ def test_values_and_rows_that_would_be_lost_are_counted(empty: Database, raw: ps
     with empty.begin() as connection:
         made = plan(connection, "here", "0002")
     rows = {loss.name: loss.rows for loss in made.lost if loss.rows is not None}
-    columns = {"search_outbox_events.traceparent": 2, "outbox_workers.progress_at": 0}
+    columns = {
+        "search_outbox_events.traceparent": 2,
+        "outbox_workers.progress_at": 0,
+        "outbox_workers.login": 0,
+    }
     assert rows == columns | {"outbox_workers": 0, "outbox_rebuilds": 0}
     apply(empty, made)
     assert raw.execute("SELECT count(*) FROM search_outbox_events").fetchone() == (3,)

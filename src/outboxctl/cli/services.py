@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from outboxctl.services import Service, Services
     from outboxctl.settings import Settings
 
+OPEN = (
+    "Every user of this machine can log in to both: PostgreSQL's password is in the documentation, and the"
+    " search engine asks for none. Keep no data here that others may not read or change."
+)
 LAB_INDEX = "wordloom-test-search-index"  # which the original lab document exports
 app = group("A local PostgreSQL and search engine for a laptop or CI.")
 
@@ -63,6 +67,7 @@ def up(
         render.emit_json({"services": rows, "indexes": indexes})
     else:
         _print_exports(running, given.elastic_index, asked)
+    typer.echo(OPEN, err=True)
     _warn_of_moved_ports(asked)
 
 

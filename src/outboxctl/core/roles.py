@@ -36,11 +36,14 @@ COURSE = (
     *("status", "owner", "lease_token", "lease_until", "processing_started_at", "attempts"),
     *("next_retry_at", "processed_at", "error_reason", "error", "updated_at"),
 )
+# What a heartbeat writes again. Whose the row is, the table's trigger says: its login's (migration 0008).
+HEARTBEAT = ("heartbeat_at", "in_flight", "circuit_open", "rate_in", "rate_out", "progress_at")
 REPLAYED = ("replay_count", "last_replayed_at", "last_replayed_by", "last_replayed_reason")
 RIGHTS = (
     *(Right(Role.WORKER, table, "SELECT") for table in (EVENTS, SOURCE, MARKER, VERSION)),
     Right(Role.WORKER, EVENTS, "UPDATE", COURSE),
-    Right(Role.WORKER, WORKERS, "SELECT, INSERT, UPDATE, DELETE"),
+    Right(Role.WORKER, WORKERS, "SELECT, INSERT, DELETE"),
+    Right(Role.WORKER, WORKERS, "UPDATE", HEARTBEAT),
     *(Right(Role.OPERATOR, table, "SELECT") for table in TABLES),
     Right(Role.OPERATOR, EVENTS, "INSERT, DELETE"),
     Right(Role.OPERATOR, EVENTS, "UPDATE", COURSE + REPLAYED),

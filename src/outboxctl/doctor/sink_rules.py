@@ -11,6 +11,7 @@ from outboxctl.sink.examine.cluster import Cluster
 from outboxctl.sink.examine.product import Product
 from outboxctl.sink.examine.reach import Reached
 from outboxctl.sink.examine.rights import SinkRights
+from outboxctl.sink.roles import names_of
 from outboxctl.urls import mask
 
 OLDEST_MAJOR, OLDEST_OPENSEARCH = 8, 2
@@ -181,8 +182,7 @@ def manager(rights: SinkRights, settings: Settings) -> Iterator[Said]:
 
 def _grant(settings: Settings, lacking: list[str]) -> Iterator[Said]:
     if lacking:
-        names = [settings.elastic_index, f"{settings.elastic_index}-*"]
-        body = {"indices": [{"names": names, "privileges": lacking}]}
+        body = {"indices": [{"names": names_of(settings.elastic_index), "privileges": lacking}]}
         mend = request("PUT", "_security/role/outboxctl", body) + "  # and give the user or key that role"
         yield f"The sink's user or key lacks {', '.join(lacking)} on {settings.elastic_index}.", mend
 
