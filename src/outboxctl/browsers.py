@@ -11,10 +11,11 @@ from collections.abc import Mapping
 from ipaddress import ip_address
 
 OUR_OWN = frozenset({"none", "same-origin"})  # typed by the user; sent by what was loaded from here
-AUTHORITY = re.compile(r"(\[[0-9a-f:.]+\]|[^\s:@/\[\]]+?)\.?(?::\d{1,5})?", re.IGNORECASE)
+AUTHORITY = re.compile(
+    r"(\[[0-9a-f:.]+\]|[^\s:@/\[\]]+?)\.?(?::\d{1,5})?", re.IGNORECASE
+)  # a name or address, and a port
 # Nobody can register a name in these: RFC 6761, RFC 6762, RFC 8375, and ICANN's reservation of .internal.
 PRIVATE = ("localhost", "local", "internal", "home.arpa", "test")
-
 
 
 def from_a_page(headers: Mapping[str, str]) -> str | None:
@@ -50,7 +51,7 @@ def by_a_public_name(headers: Mapping[str, str], own: frozenset[str]) -> str | N
     host = headers.get("host")
     if host is None or _private(host.strip(), own):
         return None
-    return "its Host header is a public name that this server was not told of"
+    return "its Host header is a public name that OUTBOX_METRICS_NAMES does not hold"
 
 
 def _private(host: str, own: frozenset[str]) -> bool:

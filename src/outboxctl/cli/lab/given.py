@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 # A lab's own: where it runs, who its workers are and where they listen.
-NOT_SET = {"database_url", "environment", "worker_id", "metrics_port", "metrics_host", "read_only"}
+NOT_SET = {
+    *("database_url", "environment", "worker_id", "read_only"),
+    *("metrics_port", "metrics_host", "metrics_names"),
+}
 HOME = Path("lab-evidence")
 
 
