@@ -62,7 +62,15 @@ def up(
         render.emit_json({"services": rows, "indexes": indexes})
     else:
         _print_exports(running, given.elastic_index, asked)
+    _say_who_reaches(running.search)
     _warn_of_moved_ports(asked)
+
+
+def _say_who_reaches(search: "Service") -> None:
+    """On stderr: it has no login, and a browser lets every page send to 127.0.0.1."""
+    pages = "every web page" if search.kind == "noida" else "a web page by DNS rebinding"
+    who = f"every user of this machine and, in a browser on it, {pages}"
+    typer.echo(f"{search.url} asks for no login. Who can write to it: {who}.", err=True)
 
 
 def _make_indexes(given: "Settings") -> list[str]:
