@@ -92,7 +92,8 @@ class Answer:
 
     `status` is 0 where there was none; `kind` is the error's type, or for a request without an
     answer the transport's failure: connect, tls, timeout, reset (closed before a word was said),
-    connection_lost, bad_response, unencodable (it could not be sent). `retry_after` is in seconds.
+    connection_lost, bad_response, encoded or oversized (its answer was not read), unencodable (it could
+    not be sent). `retry_after` is in seconds.
     """
 
     status: int
@@ -164,6 +165,8 @@ MAPPING = _kinds(
     "max_bytes_length_exceeded_exception",
 )
 MAPPING_TEXTS = ("immense term", "Limit of total fields", "Limit of mapping depth", "mapper [", "field [")
+# Answers of something that is not the sink, or not as it should be, whatever it is asked.
+STRANGE = _kinds("wrong_product", "encoded", "oversized")
 
 # First match wins: the error's type before the status, the last rule catches all. The facts come
 # from the recorded answers of real servers in `tests/answers/` and the servers' sources.
@@ -171,7 +174,7 @@ RULES = (
     Rule(Verdict.DONE, noop=Noop.DROPPED, kinds=_kinds(DROPPED), statuses=ANY_2XX, request=False),
     Rule(Verdict.DONE, statuses=ANY_2XX, request=False, no_error=True),
     Rule(Verdict.RETRY, Reason.BAD_RESPONSE, kinds=_kinds("bad_response"), request=True),
-    Rule(Verdict.OUTAGE, Reason.BAD_RESPONSE, kinds=_kinds("wrong_product"), request=True),
+    Rule(Verdict.OUTAGE, Reason.BAD_RESPONSE, kinds=STRANGE, request=True),
     Rule(Verdict.SPLIT, Reason.BAD_DOCUMENT, kinds=_kinds("unencodable"), request=True),
     Rule(Verdict.OUTAGE, Reason.CONNECT, kinds=_kinds("connect"), request=True),
     Rule(Verdict.OUTAGE, Reason.TLS, kinds=_kinds("tls"), request=True),

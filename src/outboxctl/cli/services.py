@@ -68,7 +68,14 @@ def up(
     else:
         _print_exports(running, given.elastic_index, asked)
     typer.echo(OPEN, err=True)
+    _say_who_reaches(running.search)
     _warn_of_moved_ports(asked)
+
+
+def _say_who_reaches(search: "Service") -> None:
+    """On stderr: a browser lets pages send requests to 127.0.0.1."""
+    pages = "every web page" if search.kind == "noida" else "a web page by DNS rebinding"
+    typer.echo(f"{search.url} asks for no login: in a browser here, {pages} can write to it.", err=True)
 
 
 def _make_indexes(given: "Settings") -> list[str]:

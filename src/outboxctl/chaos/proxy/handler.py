@@ -6,6 +6,7 @@ from http.server import BaseHTTPRequestHandler
 from io import BufferedIOBase
 from typing import TYPE_CHECKING
 
+from outboxctl.browsers import by_another_name, from_a_page
 from outboxctl.chaos.proxy import body, wire
 from outboxctl.chaos.proxy.asked import Asked
 from outboxctl.chaos.proxy.exchange import Answered
@@ -33,9 +34,14 @@ class Handler(BaseHTTPRequestHandler):
             self.rfile = stream
 
     def answer(self) -> None:
-        """Serve one request."""
+        """Serve one request, unless a web page sent it: the sink would be sent our credentials for it."""
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        if why := from_a_page(headers) or by_another_name(headers, self.server.names):
+            self.close_connection = True
+            wire.refuse(self.connection, why)
+            return
         try:
-            self._answer({name.lower(): value for name, value in self.headers.items()})
+            self._answer(headers)
         finally:
             ROOM.leave()
 

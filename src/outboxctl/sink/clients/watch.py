@@ -18,6 +18,7 @@ from urllib3.exceptions import (
 from outboxctl.clock import monotonic
 from outboxctl.failures import Answer
 from outboxctl.guard import GUARD, Watch
+from outboxctl.sink.clients.bounded import RefusedAnswerError, bounding
 from outboxctl.sink.clients.words import in_words
 
 if TYPE_CHECKING:
@@ -94,6 +95,8 @@ def overdue(watch: Watch, cause: BaseException | None) -> bool:
 
 def failed(error: Exception, cause: BaseException | None, *, tls: bool, late: bool) -> Answer:
     """The Answer for a request that got none. `cause` is urllib3's own error."""
+    if isinstance(cause, RefusedAnswerError):
+        return Answer(0, cause.kind, str(cause), request=True)
     kind = _kind(cause, tls=tls, late=late)
     if kind in {"tls", "reset"}:
         from outboxctl.sink.tls import explained  # noqa: PLC0415 - a moment that http does without
@@ -144,9 +147,9 @@ def _connect_in_time(connection: Any) -> None:
 
 
 def watching(connection: Any) -> Any:
-    """A connection class that tells the thread's watch which socket it uses."""
+    """A connection class that tells the thread's watch which socket it uses, and bounds the answers."""
 
-    class Watched(connection):  # type: ignore[misc]
+    class Watched(bounding(connection)):  # type: ignore[misc]
         def request(self, *args: Any, **kwargs: Any) -> Any:
             watch = SEEN.watch
             if watch is None:
