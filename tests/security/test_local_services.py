@@ -78,7 +78,7 @@ def test_up_says_who_can_write_to_what_it_started(tmp_path: Path) -> None:
         done = here("services", "up", "--search", "noida", *ports)
         assert done.returncode == 0, done.stderr
         assert "asks for no login" in done.stderr
-        assert "every user of this machine" in done.stderr
+        assert "Every user of this machine" in done.stderr
         assert "every web page" in done.stderr
         assert "login" not in done.stdout
     finally:
