@@ -49,9 +49,10 @@ def parse_url(url: str, setting: str = "") -> SplitResult:
 
     UsageError, naming the setting and what is wrong but nothing of the URL, for a malformed one.
     """
-    database = url.strip().partition("://")[0].lower() in DATABASE_SCHEMES
+    scheme = url.strip().partition("://")[0]
+    database = scheme.lower() in DATABASE_SCHEMES
     try:
-        return _parts(check_database_url(url)) if database else _split(url)
+        return _parts(check_database_url(url))._replace(scheme=scheme) if database else _split(url)
     except ValueError as error:
         setting = setting or ("DATABASE_URL" if database else "ELASTIC_URL")
         raise UsageError(f"bad setting {setting}: {error}") from None

@@ -11,7 +11,7 @@ CAUSES = (
         ("too many connections", "too many clients", "remaining connection slots", "no more connections"),
         "too many connections",
     ),
-    (("Connection refused",), "Connection refused: no server listens there"),
+    (("Connection refused",), "connection refused: no server listens there"),
     (
         ("could not translate host name", "Name or service not known", "name resolution"),
         "the host's name is not known",

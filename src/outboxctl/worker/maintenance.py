@@ -79,7 +79,7 @@ class Maintenance:
             finding = self._probe.ping()
         self._shared.start_gate.observe(finding)
         waits = "; nothing is claimed until then" if self._shared.start_gate.problem else ""
-        problem = finding and Problem(_describe(finding) + waits, finding.public + waits)
+        problem = Problem(_describe(finding) + waits, finding.public + waits) if finding else None
         self._shared.health.report("sink", problem)
         self.looked_at_sink.set()
 
