@@ -3,10 +3,12 @@
 import os
 import sys
 import threading
+from contextlib import suppress
 from io import StringIO
 from traceback import format_exception
 from typing import Any
 
+from outboxctl import redaction
 from outboxctl.errors import ExitCode
 from outboxctl.redaction import redact
 from outboxctl.wording import brief, clean
@@ -20,6 +22,7 @@ def complain(message: str, hint: str) -> None:
 
 def ended(error: Exception) -> int:
     """Say an error that is not ours, its traceback where that was asked for; returns the exit code."""
+    _tell_what_was_typed()
     if type(error).__name__ == "Abort":  # typer's: an answer to a question was refused
         _say("Aborted!")
         return ExitCode.UNEXPECTED
@@ -36,6 +39,17 @@ def ended(error: Exception) -> int:
 def hide_in_threads() -> None:
     """Python prints the traceback of a thread that ends in an error, and a library's text within it."""
     threading.excepthook = lambda args: _say(_harmless("".join(format_exception(args.exc_value))))
+
+
+def _tell_what_was_typed() -> None:
+    """Before any setting was loaded nothing is known yet, and a URL at the wrong place is repeated."""
+    for argument in sys.argv[1:]:
+        if any(sign in argument for sign in ("://", "@", "=")):
+            redaction.know_url(argument)
+    with suppress(Exception):  # whatever is wrong with the settings is not what is to be said now
+        from outboxctl.settings.secrecy import tell
+
+        tell({})
 
 
 def _misused(error: Any) -> int:
