@@ -1,15 +1,18 @@
 """Why PostgreSQL cannot be reached, in our own words: for the probes, which anybody may ask."""
 
+import re
+
+NAMES = re.compile('"[^"]*"')  # a user or a database may be called anything, `timeout` too
 # Of the texts of libpq and the server (fe-connect.c, fe-misc.c, postmaster.c, auth.c in PostgreSQL's sources)
 # the first sign that is found says which sentence is meant. The texts themselves name users and databases.
 CAUSES = (
     (
-        ("password", "pg_hba.conf", "authentication", 'role "'),
-        "the login was refused: user, password or pg_hba.conf",
-    ),
-    (
         ("too many connections", "too many clients", "remaining connection slots", "no more connections"),
         "too many connections",
+    ),
+    (
+        ("password", "pg_hba.conf", "authentication", 'role "'),
+        "the login was refused: user, password or pg_hba.conf",
     ),
     (("Connection refused",), "connection refused: no server listens there"),
     (
@@ -32,4 +35,5 @@ UNKNOWN = "it cannot be used: the log says why"
 
 def in_our_words(text: str) -> str:
     """The sentence for a text of libpq or the server; a general one for any other text."""
+    text = NAMES.sub('""', text)
     return next((ours for signs, ours in CAUSES if any(sign in text for sign in signs)), UNKNOWN)
