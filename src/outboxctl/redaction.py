@@ -29,20 +29,22 @@ SECRET_WORDS = ("pass", "secret", "token", "key")
 PATHS = {"sslkey"}  # where a secret lies, which is none
 
 # `scheme://user:password@`, up to the last @: an unencoded one may be part of the password. Not ours is
-# the example in our own messages. All of these are bounded: what they search may be chosen by an enemy.
+# the example in our own messages; nor is a variable of the shell, which our commands to copy name, a secret.
+# All of these are bounded: what they search may be chosen by an enemy.
 USERINFO = re.compile(r"""://(?!user:password@host)([^\s/?#:@"'<>]*):(?:(?!://)[^\s"'<>])*@""")
 HIDING = rf"[?&](?!sslkey=)[\w.-]{{0,40}}?(?:{'|'.join(SECRET_WORDS)})[\w.-]{{0,40}}="
 PARAMETER = re.compile(rf"""({HIDING})[^\s&#"'<>]+""", re.I)
 QUERY = re.compile(rf"{HIDING}([^&#\s]+)", re.I)
 PASSWORD = re.compile(
-    r"""(passw(?:or)?d\s{0,9}=\s{0,9})(?:'(?:[^'\\]|\\.){0,999}'|"(?:[^"\\]|\\.){0,999}"|[^\s&"',;}]+)""",
+    r"""(passw(?:or)?d\s{0,9}=\s{0,9})(?!["']?\$\{?[A-Za-z_])"""
+    r"""(?:'(?:[^'\\]|\\.){0,999}'|"(?:[^"\\]|\\.){0,999}"|[^\s&"',;}]+)""",
     re.I,
 )
 DSN = re.compile(r"passw(?:or)?d\s*=\s*(?:'((?:[^'\\]|\\.){0,999})'|([^\s&'\"]+))", re.I)
 IN_JSON = re.compile(r"""(passw(?:or)?d\\?["']\s{0,9}:\s{0,9}\\?["'])[^"'\\]+""", re.I)
 HEADER = re.compile(
-    r"""(authorization\\?["']?\s{0,9}[:=]\s{0,9}b?\\?["']?(?:(?:basic|bearer|apikey|negotiate)\s{1,9})?)"""
-    r"""[^\s"'\\,;]+""",
+    r"""(authorization\\?["']?\s{0,9}[:=]\s{0,9}b?\\?["']?(?!(?:\w{1,9}\s{1,9})?\$\{?[A-Za-z_])"""
+    r"""(?:(?:basic|bearer|apikey|negotiate)\s{1,9})?)[^\s"'\\,;]+""",
     re.I,
 )
 # Before a word: no letter or digit, but for one that ends an escape (%3A, \n, \x1b, \u2028).

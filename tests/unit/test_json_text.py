@@ -1,4 +1,4 @@
-"""JSON for machines: no secret, nothing hostile to look at, and the passwords of our own servers where asked."""
+"""JSON for machines: no secret, nothing hostile to look at; passwords of our own servers where asked."""
 
 import json
 

@@ -31,6 +31,8 @@ def test_a_text_without_a_secret_stays_as_it_is() -> None:
         "expected postgresql://user:password@host:5432/name",
         "special characters in user and password: / is %2F, @ is %40",
         "see https://example.org/docs?page=2#top and mail ops@example.org",
+        'curl -H "Authorization: ApiKey $ELASTIC_API_KEY" http://h:1',
+        'PGPASSWORD="${PASSWORD}" psql; PASSWORD=$OTHER psql',
         "export ELASTIC_API_KEY_FILE=/run/secrets/elastic-api-key",
         "重放 [/nope] café 🙂",
     ):
