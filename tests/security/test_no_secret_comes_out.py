@@ -1,6 +1,7 @@
 """What commands, workers and evidence say holds no secret; the probes say only our own words."""
 
 import json
+import re
 import subprocess
 import sys
 import unicodedata
@@ -18,6 +19,7 @@ from fakes.collector import collector
 from fakes.faults import answered
 from outboxctl import redaction
 from outboxctl.labs.evidence import Folder
+from outboxctl.labs.evidence.files import HALF
 from processes import Cli, Worker, environment, eventually
 from servers import Servers
 
@@ -157,12 +159,13 @@ def test_evidence_keeps_no_secret_of_a_log_line(tmp_path: Path) -> None:
         redaction.know(CANARY)
         redaction.know_login("elastic", CANARY)
         key = "a2V5LWlkOmtleS12YWx1ZQ=="
-        half = b"x" * 999_990 + CANARY.encode() + b"x" * 3_000_000
+        lines = f"sent Authorization: ApiKey {key}\nELASTIC_PASSWORD={CANARY}\n{CANARY}!\n".encode()
         (tmp_path / "run" / "bad-op").mkdir(parents=True)
         log = tmp_path / "run" / "bad-op" / "worker-w1.log"
-        log.write_bytes(
-            f"sent Authorization: ApiKey {key}\nELASTIC_PASSWORD={CANARY}\n{CANARY}!\n".encode() + half
-        )
+        # Of a long log its beginning and its end are kept: a secret lies across each cut.
+        first = lines + b"x" * (HALF - 6 - len(lines)) + CANARY.encode()
+        last = CANARY.encode() + b"x" * (HALF - len(CANARY) + 6)
+        log.write_bytes(first + b"x" * HALF + last)
         folder = Folder(tmp_path / "run")
         told = record(text=f"a worker said {CANARY}", logs=["worker-w1.log"])
         folder.begin([told.lab])
@@ -171,7 +174,7 @@ def test_evidence_keeps_no_secret_of_a_log_line(tmp_path: Path) -> None:
         for path in filter(Path.is_file, (tmp_path / "run").rglob("*")):
             text = path.read_text()
             assert key not in text, path
-            assert "c4nary" not in text, path
+            assert not re.search("c4n|coal", text), path
 
 
 def test_spans_hold_no_secret_that_an_error_names(
