@@ -4,13 +4,13 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from outboxctl.chaos import means, processes, sink
 from outboxctl.chaos.book import Fault
 from outboxctl.chaos.cause import Cause
 from outboxctl.chaos.ledger import Ledger, undone_by
 from outboxctl.errors import OutboxctlError, UsageError
+from outboxctl.urls import parse_url
 
 if TYPE_CHECKING:
     from outboxctl.chaos.means import Means
@@ -138,4 +138,4 @@ def _must_answer(url: str) -> None:
 
 
 def _port(url: str) -> int:
-    return urlsplit(url).port or 0  # settings have made it explicit
+    return parse_url(url).port or 0  # settings have made it explicit

@@ -6,11 +6,10 @@ from collections.abc import Callable
 from contextlib import closing
 from http import HTTPStatus
 from time import monotonic, sleep
-from urllib.parse import urlsplit
 
 from outboxctl.errors import InconclusiveError, UnreachableError, UsageError
 from outboxctl.settings import Settings
-from outboxctl.urls import mask, without_credentials
+from outboxctl.urls import mask, parse_url, without_credentials
 
 ANSWER_SECONDS = 1.0
 AWAY_SECONDS, BACK_SECONDS = 30.0, 90.0
@@ -28,7 +27,7 @@ def only(settings: Settings) -> str:
 
 def answers(url: str) -> bool:
     """Whether it says anything but that it is ill; a refusal for want of credentials is an answer."""
-    parts = urlsplit(url)
+    parts = parse_url(url)
     host, port = parts.hostname or "", parts.port
     plain = parts.scheme == "http"
     connection = (

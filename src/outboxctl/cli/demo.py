@@ -41,7 +41,7 @@ def demo(
     with Screen(render.console(stderr=json)) as screen:
         report = screen.follow(tell(search.value, keep=keep, say=screen.detail))
     with whoever_reads():
-        render.emit_json(report) if json else _close(report, render.console())
+        render.emit_json(report, own=True) if json else _close(report, render.console())
     if not report.ok:
         raise typer.Exit(ExitCode.FINDINGS)
 

@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from outboxctl.core import tls
+from outboxctl.core.causes import in_our_words
 from outboxctl.errors import (
     CutOffError,
     LimitError,
@@ -23,6 +24,7 @@ from outboxctl.errors import (
     UsageError,
 )
 from outboxctl.guard import GUARD
+from outboxctl.redaction import redact
 from outboxctl.urls import check_database_url
 from outboxctl.wording import brief
 
@@ -42,41 +44,59 @@ STATEMENT_SHARE = 0.9  # of `longest`: the server's answer comes before we shut 
 OUT_OF_MEMORY, ALLOCATION = "53200", "invalid memory alloc request"  # the latter has no state of its own
 UNUSABLE = "the database {name} cannot be used: {text}"
 REACH = "check DATABASE_URL, and that the server runs (`outboxctl services up` starts a local one)"
-# SQLSTATEs, and what they are to the user: the error, its message, what to do.
-KNOWN: tuple[tuple[set[str], type[OutboxctlError], str, str], ...] = (
+# SQLSTATEs, and what they are to the user: the error, its message, what to do; for the probes our own words.
+KNOWN: tuple[tuple[set[str], type[OutboxctlError], str, str, str], ...] = (
     (
         {"42P01", "42703", "3F000"},  # undefined table, undefined column, no schema
         UsageError,
         "the schema in {name} is missing or damaged: {text}",
         "run `outboxctl db upgrade`",
+        "the schema is missing or damaged: run `outboxctl db upgrade`",
     ),
     (
         {"42501"},
         UsageError,
         "not permitted in {name}: {text}",
         "use a role with the needed rights: `outboxctl db roles` shows them",
+        "a right is missing: see `outboxctl doctor`",
     ),
     (
         {"22P05", "22021"},  # a character that the database's encoding lacks
         UsageError,
         "the database {name} cannot store a text: {text}",
         "use characters that the database's encoding has (`SHOW server_encoding`)",
+        "a text cannot be stored in the database's encoding",
     ),
     (
         {"55P03", "40P01"},  # lock not available in the time that we gave it; a deadlock
         LockedError,
         "the database {name} did not give a lock: {text}",
         "a long transaction is in the way: try again once it has ended",
+        "a lock was not given in time (lock timeout), or there was a deadlock",
     ),
     (
         {"54000", OUT_OF_MEMORY},  # a value of 1 GB
         LimitError,
         "the database {name} cannot do this: {state} {text}",
         "ask for less at once",
+        "a value or a statement is too large for the server",
     ),
-    ({"57014"}, CutOffError, UNUSABLE, REACH),  # statement_timeout, or somebody cancelled the statement
+    (
+        {"57014"},
+        CutOffError,
+        UNUSABLE,
+        REACH,
+        "a statement took too long, or was cancelled",
+    ),  # statement_timeout, or somebody cancelled the statement
     # Ended by the server: we were silent for too long in a transaction, or the transaction took too long.
-    ({"25P03", "25P04", READ_ONLY}, UnreachableError, UNUSABLE, REACH),
+    (
+        {"25P03", "25P04"},
+        UnreachableError,
+        UNUSABLE,
+        REACH,
+        "the server ended a transaction that took too long",
+    ),
+    ({READ_ONLY}, UnreachableError, UNUSABLE, REACH, "the server is read-only"),
 )
 
 
@@ -100,7 +120,7 @@ class Database:
     ) -> None:
         self._longest, self._renew = longest, renew
         self._limits = _limits(longest, lock_timeout)
-        self._conninfo = _parse(url)
+        self._conninfo = DEFAULTS | parameters(url)
         tls.check(self._conninfo)
         self.name = describe(self._conninfo)
         self.engine = create_engine(
@@ -136,7 +156,9 @@ class Database:
             except (SQLAlchemyError, psycopg.Error) as error:
                 if watch.expired:
                     raise CutOffError(
-                        f"the database {self.name} gave no answer for {self._longest:g} s", hint=REACH
+                        f"the database {self.name} gave no answer for {self._longest:g} s",
+                        hint=REACH,
+                        public=f"no answer for {self._longest:g} s",
                     ) from error
                 raise
 
@@ -171,7 +193,7 @@ class Database:
     def _connect(self) -> Any:
         if self._renew:
             with suppress(UsageError):  # half written: what we have may still do
-                self._conninfo = _parse(self._renew())
+                self._conninfo = DEFAULTS | parameters(self._renew())
         try:
             # Nothing is prepared: the session may sit behind a pooler in transaction mode.
             connection = psycopg.connect(**self._conninfo, prepare_threshold=None)
@@ -210,14 +232,16 @@ def _be_lenient(connection: psycopg.Connection) -> None:
 def translate(error: Exception, name: str) -> OutboxctlError:
     """The user's view of a driver error: what failed, where, what to do; never the statement."""
     cause = getattr(error, "orig", error)
-    text = brief(str(cause).strip().partition("\n")[0], 300)
+    text = brief(redact(str(cause)).strip().partition("\n")[0], 300)
     state = OUT_OF_MEMORY if ALLOCATION in text else _state(error)
-    for states, kind, message, hint in KNOWN:
+    for states, kind, message, hint, public in KNOWN:
         if state in states:
-            return kind(message.format(name=name, state=state, text=text), hint=hint)
+            return kind(message.format(name=name, state=state, text=text), hint=hint, public=public)
     if isinstance(cause, AWAY):
-        return UnreachableError(UNUSABLE.format(name=name, text=text), hint=REACH)
-    return OutboxctlError(f"the database {name} refused: {state} {text}")
+        return UnreachableError(UNUSABLE.format(name=name, text=text), hint=REACH, public=in_our_words(text))
+    return OutboxctlError(
+        f"the database {name} refused: {state} {text}", public="the server refused a statement"
+    )
 
 
 def _limits(longest: float | None, lock_timeout: float | None) -> str:
@@ -251,7 +275,8 @@ def driver(connection: Connection) -> Any:
     return connection.connection.driver_connection
 
 
-def _parse(url: str) -> dict[str, Any]:
+def parameters(url: str) -> dict[str, Any]:
+    """What a URL says to libpq, by libpq's names. UsageError for one that it cannot read."""
     try:
         given = conninfo_to_dict(check_database_url(url))
     except (psycopg.Error, ValueError):
@@ -263,4 +288,4 @@ def _parse(url: str) -> dict[str, Any]:
     if "," in str(given.get("host", "")):
         # Of several servers a standby may be the first; nothing here is of use on one that takes no writes.
         given.setdefault("target_session_attrs", "read-write")
-    return DEFAULTS | given
+    return given

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from outboxctl.core import notify
 from outboxctl.core.database import Database
-from outboxctl.core.examine.link import link, shares_sessions
+from outboxctl.core.examine.link import Link, link, shares_sessions
 from outboxctl.core.examine.reading import asked, read_only
 from outboxctl.core.examine.rights import rights
 from outboxctl.core.examine.sample import Sample, sample, versions
@@ -109,7 +109,7 @@ class Ends:
     def together(self, exam: Examination) -> None:
         """The settings among themselves and against what was learned of both ends."""
         url = exam.settings.database_url
-        exam.check(End.SETTINGS, SETTINGS, lambda: link(url.get_secret_value()) if url else None)
+        exam.check(End.SETTINGS, SETTINGS, lambda: _link(url.get_secret_value()) if url else None)
         if self.server or self.cluster:
             exam.check(End.SETTINGS, FIT, lambda: self._fit(exam))
 
@@ -132,3 +132,11 @@ class Ends:
         finally:
             db.close()
         return sorted(id_ for id_, version in self.documents.items() if version > rows.get(id_, version))
+
+
+def _link(url: str) -> Link | None:
+    """None for a URL that libpq cannot read: the database's examination says so."""
+    try:
+        return link(url)
+    except UsageError:
+        return None

@@ -3,14 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from ipaddress import ip_address
-from urllib.parse import urlsplit
 
 from outboxctl.core.examine.link import Link
 from outboxctl.doctor.mends import export, size
 from outboxctl.doctor.model import Check, Said, Severity, rule
 from outboxctl.doctor.settings_rules import AMONG_THEMSELVES
 from outboxctl.settings import NotifyPolicy, Settings
-from outboxctl.urls import credentials
+from outboxctl.urls import credentials, parse_url
 
 CLEAR = ("disable", "allow", "prefer")
 
@@ -39,7 +38,7 @@ def sink_in_clear(_: object, settings: Settings) -> Iterator[Said]:
     """Credentials over http to another machine."""
     secret = settings.elastic_api_key or settings.elastic_username
     for url in settings.sink_urls:
-        parts = urlsplit(url)
+        parts = parse_url(url)
         if parts.scheme == "http" and (secret or credentials(url)) and not local(str(parts.hostname)):
             what = f"Credentials go to {parts.hostname} over plain http."
             yield what, export("ELASTIC_URL", f"https://{parts.hostname}:{parts.port}")

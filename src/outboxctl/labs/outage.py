@@ -1,12 +1,12 @@
 """The sink away: how labs bring it about, and how they see that it is."""
 
 import socket
-from urllib.parse import urlsplit
 
 from outboxctl import services
 from outboxctl.chaos.proxy import faults
 from outboxctl.labs.model import Words
 from outboxctl.labs.scene import Scene
+from outboxctl.urls import parse_url
 
 AWAY = Words("nothing listens where the worker sends", "worker 的 ELASTIC_URL 无法连接")
 STOPPED = Words("ES stopped", "停 ES")
@@ -46,7 +46,7 @@ def _took_hold(scene: Scene, url: str) -> None:
 
 
 def _listens(url: str) -> bool:
-    at = urlsplit(url)
+    at = parse_url(url)
     try:
         socket.create_connection((at.hostname, at.port or 0), SHORT_SECONDS).close()
     except OSError:

@@ -11,6 +11,7 @@ from outboxctl.errors import UsageError
 from outboxctl.settings import placement
 from outboxctl.settings.model import Settings, all_names, env_names, is_secret
 from outboxctl.settings.origin import dotenv_values, files_in_force
+from outboxctl.settings.secrecy import tell
 from outboxctl.wording import brief, plain
 
 
@@ -22,6 +23,7 @@ def load(**flags: Any) -> Settings:
     """
     given = {name: value for name, value in flags.items() if value is not None}
     try:
+        tell(given)
         _refuse_strangers()
         found = Settings(**given)
     except ValidationError as error:

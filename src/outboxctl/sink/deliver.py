@@ -32,7 +32,11 @@ class ElasticSink:
         found = ask(self._client, "HEAD", self._index)
         if isinstance(found, Answer):
             return None if found.status == FORBIDDEN else classify(found)  # it may write all the same
-        return None if found else Finding(Verdict.OUTAGE, Reason.INDEX_UNAVAILABLE, error=self._absent())
+        return (
+            None
+            if found
+            else Finding(Verdict.OUTAGE, Reason.INDEX_UNAVAILABLE, error=self._absent(), ours=True)
+        )
 
     def _absent(self) -> str:
         return (
@@ -85,7 +89,7 @@ class ElasticSink:
             found = self._look(left, self._index)
         if found is True or found is None or (isinstance(found, Answer) and found.status == FORBIDDEN):
             return None, False  # a key that may only write may not look either
-        missing = Answer(404, "index_not_found_exception", self._absent(), request=True)
+        missing = Answer(404, "index_not_found_exception", self._absent(), request=True, ours=True)
         return (found if isinstance(found, Answer) else missing), False
 
     def _look(self, left: Callable[[], float], *path: str) -> Any:

@@ -5,6 +5,7 @@ from typing import Any
 
 from outboxctl.errors import UnreachableError
 from outboxctl.failures import Answer
+from outboxctl.redaction import cut
 from outboxctl.sink.clients.model import Client
 from outboxctl.sink.error import error_of
 from outboxctl.sink.request import demand, failure
@@ -36,4 +37,4 @@ def get(client: Client, index: str, id_: str) -> Document | None:
             return Document(version, body)
         case {"docs": [{"found": True, "_version": int(version), **rest}]} if "_source" not in rest:
             return Document(version, {})  # the index's mapping says to keep none
-    raise failure(client, Answer(200, "bad_response", f"no answer of mget: {answer}"[:500], request=True))
+    raise failure(client, Answer(200, "bad_response", cut(f"no answer of mget: {answer}", 500), request=True))

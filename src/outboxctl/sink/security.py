@@ -5,6 +5,7 @@ from typing import Any
 
 from outboxctl.certificates import SINK, Files
 from outboxctl.errors import UsageError
+from outboxctl.redaction import know_login
 from outboxctl.settings import Settings
 from outboxctl.urls import credentials
 
@@ -63,6 +64,7 @@ def _login(settings: Settings, urls: list[str]) -> dict[str, Any]:
 
 
 def _basic(user: str, password: str) -> dict[str, Any]:
+    know_login(user, password)  # the header holds both in base64
     try:
         together = f"{user}:{password}".encode()  # the client itself would refuse all but ASCII
     except UnicodeEncodeError as error:

@@ -5,14 +5,13 @@ import socket
 from base64 import b64encode
 from contextlib import suppress
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection, IncompleteRead
-from urllib.parse import urlsplit
 
 from outboxctl.certificates import SINK, Files
 from outboxctl.chaos.proxy.asked import LARGEST, Asked
 from outboxctl.chaos.proxy.body import TooLargeError
 from outboxctl.chaos.proxy.room import ROOM
 from outboxctl.chaos.proxy.wire import PRODUCT, Reply
-from outboxctl.urls import credentials, without_credentials
+from outboxctl.urls import credentials, parse_url, without_credentials
 from outboxctl.wording import brief
 
 # What is between two neighbours, and no matter of those behind them.
@@ -33,7 +32,7 @@ class Upstream:
     """
 
     def __init__(self, url: str, files: Files = PLAIN) -> None:
-        parts = urlsplit(without_credentials(url))
+        parts = parse_url(without_credentials(url))
         self._netloc, self._prefix = parts.netloc, parts.path.rstrip("/")
         self._tls = files.context() if parts.scheme == "https" else None
         inside = credentials(url)

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from outboxctl.chaos import means
 from outboxctl.cli import parse
 from outboxctl.errors import UsageError
 from outboxctl.services import status
 from outboxctl.services.record import state_folder
+from outboxctl.urls import parse_url
 
 if TYPE_CHECKING:
     from outboxctl.chaos.means import Means
@@ -40,7 +40,7 @@ def chosen(verb: str, url: str, flags: Mapping[str, Any]) -> "Means":
 
 
 def _own(url: str) -> "Means":
-    port = urlsplit(url).port
+    port = parse_url(url).port
     if not any(each.role == "search" and each.port == port for each in status()):
         raise UsageError(f"`outboxctl services up` did not start the sink at {url}", hint=HOW)
     return means.OwnServices(str(state_folder()))

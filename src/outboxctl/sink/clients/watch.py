@@ -18,6 +18,7 @@ from urllib3.exceptions import (
 from outboxctl.clock import monotonic
 from outboxctl.failures import Answer
 from outboxctl.guard import GUARD, Watch
+from outboxctl.redaction import cut
 from outboxctl.sink.clients.bounded import RefusedAnswerError, bounding
 from outboxctl.sink.clients.words import in_words
 
@@ -99,18 +100,18 @@ def failed(error: Exception, cause: BaseException | None, *, tls: bool, late: bo
         return Answer(0, cause.kind, str(cause), request=True)
     kind = _kind(cause, tls=tls, late=late)
     if kind in {"tls", "reset"}:
-        from outboxctl.sink.tls import explained  # noqa: PLC0415 - a moment that http does without
+        from outboxctl.sink.tls import NOT_OURS, explained  # noqa: PLC0415 - a moment that http does without
 
         if said := explained(cause or error, SEEN.peer, certain=kind == "tls"):
-            return Answer(0, "tls", said[:500], request=True)
+            return Answer(0, "tls", cut(said, 500), request=True, ours=not said.startswith(NOT_OURS))
     text = in_words(kind, cause, SEEN.peer) or str(cause or error)
-    return Answer(0, kind, text[:500], request=True)
+    return Answer(0, kind, cut(text, 500), request=True)
 
 
 def unreadable(error: Exception) -> Answer:
     """The Answer for a body that is not what its status or its type says."""
     bad = 200 <= SEEN.status < 300 or not SEEN.status  # noqa: PLR2004 - any 2xx
-    text = NESTED if isinstance(error, RecursionError) else str(error)[:500]
+    text = NESTED if isinstance(error, RecursionError) else cut(str(error), 500)
     return Answer(SEEN.status, "bad_response" if bad else "", text, request=True)
 
 
