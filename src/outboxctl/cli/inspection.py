@@ -55,16 +55,12 @@ def act(row: "AuditRow") -> Parts:
     """One act of the audit: which, what, how many, who; when and of what; why."""
     head = Text(row.id, style="bold")
     what = counted(row.affected, "document" if row.action.startswith("rebuild") else "event")
-    head.append(f"  {brief(row.action, 20)}  {what} by {brief(row.operator, 120)}{login(row)}", "not bold")
+    head.append(f"  {brief(row.action, 20)}  {what} by {brief(row.operator, 120)}", "not bold")
     times = dict.fromkeys(render.cell(moment).plain for moment in (row.at, row.ended_at))
     filters = ", ".join(f"{name}={brief(value, SAMPLE)}" for name, value in row.filters.items())
-    below = f"{' to '.join(times)}; {filters or 'all'}\n{brief(row.reason, 2_000)}"
+    login = f"logged in as {brief(row.logged_in_as, 130)}; " if row.logged_in_as else ""
+    below = f"{' to '.join(times)}; {login}{filters or 'all'}\n{brief(row.reason, 2_000)}"
     return Parts(head, Padding(Text(below), (0, 0, 0, 2), expand=False))
-
-
-def login(row: "AuditRow") -> str:
-    """Who was logged in, beside who was named; empty where the row is older than that is kept."""
-    return f" (logged in as {brief(row.logged_in_as, 130)})" if row.logged_in_as else ""
 
 
 def view(seen: "Inspection") -> Parts:

@@ -86,14 +86,14 @@ def _show(
     found: "AuditRow", now: dict[str, int], ids: list[str], outcome: "Outcome | None", *, json: bool
 ) -> None:
     from outboxctl.cli import render
-    from outboxctl.cli.inspection import login
 
     if json:
         whose = {"replayed_by": found.operator, "replayed_logged_in_as": found.logged_in_as}
         render.emit_json(_report(now, ids, outcome) | whose)
         return
     out = render.console()
-    out.print(f"The replay was by {brief(found.operator, 120)}{login(found)}.", markup=False)
+    login = f", logged in as {brief(found.logged_in_as, 130)}" if found.logged_in_as else ""
+    out.print(f"The replay was by {brief(found.operator, 120)}{login}.", markup=False)
     said = UNDO.did if outcome else f"{UNDO.would} (dry run, nothing changed)"
     out.print(f"{sum(now.values()):,} events were replayed; {len(ids):,} {said}.")
     if outcome and outcome.interrupted:
