@@ -20,7 +20,8 @@ ALTER TABLE outbox_operator_audit ADD COLUMN IF NOT EXISTS logged_in_as text;
 ALTER TABLE outbox_operator_audit ALTER COLUMN logged_in_as SET DEFAULT session_user;
 """
 # Both functions leave alone whoever may UPDATE the column: he could write the same a moment later. So
-# the owner restores a dump as it was. Not OR REPLACE: that would leave a stranger as the function's owner.
+# the owner restores a dump as it was. Dropped
+# before, for OR REPLACE leaves a stranger the owner of a function that he made first.
 AUDITED = """
 CREATE FUNCTION outbox_audit_by_database() RETURNS trigger LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp AS $outbox$
@@ -79,6 +80,7 @@ DROP FUNCTION IF EXISTS {trigger}();
 
 def upgrade() -> None:
     op.execute(LOGIN)
+    downgrade()
     op.execute(AUDITED)
     op.execute(BEGINS)
 

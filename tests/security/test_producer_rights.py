@@ -212,3 +212,18 @@ def test_the_doctor_names_a_wider_grant_to_everyone_and_by_column(
     for found in _wide(cli):
         sql.execute(found["mend"].encode())
     assert _wide(cli) == []
+
+
+def test_a_strangers_function_of_that_name_does_not_become_ours(
+    as_roles: Roles, empty_url: str, cli: Cli
+) -> None:
+    name = Identifier(f"{as_roles.prefix}mallory")
+    as_roles.login("mallory")
+    with psycopg.connect(empty_url, autocommit=True) as owner:
+        body = "CREATE FUNCTION {}() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'"
+        for function in ("outbox_event_begins", "outbox_audit_by_database"):
+            owner.execute(body.format(function).encode())
+            owner.execute(SQL("ALTER FUNCTION {}() OWNER TO {}").format(Identifier(function), name))
+        cli.ok("db", "upgrade", env={"DATABASE_URL": empty_url})
+        whose = "SELECT DISTINCT proowner::regrole::text FROM pg_proc WHERE proname LIKE 'outbox%'"
+        assert owner.execute(whose.encode()).fetchall() == [("postgres",)]

@@ -37,8 +37,10 @@ granted AS (
     FROM granted WHERE grantee NOT IN (SELECT relowner FROM outbox)
 )"""
 WIDE = text(f"""{GRANTED}
-SELECT grantee, array_agg(DISTINCT quote_ident(col)) FILTER (WHERE col IS NOT NULL) FROM theirs
-WHERE verb = 'INSERT' AND (col IS NULL OR col <> ALL (CAST(:born AS text[]))) GROUP BY 1 ORDER BY 1
+SELECT grantee, array_agg(DISTINCT quote_ident(col)) FILTER (WHERE col IS NOT NULL) FROM theirs t
+WHERE verb = 'INSERT' AND (col IS NULL OR col <> ALL (CAST(:born AS text[])))
+    AND NOT EXISTS (SELECT FROM theirs WHERE grantee = t.grantee AND verb = 'UPDATE' AND col IS NULL)
+GROUP BY 1 ORDER BY 1
 """)
 RECREATES = text(f"""{GRANTED}
 SELECT DISTINCT grantee FROM theirs t WHERE verb = 'INSERT' AND col = 'id'
@@ -69,8 +71,8 @@ class Rights:
     """What the role (quoted for SQL) lacks to read, to work and to operate.
 
     `changes`: it may change something of an event, so it is more than a viewer. Of whatever role:
-    `wide` are grants to insert what no producer needs, `recreates` who may delete an event and insert
-    another one under its id.
+    `wide` are grants to insert what no producer needs, but to those who may UPDATE all; `recreates` who
+    may delete an event and insert another one under its id.
     """
 
     role: str
