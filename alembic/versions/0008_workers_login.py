@@ -1,13 +1,13 @@
 """A worker's row is its login's: no other login with the same role changes or deletes it.
 
 Revision ID: 0008
-Revises: 0006
+Revises: 0007
 """
 
 from alembic import op
 
 revision = "0008"
-down_revision = "0006"
+down_revision = "0007"
 
 TAKES = (("column", "outbox_workers.login"),)  # by the downgrade
 # Nullable: of a row that was there before it is not known. Not row level security, for then a dump by a

@@ -198,7 +198,7 @@ def test_an_operator_rebuilds_and_repairs_where_a_viewer_only_compares(
     engine.indices.delete(index=f"{index}-000002")
 
 
-@pytest.mark.parametrize("role", Role)
+@pytest.mark.parametrize("role", [Role.WORKER, Role.OPERATOR, Role.VIEWER])
 def test_the_doctor_agrees_that_nothing_is_lacking(acting_as: Ask, role: Role) -> None:
     done = acting_as(role)("doctor", "--only", "database", "--json")
     lacking = {each["id"] for each in json.loads(done.stdout)["findings"]}

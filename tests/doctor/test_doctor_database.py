@@ -219,6 +219,22 @@ def test_who_looks_or_mends_is_not_told_to_become_a_worker(
     assert all(each.mend.startswith("GRANT outbox_") for each in found.values()), "never single rights"
 
 
+@pytest.mark.parametrize(
+    ("granted", "id_"),
+    [
+        ("INSERT, SELECT (id)", "rights-wide"),
+        ("INSERT (id, op, error)", "rights-wide"),
+        ("INSERT (id), DELETE", "rights-recreate"),
+    ],
+)
+def test_whoever_may_write_too_much_of_an_event_is_named(
+    ward: Ward, role: str, groups: str, granted: str, id_: str
+) -> None:
+    ward.do(f"GRANT {groups}viewer TO {role}; GRANT {granted} ON {EVENTS} TO {role}")
+    assert role in ward.cures(id_, End.DATABASE).what
+    assert not {"rights-wide", "rights-recreate"} & set(rights(ward))
+
+
 @pytest.mark.usefixtures("role")
 def test_what_a_role_may_not_see_is_said_and_the_rest_examined(ward: Ward) -> None:
     report = ward.examine(End.DATABASE)

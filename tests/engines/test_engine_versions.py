@@ -7,7 +7,8 @@ from engines.node import Node
 from outboxctl.failures import Noop, Reason, Verdict
 from outboxctl.sink.bulk import Action
 from outboxctl.sink.clients.model import Client
-from outboxctl.sink.mend import Mender
+from outboxctl.sink.mend import Mender, Seen
+from outboxctl.sink.reset import reset
 from processes import eventually
 
 pytestmark = pytest.mark.real_engine
@@ -96,3 +97,22 @@ def test_unknown_fields_are_kept_and_odd_characters_too(send: Send, node: Node, 
 def test_a_strict_mapping_refuses_unknown_fields(send: Send, node: Node, index: str) -> None:
     node.ok("PUT", f"/{index}/_mapping", {"dynamic": "strict"})
     assert send(Action("block:1", 1, '{"unknown": 1}'), Action("block:2", 1, NEWER)) == [MAPPING, DONE]
+
+
+@pytest.mark.parametrize("version", [LONGEST, LONGEST - 1])
+def test_the_highest_version_can_be_reset(
+    send: Send, client: Client, node: Node, index: str, version: int
+) -> None:
+    """It runs over: see `sink/reset.py`. What comes after it is as if it had never been, also from disk."""
+    assert send(Action("block:1", version, None), Action("block:2", version, NEWER))[1] == DONE
+    assert send(Action("block:1", 5, NEWER)) == [SUPERSEDED]
+    (concrete,) = node.ok("GET", f"/{index}")
+    found = node.ok("GET", f"/{concrete}/_doc/block:2")
+    seen = Seen("block:2", found["_seq_no"], found["_primary_term"])
+    stuck = [("block:1", None), ("block:2", seen)]
+    assert reset(Mender(client, concrete), stuck, above=2**62) == {"block:1": 0, "block:2": 0}
+    node.ok("POST", f"/{concrete}/_close")
+    node.ok("POST", f"/{concrete}/_open?wait_for_active_shards=1")
+    assert [node.document(index, id_) for id_ in ("block:1", "block:2")] == [None, None]
+    assert send(Action("block:1", 5, NEWER), Action("block:2", 5, NEWER)) == [DONE, DONE]
+    assert send(Action("block:1", 4, OLDER), Action("block:2", 4, OLDER)) == [SUPERSEDED, SUPERSEDED]

@@ -126,7 +126,7 @@ def roles(
     schema: Annotated[str, typer.Option("--schema", help="Where the tables are.")] = "public",
     json: Json = False,
 ) -> None:
-    """Show what a worker, an operator and a viewer may do; with --sql, the SQL that makes it so.
+    """Show what a worker, an operator, a viewer and a producer may do; with --sql, the SQL that makes it so.
 
     Example: outboxctl db roles --sql | psql -v ON_ERROR_STOP=1 "${DATABASE_URL/+psycopg/}"
     """

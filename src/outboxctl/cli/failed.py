@@ -109,17 +109,19 @@ def show(
     from outboxctl.cli import parse, render
     from outboxctl.cli.inspection import advice, view
     from outboxctl.core.event import find
+    from outboxctl.core.trail import replayed_as
     from outboxctl.lifecycle import Status
 
     id_ = parse.uuid("ID", event_id)
     given = settings(database_url=database_url, elastic_url=elastic_url, elastic_index=elastic_index)
     with reading(given) as connection:
         event = find(connection, id_)
+        login = replayed_as(connection, id_) if event and event.row["last_replayed_at"] else None
     if event is None:
         raise UsageError(
             f"there is no event {id_}", hint="`outboxctl failed list --group …` lists failed ones"
         )
-    seen = inspect(event, given)
+    seen = inspect(event, given, replayed_as=login)
     if json:
         render.emit_json(seen)
         return

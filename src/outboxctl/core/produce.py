@@ -56,13 +56,8 @@ def enqueue(
     Returns the event's id. Raises ValueError for a bad argument, TypeError for what is no connection, or an
     async one.
     """
-    given: dict[str, Any] = {
-        "id": str(UUID(str(event_id)) if event_id else uuid7()),
-        "entity_type": _entity_type(entity_type),
-        "entity_id": str(UUID(str(entity_id))),
-        "op": _op(op),
-        "event_version": _version(event_version),
-    }
+    given = checked(entity_type=entity_type, entity_id=entity_id, op=op, event_version=event_version)
+    given["id"] = str(UUID(str(event_id)) if event_id else uuid7())
     into, row = f"INSERT INTO {EVENTS} (id, {COLUMNS})", ROW
     if trace := _traceparent(traceparent):
         given["traceparent"] = trace
@@ -75,6 +70,16 @@ def enqueue(
     else:
         execute(f"{into} SELECT {row} {IF_NEW}")
     return UUID(given["id"])
+
+
+def checked(*, entity_type: str, entity_id: UUID | str, op: str, event_version: int) -> dict[str, Any]:
+    """The values of an event as its columns take them. Raises ValueError for a bad one."""
+    return {
+        "entity_type": _entity_type(entity_type),
+        "entity_id": str(UUID(str(entity_id))),
+        "op": _op(op),
+        "event_version": _version(event_version),
+    }
 
 
 def _traceparent(given: str | None) -> str | None:
