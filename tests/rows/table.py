@@ -67,7 +67,7 @@ WHAT_COMES_BACK = {
         "connection_lost",
     ),
     "bad_response": (
-        "200 that is not a bulk answer; missing product header, redirect, unasked encoding, too large an answer",
+        "200 that is not a bulk answer; missing product header, redirect, unasked encoding, too large",
         "retry; the last four: outage; nothing is done",
         "bad_response",
     ),
