@@ -194,8 +194,10 @@ MAPPING = _kinds(
     "max_bytes_length_exceeded_exception",
 )
 MAPPING_TEXTS = ("immense term", "Limit of total fields", "Limit of mapping depth", "mapper [", "field [")
+# No answer that can be read: it was cut, or has a content coding that was not asked for, as damaged gzip has.
+CUT_OFF = _kinds("connection_lost", "reset", "encoded")
 # Answers of something that is not the sink, or not as it should be, whatever it is asked.
-STRANGE = _kinds("wrong_product", "encoded", "oversized")
+STRANGE = _kinds("wrong_product", "oversized")
 
 # First match wins: the error's type before the status, the last rule catches all. The facts come
 # from the recorded answers of real servers in `tests/answers/` and the servers' sources.
@@ -208,7 +210,7 @@ RULES = (
     Rule(Verdict.OUTAGE, Reason.CONNECT, kinds=_kinds("connect"), request=True),
     Rule(Verdict.OUTAGE, Reason.TLS, kinds=_kinds("tls"), request=True),
     Rule(Verdict.RETRY, Reason.TIMEOUT, kinds=_kinds("timeout"), request=True),
-    Rule(Verdict.RETRY, Reason.CONNECTION_LOST, kinds=_kinds("connection_lost", "reset"), request=True),
+    Rule(Verdict.RETRY, Reason.CONNECTION_LOST, kinds=CUT_OFF, request=True),
     Rule(
         Verdict.DONE, noop=Noop.DELETE_MISSING, statuses=_at(404), request=False, delete=True, no_error=True
     ),

@@ -62,13 +62,13 @@ WHAT_COMES_BACK = {
     "tls": ("TLS failure", "outage", "tls"),
     "timeout": ("timeout, or the worker's own deadline", "retry, outcome unknown", "timeout"),
     "connection_lost": (
-        "reset or close after sending",
+        "reset or close after sending, cut or bad gzip",
         "retry, outcome unknown",
         "connection_lost",
     ),
     "bad_response": (
-        "200 that is not a bulk answer; missing product header, redirect, unasked encoding, too large",
-        "retry; the last four: outage; nothing is done",
+        "200 that is not a bulk answer; missing product header, redirect, too large",
+        "retry; the last three: outage; nothing is done",
         "bad_response",
     ),
     "discarded": ("discarded by an operator", "done", "discarded"),

@@ -45,7 +45,7 @@ CASES = {
     "server_error-500": (refused(500, "null_pointer_exception"), "retry", "server_error"),
     "server_error-507": (answered(507), "retry", "server_error"),
     "connection_lost-truncated": (faults.TRUNCATED, "retry", "connection_lost"),
-    "bad_response-gzip": (faults.BAD_GZIP, "outage", "bad_response"),
+    "connection_lost-bad gzip": (faults.BAD_GZIP, "retry", "connection_lost"),
     "bad_response-HTML": (faults.HTML, "retry", "bad_response"),
     "bad_response-empty": (faults.EMPTY, "retry", "bad_response"),
     "bad_response-no content": (faults.NO_CONTENT, "retry", "bad_response"),
