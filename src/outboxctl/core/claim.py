@@ -74,7 +74,7 @@ SELECT event::text, document_id, op, wanted, attempts, source_version,
 FROM found
 """
 MADE = """), made AS (
-    SELECT c.id AS event, c.entity_type || ':' || c.entity_id AS document_id, c.op, c.event_version AS wanted,
+    SELECT c.id AS event, c.entity_type::text || ':' || c.entity_id::text AS document_id, c.op, c.event_version AS wanted,
         c.attempts, s.event_version AS source_version, s.document
     FROM (SELECT * FROM claimed ORDER BY next_retry_at, created_at) c LEFT JOIN LATERAL (
         SELECT s.event_version, {document} AS document
@@ -83,7 +83,7 @@ MADE = """), made AS (
     ) s ON true
 """
 MEASURED = f"""), measured AS (
-    SELECT c.id AS event, c.entity_type || ':' || c.entity_id AS document_id, c.op, c.event_version AS wanted,
+    SELECT c.id AS event, c.entity_type::text || ':' || c.entity_id::text AS document_id, c.op, c.event_version AS wanted,
         c.attempts, s.*, sum(s.shortest) OVER (ROWS UNBOUNDED PRECEDING) AS so_far
     FROM (SELECT * FROM claimed ORDER BY next_retry_at, created_at) c LEFT JOIN LATERAL (
         SELECT {FIELDS}, {SHORTEST} AS shortest

@@ -15,15 +15,17 @@ MAX_VERSION = 2**63 - 1
 MAX_TYPE = 50
 # Without the id: where nobody needs to know it first, the column's default makes it.
 COLUMNS = "entity_type, entity_id, op, event_version, status, attempts, replay_count, created_at, updated_at"
-ROW = "{id}, {entity_type}, {entity_id}, {op}, {event_version}, 'pending', 0, 0, now(), now()"
+ROW = "{id}, {entity_type}, {entity_id}, {op}, {event_version}, 'pending', 0, 0, pg_catalog.now(), pg_catalog.now()"
 # Other unique constraints are the application's own, and none of them is to be passed over in silence.
 ONCE = "ON CONFLICT (id) DO NOTHING"
 # A partitioned table has no unique id to name there, and could hold one twice: so it is looked up, by one
 # transaction after the other. Nowhere else: a look is a read that two SERIALIZABLE transactions would fail
 # over, and a plan made while the table was empty would read all of it for every event.
-LOCK = f"""SELECT pg_advisory_xact_lock(hashtextextended({{id}}, 0)) FROM pg_class
-WHERE oid = CAST('{EVENTS}' AS regclass) AND relkind = 'p'"""
-IF_NEW = f"WHERE NOT EXISTS (SELECT FROM {EVENTS} WHERE id = {{id}})"
+# By full names and exact types: in the application's session its own search path holds.
+LOCK = f"""SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended({{id}}, 0))
+FROM pg_catalog.pg_class WHERE oid OPERATOR(pg_catalog.=) CAST('{EVENTS}' AS pg_catalog.regclass)
+    AND relkind OPERATOR(pg_catalog.=) 'p'"""
+IF_NEW = f"WHERE NOT EXISTS (SELECT FROM {EVENTS} WHERE id OPERATOR(pg_catalog.=) {{id}})"
 NAMES = ("id", "entity_type", "entity_id", "op", "event_version", "traceparent")
 # W3C Trace Context, section 3.2.2, as far as 55 characters hold it: neither version ff nor an id of zeros.
 TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")

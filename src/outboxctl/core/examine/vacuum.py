@@ -9,7 +9,7 @@ from outboxctl.core.schema import EVENTS
 
 # Of a partitioned outbox only the partitions hold rows. `reloptions` win over the server's settings.
 # Widths are known once a table was analyzed.
-PARTS = text("""
+PARTS = text(f"""
 SELECT c.oid::regclass::text AS name, c.reltuples::float8 AS rows, pg_relation_size(c.oid)::float8 AS bytes,
     coalesce(s.n_dead_tup, 0) AS dead, coalesce(s.n_live_tup, 0) AS live,
     coalesce(o.on, true) AS enabled, coalesce(o.fillfactor, 100) AS fillfactor,
@@ -25,8 +25,8 @@ CROSS JOIN LATERAL (
         max(option_value) FILTER (WHERE option_name = 'autovacuum_vacuum_scale_factor')::float8 AS scale
     FROM pg_options_to_table(c.reloptions)
 ) o
-WHERE c.relkind = 'r' AND (c.oid = to_regclass(:table) OR c.oid IN (
-    SELECT relid FROM pg_partition_tree(to_regclass(:table))))
+WHERE c.relkind = 'r' AND (c.oid = to_regclass('{EVENTS}') OR c.oid IN (
+    SELECT relid FROM pg_partition_tree(to_regclass('{EVENTS}'))))
 ORDER BY c.oid
 """)
 # Vacuum of a table looks at the transactions of its own database, and at every slot. Who may not see
@@ -111,7 +111,7 @@ class Holders:
 
 def parts(connection: Connection) -> list[Part]:
     """Read the facts of each table that holds events."""
-    return [Part(**row._asdict()) for row in connection.execute(PARTS, {"table": EVENTS})]
+    return [Part(**row._asdict()) for row in connection.execute(PARTS)]
 
 
 def holders(connection: Connection, *, longest: float, now: datetime | None = None) -> Holders:
