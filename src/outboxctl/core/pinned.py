@@ -28,6 +28,7 @@ NAME = re.compile(
     rf"|'({EACH})'(?=::regclass| AS (?:pg_catalog\.)?regclass)|(?<=to_regclass\()'({EACH})'"
 )
 # Roles that could do as they like with the worker's sessions anyway. PUBLIC has the OID 0.
+LITERALS = ", ".join(f"'{name}'" for name in NAMES)
 BOTH = f"relname IN ('{EVENTS}', '{SOURCE}')"
 TRUSTED = f"""
 SELECT r.oid FROM pg_roles r, pg_database d
@@ -44,7 +45,7 @@ path AS (
 ), ours AS (
     SELECT DISTINCT ON (c.relname) c.oid, c.relname, c.relowner, p.name AS schema
     FROM path p JOIN pg_class c ON c.relnamespace = p.oid
-    WHERE c.relname = ANY (CAST('{{{",".join(NAMES)}}}' AS name[])) ORDER BY c.relname, p.place
+    WHERE c.relname IN ({LITERALS}) ORDER BY c.relname, p.place
 ), trusted AS ({TRUSTED}), open AS (
     SELECT p.name, p.place, a.grantee FROM path p, aclexplode(p.acl) a
     WHERE a.privilege_type = 'CREATE' AND a.grantee NOT IN (SELECT oid FROM trusted)
@@ -60,7 +61,7 @@ path AS (
     UNION ALL SELECT 'pg_class'::regclass, indexrelid FROM pg_index WHERE indrelid IN (SELECT oid FROM parts)
     UNION ALL SELECT 'pg_event_trigger'::regclass, oid FROM pg_event_trigger
 ), loose AS (
-    SELECT DISTINCT p.oid FROM code JOIN pg_depend d ON d.classid = code.class AND d.objid = code.oid
+    SELECT DISTINCT p.oid, code.class FROM code JOIN pg_depend d ON d.classid = code.class AND d.objid = code.oid
         AND d.refclassid = 'pg_proc'::regclass
     JOIN pg_proc p ON p.oid = d.refobjid JOIN pg_language l ON l.oid = p.prolang
     WHERE l.lanname NOT IN ('internal', 'c')
@@ -104,7 +105,7 @@ class Places:
     def name(self, table: str, *, beside: str = "") -> str:
         """The table's name with its schema's, quoted for SQL; one that is unknown lies `beside` another."""
         schema = self.tables.get(table) or self.schema(beside)
-        return f"{_quoted(schema)}.{table}" if schema else table
+        return f"{quoted(schema)}.{table}" if schema else table
 
     def opening(self) -> str:
         """The statement that pins a transaction's search path."""
@@ -120,7 +121,7 @@ class Places:
 
 def opening(searched: Iterable[str] = ()) -> str:
     """`SET LOCAL search_path`: PostgreSQL's own names, then these schemas, temporary tables last."""
-    return f"SET LOCAL search_path = {', '.join(['pg_catalog', *map(_quoted, searched), 'pg_temp'])}"
+    return f"SET LOCAL search_path = {', '.join(['pg_catalog', *map(quoted, searched), 'pg_temp'])}"
 
 
 def pin(connection: Connection, limits: str) -> None:
@@ -172,5 +173,6 @@ def _refuse(foreign: list[tuple[str, str]]) -> None:
         )
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
+    """An identifier for SQL."""
     return Identifier(name).as_string()
