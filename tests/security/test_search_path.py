@@ -22,6 +22,19 @@ def as_role(url: str, user: str) -> str:
     return urlunsplit(parts._replace(netloc=f"{user}:secret@{parts.hostname}:{parts.port}"))
 
 
+# What the review used: `varchar || unknown || uuid` has no exact operator of PostgreSQL's.
+ONE = """
+CREATE TABLE public.loot (who text, what text);
+GRANT INSERT ON public.loot TO PUBLIC;
+CREATE FUNCTION public.steal(a text, b uuid) RETURNS text LANGUAGE plpgsql AS $$
+    BEGIN
+        INSERT INTO public.loot VALUES (current_user, 'uuid');
+        RETURN a OPERATOR(pg_catalog.||) b::text;
+    END $$;
+CREATE OPERATOR public.|| (FUNCTION = public.steal, LEFTARG = text, RIGHTARG = uuid);
+"""
+
+
 @dataclass(frozen=True)
 class Town:
     """A database whose `public` everybody may create objects in, and the roles of the three groups."""
@@ -114,6 +127,16 @@ def _read(viewer: Cli) -> None:
         assert done.returncode in (0, 4), (command, done.stderr)
 
 
+def test_an_operator_for_the_claims_ids_does_not_make_its_author_the_worker(town: Town) -> None:
+    town.cli.ok("inject", "load", "--count", "2", "--rate", "0")
+    with psycopg.connect(as_role(town.url, f"{town.prefix}mallory"), autocommit=True) as own:
+        own.execute(ONE.encode())
+    town.login(Role.WORKER).ok("worker", "--drain")
+    assert town.loot() == []
+    done = "SELECT count(*) FROM public.search_outbox_events WHERE status = 'done'"
+    assert town.admin.execute(done).fetchall() == [(2,)]
+
+
 def test_no_migration_of_a_superuser_runs_what_an_attacker_made(empty_url: str, town: Town) -> None:
     mallory = f"{town.prefix}mallory"
     there = {"DATABASE_URL": empty_url}
@@ -152,24 +175,36 @@ def test_an_application_writes_under_any_search_path(cli: Cli, sql: psycopg.Conn
     assert sql.execute("SELECT count(*) FROM search_outbox_events").fetchall() == [(1,)]
 
 
-@pytest.mark.parametrize("function", ["search_index_outbox", "outbox_notify"])
-def test_a_function_that_somebody_else_owns_is_not_adopted(town: Town, function: str) -> None:
+@pytest.fixture
+def theirs(town: Town) -> str:
+    """The attacker's name: there are functions of the attacker's by the names that we give."""
     mallory = f"{town.prefix}mallory"
     with psycopg.connect(as_role(town.url, mallory), autocommit=True) as own:
-        own.execute(
-            f"CREATE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'".encode()
-        )
-    if function == "outbox_notify":
-        done = town.cli("db", "notify", "on")
-        assert done.returncode == 2
-        assert mallory in done.stderr
-        assert "OWNER TO" in done.stderr
-    else:
-        with pytest.raises(psycopg.errors.RaiseException, match=mallory) as caught:
-            made = town.cli.ok("db", "trigger", "public.search_index", *TRIGGER[3:])
-            town.admin.execute(made.encode())
-        assert "OWNER TO" in str(caught.value.diag.message_hint)
-    assert town.admin.execute("SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal").fetchall() == [(0,)]
+        for name in ("search_index_outbox", "outbox_notify"):
+            make = SQL("CREATE FUNCTION {}() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'")
+            own.execute(make.format(Identifier(name)))
+    return mallory
+
+
+def triggers(town: Town) -> int:
+    """How many triggers there are."""
+    return len(town.admin.execute("SELECT FROM pg_trigger WHERE NOT tgisinternal").fetchall())
+
+
+def test_a_notify_function_that_somebody_else_owns_is_not_adopted(town: Town, theirs: str) -> None:
+    done = town.cli("db", "notify", "on")
+    assert done.returncode == 2
+    assert theirs in done.stderr
+    assert "OWNER TO" in done.stderr
+    assert triggers(town) == 0
+
+
+def test_a_trigger_function_that_somebody_else_owns_is_not_adopted(town: Town, theirs: str) -> None:
+    made = town.cli.ok("db", "trigger", "public.search_index", *TRIGGER[3:]).encode()
+    with pytest.raises(psycopg.errors.RaiseException, match=theirs) as caught:
+        town.admin.execute(made)
+    assert "OWNER TO" in str(caught.value.diag.message_hint)
+    assert triggers(town) == 0
 
 
 def test_printing_the_trigger_again_restores_the_path_of_the_session(
@@ -208,7 +243,8 @@ def test_a_superuser_does_not_migrate_tables_whose_owner_may_put_triggers_on_the
 LOOSE = """
 CREATE SCHEMA app; CREATE TABLE app.seen (id uuid);
 GRANT USAGE ON SCHEMA app TO PUBLIC; GRANT INSERT ON app.seen TO PUBLIC;
-CREATE FUNCTION app.see() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO seen VALUES (NEW.id); RETURN NEW; END';
+CREATE FUNCTION app.see() RETURNS trigger LANGUAGE plpgsql AS
+    'BEGIN INSERT INTO seen VALUES (NEW.id); RETURN NEW; END';
 CREATE TRIGGER see BEFORE UPDATE ON public.search_outbox_events FOR EACH ROW EXECUTE FUNCTION app.see()
 """
 

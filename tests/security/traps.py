@@ -32,7 +32,8 @@ BEGIN
     LOOP
         EXECUTE format('CREATE FUNCTION public.trap%%s(%%s, %%s) RETURNS %%s LANGUAGE plpgsql AS %%L',
             made.n, made.l, made.r, made.result, format(body, concat(made.l, made.op, made.r)));
-        EXECUTE format('CREATE OPERATOR public.%%s (FUNCTION = public.trap%%s, LEFTARG = %%s, RIGHTARG = %%s)',
+        EXECUTE format(
+            'CREATE OPERATOR public.%%s (FUNCTION = public.trap%%s, LEFTARG = %%s, RIGHTARG = %%s)',
             made.op, made.n, made.l, made.r);
     END LOOP;
     FOR made IN

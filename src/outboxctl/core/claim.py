@@ -73,18 +73,20 @@ SELECT event::text, document_id, op, wanted, attempts, source_version,
     CASE WHEN so_far > :max_bytes AND so_far > octet_length(document) THEN '{LEFT_OUT}' ELSE document END
 FROM found
 """
-MADE = """), made AS (
-    SELECT c.id AS event, c.entity_type::text || ':' || c.entity_id::text AS document_id, c.op, c.event_version AS wanted,
-        c.attempts, s.event_version AS source_version, s.document
+# Types for which PostgreSQL has exact operators: no other schema can have a better match.
+ID = "c.entity_type::text || ':' || c.entity_id::text"
+MADE = f"""), made AS (
+    SELECT c.id AS event, {ID} AS document_id, c.op, c.event_version AS wanted, c.attempts,
+        s.event_version AS source_version, s.document
     FROM (SELECT * FROM claimed ORDER BY next_retry_at, created_at) c LEFT JOIN LATERAL (
-        SELECT s.event_version, {document} AS document
-        FROM {source} s
+        SELECT s.event_version, {{document}} AS document
+        FROM {{source}} s
         WHERE s.entity_type = c.entity_type AND s.entity_id = c.entity_id LIMIT 1
     ) s ON true
 """
 MEASURED = f"""), measured AS (
-    SELECT c.id AS event, c.entity_type::text || ':' || c.entity_id::text AS document_id, c.op, c.event_version AS wanted,
-        c.attempts, s.*, sum(s.shortest) OVER (ROWS UNBOUNDED PRECEDING) AS so_far
+    SELECT c.id AS event, {ID} AS document_id, c.op, c.event_version AS wanted, c.attempts,
+        s.*, sum(s.shortest) OVER (ROWS UNBOUNDED PRECEDING) AS so_far
     FROM (SELECT * FROM claimed ORDER BY next_retry_at, created_at) c LEFT JOIN LATERAL (
         SELECT {FIELDS}, {SHORTEST} AS shortest
         FROM {SOURCE} s

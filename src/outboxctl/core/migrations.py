@@ -116,7 +116,8 @@ def upgrade(
     A table that others hold is waited for as `patiently` does, for `patience` seconds.
 
     Raises UsageError, with nothing changed, if a table's types cannot be adopted, a table of ours belongs
-    to a role that may not be trusted, or the marker contradicts `environment`; LockedError if a table could not be had.
+    to a role that may not be trusted, or the marker contradicts `environment`; LockedError if a table could
+    not be had.
     """
 
     def migrate(connection: Connection) -> Upgrade:

@@ -137,10 +137,10 @@ def _switch(row: Row[Any]) -> Switch:
 def _refuse(row: Row[Any]) -> None:
     """Who owns a function may replace its body, and whoever inserts an event runs it."""
     if row.stranger:
-        function = Identifier(row.schema, NAME).as_string()
+        function = brief(Identifier(row.schema, NAME).as_string(), 140)
         raise UsageError(
-            f"the function {brief(function, 140)} belongs to the role {brief(row.stranger, 70)}",
-            hint=f"if you trust that role: ALTER FUNCTION {brief(function, 140)}() OWNER TO …; otherwise drop it",
+            f"the function {function} belongs to the role {brief(row.stranger, 70)}",
+            hint=f"if you trust that role: ALTER FUNCTION {function}() OWNER TO …; otherwise drop it",
         )
 
 

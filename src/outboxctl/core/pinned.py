@@ -61,8 +61,8 @@ path AS (
     UNION ALL SELECT 'pg_class'::regclass, indexrelid FROM pg_index WHERE indrelid IN (SELECT oid FROM parts)
     UNION ALL SELECT 'pg_event_trigger'::regclass, oid FROM pg_event_trigger
 ), loose AS (
-    SELECT DISTINCT p.oid, code.class FROM code JOIN pg_depend d ON d.classid = code.class AND d.objid = code.oid
-        AND d.refclassid = 'pg_proc'::regclass
+    SELECT DISTINCT p.oid, code.class FROM code
+    JOIN pg_depend d ON d.classid = code.class AND d.objid = code.oid AND d.refclassid = 'pg_proc'::regclass
     JOIN pg_proc p ON p.oid = d.refobjid JOIN pg_language l ON l.oid = p.prolang
     WHERE l.lanname NOT IN ('internal', 'c')
         AND NOT EXISTS (SELECT FROM unnest(p.proconfig) c WHERE c LIKE 'search_path=%%')

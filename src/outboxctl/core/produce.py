@@ -15,7 +15,7 @@ MAX_VERSION = 2**63 - 1
 MAX_TYPE = 50
 # Without the id: where nobody needs to know it first, the column's default makes it.
 COLUMNS = "entity_type, entity_id, op, event_version, status, attempts, replay_count, created_at, updated_at"
-ROW = "{id}, {entity_type}, {entity_id}, {op}, {event_version}, 'pending', 0, 0, pg_catalog.now(), pg_catalog.now()"
+ROW = "{id}, {entity_type}, {entity_id}, {op}, {event_version}, 'pending', 0, 0, now(), now()"
 # Other unique constraints are the application's own, and none of them is to be passed over in silence.
 ONCE = "ON CONFLICT (id) DO NOTHING"
 # A partitioned table has no unique id to name there, and could hold one twice: so it is looked up, by one

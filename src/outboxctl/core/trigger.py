@@ -13,7 +13,7 @@ NAME = re.compile(r"[^\x00]{1,63}")
 
 # Ids are the column's default. Without one every write to the application's table would fail: so the
 # trigger is not made on an outbox that no upgrade has seen.
-# The function's own search path: whose session it is, and what is in its temporary schema, does not matter.
+# The function's own search path: neither the session's nor its temporary tables matter.
 TEMPLATE = """\
 DO {outer}
 DECLARE
@@ -25,7 +25,7 @@ BEGIN
     IF NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass({outbox}) AND attname = 'id'
                    AND atthasdef) THEN
         RAISE EXCEPTION 'the outbox is not ready: % is not there, or its ids have no default', {outbox}
-            USING HINT = 'run: outboxctl db upgrade; for an outbox in another schema: db trigger --schema NAME';
+            USING HINT = 'run: outboxctl db upgrade; an outbox in another schema: db trigger --schema NAME';
     END IF;
     CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp AS {tag}
