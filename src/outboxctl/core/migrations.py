@@ -4,6 +4,7 @@ import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from alembic import command
 from alembic.config import Config
@@ -85,7 +86,7 @@ def current(connection: Connection) -> str | None:
     return context.get_current_revision()
 
 
-def version_table(connection: Connection) -> dict[str, str | None]:
+def version_table(connection: Connection) -> dict[str, Any]:
     """Where alembic keeps the revision, as its `configure` takes it: it asks by name and schema."""
     return {"version_table": VERSION, "version_table_schema": places(connection).schema(VERSION)}
 
