@@ -2,13 +2,16 @@
 
 import uuid
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
+from sqlalchemy import event
 
+from outboxctl.core.database import Database
 from outboxctl.core.roles import Role
 from processes import Cli
 from security import traps
@@ -285,3 +288,16 @@ def test_tables_in_schemas_of_any_name_each_in_its_own(cli: Cli, empty_url: str,
         assert own.execute(done).fetchall() == [(6, 6)]
         for command in ("db notify on", "db check", "status", "db downgrade --yes", "db upgrade"):
             cli.ok(*command.split(), env=there)
+
+
+def test_the_search_path_is_pinned_in_the_message_that_a_transaction_begins_with(url: str) -> None:
+    """A worker's transaction sets its limits anyway: no message a batch is added, the first included."""
+    said: list[str] = []
+    with closing(Database(url, connections=1, longest=20)) as db:
+        event.listen(db.engine, "before_cursor_execute", lambda *given: said.append(given[2]))
+        for _ in range(3):
+            with db.begin() as connection:
+                found = connection.exec_driver_sql("SHOW search_path").scalar()
+                assert found == "pg_catalog, pg_temp"
+                assert connection.exec_driver_sql("SHOW statement_timeout").scalar() == "18s"
+    assert len([statement for statement in said if not statement.startswith("SHOW")]) == 3
