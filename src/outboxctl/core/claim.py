@@ -75,12 +75,12 @@ FROM found
 """
 # Types for which PostgreSQL has exact operators: no other schema can have a better match.
 ID = "c.entity_type::text || ':' || c.entity_id::text"
-MADE = f"""), made AS (
+MADE = """), made AS (
     SELECT c.id AS event, {ID} AS document_id, c.op, c.event_version AS wanted, c.attempts,
         s.event_version AS source_version, s.document
     FROM (SELECT * FROM claimed ORDER BY next_retry_at, created_at) c LEFT JOIN LATERAL (
-        SELECT s.event_version, {{document}} AS document
-        FROM {{source}} s
+        SELECT s.event_version, {document} AS document
+        FROM {source} s
         WHERE s.entity_type = c.entity_type AND s.entity_id = c.entity_id LIMIT 1
     ) s ON true
 """
@@ -99,9 +99,9 @@ MEASURED = f"""), measured AS (
             ELSE {DOCUMENT} END AS document
     FROM measured s
 """
-CLAIM = text(STATEMENT.format(made=MADE.format(document=DOCUMENT, source=SOURCE)))
+CLAIM = text(STATEMENT.format(made=MADE.format(ID=ID, document=DOCUMENT, source=SOURCE)))
 CLAIM_MEASURED = text(STATEMENT.format(made=MEASURED))
-UNREAD = text(STATEMENT.format(made=MADE.format(document=f"'{LEFT_OUT}'", source=SOURCE)))
+UNREAD = text(STATEMENT.format(made=MADE.format(ID=ID, document=f"'{LEFT_OUT}'", source=SOURCE)))
 
 
 class Claimed(NamedTuple):

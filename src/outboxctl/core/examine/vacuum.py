@@ -5,11 +5,12 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
+from outboxctl.core.pinned import places
 from outboxctl.core.schema import EVENTS
 
 # Of a partitioned outbox only the partitions hold rows. `reloptions` win over the server's settings.
 # Widths are known once a table was analyzed.
-PARTS = text(f"""
+PARTS = text("""
 SELECT c.oid::regclass::text AS name, c.reltuples::float8 AS rows, pg_relation_size(c.oid)::float8 AS bytes,
     coalesce(s.n_dead_tup, 0) AS dead, coalesce(s.n_live_tup, 0) AS live,
     coalesce(o.on, true) AS enabled, coalesce(o.fillfactor, 100) AS fillfactor,
@@ -25,8 +26,8 @@ CROSS JOIN LATERAL (
         max(option_value) FILTER (WHERE option_name = 'autovacuum_vacuum_scale_factor')::float8 AS scale
     FROM pg_options_to_table(c.reloptions)
 ) o
-WHERE c.relkind = 'r' AND (c.oid = to_regclass('{EVENTS}') OR c.oid IN (
-    SELECT relid FROM pg_partition_tree(to_regclass('{EVENTS}'))))
+WHERE c.relkind = 'r' AND (c.oid = to_regclass(:table) OR c.oid IN (
+    SELECT relid FROM pg_partition_tree(to_regclass(:table))))
 ORDER BY c.oid
 """)
 # Vacuum of a table looks at the transactions of its own database, and at every slot. Who may not see
@@ -111,7 +112,8 @@ class Holders:
 
 def parts(connection: Connection) -> list[Part]:
     """Read the facts of each table that holds events."""
-    return [Part(**row._asdict()) for row in connection.execute(PARTS)]
+    given = {"table": places(connection).name(EVENTS)}
+    return [Part(**row._asdict()) for row in connection.execute(PARTS, given)]
 
 
 def holders(connection: Connection, *, longest: float, now: datetime | None = None) -> Holders:
