@@ -15,6 +15,7 @@ from doctor.ward import HASTE, Ward
 from outboxctl.core import notify
 from outboxctl.core.database import Database
 from outboxctl.core.roles import Role, roles_sql
+from outboxctl.core.trigger import trigger_sql
 from outboxctl.doctor import Finding, examine
 from outboxctl.doctor.model import End, Severity
 from outboxctl.settings import load
@@ -53,7 +54,7 @@ FOUND_BY = ("due", "processing", "failed", "reclaimed")
 def test_a_migrated_database_is_healthy(ward: Ward) -> None:
     report = ward.examine(End.DATABASE)
     assert report.findings == []
-    assert len(report.examined) == 8
+    assert len(report.examined) == 9
 
 
 @pytest.mark.parametrize("id_", ILLS)
@@ -350,3 +351,56 @@ def test_tls_that_is_wanted_and_not_to_be_had(ward: Ward) -> None:
     ward.monkeypatch.setenv("DATABASE_URL", f"{ward.url}?sslmode=require")
     assert "speaks no TLS" in ward.one("database-tls", End.DATABASE).what
     assert ward.examine(End.DATABASE).unreachable
+
+
+@pytest.mark.parametrize("to", ["PUBLIC", "{}"])
+def test_a_schema_in_which_others_may_create_objects(
+    ward: Ward, sql: psycopg.Connection, role: str, groups: str, to: str
+) -> None:
+    ward.do(f"GRANT {groups}viewer TO {role}; CREATE ROLE {groups}other")
+    to = to.format(f"{groups}other")
+    sql.execute(f"GRANT CREATE ON SCHEMA public TO {to}")
+    found = ward.cures("schema-open", End.DATABASE)
+    assert to in found.what
+    assert found.severity is Severity.WARNING
+    sql.execute(f"DROP OWNED BY {groups}other; DROP ROLE {groups}other")
+
+
+@pytest.mark.parametrize("function", ["outbox_notify", "search_index_outbox"])
+def test_a_generated_function_of_somebody_elses(
+    ward: Ward, db: Database, sql: psycopg.Connection, groups: str, function: str
+) -> None:
+    generate(db, sql)
+    ward.monkeypatch.setenv("DATABASE_URL", ward.url)
+    ward.do(f"CREATE ROLE {groups}other; ALTER FUNCTION {function} OWNER TO {groups}other")
+    found = ward.cures("function-owner", End.DATABASE)
+    assert f"{groups}other" in found.what
+    sql.execute(f"DROP ROLE {groups}other")
+
+
+@pytest.mark.parametrize("function", ["outbox_notify", "search_index_outbox"])
+def test_a_generated_function_as_older_versions_made_it(
+    ward: Ward, db: Database, sql: psycopg.Connection, function: str
+) -> None:
+    generate(db, sql)
+    sql.execute(f"ALTER FUNCTION {function} RESET search_path")
+    assert f"{function}()" in ward.cures("function-path", End.DATABASE).what
+    sql.execute("INSERT INTO search_index (entity_type, entity_id) VALUES ('block', gen_random_uuid())")
+    assert sql.execute(f"SELECT count(*) FROM {EVENTS}").fetchall() == [(1,)]
+
+
+def generate(db: Database, sql: psycopg.Connection) -> None:
+    """Have both functions made."""
+    with db.begin() as connection:
+        notify.switch(connection, on=True)
+    names = {"id_column": "entity_id", "version_column": "event_version", "type_column": "entity_type"}
+    sql.execute(trigger_sql("search_index", **names))
+
+
+def test_a_function_of_the_applications_without_a_search_path(ward: Ward, sql: psycopg.Connection) -> None:
+    sql.execute(f"""
+        CREATE FUNCTION own() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+        CREATE TRIGGER own BEFORE INSERT ON {EVENTS} FOR EACH ROW EXECUTE FUNCTION own()""")
+    found = ward.cures("trigger-path", End.DATABASE)
+    assert "own()" in found.what
+    assert found.severity is Severity.INFO

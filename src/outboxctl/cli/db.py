@@ -98,6 +98,7 @@ def trigger(
     version_column: Annotated[str, typer.Option(help="Column of the row's version.")] = "event_version",
     type_column: Annotated[str, typer.Option(help="Column of the entity's type.")] = "",
     entity_type: Annotated[str, typer.Option(help="Or one type for all rows.")] = "",
+    schema: Annotated[str, typer.Option(help="Where the outbox is.")] = "public",
 ) -> None:
     """Print SQL of a trigger that writes an outbox event for every change of a table.
 
@@ -115,6 +116,7 @@ def trigger(
             version_column=version_column,
             type_column=type_column,
             entity_type=entity_type,
+            schema=schema,
         )
     )
 

@@ -1,5 +1,6 @@
 """Connections to PostgreSQL, and its errors in the user's words."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from typing import Any
@@ -9,11 +10,11 @@ from psycopg.abc import Buffer
 from psycopg.adapt import Loader
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.types.string import StrDumperUnknown
-from sqlalchemy import Connection, create_engine
+from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from outboxctl.core import tls
+from outboxctl.core import pinned, tls
 from outboxctl.core.causes import in_our_words
 from outboxctl.errors import (
     CutOffError,
@@ -39,9 +40,15 @@ DEFAULTS: dict[str, str] = {
     "client_encoding": "utf8",
 }
 READ_ONLY = "25006"
+MOVED = ("42P01", "3F000", "42883")  # no such table, schema or function where this connection looked for it
 AWAY = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeoutError)
 STATEMENT_SHARE = 0.9  # of `longest`: the server's answer comes before we shut the socket
 OUT_OF_MEMORY, ALLOCATION = "53200", "invalid memory alloc request"  # the latter has no state of its own
+FUNCTION = re.compile(r"(PL/pgSQL|SQL) function .*?(?= line \d| statement \d|$)", re.M)
+LOOSE = (
+    "it looks for names in schemas in which other roles may create objects, and these are not searched: "
+    "ALTER FUNCTION … SET search_path = … gives it a path of its own (`outboxctl doctor` has the commands)"
+)
 UNUSABLE = "the database {name} cannot be used: {text}"
 REACH = "check DATABASE_URL, and that the server runs (`outboxctl services up` starts a local one)"
 # SQLSTATEs, and what they are to the user: the error, its message, what to do; for the probes our own words.
@@ -130,17 +137,20 @@ class Database:
             max_overflow=0,
             pool_timeout=30,
         )
+        event.listen(self.engine, "before_cursor_execute", pinned.qualified, retval=True)
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
         """One transaction. Raises UnreachableError or UsageError in place of the driver's errors."""
         try:
             with self.engine.connect() as connection, self.bounded(driver(connection)), connection.begin():
-                self._bound_the_other_side(connection)
+                # The server ends this transaction if we fall silent: it would keep our rows locked for hours.
+                pinned.pin(connection, self._limits)
                 yield connection
         except (SQLAlchemyError, psycopg.Error) as error:
-            if _state(error) == READ_ONLY:
-                self.engine.dispose()  # after a failover the next connection may find the new primary
+            if _state(error) in {READ_ONLY, *MOVED}:
+                # After a failover the next connection may find the new primary; a table may be elsewhere now.
+                self.engine.dispose()
             raise translate(error, self.name) from error
 
     @contextmanager
@@ -162,15 +172,11 @@ class Database:
                     ) from error
                 raise
 
-    def _bound_the_other_side(self, connection: Connection) -> None:
-        """Have the server end this transaction if we fall silent: it would keep our rows locked for hours."""
-        if self._limits:
-            connection.exec_driver_sql(self._limits)
-
     @contextmanager
     def apart(self) -> Iterator[psycopg.Connection]:
         """A session outside the pool, each statement a transaction: for what belongs to a session.
 
+        Its search path is the login's own: only for statements without a function, an operator or a table.
         Raises UnreachableError or UsageError in place of the driver's errors.
         """
         try:
@@ -234,6 +240,8 @@ def translate(error: Exception, name: str) -> OutboxctlError:
     cause = getattr(error, "orig", error)
     text = brief(redact(str(cause)).strip().partition("\n")[0], 300)
     state = OUT_OF_MEMORY if ALLOCATION in text else _state(error)
+    if state in MOVED and (inside := _inside(cause)):
+        return UsageError(f"{inside} failed in {name}: {text}", hint=LOOSE, public=LOOSE)
     for states, kind, message, hint, public in KNOWN:
         if state in states:
             return kind(message.format(name=name, state=state, text=text), hint=hint, public=public)
@@ -242,6 +250,13 @@ def translate(error: Exception, name: str) -> OutboxctlError:
     return OutboxctlError(
         f"the database {name} refused: {state} {text}", public="the server refused a statement"
     )
+
+
+def _inside(cause: Any) -> str:
+    """The function in which it happened, where our statement fired one; empty otherwise."""
+    context = str(getattr(getattr(cause, "diag", None), "context", None) or "")
+    found = FUNCTION.search(context)
+    return brief(found[0], 140) if found else ""
 
 
 def _limits(longest: float | None, lock_timeout: float | None) -> str:

@@ -11,8 +11,8 @@ from outboxctl.errors import UsageError
 from outboxctl.urls import check_database_url, mask, parse_url
 
 # Sessions that a killed program left: until the server notices, they hold locks on what is to go.
-END_SESSIONS = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-WHERE application_name = %s AND usename = current_user AND pid <> pg_backend_pid()"""
+END_SESSIONS = """SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity
+WHERE application_name = %s AND usename = current_user AND pid <> pg_catalog.pg_backend_pid()"""
 OPTIONS, NAME = "options", "application_name"
 
 
@@ -79,7 +79,7 @@ def schema_of(url: str) -> str | None:
     """The schema in which a new table would be made; None for none, and where the server refuses."""
     try:
         with psycopg.connect(check_database_url(url), connect_timeout=5) as connection:
-            row = connection.execute("SELECT current_schema()").fetchone()
+            row = connection.execute("SELECT pg_catalog.current_schema()").fetchone()
     except psycopg.OperationalError:
         return None
     return str(row[0]) if row and row[0] else None

@@ -21,9 +21,11 @@ ONCE = "ON CONFLICT (id) DO NOTHING"
 # A partitioned table has no unique id to name there, and could hold one twice: so it is looked up, by one
 # transaction after the other. Nowhere else: a look is a read that two SERIALIZABLE transactions would fail
 # over, and a plan made while the table was empty would read all of it for every event.
-LOCK = f"""SELECT pg_advisory_xact_lock(hashtextextended({{id}}, 0)) FROM pg_class
-WHERE oid = CAST('{EVENTS}' AS regclass) AND relkind = 'p'"""
-IF_NEW = f"WHERE NOT EXISTS (SELECT FROM {EVENTS} WHERE id = {{id}})"
+# By full names and exact types: in the application's session its own search path holds.
+LOCK = f"""SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended({{id}}, 0))
+FROM pg_catalog.pg_class WHERE oid OPERATOR(pg_catalog.=) CAST('{EVENTS}' AS pg_catalog.regclass)
+    AND relkind OPERATOR(pg_catalog.=) 'p'"""
+IF_NEW = f"WHERE NOT EXISTS (SELECT FROM {EVENTS} WHERE id OPERATOR(pg_catalog.=) {{id}})"
 NAMES = ("id", "entity_type", "entity_id", "op", "event_version", "traceparent")
 # W3C Trace Context, section 3.2.2, as far as 55 characters hold it: neither version ff nor an id of zeros.
 TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")

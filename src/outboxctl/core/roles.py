@@ -76,6 +76,7 @@ SCRIPT = """\
 BEGIN;
 {create}
 REVOKE ALL ON {ours} FROM PUBLIC;
+REVOKE CREATE ON SCHEMA {schema} FROM PUBLIC;
 REVOKE ALL ON {tables} FROM {roles};
 GRANT USAGE ON SCHEMA {schema} TO {roles};
 {grants}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from outboxctl.core import notify
 from outboxctl.core.database import Database
 from outboxctl.core.examine.link import Link, link, shares_sessions
+from outboxctl.core.examine.paths import paths
 from outboxctl.core.examine.reading import asked, read_only
 from outboxctl.core.examine.rights import rights
 from outboxctl.core.examine.sample import Sample, sample, versions
@@ -21,6 +22,7 @@ from outboxctl.doctor.fit_rules import FIT, SETTINGS, Fit
 from outboxctl.doctor.mapping_rules import INDEX
 from outboxctl.doctor.model import End
 from outboxctl.doctor.notify_rules import NOTIFY, Hearing
+from outboxctl.doctor.path_rules import PATHS
 from outboxctl.doctor.server_rules import MARKER, POOLER, SERVER
 from outboxctl.doctor.sink_rules import CLUSTER, PRODUCT, SINK_RIGHTS, URLS
 from outboxctl.doctor.table_rules import RIGHTS, TABLES
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
     from outboxctl.sink.clients.model import Client
 
 CHECKS = {
-    End.DATABASE: (SERVER, MARKER, TABLES, RIGHTS, PARTS, HOLDERS, POOLER, NOTIFY),
+    End.DATABASE: (SERVER, MARKER, TABLES, RIGHTS, PATHS, PARTS, HOLDERS, POOLER, NOTIFY),
     End.SINK: (URLS, PRODUCT, CLUSTER, SINK_RIGHTS, INDEX),
     End.SETTINGS: (SETTINGS, FIT),
 }
@@ -79,6 +81,7 @@ class Ends:
             check(MARKER, lambda: ask(marked))
             schema = check(TABLES, lambda: ask(tables))
             check(RIGHTS, lambda: ask(rights))
+            check(PATHS, lambda: ask(paths))
             check(PARTS, lambda: ask(parts))
             check(HOLDERS, lambda: ask(partial(holders, longest=LONGEST, now=self.now)))
             if schema and not schema.missing:

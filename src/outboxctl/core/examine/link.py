@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from outboxctl.core.database import Database, parameters, translate
 from outboxctl.errors import RefusedError
 
-BACKEND = text("SELECT pg_backend_pid()")
+BACKEND = text("SELECT pg_catalog.pg_backend_pid()")
 
 
 @dataclass(frozen=True)

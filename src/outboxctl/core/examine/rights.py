@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
+from outboxctl.core.pinned import places
 from outboxctl.core.roles import BORN, RIGHTS, Right, Role
 from outboxctl.core.schema import EVENTS
 
@@ -117,7 +118,8 @@ def _lacking(connection: Connection, needed: Iterable[Right]) -> Iterator[Lack]:
 
 def _one(connection: Connection, verb: str, right: Right) -> str:
     """The privilege that is lacking; empty where none is."""
-    given = {"table": right.table, "privilege": verb, "columns": list(right.columns)}
+    table = places(connection).name(right.table)
+    given = {"table": table, "privilege": verb, "columns": list(right.columns)}
     if verb == "DELETE":  # it has no columns
         return verb if connection.execute(NO_DELETE, given).scalar() else ""
     names = connection.execute(LACKING, given).scalars().all()
