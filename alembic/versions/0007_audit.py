@@ -20,8 +20,8 @@ ALTER TABLE outbox_operator_audit ADD COLUMN IF NOT EXISTS logged_in_as text;
 ALTER TABLE outbox_operator_audit ALTER COLUMN logged_in_as SET DEFAULT session_user;
 """
 # Both functions leave alone whoever may UPDATE the column: he could write the same a moment later. So
-# the owner restores a dump as it was. Dropped
-# before, for OR REPLACE leaves a stranger the owner of a function that he made first.
+# the owner restores a dump as it was. Dropped before they are made, for OR REPLACE leaves a stranger the
+# owner of a function that he made first.
 AUDITED = """
 CREATE FUNCTION outbox_audit_by_database() RETURNS trigger LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp AS $outbox$
@@ -38,38 +38,43 @@ $outbox$;
 CREATE TRIGGER outbox_audit_by_database BEFORE INSERT ON outbox_operator_audit
 FOR EACH ROW EXECUTE FUNCTION outbox_audit_by_database();
 """
-# The conditions stand in WHEN: of an event that begins as it should, no function is called. A minute is
-# for the clocks of applications that set the time themselves.
-MARKED = """NEW.status IS DISTINCT FROM 'pending' OR NEW.attempts IS DISTINCT FROM 0
-    OR coalesce(NEW.replay_count, 0) <> 0
-    OR num_nonnulls(NEW.owner, NEW.lease_token, NEW.lease_until, NEW.processing_started_at,
-        NEW.next_retry_at, NEW.processed_at, NEW.error_reason, NEW.error, NEW.last_replayed_at,
-        NEW.last_replayed_by, NEW.last_replayed_reason) > 0"""
-OTHER_TIME = """NEW.{0} NOT BETWEEN now() - interval '1 minute' AND clock_timestamp() + interval '1 minute'"""
-TIMES = f"{OTHER_TIME.format('created_at')} OR {OTHER_TIME.format('updated_at')}"
+# Neither a WHEN clause nor a statement names a column that somebody may drop by hand: the drop would be
+# refused, or every insert after it. A minute is for the clocks of applications that set the time themselves.
+LATER = ("owner", "lease_token", "lease_until", "processing_started_at", "next_retry_at", "processed_at")
+LATER += ("error_reason", "error", "last_replayed_at", "last_replayed_by", "last_replayed_reason")
+MARKED = f"""event->>'status' IS DISTINCT FROM 'pending' OR coalesce(event->>'attempts', '0') <> '0'
+            OR coalesce(event->>'replay_count', '0') <> '0'
+            OR num_nonnulls({", ".join(f"event->>'{column}'" for column in LATER)}) > 0"""
+SET_TIME = """
+        IF event ? '{0}' AND NEW.{0} NOT BETWEEN now() - interval '1 minute'
+                AND clock_timestamp() + interval '1 minute' THEN
+            NEW.{0} := now();
+        END IF;"""
 BEGINS = f"""
 CREATE FUNCTION outbox_event_begins() RETURNS trigger LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp AS $outbox$
+DECLARE
+    of_any_status constant boolean := has_column_privilege(TG_RELID, 'status', 'UPDATE');
+    of_any_time constant boolean := has_column_privilege(TG_RELID, 'created_at', 'UPDATE');
+    event jsonb;
 BEGIN
-    IF ({MARKED}) AND NOT has_column_privilege(TG_RELID, 'status', 'UPDATE') THEN
+    IF of_any_status AND of_any_time THEN
+        RETURN NEW;
+    END IF;
+    event := to_jsonb(NEW);
+    IF NOT of_any_status AND ({MARKED}) THEN
         RAISE insufficient_privilege USING
             MESSAGE = format('permission denied for table %s: an event begins as pending, with no attempt,'
                 ' failure, lease, retry or replay', TG_TABLE_NAME),
             HINT = 'insert entity_type, entity_id, op and event_version; the defaults are right';
     END IF;
-    IF NOT has_column_privilege(TG_RELID, 'created_at', 'UPDATE') THEN
-        IF {OTHER_TIME.format("created_at")} THEN
-            NEW.created_at := now();
-        END IF;
-        IF {OTHER_TIME.format("updated_at")} THEN
-            NEW.updated_at := now();
-        END IF;
+    IF NOT of_any_time THEN{SET_TIME.format("created_at")}{SET_TIME.format("updated_at")}
     END IF;
     RETURN NEW;
 END
 $outbox$;
 CREATE TRIGGER outbox_event_begins BEFORE INSERT ON search_outbox_events
-FOR EACH ROW WHEN ({MARKED} OR {TIMES}) EXECUTE FUNCTION outbox_event_begins();
+FOR EACH ROW EXECUTE FUNCTION outbox_event_begins();
 """
 # The column stays, with what it holds: who was logged in is nobody's to take away.
 DROP = """

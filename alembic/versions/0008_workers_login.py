@@ -30,7 +30,7 @@ BEGIN
     ELSIF TG_OP <> 'INSERT' AND OLD.login <> session_user::varchar
         AND NOT (TG_OP = 'DELETE' AND OLD.heartbeat_at < pg_catalog.now() - interval '1 day') THEN
         RAISE insufficient_privilege
-            USING MESSAGE = 'permission denied for table outbox_workers: the row of another login';
+            USING MESSAGE = format('permission denied for table %s: the row of another login', TG_TABLE_NAME);
     END IF;
     IF TG_OP = 'DELETE' THEN
         RETURN OLD;

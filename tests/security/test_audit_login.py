@@ -147,7 +147,9 @@ def test_an_upgrade_gives_old_rows_no_login_and_a_downgrade_keeps_the_new_ones(e
             upgrade(db, None)
             sql.execute(_audit(reason="'new'"))
             apply(db, back)
-            assert {loss.kind for loss in back.lost} == {"setting"}
+            lost = {loss.name.partition(":")[0]: loss.kind for loss in back.lost}
+            assert lost.pop("outbox_workers.login") == "column"  # of the release after
+            assert set(lost.values()) == {"setting"}
             sql.execute(_audit(reason="'of the release before'"))
             upgrade(db, None)
             rows = sql.execute("SELECT reason, logged_in_as FROM outbox_operator_audit ORDER BY reason")

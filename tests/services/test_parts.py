@@ -12,7 +12,7 @@ from outboxctl.services.engines import RELEASES, Release
 
 
 def test_the_same_engine_everywhere() -> None:
-    image = f"elasticsearch/elasticsearch:{RELEASES['elasticsearch'].version}\n"
+    image = f"elasticsearch/elasticsearch:{RELEASES['elasticsearch'].version} "
     assert image in docker.compose_file().read_text()
 
 

@@ -23,8 +23,11 @@ NAMES = (*TABLES, VERSION)
 # A name by itself: not quoted, not part of a longer one, not qualified already; of literals only those that
 # become a regclass.
 EACH = "|".join(NAMES)
+# Functions of migrations, each the body of the trigger of its name: a trigger's name takes no schema.
+FUNCTIONS = "outbox_audit_by_database|outbox_event_begins|outbox_workers_own"
 NAME = re.compile(
     rf"(?<![\w.\"$'])({EACH})(?![\w\"$'])"
+    rf"|(?<![\w.\"$'])({FUNCTIONS})(?=\(\))"
     rf"|'({EACH})'(?=::regclass| AS (?:pg_catalog\.)?regclass)|(?<=to_regclass\()'({EACH})'"
 )
 # Roles that could do as they like with the worker's sessions anyway. PUBLIC has the OID 0.
@@ -115,6 +118,8 @@ class Places:
         return NAME.sub(self._named, statement)
 
     def _named(self, found: re.Match[str]) -> str:
+        if found[2]:
+            return self.name(found[2], beside=EVENTS).replace("%", "%%")
         name = self.name(str(found[found.lastindex or 0])).replace("%", "%%")
         return name if found[1] else f"""'{name.replace("'", "''")}'"""
 
