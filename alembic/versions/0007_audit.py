@@ -40,7 +40,14 @@ FOR EACH ROW EXECUTE FUNCTION outbox_audit_by_database();
 """
 # Neither a WHEN clause nor a statement names a column that somebody may drop by hand: the drop would be
 # refused, or every insert after it. A minute is for the clocks of applications that set the time themselves.
-LATER = ("owner", "lease_token", "lease_until", "processing_started_at", "next_retry_at", "processed_at")
+LATER: tuple[str, ...] = (
+    "owner",
+    "lease_token",
+    "lease_until",
+    "processing_started_at",
+    "next_retry_at",
+    "processed_at",
+)
 LATER += ("error_reason", "error", "last_replayed_at", "last_replayed_by", "last_replayed_reason")
 MARKED = f"""event->>'status' IS DISTINCT FROM 'pending' OR coalesce(event->>'attempts', '0') <> '0'
             OR coalesce(event->>'replay_count', '0') <> '0'
