@@ -88,7 +88,10 @@ def producer(rungs: Ladder, sql: Sql) -> Iterator[Sql]:
     page = (ROOT / "docs/operators-desk/roles.md").read_text()
     (grant,) = re.findall(r"^GRANT .* TO your_application;$", page, re.M)
     name = Identifier(rungs.user(Login.STRANGER))
-    sql.execute(SQL(grant.replace("your_application", "{}")).format(name))
+    group = Identifier(f"{rungs.prefix}producer")
+    sql.execute(
+        SQL(grant.replace("outbox_producer", "{}").replace("your_application", "{}")).format(group, name)
+    )
     with psycopg.connect(rungs.url(Login.STRANGER), autocommit=True) as session:
         yield session
 
