@@ -26,12 +26,16 @@ DELETES = """INSERT INTO search_outbox_events (id, entity_type, entity_id, op, e
     SELECT gen_random_uuid(), 'block', entity_id, 'delete', 2, 'pending' FROM search_index LIMIT 3"""
 
 
-def permitted(role: str, method: str, path: str, name: str) -> bool:
-    """Whether a role's privileges are for this request, by the table in `outboxctl.sink.roles`."""
+def permitted(role: str, method: str, path: str, name: str, also: str = "") -> bool:
+    """Whether a role's privileges are for this request, by the table in `outboxctl.sink.roles`.
+
+    `also`: a regular expression of further names, as `--also` adds them.
+    """
     (grant,) = [each for each in GRANTS if each.role == role]
     held = {*grant.index, *(f"cluster:{each}" for each in grant.cluster), None}
     held |= MANAGE if "manage" in held else set()
     one = "|".join(each.strip("/") for each in names_of(name)) + rf"|{re.escape(name)}-\*"  # what it may see
+    one += f"|{also}" if also else ""
     ours = f"({one})(,({one}))*"
     return any(
         privilege in held and re.fullmatch(methods, method) and re.fullmatch(asked.replace("{}", ours), path)
