@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import structlog
 
@@ -10,9 +11,21 @@ from outboxctl.domain.clock import monotonic
 
 log = structlog.get_logger()
 UNKNOWN = "not checked yet"
+STOPPING = "the worker is stopping"
 # What is logged when a condition begins to fail, and when it ends.
 WORDS = {"progress": ("no event succeeds", "events succeed again")}
 PATIENCE = 1.0  # seconds without an answer until that is said: readiness must turn within two
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong: `text` for the log, which may quote either end; `public` in our own words only.
+
+    The probes ask for no login, so they show the second.
+    """
+
+    text: str
+    public: str
 
 
 class Health:
@@ -26,7 +39,7 @@ class Health:
         self._sla, self._put_off = sla, put_off
         self._began: dict[str, tuple[float, int]] = {}  # of what fails: when, and what was put off before
         self._lock = threading.Lock()
-        self._failing = {("database", "probe"): UNKNOWN, ("sink", "probe"): UNKNOWN}
+        self._failing = {(name, "probe"): Problem(UNKNOWN, UNKNOWN) for name in ("database", "sink")}
         self._asked: dict[str, float] = {}
         self._succeeded: float | None = None
         self._nothing_due = self._nothing_waiting = monotonic()
@@ -40,8 +53,13 @@ class Health:
         finally:
             del self._asked[name]
 
-    def report(self, name: str, problem: str | None, *, observer: str = "probe") -> None:
-        """Set or clear what one observer says of a condition; a change of the whole is logged once."""
+    def report(self, name: str, problem: Problem | str | None, *, observer: str = "probe") -> None:
+        """Set or clear what one observer says of a condition; a change of the whole is logged once.
+
+        A text is in our own words.
+        """
+        if isinstance(problem, str):
+            problem = Problem(problem, problem)
         with self._lock:
             was_failing = self._seen_failing(name)
             self._failing.pop((name, observer), None)
@@ -51,14 +69,14 @@ class Health:
         begins, ends = WORDS.get(name, (f"the {name} cannot be used", f"the {name} can be used again"))
         if fails and not was_failing:
             self._began[name] = monotonic(), self._put_off()
-            log.warning(begins, problem=problem)
+            log.warning(begins, problem=problem.text if problem else "")
         elif was_failing and not fails:
             log.info(ends, **self._course(name))
             self._began.pop(name, None)
 
     def outage(self, name: str) -> dict[str, object]:
         """What a condition that fails has cost so far, and its problem; empty where it does not fail."""
-        problem = self.failing().get(name)
+        problem = self._said(lambda each: each.text).get(name)
         return self._course(name) | {"problem": problem} if problem and name in self._began else {}
 
     def _course(self, name: str) -> dict[str, object]:
@@ -67,12 +85,12 @@ class Health:
         return course | ({"put_off": self._put_off() - before} if name == "sink" else {})
 
     def _seen_failing(self, name: str) -> bool:
-        return any(n == name and text != UNKNOWN for (n, _), text in self._failing.items())
+        return any(n == name and each.text != UNKNOWN for (n, _), each in self._failing.items())
 
     def drain(self) -> None:
         """Not ready from now on: the worker is stopping."""
         with self._lock:
-            self._failing["draining", "self"] = "the worker is stopping"
+            self._failing["draining", "self"] = Problem(STOPPING, STOPPING)
 
     def succeeded(self) -> None:
         """Note that an event was completed just now."""
@@ -99,9 +117,12 @@ class Health:
         self.report("progress", f"events are due, no success for {silent:.0f} s" if stalled else None)
 
     def failing(self) -> dict[str, str]:
-        """What fails now; empty when ready."""
+        """What fails now, in our own words; empty when ready."""
+        return self._said(lambda each: each.public)
+
+    def _said(self, words: Callable[[Problem], str]) -> dict[str, str]:
         with self._lock:
-            seen = list(self._failing.items())
+            seen = [(key, words(problem)) for key, problem in self._failing.items()]
         for name, asked in list(self._asked.items()):
             if monotonic() - asked > PATIENCE:
                 seen.append(((name, "waiting"), f"no answer for {monotonic() - asked:.1f} s"))

@@ -207,7 +207,7 @@ class Intake:
         """Have the next claim ask for less. Of what has a limit, only the first document can be too large."""
         by_one = isinstance(error, LimitError)
         if not by_one:
-            self._shared.health.report("database", str(error), observer="lane")
+            self._shared.health.report("database", self._shared.locks.explain(error), observer="lane")
         self._shared.portion.failed(size, by_one=by_one)
         log.warning("a claim failed: the next one is smaller", events=size, problem=str(error))
         return SmallerError()

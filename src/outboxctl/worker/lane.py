@@ -7,10 +7,11 @@ import structlog
 from outboxctl.core.delivery.renew import renew
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import OutboxctlError, UnreachableError
-from outboxctl.domain.failures import NO_ANSWER, Verdict
+from outboxctl.domain.failures import NO_ANSWER, Classification, Verdict
 from outboxctl.settings import OutagePolicy
 from outboxctl.sink.delivery.result import Delivery
 from outboxctl.worker import tally
+from outboxctl.worker.health import Problem
 from outboxctl.worker.intake import Batch, Intake
 from outboxctl.worker.lease import Lease
 from outboxctl.worker.outcome import Outcomes, RetryPolicy, decide
@@ -145,11 +146,11 @@ class Lane:
         """Open the circuit on an outage; close it when the sink answered, whatever it said of an event."""
         said = [f for f in delivery.findings if f]
         if outcomes.held:
-            self._open_circuit(outcomes.findings[outcomes.held[0]][1].error)
+            self._open_circuit(outcomes.findings[outcomes.held[0]][1])
         elif any(f.reason not in NO_ANSWER for f in said):
             self._shared.close_circuit()
         elif said and self._shared.breaker.is_open:
-            self._open_circuit(said[0].error)  # a probe without an answer
+            self._open_circuit(said[0])  # a probe without an answer
 
     def _pace(self, delivery: Delivery) -> None:
         """Under `count`: while the sink does not answer at all, one lane at a time tries it, with pauses.
@@ -163,7 +164,8 @@ class Lane:
         elif said:
             self._shared.breaker.unanswered(certain=any(f.verdict is Verdict.OUTAGE for f in said))
 
-    def _open_circuit(self, error: str) -> None:
+    def _open_circuit(self, finding: Classification) -> None:
         self._shared.breaker.failed()
-        self._shared.health.report("sink", f"circuit open: {error}", observer="lane")
+        problem = Problem(f"circuit open: {finding.error}", f"circuit open: {finding.public}")
+        self._shared.health.report("sink", problem, observer="lane")
         self._shared.show_limits()

@@ -9,8 +9,10 @@ import structlog
 from outboxctl.core.database import Database
 from outboxctl.core.delivery import lockers
 from outboxctl.core.delivery.lockers import Locker
+from outboxctl.core.schema.names import EVENTS, SOURCE
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import LockedError, OutboxctlError
+from outboxctl.worker.health import Problem
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -28,10 +30,16 @@ class Locks:
         self._lock = threading.Lock()
         self._logged: dict[object, float] = {}  # by locker, until when no other line is due
 
-    def explain(self, error: OutboxctlError) -> str:
+    def explain(self, error: OutboxctlError) -> Problem:
         """The error in one line; of a lock that was not given, who holds the table."""
         locker = self._ask(lockers.of_table) if isinstance(error, LockedError) else None
-        return f"{error}; {locker.table} is locked by {locker}" if locker else str(error)
+        public = error.public or "it cannot be used: the log says why"
+        if not locker:
+            return Problem(str(error), public)
+        # A partition, like a session, may be called anything.
+        table = locker.table if locker.table in {EVENTS, SOURCE} else f"a partition of {EVENTS}"
+        said = f"{error}; {locker.table} is locked by {locker}"
+        return Problem(said, f"{public}; {table} is locked by pid {locker.pid}")
 
     def log_rows(self, ids: Collection[str]) -> None:
         """Log who has locked these events, at most once a minute for one locker."""

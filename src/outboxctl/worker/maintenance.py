@@ -12,6 +12,7 @@ from outboxctl.domain.errors import OutboxctlError
 from outboxctl.domain.failures import Classification, Reason
 from outboxctl.domain.lifecycle import op_label
 from outboxctl.sink.delivery.result import Probe
+from outboxctl.worker.health import Problem
 from outboxctl.worker.heartbeat import Heartbeat
 from outboxctl.worker.shared import Shared, release
 
@@ -78,7 +79,8 @@ class Maintenance:
             finding = self._probe.ping()
         self._shared.start_gate.observe(finding)
         waits = "; nothing is claimed until then" if self._shared.start_gate.problem else ""
-        self._shared.health.report("sink", _describe(finding) + waits if finding else None)
+        problem = Problem(_describe(finding) + waits, finding.public + waits) if finding else None
+        self._shared.health.report("sink", problem)
         self.looked_at_sink.set()
 
     def reclaim(self) -> None:

@@ -21,8 +21,7 @@ PATIENCE = 10.0  # seconds until a look of --watch is given up: a cheap one take
 
 def status(
     watch: Annotated[
-        float | None,
-        typer.Option("--watch", min=0.1, max=86_400, help="StatusSnapshot again every so many seconds."),
+        float | None, typer.Option("--watch", min=0.1, max=86_400, help="Look again every so many seconds.")
     ] = None,
     exact: Annotated[
         bool, typer.Option("--exact", help="Count every row, however long that takes; no estimates.")

@@ -12,13 +12,17 @@ from typing import TextIO
 import platformdirs
 
 from outboxctl.domain.errors import UsageError
+from outboxctl.drills.services.foreign import refuse_foreign
 from outboxctl.drills.services.model import Role, Say, Service
 
 
 def state_folder(state: Path | None = None) -> Path:
-    """Return the argument, else `OUTBOXCTL_STATE`, else the platform's folder for state."""
+    """Return the argument, else `OUTBOXCTL_STATE`, else the platform's folder for state.
+
+    UsageError for root where another user can change it: what is recorded there is ended and deleted.
+    """
     given = state or os.environ.get("OUTBOXCTL_STATE")
-    return Path(given).resolve() if given else platformdirs.user_state_path("outboxctl")
+    return refuse_foreign(Path(given).resolve() if given else platformdirs.user_state_path("outboxctl"))
 
 
 def cache_folder() -> Path:
@@ -65,7 +69,7 @@ def locked(folder: Path, say: Say) -> Iterator[None]:
 def _lock_file(folder: Path) -> TextIO:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        return (folder / "lock").open("w")
+        return (refuse_foreign(folder) / "lock").open("w")  # again: another user may have made it just now
     except OSError as error:
         raise UsageError(f"cannot write to {folder}: {error.strerror}", hint="see OUTBOXCTL_STATE") from error
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from shlex import quote
 from time import monotonic
 from typing import Any
 
@@ -32,12 +33,14 @@ class ElasticSink:
         if isinstance(found, Answer):
             return None if found.status == FORBIDDEN else classify(found)  # it may write all the same
         return (
-            None if found else Classification(Verdict.OUTAGE, Reason.INDEX_UNAVAILABLE, error=self._absent())
+            None
+            if found
+            else Classification(Verdict.OUTAGE, Reason.INDEX_UNAVAILABLE, error=self._absent(), ours=True)
         )
 
     def _absent(self) -> str:
         return (
-            f"{NO_INDEX} {self._index}: `outboxctl services up --elastic-index {self._index}` makes it"
+            f"{NO_INDEX} {self._index}: `outboxctl services up --elastic-index {quote(self._index)}` makes it"
             " on local services, `outboxctl rebuild` elsewhere"
         )
 
@@ -86,7 +89,7 @@ class ElasticSink:
             found = self._look(left, self._index)
         if found is True or found is None or (isinstance(found, Answer) and found.status == FORBIDDEN):
             return None, False  # a key that may only write may not look either
-        missing = Answer(404, "index_not_found_exception", self._absent(), request=True)
+        missing = Answer(404, "index_not_found_exception", self._absent(), request=True, ours=True)
         return (found if isinstance(found, Answer) else missing), False
 
     def _look(self, left: Callable[[], float], *path: str) -> Any:
