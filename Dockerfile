@@ -1,6 +1,6 @@
 # outboxctl in a container: docker build --build-arg VERSION=1.2.3 --tag outboxctl .
 # How to run it, and what could be proven of it: docs/deploy/docker.md
-ARG PYTHON=3.13.9-slim-bookworm
+ARG PYTHON=3.13.9-slim-bookworm@sha256:b685a4fa58bb19d1814d78a1ec0f0208f351452724f78b20212c984d6e124a34
 
 FROM python:${PYTHON} AS build
 WORKDIR /src

@@ -110,13 +110,16 @@ lab-example: $(READY) ## Run all labs and keep the evidence as the example in do
 wheel: $(READY) ## Build the wheel into dist/
 	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
 
-audit: $(READY) ## Ask PyPI for known flaws of everything locked (needs the network; what cannot be asked fails it)
-	$(BIN)/pip-audit --strict --require-hashes --disable-pip --progress-spinner off --requirement requirements.lock
+audit: $(READY) ## Ask PyPI for known flaws of everything locked; warns of what cannot be asked (AUDIT=--must-ask fails then)
+	$(BIN)/python deploy/audit.py $(AUDIT)
 
 sbom: $(READY) ## Write the bill of materials of what runs, without the tools of development, into dist/
 	@mkdir -p dist
 	$(BIN)/python deploy/sbom.py > dist/outboxctl.cdx.json.part
 	@mv dist/outboxctl.cdx.json.part dist/outboxctl.cdx.json
+
+engine-jars: $(READY) ## Download the engines of `services up` anew and write the SHA-256 of their jars again
+	$(BIN)/python deploy/engine_jars.py
 
 notes: ## Print what the changelog says of a release (VERSION=1.2.3); nothing is an error
 	@awk -v version='$(VERSION)' '/^## / { ours = $$2 == version; next } ours { print; said += NF } \

@@ -1,10 +1,13 @@
 """Alembic's entry: migrates on the connection that `outboxctl db` hands in, or prints SQL."""
 
 import os
+from contextlib import closing
 
 from alembic import context
-from sqlalchemy import create_engine
+from sqlalchemy import Connection
 
+from outboxctl.core.database import Database
+from outboxctl.core.schema.migrations import version_table
 from outboxctl.core.schema.names import VERSION
 
 
@@ -17,9 +20,14 @@ def run_offline() -> None:
 def run_online() -> None:
     connection = context.config.attributes.get("connection")
     if connection is None:
-        url = os.environ["DATABASE_URL"].partition("://")[2]
-        connection = create_engine(f"postgresql+psycopg://{url}").connect()
-    context.configure(connection=connection, version_table=VERSION)
+        with closing(Database(os.environ["DATABASE_URL"])) as database, database.begin() as connection:
+            migrate(connection)
+    else:
+        migrate(connection)
+
+
+def migrate(connection: Connection) -> None:
+    context.configure(connection=connection, **version_table(connection))
     with context.begin_transaction():
         context.run_migrations()
 

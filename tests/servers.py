@@ -1,10 +1,12 @@
 """The servers that the tests run on: environment URLs, else Docker, else our own services."""
 
+import hashlib
 import os
 import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -14,10 +16,26 @@ import psutil
 import psycopg
 from docker.errors import DockerException
 
+from outboxctl.domain.errors import UsageError
 from outboxctl.drills import services
 from outboxctl.net.urls import check_database_url
+from outboxctl.settings.foreign import refuse_foreign
 
-STATES = Path(__file__).parents[1] / ".outboxctl" / "tests"
+
+def _states() -> Path:
+    """A folder of the checkout; of the temporary folder where root runs the tests in another user's checkout.
+
+    Root starts no server in a folder that another user can change.
+    """
+    inside = Path(__file__).parents[1] / ".outboxctl" / "tests"
+    with suppress(UsageError):
+        refuse_foreign(inside)
+        return inside
+    checkout = hashlib.sha256(str(inside).encode()).hexdigest()[:12]
+    return Path(tempfile.gettempdir()) / "outboxctl-tests" / checkout
+
+
+STATES = _states()
 # No engine lives here long enough to earn back what its second compiler costs.
 os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
 

@@ -109,7 +109,8 @@ def _settings() -> str:
         "A flag wins over the environment, the environment over `.env`, `.env` over the default. "
         "A secret may lie in a file wherever a value could stand: `DATABASE_URL_FILE`, `ELASTIC_URL_FILE`, "
         "`ELASTIC_API_KEY_FILE` and `ELASTIC_PASSWORD_FILE` are paths; a line end at the end of the file "
-        "does not count. A name that begins with `OUTBOX_` and is no setting is refused."
+        "does not count. A name that begins with `OUTBOX_` and is no setting is refused. A secret of the "
+        "environment is not sent where `.env` says: [a folder's `.env`](../security.md#a-folders-env)."
     )
     return "# Settings\n\n" + text + "\n\n" + "\n".join(rows)
 

@@ -9,6 +9,20 @@ from alembic import op
 revision = "0002"
 down_revision = "0001"
 
+# By its table: the search path need not lead to it.
+DROP = """
+DO $$
+DECLARE
+    found regclass := (SELECT i.indexrelid FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+        WHERE i.indrelid = 'search_outbox_events'::regclass
+        AND c.relname = 'ix_search_outbox_events_reclaimed');
+BEGIN
+    IF found IS NOT NULL THEN
+        EXECUTE 'DROP INDEX ' || found::text;
+    END IF;
+END
+$$;
+"""
 TAKES = (("index", "ix_search_outbox_events_reclaimed"),)
 
 
@@ -20,4 +34,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.execute("DROP INDEX IF EXISTS ix_search_outbox_events_reclaimed")
+    op.execute(DROP)

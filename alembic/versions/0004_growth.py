@@ -72,7 +72,7 @@ BEGIN
     FOR part IN
         SELECT oid FROM pg_class
         WHERE relkind = 'r' AND {which} AND (oid = 'search_outbox_events'::regclass
-            OR oid IN (SELECT relid FROM pg_partition_tree('search_outbox_events')))
+            OR oid IN (SELECT relid FROM pg_partition_tree('search_outbox_events'::regclass)))
     LOOP
         EXECUTE 'ALTER TABLE ' || part::text || ' {what}';
     END LOOP;

@@ -98,7 +98,7 @@ def test_a_wrong_answer(
 def test_a_drip_takes_its_time_and_ends_with_the_fault(proxy: Proxy, target: str, held: Held) -> None:
     with connected(proxy) as connection, proxy.fault(faults.drip(0.02)):
         content = bulk("a")
-        connection.sendall(b"PUT /%b/_bulk HTTP/1.1\r\nHost: x\r\nContent-Length: " % target.encode())
+        connection.sendall(b"PUT /%b/_bulk HTTP/1.1\r\nUser-Agent: x\r\nContent-Length: " % target.encode())
         connection.sendall(b"%d\r\nContent-Type: application/json\r\n\r\n%b" % (len(content), content))
         pieces = [connection.recv(65_536) for _ in range(5)]
         assert max(map(len, pieces)) < 5, "a byte at a time"
@@ -134,7 +134,7 @@ def test_refusing_ends_what_is_open_keeps_the_port_and_comes_back_fifty_times(pr
     url = proxy.url
     for _ in range(50):
         with connected(proxy) as kept:
-            kept.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            kept.sendall(b"GET / HTTP/1.1\r\nUser-Agent: x\r\n\r\n")
             assert kept.recv(65_536).startswith(b"HTTP/1.1 200")
             with proxy.fault(faults.refuse()):
                 assert kept.recv(1) == b""
@@ -221,7 +221,7 @@ def test_a_client_that_leaves_a_black_hole_holds_nothing_up(proxy: Proxy) -> Non
     server = proxy._serving()
     with proxy.fault(faults.blackhole()):
         with connected(proxy) as connection:
-            connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            connection.sendall(b"GET / HTTP/1.1\r\nUser-Agent: x\r\n\r\n")
             eventually(lambda: proxy.counts.struck)
         eventually(lambda: not server._connections)
 

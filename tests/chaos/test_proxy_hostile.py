@@ -24,7 +24,7 @@ from outboxctl.net.certificates import SINK, Files
 from processes import eventually
 from servers import Servers
 
-HEAD = b"PUT /any/_bulk HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+HEAD = b"PUT /any/_bulk HTTP/1.1\r\nUser-Agent: x\r\nContent-Type: application/json\r\n"
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ HEAD = b"PUT /any/_bulk HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\
         (b"", b""),
         (b"PUT /any/_bu", b""),
         (HEAD, b""),
-        (b"DELETE /any HTTP/1.1\r\nHost: x", b""),
+        (b"DELETE /any HTTP/1.1\r\nUser-Agent: x", b""),
         (HEAD + b"Content-Length: 100\r\n\r\n{", b""),
         (HEAD + b"Content-Length: many\r\n\r\n", b"HTTP/1.1 400"),
         (HEAD + b"Content-Length: -1\r\n\r\n", b"HTTP/1.1 400"),
@@ -44,8 +44,8 @@ HEAD = b"PUT /any/_bulk HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\
         (HEAD + b"X: " + b"x" * 100_000 + b"\r\n\r\n", b"HTTP/1.1 431"),
         (HEAD + b"X: x\r\n" * 200 + b"\r\n", b"HTTP/1.1 431"),
         (b"GET /" + b"x" * 100_000 + b" HTTP/1.1\r\n\r\n", b"HTTP/1.1 414"),
-        (b"GET http://[/_bulk HTTP/1.1\r\nHost: x\r\n\r\n", b"HTTP/1.1 "),
-        (b"GET /\xff\x7f HTTP/1.1\r\nHost: x\r\n\r\n", b"HTTP/1.1 502"),
+        (b"GET http://[/_bulk HTTP/1.1\r\nUser-Agent: x\r\n\r\n", b"HTTP/1.1 "),
+        (b"GET /\xff\x7f HTTP/1.1\r\nUser-Agent: x\r\n\r\n", b"HTTP/1.1 502"),
         (b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n", b""),
         (HEAD + b"Content-Length: 9\r\n\r\nnonsense\n", b"HTTP/1.1 400"),
         (HEAD + b"Content-Length: 20002\r\n\r\n" + b"[" * 20_001 + b"\n", b"HTTP/1.1 400"),
@@ -103,7 +103,7 @@ def test_a_body_over_the_limit_is_reset_unread(proxy: Proxy) -> None:
 
 
 def test_http_as_clients_speak_it(proxy: Proxy, target: str, held: Held) -> None:
-    line, chunk = b"PUT /%b/_bulk HTTP/1.1\r\nHost: x\r\n" % target.encode(), bulk("a")
+    line, chunk = b"PUT /%b/_bulk HTTP/1.1\r\nUser-Agent: x\r\n" % target.encode(), bulk("a")
     head = line + b"Content-Type: application/json\r\n"
     with connected(proxy) as connection:
 
@@ -122,10 +122,10 @@ def test_http_as_clients_speak_it(proxy: Proxy, target: str, held: Held) -> None
         packed = gzip.compress(bulk("c"))
         sizes = b"Content-Encoding: gzip\r\nAccept-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(packed)
         assert answer(head + sizes + packed).startswith(b"HTTP/1.1 200")
-        found = answer(b"HEAD /%b HTTP/1.1\r\nHost: x\r\n\r\n" % target.encode())
+        found = answer(b"HEAD /%b HTTP/1.1\r\nUser-Agent: x\r\n\r\n" % target.encode())
         assert found.startswith(b"HTTP/1.1 200")
         assert found.endswith(b"\r\n\r\n"), "no body"
-        assert answer(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").startswith(b"HTTP/1.1 200")
+        assert answer(b"GET / HTTP/1.1\r\nUser-Agent: x\r\n\r\n").startswith(b"HTTP/1.1 200")
     assert held() == ["a", "b", "c"]
     assert [recent.ids for recent in proxy.recent] == [("a",), ("b",), ("c",)]
 
@@ -215,7 +215,7 @@ def test_more_connections_than_it_serves_are_reset_and_those_there_go_on(proxy: 
         eventually(lambda: served() == 256)
         with pytest.raises(ConnectionResetError), connected(proxy) as one_more:
             one_more.recv(1)
-        kept[0].sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        kept[0].sendall(b"GET / HTTP/1.1\r\nUser-Agent: x\r\n\r\n")
         assert kept[0].recv(65_536).startswith(b"HTTP/1.1 200")
     eventually(lambda: served() == 0)
     assert ask(proxy).status == 200

@@ -90,6 +90,16 @@ def test_every_image_is_pinned_and_every_port_is_this_machine_s(name: str) -> No
     assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
 
 
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_an_image_that_is_not_pinned_by_digest_is_named_on_the_page(name: str) -> None:
+    image = SERVICES[name]["image"]
+    page = (ROOT / "docs/security.md").read_text()
+    if not image.startswith("outboxctl:"):
+        tag, _, digest = image.partition("@")
+        row = next(line for line in page.splitlines() if line.startswith("|") and f"`{tag}`" in line)
+        assert ("| tag: " not in row) is bool(re.fullmatch("sha256:[0-9a-f]{64}", digest))
+
+
 @pytest.mark.parametrize("name", ["migrate", "worker"])
 def test_the_worker_s_settings_exist(name: str) -> None:
     known = {alias for field in Settings.model_fields for alias in env_names(field)}

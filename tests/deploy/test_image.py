@@ -81,7 +81,8 @@ def test_the_last_stage_runs_nothing_and_is_nobody() -> None:
     assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", the("USER"))
     assert names.index("USER") < names.index("ENTRYPOINT")
     assert not re.search(r"^FROM .*(:latest|[^}]$)", DOCKERFILE.replace(" AS build", ""), re.MULTILINE)
-    assert re.search(r"^ARG PYTHON=3\.\d+\.\d+-slim", DOCKERFILE, re.MULTILINE), "pinned to a patch release"
+    pinned = r"^ARG PYTHON=3\.\d+\.\d+-slim-\w+@sha256:[0-9a-f]{64}$"
+    assert re.search(pinned, DOCKERFILE, re.MULTILINE), "a patch release, and the very image of it"
 
 
 @pytest.mark.no_servers

@@ -23,10 +23,11 @@ SHOWN = {
     "status": EVENTS["pending"],
     "stuck": EVENTS["processing"],
 }
-# A title, a colour, markup, a closing tag that was never opened, a right-to-left override.
-EVIL = "\x1b]0;evil\x07\x1b[31m[red][/x]\u202e"
+# A title, a colour, markup, a closing tag that was never opened, a right-to-left override, an Arabic letter
+# mark, a control of C1.
+EVIL = "\x1b]0;evil\x07\x1b[31m[red][/x]\u202e\u061c\x9b"
 SHORT = "\x1b[31m[/x]\u202eevil"
-RAW = ("\x1b]0;", "\x07", "\x1b[31m[", "\u202e")
+RAW = ("\x1b]0;", "\x07", "\x1b[31m[", "\u202e", "\u061c", "\x9b")
 
 WHO = ("--by", "alice", "--reason", "because")
 READING = {

@@ -38,7 +38,7 @@ def test_json_is_one_document_on_stdout(cli: Cli, path: str) -> None:
     done = cli(*path.split(), *READING[path], "--json")
     assert done.returncode in (0, 4), done.stderr
     assert json.loads(done.stdout) is not None
-    assert "\x1b" not in done.stdout + done.stderr
+    assert not any(raw in done.stdout + done.stderr for raw in ("\x1b", *RAW))
 
 
 @pytest.mark.parametrize("path", READING)

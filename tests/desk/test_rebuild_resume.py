@@ -21,15 +21,15 @@ TOTAL = 500
 SMALL = {"OUTBOX_BULK_SIZE": "100"}
 # A statement that each phase comes to, and whether the process dies before it or after it committed.
 STEPS = {
-    "before-it-is-known": ("INSERT INTO outbox_rebuilds", Do.HOLD_STATEMENT, ""),
-    "before-the-index-is-there": ("COMMIT", Do.HOLD_ANSWER, "INSERT INTO outbox_rebuilds"),
-    "the-index-is-there": ("UPDATE outbox_rebuilds SET phase", Do.HOLD_STATEMENT, ""),
-    "a-page-is-sent": ("UPDATE outbox_rebuilds SET cursor_type", Do.HOLD_STATEMENT, ""),
-    "a-page-is-saved": ("COMMIT", Do.HOLD_ANSWER, "UPDATE outbox_rebuilds SET cursor_type"),
+    "before-it-is-known": ('INSERT INTO "public".outbox_rebuilds', Do.HOLD_STATEMENT, ""),
+    "before-the-index-is-there": ("COMMIT", Do.HOLD_ANSWER, 'INSERT INTO "public".outbox_rebuilds'),
+    "the-index-is-there": ("outbox_rebuilds SET phase", Do.HOLD_STATEMENT, ""),
+    "a-page-is-sent": ("outbox_rebuilds SET cursor_type", Do.HOLD_STATEMENT, ""),
+    "a-page-is-saved": ("COMMIT", Do.HOLD_ANSWER, "outbox_rebuilds SET cursor_type"),
     "catching-up": ("WITH k AS MATERIALIZED", Do.HOLD_STATEMENT, ""),
-    "caught-up": ("UPDATE outbox_rebuilds SET caught_up_to", Do.HOLD_STATEMENT, ""),
+    "caught-up": ("outbox_rebuilds SET caught_up_to", Do.HOLD_STATEMENT, ""),
     "before-the-swap": ("COMMIT", Do.HOLD_ANSWER, "SET swapped_at"),
-    "after-the-swap": ("INSERT INTO outbox_operator_audit", Do.HOLD_STATEMENT, ""),
+    "after-the-swap": ('INSERT INTO "public".outbox_operator_audit', Do.HOLD_STATEMENT, ""),
     "comparing": ("row_number() OVER", Do.HOLD_STATEMENT, ""),
     "before-the-end": ("SET ended_at", Do.HOLD_STATEMENT, ""),
 }
@@ -209,7 +209,7 @@ def test_through_a_pooler_in_transaction_mode_there_is_one_at_a_time_too(
     if not pgbouncer.available():
         pytest.skip("no PgBouncer on PATH, and no package of it could be downloaded with apt-get")
     sql.execute(ROWS, [TOTAL])
-    rule = proxy.on("UPDATE outbox_rebuilds SET cursor_type", Do.HOLD_STATEMENT)
+    rule = proxy.on("outbox_rebuilds SET cursor_type", Do.HOLD_STATEMENT)
     with (
         pgbouncer.pgbouncer(proxy.url, size=2) as url,
         started(cli, "--yes", "--json", DATABASE_URL=url) as process,

@@ -132,7 +132,7 @@ def test_an_interrupted_rollback_goes_on_with_the_same_command(
     put(sql, uuid4())
     cli.ok("rebuild", "--yes")
     put(sql, uuid4())
-    step = "SET caught_up_to" if moment == "before the swap" else "INSERT INTO outbox_operator_audit"
+    step = "SET caught_up_to" if moment == "before the swap" else 'INSERT INTO "public".outbox_operator_audit'
     with (
         postgres_proxy(url) as proxy,
         held(cli, proxy, step, Do.HOLD_STATEMENT, "", "--rollback") as (process, _),

@@ -3,6 +3,7 @@
 import json
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -13,13 +14,22 @@ from elasticsearch import Elasticsearch
 from psycopg.sql import SQL, Identifier
 
 from desk.disaster import Ground
+from outboxctl.core.database import Database
 from outboxctl.core.produce import enqueue
 from outboxctl.core.schema.roles import RIGHTS, TABLES, Right, Role, roles_sql
+from outboxctl.core.stats import workers
+from outboxctl.core.stats.workers import Beat
 from outboxctl.domain.errors import UsageError
+from outboxctl.metrics.registry import Metrics
+from outboxctl.settings import load
+from outboxctl.worker.health import Health
+from outboxctl.worker.parts import WorkerParts
 from processes import Cli
 
 WHO = ("--by", "alice", "--reason", "why")
 VERBS = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER")
+FORGED = """INSERT INTO outbox_workers SELECT gen_random_uuid(), worker_id, host, pid, version, started_at,
+    heartbeat_at, in_flight, outage_policy, circuit_open, 1, 1, now(), %s FROM outbox_workers"""
 Login = Callable[[Role | None], str]
 Ask = Callable[[Role], Cli]
 
@@ -187,7 +197,7 @@ def test_an_operator_rebuilds_and_repairs_where_a_viewer_only_compares(
     engine.indices.delete(index=f"{index}-000002")
 
 
-@pytest.mark.parametrize("role", Role)
+@pytest.mark.parametrize("role", [Role.WORKER, Role.OPERATOR, Role.VIEWER])
 def test_the_doctor_agrees_that_nothing_is_lacking(acting_as: Ask, role: Role) -> None:
     done = acting_as(role)("doctor", "--only", "database", "--json")
     lacking = {each["id"] for each in json.loads(done.stdout)["findings"]}
@@ -209,6 +219,76 @@ def test_a_worker_delivers_and_can_neither_write_events_nor_the_audit(
     _denied(worker, "inject", "event")
     _denied(worker, "prune", "--older-than", "1s")
     _denied(worker, "audit")
+
+
+def _beats(url: str, id_: str) -> None:
+    database = Database(url, connections=1)
+    own = Beat(id_, "w", "h", 1, "1", 0.0, 0, "count", circuit_open=False, completed=0)
+    with closing(database), database.begin() as connection:
+        workers.beat(connection, own, None)
+
+
+def test_a_worker_writes_no_row_of_another_login(login: Login, sql: psycopg.Connection, prefix: str) -> None:
+    url, name = login(Role.WORKER), f"{prefix}worker_2"
+    create = SQL("CREATE ROLE {} LOGIN PASSWORD 'secret' IN ROLE {}")
+    sql.execute(create.format(Identifier(name), Identifier(f"{prefix}worker")))
+    mine, theirs = str(uuid.uuid4()), str(uuid.uuid4())
+    for _ in range(2):
+        _beats(url, mine)
+        _beats(_url(url, name), theirs)
+    before = sql.execute("SELECT * FROM outbox_workers ORDER BY id").fetchall()
+    with psycopg.connect(url, autocommit=True) as own:
+        for statement in (
+            "DELETE FROM outbox_workers WHERE id = %s",
+            "UPDATE outbox_workers SET heartbeat_at = '-infinity' WHERE id = %s",
+            "UPDATE outbox_workers SET in_flight = 0 WHERE id = %s",
+            "UPDATE outbox_workers SET host = 'elsewhere' WHERE id = %s",
+            "UPDATE outbox_workers SET login = session_user WHERE id = %s",
+            "INSERT INTO outbox_workers TABLE outbox_workers ON CONFLICT (id) DO UPDATE SET in_flight = 7",
+        ):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                own.execute(statement.encode(), [theirs] if "%s" in statement else None)
+        own.execute("DELETE FROM outbox_workers WHERE id = %s", [mine])
+        own.execute(FORGED.encode(), [name])
+    whose = sql.execute("SELECT login, id::text = %s FROM outbox_workers ORDER BY 2", [theirs]).fetchall()
+    assert whose == [(f"{prefix}worker_1", False), (name, True)]
+    assert [row for row in before if str(row[0]) == theirs] == sql.execute(
+        "SELECT * FROM outbox_workers WHERE id = %s", [theirs]
+    ).fetchall()
+
+
+def test_a_worker_buries_the_rows_of_the_dead_whoever_they_were(
+    login: Login, sql: psycopg.Connection, url: str
+) -> None:
+    dead, before = str(uuid.uuid4()), str(uuid.uuid4())
+    for id_ in (dead, before):
+        _beats(url, id_)
+    sql.execute("ALTER TABLE outbox_workers DISABLE TRIGGER USER")
+    sql.execute("UPDATE outbox_workers SET login = NULL WHERE id = %s", [before])
+    sql.execute("UPDATE outbox_workers SET heartbeat_at = now() - interval '2 days' WHERE id = %s", [dead])
+    sql.execute("ALTER TABLE outbox_workers ENABLE TRIGGER USER")
+    worker = login(Role.WORKER)
+    _beats(worker, before)  # it ran before the migration, and goes on
+    left = sql.execute("SELECT id::text, login FROM outbox_workers").fetchall()
+    assert left == [(before, psycopg.conninfo.conninfo_to_dict(worker)["user"])]
+
+
+def test_a_worker_whose_secret_is_rotated_to_another_login_is_seen_at_once(
+    login: Login, sql: psycopg.Connection, prefix: str
+) -> None:
+    url, name = login(Role.WORKER), f"{prefix}worker_2"
+    create = SQL("CREATE ROLE {} LOGIN PASSWORD 'secret' IN ROLE {}")
+    sql.execute(create.format(Identifier(name), Identifier(f"{prefix}worker")))
+    logins = [Database(each, connections=1) for each in (url, _url(url, name))]
+    heartbeat = WorkerParts(load(), logins[0], None, Metrics(), Health(300)).heartbeat()  # type: ignore[arg-type]
+    for heartbeat._database in logins:
+        heartbeat._next = 0.0
+        for _ in range(2):
+            heartbeat.beat()
+    for database in logins:
+        database.close()
+    seen = sql.execute("SELECT login FROM outbox_workers ORDER BY heartbeat_at").fetchall()
+    assert seen == [(f"{prefix}worker_1",), (name,)]
 
 
 def test_who_is_in_no_role_is_kept_out_and_told_so(

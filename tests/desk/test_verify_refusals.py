@@ -135,9 +135,9 @@ def test_guards_stand_before_a_repair_and_not_before_a_look(cli: Cli, ground: Gr
 
 
 def test_a_standby_is_not_compared(cli: Cli, ground: Ground) -> None:
-    ground.sql.execute("CREATE FUNCTION pg_is_in_recovery() RETURNS boolean LANGUAGE sql AS 'SELECT true'")
-    ground.sql.execute(
-        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET search_path = public, pg_catalog',"
-        " current_database()); END $$"
+    ground.sql.execute("SET allow_system_table_mods = on")
+    ground.sql.execute(  # the planner inlines it: the executor would take the built-in one
+        "CREATE OR REPLACE FUNCTION pg_catalog.pg_is_in_recovery() RETURNS boolean LANGUAGE sql VOLATILE"
+        " AS 'SELECT true'"
     )
     assert "standby" in refused(cli, 2, "verify")

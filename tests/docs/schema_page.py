@@ -71,7 +71,7 @@ WORDS: dict[str, tuple[str, dict[str, str]]] = {
             "id": "the row",
             "at": "when",
             "action": "`replay`, `undo`, `discard`, `prune`, `repair`, …",
-            "operator": "who",
+            "operator": "who, by their own word (`--by`)",
             "reason": "why",
             "filters": "what was selected by",
             "affected": "how many events",
@@ -81,6 +81,7 @@ WORDS: dict[str, tuple[str, dict[str, str]]] = {
             "before_errors": "the same of their errors",
             "before_attempts": "of their attempts",
             "before_times": "of the times at which they failed",
+            "logged_in_as": "as whom the database had let in who did it; NULL: written before migration 0007",
         },
     ),
     MARKER: (
@@ -107,6 +108,7 @@ WORDS: dict[str, tuple[str, dict[str, str]]] = {
             "rate_in": "rows that came into the outbox a second, as it saw it",
             "rate_out": "events that it completed a second",
             "progress_at": "when it last completed an event, or saw none waiting",
+            "login": "who was logged in to the database: it alone writes the row; set by a trigger",
         },
     ),
     REBUILDS: (
@@ -139,7 +141,12 @@ WORDS: dict[str, tuple[str, dict[str, str]]] = {
         },
     ),
 }
-WRITTEN = {EVENTS: "application", SOURCE: "application", MARKER: "owner"}  # by whom, if by no role of ours
+WRITTEN = {
+    EVENTS: "application",
+    SOURCE: "application",
+    MARKER: "owner",
+    AUDIT: "database",
+}  # by whom, if by no role of ours
 COLUMNS = """
 SELECT attname, replace(replace(format_type(atttypid, atttypmod), 'timestamp with time zone', 'timestamptz'),
     'character varying', 'varchar'), attnotnull FROM pg_attribute
@@ -171,7 +178,7 @@ def _table(connection: psycopg.Connection, table: str) -> str:
 
 def _writers(table: str, column: str) -> str:
     """Who may change the column; where rows are the tool's own, also who may write them."""
-    verbs = ("UPDATE",) if table in WRITTEN else ("INSERT", "UPDATE")
+    verbs = ("INSERT", "UPDATE") if WRITTEN.get(table, "database") == "database" else ("UPDATE",)
     rights = [
         each
         for each in RIGHTS

@@ -31,9 +31,9 @@ def test_json_is_for_scripts(cli: Cli, sql: psycopg.Connection) -> None:
         "id": "autovacuum-off-table",
         "end": "database",
         "severity": "warning",
-        "what": "Autovacuum is off for search_outbox_events.",
+        "what": "Autovacuum is off for public.search_outbox_events.",
         "why": found["why"],
-        "mend": "ALTER TABLE search_outbox_events RESET (autovacuum_enabled);",
+        "mend": "ALTER TABLE public.search_outbox_events RESET (autovacuum_enabled);",
     }
     assert "database: schema, indexes, triggers" in said["examined"]
 

@@ -15,6 +15,7 @@ from doctor.ward import HASTE, Ward
 from outboxctl.core.database import Database
 from outboxctl.core.schema import notify
 from outboxctl.core.schema.roles import Role, roles_sql
+from outboxctl.core.schema.trigger import trigger_sql
 from outboxctl.operations.doctor import Finding, examine
 from outboxctl.operations.doctor.model import End, FindingSeverity
 from outboxctl.settings import load
@@ -53,7 +54,7 @@ FOUND_BY = ("due", "processing", "failed", "reclaimed")
 def test_a_migrated_database_is_healthy(ward: Ward) -> None:
     report = ward.examine(End.DATABASE)
     assert report.findings == []
-    assert len(report.examined) == 8
+    assert len(report.examined) == 9
 
 
 @pytest.mark.parametrize("id_", ILLS)
@@ -219,6 +220,22 @@ def test_who_looks_or_mends_is_not_told_to_become_a_worker(
     assert all(each.mend.startswith("GRANT outbox_") for each in found.values()), "never single rights"
 
 
+@pytest.mark.parametrize(
+    ("granted", "id_"),
+    [
+        ("INSERT, SELECT (id)", "rights-wide"),
+        ("INSERT (id, op, error)", "rights-wide"),
+        ("INSERT (id), DELETE", "rights-recreate"),
+    ],
+)
+def test_whoever_may_write_too_much_of_an_event_is_named(
+    ward: Ward, role: str, groups: str, granted: str, id_: str
+) -> None:
+    ward.do(f"GRANT {groups}viewer TO {role}; GRANT {granted} ON {EVENTS} TO {role}")
+    assert role in ward.cures(id_, End.DATABASE).what
+    assert not {"rights-wide", "rights-recreate"} & set(rights(ward))
+
+
 @pytest.mark.usefixtures("role")
 def test_what_a_role_may_not_see_is_said_and_the_rest_examined(ward: Ward) -> None:
     report = ward.examine(End.DATABASE)
@@ -334,3 +351,56 @@ def test_tls_that_is_wanted_and_not_to_be_had(ward: Ward) -> None:
     ward.monkeypatch.setenv("DATABASE_URL", f"{ward.url}?sslmode=require")
     assert "speaks no TLS" in ward.one("database-tls", End.DATABASE).what
     assert ward.examine(End.DATABASE).unreachable
+
+
+@pytest.mark.parametrize("to", ["PUBLIC", "{}"])
+def test_a_schema_in_which_others_may_create_objects(
+    ward: Ward, sql: psycopg.Connection, role: str, groups: str, to: str
+) -> None:
+    ward.do(f"GRANT {groups}viewer TO {role}; CREATE ROLE {groups}other")
+    to = to.format(f"{groups}other")
+    sql.execute(f"GRANT CREATE ON SCHEMA public TO {to}")
+    found = ward.cures("schema-open", End.DATABASE)
+    assert to in found.what
+    assert found.severity is FindingSeverity.WARNING
+    sql.execute(f"DROP OWNED BY {groups}other; DROP ROLE {groups}other")
+
+
+@pytest.mark.parametrize("function", ["outbox_notify", "search_index_outbox"])
+def test_a_generated_function_of_somebody_elses(
+    ward: Ward, db: Database, sql: psycopg.Connection, groups: str, function: str
+) -> None:
+    generate(db, sql)
+    ward.monkeypatch.setenv("DATABASE_URL", ward.url)
+    ward.do(f"CREATE ROLE {groups}other; ALTER FUNCTION {function} OWNER TO {groups}other")
+    found = ward.cures("function-owner", End.DATABASE)
+    assert f"{groups}other" in found.what
+    sql.execute(f"DROP ROLE {groups}other")
+
+
+@pytest.mark.parametrize("function", ["outbox_notify", "search_index_outbox"])
+def test_a_generated_function_as_older_versions_made_it(
+    ward: Ward, db: Database, sql: psycopg.Connection, function: str
+) -> None:
+    generate(db, sql)
+    sql.execute(f"ALTER FUNCTION {function} RESET search_path")
+    assert f"{function}()" in ward.cures("function-path", End.DATABASE).what
+    sql.execute("INSERT INTO search_index (entity_type, entity_id) VALUES ('block', gen_random_uuid())")
+    assert sql.execute(f"SELECT count(*) FROM {EVENTS}").fetchall() == [(1,)]
+
+
+def generate(db: Database, sql: psycopg.Connection) -> None:
+    """Have both functions made."""
+    with db.begin() as connection:
+        notify.switch(connection, on=True)
+    names = {"id_column": "entity_id", "version_column": "event_version", "type_column": "entity_type"}
+    sql.execute(trigger_sql("search_index", **names))
+
+
+def test_a_function_of_the_applications_without_a_search_path(ward: Ward, sql: psycopg.Connection) -> None:
+    sql.execute(f"""
+        CREATE FUNCTION own() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+        CREATE TRIGGER own BEFORE INSERT ON {EVENTS} FOR EACH ROW EXECUTE FUNCTION own()""")
+    found = ward.cures("trigger-path", End.DATABASE)
+    assert "own()" in found.what
+    assert found.severity is FindingSeverity.INFO

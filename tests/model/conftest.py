@@ -1,16 +1,16 @@
 """A database whose clock is a row of a table."""
 
-from urllib.parse import urlsplit
-
 import psycopg
 import pytest
 
-# The statements say `now()`; in this database that is ours, for every session from now on.
+# The statements say `now()`, and search `pg_catalog` alone: in this database that function is replaced. It
+# must be one that the planner can inline, for the executor finds built-in functions by their number.
 CLOCK = """
 CREATE SCHEMA clock;
 CREATE TABLE clock.moment AS SELECT pg_catalog.now() AS at;
 CREATE FUNCTION clock.now() RETURNS timestamptz LANGUAGE sql STABLE AS 'SELECT at FROM clock.moment';
-ALTER DATABASE {} SET search_path = clock, public, pg_catalog;
+SET allow_system_table_mods = on;
+CREATE OR REPLACE FUNCTION pg_catalog.now() RETURNS timestamptz LANGUAGE sql STABLE AS 'SELECT clock.now()';
 """
 
 
@@ -18,4 +18,4 @@ ALTER DATABASE {} SET search_path = clock, public, pg_catalog;
 def clock(url: str) -> None:
     """Time is passed in."""
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(CLOCK.format(urlsplit(url).path[1:]))
+        connection.execute(CLOCK)

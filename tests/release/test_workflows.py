@@ -37,11 +37,20 @@ def test_they_have_the_shape_that_their_reader_expects(schema: str, files: list[
     assert done.returncode == 0, done.stdout
 
 
-def test_foreign_actions_are_pinned_to_a_patch_release() -> None:
-    used = [step["uses"] for step in STEPS if "uses" in step]
-    loose = [action for action in used if not re.search(r"@v\d+\.\d+\.\d+$", action)]
-    assert used
-    assert not loose
+def test_a_foreign_action_is_a_commit_with_its_patch_release_beside_it() -> None:
+    lines = [line for path in (GITHUB / "workflows").glob("*.yml") for line in path.read_text().splitlines()]
+    used = [line for line in lines if re.search(r"uses: [^.]", line)]
+    pinned = re.compile(r"uses: [\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+\b")
+    assert len(used) == sum("uses" in step for step in STEPS)
+    assert not [line for line in used if not pinned.search(line)]
+
+
+def test_a_version_of_an_action_is_one_commit_everywhere() -> None:
+    text = "\n".join(path.read_text() for path in (GITHUB / "workflows").glob("*.yml"))
+    pins = set(re.findall(r"uses: ([\w/-]+)@([0-9a-f]{40}) # (v[\d.]+)", text))
+    assert (
+        len(pins) == len({(name, version) for name, _, version in pins}) == len({name for name, *_ in pins})
+    )
 
 
 @pytest.mark.parametrize("name", sorted(FLOWS))

@@ -67,8 +67,8 @@ WHAT_COMES_BACK = {
         "connection_lost",
     ),
     "bad_response": (
-        "200 that is not a bulk answer; missing product header or redirect",
-        "retry; missing product header or redirect: outage; nothing is done",
+        "200 that is not a bulk answer; missing product header, redirect, too large",
+        "retry; the last three: outage; nothing is done",
         "bad_response",
     ),
     "discarded": ("discarded by an operator", "done", "discarded"),

@@ -1,11 +1,14 @@
-"""Authorities of a session's own; making keys takes a moment."""
+"""Authorities and logins of a session's own; making either takes a moment."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from doctor.ward import Ward
 from outboxctl.settings import all_names
+from security.ladder import Ladder, ladder
+from servers import Servers
 from tls import Papers
 
 
@@ -28,3 +31,17 @@ def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Ward:
     for name in all_names():
         monkeypatch.delenv(name, raising=False)
     return Ward(monkeypatch, "")
+
+
+@pytest.fixture(scope="session")
+def whole(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ladder]:
+    """Logins and a database to copy."""
+    with ladder(servers.postgres, tmp_path_factory.mktemp("owner")) as made:
+        yield made
+
+
+@pytest.fixture
+def rungs(whole: Ladder) -> Iterator[Ladder]:
+    """A copy of one's own."""
+    with whole.copy() as made:
+        yield made

@@ -15,7 +15,7 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from outboxctl.domain.errors import UsageError
-from outboxctl.sink.roles import ACTIONS, COMPOSITE, GRANTS, MANAGE, REQUESTS, Engine, orders
+from outboxctl.sink.roles import ACTIONS, COMPOSITE, GRANTS, MANAGE, REQUESTS, Engine, names_of, orders
 from processes import Cli
 from servers import Servers
 from tls import Front
@@ -26,12 +26,17 @@ DELETES = """INSERT INTO search_outbox_events (id, entity_type, entity_id, op, e
     SELECT gen_random_uuid(), 'block', entity_id, 'delete', 2, 'pending' FROM search_index LIMIT 3"""
 
 
-def permitted(role: str, method: str, path: str, name: str) -> bool:
-    """Whether a role's privileges are for this request, by the table in `outboxctl.sink.roles`."""
+def permitted(role: str, method: str, path: str, name: str, also: str = "") -> bool:
+    """Whether a role's privileges are for this request, by the table in `outboxctl.sink.roles`.
+
+    `also`: a regular expression of further names, as `--also` adds them.
+    """
     (grant,) = [each for each in GRANTS if each.role == role]
     held = {*grant.index, *(f"cluster:{each}" for each in grant.cluster), None}
     held |= MANAGE if "manage" in held else set()
-    ours = f"{re.escape(name)}(-[^/]*)?(,{re.escape(name)}(-[^/]*)?)*"
+    one = "|".join(each.strip("/") for each in names_of(name)) + rf"|{re.escape(name)}-\*"  # what it may see
+    one += f"|{also}" if also else ""
+    ours = f"({one})(,({one}))*"
     return any(
         privilege in held and re.fullmatch(methods, method) and re.fullmatch(asked.replace("{}", ours), path)
         for methods, asked, privilege in REQUESTS
@@ -121,7 +126,7 @@ def test_the_requests_are_those_of_each_engines_security() -> None:
         "cluster": [],
         "indices": [
             {
-                "names": ["products", "products-*", "old-products"],
+                "names": ["products", "/products-[0-9]{6}/", "old-products"],
                 "privileges": ["index", "delete", "view_index_metadata"],
             }
         ],
@@ -142,6 +147,28 @@ def test_the_requests_are_those_of_each_engines_security() -> None:
         orders(Engine.ELASTICSEARCH, "products", prefix="a/b")
 
 
+@pytest.mark.no_servers
+@pytest.mark.parametrize("index", ["shop", "shop.eu+x", "a(b)~c&d@e"])
+def test_an_unrelated_index_of_a_similar_name_is_not_in_the_role(index: str) -> None:
+    exact, pattern = names_of(index)
+    assert exact == index
+    mine = re.compile(pattern.strip("/"))
+    assert mine.fullmatch(f"{index}-000002")
+    for other in (
+        "orders",
+        "00002",
+        "000002-old",
+        "0000021",
+        "*",
+        "",
+        "\u0660\u0660\u0660\u0660\u0660\u0662",
+    ):
+        assert not mine.fullmatch(f"{index}-{other}"), other
+    for engine in Engine:
+        assert f"{index}-*" not in str([order.body for order in orders(engine, index)])
+    assert f"{index}-*" not in str([order.body for order in orders(Engine.ELASTICSEARCH, index, keys=True)])
+
+
 def test_the_command_prints_and_sends_nothing(cli: Cli, servers: Servers, index: str, tmp_path: Path) -> None:
     with Front(servers.sink).open() as front:
         own = Cli(cli.env | {"ELASTIC_URL": front.url, "ELASTIC_API_KEY": "czNjcmV0"}, tmp_path)
@@ -155,6 +182,6 @@ def test_the_command_prints_and_sends_nothing(cli: Cli, servers: Servers, index:
         words = shlex.split(line)
         assert words[0] == "curl"
         assert f"{front.url}/_security/role/our_worker" in words
-        assert json.loads(words[-1])["indices"][0]["names"] == [index, f"{index}-*"]
+        assert json.loads(words[-1])["indices"][0]["names"] == [index, f"/{index}-[0-9]{{6}}/"]
         assert len(more) == 2
         assert own("sink", "roles", "--engine", "opensearch", "--api-keys").returncode == 2

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from outboxctl.domain.errors import UnreachableError
-from outboxctl.drills.services import docker, maven, place, postgres, process
+from outboxctl.drills.services import docker, maven, pins, place, postgres, process
 from outboxctl.drills.services.engines import RELEASES, Release
 
 
 def test_the_same_engine_everywhere() -> None:
-    image = f"elasticsearch/elasticsearch:{RELEASES['elasticsearch'].version}\n"
+    image = f"elasticsearch/elasticsearch:{RELEASES['elasticsearch'].version} "
     assert image in docker.compose_file().read_text()
 
 
@@ -28,10 +28,12 @@ def test_an_interrupted_preparation_is_not_taken_for_ready(
         (home / "Engine.classes").mkdir(parents=True)
 
     monkeypatch.setenv("OUTBOXCTL_CACHE", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))  # where root's copy lies
     monkeypatch.setattr(maven, "_build", breaks)
     with pytest.raises(UnreachableError):
         maven.engine_home(RELEASES["opensearch"], tmp_path, print)
     monkeypatch.setattr(maven, "_build", succeeds)
+    monkeypatch.setattr(pins, "check", lambda *_: None)  # there are no jars
     home = maven.engine_home(RELEASES["opensearch"], tmp_path, print)
     assert [path.name for path in home.iterdir()] == ["Engine.classes"]
 
@@ -40,7 +42,7 @@ def test_an_interrupted_initdb_is_not_taken_for_ready(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", "/tmp")  # noqa: S108 - where `nobody` comes, if we are root
-    home = place.home(tmp_path)
+    home = place.home(tmp_path, "postgres")
     try:
         (home / "data.part").mkdir()
         (home / "data.part" / "PG_VERSION").write_text("17\n")
@@ -52,7 +54,7 @@ def test_an_interrupted_initdb_is_not_taken_for_ready(
 
 def test_binaries_out_of_reach_are_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    monkeypatch.setattr(place, "_reaches", lambda _: False)
+    monkeypatch.setattr(place, "reaches", lambda _: False)
     copied = place.binaries()
     assert copied.is_relative_to(tmp_path)
     assert place.binaries() == copied

@@ -35,7 +35,9 @@ def exported(lines: str, *, quoted: bool) -> dict[str, str]:
 
 
 def test_its_urls_are_taken_by_psql_and_both_indexes_are_there(here: Cli) -> None:
-    told = exported(here.ok("services", "up", "--search", "noida", *ports()), quoted=True)
+    done = here("services", "up", "--search", "noida", *ports())
+    assert "Every user of this machine can log in to both" in done.stderr
+    told = exported(done.stdout, quoted=True)
     with psycopg.connect(told["DATABASE_URL"]) as connection:  # libpq, as psql is
         assert connection.info.dbname == "wordloom_test"
     with Elasticsearch(told["ELASTIC_URL"]) as engine:

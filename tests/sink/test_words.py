@@ -80,16 +80,33 @@ both = pytest.mark.parametrize("product", ["elasticsearch", "opensearch"])
             "connection_lost: the sink closed the connection in the middle of its answer",
             id="cut",
         ),
-        pytest.param(
-            HEAD + b"Content-Encoding: gzip\r\nContent-Length: 4\r\n\r\nabcd",
-            "connection_lost: the answer cannot be decompressed",
-            id="gzip",
-        ),
         pytest.param(b"SSH-2.0-OpenSSH\r\n", "connection_lost: the answer is not HTTP", id="not http"),
     ],
 )
 def test_an_end_of_the_connection(server: Server, product: str, text: bytes | None, said: str) -> None:
     assert error_of(server(text), product) == (Reason.CONNECTION_LOST, said)
+
+
+@both
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        pytest.param(
+            b"Content-Encoding: gzip\r\nContent-Length: 4\r\n\r\nabcd",
+            "encoded: the answer has a content coding that was not asked for: gzip",
+            id="gzip",
+        ),
+        pytest.param(
+            b"Content-Length: 99999999999\r\n\r\n",
+            "oversized: the answer is larger than 16,777,",
+            id="too large",
+        ),
+    ],
+)
+def test_an_answer_that_is_not_read(server: Server, product: str, text: bytes, said: str) -> None:
+    reason, error = error_of(server(HEAD + text), product)
+    assert reason is (Reason.CONNECTION_LOST if said.startswith("encoded") else Reason.BAD_RESPONSE)
+    assert error.startswith(said)
 
 
 @both

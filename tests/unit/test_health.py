@@ -5,7 +5,8 @@ import json
 import pytest
 from structlog.testing import capture_logs
 
-from outboxctl.worker.health import Health
+from outboxctl.core.connection_causes import in_our_words
+from outboxctl.worker.health import Health, Problem
 
 pytestmark = pytest.mark.no_servers
 
@@ -85,3 +86,29 @@ def test_draining_is_not_ready() -> None:
     health = healthy()
     health.drain()
     assert json.dumps(health.failing()) == '{"draining": "the worker is stopping"}'
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('FATAL:  too many connections for role "u"', "too many connections"),
+        ('FATAL:  password authentication failed for user "timeout"', "the login was refused"),
+        ('FATAL:  role "nobody" does not exist', "the login was refused"),
+        ('FATAL:  database "password" does not exist', "there is no such database"),
+        ('connection to server at "h", port 1 failed: Connection refused', "connection refused"),
+        ("FATAL:  the database system is starting up", "the server starts"),
+        ("connection timeout expired", "no answer in time"),
+        ("server closed the connection unexpectedly", "the connection was closed"),
+        ("a text of an enemy's own", "it cannot be used"),
+    ],
+)
+def test_the_probes_say_why_the_database_is_away_in_our_own_words(text: str, said: str) -> None:
+    assert in_our_words(text).startswith(said)
+
+
+def test_the_probes_show_what_is_public_and_the_log_the_whole() -> None:
+    health = healthy()
+    with capture_logs() as logs:
+        health.report("sink", Problem("auth: 401 what the sink said", "auth: the sink refuses the login"))
+    assert health.failing() == {"sink": "auth: the sink refuses the login"}
+    assert logs[0]["problem"] == health.outage("sink")["problem"] == "auth: 401 what the sink said"

@@ -83,7 +83,7 @@ def test_what_a_value_must_be_is_said_plainly(
     monkeypatch.setenv(name, value)
     with pytest.raises(UsageError) as caught:
         load()
-    assert str(caught.value) == f"bad setting {name} {said}"
+    assert str(caught.value) == f"bad setting {name} in the environment {said}"
 
 
 @pytest.mark.parametrize("scheme", ["postgresql+psycopg", "postgresql", "postgres", "POSTGRES"])

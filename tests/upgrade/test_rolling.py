@@ -37,6 +37,7 @@ class OldWorker:
     def send(self, name: str, **given: Any) -> Any:
         """One of them, in a transaction with that release's plan."""
         with self._db.begin() as connection:
+            connection.exec_driver_sql("SET LOCAL search_path = public")  # it searched its login's schemas
             connection.execute(OLD["plan"])
             done = connection.execute(OLD[name], given | self.now)
             return done.fetchall() if done.returns_rows else done.rowcount

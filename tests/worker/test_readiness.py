@@ -46,7 +46,7 @@ def test_a_worker_that_is_not_ready_says_what_fails_and_nothing_else(
     running = worker(DATABASE_URL=database_proxy.url)
     eventually(lambda: ready(running), what="started")
     database_proxy.refuse()
-    eventually(lambda: blames(running, "database", "Connection refused"), what="said so")
+    eventually(lambda: blames(running, "database", "connection refused"), what="said so")
     body = json.loads(running.get("/readyz")[1])
     assert set(body) == {"ready", "failing"}
     assert body["ready"] is False

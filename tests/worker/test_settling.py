@@ -23,7 +23,7 @@ SLOW = 2.5  # seconds of the first COMMIT that settles
 SLOW_COMMIT = f"""
 CREATE SEQUENCE commits;
 CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-    IF NEW.status = 'done' AND nextval('commits') = 1 THEN PERFORM pg_sleep({SLOW}); END IF;
+    IF NEW.status = 'done' AND nextval('public.commits') = 1 THEN PERFORM pg_sleep({SLOW}); END IF;
     RETURN NULL;
 END $$;
 CREATE CONSTRAINT TRIGGER slow AFTER UPDATE ON search_outbox_events

@@ -3,13 +3,12 @@
 Imports everything below.
 """
 
-import os
 import sys
 from typing import NoReturn
 
 from outboxctl.cli.closed_pipe import discard_output
+from outboxctl.cli.ending import complain, ended, hide_in_threads
 from outboxctl.domain.errors import ExitCode, OutboxctlError
-from outboxctl.domain.printable import brief
 
 
 def main() -> NoReturn:
@@ -18,9 +17,10 @@ def main() -> NoReturn:
         from outboxctl.cli.app import app  # takes a moment, in which ^C may come
 
         _never_fail_to_print()
-        app(prog_name="outboxctl")
+        hide_in_threads()
+        sys.exit(app(prog_name="outboxctl", standalone_mode=False) or ExitCode.OK)  # None: it came to its end
     except OutboxctlError as error:
-        _complain(str(error), error.hint)
+        complain(str(error), error.hint)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         discard_output()
@@ -33,17 +33,7 @@ def main() -> NoReturn:
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
-        if os.environ.get("OUTBOXCTL_DEBUG"):
-            raise
-        _complain(f"unexpected {type(error).__name__}: {error}", "set OUTBOXCTL_DEBUG=1 for the traceback")
-        sys.exit(ExitCode.UNEXPECTED)
-    sys.exit(ExitCode.OK)
-
-
-def _complain(message: str, hint: str) -> None:
-    parts = [" ".join(part.split()) for part in (message, hint) if part]
-    line = "; ".join(brief(part, 600) for part in parts)
-    print(f"outboxctl: {line}", file=sys.stderr)  # noqa: T201 - the one place for it
+        sys.exit(ended(error))
 
 
 def _never_fail_to_print() -> None:

@@ -41,7 +41,7 @@ def demo(
     with DemoScreen(rendering.console(stderr=json)) as screen:
         report = screen.follow(run_story(search.value, keep=keep, say=screen.detail))
     with tolerate_closed_pipe():
-        rendering.emit_json(report) if json else _close(report, rendering.console())
+        rendering.emit_json(report, own=True) if json else _close(report, rendering.console())
     if not report.ok:
         raise typer.Exit(ExitCode.FINDINGS)
 
@@ -162,13 +162,15 @@ def _expected(check: "DemoCheck") -> str:
 
 
 def _how_to_use(kept: "Kept") -> str:
+    from outboxctl.domain.shell import export, quoted
+
     return f"""
 The services keep running. To use them:
-  export OUTBOXCTL_STATE='{kept.state}'
-  export DATABASE_URL='{kept.database_url}'
-  export ELASTIC_URL='{kept.elastic_url}'
-  export ELASTIC_INDEX='{kept.elastic_index}'
+  {export("OUTBOXCTL_STATE", kept.state)}
+  {export("DATABASE_URL", kept.database_url)}
+  {export("ELASTIC_URL", kept.elastic_url)}
+  {export("ELASTIC_INDEX", kept.elastic_index)}
   outboxctl status
 To end them and delete their data:
-  OUTBOXCTL_STATE='{kept.state}' outboxctl services down --purge
-  rm -r '{kept.state}'"""
+  OUTBOXCTL_STATE={quoted(kept.state)} outboxctl services down --purge
+  rm -r {quoted(kept.state)}"""

@@ -1,14 +1,14 @@
 """Logging to stderr: lines for people on a terminal, JSON elsewhere; hostile text escaped and cut."""
 
 import sys
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from contextlib import suppress
 from typing import Any, TextIO, cast
 
 import structlog
 from structlog.typing import Processor
 
-from outboxctl.domain.printable import brief
+from outboxctl.domain.printable import brief, clean
 
 Event = MutableMapping[str, Any]
 
@@ -60,4 +60,15 @@ def configure(
 
 
 def _escape(_logger: Any, _method: str, event: Event) -> Event:
-    return {key: brief(value) if isinstance(value, str) else value for key, value in event.items()}
+    return {key: _harmless(value) for key, value in event.items()}
+
+
+def _harmless(value: Any) -> Any:
+    """A value of a line with every text in it cut, cleaned and redacted; what is no JSON becomes text."""
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, Mapping):
+        return {clean(str(key)): _harmless(each) for key, each in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_harmless(each) for each in value]
+    return brief(value)

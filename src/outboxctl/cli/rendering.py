@@ -16,7 +16,8 @@ from rich.table import Table
 from rich.text import Text
 
 from outboxctl.cli.id_tables import Listing
-from outboxctl.domain.printable import brief
+from outboxctl.domain.printable import brief, clean_json
+from outboxctl.domain.redaction import redact, redacted
 
 PIPE_WIDTH = 240  # columns when stdout is no terminal: whole ids for grep
 
@@ -38,9 +39,12 @@ def console(*, stderr: bool = False) -> Console:
     return Output(stderr=stderr, markup=False, highlight=False, emoji=False, width=width, color_system=system)
 
 
-def emit_json(report: Any) -> None:
-    """Print a report (dataclass or mapping) as one JSON document."""
-    typer.echo(json_text(report))
+def emit_json(report: Any, *, own: bool = False) -> None:
+    """Print a report (dataclass or mapping) as one JSON document.
+
+    Without secrets, unless it is `own`: it tells the passwords of servers that we started ourselves.
+    """
+    typer.echo(json_text(report, own=own))
 
 
 def emit_line(report: Any) -> None:
@@ -50,18 +54,18 @@ def emit_line(report: Any) -> None:
 
 def emit_json_list(report: Mapping[str, Any], name: str, items: Iterable[Any]) -> None:
     """The same with a list of dataclasses at its end, each printed as it comes: there may be a million."""
-    head = json.dumps({**report, name: []}, indent=2, ensure_ascii=False, default=_plain)
+    head = json_text({**report, name: []})
     typer.echo(head.removesuffix("]\n}"), nl=False)
     for place, item in enumerate(items):
-        line = json.dumps(asdict(item), ensure_ascii=False, default=_plain)
-        typer.echo(f"{',' if place else ''}\n    {line}", nl=False)
+        typer.echo(f"{',' if place else ''}\n    {json_text(item, indent=None)}", nl=False)
     typer.echo("\n  ]\n}")
 
 
-def json_text(report: Any, *, indent: int | None = 2) -> str:
-    """A report (dataclass or mapping) as one JSON document."""
+def json_text(report: Any, *, indent: int | None = 2, own: bool = False) -> str:
+    """A report (dataclass or mapping) as one JSON document, safe to look at; `own` as for `emit_json`."""
     plain = asdict(report) if is_dataclass(report) and not isinstance(report, type) else report
-    return json.dumps(plain, indent=indent, ensure_ascii=False, default=_plain)
+    shown = plain if own else redacted(plain)
+    return clean_json(json.dumps(shown, indent=indent, ensure_ascii=False, default=_plain if own else _safe))
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, longest: int = 200) -> Table:
@@ -110,6 +114,10 @@ def distance(moment: datetime | None, now: datetime) -> str | None:
 
 def _plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+def _safe(value: Any) -> Any:
+    return redact(_plain(value))
 
 
 @contextmanager

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from outboxctl.drills.services import Service, Services
     from outboxctl.settings import Settings
 
+OPEN = (
+    "Every user of this machine can log in to both: PostgreSQL's password is in the documentation, and the"
+    " search engine asks for none. Keep no data here that others may not read or change."
+)
 LAB_INDEX = "wordloom-test-search-index"  # which the original lab document exports
 app = group("A local PostgreSQL and search engine for a laptop or CI.")
 
@@ -53,7 +57,8 @@ def up(
 
     say = rendering.console(stderr=True).print
     running = start(search=search.value, postgres_port=postgres_port, search_port=search_port, say=say)
-    given = settings(elastic_url=running.search.url, elastic_index=elastic_index)
+    ends = {"database_url": running.postgres.url, "elastic_url": running.search.url}
+    given = settings(**ends, elastic_index=elastic_index)
     indexes = _make_indexes(given)
     both = [(running.postgres, postgres_port), (running.search, search_port)]
     asked = [(service, asked_port(service, port)) for service, port in both]
@@ -62,7 +67,15 @@ def up(
         rendering.emit_json({"services": rows, "indexes": indexes})
     else:
         _print_exports(running, given.elastic_index, asked)
+    typer.echo(OPEN, err=True)
+    _say_who_reaches(running.search)
     _warn_of_moved_ports(asked)
+
+
+def _say_who_reaches(search: "Service") -> None:
+    """On stderr: a browser lets pages send requests to 127.0.0.1."""
+    pages = "every web page" if search.kind == "noida" else "a web page by DNS rebinding"
+    typer.echo(f"{search.url} asks for no login: in a browser here, {pages} can write to it.", err=True)
 
 
 def _make_indexes(given: "Settings") -> list[str]:
@@ -79,9 +92,11 @@ def _make_indexes(given: "Settings") -> list[str]:
 
 
 def _print_exports(running: "Services", index: str, asked: "list[tuple[Service, int]]") -> None:
-    typer.echo(f"export DATABASE_URL='{running.postgres.url}'")
-    typer.echo(f"export ELASTIC_URL='{running.search.url}'")
-    typer.echo(f"export ELASTIC_INDEX='{index}'")
+    from outboxctl.domain.shell import export
+
+    typer.echo(export("DATABASE_URL", running.postgres.url))
+    typer.echo(export("ELASTIC_URL", running.search.url))
+    typer.echo(export("ELASTIC_INDEX", index))
     # Last: an `eval $(…)` without quotes makes one line of all, in which a comment hides what follows.
     for service, port in asked:
         if service.port != port:

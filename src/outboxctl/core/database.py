@@ -1,5 +1,6 @@
 """Connections to PostgreSQL, and its errors in the user's words."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from typing import Any
@@ -9,11 +10,12 @@ from psycopg.abc import Buffer
 from psycopg.adapt import Loader
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.types.string import StrDumperUnknown
-from sqlalchemy import Connection, create_engine
+from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from outboxctl.core import tls
+from outboxctl.core import search_path, tls
+from outboxctl.core.connection_causes import in_our_words
 from outboxctl.domain.errors import (
     CutOffError,
     LimitError,
@@ -23,6 +25,7 @@ from outboxctl.domain.errors import (
     UsageError,
 )
 from outboxctl.domain.printable import brief
+from outboxctl.domain.redaction import redact
 from outboxctl.net.deadline import GUARD
 from outboxctl.net.urls import check_database_url
 
@@ -39,41 +42,70 @@ DEFAULTS: dict[str, str] = {
 __all__ = ["Connection", "Database"]  # the type of a connection, so that no other room imports SQLAlchemy
 
 READ_ONLY = "25006"
+MOVED = ("42P01", "3F000", "42883")  # no such table, schema or function where this connection looked for it
 AWAY = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeoutError)
 STATEMENT_SHARE = 0.9  # of `longest`: the server's answer comes before we shut the socket
 OUT_OF_MEMORY, ALLOCATION = "53200", "invalid memory alloc request"  # the latter has no state of its own
+FUNCTION = re.compile(r"(PL/pgSQL|SQL) function .*?(?= line \d| statement \d|$)", re.M)
+LOOSE = (
+    "it looks for names in schemas in which other roles may create objects, and these are not searched: "
+    "ALTER FUNCTION … SET search_path = … gives it a path of its own (`outboxctl doctor` has the commands)"
+)
 UNUSABLE = "the database {name} cannot be used: {text}"
 REACH = "check DATABASE_URL, and that the server runs (`outboxctl services up` starts a local one)"
-# SQLSTATEs, and what they are to the user: the error, its message, what to do.
-KNOWN: tuple[tuple[set[str], type[OutboxctlError], str, str], ...] = (
+# SQLSTATEs, and what they are to the user: the error, its message, what to do; for the probes our own words.
+KNOWN: tuple[tuple[set[str], type[OutboxctlError], str, str, str], ...] = (
     (
         {"42P01", "42703", "3F000"},  # undefined table, undefined column, no schema
         UsageError,
         "the schema in {name} is missing or damaged: {text}",
         "run `outboxctl db upgrade`",
+        "the schema is missing or damaged: run `outboxctl db upgrade`",
     ),
-    ({"42501"}, UsageError, "not permitted in {name}: {text}", "use a role with the needed rights"),
+    (
+        {"42501"},
+        UsageError,
+        "not permitted in {name}: {text}",
+        "use a role with the needed rights: `outboxctl db roles` shows them",
+        "a right is missing: see `outboxctl doctor`",
+    ),
     (
         {"22P05", "22021"},  # a character that the database's encoding lacks
         UsageError,
         "the database {name} cannot store a text: {text}",
         "use characters that the database's encoding has (`SHOW server_encoding`)",
+        "a text cannot be stored in the database's encoding",
     ),
     (
         {"55P03", "40P01"},  # lock not available in the time that we gave it; a deadlock
         LockedError,
         "the database {name} did not give a lock: {text}",
         "a long transaction is in the way: try again once it has ended",
+        "a lock was not given in time (lock timeout), or there was a deadlock",
     ),
     (
         {"54000", OUT_OF_MEMORY},  # a value of 1 GB
         LimitError,
         "the database {name} cannot do this: {state} {text}",
         "ask for less at once",
+        "a value or a statement is too large for the server",
     ),
-    ({"57014"}, CutOffError, UNUSABLE, REACH),  # statement_timeout, or somebody cancelled the statement
+    (
+        {"57014"},
+        CutOffError,
+        UNUSABLE,
+        REACH,
+        "a statement took too long, or was cancelled",
+    ),  # statement_timeout, or somebody cancelled the statement
     # Ended by the server: we were silent for too long in a transaction, or the transaction took too long.
-    ({"25P03", "25P04", READ_ONLY}, UnreachableError, UNUSABLE, REACH),
+    (
+        {"25P03", "25P04"},
+        UnreachableError,
+        UNUSABLE,
+        REACH,
+        "the server ended a transaction that took too long",
+    ),
+    ({READ_ONLY}, UnreachableError, UNUSABLE, REACH, "the server is read-only"),
 )
 
 
@@ -97,7 +129,7 @@ class Database:
     ) -> None:
         self._longest, self._renew = longest, renew
         self._limits = _limits(longest, lock_timeout)
-        self._conninfo = _parse(url)
+        self._conninfo = DEFAULTS | parameters(url)
         tls.check(self._conninfo)
         self.name = describe(self._conninfo)
         self.engine = create_engine(
@@ -107,17 +139,20 @@ class Database:
             max_overflow=0,
             pool_timeout=30,
         )
+        event.listen(self.engine, "before_cursor_execute", search_path.qualified, retval=True)
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
         """One transaction. Raises UnreachableError or UsageError in place of the driver's errors."""
         try:
             with self.engine.connect() as connection, self.bounded(driver(connection)), connection.begin():
-                self._bound_the_other_side(connection)
+                # The server ends this transaction if we fall silent: it would keep our rows locked for hours.
+                search_path.pin(connection, self._limits)
                 yield connection
         except (SQLAlchemyError, psycopg.Error) as error:
-            if _state(error) == READ_ONLY:
-                self.engine.dispose()  # after a failover the next connection may find the new primary
+            if _state(error) in {READ_ONLY, *MOVED}:
+                # After a failover the next connection may find the new primary; a table may be elsewhere now.
+                self.engine.dispose()
             raise translate(error, self.name) from error
 
     @contextmanager
@@ -133,19 +168,17 @@ class Database:
             except (SQLAlchemyError, psycopg.Error) as error:
                 if watch.expired:
                     raise CutOffError(
-                        f"the database {self.name} gave no answer for {self._longest:g} s", hint=REACH
+                        f"the database {self.name} gave no answer for {self._longest:g} s",
+                        hint=REACH,
+                        public=f"no answer for {self._longest:g} s",
                     ) from error
                 raise
-
-    def _bound_the_other_side(self, connection: Connection) -> None:
-        """Have the server end this transaction if we fall silent: it would keep our rows locked for hours."""
-        if self._limits:
-            connection.exec_driver_sql(self._limits)
 
     @contextmanager
     def apart(self) -> Iterator[psycopg.Connection]:
         """A session outside the pool, each statement a transaction: for what belongs to a session.
 
+        Its search path is the login's own: only for statements without a function, an operator or a table.
         Raises UnreachableError or UsageError in place of the driver's errors.
         """
         try:
@@ -168,7 +201,7 @@ class Database:
     def _connect(self) -> Any:
         if self._renew:
             with suppress(UsageError):  # half written: what we have may still do
-                self._conninfo = _parse(self._renew())
+                self._conninfo = DEFAULTS | parameters(self._renew())
         try:
             # Nothing is prepared: the session may sit behind a pooler in transaction mode.
             connection = psycopg.connect(**self._conninfo, prepare_threshold=None)
@@ -207,14 +240,25 @@ def _be_lenient(connection: psycopg.Connection) -> None:
 def translate(error: Exception, name: str) -> OutboxctlError:
     """The user's view of a driver error: what failed, where, what to do; never the statement."""
     cause = getattr(error, "orig", error)
-    text = brief(str(cause).strip().partition("\n")[0], 300)
+    text = brief(redact(str(cause)).strip().partition("\n")[0], 300)
     state = OUT_OF_MEMORY if ALLOCATION in text else _state(error)
-    for states, kind, message, hint in KNOWN:
+    if state in MOVED and (inside := _inside(cause)):
+        return UsageError(f"{inside} failed in {name}: {text}", hint=LOOSE, public=LOOSE)
+    for states, kind, message, hint, public in KNOWN:
         if state in states:
-            return kind(message.format(name=name, state=state, text=text), hint=hint)
+            return kind(message.format(name=name, state=state, text=text), hint=hint, public=public)
     if isinstance(cause, AWAY):
-        return UnreachableError(UNUSABLE.format(name=name, text=text), hint=REACH)
-    return OutboxctlError(f"the database {name} refused: {state} {text}")
+        return UnreachableError(UNUSABLE.format(name=name, text=text), hint=REACH, public=in_our_words(text))
+    return OutboxctlError(
+        f"the database {name} refused: {state} {text}", public="the server refused a statement"
+    )
+
+
+def _inside(cause: Any) -> str:
+    """The function in which it happened, where our statement fired one; empty otherwise."""
+    context = str(getattr(getattr(cause, "diag", None), "context", None) or "")
+    found = FUNCTION.search(context)
+    return brief(found[0], 140) if found else ""
 
 
 def _limits(longest: float | None, lock_timeout: float | None) -> str:
@@ -248,7 +292,8 @@ def driver(connection: Connection) -> Any:
     return connection.connection.driver_connection
 
 
-def _parse(url: str) -> dict[str, Any]:
+def parameters(url: str) -> dict[str, Any]:
+    """What a URL says to libpq, by libpq's names. UsageError for one that it cannot read."""
     try:
         given = conninfo_to_dict(check_database_url(url))
     except (psycopg.Error, ValueError):
@@ -260,4 +305,4 @@ def _parse(url: str) -> dict[str, Any]:
     if "," in str(given.get("host", "")):
         # Of several servers a standby may be the first; nothing here is of use on one that takes no writes.
         given.setdefault("target_session_attrs", "read-write")
-    return DEFAULTS | given
+    return given

@@ -21,9 +21,11 @@ ONCE = "ON CONFLICT (id) DO NOTHING"
 # A partitioned table has no unique id to name there, and could hold one twice: so it is looked up, by one
 # transaction after the other. Nowhere else: a look is a read that two SERIALIZABLE transactions would fail
 # over, and a plan made while the table was empty would read all of it for every event.
-LOCK = f"""SELECT pg_advisory_xact_lock(hashtextextended({{id}}, 0)) FROM pg_class
-WHERE oid = CAST('{EVENTS}' AS regclass) AND relkind = 'p'"""
-IF_NEW = f"WHERE NOT EXISTS (SELECT FROM {EVENTS} WHERE id = {{id}})"
+# By full names and exact types: in the application's session its own search path holds.
+LOCK = f"""SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended({{id}}, 0))
+FROM pg_catalog.pg_class WHERE oid OPERATOR(pg_catalog.=) CAST('{EVENTS}' AS pg_catalog.regclass)
+    AND relkind OPERATOR(pg_catalog.=) 'p'"""
+IF_NEW = f"WHERE NOT EXISTS (SELECT FROM {EVENTS} WHERE id OPERATOR(pg_catalog.=) {{id}})"
 NAMES = ("id", "entity_type", "entity_id", "op", "event_version", "traceparent")
 # W3C Trace Context, section 3.2.2, as far as 55 characters hold it: neither version ff nor an id of zeros.
 TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
@@ -56,13 +58,8 @@ def enqueue(
     Returns the event's id. Raises ValueError for a bad argument, TypeError for what is no connection, or an
     async one.
     """
-    given: dict[str, Any] = {
-        "id": str(UUID(str(event_id)) if event_id else uuid7()),
-        "entity_type": _entity_type(entity_type),
-        "entity_id": str(UUID(str(entity_id))),
-        "op": _op(op),
-        "event_version": _version(event_version),
-    }
+    given = checked(entity_type=entity_type, entity_id=entity_id, op=op, event_version=event_version)
+    given["id"] = str(UUID(str(event_id)) if event_id else uuid7())
     into, row = f"INSERT INTO {EVENTS} (id, {COLUMNS})", ROW
     if trace := _traceparent(traceparent):
         given["traceparent"] = trace
@@ -75,6 +72,16 @@ def enqueue(
     else:
         execute(f"{into} SELECT {row} {IF_NEW}")
     return UUID(given["id"])
+
+
+def checked(*, entity_type: str, entity_id: UUID | str, op: str, event_version: int) -> dict[str, Any]:
+    """The values of an event as its columns take them. Raises ValueError for a bad one."""
+    return {
+        "entity_type": _entity_type(entity_type),
+        "entity_id": str(UUID(str(entity_id))),
+        "op": _op(op),
+        "event_version": _version(event_version),
+    }
 
 
 def _traceparent(given: str | None) -> str | None:

@@ -38,7 +38,10 @@ def explained(error: Exception, given: Mapping[str, Any], where: str) -> Untrust
     found = explain_certificates(NAMES.sub("", str(error)), DATABASE)
     if found and VAGUE in str(error):
         found = explain_certificates(_handshake(given), DATABASE) or found
-    return found and UntrustedError(f"the database {where} cannot be used (tls): {found[0]}", hint=found[1])
+    if not found:
+        return None
+    what = f"the database {where} cannot be used (tls): {found[0]}"
+    return UntrustedError(what, hint=found[1], public=f"tls: {'; '.join(found)}")
 
 
 def _files(given: Mapping[str, Any]) -> Files:

@@ -1,9 +1,11 @@
 """Errors that end a command, each with the exit code of the public contract.
 
-A message is one line: what was wrong, where, and what to do. It never holds a secret.
+A message is one line: what was wrong, where, and what to do. It never holds a secret that is known.
 """
 
 from enum import IntEnum
+
+from outboxctl.domain.redaction import redact
 
 
 class ExitCode(IntEnum):
@@ -18,13 +20,17 @@ class ExitCode(IntEnum):
 
 
 class OutboxctlError(Exception):
-    """Base of every error that is the user's to read; `hint` says what to do next."""
+    """Base of every error that is the user's to read; `hint` says what to do next.
+
+    `public` says it in our own words only, without a name or a text of either end: for whoever may ask
+    without a login.
+    """
 
     exit_code = ExitCode.UNEXPECTED
 
-    def __init__(self, message: str, *, hint: str = "") -> None:
-        super().__init__(message)
-        self.hint = hint
+    def __init__(self, message: str, *, hint: str = "", public: str = "") -> None:
+        super().__init__(redact(message))
+        self.hint, self.public = redact(hint), public
 
 
 class UsageError(OutboxctlError):

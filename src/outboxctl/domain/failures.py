@@ -47,6 +47,25 @@ NO_REASON = "none"  # said of a row, and chosen, where it holds none: another to
 NO_ANSWER = frozenset({Reason.TIMEOUT, Reason.CONNECTION_LOST, Reason.CONNECT, Reason.TLS})
 
 
+# What each outage means, in our own words: for the probes, which ask for no login.
+MEANINGS = {
+    Reason.CONFIG: "the sink refuses every request: wrong version, or something else answers",
+    Reason.RATE_LIMITED: "the sink asks for fewer requests",
+    Reason.DISK_FULL: "a disk of the sink is full",
+    Reason.WRITE_BLOCKED: "the index is read-only",
+    Reason.AUTH: "the sink refuses the login",
+    Reason.INDEX_UNAVAILABLE: "the index is missing, closed, or cannot be written",
+    Reason.UNAVAILABLE: "the sink is starting, or misses shards or a master",
+    Reason.GATEWAY: "a proxy before the sink gets no answer",
+    Reason.SERVER_ERROR: "the sink reports an error of its own",
+    Reason.CONNECT: "no connection to the sink",
+    Reason.TLS: "no connection to the sink is trusted by both sides",
+    Reason.TIMEOUT: "the sink does not answer in time",
+    Reason.CONNECTION_LOST: "the sink closes the connection",
+    Reason.BAD_RESPONSE: "what answers is no search engine",
+}
+
+
 class Noop(StrEnum):
     """Deliveries that ended in `done` although this event wrote nothing."""
 
@@ -72,7 +91,7 @@ class Classification:
     """A verdict with its reason (None when done), a no-op's name, and the text for `error`.
 
     `retry_after`: seconds that the sink asked for, 0 where it did not. `single`: an outage for this event
-    only, because the sink takes others.
+    only, because the sink takes others. `ours`: nothing of `error` comes from the sink.
     """
 
     verdict: Verdict
@@ -81,6 +100,14 @@ class Classification:
     error: str = ""
     retry_after: float = 0.0
     single: bool = False
+    ours: bool = False
+
+    @property
+    def public(self) -> str:
+        """The reason and what it means, in our own words only."""
+        said = self.error.removeprefix(f"{self.reason}: ") if self.ours else ""
+        reason = self.reason or Reason.UNKNOWN_EXCEPTION
+        return f"{reason}: {said or MEANINGS.get(reason, 'the log says more')}"
 
 
 DONE = Classification(Verdict.DONE)
@@ -92,7 +119,9 @@ class Answer:
 
     `status` is 0 where there was none; `kind` is the error's type, or for a request without an
     answer the transport's failure: connect, tls, timeout, reset (closed before a word was said),
-    connection_lost, bad_response, unencodable (it could not be sent). `retry_after` is in seconds.
+    connection_lost, bad_response, encoded or oversized (its answer was not read), unencodable (it could
+    not be sent). `retry_after` is in seconds. `ours`: the text is a sentence of ours, and holds nothing of
+    what was said.
     """
 
     status: int
@@ -101,6 +130,7 @@ class Answer:
     delete: bool = False
     request: bool = False
     retry_after: float = 0.0
+    ours: bool = False
 
 
 @dataclass(frozen=True)
@@ -164,6 +194,10 @@ MAPPING = _kinds(
     "max_bytes_length_exceeded_exception",
 )
 MAPPING_TEXTS = ("immense term", "Limit of total fields", "Limit of mapping depth", "mapper [", "field [")
+# No answer that can be read: it was cut, or has a content coding that was not asked for, as damaged gzip has.
+CUT_OFF = _kinds("connection_lost", "reset", "encoded")
+# Answers of something that is not the sink, or not as it should be, whatever it is asked.
+STRANGE = _kinds("wrong_product", "oversized")
 
 # First match wins: the error's type before the status, the last rule catches all. The facts come
 # from the recorded answers of real servers in `tests/answers/` and the servers' sources.
@@ -171,14 +205,12 @@ RULES = (
     FailureRule(Verdict.DONE, noop=Noop.DROPPED, kinds=_kinds(DROPPED), statuses=ANY_2XX, request=False),
     FailureRule(Verdict.DONE, statuses=ANY_2XX, request=False, no_error=True),
     FailureRule(Verdict.RETRY, Reason.BAD_RESPONSE, kinds=_kinds("bad_response"), request=True),
-    FailureRule(Verdict.OUTAGE, Reason.BAD_RESPONSE, kinds=_kinds("wrong_product"), request=True),
+    FailureRule(Verdict.OUTAGE, Reason.BAD_RESPONSE, kinds=STRANGE, request=True),
     FailureRule(Verdict.SPLIT, Reason.BAD_DOCUMENT, kinds=_kinds("unencodable"), request=True),
     FailureRule(Verdict.OUTAGE, Reason.CONNECT, kinds=_kinds("connect"), request=True),
     FailureRule(Verdict.OUTAGE, Reason.TLS, kinds=_kinds("tls"), request=True),
     FailureRule(Verdict.RETRY, Reason.TIMEOUT, kinds=_kinds("timeout"), request=True),
-    FailureRule(
-        Verdict.RETRY, Reason.CONNECTION_LOST, kinds=_kinds("connection_lost", "reset"), request=True
-    ),
+    FailureRule(Verdict.RETRY, Reason.CONNECTION_LOST, kinds=CUT_OFF, request=True),
     FailureRule(
         Verdict.DONE, noop=Noop.DELETE_MISSING, statuses=_at(404), request=False, delete=True, no_error=True
     ),
@@ -235,4 +267,6 @@ def classify(answer: Answer) -> Classification:
     status = str(answer.status) if answer.status else ""
     said = " ".join(filter(None, (status, answer.kind)))  # a 413 of a real engine says no more than that
     error = brief(": ".join(filter(None, (said, answer.text))))
-    return Classification(rule.verdict, rule.reason, error=error, retry_after=answer.retry_after)
+    return Classification(
+        rule.verdict, rule.reason, error=error, retry_after=answer.retry_after, ours=answer.ours
+    )

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 from hashlib import blake2b
 
+from outboxctl.domain.redaction import cut
+
 LONGEST = 1_000  # characters of an error that are looked at: it may hold a whole HTML page
 LENGTH = 12  # hex digits of a fingerprint
 SHORTEST = 6  # hex digits that may stand for a whole one
@@ -68,7 +70,7 @@ def fold(error: str | None) -> str:
 
     HTTP statuses and error types stay. At most LONGEST characters; folding the result again changes nothing.
     """
-    raw = (error or "")[:LONGEST]
+    raw = cut(error or "", LONGEST)
     text = " ".join(raw.split())
     was_cut = len(raw) == LONGEST or text.endswith("…")
     types = "_exception'" in text or '_exception"' in text

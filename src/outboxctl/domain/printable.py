@@ -1,10 +1,15 @@
-"""Text from outside made safe to print, log and store: short, one line, no control characters."""
+"""Text from outside made safe to print, log and store: short, one line, no control characters, no secret."""
 
 import re
 
-# C0 and C1 controls, line and paragraph separators, bidirectional overrides: what can move a
-# terminal's cursor, split a log line or reorder what is read.
-CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+from outboxctl.domain.redaction import cut, redact
+
+# The one table of hostile characters: what can move a terminal's cursor, split a log line or reorder what is
+# read. C1 controls, line and paragraph separators, and all of Bidi_Control in
+# https://www.unicode.org/Public/UCD/latest/ucd/PropList.txt; C0 controls are apart, JSON escapes them itself.
+BEYOND_C0 = "\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff"
+CONTROL = re.compile(f"[\x00-\x1f{BEYOND_C0}]")
+RAW_IN_JSON = re.compile(f"[{BEYOND_C0}\ud800-\udfff]")
 SURROGATE = re.compile("[\ud800-\udfff]")
 PLAIN = {
     "Input should be": "it must be",
@@ -15,15 +20,20 @@ PLAIN = {
 
 
 def clean(text: str) -> str:
-    r"""Escape control characters and lone surrogates visibly (`\x1b`); everything else stays."""
-    return SURROGATE.sub(_escape, CONTROL.sub(_escape, text))
+    r"""Escape control characters and lone surrogates visibly (`\x1b`), hide secrets; the rest stays."""
+    return SURROGATE.sub(_escape, CONTROL.sub(_escape, redact(text)))
+
+
+def clean_json(document: str) -> str:
+    r"""A JSON document that shows no hostile character raw (`\u202e`): still valid, and the same data."""
+    return RAW_IN_JSON.sub(lambda match: f"\\u{ord(match.group()):04x}", document)
 
 
 def brief(text: object, limit: int = 1_000) -> str:
-    """Clean text of at most `limit` characters, an ellipsis where it was cut; cut before cleaning."""
-    raw = str(text)
-    cut = clean(raw[:limit])
-    return cut[: limit - 1] + "…" if len(raw) > limit or len(cut) > limit else cut
+    """Clean text of at most `limit` characters, an ellipsis where it was cut; it is redacted before."""
+    found = cut(str(text), limit + 1)
+    shown = clean(found[:limit])
+    return shown[: limit - 1] + "…" if len(found) > limit or len(shown) > limit else shown
 
 
 def counted(count: int, noun: str) -> str:

@@ -3,16 +3,17 @@
 import json
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 from outboxctl.domain.errors import UsageError
+from outboxctl.metrics.connections import PATIENCE, Connections, Head
 from outboxctl.metrics.registry import Metrics
+from outboxctl.net.browsers import by_a_public_name, from_a_page
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
-TIMEOUT = 5.0  # seconds an idle client may hold a thread
 
 Probe = Callable[[], dict[str, str]]
 LastSuccess = Callable[[], float | None]
@@ -21,20 +22,29 @@ LastSuccess = Callable[[], float | None]
 class MetricsServer:
     """Serves in a daemon thread. `alive` and `ready` return what fails by name, cached by the caller.
 
-    `last_success` returns the seconds since an event was last completed, None before the first.
+    `last_success` returns the seconds since an event was last completed, None before the first. `names`:
+    names in public domains by which it may be asked, besides `host` and this machine's own.
     """
 
     def __init__(
-        self, host: str, port: int, metrics: Metrics, *, alive: Probe, ready: Probe, last_success: LastSuccess
+        self,
+        host: str,
+        port: int,
+        metrics: Metrics,
+        *,
+        alive: Probe,
+        ready: Probe,
+        last_success: LastSuccess,
+        names: Collection[str] = (),
     ) -> None:
+        own = frozenset(name.lower() for name in (host, socket.gethostname(), *names))
         try:
-            self._http = ThreadingHTTPServer((host, port), _handler(metrics, alive, ready, last_success))
+            self._http = Connections((host, port), _handler(metrics, alive, ready, last_success, own))
         except OSError as error:
             raise UsageError(
                 f"cannot listen on {host}:{port}: {error.strerror or error}",
                 hint="another worker may run there: set OUTBOX_METRICS_PORT to a free port",
             ) from None
-        self._http.daemon_threads = True
         self._thread = threading.Thread(target=self._http.serve_forever, name="http", daemon=True)
 
     def start(self) -> None:
@@ -43,31 +53,38 @@ class MetricsServer:
 
     def stop(self) -> None:
         """Stop answering and free the port."""
-        with suppress(OSError):  # wakes the server at once; it looks by itself each half second only
-            self._http.socket.shutdown(socket.SHUT_RDWR)
-        self._http.shutdown()
-        self._http.server_close()
+        self._http.stop()
 
 
 class _Quiet(BaseHTTPRequestHandler):
-    timeout = TIMEOUT
+    timeout = PATIENCE
     server_version = "outboxctl"
     sys_version = ""
 
+    def setup(self) -> None:
+        super().setup()
+        self.rfile = Head(self.rfile)
+
     def handle(self) -> None:
-        with suppress(OSError):  # whoever asked has gone: no news, and no traceback
+        # Whoever asked has gone, or his request is none: no news, and no traceback.
+        with suppress(OSError, ValueError):
             super().handle()
+
+    def _refused(self, own: frozenset[str]) -> tuple[int, str, bytes] | None:
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        why = from_a_page(headers) or by_a_public_name(headers, own)
+        return (403, "text/plain", f"refused: {why}\n".encode()) if why else None
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base's names
         pass
 
 
 def _handler(
-    metrics: Metrics, alive: Probe, ready: Probe, last_success: LastSuccess
+    metrics: Metrics, alive: Probe, ready: Probe, last_success: LastSuccess, own: frozenset[str]
 ) -> type[BaseHTTPRequestHandler]:
     class Handler(_Quiet):
         def do_GET(self) -> None:
-            status, kind, body = self._answer()
+            status, kind, body = self._refused(own) or self._answer()
             self.send_response(status)
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))

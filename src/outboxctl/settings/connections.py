@@ -11,7 +11,7 @@ from outboxctl.net.urls import check_database_url, check_sink_urls
 from outboxctl.settings.kinds import Environment, SinkProduct
 
 MAX_INDEX_BYTES = 255
-FORBIDDEN_IN_INDEX = set('\\/*?"<>| ,#:')
+FORBIDDEN_IN_INDEX = '\\/*?"<>| ,#:'
 
 
 class ConnectionSettings(BaseSettings):
@@ -82,6 +82,12 @@ class ConnectionSettings(BaseSettings):
         description="dev, test, sandbox or prod; checked against the marker in the database",
     )
 
+    trust_dotenv: bool = Field(
+        False,
+        validation_alias="OUTBOX_TRUST_DOTENV",
+        description="`on`: secrets of the environment may go where `.env` says; counts only outside `.env`",
+    )
+
     @field_validator("database_url")
     @classmethod
     def _database_url(cls, value: SecretStr | None) -> SecretStr | None:
@@ -95,11 +101,8 @@ class ConnectionSettings(BaseSettings):
     @field_validator("elastic_index")
     @classmethod
     def _elastic_index(cls, value: str) -> str:
-        # The rules of Elasticsearch's create-index API.
-        bad_start = value.startswith(("-", "_", "+")) or value in {"", ".", ".."}
-        bad_size = value != value.lower() or len(value.encode()) > MAX_INDEX_BYTES
-        if bad_start or bad_size or CONTROL.search(value) or FORBIDDEN_IN_INDEX & set(value):
-            raise ValueError("not a valid index name (lower case, none of the characters that a URL needs)")
+        if rule := _broken_rule(value):
+            raise ValueError(f"not an index name: {rule}")
         return value
 
     @field_validator("elastic_fingerprint")
@@ -142,3 +145,21 @@ class ConnectionSettings(BaseSettings):
                 "or run `outboxctl services up` for a local one",
             )
         return self.database_url.get_secret_value()
+
+
+def _broken_rule(name: str) -> str | None:
+    """What of Elasticsearch's rules for names a name breaks, else None; control characters are our own rule.
+
+    Source: "Index names must meet the following criteria", reference of the create index API, 9.0.
+    """
+    broken = {
+        "it must be lower case": name != name.lower(),
+        "it must not begin with - _ or +": name.startswith(("-", "_", "+")),
+        "it must not be empty, . or ..": name in {"", ".", ".."},
+        f"it must have none of {FORBIDDEN_IN_INDEX.replace(' ', '')}, nor spaces": bool(
+            set(FORBIDDEN_IN_INDEX) & set(name)
+        ),
+        "it must not hold control characters": bool(CONTROL.search(name)),
+        f"it must have at most {MAX_INDEX_BYTES} bytes": len(name.encode(errors="replace")) > MAX_INDEX_BYTES,
+    }
+    return next((rule for rule, is_broken in broken.items() if is_broken), None)

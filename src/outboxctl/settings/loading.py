@@ -8,24 +8,28 @@ from pydantic import ValidationError
 
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief, plain
-from outboxctl.settings import unknown_names
+from outboxctl.settings import placement, unknown_names
 from outboxctl.settings.model import Settings, all_names, env_names, is_secret
 from outboxctl.settings.origin import dotenv_values, files_in_force
+from outboxctl.settings.secrecy import tell
 
 
 def load(**flags: Any) -> Settings:
     """Read all settings; a flag that is None was not given.
 
-    Raises UsageError naming a bad one, and for a name that begins like ours and is none.
+    Raises UsageError naming a bad one, for a name that begins like ours and is none, and for a secret
+    that would go to an endpoint of a less trusted place than its own.
     """
     given = {name: value for name, value in flags.items() if value is not None}
     try:
+        tell(given)
         _refuse_unknown_names()
         found = Settings(**given)
     except ValidationError as error:
         raise UsageError(_explain(error, given)) from None
     except (UnicodeDecodeError, OSError) as error:
         raise UsageError(f".env cannot be read: {type(error).__name__}") from None
+    placement.check(found, given)
     found._files = {field: file for field, file in files_in_force().items() if field not in given}
     return found
 
@@ -65,11 +69,16 @@ def _field_of(location: str) -> str:
 def _name_set(field: str) -> str:
     if file := files_in_force().get(field):
         return f"{file[0]} ({brief(file[1], 200)})"
+    name = _set_name(field)
+    return f"{name} in {'the environment' if os.environ.get(name) else '.env'}" if _raw_of(name) else name
+
+
+def _set_name(field: str) -> str:
     return next((name for name in env_names(field) if _raw_of(name)), env_names(field)[0])
 
 
 def _raw(field: str) -> str | None:
-    return _raw_of(_name_set(field))
+    return _raw_of(_set_name(field))
 
 
 def _raw_of(name: str) -> str | None:

@@ -2,13 +2,17 @@
 
 import os
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 from pydantic_settings import DotEnvSettingsSource
 
 from outboxctl.settings import secret_files
 from outboxctl.settings.model import Settings, env_names, secrets
+
+SECRETS = {field for field, _ in secrets()}
 
 
 class Source(StrEnum):
@@ -19,6 +23,46 @@ class Source(StrEnum):
     FILE = "file"
     DOTENV = ".env"
     DEFAULT = "default"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a setting was given: under which name, whether in `.env`; and the path, if a file holds it."""
+
+    name: str
+    where: str
+    dotenv: bool = False
+    path: str | None = None
+
+    def __str__(self) -> str:
+        if self.dotenv and self.callers:
+            return f"the file outside this folder that {self.name}{self.where} names"
+        return self.name + self.where
+
+    @property
+    def callers(self) -> bool:
+        """Whether the value is the caller's: `.env` may name a file that lies elsewhere, by a link, too."""
+        here = Path.cwd().resolve()
+        return not self.dotenv or bool(self.path and not Path(self.path).resolve().is_relative_to(here))
+
+
+def places(flags: Mapping[str, Any]) -> dict[str, Place]:
+    """Where each field's value was given, but for defaults."""
+    dotenv = dotenv_values()
+    return {field: at for field in Settings.model_fields if (at := _place(field, flags, dotenv))}
+
+
+def _place(field: str, flags: Mapping[str, Any], dotenv: Mapping[str, str | None]) -> Place | None:
+    if flags.get(field) is not None:
+        return Place(f"--{field.replace('_', '-')}", "")
+    names = env_names(field)
+    levels: list[tuple[Mapping[str, str | None], str]] = [(os.environ, " in the environment")]
+    for level, where in [*levels, (dotenv, " in .env")]:
+        if name := next((name for name in names if level.get(name)), None):
+            return Place(name, where, level is dotenv)
+        if field in SECRETS and (path := level.get(names[0] + secret_files.SUFFIX)):
+            return Place(names[0] + secret_files.SUFFIX, where, level is dotenv, path)
+    return None
 
 
 def sources(**flags: Any) -> dict[str, Source]:

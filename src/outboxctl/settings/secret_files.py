@@ -6,6 +6,7 @@ from pathlib import Path
 
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
+from outboxctl.domain.redaction import know_setting
 
 SUFFIX = "_FILE"
 LARGEST = 65_536  # bytes: no secret is as long, a mistaken path may lead to a disk image
@@ -26,10 +27,13 @@ def named(names: list[str], level: Mapping[str, str | None]) -> Iterator[tuple[s
 def read(name: str, path: str) -> str:
     """The text in the file of the setting `name`, without the line end that editors put there.
 
-    UsageError, naming both, for what is no file of text that can be read.
+    It is a secret, and hidden from now on. UsageError, naming both, for what is no file of text that can
+    be read.
     """
     try:
-        return _text(Path(path))
+        text = _text(Path(path))
+        know_setting(name.removesuffix(SUFFIX), text)
+        return text
     except UnicodeDecodeError:
         why = "it is not text"
     except OSError as error:

@@ -1,6 +1,7 @@
 """The settings of a worker that runs: how much, how often, how long."""
 
 import os
+import re
 import socket
 
 from pydantic import Field, field_validator
@@ -10,6 +11,8 @@ from outboxctl.settings.connections import ConnectionSettings
 from outboxctl.settings.kinds import Count, NotifyPolicy, OutagePolicy, Port, Seconds
 
 DELIVERY_SHARE = 0.75  # of the lease: a request must have ended by then, and leave time to settle
+
+NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")  # of a host
 
 
 class Running(ConnectionSettings):
@@ -30,6 +33,11 @@ class Running(ConnectionSettings):
         validation_alias="OUTBOX_METRICS_HOST",
         description="address they listen on",
         min_length=1,
+    )
+    metrics_names: str | None = Field(
+        None,
+        validation_alias="OUTBOX_METRICS_NAMES",
+        description="names in public domains by which they may be asked, comma-separated",
     )
     bulk_size: Count = Field(
         1_000,
@@ -119,6 +127,19 @@ class Running(ConnectionSettings):
             raise ValueError("blank, or holds control characters")
         return value
 
+    @field_validator("metrics_names")
+    @classmethod
+    def _names(cls, value: str | None) -> str | None:
+        wrong = next((name for name in _split(value or "") if not NAME.fullmatch(name)), None)
+        if wrong is not None:
+            raise ValueError(f"{wrong!r} is no host name; give names without a scheme and without a port")
+        return value
+
+    @property
+    def probe_names(self) -> list[str]:
+        """The names in `metrics_names`."""
+        return _split(self.metrics_names or "")
+
     @property
     def delivery_seconds(self) -> float:
         """Seconds that one request to the sink may take: three quarters of the lease."""
@@ -133,3 +154,7 @@ class Running(ConnectionSettings):
     def lock_seconds(self) -> float:
         """Seconds that a worker's statement waits for a lock: what else is in its hands must not go stale."""
         return min(1.0, self.lease_seconds / 4)
+
+
+def _split(names: str) -> list[str]:
+    return [name.strip() for name in names.split(",") if name.strip()]

@@ -103,8 +103,20 @@ def orders(
         raise UsageError(f"--prefix: not part of a role's name: {prefix[:80]!r}", hint=hint)
     if keys and engine is Engine.OPENSEARCH:
         raise UsageError("OpenSearch has no API keys", hint="leave --api-keys out: users are given roles")
-    names = [index, f"{index}-*", *also]
+    names = [*names_of(index), *also]
     return [_order(engine, grant, prefix + grant.role, names, keys=keys) for grant in GRANTS]
+
+
+def names_of(index: str) -> list[str]:
+    """The names in a role: `index` itself, and what a rebuild calls its indexes, `index-` and six digits.
+
+    A wildcard would cover every index whose name begins so. Both products take a text between slashes as
+    a regular expression of the whole name: Elasticsearch as Lucene's (its page "Defining roles", and
+    `Automatons.java`), OpenSearch as Java's (`WildcardMatcher.java` of its security plugin). A backslash
+    before what is neither letter nor digit makes it literal in both.
+    """
+    literal = re.sub(r"([^\w-])", r"\\\1", index)
+    return [index, f"/{literal}-[0-9]{{6}}/"]
 
 
 def _order(engine: Engine, grant: Grant, name: str, names: list[str], *, keys: bool) -> SecurityRequest:

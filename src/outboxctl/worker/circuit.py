@@ -1,11 +1,11 @@
 """The circuit to the sink under either outage policy: when it opens and closes, and what follows."""
 
-from outboxctl.domain.failures import NO_ANSWER, Verdict
+from outboxctl.domain.failures import NO_ANSWER, Classification, Verdict
 from outboxctl.metrics.registry import Metrics
 from outboxctl.settings import OutagePolicy, Settings
 from outboxctl.sink.delivery.result import Delivery
 from outboxctl.worker.breaker import Breaker
-from outboxctl.worker.health import Health
+from outboxctl.worker.health import Health, Problem
 from outboxctl.worker.outcome import Outcomes
 from outboxctl.worker.throttle import Throttle
 
@@ -65,11 +65,11 @@ class Circuit:
         """Any answer of the sink closes the circuit, except those that are an outage."""
         findings = [finding for finding in delivery.findings if finding]
         if outcomes.held:
-            self._open(outcomes.findings[outcomes.held[0]][1].error)
+            self._open(outcomes.findings[outcomes.held[0]][1])
         elif any(finding.reason not in NO_ANSWER for finding in findings):
             self._close()
         elif findings and self.breaker.is_open:
-            self._open(findings[0].error)  # a probe without an answer
+            self._open(findings[0])  # a probe without an answer
 
     def _answered(self) -> None:
         if self.breaker.is_open:
@@ -77,9 +77,10 @@ class Circuit:
         else:
             self.breaker.close()
 
-    def _open(self, error: str) -> None:
+    def _open(self, finding: Classification) -> None:
         self.breaker.failed()
-        self._health.report("sink", f"circuit open: {error}", observer="lane")
+        problem = Problem(f"circuit open: {finding.error}", f"circuit open: {finding.public}")
+        self._health.report("sink", problem, observer="lane")
         self.show_limits()
 
     def _close(self) -> None:

@@ -8,9 +8,10 @@ import structlog
 from outboxctl.core.database import Connection, Database
 from outboxctl.core.delivery import lockers
 from outboxctl.core.delivery.lockers import Locker
+from outboxctl.core.schema.names import EVENTS, SOURCE
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import LockedError, OutboxctlError
-from outboxctl.worker.health import Health
+from outboxctl.worker.health import Health, Problem
 
 log = structlog.get_logger()
 EVERY = 60.0  # seconds between two lines about one locker
@@ -33,10 +34,16 @@ class DatabaseReporter:
         """Report that the database answered this observer."""
         self._health.report("database", None, observer=observer)
 
-    def explain(self, error: OutboxctlError) -> str:
+    def explain(self, error: OutboxctlError) -> Problem:
         """The error in one line; of a lock that was not granted, with the session that holds the table."""
         locker = self._ask(lockers.of_table) if isinstance(error, LockedError) else None
-        return f"{error}; {locker.table} is locked by {locker}" if locker else str(error)
+        public = error.public or "it cannot be used: the log says why"
+        if not locker:
+            return Problem(str(error), public)
+        # A partition, like a session, may be called anything.
+        table = locker.table if locker.table in {EVENTS, SOURCE} else f"a partition of {EVENTS}"
+        text = f"{error}; {locker.table} is locked by {locker}"
+        return Problem(text, f"{public}; {table} is locked by pid {locker.pid}")
 
     def log_locked_rows(self, ids: Collection[str]) -> None:
         """Log which session has locked these events, at most once a minute for each session."""

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import structlog
 
@@ -10,9 +11,21 @@ from outboxctl.domain.clock import monotonic
 
 log = structlog.get_logger()
 UNKNOWN = "not checked yet"
+STOPPING = "the worker is stopping"
 # Logged when a condition begins to fail, and when it ends.
 MESSAGES = {"progress": ("no event succeeds", "events succeed again")}
 PATIENCE = 1.0  # seconds without an answer until it fails: readiness must turn within two
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong: `text` for the log, which may quote either end; `public` in our own words only.
+
+    The probes ask for no login, so they show the second.
+    """
+
+    text: str
+    public: str
 
 
 class Health:
@@ -27,7 +40,7 @@ class Health:
         self._sla, self._put_off = sla, put_off
         self._began: dict[str, tuple[float, int]] = {}  # of failing ones: since when, and put off before
         self._lock = threading.Lock()
-        self._failing = {("database", "probe"): UNKNOWN, ("sink", "probe"): UNKNOWN}
+        self._failing = {(name, "probe"): Problem(UNKNOWN, UNKNOWN) for name in ("database", "sink")}
         self._requested_at: dict[str, float] = {}
         self._succeeded: float | None = None
         self._nothing_due = self._nothing_waiting = monotonic()
@@ -41,8 +54,13 @@ class Health:
         finally:
             del self._requested_at[name]
 
-    def report(self, name: str, problem: str | None, *, observer: str = "probe") -> None:
-        """Set or clear the problem of one observer; log where a failure begins or ends."""
+    def report(self, name: str, problem: Problem | str | None, *, observer: str = "probe") -> None:
+        """Set or clear the problem of one observer; log where a failure begins or ends.
+
+        A `str` is a sentence of ours, which the probes may show.
+        """
+        if isinstance(problem, str):
+            problem = Problem(problem, problem)
         with self._lock:
             was_failing = self._observed_failing(name)
             self._failing.pop((name, observer), None)
@@ -52,14 +70,14 @@ class Health:
         begins, ends = MESSAGES.get(name, (f"the {name} cannot be used", f"the {name} can be used again"))
         if fails and not was_failing:
             self._began[name] = monotonic(), self._put_off()
-            log.warning(begins, problem=problem)
+            log.warning(begins, problem=problem.text if problem else "")
         elif was_failing and not fails:
             log.info(ends, **self._course(name))
             self._began.pop(name, None)
 
     def outage(self, name: str) -> dict[str, object]:
         """Since when a condition fails, and its problem; empty where it does not fail."""
-        problem = self.failing().get(name)
+        problem = self._problems(lambda each: each.text).get(name)
         return self._course(name) | {"problem": problem} if problem and name in self._began else {}
 
     def _course(self, name: str) -> dict[str, object]:
@@ -68,12 +86,12 @@ class Health:
         return course | ({"put_off": self._put_off() - before} if name == "sink" else {})
 
     def _observed_failing(self, name: str) -> bool:
-        return any(n == name and text != UNKNOWN for (n, _), text in self._failing.items())
+        return any(n == name and each.text != UNKNOWN for (n, _), each in self._failing.items())
 
     def drain(self) -> None:
         """Not ready from now on: the worker is stopping."""
         with self._lock:
-            self._failing["draining", "self"] = "the worker is stopping"
+            self._failing["draining", "self"] = Problem(STOPPING, STOPPING)
 
     def succeeded(self) -> None:
         """Note that an event was completed just now."""
@@ -100,9 +118,12 @@ class Health:
         self.report("progress", f"events are due, no success for {age:.0f} s" if stalled else None)
 
     def failing(self) -> dict[str, str]:
-        """The problem of each failing condition; empty when ready."""
+        """The problem of each failing condition, in our own sentences; empty when ready."""
+        return self._problems(lambda each: each.public)
+
+    def _problems(self, text_of: Callable[[Problem], str]) -> dict[str, str]:
         with self._lock:
-            problems = list(self._failing.items())
+            problems = [(key, text_of(problem)) for key, problem in self._failing.items()]
         for name, requested_at in list(self._requested_at.items()):
             if (waited := monotonic() - requested_at) > PATIENCE:
                 problems.append(((name, "waiting"), f"no answer for {waited:.1f} s"))

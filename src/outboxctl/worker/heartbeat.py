@@ -11,7 +11,7 @@ import structlog
 from outboxctl import __version__
 from outboxctl.core.database import Database
 from outboxctl.core.stats import workers
-from outboxctl.core.stats.workers import INTERVAL, Beat
+from outboxctl.core.stats.workers import INTERVAL, OTHERS_ROW, Beat
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import OutboxctlError, UnreachableError
 from outboxctl.settings import Settings
@@ -94,6 +94,9 @@ class Heartbeat:
         )
 
     def _pause_after(self, error: OutboxctlError) -> None:
+        if OTHERS_ROW in str(error):  # a rotated secret is of another login, which has a row of its own
+            self._id, self._next = str(uuid4()), 0.0
+            return
         self._next = monotonic() + REFUSED
         if not self._silenced:
             log.warning("`outboxctl status` cannot show this worker", problem=str(error), hint=error.hint)

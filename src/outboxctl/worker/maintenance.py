@@ -17,7 +17,7 @@ from outboxctl.settings import Settings
 from outboxctl.sink.delivery.result import Probe
 from outboxctl.worker.admission import StartGate
 from outboxctl.worker.database_reporter import DatabaseReporter
-from outboxctl.worker.health import Health
+from outboxctl.worker.health import Health, Problem
 from outboxctl.worker.heartbeat import Heartbeat
 from outboxctl.worker.in_flight import InFlight, release
 from outboxctl.worker.postponed_outcomes import Postponed
@@ -107,7 +107,8 @@ class Maintenance:
             finding = self._probe.ping()
         self._start_gate.observe(finding)
         waits = "; nothing is claimed until then" if self._start_gate.problem else ""
-        self._health.report("sink", _describe(finding) + waits if finding else None)
+        problem = Problem(_describe(finding) + waits, finding.public + waits) if finding else None
+        self._health.report("sink", problem)
         self.sink_checked.set()
 
     def reclaim(self) -> None:

@@ -19,7 +19,9 @@ from outboxctl import __version__
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
+from outboxctl.domain.redaction import redact
 from outboxctl.settings import Settings
+from outboxctl.worker.redacting import Redacting
 from outboxctl.worker.spans import Spans
 
 log = structlog.get_logger()
@@ -85,7 +87,7 @@ def _provider(settings: Settings) -> TracerProvider:
     environment = OTELResourceDetector().detect().attributes  # OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES
     provider = TracerProvider(resource=Resource.create({**own, **environment}), shutdown_on_exit=False)
     try:
-        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+        provider.add_span_processor(BatchSpanProcessor(Redacting(OTLPSpanExporter())))
     except (OSError, ValueError) as error:
         raise UsageError(f"bad setting OTEL_…: {brief(error, 200)}") from None
     trace.set_tracer_provider(provider)  # the client's own spans go there too
@@ -105,7 +107,11 @@ class RareWarnings(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Log the warning, unless the same one was logged less than a minute ago."""
         exporting = record.name == OTLPSpanExporter.__module__
-        text = SECRET.sub("…", record.getMessage()) if exporting else PLACEHOLDER.sub("…", str(record.msg))
+        text = (
+            SECRET.sub("…", redact(record.getMessage()))
+            if exporting
+            else PLACEHOLDER.sub("…", str(record.msg))
+        )
         if exporting:
             self._log("spans are lost", "spans are lost", text, "OTEL_EXPORTER_OTLP_ENDPOINT")
         else:

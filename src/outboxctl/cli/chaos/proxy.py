@@ -83,16 +83,14 @@ def proxy(
 
 def _sink(given: "Settings", port: int, *, sure: bool) -> str:
     """The URL to pass requests on to; UsageError where that is not to be broken."""
-    from urllib.parse import urlsplit
-
     from outboxctl.domain.errors import UsageError
     from outboxctl.drills.faults.gate import allow, local
-    from outboxctl.net.urls import mask
+    from outboxctl.net.urls import mask, parse_url
 
     if len(given.sink_urls) > 1:
         raise UsageError("a proxy stands before one sink, not several", hint="name one: --elastic-url")
     (url,) = given.sink_urls
-    if local(url) and urlsplit(url).port == port:
+    if local(url) and parse_url(url).port == port:
         raise UsageError(f"the proxy would stand before itself: the sink is {mask(url)}", hint=ANOTHER)
     allow(given, "break what passes", sure=sure)
     return url

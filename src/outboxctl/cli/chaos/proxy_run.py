@@ -11,6 +11,7 @@ from rich.live import Live
 
 from outboxctl.cli import rendering
 from outboxctl.cli.chaos.stop_signals import stop_signal
+from outboxctl.domain.shell import export
 from outboxctl.drills.proxy import Proxy, ProxyFault
 
 TICK = 0.2  # seconds until a signal is acted upon
@@ -19,7 +20,7 @@ TICK = 0.2  # seconds until a signal is acted upon
 def run(proxy: Proxy, fault: ProxyFault | None, longest: float | None, *, json: bool) -> None:
     """Serve until it is told to stop, `longest` seconds at most, then say what came through."""
     with stop_signal() as told, proxy, proxy.fault(fault) if fault else nullcontext():
-        typer.echo(f"export ELASTIC_URL='{proxy.url}'", err=json)
+        typer.echo(export("ELASTIC_URL", proxy.url), err=json)
         began = monotonic()
         _watch(proxy, fault, None if longest is None else began + longest, told)
     report = {"fault": fault and fault.name, "seconds": round(monotonic() - began, 1), **asdict(proxy.counts)}

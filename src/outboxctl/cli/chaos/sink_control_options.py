@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from outboxctl.cli import parse
 from outboxctl.domain.errors import UsageError
 from outboxctl.drills.faults import sink_controls
 from outboxctl.drills.services import status
+from outboxctl.net.urls import parse_url
 from outboxctl.settings.folders import state_folder
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def chosen(verb: str, url: str, flags: Mapping[str, Any]) -> "SinkControl":
 
 
 def _own(url: str) -> "SinkControl":
-    port = urlsplit(url).port
+    port = parse_url(url).port
     if not any(each.role == "search" and each.port == port for each in status()):
         raise UsageError(f"`outboxctl services up` did not start the sink at {url}", hint=HOW)
     return sink_controls.OwnServices(str(state_folder()))

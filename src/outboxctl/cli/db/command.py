@@ -99,6 +99,7 @@ def trigger(
     version_column: Annotated[str, typer.Option(help="Column of the row's version.")] = "event_version",
     type_column: Annotated[str, typer.Option(help="Column of the entity's type.")] = "",
     entity_type: Annotated[str, typer.Option(help="Or one type for all rows.")] = "",
+    schema: Annotated[str, typer.Option(help="Where the outbox is.")] = "public",
 ) -> None:
     """Print SQL of a trigger that writes an outbox event for every change of a table.
 
@@ -116,6 +117,7 @@ def trigger(
             version_column=version_column,
             type_column=type_column,
             entity_type=entity_type,
+            schema=schema,
         )
     )
 
@@ -127,7 +129,7 @@ def roles(
     schema: Annotated[str, typer.Option("--schema", help="Where the tables are.")] = "public",
     json: Json = False,
 ) -> None:
-    """Show what a worker, an operator and a viewer may do; with --sql, the SQL that makes it so.
+    """Show what a worker, an operator, a viewer and a producer may do; with --sql, the SQL that makes it so.
 
     Example: outboxctl db roles --sql | psql -v ON_ERROR_STOP=1 "${DATABASE_URL/+psycopg/}"
     """
@@ -150,6 +152,7 @@ def _revisions(database_url: str | None) -> tuple[str | None, str]:
     from outboxctl.core.schema import migrations
 
     with database(settings(database_url=database_url)) as db, db.begin() as connection:
+        connection.exec_driver_sql("SET TRANSACTION READ ONLY")
         found = migrations.current(connection)
         migrations.check_known(found, db.name)
         return found, migrations.head()

@@ -108,6 +108,7 @@ def show(
     from outboxctl.cli import parse, rendering
     from outboxctl.cli.failed.view import advice, view
     from outboxctl.core.operator.event import find
+    from outboxctl.core.operator.trail import replayed_as
     from outboxctl.domain.lifecycle import Status
     from outboxctl.operations.failed.inspect import inspect
 
@@ -115,11 +116,12 @@ def show(
     given = settings(database_url=database_url, elastic_url=elastic_url, elastic_index=elastic_index)
     with reading(given) as connection:
         event = find(connection, id_)
+        login = replayed_as(connection, id_) if event and event.row["last_replayed_at"] else None
     if event is None:
         raise UsageError(
             f"there is no event {id_}", hint="`outboxctl failed list --group …` lists failed ones"
         )
-    seen = inspect(event, given)
+    seen = inspect(event, given, replayed_as=login)
     if json:
         rendering.emit_json(seen)
         return

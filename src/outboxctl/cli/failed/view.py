@@ -58,7 +58,8 @@ def act(row: "AuditRow") -> Parts:
     head.append(f"  {brief(row.action, 20)}  {what} by {brief(row.operator, 120)}", "not bold")
     times = dict.fromkeys(rendering.cell(moment).plain for moment in (row.at, row.ended_at))
     filters = ", ".join(f"{name}={brief(value, SAMPLE)}" for name, value in row.filters.items())
-    below = f"{' to '.join(times)}; {filters or 'all'}\n{brief(row.reason, 2_000)}"
+    login = f"logged in as {brief(row.logged_in_as, 130)}; " if row.logged_in_as else ""
+    below = f"{' to '.join(times)}; {login}{filters or 'all'}\n{brief(row.reason, 2_000)}"
     return Parts(head, Padding(Text(below), (0, 0, 0, 2), expand=False))
 
 
@@ -67,7 +68,9 @@ def view(seen: "Inspection") -> Parts:
     title = "Event" if seen.fingerprint is None else f"Event (cause {seen.fingerprint})"
     missing = Text(f"There is no source row {brief(seen.document_id, 120)}.\n")
     source = _fields("Source row", seen.source) if seen.source else missing
-    return Parts(_fields(title, seen.event), source, *_there(seen))
+    login = {"last_replayed_logged_in_as": seen.last_replayed_logged_in_as}
+    event = seen.event | (login if seen.last_replayed_logged_in_as else {})
+    return Parts(_fields(title, event), source, *_there(seen))
 
 
 def _fields(title: str, fields: Mapping[str, Any]) -> Any:

@@ -78,7 +78,7 @@ def event(
     from uuid import uuid4
 
     from outboxctl.cli import parse
-    from outboxctl.core.produce import enqueue
+    from outboxctl.core.operator import inject
     from outboxctl.domain.errors import UsageError
 
     entity = parse.uuid("--entity-id", entity_id) if entity_id is not None else None
@@ -87,14 +87,12 @@ def event(
     try:
         with acting(given, "inject events", yes=yes) as db, db.begin() as connection:
             ids = [
-                str(
-                    enqueue(
-                        connection,
-                        entity_type=kind,
-                        entity_id=entity or uuid4(),
-                        op=op,
-                        event_version=version,
-                    )
+                inject.good(
+                    connection,
+                    entity_type=kind,
+                    entity_id=entity or str(uuid4()),
+                    op=op,
+                    version=version,
                 )
                 for _ in range(count)
             ]

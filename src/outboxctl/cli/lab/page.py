@@ -1,6 +1,7 @@
 """The page of one lab: what it asks and expects, its settings, what it does, and how to do it by hand."""
 
 import re
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from rich.console import Group
@@ -92,7 +93,7 @@ def _texts(lab: "type[Lab]", languages: "Sequence[str]") -> "Iterator[tuple[str,
 
 def _commands(lab: "type[Lab]", by_hand: "Sequence[str]") -> "Iterator[tuple[str, Sequence[str]]]":
     if lab.settings:
-        yield SETTINGS, [f"export {name}={value}" for name, value in lab.settings.items()]
+        yield SETTINGS, [f"export {name}={quote(value)}" for name, value in lab.settings.items()]
     if by_hand:
         yield BY_HAND, [*BEFORE, *by_hand]
     yield RUN, [f"outboxctl lab run {lab.name}"]

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 # A lab's own: where it runs, who its workers are and where they listen.
-NOT_SET = {"database_url", "environment", "worker_id", "metrics_port", "metrics_host", "read_only"}
+NOT_SET = {"database_url", "environment", "worker_id", "metrics_port", "metrics_host", "metrics_names"}
+NOT_SET |= {"read_only", "trust_dotenv"}  # and the caller's
 HOME = Path("lab-evidence")
 
 

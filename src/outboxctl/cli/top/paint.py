@@ -11,6 +11,7 @@ from rich.text import Text
 from outboxctl.cli import rendering
 from outboxctl.cli.status import view as standing
 from outboxctl.domain.printable import brief, clean, counted
+from outboxctl.domain.redaction import cut
 
 if TYPE_CHECKING:
     from outboxctl.core.operator.event import Event
@@ -120,5 +121,5 @@ def _fields(named: dict[str, Any]) -> list[str]:
 
 def _full_text(value: Any) -> str:
     text = "-" if value is None else str(value)
-    shown = f"\n{'':<23}".join(clean(line) for line in text[:WHOLE].splitlines())
+    shown = f"\n{'':<23}".join(clean(line) for line in cut(text, WHOLE).splitlines())
     return f"{shown} … and {len(text) - WHOLE:,} characters more" if len(text) > WHOLE else shown

@@ -99,6 +99,8 @@ def _intents(planned: "Repaired") -> list[str]:
         f"It would raise the event_version of {planned.raised:,} rows, and of those whose document was"
         " deleted under a higher version.",
     ]
+    if planned.freed:
+        said.append(f"For {planned.freed:,} it would have the sink forget a version that leaves no room.")
     if planned.removed:
         said.append(f"It would delete {planned.removed:,} documents at the sink that no event can name.")
     return [*said, *_unrepaired_lines(planned)]
@@ -109,6 +111,8 @@ def _repair_lines(repaired: "Repaired", *, compared: bool) -> list[str]:
     said = [f"{counted(repaired.enqueued, 'event')} enqueued; {then}."]
     if repaired.raised:
         said.append(f"{repaired.raised:,} rows had their event_version raised to what the index holds.")
+    if repaired.freed:
+        said.append(f"{repaired.freed:,} had a version in the index that left no room; it was reset.")
     if repaired.removed:
         said.append(f"{repaired.removed:,} documents that no event can name were removed from the index.")
     return [*said, *_unrepaired_lines(repaired), f"Act {repaired.act_id} in outboxctl audit"]
@@ -123,8 +127,9 @@ def _unrepaired_lines(repaired: "Repaired") -> list[str]:
         )
     if repaired.too_high:
         said.append(
-            f"{repaired.too_high:,} are left: their version in the index leaves no room for the next ones;"
-            " `outboxctl rebuild` makes an index without them."
+            f"{repaired.too_high:,} are left: their version in the index leaves no room for the next ones,"
+            " and was not reset. Run it again; that of a deleted document ends after the index's setting"
+            " index.gc_deletes; `outboxctl rebuild` makes an index without them."
         )
     rest = repaired.left - repaired.foreign - repaired.too_high
     if rest:

@@ -31,6 +31,10 @@ def worker(
     metrics_host: Annotated[
         str | None, _setting("--metrics-host", "Address to listen on", "OUTBOX_METRICS_HOST")
     ] = None,
+    metrics_names: Annotated[
+        str | None,
+        _setting("--metrics-names", "Public names they may be asked by", "OUTBOX_METRICS_NAMES"),
+    ] = None,
     bulk_size: Annotated[
         int | None, _setting("--bulk-size", "Events a claim and bulk request", "OUTBOX_BULK_SIZE")
     ] = None,

@@ -73,9 +73,11 @@ SELECT event::text, document_id, op, wanted, attempts, source_version,
     CASE WHEN so_far > :max_bytes AND so_far > octet_length(document) THEN '{LEFT_OUT}' ELSE document END
 FROM found
 """
+# Types for which PostgreSQL has exact operators: no other schema can have a better match.
+ID = "c.entity_type::text || ':' || c.entity_id::text"
 MADE = """), made AS (
-    SELECT c.id AS event, c.entity_type || ':' || c.entity_id AS document_id, c.op, c.event_version AS wanted,
-        c.attempts, s.event_version AS source_version, s.document
+    SELECT c.id AS event, {ID} AS document_id, c.op, c.event_version AS wanted, c.attempts,
+        s.event_version AS source_version, s.document
     FROM (SELECT * FROM claimed ORDER BY next_retry_at, created_at) c LEFT JOIN LATERAL (
         SELECT s.event_version, {document} AS document
         FROM {source} s
@@ -83,8 +85,8 @@ MADE = """), made AS (
     ) s ON true
 """
 MEASURED = f"""), measured AS (
-    SELECT c.id AS event, c.entity_type || ':' || c.entity_id AS document_id, c.op, c.event_version AS wanted,
-        c.attempts, s.*, sum(s.shortest) OVER (ROWS UNBOUNDED PRECEDING) AS so_far
+    SELECT c.id AS event, {ID} AS document_id, c.op, c.event_version AS wanted, c.attempts,
+        s.*, sum(s.shortest) OVER (ROWS UNBOUNDED PRECEDING) AS so_far
     FROM (SELECT * FROM claimed ORDER BY next_retry_at, created_at) c LEFT JOIN LATERAL (
         SELECT {FIELDS}, {SHORTEST} AS shortest
         FROM {SOURCE} s
@@ -97,9 +99,9 @@ MEASURED = f"""), measured AS (
             ELSE {DOCUMENT} END AS document
     FROM measured s
 """
-CLAIM = text(STATEMENT.format(made=MADE.format(document=DOCUMENT, source=SOURCE)))
+CLAIM = text(STATEMENT.format(made=MADE.format(ID=ID, document=DOCUMENT, source=SOURCE)))
 CLAIM_MEASURED = text(STATEMENT.format(made=MEASURED))
-UNREAD = text(STATEMENT.format(made=MADE.format(document=f"'{LEFT_OUT}'", source=SOURCE)))
+UNREAD = text(STATEMENT.format(made=MADE.format(ID=ID, document=f"'{LEFT_OUT}'", source=SOURCE)))
 
 
 class Claimed(NamedTuple):

@@ -16,7 +16,8 @@ WITH RECURSIVE tables (id) AS (
     UNION SELECT i.inhrelid FROM pg_inherits i JOIN tables t ON i.inhparent = t.id
 )
 SELECT coalesce(l.pid, 0), a.application_name,
-    extract(epoch FROM clock_timestamp() - a.xact_start)::float8, NULL, l.relation::regclass::text
+    extract(epoch FROM clock_timestamp() - a.xact_start)::float8, NULL,
+    (SELECT c.relname::text FROM pg_class c WHERE c.oid = l.relation)
 FROM pg_locks l LEFT JOIN pg_stat_activity a USING (pid)
 WHERE l.granted AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
     AND (l.mode = 'AccessExclusiveLock' AND l.relation = '{SOURCE}'::regclass

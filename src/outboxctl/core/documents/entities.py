@@ -24,7 +24,7 @@ FROM (SELECT entity_type, entity_id, row_number() OVER (PARTITION BY entity_type
       FROM {SOURCE} WHERE entity_type IS NOT NULL AND entity_id IS NOT NULL) keys
 GROUP BY entity_type
 """)
-WIDTH = text(f"SELECT pg_table_size('{SOURCE}') / greatest(count(*), 1) FROM {SOURCE}")
+WIDTH = text(f"SELECT pg_table_size('{SOURCE}'::regclass) / greatest(count(*), 1) FROM {SOURCE}")
 COUNT = text(f"SELECT count(*) FROM {SOURCE}")
 # A version of a row never changes in its place: an update makes another, with its own place or transaction.
 # A column that is dropped and added again, or renamed, leaves the rows alone and changes what they say. And
@@ -34,7 +34,7 @@ SELECT concat_ws(':', (SELECT system_identifier FROM pg_control_system()),
     (SELECT oid FROM pg_database WHERE datname = current_database()),
     (SELECT bit_xor(hashtextextended(concat_ws(' ', attrelid, attnum, attname, xmin), 0))
      FROM pg_attribute WHERE attrelid = '{SOURCE}'::regclass AND attnum > 0),
-    pg_relation_filenode('{SOURCE}'), count(*),
+    pg_relation_filenode('{SOURCE}'::regclass), count(*),
     bit_xor(hashtextextended(concat_ws(' ', s.tableoid, s.ctid, s.xmin), 0)))
 FROM {SOURCE} s
 """)

@@ -4,14 +4,13 @@ import os
 from dataclasses import dataclass
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from outboxctl.core.database import Database, translate
+from outboxctl.core.database import Database, parameters, translate
 from outboxctl.domain.errors import RefusedError
 
-BACKEND = text("SELECT pg_backend_pid()")
+BACKEND = text("SELECT pg_catalog.pg_backend_pid()")
 
 
 @dataclass(frozen=True)
@@ -23,8 +22,11 @@ class Link:
 
 
 def link(url: str) -> Link:
-    """What a checked database URL, and libpq's own variables, say of the connection; nothing is opened."""
-    given = conninfo_to_dict(url)
+    """What a checked database URL, and libpq's own variables, say of the connection; nothing is opened.
+
+    UsageError for a URL that libpq cannot read.
+    """
+    given = parameters(url)
     host = str(given.get("host") or given.get("hostaddr") or os.environ.get("PGHOST") or "")
     mode = str(given.get("sslmode") or os.environ.get("PGSSLMODE") or "prefer")
     return Link(tuple(filter(None, host.split(","))), mode)

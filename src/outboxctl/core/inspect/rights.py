@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, text
 
 from outboxctl.core.schema.names import EVENTS
-from outboxctl.core.schema.roles import RIGHTS, Right, Role
+from outboxctl.core.schema.roles import BORN, RIGHTS, Right, Role
+from outboxctl.core.search_path import places
 
 # Per column, because a role may have been given just the columns that it needs.
 LACKING = text("""
@@ -23,6 +24,29 @@ ROLE = text("SELECT quote_ident(current_user)")
 CHANGES = text(f"""
 SELECT coalesce(has_any_column_privilege(to_regclass('{EVENTS}')::oid, 'UPDATE'), false)
 """)
+# What was granted to others than the owner, as it stands in the catalogue: 0 is PUBLIC. A right to the whole
+# table is one to each column.
+GRANTED = f"""
+WITH outbox AS (SELECT oid, relowner, relacl FROM pg_class WHERE oid = to_regclass('{EVENTS}')),
+granted AS (
+    SELECT g.grantee, g.privilege_type AS verb, NULL AS col FROM outbox, aclexplode(relacl) g
+    UNION ALL
+    SELECT g.grantee, g.privilege_type, a.attname::text FROM outbox
+    JOIN pg_attribute a ON a.attrelid = outbox.oid AND NOT a.attisdropped, aclexplode(a.attacl) g
+), theirs AS (
+    SELECT CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END AS grantee, verb, col
+    FROM granted WHERE grantee NOT IN (SELECT relowner FROM outbox)
+)"""
+WIDE = text(f"""{GRANTED}
+SELECT grantee, array_agg(DISTINCT quote_ident(col)) FILTER (WHERE col IS NOT NULL) FROM theirs t
+WHERE verb = 'INSERT' AND (col IS NULL OR col <> ALL (CAST(:born AS text[])))
+    AND NOT EXISTS (SELECT FROM theirs WHERE grantee = t.grantee AND verb = 'UPDATE' AND col IS NULL)
+GROUP BY 1 ORDER BY 1
+""")
+RECREATES = text(f"""{GRANTED}
+SELECT DISTINCT grantee FROM theirs t WHERE verb = 'INSERT' AND col = 'id'
+    AND EXISTS (SELECT FROM theirs WHERE grantee = t.grantee AND verb = 'DELETE') ORDER BY 1
+""")
 # Without these nothing works at all; a viewer has them too.
 BASIS = tuple(right for right in RIGHTS if right.role is Role.WORKER and right.verbs == "SELECT")
 
@@ -36,10 +60,20 @@ class Lack:
 
 
 @dataclass(frozen=True)
+class Wide:
+    """Who (quoted for SQL) may write more of a new event than a producer; `columns` is empty for all."""
+
+    grantee: str
+    columns: list[str]
+
+
+@dataclass(frozen=True)
 class Rights:
     """What the role (quoted for SQL) lacks to read, to work and to operate.
 
-    `changes`: it may change something of an event, so it is more than a viewer.
+    `changes`: it may change something of an event, so it is more than a viewer. Of whatever role:
+    `wide` are grants to insert what no producer needs, but to those who may UPDATE all; `recreates` who
+    may delete an event and insert another one under its id.
     """
 
     role: str
@@ -47,6 +81,8 @@ class Rights:
     worker: list[Lack]
     operator: list[Lack]
     changes: bool
+    wide: list[Wide]
+    recreates: list[str]
 
     @property
     def no_worker(self) -> bool:
@@ -63,7 +99,10 @@ def rights(connection: Connection) -> Rights:
         for each in (Role.WORKER, Role.OPERATOR)
     )
     changes = bool(connection.execute(CHANGES).scalar_one())
-    return Rights(role, reader, worker, operator, changes)
+    rows = connection.execute(WIDE, {"born": ["id", *BORN]})
+    wide = [Wide(grantee, columns or []) for grantee, columns in rows]
+    recreates = list(connection.execute(RECREATES).scalars())
+    return Rights(role, reader, worker, operator, changes, wide, recreates)
 
 
 def _of(role: Role) -> Iterable[Right]:
@@ -79,7 +118,8 @@ def _lacking(connection: Connection, needed: Iterable[Right]) -> Iterator[Lack]:
 
 def _one(connection: Connection, verb: str, right: Right) -> str:
     """The privilege that is lacking; empty where none is."""
-    given = {"table": right.table, "privilege": verb, "columns": list(right.columns)}
+    table = places(connection).name(right.table)
+    given = {"table": table, "privilege": verb, "columns": list(right.columns)}
     if verb == "DELETE":  # it has no columns
         return verb if connection.execute(NO_DELETE, given).scalar() else ""
     names = connection.execute(LACKING, given).scalars().all()

@@ -6,7 +6,6 @@ from time import time
 from sqlalchemy import Connection, text
 
 from outboxctl.core.schema import marker
-from outboxctl.core.schema.names import MARKER
 
 SERVER = text("""
 SELECT current_setting('server_version_num')::int AS number, current_setting('server_version') AS version,
@@ -76,5 +75,4 @@ def server(connection: Connection) -> ServerFacts:
 
 def marked(connection: Connection) -> str | None:
     """The environment marker; None where there is none, or no table for it."""
-    there = connection.execute(text("SELECT to_regclass(:table)"), {"table": MARKER}).scalar()
-    return marker.read(connection) if there else None
+    return marker.read_if_any(connection)

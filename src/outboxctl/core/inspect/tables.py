@@ -6,6 +6,7 @@ from sqlalchemy import Connection, text
 
 from outboxctl.core.schema import migrations
 from outboxctl.core.schema.names import EVENTS, SOURCE, TABLES
+from outboxctl.core.search_path import places
 from outboxctl.domain.failures import Reason
 
 # Of migrations 0001 and 0002: what claim, reclaim and the operator's desk find their rows by.
@@ -16,7 +17,10 @@ INDEXES = {
     "ix_search_outbox_events_reclaimed": "(created_at) WHERE status = 'pending'"
     f" AND error_reason = '{Reason.LEASE_EXPIRED}'",
 }
-MISSING_TABLES = text("SELECT t FROM unnest(CAST(:tables AS text[])) t WHERE to_regclass(t) IS NULL")
+MISSING_TABLES = text("""
+SELECT t FROM unnest(CAST(:tables AS text[]), CAST(:names AS text[])) u (t, name)
+WHERE to_regclass(name) IS NULL
+""")
 # Columns that an index depends on: in its key, its expressions or its predicate.
 INDEXES_OF = text("""
 SELECT quote_ident(c.relname) AS name, i.indisvalid AS valid,
@@ -34,12 +38,12 @@ FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE i.indrelid = to_re
 ORDER BY c.relname
 """)
 # Bit 16 of tgtype: fires on UPDATE.
-TRIGGERS = text("""
-SELECT quote_ident(tgname) FROM pg_trigger WHERE tgrelid = to_regclass(:table)
+TRIGGERS = text(f"""
+SELECT quote_ident(tgname) FROM pg_trigger WHERE tgrelid = to_regclass('{EVENTS}')
     AND NOT tgisinternal AND tgenabled <> 'D' AND tgtype & 16 > 0 ORDER BY tgname
 """)
 
-PARTITIONED = text("SELECT relkind = 'p' FROM pg_class WHERE oid = to_regclass(:table)")
+PARTITIONED = text(f"SELECT relkind = 'p' FROM pg_class WHERE oid = to_regclass('{EVENTS}')")
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,8 @@ class Tables:
 def tables(connection: Connection) -> Tables:
     """Read the schema's facts."""
     revision = migrations.current(connection)
-    missing = connection.execute(MISSING_TABLES, {"tables": list(TABLES)}).scalars()
+    names = [places(connection).name(table) for table in TABLES]
+    missing = connection.execute(MISSING_TABLES, {"tables": list(TABLES), "names": names}).scalars()
     return Tables(
         revision,
         migrations.head(),
@@ -82,10 +87,11 @@ def tables(connection: Connection) -> Tables:
         list(missing),
         _indexes(connection, EVENTS),
         _indexes(connection, SOURCE),
-        list(connection.execute(TRIGGERS, {"table": EVENTS}).scalars()),
-        bool(connection.execute(PARTITIONED, {"table": EVENTS}).scalar()),
+        list(connection.execute(TRIGGERS).scalars()),
+        bool(connection.execute(PARTITIONED).scalar()),
     )
 
 
 def _indexes(connection: Connection, table: str) -> list[TableIndex]:
-    return [TableIndex(**row._asdict()) for row in connection.execute(INDEXES_OF, {"table": table})]
+    given = {"table": places(connection).name(table)}
+    return [TableIndex(**row._asdict()) for row in connection.execute(INDEXES_OF, given)]

@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import Connection, text
 
 from outboxctl.core.schema.names import EVENTS
+from outboxctl.core.search_path import places
 
 # Of a partitioned outbox only the partitions hold rows. `reloptions` win over the server's settings.
 # Widths are known once a table was analyzed.
@@ -111,7 +112,8 @@ class Holders:
 
 def parts(connection: Connection) -> list[Part]:
     """Read the facts of each table that holds events."""
-    return [Part(**row._asdict()) for row in connection.execute(PARTS, {"table": EVENTS})]
+    given = {"table": places(connection).name(EVENTS)}
+    return [Part(**row._asdict()) for row in connection.execute(PARTS, given)]
 
 
 def holders(connection: Connection, *, longest: float, now: datetime | None = None) -> Holders:

@@ -1,6 +1,6 @@
 """The operator's audit trail: written in the transaction of the act it records, never changed.
 
-`trail` reads it.
+`trail` reads it. As whom its writer was logged in, the database adds by itself (migration 0007).
 """
 
 from collections.abc import Mapping, Sequence

@@ -5,17 +5,17 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Connection, text
 
-from outboxctl.core.produce import COLUMNS
+from outboxctl.core.produce import COLUMNS, checked
 from outboxctl.core.schema.names import EVENTS, SOURCE
-from outboxctl.domain.ids import uuid7
 
 ENTITY_TYPE = "block"  # of what nobody said a type of
 
-# Lab document, section 6.2, word for word but for the parameters: any op can be inserted.
-EVENT = text(f"""
-INSERT INTO {EVENTS} (id, {COLUMNS})
-VALUES (CAST(:id AS uuid), :entity_type, CAST(:entity_id AS uuid), :op, :version,
-    'pending', 0, 0, now(), now())
+# Lab document, section 6.2, word for word but for the parameters: any op can be inserted. The id is the
+# column's default, unless one is given: an operator may not choose it.
+VALUES = ":entity_type, CAST(:entity_id AS uuid), :op, :version, 'pending', 0, 0, now(), now()"
+EVENT = text(f"INSERT INTO {EVENTS} ({COLUMNS}) VALUES ({VALUES}) RETURNING id::text")
+NAMED_EVENT = text(f"""
+INSERT INTO {EVENTS} (id, {COLUMNS}) VALUES (CAST(:id AS uuid), {VALUES}) RETURNING id::text
 """)
 # Row and event in one statement, so in one transaction: what an application does. Each row of the
 # input is one entity; a first write has version 1, the next ones count up.
@@ -62,10 +62,16 @@ def event(
     event_id: str | None = None,
 ) -> str:
     """Insert one event as it is, whatever its op; returns its id."""
-    id_ = event_id or str(uuid7())
-    given = {"id": id_, "entity_type": entity_type, "entity_id": entity_id, "op": op, "version": version}
-    connection.execute(EVENT, given)
-    return id_
+    given = {"entity_type": entity_type, "entity_id": entity_id, "op": op, "version": version}
+    if event_id:
+        return str(connection.execute(NAMED_EVENT, given | {"id": event_id}).scalar_one())
+    return str(connection.execute(EVENT, given).scalar_one())
+
+
+def good(connection: Connection, *, entity_type: str, entity_id: str, op: str, version: int) -> str:
+    """Insert one event that a worker can deliver; returns its id. Raises ValueError for any other."""
+    given = checked(entity_type=entity_type, entity_id=entity_id, op=op, event_version=version)
+    return event(connection, version=given.pop("event_version"), **given)
 
 
 def upserts(

@@ -24,8 +24,10 @@ FILTERS = """CASE WHEN jsonb_typeof(filters) = 'object' THEN filters
 # The batches of an act have one action, operator and reason; what they say in filters can differ.
 GROUPED = f"""SELECT {ACT} AS act, min(at) AS at, max(at) AS ended_at, min(action) AS action,
     min(operator) AS operator, min(reason) AS reason,
+    string_agg(DISTINCT logged_in_as, ', ' ORDER BY logged_in_as) AS logged_in_as,
     sum(affected)::bigint AS affected, count(*) AS batches"""
-SHOWN = f"""act::text, {SAFE.format("at")}, {SAFE.format("ended_at")}, action, operator, reason, (
+SHOWN = f"""act::text, {SAFE.format("at")}, {SAFE.format("ended_at")}, action, operator, logged_in_as,
+    reason, (
     SELECT {FILTERS} FROM {AUDIT} a WHERE a.act_id = act OR a.id = act ORDER BY a.at, a.id LIMIT 1),
     affected, batches"""
 RECENT = text(f"""
@@ -71,12 +73,21 @@ SELECT u.id::text, u.reason, u.error, u.attempts, {NOW} {OF_IT}
 ORDER BY a.at, a.id, u.place LIMIT CAST(:limit AS bigint)
 """)
 PLACES = text(f"{UNDONE} SELECT {NOW}, count(*) {OF_IT} GROUP BY 1 ORDER BY 2 DESC, 1")
+MAY_READ = text(f"SELECT has_table_privilege(to_regclass('{AUDIT}')::oid, 'SELECT')")
+# Found by the index on `at`: a replay and its rows bear one time.
+REPLAYED_AS = text(f"""
+SELECT a.logged_in_as FROM {EVENTS} e JOIN {AUDIT} a ON a.at = e.last_replayed_at
+WHERE e.id = CAST(:id AS uuid) AND a.action = '{Verb.REPLAY}' AND e.id = ANY (a.event_ids)
+ORDER BY a.id LIMIT 1
+""")
 
 
 @dataclass(frozen=True)
 class AuditRow:
     """Who did what, when, why, to how many, in how many batches; `event_ids` holds the first hundred.
 
+    `operator` is who was named by `--by`, `logged_in_as` as whom PostgreSQL had let them in: whoever adds
+    a batch of his own to another's act shows there. None: a row from before migration 0007.
     `filters` of a repair add up what its batches did. A time out of range is None.
     """
 
@@ -85,6 +96,7 @@ class AuditRow:
     ended_at: datetime | None
     action: str
     operator: str
+    logged_in_as: str | None
     reason: str
     filters: dict[str, Any]
     affected: int
@@ -124,6 +136,17 @@ def act(connection: Connection, id_: str) -> AuditRow | None:
     """One act by its id, None if there is no such; its event ids are left to `events`."""
     row = connection.execute(ONE, {"act": id_}).first()
     return None if row is None else _summed(connection, AuditRow(*row))
+
+
+def replayed_as(connection: Connection, id_: str) -> str | None:
+    """The login of who replayed an event last; None where nobody did, or the audit cannot tell.
+
+    It cannot where the row is older than migration 0007, or this role may not read it.
+    """
+    if not connection.execute(MAY_READ).scalar():
+        return None
+    found = connection.execute(REPLAYED_AS, {"id": id_}).scalar()
+    return None if found is None else str(found)
 
 
 def _summed(connection: Connection, row: AuditRow) -> AuditRow:

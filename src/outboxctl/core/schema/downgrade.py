@@ -10,6 +10,8 @@ from sqlalchemy import Connection, text
 from outboxctl.core.database import Database
 from outboxctl.core.schema.lock_wait import PATIENCE, patiently
 from outboxctl.core.schema.migrations import check_known, config, current
+from outboxctl.core.schema.names import EVENTS
+from outboxctl.core.search_path import places
 from outboxctl.core.stats import workers
 from outboxctl.domain.errors import InconclusiveError, UsageError
 
@@ -104,9 +106,10 @@ def _loss(connection: Connection, kind: str, name: str) -> Loss | None:
     table, _, column = name.partition(".")
     if kind == "setting":
         return Loss(kind, name, None)
-    if not connection.execute(EXISTS, {"name": table}).scalar():
+    full = places(connection).name(table, beside=EVENTS)  # an index lies beside its table
+    if not connection.execute(EXISTS, {"name": full}).scalar():
         return None
-    if kind == "column" and not connection.execute(HAS_COLUMN, {"table": table, "column": column}).scalar():
+    if kind == "column" and not connection.execute(HAS_COLUMN, {"table": full, "column": column}).scalar():
         return None
     counted = {"column": f"SELECT count({column}) FROM {table}", "table": f"SELECT count(*) FROM {table}"}
     rows = connection.exec_driver_sql(counted[kind]).scalar() if kind in counted else None

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, text
 
 from outboxctl.core.database import Database
 from outboxctl.core.schema.names import TABLES
+from outboxctl.core.search_path import places
 from outboxctl.domain.errors import LockedError
 from outboxctl.domain.printable import brief
 
@@ -23,7 +24,7 @@ IN_THE_WAY = text("""
 SELECT a.pid, a.application_name, extract(epoch FROM clock_timestamp() - a.xact_start)::float8 AS seconds
 FROM pg_locks l JOIN pg_stat_activity a USING (pid)
 WHERE l.granted AND a.pid <> pg_backend_pid() AND a.xact_start IS NOT NULL AND a.datname = current_database()
-    AND (l.relation IN (SELECT oid FROM pg_class WHERE relname = ANY (:tables) AND pg_table_is_visible(oid))
+    AND (l.relation IN (SELECT to_regclass(t) FROM unnest(CAST(:tables AS text[])) t)
         OR l.locktype = 'advisory' AND l.objsubid = 1
             AND (CAST(l.classid AS bigint) << 32) + CAST(l.objid AS bigint) = :key)
 ORDER BY a.xact_start LIMIT 1
@@ -58,7 +59,8 @@ def patiently(
 
 def _blockers(database: Database) -> str:
     with database.begin() as connection:
-        found = connection.execute(IN_THE_WAY, {"tables": list(TABLES), "key": KEY}).first()
+        names = [places(connection).name(table) for table in TABLES]
+        found = connection.execute(IN_THE_WAY, {"tables": names, "key": KEY}).first()
     if found is None:
         return f"somebody holds a table in {database.name}"
     name = brief(found.application_name, 60) or "no name"

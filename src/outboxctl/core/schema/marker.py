@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from outboxctl.core.database import Database
 
 READ = text(f"SELECT environment FROM {MARKER}")
-EXISTS = text("SELECT to_regclass(:table) IS NOT NULL")
+EXISTS = text(f"SELECT to_regclass('{MARKER}') IS NOT NULL")
 WRITE = text(f"INSERT INTO {MARKER} (environment) VALUES (:environment) ON CONFLICT DO NOTHING")
 READ_LOCKED = text(f"SELECT environment FROM {MARKER} FOR UPDATE")
 CHANGE = text(f"""
@@ -35,7 +35,7 @@ def read(connection: Connection) -> str | None:
 
 def read_if_any(connection: Connection) -> str | None:
     """The marker; None also where the schema is not there yet."""
-    return read(connection) if connection.execute(EXISTS, {"table": MARKER}).scalar() else None
+    return read(connection) if connection.execute(EXISTS).scalar() else None
 
 
 def write(connection: Connection, environment: str) -> None:

@@ -4,6 +4,7 @@ import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from alembic import command
 from alembic.config import Config
@@ -16,26 +17,35 @@ from outboxctl.core.database import Database
 from outboxctl.core.schema import marker
 from outboxctl.core.schema.lock_wait import PATIENCE, patiently
 from outboxctl.core.schema.names import EVENTS, SOURCE, TABLES, VERSION
+from outboxctl.core.search_path import places
 from outboxctl.domain.errors import UsageError
+from outboxctl.domain.printable import brief
 
 DESCRIBE = text("""
-SELECT 'table ' || c.relname AS item FROM pg_class c
-    WHERE c.relname = ANY (:tables) AND c.relkind IN ('r', 'p') AND pg_table_is_visible(c.oid)
+WITH ours AS (SELECT CAST(to_regclass(t) AS oid) AS oid FROM unnest(CAST(:tables AS text[])) t)
+SELECT 'table ' || c.relname AS item FROM pg_class c JOIN ours USING (oid) WHERE c.relkind IN ('r', 'p')
 UNION ALL
 SELECT 'column ' || c.relname || '.' || a.attname || ' ' || format_type(a.atttypid, a.atttypmod)
         || CASE WHEN a.attnotnull THEN ' not null' ELSE '' END
         || coalesce(' default ' || pg_get_expr(d.adbin, d.adrelid), '')
     FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
     LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-    WHERE c.relname = ANY (:tables) AND c.relkind IN ('r', 'p') AND pg_table_is_visible(c.oid)
+    WHERE c.oid IN (SELECT oid FROM ours) AND c.relkind IN ('r', 'p')
       AND a.attnum > 0 AND NOT a.attisdropped
 UNION ALL
-SELECT 'index ' || indexname FROM pg_indexes
-    WHERE tablename = ANY (:tables) AND schemaname = ANY (current_schemas(false))
+SELECT 'index ' || c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+    WHERE i.indrelid IN (SELECT oid FROM ours)
 UNION ALL
 SELECT 'constraint ' || conname FROM pg_constraint
-    WHERE conrelid IN (SELECT oid FROM pg_class WHERE relname = ANY (:tables) AND pg_table_is_visible(oid))
-      AND contype IN ('c', 'p', 'u')
+    WHERE conrelid IN (SELECT oid FROM ours) AND contype IN ('c', 'p', 'u')
+""")
+# Not even the events' owner, where a superuser migrates: a trigger of his would run as the superuser.
+FOREIGN = text("""
+SELECT c.oid::regclass::text, pg_get_userbyid(c.relowner) FROM pg_class c
+JOIN unnest(CAST(:tables AS text[])) t ON c.oid = to_regclass(t)
+JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_roles r ON r.oid = c.relowner
+WHERE current_setting('is_superuser')::boolean AND NOT r.rolsuper AND r.oid <> n.nspowner
+    AND r.oid <> (SELECT datdba FROM pg_database WHERE datname = current_database()) LIMIT 1
 """)
 KINDS = text("""
 SELECT a.attname, format_type(a.atttypid, NULL) FROM pg_attribute a
@@ -73,8 +83,13 @@ def head() -> str:
 
 def current(connection: Connection) -> str | None:
     """The database's revision, None before the first upgrade."""
-    context = MigrationContext.configure(connection, opts={"version_table": VERSION})
+    context = MigrationContext.configure(connection, opts=version_table(connection))
     return context.get_current_revision()
+
+
+def version_table(connection: Connection) -> dict[str, Any]:
+    """Where alembic keeps the revision, as its `configure` takes it: it asks by name and schema."""
+    return {"version_table": VERSION, "version_table_schema": places(connection).schema(VERSION)}
 
 
 def knows(revision: str) -> bool:
@@ -102,11 +117,13 @@ def upgrade(
 
     A table that others hold is waited for as `patiently` does, for `patience` seconds.
 
-    Raises UsageError, with nothing changed, if a table's types cannot be adopted or the marker
-    contradicts `environment`; LockedError if a table could not be had.
+    Raises UsageError, with nothing changed, if a table's types cannot be adopted, a table of ours belongs
+    to a role that may not be trusted, or the marker contradicts `environment`; LockedError if a table could
+    not be had.
     """
 
     def migrate(connection: Connection) -> Upgrade:
+        _check_owners(connection)
         before, had = current(connection), _describe(connection)
         check_known(before, database.name)
         command.upgrade(config(connection), "head")
@@ -131,7 +148,11 @@ def upgrade_sql() -> str:
 
 
 def _describe(connection: Connection) -> set[str]:
-    return set(connection.execute(DESCRIBE, {"tables": list(TABLES)}).scalars())
+    return set(
+        connection.execute(
+            DESCRIBE, {"tables": [places(connection).name(table) for table in TABLES]}
+        ).scalars()
+    )
 
 
 def _named(item: str) -> str:
@@ -144,9 +165,20 @@ def _summary(added: set[str]) -> list[str]:
     return sorted(item for item in added if item.startswith("table ") or not any(t in item for t in tables))
 
 
+def _check_owners(connection: Connection) -> None:
+    names = [places(connection).name(table) for table in (*TABLES, VERSION) if table not in NEEDED]
+    for name, owner in connection.execute(FOREIGN, {"tables": names}):
+        raise UsageError(
+            f"{brief(name, 140)} belongs to the role {brief(owner, 70)}: a superuser does not migrate it",
+            hint="log in as that role; or, if you trust what it made, ALTER TABLE … OWNER TO a superuser",
+        )
+
+
 def _check_types(connection: Connection) -> None:
     for table, needed in NEEDED.items():
-        kinds: dict[str, str] = dict(connection.execute(KINDS, {"table": table}).all())
+        kinds: dict[str, str] = dict(
+            connection.execute(KINDS, {"table": places(connection).name(table)}).all()
+        )
         wrong = [
             f"{column} is {kinds[column]}, not {kind}"
             for column, kind in needed.items()

@@ -52,4 +52,6 @@ def target(verb: Verb) -> str:
 
 def parts(table: str) -> str:
     """A query of one column, `part`: the table itself and, if it is partitioned, its partitions."""
-    return f"SELECT '{table}'::regclass AS part UNION SELECT relid FROM pg_partition_tree('{table}')"
+    return (
+        f"SELECT '{table}'::regclass AS part UNION SELECT relid FROM pg_partition_tree('{table}'::regclass)"
+    )

@@ -1,6 +1,6 @@
 """Databases and schemas of their own, for runs that shall meet nobody else's rows."""
 
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlunsplit
 from uuid import uuid4
 
 import psycopg
@@ -8,11 +8,11 @@ from psycopg import sql
 
 from outboxctl.core.database import translate
 from outboxctl.domain.errors import UsageError
-from outboxctl.net.urls import check_database_url, mask
+from outboxctl.net.urls import check_database_url, mask, parse_url
 
 # Sessions that a killed program left: until the server notices, they hold locks on what is to go.
-END_SESSIONS = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-WHERE application_name = %s AND usename = current_user AND pid <> pg_backend_pid()"""
+END_SESSIONS = """SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity
+WHERE application_name = %s AND usename = current_user AND pid <> pg_catalog.pg_backend_pid()"""
 OPTIONS, NAME = "options", "application_name"
 
 
@@ -24,14 +24,14 @@ def create_database(url: str, name: str, *, like: str | None = None) -> str:
     Raises UsageError where the role may not, UnreachableError where the server is away.
     """
     own = f"{name[:50]}_{uuid4().hex[:8]}"
-    template = urlsplit(like).path[1:] if like else "template0"
+    template = parse_url(like).path[1:] if like else "template0"
     _execute(url, sql.SQL("CREATE DATABASE {} TEMPLATE {} ENCODING 'UTF8'"), own, template)
-    return urlunsplit(urlsplit(url)._replace(path=f"/{own}"))
+    return urlunsplit(parse_url(url)._replace(path=f"/{own}"))
 
 
 def drop_database(url: str, own: str) -> None:
     """Drop what `create_database` returned, whoever is still connected; `url` is that of another one."""
-    _execute(url, sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)"), urlsplit(own).path[1:])
+    _execute(url, sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)"), parse_url(own).path[1:])
 
 
 def in_schema(url: str, own: str) -> str:
@@ -39,7 +39,7 @@ def in_schema(url: str, own: str) -> str:
 
     Its sessions have the schema's name as theirs.
     """
-    parts = urlsplit(url)
+    parts = parse_url(url)
     given = dict(parse_qsl(parts.query, keep_blank_values=True))
     given |= {OPTIONS: f"{given.get(OPTIONS, '')} -csearch_path={own}".strip(), NAME: own}
     # libpq takes neither a plus for a blank nor a bare equals sign in a value.
@@ -79,7 +79,7 @@ def schema_of(url: str) -> str | None:
     """The schema in which a new table would be made; None for none, and where the server refuses."""
     try:
         with psycopg.connect(check_database_url(url), connect_timeout=5) as connection:
-            row = connection.execute("SELECT current_schema()").fetchone()
+            row = connection.execute("SELECT pg_catalog.current_schema()").fetchone()
     except psycopg.OperationalError:
         return None
     return str(row[0]) if row and row[0] else None

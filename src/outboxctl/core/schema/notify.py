@@ -7,14 +7,16 @@ another schema wakes nobody here. The trigger asks for the oid when it fires: a 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import psycopg
-from psycopg.sql import SQL, Composed, Identifier
-from sqlalchemy import Connection, text
+from psycopg.sql import SQL, Identifier
+from sqlalchemy import Connection, Row, text
 
 from outboxctl.core.database import Database
 from outboxctl.core.schema.names import EVENTS
 from outboxctl.domain.errors import UsageError
+from outboxctl.domain.printable import brief
 
 NAME = "outbox_notify"  # of the trigger and its function
 # Somebody's long transaction must not make every writer queue behind us.
@@ -22,7 +24,8 @@ PATIENCE = "SET LOCAL lock_timeout = '5s'"
 # One a statement; PostgreSQL folds equal ones of a transaction into one. It fires for the partitioned
 # table, not for what is put into a partition by its own name.
 SWITCH_ON = """
-CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql AS $outbox$
+CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp AS $outbox$
 BEGIN
     PERFORM pg_catalog.pg_notify(pg_catalog.concat('outbox_', TG_RELID), '');
     RETURN NULL;
@@ -42,8 +45,13 @@ SELECT EXISTS (
     channel,
     (SELECT count(*) FROM pg_stat_activity a
         WHERE a.datname = current_database() AND a.query = concat('LISTEN "', channel, '"')) AS listening,
-    n.nspname AS schema
-FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace, concat('outbox_', c.oid) AS channel
+    n.nspname AS schema,
+    p.oid IS NOT NULL AND p.proconfig IS NULL AS unpinned,
+    (SELECT rolname FROM pg_roles r WHERE r.oid = p.proowner AND NOT r.rolsuper AND r.oid <> c.relowner
+        AND r.rolname <> current_user) AS stranger
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    LEFT JOIN pg_proc p ON p.proname = '{NAME}' AND p.pronamespace = n.oid AND p.pronargs = 0,
+    concat('outbox_', c.oid) AS channel
 WHERE c.oid = to_regclass('{EVENTS}')
 """)
 SEND = text("SELECT pg_notify(:channel, :payload)")
@@ -60,20 +68,27 @@ class Switch:
 
 def status(connection: Connection) -> Switch:
     """How the switch stands. UsageError where there is no outbox."""
-    return _look(connection)[0]
+    return _switch(_look(connection))
 
 
 def switch(connection: Connection, *, on: bool) -> Switch:
     """Make it so; what is so already is left alone, without a lock. Returns how it stands now.
 
-    Needs the table's owner. Waits up to 5 s for a lock that keeps writers out for a moment.
+    Needs the table's owner. Waits up to 5 s for a lock that keeps writers out for a moment. A function
+    of an older version, without a search path of its own, is replaced. Raises UsageError where the
+    function belongs to a role that is neither ours, nor the table's owner, nor a superuser.
     """
-    now, schema = _look(connection)
-    if now.on is on:
-        return now
+    now = _look(connection)
+    if on:
+        _refuse(now)
+    if now.on is on and not (on and now.unpinned):
+        return _switch(now)
     connection.exec_driver_sql(PATIENCE)
-    connection.exec_driver_sql(_sql(SWITCH_ON if on else SWITCH_OFF, schema).as_string())
-    return status(connection)
+    connection.exec_driver_sql(_sql(SWITCH_ON if on else SWITCH_OFF, now.schema))
+    after = _look(connection)
+    if on:
+        _refuse(after)  # made by somebody else meanwhile: it would have kept its owner
+    return _switch(after)
 
 
 def send(connection: Connection, channel: str, payload: str) -> None:
@@ -108,14 +123,29 @@ def listening(database: Database, channel: str) -> Iterator[Ear]:
                     session.execute(f'UNLISTEN "{channel}"'.encode())
 
 
-def _look(connection: Connection) -> tuple[Switch, str]:
+def _look(connection: Connection) -> Row[Any]:
     row = connection.execute(STATUS).one_or_none()
     if row is None:
         raise UsageError(f"there is no table {EVENTS}", hint="run `outboxctl db upgrade`")
-    return Switch(row.on, row.channel, row.listening), row.schema
+    return row
 
 
-def _sql(statement: str, schema: str) -> Composed:
-    return SQL(statement).format(
+def _switch(row: Row[Any]) -> Switch:
+    return Switch(row.on, row.channel, row.listening)
+
+
+def _refuse(row: Row[Any]) -> None:
+    """Who owns a function may replace its body, and whoever inserts an event runs it."""
+    if row.stranger:
+        function = brief(Identifier(row.schema, NAME).as_string(), 140)
+        raise UsageError(
+            f"the function {function} belongs to the role {brief(row.stranger, 70)}",
+            hint=f"if you trust that role: ALTER FUNCTION {function}() OWNER TO …; otherwise drop it",
+        )
+
+
+def _sql(statement: str, schema: str) -> str:
+    made = SQL(statement).format(
         function=Identifier(schema, NAME), trigger=Identifier(NAME), table=Identifier(schema, EVENTS)
     )
+    return made.as_string().replace("%", "%%")  # a percent sign is the driver's otherwise

@@ -1,4 +1,4 @@
-"""SQL of the three roles: what a worker, an operator and a viewer may do, and nothing else."""
+"""SQL of the four roles: what a worker, an operator, a viewer and a producer may do, and nothing else."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,11 +14,12 @@ TABLES = (*TOOL_TABLES, SOURCE)
 
 
 class Role(StrEnum):
-    """Who: the daemon, the person who mends, the person or dashboard that looks."""
+    """Who: the daemon, the person who mends, the person or dashboard that looks, the application."""
 
     WORKER = "worker"
     OPERATOR = "operator"
     VIEWER = "viewer"
+    PRODUCER = "producer"
 
 
 @dataclass(frozen=True)
@@ -36,27 +37,46 @@ COURSE = (
     *("status", "owner", "lease_token", "lease_until", "processing_started_at", "attempts"),
     *("next_retry_at", "processed_at", "error_reason", "error", "updated_at"),
 )
+# What a heartbeat writes again. Whose the row is, the table's trigger says: its login's (migration 0008).
+HEARTBEAT = ("heartbeat_at", "in_flight", "circuit_open", "rate_in", "rate_out", "progress_at")
 REPLAYED = ("replay_count", "last_replayed_at", "last_replayed_by", "last_replayed_reason")
+# What an INSERT of an event may name. Migration 0007 holds the second line to the values of a new event.
+BORN = (
+    *("entity_type", "entity_id", "op", "event_version", "traceparent"),
+    *("status", "attempts", "replay_count", "created_at", "updated_at"),
+)
+# Without `logged_in_as`, whose default is the login. Migration 0007 sets `at`, too.
+TOLD = (
+    *("at", "action", "operator", "reason", "filters", "affected", "event_ids", "act_id"),
+    *("before_reasons", "before_errors", "before_attempts", "before_times"),
+)
 RIGHTS = (
     *(Right(Role.WORKER, table, "SELECT") for table in (EVENTS, SOURCE, MARKER, VERSION)),
     Right(Role.WORKER, EVENTS, "UPDATE", COURSE),
-    Right(Role.WORKER, WORKERS, "SELECT, INSERT, UPDATE, DELETE"),
+    Right(Role.WORKER, WORKERS, "SELECT, INSERT, DELETE"),
+    Right(Role.WORKER, WORKERS, "UPDATE", HEARTBEAT),
     *(Right(Role.OPERATOR, table, "SELECT") for table in TABLES),
-    Right(Role.OPERATOR, EVENTS, "INSERT, DELETE"),
+    Right(Role.OPERATOR, EVENTS, "DELETE"),
+    # Not by id: what he deletes cannot come back under its id as something else.
+    Right(Role.OPERATOR, EVENTS, "INSERT", BORN),
     Right(Role.OPERATOR, EVENTS, "UPDATE", COURSE + REPLAYED),
     Right(Role.OPERATOR, SOURCE, "UPDATE", ("event_version",)),
-    Right(Role.OPERATOR, AUDIT, "INSERT"),
+    Right(Role.OPERATOR, AUDIT, "INSERT", TOLD),
     Right(Role.OPERATOR, REBUILDS, "INSERT, UPDATE"),
     *(Right(Role.VIEWER, table, "SELECT") for table in TABLES),
+    # An event that is sent twice is recognised by its id, which therefore is read.
+    Right(Role.PRODUCER, EVENTS, "INSERT", ("id", *BORN)),
+    Right(Role.PRODUCER, EVENTS, "SELECT", ("id",)),
 )
 
 # Taken away first, then given: a right that a newer version no longer needs does not stay behind.
 SCRIPT = """\
--- Three groups without a login; give them to people and programs: GRANT {operator} TO alice;
+-- Four groups without a login; give them to people and programs: GRANT {operator} TO alice;
 -- Safe to run again, by the owner of the tables or a superuser who may create roles.
 BEGIN;
 {create}
 REVOKE ALL ON {ours} FROM PUBLIC;
+REVOKE CREATE ON SCHEMA {schema} FROM PUBLIC;
 REVOKE ALL ON {tables} FROM {roles};
 GRANT USAGE ON SCHEMA {schema} TO {roles};
 {grants}
@@ -74,7 +94,7 @@ END
 
 
 def roles_sql(prefix: str, schema: str) -> str:
-    """The SQL that creates the roles named `prefix` + worker, operator and viewer, or mends their rights.
+    """The SQL that creates the roles named `prefix` + worker, operator, … (see Role), or mends their rights.
 
     Raises UsageError for names that PostgreSQL would cut, or keeps for itself.
     """

@@ -1,6 +1,7 @@
 """SQL of a trigger that writes an outbox event for every change of an existing table."""
 
 import re
+from collections.abc import Iterable
 
 from psycopg.sql import SQL, Identifier, Literal
 
@@ -12,43 +13,65 @@ NAME = re.compile(r"[^\x00]{1,63}")
 
 # Ids are the column's default. Without one every write to the application's table would fail: so the
 # trigger is not made on an outbox that no upgrade has seen.
+# The function's own search path: neither the session's nor its temporary tables matter.
 TEMPLATE = """\
-DO $outbox$
+DO {outer}
+DECLARE
+    searched text := pg_catalog.current_setting('search_path');
+    watched regclass := {table};
+    stranger name;
 BEGIN
+    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     IF NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass({outbox}) AND attname = 'id'
                    AND atthasdef) THEN
-        RAISE EXCEPTION 'the outbox is not ready: it is not there, or its ids have no default'
-            USING HINT = 'run: outboxctl db upgrade';
+        RAISE EXCEPTION 'the outbox is not ready: % is not there, or its ids have no default', {outbox}
+            USING HINT = 'run: outboxctl db upgrade; an outbox in another schema: db trigger --schema NAME';
     END IF;
-END
-$outbox$;
-CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql AS $outbox$
-BEGIN
-    -- A delete's version must be above the last upsert's, or a late upsert could win.
-    IF TG_OP = 'DELETE' THEN
+    CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp AS {tag}
+    BEGIN
+        -- A delete's version must be above the last upsert's, or a late upsert could win.
+        IF TG_OP = 'DELETE' THEN
+            INSERT INTO {events} ({columns})
+            VALUES ({old_type}, OLD.{id}, 'delete', OLD.{version} + 1, 'pending', 0, 0, now(), now());
+            RETURN OLD;
+        END IF;
+        -- A row that becomes another entity leaves one behind.
+        IF TG_OP = 'UPDATE' AND ({old_type}, OLD.{id}) IS DISTINCT FROM ({new_type}, NEW.{id}) THEN
+            INSERT INTO {events} ({columns})
+            VALUES ({old_type}, OLD.{id}, 'delete', OLD.{version} + 1, 'pending', 0, 0, now(), now());
+        END IF;
         INSERT INTO {events} ({columns})
-        VALUES ({old_type}, OLD.{id}, 'delete', OLD.{version} + 1, 'pending', 0, 0, now(), now());
-        RETURN OLD;
+        VALUES ({new_type}, NEW.{id}, 'upsert', NEW.{version}, 'pending', 0, 0, now(), now());
+        RETURN NEW;
+    END
+    {tag};
+    -- A function that was there keeps its owner, who may replace its body whenever he likes.
+    SELECT rolname INTO stranger FROM pg_proc JOIN pg_roles r ON r.oid = proowner
+    WHERE pg_proc.oid = to_regprocedure({function_name}) AND rolname <> current_user AND NOT rolsuper
+        AND proowner <> (SELECT relowner FROM pg_class WHERE oid = watched);
+    IF FOUND THEN
+        RAISE EXCEPTION 'the function % belongs to the role %', {function_name}, stranger
+            USING HINT = 'if you trust that role: ALTER FUNCTION … OWNER TO …; otherwise drop the function';
     END IF;
-    -- A row that becomes another entity leaves one behind.
-    IF TG_OP = 'UPDATE' AND ({old_type}, OLD.{id}) IS DISTINCT FROM ({new_type}, NEW.{id}) THEN
-        INSERT INTO {events} ({columns})
-        VALUES ({old_type}, OLD.{id}, 'delete', OLD.{version} + 1, 'pending', 0, 0, now(), now());
-    END IF;
-    INSERT INTO {events} ({columns})
-    VALUES ({new_type}, NEW.{id}, 'upsert', NEW.{version}, 'pending', 0, 0, now(), now());
-    RETURN NEW;
+    EXECUTE format('CREATE OR REPLACE TRIGGER %I AFTER INSERT OR UPDATE OR DELETE ON %s
+        FOR EACH ROW EXECUTE FUNCTION %s', {trigger_name}, watched, {function_name});
+    PERFORM set_config('search_path', searched, true);
 END
-$outbox$;
-CREATE OR REPLACE TRIGGER {trigger} AFTER INSERT OR UPDATE OR DELETE ON {table}
-FOR EACH ROW EXECUTE FUNCTION {function}();
+{outer};
 """
 
 
 def trigger_sql(
-    table: str, *, id_column: str, version_column: str, entity_type: str = "", type_column: str = ""
+    table: str,
+    *,
+    id_column: str,
+    version_column: str,
+    entity_type: str = "",
+    type_column: str = "",
+    schema: str = "public",
 ) -> str:
-    """The SQL to create the trigger on `table` (optionally `schema.table`).
+    """The SQL to create the trigger on `table` (optionally with its schema); the outbox lies in `schema`.
 
     Exactly one of `entity_type` (a constant) and `type_column` is given; raises UsageError otherwise,
     or for a name that PostgreSQL cannot have.
@@ -56,18 +79,23 @@ def trigger_sql(
     if bool(entity_type) == bool(type_column):
         raise UsageError("give exactly one of --entity-type and --type-column")
     parts = table.split(".")
-    for name in (*parts, id_column, version_column, *filter(None, [type_column])):
+    for name in (*parts, schema, id_column, version_column, *filter(None, [type_column])):
         if not NAME.fullmatch(name):
             raise UsageError(f"not a PostgreSQL name: {name[:80]!r}")
     name = f"{parts[-1][:50]}_outbox"
     kind = Literal(entity_type) if entity_type else Identifier(type_column)
     prefix = ("", "") if entity_type else ("OLD.", "NEW.")
+    function, events = Identifier(schema, name), Identifier(schema, EVENTS)
+    given = (table, schema, id_column, version_column, entity_type, type_column)
     statement = SQL(TEMPLATE).format(
-        function=Identifier(name),
-        trigger=Identifier(name),
-        table=Identifier(*parts),
-        events=Identifier(EVENTS),
-        outbox=Literal(EVENTS),
+        outer=SQL(_tag("outbox", given)),
+        tag=SQL(_tag("trigger", given)),
+        function=function,
+        function_name=Literal(f"{function.as_string()}()"),
+        trigger_name=Literal(name),
+        table=Literal(Identifier(*parts).as_string()),
+        events=events,
+        outbox=Literal(events.as_string()),
         columns=SQL(COLUMNS),
         id=Identifier(id_column),
         version=Identifier(version_column),
@@ -75,3 +103,10 @@ def trigger_sql(
         new_type=SQL(prefix[1]) + kind,
     )
     return statement.as_string()
+
+
+def _tag(word: str, given: Iterable[str]) -> str:
+    """A dollar quote that none of the texts within ends."""
+    while any(f"${word}$" in each for each in given):
+        word += "_"
+    return f"${word}$"

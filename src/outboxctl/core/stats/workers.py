@@ -11,6 +11,7 @@ from outboxctl.core.schema.names import EVENTS, SAFE, WORKERS, parts
 INTERVAL = 3.0  # seconds between two heartbeats
 SILENT = 3 * INTERVAL  # seconds without one until a worker is held to be gone
 KEPT = 86_400.0  # seconds that the row of a worker which fell silent is kept, for people to see
+OTHERS_ROW = "the row of another login"  # in the words of the trigger that migration 0008 makes
 
 # Insertions are counted by the server for itself (pg_stat): no index on done rows is needed. It counts
 # a transaction when it ends, a busy session's at most once a second, and those rolled back too.

@@ -5,7 +5,6 @@ from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import psutil
 
@@ -17,6 +16,7 @@ from outboxctl.drills.bench.rig import Rig
 from outboxctl.drills.faults import gate, guest
 from outboxctl.drills.scratch.settings import environment, fixed
 from outboxctl.drills.scratch.worker import RUN
+from outboxctl.net.urls import parse_url
 from outboxctl.settings import Settings
 from outboxctl.sink.transport.open import connect
 
@@ -101,7 +101,7 @@ def _clocks(inside: Settings) -> Clocks:
     with closing(Database(inside.require_database_url(), connections=1)) as database:
         postgres = cpu.clock(cpu.postgres(database))
     urls = inside.sink_urls
-    port = urlsplit(urls[0]).port if len(urls) == 1 and gate.local(urls[0]) else None
+    port = parse_url(urls[0]).port if len(urls) == 1 and gate.local(urls[0]) else None
     return {"postgres": postgres, "engine": cpu.clock(cpu.engine(port)) if port else None}
 
 

@@ -4,13 +4,13 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from outboxctl.domain.errors import OutboxctlError, UsageError
 from outboxctl.drills.faults import processes, sink, sink_controls
 from outboxctl.drills.faults.ledger import Ledger, undone_by
 from outboxctl.drills.faults.planned import PlannedFault
 from outboxctl.drills.faults.records import Fault
+from outboxctl.net.urls import parse_url
 
 if TYPE_CHECKING:
     from outboxctl.drills.faults.sink_controls import SinkControl
@@ -142,4 +142,4 @@ def _must_answer(url: str) -> None:
 
 
 def _port(url: str) -> int:
-    return urlsplit(url).port or 0  # settings have made it explicit
+    return parse_url(url).port or 0  # settings have made it explicit

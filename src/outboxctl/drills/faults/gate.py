@@ -3,12 +3,11 @@
 from contextlib import closing
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from outboxctl.core.database import Database, host_of
 from outboxctl.core.schema import marker
 from outboxctl.domain.errors import UsageError
-from outboxctl.net.urls import mask
+from outboxctl.net.urls import mask, parse_url
 
 if TYPE_CHECKING:
     from outboxctl.settings import Settings
@@ -23,7 +22,7 @@ UNKNOWN = (
 
 def local(url: str) -> bool:
     """Whether a URL's host is this machine, by its name alone: nobody is asked for an address."""
-    return here(urlsplit(url).hostname or "")
+    return here(parse_url(url).hostname or "")
 
 
 def allow(settings: "Settings", what: str, *, sure: bool) -> None:

@@ -6,10 +6,9 @@ from collections.abc import Callable
 from contextlib import closing
 from http import HTTPStatus
 from time import monotonic, sleep
-from urllib.parse import urlsplit
 
 from outboxctl.domain.errors import InconclusiveError, UnreachableError, UsageError
-from outboxctl.net.urls import mask, without_credentials
+from outboxctl.net.urls import mask, parse_url, without_credentials
 from outboxctl.settings import Settings
 
 ANSWER_SECONDS = 1.0
@@ -28,7 +27,7 @@ def only(settings: Settings) -> str:
 
 def answers(url: str) -> bool:
     """Whether it says anything but that it is ill; a refusal for want of credentials is an answer."""
-    parts = urlsplit(url)
+    parts = parse_url(url)
     host, port = parts.hostname or "", parts.port
     plain = parts.scheme == "http"
     connection = (

@@ -1,12 +1,12 @@
 """The sink away: how labs bring it about, and how they see that it is."""
 
 import socket
-from urllib.parse import urlsplit
 
 from outboxctl.drills import services
 from outboxctl.drills.labs.model import BilingualText
 from outboxctl.drills.labs.scene import Scene
 from outboxctl.drills.proxy import faults
+from outboxctl.net.urls import parse_url
 
 AWAY = BilingualText("nothing listens where the worker sends", "worker 的 ELASTIC_URL 无法连接")
 STOPPED = BilingualText("ES stopped", "停 ES")
@@ -46,7 +46,7 @@ def _took_hold(scene: Scene, url: str) -> None:
 
 
 def _listens(url: str) -> bool:
-    at = urlsplit(url)
+    at = parse_url(url)
     try:
         socket.create_connection((at.hostname, at.port or 0), SHORT_SECONDS).close()
     except OSError:

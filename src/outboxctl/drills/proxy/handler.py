@@ -10,6 +10,7 @@ from outboxctl.drills.proxy.exchange import Answered, Exchange
 from outboxctl.drills.proxy.request import ProxyRequest
 from outboxctl.drills.proxy.room import ROOM
 from outboxctl.drills.proxy.wire import ProxyReply
+from outboxctl.net.browsers import by_another_name, from_a_page
 
 
 class ExchangeServer(ThreadingHTTPServer):
@@ -20,6 +21,11 @@ class ExchangeServer(ThreadingHTTPServer):
     @property
     def limit(self) -> int:
         """Bytes of the largest body that is read."""
+        raise NotImplementedError
+
+    @property
+    def names(self) -> frozenset[str]:
+        """What a `Host` header may say."""
         raise NotImplementedError
 
 
@@ -40,9 +46,14 @@ class Handler(BaseHTTPRequestHandler):
             self.rfile = stream
 
     def answer(self) -> None:
-        """Serve one request."""
+        """Serve one request, unless a web page sent it: the sink would be sent our credentials for it."""
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        if why := from_a_page(headers) or by_another_name(headers, self.server.names):
+            self.close_connection = True
+            wire.refuse(self.connection, why)
+            return
         try:
-            self._answer({name.lower(): value for name, value in self.headers.items()})
+            self._answer(headers)
         finally:
             ROOM.leave()
 

@@ -37,6 +37,11 @@ class ProxyServer(ExchangeServer):
         return f"http://127.0.0.1:{self.server_port}"
 
     @property
+    def names(self) -> frozenset[str]:
+        """What clients name in `Host`: it listens on 127.0.0.1, which these stand for."""
+        return frozenset(f"{name}:{self.server_port}" for name in ("127.0.0.1", "localhost", "[::1]"))
+
+    @property
     def limit(self) -> int:
         """Bytes of a body that are read."""
         return LARGEST

@@ -5,7 +5,6 @@ import socket
 from base64 import b64encode
 from contextlib import suppress
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection, IncompleteRead
-from urllib.parse import urlsplit
 
 from outboxctl.domain.printable import brief
 from outboxctl.drills.proxy.body import TooLargeError
@@ -13,7 +12,7 @@ from outboxctl.drills.proxy.request import LARGEST, ProxyRequest
 from outboxctl.drills.proxy.room import ROOM
 from outboxctl.drills.proxy.wire import PRODUCT, ProxyReply
 from outboxctl.net.certificates import SINK, Files
-from outboxctl.net.urls import credentials, without_credentials
+from outboxctl.net.urls import credentials, parse_url, without_credentials
 
 # What is between two neighbours, and no matter of those behind them.
 PER_HOP = {
@@ -33,7 +32,7 @@ class Upstream:
     """
 
     def __init__(self, url: str, files: Files = PLAIN) -> None:
-        parts = urlsplit(without_credentials(url))
+        parts = parse_url(without_credentials(url))
         self._netloc, self._prefix = parts.netloc, parts.path.rstrip("/")
         self._tls = files.context() if parts.scheme == "https" else None
         inside = credentials(url)

@@ -9,9 +9,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from http.client import responses
+from time import monotonic
 
 JSON = "application/json"
 PRODUCT = "X-Elastic-Product"
+LINGER = 1.0  # seconds that a client which is refused may go on sending: it reads the answer afterwards
 LOOK = 0.1  # seconds between two looks whether a client that is left without an answer is still there
 
 
@@ -79,6 +81,21 @@ def reset(connection: socket.socket) -> None:
     """End a connection with an RST: its peer sees "connection reset", not an end of the stream."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     os.close(connection.detach())  # a close() would wait for the handler's files on this socket
+
+
+def refuse(connection: socket.socket, why: str) -> None:
+    """Answer 403 in plain text and end the connection; what the client still sends is thrown away.
+
+    To close with bytes unread would reset the connection, and the client might not see the answer.
+    """
+    headers = {PRODUCT: None, "Content-Type": "text/plain; charset=utf-8", "Connection": "close"}
+    text = f"the fault proxy refused this request: {why}\n"
+    connection.sendall(ProxyReply(403, text.encode(), headers).written())
+    connection.shutdown(socket.SHUT_WR)
+    connection.settimeout(LINGER)
+    end = monotonic() + LINGER
+    while monotonic() < end and connection.recv(65_536):
+        pass
 
 
 def client_disconnected(connection: socket.socket) -> bool:

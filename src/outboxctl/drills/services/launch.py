@@ -42,7 +42,7 @@ def start(root: Path, order: ServiceRequest, held: ExitStack, say: Say) -> Servi
     kind = _kind(order, say)
     if order.settings and kind not in ENGINES:
         raise UsageError(f"{kind} takes no engine settings", hint="they need search=elasticsearch")
-    home = known.home if known and known.kind == kind and known.home.exists() else _home(root, kind)
+    home = _known_home(known, kind, say) or _home(root, kind)
     _clear(home / "data", order.role, say)  # first, for it may hold the port
     port = held.enter_context(closing(_port(order, known, say))).port
     service = Service(order.role, kind, port, home / "data", settings=order.settings)
@@ -85,11 +85,18 @@ def _kind(order: ServiceRequest, say: Say) -> Kind:
     return postgres.choose() if order.role == "postgres" else search.choose(say)
 
 
+def _known_home(known: Service | None, kind: Kind, say: Say) -> Path | None:
+    if known is None or known.kind != kind or not known.home.exists():
+        return None
+    if place.reaches(known.home):
+        return known.home
+    say(f"{known.role}: nobody, who runs it for root, cannot reach the data in {known.home}: beginning anew")
+    return None
+
+
 def _home(root: Path, kind: Kind) -> Path:
     """Return a folder of the kind's own: no engine reads another one's data."""
-    home = place.home(root) if kind == "embedded" else root / kind
-    home.mkdir(parents=True, exist_ok=True)
-    return home
+    return place.home(root, "postgres" if kind == "embedded" else kind)
 
 
 def _port(order: ServiceRequest, known: Service | None, say: Say) -> sockets.Reserved:
@@ -109,10 +116,10 @@ def _begin(root: Path, service: Service, order: ServiceRequest, say: Say) -> Ser
         return save(root, service)
     if service.kind == "embedded":
         postgres.prepare(service.home, fast=order.fast)
-    service.data.mkdir(exist_ok=True)
-    account = place.account() if service.kind == "embedded" else {}
+    place.make_data(service.data)
     command = _command(service, order, say)
-    with process.spawned(command, cwd=service.data, log=service.log, account=account) as (pid, born):
+    account, env = place.account(), place.environment()
+    with process.spawned(command, cwd=service.data, log=service.log, account=account, env=env) as (pid, born):
         say(f"{service.role}: starting {service.kind} on port {service.port} (pid {pid})")
         return save(root, replace(service, pid=pid, born=born))
 

@@ -1,6 +1,7 @@
 """A real search engine from Maven Central: its jars, and the few classes that Maven Central lacks.
 
-Prepared once into the cache folder; the data lives elsewhere.
+Prepared once into the cache folder; the data lives elsewhere. The jars are those of `pins.py`, or nothing
+is started.
 """
 
 import hashlib
@@ -8,25 +9,28 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
-from outboxctl.domain.errors import UnreachableError
+from outboxctl.domain.errors import UnreachableError, UsageError
+from outboxctl.drills.services import pins, place
 from outboxctl.drills.services.engines import SOURCES, Release
 from outboxctl.drills.services.model import Say
 from outboxctl.drills.services.record import locked
 from outboxctl.settings.folders import cache_folder
 
 MODULE = "transport"
-
-
-def java_home(oldest: int) -> Path | None:
-    """Find a JDK that is new enough: `ENGINE_JAVA_HOME`, `JAVA_HOME`, /usr/lib/jvm, or the one on PATH."""
-    return next((home for home in _java_homes() if _release(home) >= oldest), None)
+# In Maven's words: Could not transfer artifact G:A:jar:V from/to … (…): Checksum validation failed, …
+FORGED = re.compile(r"artifact (\S+) from/to [^\n]*?(Checksum validation failed[^\n]*?)(?: ->|\n|$)")
+FORGED_HINT = (
+    "try again; if it comes again, the repository that Maven asks (settings.xml) is damaged or forged"
+)
 
 
 def engine_home(engine: Release, java: Path, say: Say) -> Path:
-    """Return the folder to use as `path.home`, prepared if need be. UnreachableError where that fails."""
+    """Return the folder to use as `path.home`, prepared if need be.
+
+    UnreachableError where that fails, UsageError where a jar is not the one of its list.
+    """
     home = cache_folder() / f"{engine.product}-{engine.version}-{_fingerprint(engine)}"
     with locked(cache_folder(), say):
         if not home.exists():
@@ -37,29 +41,31 @@ def engine_home(engine: Release, java: Path, say: Say) -> Path:
             part = home.with_name(f"{home.name}.{os.getpid()}.part")
             _build(engine, part, java / "bin" / "javac")
             part.rename(home)
-    return home
+    used = place.within_reach(home, home.name)
+    pins.check(engine, used, _jars(engine, used))
+    return used
 
 
-def _java_homes() -> Iterator[Path]:
-    yield from (Path(os.environ[name]) for name in ("ENGINE_JAVA_HOME", "JAVA_HOME") if os.environ.get(name))
-    yield from sorted(Path("/usr/lib/jvm").glob("*"))
-    java = shutil.which("java")
-    if java:
-        yield Path(java).resolve().parents[1]
+def fetch(engine: Release, folder: Path, *more: str) -> None:
+    """Download the jars of an engine into a folder; what differs from its checksum there is refused (-C)."""
+    goal = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={folder}"]
+    pom = str(engine.sources / "pom.xml")
+    _run("mvn", "-q", "-B", "-C", "-f", pom, f"-Drelease={engine.version}", *goal, *more)
 
 
-def _release(home: Path) -> int:
-    """Read the feature release of a JDK; 0 for what is none."""
-    release = home / "release"
-    if not release.is_file() or not (home / "bin" / "javac").exists():
-        return 0
-    found = re.search(r'^JAVA_VERSION="(\d+)', release.read_text(), re.MULTILINE)
-    return int(found[1]) if found else 0
+def _jars(engine: Release, home: Path) -> list[Path]:
+    """Every jar in a prepared folder but the one that is made of our own transport."""
+    own = home / "modules" / MODULE / f"{MODULE}.jar"
+    return [jar for jar in home.rglob("*.jar") if jar != own or not _own_transport(engine).exists()]
+
+
+def _own_transport(engine: Release) -> Path:
+    return engine.sources / f"{engine.transport}.java"
 
 
 def _fingerprint(engine: Release) -> str:
     """Other sources make another home, so that an upgrade of ours never starts old classes."""
-    sources = sorted(engine.sources.iterdir())
+    sources = [*sorted(engine.sources.iterdir()), pins.pin_file(engine)]
     said = [engine.descriptor.encode(), *(path.read_bytes() for path in sources)]
     return hashlib.sha256(b"".join(said)).hexdigest()[:8]
 
@@ -71,11 +77,11 @@ def _build(engine: Release, home: Path, javac: Path) -> None:
         folder.mkdir(parents=True)
     (module / "plugin-descriptor.properties").write_text(engine.descriptor)
     shutil.copy(SOURCES / "log4j2.properties", home / "config")
-    goal = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={home / 'lib'}"]
-    _run("mvn", "-q", "-B", "-f", str(engine.sources / "pom.xml"), f"-Drelease={engine.version}", *goal)
+    fetch(engine, home / "lib")
+    pins.check(engine, home, _jars(engine, home))  # before any of it is run, by the compiler too
     _compile(engine, "Engine", home, javac)
     # Both products insist that a module's class comes from a jar of the module's own.
-    if (engine.sources / f"{engine.transport}.java").exists():
+    if _own_transport(engine).exists():
         compiled = _compile(engine, engine.transport, home, javac)
         shutil.make_archive(str(module / MODULE), "zip", compiled)
         (module / f"{MODULE}.zip").rename(module / f"{MODULE}.jar")
@@ -99,4 +105,8 @@ def _run(*command: str) -> None:
         raise UnreachableError(f"cannot prepare the search engine: {error}") from error
     if done.returncode:
         output = (done.stdout + done.stderr).strip()
+        if found := FORGED.search(output):
+            raise UsageError(
+                f"{found[1]} is not what its repository vouches for: {found[2]}", hint=FORGED_HINT
+            )
         raise UnreachableError(f"cannot prepare the search engine: {command[0]} failed", hint=output[-2000:])

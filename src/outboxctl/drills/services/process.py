@@ -21,17 +21,30 @@ _children: list[subprocess.Popen[bytes]] = []  # else Popen warns that a server 
 
 @contextmanager
 def spawned(
-    command: Sequence[str], *, cwd: Path, log: Path, account: dict[str, Any]
+    command: Sequence[str],
+    *,
+    cwd: Path,
+    log: Path,
+    account: dict[str, Any],
+    env: dict[str, str] | None = None,
 ) -> Iterator[tuple[int, float]]:
     """Start a server detached from our terminal; the block gets its pid and creation time and records them.
 
     The server runs once the block ends well, and never if it does not: so none is ever unknown.
     `account` holds the keyword arguments of Popen that change the user, empty to stay who we are.
+    `env` is the environment, None for ours.
     """
     gated = ["/bin/sh", "-c", GATE, "sh", *command]
     with log.open("wb") as out:
         child = subprocess.Popen(
-            gated, stdin=subprocess.PIPE, stdout=out, stderr=out, cwd=cwd, start_new_session=True, **account
+            gated,
+            stdin=subprocess.PIPE,
+            stdout=out,
+            stderr=out,
+            cwd=cwd,
+            env=env,
+            start_new_session=True,
+            **account,
         )
     _children.append(child)
     assert child.stdin is not None  # noqa: S101 - for mypy: it is a pipe

@@ -11,6 +11,7 @@ from typing import TextIO
 
 from outboxctl.domain.errors import UsageError
 from outboxctl.drills.services.model import Role, Say, Service
+from outboxctl.settings.foreign import refuse_foreign
 
 
 def load(root: Path) -> dict[Role, Service]:
@@ -51,7 +52,7 @@ def locked(folder: Path, say: Say) -> Iterator[None]:
 def _lock_file(folder: Path) -> TextIO:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        return (folder / "lock").open("w")
+        return (refuse_foreign(folder) / "lock").open("w")  # again: another user may have made it just now
     except OSError as error:
         raise UsageError(f"cannot write to {folder}: {error.strerror}", hint="see OUTBOXCTL_STATE") from error
 

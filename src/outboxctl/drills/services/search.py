@@ -2,10 +2,11 @@
 
 import importlib.util
 import os
+from importlib.metadata import version
 from pathlib import Path
 
 from outboxctl.domain.errors import UnreachableError
-from outboxctl.drills.services import docker, maven
+from outboxctl.drills.services import docker, jdk, maven, place
 from outboxctl.drills.services.engines import RELEASES
 from outboxctl.drills.services.model import Kind, Say, Service
 
@@ -17,6 +18,9 @@ SETTINGS = {
     "transport.port": "0",
     # A laptop's disk is often more than 95% full, which would make every index read-only.
     "cluster.routing.allocation.disk.threshold_enabled": "false",
+    # With CORS on and no origin allowed, it refuses every request that a web page of another origin sends
+    # (403, tried on 9.0.4); with CORS off it carries them out, and only keeps the answers from the page.
+    "http.cors.enabled": "true",
 }
 
 
@@ -40,10 +44,11 @@ def command(service: Service, say: Say) -> list[str]:
 def _parts(kind: Kind, say: Say) -> tuple[Path, Path]:
     """Return the JDK and the prepared folder."""
     release = RELEASES[kind]
-    java = maven.java_home(release.java)
+    java = jdk.java_home(release.java)
     if java is None:
         raise UnreachableError(
-            f"no JDK from {release.java} on", hint="install one, or name one in ENGINE_JAVA_HOME"
+            f"no JDK from {release.java} on",
+            hint="install one, or name one in ENGINE_JAVA_HOME, for root outside of root's own folders",
         )
     return java, maven.engine_home(release, java, say)
 
@@ -61,8 +66,10 @@ def _noida_command(service: Service) -> list[str]:
     spec = importlib.util.find_spec("noida_db")
     if spec is None or spec.origin is None:
         raise UnreachableError("no search engine to run", hint="pip install 'outboxctl[embedded]'")
-    binary = Path(spec.origin).parent / "noida-db"  # its own wrapper would stand between us and the server
+    package = Path(spec.origin).parent
+    binary = package / "noida-db"  # its own wrapper would stand between us and the server
     if not os.access(binary, os.X_OK):
         binary.chmod(0o755)  # as the wrapper does: not every installer keeps the mode
+    binary = place.within_reach(package, f"noida-db-{version('noida-db')}") / binary.name
     where = ["--data-dir", str(service.data), "--elasticsearch-port", str(service.port)]
     return [str(binary), "start", "--only", "elasticsearch", *where]

@@ -84,7 +84,7 @@ def _circuit(limits: AlertLimits) -> Alert:
         f"{highest('outbox_circuit_open', 1, limits)} == 1",
         3 * limits.minute,
         "The circuit to the sink is open: it takes nothing, and events wait",
-        "See /readyz of the worker for what the sink says. No attempt is spent; do not restart workers.",
+        "See /readyz of the worker for the reason. No attempt is spent; do not restart workers.",
     )
 
 

@@ -7,7 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from outboxctl.core.database import Database
-from outboxctl.core.inspect.link import link, shares_sessions
+from outboxctl.core.inspect.link import Link, link, shares_sessions
+from outboxctl.core.inspect.paths import paths
 from outboxctl.core.inspect.reading import read_only, read_or_refuse
 from outboxctl.core.inspect.rights import rights
 from outboxctl.core.inspect.sample import DocumentSample, sample, versions
@@ -22,6 +23,7 @@ from outboxctl.operations.doctor.fit_rules import FIT, SETTINGS, Fit
 from outboxctl.operations.doctor.mapping_rules import INDEX
 from outboxctl.operations.doctor.model import End
 from outboxctl.operations.doctor.notify_rules import NOTIFY, Hearing
+from outboxctl.operations.doctor.path_rules import PATHS
 from outboxctl.operations.doctor.server_rules import MARKER, POOLER, SERVER
 from outboxctl.operations.doctor.sink_rules import CLUSTER, PRODUCT, SINK_RIGHTS, URLS
 from outboxctl.operations.doctor.table_rules import RIGHTS, TABLES
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
     from outboxctl.sink.transport.client import Client
 
 CHECKS = {
-    End.DATABASE: (SERVER, MARKER, TABLES, RIGHTS, PARTS, HOLDERS, POOLER, NOTIFY),
+    End.DATABASE: (SERVER, MARKER, TABLES, RIGHTS, PATHS, PARTS, HOLDERS, POOLER, NOTIFY),
     End.SINK: (URLS, PRODUCT, CLUSTER, SINK_RIGHTS, INDEX),
     End.SETTINGS: (SETTINGS, FIT),
 }
@@ -79,6 +81,7 @@ class Examiner:
             check(MARKER, lambda: ask(marked))
             schema = check(TABLES, lambda: ask(tables))
             check(RIGHTS, lambda: ask(rights))
+            check(PATHS, lambda: ask(paths))
             check(PARTS, lambda: ask(parts))
             check(HOLDERS, lambda: ask(partial(holders, longest=LONGEST, now=self.now)))
             if schema and not schema.missing:
@@ -109,7 +112,7 @@ class Examiner:
     def together(self, exam: Examination) -> None:
         """The settings among themselves and against what was learned of both ends."""
         url = exam.settings.database_url
-        exam.check(End.SETTINGS, SETTINGS, lambda: link(url.get_secret_value()) if url else None)
+        exam.check(End.SETTINGS, SETTINGS, lambda: _link(url.get_secret_value()) if url else None)
         if self.server or self.cluster:
             exam.check(End.SETTINGS, FIT, lambda: self._fit(exam))
 
@@ -132,3 +135,11 @@ class Examiner:
         finally:
             db.close()
         return sorted(id_ for id_, version in self.documents.items() if version > rows.get(id_, version))
+
+
+def _link(url: str) -> Link | None:
+    """None for a URL that libpq cannot read: the database's examination says so."""
+    try:
+        return link(url)
+    except UsageError:
+        return None

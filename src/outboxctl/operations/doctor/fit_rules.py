@@ -3,10 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from ipaddress import ip_address
-from urllib.parse import urlsplit
 
 from outboxctl.core.inspect.link import Link
-from outboxctl.net.urls import credentials
+from outboxctl.net.urls import credentials, parse_url
 from outboxctl.operations.doctor.model import FindingSeverity, RuleGroup, Said, rule
 from outboxctl.operations.doctor.remedies import export, size
 from outboxctl.operations.doctor.settings_rules import AMONG_THEMSELVES
@@ -39,10 +38,10 @@ def sink_in_clear(_: object, settings: Settings) -> Iterator[Said]:
     """Credentials over http to another machine."""
     secret = settings.elastic_api_key or settings.elastic_username
     for url in settings.sink_urls:
-        parts = urlsplit(url)
+        parts = parse_url(url)
         if parts.scheme == "http" and (secret or credentials(url)) and not local(str(parts.hostname)):
             what = f"Credentials go to {parts.hostname} over plain http."
-            yield what, f"export ELASTIC_URL=https://{parts.hostname}:{parts.port}"
+            yield what, export("ELASTIC_URL", f"https://{parts.hostname}:{parts.port}")
 
 
 @rule(

@@ -1,6 +1,7 @@
 """Rules for the mapping, compared with the document that is sent: the columns of `search_index`."""
 
 from collections.abc import Iterator
+from shlex import quote
 from typing import Any
 
 from outboxctl.operations.doctor.index_rules import INDEX_RULES
@@ -107,7 +108,8 @@ def _value(kind: str) -> str:
 
 def _remap(index: str) -> str:
     """A field's type cannot be changed in place."""
-    return f"outboxctl rebuild --mapping default --yes  # {index}: a field's type never changes in place"
+    why = f"{quote(index)}: a field's type never changes in place"
+    return f"outboxctl rebuild --mapping default --yes  # {why}"
 
 
 INDEX = RuleGroup("index and mapping", (*INDEX_RULES, refuses, strict, not_keyword, no_source))

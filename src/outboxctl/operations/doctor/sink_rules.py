@@ -11,6 +11,7 @@ from outboxctl.sink.inspect.cluster import Cluster
 from outboxctl.sink.inspect.product import ProductFacts
 from outboxctl.sink.inspect.reach import Reached
 from outboxctl.sink.inspect.rights import SinkRights
+from outboxctl.sink.roles import names_of
 from outboxctl.sink.transport.client import INSTALL
 
 OLDEST_MAJOR, OLDEST_OPENSEARCH = 8, 2
@@ -189,8 +190,7 @@ def manager(rights: SinkRights, settings: Settings) -> Iterator[Said]:
 
 def _grant(settings: Settings, lacking: list[str]) -> Iterator[Said]:
     if lacking:
-        names = [settings.elastic_index, f"{settings.elastic_index}-*"]
-        body = {"indices": [{"names": names, "privileges": lacking}]}
+        body = {"indices": [{"names": names_of(settings.elastic_index), "privileges": lacking}]}
         mend = request("PUT", "_security/role/outboxctl", body) + "  # and give the user or key that role"
         yield f"The sink's user or key lacks {', '.join(lacking)} on {settings.elastic_index}.", mend
 

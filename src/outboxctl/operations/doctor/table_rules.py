@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from outboxctl.core.inspect.rights import Lack, Rights
 from outboxctl.core.inspect.tables import INDEXES, TableIndex, Tables
 from outboxctl.core.schema.names import EVENTS, SOURCE
-from outboxctl.core.schema.roles import COURSE, Role
+from outboxctl.core.schema.roles import BORN, COURSE, Role
 from outboxctl.operations.doctor.model import FindingSeverity, RuleGroup, Said, rule
 from outboxctl.settings import Settings
 
@@ -165,6 +165,35 @@ def operator(rights: Rights, _: Settings) -> Iterator[Said]:
         yield _lacks(rights, rights.operator), _member(rights, Role.OPERATOR)
 
 
+@rule(
+    "rights-wide",
+    FindingSeverity.WARNING,
+    "Events can be inserted with a past that they never had. Migration 0007 refuses that to whoever may not"
+    " change them; before it nothing does.",
+)
+def wide(rights: Rights, _: Settings) -> Iterator[Said]:
+    """A grant of the whole table, as the manual once had it, or of a column that no producer needs."""
+    for each in rights.wide:
+        columns = f" ({', '.join(each.columns)})" if each.columns else ""
+        whose = f"GRANT INSERT ({', '.join(('id', *BORN))}) ON {EVENTS} TO {each.grantee};"
+        revoke = f"REVOKE INSERT{columns} ON {EVENTS} FROM {each.grantee};"
+        may = f"{each.grantee} may INSERT{columns or ' every column'} of {EVENTS}"
+        yield f"{may}; a producer needs {len(BORN) + 1} columns.", revoke if columns else f"{revoke} {whose}"
+
+
+@rule(
+    "rights-recreate",
+    FindingSeverity.WARNING,
+    "An event can be deleted and another one written under its id: what the audit says of it is then told"
+    " of something else.",
+)
+def recreate(rights: Rights, _: Settings) -> Iterator[Said]:
+    """DELETE with INSERT of the id, as an operator had it before `db roles` was run again."""
+    for grantee in rights.recreates:
+        mend = f"REVOKE INSERT (id) ON {EVENTS} FROM {grantee};  -- an application needs it, and no DELETE"
+        yield f"{grantee} may DELETE events and INSERT others under their ids.", mend
+
+
 def _lacks(rights: Rights, lacking: list[Lack]) -> str:
     return (
         f"The role {rights.role} lacks {', '.join(f'{each.privilege} on {each.table}' for each in lacking)}."
@@ -190,4 +219,4 @@ TABLES = RuleGroup(
         trigger,
     ),
 )
-RIGHTS = RuleGroup("rights of this role", (reader, worker, no_worker, operator))
+RIGHTS = RuleGroup("rights", (reader, worker, no_worker, operator, wide, recreate))

@@ -17,7 +17,8 @@ PATIENCE = 5.0  # seconds for the sink: the rest is worth showing without it
 class Inspection:
     """`event` and `source` by column; `document` is None where there is none or `sink_error` says why.
 
-    `fingerprint` is that of its error, as `Event` has it.
+    `fingerprint` is that of its error, as `Event` has it. `last_replayed_logged_in_as` is, beside
+    `last_replayed_by`, the database's word for who it was.
     """
 
     event: dict[str, Any]
@@ -27,9 +28,10 @@ class Inspection:
     document: documents.StoredDocument | None
     sink_error: str | None
     difference: list[FieldDifference] | None
+    last_replayed_logged_in_as: str | None = None
 
 
-def inspect(event: Event, settings: Settings) -> Inspection:
+def inspect(event: Event, settings: Settings, *, replayed_as: str | None = None) -> Inspection:
     """Look the event's document up in the index; a sink that is away is said, not raised."""
     document, error = None, None
     try:
@@ -37,9 +39,8 @@ def inspect(event: Event, settings: Settings) -> Inspection:
     except UnreachableError as unreachable:
         error = str(unreachable)
     differing = None if error else differences(event.source, document.body if document else None)
-    return Inspection(
-        event.row, event.fingerprint, event.source, event.document_id, document, error, differing
-    )
+    found = (event.row, event.fingerprint, event.source, event.document_id)
+    return Inspection(*found, document, error, differing, replayed_as)
 
 
 def _document(id_: str, settings: Settings) -> documents.StoredDocument | None:

@@ -9,14 +9,19 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from threading import Event
+from typing import TYPE_CHECKING, Any
 
 from outboxctl.core.database import Database
 from outboxctl.core.operator import repair
 from outboxctl.core.operator.audit import record
-from outboxctl.core.operator.repair import RepairEntity
+from outboxctl.core.operator.repair import Enqueued, RepairEntity
 from outboxctl.operations.verify.model import Difference, DifferenceKind
-from outboxctl.operations.verify.repair_actions import Deed, Repaired, deed, winning
+from outboxctl.operations.verify.repair_actions import HIGHEST, Deed, Repaired, deed, winning
 from outboxctl.sink.index.repair import DocumentVersion, Mender
+from outboxctl.sink.index.reset import reset
+
+if TYPE_CHECKING:
+    from outboxctl.core.database import Connection
 
 BATCH = 500  # entities a transaction
 Task = tuple[Difference, int]  # and the version that its event must have at least
@@ -45,9 +50,10 @@ class Repair:
             self.done.left += len(some)
             to_do = self._sorted(some)
             self.done.foreign += len(to_do[Deed.FOREIGN])
-            self.done.too_high += len(to_do[Deed.TOO_HIGH])
             if to_do[Deed.EVENT] or to_do[Deed.RAISE]:
                 self._enqueue(to_do[Deed.EVENT], to_do[Deed.RAISE])
+            if to_do[Deed.FREE]:
+                self._free(to_do[Deed.FREE])
             if to_do[Deed.REMOVE]:
                 self._remove([difference for difference, _ in to_do[Deed.REMOVE]])
 
@@ -68,18 +74,44 @@ class Repair:
         return to_do
 
     def _enqueue(self, plain: Sequence[Task], raises: Sequence[Task]) -> None:
-        both = [*plain, *raises]
         with self.database.begin() as connection:
-            written = repair.enqueue(
-                connection,
-                upserts=_wanted(task for task in both if task[0].kind is not DifferenceKind.EXTRA),
-                raises=_wanted(raises),
-                deletes=_wanted(task for task in both if task[0].kind is DifferenceKind.EXTRA),
-                by=self.by,
-                reason=self.reason,
-                act_id=self.done.act_id,
-                filters={"index": self.mender.index, **Counter(d.kind.value for d, _ in both)},
-            )
+            written = self._written(connection, plain, raises)
+        self._count(written)
+
+    def _free(self, stuck: Sequence[Task]) -> None:
+        """Have the sink forget versions that leave no room, each with an event at once.
+
+        The rows are held meanwhile, and no event is written of one that could not be: a row that is deleted
+        has its delete event after this, and it wins over what the sink then holds.
+        """
+        with self.database.begin() as connection:
+            keys = [difference.target for difference, _ in stuck if difference.target]
+            rows = repair.hold(connection, keys)
+            ours = [(d, version) for d, version in stuck if d.id in rows]
+            held = reset(self.mender, [(d.id, _seen(d)) for d, _ in ours], above=HIGHEST)
+            freed = [(d, max(held[d.id], rows[d.id] or 0)) for d, _ in ours if d.id in held]
+            was = {d.id: version for d, version in ours if d.id in held}
+            written = self._written(connection, [], freed, freed=was) if freed else Enqueued([], {})
+        self._count(written)
+        self.done.freed += len(freed)
+        self.done.too_high += len(ours) - len(freed)
+
+    def _written(
+        self, connection: "Connection", plain: Sequence[Task], raises: Sequence[Task], **told: Any
+    ) -> Enqueued:
+        both = [*plain, *raises]
+        return repair.enqueue(
+            connection,
+            upserts=_wanted(task for task in both if task[0].kind is not DifferenceKind.EXTRA),
+            raises=_wanted(raises),
+            deletes=_wanted(task for task in both if task[0].kind is DifferenceKind.EXTRA),
+            by=self.by,
+            reason=self.reason,
+            act_id=self.done.act_id,
+            filters={"index": self.mender.index, **Counter(d.kind.value for d, _ in both), **told},
+        )
+
+    def _count(self, written: Enqueued) -> None:
         self.done.enqueued += len(written.ids)
         self.done.raised += len(written.raised)
         self.done.left -= len(written.ids)
@@ -103,6 +135,13 @@ class Repair:
                 )
         self.done.removed += len(gone)
         self.done.left -= len(gone)
+
+
+def _seen(difference: Difference) -> DocumentVersion | None:
+    """The document, None where there is only its tombstone."""
+    if difference.index_version is None:
+        return None
+    return DocumentVersion(difference.id, difference.seq_no or 0, difference.primary_term or 0)
 
 
 def _wanted(tasks: Iterable[Task]) -> list[RepairEntity]:

@@ -14,13 +14,13 @@ HIGHEST = 2**62
 
 
 class Deed(StrEnum):
-    """What becomes of a difference; the last three are left."""
+    """What becomes of a difference; FOREIGN and NONE are left."""
 
     EVENT = "event"
     RAISE = "raise"  # an event, and its row's version raised
     REMOVE = "remove"  # at the sink: no event can name it
-    FOREIGN = "foreign"  # the same, but somebody said that it shall stay
-    TOO_HIGH = "too_high"  # its row would have to be raised beyond HIGHEST
+    FREE = "free"  # at the sink, then an event: its row would have to be raised beyond HIGHEST
+    FOREIGN = "foreign"  # as REMOVE, but somebody said that it shall stay
     NONE = "none"  # no event can name the row
 
 
@@ -28,15 +28,17 @@ class Deed(StrEnum):
 class Repaired:
     """What a repair did: events written, rows whose version was raised, documents removed at the sink.
 
+    `freed` are those of the events before which the sink forgot a version that left no room for others.
     `left` are those that it did not touch: they changed meanwhile, their row was held by somebody, or
     they are beyond it. Of these `foreign` are documents that `--keep-foreign` spares, and
-    `too_high` need a new index. `act_id` is empty where nothing was done.
+    `too_high` are such versions that it did not forget. `act_id` is empty where nothing was done.
     """
 
     act_id: str = field(default_factory=lambda: str(uuid4()))
     enqueued: int = 0
     raised: int = 0
     removed: int = 0
+    freed: int = 0
     left: int = 0
     foreign: int = 0
     too_high: int = 0
@@ -51,7 +53,7 @@ def deed(difference: Difference, held: int = 0, *, remove_foreign: bool) -> Deed
     needed, row = winning(difference, held), difference.source_version
     if difference.kind is DifferenceKind.EXTRA or (row is not None and row >= needed):
         return Deed.EVENT
-    return Deed.RAISE if needed <= HIGHEST else Deed.TOO_HIGH
+    return Deed.RAISE if needed <= HIGHEST else Deed.FREE
 
 
 def winning(difference: Difference, held: int = 0) -> int:
@@ -62,13 +64,13 @@ def winning(difference: Difference, held: int = 0) -> int:
 def foresee(differences: Iterable[Difference], *, remove_foreign: bool) -> Repaired:
     """What a repair would do, as far as it is known without asking the sink for tombstones."""
     to_do = Counter(deed(difference, remove_foreign=remove_foreign) for difference in differences)
-    foreign, too_high = to_do[Deed.FOREIGN], to_do[Deed.TOO_HIGH]
+    foreign, freed = to_do[Deed.FOREIGN], to_do[Deed.FREE]
     return Repaired(
         act_id="",
-        enqueued=to_do[Deed.EVENT] + to_do[Deed.RAISE],
+        enqueued=to_do[Deed.EVENT] + to_do[Deed.RAISE] + freed,
         raised=to_do[Deed.RAISE],
         removed=to_do[Deed.REMOVE],
-        left=to_do[Deed.NONE] + foreign + too_high,
+        freed=freed,
+        left=to_do[Deed.NONE] + foreign,
         foreign=foreign,
-        too_high=too_high,
     )

@@ -5,6 +5,7 @@ from json.encoder import encode_basestring_ascii as quoted
 from typing import Any, NamedTuple
 
 from outboxctl.domain.failures import DROPPED, Answer
+from outboxctl.domain.redaction import cut
 from outboxctl.sink.transport.engine_error import error_of
 
 CONFIRMED = Answer(200)  # one object for nearly every item, compared by identity
@@ -74,7 +75,7 @@ def _odd(outcome: dict[str, Any]) -> Answer:
     if outcome.get("error") is not None:
         raise ValueError(f"{outcome['_id']!r} has status {outcome['status']} and an error")
     if outcome["result"] != DROPPED:
-        raise ValueError(f"the result of {outcome['_id']!r} is {outcome['result']!r}"[:500])
+        raise ValueError(cut(f"the result of {outcome['_id']!r} is {outcome['result']!r}", 500))
     return Answer(outcome["status"], DROPPED)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from shlex import quote
 from time import monotonic
 from typing import Any
 
@@ -34,11 +35,11 @@ class ElasticSink:
             return None if answer.status == FORBIDDEN else classify(answer)  # writing may be allowed
         if answer:
             return None
-        return Classification(Verdict.OUTAGE, Reason.INDEX_UNAVAILABLE, error=self._absent())
+        return Classification(Verdict.OUTAGE, Reason.INDEX_UNAVAILABLE, error=self._absent(), ours=True)
 
     def _absent(self) -> str:
         return (
-            f"{NO_INDEX} {self._index}: `outboxctl services up --elastic-index {self._index}` makes it"
+            f"{NO_INDEX} {self._index}: `outboxctl services up --elastic-index {quote(self._index)}` makes it"
             " on local services, `outboxctl rebuild` elsewhere"
         )
 
@@ -87,7 +88,7 @@ class ElasticSink:
             exists = self._exists(deadline, self._index)
         if exists is True or exists is None or (isinstance(exists, Answer) and exists.status == FORBIDDEN):
             return None, False  # an API key that may only write may not ask either
-        missing = Answer(404, "index_not_found_exception", self._absent(), request=True)
+        missing = Answer(404, "index_not_found_exception", self._absent(), request=True, ours=True)
         return (exists if isinstance(exists, Answer) else missing), False
 
     def _exists(self, deadline: Deadline, *path: str) -> bool | Answer | None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from outboxctl.domain.errors import UnreachableError
 from outboxctl.domain.failures import Answer
+from outboxctl.domain.redaction import cut
 from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.engine_error import error_of
 from outboxctl.sink.transport.request import demand, failure
@@ -36,4 +37,4 @@ def get(client: Client, index: str, id_: str) -> StoredDocument | None:
             return StoredDocument(version, body)
         case {"docs": [{"found": True, "_version": int(version), **rest}]} if "_source" not in rest:
             return StoredDocument(version, {})  # the index's mapping says to keep none
-    raise failure(client, Answer(200, "bad_response", f"no answer of mget: {answer}"[:500], request=True))
+    raise failure(client, Answer(200, "bad_response", cut(f"no answer of mget: {answer}", 500), request=True))

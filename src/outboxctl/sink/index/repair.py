@@ -27,7 +27,7 @@ class Mender:
     """Asks these things of one concrete index, after a look that it is there: a delete would create it."""
 
     def __init__(self, client: Client, index: str) -> None:
-        self._client, self.index = client, index
+        self.client, self.index = client, index
 
     def versions_left(self, ids: Sequence[str]) -> dict[str, int]:
         """The versions that the index still holds for these ids, of tombstones or of documents.
@@ -43,29 +43,36 @@ class Mender:
             if told:
                 found[id_] = int(told.group(1))
             elif answer.status != GONE:
-                raise failure(self._client, answer)
+                raise failure(self.client, answer)
         return found
 
     def remove(self, documents: Sequence[DocumentVersion]) -> list[str]:
         """Delete these documents unless they were written again since; returns the ids that are gone."""
-        heads = [{"_id": d.id, "if_seq_no": d.seq_no, "if_primary_term": d.primary_term} for d in documents]
+        heads = [fence(document) for document in documents]
         gone: list[str] = []
         for document, answer in zip(documents, self._deletes(heads), strict=True):
             if answer.status in {OK, GONE}:
                 gone.append(document.id)
             elif answer.status != CONFLICT:
-                raise failure(self._client, answer)
+                raise failure(self.client, answer)
         return gone
+
+    def bulk(self, lines: str, *, filter_path: str) -> Any:
+        """The answer to a bulk request of these lines, of which it holds the paths named."""
+        if not ask(self.client, "HEAD", self.index):
+            raise UnreachableError(f"the index {self.index} is gone", hint="look, then run the same again")
+        return demand(self.client, "PUT", self.index, "_bulk", body=lines.encode(), filter_path=filter_path)
 
     def _deletes(self, heads: Sequence[dict[str, Any]]) -> list[Answer]:
         if not heads:
             return []
-        found = ask(self._client, "HEAD", self.index)
-        if not found:
-            raise UnreachableError(f"the index {self.index} is gone", hint="look, then run the same again")
-        lines = "".join(f"{dumps({'delete': head})}\n" for head in heads).encode()
-        answer = demand(self._client, "PUT", self.index, "_bulk", body=lines, filter_path=FILTER)
+        answer = self.bulk("".join(f"{dumps({'delete': head})}\n" for head in heads), filter_path=FILTER)
         paired = pair([BulkAction(head["_id"], 0, None) for head in heads], answer)
         if isinstance(paired, Answer):
-            raise failure(self._client, paired)
+            raise failure(self.client, paired)
         return paired
+
+
+def fence(seen: DocumentVersion) -> dict[str, Any]:
+    """What has an action hit this very write only."""
+    return {"_id": seen.id, "if_seq_no": seen.seq_no, "if_primary_term": seen.primary_term}

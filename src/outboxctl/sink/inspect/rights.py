@@ -24,7 +24,7 @@ class SinkRights:
 
 def rights(client: Client, name: str) -> SinkRights:
     """Ask the security API. Raises RefusedError or UnreachableError."""
-    wanted = [{"names": [name, f"{name}-*"], "privileges": [*WRITES, *READS, *OPERATOR]}]
+    wanted = [{"names": [name], "privileges": [*WRITES, *READS, *OPERATOR]}]
     found = ask(client, "POST", "_security", "user", "_has_privileges", body={"index": wanted})
     if isinstance(found, Answer):
         if found.status not in NO_SUCH_API:

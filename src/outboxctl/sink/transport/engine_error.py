@@ -3,6 +3,7 @@
 from typing import Any
 
 from outboxctl.domain.failures import UNKNOWN
+from outboxctl.domain.redaction import cut
 
 
 def error_of(error: Any) -> tuple[str, str]:
@@ -17,7 +18,7 @@ def error_of(error: Any) -> tuple[str, str]:
 
 def _named(error: Any) -> tuple[str, str]:
     if not isinstance(error, dict):
-        return UNKNOWN, str(error)[:500]
+        return UNKNOWN, cut(str(error), 500)
     cause, kind = error.get("caused_by"), error.get("type")
     inner = f" ({cause.get('type')}: {cause.get('reason')})" if isinstance(cause, dict) else ""
     return kind if isinstance(kind, str) and kind else UNKNOWN, f"{error.get('reason')}{inner}"

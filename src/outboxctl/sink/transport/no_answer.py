@@ -4,7 +4,7 @@ from http.client import HTTPException, IncompleteRead, RemoteDisconnected
 from ssl import SSLContext
 from typing import NamedTuple
 
-from urllib3.exceptions import DecodeError, NameResolutionError, NewConnectionError
+from urllib3.exceptions import NameResolutionError, NewConnectionError
 
 NO_ANSWER = "no answer in the time that the request may take"
 CUT = "the sink closed the connection in the middle of its answer"
@@ -14,7 +14,6 @@ ENDS: dict[type[BaseException], str] = {
     ConnectionResetError: "the sink reset the connection before it answered",
     BrokenPipeError: "the sink closed the connection while the request was being sent",
     IncompleteRead: CUT,
-    DecodeError: "the answer cannot be decompressed",
     HTTPException: "the answer is not HTTP",
 }
 

@@ -14,6 +14,7 @@ ALERT_SECONDS = 0.2  # a server of TLS 1.3 looks at our certificate after the ha
 REMEMBERED = 60.0  # seconds that a look holds good: not each of a thousand resets gets one
 SPEAKS_TLS = "speaks TLS"
 SEPARATOR = "; "
+NOT_OURS = "the handshake failed: "  # what follows are the words of a library
 
 _looks: dict[tuple[str, int], tuple[float, str]] = {}
 
@@ -29,7 +30,7 @@ def explained(error: BaseException, peer: Peer | None, *, certain: bool) -> str 
         found = explain_certificates(_look(peer), SINK)
     if found:
         return SEPARATOR.join(found)
-    return f"the handshake failed: {error}{SEPARATOR}look into the server's log" if certain else None
+    return f"{NOT_OURS}{error}{SEPARATOR}look into the server's log" if certain else None
 
 
 def untrusted(text: str, where: str = "") -> UntrustedError:

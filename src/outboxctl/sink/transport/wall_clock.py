@@ -17,7 +17,9 @@ from urllib3.exceptions import (
 
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.failures import Answer
+from outboxctl.domain.redaction import cut
 from outboxctl.net.deadline import GUARD, Watch
+from outboxctl.sink.transport.bounded import RefusedAnswerError, bounding
 from outboxctl.sink.transport.no_answer import Peer, in_words
 
 NOT_SENT = (NewConnectionError, NameResolutionError, ConnectTimeoutError)
@@ -82,20 +84,22 @@ def overdue(watch: Watch, cause: BaseException | None) -> bool:
 
 def failed(error: Exception, cause: BaseException | None, *, tls: bool, late: bool) -> Answer:
     """The Answer for a request that got none. `cause` is urllib3's own error."""
+    if isinstance(cause, RefusedAnswerError):
+        return Answer(0, cause.kind, str(cause), request=True)
     kind = _kind(cause, tls=tls, late=late)
     if kind in {"tls", "reset"}:
-        from outboxctl.sink.transport.tls import explained  # noqa: PLC0415 - a moment that http does without
+        from outboxctl.sink.transport.tls import NOT_OURS, explained  # noqa: PLC0415 - a moment that http does without
 
         if said := explained(cause or error, SEEN.peer, certain=kind == "tls"):
-            return Answer(0, "tls", said[:500], request=True)
+            return Answer(0, "tls", cut(said, 500), request=True, ours=not said.startswith(NOT_OURS))
     text = in_words(kind, cause, SEEN.peer) or str(cause or error)
-    return Answer(0, kind, text[:500], request=True)
+    return Answer(0, kind, cut(text, 500), request=True)
 
 
 def unreadable(error: Exception) -> Answer:
     """The Answer for a body that is not what its status or its type says."""
     bad = 200 <= SEEN.status < 300 or not SEEN.status  # noqa: PLR2004 - any 2xx
-    text = NESTED if isinstance(error, RecursionError) else str(error)[:500]
+    text = NESTED if isinstance(error, RecursionError) else cut(str(error), 500)
     return Answer(SEEN.status, "bad_response" if bad else "", text, request=True)
 
 
@@ -132,9 +136,9 @@ def _connect_in_time(connection: Any) -> None:
 
 
 def watching(connection: Any) -> Any:
-    """A connection class that tells the thread's watch which socket it uses."""
+    """A connection class that tells the thread's watch which socket it uses, and bounds the answers."""
 
-    class Watched(connection):  # type: ignore[misc]
+    class Watched(bounding(connection)):  # type: ignore[misc]
         def request(self, *args: Any, **kwargs: Any) -> Any:
             watch = SEEN.watch
             if watch is None:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from outboxctl.core.stats.drill_snapshot import EventCounts
-from outboxctl.drills.labs.evidence import tidy
+from outboxctl.domain.printable import clean
+from outboxctl.domain.redaction import redact
 from outboxctl.drills.labs.evidence.model import LabReport, adapter
 from outboxctl.drills.labs.model import LabSample, Record, Snapshot
 
@@ -31,6 +32,7 @@ SNAPSHOT = {
     ),
 }
 HALF = 1_000_000  # bytes kept of a log's beginning, and of its end
+LONGEST_SECRET = 65_536  # bytes at a cut that may be half of one: what is there is left out as well
 
 
 def write(path: Path, text: str) -> None:
@@ -118,7 +120,8 @@ def _exports(settings: dict[str, str]) -> Iterator[str]:
 
 
 def _lines(text: str) -> str:
-    return "".join(f"{tidy.line(each)}\n" for each in text.splitlines())
+    """Redacted as a whole, then cleaned line by line: a secret may hold a line end."""
+    return "".join(f"{clean(each)}\n" for each in redact(text).splitlines())
 
 
 def _keep(log: Path) -> None:
@@ -127,7 +130,15 @@ def _keep(log: Path) -> None:
     with log.open("rb") as whole:
         kept = whole.read(HALF)
         if size > 2 * HALF:
-            kept += f"\n… {size - 2 * HALF:,} bytes left out …\n".encode()
+            head = _to_the_last_line(kept)
             whole.seek(size - HALF)
+            tail = _to_the_last_line(whole.read(HALF)[::-1])[::-1].lstrip(b"\n")  # from its first line on
+            left_out = f"… {size - len(head) - len(tail):,} bytes left out …\n"
+            kept = head + left_out.encode() + tail
         kept += whole.read(HALF)
     write(log, _lines(kept.decode(errors="backslashreplace")))
+
+
+def _to_the_last_line(text: bytes) -> bytes:
+    """Without what follows the last line end, for that may be half a secret; at most LONGEST_SECRET of it."""
+    return text[: max(text.rfind(b"\n") + 1, len(text) - LONGEST_SECRET)]

@@ -1,0 +1,24 @@
+"""Write the lists of jars that `drills/services/pins.py` compares with: `make engine-jars`.
+
+Everything is downloaded anew into a local repository of its own, so that each jar has been compared with
+the checksum of the repository, and no list is made of what a machine happened to keep.
+"""
+
+import tempfile
+from pathlib import Path
+
+from outboxctl.drills.services import maven, pins
+from outboxctl.drills.services.engines import RELEASES
+
+
+def main() -> None:
+    """Write the list of each release."""
+    with tempfile.TemporaryDirectory() as folder:
+        for kind, engine in RELEASES.items():
+            jars = Path(folder) / kind
+            maven.fetch(engine, jars, f"-Dmaven.repo.local={folder}/repository")
+            pins.pin_file(engine).write_text("".join(pins.lines(jars.glob("*.jar"))))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,176 @@
+"""Secrets taken out of a text, whoever made it: the values that are known, and what looks like one.
+
+Known are the values of all settings that may hold a secret; they are told where settings are loaded. A
+text is redacted before it is cut: half a secret is one, and nothing recognises it any more.
+"""
+
+import re
+import threading
+from base64 import b64encode
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from json import dumps
+from typing import Any
+from urllib.parse import quote, quote_plus, unquote
+
+MASK = "***"
+# A secret of one to three characters stands in every other word: hiding it there would destroy all output
+# and tell what it is. It is hidden where a secret is looked for only: in URLs, parameters and headers.
+SHORTEST = 4
+# A shorter one may be a word of the language: it is hidden as a whole word, not within other words.
+ANYWHERE = 12
+# What this program says of itself all the time. Whoever chose one of them has no secret.
+COMMON = frozenset(
+    {"password", "postgres", "postgresql", "elastic", "elasticsearch", "opensearch", "outbox", "outboxctl"}
+)
+WINDOW = 100_000  # characters that are looked at of a text that is cut anyway
+MARGIN = 1_000  # characters before the window's end that may be the beginning of a secret
+SECRET_WORDS = ("pass", "secret", "token", "key")
+PATHS = {"sslkey"}  # where a secret lies, which is none
+
+# `scheme://user:password@`, up to the last @: an unencoded one may be part of the password. Not ours is
+# the example in our own messages; nor is a variable of the shell, which our commands to copy name, a secret.
+# All of these are bounded: what they search may be chosen by an enemy.
+USERINFO = re.compile(r"""://(?!user:password@host)([^\s/?#:@"'<>]*):(?:(?!://)[^\s"'<>])*@""")
+HIDING = rf"[?&](?!sslkey=)[\w.-]{{0,40}}?(?:{'|'.join(SECRET_WORDS)})[\w.-]{{0,40}}="
+PARAMETER = re.compile(rf"""({HIDING})[^\s&#"'<>]+""", re.I)
+QUERY = re.compile(rf"{HIDING}([^&#\s]+)", re.I)
+PASSWORD = re.compile(
+    r"""(passw(?:or)?d\s{0,9}=\s{0,9})(?!["']?\$\{?[A-Za-z_])"""
+    r"""(?:'(?:[^'\\]|\\.){0,999}'|"(?:[^"\\]|\\.){0,999}"|[^\s&"',;}]+)""",
+    re.I,
+)
+DSN = re.compile(r"passw(?:or)?d\s*=\s*(?:'((?:[^'\\]|\\.){0,999})'|([^\s&'\"]+))", re.I)
+IN_JSON = re.compile(r"""(passw(?:or)?d\\?["']\s{0,9}:\s{0,9}\\?["'])[^"'\\]+""", re.I)
+HEADER = re.compile(
+    r"""(authorization\\?["']?\s{0,9}[:=]\s{0,9}b?\\?["']?(?!(?:\w{1,9}\s{1,9})?\$\{?[A-Za-z_])"""
+    r"""(?:(?:basic|bearer|apikey|negotiate)\s{1,9})?)[^\s"'\\,;]+""",
+    re.I,
+)
+# Before a word: no letter or digit, but for one that ends an escape (%3A, \n, \x1b, \u2028).
+BEFORE = r"(?:(?<!\w)|(?<=%[0-9A-Fa-f]{2})|(?<=\\[abfnrtv])|(?<=\\x[0-9A-Fa-f]{2})|(?<=\\u[0-9A-Fa-f]{4}))"
+AFTER = r"(?!\w)"
+
+_lock = threading.Lock()
+_known: tuple[tuple[str, re.Pattern[str] | None], ...] = ()  # the longest first: one may be part of another
+
+
+def know(value: str) -> None:
+    """Hide this secret from now on: as it is, URL-encoded, JSON-escaped and in base64."""
+    if len(value) >= SHORTEST and value.lower() not in COMMON:
+        _add(_forms(value))
+
+
+def know_login(user: str, password: str) -> None:
+    """Hide a password, and the base64 of `user:password`, which a header of HTTP holds."""
+    know(password)
+    if password:
+        _add(_in_base64(f"{user}:{password}"))
+
+
+def know_setting(name: str, value: str) -> None:
+    """Hide what the variable `name` holds: a URL's secrets, each value of HTTP headers, or all of it."""
+    if name.endswith("_URL"):
+        know_url(value)
+    elif name.endswith("_HEADERS"):
+        for pair in value.split(","):
+            know(pair.partition("=")[2].strip())
+            know(unquote(pair.partition("=")[2].strip()))
+    else:
+        know(value)
+
+
+def know_url(urls: str) -> None:
+    """Hide the secrets of one URL or several, comma-separated, or of a libpq string; it may be malformed."""
+    for url in re.split(r",(?=\w+://)", urls):
+        userinfo = url.rpartition("@")[0]
+        user, _, password = userinfo.rpartition("://")[2].partition(":")
+        know_login(user, password)
+        know_login(unquote(user), unquote(password))
+        for found in (*QUERY.findall(url), *(each for pair in DSN.findall(url) for each in pair)):
+            know(found)
+            know(unquote(found))
+
+
+def redact(text: str) -> str:
+    """The text with `***` in place of every secret that is known, and of what looks like one."""
+    for value, word in _known:
+        if value in text:
+            text = word.sub(MASK, text) if word else text.replace(value, MASK)
+    return _patterns(text)
+
+
+def redacted(value: Any) -> Any:
+    """A structure of mappings, lists and tuples (which become lists), each text in it redacted."""
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, Mapping):
+        return {redacted(key): redacted(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [redacted(each) for each in value]
+    return value
+
+
+def cut(text: str, limit: int) -> str:
+    """The first `limit` characters of what is left of a text of any length once it is redacted."""
+    if len(text) <= WINDOW:
+        return redact(text)[:limit]
+    margin = max((len(value) for value, _ in _known), default=0) + MARGIN
+    return redact(text[: max(WINDOW, limit) + margin])[:-margin][:limit]
+
+
+@contextmanager
+def forgetting() -> Iterator[None]:
+    """For tests: nothing is known within, and what was known before is known again after."""
+    global _known  # noqa: PLW0603 - what a process knows is one for all of it
+    before, _known = _known, ()
+    try:
+        yield
+    finally:
+        _known = before
+
+
+def hides(name: str) -> bool:
+    """Whether a parameter of this name holds a secret."""
+    return name not in PATHS and any(word in name for word in SECRET_WORDS)
+
+
+def _add(forms: set[str]) -> None:
+    global _known  # noqa: PLW0603 - see `forgetting`
+    with _lock:
+        old = dict(_known)
+        if forms - old.keys():
+            all_ = old | {form: _word(form) for form in forms - old.keys()}
+            _known = tuple(sorted(all_.items(), key=lambda each: -len(each[0])))
+
+
+def _word(form: str) -> re.Pattern[str] | None:
+    return None if len(form) >= ANYWHERE else re.compile(f"{BEFORE}{re.escape(form)}{AFTER}")
+
+
+def _forms(value: str) -> set[str]:
+    text = value.encode(errors="surrogatepass").decode(
+        errors="replace"
+    )  # what cannot be encoded, cannot be sent
+    encoded = {quote(text, safe=safe) for safe in ("", "/", "!$&'()*+,;=:@/")} | {quote_plus(text)}
+    lower = {re.sub("%..", lambda hexed: hexed.group().lower(), each) for each in encoded}
+    escaped = {dumps(value)[1:-1], dumps(value, ensure_ascii=False)[1:-1], repr(value)[1:-1]}
+    twice = {dumps(each)[1:-1] for each in escaped}
+    return {value, *encoded, *lower, *escaped, *twice, *_in_base64(text)}
+
+
+def _in_base64(text: str) -> set[str]:
+    plain = b64encode(text.encode(errors="replace")).decode()
+    return {plain, plain.rstrip("="), plain.replace("+", "-").replace("/", "_").rstrip("=")}
+
+
+def _patterns(text: str) -> str:
+    """What looks like a secret. Looking for a word first is cheaper than any pattern."""
+    if "://" in text:
+        text = USERINFO.sub(rf"://\1:{MASK}@", text)
+    if "=" in text:
+        text = PARAMETER.sub(rf"\1{MASK}", text)
+    lower = text.lower()
+    if "passw" in lower:
+        text = IN_JSON.sub(rf"\1{MASK}", PASSWORD.sub(rf"\1{MASK}", text))
+    return HEADER.sub(rf"\1{MASK}", text) if "authorization" in lower else text

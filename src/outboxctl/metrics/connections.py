@@ -1,0 +1,118 @@
+"""The connections of the probes' server: few, short, and quiet, whatever the clients do."""
+
+import errno
+import resource
+import socket
+import sys
+import threading
+from contextlib import suppress
+from http.server import ThreadingHTTPServer
+from io import BufferedIOBase
+from typing import Any
+
+import structlog
+
+from outboxctl.domain.clock import monotonic
+
+MOST = 32  # connections at a time
+SHARE = 4  # one in so many of the process's descriptors at most: delivery needs the others
+PATIENCE = 5.0  # seconds from the accepting of a connection to the end of its answer
+LARGEST_HEAD = 16_384  # bytes of a request
+PAUSE = 0.1  # seconds until it is tried again to accept a connection for which there was no descriptor
+EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+log = structlog.get_logger()
+
+
+class Connections(ThreadingHTTPServer):
+    """Accepts every connection; where that is one too many, the oldest one ends.
+
+    So those who hold theirs open keep nobody out who asks at once. A request ends `PATIENCE` seconds after
+    its connection was accepted, on the wall clock, however fast its bytes come.
+    """
+
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, *args: Any) -> None:
+        self._lock, self._stopping = threading.Lock(), threading.Event()
+        self._ends: dict[Any, float] = {}  # by connection, the oldest first
+        self._most = _most()
+        super().__init__(*args)
+
+    def get_request(self) -> Any:
+        """Accept a connection; without a descriptor for it, make room and let some time pass."""
+        try:
+            return super().get_request()
+        except OSError as error:
+            if error.errno in EXHAUSTED and not self._stopping.is_set():
+                self._end(most=self._most - 1)
+                self._stopping.wait(PAUSE)
+            raise  # the base class goes on
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Serve a connection in a thread of its own."""
+        with self._lock:
+            self._ends[request] = monotonic() + PATIENCE
+        self._end(most=self._most)
+        super().process_request(request, client_address)
+
+    def service_actions(self) -> None:
+        """End what takes too long; called twice a second and after each connection."""
+        self._end(most=self._most)
+
+    def close_request(self, request: Any) -> None:
+        """Forget a connection."""
+        with self._lock:
+            self._ends.pop(request, None)
+        super().close_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - the base's names
+        """One line for an error of ours; none for those of clients, which a handler does not let through."""
+        error = sys.exc_info()[1]
+        log.error("unexpected error", thread="http", error=type(error).__name__)
+
+    def stop(self) -> None:
+        """Stop accepting, from another thread, and free the port."""
+        self._stopping.set()
+        with suppress(OSError):  # wakes the server at once; it looks by itself each half second only
+            self.socket.shutdown(socket.SHUT_RDWR)
+        self.shutdown()
+        self.server_close()
+
+    def _end(self, *, most: int) -> None:
+        """End the oldest connections but so many, and those whose time is over.
+
+        Their threads then read an end, and close them: no other thread may, for the number of a closed
+        descriptor is at once somebody else's.
+        """
+        with self._lock:
+            now, surplus = monotonic(), len(self._ends) - most
+            for place, (request, end) in enumerate(self._ends.items()):
+                if place < surplus or end <= now:
+                    with suppress(OSError):
+                        request.shutdown(socket.SHUT_RDWR)
+
+
+class Head(BufferedIOBase):
+    """The lines of a request, so many bytes at most; ConnectionError beyond: nobody needs that many."""
+
+    def __init__(self, stream: BufferedIOBase) -> None:
+        self._stream, self._left = stream, LARGEST_HEAD
+
+    def readline(self, _size: int | None = -1, /) -> bytes:
+        """Read one line."""
+        line = self._stream.readline(self._left + 1)
+        self._left -= len(line)
+        if self._left < 0:
+            raise ConnectionError("the head of a request is too large")
+        return line
+
+    def close(self) -> None:
+        """Close the stream: a socket stays open as long as a file on it does."""
+        self._stream.close()
+        super().close()
+
+
+def _most() -> int:
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MOST if limit == resource.RLIM_INFINITY else max(1, min(MOST, limit // SHARE))

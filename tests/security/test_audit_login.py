@@ -1,0 +1,170 @@
+"""The login stands beside `--by`, and neither that nor the time is an operator's word."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg.sql import SQL, Identifier
+
+from desk.failures import fail
+from outboxctl.core.database import Database
+from outboxctl.core.schema.downgrade import apply, plan
+from outboxctl.core.schema.migrations import upgrade
+from outboxctl.core.schema.roles import Role
+from processes import Cli
+from security.as_roles import Roles, roles
+
+WHO = ("--by", "alice", "--reason", "why")
+ROW = {
+    "at": "'2020-02-02'",
+    "action": "'discard'",
+    "operator": "'alice'",
+    "reason": "'x'",
+    "filters": "'{}'",
+    "affected": "1",
+    "event_ids": "'{}'",
+}
+
+
+def _audit(**more: str) -> bytes:
+    given = ROW | more
+    columns, values = ", ".join(given), ", ".join(given.values())
+    return f"INSERT INTO outbox_operator_audit ({columns}) VALUES ({values})".encode()
+
+
+@dataclass
+class Mallory:
+    """An operator who pretends to be alice."""
+
+    name: str
+    cli: Cli
+    sql: psycopg.Connection
+
+
+@pytest.fixture
+def as_roles(sql: psycopg.Connection, url: str) -> Iterator[Roles]:
+    with roles(sql, url) as made:
+        yield made
+
+
+@pytest.fixture
+def mallory(as_roles: Roles, env: dict[str, str], tmp_path: Path) -> Iterator[Mallory]:
+    url = as_roles.login("mallory", Role.OPERATOR)
+    with psycopg.connect(url, autocommit=True) as own:
+        yield Mallory(f"{as_roles.prefix}mallory", Cli(env | {"DATABASE_URL": url}, tmp_path), own)
+
+
+def test_an_audit_row_of_2020_by_alice_says_today_and_who_wrote_it(mallory: Mallory, cli: Cli) -> None:
+    mallory.sql.execute(_audit())
+    (act,) = cli.json("audit", "--since", "2026-01-01")["audit"]
+    assert (act["operator"], act["logged_in_as"]) == ("alice", mallory.name)
+    assert not act["at"].startswith("2020")
+
+
+def test_a_login_cannot_be_sent(mallory: Mallory, sql: psycopg.Connection) -> None:
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        mallory.sql.execute(_audit(logged_in_as="'alice'"))
+    sql.execute(SQL("GRANT INSERT ON outbox_operator_audit TO {}").format(Identifier(mallory.name)))
+    mallory.sql.execute(_audit(logged_in_as="'alice'"))  # as before `db roles` was run again
+    assert sql.execute("SELECT logged_in_as FROM outbox_operator_audit").fetchall() == [(mallory.name,)]
+
+
+def test_a_batch_added_to_anothers_act_shows(cli: Cli, sql: psycopg.Connection, mallory: Mallory) -> None:
+    fail(sql)
+    act = cli.json("failed", "discard", *WHO, "--limit", "1")["audit_id"]
+    mallory.sql.execute(_audit(act_id=f"'{act}'"))
+    (told,) = cli.json("audit")["audit"]
+    assert mallory.name in told["logged_in_as"].split(", ")
+    assert "postgres" in told["logged_in_as"].split(", ")
+
+
+def test_every_place_that_tells_of_an_act_shows_the_login(
+    cli: Cli, sql: psycopg.Connection, mallory: Mallory
+) -> None:
+    event = fail(sql)
+    act = mallory.cli.json("replay", *WHO)["audit_id"]
+    said = f"logged in as {mallory.name}"
+    assert said in cli.ok("audit")
+    assert said in cli.ok("audit", "--id", act)
+    assert cli.json("audit", "--id", act)["act"]["logged_in_as"] == mallory.name
+    shown = cli.json("failed", "show", event)
+    assert shown["event"]["last_replayed_by"] == "alice"
+    assert shown["last_replayed_logged_in_as"] == mallory.name
+    assert mallory.name in cli.ok("failed", "show", event)
+    assert said in cli.ok("replay", "undo", act, *WHO, "--dry-run")
+    assert cli.json("replay", "undo", act, *WHO, "--dry-run")["replayed_logged_in_as"] == mallory.name
+    cli.ok("report", "--out", "page.html")
+    assert f"alice ({said})" in (cli.cwd / "page.html").read_text()
+
+
+def test_what_an_operator_deletes_does_not_come_back_under_its_id(
+    mallory: Mallory, sql: psycopg.Connection
+) -> None:
+    event = fail(sql)
+    mallory.sql.execute("DELETE FROM search_outbox_events")
+    into = "INSERT INTO search_outbox_events ({}entity_type, entity_id, op)"
+    new = f"{into} VALUES ({{}}'b', gen_random_uuid(), 'x')"
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        mallory.sql.execute(new.format("id, ", f"'{event}', ").encode())
+    mallory.sql.execute(new.format("", "").encode())
+    assert sql.execute("SELECT count(*) FROM search_outbox_events WHERE id = %s", [event]).fetchone() == (0,)
+
+
+def test_the_doctor_names_an_operator_of_before_and_what_it_prints_mends_it(
+    mallory: Mallory, cli: Cli, sql: psycopg.Connection
+) -> None:
+    sql.execute(SQL("GRANT INSERT, DELETE ON search_outbox_events TO {}").format(Identifier(mallory.name)))
+    for id_ in ("rights-wide", "rights-recreate"):
+        found = json.loads(cli("doctor", "--only", "database", "--json").stdout)["findings"]
+        (one,) = [each for each in found if each["id"] == id_]
+        assert mallory.name in one["what"]
+        sql.execute(one["mend"].encode())
+    left = json.loads(cli("doctor", "--only", "database", "--json").stdout)["findings"]
+    assert not {"rights-wide", "rights-recreate"} & {each["id"] for each in left}
+
+
+def test_a_row_from_before_has_no_login_and_is_shown(cli: Cli, sql: psycopg.Connection) -> None:
+    sql.execute(_audit(logged_in_as="NULL"))
+    (act,) = cli.json("audit")["audit"]
+    assert act["logged_in_as"] is None
+    assert "logged in as" not in cli.ok("audit")
+
+
+def test_an_upgrade_gives_old_rows_no_login_and_a_downgrade_keeps_the_new_ones(empty_url: str) -> None:
+    db = Database(empty_url, connections=2)
+    try:
+        upgrade(db, None)
+        with psycopg.connect(empty_url, autocommit=True) as sql:
+            with db.begin() as connection:
+                back = plan(connection, "here", "0006")
+            apply(db, back)
+            sql.execute("ALTER TABLE outbox_operator_audit DROP COLUMN logged_in_as")  # as it was before
+            sql.execute(_audit(reason="'old'"))
+            upgrade(db, None)
+            sql.execute(_audit(reason="'new'"))
+            apply(db, back)
+            lost = {loss.name.partition(":")[0]: loss.kind for loss in back.lost}
+            assert lost.pop("outbox_workers.login") == "column"  # of the release after
+            assert set(lost.values()) == {"setting"}
+            sql.execute(_audit(reason="'of the release before'"))
+            upgrade(db, None)
+            rows = sql.execute("SELECT reason, logged_in_as FROM outbox_operator_audit ORDER BY reason")
+            assert rows.fetchall() == [
+                ("new", "postgres"),
+                ("of the release before", "postgres"),
+                ("old", None),
+            ]
+    finally:
+        db.close()
+
+
+def test_without_the_column_a_reader_is_told_to_upgrade(cli: Cli, sql: psycopg.Connection) -> None:
+    sql.execute("ALTER TABLE outbox_operator_audit DROP COLUMN logged_in_as")
+    for command in (("audit",), ("audit", "--id", str(uuid4()))):
+        done = cli(*command)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "run `outboxctl db upgrade`" in done.stderr

@@ -1,0 +1,139 @@
+"""What is downloaded by Maven is run only if it is what was pinned, and what its repository vouches for."""
+
+import hashlib
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from outboxctl.domain.errors import UsageError
+from outboxctl.drills import services
+from outboxctl.drills.services import jdk, maven, pins
+from outboxctl.drills.services.engines import RELEASES, Release
+
+KEPT = Path.home() / ".m2" / "repository"
+ENGINE = RELEASES["elasticsearch"]
+JAR = f"org/elasticsearch/elasticsearch/{ENGINE.version}/elasticsearch-{ENGINE.version}.jar"
+SETTINGS = """<settings><mirrors><mirror><id>here</id><mirrorOf>*</mirrorOf>
+<url>file://{}</url></mirror></mirrors></settings>"""
+
+pytestmark = pytest.mark.no_servers
+needs_maven = pytest.mark.skipif(
+    not (KEPT / JAR).exists() or not shutil.which("mvn") or not jdk.java_home(ENGINE.java),
+    reason="Maven has not fetched an Elasticsearch here",
+)
+
+
+@pytest.fixture
+def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What Maven has fetched here, as the one repository that is asked; nothing is kept or prepared yet."""
+    served = tmp_path / "served"
+    shutil.copytree(KEPT, served, copy_function=os.link)
+    config = tmp_path / "home" / ".m2"
+    config.mkdir(parents=True)
+    (config / "settings.xml").write_text(SETTINGS.format(served))
+    monkeypatch.setenv("MAVEN_OPTS", f"-Duser.home={tmp_path / 'home'}")
+    monkeypatch.setenv("OUTBOXCTL_CACHE", str(tmp_path / "cache"))
+    return served
+
+
+def _change(file: Path) -> None:
+    """Turn one bit in the middle, in a copy: the file may be a link to another one."""
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.unlink()
+    file.write_bytes(content)
+
+
+def _prepare() -> Path:
+    java = jdk.java_home(ENGINE.java)
+    assert java
+    return maven.engine_home(ENGINE, java, print)
+
+
+@needs_maven
+def test_a_jar_that_differs_from_the_checksum_served_with_it_is_refused(served: Path) -> None:
+    checksum = served / f"{JAR}.sha1"
+    checksum.unlink()
+    checksum.write_text("0" * 40)
+    with pytest.raises(UsageError, match="Checksum validation failed") as refused:
+        _prepare()
+    assert f"org.elasticsearch:elasticsearch:jar:{ENGINE.version}" in str(refused.value)
+
+
+@needs_maven
+def test_a_jar_changed_by_one_bit_together_with_its_checksum_is_refused(served: Path) -> None:
+    _change(served / JAR)
+    found = (served / JAR).read_bytes()
+    checksum = served / f"{JAR}.sha1"
+    checksum.unlink()
+    checksum.write_text(hashlib.sha1(found, usedforsecurity=False).hexdigest())
+    with pytest.raises(UsageError) as refused:
+        _prepare()
+    expected = dict(line.split()[::-1] for line in pins.pin_file(ENGINE).read_text().splitlines())
+    for text in (Path(JAR).name, hashlib.sha256(found).hexdigest(), expected[Path(JAR).name]):
+        assert text in str(refused.value)
+    assert "~/.m2" in refused.value.hint
+
+
+def test_a_prepared_engine_with_a_changed_jar_is_not_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _small(tmp_path, monkeypatch)
+    _change(maven.engine_home(ENGINE, tmp_path, print) / "lib" / "one.jar")
+    with pytest.raises(UsageError, match=r"one\.jar was changed"):
+        maven.engine_home(ENGINE, tmp_path, print)
+
+
+@pytest.mark.parametrize("search", ["auto", "elasticsearch"])
+def test_no_imitation_is_started_in_the_place_of_a_changed_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, search: services.model.SearchWish
+) -> None:
+    monkeypatch.setattr(jdk, "java_home", lambda _: tmp_path)
+    monkeypatch.setattr("outboxctl.drills.services.docker.available", lambda: False)
+    _small(tmp_path, monkeypatch)
+    _change(maven.engine_home(ENGINE, tmp_path, print) / "lib" / "one.jar")
+    with pytest.raises(UsageError, match="was changed"):
+        services.start_search(tmp_path / "state", search=search, fresh=True)
+
+
+@pytest.mark.parametrize("name", ["lib/two.jar", "modules/one.jar", "modules/transport/two.jar"])
+def test_a_jar_that_is_on_no_list_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    _small(tmp_path, monkeypatch)
+    home = maven.engine_home(ENGINE, tmp_path, print)
+    (home / name).parent.mkdir(parents=True, exist_ok=True)
+    (home / name).write_bytes(b"one")
+    with pytest.raises(UsageError, match="not a jar of this release"):
+        maven.engine_home(ENGINE, tmp_path, print)
+
+
+def test_a_jar_that_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _small(tmp_path, monkeypatch)
+    (maven.engine_home(ENGINE, tmp_path, print) / "lib" / "one.jar").unlink()
+    with pytest.raises(UsageError, match=r"lacks one\.jar"):
+        maven.engine_home(ENGINE, tmp_path, print)
+
+
+@pytest.mark.parametrize("engine", RELEASES.values(), ids=RELEASES)
+def test_every_engine_has_a_list_with_its_server_on_it(engine: Release) -> None:
+    lines = pins.pin_file(engine).read_text().splitlines()
+    assert any(line.endswith(f"  {engine.product}-{engine.version}.jar") for line in lines)
+    assert all(len(line.split()[0]) == 64 for line in lines)
+
+
+def _small(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An engine of one jar."""
+    listed = folder / "list"
+    listed.write_text(f"{hashlib.sha256(b'one').hexdigest()}  one.jar\n")
+    monkeypatch.setenv("OUTBOXCTL_CACHE", str(folder / "cache"))
+    monkeypatch.setattr(pins, "pin_file", lambda _: listed)
+
+    def build(_: Release, home: Path, __: Path) -> None:
+        (home / "lib").mkdir(parents=True)
+        (home / "lib" / "one.jar").write_bytes(b"one")
+
+    monkeypatch.setattr(maven, "_build", build)
+    monkeypatch.setattr("tempfile.tempdir", str(folder))  # where root's copy lies

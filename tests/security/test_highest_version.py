@@ -1,0 +1,181 @@
+"""A version that leaves no room, written by whoever may write the outbox, is undone by `verify --repair`."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from threading import Event
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+from elasticsearch import ConflictError, Elasticsearch
+
+from acceptance import lab
+from desk.disaster import Ground, Victim
+from outboxctl.core.database import Database
+from outboxctl.core.schema.roles import Role
+from outboxctl.operations.verify.compare import compare
+from outboxctl.operations.verify.repair import Repair
+from outboxctl.operations.verify.repair_actions import HIGHEST, Repaired
+from outboxctl.settings import Settings
+from outboxctl.sink.index.repair import DocumentVersion, Mender
+from outboxctl.sink.index.reset import reset
+from outboxctl.sink.index.scan import Reader
+from outboxctl.sink.transport.open import connect
+from processes import Cli
+from security.as_roles import roles
+
+pytestmark = pytest.mark.real_engine
+WHO = ("--by", "alice", "--reason", "drill")
+MOST = 2**63 - 1
+FORGED = """INSERT INTO search_outbox_events (entity_type, entity_id, op, event_version)
+VALUES ('page', %s, 'delete', %s)"""
+ROW = """INSERT INTO search_index (id, entity_type, entity_id, text, event_version, created_at, updated_at)
+VALUES (gen_random_uuid(), 'page', %s, 'at last', 1, now(), now())"""
+VERSIONS = "SELECT entity_id::text, event_version FROM search_index"
+
+
+@pytest.fixture
+def ground(sql: psycopg.Connection[Any], engine: Elasticsearch, index: str) -> Ground:
+    ground = Ground(sql, engine, index)
+    ground.fill(5)
+    return ground
+
+
+@pytest.fixture
+def reader(settings: Settings) -> Iterator[Reader]:
+    with closing(connect(settings)) as client:
+        yield Reader(client, settings.elastic_index)
+
+
+@pytest.fixture
+def mend(db: Database, reader: Reader) -> Callable[..., Repaired]:
+    """Compares, lets `meanwhile` happen, and repairs in this process."""
+
+    def run(meanwhile: Callable[[], object] = lambda: None) -> Repaired:
+        found = [d for d in compare(db, reader) if not d.in_flight]
+        meanwhile()
+        repair = Repair(db, Mender(reader.client, reader.shape.index), "alice", "drill")
+        repair.run(found, stop=Event())
+        return repair.done
+
+    return run
+
+
+def _keep_out(ground: Ground, cli: Cli, version: int, url: str) -> UUID:
+    """As a producer: a delete of an id that is not there yet, which then gets its row and event."""
+    entity = uuid4()
+    with roles(ground.sql, url) as made:
+        with psycopg.connect(made.login("app", Role.PRODUCER), autocommit=True) as producer:
+            producer.execute(FORGED.encode(), [entity, version])
+        cli.ok("worker", "--drain")
+        ground.sql.execute(ROW, [entity])
+        ground.sql.execute(FORGED.replace("'delete'", "'upsert'").encode(), [entity, 1])
+        cli.ok("worker", "--drain")
+    assert not ground.engine.exists(index=ground.index, id=f"page:{entity}"), "that is the attack"
+    return entity
+
+
+@pytest.mark.parametrize("version", [MOST, MOST - 1, HIGHEST + 1])
+def test_a_document_that_was_kept_out_is_let_in(cli: Cli, ground: Ground, url: str, version: int) -> None:
+    entity = _keep_out(ground, cli, version, url)
+    before = lab.rows(ground.sql, VERSIONS)
+    done = cli.json("verify", "--repair", *WHO)["repaired"]
+    assert (done["enqueued"], done["freed"], done["raised"], done["left"], done["too_high"]) == (
+        1,
+        1,
+        0,
+        0,
+        0,
+    )
+    cli.ok("worker", "--drain")
+    cli.ok("verify", "--full")
+    ground.assert_same()
+    assert lab.rows(ground.sql, VERSIONS) == before, "the application's next version has room"
+    (audit,) = lab.rows(ground.sql, "SELECT * FROM outbox_operator_audit")
+    assert audit["filters"]["freed"] == {f"page:{entity}": version}
+
+
+def test_what_was_reset_is_as_any_other_after_the_index_was_closed_and_opened(
+    cli: Cli, ground: Ground, url: str
+) -> None:
+    entity = _keep_out(ground, cli, MOST, url)
+    cli.ok("verify", "--repair", *WHO)
+    ground.engine.indices.close(index=ground.index)
+    ground.engine.indices.open(index=ground.index, wait_for_active_shards="1")
+    cli.ok("worker", "--drain")
+    ground.sql.execute("UPDATE search_index SET event_version = 2 WHERE entity_id = %s", [entity])
+    ground.sql.execute(FORGED.replace("'delete'", "'upsert'").encode(), [entity, 2])
+    cli.ok("worker", "--drain")
+    ground.assert_same()
+    with pytest.raises(ConflictError):
+        ground.engine.index(
+            index=ground.index, id=f"page:{entity}", version=1, version_type="external_gte", document={}
+        )
+
+
+@pytest.mark.parametrize("version", [MOST, MOST - 1, HIGHEST + 1])
+def test_a_document_that_stands_there_is_replaced_by_its_rows(cli: Cli, ground: Ground, version: int) -> None:
+    one = ground.documents()[0]
+    ground.write([one._replace(version=version)])
+    before = lab.rows(ground.sql, VERSIONS)
+    planned = json.loads(cli("verify", "--repair", *WHO, "--dry-run", "--json").stdout)["planned"]
+    assert (planned["enqueued"], planned["freed"], planned["left"]) == (1, 1, 0)
+    assert cli.json("verify", "--repair", *WHO)["repaired"]["freed"] == 1
+    cli.ok("worker", "--drain")
+    cli.ok("verify", "--full")
+    ground.assert_same()
+    assert lab.rows(ground.sql, VERSIONS) == before
+
+
+def test_a_document_written_again_meanwhile_stays(ground: Ground, mend: Callable[..., Repaired]) -> None:
+    one = ground.documents()[0]
+    ground.write([one._replace(version=MOST)])
+
+    def again() -> None:
+        ground.write([one._replace(version=MOST, text=json.dumps({"by": "another"}))])
+
+    done = mend(again)
+    assert (done.freed, done.enqueued, done.left) == (0, 0, 1)
+    assert ground.engine.get(index=ground.index, id=one.id)["_source"] == {"by": "another"}
+    assert lab.rows(ground.sql) == []
+
+
+def test_a_document_that_came_where_only_a_tombstone_was_stays(
+    ground: Ground, reader: Reader, index: str
+) -> None:
+    """The tombstone ended between two looks, and a worker delivered: a create is refused."""
+    one = ground.documents()[0]
+    held = reset(Mender(reader.client, index), [(one.id, None)], above=HIGHEST)
+    assert held == {}
+    ground.assert_same()
+
+
+def test_where_nothing_is_left_of_a_tombstone_the_id_is_free(
+    ground: Ground, reader: Reader, index: str
+) -> None:
+    held = reset(Mender(reader.client, index), [("page:new", None)], above=HIGHEST)
+    assert held == {"page:new": 2}
+    assert not ground.engine.exists(index=index, id="page:new")
+
+
+def test_a_row_that_somebody_holds_or_has_deleted_is_left_and_the_sink_is_not_touched(
+    cli: Cli, ground: Ground, url: str, mend: Callable[..., Repaired]
+) -> None:
+    entity = _keep_out(ground, cli, MOST, url)
+    with psycopg.connect(url) as holder:
+        holder.execute("SELECT FROM search_index WHERE entity_id = %s FOR UPDATE", [entity])
+        assert (mend().freed, mend().left) == (0, 1)
+    delete = "DELETE FROM search_index WHERE entity_id = %s"
+    done = mend(lambda: ground.sql.execute(delete, [entity]))
+    assert (done.freed, done.left) == (0, 1)
+    with pytest.raises(Exception, match="version_conflict"):
+        ground.write([Victim(f"page:{entity}", 1, "{}")])
+
+
+def test_a_document_seen_earlier_is_fenced(ground: Ground, reader: Reader, index: str) -> None:
+    one = ground.documents()[0]
+    seen = DocumentVersion(one.id, 10_000, 1)
+    assert reset(Mender(reader.client, index), [(one.id, seen)], above=HIGHEST) == {}
+    ground.assert_same()

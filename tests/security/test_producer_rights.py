@@ -1,0 +1,229 @@
+"""Who may only insert events can make them sent again, and nothing else: tried as SQL by that role."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg.sql import SQL, Identifier
+
+import outboxctl
+from outboxctl.core.schema.roles import Role
+from processes import Cli
+from security.as_roles import Roles, roles
+
+EVENT = {"entity_type": "'block'", "entity_id": "gen_random_uuid()", "op": "'upsert'", "event_version": "1"}
+# Lab document, section 6.2, word for word.
+DOCUMENT = """
+INSERT INTO search_outbox_events (
+	id,
+	entity_type,
+	entity_id,
+	op,
+	event_version,
+	status,
+	attempts,
+	replay_count,
+	created_at,
+	updated_at
+) VALUES (
+	gen_random_uuid(),
+	'block',
+	gen_random_uuid(),
+	'not-a-real-op',
+	0,
+	'pending',
+	0,
+	0,
+	now(),
+	now()
+);
+"""
+FORGED = {
+    "born failed": {"status": "'failed'"},
+    "born done": {"status": "'done'"},
+    "an error of his own": {"error_reason": "'mapping'", "error": "'alice did it'"},
+    "a replay that never was": {"last_replayed_by": "'alice'"},
+    "a count of replays": {"replay_count": "7"},
+    "attempts spent": {"attempts": "9"},
+    "never due": {"next_retry_at": "'infinity'"},
+    "held by a worker": {"status": "'processing'", "owner": "'w'", "lease_until": "now() + interval '1 day'"},
+    "done long ago": {"processed_at": "'2001-01-01'"},
+}
+
+
+def _insert(**more: str) -> bytes:
+    given = EVENT | more
+    return (
+        f"INSERT INTO search_outbox_events ({', '.join(given)}) VALUES ({', '.join(given.values())})".encode()
+    )
+
+
+@pytest.fixture
+def as_roles(sql: psycopg.Connection, url: str) -> Iterator[Roles]:
+    with roles(sql, url) as made:
+        yield made
+
+
+@pytest.fixture
+def producer(as_roles: Roles) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(as_roles.login("app", Role.PRODUCER), autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+def older(as_roles: Roles, sql: psycopg.Connection) -> Iterator[psycopg.Connection]:
+    """With the grant that the manual named before."""
+    url = as_roles.login("older")
+    grant = SQL("GRANT INSERT, SELECT (id) ON search_outbox_events TO {}")
+    sql.execute(grant.format(Identifier(f"{as_roles.prefix}older")))
+    with psycopg.connect(url, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.mark.parametrize("who", ["producer", "older"])
+@pytest.mark.parametrize("forged", FORGED.values(), ids=FORGED)
+def test_an_event_cannot_be_born_with_a_past(
+    request: pytest.FixtureRequest, sql: psycopg.Connection, who: str, forged: dict[str, str]
+) -> None:
+    connection = request.getfixturevalue(who)
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="search_outbox_events"):
+        connection.execute(_insert(**forged))
+    assert sql.execute("SELECT count(*) FROM search_outbox_events").fetchone() == (0,)
+
+
+@pytest.mark.parametrize("who", ["producer", "older"])
+@pytest.mark.parametrize("when", ["'2001-01-01'", "'-infinity'", "'infinity'", "now() + interval '2 years'"])
+def test_a_chosen_time_of_birth_raises_no_alarm(
+    request: pytest.FixtureRequest, cli: Cli, sql: psycopg.Connection, who: str, when: str
+) -> None:
+    request.getfixturevalue(who).execute(_insert(created_at=when, updated_at=when))
+    assert cli.json("status")["oldest_age_seconds"] < 60
+    near = "created_at BETWEEN now() - interval '1 min' AND now() AND updated_at = created_at"
+    assert sql.execute(f"SELECT {near} FROM search_outbox_events".encode()).fetchall() == [(True,)]
+
+
+@pytest.mark.parametrize("who", ["producer", "older"])
+def test_what_applications_write_today_they_may_write(
+    request: pytest.FixtureRequest, sql: psycopg.Connection, who: str
+) -> None:
+    connection = request.getfixturevalue(who)
+    connection.execute(DOCUMENT.encode())
+    connection.execute(_insert())
+    connection.execute(_insert(created_at="clock_timestamp()", updated_at="clock_timestamp()"))
+    event: dict[str, Any] = {"entity_type": "block", "entity_id": uuid4(), "event_version": 1}
+    event["event_id"] = uuid4()
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    for _ in range(2):
+        outboxctl.enqueue(connection, **event, traceparent=trace)
+    assert sql.execute("SELECT count(*) FROM search_outbox_events").fetchone() == (4,)
+
+
+def test_the_triggers_function_works_for_a_producer(
+    as_roles: Roles, cli: Cli, sql: psycopg.Connection
+) -> None:
+    url = as_roles.login("app", Role.PRODUCER)
+    sql.execute("CREATE TABLE page (id uuid PRIMARY KEY, version bigint)")
+    grant = SQL("GRANT SELECT, INSERT, UPDATE, DELETE ON page TO {}")
+    sql.execute(grant.format(Identifier(f"{as_roles.prefix}app")))
+    made = cli.ok(
+        "db", "trigger", "page", "--id-column", "id", "--version-column", "version", "--entity-type", "page"
+    )
+    sql.execute(made.encode())
+    with psycopg.connect(url) as connection:
+        connection.execute("INSERT INTO page VALUES (gen_random_uuid(), 1)")
+        connection.execute("UPDATE page SET version = 2")
+        connection.execute("DELETE FROM page")
+    events = sql.execute(
+        "SELECT op, event_version FROM search_outbox_events ORDER BY event_version"
+    ).fetchall()
+    assert events == [("upsert", 1), ("upsert", 2), ("delete", 3)]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT op FROM search_outbox_events",
+        "UPDATE search_outbox_events SET status = 'done'",
+        "DELETE FROM search_outbox_events",
+        "TRUNCATE search_outbox_events",
+        "SELECT FROM outbox_operator_audit",
+        "INSERT INTO outbox_workers (id) VALUES (gen_random_uuid())",
+        "SELECT FROM search_index",
+    ],
+)
+def test_it_may_nothing_else(producer: psycopg.Connection, statement: str) -> None:
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        producer.execute(statement.encode())
+
+
+def test_owner_and_superuser_still_restore_what_they_like(sql: psycopg.Connection) -> None:
+    sql.execute(_insert(status="'failed'", attempts="3", created_at="'2001-01-01'"))
+    assert sql.execute("SELECT extract(year FROM created_at)::int FROM search_outbox_events").fetchone() == (
+        2001,
+    )
+
+
+def test_a_partitioned_outbox_is_held_too(empty_url: str, cli: Cli) -> None:
+    with psycopg.connect(empty_url, autocommit=True) as owner:
+        owner.execute(
+            "CREATE TABLE search_outbox_events (id uuid NOT NULL, created_at timestamptz NOT NULL"
+            " DEFAULT now(), PRIMARY KEY (id, created_at)) PARTITION BY RANGE (created_at);"
+            "CREATE TABLE rest PARTITION OF search_outbox_events DEFAULT"
+        )
+        cli.ok("db", "upgrade", env={"DATABASE_URL": empty_url})
+        with roles(owner, empty_url) as made:
+            with psycopg.connect(made.login("app", Role.PRODUCER), autocommit=True) as app:
+                outboxctl.enqueue(app, entity_type="b", entity_id=uuid4(), event_version=1, event_id=uuid4())
+                app.execute(_insert(created_at="'2001-01-01'"))
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    app.execute(_insert(status="'failed'"))
+            old = "SELECT count(*) FROM search_outbox_events WHERE created_at < now() - interval '1 min'"
+            assert owner.execute(old).fetchone() == (0,)
+
+
+def _wide(cli: Cli, id_: str = "rights-wide") -> list[dict[str, str]]:
+    found = json.loads(cli("doctor", "--only", "database", "--json").stdout)["findings"]
+    return [each for each in found if each["id"] == id_]
+
+
+def test_the_doctor_names_a_wider_grant_and_what_it_prints_mends_it(
+    as_roles: Roles, cli: Cli, sql: psycopg.Connection, older: psycopg.Connection
+) -> None:
+    (found,) = _wide(cli)
+    assert f"{as_roles.prefix}older" in found["what"]
+    sql.execute(found["mend"].encode())
+    assert _wide(cli) == []
+    outboxctl.enqueue(older, entity_type="b", entity_id=uuid4(), event_version=1, event_id=uuid4())
+    older.execute(DOCUMENT.encode())
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        older.execute(_insert(error="'x'"))
+
+
+def test_the_doctor_names_a_wider_grant_to_everyone_and_by_column(
+    as_roles: Roles, cli: Cli, sql: psycopg.Connection
+) -> None:
+    as_roles.login('odd"; --')
+    odd = Identifier(f'{as_roles.prefix}odd"; --')
+    sql.execute("GRANT INSERT ON search_outbox_events TO PUBLIC")
+    sql.execute(SQL("GRANT INSERT (id, owner) ON search_outbox_events TO {}").format(odd))
+    for found in _wide(cli):
+        sql.execute(found["mend"].encode())
+    assert _wide(cli) == []
+
+
+def test_a_strangers_function_of_that_name_does_not_become_ours(
+    as_roles: Roles, empty_url: str, cli: Cli
+) -> None:
+    name = Identifier(f"{as_roles.prefix}mallory")
+    as_roles.login("mallory")
+    with psycopg.connect(empty_url, autocommit=True) as owner:
+        body = "CREATE FUNCTION {}() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'"
+        for function in ("outbox_event_begins", "outbox_audit_by_database"):
+            owner.execute(body.format(function).encode())
+            owner.execute(SQL("ALTER FUNCTION {}() OWNER TO {}").format(Identifier(function), name))
+        cli.ok("db", "upgrade", env={"DATABASE_URL": empty_url})
+        whose = "SELECT DISTINCT proowner::regrole::text FROM pg_proc WHERE proname LIKE 'outbox%'"
+        assert owner.execute(whose.encode()).fetchall() == [("postgres",)]

@@ -1,0 +1,476 @@
+"""Each row of the page's table "Who can do what", tried as SQL or as a request by the one it speaks of.
+
+Logins are those of `db roles`; the sink's roles are a front that refuses what no privilege is for.
+"""
+
+import json
+import re
+import subprocess
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+from elasticsearch import ApiError, AuthorizationException, Elasticsearch
+from psycopg.sql import SQL, Identifier
+
+from desk import terminal
+from fakes import Script, fake_sink
+from fakes.faults import REDIRECT, refused
+from outboxctl.drills import services
+from processes import OUTBOXCTL, Cli, Worker, environment, eventually
+from security.every_role import FAILED, PENDING, Login
+from security.ladder import Ladder
+from security.tap import Change, Tap
+from security.test_sink_roles import permitted
+from servers import Servers
+from tls import HOST, Door, Front, Papers
+
+ROOT = Path(__file__).parents[2]
+WHO = ("--by", "alice", "--reason", "why")
+EVIL = "\x1b]0;evil\x07\x1b[31m[/x]\u202e"
+Sql = psycopg.Connection
+As = Callable[[Login], Sql]
+# What belongs to the tool; the source is the application's.
+OURS = (
+    *("search_outbox_events", "outbox_operator_audit", "outbox_environment"),
+    *("outbox_workers", "outbox_rebuilds", "outboxctl_alembic_version"),
+)
+TABLES = (*OURS, "search_index")
+SCHEMA = (
+    "DROP TABLE search_outbox_events",
+    "ALTER TABLE search_outbox_events ADD COLUMN mine int",
+    "ALTER TABLE search_outbox_events DISABLE TRIGGER ALL",
+    "CREATE TRIGGER mine AFTER INSERT ON search_outbox_events EXECUTE FUNCTION f()",
+    "CREATE INDEX ON search_index (text)",
+)
+
+
+@pytest.fixture
+def sql(rungs: Ladder) -> Iterator[Sql]:
+    """The superuser, who looks."""
+    with psycopg.connect(rungs.superuser, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+def by(rungs: Ladder) -> Iterator[As]:
+    """A session of this login."""
+    opened: list[Sql] = []
+
+    def connect(login: Login) -> Sql:
+        opened.append(psycopg.connect(rungs.url(login), autocommit=True))
+        return opened[-1]
+
+    yield connect
+    for each in opened:
+        each.close()
+
+
+@pytest.fixture
+def cli(rungs: Ladder, servers: Servers, index: str, tmp_path: Path) -> Cli:
+    """A worker's command line."""
+    env = environment(
+        DATABASE_URL=rungs.url(Login.WORKER),
+        ELASTIC_URL=servers.sink,
+        ELASTIC_INDEX=index,
+        OUTBOX_METRICS_PORT=str(services.fresh_port()),
+    )
+    return Cli(env, tmp_path)
+
+
+@pytest.fixture
+def producer(rungs: Ladder, sql: Sql) -> Iterator[Sql]:
+    """A session of the application, with the rights that the page on roles gives it and no others."""
+    page = (ROOT / "docs/operators-desk/roles.md").read_text()
+    (grant,) = re.findall(r"^GRANT .* TO your_application;$", page, re.M)
+    name = Identifier(rungs.user(Login.STRANGER))
+    group = Identifier(f"{rungs.prefix}producer")
+    sql.execute(
+        SQL(grant.replace("outbox_producer", "{}").replace("your_application", "{}")).format(group, name)
+    )
+    with psycopg.connect(rungs.url(Login.STRANGER), autocommit=True) as session:
+        yield session
+
+
+@contextmanager
+def in_role(role: str, servers: Servers, index: str) -> Iterator[Elasticsearch]:
+    """A client of the sink with this role's privileges."""
+    front = Front(servers.sink, permits=lambda method, path: permitted(role, method, path, index))
+    with front.open(), Elasticsearch(front.url) as client:
+        yield client
+
+
+@pytest.fixture
+def spare(engine: Elasticsearch, index: str) -> Iterator[str]:
+    """The name of another index, as long as ours; whatever begins with it is gone afterwards."""
+    name = f"x{index[1:]}"
+    yield name
+    for each in engine.indices.get_alias(index=f"{name}*", expand_wildcards="all"):
+        engine.indices.delete(index=each)
+
+
+def denied(session: Sql, *statements: str) -> None:
+    """None of these is permitted."""
+    for statement in statements:
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            session.execute(statement.encode())
+
+
+def changes(*tables: str) -> Iterator[str]:
+    """What would change these tables, whatever their columns are."""
+    for table in tables:
+        yield f"DELETE FROM {table}"
+        yield f"TRUNCATE {table}"
+        yield f"INSERT INTO {table} SELECT * FROM {table} LIMIT 0"
+
+
+def documents(engine: Elasticsearch, index: str) -> dict[str, str]:
+    """Every id, and its text."""
+    engine.indices.refresh(index=index)
+    hits = engine.search(index=index, size=100)["hits"]["hits"]
+    return {hit["_id"]: hit["_source"].get("text", "") for hit in hits}
+
+
+def insert(session: Sql, op: str, entity: uuid.UUID, version: int = 1) -> None:
+    """An event, as an application writes it."""
+    session.execute(
+        "INSERT INTO search_outbox_events (entity_type, entity_id, op, event_version, status, created_at,"
+        " updated_at) VALUES ('block', %s, %s, %s, 'pending', now(), now())",
+        [entity, op, version],
+    )
+
+
+def test_the_outbox_has_what_is_there_sent_again_and_no_document_of_its_own(
+    producer: Sql, cli: Cli, engine: Elasticsearch, index: str, sql: Sql
+) -> None:
+    there = {f"block:{PENDING}": "text"}
+    insert(producer, "upsert", PENDING)
+    insert(producer, "upsert", uuid.uuid4(), version=2**63 - 1)
+    insert(producer, EVIL[:20], PENDING)
+    cli.ok("worker", "--drain")
+    assert documents(engine, index) == there
+    sql.execute("UPDATE search_index SET text = 'changed without an event'")
+    insert(producer, "upsert", PENDING)
+    cli.ok("worker", "--drain")
+    assert set(documents(engine, index).values()) == {"changed without an event"}, "sent again"
+
+
+def test_a_delete_in_the_outbox_has_the_row_looked_at_again(
+    producer: Sql, cli: Cli, engine: Elasticsearch, index: str
+) -> None:
+    insert(producer, "delete", PENDING)
+    cli.ok("worker", "--drain")
+    assert documents(engine, index) == {f"block:{PENDING}": "text"}
+
+
+def test_search_index_makes_any_document_and_none_of_another_index(
+    sql: Sql, cli: Cli, engine: Elasticsearch, index: str
+) -> None:
+    other = f"{index}-other"
+    engine.index(index=other, id="theirs", document={"text": "theirs"}, refresh=True)
+    action = json.dumps({"index": {"_index": other, "_id": "mine"}})
+    hostile = ["any", f'"}}\n{action}\n{{"text": "mine"}}\n', f'x", "_index": "{other}']
+    kinds = [f"../{other}/_doc", "?routing=1", f"{other}/_doc/mine", "x\r\nHost: y", "_all"]
+    ids = {}
+    for text, kind in zip([*hostile, "any", "any"], kinds, strict=True):
+        entity = uuid.uuid4()
+        sql.execute(
+            "INSERT INTO search_index (id, entity_type, entity_id, text, snippet, event_version)"
+            " VALUES (gen_random_uuid(), %s, %s, %s, '', 1)",
+            [kind, entity, text],
+        )
+        sql.execute(
+            "INSERT INTO search_outbox_events (entity_type, entity_id, op, event_version, status)"
+            " VALUES (%s, %s, 'upsert', 1, 'pending')",
+            [kind, entity],
+        )
+        ids[f"{kind}:{entity}"] = text
+    cli.ok("worker", "--drain")
+    assert documents(engine, index) == ids | {f"block:{PENDING}": "text"}
+    assert documents(engine, other) == {"theirs": "theirs"}
+
+
+def test_the_application_inserts_and_reads_ids_and_nothing_else(producer: Sql) -> None:
+    insert(producer, "upsert", PENDING)
+    found = producer.execute("SELECT id FROM search_outbox_events").fetchall()
+    assert (PENDING,) in found
+    denied(
+        producer,
+        *(f"SELECT * FROM {table}" for table in OURS),
+        *(each for each in changes(*OURS) if not each.startswith("INSERT INTO search_outbox_events")),
+        "UPDATE search_outbox_events SET status = 'done'",
+        *SCHEMA,
+    )
+
+
+def test_a_stolen_worker_reads_all_rows_marks_events_done_and_writes_no_event_audit_or_schema(
+    by: As,
+) -> None:
+    thief = by(Login.WORKER)
+    assert thief.execute("SELECT text FROM search_index").fetchall() == [("text",)]
+    assert thief.execute("UPDATE search_outbox_events SET status = 'done'").rowcount == 4
+    denied(
+        thief,
+        *(each for each in changes(*TABLES) if "outbox_workers" not in each),
+        "TRUNCATE outbox_workers",
+        "SELECT FROM outbox_operator_audit",
+        "UPDATE search_outbox_events SET entity_id = id",
+        "UPDATE search_index SET text = ''",
+        *SCHEMA,
+    )
+
+
+def test_a_stolen_worker_writes_all_documents_and_reaches_no_other_index(
+    servers: Servers, engine: Elasticsearch, index: str, spare: str
+) -> None:
+    engine.index(index=spare, id="theirs", document={"text": "theirs"}, refresh=True)
+    with in_role("worker", servers, index) as thief:
+        write = {"index": {"_id": "mine"}}, {"text": "mine"}
+        assert not thief.bulk(index=index, operations=write)["errors"]
+        assert documents(engine, index) == {"mine": "mine"}
+        assert not thief.bulk(index=index, operations=[{"delete": {"_id": "mine"}}])["errors"]
+        forbidden: tuple[Callable[[], object], ...] = (
+            lambda: thief.bulk(index=spare, operations=write),
+            lambda: thief.search(index=index),
+            lambda: thief.indices.delete(index=index),
+            lambda: thief.indices.create(index=f"{spare}-2"),
+            lambda: thief.indices.update_aliases(actions=[]),
+        )
+        for asked in forbidden:
+            with pytest.raises(AuthorizationException):
+                asked()
+    assert documents(engine, spare) == {"theirs": "theirs"}
+
+
+def test_a_viewer_reads_every_row_and_document_and_changes_none(
+    by: As, servers: Servers, engine: Elasticsearch, index: str
+) -> None:
+    viewer = by(Login.VIEWER)
+    for table in TABLES:
+        viewer.execute(f"SELECT * FROM {table}".encode()).fetchall()
+    denied(
+        viewer,
+        *changes(*TABLES),
+        "UPDATE search_outbox_events SET status = 'done'",
+        "UPDATE search_index SET text = ''",
+        "SELECT FROM search_outbox_events FOR UPDATE",
+        *SCHEMA,
+    )
+    engine.index(index=index, id="theirs", document={"text": "theirs"}, refresh=True)
+    with in_role("viewer", servers, index) as client:
+        assert client.search(index=index)["hits"]["hits"][0]["_id"] == "theirs"
+        forbidden: tuple[Callable[[], object], ...] = (
+            lambda: client.bulk(index=index, operations=[{"delete": {"_id": "theirs"}}]),
+            lambda: client.delete_by_query(index=index, query={"match_all": {}}),
+            lambda: client.indices.put_settings(index=index, settings={"index.blocks.write": True}),
+            lambda: client.indices.delete(index=index),
+        )
+        for asked in forbidden:
+            with pytest.raises(AuthorizationException):
+                asked()
+    assert documents(engine, index) == {"theirs": "theirs"}
+
+
+def test_an_operator_can_change_neither_the_audit_nor_what_an_event_is_about(by: As, sql: Sql) -> None:
+    before = sql.execute("SELECT xmin, xmax, t.* FROM outbox_operator_audit t").fetchall()
+    denied(
+        by(Login.OPERATOR),
+        "UPDATE outbox_operator_audit SET reason = ''",
+        "DELETE FROM outbox_operator_audit",
+        "TRUNCATE outbox_operator_audit",
+        *(
+            f"UPDATE search_outbox_events SET {column} = {column}"
+            for column in ("id", "entity_type", "entity_id", "op", "event_version", "created_at")
+        ),
+        "UPDATE search_index SET text = ''",
+        "DELETE FROM search_index",
+        *SCHEMA,
+    )
+    assert sql.execute("SELECT xmin, xmax, t.* FROM outbox_operator_audit t").fetchall() == before
+
+
+def test_the_owner_is_kept_from_nothing_the_audit_included(by: As, sql: Sql) -> None:
+    owner = by(Login.OWNER)
+    assert owner.execute("UPDATE outbox_operator_audit SET operator = 'somebody else'").rowcount == 1
+    assert owner.execute("DELETE FROM outbox_operator_audit").rowcount == 1
+    owner.execute("UPDATE search_index SET text = 'mine'")
+    owner.execute("DROP TABLE search_outbox_events")
+    assert sql.execute("SELECT to_regclass('search_outbox_events')").fetchone() == (None,)
+
+
+def test_metrics_show_counts_and_hold_no_id_text_or_secret(
+    rungs: Ladder, worker: Callable[..., Worker], sql: Sql
+) -> None:
+    sql.execute("UPDATE search_index SET text = 'a secret text', entity_type = 'block'")
+    with fake_sink(
+        Script.always(refused(400, "mapper_parsing_exception", f"no {EVIL} of {PENDING}"))
+    ) as sink:
+        password = "c4n4ry"
+        running = worker(
+            DATABASE_URL=rungs.url(Login.WORKER),
+            ELASTIC_URL=sink.url.replace("//", f"//somebody:{password}@"),
+            OUTBOX_MAX_ATTEMPTS="1",
+        )
+        eventually(lambda: running.metric("outbox_terminal_failed_total") >= 1)
+        status, text = running.get("/metrics")
+    assert status == 200
+    assert 'reason="' in text
+    assert not [
+        each for each in (str(PENDING), str(FAILED), "secret text", "hush", password, EVIL) if each in text
+    ]
+
+
+@contextmanager
+def tapped(url: str, there: Change = bytes, back: Change = bytes) -> Iterator[tuple[Tap, str]]:
+    """Somebody before the server of this URL, and the URL that leads through him."""
+    parts = urlsplit(url)
+    with Tap((str(parts.hostname), int(parts.port or 0)), there, back).open() as tap:
+        yield tap, url.replace(f":{parts.port}", f":{tap.port}")
+
+
+def test_what_goes_in_clear_is_read_changed_and_used_to_log_in(
+    cli: Cli, servers: Servers, engine: Elasticsearch, index: str, sql: Sql
+) -> None:
+    sql.execute("UPDATE search_index SET text = 'the true text'")
+    with tapped(servers.sink, there=lambda sent: sent.replace(b"the true text", b"a forged text")) as (
+        tap,
+        url,
+    ):
+        key = "c4n4ry"
+        cli.ok("worker", "--drain", env={"ELASTIC_URL": url, "ELASTIC_API_KEY": key})
+    assert b"the true text" in tap.heard
+    assert f"ApiKey {key}".encode() in tap.heard, "whoever heard it logs in with it"
+    assert set(documents(engine, index).values()) == {"a forged text"}
+    with tapped(cli.env["DATABASE_URL"]) as (tap, url):
+        sql.execute("UPDATE search_outbox_events SET status = 'pending' WHERE id = %s", [PENDING])
+        cli.ok("worker", "--drain", env={"DATABASE_URL": url})
+    assert b"the true text" in tap.heard
+
+
+def test_verified_tls_shows_nothing_and_takes_nothing_forged(
+    cli: Cli, servers: Servers, papers: Papers, engine: Elasticsearch, index: str, sql: Sql
+) -> None:
+    sql.execute("UPDATE search_index SET text = 'the true text'")
+    sink = urlsplit(servers.sink)
+    secret = {"ELASTIC_API_KEY": "c4n4ry", "ELASTIC_CA_CERTS": papers.ca}
+    with Door((str(sink.hostname), int(sink.port or 0)), papers.server()).open() as door:
+        inside = f"https://{HOST}:{door.port}"
+        with tapped(inside, there=lambda sent: sent[:-1] + bytes([sent[-1] ^ 1])) as (_, url):
+            forged = cli("worker", "--drain", env=secret | {"ELASTIC_URL": url, "OUTBOX_MAX_ATTEMPTS": "1"})
+            assert forged.returncode in {0, 3}
+            assert documents(engine, index) == {}
+        sql.execute(
+            "UPDATE search_outbox_events SET status = 'pending', attempts = 0 WHERE id = %s", [PENDING]
+        )
+        with tapped(inside) as (tap, url):
+            cli.ok("worker", "--drain", env=secret | {"ELASTIC_URL": url})
+    assert set(documents(engine, index).values()) == {"the true text"}
+    assert tap.heard
+    assert not [each for each in (b"the true text", b"c4n4ry", str(PENDING).encode()) if each in tap.heard]
+
+
+def test_a_laptops_settings_may_what_its_logins_may_and_the_name_of_the_environment_keeps_no_one_out(
+    rungs: Ladder, cli: Cli, sql: Sql
+) -> None:
+    sql.execute("UPDATE outbox_environment SET environment = 'prod'")
+    laptop = Cli(cli.env, cli.cwd)
+    del laptop.env["DATABASE_URL"]
+    settings = laptop.cwd / ".env"
+    settings.write_text(f"DATABASE_URL={rungs.url(Login.OPERATOR)}\nOUTBOX_ENV=dev\n")
+    mistaken = laptop("replay", *WHO)
+    assert mistaken.returncode == 2
+    assert "is marked prod" in mistaken.stderr
+    settings.write_text(f"DATABASE_URL={rungs.url(Login.OPERATOR)}\nOUTBOX_ENV=prod\n")
+    laptop.ok("replay", *WHO, "--yes")
+    settings.write_text(f"DATABASE_URL={rungs.url(Login.OPERATOR).replace(':hush@', ':guess@')}\n")
+    assert laptop("status").returncode == 3
+
+
+def test_a_sink_that_lies_is_believed_and_lies_to_verify_as_well(
+    cli: Cli, rungs: Ladder, servers: Servers, engine: Elasticsearch, index: str, spare: str, sql: Sql
+) -> None:
+    """It takes everything into an index of its own, and shows that to whoever asks."""
+    sql.execute("DELETE FROM search_outbox_events WHERE id <> %s", [PENDING])
+    engine.indices.create(index=f"{spare}-000001", aliases={spare: {}})
+    real, shown = index.encode(), spare.encode()
+    there, back = (lambda sent: sent.replace(real, shown)), (lambda sent: sent.replace(shown, real))
+    with tapped(servers.sink, there=there, back=back) as (_, url):
+        cli.ok("worker", "--drain", env={"ELASTIC_URL": url})
+        cli.ok("verify", env={"ELASTIC_URL": url, "DATABASE_URL": rungs.url(Login.VIEWER)})
+    assert sql.execute("SELECT status FROM search_outbox_events").fetchall() == [("done",)]
+    assert documents(engine, index) == {}
+    assert cli("verify", env={"DATABASE_URL": rungs.url(Login.VIEWER)}).returncode == 4
+
+
+def test_a_sinks_text_fills_the_error_of_a_row_and_reaches_no_terminal(
+    cli: Cli, rungs: Ladder, sql: Sql, tmp_path: Path
+) -> None:
+    said = EVIL + "x" * 5_000
+    with fake_sink(Script.always(refused(400, "mapper_parsing_exception", said))) as sink:
+        url = sink.url
+        done = cli("worker", "--drain", env={"ELASTIC_URL": url, "OUTBOX_MAX_ATTEMPTS": "1"})
+    ((error,),) = sql.execute("SELECT error FROM search_outbox_events WHERE id = %s", [PENDING]).fetchall()
+    assert "xxxxx" in error
+    assert len(error) <= 1_000
+    assert "\x1b" not in done.stderr + done.stdout
+    assert all(json.loads(line) for line in done.stderr.splitlines())
+    env = cli.env | {"DATABASE_URL": rungs.url(Login.VIEWER), "TERM": "xterm-256color"}
+    raw = terminal.show([*OUTBOXCTL, "failed", "show", str(PENDING)], env, tmp_path, columns=80).raw
+    assert not [each for each in ("\x1b]0;", "\x07", "\x1b[31m[", "\u202e") if each in raw]
+
+
+def test_a_redirect_of_the_sink_is_not_followed(cli: Cli, sql: Sql) -> None:
+    with fake_sink() as elsewhere:
+        there = REDIRECT.reply
+        assert there
+        there.headers["Location"] = f"{elsewhere.url}/"  # type: ignore[index]
+        with fake_sink(Script.always(REDIRECT)) as sink:
+            url = sink.url
+            cli("worker", "--drain", env={"ELASTIC_URL": url, "OUTBOX_MAX_ATTEMPTS": "1"})
+        assert sink.requests
+        assert (elsewhere.requests, elsewhere.lookups) == ([], [])
+    assert sql.execute(
+        "SELECT error_reason FROM search_outbox_events WHERE id = %s", [PENDING]
+    ).fetchall() == [("bad_response",)]
+
+
+def test_health_asks_for_no_login(rungs: Ladder, worker: Callable[..., Worker]) -> None:
+    running = worker(DATABASE_URL=rungs.url(Login.WORKER))
+    eventually(lambda: running.get("/healthz")[0] == 200)
+    assert running.get("/metrics")[0] == 200
+    assert running.get("/readyz")[0] in {200, 503}
+
+
+def test_documents_lie_in_the_index_as_in_the_row(
+    cli: Cli, engine: Elasticsearch, index: str, sql: Sql
+) -> None:
+    sql.execute("UPDATE search_index SET text = 'a private text'")
+    cli.ok("worker", "--drain")
+    assert documents(engine, index) == {f"block:{PENDING}": "a private text"}
+
+
+def test_the_proxy_lends_its_client_certificate_and_no_key_of_a_setting(
+    cli: Cli, servers: Servers, papers: Papers, index: str
+) -> None:
+    cert, key = papers.issue("whoever-runs-the-proxy")
+    front = Front(servers.sink, papers.server(asks=papers.ca))
+    mine = {"ELASTIC_CA_CERTS": papers.ca, "ELASTIC_CLIENT_CERT": cert, "ELASTIC_CLIENT_KEY": key}
+    env = cli.env | mine | {"ELASTIC_API_KEY": "c4n4ry", "OUTBOX_ENV": "test"}
+    with front.open():
+        command = [*OUTBOXCTL, "chaos", "proxy", "--port", "0", "--elastic-url", front.url]
+        with subprocess.Popen(command, env=env, cwd=cli.cwd, stdout=subprocess.PIPE, text=True) as proxy:
+            try:
+                assert proxy.stdout
+                found = re.search(r"http://[\d.]+:\d+", proxy.stdout.readline())
+                assert found
+                with Elasticsearch(found[0]) as stranger:
+                    assert stranger.indices.exists(index=index), "without a certificate of his own"
+                front.lets_in.add("ApiKey c4n4ry")
+                with Elasticsearch(found[0]) as stranger, pytest.raises(ApiError):
+                    stranger.indices.get(index=index)
+            finally:
+                proxy.terminate()
