@@ -97,7 +97,7 @@ def test_a_plain_value_stands_between_quotes_as_in_the_lab_document() -> None:
 @pytest.mark.no_servers
 def test_what_a_kept_demo_prints_is_quoted(evil: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kept = Kept("/srv/it's;evil;'", "postgresql://a/b", "http://c:1", "an-index")
-    monkeypatch.setattr(story, "tell", lambda *_, **__: told(kept))
+    monkeypatch.setattr(story, "run_story", lambda *_, **__: told(kept))
     shown = CliRunner().invoke(app, ["demo", "--keep"]).stdout
     lines = "\n".join(line for line in shown.splitlines() if line.startswith("  export "))
     assert evaluated(lines, evil)["OUTBOXCTL_STATE"] == "/srv/it's;evil;'"

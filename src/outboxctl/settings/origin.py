@@ -26,7 +26,7 @@ class Source(StrEnum):
 
 
 @dataclass(frozen=True)
-class Place:
+class SettingsSource:
     """Where a setting was given: under which name, whether in `.env`; and the path, if a file holds it."""
 
     name: str
@@ -46,22 +46,22 @@ class Place:
         return not self.dotenv or bool(self.path and not Path(self.path).resolve().is_relative_to(here))
 
 
-def places(flags: Mapping[str, Any]) -> dict[str, Place]:
+def places(flags: Mapping[str, Any]) -> dict[str, SettingsSource]:
     """Where each field's value was given, but for defaults."""
     dotenv = dotenv_values()
     return {field: at for field in Settings.model_fields if (at := _place(field, flags, dotenv))}
 
 
-def _place(field: str, flags: Mapping[str, Any], dotenv: Mapping[str, str | None]) -> Place | None:
+def _place(field: str, flags: Mapping[str, Any], dotenv: Mapping[str, str | None]) -> SettingsSource | None:
     if flags.get(field) is not None:
-        return Place(f"--{field.replace('_', '-')}", "")
+        return SettingsSource(f"--{field.replace('_', '-')}", "")
     names = env_names(field)
     levels: list[tuple[Mapping[str, str | None], str]] = [(os.environ, " in the environment")]
     for level, where in [*levels, (dotenv, " in .env")]:
         if name := next((name for name in names if level.get(name)), None):
-            return Place(name, where, level is dotenv)
+            return SettingsSource(name, where, level is dotenv)
         if field in SECRETS and (path := level.get(names[0] + secret_files.SUFFIX)):
-            return Place(names[0] + secret_files.SUFFIX, where, level is dotenv, path)
+            return SettingsSource(names[0] + secret_files.SUFFIX, where, level is dotenv, path)
     return None
 
 

@@ -12,14 +12,14 @@ from outboxctl.domain.errors import UsageError
 from outboxctl.net.urls import credentials
 from outboxctl.settings import interpolation, libpq
 from outboxctl.settings.model import Settings, env_names
-from outboxctl.settings.origin import Place, places
+from outboxctl.settings.origin import SettingsSource, places
 
 TRUST = "trust_dotenv"
 ADDRESS = "elastic_url"
 ANCHORS = ("elastic_ca_certs", "elastic_fingerprint")  # whoever chooses these can stand in for the server
 PATHS = ("elastic_ca_certs", "elastic_client_cert", "elastic_client_key")  # stay on this machine
-Places = Mapping[str, Place]  # by field
-Misplaced = tuple[str, Place]  # a secret in words, and what chooses where it would go
+Places = Mapping[str, SettingsSource]  # by field
+Misplaced = tuple[str, SettingsSource]  # a secret in words, and what chooses where it would go
 
 
 def check(found: Settings, flags: Mapping[str, Any]) -> None:
@@ -79,5 +79,5 @@ def _taken_in(at: Places) -> Iterator[Misplaced]:
             yield f"{name} in the environment, which {holder} in .env takes in,", end
 
 
-def _of_dotenv(place: Place | None) -> bool:
+def _of_dotenv(place: SettingsSource | None) -> bool:
     return place is not None and place.dotenv

@@ -88,7 +88,7 @@ class Repair:
             keys = [difference.target for difference, _ in stuck if difference.target]
             rows = repair.hold(connection, keys)
             ours = [(d, version) for d, version in stuck if d.id in rows]
-            held = reset(self.mender, [(d.id, _seen(d)) for d, _ in ours], above=HIGHEST)
+            held = reset(self.mender, [(d.id, _version_in_index(d)) for d, _ in ours], above=HIGHEST)
             freed = [(d, max(held[d.id], rows[d.id] or 0)) for d, _ in ours if d.id in held]
             was = {d.id: version for d, version in ours if d.id in held}
             written = self._written(connection, [], freed, freed=was) if freed else Enqueued([], {})
@@ -137,7 +137,7 @@ class Repair:
         self.done.left -= len(gone)
 
 
-def _seen(difference: Difference) -> DocumentVersion | None:
+def _version_in_index(difference: Difference) -> DocumentVersion | None:
     """The document, None where there is only its tombstone."""
     if difference.index_version is None:
         return None

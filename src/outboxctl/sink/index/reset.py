@@ -16,7 +16,7 @@ Stuck = tuple[str, DocumentVersion | None]
 Request = dict[str, dict[str, Any]]  # one action of a bulk request: its verb and its head
 
 
-class Written(NamedTuple):
+class ResetResult(NamedTuple):
     """What a write of ours left: its version, and what names this very write."""
 
     id: str
@@ -56,7 +56,7 @@ def _taken(stuck: Iterable[Stuck]) -> list[Request]:
     return [{"delete": fence(seen)} if seen else {"create": {"_id": id_}} for id_, seen in stuck]
 
 
-def _write(mender: Mender, actions: Sequence[Request]) -> list[Written]:
+def _write(mender: Mender, actions: Sequence[Request]) -> list[ResetResult]:
     """Send these deletes, and creates of an empty document; what they left, but where a fence refused."""
     if not actions:
         return []
@@ -70,7 +70,7 @@ def _write(mender: Mender, actions: Sequence[Request]) -> list[Written]:
             raise failure(mender.client, _odd(answer))
 
 
-def _written(mender: Mender, action: Request, item: Any) -> Written | None:
+def _written(mender: Mender, action: Request, item: Any) -> ResetResult | None:
     ((verb, head),) = action.items()
     said = item.get(verb) if isinstance(item, dict) else None
     match said:
@@ -81,7 +81,7 @@ def _written(mender: Mender, action: Request, item: Any) -> Written | None:
         case {"status": int(status), "error": error}:
             raise failure(mender.client, Answer(status, *error_of(error)))
         case {"_version": int(version), "_seq_no": int(seq_no), "_primary_term": int(term)}:
-            return Written(head["_id"], verb == "create", version, seq_no, term)
+            return ResetResult(head["_id"], verb == "create", version, seq_no, term)
     raise failure(mender.client, _odd(item))
 
 
