@@ -110,11 +110,11 @@ class Top(App[list[str]]):
         if chosen:
             self.post_message(ReplayRequested(f"--fingerprint {chosen}"))
 
-    def on_wanted(self, wanted: ReplayRequested) -> None:
+    def on_replay_requested(self, request: ReplayRequested) -> None:
         """Keep a command until the end, and show it."""
-        if wanted.command not in self.prepared:
-            self.prepared.append(wanted.command)
-        self.push_screen(Note(f"Prepared, and printed when you quit:\n\n{wanted.command}"))
+        if request.command not in self.prepared:
+            self.prepared.append(request.command)
+        self.push_screen(Note(f"Prepared, and printed when you quit:\n\n{request.command}"))
 
     def action_help(self) -> None:
         """Show the keys."""
