@@ -40,7 +40,7 @@ def xml(report: RunReport) -> str:
 
 def _case(lab: LabReport) -> Element:
     record = lab.record
-    case = Element("testcase", classname="outboxctl.drills.labs", name=lab.name, time=f"{record.seconds:.3f}")
+    case = Element("testcase", classname="outboxctl.labs", name=lab.name, time=f"{record.seconds:.3f}")
     tag = _tag(lab)
     if tag:
         SubElement(case, tag, message=_legal(record.why)).text = _legal(_unmet(lab))
