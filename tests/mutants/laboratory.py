@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from mutants.catalogue import CHECKOUT, Mutant, StaleError
 from servers import Servers
 
-COPIED = ("src", "alembic", "tests")
+COPIED = ("src", "alembic", "tests", "tools")
 FILES = ("alembic.ini", "docker-compose.yml", "pyproject.toml")
 TIMEOUT = 30  # seconds a test: one that hangs has failed
 SKIPPED = shutil.ignore_patterns("__pycache__", "mutants")
