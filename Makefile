@@ -57,7 +57,7 @@ layers: $(READY) ## Imports run one way
 
 quick: $(READY) ## Style, types, layers and every test that needs no server; about a minute
 	@$(MAKE) --no-print-directory lint types layers
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "no_servers and not slow" tests/unit tests/mutants tests/sink tests/release
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m no_servers tests/unit tests/mutants tests/sink tests/release
 
 bench: $(READY) ## Measure S, P, the bound B, the worker end to end and all profiles; a quarter of an hour (BENCH=)
 	$(BIN)/python -m benchmarks $(BENCH)

@@ -33,7 +33,6 @@ SHARED = pytest.StashKey[Servers]()
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "real_engine: needs a real Elasticsearch, not an imitation")
     config.addinivalue_line("markers", "no_servers: needs neither PostgreSQL nor a sink")
-    config.addinivalue_line("markers", "slow(reason): left to `make test-all`; says what takes long")
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

@@ -13,7 +13,7 @@ from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import trustme
@@ -110,14 +110,10 @@ class Papers:
         return str(path)
 
 
-@dataclass
-class Door:
-    """Passes what it hears in TLS on in clear; before PostgreSQL it answers its request for TLS first."""
+class TcpServer:
+    """A server on `listener`; a subclass handles each connection, in a thread of its own."""
 
-    target: tuple[str, int]
-    context: ssl.SSLContext
-    postgres: bool = False
-    listener: socket.socket = field(default_factory=lambda: socket.create_server((HOST, 0)))
+    listener: socket.socket
 
     @property
     def port(self) -> int:
@@ -125,40 +121,72 @@ class Door:
         return int(self.listener.getsockname()[1])
 
     @contextmanager
-    def open(self) -> Iterator["Door"]:
-        """Serve, each connection in threads of its own."""
+    def open(self) -> Iterator[Self]:
+        """Serve until the block ends."""
         threading.Thread(target=self._accept, daemon=True).start()
         with closing(self.listener):
             yield self
             self.listener.shutdown(socket.SHUT_RDWR)
 
+    def handle(self, connection: socket.socket) -> None:
+        """Serve one connection."""
+        raise NotImplementedError
+
     def _accept(self) -> None:
         with suppress(OSError):
             while True:
-                threading.Thread(target=self._pass, args=[self.listener.accept()[0]], daemon=True).start()
+                threading.Thread(target=self._handle, args=[self.listener.accept()[0]], daemon=True).start()
 
-    def _pass(self, raw: socket.socket) -> None:
-        with suppress(OSError), closing(raw):
-            if self.postgres:
-                if raw.recv(8, socket.MSG_WAITALL) != SSL_REQUEST:
-                    return
-                raw.sendall(b"S")
-            inside = self.context.wrap_socket(raw, server_side=True)
-            with inside, socket.create_connection(self.target) as beyond:
-                back = threading.Thread(target=_pump, args=[beyond, inside], daemon=True)
-                back.start()
-                _pump(inside, beyond)
-                back.join(5)
+    def _handle(self, connection: socket.socket) -> None:
+        with suppress(OSError), closing(connection):
+            self.handle(connection)
+
+
+def listening() -> socket.socket:
+    """A socket on a free port of 127.0.0.1."""
+    return socket.create_server((HOST, 0))
+
+
+@dataclass
+class Door(TcpServer):
+    """Passes what it hears in TLS on in clear; before PostgreSQL it answers its request for TLS first."""
+
+    target: tuple[str, int]
+    context: ssl.SSLContext
+    postgres: bool = False
+    listener: socket.socket = field(default_factory=listening)
+
+    def handle(self, connection: socket.socket) -> None:
+        """Take the TLS off, and pass both directions on."""
+        if self.postgres:
+            if connection.recv(8, socket.MSG_WAITALL) != SSL_REQUEST:
+                return
+            connection.sendall(b"S")
+        inside = self.context.wrap_socket(connection, server_side=True)
+        with inside, socket.create_connection(self.target) as beyond:
+            relay(inside, beyond, pump, pump)
 
 
 def _plain(key: ec.EllipticCurvePrivateKey) -> bytes:
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
-def _pump(source: socket.socket, target: socket.socket) -> None:
+Pump = Callable[[socket.socket, socket.socket], None]
+
+
+def relay(near: socket.socket, far: socket.socket, there: Pump, back: Pump) -> None:
+    """Pass both directions on until the near end is done, and five seconds more for the far one."""
+    other = threading.Thread(target=back, args=[far, near], daemon=True)
+    other.start()
+    there(near, far)
+    other.join(5)
+
+
+def pump(source: socket.socket, target: socket.socket, change: Callable[[bytes], bytes] = bytes) -> None:
+    """Pass on, through `change`, what comes from the source until it ends."""
     with suppress(OSError):
         while piece := source.recv(65_536):
-            target.sendall(piece)
+            target.sendall(change(piece))
     with suppress(OSError):
         target.shutdown(socket.SHUT_RDWR)
 

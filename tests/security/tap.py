@@ -1,55 +1,33 @@
-"""Somebody on the network: hears what two ends say to each other, and may change it."""
+"""Somebody on the network: reads what two ends send to each other, and may change it."""
 
 import socket
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
-from tls import HOST
+from tls import TcpServer, listening, pump, relay
 
 Change = Callable[[bytes], bytes]
 
 
 @dataclass
-class Tap:
-    """Passes on what it hears; `there` and `back` may change it on the way to the target and from it."""
+class Tap(TcpServer):
+    """Passes on what it reads; `there` and `back` may change it on the way to the target and from it."""
 
     target: tuple[str, int]
     there: Change = bytes
     back: Change = bytes
     heard: bytearray = field(default_factory=bytearray)
-    listener: socket.socket = field(default_factory=lambda: socket.create_server((HOST, 0)))
+    listener: socket.socket = field(default_factory=listening)
 
-    @property
-    def port(self) -> int:
-        """Where it listens."""
-        return int(self.listener.getsockname()[1])
+    def handle(self, connection: socket.socket) -> None:
+        """Pass both directions on."""
+        with socket.create_connection(self.target) as far:
+            there, back = (
+                partial(pump, change=partial(self._read, change)) for change in (self.there, self.back)
+            )
+            relay(connection, far, there, back)
 
-    @contextmanager
-    def open(self) -> Iterator["Tap"]:
-        """Serve, each connection in threads of its own."""
-        threading.Thread(target=self._accept, daemon=True).start()
-        with closing(self.listener):
-            yield self
-            self.listener.shutdown(socket.SHUT_RDWR)
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                threading.Thread(target=self._serve, args=[self.listener.accept()[0]], daemon=True).start()
-
-    def _serve(self, near: socket.socket) -> None:
-        with suppress(OSError), closing(near), socket.create_connection(self.target) as far:
-            back = threading.Thread(target=self._pump, args=[far, near, self.back], daemon=True)
-            back.start()
-            self._pump(near, far, self.there)
-            back.join(5)
-
-    def _pump(self, source: socket.socket, target: socket.socket, change: Change) -> None:
-        with suppress(OSError):
-            while piece := source.recv(65_536):
-                self.heard += piece
-                target.sendall(change(piece))
-        with suppress(OSError):
-            target.shutdown(socket.SHUT_RDWR)
+    def _read(self, change: Change, piece: bytes) -> bytes:
+        self.heard += piece
+        return change(piece)

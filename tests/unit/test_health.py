@@ -5,7 +5,7 @@ import json
 import pytest
 from structlog.testing import capture_logs
 
-from outboxctl.core.connection_causes import in_our_words
+from outboxctl.core.connection_causes import public_cause
 from outboxctl.worker.health import Health, Problem
 
 pytestmark = pytest.mark.no_servers
@@ -103,7 +103,7 @@ def test_draining_is_not_ready() -> None:
     ],
 )
 def test_the_probes_say_why_the_database_is_away_in_our_own_words(text: str, said: str) -> None:
-    assert in_our_words(text).startswith(said)
+    assert public_cause(text).startswith(said)
 
 
 def test_the_probes_show_what_is_public_and_the_log_the_whole() -> None:

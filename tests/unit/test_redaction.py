@@ -21,12 +21,12 @@ SECRET = "c4n/ry@Käse %\\\"'&+:x"
 
 @pytest.fixture(autouse=True)
 def _nothing_known() -> Iterator[None]:
-    with redaction.forgetting():
+    with redaction.without_secrets():
         yield
 
 
 def test_a_text_without_a_secret_stays_as_it_is() -> None:
-    redaction.know("hunter2-hunter2")
+    redaction.add_secret("hunter2-hunter2")
     for text in (
         "expected postgresql://user:password@host:5432/name",
         "special characters in user and password: / is %2F, @ is %40",
@@ -56,8 +56,8 @@ def test_a_text_without_a_secret_stays_as_it_is() -> None:
     ],
 )
 def test_a_known_secret_is_found_in_every_form(written: str) -> None:
-    redaction.know(SECRET)
-    redaction.know_login("elastic", SECRET)
+    redaction.add_secret(SECRET)
+    redaction.add_login("elastic", SECRET)
     seen = redact(f"before {written} after")
     assert seen.startswith("before")
     assert seen.endswith("after")
@@ -79,7 +79,7 @@ def test_a_known_secret_is_found_in_every_form(written: str) -> None:
     ],
 )
 def test_the_secrets_of_a_url_are_known_however_it_is_written(url: str, secrets: list[str]) -> None:
-    redaction.know_url(url)
+    redaction.add_url(url)
     for secret in secrets:
         assert redact(f"said {secret}.") == "said ***."
 
@@ -107,24 +107,24 @@ def test_what_looks_like_a_secret_is_hidden_too(text: str, shown: str) -> None:
 
 def test_a_secret_of_few_characters_destroys_no_text() -> None:
     for short in ("", "x", "ab", "pas"):
-        redaction.know(short)
+        redaction.add_secret(short)
     assert redact("a box, a tab, a path: pas") == "a box, a tab, a path: pas"
-    redaction.know_url("postgresql://u:ab@h/d")
+    redaction.add_url("postgresql://u:ab@h/d")
     assert redact("postgresql://u:ab@h/d") == "postgresql://u:***@h/d", "in its place it is hidden"
 
 
 def test_a_secret_that_is_a_word_is_hidden_as_a_word_and_not_within_others() -> None:
-    redaction.know("search")
+    redaction.add_secret("search")
     assert redact("the login 'search' is refused: research, search_index") == (
         "the login '***' is refused: research, search_index"
     )
     assert redact("%3Asearch%40 \\nsearch") == "%3A***%40 \\n***", "an escape before it is no letter of it"
-    redaction.know("postgres")
+    redaction.add_secret("postgres")
     assert redact("postgres speaks postgresql") == "postgres speaks postgresql", "what we say all the time"
 
 
 def test_a_cut_does_not_leave_half_a_secret() -> None:
-    redaction.know("abcdefghijklmnop")
+    redaction.add_secret("abcdefghijklmnop")
     for limit in range(1, 40):
         assert "abc" not in cut("0123456789 abcdefghijklmnop", limit)
         assert "abc" not in brief("0123456789 abcdefghijklmnop", limit)
@@ -134,15 +134,15 @@ def test_a_cut_does_not_leave_half_a_secret() -> None:
 
 
 def test_what_is_cleaned_is_redacted() -> None:
-    redaction.know("abc\u202edefgh")
+    redaction.add_secret("abc\u202edefgh")
     assert clean("x abc\u202edefgh") == "x ***"
 
 
 @given(st.text(max_size=200), st.text(st.characters(codec="utf-8"), min_size=12, max_size=40))
 @settings(derandomize=True, max_examples=200)
 def test_any_secret_is_found_in_any_text(text: str, secret: str) -> None:
-    with redaction.forgetting():
-        redaction.know(secret)
+    with redaction.without_secrets():
+        redaction.add_secret(secret)
         for written in (secret, quote(secret, safe=""), json.dumps(secret)[1:-1]):
             assert written not in redact(f"{text}{written}{text}") or written in redact("***")
 
@@ -153,13 +153,13 @@ def test_any_secret_is_found_in_any_text(text: str, secret: str) -> None:
 def test_a_text_that_an_enemy_chose_takes_no_time(text: str) -> None:
     """Of a megabyte that fits none of the patterns, each character is looked at a few times only."""
     for know in ("longer-than-a-word", "word"):
-        redaction.know(know)
+        redaction.add_secret(know)
     began = process_time()
     redact("password = authorization: " + text * (1_000_000 // len(text)))
     assert process_time() - began < 10  # seconds; what is quadratic takes hours
 
 
 def test_structures_keep_their_shape() -> None:
-    redaction.know("abcdefghijklmnop")
+    redaction.add_secret("abcdefghijklmnop")
     made = redaction.redacted({"a": ["abcdefghijklmnop", 1, None, True], "abcdefghijklmnop": (2.5,)})
     assert made == {"a": ["***", 1, None, True], "***": [2.5]}

@@ -7,7 +7,7 @@ import sys
 from typing import NoReturn
 
 from outboxctl.cli.closed_pipe import discard_output
-from outboxctl.cli.ending import complain, ended, hide_in_threads
+from outboxctl.cli.ending import print_error, print_unexpected, redact_thread_errors
 from outboxctl.domain.errors import ExitCode, OutboxctlError
 
 
@@ -17,10 +17,10 @@ def main() -> NoReturn:
         from outboxctl.cli.app import app  # takes a moment, in which ^C may come
 
         _never_fail_to_print()
-        hide_in_threads()
+        redact_thread_errors()
         sys.exit(app(prog_name="outboxctl", standalone_mode=False) or ExitCode.OK)  # None: it came to its end
     except OutboxctlError as error:
-        complain(str(error), error.hint)
+        print_error(str(error), error.hint)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         discard_output()
@@ -33,7 +33,7 @@ def main() -> NoReturn:
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
-        sys.exit(ended(error))
+        sys.exit(print_unexpected(error))
 
 
 def _never_fail_to_print() -> None:

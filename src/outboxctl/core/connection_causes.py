@@ -33,7 +33,7 @@ CAUSES = (
 UNKNOWN = "it cannot be used: the log says why"
 
 
-def in_our_words(text: str) -> str:
+def public_cause(text: str) -> str:
     """The sentence for a text of libpq or the server; a general one for any other text."""
     text = NAMES.sub('""', text)
     return next((ours for signs, ours in CAUSES if any(sign in text for sign in signs)), UNKNOWN)

@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from outboxctl.core import search_path, tls
-from outboxctl.core.connection_causes import in_our_words
+from outboxctl.core.connection_causes import public_cause
 from outboxctl.domain.errors import (
     CutOffError,
     LimitError,
@@ -248,7 +248,7 @@ def translate(error: Exception, name: str) -> OutboxctlError:
         if state in states:
             return kind(message.format(name=name, state=state, text=text), hint=hint, public=public)
     if isinstance(cause, AWAY):
-        return UnreachableError(UNUSABLE.format(name=name, text=text), hint=REACH, public=in_our_words(text))
+        return UnreachableError(UNUSABLE.format(name=name, text=text), hint=REACH, public=public_cause(text))
     return OutboxctlError(
         f"the database {name} refused: {state} {text}", public="the server refused a statement"
     )

@@ -1,4 +1,4 @@
-"""The search path of our transactions: nobody else's function or operator is taken for PostgreSQL's.
+"""The search path of our transactions: no function or operator of another role is used for PostgreSQL's.
 
 PostgreSQL prefers an exact match in a later schema to an inexact one in an earlier schema ("Operator Type
 Resolution" and "Function Type Resolution" in its manual). So `pg_catalog` first is not enough: a schema in
@@ -161,7 +161,7 @@ def _learn(connection: Connection, limits: str) -> None:
         cursor.nextset()
     rows = cursor.fetchall()
     result.close()
-    _refuse([(name, owner) for kind, name, owner in rows if kind == "foreign"])
+    _refuse_foreign_owners([(name, owner) for kind, name, owner in rows if kind == "foreign"])
     tables = {name: schema for kind, name, schema in rows if kind == "table"}
     schemas, searched = (tuple(s for kind, _, s in rows if kind == each) for each in ("schema", "code"))
     connection.info[KEY] = found = Places(schemas, tables, searched)
@@ -169,8 +169,8 @@ def _learn(connection: Connection, limits: str) -> None:
         connection.exec_driver_sql(found.opening().replace("%", "%%"))
 
 
-def _refuse(foreign: list[tuple[str, str]]) -> None:
-    """A view of a stranger's would run his functions as us, a trigger too."""
+def _refuse_foreign_owners(foreign: list[tuple[str, str]]) -> None:
+    """A view or trigger of an untrusted role would run its functions with the rights of this session."""
     for name, owner in foreign:
         raise UsageError(
             f"{brief(name, 140)} belongs to the role {brief(owner, 70)}, not to the owner of {EVENTS}",

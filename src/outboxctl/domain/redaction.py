@@ -1,7 +1,7 @@
 """Secrets taken out of a text, whoever made it: the values that are known, and what looks like one.
 
-Known are the values of all settings that may hold a secret; they are told where settings are loaded. A
-text is redacted before it is cut: half a secret is one, and nothing recognises it any more.
+Known are the values of all settings that may hold a secret; they are added where settings are loaded. A
+text is redacted before it is cut: a part of a secret is still secret, and no rule matches it any more.
 """
 
 import re
@@ -19,7 +19,7 @@ MASK = "***"
 SHORTEST = 4
 # A shorter one may be a word of the language: it is hidden as a whole word, not within other words.
 ANYWHERE = 12
-# What this program says of itself all the time. Whoever chose one of them has no secret.
+# Words of this program's own messages: redacting them everywhere would make all output unreadable.
 COMMON = frozenset(
     {"password", "postgres", "postgresql", "elastic", "elasticsearch", "opensearch", "outbox", "outboxctl"}
 )
@@ -55,41 +55,41 @@ _lock = threading.Lock()
 _known: tuple[tuple[str, re.Pattern[str] | None], ...] = ()  # the longest first: one may be part of another
 
 
-def know(value: str) -> None:
+def add_secret(value: str) -> None:
     """Hide this secret from now on: as it is, URL-encoded, JSON-escaped and in base64."""
     if len(value) >= SHORTEST and value.lower() not in COMMON:
         _add(_forms(value))
 
 
-def know_login(user: str, password: str) -> None:
+def add_login(user: str, password: str) -> None:
     """Hide a password, and the base64 of `user:password`, which a header of HTTP holds."""
-    know(password)
+    add_secret(password)
     if password:
         _add(_in_base64(f"{user}:{password}"))
 
 
-def know_setting(name: str, value: str) -> None:
+def add_setting(name: str, value: str) -> None:
     """Hide what the variable `name` holds: a URL's secrets, each value of HTTP headers, or all of it."""
     if name.endswith("_URL"):
-        know_url(value)
+        add_url(value)
     elif name.endswith("_HEADERS"):
         for pair in value.split(","):
-            know(pair.partition("=")[2].strip())
-            know(unquote(pair.partition("=")[2].strip()))
+            add_secret(pair.partition("=")[2].strip())
+            add_secret(unquote(pair.partition("=")[2].strip()))
     else:
-        know(value)
+        add_secret(value)
 
 
-def know_url(urls: str) -> None:
+def add_url(urls: str) -> None:
     """Hide the secrets of one URL or several, comma-separated, or of a libpq string; it may be malformed."""
     for url in re.split(r",(?=\w+://)", urls):
         userinfo = url.rpartition("@")[0]
         user, _, password = userinfo.rpartition("://")[2].partition(":")
-        know_login(user, password)
-        know_login(unquote(user), unquote(password))
+        add_login(user, password)
+        add_login(unquote(user), unquote(password))
         for found in (*QUERY.findall(url), *(each for pair in DSN.findall(url) for each in pair)):
-            know(found)
-            know(unquote(found))
+            add_secret(found)
+            add_secret(unquote(found))
 
 
 def redact(text: str) -> str:
@@ -120,8 +120,8 @@ def cut(text: str, limit: int) -> str:
 
 
 @contextmanager
-def forgetting() -> Iterator[None]:
-    """For tests: nothing is known within, and what was known before is known again after."""
+def without_secrets() -> Iterator[None]:
+    """For tests: an empty set of secrets within; the earlier one is restored at the end."""
     global _known  # noqa: PLW0603 - what a process knows is one for all of it
     before, _known = _known, ()
     try:
@@ -136,7 +136,7 @@ def hides(name: str) -> bool:
 
 
 def _add(forms: set[str]) -> None:
-    global _known  # noqa: PLW0603 - see `forgetting`
+    global _known  # noqa: PLW0603 - see `without_secrets`
     with _lock:
         old = dict(_known)
         if forms - old.keys():

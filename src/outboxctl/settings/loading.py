@@ -11,7 +11,7 @@ from outboxctl.domain.printable import brief, plain
 from outboxctl.settings import placement, unknown_names
 from outboxctl.settings.model import Settings, all_names, env_names, is_secret
 from outboxctl.settings.origin import dotenv_values, files_in_force
-from outboxctl.settings.secrecy import tell
+from outboxctl.settings.secrecy import register_secrets
 
 
 def load(**flags: Any) -> Settings:
@@ -22,7 +22,7 @@ def load(**flags: Any) -> Settings:
     """
     given = {name: value for name, value in flags.items() if value is not None}
     try:
-        tell(given)
+        register_secrets(given)
         _refuse_unknown_names()
         found = Settings(**given)
     except ValidationError as error:

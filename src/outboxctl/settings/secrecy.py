@@ -1,4 +1,4 @@
-"""What the settings hold that nobody may read, told to the redaction before anything can be said of them."""
+"""The secrets among the settings, registered for redaction before an error can name them."""
 
 import os
 from collections.abc import Mapping
@@ -12,13 +12,13 @@ from outboxctl.settings.origin import dotenv_values
 OTHERS = ("PGPASSWORD", "OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS")
 
 
-def tell(flags: Mapping[str, Any]) -> None:
-    """Have every secret of flags, environment and `.env` hidden, a malformed one too.
+def register_secrets(flags: Mapping[str, Any]) -> None:
+    """Register every secret of flags, environment and `.env`, a malformed one too.
 
-    A secret in a file is told when it is read (`secret_files`), for it may change while we run.
+    A secret in a file is registered when it is read (`secret_files`): it may change while the process runs.
     """
     for level in (os.environ, dotenv_values()):
         for name in [*(name for _, name in secrets()), *OTHERS]:
-            redaction.know_setting(name, level.get(name) or "")
+            redaction.add_setting(name, level.get(name) or "")
     for field, name in secrets():
-        redaction.know_setting(name, str(flags.get(field) or ""))
+        redaction.add_setting(name, str(flags.get(field) or ""))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
-from outboxctl.domain.redaction import know_setting
+from outboxctl.domain.redaction import add_setting
 
 SUFFIX = "_FILE"
 LARGEST = 65_536  # bytes: no secret is as long, a mistaken path may lead to a disk image
@@ -32,7 +32,7 @@ def read(name: str, path: str) -> str:
     """
     try:
         text = _text(Path(path))
-        know_setting(name.removesuffix(SUFFIX), text)
+        add_setting(name.removesuffix(SUFFIX), text)
         return text
     except UnicodeDecodeError:
         why = "it is not text"

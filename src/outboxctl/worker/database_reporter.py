@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection
 
 import structlog
 
+from outboxctl.core.connection_causes import UNKNOWN
 from outboxctl.core.database import Connection, Database
 from outboxctl.core.delivery import lockers
 from outboxctl.core.delivery.lockers import Locker
@@ -37,7 +38,7 @@ class DatabaseReporter:
     def explain(self, error: OutboxctlError) -> Problem:
         """The error in one line; of a lock that was not granted, with the session that holds the table."""
         locker = self._ask(lockers.of_table) if isinstance(error, LockedError) else None
-        public = error.public or "it cannot be used: the log says why"
+        public = error.public or UNKNOWN
         if not locker:
             return Problem(str(error), public)
         # A partition, like a session, may be called anything.

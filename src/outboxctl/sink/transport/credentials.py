@@ -4,7 +4,7 @@ from base64 import b64encode
 from typing import Any
 
 from outboxctl.domain.errors import UsageError
-from outboxctl.domain.redaction import know_login
+from outboxctl.domain.redaction import add_login
 from outboxctl.net.certificates import SINK, Files
 from outboxctl.net.urls import credentials
 from outboxctl.settings import Settings
@@ -64,7 +64,7 @@ def _login(settings: Settings, urls: list[str]) -> dict[str, Any]:
 
 
 def _basic(user: str, password: str) -> dict[str, Any]:
-    know_login(user, password)  # the header holds both in base64
+    add_login(user, password)  # the header holds both in base64
     try:
         together = f"{user}:{password}".encode()  # the client itself would refuse all but ASCII
     except UnicodeEncodeError as error:
