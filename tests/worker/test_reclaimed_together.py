@@ -31,12 +31,18 @@ Start = Callable[..., Worker]
 
 
 def dies_with(scene: Scene, worker: Start, sink: FakeSink, held: int) -> None:
-    """A worker that has claimed so many events is killed; their leases are over."""
-    with sink.script.hold(Point.BEFORE_APPLY):
+    """A worker that has claimed so many events is killed; their leases are over.
+
+    Its request is past every point of the sink on return: a gate that a test opens next is not reached by it.
+    """
+    with sink.script.hold(Point.BEFORE_APPLY) as before, sink.script.hold(Point.AFTER_APPLY) as after:
         running = worker(**SETTINGS, ELASTIC_URL=sink.url)
         eventually(lambda: scene.count("processing") == held, what="all in hand")
+        before.wait()
         running.signal(signal.SIGKILL)
         running.wait()
+        before.let_go()
+        after.wait()
     scene.pass_leases()
 
 
