@@ -28,15 +28,15 @@ test: $(READY) ## All tests, on a real PostgreSQL and the best search engine the
 ifdef TESTS
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(TESTS)
 else # runs of all labs keep every core busy by themselves
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --ignore=tests/labs
-	$(BIN)/python -m pytest tests/labs
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --ignore=tests/drills/labs
+	$(BIN)/python -m pytest tests/drills/labs
 endif
 
 test-engines: $(READY) ## The engine contract on real Elasticsearch 8 and 9, OpenSearch 2 and 3; six minutes (ENGINES=)
 	PYTHONPATH=tests $(BIN)/python -m engines $(ENGINES)
 
 alerts: $(READY) ## Check the alert rules and their tests by promtool, Alertmanager's example by amtool
-	PYTHONPATH=tests $(BIN)/python -m alerts
+	PYTHONPATH=tests $(BIN)/python -m metrics.alerts
 
 mutants: $(READY) ## Break the code on purpose, in some forty ways: each must be caught by its test
 	PYTHONPATH=tests $(BIN)/python -m mutants
@@ -100,7 +100,7 @@ schema: $(READY) ## Write docs/reference/schema.md again, from a migrated databa
 	PYTHONPATH=tests $(BIN)/python -m docs.schema_page
 
 transcript: $(READY) ## Record the session in docs/operators-desk/session.md again, in tmux
-	PYTHONPATH=tests $(BIN)/python -m desk.session
+	PYTHONPATH=tests $(BIN)/python -m operations.session
 
 lab-example: $(READY) ## Run all labs and keep the evidence as the example in docs/labs/example
 	rm -rf docs/labs/example

@@ -8,7 +8,7 @@ A block of bash, SQL or Python is run, unless what follows its language says oth
 - `background`: it goes on running beside the blocks that follow, until the end of the page.
 
 A page may say what it needs: `<!-- page: needs worker -->` (`NEEDS`), or that another
-test runs it: `<!-- page: run by tests/desk/test_partitions.py -->`.
+test runs it: `<!-- page: run by tests/operations/test_partitions.py -->`.
 """
 
 import re

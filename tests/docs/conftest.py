@@ -11,9 +11,9 @@ import psycopg
 import pytest
 from elasticsearch import Elasticsearch
 
-from desk import stage
 from docs.blocks import ROOT, Block, said
 from docs.shell import Shell, terminal
+from operations import stage
 from outboxctl.drills import services
 from outboxctl.sink.engines.elasticsearch import ElasticClient
 from outboxctl.sink.index.index_setup import ensure

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import typer
 
-from desk import every_command
 from docs.blocks import ROOT, Block, blocks
 from docs.shell import Shell
+from operations import every_command
 from outboxctl.cli.app import app
 
 PAGE = ROOT / "docs" / "reference" / "commands.md"

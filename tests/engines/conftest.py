@@ -21,8 +21,8 @@ from outboxctl.sink.delivery.deliver import ElasticSink
 from outboxctl.sink.index.index_setup import ensure
 from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.open import connect
-from rows.bench import Bench
 from servers import Servers
+from sink.rows.bench import Bench
 
 Said = tuple[Verdict, Reason | Noop | None]
 Send = Callable[..., list[Said]]

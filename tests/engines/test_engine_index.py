@@ -10,8 +10,8 @@ from outboxctl.domain.failures import Noop, Reason, Verdict
 from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.sink.inspect.indices import named
 from outboxctl.sink.transport.client import Client
-from rows.bench import DONE, Bench, end, metric
 from servers import Servers
+from sink.rows.bench import DONE, Bench, end, metric
 
 pytestmark = pytest.mark.real_engine
 UNAVAILABLE = (Verdict.OUTAGE, Reason.INDEX_UNAVAILABLE)

@@ -1,4 +1,4 @@
-"""The faults of tests reach the client as what they claim to be; those of the proxy: tests/chaos."""
+"""The faults of tests reach the client as what they claim to be; those of the proxy: tests/drills/chaos."""
 
 import http.client
 from collections.abc import Callable

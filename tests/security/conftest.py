@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from doctor.ward import Ward
+from operations.doctor.ward import Ward
 from outboxctl.settings import all_names
 from security.ladder import Ladder, ladder
 from servers import Servers

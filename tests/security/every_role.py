@@ -98,7 +98,8 @@ CASES = {
     "audit": reads("bob"),
     "bench": Case(Login.CREATOR, "operator", by=f"{OWN}test_a_guest_needs_to_create_a_schema"),
     "bench --own": replace(
-        alone(""), by="tests/bench/test_bench.py::test_servers_of_its_own_are_measured_searched_and_gone"
+        alone(""),
+        by="tests/drills/bench/test_bench.py::test_servers_of_its_own_are_measured_searched_and_gone",
     ),
     "chaos block": Case(Login.NONE, "operator", by=f"{OWN}test_an_index_is_blocked_without_a_login"),
     "chaos db terminate": Case(Login.WORKER, by=f"{OWN}test_a_login_ends_its_own_sessions_alone"),
@@ -130,7 +131,9 @@ CASES = {
     "db sql": alone("CREATE TABLE"),
     "db trigger": alone("CREATE OR REPLACE TRIGGER", "--type-column", "entity_type"),
     "db upgrade": owns(COLUMN.format(1), first=OLD),
-    "demo": replace(alone(""), by="tests/demo/test_demo.py::test_every_count_agrees_and_nothing_is_left"),
+    "demo": replace(
+        alone(""), by="tests/drills/demo/test_demo.py::test_every_count_agrees_and_nothing_is_left"
+    ),
     "doctor": Case(Login.VIEWER, "viewer", by=f"{OWN}test_the_doctor_lacks_nothing_as_a_viewer"),
     "failed discard": acts(_event("done", FAILED), *WHO, "--limit", "1"),
     "failed discard --dry-run": reads(str(FAILED), *WHO, "--limit", "1"),
@@ -145,7 +148,7 @@ CASES = {
     "inject stale": owns(ADDED),
     "lab list": alone("bad-op"),
     "lab report": alone("bad-op", str(EXAMPLE)),
-    "lab run": replace(alone(""), by="tests/labs/test_run_all.py::test_all_are_ok_on_the_real_engine"),
+    "lab run": replace(alone(""), by="tests/drills/labs/test_run_all.py::test_all_are_ok_on_the_real_engine"),
     "lab run --against": Case(Login.CREATOR, "operator", by=f"{OWN}test_a_guest_needs_to_create_a_schema"),
     "lab show": alone("bad-op", "bad-op"),
     "oldest": reads(str(PENDING)),
@@ -162,7 +165,7 @@ CASES = {
     "services status": alone("no services"),
     "services up": replace(
         alone(""),
-        by="tests/services/test_up_command.py::test_its_urls_are_taken_by_psql_and_both_indexes_are_there",
+        by="tests/drills/services/test_up_command.py::test_its_urls_are_taken_by_psql_and_both_indexes_are_there",
     ),
     "sink roles": alone("view_index_metadata"),
     "status": reads(str(PENDING)),

@@ -6,7 +6,7 @@ from pathlib import Path
 import psycopg
 from elasticsearch import Elasticsearch
 
-from labs.conftest import left
+from drills.labs.conftest import left
 from processes import Cli
 from servers import Servers
 from tls import Front, Papers

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
 
-from desk.failures import fail
+from operations.failures import fail
 from outboxctl.core.database import Database
 from outboxctl.core.schema.downgrade import apply, plan
 from outboxctl.core.schema.migrations import upgrade

@@ -13,11 +13,11 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from acceptance import lab
-from desk.every_command import EVENT, OTHERS, READING, WHO, haunt
 from drilled import record, run
 from fakes import Script, fake_sink
 from fakes.collector import collector
 from fakes.faults import answered
+from operations.every_command import EVENT, OTHERS, READING, WHO, haunt
 from outboxctl.domain import redaction
 from outboxctl.drills.labs.evidence import EvidenceFolder
 from processes import Worker, environment, eventually, piped

@@ -9,7 +9,7 @@ from threading import Thread
 
 import pytest
 
-from desk.every_command import READING
+from operations.every_command import READING
 from outboxctl.domain.errors import UsageError
 from outboxctl.settings import Settings, all_names, load
 from processes import Cli, environment

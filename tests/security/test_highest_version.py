@@ -12,7 +12,7 @@ import pytest
 from elasticsearch import ConflictError, Elasticsearch
 
 from acceptance import lab
-from desk.disaster import Ground, Victim
+from operations.disaster import Ground, Victim
 from outboxctl.core.database import Database
 from outboxctl.core.schema.roles import Role
 from outboxctl.operations.verify.compare import compare

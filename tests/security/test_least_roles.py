@@ -16,9 +16,9 @@ import pytest
 from elasticsearch import Elasticsearch
 from psycopg.sql import SQL, Identifier
 
-from chaos.test_chaos_faults import SINK
-from desk import terminal
-from desk.every_command import leaves
+from drills.chaos.test_chaos_faults import SINK
+from operations import terminal
+from operations.every_command import leaves
 from outboxctl.drills import services
 from processes import OUTBOXCTL, Cli, environment, eventually
 from security.every_role import CASES, LOWER, Case, Login, table

@@ -12,11 +12,11 @@ import psycopg
 import pytest
 
 from acceptance import lab
-from desk.every_command import EVIL, haunt
 from drilled import record, run
 from fakes import Script, fake_sink
 from fakes.collector import collector
 from fakes.faults import answered
+from operations.every_command import EVIL, haunt
 from outboxctl.domain import redaction
 from outboxctl.drills.labs.evidence import EvidenceFolder
 from outboxctl.drills.labs.evidence.files import HALF

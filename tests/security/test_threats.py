@@ -17,9 +17,9 @@ import pytest
 from elasticsearch import ApiError, AuthorizationException, Elasticsearch
 from psycopg.sql import SQL, Identifier
 
-from desk import terminal
 from fakes import Script, fake_sink
 from fakes.faults import REDIRECT, refused
+from operations import terminal
 from outboxctl.drills import services
 from processes import OUTBOXCTL, Cli, Worker, environment, eventually
 from security.every_role import FAILED, PENDING, Login

@@ -7,7 +7,7 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 
-from doctor.ward import Ward
+from operations.doctor.ward import Ward
 from outboxctl.core import tls as core_tls
 from outboxctl.core.database import Database
 from outboxctl.domain.errors import ExitCode, UntrustedError, UsageError

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from doctor.ward import Ward
+from operations.doctor.ward import Ward
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.failures import Reason
 from outboxctl.operations.doctor.model import End

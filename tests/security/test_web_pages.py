@@ -6,8 +6,8 @@ import urllib.request
 import pytest
 from elasticsearch import Elasticsearch
 
-from chaos.through import ask, bulk, raw, write
-from doctor.fronts import front
+from drills.chaos.through import ask, bulk, raw, write
+from operations.doctor.fronts import front
 from outboxctl.drills.proxy import Proxy
 from outboxctl.drills.proxy.request import ProxyRequest
 from outboxctl.drills.proxy.wire import ProxyReply

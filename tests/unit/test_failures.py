@@ -68,7 +68,7 @@ EXPECTED: dict[str, list[tuple[str, str | None, str | None]]] = {
 
 
 def recorded() -> list[Any]:
-    folder = Path(__file__).parents[1] / "answers"
+    folder = Path(__file__).parents[1] / "sink" / "answers"
     files = sorted(folder.glob("*.json"))
     assert len(files) == 2
     entries = [(file.stem, entry) for file in files for entry in json.loads(file.read_text())]

@@ -13,7 +13,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 from tools import dashboard
 
-from alerts.programs import program
+from metrics.alerts.programs import program
 from processes import Worker, eventually
 
 DEPLOY = Path(__file__).parents[2] / "deploy" / "grafana"

@@ -200,7 +200,7 @@ CUT_OFF = _kinds("connection_lost", "reset", "encoded")
 STRANGE = _kinds("wrong_product", "oversized")
 
 # First match wins: the error's type before the status, the last rule catches all. The facts come
-# from the recorded answers of real servers in `tests/answers/` and the servers' sources.
+# from the recorded answers of real servers in `tests/sink/answers/` and the servers' sources.
 RULES = (
     FailureRule(Verdict.DONE, noop=Noop.DROPPED, kinds=_kinds(DROPPED), statuses=ANY_2XX, request=False),
     FailureRule(Verdict.DONE, statuses=ANY_2XX, request=False, no_error=True),

@@ -1,0 +1,236 @@
+"""Each fault is what it claims to be, to a plain client and to Elasticsearch's, before a real sink."""
+
+import http.client
+import json
+import socket
+from collections.abc import Callable
+from contextlib import nullcontext
+from threading import Thread
+from time import monotonic
+from typing import Any
+
+import elastic_transport
+import elasticsearch
+import pytest
+from elasticsearch import Elasticsearch
+
+from drills.chaos.conftest import Held
+from drills.chaos.through import Seen, ask, bulk, connected, write
+from outboxctl.domain.errors import UsageError
+from outboxctl.drills.proxy import Proxy, ProxyFault, faults
+from processes import eventually
+
+Raised = type[Exception]
+LOST = elastic_transport.ConnectionError
+B: list[dict[str, Any]] = [{"index": {"_id": "b", "version": 1, "version_type": "external_gte"}}, {}]
+
+
+@pytest.mark.parametrize(
+    ("fault", "plain", "client", "applied"),
+    [
+        (faults.reset_before(), ConnectionResetError, LOST, False),
+        (faults.reset_after(), ConnectionResetError, LOST, True),
+        (faults.drop_after(), http.client.RemoteDisconnected, LOST, True),
+        (faults.truncate(), http.client.IncompleteRead, LOST, True),
+        (faults.blackhole(), TimeoutError, elastic_transport.ConnectionTimeout, False),
+        (faults.delay(60), TimeoutError, elastic_transport.ConnectionTimeout, False),
+        (faults.delay(60, applied=True), TimeoutError, elastic_transport.ConnectionTimeout, True),
+    ],
+    ids=lambda value: value.name if isinstance(value, ProxyFault) else "",
+)
+def test_no_answer(
+    proxy: Proxy, target: str, held: Held, fault: ProxyFault, plain: Raised, client: Raised, *, applied: bool
+) -> None:
+    theirs = Elasticsearch(proxy.url, max_retries=0, request_timeout=0.5)
+    with theirs, proxy.fault(fault):
+        with pytest.raises(plain) as caught:
+            write(proxy, target, "a", patience=0.5)
+        assert caught.type is plain
+        with pytest.raises(client) as raised:
+            theirs.bulk(index=target, operations=B)
+        assert raised.type is client
+        assert held() == (["a", "b"] if applied else [])
+        seen = proxy.counts
+        assert (seen.requests, seen.bulks, seen.struck, seen.by_fault) == (2, 2, 2, {fault.name: 2})
+        assert seen.applied_then_lost == (2 if applied and fault.name != "delay" else 0)
+    write(proxy, target, "c")
+    assert "c" in held(), "once the fault has ended all is well"
+
+
+def answers(status: int, **headers: str | None) -> Callable[[Seen], bool]:
+    return lambda seen: (
+        seen.status == status
+        and all(seen.headers.get(name.replace("_", "-")) == value for name, value in headers.items())
+    )
+
+
+@pytest.mark.parametrize(
+    ("fault", "plain", "client", "applied"),
+    [
+        (faults.busy(2), answers(429, retry_after="2"), elasticsearch.ApiError, False),
+        (faults.busy(), answers(429, retry_after=None), elasticsearch.ApiError, False),
+        (faults.unavailable(), answers(503), elasticsearch.ApiError, False),
+        (faults.gateway(), answers(502, content_type="text/html"), elasticsearch.ApiError, True),
+        (faults.gateway(applied=False), answers(502), elasticsearch.ApiError, False),
+        (faults.too_large(10), answers(413, x_elastic_product=None), elasticsearch.ApiError, False),
+        (faults.html(), answers(200, content_type="text/html"), None, True),
+    ],
+    ids=lambda value: value.name if isinstance(value, ProxyFault) else "",
+)
+def test_a_wrong_answer(
+    proxy: Proxy,
+    target: str,
+    held: Held,
+    fault: ProxyFault,
+    plain: Callable[[Seen], bool],
+    client: Raised | None,
+    *,
+    applied: bool,
+) -> None:
+    with Elasticsearch(proxy.url, max_retries=0) as theirs, proxy.fault(fault):
+        seen = write(proxy, target, "a")
+        assert plain(seen), seen
+        with pytest.raises(client) if client else nullcontext():  # a page is answer enough for the client
+            theirs.bulk(index=target, operations=B)
+    assert held() == (["a", "b"] if applied else [])
+
+
+def test_a_drip_takes_its_time_and_ends_with_the_fault(proxy: Proxy, target: str, held: Held) -> None:
+    with connected(proxy) as connection, proxy.fault(faults.drip(0.02)):
+        content = bulk("a")
+        connection.sendall(b"PUT /%b/_bulk HTTP/1.1\r\nUser-Agent: x\r\nContent-Length: " % target.encode())
+        connection.sendall(b"%d\r\nContent-Type: application/json\r\n\r\n%b" % (len(content), content))
+        pieces = [connection.recv(65_536) for _ in range(5)]
+        assert max(map(len, pieces)) < 5, "a byte at a time"
+        assert held() == ["a"]
+        proxy.clear()
+        began = monotonic()
+        while not pieces[-1].endswith(b"}"):
+            pieces.append(connection.recv(65_536))
+        assert monotonic() - began < 1, "the rest comes at once"
+    assert b"".join(pieces).startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+def test_of_some_items_the_same_ones_are_refused_each_time_and_the_others_applied(
+    proxy: Proxy, target: str, held: Held
+) -> None:
+    ids = list("abcdefgh")
+    with proxy.fault(faults.some_items(0.5, status=503, kind="unavailable", reason="now and then")):
+        first, again = (json.loads(write(proxy, target, *ids).body) for _ in range(2))
+    statuses = {item["index"]["_id"]: item["index"]["status"] for item in first["items"]}
+    refused = [id_ for id_ in ids if statuses[id_] == 503]
+    assert list(statuses) == ids, "in the order of the request"
+    assert 0 < len(refused) < len(ids)
+    assert refused == [i["index"]["_id"] for i in again["items"] if i["index"]["status"] == 503]
+    assert held() == [id_ for id_ in ids if id_ not in refused]
+    error = next(item["index"]["error"] for item in first["items"] if "error" in item["index"])
+    assert error == {"type": "unavailable", "reason": "now and then"}
+    assert proxy.counts.items_failed == 2 * len(refused)
+    with proxy.fault(faults.some_items(1)):
+        assert all(i["index"]["status"] == 429 for i in json.loads(write(proxy, target, *ids).body)["items"])
+
+
+def test_refusing_ends_what_is_open_keeps_the_port_and_comes_back_fifty_times(proxy: Proxy) -> None:
+    url = proxy.url
+    for _ in range(50):
+        with connected(proxy) as kept:
+            kept.sendall(b"GET / HTTP/1.1\r\nUser-Agent: x\r\n\r\n")
+            assert kept.recv(65_536).startswith(b"HTTP/1.1 200")
+            with proxy.fault(faults.refuse()):
+                assert kept.recv(1) == b""
+                with pytest.raises(ConnectionRefusedError):
+                    ask(proxy)
+                with socket.socket() as other, pytest.raises(OSError, match="in use"):
+                    other.bind(kept.getpeername())
+            assert ask(proxy).status == 200
+    assert proxy.url == url
+
+
+@pytest.mark.no_servers
+def test_a_port_that_is_taken_is_said() -> None:
+    with Proxy("http://127.0.0.1:9") as proxy, pytest.raises(UsageError, match="cannot listen on"):
+        Proxy("http://127.0.0.1:9", port=int(proxy.url.rpartition(":")[2])).__enter__()
+
+
+def test_a_fault_befalls_bulk_requests_alone_or_everything_or_bodies_by_size(
+    proxy: Proxy, target: str
+) -> None:
+    with proxy.fault(faults.busy()):
+        assert ask(proxy).status == 200
+    with proxy.fault(faults.busy(everything=True)):
+        assert ask(proxy).status == 429
+    with proxy.fault(faults.too_large(len(bulk("a", "b")))):
+        assert [write(proxy, target, *ids).status for ids in ("ab", "abc")] == [200, 413]
+
+
+def test_a_share_is_struck_and_the_same_with_the_same_seed(proxy: Proxy) -> None:
+    def struck() -> list[bool]:
+        with proxy.fault(faults.unavailable(share=0.3, everything=True)):
+            return [ask(proxy).status == 503 for _ in range(60)]
+
+    first = struck()
+    assert 8 <= sum(first) <= 28
+    assert proxy.counts.struck == sum(first)
+    assert struck() == first
+
+
+def test_the_innermost_fault_counts_and_clear_ends_all(proxy: Proxy, target: str) -> None:
+    def status() -> int:
+        return write(proxy, target, "a").status
+
+    with proxy.fault(faults.busy()):
+        with proxy.fault(faults.refuse()):
+            with proxy.fault(faults.unavailable()):
+                assert status() == 503
+            with pytest.raises(ConnectionRefusedError):
+                status()
+        assert status() == 429
+        proxy.set(faults.unavailable())
+        assert status() == 503
+        proxy.clear()
+        assert status() == 200
+    assert status() == 200
+
+
+@pytest.mark.parametrize("point", ["before apply", "after apply"])
+def test_a_request_is_held_until_it_is_let_go(proxy: Proxy, target: str, held: Held, point: str) -> None:
+    with proxy.hold(point) as gate:  # type: ignore[arg-type]
+        sender = Thread(target=write, args=(proxy, target, "a"))
+        sender.start()
+        gate.wait(10)
+        assert held() == ([] if point == "before apply" else ["a"])
+        assert ask(proxy).status == 200, "other requests pass"
+        assert sender.is_alive()
+        gate.let_go()
+        sender.join(10)
+    assert held() == ["a"]
+
+
+def test_what_came_is_remembered(proxy: Proxy, target: str) -> None:
+    for ids in ("ab", "c"):
+        write(proxy, target, *ids)
+    first, second = proxy.recent
+    assert (first.ids, first.size, second.ids) == (("a", "b"), len(bulk("a", "b")), ("c",))
+    assert first.at < second.at <= monotonic()
+    before = proxy.counts
+    ask(proxy)
+    assert (before.requests, proxy.counts.requests, proxy.counts.bulks) == (2, 3, 2), "a snapshot stays"
+
+
+def test_a_client_that_leaves_a_black_hole_holds_nothing_up(proxy: Proxy) -> None:
+    server = proxy._serving()
+    with proxy.fault(faults.blackhole()):
+        with connected(proxy) as connection:
+            connection.sendall(b"GET / HTTP/1.1\r\nUser-Agent: x\r\n\r\n")
+            eventually(lambda: proxy.counts.struck)
+        eventually(lambda: not server._connections)
+
+
+@pytest.mark.parametrize("share", [0, -1, 1.1, float("nan")])
+@pytest.mark.no_servers
+def test_a_share_that_is_none_is_refused(share: float) -> None:
+    for made in (faults.busy, faults.some_items):
+        with pytest.raises(UsageError, match="above 0 and at most 1"):
+            made(share=share)
+    with pytest.raises(UsageError, match="a day"):
+        faults.delay(share * 1e9 or -1)

@@ -1,0 +1,59 @@
+"""The six labs of the document."""
+
+import os
+
+from drills.labs.breakages import Breakage
+
+
+def nothing_is_reclaimed() -> None:
+    """A worker whose maintenance never frees what a dead one held."""
+    from outboxctl.worker.maintenance import Maintenance
+
+    Maintenance.reclaim = lambda _self: None  # type: ignore[method-assign, assignment]
+
+
+def retries_come_at_once() -> None:
+    """No backoff at all: what failed is due again at once."""
+    from outboxctl.domain import backoff
+
+    backoff.delay = lambda *_args, **_more: 0.0
+
+
+def unknown_ops_are_retried() -> None:
+    """An op that nobody knows counts as an error that may pass."""
+    from outboxctl.domain.failures import Classification, Reason, Verdict
+    from outboxctl.worker import prepare
+
+    prepare._never = lambda text: Classification(Verdict.RETRY, Reason.UNKNOWN_EXCEPTION, error=text)
+
+
+def attempts_have_no_end() -> None:
+    """Retries go on whatever the limit says."""
+    os.environ["OUTBOX_MAX_ATTEMPTS"] = "1000000"
+
+
+def replayed_events_are_passed_over() -> None:
+    """A claim that takes only events that were never replayed."""
+    from sqlalchemy import text
+
+    from outboxctl.core.delivery import claim
+
+    never = "WHERE status = 'pending' AND replay_count = 0"
+    claim.CLAIM = text(str(claim.CLAIM).replace("WHERE status = 'pending'", never))
+
+
+def stopping_drops_everything() -> None:
+    """SIGTERM ends the process with its batch in hand."""
+    from outboxctl.worker.stopping import Stopping
+
+    Stopping.run = lambda *_args, **_more: True  # type: ignore[method-assign]
+
+
+BREAKAGES: dict[str, Breakage] = {
+    "kill-and-heal": nothing_is_reclaimed,
+    "outage-and-backoff": retries_come_at_once,
+    "bad-op": unknown_ops_are_retried,
+    "attempts-exhausted": attempts_have_no_end,
+    "audited-replay": replayed_events_are_passed_over,
+    "daemon": stopping_drops_everything,
+}

@@ -1,0 +1,74 @@
+"""A patient with a database and an index of its own; whole servers, where a test changes their settings."""
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+import clusters
+from clusters import Cluster
+from operations.doctor.ward import Ward, named
+from outboxctl.core.database import Database
+from outboxctl.core.schema.migrations import upgrade
+from outboxctl.domain.errors import OutboxctlError
+from outboxctl.drills import services
+from outboxctl.settings import Settings
+
+NODE = ("http.max_content_length=64kb",)
+
+
+@pytest.fixture
+def ward(settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Ward:
+    """Healthy, but for the servers' haste."""
+    monkeypatch.chdir(tmp_path)  # where no .env lies
+    return Ward(monkeypatch, settings.require_database_url())
+
+
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Ward:
+    """Settings of a patient whose servers nobody asks."""
+    monkeypatch.chdir(tmp_path)
+    return Ward(monkeypatch, "")
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[Cluster]:
+    """A PostgreSQL whose settings a test may change."""
+    with clusters.cluster() as server:
+        with psycopg.connect(server.url, autocommit=True) as connection:
+            connection.execute("ALTER SYSTEM SET max_prepared_transactions = 4")
+            connection.execute("ALTER SYSTEM SET max_connections = 24")
+        server.stop("fast")
+        server.start()
+        yield server
+
+
+@pytest.fixture
+def own_database(postgres: Cluster, ward: Ward) -> Iterator[Ward]:
+    """The patient on that PostgreSQL, in a migrated database of its own."""
+    name = f"t{uuid.uuid4().hex[:8]}"
+    url = named(postgres.url, name)
+    with psycopg.connect(postgres.url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+        db = Database(url)
+        upgrade(db, None)
+        db.close()
+        ward.monkeypatch.setenv("DATABASE_URL", url)
+        yield Ward(ward.monkeypatch, url)
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def own_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of an Elasticsearch whose cluster settings a test may change."""
+    state = tmp_path_factory.mktemp("engine")
+    try:
+        engine = services.start_search(
+            state, search="elasticsearch", port=services.fresh_port(), engine_settings=NODE
+        )
+    except OutboxctlError as error:
+        pytest.skip(f"needs an Elasticsearch of its own: {error}")
+    yield engine.url
+    services.down(state, purge=True)

@@ -1,0 +1,406 @@
+"""The database: each finding is brought about in a real one, and ends with what is said to mend it."""
+
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from time import monotonic, time
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import pytest
+from sqlalchemy import Connection
+
+import pgbouncer
+from operations.doctor.ward import HASTE, Ward
+from outboxctl.core.database import Database
+from outboxctl.core.schema import notify
+from outboxctl.core.schema.roles import Role, roles_sql
+from outboxctl.core.schema.trigger import trigger_sql
+from outboxctl.operations.doctor import Finding, examine
+from outboxctl.operations.doctor.model import End, FindingSeverity
+from outboxctl.settings import load
+
+EVENTS = "search_outbox_events"
+# Each is brought about by statements; {} is the database's name.
+ILLS = {
+    "isolation-level": "ALTER DATABASE {} SET default_transaction_isolation = 'serializable'",
+    "database-read-only": "ALTER DATABASE {} SET default_transaction_read_only = on",
+    "schema-behind": "UPDATE outboxctl_alembic_version SET version_num = '0002'",
+    "source-not-unique": "ALTER TABLE search_index DROP CONSTRAINT uq_search_index_entity",
+    "db-index-invalid": f"""UPDATE pg_index SET indisvalid = false
+        WHERE indexrelid = 'ix_{EVENTS}_failed'::regclass""",
+    "autovacuum-off-table": f"ALTER TABLE {EVENTS} SET (autovacuum_enabled = off)",
+    "fillfactor": f"ALTER TABLE {EVENTS} SET (fillfactor = 50)",
+    "vacuum-late": f"""ALTER TABLE {EVENTS} RESET (autovacuum_vacuum_scale_factor);
+        UPDATE pg_class SET reltuples = 5e6 WHERE oid = '{EVENTS}'::regclass""",
+    "trigger-on-update": f"""CREATE TRIGGER "Odd one" BEFORE INSERT OR UPDATE ON {EVENTS}
+        FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()""",
+}
+HARMFUL = {
+    "key": f'CREATE INDEX "Odd one" ON {EVENTS} (updated_at)',
+    "predicate": f"CREATE INDEX odd ON {EVENTS} (entity_id) WHERE status = 'failed'",
+    "expression": f"CREATE INDEX odd ON {EVENTS} ((attempts + 1))",
+    "included": f"CREATE INDEX odd ON {EVENTS} (entity_id) INCLUDE (status)",
+    "constraint": f"ALTER TABLE {EVENTS} ADD CONSTRAINT odd UNIQUE (id, lease_until)",
+}
+PARTITIONED = f"""
+CREATE TABLE {EVENTS} (id uuid NOT NULL, created_at timestamptz NOT NULL, PRIMARY KEY (id, created_at))
+    PARTITION BY RANGE (created_at);
+CREATE TABLE {EVENTS}_rest PARTITION OF {EVENTS} DEFAULT
+"""
+FOUND_BY = ("due", "processing", "failed", "reclaimed")
+
+
+def test_a_migrated_database_is_healthy(ward: Ward) -> None:
+    report = ward.examine(End.DATABASE)
+    assert report.findings == []
+    assert len(report.examined) == 9
+
+
+@pytest.mark.parametrize("id_", ILLS)
+def test_an_ill_is_found_and_mended(ward: Ward, sql: psycopg.Connection, id_: str) -> None:
+    sql.execute(ILLS[id_].format(sql.info.dbname))
+    ward.cures(id_, End.DATABASE)
+    assert ward.ids(End.DATABASE) == []
+
+
+@pytest.mark.parametrize("name", FOUND_BY)
+def test_each_index_of_the_migrations_is_missed(ward: Ward, sql: psycopg.Connection, name: str) -> None:
+    definition = "SELECT pg_get_indexdef(%s::regclass)"
+    index = f"ix_{EVENTS}_{name}"
+    before = sql.execute(definition, [index]).fetchone()
+    sql.execute(f"DROP INDEX {index}")
+    ward.cures("db-index-missing", End.DATABASE)
+    assert sql.execute(definition, [index]).fetchone() == before
+
+
+@pytest.mark.parametrize("kind", HARMFUL)
+def test_an_index_on_what_deliveries_change_is_harmful(
+    ward: Ward, sql: psycopg.Connection, kind: str
+) -> None:
+    sql.execute(HARMFUL[kind])
+    ward.cures("db-index-harmful", End.DATABASE)
+
+
+def test_other_indexes_and_triggers_are_the_users_business(ward: Ward, sql: psycopg.Connection) -> None:
+    sql.execute(f"CREATE INDEX theirs ON {EVENTS} (entity_type, entity_id)")
+    sql.execute(f"""CREATE TRIGGER theirs BEFORE INSERT ON {EVENTS}
+        FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()""")
+    assert ward.ids(End.DATABASE) == []
+
+
+def test_a_partitioned_outbox_is_examined_part_by_part(ward: Ward, empty_url: str) -> None:
+    ward = Ward(ward.monkeypatch, empty_url)
+    ward.monkeypatch.setenv("DATABASE_URL", empty_url)
+    ward.do(PARTITIONED)
+    ward.do("outboxctl db upgrade")
+    assert ward.ids(End.DATABASE) == []
+    ward.do(f"ALTER TABLE {EVENTS}_rest SET (autovacuum_enabled = off)")
+    assert f"{EVENTS}_rest" in ward.cures("autovacuum-off-table", End.DATABASE).what
+    ward.do(f"DROP INDEX ix_{EVENTS}_due; CREATE INDEX odd ON {EVENTS} (status)")
+    ward.cures("db-index-missing", End.DATABASE)
+    ward.cures("db-index-harmful", End.DATABASE)
+    assert ward.ids(End.DATABASE) == []
+
+
+def test_an_empty_database_lacks_the_schema_and_nothing_else(ward: Ward, empty_url: str) -> None:
+    ward.monkeypatch.setenv("DATABASE_URL", empty_url)
+    assert ward.ids(End.DATABASE) == ["schema-missing"]
+    ward.cures("schema-missing", End.DATABASE)
+    assert ward.ids(End.DATABASE) == []
+
+
+def test_a_table_that_is_gone_and_a_newer_schema_are_told_apart(ward: Ward, sql: psycopg.Connection) -> None:
+    sql.execute("DROP TABLE outbox_rebuilds")
+    assert "outbox_rebuilds" in ward.one("table-missing", End.DATABASE).what
+    sql.execute("UPDATE outboxctl_alembic_version SET version_num = '9999'")
+    assert "9999" in ward.one("schema-unknown", End.DATABASE).what
+    assert ward.ids(End.DATABASE) == ["schema-unknown"]
+
+
+def test_the_marker_is_compared_with_the_setting(ward: Ward) -> None:
+    ward.monkeypatch.setenv("OUTBOX_ENV", "test")
+    ward.cures("marker-missing", End.DATABASE)
+    ward.monkeypatch.delenv("OUTBOX_ENV")
+    ward.cures("environment-unset", End.DATABASE)
+    ward.monkeypatch.setenv("OUTBOX_ENV", "prod")
+    assert ward.cures("environment-contradicted", End.DATABASE).severity is FindingSeverity.ERROR
+
+
+def test_dead_rows_that_autovacuum_left_are_swept(ward: Ward, sql: psycopg.Connection) -> None:
+    sql.execute(f"ALTER TABLE {EVENTS} SET (autovacuum_enabled = off)")
+    sql.execute(f"""INSERT INTO {EVENTS} (entity_type, entity_id, op)
+        SELECT 'block', gen_random_uuid(), 'upsert' FROM generate_series(1, 40500)""")
+    sql.execute(f"DELETE FROM {EVENTS}")
+    sql.execute("SELECT pg_stat_force_next_flush()")
+    assert "40,500 dead rows" in ward.cures("vacuum-behind", End.DATABASE).what
+
+
+def test_a_table_of_empty_pages_is_bloated(ward: Ward, sql: psycopg.Connection) -> None:
+    statements = (
+        f"ALTER TABLE {EVENTS} SET (autovacuum_enabled = off)",
+        f"ALTER TABLE {EVENTS} ALTER COLUMN error SET STORAGE PLAIN",
+        f"""INSERT INTO {EVENTS} (entity_type, entity_id, op, error, created_at)
+            SELECT 'block', gen_random_uuid(), 'upsert', repeat('x', 7000), to_timestamp(n)
+            FROM generate_series(1, 9000) n""",
+        f"DELETE FROM {EVENTS} WHERE created_at < (SELECT max(created_at) FROM {EVENTS})",
+        f"VACUUM (ANALYZE) {EVENTS}",
+        f"ALTER TABLE {EVENTS} RESET (autovacuum_enabled)",
+    )
+    for statement in statements:
+        sql.execute(statement)
+    ward.cures("bloat", End.DATABASE)
+
+
+def test_a_transaction_left_open_is_ended(ward: Ward, url: str) -> None:
+    later = datetime.now(UTC) + timedelta(minutes=6)
+    with psycopg.connect(url) as forgotten:
+        forgotten.execute(f"SELECT count(*) FROM {EVENTS}")
+        assert ward.ids(End.DATABASE) == []  # it may be at work
+        found = ward.cures("long-transaction", End.DATABASE, now=later)
+        assert f"Process {forgotten.info.backend_pid} (idle in transaction)" in found.what
+        with pytest.raises(psycopg.OperationalError):
+            forgotten.execute("SELECT 1")
+
+
+@pytest.fixture
+def role(ward: Ward, sql: psycopg.Connection) -> Iterator[str]:
+    """A role that may log in, and nothing else; the patient connects as it."""
+    name = f"r{uuid.uuid4().hex[:12]}"
+    sql.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'p'")
+    parts = urlsplit(ward.url)
+    netloc = f"{name}:p@{parts.netloc.rpartition('@')[2]}"
+    ward.monkeypatch.setenv("DATABASE_URL", urlunsplit(parts._replace(netloc=netloc)))
+    yield name
+    sql.execute(f"DROP OWNED BY {name}; DROP ROLE {name}")
+
+
+@pytest.fixture
+def groups(sql: psycopg.Connection, role: str) -> Iterator[str]:
+    """The prefix of this test's own three groups."""
+    prefix = f"{role}_"
+    sql.execute(roles_sql(prefix, "public").encode())
+    yield prefix
+    for each in Role:
+        sql.execute(f"DROP OWNED BY {prefix}{each}; DROP ROLE {prefix}{each}")
+
+
+def rights(ward: Ward) -> dict[str, Finding]:
+    """What is found of this role's rights."""
+    return {each.id: each for each in ward.examine(End.DATABASE).findings if each.id.startswith("rights-")}
+
+
+def test_missing_rights_are_named_and_granted(ward: Ward, role: str, groups: str) -> None:
+    for finding in ward.examine(End.DATABASE).findings:
+        if finding.id == "rights-read":
+            assert role in finding.what
+            ward.do(finding.mend)
+    for id_ in ("rights-no-worker", "rights-operator"):
+        ward.do(rights(ward)[id_].mend.replace("outbox_", groups))
+        assert id_ not in rights(ward)
+    assert ward.ids(End.DATABASE) == []
+
+
+def test_half_a_worker_is_warned(ward: Ward, role: str, groups: str) -> None:
+    ward.do(f"GRANT {groups}viewer TO {role}; GRANT UPDATE (status) ON {EVENTS} TO {role}")
+    found = rights(ward)["rights-worker"]
+    assert found.severity is FindingSeverity.WARNING
+    assert "INSERT on outbox_workers" in found.what
+    ward.do(found.mend.replace("outbox_", groups))
+    assert set(rights(ward)) == {"rights-operator"}
+
+
+@pytest.mark.parametrize("who", [Role.VIEWER, Role.OPERATOR])
+def test_who_looks_or_mends_is_not_told_to_become_a_worker(
+    ward: Ward, role: str, groups: str, who: Role
+) -> None:
+    ward.do(f"GRANT {groups}{who} TO {role}")
+    found = rights(ward)
+    assert {each.severity for each in found.values()} == {FindingSeverity.INFO}
+    assert all(each.mend.startswith("GRANT outbox_") for each in found.values()), "never single rights"
+
+
+@pytest.mark.parametrize(
+    ("granted", "id_"),
+    [
+        ("INSERT, SELECT (id)", "rights-wide"),
+        ("INSERT (id, op, error)", "rights-wide"),
+        ("INSERT (id), DELETE", "rights-recreate"),
+    ],
+)
+def test_whoever_may_write_too_much_of_an_event_is_named(
+    ward: Ward, role: str, groups: str, granted: str, id_: str
+) -> None:
+    ward.do(f"GRANT {groups}viewer TO {role}; GRANT {granted} ON {EVENTS} TO {role}")
+    assert role in ward.cures(id_, End.DATABASE).what
+    assert not {"rights-wide", "rights-recreate"} & set(rights(ward))
+
+
+@pytest.mark.usefixtures("role")
+def test_what_a_role_may_not_see_is_said_and_the_rest_examined(ward: Ward) -> None:
+    report = ward.examine(End.DATABASE)
+    unseen = [finding for finding in report.findings if finding.id == "not-examined"]
+    assert {finding.severity for finding in unseen} == {FindingSeverity.INFO}
+    assert any("outbox_environment" in finding.what for finding in unseen)
+    assert "database: what holds back vacuum" in report.examined
+    assert not report.unreachable
+
+
+@pytest.mark.parametrize("within", ["", " IN DATABASE {}"])
+def test_a_setting_of_the_role_is_set_there(
+    ward: Ward, sql: psycopg.Connection, role: str, within: str
+) -> None:
+    within = within.format(sql.info.dbname)
+    sql.execute(f"ALTER ROLE {role}{within} SET default_transaction_isolation = 'repeatable read'")
+    assert f"ALTER ROLE {role}{within} SET" in ward.cures("isolation-level", End.DATABASE).mend
+
+
+def test_a_role_with_fewer_connections_than_a_worker_opens(
+    ward: Ward, sql: psycopg.Connection, role: str, db: Database
+) -> None:
+    sql.execute(f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}")
+    sql.execute(f"ALTER ROLE {role} CONNECTION LIMIT 5")
+    found = ward.cures("connections-short")
+    assert "up to 6 connections; the database has 5 left" in found.what
+    with db.begin() as connection:
+        notify.switch(connection, on=True)
+    assert ward.cures("connections-short").what.startswith("A worker opens up to 6 connections")
+
+
+def test_a_role_with_a_single_connection_is_examined_by_that_one(
+    ward: Ward, sql: psycopg.Connection, role: str
+) -> None:
+    sql.execute(f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}")
+    sql.execute(f"ALTER ROLE {role} CONNECTION LIMIT 1")
+    assert ward.ids(End.DATABASE) == ["not-examined"]
+    assert "Pooler could not be examined" in ward.one("not-examined", End.DATABASE).what
+
+
+@pytest.mark.skipif(not pgbouncer.available(), reason="no PgBouncer to be had")
+@pytest.mark.parametrize("size", [1, 3])
+def test_a_pooler_in_transaction_mode_is_recognised(ward: Ward, size: int) -> None:
+    with pgbouncer.pgbouncer(ward.url, size=size) as url:
+        ward.monkeypatch.setenv("DATABASE_URL", url)
+        assert ward.one("transaction-pooler", End.DATABASE).severity is FindingSeverity.INFO
+
+
+@pytest.mark.skipif(not pgbouncer.available(), reason="no PgBouncer to be had")
+def test_notifications_that_a_pooler_keeps_for_itself(ward: Ward, db: Database) -> None:
+    with db.begin() as connection:
+        notify.switch(connection, on=True)
+    with pgbouncer.pgbouncer(ward.url, size=2) as url:
+        ward.monkeypatch.setenv("DATABASE_URL", url)
+        assert ward.cures("notify-pooled", End.DATABASE).severity is FindingSeverity.WARNING
+
+
+def test_notifications_that_nobody_hears(ward: Ward, db: Database) -> None:
+    with db.begin() as connection:
+        switch = notify.switch(connection, on=True)
+    with notify.listening(db, switch.channel):
+        assert ward.ids(End.DATABASE) == []
+    assert ward.cures("notify-unheard", End.DATABASE).severity is FindingSeverity.INFO
+
+
+def test_a_clock_that_is_off_is_found(ward: Ward, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("outboxctl.core.inspect.server.time", lambda: time() - 600)
+    found = ward.one("clock-database", End.DATABASE)
+    assert "600 s ahead of this machine's" in found.what
+
+
+def test_names_that_would_move_the_cursor_are_shown_escaped(ward: Ward, sql: psycopg.Connection) -> None:
+    sql.execute(f"""CREATE TRIGGER "\x1b[31m[/nope]" BEFORE UPDATE ON {EVENTS}
+        FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()""")
+    found = ward.one("trigger-on-update", End.DATABASE)
+    assert r"\x1b[31m[/nope]" in found.what
+    assert "\x1b" not in found.what + found.mend
+
+
+def test_no_question_can_write(ward: Ward, monkeypatch: pytest.MonkeyPatch) -> None:
+    def writing(connection: Connection) -> None:
+        connection.exec_driver_sql("INSERT INTO outbox_environment (environment) VALUES ('test')")
+
+    monkeypatch.setattr("outboxctl.operations.doctor.examiner.marked", writing)
+    assert "read-only transaction" in ward.one("not-examined", End.DATABASE).what
+
+
+def test_a_table_that_somebody_has_locked_is_not_waited_for(ward: Ward) -> None:
+    with psycopg.connect(ward.url) as other:
+        other.execute("LOCK TABLE search_outbox_events, search_index")
+        started = monotonic()
+        report = ward.examine(End.DATABASE)
+        assert monotonic() - started < 5
+    assert {finding.id for finding in report.findings} == {"not-examined"}
+    assert "database: what holds back vacuum" in report.examined
+
+
+@pytest.mark.usefixtures("ward")
+def test_an_examination_writes_nothing(sql: psycopg.Connection) -> None:
+    written = (
+        "SELECT xact_commit >= 0, tup_inserted, tup_updated, tup_deleted FROM pg_stat_database"
+        " WHERE datname = current_database()"
+    )
+    before = sql.execute(written).fetchone()
+    examine(load(), ignored=HASTE)
+    sql.execute("SELECT pg_stat_force_next_flush()")
+    assert sql.execute(written).fetchone() == before
+
+
+def test_tls_that_is_wanted_and_not_to_be_had(ward: Ward) -> None:
+    ward.monkeypatch.setenv("DATABASE_URL", f"{ward.url}?sslmode=require&sslrootcert=/no/such.pem")
+    assert "/no/such.pem" in ward.one("database-unusable", End.DATABASE).what
+    ward.monkeypatch.setenv("DATABASE_URL", f"{ward.url}?sslmode=require")
+    assert "speaks no TLS" in ward.one("database-tls", End.DATABASE).what
+    assert ward.examine(End.DATABASE).unreachable
+
+
+@pytest.mark.parametrize("to", ["PUBLIC", "{}"])
+def test_a_schema_in_which_others_may_create_objects(
+    ward: Ward, sql: psycopg.Connection, role: str, groups: str, to: str
+) -> None:
+    ward.do(f"GRANT {groups}viewer TO {role}; CREATE ROLE {groups}other")
+    to = to.format(f"{groups}other")
+    sql.execute(f"GRANT CREATE ON SCHEMA public TO {to}")
+    found = ward.cures("schema-open", End.DATABASE)
+    assert to in found.what
+    assert found.severity is FindingSeverity.WARNING
+    sql.execute(f"DROP OWNED BY {groups}other; DROP ROLE {groups}other")
+
+
+@pytest.mark.parametrize("function", ["outbox_notify", "search_index_outbox"])
+def test_a_generated_function_of_somebody_elses(
+    ward: Ward, db: Database, sql: psycopg.Connection, groups: str, function: str
+) -> None:
+    generate(db, sql)
+    ward.monkeypatch.setenv("DATABASE_URL", ward.url)
+    ward.do(f"CREATE ROLE {groups}other; ALTER FUNCTION {function} OWNER TO {groups}other")
+    found = ward.cures("function-owner", End.DATABASE)
+    assert f"{groups}other" in found.what
+    sql.execute(f"DROP ROLE {groups}other")
+
+
+@pytest.mark.parametrize("function", ["outbox_notify", "search_index_outbox"])
+def test_a_generated_function_as_older_versions_made_it(
+    ward: Ward, db: Database, sql: psycopg.Connection, function: str
+) -> None:
+    generate(db, sql)
+    sql.execute(f"ALTER FUNCTION {function} RESET search_path")
+    assert f"{function}()" in ward.cures("function-path", End.DATABASE).what
+    sql.execute("INSERT INTO search_index (entity_type, entity_id) VALUES ('block', gen_random_uuid())")
+    assert sql.execute(f"SELECT count(*) FROM {EVENTS}").fetchall() == [(1,)]
+
+
+def generate(db: Database, sql: psycopg.Connection) -> None:
+    """Have both functions made."""
+    with db.begin() as connection:
+        notify.switch(connection, on=True)
+    names = {"id_column": "entity_id", "version_column": "event_version", "type_column": "entity_type"}
+    sql.execute(trigger_sql("search_index", **names))
+
+
+def test_a_function_of_the_applications_without_a_search_path(ward: Ward, sql: psycopg.Connection) -> None:
+    sql.execute(f"""
+        CREATE FUNCTION own() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+        CREATE TRIGGER own BEFORE INSERT ON {EVENTS} FOR EACH ROW EXECUTE FUNCTION own()""")
+    found = ward.cures("trigger-path", End.DATABASE)
+    assert "own()" in found.what
+    assert found.severity is FindingSeverity.INFO

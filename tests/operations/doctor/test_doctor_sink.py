@@ -1,0 +1,243 @@
+"""The cluster: products, versions, rights and disks, on a real engine or with its answers changed."""
+
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from elasticsearch import Elasticsearch
+
+from operations.doctor.eight import answers_like_eight
+from operations.doctor.fronts import front, merged, says, self_signed, with_header
+from operations.doctor.ward import Ward
+from outboxctl.drills.proxy.request import ProxyRequest
+from outboxctl.drills.proxy.wire import ProxyReply
+from outboxctl.operations.doctor.model import End, FindingSeverity
+from outboxctl.sink.engines.elasticsearch import ElasticClient
+from outboxctl.sink.index.index_setup import ensure
+from outboxctl.sink.roles import READS, WRITES
+from servers import Servers
+
+pytestmark = pytest.mark.real_engine
+# What an OpenSearch 2.19.6 really said.
+OPENSEARCH = {"version": {"distribution": "opensearch", "number": "2.19.6"}}
+PRIVILEGES = (*WRITES, *READS, "manage")
+
+
+def _sees(ward: Ward, url: str, *, end: End = End.SINK) -> list[str]:
+    ward.monkeypatch.setenv("ELASTIC_URL", url)
+    return ward.ids(end)
+
+
+def test_a_client_9_before_a_server_8_says_what_to_install(ward: Ward, servers: Servers) -> None:
+    with front(servers.sink, {"/*": answers_like_eight}) as url:
+        assert _sees(ward, url) == ["client-too-new"]
+        found = ward.one("client-too-new", End.SINK)
+        assert "8.14.3" in found.what
+        assert found.mend == "pip install 'elasticsearch>=8.19,<9'"
+
+
+@pytest.mark.parametrize(
+    ("number", "id_"), [("7.17.29", "server-too-old"), ("11.0.0", "client-too-old"), ("8.19.0", None)]
+)
+def test_other_versions_are_judged_by_their_number(
+    ward: Ward, servers: Servers, number: str, id_: str | None
+) -> None:
+    with front(servers.sink, {"/": merged(version={"number": number})}) as url:
+        assert [each for each in _sees(ward, url) if each != "client-too-new"] == ([id_] if id_ else [])
+
+
+def _opensearch(asked: ProxyRequest, reply: ProxyReply) -> ProxyReply:
+    return with_header("X-Elastic-Product", None)(asked, says(200, OPENSEARCH)(asked, reply))
+
+
+def test_opensearch_needs_its_own_client(ward: Ward, servers: Servers) -> None:
+    with front(servers.sink, {"/*": _opensearch}) as url:
+        ward.monkeypatch.setenv("OUTBOX_SINK", "elasticsearch")
+        assert "other-client" in _sees(ward, url)
+        found = ward.one("other-client", End.SINK)
+        assert "opensearch 2.19.6 answers" in found.what
+        assert found.mend == "export OUTBOX_SINK=auto"
+        ward.monkeypatch.delenv("OUTBOX_SINK")
+        ward.monkeypatch.setitem(sys.modules, "outboxctl.sink.engines.opensearch", None)
+        assert ward.one("other-client", End.SINK).mend == "pip install 'outboxctl[opensearch]'"
+
+
+def test_the_client_of_opensearch_is_not_called_too_old_for_elasticsearch(ward: Ward) -> None:
+    ward.monkeypatch.setenv("OUTBOX_SINK", "opensearch")
+    sees = ward.ids(End.SINK)
+    assert "other-client" in sees
+    assert "client-too-old" not in sees
+
+
+def test_who_names_no_product_is_not_elasticsearch(ward: Ward, servers: Servers) -> None:
+    with front(servers.sink, {"/*": with_header("X-Elastic-Product", None)}) as url:
+        assert "not-elasticsearch" in _sees(ward, url)
+
+
+def test_credentials_that_are_refused_are_an_error(ward: Ward, servers: Servers) -> None:
+    denied = says(401, {"error": {"type": "security_exception", "reason": "unable to authenticate"}})
+    with front(servers.sink, {"/*": denied}) as url:
+        assert _sees(ward, url) == ["sink-refuses"]
+        assert not ward.examine(End.SINK).unreachable
+
+
+@pytest.mark.parametrize(
+    ("lacking", "id_", "severity"),
+    [
+        (("delete",), "sink-rights-worker", FindingSeverity.ERROR),
+        (("read", "maintenance"), "sink-rights-read", FindingSeverity.WARNING),
+        (("manage",), "sink-rights-manage", FindingSeverity.INFO),
+    ],
+)
+def test_missing_privileges_are_named(
+    ward: Ward, servers: Servers, index: str, lacking: tuple[str, ...], id_: str, severity: FindingSeverity
+) -> None:
+    held = {privilege: privilege not in lacking for privilege in PRIVILEGES}
+    answer = says(200, {"has_all_requested": False, "index": {index: held, f"{index}-*": held}})
+    with front(servers.sink, {"/_security/user/_has_privileges": answer}) as url:
+        assert _sees(ward, url) == [id_]
+        found = ward.one(id_, End.SINK)
+        assert found.severity is severity
+        assert f"lacks {', '.join(lacking)} on {index}" in found.what
+
+
+def test_what_a_key_may_not_ask_is_said_and_the_rest_examined(ward: Ward, servers: Servers) -> None:
+    denied = says(
+        403, {"error": {"type": "security_exception", "reason": "action [cluster:monitor] is unauthorized"}}
+    )
+    with front(servers.sink, {"/_cluster/*": denied, "/_nodes/*": denied}) as url:
+        assert _sees(ward, url) == ["not-examined"]
+        assert "sink: product and versions" in ward.examine(End.SINK).examined
+
+
+def test_one_copy_in_a_cluster_of_two_is_found_and_mended(ward: Ward, servers: Servers, index: str) -> None:
+    two = merged(number_of_data_nodes=2, status="green")
+    with front(servers.sink, {f"/_cluster/health/{index}": two}) as url:
+        ward.monkeypatch.setenv("ELASTIC_URL", url)
+        ward.cures("no-replica", End.SINK)
+
+
+def test_a_clock_that_is_off_by_the_date_header_is_found(ward: Ward, servers: Servers) -> None:
+    with front(servers.sink, {"/": with_header("Date", "Fri, 01 Jan 2021 00:00:00 GMT")}) as url:
+        assert _sees(ward, url) == ["clock-sink"]
+
+
+@pytest.mark.skipif(not shutil.which("openssl"), reason="makes a certificate with openssl")
+def test_a_certificate_that_nobody_vouches_for_needs_its_ca(
+    ward: Ward, servers: Servers, tmp_path: Path
+) -> None:
+    certificate = self_signed(tmp_path)
+    with front(servers.sink, {}, certificate=certificate) as url:
+        ward.monkeypatch.setenv("ELASTIC_URL", url)
+        assert ward.ids(End.SINK) == ["sink-tls"]
+        assert ward.examine(End.SINK).unreachable
+        ward.monkeypatch.setenv("ELASTIC_CA_CERTS", str(certificate))
+        assert ward.ids(End.SINK) == []
+        ward.monkeypatch.setenv("ELASTIC_CA_CERTS", str(tmp_path / "nowhere.pem"))
+        assert ward.ids(End.SINK) == ["client-unusable"]
+
+
+@pytest.mark.parametrize("body", [["odd"], {"odd": {"odd": 1}}, "odd", None, {"status": ["\x1b[31m"]}])
+def test_answers_of_another_shape_are_no_crash(ward: Ward, servers: Servers, index: str, body: Any) -> None:
+    for path in ("/_cluster/*", "/_nodes/*", "/_security/*", f"/{index}"):
+        with front(servers.sink, {path: says(200, body)}) as url:
+            assert "\x1b" not in str(_sees(ward, url))
+            assert not ward.examine(End.SINK).unreachable
+
+
+@pytest.mark.parametrize("way", ["key", "user", "url"])
+def test_a_command_for_a_secured_sink_takes_its_secrets_from_the_environment(
+    ward: Ward, servers: Servers, engine: Elasticsearch, index: str, way: str
+) -> None:
+    engine.indices.put_settings(index=f"{index}-000001", settings={"index": {"gc_deletes": "60s"}})
+    expected = {"key": "ApiKey czNjcmV0", "user": "Basic dTpzM2NyZXQ=", "url": "Basic dTpzM2NyZXQ="}[way]
+
+    def secured(asked: ProxyRequest, reply: ProxyReply) -> ProxyReply:
+        given = asked.headers.get("authorization")
+        return (
+            reply if given == expected else says(401, {"error": {"type": "security_exception"}})(asked, reply)
+        )
+
+    with front(servers.sink, {"/*": secured}) as url:
+        ward.monkeypatch.setenv("ELASTIC_URL", url)
+        if way == "key":
+            ward.monkeypatch.setenv("ELASTIC_API_KEY", "czNjcmV0")
+        elif way == "user":
+            ward.monkeypatch.setenv("ELASTIC_USERNAME", "u")
+            ward.monkeypatch.setenv("ELASTIC_PASSWORD", "s3cret")
+        else:
+            ward.monkeypatch.setenv("ELASTIC_URL", f"{url.replace('//', '//u:s3cret@')},http://127.0.0.1:9")
+        found = ward.cures("gc-deletes", End.SINK)
+        assert "s3cret" not in found.mend
+        assert "czNjcmV0" not in found.mend
+
+
+def test_of_several_urls_each_is_tried(ward: Ward, servers: Servers) -> None:
+    ward.monkeypatch.setenv("ELASTIC_URL", f"http://127.0.0.1:9,{servers.sink}")
+    assert "http://127.0.0.1:9 does not answer: connect" in ward.cures("sink-url-away", End.SINK).what
+    assert ward.ids(End.SINK) == []
+
+
+def test_a_sink_that_is_away_does_not_hide_the_database(ward: Ward, sql: psycopg.Connection) -> None:
+    sql.execute("ALTER TABLE search_outbox_events SET (autovacuum_enabled = off)")
+    ward.monkeypatch.setenv("ELASTIC_URL", "http://127.0.0.1:9")
+    assert ward.ids() == ["autovacuum-off-table", "sink-unreachable"]
+    assert ward.examine().unreachable
+
+
+def test_a_database_that_is_away_does_not_hide_the_sink(
+    ward: Ward, engine: Elasticsearch, index: str
+) -> None:
+    engine.indices.put_settings(index=f"{index}-000001", settings={"index": {"gc_deletes": "60s"}})
+    ward.monkeypatch.setenv("DATABASE_URL", "postgresql://u:s3cret-s3cret@127.0.0.1:9/app")
+    assert ward.ids() == ["database-unreachable", "gc-deletes"]
+    assert "s3cret" not in str(ward.examine())
+
+
+@pytest.fixture
+def own_index(ward: Ward, own_engine: str) -> Elasticsearch:
+    """The patient on an engine of its own, with an index there."""
+    ward.monkeypatch.setenv("ELASTIC_URL", own_engine)
+    client = Elasticsearch(own_engine)
+    ensure(ElasticClient(client), "own")
+    ward.monkeypatch.setenv("ELASTIC_INDEX", "own")
+    return client
+
+
+def test_indexes_that_make_themselves_are_switched_off(ward: Ward, own_index: Elasticsearch) -> None:
+    own_index.cluster.put_settings(persistent={"action.auto_create_index": "+o*,-*"})
+    assert "+o*,-*" in ward.cures("auto-create-index", End.SINK).what
+    assert ward.examine(End.SINK, ignored=()).findings == []
+    for spared in ("-own*,+*", "+x*,-*", "+x*"):
+        own_index.cluster.put_settings(persistent={"action.auto_create_index": spared})
+        assert ward.examine(End.SINK, ignored=()).findings == [], "others may rely on it"
+
+
+@pytest.mark.parametrize(("id_", "high"), [("disk-low", "2gb"), ("disk-full", "9999gb")])
+def test_a_disk_that_runs_full_is_found(ward: Ward, own_index: Elasticsearch, id_: str, high: str) -> None:
+    disk = "cluster.routing.allocation.disk"
+    marks = {
+        f"{disk}.watermark.low": "9999gb",
+        f"{disk}.watermark.high": high,
+        f"{disk}.watermark.flood_stage": "1gb",
+    }
+    own_index.cluster.put_settings(persistent={f"{disk}.threshold_enabled": True, **marks})
+    try:
+        assert ward.ids(End.SINK) == [id_]
+        found = ward.one(id_, End.SINK)
+        assert "below its watermark of 9.8 TB" in found.what
+        ward.do(found.mend)
+    finally:
+        own_index.cluster.put_settings(persistent={f"{disk}*": None})
+    assert ward.ids(End.SINK) == []
+
+
+@pytest.mark.usefixtures("own_index")
+def test_batches_above_what_the_sink_takes_at_once(ward: Ward, sql: psycopg.Connection) -> None:
+    sql.execute("""INSERT INTO search_index (entity_type, entity_id, event_version, text)
+        SELECT 'block', gen_random_uuid(), 1, repeat('x', 600) FROM generate_series(1, 200)""")
+    assert "the 64 KB that the sink takes at once" in ward.cures("batch-too-large").what
+    assert ward.ids() == []

@@ -1,0 +1,112 @@
+"""What failed, by cause: the one page to look at before a replay."""
+
+from typing import Any
+
+import psycopg
+import pytest
+
+from operations.failures import WHO, everything, fail, fail_many, states
+from outboxctl.core.database import Database
+from outboxctl.core.operator.failed import groups, rows
+from outboxctl.core.operator.selection import Selection
+from outboxctl.domain.fingerprints import fingerprint
+from processes import Cli
+
+HOSTILE = "[/nope] [red]\x1b]0;owned\x07 \u202e " + "\\x00" * 50
+
+
+def _groups(db: Database, **selection: Any) -> Any:
+    with db.begin() as connection:
+        return groups(connection, Selection(**selection))
+
+
+def test_a_group_holds_what_failed_of_one_cause(db: Database, sql: psycopg.Connection) -> None:
+    for day in (3, 2, 5):
+        fail(sql, f"boom {day} on 'block:{day}'", updated_at=f"2026-02-0{day}Z", created_at="2020-01-01Z")
+    fail(sql, "boom 9 on 'x'", entity_type="page", replay_count=2, last_replayed_at="2026-01-01Z")
+    fail(sql, "boom 9 on 'x'", error_reason="bad_request")
+    fail(sql, None, error_reason=None)
+    fail(sql, status="done")
+    first, second, third = _groups(db)
+    assert (first.fingerprint, first.error_reason) == (fingerprint("mapping", "boom 1 on 'y'"), "mapping")
+    assert (first.count, first.failed_again) == (4, 1)
+    assert (first.first_failed_at.day, first.last_failed_at.day) == (2, 5)
+    assert (first.folded, first.entity_types) == ("boom N on '*'", {"block": 3, "page": 1})
+    assert {second.error_reason, third.error_reason} == {"bad_request", "none"}
+    assert [g.count for g in _groups(db, fingerprint=first.fingerprint[:6])] == [4]
+    assert _groups(db, entity_type="nobody") == []
+
+
+@pytest.mark.parametrize("moment", ["infinity", "-infinity", "20000-01-01", "0044-03-15 BC"])
+def test_times_out_of_range_break_nothing(db: Database, sql: psycopg.Connection, moment: str) -> None:
+    fail(sql, updated_at=moment, created_at=moment)
+    (group,) = _groups(db)
+    assert group.first_failed_at is None
+    with db.begin() as connection:
+        (row,) = rows(connection, Selection())
+    assert (row.created_at, row.failed_at) == (None, None)
+
+
+def test_the_page_names_the_causes_and_the_next_command(cli: Cli, sql: psycopg.Connection) -> None:
+    fail_many(sql, 50, "connect")
+    hostile = fail(sql, HOSTILE, entity_type="[bold]\x1b[1m", replay_count=1, last_replayed_at="2026-01-01Z")
+    before = everything(sql)
+    seen = cli.json("failed", "list")
+    assert (seen["failed"], seen["causes"], [g["count"] for g in seen["groups"]]) == (51, 2, [50, 1])
+    name = seen["groups"][0]["fingerprint"]
+    shown = cli.ok("failed", "list", "--limit", "1")
+    assert f"outboxctl replay --fingerprint {name} --by YOU --reason WHY --dry-run" in shown
+    assert "and 1 more causes" in shown
+    shown = cli.ok("failed", "list")
+    assert "1 failed again after a replay" in shown
+    group = cli.ok("failed", "list", "--group", seen["groups"][1]["fingerprint"])
+    assert hostile in group
+    assert not set("\x1b\x07\u202e") & set(shown + group)
+    listed = cli.json("failed", "list", "--group", name, "--limit", "5")["events"]
+    assert len(listed) == 5
+    assert cli.json("failed", "list", "--group", "0123456789ab")["events"] == []
+    assert everything(sql) == before
+
+
+def test_a_replay_is_named_only_where_it_can_help(cli: Cli, sql: psycopg.Connection) -> None:
+    """A bad op fails again however often it is replayed: the page led from one failure to the next."""
+    refused = {"op": "nonsense", "error_reason": "deterministic_exception"}
+    bad = [fail(sql, "ValueError: Unknown outbox op: 'nonsense'", **refused) for _ in range(2)]
+    name = fingerprint("deterministic_exception", "ValueError: Unknown outbox op: 'x'")
+    discard = f"Next: outboxctl failed discard --fingerprint {name} --by YOU --reason WHY --dry-run"
+    shown = cli.ok("failed", "list")
+    assert discard in shown
+    assert "outboxctl replay" not in shown
+    one = cli.ok("failed", "show", bad[0])
+    assert f"Next: outboxctl failed discard --id {bad[0]} --by YOU" in one
+    assert "outboxctl replay" not in one
+    fail(sql, "503")
+    shown = cli.ok("failed", "list")
+    assert [line for line in shown.splitlines() if "outboxctl" in line] == [
+        line for line in shown.splitlines() if line.startswith("Next: ")
+    ]
+    assert discard in shown
+    assert f"Next: outboxctl replay --fingerprint {fingerprint('mapping', '503')} --by YOU" in shown
+
+
+def test_a_narrow_terminal_keeps_the_fingerprint_whole(cli: Cli, sql: psycopg.Connection) -> None:
+    fail(sql, "word " * 100)
+    name = fingerprint("mapping", "word " * 100)
+    assert name in cli.ok("failed", "list", env={"COLUMNS": "40", "TERM": "dumb", "NO_COLOR": "1"})
+    assert cli("failed", "list", "--group", name, "--fingerprint", name).returncode == 2
+    assert "--group: not a fingerprint" in cli("failed", "list", "--group", "zzz").stderr
+
+
+def test_discard_takes_the_same_selection_and_guards(cli: Cli, sql: psycopg.Connection) -> None:
+    fail_many(sql, 5)
+    kept = fail(sql, "another cause")
+    name = fingerprint("mapping", "it broke 1")
+    before = everything(sql)
+    assert cli.json("failed", "discard", *WHO, "--fingerprint", name, "--dry-run")["selected"] == 5
+    assert everything(sql) == before
+    assert cli.json("failed", "discard", *WHO, "--fingerprint", name)["discarded"] == 5
+    assert states(sql) == {"done": 5, "failed": 1}
+    nothing = cli("failed", "discard", *WHO, "--ids-from", "-", "--fail-if-none", stdin="")
+    assert nothing.returncode == 5
+    assert cli.json("failed", "list")["groups"][0]["count"] == 1
+    assert kept

@@ -1,0 +1,150 @@
+"""An event beside its source row and its document: what is wrong, field by field."""
+
+import json
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+from elasticsearch import Elasticsearch
+from pydantic import SecretStr
+
+from acceptance import lab
+from operations.doctor.fronts import front, says
+from operations.failures import everything, fail, source
+from outboxctl.core.database import Database
+from outboxctl.core.operator.event import find
+from outboxctl.core.operator.failed import groups
+from outboxctl.core.operator.selection import Selection
+from outboxctl.core.schema.migrations import upgrade
+from outboxctl.operations.failed.difference import FieldDifferenceKind, differences
+from outboxctl.operations.failed.inspect import inspect
+from outboxctl.settings import Settings
+from processes import Cli
+from servers import drop_database, new_database
+
+
+def _write(engine: Elasticsearch, index: str, entity: str, version: int, **body: Any) -> None:
+    engine.index(
+        index=index, id=f"block:{entity}", document=body, version=version, version_type="external_gte"
+    )
+
+
+@pytest.mark.no_servers
+def test_a_field_is_missing_differs_or_is_only_there() -> None:
+    here = {"a": 1, "b": "x", "c": None, "d": 1.0, "t": [{"x": True}]}
+    there: dict[str, Any] = {"b": "y", "c": None, "d": 1, "t": [{"x": 1}], "e": []}
+    assert [(d.field, d.kind) for d in differences(here, there)] == [
+        ("a", FieldDifferenceKind.MISSING),
+        ("b", FieldDifferenceKind.DIFFERS),
+        ("t", FieldDifferenceKind.DIFFERS),
+        ("e", FieldDifferenceKind.ONLY_THERE),
+    ]
+    assert differences(here, here) == differences(None, None) == []
+    assert [d.kind for d in differences(here, None)] == [FieldDifferenceKind.MISSING] * 5
+
+
+def test_both_sides_and_the_difference(
+    cli: Cli, sql: psycopg.Connection, engine: Elasticsearch, index: str
+) -> None:
+    entity = str(uuid4())
+    source(sql, entity, 7)
+    event = fail(sql, "[/nope] \x1b[31m", entity_id=entity)
+    _write(engine, index, entity, 5, text="\x1b]0;owned\x07[red]" * 99, event_version=5, extra="x")
+    before = everything(sql)
+    seen = cli.json("failed", "show", event)
+    assert (seen["event"]["id"], seen["source"]["event_version"], seen["document"]["version"]) == (
+        event,
+        7,
+        5,
+    )
+    kinds = {d["field"]: d["kind"] for d in seen["difference"]}
+    assert (kinds["text"], kinds["extra"], kinds["created_at"]) == ("differs", "only there", "missing")
+    shown = cli.ok("failed", "show", event)
+    assert not {"\x1b", "\x07"} & set(shown)
+    assert "version 5" in shown
+    assert seen["fingerprint"] in shown
+    assert everything(sql) == before
+
+
+@pytest.mark.real_engine
+def test_what_the_worker_delivered_has_no_difference(cli: Cli, sql: psycopg.Connection) -> None:
+    lab.source(sql, (entity := uuid4()), 3, rank_score=0.1)
+    event = lab.event(sql, entity, 3)
+    cli.ok("worker", "--drain")
+    seen = cli.json("failed", "show", str(event))
+    assert (seen["event"]["status"], seen["difference"], seen["fingerprint"]) == ("done", [], None)
+    shown = cli.ok("failed", "show", str(event))
+    assert "No difference: the document is the same as the source row." in shown
+    assert "Next:" not in shown  # it is done
+
+
+def test_a_bad_op_without_a_row_and_a_document_is_told_as_it_is(cli: Cli, sql: psycopg.Connection) -> None:
+    """Its source row was called gone, which never was, and the index was said to say what the row says."""
+    (event,) = cli.json("inject", "bad-op")["ids"]
+    entity = sql.execute("SELECT entity_id FROM search_outbox_events").fetchone()
+    assert entity
+    cli.ok("worker", "--drain")
+    shown = cli.ok("failed", "show", event)
+    assert f"There is no source row block:{entity[0]}." in shown
+    assert f"There is no document block:{entity[0]} in the index." in shown
+    assert "No difference: neither exists." in shown
+    assert "gone" not in shown
+    assert f"Next: outboxctl failed discard --id {event} --by YOU" in shown
+
+
+def test_without_the_sink_the_rest_is_shown(cli: Cli, sql: psycopg.Connection) -> None:
+    event = fail(sql, created_at="infinity", event_version=None, error=None, error_reason=None)
+    for env in ({"ELASTIC_URL": "http://127.0.0.1:9"}, {"ELASTIC_INDEX": "there-is-none"}):
+        seen = json.loads(cli.ok("failed", "show", event, "--json", env=env))
+        assert (seen["source"], seen["document"], seen["difference"]) == (None, None, None)
+        assert "sink" in seen["sink_error"]
+        shown = cli.ok("failed", "show", event, env=env)
+        assert "The index could not be asked" in shown
+        assert "infinity" in shown
+        assert "There is no source row block:" in shown
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *({}, [], {"docs": []}, {"docs": [None]}, {"docs": [{}]}),
+        {"docs": [{"found": True, "_version": 1, "_source": None}]},
+        {"docs": [{"found": True, "_version": 1, "_source": []}]},
+        {"docs": [{"found": True, "_source": {}}]},
+    ],
+    ids=str,
+)
+def test_an_answer_that_is_none_hides_nothing_of_the_rest(
+    db: Database, sql: psycopg.Connection, settings: Settings, answer: Any
+) -> None:
+    with db.begin() as connection:
+        event = find(connection, fail(sql))
+    assert event
+    with front(settings.elastic_url.get_secret_value(), {"*_mget": says(200, answer)}) as url:
+        seen = inspect(event, settings.model_copy(update={"elastic_url": SecretStr(url)}))
+    assert (seen.document, seen.difference, seen.event["error"]) == (None, None, "it broke")
+    assert "bad_response" in str(seen.sink_error)
+
+
+def test_an_error_that_is_cut_by_bytes_has_one_fingerprint(servers: Any) -> None:
+    url = new_database(servers.postgres, options="ENCODING 'SQL_ASCII' LOCALE 'C' LOCALE_PROVIDER libc")
+    db = Database(url)
+    try:
+        upgrade(db, None)
+        with psycopg.connect(url, autocommit=True) as sql, db.begin() as connection:
+            event = find(connection, fail(sql, "é" * 900 + " 1 not seen"))
+            assert event
+            assert [group.fingerprint for group in groups(connection, Selection())] == [event.fingerprint]
+    finally:
+        db.close()
+        drop_database(servers.postgres, url)
+
+
+def test_an_id_of_nothing_is_refused(cli: Cli, sql: psycopg.Connection) -> None:
+    fail(sql)
+    for bad, why in ((str(uuid4()), "there is no event"), ("' OR 1=1 --\x1b", "not a UUID")):
+        refused = cli("failed", "show", bad)
+        assert (refused.returncode, refused.stdout) == (2, "")
+        assert why in refused.stderr
+        assert "\x1b" not in refused.stderr

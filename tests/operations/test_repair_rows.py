@@ -1,0 +1,350 @@
+"""A repair touches what differs and nothing else, and says so in the audit."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from threading import Event
+from typing import Any
+
+import psycopg
+import pytest
+from elasticsearch import Elasticsearch
+
+from acceptance import lab
+from operations.disaster import Ground
+from outboxctl.cli.verify.progress import _with_partial_repair
+from outboxctl.core.database import Database
+from outboxctl.domain.errors import InconclusiveError, UnreachableError
+from outboxctl.operations.verify.compare import compare
+from outboxctl.operations.verify.model import Difference
+from outboxctl.operations.verify.repair import Repair
+from outboxctl.operations.verify.repair_actions import Repaired
+from outboxctl.operations.verify.survey import survey
+from outboxctl.settings import Settings
+from outboxctl.sink.index.repair import Mender
+from outboxctl.sink.index.scan import Reader
+from outboxctl.sink.transport.open import connect
+from processes import Cli, Worker
+
+pytestmark = pytest.mark.real_engine
+WHO = ("--by", "alice", "--reason", "drill")
+AUDIT = "SELECT * FROM outbox_operator_audit ORDER BY at"
+
+
+@pytest.fixture
+def ground(sql: psycopg.Connection[Any], engine: Elasticsearch, index: str) -> Ground:
+    ground = Ground(sql, engine, index)
+    ground.fill(20)
+    return ground
+
+
+@pytest.fixture
+def reader(settings: Settings) -> Iterator[Reader]:
+    with closing(connect(settings)) as client:
+        yield Reader(client, settings.elastic_index)
+
+
+@pytest.fixture
+def mend(db: Database, reader: Reader) -> Callable[[], Repaired]:
+    """Compares and repairs in this process."""
+
+    def run() -> Repaired:
+        repair = Repair(db, Mender(reader.client, reader.shape.index), "alice", "drill")
+        repair.run((d for d in compare(db, reader) if not d.in_flight), stop=Event())
+        return repair.done
+
+    return run
+
+
+def test_the_row_of_a_deleted_document_is_raised_above_the_tombstone_and_the_audit_says_so(
+    cli: Cli, ground: Ground
+) -> None:
+    one, two = ground.documents()[:2]
+    ground.bulk([{"delete": {"_id": one.id}}])
+    ground.sql.execute(
+        "UPDATE search_index SET event_version = event_version + 1 WHERE entity_id = %s", [two.key[1]]
+    )
+    before = lab.rows(ground.sql, "SELECT * FROM search_index ORDER BY id")
+    done = cli.json("verify", "--repair", *WHO)["repaired"]
+    assert (done["enqueued"], done["raised"], done["removed"], done["left"]) == (2, 1, 0, 0)
+    changed = [
+        row for row in lab.rows(ground.sql, "SELECT * FROM search_index ORDER BY id") if row not in before
+    ]
+    assert [(str(row["entity_id"]), row["event_version"]) for row in changed] == [
+        (one.key[1], one.version + 1)
+    ]
+    (audit,) = lab.rows(ground.sql, AUDIT)
+    events = lab.rows(ground.sql)
+    assert set(audit["event_ids"]) == {event["id"] for event in events}
+    assert {(e["op"], e["status"], str(e["entity_id"])) for e in events} == {
+        ("upsert", "pending", one.key[1]),
+        ("upsert", "pending", two.key[1]),
+    }
+    assert (audit["action"], audit["operator"], audit["reason"], audit["affected"]) == (
+        "repair",
+        "alice",
+        "drill",
+        2,
+    )
+    assert audit["filters"]["raised"] == {one.id: [one.version, one.version + 1]}
+    assert (audit["filters"]["missing"], audit["filters"]["stale"]) == (1, 1)
+    assert str(audit["act_id"]) == done["act_id"]
+    cli.ok("worker", "--drain")
+    cli.ok("verify")
+    ground.assert_same()
+
+
+def test_a_document_whose_id_holds_nul_is_not_removed_without_an_audit_row(cli: Cli, ground: Ground) -> None:
+    ground.bulk([{"index": {"_id": "a\x00b"}}, {"x": 1}])
+    assert cli.json("verify", "--repair", *WHO)["repaired"]["removed"] == 1
+    (audit,) = lab.rows(ground.sql, AUDIT)
+    assert (audit["affected"], audit["filters"]["removed"]) == (1, ["a\\x00b"])
+
+
+def test_what_no_event_can_name_is_removed_and_audited_with_its_id(cli: Cli, ground: Ground) -> None:
+    ground.bulk([{"index": {"_id": "[/nope] \x1b[31m"}}, {"a": 1}])
+    seen = cli("verify")
+    assert seen.returncode == 4
+    assert "\x1b" not in seen.stdout
+    assert cli.json("verify", "--repair", *WHO)["repaired"]["removed"] == 1
+    (audit,) = lab.rows(ground.sql, AUDIT)
+    assert (audit["affected"], audit["event_ids"], audit["filters"]["removed"]) == (
+        1,
+        [],
+        ["[/nope] \x1b[31m"],
+    )
+    cli.ok("verify")
+    cli.ok("audit")
+
+
+def test_a_second_repair_before_delivery_finds_everything_in_flight(cli: Cli, ground: Ground) -> None:
+    ground.bulk([{"delete": {"_id": one.id}} for one in ground.documents()[:3]])
+    cli.ok("verify", "--repair", *WHO)
+    again = cli.json("verify", "--repair", *WHO)
+    assert (again["differences"], again["in_flight"], again["repaired"]["enqueued"]) == (0, 3, 0)
+    assert lab.one(ground.sql, "SELECT count(*) FROM search_outbox_events") == 3
+
+
+def test_batches_share_an_act_and_stop_between_two(
+    ground: Ground,
+    db: Database,
+    reader: Reader,
+    mend: Callable[[], Repaired],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("outboxctl.operations.verify.repair.BATCH", 3)
+    ground.bulk([{"delete": {"_id": one.id}} for one in ground.documents()[:10]])
+    differences = list(compare(db, reader))
+    stop, taken = Event(), 0
+
+    def until_two_batches() -> Iterator[Any]:
+        nonlocal taken
+        for taken, difference in enumerate(differences, 1):
+            if taken == 6:
+                stop.set()
+            yield difference
+
+    repair = Repair(db, Mender(reader.client, reader.shape.index), "alice", "drill")
+    repair.run(until_two_batches(), stop=stop)
+    audits = lab.rows(ground.sql, AUDIT)
+    assert [len(audit["event_ids"]) for audit in audits] == [3, 3]
+    assert {str(audit["act_id"]) for audit in audits} == {repair.done.act_id}
+    assert lab.one(ground.sql, "SELECT count(*) FROM search_outbox_events") == repair.done.enqueued == 6
+    assert mend().enqueued == 4
+
+
+def test_a_row_that_somebody_holds_is_left_and_nobody_waits(
+    ground: Ground, url: str, mend: Callable[[], Repaired]
+) -> None:
+    one, two = ground.documents()[:2]
+    ground.bulk([{"delete": {"_id": one.id}}, {"delete": {"_id": two.id}}])
+    with psycopg.connect(url) as holder:
+        holder.execute("SELECT FROM search_index WHERE entity_id = %s FOR UPDATE", [one.key[1]])
+        done = mend()
+    assert (done.enqueued, done.raised, done.left) == (1, 1, 1)
+    assert mend().enqueued == 1
+
+
+def test_rows_without_a_usable_version_are_given_one(
+    cli: Cli, ground: Ground, mend: Callable[[], Repaired]
+) -> None:
+    one, two, three = (victim.key[1] for victim in ground.documents()[:3])
+    ground.bulk([{"delete": {"_id": ground.documents()[0].id}}])
+    ground.sql.execute(
+        "UPDATE search_index SET event_version = NULL WHERE entity_id = ANY (%s)", [[one, two]]
+    )
+    ground.sql.execute("UPDATE search_index SET event_version = -7 WHERE entity_id = %s", [three])
+    done = mend()
+    assert (done.enqueued, done.raised, done.left) == (3, 3, 0)
+    cli.ok("worker", "--drain")
+    cli.ok("verify")
+    ground.assert_same()
+
+
+def test_an_empty_type_is_a_type_and_a_correct_document_is_never_removed(
+    cli: Cli, ground: Ground, mend: Callable[[], Repaired]
+) -> None:
+    ground.sql.execute("UPDATE search_index SET entity_type = '' WHERE entity_type = 'page'")
+    for one in ground.documents():
+        ground.bulk(
+            [
+                {"index": {"_id": one.id, "version": one.version, "version_type": "external_gte"}},
+                json.loads(one.text),
+            ]
+        )
+    mend()
+    cli.ok("worker", "--drain")
+    cli.ok("verify")
+    ground.assert_same()
+
+
+def test_a_document_written_again_meanwhile_is_not_removed(
+    ground: Ground, db: Database, reader: Reader
+) -> None:
+    ground.bulk([{"index": {"_id": "foreign"}}, {"a": 1}])
+    differences = list(compare(db, reader))
+    ground.bulk([{"index": {"_id": "foreign"}}, {"a": 2}])
+    repair = Repair(db, Mender(reader.client, reader.shape.index), "alice", "drill", remove_foreign=True)
+    repair.run(differences, stop=Event())
+    assert (repair.done.removed, repair.done.left) == (0, 1)
+    assert ground.engine.exists(index=ground.index, id="foreign")
+    assert lab.rows(ground.sql, AUDIT) == []
+
+
+def test_a_row_that_is_back_keeps_its_document_and_one_that_is_gone_gets_no_event(
+    ground: Ground, db: Database, reader: Reader
+) -> None:
+    back, gone = ground.documents()[:2]
+    row = lab.rows(ground.sql, "SELECT * FROM search_index WHERE entity_id = %s", back.key[1])[0]
+    ground.sql.execute("DELETE FROM search_index WHERE entity_id = %s", [back.key[1]])
+    ground.bulk([{"delete": {"_id": gone.id}}])
+    differences = list(compare(db, reader))
+    assert {difference.kind for difference in differences} == {"extra", "missing"}
+    names = ", ".join(row)
+    ground.sql.execute(
+        f"INSERT INTO search_index ({names}) VALUES ({', '.join(['%s'] * len(row))})", [*row.values()]
+    )
+    ground.sql.execute("DELETE FROM search_index WHERE entity_id = %s", [gone.key[1]])
+    repair = Repair(db, Mender(reader.client, reader.shape.index), "alice", "drill")
+    repair.run(differences, stop=Event())
+    assert (repair.done.enqueued, repair.done.left) == (0, 2)
+    assert lab.rows(ground.sql) == []
+
+
+def test_waiting_for_the_delivery_ends_in_agreement(
+    cli: Cli, ground: Ground, worker: Callable[..., Worker]
+) -> None:
+    ground.bulk([{"delete": {"_id": one.id}} for one in ground.documents()[:5]])
+    worker("--poll-interval-seconds", "0.1")
+    said = cli.json("verify", "--repair", *WHO, "--wait", "30")
+    assert (said["differences"], said["repaired"]["enqueued"]) == (5, 5)
+    assert (said["after"]["differences"], said["after"]["in_flight"]) == (0, 0)
+    ground.assert_same()
+
+
+def test_waiting_in_vain_is_inconclusive(cli: Cli, ground: Ground) -> None:
+    ground.bulk([{"delete": {"_id": ground.documents()[0].id}}])
+    done = cli("verify", "--repair", *WHO, "--wait", "0.1")
+    assert done.returncode == 5
+    assert "1 are in flight" in done.stdout
+
+
+def test_a_trigger_that_writes_events_does_not_disturb(cli: Cli, ground: Ground) -> None:
+    made = cli.ok(
+        "db",
+        "trigger",
+        "search_index",
+        "--id-column",
+        "entity_id",
+        "--version-column",
+        "event_version",
+        "--type-column",
+        "entity_type",
+    )
+    ground.sql.execute(made.encode())
+    ground.bulk([{"delete": {"_id": ground.documents()[0].id}}])
+    cli.ok("verify", "--repair", *WHO)
+    cli.ok("worker", "--drain")
+    cli.ok("verify")
+    ground.assert_same()
+
+
+@pytest.mark.parametrize("version", [2**62 + 1, 2**63 - 1])
+def test_a_row_is_not_raised_to_where_no_version_is_left_for_the_application(
+    version: int, cli: Cli, ground: Ground
+) -> None:
+    one, two = ground.documents()[:2]
+    ground.write([one._replace(version=version), two._replace(version=2**62)])
+    done = cli.ok("verify", "--repair", *WHO)
+    assert "1 had a version in the index that left no room; it was reset." in done
+    now = lab.rows(ground.sql, "SELECT entity_id::text, event_version FROM search_index")
+    found = {row["entity_id"]: row["event_version"] for row in now}
+    assert (found[one.key[1]], found[two.key[1]]) == (one.version, 2**62)
+
+
+def test_a_dry_run_counts_events_raises_and_removals_as_they_then_are(cli: Cli, ground: Ground) -> None:
+    ahead, high, stale = ground.documents()[:3]
+    ground.write([ahead._replace(version=9), high._replace(version=2**63 - 1)])
+    ground.sql.execute("UPDATE search_index SET event_version = 7 WHERE entity_id = %s", [stale.key[1]])
+    ground.bulk([{"index": {"_id": "foreign"}}, {"a": 1}])
+    for more, removed, left in ((["--keep-foreign"], 0, 1), ([], 1, 0)):
+        planned = json.loads(cli("verify", "--repair", *WHO, "--dry-run", "--json", *more).stdout)["planned"]
+        names = ("enqueued", "raised", "removed", "freed", "left", "too_high")
+        assert [planned[name] for name in names] == [3, 1, removed, 1, left, 0]
+    said = cli("verify", "--repair", *WHO, "--dry-run").stdout
+    assert "would enqueue 3 events" in said
+    assert "would delete 1 documents at the sink" in said
+    assert lab.rows(ground.sql, AUDIT) == []
+    done = json.loads(cli("verify", "--repair", *WHO, "--json").stdout)["repaired"]
+    assert done | {"act_id": ""} == planned
+
+
+def test_a_foreign_document_is_spared_where_that_is_asked_for(cli: Cli, ground: Ground) -> None:
+    ground.bulk([{"index": {"_id": "foreign"}}, {"a": 1}])
+    done = cli("verify", "--repair", *WHO, "--keep-foreign")
+    assert (done.returncode, "--keep-foreign" in done.stdout) == (4, True)
+    assert ground.engine.exists(index=ground.index, id="foreign")
+
+
+def test_a_repair_of_an_index_that_is_gone_makes_none(
+    ground: Ground, reader: Reader, engine: Elasticsearch
+) -> None:
+    mender = Mender(reader.client, f"{ground.index}-gone")
+    with pytest.raises(UnreachableError, match="is gone"):
+        mender.versions_left(["block:x"])
+    assert not engine.indices.exists(index=f"{ground.index}-gone")
+
+
+def test_what_was_replaced_meanwhile_is_neither_judged_nor_repaired(
+    ground: Ground, db: Database, reader: Reader, engine: Elasticsearch
+) -> None:
+    ground.bulk([{"delete": {"_id": ground.documents()[0].id}}])
+    mender = Mender(reader.client, reader.shape.index)
+    repair = Repair(db, mender, "alice", "drill", check=reader.still)
+
+    def act(found: Iterable[Difference]) -> None:
+        differences = list(found)
+        engine.indices.create(index=f"{ground.index}-000002")
+        moved = [
+            {"remove": {"index": f"{ground.index}-000001", "alias": ground.index}},
+            {"add": {"index": f"{ground.index}-000002", "alias": ground.index}},
+        ]
+        engine.indices.update_aliases(actions=moved)
+        with pytest.raises(InconclusiveError, match="any more"):
+            repair.run(differences, stop=Event())
+
+    with pytest.raises(InconclusiveError, match="any more") as raised:
+        survey(db, reader, content=True, limit=0, advance=lambda _: None, act=act)
+    assert raised.value.exit_code == 5
+    assert lab.rows(ground.sql, AUDIT) == []
+
+
+def test_an_error_in_mid_repair_says_what_was_done_before(
+    db: Database, reader: Reader, ground: Ground, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repair = Repair(db, Mender(reader.client, ground.index), "alice", "drill")
+    repair.done.enqueued = 500
+    with pytest.raises(UnreachableError), _with_partial_repair(repair):
+        raise UnreachableError("away")
+    out, err = capsys.readouterr()
+    assert (out, "500 events enqueued" in err, repair.done.act_id in err) == ("", True, True)

@@ -1,0 +1,207 @@
+"""Replaying exactly what was meant, after a rehearsal that says what it would come to."""
+
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from operations.failures import WHO, everything, fail, fail_many, source, states
+from outboxctl.core.database import Database
+from outboxctl.core.operator.failed import rows
+from outboxctl.core.operator.forecast import Forecast, forecast
+from outboxctl.core.operator.selection import Selection, plan
+from outboxctl.domain.errors import UsageError
+from outboxctl.domain.fingerprints import fingerprint
+from processes import Cli
+
+QUOTED = "failed to parse field [rank_score] of id 'block:{}'"
+
+
+def test_a_fingerprint_replays_exactly_one_cause(cli: Cli, sql: psycopg.Connection) -> None:
+    wanted = {fail(sql, QUOTED.format(n)) for n in range(3)}
+    fail(sql, QUOTED.format(1), error_reason="bad_request")
+    fail(sql, "another cause")
+    name = fingerprint("mapping", QUOTED.format("any"))
+    seen = cli.json("replay", *WHO, "--fingerprint", name[:6].upper(), "--limit", "2", "--dry-run")
+    assert (seen["matched"], seen["selected"], [c["fingerprint"] for c in seen["causes"]]) == (3, 2, [name])
+    done = cli.json("replay", *WHO, "--fingerprint", name)
+    assert (set(done["ids"]), done["replayed"], states(sql)) == (wanted, 3, {"pending": 3, "failed": 2})
+    nothing = cli.json("replay", *WHO, "--fingerprint", "0123456789ab")
+    assert (nothing["matched"], nothing["ids"], nothing["audit_id"]) == (0, [], None)
+
+
+def test_the_beginning_of_two_fingerprints_names_neither(db: Database, sql: psycopg.Connection) -> None:
+    """Six digits of two causes are rarely the same: one digit makes the same point here."""
+    for letter in "abcdefghijklmnopq":
+        fail(sql, f"cause {letter * 3}")
+    names = [fingerprint("mapping", f"cause {letter * 3}") for letter in "abcdefghijklmnopq"]
+    digit = Counter(name[0] for name in names).most_common(1)[0][0]
+    with db.begin() as connection, pytest.raises(UsageError, match=f"{digit} is the beginning of "):
+        plan(connection, Selection(fingerprint=digit))
+    with db.begin() as connection, pytest.raises(UsageError, match=f"{digit} is the beginning of "):
+        rows(connection, Selection(fingerprint=digit, limit=1))
+    (whole, *_) = (name for name in names if name[0] == digit)
+    with db.begin() as connection:
+        assert len(rows(connection, Selection(fingerprint=whole, limit=9))) == 1
+        chosen = plan(connection, Selection(fingerprint=whole, limit=9))
+    assert (chosen.matched, len(chosen.ids)) == (1, 1)
+
+
+def test_ids_from_a_closed_standard_input_are_refused(cli: Cli) -> None:
+    command = f'exec "{sys.executable}" -m outboxctl replay --by a --reason x --ids-from - <&-'
+    done = subprocess.run(
+        ["sh", "-c", command],
+        env=cli.env,
+        cwd=cli.cwd,
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--ids-from: standard input is closed" in done.stderr
+
+
+def test_ids_come_from_a_file_or_stdin_each_once(cli: Cli, sql: psycopg.Connection, tmp_path: Path) -> None:
+    first, second, third = (fail(sql) for _ in range(3))
+    ids = tmp_path / "ids.txt"
+    ids.write_text(f"{first}\n\n  {first.upper()}\r\n{uuid4()}\n{second}")
+    seen = cli.json("replay", *WHO, "--ids-from", str(ids), "--id", third, "--dry-run")
+    assert (seen["matched"], set(seen["ids"])) == (3, {first, second, third})
+    done = cli.json("replay", *WHO, "--ids-from", "-", stdin=f"{first}\n" * 5)
+    assert (done["replayed"], done["ids"]) == (1, [first])
+    assert cli.json("replay", *WHO, "--ids-from", "-", stdin="\n \n")["matched"] == 0
+    assert states(sql) == {"pending": 1, "failed": 2}
+
+
+def test_a_bad_id_names_its_line_and_nothing_is_done(cli: Cli, sql: psycopg.Connection) -> None:
+    good, before = fail(sql), everything(sql)
+    refused = cli("replay", *WHO, "--ids-from", "-", stdin=f"{good}\n{good}\n' OR 1=1 --\x1b[31m\n")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "--ids-from stdin, line 3: not a UUID" in refused.stderr
+    assert "\x1b" not in refused.stderr
+    assert everything(sql) == before
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        ("--error-reason", "maping", "did you mean mapping?"),
+        ("--error-reason", "None", "did you mean none?"),
+        ("--error-reason", "' OR 1=1 --", "unknown reason"),
+        ("--fingerprint", "%", "not a fingerprint"),
+        ("--fingerprint", "abc", "6 to 12 hex digits"),
+        ("--ids-from", "no-such-file", "No such file"),
+        ("--ids-from", ".", "directory"),
+        ("--entity-type", "a\x1b[31m", "control characters"),
+        ("--since", "2026-02-03", "--until", "2026-02-03", "is not before"),
+        ("--rate", "nan", "--rate"),
+        ("--rate", "0", "--rate"),
+        ("--limit", "99999999999999999999", "--limit"),
+        ("undo", "5d1f0c9a-7c3e-4c55-9d0b-0f6a3f1f2b11", "--by, --reason before undo"),
+    ],
+    ids=lambda bad: " ".join(bad[:2]).encode("unicode_escape").decode(),
+)
+def test_a_careless_selection_is_refused(cli: Cli, sql: psycopg.Connection, bad: tuple[str, ...]) -> None:
+    fail(sql)
+    before = everything(sql)
+    refused = cli("replay", *WHO, *bad[:-1])
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert bad[-1] in refused.stderr
+    assert everything(sql) == before
+
+
+@pytest.mark.parametrize("text", ["' OR 1=1 --", "%", "_", "nobody", "\u202e"])
+def test_a_selection_that_nothing_fits_says_so(cli: Cli, sql: psycopg.Connection, text: str) -> None:
+    fail(sql)
+    before = everything(sql)
+    if text == "\u202e":
+        assert cli("replay", *WHO, "--entity-type", text).returncode == 2
+        return
+    assert cli("replay", *WHO, "--entity-type", text, "--fail-if-none").returncode == 5
+    assert "0 failed events match" in cli.ok("replay", *WHO, "--entity-type", text)
+    assert everything(sql) == before
+
+
+def test_a_rehearsal_says_what_would_be_sent_for_nothing(db: Database, sql: psycopg.Connection) -> None:
+    newer, waiting, gone, plain, older, discarded, broken = (str(uuid4()) for _ in range(7))
+    for entity, version in ((newer, 5), (waiting, 1), (plain, 1), (older, 9), (discarded, 5)):
+        source(sql, entity, version)
+    failed = (newer, waiting, gone, older, discarded)
+    ids = [fail(sql, entity_id=entity, event_version=2) for entity in failed]
+    ids.append(fail(sql, entity_id=plain, event_version=1))
+    source(sql, broken, -1)
+    ids += [fail(sql, entity_id=broken), fail(sql, op="nonsense"), fail(sql, event_version=None)]
+    ids.append(fail(sql, entity_id=newer, event_version=-2))
+    fail(sql, entity_id=newer, event_version=5, status="done", error=None)
+    fail(sql, entity_id=older, event_version=1, status="done", error=None)
+    fail(sql, entity_id=discarded, event_version=5, status="done", error_reason="discarded")
+    fail(sql, entity_id=waiting, event_version=3, status="pending", error=None)
+    with db.begin() as connection:
+        assert forecast(connection, ids) == Forecast(superseded=1, coalesced=1, source_gone=1, unsendable=4)
+        assert forecast(connection, []) == Forecast(0, 0, 0, 0)
+
+
+def test_what_a_replay_comes_to_is_the_end_of_what_it_says(cli: Cli, sql: psycopg.Connection) -> None:
+    fail_many(sql, 30)
+    *_, ids, more, _, said, _ = cli.ok("replay", *WHO, "--dry-run").splitlines()
+    assert (ids.count("-"), more) == (4, "and 25 more (--json lists all)")
+    assert said.startswith("30 failed events match")
+    *_, said, foreseen, audit = cli.ok("replay", *WHO).splitlines()
+    assert said == "30 failed events match; 30 went back to pending."
+    assert foreseen == "Of these 30 have no source row: a delete will be sent."
+    assert audit.startswith("Audit ")
+
+
+def test_a_rehearsal_changes_no_bit(cli: Cli, sql: psycopg.Connection) -> None:
+    again = fail(sql, replay_count=1, last_replayed_at="2026-01-01Z")
+    fail(sql)
+    fail(sql, op="nonsense")
+    before = everything(sql)
+    seen = cli.json("replay", *WHO, "--dry-run")
+    shown = cli.ok("replay", *WHO, "--dry-run")
+    assert everything(sql) == before
+    assert (seen["matched"], seen["failed_again"], seen["dry_run"]) == (3, 1, True)
+    assert seen["forecast"] == {"superseded": 0, "coalesced": 0, "source_gone": 2, "unsendable": 1}
+    assert "1 of them had been replayed before and failed again" in shown
+    assert "2 have no source row: a delete would be sent" in shown
+    assert "1 would fail again" in shown
+    assert again in shown
+
+
+def test_the_replay_itself_warns_as_its_rehearsal_did(cli: Cli, sql: psycopg.Connection) -> None:
+    """A dry run warned that some would fail again, and the run said nothing of it."""
+    fail(sql)
+    fail(sql, op="nonsense", error_reason="deterministic_exception")
+    rehearsed = cli.json("replay", *WHO, "--dry-run")["forecast"]
+    assert cli.json("replay", *WHO)["forecast"] == rehearsed
+    sql.execute("UPDATE search_outbox_events SET status = 'failed'")
+    shown = " ".join(cli.ok("replay", *WHO).split())
+    assert "Of these 1 will fail again: their op is unknown" in shown
+    assert "Of these 1 have no source row: a delete will be sent" in shown
+
+
+def test_the_question_before_a_replay_says_what_will_fail_again(cli: Cli, sql: psycopg.Connection) -> None:
+    fail(sql)
+    fail(sql, op="nonsense")
+    refused = cli("replay", *WHO, env={"OUTBOX_ENV": "prod"})
+    assert refused.returncode == 2
+    assert "refusing to replay 2 events, 1 of which will fail again" in refused.stderr
+    assert states(sql) == {"failed": 2}
+
+
+def test_many_ids_are_in_the_audit_once_and_in_its_filter_only_counted(
+    db: Database, sql: psycopg.Connection
+) -> None:
+    fail_many(sql, 30)
+    ids = [str(row[0]) for row in sql.execute("SELECT id FROM search_outbox_events")]
+    assert Selection(ids=ids).as_filter() == {"ids": "30 given"}
+    assert Selection(ids=ids[:2]).as_filter() == {"ids": ids[:2]}
+    assert Selection(ids=[]).as_filter() == {"ids": []}
+    with db.begin() as connection:
+        assert plan(connection, Selection(ids=[])).matched == 0
+        assert plan(connection, Selection(ids=ids)).matched == 30

@@ -1,0 +1,246 @@
+"""A replay goes in whole batches: paced, interruptible, beside another one, and the audit tells the truth."""
+
+import json
+import os
+import pty
+import signal
+import subprocess
+from collections import Counter
+from threading import Event
+from typing import Any
+
+import psycopg
+import pytest
+
+from operations.failures import WHO, fail, fail_many, states
+from outboxctl.core.database import Database
+from outboxctl.core.operator import discard, replay
+from outboxctl.core.operator.selection import Selection, plan
+from outboxctl.core.operator.trail import recent
+from outboxctl.operations.failed.apply import carry_out, moves
+from processes import OUTBOXCTL, Cli, eventually
+
+
+def _audited(sql: psycopg.Connection) -> list[str]:
+    """Every event id of every audit row."""
+    rows = sql.execute("SELECT unnest(event_ids)::text FROM outbox_operator_audit").fetchall()
+    return [str(row[0]) for row in rows]
+
+
+def _replayed(sql: psycopg.Connection) -> set[str]:
+    rows = sql.execute("SELECT id::text FROM search_outbox_events WHERE replay_count = 1").fetchall()
+    return {str(row[0]) for row in rows}
+
+
+def _waiting(sql: psycopg.Connection) -> int:
+    """How many wait for a lock."""
+    query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+    query += " AND wait_event_type = 'Lock'"
+    return int(sql.execute(query).fetchall()[0][0])
+
+
+def _start(cli: Cli, *args: str, json: bool = True, **more: Any) -> subprocess.Popen[str]:
+    command = [*OUTBOXCTL, "replay", *WHO, *(["--json"] if json else []), *args]
+    return subprocess.Popen(
+        command, env=cli.env, cwd=cli.cwd, stdout=subprocess.PIPE, text=True, start_new_session=True, **more
+    )
+
+
+def test_batches_are_one_act(sql: psycopg.Connection, cli: Cli) -> None:
+    fail_many(sql, 2_500)
+    done = cli.json("replay", *WHO)
+    (act,) = cli.json("audit")["audit"]
+    assert (done["replayed"], act["id"], act["affected"], act["batches"]) == (
+        2_500,
+        done["audit_id"],
+        2_500,
+        3,
+    )
+    assert Counter(_audited(sql)) == Counter(done["ids"])
+    assert states(sql) == {"pending": 2_500}
+
+
+def test_interrupted_it_ends_after_whole_batches_and_says_what_was_done(
+    cli: Cli, sql: psycopg.Connection
+) -> None:
+    fail_many(sql, 500)
+    running = _start(cli, "--rate", "50")
+    eventually(lambda: states(sql).get("pending", 0) >= 50, what="a first batch")
+    running.send_signal(signal.SIGINT)
+    said = json.loads(running.communicate(timeout=20)[0])
+    assert (running.returncode, said["interrupted"], said["matched"]) == (130, True, 500)
+    assert said["replayed"] % 50 == 0
+    assert set(said["ids"]) == set(_audited(sql)) == _replayed(sql)
+    assert states(sql) == {"pending": said["replayed"], "failed": 500 - said["replayed"]}
+
+
+def test_an_interruption_tells_what_was_not_tried_from_what_others_took(
+    cli: Cli, sql: psycopg.Connection
+) -> None:
+    fail_many(sql, 30)
+    running = _start(cli, "--rate", "10", json=False)
+    eventually(lambda: states(sql).get("pending", 0) == 10, what="a first batch")
+    sql.execute(
+        "UPDATE search_outbox_events SET status = 'done' WHERE id IN"
+        " (SELECT id FROM search_outbox_events WHERE status = 'failed' ORDER BY created_at LIMIT 3)"
+    )
+    eventually(lambda: states(sql)["pending"] == 17, what="a second batch")
+    running.send_signal(signal.SIGINT)
+    said = running.communicate(timeout=20)[0]
+    assert running.returncode == 130
+    assert "10 were not tried" in said
+    assert "3 were taken by somebody else" in said
+
+
+def test_a_second_interruption_still_says_what_was_done(cli: Cli, sql: psycopg.Connection, url: str) -> None:
+    fail_many(sql, 30)
+    running = _start(cli, "--rate", "10", stderr=subprocess.PIPE)
+    with psycopg.connect(url) as other:
+        eventually(lambda: states(sql).get("pending", 0) == 10, what="a first batch")
+        other.execute("LOCK outbox_operator_audit IN EXCLUSIVE MODE")
+        eventually(lambda: _waiting(sql), what="a second batch, under way")
+        running.send_signal(signal.SIGINT)
+        with pytest.raises(subprocess.TimeoutExpired):
+            running.wait(0.5)
+        running.send_signal(signal.SIGINT)
+        said = running.communicate(timeout=20)
+    assert (running.returncode, said[0]) == (130, "")
+    assert "10 events were done before that" in said[1]
+    act = sql.execute("SELECT act_id::text FROM outbox_operator_audit").fetchone()
+    assert act
+    assert f"outboxctl audit --id {act[0]}" in said[1]
+    assert states(sql) == {"pending": 10, "failed": 20}
+
+
+def test_killed_in_the_middle_the_audit_tells_of_what_was_done(cli: Cli, sql: psycopg.Connection) -> None:
+    fail_many(sql, 500)
+    running = _start(cli, "--rate", "100")
+    eventually(lambda: states(sql).get("pending", 0) >= 100, what="a first batch")
+    running.kill()
+    running.communicate(timeout=20)
+    assert set(_audited(sql)) == _replayed(sql)
+    assert len(_audited(sql)) % 100 == 0
+
+
+def test_two_at_once_never_take_a_row_twice(cli: Cli, sql: psycopg.Connection, url: str) -> None:
+    fail_many(sql, 6_000)
+    with psycopg.connect(url) as other:
+        other.execute("LOCK outbox_operator_audit IN EXCLUSIVE MODE")
+        both = [_start(cli), _start(cli)]
+        eventually(lambda: _waiting(sql) == 2, what="both at their first batch")
+    said = [json.loads(each.communicate(timeout=60)[0]) for each in both]
+    assert [each.returncode for each in both] == [0, 0]
+    assert Counter(said[0]["ids"] + said[1]["ids"]) == Counter(_replayed(sql))
+    assert states(sql) == {"pending": 6_000}
+    assert max(Counter(_audited(sql)).values()) == 1
+
+
+def test_it_waits_for_nobody_and_leaves_what_others_hold(db: Database, sql: psycopg.Connection) -> None:
+    """A row under another operator's hand is his."""
+    fail_many(sql, 10)
+    with db.begin() as other, db.begin() as connection:
+        held = plan(other, Selection(limit=4))
+        replay.apply(other, held, by="bob", reason="first")
+        connection.exec_driver_sql("SET LOCAL lock_timeout = 1")
+        done = replay.apply(connection, plan(connection, Selection()), by="alice", reason="second")
+        assert len(done.ids) == 6
+        assert not set(done.ids) & set(held.ids)
+
+
+def test_what_fails_again_meanwhile_is_not_replayed_again(db: Database, sql: psycopg.Connection) -> None:
+    """Else a replay of what fails at once would never end."""
+    fail_many(sql, 3)
+    with db.begin() as connection:
+        planned = plan(connection, Selection())
+    for expected in (3, 0):
+        with db.begin() as connection:
+            assert len(replay.apply(connection, planned, by="alice", reason="x").ids) == expected
+        sql.execute("UPDATE search_outbox_events SET status = 'failed'")
+    with db.begin() as connection:
+        again = plan(connection, Selection())
+        assert len(replay.apply(connection, again, by="alice", reason="x").ids) == 3
+
+
+def test_a_clock_that_was_set_back_keeps_nothing_from_being_replayed(
+    db: Database, sql: psycopg.Connection
+) -> None:
+    fail(sql, replay_count=1, last_replayed_at="infinity")
+    fail(sql, replay_count=1, last_replayed_at="9000-01-01Z")
+    with db.begin() as connection:
+        assert len(replay.apply(connection, plan(connection, Selection()), by="a", reason="x").ids) == 2
+
+
+def test_an_act_that_is_asked_to_stop_does_no_further_batch(db: Database, sql: psycopg.Connection) -> None:
+    fail_many(sql, 30)
+    stop = Event()
+    with db.begin() as connection:
+        planned = plan(connection, Selection())
+    steps = moves(discard.apply, planned, by="alice", reason="x", rate=10)
+    outcome = carry_out(db, steps, stop=stop, advance=lambda _: stop.set())
+    assert (len(outcome.ids), outcome.interrupted) == (10, True)
+    assert outcome.ids == planned.ids[:10], "the oldest first"
+    stop.clear()
+    rest = carry_out(db, steps, stop=stop)
+    assert (len(rest.ids), rest.interrupted, states(sql)) == (20, False, {"done": 30})
+    with db.begin() as connection:
+        assert [(act.action, act.affected) for act in recent(connection, limit=9)] == [
+            ("discard", 20),
+            ("discard", 10),
+        ]
+
+
+def test_a_database_that_refuses_in_the_middle_is_told_with_what_was_done(
+    cli: Cli, sql: psycopg.Connection
+) -> None:
+    fail_many(sql, 1_500)
+    sql.execute(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        " IF (SELECT count(*) FROM outbox_operator_audit) > 0 THEN RAISE EXCEPTION 'disk on fire'; END IF;"
+        " RETURN NEW; END $$;"
+        "CREATE TRIGGER refuse BEFORE INSERT ON outbox_operator_audit FOR EACH ROW EXECUTE FUNCTION refuse()"
+    )
+    failed = cli("replay", *WHO)
+    assert (failed.returncode, failed.stdout) == (1, "")
+    assert "disk on fire" in failed.stderr
+    assert "1,000 events were done before that" in failed.stderr
+    assert states(sql) == {"pending": 1_000, "failed": 500}
+    assert set(_audited(sql)) == _replayed(sql)
+
+
+def test_a_terminal_sees_progress_and_a_pipe_does_not(cli: Cli, sql: psycopg.Connection) -> None:
+    fail_many(sql, 30)
+    ours, theirs = pty.openpty()
+    running = _start(cli, "--rate", "100", stderr=theirs)
+    os.close(theirs)
+    shown = b""
+    while b"/30" not in shown:
+        shown += os.read(ours, 4_096)
+    assert json.loads(running.communicate(timeout=20)[0])["replayed"] == 30
+    os.close(ours)
+    fail_many(sql, 3)
+    assert cli("replay", *WHO).stderr == ""
+
+
+def test_bytes_that_are_no_utf_8_come_back_as_they_were(servers: Any) -> None:
+    """A SQL_ASCII database holds any bytes: they never leave the server."""
+    from outboxctl.core.operator import undo
+    from outboxctl.core.schema.migrations import upgrade
+    from servers import drop_database, new_database
+
+    url = new_database(servers.postgres, options="ENCODING 'SQL_ASCII' LOCALE 'C' LOCALE_PROVIDER libc")
+    db = Database(url)
+    try:
+        upgrade(db, None)
+        with psycopg.connect(url, autocommit=True) as sql:
+            fail(sql, entity_type="café")
+            sql.execute("UPDATE search_outbox_events SET error = E'caf\\xe9 \\x80'")
+            with db.begin() as connection:
+                chosen = plan(connection, Selection(entity_type="café"))
+                act = replay.apply(connection, chosen, by="a", reason="x")
+                (batch,) = undo.batches(connection, str(act.audit_id))
+                undo.apply(connection, batch, undoes=str(act.audit_id), by="a", reason="x")
+            row = sql.execute("SELECT convert_to(error, 'SQL_ASCII') FROM search_outbox_events").fetchone()
+            assert row == (b"caf\xe9 \x80",)
+    finally:
+        db.close()
+        drop_database(servers.postgres, url)

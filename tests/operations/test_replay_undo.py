@@ -1,0 +1,118 @@
+"""A replay of the wrong events can be taken back, as far as no worker was quicker."""
+
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from operations.failures import WHO, everything, fail, source, states
+from processes import Cli
+
+SAID = "SELECT status, attempts, error_reason, error, replay_count FROM search_outbox_events WHERE id = %s"
+CLAIM = (
+    "UPDATE search_outbox_events SET status = 'processing', owner = 'w', lease_token = gen_random_uuid(),"
+    " lease_until = now() + interval '1 hour', processing_started_at = now(), attempts = 1 WHERE id = %s"
+)
+
+
+def test_what_waits_is_failed_again_as_it_was_and_the_rest_stays(cli: Cli, sql: psycopg.Connection) -> None:
+    waiting, held, delivered, failing, pruned = (
+        fail(sql, f"boom {n}", attempts=n + 1, replay_count=n) for n in range(5)
+    )
+    act = cli.json("replay", *WHO)["audit_id"]
+    sql.execute(CLAIM, [held])
+    sql.execute(
+        "UPDATE search_outbox_events SET status = 'done', processed_at = now() WHERE id = %s", [delivered]
+    )
+    sql.execute("UPDATE search_outbox_events SET status = 'failed' WHERE id = %s", [failing])
+    sql.execute("DELETE FROM search_outbox_events WHERE id = %s", [pruned])
+    before = everything(sql)
+    rehearsed = cli.json("replay", "undo", act, *WHO, "--dry-run")
+    assert (rehearsed["selected"], rehearsed["ids"], rehearsed["dry_run"]) == (1, [waiting], True)
+    assert everything(sql) == before
+    done = cli.json("replay", "undo", act, "--by", "bob", "--reason", "wrong ones")
+    assert (done["matched"], done["undone"], done["ids"]) == (5, 1, [waiting])
+    assert done["now"] == {"undone": 1, "processing": 1, "done": 1, "failed again": 1, "gone": 1}
+    assert sql.execute(SAID, [waiting]).fetchone() == ("failed", 1, "mapping", "boom 0", 0)
+    assert sql.execute(SAID, [held]).fetchone() == ("processing", 1, None, None, 2)
+    newest = cli.json("audit")["audit"][0]
+    assert (newest["action"], newest["operator"], newest["id"]) == ("undo", "bob", done["audit_id"])
+    assert newest["filters"] == {"audit_id": act}
+    assert newest["event_ids"] == [waiting]
+
+
+def test_undone_twice_there_is_nothing_left(cli: Cli, sql: psycopg.Connection) -> None:
+    fail(sql)
+    act = cli.json("replay", *WHO)["audit_id"]
+    cli.ok("replay", "undo", act, *WHO)
+    again = cli.json("replay", "undo", act, *WHO)
+    assert (again["undone"], again["audit_id"], states(sql)) == (0, None, {"failed": 1})
+    assert len(cli.json("audit")["audit"]) == 2
+    assert cli.json("failed", "list")["groups"][0]["failed_again"] == 0, "an undone replay did not happen"
+
+
+def test_an_undone_failure_is_as_old_as_it_was(cli: Cli, sql: psycopg.Connection) -> None:
+    """Else an alarm on new failures would go off."""
+    fail(sql, updated_at="infinity")
+    fail(sql, updated_at="2026-01-02Z", replay_count=1, last_replayed_at="2026-01-01Z")
+    times = "SELECT updated_at::text FROM search_outbox_events ORDER BY 1"
+    before = sql.execute(times).fetchall()
+    cli.ok("replay", "undo", cli.json("replay", *WHO)["audit_id"], *WHO)
+    assert sql.execute(times).fetchall() == before
+    assert cli.json("failed", "list")["groups"][0]["failed_again"] == 1, "by the replay before"
+
+
+def test_a_later_replay_is_somebody_elses(cli: Cli, sql: psycopg.Connection) -> None:
+    event = fail(sql)
+    first = cli.json("replay", *WHO)["audit_id"]
+    sql.execute("UPDATE search_outbox_events SET status = 'failed' WHERE id = %s", [event])
+    second = cli.json("replay", *WHO)["audit_id"]
+    seen = cli.json("replay", "undo", first, *WHO)
+    assert (seen["undone"], seen["now"]) == (0, {"replayed since": 1})
+    assert cli.json("replay", "undo", second, *WHO)["undone"] == 1
+
+
+def test_a_discard_an_old_or_unknown_act_cannot_be_undone(cli: Cli, sql: psycopg.Connection) -> None:
+    fail(sql)
+    discarded = cli.json("failed", "discard", *WHO, "--limit", "1")["audit_id"]
+    row = sql.execute(
+        "INSERT INTO outbox_operator_audit (action, operator, reason, filters, affected, event_ids)"
+        " VALUES ('replay', 'old', 'before there was an undo', '{}', 1, ARRAY[gen_random_uuid()])"
+        " RETURNING id::text"
+    ).fetchone()
+    assert row
+    for act, why in (
+        (discarded, "only a replay can be undone"),
+        (str(row[0]), "kept nothing"),
+        (str(uuid4()), "there is no act"),
+        ("' OR 1=1 --", "not a UUID"),
+    ):
+        refused = cli("replay", "undo", act, *WHO)
+        assert (refused.returncode, refused.stdout) == (2, ""), act
+        assert why in refused.stderr
+
+
+@pytest.mark.real_engine
+def test_lab_5_with_a_worker_the_replay_is_delivered_and_nothing_is_left_to_undo(
+    cli: Cli, sql: psycopg.Connection
+) -> None:
+    entity = str(uuid4())
+    source(sql, entity)
+    event = fail(sql, entity_id=entity, error_reason="connect")
+    assert cli.json("replay", *WHO, "--limit", "100", "--dry-run")["matched"] == 1
+    act = cli.json("replay", *WHO, "--limit", "100")["audit_id"]
+    cli.ok("worker", "--drain")
+    told = cli.json("audit", "--id", act)
+    assert (told["act"]["operator"], told["act"]["reason"]) == ("alice", "fixed root cause")
+    assert [(e["id"], e["error_reason"], e["error"], e["now"]) for e in told["events"]] == [
+        (event, "connect", "it broke", "done")
+    ]
+    assert cli.json("replay", "undo", act, *WHO)["now"] == {"done": 1}
+    row = sql.execute(
+        "SELECT replay_count, last_replayed_by, last_replayed_reason, last_replayed_at"
+        " FROM search_outbox_events"
+    ).fetchone()
+    at = sql.execute("SELECT at FROM outbox_operator_audit").fetchone()
+    assert row
+    assert at
+    assert row == (1, "alice", "fixed root cause", at[0])

@@ -1,0 +1,320 @@
+"""The report: what it says in peace, in a disaster and in an outage; and how it looks in a browser."""
+
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from html import escape
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from acceptance import lab
+from operations.every_command import EVENTS, RAW, haunt
+from processes import Cli
+from scene import Scene
+
+BROWSER = next(
+    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
+)
+SCHEMA = Path(__file__).parents[2] / "docs" / "reference" / "report.schema.json"
+DISASTER = (
+    """
+    INSERT INTO search_outbox_events (entity_type, entity_id, op, status, error_reason, error, attempts)
+    SELECT 'block', gen_random_uuid(), 'upsert', 'failed', 'mapping', 'failed to parse ' || n %% 30, 10
+    FROM generate_series(1, 60) n
+    """,
+    """
+    INSERT INTO search_outbox_events
+        (entity_type, entity_id, op, status, error_reason, created_at, next_retry_at, attempts)
+    SELECT 'block', gen_random_uuid(), 'upsert', 'pending', 'connect', now() - interval '2 hours',
+        now() + interval '1 hour', 3 FROM generate_series(1, 40)
+    """,
+    """
+    INSERT INTO search_outbox_events (entity_type, entity_id, op, status, error_reason, error)
+    SELECT 'block', gen_random_uuid(), 'upsert', 'failed', '<script>alert(1)</script>',
+        repeat('<img src=http://evil.example/x>', 200000)
+    """,
+    """
+    INSERT INTO outbox_workers
+    SELECT gen_random_uuid(), 'w' || repeat('x', 119), repeat('h', 200), 1, '0.1.0', now(),
+        now() - interval '1 hour' * n, 7, 'hold', true, 1, 1 FROM generate_series(0, 60) n
+    """,
+    """
+    INSERT INTO search_outbox_events (entity_type, entity_id, op, status, error_reason, error)
+    VALUES ('block', gen_random_uuid(), 'upsert', 'failed', 'connect', 'no way to https://elastic:geheim@es.example/')
+    """,
+    """
+    UPDATE search_outbox_events SET processing_started_at = now() - interval '1 hour'
+    WHERE status = 'processing'
+    """,
+)
+LOADING = {
+    "src",
+    "href",
+    "srcset",
+    "data",
+    "action",
+    "formaction",
+    "poster",
+    "background",
+    "ping",
+    "xlink:href",
+}
+
+
+class Page(HTMLParser):
+    """Texts, tags and attributes of a page, as a browser would see them."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: dict[str, list[str]] = {}
+        self.text = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        for name, value in attrs:
+            self.attributes.setdefault(name, []).append(value or "")
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+@pytest.fixture
+def disaster(scene: Scene) -> None:
+    """Everything that can be bad, with hostile text wherever there is text."""
+    haunt(scene.sql)
+    for statement in DISASTER:
+        scene.sql.execute(statement.replace("%%", "%"))
+
+
+def test_a_healthy_outbox_says_so_and_shows_what_was_done(cli: Cli, scene: Scene) -> None:
+    scene.load(300)
+    cli.ok("worker", "--drain")
+    said = Page(cli.ok("report")).text
+    assert "Nothing is beyond a limit." in said
+    assert said.count("300 done") == 2, "the hour and the day"
+    assert "Of 200 entities picked at random none differ" in said
+    assert "PostgreSQL" in said
+    facts = cli.json("report")
+    assert (facts["state"], facts["findings"], facts["missing"]) == ("OK", [], {})
+    assert facts["delivered"]["last_hour"][-2:] != [0, 0]
+    assert facts["standing"]["status"]["done"] == 300
+    jsonschema.validate(facts, json.loads(SCHEMA.read_text()))
+    assert facts["drift"] == {"sampled": 200, "differing": []}
+
+
+@pytest.mark.usefixtures("disaster")
+def test_a_disaster_is_shown_first_with_what_to_run_and_nothing_is_changed(
+    cli: Cli, scene: Scene, tmp_path: Path
+) -> None:
+    before = lab.state(scene.sql)
+    out = tmp_path / "page.html"
+    cli.ok("report", "--html", "--out", str(out))
+    assert [path.name for path in tmp_path.glob("page*")] == ["page.html"]
+    said = Page(out.read_text()).text
+    for finding in cli.json("report")["findings"]:
+        if finding["name"] != "oldest":  # it grows older between the two
+            assert finding["said"] in said
+        assert said.index(finding["run"]) < said.index("Is it moving")
+    for told in (
+        "mapping",
+        "failed to parse N",
+        "connect",
+        "silent",
+        "circuit open",
+        "and 12 more",
+        str(EVENTS["processing"]),
+    ):
+        assert told in said, told
+    assert lab.state(scene.sql) == before
+
+
+@pytest.mark.usefixtures("disaster")
+def test_hostile_text_is_text_and_short_and_nothing_is_loaded_from_elsewhere(cli: Cli) -> None:
+    text = cli.ok("report")
+    page = Page(text)
+    assert len(text) < 150_000, "an error of 6 MB is cut"
+    assert not any(raw in text for raw in RAW)
+    assert "<script>alert(1)</script>" in page.text
+    assert "https://elastic:***@es.example/" in page.text
+    assert not {"script", "img", "iframe", "object", "embed", "link", "base", "form", "red"} & set(page.tags)
+    assert not LOADING & set(page.attributes), "a page that is sent on must not call home"
+    assert not [name for name in page.attributes if name.startswith("on")]
+    assert not any("url(" in style for style in [text.partition("</style>")[0], *page.attributes["style"]])
+    assert "default-src 'none'" in page.attributes["content"][0]
+
+
+def test_in_an_outage_of_the_sink_the_page_comes_all_the_same(cli: Cli, scene: Scene) -> None:
+    scene.load(3)
+    away = {"ELASTIC_URL": "http://elastic:geheim@127.0.0.1:9"}
+    done = cli("report", env=away)
+    assert done.returncode == 3
+    said = Page(done.stdout).text
+    assert "The sink cannot be reached: connect" in said
+    assert done.stderr.startswith("left out: sink: connect")
+    assert "Pending, by age" in said
+    assert "geheim" not in done.stdout + done.stderr
+    told = cli("report", "--json", env=away)
+    assert told.returncode == 3
+    assert json.loads(told.stdout)["standing"]["lag"] == 3
+
+
+def test_without_its_database_it_says_so_of_the_database_and_looks_at_the_sink(cli: Cli) -> None:
+    done = cli("report", env={"DATABASE_URL": "postgresql://app:geheim@127.0.0.1:9/gone"})
+    assert done.returncode == 3
+    said = Page(done.stdout).text
+    assert "The database cannot be read: the database 127.0.0.1:9/gone" in said
+    assert "It cannot be told" in said
+    assert said.count("cannot be reached") == 0
+    assert "geheim" not in done.stdout + done.stderr
+
+
+def test_a_part_that_cannot_be_had_costs_the_others_nothing(cli: Cli, scene: Scene) -> None:
+    scene.load(2)
+    scene.sql.execute("ALTER TABLE outbox_operator_audit RENAME TO elsewhere")
+    done = cli("report")
+    assert done.returncode == 3
+    said = Page(done.stdout).text
+    assert "Not to be had: the schema in" in said
+    assert "Pending, by age" in said
+
+
+@pytest.mark.parametrize(
+    ("args", "more", "why"),
+    [
+        (("--html", "--json"), {}, "--html and --json are two forms"),
+        (("--out", "/nowhere/page.html"), {}, "--out: cannot write /nowhere/page.html"),
+        (("--out", "."), {}, "--out: cannot write .: Is a directory"),
+        ((), {"DATABASE_URL": ""}, "DATABASE_URL is not set"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(
+    cli: Cli, args: tuple[str, ...], more: dict[str, str], why: str
+) -> None:
+    done = cli("report", *args, env=more)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert why in done.stderr
+
+
+def test_only_a_plain_file_is_replaced(cli: Cli, tmp_path: Path) -> None:
+    """As root, `--out /dev/null` would otherwise make a file of it for everybody."""
+    pipe, link, target = tmp_path / "pipe", tmp_path / "link.html", tmp_path / "page.html"
+    os.mkfifo(pipe)
+    with os.fdopen(os.open(pipe, os.O_RDWR | os.O_NONBLOCK), "rb") as reader:
+        fcntl.fcntl(reader, fcntl.F_SETPIPE_SZ, 2**20)  # all of the page, before anybody reads
+        cli.ok("report", "--out", str(pipe))
+        assert reader.readline() == b"<!doctype html>\n"
+    assert pipe.is_fifo()
+    link.symlink_to(target)
+    cli.ok("report", "--out", str(link))
+    assert link.is_symlink()
+    assert target.read_text().startswith("<!doctype html>")
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_a_missing_schema_is_no_outage(cli: Cli, empty_url: str) -> None:
+    done = cli("report", env={"DATABASE_URL": empty_url})
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "outboxctl db upgrade" in done.stderr
+
+
+# What the browser measures of a page in frames of several widths: how far it is wider than its frame,
+# and the worst contrast of a text with what is behind it (WCAG 2, relative luminance).
+MEASURE = """
+const part = v => (v /= 255) <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4;
+const luminance = ([r, g, b]) => .2126 * part(r) + .7152 * part(g) + .0722 * part(b);
+const rgb = text => text.match(/[\\d.]+/g).map(Number);
+const behind = (e, view) => {
+  for (; e; e = e.parentElement) {
+    const colour = rgb(view.getComputedStyle(e).backgroundColor);
+    if (colour.length < 4 || colour[3] > 0) return colour;
+  }
+  return [255, 255, 255];
+};
+const measured = frame => {
+  const doc = frame.contentDocument, view = frame.contentWindow, root = doc.documentElement;
+  doc.querySelectorAll('details').forEach(e => e.open = true);
+  let worst = [99, ''];
+  for (const e of doc.body.querySelectorAll(':not(title)')) {
+    if (![...e.childNodes].some(n => n.nodeType === 3 && n.data.trim())) continue;
+    const both = [rgb(view.getComputedStyle(e).color), behind(e, view)].map(luminance);
+    const contrast = (Math.max(...both) + .05) / (Math.min(...both) + .05);
+    if (contrast < worst[0]) worst = [contrast, e.className + ': ' + e.textContent.slice(0, 40)];
+  }
+  const dark = luminance(behind(doc.body, view)) < .1, text = doc.body.innerText.length;
+  return {name: frame.title, wider: root.scrollWidth - root.clientWidth, worst, dark, text};
+};
+const found = JSON.stringify([...document.querySelectorAll('iframe')].map(measured));
+document.body.innerHTML = '<pre></pre>';
+document.querySelector('pre').textContent = found;
+"""
+WIDTHS = (360, 800, 1280)
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium here")
+def test_it_is_read_on_phones_and_wide_screens_by_day_and_by_night(
+    cli: Cli, scene: Scene, tmp_path: Path
+) -> None:
+    pages = dict(_scenes(cli, scene))
+    host = tmp_path / "host.html"
+    host.write_text(_host(pages))
+    for dark in (False, True):
+        measured = _measured(host, tmp_path, dark=dark)
+        assert len(measured) == len(pages) * len(WIDTHS)
+        for frame in measured:
+            assert frame["dark"] == dark, frame
+            assert frame["wider"] <= 0, frame
+            assert frame["worst"][0] >= 4.5, frame
+            assert frame["text"] > 300, frame
+
+
+def _scenes(cli: Cli, scene: Scene) -> Iterator[tuple[str, str]]:
+    yield "empty", cli.ok("report")
+    scene.load(200)
+    cli.ok("worker", "--drain")
+    yield "healthy", cli.ok("report")
+    haunt(scene.sql)
+    for statement in DISASTER:
+        scene.sql.execute(statement.replace("%%", "%"))
+    yield "disaster", cli.ok("report")
+    yield "away", cli("report", env={"ELASTIC_URL": "http://127.0.0.1:9"}).stdout
+
+
+def _host(pages: dict[str, str]) -> str:
+    """A page with a frame for each page and width; their own policy would forbid to look into them."""
+    frames = ""
+    for name, page in pages.items():
+        bare = escape(page.replace('http-equiv="Content-Security-Policy"', ""))
+        for width in WIDTHS:
+            frames += f'<iframe title="{name} {width}" width="{width}" height="900" srcdoc="{bare}"></iframe>'
+    scheme = '<meta name="color-scheme" content="light dark">'
+    return f"<!doctype html>{scheme}<body>{frames}<script>onload = () => {{ {MEASURE} }}</script>"
+
+
+def _measured(host: Path, folder: Path, *, dark: bool) -> list[dict[str, Any]]:
+    command = [
+        str(BROWSER),
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--proxy-server=127.0.0.1:9",
+        f"--user-data-dir={folder / f'profile-{dark}'}",
+        f"--blink-settings=preferredColorScheme={0 if dark else 1}",
+        "--window-size=1400,1000",
+        "--dump-dom",
+        f"file://{host}",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=90, check=True)
+    return list(json.loads(Page(done.stdout).text))

@@ -1,0 +1,369 @@
+"""The roles of `db roles --sql`, proved by acting as each: what they need works, all else is denied."""
+
+import json
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import psycopg
+import pytest
+from elasticsearch import Elasticsearch
+from psycopg.sql import SQL, Identifier
+
+from operations.disaster import Ground
+from outboxctl.core.database import Database
+from outboxctl.core.produce import enqueue
+from outboxctl.core.schema.roles import RIGHTS, TABLES, Right, Role, roles_sql
+from outboxctl.core.stats import workers
+from outboxctl.core.stats.workers import Beat
+from outboxctl.domain.errors import UsageError
+from outboxctl.metrics.registry import Metrics
+from outboxctl.settings import load
+from outboxctl.worker.health import Health
+from outboxctl.worker.parts import WorkerParts
+from processes import Cli
+
+WHO = ("--by", "alice", "--reason", "why")
+VERBS = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER")
+FORGED = """INSERT INTO outbox_workers SELECT gen_random_uuid(), worker_id, host, pid, version, started_at,
+    heartbeat_at, in_flight, outage_policy, circuit_open, 1, 1, now(), %s FROM outbox_workers"""
+Login = Callable[[Role | None], str]
+Ask = Callable[[Role], Cli]
+
+
+def _url(url: str, user: str, **more: str) -> str:
+    parts = urlsplit(url)
+    netloc = f"{quote(user, safe='')}:secret@{parts.hostname}:{parts.port}"
+    query = "&".join(f"{name}={quote(value)}" for name, value in more.items())
+    return urlunsplit(parts._replace(netloc=netloc, query=query))
+
+
+@pytest.fixture
+def prefix(sql: psycopg.Connection) -> Iterator[str]:
+    """Roles belong to the whole server: names of this test's own, dropped at the end."""
+    made = f"t%{uuid.uuid4().hex[:8]}$roles$'\"; --_"
+    yield made
+    found = sql.execute("SELECT rolname FROM pg_roles WHERE starts_with(rolname, %s)", [made]).fetchall()
+    for (name,) in found:
+        sql.execute(SQL("DROP OWNED BY {0}; DROP ROLE {0}").format(Identifier(name)))
+
+
+@pytest.fixture
+def login(url: str, sql: psycopg.Connection, prefix: str, cli: Cli) -> Login:
+    """The URL of a person or program in this role; of one in none for None."""
+    sql.execute(cli.ok("db", "roles", "--sql", "--prefix", prefix).encode())
+
+    def create(role: Role | None) -> str:
+        user = f"{prefix}{role or 'nobody'}_1"
+        member = SQL("IN ROLE {}").format(Identifier(prefix + role)) if role else SQL("")
+        sql.execute(SQL("CREATE ROLE {} LOGIN PASSWORD 'secret' {}").format(Identifier(user), member))
+        return _url(url, user)
+
+    return create
+
+
+@pytest.fixture
+def acting_as(env: dict[str, str], tmp_path: Path, login: Login) -> Ask:
+    """The command line of somebody in a role."""
+    return lambda role: Cli(env | {"DATABASE_URL": login(role)}, tmp_path)
+
+
+@pytest.fixture
+def _rows(sql: psycopg.Connection) -> None:
+    sql.execute(
+        "INSERT INTO search_outbox_events"
+        " (id, entity_type, entity_id, op, event_version, status, processed_at)"
+        " SELECT gen_random_uuid(), 'block', gen_random_uuid(), 'upsert', 1, s, p::timestamptz FROM (VALUES"
+        " ('pending', NULL), ('failed', NULL), ('failed', NULL), ('failed', NULL), ('done', '2020-01-01'))"
+        " v (s, p)"
+    )
+
+
+def _denied(cli: Cli, *args: str) -> None:
+    done = cli(*args)
+    assert (done.returncode, done.stdout) == (2, ""), (args, done.stderr)
+    assert "not permitted in" in done.stderr
+    assert any(f"permission denied for table {table}" in done.stderr for table in TABLES), done.stderr
+
+
+def _granted(sql: psycopg.Connection, name: str, table: str) -> set[tuple[str, str]]:
+    """(verb, column) of everything that a role may do to a table."""
+    query = """SELECT v, attname FROM pg_attribute, unnest(%s::text[]) v
+        WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped AND CASE
+            WHEN v IN ('DELETE', 'TRUNCATE', 'TRIGGER') THEN has_table_privilege(%s, attrelid, v)
+            ELSE has_column_privilege(%s, attrelid, attnum, v) END"""
+    return set(sql.execute(query, [list(VERBS), table, name, name]).fetchall())
+
+
+def _wanted(sql: psycopg.Connection, role: Role, table: str) -> set[tuple[str, str]]:
+    query = (
+        "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped"
+    )
+    columns = tuple(row[0] for row in sql.execute(query, [table]).fetchall())
+
+    def expanded(right: Right) -> set[tuple[str, str]]:
+        return {(verb, column) for verb in right.verbs.split(", ") for column in right.columns or columns}
+
+    mine = [right for right in RIGHTS if (right.role, right.table) == (role, table)]
+    return set().union(*map(expanded, mine))
+
+
+@pytest.mark.usefixtures("login")
+def test_each_role_has_its_rights_and_no_other_and_a_second_run_mends_them(
+    sql: psycopg.Connection, prefix: str
+) -> None:
+    sql.execute("GRANT ALL ON outbox_operator_audit TO PUBLIC")
+    for role in Role:
+        sql.execute(SQL("GRANT ALL ON search_outbox_events TO {}").format(Identifier(prefix + role)))
+    sql.execute(roles_sql(prefix, "public").encode())
+    for role in Role:
+        for table in TABLES:
+            assert _granted(sql, prefix + role, table) == _wanted(sql, role, table), (role, table)
+    logins = "SELECT count(*) FROM pg_roles WHERE starts_with(rolname, %s) AND (rolcanlogin OR rolsuper)"
+    assert sql.execute(logins, [prefix]).fetchall() == [(0,)]
+
+
+@pytest.mark.usefixtures("_rows")
+def test_a_viewer_sees_everything_and_changes_nothing(acting_as: Ask, sql: psycopg.Connection) -> None:
+    viewer = acting_as(Role.VIEWER)
+    assert viewer.json("status")["status"]["failed"] == 3
+    for command in ("stuck", "audit", "failed list", "db check"):
+        viewer.json(*command.split())
+    event = sql.execute("SELECT id::text FROM search_outbox_events WHERE status = 'failed'").fetchall()[0][0]
+    viewer.json("failed", "show", event)
+    assert viewer.json("replay", *WHO, "--dry-run")["matched"] == 3
+    assert viewer.json("prune", "--older-than", "1d", "--dry-run")["matched"] == 1
+    before = sql.execute("SELECT xmin, xmax, * FROM search_outbox_events ORDER BY id").fetchall()
+    _denied(viewer, "replay", *WHO)
+    _denied(viewer, "failed", "discard", *WHO, "--limit", "1")
+    _denied(viewer, "prune", "--older-than", "1d")
+    _denied(viewer, "inject", "event")
+    assert sql.execute("SELECT xmin, xmax, * FROM search_outbox_events ORDER BY id").fetchall() == before
+
+
+@pytest.mark.usefixtures("_rows")
+def test_an_operator_mends_and_cannot_write_history_again(acting_as: Ask, sql: psycopg.Connection) -> None:
+    operator = acting_as(Role.OPERATOR)
+    assert operator.json("failed", "discard", *WHO, "--limit", "1")["discarded"] == 1
+    replayed = operator.json("replay", *WHO, "--limit", "1")
+    assert replayed["replayed"] == 1
+    operator.ok("audit", "--id", replayed["audit_id"])
+    operator.ok("replay", "undo", replayed["audit_id"], *WHO)
+    assert operator.json("prune", "--older-than", "1d")["pruned"] == 1
+    assert operator.json("inject", "event")["inserted"] == 1
+    assert operator.json("inject", "bad-op")["inserted"] == 1
+    assert {row["action"] for row in operator.json("audit")["audit"]} == {
+        "discard",
+        "replay",
+        "undo",
+        "prune",
+    }
+    by = sql.execute("SELECT operator FROM outbox_operator_audit WHERE action = 'prune'").fetchall()
+    assert by[0][0].endswith("operator_1"), "the database's word for who it was"
+    _denied(operator, "inject", "load", "--count", "1", "--concurrency", "1")
+    with psycopg.connect(operator.env["DATABASE_URL"], autocommit=True) as own:
+        for statement in (
+            "UPDATE outbox_operator_audit SET reason = 'another'",
+            "DELETE FROM outbox_operator_audit",
+            "TRUNCATE outbox_operator_audit",
+            "DROP TABLE outbox_operator_audit",
+            "UPDATE search_outbox_events SET event_version = 9",
+            "UPDATE search_outbox_events SET created_at = now()",
+            "TRUNCATE search_outbox_events",
+            "DELETE FROM search_index",
+            "UPDATE search_index SET text = ''",
+            "UPDATE outbox_environment SET environment = 'dev'",
+            "INSERT INTO outbox_environment (environment) VALUES ('dev')",
+        ):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                own.execute(statement.encode())
+
+
+def test_an_operator_rebuilds_and_repairs_where_a_viewer_only_compares(
+    acting_as: Ask, cli: Cli, engine: Elasticsearch, index: str, sql: psycopg.Connection
+) -> None:
+    cli.ok("inject", "load", "--count", "3", "--rate", "0")
+    operator, viewer = acting_as(Role.OPERATOR), acting_as(Role.VIEWER)
+    operator.ok("rebuild", *WHO, "--yes")
+    sql.execute("UPDATE search_outbox_events SET status = 'done', processed_at = now()")
+    for (id_,) in sql.execute("SELECT entity_type || ':' || entity_id FROM search_index LIMIT 1").fetchall():
+        engine.delete(index=index, id=id_, refresh=True)
+    assert viewer("verify").returncode == 4
+    operator.ok("verify", "--repair", *WHO)
+    assert sql.execute("SELECT count(*) FROM search_index WHERE event_version > 1").fetchall() == [(1,)]
+    engine.indices.delete(index=f"{index}-000002")
+
+
+@pytest.mark.parametrize("role", [Role.WORKER, Role.OPERATOR, Role.VIEWER])
+def test_the_doctor_agrees_that_nothing_is_lacking(acting_as: Ask, role: Role) -> None:
+    done = acting_as(role)("doctor", "--only", "database", "--json")
+    lacking = {each["id"] for each in json.loads(done.stdout)["findings"]}
+    needed = {Role.WORKER: "rights-worker", Role.OPERATOR: "rights-operator", Role.VIEWER: "rights-read"}
+    assert not {"rights-read", needed[role]} & lacking
+
+
+def test_a_worker_delivers_and_can_neither_write_events_nor_the_audit(
+    acting_as: Ask, sql: psycopg.Connection, cli: Cli
+) -> None:
+    cli.ok("inject", "load", "--count", "5", "--rate", "0")
+    cli.ok("inject", "bad-op")
+    worker = acting_as(Role.WORKER)
+    sql.execute("UPDATE search_outbox_events SET status = 'processing', attempts = 1 WHERE op = 'upsert'")
+    worker.ok("worker", "--drain")
+    ended = sql.execute("SELECT status, count(*) FROM search_outbox_events GROUP BY 1 ORDER BY 1").fetchall()
+    assert ended == [("done", 5), ("failed", 1)]
+    _denied(worker, "replay", *WHO)
+    _denied(worker, "inject", "event")
+    _denied(worker, "prune", "--older-than", "1s")
+    _denied(worker, "audit")
+
+
+def _beats(url: str, id_: str) -> None:
+    database = Database(url, connections=1)
+    own = Beat(id_, "w", "h", 1, "1", 0.0, 0, "count", circuit_open=False, completed=0)
+    with closing(database), database.begin() as connection:
+        workers.beat(connection, own, None)
+
+
+def test_a_worker_writes_no_row_of_another_login(login: Login, sql: psycopg.Connection, prefix: str) -> None:
+    url, name = login(Role.WORKER), f"{prefix}worker_2"
+    create = SQL("CREATE ROLE {} LOGIN PASSWORD 'secret' IN ROLE {}")
+    sql.execute(create.format(Identifier(name), Identifier(f"{prefix}worker")))
+    mine, theirs = str(uuid.uuid4()), str(uuid.uuid4())
+    for _ in range(2):
+        _beats(url, mine)
+        _beats(_url(url, name), theirs)
+    before = sql.execute("SELECT * FROM outbox_workers ORDER BY id").fetchall()
+    with psycopg.connect(url, autocommit=True) as own:
+        for statement in (
+            "DELETE FROM outbox_workers WHERE id = %s",
+            "UPDATE outbox_workers SET heartbeat_at = '-infinity' WHERE id = %s",
+            "UPDATE outbox_workers SET in_flight = 0 WHERE id = %s",
+            "UPDATE outbox_workers SET host = 'elsewhere' WHERE id = %s",
+            "UPDATE outbox_workers SET login = session_user WHERE id = %s",
+            "INSERT INTO outbox_workers TABLE outbox_workers ON CONFLICT (id) DO UPDATE SET in_flight = 7",
+        ):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                own.execute(statement.encode(), [theirs] if "%s" in statement else None)
+        own.execute("DELETE FROM outbox_workers WHERE id = %s", [mine])
+        own.execute(FORGED.encode(), [name])
+    whose = sql.execute("SELECT login, id::text = %s FROM outbox_workers ORDER BY 2", [theirs]).fetchall()
+    assert whose == [(f"{prefix}worker_1", False), (name, True)]
+    assert [row for row in before if str(row[0]) == theirs] == sql.execute(
+        "SELECT * FROM outbox_workers WHERE id = %s", [theirs]
+    ).fetchall()
+
+
+def test_a_worker_buries_the_rows_of_the_dead_whoever_they_were(
+    login: Login, sql: psycopg.Connection, url: str
+) -> None:
+    dead, before = str(uuid.uuid4()), str(uuid.uuid4())
+    for id_ in (dead, before):
+        _beats(url, id_)
+    sql.execute("ALTER TABLE outbox_workers DISABLE TRIGGER USER")
+    sql.execute("UPDATE outbox_workers SET login = NULL WHERE id = %s", [before])
+    sql.execute("UPDATE outbox_workers SET heartbeat_at = now() - interval '2 days' WHERE id = %s", [dead])
+    sql.execute("ALTER TABLE outbox_workers ENABLE TRIGGER USER")
+    worker = login(Role.WORKER)
+    _beats(worker, before)  # it ran before the migration, and goes on
+    left = sql.execute("SELECT id::text, login FROM outbox_workers").fetchall()
+    assert left == [(before, psycopg.conninfo.conninfo_to_dict(worker)["user"])]
+
+
+def test_a_worker_whose_secret_is_rotated_to_another_login_is_seen_at_once(
+    login: Login, sql: psycopg.Connection, prefix: str
+) -> None:
+    url, name = login(Role.WORKER), f"{prefix}worker_2"
+    create = SQL("CREATE ROLE {} LOGIN PASSWORD 'secret' IN ROLE {}")
+    sql.execute(create.format(Identifier(name), Identifier(f"{prefix}worker")))
+    logins = [Database(each, connections=1) for each in (url, _url(url, name))]
+    heartbeat = WorkerParts(load(), logins[0], None, Metrics(), Health(300)).heartbeat()  # type: ignore[arg-type]
+    for heartbeat._database in logins:
+        heartbeat._next = 0.0
+        for _ in range(2):
+            heartbeat.beat()
+    for database in logins:
+        database.close()
+    seen = sql.execute("SELECT login FROM outbox_workers ORDER BY heartbeat_at").fetchall()
+    assert seen == [(f"{prefix}worker_1",), (name,)]
+
+
+def test_who_is_in_no_role_is_kept_out_and_told_so(
+    login: Login, cli: Cli, sql: psycopg.Connection, prefix: str
+) -> None:
+    sql.execute("GRANT ALL ON search_outbox_events, outbox_environment TO PUBLIC")
+    url = login(None)
+    cli.ok("status", env={"DATABASE_URL": url})
+    sql.execute(roles_sql(prefix, "public").encode())
+    _denied(Cli(cli.env | {"DATABASE_URL": url}, cli.cwd), "status")
+    with psycopg.connect(url) as own, pytest.raises(psycopg.errors.InsufficientPrivilege):
+        own.execute("SELECT FROM search_outbox_events")
+
+
+def test_an_application_needs_to_insert_and_to_read_ids(
+    login: Login, sql: psycopg.Connection, prefix: str
+) -> None:
+    url, id_ = login(None), uuid.uuid4()
+    grant = SQL("GRANT INSERT, SELECT (id) ON search_outbox_events TO {}")
+    sql.execute(grant.format(Identifier(f"{prefix}nobody_1")))
+    for _ in range(2):
+        with psycopg.connect(url) as own:
+            enqueue(own, entity_type="block", entity_id=id_, event_version=1, event_id=id_)
+    assert sql.execute("SELECT id FROM search_outbox_events").fetchall() == [(id_,)]
+
+
+@pytest.mark.usefixtures("_rows")
+def test_a_viewers_worker_says_what_it_lacks(acting_as: Ask) -> None:
+    done = acting_as(Role.VIEWER)("worker", "--drain", timeout=20)
+    assert done.returncode == 2, done.stderr
+    assert "permission denied for table search_outbox_events" in done.stderr
+
+
+def test_tables_in_another_schema(
+    cli: Cli, empty_url: str, sql: psycopg.Connection, prefix: str, env: dict[str, str], tmp_path: Path
+) -> None:
+    there = f"{empty_url}?options={quote('-csearch_path=app')}"
+    with psycopg.connect(empty_url, autocommit=True) as owner:
+        owner.execute("CREATE SCHEMA app")
+        cli.ok("db", "upgrade", env={"DATABASE_URL": there})
+        owner.execute(cli.ok("db", "roles", "--sql", "--prefix", prefix, "--schema", "app").encode())
+        user = f"{prefix}viewer_1"
+        member = SQL("CREATE ROLE {} LOGIN PASSWORD 'secret' IN ROLE {}")
+        sql.execute(member.format(Identifier(user), Identifier(f"{prefix}viewer")))
+        url = _url(empty_url, user, options="-csearch_path=app")
+        assert Cli(env | {"DATABASE_URL": url}, tmp_path).json("status")["lag"] == 0
+        for (name,) in sql.execute(
+            "SELECT rolname FROM pg_roles WHERE starts_with(rolname, %s)", [prefix]
+        ).fetchall():
+            owner.execute(SQL("DROP OWNED BY {}").format(Identifier(name)))
+
+
+def test_without_sql_it_shows_the_rights(cli: Cli) -> None:
+    seen: list[dict[str, Any]] = cli.json("db", "roles")["rights"]
+    assert {"role": "viewer", "verbs": "SELECT", "table": "outbox_operator_audit", "columns": []} in seen
+    assert "our_viewer" in cli.ok("db", "roles", "--prefix", "our_")
+
+
+@pytest.mark.no_servers
+@pytest.mark.parametrize("prefix", ["pg_", "x" * 60, "\u4e2d" * 20])
+def test_a_name_that_postgresql_would_cut_or_keep_is_refused(prefix: str) -> None:
+    with pytest.raises(UsageError):
+        roles_sql(prefix, "public")
+
+
+@pytest.mark.real_engine
+def test_a_viewer_may_compare_both_sides_and_an_operator_repair(
+    acting_as: Ask, sql: psycopg.Connection, engine: Elasticsearch, index: str
+) -> None:
+    ground = Ground(sql, engine, index)
+    ground.fill(5)
+    ground.bulk([{"delete": {"_id": ground.documents()[0].id}}])
+    viewer, operator = acting_as(Role.VIEWER), acting_as(Role.OPERATOR)
+    assert viewer("verify").returncode == 4
+    _denied(viewer, "verify", "--repair", *WHO)
+    operator.ok("verify", "--repair", *WHO)
+    acting_as(Role.WORKER).ok("worker", "--drain")
+    viewer.ok("verify")

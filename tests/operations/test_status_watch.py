@@ -1,0 +1,95 @@
+"""`status --watch` is kept open for days: it stays in its place, and outlives its database."""
+
+import json
+import re
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from fakes.postgres_proxy import Proxy, postgres_proxy
+from operations.watching import COLUMNS, LINES, Terminal
+from processes import OUTBOXCTL, Cli, eventually
+from scene import Scene
+
+CROWD = """
+INSERT INTO outbox_workers
+SELECT gen_random_uuid(), 'a-worker-with-a-long-name:' || n, 'a-host-with-a-long-name', n, '1', now(), now(),
+    0, 'count', false, 1, 1
+FROM generate_series(1, 30) n
+"""
+
+
+@pytest.fixture
+def proxy(url: str) -> Iterator[Proxy]:
+    with postgres_proxy(url) as between:
+        yield between
+
+
+def test_it_is_redrawn_in_its_place_and_waits_for_a_database_that_is_away(
+    env: dict[str, str], tmp_path: Path, sql: psycopg.Connection, scene: Scene, proxy: Proxy
+) -> None:
+    scene.load(30)
+    sql.execute("UPDATE search_outbox_events SET status = 'failed', error_reason = md5(id::text)")
+    scene.load(30)
+    sql.execute(CROWD)
+    given = env | {"DATABASE_URL": proxy.url}
+    with Terminal(given, tmp_path, "status", "--watch", "0.1") as terminal:
+        shown = terminal.shows("Lag: 30 events")
+        said = re.search(r"Workers \((\d+) of 30\)", "\n".join(shown))
+        assert said
+        assert "\n".join(shown).count("alive") == int(said[1]), "as many as fit, and no more"
+        proxy.refuse()
+        shown = terminal.shows("waiting: the database")
+        assert "refused" in "".join(line.strip() for line in shown), "why, on 80 columns too"
+        assert any("Lag: 30 events" in line for line in shown), "what was seen last stays"
+        scene.load(12)
+        proxy.heal()
+        shown = terminal.shows("Lag: 42 events")
+        assert max(map(len, shown)) <= COLUMNS
+        terminal.process.send_signal(signal.SIGINT)
+        eventually(lambda: terminal.read() and terminal.process.poll() is not None, what="ended")
+    assert terminal.process.returncode == 0
+    before, _, after = terminal.written.partition("\x1b[?1049l")
+    assert "Lag: 42 events" in after, "what was seen last stays on the terminal"
+    assert {frame.count("\n") for frame in before.split("\x1b[H")[2:]} == {LINES - 1}, "nothing scrolls"
+    assert "\x1b[2J" not in before, "nor flickers"
+
+
+def test_without_workers_it_says_how_things_change(env: dict[str, str], tmp_path: Path, scene: Scene) -> None:
+    with Terminal(env, tmp_path, "status", "--watch", "0.2") as terminal:
+        terminal.shows("Lag: 0 events")
+        scene.load(500)
+        eventually(lambda: "since the last look: lag +" in terminal.read().replace("lag +0.0/s", ""))
+
+
+def test_as_json_it_is_a_document_a_line(cli: Cli, scene: Scene, proxy: Proxy) -> None:
+    scene.load(3)
+    with subprocess.Popen(
+        [*OUTBOXCTL, "status", "--watch", "0.1", "--json"],
+        env=cli.env | {"DATABASE_URL": proxy.url},
+        cwd=cli.cwd,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout
+        assert process.stderr
+        assert json.loads(process.stdout.readline())["lag"] == 3
+        proxy.refuse()
+        assert "still waiting: the database" in process.stderr.readline()
+        scene.load(4)
+        proxy.heal()
+        eventually(lambda: json.loads(process.stdout.readline())["lag"] == 7)  # type: ignore[union-attr]
+        process.send_signal(signal.SIGINT)
+        process.stdout.read()
+        assert process.stderr.read() == ""
+        assert process.wait(5) == 0
+
+
+def test_a_database_that_was_never_there_is_no_reason_to_wait(cli: Cli, proxy: Proxy) -> None:
+    proxy.refuse()
+    assert cli("status", "--watch", "1", env={"DATABASE_URL": proxy.url}).returncode == 3

@@ -1,0 +1,78 @@
+"""Random damage to a handful of entities, again and again: found exactly, healed exactly."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from random import Random
+from threading import Event
+from typing import Any
+
+import psycopg
+import pytest
+from elasticsearch import Elasticsearch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from operations.disaster import WAYS, Ground
+from outboxctl.core.database import Database
+from outboxctl.operations.verify.compare import compare
+from outboxctl.operations.verify.model import Difference
+from outboxctl.operations.verify.repair import Repair
+from outboxctl.settings import Settings
+from outboxctl.sink.index.repair import Mender
+from outboxctl.sink.index.scan import Reader
+from outboxctl.sink.transport.open import connect
+from sink.rows.bench import Bench
+
+pytestmark = pytest.mark.real_engine
+DAMAGES = st.lists(st.sampled_from(WAYS), min_size=1, max_size=12)
+
+
+@pytest.fixture
+def reader(settings: Settings) -> Iterator[Reader]:
+    with closing(connect(settings)) as client:
+        yield Reader(client, settings.elastic_index)
+
+
+@pytest.fixture
+def ground(sql: psycopg.Connection[Any], engine: Elasticsearch, index: str) -> Ground:
+    ground = Ground(sql, engine, index)
+    ground.fill(40)
+    return ground
+
+
+@settings(
+    max_examples=8,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    print_blob=True,
+)
+@given(rounds=st.lists(DAMAGES, min_size=1, max_size=3), seed=st.integers(0, 1_000))
+def test_any_disaster(
+    ground: Ground, reader: Reader, db: Database, url: str, settings: Settings, rounds: list[Any], seed: int
+) -> None:
+    bench = Bench(ground.sql, db, url)
+    for ways in rounds:
+        rows = len(ground.documents())
+        expected = ground.damage(Random(seed), min(len(ways), rows), ways)
+        differences = list(compare(db, reader))
+        assert by_kind(differences) == expected
+        heal(db, reader, differences)
+        bench.deliver(settings.sink_urls[0], index=ground.index)
+        assert list(compare(db, reader)) == []
+        ground.assert_same()
+
+
+def by_kind(differences: list[Difference]) -> dict[str, set[str]]:
+    assert not any(difference.in_flight for difference in differences)
+    found: dict[str, set[str]] = {}
+    for difference in differences:
+        assert difference.id not in found.get(difference.kind, set())
+        found.setdefault(difference.kind, set()).add(difference.id)
+    return found
+
+
+def heal(db: Database, reader: Reader, differences: list[Difference]) -> None:
+    mender = Mender(reader.client, reader.shape.index)
+    repair = Repair(db, mender, "alice", "drill", remove_foreign=True)
+    repair.run(differences, stop=Event())
+    assert repair.done.left == 0

@@ -1,0 +1,145 @@
+"""Rows and documents as a hostile environment makes them: they stop nothing but themselves."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from elasticsearch import Elasticsearch
+
+import servers as test_servers
+from operations.disaster import Ground, Lines, Victim
+from outboxctl.core.database import Database
+from outboxctl.core.schema.migrations import upgrade
+from processes import Cli
+from servers import Servers
+
+pytestmark = pytest.mark.real_engine
+WHO = ("--by", "alice", "--reason", "drill")
+
+
+@pytest.fixture
+def ground(sql: psycopg.Connection[Any], engine: Elasticsearch, index: str) -> Ground:
+    ground = Ground(sql, engine, index)
+    ground.fill(20)
+    return ground
+
+
+@pytest.fixture
+def bytes_url(servers: Servers) -> Iterator[str]:
+    """A database that holds any bytes."""
+    options = "ENCODING 'SQL_ASCII' LOCALE 'C' LOCALE_PROVIDER libc"
+    url = test_servers.new_database(servers.postgres, options=options)
+    database = Database(url)
+    upgrade(database, None)
+    database.close()
+    yield url
+    test_servers.drop_database(servers.postgres, url)
+
+
+def test_bytes_that_are_no_text_are_missing_and_nothing_else_is(
+    cli: Cli, bytes_url: str, engine: Elasticsearch, index: str
+) -> None:
+    env = {"DATABASE_URL": bytes_url}
+    with psycopg.connect(bytes_url, autocommit=True, client_encoding="utf8") as sql:
+        ground = Ground(sql, engine, index)
+        ground.fill(20)
+        for kind, words in (("E'\\xff\\xfe'", "'a'"), ("'page'", "E'\\xff'")):
+            sql.execute(
+                "INSERT INTO search_index (id, entity_type, entity_id, text, event_version)"
+                f" SELECT gen_random_uuid(), {kind}, gen_random_uuid(), {words}, 3"
+            )
+    done = cli("verify", "--json", env=env)
+    report = json.loads(done.stdout)
+    assert (done.returncode, report["by_kind"]["missing"], report["differences"]) == (4, 2, 2)
+    assert cli("verify", env=env).returncode == 4
+    repaired = cli("verify", "--repair", *WHO, "--json", env=env)
+    assert json.loads(repaired.stdout)["repaired"]["left"] == 1
+    assert repaired.returncode == 4
+
+
+def test_a_type_beyond_ascii_is_repaired_in_a_database_that_holds_any_bytes(
+    cli: Cli, bytes_url: str, engine: Elasticsearch, index: str
+) -> None:
+    with psycopg.connect(bytes_url, autocommit=True, client_encoding="utf8") as sql:
+        ground = Ground(sql, engine, index)
+        ground.fill(3)
+        sql.execute("UPDATE search_index SET entity_type = 'müller', event_version = 2")
+        ahead = [one._replace(version=5) for one in ground.documents()]
+        ground.write(ahead)
+    done = cli("verify", "--repair", *WHO, "--json", env={"DATABASE_URL": bytes_url})
+    assert json.loads(done.stdout)["repaired"]["raised"] == 3, done.stderr
+
+
+def test_a_rebuild_begins_with_a_mapping_beyond_ascii_in_a_database_that_holds_any_bytes(
+    cli: Cli, bytes_url: str, tmp_path: Path
+) -> None:
+    mapping = tmp_path / "new.json"
+    mapping.write_text('{"mappings": {"_meta": {"ü": "ß"}, "dynamic": false}}')
+    cli.ok("rebuild", "--yes", "--mapping", str(mapping), env={"DATABASE_URL": bytes_url})
+
+
+def test_hostile_text_and_times_agree_with_their_documents(cli: Cli, ground: Ground) -> None:
+    hostile = "[/nope] \x1b[31m \u2028 \u202e ' OR 1=1 -- % \\ \x01"
+    ground.sql.execute(
+        "UPDATE search_index SET text = %s, rank_score = 'NaN', created_at = 'infinity',"
+        " entity_type = left(%s, 50), event_version = 9223372036854775806 WHERE entity_type = 'page'",
+        [hostile, hostile],
+    )
+    found = cli("verify")
+    assert (found.returncode, "\x1b" in found.stdout, "\u202e" in found.stdout) == (4, False, False)
+    assert cli.json("verify", "--repair", *WHO)["repaired"]["left"] == 0
+    cli("worker", "--drain")
+    wrong = json.loads(cli("verify", "--json").stdout)
+    # A document with NaN or an infinite date is the sink's to refuse: its events have failed.
+    assert {difference["kind"] for difference in wrong["first"]} <= {"missing"}
+    ground.sql.execute("UPDATE search_index SET rank_score = 1, created_at = now()")
+    ground.sql.execute(
+        "UPDATE search_index SET event_version = event_version - 1 WHERE event_version = 9223372036854775807"
+    )
+    cli.json("verify", "--repair", *WHO)
+    cli.ok("worker", "--drain")
+    cli.ok("verify")
+    ground.assert_same()
+
+
+def test_large_documents_are_compared_a_few_at_a_time(cli: Cli, ground: Ground) -> None:
+    large = "SELECT string_agg(md5(n::text || entity_id), '') FROM generate_series(1, 30000) n"
+    ground.sql.execute(f"UPDATE search_index SET text = ({large}) WHERE entity_type = 'page'")
+    ground.write(ground.documents())
+    ground.sql.execute(
+        "UPDATE search_index SET event_version = event_version + 1 WHERE entity_type = 'block'"
+    )
+    done = cli("verify", "--json")
+    assert json.loads(done.stdout)["by_kind"]["stale"] == json.loads(done.stdout)["differences"] > 0
+
+
+def raw(document: Victim) -> Lines:
+    """Its bulk lines, the body as it is."""
+    head = {"_id": document.id, "version": document.version, "version_type": "external"}
+    return [{"index": head}, document.text]
+
+
+@pytest.mark.parametrize("depth", [300, 600, 990])
+def test_a_document_nested_deeply_is_compared_or_named_as_the_cause(
+    depth: int, cli: Cli, ground: Ground
+) -> None:
+    one = ground.documents()[0]
+    deep = '{"a":' * depth + "1" + "}" * depth
+    ground.sql.execute("ALTER TABLE search_index ALTER COLUMN text TYPE json USING to_json(text)")
+    ground.sql.execute("UPDATE search_index SET text = %s WHERE entity_id = %s", [deep, one.key[1]])
+    mapping = {"dynamic": False, "properties": {k: {"type": "keyword"} for k in ("entity_type", "entity_id")}}
+    name = f"{ground.index}-deep"
+    ground.engine.indices.create(index=name, mappings=mapping)
+    ground.engine.bulk(
+        index=name, operations=[line for d in ground.documents() for line in raw(d)], refresh=True
+    )
+    done = cli("verify", "--elastic-index", name)
+    if done.returncode:
+        assert (done.returncode, "nested too deeply" in done.stderr) == (2, True), done.stderr
+        assert "--versions-only" in done.stderr
+    else:
+        assert depth < 900
+    cli.ok("verify", "--elastic-index", name, "--versions-only")

@@ -1,0 +1,163 @@
+"""Under live traffic nothing that is merely on its way is called a difference, and what is wrong is found."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from random import Random
+from typing import Any
+
+import psycopg
+import pytest
+from elasticsearch import Elasticsearch
+
+from operations.disaster import Ground
+from outboxctl.core.database import Database
+from outboxctl.operations.verify.compare import compare
+from outboxctl.operations.verify.model import Census
+from outboxctl.settings import Settings
+from outboxctl.sink.index.scan import Reader
+from outboxctl.sink.transport.open import connect
+from processes import Worker, eventually
+
+pytestmark = pytest.mark.real_engine
+UPSERT = """
+WITH changed AS (
+    UPDATE search_index SET event_version = event_version + 1, text = 'changed'
+    WHERE (entity_type || ':' || entity_id) = ANY (%s) RETURNING entity_type, entity_id, event_version
+)
+INSERT INTO search_outbox_events (id, entity_type, entity_id, op, event_version, status)
+SELECT gen_random_uuid(), entity_type, entity_id, 'upsert', event_version, 'pending' FROM changed
+"""
+DELETE = """
+WITH gone AS (
+    DELETE FROM search_index WHERE (entity_type || ':' || entity_id) = ANY (%s)
+    RETURNING entity_type, entity_id, event_version
+)
+INSERT INTO search_outbox_events (id, entity_type, entity_id, op, event_version, status)
+SELECT gen_random_uuid(), entity_type, entity_id, 'delete', event_version + 1, 'pending' FROM gone
+"""
+
+
+@pytest.fixture
+def reader(settings: Settings) -> Iterator[Reader]:
+    with closing(connect(settings)) as client:
+        yield Reader(client, settings.elastic_index)
+
+
+@contextmanager
+def traffic(url: str, ids: list[str]) -> Iterator[list[int]]:
+    """An application that changes these entities all the time, and deletes a few; yields its transactions."""
+    stop, done = threading.Event(), [0]
+
+    def write() -> None:
+        rng = Random(7)
+        with psycopg.connect(url, autocommit=True) as connection:
+            while not stop.wait(0.005):
+                some = rng.sample(ids, 10)
+                connection.execute(DELETE if done[0] % 20 == 19 else UPSERT, [some])
+                done[0] += 1
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        yield done
+    finally:
+        stop.set()
+        thread.join(10)
+
+
+def test_live_traffic_is_no_difference_and_damage_among_it_is_found(
+    db: Database,
+    url: str,
+    sql: psycopg.Connection[Any],
+    engine: Elasticsearch,
+    index: str,
+    reader: Reader,
+    worker: Callable[..., Worker],
+) -> None:
+    ground = Ground(sql, engine, index)
+    ground.fill(3_000)
+    quiet, busy = ground.documents()[:1_000], [one.id for one in ground.documents()[1_000:]]
+    damaged = [one for one in quiet if one.version > 1][:50]
+    ground.bulk([{"delete": {"_id": one.id}} for one in damaged])
+    worker("--poll-interval-seconds", "0.1")
+    with traffic(url, busy) as done:
+        eventually(lambda: done[0] > 20, what="traffic")
+        before = done[0]
+        in_flight = 0
+        for _ in range(4):
+            found = list(compare(db, reader))
+            in_flight += sum(difference.in_flight for difference in found)
+            assert {d.id for d in found if not d.in_flight} == {one.id for one in damaged}
+        assert done[0] > before + 10
+    assert in_flight > 0, "no event was caught on its way: the test proves nothing"
+    pending = "SELECT count(*) FROM search_outbox_events WHERE status <> 'done'"
+    eventually(lambda: sql.execute(pending).fetchone() == (0,), what="drained")
+    census = Census()
+    assert {d.id for d in compare(db, reader, census=census)} == {one.id for one in damaged}
+    assert census.documents == census.rows - len(damaged)
+
+
+def test_events_that_wait_are_in_flight_and_those_that_failed_are_not(
+    db: Database, sql: psycopg.Connection[Any], engine: Elasticsearch, index: str, reader: Reader
+) -> None:
+    ground = Ground(sql, engine, index)
+    ground.fill(20)
+    ids = [one.id for one in ground.documents()]
+    sql.execute(UPSERT, [ids[:12]])
+    sql.execute(
+        "UPDATE search_outbox_events SET status = 'failed' WHERE entity_id IN (%s, %s)",
+        [
+            ids[0][-36:],
+            ids[1][-36:],
+        ],
+    )
+    found = {difference.id: difference.in_flight for difference in compare(db, reader)}
+    assert found == {id_: id_ not in ids[:2] for id_ in ids[:12]}
+
+
+def test_a_page_of_strangers_larger_than_memory_wants_is_gone_through_in_turns(
+    db: Database, engine: Elasticsearch, index: str, reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in (
+        "outboxctl.sink.index.scan.PAGE",
+        "outboxctl.operations.verify.compare.HELD",
+        "outboxctl.operations.verify.compare.REVIEWED",
+    ):
+        monkeypatch.setattr(name, 7)
+    lines: list[Any] = []
+    for n in range(100):
+        entity = f"{n:08d}-0000-0000-0000-000000000000"
+        lines += [{"index": {"_id": f"block:{entity}"}}, {"entity_type": "block", "entity_id": entity}]
+    engine.bulk(index=index, operations=lines)
+    assert len({difference.id for difference in compare(db, reader)}) == 100
+
+
+def test_no_view_of_the_index_is_kept_open_while_a_repair_takes_its_time(
+    sql: psycopg.Connection[Any],
+    engine: Elasticsearch,
+    index: str,
+    db: Database,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("outboxctl.operations.verify.compare.HELD", 3)
+    monkeypatch.setattr("outboxctl.operations.verify.compare.rows_a_bucket", lambda _: 10)
+    ground = Ground(sql, engine, index)
+    ground.fill(60)
+    sql.execute("UPDATE search_index SET event_version = event_version + 1")
+    with closing(connect(settings)) as client:
+        found = compare(db, Reader(client, index))
+        ids = [next(found).id]
+        # The bucket under repair is being read; those after it wait.
+        eventually(lambda: views(engine, index) <= 1, what="views closed")
+        census = Census()
+        rest = list(compare(db, Reader(client, index), census=census))
+        ids += [difference.id for difference in found]
+    assert sorted(ids) == sorted(difference.id for difference in rest)
+    assert (len(set(ids)), len(ids), census.rows, census.documents) == (60, 60, 60, 60)
+
+
+def views(engine: Elasticsearch, index: str) -> int:
+    """Points in time that are open."""
+    return int(engine.indices.stats(index=index, metric="search")["_all"]["total"]["search"]["open_contexts"])

@@ -1,0 +1,77 @@
+"""The bench, on one database for all these tests, and a fake sink."""
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+import servers as test_servers
+from acceptance import lab
+from fakes import FakeSink, fake_sink
+from outboxctl.core.database import Database
+from outboxctl.core.schema.migrations import upgrade
+from servers import Servers
+from sink.rows.bench import Bench
+
+TABLES = ("search_outbox_events", "search_index", "outbox_operator_audit")
+
+
+@pytest.fixture(scope="module")
+def shared_url(servers: Servers, template: str) -> Iterator[str]:
+    """A database for all tests of a module: making one takes longer than most of them."""
+    url = test_servers.new_database(servers.postgres, template=template)
+    yield url
+    test_servers.drop_database(servers.postgres, url)
+
+
+@pytest.fixture
+def url(shared_url: str) -> Iterator[str]:
+    """That database, emptied afterwards; no process is left behind that could still write to it."""
+    yield shared_url
+    with psycopg.connect(shared_url, autocommit=True) as connection:
+        for table in TABLES:
+            connection.execute(f"DELETE FROM {table}")
+
+
+@pytest.fixture
+def bench(sql: lab.Sql, db: Database, url: str) -> Bench:
+    """Rows to put in, deliver and look at."""
+    return Bench(sql, db, url)
+
+
+@pytest.fixture
+def adopted(empty_url: str) -> Iterator[Bench]:
+    """A database of its own with `entity_type` as wide as an adopted one may have it."""
+    db = Database(empty_url)
+    upgrade(db, None)
+    with psycopg.connect(empty_url, autocommit=True) as sql:
+        for table in TABLES[:2]:
+            sql.execute(f"ALTER TABLE {table} ALTER COLUMN entity_type TYPE text")
+        yield Bench(sql, db, empty_url)
+    db.close()
+
+
+@pytest.fixture
+def unencoded(servers: Servers) -> Iterator[Bench]:
+    """A database of encoding SQL_ASCII, as an old one may have: its texts can hold any bytes."""
+    options = "ENCODING 'SQL_ASCII' LOCALE 'C' LOCALE_PROVIDER libc"
+    url = test_servers.new_database(servers.postgres, options=options)
+    db = Database(url)
+    upgrade(db, None)
+    with psycopg.connect(url, autocommit=True, client_encoding="utf8") as sql:
+        yield Bench(sql, db, url)
+    db.close()
+    test_servers.drop_database(servers.postgres, url)
+
+
+@pytest.fixture
+def sink() -> Iterator[FakeSink]:
+    """A healthy fake; give it a script."""
+    with fake_sink() as sink:
+        yield sink
+
+
+@pytest.fixture(params=["count", "hold"])
+def policy(request: pytest.FixtureRequest) -> str:
+    """Both outage policies."""
+    return str(request.param)

@@ -1,0 +1,122 @@
+"""What is decided before anything is sent: the bad row has its own end, its neighbours are delivered."""
+
+import uuid
+
+import pytest
+
+from acceptance import lab
+from fakes import FakeSink
+from outboxctl.core.delivery import claim
+from outboxctl.worker import claims
+from sink.rows.bench import DONE, Bench, End, Put, end, metric
+
+NEVER = End("failed", "deterministic_exception", 1, waits=False)
+
+
+@pytest.fixture
+def neighbours(bench: Bench) -> list[Put]:
+    """Rows that have nothing to do with the bad one."""
+    return bench.put(2)
+
+
+def changed(bench: Bench, column: str, value: object) -> Put:
+    """An event like any other but for one column; the oldest, so first in its batch."""
+    (put,) = bench.put()
+    query = f"UPDATE search_outbox_events SET {column} = %s, created_at = '1999-01-01' WHERE id = %s"
+    bench.sql.execute(query, [value, put.event])
+    return put
+
+
+def deliver_beside(bench: Bench, sink: FakeSink, neighbours: list[Put]) -> None:
+    """Deliver, with the neighbours in the same batch and unharmed."""
+    bench.to(sink)
+    assert {bench.end(put) for put in neighbours} == {DONE}
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "text"),
+    [
+        ("op", "not-a-real-op", "Unknown outbox op: 'not-a-real-op'"),
+        ("op", "UPSERT", "Unknown outbox op: 'UPSERT'"),
+        ("op", "", "Unknown outbox op: ''"),
+        ("event_version", None, "event_version"),
+        ("event_version", -1, "event_version"),
+        ("event_version", -(2**63), "event_version"),
+    ],
+)
+def test_deterministic_exception(
+    bench: Bench, sink: FakeSink, neighbours: list[Put], column: str, value: object, text: str
+) -> None:
+    bad = changed(bench, column, value)
+    deliver_beside(bench, sink, neighbours)
+    assert bench.end(bad) == NEVER
+    assert text in lab.event_row(bench.sql, bad.event)["error"]
+    assert bad.document not in sink.store.versions()
+
+
+@pytest.mark.parametrize("version", [None, -1])
+def test_deterministic_exception__a_source_row_without_a_usable_version(
+    bench: Bench, sink: FakeSink, neighbours: list[Put], version: int | None
+) -> None:
+    (bad,) = bench.put(version=version)
+    deliver_beside(bench, sink, neighbours)
+    assert bench.end(bad) == NEVER
+
+
+def test_deterministic_exception__an_id_over_512_bytes(adopted: Bench, sink: FakeSink) -> None:
+    (longest,) = adopted.put(kind="x" * (512 - 37))
+    (bad,) = adopted.put(kind="x" * (513 - 37))
+    deliver_beside(adopted, sink, [longest])
+    assert adopted.end(bad) == NEVER
+
+
+def test_bad_document(
+    bench: Bench, sink: FakeSink, neighbours: list[Put], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (bad,) = bench.put()
+
+    def spoilt(*args: object, **more: object) -> list[claim.Claimed]:
+        batch = claim.claim(*args, **more)  # type: ignore[arg-type] # passed on as they came
+        return [e._replace(document='{"text":"\ud800"}') if e.id == str(bad.event) else e for e in batch]
+
+    monkeypatch.setattr(claims, "claim", spoilt)
+    deliver_beside(bench, sink, neighbours)
+    assert bench.end(bad) == end("fail", "bad_document", "count")
+
+
+def test_bad_document__of_a_database_that_checks_no_encoding(unencoded: Bench, sink: FakeSink) -> None:
+    neighbours, (bad,) = unencoded.put(2), unencoded.put()
+    latin1 = r"UPDATE search_index SET text = convert_from('\xe9'::bytea, 'SQL_ASCII') WHERE entity_id = %s"
+    unencoded.sql.execute(latin1, [bad.entity])
+    deliver_beside(unencoded, sink, neighbours)
+    assert unencoded.end(bad) == end("fail", "bad_document", "count")
+
+
+def test_source_missing_is_a_versioned_delete(bench: Bench, sink: FakeSink, neighbours: list[Put]) -> None:
+    (put,) = bench.put()
+    bench.to(sink)
+    bench.sql.execute("DELETE FROM search_index WHERE entity_id = %s", [put.entity])
+    again = Put(put.entity, lab.event(bench.sql, put.entity, 2))
+    metrics = bench.to(sink)
+    assert bench.end(again) == DONE
+    assert sink.store.history[put.document] == [("index", 1), ("delete", 2)]
+    assert metric(metrics, "outbox_idempotent_noop_total", reason="source_missing") == 1
+    assert {bench.end(put) for put in neighbours} == {DONE}
+
+
+def test_source_not_visible(bench: Bench, sink: FakeSink, neighbours: list[Put]) -> None:
+    bad = changed(bench, "event_version", 2)
+    deliver_beside(bench, sink, neighbours)
+    assert bench.end(bad) == end("retry", "source_not_visible", "count")
+    assert bad.document not in sink.store.versions()
+
+
+def test_coalesced(bench: Bench, sink: FakeSink, neighbours: list[Put]) -> None:
+    entity = uuid.uuid4()
+    lab.source(bench.sql, entity, 3)
+    events = [Put(entity, lab.event(bench.sql, entity, version)) for version in (3, 1, 2)]
+    metrics = bench.to(sink)
+    assert {bench.end(put) for put in events + neighbours} == {DONE}
+    assert sink.store.history[events[0].document] == [("index", 3)], "sent once"
+    assert metric(metrics, "outbox_idempotent_noop_total", reason="coalesced") == 2
+    assert metric(metrics, "outbox_processed_total") == 5

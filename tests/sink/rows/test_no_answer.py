@@ -1,0 +1,110 @@
+"""The sink cannot be reached, does not answer in time, or asks for time."""
+
+import errno
+import socket
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+
+from fakes import FakeSink, ProxyFault, Script
+from fakes.faults import DRIPPED, refused
+from outboxctl.drills import services
+from sink.rows.bench import Bench, end
+
+LEASE = 1.0  # seconds; a delivery gets three quarters of it
+
+
+def unresolved(*_: object, **__: object) -> object:
+    """What looking up a name that nobody knows does."""
+    raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+
+def unroutable(*_: object, **__: object) -> object:
+    """What connecting to a host that no route leads to does."""
+    raise OSError(errno.EHOSTUNREACH, "No route to host")
+
+
+def test_connect__refused(bench: Bench, policy: str) -> None:
+    batch = bench.put(2)
+    bench.deliver(f"http://127.0.0.1:{services.fresh_port()}", outage_policy=policy)
+    assert {bench.end(put) for put in batch} == {end("outage", "connect", policy)}
+
+
+@pytest.mark.parametrize(
+    ("target", "broken"),
+    [("socket.getaddrinfo", unresolved), ("urllib3.util.connection.create_connection", unroutable)],
+)
+def test_connect__no_such_host_or_no_route(
+    bench: Bench, policy: str, monkeypatch: pytest.MonkeyPatch, target: str, broken: Callable[..., object]
+) -> None:
+    (put,) = bench.put()
+    with bench.database.begin():  # connected already: only the sink is away
+        monkeypatch.setattr(target, broken)
+    bench.deliver("http://sink.invalid:9200", outage_policy=policy)
+    assert bench.end(put) == end("outage", "connect", policy)
+
+
+def test_tls(bench: Bench, sink: FakeSink, policy: str) -> None:
+    (put,) = bench.put()
+    bench.deliver(sink.url.replace("http:", "https:"), outage_policy=policy)
+    assert bench.end(put) == end("outage", "tls", policy)
+    assert sink.requests == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "applied"),
+    [(ProxyFault(before=60), 0), (ProxyFault(after=60), 2), (DRIPPED, 2)],
+    ids=["before", "after", "dripped"],
+)
+def test_timeout(bench: Bench, sink: FakeSink, policy: str, fault: ProxyFault, applied: int) -> None:
+    batch = bench.put(2)
+    sink.script = Script.always(fault)
+    bench.to(sink, outage_policy=policy, lease_seconds=LEASE)
+    assert {bench.end(put) for put in batch} == {end("retry", "timeout", policy)}
+    assert len(sink.store.versions()) == applied
+
+
+def test_timeout__where_the_look_up_used_up_the_time(bench: Bench, sink: FakeSink) -> None:
+    (put,) = bench.put()
+    sink.script.lookups = ProxyFault(before=60)
+    bench.to(sink, lease_seconds=LEASE)
+    assert bench.end(put) == end("retry", "timeout", "count")
+    assert sink.requests == []
+
+
+def in_seconds(seconds: int) -> str:
+    """The other way to write Retry-After: the moment itself."""
+    return format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)
+
+
+@pytest.mark.parametrize(
+    ("header", "cap", "least", "most"),
+    [
+        (lambda: "120", 600, 118, 600),
+        (lambda: in_seconds(120), 600, 115, 600),
+        (lambda: "3600", 200, 100, 200),
+        (lambda: in_seconds(3600), 200, 100, 200),
+    ],
+    ids=["seconds", "date", "seconds over the cap", "date over the cap"],
+)
+def test_rate_limited__retry_after(
+    bench: Bench, sink: FakeSink, header: Callable[[], str], cap: float, least: float, most: float
+) -> None:
+    batch = bench.put(2)
+    sink.script = Script.always(refused(429, "es_rejected_execution_exception", Retry_After=header()))
+    bench.to(sink, base_backoff_seconds=1.0, max_backoff_seconds=float(cap))
+    assert {bench.end(put) for put in batch} == {end("retry", "rate_limited", "count")}
+    assert all(least <= bench.wait(put) <= most for put in batch)
+
+
+@pytest.mark.parametrize("header", ["soon", "-5", "", "1e999", "nan", "99999999999999999999", "Thu, 99 Foo"])
+def test_rate_limited__nonsense_in_retry_after_changes_nothing(
+    bench: Bench, sink: FakeSink, header: str
+) -> None:
+    (put,) = bench.put()
+    sink.script = Script.always(refused(429, "es_rejected_execution_exception", Retry_After=header))
+    bench.to(sink, base_backoff_seconds=100.0, max_backoff_seconds=100.0)
+    assert bench.end(put) == end("retry", "rate_limited", "count")
+    assert 40 < bench.wait(put) <= 100
