@@ -2,8 +2,7 @@
 
 from typing import NamedTuple
 
-from outboxctl.core.delivery.claim import Claimed
-from outboxctl.core.delivery.traces import Traces
+from outboxctl.core.delivery.claim import Claimed, Traces
 from outboxctl.domain.clock import Deadline, monotonic
 from outboxctl.domain.failures import Classification
 from outboxctl.settings import DELIVERY_SHARE
