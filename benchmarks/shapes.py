@@ -15,7 +15,7 @@ from benchmarks.report import Section
 from benchmarks.rows import Past
 from benchmarks.servers import say
 from outboxctl.core.delivery.claim import claim
-from outboxctl.domain.deadline import Deadline
+from outboxctl.domain.clock import Deadline
 from outboxctl.drills.bench import sink as sink_alone
 from outboxctl.drills.bench import tables
 from outboxctl.drills.bench.figure import BenchFigure

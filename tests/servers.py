@@ -19,7 +19,7 @@ from docker.errors import DockerException
 from outboxctl.domain.errors import UsageError
 from outboxctl.drills import services
 from outboxctl.net.urls import check_database_url
-from outboxctl.settings.foreign import refuse_foreign
+from outboxctl.settings.folders import refuse_foreign
 
 
 def _states() -> Path:

@@ -12,7 +12,7 @@ from benchmarks.rows import Past, databases
 from elasticsearch import Elasticsearch
 
 from outboxctl.core.database import Database
-from outboxctl.domain.deadline import Deadline
+from outboxctl.domain.clock import Deadline
 from outboxctl.drills.bench.rig import Rig
 from outboxctl.settings import Settings
 from outboxctl.sink.transport.open import connect

@@ -7,7 +7,7 @@ import pytest
 
 from moments import Insert
 from outboxctl.core.database import Database
-from outboxctl.core.delivery.ahead import ahead
+from outboxctl.core.delivery.diagnosis import index_ahead
 
 
 @pytest.mark.parametrize(("source", "found"), [(3, True), (4, False), (None, False)])
@@ -23,5 +23,5 @@ def test_only_an_unchanged_source_row_is_behind_its_document(
             (entity, source),
         )
     with db.begin() as connection:
-        assert ahead(connection, {event: 3}) == ({event} if found else set())
-        assert ahead(connection, {}) == set()
+        assert index_ahead(connection, {event: 3}) == ({event} if found else set())
+        assert index_ahead(connection, {}) == set()

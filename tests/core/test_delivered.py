@@ -7,9 +7,9 @@ import psycopg
 import pytest
 
 from outboxctl.core.database import Database
-from outboxctl.core.stats import delivered, waiting
+from outboxctl.core.stats import counts, delivered
+from outboxctl.core.stats.counts import Aged
 from outboxctl.core.stats.delivered import Delivered
-from outboxctl.core.stats.waiting import Aged
 
 DONE = """
 INSERT INTO search_outbox_events (entity_type, entity_id, op, status, processed_at, error_reason)
@@ -116,7 +116,7 @@ def test_pending_by_age_and_retries_by_reason(sql: psycopg.Connection, db: Datab
     sql.execute(PENDING, ["now", "2999-01-01", None, 3])
     sql.execute(PENDING, ["now", "1999-01-01", "timeout", 5])
     with db.begin() as connection:
-        ages, retries = waiting.by_age(connection), waiting.retries(connection)
+        ages, retries = counts.pending_by_age(connection), counts.retries(connection)
     assert ages == [Aged(10, 19), *(Aged(n, 0) for n in (60, 300, 3_600, 86_400)), Aged(None, 6)]
     assert [(each.error_reason, each.count, each.most_attempts) for each in retries] == [
         ("none", 3, 3),

@@ -10,9 +10,8 @@ from moments import Insert, at
 from outboxctl.core.database import Database
 from outboxctl.core.delivery import settle
 from outboxctl.core.delivery.claim import PLAN, claim
-from outboxctl.core.delivery.reclaim import reclaim
-from outboxctl.core.delivery.renew import renew
-from outboxctl.core.operator import audit, discard, replay, undo
+from outboxctl.core.delivery.leases import reclaim, renew
+from outboxctl.core.operator import audit, moves, selection
 from outboxctl.domain.failures import Reason
 from outboxctl.domain.lifecycle import TRANSITIONS, Status, Verb
 
@@ -54,10 +53,10 @@ def _settle(connection: Connection, verb: Verb, id_: str, token: str) -> None:
 
 def _as_an_operator(connection: Connection, verb: Verb, id_: str) -> None:
     if verb is Verb.UNDO:
-        undo.apply(connection, _as_if_replayed(connection, id_), undoes=OTHER, by="alice", reason="test")
+        moves.undo(connection, _as_if_replayed(connection, id_), undoes=OTHER, by="alice", reason="test")
         return
-    apply = replay.apply if verb is Verb.REPLAY else discard.apply
-    apply(connection, replay.plan(connection, replay.Selection()), by="alice", reason="test")
+    apply = moves.replay if verb is Verb.REPLAY else moves.discard
+    apply(connection, selection.plan(connection, selection.Selection()), by="alice", reason="test")
 
 
 def _as_if_replayed(connection: Connection, id_: str) -> str:

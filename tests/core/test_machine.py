@@ -13,8 +13,8 @@ from moments import NOW
 from outboxctl.core.database import Database
 from outboxctl.core.delivery import settle
 from outboxctl.core.delivery.claim import claim
-from outboxctl.core.delivery.reclaim import reclaim
-from outboxctl.core.operator import replay
+from outboxctl.core.delivery.leases import reclaim
+from outboxctl.core.operator import moves, selection
 from outboxctl.domain.failures import Reason
 
 MAX_ATTEMPTS = 3
@@ -90,8 +90,8 @@ class Outbox(RuleBasedStateMachine):
     @rule(limit=st.integers(1, 3))
     def replay(self, limit: int) -> None:
         with self.db.begin() as connection:
-            plan = replay.plan(connection, replay.Selection(limit=limit))
-            replay.apply(connection, plan, by="alice", reason="model", now=self.now)
+            plan = selection.plan(connection, selection.Selection(limit=limit))
+            moves.replay(connection, plan, by="alice", reason="model", now=self.now)
 
     @invariant()
     def no_row_is_lost_and_none_is_half_held(self) -> None:

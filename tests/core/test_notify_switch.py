@@ -21,7 +21,7 @@ CREATE TABLE whole PARTITION OF search_outbox_events FOR VALUES WITH (MODULUS 1,
 """
 
 
-def switch(db: Database, *, on: bool = True) -> notify.Switch:
+def switch(db: Database, *, on: bool = True) -> notify.NotifyState:
     with db.begin() as connection:
         return notify.switch(connection, on=on)
 

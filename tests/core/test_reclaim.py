@@ -10,7 +10,7 @@ from moments import Insert, at
 from outboxctl.core.database import Database
 from outboxctl.core.delivery import settle
 from outboxctl.core.delivery.claim import Claimed, claim
-from outboxctl.core.delivery.reclaim import Reclaimed, reclaim
+from outboxctl.core.delivery.leases import Reclaimed, reclaim
 from outboxctl.domain.failures import Reason
 
 

@@ -7,8 +7,7 @@ import psycopg
 from moments import Insert, at
 from outboxctl.core.database import Database
 from outboxctl.core.delivery.claim import claim
-from outboxctl.core.delivery.reclaim import reclaim
-from outboxctl.core.delivery.renew import renew
+from outboxctl.core.delivery.leases import reclaim, renew
 
 TOKEN = str(uuid4())
 

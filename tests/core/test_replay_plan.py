@@ -8,9 +8,10 @@ from sqlalchemy import TextClause, text
 
 from moments import Insert, at
 from outboxctl.core.database import Database
-from outboxctl.core.operator import discard, failed, replay, selection, undo
-from outboxctl.core.operator.replay import Act, MovePlan, Selection, apply, plan
-from outboxctl.core.operator.trail import recent
+from outboxctl.core.operator import failed, moves, selection
+from outboxctl.core.operator.audit import recent_acts
+from outboxctl.core.operator.moves import Act
+from outboxctl.core.operator.selection import MovePlan, Selection, plan
 from outboxctl.domain.failures import NO_REASON, Reason
 
 FAILED = {"status": "failed", "attempts": 3, "error": "boom"}
@@ -21,9 +22,9 @@ def planned(db: Database, **selection: object) -> MovePlan:
         return plan(connection, Selection(**selection))  # type: ignore[arg-type]
 
 
-def applied(db: Database, replay: MovePlan) -> Act:
+def applied(db: Database, chosen: MovePlan) -> Act:
     with db.begin() as connection:
-        return apply(connection, replay, by="alice", reason="fixed root cause", now=at(5))
+        return moves.replay(connection, chosen, by="alice", reason="fixed root cause", now=at(5))
 
 
 def test_every_filter_selects_what_it_says(db: Database, insert: Insert) -> None:
@@ -57,7 +58,7 @@ def test_a_replayed_event_is_as_new_but_for_its_history(
     ).fetchone()
     assert row == ("pending", 0, None, None, None, 2, at(5), "alice", "fixed root cause")
     with db.begin() as connection:
-        (audit,) = recent(connection, limit=10)
+        (audit,) = recent_acts(connection, limit=10)
     assert (audit.id, audit.action, audit.operator, audit.affected) == (done.audit_id, "replay", "alice", 1)
     assert audit.event_ids == [id_]
 
@@ -81,7 +82,7 @@ def test_given_ids_are_looked_up_though_statistics_say_that_nothing_failed(
     sql.execute("ANALYZE search_outbox_events")
     sql.execute(many, ["failed", 500])
     given = dict.fromkeys(("error_reason", "entity_type", "since", "until", "limit"))
-    for query in (selection.SELECT, selection.COUNT, failed.SAID, failed.ROWS):
+    for query in (selection.SELECT, selection.COUNT, failed.CAUSES, failed.FAILED_ROWS):
         with db.begin() as connection:
             chosen = plan(connection, Selection(ids=[str(uuid4())]))  # how it looks them up, for what follows
             explain = text(f"EXPLAIN {query.format(which=selection.BY_ID)}")
@@ -91,7 +92,7 @@ def test_given_ids_are_looked_up_though_statistics_say_that_nothing_failed(
         assert not any("ix_search_outbox_events" in line for line in lines)
 
 
-@pytest.mark.parametrize("statement", [replay.REPLAY, discard.DISCARD, undo.UNDO])
+@pytest.mark.parametrize("statement", [moves.REPLAY, moves.DISCARD, moves.UNDO])
 def test_a_batch_finds_its_events_by_their_ids_alone(db: Database, statement: TextClause) -> None:
     """By a partial index it would read all that failed for each batch, when statistics say that few did."""
     given = dict.fromkeys(statement.compile().params) | {"ids": [str(uuid4())], "batch": str(uuid4())}

@@ -8,7 +8,7 @@ import pytest
 from outboxctl.net.certificates import SINK, TABLE
 from outboxctl.operations.doctor import catalogue
 from outboxctl.settings import all_names
-from outboxctl.settings.unknown_names import LINK
+from outboxctl.settings.loading import LINK
 
 pytestmark = pytest.mark.no_servers
 ROOT = Path(__file__).parents[2]

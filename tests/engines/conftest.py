@@ -11,7 +11,7 @@ import pytest
 from acceptance import lab
 from engines.node import Node
 from outboxctl.core.database import Database
-from outboxctl.domain.deadline import Deadline
+from outboxctl.domain.clock import Deadline
 from outboxctl.domain.failures import Noop, Reason, Verdict
 from outboxctl.drills import services
 from outboxctl.drills.services.model import SearchWish

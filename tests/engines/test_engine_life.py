@@ -11,7 +11,7 @@ from acceptance import lab
 from engines.conftest import KIND
 from engines.node import Node
 from invariants import check_invariants
-from outboxctl.domain.deadline import Deadline
+from outboxctl.domain.clock import Deadline
 from outboxctl.domain.failures import Reason, Verdict
 from outboxctl.drills import services
 from outboxctl.settings import load

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from outboxctl.core.delivery.claim import Claimed
-from outboxctl.core.delivery.reclaim import SPARE
+from outboxctl.core.delivery.leases import SPARE
 from outboxctl.domain.lifecycle import Status
 from outboxctl.worker.outcome import Outcomes
 

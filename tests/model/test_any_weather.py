@@ -31,7 +31,7 @@ from model.oracle import LEASE
 from model.weather import FAIR, WEATHERS
 from model.world import Hand, World
 from outboxctl.core.database import Database
-from outboxctl.domain import deadline
+from outboxctl.domain import clock
 from outboxctl.domain.lifecycle import Status
 from outboxctl.worker import lease, tally
 
@@ -138,7 +138,7 @@ def test_any_interleaving_ends_with_the_index_equal_to_the_source(
 
         def machine() -> Outbox:
             clocks = Clocks(sql)
-            for module in (lease, deadline):
+            for module in (lease, clock):
                 monkeypatch.setattr(module, "monotonic", lambda: clocks.steady)
             return Outbox(World(sql, database, clocks))
 

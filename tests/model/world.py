@@ -14,9 +14,8 @@ from model.weather import FAIR, WEATHERS, Sky
 from outboxctl.core.database import Database
 from outboxctl.core.delivery import settle
 from outboxctl.core.delivery.claim import GROUP, claim
-from outboxctl.core.delivery.reclaim import reclaim
-from outboxctl.core.delivery.renew import renew
-from outboxctl.core.operator import replay
+from outboxctl.core.delivery.leases import reclaim, renew
+from outboxctl.core.operator import moves, selection
 from outboxctl.domain.failures import Classification
 from outboxctl.domain.lifecycle import Status
 from outboxctl.metrics.registry import Metrics
@@ -127,8 +126,8 @@ class World:
     def replay(self, limit: int | None) -> None:
         """An operator replays what failed."""
         with self._database.begin() as connection:
-            plan = replay.plan(connection, replay.Selection(limit=limit))
-            done = replay.apply(connection, plan, by="alice", reason="model")
+            plan = selection.plan(connection, selection.Selection(limit=limit))
+            done = moves.replay(connection, plan, by="alice", reason="model")
         self.oracle.replayed(done.ids)
 
     def check(self) -> None:

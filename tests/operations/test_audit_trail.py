@@ -9,9 +9,9 @@ import pytest
 from moments import NOW, at
 from operations.failures import WHO, fail, fail_many
 from outboxctl.core.database import Database
-from outboxctl.core.operator import audit, discard, replay
+from outboxctl.core.operator import audit, moves
+from outboxctl.core.operator.audit import events_of, recent_acts, states_of
 from outboxctl.core.operator.selection import Selection, plan
-from outboxctl.core.operator.trail import events, places, recent
 from processes import Cli
 
 INTERRUPTED = "an act that was killed after two of its batches"
@@ -33,19 +33,19 @@ def test_the_batches_of_an_act_are_one_line(db: Database) -> None:
         old = audit.record(
             connection, "discard", by="bob", reason="x", filters={}, ids=[], affected=7, now=at(-9)
         )
-        acts = recent(connection, limit=10)
+        acts = recent_acts(connection, limit=10)
         assert [(a.id, a.action, a.affected, a.batches) for a in acts] == [
             (first, "replay", 5, 2),
             (second, "prune", 1, 1),
             (old, "discard", 7, 1),
         ]
         assert (acts[0].at, acts[0].ended_at, len(acts[0].event_ids)) == (at(0), at(1), 5)
-        assert acts[0].event_ids == [event.id for event in events(connection, first)], "of all its batches"
-        assert [a.id for a in recent(connection, limit=1)] == [first]
-        assert [a.id for a in recent(connection, limit=9, by="bob")] == [second, old]
-        assert [a.id for a in recent(connection, limit=9, action="prune", by="bob")] == [second]
-        assert [a.id for a in recent(connection, limit=9, since=at(1))] == [first], "it ended then"
-        assert recent(connection, limit=9, since=NOW + timedelta(days=1)) == []
+        assert acts[0].event_ids == [event.id for event in events_of(connection, first)], "of all its batches"
+        assert [a.id for a in recent_acts(connection, limit=1)] == [first]
+        assert [a.id for a in recent_acts(connection, limit=9, by="bob")] == [second, old]
+        assert [a.id for a in recent_acts(connection, limit=9, action="prune", by="bob")] == [second]
+        assert [a.id for a in recent_acts(connection, limit=9, since=at(1))] == [first], "it ended then"
+        assert recent_acts(connection, limit=9, since=NOW + timedelta(days=1)) == []
 
 
 def test_a_repair_whose_batches_differ_is_one_act(cli: Cli, db: Database) -> None:
@@ -75,7 +75,7 @@ def test_the_events_of_one_act_and_where_they_are(cli: Cli, sql: psycopg.Connect
     fail(sql, "[/nope] \x1b[31m boom", attempts=9)
     fail_many(sql, 30, "connect")
     with db.begin() as connection:
-        act = replay.apply(connection, plan(connection, Selection()), by="alice", reason="x").audit_id
+        act = moves.replay(connection, plan(connection, Selection()), by="alice", reason="x").audit_id
     sql.execute(
         "UPDATE search_outbox_events SET status = 'failed' WHERE id IN (SELECT id FROM"
         " search_outbox_events LIMIT 5)"
@@ -94,7 +94,7 @@ def test_the_events_of_one_act_and_where_they_are(cli: Cli, sql: psycopg.Connect
 def test_filters_and_bad_ones(cli: Cli, sql: psycopg.Connection, db: Database) -> None:
     fail(sql)
     with db.begin() as connection:
-        discard.apply(connection, plan(connection, Selection()), by="%", reason="x")
+        moves.discard(connection, plan(connection, Selection()), by="%", reason="x")
     assert [a["action"] for a in cli.json("audit", "--by", "%", "--action", "discard")["audit"]] == [
         "discard"
     ]
@@ -136,10 +136,10 @@ def test_a_page_of_an_act_holds_no_more_of_it(db: Database) -> None:
     act = "10000000-0000-0000-0000-000000000000"
     _batches(db, act, "replay", 3, 2)
     with db.begin() as connection:
-        assert [event.id[-12:] for event in events(connection, act, limit=4)] == [
+        assert [event.id[-12:] for event in events_of(connection, act, limit=4)] == [
             "000000000000",
             "000000000001",
             "000000000002",
             "000001000000",
         ]
-        assert places(connection, act) == {"gone": 5}
+        assert states_of(connection, act) == {"gone": 5}

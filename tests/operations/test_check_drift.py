@@ -10,7 +10,7 @@ from elasticsearch import Elasticsearch
 from sqlalchemy import Connection
 
 from outboxctl.core.database import Database
-from outboxctl.core.documents import random_sample
+from outboxctl.core.documents import samples
 from outboxctl.operations.check.sample_comparison import drift
 from outboxctl.sink.engines.elasticsearch import ElasticClient
 from processes import Cli
@@ -109,25 +109,25 @@ def test_what_happens_meanwhile_is_no_drift(
 def test_a_sample_is_random_and_of_the_size_that_was_asked_for(db: Database, sql: psycopg.Connection) -> None:
     sql.execute(SOURCE, ["block", 1, 20_000])
     with db.begin() as connection:
-        first, second = (set(random_sample.choose(connection, 30)) for _ in range(2))
+        first, second = (set(samples.random_entities(connection, 30)) for _ in range(2))
         assert len(first) == len(second) == 30
         assert first != second
-        assert len(random_sample.choose(connection, 50_000)) == 20_000
+        assert len(samples.random_entities(connection, 50_000)) == 20_000
 
 
 def test_a_partitioned_source_and_an_empty_one(db: Database, sql: psycopg.Connection) -> None:
     with db.begin() as connection:
-        assert random_sample.choose(connection, 10) == []
+        assert samples.random_entities(connection, 10) == []
     sql.execute(PARTITIONED)
     sql.execute(SOURCE, ["block", 1, 3_000])
     with db.begin() as connection:
-        assert len(random_sample.choose(connection, 100)) == 100
+        assert len(samples.random_entities(connection, 100)) == 100
 
 
 def test_rows_that_can_have_no_document_are_passed_over(db: Database, sql: psycopg.Connection) -> None:
     sql.execute(SOURCE, ["block", -1, 1])
     with db.begin() as connection:
-        assert random_sample.choose(connection, 10) == []
+        assert samples.random_entities(connection, 10) == []
 
 
 @pytest.mark.real_engine

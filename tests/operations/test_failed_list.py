@@ -7,7 +7,7 @@ import pytest
 
 from operations.failures import WHO, everything, fail, fail_many, states
 from outboxctl.core.database import Database
-from outboxctl.core.operator.failed import groups, rows
+from outboxctl.core.operator.failed import failed_groups, failed_rows
 from outboxctl.core.operator.selection import Selection
 from outboxctl.domain.fingerprints import fingerprint
 from processes import Cli
@@ -17,7 +17,7 @@ HOSTILE = "[/nope] [red]\x1b]0;owned\x07 \u202e " + "\\x00" * 50
 
 def _groups(db: Database, **selection: Any) -> Any:
     with db.begin() as connection:
-        return groups(connection, Selection(**selection))
+        return failed_groups(connection, Selection(**selection))
 
 
 def test_a_group_holds_what_failed_of_one_cause(db: Database, sql: psycopg.Connection) -> None:
@@ -43,7 +43,7 @@ def test_times_out_of_range_break_nothing(db: Database, sql: psycopg.Connection,
     (group,) = _groups(db)
     assert group.first_failed_at is None
     with db.begin() as connection:
-        (row,) = rows(connection, Selection())
+        (row,) = failed_rows(connection, Selection())
     assert (row.created_at, row.failed_at) == (None, None)
 
 

@@ -13,8 +13,7 @@ from acceptance import lab
 from operations.doctor.fronts import front, says
 from operations.failures import everything, fail, source
 from outboxctl.core.database import Database
-from outboxctl.core.operator.event import find
-from outboxctl.core.operator.failed import groups
+from outboxctl.core.operator.failed import event_by_id, failed_groups
 from outboxctl.core.operator.selection import Selection
 from outboxctl.core.schema.migrations import upgrade
 from outboxctl.operations.failed.difference import FieldDifferenceKind, differences
@@ -119,7 +118,7 @@ def test_an_answer_that_is_none_hides_nothing_of_the_rest(
     db: Database, sql: psycopg.Connection, settings: Settings, answer: Any
 ) -> None:
     with db.begin() as connection:
-        event = find(connection, fail(sql))
+        event = event_by_id(connection, fail(sql))
     assert event
     with front(settings.elastic_url.get_secret_value(), {"*_mget": says(200, answer)}) as url:
         seen = inspect(event, settings.model_copy(update={"elastic_url": SecretStr(url)}))
@@ -133,9 +132,11 @@ def test_an_error_that_is_cut_by_bytes_has_one_fingerprint(servers: Any) -> None
     try:
         upgrade(db, None)
         with psycopg.connect(url, autocommit=True) as sql, db.begin() as connection:
-            event = find(connection, fail(sql, "é" * 900 + " 1 not seen"))
+            event = event_by_id(connection, fail(sql, "é" * 900 + " 1 not seen"))
             assert event
-            assert [group.fingerprint for group in groups(connection, Selection())] == [event.fingerprint]
+            assert [group.fingerprint for group in failed_groups(connection, Selection())] == [
+                event.fingerprint
+            ]
     finally:
         db.close()
         drop_database(servers.postgres, url)

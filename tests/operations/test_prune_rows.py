@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from outboxctl.core.database import Database
 from outboxctl.core.operator import prune as core
-from outboxctl.core.operator.replay import Selection, plan
+from outboxctl.core.operator.selection import Selection, plan
 from outboxctl.domain.errors import OutboxctlError, UsageError
 from outboxctl.operations import prune
 from processes import Cli
@@ -83,12 +83,12 @@ def test_only_done_rows_before_the_cutoff_go(db: Database, sql: psycopg.Connecti
 
 
 def test_a_discarded_event_is_done_too(db: Database, sql: psycopg.Connection) -> None:
-    from outboxctl.core.operator import discard
+    from outboxctl.core.operator import moves
 
     put(sql, "failed", None)
     with db.begin() as connection:
         long_ago = NOW - timedelta(days=8)
-        discard.apply(connection, plan(connection, Selection()), by="a", reason="b", now=long_ago)
+        moves.discard(connection, plan(connection, Selection()), by="a", reason="b", now=long_ago)
     assert run(db).rows == 1
 
 

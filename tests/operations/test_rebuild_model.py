@@ -16,7 +16,7 @@ from outboxctl.core.database import Database
 from outboxctl.core.delivery.claim import Claimed, claim
 from outboxctl.core.operator import rebuilds
 from outboxctl.core.operator.rebuilds import Rebuild, RebuildPhase
-from outboxctl.domain.deadline import Deadline
+from outboxctl.domain.clock import Deadline
 from outboxctl.domain.failures import Verdict
 from outboxctl.operations.rebuild import phases
 from outboxctl.operations.rebuild.model import Tools

@@ -11,7 +11,7 @@ import pytest
 
 from operations.failures import WHO, everything, fail, fail_many, source, states
 from outboxctl.core.database import Database
-from outboxctl.core.operator.failed import rows
+from outboxctl.core.operator.failed import failed_rows
 from outboxctl.core.operator.forecast import Forecast, forecast
 from outboxctl.core.operator.selection import Selection, plan
 from outboxctl.domain.errors import UsageError
@@ -43,10 +43,10 @@ def test_the_beginning_of_two_fingerprints_names_neither(db: Database, sql: psyc
     with db.begin() as connection, pytest.raises(UsageError, match=f"{digit} is the beginning of "):
         plan(connection, Selection(fingerprint=digit))
     with db.begin() as connection, pytest.raises(UsageError, match=f"{digit} is the beginning of "):
-        rows(connection, Selection(fingerprint=digit, limit=1))
+        failed_rows(connection, Selection(fingerprint=digit, limit=1))
     (whole, *_) = (name for name in names if name[0] == digit)
     with db.begin() as connection:
-        assert len(rows(connection, Selection(fingerprint=whole, limit=9))) == 1
+        assert len(failed_rows(connection, Selection(fingerprint=whole, limit=9))) == 1
         chosen = plan(connection, Selection(fingerprint=whole, limit=9))
     assert (chosen.matched, len(chosen.ids)) == (1, 1)
 

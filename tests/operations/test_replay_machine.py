@@ -11,8 +11,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 from operations.failures import fail
 from outboxctl.core.database import Database
-from outboxctl.core.operator import discard, replay, trail, undo
-from outboxctl.core.operator.failed import groups
+from outboxctl.core.operator import audit, moves
+from outboxctl.core.operator.failed import failed_groups
 from outboxctl.core.operator.selection import MovePlan, Selection, plan
 from outboxctl.domain.failures import Reason
 from outboxctl.domain.fingerprints import fingerprint
@@ -107,7 +107,7 @@ class Desk(RuleBasedStateMachine):
             self._carry_out(*data.draw(st.sampled_from(self.plans)), how)
 
     def _carry_out(self, made: MovePlan, replayed_since: set[str], how: str) -> None:
-        apply = replay.apply if how == "replay" else discard.apply
+        apply = moves.replay if how == "replay" else moves.discard
         with self.db.begin() as connection:
             act = apply(connection, made, by="alice", reason="model", act_id=self._next_act())
         expected = set(made.ids) & set(self._having("failed")) - replayed_since
@@ -138,9 +138,9 @@ class Desk(RuleBasedStateMachine):
             return
         act = data.draw(st.sampled_from(sorted(self.before)))
         with self.db.begin() as connection:
-            waiting = {event.id for event in trail.events(connection, act) if event.now == "pending"}
-            (batch,) = undo.batches(connection, act)
-            done = undo.apply(connection, batch, undoes=act, by="bob", reason="model")
+            waiting = {event.id for event in audit.events_of(connection, act) if event.now == "pending"}
+            (batch,) = moves.replay_batches(connection, act)
+            done = moves.undo(connection, batch, undoes=act, by="bob", reason="model")
         expected = {id_ for id_ in self.before[act] if self._waits_for(id_, act)}
         assert set(done.ids) == waiting == expected
         for id_ in expected:
@@ -162,7 +162,7 @@ class Desk(RuleBasedStateMachine):
     @invariant()
     def the_groups_are_the_model(self) -> None:
         with self.db.begin() as connection:
-            found = {group.fingerprint: group.count for group in groups(connection, Selection())}
+            found = {group.fingerprint: group.count for group in failed_groups(connection, Selection())}
         expected: dict[str, int] = {}
         for event in self._having("failed").values():
             name = fingerprint(event.reason, event.error)

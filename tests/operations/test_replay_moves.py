@@ -14,9 +14,9 @@ import pytest
 
 from operations.failures import WHO, fail, fail_many, states
 from outboxctl.core.database import Database
-from outboxctl.core.operator import discard, replay
+from outboxctl.core.operator.audit import recent_acts
+from outboxctl.core.operator.moves import discard, replay, replay_batches, undo
 from outboxctl.core.operator.selection import Selection, plan
-from outboxctl.core.operator.trail import recent
 from outboxctl.operations.failed.apply import carry_out, moves
 from processes import OUTBOXCTL, Cli, eventually
 
@@ -140,9 +140,9 @@ def test_it_waits_for_nobody_and_leaves_what_others_hold(db: Database, sql: psyc
     fail_many(sql, 10)
     with db.begin() as other, db.begin() as connection:
         held = plan(other, Selection(limit=4))
-        replay.apply(other, held, by="bob", reason="first")
+        replay(other, held, by="bob", reason="first")
         connection.exec_driver_sql("SET LOCAL lock_timeout = 1")
-        done = replay.apply(connection, plan(connection, Selection()), by="alice", reason="second")
+        done = replay(connection, plan(connection, Selection()), by="alice", reason="second")
         assert len(done.ids) == 6
         assert not set(done.ids) & set(held.ids)
 
@@ -154,11 +154,11 @@ def test_what_fails_again_meanwhile_is_not_replayed_again(db: Database, sql: psy
         planned = plan(connection, Selection())
     for expected in (3, 0):
         with db.begin() as connection:
-            assert len(replay.apply(connection, planned, by="alice", reason="x").ids) == expected
+            assert len(replay(connection, planned, by="alice", reason="x").ids) == expected
         sql.execute("UPDATE search_outbox_events SET status = 'failed'")
     with db.begin() as connection:
         again = plan(connection, Selection())
-        assert len(replay.apply(connection, again, by="alice", reason="x").ids) == 3
+        assert len(replay(connection, again, by="alice", reason="x").ids) == 3
 
 
 def test_a_clock_that_was_set_back_keeps_nothing_from_being_replayed(
@@ -167,7 +167,7 @@ def test_a_clock_that_was_set_back_keeps_nothing_from_being_replayed(
     fail(sql, replay_count=1, last_replayed_at="infinity")
     fail(sql, replay_count=1, last_replayed_at="9000-01-01Z")
     with db.begin() as connection:
-        assert len(replay.apply(connection, plan(connection, Selection()), by="a", reason="x").ids) == 2
+        assert len(replay(connection, plan(connection, Selection()), by="a", reason="x").ids) == 2
 
 
 def test_an_act_that_is_asked_to_stop_does_no_further_batch(db: Database, sql: psycopg.Connection) -> None:
@@ -175,7 +175,7 @@ def test_an_act_that_is_asked_to_stop_does_no_further_batch(db: Database, sql: p
     stop = Event()
     with db.begin() as connection:
         planned = plan(connection, Selection())
-    steps = moves(discard.apply, planned, by="alice", reason="x", rate=10)
+    steps = moves(discard, planned, by="alice", reason="x", rate=10)
     outcome = carry_out(db, steps, stop=stop, advance=lambda _: stop.set())
     assert (len(outcome.ids), outcome.interrupted) == (10, True)
     assert outcome.ids == planned.ids[:10], "the oldest first"
@@ -183,7 +183,7 @@ def test_an_act_that_is_asked_to_stop_does_no_further_batch(db: Database, sql: p
     rest = carry_out(db, steps, stop=stop)
     assert (len(rest.ids), rest.interrupted, states(sql)) == (20, False, {"done": 30})
     with db.begin() as connection:
-        assert [(act.action, act.affected) for act in recent(connection, limit=9)] == [
+        assert [(act.action, act.affected) for act in recent_acts(connection, limit=9)] == [
             ("discard", 20),
             ("discard", 10),
         ]
@@ -223,7 +223,6 @@ def test_a_terminal_sees_progress_and_a_pipe_does_not(cli: Cli, sql: psycopg.Con
 
 def test_bytes_that_are_no_utf_8_come_back_as_they_were(servers: Any) -> None:
     """A SQL_ASCII database holds any bytes: they never leave the server."""
-    from outboxctl.core.operator import undo
     from outboxctl.core.schema.migrations import upgrade
     from servers import drop_database, new_database
 
@@ -236,9 +235,9 @@ def test_bytes_that_are_no_utf_8_come_back_as_they_were(servers: Any) -> None:
             sql.execute("UPDATE search_outbox_events SET error = E'caf\\xe9 \\x80'")
             with db.begin() as connection:
                 chosen = plan(connection, Selection(entity_type="café"))
-                act = replay.apply(connection, chosen, by="a", reason="x")
-                (batch,) = undo.batches(connection, str(act.audit_id))
-                undo.apply(connection, batch, undoes=str(act.audit_id), by="a", reason="x")
+                act = replay(connection, chosen, by="a", reason="x")
+                (batch,) = replay_batches(connection, str(act.audit_id))
+                undo(connection, batch, undoes=str(act.audit_id), by="a", reason="x")
             row = sql.execute("SELECT convert_to(error, 'SQL_ASCII') FROM search_outbox_events").fetchone()
             assert row == (b"caf\xe9 \x80",)
     finally:

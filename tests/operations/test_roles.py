@@ -18,7 +18,7 @@ from outboxctl.core.database import Database
 from outboxctl.core.produce import enqueue
 from outboxctl.core.schema.roles import RIGHTS, TABLES, Right, Role, roles_sql
 from outboxctl.core.stats import workers
-from outboxctl.core.stats.workers import Beat
+from outboxctl.core.stats.workers import HeartbeatRow
 from outboxctl.domain.errors import UsageError
 from outboxctl.metrics.registry import Metrics
 from outboxctl.settings import load
@@ -223,9 +223,9 @@ def test_a_worker_delivers_and_can_neither_write_events_nor_the_audit(
 
 def _beats(url: str, id_: str) -> None:
     database = Database(url, connections=1)
-    own = Beat(id_, "w", "h", 1, "1", 0.0, 0, "count", circuit_open=False, completed=0)
+    own = HeartbeatRow(id_, "w", "h", 1, "1", 0.0, 0, "count", circuit_open=False, completed=0)
     with closing(database), database.begin() as connection:
-        workers.beat(connection, own, None)
+        workers.write_heartbeat(connection, own, None)
 
 
 def test_a_worker_writes_no_row_of_another_login(login: Login, sql: psycopg.Connection, prefix: str) -> None:

@@ -101,7 +101,7 @@ def test_another_server_with_the_same_numbers_is_another_side(ground: Ground, db
         "",
     )
     with db.begin() as connection:
-        assert entities.imprint(connection).startswith(f"{identifier}:")
+        assert entities.table_checksum(connection).startswith(f"{identifier}:")
 
 
 def test_what_was_compared_by_version_alone_was_not_compared_by_content(ground: Ground, look: Look) -> None:

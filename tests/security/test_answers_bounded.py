@@ -15,7 +15,7 @@ from elasticsearch import Elasticsearch
 
 from fakes import ProxyFault, Script, fake_sink
 from fakes.faults import Falsified, answered
-from outboxctl.domain.deadline import Deadline
+from outboxctl.domain.clock import Deadline
 from outboxctl.domain.failures import Classification, Reason, Verdict
 from outboxctl.drills.proxy.wire import ProxyReply
 from outboxctl.settings import load

@@ -18,7 +18,7 @@ from outboxctl.domain.errors import UnreachableError, UsageError
 from outboxctl.drills import services
 from outboxctl.drills.services import place, postgres, record
 from outboxctl.drills.services.model import SearchWish
-from outboxctl.settings import foreign
+from outboxctl.settings import folders
 
 pytestmark = pytest.mark.no_servers
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder or a process to another")
@@ -147,7 +147,7 @@ def test_a_lock_that_another_user_planted_truncates_nothing(open_folder: Path, v
 @as_root
 def test_a_sticky_folder_is_no_ones_to_change(open_folder: Path) -> None:
     open_folder.chmod(0o1777)
-    assert foreign.refuse_foreign(open_folder / "state") == open_folder / "state"
+    assert folders.refuse_foreign(open_folder / "state") == open_folder / "state"
 
 
 @as_root

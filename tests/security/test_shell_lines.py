@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from outboxctl.cli.app import app
 from outboxctl.domain.errors import UsageError
-from outboxctl.domain.shell import export
+from outboxctl.domain.printable import export
 from outboxctl.drills import services
 from outboxctl.drills.demo import story
 from outboxctl.drills.demo.report import DemoReport, Event, Kept, Step

@@ -15,7 +15,7 @@ from fakes.faults import ProxyFault, answered, refused
 from fakes.memory import Memory
 from fakes.script import Script
 from fakes.store import Store
-from outboxctl.domain.deadline import Deadline
+from outboxctl.domain.clock import Deadline
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.failures import Classification, Reason, Verdict
 from outboxctl.drills import services

@@ -10,7 +10,7 @@ from time import monotonic
 import pytest
 
 from outboxctl.domain import clock
-from outboxctl.domain.deadline import Deadline
+from outboxctl.domain.clock import Deadline
 from outboxctl.domain.failures import Reason, Verdict
 from outboxctl.net import deadline
 from outboxctl.net.deadline import GUARD, Guard

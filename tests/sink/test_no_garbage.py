@@ -7,7 +7,7 @@ from contextlib import closing
 import pytest
 from elasticsearch import Elasticsearch
 
-from outboxctl.domain.deadline import Deadline
+from outboxctl.domain.clock import Deadline
 from outboxctl.settings import Settings
 from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.sink.delivery.deliver import ElasticSink

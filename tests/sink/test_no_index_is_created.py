@@ -6,7 +6,7 @@ from contextlib import closing
 import pytest
 from elasticsearch import Elasticsearch
 
-from outboxctl.domain.deadline import Deadline
+from outboxctl.domain.clock import Deadline
 from outboxctl.domain.failures import Reason, Verdict
 from outboxctl.settings import load
 from outboxctl.sink.delivery.bulk import BulkAction

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import pytest
 
-from outboxctl.domain.deadline import Deadline
+from outboxctl.domain.clock import Deadline
 from outboxctl.domain.failures import Reason
 from outboxctl.drills import services
 from outboxctl.settings import load

@@ -13,7 +13,7 @@ from outboxctl.worker.lease import Lease
 
 pytestmark = pytest.mark.no_servers
 SOURCE = Path(outboxctl.__file__).parent
-FILES = ("domain/deadline.py", "net/deadline.py", "sink/transport/wall_clock.py", "sink/transport/client.py")
+FILES = ("domain/clock.py", "net/deadline.py", "sink/transport/wall_clock.py", "sink/transport/client.py")
 SHARED = [*(SOURCE / f for f in FILES), *SOURCE.glob("worker/*.py"), *SOURCE.glob("sink/engines/*.py")]
 
 

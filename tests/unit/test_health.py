@@ -5,7 +5,7 @@ import json
 import pytest
 from structlog.testing import capture_logs
 
-from outboxctl.core.connection_causes import public_cause
+from outboxctl.core.database_errors import public_cause
 from outboxctl.worker.health import Health, Problem
 
 pytestmark = pytest.mark.no_servers

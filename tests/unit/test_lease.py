@@ -2,7 +2,7 @@
 
 import pytest
 
-from outboxctl.domain import deadline
+from outboxctl.domain import clock as clock_module
 from outboxctl.worker import lease as lease_module
 from outboxctl.worker.lease import Lease
 
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.no_servers
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     now = [0.0]
-    for module in (lease_module, deadline):
+    for module in (lease_module, clock_module):
         monkeypatch.setattr(module, "monotonic", lambda: now[0])
     return now
 

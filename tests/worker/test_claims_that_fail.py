@@ -10,7 +10,7 @@ import pytest
 from outboxctl.core.database import Database
 from outboxctl.core.delivery import settle
 from outboxctl.core.delivery.claim import LEFT_OUT, claim
-from outboxctl.domain.deadline import Deadline
+from outboxctl.domain.clock import Deadline
 from outboxctl.domain.errors import CutOffError, LimitError
 from outboxctl.domain.failures import Reason, Verdict
 from outboxctl.worker.prepare import UNSENT

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from moments import NOW, at
 from outboxctl.core.database import Database
 from outboxctl.core.stats import workers
-from outboxctl.core.stats.workers import KEPT, SILENT, Beat, WorkerRow
+from outboxctl.core.stats.workers import KEPT, SILENT, HeartbeatRow, WorkerRow
 from outboxctl.metrics.registry import Metrics
 from outboxctl.settings import load
 from outboxctl.worker import heartbeat
@@ -21,7 +21,7 @@ from outboxctl.worker.parts import WorkerParts
 from processes import Worker, eventually
 from scene import Scene
 
-BEAT = Beat(
+BEAT = HeartbeatRow(
     id=str(uuid4()),
     worker_id="first",
     host="here",
@@ -45,9 +45,9 @@ def parts_with(db: Database) -> WorkerParts:
     return WorkerParts(load(), db, None, Metrics(), Health(300))  # type: ignore[arg-type]
 
 
-def beat(db: Database, own: Beat, inserted: int | None, seconds: float) -> int:
+def beat(db: Database, own: HeartbeatRow, inserted: int | None, seconds: float) -> int:
     with db.begin() as connection:
-        return workers.beat(connection, own, inserted, now=at(seconds))
+        return workers.write_heartbeat(connection, own, inserted, now=at(seconds))
 
 
 def seen(db: Database, seconds: float) -> list[WorkerRow]:

@@ -37,7 +37,7 @@ def parts_with(db: Database, **flags: object) -> WorkerParts:
     return WorkerParts(load(**flags), db, None, Metrics(), Health(300))  # type: ignore[arg-type]
 
 
-def switch(db: Database, *, on: bool = True) -> notify.Switch:
+def switch(db: Database, *, on: bool = True) -> notify.NotifyState:
     with db.begin() as connection:
         return notify.switch(connection, on=on)
 

@@ -13,9 +13,9 @@ import pytest
 from fakes import Point, fake_sink
 from fakes.postgres_proxy import Do, Proxy
 from outboxctl.core.database import Database
-from outboxctl.core.delivery import lockers, settle
+from outboxctl.core.delivery import diagnosis, settle
 from outboxctl.core.delivery.claim import claim
-from outboxctl.core.delivery.renew import renew
+from outboxctl.core.delivery.leases import renew
 from outboxctl.domain.errors import LockedError
 from outboxctl.metrics.registry import Metrics
 from outboxctl.settings import Settings
@@ -217,8 +217,8 @@ def test_what_is_locked_is_neither_renewed_nor_released_nor_waited_for(
     with hasty.begin() as connection:
         assert renew(connection, token, lease=300, max_processing=600)
         assert settle.hold(connection, token) == settle.held(connection, [token]) - {locked}
-        assert lockers.of_table(connection) is None
-        found = lockers.of_rows(connection, [locked])
+        assert diagnosis.table_locker(connection) is None
+        found = diagnosis.row_locker(connection, [locked])
         assert found
         assert (found.pid, found.application) == (person.info.backend_pid, "psql\\x1b[2J")
         assert len(settle.release(connection, [token])) == 9
@@ -245,6 +245,6 @@ def test_who_holds_the_whole_table_is_found_without_waiting(
     with pytest.raises(LockedError), hasty.begin() as connection:
         claim(connection, owner="w", token=str(uuid4()), size=10, lease=30)
     with hasty.begin() as connection:
-        found = lockers.of_table(connection)
+        found = diagnosis.table_locker(connection)
     assert found
     assert (found.pid, found.table) == (person.info.backend_pid, EVENTS)

@@ -9,7 +9,7 @@ import pytest
 
 from outboxctl.core.database import Database
 from outboxctl.domain import clock
-from outboxctl.domain.deadline import Deadline
+from outboxctl.domain.clock import Deadline
 from outboxctl.domain.failures import DONE, Classification, Reason, Verdict
 from outboxctl.drills import services
 from outboxctl.metrics.registry import Metrics

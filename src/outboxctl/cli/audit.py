@@ -13,7 +13,7 @@ from outboxctl.domain.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from outboxctl.core.operator.trail import AuditRow, Touched
+    from outboxctl.core.operator.audit import AffectedEvent, AuditRow
     from outboxctl.settings import Settings
 
 
@@ -40,8 +40,7 @@ def audit(
     Example: outboxctl audit --action replay --since 2026-02-03
     """
     from outboxctl.cli import parse
-    from outboxctl.core.operator.audit import ACTIONS
-    from outboxctl.core.operator.trail import recent
+    from outboxctl.core.operator.audit import ACTIONS, recent_acts
 
     given = settings(database_url=database_url)
     if id is not None:
@@ -53,7 +52,7 @@ def audit(
         "since": None if since is None else parse.moment("--since", since),
     }
     with reading(given) as connection:
-        rows = recent(connection, limit=limit, **wanted)
+        rows = recent_acts(connection, limit=limit, **wanted)
     _show(rows, json=json)
 
 
@@ -73,20 +72,20 @@ def _show(rows: "Sequence[AuditRow]", *, json: bool) -> None:
 
 def _one(given: "Settings", id_: str, limit: int, *, json: bool) -> None:
     from outboxctl.cli import rendering
-    from outboxctl.core.operator import trail
+    from outboxctl.core.operator import audit
 
     with reading(given) as connection:
-        act = trail.act(connection, id_)
+        act = audit.act_by_id(connection, id_)
         if act is None:
             raise UsageError(f"there is no act {id_} in the audit", hint="`outboxctl audit` lists them")
         if json:
-            rendering.emit_json_list({"act": asdict(act)}, "events", trail.events(connection, id_))
+            rendering.emit_json_list({"act": asdict(act)}, "events", audit.events_of(connection, id_))
             return
-        now, events = trail.places(connection, id_), list(trail.events(connection, id_, limit=limit))
+        now, events = audit.states_of(connection, id_), list(audit.events_of(connection, id_, limit=limit))
     _view(act, now, events)
 
 
-def _view(act: "AuditRow", now: dict[str, int], events: "Sequence[Touched]") -> None:
+def _view(act: "AuditRow", now: dict[str, int], events: "Sequence[AffectedEvent]") -> None:
     from outboxctl.cli import rendering
 
     out = rendering.console()

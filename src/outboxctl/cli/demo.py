@@ -162,7 +162,7 @@ def _expected(check: "DemoCheck") -> str:
 
 
 def _how_to_use(kept: "Kept") -> str:
-    from outboxctl.domain.shell import export, quoted
+    from outboxctl.domain.printable import export, quoted
 
     return f"""
 The services keep running. To use them:

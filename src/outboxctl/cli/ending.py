@@ -47,7 +47,7 @@ def _add_typed_secrets() -> None:
         if any(sign in argument for sign in ("://", "@", "=")):
             redaction.add_url(argument)
     with suppress(Exception):  # whatever is wrong with the settings is not what is to be said now
-        from outboxctl.settings.secrecy import register_secrets
+        from outboxctl.settings.loading import register_secrets
 
         register_secrets({})
 

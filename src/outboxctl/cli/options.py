@@ -43,10 +43,10 @@ def print_progress(text: str) -> None:
 
 def settings(**flags: Any) -> "Settings":
     """All settings, with the flags given on this command line."""
-    from outboxctl.settings import doubts, load
+    from outboxctl.settings import load, probable_misspellings
 
     found = load(**flags)
-    for doubt in doubts():
+    for doubt in probable_misspellings():
         typer.echo(f"outboxctl: {doubt}", err=True)
     return found
 

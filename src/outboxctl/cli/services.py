@@ -92,7 +92,7 @@ def _make_indexes(given: "Settings") -> list[str]:
 
 
 def _print_exports(running: "Services", index: str, asked: "list[tuple[Service, int]]") -> None:
-    from outboxctl.domain.shell import export
+    from outboxctl.domain.printable import export
 
     typer.echo(export("DATABASE_URL", running.postgres.url))
     typer.echo(export("ELASTIC_URL", running.search.url))

@@ -1,6 +1,5 @@
-"""Connections to PostgreSQL, and its errors in the user's words."""
+"""Connections to PostgreSQL: bounded in time, with our own search path and limits in each transaction."""
 
-import re
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from typing import Any
@@ -12,24 +11,14 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.types.string import StrDumperUnknown
 from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from outboxctl.core import search_path, tls
-from outboxctl.core.connection_causes import public_cause
-from outboxctl.domain.errors import (
-    CutOffError,
-    LimitError,
-    LockedError,
-    OutboxctlError,
-    UnreachableError,
-    UsageError,
-)
-from outboxctl.domain.printable import brief
-from outboxctl.domain.redaction import redact
+from outboxctl.core.database_errors import NOT_FOUND, REACH, READ_ONLY, sqlstate, translate
+from outboxctl.domain.errors import CutOffError, UsageError
 from outboxctl.net.deadline import GUARD
 from outboxctl.net.urls import check_database_url
 
-# Bounded connecting, and a dead peer noticed within half a minute; a value in the URL wins.
+# Connecting is bounded, and a dead peer detected within half a minute; a value in the URL takes precedence.
 DEFAULTS: dict[str, str] = {
     "connect_timeout": "5",
     "application_name": "outboxctl",
@@ -39,83 +28,16 @@ DEFAULTS: dict[str, str] = {
     "tcp_user_timeout": "30000",
     "client_encoding": "utf8",
 }
-__all__ = ["Connection", "Database"]  # the type of a connection, so that no other room imports SQLAlchemy
-
-READ_ONLY = "25006"
-MOVED = ("42P01", "3F000", "42883")  # no such table, schema or function where this connection looked for it
-AWAY = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeoutError)
 STATEMENT_SHARE = 0.9  # of `longest`: the server's answer comes before we shut the socket
-OUT_OF_MEMORY, ALLOCATION = "53200", "invalid memory alloc request"  # the latter has no state of its own
-FUNCTION = re.compile(r"(PL/pgSQL|SQL) function .*?(?= line \d| statement \d|$)", re.M)
-LOOSE = (
-    "it looks for names in schemas in which other roles may create objects, and these are not searched: "
-    "ALTER FUNCTION … SET search_path = … gives it a path of its own (`outboxctl doctor` has the commands)"
-)
-UNUSABLE = "the database {name} cannot be used: {text}"
-REACH = "check DATABASE_URL, and that the server runs (`outboxctl services up` starts a local one)"
-# SQLSTATEs, and what they are to the user: the error, its message, what to do; for the probes our own words.
-KNOWN: tuple[tuple[set[str], type[OutboxctlError], str, str, str], ...] = (
-    (
-        {"42P01", "42703", "3F000"},  # undefined table, undefined column, no schema
-        UsageError,
-        "the schema in {name} is missing or damaged: {text}",
-        "run `outboxctl db upgrade`",
-        "the schema is missing or damaged: run `outboxctl db upgrade`",
-    ),
-    (
-        {"42501"},
-        UsageError,
-        "not permitted in {name}: {text}",
-        "use a role with the needed rights: `outboxctl db roles` shows them",
-        "a right is missing: see `outboxctl doctor`",
-    ),
-    (
-        {"22P05", "22021"},  # a character that the database's encoding lacks
-        UsageError,
-        "the database {name} cannot store a text: {text}",
-        "use characters that the database's encoding has (`SHOW server_encoding`)",
-        "a text cannot be stored in the database's encoding",
-    ),
-    (
-        {"55P03", "40P01"},  # lock not available in the time that we gave it; a deadlock
-        LockedError,
-        "the database {name} did not give a lock: {text}",
-        "a long transaction is in the way: try again once it has ended",
-        "a lock was not given in time (lock timeout), or there was a deadlock",
-    ),
-    (
-        {"54000", OUT_OF_MEMORY},  # a value of 1 GB
-        LimitError,
-        "the database {name} cannot do this: {state} {text}",
-        "ask for less at once",
-        "a value or a statement is too large for the server",
-    ),
-    (
-        {"57014"},
-        CutOffError,
-        UNUSABLE,
-        REACH,
-        "a statement took too long, or was cancelled",
-    ),  # statement_timeout, or somebody cancelled the statement
-    # Ended by the server: we were silent for too long in a transaction, or the transaction took too long.
-    (
-        {"25P03", "25P04"},
-        UnreachableError,
-        UNUSABLE,
-        REACH,
-        "the server ended a transaction that took too long",
-    ),
-    ({READ_ONLY}, UnreachableError, UNUSABLE, REACH, "the server is read-only"),
-)
+__all__ = ["Connection", "Database"]  # Connection, so that no other package imports SQLAlchemy
 
 
 class Database:
     """A pool of at most `connections` connections to one URL; nothing is opened before it is needed.
 
-    A transaction that lasts longer than `longest` seconds is cut off: its server may never answer.
-    The server ends it too, if it hears nothing from us for as long. A statement that waits for a lock
-    longer than `lock_timeout` seconds raises LockedError. `renew` gives the URL for each new
-    connection, where the password may have changed meanwhile.
+    A transaction that lasts longer than `longest` seconds is cut off, by the server too where it is idle for
+    as long. A statement that waits for a lock longer than `lock_timeout` seconds raises LockedError. `renew`
+    returns the URL for each new connection, where the password may have changed meanwhile.
     """
 
     def __init__(
@@ -146,18 +68,18 @@ class Database:
         """One transaction. Raises UnreachableError or UsageError in place of the driver's errors."""
         try:
             with self.engine.connect() as connection, self.bounded(driver(connection)), connection.begin():
-                # The server ends this transaction if we fall silent: it would keep our rows locked for hours.
+                # The server ends this transaction where we stay idle: it would keep rows locked for hours.
                 search_path.pin(connection, self._limits)
                 yield connection
         except (SQLAlchemyError, psycopg.Error) as error:
-            if _state(error) in {READ_ONLY, *MOVED}:
+            if sqlstate(error) in {READ_ONLY, *NOT_FOUND}:
                 # After a failover the next connection may find the new primary; a table may be elsewhere now.
                 self.engine.dispose()
             raise translate(error, self.name) from error
 
     @contextmanager
     def bounded(self, session: Any) -> Iterator[None]:
-        """Cut a driver's connection off if what is done with it in the block takes too long."""
+        """Cut a driver's connection off where the block takes longer than `longest`."""
         if self._longest is None:
             yield
             return
@@ -176,7 +98,7 @@ class Database:
 
     @contextmanager
     def apart(self) -> Iterator[psycopg.Connection]:
-        """A session outside the pool, each statement a transaction: for what belongs to a session.
+        """A session outside the pool, in autocommit, for what belongs to a session (LISTEN).
 
         Its search path is the login's own: only for statements without a function, an operator or a table.
         Raises UnreachableError or UsageError in place of the driver's errors.
@@ -194,13 +116,13 @@ class Database:
 
     def _connect_for_pool(self) -> Any:
         connection = self._connect()
-        # A pooler may hand us a session that listens for somebody: what it hears must not pile up.
+        # A pooler may give us a session that listens: its notifications must not accumulate.
         connection.add_notify_handler(lambda _: None)
         return connection
 
     def _connect(self) -> Any:
         if self._renew:
-            with suppress(UsageError):  # half written: what we have may still do
+            with suppress(UsageError):  # a file that is half written: the old URL may still be valid
                 self._conninfo = DEFAULTS | parameters(self._renew())
         try:
             # Nothing is prepared: the session may sit behind a pooler in transaction mode.
@@ -208,12 +130,12 @@ class Database:
         except psycopg.OperationalError as error:
             raise tls.explained(error, self._conninfo, self.name) or error from None
         if connection.info.parameter_status("server_encoding") == "SQL_ASCII":
-            _be_lenient(connection)
+            _accept_any_bytes(connection)
         return connection
 
 
 class LenientText(Loader):
-    """Bytes that are no UTF-8 become lone surrogates: they stop only whoever needs that very text."""
+    """Bytes that are no UTF-8 become lone surrogates, so that only the use of that text fails."""
 
     def load(self, data: Buffer) -> str:
         """Decode one value."""
@@ -221,15 +143,15 @@ class LenientText(Loader):
 
 
 class LenientString(StrDumperUnknown):
-    """The way back, so that a row can be asked for by what was read of it."""
+    """The inverse, so that a row can be selected by a text that was read."""
 
     def dump(self, obj: str) -> Buffer | None:
         """Encode one parameter."""
         return super().dump(obj) if "\x00" in obj else obj.encode("utf-8", "surrogateescape")
 
 
-def _be_lenient(connection: psycopg.Connection) -> None:
-    """Such a database holds any bytes; as UTF-8 it would refuse a whole claim for the text of one row."""
+def _accept_any_bytes(connection: psycopg.Connection) -> None:
+    """For a SQL_ASCII database: decoded as UTF-8, one row's text could make a whole claim fail."""
     connection.execute("SET client_encoding TO SQL_ASCII")
     connection.commit()
     for kind in ("text", "varchar", "bpchar", "name"):
@@ -237,42 +159,14 @@ def _be_lenient(connection: psycopg.Connection) -> None:
     connection.adapters.register_dumper(str, LenientString)
 
 
-def translate(error: Exception, name: str) -> OutboxctlError:
-    """The user's view of a driver error: what failed, where, what to do; never the statement."""
-    cause = getattr(error, "orig", error)
-    text = brief(redact(str(cause)).strip().partition("\n")[0], 300)
-    state = OUT_OF_MEMORY if ALLOCATION in text else _state(error)
-    if state in MOVED and (inside := _inside(cause)):
-        return UsageError(f"{inside} failed in {name}: {text}", hint=LOOSE, public=LOOSE)
-    for states, kind, message, hint, public in KNOWN:
-        if state in states:
-            return kind(message.format(name=name, state=state, text=text), hint=hint, public=public)
-    if isinstance(cause, AWAY):
-        return UnreachableError(UNUSABLE.format(name=name, text=text), hint=REACH, public=public_cause(text))
-    return OutboxctlError(
-        f"the database {name} refused: {state} {text}", public="the server refused a statement"
-    )
-
-
-def _inside(cause: Any) -> str:
-    """The function in which it happened, where our statement fired one; empty otherwise."""
-    context = str(getattr(getattr(cause, "diag", None), "context", None) or "")
-    found = FUNCTION.search(context)
-    return brief(found[0], 140) if found else ""
-
-
 def _limits(longest: float | None, lock_timeout: float | None) -> str:
-    """What every transaction begins with: one message, whatever is in it."""
+    """The limits with which every transaction begins, as one message."""
     seconds = {
         "idle_in_transaction_session_timeout": longest,
         "statement_timeout": longest and longest * STATEMENT_SHARE,
         "lock_timeout": lock_timeout,
     }
     return "; ".join(f"SET LOCAL {name} = {int(s * 1_000)}" for name, s in seconds.items() if s)
-
-
-def _state(error: Exception) -> str:
-    return getattr(getattr(error, "orig", error), "sqlstate", None) or ""
 
 
 def describe(conninfo: dict[str, Any]) -> str:
@@ -282,7 +176,7 @@ def describe(conninfo: dict[str, Any]) -> str:
 
 
 def host_of(connection: Connection) -> str:
-    """The host that a connection really leads to; a path for a socket of this machine."""
+    """The host of a connection's server; a path for a socket of this machine."""
     info = driver(connection).info
     return str(info.hostaddr or info.host)
 
@@ -293,16 +187,16 @@ def driver(connection: Connection) -> Any:
 
 
 def parameters(url: str) -> dict[str, Any]:
-    """What a URL says to libpq, by libpq's names. UsageError for one that it cannot read."""
+    """The parameters that libpq reads in a URL, by libpq's names. UsageError where it cannot read it."""
     try:
-        given = conninfo_to_dict(check_database_url(url))
+        values = conninfo_to_dict(check_database_url(url))
     except (psycopg.Error, ValueError):
         # libpq's message repeats parts of the URL, the password among them.
         raise UsageError(
             "bad setting DATABASE_URL: PostgreSQL's library cannot read this URL",
             hint="expected postgresql://user:password@host:5432/name, special characters percent-encoded",
         ) from None
-    if "," in str(given.get("host", "")):
-        # Of several servers a standby may be the first; nothing here is of use on one that takes no writes.
-        given.setdefault("target_session_attrs", "read-write")
-    return given
+    if "," in str(values.get("host", "")):
+        # Of several servers the first may be a standby, and we need one that takes writes.
+        values.setdefault("target_session_attrs", "read-write")
+    return values

@@ -18,10 +18,10 @@ COLUMNS = "entity_type, entity_id, op, event_version, status, attempts, replay_c
 ROW = "{id}, {entity_type}, {entity_id}, {op}, {event_version}, 'pending', 0, 0, now(), now()"
 # Other unique constraints are the application's own, and none of them is to be passed over in silence.
 ONCE = "ON CONFLICT (id) DO NOTHING"
-# A partitioned table has no unique id to name there, and could hold one twice: so it is looked up, by one
-# transaction after the other. Nowhere else: a look is a read that two SERIALIZABLE transactions would fail
-# over, and a plan made while the table was empty would read all of it for every event.
-# By full names and exact types: in the application's session its own search path holds.
+# A partitioned table has no unique index on the id, and could hold one twice: so the id is looked up, by one
+# transaction after the other. Only there: two SERIALIZABLE transactions would fail over such a read, and a
+# plan made while the table was empty would read all of it for every event.
+# By full names and exact types: the search path is the application's.
 LOCK = f"""SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended({{id}}, 0))
 FROM pg_catalog.pg_class WHERE oid OPERATOR(pg_catalog.=) CAST('{EVENTS}' AS pg_catalog.regclass)
     AND relkind OPERATOR(pg_catalog.=) 'p'"""
@@ -46,32 +46,31 @@ def enqueue(
     `connection` is a SQLAlchemy Connection or Session, or a psycopg Connection or Cursor. The event
     becomes visible to the worker when that transaction commits, and vanishes if it rolls back.
 
-    With an `event_id` of the caller's a repeated call is one event (the first wins; of two at once in
-    a partitioned outbox too, but under REPEATABLE READ); without, each call is an event of its own,
-    and the worker sends the entity once. `event_version` is the version of the source row in the same
-    transaction; a delete's must be above the last upsert's.
+    With an `event_id` a repeated call is one event (the first wins; of two at once in a partitioned outbox
+    too, except under REPEATABLE READ); without one, each call is an event of its own, and the worker sends
+    the entity once. `event_version` is the version of the source row in the same transaction; a delete's must
+    be above the last upsert's.
 
-    `traceparent` (W3C Trace Context) is the trace that the worker's span will link to; by default that
-    of the span that is active in OpenTelemetry, if the application uses it; `""` for none. An invalid one
-    is left out, as the standard wants it: it may be a stranger's header, and no trace is worth an event.
+    `traceparent` (W3C Trace Context) is the trace that the worker's span will link to; by default that of
+    OpenTelemetry's active span; `""` for none. An invalid one is left out, as the standard requires.
 
     Returns the event's id. Raises ValueError for a bad argument, TypeError for what is no connection, or an
     async one.
     """
-    given = checked(entity_type=entity_type, entity_id=entity_id, op=op, event_version=event_version)
-    given["id"] = str(UUID(str(event_id)) if event_id else uuid7())
+    values = checked(entity_type=entity_type, entity_id=entity_id, op=op, event_version=event_version)
+    values["id"] = str(UUID(str(event_id)) if event_id else uuid7())
     into, row = f"INSERT INTO {EVENTS} (id, {COLUMNS})", ROW
     if trace := _traceparent(traceparent):
-        given["traceparent"] = trace
+        values["traceparent"] = trace
         into, row = into.replace(")", ", traceparent)"), f"{ROW}, {{traceparent}}"
-    execute = _executor(connection, given)
+    execute = _executor(connection, values)
     if not event_id:
         execute(f"{into} VALUES ({row})")
     elif execute(LOCK).fetchone() is None:
         execute(f"{into} VALUES ({row}) {ONCE}")
     else:
         execute(f"{into} SELECT {row} {IF_NEW}")
-    return UUID(given["id"])
+    return UUID(values["id"])
 
 
 def checked(*, entity_type: str, entity_id: UUID | str, op: str, event_version: int) -> dict[str, Any]:
@@ -84,19 +83,19 @@ def checked(*, entity_type: str, entity_id: UUID | str, op: str, event_version: 
     }
 
 
-def _traceparent(given: str | None) -> str | None:
-    """What is to be written; who has not loaded OpenTelemetry has no span, and need not pay for a look."""
-    if given is None and "opentelemetry.trace" in sys.modules:
+def _traceparent(traceparent: str | None) -> str | None:
+    """The value to write; an application that has not imported OpenTelemetry has no span."""
+    if traceparent is None and "opentelemetry.trace" in sys.modules:
         from opentelemetry.trace.propagation import tracecontext  # noqa: PLC0415 - the application's own
 
         carrier: dict[str, str] = {}
         tracecontext.TraceContextTextMapPropagator().inject(carrier)
-        given = carrier.get("traceparent")
-    return given if given and TRACEPARENT.fullmatch(given) else None
+        traceparent = carrier.get("traceparent")
+    return traceparent if traceparent and TRACEPARENT.fullmatch(traceparent) else None
 
 
-def _executor(connection: Any, given: dict[str, Any]) -> Callable[[str], Any]:
-    """What executes a statement with the values that are given, and returns its cursor or result."""
+def _executor(connection: Any, values: dict[str, Any]) -> Callable[[str], Any]:
+    """A function that executes a statement with these values, and returns its cursor or result."""
     if not hasattr(connection, "execute"):
         raise TypeError(f"enqueue needs a connection, session or cursor, not {type(connection).__name__}")
     if inspect.iscoroutinefunction(connection.execute):
@@ -104,12 +103,12 @@ def _executor(connection: Any, given: dict[str, Any]) -> Callable[[str], Any]:
     if any(base.__module__.partition(".")[0] == "psycopg" for base in type(connection).__mro__):
         from psycopg.rows import tuple_row  # noqa: PLC0415 - as below
 
-        # A cursor of our own: the caller's may make anything of a row.
+        # A cursor of our own: the caller's may have another row factory.
         cursor = getattr(connection, "connection", connection).cursor(row_factory=tuple_row)
-        return lambda statement: cursor.execute(_marked(statement, "%({})s"), given)
+        return lambda statement: cursor.execute(_marked(statement, "%({})s"), values)
     from sqlalchemy import text  # noqa: PLC0415 - a psycopg user does not need it loaded
 
-    return lambda statement: connection.execute(text(_marked(statement, ":{}")), given)
+    return lambda statement: connection.execute(text(_marked(statement, ":{}")), values)
 
 
 def _marked(statement: str, mark: str) -> str:

@@ -1,8 +1,8 @@
-"""Sessions of this database: ended by the server, and our own."""
+"""Sessions of this database, for drills: end them, make new ones read-only, identify our own."""
 
 from sqlalchemy import Connection, text
 
-# Ours know each other by the name that the settings give them all (`outboxctl`, or the URL's own).
+# All outboxctl sessions have the same application_name (`outboxctl`, or the URL's).
 TERMINATE = text("""
 SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
@@ -19,6 +19,20 @@ def terminate(connection: Connection, *, everybody: bool) -> int:
 
 
 def own(connection: Connection) -> tuple[int, float]:
-    """The server's process of this very session, and when it began, in seconds since the epoch."""
+    """The server process of this session, and when it began, in seconds since the epoch."""
     pid, began = connection.execute(OWN).one()
     return int(pid), float(began)
+
+
+ALTER = text("SELECT format('ALTER DATABASE %I ' || :change, current_database())")
+ON, DEFAULT = "SET default_transaction_read_only = on", "RESET default_transaction_read_only"
+
+
+def set_read_only(connection: Connection, *, on: bool) -> None:
+    """Make transactions of new sessions read-only, as after a failover to a standby; or reset that.
+
+    Must be the first statement of its transaction. UsageError where the role does not own the database.
+    """
+    connection.exec_driver_sql("SET TRANSACTION READ WRITE")  # this session may be read-only itself
+    statement = connection.execute(ALTER, {"change": ON if on else DEFAULT}).scalar_one()
+    connection.exec_driver_sql(statement)

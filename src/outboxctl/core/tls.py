@@ -1,6 +1,6 @@
-"""TLS on the way to PostgreSQL: its files read before connecting, and what was wrong where it failed.
+"""TLS to PostgreSQL: its files are checked before connecting, and a failure is explained.
 
-libpq says only "certificate verify failed"; a handshake of our own says why.
+libpq reports only "certificate verify failed"; a handshake of our own has the reason.
 """
 
 import os
@@ -16,16 +16,16 @@ from outboxctl.net.certificates import DATABASE, Files, explain_certificates, ot
 SSL_REQUEST = b"\x00\x00\x00\x08\x04\xd2\x16\x2f"  # "SSLRequest" of the protocol: length 8, code 80877103
 SECONDS = 2.0
 VAGUE = "certificate verify failed"
-NAMES = re.compile('"[^"]*"')  # a user, a database or a host may be called anything, `fingerprint` too
+NAMES = re.compile('"[^"]*"')  # a user, a database or a host may have any name, `fingerprint` too
 OPTIONS = {"sslrootcert": "PGSSLROOTCERT", "sslcert": "PGSSLCERT", "sslkey": "PGSSLKEY"}
 
 
-def check(given: Mapping[str, Any]) -> None:
-    """Read the files that a connection's parameters name. UsageError for what libpq would not take.
+def check(parameters: Mapping[str, Any]) -> None:
+    """Read the files that a connection's parameters name. UsageError for what libpq would refuse.
 
-    Those that libpq finds by itself in `~/.postgresql` are left to it.
+    The defaults in `~/.postgresql` are not checked.
     """
-    files = _files(given)
+    files = _files(parameters)
     if files:
         files.context()
     if files.key and others_may_read(files.key):
@@ -33,38 +33,39 @@ def check(given: Mapping[str, Any]) -> None:
         raise UsageError(f"bad setting {DATABASE.key}: {files.key}: {why}", hint=f"chmod 600 {files.key}")
 
 
-def explained(error: Exception, given: Mapping[str, Any], where: str) -> UntrustedError | None:
+def explained(error: Exception, parameters: Mapping[str, Any], where: str) -> UntrustedError | None:
     """The error for a connection that failed because of certificates; None for any other reason."""
-    found = explain_certificates(NAMES.sub("", str(error)), DATABASE)
-    if found and VAGUE in str(error):
-        found = explain_certificates(_handshake(given), DATABASE) or found
-    if not found:
+    explanation = explain_certificates(NAMES.sub("", str(error)), DATABASE)
+    if explanation and VAGUE in str(error):
+        explanation = explain_certificates(_handshake(parameters), DATABASE) or explanation
+    if not explanation:
         return None
-    what = f"the database {where} cannot be used (tls): {found[0]}"
-    return UntrustedError(what, hint=found[1], public=f"tls: {'; '.join(found)}")
+    what, hint = explanation
+    message = f"the database {where} cannot be used (tls): {what}"
+    return UntrustedError(message, hint=hint, public=f"tls: {what}; {hint}")
 
 
-def _files(given: Mapping[str, Any]) -> Files:
-    ca, cert, key = (str(given.get(name) or os.environ.get(env) or "") for name, env in OPTIONS.items())
-    if not (cert and key):  # libpq looks for the other one at home
+def _files(parameters: Mapping[str, Any]) -> Files:
+    ca, cert, key = (str(parameters.get(name) or os.environ.get(env) or "") for name, env in OPTIONS.items())
+    if not (cert and key):  # libpq takes the other one from ~/.postgresql
         cert = key = ""
-    password = str(given.get("sslpassword") or "")
+    password = str(parameters.get("sslpassword") or "")
     return Files(DATABASE, ca if ca != "system" else None, cert or None, key or None, password)
 
 
-def _handshake(given: Mapping[str, Any]) -> str:
-    """What a handshake with the first server of the parameters fails with; nothing where it does not."""
+def _handshake(parameters: Mapping[str, Any]) -> str:
+    """The error of a handshake with the first server of the parameters; empty where there is none."""
     import ssl  # noqa: PLC0415 - takes a moment, and only a failure needs it
 
     host, numeric, port = (
-        str(given.get(name) or "").partition(",")[0] for name in ("host", "hostaddr", "port")
+        str(parameters.get(name) or "").partition(",")[0] for name in ("host", "hostaddr", "port")
     )
     address = (numeric or host, int(port or 5432))
     with suppress(OSError, UsageError), socket.create_connection(address, SECONDS) as raw:
         raw.sendall(SSL_REQUEST)
         if raw.recv(1) == b"S":
             try:
-                _files(given).context().wrap_socket(raw, server_hostname=host).close()
+                _files(parameters).context().wrap_socket(raw, server_hostname=host).close()
             except ssl.SSLError as error:
                 return str(error)
     return ""

@@ -6,6 +6,7 @@ suspend would look a second old, and be sent: the database has long given its ev
 
 import sys
 import time
+from math import inf
 
 # Of a kind that counts suspended time, by platform; Windows has none that Python can read.
 CLOCKS = {"linux": "CLOCK_BOOTTIME", "darwin": "CLOCK_MONOTONIC"}
@@ -18,3 +19,32 @@ def monotonic() -> float:
     In place of `time.monotonic` in all of `outboxctl.worker` and wherever a deadline is shared with it.
     """
     return time.monotonic() if _CLOCK is None else time.clock_gettime(_CLOCK)
+
+
+class Deadline:
+    """When the requests of one delivery must have ended, on `clock.monotonic`.
+
+    Thread-safe: the owner of a lease moves it while another thread sends. Each attribute is replaced as a
+    whole, so no lock is needed.
+    """
+
+    def __init__(self, ends: float, *, latest_start: float = inf) -> None:
+        self._ends, self._latest_start = ends, latest_start
+
+    @classmethod
+    def within(cls, seconds: float) -> "Deadline":
+        """The deadline in `seconds` from now."""
+        return cls(monotonic() + seconds)
+
+    def seconds_left(self) -> float:
+        """Seconds that a request which starts now may take; none may start where it is 0 or less."""
+        now = monotonic()
+        return 0.0 if now > self._latest_start else self._ends - now
+
+    def move(self, ends: float) -> None:
+        """Requests that start from now on may take until `ends`; an expired deadline stays expired."""
+        self._ends = ends
+
+    def expire(self) -> None:
+        """No request may start from now on."""
+        self._latest_start = -inf

@@ -1,6 +1,7 @@
 """Text from outside made safe to print, log and store: short, one line, no control characters, no secret."""
 
 import re
+from shlex import quote
 
 from outboxctl.domain.redaction import cut, redact
 
@@ -52,3 +53,14 @@ def plain(message: str) -> str:
 def _escape(match: re.Match[str]) -> str:
     code = ord(match.group())
     return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"  # noqa: PLR2004 - width of the escape
+
+
+def quoted(text: object) -> str:
+    """One word of a POSIX shell, between quotes even where it needs none, as the lab document has it."""
+    plain = str(text)
+    return quote(plain) if "'" in plain else f"'{plain}'"
+
+
+def export(name: str, value: object) -> str:
+    """The line that sets a variable to this value."""
+    return f"export {name}={quoted(value)}"

@@ -1,14 +1,14 @@
-"""The settings of both ends: how to reach them, as whom, and whom to trust."""
+"""The settings of the connections to PostgreSQL and the sink: addresses, credentials, trust."""
 
 import re
 
-from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic import AliasChoices, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import CONTROL
 from outboxctl.net.urls import check_database_url, check_sink_urls
-from outboxctl.settings.kinds import Environment, SinkProduct
+from outboxctl.settings.kinds import Environment, SinkProduct, setting
 
 MAX_INDEX_BYTES = 255
 FORBIDDEN_IN_INDEX = '\\/*?"<>| ,#:'
@@ -26,66 +26,49 @@ class ConnectionSettings(BaseSettings):
         hide_input_in_errors=True,
         populate_by_name=True,
         case_sensitive=True,
-        defer_build=True,  # none of these alone is ever made
+        defer_build=True,  # no instance of this class alone is made
     )
 
-    database_url: SecretStr | None = Field(
-        None,
-        validation_alias="DATABASE_URL",
-        description="PostgreSQL: postgresql://, postgres:// or postgresql+psycopg://",
+    database_url: SecretStr | None = setting(
+        "DATABASE_URL", None, "PostgreSQL: postgresql://, postgres:// or postgresql+psycopg://"
     )
-    elastic_url: SecretStr = Field(
-        SecretStr("http://localhost:9200"),
-        validation_alias="ELASTIC_URL",
-        description="the sink: one URL or several, comma-separated",
+    elastic_url: SecretStr = setting(
+        "ELASTIC_URL", SecretStr("http://localhost:9200"), "the sink: one URL or several, comma-separated"
     )
-    sink: SinkProduct = Field(
+    sink: SinkProduct = setting(
+        "OUTBOX_SINK",
         SinkProduct.AUTO,
-        validation_alias="OUTBOX_SINK",
-        description="`elasticsearch`, `opensearch` (the extra of that name), or `auto`: whichever answers",
+        "`elasticsearch`, `opensearch` (the extra of that name), or `auto`: whichever answers",
     )
-    elastic_index: str = Field(
-        "outbox-search-index", validation_alias="ELASTIC_INDEX", description="index or write alias"
+    elastic_index: str = setting("ELASTIC_INDEX", "outbox-search-index", "index or write alias")
+    elastic_api_key: SecretStr | None = setting(
+        "ELASTIC_API_KEY", None, "API key; wins over user and password"
     )
-    elastic_api_key: SecretStr | None = Field(
-        None, validation_alias="ELASTIC_API_KEY", description="API key; wins over user and password"
+    elastic_username: str | None = setting("ELASTIC_USERNAME", None, "user for basic authentication")
+    elastic_password: SecretStr | None = setting("ELASTIC_PASSWORD", None, "its password")
+    elastic_ca_certs: str | None = setting(
+        "ELASTIC_CA_CERTS", None, "PEM file of the CA that signed the sink's certificate"
     )
-    elastic_username: str | None = Field(
-        None, validation_alias="ELASTIC_USERNAME", description="user for basic authentication"
+    elastic_client_cert: str | None = setting(
+        "ELASTIC_CLIENT_CERT", None, "PEM file of our own certificate, where the sink asks for one"
     )
-    elastic_password: SecretStr | None = Field(
-        None, validation_alias="ELASTIC_PASSWORD", description="its password"
+    elastic_client_key: str | None = setting(
+        "ELASTIC_CLIENT_KEY", None, "PEM file of its key, if that is not in the same file"
     )
-    elastic_ca_certs: str | None = Field(
+    elastic_fingerprint: str | None = setting(
+        "ELASTIC_FINGERPRINT",
         None,
-        validation_alias="ELASTIC_CA_CERTS",
-        description="PEM file of the CA that signed the sink's certificate",
+        "SHA-256 of the sink's certificate or its CA, in hex, in place of ELASTIC_CA_CERTS",
     )
-    elastic_client_cert: str | None = Field(
+    environment: Environment | None = setting(
+        AliasChoices("OUTBOX_ENV", "WORDLOOM_ENV"),
         None,
-        validation_alias="ELASTIC_CLIENT_CERT",
-        description="PEM file of our own certificate, where the sink asks for one",
+        "dev, test, sandbox or prod; checked against the marker in the database",
     )
-    elastic_client_key: str | None = Field(
-        None,
-        validation_alias="ELASTIC_CLIENT_KEY",
-        description="PEM file of its key, if that is not in the same file",
-    )
-    elastic_fingerprint: str | None = Field(
-        None,
-        validation_alias="ELASTIC_FINGERPRINT",
-        description="SHA-256 of the sink's certificate or its CA, in hex, in place of ELASTIC_CA_CERTS",
-    )
-    environment: Environment | None = Field(
-        None,
-        validation_alias=AliasChoices("OUTBOX_ENV", "WORDLOOM_ENV"),
-        description="dev, test, sandbox or prod; checked against the marker in the database",
-    )
-
-    trust_dotenv: bool = Field(
+    trust_dotenv: bool = setting(
+        "OUTBOX_TRUST_DOTENV",
         False,
-        validation_alias="OUTBOX_TRUST_DOTENV",
-        description="`on`: secrets of the environment may go where `.env` says; counts only outside `.env`",
+        "`on`: secrets of the environment may go where `.env` says; counts only outside `.env`",
     )
 
     @field_validator("database_url")

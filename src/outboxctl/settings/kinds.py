@@ -1,14 +1,19 @@
-"""Kinds of values: bounds, and the words that a setting takes."""
+"""How a setting is declared: its name, default and meaning; kinds of values, and the words that one takes."""
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AliasChoices, Field
 
 Seconds = Annotated[float, Field(gt=0, le=10 * 365 * 86_400, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Port = Annotated[int, Field(ge=1, le=65_535)]
 Environment = Literal["dev", "test", "sandbox", "prod"]
+
+
+def setting(name: str | AliasChoices, default: Any, meaning: str, **bounds: Any) -> Any:
+    """The field of a setting: its variable in the environment, its default, and what it is for."""
+    return Field(default, validation_alias=name, description=meaning, **bounds)
 
 
 class OutagePolicy(StrEnum):

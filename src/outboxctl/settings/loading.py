@@ -1,85 +1,114 @@
-"""Reading all settings, and one line for what is wrong with them."""
+"""Reading all settings: secrets hidden first, unknown names refused, one line for what is wrong."""
 
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
+from difflib import get_close_matches
 from typing import Any
 
 from pydantic import ValidationError
 
+from outboxctl.domain import redaction
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief, plain
-from outboxctl.settings import placement, unknown_names
-from outboxctl.settings.model import Settings, all_names, env_names, is_secret
+from outboxctl.settings import placement
+from outboxctl.settings.model import Settings, all_names, env_names, is_secret, secrets
 from outboxctl.settings.origin import dotenv_values, files_in_force
-from outboxctl.settings.secrecy import register_secrets
+
+PREFIX = "OUTBOX_"
+CHAOS_PREFIX = "OUTBOX_CHAOS_"  # flags of `chaos es`, not settings: typer reads them
+SIMILAR = 0.85  # of a name that does not have our prefix
+# What Kubernetes sets for a service of the pod's namespace (`outbox`, `outbox-metrics`):
+# https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
+LINK = re.compile(r"OUTBOX_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_\w+)?)")
+LINKED_PORT = re.compile(r"(tcp|udp|sctp)://\S+")
+# Not settings of ours: what libpq and OpenTelemetry read from the environment by themselves.
+FOREIGN_SECRETS = ("PGPASSWORD", "OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS")
 
 
 def load(**flags: Any) -> Settings:
     """Read all settings; a flag that is None was not given.
 
-    Raises UsageError naming a bad one, for a name that begins like ours and is none, and for a secret
-    that would go to an endpoint of a less trusted place than its own.
+    Raises UsageError naming a bad one, for a misspelt name with our prefix, and for a secret that would be
+    sent to an endpoint of a less trusted origin than its own.
     """
-    given = {name: value for name, value in flags.items() if value is not None}
+    options = {name: value for name, value in flags.items() if value is not None}
     try:
-        register_secrets(given)
+        register_secrets(options)
         _refuse_unknown_names()
-        found = Settings(**given)
+        settings = Settings(**options)
     except ValidationError as error:
-        raise UsageError(_explain(error, given)) from None
+        raise UsageError(_explain(error, options)) from None
     except (UnicodeDecodeError, OSError) as error:
         raise UsageError(f".env cannot be read: {type(error).__name__}") from None
-    placement.check(found, given)
-    found._files = {field: file for field, file in files_in_force().items() if field not in given}
-    return found
+    placement.check(settings, options)
+    settings._files = {field: file for field, file in files_in_force().items() if field not in options}
+    return settings
 
 
-def doubts() -> list[str]:
-    """What may be misspelt, and may be somebody else's as well."""
-    near = unknown_names.doubtful(dotenv_values() | os.environ, all_names())
-    return [f"{name} is no setting of ours; did you mean {setting}?" for name, setting in near.items()]
+def register_secrets(flags: Mapping[str, Any]) -> None:
+    """Register for redaction every secret of flags, environment and `.env`, a malformed one too.
+
+    A secret in a file is registered when it is read (`secret_files`): it may change while the process runs.
+    """
+    for level in (os.environ, dotenv_values()):
+        for name in [*(name for _, name in secrets()), *FOREIGN_SECRETS]:
+            redaction.add_setting(name, level.get(name) or "")
+    for field, name in secrets():
+        redaction.add_setting(name, str(flags.get(field) or ""))
+
+
+def probable_misspellings() -> list[str]:
+    """Names like `ELASTIC_…`, which other programs may use as well, that are close to a setting's name."""
+    level, known = dotenv_values() | os.environ, all_names()
+    names = (name for name in sorted(level) if name.startswith("ELASTIC_") and name not in known)
+    near = ((name, _nearest(name, known, SIMILAR)) for name in names)
+    return [f"{name} is no setting of ours; did you mean {setting}?" for name, setting in near if setting]
+
+
+def unknown_names(level: Mapping[str, str | None], known: Collection[str]) -> list[str]:
+    """Names with our prefix that are no settings, sorted."""
+    names = (name for name in level if name.startswith(PREFIX) and name not in known)
+    return sorted(
+        name for name in names if not (name.startswith(CHAOS_PREFIX) or _by_kubernetes(name, level[name]))
+    )
 
 
 def _refuse_unknown_names() -> None:
     known = all_names()
     for level, where in ((os.environ, "the environment"), (dotenv_values(), ".env")):
-        for name in unknown_names.unknown(level, known):
-            near = unknown_names.nearest(name, known)
+        for name in unknown_names(level, known):
+            near = _nearest(name, known)
             raise UsageError(
                 f"unknown setting {brief(name, 80)} in {where}",
                 hint=f"did you mean {near}?" if near else "`outboxctl config show` lists all; unset it",
             )
 
 
+def _nearest(name: str, known: Collection[str], similar: float = 0.6) -> str | None:
+    return next(iter(get_close_matches(name, known, 1, similar)), None)
+
+
+def _by_kubernetes(name: str, value: str | None) -> bool:
+    return bool(LINK.fullmatch(name) or (name.endswith("_PORT") and LINKED_PORT.fullmatch(value or "")))
+
+
 def _explain(error: ValidationError, flags: Mapping[str, Any]) -> str:
     first = error.errors(include_url=False)[0]
-    field = _field_of(str(first["loc"][0]))
-    where = f"--{field.replace('_', '-')}" if field in flags else _name_set(field)
-    raw = flags.get(field, _raw(field))
+    location = str(first["loc"][0])
+    field = next(f for f in Settings.model_fields if location == f or location in env_names(f))
+    where, raw = (f"--{field.replace('_', '-')}", flags[field]) if field in flags else _set_as(field)
     shown = "" if is_secret(field) else f" {brief(repr(raw), 80)}"
-    linked = unknown_names.link(raw) if isinstance(raw, str) else False
+    linked = isinstance(raw, str) and LINKED_PORT.fullmatch(raw)
     why = "a Kubernetes service set it; say enableServiceLinks: false" if linked else plain(first["msg"])
     return f"bad setting {where}{shown}: {why}"
 
 
-def _field_of(location: str) -> str:
-    return next(f for f in Settings.model_fields if location == f or location in env_names(f))
-
-
-def _name_set(field: str) -> str:
+def _set_as(field: str) -> tuple[str, str | None]:
+    """Where this field's value is set, for people, and the value."""
+    values = {name: os.environ.get(name) or dotenv_values().get(name) for name in env_names(field)}
+    name = next((name for name, value in values.items() if value), env_names(field)[0])
     if file := files_in_force().get(field):
-        return f"{file[0]} ({brief(file[1], 200)})"
-    name = _set_name(field)
-    return f"{name} in {'the environment' if os.environ.get(name) else '.env'}" if _raw_of(name) else name
-
-
-def _set_name(field: str) -> str:
-    return next((name for name in env_names(field) if _raw_of(name)), env_names(field)[0])
-
-
-def _raw(field: str) -> str | None:
-    return _raw_of(_set_name(field))
-
-
-def _raw_of(name: str) -> str | None:
-    return os.environ.get(name) or dotenv_values().get(name)
+        return f"{file[0]} ({brief(file[1], 200)})", values[name]
+    place = f" in {'the environment' if os.environ.get(name) else '.env'}" if values[name] else ""
+    return name + place, values[name]

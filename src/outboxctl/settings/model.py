@@ -17,10 +17,10 @@ from pydantic_settings import (
 
 from outboxctl.domain.errors import UsageError
 from outboxctl.settings import secret_files
-from outboxctl.settings.worker import Running
+from outboxctl.settings.worker import WorkerSettings
 
 
-class Settings(Running):
+class Settings(WorkerSettings):
     """All settings, validated. Seconds are floats in seconds; sizes are events."""
 
     model_config = SettingsConfigDict(defer_build=False)
@@ -37,25 +37,25 @@ class Settings(Running):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - a folder of them; we name each
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """A secret's file stands where its value would, behind it."""
+        """A secret's file has the precedence of the place that names it, after values in that place."""
         assert isinstance(init_settings, InitSettingsSource)  # noqa: S101 - for the type checker
         assert isinstance(dotenv_settings, EnvSettingsSource)  # noqa: S101 - the same
-        given = init_settings.init_kwargs
+        flags = init_settings.init_kwargs
         return (
             init_settings,
             env_settings,
-            SecretFiles(settings_cls, os.environ, given),
+            SecretFiles(settings_cls, os.environ, flags),
             dotenv_settings,
-            SecretFiles(settings_cls, dotenv_settings.env_vars, given),
+            SecretFiles(settings_cls, dotenv_settings.env_vars, flags),
         )
 
     def renewed(self) -> "Settings":
-        """These settings with what the files of secrets hold now; itself where nothing new can be read."""
+        """These settings with what the files of secrets hold now; unchanged where nothing new can be read."""
         if not self._files:
             return self
         new = {}
         for field, (name, path) in self._files.items():
-            with suppress(UsageError):  # it is being replaced just now
+            with suppress(UsageError):  # the file is being replaced just now
                 new[field] = secret_files.read(name, path)
         with suppress(ValidationError):
             fresh = Settings(**({"_env_file": None} | self.model_dump() | new))
@@ -65,19 +65,19 @@ class Settings(Running):
 
 
 class SecretFiles(PydanticBaseSettingsSource):
-    """What the files hold that one place (the environment, `.env`) names; not for what is `given` already."""
+    """What the files hold that one `level` (the environment, `.env`) names; nothing for what a flag sets."""
 
     def __init__(
-        self, settings_cls: type[BaseSettings], level: Mapping[str, str | None], given: Collection[str]
+        self, settings_cls: type[BaseSettings], level: Mapping[str, str | None], flags: Collection[str]
     ) -> None:
         super().__init__(settings_cls)
-        self._level, self._given = level, given
+        self._level, self._flags = level, flags
 
     def __call__(self) -> dict[str, Any]:
         """Values by setting."""
-        wanted = [name for field, name in secrets() if not {field, name} & set(self._given)]
+        wanted = [name for field, name in secrets() if not {field, name} & set(self._flags)]
         named = secret_files.named(wanted, self._level)
-        known = self.current_state  # of the places that come first
+        known = self.current_state  # of the sources that take precedence
         return {name: secret_files.read(where, path) for name, where, path in named if name not in known}
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
@@ -102,6 +102,6 @@ def secrets() -> Iterator[tuple[str, str]]:
 
 
 def all_names() -> set[str]:
-    """Every name of a setting, those of secrets' files included."""
+    """Every name of a setting, those of secrets' files (NAME_FILE) included."""
     plain = {name for field in Settings.model_fields for name in env_names(field)}
     return plain | {name + secret_files.SUFFIX for _, name in secrets()}

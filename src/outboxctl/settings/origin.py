@@ -1,7 +1,7 @@
 """Where each value came from."""
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -10,9 +10,7 @@ from typing import Any
 from pydantic_settings import DotEnvSettingsSource
 
 from outboxctl.settings import secret_files
-from outboxctl.settings.model import Settings, env_names, secrets
-
-SECRETS = {field for field, _ in secrets()}
+from outboxctl.settings.model import Settings, env_names, is_secret
 
 
 class Source(StrEnum):
@@ -27,17 +25,21 @@ class Source(StrEnum):
 
 @dataclass(frozen=True)
 class SettingsSource:
-    """Where a setting was given: under which name, whether in `.env`; and the path, if a file holds it."""
+    """Where a setting is set: under which name, in which place; and the path, if a file holds the value."""
 
     name: str
-    where: str
-    dotenv: bool = False
+    place: Source
     path: str | None = None
 
     def __str__(self) -> str:
         if self.dotenv and self.callers:
-            return f"the file outside this folder that {self.name}{self.where} names"
-        return self.name + self.where
+            return f"the file outside this folder that {self.name} in .env names"
+        return self.name if self.place is Source.FLAG else f"{self.name} in {PLACES[self.place]}"
+
+    @property
+    def dotenv(self) -> bool:
+        """Whether `.env` holds the value or names its file."""
+        return self.place is Source.DOTENV
 
     @property
     def callers(self) -> bool:
@@ -46,29 +48,34 @@ class SettingsSource:
         return not self.dotenv or bool(self.path and not Path(self.path).resolve().is_relative_to(here))
 
 
-def places(flags: Mapping[str, Any]) -> dict[str, SettingsSource]:
-    """Where each field's value was given, but for defaults."""
-    dotenv = dotenv_values()
-    return {field: at for field in Settings.model_fields if (at := _place(field, flags, dotenv))}
+PLACES = {Source.ENVIRONMENT: "the environment", Source.DOTENV: ".env"}
 
 
-def _place(field: str, flags: Mapping[str, Any], dotenv: Mapping[str, str | None]) -> SettingsSource | None:
+def settings_sources(flags: Mapping[str, Any]) -> dict[str, SettingsSource]:
+    """Where each field that does not have its default is set: flag, environment, `.env`."""
+    levels = ((Source.ENVIRONMENT, os.environ), (Source.DOTENV, dotenv_values()))
+    return {field: at for field in Settings.model_fields if (at := _settings_source(field, flags, levels))}
+
+
+def _settings_source(
+    field: str, flags: Mapping[str, Any], levels: tuple[tuple[Source, Mapping[str, str | None]], ...]
+) -> SettingsSource | None:
     if flags.get(field) is not None:
-        return SettingsSource(f"--{field.replace('_', '-')}", "")
+        return SettingsSource(f"--{field.replace('_', '-')}", Source.FLAG)
     names = env_names(field)
-    levels: list[tuple[Mapping[str, str | None], str]] = [(os.environ, " in the environment")]
-    for level, where in [*levels, (dotenv, " in .env")]:
+    for place, level in levels:
         if name := next((name for name in names if level.get(name)), None):
-            return SettingsSource(name, where, level is dotenv)
-        if field in SECRETS and (path := level.get(names[0] + secret_files.SUFFIX)):
-            return SettingsSource(names[0] + secret_files.SUFFIX, where, level is dotenv, path)
+            return SettingsSource(name, place)
+        if is_secret(field) and (path := level.get(names[0] + secret_files.SUFFIX)):
+            return SettingsSource(names[0] + secret_files.SUFFIX, place, path)
     return None
 
 
 def sources(**flags: Any) -> dict[str, Source]:
     """Where each field's value comes from."""
-    files, dotenv = files_in_force(), dotenv_values()
-    return {name: _source(name, flags, files, dotenv) for name in Settings.model_fields}
+    at = settings_sources(flags)
+    kinds = {field: Source.FILE if source.path else source.place for field, source in at.items()}
+    return {field: kinds.get(field, Source.DEFAULT) for field in Settings.model_fields}
 
 
 def secret_file(field: str) -> str | None:
@@ -89,29 +96,11 @@ def variable_of(field: str, value: str) -> str:
     return first
 
 
-def _source(
-    field: str, flags: Mapping[str, Any], files: Collection[str], dotenv: Mapping[str, str | None]
-) -> Source:
-    if flags.get(field) is not None:
-        return Source.FLAG
-    if field in files:
-        return Source.FILE
-    if any(os.environ.get(name) for name in env_names(field)):
-        return Source.ENVIRONMENT
-    return Source.DOTENV if any(dotenv.get(name) for name in env_names(field)) else Source.DEFAULT
-
-
 def files_in_force() -> dict[str, tuple[str, str]]:
-    """Name and path of each file that is in force, by field: the environment before `.env`."""
-    levels, suffix = (os.environ, dotenv_values()), secret_files.SUFFIX
-    found = {}
-    for field, name in secrets():
-        first = next((level for level in levels if level.get(name) or level.get(name + suffix)), {})
-        if path := first.get(name + suffix):
-            found[field] = (name + suffix, path)
-    return found
+    """Variable and path of each file that holds a secret, by field: the environment before `.env`."""
+    return {field: (at.name, at.path) for field, at in settings_sources({}).items() if at.path}
 
 
 def dotenv_values() -> Mapping[str, str | None]:
-    """What `.env` says."""
+    """What `.env` sets."""
     return DotEnvSettingsSource(Settings).env_vars

@@ -1,4 +1,4 @@
-"""Secrets in files, as Docker and Kubernetes hand them over: NAME_FILE is the path of NAME's value."""
+"""Secrets in files, as Docker and Kubernetes provide them: NAME_FILE is the path of NAME's value."""
 
 import stat
 from collections.abc import Iterator, Mapping
@@ -13,9 +13,9 @@ LARGEST = 65_536  # bytes: no secret is as long, a mistaken path may lead to a d
 
 
 def named(names: list[str], level: Mapping[str, str | None]) -> Iterator[tuple[str, str, str]]:
-    """Of these settings, those that one place names a file for: setting, name of the file's, its path.
+    """Of these settings, those whose file `level` names: the setting, the variable, the path.
 
-    UsageError where the same place gives a value, too: nobody could say which of them is old.
+    UsageError where the same level holds a value, too: which of them is meant cannot be decided.
     """
     for name in names:
         if path := level.get(name + SUFFIX):
@@ -25,10 +25,9 @@ def named(names: list[str], level: Mapping[str, str | None]) -> Iterator[tuple[s
 
 
 def read(name: str, path: str) -> str:
-    """The text in the file of the setting `name`, without the line end that editors put there.
+    """The text in the file of the setting `name`, without a line end; it is hidden in output from now on.
 
-    It is a secret, and hidden from now on. UsageError, naming both, for what is no file of text that can
-    be read.
+    UsageError, naming both, for what is no regular file of text that can be read.
     """
     try:
         text = _text(Path(path))
@@ -47,11 +46,11 @@ def read(name: str, path: str) -> str:
 
 
 def _text(path: Path) -> str:
-    """ValueError or OSError for anything else. A pipe without a writer would keep us waiting for ever."""
-    found = path.stat()
-    if not stat.S_ISREG(found.st_mode):
-        raise ValueError("it is a directory" if stat.S_ISDIR(found.st_mode) else "it is no regular file")
-    if found.st_size > LARGEST:
+    """The text; ValueError or OSError for anything else: reading a pipe without a writer would not end."""
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError("it is a directory" if stat.S_ISDIR(status.st_mode) else "it is no regular file")
+    if status.st_size > LARGEST:
         raise ValueError(f"it is larger than {LARGEST:,} bytes")
     text = path.read_bytes().decode().removesuffix("\n").removesuffix("\r")
     if "\0" in text:

@@ -8,15 +8,15 @@ from pydantic import Field, field_validator
 
 from outboxctl.domain.printable import CONTROL
 from outboxctl.settings.connections import ConnectionSettings
-from outboxctl.settings.kinds import Count, NotifyPolicy, OutagePolicy, Port, Seconds
+from outboxctl.settings.kinds import Count, NotifyPolicy, OutagePolicy, Port, Seconds, setting
 
 DELIVERY_SHARE = 0.75  # of the lease: a request must have ended by then, and leave time to settle
 
-NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")  # of a host
+HOST_NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")  # of a host
 
 
-class Running(ConnectionSettings):
-    """What it does with both ends."""
+class WorkerSettings(ConnectionSettings):
+    """The connections, and how a worker uses them."""
 
     worker_id: str = Field(
         default_factory=lambda: f"{socket.gethostname()[:80]}:{os.getpid()}",
@@ -25,100 +25,60 @@ class Running(ConnectionSettings):
         min_length=1,
         max_length=120,
     )
-    metrics_port: Port = Field(
-        9108, validation_alias="OUTBOX_METRICS_PORT", description="port of /metrics, /healthz and /readyz"
+    metrics_port: Port = setting("OUTBOX_METRICS_PORT", 9108, "port of /metrics, /healthz and /readyz")
+    metrics_host: str = setting("OUTBOX_METRICS_HOST", "127.0.0.1", "address they listen on", min_length=1)
+    metrics_names: str | None = setting(
+        "OUTBOX_METRICS_NAMES", None, "names in public domains by which they may be asked, comma-separated"
     )
-    metrics_host: str = Field(
-        "127.0.0.1",
-        validation_alias="OUTBOX_METRICS_HOST",
-        description="address they listen on",
-        min_length=1,
-    )
-    metrics_names: str | None = Field(
-        None,
-        validation_alias="OUTBOX_METRICS_NAMES",
-        description="names in public domains by which they may be asked, comma-separated",
-    )
-    bulk_size: Count = Field(
-        1_000,
-        validation_alias="OUTBOX_BULK_SIZE",
-        description="events per claim and per bulk request",
-        le=10_000,
-    )
-    max_batch_bytes: int = Field(
+    bulk_size: Count = setting("OUTBOX_BULK_SIZE", 1_000, "events per claim and per bulk request", le=10_000)
+    max_batch_bytes: int = setting(
+        "OUTBOX_MAX_BATCH_BYTES",
         8_000_000,
-        validation_alias="OUTBOX_MAX_BATCH_BYTES",
-        description="bytes of documents in one batch; a larger document goes alone",
+        "bytes of documents in one batch; a larger document goes alone",
         ge=1,
         le=1_000_000_000,
     )
-    concurrency: Count = Field(
-        3, validation_alias="OUTBOX_CONCURRENCY", description="batches in flight in one worker", le=64
+    concurrency: Count = setting("OUTBOX_CONCURRENCY", 3, "batches in flight in one worker", le=64)
+    poll_interval_seconds: Seconds = setting(
+        "OUTBOX_POLL_INTERVAL_SECONDS", 1.0, "the longest idle wait between claims"
     )
-    poll_interval_seconds: Seconds = Field(
-        1.0,
-        validation_alias="OUTBOX_POLL_INTERVAL_SECONDS",
-        description="the longest idle wait between claims",
-    )
-    notify: NotifyPolicy = Field(
+    notify: NotifyPolicy = setting(
+        "OUTBOX_NOTIFY",
         NotifyPolicy.AUTO,
-        validation_alias="OUTBOX_NOTIFY",
-        description="`auto`: listen for new events where `db notify on` was run; `off`: only poll",
+        "`auto`: listen for new events where `db notify on` was run; `off`: only poll",
     )
-    lease_seconds: Seconds = Field(
-        30.0,
-        validation_alias="OUTBOX_LEASE_SECONDS",
-        description="how long a claim belongs to its worker; at least 1",
-        ge=1,
+    lease_seconds: Seconds = setting(
+        "OUTBOX_LEASE_SECONDS", 30.0, "how long a claim belongs to its worker; at least 1", ge=1
     )
-    reclaim_interval_seconds: Seconds = Field(
-        5.0,
-        validation_alias="OUTBOX_RECLAIM_INTERVAL_SECONDS",
-        description="how often stuck events are looked for",
+    reclaim_interval_seconds: Seconds = setting(
+        "OUTBOX_RECLAIM_INTERVAL_SECONDS", 5.0, "how often stuck events are looked for"
     )
-    max_processing_seconds: Seconds = Field(
-        600.0,
-        validation_alias="OUTBOX_MAX_PROCESSING_SECONDS",
-        description="processing longer than this is stuck",
+    max_processing_seconds: Seconds = setting(
+        "OUTBOX_MAX_PROCESSING_SECONDS", 600.0, "processing longer than this is stuck"
     )
-    max_attempts: Count = Field(
-        30,  # outlives six minutes of outage: docs/adr/0033-attempts-outlive-a-restart.md
-        validation_alias="OUTBOX_MAX_ATTEMPTS",
-        description="attempts before an event fails for good",
+    # Outlives six minutes of outage: docs/adr/0033-attempts-outlive-a-restart.md.
+    max_attempts: Count = setting("OUTBOX_MAX_ATTEMPTS", 30, "attempts before an event fails for good")
+    base_backoff_seconds: Seconds = setting(
+        "OUTBOX_BASE_BACKOFF_SECONDS", 0.5, "the first step of the backoff; it doubles, jittered"
     )
-    base_backoff_seconds: Seconds = Field(
-        0.5,
-        validation_alias="OUTBOX_BASE_BACKOFF_SECONDS",
-        description="the first step of the backoff; it doubles, jittered",
-    )
-    max_backoff_seconds: Seconds = Field(
-        30.0, validation_alias="OUTBOX_MAX_BACKOFF_SECONDS", description="the longest step"
-    )
-    outage_policy: OutagePolicy = Field(
+    max_backoff_seconds: Seconds = setting("OUTBOX_MAX_BACKOFF_SECONDS", 30.0, "the longest step")
+    outage_policy: OutagePolicy = setting(
+        "OUTBOX_OUTAGE_POLICY",
         OutagePolicy.COUNT,
-        validation_alias="OUTBOX_OUTAGE_POLICY",
-        description="`count`: an outage burns attempts; `hold`: gives them back, and probes",
+        "`count`: an outage burns attempts; `hold`: gives them back, and probes",
     )
-    shutdown_grace_seconds: Seconds = Field(
-        25.0,
-        validation_alias="OUTBOX_SHUTDOWN_GRACE_SECONDS",
-        description="how long SIGTERM lets batches in flight end",
+    shutdown_grace_seconds: Seconds = setting(
+        "OUTBOX_SHUTDOWN_GRACE_SECONDS", 25.0, "how long SIGTERM lets batches in flight end"
     )
-    sla_oldest_age_seconds: Seconds = Field(
+    sla_oldest_age_seconds: Seconds = setting(
+        "OUTBOX_SLA_OLDEST_AGE_SECONDS",
         300.0,
-        validation_alias="OUTBOX_SLA_OLDEST_AGE_SECONDS",
-        description="`check` and readiness: events are due and nothing succeeded for this long",
+        "`check` and readiness: events are due and nothing succeeded for this long",
     )
-    tracing: bool = Field(
-        False,
-        validation_alias="OUTBOX_TRACING",
-        description="`on`: the worker sends spans by OTLP, as OpenTelemetry's own variables say",
+    tracing: bool = setting(
+        "OUTBOX_TRACING", False, "`on`: the worker sends spans by OTLP, as OpenTelemetry's own variables say"
     )
-    read_only: bool = Field(
-        False,
-        validation_alias="OUTBOX_READ_ONLY",
-        description="refuse every command that would change something",
-    )
+    read_only: bool = setting("OUTBOX_READ_ONLY", False, "refuse every command that would change something")
 
     @field_validator("worker_id", "metrics_host")
     @classmethod
@@ -130,7 +90,7 @@ class Running(ConnectionSettings):
     @field_validator("metrics_names")
     @classmethod
     def _names(cls, value: str | None) -> str | None:
-        wrong = next((name for name in _split(value or "") if not NAME.fullmatch(name)), None)
+        wrong = next((name for name in _split(value or "") if not HOST_NAME.fullmatch(name)), None)
         if wrong is not None:
             raise ValueError(f"{wrong!r} is no host name; give names without a scheme and without a port")
         return value
@@ -147,12 +107,12 @@ class Running(ConnectionSettings):
 
     @property
     def transaction_seconds(self) -> float:
-        """Seconds until a worker's transaction is given up: its server may never answer."""
+        """Seconds until a worker's transaction is cut off: its server may never answer."""
         return max(5.0, min(self.lease_seconds, 30.0))
 
     @property
     def lock_seconds(self) -> float:
-        """Seconds that a worker's statement waits for a lock: what else is in its hands must not go stale."""
+        """Seconds that a worker's statement waits for a lock; its other claims' leases run meanwhile."""
         return min(1.0, self.lease_seconds / 4)
 
 

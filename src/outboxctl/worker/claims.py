@@ -3,8 +3,7 @@
 import structlog
 
 from outboxctl.core.database import Database
-from outboxctl.core.delivery.claim import LEFT_OUT, Claimed, claim
-from outboxctl.core.delivery.traces import Traces, traces
+from outboxctl.core.delivery.claim import LEFT_OUT, Claimed, Traces, claim, traces
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import CutOffError, LimitError, OutboxctlError
 from outboxctl.domain.failures import Classification

@@ -10,7 +10,7 @@ from types import FrameType
 import structlog
 
 from outboxctl.core.database import Database
-from outboxctl.core.delivery.traces import traces
+from outboxctl.core.delivery.claim import traces
 from outboxctl.core.stats import snapshot
 from outboxctl.domain import backoff
 from outboxctl.domain.clock import monotonic

@@ -5,10 +5,10 @@ from collections.abc import Callable, Collection
 
 import structlog
 
-from outboxctl.core.connection_causes import UNKNOWN
 from outboxctl.core.database import Connection, Database
-from outboxctl.core.delivery import lockers
-from outboxctl.core.delivery.lockers import Locker
+from outboxctl.core.database_errors import UNKNOWN
+from outboxctl.core.delivery import diagnosis
+from outboxctl.core.delivery.diagnosis import Locker
 from outboxctl.core.schema.names import EVENTS, SOURCE
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import LockedError, OutboxctlError
@@ -37,7 +37,7 @@ class DatabaseReporter:
 
     def explain(self, error: OutboxctlError) -> Problem:
         """The error in one line; of a lock that was not granted, with the session that holds the table."""
-        locker = self._ask(lockers.of_table) if isinstance(error, LockedError) else None
+        locker = self._ask(diagnosis.table_locker) if isinstance(error, LockedError) else None
         public = error.public or UNKNOWN
         if not locker:
             return Problem(str(error), public)
@@ -48,7 +48,7 @@ class DatabaseReporter:
 
     def log_locked_rows(self, ids: Collection[str]) -> None:
         """Log which session has locked these events, at most once a minute for each session."""
-        locker = self._ask(lambda connection: lockers.of_rows(connection, ids))
+        locker = self._ask(lambda connection: diagnosis.row_locker(connection, ids))
         if self._is_due((locker.pid, locker.prepared) if locker else None):
             log.warning(
                 "events are locked by another session: their outcome is written when it ends",

@@ -3,7 +3,7 @@
 import structlog
 
 from outboxctl.core.database import Database
-from outboxctl.core.delivery.renew import renew
+from outboxctl.core.delivery.leases import renew
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import OutboxctlError
 from outboxctl.metrics.registry import Metrics

@@ -11,7 +11,7 @@ import structlog
 from outboxctl import __version__
 from outboxctl.core.database import Database
 from outboxctl.core.stats import workers
-from outboxctl.core.stats.workers import INTERVAL, OTHERS_ROW, Beat
+from outboxctl.core.stats.workers import INTERVAL, OTHERS_ROW, HeartbeatRow
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import OutboxctlError, UnreachableError
 from outboxctl.settings import Settings
@@ -66,7 +66,7 @@ class Heartbeat:
     def leave(self) -> None:
         """Delete the row: this worker stops. Where that fails, `status` shows it silent for a day."""
         with self._lock, suppress(OutboxctlError), self._database.begin() as connection:
-            workers.leave(connection, self._id)
+            workers.delete_worker(connection, self._id)
 
     def _write(self) -> None:
         if self._signals.stopping:
@@ -74,12 +74,12 @@ class Heartbeat:
         completed = self._progress.completed
         own = self._describe(completed - self._completed)
         with self._database.begin() as connection:
-            inserted = workers.beat(connection, own, self._inserted)
+            inserted = workers.write_heartbeat(connection, own, self._inserted)
         self._inserted, self._completed = inserted, completed
 
-    def _describe(self, completed: int) -> Beat:
+    def _describe(self, completed: int) -> HeartbeatRow:
         s = self._settings
-        return Beat(
+        return HeartbeatRow(
             id=self._id,
             worker_id=s.worker_id,
             host=self._host,

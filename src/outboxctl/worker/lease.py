@@ -2,10 +2,8 @@
 
 from typing import NamedTuple
 
-from outboxctl.core.delivery.claim import Claimed
-from outboxctl.core.delivery.traces import Traces
-from outboxctl.domain.clock import monotonic
-from outboxctl.domain.deadline import Deadline
+from outboxctl.core.delivery.claim import Claimed, Traces
+from outboxctl.domain.clock import Deadline, monotonic
 from outboxctl.domain.failures import Classification
 from outboxctl.settings import DELIVERY_SHARE
 from outboxctl.worker.prepare import UNSENT

@@ -11,7 +11,7 @@ import structlog
 
 from outboxctl.core.database import Database
 from outboxctl.core.schema import notify
-from outboxctl.core.schema.notify import Ear, Switch
+from outboxctl.core.schema.notify import ChannelListener, NotifyState
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import OutboxctlError
 from outboxctl.metrics.registry import Metrics
@@ -64,7 +64,7 @@ class Listener:
         except OutboxctlError as error:
             return str(error)
 
-    def _receive(self, ear: Ear) -> str | None:
+    def _receive(self, ear: ChannelListener) -> str | None:
         while self._receives_own(ear):
             self._report_listening()
             self._wake_lanes(ear)
@@ -72,7 +72,7 @@ class Listener:
                 return None
         return NOT_RECEIVED
 
-    def _receives_own(self, ear: Ear) -> bool:
+    def _receives_own(self, ear: ChannelListener) -> bool:
         own = str(uuid4())
         with self._database.begin() as connection:
             notify.send(connection, ear.channel, own)
@@ -89,7 +89,7 @@ class Listener:
         self._metrics.set("notify_listening", 1)
         self._signals.wake()  # events that came before
 
-    def _wake_lanes(self, ear: Ear) -> None:
+    def _wake_lanes(self, ear: ChannelListener) -> None:
         """Wake a lane for each notification, until none comes for SILENCE, or the worker stops."""
         last = monotonic()
         while monotonic() - last < SILENCE and not self._signals.stopping:
@@ -97,17 +97,17 @@ class Listener:
                 last = monotonic()
                 sleep(PACE)
 
-    def _arrived(self, ear: Ear, seconds: float) -> list[str]:
+    def _arrived(self, ear: ChannelListener, seconds: float) -> list[str]:
         """Payloads that arrived; only an empty one means new events: the others are workers' own checks."""
         payloads = ear.hear(seconds)
         if "" in payloads:
             self._signals.wake()
         return payloads
 
-    def _still_on(self, ear: Ear) -> bool:
+    def _still_on(self, ear: ChannelListener) -> bool:
         switch = self._switch()
         return switch.on and switch.channel == ear.channel
 
-    def _switch(self) -> Switch:
+    def _switch(self) -> NotifyState:
         with self._database.begin() as connection:
             return notify.status(connection)

@@ -6,7 +6,7 @@ from time import time
 import structlog
 
 from outboxctl.core.database import Database
-from outboxctl.core.delivery.reclaim import Reclaimed, reclaim
+from outboxctl.core.delivery.leases import Reclaimed, reclaim
 from outboxctl.core.stats import counts, snapshot
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import OutboxctlError

@@ -3,7 +3,7 @@
 from outboxctl.core.database import Database
 from outboxctl.core.delivery.claim import Claimed
 from outboxctl.core.documents import source_rows
-from outboxctl.domain.deadline import Deadline
+from outboxctl.domain.clock import Deadline
 from outboxctl.domain.errors import CutOffError, LimitError
 from outboxctl.domain.failures import Classification, Reason, Verdict
 from outboxctl.domain.printable import brief

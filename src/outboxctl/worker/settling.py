@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from outboxctl.core.database import Connection, Database
-from outboxctl.core.delivery import commits, settle
-from outboxctl.core.delivery.ahead import ahead
-from outboxctl.core.delivery.commits import Fate
+from outboxctl.core.delivery import diagnosis, settle
+from outboxctl.core.delivery.diagnosis import Fate, index_ahead
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import CutOffError, LockedError, UnreachableError
 from outboxctl.domain.failures import Noop
@@ -124,10 +123,10 @@ class Settling:
 
     def _begin(self) -> Written | None:
         with self._tools.database.begin() as connection:
-            fates = {id_: commits.fate(connection, id_) for id_ in self._tried}
+            fates = {id_: diagnosis.commit_fate(connection, id_) for id_ in self._tried}
             if Fate.IN_PROGRESS in fates.values():
                 return None  # it may still commit; the server ends a transaction without a client
-            transaction = commits.current(connection)
+            transaction = diagnosis.transaction_id(connection)
             written = self._tried[transaction] = self._write(connection)
         earlier = [self._tried[id_] for id_, fate in fates.items() if fate is Fate.COMMITTED]
         return _together(written, earlier)  # only their answer was lost
@@ -148,7 +147,7 @@ class Settling:
         )
         missed = len(hit) < self.waiting
         locked = settle.held(connection, [self._token]) & self._outcomes.ids if missed else set()
-        return Written(hit, ahead(connection, _superseded(outcomes, hit)), locked)
+        return Written(hit, index_ahead(connection, _superseded(outcomes, hit)), locked)
 
 
 def _together(written: Written, earlier: Sequence[Written]) -> Written:

@@ -15,7 +15,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from structlog.typing import EventDict, WrappedLogger
 
 from outboxctl import __version__
-from outboxctl.core.delivery.traces import Traces
+from outboxctl.core.delivery.claim import Traces
 from outboxctl.core.schema.names import EVENTS
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.failures import Reason

@@ -16,7 +16,7 @@ import outboxctl
 from core.upgrade.back import PREVIOUS
 from outboxctl.core.database import Database
 from outboxctl.core.delivery.claim import Claimed, claim
-from outboxctl.core.delivery.reclaim import reclaim
+from outboxctl.core.delivery.leases import reclaim
 from outboxctl.core.schema.migrations import current, upgrade
 from processes import Cli, Worker, eventually
 from scene import Scene

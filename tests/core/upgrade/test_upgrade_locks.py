@@ -24,7 +24,7 @@ def test_a_writer_waits_no_longer_than_one_try(
     told: list[str] = []
     with psycopg.connect(empty_url, application_name="a dump\x1b") as long:
         long.execute("SELECT count(*) FROM search_outbox_events")
-        migrating = threading.Thread(target=upgrade, args=(previous, None), kwargs={"told": told.append})
+        migrating = threading.Thread(target=upgrade, args=(previous, None), kwargs={"report": told.append})
         migrating.start()
         eventually(lambda: raw.execute(WAITING).fetchone() == (1,), what="it waits for its lock")
         raw.execute("SET statement_timeout = '5s'")

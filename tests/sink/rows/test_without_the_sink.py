@@ -5,7 +5,7 @@ from uuid import uuid4
 from acceptance import lab
 from fakes import FakeSink
 from outboxctl.core.delivery.claim import claim
-from outboxctl.core.delivery.reclaim import reclaim
+from outboxctl.core.delivery.leases import reclaim
 from processes import Cli
 from sink.rows.bench import DONE, Bench, End, metric
 

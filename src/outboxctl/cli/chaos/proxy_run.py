@@ -11,7 +11,7 @@ from rich.live import Live
 
 from outboxctl.cli import rendering
 from outboxctl.cli.chaos.stop_signals import stop_signal
-from outboxctl.domain.shell import export
+from outboxctl.domain.printable import export
 from outboxctl.drills.proxy import Proxy, ProxyFault
 
 TICK = 0.2  # seconds until a signal is acted upon

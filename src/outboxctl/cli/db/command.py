@@ -35,7 +35,7 @@ def upgrade(
     refuse_if_read_only(given, "migrate the schema")
     with database(given) as db:
         confirm(given, db, "migrate the schema", yes=yes)
-        done = run(db, given.environment, patience=wait, told=print_progress)
+        done = run(db, given.environment, patience=wait, report=print_progress)
     if json:
         rendering.emit_json(done)
         return

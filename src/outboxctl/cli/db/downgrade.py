@@ -44,7 +44,7 @@ def downgrade(
         if not yes:
             print_progress(_words(made))
         confirm(given, db, f"go back to revision {made.target}", yes=yes, always=True)
-        core.apply(db, made, patience=wait, told=print_progress)
+        core.apply(db, made, patience=wait, report=print_progress)
     _show(made, dry_run=False, json=json)
 
 

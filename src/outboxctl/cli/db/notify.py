@@ -9,7 +9,7 @@ from outboxctl.cli.guards import Yes, acting, reading
 from outboxctl.cli.options import DatabaseUrl, Json, settings
 
 if TYPE_CHECKING:
-    from outboxctl.core.schema.notify import Switch
+    from outboxctl.core.schema.notify import NotifyState
 
 app = group("Tell workers of new events at once (NOTIFY), or let them poll.")
 
@@ -57,7 +57,7 @@ def _switch(database_url: str | None, *, on: bool, yes: bool, json: bool) -> Non
     _show(now, json=json)
 
 
-def _show(switch: "Switch", *, json: bool) -> None:
+def _show(switch: "NotifyState", *, json: bool) -> None:
     from dataclasses import asdict
 
     from outboxctl.cli import rendering

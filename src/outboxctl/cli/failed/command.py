@@ -25,13 +25,7 @@ from outboxctl.cli.failed.selection import (
 )
 from outboxctl.cli.groups import group
 from outboxctl.cli.guards import Yes, reading
-from outboxctl.cli.options import (
-    DatabaseUrl,
-    ElasticIndex,
-    ElasticUrl,
-    Json,
-    settings,
-)
+from outboxctl.cli.options import DatabaseUrl, ElasticIndex, ElasticUrl, Json, settings
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import counted
 
@@ -107,15 +101,15 @@ def show(
     """
     from outboxctl.cli import parse, rendering
     from outboxctl.cli.failed.view import advice, view
-    from outboxctl.core.operator.event import find
-    from outboxctl.core.operator.trail import replayed_as
+    from outboxctl.core.operator.audit import replayed_as
+    from outboxctl.core.operator.failed import event_by_id
     from outboxctl.domain.lifecycle import Status
     from outboxctl.operations.failed.inspect import inspect
 
     id_ = parse.uuid("ID", event_id)
     given = settings(database_url=database_url, elastic_url=elastic_url, elastic_index=elastic_index)
     with reading(given) as connection:
-        event = find(connection, id_)
+        event = event_by_id(connection, id_)
         login = replayed_as(connection, id_) if event and event.row["last_replayed_at"] else None
     if event is None:
         raise UsageError(
@@ -155,7 +149,7 @@ def discard(
 
     Example: outboxctl failed discard --by alice --reason "test data" --error-reason mapping --dry-run
     """
-    from outboxctl.core.operator import discard as discards
+    from outboxctl.core.operator import moves
 
     chosen = selection(
         ids=id,
@@ -173,17 +167,17 @@ def discard(
     asked = order(
         by=by, reason=reason, dry_run=dry_run, rate=rate, yes=yes, fail_if_none=fail_if_none, json=json
     )
-    move(DISCARD, discards.apply, chosen, asked, settings(database_url=database_url))
+    move(DISCARD, moves.discard, chosen, asked, settings(database_url=database_url))
 
 
 def _groups(given: "Settings", chosen: "Selection", limit: int, *, json: bool) -> None:
     from outboxctl.cli import rendering
     from outboxctl.cli.failed.view import advice, cause
-    from outboxctl.core.operator.failed import groups
+    from outboxctl.core.operator.failed import failed_groups
     from outboxctl.domain.failures import REPLAY_FAILS
 
     with reading(given) as connection:
-        found = groups(connection, chosen)
+        found = failed_groups(connection, chosen)
     failed = sum(group.count for group in found)
     if json:
         shown = [asdict(group) for group in found[:limit]]
@@ -206,10 +200,10 @@ def _groups(given: "Settings", chosen: "Selection", limit: int, *, json: bool) -
 def _rows(given: "Settings", chosen: "Selection", limit: int, *, json: bool) -> None:
     from outboxctl.cli import rendering
     from outboxctl.cli.failed.view import failure
-    from outboxctl.core.operator.failed import rows
+    from outboxctl.core.operator.failed import failed_rows
 
     with reading(given) as connection:
-        found = rows(connection, chosen)
+        found = failed_rows(connection, chosen)
     if json:
         rendering.emit_json({"events": [asdict(row) for row in found]})
         return

@@ -13,8 +13,8 @@ from outboxctl.domain.failures import REPLAY_FAILS
 from outboxctl.domain.printable import brief, counted
 
 if TYPE_CHECKING:
+    from outboxctl.core.operator.audit import AuditRow
     from outboxctl.core.operator.failed import FailedRow, Group
-    from outboxctl.core.operator.trail import AuditRow
     from outboxctl.operations.failed.inspect import Inspection
 
 WHO = "--by YOU --reason WHY --dry-run"  # pasted unread it changes nothing

@@ -59,7 +59,7 @@ def replay(
 
     Example: outboxctl replay --by alice --reason "fixed root cause" --limit 100 --dry-run
     """
-    from outboxctl.core.operator import replay as replays
+    from outboxctl.core.operator import moves
 
     if context.invoked_subcommand:
         _only_of_the_subcommand(context)
@@ -83,7 +83,7 @@ def replay(
         fail_if_none=fail_if_none,
         json=json,
     )
-    move(REPLAY, replays.apply, chosen, asked, settings(database_url=database_url))
+    move(REPLAY, moves.replay, chosen, asked, settings(database_url=database_url))
 
 
 def _only_of_the_subcommand(context: typer.Context) -> None:

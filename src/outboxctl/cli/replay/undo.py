@@ -14,7 +14,7 @@ from outboxctl.domain.printable import brief
 
 if TYPE_CHECKING:
     from outboxctl.core.database import Connection
-    from outboxctl.core.operator.trail import AuditRow
+    from outboxctl.core.operator.audit import AuditRow
     from outboxctl.operations.failed.apply import Outcome
 
 UNDO = MoveWords("undo", "undone", "went back to failed", "would go back to failed")
@@ -44,7 +44,7 @@ def undo(
     Example: outboxctl replay undo 49a5f2c3-f5c8-4a11-bf90-2682d89d5cf7 --by alice --reason typo --dry-run
     """
     from outboxctl.cli import parse
-    from outboxctl.core.operator import trail
+    from outboxctl.core.operator import audit
     from outboxctl.operations.failed.apply import undoing
 
     asked = order(by=by, reason=reason, dry_run=dry_run, rate=rate, yes=yes, fail_if_none=False, json=json)
@@ -57,9 +57,11 @@ def undo(
         with acting(given, f"undo the replay {act}", yes=yes) as db:
             outcome = perform(db, UNDO, steps, found.affected, rate=rate)
     with reading(given) as connection:
-        now = trail.places(connection, act)
+        now = audit.states_of(connection, act)
         waiting = (
-            [event.id for event in trail.events(connection, act) if event.now == "pending"] if dry_run else []
+            [event.id for event in audit.events_of(connection, act) if event.now == "pending"]
+            if dry_run
+            else []
         )
     _show(found, now, waiting if outcome is None else outcome.ids, outcome, json=json)
     leave(outcome, none=False)
@@ -67,15 +69,14 @@ def undo(
 
 def _undoable(connection: "Connection", act: str) -> "tuple[AuditRow, list[str]]":
     """A replay and its batches. Raises UsageError for any other act."""
-    from outboxctl.core.operator import trail
-    from outboxctl.core.operator import undo as undos
+    from outboxctl.core.operator import audit, moves
 
-    found = trail.act(connection, act)
+    found = audit.act_by_id(connection, act)
     if found is None:
         raise UsageError(f"there is no act {act} in the audit", hint="`outboxctl audit` lists them")
     if found.action != "replay":
         raise UsageError(f"{act} is a {found.action}: only a replay can be undone")
-    batches = undos.batches(connection, act)
+    batches = moves.replay_batches(connection, act)
     if not batches:
         raise UsageError(f"{act} cannot be undone: it kept nothing of what the events said before")
     return found, batches

@@ -5,8 +5,7 @@ from time import monotonic
 
 from outboxctl.cli.guards import reading
 from outboxctl.core.operator import failed
-from outboxctl.core.operator.event import Event, find
-from outboxctl.core.operator.failed import FailedRow, Group
+from outboxctl.core.operator.failed import Event, FailedRow, Group, event_by_id
 from outboxctl.core.operator.selection import Selection
 from outboxctl.core.stats import snapshot
 from outboxctl.core.stats.snapshot import PipelineStatus
@@ -40,16 +39,16 @@ class Feed:
             standing = snapshot.pipeline_status(connection, max_processing=longest)
             began = monotonic()
             if began >= self._due:
-                self._groups = failed.groups(connection, Selection())
+                self._groups = failed.failed_groups(connection, Selection())
                 self._due = monotonic() + SHARE * (monotonic() - began)
         return TopSnapshot(standing, self._groups)
 
     def rows(self, group: Group) -> list[FailedRow]:
         """The oldest events of a group."""
         with reading(self._settings, longest=LONGEST) as connection:
-            return failed.rows(connection, Selection(fingerprint=group.fingerprint, limit=ROWS))
+            return failed.failed_rows(connection, Selection(fingerprint=group.fingerprint, limit=ROWS))
 
     def event(self, id_: str) -> Event | None:
         """One event in full, and its source row."""
         with reading(self._settings, longest=LONGEST) as connection:
-            return find(connection, id_)
+            return event_by_id(connection, id_)

@@ -14,8 +14,7 @@ from outboxctl.domain.printable import brief, clean, counted
 from outboxctl.domain.redaction import cut
 
 if TYPE_CHECKING:
-    from outboxctl.core.operator.event import Event
-    from outboxctl.core.operator.failed import FailedRow, Group
+    from outboxctl.core.operator.failed import Event, FailedRow, Group
     from outboxctl.core.stats.snapshot import PipelineStatus
     from outboxctl.core.stats.workers import WorkerRow
 

@@ -1,16 +1,27 @@
-"""Claiming: a batch of due events becomes ours, and its source rows are read, in one statement."""
+"""Claim: a batch of due events becomes the worker's, and its source rows are read, in one statement."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
-from outboxctl.core.schema.names import DOCUMENT, EVENTS, FIELDS, SHORTEST, SOURCE, STATUS_IS, source, target
+from outboxctl.core.schema.names import (
+    DOCUMENT,
+    EVENTS,
+    FIELDS,
+    SHORTEST,
+    SOURCE,
+    STATUS_IS,
+    id_array,
+    source,
+    target,
+)
 from outboxctl.domain.failures import Reason
 from outboxctl.domain.lifecycle import Verb
 
-# The plan must not lean on statistics: on a table that was emptied and vacuumed they say "no rows".
-# With these off, each step has only its index to go by. SET LOCAL also survives a pooler. What an earlier
+# The plan must not depend on statistics: on a table that was emptied and vacuumed they say "no rows".
+# With these off, each step has only its index to use. SET LOCAL also survives a pooler. What an earlier
 # statement of the transaction set otherwise (settle.JOIN) is set back.
 PLAN = (
     "SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_nestloop = on; "
@@ -28,13 +39,13 @@ RECLAIMED = f"status = {source(Verb.CLAIM)} AND error_reason = '{Reason.LEASE_EX
 # that the planner cannot use the index of all that are due instead.
 # Else retries that are due come first: they are older. Two ranges of one partial index, so that neither
 # a million fresh events nor a million waiting for their retry are ever read past. Only reclaimed ones
-# are, while they wait for their turn: 30,000 cost 25 ms.
+# are, while they wait: 30,000 cost 25 ms.
 # The fence is lease_token. No timestamp is returned: '-infinity' would break the decoder after
 # the claim has committed. The document is JSON text made by the server; the worker never parses it.
-# A batch is as many of the oldest documents as have room, and at least one. The rest is left out here:
-# on its way to us it would already cost the memory that we do not want to spend. In the measured form what
-# has surely no room is not even made: the values' own lengths say so, and a thousand large ones take many
-# seconds. It costs 4 us an event more, so it is used only once a claim has failed or come too late.
+# A batch is as many of the oldest documents as have room, and at least one. The rest is left out on the
+# server: to receive it would cost the memory that the limit saves. In the measured form a document that is
+# certain to have no room is not made, by the lengths of its values: a thousand large ones take many seconds.
+# It costs 4 us an event more, so it is used only once a claim has failed or come too late.
 STATEMENT = f"""
 WITH together AS MATERIALIZED (
     SELECT id FROM {EVENTS} WHERE {RECLAIMED} AND coalesce(next_retry_at, 'infinity') <= coalesce(:now, now())
@@ -134,16 +145,36 @@ def claim(
 ) -> list[Claimed]:
     """Claim up to `size` due events under the fence `token` for `lease` seconds.
 
-    Reclaimed events, if there are any, are the whole batch, whatever `size` is: up to `reclaimed` of
-    those that were reclaimed once, or one of the others. With 0 they are left there.
-    The documents together are of at most `max_bytes` (UTF-8), or there is only one; those of younger
-    events are left out. None is no bound. Without `read` all are left out, and none is made. With
-    `measure` none is made that is left out for its length alone.
+    Reclaimed events, if there are any, are the batch, whatever `size` is: up to `reclaimed` of those that
+    were reclaimed once, or one of the others. With 0 none of them is claimed.
+    The documents have at most `max_bytes` (UTF-8; None: no limit) in all, or there is only one; those of
+    younger events are left out. Without `read` all are left out, and none is made; with `measure` none is
+    made that is left out for its length.
     The attempt counts from here on: an event that kills its worker runs out of attempts.
     """
     connection.exec_driver_sql(PLAN)
-    given = {"owner": owner, "token": token, "size": size, "lease": lease, "reclaimed": reclaimed}
-    given |= {"max_bytes": max_bytes, "now": now}
+    values = {"owner": owner, "token": token, "size": size, "lease": lease, "reclaimed": reclaimed}
+    values |= {"max_bytes": max_bytes, "now": now}
     statement = (CLAIM_MEASURED if measure else CLAIM) if read else UNREAD
-    # The driver's own rows, whole: iterating the result would fetch row by row, three microseconds each.
-    return list(map(Claimed._make, connection.execute(statement, given).cursor.fetchall()))
+    # The driver's rows in one call: iterating SQLAlchemy's result takes three microseconds a row.
+    return list(map(Claimed._make, connection.execute(statement, values).cursor.fetchall()))
+
+
+MAX_LINKS = 128  # links a span: OpenTelemetry's own limit, by default
+# Read only by a worker that traces, in the claim's transaction (PLAN is in force). The column may have any
+# type that an application chose; several events of one span are one link.
+READ_TRACES = text(f"""
+SELECT min(id::text), traceparent::text FROM {EVENTS}
+WHERE id = ANY (CAST(:ids AS uuid[])) AND traceparent IS NOT NULL
+GROUP BY 2 LIMIT {MAX_LINKS}
+""")
+
+Traces = Sequence[tuple[str, str]]
+
+
+def traces(connection: Connection, ids: Sequence[str]) -> Traces:
+    """One event's id and the `traceparent` of each trace among these events, at most MAX_LINKS.
+
+    Raises UsageError (through Database.begin) where the schema has no such column yet.
+    """
+    return [(id_, trace) for id_, trace in connection.execute(READ_TRACES, {"ids": id_array(ids)})]

@@ -1,7 +1,7 @@
-"""Settling: what became of the events of one claim, one statement an outcome.
+"""Settle: the outcomes of one claim's events are written, one statement an outcome.
 
-Every statement is guarded by the claim's fence, and tells the ids that it hit. What it missed was
-taken from us (the lease ran out): a fact to count, never an error.
+Each statement is guarded by the lease token and returns the ids that it changed. The others' leases ran out:
+they are counted, and no error.
 """
 
 from collections.abc import Collection, Sequence
@@ -13,7 +13,7 @@ from sqlalchemy import Connection, text
 
 from outboxctl.core.delivery.claim import PLAN
 from outboxctl.core.schema.encoding import encoding_of, storable
-from outboxctl.core.schema.names import EVENTS, STATUS_IS, UNHELD, source, target
+from outboxctl.core.schema.names import EVENTS, STATUS_IS, UNHELD, id_array, source, target
 from outboxctl.domain.failures import Reason
 from outboxctl.domain.lifecycle import Verb
 
@@ -38,8 +38,8 @@ class Failure:
     error: str
 
 
-# Retries and failures have an outcome each to be joined with. By a nested loop each event would be compared
-# with every outcome (1,000 settled in 700 instead of 10 ms): a hash join is all that is left to the planner.
+# Retries and failures are joined with an outcome each. A nested loop would compare each event with every
+# outcome (1,000 settled in 700 instead of 10 ms): the planner may use a hash join only.
 JOIN = f"{PLAN}; SET LOCAL enable_hashjoin = on; SET LOCAL enable_nestloop = off"
 
 COMPLETE = text(f"""
@@ -49,14 +49,14 @@ WHERE id = ANY (CAST(:ids AS uuid[])) AND {STATUS_IS} {source(Verb.COMPLETE)}
     AND lease_token = CAST(:token AS uuid)
 """)
 
-# Asked only where the count says that some were missed: a thousand ids to say "all of them" cost the
-# worker half a microsecond each. What this transaction wrote has its id as the row version's first.
+# Executed only where the row count is short: a thousand returned ids cost the worker half a microsecond each.
+# A row that this transaction wrote has its id as xmin.
 WRITTEN = text(f"""
 SELECT id::text FROM {EVENTS}
 WHERE id = ANY (CAST(:ids AS uuid[])) AND xmin = pg_current_xact_id()::xid
 """)
 
-# A row that somebody else has locked is left alone: who gives events back has no time to wait.
+# Rows that others have locked are skipped: a release happens at a stop, which cannot wait.
 CLAIMS = "lease_token = ANY (CAST(:tokens AS uuid[]))"
 RELEASE = text(f"""
 UPDATE {EVENTS} SET status = {target(Verb.RELEASE)}, attempts = greatest(attempts - 1, 0), {UNHELD},
@@ -69,7 +69,7 @@ WHERE id = ANY (ARRAY (
 RETURNING id::text
 """)
 
-# An update takes no stronger lock than this one: a foreign key to the row is not in its way.
+# The same lock as an update's: a foreign key that refers to the row does not conflict.
 HELD = f"SELECT id::text FROM {EVENTS} WHERE {CLAIMS} AND status = {source(Verb.COMPLETE)}"
 HOLD = text(f"{HELD} FOR NO KEY UPDATE SKIP LOCKED")
 HELD_ROWS = text(HELD)
@@ -85,7 +85,7 @@ WHERE e.id = ANY (CAST(:ids AS uuid[])) AND e.id = n.id
 RETURNING e.id::text
 """)
 
-# A statement of its own: hardly any retry needs it. The retry itself comes after it, and moves the events.
+# A separate statement, since hardly any retry needs it; the retry itself follows.
 RETURN_ATTEMPT = text(f"""
 UPDATE {EVENTS} SET attempts = greatest(attempts - 1, 0)
 WHERE id = ANY (CAST(:ids AS uuid[])) AND {STATUS_IS} {source(Verb.RETRY)}
@@ -105,31 +105,31 @@ RETURNING e.id::text
 def complete(
     connection: Connection, token: str, ids: Sequence[str], *, now: datetime | None = None
 ) -> set[str]:
-    """Mark events done; returns the ids that were still ours."""
-    given = {"token": token, "now": now, "ids": _literal(ids)}
+    """Mark events done; returns the ids that the claim still held."""
+    values = {"token": token, "now": now, "ids": id_array(ids)}
     connection.exec_driver_sql(PLAN)
-    if connection.execute(COMPLETE, given).rowcount == len(ids):
+    if connection.execute(COMPLETE, values).rowcount == len(ids):
         return set(ids)
-    return set(connection.execute(WRITTEN, {"ids": given["ids"]}).scalars())
+    return set(connection.execute(WRITTEN, {"ids": values["ids"]}).scalars())
 
 
 def retry(
     connection: Connection, token: str, retries: Sequence[Retry], *, now: datetime | None = None
 ) -> set[str]:
-    """Put events back with their own delays; returns the ids that were still ours."""
+    """Put events back, each with its delay; returns the ids that the claim still held."""
     columns = _columns(connection, retries) | {"delays": [r.delay for r in retries]}
     connection.exec_driver_sql(JOIN)
     if returned := [r.id for r in retries if r.attempt_returned]:
-        connection.execute(RETURN_ATTEMPT, {"token": token, "ids": _literal(returned)})
-    return _hit(connection, RETRY, token, now, **columns)
+        connection.execute(RETURN_ATTEMPT, {"token": token, "ids": id_array(returned)})
+    return _execute(connection, RETRY, token, now, **columns)
 
 
 def fail(
     connection: Connection, token: str, failures: Sequence[Failure], *, now: datetime | None = None
 ) -> set[str]:
-    """Make events terminal; returns the ids that were still ours."""
+    """Mark events failed; returns the ids that the claim still held."""
     connection.exec_driver_sql(JOIN)
-    return _hit(connection, FAIL, token, now, **_columns(connection, failures))
+    return _execute(connection, FAIL, token, now, **_columns(connection, failures))
 
 
 def release(
@@ -139,23 +139,23 @@ def release(
     only: Collection[str] | None = None,
     now: datetime | None = None,
 ) -> set[str]:
-    """Give claims back untried, their attempts with them; returns the ids that were still ours.
+    """Release claims, with their attempts, `only` these events of them if set; returns the ids still held.
 
-    Of their events `only` these, and none that somebody else has locked.
+    Events that somebody else has locked stay.
     """
     connection.exec_driver_sql(PLAN)
-    given = {"tokens": list(tokens), "ids": None if only is None else _literal(list(only)), "now": now}
-    return set(connection.execute(RELEASE, given).scalars())
+    values = {"tokens": list(tokens), "ids": None if only is None else id_array(list(only)), "now": now}
+    return set(connection.execute(RELEASE, values).scalars())
 
 
 def hold(connection: Connection, token: str) -> set[str]:
-    """Lock what is still ours of a claim, as far as nobody else has locked it; returns those ids."""
+    """Lock the events that a claim still holds and nobody else has locked; returns their ids."""
     connection.exec_driver_sql(PLAN)
     return set(connection.execute(HOLD, {"tokens": [token]}).scalars())
 
 
 def held(connection: Connection, tokens: Sequence[str]) -> set[str]:
-    """The ids that are still ours of these claims, locked or not."""
+    """The ids that these claims still hold, locked or not."""
     connection.exec_driver_sql(PLAN)
     return set(connection.execute(HELD_ROWS, {"tokens": list(tokens)}).scalars())
 
@@ -170,10 +170,7 @@ def write(
     release_the_rest: bool = False,
     only: Collection[str] | None = None,
 ) -> set[str]:
-    """Everything that became of one claim; returns the ids that were still ours.
-
-    `only` bounds what is released, where an outcome is known of an event that is not settled here.
-    """
+    """Write all outcomes of one claim, and release `only` these of the others; returns the ids still held."""
     hit: set[str] = set()
     if done:
         hit |= complete(connection, token, done)
@@ -189,18 +186,13 @@ def write(
 def _columns(connection: Connection, outcomes: Sequence[Retry] | Sequence[Failure]) -> dict[str, Any]:
     encoding = encoding_of(connection)
     return {
-        "ids": _literal([o.id for o in outcomes]),
+        "ids": id_array([o.id for o in outcomes]),
         "reasons": [o.reason.value for o in outcomes],
         "errors": [storable(o.error, encoding) for o in outcomes],
     }
 
 
-def _literal(ids: Sequence[str]) -> str:
-    """Write the server's own UUIDs as one array literal: quoting each would cost a microsecond."""
-    return f"{{{','.join(ids)}}}"
-
-
-def _hit(
+def _execute(
     connection: Connection, statement: Any, token: str, now: datetime | None, **columns: Any
 ) -> set[str]:
     return set(connection.execute(statement, {"token": token, "now": now, **columns}).scalars().all())

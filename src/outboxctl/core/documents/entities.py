@@ -1,7 +1,7 @@
-"""The source rows as documents: spread over ranges of their keys, read by range, and by key as they are now.
+"""Source rows as documents, by ranges of keys and by key.
 
-Nothing here depends on the table's statistics or on the database's collation: types are compared for
-equality alone, and ids as the numbers that they are.
+Nothing here depends on the table's statistics or on the database's collation: types are only compared for
+equality, and ids as numbers.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from outboxctl.domain.errors import UsageError
 # One snapshot for a source row and its events; the server refuses every change.
 READ = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 # An index-only scan of the unique index, whatever its collation: a partition is a run of equal types.
-# Rows without a key are nobody's: no event can name them.
+# Rows without a key are left out: no event can refer to them.
 SPREAD = text(f"""
 SELECT entity_type, count(*), coalesce(array_agg(entity_id::text ORDER BY entity_id)
     FILTER (WHERE n % CAST(:size AS bigint) = 1 AND n > 1), '{{}}')
@@ -26,10 +26,10 @@ GROUP BY entity_type
 """)
 WIDTH = text(f"SELECT pg_table_size('{SOURCE}'::regclass) / greatest(count(*), 1) FROM {SOURCE}")
 COUNT = text(f"SELECT count(*) FROM {SOURCE}")
-# A version of a row never changes in its place: an update makes another, with its own place or transaction.
-# A column that is dropped and added again, or renamed, leaves the rows alone and changes what they say. And
-# two servers on which the same steps were taken have the same numbers, but never the same identifier.
-IMPRINT = text(f"""
+# An update makes a new row version, with another ctid or xmin. A column that is dropped and added again, or
+# renamed, changes the documents without a new version: hence pg_attribute. Two servers with the same history
+# have the same numbers, but never the same identifier.
+TABLE_CHECKSUM = text(f"""
 SELECT concat_ws(':', (SELECT system_identifier FROM pg_control_system()),
     (SELECT oid FROM pg_database WHERE datname = current_database()),
     (SELECT bit_xor(hashtextextended(concat_ws(' ', attrelid, attnum, attname, xmin), 0))
@@ -49,7 +49,7 @@ NOW = text(f"""
 SELECT {ID}, s.event_version, {DOCUMENT}
 FROM {KEYS} JOIN {SOURCE} s ON s.entity_type = k.t AND s.entity_id = k.id
 """)
-# One branch a partial index: a backlog is read once for all keys, done events never.
+# One branch for each partial index: a backlog is read once for all keys, done events never.
 IN_FLIGHT = text(f"""
 SELECT DISTINCT k.t || ':' || k.id FROM {KEYS} JOIN (
     SELECT entity_type, entity_id FROM {EVENTS} WHERE status = 'pending'
@@ -59,14 +59,14 @@ SELECT DISTINCT k.t || ':' || k.id FROM {KEYS} JOIN (
 
 
 class Key(NamedTuple):
-    """What names an entity."""
+    """The key of an entity."""
 
     entity_type: str
     entity_id: str
 
 
 class Spread(NamedTuple):
-    """How many rows a type has, and the id of each row that begins another `size` of them."""
+    """How many rows a type has, and the id of each row that begins the next `size` of them."""
 
     entity_type: str
     rows: int
@@ -90,7 +90,7 @@ class SourceRow(NamedTuple):
 
 
 class EntityStates(NamedTuple):
-    """Entities at one moment: their rows by document id, and the ids that events are under way for."""
+    """Entities at one moment: their rows by document id, and the ids of those with unfinished events."""
 
     rows: dict[str, SourceRow]
     in_flight: set[str]
@@ -112,17 +112,17 @@ def require_primary(connection: Connection) -> None:
         )
 
 
-def imprint(connection: Connection) -> str:
-    """The whole table as a short text that any change of any row changes; 0.3 s for a million rows.
+def table_checksum(connection: Connection) -> str:
+    """A text that any change of any row of the source changes; 0.3 s for a million rows.
 
-    Raises OutboxctlError where the source is no table of its own, or the server is older than 14.
+    Raises OutboxctlError where the source is a view, or the server is older than 14.
     """
     connection.exec_driver_sql(READ)
-    return str(connection.execute(IMPRINT).scalar_one())
+    return str(connection.execute(TABLE_CHECKSUM).scalar_one())
 
 
 def spread(connection: Connection, size: int) -> list[Spread]:
-    """Where the source's rows are, in steps of `size` (2 or more) rows of one type."""
+    """The distribution of the keys, in steps of `size` (2 or more) rows of one type."""
     connection.exec_driver_sql(READ)
     return [Spread(*row) for row in connection.execute(SPREAD, {"size": size})]
 
@@ -134,20 +134,20 @@ def bytes_a_row(connection: Connection) -> int:
 
 
 def rows(connection: Connection, spans: Sequence[Span], *, content: bool) -> list[SourceRow]:
-    """The rows of these spans, in no order; without `content` their documents are not made."""
+    """The rows of these spans, unordered; without `content` their documents are not made."""
     _prepare(connection)
     types, lows, highs = [list(part) for part in zip(*spans, strict=True)] or [[], [], []]
-    given = {"types": types, "lows": lows, "highs": highs}
-    return [SourceRow(*row) for row in connection.execute(DOCUMENTS if content else VERSIONS, given).all()]
+    values = {"types": types, "lows": lows, "highs": highs}
+    return [SourceRow(*row) for row in connection.execute(DOCUMENTS if content else VERSIONS, values).all()]
 
 
 def state(connection: Connection, keys: Sequence[Key]) -> EntityStates:
-    """Rows and events of these entities in one snapshot: an event that is not in flight is delivered."""
+    """Rows and unfinished events of these entities, in one snapshot."""
     _prepare(connection)
-    given = {"types": [key.entity_type for key in keys], "ids": [key.entity_id for key in keys]}
-    found = {row[0]: SourceRow(*row) for row in connection.execute(NOW, given)}
+    values = {"types": [key.entity_type for key in keys], "ids": [key.entity_id for key in keys]}
+    rows_now = {row[0]: SourceRow(*row) for row in connection.execute(NOW, values)}
     connection.exec_driver_sql("SET LOCAL enable_hashjoin = on")
-    return EntityStates(found, set(connection.execute(IN_FLIGHT, given).scalars()))
+    return EntityStates(rows_now, set(connection.execute(IN_FLIGHT, values).scalars()))
 
 
 def _prepare(connection: Connection) -> None:

@@ -1,8 +1,8 @@
-"""Source rows as they are sent: all of them page by page, and those that recent events speak of."""
+"""Source rows for a rebuild: all of them page by page, those of recent events, and single ones."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from sqlalchemy import Connection, text
 
@@ -12,7 +12,7 @@ from outboxctl.core.schema.names import DOCUMENT, EVENTS, SOURCE
 from outboxctl.domain.lifecycle import OPS
 
 COUNT = text(f"SELECT count(*) FROM {SOURCE}")
-# An adopted table may have its unique index the other way round: pages follow the index there is.
+# An adopted table may have its unique index in the other column order, which the pages then follow.
 FIRST = text(f"""
 SELECT CASE WHEN count(*) > 0 AND bool_and(a.attname = 'entity_id') THEN 'entity_id' ELSE 'entity_type' END
 FROM pg_index i
@@ -30,7 +30,7 @@ ROW = f"""LEFT JOIN LATERAL (
     WHERE s.entity_type = k.entity_type AND s.entity_id = k.entity_id LIMIT 1
 ) s ON true"""
 OP_LIST = ", ".join(f"'{op}'" for op in OPS)
-# An entity's row as it is now, or that it is gone, with the newest version that its events know.
+# An entity's row as it is now, or none, with the newest version among its events.
 CHANGED = text(f"""
 WITH k AS MATERIALIZED (
     SELECT entity_type, entity_id, max(updated_at) AS latest,
@@ -54,8 +54,7 @@ Key = tuple[str, str]  # an entity's type and id
 class SourceEntity(NamedTuple):
     """An entity and its row as JSON text (`document`), None where it is gone.
 
-    `newest` is the newest version known of it besides the row's own: where the row is gone, a
-    delete has this version.
+    `newest` is the newest version among its events, which a delete has where the row is gone.
     """
 
     entity_type: str
@@ -67,8 +66,7 @@ class SourceEntity(NamedTuple):
 
 def moment(connection: Connection) -> datetime:
     """When this transaction began, by the server's clock."""
-    found: datetime = connection.exec_driver_sql("SELECT now()").scalar_one()
-    return found
+    return cast("datetime", connection.exec_driver_sql("SELECT now()").scalar_one())
 
 
 def count(connection: Connection) -> int:
@@ -77,41 +75,41 @@ def count(connection: Connection) -> int:
 
 
 def page(connection: Connection, after: Key | None, size: int) -> tuple[list[SourceEntity], Key | None]:
-    """The next `size` entities in the order of their unique index, after `after`, and the last's key."""
+    """The next `size` entities after `after`, in the order of the unique index, and the last one's key."""
     columns, values = KEYS[connection.execute(FIRST).scalar_one()]
     connection.exec_driver_sql(PLAN)
     beyond = f"WHERE ({columns}) > ({values})" if after else ""
     statement = text(f"""
         SELECT s.entity_type, s.entity_id::text, s.event_version, {DOCUMENT}
         FROM {SOURCE} s {beyond} ORDER BY {columns} LIMIT :size""")
-    given = {"type": after[0], "id": after[1]} if after else {}
-    found = [SourceEntity(*row) for row in connection.execute(statement, given | {"size": size}).all()]
-    return found, found[-1][:2] if found else None
+    key = {"type": after[0], "id": after[1]} if after else {}
+    entities = [SourceEntity(*row) for row in connection.execute(statement, key | {"size": size}).all()]
+    return entities, entities[-1][:2] if entities else None
 
 
 def changed(
     connection: Connection, *, since: datetime, gone_since: datetime, size: int
 ) -> Iterator[list[SourceEntity]]:
-    """The entities whose events were written or moved since `since`, in lists of at most `size`.
+    """The entities whose events changed since `since`, in lists of at most `size`; one snapshot.
 
-    With them those whose row is gone, if an event was since `gone_since`. One statement, so one moment.
+    Those whose row is gone are included if an event changed since `gone_since`.
     """
     connection.exec_driver_sql(PLAN)
     options = {"stream_results": True, "max_row_buffer": size}
     rows = connection.execute(CHANGED, {"since": since, "gone_since": gone_since}, execution_options=options)
-    for some in rows.partitions(size):
-        yield [SourceEntity(*row) for row in some]
+    for rows_ in rows.partitions(size):
+        yield [SourceEntity(*row) for row in rows_]
 
 
 def named(connection: Connection, keys: Sequence[tuple[str, str, int]]) -> list[SourceEntity]:
     """These entities (type, id, version where it is gone) as they are now."""
     connection.exec_driver_sql(PLAN)
     types, ids, versions = zip(*keys, strict=True) if keys else ((), (), ())
-    given = {"types": list(types), "ids": list(ids), "versions": list(versions)}
-    return [SourceEntity(*row) for row in connection.execute(NAMED, given)]
+    values = {"types": list(types), "ids": list(ids), "versions": list(versions)}
+    return [SourceEntity(*row) for row in connection.execute(NAMED, values)]
 
 
 def one(connection: Connection, key: Key, *, seconds: float) -> SourceEntity:
-    """One entity as it is now. Longer than `seconds` it may not take: the transaction raises CutOffError."""
+    """One entity as it is now; a statement that takes longer than `seconds` raises CutOffError."""
     connection.exec_driver_sql(f"SET LOCAL statement_timeout = {max(1, int(seconds * 1_000))}")
     return named(connection, [(*key, 0)])[0]

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, text
 
 from outboxctl.core.schema.names import EVENTS
-from outboxctl.core.schema.roles import BORN, RIGHTS, Right, Role
-from outboxctl.core.search_path import places
+from outboxctl.core.schema.notify import NAME
+from outboxctl.core.schema.roles import NEW_EVENT, RIGHTS, Right, Role
+from outboxctl.core.search_path import FACTS, places, quoted
 
 # Per column, because a role may have been given just the columns that it needs.
-LACKING = text("""
+MISSING_COLUMNS = text("""
 SELECT quote_ident(a.attname) FROM pg_attribute a
 WHERE a.attrelid = to_regclass(:table) AND a.attnum > 0 AND NOT a.attisdropped
     AND (CAST(:columns AS text[]) = '{}' OR a.attname = ANY (CAST(:columns AS text[])))
@@ -20,8 +21,8 @@ ORDER BY a.attnum
 NO_DELETE = text("""
 SELECT NOT has_table_privilege(oid, 'DELETE') FROM pg_class WHERE oid = to_regclass(:table)
 """)
-ROLE = text("SELECT quote_ident(current_user)")
-CHANGES = text(f"""
+CURRENT_ROLE = text("SELECT quote_ident(current_user)")
+MAY_UPDATE = text(f"""
 SELECT coalesce(has_any_column_privilege(to_regclass('{EVENTS}')::oid, 'UPDATE'), false)
 """)
 # What was granted to others than the owner, as it stands in the catalogue: 0 is PUBLIC. A right to the whole
@@ -37,22 +38,22 @@ granted AS (
     SELECT CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END AS grantee, verb, col
     FROM granted WHERE grantee NOT IN (SELECT relowner FROM outbox)
 )"""
-WIDE = text(f"""{GRANTED}
+WIDE_GRANTS = text(f"""{GRANTED}
 SELECT grantee, array_agg(DISTINCT quote_ident(col)) FILTER (WHERE col IS NOT NULL) FROM theirs t
 WHERE verb = 'INSERT' AND (col IS NULL OR col <> ALL (CAST(:born AS text[])))
     AND NOT EXISTS (SELECT FROM theirs WHERE grantee = t.grantee AND verb = 'UPDATE' AND col IS NULL)
 GROUP BY 1 ORDER BY 1
 """)
-RECREATES = text(f"""{GRANTED}
+RECREATING = text(f"""{GRANTED}
 SELECT DISTINCT grantee FROM theirs t WHERE verb = 'INSERT' AND col = 'id'
     AND EXISTS (SELECT FROM theirs WHERE grantee = t.grantee AND verb = 'DELETE') ORDER BY 1
 """)
 # Without these nothing works at all; a viewer has them too.
-BASIS = tuple(right for right in RIGHTS if right.role is Role.WORKER and right.verbs == "SELECT")
+READER_RIGHTS = tuple(right for right in RIGHTS if right.role is Role.WORKER and right.verbs == "SELECT")
 
 
 @dataclass(frozen=True)
-class Lack:
+class MissingRight:
     """A privilege that is lacking, as GRANT words it: `UPDATE (status, owner)`, and its table."""
 
     privilege: str
@@ -60,7 +61,7 @@ class Lack:
 
 
 @dataclass(frozen=True)
-class Wide:
+class WideGrant:
     """Who (quoted for SQL) may write more of a new event than a producer; `columns` is empty for all."""
 
     grantee: str
@@ -77,11 +78,11 @@ class Rights:
     """
 
     role: str
-    reader: list[Lack]
-    worker: list[Lack]
-    operator: list[Lack]
+    reader: list[MissingRight]
+    worker: list[MissingRight]
+    operator: list[MissingRight]
     changes: bool
-    wide: list[Wide]
+    wide: list[WideGrant]
     recreates: list[str]
 
     @property
@@ -92,16 +93,16 @@ class Rights:
 
 def rights(connection: Connection) -> Rights:
     """Compare what this role may do with what `db roles` gives; a missing table lacks nothing."""
-    role = str(connection.execute(ROLE).scalar_one())
-    reader = list(_lacking(connection, BASIS))
+    role = str(connection.execute(CURRENT_ROLE).scalar_one())
+    reader = list(_missing(connection, READER_RIGHTS))
     worker, operator = (
-        [lack for lack in _lacking(connection, _of(each)) if lack not in reader]
+        [lack for lack in _missing(connection, _of(each)) if lack not in reader]
         for each in (Role.WORKER, Role.OPERATOR)
     )
-    changes = bool(connection.execute(CHANGES).scalar_one())
-    rows = connection.execute(WIDE, {"born": ["id", *BORN]})
-    wide = [Wide(grantee, columns or []) for grantee, columns in rows]
-    recreates = list(connection.execute(RECREATES).scalars())
+    changes = bool(connection.execute(MAY_UPDATE).scalar_one())
+    rows = connection.execute(WIDE_GRANTS, {"born": ["id", *NEW_EVENT]})
+    wide = [WideGrant(grantee, columns or []) for grantee, columns in rows]
+    recreates = list(connection.execute(RECREATING).scalars())
     return Rights(role, reader, worker, operator, changes, wide, recreates)
 
 
@@ -109,18 +110,98 @@ def _of(role: Role) -> Iterable[Right]:
     return (right for right in RIGHTS if right.role is role)
 
 
-def _lacking(connection: Connection, needed: Iterable[Right]) -> Iterator[Lack]:
+def _missing(connection: Connection, needed: Iterable[Right]) -> Iterator[MissingRight]:
     for right in needed:
         for verb in right.verbs.split(", "):
-            if lacking := _one(connection, verb, right):
-                yield Lack(lacking, right.table)
+            if lacking := _missing_privilege(connection, verb, right):
+                yield MissingRight(lacking, right.table)
 
 
-def _one(connection: Connection, verb: str, right: Right) -> str:
+def _missing_privilege(connection: Connection, verb: str, right: Right) -> str:
     """The privilege that is lacking; empty where none is."""
     table = places(connection).name(right.table)
-    given = {"table": table, "privilege": verb, "columns": list(right.columns)}
+    values = {"table": table, "privilege": verb, "columns": list(right.columns)}
     if verb == "DELETE":  # it has no columns
-        return verb if connection.execute(NO_DELETE, given).scalar() else ""
-    names = connection.execute(LACKING, given).scalars().all()
+        return verb if connection.execute(NO_DELETE, values).scalar() else ""
+    names = connection.execute(MISSING_COLUMNS, values).scalars().all()
     return (f"{verb} ({', '.join(names)})" if right.columns else verb) if names else ""
+
+
+# What FOUND reads, as it was when the connection was made: by now the search path is our own.
+SCHEMAS = text("SELECT set_config('outboxctl.schemas', CAST(CAST(:schemas AS name[]) AS text), true)")
+OPEN_SCHEMAS = text(f"""
+WITH {FACTS}
+SELECT quote_ident(name) AS schema, string_agg(
+    CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END, ', ' ORDER BY grantee
+) AS roles FROM open GROUP BY name ORDER BY name
+""")
+# By their names and bodies: nothing else says who made a function.
+GENERATED = f"""
+t.tgname = p.proname AND (p.proname = '{NAME}' OR right(p.proname, 7) = '_outbox' AND p.prosrc ~ '{EVENTS}')
+"""
+FUNCTIONS = text(f"""
+WITH {FACTS}
+SELECT DISTINCT p.oid::regprocedure::text AS name, p.proname = '{NAME}' AS notifies,
+    quote_ident(pg_get_userbyid(p.proowner)) AS owner, quote_ident(pg_get_userbyid(c.relowner)) AS wanted,
+    p.proowner <> c.relowner AND p.proowner NOT IN (SELECT oid FROM trusted) AS strange,
+    NOT EXISTS (SELECT FROM unnest(p.proconfig) o WHERE starts_with(o, 'search_path=')) AS loose
+FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_class c ON c.oid = t.tgrelid
+WHERE NOT t.tgisinternal AND t.tgparentid = 0 AND {GENERATED} ORDER BY 1
+""")
+UNPINNED = text(f"""
+WITH {FACTS}
+SELECT oid::regprocedure::text FROM loose WHERE class <> 'pg_event_trigger'::regclass AND oid NOT IN (
+    SELECT p.oid FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid WHERE {GENERATED})
+ORDER BY 1
+""")
+
+
+@dataclass(frozen=True)
+class OpenSchema:
+    """A schema of the search path, and the roles that may create objects there; quoted for SQL."""
+
+    schema: str
+    roles: str
+
+
+@dataclass(frozen=True)
+class TriggerFunction:
+    """A function that `db trigger` or `db notify` made (`notifies`); names are quoted for SQL.
+
+    `strange`: its `owner` is neither the table's (`wanted`) nor one that could do everything anyway.
+    `loose`: it has no search path of its own.
+    """
+
+    name: str
+    notifies: bool
+    owner: str
+    wanted: str
+    strange: bool
+    loose: bool
+
+
+@dataclass(frozen=True)
+class SearchPathFacts:
+    """`others`: the application's functions on our tables that have no search path of their own.
+
+    `searched`: what our sessions search for those, `home`: the schema of the outbox; quoted for SQL.
+    """
+
+    open: list[OpenSchema]
+    functions: list[TriggerFunction]
+    others: list[str]
+    searched: list[str]
+    home: str
+
+
+def search_path_facts(connection: Connection) -> SearchPathFacts:
+    """Read the facts; a role sees those of the whole catalog."""
+    known = places(connection)
+    connection.execute(SCHEMAS, {"schemas": list(known.schemas)})
+    return SearchPathFacts(
+        [OpenSchema(**row._asdict()) for row in connection.execute(OPEN_SCHEMAS)],
+        [TriggerFunction(**row._asdict()) for row in connection.execute(FUNCTIONS)],
+        list(connection.execute(UNPINNED).scalars()),
+        [quoted(schema) for schema in known.searched],
+        quoted(known.schema(EVENTS) or "public"),
+    )

@@ -1,11 +1,18 @@
-"""The server: its version, its clock, what it promises, and how many connections are left."""
+"""The server and the connection to it: version, clock, durability, connections left; bounded reads."""
 
+import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from time import time
+from typing import TypeVar
 
+import psycopg
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import SQLAlchemyError
 
-from outboxctl.core.schema import marker
+from outboxctl.core.database import Database, parameters
+from outboxctl.core.database_errors import translate
+from outboxctl.domain.errors import RefusedError
 
 SERVER = text("""
 SELECT current_setting('server_version_num')::int AS number, current_setting('server_version') AS version,
@@ -18,7 +25,7 @@ SELECT current_setting('server_version_num')::int AS number, current_setting('se
 SOURCES = text("SELECT name, source FROM pg_settings WHERE source IN ('user', 'database user')")
 CLOCK = text("SELECT extract(epoch FROM clock_timestamp())::float8")
 # A limit of a role or a database is -1 where there is none; a superuser is bound by neither.
-# This very session is not counted: a worker would open its own.
+# This session is added: a worker would open its own.
 CONNECTIONS = text("""
 SELECT least(
     current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
@@ -35,11 +42,11 @@ FROM pg_roles r, pg_database d WHERE r.rolname = current_user AND d.datname = cu
 
 @dataclass(frozen=True)
 class ServerFacts:
-    """What the server says of itself; `database` and `role` are our own, quoted for SQL.
+    """Settings and state of the server; `database` and `role` are those of this session, quoted for SQL.
 
     `sources`: settings made for our role (`user`), or for it in this database (`database user`).
-    `clock_ahead`: seconds that its clock is ahead of ours, give or take half of `round_trip` seconds.
-    `connections_left`: how many more this role may open, a worker's own included.
+    `clock_ahead`: seconds that its clock is ahead of ours, plus or minus half of `round_trip` seconds.
+    `connections_left`: how many more this role may open.
     """
 
     number: int
@@ -63,16 +70,75 @@ def server(connection: Connection) -> ServerFacts:
     """Read the server's facts."""
     facts = connection.execute(SERVER).one()._asdict()
     before = time()
-    theirs = connection.execute(CLOCK).scalar_one()
+    server_time = connection.execute(CLOCK).scalar_one()
     after = time()
     sources: dict[str, str] = dict(connection.execute(SOURCES).all())
     left = connection.execute(CONNECTIONS).scalar_one()
-    ahead = theirs - (before + after) / 2
+    ahead = server_time - (before + after) / 2
     return ServerFacts(
         **facts, sources=sources, clock_ahead=ahead, round_trip=after - before, connections_left=left
     )
 
 
-def marked(connection: Connection) -> str | None:
-    """The environment marker; None where there is none, or no table for it."""
-    return marker.read_if_any(connection)
+BACKEND_PID = text("SELECT pg_catalog.pg_backend_pid()")
+
+
+@dataclass(frozen=True)
+class ConnectionLink:
+    """Hosts and sslmode as libpq uses them; its default is `prefer`."""
+
+    hosts: tuple[str, ...]
+    sslmode: str
+
+
+def connection_link(url: str) -> ConnectionLink:
+    """Hosts and sslmode of a URL, or of libpq's variables. UsageError for a URL that libpq cannot read."""
+    values = parameters(url)
+    host = str(values.get("host") or values.get("hostaddr") or os.environ.get("PGHOST") or "")
+    mode = str(values.get("sslmode") or os.environ.get("PGSSLMODE") or "prefer")
+    return ConnectionLink(tuple(filter(None, host.split(","))), mode)
+
+
+def shares_sessions(database: Database) -> bool:
+    """Whether a pooler gives our server session to others between transactions.
+
+    One connection reads the id of its server process, a second one holds a transaction open, the first reads
+    again: behind a pooler in transaction mode either the second has the first one's process, or the first
+    has another one by now. RefusedError where no second connection can be made.
+    """
+    try:
+        with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as first:
+            before = _backend(first)
+            with database.engine.connect() as second, second.begin():
+                return _backend(second) == before or _backend(first) != before
+    except (SQLAlchemyError, psycopg.Error) as error:
+        raise RefusedError(str(translate(error, database.name))) from None
+
+
+def _backend(connection: Connection) -> int:
+    return int(connection.execute(BACKEND_PID).scalar_one())
+
+
+Fact = TypeVar("Fact")
+LONGEST = 5_000  # milliseconds that one statement may take
+
+
+def read_only(connection: Connection) -> None:
+    """Make the server refuse every change and every long statement in this transaction."""
+    connection.exec_driver_sql(
+        f"SET TRANSACTION READ ONLY; SET LOCAL statement_timeout = {LONGEST}; SET LOCAL lock_timeout = 1000"
+    )
+
+
+def read_or_refuse(connection: Connection, name: str, read: Callable[[Connection], Fact]) -> Fact:
+    """The result of `read`, under a savepoint. RefusedError for an error of the server.
+
+    The error of a lost connection is raised as it is, for `Database.begin` to translate.
+    """
+    try:
+        with connection.begin_nested():
+            return read(connection)
+    except (SQLAlchemyError, psycopg.Error) as error:
+        if connection.invalidated:
+            raise
+        raise RefusedError(str(translate(error, name))) from None

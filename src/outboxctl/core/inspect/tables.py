@@ -1,4 +1,4 @@
-"""The schema: its revision, the tables that are missing, indexes and triggers that cost or lack."""
+"""The schema: its revision, missing tables, indexes, triggers on UPDATE."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from outboxctl.core.schema.names import EVENTS, SOURCE, TABLES
 from outboxctl.core.search_path import places
 from outboxctl.domain.failures import Reason
 
-# Of migrations 0001 and 0002: what claim, reclaim and the operator's desk find their rows by.
+# Of migrations 0001 and 0002: the indexes of claim, reclaim and the operator's commands.
 INDEXES = {
     "ix_search_outbox_events_due": "(next_retry_at, created_at) WHERE status = 'pending'",
     "ix_search_outbox_events_processing": "(lease_until) WHERE status = 'processing'",
@@ -93,5 +93,5 @@ def tables(connection: Connection) -> Tables:
 
 
 def _indexes(connection: Connection, table: str) -> list[TableIndex]:
-    given = {"table": places(connection).name(table)}
-    return [TableIndex(**row._asdict()) for row in connection.execute(INDEXES_OF, given)]
+    values = {"table": places(connection).name(table)}
+    return [TableIndex(**row._asdict()) for row in connection.execute(INDEXES_OF, values)]

@@ -1,4 +1,4 @@
-"""Vacuum of the outbox: how far it is behind, what it costs, and who holds it back."""
+"""Vacuum of the outbox: dead rows, autovacuum's settings, and what holds vacuum back."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,8 +30,8 @@ WHERE c.relkind = 'r' AND (c.oid = to_regclass(:table) OR c.oid IN (
     SELECT relid FROM pg_partition_tree(to_regclass(:table))))
 ORDER BY c.oid
 """)
-# Vacuum of a table looks at the transactions of its own database, and at every slot. Who may not see
-# the others' sessions (no pg_read_all_stats) sees NULL, and his own.
+# Vacuum of a table depends on the transactions of its own database, and on every slot. A role without
+# pg_read_all_stats sees NULL for other roles' sessions.
 TRANSACTIONS = text("""
 SELECT pid::text AS name, state AS kind,
     extract(epoch FROM coalesce(:now, now()) - xact_start)::float8 AS seconds
@@ -61,8 +61,8 @@ ORDER BY slot_name LIMIT 20
 class Part:
     """The outbox or a partition of it (`name`, quoted for SQL) as autovacuum sees it, and its settings.
 
-    `rows` is -1 where nobody has counted them; `dead` and `live` are running totals, `bytes` without
-    indexes. `width`: bytes of an average row's values, None where nobody has analyzed the table.
+    `rows` is -1 before the first analyze; `dead` and `live` are the statistics' estimates, `bytes` without
+    indexes. `width`: bytes of an average row's values, None before the first analyze.
     """
 
     name: str
@@ -84,7 +84,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Holder:
-    """A transaction older than asked; `name` is a process id, or a prepared one's id quoted for SQL."""
+    """A transaction older than the limit; `name` is a process id, or a prepared one's id quoted for SQL."""
 
     name: str
     kind: str
@@ -112,15 +112,15 @@ class Holders:
 
 def parts(connection: Connection) -> list[Part]:
     """Read the facts of each table that holds events."""
-    given = {"table": places(connection).name(EVENTS)}
-    return [Part(**row._asdict()) for row in connection.execute(PARTS, given)]
+    values = {"table": places(connection).name(EVENTS)}
+    return [Part(**row._asdict()) for row in connection.execute(PARTS, values)]
 
 
 def holders(connection: Connection, *, longest: float, now: datetime | None = None) -> Holders:
     """Transactions older than `longest` seconds, and abandoned replication slots."""
-    given = {"longest": longest, "now": now}
+    values = {"longest": longest, "now": now}
     return Holders(
-        [Holder(**row._asdict()) for row in connection.execute(TRANSACTIONS, given)],
-        [Holder(**row._asdict()) for row in connection.execute(PREPARED, given)],
+        [Holder(**row._asdict()) for row in connection.execute(TRANSACTIONS, values)],
+        [Holder(**row._asdict()) for row in connection.execute(PREPARED, values)],
         [Slot(**row._asdict()) for row in connection.execute(SLOTS)],
     )

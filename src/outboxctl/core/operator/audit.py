@@ -1,22 +1,25 @@
-"""The operator's audit trail: written in the transaction of the act it records, never changed.
+"""The audit trail: written in the transaction of the act it records, never changed; read act by act.
 
-`trail` reads it. As whom its writer was logged in, the database adds by itself (migration 0007).
+The database itself adds the login of the writer (migration 0007).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from json import dumps
 from typing import Any
 
 from sqlalchemy import Connection, text
 
-from outboxctl.core.schema.names import AUDIT
-from outboxctl.domain.lifecycle import Verb
+from outboxctl.core.delivery.claim import PLAN
+from outboxctl.core.schema.names import AUDIT, EVENTS, SAFE
+from outboxctl.domain.failures import Reason
+from outboxctl.domain.lifecycle import Status, Verb
 
-# All that is ever written: who asks for another one has mistyped it.
+# All actions that are ever written: `audit --action` takes no other.
 REBUILDS = ("rebuild", "rebuild rollback", "rebuild abort", "rebuild cleanup")
 ACTIONS = (Verb.REPLAY.value, Verb.UNDO.value, Verb.DISCARD.value, "repair", "prune", "mark", *REBUILDS)
-INSERT = text(f"""
+INSERT_AUDIT = text(f"""
 INSERT INTO {AUDIT} (at, action, operator, reason, filters, affected, event_ids, act_id)
 VALUES (coalesce(:now, now()), :action, :by, :reason, CAST(:filters AS jsonb), :affected,
     CAST(:ids AS uuid[]), CAST(:act_id AS uuid))
@@ -36,16 +39,196 @@ def record(
     act_id: str | None = None,
     now: datetime | None = None,
 ) -> str:
-    """Write one audit row; returns its id.
+    """Write one audit row (of a long act one a batch, with one `act_id`) and return its id.
 
-    A long act writes one row a batch, each with the same `act_id`. `affected` is given
-    where the act did not touch events by id.
-    Raises ValueError for an action that is none of ACTIONS.
+    `affected` is set where the act did not change events by id. ValueError for an unknown action.
     """
     if action not in ACTIONS:
         raise ValueError(f"unknown action {action!r}")
-    given: dict[str, Any] = {"action": action, "by": by, "reason": reason, "now": now}
-    # Without \u escapes: a database that is SQL_ASCII refuses each that is beyond ASCII.
-    given |= {"filters": dumps(dict(filters), ensure_ascii=False), "act_id": act_id, "ids": list(ids)}
-    given |= {"affected": len(ids) if affected is None else affected}
-    return str(connection.execute(INSERT, given).scalar_one())
+    affected = len(ids) if affected is None else affected
+    values = {
+        "action": action,
+        "by": by,
+        "reason": reason,
+        "affected": affected,
+        "ids": list(ids),
+        "now": now,
+    }
+    # Without \u escapes: a SQL_ASCII database refuses those beyond ASCII.
+    values |= {"filters": dumps(dict(filters), ensure_ascii=False), "act_id": act_id}
+    return str(connection.execute(INSERT_AUDIT, values).scalar_one())
+
+
+LISTED = 100  # event ids that a list of acts holds of each
+PAGE = 5_000  # rows fetched at a time
+
+# The batches of one act share act_id; a row without one is an act by itself.
+ACT = "coalesce(act_id, id)"
+OF_ACT = "(a.act_id = CAST(:act AS uuid) OR a.act_id IS NULL AND a.id = CAST(:act AS uuid))"
+# Other tools write here, too: a row whose filters are no object must not hide the others.
+FILTERS = """CASE WHEN jsonb_typeof(filters) = 'object' THEN filters
+    ELSE jsonb_build_object('', filters) END"""
+# The batches of an act have one action, operator and reason; their filters can differ.
+GROUPED = f"""SELECT {ACT} AS act, min(at) AS at, max(at) AS ended_at, min(action) AS action,
+    min(operator) AS operator, min(reason) AS reason,
+    string_agg(DISTINCT logged_in_as, ', ' ORDER BY logged_in_as) AS logged_in_as,
+    sum(affected)::bigint AS affected, count(*) AS batches"""
+SHOWN = f"""act::text, {SAFE.format("at")}, {SAFE.format("ended_at")}, action, operator, logged_in_as,
+    reason, (
+    SELECT {FILTERS} FROM {AUDIT} a WHERE a.act_id = act OR a.id = act ORDER BY a.at, a.id LIMIT 1),
+    affected, batches"""
+RECENT = text(f"""
+WITH acts AS (
+    {GROUPED} FROM {AUDIT}
+    WHERE (CAST(:action AS text) IS NULL OR action = :action)
+        AND (CAST(:by AS text) IS NULL OR operator = :by)
+    GROUP BY {ACT}
+    HAVING CAST(:since AS timestamptz) IS NULL OR max(at) >= :since
+    ORDER BY max(at) DESC, {ACT} LIMIT :limit
+)
+SELECT {SHOWN}, ARRAY (
+    SELECT u.id::text FROM {AUDIT} a, unnest(a.event_ids[1:{LISTED}]) WITH ORDINALITY AS u (id, place)
+    WHERE a.act_id = act OR a.id = act ORDER BY a.at, a.id, u.place LIMIT {LISTED})
+FROM acts ORDER BY acts.ended_at DESC, act
+""")
+ONE_ACT = text(f"""
+WITH acts AS ({GROUPED} FROM {AUDIT} a WHERE {OF_ACT} GROUP BY {ACT})
+SELECT {SHOWN}, CAST(ARRAY[] AS text[]) FROM acts
+""")
+FILTERS_OF = text(f"SELECT {FILTERS} FROM {AUDIT} a WHERE {OF_ACT} ORDER BY a.at, a.id")
+# The state of an event now. After a replay `failed` is failed again, unless the replay was undone; a
+# later replay is another act.
+STATE_NOW = f"""CASE
+    WHEN e.id IS NULL THEN 'gone'
+    WHEN a.action = '{Verb.REPLAY}' AND e.last_replayed_at <> a.at THEN 'replayed since'
+    WHEN EXISTS (SELECT FROM undone WHERE undone.id = u.id) THEN 'undone'
+    WHEN a.action = '{Verb.REPLAY}' AND e.status = '{Status.FAILED}' THEN 'failed again'
+    WHEN e.status = '{Status.DONE}' AND e.error_reason = '{Reason.DISCARDED}' THEN '{Reason.DISCARDED}'
+    ELSE e.status END"""
+UNDONE = f"""
+WITH undone AS MATERIALIZED (
+    SELECT unnest(event_ids) AS id FROM {AUDIT}
+    WHERE action = '{Verb.UNDO}' AND filters ->> 'audit_id' = CAST(:act AS text)
+)"""
+FROM_ACT = f"""
+FROM {AUDIT} a CROSS JOIN LATERAL unnest(a.event_ids, a.before_reasons, a.before_errors, a.before_attempts)
+    WITH ORDINALITY AS u (id, reason, error, attempts, place)
+LEFT JOIN LATERAL (SELECT * FROM {EVENTS} WHERE id = u.id LIMIT 1) e ON true
+WHERE {OF_ACT}"""
+EVENTS_OF = text(f"""{UNDONE}
+SELECT u.id::text, u.reason, u.error, u.attempts, {STATE_NOW} {FROM_ACT}
+ORDER BY a.at, a.id, u.place LIMIT CAST(:limit AS bigint)
+""")
+STATES = text(f"{UNDONE} SELECT {STATE_NOW}, count(*) {FROM_ACT} GROUP BY 1 ORDER BY 2 DESC, 1")
+MAY_READ = text(f"SELECT has_table_privilege(to_regclass('{AUDIT}')::oid, 'SELECT')")
+# Uses the index on `at`: a replay and its rows have the same time.
+REPLAYED_AS = text(f"""
+SELECT a.logged_in_as FROM {EVENTS} e JOIN {AUDIT} a ON a.at = e.last_replayed_at
+WHERE e.id = CAST(:id AS uuid) AND a.action = '{Verb.REPLAY}' AND e.id = ANY (a.event_ids)
+ORDER BY a.id LIMIT 1
+""")
+
+
+@dataclass(frozen=True)
+class AuditRow:
+    """One act: who did what, when, why, to how many events, in how many batches; the first hundred ids.
+
+    `operator` is the value of `--by`, `logged_in_as` the PostgreSQL logins that wrote the batches (None: from
+    before migration 0007). `filters` of a repair add up its batches. A time out of range is None.
+    """
+
+    id: str
+    at: datetime | None
+    ended_at: datetime | None
+    action: str
+    operator: str
+    logged_in_as: str | None
+    reason: str
+    filters: dict[str, Any]
+    affected: int
+    batches: int
+    event_ids: list[str]
+
+
+@dataclass(frozen=True)
+class AffectedEvent:
+    """One event of an act: its failure before, where that was kept, and its state `now`.
+
+    A status, or `discarded`, `failed again`, `replayed since`, `undone`, `gone` (pruned).
+    """
+
+    id: str
+    error_reason: str | None
+    error: str | None
+    attempts: int | None
+    now: str
+
+
+def recent_acts(
+    connection: Connection,
+    *,
+    limit: int,
+    action: str | None = None,
+    by: str | None = None,
+    since: datetime | None = None,
+) -> list[AuditRow]:
+    """The latest acts, newest first: those that ended at or after `since`."""
+    values = {"limit": limit, "action": action, "by": by, "since": since}
+    rows = [AuditRow(*row) for row in connection.execute(RECENT, values)]
+    return [_with_all_filters(connection, row) for row in rows]
+
+
+def act_by_id(connection: Connection, id_: str) -> AuditRow | None:
+    """One act by its id, without its event ids (see `events_of`); None if there is none."""
+    row = connection.execute(ONE_ACT, {"act": id_}).first()
+    return None if row is None else _with_all_filters(connection, AuditRow(*row))
+
+
+def replayed_as(connection: Connection, id_: str) -> str | None:
+    """The login of who replayed an event last; None where nobody did or this role may not read the audit.
+
+    None, too, for a row from before migration 0007.
+    """
+    if not connection.execute(MAY_READ).scalar():
+        return None
+    login = connection.execute(REPLAYED_AS, {"id": id_}).scalar()
+    return None if login is None else str(login)
+
+
+def _with_all_filters(connection: Connection, row: AuditRow) -> AuditRow:
+    """The row, for a repair with the filters of all its batches added up: each holds what that batch did."""
+    if row.action != "repair" or row.batches == 1:
+        return row
+    total: dict[str, Any] = {}
+    for (filters,) in connection.execute(
+        FILTERS_OF, {"act": row.id}, execution_options={"yield_per": LISTED}
+    ):
+        total |= {name: _added(total.get(name), value) for name, value in filters.items()}
+    return replace(row, filters=total)
+
+
+def _added(total: Any, value: Any) -> Any:
+    """Numbers are summed, lists and objects joined until there are a hundred entries."""
+    match total, value:
+        case None, _:
+            return value
+        case (int(), int()):
+            return total + value
+        case ([*_], [*_]) if len(total) < LISTED:
+            return total + value
+        case ({}, {}) if len(total) < LISTED:
+            return total | value
+    return total
+
+
+def events_of(connection: Connection, id_: str, *, limit: int | None = None) -> Iterator[AffectedEvent]:
+    """What an act did to each event, in the order of the act, a page at a time."""
+    connection.exec_driver_sql(PLAN)  # each event by its id, whatever the statistics are
+    values, options = {"act": id_, "limit": limit}, {"yield_per": PAGE}
+    return (AffectedEvent(*row) for row in connection.execute(EVENTS_OF, values, execution_options=options))
+
+
+def states_of(connection: Connection, id_: str) -> dict[str, int]:
+    """The states of an act's events now, and how many have each; the most frequent first."""
+    connection.exec_driver_sql(PLAN)
+    return {str(state): int(count) for state, count in connection.execute(STATES, {"act": id_})}

@@ -5,29 +5,31 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import chain, islice
+from json import loads
 from math import inf
+from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
-from outboxctl.core.operator.selection import AGAIN, FITTING, Selection, ask, check_unique
-from outboxctl.core.schema.names import EVENTS, SAFE
+from outboxctl.core.operator.selection import FAILED_AGAIN, MATCHING, Selection, check_unique, select_failed
+from outboxctl.core.schema.names import DOCUMENT, EVENTS, SAFE, SOURCE
 from outboxctl.domain.failures import NO_REASON
 from outboxctl.domain.fingerprints import LENGTH, LONGEST, fingerprint, fold
 
 # Equal errors are counted by PostgreSQL, different ones folded here. Times come as numbers: that is
 # cheaper to read, and no `infinity` breaks the decoder.
-SAID = f"""
+CAUSES = f"""
 SELECT error_reason AS reason, left(error, {LONGEST}) AS error, entity_type, count(*) AS events,
-    count(*) FILTER (WHERE {AGAIN}) AS again,
+    count(*) FILTER (WHERE {FAILED_AGAIN}) AS again,
     extract(epoch FROM min(updated_at) FILTER (WHERE isfinite(updated_at)))::float8 AS first,
     extract(epoch FROM max(updated_at) FILTER (WHERE isfinite(updated_at)))::float8 AS last
-{FITTING} GROUP BY 1, 2, 3
+{MATCHING} GROUP BY 1, 2, 3
 """
-ROWS = f"""
+FAILED_ROWS = f"""
 SELECT id::text, entity_type, entity_id::text, op, event_version, attempts, error_reason,
     left(error, {LONGEST}), {SAFE.format("created_at")}, {SAFE.format("updated_at")},
-    coalesce(replay_count, 0), {AGAIN}
-{FITTING} ORDER BY {EVENTS}.created_at, id
+    coalesce(replay_count, 0), {FAILED_AGAIN}
+{MATCHING} ORDER BY {EVENTS}.created_at, id
 """
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -69,10 +71,10 @@ class FailedRow:
     failed_again: bool
 
 
-def groups(connection: Connection, selection: Selection) -> list[Group]:
+def failed_groups(connection: Connection, selection: Selection) -> list[Group]:
     """The causes of what failed, the most frequent first; `selection.limit` is not looked at."""
     sums: dict[str, _Sum] = {}
-    for reason, error, *figures in ask(connection, SAID, selection):
+    for reason, error, *figures in select_failed(connection, CAUSES, selection):
         name = fingerprint(reason, error)
         if name not in sums:
             sums[name] = _Sum(reason, error)
@@ -83,12 +85,12 @@ def groups(connection: Connection, selection: Selection) -> list[Group]:
     return sorted(found, key=lambda group: (-group.count, group.fingerprint))
 
 
-def rows(connection: Connection, selection: Selection) -> list[FailedRow]:
+def failed_rows(connection: Connection, selection: Selection) -> list[FailedRow]:
     """The failed events of a selection, the oldest first, at most `selection.limit`.
 
     Raises UsageError if the beginning of a fingerprint is that of several.
     """
-    found = (FailedRow(*row) for row in ask(connection, ROWS, selection))
+    found = (FailedRow(*row) for row in select_failed(connection, FAILED_ROWS, selection))
     wanted = selection.fingerprint or ""
     named = ((fingerprint(row.error_reason, row.error), row) for row in found)
     fitting = ((name, row) for name, row in named if name.startswith(wanted))
@@ -133,3 +135,43 @@ def _moment(epoch: float | None) -> datetime | None:
     with suppress(OverflowError):
         return None if epoch is None else EPOCH + timedelta(seconds=epoch)
     return None
+
+
+# JSON made by the server holds any row: `infinity`, the year 20000, columns of the application's own.
+# The error is cut where `failed list` cuts it: by bytes in a SQL_ASCII database.
+EVENT = text(f"""
+SELECT to_json(e)::text, error_reason, left(error, {LONGEST}) FROM {EVENTS} e WHERE id = CAST(:id AS uuid)
+""")
+SOURCE_ROW = text(f"""
+SELECT {DOCUMENT} FROM {SOURCE} s WHERE entity_type = :entity_type AND entity_id = CAST(:entity_id AS uuid)
+LIMIT 1
+""")
+
+
+@dataclass(frozen=True)
+class Event:
+    """Every column of an event by name, and what would be sent for its entity now (None: a delete).
+
+    `fingerprint` is that of its error, None if it has none.
+    """
+
+    row: dict[str, Any]
+    fingerprint: str | None
+    source: dict[str, Any] | None
+
+    @property
+    def document_id(self) -> str:
+        """The id of its entity's document in the index."""
+        return f"{self.row['entity_type']}:{self.row['entity_id']}"
+
+
+def event_by_id(connection: Connection, id_: str) -> Event | None:
+    """The event of this id, whatever its status; None if there is none."""
+    connection.exec_driver_sql("SET LOCAL TimeZone = 'UTC'")  # as the worker's documents have it
+    row = connection.execute(EVENT, {"id": id_}).first()
+    if row is None:
+        return None
+    event, cause = loads(row[0]), fingerprint(*row[1:]) if row[1] or row[2] else None
+    entity = {name: event[name] for name in ("entity_type", "entity_id")}
+    source = connection.execute(SOURCE_ROW, entity).scalar()
+    return Event(event, cause, source and loads(source))

@@ -1,15 +1,17 @@
-"""An operator's move of failed events: one statement locks, changes and writes down what it did."""
+"""Moves of failed events: replay, discard, undo of a replay; one statement locks, moves and audits."""
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from json import dumps
-from typing import Any
 from uuid import uuid4
 
 from sqlalchemy import Connection, TextClause, text
 
+from outboxctl.core.operator.audit import OF_ACT
 from outboxctl.core.operator.selection import MovePlan
 from outboxctl.core.schema.names import AUDIT, EVENTS, STATUS_IS, UNHELD, source, target
+from outboxctl.domain.failures import Reason
 from outboxctl.domain.lifecycle import Verb
 
 KEPT = 2_000  # characters of an error that the audit keeps for an undo: the worker writes half of that
@@ -29,9 +31,9 @@ class Act:
 
 
 def move_statement(verb: Verb, changes: str) -> TextClause:
-    """The statement that does `verb` to :ids as far as nobody else is at them: no waiting, nothing twice.
+    """The statement that does `verb` to those of :ids that nobody else has locked, without waiting.
 
-    What they said before stays in the audit, on the server all the way: a text that is no UTF-8 too.
+    The audit keeps what the rows held before, without a copy on the client: a text that is no UTF-8 too.
     """
     return text(f"""
 WITH taken AS MATERIALIZED (
@@ -52,22 +54,96 @@ RETURNING event_ids::text[]
 """)
 
 
+REPLAY = move_statement(
+    Verb.REPLAY,
+    """attempts = 0, next_retry_at = NULL, error = NULL, error_reason = NULL, processed_at = NULL,
+    replay_count = least(coalesce(replay_count, 0), 2147483646) + 1,
+    last_replayed_at = coalesce(:now, now()), last_replayed_by = :by, last_replayed_reason = :reason""",
+)
+DISCARD = move_statement(
+    Verb.DISCARD,
+    f"processed_at = coalesce(:now, now()), next_retry_at = NULL, error_reason = '{Reason.DISCARDED}'",
+)
+REPLAY_BATCHES = text(
+    f"SELECT a.id::text FROM {AUDIT} a WHERE {OF_ACT} AND a.before_attempts IS NOT NULL ORDER BY a.at, a.id"
+)
+# A replay's batch and its rows have the same time, to the microsecond: it tells which replay was the last.
+NOT_DELIVERED = f"e.{STATUS_IS} {source(Verb.UNDO)} AND e.last_replayed_at = s.at"
+# In a partitioned outbox two rows can have one id: each is joined once.
+REPLAYED = f"""
+SELECT DISTINCT ON (u.id) u.id, u.reason, u.error, u.attempts, u.failed_at, a.at
+FROM {AUDIT} a CROSS JOIN LATERAL unnest(a.event_ids, a.before_reasons, a.before_errors, a.before_attempts,
+    a.before_times) AS u (id, reason, error, attempts, failed_at)
+WHERE a.action = '{Verb.REPLAY}' AND a.before_attempts IS NOT NULL"""
+# An undone replay does not count in `replay_count`, and the failure keeps its time. The audit has the undo.
+UNDO = text(f"""
+WITH said AS MATERIALIZED ({REPLAYED} AND a.id = CAST(:batch AS uuid)),
+taken AS MATERIALIZED (
+    SELECT e.id FROM {EVENTS} e JOIN said s ON s.id = e.id
+    WHERE e.id = ANY (ARRAY (SELECT id FROM said)) AND {NOT_DELIVERED}
+    FOR UPDATE OF e SKIP LOCKED
+), moved AS (
+    UPDATE {EVENTS} e SET status = {target(Verb.UNDO)}, attempts = s.attempts, error_reason = s.reason,
+        error = s.error, next_retry_at = NULL, {UNHELD}, updated_at = coalesce(s.failed_at, :now, now()),
+        replay_count = greatest(e.replay_count - 1, 0)
+    FROM said s WHERE s.id = e.id AND e.id = ANY (ARRAY (SELECT id FROM taken)) AND {NOT_DELIVERED}
+)
+INSERT INTO {AUDIT} (at, action, operator, reason, filters, act_id, affected, event_ids)
+SELECT coalesce(:now, now()), '{Verb.UNDO}', :by, :reason, CAST(:filters AS jsonb), CAST(:act_id AS uuid),
+    count(*), array_agg(id)
+FROM taken HAVING count(*) > 0
+RETURNING event_ids::text[]
+""")
+
+
 def carry_out(
-    connection: Connection,
     statement: TextClause,
+    connection: Connection,
     plan: MovePlan,
     *,
     by: str,
     reason: str,
-    act_id: str | None,
-    now: datetime | None,
+    act_id: str | None = None,
+    now: datetime | None = None,
 ) -> Act:
-    """Do a move to the planned events, in the caller's transaction; one that moved none leaves no audit.
+    """Move the planned events, in the caller's transaction; an act that moves none has no audit row.
 
-    A row that is no longer failed, or that somebody else is at, is left alone and not in the result.
+    A row that is no longer failed, or that somebody else has locked, is left alone and not in the result.
     """
     act_id = act_id or str(uuid4())
-    given: dict[str, Any] = {"by": by, "reason": reason, "act_id": act_id, "now": now, "planned": plan.at}
-    given |= {"ids": plan.ids, "filters": dumps(plan.selection.as_filter(), ensure_ascii=False)}
-    moved = set(connection.execute(statement, given).scalar() or ())
+    values = {"by": by, "reason": reason, "act_id": act_id, "now": now, "planned": plan.at, "ids": plan.ids}
+    values["filters"] = dumps(plan.selection.as_filter(), ensure_ascii=False)
+    moved = set(connection.execute(statement, values).scalar() or ())
     return Act([id_ for id_ in plan.ids if id_ in moved], act_id if moved else None)
+
+
+replay = partial(carry_out, REPLAY)  # failed to pending: as new, but for the history
+discard = partial(carry_out, DISCARD)  # failed to done without a delivery; the error stays
+
+
+def replay_batches(connection: Connection, act: str) -> list[str]:
+    """The audit rows of an act, one a batch, in their order; an old one that kept nothing has none."""
+    return list(connection.execute(REPLAY_BATCHES, {"act": act}).scalars())
+
+
+def undo(
+    connection: Connection,
+    batch: str,
+    *,
+    undoes: str,
+    by: str,
+    reason: str,
+    act_id: str | None = None,
+    now: datetime | None = None,
+) -> Act:
+    """Put back what one batch of the act `undoes` replayed and nobody has delivered or holds.
+
+    In the caller's transaction, the audit row too; a batch that moves nothing has none.
+    """
+    act_id = act_id or str(uuid4())
+    values = {"batch": batch, "by": by, "reason": reason, "act_id": act_id, "now": now}
+    values["filters"] = dumps({"audit_id": undoes})
+    # Statistics may cause a nested loop: a thousand events joined with a thousand entries of the audit.
+    connection.exec_driver_sql("SET LOCAL enable_nestloop = off")
+    ids = list(connection.execute(UNDO, values).scalar() or ())
+    return Act(ids, act_id if ids else None)

@@ -46,8 +46,8 @@ def plan(connection: Connection, older_than: timedelta, *, now: datetime | None 
 
     Raises UsageError where the server is too old for it.
     """
-    given = {"older_than": older_than, "now": now}
-    cutoff, user, number, version = connection.execute(START, given).one()
+    values = {"older_than": older_than, "now": now}
+    cutoff, user, number, version = connection.execute(START, values).one()
     if number < OLDEST_SERVER:
         hint = "upgrade the server"
         raise UsageError(f"prune needs PostgreSQL 14 or newer, and this is {version}", hint=hint)

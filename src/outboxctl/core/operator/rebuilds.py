@@ -174,12 +174,12 @@ def begin(
     caught_up_to: datetime | None = None,
 ) -> Rebuild:
     """Write the row of a new one; its events are followed from `caught_up_to` (None: now) on."""
-    given: dict[str, Any] = {"action": action, "alias": alias, "old_index": old_index}
+    values: dict[str, Any] = {"action": action, "alias": alias, "old_index": old_index}
     # Without \u escapes: a database that is SQL_ASCII refuses each that is beyond ASCII.
-    given |= {"new_index": new_index, "body": dumps(dict(body), ensure_ascii=False)}
-    given |= {"concrete": concrete, "phase": phase, "by": by, "reason": reason}
-    given |= {"grace_seconds": grace_seconds, "caught_up_to": caught_up_to}
-    return Rebuild(*connection.execute(BEGIN, given).one())
+    values |= {"new_index": new_index, "body": dumps(dict(body), ensure_ascii=False)}
+    values |= {"concrete": concrete, "phase": phase, "by": by, "reason": reason}
+    values |= {"grace_seconds": grace_seconds, "caught_up_to": caught_up_to}
+    return Rebuild(*connection.execute(BEGIN, values).one())
 
 
 def save(connection: Connection, rebuild: Rebuild, *extra: str, **changes: Any) -> Rebuild:

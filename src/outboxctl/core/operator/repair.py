@@ -12,15 +12,15 @@ from outboxctl.core.operator.audit import record
 from outboxctl.core.produce import COLUMNS
 from outboxctl.core.schema.names import AUDIT, EVENTS, SOURCE
 
-WANTED = (
+REQUESTED = (
     "unnest(CAST(:types AS text[]), CAST(:ids AS uuid[]), CAST(:versions AS bigint[])) w (t, id, version)"
 )
 # Rows that somebody holds right now are changing anyway: to wait for one would lock the others out.
 # What the row says afterwards is asked for, not assumed: an application's trigger may have its own view.
-RAISE = text(f"""
+RAISE_VERSIONS = text(f"""
 WITH free AS MATERIALIZED (
     SELECT s.entity_type AS t, s.entity_id AS id, s.event_version AS was, w.version
-    FROM {WANTED} JOIN {SOURCE} s ON s.entity_type = w.t AND s.entity_id = w.id
+    FROM {REQUESTED} JOIN {SOURCE} s ON s.entity_type = w.t AND s.entity_id = w.id
     WHERE coalesce(s.event_version, -1) < w.version
     FOR UPDATE OF s SKIP LOCKED
 )
@@ -33,20 +33,20 @@ EVENT = "'pending', 0, 0, coalesce(:now, now()), coalesce(:now, now())"
 UPSERTS = text(f"""
 INSERT INTO {EVENTS} ({COLUMNS})
 SELECT s.entity_type, s.entity_id, 'upsert', s.event_version, {EVENT}
-FROM {WANTED} JOIN {SOURCE} s ON s.entity_type = w.t AND s.entity_id = w.id
+FROM {REQUESTED} JOIN {SOURCE} s ON s.entity_type = w.t AND s.entity_id = w.id
 WHERE s.event_version >= w.version
 RETURNING id::text
 """)
 DELETES = text(f"""
 INSERT INTO {EVENTS} ({COLUMNS})
 SELECT w.t, w.id, 'delete', w.version, {EVENT}
-FROM {WANTED}
+FROM {REQUESTED}
 WHERE NOT EXISTS (SELECT FROM {SOURCE} s WHERE s.entity_type = w.t AND s.entity_id = w.id)
 RETURNING id::text
 """)
 HELD = text(f"""
 SELECT s.entity_type || ':' || s.entity_id, s.event_version
-FROM {WANTED} JOIN {SOURCE} s ON s.entity_type = w.t AND s.entity_id = w.id
+FROM {REQUESTED} JOIN {SOURCE} s ON s.entity_type = w.t AND s.entity_id = w.id
 FOR UPDATE OF s SKIP LOCKED
 """)
 UNDELIVERED = text(f"""
@@ -87,7 +87,7 @@ def enqueue(
 
     Entities that changed meanwhile, or are held by somebody, get none and are not in the result.
     """
-    raised = {id_: (was, is_) for id_, was, is_ in _rows(connection, RAISE, raises, now)}
+    raised = {id_: (was, is_) for id_, was, is_ in _rows(connection, RAISE_VERSIONS, raises, now)}
     ids = [row[0] for row in _rows(connection, UPSERTS, upserts, now)]
     ids += [row[0] for row in _rows(connection, DELETES, deletes, now)]
     if ids or raised:
@@ -112,10 +112,10 @@ def _rows(
 ) -> Any:
     if not wanted:
         return []
-    given = {
+    values = {
         "types": [key.entity_type for key, _ in wanted],
         "ids": [key.entity_id for key, _ in wanted],
         "versions": [version for _, version in wanted],
         "now": now,
     }
-    return connection.execute(statement, given).all()
+    return connection.execute(statement, values).all()

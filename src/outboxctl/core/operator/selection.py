@@ -19,14 +19,14 @@ LISTED = 20  # ids that an audit row's filters name one by one: all of them are 
 PAGE = 5_000  # rows fetched at a time
 
 # It failed once more after somebody had replayed it: an undone replay does not count.
-AGAIN = "coalesce(replay_count > 0, false)"
+FAILED_AGAIN = "coalesce(replay_count > 0, false)"
 # Given ids are found by their own index: by the one of failed events, each would be compared with a
 # million ids, and statistics of a time when nothing had failed call that cheap. They stand in a subquery,
 # or the planner would weigh each of them.
 BY_STATUS = f"status = {source(Verb.REPLAY)}"
 BY_ID = f"id = ANY (ARRAY (SELECT unnest(CAST(:ids AS uuid[])))) AND {STATUS_IS} {source(Verb.REPLAY)}"
 # Conditions left out are NULL: nothing that was given is pasted into SQL.
-FITTING = f"""
+MATCHING = f"""
 FROM {EVENTS} WHERE {{which}}
     AND (CAST(:error_reason AS text) IS NULL OR coalesce(error_reason, '{NO_REASON}') = :error_reason)
     AND (CAST(:entity_type AS text) IS NULL OR entity_type = :entity_type)
@@ -34,10 +34,10 @@ FROM {EVENTS} WHERE {{which}}
     AND (CAST(:until AS timestamptz) IS NULL OR created_at < :until)
 """
 SELECT = f"""
-SELECT id::text, error_reason, left(error, {LONGEST}) AS error, {AGAIN} AS again {FITTING}
+SELECT id::text, error_reason, left(error, {LONGEST}) AS error, {FAILED_AGAIN} AS again {MATCHING}
 ORDER BY created_at, id LIMIT CAST(:limit AS bigint)
 """
-COUNT = f"SELECT count(*) {FITTING}"
+COUNT = f"SELECT count(*) {MATCHING}"
 NOW = text("SELECT now()")
 
 
@@ -104,18 +104,18 @@ def plan(connection: Connection, selection: Selection) -> MovePlan:
     """
     at = connection.execute(NOW).scalar_one()
     wanted, limit = selection.fingerprint, selection.limit
-    fitting = _fitting(connection, selection, limit=None if wanted else limit)
+    fitting = _matches(connection, selection, limit=None if wanted else limit)
     chosen = list(islice(fitting, limit))
     names = Counter(row.fingerprint for row in chain(chosen, fitting))  # of the rest, only how many
     matched = names.total()
     if not wanted and matched == limit:
-        matched = max(matched, ask(connection, COUNT, selection).scalar_one())
+        matched = max(matched, select_failed(connection, COUNT, selection).scalar_one())
     check_unique(wanted, names)
     again = sum(row.again for row in chosen)
     return MovePlan(selection, matched, [row.id for row in chosen], _causes(chosen), again, at)
 
 
-class _Fitting(NamedTuple):
+class _Match(NamedTuple):
     id: str
     again: bool
     reason: str
@@ -123,11 +123,11 @@ class _Fitting(NamedTuple):
     folded: str  # shared by all events of a cause, as the cache hands it out
 
 
-def _fitting(connection: Connection, selection: Selection, *, limit: int | None) -> Iterator[_Fitting]:
-    for id_, reason, error, again in ask(connection, SELECT, selection, limit=limit):
+def _matches(connection: Connection, selection: Selection, *, limit: int | None) -> Iterator[_Match]:
+    for id_, reason, error, again in select_failed(connection, SELECT, selection, limit=limit):
         name = fingerprint(reason, error)
         if name.startswith(selection.fingerprint or ""):
-            yield _Fitting(id_, again, reason or NO_REASON, name, fold(error))
+            yield _Match(id_, again, reason or NO_REASON, name, fold(error))
 
 
 def check_unique(wanted: str | None, found: Collection[str]) -> None:
@@ -137,7 +137,7 @@ def check_unique(wanted: str | None, found: Collection[str]) -> None:
         raise UsageError(f"{wanted} is the beginning of {len(found)} fingerprints", hint=hint)
 
 
-def _causes(rows: Sequence[_Fitting]) -> list[FailureCause]:
+def _causes(rows: Sequence[_Match]) -> list[FailureCause]:
     """The causes of these events, the most frequent first."""
     counts = Counter(row.fingerprint for row in rows)
     first = {row.fingerprint: row for row in reversed(rows)}
@@ -147,7 +147,7 @@ def _causes(rows: Sequence[_Fitting]) -> list[FailureCause]:
     ]
 
 
-def ask(connection: Connection, query: str, selection: Selection, **more: Any) -> Any:
+def select_failed(connection: Connection, query: str, selection: Selection, **more: Any) -> Any:
     """The rows of a query that holds FITTING, a page at a time."""
     if selection.ids is not None:
         connection.exec_driver_sql("SET LOCAL enable_seqscan = off")

@@ -1,4 +1,4 @@
-"""Going back to an older schema: what it would take away is said first, by the migrations themselves."""
+"""Downgrade to an older schema; the migrations list what it removes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from alembic.script import Script, ScriptDirectory
 from sqlalchemy import Connection, text
 
 from outboxctl.core.database import Database
-from outboxctl.core.schema.lock_wait import PATIENCE, patiently
+from outboxctl.core.schema.lock_wait import PATIENCE, with_lock_retries
 from outboxctl.core.schema.migrations import check_known, config, current
 from outboxctl.core.schema.names import EVENTS
 from outboxctl.core.search_path import places
@@ -24,7 +24,7 @@ SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass(:table) AND
 
 @dataclass(frozen=True)
 class Loss:
-    """A `column`, `table`, `index` or `setting` that would go; `rows`: how many have a value there."""
+    """A `column`, `table`, `index` or `setting` that is removed; `rows`: how many have a value there."""
 
     kind: str
     name: str
@@ -33,7 +33,7 @@ class Loss:
 
 @dataclass(frozen=True)
 class DowngradePlan:
-    """From which revision to which, what it takes away, and the workers that are alive."""
+    """From which revision to which, what is removed, and the workers that are alive."""
 
     current: str
     target: str
@@ -42,17 +42,16 @@ class DowngradePlan:
 
 
 def plan(connection: Connection, name: str, target: str | None) -> DowngradePlan:
-    """What a downgrade of the database `name` to `target`, by default by one revision, would take away.
+    """What a downgrade of the database `name` to `target`, by default by one revision, would remove.
 
-    Nothing is changed, but tables are read as a whole to count. Raises UsageError for a revision that is
-    not an older one.
+    Tables are scanned to count. Raises UsageError for a revision that is not an older one.
     """
-    found = current(connection)
-    check_known(found, name)
-    steps = _steps(found, target)
-    lost = [_loss(connection, *taken) for step in steps for taken in step.module.TAKES]
+    revision = current(connection)
+    check_known(revision, name)
+    steps = _steps(revision, target)
+    lost = [_loss(connection, *removed) for step in steps for removed in step.module.TAKES]
     alive = _alive(connection)
-    return DowngradePlan(str(found), str(steps[-1].down_revision), [loss for loss in lost if loss], alive)
+    return DowngradePlan(str(revision), str(steps[-1].down_revision), [loss for loss in lost if loss], alive)
 
 
 def apply(
@@ -60,12 +59,12 @@ def apply(
     made: DowngradePlan,
     *,
     patience: float = PATIENCE,
-    told: Callable[[str], None] = lambda _: None,
+    report: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Go back as planned, in one transaction.
 
-    Raises UsageError while workers are alive, InconclusiveError if the schema is not what was planned for,
-    LockedError if a table could not be had (see `patiently`).
+    Raises UsageError while workers are alive, InconclusiveError if the schema has changed since the plan,
+    LockedError if a table stays locked (see `with_lock_retries`).
     """
 
     def go_back(connection: Connection) -> None:
@@ -74,11 +73,11 @@ def apply(
         refuse_beside_workers(_alive(connection))
         command.downgrade(config(connection), made.target)
 
-    patiently(database, go_back, patience=patience, told=told)
+    with_lock_retries(database, go_back, patience=patience, report=report)
 
 
 def refuse_beside_workers(alive: list[str]) -> None:
-    """Raise UsageError if any worker is alive: it relies on what would go."""
+    """Raise UsageError if any worker is alive: it needs what is removed."""
     if alive:
         raise UsageError(
             f"workers are alive: {', '.join(alive[:5])}; nothing was changed",
@@ -86,14 +85,14 @@ def refuse_beside_workers(alive: list[str]) -> None:
         )
 
 
-def _steps(found: str | None, target: str | None) -> list[Script]:
-    """The migrations to be taken back, the newest first. The very first made the tables, and stays."""
+def _steps(revision: str | None, target: str | None) -> list[Script]:
+    """The migrations to undo, the newest first; the first one, which made the tables, stays."""
     scripts = ScriptDirectory.from_config(config()).walk_revisions()
-    older = [script for script in scripts if script.down_revision and script.revision <= (found or "")]
+    older = [script for script in scripts if script.down_revision and script.revision <= (revision or "")]
     targets = [str(script.down_revision) for script in older]
     if not targets or target not in (None, *targets):
         hint = f"older ones: {', '.join(targets) or 'none'}"
-        raise UsageError(f"revision {target or 'none'} is none below {found or 'none'}", hint=hint)
+        raise UsageError(f"revision {target or 'none'} is none below {revision or 'none'}", hint=hint)
     return older[: targets.index(target or targets[0]) + 1]
 
 
@@ -102,7 +101,7 @@ def _alive(connection: Connection) -> list[str]:
 
 
 def _loss(connection: Connection, kind: str, name: str) -> Loss | None:
-    """None if it is not there: somebody has taken it away already."""
+    """None if it is not there."""
     table, _, column = name.partition(".")
     if kind == "setting":
         return Loss(kind, name, None)

@@ -1,4 +1,4 @@
-"""The environment marker: what kind of database this is, checked by every command.
+"""The environment marker: which environment this database is, checked by every command.
 
 `db upgrade` writes it once, `db mark` changes it.
 """
@@ -29,8 +29,8 @@ ON CONFLICT (singleton) DO UPDATE SET environment = excluded.environment, writte
 
 def read(connection: Connection) -> str | None:
     """The marker, None where none was ever written."""
-    found = connection.execute(READ).scalar()
-    return None if found is None else str(found)
+    marker = connection.execute(READ).scalar()
+    return None if marker is None else str(marker)
 
 
 def read_if_any(connection: Connection) -> str | None:
@@ -48,18 +48,18 @@ def change(
 ) -> tuple[str | None, str | None]:
     """Mark the database as `environment`, with an audit row in the caller's transaction.
 
-    Returns the marker before, and the id of the audit row; None where it was marked so already.
+    Returns the marker before, and the id of the audit row; None where the marker does not change.
     """
     before = connection.execute(READ_LOCKED).scalar()
     if before == environment:
         return before, None
     connection.execute(CHANGE, {"environment": environment})
-    said = {"before": before, "after": environment}
-    return before, audit.record(connection, "mark", by=by, reason=reason, filters=said, ids=[])
+    filters = {"before": before, "after": environment}
+    return before, audit.record(connection, "mark", by=by, reason=reason, filters=filters, ids=[])
 
 
 def check(connection: Connection, environment: str | None, name: str) -> None:
-    """Raise UsageError if the database says that it is another environment than the setting."""
+    """Raise UsageError if the marker is another environment than the setting."""
     marked = read(connection)
     if environment and marked and marked != environment:
         setting = variable_of("environment", environment)

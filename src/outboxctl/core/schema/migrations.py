@@ -1,4 +1,4 @@
-"""Schema migrations: run, inspected and printed without an alembic checkout."""
+"""Schema migrations: upgrade, inspection and SQL, without an alembic checkout."""
 
 import io
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from sqlalchemy import Connection, text
 import outboxctl
 from outboxctl.core.database import Database
 from outboxctl.core.schema import marker
-from outboxctl.core.schema.lock_wait import PATIENCE, patiently
+from outboxctl.core.schema.lock_wait import PATIENCE, with_lock_retries
 from outboxctl.core.schema.names import EVENTS, SOURCE, TABLES, VERSION
 from outboxctl.core.search_path import places
 from outboxctl.domain.errors import UsageError
@@ -39,7 +39,7 @@ UNION ALL
 SELECT 'constraint ' || conname FROM pg_constraint
     WHERE conrelid IN (SELECT oid FROM ours) AND contype IN ('c', 'p', 'u')
 """)
-# Not even the events' owner, where a superuser migrates: a trigger of his would run as the superuser.
+# Where a superuser migrates, not even the events' owner is trusted: its trigger would run as superuser.
 FOREIGN = text("""
 SELECT c.oid::regclass::text, pg_get_userbyid(c.relowner) FROM pg_class c
 JOIN unnest(CAST(:tables AS text[])) t ON c.oid = to_regclass(t)
@@ -51,7 +51,7 @@ KINDS = text("""
 SELECT a.attname, format_type(a.atttypid, NULL) FROM pg_attribute a
 WHERE a.attrelid = to_regclass(:table) AND a.attnum > 0 AND NOT a.attisdropped
 """)
-# What the statements rely on: a table with other types cannot be adopted.
+# The types that the statements need: a table with others cannot be adopted.
 NEEDED = {
     EVENTS: {
         "id": "uuid",
@@ -67,7 +67,7 @@ NEEDED = {
 
 @dataclass(frozen=True)
 class Upgrade:
-    """What an upgrade did: revisions, what is new in the schema, columns as they are now, and the marker."""
+    """What an upgrade did: revisions, what is new, columns that changed (as they are now), and the marker."""
 
     before: str | None
     after: str | None
@@ -77,7 +77,7 @@ class Upgrade:
 
 
 def head() -> str:
-    """The newest revision that this version knows."""
+    """The newest revision of this version."""
     return str(ScriptDirectory.from_config(config()).get_current_head())
 
 
@@ -88,7 +88,7 @@ def current(connection: Connection) -> str | None:
 
 
 def version_table(connection: Connection) -> dict[str, Any]:
-    """Where alembic keeps the revision, as its `configure` takes it: it asks by name and schema."""
+    """Where alembic keeps the revision, as options of its `configure`."""
     return {"version_table": VERSION, "version_table_schema": places(connection).schema(VERSION)}
 
 
@@ -98,7 +98,7 @@ def knows(revision: str) -> bool:
 
 
 def check_known(revision: str | None, name: str) -> None:
-    """Raise UsageError if a newer program than this one made the schema."""
+    """Raise UsageError if a newer version of this program made the schema."""
     if revision is not None and not knows(revision):
         raise UsageError(
             f"the schema in {name} is at revision {revision}, which this outboxctl does not know",
@@ -111,15 +111,13 @@ def upgrade(
     environment: str | None,
     *,
     patience: float = PATIENCE,
-    told: Callable[[str], None] = lambda _: None,
+    report: Callable[[str], None] = lambda _: None,
 ) -> Upgrade:
-    """Migrate to the newest revision in one transaction, adopt what is there, and write the marker.
+    """Migrate to the newest revision in one transaction, adopt existing tables, and write the marker.
 
-    A table that others hold is waited for as `patiently` does, for `patience` seconds.
-
-    Raises UsageError, with nothing changed, if a table's types cannot be adopted, a table of ours belongs
-    to a role that may not be trusted, or the marker contradicts `environment`; LockedError if a table could
-    not be had.
+    Waits for locked tables as `with_lock_retries` does. Raises, with nothing changed, UsageError if a table's
+    types cannot be adopted, a table of ours belongs to an untrusted role, or the marker contradicts
+    `environment`; LockedError if a table stays locked.
     """
 
     def migrate(connection: Connection) -> Upgrade:
@@ -133,14 +131,14 @@ def upgrade(
         if environment:
             marker.write(connection, environment)
         marker.check(connection, environment, database.name)
-        after, stands = current(connection), marker.read(connection)
-        return Upgrade(before, after, _summary(new - changed), sorted(changed), stands)
+        after, written = current(connection), marker.read(connection)
+        return Upgrade(before, after, _summary(new - changed), sorted(changed), written)
 
-    return patiently(database, migrate, patience=patience, told=told)
+    return with_lock_retries(database, migrate, patience=patience, report=report)
 
 
 def upgrade_sql() -> str:
-    """The SQL of a whole upgrade from nothing, for review or to be run by hand."""
+    """The SQL of an upgrade of an empty database, for review or to be run by hand."""
     offline = config()
     offline.output_buffer = io.StringIO()
     command.upgrade(offline, "head", sql=True)
@@ -148,11 +146,8 @@ def upgrade_sql() -> str:
 
 
 def _describe(connection: Connection) -> set[str]:
-    return set(
-        connection.execute(
-            DESCRIBE, {"tables": [places(connection).name(table) for table in TABLES]}
-        ).scalars()
-    )
+    names = [places(connection).name(table) for table in TABLES]
+    return set(connection.execute(DESCRIBE, {"tables": names}).scalars())
 
 
 def _named(item: str) -> str:
@@ -160,7 +155,7 @@ def _named(item: str) -> str:
 
 
 def _summary(added: set[str]) -> list[str]:
-    """A new table is one line; what came with it goes without saying."""
+    """A new table is one line; its columns and indexes are left out."""
     tables = {item.split()[1] for item in added if item.startswith("table ")}
     return sorted(item for item in added if item.startswith("table ") or not any(t in item for t in tables))
 
@@ -176,9 +171,8 @@ def _check_owners(connection: Connection) -> None:
 
 def _check_types(connection: Connection) -> None:
     for table, needed in NEEDED.items():
-        kinds: dict[str, str] = dict(
-            connection.execute(KINDS, {"table": places(connection).name(table)}).all()
-        )
+        name = places(connection).name(table)
+        kinds: dict[str, str] = dict(connection.execute(KINDS, {"table": name}).all())
         wrong = [
             f"{column} is {kinds[column]}, not {kind}"
             for column, kind in needed.items()
@@ -192,14 +186,11 @@ def _check_types(connection: Connection) -> None:
 
 
 def config(connection: Connection | None = None) -> Config:
-    """What alembic goes by; with a connection it migrates there, in the transaction that is open."""
-    made = Config()
-    made.set_main_option("script_location", str(_scripts()).replace("%", "%%"))
-    made.attributes["connection"] = connection
-    return made
-
-
-def _scripts() -> Path:
+    """Alembic's configuration; with a connection it migrates there, in its open transaction."""
     package = Path(outboxctl.__file__).parent
     shipped, checkout = package / "alembic", package.parents[1] / "alembic"
-    return shipped if shipped.is_dir() else checkout
+    options = Config()
+    scripts = shipped if shipped.is_dir() else checkout
+    options.set_main_option("script_location", str(scripts).replace("%", "%%"))
+    options.attributes["connection"] = connection
+    return options

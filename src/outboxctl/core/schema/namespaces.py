@@ -6,7 +6,7 @@ from uuid import uuid4
 import psycopg
 from psycopg import sql
 
-from outboxctl.core.database import translate
+from outboxctl.core.database_errors import translate
 from outboxctl.domain.errors import UsageError
 from outboxctl.net.urls import check_database_url, mask, parse_url
 

@@ -58,7 +58,7 @@ SEND = text("SELECT pg_notify(:channel, :payload)")
 
 
 @dataclass(frozen=True)
-class Switch:
+class NotifyState:
     """Whether inserts notify, on which channel, and how many sessions are seen to listen there."""
 
     on: bool
@@ -66,29 +66,29 @@ class Switch:
     listening: int
 
 
-def status(connection: Connection) -> Switch:
+def status(connection: Connection) -> NotifyState:
     """How the switch stands. UsageError where there is no outbox."""
-    return _switch(_look(connection))
+    return _state(_status_row(connection))
 
 
-def switch(connection: Connection, *, on: bool) -> Switch:
+def switch(connection: Connection, *, on: bool) -> NotifyState:
     """Make it so; what is so already is left alone, without a lock. Returns how it stands now.
 
     Needs the table's owner. Waits up to 5 s for a lock that keeps writers out for a moment. A function
     of an older version, without a search path of its own, is replaced. Raises UsageError where the
     function belongs to a role that is neither ours, nor the table's owner, nor a superuser.
     """
-    now = _look(connection)
+    now = _status_row(connection)
     if on:
-        _refuse(now)
+        _refuse_foreign_owner(now)
     if now.on is on and not (on and now.unpinned):
-        return _switch(now)
+        return _state(now)
     connection.exec_driver_sql(PATIENCE)
     connection.exec_driver_sql(_sql(SWITCH_ON if on else SWITCH_OFF, now.schema))
-    after = _look(connection)
+    after = _status_row(connection)
     if on:
-        _refuse(after)  # made by somebody else meanwhile: it would have kept its owner
-    return _switch(after)
+        _refuse_foreign_owner(after)  # made by somebody else meanwhile: it would have kept its owner
+    return _state(after)
 
 
 def send(connection: Connection, channel: str, payload: str) -> None:
@@ -96,7 +96,7 @@ def send(connection: Connection, channel: str, payload: str) -> None:
     connection.execute(SEND, {"channel": channel, "payload": payload})
 
 
-class Ear:
+class ChannelListener:
     """A session that listens; the trigger's payload is empty."""
 
     def __init__(self, session: psycopg.Connection, channel: str) -> None:
@@ -109,13 +109,13 @@ class Ear:
 
 
 @contextmanager
-def listening(database: Database, channel: str) -> Iterator[Ear]:
+def listening(database: Database, channel: str) -> Iterator[ChannelListener]:
     """Listen by a connection of its own. Raises UnreachableError, in the block too."""
     with database.apart() as session:
         with database.bounded(session):
             session.execute(f'LISTEN "{channel}"'.encode())
         try:
-            yield Ear(session, channel)
+            yield ChannelListener(session, channel)
         finally:
             # Behind a pooler in transaction mode the session goes on, and would be notified for ever.
             if not session.broken:
@@ -123,18 +123,18 @@ def listening(database: Database, channel: str) -> Iterator[Ear]:
                     session.execute(f'UNLISTEN "{channel}"'.encode())
 
 
-def _look(connection: Connection) -> Row[Any]:
+def _status_row(connection: Connection) -> Row[Any]:
     row = connection.execute(STATUS).one_or_none()
     if row is None:
         raise UsageError(f"there is no table {EVENTS}", hint="run `outboxctl db upgrade`")
     return row
 
 
-def _switch(row: Row[Any]) -> Switch:
-    return Switch(row.on, row.channel, row.listening)
+def _state(row: Row[Any]) -> NotifyState:
+    return NotifyState(row.on, row.channel, row.listening)
 
 
-def _refuse(row: Row[Any]) -> None:
+def _refuse_foreign_owner(row: Row[Any]) -> None:
     """Who owns a function may replace its body, and whoever inserts an event runs it."""
     if row.stranger:
         function = brief(Identifier(row.schema, NAME).as_string(), 140)

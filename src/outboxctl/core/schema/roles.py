@@ -33,39 +33,39 @@ class Right:
 
 
 # What a delivery writes: never what an event is about.
-COURSE = (
+DELIVERY = (
     *("status", "owner", "lease_token", "lease_until", "processing_started_at", "attempts"),
     *("next_retry_at", "processed_at", "error_reason", "error", "updated_at"),
 )
 # What a heartbeat writes again. Whose the row is, the table's trigger says: its login's (migration 0008).
 HEARTBEAT = ("heartbeat_at", "in_flight", "circuit_open", "rate_in", "rate_out", "progress_at")
-REPLAYED = ("replay_count", "last_replayed_at", "last_replayed_by", "last_replayed_reason")
+REPLAY = ("replay_count", "last_replayed_at", "last_replayed_by", "last_replayed_reason")
 # What an INSERT of an event may name. Migration 0007 holds the second line to the values of a new event.
-BORN = (
+NEW_EVENT = (
     *("entity_type", "entity_id", "op", "event_version", "traceparent"),
     *("status", "attempts", "replay_count", "created_at", "updated_at"),
 )
 # Without `logged_in_as`, whose default is the login. Migration 0007 sets `at`, too.
-TOLD = (
+AUDIT_ROW = (
     *("at", "action", "operator", "reason", "filters", "affected", "event_ids", "act_id"),
     *("before_reasons", "before_errors", "before_attempts", "before_times"),
 )
 RIGHTS = (
     *(Right(Role.WORKER, table, "SELECT") for table in (EVENTS, SOURCE, MARKER, VERSION)),
-    Right(Role.WORKER, EVENTS, "UPDATE", COURSE),
+    Right(Role.WORKER, EVENTS, "UPDATE", DELIVERY),
     Right(Role.WORKER, WORKERS, "SELECT, INSERT, DELETE"),
     Right(Role.WORKER, WORKERS, "UPDATE", HEARTBEAT),
     *(Right(Role.OPERATOR, table, "SELECT") for table in TABLES),
     Right(Role.OPERATOR, EVENTS, "DELETE"),
     # Not by id: what he deletes cannot come back under its id as something else.
-    Right(Role.OPERATOR, EVENTS, "INSERT", BORN),
-    Right(Role.OPERATOR, EVENTS, "UPDATE", COURSE + REPLAYED),
+    Right(Role.OPERATOR, EVENTS, "INSERT", NEW_EVENT),
+    Right(Role.OPERATOR, EVENTS, "UPDATE", DELIVERY + REPLAY),
     Right(Role.OPERATOR, SOURCE, "UPDATE", ("event_version",)),
-    Right(Role.OPERATOR, AUDIT, "INSERT", TOLD),
+    Right(Role.OPERATOR, AUDIT, "INSERT", AUDIT_ROW),
     Right(Role.OPERATOR, REBUILDS, "INSERT, UPDATE"),
     *(Right(Role.VIEWER, table, "SELECT") for table in TABLES),
     # An event that is sent twice is recognised by its id, which therefore is read.
-    Right(Role.PRODUCER, EVENTS, "INSERT", ("id", *BORN)),
+    Right(Role.PRODUCER, EVENTS, "INSERT", ("id", *NEW_EVENT)),
     Right(Role.PRODUCER, EVENTS, "SELECT", ("id",)),
 )
 

@@ -1,4 +1,4 @@
-"""Values that a person may be about to type: read in an instant, never the whole table."""
+"""Values for shell completion, read from a bounded number of rows."""
 
 from sqlalchemy import Connection, text
 
@@ -6,7 +6,7 @@ from outboxctl.core.schema.names import AUDIT, EVENTS
 from outboxctl.domain.fingerprints import LONGEST, fingerprint
 from outboxctl.domain.lifecycle import Verb
 
-MOST = 50  # values a shell is offered
+MOST = 50  # values for a shell
 LOOKED_AT = 10_000  # failed events
 
 FAILED = text(f"""
@@ -30,7 +30,7 @@ WHERE starts_with(id, CAST(:begun AS text)) ORDER BY at DESC LIMIT {MOST}
 
 
 def failed_ids(connection: Connection, begun: str) -> list[str]:
-    """Ids of failed events that begin like this."""
+    """Ids of failed events that begin with `begun`."""
     return list(connection.execute(FAILED, {"begun": begun}).scalars())
 
 

@@ -1,9 +1,9 @@
 """How many events became done, minute by minute, without an index and without reading a large table.
 
-No index leads to `processed_at`: every settle of every event would pay for it. So a bounded part of the
-heap is read: of a table up to 2 * SHARE bytes all; of a larger one the newest SHARE bytes, where what was
-inserted last lies, and about as many of the rest, picked at random and multiplied. See "Tid Range Scan"
-(`enable_tidscan`) and TABLESAMPLE in PostgreSQL's manual.
+No index has `processed_at`: each settle would pay for it. So a bounded part of the heap is read: of a table
+up to 2 * SHARE bytes all; of a larger one the newest SHARE bytes, which hold what was inserted last, and a
+random sample of about as many of the rest, multiplied. See "Tid Range Scan" (`enable_tidscan`) and
+TABLESAMPLE in PostgreSQL's manual.
 """
 
 from collections import defaultdict
@@ -23,7 +23,7 @@ from outboxctl.domain.lifecycle import Status
 SHARE = 32 * 2**20  # bytes: some 230,000 events; both shares took 0.35 s on a busy machine of 2 cores
 DAY, HOUR, QUARTER = 1440, 60, 15  # minutes
 
-# The newest partition first: bounds of times sort as their texts do. Others are in some order, all read.
+# The newest partition first: bounds that are times sort as their texts do; others come in any order.
 PARTS = text(f"""
 SELECT part::regclass::text AS name, pg_relation_size(part) AS bytes,
     current_setting('block_size')::bigint AS block, current_setting('server_version_num')::integer AS server
@@ -45,7 +45,7 @@ SAMPLED = " TABLESAMPLE SYSTEM (CAST(:percent AS real))"
 class Delivered:
     """Events that became done, the oldest first: by minute for an hour, by quarter of an hour for a day.
 
-    Discarded ones do not count. `estimated` where only `read_bytes` of `table_bytes` were looked at.
+    Discarded ones do not count. `estimated` where only `read_bytes` of `table_bytes` were read.
     """
 
     last_hour: list[int]
@@ -65,9 +65,9 @@ class _Part(NamedTuple):
 
 def delivered(connection: Connection, *, now: datetime | None = None) -> Delivered:
     """Count, or estimate, what became done within a day."""
-    found = connection.execute(PARTS).all()
-    block = found[0].block if found else 1
-    divided = list(_divided(found, SHARE // block))
+    rows = connection.execute(PARTS).all()
+    block = rows[0].block if rows else 1
+    divided = list(_divided(rows, SHARE // block))
     table, rest = sum(part.pages for part in divided), sum(part.first for part in divided)
     percent = min(100.0, 100 * (SHARE // block) / max(1, rest))
     minutes = _minutes(connection, divided, percent, now or clock(connection))
@@ -76,31 +76,31 @@ def delivered(connection: Connection, *, now: datetime | None = None) -> Deliver
     return Delivered(hour, day, rest > 0, read * block, table * block)
 
 
-def _divided(found: Any, share: int) -> Iterator[_Part]:
-    """How much of each part is read in full: all that fits into two shares, else one share of the newest."""
-    pages = [row.bytes // row.block for row in found]
+def _divided(rows: Any, share: int) -> Iterator[_Part]:
+    """How much of each part is read in full: all where it fits two shares, else one share of the newest."""
+    pages = [row.bytes // row.block for row in rows]
     left = 2 * share if sum(pages) <= 2 * share else share
-    for row, size in zip(found, pages, strict=True):
+    for row, size in zip(rows, pages, strict=True):
         # An older server would read the whole part for a range of its pages.
-        whole = min(size, left) if row.server >= OLDEST_SERVER or size <= left else 0
-        left -= whole
-        yield _Part(row.name.replace(":", r"\:"), size, size - whole)
+        full = min(size, left) if row.server >= OLDEST_SERVER or size <= left else 0
+        left -= full
+        yield _Part(row.name.replace(":", r"\:"), size, size - full)
 
 
 def _minutes(
     connection: Connection, divided: list[_Part], percent: float, at: datetime
 ) -> Mapping[int, float]:
-    """How many by minutes ago: the counted ones, and the picked ones multiplied."""
+    """How many by minutes ago: those counted, and those of the sample multiplied."""
     minutes = defaultdict[int, float](float)
     for part in divided:
-        given = {"first": f"({part.first},0)", "at": at}
+        values = {"first": f"({part.first},0)", "at": at}
         if part.first < part.pages:
             counted = text(MINUTES.format(part=part.name, which=NEWEST))
-            for ago, count in connection.execute(counted, given):
+            for ago, count in connection.execute(counted, values):
                 minutes[ago] += count
         if part.first:
-            picked = text(MINUTES.format(part=part.name + SAMPLED, which=REST))
-            for ago, count in connection.execute(picked, given | {"percent": percent}):
+            sampled = text(MINUTES.format(part=part.name + SAMPLED, which=REST))
+            for ago, count in connection.execute(sampled, values | {"percent": percent}):
                 minutes[ago] += count * 100 / percent
     return minutes
 

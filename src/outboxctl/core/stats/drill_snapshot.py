@@ -1,4 +1,4 @@
-"""Looking at a small outbox as a drill does: everything is counted, several times a second."""
+"""Counts and rows of a small outbox for drills, which read them several times a second."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from sqlalchemy import Connection, text
 from outboxctl.core.schema.names import EVENTS, SOURCE, STUCK
 from outboxctl.core.stats.snapshot import COLUMNS, EventRow
 
-LOOK = text(f"""
+COUNT_ALL = text(f"""
 SELECT count(*) FILTER (WHERE status = 'pending'), count(*) FILTER (WHERE status = 'processing'),
     count(*) FILTER (WHERE status = 'done'), count(*) FILTER (WHERE status = 'failed'),
     count(*) FILTER (WHERE {STUCK}),
@@ -31,7 +31,6 @@ FROM {EVENTS} e LEFT JOIN {SOURCE} s USING (entity_type, entity_id)
 WHERE e.status = 'done' AND e.error_reason IS DISTINCT FROM 'discarded'
 GROUP BY 1
 """)
-SOURCES = text(f"SELECT count(*) FROM {SOURCE}")
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ class EventCounts:
 
     @property
     def lag(self) -> int:
-        """Events that are not at an end."""
+        """Events pending or processing."""
         return self.pending + self.processing
 
     @property
@@ -66,16 +65,16 @@ class EventCounts:
 
 @dataclass(frozen=True)
 class DoneEntity:
-    """An entity with a done event: the newest version of these, and of its row (None: it is gone)."""
+    """An entity with a done event: the newest version of these, and of its row (None: gone)."""
 
     id: str
     event_version: int
     source_version: int | None
 
 
-def look(connection: Connection, *, max_processing: float) -> EventCounts:
+def count_all(connection: Connection, *, max_processing: float) -> EventCounts:
     """Count everything, by the database's clock; reads the whole table."""
-    row = connection.execute(LOOK, {"max_processing": max_processing, "now": None}).one()
+    row = connection.execute(COUNT_ALL, {"max_processing": max_processing, "now": None}).one()
     return EventCounts(*row)
 
 
@@ -88,8 +87,3 @@ def events(connection: Connection, ids: Sequence[str] | None = None) -> list[Eve
 def done(connection: Connection) -> list[DoneEntity]:
     """Every entity with a done event that no operator discarded."""
     return [DoneEntity(*row) for row in connection.execute(DONE)]
-
-
-def sources(connection: Connection) -> int:
-    """Rows in the source table."""
-    return int(connection.execute(SOURCES).scalar_one())

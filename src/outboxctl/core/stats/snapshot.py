@@ -1,4 +1,4 @@
-"""Reading where the pipeline stands: the lab document's snapshots A, B and C, and who works on it."""
+"""The state of the pipeline: the lab document's snapshots A, B and C, rates and workers."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from outboxctl.core.schema.names import EVENTS, SAFE, STUCK
-from outboxctl.core.stats import counts, waiting, workers
+from outboxctl.core.stats import counts, workers
 from outboxctl.core.stats.workers import WorkerRow
 from outboxctl.domain.failures import Reason
 from outboxctl.domain.lifecycle import PROJECTION
@@ -17,8 +17,7 @@ COLUMNS = f"""id::text, entity_type, entity_id::text, op, event_version, status,
     {SAFE.format("lease_until")}, {SAFE.format("processing_started_at")}"""
 
 # The oldest fresh ones are the first of their range; those that wait for a retry are sorted beside them
-# (core.claim reads the same two ranges). Events of one moment are in no order there: a bulk insert has
-# a million of them.
+# (the claim reads the same two ranges). Events of one time, of a bulk insert a million, have no order there.
 OLDEST = text(f"""
 SELECT {COLUMNS} FROM (
     (SELECT * FROM {EVENTS} WHERE status = 'pending' AND next_retry_at IS NULL
@@ -35,8 +34,8 @@ DUE = text(f"""
 SELECT EXISTS (SELECT FROM {EVENTS} WHERE status = 'pending'
     AND (next_retry_at IS NULL OR next_retry_at <= coalesce(:now, now())))
 """)
-# Also what waits for its next attempt, but not what somebody put off: nobody has tried that yet. Retries
-# are due within OUTBOX_MAX_BACKOFF_SECONDS, so they come first, and no more is looked through.
+# Retries that are not due count, but not events that were never tried and have a later next_retry_at. Retries
+# are due within OUTBOX_MAX_BACKOFF_SECONDS, so they are among the first 1,000.
 WAITING = text(f"""
 SELECT EXISTS (SELECT FROM {EVENTS} WHERE status = 'pending' AND next_retry_at IS NULL)
     OR EXISTS (SELECT FROM {EVENTS} WHERE status = 'pending' AND next_retry_at <= coalesce(:now, now()))
@@ -52,7 +51,7 @@ WRITABLE = text("SELECT pg_is_in_recovery() OR current_setting('transaction_read
 
 @dataclass(frozen=True)
 class EventRow:
-    """One event as people see it; timestamps out of range are None."""
+    """One event for people; timestamps out of range are None."""
 
     id: str
     entity_type: str
@@ -74,11 +73,10 @@ class EventRow:
 class PipelineStatus:
     """`outboxctl status`: A (status), B (stuck), C (oldest_pending), failures, pace and workers.
 
-    `estimated` names the statuses whose count is an estimate. Rates are events a second by what living
-    workers last reported, null while none does; `drain_seconds` is null if the lag would never be gone,
-    or if the pace says nothing of it: right after an outage (see `Flow`). `waiting_for_retry` events of
-    the lag are not due yet, the last of them in `retries_due_seconds`.
-    `workers` is null where the schema is older than they are.
+    `estimated` names the statuses whose count is an estimate. Rates are events a second as the living workers
+    last reported, null while none does; `drain_seconds` is null as `Flow.drain_seconds` says.
+    `waiting_for_retry` events of the lag are not due yet, the last of them in `retries_due_seconds`.
+    `workers` is null where the schema does not have their table.
     """
 
     projection: str
@@ -103,9 +101,9 @@ def pipeline_status(
 ) -> PipelineStatus:
     """Everything that `status` shows; with `exact` all is counted, however large the table."""
     counted = counts.counts(connection, max_processing=max_processing, exact=exact, now=now)
-    seen = workers.all_workers(connection, now=now)
-    flow, lag = workers.flow(seen), counted.gauges.lag
-    not_due = waiting.not_due(connection, now=now)
+    known = workers.all_workers(connection, now=now)
+    flow, lag = workers.flow(known), counted.gauges.lag
+    not_due = counts.not_due(connection, now=now)
     return PipelineStatus(
         projection=PROJECTION,
         status=counted.status,
@@ -118,7 +116,7 @@ def pipeline_status(
         rate_in=flow.rate_in,
         rate_out=flow.rate_out,
         drain_seconds=flow.drain_seconds(lag, not_due.count),
-        workers=seen,
+        workers=known,
         circuit_open=flow.circuit_open,
         waiting_for_retry=not_due.count,
         retries_due_seconds=not_due.seconds,
@@ -138,24 +136,24 @@ def stuck(
 
 
 def anything_due(connection: Connection, *, now: datetime | None = None) -> bool:
-    """Whether a claim would find something."""
+    """Whether a claim would return an event."""
     return bool(connection.execute(DUE, {"now": now}).scalar())
 
 
 def anything_waiting(connection: Connection, *, now: datetime | None = None) -> bool:
-    """Whether any event is to be delivered: due, under way, or between two attempts."""
-    # On a table that was emptied, statistics of its backlog would have the planner read all of it.
+    """Whether any event is due, processing, or between two attempts."""
+    # On a table that was emptied, old statistics of its backlog would make the planner read all of it.
     connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
     return bool(connection.execute(WAITING, {"now": now}).scalar())
 
 
 def anything_reclaimed(connection: Connection) -> bool:
-    """Whether events of dead workers wait to be taken, apart from all others."""
+    """Whether reclaimed events wait, which are claimed apart from all others."""
     return bool(connection.execute(RECLAIMED).scalar())
 
 
-def _rows(connection: Connection, statement: Any, **given: Any) -> list[EventRow]:
-    return [EventRow(*row) for row in connection.execute(statement, given)]
+def _rows(connection: Connection, statement: Any, **values: Any) -> list[EventRow]:
+    return [EventRow(*row) for row in connection.execute(statement, values)]
 
 
 def writable(connection: Connection) -> bool:

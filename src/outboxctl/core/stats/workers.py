@@ -1,4 +1,4 @@
-"""Worker processes that say how they are: one row each, written again at every heartbeat."""
+"""The workers' heartbeats: one row for each process, updated every few seconds; the rates of all together."""
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -9,13 +9,13 @@ from sqlalchemy import Connection, text
 from outboxctl.core.schema.names import EVENTS, SAFE, WORKERS, parts
 
 INTERVAL = 3.0  # seconds between two heartbeats
-SILENT = 3 * INTERVAL  # seconds without one until a worker is held to be gone
-KEPT = 86_400.0  # seconds that the row of a worker which fell silent is kept, for people to see
-OTHERS_ROW = "the row of another login"  # in the words of the trigger that migration 0008 makes
+SILENT = 3 * INTERVAL  # seconds without one after which a worker counts as gone
+KEPT = 86_400.0  # seconds that the row of a worker that is gone is kept, for people
+OTHERS_ROW = "the row of another login"  # the text of the trigger that migration 0008 makes
 
-# Insertions are counted by the server for itself (pg_stat): no index on done rows is needed. It counts
-# a transaction when it ends, a busy session's at most once a second, and those rolled back too.
-BEAT = text(f"""
+# The server's statistics count insertions, so no index on done rows is needed. They count a transaction when
+# it ends, a busy session's at most once a second, and those rolled back too.
+HEARTBEAT = text(f"""
 WITH seen AS (
     SELECT sum(pg_stat_get_tuples_inserted(part))::bigint AS inserted FROM ({parts(EVENTS)}) p
 ), buried AS (
@@ -28,7 +28,7 @@ INSERT INTO {WORKERS} AS w (id, worker_id, host, pid, version, started_at, heart
 VALUES (CAST(:id AS uuid), :worker_id, :host, :pid, :version,
     coalesce(:now, now()) - make_interval(secs => :uptime), coalesce(:now, now()), :in_flight,
     :outage_policy, :circuit_open)
--- While the circuit was open nothing was sent: a pace over such a time is nobody's.
+-- While the circuit was open nothing was sent: there is no rate over such a time.
 ON CONFLICT (id) DO UPDATE SET heartbeat_at = excluded.heartbeat_at, in_flight = excluded.in_flight,
     circuit_open = excluded.circuit_open,
     rate_out = CASE WHEN NOT w.circuit_open THEN :completed END / nullif(greatest(
@@ -46,15 +46,15 @@ PROGRESS = text(f"""
 UPDATE {WORKERS} SET progress_at = coalesce(:now, now()) - make_interval(secs => :progress_age)
 WHERE id = CAST(:id AS uuid)
 """)
-LEAVE = text(f"DELETE FROM {WORKERS} WHERE id = CAST(:id AS uuid)")
-# A slow disk may not hold the worker up for a row that only people read. A locked table does not: a worker's
-# connections wait for no lock longer than a second.
-UNIMPORTANT = "SET LOCAL synchronous_commit = off"
+DELETE_WORKER = text(f"DELETE FROM {WORKERS} WHERE id = CAST(:id AS uuid)")
+# A slow disk must not delay the worker for a row that only people read. A locked table does not: a worker's
+# connections wait for a lock for a second at most.
+ASYNCHRONOUS_COMMIT = "SET LOCAL synchronous_commit = off"
 
-KNOWN = text(f"SELECT coalesce(has_table_privilege(to_regclass('{WORKERS}'), 'SELECT'), false)")
-RATE = "CASE WHEN {0} BETWEEN 0 AND 1e12 THEN {0} END"  # neither NaN nor infinity: JSON has no word for them
+MAY_READ = text(f"SELECT coalesce(has_table_privilege(to_regclass('{WORKERS}'), 'SELECT'), false)")
+RATE = "CASE WHEN {0} BETWEEN 0 AND 1e12 THEN {0} END"  # neither NaN nor infinity, which JSON lacks
 AGE = "CASE WHEN isfinite({0}) THEN greatest(extract(epoch FROM coalesce(:now, now()) - {0})::float8, 0) END"
-SEEN = text(f"""
+ALL_WORKERS = text(f"""
 SELECT id::text, worker_id, host, pid, version, {SAFE.format("started_at")}, {SAFE.format("heartbeat_at")},
     age, in_flight, outage_policy, circuit_open, {RATE.format("rate_in")}, {RATE.format("rate_out")},
     coalesce(age < :silent, false) AS alive, {AGE.format("progressed")}
@@ -65,10 +65,10 @@ ORDER BY alive DESC, worker_id, id LIMIT 1000
 
 
 @dataclass(frozen=True)
-class Beat:
-    """How one worker process is; `uptime` in seconds. `completed`: events done since its last heartbeat.
+class HeartbeatRow:
+    """The state of one worker process; `uptime` in seconds. `completed`: events done since the last one.
 
-    `progress_age`: seconds since it last completed an event, or saw none waiting.
+    `progress_age`: seconds since it last completed an event, or none was waiting.
     """
 
     id: str
@@ -86,11 +86,10 @@ class Beat:
 
 @dataclass(frozen=True)
 class WorkerRow:
-    """One worker as it last was; `alive` unless it missed three heartbeats. Rates in events a second.
+    """One worker at its last heartbeat; `alive` unless three are missing. Rates in events a second.
 
-    `rate_in` is what was inserted into the outbox by anybody, `rate_out` what this worker completed.
-    `progress_age_seconds`: since it last completed an event, or saw none waiting; null where its release
-    does not say so.
+    `rate_in` counts insertions into the outbox by anybody, `rate_out` what this worker completed.
+    `progress_age_seconds`: since it last completed an event, or none was waiting; null for an older release.
     """
 
     id: str
@@ -112,17 +111,17 @@ class WorkerRow:
 
 @dataclass(frozen=True)
 class Flow:
-    """What the living workers say together: events a second in and out, None while nobody knows."""
+    """The rates of all living workers together, in events a second; None while none has reported."""
 
     rate_in: float | None
     rate_out: float | None
     circuit_open: bool | None
 
     def drain_seconds(self, lag: int, waiting: int = 0) -> float | None:
-        """Seconds until `lag` events are gone at this pace; None if they would never be.
+        """Seconds until `lag` events are delivered at these rates; None if they would never be.
 
-        None, too, where the pace says nothing of it: a circuit is open, or much of the lag is `waiting`
-        for a retry.
+        None, too, where the rates do not decide it: a circuit is open, or much of the lag is `waiting` for a
+        retry.
         """
         if not lag:
             return 0.0
@@ -134,46 +133,45 @@ class Flow:
 
 
 def much_waits(lag: int, waiting: int) -> bool:
-    """Whether more than a tenth of the lag waits for a retry, as in an outage and right after it.
-
-    Then the times of the retries decide when the lag is gone, and the pace does not.
-    """
+    """Whether more than a tenth of the lag waits for a retry: then the retries' times decide the end."""
     return waiting * 10 > lag
 
 
-def beat(connection: Connection, own: Beat, inserted: int | None, *, now: datetime | None = None) -> int:
-    """Write this worker's row and bury those silent for a day.
+def write_heartbeat(
+    connection: Connection, own: HeartbeatRow, inserted: int | None, *, now: datetime | None = None
+) -> int:
+    """Write this worker's row and delete those of workers that are gone for a day.
 
-    Returns the insertions into the outbox that the server has counted so far, for the next heartbeat.
+    Returns the server's count of insertions into the outbox so far, for the next heartbeat.
     """
-    connection.exec_driver_sql(UNIMPORTANT)
-    given = asdict(own) | {"inserted": inserted, "kept": KEPT, "now": now}
-    counted = int(connection.execute(BEAT, given).scalar_one())
+    connection.exec_driver_sql(ASYNCHRONOUS_COMMIT)
+    values = asdict(own) | {"inserted": inserted, "kept": KEPT, "now": now}
+    counted = int(connection.execute(HEARTBEAT, values).scalar_one())
     if connection.execute(HAS_PROGRESS).scalar():
-        connection.execute(PROGRESS, given)
+        connection.execute(PROGRESS, values)
     return counted
 
 
-def leave(connection: Connection, id_: str) -> None:
-    """Take this worker's row away: it stops."""
-    connection.exec_driver_sql(UNIMPORTANT)
-    connection.execute(LEAVE, {"id": id_})
+def delete_worker(connection: Connection, id_: str) -> None:
+    """Delete the row of a worker that stops."""
+    connection.exec_driver_sql(ASYNCHRONOUS_COMMIT)
+    connection.execute(DELETE_WORKER, {"id": id_})
 
 
 def all_workers(connection: Connection, *, now: datetime | None = None) -> list[WorkerRow] | None:
     """All workers, the living first; None if there is no such table yet, or no right to read it."""
-    if not connection.execute(KNOWN).scalar():
+    if not connection.execute(MAY_READ).scalar():
         return None
-    return [WorkerRow(*row) for row in connection.execute(SEEN, {"silent": SILENT, "now": now})]
+    return [WorkerRow(*row) for row in connection.execute(ALL_WORKERS, {"silent": SILENT, "now": now})]
 
 
 def clock(connection: Connection) -> datetime:
-    """What time it is for the rows: the database's."""
+    """The database's time."""
     return cast("datetime", connection.exec_driver_sql("SELECT now()").scalar_one())
 
 
 def flow(workers: list[WorkerRow] | None) -> Flow:
-    """The pace of all living workers. Each sees the same events come in: their mean counts."""
+    """The rates of all living workers: each reports the same insertions, so `rate_in` is their mean."""
     alive = [worker for worker in workers or [] if worker.alive]
     in_ = [worker.rate_in for worker in alive if worker.rate_in is not None]
     out = [worker.rate_out for worker in alive if worker.rate_out is not None]

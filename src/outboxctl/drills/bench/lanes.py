@@ -8,7 +8,7 @@ from time import perf_counter
 from typing import Any, NamedTuple, cast
 
 from outboxctl.core.database import Database
-from outboxctl.domain.deadline import Deadline
+from outboxctl.domain.clock import Deadline
 from outboxctl.domain.failures import Classification, Verdict
 from outboxctl.drills.bench.rig import Rig
 from outboxctl.metrics.registry import Metrics

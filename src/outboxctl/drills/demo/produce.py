@@ -6,7 +6,7 @@ from contextlib import closing
 import psycopg
 
 from outboxctl import enqueue
-from outboxctl.core.database import translate
+from outboxctl.core.database_errors import translate
 from outboxctl.core.schema.names import SOURCE
 from outboxctl.drills.demo.documents import ENTITY_TYPE, Docstring
 

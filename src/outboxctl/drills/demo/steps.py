@@ -5,7 +5,7 @@ from collections.abc import Callable, Generator, Iterator
 from time import monotonic, sleep
 from uuid import uuid4
 
-from outboxctl.core.operator import inject, replay
+from outboxctl.core.operator import inject, selection
 from outboxctl.core.schema import migrations
 from outboxctl.core.stats.snapshot import PipelineStatus
 from outboxctl.domain.errors import OutboxctlError
@@ -129,7 +129,7 @@ class Steps:
     def _plan_replay(self) -> Iterator[Event]:
         yield Step("Replay", "planning a replay")
         with self.stage.database.begin() as connection:
-            plan = replay.plan(connection, replay.Selection())
+            plan = selection.plan(connection, selection.Selection())
         self.replayable = plan.ids
         self.check("failed events that a replay would take", plan.matched, 1)
         yield StepOutput(f"dry run: {plan.matched} failed event would go back to pending")

@@ -75,7 +75,7 @@ class Scene(Experiment):
     def look(self) -> "EventCounts":
         """Where the events stand now."""
         seconds = self.settings.max_processing_seconds
-        return self.transact(lambda connection: look.look(connection, max_processing=seconds))
+        return self.transact(lambda connection: look.count_all(connection, max_processing=seconds))
 
     def events(self, ids: Sequence[str] | None = None) -> "list[EventRow]":
         """These events, or all, the oldest first."""

@@ -4,7 +4,7 @@ import os
 from typing import Any
 
 from outboxctl.settings import Settings, all_names, env_names
-from outboxctl.settings.unknown_names import unknown
+from outboxctl.settings.loading import unknown_names
 
 
 def fixed(own: dict[str, Any]) -> Settings:
@@ -20,6 +20,6 @@ def fixed(own: dict[str, Any]) -> Settings:
 
 def environment(own: dict[str, Any]) -> dict[str, str]:
     """Our environment for a child process, with these settings in place of the user's."""
-    names = all_names() | set(unknown(os.environ, ()))
+    names = all_names() | set(unknown_names(os.environ, ()))
     inherited = {name: value for name, value in os.environ.items() if name not in names}
     return inherited | {env_names(field)[0]: str(value) for field, value in own.items()}

@@ -5,8 +5,7 @@ from contextlib import suppress
 
 import psutil
 
-from outboxctl.domain.printable import brief
-from outboxctl.domain.shell import export
+from outboxctl.domain.printable import brief, export
 from outboxctl.drills.services.launch import DEFAULT_PORTS
 from outboxctl.drills.services.model import Role, Service
 

@@ -19,7 +19,7 @@ from typing import Any
 from outboxctl.domain.errors import UsageError
 from outboxctl.drills.services.model import silent
 from outboxctl.drills.services.record import locked
-from outboxctl.settings.foreign import refuse_foreign
+from outboxctl.settings.folders import refuse_foreign
 
 BIN = Path("pginstall", "bin")
 # Of root's environment; the rest may hold secrets, and whatever else runs as nobody can read it.

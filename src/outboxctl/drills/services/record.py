@@ -11,7 +11,7 @@ from typing import TextIO
 
 from outboxctl.domain.errors import UsageError
 from outboxctl.drills.services.model import Role, Say, Service
-from outboxctl.settings.foreign import refuse_foreign
+from outboxctl.settings.folders import refuse_foreign
 
 
 def load(root: Path) -> dict[Role, Service]:

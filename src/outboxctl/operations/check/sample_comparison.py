@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from outboxctl.core.documents import random_sample
-from outboxctl.core.documents.random_sample import SampledEntity
+from outboxctl.core.documents import samples
+from outboxctl.core.documents.samples import SampledEntity
 from outboxctl.sink.index.index_setup import versions
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def drift(begin: "Begin", client: "Client", index: str, size: int) -> Drift:
     not changed meanwhile. Raises UnreachableError if either end is away.
     """
     with begin() as connection:
-        chosen = random_sample.choose(connection, size)
+        chosen = samples.random_entities(connection, size)
     versions(client, index, [NOBODY])
     suspects = _differing(client, index, chosen)
     if suspects:
@@ -48,7 +48,7 @@ def drift(begin: "Begin", client: "Client", index: str, size: int) -> Drift:
 
 def _settled(begin: "Begin", entities: Sequence[SampledEntity]) -> list[SampledEntity]:
     with begin() as connection:
-        return random_sample.settled(connection, entities)
+        return samples.settled_entities(connection, entities)
 
 
 def _differing(client: "Client", index: str, entities: Sequence[SampledEntity]) -> list[SampledEntity]:

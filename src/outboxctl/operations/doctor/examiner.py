@@ -7,16 +7,21 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from outboxctl.core.database import Database
-from outboxctl.core.inspect.link import Link, link, shares_sessions
-from outboxctl.core.inspect.paths import paths
-from outboxctl.core.inspect.reading import read_only, read_or_refuse
-from outboxctl.core.inspect.rights import rights
-from outboxctl.core.inspect.sample import DocumentSample, sample, versions
-from outboxctl.core.inspect.server import ServerFacts, marked, server
+from outboxctl.core.documents.samples import DocumentSample, document_sample, source_versions
+from outboxctl.core.inspect.rights import rights, search_path_facts
+from outboxctl.core.inspect.server import (
+    ConnectionLink,
+    ServerFacts,
+    connection_link,
+    read_only,
+    read_or_refuse,
+    server,
+    shares_sessions,
+)
 from outboxctl.core.inspect.tables import tables
 from outboxctl.core.inspect.vacuum import holders, parts
-from outboxctl.core.schema import notify
-from outboxctl.core.schema.notify import Switch
+from outboxctl.core.schema import marker, notify
+from outboxctl.core.schema.notify import NotifyState
 from outboxctl.domain.errors import UsageError
 from outboxctl.operations.doctor.examination import Examination, optional
 from outboxctl.operations.doctor.fit_rules import FIT, SETTINGS, Fit
@@ -53,8 +58,8 @@ class Examiner:
 
     now: datetime | None = None
     server: ServerFacts | None = None
-    sample: DocumentSample | None = None
-    switch: Switch | None = None
+    document_sample: DocumentSample | None = None
+    switch: NotifyState | None = None
     cluster: Cluster | None = None
     documents: dict[str, int] = field(default_factory=dict)
 
@@ -78,14 +83,14 @@ class Examiner:
             read_only(connection)
             ask, check = partial(read_or_refuse, connection, db.name), partial(exam.check, End.DATABASE)
             self.server = check(SERVER, lambda: ask(server))
-            check(MARKER, lambda: ask(marked))
+            check(MARKER, lambda: ask(marker.read_if_any))
             schema = check(TABLES, lambda: ask(tables))
             check(RIGHTS, lambda: ask(rights))
-            check(PATHS, lambda: ask(paths))
+            check(PATHS, lambda: ask(search_path_facts))
             check(PARTS, lambda: ask(parts))
             check(HOLDERS, lambda: ask(partial(holders, longest=LONGEST, now=self.now)))
             if schema and not schema.missing:
-                self.sample = optional(lambda: ask(sample))
+                self.sample = optional(lambda: ask(document_sample))
                 self.switch = optional(lambda: ask(notify.status))
 
     def sink(self, exam: Examination) -> None:
@@ -131,15 +136,15 @@ class Examiner:
         try:
             with db.begin() as connection:
                 read_only(connection)
-                rows = read_or_refuse(connection, db.name, lambda c: versions(c, list(self.documents)))
+                rows = read_or_refuse(connection, db.name, lambda c: source_versions(c, list(self.documents)))
         finally:
             db.close()
         return sorted(id_ for id_, version in self.documents.items() if version > rows.get(id_, version))
 
 
-def _link(url: str) -> Link | None:
+def _link(url: str) -> ConnectionLink | None:
     """None for a URL that libpq cannot read: the database's examination says so."""
     try:
-        return link(url)
+        return connection_link(url)
     except UsageError:
         return None

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 
-from outboxctl.core.inspect.link import Link
+from outboxctl.core.inspect.server import ConnectionLink
 from outboxctl.net.urls import credentials, parse_url
 from outboxctl.operations.doctor.model import FindingSeverity, RuleGroup, Said, rule
 from outboxctl.operations.doctor.remedies import export, size
@@ -49,7 +49,7 @@ def sink_in_clear(_: object, settings: Settings) -> Iterator[Said]:
     FindingSeverity.WARNING,
     "The connection may be unencrypted, and then anybody on the way reads and changes it.",
 )
-def database_in_clear(link: Link | None, _: Settings) -> Iterator[Said]:
+def database_in_clear(link: ConnectionLink | None, _: Settings) -> Iterator[Said]:
     """No sslmode that insists, to another machine."""
     for host in link.hosts if link and link.sslmode in CLEAR else ():
         if not host.startswith("/") and not local(host):

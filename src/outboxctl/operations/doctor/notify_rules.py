@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from outboxctl.core.schema.notify import Switch
+from outboxctl.core.schema.notify import NotifyState
 from outboxctl.operations.doctor.model import FindingSeverity, RuleGroup, Said, rule
 from outboxctl.settings import NotifyPolicy, Settings
 
@@ -12,7 +12,7 @@ from outboxctl.settings import NotifyPolicy, Settings
 class Hearing:
     """How the switch stands, and whether our way to it is one on which nothing is heard."""
 
-    switch: Switch
+    switch: NotifyState
     pooled: bool
 
 

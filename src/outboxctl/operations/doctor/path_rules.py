@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from outboxctl.core.inspect.paths import Paths
+from outboxctl.core.inspect.rights import SearchPathFacts
 from outboxctl.operations.doctor.model import FindingSeverity, RuleGroup, Said, rule
 from outboxctl.settings import Settings
 
@@ -13,7 +13,7 @@ from outboxctl.settings import Settings
     "Functions and operators made there can run as any other role that searches the schema,"
     " an application's too; the sessions of outboxctl do not search it.",
 )
-def open_schema(paths: Paths, _: Settings) -> Iterator[Said]:
+def open_schema(paths: SearchPathFacts, _: Settings) -> Iterator[Said]:
     """A schema of the login's search path in which others may create objects."""
     for each in paths.open:
         mend = f"REVOKE CREATE ON SCHEMA {each.schema} FROM {each.roles};"
@@ -28,7 +28,7 @@ def open_schema(paths: Paths, _: Settings) -> Iterator[Said]:
     FindingSeverity.ERROR,
     "Its owner can replace its body at any time, and it runs as whoever writes to the table.",
 )
-def owner(paths: Paths, _: Settings) -> Iterator[Said]:
+def owner(paths: SearchPathFacts, _: Settings) -> Iterator[Said]:
     """A generated function that belongs to a role that need not be trusted."""
     for each in paths.functions:
         if each.strange:
@@ -42,7 +42,7 @@ def owner(paths: Paths, _: Settings) -> Iterator[Said]:
     "A temporary table of the outbox's name takes its events, another search_path makes the write fail,"
     " and operators of other roles may run.",
 )
-def generated(paths: Paths, _: Settings) -> Iterator[Said]:
+def generated(paths: SearchPathFacts, _: Settings) -> Iterator[Said]:
     """A generated function as older versions made it."""
     for each in paths.functions:
         if each.loose:
@@ -57,7 +57,7 @@ def generated(paths: Paths, _: Settings) -> Iterator[Said]:
     "Where outboxctl writes to the table it runs with pg_catalog, and with those schemas of the login's"
     " search path in which nobody else may create objects.",
 )
-def others(paths: Paths, _: Settings) -> Iterator[Said]:
+def others(paths: SearchPathFacts, _: Settings) -> Iterator[Said]:
     """A function of the application's own that our statements fire."""
     path = ", ".join(["pg_catalog", *(paths.searched or [paths.home]), "pg_temp"])
     for name in paths.others:

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from outboxctl.core.inspect.rights import Lack, Rights
+from outboxctl.core.inspect.rights import MissingRight, Rights
 from outboxctl.core.inspect.tables import INDEXES, TableIndex, Tables
 from outboxctl.core.schema.names import EVENTS, SOURCE
-from outboxctl.core.schema.roles import BORN, COURSE, Role
+from outboxctl.core.schema.roles import DELIVERY, NEW_EVENT, Role
 from outboxctl.operations.doctor.model import FindingSeverity, RuleGroup, Said, rule
 from outboxctl.settings import Settings
 
@@ -81,7 +81,7 @@ def index_harmful(tables: Tables, _: Settings) -> Iterator[Said]:
     """A foreign index on columns that every delivery changes."""
     way = _concurrently(tables)
     for index in tables.outbox:
-        touched = [column for column in index.columns if column in COURSE]
+        touched = [column for column in index.columns if column in DELIVERY]
         if touched and index.name not in INDEXES:
             what = f"The index {index.name} on {EVENTS} covers what deliveries change: {', '.join(touched)}."
             yield what, _drop(index, way)
@@ -175,10 +175,13 @@ def wide(rights: Rights, _: Settings) -> Iterator[Said]:
     """A grant of the whole table, as the manual once had it, or of a column that no producer needs."""
     for each in rights.wide:
         columns = f" ({', '.join(each.columns)})" if each.columns else ""
-        whose = f"GRANT INSERT ({', '.join(('id', *BORN))}) ON {EVENTS} TO {each.grantee};"
+        whose = f"GRANT INSERT ({', '.join(('id', *NEW_EVENT))}) ON {EVENTS} TO {each.grantee};"
         revoke = f"REVOKE INSERT{columns} ON {EVENTS} FROM {each.grantee};"
         may = f"{each.grantee} may INSERT{columns or ' every column'} of {EVENTS}"
-        yield f"{may}; a producer needs {len(BORN) + 1} columns.", revoke if columns else f"{revoke} {whose}"
+        yield (
+            f"{may}; a producer needs {len(NEW_EVENT) + 1} columns.",
+            revoke if columns else f"{revoke} {whose}",
+        )
 
 
 @rule(
@@ -194,7 +197,7 @@ def recreate(rights: Rights, _: Settings) -> Iterator[Said]:
         yield f"{grantee} may DELETE events and INSERT others under their ids.", mend
 
 
-def _lacks(rights: Rights, lacking: list[Lack]) -> str:
+def _lacks(rights: Rights, lacking: list[MissingRight]) -> str:
     return (
         f"The role {rights.role} lacks {', '.join(f'{each.privilege} on {each.table}' for each in lacking)}."
     )

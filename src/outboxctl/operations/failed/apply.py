@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from uuid import uuid4
 
 from outboxctl.core.database import Database
-from outboxctl.core.operator import undo
-from outboxctl.core.operator.moves import Act
+from outboxctl.core.operator.moves import Act, undo
 from outboxctl.core.operator.selection import MovePlan
 from outboxctl.domain.errors import OutboxctlError
 from outboxctl.operations import batches
@@ -22,7 +21,7 @@ Step = Callable[..., Act]  # one batch: called with a connection and the act's i
 
 
 class Apply(Protocol):
-    """`core.replay.apply` or `core.discard.apply`."""
+    """`moves.replay` or `moves.discard`."""
 
     def __call__(
         self, connection: "Connection", plan: MovePlan, *, by: str, reason: str, act_id: str | None
@@ -54,7 +53,7 @@ def moves(apply: Apply, plan: MovePlan, *, by: str, reason: str, rate: float | N
 
 def undoing(act: str, rows: Iterable[str], *, by: str, reason: str) -> list[Step]:
     """The batches of an undo: those of the act, by the ids of its audit rows."""
-    return [partial(undo.apply, batch=row, undoes=act, by=by, reason=reason) for row in rows]
+    return [partial(undo, batch=row, undoes=act, by=by, reason=reason) for row in rows]
 
 
 def carry_out(

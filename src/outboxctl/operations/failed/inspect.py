@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from outboxctl.core.operator.event import Event
+from outboxctl.core.operator.failed import Event
 from outboxctl.domain.errors import UnreachableError
 from outboxctl.operations.failed.difference import FieldDifference, differences
 from outboxctl.settings import Settings

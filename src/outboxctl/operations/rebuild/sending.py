@@ -7,7 +7,7 @@ from time import monotonic
 from outboxctl.core.documents.source_rows import SourceEntity
 from outboxctl.core.produce import MAX_VERSION
 from outboxctl.domain.backoff import delay
-from outboxctl.domain.deadline import Deadline
+from outboxctl.domain.clock import Deadline
 from outboxctl.domain.errors import UnreachableError
 from outboxctl.domain.failures import Classification, Reason, Verdict
 from outboxctl.operations.rebuild.model import DocumentsRefusedError, RebuildInterrupted, Refused, Tools

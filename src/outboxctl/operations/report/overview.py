@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from outboxctl import __version__
 from outboxctl.core.database import Database
 from outboxctl.core.inspect.server import server
-from outboxctl.core.operator import failed, trail
+from outboxctl.core.operator import audit, failed
+from outboxctl.core.operator.audit import AuditRow
 from outboxctl.core.operator.failed import Group
 from outboxctl.core.operator.selection import Selection
-from outboxctl.core.operator.trail import AuditRow
-from outboxctl.core.stats import delivered, snapshot, waiting, workers
+from outboxctl.core.stats import counts, delivered, snapshot, workers
+from outboxctl.core.stats.counts import Aged, Retries
 from outboxctl.core.stats.delivered import Delivered
 from outboxctl.core.stats.snapshot import EventRow, PipelineStatus
-from outboxctl.core.stats.waiting import Aged, Retries
 from outboxctl.domain.errors import OutboxctlError, UsageError
 from outboxctl.domain.lifecycle import PROJECTION
 from outboxctl.net.urls import without_credentials
@@ -128,11 +128,11 @@ def _database(found: Overview, begin: "Begin", limits: CheckLimits, longest: flo
         return None
     found.standing = facts.standing
     found.delivered = found.read("delivered", begin, delivered.delivered)
-    found.pending_by_age = found.read("pending_by_age", begin, waiting.by_age)
-    found.retries = found.read("retries", begin, waiting.retries)
+    found.pending_by_age = found.read("pending_by_age", begin, counts.pending_by_age)
+    found.retries = found.read("retries", begin, counts.retries)
     found.stuck = found.read("stuck", begin, lambda c: snapshot.stuck(c, limit=ROWS, max_processing=longest))
-    found.acts = found.read("acts", begin, lambda c: trail.recent(c, limit=ROWS))
-    causes = found.read("causes", begin, lambda c: failed.groups(c, Selection()))
+    found.acts = found.read("acts", begin, lambda c: audit.recent_acts(c, limit=ROWS))
+    causes = found.read("causes", begin, lambda c: failed.failed_groups(c, Selection()))
     if causes is not None:
         found.causes, found.causes_in_all = causes[:CAUSES], len(causes)
     return facts

@@ -47,7 +47,7 @@ def take(database: Database, reader: Reader) -> Imprint | None:
         return None
     try:
         with database.begin() as connection:
-            return Imprint(entities.imprint(connection), index)
+            return Imprint(entities.table_checksum(connection), index)
     except OutboxctlError:
         return None  # a view, say, has no places of rows
 

@@ -6,7 +6,7 @@ from shlex import quote
 from time import monotonic
 from typing import Any
 
-from outboxctl.domain.deadline import Deadline
+from outboxctl.domain.clock import Deadline
 from outboxctl.domain.failures import Answer, Classification, Reason, Verdict, classify
 from outboxctl.sink.delivery.bisect import Bisection
 from outboxctl.sink.delivery.bulk import CONFIRMED, FILTER, BulkAction, body, pair

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from outboxctl.domain.deadline import Deadline
+from outboxctl.domain.clock import Deadline
 from outboxctl.domain.failures import Classification
 from outboxctl.sink.delivery.bisect import Findings
 from outboxctl.sink.delivery.bulk import BulkAction

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from outboxctl.domain.deadline import Deadline
+from outboxctl.domain.clock import Deadline
 from outboxctl.domain.failures import Classification, Reason
 from outboxctl.settings import Settings, SinkProduct
 from outboxctl.sink.delivery.bulk import BulkAction

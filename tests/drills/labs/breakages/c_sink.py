@@ -41,7 +41,7 @@ def one_too_large_fails_all() -> None:
 
 def the_lease_is_no_deadline() -> None:
     """A request may take as long as it likes."""
-    from outboxctl.domain.deadline import Deadline
+    from outboxctl.domain.clock import Deadline
 
     Deadline.seconds_left = lambda *_: 3600.0  # type: ignore[method-assign]
 

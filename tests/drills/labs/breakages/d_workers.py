@@ -60,10 +60,10 @@ def believes_the_event() -> None:
 
 def reclaimed_events_go_together() -> None:
     """What killed its worker is sent with all others, again."""
-    from outboxctl.core.delivery import reclaim
+    from outboxctl.core.delivery import leases
 
     reason = "error_reason = 'lease_expired'"
-    reclaim.RECLAIM = text(str(reclaim.RECLAIM).replace(reason, "error_reason = NULL"))
+    leases.RECLAIM = text(str(leases.RECLAIM).replace(reason, "error_reason = NULL"))
 
 
 def dies_with_the_database() -> None:

@@ -66,7 +66,7 @@ class AttemptsExhausted(Lab):
     def check(self, scene: Scene) -> None:
         """What section 7.4 expects, of the rows and of the metrics; and that `failed` is an end."""
         most, now = scene.settings.max_attempts, scene.look()
-        rows = scene.transact(lambda connection: failed.rows(connection, Selection()))
+        rows = scene.transact(lambda connection: failed.failed_rows(connection, Selection()))
         scene.expect(BilingualText("events failed", "failed 事件数"), CAUGHT, len(rows))
         attempts = sorted({row.attempts for row in rows})
         scene.expect(BilingualText("attempts of each", "每个事件的 attempts"), [most], attempts)

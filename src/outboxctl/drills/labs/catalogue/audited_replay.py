@@ -3,8 +3,8 @@
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from outboxctl.core.operator import event, replay, trail
-from outboxctl.core.operator.replay import Selection
+from outboxctl.core.operator import audit, failed, moves, selection
+from outboxctl.core.operator.selection import Selection
 from outboxctl.drills.labs import outage
 from outboxctl.drills.labs.lab import Lab
 from outboxctl.drills.labs.model import BilingualText
@@ -50,7 +50,7 @@ class AuditedReplay(Lab):
         "outboxctl status",
     )
     judged = BilingualText("v3 replay on the record:", "v3 显式 replay（可审计）")
-    plan: replay.MovePlan | None = None  # until the dry run
+    plan: selection.MovePlan | None = None  # until the dry run
 
     def inject(self, scene: Scene) -> None:
         """Make events fail for good: an outage that outlasts their attempts."""
@@ -65,7 +65,7 @@ class AuditedReplay(Lab):
     def observe(self, scene: Scene) -> None:
         """The rehearsal: what would move, and that nothing did."""
         before = scene.events()
-        self.plan = scene.transact(lambda c: replay.plan(c, Selection(limit=LIMIT)))
+        self.plan = scene.transact(lambda c: selection.plan(c, Selection(limit=LIMIT)))
         failed = sorted(each.id for each in before if each.status == "failed")
         scene.expect(
             BilingualText("the dry run names the failed events", "dry-run 列出全部 failed 事件"),
@@ -73,7 +73,7 @@ class AuditedReplay(Lab):
             f"{len(self.plan.ids)} events",
             met=sorted(self.plan.ids) == failed,
         )
-        acts = scene.transact(lambda connection: trail.recent(connection, limit=LIMIT))
+        acts = scene.transact(lambda connection: audit.recent_acts(connection, limit=LIMIT))
         changed = sum(was != now for was, now in zip(before, scene.events(), strict=True))
         scene.expect(
             BilingualText("the dry run changes nothing", "dry-run 不改动数据"),
@@ -121,7 +121,7 @@ class AuditedReplay(Lab):
         return sum(all(row[name] == value for name, value in wanted.items()) for row in self.rows)
 
     def _audited(self, scene: Scene) -> bool:
-        acts = scene.transact(lambda connection: trail.recent(connection, limit=2))
+        acts = scene.transact(lambda connection: audit.recent_acts(connection, limit=2))
         return scene.expect(
             BilingualText("the audit has the act", "审计表中有此操作"),
             [("replay", BY, REASON, CAUGHT)],
@@ -129,8 +129,8 @@ class AuditedReplay(Lab):
         )
 
 
-def _replay(connection: "Connection", plan: replay.MovePlan) -> tuple[replay.Act, list[dict[str, Any]]]:
+def _replay(connection: "Connection", plan: selection.MovePlan) -> tuple[moves.Act, list[dict[str, Any]]]:
     """The act, and the rows as it leaves them: read before any worker can take them."""
-    act = replay.apply(connection, plan, by=BY, reason=REASON)
-    found = [event.find(connection, id_) for id_ in act.ids]
+    act = moves.replay(connection, plan, by=BY, reason=REASON)
+    found = [failed.event_by_id(connection, id_) for id_ in act.ids]
     return act, [each.row for each in found if each]

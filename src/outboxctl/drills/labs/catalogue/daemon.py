@@ -2,8 +2,8 @@
 
 import signal
 
-from outboxctl.core.operator import replay
-from outboxctl.core.operator.replay import Selection
+from outboxctl.core.operator import moves, selection
+from outboxctl.core.operator.selection import Selection
 from outboxctl.drills.labs import alerts, outage
 from outboxctl.drills.labs.lab import Lab
 from outboxctl.drills.labs.model import BilingualText
@@ -110,7 +110,7 @@ class DaemonLab(Lab):
         """What failed is replayed: without it the alert of failures would rightly stay."""
         scene.recovered(SOON_SECONDS)
         scene.transact(
-            lambda c: replay.apply(c, replay.plan(c, Selection()), by="lab", reason="the sink is back")
+            lambda c: moves.replay(c, selection.plan(c, Selection()), by="lab", reason="the sink is back")
         )
         scene.recovered(SOON_SECONDS)
 

@@ -1,6 +1,6 @@
 """The database takes no writes for a while, as after a failover to a standby."""
 
-from outboxctl.core.readonly import set_read_only
+from outboxctl.core.sessions import set_read_only
 from outboxctl.core.stats import snapshot
 from outboxctl.drills.labs.lab import Lab
 from outboxctl.drills.labs.model import BilingualText, Need
