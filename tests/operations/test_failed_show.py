@@ -17,8 +17,7 @@ from outboxctl.core.operator.event import find
 from outboxctl.core.operator.failed import groups
 from outboxctl.core.operator.selection import Selection
 from outboxctl.core.schema.migrations import upgrade
-from outboxctl.operations.failed.difference import FieldDifferenceKind, differences
-from outboxctl.operations.failed.inspect import inspect
+from outboxctl.operations.failed.inspect import FieldDifferenceKind, differences, inspect
 from outboxctl.settings import Settings
 from processes import Cli
 from servers import drop_database, new_database

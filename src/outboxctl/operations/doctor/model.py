@@ -1,4 +1,4 @@
-"""The words of an examination: findings, the rules that make them, and the checks that feed the rules."""
+"""The types of an examination: findings, the rules that make them, and the groups of rules."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ class End(StrEnum):
 
 
 class FindingSeverity(StrEnum):
-    """error: deliveries fail or are lost; warning: they will, or something costs; info: worth knowing."""
+    """error: deliveries fail or are lost; warning: they will, or something is slow; info: worth knowing."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -55,7 +55,7 @@ class DoctorRule:
     look: Look
 
     def findings(self, end: End, fact: Any, settings: Settings) -> list[Finding]:
-        """What this rule finds in the fact; names in it may be hostile, so everything is cleaned."""
+        """What is wrong with the fact; names in it may be hostile, so control characters are escaped."""
         return [
             Finding(
                 self.id, end, self.severity, brief(what), self.why, brief(reaching(mend, settings), 2_000)
@@ -97,5 +97,5 @@ class DoctorReport:
 
     @property
     def counts(self) -> bool:
-        """Whether something was found that is more than information."""
+        """Whether any finding is more than information."""
         return any(finding.severity is not FindingSeverity.INFO for finding in self.findings)

@@ -161,7 +161,7 @@ def no_listener(facts: NotifyFacts, _: Settings) -> Iterator[Case]:
 
 
 def _setting(server: ServerFacts, name: str, value: str) -> str:
-    """Set it where it was set, or above: a role's setting wins over its database's."""
+    """The statement for the place where it is set, or above: a role's setting wins over its database's."""
     source = server.sources.get(name)
     where = f"ROLE {server.role}" if source else f"DATABASE {server.database}"
     within = f" IN DATABASE {server.database}" if source == "database user" else ""

@@ -42,7 +42,7 @@ def unknown(tables: Tables, _: Settings) -> Iterator[Case]:
 @TABLES.rule("table-missing", ERROR)
 def table_missing(tables: Tables, _: Settings) -> Iterator[Case]:
     """Commands that need it end with exit 2."""
-    # The revision says that a table is there, and it is not (or not on the search_path).
+    # Also where the table is not on the search_path.
     if tables.revision == tables.head:
         for name in tables.missing:
             restore = f"pg_restore --table {name} …  # from a backup; or check this role's search_path"
@@ -165,5 +165,5 @@ def _lacks(rights: Rights, lacking: list[Lack]) -> str:
 
 
 def _member(rights: Rights, role: Role) -> str:
-    """Rights come with a group alone: single ones given to a login outlive every mend of the groups."""
+    """Only membership of a group: what a single login was granted outlives corrections of the groups."""
     return f"GRANT outbox_{role} TO {rights.role};  -- if it is to be one; `outboxctl db roles` has that role"
