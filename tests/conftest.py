@@ -28,6 +28,7 @@ hypothesis.settings.register_profile("busy", deadline=None)
 hypothesis.settings.load_profile("busy")
 
 SHARED = pytest.StashKey[Servers]()
+pytest_plugins = ["operations.repairing"]  # fixtures of tests in several folders
 
 
 def pytest_configure(config: pytest.Config) -> None:

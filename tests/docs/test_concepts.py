@@ -13,7 +13,7 @@ from outboxctl.domain.failures import RULES, Noop, Verdict
 from outboxctl.domain.lifecycle import Status, Verb
 from outboxctl.drills.labs.catalogue import LABS
 from outboxctl.settings import DELIVERY_SHARE, Settings
-from outboxctl.worker.breaker import LONGEST_STEP
+from outboxctl.worker.circuit import LONGEST_STEP
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"

@@ -16,8 +16,7 @@ from outboxctl.core.database import Database
 from outboxctl.core.operator.failed import event_by_id, failed_groups
 from outboxctl.core.operator.selection import Selection
 from outboxctl.core.schema.migrations import upgrade
-from outboxctl.operations.failed.difference import FieldDifferenceKind, differences
-from outboxctl.operations.failed.inspect import inspect
+from outboxctl.operations.failed.inspect import FieldDifferenceKind, differences, inspect
 from outboxctl.settings import Settings
 from processes import Cli
 from servers import drop_database, new_database

@@ -15,7 +15,7 @@ from outboxctl.core.database import Database
 from outboxctl.core.operator import rebuilds
 from outboxctl.domain.errors import UnreachableError, UsageError
 from outboxctl.operations.rebuild import phases
-from outboxctl.operations.rebuild.healing import heal
+from outboxctl.operations.rebuild.filling import heal
 from outboxctl.operations.rebuild.model import RebuildInterrupted, Tools
 from outboxctl.sink.engines.elasticsearch import ElasticClient
 from processes import Cli

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
 from threading import Event
 from typing import Any
 
@@ -17,13 +16,10 @@ from outboxctl.core.database import Database
 from outboxctl.domain.errors import InconclusiveError, UnreachableError
 from outboxctl.operations.verify.compare import compare
 from outboxctl.operations.verify.model import Difference
-from outboxctl.operations.verify.repair import Repair
-from outboxctl.operations.verify.repair_actions import Repaired
+from outboxctl.operations.verify.repair import Repair, Repaired
 from outboxctl.operations.verify.survey import survey
-from outboxctl.settings import Settings
 from outboxctl.sink.index.repair import Mender
 from outboxctl.sink.index.scan import Reader
-from outboxctl.sink.transport.open import connect
 from processes import Cli, Worker
 
 pytestmark = pytest.mark.real_engine
@@ -36,24 +32,6 @@ def ground(sql: psycopg.Connection[Any], engine: Elasticsearch, index: str) -> G
     ground = Ground(sql, engine, index)
     ground.fill(20)
     return ground
-
-
-@pytest.fixture
-def reader(settings: Settings) -> Iterator[Reader]:
-    with closing(connect(settings)) as client:
-        yield Reader(client, settings.elastic_index)
-
-
-@pytest.fixture
-def mend(db: Database, reader: Reader) -> Callable[[], Repaired]:
-    """Compares and repairs in this process."""
-
-    def run() -> Repaired:
-        repair = Repair(db, Mender(reader.client, reader.shape.index), "alice", "drill")
-        repair.run((d for d in compare(db, reader) if not d.in_flight), stop=Event())
-        return repair.done
-
-    return run
 
 
 def test_the_row_of_a_deleted_document_is_raised_above_the_tombstone_and_the_audit_says_so(
@@ -129,7 +107,7 @@ def test_batches_share_an_act_and_stop_between_two(
     ground: Ground,
     db: Database,
     reader: Reader,
-    mend: Callable[[], Repaired],
+    repair_all: Callable[[], Repaired],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("outboxctl.operations.verify.repair.BATCH", 3)
@@ -150,23 +128,23 @@ def test_batches_share_an_act_and_stop_between_two(
     assert [len(audit["event_ids"]) for audit in audits] == [3, 3]
     assert {str(audit["act_id"]) for audit in audits} == {repair.done.act_id}
     assert lab.one(ground.sql, "SELECT count(*) FROM search_outbox_events") == repair.done.enqueued == 6
-    assert mend().enqueued == 4
+    assert repair_all().enqueued == 4
 
 
 def test_a_row_that_somebody_holds_is_left_and_nobody_waits(
-    ground: Ground, url: str, mend: Callable[[], Repaired]
+    ground: Ground, url: str, repair_all: Callable[[], Repaired]
 ) -> None:
     one, two = ground.documents()[:2]
     ground.bulk([{"delete": {"_id": one.id}}, {"delete": {"_id": two.id}}])
     with psycopg.connect(url) as holder:
         holder.execute("SELECT FROM search_index WHERE entity_id = %s FOR UPDATE", [one.key[1]])
-        done = mend()
+        done = repair_all()
     assert (done.enqueued, done.raised, done.left) == (1, 1, 1)
-    assert mend().enqueued == 1
+    assert repair_all().enqueued == 1
 
 
 def test_rows_without_a_usable_version_are_given_one(
-    cli: Cli, ground: Ground, mend: Callable[[], Repaired]
+    cli: Cli, ground: Ground, repair_all: Callable[[], Repaired]
 ) -> None:
     one, two, three = (victim.key[1] for victim in ground.documents()[:3])
     ground.bulk([{"delete": {"_id": ground.documents()[0].id}}])
@@ -174,7 +152,7 @@ def test_rows_without_a_usable_version_are_given_one(
         "UPDATE search_index SET event_version = NULL WHERE entity_id = ANY (%s)", [[one, two]]
     )
     ground.sql.execute("UPDATE search_index SET event_version = -7 WHERE entity_id = %s", [three])
-    done = mend()
+    done = repair_all()
     assert (done.enqueued, done.raised, done.left) == (3, 3, 0)
     cli.ok("worker", "--drain")
     cli.ok("verify")
@@ -182,7 +160,7 @@ def test_rows_without_a_usable_version_are_given_one(
 
 
 def test_an_empty_type_is_a_type_and_a_correct_document_is_never_removed(
-    cli: Cli, ground: Ground, mend: Callable[[], Repaired]
+    cli: Cli, ground: Ground, repair_all: Callable[[], Repaired]
 ) -> None:
     ground.sql.execute("UPDATE search_index SET entity_type = '' WHERE entity_type = 'page'")
     for one in ground.documents():
@@ -192,7 +170,7 @@ def test_an_empty_type_is_a_type_and_a_correct_document_is_never_removed(
                 json.loads(one.text),
             ]
         )
-    mend()
+    repair_all()
     cli.ok("worker", "--drain")
     cli.ok("verify")
     ground.assert_same()

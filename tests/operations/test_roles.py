@@ -4,6 +4,7 @@ import json
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -280,9 +281,10 @@ def test_a_worker_whose_secret_is_rotated_to_another_login_is_seen_at_once(
     create = SQL("CREATE ROLE {} LOGIN PASSWORD 'secret' IN ROLE {}")
     sql.execute(create.format(Identifier(name), Identifier(f"{prefix}worker")))
     logins = [Database(each, connections=1) for each in (url, _url(url, name))]
-    heartbeat = WorkerParts(load(), logins[0], None, Metrics(), Health(300)).heartbeat()  # type: ignore[arg-type]
-    for heartbeat._database in logins:
-        heartbeat._next = 0.0
+    parts = WorkerParts(load(), logins[0], None, Metrics(), Health(300))  # type: ignore[arg-type]
+    heartbeat = parts.heartbeat()
+    for database in logins:
+        heartbeat._context, heartbeat._next = replace(parts.context, database=database), 0.0
         for _ in range(2):
             heartbeat.beat()
     for database in logins:

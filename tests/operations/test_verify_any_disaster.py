@@ -1,7 +1,5 @@
 """Random damage to a handful of entities, again and again: found exactly, healed exactly."""
 
-from collections.abc import Iterator
-from contextlib import closing
 from random import Random
 from threading import Event
 from typing import Any
@@ -20,17 +18,10 @@ from outboxctl.operations.verify.repair import Repair
 from outboxctl.settings import Settings
 from outboxctl.sink.index.repair import Mender
 from outboxctl.sink.index.scan import Reader
-from outboxctl.sink.transport.open import connect
 from sink.rows.bench import Bench
 
 pytestmark = pytest.mark.real_engine
 DAMAGES = st.lists(st.sampled_from(WAYS), min_size=1, max_size=12)
-
-
-@pytest.fixture
-def reader(settings: Settings) -> Iterator[Reader]:
-    with closing(connect(settings)) as client:
-        yield Reader(client, settings.elastic_index)
 
 
 @pytest.fixture

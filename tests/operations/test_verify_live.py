@@ -38,12 +38,6 @@ SELECT gen_random_uuid(), entity_type, entity_id, 'delete', event_version + 1, '
 """
 
 
-@pytest.fixture
-def reader(settings: Settings) -> Iterator[Reader]:
-    with closing(connect(settings)) as client:
-        yield Reader(client, settings.elastic_index)
-
-
 @contextmanager
 def traffic(url: str, ids: list[str]) -> Iterator[list[int]]:
     """An application that changes these entities all the time, and deletes a few; yields its transactions."""

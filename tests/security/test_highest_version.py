@@ -1,9 +1,7 @@
 """A version that leaves no room, written by whoever may write the outbox, is undone by `verify --repair`."""
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import closing
-from threading import Event
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -13,16 +11,11 @@ from elasticsearch import ConflictError, Elasticsearch
 
 from acceptance import lab
 from operations.disaster import Ground, Victim
-from outboxctl.core.database import Database
 from outboxctl.core.schema.roles import Role
-from outboxctl.operations.verify.compare import compare
-from outboxctl.operations.verify.repair import Repair
-from outboxctl.operations.verify.repair_actions import HIGHEST, Repaired
-from outboxctl.settings import Settings
+from outboxctl.operations.verify.repair import HIGHEST, Repaired
 from outboxctl.sink.index.repair import DocumentVersion, Mender
 from outboxctl.sink.index.reset import reset
 from outboxctl.sink.index.scan import Reader
-from outboxctl.sink.transport.open import connect
 from processes import Cli
 from security.as_roles import roles
 
@@ -41,26 +34,6 @@ def ground(sql: psycopg.Connection[Any], engine: Elasticsearch, index: str) -> G
     ground = Ground(sql, engine, index)
     ground.fill(5)
     return ground
-
-
-@pytest.fixture
-def reader(settings: Settings) -> Iterator[Reader]:
-    with closing(connect(settings)) as client:
-        yield Reader(client, settings.elastic_index)
-
-
-@pytest.fixture
-def mend(db: Database, reader: Reader) -> Callable[..., Repaired]:
-    """Compares, lets `meanwhile` happen, and repairs in this process."""
-
-    def run(meanwhile: Callable[[], object] = lambda: None) -> Repaired:
-        found = [d for d in compare(db, reader) if not d.in_flight]
-        meanwhile()
-        repair = Repair(db, Mender(reader.client, reader.shape.index), "alice", "drill")
-        repair.run(found, stop=Event())
-        return repair.done
-
-    return run
 
 
 def _keep_out(ground: Ground, cli: Cli, version: int, url: str) -> UUID:
@@ -129,14 +102,16 @@ def test_a_document_that_stands_there_is_replaced_by_its_rows(cli: Cli, ground: 
     assert lab.rows(ground.sql, VERSIONS) == before
 
 
-def test_a_document_written_again_meanwhile_stays(ground: Ground, mend: Callable[..., Repaired]) -> None:
+def test_a_document_written_again_meanwhile_stays(
+    ground: Ground, repair_all: Callable[..., Repaired]
+) -> None:
     one = ground.documents()[0]
     ground.write([one._replace(version=MOST)])
 
     def again() -> None:
         ground.write([one._replace(version=MOST, text=json.dumps({"by": "another"}))])
 
-    done = mend(again)
+    done = repair_all(again)
     assert (done.freed, done.enqueued, done.left) == (0, 0, 1)
     assert ground.engine.get(index=ground.index, id=one.id)["_source"] == {"by": "another"}
     assert lab.rows(ground.sql) == []
@@ -161,14 +136,14 @@ def test_where_nothing_is_left_of_a_tombstone_the_id_is_free(
 
 
 def test_a_row_that_somebody_holds_or_has_deleted_is_left_and_the_sink_is_not_touched(
-    cli: Cli, ground: Ground, url: str, mend: Callable[..., Repaired]
+    cli: Cli, ground: Ground, url: str, repair_all: Callable[..., Repaired]
 ) -> None:
     entity = _keep_out(ground, cli, MOST, url)
     with psycopg.connect(url) as holder:
         holder.execute("SELECT FROM search_index WHERE entity_id = %s FOR UPDATE", [entity])
-        assert (mend().freed, mend().left) == (0, 1)
+        assert (repair_all().freed, repair_all().left) == (0, 1)
     delete = "DELETE FROM search_index WHERE entity_id = %s"
-    done = mend(lambda: ground.sql.execute(delete, [entity]))
+    done = repair_all(lambda: ground.sql.execute(delete, [entity]))
     assert (done.freed, done.left) == (0, 1)
     with pytest.raises(Exception, match="version_conflict"):
         ground.write([Victim(f"page:{entity}", 1, "{}")])

@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from outboxctl.worker.breaker import Breaker
+from outboxctl.worker.circuit import Breaker
 
 pytestmark = pytest.mark.no_servers
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.no_servers
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     now = [100.0]
-    monkeypatch.setattr("outboxctl.worker.breaker.monotonic", lambda: now[0])
+    monkeypatch.setattr("outboxctl.worker.circuit.monotonic", lambda: now[0])
     return now
 
 

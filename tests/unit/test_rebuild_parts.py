@@ -14,8 +14,8 @@ from outboxctl.core.documents.source_rows import SourceEntity
 from outboxctl.core.produce import MAX_VERSION
 from outboxctl.domain.errors import UnreachableError, UsageError
 from outboxctl.domain.failures import DONE, Classification, Reason, Verdict
-from outboxctl.operations.rebuild.mapping import choose
 from outboxctl.operations.rebuild.model import RebuildInterrupted, Tools
+from outboxctl.operations.rebuild.plan import choose
 from outboxctl.operations.rebuild.sending import Sender, prepare
 from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.sink.delivery.result import Delivery

@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from outboxctl.core.documents.entities import EntityStates, Key, SourceRow
-from outboxctl.operations.verify.equality import same
-from outboxctl.operations.verify.judge import differs, judge
+from outboxctl.operations.verify.judge import differs, judge, same
 from outboxctl.operations.verify.model import Difference, DifferenceKind, key_of
 from outboxctl.sink.index.scan import ScannedDocument
 

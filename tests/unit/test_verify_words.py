@@ -3,7 +3,7 @@
 import pytest
 
 from outboxctl.cli.verify.view import _repair_lines
-from outboxctl.operations.verify.repair_actions import Repaired
+from outboxctl.operations.verify.repair import Repaired
 
 pytestmark = pytest.mark.no_servers
 

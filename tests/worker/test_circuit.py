@@ -45,8 +45,8 @@ def lane_at_work(url: str, db: Database, sink: FakeSink) -> Iterator[WorkerParts
         try:
             yield parts
         finally:
-            parts.signals.stop()
-            parts.in_flight.abandon()
+            parts.context.signals.stop()
+            parts.context.in_flight.abandon()
             lane.join(10)
 
 
@@ -69,4 +69,4 @@ def test_where_nothing_is_due_it_closes(url: str, db: Database, scene: Scene, si
         taken = "UPDATE search_outbox_events SET status = 'done' WHERE status = 'pending'"
         eventually(lambda: scene.sql.execute(taken).rowcount, what="taken by somebody else")
         eventually(lambda: not parts.circuit.breaker.is_open, what="closed")
-        assert "circuit open" not in str(parts.health.failing().get("sink"))
+        assert "circuit open" not in str(parts.context.health.failing().get("sink"))

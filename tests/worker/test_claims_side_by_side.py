@@ -11,7 +11,8 @@ from outboxctl.core.database import Database
 from outboxctl.core.delivery.claim import Claimed, claim
 from outboxctl.metrics.registry import Metrics
 from outboxctl.settings import load
-from outboxctl.worker import claims, reclaimed_turns
+from outboxctl.worker import claimer as claimer_module
+from outboxctl.worker import claims
 from outboxctl.worker.claimer import Claimer
 from outboxctl.worker.health import Health
 from outboxctl.worker.lease import Batch
@@ -106,11 +107,11 @@ def test_a_claim_that_is_sent_counts_as_in_flight_until_it_turns_out_empty(
     second = threading.Thread(target=lambda: batches.append(claimer.claim(drain=True)), daemon=True)
     second.start()
     assert held.sent.wait(PATIENCE)
-    assert parts.in_flight.events() == 2 * SIZE
+    assert parts.context.in_flight.events() == 2 * SIZE
     held.let_go.set()
-    eventually(lambda: parts.in_flight.events() == SIZE, what="it turned out empty")
+    eventually(lambda: parts.context.in_flight.events() == SIZE, what="it turned out empty")
     assert not batches, "it looks again behind the lock, for reclaimed events once nothing is in flight"
-    parts.in_flight.remove(first.lease.token)  # settled
+    parts.context.in_flight.remove(first.lease.token)  # settled
     second.join(PATIENCE)
     assert batches == [None], "a drain has come to its end"
 
@@ -128,7 +129,7 @@ def test_a_reclaimed_event_waits_for_a_claim_that_is_under_way(
     assert held.sent.wait(PATIENCE)
     insert("lease_expired")
     parts.reclaimed.may_exist = True
-    parts.in_flight.remove(first.lease.token)  # settled
+    parts.context.in_flight.remove(first.lease.token)  # settled
     looking = threading.Thread(target=lambda: alone.append(batch_of(claimer)), daemon=True)
     looking.start()
     looking.join(CHANCE)
@@ -137,7 +138,7 @@ def test_a_reclaimed_event_waits_for_a_claim_that_is_under_way(
     looking.join(CHANCE)
     (batch,) = batches
     assert not alone
-    parts.in_flight.remove(batch.lease.token)
+    parts.context.in_flight.remove(batch.lease.token)
     looking.join(PATIENCE)
     assert alone[0].exclusive
 
@@ -156,7 +157,7 @@ def test_nothing_is_claimed_beside_a_reclaimed_event(
     other.join(CHANCE)
     assert alone.exclusive
     assert not batches
-    parts.in_flight.remove(alone.lease.token)  # settled
+    parts.context.in_flight.remove(alone.lease.token)  # settled
     other.join(PATIENCE)
     assert not batches[0].exclusive
 
@@ -168,7 +169,7 @@ def test_claims_are_made_in_turn_while_reclaimed_events_may_be_there(
         insert()
     first = batch_of(claimer)
     parts.reclaimed.may_exist = True
-    parts.in_flight.remove(first.lease.token)
+    parts.context.in_flight.remove(first.lease.token)
     monkeypatch.setattr(claimer, "_claim_reserved", lambda _lease: pytest.fail("outside of the lock"))
     assert len(batch_of(claimer).events) == SIZE
 
@@ -199,7 +200,7 @@ def test_a_probe_that_comes_at_the_end_of_the_reclaimed_events_turn_is_not_the_l
 ) -> None:
     """The sink is away, and the only event is a reclaimed one: it was tried for longer than its turn."""
     id_ = insert("lease_expired")
-    monkeypatch.setattr(reclaimed_turns, "TURN", 0.0)
+    monkeypatch.setattr(claimer_module, "TURN", 0.0)
     parts.circuit.breaker.failed()
     parts.reclaimed.may_exist = True
     assert parts.reclaimed.begin()
@@ -207,5 +208,5 @@ def test_a_probe_that_comes_at_the_end_of_the_reclaimed_events_turn_is_not_the_l
     looking = threading.Thread(target=lambda: batches.append(claimer.claim(drain=False)), daemon=True)
     looking.start()
     looking.join(PATIENCE)
-    parts.signals.stop()
+    parts.context.signals.stop()
     assert [e.id for batch in batches if batch for e in batch.events] == [id_]

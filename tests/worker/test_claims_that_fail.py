@@ -13,8 +13,8 @@ from outboxctl.core.delivery.claim import LEFT_OUT, claim
 from outboxctl.domain.clock import Deadline
 from outboxctl.domain.errors import CutOffError, LimitError
 from outboxctl.domain.failures import Reason, Verdict
+from outboxctl.worker.claims import read_document
 from outboxctl.worker.prepare import UNSENT
-from outboxctl.worker.reading import read
 from processes import Worker, eventually
 from scene import Scene
 
@@ -133,7 +133,7 @@ def test_a_document_of_1_gb_is_a_limit_that_has_a_name(db: Database, sql: psycop
     with db.begin() as connection:
         (event,) = claim(connection, **given, read=False)  # type: ignore[arg-type]
     assert (event.document, event.source_version, event.attempts) == (LEFT_OUT, 1, 1)
-    same, finding = read(db, event, deadline=Deadline.within(1.0))
+    same, finding = read_document(db, event, deadline=Deadline.within(1.0))
     assert same is event
     assert (finding.verdict, finding.reason) == (Verdict.FAIL, Reason.BAD_DOCUMENT)
     assert "54000" in finding.error
@@ -162,7 +162,7 @@ def test_what_can_be_read_after_all_is_sent_if_there_is_time(
     scene.load(1)
     with db.begin() as connection:
         (event,) = claim(connection, owner="w", token=str(uuid4()), size=1, lease=30, read=False)
-    whole, finding = read(db, event, deadline=Passing(lefts))
+    whole, finding = read_document(db, event, deadline=Passing(lefts))
     assert bool(whole.document) == document
     assert finding is UNSENT if reason is None else finding.reason is reason
 

@@ -177,7 +177,7 @@ def test_a_database_without_the_table_is_said_once_and_again_after_it_was_there(
         assert count(sql) == 1
         own.leave()
         assert count(sql) == 0
-    parts.signals.stop()
+    parts.context.signals.stop()
     own.beat()
     assert count(sql) == 0, "a late heartbeat does not bring it back"
 
@@ -188,10 +188,10 @@ def test_what_a_worker_completed_meanwhile_is_its_rate(
     monkeypatch.setattr(heartbeat, "INTERVAL", 0)
     parts = parts_with(db)
     own = parts.heartbeat()
-    parts.progress.complete(1_000)  # before the first heartbeat: of no known time
+    parts.context.progress.complete(1_000)  # before the first heartbeat: of no known time
     own.beat()
     sql.execute("UPDATE outbox_workers SET heartbeat_at = heartbeat_at - interval '1 minute'")
-    parts.progress.complete(600)
+    parts.context.progress.complete(600)
     own.beat()
     rate = sql.execute("SELECT rate_out FROM outbox_workers").fetchall()[0][0]
     assert 9 < rate <= 10

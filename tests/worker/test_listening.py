@@ -22,6 +22,7 @@ from outboxctl.worker import parts as worker_parts
 from outboxctl.worker.claims import Claims
 from outboxctl.worker.health import Health
 from outboxctl.worker.lease import Batch, Lease
+from outboxctl.worker.listener import Listener
 from outboxctl.worker.parts import WorkerParts
 from outboxctl.worker.signals import Signals
 from processes import Worker, eventually
@@ -43,16 +44,19 @@ def switch(db: Database, *, on: bool = True) -> notify.NotifyState:
 
 
 def hears(parts: WorkerParts) -> bool:
-    return f'{LISTENING}{{projection="search_index_to_elastic"}} 1.0' in parts.metrics.snapshot().decode()
+    return (
+        f'{LISTENING}{{projection="search_index_to_elastic"}} 1.0'
+        in parts.context.metrics.snapshot().decode()
+    )
 
 
 @contextmanager
 def running(parts: WorkerParts) -> Iterator[None]:
     """A listener as the daemon runs one."""
-    own = parts.listener()
+    own = Listener(parts.context)
 
     def loop() -> None:
-        while not parts.signals.wait_for_stop(0.02):
+        while not parts.context.signals.wait_for_stop(0.02):
             own.turn()
 
     thread = threading.Thread(target=loop)
@@ -60,7 +64,7 @@ def running(parts: WorkerParts) -> Iterator[None]:
     try:
         yield
     finally:
-        parts.signals.stop()
+        parts.context.signals.stop()
         thread.join()
 
 

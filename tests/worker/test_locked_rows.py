@@ -174,10 +174,10 @@ def test_a_settle_whose_answer_is_lost_as_well_counts_each_event_once(
 def test_a_claim_whose_lease_is_over_keeps_nobody_waiting(settings: Settings, db: Database) -> None:
     """A reclaimed event waits for what is in flight, and so does the throttle: not for what hangs."""
     parts = WorkerParts(settings, db, None, Metrics(), Health(300))  # type: ignore[arg-type]
-    parts.in_flight.add(Lease("over", 1.0, 5, requested_at=monotonic() - 2))
-    parts.in_flight.add(Lease("ours", 60.0, 7, requested_at=monotonic()))
-    assert parts.in_flight.events() == 7
-    assert [lease.token for lease in parts.in_flight.leases()] == ["ours"]
+    parts.context.in_flight.add(Lease("over", 1.0, 5, requested_at=monotonic() - 2))
+    parts.context.in_flight.add(Lease("ours", 60.0, 7, requested_at=monotonic()))
+    assert parts.context.in_flight.events() == 7
+    assert [lease.token for lease in parts.context.in_flight.leases()] == ["ours"]
 
 
 def test_a_settle_cut_off_by_its_time_limit_leaves_out_what_is_locked(
@@ -192,11 +192,11 @@ def test_a_settle_cut_off_by_its_time_limit_leaves_out_what_is_locked(
         lock(person, "processing")
         parts = WorkerParts(settings, db, None, Metrics(), Health(300))  # type: ignore[arg-type]
         outcomes = Outcomes(confirmed=events, done=[event.id for event in events])
-        assert Settling(parts.settle_tools, token, outcomes).run(until=0.0) == 9
-        assert (parts.progress.completed, parts.postponed.waiting) == (9, 1)
+        assert Settling(parts.context, token, outcomes).run(until=0.0) == 9
+        assert (parts.context.progress.completed, parts.context.postponed.waiting) == (9, 1)
         person.rollback()
-        parts.postponed.turn()
-        assert (parts.progress.completed, parts.postponed.waiting) == (10, 0)
+        parts.context.postponed.turn()
+        assert (parts.context.progress.completed, parts.context.postponed.waiting) == (10, 0)
     assert scene.count("done") == 10
 
 

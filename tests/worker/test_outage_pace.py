@@ -62,7 +62,7 @@ def worker(url: str, db: Database, sink: Sink) -> Iterator[WorkerParts]:
     try:
         yield parts
     finally:
-        parts.signals.stop()
+        parts.context.signals.stop()
         for lane in lanes:
             lane.join(30)
             assert not lane.is_alive()
@@ -100,8 +100,11 @@ def test_the_circuit_under_count_is_no_news_for_readiness(url: str, db: Database
     with worker(url, db, sink) as parts:
         eventually(lambda: parts.circuit.breaker.is_open, what="open")
         parts.circuit.show_limits()
-        assert b'outbox_circuit_open{projection="search_index_to_elastic"} 0.0' in parts.metrics.snapshot()
-        assert "circuit" not in str(parts.health.failing())
+        assert (
+            b'outbox_circuit_open{projection="search_index_to_elastic"} 0.0'
+            in parts.context.metrics.snapshot()
+        )
+        assert "circuit" not in str(parts.context.health.failing())
 
 
 def circuit_of(url: str, db: Database) -> Circuit:

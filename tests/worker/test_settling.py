@@ -17,6 +17,7 @@ from outboxctl.worker.health import Health
 from outboxctl.worker.outcome import Outcomes
 from outboxctl.worker.parts import WorkerParts
 from outboxctl.worker.settling import Settling
+from outboxctl.worker.stopping import Stopping
 from scene import Scene
 
 SLOW = 2.5  # seconds of the first COMMIT that settles
@@ -42,7 +43,11 @@ def parts_with(database: Database, **flags: object) -> WorkerParts:
 
 
 def value(parts: WorkerParts, name: str) -> float:
-    lines = [line for line in parts.metrics.snapshot().decode().splitlines() if line.startswith(f"{name}{{")]
+    lines = [
+        line
+        for line in parts.context.metrics.snapshot().decode().splitlines()
+        if line.startswith(f"{name}{{")
+    ]
     return sum(float(line.rpartition(" ")[2]) for line in lines)
 
 
@@ -65,10 +70,10 @@ def test_a_commit_that_outlasts_our_patience_is_waited_for(
     sql.execute(SLOW_COMMIT)
     outcomes = Outcomes(done=[e.id for e in events], findings={e.id: (e, DONE) for e in events})
     parts = parts_with(hasty)
-    Settling(parts.settle_tools, token, outcomes).run(until=None)
+    Settling(parts.context, token, outcomes).run(until=None)
     assert scene.rows("status") == [("done",)]
     assert (value(parts, "outbox_processed_total"), value(parts, "outbox_lease_lost_total")) == (10, 0)
-    assert parts.progress.completed == 10
+    assert parts.context.progress.completed == 10
 
 
 @pytest.fixture
@@ -81,16 +86,16 @@ def away() -> Iterator[Database]:
 
 def test_a_drain_gives_up_on_a_database_that_is_gone(away: Database) -> None:
     with pytest.raises(UnreachableError):
-        Settling(parts_with(away).settle_tools, str(uuid4()), Outcomes()).run(until=0.0)
+        Settling(parts_with(away).context, str(uuid4()), Outcomes()).run(until=0.0)
 
 
 def test_a_worker_that_stops_tries_to_release_until_its_grace_is_over(
     away: Database,
 ) -> None:
     parts = parts_with(away)
-    parts.in_flight.answer_lost(str(uuid4()))
+    parts.context.in_flight.answer_lost(str(uuid4()))
     tries: list[float] = []
     real, grace = away.begin, 1.0
-    parts.database.begin = lambda: (tries.append(1), real())[1]  # type: ignore[method-assign,func-returns-value]
-    assert not parts.stopping().run([], grace, leave=lambda: None)
+    parts.context.database.begin = lambda: (tries.append(1), real())[1]  # type: ignore[method-assign,func-returns-value]
+    assert not Stopping(parts.context).run([], grace, leave=lambda: None)
     assert len(tries) > 1, "a database that restarts is back before the grace is over"

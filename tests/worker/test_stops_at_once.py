@@ -116,7 +116,7 @@ def test_no_claim_is_begun_after_the_handler(url: str, db: Database, scene: Scen
     """Nobody has come round to wake those who wait yet; lanes look themselves."""
     scene.load(5)
     parts = parts_on(url, db)
-    parts.signals.request_stop()
+    parts.context.signals.request_stop()
     lane = parts.lane(drain=True)
     lane.run()
     assert lane.error is None

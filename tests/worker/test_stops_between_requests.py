@@ -16,6 +16,7 @@ from outboxctl.sink.delivery.deliver import ElasticSink
 from outboxctl.sink.transport.open import connect
 from outboxctl.worker.health import Health
 from outboxctl.worker.parts import WorkerParts
+from outboxctl.worker.stopping import Stopping
 from processes import Worker, eventually
 from scene import Scene, blames
 from servers import Servers
@@ -63,8 +64,8 @@ def test_once_the_grace_is_over_no_further_request_is_begun(
     with fake_sink(too_large, upstream=servers.sink) as sink, too_large.hold(Point.BEFORE_APPLY) as gate:
         with lane_at(url, db, scene, sink) as (parts, _):
             gate.wait()
-            parts.signals.stop()
-            parts.in_flight.abandon()
+            parts.context.signals.stop()
+            parts.context.in_flight.abandon()
             gate.let_go()
         assert len(sink.requests) == 1
     assert scene.rows("status, attempts, owner") == [("pending", 0, None)]
@@ -79,10 +80,10 @@ def test_a_lane_that_gives_back_is_in_the_last_words(
     late.lookups = ProxyFault(before=1)
     with fake_sink(late, upstream=servers.sink) as sink, lane_at(url, db, scene, sink) as (parts, lane):
         eventually(lambda: sink.lookups, what="a batch in hand")
-        for lease in parts.in_flight.leases():
+        for lease in parts.context.in_flight.leases():
             lease.deadline.expire()
-        parts.signals.request_stop()
+        parts.context.signals.request_stop()
         with capture_logs() as lines:
-            assert parts.stopping().run([lane], 30, leave=lambda: None)
+            assert Stopping(parts.context).run([lane], 30, leave=lambda: None)
     assert lines == [{"event": "worker stopped", "log_level": "info", "done": 0, "released": 20}]
     assert scene.rows("status, attempts, owner") == [("pending", 0, None)]

@@ -1,4 +1,4 @@
-"""Whole batches, one transaction each: paced, and ended between two of them when asked to."""
+"""Work in batches, one transaction each: paced, and stopped between two of them on request."""
 
 import signal
 import threading
@@ -12,7 +12,7 @@ BATCH = 1_000  # rows a transaction: a worker that meets one of them waits for s
 
 
 def size(rate: float | None) -> int:
-    """Rows a batch for a pace of `rate` rows a second (None: none): at most one second's worth."""
+    """Rows a batch: at most those of one second at `rate` rows a second (None: no limit)."""
     return BATCH if rate is None else max(1, min(BATCH, int(rate)))
 
 
@@ -27,8 +27,8 @@ def run(
 ) -> int:
     """Call `step`, which does one batch and returns its rows, until it returns 0 or `stop` is set.
 
-    `rate` is the most rows a second over the whole run; `advance` is told of every batch. `more` says
-    whether a step is left at all: nothing is waited for after the last one. Returns the rows in all.
+    `rate` is the most rows a second over the run; `advance` is called with the rows of each batch. `more`
+    returns whether a step is left: there is no wait after the last one. Returns the sum of rows.
     """
     began, total = clock(), 0
 
@@ -45,7 +45,7 @@ def run(
 
 @contextmanager
 def stoppable() -> Iterator[threading.Event]:
-    """Within it a first SIGINT or SIGTERM sets the event; a second one ends the process as usual."""
+    """Within the block, the first SIGINT or SIGTERM sets the event; a second one ends the process."""
     stop = threading.Event()
     before: dict[int, Any] = {}
 

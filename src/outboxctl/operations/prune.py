@@ -16,12 +16,12 @@ from outboxctl.operations import batches
 if TYPE_CHECKING:
     from outboxctl.core.database import Connection
 
-BATCH = 5_000  # rows a transaction: no worker ever waits for a done row, and each batch is an audit row
+BATCH = 5_000  # rows a transaction: no worker waits for a done row, and each batch is an audit row
 FEW, MOST = 16, 1_024  # blocks a transaction, at first and at most: 8 MB are read in some milliseconds
 
 
 class Walk:
-    """Takes ranges of the first `blocks` blocks, so long that about `wanted` rows are found in each."""
+    """Takes ranges of the first `blocks` blocks, of a length that has about `wanted` rows to delete."""
 
     def __init__(self, blocks: int, wanted: int, *, length: int = FEW) -> None:
         self._at, self._end = 0, blocks
@@ -37,7 +37,7 @@ class Walk:
         return self._at < self._end
 
     def adapt(self, rows: int) -> None:
-        """Learn from the last range: empty stretches are crossed quickly, dense ones in small steps."""
+        """Adapt the length to the `rows` of the last range: long where few are deleted, else short."""
         if rows * 2 < self._wanted:
             self._length = min(MOST, self._length * 2)
         elif rows > self._wanted:
@@ -46,7 +46,7 @@ class Walk:
 
 @dataclass(frozen=True)
 class Pruned:
-    """Rows deleted; the act's audit id (None if there were none); whether it was asked to stop early."""
+    """Rows deleted; the action's audit id (None if there were none); whether it was stopped early."""
 
     rows: int
     audit_id: str | None
@@ -57,7 +57,7 @@ class Pruned:
 def count(
     connection: "Connection", plan: PrunePlan, advance: Callable[[int], object] = lambda _: None
 ) -> int:
-    """How many rows `apply` would delete now; `advance` is told of the blocks that were read."""
+    """How many rows `apply` would delete now; `advance` is called with the number of blocks read."""
     walk, rows = Walk(plan.blocks, 0, length=MOST), 0
     while blocks := walk.take():
         rows += core.count(connection, plan, *blocks)
@@ -76,16 +76,16 @@ def apply(
     rate: float,
     advance: Callable[[int], object] = lambda _: None,
 ) -> Pruned:
-    """Delete at most `rate` rows a second until all is walked or `stop` is set; each batch is audited.
+    """Delete at most `rate` rows a second until all blocks were read or `stop` is set; audits each batch.
 
-    `advance` is told of the blocks that were walked.
+    `advance` is called with the number of blocks read.
     """
     began, act_id = monotonic(), str(uuid4())
     walk = Walk(plan.blocks, max(1, min(BATCH, int(rate))))
     audit = {"by": by, "reason": reason, "filters": filters, "act_id": act_id}
 
     def step() -> int:
-        """One batch; what holds nothing to delete is passed over."""
+        """One batch: the next range with rows to delete."""
         while not stop.is_set() and (blocks := walk.take()):
             rows = _batch(database, plan, blocks, audit)
             walk.adapt(rows)

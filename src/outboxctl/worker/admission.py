@@ -1,9 +1,11 @@
 """How many events may be claimed now."""
 
+from dataclasses import dataclass
+
 from outboxctl.domain.failures import Classification, Reason
 from outboxctl.sink.delivery.result import Delivery
 from outboxctl.worker.batch_sizer import BatchSizer
-from outboxctl.worker.breaker import Breaker
+from outboxctl.worker.circuit import Breaker
 from outboxctl.worker.in_flight import InFlight
 from outboxctl.worker.prepare import Prepared
 from outboxctl.worker.throttle import Throttle
@@ -28,6 +30,7 @@ class StartGate:
         self.problem = finding.error if finding and missing and not self._existed else ""
 
 
+@dataclass(frozen=True)
 class Admission:
     """The limits on claims: start gate, batch size, events in flight, and the circuit to the sink.
 
@@ -35,31 +38,25 @@ class Admission:
     parts are thread-safe by themselves.
     """
 
-    def __init__(
-        self,
-        start_gate: StartGate,
-        batch_sizer: BatchSizer,
-        throttle: Throttle,
-        breaker: Breaker,
-        in_flight: InFlight,
-        *,
-        lanes: int,
-    ) -> None:
-        self._start_gate, self._batch_sizer, self._throttle = start_gate, batch_sizer, throttle
-        self._breaker, self._in_flight, self._lanes = breaker, in_flight, lanes
+    start_gate: StartGate
+    batch_sizer: BatchSizer
+    throttle: Throttle
+    breaker: Breaker
+    in_flight: InFlight
+    lanes: int
 
     def admit(self) -> int:
         """Events that may be claimed now; with an open circuit the caller becomes its probe. 0: none."""
-        if self._start_gate.problem:
+        if self.start_gate.problem:
             return 0
-        size = self._batch_sizer.size
-        self._throttle.resize(size * self._lanes)
-        size = self._throttle.admit(size, self._in_flight.events())
-        return self._breaker.admit(size) if size else 0
+        size = self.batch_sizer.size
+        self.throttle.resize(size * self.lanes)
+        size = self.throttle.admit(size, self.in_flight.events())
+        return self.breaker.admit(size) if size else 0
 
     def learn(self, prepared: Prepared, delivery: Delivery, *, sent_at: float, longest_pause: float) -> None:
         """Adapt the limits to a delivery begun at `sent_at` (monotonic); pauses are in seconds."""
-        self._throttle.learn(delivery.findings, sent_at=sent_at, longest_pause=longest_pause)
+        self.throttle.learn(delivery.findings, sent_at=sent_at, longest_pause=longest_pause)
         if delivery.requests:  # the first one held the whole batch
             size = delivery.requests[0].size
-            self._batch_sizer.learn(len(prepared.actions), size, left_out=prepared.left_out)
+            self.batch_sizer.learn(len(prepared.actions), size, left_out=prepared.left_out)

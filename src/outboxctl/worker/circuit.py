@@ -1,13 +1,89 @@
 """The circuit to the sink under either outage policy: when it opens and closes, and what follows."""
 
+import threading
+from random import Random
+
+from outboxctl.domain import backoff
+from outboxctl.domain.clock import monotonic
 from outboxctl.domain.failures import NO_ANSWER, Classification, Verdict
-from outboxctl.metrics.registry import Metrics
-from outboxctl.settings import OutagePolicy, Settings
+from outboxctl.settings import OutagePolicy
 from outboxctl.sink.delivery.result import Delivery
-from outboxctl.worker.breaker import Breaker
-from outboxctl.worker.health import Health, Problem
+from outboxctl.worker.context import WorkerContext
+from outboxctl.worker.health import Problem
 from outboxctl.worker.outcome import Outcomes
 from outboxctl.worker.throttle import Throttle
+
+LONGEST_STEP = 5.0  # seconds between two probes at the most, so that recovery is soon noticed
+
+
+class Breaker:
+    """Opens on an outage, lets one lane at a time probe with growing pauses, then closes.
+
+    Under the policy `hold` a probe is one event. Under `count` it is a whole batch, whose attempts count, and
+    the circuit opens only for a sink that does not answer at all. Shared by the lanes of one worker, and
+    thread-safe.
+    """
+
+    def __init__(
+        self, *, base: float, cap: float, rng: Random | None = None, whole_batches: bool = False
+    ) -> None:
+        self._base, self._cap = base, min(cap, LONGEST_STEP)
+        self._rng = rng or Random()  # noqa: S311 - jitter, not a secret
+        self._whole_batches = whole_batches
+        self._lock = threading.Lock()
+        self._failures = 0
+        self._unanswered = 0  # deliveries in a row
+        self._next_probe = 0.0
+        self._prober: int | None = None  # the thread that probes
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the last deliveries were an outage."""
+        return self._failures > 0
+
+    @property
+    def probing(self) -> bool:
+        """Whether this thread is the probe."""
+        return self._prober == threading.get_ident()
+
+    def admit(self, size: int) -> int:
+        """How many events may be claimed now: `size`, those of a probe, which this thread becomes, or 0."""
+        with self._lock:
+            if not self._failures:
+                return size
+            if self._prober is not None or monotonic() < self._next_probe:
+                return 0
+            self._prober = threading.get_ident()
+            return size if self._whole_batches else 1
+
+    def end_probe(self) -> None:
+        """End the probe of this thread, if it has one, without an answer of the sink."""
+        with self._lock:
+            if self.probing:
+                self._prober = None
+
+    def failed(self) -> None:
+        """An outage: open, or stay open for longer."""
+        with self._lock:
+            self._failures += 1
+            if self.probing:  # another lane's probe may be in progress
+                self._prober = None
+            wait = backoff.delay(self._failures, base=self._base, cap=self._cap, rng=self._rng)
+            self._next_probe = monotonic() + wait
+
+    def unanswered(self, *, certain: bool) -> None:
+        """A delivery got no answer: an outage if that is `certain`, or if the one before got none either."""
+        with self._lock:
+            self._unanswered += 1
+            certain = certain or self._unanswered > 1
+        if certain:
+            self.failed()
+
+    def close(self) -> None:
+        """The sink answered, or there is nothing to send."""
+        with self._lock:
+            self._failures, self._prober = 0, None
+            self._unanswered = 0
 
 
 class Circuit:
@@ -17,10 +93,11 @@ class Circuit:
     at a time, as a probe. Under `count` it only paces deliveries to a sink that does not answer at all.
     """
 
-    def __init__(self, settings: Settings, throttle: Throttle, health: Health, metrics: Metrics) -> None:
+    def __init__(self, context: WorkerContext, throttle: Throttle) -> None:
+        settings = context.settings
         self._holds = settings.outage_policy is OutagePolicy.HOLD
         self._first_batch = settings.bulk_size
-        self._throttle, self._health, self._metrics = throttle, health, metrics
+        self._throttle, self._health, self._metrics = throttle, context.health, context.metrics
         self.breaker = Breaker(
             base=settings.base_backoff_seconds,
             cap=settings.max_backoff_seconds,

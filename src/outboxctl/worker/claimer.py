@@ -3,22 +3,48 @@
 import threading
 from uuid import uuid4
 
-from outboxctl.core.database import Database
 from outboxctl.core.delivery.claim import GROUP
 from outboxctl.core.stats import snapshot
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import UnreachableError
-from outboxctl.settings import Settings
-from outboxctl.worker.admission import Admission, StartGate
+from outboxctl.worker.admission import Admission
 from outboxctl.worker.circuit import Circuit
 from outboxctl.worker.claims import Claims, SmallerError
-from outboxctl.worker.in_flight import InFlight
+from outboxctl.worker.context import WorkerContext
 from outboxctl.worker.lease import Batch, Lease
-from outboxctl.worker.reclaimed_turns import ReclaimedTurns
-from outboxctl.worker.signals import Signals
 
 TICK = 0.02  # seconds between two looks at an open circuit or a full pipeline: they change with the time
 FIRST_WAIT = 0.01  # seconds before the second look at an empty table; doubles up to the poll interval
+TURN = 1.0  # seconds that reclaimed events have the process to themselves, and then the others
+
+
+class ReclaimedTurns:
+    """Whose turn it is: the reclaimed events' or the others'.
+
+    The lane that holds the claim lock calls the methods; `may_exist` is set by any thread. A turn begins
+    once nothing else is in flight: waiting for batches in progress does not count.
+    """
+
+    def __init__(self) -> None:
+        self.may_exist = False  # there may be reclaimed events: cleared by a claim that returned none
+        self._ends = self._others_end = 0.0
+
+    def due(self) -> bool:
+        """Whether to wait for the batches in progress, and then claim reclaimed events."""
+        return self.may_exist and monotonic() >= self._others_end
+
+    def begin(self) -> bool:
+        """Nothing else is in flight: whether reclaimed events may be claimed, or their turn has ended."""
+        now = monotonic()
+        if self._ends and now >= self._ends:
+            self._ends, self._others_end = 0.0, now + TURN
+            return False
+        self._ends = self._ends or now + TURN
+        return True
+
+    def none_left(self) -> None:
+        """A claim returned no reclaimed event."""
+        self.may_exist, self._ends = False, 0.0
 
 
 class Claimer:
@@ -31,20 +57,15 @@ class Claimer:
 
     def __init__(
         self,
-        settings: Settings,
-        database: Database,
-        *,
+        context: WorkerContext,
         claims: Claims,
         admission: Admission,
-        start_gate: StartGate,
         circuit: Circuit,
-        in_flight: InFlight,
         reclaimed: ReclaimedTurns,
-        signals: Signals,
     ) -> None:
-        self._settings, self._database, self._claims = settings, database, claims
-        self._admission, self._start_gate, self._circuit = admission, start_gate, circuit
-        self._in_flight, self._reclaimed, self._signals = in_flight, reclaimed, signals
+        self._settings, self._database = context.settings, context.database
+        self._in_flight, self._signals = context.in_flight, context.signals
+        self._claims, self._admission, self._circuit, self._reclaimed = claims, admission, circuit, reclaimed
         self._claim_lock = threading.Lock()
         self._last_claim_full = False  # so the next one will return events, too; a hint, without a lock
 
@@ -146,7 +167,7 @@ class Claimer:
         """Whether nothing is due while nothing may be claimed. UnreachableError where something is due."""
         with self._database.begin() as connection:
             due = snapshot.anything_due(connection)
-        if due and (problem := self._start_gate.problem):
+        if due and (problem := self._admission.start_gate.problem):
             raise UnreachableError(problem, hint="events are due, and none was claimed")
         if due and self._circuit.holds_events and not self._in_flight.leases():
             raise UnreachableError("the sink is away and events are due", hint="check ELASTIC_URL")

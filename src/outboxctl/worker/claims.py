@@ -4,17 +4,15 @@ import structlog
 
 from outboxctl.core.database import Database
 from outboxctl.core.delivery.claim import LEFT_OUT, Claimed, Traces, claim, traces
-from outboxctl.domain.clock import monotonic
+from outboxctl.core.documents import source_rows
+from outboxctl.domain.clock import Deadline, monotonic
 from outboxctl.domain.errors import CutOffError, LimitError, OutboxctlError
-from outboxctl.domain.failures import Classification
-from outboxctl.settings import Settings
+from outboxctl.domain.failures import Classification, Reason, Verdict
+from outboxctl.domain.printable import brief
 from outboxctl.worker.batch_sizer import BatchSizer
-from outboxctl.worker.database_reporter import DatabaseReporter
-from outboxctl.worker.in_flight import InFlight
+from outboxctl.worker.context import WorkerContext
 from outboxctl.worker.lease import Batch, Lease
-from outboxctl.worker.reading import read
-from outboxctl.worker.signals import Signals
-from outboxctl.worker.tracing import Tracing
+from outboxctl.worker.prepare import UNSENT
 
 log = structlog.get_logger()
 LATE = 0.5  # of a lease: a claim that takes longer leaves too little of it for the sink
@@ -27,20 +25,10 @@ class SmallerError(Exception):
 class Claims:
     """Claims batches from the database; several lanes may call `take` at once."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        database: Database,
-        *,
-        reporter: DatabaseReporter,
-        batch_sizer: BatchSizer,
-        in_flight: InFlight,
-        signals: Signals,
-        tracing: Tracing,
-    ) -> None:
-        self._settings, self._database, self._reporter = settings, database, reporter
-        self._batch_sizer, self._in_flight = batch_sizer, in_flight
-        self._signals, self._tracing = signals, tracing
+    def __init__(self, context: WorkerContext, batch_sizer: BatchSizer) -> None:
+        self._settings, self._database, self._reporter = context.settings, context.database, context.reporter
+        self._in_flight, self._signals, self._tracing = context.in_flight, context.signals, context.tracing
+        self._batch_sizer = batch_sizer
 
     def take(self, lease: Lease, *, exclusive: bool) -> Batch | None:
         """Claim up to `lease.size` events, of reclaimed ones alone if `exclusive`; None where none is due.
@@ -64,7 +52,7 @@ class Claims:
 
     def _read(self, event: Claimed, lease: Lease) -> tuple[Claimed, Classification]:
         try:
-            return read(self._database, event, deadline=lease.deadline)
+            return read_document(self._database, event, deadline=lease.deadline)
         except OutboxctlError:
             self._in_flight.answer_lost(lease.token)
             self._in_flight.remove(lease.token)
@@ -115,3 +103,32 @@ class Claims:
         self._batch_sizer.failed(size, by_one=by_one)
         log.warning("a claim failed: the next one is smaller", events=size, problem=str(error))
         return SmallerError()
+
+
+def read_document(
+    database: Database, event: Claimed, *, deadline: Deadline
+) -> tuple[Claimed, Classification]:
+    """The event with its document; where that cannot be read, the event as it is, and its finding.
+
+    A document beyond a limit of the server fails. One that takes longer than until `deadline` is retried,
+    and its attempt counts: at another time the server may be faster.
+    """
+    entity_type, _, entity_id = event.document_id.rpartition(":")
+    seconds = deadline.seconds_left()
+    if seconds <= 0:  # the claim itself was slow, the document may be small
+        return event, UNSENT
+    try:
+        with database.begin() as connection:
+            row = source_rows.one(connection, (entity_type, entity_id), seconds=seconds)
+    except LimitError as error:
+        return event, _bad(Verdict.FAIL, str(error))
+    except CutOffError as error:
+        return event, _bad(Verdict.RETRY, str(error))
+    if deadline.seconds_left() <= 0:
+        return event, _bad(Verdict.RETRY, "it takes longer than the lease (OUTBOX_LEASE_SECONDS) allows")
+    return event._replace(source_version=row.version, document=row.document), UNSENT
+
+
+def _bad(verdict: Verdict, why: str) -> Classification:
+    text = brief(f"the document cannot be read from its source row: {why}")
+    return Classification(verdict, Reason.BAD_DOCUMENT, error=text)

@@ -20,11 +20,14 @@ from outboxctl.metrics.registry import Metrics
 from outboxctl.metrics.server import MetricsServer
 from outboxctl.settings import OutagePolicy, Settings
 from outboxctl.sink.delivery.result import Probe, Sink
+from outboxctl.worker.delivering import Renewal
 from outboxctl.worker.health import Health
 from outboxctl.worker.lane import Lane
+from outboxctl.worker.listener import Listener
 from outboxctl.worker.notify import notify
 from outboxctl.worker.parts import WorkerParts
 from outboxctl.worker.progress_log import ProgressLog
+from outboxctl.worker.stopping import Stopping
 from outboxctl.worker.tracing import Tracing
 
 log = structlog.get_logger()
@@ -50,7 +53,7 @@ class Daemon:
         self.metrics = Metrics()
         self.health = Health(settings.sla_oldest_age_seconds, put_off=self.metrics.put_off)
         self.parts = WorkerParts(settings, database, sink, self.metrics, self.health, tracing=tracing)
-        self.signals = self.parts.signals
+        self.signals = self.parts.context.signals
         self._settings, self._database = settings, database
         self._heartbeat = self.parts.heartbeat()
         self._maintenance = self.parts.maintenance(probe, self._heartbeat)
@@ -100,16 +103,16 @@ class Daemon:
             self._renew_leases(),
         ]
         if not drain:  # a drain does not wait for new events
-            self._helpers.append(self._every(self.parts.listener().turn, "listener"))
+            self._helpers.append(self._every(Listener(self.parts.context).turn, "listener"))
         notify("READY=1")
         self._work()
         notify("STOPPING=1", "STATUS=finishing what is in flight")
-        stopped = self.parts.stopping().run(
+        stopped = Stopping(self.parts.context).run(
             self._lane_threads, s.shutdown_grace_seconds, leave=self._heartbeat.leave
         )
         if server:
             server.stop()
-        self.parts.tracing.stop()
+        self.parts.context.tracing.stop()
         if error := self._error():
             raise error
         if not stopped:
@@ -184,7 +187,7 @@ class Daemon:
 
     def _renew_leases(self) -> threading.Thread:
         """Also while the worker stops: batches in hand are finished, which may take long."""
-        renewal = self.parts.renewal()
+        renewal = Renewal(self.parts.context)
 
         def loop() -> None:
             while not self.signals.wait_for_abandon(renewal.interval):
@@ -207,7 +210,7 @@ class Daemon:
 
     def _check_traces(self) -> None:
         """Raises where tracing is on and the schema, an older one, has no traces."""
-        if self.parts.tracing.on:
+        if self.parts.context.tracing.on:
             with self._database.begin() as connection:
                 traces(connection, [])
 

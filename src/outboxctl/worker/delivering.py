@@ -2,21 +2,16 @@
 
 import structlog
 
-from outboxctl.core.database import Database
 from outboxctl.core.delivery.leases import renew
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import OutboxctlError
-from outboxctl.metrics.registry import Metrics
-from outboxctl.settings import Settings
 from outboxctl.sink.delivery.result import Delivery, Sink
 from outboxctl.worker import tally
 from outboxctl.worker.admission import Admission
 from outboxctl.worker.circuit import Circuit
-from outboxctl.worker.database_reporter import DatabaseReporter
-from outboxctl.worker.in_flight import InFlight
+from outboxctl.worker.context import WorkerContext
 from outboxctl.worker.lease import Lease
 from outboxctl.worker.prepare import Prepared
-from outboxctl.worker.tracing import Tracing
 
 log = structlog.get_logger()
 RENEWALS = "renewal"  # the observer of the condition `database`
@@ -25,19 +20,10 @@ RENEWALS = "renewal"  # the observer of the condition `database`
 class Deliverer:
     """Sends what is prepared, and reports what that shows of the sink; several lanes call it at once."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        sink: Sink,
-        *,
-        admission: Admission,
-        circuit: Circuit,
-        metrics: Metrics,
-        tracing: Tracing,
-    ) -> None:
-        self._longest_pause = settings.max_backoff_seconds
+    def __init__(self, context: WorkerContext, sink: Sink, admission: Admission, circuit: Circuit) -> None:
+        self._metrics, self._tracing = context.metrics, context.tracing
         self._sink, self._admission, self._circuit = sink, admission, circuit
-        self._metrics, self._tracing = metrics, tracing
+        self._longest_pause = context.settings.max_backoff_seconds
 
     def deliver(self, prepared: Prepared, lease: Lease) -> Delivery:
         """Send the actions until the lease's deadline; one finding an action, nothing is raised."""
@@ -64,11 +50,9 @@ class Renewal:
     the lanes: one that delivers uses none.
     """
 
-    def __init__(
-        self, settings: Settings, database: Database, reporter: DatabaseReporter, in_flight: InFlight
-    ) -> None:
-        self._settings, self._database = settings, database
-        self._reporter, self._in_flight = reporter, in_flight
+    def __init__(self, context: WorkerContext) -> None:
+        self._settings, self._database = context.settings, context.database
+        self._reporter, self._in_flight = context.reporter, context.in_flight
         self._failing = False
 
     @property

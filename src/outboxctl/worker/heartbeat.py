@@ -9,17 +9,12 @@ from uuid import uuid4
 import structlog
 
 from outboxctl import __version__
-from outboxctl.core.database import Database
 from outboxctl.core.stats import workers
 from outboxctl.core.stats.workers import INTERVAL, OTHERS_ROW, HeartbeatRow
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import OutboxctlError, UnreachableError
-from outboxctl.settings import Settings
 from outboxctl.worker.circuit import Circuit
-from outboxctl.worker.health import Health
-from outboxctl.worker.in_flight import InFlight
-from outboxctl.worker.progress_log import Progress
-from outboxctl.worker.signals import Signals
+from outboxctl.worker.context import WorkerContext
 
 log = structlog.get_logger()
 REFUSED = 60.0  # seconds until the next try where the database refuses it: no such table, no privilege
@@ -28,19 +23,8 @@ REFUSED = 60.0  # seconds until the next try where the database refuses it: no s
 class Heartbeat:
     """The heartbeat of this process. Maintenance calls `beat`, at any rate; whoever stops calls `leave`."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        database: Database,
-        *,
-        signals: Signals,
-        progress: Progress,
-        in_flight: InFlight,
-        circuit: Circuit,
-        health: Health,
-    ) -> None:
-        self._settings, self._database, self._signals = settings, database, signals
-        self._progress, self._in_flight, self._circuit, self._health = progress, in_flight, circuit, health
+    def __init__(self, context: WorkerContext, circuit: Circuit) -> None:
+        self._context, self._circuit = context, circuit
         self._id, self._host = str(uuid4()), socket.gethostname()[:255]
         self._started = monotonic()
         self._next = 0.0
@@ -65,20 +49,20 @@ class Heartbeat:
 
     def leave(self) -> None:
         """Delete the row: this worker stops. Where that fails, `status` shows it silent for a day."""
-        with self._lock, suppress(OutboxctlError), self._database.begin() as connection:
+        with self._lock, suppress(OutboxctlError), self._context.database.begin() as connection:
             workers.delete_worker(connection, self._id)
 
     def _write(self) -> None:
-        if self._signals.stopping:
+        if self._context.signals.stopping:
             return
-        completed = self._progress.completed
+        completed = self._context.progress.completed
         own = self._describe(completed - self._completed)
-        with self._database.begin() as connection:
+        with self._context.database.begin() as connection:
             inserted = workers.write_heartbeat(connection, own, self._inserted)
         self._inserted, self._completed = inserted, completed
 
     def _describe(self, completed: int) -> HeartbeatRow:
-        s = self._settings
+        s = self._context.settings
         return HeartbeatRow(
             id=self._id,
             worker_id=s.worker_id,
@@ -86,11 +70,11 @@ class Heartbeat:
             pid=os.getpid(),
             version=__version__[:40],
             uptime=monotonic() - self._started,
-            in_flight=self._in_flight.events(),
+            in_flight=self._context.in_flight.events(),
             outage_policy=s.outage_policy.value,
             circuit_open=self._circuit.holds_events,
             completed=completed,
-            progress_age=self._health.progress_age(),
+            progress_age=self._context.health.progress_age(),
         )
 
     def _pause_after(self, error: OutboxctlError) -> None:

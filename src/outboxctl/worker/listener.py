@@ -9,14 +9,12 @@ from uuid import uuid4
 
 import structlog
 
-from outboxctl.core.database import Database
 from outboxctl.core.schema import notify
 from outboxctl.core.schema.notify import ChannelListener, NotifyState
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import OutboxctlError
-from outboxctl.metrics.registry import Metrics
-from outboxctl.settings import NotifyPolicy, Settings
-from outboxctl.worker.signals import Signals
+from outboxctl.settings import NotifyPolicy
+from outboxctl.worker.context import WorkerContext
 
 log = structlog.get_logger()
 CHECK_SECONDS = 5.0  # between two checks whether the database notifies
@@ -34,9 +32,9 @@ HINT = "a pooler in transaction mode does not pass it on: give PostgreSQL's own 
 class Listener:
     """A thread of its own calls `turn` again and again."""
 
-    def __init__(self, settings: Settings, database: Database, signals: Signals, metrics: Metrics) -> None:
-        self._on = settings.notify is not NotifyPolicy.OFF
-        self._database, self._signals, self._metrics = database, signals, metrics
+    def __init__(self, context: WorkerContext) -> None:
+        self._on = context.settings.notify is not NotifyPolicy.OFF
+        self._database, self._signals, self._metrics = context.database, context.signals, context.metrics
         self._next, self._tries = 0.0, 0
         self._listening = self._warned = False
 

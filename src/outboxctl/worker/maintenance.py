@@ -5,24 +5,19 @@ from time import time
 
 import structlog
 
-from outboxctl.core.database import Database
 from outboxctl.core.delivery.leases import Reclaimed, reclaim
 from outboxctl.core.stats import counts, snapshot
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import OutboxctlError
 from outboxctl.domain.failures import Classification, Reason
 from outboxctl.domain.lifecycle import op_label
-from outboxctl.metrics.registry import Metrics
-from outboxctl.settings import Settings
 from outboxctl.sink.delivery.result import Probe
 from outboxctl.worker.admission import StartGate
-from outboxctl.worker.database_reporter import DatabaseReporter
-from outboxctl.worker.health import Health, Problem
+from outboxctl.worker.claimer import ReclaimedTurns
+from outboxctl.worker.context import WorkerContext
+from outboxctl.worker.health import Problem
 from outboxctl.worker.heartbeat import Heartbeat
-from outboxctl.worker.in_flight import InFlight, release
-from outboxctl.worker.postponed_outcomes import Postponed
-from outboxctl.worker.reclaimed_turns import ReclaimedTurns
-from outboxctl.worker.tracing import Tracing
+from outboxctl.worker.in_flight import release
 
 log = structlog.get_logger()
 LONGEST_PAUSE = 30.0  # seconds between two reads of the gauges where they take long
@@ -36,24 +31,16 @@ class Maintenance:
 
     def __init__(
         self,
-        settings: Settings,
-        database: Database,
-        *,
+        context: WorkerContext,
         probe: Probe,
         heartbeat: Heartbeat,
-        health: Health,
-        reporter: DatabaseReporter,
-        metrics: Metrics,
-        in_flight: InFlight,
-        postponed: Postponed,
         reclaimed: ReclaimedTurns,
         start_gate: StartGate,
-        tracing: Tracing,
     ) -> None:
-        self._settings, self._database, self._probe, self._heartbeat = settings, database, probe, heartbeat
-        self._health, self._reporter, self._metrics = health, reporter, metrics
-        self._in_flight, self._postponed, self._reclaimed = in_flight, postponed, reclaimed
-        self._start_gate, self._tracing = start_gate, tracing
+        self._context, self._settings, self._database = context, context.settings, context.database
+        self._health, self._reporter, self._metrics = context.health, context.reporter, context.metrics
+        self._probe, self._heartbeat = probe, heartbeat
+        self._reclaimed, self._start_gate = reclaimed, start_gate
         self._next_reclaim = self._next_gauges = 0.0
         self.sink_checked = Event()  # at least once
 
@@ -61,8 +48,8 @@ class Maintenance:
         """One round at the database; an unreachable one is reported, not raised."""
         self._heartbeat.beat()
         try:
-            release(self._database, self._in_flight.unanswered())
-            self._postponed.turn()
+            release(self._database, self._context.in_flight.unanswered())
+            self._context.postponed.turn()
             if monotonic() >= self._next_reclaim:
                 self.reclaim()
                 self._next_reclaim = monotonic() + self._settings.reclaim_interval_seconds
@@ -103,7 +90,7 @@ class Maintenance:
 
     def check_sink(self) -> None:
         """Report whether the sink answers and its index exists."""
-        with self._health.waiting_for("sink"), self._tracing.untraced():
+        with self._health.waiting_for("sink"), self._context.tracing.untraced():
             finding = self._probe.ping()
         self._start_gate.observe(finding)
         waits = "; nothing is claimed until then" if self._start_gate.problem else ""

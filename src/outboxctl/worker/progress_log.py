@@ -22,6 +22,7 @@ class Progress:
     def __init__(self, health: Health, signals: Signals) -> None:
         self._health, self._signals = health, signals
         self._lock = threading.Lock()
+        self.repeats = Repeats()
         self.completed = 0  # events that became done
         self.released = 0  # events that lanes released untried since the stop
 

@@ -3,34 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from outboxctl.core.database import Connection, Database
+from outboxctl.core.database import Connection
 from outboxctl.core.delivery import diagnosis, settle
 from outboxctl.core.delivery.diagnosis import Fate, index_ahead
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import CutOffError, LockedError, UnreachableError
 from outboxctl.domain.failures import Noop
-from outboxctl.metrics.registry import Metrics
 from outboxctl.worker import tally
-from outboxctl.worker.database_reporter import DatabaseReporter
+from outboxctl.worker.context import WorkerContext
 from outboxctl.worker.outcome import Outcomes
-from outboxctl.worker.postponed_outcomes import Postponed
-from outboxctl.worker.progress_log import Progress, Repeats
-from outboxctl.worker.signals import Signals
 
 RETRY_SECONDS = 0.5  # between two tries while the database is unreachable
-
-
-@dataclass(frozen=True)
-class SettleTools:
-    """What settling works with; one for all lanes of a worker, and each part is thread-safe."""
-
-    database: Database
-    reporter: DatabaseReporter
-    metrics: Metrics
-    repeats: Repeats
-    progress: Progress
-    postponed: Postponed
-    signals: Signals
 
 
 @dataclass
@@ -51,8 +34,8 @@ class Settling:
     Used by one thread at a time: its lane, and after `Postponed.add` whoever calls `Postponed.turn`.
     """
 
-    def __init__(self, tools: SettleTools, token: str, outcomes: Outcomes) -> None:
-        self._tools, self._token, self._outcomes = tools, token, outcomes
+    def __init__(self, context: WorkerContext, token: str, outcomes: Outcomes) -> None:
+        self._context, self._token, self._outcomes = context, token, outcomes
         self._skip_locked = False  # leave out the rows that another session has locked
         self._tried: dict[str, Written] = {}  # by transaction, of those whose COMMIT got no answer
 
@@ -69,14 +52,14 @@ class Settling:
         Raises UnreachableError when the grace of a stop is over, or after `until` (monotonic).
         """
         while (written := self._try()) is None:
-            if self._tools.signals.wait_for_abandon(RETRY_SECONDS) or (
+            if self._context.signals.wait_for_abandon(RETRY_SECONDS) or (
                 until is not None and monotonic() > until
             ):
                 raise UnreachableError("the database went away before everything was settled")
         self._count(written)
         if written.locked:
-            self._tools.reporter.log_locked_rows(written.locked)
-            self._tools.postponed.add(self)
+            self._context.reporter.log_locked_rows(written.locked)
+            self._context.postponed.add(self)
         return len(written.hit)
 
     def again(self) -> None:
@@ -86,11 +69,11 @@ class Settling:
         if written is not None:
             self._count(written)
             if written.locked:
-                self._tools.reporter.log_locked_rows(written.locked)
+                self._context.reporter.log_locked_rows(written.locked)
 
     def leave_to_lease(self) -> None:
         """Count the rows that are still locked as lost: they are reclaimed once the lock is gone."""
-        self._tools.metrics.count("lease_lost", self.waiting)
+        self._context.metrics.count("lease_lost", self.waiting)
 
     def _count(self, written: Written) -> None:
         """Count what was written, and keep the outcomes of what is locked."""
@@ -98,11 +81,11 @@ class Settling:
         settled = (
             self._outcomes.only(self._outcomes.ids - written.locked) if written.locked else self._outcomes
         )
-        metrics, repeats = self._tools.metrics, self._tools.repeats
-        done = tally.settled(metrics, settled, written.hit, written.ahead, repeats)
+        metrics, progress = self._context.metrics, self._context.progress
+        done = tally.settled(metrics, settled, written.hit, written.ahead, progress.repeats)
         if done:
-            self._tools.progress.complete(done)
-        self._tools.progress.release(sum(id_ in written.hit for id_ in settled.untried))
+            progress.complete(done)
+        progress.release(sum(id_ in written.hit for id_ in settled.untried))
         self._outcomes, self._tried = locked, {}
 
     def _try(self) -> Written | None:
@@ -113,16 +96,16 @@ class Settling:
             if not self._skip_locked:
                 self._skip_locked = True  # do not wait for the locked row again
                 return self._try()
-            self._tools.reporter.failed(error)
+            self._context.reporter.failed(error)
             return None
         except UnreachableError as error:
-            self._tools.reporter.failed(error)
+            self._context.reporter.failed(error)
             return None
-        self._tools.reporter.succeeded()
+        self._context.reporter.succeeded()
         return written
 
     def _begin(self) -> Written | None:
-        with self._tools.database.begin() as connection:
+        with self._context.database.begin() as connection:
             fates = {id_: diagnosis.commit_fate(connection, id_) for id_ in self._tried}
             if Fate.IN_PROGRESS in fates.values():
                 return None  # it may still commit; the server ends a transaction without a client

@@ -3,11 +3,13 @@
 https://opentelemetry.io/docs/specs/semconv/messaging/messaging-spans/
 """
 
+import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from random import getrandbits
 from time import time_ns
+from typing import Any
 
 from opentelemetry import trace
 from opentelemetry.trace import Link, Span, SpanContext, SpanKind, StatusCode, TraceFlags
@@ -23,7 +25,6 @@ from outboxctl.domain.lifecycle import PROJECTION
 from outboxctl.settings import Settings
 from outboxctl.worker.lease import Batch
 from outboxctl.worker.outcome import Outcomes
-from outboxctl.worker.safe_spans import Harmless, harmless
 from outboxctl.worker.tracing import Tracing
 
 NOT_DONE = {"retried": "retries", "failed": "failures", "held": "held"}  # attribute, and list of Outcomes
@@ -82,7 +83,7 @@ class Spans(Tracing):
         """The statements that write it."""
         return self._within(f"settle {EVENTS}", SpanKind.CLIENT, self._of("settle", "settle"))
 
-    def _within(self, name: str, kind: SpanKind, attributes: Mapping[str, str | int]) -> Harmless:
+    def _within(self, name: str, kind: SpanKind, attributes: Mapping[str, str | int]) -> "Harmless":
         begin = self._tracer.start_as_current_span
         return Harmless(lambda: begin(name, kind=kind, attributes=attributes, record_exception=TRACEBACKS))
 
@@ -134,3 +135,34 @@ def _reason(outcomes: Outcomes) -> str:
     ids = [*(row.id for row in outcomes.retries), *(row.id for row in outcomes.failures), *outcomes.held]
     reasons = [outcomes.findings[id_][1].reason or Reason.UNKNOWN_EXCEPTION for id_ in ids]
     return Counter(reasons).most_common(1)[0][0].value
+
+
+class Harmless(AbstractContextManager[None]):
+    """The span that `begin` makes, around a block, or none where it cannot be made.
+
+    A sampler or a processor may be another library's: an error of it would cost each event of a batch an
+    attempt. So it costs the span, and nothing of the work within it.
+    """
+
+    def __init__(self, begin: Callable[[], AbstractContextManager[object]]) -> None:
+        self._begin = begin
+        self._span: AbstractContextManager[object] = nullcontext()
+
+    def __enter__(self) -> None:
+        with harmless():
+            span = self._begin()
+            span.__enter__()
+            self._span = span
+
+    def __exit__(self, *error: Any) -> None:
+        with harmless():
+            self._span.__exit__(*error)
+
+
+@contextmanager
+def harmless() -> Iterator[None]:
+    """Log an error as OpenTelemetry itself would (see `telemetry.RareWarnings`), and go on."""
+    try:
+        yield
+    except Exception as error:
+        logging.getLogger("opentelemetry").warning(f"a span is lost: {type(error).__name__}")

@@ -7,15 +7,11 @@ from time import sleep
 
 import structlog
 
-from outboxctl.core.database import Database
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import OutboxctlError
 from outboxctl.domain.printable import counted
-from outboxctl.worker.health import Health
-from outboxctl.worker.in_flight import InFlight, release, still_held
-from outboxctl.worker.postponed_outcomes import Postponed
-from outboxctl.worker.progress_log import Progress
-from outboxctl.worker.signals import Signals
+from outboxctl.worker.context import WorkerContext
+from outboxctl.worker.in_flight import release, still_held
 
 log = structlog.get_logger()
 RELEASE_SHARE = 0.2  # of the grace is kept for releasing what a hanging sink does not answer
@@ -25,31 +21,27 @@ RETRY_SECONDS = 0.2  # between two tries while the database is unreachable
 
 @dataclass(frozen=True)
 class Stopping:
-    """What a stop works with; the main thread calls `run`, once."""
+    """Stops a worker; the main thread calls `run`, once."""
 
-    database: Database
-    signals: Signals
-    health: Health
-    in_flight: InFlight
-    postponed: Postponed
-    progress: Progress
+    context: WorkerContext
 
     def run(self, lanes: Sequence[threading.Thread], grace: float, *, leave: Callable[[], None]) -> bool:
         """Finish or release what is in flight within `grace` seconds; False if something is left.
 
         What is left is reclaimed by a worker once its lease is over. `leave` is called once nothing is.
         """
-        self.signals.stop()
-        self.health.drain()
+        context = self.context
+        context.signals.stop()
+        context.health.drain()
         end = monotonic() + grace
         _join(lanes, end - min(RELEASE_SHARE * grace, RELEASE_SECONDS))
-        self.in_flight.abandon()
-        releasing = _Release(self, end, leave)
+        context.in_flight.abandon()
+        releasing = _Release(context, end, leave)
         releasing.start()
         _join([releasing], end)
         if releasing.done:
-            released = self.progress.released + releasing.events
-            log.info("worker stopped", done=self.progress.completed, released=released)
+            released = context.progress.released + releasing.events
+            log.info("worker stopped", done=context.progress.completed, released=released)
         else:
             log.warning("could not release everything; the leases will", problem=releasing.problem)
         return releasing.done
@@ -63,9 +55,9 @@ def _join(threads: Sequence[threading.Thread], end: float) -> None:
 class _Release(threading.Thread):
     """In a thread of its own: a database that hangs must not hold the process beyond its grace."""
 
-    def __init__(self, stopping: Stopping, end: float, leave: Callable[[], None]) -> None:
+    def __init__(self, context: WorkerContext, end: float, leave: Callable[[], None]) -> None:
         super().__init__(name="release", daemon=True)
-        self._stopping, self._end, self._leave = stopping, end, leave
+        self._context, self._end, self._leave = context, end, leave
         self.done, self.events, self.problem = False, 0, "the database did not answer in time"
 
     def run(self) -> None:
@@ -79,9 +71,9 @@ class _Release(threading.Thread):
                 sleep(RETRY_SECONDS)
 
     def _try(self) -> bool:
-        database, postponed = self._stopping.database, self._stopping.postponed
+        database, postponed = self._context.database, self._context.postponed
         postponed.turn()
-        tokens = self._stopping.in_flight.tokens()
+        tokens = self._context.in_flight.tokens()
         self.events += release(database, tokens)
         if locked := still_held(database, tokens) + postponed.waiting:
             self.problem = f"{counted(locked, 'event')} locked by another session"

@@ -7,21 +7,23 @@ import logging
 import os
 import re
 import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import structlog
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace import Event, ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.trace import Link, Status
 
 from outboxctl import __version__
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
-from outboxctl.domain.redaction import redact
+from outboxctl.domain.redaction import redact, redacted
 from outboxctl.settings import Settings
-from outboxctl.worker.redacting import Redacting
 from outboxctl.worker.spans import Spans
 
 log = structlog.get_logger()
@@ -121,3 +123,48 @@ class RareWarnings(logging.Handler):
         if monotonic() >= self._next.get(kind, 0.0):
             self._next[kind] = monotonic() + QUIET_SECONDS
             log.warning(event, problem=brief(problem, 300), hint=f"check {variables}")
+
+
+class Redacting(SpanExporter):
+    """Passes copies of spans to an exporter, with every text redacted.
+
+    OpenTelemetry writes an error that leaves a span into it, with the text of whatever library raised it;
+    a span of the client's holds what the client takes for harmless.
+    """
+
+    def __init__(self, exporter: SpanExporter) -> None:
+        self._exporter = exporter
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """See `SpanExporter`."""
+        return self._exporter.export([_copy(span) for span in spans])
+
+    def shutdown(self) -> None:
+        """See `SpanExporter`."""
+        self._exporter.shutdown()
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """See `SpanExporter`."""
+        return self._exporter.force_flush(timeout_millis)
+
+
+def _copy(span: ReadableSpan) -> ReadableSpan:
+    description = span.status.description
+    return ReadableSpan(
+        name=redact(span.name),
+        context=span.get_span_context(),
+        parent=span.parent,
+        resource=Resource(_texts(span.resource.attributes), span.resource.schema_url),
+        attributes=_texts(span.attributes),
+        events=[Event(redact(each.name), _texts(each.attributes), each.timestamp) for each in span.events],
+        links=[Link(each.context, _texts(each.attributes)) for each in span.links],
+        kind=span.kind,
+        status=Status(span.status.status_code, description and redact(description)),
+        start_time=span.start_time,
+        end_time=span.end_time,
+        instrumentation_scope=span.instrumentation_scope,
+    )
+
+
+def _texts(attributes: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {name: redacted(value) for name, value in (attributes or {}).items()}

@@ -84,7 +84,7 @@ class Bench:
             lane.run()
         held = settings.outage_policy == "hold" and isinstance(lane.error, UnreachableError)
         assert lane.error is None or held, lane.error
-        return parts.metrics
+        return parts.context.metrics
 
     def to(self, sink: FakeSink, **flags: Any) -> Metrics:
         """Deliver to a fake; afterwards everything must hold that always must."""

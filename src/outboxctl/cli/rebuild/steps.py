@@ -57,8 +57,7 @@ class Desk:
 
     def rebuild(self, mapping: str, patience: float, *, allow_failures: bool, keep_failed: bool) -> None:
         """Build a new index, or go on with one."""
-        from outboxctl.operations.rebuild.mapping import choose
-        from outboxctl.operations.rebuild.plan import plan
+        from outboxctl.operations.rebuild.plan import choose, plan
 
         mappings, settings = choose(mapping)
         with self._both() as (db, client):

@@ -76,7 +76,7 @@ def foretell(given: "Settings", how: ComparisonOptions) -> int:
     """Compare and show what a repair would do; returns the exit code of a look."""
     from outboxctl.cli.verify.view import show
     from outboxctl.operations.verify.compare import CONNECTIONS
-    from outboxctl.operations.verify.repair_actions import Repaired, foresee
+    from outboxctl.operations.verify.repair import Repaired, foresee
 
     planned = Repaired(act_id="")
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from outboxctl.operations.verify.model import VerifyReport
-    from outboxctl.operations.verify.repair_actions import Repaired
+    from outboxctl.operations.verify.repair import Repaired
 
 MEANING = {
     "missing": "a row without a document",

@@ -104,7 +104,7 @@ def running(rig: Rig, sink: Sink, *, drain: bool, tracing: Tracing | None = None
             if drain:
                 _wait(threads)
         finally:
-            parts.signals.stop()
+            parts.context.signals.stop()
             _wait(threads)
         for error in (lane.error for lane in lanes if lane.error):
             raise error

@@ -1,1 +1,1 @@
-"""Is all well? Figures held against limits, for cron, CI and monitoring."""
+"""`check`: figures compared with limits, for cron, CI and monitoring."""

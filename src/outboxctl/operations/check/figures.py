@@ -1,4 +1,4 @@
-"""The figures of an outbox, each with its limit, what it means and the command that tells more."""
+"""The figures of an outbox, each with its limit, what it means and the command that shows more."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CheckLimits:
-    """The highest figures that are still well, None for any. Ages and the window are in seconds."""
+    """The highest figures that pass, None for any. Ages and the window are in seconds."""
 
     oldest_age: float
     stuck: int = 0
@@ -31,7 +31,7 @@ class CheckLimits:
 
 @dataclass(frozen=True)
 class CheckFacts:
-    """What was read in one transaction; `grown` are the events that failed within the window.
+    """What was read in one transaction; `grown` is the number of events that failed within the window.
 
     `waiting`: whether any event is to be delivered, also one that waits for its next attempt.
     """
@@ -44,7 +44,7 @@ class CheckFacts:
 
 @dataclass(frozen=True)
 class CheckedFigure:
-    """One figure and the highest that is well; `value` is None where nobody knows it.
+    """One figure and the highest value that passes; `value` is None where it is unknown.
 
     `meaning` is a sentence with `{}` in place of the value.
     """
@@ -58,7 +58,7 @@ class CheckedFigure:
 
     @property
     def well(self) -> bool:
-        """Whether it keeps its limit; what nobody knows does not."""
+        """Whether it is within its limit; an unknown value is not."""
         return self.limit is None or (self.value is not None and self.value <= self.limit)
 
     @property
@@ -77,7 +77,7 @@ class CheckedFigure:
 def read(
     connection: "Connection", limits: CheckLimits, *, max_processing: float, now: datetime | None = None
 ) -> CheckFacts:
-    """Read all that the database knows; cheap, whatever the number of done rows."""
+    """Read all figures of the database; the cost does not grow with the number of done rows."""
     return CheckFacts(
         snapshot.pipeline_status(connection, max_processing=max_processing, now=now),
         snapshot.anything_due(connection, now=now),
@@ -92,28 +92,22 @@ def judge(facts: CheckFacts, limits: CheckLimits, drift: Drift | None = None) ->
     return [*_events(facts, limits), *_workers(facts, limits), *sampled]
 
 
-def notes(found: Sequence[CheckedFigure]) -> list[CheckedFigure]:
-    """Figures without a limit that people should know all the same: events that failed before the window."""
-    grown = sum(figure.value or 0 for figure in found if figure.name == "failed_growth")
-    unlimited = (figure for figure in found if figure.name == "failed" and figure.limit is None)
+def notes(figures: Sequence[CheckedFigure]) -> list[CheckedFigure]:
+    """Figures without a limit that are shown all the same: events that failed before the window."""
+    grown = sum(figure.value or 0 for figure in figures if figure.name == "failed_growth")
+    unlimited = (figure for figure in figures if figure.name == "failed" and figure.limit is None)
     return [figure for figure in unlimited if (figure.value or 0) > grown]
 
 
 def _events(facts: CheckFacts, limits: CheckLimits) -> list[CheckedFigure]:
-    seen, failed = facts.standing, "outboxctl failed list"
+    status, failed = facts.standing, "outboxctl failed list"
+    oldest = "the oldest event has waited for {}"
     grown = f"{{}} events failed within the last {limits.window:g} s"
     return [
-        _count("lag", seen.lag, limits.lag, "{} events wait or are under way", "outboxctl status"),
-        CheckedFigure(
-            "oldest",
-            seen.oldest_age_seconds,
-            limits.oldest_age,
-            "s",
-            "the oldest event has waited for {}",
-            "outboxctl oldest",
-        ),
-        _count("stuck", seen.stuck, limits.stuck, "{} events are stuck", "outboxctl stuck"),
-        _count("failed", seen.status["failed"], limits.failed, "{} events failed for good", failed),
+        _count("lag", status.lag, limits.lag, "{} events wait or are under way", "outboxctl status"),
+        _age("oldest", status.oldest_age_seconds, limits.oldest_age, oldest, "outboxctl oldest"),
+        _count("stuck", status.stuck, limits.stuck, "{} events are stuck", "outboxctl stuck"),
+        _count("failed", status.status["failed"], limits.failed, "{} events failed for good", failed),
         _count("failed_growth", facts.grown, limits.failed_growth, grown, failed),
     ]
 
@@ -121,26 +115,25 @@ def _events(facts: CheckFacts, limits: CheckLimits) -> list[CheckedFigure]:
 def _workers(facts: CheckFacts, limits: CheckLimits) -> list[CheckedFigure]:
     workers = facts.standing.workers
     if workers is None:
-        return []  # the schema is older than they are: `db check` says so
+        return []  # an older schema has no heartbeats: `db check` reports it
     ages = [each.heartbeat_age_seconds for each in workers if each.heartbeat_age_seconds is not None]
     unattended = facts.due and not any(worker.alive for worker in workers)
     waiting = facts.standing.lag if unattended else 0
-    no_success = _no_success(facts, workers, limits)
     silence, start = "the last heartbeat of any worker was {} ago", "outboxctl worker"
     return [
-        CheckedFigure("silence", min(ages, default=None), limits.silence, "s", silence, start),
+        _age("silence", min(ages, default=None), limits.silence, silence, start),
         _count("unattended", waiting, 0, "{} events wait and no worker is alive", start),
-        no_success,
+        _no_success(facts, workers, limits),
     ]
 
 
 def _no_success(facts: CheckFacts, workers: Sequence[WorkerRow], limits: CheckLimits) -> CheckedFigure:
-    """How long events have waited without a success of any worker; where none lives, see `unattended`."""
+    """How long events have waited without a success of any worker; without a live one, see `unattended`."""
     ages = [worker.progress_age_seconds for worker in workers if worker.alive]
     known = [age for age in ages if age is not None]
-    said = facts.waiting and known and len(known) == len(ages)  # one of an older release may be delivering
-    silent, meaning = min(known) if said else 0.0, "events wait, and none was delivered for {}"
-    return CheckedFigure("no_success", silent, limits.no_success, "s", meaning, "outboxctl doctor")
+    complete = facts.waiting and known and len(known) == len(ages)  # a worker of an older release has no age
+    meaning = "events wait, and none was delivered for {}"
+    return _age("no_success", min(known) if complete else 0.0, limits.no_success, meaning, "outboxctl doctor")
 
 
 def _drift(drift: Drift) -> CheckedFigure:
@@ -151,3 +144,7 @@ def _drift(drift: Drift) -> CheckedFigure:
 
 def _count(name: str, value: int, limit: int | None, meaning: str, help_: str) -> CheckedFigure:
     return CheckedFigure(name, value, limit, "", meaning, help_)
+
+
+def _age(name: str, value: float | None, limit: float | None, meaning: str, help_: str) -> CheckedFigure:
+    return CheckedFigure(name, value, limit, "s", meaning, help_)

@@ -1,4 +1,4 @@
-"""A sample of the source, held against the index; what is under way is no difference."""
+"""A random sample of the source rows, compared with the index; what has an event in flight does not count."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     Begin = Callable[[], AbstractContextManager[Connection]]
 
 CHUNK = 1_000  # documents a request
-NOBODY = "nobody"  # no entity's id: asked for where there is none, so that an index that is away is noticed
+NO_ENTITY = "nobody"  # an id of no entity: looked up so that a missing index is noticed without a sample, too
 
 
 @dataclass(frozen=True)
@@ -31,12 +31,12 @@ class Drift:
 def drift(begin: "Begin", client: "Client", index: str, size: int) -> Drift:
     """Compare about `size` random entities with the documents of `index`, by version.
 
-    What differs is looked at again once no event of it is under way, and counts if its source row has
-    not changed meanwhile. Raises UnreachableError if either end is away.
+    What differs and has no event in flight is read again, and counts if its source row has not changed
+    meanwhile. Raises UnreachableError if the database or the sink is unreachable.
     """
     with begin() as connection:
         chosen = samples.random_entities(connection, size)
-    versions(client, index, [NOBODY])
+    versions(client, index, [NO_ENTITY])
     suspects = _differing(client, index, chosen)
     if suspects:
         suspects = _differing(client, index, _settled(begin, suspects))
@@ -52,8 +52,8 @@ def _settled(begin: "Begin", entities: Sequence[SampledEntity]) -> list[SampledE
 
 
 def _differing(client: "Client", index: str, entities: Sequence[SampledEntity]) -> list[SampledEntity]:
-    found: dict[str, int | None] = {}
+    held: dict[str, int | None] = {}
     for start in range(0, len(entities), CHUNK):
         ids = [entity.document_id for entity in entities[start : start + CHUNK]]
-        found |= versions(client, index, ids)
-    return [entity for entity in entities if found[entity.document_id] != entity.version]
+        held |= versions(client, index, ids)
+    return [entity for entity in entities if held[entity.document_id] != entity.version]

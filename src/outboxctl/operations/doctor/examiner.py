@@ -1,5 +1,6 @@
-"""What is asked of each end, and in which order; what both must fit comes last."""
+"""The checks of each end, in their order; the settings, which must fit both, come last."""
 
+from collections.abc import Callable, Collection
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,16 +24,16 @@ from outboxctl.core.inspect.vacuum import holders, parts
 from outboxctl.core.schema import marker, notify
 from outboxctl.core.schema.notify import NotifyState
 from outboxctl.domain.errors import UsageError
-from outboxctl.operations.doctor.examination import Examination, optional
-from outboxctl.operations.doctor.fit_rules import FIT, SETTINGS, Fit
+from outboxctl.operations.doctor.examination import WITHOUT_A_RULE, Examination, optional
 from outboxctl.operations.doctor.mapping_rules import INDEX
-from outboxctl.operations.doctor.model import End
-from outboxctl.operations.doctor.notify_rules import NOTIFY, Hearing
+from outboxctl.operations.doctor.model import DoctorReport, End, FindingSeverity
 from outboxctl.operations.doctor.path_rules import PATHS
-from outboxctl.operations.doctor.server_rules import MARKER, POOLER, SERVER
+from outboxctl.operations.doctor.server_rules import MARKER, NOTIFY, POOLER, SERVER, NotifyFacts
+from outboxctl.operations.doctor.settings_rules import FIT, SETTINGS, Fit
 from outboxctl.operations.doctor.sink_rules import CLUSTER, PRODUCT, SINK_RIGHTS, URLS
 from outboxctl.operations.doctor.table_rules import RIGHTS, TABLES
 from outboxctl.operations.doctor.vacuum_rules import HOLDERS, LONGEST, PARTS
+from outboxctl.settings import Settings
 from outboxctl.sink.inspect.cluster import Cluster, cluster
 from outboxctl.sink.inspect.indices import named
 from outboxctl.sink.inspect.product import product
@@ -48,37 +49,35 @@ CHECKS = {
     End.SINK: (URLS, PRODUCT, CLUSTER, SINK_RIGHTS, INDEX),
     End.SETTINGS: (SETTINGS, FIT),
 }
-TRANSACTION_SECONDS = 60.0  # longer than all questions together: against a server that falls silent
+TRANSACTION_SECONDS = 60.0  # longer than all checks together take: a server may stop answering
 REQUEST_SECONDS = 10.0
 
 
 @dataclass
 class Examiner:
-    """Examines each end; what is learned on the way (`now` is for tests) serves the fit in the end."""
+    """Examines each end, and keeps what `together` needs of both (`now` is for tests)."""
 
     now: datetime | None = None
     server: ServerFacts | None = None
-    document_sample: DocumentSample | None = None
+    sample: DocumentSample | None = None
     switch: NotifyState | None = None
     cluster: Cluster | None = None
     documents: dict[str, int] = field(default_factory=dict)
 
     def database(self, exam: Examination) -> None:
-        """PostgreSQL, in one read-only transaction; the pooler is recognised outside of one."""
+        """Examine PostgreSQL in one read-only transaction; the pooler is recognised outside of one."""
         try:
             db = Database(exam.settings.require_database_url(), connections=2, longest=TRANSACTION_SECONDS)
         except UsageError as error:
-            exam.aside("database-unusable", End.DATABASE, str(error), error.hint)
+            exam.add("database-unusable", End.DATABASE, str(error), error.hint)
             return
-        try:
-            self._questions(exam, db)
+        with closing(db):
+            self._in_transaction(exam, db)
             pooled = bool(exam.check(End.DATABASE, POOLER, lambda: shares_sessions(db)))
             if switch := self.switch:
-                exam.check(End.DATABASE, NOTIFY, lambda: Hearing(switch, pooled))
-        finally:
-            db.close()
+                exam.check(End.DATABASE, NOTIFY, lambda: NotifyFacts(switch, pooled))
 
-    def _questions(self, exam: Examination, db: Database) -> None:
+    def _in_transaction(self, exam: Examination, db: Database) -> None:
         with db.begin() as connection:
             read_only(connection)
             ask, check = partial(read_or_refuse, connection, db.name), partial(exam.check, End.DATABASE)
@@ -94,28 +93,28 @@ class Examiner:
                 self.switch = optional(lambda: ask(notify.status))
 
     def sink(self, exam: Examination) -> None:
-        """The cluster and the index; nothing more where another product or version answers."""
+        """Examine the cluster and the index; nothing more where another product or version answers."""
         try:
             reached = exam.check(End.SINK, URLS, lambda: reach(exam.settings, timeout=REQUEST_SECONDS))
         except UsageError as error:
-            exam.aside("client-unusable", End.SINK, str(error), error.hint)
+            exam.add("client-unusable", End.SINK, str(error), error.hint)
             return
         if reached:
             with closing(reached.client) as client:
-                self._requests(exam, client)
+                self._by_requests(exam, client)
 
-    def _requests(self, exam: Examination, client: "Client") -> None:
+    def _by_requests(self, exam: Examination, client: "Client") -> None:
         name, check = exam.settings.elastic_index, partial(exam.check, End.SINK)
         check(PRODUCT, lambda: shaped(lambda: product(client)))
         self.cluster = check(CLUSTER, lambda: shaped(lambda: cluster(client)))
         check(SINK_RIGHTS, lambda: shaped(lambda: sink_rights(client, name)))
-        found = check(INDEX, lambda: shaped(lambda: named(client, name)))
-        if found and found.writes_to and self.sample and self.sample.ids:
-            writes_to, ids = found.writes_to.name, self.sample.ids
+        indexes = check(INDEX, lambda: shaped(lambda: named(client, name)))
+        if indexes and indexes.writes_to and self.sample and self.sample.ids:
+            writes_to, ids = indexes.writes_to.name, self.sample.ids
             self.documents = optional(lambda: shaped(lambda: held(client, writes_to, ids))) or {}
 
     def together(self, exam: Examination) -> None:
-        """The settings among themselves and against what was learned of both ends."""
+        """Examine the settings by themselves, and against what was read at both ends."""
         url = exam.settings.database_url
         exam.check(End.SETTINGS, SETTINGS, lambda: _link(url.get_secret_value()) if url else None)
         if self.server or self.cluster:
@@ -131,14 +130,14 @@ class Examiner:
         )
 
     def _ahead(self, exam: Examination) -> list[str]:
-        """Source rows are read after the documents: one that moved on meanwhile is not behind."""
-        db = Database(exam.settings.require_database_url(), connections=1, longest=TRANSACTION_SECONDS)
-        try:
-            with db.begin() as connection:
-                read_only(connection)
-                rows = read_or_refuse(connection, db.name, lambda c: source_versions(c, list(self.documents)))
-        finally:
-            db.close()
+        """Source rows are read after the documents: one that is written meanwhile is not behind."""
+        url = exam.settings.require_database_url()
+        with (
+            closing(Database(url, connections=1, longest=TRANSACTION_SECONDS)) as db,
+            db.begin() as connection,
+        ):
+            read_only(connection)
+            rows = read_or_refuse(connection, db.name, lambda c: source_versions(c, list(self.documents)))
         return sorted(id_ for id_, version in self.documents.items() if version > rows.get(id_, version))
 
 
@@ -148,3 +147,39 @@ def _link(url: str) -> ConnectionLink | None:
         return connection_link(url)
     except UsageError:
         return None
+
+
+def examine(
+    settings: Settings,
+    *,
+    only: Collection[End] = (),
+    ignored: Collection[str] = (),
+    say: Callable[[str], None] = lambda _: None,
+    now: datetime | None = None,
+) -> DoctorReport:
+    """Examine the ends named in `only` (all of them if empty), leaving out findings by id; changes nothing.
+
+    An unreachable end is a finding, and the others are examined all the same.
+    Raises UsageError only where DATABASE_URL is not set and the database is to be examined.
+    """
+    examiner, exam = Examiner(now), Examination(settings, ignored, say)
+    checks = {End.DATABASE: examiner.database, End.SINK: examiner.sink, End.SETTINGS: examiner.together}
+    if not only or End.DATABASE in only:
+        settings.require_database_url()
+    for end, check in checks.items():
+        if not only or end in only:
+            exam.end(end, check)
+    return exam.report()
+
+
+def catalogue() -> dict[str, tuple[str, FindingSeverity, str]]:
+    """Every id that a finding can have: its end (or `any`), severity, and why it matters."""
+    return {
+        id_: (id_.partition("-")[0] if id_.startswith(tuple(End)) else "any", severity, why)
+        for id_, (severity, why) in WITHOUT_A_RULE.items()
+    } | {
+        rule.id: (str(end), rule.severity, rule.why)
+        for end, checks in CHECKS.items()
+        for check in checks
+        for rule in check.rules
+    }

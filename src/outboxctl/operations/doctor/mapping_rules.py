@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from shlex import quote
 from typing import Any
 
-from outboxctl.operations.doctor.index_rules import INDEX_RULES
-from outboxctl.operations.doctor.model import FindingSeverity, RuleGroup, Said, rule
+from outboxctl.operations.doctor.index_rules import INDEX
+from outboxctl.operations.doctor.model import ERROR, WARNING, Case
 from outboxctl.operations.doctor.remedies import request
 from outboxctl.settings import Settings
 from outboxctl.sink.index.index_setup import MAPPING
@@ -23,67 +23,47 @@ TAKES = {
 ISO = "date_optional_time"  # part of the default format, and of every one that takes our timestamps
 JOINED = ("entity_type", "entity_id")
 
+__all__ = ["INDEX"]
 
-@rule(
-    "mapping-refuses",
-    FindingSeverity.ERROR,
-    "Each document with such a value is refused, and its event fails (mapping).",
-)
-def refuses(named: Named, _: Settings) -> Iterator[Said]:
-    """A field of a type that does not take the column's values."""
+
+@INDEX.rule("mapping-refuses", ERROR)
+def refuses(named: Named, _: Settings) -> Iterator[Case]:
+    """Each document with such a value is refused, and its event fails (mapping)."""
     index = named.writes_to
     for field, kind in _kinds(index.mapping).items() if index else ():
-        wanted = MAPPING["properties"].get(field, {}).get("type")
-        if index and wanted and kind not in TAKES[wanted]:
-            yield (
-                f"{index.name} maps {field} as {kind}; the document holds a {_value(wanted)}.",
-                _remap(index.name),
-            )
+        column = MAPPING["properties"].get(field, {}).get("type")
+        if index and column and kind not in TAKES[column]:
+            what = f"{index.name} maps {field} as {kind}; the document holds a {_value(column)}."
+            yield what, _remap(index.name)
 
 
-@rule(
-    "mapping-strict",
-    FindingSeverity.ERROR,
-    "A strict mapping refuses every document with a field that it does not name.",
-)
-def strict(named: Named, _: Settings) -> Iterator[Said]:
-    """`dynamic: strict` without all of our columns."""
-    index = named.writes_to
-    if index and str(index.mapping.get("dynamic")) == "strict":
-        lacking = {
-            f: k for f, k in MAPPING["properties"].items() if f not in index.mapping.get("properties", {})
-        }
-        if lacking:
+@INDEX.rule("mapping-strict", ERROR)
+def strict(named: Named, _: Settings) -> Iterator[Case]:
+    """A strict mapping refuses every document with a field that it does not name."""
+    if (index := named.writes_to) and _is_strict(index.mapping):
+        fields = index.mapping.get("properties", {})
+        if lacking := {name: kind for name, kind in MAPPING["properties"].items() if name not in fields}:
             what = f"{index.name} has a strict mapping that lacks {', '.join(lacking)}."
             yield what, request("PUT", f"{index.name}/_mapping", {"properties": lacking})
 
 
-@rule(
-    "mapping-not-keyword",
-    FindingSeverity.WARNING,
-    "`verify` and `rebuild` find documents by them, word for word.",
-)
-def not_keyword(named: Named, _: Settings) -> Iterator[Said]:
-    """The entity's fields are missing, analysed, or something else."""
+@INDEX.rule("mapping-not-keyword", WARNING)
+def not_keyword(named: Named, _: Settings) -> Iterator[Case]:
+    """`verify` and `rebuild` find documents by them, word for word."""
     index = named.writes_to
     kinds = _kinds(index.mapping) if index else {}
     for field in JOINED if index and not _is_strict(index.mapping) else ():
         if index and kinds.get(field) != "keyword":
-            missing = {field: MAPPING["properties"][field]}
-            add = request("PUT", f"{index.name}/_mapping", {"properties": missing})
-            yield (
-                f"{index.name} maps {field} as {kinds.get(field, 'nothing')}, not as keyword.",
-                _remap(index.name) if field in kinds else add,
-            )
+            added = {"properties": {field: MAPPING["properties"][field]}}
+            what = f"{index.name} maps {field} as {kinds.get(field, 'nothing')}, not as keyword."
+            put = request("PUT", f"{index.name}/_mapping", added)
+            yield what, _remap(index.name) if field in kinds else put
 
 
-@rule(
-    "source-disabled", FindingSeverity.WARNING, "`failed show`, `verify` and reindexing have nothing to read."
-)
-def no_source(named: Named, _: Settings) -> Iterator[Said]:
-    """`_source` switched off."""
-    index = named.writes_to
-    if index and index.mapping.get("_source", {}).get("enabled") is False:
+@INDEX.rule("source-disabled", WARNING)
+def no_source(named: Named, _: Settings) -> Iterator[Case]:
+    """`failed show`, `verify` and reindexing have nothing to read."""
+    if (index := named.writes_to) and index.mapping.get("_source", {}).get("enabled") is False:
         yield f"{index.name} does not keep documents (_source is disabled).", _remap(index.name)
 
 
@@ -107,9 +87,4 @@ def _value(kind: str) -> str:
 
 
 def _remap(index: str) -> str:
-    """A field's type cannot be changed in place."""
-    why = f"{quote(index)}: a field's type never changes in place"
-    return f"outboxctl rebuild --mapping default --yes  # {why}"
-
-
-INDEX = RuleGroup("index and mapping", (*INDEX_RULES, refuses, strict, not_keyword, no_source))
+    return f"outboxctl rebuild --mapping default --yes  # {quote(index)}: a field never changes its type"

@@ -1,7 +1,7 @@
-"""The words of an examination: findings, the rules that make them, and the checks that feed the rules."""
+"""The types of an examination: findings, the rules that make them, and the groups of rules."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -19,11 +19,14 @@ class End(StrEnum):
 
 
 class FindingSeverity(StrEnum):
-    """error: deliveries fail or are lost; warning: they will, or something costs; info: worth knowing."""
+    """error: deliveries fail or are lost; warning: they will, or something is slow; info: worth knowing."""
 
     ERROR = "error"
     WARNING = "warning"
     INFO = "info"
+
+
+ERROR, WARNING, INFO = FindingSeverity
 
 
 @dataclass(frozen=True)
@@ -38,13 +41,13 @@ class Finding:
     mend: str
 
 
-Said = tuple[str, str]  # what is wrong, the command that mends it
-Look = Callable[[Any, Settings], Iterable[Said]]
+Case = tuple[str, str]  # what is wrong, the command that mends it
+Look = Callable[[Any, Settings], Iterable[Case]]
 
 
 @dataclass(frozen=True)
 class DoctorRule:
-    """One thing that can be wrong: `look` takes a fact and the settings, and says each case of it."""
+    """One thing that can be wrong: `look` takes a fact and the settings, and yields each case of it."""
 
     id: str
     severity: FindingSeverity
@@ -52,23 +55,36 @@ class DoctorRule:
     look: Look
 
     def findings(self, end: End, fact: Any, settings: Settings) -> list[Finding]:
-        """What this rule finds in the fact; names in it may be hostile, so everything is cleaned."""
-        said = self.look(fact, settings)
+        """What is wrong with the fact; names in it may be hostile, so control characters are escaped."""
         return [
             Finding(
                 self.id, end, self.severity, brief(what), self.why, brief(reaching(mend, settings), 2_000)
             )
-            for what, mend in said
+            for what, mend in self.look(fact, settings)
         ]
+
+
+def rule(id: str, severity: FindingSeverity, why: str = "") -> Callable[[Look], DoctorRule]:  # noqa: A002 - the report's word
+    """Make a rule of a function; why it matters is the function's docstring, unless `why` is passed."""
+    return lambda look: DoctorRule(id, severity, why or " ".join((look.__doc__ or "").split()), look)
 
 
 @dataclass(frozen=True)
 class RuleGroup:
-    """Rules that share a fact, under the name that people see; `vital`: no error here, or nothing more."""
+    """Rules that share a fact, under the name that people see; `vital`: after an error the end is left."""
 
     name: str
-    rules: tuple[DoctorRule, ...]
+    rules: list[DoctorRule] = field(default_factory=list)
     vital: bool = False
+
+    def rule(self, id: str, severity: FindingSeverity) -> Callable[[Look], DoctorRule]:  # noqa: A002
+        """Add a rule made of a function, as `rule` makes it."""
+
+        def add(look: Look) -> DoctorRule:
+            self.rules.append(rule(id, severity)(look))
+            return self.rules[-1]
+
+        return add
 
 
 @dataclass(frozen=True)
@@ -81,10 +97,5 @@ class DoctorReport:
 
     @property
     def counts(self) -> bool:
-        """Whether something was found that is more than information."""
+        """Whether any finding is more than information."""
         return any(finding.severity is not FindingSeverity.INFO for finding in self.findings)
-
-
-def rule(id: str, severity: FindingSeverity, why: str) -> Callable[[Look], DoctorRule]:  # noqa: A002 - the report's word
-    """Make a rule of a function that says what is wrong and what mends it."""
-    return lambda look: DoctorRule(id, severity, why, look)

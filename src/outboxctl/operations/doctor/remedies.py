@@ -1,4 +1,4 @@
-"""Commands that mend, in the form of the tool that a person has at hand."""
+"""The commands that mend a finding, ready for a shell or psql."""
 
 import json
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ SINK = "SINK"  # stands for the sink's address
 
 
 def request(method: str, path: str, body: Mapping[str, Any] | None = None) -> str:
-    """A request to the sink; `reaching` says where that is."""
+    """A request to the sink; `reaching` puts in its address."""
     data = f" -H 'Content-Type: application/json' -d {quote(json.dumps(body))}" if body else ""
     return f"curl -X {method} {SINK}/{quote(path)}{data}"
 
@@ -32,7 +32,7 @@ def _options(settings: Settings) -> list[str]:
         '--cert "$ELASTIC_CLIENT_CERT"': settings.elastic_client_cert,
         '--key "$ELASTIC_CLIENT_KEY"': settings.elastic_client_key,
     }
-    options = [option for option, given in files.items() if given]
+    options = [option for option, path in files.items() if path]
     if settings.elastic_api_key:
         options.append('-H "Authorization: ApiKey $ELASTIC_API_KEY"')
     elif settings.elastic_username:
@@ -41,12 +41,12 @@ def _options(settings: Settings) -> list[str]:
 
 
 def index_setting(index: str, **settings: Any) -> str:
-    """Change settings of one index; None puts the engine's default back."""
+    """Change settings of one index; None restores the engine's default."""
     return request("PUT", f"{index}/_settings", {"index": settings})
 
 
 def export(name: str, value: object) -> str:
-    """Set a setting of ours; seconds without needless decimals."""
+    """Set one of outboxctl's settings; seconds without needless decimals."""
     text = f"{value:g}" if isinstance(value, float) else str(value)
     return f"export {name}={quote(text)}"
 

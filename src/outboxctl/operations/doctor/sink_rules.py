@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
 from outboxctl.net.urls import mask
-from outboxctl.operations.doctor.model import FindingSeverity, RuleGroup, Said, rule
+from outboxctl.operations.doctor.model import ERROR, INFO, WARNING, Case, FindingSeverity, RuleGroup, rule
 from outboxctl.operations.doctor.remedies import export, request, size
 from outboxctl.settings import Settings
 from outboxctl.sink.inspect.cluster import Cluster
@@ -20,14 +20,14 @@ CLOCK_LIMIT = 5.0  # seconds; a Date header has whole ones
 # The oldest client of each major version that this project works with (see pyproject.toml).
 CLIENTS = {8: "elasticsearch>=8.19,<9", 9: "elasticsearch>=9,<10"}
 
+URLS = RuleGroup("each URL")
+CLUSTER = RuleGroup("cluster")
+SINK_RIGHTS = RuleGroup("rights in the sink")
 
-@rule(
-    "sink-url-away",
-    FindingSeverity.WARNING,
-    "Workers take the URLs in turns, so a share of their requests fails.",
-)
-def away(reached: Reached, settings: Settings) -> Iterator[Said]:
-    """One of several URLs that does not answer."""
+
+@URLS.rule("sink-url-away", WARNING)
+def away(reached: Reached, settings: Settings) -> Iterator[Case]:
+    """Workers take the URLs in turns, so a share of their requests fails."""
     others = [url for url in settings.sink_urls if mask(url) not in reached.away]
     for url, why in reached.away.items():
         mend = export("ELASTIC_URL", ",".join(map(mask, others)))
@@ -39,7 +39,7 @@ def away(reached: Reached, settings: Settings) -> Iterator[Said]:
     FindingSeverity.ERROR,
     "The client checks who answers (X-Elastic-Product) and takes no answer from another product.",
 )
-def product(found: ProductFacts, _: Settings) -> Iterator[Said]:
+def product(found: ProductFacts, _: Settings) -> Iterator[Case]:
     """A proxy that drops headers, or something else altogether; OpenSearch has a rule of its own."""
     if not (found.elasticsearch or found.opensearch):
         what = f"{found.name} {found.number} answers" if found.number else "Something answers"
@@ -48,7 +48,7 @@ def product(found: ProductFacts, _: Settings) -> Iterator[Said]:
 
 
 @rule("other-client", FindingSeverity.ERROR, "Each product's client speaks to that product alone.")
-def other_client(found: ProductFacts, settings: Settings) -> Iterator[Said]:
+def other_client(found: ProductFacts, settings: Settings) -> Iterator[Case]:
     """OUTBOX_SINK names the other product, or OpenSearch answers and its client is not installed."""
     there = "opensearch" if found.opensearch else "elasticsearch" if found.elasticsearch else found.speaks
     if found.speaks != there:
@@ -61,7 +61,7 @@ def other_client(found: ProductFacts, settings: Settings) -> Iterator[Said]:
     FindingSeverity.ERROR,
     "The server refuses every request of this client (400), events stay pending.",
 )
-def client_too_new(found: ProductFacts, _: Settings) -> Iterator[Said]:
+def client_too_new(found: ProductFacts, _: Settings) -> Iterator[Case]:
     """A client 9 asks for compatible-with=9, which a server 8 does not know (tried: 9.5.1 with 8.14.3)."""
     refused = found.refused.startswith(MEDIA_TYPE) or found.client[0] > found.major
     if _its_own(found) and refused and found.major in CLIENTS:
@@ -74,7 +74,7 @@ def client_too_new(found: ProductFacts, _: Settings) -> Iterator[Said]:
     FindingSeverity.ERROR,
     "A server speaks its own major version and the one before, no older one.",
 )
-def client_too_old(found: ProductFacts, _: Settings) -> Iterator[Said]:
+def client_too_old(found: ProductFacts, _: Settings) -> Iterator[Case]:
     """A client 8 works with a server 9 (tried), not with one after it."""
     if _its_own(found) and found.major > found.client[0] + 1:
         what = f"The elasticsearch client {_version(found)} is too old for a server {found.number}."
@@ -86,7 +86,7 @@ def client_too_old(found: ProductFacts, _: Settings) -> Iterator[Said]:
     FindingSeverity.ERROR,
     "Requests are those of Elasticsearch 8 and OpenSearch 2; older servers refuse some of them.",
 )
-def server_too_old(found: ProductFacts, _: Settings) -> Iterator[Said]:
+def server_too_old(found: ProductFacts, _: Settings) -> Iterator[Case]:
     """Before Elasticsearch 8, or before OpenSearch 2."""
     if found.elasticsearch and 0 < found.major < OLDEST_MAJOR:
         what = f"The server is Elasticsearch {found.number}."
@@ -100,7 +100,7 @@ def server_too_old(found: ProductFacts, _: Settings) -> Iterator[Said]:
     FindingSeverity.WARNING,
     "Logs of both ends cannot be compared, and certificates may seem expired.",
 )
-def clock(found: ProductFacts, _: Settings) -> Iterator[Said]:
+def clock(found: ProductFacts, _: Settings) -> Iterator[Case]:
     """A Date header (Elasticsearch sends none itself, a proxy before it does) that is not now."""
     ahead = found.clock_ahead
     if ahead is not None and abs(ahead) > CLOCK_LIMIT:
@@ -112,14 +112,13 @@ def _version(found: ProductFacts) -> str:
     return ".".join(map(str, found.client))
 
 
-@rule(
-    "auto-create-index",
-    FindingSeverity.INFO,
-    "Whoever writes to a missing name creates an index with a guessed mapping; the worker looks first. The "
-    "mend holds for the whole cluster: where others rely on it, `-NAME*,+*` in place of false spares them.",
-)
-def auto_create(cluster: Cluster, settings: Settings) -> Iterator[Said]:
-    """The default of the engine, or a list of patterns that lets our names through."""
+@CLUSTER.rule("auto-create-index", INFO)
+def auto_create(cluster: Cluster, settings: Settings) -> Iterator[Case]:
+    """Whoever writes to a missing name creates an index with a guessed mapping; the worker looks first.
+
+    The mend holds for the whole cluster: where others rely on it, `-NAME*,+*` in place of false
+    spares them.
+    """
     if _creates(cluster.auto_create, settings.elastic_index):
         body = {"persistent": {"action.auto_create_index": "false"}}
         yield f"action.auto_create_index is {cluster.auto_create}.", request("PUT", "_cluster/settings", body)
@@ -135,60 +134,46 @@ def _creates(patterns: str, name: str) -> bool:
     return False
 
 
-@rule(
-    "disk-low",
-    FindingSeverity.WARNING,
-    "No new shard comes here: a rebuild's index may stay without its replicas.",
-)
-def disk_low(cluster: Cluster, _: Settings) -> Iterator[Said]:
-    """Under the low watermark, above the high one."""
+@CLUSTER.rule("disk-low", WARNING)
+def disk_low(cluster: Cluster, _: Settings) -> Iterator[Case]:
+    """No new shard comes here: a rebuild's index may stay without its replicas."""
     for disk in cluster.disks:
         if disk.high <= disk.free < disk.low:
             yield from _disk(disk.node, disk.free, disk.low)
 
 
-@rule(
-    "disk-full",
-    FindingSeverity.ERROR,
-    "Shards leave this node, and a little later every index on it turns read-only.",
-)
-def disk_full(cluster: Cluster, _: Settings) -> Iterator[Said]:
-    """Under the high watermark or the flood stage."""
+@CLUSTER.rule("disk-full", ERROR)
+def disk_full(cluster: Cluster, _: Settings) -> Iterator[Case]:
+    """Shards leave this node, and a little later every index on it turns read-only."""
     for disk in cluster.disks:
         if disk.free < disk.high:
             yield from _disk(disk.node, disk.free, disk.high)
 
 
-def _disk(node: str, free: int, mark: int) -> Iterator[Said]:
+def _disk(node: str, free: int, mark: int) -> Iterator[Case]:
     what = f"Node {node} has {size(free)} of disk left, below its watermark of {size(mark)}."
     yield what, request("GET", "_cat/allocation?v") + "  # then free space, or add a node"
 
 
-@rule(
-    "sink-rights-worker", FindingSeverity.ERROR, "The sink refuses every delivery (403), events stay pending."
-)
-def worker(rights: SinkRights, settings: Settings) -> Iterator[Said]:
-    """What a delivery needs."""
+@SINK_RIGHTS.rule("sink-rights-worker", ERROR)
+def worker(rights: SinkRights, settings: Settings) -> Iterator[Case]:
+    """The sink refuses every delivery (403), events stay pending."""
     yield from _grant(settings, rights.worker)
 
 
-@rule(
-    "sink-rights-read",
-    FindingSeverity.WARNING,
-    "`failed show`, `verify` and this examination cannot read the index.",
-)
-def reader(rights: SinkRights, settings: Settings) -> Iterator[Said]:
-    """What comparing needs."""
+@SINK_RIGHTS.rule("sink-rights-read", WARNING)
+def reader(rights: SinkRights, settings: Settings) -> Iterator[Case]:
+    """`failed show`, `verify` and this examination cannot read the index."""
     yield from _grant(settings, rights.reader)
 
 
-@rule("sink-rights-manage", FindingSeverity.INFO, "`rebuild` cannot create an index and move the alias.")
-def manager(rights: SinkRights, settings: Settings) -> Iterator[Said]:
-    """What a rebuild needs."""
+@SINK_RIGHTS.rule("sink-rights-manage", INFO)
+def manager(rights: SinkRights, settings: Settings) -> Iterator[Case]:
+    """`rebuild` cannot create an index and move the alias."""
     yield from _grant(settings, rights.operator)
 
 
-def _grant(settings: Settings, lacking: list[str]) -> Iterator[Said]:
+def _grant(settings: Settings, lacking: list[str]) -> Iterator[Case]:
     if lacking:
         body = {"indices": [{"names": names_of(settings.elastic_index), "privileges": lacking}]}
         mend = request("PUT", "_security/role/outboxctl", body) + "  # and give the user or key that role"
@@ -200,8 +185,5 @@ def _its_own(found: ProductFacts) -> bool:
     return found.elasticsearch and found.speaks == "elasticsearch"
 
 
-URLS = RuleGroup("each URL", (away,))
 VERSIONS = (client_too_new, client_too_old, server_too_old)
-PRODUCT = RuleGroup("product and versions", (product, other_client, *VERSIONS, clock), vital=True)
-CLUSTER = RuleGroup("cluster", (auto_create, disk_low, disk_full))
-SINK_RIGHTS = RuleGroup("rights in the sink", (worker, reader, manager))
+PRODUCT = RuleGroup("product and versions", [product, other_client, *VERSIONS, clock], vital=True)

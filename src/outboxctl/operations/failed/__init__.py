@@ -1,1 +1,1 @@
-"""What an operator does to events: whole batches, paced, audited in the transaction of the act."""
+"""`failed`, `replay`, `discard`: an event beside its document; moves of events in paced, audited batches."""

@@ -1,4 +1,4 @@
-"""Carrying out an act in whole batches: what is done stays done, and the audit tells of each batch."""
+"""Carrying out an action in batches, each a transaction with its audit row: what is committed stays."""
 
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -17,11 +17,11 @@ from outboxctl.operations import batches
 if TYPE_CHECKING:
     from outboxctl.core.database import Connection
 
-Step = Callable[..., Act]  # one batch: called with a connection and the act's id
+Step = Callable[..., Act]  # one batch: called with a connection and the action's id
 
 
 class Apply(Protocol):
-    """`moves.replay` or `moves.discard`."""
+    """`core.replay.apply` or `core.discard.apply`."""
 
     def __call__(
         self, connection: "Connection", plan: MovePlan, *, by: str, reason: str, act_id: str | None
@@ -32,9 +32,9 @@ class Apply(Protocol):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was done: the ids that were moved, and the act's id in the audit (None if none was).
+    """What was done: the ids that were moved, and the action's id in the audit (None if none was).
 
-    `interrupted`: it was asked to stop before its last step; so many were `tried`.
+    `interrupted`: stopped before the last step; `tried` steps were carried out.
     """
 
     ids: list[str]
@@ -52,7 +52,7 @@ def moves(apply: Apply, plan: MovePlan, *, by: str, reason: str, rate: float | N
 
 
 def undoing(act: str, rows: Iterable[str], *, by: str, reason: str) -> list[Step]:
-    """The batches of an undo: those of the act, by the ids of its audit rows."""
+    """The batches of an undo: those of the action, by the ids of its audit rows."""
     return [partial(undo, batch=row, undoes=act, by=by, reason=reason) for row in rows]
 
 
@@ -66,14 +66,14 @@ def carry_out(
 ) -> Outcome:
     """Do the steps, a transaction each, until all are done or `stop` is set.
 
-    `rate` is the most events a second; `advance` is told of every batch. If a step fails, the error
-    says what the steps before it did: that stays. So does a KeyboardInterrupt.
+    `rate` is the most events a second; `advance` is called with the events of each batch. If a step fails or
+    is interrupted, the error's hint names what the steps before it did: that stays.
     """
     act_id, moved, left = str(uuid4()), list[str](), deque(steps)
     count = len(left)
 
     def batch() -> int:
-        """One batch that moves something: of some, others have moved all."""
+        """The next batch that moves anything: other sessions may have moved all events of one."""
         while left:
             step = left.popleft()
             with database.begin() as connection:
@@ -89,7 +89,7 @@ def carry_out(
         error.hint = "; ".join(filter(None, (_done(moved, act_id) if moved else "", error.hint)))
         raise
     except KeyboardInterrupt:
-        # The batch under way may have been committed: its ids are in the audit, not here.
+        # The last batch may have been committed: its ids are then in the audit, and not in `moved`.
         raise KeyboardInterrupt(f"interrupted in a batch: {_done(moved, act_id)}") from None
     return Outcome(moved, act_id if moved else None, bool(left), count - len(left))
 

@@ -1,11 +1,14 @@
 """`failed show`: an event, its source row and its document side by side."""
 
+from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from outboxctl.core.operator.failed import Event
 from outboxctl.domain.errors import UnreachableError
-from outboxctl.operations.failed.difference import FieldDifference, differences
+from outboxctl.domain.json_equality import same_json_types
 from outboxctl.settings import Settings
 from outboxctl.sink.index import document as documents
 from outboxctl.sink.transport.open import connect
@@ -13,12 +16,50 @@ from outboxctl.sink.transport.open import connect
 PATIENCE = 5.0  # seconds for the sink: the rest is worth showing without it
 
 
+class FieldDifferenceKind(StrEnum):
+    """What is wrong with a field of the document."""
+
+    MISSING = "missing"
+    DIFFERS = "differs"
+    ONLY_THERE = "only there"
+
+
+@dataclass(frozen=True)
+class FieldDifference:
+    """One field that differs; None for a side without the field."""
+
+    field: str
+    kind: FieldDifferenceKind
+    source: Any
+    document: Any
+
+
+def differences(
+    source: Mapping[str, Any] | None, document: Mapping[str, Any] | None
+) -> list[FieldDifference]:
+    """The fields that differ, in the source row's order; a side that is not there has no fields."""
+    here, there = source or {}, document or {}
+    kinds = {name: _kind(name, here, there) for name in dict.fromkeys((*here, *there))}
+    return [
+        FieldDifference(name, kind, here.get(name), there.get(name)) for name, kind in kinds.items() if kind
+    ]
+
+
+def _kind(name: str, here: Mapping[str, Any], there: Mapping[str, Any]) -> FieldDifferenceKind | None:
+    if name not in there:
+        return FieldDifferenceKind.MISSING
+    if name not in here:
+        return FieldDifferenceKind.ONLY_THERE
+    same = here[name] == there[name] and same_json_types(here[name], there[name])
+    return None if same else FieldDifferenceKind.DIFFERS
+
+
 @dataclass(frozen=True)
 class Inspection:
-    """`event` and `source` by column; `document` is None where there is none or `sink_error` says why.
+    """`event` and `source` by column; `document` is None where there is none, or `sink_error` holds why.
 
-    `fingerprint` is that of its error, as `Event` has it. `last_replayed_logged_in_as` is, beside
-    `last_replayed_by`, the database's word for who it was.
+    `fingerprint` is that of its error, as in `Event`. `last_replayed_logged_in_as` is the database login of
+    the person in `last_replayed_by`.
     """
 
     event: dict[str, Any]
@@ -32,20 +73,13 @@ class Inspection:
 
 
 def inspect(event: Event, settings: Settings, *, replayed_as: str | None = None) -> Inspection:
-    """Look the event's document up in the index; a sink that is away is said, not raised."""
+    """Read the event's document from the index; an unreachable sink is reported in the result."""
     document, error = None, None
     try:
-        document = _document(event.document_id, settings)
+        with closing(connect(settings, connections=1, timeout=PATIENCE)) as client:
+            document = documents.get(client, settings.elastic_index, event.document_id)
     except UnreachableError as unreachable:
         error = str(unreachable)
     differing = None if error else differences(event.source, document.body if document else None)
-    found = (event.row, event.fingerprint, event.source, event.document_id)
-    return Inspection(*found, document, error, differing, replayed_as)
-
-
-def _document(id_: str, settings: Settings) -> documents.StoredDocument | None:
-    client = connect(settings, connections=1, timeout=PATIENCE)
-    try:
-        return documents.get(client, settings.elastic_index, id_)
-    finally:
-        client.close()
+    columns = (event.row, event.fingerprint, event.source, event.document_id)
+    return Inspection(*columns, document, error, differing, replayed_as)

@@ -1,1 +1,1 @@
-"""A new index behind the alias, filled while live events flow."""
+"""`rebuild`: fills a new index behind the alias while workers deliver, and swaps."""

@@ -1,11 +1,12 @@
-"""What a rebuild is given, and what it says of itself."""
+"""What a rebuild works with, and its report."""
 
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from outboxctl.core.operator import rebuilds
 from outboxctl.core.operator.rebuilds import Rebuild
 
 if TYPE_CHECKING:
@@ -25,19 +26,19 @@ class Refused:
 
 
 class DocumentsRefusedError(Exception):
-    """The new index refuses documents, and nobody said that it may."""
+    """The new index refuses documents, without `--allow-failures`."""
 
 
-class RebuildInterrupted(Exception):  # noqa: N818 - no error: somebody asked for it
-    """Asked to stop: what is done is saved."""
+class RebuildInterrupted(Exception):  # noqa: N818 - no error: a person stopped it
+    """Stopped on request: what is done is saved."""
 
 
 @dataclass(frozen=True)
 class Tools:
     """What every phase works with. `held` is the connection whose transaction holds the lock.
 
-    `size`: documents a page and a bulk request. `patience`: seconds that the sink may be away.
-    `refused` collects by document id, over all phases of this process.
+    `size`: documents a page and a bulk request. `patience`: seconds that the sink may be unreachable.
+    `refused` collects documents by id, over all phases of this process.
     """
 
     db: "Database"
@@ -50,6 +51,11 @@ class Tools:
     say: Callable[[str], object] = lambda _: None
     advance: Callable[[int], object] = lambda _: None
     refused: dict[str, Refused] = field(default_factory=dict)
+
+    def save(self, rebuild: Rebuild, *moment: Any, **values: Any) -> Rebuild:
+        """`rebuilds.save` in a transaction of its own."""
+        with self.db.begin() as connection:
+            return rebuilds.save(connection, rebuild, *moment, **values)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What each phase does. All can be done again from the start: a killed rebuild does."""
+"""What each phase does. Each can be repeated from its start, as a rebuild that was killed does."""
 
 from contextlib import suppress
 from datetime import timedelta
@@ -8,44 +8,41 @@ from outboxctl.core.documents import source_rows
 from outboxctl.core.operator import rebuilds
 from outboxctl.core.operator.rebuilds import ENDING, SWAPPING, Rebuild, RebuildPhase
 from outboxctl.domain.errors import OutboxctlError, UnreachableError, UsageError
-from outboxctl.operations.rebuild.filling import fill
-from outboxctl.operations.rebuild.healing import heal
+from outboxctl.operations.rebuild.filling import fill, heal
 from outboxctl.operations.rebuild.model import RebuildInterrupted, Tools
 from outboxctl.operations.rebuild.sending import Sender, collect
 from outboxctl.sink.index import alias, lifecycle
 
 ROUNDS = 5  # of catching up before the swap, at most
 SHORT = 3.0  # seconds: what came in during so short a round can wait for the one after the swap
-# A claim marks its event when its transaction starts, and is seen when it commits: at most 30 s later.
+# A claim marks its event when its transaction starts, and is visible when it commits: at most 30 s later.
 OVERLAP = timedelta(seconds=60)
-# A worker held up may write an entity that was deleted meanwhile: the old index has tombstones
-# against it (index.gc_deletes), and the new one needs them too.
+# A delayed worker may write an entity that was deleted meanwhile. The old index refuses that by its
+# tombstones (index.gc_deletes), so the new one needs them, too.
 TOMBSTONES = timedelta(hours=1)
 
 
 def create(tools: Tools, rebuild: Rebuild) -> Rebuild:
-    """The new index, quick to fill."""
+    """Create the new index, with settings for fast filling."""
     lifecycle.create(tools.client, rebuild.new_index, rebuild.body, rebuild.id)
-    with tools.db.begin() as connection:
-        return rebuilds.save(connection, rebuild, phase=RebuildPhase.FILL)
+    return tools.save(rebuild, phase=RebuildPhase.FILL)
 
 
 def catch_up(tools: Tools, rebuild: Rebuild) -> Rebuild:
-    """What changed while the index was filled; and while that was sent, until a round is short."""
+    """Send what changed while the index was filled, and then while that was sent, until a round is short."""
     for _ in range(ROUNDS):
         began = monotonic()
         rebuild = follow(tools, rebuild)
         if monotonic() - began < SHORT:
             break
-    with tools.db.begin() as connection:
-        return rebuilds.save(connection, rebuild, phase=RebuildPhase.SWAP)
+    return tools.save(rebuild, phase=RebuildPhase.SWAP)
 
 
 def follow(tools: Tools, rebuild: Rebuild) -> Rebuild:
     """One round: the entities of all events written or moved since the last, as they are now.
 
-    So every event that went to the other index is made up for, whatever it did: a row that is gone
-    becomes a delete at its newest version, and so a tombstone.
+    So each event that was delivered to the other index is repeated in this one: a row that is gone becomes a
+    delete at its newest version, and so a tombstone.
     """
     fresh = rebuild.action == "rebuild" and rebuild.caught_up_to == rebuild.started_at
     since = rebuild.caught_up_to - OVERLAP
@@ -60,17 +57,15 @@ def follow(tools: Tools, rebuild: Rebuild) -> Rebuild:
             refused += collect(tools, sender.send(entities), tolerant=tolerant)
             sent += len(entities)
     counts = {"caught_up": rebuild.caught_up + sent - refused, "refused": rebuild.refused + refused}
-    with tools.db.begin() as connection:
-        return rebuilds.save(connection, rebuild, caught_up_to=moment, **counts)
+    return tools.save(rebuild, caught_up_to=moment, **counts)
 
 
 def swap(tools: Tools, rebuild: Rebuild) -> Rebuild:
-    """The alias leads to the new index from one moment to the next; audited."""
+    """Move the alias to the new index in one request; audited."""
     if rebuild.action == "rebuild":
         lifecycle.make_ready(tools.client, rebuild.new_index, rebuild.body["settings"])
     if rebuild.swapped_at is None:
-        with tools.db.begin() as connection:
-            rebuild = rebuilds.save(connection, rebuild, SWAPPING)
+        rebuild = tools.save(rebuild, SWAPPING)
     home = alias.look(tools.client, rebuild.alias)
     if home.index != rebuild.new_index:
         _swap(tools, rebuild, home)
@@ -102,15 +97,14 @@ def _swap(tools: Tools, rebuild: Rebuild, home: alias.Home) -> None:
 
 
 def reconcile(tools: Tools, rebuild: Rebuild) -> Rebuild:
-    """What still went to the old index around the swap; then the rebuild is done.
+    """Send what was still delivered to the old index around the swap; then the rebuild is done.
 
-    One round is enough: whatever went there was committed before the swap, and is read now.
+    One round is enough: whatever was delivered there was committed before the swap, and is read now.
     """
     rebuild = follow(tools, rebuild)
     healed = heal(tools, rebuild.new_index)
     ending = {"phase": RebuildPhase.DONE, "healed": rebuild.healed + healed, "kept_index": rebuild.old_index}
-    with tools.db.begin() as connection:
-        return rebuilds.save(connection, rebuild, ENDING, **ending)
+    return tools.save(rebuild, ENDING, **ending)
 
 
 STEPS = {

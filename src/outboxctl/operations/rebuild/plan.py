@@ -1,20 +1,25 @@
-"""What a rebuild, a rollback or a cleanup would do: read, not done."""
+"""What a rebuild or a rollback would do; nothing is changed."""
 
+import json
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from outboxctl.core.documents import source_rows
 from outboxctl.core.operator import rebuilds
 from outboxctl.core.operator.rebuilds import Rebuild, RebuildPhase
 from outboxctl.domain.errors import UsageError
+from outboxctl.domain.printable import SURROGATE
 from outboxctl.sink.index import alias, lifecycle
+from outboxctl.sink.index.index_setup import MAPPING
 
 if TYPE_CHECKING:
     from outboxctl.core.database import Connection
     from outboxctl.sink.transport.client import Client
 
-Part = dict[str, Any] | None
 LONGEST_NAME = 255  # bytes, of an index
+PARTS = {"mappings", "settings"}  # of the body that creates an index
+Part = dict[str, Any] | None
 
 
 @dataclass(frozen=True)
@@ -46,17 +51,12 @@ class RebuildPlan:
 
 
 def plan(
-    connection: "Connection",
-    client: "Client",
-    name: str,
-    *,
-    mappings: dict[str, Any] | None = None,
-    settings: dict[str, Any] | None = None,
+    connection: "Connection", client: "Client", name: str, *, mappings: Part = None, settings: Part = None
 ) -> RebuildPlan:
     """A new index for `name`, or the interrupted rebuild that goes on.
 
-    `mappings` and `settings` change what is kept of the old index. UsageError if `name` is not one
-    index, or if they are given to a rebuild whose index is there already.
+    `mappings` and `settings` change what is kept of the old index. Raises UsageError if `name` is not one
+    index, or if the interrupted rebuild has made its index with others.
     """
     open_row = rebuilds.active_rebuild(connection, name)
     home = alias.look(client, name, besides=open_row.unfinished if open_row else None)
@@ -67,12 +67,11 @@ def plan(
                 f"a rebuild of {name} was interrupted: its new index has its mapping already",
                 hint="`outboxctl rebuild` goes on with it, `outboxctl rebuild --abort` ends it",
             )
-        return _of(open_row, home, entities)
+        return _going_on(open_row, home, entities)
     old_index, new_index = alias.new_names(client, home)
     if len(new_index.encode()) > LONGEST_NAME:
         raise UsageError(f"{new_index} is too long for an index name", hint="choose a shorter ELASTIC_INDEX")
-    body = lifecycle.body(home, mappings, settings)
-    names = sorted(home.aliases)
+    body, names = lifecycle.body(home, mappings, settings), sorted(home.aliases)
     return RebuildPlan(
         "rebuild", name, old_index, new_index, home.concrete, home.documents, entities, names, body=body
     )
@@ -81,11 +80,11 @@ def plan(
 def plan_rollback(connection: "Connection", client: "Client", name: str) -> RebuildPlan:
     """Back to the index that is kept, or the interrupted rollback that goes on.
 
-    UsageError if there is none, or a rebuild is under way.
+    Raises UsageError if there is none, or a rebuild is under way.
     """
     open_row = rebuilds.active_rebuild(connection, name)
     if open_row and open_row.action == "rollback":
-        return _of(open_row, alias.look(client, name), source_rows.count(connection))
+        return _going_on(open_row, alias.look(client, name), source_rows.count(connection))
     if open_row:
         raise UsageError(
             f"a rebuild of {name} is under way: it is not rolled back but ended",
@@ -109,25 +108,50 @@ def last_done(connection: "Connection", name: str) -> Rebuild | None:
 
 
 def _other(row: Rebuild, mappings: Part, settings: Part) -> bool:
-    """Whether another body is asked for than that of the interrupted one."""
+    """Whether these are another body than that of the interrupted rebuild."""
     if row.action != "rebuild":
         return bool(mappings or settings)
-    asked = lifecycle.flat(settings or {})
-    return (mappings is not None and mappings != row.body["mappings"]) or asked != {
-        name: row.body["settings"].get(name) for name in asked
-    }
+    request, body = lifecycle.flat(settings or {}), row.body
+    if mappings is not None and mappings != body["mappings"]:
+        return True
+    return request != {name: body["settings"].get(name) for name in request}
 
 
-def _of(row: Rebuild, home: alias.Home, entities: int) -> RebuildPlan:
-    names = sorted(home.aliases)
-    return RebuildPlan(
-        row.action,
-        row.alias,
-        row.old_index,
-        row.new_index,
-        row.concrete,
-        home.documents,
-        entities,
-        names,
-        row,
-    )
+def _going_on(row: Rebuild, home: alias.Home, entities: int) -> RebuildPlan:
+    names = (row.action, row.alias, row.old_index, row.new_index, row.concrete)
+    return RebuildPlan(*names, home.documents, entities, sorted(home.aliases), row)
+
+
+def choose(choice: str) -> tuple[Part, Part]:
+    """The mappings and settings of the new index, None where those of the old index are kept.
+
+    `choice` is `keep`, `default` (the project's mapping) or a JSON file with `mappings`, `settings` or
+    both, as the create-index API takes them. Raises UsageError for anything else.
+    """
+    if choice == "keep":
+        return None, None
+    if choice == "default":
+        return MAPPING, None
+    body = _read(choice)
+    if not isinstance(body, dict) or not body or body.keys() - PARTS:
+        hint = 'it holds {"mappings": {…}, "settings": {…}}, or one of the two'
+        raise UsageError(f"--mapping {choice}: not the body of an index", hint=hint)
+    if not all(isinstance(part, dict) for part in body.values()):
+        raise UsageError(f"--mapping {choice}: mappings and settings are objects")
+    if not isinstance(body.get("mappings", {}).get("_meta", {}), dict):
+        raise UsageError(f"--mapping {choice}: _meta of mappings is no object")
+    return body.get("mappings"), body.get("settings")
+
+
+def _read(path: str) -> Any:
+    try:
+        body = json.loads(Path(path).read_text(encoding="utf-8"))
+        written = json.dumps(body, ensure_ascii=False, allow_nan=False)
+    except OSError as error:
+        hint = "give keep, default or the name of a JSON file"
+        raise UsageError(f"--mapping {path}: {error.strerror or 'cannot be read'}", hint=hint) from None
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"--mapping {path}: not JSON: {error}") from None
+    if "\\u0000" in written or SURROGATE.search(written):
+        raise UsageError(f"--mapping {path}: holds a NUL or half a character, which no database keeps")
+    return body

@@ -1,4 +1,4 @@
-"""Carrying a plan out, or on: one at a time for an alias, phase by phase."""
+"""Carrying out a plan, or going on with it: one process at a time for an alias, phase by phase."""
 
 from contextlib import contextmanager
 from time import monotonic
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from outboxctl.core.database import Connection, Database
 
 
-SAYS = {
+PROGRESS = {
     RebuildPhase.CREATE: "Creating {new}",
     RebuildPhase.FILL: "Filling {new}",
     RebuildPhase.CATCH_UP: "Catching {new} up with the events since",
@@ -35,7 +35,7 @@ SAYS = {
 
 @contextmanager
 def alone(db: "Database", alias: str) -> "Iterator[Connection]":
-    """The right to work on `alias`, until the end; UsageError if another process has it."""
+    """Hold the lock of `alias` in a transaction; raises UsageError if another process holds it."""
     with db.begin() as held:
         if not rebuilds.lock(held, alias):
             raise UsageError(
@@ -49,9 +49,9 @@ def apply(
 ) -> RebuildReport:
     """Carry it out to its end, or to where it stops.
 
-    The report's phase tells: `done`; `aborted` if the new index refused documents (it is deleted,
-    unless `keep_failed`); any other if it was asked to stop. Raises UsageError, with all as it was, if
-    the sink refuses the new index itself; UnreachableError if one side is away for too long: what is
+    The report's phase is `done`; `aborted` if the new index refused documents (it is deleted, unless
+    `keep_failed`); or that in which it was stopped. Raises UsageError if the sink refuses the new index
+    itself: then all is as before. Raises UnreachableError if one side is unreachable for too long: what is
     done is saved.
     """
     began = monotonic()
@@ -74,13 +74,13 @@ def apply(
 
 
 def _open(tools: Tools, plan: RebuildPlan, *, by: str, reason: str, grace_seconds: float) -> Rebuild:
-    """The row to go on with; what was planned must still be so, now that nobody else is at work."""
+    """The row to go on with. Raises UsageError if it is another than at the time of the plan."""
     with tools.db.begin() as connection:
-        found = rebuilds.active_rebuild(connection, plan.alias)
-        if (found and found.id) != (plan.under_way and plan.under_way.id):
-            raise UsageError(f"another rebuild of {plan.alias} came in between", hint="look again")
-        if found:
-            return found
+        active = rebuilds.active_rebuild(connection, plan.alias)
+        if (active and active.id) != (plan.under_way and plan.under_way.id):
+            raise UsageError(f"another rebuild of {plan.alias} came in between", hint="run it again")
+        if active:
+            return active
         rollback = plan.action == "rollback"
         last = last_done(connection, plan.alias) if rollback else None
         return rebuilds.begin(
@@ -104,7 +104,7 @@ def _go_on(tools: Tools, row: Rebuild) -> None:
         rebuilds.still_locked(tools.held)
         if tools.stop.is_set():
             raise RebuildInterrupted
-        tools.say(SAYS[RebuildPhase(row.phase)].format(new=row.new_index, alias=row.alias))
+        tools.say(PROGRESS[RebuildPhase(row.phase)].format(new=row.new_index, alias=row.alias))
         row = STEPS[RebuildPhase(row.phase)](tools, row)
 
 

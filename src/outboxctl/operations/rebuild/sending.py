@@ -1,4 +1,4 @@
-"""Entities to the index that is being made: each is written, or refused for good."""
+"""Sending entities to the new index: each is written, or refused for good."""
 
 from collections.abc import Callable, Sequence
 from random import Random
@@ -32,16 +32,20 @@ class Sender:
     def send(self, entities: Sequence[SourceEntity]) -> list[Refused]:
         """Write all entities; returns those refused.
 
-        While the sink is away it is tried again. Raises UnreachableError once it was for longer than
-        `patience`, Interrupted when asked to stop meanwhile.
+        Tries again while the sink is unreachable. Raises UnreachableError once that lasts longer than
+        `patience`, RebuildInterrupted when stopped meanwhile.
         """
         actions, refused = prepare(entities)
         began, failed = self._clock(), 0
         while actions:
             findings = self._sink.deliver(actions, deadline=Deadline.within(LONGEST)).findings
-            told = list(zip(actions, findings, strict=True))
-            refused += [_refusal(a, f) for a, f in told if f and f.verdict is Verdict.FAIL]
-            again = [(a, f) for a, f in told if not f or f.verdict not in (Verdict.DONE, Verdict.FAIL)]
+            answers = list(zip(actions, findings, strict=True))
+            refused += [
+                Refused(action.id, str(finding.reason), finding.error)
+                for action, finding in answers
+                if finding and finding.verdict is Verdict.FAIL
+            ]
+            again = [(a, f) for a, f in answers if not f or f.verdict not in (Verdict.DONE, Verdict.FAIL)]
             if len(again) < len(actions):
                 began, failed = self._clock(), 0
             failed += 1
@@ -62,12 +66,12 @@ class Sender:
             raise RebuildInterrupted
 
     def _pause(self, finding: Classification | None, failed: int) -> float:
-        asked = min(finding.retry_after, CAP) if finding else 0.0
-        return max(asked, delay(failed, base=BASE, cap=CAP, rng=self._rng))
+        requested = min(finding.retry_after, CAP) if finding else 0.0
+        return max(requested, delay(failed, base=BASE, cap=CAP, rng=self._rng))
 
 
 def prepare(entities: Sequence[SourceEntity]) -> tuple[list[BulkAction], list[Refused]]:
-    """What is sent, and what cannot be: an entity without a row is deleted at the newest version known."""
+    """What is sent, and what cannot be; an entity without a row is deleted at its newest known version."""
     actions, refused = [], []
     for entity in entities:
         id_ = f"{entity.entity_type}:{entity.entity_id}"
@@ -81,13 +85,9 @@ def prepare(entities: Sequence[SourceEntity]) -> tuple[list[BulkAction], list[Re
 
 
 def collect(tools: Tools, refused: Sequence[Refused], *, tolerant: bool) -> int:
-    """Remember refused documents; returns how many are new. Raises RefusedError unless `tolerant`."""
+    """Keep refused documents; returns how many are new. Raises DocumentsRefusedError unless `tolerant`."""
     fresh = {each.id: each for each in refused if each.id not in tools.refused}
     tools.refused.update(fresh)
     if fresh and not tolerant:
         raise DocumentsRefusedError
     return len(fresh)
-
-
-def _refusal(action: BulkAction, finding: Classification) -> Refused:
-    return Refused(action.id, str(finding.reason), finding.error)

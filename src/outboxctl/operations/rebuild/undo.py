@@ -1,4 +1,4 @@
-"""Ending a rebuild before its swap, and deleting what was kept long enough."""
+"""Aborting a rebuild before its swap, and deleting indexes whose time to be kept is over."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,9 +15,8 @@ if TYPE_CHECKING:
 
 
 def abort(tools: Tools, rebuild: Rebuild, *, by: str, reason: str) -> list[str]:
-    """As if it had not been: the new index is deleted, the old one takes writes; audited.
+    """Delete the new index, and let the old one take writes; audited. Returns the names of what was deleted.
 
-    Returns the names of what was deleted.
     Raises UsageError if the alias leads to the new index already.
     """
     if alias.look(tools.client, rebuild.alias, besides=rebuild.unfinished).index == rebuild.new_index:
@@ -25,8 +24,7 @@ def abort(tools: Tools, rebuild: Rebuild, *, by: str, reason: str) -> list[str]:
             f"{rebuild.alias} leads to {rebuild.new_index} already",
             hint="`outboxctl rebuild` finishes it, `outboxctl rebuild --rollback` then goes back",
         )
-    with tools.db.begin() as connection:
-        rebuild = rebuilds.save(connection, rebuild, phase=rebuild.phase)  # still ours
+    rebuild = tools.save(rebuild, phase=rebuild.phase)  # raises if it has ended
     deleted = condemned(tools.client, rebuild)
     if rebuild.concrete and rebuild.swapped_at:
         lifecycle.unblock(tools.client, rebuild.alias)
@@ -41,7 +39,7 @@ def abort(tools: Tools, rebuild: Rebuild, *, by: str, reason: str) -> list[str]:
 
 
 def condemned(client: "Client", rebuild: Rebuild) -> list[str]:
-    """The indexes that an abort deletes: those which bear its mark, so none that is somebody else's."""
+    """The indexes that an abort deletes: those that carry its mark, so none that it did not make."""
     if rebuild.action != "rebuild":
         return []  # a rollback made none
     copy = rebuild.old_index if rebuild.concrete else None  # of the index for which writes were blocked
@@ -51,7 +49,7 @@ def condemned(client: "Client", rebuild: Rebuild) -> list[str]:
 
 @dataclass(frozen=True)
 class Cleanup:
-    """What was kept long enough: the indexes to delete, those to `keep` and why, and those that are gone."""
+    """Kept indexes whose time is over: those to delete, those to `keep` and why, and those that are gone."""
 
     delete: list[Rebuild]
     keep: dict[str, str]
@@ -73,9 +71,9 @@ def plan_cleanup(client: "Client", overdue: Sequence[Rebuild]) -> Cleanup:
 
 
 def _needed(client: "Client", name: str, owner: str) -> str:
-    """Why an index is not to be deleted, or nothing."""
+    """Why an index is not to be deleted; empty if it is."""
     if not lifecycle.owned(client, name, owner):
-        return "it does not bear the mark of its rebuild: delete it yourself if nobody needs it"
+        return "it does not carry the mark of its rebuild: delete it yourself if it is not needed"
     used = lifecycle.uses(client, name)
     return f"it is in use, as {', '.join(used)}" if used else ""
 

@@ -1,1 +1,1 @@
-"""The overview of an outbox that `report` and `top` show, and the templates of pages."""
+"""The overview that `report` and `top` show; SVG and the templates of pages."""

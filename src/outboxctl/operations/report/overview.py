@@ -1,4 +1,4 @@
-"""Everything that a report shows of an outbox, read part by part: what cannot be had costs nothing else."""
+"""Everything that a report shows of an outbox, read part by part: one that fails costs no other."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
@@ -40,7 +40,7 @@ Part = TypeVar("Part")
 
 @dataclass(frozen=True)
 class LimitExceeded:
-    """A figure beyond its limit: what it means, the limit in words, and the command that tells more."""
+    """A figure beyond its limit: what it means, the limit in words, and the command that shows more."""
 
     name: str
     said: str
@@ -50,10 +50,11 @@ class LimitExceeded:
 
 @dataclass
 class Overview:
-    """What `report` shows; what could not be read is None, and why stands in `missing` by what it is.
+    """What `report` shows; a part that could not be read is None, and `missing` holds why, by its name.
 
-    `state` is CRITICAL (there are `findings`), UNKNOWN (there are none, but an end is away) or OK.
-    `causes` are the most frequent of `causes_in_all`. `at` is the database's time, ours where it is away.
+    `state` is CRITICAL (there are `findings`), UNKNOWN (there are none, but a side is unreachable) or OK.
+    `causes` are the most frequent of `causes_in_all`. `at` is the database's time, or this machine's where
+    the database is unreachable.
     """
 
     at: datetime
@@ -80,7 +81,7 @@ class Overview:
     drift: Drift | None = None
 
     def read(self, what: str, begin: "Begin", reader: Callable[["Connection"], Part]) -> Part | None:
-        """One part in a transaction of its own; None, and why, where that is not to be had."""
+        """One part, read in a transaction of its own; None where that fails, and `missing` holds why."""
         try:
             with begin() as connection:
                 return reader(connection)
@@ -90,24 +91,24 @@ class Overview:
 
 
 def overview(settings: "Settings", begin: "Begin", shown: Sequence[Mapping[str, Any]]) -> Overview:
-    """Read it all, from either end what is to be had; `shown` are the settings as people may see them.
+    """Read all that can be read from both sides; `shown` are the settings without their secrets.
 
-    `begin` opens a read-only transaction that is given up after a while. Raises UsageError for a
-    damaged schema, a contradicting marker or unusable settings.
+    `begin` opens a read-only transaction with a time limit. Raises UsageError for a damaged schema, a
+    contradicting marker or unusable settings.
     """
     with closing(Database(settings.require_database_url(), connections=1)) as database:
         name = database.name
     addresses = [without_credentials(url) for url in settings.sink_urls]
-    found = Overview(datetime.now(UTC), name, addresses, settings.elastic_index, shown)
+    result = Overview(datetime.now(UTC), name, addresses, settings.elastic_index, shown)
     limits = CheckLimits(settings.sla_oldest_age_seconds)
-    facts = _database(found, begin, limits, settings.max_processing_seconds)
-    _sink(found, begin, settings)
+    facts = _database(result, begin, limits, settings.max_processing_seconds)
+    _sink(result, begin, settings)
     if facts:
-        found.figures = figures.judge(facts, limits, found.drift)
-        found.findings = [_finding(figure) for figure in found.figures if not figure.well]
-    away = {"database", "sink"} & set(found.missing)
-    found.state = "CRITICAL" if found.findings else "UNKNOWN" if away else "OK"
-    return found
+        result.figures = figures.judge(facts, limits, result.drift)
+        result.findings = [_finding(figure) for figure in result.figures if not figure.well]
+    unreachable = {"database", "sink"} & set(result.missing)
+    result.state = "CRITICAL" if result.findings else "UNKNOWN" if unreachable else "OK"
+    return result
 
 
 def _finding(figure: CheckedFigure) -> LimitExceeded:
@@ -115,39 +116,41 @@ def _finding(figure: CheckedFigure) -> LimitExceeded:
     return LimitExceeded(figure.name, figure.message, limit, figure.help)
 
 
-def _database(found: Overview, begin: "Begin", limits: CheckLimits, longest: float) -> CheckFacts | None:
+def _database(result: Overview, begin: "Begin", limits: CheckLimits, longest: float) -> CheckFacts | None:
     try:
         with begin() as connection:
-            found.at = workers.clock(connection)
+            result.at = workers.clock(connection)
             facts = figures.read(connection, limits, max_processing=longest)
-            found.postgres = server(connection).version
+            result.postgres = server(connection).version
     except UsageError:
         raise
     except OutboxctlError as error:
-        found.missing["database"] = str(error)
+        result.missing["database"] = str(error)
         return None
-    found.standing = facts.standing
-    found.delivered = found.read("delivered", begin, delivered.delivered)
-    found.pending_by_age = found.read("pending_by_age", begin, counts.pending_by_age)
-    found.retries = found.read("retries", begin, counts.retries)
-    found.stuck = found.read("stuck", begin, lambda c: snapshot.stuck(c, limit=ROWS, max_processing=longest))
-    found.acts = found.read("acts", begin, lambda c: audit.recent_acts(c, limit=ROWS))
-    causes = found.read("causes", begin, lambda c: failed.failed_groups(c, Selection()))
+    result.standing = facts.standing
+    result.delivered = result.read("delivered", begin, delivered.delivered)
+    result.pending_by_age = result.read("pending_by_age", begin, counts.pending_by_age)
+    result.retries = result.read("retries", begin, counts.retries)
+    result.stuck = result.read(
+        "stuck", begin, lambda c: snapshot.stuck(c, limit=ROWS, max_processing=longest)
+    )
+    result.acts = result.read("acts", begin, lambda c: audit.recent_acts(c, limit=ROWS))
+    causes = result.read("causes", begin, lambda c: failed.failed_groups(c, Selection()))
     if causes is not None:
-        found.causes, found.causes_in_all = causes[:CAUSES], len(causes)
+        result.causes, result.causes_in_all = causes[:CAUSES], len(causes)
     return facts
 
 
-def _sink(found: Overview, begin: "Begin", settings: "Settings") -> None:
+def _sink(result: Overview, begin: "Begin", settings: "Settings") -> None:
     with closing(connect(settings, connections=1, timeout=PATIENCE)) as client:
         try:
-            answering = shaped(lambda: product(client))
+            facts = shaped(lambda: product(client))
         except OutboxctlError as error:
-            found.missing["sink"] = str(error)
+            result.missing["sink"] = str(error)
             return
-        found.product = f"{answering.name} {answering.number}".strip()
-        if found.standing:
+        result.product = f"{facts.name} {facts.number}".strip()
+        if result.standing:
             try:
-                found.drift = drift(begin, client, settings.elastic_index, SAMPLE)
+                result.drift = drift(begin, client, settings.elastic_index, SAMPLE)
             except OutboxctlError as error:
-                found.missing["drift"] = str(error)
+                result.missing["drift"] = str(error)

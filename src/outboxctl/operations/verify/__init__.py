@@ -1,1 +1,1 @@
-"""Does the index say what the database says? Compared by entity, and healed by ordinary events."""
+"""`verify`: compares the index with the source rows, entity by entity; repairs by ordinary events."""

@@ -1,7 +1,7 @@
-"""Buckets: the whole space of keys in ranges of a few thousand rows each; pure.
+"""Buckets: all possible keys in ranges of a few thousand rows each; pure.
 
-Every document with both key fields falls into exactly one range, in the order of their bytes, as the
-index keeps it, so an extra one cannot hide between two of them.
+Every document with both key fields falls into exactly one range, in the order of their bytes, which is that
+of the index: so an extra document between two rows is read, too.
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,7 +14,7 @@ from outboxctl.operations.verify.model import sayable
 NIL, LAST = str(UUID(int=0)), str(UUID(int=2**128 - 1))
 ROWS = 4_000  # of 600 bytes: some 15 MB of memory a bucket
 BYTES = 4_000_000  # of rows a bucket, where they are wider than a kilobyte
-LEAST = 50  # rows a bucket, however wide
+LEAST = 50  # rows a bucket at least, however wide they are
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Bucket:
 
 
 def rows_a_bucket(width: int) -> int:
-    """How many rows of so many bytes on average to take at a time."""
+    """Rows a bucket, for rows of `width` bytes on average."""
     return max(LEAST, min(ROWS, BYTES // max(1, width)))
 
 

@@ -1,27 +1,32 @@
-"""Comparing both sides bucket by bucket, with flat memory: what differs there is only in doubt.
+"""Comparing both sides bucket by bucket, with flat memory: what differs there is only suspect.
 
-Both sides move while they are read. So whatever differs is read again by id, on both sides, with the
-events under way for it, and judged by that alone.
+Both sides change while they are read. So each suspect is read again by id, on both sides, with the events in
+flight for it, and judged by that alone.
 """
 
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import closing
+from concurrent.futures import Future
+from contextlib import closing, contextmanager
 from itertools import islice
-from threading import Event
+from queue import SimpleQueue
+from threading import Event, Thread
+from typing import TypeVar
 
 from outboxctl.core.database import Database
 from outboxctl.core.documents import entities
 from outboxctl.domain.errors import UsageError
 from outboxctl.operations.verify.buckets import LEAST, Bucket, buckets, rows_a_bucket
-from outboxctl.operations.verify.judge import differs
+from outboxctl.operations.verify.judge import Review, Suspect, differs
 from outboxctl.operations.verify.model import Census, Difference, key_of
-from outboxctl.operations.verify.read_ahead import LANES, in_lanes
-from outboxctl.operations.verify.review import Doubt, Review
 from outboxctl.sink.index.scan import Reader, ScannedDocument
 
+T = TypeVar("T")
+R = TypeVar("R")
+LANES = 2  # threads that compare buckets
 CONNECTIONS = LANES + 1  # that a comparison takes from the database's pool
 REVIEWED = 2_000  # entities read by id at once, at most: no more than a bucket's rows
-HELD = 10_000  # doubts of one bucket in memory
+HELD = 10_000  # suspects of one bucket in memory
 
 
 def compare(
@@ -33,12 +38,11 @@ def compare(
     advance: Callable[[int], object] = lambda _: None,
     stop: Event | None = None,
 ) -> Iterator[Difference]:
-    """Yield each entity that differs, once, as soon as it is known; what is in flight is marked so.
+    """Yield each entity that differs, once, as soon as it is known; those with an event in flight are marked.
 
-    Any index name will do. `database` needs CONNECTIONS connections. Without `content` versions alone
-    are compared. `census` counts what was gone through, `advance` is told of the rows that were; once
-    `stop` is set no further bucket is begun.
-    Raises UsageError for an index that cannot be compared, UnreachableError if a side is away.
+    `database` needs CONNECTIONS connections. Without `content` versions alone are compared. `census` counts
+    what was read, `advance` is called with the rows of each bucket; after `stop` no bucket is begun.
+    Raises UsageError for an index that cannot be compared, UnreachableError for an unreachable side.
     """
     if content and reader.shape.no_content:
         raise UsageError(
@@ -46,10 +50,10 @@ def compare(
             hint="compare versions alone: --versions-only",
         )
     reader.refresh()
-    one = Comparison(database, reader, content=content, census=census or Census())
-    doubts = one.doubts(advance, stop or Event())
+    comparison = Comparison(database, reader, content=content, census=census or Census())
+    suspects = comparison.suspects(advance, stop or Event())
     review = Review(database, reader, content=content)
-    while some := list(islice(doubts, min(REVIEWED, one.size))):
+    while some := list(islice(suspects, min(REVIEWED, comparison.size))):
         yield from review.of(some)
 
 
@@ -62,38 +66,38 @@ class Comparison:
         with database.begin() as connection:
             self.size = rows_a_bucket(entities.bytes_a_row(connection))
 
-    def doubts(self, advance: Callable[[int], object], stop: Event) -> Iterator[Doubt]:
-        """What does not agree at first sight, over all buckets and the documents that belong to none."""
+    def suspects(self, advance: Callable[[int], object], stop: Event) -> Iterator[Suspect]:
+        """What differs at the first reading, in all buckets and among the documents that belong to none."""
         with in_lanes(self._examine, self._plan()) as examined:
-            for bucket, (census, found) in examined:
-                yield from found
+            for bucket, (census, suspects) in examined:
+                yield from suspects
                 self._census.add(census)
                 advance(bucket.rows)
                 if stop.is_set():
                     return
         for page in self._reader.strays():
             self._census.documents += len(page)
-            yield from (Doubt(document.id, misplaced=True) for document in page)
+            yield from (Suspect(document.id, misplaced=True) for document in page)
 
     def _plan(self) -> list[Bucket]:
         with self._database.begin() as connection:
             return list(buckets(entities.spread(connection, self.size), self.size))
 
-    def _examine(self, bucket: Bucket) -> tuple[Census, Iterable[Doubt]]:
-        """A bucket's doubts, and what is gone through while they are found.
+    def _examine(self, bucket: Bucket) -> tuple[Census, Iterable[Suspect]]:
+        """A bucket's suspects, and counts of what was read.
 
-        They are found at once. A bucket that has too many to be held is read again when it is its turn:
-        a repair of those before may take longer than a point in time is kept.
+        A bucket with too many suspects to hold is read again when its turn comes: the repair of those before
+        it may take longer than the engine keeps a point in time.
         """
         census = Census(buckets=1)
-        with closing(self._doubts_of(bucket, census)) as doubts:
-            found = list(islice(doubts, HELD))
-        if len(found) < HELD:
-            return census, found
+        with closing(self._suspects_of(bucket, census)) as suspects:
+            held = list(islice(suspects, HELD))
+        if len(held) < HELD:
+            return census, held
         census = Census(buckets=1)
-        return census, self._doubts_of(bucket, census)
+        return census, self._suspects_of(bucket, census)
 
-    def _doubts_of(self, bucket: Bucket, census: Census) -> Generator[Doubt, None, None]:
+    def _suspects_of(self, bucket: Bucket, census: Census) -> Generator[Suspect, None, None]:
         with self._database.begin() as connection:
             rows = {r.id: r for r in entities.rows(connection, bucket.spans, content=self._content)}
         census.rows += len(rows)
@@ -103,10 +107,48 @@ class Comparison:
             for document in page:
                 row = rows.pop(document.id, None)
                 if row is None or differs(row, document):
-                    yield _doubt(bucket, document)
-        yield from map(Doubt, rows)
+                    yield _suspect(bucket, document)
+        yield from map(Suspect, rows)
 
 
-def _doubt(bucket: Bucket, document: ScannedDocument) -> Doubt:
+def _suspect(bucket: Bucket, document: ScannedDocument) -> Suspect:
     key = key_of(document.id)
-    return Doubt(document.id, misplaced=key is None or not bucket.holds(key))
+    return Suspect(document.id, misplaced=key is None or not bucket.holds(key))
+
+
+@contextmanager
+def in_lanes(work: Callable[[T], R], items: Iterable[T]) -> Iterator[Iterator[tuple[T, R]]]:
+    """Yield an iterator of each item with its result; at most LANES + 1 results are held or under way.
+
+    What `work` raises is raised where its result is taken. Leaving early waits for no thread: a side may
+    hang, and ^C must end it. So the threads are daemons, which those of an executor are not.
+    """
+    queue: SimpleQueue[tuple[T, Future[R]] | None] = SimpleQueue()
+    for _ in range(LANES):
+        Thread(target=_lane, args=(work, queue), name="compare", daemon=True).start()
+    try:
+        yield _in_order(queue, items)
+    finally:
+        for _ in range(LANES):
+            queue.put(None)
+
+
+def _lane(work: Callable[[T], R], queue: "SimpleQueue[tuple[T, Future[R]] | None]") -> None:
+    while task := queue.get():
+        item, future = task
+        try:
+            future.set_result(work(item))
+        except BaseException as error:
+            future.set_exception(error)
+
+
+def _in_order(queue: "SimpleQueue[tuple[T, Future[R]] | None]", items: Iterable[T]) -> Iterator[tuple[T, R]]:
+    under_way: deque[tuple[T, Future[R]]] = deque()
+    for item in items:
+        under_way.append((item, Future()))
+        queue.put(under_way[-1])
+        if len(under_way) > LANES:
+            first, future = under_way.popleft()
+            yield first, future.result()
+    for first, future in under_way:
+        yield first, future.result()

@@ -1,9 +1,16 @@
-"""What is true of an entity in doubt, from looks at both sides by id; pure."""
+"""Whether an entity differs: the rules, which are pure, and the second reading of suspects by id."""
 
+from collections.abc import Iterable, Iterator, Sequence
+from json import loads
+from typing import Any, NamedTuple
+
+from outboxctl.core.database import Database
+from outboxctl.core.documents import entities
 from outboxctl.core.documents.entities import EntityStates, SourceRow
-from outboxctl.operations.verify.equality import same
-from outboxctl.operations.verify.model import Difference, DifferenceKind
-from outboxctl.sink.index.scan import ScannedDocument
+from outboxctl.domain.json_equality import same_json_types
+from outboxctl.operations.verify.model import Difference, DifferenceKind, key_of, sayable
+from outboxctl.sink.index.scan import Reader, ScannedDocument
+from outboxctl.sink.index.shape import too_deep
 
 
 def judge(
@@ -11,28 +18,20 @@ def judge(
 ) -> Difference | None:
     """How an entity differs, None if it does not.
 
-    `document` was read after `before` and before `after`. If no event was under way at either, and the
-    row is still the same, then whatever the row says was delivered before the document was read.
+    `document` was read after `before` and before `after`. If no event was in flight at either, and the row is
+    still the same, then what the row holds was delivered before the document was read.
     """
     row = before.rows.get(id_)
     kind = differs(row, document)
     if kind is None:
         return None
-    moving = id_ in before.in_flight or id_ in after.in_flight or row != after.rows.get(id_)
-    seen = document or ScannedDocument(id_, 0, None)
-    return Difference(
-        kind,
-        id_,
-        row and row.version,
-        document and document.version,
-        moving,
-        seen.seq_no,
-        seen.primary_term,
-    )
+    in_flight = id_ in before.in_flight or id_ in after.in_flight or row != after.rows.get(id_)
+    fence = (document.seq_no, document.primary_term) if document else (None, None)
+    return Difference(kind, id_, row and row.version, document and document.version, in_flight, *fence)
 
 
 def differs(row: SourceRow | None, document: ScannedDocument | None) -> DifferenceKind | None:
-    """How a document differs from its row, None if it does not; bodies count where both are at hand."""
+    """How a document differs from its row, None if it does not; bodies are compared where both were read."""
     if row is None:
         return None if document is None else DifferenceKind.EXTRA
     if document is None:
@@ -44,3 +43,79 @@ def differs(row: SourceRow | None, document: ScannedDocument | None) -> Differen
     if row.document is None or document.source is None:
         return None
     return None if same(document.source, row.document) else DifferenceKind.ALTERED
+
+
+NESTED_OR_BOOL = {bool, dict, list}  # types for which equality does not suffice: True == 1
+
+
+def same(document: Any, text: str) -> bool:
+    """Whether a parsed document has the content of a JSON text, whatever the order of keys.
+
+    Numbers are compared by value (1 is 1.0, as JSON has one kind of number), but true is not 1.
+    Raises UsageError for a document that is nested too deeply.
+    """
+    try:
+        return _same(document, loads(text))
+    except RecursionError:
+        raise too_deep("a row's document") from None
+
+
+def _same(document: Any, expected: Any) -> bool:
+    # Equality alone is quick, and decides nearly all cases.
+    return document == expected and (_plain(document, expected) or same_json_types(document, expected))
+
+
+def _plain(left: Any, right: Any) -> bool:
+    return isinstance(left, dict) and NESTED_OR_BOOL.isdisjoint(map(type, (*left.values(), *right.values())))
+
+
+class Suspect(NamedTuple):
+    """A document's id; `misplaced`: it was found where the id does not belong."""
+
+    id: str
+    misplaced: bool = False
+
+
+class Review:
+    """The second reading of the suspects of one comparison."""
+
+    def __init__(self, database: Database, reader: Reader, *, content: bool) -> None:
+        self._database, self._reader, self._content = database, reader, content
+        self._misplaced: set[int] = set()  # hashes of misplaced ids so far: two ranges may hold the same one
+
+    def of(self, suspects: Sequence[Suspect]) -> Iterator[Difference]:
+        """Yield those that do differ, each once in the comparison."""
+        yield from (
+            Difference(DifferenceKind.MISSING, d.id, None, None) for d in suspects if not sayable(d.id)
+        )
+        suspects = [suspect for suspect in suspects if sayable(suspect.id)]
+        ids = [suspect.id for suspect in suspects]
+        before = self._state(ids)
+        documents = dict(zip(ids, self._reader.get(ids, content=self._content), strict=True))
+        after = self._state(_unsettled(before, documents))
+        for suspect in suspects:
+            difference = judge(suspect.id, before, documents[suspect.id], after)
+            if difference and not self._reported_elsewhere(suspect, before):
+                yield difference
+
+    def _reported_elsewhere(self, suspect: Suspect, state: EntityStates) -> bool:
+        """Whether it is reported by the bucket that holds its row, or was reported before."""
+        if not suspect.misplaced:
+            return False
+        known = hash(suspect.id) in self._misplaced or suspect.id in state.rows
+        self._misplaced.add(hash(suspect.id))
+        return known
+
+    def _state(self, ids: Iterable[str]) -> EntityStates:
+        keys = [key for key in map(key_of, ids) if key]
+        if not keys:
+            return EntityStates({}, set())
+        with self._database.begin() as connection:
+            return entities.state(connection, keys)
+
+
+def _unsettled(state: EntityStates, documents: dict[str, ScannedDocument | None]) -> Iterator[str]:
+    """What differs with no event in flight: for the others the backlog need not be read again."""
+    for id_, document in documents.items():
+        if id_ not in state.in_flight and differs(state.rows.get(id_), document):
+            yield id_

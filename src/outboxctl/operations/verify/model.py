@@ -1,4 +1,4 @@
-"""What a comparison finds: how an entity differs, and where both sides stand."""
+"""What a comparison returns: how an entity differs, and how much was compared."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -23,8 +23,8 @@ class DifferenceKind(StrEnum):
 class Difference:
     """One entity that differs: its document's id, and the versions on both sides (None: not there).
 
-    `in_flight`: an event for it was under way, or its row changed meanwhile, so a worker may just be
-    mending it. `seq_no` and `primary_term` fence a delete of exactly the document that was seen.
+    `in_flight`: an event for it was in flight, or its row changed meanwhile, so a worker may deliver it.
+    `seq_no` and `primary_term` fence a delete of exactly the document that was read.
     """
 
     kind: DifferenceKind
@@ -37,21 +37,21 @@ class Difference:
 
     @property
     def target(self) -> Key | None:
-        """The entity for an event, None where the outbox cannot name it."""
+        """The entity for an event; None where no event can name it."""
         key = key_of(self.id)
         return key if key and len(key.entity_type) <= MAX_TYPE and sayable(self.id) else None
 
 
 @dataclass
 class Census:
-    """What was gone through so far: buckets, and the entities on each side."""
+    """What was read so far: buckets, and the entities on each side."""
 
     buckets: int = 0
     rows: int = 0
     documents: int = 0
 
     def add(self, other: "Census") -> None:
-        """Count the other's in."""
+        """Add the counts of another one."""
         self.buckets += other.buckets
         self.rows += other.rows
         self.documents += other.documents
@@ -89,5 +89,5 @@ def key_of(id_: str) -> Key | None:
 
 
 def sayable(text: str) -> bool:
-    """Whether the sink can be told this text: a database may hold bytes that are no UTF-8."""
+    """Whether the text can be sent as UTF-8: a database may hold bytes that are none."""
     return SURROGATE.search(text) is None

@@ -1,30 +1,97 @@
-"""Healing what differs: ordinary events for all that an event can name, and a fenced removal for the rest.
+"""Repairing what differs: by an ordinary event where one can name the entity, else by a fenced removal.
 
-An event heals only if its row's version is not below what the index holds, so where it is, the row's
-version is raised to that, in the transaction of the event (see ADR 12).
+The sink takes an event only if its row's version is not below what the index holds. Where it is below, the
+row's version is raised in the transaction of the event (ADR 12).
 """
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from itertools import islice
 from threading import Event
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from outboxctl.core.database import Database
 from outboxctl.core.operator import repair
 from outboxctl.core.operator.audit import record
 from outboxctl.core.operator.repair import Enqueued, RepairEntity
 from outboxctl.operations.verify.model import Difference, DifferenceKind
-from outboxctl.operations.verify.repair_actions import HIGHEST, Deed, Repaired, deed, winning
 from outboxctl.sink.index.repair import DocumentVersion, Mender
 from outboxctl.sink.index.reset import reset
 
 if TYPE_CHECKING:
     from outboxctl.core.database import Connection
 
+# An application takes its next version from the row, and at 2^63-1 there is none. A version near to it
+# was written by hand: counting by ones never reaches half of the range.
+HIGHEST = 2**62
 BATCH = 500  # entities a transaction
 Task = tuple[Difference, int]  # and the version that its event must have at least
+
+
+class Deed(StrEnum):
+    """What becomes of a difference; FOREIGN and NONE are left."""
+
+    EVENT = "event"
+    RAISE = "raise"  # an event, and its row's version raised
+    REMOVE = "remove"  # at the sink: no event can name it
+    FREE = "free"  # at the sink, then an event: its row would have to be raised beyond HIGHEST
+    FOREIGN = "foreign"  # as REMOVE, but `--keep-foreign` keeps it
+    NONE = "none"  # no event can name the row
+
+
+@dataclass
+class Repaired:
+    """What a repair did: events written, rows whose version was raised, documents removed at the sink.
+
+    `freed` counts events for which the sink first dropped a version so high that no other fits above it.
+    `left` were not touched: they changed meanwhile, another session held their row, or no event can name
+    them. Of these, `foreign` are documents that `--keep-foreign` keeps, and `too_high` are entities whose
+    version the sink did not drop. `act_id` is empty where nothing was done.
+    """
+
+    act_id: str = field(default_factory=lambda: str(uuid4()))
+    enqueued: int = 0
+    raised: int = 0
+    removed: int = 0
+    freed: int = 0
+    left: int = 0
+    foreign: int = 0
+    too_high: int = 0
+
+
+def deed(difference: Difference, held: int = 0, *, remove_foreign: bool) -> Deed:
+    """What to do about a difference; `held` is the version of the tombstone of a missing document."""
+    if not difference.target:
+        if difference.kind is not DifferenceKind.EXTRA:
+            return Deed.NONE
+        return Deed.REMOVE if remove_foreign else Deed.FOREIGN
+    needed, row = winning(difference, held), difference.source_version
+    if difference.kind is DifferenceKind.EXTRA or (row is not None and row >= needed):
+        return Deed.EVENT
+    return Deed.RAISE if needed <= HIGHEST else Deed.FREE
+
+
+def winning(difference: Difference, held: int = 0) -> int:
+    """The lowest version that the sink takes: with `external_gte` an equal one overwrites."""
+    return max(0, difference.index_version or held)
+
+
+def foresee(differences: Iterable[Difference], *, remove_foreign: bool) -> Repaired:
+    """What a repair would do, as far as that is known without the sink's tombstones."""
+    to_do = Counter(deed(difference, remove_foreign=remove_foreign) for difference in differences)
+    foreign, freed = to_do[Deed.FOREIGN], to_do[Deed.FREE]
+    return Repaired(
+        act_id="",
+        enqueued=to_do[Deed.EVENT] + to_do[Deed.RAISE] + freed,
+        raised=to_do[Deed.RAISE],
+        removed=to_do[Deed.REMOVE],
+        freed=freed,
+        left=to_do[Deed.NONE] + foreign,
+        foreign=foreign,
+    )
 
 
 @dataclass(frozen=True)
@@ -43,7 +110,7 @@ class Repair:
     done: Repaired = field(default_factory=Repaired)
 
     def run(self, differences: Iterable[Difference], *, stop: Event) -> None:
-        """Heal these, none of which is in flight, batch by batch until `stop` is set."""
+        """Repair these, none of which is in flight, batch by batch until `stop` is set."""
         rest = iter(differences)
         while not stop.is_set() and (some := list(islice(rest, BATCH))):
             self.check()
@@ -63,7 +130,7 @@ class Repair:
             return repair.undelivered(connection, self.done.act_id)
 
     def _sorted(self, some: Sequence[Difference]) -> dict[Deed, list[Task]]:
-        """By what is to be done, each with the version that it takes; the sink is asked for tombstones."""
+        """By what is to be done, each with the version that it takes; reads tombstones from the sink."""
         held = self.mender.versions_left(
             [d.id for d in some if d.kind is DifferenceKind.MISSING and d.target]
         )
@@ -79,25 +146,25 @@ class Repair:
         self._count(written)
 
     def _free(self, stuck: Sequence[Task]) -> None:
-        """Have the sink forget versions that leave no room, each with an event at once.
+        """Have the sink drop versions above which no other fits, and write an event for each at once.
 
-        The rows are held meanwhile, and no event is written of one that could not be: a row that is deleted
-        has its delete event after this, and it wins over what the sink then holds.
+        The rows are locked meanwhile, and a row that could not be locked gets no event: a row that is deleted
+        has its delete event after this, and its version is above what the sink then holds.
         """
         with self.database.begin() as connection:
             keys = [difference.target for difference, _ in stuck if difference.target]
             rows = repair.hold(connection, keys)
-            ours = [(d, version) for d, version in stuck if d.id in rows]
-            held = reset(self.mender, [(d.id, _version_in_index(d)) for d, _ in ours], above=HIGHEST)
-            freed = [(d, max(held[d.id], rows[d.id] or 0)) for d, _ in ours if d.id in held]
-            was = {d.id: version for d, version in ours if d.id in held}
+            locked = [(d, version) for d, version in stuck if d.id in rows]
+            held = reset(self.mender, [(d.id, _version_in_index(d)) for d, _ in locked], above=HIGHEST)
+            freed = [(d, max(held[d.id], rows[d.id] or 0)) for d, _ in locked if d.id in held]
+            was = {d.id: version for d, version in locked if d.id in held}
             written = self._written(connection, [], freed, freed=was) if freed else Enqueued([], {})
         self._count(written)
         self.done.freed += len(freed)
-        self.done.too_high += len(ours) - len(freed)
+        self.done.too_high += len(locked) - len(freed)
 
     def _written(
-        self, connection: "Connection", plain: Sequence[Task], raises: Sequence[Task], **told: Any
+        self, connection: "Connection", plain: Sequence[Task], raises: Sequence[Task], **more: Any
     ) -> Enqueued:
         both = [*plain, *raises]
         return repair.enqueue(
@@ -108,7 +175,7 @@ class Repair:
             by=self.by,
             reason=self.reason,
             act_id=self.done.act_id,
-            filters={"index": self.mender.index, **Counter(d.kind.value for d, _ in both), **told},
+            filters={"index": self.mender.index, **Counter(d.kind.value for d, _ in both), **more},
         )
 
     def _count(self, written: Enqueued) -> None:
@@ -117,18 +184,18 @@ class Repair:
         self.done.left -= len(written.ids)
 
     def _remove(self, foreign: Sequence[Difference]) -> None:
-        """Delete what no event can name. The audit row, after the sink's word, holds what is gone."""
-        seen = [DocumentVersion(d.id, d.seq_no or 0, d.primary_term or 0) for d in foreign]
+        """Delete what no event can name. The audit row is written after the sink's answer."""
+        versions = [DocumentVersion(d.id, d.seq_no or 0, d.primary_term or 0) for d in foreign]
         with self.database.begin() as connection:
-            gone = self.mender.remove(seen)
+            gone = self.mender.remove(versions)
             if gone:
-                told = [id_.replace("\x00", "\\x00") for id_ in gone]  # jsonb takes no NUL
+                removed = [id_.replace("\x00", "\\x00") for id_ in gone]  # jsonb takes no NUL
                 record(
                     connection,
                     "repair",
                     by=self.by,
                     reason=self.reason,
-                    filters={"index": self.mender.index, "removed": told},
+                    filters={"index": self.mender.index, "removed": removed},
                     ids=[],
                     affected=len(gone),
                     act_id=self.done.act_id,

@@ -1,0 +1,34 @@
+"""What all parts of a worker use."""
+
+from dataclasses import dataclass
+
+from outboxctl.core.database import Database
+from outboxctl.metrics.registry import Metrics
+from outboxctl.settings import Settings
+from outboxctl.worker.database_reporter import DatabaseReporter
+from outboxctl.worker.health import Health
+from outboxctl.worker.in_flight import InFlight
+from outboxctl.worker.postponed_outcomes import Postponed
+from outboxctl.worker.progress_log import Progress
+from outboxctl.worker.signals import Signals
+from outboxctl.worker.tracing import Tracing
+
+
+@dataclass(frozen=True)
+class WorkerContext:
+    """What the threads of one worker share; made once, by `WorkerParts`.
+
+    Any thread may use it: no field is replaced, and each object is thread-safe by itself, as its class says.
+    What only some threads may call (claimer, admission, circuit, turns) is passed to their parts by name.
+    """
+
+    settings: Settings
+    database: Database
+    metrics: Metrics
+    health: Health
+    tracing: Tracing
+    signals: Signals
+    in_flight: InFlight
+    reporter: DatabaseReporter
+    progress: Progress
+    postponed: Postponed
