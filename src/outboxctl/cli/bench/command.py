@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from outboxctl.cli.chaos.flags import Sure
-from outboxctl.cli.options import Json
+from outboxctl.cli.guards import confirm
+from outboxctl.cli.options import Json, NotProduction
 from outboxctl.cli.services import Search
 from outboxctl.domain.errors import OutboxctlError
 
@@ -51,7 +51,7 @@ def bench(
         Path | None, typer.Option("--out", help="A folder for bench.json, bench.md and bench.svg.")
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask first.")] = False,
-    sure: Sure = False,
+    sure: NotProduction = False,
     json: Json = False,
 ) -> None:
     """Measure what the sink and the database take alone, and what the real worker makes of both.
@@ -100,7 +100,7 @@ def _reporting(folder: "ScratchFolder") -> "Iterator[None]":
 
 def _undo_leftovers(*, own: bool) -> None:
     """Remove what a killed run left on the user's servers; with `--own` there is nothing to remove."""
-    from outboxctl.cli.chaos.leftovers import undo_leftovers
+    from outboxctl.cli.chaos.ledger import undo_leftovers
 
     if not own:
         undo_leftovers()
@@ -109,7 +109,6 @@ def _undo_leftovers(*, own: bool) -> None:
 def _confirmed(settings: "Settings", checked: "BenchOptions", *, yes: bool, sure: bool) -> "GuestNames":
     """The names of the schema and the index, shown and confirmed. UsageError, UnreachableError."""
     from outboxctl.cli.bench.view import announce
-    from outboxctl.cli.guards import confirm
     from outboxctl.core.database import Database
     from outboxctl.drills.faults import guest
     from outboxctl.drills.faults.gate import allow

@@ -33,12 +33,12 @@ def cause(group: "Group") -> Parts:
     return Parts("", head, Padding(Text(below), (0, 0, 0, 2), expand=False))
 
 
-def advice(reason: str | None, option: str) -> Text:
+def advice(reason: str | None, option: str) -> str:
     """The next command for failed events of a reason, which `option` selects: a replay where it can help."""
     if reason not in REPLAY_FAILS:
-        return Text(f"Next: outboxctl replay {option} {WHO}")
-    said = f"{reason}: a replay fails again until the event's row is changed."
-    return Text(f"{said}\nNext: outboxctl failed discard {option} {WHO}")
+        return f"Next: outboxctl replay {option} {WHO}"
+    why = f"{reason}: a replay fails again until the event's row is changed."
+    return f"{why}\nNext: outboxctl failed discard {option} {WHO}"
 
 
 def failure(row: "FailedRow") -> Parts:

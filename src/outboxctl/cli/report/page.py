@@ -38,7 +38,7 @@ class Level:
 
 def page(found: "Overview") -> str:
     """The whole page; texts from outside are cut, cleaned and escaped wherever they are put out."""
-    standing = found.standing
+    state = found.standing
     return (
         _environment(found.at)
         .get_template("page.html")
@@ -47,10 +47,10 @@ def page(found: "Overview") -> str:
             verdict=VERDICTS.get(found.state),
             ends=[(title, found.missing[end]) for end, title in ENDS.items() if end in found.missing],
             charts=list(_charts(found)),
-            statuses=levels(standing.status, standing.estimated) if standing else [],
-            reasons=levels(standing.failed_by_reason) if standing else [],
+            statuses=levels(state.status, state.estimated) if state else [],
+            reasons=levels(state.failed_by_reason) if state else [],
             ages=levels({_range(each.within): each.count for each in found.pending_by_age or ()}),
-            flow=flow(standing) if standing else "",
+            flow=flow(state) if state else "",
             rows=ROWS,
         )
     )

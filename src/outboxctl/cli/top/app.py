@@ -31,7 +31,7 @@ who you are and why, run it, and run it again without --dry-run."""
 
 
 class Top(App[list[str]]):
-    """Looks again every `interval` seconds; ends with the commands that were prepared."""
+    """Reads a snapshot every `interval` seconds; ends with the commands that were prepared."""
 
     CSS = STYLE
     ENABLE_COMMAND_PALETTE = False
@@ -49,7 +49,7 @@ class Top(App[list[str]]):
         self._feed, self._first, self._interval = feed, first, interval
         self._groups = {group.fingerprint: group for group in first.groups}
         self._history = paint.History()
-        self._asked: float | None = None  # when the look under way began
+        self._requested_at: float | None = None  # of the snapshot that is being read
         self.prepared: list[str] = []
 
     def compose(self) -> ComposeResult:
@@ -61,47 +61,47 @@ class Top(App[list[str]]):
         yield Footer()
 
     def on_mount(self) -> None:
-        """Show the first look, and look again and again."""
+        """Show the first snapshot, and read more."""
         self.show(self._first)
         self.set_interval(self._interval, self._tick)
 
     def _tick(self) -> None:
-        if self._asked is None:
-            self._asked = monotonic()
-            self._ask()
-        elif (waited := monotonic() - self._asked) > max(1, self._interval):
+        if self._requested_at is None:
+            self._requested_at = monotonic()
+            self._read()
+        elif (waited := monotonic() - self._requested_at) > max(1, self._interval):
             self.trouble(f"the database has not answered for {rendering.age(waited)}")
 
     @work(thread=True)
-    def _ask(self) -> None:
+    def _read(self) -> None:
         try:
-            look = self._feed.look()
+            snapshot = self._feed.snapshot()
         except Exception as error:
             self.call_from_thread(self.trouble, str(error))
         else:
-            self.call_from_thread(self.show, look)
+            self.call_from_thread(self.show, snapshot)
         finally:
-            self._asked = None
+            self._requested_at = None
 
-    def show(self, look: "TopSnapshot") -> None:
-        """Draw what was just read."""
-        self._history.add(look.standing)
-        self._groups = {group.fingerprint: group for group in look.groups}
+    def show(self, snapshot: "TopSnapshot") -> None:
+        """Draw a snapshot."""
+        self._history.add(snapshot.state)
+        self._groups = {group.fingerprint: group for group in snapshot.groups}
         main = self.screen_stack[0]
-        figures = paint.figures(look.standing, self._history, self.size.width - 2)
+        figures = paint.figures(snapshot.state, self._history, self.size.width - 2)
         main.query_one("#figures", Static).update(figures)
         main.query_one("#banner").display = False
         main.query_one(Rows).fill({name: paint.group(group) for name, group in self._groups.items()})
-        main.query_one("#workers", Static).update(paint.workers(look.standing.workers))
+        main.query_one("#workers", Static).update(paint.workers(snapshot.state.workers))
 
     def trouble(self, message: str) -> None:
-        """Say above the last figures why they are old."""
+        """Show above the last figures why they are old."""
         banner = self.screen_stack[0].query_one("#banner", Static)
         banner.update(Text(f"{brief(message, 300)}; trying again, the figures are old"))
         banner.display = True
 
     def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
-        """Look into one cause."""
+        """Show the events of one cause."""
         self.push_screen(GroupScreen(self._feed, self._groups[str(event.row_key.value)]))
 
     def action_prepare(self) -> None:
