@@ -33,8 +33,8 @@ from outboxctl.cli.verify import command as verify
 
 app = group(
     "Run, watch, replay and drill a PostgreSQL outbox to Elasticsearch pipeline.",
-    epilog="First time: `outboxctl demo` shows the whole story on services of its own.\n\n"
-    "Woken up: `outboxctl status`, then the page of the alert in docs/runbook.",
+    epilog="First time: `outboxctl demo` shows everything on services of its own.\n\n"
+    "After an alert: `outboxctl status`, then the page of the alert in docs/runbook.",
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},

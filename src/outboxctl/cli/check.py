@@ -116,7 +116,8 @@ def _show(figures: "list[CheckedFigure]", state: str, problem: str | None, *, js
     report = {"state": state, "ok": state == "OK", "problem": problem}
     report |= {"findings": findings, "notes": noted, "figures": each}
     text = problem or ", ".join(f"{figure.name} {figure.shown}" for figure in bad or figures[:2])
-    rendering.show(report, lambda: [_summary(state, text, figures), *findings, *noted], json=json)
+    lines = map(rendering.Unbroken, [_summary(state, text, figures), *findings, *noted])
+    rendering.show(report, lambda: lines, json=json)
 
 
 def _summary(state: str, text: str, figures: "list[CheckedFigure]") -> str:

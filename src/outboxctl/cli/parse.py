@@ -87,7 +87,7 @@ def ids_from(flag: str, name: str) -> list[str]:
 
 def _ids(flag: str, name: str, lines: BinaryIO) -> Iterator[str]:
     where = "stdin" if name == "-" else brief(name, 80)
-    # A file that is none has lines of any length.
+    # A device has lines of any length.
     for number, line in enumerate(iter(lambda: lines.readline(LONGEST_LINE), b""), 1):
         if word := line.strip():
             yield uuid(f"{flag} {where}, line {number}", word.decode(errors="backslashreplace"))

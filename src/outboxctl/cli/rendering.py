@@ -26,12 +26,18 @@ if TYPE_CHECKING:
 PIPE_WIDTH = 240  # columns when stdout is no terminal: whole ids for grep
 
 
+class Unbroken(str):
+    """A text that is not broken into lines on a terminal, so that it can be copied."""
+
+    __slots__ = ()
+
+
 def console(*, stderr: bool = False) -> "Console":
     """A console that takes nothing in a text for markup; colour and width only from a terminal."""
     from outboxctl.cli.rich_output import PipeConsole
 
     width = None if (sys.stderr if stderr else sys.stdout).isatty() else PIPE_WIDTH
-    # Bold is no colour, but whoever asks for none wants plain text.
+    # Bold is no colour, but NO_COLOR asks for plain text.
     system: Literal["auto"] | None = None if os.environ.get("NO_COLOR") else "auto"
     return PipeConsole(
         stderr=stderr, markup=False, highlight=False, emoji=False, width=width, color_system=system
@@ -40,13 +46,14 @@ def console(*, stderr: bool = False) -> "Console":
 
 @tolerate_closed_pipe()
 def show(report: Any, lines: Callable[[], Iterable[Any]], *, json: bool) -> None:
-    """Print a report as JSON, or for people what `lines` returns: tables, and texts that are not wrapped."""
+    """Print a report as JSON, or for people what `lines` returns: texts and tables, one below the other."""
     if json:
         emit_json(report)
         return
     out = console()
     for line in lines():
-        out.print(line, soft_wrap=isinstance(line, str))
+        unbroken = isinstance(line, Unbroken) or (isinstance(line, str) and not out.is_terminal)
+        out.print(line, soft_wrap=unbroken)
 
 
 def emit_json(report: Any, *, own: bool = False) -> None:
@@ -72,7 +79,7 @@ def emit_json_list(report: Mapping[str, Any], name: str, items: Iterable[Any]) -
 
 
 def json_text(report: Any, *, indent: int | None = 2, own: bool = False) -> str:
-    """A report (dataclass or mapping) as one JSON document, safe to look at; `own` as for `emit_json`."""
+    """A report (dataclass or mapping) as one JSON document, redacted; `own` as for `emit_json`."""
     plain = asdict(report) if is_dataclass(report) and not isinstance(report, type) else report
     shown = plain if own else redacted(plain)
     return clean_json(json.dumps(shown, indent=indent, ensure_ascii=False, default=_plain if own else _safe))

@@ -8,6 +8,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from outboxctl.cli import rendering
+from outboxctl.cli.chaos.ledger import say
 from outboxctl.cli.ending import tolerate_closed_pipe
 from outboxctl.domain.errors import OutboxctlError
 from outboxctl.domain.printable import brief
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from outboxctl.drills.bench.figure import BenchFigure
     from outboxctl.drills.bench.measured import Measured
     from outboxctl.drills.bench.options import BenchOptions
     from outboxctl.drills.bench.report import BenchReport
@@ -72,8 +72,6 @@ def measured(place: "AbstractContextManager[Rig]", options: "BenchOptions") -> "
 def following(steps: int) -> Iterator[Callable[[str], None]]:
     """A bar of `steps`, each reported before it begins; without a terminal a line for each."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    from outboxctl.cli.chaos.ledger import say
 
     out = rendering.console(stderr=True)
     still = not out.is_terminal or out.is_dumb_terminal
@@ -129,16 +127,12 @@ def _print(report: "BenchReport", out: "Console") -> None:
         if report.measured.best:
             out.print(f"Best, with the fewest lanes: {report.measured.best}.")
     if report.figures:
-        rows = [_row(figure) for figure in report.figures.values()]
+        rows = [figure.cells()[:3] for figure in report.figures.values()]
         out.print(rendering.table("Figures", ("figure", "median", "spread"), rows))
         out.print(report.bound)
     out.print()
     for sentence in report.advice:
         out.print(sentence)
-
-
-def _row(figure: "BenchFigure") -> list[str]:
-    return figure.cells()[:3]
 
 
 def _print_cells(measured: "Measured", out: "Console") -> None:

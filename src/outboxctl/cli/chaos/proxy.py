@@ -61,8 +61,8 @@ def proxy(
     """Stand before the sink and break what passes, until ^C or for a while; workers connect to it instead.
 
     Faults: refuse, blackhole, reset-before, reset-after, drop-after, delay, drip, busy, unavailable,
-    gateway, too-large, some-items, truncate, html. They happen to bulk requests, unless said otherwise;
-    refuse and blackhole happen to all. The first line of output is the setting for the workers.
+    gateway, too-large, some-items, truncate, html. They happen to bulk requests; with --everything, and
+    refuse and blackhole always, to all requests. The first line of output is the setting for the workers.
 
     Example: outboxctl chaos proxy --fault busy --retry-after 2 --share 0.3 --for 30s
     """

@@ -22,7 +22,8 @@ def mark(
     """Mark the database as another environment, with an audit row.
 
     Every command compares the marker with OUTBOX_ENV (or WORDLOOM_ENV), and faults are injected in dev,
-    test and sandbox alone. One that is marked prod is asked about. Changes nothing where it is marked so.
+    test and sandbox alone. For one that is marked prod it asks first. Nothing changes where the marker
+    is the same already.
 
     Example: outboxctl db mark test --by alice --reason "the lab document runs here"
     """

@@ -17,7 +17,7 @@ app = group("Wake workers at once when events are inserted (NOTIFY), or let them
 def on(common: ChangeOptions) -> None:
     """Have every INSERT into the outbox wake the workers, which else wait for their next poll.
 
-    A trigger that fires once a statement. Its price: NOTIFY takes a lock at commit that all notifying
+    A trigger that fires once a statement. Its cost: NOTIFY takes a lock at commit that all notifying
     transactions of the server queue for, and PREPARE TRANSACTION refuses what has notified. Workers
     go on polling as well, for what is put back to pending.
 

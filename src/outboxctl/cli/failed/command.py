@@ -1,4 +1,4 @@
-"""`failed`: the events that nobody will deliver unless an operator says so."""
+"""`failed`: the events that stay undelivered until an operator replays or discards them."""
 
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Annotated

@@ -76,8 +76,8 @@ def _result_lines(done: "RebuildReport") -> "Iterator[object]":
     if done.failures:
         rows = [(each.id, each.reason, each.error) for each in done.failures[:MOST]]
         yield rendering.table(f"{done.refused:,} documents refused", ("document", "reason", "error"), rows)
-    mended = f", {done.healed:,} mended" if done.healed else ""
-    caught_up = f"{done.caught_up:,} sent again to catch up{mended}"
+    healed = f", {done.healed:,} repaired" if done.healed else ""
+    caught_up = f"{done.caught_up:,} sent again to catch up{healed}"
     counts = f"{done.copied:,} copied, {caught_up}, {rendering.age(done.seconds)}"
     if done.phase == "done":
         yield f"{done.alias} leads to {done.new_index}: {counts}."
@@ -86,7 +86,7 @@ def _result_lines(done: "RebuildReport") -> "Iterator[object]":
             yield f"`outboxctl rebuild --cleanup` deletes it after {rendering.cell(done.kept_until)}"
     elif done.phase == "aborted":
         yield f"{done.new_index} is deleted, {done.alias} was not touched."
-        yield "Mend the rows or the mapping, or go without them: --allow-failures"
+        yield "Correct the rows or the mapping, or leave the documents out: --allow-failures"
     else:
         yield f"Stopped in phase {done.phase} of {done.new_index}: {counts}."
         yield "`outboxctl rebuild` goes on, `outboxctl rebuild --abort` ends it."

@@ -1,6 +1,7 @@
 """The full-screen view: figures above, failures by their causes in the middle, workers below."""
 
 import os
+from dataclasses import replace
 from time import monotonic
 from typing import TYPE_CHECKING, ClassVar
 
@@ -8,12 +9,12 @@ from rich.text import Text
 from textual import work
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
+from textual.theme import BUILTIN_THEMES
 from textual.widgets import DataTable, Footer, Static
 
 from outboxctl.cli import rendering
 from outboxctl.cli.top import paint
 from outboxctl.cli.top.screens import PREPARE, GroupScreen, Note, ReplayRequested, Rows
-from outboxctl.cli.top.style import PLAIN, STYLE
 from outboxctl.domain.printable import brief
 
 if TYPE_CHECKING:
@@ -28,6 +29,36 @@ q         quit, and print the commands that were prepared
 
 Nothing is changed from here. A prepared command is a rehearsal: say in it
 who you are and why, run it, and run it again without --dry-run."""
+
+# The terminal's own two colours, bold, underlined and reversed: it can be read on light and dark terminals,
+# and needs no NO_COLOR.
+OWN = "ansi_default"
+ANSI = BUILTIN_THEMES["ansi-dark"]
+PLAIN = replace(
+    ANSI,
+    name="plain",
+    primary=OWN,
+    secondary=OWN,
+    warning=OWN,
+    error=OWN,
+    success=OWN,
+    accent=OWN,
+    variables={name: "none" if name.endswith("style") else OWN for name in ANSI.variables}
+    | {"footer-key-foreground": OWN},
+)
+STYLE = """
+.text, #figures, #banner, .banner, #workers { padding: 0 1; height: auto; }
+#banner, .banner { text-style: reverse; display: none; }
+Rows { height: 1fr; background: ansi_default; }
+Rows > .datatable--header { background: ansi_default; text-style: bold underline; }
+Rows > .datatable--hover { background: ansi_default; }
+Rows > .datatable--cursor, Rows:focus > .datatable--cursor {
+    background: ansi_default; color: ansi_default; text-style: reverse;
+}
+* { scrollbar-size: 0 0; }
+Note { align: center middle; background: ansi_default; }
+.note { width: 78; height: auto; border: round ansi_default; padding: 0 1; }
+"""
 
 
 class Top(App[list[str]]):

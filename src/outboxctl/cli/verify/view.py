@@ -70,7 +70,7 @@ def _next(
     elif planned:
         lines += _planned_lines(planned)
     else:
-        lines.append("Mend them: outboxctl verify --repair --by YOU --reason WHY")
+        lines.append("Repair them: outboxctl verify --repair --by YOU --reason WHY")
     return "\n".join(lines)
 
 
