@@ -1,7 +1,7 @@
 """The Grafana dashboard, written from one table: `python -m tools.dashboard` (`make docs`).
 
-Grafana's JSON says the same forty lines for each panel; here a panel is what differs: a title, a query,
-a unit, and what to do where it looks bad. A test holds `deploy/grafana/outbox.json` equal to this.
+Grafana's JSON repeats forty lines for each panel; here a panel is what differs: a title, queries,
+a unit, and what to do about bad values. A test holds `deploy/grafana/outbox.json` equal to this.
 The JSON keeps to Grafana's own schemas (github.com/grafana/grafana-foundation-sdk, its folder jsonschema).
 """
 
@@ -36,7 +36,7 @@ STAT = {
 
 @dataclass(frozen=True)
 class Panel:
-    """One panel: its queries by legend, and what to do if it looks bad.
+    """One panel: its queries by legend, and what to do about bad values.
 
     Units are Grafana's names. Above `limit` it turns red. A `stat` shows a figure, a `timeseries` lines.
     """
@@ -51,7 +51,7 @@ class Panel:
 
 
 def _pace(metric: str, by: str) -> dict[str, str]:
-    """Events a second by one label; what never happened draws no line."""
+    """Events a second by one label; no line for those that never happened."""
     return {f"{{{{{by}}}}}": f"sum by ({by}) (rate({metric}{HERE}{PACE})) > 0"}
 
 
@@ -62,7 +62,7 @@ def _share(metric: str, *quantiles: float) -> dict[str, str]:
 
 
 def _shared(gauge: str) -> str:
-    """What workers read from the table, as the alerts take it: of those that are not cut off from it."""
+    """What workers read from the table, as in the alerts: only of workers that have read it lately."""
     return f"max({gauge}{ANY} and time() - {REFRESHED}{ANY} < {60 * FRESH})"
 
 
@@ -87,7 +87,7 @@ LAG, OLDEST, STUCK = map(
 OUT = f"sum(rate(outbox_processed_total{ANY}{PACE}))"
 ROWS = {
     "Is it moving": (
-        _stat("Lag", LAG, "Events that wait or are under way. It grows: see `out` below, then the next row."),
+        _stat("Lag", LAG, "Pending and processing events. It grows: see `out` below, then the next row."),
         _stat(
             "Since the last success",
             f"time() - (max(outbox_last_success_timestamp_seconds{ANY}) > 0)",
@@ -105,20 +105,20 @@ ROWS = {
         _stat(
             "Failed for good in the last hour",
             _grown_by_hour("outbox_terminal_failed_total"),
-            "Nobody tries these again: `outboxctl failed list`, mend the cause, then `outboxctl replay`.",
+            "These are not tried again: `outboxctl failed list`, remove the cause, then `outboxctl replay`.",
             limit=0,
         ),
         Panel(
             "Done a second",
             {"out": OUT},
-            "0 while there is lag: look at why it fails, and at who is working.",
+            "0 while there is lag: see the rows on failures and on workers.",
             "cps",
         ),
-        Panel("Lag", {"lag": LAG}, "A saw-tooth is well; a line that only rises is not: add workers."),
+        Panel("Lag", {"lag": LAG}, "A saw-tooth is normal; if it only rises: add workers."),
         Panel(
             "Done without a write of their own",
             _pace("outbox_idempotent_noop_total", "reason"),
-            "A newer event said it already. Many `superseded` after a replay are as they should be.",
+            "The sink already held this version or a newer one. Many `superseded` are normal after a replay.",
             "cps",
         ),
     ),
@@ -132,7 +132,7 @@ ROWS = {
         Panel(
             "Retries scheduled, by reason",
             _pace("outbox_retry_scheduled_total", "reason"),
-            "Much of `connect`, `unavailable` or `timeout`: the sink is ill, look there first.",
+            "Many of `connect`, `unavailable` or `timeout`: examine the sink first.",
             "cps",
         ),
         Panel(
@@ -155,7 +155,7 @@ ROWS = {
         Panel(
             "Circuit open",
             {"{{instance}}": f"max by (instance) (outbox_circuit_open{HERE})"},
-            "1: the sink is away and the policy is hold; it goes on by itself once the sink answers.",
+            "1: the sink is unreachable and the policy is hold; it goes on by itself once the sink answers.",
             limit=0,
         ),
     ),
@@ -189,7 +189,7 @@ ROWS = {
             width=6,
         ),
         Panel(
-            "In flight and what the sink copes with",
+            "In flight, and the limit for the sink",
             {
                 "{{instance}} in flight": f"sum by (instance) (outbox_inflight_events{HERE})",
                 "{{instance}} limit": f"sum by (instance) (outbox_inflight_limit_events{HERE})",
@@ -198,9 +198,9 @@ ROWS = {
             width=6,
         ),
         Panel(
-            "Hears of new events at once",
+            "Listens for new events (NOTIFY)",
             {"{{instance}}": f"min by (instance) (outbox_notify_listening{HERE})"},
-            "0: it polls, which is well unless you turned NOTIFY on (`outboxctl db notify status`).",
+            "0: it polls, which is normal unless you turned NOTIFY on (`outboxctl db notify status`).",
             width=6,
         ),
         Panel(
@@ -216,7 +216,7 @@ ROWS = {
         _stat(
             "Oldest event",
             OLDEST,
-            "So old is what a search may still show. Above the SLA: `outboxctl oldest`.",
+            "A search may show data that is this old. Above the SLA: `outboxctl oldest`.",
             unit="s",
             limit=SLA,
         ),
@@ -229,7 +229,7 @@ ROWS = {
         _stat(
             "Documents newer than their row in an hour",
             f"sum(increase(outbox_version_ahead_total{ANY}[1h]))",
-            "The database was restored or somebody else writes the index: `outboxctl verify`.",
+            "The database was restored, or another program writes the index: `outboxctl verify`.",
             limit=0,
         ),
         _stat(
@@ -241,14 +241,14 @@ ROWS = {
         Panel(
             "Age of the oldest event",
             {"oldest": OLDEST},
-            "Rises a second a second: one event, or all, do not get through: `outboxctl oldest`.",
+            "Rises by a second each second: one event, or all, are not delivered: `outboxctl oldest`.",
             "s",
             limit=SLA,
         ),
         Panel(
             "Seconds of a bulk request",
             _share("outbox_es_bulk_request_duration_seconds", 0.5, 0.95, 0.99),
-            "Slower while nothing changed here: the cluster's merges, its heap, its disks.",
+            "Slower although nothing changed here: the cluster's merges, its heap, its disks.",
             "s",
         ),
         Panel(
@@ -271,7 +271,7 @@ def dashboard() -> dict[str, Any]:
         "schemaVersion": 39,
         "version": 1,
         "editable": True,
-        "graphTooltip": 1,  # one cross-hair in all panels: what happened at that moment?
+        "graphTooltip": 1,  # one cross-hair in all panels
         "refresh": "30s",
         "time": {"from": "now-3h", "to": "now"},
         "timezone": "",

@@ -14,7 +14,7 @@ CENTRES = {
 }
 WIDE, HIGH = 130, 44  # a state's box
 APART = 9  # how far an arrow keeps from the straight line, where another one leads back
-# Both greys can be read on a light and on a dark page: a picture does not know on which it is.
+# Both colours can be read on a light and on a dark page.
 GREY, BLUE = "#808693", "#3f51b5"
 HEAD = element(
     "marker",

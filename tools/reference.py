@@ -33,7 +33,7 @@ def pages() -> dict[str, str]:
 
 
 def _marked(text: str) -> str:
-    """Below the title, for a menu takes its name from the first line of a page."""
+    """The mark below the title: a menu takes its name from the first line of a page."""
     title, _, rest = text.partition("\n\n")
     return f"{title}\n\n{MARK}\n\n{rest.rstrip()}\n"
 
@@ -45,7 +45,7 @@ def _labs() -> str:
     for lab in sorted(LABS, key=lambda lab: (lab.number or len(LABS), lab.name)):
         needs = ", ".join(sorted(lab.needs))
         rows.append(f"| {lab.number or ''} | `{lab.name}` | {lab.question.en} | {lab.takes()} | {needs} |")
-    head = "Those with a number are the lab document's. `outboxctl lab show NAME` says more of each."
+    head = "Those with a number are the lab document's. `outboxctl lab show NAME` shows more of each."
     return f"# All labs\n\n{head}\n\n" + "\n".join(rows)
 
 

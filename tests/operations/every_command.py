@@ -60,7 +60,7 @@ READING = {
 # Commands that change something, start something or print what is no report: no `--json` is asked of them.
 OTHERS = {
     "alerts rules": "prints YAML",
-    "bench": "puts load on both ends",
+    "bench": "puts load on the database and the sink",
     "chaos block": "breaks the index",
     "chaos db terminate": "breaks sessions",
     "chaos es pause": "breaks the sink",

@@ -98,7 +98,7 @@ def test_without_the_sink_the_rest_is_shown(cli: Cli, sql: psycopg.Connection) -
         assert (seen["source"], seen["document"], seen["difference"]) == (None, None, None)
         assert "sink" in seen["sink_error"]
         shown = cli.ok("failed", "show", event, env=env)
-        assert "The index could not be asked" in shown
+        assert "The index could not be read" in shown
         assert "infinity" in shown
         assert "There is no source row block:" in shown
 

@@ -39,7 +39,7 @@ def press(settings: Settings, keys: Keys, *, interval: float = 0.2, size: tuple[
 
     async def run() -> Top:
         feed = Feed(settings)
-        top = Top(feed, feed.look(), interval)
+        top = Top(feed, feed.snapshot(), interval)
         async with top.run_test(size=size) as pilot:
             await keys(top, pilot)
         return top

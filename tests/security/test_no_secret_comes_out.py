@@ -42,8 +42,7 @@ def failing(**flags):
         raise ValueError(f"cannot connect to {url}")
     except ValueError as error:
         raise RuntimeError(f"a library says {url!r} {url[-200:]}") from error
-import outboxctl.cli.status.command as status
-status.settings = failing
+options.settings = failing
 main()
 """
 

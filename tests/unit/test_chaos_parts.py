@@ -107,11 +107,11 @@ def test_a_worker_is_known_by_its_command_line(line: str, is_one: bool) -> None:
         ({"compose_file": "f", "service": "es"}, sink_controls.Compose("f", "es")),
         ({"pid_file": "p", "start_command": "go"}, sink_controls.PidFile("p", "go")),
         ({"stop_command": "no", "start_command": "go"}, sink_controls.Commands("no", "go")),
-        ({"by": "systemd", "unit": "es", "pid_file": "p"}, sink_controls.Systemd("es")),
+        ({"means": "systemd", "unit": "es", "pid_file": "p"}, sink_controls.Systemd("es")),
     ],
 )
 def test_the_flags_say_which_means(flags: dict[str, str], made: sink_controls.SinkControl) -> None:
-    found = chosen("stop", URL, {"by": "auto"} | flags)
+    found = chosen("stop", URL, {"means": "auto"} | flags)
     assert found == made
     assert sink_controls.from_facts(sink_controls.facts(found)) == made, "as the ledger keeps it"
 
@@ -120,7 +120,7 @@ def test_the_flags_say_which_means(flags: dict[str, str], made: sink_controls.Si
     ("verb", "flags", "why"),
     [
         ("stop", {}, "did not start the sink"),
-        ("stop", {"by": "sistemd"}, "unknown means"),
+        ("stop", {"means": "sistemd"}, "unknown means"),
         ("stop", {"unit": "a", "pid_file": "b"}, "flags of pid-file and of systemd"),
         ("stop", {"pid_file": "b"}, "needs --start-command"),
         ("stop", {"compose_file": "b"}, "needs --service"),
@@ -130,7 +130,7 @@ def test_the_flags_say_which_means(flags: dict[str, str], made: sink_controls.Si
 )
 def test_what_is_not_said_is_asked_for(verb: str, flags: dict[str, str], why: str) -> None:
     with pytest.raises(UsageError, match=why):
-        chosen(verb, URL, {"by": "auto"} | flags)
+        chosen(verb, URL, {"means": "auto"} | flags)
 
 
 def run(*args: str) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outboxctl.cli.chaos.fault_options import KNOWN, chosen
+from outboxctl.cli.chaos.proxy_run import KNOWN, chosen
 from outboxctl.domain.errors import UsageError
 from outboxctl.drills.faults.gate import local
 from outboxctl.drills.proxy import body, faults

@@ -6,8 +6,13 @@ Imports everything below.
 import sys
 from typing import NoReturn
 
-from outboxctl.cli.closed_pipe import discard_output
-from outboxctl.cli.ending import print_error, print_unexpected, redact_thread_errors
+from outboxctl.cli.ending import (
+    INTERRUPTED,
+    discard_output,
+    print_error,
+    print_unexpected,
+    redact_thread_errors,
+)
 from outboxctl.domain.errors import ExitCode, OutboxctlError
 
 
@@ -18,7 +23,7 @@ def main() -> NoReturn:
 
         _never_fail_to_print()
         redact_thread_errors()
-        sys.exit(app(prog_name="outboxctl", standalone_mode=False) or ExitCode.OK)  # None: it came to its end
+        sys.exit(app(prog_name="outboxctl", standalone_mode=False) or ExitCode.OK)  # None: it returned
     except OutboxctlError as error:
         print_error(str(error), error.hint)
         sys.exit(error.exit_code)
@@ -31,13 +36,13 @@ def main() -> NoReturn:
         discard_output()  # typer makes exit code 1 of a write to a reader that has gone
         sys.exit(ExitCode.OK)
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
     except Exception as error:
         sys.exit(print_unexpected(error))
 
 
 def _never_fail_to_print() -> None:
-    """A terminal that cannot show a character gets an escape, not a traceback."""
+    """Print an escape where the terminal cannot show a character."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")

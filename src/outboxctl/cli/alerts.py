@@ -4,51 +4,30 @@ from typing import Annotated
 
 import typer
 
-from outboxctl.cli.groups import group
-from outboxctl.cli.options import settings
+from outboxctl.cli import parse
+from outboxctl.cli.options import group, settings
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
 from outboxctl.metrics.alerts.rules import RUNBOOKS
 
-app = group("What wakes somebody: rules for Prometheus.")
+app = group("Alerting rules for Prometheus.")
 LONGEST = 10 * 365 * 86_400  # seconds
-
-
-@app.callback()
-def _group() -> None:
-    pass
 
 
 @app.command()
 def rules(
     max_oldest_age: Annotated[
-        float | None,
-        typer.Option(
-            "--max-oldest-age",
-            min=1,
-            max=LONGEST,
-            help="Seconds [env: OUTBOX_SLA_OLDEST_AGE_SECONDS].",
-            show_default=False,
-        ),
+        float | None, typer.Option(min=1, max=LONGEST, help="Seconds [env: OUTBOX_SLA_OLDEST_AGE_SECONDS].")
     ] = None,
     max_no_success: Annotated[
         float,
-        typer.Option(
-            "--max-no-success",
-            min=1,
-            max=LONGEST,
-            help="Seconds without a success while events wait: a ticket.",
-        ),
+        typer.Option(min=1, max=LONGEST, help="Seconds without a success while events wait: a ticket."),
     ] = 60.0,
     max_failed_growth: Annotated[
-        int, typer.Option("--max-failed-growth", min=0, help="Events failed in 5 minutes without a page.")
+        int, typer.Option(min=0, help="Events failed in 5 minutes without a page.")
     ] = 10,
-    job: Annotated[
-        str, typer.Option("--job", help="The job that Prometheus scrapes workers as.")
-    ] = "outboxctl",
-    runbooks: Annotated[
-        str, typer.Option("--runbooks", help="Address below which each alert has its page.")
-    ] = RUNBOOKS,
+    job: Annotated[str, typer.Option(help="The job that Prometheus scrapes workers as.")] = "outboxctl",
+    runbooks: Annotated[str, typer.Option(help="Address below which each alert has its page.")] = RUNBOOKS,
 ) -> None:
     """Print the alerts as a rule file for Prometheus, in YAML.
 
@@ -57,7 +36,6 @@ def rules(
 
     Example: outboxctl alerts rules --max-oldest-age 120 > outbox.rules.yml
     """
-    from outboxctl.cli import parse
     from outboxctl.metrics.alerts.model import AlertLimits
     from outboxctl.metrics.alerts.rules import rule_file
     from outboxctl.metrics.alerts.table import alerts

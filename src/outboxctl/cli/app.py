@@ -8,33 +8,33 @@ import outboxctl
 from outboxctl.cli import (
     alerts,
     audit,
-    chaos,
     check,
     config,
     demo,
     doctor,
+    inject,
     lab,
     prune,
+    replay,
     report,
     services,
     sink,
     top,
+    worker,
 )
 from outboxctl.cli.bench import command as bench
+from outboxctl.cli.chaos import command as chaos
 from outboxctl.cli.db import command as db
 from outboxctl.cli.failed import command as failed
-from outboxctl.cli.groups import group
-from outboxctl.cli.inject import command as inject
+from outboxctl.cli.options import group
 from outboxctl.cli.rebuild import command as rebuild
-from outboxctl.cli.replay import command as replay
 from outboxctl.cli.status import command as status
 from outboxctl.cli.verify import command as verify
-from outboxctl.cli.worker import command as worker
 
 app = group(
     "Run, watch, replay and drill a PostgreSQL outbox to Elasticsearch pipeline.",
-    epilog="First time: `outboxctl demo` shows the whole story on services of its own.\n\n"
-    "Woken up: `outboxctl status`, then the page of the alert in docs/runbook.",
+    epilog="First time: `outboxctl demo` shows everything on services of its own.\n\n"
+    "After an alert: `outboxctl status`, then the page of the alert in docs/runbook.",
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},

@@ -1,97 +1,82 @@
 """`audit`: who did what to the events, when and why."""
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from outboxctl.cli import completion
+from outboxctl.cli import completion, parse, rendering
 from outboxctl.cli.guards import reading
-from outboxctl.cli.options import DatabaseUrl, Json, Limit, settings
+from outboxctl.cli.options import DatabaseOptions, Limit
 from outboxctl.domain.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from outboxctl.core.operator.audit import AffectedEvent, AuditRow
-    from outboxctl.settings import Settings
 
 
 def audit(
+    common: DatabaseOptions,
     limit: Limit = 20,
-    id: Annotated[  # noqa: A002 - as in replay
+    audit_id: Annotated[
         str | None,
         typer.Option(
-            "--id", help="One act: its events, and where they are now.", autocompletion=completion.audit_ids
+            "--id",
+            help="One action: its events, and their present status.",
+            autocompletion=completion.audit_ids,
         ),
     ] = None,
-    action: Annotated[
-        str | None, typer.Option("--action", help="Only this: replay, undo, discard, repair, …")
-    ] = None,
-    by: Annotated[str | None, typer.Option("--by", help="Only what this operator did.")] = None,
+    action: Annotated[str | None, typer.Option(help="Only this: replay, undo, discard, repair, …")] = None,
+    by: Annotated[str | None, typer.Option(help="Only what this operator did.")] = None,
     since: Annotated[
-        str | None, typer.Option("--since", help="Only what ended at or after (ISO 8601; UTC if no zone).")
+        str | None, typer.Option(help="Only what ended at or after (ISO 8601; UTC if no zone).")
     ] = None,
-    database_url: DatabaseUrl = None,
-    json: Json = False,
 ) -> None:
     """Show who replayed, undid, discarded or repaired what, when and why, newest first.
 
     Example: outboxctl audit --action replay --since 2026-02-03
     """
-    from outboxctl.cli import parse
     from outboxctl.core.operator.audit import ACTIONS, recent_acts
 
-    given = settings(database_url=database_url)
-    if id is not None:
-        _one(given, parse.uuid("--id", id), limit, json=json)
+    if audit_id is not None:
+        _show_one(common, parse.uuid("--id", audit_id), limit)
         return
-    wanted: dict[str, Any] = {
-        "action": None if action is None else parse.one_of("--action", action, ACTIONS, "action"),
-        "by": None if by is None else parse.words("--by", by, 120),
-        "since": None if since is None else parse.moment("--since", since),
-    }
-    with reading(given) as connection:
-        rows = recent_acts(connection, limit=limit, **wanted)
-    _show(rows, json=json)
+    action = parse.optional(parse.one_of, "--action", action, ACTIONS, "action")
+    by = parse.optional(parse.words, "--by", by, 120)
+    moment = parse.optional(parse.moment, "--since", since)
+    with reading(common.settings()) as connection:
+        rows = recent_acts(connection, limit=limit, action=action, by=by, since=moment)
+    rendering.show({"audit": [asdict(row) for row in rows]}, lambda: _rows(rows), json=common.json)
 
 
-def _show(rows: "Sequence[AuditRow]", *, json: bool) -> None:
-    from outboxctl.cli import rendering
+def _rows(rows: "Sequence[AuditRow]") -> "Iterator[object]":
     from outboxctl.cli.failed.view import act
 
-    if json:
-        rendering.emit_json({"audit": [asdict(row) for row in rows]})
-        return
-    out = rendering.console()
     for row in rows:
-        out.print(act(row), "")
+        yield from (act(row), "")
     if not rows:
-        out.print("Audit: none")
+        yield "Audit: none"
 
 
-def _one(given: "Settings", id_: str, limit: int, *, json: bool) -> None:
-    from outboxctl.cli import rendering
+def _show_one(common: DatabaseOptions, id_: str, limit: int) -> None:
     from outboxctl.core.operator import audit
 
-    with reading(given) as connection:
+    with reading(common.settings()) as connection:
         act = audit.act_by_id(connection, id_)
         if act is None:
             raise UsageError(f"there is no act {id_} in the audit", hint="`outboxctl audit` lists them")
-        if json:
+        if common.json:
             rendering.emit_json_list({"act": asdict(act)}, "events", audit.events_of(connection, id_))
             return
         now, events = audit.states_of(connection, id_), list(audit.events_of(connection, id_, limit=limit))
-    _view(act, now, events)
+    rendering.show(act, lambda: _one(act, now, events), json=False)
 
 
-def _view(act: "AuditRow", now: dict[str, int], events: "Sequence[AffectedEvent]") -> None:
-    from outboxctl.cli import rendering
-
-    out = rendering.console()
-    _show([act], json=False)
-    out.print(rendering.counts("Events now", ("now", "events"), now))
+def _one(act: "AuditRow", now: dict[str, int], events: "Sequence[AffectedEvent]") -> "Iterator[object]":
+    yield from _rows([act])
+    yield rendering.counts("Events now", ("now", "events"), now)
     rows = [(event.id, event.now, event.error_reason) for event in events]
-    out.print(rendering.table("Its events", ("id", "now", "reason before"), rows))
+    yield rendering.table("Its events", ("id", "now", "reason before"), rows)
     left = sum(now.values()) - len(events)
-    out.print(f"{f'and {left:,} more (--limit); ' if left else ''}--json has all of them and their errors")
+    yield f"{f'and {left:,} more (--limit); ' if left else ''}--json has all of them and their errors"

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from outboxctl.cli.groups import group
-from outboxctl.cli.options import DatabaseUrl, ElasticIndex, ElasticUrl, Json, settings
+from outboxctl.cli import rendering
+from outboxctl.cli.options import PipelineOptions, group
 
 if TYPE_CHECKING:
     from outboxctl.settings import Settings
@@ -12,46 +12,31 @@ if TYPE_CHECKING:
 app = group("The settings in force.")
 
 
-@app.callback()
-def _group() -> None:
-    """Keep `show` a subcommand although it is the only one."""
-
-
 @app.command()
-def show(
-    database_url: DatabaseUrl = None,
-    elastic_url: ElasticUrl = None,
-    elastic_index: ElasticIndex = None,
-    json: Json = False,
-) -> None:
+def show(common: PipelineOptions) -> None:
     """Show every setting, its value and where it came from, a secret's file too; secrets are masked.
 
     Example: outboxctl config show --json
     """
-    from outboxctl.cli import rendering
-
-    flags = {"database_url": database_url, "elastic_url": elastic_url, "elastic_index": elastic_index}
-    rows = shown(settings(**flags), flags)
-    if json:
-        rendering.emit_json({"settings": rows})
-    else:
-        cells = [(row["setting"], _display_value(row["value"]), row["file"] or row["source"]) for row in rows]
-        rendering.console().print(rendering.table("Settings", ("setting", "value", "from"), cells))
+    rows = settings_rows(common.settings(), common.flags())
+    cells = [(row["setting"], _display_value(row["value"]), row["file"] or row["source"]) for row in rows]
+    table = rendering.table("Settings", ("setting", "value", "from"), cells)
+    rendering.show({"settings": rows}, lambda: [table], json=common.json)
 
 
-def shown(given: "Settings", flags: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Every setting as people may see it, and where its value came from."""
+def settings_rows(settings: "Settings", flags: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Every setting with its secrets masked, and where its value came from."""
     from outboxctl.settings import Source, env_names, secret_file, sources
 
     origin = sources(**flags)
     return [
         {
             "setting": env_names(name)[0],
-            "value": _shown(name, getattr(given, name)),
+            "value": _masked(name, getattr(settings, name)),
             "source": origin[name].value,
             "file": secret_file(name) if origin[name] is Source.FILE else None,
         }
-        for name in type(given).model_fields
+        for name in type(settings).model_fields
     ]
 
 
@@ -59,7 +44,7 @@ def _display_value(value: Any) -> Any:
     return ("off", "on")[value] if isinstance(value, bool) else value
 
 
-def _shown(field: str, value: Any) -> Any:
+def _masked(field: str, value: Any) -> Any:
     from pydantic import SecretStr
 
     from outboxctl.net.urls import mask

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from outboxctl.cli.closed_pipe import tolerate_closed_pipe
+from outboxctl.cli.ending import tolerate_closed_pipe
 from outboxctl.cli.options import Json
 from outboxctl.cli.services import Search
 from outboxctl.domain.errors import ExitCode

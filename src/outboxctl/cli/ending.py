@@ -1,9 +1,10 @@
-"""The message of an error that ends a command: every text is redacted before it is printed."""
+"""How commands end: redacted error messages, and output whose reader has gone (`| head`)."""
 
 import os
 import sys
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from io import StringIO
 from traceback import format_exception
 from typing import Any
@@ -12,6 +13,22 @@ from outboxctl.domain import redaction
 from outboxctl.domain.errors import ExitCode
 from outboxctl.domain.printable import brief, clean
 from outboxctl.domain.redaction import redact
+
+INTERRUPTED = 130  # exit code after ^C
+
+
+@contextmanager
+def tolerate_closed_pipe() -> Iterator[None]:
+    """Print an outcome; if its reader has gone, the command goes on to its exit code. A decorator, too."""
+    try:
+        yield
+    except BrokenPipeError:
+        discard_output()
+
+
+def discard_output() -> None:
+    """Send what is still to be printed nowhere: the reader has gone, and that is no error."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def print_error(message: str, hint: str) -> None:
@@ -37,26 +54,26 @@ def print_unexpected(error: Exception) -> int:
 
 
 def redact_thread_errors() -> None:
-    """Python prints the traceback of a thread that ends in an error, and a library's text within it."""
+    """Redact the traceback that Python prints when a thread ends in an error."""
     threading.excepthook = lambda args: _print_line(_safe_lines("".join(format_exception(args.exc_value))))
 
 
 def _add_typed_secrets() -> None:
-    """Before any setting was loaded nothing is known yet, and a URL at the wrong place is repeated."""
+    """Register secrets for redaction: those of settings that were not loaded yet, and of typed URLs."""
     for argument in sys.argv[1:]:
         if any(sign in argument for sign in ("://", "@", "=")):
             redaction.add_url(argument)
-    with suppress(Exception):  # whatever is wrong with the settings is not what is to be said now
+    with suppress(Exception):  # the error to print is another one than that of the settings
         from outboxctl.settings.loading import register_secrets
 
         register_secrets({})
 
 
 def _print_usage_error(error: Any) -> int:
-    """As typer says it. What was typed at the wrong place may be a URL, and hold anything."""
-    said = StringIO()
-    error.show(said)
-    _print_line(_safe_lines(said.getvalue()))
+    """Print typer's message; it repeats what was typed, which may be a URL with a password."""
+    message = StringIO()
+    error.show(message)
+    _print_line(_safe_lines(message.getvalue()))
     return int(error.exit_code)
 
 

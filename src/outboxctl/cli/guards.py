@@ -1,12 +1,11 @@
-"""What stands between a command and a change: read-only mode, and a question where it is prod."""
+"""The database as commands open it, and the checks before a change: read-only mode, and prod."""
 
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from outboxctl.cli.options import checked_database, database
 from outboxctl.domain.errors import UsageError
 
 if TYPE_CHECKING:
@@ -15,15 +14,45 @@ if TYPE_CHECKING:
     from outboxctl.core.database import Connection, Database
     from outboxctl.settings import Settings
 
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask, even where the database is marked prod.")]
+
+@contextmanager
+def database(
+    settings: "Settings",
+    *,
+    connections: int = 1,
+    longest: float | None = None,
+    lock_timeout: float | None = None,
+) -> "Iterator[Database]":
+    """The configured database, closed at the end; both limits are seconds."""
+    from outboxctl.core.database import Database
+
+    db = Database(
+        settings.require_database_url(),
+        connections=connections,
+        longest=longest,
+        lock_timeout=lock_timeout,
+        renew=lambda: settings.renewed().require_database_url(),
+    )
+    try:
+        yield db
+    finally:
+        db.close()
+
+
+@contextmanager
+def checked_database(settings: "Settings", **limits: Any) -> "Iterator[Database]":
+    """The same, after its environment marker was checked: for work of many transactions."""
+    from outboxctl.core.schema.marker import checked
+
+    with database(settings, **limits) as db:
+        with checked(db, settings.environment):
+            pass
+        yield db
 
 
 @contextmanager
 def reading(settings: "Settings", *, longest: float | None = None) -> "Iterator[Connection]":
-    """One transaction in which the server itself refuses every change; the marker is checked.
-
-    It is given up after `longest` seconds.
-    """
+    """One transaction of at most `longest` seconds in which the server refuses every change."""
     from outboxctl.core.schema.marker import checked
 
     with database(settings, longest=longest) as db, checked(db, settings.environment) as connection:
@@ -33,7 +62,7 @@ def reading(settings: "Settings", *, longest: float | None = None) -> "Iterator[
 
 @contextmanager
 def acting(settings: "Settings", what: str, *, yes: bool, connections: int = 1) -> "Iterator[Database]":
-    """The database, its marker checked, for a command that is about to do `what` (`replay 12 events`).
+    """The checked database for a command that is about to do `what` (`replay 12 events`).
 
     Raises UsageError, before anything was changed, in read-only mode, and in prod without a yes.
     """
@@ -51,17 +80,17 @@ def refuse_if_read_only(settings: "Settings", what: str) -> None:
 
 def confirm(settings: "Settings", db: "Database", what: str, *, yes: bool, always: bool = False) -> None:
     """Ask on a terminal where the database or OUTBOX_ENV says prod, or `always`; else `--yes` is needed."""
-    prod = "prod" in (settings.environment, _marked(db))
+    prod = "prod" in (settings.environment, _marker(db))
     if yes or not (prod or always):
         return
     where = f"{db.name} is prod" if prod else db.name
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise UsageError(f"{where}: refusing to {what} unasked", hint="add --yes if you mean it")
-    if not _agreed(f"{where}. Really {what}?"):
+    if not _confirmed(f"{where}. Really {what}?"):
         raise UsageError("nothing was changed")
 
 
-def _agreed(question: str) -> bool:
+def _confirmed(question: str) -> bool:
     try:
         return typer.confirm(question, err=True)
     except typer.Abort:  # ^C or ^D
@@ -69,18 +98,8 @@ def _agreed(question: str) -> bool:
         return False
 
 
-def _marked(db: "Database") -> str | None:
+def _marker(db: "Database") -> str | None:
     from outboxctl.core.schema import marker
 
     with db.begin() as connection:
         return marker.read_if_any(connection)  # `db upgrade` asks before there is one
-
-
-def login() -> str:
-    """The name of whoever is logged in, for the audit."""
-    import getpass
-
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user may have none
-        return "unknown"

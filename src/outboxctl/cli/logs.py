@@ -14,19 +14,19 @@ Event = MutableMapping[str, Any]
 
 
 class Unfailing:
-    """A stream that loses a line rather than a thread: a full disk must not stop a worker."""
+    """A stream that drops a line it cannot write: a full disk must not stop a worker."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        """Write, or forget it."""
+        """Write, or drop the text."""
         with suppress(OSError, ValueError):
             return self._stream.write(text)
         return 0
 
     def flush(self) -> None:
-        """Flush, or forget it."""
+        """Flush, or do nothing."""
         with suppress(OSError, ValueError):
             self._stream.flush()
 

@@ -1,92 +1,213 @@
-"""Options that several commands share, and what they are turned into."""
+"""Groups of commands, the options that several commands share, and bundles of these."""
 
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, is_dataclass
+from functools import wraps
+from inspect import Parameter, signature
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
+from typer.core import TyperGroup
+
+from outboxctl.cli import parse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from outboxctl.core.database import Database
     from outboxctl.settings import Settings
 
+LONGEST = 1_000  # characters of a command's first sentence: all of it
+SETTINGS = ("database_url", "elastic_url", "elastic_index", "max_processing_seconds")
+LAST = (*SETTINGS, "json")  # options of a help text
+
 DatabaseUrl = Annotated[
-    str | None, typer.Option("--database-url", help="PostgreSQL URL [env: DATABASE_URL].", show_default=False)
+    str | None, typer.Option("--database-url", help="PostgreSQL URL [env: DATABASE_URL].")
 ]
-ElasticUrl = Annotated[
-    str | None, typer.Option("--elastic-url", help="Sink URL or URLs [env: ELASTIC_URL].", show_default=False)
-]
+ElasticUrl = Annotated[str | None, typer.Option("--elastic-url", help="Sink URL or URLs [env: ELASTIC_URL].")]
 ElasticIndex = Annotated[
-    str | None,
-    typer.Option("--elastic-index", help="Index or alias [env: ELASTIC_INDEX].", show_default=False),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
-Limit = Annotated[int, typer.Option("--limit", min=1, max=1_000_000, help="At most this many rows.")]
-Wait = Annotated[
-    float, typer.Option("--wait", min=0, max=86_400, help="Seconds to try to get the tables' locks.")
+    str | None, typer.Option("--elastic-index", help="Index or alias [env: ELASTIC_INDEX].")
 ]
 MaxProcessing = Annotated[
     float | None,
     typer.Option(
         "--max-processing-seconds",
         help="Processing longer than this is stuck [env: OUTBOX_MAX_PROCESSING_SECONDS].",
-        show_default=False,
     ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, max=1_000_000, help="At most this many rows.")]
+LockWait = Annotated[
+    float, typer.Option("--wait", min=0, max=86_400, help="Seconds to try to get the tables' locks.")
+]
+By = Annotated[str, typer.Option("--by", help="Who does it (goes into the audit).")]
+Reason = Annotated[str, typer.Option("--reason", help="Why (goes into the audit).")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask, even where the database is marked prod.")]
+Rate = Annotated[
+    float | None,
+    typer.Option("--rate", min=0.1, max=1_000_000, help="At most this many events a second."),
+]
+FaultDuration = Annotated[
+    str | None, typer.Option("--for", help="Undo it by itself after this long: 30s, 5m.")
+]
+NotProduction = Annotated[
+    bool,
+    typer.Option("--yes-this-is-not-production", help="Database and sink may be on other machines."),
 ]
 
 
-def print_progress(text: str) -> None:
-    """Progress, for whoever looks: on stderr."""
-    typer.echo(text, err=True)
+@dataclass(frozen=True, kw_only=True)
+class DatabaseOptions:
+    """Of a command that reads or changes the database."""
+
+    database_url: DatabaseUrl = None
+    json: Json = False
+
+    def flags(self) -> dict[str, Any]:
+        """The settings among the options, by name."""
+        return {name: value for name, value in asdict(self).items() if name in SETTINGS}
+
+    def settings(self) -> "Settings":
+        """All settings, with these flags. Raises UsageError for a bad value."""
+        return settings(**self.flags())
+
+
+@dataclass(frozen=True, kw_only=True)
+class FaultOptions(DatabaseOptions):
+    """Of a command that causes a fault or ends one."""
+
+    sure: NotProduction = False
+
+    def allowed(self, what: str) -> "Settings":
+        """The settings. Raises UsageError where it is not allowed to do `what` (`stop the sink`)."""
+        from outboxctl.drills.faults.gate import allow
+
+        settings = self.settings()
+        allow(settings, what, sure=self.sure)
+        return settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatusOptions(DatabaseOptions):
+    """Of a command that reports stuck events."""
+
+    max_processing_seconds: MaxProcessing = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PipelineOptions(DatabaseOptions):
+    """Of a command that uses the database and the sink."""
+
+    elastic_url: ElasticUrl = None
+    elastic_index: ElasticIndex = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckOptions(StatusOptions, PipelineOptions):
+    """Of a command that judges the whole pipeline."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChangeOptions(DatabaseOptions):
+    """Of a command that changes the database, and asks where it is prod."""
+
+    yes: Yes = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class MoveOptions(ChangeOptions):
+    """Of a command that moves failed events from one status to another."""
+
+    dry_run: DryRun = False
+    rate: Rate = None
 
 
 def settings(**flags: Any) -> "Settings":
-    """All settings, with the flags given on this command line."""
+    """All settings, with the flags given on this command line; doubts about them go to stderr."""
     from outboxctl.settings import load, probable_misspellings
 
-    found = load(**flags)
+    loaded = load(**flags)
     for doubt in probable_misspellings():
-        typer.echo(f"outboxctl: {doubt}", err=True)
-    return found
+        print_progress(f"outboxctl: {doubt}")
+    return loaded
 
 
-@contextmanager
-def database(
-    settings: "Settings",
-    *,
-    connections: int = 1,
-    longest: float | None = None,
-    lock_timeout: float | None = None,
-) -> "Iterator[Database]":
-    """The configured database, closed at the end."""
-    from outboxctl.core.database import Database
+def fault_seconds(duration: str | None) -> float | None:
+    """The seconds of `--for`, None where it was not given. Raises UsageError."""
+    return None if duration is None else parse.duration("--for", duration).total_seconds()
 
-    db = Database(
-        settings.require_database_url(),
-        connections=connections,
-        longest=longest,
-        lock_timeout=lock_timeout,
-        renew=lambda: settings.renewed().require_database_url(),
-    )
+
+def print_progress(text: str) -> None:
+    """Print a line on stderr."""
+    typer.echo(text, err=True)
+
+
+def audited(by: str | None, reason: str) -> dict[str, str]:
+    """`by` (the login name where it is None) and `reason`, as the audit takes them. Raises UsageError."""
+    name = login() if by is None else by
+    return {"by": parse.words("--by", name, 120), "reason": parse.words("--reason", reason, 2_000)}
+
+
+def login() -> str:
+    """The login name."""
+    import getpass
+
     try:
-        yield db
-    finally:
-        db.close()
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have none
+        return "unknown"
 
 
-@contextmanager
-def checked_database(
-    settings: "Settings",
-    *,
-    connections: int,
-    longest: float | None = None,
-    lock_timeout: float | None = None,
-) -> "Iterator[Database]":
-    """The same, after its environment marker was checked: for work of many transactions."""
-    from outboxctl.core.schema.marker import checked
+class FullHelpGroup(TyperGroup):
+    """A group whose help shows the first sentence of each command in full, folded."""
 
-    with database(settings, connections=connections, longest=longest, lock_timeout=lock_timeout) as db:
-        with checked(db, settings.environment):
-            pass
-        yield db
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 - typer gives both
+        """Write a line or more for each command, in the order in which they were added."""
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [(name, each.get_short_help_str(LONGEST)) for name, each in self.commands.items()]
+            )
+
+
+class CommandGroup(typer.Typer):
+    """A group whose commands may take bundles: a parameter that is a dataclass of options."""
+
+    def command(self, *args: Any, **more: Any) -> Callable[[Any], Any]:
+        """Add a command."""
+        return _expanding(super().command(*args, **more))
+
+    def callback(self, *args: Any, **more: Any) -> Callable[[Any], Any]:
+        """Set what runs before a command."""
+        return _expanding(super().callback(*args, **more))
+
+
+def group(text: str, **more: Any) -> CommandGroup:
+    """An empty group that shows its help where no command is given; `more` goes to typer."""
+    return CommandGroup(cls=FullHelpGroup, help=text, no_args_is_help=True, **more)
+
+
+def _expanding(register: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def decorate(function: Any) -> Any:
+        register(expanded(function))
+        return function
+
+    return decorate
+
+
+def expanded(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function with an option for each field of its bundles, which it gets filled."""
+    hints = get_type_hints(function, include_extras=True)
+    bundles = {name: hint for name, hint in hints.items() if isinstance(hint, type) and is_dataclass(hint)}
+    parameters: dict[str, Parameter] = {}
+    for name, parameter in signature(function).parameters.items():
+        parameters |= signature(bundles[name]).parameters if name in bundles else {name: parameter}
+
+    @wraps(function)
+    def call(**values: Any) -> Any:
+        for name, bundle in bundles.items():
+            values[name] = bundle(**{field: values.pop(field) for field in signature(bundle).parameters})
+        return function(**values)
+
+    ordered = sorted(parameters, key=lambda name: LAST.index(name) if name in LAST else -1)
+    options = [parameters[name].replace(kind=Parameter.KEYWORD_ONLY) for name in ordered]
+    call.__signature__ = signature(function).replace(parameters=options)  # type: ignore[attr-defined]
+    call.__annotations__ = {each.name: each.annotation for each in options}
+    return call

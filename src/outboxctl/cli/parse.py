@@ -2,12 +2,12 @@
 
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, TypeVar
 from uuid import UUID
 
 from outboxctl.domain.errors import UsageError
@@ -24,6 +24,12 @@ ISO = re.compile(
     r"(?:T(?=.)(?:([0-9]{1,12})H)?(?:([0-9]{1,12})M)?(?:([0-9]{1,12}(?:\.[0-9]{1,6})?)S)?)?"
 )
 LONGEST = timedelta(days=365 * 100)
+Value = TypeVar("Value")
+
+
+def optional(parser: Callable[..., Value], flag: str, value: str | None, *more: Any) -> Value | None:
+    """What `parser` makes of the value of an option; None where the option was left out."""
+    return None if value is None else parser(flag, value, *more)
 
 
 def uuid(flag: str, value: str) -> str:
@@ -37,7 +43,7 @@ def uuid(flag: str, value: str) -> str:
 def words(flag: str, value: str, limit: int) -> str:
     """Text of 1 to `limit` characters, not blank, no control characters."""
     if not value.strip():
-        raise UsageError(f"{flag} is blank", hint=f"say it in a few words: {flag} '…'")
+        raise UsageError(f"{flag} is blank", hint=f"give a few words: {flag} '…'")
     if CONTROL.search(value) or SURROGATE.search(value):
         raise UsageError(f"{flag} holds control characters: {brief(repr(value), 80)}")
     if len(value) > limit:
@@ -81,7 +87,7 @@ def ids_from(flag: str, name: str) -> list[str]:
 
 def _ids(flag: str, name: str, lines: BinaryIO) -> Iterator[str]:
     where = "stdin" if name == "-" else brief(name, 80)
-    # A file that is none has lines of any length.
+    # A device has lines of any length.
     for number, line in enumerate(iter(lambda: lines.readline(LONGEST_LINE), b""), 1):
         if word := line.strip():
             yield uuid(f"{flag} {where}, line {number}", word.decode(errors="backslashreplace"))
@@ -108,9 +114,9 @@ def duration(flag: str, value: str) -> timedelta:
     else:
         raise UsageError(f"{flag}: not a duration: {brief(repr(value), 80)}", hint=hint)
     try:
-        found = timedelta(**parts)
+        length = timedelta(**parts)
     except OverflowError:
-        found = timedelta.max
-    if not timedelta(0) < found <= LONGEST:
+        length = timedelta.max
+    if not timedelta(0) < length <= LONGEST:
         raise UsageError(f"{flag} must be above zero and at most 100 years: {brief(value, 80)}", hint=hint)
-    return found
+    return length

@@ -1,4 +1,7 @@
-"""The one output path: a report becomes rich tables for people or JSON for machines, on stdout."""
+"""The one output path: a report becomes rich tables for people or JSON for machines, on stdout.
+
+Rich is imported in the bodies: a command that prints nothing starts without it.
+"""
 
 import json
 import os
@@ -7,53 +10,67 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import typer
-from rich import box
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from outboxctl.cli.id_tables import Listing
+from outboxctl.cli.ending import tolerate_closed_pipe
 from outboxctl.domain.printable import brief, clean_json
 from outboxctl.domain.redaction import redact, redacted
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
 
 PIPE_WIDTH = 240  # columns when stdout is no terminal: whole ids for grep
 
 
-class Output(Console):
-    """A console whose reader may leave (`| head`): nothing more can be said, and that is no error."""
+class Unbroken(str):
+    """A text that is not broken into lines on a terminal, so that it can be copied."""
 
-    def on_broken_pipe(self) -> None:
-        """End well; the base class exits 1."""
-        raise BrokenPipeError
+    __slots__ = ()
 
 
-def console(*, stderr: bool = False) -> Console:
+def console(*, stderr: bool = False) -> "Console":
     """A console that takes nothing in a text for markup; colour and width only from a terminal."""
-    stream = sys.stderr if stderr else sys.stdout
-    width = None if stream.isatty() else PIPE_WIDTH
-    # Bold is no colour, but whoever asks for none wants plain text.
+    from outboxctl.cli.rich_output import PipeConsole
+
+    width = None if (sys.stderr if stderr else sys.stdout).isatty() else PIPE_WIDTH
+    # Bold is no colour, but NO_COLOR asks for plain text.
     system: Literal["auto"] | None = None if os.environ.get("NO_COLOR") else "auto"
-    return Output(stderr=stderr, markup=False, highlight=False, emoji=False, width=width, color_system=system)
+    return PipeConsole(
+        stderr=stderr, markup=False, highlight=False, emoji=False, width=width, color_system=system
+    )
+
+
+@tolerate_closed_pipe()
+def show(report: Any, lines: Callable[[], Iterable[Any]], *, json: bool) -> None:
+    """Print a report as JSON, or for people what `lines` returns: texts and tables, one below the other."""
+    if json:
+        emit_json(report)
+        return
+    out = console()
+    for line in lines():
+        unbroken = isinstance(line, Unbroken) or (isinstance(line, str) and not out.is_terminal)
+        out.print(line, soft_wrap=unbroken)
 
 
 def emit_json(report: Any, *, own: bool = False) -> None:
     """Print a report (dataclass or mapping) as one JSON document.
 
-    Without secrets, unless it is `own`: it tells the passwords of servers that we started ourselves.
+    Secrets are redacted, unless they are `own`: the passwords of servers that outboxctl started itself.
     """
     typer.echo(json_text(report, own=own))
 
 
 def emit_line(report: Any) -> None:
-    """The same on one line, for a stream of reports."""
+    """Print a report on one line, for a stream of reports."""
     typer.echo(json_text(report, indent=None))
 
 
 def emit_json_list(report: Mapping[str, Any], name: str, items: Iterable[Any]) -> None:
-    """The same with a list of dataclasses at its end, each printed as it comes: there may be a million."""
+    """Print a report that ends in a list of dataclasses, each as it comes: there may be a million."""
     head = json_text({**report, name: []})
     typer.echo(head.removesuffix("]\n}"), nl=False)
     for place, item in enumerate(items):
@@ -62,33 +79,38 @@ def emit_json_list(report: Mapping[str, Any], name: str, items: Iterable[Any]) -
 
 
 def json_text(report: Any, *, indent: int | None = 2, own: bool = False) -> str:
-    """A report (dataclass or mapping) as one JSON document, safe to look at; `own` as for `emit_json`."""
+    """A report (dataclass or mapping) as one JSON document, redacted; `own` as for `emit_json`."""
     plain = asdict(report) if is_dataclass(report) and not isinstance(report, type) else report
     shown = plain if own else redacted(plain)
     return clean_json(json.dumps(shown, indent=indent, ensure_ascii=False, default=_plain if own else _safe))
 
 
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, longest: int = 200) -> Table:
+def table(
+    title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, longest: int = 200
+) -> "Table":
     """A table of cleaned cells of at most `longest` characters; columns of numbers are right-aligned."""
+    from outboxctl.cli.rich_output import IdTable
+
     cells = [[cell(value, longest) for value in row] for row in rows]
-    result = Listing(title=title, title_justify="left", box=box.SIMPLE_HEAD, title_style="bold")
+    result = IdTable(title)
     for index, name in enumerate(columns):
         numeric = bool(cells) and all(row[index].plain.replace(",", "").isdigit() for row in cells)
-        # What is broken over lines cannot be copied.
-        whole = name in ("id", "setting")
-        result.add_column(name, justify="right" if numeric else "left", overflow="fold", no_wrap=whole)
+        copied = name in ("id", "setting")  # what is broken over lines cannot be copied
+        result.add_column(name, justify="right" if numeric else "left", overflow="fold", no_wrap=copied)
     for row in cells:
         result.add_row(*row)
     return result
 
 
-def counts(title: str, names: tuple[str, str], values: Mapping[str, int]) -> Table:
+def counts(title: str, names: tuple[str, str], values: Mapping[str, int]) -> "Table":
     """A table of names and counts."""
     return table(title, names, [(name, f"{count:,}") for name, count in values.items()])
 
 
-def cell(value: Any, longest: int = 200) -> Text:
+def cell(value: Any, longest: int = 200) -> "Text":
     """Any value as text that cannot move a cursor or open markup; None is a dash."""
+    from rich.text import Text
+
     if value is None:
         return Text("-")
     if isinstance(value, datetime):

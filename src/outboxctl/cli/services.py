@@ -1,12 +1,14 @@
 """`services`: a local PostgreSQL and search engine for a laptop or CI."""
 
+from contextlib import closing
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from outboxctl.cli.groups import group
-from outboxctl.cli.options import ElasticIndex, Json, settings
+from outboxctl.cli import rendering
+from outboxctl.cli.options import ElasticIndex, Json, group, print_progress, settings
+from outboxctl.domain.printable import export
 
 if TYPE_CHECKING:
     from outboxctl.drills.services import Service, Services
@@ -16,6 +18,7 @@ OPEN = (
     "Every user of this machine can log in to both: PostgreSQL's password is in the documentation, and the"
     " search engine asks for none. Keep no data here that others may not read or change."
 )
+NONE = "no services: `outboxctl services up` starts them"
 LAB_INDEX = "wordloom-test-search-index"  # which the original lab document exports
 app = group("A local PostgreSQL and search engine for a laptop or CI.")
 
@@ -47,68 +50,53 @@ def up(
 
     Docker where it answers; else PostgreSQL from a wheel, and Elasticsearch by Maven and a JDK 21 or
     newer, or noida-db, a small imitation of it. Where a port is taken, the next free one is used, and
-    what that changes is said on stderr.
+    what that changes is printed on stderr.
 
     Example: outboxctl services up --search elasticsearch
     """
-    from outboxctl.cli import rendering
     from outboxctl.drills.services import up as start
-    from outboxctl.drills.services.moved import asked_port
+    from outboxctl.drills.services.moved import asked_port, lines
 
     say = rendering.console(stderr=True).print
     running = start(search=search.value, postgres_port=postgres_port, search_port=search_port, say=say)
-    ends = {"database_url": running.postgres.url, "elastic_url": running.search.url}
-    given = settings(**ends, elastic_index=elastic_index)
-    indexes = _make_indexes(given)
+    urls = {"database_url": running.postgres.url, "elastic_url": running.search.url}
+    configured = settings(**urls, elastic_index=elastic_index)
+    indexes = _make_indexes(configured)
     both = [(running.postgres, postgres_port), (running.search, search_port)]
-    asked = [(service, asked_port(service, port)) for service, port in both]
+    requested = [(service, asked_port(service, port)) for service, port in both]
     if json:
-        rows = [_row(service) | {"asked_port": port} for service, port in asked]
+        rows = [_row(service) | {"asked_port": port} for service, port in requested]
         rendering.emit_json({"services": rows, "indexes": indexes})
     else:
-        _print_exports(running, given.elastic_index, asked)
-    typer.echo(OPEN, err=True)
-    _say_who_reaches(running.search)
-    _warn_of_moved_ports(asked)
+        _print_exports(running, configured.elastic_index, requested)
+    print_progress(OPEN)
+    # A browser lets pages send requests to 127.0.0.1.
+    pages = "every web page" if running.search.kind == "noida" else "a web page by DNS rebinding"
+    print_progress(f"{running.search.url} asks for no login: in a browser here, {pages} can write to it.")
+    warnings = [line for service, port in requested for line in lines(service, port)]
+    if warnings:
+        print_progress("\n".join(["", *warnings]))
 
 
-def _say_who_reaches(search: "Service") -> None:
-    """On stderr: a browser lets pages send requests to 127.0.0.1."""
-    pages = "every web page" if search.kind == "noida" else "a web page by DNS rebinding"
-    typer.echo(f"{search.url} asks for no login: in a browser here, {pages} can write to it.", err=True)
-
-
-def _make_indexes(given: "Settings") -> list[str]:
-    from contextlib import closing
-
+def _make_indexes(settings: "Settings") -> list[str]:
     from outboxctl.sink.index.index_setup import ensure
     from outboxctl.sink.transport.open import connect
 
-    names = list(dict.fromkeys([given.elastic_index, LAB_INDEX]))
-    with closing(connect(given)) as client:
+    names = list(dict.fromkeys([settings.elastic_index, LAB_INDEX]))
+    with closing(connect(settings)) as client:
         for name in names:
             ensure(client, name)
     return names
 
 
-def _print_exports(running: "Services", index: str, asked: "list[tuple[Service, int]]") -> None:
-    from outboxctl.domain.printable import export
-
+def _print_exports(running: "Services", index: str, requested: "list[tuple[Service, int]]") -> None:
     typer.echo(export("DATABASE_URL", running.postgres.url))
     typer.echo(export("ELASTIC_URL", running.search.url))
     typer.echo(export("ELASTIC_INDEX", index))
     # Last: an `eval $(…)` without quotes makes one line of all, in which a comment hides what follows.
-    for service, port in asked:
+    for service, port in requested:
         if service.port != port:
             typer.echo(f"# {service.role} listens on port {service.port}, not on {port}")
-
-
-def _warn_of_moved_ports(asked: "list[tuple[Service, int]]") -> None:
-    from outboxctl.drills.services.moved import lines
-
-    found = [line for service, port in asked for line in lines(service, port)]
-    if found:
-        typer.echo("\n".join(["", *found]), err=True)
 
 
 @app.command()
@@ -120,48 +108,32 @@ def down(
 
     Example: outboxctl services down --purge
     """
-    from outboxctl.cli import rendering
     from outboxctl.drills.services import down as end
 
     ended = end(purge=purge, say=rendering.console(stderr=True).print)
-    if json:
-        rendering.emit_json({"ended": [_row(service) for service in ended]})
-    elif not ended:
-        typer.echo("nothing was running")
+    lines = [] if ended else ["nothing was running"]
+    rendering.show({"ended": [_row(service) for service in ended]}, lambda: lines, json=json)
 
 
 @app.command()
 def status(json: Json = False) -> None:
-    """Show which services run, and what is not real about them.
+    """Show which services run, and in what they differ from real ones.
 
     Example: outboxctl services status
     """
-    from outboxctl.cli import rendering
-    from outboxctl.drills.services import status as look
+    from outboxctl.drills.services import status as running
 
-    rows = [_row(service) for service in look()]
-    if json:
-        rendering.emit_json({"services": rows})
-    elif rows:
-        columns = ("role", "kind", "version", "running", "pid", "url", "caveat")
-        cells = [[row[name] for name in columns] for row in rows]
-        rendering.console().print(rendering.table("Services", columns, cells))
-    else:
-        typer.echo("no services: `outboxctl services up` starts them")
+    rows = [_row(service) for service in running()]
+    columns = ("role", "kind", "version", "running", "pid", "url", "caveat")
+    cells = [[row[name] for name in columns] for row in rows]
+    table = rendering.table("Services", columns, cells) if rows else NONE
+    rendering.show({"services": rows}, lambda: [table], json=json)
 
 
 def _row(service: "Service") -> dict[str, object]:
     from outboxctl.net.urls import mask
 
-    return {
-        "role": service.role,
-        "kind": service.kind,
-        "version": service.version,
-        "running": "yes" if service.running else "no",
-        "pid": service.pid,
-        "port": service.port,
-        "url": mask(service.url),
-        "data": str(service.data),
-        "started_at": service.started_at,
-        "caveat": service.caveat,
-    }
+    names = ("role", "kind", "version", "pid", "port", "started_at", "caveat")
+    row = {name: getattr(service, name) for name in names}
+    running = "yes" if service.running else "no"
+    return row | {"running": running, "url": mask(service.url), "data": str(service.data)}

@@ -4,15 +4,10 @@ from typing import Annotated
 
 import typer
 
-from outboxctl.cli.groups import group
-from outboxctl.cli.options import ElasticIndex, ElasticUrl, Json, settings
+from outboxctl.cli import parse, rendering
+from outboxctl.cli.options import ElasticIndex, ElasticUrl, Json, group, settings
 
 app = group("The sink: who may do what there.")
-
-
-@app.callback()
-def _group() -> None:
-    """Keep `roles` a subcommand although it is the only one."""
 
 
 @app.command()
@@ -24,10 +19,10 @@ def roles(
         bool, typer.Option("--api-keys", help="An API key for each in place of a role.")
     ] = False,
     engine: Annotated[str, typer.Option(help="elasticsearch or opensearch.")] = "elasticsearch",
-    prefix: Annotated[str, typer.Option("--prefix", help="What the roles' names begin with.")] = "outbox_",
+    prefix: Annotated[str, typer.Option(help="What the roles' names begin with.")] = "outbox_",
     also: Annotated[
         list[str] | None,
-        typer.Option("--also", help="A further index or pattern, such as one behind the alias; repeatable."),
+        typer.Option(help="A further index or pattern, such as one behind the alias; repeatable."),
     ] = None,
     elastic_url: ElasticUrl = None,
     elastic_index: ElasticIndex = None,
@@ -37,20 +32,18 @@ def roles(
 
     Example: outboxctl sink roles --curl
     """
-    from outboxctl.cli import parse, rendering
     from outboxctl.operations.doctor import remedies
     from outboxctl.sink.roles import GRANTS, Engine, orders
 
-    given = settings(elastic_url=elastic_url, elastic_index=elastic_index)
-    whose = Engine(parse.one_of("--engine", engine, list(Engine), "engine"))
-    asked = orders(whose, given.elastic_index, also=also or (), prefix=prefix, keys=api_keys)
-    if json:
-        bodies = [{"role": o.role, "method": o.method, "path": o.path, "body": o.body} for o in asked]
-        rendering.emit_json({"engine": whose.value, "roles": bodies})
-    elif curl:
-        for order in asked:
-            typer.echo(remedies.reaching(remedies.request(order.method, order.path, order.body), given))
-    else:
-        rows = [(prefix + g.role, ", ".join(g.index), ", ".join(g.cluster) or "none", g.why) for g in GRANTS]
-        heads = ("role", f"on {given.elastic_index}", "cluster", "for")
-        rendering.console().print(rendering.table("Rights in the sink", heads, rows))
+    configured = settings(elastic_url=elastic_url, elastic_index=elastic_index)
+    product = Engine(parse.one_of("--engine", engine, list(Engine), "engine"))
+    requests = orders(product, configured.elastic_index, also=also or (), prefix=prefix, keys=api_keys)
+    if curl and not json:
+        for each in requests:
+            typer.echo(remedies.reaching(remedies.request(each.method, each.path, each.body), configured))
+        return
+    bodies = [{"role": r.role, "method": r.method, "path": r.path, "body": r.body} for r in requests]
+    rows = [(prefix + g.role, ", ".join(g.index), ", ".join(g.cluster) or "none", g.why) for g in GRANTS]
+    columns = ("role", f"on {configured.elastic_index}", "cluster", "for")
+    table = rendering.table("Rights in the sink", columns, rows)
+    rendering.show({"engine": product.value, "roles": bodies}, lambda: [table], json=json)

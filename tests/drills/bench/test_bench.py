@@ -60,7 +60,7 @@ def test_it_is_shown_agreed_to_and_drawn_on_a_terminal(theirs: dict[str, str], t
     assert "outboxctl_bench_" in said
     assert f"{theirs['ELASTIC_INDEX']}-bench-" in said
     assert "about 10,000 documents of 600 bytes" in said
-    assert "Really put load on both ends?" in said
+    assert "Really put load on the database and the sink?" in said
     assert "E: worker, end to end" in said
     assert "the worker reaches" in said
     assert "warm-up: " in shown.raw  # the bar

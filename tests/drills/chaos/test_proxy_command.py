@@ -77,7 +77,7 @@ def test_on_a_terminal_the_counts_are_live_until_its_time_is_over(cli: Cli, tmp_
     command = [*OUTBOXCTL, "chaos", "proxy", "--port", "0", "--fault", "busy", "--for", "1s"]
     shown = show(command, cli.env | {"TERM": "xterm", "OUTBOX_ENV": "test"}, tmp_path, columns=80)
     assert shown.returncode == 0
-    assert "busy: 0 requests, 0 struck, 0 items failed, 0." in shown.raw
+    assert "busy: 0 requests, 0 struck, 0 items failed: 0." in shown.raw
     assert shown.raw.index("export ELASTIC_URL=") < shown.raw.index("busy: 0")
 
 
@@ -89,7 +89,7 @@ def test_on_a_terminal_the_counts_are_live_until_its_time_is_over(cli: Cli, tmp_
         ({"elastic_url": "http://u:hush@example.com:9200"}, r"not on this machine: http://u:\*\*\*@example"),
         ({"port": 9200}, "stand before itself"),
         ({"elastic_url": "http://127.0.0.1:1,http://127.0.0.1:2"}, "before one sink"),
-        ({"lasts": "soon"}, "--for: not a duration"),
+        ({"duration": "soon"}, "--for: not a duration"),
         ({"fault": "busy", "share": float("nan")}, "share of a fault is above 0"),
         ({"elastic_url": "http://example.com:1", "sure": True}, "cannot listen on .* in use"),
         ({"environment": "prod"}, "this is prod: refusing to break what passes"),

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from outboxctl.cli import options
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
 
@@ -16,7 +17,6 @@ DIGITS = 6
 
 def settings(*, own: bool, search: str) -> "Settings":
     """The user's settings; with `--own` the defaults, whatever the user's environment has."""
-    from outboxctl.cli import options
     from outboxctl.drills.scratch.settings import fixed
 
     if not own and search != "auto":

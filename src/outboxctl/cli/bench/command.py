@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from outboxctl.cli.chaos.flags import Sure
-from outboxctl.cli.options import Json
+from outboxctl.cli.chaos.ledger import say, undo_leftovers
+from outboxctl.cli.guards import confirm
+from outboxctl.cli.options import Json, NotProduction
 from outboxctl.cli.services import Search
 from outboxctl.domain.errors import OutboxctlError
 
@@ -21,37 +22,29 @@ if TYPE_CHECKING:
     from outboxctl.drills.scratch.folder import ScratchFolder
     from outboxctl.settings import Settings
 
-TASK = "put load on both ends"
+TASK = "put load on the database and the sink"
 EVENTS, BYTES, REPEAT = 20_000, 600, 5
 
 
 def bench(
-    events: Annotated[
-        int, typer.Option("--events", min=1_000, max=1_000_000, help="Events a measurement.")
-    ] = EVENTS,
+    events: Annotated[int, typer.Option(min=1_000, max=1_000_000, help="Events a measurement.")] = EVENTS,
     size: Annotated[
         int, typer.Option("--bytes", min=200, max=1_000_000, help="JSON of a document, about.")
     ] = BYTES,
-    repeat: Annotated[int, typer.Option("--repeat", min=1, max=50, help="Repetitions.")] = REPEAT,
+    repeat: Annotated[int, typer.Option(min=1, max=50, help="Repetitions.")] = REPEAT,
     concurrency: Annotated[
         str | None,
-        typer.Option(
-            "--concurrency", help="Lanes, or several to find the best of [default: OUTBOX_CONCURRENCY]."
-        ),
+        typer.Option(help="Lanes, or several to find the best of [default: OUTBOX_CONCURRENCY]."),
     ] = None,
     bulk_size: Annotated[
         str | None,
-        typer.Option(
-            "--bulk-size", help="Events a batch, or several to find the best of [default: OUTBOX_BULK_SIZE]."
-        ),
+        typer.Option(help="Events a batch, or several to find the best of [default: OUTBOX_BULK_SIZE]."),
     ] = None,
     own: Annotated[bool, typer.Option("--own", help="On servers of its own, started for the run.")] = False,
     search: Annotated[Search, typer.Option(help="With --own: which search engine.")] = Search.AUTO,
-    out: Annotated[
-        Path | None, typer.Option("--out", help="A folder for bench.json, bench.md and bench.svg.")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="A folder for bench.json, bench.md and bench.svg.")] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask first.")] = False,
-    sure: Sure = False,
+    sure: NotProduction = False,
     json: Json = False,
 ) -> None:
     """Measure what the sink and the database take alone, and what the real worker makes of both.
@@ -63,14 +56,14 @@ def bench(
     """
     from outboxctl.cli.bench import bench_arguments
     from outboxctl.cli.bench.view import measured, show
-    from outboxctl.cli.chaos.ledger import say
     from outboxctl.drills.scratch.folder import SignalReceived, own_folder, sweep
 
     settings = bench_arguments.settings(own=own, search=search.value)
     checked = bench_arguments.checked_options(settings, events, size, repeat, concurrency, bulk_size)
     out_folder = bench_arguments.folder(out)
     sweep("bench", say)
-    _undo_leftovers(own=own)
+    if not own:  # there is nothing to undo on servers of its own
+        undo_leftovers()
     names = None if own else _confirmed(settings, checked, yes=yes, sure=sure)
     try:
         with own_folder("bench", say) as folder, _reporting(folder):
@@ -85,8 +78,6 @@ def bench(
 @contextmanager
 def _reporting(folder: "ScratchFolder") -> "Iterator[None]":
     """Print an error that a signal would hide; after any other, where the worker's log is."""
-    from outboxctl.cli.chaos.ledger import say
-
     try:
         yield
         folder.succeeded = True
@@ -98,18 +89,9 @@ def _reporting(folder: "ScratchFolder") -> "Iterator[None]":
         raise
 
 
-def _undo_leftovers(*, own: bool) -> None:
-    """Remove what a killed run left on the user's servers; with `--own` there is nothing to remove."""
-    from outboxctl.cli.chaos.leftovers import undo_leftovers
-
-    if not own:
-        undo_leftovers()
-
-
 def _confirmed(settings: "Settings", checked: "BenchOptions", *, yes: bool, sure: bool) -> "GuestNames":
     """The names of the schema and the index, shown and confirmed. UsageError, UnreachableError."""
     from outboxctl.cli.bench.view import announce
-    from outboxctl.cli.guards import confirm
     from outboxctl.core.database import Database
     from outboxctl.drills.faults import guest
     from outboxctl.drills.faults.gate import allow
@@ -126,7 +108,6 @@ def _confirmed(settings: "Settings", checked: "BenchOptions", *, yes: bool, sure
 def _place(
     settings: "Settings", names: "GuestNames | None", folder: Path, search: Search
 ) -> "AbstractContextManager[Rig]":
-    from outboxctl.cli.chaos.ledger import say
     from outboxctl.drills.bench import place
 
     if names is None:

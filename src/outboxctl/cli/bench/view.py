@@ -2,10 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from statistics import median
+from time import monotonic
 from typing import TYPE_CHECKING
 
-from outboxctl.cli.closed_pipe import tolerate_closed_pipe
+from outboxctl.cli import rendering
+from outboxctl.cli.chaos.ledger import say
+from outboxctl.cli.ending import tolerate_closed_pipe
 from outboxctl.domain.errors import OutboxctlError
 from outboxctl.domain.printable import brief
 
@@ -15,7 +19,6 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from outboxctl.drills.bench.figure import BenchFigure
     from outboxctl.drills.bench.measured import Measured
     from outboxctl.drills.bench.options import BenchOptions
     from outboxctl.drills.bench.report import BenchReport
@@ -28,7 +31,6 @@ LONGEST = 400  # characters of a line with a name
 
 def announce(settings: "Settings", database: str, names: "GuestNames", options: "BenchOptions") -> None:
     """Print what will be created where, and how much load it is; names are not cut, so they can be copied."""
-    from outboxctl.cli import rendering
     from outboxctl.drills.bench.run import WARM_UP_SECONDS
     from outboxctl.drills.faults import guest
     from outboxctl.net.urls import mask
@@ -53,9 +55,6 @@ def announce(settings: "Settings", database: str, names: "GuestNames", options: 
 
 def measured(place: "AbstractContextManager[Rig]", options: "BenchOptions") -> "BenchReport":
     """Measure there, with the progress on stderr."""
-    from datetime import UTC, datetime
-    from time import monotonic
-
     from outboxctl.drills.bench.machine import surroundings
     from outboxctl.drills.bench.place import shared
     from outboxctl.drills.bench.report import BenchReport
@@ -73,9 +72,6 @@ def measured(place: "AbstractContextManager[Rig]", options: "BenchOptions") -> "
 def following(steps: int) -> Iterator[Callable[[str], None]]:
     """A bar of `steps`, each reported before it begins; without a terminal a line for each."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    from outboxctl.cli import rendering
-    from outboxctl.cli.chaos.ledger import say
 
     out = rendering.console(stderr=True)
     still = not out.is_terminal or out.is_dumb_terminal
@@ -96,8 +92,6 @@ def following(steps: int) -> Iterator[Callable[[str], None]]:
 
 def show(report: "BenchReport", out: "Path | None", *, json: bool) -> None:
     """Write the files, and print the report. OutboxctlError where a file cannot be written."""
-    from outboxctl.cli import rendering
-
     files = _write(report, out) if out else []
     with tolerate_closed_pipe():
         rendering.emit_json(report.plain()) if json else _print(report, rendering.console())
@@ -124,8 +118,6 @@ def _write(report: "BenchReport", out: "Path") -> list[str]:
 
 
 def _print(report: "BenchReport", out: "Console") -> None:
-    from outboxctl.cli import rendering
-
     out.print(rendering.cell(report.where, 600))
     out.print(rendering.cell(report.options_line, 600))
     if report.interrupted:
@@ -135,7 +127,7 @@ def _print(report: "BenchReport", out: "Console") -> None:
         if report.measured.best:
             out.print(f"Best, with the fewest lanes: {report.measured.best}.")
     if report.figures:
-        rows = [_row(figure) for figure in report.figures.values()]
+        rows = [figure.cells()[:3] for figure in report.figures.values()]
         out.print(rendering.table("Figures", ("figure", "median", "spread"), rows))
         out.print(report.bound)
     out.print()
@@ -143,14 +135,8 @@ def _print(report: "BenchReport", out: "Console") -> None:
         out.print(sentence)
 
 
-def _row(figure: "BenchFigure") -> list[str]:
-    return figure.cells()[:3]
-
-
 def _print_cells(measured: "Measured", out: "Console") -> None:
     """E by lanes and batch."""
-    from outboxctl.cli import rendering
-
     cells = measured.matrix
     sizes = sorted({cell.bulk_size for cell in cells})
     lanes = sorted({cell.concurrency for cell in cells})

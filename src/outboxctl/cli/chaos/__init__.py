@@ -1,5 +1,1 @@
 """`chaos`: faults on purpose, each undone by itself."""
-
-from outboxctl.cli.chaos.app import app
-
-__all__ = ["app"]

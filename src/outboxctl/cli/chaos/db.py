@@ -1,12 +1,13 @@
-"""`chaos db`: what goes wrong between us and the database."""
+"""`chaos db`: the database's sessions ended."""
 
+from time import monotonic
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from outboxctl.cli.chaos.flags import For, Sure, seconds
-from outboxctl.cli.groups import group
-from outboxctl.cli.options import DatabaseUrl, Json, settings
+from outboxctl.cli import parse, rendering
+from outboxctl.cli.guards import checked_database
+from outboxctl.cli.options import FaultDuration, FaultOptions, fault_seconds, group
 from outboxctl.domain.printable import counted
 
 if TYPE_CHECKING:
@@ -17,57 +18,44 @@ app = group("Trouble with the database.")
 
 @app.command()
 def terminate(
+    common: FaultOptions,
     everybody: Annotated[
         bool,
         typer.Option("--all/--workers", help="Everybody's sessions, or those of outboxctl: its workers'."),
     ] = False,
-    lasts: For = None,
-    every: Annotated[str, typer.Option("--every", help="With --for: again and again, so often.")] = "1s",
-    database_url: DatabaseUrl = None,
-    sure: Sure = False,
-    json: Json = False,
+    duration: FaultDuration = None,
+    every: Annotated[str, typer.Option(help="With --for: end them again each time after this long.")] = "1s",
 ) -> None:
     """End sessions of this database with pg_terminate_backend, once or for a while; nothing to undo.
 
-    Other commands of outboxctl lose their session too: all go by one application_name.
+    Other commands of outboxctl lose their session too: all have the same application_name.
 
     Example: outboxctl chaos db terminate --for 10s --every 1s
     """
-    from outboxctl.cli import parse, rendering
-    from outboxctl.cli.options import checked_database
-    from outboxctl.drills.faults.gate import allow
-
-    given = settings(database_url=database_url)
-    held, pause = seconds(lasts), parse.duration("--every", every).total_seconds()
-    allow(given, "end sessions", sure=sure)
-    with checked_database(given, connections=1) as db:
-        rounds, told = _again(db, held or 0.0, pause, everybody=everybody)
-    if json:
-        rendering.emit_json({"terminated": sum(rounds), "rounds": len(rounds)})
-    else:
-        typer.echo(f"{counted(sum(rounds), 'session')} ended, in {counted(len(rounds), 'round')}")
-    if told:
-        raise typer.Exit(told)
+    seconds, pause = fault_seconds(duration), parse.duration("--every", every).total_seconds()
+    settings = common.allowed("end sessions")
+    with checked_database(settings) as db:
+        rounds, code = _rounds(db, seconds or 0.0, pause, everybody=everybody)
+    ended = sum(rounds)
+    text = f"{counted(ended, 'session')} ended, in {counted(len(rounds), 'round')}"
+    rendering.show({"terminated": ended, "rounds": len(rounds)}, lambda: [text], json=common.json)
+    if code:
+        raise typer.Exit(code)
 
 
-def _again(db: "Database", seconds: float, pause: float, *, everybody: bool) -> tuple[list[int], int]:
+def _rounds(db: "Database", seconds: float, pause: float, *, everybody: bool) -> tuple[list[int], int]:
     """Sessions ended in each round, and the exit code if a signal came."""
-    from time import monotonic
+    from outboxctl.cli.chaos.hold import SIGNALLED, stop_signal, watch
+    from outboxctl.core.sessions import terminate as end_sessions
 
-    from outboxctl.cli.chaos.hold import SIGNALLED, watch
-    from outboxctl.cli.chaos.stop_signals import stop_signal
+    def end() -> int:
+        with db.begin() as connection:
+            return end_sessions(connection, everybody=everybody)
 
-    end = monotonic() + seconds
-    with stop_signal() as told:
-        rounds = [_once(db, everybody)]
-        while not told() and (left := end - monotonic()) > 0:
-            watch(f"{counted(sum(rounds), 'session')} ended", min(pause, left), told)
-            rounds.append(_once(db, everybody))
-        return rounds, SIGNALLED + told() if told() else 0
-
-
-def _once(db: "Database", everybody: bool) -> int:
-    from outboxctl.core.sessions import terminate as end
-
-    with db.begin() as connection:
-        return end(connection, everybody=everybody)
+    until = monotonic() + seconds
+    with stop_signal() as signalled:
+        rounds = [end()]
+        while not signalled() and (left := until - monotonic()) > 0:
+            watch(lambda: f"{counted(sum(rounds), 'session')} ended", min(pause, left), signalled)
+            rounds.append(end())
+        return rounds, SIGNALLED + signalled() if signalled() else 0

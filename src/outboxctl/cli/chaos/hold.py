@@ -1,113 +1,143 @@
 """A fault from its beginning to its end, or to the end of the command that leaves it there."""
 
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from math import inf
 from time import monotonic, sleep
-from typing import TYPE_CHECKING, Any
+from types import FrameType
+from typing import TYPE_CHECKING
 
 import typer
 from rich.live import Live
 
 from outboxctl.cli import rendering
 from outboxctl.cli.chaos.ledger import opened, say
-from outboxctl.cli.chaos.stop_signals import StoppedError, at_once, stop_signal
-from outboxctl.cli.closed_pipe import tolerate_closed_pipe
 from outboxctl.drills.faults.planned import PlannedFault
 from outboxctl.drills.faults.records import Fault
+from outboxctl.drills.scratch.folder import SIGNALS, handling
 
 if TYPE_CHECKING:
     from outboxctl.drills.faults.ledger import Ledger
     from outboxctl.settings import Settings
 
 TICK = 0.1  # seconds until a signal is acted upon
-SIGNALLED = 128  # plus the signal's number: the exit code of a command that was told to stop
+SIGNALLED = 128  # plus the signal's number: the exit code of a command that a signal ended
 
 
-def cause(given: "Settings", causes: Sequence[PlannedFault], lasts: float | None, *, json: bool) -> None:
-    """Begin the faults; with `lasts` hold them for so many seconds, or until a signal, and undo them.
+class StoppedError(BaseException):
+    """A signal came while a fault began; no Exception, so that no handler takes it for a failure."""
 
-    A signal ends the beginning, too. Raises OutboxctlError where one does not take hold (those begun are
+
+@contextmanager
+def stop_signal() -> Iterator[Callable[[], int]]:
+    """Yields the number of the first signal that has come, ^C included, else 0; ignored ones stay ignored."""
+    signals: list[int] = []
+    with handling(lambda number, _: signals.append(number)):
+        yield lambda: signals[0] if signals else 0
+
+
+@contextmanager
+def raising_at_once(signalled: Callable[[], int]) -> Iterator[None]:
+    """In a block of `stop_signal`: the first signal raises StoppedError here."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+
+    def end(number: int, frame: FrameType | None) -> None:
+        first, handler = not signalled(), before[signal.Signals(number)]
+        if callable(handler):
+            handler(number, frame)
+        if first:
+            raise StoppedError
+
+    if signalled():
+        raise StoppedError
+    for number, handler in before.items():
+        if callable(handler):
+            signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def cause(settings: "Settings", causes: Sequence[PlannedFault], seconds: float | None, *, json: bool) -> None:
+    """Begin the faults; hold them for so many seconds, if any, or until a signal, and undo them.
+
+    A signal ends the beginning, too. Raises OutboxctlError where one does not take effect (those begun are
     undone) or cannot be undone.
     """
-    with stop_signal() as told:
+    with stop_signal() as signalled:
         try:
-            _hold(given, [_interruptible(each, told) for each in causes], lasts, told, json=json)
+            planned = [_interruptible(each, signalled) for each in causes]
+            _hold(settings, planned, seconds, signalled, json=json)
         except StoppedError:
-            say("Stopped before it had begun; what was broken is mended.")
-        if told():
-            raise typer.Exit(SIGNALLED + told())
+            say("Stopped before it had begun; what was begun is undone.")
+        if signalled():
+            raise typer.Exit(SIGNALLED + signalled())
 
 
-def _interruptible(each: PlannedFault, told: Callable[[], int]) -> PlannedFault:
+def _interruptible(each: PlannedFault, signalled: Callable[[], int]) -> PlannedFault:
     def begin() -> None:
-        with at_once(told):
+        with raising_at_once(signalled):
             each.begin()
 
     return each._replace(begin=begin)
 
 
 def _hold(
-    given: "Settings",
+    settings: "Settings",
     causes: Sequence[PlannedFault],
-    lasts: float | None,
-    told: Callable[[], int],
+    seconds: float | None,
+    signalled: Callable[[], int],
     *,
     json: bool,
 ) -> None:
     began = monotonic()
     with ExitStack() as stack:
-        faults = [_begin(opened(given), stack, each, lasts) for each in causes]
+        faults = [_begin(opened(settings), stack, each, seconds) for each in causes]
         took = monotonic() - began
-        _print_durations(faults, took)
-        if lasts is None and not told():
+        for each in faults:
+            say(f"{each.what}, after {rendering.age(took)}")
+        if seconds is None and not signalled():
             stack.pop_all()
         else:
-            watch(_line(faults), lasts or 0.0, told)
-    undone = lasts is not None or bool(told())
+            watch(lambda: _line(faults), seconds or 0.0, signalled)
+    undone = seconds is not None or bool(signalled())
     _show(faults, took, monotonic() - began, undone=undone, json=json)
 
 
-def _begin(ledger: "Ledger", stack: ExitStack, each: PlannedFault, lasts: float | None) -> Fault:
-    if lasts is not None:
-        return stack.enter_context(ledger.holding(each.fault, each.begin, for_seconds=lasts))
+def _begin(ledger: "Ledger", stack: ExitStack, each: PlannedFault, seconds: float | None) -> Fault:
+    if seconds is not None:
+        return stack.enter_context(ledger.holding(each.fault, each.begin, for_seconds=seconds))
     ledger.begin(each.fault, each.begin)
     stack.callback(ledger.undo, each.fault)  # if the next one does not begin well
     return each.fault
 
 
-def watch(line: str, seconds: float, told: Callable[[], int]) -> None:
-    """Wait so many seconds, or until told to stop; on a terminal with the remaining time."""
+def watch(line: Callable[[], str], seconds: float, signalled: Callable[[], int]) -> None:
+    """Wait so many seconds (`inf`: without end), or until a signal; on a terminal with the time left."""
     end = monotonic() + seconds
     out = rendering.console(stderr=True)
-    with Live(console=out, auto_refresh=False, transient=True) if _live(out) else ExitStack() as live:
-        while not told() and (left := end - monotonic()) > 0:
-            if isinstance(live, Live):
-                live.update(rendering.cell(f"{line}: {rendering.age(left)} left, ^C ends it"), refresh=True)
+    live = out.is_terminal and not out.is_dumb_terminal
+    with Live(console=out, auto_refresh=False, transient=True) if live else ExitStack() as screen:
+        while not signalled() and (left := end - monotonic()) > 0:
+            if isinstance(screen, Live):
+                time = "" if left == inf else f"{rendering.age(left)} left, "
+                screen.update(rendering.cell(f"{line()}: {time}^C ends it"), refresh=True)
             sleep(min(TICK, left))
-
-
-def _live(out: Any) -> bool:
-    return bool(out.is_terminal and not out.is_dumb_terminal)
 
 
 def _line(faults: Sequence[Fault]) -> str:
     return faults[0].what if len(faults) == 1 else f"{len(faults)} faults"
 
 
-def _print_durations(faults: Sequence[Fault], took: float) -> None:
-    for each in faults:
-        say(f"{each.what}, after {rendering.age(took)}")
-
-
-@tolerate_closed_pipe()
-def _show(faults: Sequence[Fault], took: float, all_in_all: float, *, undone: bool, json: bool) -> None:
-    if json:
-        listed = [{"id": each.id, "kind": each.kind, "what": each.what} for each in faults]
-        took, held = round(took, 1), round(all_in_all - took, 1) if undone else None
-        rendering.emit_json({"faults": listed, "took": took, "undone": undone, "undone_after": held})
-        return
-    for each in faults:
-        end = f"undone after {rendering.age(all_in_all - took)}" if undone else "until undone"
-        typer.echo(f"{each.id}  {rendering.cell(each.what, 400).plain}: {end}")
-    if not undone:
-        typer.echo(f"`outboxctl chaos undo {' '.join(each.id for each in faults)}` undoes it")
+def _show(faults: Sequence[Fault], took: float, total: float, *, undone: bool, json: bool) -> None:
+    end = f"undone after {rendering.age(total - took)}" if undone else "until undone"
+    lines = [f"{each.id}  {rendering.cell(each.what, 400).plain}: {end}" for each in faults]
+    ids = " ".join(each.id for each in faults)
+    lines += [] if undone else [rendering.Unbroken(f"`outboxctl chaos undo {ids}` undoes it")]
+    report = {"faults": [{"id": each.id, "kind": each.kind, "what": each.what} for each in faults]}
+    held = round(total - round(took, 1), 1) if undone else None
+    times = {"took": round(took, 1), "undone": undone, "undone_after": held}
+    rendering.show(report | times, lambda: lines, json=json)

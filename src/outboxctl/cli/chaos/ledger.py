@@ -1,34 +1,38 @@
-"""The ledger as commands use it."""
+"""The ledger of faults as commands use it."""
 
 from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from outboxctl.cli import rendering
+from outboxctl.cli.options import settings
+
 if TYPE_CHECKING:
     from outboxctl.drills.faults.ledger import Ledger
     from outboxctl.settings import Settings
 
-# Each declares how its faults are undone; who undoes must have loaded them all.
-KINDS = (
-    "outboxctl.drills.faults.engine",
-    "outboxctl.drills.faults.workers",
-    "outboxctl.drills.faults.block",
-    "outboxctl.drills.faults.guest",
-)
+# The modules that declare how their faults are undone: whoever undoes must have loaded them all.
+KINDS = ("engine", "workers", "block", "guest")
 
 
-def opened(given: "Settings") -> "Ledger":
-    """The ledger, every kind of fault known to it; it tells what takes its time on stderr."""
+def opened(settings: "Settings") -> "Ledger":
+    """The ledger, every kind of fault loaded; it reports on stderr what takes long."""
     from outboxctl.drills.faults.ledger import Ledger
 
     for module in KINDS:
-        import_module(module)
-    return Ledger(given, say=say)
+        import_module(f"outboxctl.drills.faults.{module}")
+    return Ledger(settings, say=say)
 
 
 def say(line: str) -> None:
-    """Tell it on stderr; a terminal that was closed meanwhile keeps no fault from being undone."""
-    from outboxctl.cli import rendering
-
+    """Print a line on stderr; a terminal that was closed meanwhile keeps no fault from being undone."""
     with suppress(OSError):
         rendering.console(stderr=True).print(rendering.cell(line, 1_000))
+
+
+def undo_leftovers() -> None:
+    """Undo what a killed `chaos`, `lab` or `bench` left; what cannot be undone stays in the ledger."""
+    from outboxctl.drills.faults import records
+
+    if records.any_active():
+        opened(settings()).recover()

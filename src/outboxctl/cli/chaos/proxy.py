@@ -1,12 +1,13 @@
 """`chaos proxy`: a proxy before the sink that breaks what passes."""
 
+from math import inf
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from outboxctl.cli import completion
-from outboxctl.cli.chaos.flags import Sure
-from outboxctl.cli.options import ElasticUrl, Json, settings
+from outboxctl.cli import completion, parse
+from outboxctl.cli.options import ElasticUrl, Json, NotProduction, settings
+from outboxctl.domain.errors import UsageError
 
 if TYPE_CHECKING:
     from outboxctl.settings import Settings
@@ -15,20 +16,20 @@ ANOTHER = "unset ELASTIC_URL, or name the sink itself with --elastic-url"
 
 
 def _of(flag: str, faults: str, text: str, **bounds: Any) -> Any:
-    return typer.Option(flag, help=f"{faults}: {text}.", show_default=False, **bounds)
+    return typer.Option(flag, help=f"{faults}: {text}.", **bounds)
 
 
 def proxy(
     fault: Annotated[
         str | None,
-        typer.Option("--fault", help="What befalls requests.", autocompletion=completion.faults),
+        typer.Option(help="What happens to requests.", autocompletion=completion.faults),
     ] = None,
     share: Annotated[
         float | None,
         typer.Option("--share", help="Of the requests, or items, above 0 to 1 (all).", show_default=False),
     ] = None,
     everything: Annotated[
-        bool, typer.Option("--everything", help="It befalls all requests, not bulk requests alone.")
+        bool, typer.Option("--everything", help="To all requests, not to bulk requests alone.")
     ] = False,
     retry_after: Annotated[
         int | None, _of("--retry-after", "busy", "seconds that the answer asks to wait", min=0)
@@ -50,47 +51,43 @@ def proxy(
     port: Annotated[
         int, typer.Option("--port", min=0, max=65_535, help="Port of 127.0.0.1; 0: any free one.")
     ] = 9201,
-    lasts: Annotated[
-        str | None,
-        typer.Option("--for", help="End by itself after this long: 30s, 5m.", show_default=False),
+    duration: Annotated[
+        str | None, typer.Option("--for", help="End by itself after this long: 30s, 5m.")
     ] = None,
     elastic_url: ElasticUrl = None,
-    sure: Sure = False,
+    sure: NotProduction = False,
     json: Json = False,
 ) -> None:
     """Stand before the sink and break what passes, until ^C or for a while; workers connect to it instead.
 
     Faults: refuse, blackhole, reset-before, reset-after, drop-after, delay, drip, busy, unavailable,
-    gateway, too-large, some-items, truncate, html. They befall bulk requests, unless said otherwise;
-    refuse and blackhole befall all. The first line of output is the setting for the workers.
+    gateway, too-large, some-items, truncate, html. They happen to bulk requests; with --everything, and
+    refuse and blackhole always, to all requests. The first line of output is the setting for the workers.
 
     Example: outboxctl chaos proxy --fault busy --retry-after 2 --share 0.3 --for 30s
     """
-    from outboxctl.cli import parse
-    from outboxctl.cli.chaos.fault_options import chosen
-    from outboxctl.cli.chaos.proxy_run import run
+    parameters = ("share", "retry_after", "seconds", "applied", "pace", "over", "status", "kind", "reason")
+    flags = {name: value for name, value in locals().items() if name in parameters}
+    from outboxctl.cli.chaos.proxy_run import chosen, run
     from outboxctl.drills.proxy import Proxy
     from outboxctl.sink.transport.credentials import passing_on
 
-    of_faults = ("share", "retry_after", "seconds", "applied", "pace", "over", "status", "kind", "reason")
-    given = {name: value for name, value in locals().items() if name in of_faults}
-    falls = chosen(fault, {**given, "everything": everything or None})
-    longest = parse.duration("--for", lasts).total_seconds() if lasts else None
-    known = settings(elastic_url=elastic_url)
-    sink = _sink(known, port, sure=sure)
-    run(Proxy(sink, port, files=passing_on(known)), falls, longest, json=json)
+    proxy_fault = chosen(fault, flags | {"everything": everything or None})
+    longest = parse.optional(parse.duration, "--for", duration or None)
+    configured = settings(elastic_url=elastic_url)
+    proxy = Proxy(_sink(configured, port, sure=sure), port, files=passing_on(configured))
+    run(proxy, proxy_fault, longest.total_seconds() if longest else inf, json=json)
 
 
-def _sink(given: "Settings", port: int, *, sure: bool) -> str:
+def _sink(settings: "Settings", port: int, *, sure: bool) -> str:
     """The URL to pass requests on to; UsageError where that is not to be broken."""
-    from outboxctl.domain.errors import UsageError
     from outboxctl.drills.faults.gate import allow, local
     from outboxctl.net.urls import mask, parse_url
 
-    if len(given.sink_urls) > 1:
+    if len(settings.sink_urls) > 1:
         raise UsageError("a proxy stands before one sink, not several", hint="name one: --elastic-url")
-    (url,) = given.sink_urls
+    (url,) = settings.sink_urls
     if local(url) and parse_url(url).port == port:
         raise UsageError(f"the proxy would stand before itself: the sink is {mask(url)}", hint=ANOTHER)
-    allow(given, "break what passes", sure=sure)
+    allow(settings, "break what passes", sure=sure)
     return url

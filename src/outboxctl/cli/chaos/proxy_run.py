@@ -1,56 +1,62 @@
-"""The proxy at work: the setting for the workers, a live line, and the counts at the end."""
+"""The proxy at work: its fault, the setting for the workers, a live line, and the counts at the end."""
 
-from collections.abc import Callable
+import inspect
 from contextlib import nullcontext
 from dataclasses import asdict
-from time import monotonic, sleep
+from time import monotonic
 from typing import Any
 
 import typer
-from rich.live import Live
 
-from outboxctl.cli import rendering
-from outboxctl.cli.chaos.stop_signals import stop_signal
+from outboxctl.cli import parse, rendering
+from outboxctl.cli.chaos.hold import stop_signal, watch
+from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import export
-from outboxctl.drills.proxy import Proxy, ProxyFault
+from outboxctl.drills.proxy import Proxy, ProxyFault, faults
 
-TICK = 0.2  # seconds until a signal is acted upon
+KNOWN = {made.__name__.replace("_", "-"): made for made in faults.ALL}
 
 
-def run(proxy: Proxy, fault: ProxyFault | None, longest: float | None, *, json: bool) -> None:
-    """Serve until it is told to stop, `longest` seconds at most, then say what came through."""
-    with stop_signal() as told, proxy, proxy.fault(fault) if fault else nullcontext():
+def chosen(name: str | None, flags: dict[str, Any]) -> ProxyFault | None:
+    """The fault of that name with these flags (those that are not None); None without a name.
+
+    Raises UsageError for flags that the fault does not take, and for one that it needs.
+    """
+    values = {flag: value for flag, value in flags.items() if value is not None}
+    if name is None:
+        if values:
+            hint = f"--fault is one of: {', '.join(KNOWN)}"
+            raise UsageError(f"{_flag(min(values))} says nothing without --fault", hint=hint)
+        return None
+    constructor = KNOWN[parse.one_of("--fault", name, list(KNOWN), "fault")]
+    parameters = inspect.signature(constructor).parameters
+    if unknown := sorted(values.keys() - parameters.keys()):
+        own = ", ".join(map(_flag, parameters)) or "no flags of its own"
+        raise UsageError(f"{_flag(unknown[0])} does not go with --fault {name}", hint=f"it takes {own}")
+    for flag, parameter in parameters.items():
+        if parameter.default is parameter.empty and flag not in values:
+            raise UsageError(f"--fault {name} needs {_flag(flag)}")
+    return constructor(**values)
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def run(proxy: Proxy, fault: ProxyFault | None, seconds: float, *, json: bool) -> None:
+    """Serve for so many seconds, or until a signal, then print what passed."""
+    with stop_signal() as signalled, proxy, proxy.fault(fault) if fault else nullcontext():
         typer.echo(export("ELASTIC_URL", proxy.url), err=json)
         began = monotonic()
-        _watch(proxy, fault, None if longest is None else began + longest, told)
+        watch(lambda: _line(proxy, fault), seconds, signalled)
     report = {"fault": fault and fault.name, "seconds": round(monotonic() - began, 1), **asdict(proxy.counts)}
-    _show(report, json=json)
-
-
-def _watch(proxy: Proxy, fault: ProxyFault | None, until: float | None, told: Callable[[], int]) -> None:
-    """Wait, with a live line on a terminal."""
-    out = rendering.console(stderr=True)
-    if not out.is_terminal or out.is_dumb_terminal:
-        while not told() and (until is None or monotonic() < until):
-            sleep(TICK)
-        return
-    with Live(console=out, auto_refresh=False, transient=True) as live:
-        while not told() and (until is None or monotonic() < until):
-            live.update(rendering.cell(_line(proxy, fault, until)), refresh=True)
-            sleep(TICK)
-
-
-def _line(proxy: Proxy, fault: ProxyFault | None, until: float | None) -> str:
-    seen = proxy.counts
-    counts = f"{seen.requests:,} requests, {seen.struck:,} struck, {seen.items_failed:,} items failed"
-    left = "^C ends it" if until is None else f"{rendering.age(max(0.0, until - monotonic()))} left"
-    return f"{fault.name if fault else 'no fault'}: {counts}, {left}"
-
-
-def _show(report: dict[str, Any], *, json: bool) -> None:
-    if json:
-        rendering.emit_json(report)
-        return
     counts = {name.replace("_", " "): value for name, value in report.items() if isinstance(value, int)}
     title = f"{report['fault'] or 'no fault'}, for {rendering.age(report['seconds'])}"
-    rendering.console().print(rendering.counts(title, ("what came through", "count"), counts))
+    table = rendering.counts(title, ("what came through", "count"), counts)
+    rendering.show(report, lambda: [table], json=json)
+
+
+def _line(proxy: Proxy, fault: ProxyFault | None) -> str:
+    counts = proxy.counts
+    text = f"{counts.requests:,} requests, {counts.struck:,} struck, {counts.items_failed:,} items failed"
+    return f"{fault.name if fault else 'no fault'}: {text}"

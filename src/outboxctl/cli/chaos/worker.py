@@ -1,113 +1,92 @@
 """`chaos worker`: real workers of this machine killed, paused and resumed."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from outboxctl.cli.chaos.flags import For, Sure, seconds
-from outboxctl.cli.groups import group
-from outboxctl.cli.options import DatabaseUrl, Json, settings
+from outboxctl.cli import rendering
+from outboxctl.cli.chaos.ledger import opened
+from outboxctl.cli.guards import checked_database
+from outboxctl.cli.options import FaultDuration, FaultOptions, fault_seconds, group
 
 if TYPE_CHECKING:
     from outboxctl.drills.faults.workers import VerifiedProcess
     from outboxctl.settings import Settings
 
 app = group("Kill, pause and resume workers of this machine.")
-WorkerId = Annotated[
-    str | None, typer.Option("--id", help="The worker's name (OUTBOX_WORKER_ID).", show_default=False)
-]
-Pid = Annotated[int | None, typer.Option("--pid", min=2, help="Its process.", show_default=False)]
-Every = Annotated[bool, typer.Option("--all", help="All workers of this machine, or of that name.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerOptions(FaultOptions):
+    """Which workers."""
+
+    worker_id: Annotated[str | None, typer.Option("--id", help="The worker's name (OUTBOX_WORKER_ID).")] = (
+        None
+    )
+    pid: Annotated[int | None, typer.Option(min=2, help="Its process.")] = None
+    every: Annotated[bool, typer.Option("--all", help="All workers of this machine, or of that name.")] = (
+        False
+    )
+
+    def chosen(self, verb: str) -> "tuple[Settings, list[VerifiedProcess]]":
+        """The settings, and the verified workers. Raises UsageError without any, or where not allowed."""
+        from outboxctl.core.stats import workers as rows
+        from outboxctl.drills.faults import workers
+
+        settings = self.allowed(f"{verb} workers")
+        with checked_database(settings) as db, db.begin() as connection:
+            registered, now = rows.all_workers(connection) or [], rows.clock(connection)
+        return settings, workers.chosen(
+            registered, now, worker_id=self.worker_id, pid=self.pid, every=self.every
+        )
+
+    def show(self, participle: str, workers: "list[VerifiedProcess]") -> None:
+        """Print the workers that were killed or resumed."""
+        rows = [{"worker_id": each.row.worker_id, "pid": each.row.pid} for each in workers]
+        lines = [f"{participle} {each.name}" for each in workers]
+        rendering.show({participle: rows}, lambda: lines, json=self.json)
 
 
 @app.command()
-def kill(
-    worker_id: WorkerId = None,
-    pid: Pid = None,
-    every: Every = False,
-    database_url: DatabaseUrl = None,
-    sure: Sure = False,
-    json: Json = False,
-) -> None:
-    """Kill with SIGKILL: no word, no release; what it held comes back when its leases end.
+def kill(worker: WorkerOptions) -> None:
+    """Kill with SIGKILL: nothing is released; the events of the worker are reclaimed when its leases end.
 
-    Only a process that is proved to be a worker of this database is touched.
+    Only a process that is proved to be a worker of this database is killed.
 
     Example: outboxctl chaos worker kill --id w1
     """
-    from outboxctl.cli.chaos.ledger import opened
     from outboxctl.drills.faults import workers
 
-    given = settings(database_url=database_url)
-    chosen = _chosen(given, "kill", {"worker_id": worker_id, "pid": pid, "every": every}, sure=sure)
+    settings, chosen = worker.chosen("kill")
     for each in chosen:
-        workers.kill(opened(given), each)
-    _show("killed", chosen, json=json)
+        workers.kill(opened(settings), each)
+    worker.show("killed", chosen)
 
 
 @app.command()
-def pause(
-    worker_id: WorkerId = None,
-    pid: Pid = None,
-    every: Every = False,
-    lasts: For = None,
-    database_url: DatabaseUrl = None,
-    sure: Sure = False,
-    json: Json = False,
-) -> None:
-    """Pause with SIGSTOP: it holds what it has claimed and does nothing, and wakes up as a zombie.
+def pause(worker: WorkerOptions, duration: FaultDuration = None) -> None:
+    """Pause with SIGSTOP: it holds its claims and does nothing; when it is resumed, they may have ended.
 
     Example: outboxctl chaos worker pause --for 30s
     """
     from outboxctl.cli.chaos.hold import cause
     from outboxctl.drills.faults import workers
 
-    given, held = settings(database_url=database_url), seconds(lasts)
-    chosen = _chosen(given, "pause", {"worker_id": worker_id, "pid": pid, "every": every}, sure=sure)
-    cause(given, [workers.pause(each) for each in chosen], held, json=json)
+    seconds = fault_seconds(duration)
+    settings, chosen = worker.chosen("pause")
+    cause(settings, [workers.pause(each) for each in chosen], seconds, json=worker.json)
 
 
 @app.command()
-def resume(
-    worker_id: WorkerId = None,
-    pid: Pid = None,
-    every: Every = False,
-    database_url: DatabaseUrl = None,
-    sure: Sure = False,
-    json: Json = False,
-) -> None:
+def resume(worker: WorkerOptions) -> None:
     """Let paused workers go on.
 
     Example: outboxctl chaos worker resume --all
     """
-    from outboxctl.cli.chaos.ledger import opened
     from outboxctl.drills.faults import workers
 
-    given = settings(database_url=database_url)
-    chosen = _chosen(given, "resume", {"worker_id": worker_id, "pid": pid, "every": every}, sure=sure)
+    settings, chosen = worker.chosen("resume")
     for each in chosen:
-        workers.resume(opened(given), each)
-    _show("resumed", chosen, json=json)
-
-
-def _chosen(given: "Settings", verb: str, choice: dict[str, Any], *, sure: bool) -> "list[VerifiedProcess]":
-    """The proved workers of this choice. UsageError where there are none, or it is not to be done here."""
-    from outboxctl.cli.options import checked_database
-    from outboxctl.core.stats import workers as rows
-    from outboxctl.drills.faults import workers
-    from outboxctl.drills.faults.gate import allow
-
-    allow(given, f"{verb} workers", sure=sure)
-    with checked_database(given, connections=1) as db, db.begin() as connection:
-        seen, now = rows.all_workers(connection) or [], rows.clock(connection)
-    return workers.chosen(seen, now, **choice)
-
-
-def _show(verb: str, chosen: "list[VerifiedProcess]", *, json: bool) -> None:
-    from outboxctl.cli import rendering
-
-    if json:
-        listed = [{"worker_id": each.row.worker_id, "pid": each.row.pid} for each in chosen]
-        rendering.emit_json({verb: listed})
-    else:
-        typer.echo("\n".join(f"{verb} {each.name}" for each in chosen))
+        workers.resume(opened(settings), each)
+    worker.show("resumed", chosen)

@@ -1,14 +1,14 @@
 """`db`: the schema."""
 
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
-from outboxctl.cli.closed_pipe import tolerate_closed_pipe
+from outboxctl.cli import parse, rendering
 from outboxctl.cli.db import downgrade, mark, notify
-from outboxctl.cli.groups import group
-from outboxctl.cli.guards import Yes, confirm, refuse_if_read_only
-from outboxctl.cli.options import DatabaseUrl, Json, Wait, database, print_progress, settings
+from outboxctl.cli.guards import confirm, database, refuse_if_read_only
+from outboxctl.cli.options import ChangeOptions, DatabaseOptions, Json, LockWait, group, print_progress
 from outboxctl.domain.errors import ExitCode
 
 app = group("The schema: migrate, inspect, print.")
@@ -18,9 +18,7 @@ app.command("mark")(mark.mark)
 
 
 @app.command()
-def upgrade(
-    yes: Yes = False, wait: Wait = 60.0, database_url: DatabaseUrl = None, json: Json = False
-) -> None:
+def upgrade(common: ChangeOptions, wait: LockWait = 60.0) -> None:
     """Create the tables, or adopt the ones that are there: adds what is missing, drops nothing.
 
     Beside running workers and writers: a lock that is not had in half a second is tried for again.
@@ -28,55 +26,41 @@ def upgrade(
 
     Example: outboxctl db upgrade
     """
-    from outboxctl.cli import rendering
     from outboxctl.core.schema.migrations import upgrade as run
 
-    given = settings(database_url=database_url)
-    refuse_if_read_only(given, "migrate the schema")
-    with database(given) as db:
-        confirm(given, db, "migrate the schema", yes=yes)
-        done = run(db, given.environment, patience=wait, report=print_progress)
-    if json:
-        rendering.emit_json(done)
-        return
-    out = rendering.console()
-    out.print(f"Schema at revision {done.after} (was {done.before or 'none'}) in {db.name}.")
-    lines = [f"  added {item}" for item in done.added] + [f"  changed {item}" for item in done.changed]
-    out.print("\n".join(lines) or "  nothing to add")
-    if done.environment:
-        out.print(f"Environment marker: {done.environment}")
+    settings = common.settings()
+    refuse_if_read_only(settings, "migrate the schema")
+    with database(settings) as db:
+        confirm(settings, db, "migrate the schema", yes=common.yes)
+        done = run(db, settings.environment, patience=wait, report=print_progress)
+    lines = [f"Schema at revision {done.after} (was {done.before or 'none'}) in {db.name}."]
+    changes = [f"  added {item}" for item in done.added] + [f"  changed {item}" for item in done.changed]
+    lines += changes or ["  nothing to add"]
+    lines += [f"Environment marker: {done.environment}"] if done.environment else []
+    rendering.show(done, lambda: lines, json=common.json)
 
 
 @app.command()
-def current(database_url: DatabaseUrl = None, json: Json = False) -> None:
+def current(common: DatabaseOptions) -> None:
     """Print the database's revision.
 
     Example: outboxctl db current
     """
-    from outboxctl.cli import rendering
-
-    before, head = _revisions(database_url)
-    if json:
-        rendering.emit_json({"current": before, "head": head})
-    else:
-        typer.echo(before or "none")
+    before, head = _revisions(common)
+    rendering.show({"current": before, "head": head}, lambda: [before or "none"], json=common.json)
 
 
 @app.command()
-def check(database_url: DatabaseUrl = None, json: Json = False) -> None:
+def check(common: DatabaseOptions) -> None:
     """Exit 0 if the schema is the newest, 4 if `db upgrade` has something to do.
 
     Example: outboxctl db check || outboxctl db upgrade
     """
-    from outboxctl.cli import rendering
-
-    before, head = _revisions(database_url)
+    before, head = _revisions(common)
     newest, behind = f"at revision {head}, the newest", f"at {before or 'none'}, behind {head}"
-    with tolerate_closed_pipe():
-        if json:
-            rendering.emit_json({"current": before, "head": head, "behind": before != head})
-        else:
-            typer.echo(newest if before == head else f"{behind}: run `outboxctl db upgrade`")
+    text = newest if before == head else f"{behind}: run `outboxctl db upgrade`"
+    report = {"current": before, "head": head, "behind": before != head}
+    rendering.show(report, lambda: [text], json=common.json)
     if before != head:
         raise typer.Exit(ExitCode.FINDINGS)
 
@@ -110,16 +94,8 @@ def trigger(
     """
     from outboxctl.core.schema.trigger import trigger_sql
 
-    typer.echo(
-        trigger_sql(
-            table,
-            id_column=id_column,
-            version_column=version_column,
-            type_column=type_column,
-            entity_type=entity_type,
-            schema=schema,
-        )
-    )
+    columns = {"id_column": id_column, "version_column": version_column, "type_column": type_column}
+    typer.echo(trigger_sql(table, **columns, entity_type=entity_type, schema=schema))
 
 
 @app.command()
@@ -133,26 +109,22 @@ def roles(
 
     Example: outboxctl db roles --sql | psql -v ON_ERROR_STOP=1 "${DATABASE_URL/+psycopg/}"
     """
-    from dataclasses import asdict
-
-    from outboxctl.cli import parse, rendering
     from outboxctl.core.schema.roles import RIGHTS, roles_sql
 
     prefix, schema = parse.words("--prefix", prefix, 63), parse.words("--schema", schema, 63)
     if sql:
         typer.echo(roles_sql(prefix, schema))
-    elif json:
-        rendering.emit_json({"rights": [asdict(right) for right in RIGHTS]})
     else:
         rows = [(prefix + r.role, r.verbs, r.table, ", ".join(r.columns) or "all") for r in RIGHTS]
-        rendering.console().print(rendering.table("Rights", ("role", "may", "table", "columns"), rows))
+        table = rendering.table("Rights", ("role", "may", "table", "columns"), rows)
+        rendering.show({"rights": [asdict(right) for right in RIGHTS]}, lambda: [table], json=json)
 
 
-def _revisions(database_url: str | None) -> tuple[str | None, str]:
+def _revisions(common: DatabaseOptions) -> tuple[str | None, str]:
     from outboxctl.core.schema import migrations
 
-    with database(settings(database_url=database_url)) as db, db.begin() as connection:
+    with database(common.settings()) as db, db.begin() as connection:
         connection.exec_driver_sql("SET TRANSACTION READ ONLY")
-        found = migrations.current(connection)
-        migrations.check_known(found, db.name)
-        return found, migrations.head()
+        revision = migrations.current(connection)
+        migrations.check_known(revision, db.name)
+        return revision, migrations.head()

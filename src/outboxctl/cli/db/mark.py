@@ -1,12 +1,12 @@
-"""`db mark`: change which environment the database says that it is."""
+"""`db mark`: change the environment marker of the database."""
 
-from typing import TYPE_CHECKING, Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
-from outboxctl.cli.failed.selection import By, DryRun, Why
-from outboxctl.cli.guards import Yes, confirm, reading, refuse_if_read_only
-from outboxctl.cli.options import DatabaseUrl, Json, database, print_progress, settings
+from outboxctl.cli import parse, rendering
+from outboxctl.cli.guards import confirm, database, reading, refuse_if_read_only
+from outboxctl.cli.options import By, ChangeOptions, DryRun, Reason, audited, print_progress
 
 if TYPE_CHECKING:
     from outboxctl.settings import Settings
@@ -15,78 +15,52 @@ if TYPE_CHECKING:
 def mark(
     environment: Annotated[str, typer.Argument(metavar="ENV", help="dev, test, sandbox or prod.")],
     by: By,
-    reason: Why,
+    reason: Reason,
+    common: ChangeOptions,
     dry_run: DryRun = False,
-    yes: Yes = False,
-    database_url: DatabaseUrl = None,
-    json: Json = False,
 ) -> None:
     """Mark the database as another environment, with an audit row.
 
     Every command compares the marker with OUTBOX_ENV (or WORDLOOM_ENV), and faults are injected in dev,
-    test and sandbox alone. One that is marked prod is asked about. Changes nothing where it is marked so.
+    test and sandbox alone. For one that is marked prod it asks first. Nothing changes where the marker
+    is the same already.
 
     Example: outboxctl db mark test --by alice --reason "the lab document runs here"
     """
-    from outboxctl.cli import parse
+    from outboxctl.core.schema import marker
     from outboxctl.settings.kinds import Environment
 
-    wanted = parse.one_of("ENV", environment, get_args(Environment), "environment")
-    by, reason = parse.words("--by", by, 120), parse.words("--reason", reason, 2_000)
-    given = settings(database_url=database_url)
+    after = parse.one_of("ENV", environment, get_args(Environment), "environment")
+    who, settings, audit_id = audited(by, reason), common.settings(), None
     if dry_run:
-        made = _plan(given, wanted)
+        # Whatever OUTBOX_ENV says: a contradiction is what this command is called for.
+        with reading(settings.model_copy(update={"environment": None})) as connection:
+            before = marker.read(connection)
     else:
-        refuse_if_read_only(given, f"mark the database {wanted}")
-        made = _change(given, wanted, by=by, reason=reason, yes=yes)
-    _show(made, json=json)
-    _warn_of_setting(given, wanted)
-
-
-def _plan(given: "Settings", wanted: str) -> dict[str, Any]:
-    from outboxctl.core.schema import marker
-
-    # Whatever OUTBOX_ENV says: a contradiction is what this command is called for.
-    with reading(given.model_copy(update={"environment": None})) as connection:
-        return _report(marker.read(connection), wanted, None, dry_run=True)
-
-
-def _change(given: "Settings", wanted: str, *, by: str, reason: str, yes: bool) -> dict[str, Any]:
-    from outboxctl.core.schema import marker
-
-    with database(given) as db:
-        confirm(given, db, f"mark it {wanted}", yes=yes)
-        with db.begin() as connection:
-            before, audit_id = marker.change(connection, wanted, by=by, reason=reason)
-    return _report(before, wanted, audit_id, dry_run=False)
-
-
-def _report(before: str | None, after: str, audit_id: str | None, *, dry_run: bool) -> dict[str, Any]:
+        refuse_if_read_only(settings, f"mark the database {after}")
+        with database(settings) as db:
+            confirm(settings, db, f"mark it {after}", yes=common.yes)
+            with db.begin() as connection:
+                before, audit_id = marker.change(connection, after, **who)
     changes = before != after
-    return {"before": before, "after": after, "changes": changes, "dry_run": dry_run, "audit_id": audit_id}
+    report = {"before": before, "after": after, "changes": changes, "dry_run": dry_run, "audit_id": audit_id}
+    rendering.show(report, lambda: _lines(before, after, audit_id, dry_run=dry_run), json=common.json)
+    _warn_of_setting(settings, after)
 
 
-def _show(made: dict[str, Any], *, json: bool) -> None:
-    from outboxctl.cli import rendering
-
-    if json:
-        rendering.emit_json(made)
-        return
-    before, after = made["before"] or "nothing", made["after"]
-    if not made["changes"]:
-        typer.echo(f"The database is marked {after} already; nothing was changed.")
-    elif made["dry_run"]:
-        typer.echo(
-            f"The database is marked {before}, and would be marked {after} (dry run, nothing changed)."
-        )
-    else:
-        typer.echo(f"The database is marked {after} (was {before}).\nAudit {made['audit_id']}")
+def _lines(before: str | None, after: str, audit_id: str | None, *, dry_run: bool) -> list[str]:
+    was = before or "nothing"
+    if before == after:
+        return [f"The database is marked {after} already; nothing was changed."]
+    if dry_run:
+        return [f"The database is marked {was}, and would be marked {after} (dry run, nothing changed)."]
+    return [f"The database is marked {after} (was {was}).", f"Audit {audit_id}"]
 
 
-def _warn_of_setting(given: "Settings", wanted: str) -> None:
+def _warn_of_setting(settings: "Settings", wanted: str) -> None:
     from outboxctl.settings import variable_of
 
-    if given.environment and given.environment != wanted:
-        name = variable_of("environment", given.environment)
+    if settings.environment and settings.environment != wanted:
+        name = variable_of("environment", settings.environment)
         why = f"commands refuse a database that is marked {wanted} until it is changed"
-        print_progress(f"outboxctl: {name} is {given.environment}: {why}")
+        print_progress(f"outboxctl: {name} is {settings.environment}: {why}")

@@ -1,149 +1,97 @@
-"""`failed`: the events that nobody will deliver unless an operator says so."""
+"""`failed`: the events that stay undelivered until an operator replays or discards them."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from outboxctl.cli import completion
-from outboxctl.cli.failed.moves import MoveWords, move, order
-from outboxctl.cli.failed.selection import (
-    AtMost,
-    By,
-    DryRun,
-    EntityType,
-    ErrorReason,
-    FailIfNone,
-    Fingerprint,
-    Ids,
-    IdsFrom,
-    Rate,
-    Since,
-    Until,
-    Why,
-    selection,
-)
-from outboxctl.cli.groups import group
-from outboxctl.cli.guards import Yes, reading
-from outboxctl.cli.options import DatabaseUrl, ElasticIndex, ElasticUrl, Json, settings
+from outboxctl.cli import completion, parse, rendering
+from outboxctl.cli.failed.moves import MoveWords, move
+from outboxctl.cli.failed.selection import AtMost, FailIfNone, SelectionOptions
+from outboxctl.cli.guards import reading
+from outboxctl.cli.options import By, DatabaseOptions, MoveOptions, PipelineOptions, Reason, audited, group
 from outboxctl.domain.errors import UsageError
+from outboxctl.domain.failures import REPLAY_FAILS
+from outboxctl.domain.lifecycle import Status
 from outboxctl.domain.printable import counted
 
 if TYPE_CHECKING:
-    from outboxctl.core.operator.selection import Selection
-    from outboxctl.settings import Settings
+    from collections.abc import Iterator, Sequence
+
+    from outboxctl.core.operator.failed import FailedRow, Group
 
 app = group("Failed events: what failed and why, and closing what is not worth a replay.")
 DISCARD = MoveWords("discard", "discarded", "are done now, undelivered", "would be done, undelivered")
-Groups = Annotated[
-    int, typer.Option("--limit", min=1, max=1_000_000, help="At most this many groups or rows.")
-]
-Group = Annotated[
-    str | None,
-    typer.Option(
-        "--group",
-        help="The events of this fingerprint, one by one.",
-        show_default=False,
-        autocompletion=completion.fingerprints,
-    ),
-]
 
 
 @app.command("list")
 def list_(
-    group: Group = None,
-    limit: Groups = 20,
-    id: Ids = None,  # noqa: A002 - the flag's name is the contract's
-    ids_from: IdsFrom = None,
-    error_reason: ErrorReason = None,
-    fingerprint: Fingerprint = None,
-    entity_type: EntityType = None,
-    since: Since = None,
-    until: Until = None,
-    database_url: DatabaseUrl = None,
-    json: Json = False,
+    chosen: SelectionOptions,
+    common: DatabaseOptions,
+    group: Annotated[
+        str | None,
+        typer.Option(
+            help="The events of this fingerprint, one by one.", autocompletion=completion.fingerprints
+        ),
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="At most this many groups or rows.")] = 20,
 ) -> None:
     """Show what failed by cause: numbers, ids and quoted values of the errors are folded.
 
     Example: outboxctl failed list --since 2026-02-03
     """
-    from outboxctl.cli import parse
+    from outboxctl.core.operator import failed
 
-    if group is not None and fingerprint is not None:
+    if group is not None and chosen.fingerprint is not None:
         raise UsageError("--group and --fingerprint both name a cause", hint="give one of them")
-    chosen = selection(
-        ids=id,
-        ids_from=ids_from,
-        error_reason=error_reason,
-        fingerprint=fingerprint if group is None else parse.fingerprint("--group", group),
-        entity_type=entity_type,
-        since=since,
-        until=until,
-        limit=limit,
-    )
-    given = settings(database_url=database_url)
-    (_groups if group is None else _rows)(given, chosen, limit, json=json)
+    if group is not None:
+        chosen = replace(chosen, fingerprint=parse.fingerprint("--group", group))
+    selection = chosen.selection(limit)
+    with reading(common.settings()) as connection:
+        if group is None:
+            _show_groups(failed.failed_groups(connection, selection), limit, json=common.json)
+        else:
+            _show_rows(failed.failed_rows(connection, selection), limit, json=common.json)
 
 
 @app.command()
 def show(
+    common: PipelineOptions,
     event_id: Annotated[
         str, typer.Argument(metavar="ID", help="The event's id.", autocompletion=completion.failed_ids)
     ],
-    database_url: DatabaseUrl = None,
-    elastic_url: ElasticUrl = None,
-    elastic_index: ElasticIndex = None,
-    json: Json = False,
 ) -> None:
     """Show an event of any status, its source row, its document in the index, and how they differ.
 
     Example: outboxctl failed show 2cf0f5e7-ef32-5c43-91b6-e065a8f204c9
     """
-    from outboxctl.cli import parse, rendering
     from outboxctl.cli.failed.view import advice, view
     from outboxctl.core.operator.audit import replayed_as
     from outboxctl.core.operator.failed import event_by_id
-    from outboxctl.domain.lifecycle import Status
     from outboxctl.operations.failed.inspect import inspect
 
-    id_ = parse.uuid("ID", event_id)
-    given = settings(database_url=database_url, elastic_url=elastic_url, elastic_index=elastic_index)
-    with reading(given) as connection:
+    id_, settings = parse.uuid("ID", event_id), common.settings()
+    with reading(settings) as connection:
         event = event_by_id(connection, id_)
         login = replayed_as(connection, id_) if event and event.row["last_replayed_at"] else None
     if event is None:
-        raise UsageError(
-            f"there is no event {id_}", hint="`outboxctl failed list --group …` lists failed ones"
-        )
-    seen = inspect(event, given, replayed_as=login)
-    if json:
-        rendering.emit_json(seen)
-        return
-    out = rendering.console()
-    out.print(view(seen))
+        hint = "`outboxctl failed list --group …` lists failed ones"
+        raise UsageError(f"there is no event {id_}", hint=hint)
+    inspection = inspect(event, settings, replayed_as=login)
+    lines: list[object] = [view(inspection)]
     if event.row["status"] == Status.FAILED:
-        out.print()
-        out.print(advice(event.row["error_reason"], f"--id {id_}"), soft_wrap=True)
+        lines += ["", advice(event.row["error_reason"], f"--id {id_}")]
+    rendering.show(inspection, lambda: lines, json=common.json)
 
 
 @app.command()
 def discard(
     by: By,
-    reason: Why,
+    reason: Reason,
+    options: MoveOptions,
+    chosen: SelectionOptions,
     limit: AtMost = None,
-    dry_run: DryRun = False,
-    id: Ids = None,  # noqa: A002 - the flag's name is the contract's
-    ids_from: IdsFrom = None,
-    error_reason: ErrorReason = None,
-    fingerprint: Fingerprint = None,
-    entity_type: EntityType = None,
-    since: Since = None,
-    until: Until = None,
-    rate: Rate = None,
     fail_if_none: FailIfNone = False,
-    yes: Yes = False,
-    database_url: DatabaseUrl = None,
-    json: Json = False,
 ) -> None:
     """Close failed events for good without delivering them, in whole batches, each audited.
 
@@ -151,66 +99,44 @@ def discard(
     """
     from outboxctl.core.operator import moves
 
-    chosen = selection(
-        ids=id,
-        ids_from=ids_from,
-        error_reason=error_reason,
-        fingerprint=fingerprint,
-        entity_type=entity_type,
-        since=since,
-        until=until,
-        limit=limit,
-    )
-    if not chosen.as_filter():
+    selection = chosen.selection(limit)
+    if not selection.as_filter():
         hint = "give --id, --error-reason, --fingerprint, --entity-type, --since, --until or --limit"
         raise UsageError("discard closes events for good: say which", hint=hint)
-    asked = order(
-        by=by, reason=reason, dry_run=dry_run, rate=rate, yes=yes, fail_if_none=fail_if_none, json=json
-    )
-    move(DISCARD, moves.discard, chosen, asked, settings(database_url=database_url))
+    move(DISCARD, moves.discard, selection, options, audited(by, reason), fail_if_none=fail_if_none)
 
 
-def _groups(given: "Settings", chosen: "Selection", limit: int, *, json: bool) -> None:
-    from outboxctl.cli import rendering
+def _show_groups(groups: "Sequence[Group]", limit: int, *, json: bool) -> None:
+    shown = [asdict(group) for group in groups[:limit]]
+    report = {"failed": sum(group.count for group in groups), "causes": len(groups), "groups": shown}
+    rendering.show(report, lambda: _groups(groups, limit), json=json)
+
+
+def _groups(groups: "Sequence[Group]", limit: int) -> "Iterator[object]":
     from outboxctl.cli.failed.view import advice, cause
-    from outboxctl.core.operator.failed import failed_groups
-    from outboxctl.domain.failures import REPLAY_FAILS
 
-    with reading(given) as connection:
-        found = failed_groups(connection, chosen)
-    failed = sum(group.count for group in found)
-    if json:
-        shown = [asdict(group) for group in found[:limit]]
-        rendering.emit_json({"failed": failed, "causes": len(found), "groups": shown})
-        return
-    out = rendering.console()
-    out.print(f"{counted(failed, 'failed event')}, {counted(len(found), 'cause')}")
-    for each in found[:limit]:
-        out.print(cause(each))
-    if len(found) > limit:
-        out.print(f"and {len(found) - limit:,} more causes (--limit)")
+    events = sum(group.count for group in groups)
+    yield f"{counted(events, 'failed event')}, {counted(len(groups), 'cause')}"
+    yield from map(cause, groups[:limit])
+    if len(groups) > limit:
+        yield f"and {len(groups) - limit:,} more causes (--limit)"
     # The largest cause that a replay can help, and the largest that it cannot.
-    first = {group.error_reason in REPLAY_FAILS: group for group in reversed(found)}
+    first = {each.error_reason in REPLAY_FAILS: each for each in reversed(groups)}
     for _, each in sorted(first.items()):
-        said = advice(each.error_reason, f"--fingerprint {each.fingerprint}")
-        out.print()
-        out.print(said, soft_wrap=True)  # to be copied in one piece
+        yield from ("", advice(each.error_reason, f"--fingerprint {each.fingerprint}"))
 
 
-def _rows(given: "Settings", chosen: "Selection", limit: int, *, json: bool) -> None:
-    from outboxctl.cli import rendering
+def _show_rows(rows: "Sequence[FailedRow]", limit: int, *, json: bool) -> None:
+    rendering.show({"events": [asdict(row) for row in rows]}, lambda: _rows(rows, limit), json=json)
+
+
+def _rows(rows: "Sequence[FailedRow]", limit: int) -> "Iterator[object]":
     from outboxctl.cli.failed.view import failure
-    from outboxctl.core.operator.failed import failed_rows
 
-    with reading(given) as connection:
-        found = failed_rows(connection, chosen)
-    if json:
-        rendering.emit_json({"events": [asdict(row) for row in found]})
-        return
-    out = rendering.console()
-    for row in found:
-        out.print(failure(row), "")
-    if not found:
-        out.print("Failed: none of this cause")
-    if len(found) == limit:
-        out.print(f"at most {limit:,} are shown (--limit)")
+    for row in rows:
+        yield failure(row)
+        yield ""
+    if not rows:
+        yield "Failed: none of this cause"
+    if len(rows) == limit:
+        yield f"at most {limit:,} are shown (--limit)"

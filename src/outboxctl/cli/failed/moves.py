@@ -1,4 +1,4 @@
-"""Moving failed events: rehearsed or done, and said; the same for every act of an operator."""
+"""Moving failed events to another status: a plan or an action, and its report."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from outboxctl.cli.closed_pipe import tolerate_closed_pipe
+from outboxctl.cli import rendering
+from outboxctl.cli.ending import INTERRUPTED
 from outboxctl.cli.guards import acting, reading
+from outboxctl.cli.options import MoveOptions
 from outboxctl.domain.errors import ExitCode
 from outboxctl.domain.printable import counted
 
@@ -16,16 +18,13 @@ if TYPE_CHECKING:
     from outboxctl.core.operator.forecast import Forecast
     from outboxctl.core.operator.selection import MovePlan, Selection
     from outboxctl.operations.failed.apply import Apply, Outcome, Step
-    from outboxctl.settings import Settings
 
-SHOWN = 5  # ids that a person sees; --json has them all
-CAUSES = 20  # the same of causes
-INTERRUPTED = 130
+SHOWN, CAUSES = 5, 20  # ids and causes that a person sees; --json has them all
 
 
 @dataclass(frozen=True)
 class MoveWords:
-    """How an act is spoken of: `replay`, `replayed`, `went back to pending`, `would go back to pending`."""
+    """The texts of a move: `replay`, `replayed`, `went back to pending`, `would go back to pending`."""
 
     verb: str
     participle: str
@@ -33,28 +32,14 @@ class MoveWords:
     would: str
 
 
-@dataclass(frozen=True)
-class MoveOptions:
-    """What the command line asks for beside the selection."""
-
-    by: str
-    reason: str
-    dry_run: bool
-    rate: float | None
-    yes: bool
-    fail_if_none: bool
-    json: bool
-
-
-def order(*, by: str, reason: str, **rest: Any) -> MoveOptions:
-    """The same, checked. Raises UsageError."""
-    from outboxctl.cli import parse
-
-    return MoveOptions(parse.words("--by", by, 120), parse.words("--reason", reason, 2_000), **rest)
-
-
 def move(
-    words: MoveWords, apply: "Apply", chosen: "Selection", order: MoveOptions, settings: "Settings"
+    words: MoveWords,
+    apply: "Apply",
+    chosen: "Selection",
+    options: MoveOptions,
+    who: dict[str, str],
+    *,
+    fail_if_none: bool,
 ) -> None:
     """Plan; then show the plan, or carry it out and show what was done. Exits 130 if interrupted."""
     from outboxctl.core.operator.forecast import forecast
@@ -62,21 +47,26 @@ def move(
     from outboxctl.operations.batches import size
     from outboxctl.operations.failed.apply import Outcome, moves
 
+    settings = options.settings()
     with reading(settings) as connection:
         planned = plan(connection, chosen)
         foreseen = forecast(connection, planned.ids) if words.verb == "replay" else None
-    outcome = None if order.dry_run else Outcome([], None)
-    if planned.ids and not order.dry_run:  # nothing is no change, and needs no yes
-        steps = moves(apply, planned, by=order.by, reason=order.reason, rate=order.rate)
-        with acting(settings, _question(words, planned, foreseen), yes=order.yes) as db:
-            outcome = perform(db, words, steps, len(planned.ids), rate=order.rate)
-    untried = len(planned.ids[outcome.tried * size(order.rate) :]) if outcome else 0
-    show(words, planned, outcome, foreseen, untried=untried, json=order.json)
-    leave(outcome, none=order.fail_if_none and not planned.matched)
+    outcome = None if options.dry_run else Outcome([], None)
+    if planned.ids and not options.dry_run:  # without events nothing changes, and nothing is to be confirmed
+        steps = moves(apply, planned, rate=options.rate, **who)
+        with acting(settings, _question(words, planned, foreseen), yes=options.yes) as db:
+            outcome = perform(db, words, steps, len(planned.ids), rate=options.rate)
+    untried = len(planned.ids[outcome.tried * size(options.rate) :]) if outcome else 0
+    rendering.show(
+        _report(words, planned, outcome, foreseen),
+        lambda: _lines(words, planned, outcome, foreseen, untried),
+        json=options.json,
+    )
+    leave(outcome, none=fail_if_none and not planned.matched)
 
 
 def _question(words: MoveWords, plan: "MovePlan", forecast: "Forecast | None") -> str:
-    """What the question before the act says: `replay 12 events, 3 of which will fail again`."""
+    """What is to be confirmed: `replay 12 events, 3 of which will fail again`."""
     what = f"{words.verb} {counted(len(plan.ids), 'event')}"
     fails = forecast.unsendable if forecast else 0
     return f"{what}, {fails:,} of which will fail again" if fails else what
@@ -85,15 +75,14 @@ def _question(words: MoveWords, plan: "MovePlan", forecast: "Forecast | None") -
 def perform(
     db: "Database", words: MoveWords, steps: "Iterable[Step]", total: int, *, rate: float | None
 ) -> "Outcome":
-    """Carry out the steps with a progress bar; ^C ends it after the batch under way."""
-    from outboxctl.cli import rendering
+    """Carry out the steps with a progress bar; ^C ends it after the current batch."""
     from outboxctl.operations.batches import stoppable
     from outboxctl.operations.failed.apply import carry_out
 
     try:
         with rendering.progress(words.verb, total) as advance, stoppable() as stop:
             return carry_out(db, steps, stop=stop, rate=rate, advance=advance)
-    except KeyboardInterrupt as second:  # the first is waited for
+    except KeyboardInterrupt as second:  # after the first the current batch is finished
         typer.echo(f"outboxctl: {second}", err=True)
         raise typer.Exit(INTERRUPTED) from None
 
@@ -104,27 +93,6 @@ def leave(outcome: "Outcome | None", *, none: bool) -> None:
         raise typer.Exit(INTERRUPTED)
     if none:
         raise typer.Exit(ExitCode.INCONCLUSIVE)
-
-
-@tolerate_closed_pipe()
-def show(
-    words: MoveWords,
-    plan: "MovePlan",
-    outcome: "Outcome | None",
-    forecast: "Forecast | None",
-    *,
-    untried: int,
-    json: bool,
-) -> None:
-    """What was done or, in a dry run, would be."""
-    from outboxctl.cli import rendering
-
-    if json:
-        rendering.emit_json(_report(words, plan, outcome, forecast))
-        return
-    out = rendering.console()
-    for part in _lines(words, plan, outcome, forecast, untried):
-        out.print(part)
 
 
 def _report(
@@ -142,13 +110,13 @@ def _report(
 def _lines(
     words: MoveWords, plan: "MovePlan", outcome: "Outcome | None", forecast: "Forecast | None", untried: int
 ) -> Iterable[Any]:
-    """Details above, what it comes to below: that is what stays on a small screen."""
+    """Details first, the totals last: on a small screen the last lines stay visible."""
     ids = plan.ids if outcome is None else outcome.ids
     if ids:
         yield from _details(plan, ids)
-    said = words.did if outcome else f"{words.would} (dry run, nothing changed)"
+    did = words.did if outcome else f"{words.would} (dry run, nothing changed)"
     match = "matches" if plan.matched == 1 else "match"
-    yield f"{counted(plan.matched, 'failed event')} {match}; {len(ids):,} {said}."
+    yield f"{counted(plan.matched, 'failed event')} {match}; {len(ids):,} {did}."
     if outcome and outcome.interrupted:
         yield f"Interrupted: whole batches are done, {untried:,} were not tried. Run it again to go on."
     if outcome and (taken := len(plan.ids) - len(ids) - untried):
@@ -162,8 +130,6 @@ def _lines(
 
 
 def _details(plan: "MovePlan", ids: Sequence[str]) -> Iterable[Any]:
-    from outboxctl.cli import rendering
-
     rows = [(c.fingerprint, c.error_reason, f"{c.count:,}", c.sample) for c in plan.causes]
     title = "By cause" if len(ids) == len(plan.ids) else "By cause, all that were selected"
     yield rendering.table(title, ("fingerprint", "reason", "events", "error"), rows[:CAUSES])
@@ -175,10 +141,10 @@ def _details(plan: "MovePlan", ids: Sequence[str]) -> Iterable[Any]:
 
 def _foreseen(forecast: "Forecast", will: str) -> Iterable[str]:
     fails = f"{will} fail again: their op is unknown, or a version is missing or negative"
-    said = (
+    counts = (
         (forecast.unsendable, f"{fails} (change the rows, or `outboxctl failed discard`)"),
         (forecast.superseded, "are superseded: a newer event of their entity is done"),
         (forecast.coalesced, "are sent together with a pending event of their entity"),
         (forecast.source_gone, f"have no source row: a delete {will} be sent"),
     )
-    yield from (f"Of these {count:,} {what}." for count, what in said if count)
+    yield from (f"Of these {count:,} {what}." for count, what in counts if count)

@@ -1,4 +1,4 @@
-"""How a cause of failures, an act, and an event with its two sides look to a person."""
+"""Causes of failures, actions of the audit, and events beside their documents, for people."""
 
 from collections.abc import Mapping
 from json import dumps
@@ -33,21 +33,21 @@ def cause(group: "Group") -> Parts:
     return Parts("", head, Padding(Text(below), (0, 0, 0, 2), expand=False))
 
 
-def advice(reason: str | None, option: str) -> Text:
+def advice(reason: str | None, option: str) -> rendering.Unbroken:
     """The next command for failed events of a reason, which `option` selects: a replay where it can help."""
     if reason not in REPLAY_FAILS:
-        return Text(f"Next: outboxctl replay {option} {WHO}")
-    said = f"{reason}: a replay fails again until the event's row is changed."
-    return Text(f"{said}\nNext: outboxctl failed discard {option} {WHO}")
+        return rendering.Unbroken(f"Next: outboxctl replay {option} {WHO}")
+    why = f"{reason}: a replay fails again until the event's row is changed."
+    return rendering.Unbroken(f"{why}\nNext: outboxctl failed discard {option} {WHO}")
 
 
 def failure(row: "FailedRow") -> Parts:
     """One failed event: which, of what, when, how often, and its error."""
     head = Text(row.id, style="bold")
     head.append(f"  {brief(row.entity_type, 50)}  {brief(row.error_reason or 'none', 80)}", style="not bold")
-    said = [f"{rendering.cell(row.failed_at).plain}, {row.attempts} attempts, {row.replay_count} replays"]
-    said += ["failed again after a replay"] if row.failed_again else []
-    below = f"{'; '.join(said)}\n{brief(row.error or '', SAMPLE)}"
+    facts = [f"{rendering.cell(row.failed_at).plain}, {row.attempts} attempts, {row.replay_count} replays"]
+    facts += ["failed again after a replay"] if row.failed_again else []
+    below = f"{'; '.join(facts)}\n{brief(row.error or '', SAMPLE)}"
     return Parts(head, Padding(Text(below), (0, 0, 0, 2), expand=False))
 
 
@@ -63,14 +63,14 @@ def act(row: "AuditRow") -> Parts:
     return Parts(head, Padding(Text(below), (0, 0, 0, 2), expand=False))
 
 
-def view(seen: "Inspection") -> Parts:
+def view(inspection: "Inspection") -> Parts:
     """An event, its source row, its document and what differs."""
-    title = "Event" if seen.fingerprint is None else f"Event (cause {seen.fingerprint})"
-    missing = Text(f"There is no source row {brief(seen.document_id, 120)}.\n")
-    source = _fields("Source row", seen.source) if seen.source else missing
-    login = {"last_replayed_logged_in_as": seen.last_replayed_logged_in_as}
-    event = seen.event | (login if seen.last_replayed_logged_in_as else {})
-    return Parts(_fields(title, event), source, *_there(seen))
+    title = "Event" if inspection.fingerprint is None else f"Event (cause {inspection.fingerprint})"
+    missing = Text(f"There is no source row {brief(inspection.document_id, 120)}.\n")
+    source = _fields("Source row", inspection.source) if inspection.source else missing
+    login = {"last_replayed_logged_in_as": inspection.last_replayed_logged_in_as}
+    event = inspection.event | (login if inspection.last_replayed_logged_in_as else {})
+    return Parts(_fields(title, event), source, *_document(inspection))
 
 
 def _fields(title: str, fields: Mapping[str, Any]) -> Any:
@@ -79,24 +79,24 @@ def _fields(title: str, fields: Mapping[str, Any]) -> Any:
 
 
 def _value(value: Any) -> Any:
-    """JSON's words for what is no text, so that 5 and "5" are told apart."""
+    """JSON of what is no text, so that 5 and "5" differ."""
     return value if value is None or isinstance(value, str) else dumps(value, ensure_ascii=False)
 
 
-def _there(seen: "Inspection") -> list[Any]:
+def _document(inspection: "Inspection") -> list[Any]:
     """The document, and how it differs from the source row."""
-    name = f"document {brief(seen.document_id, 120)}"
-    if seen.sink_error:
-        return [Text(f"The index could not be asked: {brief(seen.sink_error, 600)}")]
-    if seen.document is None:
-        return [Text(f"There is no {name} in the index.\n"), _difference(seen)]
-    title = f"{name.capitalize()}, version {seen.document.version}"
-    return [_fields(title, seen.document.body), _difference(seen)]
+    name = f"document {brief(inspection.document_id, 120)}"
+    if inspection.sink_error:
+        return [Text(f"The index could not be read: {brief(inspection.sink_error, 600)}")]
+    if inspection.document is None:
+        return [Text(f"There is no {name} in the index.\n"), _difference(inspection)]
+    title = f"{name.capitalize()}, version {inspection.document.version}"
+    return [_fields(title, inspection.document.body), _difference(inspection)]
 
 
-def _difference(seen: "Inspection") -> Any:
-    if not seen.difference:
-        both = "the document is the same as the source row" if seen.source else "neither exists"
+def _difference(inspection: "Inspection") -> Any:
+    if not inspection.difference:
+        both = "the document is the same as the source row" if inspection.source else "neither exists"
         return Text(f"No difference: {both}.")
-    rows = [(d.field, d.kind, _value(d.source), _value(d.document)) for d in seen.difference]
+    rows = [(d.field, d.kind, _value(d.source), _value(d.document)) for d in inspection.difference]
     return rendering.table("Difference", ("field", "", "source row", "index"), rows)

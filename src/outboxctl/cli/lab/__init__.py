@@ -1,7 +1,7 @@
 """`lab`: drills with a verdict and evidence."""
 
-from outboxctl.cli.groups import group
 from outboxctl.cli.lab import catalogue, leftovers, report, run
+from outboxctl.cli.options import group
 
 app = group("Drills that break the pipeline on purpose, with a verdict.")
 app.callback()(leftovers.recover)

@@ -24,8 +24,7 @@ def note(folder: Path, evidence: Path) -> None:
 
 def recover() -> None:
     """Undo what killed runs left: faults, processes, services; mark their evidence. A callback of `lab`."""
-    from outboxctl.cli.chaos.ledger import say
-    from outboxctl.cli.chaos.leftovers import undo_leftovers
+    from outboxctl.cli.chaos.ledger import say, undo_leftovers
     from outboxctl.drills.scratch.folder import sweep
 
     sweep("lab", say, lambda folder: _interrupted(folder, say))

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from outboxctl.cli.closed_pipe import tolerate_closed_pipe
+from outboxctl.cli.ending import tolerate_closed_pipe
 from outboxctl.cli.lab.catalogue import Lang
 from outboxctl.cli.lab.run_arguments import HOME
 from outboxctl.cli.options import Json

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from outboxctl.cli.chaos.flags import Sure
 from outboxctl.cli.lab.catalogue import Lang, chosen
-from outboxctl.cli.options import Json
+from outboxctl.cli.options import Json, NotProduction
 from outboxctl.cli.services import Search
 from outboxctl.domain.errors import OutboxctlError, UsageError
 
@@ -51,7 +50,7 @@ def run(
         typer.Option("--against", help="On the system that DATABASE_URL and ELASTIC_URL lead to."),
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before --against.")] = False,
-    sure: Sure = False,
+    sure: NotProduction = False,
     lang: Annotated[Lang, typer.Option("--lang", help="Language of checks and conclusions.")] = Lang.EN,
     json: Json = False,
 ) -> None:
@@ -64,7 +63,7 @@ def run(
     """
     from outboxctl.cli import rendering
     from outboxctl.cli.chaos.ledger import say
-    from outboxctl.cli.closed_pipe import tolerate_closed_pipe
+    from outboxctl.cli.ending import tolerate_closed_pipe
     from outboxctl.cli.lab import run_arguments
     from outboxctl.cli.lab.against import agreed
     from outboxctl.cli.lab.leftovers import note

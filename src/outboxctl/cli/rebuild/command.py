@@ -1,63 +1,69 @@
-"""`rebuild`: a new index behind the alias, and the ways back."""
+"""`rebuild`: a new index behind the alias; its status, its end, the way back, and the cleanup."""
 
-from typing import Annotated
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from outboxctl.cli.failed.selection import DryRun
-from outboxctl.cli.guards import Yes
-from outboxctl.cli.options import DatabaseUrl, ElasticIndex, ElasticUrl, Json
-from outboxctl.domain.errors import UsageError
+from outboxctl.cli import guards, parse
+from outboxctl.cli.options import DryRun, PipelineOptions, Yes, audited
+from outboxctl.cli.rebuild import view
+from outboxctl.domain.errors import ExitCode, UsageError
 
-By = Annotated[
-    str | None, typer.Option("--by", help="Who does it [default: the login name].", show_default=False)
-]
-Why = Annotated[
-    str | None,
-    typer.Option("--reason", help="Why (goes into the audit) [default: rebuild].", show_default=False),
-]
-MappingChoice = Annotated[
-    str,
-    typer.Option(
-        "--mapping",
-        help="`keep` that of the old index, `default` for the project's own, or a JSON file with "
-        "`mappings`, `settings` or both.",
-    ),
-]
-Grace = Annotated[str, typer.Option("--keep-old", help="How long the old index is kept: 24h, 7d.")]
-AllowFailures = Annotated[
-    bool, typer.Option("--allow-failures", help="Go on without documents that the new index refuses.")
-]
-KeepFailed = Annotated[
-    bool, typer.Option("--keep-failed", help="Do not delete the new index if it refuses documents.")
-]
-Patience = Annotated[
-    float, typer.Option("--patience", min=0, max=86_400, help="Seconds that the sink may be away.")
-]
-Status = Annotated[bool, typer.Option("--status", help="Show how far it is, and the latest ones.")]
-Abort = Annotated[bool, typer.Option("--abort", help="End an interrupted one: delete its new index.")]
-Rollback = Annotated[bool, typer.Option("--rollback", help="Back to the old index, while it is kept.")]
-Cleanup = Annotated[bool, typer.Option("--cleanup", help="Delete old indexes that were kept long enough.")]
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from outboxctl.core.database import Database
+    from outboxctl.operations.rebuild.model import Tools
+    from outboxctl.operations.rebuild.plan import RebuildPlan
+    from outboxctl.settings import Settings
+    from outboxctl.sink.transport.client import Client
+
+CONNECTIONS = 6  # the lock's, the row's, one to read with, and three of the comparison
+
+
+@dataclass(frozen=True, kw_only=True)
+class RebuildOptions(PipelineOptions):
+    """All options but those that choose what is done."""
+
+    by: Annotated[str | None, typer.Option(help="Who does it [default: the login name].")] = None
+    reason: Annotated[str | None, typer.Option(help="Why (goes into the audit) [default: rebuild].")] = None
+    yes: Yes = False
+    dry_run: DryRun = False
+    mapping: Annotated[
+        str,
+        typer.Option(
+            help="`keep` that of the old index, `default` for the project's own, or a JSON file with "
+            "`mappings`, `settings` or both."
+        ),
+    ] = "keep"
+    keep_old: Annotated[str, typer.Option(help="How long the old index is kept: 24h, 7d.")] = "24h"
+    allow_failures: Annotated[
+        bool, typer.Option("--allow-failures", help="Go on without documents that the new index refuses.")
+    ] = False
+    keep_failed: Annotated[
+        bool, typer.Option("--keep-failed", help="Do not delete the new index if it refuses documents.")
+    ] = False
+    patience: Annotated[
+        float, typer.Option(min=0, max=86_400, help="Seconds that the sink may be unreachable.")
+    ] = 60.0
 
 
 def rebuild(
-    by: By = None,
-    reason: Why = None,
-    yes: Yes = False,
-    dry_run: DryRun = False,
-    mapping: MappingChoice = "keep",
-    keep_old: Grace = "24h",
-    allow_failures: AllowFailures = False,
-    keep_failed: KeepFailed = False,
-    patience: Patience = 60.0,
-    status: Status = False,
-    abort: Abort = False,
-    rollback: Rollback = False,
-    cleanup: Cleanup = False,
-    database_url: DatabaseUrl = None,
-    elastic_url: ElasticUrl = None,
-    elastic_index: ElasticIndex = None,
-    json: Json = False,
+    options: RebuildOptions,
+    status: Annotated[
+        bool, typer.Option("--status", help="Show how far it is, and the latest ones.")
+    ] = False,
+    abort: Annotated[
+        bool, typer.Option("--abort", help="End an interrupted one: delete its new index.")
+    ] = False,
+    rollback: Annotated[
+        bool, typer.Option("--rollback", help="Back to the old index, while it is kept.")
+    ] = False,
+    cleanup: Annotated[
+        bool, typer.Option("--cleanup", help="Delete old indexes that were kept long enough.")
+    ] = False,
 ) -> None:
     """Build a new index from the database while events flow, and put it behind the alias at once.
 
@@ -65,26 +71,136 @@ def rebuild(
 
     Example: outboxctl rebuild --by alice --reason "new analyzer" --mapping new.json --yes
     """
-    from outboxctl.cli.options import settings
-    from outboxctl.cli.rebuild import steps as rebuilding
-
-    given = settings(database_url=database_url, elastic_url=elastic_url, elastic_index=elastic_index)
     modes = {"status": status, "abort": abort, "rollback": rollback, "cleanup": cleanup}
     chosen = [name for name, wanted in modes.items() if wanted]
     if len(chosen) > 1:
         raise UsageError(f"{' and '.join(f'--{name}' for name in chosen)} exclude each other: give one")
-    if reason is None:
-        reason = chosen[0] if chosen else "rebuild"
-    desk = rebuilding.desk(
-        given, by=by, reason=reason, keep_old=keep_old, yes=yes, dry_run=dry_run, json=json
-    )
-    if status:
-        desk.status()
-    elif abort:
-        desk.abort()
-    elif cleanup:
-        desk.cleanup()
-    elif rollback:
-        desk.rollback(patience)
-    else:
-        desk.rebuild(mapping, patience, allow_failures=allow_failures, keep_failed=keep_failed)
+    mode = chosen[0] if chosen else "rebuild"
+    who = audited(options.by, mode if options.reason is None else options.reason)
+    grace = parse.duration("--keep-old", options.keep_old).total_seconds()
+    getattr(RebuildModes(options, options.settings(), who, grace), mode)()
+
+
+@dataclass(frozen=True)
+class RebuildModes:
+    """What the command can do, a method for each; `grace`: seconds that the old index is kept."""
+
+    options: RebuildOptions
+    settings: "Settings"
+    who: dict[str, str]
+    grace: float
+
+    @property
+    def name(self) -> str:
+        """The index or alias."""
+        return self.settings.elastic_index
+
+    def rebuild(self) -> None:
+        """Build a new index, or go on with one."""
+        from outboxctl.operations.rebuild.plan import choose, plan
+
+        mappings, settings = choose(self.options.mapping)
+        with self._both() as (db, client):
+            with db.begin() as connection:
+                planned = plan(connection, client, self.name, mappings=mappings, settings=settings)
+            self._carry_out(db, client, planned, allow_failures=self.options.allow_failures)
+
+    def rollback(self) -> None:
+        """Back to the index that is kept."""
+        from outboxctl.operations.rebuild.plan import plan_rollback
+
+        with self._both() as (db, client):
+            with db.begin() as connection:
+                planned = plan_rollback(connection, client, self.name)
+            self._carry_out(db, client, planned, allow_failures=True)
+
+    def abort(self) -> None:
+        """End the interrupted one."""
+        from outboxctl.core.operator import rebuilds
+        from outboxctl.operations.rebuild.undo import abort, condemned
+
+        with self._both() as (db, client):
+            with db.begin() as connection:
+                row = rebuilds.active_rebuild(connection, self.name)
+            if row is None:
+                raise UsageError(f"no rebuild of {self.name} is under way")
+            deleted = condemned(client, row)
+            if not self.options.dry_run:
+                self._confirm(db, f"abort the {row.action} of {self.name} (phase {row.phase})")
+                with self._tools(db, client) as tools:
+                    deleted = abort(tools, row, **self.who)
+        view.aborted(row, deleted, dry_run=self.options.dry_run, json=self.options.json)
+
+    def cleanup(self) -> None:
+        """Delete what was kept long enough."""
+        from outboxctl.core.operator import rebuilds
+        from outboxctl.operations.rebuild.undo import cleanup, plan_cleanup
+
+        with self._both() as (db, client):
+            with db.begin() as connection:
+                if rebuilds.active_rebuild(connection, self.name):
+                    raise UsageError(f"a rebuild of {self.name} is under way: finish or abort it first")
+                overdue = rebuilds.overdue(connection, self.name)
+            planned = plan_cleanup(client, overdue)
+            names = [str(row.kept_index) for row in planned.delete]
+            if (names or planned.gone) and not self.options.dry_run:
+                self._confirm(db, f"delete {', '.join(names) or 'nothing, but forget what is gone'}")
+                with self._tools(db, client) as tools:
+                    cleanup(tools, planned, **self.who)
+        view.cleaned(self.name, names, planned.keep, dry_run=self.options.dry_run, json=self.options.json)
+        if planned.keep and not self.options.dry_run:
+            raise typer.Exit(ExitCode.FINDINGS)
+
+    def status(self) -> None:
+        """How far it is."""
+        from outboxctl.core.operator import rebuilds
+
+        with guards.reading(self.settings) as connection:
+            rows = rebuilds.recent(connection, self.name, limit=20)
+            running = rebuilds.runs(connection, self.name)
+        view.status(self.name, rows, running=running, json=self.options.json)
+
+    def _carry_out(
+        self, db: "Database", client: "Client", plan: "RebuildPlan", *, allow_failures: bool
+    ) -> None:
+        from outboxctl.operations.rebuild.run import apply
+
+        if self.options.dry_run:
+            view.plan(plan, json=self.options.json)
+            return
+        self._confirm(db, plan.words)
+        more: dict[str, Any] = {"patience": self.options.patience, "allow_failures": allow_failures}
+        with (
+            view.screen(plan.entities, json=self.options.json) as (say, advance),
+            self._tools(db, client, **more, say=say, advance=advance) as tools,
+        ):
+            keep_failed = self.options.keep_failed
+            done = apply(tools, plan, **self.who, grace_seconds=self.grace, keep_failed=keep_failed)
+        raise typer.Exit(view.report(done, json=self.options.json))
+
+    def _confirm(self, db: "Database", what: str) -> None:
+        guards.refuse_if_read_only(self.settings, what)
+        guards.confirm(self.settings, db, what, yes=self.options.yes, always=True)
+
+    @contextmanager
+    def _both(self) -> "Iterator[tuple[Database, Client]]":
+        from outboxctl.sink.transport.open import connect
+
+        if not self.options.dry_run:
+            guards.refuse_if_read_only(self.settings, f"rebuild {self.name}")
+        with (
+            closing(connect(self.settings)) as client,
+            guards.checked_database(self.settings, connections=CONNECTIONS) as db,
+        ):
+            yield db, client
+
+    @contextmanager
+    def _tools(
+        self, db: "Database", client: "Client", *, patience: float = 0.0, **more: Any
+    ) -> "Iterator[Tools]":
+        from outboxctl.operations import batches
+        from outboxctl.operations.rebuild.model import Tools
+        from outboxctl.operations.rebuild.run import alone
+
+        with alone(db, self.name) as held, batches.stoppable() as stop:
+            yield Tools(db, client, held, stop, self.settings.bulk_size, patience, **more)

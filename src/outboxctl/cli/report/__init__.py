@@ -1,72 +1,50 @@
-"""`report`: where the outbox stands, as one page to send on; for those without Grafana."""
+"""`report`: the state of the outbox as one page to send on; for those without Grafana."""
 
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from outboxctl.cli.closed_pipe import tolerate_closed_pipe
+from outboxctl.cli import rendering
+from outboxctl.cli.config import settings_rows
+from outboxctl.cli.ending import tolerate_closed_pipe
 from outboxctl.cli.guards import reading
-from outboxctl.cli.options import DatabaseUrl, ElasticIndex, ElasticUrl, Json, MaxProcessing, settings
+from outboxctl.cli.options import CheckOptions, print_progress
 from outboxctl.domain.errors import ExitCode, UsageError
 from outboxctl.domain.printable import brief
-
-if TYPE_CHECKING:
-    from outboxctl.operations.report.overview import Overview
 
 PATIENCE = 10.0  # seconds for each part: a page without one of them is better than none
 
 
 def report(
+    common: CheckOptions,
     html: Annotated[bool, typer.Option("--html", help="One page that needs nothing else (default).")] = False,
     out: Annotated[
-        Path | None, typer.Option("--out", help="Write it here, at once or not at all [default: stdout].")
+        Path | None, typer.Option(help="Write it here, at once or not at all [default: stdout].")
     ] = None,
-    database_url: DatabaseUrl = None,
-    elastic_url: ElasticUrl = None,
-    elastic_index: ElasticIndex = None,
-    max_processing_seconds: MaxProcessing = None,
-    json: Json = False,
 ) -> None:
-    """Write where the outbox stands as one self-contained page: is it moving, why does it fail, who works.
+    """Write the state of the outbox as one self-contained page: is it moving, why does it fail, who works.
 
     Changes nothing, and reads a bounded part of a large table. The first line is what `check` would say.
-    Exit code 0 however it stands, 3 where an end is away or a part was not to be had: the page says so.
+    Exit code 0 whatever the state is, 3 where a server is unreachable or a part is missing: the page says so.
 
     Example: outboxctl report --html --out outbox.html
     """
-    if html and json:
+    if html and common.json:
         raise UsageError("--html and --json are two forms of a report", hint="ask for one of them")
-    from outboxctl.cli.config import shown
+    from outboxctl.cli.report.page import page
     from outboxctl.operations.report.overview import overview
 
-    flags: dict[str, Any] = {
-        "database_url": database_url,
-        "elastic_url": elastic_url,
-        "elastic_index": elastic_index,
-        "max_processing_seconds": max_processing_seconds,
-    }
-    given = settings(**flags)
-    found = overview(given, lambda: reading(given, longest=PATIENCE), shown(given, flags))
-    _write(_json(found) if json else _page(found), out)
-    for what, why in found.missing.items():
-        typer.echo(f"left out: {what}: {brief(why)}", err=True)
-    if found.missing:
+    settings = common.settings()
+    rows = settings_rows(settings, common.flags())
+    state = overview(settings, lambda: reading(settings, longest=PATIENCE), rows)
+    _write(rendering.json_text(state) if common.json else page(state), out)
+    for what, why in state.missing.items():
+        print_progress(f"left out: {what}: {brief(why)}")
+    if state.missing:
         raise typer.Exit(ExitCode.UNREACHABLE)
-
-
-def _page(found: "Overview") -> str:
-    from outboxctl.cli.report.page import page
-
-    return page(found)
-
-
-def _json(found: "Overview") -> str:
-    from outboxctl.cli import rendering
-
-    return rendering.json_text(found)
 
 
 @tolerate_closed_pipe()

@@ -1,4 +1,4 @@
-"""How `status` looks: the standing as tables that fit the terminal."""
+"""The state of the pipeline as tables that fit the terminal."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -25,52 +25,54 @@ MOST = 1_000  # rows of a table, where nothing limits them
 
 
 def view(
-    standing: "PipelineStatus",
+    state: "PipelineStatus",
     *,
     most: int = MOST,
     wide: bool = False,
     pace: str | None = None,
     at: datetime | None = None,
 ) -> Group:
-    """The whole of `status` as it was `at` a moment (by default now), at most `most` rows a list.
+    """`status` as it was `at` a moment (by default now), at most `most` rows a list.
 
-    `pace` is said in place of what the workers report.
+    `pace` is shown in place of what the workers report.
     """
     parts = [
-        Group(*_headline(standing, pace)),
-        *_beside(_statuses(standing), _failed(standing, most), wide=wide),
-        Text(f"B  Stuck: {standing.stuck:,}", style="bold"),
+        Group(*_headline(state, pace)),
+        *_beside(_statuses(state), _failed(state, most), wide=wide),
+        Text(f"B  Stuck: {state.stuck:,}", style="bold"),
     ]
-    if standing.oldest_pending:
-        rows = cells(OLDEST_COLUMNS, standing.oldest_pending[:most], at)
+    if state.oldest_pending:
+        rows = cells(OLDEST_COLUMNS, state.oldest_pending[:most], at)
         parts.append(_table("C  Oldest pending", OLDEST_COLUMNS, rows))
-    if standing.workers:
-        rows = [_worker(worker) for worker in standing.workers[:most]]
-        parts.append(_table(_titled("Workers", standing.workers, most), WORKER_COLUMNS, rows))
+    if state.workers:
+        rows = [_worker(worker) for worker in state.workers[:most]]
+        parts.append(_table(_titled("Workers", state.workers, most), WORKER_COLUMNS, rows))
     return Group(*(parts if most < MOST else _spaced(parts)))
 
 
-def screen(look: "StatusSnapshot", out: Console) -> Group:
-    """One look of `--watch`, with as many rows a list as fit the terminal."""
+def screen(snapshot: "StatusSnapshot", out: Console) -> Group:
+    """One snapshot of `--watch`, with as many rows a list as fit the terminal."""
     for most in (5, 4, 3, 2, 1):
-        wide = out.width >= WIDE
-        seen = view(look.standing, most=most, wide=wide, pace=look.change, at=look.at)
-        shown = Group(_when(look), seen)
+        wide, at = out.width >= WIDE, snapshot.at
+        body = view(snapshot.state, most=most, wide=wide, pace=snapshot.change, at=at)
+        shown = Group(_time(snapshot), body)
         if len(out.render_lines(shown, pad=False)) <= out.height:
             break
     return shown
 
 
-def _when(look: "StatusSnapshot") -> Text:
-    seen = look.at.strftime("%H:%M:%SZ")
-    if look.problem:
-        # Folded: why it is away stands at the end of a long address.
-        return Text(f"as of {seen}, waiting: {brief(look.problem, 400)}", style="bold red", overflow="fold")
-    return Text(f"as of {seen}", style="dim")
+def _time(snapshot: "StatusSnapshot") -> Text:
+    time = snapshot.at.strftime("%H:%M:%SZ")
+    if snapshot.problem:
+        # Folded: the cause stands at the end of a long address.
+        return Text(
+            f"as of {time}, waiting: {brief(snapshot.problem, 400)}", style="bold red", overflow="fold"
+        )
+    return Text(f"as of {time}", style="dim")
 
 
 def cells(columns: Sequence[str], rows: "list[EventRow]", at: datetime | None = None) -> list[list[Any]]:
-    """What people ask of a moment is how far it is away; `--json` has the moments themselves."""
+    """The rows of a table, each moment as its distance from now; `--json` has the moments themselves."""
     now = at or datetime.now(UTC)
     return [[_cell(row, column, now) for column in columns] for row in rows]
 
@@ -103,63 +105,63 @@ def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) ->
     return table
 
 
-def _headline(standing: "PipelineStatus", pace: str | None) -> list[Text]:
-    oldest = f", the oldest {rendering.age(standing.oldest_age_seconds)} old" if standing.lag else ""
-    head = Text(f"Lag: {counted(standing.lag, 'event')}{oldest}", style="bold")
+def _headline(state: "PipelineStatus", pace: str | None) -> list[Text]:
+    oldest = f", the oldest {rendering.age(state.oldest_age_seconds)} old" if state.lag else ""
+    head = Text(f"Lag: {counted(state.lag, 'event')}{oldest}", style="bold")
     lines = [
-        head.append(f"  (projection {standing.projection})", style="not bold dim"),
-        Text(pace or flow(standing)),
+        head.append(f"  (projection {state.projection})", style="not bold dim"),
+        Text(pace or flow(state)),
     ]
-    if standing.circuit_open:
-        said = "Circuit open: the sink takes nothing and is probed; see `outboxctl doctor`"
-        lines.append(Text(said, style="bold red"))
+    if state.circuit_open:
+        text = "Circuit open: the sink takes nothing and is probed; see `outboxctl doctor`"
+        lines.append(Text(text, style="bold red"))
     return lines
 
 
-def flow(standing: "PipelineStatus") -> str:
-    """Rates and time to drain by what the workers report, or that none does."""
-    if standing.workers is None:
+def flow(state: "PipelineStatus") -> str:
+    """Rates and time to drain, from what the workers report."""
+    if state.workers is None:
         return (
             "Pace: workers cannot be read; `outboxctl db upgrade` or `db roles` gives the table or the right"
         )
-    if standing.circuit_open is None:
-        return "Pace: no worker is running" + _retries(standing)
-    return f"Pace: {_rates(standing)}"
+    if state.circuit_open is None:
+        return "Pace: no worker is running" + _retries(state)
+    return f"Pace: {_rates(state)}"
 
 
-def _rates(standing: "PipelineStatus") -> str:
+def _rates(state: "PipelineStatus") -> str:
     from outboxctl.core.stats.workers import much_waits
 
-    if standing.rate_out is None:
-        return "not measured yet" + _retries(standing)
-    rates = f"in {rate(standing.rate_in)}, out {rate(standing.rate_out)}"
-    if standing.drain_seconds is not None:
-        return rates + (f", drained in {rendering.age(standing.drain_seconds)}" if standing.lag else "")
-    if standing.circuit_open or much_waits(standing.lag, standing.waiting_for_retry):
-        return rates + _retries(standing)
+    if state.rate_out is None:
+        return "not measured yet" + _retries(state)
+    rates = f"in {rate(state.rate_in)}, out {rate(state.rate_out)}"
+    if state.drain_seconds is not None:
+        return rates + (f", drained in {rendering.age(state.drain_seconds)}" if state.lag else "")
+    if state.circuit_open or much_waits(state.lag, state.waiting_for_retry):
+        return rates + _retries(state)
     return f"{rates}, never drained at this pace"
 
 
-def _retries(standing: "PipelineStatus") -> str:
-    """In place of a time to drain: right after an outage the pace says nothing, the retries' times do."""
-    if not standing.waiting_for_retry:
+def _retries(state: "PipelineStatus") -> str:
+    """Shown in place of a time to drain: after an outage the times of the retries decide it, not the pace."""
+    if not state.waiting_for_retry:
         return ""
-    last = rendering.age(standing.retries_due_seconds)
-    return f"; {standing.waiting_for_retry:,} wait for a retry, the last is due in {last}"
+    last = rendering.age(state.retries_due_seconds)
+    return f"; {state.waiting_for_retry:,} wait for a retry, the last is due in {last}"
 
 
-def _statuses(standing: "PipelineStatus") -> Table:
+def _statuses(state: "PipelineStatus") -> Table:
     rows = [
-        (status, f"about {count:,}" if status in standing.estimated else f"{count:,}")
-        for status, count in standing.status.items()
+        (status, f"about {count:,}" if status in state.estimated else f"{count:,}")
+        for status, count in state.status.items()
     ]
     table = _table("A  Status", ("status", "events"), rows)
     table.columns[1].justify = "right"
     return table
 
 
-def _failed(standing: "PipelineStatus", most: int) -> Table | None:
-    reasons = list(standing.failed_by_reason.items())
+def _failed(state: "PipelineStatus", most: int) -> Table | None:
+    reasons = list(state.failed_by_reason.items())
     rows = [(reason, f"{count:,}") for reason, count in reasons[:most]]
     return _table(_titled("Failed by reason", reasons, most), ("reason", "events"), rows) if rows else None
 

@@ -1,4 +1,4 @@
-"""Looking again and again, whatever happens to the database meanwhile."""
+"""Status snapshots at an interval; they go on while the database is unreachable."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -14,23 +14,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StatusSnapshot:
-    """What was seen at a moment; `problem` says why there is nothing newer.
+    """The state at a moment; `problem` says why there is no newer one.
 
-    `change` is how it went since the look before, for when no worker reports a pace.
+    `change` is the rate since the snapshot before, for when no worker reports a pace.
     """
 
-    standing: "PipelineStatus"
+    state: "PipelineStatus"
     at: datetime
     change: str | None = None
     problem: str | None = None
 
 
-def looks(read: Callable[[], "PipelineStatus"], seconds: float) -> Iterator[StatusSnapshot]:
-    """One look every `seconds`, without end. Raises UnreachableError only if the first one fails."""
+def snapshots(read: Callable[[], "PipelineStatus"], seconds: float) -> Iterator[StatusSnapshot]:
+    """One every `seconds`, without end. Raises UnreachableError only if the first one fails."""
     last: StatusSnapshot | None = None
     while True:
         try:
-            last = _after(last, StatusSnapshot(read(), datetime.now(UTC)))
+            last = _with_change(last, StatusSnapshot(read(), datetime.now(UTC)))
             yield last
         except UnreachableError as error:
             if last is None:
@@ -39,11 +39,11 @@ def looks(read: Callable[[], "PipelineStatus"], seconds: float) -> Iterator[Stat
         sleep(seconds)
 
 
-def _after(before: StatusSnapshot | None, now: StatusSnapshot) -> StatusSnapshot:
-    if before is None or now.standing.circuit_open is not None:
+def _with_change(before: StatusSnapshot | None, now: StatusSnapshot) -> StatusSnapshot:
+    if before is None or now.state.circuit_open is not None:
         return now
     seconds = max(0.001, (now.at - before.at).total_seconds())
-    lag = (now.standing.lag - before.standing.lag) / seconds
-    failed = (now.standing.status["failed"] - before.standing.status["failed"]) / seconds
+    lag = (now.state.lag - before.state.lag) / seconds
+    failed = (now.state.status["failed"] - before.state.status["failed"]) / seconds
     change = f"Pace: no worker is running; since the last look: lag {lag:+,.1f}/s, failed {failed:+,.1f}/s"
     return replace(now, change=change)

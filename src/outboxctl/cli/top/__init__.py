@@ -1,4 +1,4 @@
-"""`top`: where the pipeline stands, live and full-screen; Textual is imported only once it is asked for."""
+"""`top`: the state of the pipeline, live and full-screen; Textual is imported in the body."""
 
 import os
 import sys
@@ -11,13 +11,11 @@ from outboxctl.domain.errors import ExitCode, UsageError
 
 
 def top(
-    interval: Annotated[
-        float, typer.Option("--interval", min=0.2, max=3_600, help="Seconds between two looks.")
-    ] = 2.0,
+    interval: Annotated[float, typer.Option(min=0.2, max=3_600, help="Seconds between two reads.")] = 2.0,
     database_url: DatabaseUrl = None,
     max_processing_seconds: MaxProcessing = None,
 ) -> None:
-    """Watch rates, lag, workers and failures full-screen; look into failures and prepare replays.
+    """Watch rates, lag, workers and failures full-screen; inspect failures and prepare replays.
 
     It changes nothing: the replays that were prepared with `r` are printed as commands at the end.
 
@@ -28,7 +26,7 @@ def top(
     from outboxctl.cli.top.feed import Feed
 
     feed = Feed(settings(database_url=database_url, max_processing_seconds=max_processing_seconds))
-    first = feed.look()  # a wrong URL or schema is said before the screen is taken
+    first = feed.snapshot()  # a wrong URL or schema is reported before the screen is taken
     view = Top(feed, first, interval)
     for command in view.run() or []:
         typer.echo(command)

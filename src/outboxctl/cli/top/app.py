@@ -1,6 +1,7 @@
 """The full-screen view: figures above, failures by their causes in the middle, workers below."""
 
 import os
+from dataclasses import replace
 from time import monotonic
 from typing import TYPE_CHECKING, ClassVar
 
@@ -8,12 +9,12 @@ from rich.text import Text
 from textual import work
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
+from textual.theme import BUILTIN_THEMES
 from textual.widgets import DataTable, Footer, Static
 
 from outboxctl.cli import rendering
 from outboxctl.cli.top import paint
 from outboxctl.cli.top.screens import PREPARE, GroupScreen, Note, ReplayRequested, Rows
-from outboxctl.cli.top.style import PLAIN, STYLE
 from outboxctl.domain.printable import brief
 
 if TYPE_CHECKING:
@@ -29,9 +30,39 @@ q         quit, and print the commands that were prepared
 Nothing is changed from here. A prepared command is a rehearsal: say in it
 who you are and why, run it, and run it again without --dry-run."""
 
+# The terminal's own two colours, bold, underlined and reversed: it can be read on light and dark terminals,
+# and needs no NO_COLOR.
+OWN = "ansi_default"
+ANSI = BUILTIN_THEMES["ansi-dark"]
+PLAIN = replace(
+    ANSI,
+    name="plain",
+    primary=OWN,
+    secondary=OWN,
+    warning=OWN,
+    error=OWN,
+    success=OWN,
+    accent=OWN,
+    variables={name: "none" if name.endswith("style") else OWN for name in ANSI.variables}
+    | {"footer-key-foreground": OWN},
+)
+STYLE = """
+.text, #figures, #banner, .banner, #workers { padding: 0 1; height: auto; }
+#banner, .banner { text-style: reverse; display: none; }
+Rows { height: 1fr; background: ansi_default; }
+Rows > .datatable--header { background: ansi_default; text-style: bold underline; }
+Rows > .datatable--hover { background: ansi_default; }
+Rows > .datatable--cursor, Rows:focus > .datatable--cursor {
+    background: ansi_default; color: ansi_default; text-style: reverse;
+}
+* { scrollbar-size: 0 0; }
+Note { align: center middle; background: ansi_default; }
+.note { width: 78; height: auto; border: round ansi_default; padding: 0 1; }
+"""
+
 
 class Top(App[list[str]]):
-    """Looks again every `interval` seconds; ends with the commands that were prepared."""
+    """Reads a snapshot every `interval` seconds; ends with the commands that were prepared."""
 
     CSS = STYLE
     ENABLE_COMMAND_PALETTE = False
@@ -49,7 +80,7 @@ class Top(App[list[str]]):
         self._feed, self._first, self._interval = feed, first, interval
         self._groups = {group.fingerprint: group for group in first.groups}
         self._history = paint.History()
-        self._asked: float | None = None  # when the look under way began
+        self._requested_at: float | None = None  # of the snapshot that is being read
         self.prepared: list[str] = []
 
     def compose(self) -> ComposeResult:
@@ -61,47 +92,47 @@ class Top(App[list[str]]):
         yield Footer()
 
     def on_mount(self) -> None:
-        """Show the first look, and look again and again."""
+        """Show the first snapshot, and read more."""
         self.show(self._first)
         self.set_interval(self._interval, self._tick)
 
     def _tick(self) -> None:
-        if self._asked is None:
-            self._asked = monotonic()
-            self._ask()
-        elif (waited := monotonic() - self._asked) > max(1, self._interval):
+        if self._requested_at is None:
+            self._requested_at = monotonic()
+            self._read()
+        elif (waited := monotonic() - self._requested_at) > max(1, self._interval):
             self.trouble(f"the database has not answered for {rendering.age(waited)}")
 
     @work(thread=True)
-    def _ask(self) -> None:
+    def _read(self) -> None:
         try:
-            look = self._feed.look()
+            snapshot = self._feed.snapshot()
         except Exception as error:
             self.call_from_thread(self.trouble, str(error))
         else:
-            self.call_from_thread(self.show, look)
+            self.call_from_thread(self.show, snapshot)
         finally:
-            self._asked = None
+            self._requested_at = None
 
-    def show(self, look: "TopSnapshot") -> None:
-        """Draw what was just read."""
-        self._history.add(look.standing)
-        self._groups = {group.fingerprint: group for group in look.groups}
+    def show(self, snapshot: "TopSnapshot") -> None:
+        """Draw a snapshot."""
+        self._history.add(snapshot.state)
+        self._groups = {group.fingerprint: group for group in snapshot.groups}
         main = self.screen_stack[0]
-        figures = paint.figures(look.standing, self._history, self.size.width - 2)
+        figures = paint.figures(snapshot.state, self._history, self.size.width - 2)
         main.query_one("#figures", Static).update(figures)
         main.query_one("#banner").display = False
         main.query_one(Rows).fill({name: paint.group(group) for name, group in self._groups.items()})
-        main.query_one("#workers", Static).update(paint.workers(look.standing.workers))
+        main.query_one("#workers", Static).update(paint.workers(snapshot.state.workers))
 
     def trouble(self, message: str) -> None:
-        """Say above the last figures why they are old."""
+        """Show above the last figures why they are old."""
         banner = self.screen_stack[0].query_one("#banner", Static)
         banner.update(Text(f"{brief(message, 300)}; trying again, the figures are old"))
         banner.display = True
 
     def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
-        """Look into one cause."""
+        """Show the events of one cause."""
         self.push_screen(GroupScreen(self._feed, self._groups[str(event.row_key.value)]))
 
     def action_prepare(self) -> None:

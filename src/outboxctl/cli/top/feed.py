@@ -11,37 +11,37 @@ from outboxctl.core.stats import snapshot
 from outboxctl.core.stats.snapshot import PipelineStatus
 from outboxctl.settings import Settings
 
-LONGEST = 15.0  # seconds that a look may take: a database behind a dead link never answers
+LONGEST = 15.0  # seconds for one read: a database behind a dead link never answers
 SHARE = 10  # of this many seconds at most one goes into grouping failures
 ROWS = 200  # of a group
 
 
 @dataclass(frozen=True)
 class TopSnapshot:
-    """Where the pipeline stood when the database was asked, and the causes of what failed."""
+    """The state of the pipeline at one moment, and the causes of the failures."""
 
-    standing: PipelineStatus
+    state: PipelineStatus
     groups: list[Group]
 
 
 class Feed:
-    """One database, asked again and again; every look opens a connection of its own."""
+    """Reads one database; each read opens a connection of its own."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._groups: list[Group] = []
         self._due = 0.0
 
-    def look(self) -> TopSnapshot:
-        """Everything on the first screen; grouping errors may take a second, so it is done seldom."""
+    def snapshot(self) -> TopSnapshot:
+        """What the first screen shows; grouping errors may take a second, so it is done seldom."""
         with reading(self._settings, longest=LONGEST) as connection:
             longest = self._settings.max_processing_seconds
-            standing = snapshot.pipeline_status(connection, max_processing=longest)
+            state = snapshot.pipeline_status(connection, max_processing=longest)
             began = monotonic()
             if began >= self._due:
                 self._groups = failed.failed_groups(connection, Selection())
                 self._due = monotonic() + SHARE * (monotonic() - began)
-        return TopSnapshot(standing, self._groups)
+        return TopSnapshot(state, self._groups)
 
     def rows(self, group: Group) -> list[FailedRow]:
         """The oldest events of a group."""

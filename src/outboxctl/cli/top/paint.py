@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from outboxctl.cli import rendering
-from outboxctl.cli.status import view as standing
+from outboxctl.cli.status import view
 from outboxctl.domain.printable import brief, clean, counted
 from outboxctl.domain.redaction import cut
 
@@ -19,51 +19,47 @@ if TYPE_CHECKING:
     from outboxctl.core.stats.workers import WorkerRow
 
 BARS = "▁▂▃▄▅▆▇█"
-KEPT = 600  # looks
-WHOLE = 50_000  # characters of one text that are shown
+KEPT = 600  # snapshots
+LONGEST = 50_000  # characters of one text that are shown
 SIDE = 18  # columns of a line of bars that are not bars
 WORKERS = 5  # shown
 
 
-def _looks() -> deque[float]:
-    return deque(maxlen=KEPT)
-
-
 @dataclass(frozen=True)
 class History:
-    """The figures of the last looks, oldest first; a rate that nobody knew is left out."""
+    """The figures of the last snapshots, oldest first; unknown rates are left out."""
 
-    lag: deque[float] = field(default_factory=_looks)
-    rate_in: deque[float] = field(default_factory=_looks)
-    rate_out: deque[float] = field(default_factory=_looks)
+    lag: deque[float] = field(default_factory=lambda: deque(maxlen=KEPT))
+    rate_in: deque[float] = field(default_factory=lambda: deque(maxlen=KEPT))
+    rate_out: deque[float] = field(default_factory=lambda: deque(maxlen=KEPT))
 
     def add(self, now: "PipelineStatus") -> None:
-        """Remember one look."""
+        """Append those of one snapshot."""
         for line, figure in ((self.lag, now.lag), (self.rate_in, now.rate_in), (self.rate_out, now.rate_out)):
             if figure is not None:
                 line.append(figure)
 
 
 def spark(values: Sequence[float], width: int) -> str:
-    """The newest `width` values as bars; the highest fills its cell, nothing is the lowest."""
+    """The newest `width` values as bars; the highest fills its cell, 0 is the lowest bar."""
     shown = list(values)[-width:]
     highest = max(shown, default=0) or 1
     return "".join(BARS[min(7, int(8 * value / highest))] for value in shown)
 
 
 def figures(now: "PipelineStatus", history: History, width: int) -> Text:
-    """Counts, pace and how they went, in lines of `width` characters."""
+    """Counts, pace and their history, in lines of `width` characters."""
     bars = [
         f"{name:<4}{spark(values, width - SIDE)} {last}"
         for name, values, last in (
             ("lag", history.lag, f"{now.lag:,}"),
-            ("in", history.rate_in, standing.rate(now.rate_in)),
-            ("out", history.rate_out, standing.rate(now.rate_out)),
+            ("in", history.rate_in, view.rate(now.rate_in)),
+            ("out", history.rate_out, view.rate(now.rate_out)),
         )
         if values
     ]
     head = Text(f"{_counts(now)}\n", style="bold")
-    return head.append("\n".join([standing.flow(now), *bars]), style="not bold")
+    return head.append("\n".join([view.flow(now), *bars]), style="not bold")
 
 
 def _counts(now: "PipelineStatus") -> str:
@@ -73,45 +69,46 @@ def _counts(now: "PipelineStatus") -> str:
     return f"lag {now.lag:,}  oldest {oldest}  stuck {now.stuck:,}  failed {failed:,}{circuit}"
 
 
-def group(found: "Group") -> list[Any]:
+def group(group: "Group") -> list[Any]:
     """The cells of one cause of failures."""
-    last = rendering.distance(found.last_failed_at, datetime.now(UTC))
-    return [brief(found.error_reason, 24), f"{found.count:,}", last, found.folded]
+    last = rendering.distance(group.last_failed_at, datetime.now(UTC))
+    return [brief(group.error_reason, 24), f"{group.count:,}", last, group.folded]
 
 
-def cause(found: "Group") -> Text:
-    """What stands above the events of one cause."""
-    again = f", {found.failed_again:,} failed again after a replay" if found.failed_again else ""
-    head = f"{brief(found.error_reason, 80)}: {counted(found.count, 'event')}{again}"
-    return Text(f"{head}\n{brief(found.sample or 'no error', 300)}")
+def cause(group: "Group") -> Text:
+    """The lines above the events of one cause."""
+    again = f", {group.failed_again:,} failed again after a replay" if group.failed_again else ""
+    head = f"{brief(group.error_reason, 80)}: {counted(group.count, 'event')}{again}"
+    return Text(f"{head}\n{brief(group.sample or 'no error', 300)}")
 
 
-def row(found: "FailedRow") -> list[Any]:
+def row(event: "FailedRow") -> list[Any]:
     """The cells of one failed event."""
-    last = rendering.distance(found.failed_at, datetime.now(UTC))
-    return [found.id, brief(found.entity_type, 16), found.attempts, last]
+    last = rendering.distance(event.failed_at, datetime.now(UTC))
+    return [event.id, brief(event.entity_type, 16), event.attempts, last]
 
 
-def workers(seen: "list[WorkerRow] | None") -> Text:
-    """A line a worker, the living first."""
-    lines = [_worker(each) for each in (seen or [])[:WORKERS]]
-    more = len(seen or []) - WORKERS
-    return Text(
-        "\n".join(lines + [f"and {more:,} more workers"] * (more > 0)), overflow="ellipsis", no_wrap=True
-    )
+def workers(rows: "list[WorkerRow] | None") -> Text:
+    """A line a worker, the live ones first."""
+    lines = [_worker(each) for each in (rows or [])[:WORKERS]]
+    more = len(rows or []) - WORKERS
+    lines += [f"and {more:,} more workers"] if more > 0 else []
+    return Text("\n".join(lines), overflow="ellipsis", no_wrap=True)
 
 
-def _worker(seen: "WorkerRow") -> str:
-    age = "-" if seen.heartbeat_age_seconds is None else rendering.age(seen.heartbeat_age_seconds)
-    state = f"{seen.in_flight:,} in flight, out {standing.rate(seen.rate_out)}" if seen.alive else "silent"
-    return f"{brief(seen.worker_id, 40)} on {brief(seen.host, 30)}: {state}, heard of {age} ago"
+def _worker(worker: "WorkerRow") -> str:
+    seconds = worker.heartbeat_age_seconds
+    age = "-" if seconds is None else rendering.age(seconds)
+    live = f"{worker.in_flight:,} in flight, out {view.rate(worker.rate_out)}"
+    name = f"{brief(worker.worker_id, 40)} on {brief(worker.host, 30)}"
+    return f"{name}: {live if worker.alive else 'silent'}, heard of {age} ago"
 
 
-def event(found: "Event") -> Text:
-    """One event and its source row, every text whole with the line breaks that it has."""
-    first = {name: found.row.get(name) for name in ("id", "error_reason", "error")}
-    source = found.source or {"": "gone: a delivery would delete the document"}
-    return Text("\n".join([*_fields(first | found.row), "", "Its source row now", *_fields(source)]))
+def event(event: "Event") -> Text:
+    """One event and its source row, every text in full with the line breaks that it has."""
+    first = {name: event.row.get(name) for name in ("id", "error_reason", "error")}
+    source = event.source or {"": "gone: a delivery would delete the document"}
+    return Text("\n".join([*_fields(first | event.row), "", "Its source row now", *_fields(source)]))
 
 
 def _fields(named: dict[str, Any]) -> list[str]:
@@ -120,5 +117,5 @@ def _fields(named: dict[str, Any]) -> list[str]:
 
 def _full_text(value: Any) -> str:
     text = "-" if value is None else str(value)
-    shown = f"\n{'':<23}".join(clean(line) for line in cut(text, WHOLE).splitlines())
-    return f"{shown} … and {len(text) - WHOLE:,} characters more" if len(text) > WHOLE else shown
+    shown = f"\n{'':<23}".join(clean(line) for line in cut(text, LONGEST).splitlines())
+    return f"{shown} … and {len(text) - LONGEST:,} characters more" if len(text) > LONGEST else shown

@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from outboxctl.core.operator.failed import Group
 
 REHEARSAL = "--by YOU --reason 'WHY' --dry-run"  # pasted unread it changes nothing
-AGAIN = 1.0  # seconds until what was not answered is asked again
+AGAIN = 1.0  # seconds until a failed read is tried again
 BACK = Binding("escape,backspace", "app.pop_screen", "Back", key_display="esc")
 PREPARE = Binding("r", "prepare", "Prepare a replay")
 
 
 class ReplayRequested(Message):
-    """Somebody wants a replay prepared of the events that this option chooses."""
+    """A request to prepare a replay of the events that this option chooses."""
 
     def __init__(self, option: str) -> None:
         super().__init__()
@@ -42,13 +42,13 @@ class Rows(DataTable[Text]):
         self._names = columns
 
     def on_mount(self) -> None:
-        """Say what the columns are."""
+        """Add the columns."""
         self.fill({})
 
     def fill(self, rows: dict[str, Sequence[object]]) -> None:
         """Show these rows by their keys.
 
-        Every column is given its width: one that measures itself does so when the table is idle, and
+        Each column gets its width here: a column that measures itself does so when the table is idle, and
         what was painted before that stays as narrow as its heading.
         """
         before = self.chosen
@@ -71,7 +71,7 @@ class Rows(DataTable[Text]):
 
 
 class Detail(Screen[None]):
-    """A screen that reads what it shows in the background, again and again until it is answered."""
+    """A screen that reads what it shows in the background, and tries again after an error."""
 
     BINDINGS: ClassVar[list[BindingType]] = [BACK, PREPARE]
 
@@ -84,18 +84,18 @@ class Detail(Screen[None]):
         self.post_message(ReplayRequested(self._option))
 
     @work(thread=True)
-    def read(self, ask: Callable[[], Any], show: Callable[[Any], None]) -> None:
-        """Show what `ask` returns; while there is no answer say why, and ask again."""
+    def read(self, query: Callable[[], Any], show: Callable[[Any], None]) -> None:
+        """Show what `query` returns; after an error show it, and try again."""
         try:
-            answer = ask()
+            answer = query()
         except Exception as error:
-            self.app.call_from_thread(self._trouble, f"{brief(error, 300)}; trying again")
-            self.app.call_from_thread(self.set_timer, AGAIN, lambda: self.read(ask, show))
+            self.app.call_from_thread(self._show_error, f"{brief(error, 300)}; trying again")
+            self.app.call_from_thread(self.set_timer, AGAIN, lambda: self.read(query, show))
         else:
-            self.app.call_from_thread(self._trouble, "")
+            self.app.call_from_thread(self._show_error, "")
             self.app.call_from_thread(show, answer)
 
-    def _trouble(self, message: str) -> None:
+    def _show_error(self, message: str) -> None:
         banner = self.query_one(".banner", Static)
         banner.update(Text(message))
         banner.display = bool(message)
@@ -128,7 +128,7 @@ class GroupScreen(Detail):
         self.query_one(Rows).fill({row.id: paint.row(row) for row in rows})
 
     def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
-        """Look at one event."""
+        """Show one event."""
         event.stop()
         self.app.push_screen(EventScreen(self.feed, str(event.row_key.value)))
 
@@ -141,7 +141,7 @@ class EventScreen(Detail):
         self._event_id = event_id
 
     def compose(self) -> ComposeResult:
-        """Everything that the row says."""
+        """The error, the event, the keys."""
         yield Static(classes="banner")
         with VerticalScroll():
             yield Static(classes="text")
@@ -152,8 +152,8 @@ class EventScreen(Detail):
         self.read(lambda: self.feed.event(self._event_id), self._show)
 
     def _show(self, event: Any) -> None:
-        said = paint.event(event) if event else Text("this event is gone")
-        self.query_one(".text", Static).update(said)
+        text = paint.event(event) if event else Text("this event is gone")
+        self.query_one(".text", Static).update(text)
 
 
 class Note(ModalScreen[None]):
@@ -168,5 +168,5 @@ class Note(ModalScreen[None]):
         yield Static(Text(self._text), classes="note")
 
     def on_key(self) -> None:
-        """Any key ends it."""
+        """Close it."""
         self.dismiss()

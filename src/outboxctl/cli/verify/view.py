@@ -1,15 +1,13 @@
-"""How `verify` says what it found and what it did about it."""
+"""The report of `verify`: the differences, and what a repair did about them."""
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from outboxctl.cli import rendering
-from outboxctl.cli.closed_pipe import tolerate_closed_pipe
 from outboxctl.domain.printable import counted
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
+    from collections.abc import Iterator
 
     from outboxctl.operations.verify.model import VerifyReport
     from outboxctl.operations.verify.repair import Repaired
@@ -21,10 +19,8 @@ MEANING = {
     "ahead": "the document is newer than the row",
     "altered": "the same version, another content",
 }
-COLUMNS = ("kind", "document", "row", "index")
 
 
-@tolerate_closed_pipe()
 def show(
     report: "VerifyReport",
     repaired: "Repaired | None",
@@ -34,26 +30,23 @@ def show(
     json: bool,
 ) -> None:
     """Print a comparison, what a repair did or is `planned` to do, and the comparison `after` it."""
-    if json:
-        parts = {"planned": planned, "repaired": repaired, "after": after}
-        more = {name: asdict(one) if one else None for name, one in parts.items()}
-        rendering.emit_json(asdict(report) | {"dry_run": planned is not None} | more)
-        return
-    out = rendering.console()
-    _print(out, report)
-    out.print(_next(report, repaired, planned, compared=after is not None))
-    if after:
-        out.print()
-        _print(out, after)
-        out.print(_next(after, None, None, compared=True))
+    parts = {"planned": planned, "repaired": repaired, "after": after}
+    more = {name: asdict(part) if part else None for name, part in parts.items()}
+    lines = [*_tables(report), _next(report, repaired, planned, compared=after is not None)]
+    lines += ["", *_tables(after), _next(after, None, None, compared=True)] if after else []
+    rendering.show(asdict(report) | {"dry_run": planned is not None} | more, lambda: lines, json=json)
 
 
-def _print(out: "Console", report: "VerifyReport") -> None:
-    out.print(_summary(report))
+def _tables(report: "VerifyReport") -> "Iterator[object]":
+    yield _summary(report)
     if report.differences:
-        out.print(_kinds(report))
+        cells = [(kind, f"{count:,}", MEANING[kind]) for kind, count in report.by_kind.items() if count]
+        yield rendering.table("Differences", ("kind", "entities", "which is"), cells)
     if report.first:
-        out.print(_first(report))
+        rest = report.differences - len(report.first)
+        title = f"The first {len(report.first):,}, by version" if rest else "Each, by version"
+        rows = [(d.kind, d.id, d.source_version, d.index_version) for d in report.first]
+        yield rendering.table(title, ("kind", "document", "row", "index"), rows)
 
 
 def _summary(report: "VerifyReport") -> str:
@@ -62,18 +55,6 @@ def _summary(report: "VerifyReport") -> str:
     if report.unchanged_since:
         return f"{both}; neither has changed since {report.unchanged_since}, when they agreed (see --full)."
     return f"{both}; {what}, {counted(report.buckets, 'bucket')}, {rendering.age(report.seconds)}."
-
-
-def _kinds(report: "VerifyReport") -> "Table":
-    cells = [(kind, f"{count:,}", MEANING[kind]) for kind, count in report.by_kind.items() if count]
-    return rendering.table("Differences", ("kind", "entities", "which is"), cells)
-
-
-def _first(report: "VerifyReport") -> "Table":
-    rest = report.differences - len(report.first)
-    title = f"The first {len(report.first):,}, by version" if rest else "Each, by version"
-    cells = [(d.kind, d.id, d.source_version, d.index_version) for d in report.first]
-    return rendering.table(title, COLUMNS, cells)
 
 
 def _next(
@@ -87,57 +68,57 @@ def _next(
     elif repaired:
         lines += _repair_lines(repaired, compared=compared)
     elif planned:
-        lines += _intents(planned)
+        lines += _planned_lines(planned)
     else:
-        lines.append("Mend them: outboxctl verify --repair --by YOU --reason WHY")
+        lines.append("Repair them: outboxctl verify --repair --by YOU --reason WHY")
     return "\n".join(lines)
 
 
-def _intents(planned: "Repaired") -> list[str]:
-    said = [
+def _planned_lines(planned: "Repaired") -> list[str]:
+    lines = [
         f"A repair would enqueue {counted(planned.enqueued, 'event')} (dry run, nothing changed).",
         f"It would raise the event_version of {planned.raised:,} rows, and of those whose document was"
         " deleted under a higher version.",
     ]
     if planned.freed:
-        said.append(f"For {planned.freed:,} it would have the sink forget a version that leaves no room.")
+        lines.append(f"For {planned.freed:,} it would have the sink forget a version that leaves no room.")
     if planned.removed:
-        said.append(f"It would delete {planned.removed:,} documents at the sink that no event can name.")
-    return [*said, *_unrepaired_lines(planned)]
+        lines.append(f"It would delete {planned.removed:,} documents at the sink that no event can name.")
+    return [*lines, *_unrepaired_lines(planned)]
 
 
 def _repair_lines(repaired: "Repaired", *, compared: bool) -> list[str]:
     then = "see below" if compared else "once they are delivered, run outboxctl verify again"
-    said = [f"{counted(repaired.enqueued, 'event')} enqueued; {then}."]
+    lines = [f"{counted(repaired.enqueued, 'event')} enqueued; {then}."]
     if repaired.raised:
-        said.append(f"{repaired.raised:,} rows had their event_version raised to what the index holds.")
+        lines.append(f"{repaired.raised:,} rows had their event_version raised to what the index holds.")
     if repaired.freed:
-        said.append(f"{repaired.freed:,} had a version in the index that left no room; it was reset.")
+        lines.append(f"{repaired.freed:,} had a version in the index that left no room; it was reset.")
     if repaired.removed:
-        said.append(f"{repaired.removed:,} documents that no event can name were removed from the index.")
-    return [*said, *_unrepaired_lines(repaired), f"Act {repaired.act_id} in outboxctl audit"]
+        lines.append(f"{repaired.removed:,} documents that no event can name were removed from the index.")
+    return [*lines, *_unrepaired_lines(repaired), f"Act {repaired.act_id} in outboxctl audit"]
 
 
 def _unrepaired_lines(repaired: "Repaired") -> list[str]:
-    """What is not mended, and what mends it."""
-    said = []
+    """What is not repaired, and what repairs it."""
+    lines = []
     if repaired.foreign:
-        said.append(
+        lines.append(
             f"{repaired.foreign:,} documents that no event can name are left, as --keep-foreign says."
         )
     if repaired.too_high:
-        said.append(
+        lines.append(
             f"{repaired.too_high:,} are left: their version in the index leaves no room for the next ones,"
             " and was not reset. Run it again; that of a deleted document ends after the index's setting"
             " index.gc_deletes; `outboxctl rebuild` makes an index without them."
         )
     rest = repaired.left - repaired.foreign - repaired.too_high
     if rest:
-        said.append(f"{rest:,} are left: changed meanwhile, held, or beyond repair. Run it again.")
-    return said
+        lines.append(f"{rest:,} are left: changed meanwhile, held, or beyond repair. Run it again.")
+    return lines
 
 
 def print_partial_repair(repaired: "Repaired") -> None:
-    """On stderr, what a repair did before it was cut off."""
+    """Print on stderr what a repair did before an error."""
     if repaired.enqueued or repaired.removed or repaired.raised:
         rendering.console(stderr=True).print("\n".join(_repair_lines(repaired, compared=False)))

@@ -1,8 +1,9 @@
-"""Tables that people copy ids from."""
+"""Rich's console and tables as commands print them; loaded only where something is printed."""
 
 import re
 from collections.abc import Iterator
 
+from rich import box
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
@@ -10,14 +11,25 @@ from rich.text import Text
 
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 FOLDED = 36  # columns that a text still has when it is folded; an id has as many
-BETWEEN = 3  # columns that a table puts between two
+BETWEEN = 3  # blanks between two columns
 
 
-class Listing(Table):
-    """A table that becomes a line a field where the terminal is too narrow for whole ids beside the rest."""
+class PipeConsole(Console):
+    """A console that raises BrokenPipeError where its reader has gone; the base class exits 1."""
+
+    def on_broken_pipe(self) -> None:
+        """Raise it."""
+        raise BrokenPipeError
+
+
+class IdTable(Table):
+    """A table that becomes a line a field where the terminal is too narrow for ids in one piece."""
+
+    def __init__(self, title: str) -> None:
+        super().__init__(title=title, title_justify="left", box=box.SIMPLE_HEAD, title_style="bold")
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """The table, or its rows below each other."""
+        """Render the table, or its rows below each other."""
         if self._holds_ids() and self._room(options.max_width) < 0:
             yield from self._stacked()
         else:
@@ -27,7 +39,7 @@ class Listing(Table):
         return any(UUID.fullmatch(str(value)) for column in self.columns for value in column.cells)
 
     def _room(self, width: int) -> int:
-        """How much wider the terminal is than needed if the widest column is folded, and not too much."""
+        """Columns to spare if the widest column is folded to FOLDED; negative if there are too few."""
         widths = [max((cell_len(str(value)) for value in column.cells), default=0) for column in self.columns]
         widest = max(widths)
         return width - sum(widths) + widest - min(widest, FOLDED) - BETWEEN * len(widths)
@@ -35,9 +47,7 @@ class Listing(Table):
     def _stacked(self) -> Iterator[Text]:
         yield Text(f"{self.title}\n", style="bold")
         for row in zip(*(column.cells for column in self.columns), strict=True):
-            fields = [
-                (str(value), str(column.header)) for column, value in zip(self.columns, row, strict=True)
-            ]
+            fields = zip(map(str, row), (column.header for column in self.columns), strict=True)
             for value, name in sorted(fields, key=lambda field: not UUID.fullmatch(field[0])):
                 yield Text(value if UUID.fullmatch(value) else f"  {name}: {value}", overflow="fold")
             yield Text()

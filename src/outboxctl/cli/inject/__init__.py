@@ -1,1 +1,0 @@
-"""`inject`: rows and events for experiments."""

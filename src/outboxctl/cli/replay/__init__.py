@@ -1,1 +1,0 @@
-"""`replay`: failed events back to pending, and `replay undo`."""

@@ -1,0 +1,112 @@
+"""`worker`: the daemon."""
+
+import gc
+import os
+import sys
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from outboxctl.cli.guards import checked_database, refuse_if_read_only
+from outboxctl.cli.options import DatabaseUrl, ElasticIndex, ElasticUrl, MaxProcessing, settings
+from outboxctl.domain.errors import UsageError
+
+if TYPE_CHECKING:
+    from structlog.typing import Processor
+
+    from outboxctl.settings import Settings
+    from outboxctl.worker.tracing import Tracing
+
+
+def _option(name: str, text: str) -> Any:
+    return typer.Option(None, help=f"{text} [env: OUTBOX_{name}].")
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerSettings:
+    """The settings that are options of `worker`, too."""
+
+    database_url: DatabaseUrl = None
+    elastic_url: ElasticUrl = None
+    elastic_index: ElasticIndex = None
+    worker_id: str | None = _option("WORKER_ID", "Name of this worker, for people")
+    metrics_port: int | None = _option("METRICS_PORT", "Port of /metrics, /healthz, /readyz")
+    metrics_host: str | None = _option("METRICS_HOST", "Address to listen on")
+    metrics_names: str | None = _option("METRICS_NAMES", "Public host names that requests to it may use")
+    bulk_size: int | None = _option("BULK_SIZE", "Events a claim and bulk request")
+    max_batch_bytes: int | None = _option("MAX_BATCH_BYTES", "Bytes of documents in a batch")
+    concurrency: int | None = _option("CONCURRENCY", "Batches in flight")
+    poll_interval_seconds: float | None = _option("POLL_INTERVAL_SECONDS", "Longest idle wait")
+    notify: str | None = _option("NOTIFY", "`auto` listens after `db notify on`, `off` polls")
+    lease_seconds: float | None = _option("LEASE_SECONDS", "How long a claim belongs to the worker")
+    reclaim_interval_seconds: float | None = _option("RECLAIM_INTERVAL_SECONDS", "Between two reclaims")
+    max_processing_seconds: MaxProcessing = None
+    max_attempts: int | None = _option("MAX_ATTEMPTS", "Attempts before an event fails")
+    base_backoff_seconds: float | None = _option("BASE_BACKOFF_SECONDS", "First retry's step")
+    max_backoff_seconds: float | None = _option("MAX_BACKOFF_SECONDS", "Longest retry's step")
+    outage_policy: str | None = _option("OUTAGE_POLICY", "`count` burns attempts, `hold` gives them back")
+    tracing: bool | None = _option("TRACING", "Send spans by OTLP; needs `outboxctl[tracing]`")
+    shutdown_grace_seconds: float | None = _option("SHUTDOWN_GRACE_SECONDS", "Time to end after SIGTERM")
+
+
+def worker(
+    flags: WorkerSettings,
+    drain: Annotated[
+        bool,
+        typer.Option("--drain", help="Exit 0 once nothing is due; serves no probes where the port is busy."),
+    ] = False,
+) -> None:
+    """Run the worker: claim due events, deliver them to the sink, settle; until SIGTERM.
+
+    SIGTERM or ^C finishes what is in flight within the grace, releases the rest and exits 0.
+
+    Example: outboxctl worker --metrics-port 9109
+    """
+    # Nothing that is loaded is freed again: to collect it meanwhile is a sixth of the start. See the daemon.
+    gc.disable()
+    configured = settings(**asdict(flags))
+    refuse_if_read_only(configured, "deliver events")
+
+    from outboxctl.cli import logs
+    from outboxctl.core.schema.encoding import require_storable
+    from outboxctl.sink.transport.lazy import OpeningSink
+    from outboxctl.worker.daemon import Daemon
+
+    colour = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+    logs.configure(colour=colour, more=_log_processors(configured))
+    spans = _tracing(configured)
+    sink = OpeningSink(configured, connections=configured.concurrency)
+    probe = OpeningSink(configured, connections=1, timeout=1.5)
+    with checked_database(
+        configured,
+        connections=configured.concurrency + 3,
+        longest=configured.transaction_seconds,
+        lock_timeout=configured.lock_seconds,
+    ) as db:
+        require_storable(db, "OUTBOX_WORKER_ID", configured.worker_id)
+        Daemon(configured, db, sink, probe, spans).run(drain=drain)
+
+
+def _log_processors(settings: "Settings") -> "list[Processor]":
+    """What adds trace and span ids to log lines. Raises UsageError where the extra is not installed."""
+    if not settings.tracing:
+        return []
+    try:
+        from outboxctl.worker.spans import log_ids
+        from outboxctl.worker.telemetry import traced  # noqa: F401 - is all of it there?
+    except ModuleNotFoundError as error:
+        if not (error.name or "").startswith("opentelemetry"):
+            raise
+        hint = "pip install 'outboxctl[tracing]', or set OUTBOX_TRACING=off"
+        raise UsageError("OUTBOX_TRACING is on, but OpenTelemetry is not installed", hint=hint) from None
+    return [log_ids]
+
+
+def _tracing(settings: "Settings") -> "Tracing | None":
+    """None where tracing is off. Raises UsageError for variables of OpenTelemetry that are not supported."""
+    if not settings.tracing:
+        return None
+    from outboxctl.worker.telemetry import traced
+
+    return traced(settings)

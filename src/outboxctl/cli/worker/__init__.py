@@ -1,1 +1,0 @@
-"""`worker`: run the worker process."""
