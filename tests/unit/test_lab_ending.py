@@ -41,11 +41,11 @@ def test_a_failed_lab_is_the_one_to_look_at(tmp_path: Path) -> None:
 def test_nobody_is_sent_to_mend_what_did_not_run(tmp_path: Path) -> None:
     labs = record("bad-op", LabVerdict.OK), record("db-restart", LabVerdict.INCONCLUSIVE, played=False)
     said = told(tmp_path, *labs)
-    assert said.endswith("Did not run, for this place has not what they need: db-restart\n")
-    assert "mended" not in said
+    assert said.endswith("Did not run, for what they need is not here: db-restart\n")
+    assert "repaired" not in said
 
 
 def test_a_control_run_has_nothing_to_mend(tmp_path: Path) -> None:
     said = told(tmp_path, record("bad-op", LabVerdict.INCONCLUSIVE), faults=False)
     assert "as it should be" in said
-    assert "mended" not in said
+    assert "repaired" not in said

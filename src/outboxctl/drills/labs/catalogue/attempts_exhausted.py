@@ -1,19 +1,16 @@
-"""Lab 4 of the document: nothing is retried for ever."""
+"""Lab 4 of the document: no event is retried without end."""
 
 from outboxctl.core.operator import failed
 from outboxctl.core.operator.selection import Selection
 from outboxctl.domain.failures import Reason
-from outboxctl.drills.labs import outage
-from outboxctl.drills.labs.lab import Lab
-from outboxctl.drills.labs.model import BilingualText
-from outboxctl.drills.labs.scene import Scene
+from outboxctl.drills.labs import BilingualText, Lab, LabContext, outage
 
-CAUGHT = 100  # events written while the sink is away
-LATER = 20  # and once it is back
+CAUGHT = 100  # events written during the outage
+LATER = 20  # and after it
 
 
 class AttemptsExhausted(Lab):
-    """The sink stays away for longer than the attempts last."""
+    """The sink is unreachable for longer than the attempts last."""
 
     name = "attempts-exhausted"
     number = 4
@@ -45,41 +42,35 @@ class AttemptsExhausted(Lab):
     )
     judged = BilingualText("the limit of attempts works:", "max_attempts 上限策略生效")
 
-    def inject(self, scene: Scene) -> None:
-        """Take the sink away, then write events."""
-        self.way = outage.refuse(scene)
-        scene.load(CAUGHT)
+    def inject(self, ctx: LabContext) -> None:
+        """Refuse connections to the sink, then write events."""
+        self.injection = outage.refuse(ctx)
+        ctx.load(CAUGHT)
 
-    def observe(self, scene: Scene) -> None:
+    def observe(self, ctx: LabContext) -> None:
         """Wait until all of them have failed."""
-        scene.expect_soon(
-            BilingualText("all events of the outage fail", "故障期间的事件全部进入 failed"),
-            lambda: scene.look().failed == CAUGHT,
-            within=20,
-        )
+        fail = ("all events of the outage fail", "故障期间的事件全部进入 failed")
+        ctx.expect_soon(fail, lambda: ctx.counts().failed == CAUGHT, within=20)
 
-    def recover(self, scene: Scene) -> None:
-        """The sink is back: new events pass."""
-        scene.load(LATER)
-        scene.recovered(within=15)
+    def recover(self, ctx: LabContext) -> None:
+        """The sink is back: write new events and wait for them."""
+        ctx.load(LATER)
+        ctx.expect_recovered(within=15)
 
-    def check(self, scene: Scene) -> None:
-        """What section 7.4 expects, of the rows and of the metrics; and that `failed` is an end."""
-        most, now = scene.settings.max_attempts, scene.look()
-        rows = scene.transact(lambda connection: failed.rows(connection, Selection()))
-        scene.expect(BilingualText("events failed", "failed 事件数"), CAUGHT, len(rows))
+    def check(self, ctx: LabContext) -> None:
+        """Section 7.4: rows and metrics; failed events stay failed."""
+        rows = ctx.transact(lambda connection: failed.rows(connection, Selection()))
+        ctx.expect(("events failed", "failed 事件数"), CAUGHT, len(rows))
         attempts = sorted({row.attempts for row in rows})
-        scene.expect(BilingualText("attempts of each", "每个事件的 attempts"), [most], attempts)
+        ctx.expect(("attempts of each", "每个事件的 attempts"), [ctx.settings.max_attempts], attempts)
         reasons = sorted({str(row.error_reason) for row in rows})
-        scene.expect(BilingualText("their reason", "error_reason"), [Reason.CONNECT.value], reasons)
-        counted = scene.worker("w1").metric("outbox_terminal_failed_total", reason=Reason.CONNECT.value)
-        grows = BilingualText(
-            "outbox_terminal_failed_total by this reason", "outbox_terminal_failed_total 增长"
+        ctx.expect(("their reason", "error_reason"), [Reason.CONNECT.value], reasons)
+        ctx.expect(
+            ("outbox_terminal_failed_total by this reason", "outbox_terminal_failed_total 增长"),
+            float(CAUGHT),
+            ctx.worker("w1").metric("outbox_terminal_failed_total", reason=Reason.CONNECT.value),
         )
-        scene.expect(grows, float(CAUGHT), counted)
-        scene.expect(
-            BilingualText("all others are done", "其他事件全部 done"), scene.written - CAUGHT, now.done
-        )
-        scene.conclude(BilingualText("way of injection", "故障注入方式"), self.way)
-        scene.conclude(BilingualText("attempts in the end", "attempts 到顶"), ", ".join(map(str, attempts)))
-        scene.conclude(BilingualText("failed in the end", "最终 failed"), len(rows))
+        ctx.expect(("all others are done", "其他事件全部 done"), ctx.written - CAUGHT, ctx.counts().done)
+        ctx.conclude(("way of injection", "故障注入方式"), self.injection)
+        ctx.conclude(("attempts in the end", "attempts 到顶"), ", ".join(map(str, attempts)))
+        ctx.conclude(("failed in the end", "最终 failed"), len(rows))

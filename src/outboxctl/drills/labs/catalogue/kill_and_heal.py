@@ -1,8 +1,8 @@
-"""Lab 1 of the document: a worker that dies leaves nothing hanging for ever."""
+"""Lab 1 of the document: the events of a killed worker are reclaimed."""
 
-from outboxctl.drills.labs.lab import Lab
-from outboxctl.drills.labs.model import BilingualText
-from outboxctl.drills.labs.scene import Scene
+from outboxctl.drills.labs import BilingualText, Lab, LabContext
+
+STUCK = "outbox_stuck_processing_events"
 
 
 class KillAndHeal(Lab):
@@ -38,71 +38,63 @@ class KillAndHeal(Lab):
     )
     judged = BilingualText("v1 stuck events heal themselves:", "v1 stuck 自愈")
 
-    def inject(self, scene: Scene) -> None:
-        """Kill the worker while a batch is under way: the sink holds it until then."""
-        worker = scene.worker("w1")
-        with scene.proxy.hold("before apply"):
-            scene.load(200)
-            scene.wait(lambda: scene.look().processing, within=10)
-            scene.fault("SIGKILL to worker w1", worker.kill)
-        self.held = scene.took_hold(
-            BilingualText("events were processing at the kill", "kill 时有 processing 事件"),
-            lambda: not worker.running and scene.look().processing,
+    def inject(self, ctx: LabContext) -> None:
+        """Kill the worker while the sink holds its batch."""
+        worker = ctx.worker("w1")
+        with ctx.proxy.hold("before apply"):
+            ctx.load(200)
+            ctx.wait(lambda: ctx.counts().processing, within=10)
+            ctx.fault("SIGKILL to worker w1", worker.kill)
+        self.held = ctx.confirm(
+            ("events were processing at the kill", "kill 时有 processing 事件"),
+            lambda: not worker.running and ctx.counts().processing,
             within=3,
         )
 
-    def observe(self, scene: Scene) -> None:
+    def observe(self, ctx: LabContext) -> None:
         """Wait until the dead worker's leases are over."""
-        scene.expect_soon(
-            BilingualText("stuck rises above 0", "stuck 计数短暂 >0"), lambda: scene.look().stuck, within=20
-        )
+        rises = ("stuck rises above 0", "stuck 计数短暂 >0")
+        ctx.expect_soon(rises, lambda: ctx.counts().stuck, within=20)
 
-    def undo(self, scene: Scene) -> None:
+    def undo(self, ctx: LabContext) -> None:
         """Start the worker again."""
-        scene.undo()
-        if not scene.worker("w1").running:
-            scene.worker("w1").start()
+        ctx.undo()
+        if not ctx.worker("w1").running:
+            ctx.worker("w1").start()
 
-    def check(self, scene: Scene) -> None:
-        """What section 4.4 expects of the table, the log and the metrics."""
-        worker, now = scene.worker("w1"), scene.look()
-        scene.expect(BilingualText("stuck in the end", "最终 stuck"), 0, now.stuck)
-        scene.expect(BilingualText("events done", "done 事件数"), scene.written, now.done)
+    def check(self, ctx: LabContext) -> None:
+        """Section 4.4: the table, the log and the metrics."""
+        worker, now = ctx.worker("w1"), ctx.counts()
+        ctx.expect(("stuck in the end", "最终 stuck"), 0, now.stuck)
+        ctx.expect_counts(done=ctx.written)
         reclaimed = worker.reclaimed()
-        scene.expect(
-            BilingualText("the log tells of the reclaim", "日志出现 reclaim 记录"),
+        ctx.expect(
+            ("the log reports the reclaim", "日志出现 reclaim 记录"),
             f"{self.held} reclaimed",
             f"{reclaimed} reclaimed",
             met=reclaimed >= self.held,
         )
-        scene.expect_soon(
-            BilingualText(
-                "outbox_stuck_processing_events is back to 0", "outbox_stuck_processing_events 回落到 0"
-            ),
-            lambda: (
-                "outbox_stuck_processing_events" in worker.get("/metrics")[1]
-                and worker.metric("outbox_stuck_processing_events") == 0
-            ),
+        ctx.expect_soon(
+            (f"{STUCK} is back to 0", f"{STUCK} 回落到 0"),
+            lambda: STUCK in worker.get("/metrics")[1] and worker.metric(STUCK) == 0,
             within=5,
         )
         processed = worker.metric("outbox_processed_total")
-        scene.expect(
-            BilingualText("outbox_processed_total goes on growing", "outbox_processed_total 继续增长"),
+        ctx.expect(
+            ("outbox_processed_total goes on growing", "outbox_processed_total 继续增长"),
             f"at least {self.held:g} since the restart",
             f"{processed:g}",
             met=processed >= self.held,
         )
-        self._conclude(scene)
+        self._conclude(ctx)
 
-    def _conclude(self, scene: Scene) -> None:
-        s = scene.settings
-        scene.conclude(
-            BilingualText("parameters", "参数"),
+    def _conclude(self, ctx: LabContext) -> None:
+        s = ctx.settings
+        ctx.conclude(
+            ("parameters", "参数"),
             f"lease={s.lease_seconds:g}s, reclaim_interval={s.reclaim_interval_seconds:g}s, "
             f"max_processing={s.max_processing_seconds:g}s",
         )
-        scene.conclude(BilingualText("processing at the kill, about", "kill 时 processing 约为"), self.held)
-        scene.conclude(
-            BilingualText("stuck back to zero after the restart", "重启后 stuck 是否归零"),
-            scene.look().stuck == 0,
-        )
+        ctx.conclude(("processing at the kill, about", "kill 时 processing 约为"), self.held)
+        zero = ("stuck back to zero after the restart", "重启后 stuck 是否归零")
+        ctx.conclude(zero, ctx.counts().stuck == 0)

@@ -1,21 +1,19 @@
-"""An event that is the death of its worker, each time."""
+"""An event whose delivery ends its worker, each time."""
 
 from dataclasses import replace
 from uuid import uuid4
 
-from outboxctl.drills.labs.experiment import PATIENCE_SECONDS
-from outboxctl.drills.labs.lab import Lab
-from outboxctl.drills.labs.model import BilingualText
-from outboxctl.drills.labs.scene import ENTITY_TYPE, Scene
+from outboxctl.drills.labs import BilingualText, Lab, LabContext
+from outboxctl.drills.labs.experiment import TIMEOUT_SECONDS
 from outboxctl.drills.proxy import faults
 
 ATTEMPTS = 2
-LARGE = 50_000  # bytes of a request: only one that holds the poison is so large
+LARGE = 50_000  # bytes of a request: only one that holds the poison event is so large
 NEIGHBOURS = 20
 
 
 class PoisonEvent(Lab):
-    """The sink never answers a request that holds this event, and the worker is killed over it."""
+    """The sink never answers a request that holds this event, and the worker is killed meanwhile."""
 
     name = "poison-event"
     title = BilingualText("A poison event falls alone", "毒事件独自进入终态")
@@ -49,55 +47,43 @@ class PoisonEvent(Lab):
         "kill $PROXY",
     )
 
-    def inject(self, scene: Scene) -> None:
-        """The poison among its neighbours, in one batch, and the first death."""
+    def inject(self, ctx: LabContext) -> None:
+        """Write the poison event among others; kill the worker."""
         silence = replace(faults.blackhole(), everything=False, over=LARGE)
-        scene.fault("no answer to a large request", lambda: scene.proxy.set(silence), scene.proxy.clear)
+        ctx.proxy_fault("no answer to a large request", silence)
         self.poison = uuid4()
-        neighbours = [uuid4() for _ in range(NEIGHBOURS)]
-        texts = ["text of a neighbour"] * NEIGHBOURS
-        poisoned = scene.fault("an event over which its worker dies", lambda: ["poison " * LARGE])
-        among = [*neighbours, self.poison] if poisoned else neighbours
-        scene.write(among, content=[*texts, *(poisoned or [])])
-        self._die(scene, 1, within=10 if poisoned else 0)
+        entities, texts = [uuid4() for _ in range(NEIGHBOURS)], ["text of a neighbour"] * NEIGHBOURS
+        poisoned = ctx.fault("an event over which its worker dies", lambda: "poison " * LARGE)
+        if poisoned:
+            entities, texts = [*entities, self.poison], [*texts, poisoned]
+        ctx.write(entities, content=texts)
+        self._kill(ctx, 1, within=10 if poisoned else 0)
 
-    def observe(self, scene: Scene) -> None:
-        """The second, once its lease is over; no worker has to die a third time."""
-        scene.worker("w1").start()
-        self._die(scene, 2, within=PATIENCE_SECONDS)
-        scene.worker("w1").start()
+    def observe(self, ctx: LabContext) -> None:
+        """After the lease kill the next worker too; start a third."""
+        ctx.worker("w1").start()
+        self._kill(ctx, 2, within=TIMEOUT_SECONDS)
+        ctx.worker("w1").start()
 
-    def check(self, scene: Scene) -> None:
-        """It alone has failed, and was alone when it was sent again."""
-        others = [len(ids) - 1 for ids in self._sent(scene)]
-        scene.expect(BilingualText("others in its second request", "第二次请求中的其他事件"), 0, others[1])
-        now = scene.look()
-        scene.expect(BilingualText("events failed", "failed 事件数"), 1, now.failed)
-        scene.expect(BilingualText("events done", "done 事件数"), scene.written - 1, now.done)
-        (event,) = scene.events([self.event])
-        scene.expect(BilingualText("its status", "状态"), "failed", event.status)
-        scene.expect(BilingualText("its reason", "error_reason"), "lease_expired", event.error_reason)
-        scene.expect(BilingualText("its attempts", "尝试次数"), ATTEMPTS, event.attempts)
-        scene.conclude(BilingualText("neighbours at the first death", "第一次死亡时的邻居"), others[0])
-        scene.conclude(BilingualText("workers that it killed", "杀死 worker 次数"), ATTEMPTS)
+    def check(self, ctx: LabContext) -> None:
+        """That event alone failed, and was alone when it was sent again."""
+        others = [len(ids) - 1 for ids in ctx.requests_with(self.poison)]
+        ctx.expect(("others in its second request", "第二次请求中的其他事件"), 0, others[1])
+        ctx.expect_counts(failed=1, done=ctx.written - 1)
+        (event,) = ctx.events([self.event])
+        ctx.expect_event(event, status="failed", error_reason="lease_expired", attempts=ATTEMPTS)
+        ctx.conclude(("neighbours at the first kill", "第一次死亡时的邻居"), others[0])
+        ctx.conclude(("workers killed", "杀死 worker 次数"), ATTEMPTS)
 
-    def _die(self, scene: Scene, time: int, within: float) -> None:
-        """Kill the worker while the sink keeps silent over the poison, for the first or second time."""
-        worker = scene.worker("w1")
-        scene.wait(lambda: len(self._sent(scene)) >= time, within)
-        scene.fault(f"SIGKILL to worker w1 over the poison, time {time}", worker.kill)
-        scene.took_hold(
-            BilingualText("the worker died with the poison in hand", "worker 死亡时持有毒事件"),
-            lambda: not worker.running and self._in_hand(scene),
-            within=2,
-        )
+    def _kill(self, ctx: LabContext, time: int, within: float) -> None:
+        """Kill the worker while it waits for the answer, for the first or second time."""
+        worker = ctx.worker("w1")
+        ctx.wait(lambda: len(ctx.requests_with(self.poison)) >= time, within)
+        ctx.fault(f"SIGKILL to worker w1 over the poison, time {time}", worker.kill)
+        killed = ("the worker was killed while it held the poison event", "worker 死亡时持有毒事件")
+        ctx.confirm(killed, lambda: not worker.running and self._held(ctx), within=2)
 
-    def _sent(self, scene: Scene) -> list[tuple[str, ...]]:
-        """The ids of each request that held the poison."""
-        id_ = f"{ENTITY_TYPE}:{self.poison}"
-        return [bulk.ids for bulk in scene.proxy.recent if id_ in bulk.ids]
-
-    def _in_hand(self, scene: Scene) -> bool:
-        held = [event.id for event in scene.held() if event.entity_id == str(self.poison)]
+    def _held(self, ctx: LabContext) -> bool:
+        held = [event.id for event in ctx.held() if event.entity_id == str(self.poison)]
         self.event = held[0] if held else ""
         return bool(held)
