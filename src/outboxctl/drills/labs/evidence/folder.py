@@ -49,7 +49,7 @@ class EvidenceFolder:
         self.lost: list[str] = []
 
     def begin(self, labs: Sequence[str], *, faults: bool = True) -> None:
-        """Make the folder for a run of these labs. UsageError where it cannot be made or holds another run."""
+        """Make the folder for a run of these labs. UsageError if that fails, or it holds another run."""
         own = psutil.Process()
         begun = datetime.now(UTC).isoformat(timespec="seconds")
         facts = RunFacts(RunState.RUNNING, own.pid, own.create_time(), begun, faults, list(labs))
