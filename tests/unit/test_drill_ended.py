@@ -13,7 +13,7 @@ from outboxctl.drills.labs.drill import Drill
 from outboxctl.drills.labs.experiment import RunStopped
 from outboxctl.drills.labs.lab import Lab
 from outboxctl.drills.labs.model import LabPhase, LabVerdict, Need, Record
-from outboxctl.drills.labs.run import Options, run
+from outboxctl.drills.labs.run import Options, Runner
 
 pytestmark = pytest.mark.no_servers
 
@@ -87,5 +87,5 @@ def test_one_whose_samples_broke_off_says_so() -> None:
 
 def test_one_that_cannot_run_here_says_why_in_a_sentence(tmp_path: Path) -> None:
     place: Any = Bare()
-    ended = run([Needy], place, tmp_path, options=Options(), listener=print, ended=print, stop=Event())
+    ended = Runner(place, tmp_path, Options(), print, print, Event()).run([Needy])
     assert ended.records[0].why == "it needs a real Elasticsearch, and this is an imitation"

@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console, OverflowMethod
     from rich.table import Table
 
-    from outboxctl.core.stats.snapshot import PipelineStatus
-    from outboxctl.drills.demo.report import DemoCheck, DemoReport, Event, Kept, StepOutput
+    from outboxctl.drills.demo.report import DemoReport, Event, Kept, StepOutput
 
 NAME_WIDTH = 16
 
@@ -114,7 +113,9 @@ class DemoScreen:
         from outboxctl.cli import rendering
 
         taken = rendering.age(monotonic() - self._began)
-        lines = [output.text, *filter(None, [_status_line(output.status)])]
+        lines = [output.text]
+        if output.status:
+            lines.append(", ".join(f"{count:,} {name}" for name, count in output.status.status.items()))
         if self._out.is_terminal:
             self._out.print(_row(self._name, lines, taken))
         else:
@@ -136,17 +137,14 @@ def _row(name: str, lines: "list[str]", taken: str) -> "Table":
     return row
 
 
-def _status_line(status: "PipelineStatus | None") -> str:
-    if status is None:
-        return ""
-    return ", ".join(f"{count:,} {status}" for status, count in status.status.items())
-
-
 def _close(report: "DemoReport", out: "Console") -> None:
     """The table of checks, and where the log and the services are."""
     from outboxctl.cli import rendering
 
-    cells = [(c.name, f"{c.seen:,}", _expected(c), "yes" if c.ok else "NO") for c in report.checks]
+    cells = [
+        (c.name, f"{c.seen:,}", f"{'at least ' * c.at_least}{c.expected:,}", "yes" if c.ok else "NO")
+        for c in report.checks
+    ]
     out.print()
     out.print(rendering.table("What was seen", ("check", "seen", "expected", "ok"), cells))
     good = sum(check.ok for check in report.checks)
@@ -155,10 +153,6 @@ def _close(report: "DemoReport", out: "Console") -> None:
         out.print(f"The worker's log: {report.worker_log}", soft_wrap=True)
     if report.kept:
         out.print(_how_to_use(report.kept), soft_wrap=True)
-
-
-def _expected(check: "DemoCheck") -> str:
-    return f"at least {check.expected:,}" if check.at_least else f"{check.expected:,}"
 
 
 def _how_to_use(kept: "Kept") -> str:

@@ -120,7 +120,7 @@ def conduct(
     from outboxctl.cli.lab.progress import LabProgress
     from outboxctl.cli.lab.screen import LabScreen
     from outboxctl.drills.labs.place import OwnPlace
-    from outboxctl.drills.labs.run import run as run_labs
+    from outboxctl.drills.labs.run import Runner
     from outboxctl.drills.scratch.folder import SignalReceived
 
     search = place.versions().get("search", "")  # starts the services, before the live view
@@ -132,15 +132,8 @@ def conduct(
     evidence.begin([lab.name for lab in labs], faults=options.faults)
     try:
         with LabScreen(progress, out, stop, lang) as screen:
-            ended = run_labs(
-                labs,
-                place,
-                evidence.path,
-                options=options,
-                listener=screen.update,
-                ended=evidence.add,
-                stop=stop,
-            )
+            runner = Runner(place, evidence.path, options, screen.update, evidence.add, stop)
+            ended = runner.run(labs)
         evidence.finish(ended)
     except SignalReceived as again:
         take_over(again.code)

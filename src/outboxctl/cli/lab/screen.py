@@ -83,8 +83,10 @@ class LabScreen:
         room = max(3, self._out.height - 6)
         if len(rows) <= room:
             return rows
-        rank = {id(row): (not _is_running(row), not row.record, place) for place, row in enumerate(rows)}
-        kept = sorted(rows, key=lambda row: rank[id(row)])[:room]
+        # `sorted` is stable: false comes first, rows that are equal keep their order.
+        kept = sorted(rows, key=lambda row: (row.phase is None or row.record is not None, not row.record))[
+            :room
+        ]
         return [row for row in rows if row in kept]
 
     def _title(self) -> str:
@@ -97,10 +99,6 @@ class LabScreen:
 def _age(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
-
-
-def _is_running(row: LabRow) -> bool:
-    return row.phase is not None and row.record is None
 
 
 def _state(row: LabRow, lang: str) -> "Text | str":

@@ -22,6 +22,7 @@ TIMEOUT_SECONDS = 30.0
 CONTROL_SECONDS = 2.0  # the timeout of `confirm` in a control run
 YES, NO = ("yes", "是"), ("no", "否")
 Label = tuple[str, str]  # in English and in Chinese
+Test = Callable[[], object]
 T = TypeVar("T")
 
 
@@ -77,13 +78,7 @@ class Experiment:
                 self.note(name, "undone", str(error), LabVerdict.INCONCLUSIVE)
             self.record.windows[number] = Window(window.fault, window.began, self.now)
 
-    def wait(
-        self,
-        condition: Callable[[], T],
-        within: float = TIMEOUT_SECONDS,
-        *,
-        unless: Callable[[], object] = bool,
-    ) -> T:
+    def wait(self, condition: Callable[[], T], within: float = TIMEOUT_SECONDS, *, unless: Test = bool) -> T:
         """The first true value of `condition`, or its last one after `within` seconds. RunStopped.
 
         Once `unless` is true, `condition` cannot become true any more: the wait ends.
@@ -117,12 +112,7 @@ class Experiment:
         return holds
 
     def expect_soon(
-        self,
-        name: Label,
-        condition: Callable[[], T],
-        within: float = TIMEOUT_SECONDS,
-        *,
-        unless: Callable[[], object] = bool,
+        self, name: Label, condition: Callable[[], T], within: float = TIMEOUT_SECONDS, *, unless: Test = bool
     ) -> T:
         """Wait for what the hypothesis predicts; a false value refutes it, and the lab goes on."""
         started = monotonic()

@@ -1,10 +1,10 @@
 """The servers that labs run on: services of our own, or a user's system; each lab has its namespace there."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from outboxctl.core.database import Database
 from outboxctl.core.schema import migrations, namespaces
@@ -26,19 +26,6 @@ INDEX_SECONDS = 60.0  # to make an index; without it the limit would be a lab's 
 NOT_ON_STAGING = {Need.OWN_ENGINE, Need.OWN_DATABASE, Need.PRIVATE_DATABASE}
 
 
-class Place(Protocol):
-    """Servers that labs run on."""
-
-    def lacks(self, lab: "type[Lab]") -> list[Need]:
-        """What this lab needs and these servers do not have."""
-
-    def namespace(self, lab: "type[Lab]") -> AbstractContextManager[Namespace]:
-        """Tables and an index for one lab, removed when the block ends. Raises OutboxctlError."""
-
-    def versions(self) -> dict[str, str]:
-        """Kinds and versions by role (`postgres`, `search`)."""
-
-
 class OwnPlace:
     """Services of our own in a run's folder, started when first used; some labs get their own.
 
@@ -54,18 +41,18 @@ class OwnPlace:
         self._templates: dict[str, str] = {}  # by server
 
     def lacks(self, lab: "type[Lab]") -> list[Need]:
-        """Only a real engine can be missing here."""
+        """What this lab needs and these servers do not have: only a real engine can be missing."""
         imitation = self._services().search.kind == "noida"
         return [Need.REAL_ENGINE] if imitation and Need.REAL_ENGINE in lab.needs else []
 
     def versions(self) -> dict[str, str]:
-        """Kinds and versions of the shared services."""
+        """Kinds and versions of the shared services, by role (`postgres`, `search`)."""
         both = self._services()
         return {each.role: f"{each.kind} {each.version}" for each in (both.postgres, both.search)}
 
     @contextmanager
     def namespace(self, lab: "type[Lab]") -> Iterator[Namespace]:
-        """A database and an index; the services end with the folder."""
+        """A database and an index of one lab, dropped at the end. OutboxctlError."""
         both, own = self._services_of(lab)
         name = lab.name.replace("-", "_")
         url = namespaces.create_database(both.postgres.url, f"lab_{name}", like=self._template(both.postgres))
@@ -126,7 +113,7 @@ class StagingPlace:
         self.names = {lab: guest.names(f"lab-{lab.name}", settings.elastic_index, self.mark) for lab in labs}
 
     def lacks(self, lab: "type[Lab]") -> list[Need]:
-        """No lab may stop or change a user's servers."""
+        """What this lab needs and these servers do not have: no lab may stop or change a user's servers."""
         imitation = self.versions()["search"].startswith(guest.IMITATION)
         return sorted(lab.needs & (NOT_ON_STAGING | {Need.REAL_ENGINE} if imitation else NOT_ON_STAGING))
 
@@ -152,3 +139,6 @@ class StagingPlace:
             made = Namespace.at(ends, lab.settings, self._overrides, home=self._home)
             guest.furnish(made.settings, self._settings.environment)
             yield made
+
+
+Place = OwnPlace | StagingPlace

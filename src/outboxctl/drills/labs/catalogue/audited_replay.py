@@ -22,7 +22,7 @@ class AuditedReplay(Lab):
     number = 5
     title = BilingualText("Replay failed events, on the record", "显式 replay failed → pending（可审计）")
     question = BilingualText(
-        "Can a person bring failed events back, see before what would move, and see later who did it?",
+        "Can an operator replay failed events, see before what would move, and see later who did it?",
         "运维能否通过 replay 把 failed 重新回到 pending，事前可预览，事后可审计？",
     )
     hypothesis = BilingualText(

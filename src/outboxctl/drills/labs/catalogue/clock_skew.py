@@ -51,7 +51,7 @@ class ClockSkew(Lab):
         "worker 所在机器时间不准时，租约和重试是否正确？",
     )
     hypothesis = BilingualText(
-        "The database's clock decides: its leases are whole ones, its retries come in seconds.",
+        "The database's clock decides: its leases have their full length, its retries are due in seconds.",
         "以数据库时钟为准：租约完整，不会被提前回收；重试在数秒内到期。",
     )
     settings = {

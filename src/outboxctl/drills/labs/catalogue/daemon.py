@@ -30,7 +30,7 @@ class DaemonLab(Lab):
     number = 6
     title = BilingualText("A daemon: stopping, health, alerts", "daemon 运行时工程化（v4）")
     question = BilingualText(
-        "Does the worker stop without leaving anything behind, and do probes and alerts tell the truth?",
+        "Does the worker stop without leaving anything behind, and are probes and alerts correct?",
         "SIGTERM 能否 graceful shutdown？/healthz、/readyz 与报警阈值是否如实反映？",
     )
     hypothesis = BilingualText(

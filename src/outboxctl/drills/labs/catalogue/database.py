@@ -21,7 +21,7 @@ class DbReadonly(Lab):
     name = "db-readonly"
     title = BilingualText("The database becomes read-only", "数据库变为只读")
     question = BilingualText(
-        "Does a worker notice a database that answers and takes no writes, and recover from it?",
+        "Does a worker detect a database that refuses writes, and go on once it takes them?",
         "数据库可读但不可写时，worker 能察觉并在恢复后继续吗？",
     )
     hypothesis = BilingualText(
@@ -81,7 +81,7 @@ class DbRestart(Lab):
         "数据库重启时 worker 能否存活？会丢事件或重复处理吗？",
     )
     hypothesis = BilingualText(
-        "It lives on: /healthz stays 200, /readyz names the database; then it goes on, nothing lost.",
+        "It keeps running: /healthz stays 200, /readyz names the database; then it goes on, nothing lost.",
         "worker 存活：/healthz 保持 200，/readyz 指明 database；恢复后继续，无丢失。",
     )
     needs = frozenset({Need.OWN_DATABASE})

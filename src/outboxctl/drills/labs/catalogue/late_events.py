@@ -9,9 +9,9 @@ class StaleEvent(Lab):
     """Old upserts and old deletes arrive after newer events were delivered."""
 
     name = "stale-event"
-    title = BilingualText("A late, old event harms nothing", "迟到的旧事件无害")
+    title = BilingualText("A late, old event changes nothing", "迟到的旧事件无害")
     question = BilingualText(
-        "Does an event that is older than its row take the document back, or away?",
+        "Does an event that is older than its row make the document older, or delete it?",
         "比源行旧的事件会让文档回退或消失吗？",
     )
     hypothesis = BilingualText(
@@ -64,13 +64,13 @@ class DeleteThenStale(Lab):
     """One worker's upserts are held before the sink while another worker delivers the deletes."""
 
     name = "delete-then-stale"
-    title = BilingualText("What is deleted does not come back", "已删除的不会复活")
+    title = BilingualText("A deleted document does not come back", "已删除的不会复活")
     question = BilingualText(
-        "Does an upsert that arrives after the delete bring the document back?",
+        "Does an upsert that arrives after the delete create the document again?",
         "删除之后才到达的 upsert 会让文档复活吗？",
     )
     hypothesis = BilingualText(
-        "The index remembers the delete (a tombstone) and refuses the older upsert; its event is done.",
+        "The index keeps a tombstone of the delete and refuses the older upsert; its event is done.",
         "索引记得这次删除（tombstone）并拒绝更旧的 upsert；该事件以 superseded 进入 done。",
     )
     # An imitation keeps no tombstones.

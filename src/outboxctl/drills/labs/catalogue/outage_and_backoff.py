@@ -16,7 +16,7 @@ class OutageAndBackoff(Lab):
     number = 2
     title = BilingualText("An outage of ES: retries that back off", "ES 不可用（连接错误/5xx）→ retry 收敛")
     question = BilingualText(
-        "Does the queue hammer a sink that is away, or give its events up?",
+        "Does the queue flood a sink that is unreachable, or fail its events?",
         "暂时性故障时，队列会“自残式狂刷”吗？会把事件判为 failed 吗？",
     )
     hypothesis = BilingualText(

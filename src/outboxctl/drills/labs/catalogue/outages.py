@@ -24,7 +24,7 @@ class OutageHold(Lab):
     """Every bulk request is answered 503 for longer than the attempts would last."""
 
     name = "outage-hold"
-    title = BilingualText("An outage that burns no attempts (hold)", "故障期间不消耗尝试次数（hold）")
+    title = BilingualText("An outage that uses no attempts (hold)", "故障期间不消耗尝试次数（hold）")
     question = BilingualText(
         "Does an outage that lasts longer than the attempts fail the events?",
         "故障时间超过尝试次数所能支撑的时长时，事件会变成 failed 吗？",
@@ -105,9 +105,9 @@ class ThunderingHerd(Lab):
     """One outage fails all events at once; their retries are counted by tenths of a second."""
 
     name = "thundering-herd"
-    title = BilingualText("A herd that comes back in single file", "重试不会形成惊群")
+    title = BilingualText("Retries after an outage are spread over time", "重试不会形成惊群")
     question = BilingualText(
-        "Do events that failed together come back together, and knock over a sink that has just risen?",
+        "Are events that failed at one moment retried at one moment, and overload a sink that is back?",
         "同时失败的事件会同时重试、再次压垮刚恢复的下游吗？",
     )
     hypothesis = BilingualText(

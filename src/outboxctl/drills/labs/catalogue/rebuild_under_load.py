@@ -23,13 +23,13 @@ class RebuildUnderLoad(Lab):
     """`rebuild` beside a worker, while rows are inserted, updated and deleted."""
 
     name = "rebuild-under-load"
-    title = BilingualText("A rebuild loses nothing of what is written meanwhile", "重建索引期间的写入不丢失")
+    title = BilingualText("A rebuild loses nothing that is written meanwhile", "重建索引期间的写入不丢失")
     question = BilingualText(
         "Does the new index hold what was inserted, changed and deleted while it was built?",
         "新索引包含构建期间的插入、修改和删除吗？",
     )
     hypothesis = BilingualText(
-        "The alias moves from one moment to the next, and rows and documents agree afterwards.",
+        "The alias is moved atomically, and rows and documents agree afterwards.",
         "别名瞬间切换，之后源表与索引完全一致（verify 无差异）。",
     )
     settings = {"OUTBOX_BULK_SIZE": "100", "OUTBOX_CONCURRENCY": "1"}

@@ -23,7 +23,7 @@ class EsMappingConflict(Lab):
     name = "es-mapping-conflict"
     title = BilingualText("A document that the mapping refuses", "mapping 冲突的文档")
     question = BilingualText(
-        "Is a document that can never be indexed retried for ever, and does it hold up its neighbours?",
+        "Is a document that can never be indexed retried without end, and does it delay its batch?",
         "永远无法写入索引的文档会无限重试、拖累同批事件吗？",
     )
     hypothesis = BilingualText(
@@ -87,11 +87,11 @@ class OversizedEvent(Lab):
     name = "oversized-event"
     title = BilingualText("A document over the sink's limit", "超过下游请求上限的文档")
     question = BilingualText(
-        "Does one document that is too large take the batch with it that it is sent in?",
+        "Does one document that is too large fail the whole batch?",
         "一个超大文档会拖累整批事件吗？",
     )
     hypothesis = BilingualText(
-        "The batch is halved until the culprit is alone; it fails with payload_too_large, the others are "
+        "The batch is halved until the large one is alone; it fails with payload_too_large, the others are "
         "delivered at the same attempt.",
         "批次不断对半拆分直到只剩超大文档，它以 payload_too_large 进入 failed，其余事件在同一次尝试中投递。",
     )

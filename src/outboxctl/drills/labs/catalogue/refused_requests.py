@@ -19,14 +19,14 @@ class Es429(Lab):
     """Every bulk request is refused with 429 and a Retry-After."""
 
     name = "es-429"
-    title = BilingualText("An overloaded sink is given time (429)", "下游过载（429）时主动让路")
+    title = BilingualText("Back-off from an overloaded sink (429)", "下游过载（429）时主动让路")
     question = BilingualText(
-        "Does the worker press on a sink that says it has no room?",
+        "Does the worker go on sending to a sink that answers 429?",
         "下游明确表示过载时，worker 会继续猛压吗？",
     )
     hypothesis = BilingualText(
-        "It waits as long as it is told to, but no longer than the longest backoff, comes back with less, "
-        "fails nothing, and delivers everything once there is room.",
+        "It waits for Retry-After, but no longer than the longest backoff, sends smaller requests, "
+        "fails nothing, and delivers everything once the sink accepts it.",
         "它按 Retry-After 等待（以最大 backoff 为上限），回来时减小批量，不产生 failed，恢复后全部投递。",
     )
     settings = {
@@ -91,11 +91,11 @@ class EsBulkPartial(Lab):
     name = "es-bulk-partial"
     title = BilingualText("Some items of a bulk request are refused", "bulk 部分失败")
     question = BilingualText(
-        "Is an item that was refused inside a 200 noticed, and is only that one sent again?",
+        "Is an item that was refused inside a 200 detected, and is only that one sent again?",
         "HTTP 200 中被拒绝的条目会被发现吗？是否只重试这些条目？",
     )
     hypothesis = BilingualText(
-        "What was refused is retried until it is taken; what was taken is done and never sent again.",
+        "What was refused is retried until it is accepted; what was accepted is done and never sent again.",
         "被拒绝的条目一直重试到成功，其余条目直接 done，且不会重复发送。",
     )
     settings = {
@@ -151,13 +151,13 @@ class EsWriteBlock(Lab):
     """The index is read-only: an operator's block, or the engine's own when its disk is full."""
 
     name = "es-write-block"
-    title = BilingualText("The index takes no writes", "索引被设为只读（write block）")
+    title = BilingualText("The index is read-only", "索引被设为只读（write block）")
     question = BilingualText(
         "Are events failed for good because somebody made the index read-only?",
         "索引被设为只读时，事件会被误判为终态失败吗？",
     )
     hypothesis = BilingualText(
-        "It is an outage, with its own reason: events are retried with backoff, and delivered by themselves "
+        "It is an outage, with its own reason: events are retried with backoff, and delivered automatically "
         "once the block is gone.",
         "这是故障而非坏数据：事件按 backoff 重试，error_reason 为 write_blocked，解除后自动投递。",
     )

@@ -13,9 +13,9 @@ class DuplicateDelivery(Lab):
     """SIGKILL once the sink has applied a batch and before the worker has settled it."""
 
     name = "duplicate-delivery"
-    title = BilingualText("Delivered twice, there once", "重复投递，结果唯一")
+    title = BilingualText("Delivered twice, one document", "重复投递，结果唯一")
     question = BilingualText(
-        "What becomes of a batch that was applied, but whose worker died before it could note that?",
+        "What happens to a batch that was applied, but whose worker died before it settled it?",
         "批次已写入索引但 worker 未及记录就死亡，会怎样？",
     )
     hypothesis = BilingualText(
@@ -76,7 +76,7 @@ class ApplyThenDrop(Lab):
     name = "apply-then-drop"
     title = BilingualText("Applied, and the answer lost", "已写入但响应丢失")
     question = BilingualText(
-        "Does sending again what was perhaps applied do harm, or not sending it lose something?",
+        "Does it do harm to send again what was perhaps applied? Is anything lost without that?",
         "结果未知的请求，重发会造成损害吗？不重发会丢失吗？",
     )
     hypothesis = BilingualText(

@@ -18,7 +18,7 @@ class TwoWorkers(Lab):
     name = "two-workers"
     title = BilingualText("Two workers share the work", "两个 worker 分担工作")
     question = BilingualText(
-        "Does a second worker help, or deliver what the first has in hand?",
+        "Does a second worker help, or deliver the events that the first holds?",
         "第二个 worker 是分担工作，还是重复投递第一个正在处理的事件？",
     )
     hypothesis = BilingualText(
@@ -62,13 +62,13 @@ class ZombieWorker(Lab):
     """SIGSTOP with a batch in flight; others reclaim it, and one still holds an event of it; SIGCONT."""
 
     name = "zombie-worker"
-    title = BilingualText("A frozen worker wakes too late", "被冻结的 worker 迟到醒来")
+    title = BilingualText("A frozen worker resumes after its lease", "被冻结的 worker 迟到醒来")
     question = BilingualText(
         "Can a worker that was frozen past its lease undo what others have done since?",
         "冻结超过租约的 worker 醒来后，会破坏其他 worker 已完成的工作吗？",
     )
     hypothesis = BilingualText(
-        "What it still sends and writes hits nothing: the lease is lost, and no document goes back.",
+        "What it still sends and writes changes nothing: the lease is lost, and no document becomes older.",
         "它迟到的写入不命中任何行（lease lost 被计数），也没有文档回退到旧版本。",
     )
     settings = {
@@ -145,7 +145,7 @@ class SlowSink(Lab):
     )
     hypothesis = BilingualText(
         "The worker gives a request up at three quarters of the lease and puts the events back itself, with "
-        "the reason timeout: no lease ends, nobody reclaims, and nothing is lost.",
+        "the reason timeout: no lease ends, no event is reclaimed, and nothing is lost.",
         "worker 在租约的四分之三处放弃请求并自行退回事件（error_reason 为 timeout）："
         "租约不会到期，无人 reclaim，事件不丢失。",
     )

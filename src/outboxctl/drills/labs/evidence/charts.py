@@ -46,7 +46,7 @@ def shades(record: Record) -> list[Shade]:
 
 def charts(record: Record) -> list[LabChart]:
     """Status over time first, then lag, age, attempts and events done a second; none without samples."""
-    samples = _thinned(record.samples)
+    samples = record.samples[:: ceil(len(record.samples) / MOST_POINTS) or 1]
     if len(samples) < 2:  # noqa: PLR2004 - a line has two ends
         return []
     end = _end(record)
@@ -113,7 +113,3 @@ def _shade(window: Window, end: float, label: str) -> Shade:
 def _end(record: Record) -> float:
     seconds = [sample.at for sample in record.samples] + [window.ended or 0 for window in record.windows]
     return max([record.seconds, *seconds]) or 1.0
-
-
-def _thinned(samples: Sequence[LabSample]) -> Sequence[LabSample]:
-    return samples[:: ceil(len(samples) / MOST_POINTS) or 1]

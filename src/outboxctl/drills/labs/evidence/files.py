@@ -4,7 +4,7 @@ import csv
 import io
 import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,8 @@ def write_json(path: Path, report: Any) -> None:
 def write_lab(folder: Path, lab: LabReport, record: Record) -> None:
     """All files of one lab; `record` is the original, with its metrics."""
     folder.mkdir(parents=True, exist_ok=True)
-    write(folder / "settings.env", "".join(_exports(lab.record.settings)))
+    exports = (f"export {name}={shlex.quote(value)}\n" for name, value in lab.record.settings.items())
+    write(folder / "settings.env", "".join(exports))
     write(folder / "by-hand.txt", "".join(f"{command}\n" for command in lab.by_hand))
     write(folder / "timeline.txt", "".join(f"{each.at:8.3f}  {each.text}\n" for each in lab.record.timeline))
     write(folder / "samples.csv", samples_csv(lab.record.samples))
@@ -112,11 +113,6 @@ def psql(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     lines = [" | ".join(map(str.ljust, row, widths)).rstrip() for row in cells]
     count = f"({len(rows)} row{'' if len(rows) == 1 else 's'})"
     return "\n".join([f" {head.rstrip()}", f"-{rule}-", *(f" {each}" for each in lines), count, ""])
-
-
-def _exports(settings: dict[str, str]) -> Iterator[str]:
-    for name, value in settings.items():
-        yield f"export {name}={shlex.quote(value)}\n"
 
 
 def _lines(text: str) -> str:

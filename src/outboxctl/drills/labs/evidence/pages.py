@@ -9,13 +9,12 @@ from outboxctl.domain.printable import clean
 from outboxctl.drills.labs import chinese
 from outboxctl.drills.labs.evidence import charts, files, junit, words
 from outboxctl.drills.labs.evidence.model import LabReport, RunReport, RunState
-from outboxctl.drills.labs.model import BilingualText, Filled, LabVerdict, Line, Snapshot
+from outboxctl.drills.labs.model import BilingualText, LabVerdict, Line
 from outboxctl.operations.report.templates import templates
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-LANGUAGES = ("en", "zh")
 MARKUP = re.compile(r"([\\`*_{}\[\]<>|#~&])")
 
 
@@ -60,24 +59,6 @@ def steps(lab: LabReport) -> list[Line | tuple[float, BilingualText]]:
     return [each if isinstance(each, Line) else (at, each) for at, each in in_order]
 
 
-def _value(field: Filled) -> BilingualText:
-    return BilingualText(field.value, field.zh)
-
-
-def _snapshot(snapshot: Snapshot) -> BilingualText:
-    return BilingualText(files.snapshot_text(snapshot), files.snapshot_text(snapshot, "zh"))
-
-
-def _command(line: str) -> BilingualText:
-    """A command of `by_hand`, its comment in both languages."""
-    return BilingualText(line, chinese.command(line, "zh"))
-
-
-def _line(text: str) -> BilingualText:
-    """A fault, or a line of the timeline."""
-    return BilingualText(text, chinese.in_language(text, "zh"))
-
-
 def _why(lab: LabReport) -> BilingualText:
     """Why it is not OK; in Chinese the first unmet check, if there is one."""
     why, unmet = lab.record.why, lab.unmet
@@ -109,6 +90,12 @@ def _files(folder: Path) -> dict[str, list[str]]:
 
 def _environment(*, escape: bool) -> "Environment":
     environment = templates(__file__, escape=escape)  # off for Markdown, which escapes by a filter of its own
-    environment.globals.update(charts=charts.charts, shades=charts.shades, steps=steps, told=_value)
-    environment.globals.update(text=_snapshot, command=_command, line=_line, why=_why)
+    environment.globals.update(charts=charts.charts, shades=charts.shades, steps=steps, why=_why)
+    # A field of the conclusion, a snapshot, a command of `by_hand`, a fault or line of the timeline.
+    environment.globals.update(
+        filled=lambda field: BilingualText(field.value, field.zh),
+        text=lambda taken: BilingualText(files.snapshot_text(taken), files.snapshot_text(taken, "zh")),
+        command=lambda line: BilingualText(line, chinese.command(line, "zh")),
+        line=lambda text: BilingualText(text, chinese.in_language(text, "zh")),
+    )
     return environment
