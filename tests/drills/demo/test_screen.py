@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from outboxctl.cli.app import app
+from outboxctl.drills.demo import run as demo_run
 from outboxctl.drills.demo.report import DemoCheck, DemoProgress, DemoReport, Event, Kept, Step, StepOutput
 from outboxctl.sink.index.index_setup import Hit
 
@@ -34,7 +35,7 @@ def demo(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
             yield StepOutput("in 2 documents:", hits=(HIT,))
             return ending
 
-        monkeypatch.setattr(run, "run_demo", tell)
+        monkeypatch.setattr(demo_run, "run_demo", tell)
         return CliRunner().invoke(app, ["demo", *args])
 
     return run

@@ -1,4 +1,4 @@
-"""Chinese for what the labs say in single English lines: phases, comments in commands, needs, faults.
+"""Chinese for the labs' single English lines: phases, comments in commands, needs, faults.
 
 `in_language` looks a line up; a line that is not here stays English. A test holds that no phase, comment
 or need is missing, and that nothing here is out of use.
@@ -152,26 +152,17 @@ FAULTS = {
     "the upserts are held up before the sink": "upsert 在到达 sink 之前被拖住",
 }
 # Faults that hold a value, and what the timeline puts before a fault.
-PATTERNS = tuple(
-    (re.compile(english), chinese)
-    for english, chinese in (
-        (r"(SIG\w+) to worker (\w+)", r"对 worker \2 发 \1"),
-        (
-            r"SIGKILL to worker (\w+) over the poison, time (\d+)",
-            r"对处理毒事件的 worker \1 发 SIGKILL，第 \2 次",
-        ),
-        (r"the sink holds the batch of worker (\w+)", r"sink 拖住 worker \1 的批次"),
-        (r"(\d+%) of the items refused with (\d+)", r"\1 的条目返回 \2"),
-        (
-            r"(\d+) with Retry-After: (\d+) to every bulk request",
-            r"所有 bulk 请求返回 \1，Retry-After 为 \2 秒",
-        ),
-        (r"every bulk request is answered a byte each (\S+) s", r"bulk 响应每 \1 秒一个字节"),
-        (r"index\.blocks\.write on (\S+)", r"\1 禁止写入"),
-        (r"replayed (\d+) events as (.+)", r"\2（replay 了 \1 个事件）"),
-        (r"a row whose text is (.+)", r"text 为 \1 的行"),
-    )
-)
+PATTERNS = {
+    r"(SIG\w+) to worker (\w+)": r"对 worker \2 发 \1",
+    r"SIGKILL to worker (\w+) over the poison, time (\d+)": r"对处理毒事件的 worker \1 发 SIGKILL，第 \2 次",
+    r"the sink holds the batch of worker (\w+)": r"sink 拖住 worker \1 的批次",
+    r"(\d+%) of the items refused with (\d+)": r"\1 的条目返回 \2",
+    r"(\d+) with Retry-After: (\d+) to every bulk request": r"bulk 请求均返回 \1，Retry-After 为 \2 秒",
+    r"every bulk request is answered a byte each (\S+) s": r"bulk 响应每 \1 秒一个字节",
+    r"index\.blocks\.write on (\S+)": r"\1 禁止写入",
+    r"replayed (\d+) events as (.+)": r"\2（replay 了 \1 个事件）",
+    r"a row whose text is (.+)": r"text 为 \1 的行",
+}
 BEGINNINGS = {"fault: ": "故障：", "undone: ": "已撤销：", "control run, left out: ": "对照运行，未注入："}
 CHINESE = PHASES | COMMENTS | NEEDS | FAULTS
 
@@ -185,10 +176,12 @@ def in_language(text: str, language: str) -> str:
     for english, chinese in BEGINNINGS.items():
         if text.startswith(english):
             return chinese + in_language(text.removeprefix(english), language)
-    found = ((pattern.fullmatch(text), chinese) for pattern, chinese in PATTERNS)
-    return next((match.expand(chinese) for match, chinese in found if match), text)
+    for english, chinese in PATTERNS.items():
+        if match := re.fullmatch(english, text):
+            return match.expand(chinese)
+    return text
 
 
 def command(line: str, language: str) -> str:
     """A shell command, its comment in this language."""
-    return COMMENT.sub(lambda found: f"# {in_language(found[1], language)}", line)
+    return COMMENT.sub(lambda match: f"# {in_language(match[1], language)}", line)

@@ -41,12 +41,9 @@ class Drill:
         """Run all phases. UNDO runs whatever happened before, and is not cut short by `stop`."""
         lab, ctx = self._lab, self._ctx
         with closing(Sampler(ctx, self._sampled)):
-            steady = self._ran(LabPhase.PREPARE, lab.prepare) and self._ran(LabPhase.STEADY, self._steady)
-            observed = (
-                steady
-                and self._ran(LabPhase.INJECT, lab.inject)
-                and self._ran(LabPhase.OBSERVE, self._observe)
-            )
+            steady = self._ran(LabPhase.PREPARE, lab.prepare) and self._ran(LabPhase.STEADY, lab.steady, "A")
+            injected = steady and self._ran(LabPhase.INJECT, lab.inject)
+            observed = injected and self._ran(LabPhase.OBSERVE, lab.observe, "B")
             stop, ctx.stop = ctx.stop, None
             self._ran(LabPhase.UNDO, lab.undo)
             ctx.stop = stop
@@ -54,14 +51,6 @@ class Drill:
                 self._conclude(observed=observed)
         self._record.seconds = ctx.now
         self._judge()
-
-    def _steady(self, ctx: LabContext) -> None:
-        self._lab.steady(ctx)
-        ctx.snapshot("A")
-
-    def _observe(self, ctx: LabContext) -> None:
-        self._lab.observe(ctx)
-        ctx.snapshot("B")
 
     def _conclude(self, *, observed: bool) -> None:
         """RECOVER and the invariants come even if the fault was not confirmed.
@@ -78,13 +67,15 @@ class Drill:
         ctx.snapshot("C")
         invariants.check(ctx)
 
-    def _ran(self, phase: LabPhase, run: Callable[[LabContext], None]) -> bool:
-        """Run a phase; whether it came to its end."""
+    def _ran(self, phase: LabPhase, run: Callable[[LabContext], None], snapshot: str = "") -> bool:
+        """Run a phase, and take a snapshot with this label after it; whether it came to its end."""
         ctx, began = self._ctx, self._ctx.now
         ctx.phase = phase
         self._listener(LabEvent(type(self._lab), self._record, phase))
         try:
             run(ctx)
+            if snapshot:
+                ctx.snapshot(snapshot)
         except FaultNotConfirmed:
             return False
         except RunStopped:

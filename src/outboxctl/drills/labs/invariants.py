@@ -34,6 +34,6 @@ def _missing(ctx: LabContext) -> Iterator[str]:
         versions = ctx.indexed([entity.id for entity in some])
         for entity in some:
             version = versions[entity.id]
-            gone = entity.source_version is None
-            if not (gone if version is None else version >= entity.event_version):
+            deleted = entity.source_version is None
+            if not (deleted if version is None else version >= entity.event_version):
                 yield entity.id

@@ -83,7 +83,7 @@ class AttemptsExhausted(Lab):
     )
     question = BilingualText("Is anything retried without end?", "是否存在无限重试？")
     hypothesis = BilingualText(
-        "After OUTBOX_MAX_ATTEMPTS an event is failed, with the last reason, and stays so when the sink is back.",
+        "After OUTBOX_MAX_ATTEMPTS an event is failed, with the last reason, and stays so after the outage.",
         "attempts 到顶后这些行进入终态 failed，并写入最后的 error_reason；ES 恢复后也不会自动重试。",
     )
     # The document's own (section 7.2).

@@ -30,7 +30,7 @@ class OutageHold(Lab):
         "故障时间超过尝试次数所能支撑的时长时，事件会变成 failed 吗？",
     )
     hypothesis = BilingualText(
-        "Under hold the circuit opens, single events probe the sink, attempts are given back, /readyz says "
+        "Under hold the circuit opens, single events probe the sink, attempts are restored, /readyz is "
         "503; when the sink is back everything is delivered at its first attempt, by itself.",
         "hold 策略下熔断打开，用单个事件探测，尝试次数退还，/readyz 返回 503；下游恢复后全部以首次尝试投递。",
     )

@@ -127,10 +127,10 @@ class OversizedEvent(Lab):
         ctx.expect_event(event, status="failed", error_reason="payload_too_large")
         counts = ctx.expect_counts(failed=1, attempts_most=1)
         ctx.expect(NEIGHBOURS_DONE, ctx.written - 1, counts.done)
-        seen = ctx.proxy.counts
+        requests = ctx.proxy.counts
         ctx.conclude(("bytes, and limit", "字节数与上限"), f"{OVERSIZED}, {LIMIT}")
-        requests = ("requests, of them refused", "请求数与被拒数")
-        ctx.conclude(requests, f"{seen.bulks - self.before}, {seen.struck}")
+        refused = ("requests, of them refused", "请求数与被拒数")
+        ctx.conclude(refused, f"{requests.bulks - self.before}, {requests.struck}")
 
     def _insert(self, ctx: LabContext) -> None:
         ctx.proxy.set(faults.too_large(LIMIT))
