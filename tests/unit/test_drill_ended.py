@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from outboxctl.domain.errors import UnreachableError
+from outboxctl.drills.labs.context import LabContext
 from outboxctl.drills.labs.drill import Drill
-from outboxctl.drills.labs.experiment import Stopped
+from outboxctl.drills.labs.experiment import RunStopped
 from outboxctl.drills.labs.lab import Lab
-from outboxctl.drills.labs.model import BilingualText, LabPhase, LabVerdict, Need, Record
-from outboxctl.drills.labs.run import Options, run
-from outboxctl.drills.labs.scene import Scene
+from outboxctl.drills.labs.model import LabPhase, LabVerdict, Need, Record
+from outboxctl.drills.labs.run import Options, Runner
 
 pytestmark = pytest.mark.no_servers
 
@@ -23,34 +23,34 @@ class Ended(Lab):
 
     name = "ended"
 
-    def prepare(self, scene: Any) -> None:
+    def prepare(self, ctx: Any) -> None:
         pass
 
     steady = inject = observe = undo = prepare
 
-    def recover(self, scene: Any) -> None:  # noqa: ARG002 - called as a Lab
-        raise Stopped
+    def recover(self, ctx: Any) -> None:  # noqa: ARG002 - called as a Lab
+        raise RunStopped
 
-    def check(self, scene: Any) -> None:
-        scene.note(BilingualText("events done", "done"), "300", "274", LabVerdict.FAIL)
+    def check(self, ctx: Any) -> None:
+        ctx.note(("events done", "done"), "300", "274", LabVerdict.FAIL)
 
 
 class Stage(SimpleNamespace):
     """What a drill asks of a scene, without servers."""
 
-    now, phase, note = 0.0, LabPhase.PREPARE, Scene.note
+    now, phase, note = 0.0, LabPhase.PREPARE, LabContext.note
 
     def snapshot(self, label: str) -> None:
         pass
 
-    def look(self) -> None:
+    def counts(self) -> None:
         raise UnreachableError("no database")
 
 
 class Blind(Stage):
     """Looking at it breaks."""
 
-    def look(self) -> None:
+    def counts(self) -> None:
         raise ValueError("no such column")
 
 
@@ -70,22 +70,22 @@ class Needy(Ended):
 
 
 def test_one_that_is_ended_has_not_refuted_what_there_was_no_time_for() -> None:
-    scene: Any = Stage(record=Record("ended", ""), stop=Event())
-    Drill(Ended(), scene, lambda _: None).play()
-    record = scene.record
+    ctx: Any = Stage(record=Record("ended", ""), stop=Event())
+    Drill(Ended(), ctx, lambda _: None).play()
+    record = ctx.record
     assert (record.verdict, record.interrupted) == (LabVerdict.INCONCLUSIVE, LabPhase.RECOVER)
     assert record.checks == []
 
 
 def test_one_whose_samples_broke_off_says_so() -> None:
-    scene: Any = Blind(record=Record("ended", ""), stop=Event())
-    Drill(Ended(), scene, lambda _: None).play()
-    (broken,) = scene.record.checks
+    ctx: Any = Blind(record=Record("ended", ""), stop=Event())
+    Drill(Ended(), ctx, lambda _: None).play()
+    (broken,) = ctx.record.checks
     assert (broken.name.en, broken.verdict) == ("sampling went on", LabVerdict.INCONCLUSIVE)
     assert broken.seen == "ValueError: no such column"
 
 
 def test_one_that_cannot_run_here_says_why_in_a_sentence(tmp_path: Path) -> None:
     place: Any = Bare()
-    ended = run([Needy], place, tmp_path, options=Options(), tell=print, ended=print, stop=Event())
+    ended = Runner(place, tmp_path, Options(), print, print, Event()).run([Needy])
     assert ended.records[0].why == "it needs a real Elasticsearch, and this is an imitation"

@@ -13,7 +13,7 @@ from outboxctl.cli.app import app
 from outboxctl.domain.errors import UsageError
 from outboxctl.drills.labs.evidence import EvidenceFolder
 from outboxctl.drills.labs.evidence.compare import compare
-from outboxctl.drills.labs.evidence.folder import reported
+from outboxctl.drills.labs.evidence.lab_report import reported
 from outboxctl.drills.labs.evidence.model import VERSION, Figures, LabReport, RunReport, RunState
 from outboxctl.drills.labs.model import LabVerdict
 

@@ -5,10 +5,10 @@ from time import monotonic
 
 import pytest
 
-from outboxctl.drills.labs.experiment import Experiment, Stopped, Unlearned
-from outboxctl.drills.labs.model import BilingualText, LabVerdict, Record
+from outboxctl.drills.labs.experiment import Experiment, FaultNotConfirmed, RunStopped
+from outboxctl.drills.labs.model import LabVerdict, Record
 
-SEEN = BilingualText("it is broken", "已损坏")
+SEEN = ("it is broken", "已损坏")
 
 
 def experiment(*, faults: bool = True, stop: Event | None = None) -> Experiment:
@@ -41,8 +41,8 @@ def test_a_fault_that_breaks_down_halfway_is_undone_too() -> None:
 def test_a_control_run_breaks_nothing_and_learns_nothing() -> None:
     made, broken = experiment(faults=False), []
     assert made.fault("left out", lambda: broken.append(1)) is None
-    with pytest.raises(Unlearned):
-        made.took_hold(SEEN, lambda: broken, within=0)
+    with pytest.raises(FaultNotConfirmed):
+        made.confirm(SEEN, lambda: broken, within=0)
     made.undo()
     assert not broken
     assert [check.verdict for check in made.record.checks] == [LabVerdict.INCONCLUSIVE]
@@ -58,7 +58,7 @@ def test_what_cannot_come_any_more_is_not_waited_for() -> None:
 def test_a_stop_ends_every_wait() -> None:
     stop = Event()
     stop.set()
-    with pytest.raises(Stopped):
+    with pytest.raises(RunStopped):
         experiment(stop=stop).wait(lambda: False, within=60)
 
 

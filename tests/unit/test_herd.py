@@ -1,6 +1,6 @@
 """How the thundering herd is measured."""
 
-from outboxctl.drills.labs.catalogue.thundering_herd import busiest
+from outboxctl.drills.labs.catalogue.outages import busiest
 
 
 def test_the_busiest_tenth_of_a_second() -> None:

@@ -17,7 +17,7 @@ def record(lab: str, verdict: LabVerdict, *, played: bool = True) -> Record:
     return Record(lab, "2026-02-03T10:00:00+00:00", verdict=verdict, phases=phases)
 
 
-def told(evidence: Path, *records: Record, faults: bool = True) -> str:
+def shown(evidence: Path, *records: Record, faults: bool = True) -> str:
     verdict = LabVerdict.worst(each.verdict for each in records)
     out = io.StringIO()
     run = LabRun("2026-02-03T10:00:00+00:00", 1.0, verdict, {}, faults, list(records))
@@ -27,25 +27,27 @@ def told(evidence: Path, *records: Record, faults: bool = True) -> str:
 
 def test_the_labs_of_the_document_come_first_and_the_page_is_named(tmp_path: Path) -> None:
     (tmp_path / "report.html").touch()
-    said = told(tmp_path, *(record(lab, LabVerdict.OK) for lab in ("stale-event", "bad-op", "kill-and-heal")))
-    assert said.index("kill-and-heal") < said.index("bad-op") < said.index("stale-event")
-    assert said.endswith(f"Charts: {tmp_path / 'report.html'}\n")
+    text = shown(
+        tmp_path, *(record(lab, LabVerdict.OK) for lab in ("stale-event", "bad-op", "kill-and-heal"))
+    )
+    assert text.index("kill-and-heal") < text.index("bad-op") < text.index("stale-event")
+    assert text.endswith(f"Charts: {tmp_path / 'report.html'}\n")
 
 
 def test_a_failed_lab_is_the_one_to_look_at(tmp_path: Path) -> None:
-    said = told(tmp_path, record("two-workers", LabVerdict.INCONCLUSIVE), record("es-429", LabVerdict.FAIL))
-    assert "outboxctl lab show es-429" in said
-    assert "Charts" not in said
+    text = shown(tmp_path, record("two-workers", LabVerdict.INCONCLUSIVE), record("es-429", LabVerdict.FAIL))
+    assert "outboxctl lab show es-429" in text
+    assert "Charts" not in text
 
 
 def test_nobody_is_sent_to_mend_what_did_not_run(tmp_path: Path) -> None:
     labs = record("bad-op", LabVerdict.OK), record("db-restart", LabVerdict.INCONCLUSIVE, played=False)
-    said = told(tmp_path, *labs)
-    assert said.endswith("Did not run, for this place has not what they need: db-restart\n")
-    assert "mended" not in said
+    text = shown(tmp_path, *labs)
+    assert text.endswith("Did not run, for what they need is not here: db-restart\n")
+    assert "repaired" not in text
 
 
 def test_a_control_run_has_nothing_to_mend(tmp_path: Path) -> None:
-    said = told(tmp_path, record("bad-op", LabVerdict.INCONCLUSIVE), faults=False)
-    assert "as it should be" in said
-    assert "mended" not in said
+    text = shown(tmp_path, record("bad-op", LabVerdict.INCONCLUSIVE), faults=False)
+    assert "as it should be" in text
+    assert "repaired" not in text

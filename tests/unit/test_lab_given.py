@@ -12,7 +12,7 @@ from outboxctl.cli.lab import run_arguments
 from outboxctl.cli.lab.progress import LabProgress
 from outboxctl.core.schema.namespaces import in_schema
 from outboxctl.domain.errors import UsageError
-from outboxctl.drills.labs.drill import Moment
+from outboxctl.drills.labs.drill import LabEvent
 from outboxctl.drills.labs.lab import Lab
 from outboxctl.drills.labs.model import LabPhase, Record
 
@@ -92,13 +92,13 @@ def test_labs_that_wait_take_the_place_that_is_free_first() -> None:
     alone, beside = LabProgress([Long, Short, Other], 1), LabProgress([Long, Short, Other], 2)
     assert alone.remaining == pytest.approx(31)
     assert beside.remaining == pytest.approx(20)
-    beside.follow(Moment(Long, Record("long", ""), None))
+    beside.update(LabEvent(Long, Record("long", ""), None))
     assert beside.remaining == pytest.approx(6)
 
 
 def test_one_that_takes_longer_than_usual_is_soon_over() -> None:
     progress = LabProgress([Short], 1)
-    progress.follow(Moment(Short, Record("short", ""), LabPhase.PREPARE))
+    progress.update(LabEvent(Short, Record("short", ""), LabPhase.PREPARE))
     progress.rows["short"].began -= 60
     assert progress.remaining == 0
 

@@ -1,4 +1,4 @@
-"""`demo`: the whole story."""
+"""`demo`: the whole pipeline, step by step."""
 
 from time import monotonic
 from typing import TYPE_CHECKING, Annotated
@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console, OverflowMethod
     from rich.table import Table
 
-    from outboxctl.core.stats.snapshot import PipelineStatus
-    from outboxctl.drills.demo.report import DemoCheck, DemoReport, Event, Kept, StepOutput
+    from outboxctl.drills.demo.report import DemoReport, Event, Kept, StepOutput
 
 NAME_WIDTH = 16
 
@@ -27,7 +26,7 @@ def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Leave the services running at the end.")] = False,
     json: Json = False,
 ) -> None:
-    """Tell the whole story on services of its own, in under a minute, and take them down.
+    """Run the whole pipeline on services of its own, in under a minute, and remove them.
 
     Real texts (the docstrings of Python's standard library) go from PostgreSQL into a search index.
     The worker is killed in the middle and started again; a bad event fails; both sides are compared.
@@ -36,10 +35,10 @@ def demo(
     Example: outboxctl demo --search noida
     """
     from outboxctl.cli import rendering
-    from outboxctl.drills.demo.story import run_story
+    from outboxctl.drills.demo.run import run_demo
 
     with DemoScreen(rendering.console(stderr=json)) as screen:
-        report = screen.follow(run_story(search.value, keep=keep, say=screen.detail))
+        report = screen.follow(run_demo(search.value, keep=keep, say=screen.detail))
     with tolerate_closed_pipe():
         rendering.emit_json(report, own=True) if json else _close(report, rendering.console())
     if not report.ok:
@@ -47,7 +46,7 @@ def demo(
 
 
 class DemoScreen:
-    """A line for each step that has ended and, on a terminal, a live one for the step under way."""
+    """A line for each step that has ended and, on a terminal, a live one for the current step."""
 
     def __init__(self, out: "Console") -> None:
         from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
@@ -75,25 +74,25 @@ class DemoScreen:
         """Leave the terminal as it was."""
         self._live.stop()
 
-    def follow(self, story: "Generator[Event, None, DemoReport]") -> "DemoReport":
-        """Show every event; returns the report. The story is ended even if showing fails."""
+    def follow(self, events: "Generator[Event, None, DemoReport]") -> "DemoReport":
+        """Show every event; returns the report. The demo is ended even if showing fails."""
         from outboxctl.drills.scratch.folder import SignalReceived
 
         try:
             while True:
-                self._show(next(story))
+                self._show(next(events))
         except StopIteration as end:
             report: DemoReport = end.value
             return report
         except SignalReceived as signal:
-            story.close()
+            events.close()
             self._out.print("Interrupted; everything that was started has ended.")
             raise typer.Exit(signal.code) from None
         finally:
-            story.close()
+            events.close()
 
     def detail(self, text: str) -> None:
-        """A word about the step under way."""
+        """Show a detail of the current step."""
         self._live.update(self._task, description=text)
 
     def _show(self, event: "Event") -> None:
@@ -107,19 +106,21 @@ class DemoScreen:
                 self._live.update(
                     self._task, completed=done, total=total, description=f"{done:,} of {total:,}"
                 )
-            case told:
-                self._tell(told)
+            case output:
+                self._show_output(output)
 
-    def _tell(self, told: "StepOutput") -> None:
+    def _show_output(self, output: "StepOutput") -> None:
         from outboxctl.cli import rendering
 
         taken = rendering.age(monotonic() - self._began)
-        lines = [told.text, *filter(None, [_status_line(told.standing)])]
+        lines = [output.text]
+        if output.status:
+            lines.append(", ".join(f"{count:,} {name}" for name, count in output.status.status.items()))
         if self._out.is_terminal:
             self._out.print(_row(self._name, lines, taken))
         else:
             self._out.print(f"{self._name}: {'; '.join(lines)} ({taken})")
-        for hit in told.hits:
+        for hit in output.hits:
             self._out.print(rendering.cell(f"  {hit.snippet}"), overflow=self._cut, no_wrap=True)
 
 
@@ -136,17 +137,14 @@ def _row(name: str, lines: "list[str]", taken: str) -> "Table":
     return row
 
 
-def _status_line(standing: "PipelineStatus | None") -> str:
-    if standing is None:
-        return ""
-    return ", ".join(f"{count:,} {status}" for status, count in standing.status.items())
-
-
 def _close(report: "DemoReport", out: "Console") -> None:
-    """The closing table, and what is there to know about it."""
+    """The table of checks, and where the log and the services are."""
     from outboxctl.cli import rendering
 
-    cells = [(c.name, f"{c.seen:,}", _expected(c), "yes" if c.ok else "NO") for c in report.checks]
+    cells = [
+        (c.name, f"{c.seen:,}", f"{'at least ' * c.at_least}{c.expected:,}", "yes" if c.ok else "NO")
+        for c in report.checks
+    ]
     out.print()
     out.print(rendering.table("What was seen", ("check", "seen", "expected", "ok"), cells))
     good = sum(check.ok for check in report.checks)
@@ -155,10 +153,6 @@ def _close(report: "DemoReport", out: "Console") -> None:
         out.print(f"The worker's log: {report.worker_log}", soft_wrap=True)
     if report.kept:
         out.print(_how_to_use(report.kept), soft_wrap=True)
-
-
-def _expected(check: "DemoCheck") -> str:
-    return f"at least {check.expected:,}" if check.at_least else f"{check.expected:,}"
 
 
 def _how_to_use(kept: "Kept") -> str:

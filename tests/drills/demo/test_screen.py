@@ -1,4 +1,4 @@
-"""How the story is shown; the story itself is a short one of ours."""
+"""How the demo is shown; its events are a short list of our own."""
 
 import json
 from collections.abc import Callable, Generator
@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from outboxctl.cli.app import app
-from outboxctl.drills.demo import story
+from outboxctl.drills.demo import run as demo_run
 from outboxctl.drills.demo.report import DemoCheck, DemoProgress, DemoReport, Event, Kept, Step, StepOutput
 from outboxctl.sink.index.index_setup import Hit
 
@@ -26,7 +26,7 @@ def report(*checks: DemoCheck, kept: Kept | None = None) -> DemoReport:
 
 @pytest.fixture
 def demo(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
-    """Runs the command; the story ends in the given report."""
+    """Runs the command; the events end in the given report."""
 
     def run(ending: DemoReport, *args: str) -> Result:
         def tell(*_: Any, **__: Any) -> Generator[Event, None, DemoReport]:
@@ -35,7 +35,7 @@ def demo(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
             yield StepOutput("in 2 documents:", hits=(HIT,))
             return ending
 
-        monkeypatch.setattr(story, "run_story", tell)
+        monkeypatch.setattr(demo_run, "run_demo", tell)
         return CliRunner().invoke(app, ["demo", *args])
 
     return run

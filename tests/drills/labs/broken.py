@@ -1,7 +1,7 @@
-"""`outboxctl worker` with one thing broken: the lab it runs in must say FAIL.
+"""`outboxctl worker` with one thing broken: the lab it runs in must end in FAIL.
 
-A program of its own, to be given to labs as the worker's command. Which lab it runs in it knows from
-the name of the index, `lab-NAME`; a lab for which nothing is broken gets no worker at all.
+A program for `lab run --worker`. The lab follows from the name of the index, `lab-NAME`; the program
+exits for a lab without a breakage.
 """
 
 import os
@@ -16,11 +16,11 @@ TESTS = Path(__file__).parents[2]
 def main() -> None:
     """Break it, then be the worker."""
     sys.path[0] = str(TESTS)  # test code is imported from there; a program begins with its own folder
-    from drills.labs.breakages import found
+    from drills.labs.breakages import breakages_by_lab
 
     index = os.environ[INDEX]
     lab = index.removeprefix(PREFIX)
-    breakages = found()
+    breakages = breakages_by_lab()
     if lab not in breakages:
         sys.exit(f"nothing is broken for the lab {lab!r} ({INDEX}={index}): see tests/drills/labs/breakages/")
     breakages[lab]()

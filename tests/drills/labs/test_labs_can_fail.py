@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from drills.labs.breakages import found
+from drills.labs.breakages import breakages_by_lab
 from drills.labs.runs import LONGEST_SECONDS, Outcome
 from outboxctl.drills.labs.catalogue import LABS
 
@@ -27,7 +27,7 @@ def test_a_fault_that_does_not_take_hold_teaches_nothing(made: Made, lab: str) -
 
 @every_lab
 def test_a_worker_that_is_broken_on_purpose_fails(made: Made, lab: str) -> None:
-    assert lab in found(), "write its breakage: tests/drills/labs/breakages"
+    assert lab in breakages_by_lab(), "write its breakage: tests/drills/labs/breakages"
     broken = made("broken")
     assert broken.records[lab]["verdict"] == "FAIL", broken.about(lab)
     assert broken.code == 4

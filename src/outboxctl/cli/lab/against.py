@@ -1,4 +1,4 @@
-"""Labs on the user's own system: what they will make there is shown, and agreed to, first."""
+"""Labs on the user's own system: what they will make there is shown and confirmed first."""
 
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from outboxctl.drills.labs.lab import Lab
-    from outboxctl.drills.labs.staging import Planned, StagingPlace
+    from outboxctl.drills.labs.place import StagingPlace
 
 TASK = "run labs"
 LONGEST = 400  # characters of a line with a name, which is 255 bytes at most
@@ -21,63 +21,61 @@ FAULTS = (
 )
 
 
-def agreed(
+def confirmed(
     labs: "Sequence[type[Lab]]",
     home: "Path",
-    over: "Mapping[str, str]",
+    overrides: "Mapping[str, str]",
     *,
     worker: str | None,
     yes: bool,
     sure: bool,
 ) -> "StagingPlace":
-    """The system of the settings as a place for labs. Raises UsageError where that is not allowed or wanted.
+    """The system of the settings, once its use is confirmed; `worker` is the command of `--worker`.
 
-    `worker` is the command that somebody wants to try instead of our worker.
-
-    UnreachableError where one of its ends is away.
+    Raises UsageError where that is refused, UnreachableError where a server is unreachable.
     """
     from outboxctl.cli.guards import confirm
     from outboxctl.cli.options import settings
     from outboxctl.core.database import Database
     from outboxctl.drills.faults.gate import allow
-    from outboxctl.drills.labs.staging import StagingPlace
+    from outboxctl.drills.labs.place import StagingPlace
 
-    given = settings()
-    with closing(Database(given.require_database_url(), connections=1)) as database:
-        allow(given, TASK, sure=sure)
-        place = StagingPlace(given, home, labs, over)
-        with suppress(BrokenPipeError):  # nobody reads stderr, so it must be --yes that agrees
+    used = settings()
+    with closing(Database(used.require_database_url(), connections=1)) as database:
+        allow(used, TASK, sure=sure)
+        place = StagingPlace(used, home, labs, overrides)
+        with suppress(BrokenPipeError):  # stderr is closed: only --yes can confirm
             _show(place, database.name, worker)
-        confirm(given, database, TASK, yes=yes, always=True)
+        confirm(used, database, TASK, yes=yes, always=True)
     return place
 
 
 def _show(place: "StagingPlace", database: str, worker: str | None) -> None:
-    """What will be made where, and what will be broken; names stay whole, to be copied."""
+    """What will be made where, and which faults injected; names are never cut, so that they can be copied."""
     from outboxctl.cli import rendering
 
     out = rendering.console(stderr=True)
-    versions, here = place.versions(), [plan for plan in place.planned if not place.lacks(plan.lab)]
+    versions, runnable = place.versions(), [lab for lab in place.names if not place.lacks(lab)]
     out.print(f"Database {database} ({versions['postgres']}), sink {place.sink} ({versions['search']}).")
-    if here:
+    if runnable:
         out.print("Each lab makes there, and removes at the end:")
-        for what, name in zip(("schema", "index"), _pattern(here[0]), strict=True):
-            out.print(rendering.cell(f"  {what:<6}  {name}", LONGEST), soft_wrap=True)
-        out.print(f"Run {place.mark}, {counted(len(here), 'lab')}: {', '.join(p.lab.name for p in here)}.")
-    for plan in place.planned:
-        if lacking := place.lacks(plan.lab):
-            out.print(f"Not {plan.lab.name}: it needs {' and '.join(lacking)}.")
-    events = sum(plan.lab.events for plan in here)
+        for kind, name in zip(("schema", "index"), _patterns(place, runnable[0]), strict=True):
+            out.print(rendering.cell(f"  {kind:<6}  {name}", LONGEST), soft_wrap=True)
+        names = ", ".join(lab.name for lab in runnable)
+        out.print(f"Run {place.mark}, {counted(len(runnable), 'lab')}: {names}.")
+    for lab in place.names:
+        if lacking := place.lacks(lab):
+            out.print(f"Not {lab.name}: it needs {' and '.join(lacking)}.")
+    events = sum(lab.events for lab in runnable)
     out.print(f"Each lab writes some hundreds of events of its own ({events:,} to begin with).")
     out.print(FAULTS)
     if worker is None:
         out.print("Nothing else is touched.")
     else:
-        out.print(rendering.cell(_at_risk(worker, place.default_schema())), style="bold")
+        out.print(rendering.cell(_risk(worker, place.default_schema())), style="bold")
 
 
-def _at_risk(worker: str, schema: str | None) -> str:
-    """Nobody can know beforehand what another program does."""
+def _risk(worker: str, schema: str | None) -> str:
     where = f"in schema {brief(schema, 100)}" if schema else "wherever your role's search path leads"
     return (
         f"--worker {brief(worker, 200)} gets DATABASE_URL with options=-csearch_path=SCHEMA of its lab, and"
@@ -85,8 +83,8 @@ def _at_risk(worker: str, schema: str | None) -> str:
     )
 
 
-def _pattern(plan: "Planned") -> tuple[str, str]:
-    """The names of a lab's schema and index, with LAB where each has its own."""
-    name = plan.lab.name
-    schema, index = plan.own.schema.rsplit(name.replace("-", "_"), 1), plan.own.index.rsplit(name, 1)
+def _patterns(place: "StagingPlace", lab: "type[Lab]") -> tuple[str, str]:
+    """The names of a schema and an index, with LAB in place of the lab's name."""
+    names = place.names[lab]
+    schema, index = names.schema.rsplit(lab.name.replace("-", "_"), 1), names.index.rsplit(lab.name, 1)
     return "LAB".join(schema), "LAB".join(index)

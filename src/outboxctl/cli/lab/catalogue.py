@@ -1,4 +1,4 @@
-"""`lab list` and `lab show`: what there is, and what a lab asks and does."""
+"""`lab list` and `lab show`: the labs, and what each asks and does."""
 
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
@@ -31,6 +31,7 @@ class Languages(StrEnum):
     BOTH = "both"
 
 
+Language = Annotated[Lang, typer.Option("--lang", help="Language of checks and conclusions.")]
 HEADS = {
     "en": ("Labs", ("no.", "name", "takes", "question")),
     "zh": ("实验", ("编号", "名称", "用时", "问题")),
@@ -90,20 +91,20 @@ def chosen(names: "Sequence[str]") -> "list[type[Lab]]":
     from outboxctl.drills.labs.catalogue import LABS
 
     groups = {ALL: LABS, CORE: CORE_LABS} | {lab.name: (lab,) for lab in ordered()}
-    wanted = {lab for name in names for lab in groups[parse.one_of("NAME", _named(name), [*groups], "lab")]}
-    return [lab for lab in LABS if lab in wanted]
+    labs = {lab for name in names for lab in groups[parse.one_of("NAME", _named(name), [*groups], "lab")]}
+    return [lab for lab in LABS if lab in labs]
 
 
 def ordered() -> "list[type[Lab]]":
-    """All labs, the document's first, by their numbers."""
+    """All labs: the document's by number, then the others by name."""
     from outboxctl.drills.labs.catalogue import LABS
 
     return sorted(LABS, key=lambda lab: (lab.number or len(LABS), lab.name))
 
 
-def _named(given: str) -> str:
+def _named(text: str) -> str:
     """The name of the document's lab of this number; any other text as it is."""
-    return next((lab.name for lab in ordered() if given == str(lab.number)), given)
+    return next((lab.name for lab in ordered() if text == str(lab.number)), text)
 
 
 def described(lab: "type[Lab]") -> dict[str, Any]:

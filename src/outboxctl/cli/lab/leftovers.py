@@ -1,4 +1,4 @@
-"""What a run of labs that was killed left behind: found, undone and written down by the next command."""
+"""What killed runs of labs left: the next command finds it, undoes it and marks the evidence."""
 
 import os
 import signal
@@ -11,14 +11,14 @@ from outboxctl.domain.errors import OutboxctlError
 if TYPE_CHECKING:
     from outboxctl.drills.services.model import Say
 
-EVIDENCE = "evidence.path"  # in a run's own folder: where it writes what it finds
+EVIDENCE = "evidence.path"  # a file in a run's own folder: the path of its evidence
 CLEAR_UP = (
     "import sys; from outboxctl.cli.lab.leftovers import recover; recover(); sys.exit(int(sys.argv[1]))"
 )
 
 
 def note(folder: Path, evidence: Path) -> None:
-    """Write down in a run's own folder where its evidence is."""
+    """Write the path of the evidence into a run's own folder."""
     (folder / EVIDENCE).write_text(str(evidence))
 
 
@@ -28,16 +28,16 @@ def recover() -> None:
     from outboxctl.drills.scratch.folder import sweep
 
     sweep("lab", say, lambda folder: _interrupted(folder, say))
-    undo_leftovers()  # after the workers are gone, who might go on with what is undone
+    undo_leftovers()  # after the workers have ended: they could use what is undone
 
 
 def take_over(code: int) -> NoReturn:
-    """Become a process that ends everything of this run at once: its threads go without a word.
+    """Replace this process by one that ends everything of this run at once.
 
-    They may be starting a service or a worker just now; after this none can start any more.
+    The threads end with it: they may be starting a service or a worker, and must not start another.
     """
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # inherited: nothing interrupts the clearing up
+        signal.signal(number, signal.SIG_IGN)  # inherited: nothing interrupts the clean-up
     os.execv(sys.executable, [sys.executable, "-P", "-c", CLEAR_UP, str(code)])  # noqa: S606 - a list, no shell
 
 
@@ -50,6 +50,6 @@ def _interrupted(folder: Path, say: "Say") -> None:
         if evidence.mark_interrupted(path):
             say(f"its evidence is marked as interrupted: {path}")
     except FileNotFoundError:
-        return  # it had found nothing yet
+        return  # it was killed before it had any
     except (OSError, OutboxctlError) as error:
         say(f"its evidence cannot be marked as interrupted: {error}")

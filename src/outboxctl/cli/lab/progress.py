@@ -1,4 +1,4 @@
-"""What a run of labs looks like while it goes on: who is in which phase, and how long it all will take."""
+"""The progress of a run of labs: the phase of each, and how long the run will take."""
 
 import heapq
 from dataclasses import dataclass, field
@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from outboxctl.drills.labs.drill import Moment
+    from outboxctl.drills.labs.drill import LabEvent
     from outboxctl.drills.labs.lab import Lab
     from outboxctl.drills.labs.model import LabPhase, LabSample, Record
 
 
 @dataclass
 class LabRow:
-    """One lab: not begun (`phase` None), under way, or ended (`record`)."""
+    """One lab: not begun (`phase` None), running, or ended (`record`)."""
 
     lab: "type[Lab]"
     phase: "LabPhase | None" = None
@@ -39,9 +39,9 @@ class LabRow:
 
 @dataclass
 class LabProgress:
-    """The rows of all labs. Each is written by the thread of its lab, and read by whoever draws.
+    """The rows of all labs. Each is written by the thread of its lab, and read by the thread that draws.
 
-    `restarts`: a lab that restarts a search engine of its own has a real one, which takes its time.
+    `restarts`: a lab that restarts a search engine of its own has a real one, which starts slowly.
     """
 
     labs: "Sequence[type[Lab]]"
@@ -55,21 +55,16 @@ class LabProgress:
             for lab in self.labs
         }
 
-    def follow(self, moment: "Moment") -> LabRow:
-        """Note what a lab tells of itself; returns its row."""
-        row = self.rows[moment.lab.name]
+    def update(self, event: "LabEvent") -> LabRow:
+        """Note the progress of a lab; returns its row."""
+        row = self.rows[event.lab.name]
         if row.phase is None:
             row.began = monotonic()
-        if moment.phase is None:
-            row.record = moment.record
+        if event.phase is None:
+            row.record = event.record
         else:
-            row.phase, row.sample = moment.phase, moment.sample or row.sample
+            row.phase, row.sample = event.phase, event.sample or row.sample
         return row
-
-    @property
-    def ended(self) -> list[LabRow]:
-        """Labs that have a verdict."""
-        return [row for row in self.rows.values() if row.record]
 
     @property
     def elapsed(self) -> float:
@@ -78,7 +73,7 @@ class LabProgress:
 
     @property
     def remaining(self) -> float:
-        """Seconds until all have ended, about: those that wait take the place that is free first."""
+        """Seconds until all have ended, about: each waiting lab takes the place that is free first."""
         left = [row for row in self.rows.values() if not row.record]
         places = [row.remaining for row in left if row.phase]
         heapq.heapify(places)

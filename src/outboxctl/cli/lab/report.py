@@ -1,12 +1,12 @@
-"""`lab report`: what a run showed, again; and what got worse since another one."""
+"""`lab report`: the evidence of a run, and what got worse since another run."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from outboxctl.cli.ending import tolerate_closed_pipe
-from outboxctl.cli.lab.catalogue import Lang
+from outboxctl.cli.lab.catalogue import Lang, Language
 from outboxctl.cli.lab.run_arguments import HOME
 from outboxctl.cli.options import Json
 from outboxctl.domain.errors import ExitCode, UsageError
@@ -17,26 +17,34 @@ if TYPE_CHECKING:
     from outboxctl.drills.labs.evidence.model import RunReport
 
 UNITS = {"recovery_seconds": " s", "oldest_age_seconds": " s", "throughput": " events/s"}
-NAMES = {
-    "verdict": {"en": "verdict", "zh": "判定"},
-    "recovery_seconds": {"en": "recovery", "zh": "恢复用时"},
-    "peak_lag": {"en": "peak lag", "zh": "积压峰值"},
-    "oldest_age_seconds": {"en": "oldest event", "zh": "最老事件"},
-    "attempts": {"en": "attempts", "zh": "尝试次数"},
-    "throughput": {"en": "done after the fault", "zh": "故障后完成速率"},
+FIGURES = {
+    "verdict": ("verdict", "判定"),
+    "recovery_seconds": ("recovery", "恢复用时"),
+    "peak_lag": ("peak lag", "积压峰值"),
+    "oldest_age_seconds": ("oldest event", "最老事件"),
+    "attempts": ("attempts", "尝试次数"),
+    "throughput": ("done after the fault", "故障后完成速率"),
 }
-CHANGES = {"en": "Changes", "zh": "变化"}
-HEADS = {"en": ("", "lab", "what", "old", "new", "by"), "zh": ("", "实验", "项目", "旧", "新", "幅度")}
-MARKS = {True: {"en": "worse", "zh": "变差"}, False: {"en": "better", "zh": "变好"}}
-CHANGED = {"en": "{}: {}, now {}", "zh": "{}：{}，现为 {}"}
-GONE, ADDED = (
-    {"en": "Only in the old run: {}", "zh": "仅旧运行有：{}"},
-    {"en": "Only in the new run: {}", "zh": "仅新运行有：{}"},
-)
-WORSE, SAME = (
-    {"en": "something got worse", "zh": "有项目变差"},
-    {"en": "nothing got worse", "zh": "没有项目变差"},
-)
+TEXTS: dict[str, dict[str, Any]] = {
+    "en": {
+        "changes": "Changes",
+        "heads": ("", "lab", "what", "old", "new", "by"),
+        "version": "{}: {}, now {}",
+        "gone": "Only in the old run: {}",
+        "added": "Only in the new run: {}",
+        "mark": ("better", "worse"),
+        "result": ("{} compared: nothing got worse.", "{} compared: something got worse."),
+    },
+    "zh": {
+        "changes": "变化",
+        "heads": ("", "实验", "项目", "旧", "新", "幅度"),
+        "version": "{}：{}，现为 {}",
+        "gone": "仅旧运行有：{}",
+        "added": "仅新运行有：{}",
+        "mark": ("变好", "变差"),
+        "result": ("比较了 {} 个实验：没有项目变差。", "比较了 {} 个实验：有项目变差。"),
+    },
+}
 
 
 def report(
@@ -49,7 +57,7 @@ def report(
         tuple[Path, Path] | None,
         typer.Option("--compare", metavar="OLD NEW", help="Say what got slower or worse from OLD to NEW."),
     ] = None,
-    lang: Annotated[Lang, typer.Option("--lang", help="Language of checks and conclusions.")] = Lang.EN,
+    lang: Language = Lang.EN,
     json: Json = False,
 ) -> None:
     """Show the newest run's evidence; exits as that run did. With --compare: 4 if anything got worse.
@@ -106,31 +114,30 @@ def _compare(old: Path, new: Path, lang: str, *, json: bool) -> None:
     from outboxctl.drills.labs.evidence import load, newest
     from outboxctl.drills.labs.evidence.compare import compare
 
-    found = compare(load(newest(old)), load(newest(new)))
+    result = compare(load(newest(old)), load(newest(new)))
     with tolerate_closed_pipe():
-        rendering.emit_json(asdict(found) | {"worse": found.worse}) if json else _differences(found, lang)
-    raise typer.Exit(ExitCode.FINDINGS if found.worse else ExitCode.OK)
+        rendering.emit_json(asdict(result) | {"worse": result.worse}) if json else _differences(result, lang)
+    raise typer.Exit(ExitCode.FINDINGS if result.worse else ExitCode.OK)
 
 
-def _differences(found: "RunComparison", lang: str) -> None:
+def _differences(result: "RunComparison", lang: str) -> None:
     from outboxctl.cli import rendering
 
-    out = rendering.console()
-    for name, pair in found.versions.items():
-        out.print(rendering.cell(CHANGED[lang].format(name, *pair)))
-    if found.changes:
-        rows = [_row(change, lang) for change in sorted(found.changes, key=lambda change: not change.worse)]
-        out.print(rendering.table(CHANGES[lang], HEADS[lang], rows))
-    for told, labs in ((GONE, found.gone), (ADDED, found.added)):
+    out, texts = rendering.console(), TEXTS[lang]
+    for name, pair in result.versions.items():
+        out.print(rendering.cell(texts["version"].format(name, *pair)))
+    if result.changes:
+        rows = [_row(change, lang) for change in sorted(result.changes, key=lambda change: not change.worse)]
+        out.print(rendering.table(texts["changes"], texts["heads"], rows))
+    for name, labs in (("gone", result.gone), ("added", result.added)):
         if labs:
-            out.print(rendering.cell(told[lang].format(", ".join(labs))))
-    word = (WORSE if found.worse else SAME)[lang]
-    compared = f"{counted(found.compared, 'lab')} compared"
-    out.print(f"比较了 {found.compared} 个实验：{word}。" if lang == "zh" else f"{compared}: {word}.")
+            out.print(rendering.cell(texts[name].format(", ".join(labs))))
+    labs_compared = result.compared if lang == "zh" else counted(result.compared, "lab")
+    out.print(texts["result"][result.worse].format(labs_compared))
 
 
 def _row(change: "Change", lang: str) -> tuple[str, ...]:
-    mark, what = MARKS[change.worse][lang], NAMES[change.what][lang]
+    mark, what = TEXTS[lang]["mark"][change.worse], FIGURES[change.what][lang == "zh"]
     if isinstance(change.old, str) or isinstance(change.new, str):
         return mark, change.lab, what, str(change.old), str(change.new), ""
     unit = UNITS.get(change.what, "")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from outboxctl.cli.lab.catalogue import Lang, chosen
+from outboxctl.cli.lab.catalogue import Lang, Language, chosen
 from outboxctl.cli.options import Json, NotProduction
 from outboxctl.cli.services import Search
 from outboxctl.domain.errors import OutboxctlError, UsageError
@@ -38,9 +38,7 @@ def run(
     ] = False,
     set_: Annotated[
         list[str] | None,
-        typer.Option(
-            "--set", metavar="NAME=VALUE", help="A setting that stands over every lab's; repeatable."
-        ),
+        typer.Option("--set", metavar="NAME=VALUE", help="A setting that replaces every lab's; repeatable."),
     ] = None,
     worker: Annotated[
         str | None, typer.Option("--worker", metavar="COMMAND", help="Another build of the worker.")
@@ -51,7 +49,7 @@ def run(
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before --against.")] = False,
     sure: NotProduction = False,
-    lang: Annotated[Lang, typer.Option("--lang", help="Language of checks and conclusions.")] = Lang.EN,
+    lang: Language = Lang.EN,
     json: Json = False,
 ) -> None:
     """Run labs on services of their own and give a verdict: exit 0 if OK, 4 if FAIL, 5 if INCONCLUSIVE.
@@ -65,7 +63,7 @@ def run(
     from outboxctl.cli.chaos.ledger import say
     from outboxctl.cli.ending import tolerate_closed_pipe
     from outboxctl.cli.lab import run_arguments
-    from outboxctl.cli.lab.against import agreed
+    from outboxctl.cli.lab.against import confirmed
     from outboxctl.cli.lab.leftovers import note
     from outboxctl.cli.lab.summary import CODES, show
     from outboxctl.drills.labs.evidence import EvidenceFolder
@@ -73,32 +71,32 @@ def run(
     from outboxctl.drills.labs.run import Options
     from outboxctl.drills.scratch.folder import SignalReceived, own_folder
 
-    labs, over = chosen(names), run_arguments.overrides(set_ or [])
+    labs, overrides = chosen(names), run_arguments.overrides(set_ or [])
     options = Options(jobs=jobs, faults=not no_fault, command=run_arguments.command(worker))
     if against and search is not Search.AUTO:
         raise UsageError("--search: with --against the search engine is that of ELASTIC_URL")
     try:
-        with run_arguments.evidence(evidence) as kept, own_folder("lab", say) as folder:
-            note(folder.path, kept)
-            place: Place = OwnPlace(folder.path, search.value, over, say)
+        with run_arguments.evidence(evidence) as path, own_folder("lab", say) as folder:
+            note(folder.path, path)
+            place: Place = OwnPlace(folder.path, search.value, overrides, say)
             if against:
-                place = agreed(labs, folder.path, over, worker=worker, yes=yes, sure=sure)
-            written = EvidenceFolder(kept)
+                place = confirmed(labs, folder.path, overrides, worker=worker, yes=yes, sure=sure)
+            written = EvidenceFolder(path)
             ended = conduct(labs, place, written, options, lang=lang)
     except SignalReceived as signal:
         raise typer.Exit(signal.code) from None
     with tolerate_closed_pipe():
-        rendering.emit_json(ended) if json else show(ended, kept, lang, rendering.console())
+        rendering.emit_json(ended) if json else show(ended, path, lang, rendering.console())
     if written.lost:
-        what = ", ".join(written.lost)
-        raise OutboxctlError(f"evidence could not be written into {kept}: {what}", hint="is the disk full?")
+        lost = ", ".join(written.lost)
+        raise OutboxctlError(f"evidence could not be written into {path}: {lost}", hint="is the disk full?")
     raise typer.Exit(128 + folder.interrupted if folder.interrupted else CODES[ended.verdict])
 
 
-class Stop(Event):
-    """The order to end early, and a word to whoever waits.
+class AnnouncedStop(Event):
+    """The order to end early, announced on `out`.
 
-    `out` is the console of the live view, which would draw over what another one prints.
+    `out` is the console of the live view, which would overwrite what another one prints.
     """
 
     def __init__(self, out: "Console") -> None:
@@ -106,8 +104,8 @@ class Stop(Event):
         self._out = out
 
     def set(self) -> None:
-        """Give the order."""
-        super().set()  # first: the terminal that it is said on may be gone
+        """Give the order, then announce it: the terminal may be closed."""
+        super().set()
         with suppress(OSError):
             self._out.print("Ending: faults are undone, evidence is kept; ^C again ends at once.")
 
@@ -115,25 +113,26 @@ class Stop(Event):
 def conduct(
     labs: "list[type[Lab]]", place: "Place", evidence: "EvidenceFolder", options: "Options", *, lang: str
 ) -> "LabRun":
-    """Run them, show how they go on, and write the evidence as each ends."""
+    """Run labs, show their progress, and write the evidence of each as it ends."""
     from outboxctl.cli import rendering
     from outboxctl.cli.lab.leftovers import take_over
     from outboxctl.cli.lab.progress import LabProgress
     from outboxctl.cli.lab.screen import LabScreen
     from outboxctl.drills.labs.place import OwnPlace
-    from outboxctl.drills.labs.run import run as run_labs
+    from outboxctl.drills.labs.run import Runner
     from outboxctl.drills.scratch.folder import SignalReceived
 
-    search = place.versions().get("search", "")  # services say how they start before the labs are drawn
-    restarts = isinstance(place, OwnPlace) and not search.startswith("noida")
+    search = place.versions().get("search", "")  # starts the services, before the live view
+    progress = LabProgress(
+        labs, options.jobs, restarts=isinstance(place, OwnPlace) and not search.startswith("noida")
+    )
     out = rendering.console(stderr=True)
-    stop = Stop(out)
+    stop = AnnouncedStop(out)
     evidence.begin([lab.name for lab in labs], faults=options.faults)
     try:
-        with LabScreen(LabProgress(labs, options.jobs, restarts=restarts), out, stop, lang) as screen:
-            ended = run_labs(
-                labs, place, evidence.path, options=options, tell=screen.tell, ended=evidence.add, stop=stop
-            )
+        with LabScreen(progress, out, stop, lang) as screen:
+            runner = Runner(place, evidence.path, options, screen.update, evidence.add, stop)
+            ended = runner.run(labs)
         evidence.finish(ended)
     except SignalReceived as again:
         take_over(again.code)

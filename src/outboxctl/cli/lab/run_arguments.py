@@ -1,4 +1,4 @@
-"""What `lab run` is given, read: settings that stand over every lab's, another worker, a folder."""
+"""The arguments of `lab run`: --set, --worker, --evidence."""
 
 import shlex
 import shutil
@@ -14,56 +14,53 @@ from outboxctl.domain.printable import brief
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-# A lab's own: where it runs, who its workers are and where they listen.
+# Set by a lab itself.
 NOT_SET = {"database_url", "environment", "worker_id", "metrics_port", "metrics_host", "metrics_names"}
-NOT_SET |= {"read_only", "trust_dotenv"}  # and the caller's
+NOT_SET |= {"read_only", "trust_dotenv"}  # set by the caller
 HOME = Path("lab-evidence")
 
 
-def overrides(given: "Sequence[str]") -> dict[str, str]:
+def overrides(options: "Sequence[str]") -> dict[str, str]:
     """Settings by environment name, of `--set NAME=VALUE`. UsageError for unknown names and bad values."""
     from pydantic import ValidationError
 
-    from outboxctl.drills.labs.place import by_field
+    from outboxctl.drills.labs.namespace import by_field
     from outboxctl.drills.scratch.settings import fixed
     from outboxctl.settings import Settings, env_names
 
     fields = [f for f in Settings.model_fields if f not in NOT_SET and not f.startswith("elastic_")]
     known = [name for field in fields for name in env_names(field)]
-    named = dict(_pair(each) for each in given)
-    for name in named:
+    values = dict(_pair(each) for each in options)
+    for name in values:
         parse.one_of("--set", name, known, "setting")
-    for name, value in named.items():
+    for name, value in values.items():
         try:
             fixed(by_field({name: value}))
         except ValidationError as error:
             why = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
             raise UsageError(f"--set: bad setting {name} {brief(repr(value), 80)}: {why}") from None
-    return named
+    return values
 
 
-def _pair(given: str) -> tuple[str, str]:
-    name, equals, value = given.partition("=")
+def _pair(option: str) -> tuple[str, str]:
+    name, equals, value = option.partition("=")
     if not equals or not name:
         hint = "for example --set OUTBOX_LEASE_SECONDS=10"
-        raise UsageError(f"--set: expected NAME=VALUE, got {brief(repr(given), 80)}", hint=hint)
+        raise UsageError(f"--set: expected NAME=VALUE, got {brief(repr(option), 80)}", hint=hint)
     return name, value
 
 
-def command(given: str | None) -> list[str] | None:
-    """The words of `--worker COMMAND`; those that name a file here are made absolute. UsageError.
-
-    Labs' workers work in another folder.
-    """
-    if given is None:
+def command(text: str | None) -> list[str] | None:
+    """The words of `--worker`; file names are made absolute, for labs run in another folder. UsageError."""
+    if text is None:
         return None
     try:
-        words = shlex.split(given)
+        words = shlex.split(text)
     except ValueError as error:
-        raise UsageError(f"--worker: {error}: {brief(repr(given), 80)}") from None
+        raise UsageError(f"--worker: {error}: {brief(repr(text), 80)}") from None
     if not words or not shutil.which(words[0]):
         hint = "for example --worker '.venv-new/bin/outboxctl worker'"
-        raise UsageError(f"--worker: no such program: {brief(repr(given), 80)}", hint=hint)
+        raise UsageError(f"--worker: no such program: {brief(repr(text), 80)}", hint=hint)
     return [str(Path(word).absolute()) if _is_file(word) else word for word in words]
 
 
@@ -75,12 +72,12 @@ def _is_file(word: str) -> bool:
 
 
 @contextmanager
-def evidence(given: Path | None) -> "Iterator[Path]":
-    """A new folder for evidence: the given one, or one with this second's name; gone if it stays empty.
+def evidence(path: Path | None) -> "Iterator[Path]":
+    """A new folder for evidence, named after the time if `path` is None; removed if it stays empty.
 
-    UsageError where it cannot be made, or holds something.
+    UsageError where it cannot be made, or is not empty.
     """
-    folder = given or _of_this_second()
+    folder = path or _of_this_second()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         full = any(folder.iterdir())
@@ -93,8 +90,8 @@ def evidence(given: Path | None) -> "Iterator[Path]":
     finally:
         with suppress(OSError):
             folder.rmdir()
-            if given is None:
-                HOME.rmdir()  # if this run made it, or left nothing in it
+            if path is None:
+                HOME.rmdir()  # if it is empty
 
 
 def _of_this_second() -> Path:

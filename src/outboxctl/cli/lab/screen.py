@@ -1,4 +1,4 @@
-"""A run of labs on the terminal: a live line a lab; elsewhere a line where one begins and ends."""
+"""A run of labs on the terminal: a live row for each lab; elsewhere a line where one begins and ends."""
 
 from typing import TYPE_CHECKING
 
@@ -11,8 +11,7 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.text import Text
 
-    from outboxctl.drills.labs.drill import Moment
-    from outboxctl.drills.labs.model import LabVerdict
+    from outboxctl.drills.labs.drill import LabEvent
 
 HEADS = {
     "en": ("lab", "phase", "attempts", "lag", "time"),
@@ -25,13 +24,13 @@ LEFT = {"en": "about {} left", "zh": "约剩 {}"}
 ENDING = {"en": "ending", "zh": "正在结束"}
 WAITS = {"en": "waits", "zh": "等待"}
 COLOURS = {"OK": "green", "FAIL": "bold red", "INCONCLUSIVE": "yellow"}
-A_SECOND = 4  # times that the live view is drawn
-ECHO = 2  # columns left free: a terminal's echo of ^C would begin a line, and one would be left over
-NARROW = 100  # columns: below, a lab's figures are left out but for three
+DRAWS_A_SECOND = 4
+ECHO = 2  # columns left free for a terminal's echo of ^C, which would wrap the last line
+WIDE = 100  # columns: below, only three counts of a lab are shown
 
 
 class LabScreen:
-    """Draws `progress` on `out` in a language until its block ends; once `stop` is set it says so."""
+    """Draws `progress` on `out` until its block ends; once `stop` is set the title says so."""
 
     def __init__(self, progress: LabProgress, out: "Console", stop: "Event", lang: str = "en") -> None:
         from rich.live import Live
@@ -39,7 +38,7 @@ class LabScreen:
         self._progress, self._out, self._stop, self._lang = progress, out, stop, lang
         self._still = not out.is_terminal or out.is_dumb_terminal
         self._live = Live(
-            console=out, get_renderable=self._drawn, refresh_per_second=A_SECOND, transient=True
+            console=out, get_renderable=self._drawn, refresh_per_second=DRAWS_A_SECOND, transient=True
         )
 
     def __enter__(self) -> "LabScreen":
@@ -52,28 +51,26 @@ class LabScreen:
         """Leave the terminal as it was."""
         self._live.stop()
 
-    def tell(self, moment: "Moment") -> None:
-        """Something happened in a lab."""
-        begins = self._progress.rows[moment.lab.name].phase is None
-        row = self._progress.follow(moment)
+    def update(self, event: "LabEvent") -> None:
+        """Note the progress of a lab."""
+        begins = self._progress.rows[event.lab.name].phase is None
+        row = self._progress.update(event)
         if self._still and begins and not row.record:
             say(BEGINS[self._lang].format(row.lab.name, row.usual))
-        elif self._still and row.record and not moment.sample:
+        elif self._still and row.record and not event.sample:
             say(ENDED[self._lang].format(row.lab.name, row.record.verdict, row.record.seconds))
 
     def _drawn(self) -> "RenderableType":
         from rich import box
         from rich.table import Table
 
-        wide = self._out.width >= NARROW
-        width = max(1, self._out.width - ECHO)
+        wide, width = self._out.width >= WIDE, max(1, self._out.width - ECHO)
         table = Table(box=box.SIMPLE_HEAD, width=width, title_justify="left", title=self._title())
         lab, phase, attempts, lag, time = HEADS[self._lang]
         table.add_column(lab, no_wrap=True, ratio=3)
         table.add_column(phase, no_wrap=True, width=12)
-        for name in (
-            ("pending", "processing", "done", "failed", attempts) if wide else (lag, "done", "failed")
-        ):
+        names = ("pending", "processing", "done", "failed", attempts) if wide else (lag, "done", "failed")
+        for name in names:
             table.add_column(name, justify="right", no_wrap=True)
         table.add_column(time, justify="right", no_wrap=True, width=13)
         for row in self._shown():
@@ -81,28 +78,22 @@ class LabScreen:
         return table
 
     def _shown(self) -> list[LabRow]:
-        """Rows that fit the screen: those under way first, then what ended last, then what waits."""
+        """The rows that fit the screen; running labs are preferred, then ended ones."""
         rows = list(self._progress.rows.values())
         room = max(3, self._out.height - 6)
         if len(rows) <= room:
             return rows
-        rank = {id(row): (not _is_running(row), not row.record, place) for place, row in enumerate(rows)}
-        kept = sorted(rows, key=lambda row: rank[id(row)])[:room]
+        # `sorted` is stable: false comes first, rows that are equal keep their order.
+        kept = sorted(rows, key=lambda row: (row.phase is None or row.record is not None, not row.record))[
+            :room
+        ]
         return [row for row in rows if row in kept]
 
     def _title(self) -> str:
         progress = self._progress
-        left = ENDING if self._stop.is_set() else LEFT
-        still = left[self._lang].format(_age(progress.remaining))
-        ended, elapsed = len(progress.ended), _age(progress.elapsed)
-        return TITLE[self._lang].format(ended, len(progress.rows), elapsed, still)
-
-
-def verdict(value: "LabVerdict") -> "Text":
-    """A verdict in its colour."""
-    from rich.text import Text
-
-    return Text(value, style=COLOURS[value])
+        left = (ENDING if self._stop.is_set() else LEFT)[self._lang].format(_age(progress.remaining))
+        ended, elapsed = sum(row.record is not None for row in progress.rows.values()), _age(progress.elapsed)
+        return TITLE[self._lang].format(ended, len(progress.rows), elapsed, left)
 
 
 def _age(seconds: float) -> str:
@@ -110,15 +101,13 @@ def _age(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
-def _is_running(row: LabRow) -> bool:
-    return row.phase is not None and row.record is None
-
-
 def _state(row: LabRow, lang: str) -> "Text | str":
+    from rich.text import Text
+
     from outboxctl.drills.labs.evidence.words import PHASES
 
     if row.record:
-        return verdict(row.record.verdict)
+        return Text(row.record.verdict, style=COLOURS[row.record.verdict])
     return str(getattr(PHASES[row.phase], lang)) if row.phase else WAITS[lang]
 
 

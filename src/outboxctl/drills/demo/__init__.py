@@ -1,1 +1,1 @@
-"""The demo: the whole story with real documents, real servers and a real worker process."""
+"""The demo: the pipeline with real documents, real servers and a real worker process."""

@@ -1,7 +1,7 @@
-"""Real texts without a download: the docstrings of the running Python's standard library.
+"""Real texts without a download: the docstrings of Python's standard library, collected and written.
 
-Modules written in Python are parsed, not imported: some of them act on import (`antigravity` opens a
-browser). Only a few written in C, which have no source to parse, are imported and looked at.
+Modules written in Python are parsed, not imported: some have side effects (`antigravity` opens a browser).
+Only a few written in C, which have no source to parse, are imported.
 """
 
 import ast
@@ -9,22 +9,36 @@ import inspect
 import re
 import sys
 import sysconfig
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from textwrap import shorten
 from uuid import NAMESPACE_URL, UUID, uuid5
 
+import psycopg
+
+from outboxctl import enqueue
+from outboxctl.core.database_errors import translate
+from outboxctl.core.schema.names import SOURCE
+
 ENTITY_TYPE = "docstring"
 NAMESPACE = uuid5(NAMESPACE_URL, "urn:outboxctl:demo")
 SKIPPED = {"test", "tests", "idlelib", "lib2to3"}  # not what a user of the library reads
 WRITTEN_IN_C = ("builtins", "io", "os", "sys", "time", "math", "itertools")
-Definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 DEFINITIONS = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 SENTENCE_END = re.compile(r"(?<=[.!?]) ")
 SNIPPET_WIDTH = 200
 BRANCHES = (ast.If, ast.Try, ast.ExceptHandler, ast.With)
+UPSERT = f"""
+INSERT INTO {SOURCE} AS s (id, entity_type, entity_id, text, snippet, rank_score, event_version,
+    created_at, updated_at)
+VALUES (gen_random_uuid(), %s, %s, %s, %s, 0, 1, now(), now())
+ON CONFLICT (entity_type, entity_id) DO UPDATE SET event_version = s.event_version + 1, updated_at = now()
+RETURNING event_version
+"""  # noqa: S608 - built from constants
+YIELD_EVERY = 100  # documents
 
 
 @dataclass(frozen=True)
@@ -48,12 +62,33 @@ class Docstring:
 
 def collect() -> list[Docstring]:
     """Every public module, class and function that has a docstring; one document a name."""
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for name, text in _everything():
-        clean = _storable(text)
-        if clean:
-            found.setdefault(name, clean)
-    return [Docstring(name, text) for name, text in found.items()]
+        # Without what PostgreSQL's text cannot hold: NUL and lone surrogates.
+        if storable := text.replace("\0", "").encode("utf-8", "replace").decode().strip():
+            texts.setdefault(name, storable)
+    return [Docstring(name, text) for name, text in texts.items()]
+
+
+def write(url: str, documents: Sequence[Docstring]) -> Iterator[int]:
+    """Write each document and its event in a transaction, again if it exists; yields how many so far."""
+    try:
+        # Closed, not rolled back: an interrupted connection cannot roll back, and would log that on stderr.
+        with closing(psycopg.connect(url)) as connection:
+            for count, document in enumerate(documents, start=1):
+                _write(connection, document)
+                connection.commit()
+                if count % YIELD_EVERY == 0:
+                    yield count
+    except psycopg.Error as error:
+        raise translate(error, "of the demo") from error
+
+
+def _write(connection: psycopg.Connection, document: Docstring) -> None:
+    values = (ENTITY_TYPE, document.entity_id, document.text, document.snippet)
+    row = connection.execute(UPSERT, values).fetchone()
+    version = row[0] if row else 0
+    enqueue(connection, entity_type=ENTITY_TYPE, entity_id=document.entity_id, event_version=version)
 
 
 def _everything() -> Iterator[tuple[str, str]]:
@@ -63,7 +98,9 @@ def _everything() -> Iterator[tuple[str, str]]:
     for path in _sources(root):
         parts = _module_parts(path.relative_to(root))
         if not any(map(_hidden, parts)):
-            yield from _in_source(".".join(parts), path)
+            tree, module = ast.parse(path.read_bytes(), filename=str(path)), ".".join(parts)
+            yield module, ast.get_docstring(tree) or ""
+            yield from _in_body(module, tree)
 
 
 def _sources(root: Path) -> Iterator[Path]:
@@ -83,25 +120,15 @@ def _hidden(name: str) -> bool:
     return name.startswith("_") or name in SKIPPED
 
 
-def _in_source(module: str, path: Path) -> Iterator[tuple[str, str]]:
-    tree = ast.parse(path.read_bytes(), filename=str(path))
-    yield module, ast.get_docstring(tree) or ""
-    yield from _in_body(module, tree)
-
-
 def _in_body(owner: str, parent: ast.AST) -> Iterator[tuple[str, str]]:
-    """The definitions of a module or a class; what is inside a function is nobody's to use."""
+    """The definitions of a module or a class; those inside a function cannot be used."""
     for node in ast.iter_child_nodes(parent):
         if isinstance(node, DEFINITIONS) and not _hidden(node.name):
-            yield from _definition(f"{owner}.{node.name}", node)
+            yield f"{owner}.{node.name}", ast.get_docstring(node) or ""
+            if isinstance(node, ast.ClassDef):
+                yield from _in_body(f"{owner}.{node.name}", node)
         elif isinstance(node, BRANCHES):
             yield from _in_body(owner, node)
-
-
-def _definition(name: str, node: Definition) -> Iterator[tuple[str, str]]:
-    yield name, ast.get_docstring(node) or ""
-    if isinstance(node, ast.ClassDef):
-        yield from _in_body(name, node)
 
 
 def _in_namespace(owner: str, members: Mapping[str, object], *, classes: bool) -> Iterator[tuple[str, str]]:
@@ -111,8 +138,3 @@ def _in_namespace(owner: str, members: Mapping[str, object], *, classes: bool) -
             yield f"{owner}.{name}", inspect.cleandoc(value.__doc__ or "")
             if classes and inspect.isclass(value):
                 yield from _in_namespace(f"{owner}.{name}", vars(value), classes=False)
-
-
-def _storable(text: str) -> str:
-    """Without what PostgreSQL's text cannot hold: NUL and lone surrogates."""
-    return text.replace("\0", "").encode("utf-8", "replace").decode().strip()

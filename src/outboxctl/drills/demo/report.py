@@ -1,10 +1,8 @@
-"""What the demo tells while it goes on, and what it says at the end."""
+"""The demo's progress while it runs, and its report at the end."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from outboxctl.core.stats.snapshot import PipelineStatus
-from outboxctl.drills.services import Services
 from outboxctl.sink.index.index_setup import Hit
 
 
@@ -26,10 +24,10 @@ class DemoProgress:
 
 @dataclass(frozen=True)
 class StepOutput:
-    """The step has ended: what came of it and, if it changed events, where they stand now."""
+    """A step has ended: its result and, if it changed events, their status now."""
 
     text: str
-    standing: PipelineStatus | None = None
+    status: PipelineStatus | None = None
     hits: tuple[Hit, ...] = ()
 
 
@@ -38,7 +36,7 @@ Event = Step | DemoProgress | StepOutput
 
 @dataclass(frozen=True)
 class DemoCheck:
-    """One thing that was seen, against what had to be seen."""
+    """An observed count against the expected one."""
 
     name: str
     seen: int
@@ -47,7 +45,7 @@ class DemoCheck:
     ok: bool = field(init=False)
 
     def __post_init__(self) -> None:
-        """`ok` is a field, not a property, so that it is part of the JSON."""
+        """`ok` is a field, not a property, so that it is in the JSON."""
         met = self.seen >= self.expected if self.at_least else self.seen == self.expected
         object.__setattr__(self, "ok", met)
 
@@ -61,15 +59,10 @@ class Kept:
     elastic_url: str
     elastic_index: str
 
-    @classmethod
-    def of(cls, folder: Path, both: Services, index: str) -> "Kept":
-        """The facts by which a user reaches the services and ends them."""
-        return cls(str(folder), both.postgres.url, both.search.url, index)
-
 
 @dataclass(frozen=True)
 class DemoReport:
-    """The closing report. `ok` only if every check is; `worker_log` only where something was wrong."""
+    """The report. `ok` only if every check is; `worker_log` only where a check failed."""
 
     ok: bool
     seconds: float

@@ -1,1 +1,7 @@
-"""The labs: drills that break the pipeline on purpose and end in a verdict with evidence."""
+"""Labs: experiments with a verdict and evidence. What a lab is written with is named here."""
+
+from outboxctl.drills.labs.context import LabContext
+from outboxctl.drills.labs.lab import Lab
+from outboxctl.drills.labs.model import BilingualText, Need
+
+__all__ = ["BilingualText", "Lab", "LabContext", "Need"]

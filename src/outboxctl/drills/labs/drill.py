@@ -1,23 +1,26 @@
-"""Playing one lab: its phases in order, its faults undone whatever happens, and the verdict."""
+"""One run of one lab: its phases in order, samples meanwhile, faults always undone, and the verdict."""
 
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
+from threading import Event, Thread
 
+from outboxctl.domain.errors import OutboxctlError
 from outboxctl.drills.labs import invariants
-from outboxctl.drills.labs.experiment import Stopped, Unlearned
+from outboxctl.drills.labs.context import LabContext
+from outboxctl.drills.labs.experiment import FaultNotConfirmed, RunStopped
 from outboxctl.drills.labs.lab import Lab
-from outboxctl.drills.labs.model import BilingualText, LabPhase, LabSample, LabVerdict, Record, Timed
-from outboxctl.drills.labs.sampler import Sampler
-from outboxctl.drills.labs.scene import Scene
+from outboxctl.drills.labs.model import LabPhase, LabSample, LabVerdict, Record, Timed
 
-WENT_ON = BilingualText("the lab could go on", "实验得以继续")
-JUDGEMENT = BilingualText("verdict", "判定")
+SAMPLE_SECONDS = 0.25
+NO_ERROR = ("the lab ran without an error", "实验得以继续")
+SAMPLED = ("sampling went on", "采样持续进行")
+VERDICT = ("verdict", "判定")
 
 
 @dataclass(frozen=True)
-class Moment:
-    """What a lab tells while it runs: the phase that begins (None: it has ended), or a sample."""
+class LabEvent:
+    """Progress of a lab: the phase that begins (None: it has ended), or a sample."""
 
     lab: type[Lab]
     record: Record
@@ -25,82 +28,72 @@ class Moment:
     sample: LabSample | None = None
 
 
-Tell = Callable[[Moment], object]
+Listener = Callable[[LabEvent], object]
 
 
 class Drill:
-    """One run of one lab on its scene; everything that comes of it is in the scene's record."""
+    """One run of one lab; every result is in the context's record."""
 
-    def __init__(self, lab: Lab, scene: Scene, tell: Tell) -> None:
-        self._lab, self._scene, self._record, self._tell = lab, scene, scene.record, tell
+    def __init__(self, lab: Lab, ctx: LabContext, listener: Listener) -> None:
+        self._lab, self._ctx, self._record, self._listener = lab, ctx, ctx.record, listener
 
     def play(self) -> None:
-        """All phases. UNDO comes whatever happened before, and no order to end cuts it short."""
-        lab, scene = self._lab, self._scene
-        with closing(Sampler(scene, self._sampled)):
-            steady = self._went(LabPhase.PREPARE, lab.prepare) and self._went(LabPhase.STEADY, self._steady)
-            learned = (
-                steady
-                and self._went(LabPhase.INJECT, lab.inject)
-                and self._went(LabPhase.OBSERVE, self._watch)
-            )
-            stop, scene.stop = scene.stop, None
-            self._went(LabPhase.UNDO, lab.undo)
-            scene.stop = stop
+        """Run all phases. UNDO runs whatever happened before, and is not cut short by `stop`."""
+        lab, ctx = self._lab, self._ctx
+        with closing(Sampler(ctx, self._sampled)):
+            steady = self._ran(LabPhase.PREPARE, lab.prepare) and self._ran(LabPhase.STEADY, lab.steady, "A")
+            injected = steady and self._ran(LabPhase.INJECT, lab.inject)
+            observed = injected and self._ran(LabPhase.OBSERVE, lab.observe, "B")
+            stop, ctx.stop = ctx.stop, None
+            self._ran(LabPhase.UNDO, lab.undo)
+            ctx.stop = stop
             if steady and not self._record.interrupted:
-                self._conclude(learned=learned)
-        self._record.seconds = scene.now
+                self._conclude(observed=observed)
+        self._record.seconds = ctx.now
         self._judge()
 
-    def _steady(self, scene: Scene) -> None:
-        self._lab.steady(scene)
-        scene.snapshot("A")
+    def _conclude(self, *, observed: bool) -> None:
+        """RECOVER and the invariants come even if the fault was not confirmed.
 
-    def _watch(self, scene: Scene) -> None:
-        self._lab.observe(scene)
-        scene.snapshot("B")
-
-    def _conclude(self, *, learned: bool) -> None:
-        """What must hold after anything is looked at even if the lab itself learned nothing.
-
-        But not after an order to end: what there was no time for is not refuted.
+        But not after `stop`: what there was no time for is not refuted.
         """
-        self._went(LabPhase.RECOVER, self._lab.recover)
-        if learned and not self._record.interrupted:
-            self._went(LabPhase.CHECK, self._lab.check)
+        self._ran(LabPhase.RECOVER, self._lab.recover)
+        if observed and not self._record.interrupted:
+            self._ran(LabPhase.CHECK, self._lab.check)
         if not self._record.interrupted:
-            self._went(LabPhase.CHECK, self._close)
+            self._ran(LabPhase.CHECK, self._check_invariants)
 
-    def _close(self, scene: Scene) -> None:
-        scene.snapshot("C")
-        invariants.check(scene)
+    def _check_invariants(self, ctx: LabContext) -> None:
+        ctx.snapshot("C")
+        invariants.check(ctx)
 
-    def _went(self, phase: LabPhase, act: Callable[[Scene], None]) -> bool:
-        """Whether the phase came to its end as the lab means it to."""
-        scene, began = self._scene, self._scene.now
-        scene.phase = phase
-        self._tell(Moment(type(self._lab), self._record, phase))
+    def _ran(self, phase: LabPhase, run: Callable[[LabContext], None], snapshot: str = "") -> bool:
+        """Run a phase, and take a snapshot with this label after it; whether it came to its end."""
+        ctx, began = self._ctx, self._ctx.now
+        ctx.phase = phase
+        self._listener(LabEvent(type(self._lab), self._record, phase))
         try:
-            act(scene)
-        except Unlearned:
+            run(ctx)
+            if snapshot:
+                ctx.snapshot(snapshot)
+        except FaultNotConfirmed:
             return False
-        except Stopped:
+        except RunStopped:
             self._record.interrupted = phase
             return False
         except Exception as error:
-            seen = f"{type(error).__name__}: {error}"
-            scene.note(WENT_ON, "no error", seen, LabVerdict.INCONCLUSIVE)
+            ctx.note(NO_ERROR, "no error", f"{type(error).__name__}: {error}", LabVerdict.INCONCLUSIVE)
             return False
         finally:
-            self._record.phases.append(Timed(phase, began, round(scene.now - began, 3)))
+            self._record.phases.append(Timed(phase, began, round(ctx.now - began, 3)))
         return True
 
     def _sampled(self, sample: LabSample) -> None:
         self._record.samples.append(sample)
-        self._tell(Moment(type(self._lab), self._record, self._scene.phase, sample))
+        self._listener(LabEvent(type(self._lab), self._record, self._ctx.phase, sample))
 
     def _judge(self) -> None:
-        """An interrupted run has shown nothing, but what it has refuted stays refuted."""
+        """The worst verdict of all checks; an interrupted run is at best INCONCLUSIVE."""
         record = self._record
         interrupted = [LabVerdict.INCONCLUSIVE] if record.interrupted else []
         record.verdict = LabVerdict.worst([*(check.verdict for check in record.checks), *interrupted])
@@ -110,5 +103,40 @@ class Drill:
         elif broken and record.verdict is not LabVerdict.OK:
             record.why = f"{broken.name.en}: expected {broken.expected}, seen {broken.seen}"
         if judged := self._lab.judged:
-            told = BilingualText(f"{judged.en} {record.verdict}", f"{judged.zh} {record.verdict}")
-            self._scene.conclude(JUDGEMENT, told)
+            self._ctx.conclude(VERDICT, (f"{judged.en} {record.verdict}", f"{judged.zh} {record.verdict}"))
+
+
+class Sampler:
+    """A thread that counts the events several times a second until `close`, and once more then.
+
+    While the database is unreachable it takes no sample. Any other error ends it, and makes the lab
+    inconclusive: the figures would be incomplete.
+    """
+
+    def __init__(self, ctx: LabContext, add: Callable[[LabSample], None]) -> None:
+        self._ctx, self._add = ctx, add
+        self._closed, self._failed = Event(), False
+        self._thread = Thread(target=self._run, name="sampler", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop, and take the last sample."""
+        self._closed.set()
+        self._thread.join()
+        self._sample()
+
+    def _run(self) -> None:
+        while not (self._failed or self._closed.wait(SAMPLE_SECONDS)):
+            self._sample()
+
+    def _sample(self) -> None:
+        if self._failed:
+            return
+        try:
+            counts = self._ctx.counts()
+            self._add(LabSample(self._ctx.now, counts))
+        except OutboxctlError:
+            pass  # the fault of some labs
+        except Exception as error:
+            self._failed = True
+            self._ctx.note(SAMPLED, "no error", f"{type(error).__name__}: {error}", LabVerdict.INCONCLUSIVE)

@@ -1,4 +1,4 @@
-"""How an experiment is made, whatever it is about: faults and their end, waits, checks, notes of it all."""
+"""The parts of any experiment: faults and their undoing, waits, checks, and a record of all of them."""
 
 from collections.abc import Callable
 from threading import Event
@@ -17,158 +17,136 @@ from outboxctl.drills.labs.model import (
     Window,
 )
 
-PAUSE_SECONDS = 0.05
-PATIENCE_SECONDS = 30.0
-CONTROL_SECONDS = 2.0
-YES, NO = BilingualText("yes", "是"), BilingualText("no", "否")
+POLL_SECONDS = 0.05
+TIMEOUT_SECONDS = 30.0
+CONTROL_SECONDS = 2.0  # the timeout of `confirm` in a control run
+YES, NO = ("yes", "是"), ("no", "否")
+Label = tuple[str, str]  # in English and in Chinese
+Test = Callable[[], object]
 T = TypeVar("T")
 
 
-class Stopped(Exception):  # noqa: N818 - an order, not an error
-    """The run is to end: whatever a lab waits for, it waits no longer."""
+class RunStopped(Exception):  # noqa: N818 - an order, not an error
+    """The run is to end: raised by every wait."""
 
 
-class Unlearned(Exception):  # noqa: N818 - a finding, not an error
-    """There is nothing to learn from what would come next; the check that says why is in the record."""
+class FaultNotConfirmed(Exception):  # noqa: N818 - a result, not an error
+    """The later phases would show nothing; the check that says why is in the record."""
 
 
 class Experiment:
-    """One run of one lab, written down in `record` as it goes; `phase` is the one under way.
+    """One run of one lab, recorded in `record` as it goes; `phase` is the current one.
 
-    `stop` ends every wait with Stopped. Without `faults` (a control run) nothing is broken, and the lab
-    must notice that.
+    `stop` ends every wait with RunStopped. Without `faults` (a control run) no fault is injected.
     """
 
     def __init__(self, record: Record, *, stop: Event, faults: bool = True) -> None:
         self.record, self.phase = record, LabPhase.PREPARE
         self.stop: Event | None = stop
-        self._faults, self._began = faults, monotonic()
+        self._faults, self._started = faults, monotonic()
         self._undoing: list[tuple[int, Callable[[], object] | None]] = []
 
     @property
     def now(self) -> float:
         """Seconds since the lab began."""
-        return round(monotonic() - self._began, 3)
-
-    # What is broken, and mended.
+        return round(monotonic() - self._started, 3)
 
     def fault(self, name: str, begin: Callable[[], T], undo: Callable[[], object] | None = None) -> T | None:
-        """Break something: `begin` now, `undo` (if there is something to undo) at the latest in UNDO.
+        """Inject a fault with `begin` now; `undo` is called in UNDO at the latest.
 
         In a control run nothing is done, and None returned.
         """
         if not self._faults:
-            self.say(f"control run, left out: {name}")
+            self.log(f"control run, left out: {name}")
             return None
-        self.say(f"fault: {name}")
+        self.log(f"fault: {name}")
         self.record.windows.append(Window(name, self.now, None))
         self._undoing.append((len(self.record.windows) - 1, undo))
         return begin()
 
     def undo(self) -> None:
-        """Undo every fault that is not undone yet, the last one first, each though another fails."""
+        """Undo every fault that still lasts, the last one first, even if another cannot be undone."""
         while self._undoing:
             number, undo = self._undoing.pop()
             window = self.record.windows[number]
             try:
                 if undo:
                     undo()
-                    self.say(f"undone: {window.fault}")
+                    self.log(f"undone: {window.fault}")
             except Exception as error:
-                name = BilingualText(f"undone: {window.fault}", f"已撤销：{window.fault}")
-                self._check(name, "undone", brief(error, 300), LabVerdict.INCONCLUSIVE)
+                name = (f"undone: {window.fault}", f"已撤销：{window.fault}")
+                self.note(name, "undone", str(error), LabVerdict.INCONCLUSIVE)
             self.record.windows[number] = Window(window.fault, window.began, self.now)
 
-    # What is waited for.
+    def wait(self, condition: Callable[[], T], within: float = TIMEOUT_SECONDS, *, unless: Test = bool) -> T:
+        """The first true value of `condition`, or its last one after `within` seconds. RunStopped.
 
-    def wait(
-        self,
-        condition: Callable[[], T],
-        within: float = PATIENCE_SECONDS,
-        *,
-        unless: Callable[[], object] = bool,
-    ) -> T:
-        """The first true value of `condition`, or its last one after `within` seconds. Stopped.
-
-        Once `unless` is true, what has not come by then cannot come any more.
+        Once `unless` is true, `condition` cannot become true any more: the wait ends.
         """
         end = monotonic() + within
         while not (value := condition()) and monotonic() < end:
             if unless():
                 return condition()
-            self.pause(PAUSE_SECONDS)
+            self.pause(POLL_SECONDS)
         return value
 
     def pause(self, seconds: float) -> None:
-        """Let time pass, where it is time itself that the lab is about. Stopped if the run is to end."""
+        """Sleep. RunStopped if the run is to end."""
         if self.stop is None:
             Event().wait(seconds)
         elif self.stop.wait(seconds):
-            raise Stopped
+            raise RunStopped
 
-    # What is made of it.
+    def confirm(self, name: Label, condition: Callable[[], T], within: float = TIMEOUT_SECONDS) -> T:
+        """Wait until the effect of the fault can be observed, and return it; else FaultNotConfirmed."""
+        observed = self.wait(condition, within if self._faults else min(within, CONTROL_SECONDS))
+        self.note(name, "seen", _readable(observed), LabVerdict.INCONCLUSIVE, met=bool(observed))
+        if not observed:
+            raise FaultNotConfirmed
+        return observed
 
-    def took_hold(
-        self, name: BilingualText, condition: Callable[[], T], within: float = PATIENCE_SECONDS
-    ) -> T:
-        """Wait until the fault can be seen at work; returns what was seen. Unlearned if it cannot.
-
-        In a control run there is none to be seen, so it is not waited for long.
-        """
-        seen = self.wait(condition, within if self._faults else min(within, CONTROL_SECONDS))
-        self._check(name, "seen", _readable(seen), LabVerdict.INCONCLUSIVE, met=bool(seen))
-        if not seen:
-            raise Unlearned
-        return seen
-
-    def expect(self, name: BilingualText, expected: object, seen: object, *, met: bool | None = None) -> bool:
-        """Hold what was seen against the hypothesis; equal, unless `met` says so. False refutes it."""
-        good = expected == seen if met is None else met
-        self._check(name, _plain(expected), _plain(seen), LabVerdict.FAIL, met=good)
-        return good
+    def expect(self, name: Label, expected: object, observed: object, *, met: bool | None = None) -> bool:
+        """Check a part of the hypothesis: both are equal, unless `met` says so. False refutes it."""
+        holds = expected == observed if met is None else met
+        self.note(name, _plain(expected), _plain(observed), LabVerdict.FAIL, met=holds)
+        return holds
 
     def expect_soon(
-        self,
-        name: BilingualText,
-        condition: Callable[[], T],
-        within: float = PATIENCE_SECONDS,
-        *,
-        unless: Callable[[], object] = bool,
+        self, name: Label, condition: Callable[[], T], within: float = TIMEOUT_SECONDS, *, unless: Test = bool
     ) -> T:
-        """Wait for what the hypothesis promises; False refutes it, and the lab goes on."""
-        began = monotonic()
-        seen = self.wait(condition, within, unless=unless)
-        took = f"after {monotonic() - began:.1f} s" if seen else _readable(seen)
-        self._check(name, f"within {within:g} s", took, LabVerdict.FAIL, met=bool(seen))
-        return seen
+        """Wait for what the hypothesis predicts; a false value refutes it, and the lab goes on."""
+        started = monotonic()
+        observed = self.wait(condition, within, unless=unless)
+        took = f"after {monotonic() - started:.1f} s" if observed else _readable(observed)
+        self.note(name, f"within {within:g} s", took, LabVerdict.FAIL, met=bool(observed))
+        return observed
 
-    def conclude(self, name: BilingualText, value: object) -> None:
-        """Fill in a field of the document's conclusion; a truth value becomes yes or no."""
-        said = value if isinstance(value, BilingualText) else BilingualText(*[_plain(value)] * 2)
-        said = (YES if value else NO) if isinstance(value, bool) else said
-        self.record.conclusion.append(Filled(name, said.en, said.zh))
+    def conclude(self, name: Label, value: object) -> None:
+        """Fill in a field of the conclusion; a pair of texts is one value in both languages."""
+        if isinstance(value, bool):
+            value = YES if value else NO
+        texts = value if isinstance(value, tuple) else (_plain(value), _plain(value))
+        self.record.conclusion.append(Filled(BilingualText(*name), *texts))
 
-    def say(self, text: str) -> None:
-        """Write down what was done or seen, with its second."""
+    def log(self, text: str) -> None:
+        """Add a line to the timeline."""
         self.record.timeline.append(Line(self.now, brief(text, 300)))
 
-    def note(self, name: BilingualText, expected: str, seen: str, verdict: LabVerdict) -> None:
-        """A check that needs no waiting, with the verdict it leads to."""
-        self.record.checks.append(LabCheck(self.phase, name, expected, brief(seen, 300), verdict))
-
-    def _check(
-        self, name: BilingualText, expected: str, seen: str, otherwise: LabVerdict, *, met: bool = False
+    def note(
+        self, name: Label, expected: str, observed: str, otherwise: LabVerdict, *, met: bool = False
     ) -> None:
-        self.note(name, expected, seen, LabVerdict.OK if met else otherwise)
+        """Record a check: OK if it is met, else `otherwise`."""
+        verdict = LabVerdict.OK if met else otherwise
+        check = LabCheck(self.phase, BilingualText(*name), expected, brief(observed, 300), verdict)
+        self.record.checks.append(check)
 
 
-def _readable(seen: object) -> str:
-    """What a person reads of a value that was waited for."""
-    return "nothing" if seen is None or seen is False else _plain(seen)
+def _readable(observed: object) -> str:
+    return "nothing" if observed is None or observed is False else _plain(observed)
 
 
 def _plain(value: object) -> str:
-    """A value as a person says it, not as Python does."""
+    """A value in words, not as Python prints it."""
     if value is None or value == []:
         return "none"
     if isinstance(value, bool):

@@ -1,20 +1,20 @@
-"""What a lab is: its words, its settings, and what it does in each phase."""
+"""The base class of every lab."""
 
 from collections.abc import Mapping
 from typing import ClassVar
 
+from outboxctl.drills.labs.context import LabContext
 from outboxctl.drills.labs.model import BilingualText, Need
-from outboxctl.drills.labs.scene import Scene
 
 
 class Lab:
-    """A drill. A subclass fills in the words, and overrides the phases in which it does something.
+    """A drill: a subclass sets the texts, and overrides the phases in which it does something.
 
-    `number` is that of the lab document, None for the other drills. `settings` are environment names
-    with their values, in place of the defaults. `needs` it cannot do without; `wants` it uses where the
-    place has it. `seconds` is how long it lasts, about, and `engine_start` what the start of a real
-    search engine adds to that where the lab restarts one. `by_hand` are the commands by which a person
-    does the same. `judged` is what the verdict is about, in the last line of the document's conclusion.
+    `number` is that of the lab document, None for the other drills. `settings` are environment variables
+    in place of the defaults. `needs` are required, `wants` used where the servers have them. `seconds`
+    is how long it usually takes, and `engine_start` what the start of a real search engine adds to that
+    where the lab restarts one. `by_hand` are the commands by which a person does the same. `judged` is
+    the last line of the document's conclusion, before the verdict.
     """
 
     name: ClassVar[str]
@@ -33,32 +33,32 @@ class Lab:
 
     @classmethod
     def takes(cls) -> str:
-        """How long it lasts, for people: `9 to 29 s` where that depends on the search engine."""
+        """How long it usually takes: `9 to 29 s` where that depends on the search engine."""
         longest = f" to {cls.seconds + cls.engine_start:g}" if cls.engine_start else ""
         return f"{cls.seconds:g}{longest} s"
 
-    def prepare(self, scene: Scene) -> None:
-        """Before anything: a load of `events`, and one worker."""
-        scene.load(self.events)
-        scene.worker("w1").start()
+    def prepare(self, ctx: LabContext) -> None:
+        """Write `events` rows and start one worker."""
+        ctx.load(self.events)
+        ctx.worker("w1").start()
 
-    def steady(self, scene: Scene) -> None:
-        """The steady state without which nothing can be learned: all delivered, the worker ready."""
-        scene.steady(self.events)
+    def steady(self, ctx: LabContext) -> None:
+        """Wait for the steady state: all events delivered, the worker ready."""
+        ctx.expect_steady(self.events)
 
-    def inject(self, scene: Scene) -> None:
-        """Break it: `scene.fault(...)`, then `scene.took_hold(...)`."""
+    def inject(self, ctx: LabContext) -> None:
+        """Inject the fault (`ctx.fault`), then make sure of its effect (`ctx.confirm`)."""
 
-    def observe(self, scene: Scene) -> None:
-        """Watch while it is broken."""
+    def observe(self, ctx: LabContext) -> None:
+        """Observe the system while the fault lasts."""
 
-    def undo(self, scene: Scene) -> None:
-        """Mend what was broken; called whatever happened. Each must be undone though another fails."""
-        scene.undo()
+    def undo(self, ctx: LabContext) -> None:
+        """Undo the faults; called whatever happened before."""
+        ctx.undo()
 
-    def recover(self, scene: Scene) -> None:
-        """Wait until all is well again."""
-        scene.recovered()
+    def recover(self, ctx: LabContext) -> None:
+        """Wait until no event is left."""
+        ctx.expect_recovered()
 
-    def check(self, scene: Scene) -> None:
-        """Hold what was seen against the hypothesis: `scene.expect(...)`, `scene.conclude(...)`."""
+    def check(self, ctx: LabContext) -> None:
+        """Check the hypothesis: `ctx.expect`, `ctx.conclude`."""

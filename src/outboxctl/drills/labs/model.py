@@ -1,4 +1,4 @@
-"""What a lab says and what comes of it: phases, checks, samples, verdict. Plain data, ready for JSON."""
+"""The record of a lab as plain data: phases, checks, samples, snapshots, verdict."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from outboxctl.core.stats.snapshot import PipelineStatus
 
 
 class LabVerdict(StrEnum):
-    """How a lab ended. FAIL stands over INCONCLUSIVE, and INCONCLUSIVE over OK."""
+    """The result of a lab, the least bad first."""
 
     OK = "OK"
     INCONCLUSIVE = "INCONCLUSIVE"
@@ -17,13 +17,13 @@ class LabVerdict(StrEnum):
 
     @classmethod
     def worst(cls, verdicts: Iterable["LabVerdict"]) -> "LabVerdict":
-        """The one that stands over all others; nothing at all is inconclusive."""
+        """The worst of them; INCONCLUSIVE if there is none."""
         order = list(cls)
         return max(verdicts, key=order.index, default=cls.INCONCLUSIVE)
 
 
 class LabPhase(StrEnum):
-    """The phases of a lab, in their order. UNDO comes whatever happened before."""
+    """The phases of a lab, in their order. UNDO runs whatever happened before."""
 
     PREPARE = "prepare"
     STEADY = "steady state"
@@ -35,7 +35,7 @@ class LabPhase(StrEnum):
 
 
 class Need(StrEnum):
-    """What a lab needs of the place where it runs; without it the lab is INCONCLUSIVE."""
+    """What a lab needs of the servers; without it the lab is INCONCLUSIVE."""
 
     REAL_ENGINE = "a real Elasticsearch"
     OWN_ENGINE = "a search engine of its own to stop"
@@ -53,10 +53,10 @@ class BilingualText:
 
 @dataclass(frozen=True)
 class LabCheck:
-    """One thing that was seen, against what had to be seen.
+    """An observed value against the expected one.
 
-    `verdict` of one that was not met: INCONCLUSIVE where it shows that the experiment was none (no
-    steady state, a fault that did not take hold, too few events), FAIL where the hypothesis is wrong.
+    `verdict` where they differ: INCONCLUSIVE if the experiment was not valid (no steady state, a fault
+    without effect, too few events), FAIL if the hypothesis is wrong.
     """
 
     phase: LabPhase
@@ -68,10 +68,7 @@ class LabCheck:
 
 @dataclass(frozen=True)
 class Filled:
-    """A line of the conclusion: a field of the document's template, filled in by what was seen.
-
-    `value` is in English, `zh` the same in Chinese; figures are alike.
-    """
+    """A field of the document's conclusion, filled in; `zh` is the value in Chinese."""
 
     name: BilingualText
     value: str
@@ -80,7 +77,7 @@ class Filled:
 
 @dataclass(frozen=True)
 class Window:
-    """A fault: when it began and when it was undone, in seconds of the lab (None: it never was)."""
+    """A fault: when it began and when it was undone (None: not yet), in seconds of the lab."""
 
     fault: str
     began: float
@@ -89,7 +86,7 @@ class Window:
 
 @dataclass(frozen=True)
 class LabSample:
-    """Where the events stood at this second of the lab."""
+    """The counts of events at this second of the lab."""
 
     at: float
     look: EventCounts
@@ -97,9 +94,9 @@ class LabSample:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A, B and C of the document at one moment: before (A), during (B) and after (C) the fault.
+    """The document's queries before (A), during (B) and after (C) the fault.
 
-    `metrics` is what each worker's /metrics said, by the worker's name; empty where none answered.
+    `metrics` are the answers of /metrics by the worker's name, "" where it did not answer.
     """
 
     label: str
@@ -119,7 +116,7 @@ class Timed:
 
 @dataclass(frozen=True)
 class Line:
-    """Something the lab did or saw, at this second of it; also a step for whoever does it by hand."""
+    """Something the lab did or observed, at this second of it."""
 
     at: float
     text: str
@@ -127,10 +124,10 @@ class Line:
 
 @dataclass
 class Record:
-    """Everything of one run of one lab while it is made; `labs.evidence` writes it down.
+    """One run of one lab, filled while it runs.
 
-    `why` says in a sentence what made the verdict what it is; `interrupted` names the phase in which
-    the run was ended from outside. `logs` are file names in the lab's folder.
+    `why` is the reason of the verdict in a sentence; `interrupted` the phase in which the run was ended
+    from outside. `logs` are file names in the lab's folder.
     """
 
     lab: str

@@ -1,20 +1,21 @@
-"""What a place gives to one lab."""
+"""Tables and an index of one lab, and its settings."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-from outboxctl.settings import Settings
+from outboxctl.drills.scratch.settings import environment, fixed
+from outboxctl.settings import Settings, env_names
 
 
 @dataclass(frozen=True)
 class Namespace:
-    """What one lab gets: tables and an index of its own, and its settings.
+    """Tables and an index of one lab, and its settings.
 
     `elastic_url` is the sink itself, without a proxy. `home` is the working folder of its workers.
     `own` is the state folder of services that are this lab's alone, None where it shares them. `shown`
-    are the settings that are not the defaults, without the ends: they may hold secrets. `overrides`
-    stand over whatever a lab sets.
+    are the settings that are not the defaults, without the URLs: they may hold secrets. `overrides`
+    replace whatever a lab sets.
     """
 
     settings: Settings
@@ -22,9 +23,31 @@ class Namespace:
     home: Path
     base: Mapping[str, str]
     shown: Mapping[str, str]
-    own: Path | None = None
-    overrides: Mapping[str, str] = field(default_factory=dict)
+    own: Path | None
+    overrides: Mapping[str, str]
+
+    @classmethod
+    def at(
+        cls,
+        ends: Mapping[str, str],
+        own_settings: Mapping[str, str],
+        overrides: Mapping[str, str],
+        *,
+        home: Path,
+        own: Path | None = None,
+    ) -> "Namespace":
+        """The namespace at these ends: DATABASE_URL, ELASTIC_URL, ELASTIC_INDEX and credentials."""
+        shown = {**own_settings, **overrides}
+        values = {**shown, **ends}
+        base = environment({}) | values
+        return cls(fixed(by_field(values)), ends["ELASTIC_URL"], home, base, shown, own, overrides)
 
     def environment(self, **more: str) -> dict[str, str]:
         """The environment of a worker of this lab."""
         return {**self.base, **more, **self.overrides}
+
+
+def by_field(values: Mapping[str, str]) -> dict[str, str]:
+    """Settings by field name, from environment variables; those that are no settings are left out."""
+    fields = {name: field for field in Settings.model_fields for name in env_names(field)}
+    return {fields[name]: value for name, value in values.items() if name in fields}

@@ -1,54 +1,48 @@
-"""The sink away: how labs bring it about, and how they see that it is."""
+"""An outage of the sink: how labs bring it about, and confirm it."""
 
 import socket
 
 from outboxctl.drills import services
-from outboxctl.drills.labs.model import BilingualText
-from outboxctl.drills.labs.scene import Scene
+from outboxctl.drills.labs.context import LabContext
+from outboxctl.drills.labs.experiment import Label
 from outboxctl.drills.proxy import faults
 from outboxctl.net.urls import parse_url
 
-AWAY = BilingualText("nothing listens where the worker sends", "worker 的 ELASTIC_URL 无法连接")
-STOPPED = BilingualText("ES stopped", "停 ES")
-REFUSED = BilingualText("connections to ES refused (as with a wrong URL)", "错 URL（拒绝连接）")
-SHORT_SECONDS = 1.0
-SOON_SECONDS = 3.0
+UNREACHABLE = ("nothing listens where the worker sends", "worker 的 ELASTIC_URL 无法连接")
+STOPPED = ("ES stopped", "停 ES")
+REFUSED = ("connections to ES refused (as with a wrong URL)", "错 URL（拒绝连接）")
+CONNECT_SECONDS = 1.0
+CONFIRM_SECONDS = 3.0
 
 
-def refuse(scene: Scene) -> BilingualText:
-    """Refuse every connection at the proxy, and see that it does. Returns the way. Unlearned."""
-    scene.fault(
-        "every connection to the sink is refused", lambda: scene.proxy.set(faults.refuse()), scene.proxy.clear
-    )
-    _took_hold(scene, scene.proxy.url)
+def refuse(ctx: LabContext) -> Label:
+    """Refuse every connection at the proxy. Returns how it was done. FaultNotConfirmed."""
+    ctx.proxy_fault("every connection to the sink is refused", faults.refuse())
+    ctx.confirm(UNREACHABLE, lambda: not _listens(ctx.proxy.url), CONFIRM_SECONDS)
     return REFUSED
 
 
-def stop(scene: Scene) -> BilingualText:
-    """Stop the lab's own search engine; where it has none, `refuse`. Returns the way. Unlearned.
+def stop(ctx: LabContext) -> Label:
+    """Stop the lab's own search engine; where it has none, `refuse`. FaultNotConfirmed.
 
-    The worker then sends to the engine itself: a proxy before a stopped one would still answer.
+    The worker must send to the engine itself: a proxy before a stopped one would still answer.
     """
-    own = scene.namespace.own
+    own = ctx.namespace.own
     if own is None:
-        return refuse(scene)
-    scene.fault(
+        return refuse(ctx)
+    ctx.fault(
         "the search engine is stopped",
         lambda: services.stop("search", own),
         lambda: services.start_search(own),
     )
-    _took_hold(scene, scene.namespace.elastic_url)
+    ctx.confirm(UNREACHABLE, lambda: not _listens(ctx.namespace.elastic_url), CONFIRM_SECONDS)
     return STOPPED
 
 
-def _took_hold(scene: Scene, url: str) -> None:
-    scene.took_hold(AWAY, lambda: not _listens(url), within=SOON_SECONDS)
-
-
 def _listens(url: str) -> bool:
-    at = parse_url(url)
+    parts = parse_url(url)
     try:
-        socket.create_connection((at.hostname, at.port or 0), SHORT_SECONDS).close()
+        socket.create_connection((parts.hostname, parts.port or 0), CONNECT_SECONDS).close()
     except OSError:
         return False
     return True

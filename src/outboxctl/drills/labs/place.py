@@ -1,19 +1,20 @@
-"""Where a lab runs: what it gets of it, and our own services as such a place."""
+"""The servers that labs run on: services of our own, or a user's system; each lab has its namespace there."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, closing, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from outboxctl.core.database import Database
 from outboxctl.core.schema import migrations, namespaces
 from outboxctl.drills import services
+from outboxctl.drills.faults import guest
 from outboxctl.drills.labs.model import Need
 from outboxctl.drills.labs.namespace import Namespace
-from outboxctl.drills.scratch.settings import environment, fixed
 from outboxctl.drills.services.model import SearchWish, Service, Services, silent
-from outboxctl.settings import Settings, env_names
+from outboxctl.net.urls import mask, without_credentials
+from outboxctl.settings import Settings
 from outboxctl.sink.index import index_setup
 from outboxctl.sink.transport.open import connect
 
@@ -21,26 +22,14 @@ if TYPE_CHECKING:
     from outboxctl.drills.labs.lab import Lab
     from outboxctl.drills.services.model import Say
 
-MAKING_SECONDS = 60.0  # for an index: a lease, which the client would go by, may be a second long
-
-
-class Place(Protocol):
-    """Where labs run."""
-
-    def lacks(self, lab: "type[Lab]") -> list[Need]:
-        """What this lab needs and the place has not."""
-
-    def namespace(self, lab: "type[Lab]") -> AbstractContextManager[Namespace]:
-        """Tables and an index for one lab, gone when the block ends. Raises OutboxctlError."""
-
-    def versions(self) -> dict[str, str]:
-        """What runs here, by role (`postgres`, `search`)."""
+INDEX_SECONDS = 60.0  # to make an index; without it the limit would be a lab's lease, perhaps a second
+NOT_ON_STAGING = {Need.OWN_ENGINE, Need.OWN_DATABASE, Need.PRIVATE_DATABASE}
 
 
 class OwnPlace:
-    """Services of our own in a run's folder, started when the first lab asks; some labs get their own.
+    """Services of our own in a run's folder, started when first used; some labs get their own.
 
-    `overrides` are environment names and values that stand over every lab's settings.
+    `overrides` are environment variables that replace every lab's settings.
     """
 
     def __init__(
@@ -52,47 +41,40 @@ class OwnPlace:
         self._templates: dict[str, str] = {}  # by server
 
     def lacks(self, lab: "type[Lab]") -> list[Need]:
-        """Only a real engine can be missing here."""
-        imitated = self._both().search.kind == "noida"
-        return [Need.REAL_ENGINE] if imitated and Need.REAL_ENGINE in lab.needs else []
+        """What this lab needs and these servers do not have: only a real engine can be missing."""
+        imitation = self._services().search.kind == "noida"
+        return [Need.REAL_ENGINE] if imitation and Need.REAL_ENGINE in lab.needs else []
 
     def versions(self) -> dict[str, str]:
-        """Kinds and versions of the shared services."""
-        both = self._both()
+        """Kinds and versions of the shared services, by role (`postgres`, `search`)."""
+        both = self._services()
         return {each.role: f"{each.kind} {each.version}" for each in (both.postgres, both.search)}
 
     @contextmanager
     def namespace(self, lab: "type[Lab]") -> Iterator[Namespace]:
-        """A database and an index; the services end with the folder."""
-        both, own = self._servers(lab)
+        """A database and an index of one lab, dropped at the end. OutboxctlError."""
+        both, own = self._services_of(lab)
         name = lab.name.replace("-", "_")
         url = namespaces.create_database(both.postgres.url, f"lab_{name}", like=self._template(both.postgres))
+        ends = {"DATABASE_URL": url, "ELASTIC_URL": both.search.url, "ELASTIC_INDEX": f"lab-{lab.name}"}
         try:
-            yield self._prepared(lab, url, both.search, own)
+            made = Namespace.at(ends, lab.settings, self._overrides, home=self._folder, own=own)
+            with closing(connect(made.settings, timeout=INDEX_SECONDS)) as client:
+                index_setup.ensure(client, made.settings.elastic_index)
+            yield made
         finally:
             namespaces.drop_database(both.postgres.url, url)
 
-    def _prepared(self, lab: "type[Lab]", url: str, search: Service, own: Path | None) -> Namespace:
-        ends = {"DATABASE_URL": url, "ELASTIC_URL": search.url, "ELASTIC_INDEX": f"lab-{lab.name}"}
-        shown = {**lab.settings, **self._overrides}
-        named = {**shown, **ends}
-        settings = fixed(by_field(named))
-        with closing(connect(settings, timeout=MAKING_SECONDS)) as client:
-            index_setup.ensure(client, settings.elastic_index)
-        base = environment({}) | named
-        return Namespace(settings, search.url, self._folder, base, shown, own, self._overrides)
-
-    def _servers(self, lab: "type[Lab]") -> tuple[Services, Path | None]:
-        both = self._both()
-        asked = lab.needs | lab.wants
-        if not {Need.OWN_ENGINE, Need.OWN_DATABASE} & asked:
-            return both, None
-        state = self._folder / lab.name
-        if Need.OWN_ENGINE in asked:
+    def _services_of(self, lab: "type[Lab]") -> tuple[Services, Path | None]:
+        both = self._services()
+        needs, state = lab.needs | lab.wants, self._folder / lab.name
+        if Need.OWN_ENGINE in needs:
             engine = services.start_search(state, search=self._search, fresh=True)
             return Services(both.postgres, engine), state
-        # Not `fast`: a server that is to be killed must keep what it has committed.
-        return Services(services.start_postgres(state, fresh=True), both.search), state
+        if Need.OWN_DATABASE in needs:
+            # Not `fast`: a server that is to be killed must keep what it has committed.
+            return Services(services.start_postgres(state, fresh=True), both.search), state
+        return both, None
 
     def _template(self, postgres: Service) -> str:
         """A migrated database to copy from: quicker than migrating each, and alembic takes one at a time."""
@@ -104,7 +86,7 @@ class OwnPlace:
                 self._templates[postgres.url] = url
             return self._templates[postgres.url]
 
-    def _both(self) -> Services:
+    def _services(self) -> Services:
         with self._starting:
             if self._shared is None:
                 self._shared = services.up(
@@ -113,7 +95,50 @@ class OwnPlace:
             return self._shared
 
 
-def by_field(named: Mapping[str, str]) -> dict[str, str]:
-    """Settings by field name, from environment names; those that are no settings are left out."""
-    fields = {name: field for field in Settings.model_fields for name in env_names(field)}
-    return {fields[name]: value for name, value in named.items() if name in fields}
+class StagingPlace:
+    """A user's own system: the database and the sink of `settings`; workers run here, in `home`.
+
+    `names` are those of the schema and the index that each lab makes there, and `mark` is at the end of
+    each; nothing else is touched. `overrides` are environment variables that replace every lab's settings.
+    """
+
+    def __init__(
+        self, settings: Settings, home: Path, labs: "Sequence[type[Lab]]", overrides: Mapping[str, str]
+    ) -> None:
+        self._settings, self._home, self._overrides = settings, home, overrides
+        self._url, self._sink = settings.require_database_url(), settings.sink_urls[0]
+        self.sink = mask(self._sink)
+        self._versions: dict[str, str] = {}
+        self.mark = guest.new_mark()
+        self.names = {lab: guest.names(f"lab-{lab.name}", settings.elastic_index, self.mark) for lab in labs}
+
+    def lacks(self, lab: "type[Lab]") -> list[Need]:
+        """What this lab needs and these servers do not have: no lab may stop or change a user's servers."""
+        imitation = self.versions()["search"].startswith(guest.IMITATION)
+        return sorted(lab.needs & (NOT_ON_STAGING | {Need.REAL_ENGINE} if imitation else NOT_ON_STAGING))
+
+    def versions(self) -> dict[str, str]:
+        """The versions of both servers. UnreachableError."""
+        if not self._versions:
+            self._versions = guest.versions(self._settings)
+        return self._versions
+
+    def default_schema(self) -> str | None:
+        """The schema of a session that ignores a lab's search path, None if there is none."""
+        return namespaces.schema_of(self._url)
+
+    @contextmanager
+    def namespace(self, lab: "type[Lab]") -> Iterator[Namespace]:
+        """A schema and an index, both in the ledger while they exist."""
+        names = self.names[lab]
+        with guest.holding(self._settings, names, "a lab") as url:
+            # Without credentials: the proxy before the sink would lend them to any client of its own.
+            sink = without_credentials(self._sink)
+            ends = {"DATABASE_URL": url, "ELASTIC_URL": sink, "ELASTIC_INDEX": names.index}
+            ends |= guest.sink_credentials(self._settings)
+            made = Namespace.at(ends, lab.settings, self._overrides, home=self._home)
+            guest.furnish(made.settings, self._settings.environment)
+            yield made
+
+
+Place = OwnPlace | StagingPlace

@@ -1,4 +1,4 @@
-"""What is broken on purpose, so that each lab can be seen to fail: modules of labs that belong together.
+"""Breakages of the worker, one for each lab, which must then fail: a module for each group of labs.
 
 Each module has a dict `BREAKAGES`: a lab's name, and a function without arguments that breaks this
 process's worker before it starts, by replacing something in `outboxctl` or a setting in `os.environ`.
@@ -11,8 +11,8 @@ from pkgutil import iter_modules
 Breakage = Callable[[], object]
 
 
-def found() -> dict[str, Breakage]:
-    """Every breakage of this folder, by lab; two for one lab are a mistake of whoever wrote them."""
+def breakages_by_lab() -> dict[str, Breakage]:
+    """Every breakage of this folder, by lab; two for one lab are a mistake."""
     breakages: dict[str, Breakage] = {}
     for module in sorted(each.name for each in iter_modules(__path__)):
         own: Mapping[str, Breakage] = import_module(f"{__name__}.{module}").BREAKAGES

@@ -6,21 +6,21 @@ from drills.labs.breakages import Breakage
 
 
 def nothing_is_reclaimed() -> None:
-    """A worker whose maintenance never frees what a dead one held."""
+    """Maintenance never reclaims the events of a dead worker."""
     from outboxctl.worker.maintenance import Maintenance
 
     Maintenance.reclaim = lambda _self: None  # type: ignore[method-assign, assignment]
 
 
 def retries_come_at_once() -> None:
-    """No backoff at all: what failed is due again at once."""
+    """No backoff: a failed event is due at once."""
     from outboxctl.domain import backoff
 
     backoff.delay = lambda *_args, **_more: 0.0
 
 
 def unknown_ops_are_retried() -> None:
-    """An op that nobody knows counts as an error that may pass."""
+    """An unknown op is retried."""
     from outboxctl.domain.failures import Classification, Reason, Verdict
     from outboxctl.worker import prepare
 
@@ -43,7 +43,7 @@ def replayed_events_are_passed_over() -> None:
 
 
 def stopping_drops_everything() -> None:
-    """SIGTERM ends the process with its batch in hand."""
+    """SIGTERM ends the process without finishing its batch."""
     from outboxctl.worker.stopping import Stopping
 
     Stopping.run = lambda *_args, **_more: True  # type: ignore[method-assign]

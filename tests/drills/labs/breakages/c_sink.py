@@ -11,31 +11,31 @@ CONFLICT = "version_conflict_engine_exception"
 
 
 def overload_is_ignored() -> None:
-    """A worker that hears neither the 429 nor its Retry-After."""
+    """A worker that ignores the 429 and its Retry-After."""
     from outboxctl.worker.throttle import Throttle
 
     Throttle.learn = lambda *_args, **_given: None  # type: ignore[method-assign]
 
 
 def http_200_is_trusted() -> None:
-    """A worker that takes every item of a request that succeeded for done."""
+    """Every item of a request that succeeded counts as done."""
     from outboxctl.sink.delivery.bisect import Bisection
 
     Bisection._items = lambda *given: [DONE] * len(given[1])  # type: ignore[method-assign]
 
 
 def a_block_is_the_events_fault() -> None:
-    """403 is what the client did wrong, they say."""
+    """403 counts as an error of the event."""
     _judge(Reason.WRITE_BLOCKED, Verdict.FAIL)
 
 
 def a_mapping_is_retried() -> None:
-    """An error that no retry can mend counts as one that may pass."""
+    """An error that no retry can repair is retried."""
     _judge(Reason.MAPPING, Verdict.RETRY)
 
 
 def one_too_large_fails_all() -> None:
-    """413 is said of each event of the request."""
+    """413 fails each event of the request."""
     _judge(Reason.PAYLOAD_TOO_LARGE, Verdict.FAIL)
 
 
@@ -47,7 +47,7 @@ def the_lease_is_no_deadline() -> None:
 
 
 def the_same_version_is_a_conflict() -> None:
-    """A second write of what is there already is refused, and that is taken for an error."""
+    """A second write of the same version is refused, and counts as an error."""
     from outboxctl.sink.delivery import bulk, deliver
 
     honest = bulk.body
@@ -57,12 +57,12 @@ def the_same_version_is_a_conflict() -> None:
 
 
 def an_outage_burns_attempts() -> None:
-    """Somebody set the other policy."""
+    """The other outage policy is set."""
     os.environ["OUTBOX_OUTAGE_POLICY"] = "count"
 
 
 def backoff_without_jitter() -> None:
-    """Whoever fails together comes back together."""
+    """Events that failed at one moment are retried at one moment."""
     from outboxctl.domain import backoff
 
     backoff.delay = lambda attempts, *, base, cap, rng: min(cap, base * 2.0 ** (attempts - 1))  # noqa: ARG005

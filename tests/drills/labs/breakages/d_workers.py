@@ -13,7 +13,7 @@ VERSION = r',"version":\d+,"version_type":"external_gte"'
 
 
 def settles_without_a_fence() -> None:
-    """An event in process is its own, whoever has claimed it since."""
+    """A worker settles events that another has claimed since."""
     from outboxctl.core.delivery import settle
 
     for name in ("COMPLETE", "RETRY", "FAIL"):
@@ -22,7 +22,7 @@ def settles_without_a_fence() -> None:
 
 
 def claims_what_others_hold() -> None:
-    """An event in another's hands is as good as one that waits."""
+    """A worker claims events that another holds."""
     from outboxctl.core.delivery import claim
 
     fresh = "status = 'pending' AND next_retry_at IS NULL"
@@ -33,7 +33,7 @@ def claims_what_others_hold() -> None:
 
 
 def writes_without_versions() -> None:
-    """The last write wins, whatever it is of."""
+    """The last write wins, whatever its version."""
     from outboxctl.sink.delivery import bulk
 
     honest = bulk.body
@@ -46,7 +46,7 @@ def writes_without_versions() -> None:
 
 
 def believes_the_event() -> None:
-    """A delete is a delete, though the row is there."""
+    """A delete event deletes the document although the row exists."""
     from outboxctl.worker import prepare
 
     honest = prepare._action
@@ -59,7 +59,7 @@ def believes_the_event() -> None:
 
 
 def reclaimed_events_go_together() -> None:
-    """What killed its worker is sent with all others, again."""
+    """A reclaimed event is sent together with others."""
     from outboxctl.core.delivery import leases
 
     reason = "error_reason = 'lease_expired'"
@@ -67,7 +67,7 @@ def reclaimed_events_go_together() -> None:
 
 
 def dies_with_the_database() -> None:
-    """No database, no worker: let somebody else start it again."""
+    """The worker exits when the database is unreachable."""
     from outboxctl.worker.health import Health
 
     honest = Health.report
@@ -81,7 +81,7 @@ def dies_with_the_database() -> None:
 
 
 def reads_are_enough() -> None:
-    """A database that answers is well."""
+    """A database that answers counts as healthy."""
     from outboxctl.worker.health import Health
 
     honest = Health.report
@@ -105,7 +105,7 @@ def writes_to_the_index_it_found_first() -> None:
 
 
 def leases_by_its_own_clock() -> None:
-    """What time it is, a worker knows itself."""
+    """Leases by the worker's own clock."""
     from datetime import UTC, datetime
 
     from outboxctl.core.delivery import claim

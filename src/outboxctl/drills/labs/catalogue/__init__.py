@@ -1,4 +1,4 @@
-"""Every lab, one file each: a file here is its own registration. Labs with a number are the document's."""
+"""Every lab, by subject: a class in a module here is its own registration."""
 
 from collections.abc import Iterator
 from importlib import import_module
@@ -10,14 +10,12 @@ from outboxctl.drills.labs.lab import Lab
 def _labs() -> Iterator[type[Lab]]:
     for file in iter_modules(__path__):
         module = import_module(f"{__name__}.{file.name}")
-        yield from (
-            value
-            for value in vars(module).values()
-            if isinstance(value, type) and issubclass(value, Lab) and value.__module__ == module.__name__
-        )
+        for value in vars(module).values():
+            if isinstance(value, type) and issubclass(value, Lab) and value.__module__ == module.__name__:
+                yield value
 
 
-ALL: tuple[type[Lab], ...] = tuple(_labs())
 # Labs that take longest begin first, so that a run of all ends soonest.
-LABS = tuple(sorted(ALL, key=lambda lab: -lab.seconds - lab.engine_start))
+LABS = tuple(sorted(_labs(), key=lambda lab: (-lab.seconds - lab.engine_start, lab.name)))
+# The six of the lab document.
 CORE = tuple(sorted((lab for lab in LABS if lab.number), key=lambda lab: lab.number or 0))

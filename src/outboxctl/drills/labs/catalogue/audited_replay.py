@@ -1,14 +1,10 @@
-"""Lab 5 of the document: failed is an end for the system, and a person can begin again, on the record."""
+"""Lab 5 of the document: an operator replays failed events, with an audit row."""
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from outboxctl.core.operator import audit, failed, moves, selection
 from outboxctl.core.operator.selection import Selection
-from outboxctl.drills.labs import outage
-from outboxctl.drills.labs.lab import Lab
-from outboxctl.drills.labs.model import BilingualText
-from outboxctl.drills.labs.scene import Scene
+from outboxctl.drills.labs import BilingualText, Lab, LabContext, outage
 
 if TYPE_CHECKING:
     from outboxctl.core.database import Connection
@@ -16,6 +12,7 @@ if TYPE_CHECKING:
 CAUGHT = 40  # events that fail in an outage
 BY, REASON, LIMIT = "alice", "fixed root cause", 100  # the document's own (section 8.2)
 CLEARED = {"status": "pending", "attempts": 0, "next_retry_at": None, "error": None, "error_reason": None}
+SIGNED = {"replay_count": 1, "last_replayed_by": BY, "last_replayed_reason": REASON}
 
 
 class AuditedReplay(Lab):
@@ -25,7 +22,7 @@ class AuditedReplay(Lab):
     number = 5
     title = BilingualText("Replay failed events, on the record", "显式 replay failed → pending（可审计）")
     question = BilingualText(
-        "Can a person bring failed events back, see before what would move, and see later who did it?",
+        "Can an operator replay failed events, see before what would move, and see later who did it?",
         "运维能否通过 replay 把 failed 重新回到 pending，事前可预览，事后可审计？",
     )
     hypothesis = BilingualText(
@@ -52,85 +49,71 @@ class AuditedReplay(Lab):
     judged = BilingualText("v3 replay on the record:", "v3 显式 replay（可审计）")
     plan: selection.MovePlan | None = None  # until the dry run
 
-    def inject(self, scene: Scene) -> None:
-        """Make events fail for good: an outage that outlasts their attempts."""
-        outage.refuse(scene)
-        scene.load(CAUGHT)
-        scene.took_hold(
-            BilingualText("events have failed for good", "已有 failed 事件"),
-            lambda: scene.look().failed == CAUGHT,
-            within=15,
-        )
+    def inject(self, ctx: LabContext) -> None:
+        """Make events fail in an outage longer than their attempts."""
+        outage.refuse(ctx)
+        ctx.load(CAUGHT)
+        failed = ("events have failed for good", "已有 failed 事件")
+        ctx.confirm(failed, lambda: ctx.counts().failed == CAUGHT, within=15)
 
-    def observe(self, scene: Scene) -> None:
-        """The rehearsal: what would move, and that nothing did."""
-        before = scene.events()
-        self.plan = scene.transact(lambda c: selection.plan(c, Selection(limit=LIMIT)))
-        failed = sorted(each.id for each in before if each.status == "failed")
-        scene.expect(
-            BilingualText("the dry run names the failed events", "dry-run 列出全部 failed 事件"),
-            f"{len(failed)} events",
-            f"{len(self.plan.ids)} events",
-            met=sorted(self.plan.ids) == failed,
-        )
-        acts = scene.transact(lambda connection: audit.recent_acts(connection, limit=LIMIT))
-        changed = sum(was != now for was, now in zip(before, scene.events(), strict=True))
-        scene.expect(
-            BilingualText("the dry run changes nothing", "dry-run 不改动数据"),
+    def observe(self, ctx: LabContext) -> None:
+        """Dry run: what a replay would move; nothing changes."""
+        before = ctx.events()
+        self.plan = ctx.transact(lambda c: selection.plan(c, Selection(limit=LIMIT)))
+        failed = [each.id for each in before if each.status == "failed"]
+        names = ("the dry run names the failed events", "dry-run 列出全部 failed 事件")
+        _expect_same(ctx, names, failed, self.plan.ids)
+        acts = ctx.transact(lambda connection: audit.recent_acts(connection, limit=LIMIT))
+        changed = sum(was != now for was, now in zip(before, ctx.events(), strict=True))
+        ctx.expect(
+            ("the dry run changes nothing", "dry-run 不改动数据"),
             "0 events changed, 0 acts in the audit",
             f"{changed} events changed, {len(acts)} acts in the audit",
         )
 
-    def recover(self, scene: Scene) -> None:
-        """The root cause is fixed: replay, and wait until all is delivered."""
-        if self.plan:
-            self.moved, self.rows = scene.transact(partial(_replay, plan=self.plan))
-            scene.say(f"replayed {len(self.moved.ids)} events as {BY}: {REASON}")
-        scene.recovered(within=15)
+    def recover(self, ctx: LabContext) -> None:
+        """The cause is removed: replay, and wait until all is delivered."""
+        if plan := self.plan:
+            self.replayed, self.rows = ctx.transact(lambda c: _replay(c, plan))
+            ctx.log(f"replayed {len(self.replayed.ids)} events as {BY}: {REASON}")
+        ctx.expect_recovered(within=15)
 
-    def check(self, scene: Scene) -> None:
-        """What section 8.3 expects of the rows, the audit, and what became of the events."""
+    def check(self, ctx: LabContext) -> None:
+        """Section 8.3: the rows and the audit; all events are done."""
         assert self.plan  # noqa: S101 - for mypy: there was a dry run
-        scene.expect(
-            BilingualText("exactly these are replayed", "replay 的正是这些事件"),
-            f"{len(self.plan.ids)} events",
-            f"{len(self.moved.ids)} events",
-            met=sorted(self.plan.ids) == sorted(self.moved.ids),
-        )
-        cleared = self._all_say(CLEARED)
-        scene.expect(
-            BilingualText("they are pending as new", "回到 pending，相关字段已清理"), CAUGHT, cleared
-        )
-        signed = self._all_say(
-            {"replay_count": 1, "last_replayed_by": BY, "last_replayed_reason": REASON},
-        )
-        told = sum(row["last_replayed_at"] is not None for row in self.rows)
-        scene.expect(
-            BilingualText("who and why is in each row", "replay_count +1，last_replayed_at/by/reason 写入"),
-            CAUGHT,
-            min(signed, told),
-        )
-        audited = self._audited(scene)
-        scene.expect(BilingualText("events done", "done 事件数"), scene.written, scene.look().done)
-        scene.conclude(BilingualText("matched by the dry run", "dry-run 匹配量"), self.plan.matched)
-        scene.conclude(BilingualText("back to pending", "failed 是否回到 pending"), cleared == CAUGHT)
-        scene.conclude(BilingualText("audited", "审计字段是否写入"), audited and signed == CAUGHT)
+        exactly = ("exactly these are replayed", "replay 的正是这些事件")
+        _expect_same(ctx, exactly, self.plan.ids, self.replayed.ids)
+        cleared, signed = self._rows_with(CLEARED), self._rows_with(SIGNED)
+        ctx.expect(("they are pending as new", "回到 pending，相关字段已清理"), CAUGHT, cleared)
+        timed = sum(row["last_replayed_at"] is not None for row in self.rows)
+        fields = ("who and why is in each row", "replay_count +1，last_replayed_at/by/reason 写入")
+        ctx.expect(fields, CAUGHT, min(signed, timed))
+        audited = self._expect_audited(ctx)
+        ctx.expect_counts(done=ctx.written)
+        ctx.conclude(("matched by the dry run", "dry-run 匹配量"), self.plan.matched)
+        ctx.conclude(("back to pending", "failed 是否回到 pending"), cleared == CAUGHT)
+        ctx.conclude(("audited", "审计字段是否写入"), audited and signed == CAUGHT)
 
-    def _all_say(self, wanted: dict[str, Any]) -> int:
-        """How many of the replayed rows say this."""
-        return sum(all(row[name] == value for name, value in wanted.items()) for row in self.rows)
+    def _rows_with(self, values: dict[str, Any]) -> int:
+        """How many of the replayed rows have these values."""
+        return sum(all(row[name] == value for name, value in values.items()) for row in self.rows)
 
-    def _audited(self, scene: Scene) -> bool:
-        acts = scene.transact(lambda connection: audit.recent_acts(connection, limit=2))
-        return scene.expect(
-            BilingualText("the audit has the act", "审计表中有此操作"),
+    def _expect_audited(self, ctx: LabContext) -> bool:
+        acts = ctx.transact(lambda connection: audit.recent_acts(connection, limit=2))
+        return ctx.expect(
+            ("the audit has the act", "审计表中有此操作"),
             [("replay", BY, REASON, CAUGHT)],
             [(act.action, act.operator, act.reason, act.affected) for act in acts],
         )
 
 
+def _expect_same(ctx: LabContext, name: tuple[str, str], expected: list[str], ids: list[str]) -> None:
+    same = sorted(expected) == sorted(ids)
+    ctx.expect(name, f"{len(expected)} events", f"{len(ids)} events", met=same)
+
+
 def _replay(connection: "Connection", plan: selection.MovePlan) -> tuple[moves.Act, list[dict[str, Any]]]:
-    """The act, and the rows as it leaves them: read before any worker can take them."""
+    """The act, and its rows, read before any worker can claim them."""
     act = moves.replay(connection, plan, by=BY, reason=REASON)
-    found = [failed.event_by_id(connection, id_) for id_ in act.ids]
-    return act, [each.row for each in found if each]
+    events = [failed.event_by_id(connection, id_) for id_ in act.ids]
+    return act, [each.row for each in events if each]

@@ -1,29 +1,36 @@
-"""Lab 6 of the document: what makes a worker a daemon that can be run for long."""
+"""Lab 6 of the document: stopping, probes and alerts of a worker that runs as a daemon."""
 
 import signal
 
 from outboxctl.core.operator import moves, selection
 from outboxctl.core.operator.selection import Selection
-from outboxctl.drills.labs import alerts, outage
-from outboxctl.drills.labs.lab import Lab
-from outboxctl.drills.labs.model import BilingualText
-from outboxctl.drills.labs.scene import Scene
+from outboxctl.drills.labs import BilingualText, Lab, LabContext, outage
+from outboxctl.drills.labs.context import OK
+from outboxctl.operations.check import figures
+from outboxctl.operations.check.figures import CheckLimits
 
 CAUGHT, BATCH, BACKLOG = 60, 50, 200
-OK = 200
-SOON_SECONDS = 15.0
-# Of two workers, one of which stands still: the other must see that, and not mend it at once.
+TIMEOUT = 15.0
+# Two more workers, one of which is frozen: the other reports its events as stuck, and reclaims them late.
 NEXT, LEASE, RECLAIM_INTERVAL = ("w2", "w3"), "3", "30"
+STUCK = "outbox_stuck_processing_events"
+# Alert thresholds: the oldest event beyond the SLA, anything stuck, any event failed within the window.
+LIMITS = CheckLimits(oldest_age=0.5, failed_growth=0, window=300)
+ALERTS = {
+    "oldest": ("alert: the oldest event is beyond the SLA", "报警：oldest_age 超 SLA"),
+    "failed_growth": ("alert: a surge of terminal failures", "报警：terminal_failed 激增"),
+    "stuck": ("alert: stuck above 0", "报警：stuck>0"),
+}
 
 
 class DaemonLab(Lab):
-    """Probes and alerts while the sink is away and a worker hangs; SIGTERM in the middle of a batch."""
+    """Probes and alerts while the sink is unreachable and a worker hangs; SIGTERM during a batch."""
 
     name = "daemon"
     number = 6
     title = BilingualText("A daemon: stopping, health, alerts", "daemon 运行时工程化（v4）")
     question = BilingualText(
-        "Does the worker stop without leaving anything behind, and do probes and alerts tell the truth?",
+        "Does the worker stop without leaving anything behind, and are probes and alerts correct?",
         "SIGTERM 能否 graceful shutdown？/healthz、/readyz 与报警阈值是否如实反映？",
     )
     hypothesis = BilingualText(
@@ -56,130 +63,113 @@ class DaemonLab(Lab):
     )
     judged = BilingualText("v4 fit to run as a daemon:", "v4 daemon 运行时")
 
-    def inject(self, scene: Scene) -> None:
-        """When all is well no alert fires; then the sink goes away and events fail."""
-        alerts.silent(scene)
-        outage.refuse(scene)
-        scene.load(CAUGHT)
+    def inject(self, ctx: LabContext) -> None:
+        """No alert fires at first; then refuse connections to the sink."""
+        _expect_no_alert(ctx)
+        outage.refuse(ctx)
+        ctx.load(CAUGHT)
 
-    def observe(self, scene: Scene) -> None:
-        """Three troubles, one after the other."""
-        self._away(scene)
-        scene.undo()
-        self.ready = scene.expect_soon(
-            BilingualText("/readyz is 200 once the sink is back", "ES 恢复后 /readyz 回到 200"),
-            lambda: scene.worker("w1").get("/readyz")[0] == OK,
-            within=SOON_SECONDS,
+    def observe(self, ctx: LabContext) -> None:
+        """An outage, SIGTERM and a frozen worker, one after the other."""
+        self._outage(ctx)
+        ctx.undo()
+        self.ready = ctx.expect_soon(
+            ("/readyz is 200 once the sink is back", "ES 恢复后 /readyz 回到 200"),
+            lambda: ctx.ready("w1"),
+            within=TIMEOUT,
         )
-        self._mended(scene)
-        self._terminated(scene)
-        self._hangs(scene)
+        self._replay(ctx)
+        self._terminate(ctx)
+        self._freeze(ctx)
 
-    def check(self, scene: Scene) -> None:
-        """Everything was delivered, and no alert is left."""
-        scene.expect(BilingualText("events done", "done 事件数"), scene.written, scene.look().done)
-        alerts.silent(scene)
-        scene.conclude(BilingualText("SIGTERM: exit code", "SIGTERM 退出码"), self.code)
-        scene.conclude(BilingualText("the batch in flight was finished", "当前批次是否处理完"), self.finished)
-        scene.conclude(
-            BilingualText("/readyz tells the truth", "/readyz 是否如实"), bool(self.unready and self.ready)
-        )
-        scene.conclude(BilingualText("alerts fire", "报警是否触发"), ", ".join(self.fired))
+    def check(self, ctx: LabContext) -> None:
+        """All events are done, and no alert fires any more."""
+        ctx.expect_counts(done=ctx.written)
+        _expect_no_alert(ctx)
+        ctx.conclude(("SIGTERM: exit code", "SIGTERM 退出码"), self.code)
+        ctx.conclude(("the batch in flight was finished", "当前批次是否处理完"), self.finished)
+        ctx.conclude(("/readyz tells the truth", "/readyz 是否如实"), bool(self.unready and self.ready))
+        ctx.conclude(("alerts fire", "报警是否触发"), ", ".join(self.fired))
 
-    # Troubles.
-
-    def _away(self, scene: Scene) -> None:
-        worker = scene.worker("w1")
+    def _outage(self, ctx: LabContext) -> None:
+        worker = ctx.worker("w1")
         self.fired: list[str] = []
-        self._fires(scene, "oldest")
-        self.unready = scene.expect_soon(
-            BilingualText("/readyz is 503 and names the sink", "ES 不可用时 /readyz 返回 503 并指明 sink"),
+        self._expect_alert(ctx, "oldest")
+        self.unready = ctx.expect_soon(
+            ("/readyz is 503 and names the sink", "ES 不可用时 /readyz 返回 503 并指明 sink"),
             lambda: "sink" in worker.failing(),
-            within=SOON_SECONDS,
+            within=TIMEOUT,
         )
-        health = worker.get("/healthz")[0]
-        scene.expect(BilingualText("/healthz stays 200", "/healthz 保持 200"), OK, health)
-        scene.took_hold(
-            BilingualText("events fail for good", "事件进入终态 failed"),
-            lambda: scene.look().failed,
-            SOON_SECONDS,
-        )
-        self._fires(scene, "failed_growth")
+        ctx.expect(("/healthz stays 200", "/healthz 保持 200"), OK, worker.get("/healthz")[0])
+        ctx.confirm(("events fail for good", "事件进入终态 failed"), lambda: ctx.counts().failed, TIMEOUT)
+        self._expect_alert(ctx, "failed_growth")
 
-    def _mended(self, scene: Scene) -> None:
-        """What failed is replayed: without it the alert of failures would rightly stay."""
-        scene.recovered(SOON_SECONDS)
-        scene.transact(
+    def _replay(self, ctx: LabContext) -> None:
+        """Replay what failed: otherwise the alert of failures would rightly stay."""
+        ctx.expect_recovered(TIMEOUT)
+        ctx.transact(
             lambda c: moves.replay(c, selection.plan(c, Selection()), by="lab", reason="the sink is back")
         )
-        scene.recovered(SOON_SECONDS)
+        ctx.expect_recovered(TIMEOUT)
 
-    def _hangs(self, scene: Scene) -> None:
-        """The next two deliver the rest; then one stands still, a batch in its hands, beyond its lease."""
+    def _terminate(self, ctx: LabContext) -> None:
+        """SIGTERM while the sink holds a batch."""
+        worker, before = ctx.worker("w1"), ctx.counts().done
+        with ctx.proxy.hold("before apply"):
+            _hold_first_batch(ctx, BACKLOG)
+            ctx.fault("SIGTERM to worker w1", lambda: worker.send(signal.SIGTERM))
+            drains = ("/readyz reports that it drains", "收到 SIGTERM 后 /readyz 显示 draining")
+            ctx.expect_soon(drains, lambda: "draining" in worker.failing(), within=10)
+        ctx.wait(lambda: not worker.running, TIMEOUT)
+        self.code, now = worker.code, ctx.counts()
+        ctx.expect(("exit code after SIGTERM", "SIGTERM 后退出码"), 0, self.code)
+        ctx.expect(("nothing is left processing", "没有遗留 processing"), 0, now.processing)
+        batch = ("the batch in flight is done, and no other was begun", "当前批次处理完，且未再 claim")
+        self.finished = ctx.expect(batch, BATCH, now.done - before)
+
+    def _freeze(self, ctx: LabContext) -> None:
+        """Two workers deliver the rest; then one is frozen with a batch, beyond its lease."""
         for name in NEXT:
-            scene.worker(
+            ctx.worker(
                 name, OUTBOX_LEASE_SECONDS=LEASE, OUTBOX_RECLAIM_INTERVAL_SECONDS=RECLAIM_INTERVAL
             ).start()
-        scene.recovered()
-        scene.wait(lambda: all(scene.worker(name).get("/readyz")[0] == OK for name in NEXT))
-        with scene.proxy.hold("before apply"):
-            _hold_first_batch(scene, BATCH)
-            owners = {event.owner for event in scene.held()}
+        ctx.expect_recovered()
+        ctx.wait(lambda: ctx.ready(*NEXT))
+        with ctx.proxy.hold("before apply"):
+            _hold_first_batch(ctx, BATCH)
+            owners = ctx.owners()
             holder, other = sorted(NEXT, key=lambda name: name not in owners)
-            worker, witness = scene.worker(holder), scene.worker(other)
-            scene.fault(
+            worker, witness = ctx.worker(holder), ctx.worker(other)
+            ctx.fault(
                 f"SIGSTOP to worker {holder}",
                 lambda: worker.send(signal.SIGSTOP),
                 lambda: worker.send(signal.SIGCONT),
             )
-            scene.took_hold(
-                BilingualText("events were processing then", "此时有 processing 事件"),
-                lambda: scene.look().processing,
-                within=1,
-            )
-            self._fires(scene, "stuck")
-            scene.expect_soon(
-                BilingualText("outbox_stuck_processing_events rises", "outbox_stuck_processing_events 上升"),
-                lambda: witness.metric("outbox_stuck_processing_events") == BATCH,
-                within=SOON_SECONDS,
-            )
-        scene.undo()
+            processing = ("events were processing then", "此时有 processing 事件")
+            ctx.confirm(processing, lambda: ctx.counts().processing, within=1)
+            self._expect_alert(ctx, "stuck")
+            rises = (f"{STUCK} rises", f"{STUCK} 上升")
+            ctx.expect_soon(rises, lambda: witness.metric(STUCK) == BATCH, within=TIMEOUT)
+        ctx.undo()
 
-    def _terminated(self, scene: Scene) -> None:
-        """SIGTERM while the sink holds a batch."""
-        worker = scene.worker("w1")
-        before = scene.look().done
-        with scene.proxy.hold("before apply"):
-            _hold_first_batch(scene, BACKLOG)
-            scene.fault("SIGTERM to worker w1", lambda: worker.send(signal.SIGTERM))
-            scene.expect_soon(
-                BilingualText("/readyz says that it drains", "收到 SIGTERM 后 /readyz 显示 draining"),
-                lambda: "draining" in worker.failing(),
-                within=10,
-            )
-        scene.wait(lambda: not worker.running, SOON_SECONDS)
-        self.code, now = worker.code, scene.look()
-        scene.expect(BilingualText("exit code after SIGTERM", "SIGTERM 后退出码"), 0, self.code)
-        scene.expect(BilingualText("nothing is left processing", "没有遗留 processing"), 0, now.processing)
-        self.finished = scene.expect(
-            BilingualText(
-                "the batch in flight is done, and no other was begun", "当前批次处理完，且未再 claim"
-            ),
-            BATCH,
-            now.done - before,
-        )
-
-    def _fires(self, scene: Scene, name: str) -> None:
-        if alerts.fires(scene, name, SOON_SECONDS):
+    def _expect_alert(self, ctx: LabContext, name: str) -> None:
+        if ctx.expect_soon(ALERTS[name], lambda: name in _alerts(ctx), TIMEOUT):
             self.fired.append(name)
 
 
-def _hold_first_batch(scene: Scene, events: int) -> None:
-    """Write events, and wait until the first batch of them has come to where the proxy holds it."""
-    before = scene.proxy.counts.bulks
-    scene.load(events)
-    scene.took_hold(
-        BilingualText("a batch is under way", "有批次正在投递"),
-        lambda: scene.proxy.counts.bulks > before,
-        SOON_SECONDS,
-    )
+def _hold_first_batch(ctx: LabContext, events: int) -> None:
+    """Write events, and wait until the proxy holds the first batch of them."""
+    before = ctx.proxy.counts.bulks
+    ctx.load(events)
+    ctx.confirm(("a batch is in flight", "有批次正在投递"), lambda: ctx.proxy.counts.bulks > before, TIMEOUT)
+
+
+def _expect_no_alert(ctx: LabContext) -> None:
+    ctx.expect(("no alert in the steady state", "正常时没有报警"), [], _alerts(ctx))
+
+
+def _alerts(ctx: LabContext) -> list[str]:
+    """The figures beyond their limits, as `outboxctl check` has them."""
+    seconds = ctx.settings.max_processing_seconds
+    facts = ctx.transact(lambda connection: figures.read(connection, LIMITS, max_processing=seconds))
+    return [figure.name for figure in figures.judge(facts, LIMITS) if not figure.well]

@@ -1,4 +1,4 @@
-"""Evidence: a folder a run, with everything a reader needs who was not there."""
+"""Evidence: a folder for each run, from which a reader can judge it later."""
 
 from outboxctl.drills.labs.evidence.folder import EvidenceFolder, load, mark_interrupted, newest
 

@@ -1,12 +1,12 @@
-"""The charts of a lab's record: lines and areas over time, faults' windows, and the marks of both axes."""
+"""The charts of a lab's record: lines and areas over time, the faults' windows, the marks of both axes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import ceil
 
 from markupsafe import Markup
 
-from outboxctl.drills.labs.evidence.figures import rates
 from outboxctl.drills.labs.evidence.words import PAGE
 from outboxctl.drills.labs.model import BilingualText, LabSample, Record, Window
 from outboxctl.operations.report import svg
@@ -27,7 +27,7 @@ class Shade:
 
 @dataclass(frozen=True)
 class LabChart:
-    """One chart; `peak` is its highest value as text, `svg` its picture without any text."""
+    """One chart; `peak` is its highest value, `svg` its picture without any text."""
 
     name: str
     title: BilingualText
@@ -40,14 +40,13 @@ class LabChart:
 def shades(record: Record) -> list[Shade]:
     """The windows of all faults on the axis of time."""
     end, many = _end(record), len(record.windows) > 1
-    return [
-        _shade(window, end, str(n) if many else window.fault) for n, window in enumerate(record.windows, 1)
-    ]
+    windows = enumerate(record.windows, 1)
+    return [_shade(window, end, str(n) if many else window.fault) for n, window in windows]
 
 
 def charts(record: Record) -> list[LabChart]:
-    """Status over time first, then lag, age, attempts and pace; none without samples."""
-    samples = _thinned(record.samples)
+    """Status over time first, then lag, age, attempts and events done a second; none without samples."""
+    samples = record.samples[:: ceil(len(record.samples) / MOST_POINTS) or 1]
     if len(samples) < 2:  # noqa: PLR2004 - a line has two ends
         return []
     end = _end(record)
@@ -58,6 +57,15 @@ def charts(record: Record) -> list[LabChart]:
         "pace": rates(samples),
     }
     return [_status(samples, end), *(_single(name, line, end) for name, line in singles.items())]
+
+
+def rates(samples: Sequence[LabSample]) -> list[Point]:
+    """Events done a second between each sample and the next, by the second of the lab."""
+    return [
+        (later.at, (later.look.done - earlier.look.done) / (later.at - earlier.at))
+        for earlier, later in pairwise(samples)
+        if later.at > earlier.at
+    ]
 
 
 def _status(samples: Sequence[LabSample], end: float) -> LabChart:
@@ -105,7 +113,3 @@ def _shade(window: Window, end: float, label: str) -> Shade:
 def _end(record: Record) -> float:
     seconds = [sample.at for sample in record.samples] + [window.ended or 0 for window in record.windows]
     return max([record.seconds, *seconds]) or 1.0
-
-
-def _thinned(samples: Sequence[LabSample]) -> Sequence[LabSample]:
-    return samples[:: ceil(len(samples) / MOST_POINTS) or 1]

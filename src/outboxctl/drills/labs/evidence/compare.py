@@ -1,4 +1,4 @@
-"""What got worse from one run to another, as far as it is more than noise."""
+"""What got worse from one run to another, by more than noise."""
 
 from dataclasses import dataclass
 
@@ -6,8 +6,9 @@ from outboxctl.domain.errors import UsageError
 from outboxctl.drills.labs.evidence.model import LabReport, RunReport
 from outboxctl.drills.labs.model import LabVerdict
 
-RELATIVE = 0.2  # of the smaller one; two runs on one machine differ by so much
-# ...and by so much, in the figure's own unit; a sample is taken each 0.25 s.
+# Noise of two runs on one machine: a share of the smaller figure, and an amount in its own unit (a sample
+# is taken each 0.25 s).
+RELATIVE = 0.2
 ABSOLUTE = {
     "recovery_seconds": 0.5,
     "peak_lag": 10.0,
@@ -20,7 +21,7 @@ MORE_IS_BETTER = {"throughput"}
 
 @dataclass(frozen=True)
 class Change:
-    """A verdict (`what` is `verdict`) or a figure that is another one now."""
+    """A verdict (`what` is `verdict`) or a figure that has changed."""
 
     lab: str
     what: str
@@ -31,9 +32,9 @@ class Change:
 
 @dataclass(frozen=True)
 class RunComparison:
-    """Two runs. `gone` and `added` are labs that only the old, only the new one has.
+    """Two runs: `gone` and `added` are labs of only one, `compared` counts the others.
 
-    `compared` counts the labs that both have; `versions` are those that differ, old and new.
+    `versions` are those that differ, old and new.
     """
 
     old: str
@@ -46,7 +47,7 @@ class RunComparison:
 
     @property
     def worse(self) -> bool:
-        """Whether anything is."""
+        """Whether anything got worse."""
         return any(change.worse for change in self.changes)
 
 
@@ -54,8 +55,7 @@ def compare(old: RunReport, new: RunReport) -> RunComparison:
     """Lab by lab; figures only where both say OK. UsageError if just one is a control run."""
     if old.faults is not new.faults:
         raise UsageError("one of the runs is a control run (--no-fault)", hint="compare runs of one kind")
-    before = {lab.name: lab for lab in old.labs}
-    after = {lab.name: lab for lab in new.labs}
+    before, after = {lab.name: lab for lab in old.labs}, {lab.name: lab for lab in new.labs}
     both = [name for name in before if name in after]
     names = [*new.versions, *(name for name in old.versions if name not in new.versions)]
     versions = {name: (old.versions.get(name, "-"), new.versions.get(name, "-")) for name in names}
@@ -76,8 +76,7 @@ def _changes(old: LabReport, new: LabReport) -> list[Change]:
         return [Change(old.name, "verdict", was, now, worse=LabVerdict.worst([was, now]) is now)]
     if now is not LabVerdict.OK:
         return []
-    found = (_change(old, new, name) for name in ABSOLUTE)
-    return [change for change in found if change]
+    return [change for name in ABSOLUTE if (change := _change(old, new, name))]
 
 
 def _change(old: LabReport, new: LabReport, name: str) -> Change | None:

@@ -4,7 +4,7 @@ import csv
 import io
 import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -32,11 +32,11 @@ SNAPSHOT = {
     ),
 }
 HALF = 1_000_000  # bytes kept of a log's beginning, and of its end
-LONGEST_SECRET = 65_536  # bytes at a cut that may be half of one: what is there is left out as well
+LONGEST_SECRET = 65_536  # bytes: a cut line may hold half of one, so that at most this is left out too
 
 
 def write(path: Path, text: str) -> None:
-    """Write a file at once or not at all: whoever reads it may come while the run is killed."""
+    """Write a file atomically: the run may be killed meanwhile."""
     part = path.with_name(path.name + ".part")
     part.write_text(text, encoding="utf-8")
     part.replace(path)
@@ -48,9 +48,10 @@ def write_json(path: Path, report: Any) -> None:
 
 
 def write_lab(folder: Path, lab: LabReport, record: Record) -> None:
-    """Everything of one lab; `record` is the untidied one, with its metrics."""
+    """All files of one lab; `record` is the original, with its metrics."""
     folder.mkdir(parents=True, exist_ok=True)
-    write(folder / "settings.env", "".join(_exports(lab.record.settings)))
+    exports = (f"export {name}={shlex.quote(value)}\n" for name, value in lab.record.settings.items())
+    write(folder / "settings.env", "".join(exports))
     write(folder / "by-hand.txt", "".join(f"{command}\n" for command in lab.by_hand))
     write(folder / "timeline.txt", "".join(f"{each.at:8.3f}  {each.text}\n" for each in lab.record.timeline))
     write(folder / "samples.csv", samples_csv(lab.record.samples))
@@ -58,22 +59,22 @@ def write_lab(folder: Path, lab: LabReport, record: Record) -> None:
         write_json(folder / f"snapshot-{snapshot.label}.json", snapshot)
         write(folder / f"snapshot-{snapshot.label}.txt", snapshot_text(snapshot))
     for snapshot in record.snapshots:
-        for worker, said in snapshot.metrics.items():
-            write(folder / f"metrics-{snapshot.label}-{worker}.txt", _lines(scrape(said)))
+        for worker, metrics in snapshot.metrics.items():
+            write(folder / f"metrics-{snapshot.label}-{worker}.txt", _lines(scrape(metrics)))
     for name in record.logs:
         if (folder / name).exists():
             _keep(folder / name)
     write_json(folder / "record.json", lab)  # last: where it is, the rest is
 
 
-def scrape(said: str) -> str:
-    """What /metrics said, without the thousand counters that are at 0 and when each was created."""
-    lines = said[: 2 * HALF].splitlines()
+def scrape(metrics: str) -> str:
+    """The answer of /metrics without the counters that are 0, and without creation times."""
+    lines = metrics[: 2 * HALF].splitlines()
     return "\n".join(each for each in lines if not COUNTER_AT_0.match(each) and not CREATED.search(each))
 
 
 def samples_csv(samples: Sequence[LabSample]) -> str:
-    """A line a sample: its second, then a Look's fields."""
+    """A line for each sample: its second, then the fields of EventCounts."""
     out = io.StringIO()
     names = [field.name for field in fields(EventCounts)]
     writer = csv.writer(out, lineterminator="\n")
@@ -83,7 +84,7 @@ def samples_csv(samples: Sequence[LabSample]) -> str:
 
 
 def snapshot_text(snapshot: Snapshot, language: str = "en") -> str:
-    """A, B and C as psql shows what the document's SQL returns, with comments in `en` or `zh`."""
+    """A, B and C as psql shows the results of the document's SQL, with comments in `en` or `zh`."""
     heads = SNAPSHOT[language]
     standing = snapshot.standing
     waiting = {name: count for name, count in standing.status.items() if count and name != "done"}
@@ -114,28 +115,23 @@ def psql(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     return "\n".join([f" {head.rstrip()}", f"-{rule}-", *(f" {each}" for each in lines), count, ""])
 
 
-def _exports(settings: dict[str, str]) -> Iterator[str]:
-    for name, value in settings.items():
-        yield f"export {name}={shlex.quote(value)}\n"
-
-
 def _lines(text: str) -> str:
     """Redacted as a whole, then cleaned line by line: a secret may hold a line end."""
     return "".join(f"{clean(each)}\n" for each in redact(text).splitlines())
 
 
 def _keep(log: Path) -> None:
-    """Keep the beginning and the end of a log, as safe to show as everything else."""
+    """Keep the beginning and the end of a log, redacted."""
     size = log.stat().st_size
-    with log.open("rb") as whole:
-        kept = whole.read(HALF)
+    with log.open("rb") as file:
+        kept = file.read(HALF)
         if size > 2 * HALF:
             head = _to_the_last_line(kept)
-            whole.seek(size - HALF)
-            tail = _to_the_last_line(whole.read(HALF)[::-1])[::-1].lstrip(b"\n")  # from its first line on
+            file.seek(size - HALF)
+            tail = _to_the_last_line(file.read(HALF)[::-1])[::-1].lstrip(b"\n")  # from its first line on
             left_out = f"… {size - len(head) - len(tail):,} bytes left out …\n"
             kept = head + left_out.encode() + tail
-        kept += whole.read(HALF)
+        kept += file.read(HALF)
     write(log, _lines(kept.decode(errors="backslashreplace")))
 
 

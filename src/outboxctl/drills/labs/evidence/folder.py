@@ -1,4 +1,4 @@
-"""The folder of one run: written as its labs end, so that whatever ends the run leaves what there is."""
+"""The folder of one run: written as each lab ends, so that a killed run leaves evidence too."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -17,19 +17,18 @@ from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
 from outboxctl.drills.labs.catalogue import LABS
 from outboxctl.drills.labs.evidence import files, pages
-from outboxctl.drills.labs.evidence.figures import figures
+from outboxctl.drills.labs.evidence.lab_report import reported
 from outboxctl.drills.labs.evidence.model import VERSION, LabReport, RunReport, RunState, adapter
-from outboxctl.drills.labs.evidence.tidy import tidy
 from outboxctl.drills.labs.model import LabPhase, LabRun, LabVerdict, Record
 
 RUN, REPORT, RECORD = "run.json", "report.json", "record.json"
 T = TypeVar("T")
-TOLD = "the run was ended from outside before this lab was over"
+INTERRUPTED = "the run was ended from outside before this lab was over"
 
 
 @dataclass(frozen=True)
 class RunFacts:
-    """A run as it begins. `pid` and `created` are the process that makes it: a pid alone may be reused."""
+    """A run as it begins. `pid` and `created` identify its process: a pid alone may be reused."""
 
     state: RunState
     pid: int
@@ -42,7 +41,7 @@ class RunFacts:
 class EvidenceFolder:
     """The evidence of one run in `path`: `begin`, `add` as each lab ends (from any thread), `finish`.
 
-    What could not be written, for the disk is full perhaps, is in `lost`: no reason to lose a verdict.
+    What could not be written, on a full disk perhaps, is named in `lost`: the verdict is still given.
     """
 
     def __init__(self, path: Path) -> None:
@@ -50,7 +49,7 @@ class EvidenceFolder:
         self.lost: list[str] = []
 
     def begin(self, labs: Sequence[str], *, faults: bool = True) -> None:
-        """Make the folder for a run of these labs. UsageError where that cannot be, or is another run's."""
+        """Make the folder for a run of these labs. UsageError if that fails, or it holds another run."""
         own = psutil.Process()
         begun = datetime.now(UTC).isoformat(timespec="seconds")
         facts = RunFacts(RunState.RUNNING, own.pid, own.create_time(), begun, faults, list(labs))
@@ -68,7 +67,7 @@ class EvidenceFolder:
             files.write_lab(self.path / record.lab, reported(record), record)
 
     def finish(self, run: LabRun) -> RunReport:
-        """Write the reports of the whole."""
+        """Write the reports of the run."""
         interrupted = any(record.interrupted for record in run.records)
         report = RunReport(
             VERSION,
@@ -92,16 +91,8 @@ class EvidenceFolder:
             self.lost.append(f"{what} ({error.strerror or error})")
 
 
-def reported(record: Record) -> LabReport:
-    """A record with its lab's words and its figures, safe to show."""
-    lab = next(lab for lab in LABS if lab.name == record.lab)
-    clean = tidy(record)
-    words = (lab.title, lab.question, lab.hypothesis)
-    return LabReport(lab.name, lab.number, *words, list(lab.by_hand), figures(clean), clean)
-
-
 def versions() -> dict[str, str]:
-    """Versions of this side."""
+    """Versions of our own software."""
     return {
         "outboxctl": __version__,
         "python": python_version(),
@@ -110,34 +101,26 @@ def versions() -> dict[str, str]:
 
 
 def mark_interrupted(path: Path) -> bool:
-    """Write the reports of a run that was killed; False if it is none, has ended, or is under way.
-
-    A process that says it of its own run knows best.
-    """
+    """Write the reports of a run that was killed, or of our own; False if it has ended or still runs."""
     facts = _facts(path)
-    if facts is None or facts.state is not RunState.RUNNING:
-        return False
-    if _lives(facts) and facts.pid != os.getpid():
+    if facts is None or facts.state is not RunState.RUNNING or (_runs(facts) and facts.pid != os.getpid()):
         return False
     _finish(path, _gathered(path, facts, RunState.INTERRUPTED))
     return True
 
 
 def load(path: Path) -> RunReport:
-    """The report of a run's folder, as far as it has come. UsageError where there is none."""
+    """The report of a run, as far as it is complete. UsageError where there is none."""
     facts = _facts(path)
     if facts is None:
         raise UsageError(f"{path} holds no evidence of a run", hint="outboxctl lab run makes some")
     if not (path / REPORT).exists():
-        return _gathered(path, facts, RunState.RUNNING if _lives(facts) else RunState.INTERRUPTED)
+        return _gathered(path, facts, RunState.RUNNING if _runs(facts) else RunState.INTERRUPTED)
     return _read(path / REPORT, RunReport)
 
 
 def newest(parent: Path) -> Path:
-    """The run's folder itself, that of a lab's folder in it, or the newest run in a folder of runs.
-
-    UsageError where there is none.
-    """
+    """The folder if it is a run's, its parent if it is a lab's, else the newest run in it. UsageError."""
     if (parent / RUN).exists():
         return parent
     if parent.is_dir() and (parent.resolve().parent / RUN).exists():
@@ -152,19 +135,17 @@ def newest(parent: Path) -> Path:
 
 def _finish(path: Path, report: RunReport) -> None:
     pages.write(path, report)
-    files.write_json(path / REPORT, replace(report, labs=[_without_samples(lab) for lab in report.labs]))
+    labs = [replace(lab, record=replace(lab.record, samples=[])) for lab in report.labs]
+    files.write_json(path / REPORT, replace(report, labs=labs))
     facts = _facts(path)
     if facts is not None:
         files.write_json(path / RUN, replace(facts, state=report.state))
 
 
-def _without_samples(lab: LabReport) -> LabReport:
-    return replace(lab, record=replace(lab.record, samples=[]))
-
-
 def _gathered(path: Path, facts: RunFacts, state: RunState) -> RunReport:
-    """What there is of a run without an end; labs that are not over have shown nothing."""
-    labs = [_lab(path / name, state) for name in facts.labs if _known(name)]
+    """The labs of a run that did not end; those without a record are INCONCLUSIVE."""
+    names = {lab.name for lab in LABS}
+    labs = [_lab(path / name, state) for name in facts.labs if name in names]
     verdict = LabVerdict.worst(lab.record.verdict for lab in labs)
     took = max((lab.record.seconds for lab in labs), default=0.0)
     return RunReport(VERSION, state, facts.started_at, took, verdict, facts.faults, versions(), labs)
@@ -173,13 +154,9 @@ def _gathered(path: Path, facts: RunFacts, state: RunState) -> RunReport:
 def _lab(folder: Path, state: RunState) -> LabReport:
     if (folder / RECORD).exists():
         return _read(folder / RECORD, LabReport)
-    why = TOLD if state is RunState.INTERRUPTED else "still under way"
+    why = INTERRUPTED if state is RunState.INTERRUPTED else "still under way"
     interrupted = LabPhase.PREPARE if state is RunState.INTERRUPTED else None
     return reported(Record(folder.name, "", why=why, interrupted=interrupted))
-
-
-def _known(name: str) -> bool:
-    return any(lab.name == name for lab in LABS)
 
 
 def _facts(path: Path) -> RunFacts | None:
@@ -193,7 +170,7 @@ def _read(path: Path, kind: type[T]) -> T:
         raise UsageError(f"cannot read {path}: {brief(error, 200)}") from None
 
 
-def _lives(facts: RunFacts) -> bool:
+def _runs(facts: RunFacts) -> bool:
     try:
         return abs(psutil.Process(facts.pid).create_time() - facts.created) < 1
     except psutil.Error:

@@ -1,8 +1,7 @@
 """JUnit XML, as CI systems show it.
 
-FAIL is a failure. INCONCLUSIVE is `skipped`: it is shown apart from what passed, with its reason, but
-does not turn a build red that runs labs which this place cannot show; the exit code still is 5. A lab
-that was ended from outside is an error: nobody chose that.
+FAIL is a failure. INCONCLUSIVE is `skipped`: it is shown with its reason, but does not fail a build whose
+servers lack what a lab needs; the exit code is 5 all the same. An interrupted lab is an error.
 """
 
 import re

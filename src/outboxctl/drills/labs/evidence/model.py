@@ -1,6 +1,5 @@
-"""The report of a run as plain data: what `report.json` holds, and what every page is made from."""
+"""The report of a run as plain data: the content of `report.json`, from which every page is made."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeVar
@@ -40,7 +39,7 @@ class Figures:
 
 @dataclass(frozen=True)
 class LabReport:
-    """A lab's own words, what was recorded of it, and its figures."""
+    """A lab's texts, its record and its figures."""
 
     name: str
     number: int | None
@@ -53,7 +52,7 @@ class LabReport:
 
     @property
     def unmet(self) -> list[LabCheck]:
-        """The checks that were not met, those that refute the hypothesis first."""
+        """The unmet checks, those that refute the hypothesis first."""
         return [
             check
             for verdict in (LabVerdict.FAIL, LabVerdict.INCONCLUSIVE)
@@ -64,7 +63,7 @@ class LabReport:
 
 @dataclass(frozen=True)
 class RunReport:
-    """A run. `report.json` leaves out samples and metrics, which have files of their own."""
+    """A run. Samples and metrics are not in `report.json`: they have files of their own."""
 
     version: int
     state: RunState
@@ -76,18 +75,12 @@ class RunReport:
     labs: list[LabReport]
 
     def of(self, verdict: LabVerdict) -> int:
-        """How many labs ended so."""
+        """How many labs have this verdict."""
         return sum(lab.record.verdict is verdict for lab in self.labs)
-
-    def unmet(self) -> Iterator[tuple[LabReport, LabCheck]]:
-        """Every check that was not met, with its lab."""
-        for lab in self.labs:
-            for check in lab.unmet:
-                yield lab, check
 
 
 def adapter(kind: type[T]) -> "TypeAdapter[T]":
-    """What reads and writes such a dataclass as JSON."""
-    from pydantic import TypeAdapter  # noqa: PLC0415 - a tenth of a second that listing labs need not wait
+    """Reads and writes such a dataclass as JSON."""
+    from pydantic import TypeAdapter  # noqa: PLC0415 - it takes 0.1 s, which `lab list` does not need
 
     return TypeAdapter(kind)

@@ -1,7 +1,6 @@
 """The pages of a whole run, each made from its report alone: HTML, Markdown and JUnit XML."""
 
 import re
-from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,13 +9,12 @@ from outboxctl.domain.printable import clean
 from outboxctl.drills.labs import chinese
 from outboxctl.drills.labs.evidence import charts, files, junit, words
 from outboxctl.drills.labs.evidence.model import LabReport, RunReport, RunState
-from outboxctl.drills.labs.model import BilingualText, Filled, LabVerdict, Line, Snapshot
+from outboxctl.drills.labs.model import BilingualText, LabVerdict, Line
 from outboxctl.operations.report.templates import templates
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-LANGUAGES = ("en", "zh")
 MARKUP = re.compile(r"([\\`*_{}\[\]<>|#~&])")
 
 
@@ -43,52 +41,30 @@ def markdown(report: RunReport, language: str) -> str:
 
 
 def escaped(text: object) -> str:
-    """Text that Markdown takes for nothing but text."""
+    """Text with all Markdown escaped."""
     return MARKUP.sub(r"\\\1", clean(str(text)))
 
 
 def ordered(report: RunReport) -> list[LabReport]:
-    """What needs a reader first: FAIL, INCONCLUSIVE, OK; in each the document's labs by number."""
+    """FAIL first, then INCONCLUSIVE, then OK; in each the document's labs by number, then the others."""
     order = list(LabVerdict)
     return sorted(report.labs, key=lambda lab: (-order.index(lab.record.verdict), lab.number or 99, lab.name))
 
 
 def steps(lab: LabReport) -> list[Line | tuple[float, BilingualText]]:
-    """Phases and what was said in them, by second."""
+    """Phases and the lines of the timeline, by second."""
     phases: list[tuple[float, Any]] = [(each.began, words.PHASES[each.phase]) for each in lab.record.phases]
-    said = [(each.at, each) for each in lab.record.timeline]
-    return [each if isinstance(each, Line) else (at, each) for at, each in sorted(phases + said, key=_at)]
-
-
-def conclusion_text(field: Filled) -> BilingualText:
-    """What a line of the conclusion says."""
-    return BilingualText(field.value, field.zh)
-
-
-def _snapshot(snapshot: Snapshot) -> BilingualText:
-    return BilingualText(files.snapshot_text(snapshot), files.snapshot_text(snapshot, "zh"))
-
-
-def _command(line: str) -> BilingualText:
-    """A command of `by_hand`, its comment in both languages."""
-    return BilingualText(line, chinese.command(line, "zh"))
-
-
-def _line(text: str) -> BilingualText:
-    """A fault or a line of the timeline."""
-    return BilingualText(text, chinese.in_language(text, "zh"))
+    lines = [(each.at, each) for each in lab.record.timeline]
+    in_order = sorted(phases + lines, key=lambda step: step[0])
+    return [each if isinstance(each, Line) else (at, each) for at, each in in_order]
 
 
 def _why(lab: LabReport) -> BilingualText:
-    """Why it is not OK. In Chinese: the first check that was not met, if there is one."""
+    """Why it is not OK; in Chinese the first unmet check, if there is one."""
     why, unmet = lab.record.why, lab.unmet
     if lab.record.interrupted or not unmet:
         return BilingualText(why, why)
     return BilingualText(why, f"{unmet[0].name.zh}：预期 {unmet[0].expected}，实际 {unmet[0].seen}")
-
-
-def _at(step: tuple[float, Any]) -> float:
-    return step[0]
 
 
 def _template_values(report: RunReport) -> dict[str, Any]:
@@ -108,15 +84,18 @@ def _template_values(report: RunReport) -> dict[str, Any]:
 
 def _files(folder: Path) -> dict[str, list[str]]:
     """The names of each lab's files, by the lab's name."""
-    return {each.parent.name: list(_names(each.parent)) for each in folder.glob("*/record.json")}
-
-
-def _names(folder: Path) -> Iterator[str]:
-    return (each.name for each in sorted(folder.iterdir()) if each.is_file())
+    labs = [record.parent for record in folder.glob("*/record.json")]
+    return {lab.name: [each.name for each in sorted(lab.iterdir()) if each.is_file()] for lab in labs}
 
 
 def _environment(*, escape: bool) -> "Environment":
     environment = templates(__file__, escape=escape)  # off for Markdown, which escapes by a filter of its own
-    environment.globals.update(charts=charts.charts, shades=charts.shades, steps=steps, told=conclusion_text)
-    environment.globals.update(text=_snapshot, command=_command, line=_line, why=_why)
+    environment.globals.update(charts=charts.charts, shades=charts.shades, steps=steps, why=_why)
+    # A field of the conclusion, a snapshot, a command of `by_hand`, a fault or line of the timeline.
+    environment.globals.update(
+        filled=lambda field: BilingualText(field.value, field.zh),
+        text=lambda taken: BilingualText(files.snapshot_text(taken), files.snapshot_text(taken, "zh")),
+        command=lambda line: BilingualText(line, chinese.command(line, "zh")),
+        line=lambda text: BilingualText(text, chinese.in_language(text, "zh")),
+    )
     return environment

@@ -1,17 +1,10 @@
-"""What the pages say besides the labs' own words, in English and Chinese."""
+"""Headings and labels of the pages, in English and Chinese."""
 
 from outboxctl.drills.labs.evidence.model import RunState
 from outboxctl.drills.labs.model import BilingualText, LabPhase, LabVerdict
 
-PHASES = {
-    LabPhase.PREPARE: BilingualText("prepare", "准备"),
-    LabPhase.STEADY: BilingualText("steady state", "稳态"),
-    LabPhase.INJECT: BilingualText("inject", "注入"),
-    LabPhase.OBSERVE: BilingualText("observe", "观察"),
-    LabPhase.UNDO: BilingualText("undo", "撤销"),
-    LabPhase.RECOVER: BilingualText("recover", "恢复"),
-    LabPhase.CHECK: BilingualText("check", "检查"),
-}
+PHASES_IN_CHINESE = ("准备", "稳态", "注入", "观察", "撤销", "恢复", "检查")
+PHASES = {each: BilingualText(each, zh) for each, zh in zip(LabPhase, PHASES_IN_CHINESE, strict=True)}
 MEANINGS = {
     LabVerdict.OK: BilingualText("Every hypothesis held.", "所有实验均符合假设。"),
     LabVerdict.INCONCLUSIVE: BilingualText(

@@ -1,4 +1,4 @@
-"""What the story is played on: both servers, our own connections to them, and the worker."""
+"""The demo's system: both servers, our own connections to them, and the worker."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,8 +15,8 @@ from outboxctl.drills.services import Services
 from outboxctl.sink.index import index_setup
 from outboxctl.sink.transport.open import connect
 
-# Leases that end soon, so that what a killed worker held comes back while one watches; batches small
-# enough for the worker to be caught between the first and the last.
+# Short leases, so that events of a killed worker are reclaimed soon; batches small enough to kill the worker
+# between the first and the last.
 SETTINGS: dict[str, Any] = {
     "lease_seconds": 2.0,
     "reclaim_interval_seconds": 1.0,
@@ -24,15 +24,15 @@ SETTINGS: dict[str, Any] = {
     "bulk_size": 200,
     "concurrency": 3,
 }
-OTHERS = """SELECT count(*) FROM pg_stat_activity
+OTHER_SESSIONS = """SELECT count(*) FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"""
 ROWS = f"SELECT count(*) FROM {SOURCE}"  # noqa: S608 - built from constants
-LOOKED_UP_AT_ONCE = 1_000
-SILENCE_SECONDS = 10.0
+IDS_A_REQUEST = 1_000
+SESSIONS_SECONDS = 10.0
 
 
-class Stage:
-    """Both ends and the worker between them; `close` ends the worker and our connections."""
+class DemoSystem:
+    """Both servers and the worker between them; `close` ends the worker and our connections."""
 
     def __init__(self, folder: Path, both: Services) -> None:
         own = SETTINGS | {"database_url": both.postgres.url, "elastic_url": both.search.url}
@@ -43,13 +43,13 @@ class Stage:
         self.worker = WorkerProcess(environment(own), folder)
 
     def close(self) -> None:
-        """End the worker, however it is, and our connections."""
+        """Kill the worker, and close our connections."""
         self.worker.kill()
         self.client.close()
         self.database.close()
 
     def status(self) -> snapshot.PipelineStatus:
-        """Where the events stand now."""
+        """The status of the pipeline now."""
         with self.database.begin() as connection:
             return snapshot.pipeline_status(connection, max_processing=self.settings.max_processing_seconds)
 
@@ -64,19 +64,18 @@ class Stage:
     def missing(self, documents: Sequence[Docstring]) -> int:
         """How many of the documents the index does not have."""
         ids = [f"{ENTITY_TYPE}:{document.entity_id}" for document in documents]
-        return sum(
-            self._missing(ids[n : n + LOOKED_UP_AT_ONCE]) for n in range(0, len(ids), LOOKED_UP_AT_ONCE)
-        )
+        missing = 0
+        for start in range(0, len(ids), IDS_A_REQUEST):
+            some = ids[start : start + IDS_A_REQUEST]
+            versions = index_setup.versions(self.client, self.settings.elastic_index, some)
+            missing += sum(version is None for version in versions.values())
+        return missing
 
-    def wait_for_silence(self) -> None:
+    def wait_for_sessions(self) -> None:
         """Wait until a killed worker's sessions have ended: their last statement may still commit."""
-        deadline = monotonic() + SILENCE_SECONDS
-        while self._number(OTHERS) and monotonic() < deadline:
+        deadline = monotonic() + SESSIONS_SECONDS
+        while self._number(OTHER_SESSIONS) and monotonic() < deadline:
             sleep(0.02)
-
-    def _missing(self, ids: Sequence[str]) -> int:
-        found = index_setup.versions(self.client, self.settings.elastic_index, ids)
-        return sum(version is None for version in found.values())
 
     def _number(self, statement: str) -> int:
         with self.database.begin() as connection:

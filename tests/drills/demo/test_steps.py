@@ -10,8 +10,8 @@ import pytest
 
 from outboxctl.core.stats.snapshot import PipelineStatus
 from outboxctl.domain.errors import OutboxctlError
-from outboxctl.drills.demo import produce
-from outboxctl.drills.demo import steps as acts
+from outboxctl.drills.demo import documents as demo_documents
+from outboxctl.drills.demo import steps as demo_steps
 from outboxctl.drills.demo.documents import Docstring
 from outboxctl.drills.demo.report import StepOutput
 from outboxctl.drills.demo.steps import Steps
@@ -50,58 +50,58 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         counts.append(len(documents))
         yield len(documents)
 
-    monkeypatch.setattr(produce, "write", write)
-    monkeypatch.setattr(acts, "PAUSE_SECONDS", 0)
+    monkeypatch.setattr(demo_documents, "write", write)
+    monkeypatch.setattr(demo_steps, "POLL_SECONDS", 0)
     return counts
 
 
 def play(*seen: PipelineStatus) -> tuple[Steps, FakeWorker]:
-    """Acts whose looks at the database see these, the last one for ever."""
+    """Steps whose looks at the database return these, the last one for ever."""
     looks = deque(seen)
     worker = FakeWorker()
-    stage: Any = SimpleNamespace(
+    system: Any = SimpleNamespace(
         worker=worker,
         settings=SimpleNamespace(require_database_url=str),
         status=lambda: looks.popleft() if len(looks) > 1 else looks[0],
-        wait_for_silence=lambda: None,
+        wait_for_sessions=lambda: None,
     )
-    story = Steps(stage)
-    story.documents, story.written = [Docstring("a", "b")] * 100, 100
-    return story, worker
+    steps = Steps(system)
+    steps.documents, steps.written = [Docstring("a", "b")] * 100, 100
+    return steps, worker
 
 
 def test_the_worker_is_killed_once_it_is_in_the_middle(written: list[int]) -> None:
-    story, worker = play(standing(100, 0, 0), standing(80, 20, 0), standing(40, 20, 40))
-    told = [event for event in story.kill() if isinstance(event, StepOutput)]
+    steps, worker = play(standing(100, 0, 0), standing(80, 20, 0), standing(40, 20, 40))
+    told = [event for event in steps.kill() if isinstance(event, StepOutput)]
     assert told[-1].text == "SIGKILL while 20 events were processing"
-    assert (worker.starts, written, story.checks[0].ok) == (1, [], True)
+    assert (worker.starts, written, steps.checks[0].ok) == (1, [], True)
 
 
 def test_a_worker_that_was_too_quick_gets_the_same_work_again(written: list[int]) -> None:
     late, again = standing(0, 0, 100), standing(100, 0, 100)
-    story, worker = play(late, late, again, standing(50, 10, 140))
-    list(story.kill())
-    assert (worker.starts, written, story.written) == (2, [100], 200)
-    assert story.checks[0].seen == 10
+    steps, worker = play(late, late, again, standing(50, 10, 140))
+    list(steps.kill())
+    assert (worker.starts, written, steps.written) == (2, [100], 200)
+    assert steps.checks[0].seen == 10
 
 
 def test_a_worker_that_is_never_caught_is_no_success(written: list[int]) -> None:
-    story, _ = play(standing(0, 0, 100))
-    list(story.kill())
-    assert (story.checks[0].seen, story.checks[0].ok, len(written)) == (0, False, 2)
+    steps, _ = play(standing(0, 0, 100))
+    list(steps.kill())
+    assert (steps.checks[0].seen, steps.checks[0].ok, len(written)) == (0, False, 2)
 
 
-def test_a_worker_that_dies_ends_the_story(written: list[int]) -> None:
-    story, worker = play(standing(100, 0, 0))
+def test_a_worker_that_dies_ends_the_demo(written: list[int]) -> None:
+    steps, worker = play(standing(100, 0, 0))
     worker.alive = False
     with pytest.raises(OutboxctlError, match="ended by itself"):
-        list(story.kill())
+        list(steps.kill())
     assert not written
 
 
-def test_a_standstill_ends_the_story(written: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(acts, "PATIENCE_SECONDS", 0)
-    story, _ = play(standing(90, 10, 0))
+def test_a_standstill_ends_the_demo(written: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo_steps, "STALLED_SECONDS", 0)
+    steps, _ = play(standing(90, 10, 0))
     with pytest.raises(OutboxctlError, match="nothing was done"):
-        list(story.kill())
+        list(steps.kill())
     assert not written

@@ -1,0 +1,140 @@
+"""Labs 3 and 4 of the document: errors that no retry can repair, and retries without end."""
+
+from outboxctl.core.operator import failed
+from outboxctl.core.operator.selection import Selection
+from outboxctl.domain.failures import Reason
+from outboxctl.drills.labs import BilingualText, Lab, LabContext, outage
+
+BAD_OP = "not-a-real-op"
+NEIGHBOURS = 20
+REASON = "deterministic_exception"
+ERROR = f"Unknown outbox op: {BAD_OP!r}"
+CAUGHT = 100  # events written during the outage
+LATER = 20  # and after it
+
+
+class BadOp(Lab):
+    """An event whose op is unknown."""
+
+    name = "bad-op"
+    number = 3
+    title = BilingualText("A deterministic error fails at once", "确定性错误 → 直接 failed（终态）")
+    question = BilingualText(
+        "Is an event that can never be delivered retried without end?", "确定性错误会无限重试吗？"
+    )
+    hypothesis = BilingualText(
+        "It becomes failed at its first attempt, with a reason and an error, and delays no other event.",
+        "该行直接进入终态 failed，并记录 error_reason + error，且不影响其他事件。",
+    )
+    seconds = 4.0
+    by_hand = (
+        "outboxctl inject bad-op",
+        "outboxctl worker --drain",
+        "outboxctl failed list",
+        "outboxctl failed show ID  # the one that inject printed",
+    )
+    judged = BilingualText("deterministic errors end:", "确定性错误收敛")
+
+    def inject(self, ctx: LabContext) -> None:
+        """Insert one bad event and valid ones, in one batch."""
+        self.bad = ctx.fault("an event with an unknown op", lambda: ctx.insert(op=BAD_OP, beside=NEIGHBOURS))
+        ctx.confirm(
+            ("the bad event is in the table", "坏事件已写入表中"),
+            lambda: self.bad and ctx.events([self.bad])[0].op == BAD_OP,
+            within=2,
+        )
+
+    def recover(self, ctx: LabContext) -> None:
+        """Wait until all events of the batch are settled."""
+        ctx.expect_recovered(within=10)
+
+    def check(self, ctx: LabContext) -> None:
+        """Section 6.3: failed at once, with a reason; counted."""
+        assert self.bad  # noqa: S101 - for mypy: it was confirmed
+        event, worker = ctx.events([self.bad])[0], ctx.worker("w1")
+        ctx.expect_event(event, status="failed", attempts=1, next_retry_at=None, error_reason=REASON)
+        named = ERROR in (event.error or "")
+        ctx.expect(("its error names the op", "error 字段包含非法 op"), ERROR, event.error, met=named)
+        counts = ctx.expect_counts(failed=1)
+        ctx.expect(("all others are done", "其他事件全部 done"), ctx.written - 1, counts.done)
+        ctx.expect(
+            ("outbox_terminal_failed_total by this reason", "outbox_terminal_failed_total 增长"),
+            1.0,
+            worker.metric("outbox_terminal_failed_total", reason=REASON),
+        )
+        logged = ERROR if ERROR in worker.log_text() else "nothing of it"
+        ctx.expect(("the log says why", "日志说明原因"), ERROR, logged)
+        ctx.conclude(("way of injection", "注入方式"), ("bad op by SQL", "坏 op SQL"))
+        ctx.conclude(("failed is terminal", "failed 是否进入终态"), event.status == "failed")
+        value = event.error_reason
+        ctx.conclude(
+            ("error_reason was written", "error_reason 是否写入"),
+            (f"yes (value: {value})", f"是（值：{value}）") if value else False,
+        )
+
+
+class AttemptsExhausted(Lab):
+    """The sink is unreachable for longer than the attempts last."""
+
+    name = "attempts-exhausted"
+    number = 4
+    title = BilingualText(
+        "Attempts run out: failed, not retried without end", "max_attempts 到顶 → 自动转 failed"
+    )
+    question = BilingualText("Is anything retried without end?", "是否存在无限重试？")
+    hypothesis = BilingualText(
+        "After OUTBOX_MAX_ATTEMPTS an event is failed, with the last reason, and stays so after the outage.",
+        "attempts 到顶后这些行进入终态 failed，并写入最后的 error_reason；ES 恢复后也不会自动重试。",
+    )
+    # The document's own (section 7.2).
+    settings = {
+        "OUTBOX_MAX_ATTEMPTS": "3",
+        "OUTBOX_BASE_BACKOFF_SECONDS": "0.2",
+        "OUTBOX_MAX_BACKOFF_SECONDS": "1.0",
+        "OUTBOX_POLL_INTERVAL_SECONDS": "0.2",
+    }
+    seconds = 5.0
+    by_hand = (
+        "outboxctl worker &",
+        "outboxctl chaos es stop",
+        "outboxctl inject load --total 100 --rate 0",
+        "outboxctl status --watch 1  # ^C once they are failed",
+        "outboxctl failed list",
+        "outboxctl chaos es start",
+        "outboxctl status  # they stay failed",
+        "kill %1",
+    )
+    judged = BilingualText("the limit of attempts works:", "max_attempts 上限策略生效")
+
+    def inject(self, ctx: LabContext) -> None:
+        """Refuse connections to the sink, then write events."""
+        self.injection = outage.refuse(ctx)
+        ctx.load(CAUGHT)
+
+    def observe(self, ctx: LabContext) -> None:
+        """Wait until all of them have failed."""
+        fail = ("all events of the outage fail", "故障期间的事件全部进入 failed")
+        ctx.expect_soon(fail, lambda: ctx.counts().failed == CAUGHT, within=20)
+
+    def recover(self, ctx: LabContext) -> None:
+        """The sink is back: write new events and wait for them."""
+        ctx.load(LATER)
+        ctx.expect_recovered(within=15)
+
+    def check(self, ctx: LabContext) -> None:
+        """Section 7.4: rows and metrics; failed events stay failed."""
+        rows = ctx.transact(lambda connection: failed.failed_rows(connection, Selection()))
+        ctx.expect(("events failed", "failed 事件数"), CAUGHT, len(rows))
+        attempts = sorted({row.attempts for row in rows})
+        ctx.expect(("attempts of each", "每个事件的 attempts"), [ctx.settings.max_attempts], attempts)
+        reasons = sorted({str(row.error_reason) for row in rows})
+        ctx.expect(("their reason", "error_reason"), [Reason.CONNECT.value], reasons)
+        ctx.expect(
+            ("outbox_terminal_failed_total by this reason", "outbox_terminal_failed_total 增长"),
+            float(CAUGHT),
+            ctx.worker("w1").metric("outbox_terminal_failed_total", reason=Reason.CONNECT.value),
+        )
+        ctx.expect(("all others are done", "其他事件全部 done"), ctx.written - CAUGHT, ctx.counts().done)
+        ctx.conclude(("way of injection", "故障注入方式"), self.injection)
+        ctx.conclude(("attempts in the end", "attempts 到顶"), ", ".join(map(str, attempts)))
+        ctx.conclude(("failed in the end", "最终 failed"), len(rows))
