@@ -11,7 +11,7 @@ from outboxctl.cli.chaos.fault_options import KNOWN, chosen
 from outboxctl.domain.errors import UsageError
 from outboxctl.drills.faults.gate import local
 from outboxctl.drills.proxy import body, faults
-from outboxctl.drills.proxy.fault import ProxyFault, Spell
+from outboxctl.drills.proxy.faults import ActiveFault, ProxyFault
 from outboxctl.drills.proxy.request import ProxyRequest
 
 CHUNKED = {"transfer-encoding": "chunked"}
@@ -25,12 +25,12 @@ def stream(content: bytes) -> BufferedReader:
 def test_a_body_in_any_chunks_is_read_whole_and_nothing_behind_it(pieces: list[bytes], rest: bytes) -> None:
     framed = b"".join(b"%X\r\n%b\r\n" % (len(piece), piece) for piece in pieces)
     source = stream(framed + b"0\r\nTrailer: x\r\n\r\n" + rest)
-    whole = b"".join(pieces)
-    assert body.read(CHUNKED, source, len(whole)) == whole
+    whole, budget = b"".join(pieces), body.MemoryBudget(10_000)
+    assert body.read(CHUNKED, source, len(whole), budget) == whole
     assert source.read() == rest
     if whole:
         with pytest.raises(body.TooLargeError):
-            body.read(CHUNKED, stream(framed), len(whole) - 1)
+            body.read(CHUNKED, stream(framed), len(whole) - 1, budget)
 
 
 @given(st.binary(max_size=200))
@@ -53,7 +53,7 @@ def test_requests_that_are_not_meant_are_never_struck_and_do_not_change_the_draw
     bulks: list[bool], share: float
 ) -> None:
     def struck(sequence: list[bool]) -> list[bool]:
-        spell = Spell(ProxyFault("x", share))
+        spell = ActiveFault(ProxyFault("x", share))
         targets = ["/i/_bulk" if bulk else "/i/_mget" for bulk in sequence]
         return [spell.strikes(ProxyRequest("PUT", target, {}, b"")) for target in targets]
 

@@ -6,38 +6,34 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BufferedIOBase
 
 from outboxctl.drills.proxy import body, wire
+from outboxctl.drills.proxy.body import BUDGET
 from outboxctl.drills.proxy.exchange import Answered, Exchange
-from outboxctl.drills.proxy.request import ProxyRequest
-from outboxctl.drills.proxy.room import ROOM
+from outboxctl.drills.proxy.request import LARGEST, ProxyRequest
 from outboxctl.drills.proxy.wire import ProxyReply
 from outboxctl.net.browsers import by_another_name, from_a_page
 
 
 class ExchangeServer(ThreadingHTTPServer):
-    """A server whose handlers pass each request to `exchange`. A larger body than `limit` bytes is reset."""
+    """A server whose handlers pass each request to `exchange`; `names` are what a `Host` header may hold."""
 
     exchange: Exchange
+    names: frozenset[str]
 
     @property
     def limit(self) -> int:
-        """Bytes of the largest body that is read."""
-        raise NotImplementedError
-
-    @property
-    def names(self) -> frozenset[str]:
-        """What a `Host` header may say."""
-        raise NotImplementedError
+        """Bytes of the largest body that is read; a larger one is reset."""
+        return LARGEST
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Hands each request to the exchange of its server, and sends what that says as it says."""
+    """Passes each request to the exchange of its server, and sends the answer as the fault demands."""
 
     server: ExchangeServer
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
 
     def parse_request(self) -> bool:
-        """Read the head of a request; the base class takes one that was cut off for a whole one."""
+        """Read the head of a request; the base class takes one that was cut off for a complete one."""
         stream = self.rfile
         self.rfile = _Unbroken(stream)
         try:
@@ -55,11 +51,11 @@ class Handler(BaseHTTPRequestHandler):
         try:
             self._answer(headers)
         finally:
-            ROOM.leave()
+            BUDGET.release()
 
     def _answer(self, headers: dict[str, str]) -> None:
         try:
-            content = body.read(headers, _Held(self.rfile), self.server.limit)
+            content = body.read(headers, self.rfile, self.server.limit, BUDGET)
         except body.TooLargeError:
             wire.reset(self.connection)
             self.close_connection = True
@@ -79,7 +75,7 @@ class Handler(BaseHTTPRequestHandler):
         self.close_connection = self.close_connection or not again
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's names
-        """Nothing: what came through is counted."""
+        """Log nothing: requests are counted."""
 
 
 class _Unbroken(BufferedIOBase):
@@ -93,20 +89,6 @@ class _Unbroken(BufferedIOBase):
         if not line:
             raise ConnectionError("the client left in the middle of its request")
         return line
-
-
-class _Held(BufferedIOBase):
-    """A stream whose reader takes room for what it reads."""
-
-    def __init__(self, stream: BufferedIOBase) -> None:
-        self._stream = stream
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        ROOM.take(size or 0)
-        return self._stream.read(size)
-
-    def readline(self, size: int | None = -1, /) -> bytes:
-        return self._stream.readline(size)
 
 
 def _bad_request(reason: str) -> ProxyReply:

@@ -12,14 +12,13 @@ from outboxctl.domain.errors import UsageError
 from outboxctl.drills.proxy import wire
 from outboxctl.drills.proxy.exchange import Exchange
 from outboxctl.drills.proxy.handler import ExchangeServer, Handler
-from outboxctl.drills.proxy.request import LARGEST
 
-POLL = 0.02  # seconds until a server that is told to stop listening does
+POLL = 0.02  # seconds until a server ceases to listen after shutdown()
 MOST = 256  # connections at a time; one more is reset
 
 
 class ProxyServer(ExchangeServer):
-    """Bound to its port from the start; listens once told to. A larger body than `limit` is reset unread."""
+    """Bound to its port from the start; listens after `listen`."""
 
     request_queue_size = 128
 
@@ -36,22 +35,14 @@ class ProxyServer(ExchangeServer):
         """Where it listens."""
         return f"http://127.0.0.1:{self.server_port}"
 
-    @property
-    def names(self) -> frozenset[str]:
-        """What clients name in `Host`: it listens on 127.0.0.1, which these stand for."""
-        return frozenset(f"{name}:{self.server_port}" for name in ("127.0.0.1", "localhost", "[::1]"))
-
-    @property
-    def limit(self) -> int:
-        """Bytes of a body that are read."""
-        return LARGEST
-
     def server_bind(self) -> None:
         """Bind, without the base class's look-up of a host name; UsageError where the port is taken."""
         self._share(True)
         self._claim(self._bind_by_number)
         self._share(False)
         self.server_port = int(self.server_address[1])
+        # What stands for 127.0.0.1, where it listens.
+        self.names = frozenset(f"{name}:{self.server_port}" for name in ("127.0.0.1", "localhost", "[::1]"))
 
     def listen(self) -> None:
         """Accept connections from now on; UsageError where somebody else does by now."""
@@ -94,7 +85,7 @@ class ProxyServer(ExchangeServer):
         return not any(thread.is_alive() for thread in threads)
 
     def _bind_by_number(self) -> None:
-        """Bind to a port that is named: one of the kernel's choice is given up once nobody listens."""
+        """Bind to a port by its number: one of the kernel's choice is given up once nobody listens."""
         with socket.socket(self.address_family, self.socket_type) as chooser:
             chooser.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, True)
             chooser.bind(self.server_address)
@@ -102,9 +93,9 @@ class ProxyServer(ExchangeServer):
             self.socket.bind(self.server_address)
 
     def _share(self, shared: bool) -> None:
-        """Whether others may be given this port while nobody listens on it: as a free one they would.
+        """Set whether the kernel may give this port to others while nobody listens on it.
 
-        To bind, and to listen, next to connections that have just ended, it has to be shared.
+        To bind, and to listen, beside connections that have just ended, it has to be shared.
         """
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, shared)
 
@@ -153,6 +144,6 @@ class ProxyServer(ExchangeServer):
             self._connections.pop(request, None)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away is no error of ours."""
+        """Report no error of a connection that its client has ended."""
         if not isinstance(sys.exc_info()[1], OSError):
             super().handle_error(request, client_address)

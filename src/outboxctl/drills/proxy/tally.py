@@ -1,4 +1,4 @@
-"""What has come through so far."""
+"""Counts of what has passed the proxy."""
 
 import threading
 from collections import Counter, deque
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from time import monotonic
 
-from outboxctl.drills.proxy.fault import HEALTHY, ProxyFault
+from outboxctl.drills.proxy.faults import HEALTHY, ProxyFault
 from outboxctl.drills.proxy.request import ProxyRequest
 from outboxctl.drills.proxy.wire import ProxyReply
 
@@ -28,7 +28,7 @@ class ProxyCounts:
     """Counts of all requests, of bulk requests, and of those that a fault struck, in all and by its name.
 
     `items_failed` are those refused in bulk requests; `applied_then_lost` requests that the sink
-    applied and whose answer the client did not get. A refused connection is none of them: nobody sees it.
+    applied and whose answer the client did not get. Refused connections are not counted: the proxy sees none.
     """
 
     requests: int = 0
@@ -60,26 +60,26 @@ class Tally:
         with self._lock:
             return list(self._recent)
 
-    def arrived(self, asked: ProxyRequest) -> Bulk | None:
-        """Count a request; returns what it is if it is a bulk request."""
+    def arrived(self, request: ProxyRequest) -> Bulk | None:
+        """Count a request; returns the facts of a bulk request."""
         bulk = None
-        ids = tuple(action.id for action in asked.actions()) if asked.is_bulk else ()
+        ids = tuple(action.id for action in request.actions()) if request.is_bulk else ()
         with self._lock:
             self._counts = replace(self._counts, requests=self._counts.requests + 1)
-            if asked.is_bulk:
-                bulk = Bulk(self._counts.bulks, ids, len(asked.body), monotonic())
+            if request.is_bulk:
+                bulk = Bulk(self._counts.bulks, ids, len(request.body), monotonic())
                 self._counts = replace(self._counts, bulks=bulk.number + 1)
                 self._recent.append(bulk)
         return bulk
 
     def met(self, fault: ProxyFault) -> None:
-        """Count the fault that a request meets."""
+        """Count the fault that strikes a request."""
         if fault is not HEALTHY:
             with self._lock:
                 self._by_fault[fault.name] += 1
 
     def applied(self, fault: ProxyFault, truth: ProxyReply, items_failed: int) -> None:
-        """Count what the sink said."""
+        """Count an answer of the sink."""
         lost = fault.loses and truth.status in SUCCESS
         with self._lock:
             self._counts = replace(
