@@ -12,8 +12,7 @@ from outboxctl.cli import rendering
 from outboxctl.cli.chaos.ledger import opened, say
 from outboxctl.cli.chaos.stop_signals import StoppedError, at_once, stop_signal
 from outboxctl.cli.closed_pipe import tolerate_closed_pipe
-from outboxctl.drills.faults.planned import PlannedFault
-from outboxctl.drills.faults.records import Fault
+from outboxctl.drills.faults.records import Fault, PlannedFault
 
 if TYPE_CHECKING:
     from outboxctl.drills.faults.ledger import Ledger
