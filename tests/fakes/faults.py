@@ -6,8 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from outboxctl.drills.proxy import faults
-from outboxctl.drills.proxy.fault import HEALTHY, ProxyFault
-from outboxctl.drills.proxy.faults import answered, refused
+from outboxctl.drills.proxy.faults import HEALTHY, ProxyFault, answered, refused
 from outboxctl.drills.proxy.wire import PRODUCT, ProxyReply
 
 __all__ = ["HEALTHY", "ProxyFault", "answered", "refused"]

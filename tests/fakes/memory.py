@@ -5,8 +5,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from fakes.store import Kind, Store
-from outboxctl.drills.proxy import ndjson
-from outboxctl.drills.proxy.request import ProxyRequest
+from outboxctl.drills.proxy.request import ProxyRequest, parse_bulk
 from outboxctl.drills.proxy.wire import ProxyReply
 
 
@@ -42,7 +41,7 @@ class Memory:
 
     def _bulk(self, index: str, asked: ProxyRequest) -> ProxyReply:
         alias_only = _query(asked).get("require_alias") == "true"
-        answer = self._store.bulk(ndjson.parse(asked.body), index=index, require_alias=alias_only)
+        answer = self._store.bulk(parse_bulk(asked.body), index=index, require_alias=alias_only)
         return _json(_filtered(answer, _query(asked).get("filter_path")))
 
     def _mget(self, wanted: dict[str, Any]) -> ProxyReply:

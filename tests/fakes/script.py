@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from random import Random
 
-from outboxctl.drills.proxy.fault import HEALTHY, ProxyFault
-from outboxctl.drills.proxy.points import Gates
+from outboxctl.drills.proxy.exchange import Gates
+from outboxctl.drills.proxy.faults import HEALTHY, ProxyFault
 from outboxctl.drills.proxy.tally import Bulk
 
 

@@ -6,9 +6,8 @@ from contextlib import contextmanager
 from fakes.memory import Memory
 from fakes.script import Script
 from fakes.store import Store
-from outboxctl.drills.proxy.exchange import Exchange
-from outboxctl.drills.proxy.fault import Spell
-from outboxctl.drills.proxy.points import Point
+from outboxctl.drills.proxy.exchange import Exchange, Point
+from outboxctl.drills.proxy.faults import ActiveFault
 from outboxctl.drills.proxy.request import Backend, ProxyRequest
 from outboxctl.drills.proxy.server import ProxyServer
 from outboxctl.drills.proxy.tally import Bulk, Tally
@@ -36,13 +35,13 @@ class FakeSink(ProxyServer):
     def limit(self) -> int:
         return super().limit if self.script.reset_over is None else self.script.reset_over
 
-    def _choose(self, asked: ProxyRequest, bulk: Bulk | None) -> Spell:
+    def _choose(self, asked: ProxyRequest, bulk: Bulk | None) -> ActiveFault:
         if bulk:
             self.headers.append(asked.headers)
-            return Spell(self.script.choose(bulk), over=self.exchange.closing)
+            return ActiveFault(self.script.choose(bulk), over=self.exchange.closing)
         request = f"{asked.method} {asked.target}"
         self.lookups.append(request)
-        return Spell(self.script.other(request), over=self.exchange.closing)
+        return ActiveFault(self.script.other(request), over=self.exchange.closing)
 
     def _pause(self, point: Point) -> None:
         self.script.pause(point)
@@ -54,7 +53,7 @@ def fake_sink(
 ) -> Iterator[FakeSink]:
     """A sink on 127.0.0.1: in memory, or in front of a real one; healthy without a script."""
     store = store or Store()
-    backend = Upstream(upstream) if upstream else Memory(store)
+    backend = Upstream(upstream).answer if upstream else Memory(store).answer
     # One that no connection is given: a test that lets this sink end may start the next one on it.
     sink = FakeSink(port or fresh_port(), script or Script(), store, backend)
     sink.listen()

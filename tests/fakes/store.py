@@ -6,7 +6,7 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from outboxctl.drills.proxy.ndjson import BulkOperation
+from outboxctl.drills.proxy.request import BulkOperation
 
 CONFLICT = "version_conflict_engine_exception"
 REQUIRE_ALIAS = "no such index [{0}] and [require_alias] request flag is [true] and [{0}] is not an alias"

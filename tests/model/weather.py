@@ -8,7 +8,7 @@ from typing import Any
 from fakes import faults
 from fakes.store import Store
 from outboxctl.domain.failures import Answer
-from outboxctl.drills.proxy import ndjson
+from outboxctl.drills.proxy.request import BulkOperation, parse_bulk
 from outboxctl.sink.delivery.bulk import BulkAction, body, pair
 
 Applied = Enum("Applied", "NOW NEVER LATER")
@@ -65,13 +65,13 @@ class Sky:
 
     def __init__(self) -> None:
         self.store = Store()
-        self.late: list[list[ndjson.BulkOperation]] = []
+        self.late: list[list[BulkOperation]] = []
 
     def send(self, actions: Sequence[BulkAction], weather: Weather, victim: str) -> list[Answer] | Answer:
         """One bulk request: its answer as the worker understands it."""
         there = any(action.id == victim for action in actions)
         weather = weather if there or not weather.only_victim else WEATHERS[FAIR]
-        sent = ndjson.parse(body(actions))
+        sent = parse_bulk(body(actions))
         if weather.applied is LATER:
             self.late.append(sent)
         if weather.applied is NOW:
@@ -83,9 +83,7 @@ class Sky:
         """A request that was given up long ago is applied after all."""
         self._apply(self.late.pop(number), None, "")
 
-    def _apply(
-        self, sent: Iterable[ndjson.BulkOperation], refusal: tuple[int, str] | None, victim: str
-    ) -> Any:
+    def _apply(self, sent: Iterable[BulkOperation], refusal: tuple[int, str] | None, victim: str) -> Any:
         items = [
             action.refused(refusal[0], {"type": refusal[1], "reason": "said the weather"})
             if refusal and action.id == victim

@@ -130,7 +130,7 @@ class OpenSearch(Memory):
 
 @contextmanager
 def _sink(backend: Memory, port: int = 0) -> Iterator[FakeSink]:
-    sink = FakeSink(port, Script(), backend._store, backend)
+    sink = FakeSink(port, Script(), backend._store, backend.answer)
     sink.listen()
     try:
         yield sink

@@ -17,12 +17,10 @@ from typer.testing import CliRunner
 from outboxctl.cli.app import app
 from outboxctl.cli.chaos.sink_control_options import chosen
 from outboxctl.domain.errors import InconclusiveError, UsageError
-from outboxctl.drills.faults import engine, records, sink, sink_controls
+from outboxctl.drills.faults import engine, processes, records, sink, sink_controls
 from outboxctl.drills.faults.gate import allow, local
 from outboxctl.drills.faults.ledger import Ledger
-from outboxctl.drills.faults.planned import PlannedFault
-from outboxctl.drills.faults.records import Fault
-from outboxctl.drills.faults.sink_controls import command
+from outboxctl.drills.faults.records import Fault, PlannedFault
 from outboxctl.drills.faults.workers import runs_worker
 from outboxctl.settings import load
 
@@ -71,7 +69,10 @@ def test_another_machine_needs_a_word_and_no_secret_is_shown() -> None:
         ("http://localhost:9200", True),
         ("http://[::1]:9200", True),
         ("http://127.9.9.9:1", True),
+        ("https://user:localhost@[::1]:9200", True),
+        ("http://LOCALHOST:9200", True),
         ("http://localhost.example:9200", False),
+        ("http://localhost@example.com:9200", False),
         ("http://10.0.0.1:9200", False),
         ("http://0.0.0.0:9200", False),
         ("http://127.0.0.1.nip.io:9200", False),
@@ -194,7 +195,7 @@ def test_what_was_not_the_sink_is_mended_at_once(
     begin: Callable[..., PlannedFault], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[str] = []
-    monkeypatch.setattr(command, "run", lambda command, *_: told.append(command[4]))
+    monkeypatch.setattr(processes, "run", lambda command, *_: told.append(command[4]))
     monkeypatch.setattr(sink, "answers", lambda _: True)
     monkeypatch.setattr(sink, "AWAY_SECONDS", 0)
     with pytest.raises(InconclusiveError, match="still answers"):
@@ -206,7 +207,7 @@ def test_a_stop_whose_effect_nobody_saw_is_undone_while_the_sink_still_answers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     told: list[str] = []
-    monkeypatch.setattr(command, "run", lambda command, *_: told.append(command[0]))
+    monkeypatch.setattr(processes, "run", lambda command, *_: told.append(command[0]))
     monkeypatch.setattr(sink, "answers", lambda _: True)
     kept = Path("kept")
 

@@ -12,7 +12,7 @@ from elasticsearch import Elasticsearch
 from acceptance import lab
 from fakes import FakeSink, Point, ProxyFault, fake_sink
 from fakes.postgres_proxy import Do, Proxy
-from outboxctl.drills.proxy.ndjson import parse
+from outboxctl.drills.proxy.request import parse_bulk
 from outboxctl.sink.delivery.bulk import BulkAction, body
 from processes import Worker, eventually
 from scene import READY, Scene
@@ -50,7 +50,7 @@ def fill(scene: Scene, sink: FakeSink) -> list[uuid.UUID]:
     """Entities to index and others to delete, whose documents are there; returns the former."""
     gone = [uuid.uuid4() for _ in range(DELETES)]
     documents = body([BulkAction(f"block:{entity}", 1, "{}") for entity in gone])
-    sink.store.bulk(parse(documents), index=scene.index)
+    sink.store.bulk(parse_bulk(documents), index=scene.index)
     with scene.sql.transaction():  # all at once, so one batch
         for entity in gone:
             lab.event(scene.sql, entity, 2, op="delete")

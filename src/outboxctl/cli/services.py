@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from outboxctl.drills.services import Service, Services
     from outboxctl.settings import Settings
 
-OPEN = (
-    "Every user of this machine can log in to both: PostgreSQL's password is in the documentation, and the"
-    " search engine asks for none. Keep no data here that others may not read or change."
+ACCESS = (
+    "Every user of this machine can log in to both: PostgreSQL's password is in the documentation, and {}"
+    " asks for no login: in a browser here, {} can write to it. Keep no data here that others may not read"
+    " or change."
 )
 NONE = "no services: `outboxctl services up` starts them"
 LAB_INDEX = "wordloom-test-search-index"  # which the original lab document exports
@@ -69,10 +70,9 @@ def up(
         rendering.emit_json({"services": rows, "indexes": indexes})
     else:
         _print_exports(running, configured.elastic_index, requested)
-    print_progress(OPEN)
     # A browser lets pages send requests to 127.0.0.1.
     pages = "every web page" if running.search.kind == "noida" else "a web page by DNS rebinding"
-    print_progress(f"{running.search.url} asks for no login: in a browser here, {pages} can write to it.")
+    print_progress(ACCESS.format(running.search.url, pages))
     warnings = [line for service, port in requested for line in lines(service, port)]
     if warnings:
         print_progress("\n".join(["", *warnings]))

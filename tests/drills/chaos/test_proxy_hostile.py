@@ -17,7 +17,7 @@ from drills.chaos.through import PLAIN, ask, bulk, connected, raw, write
 from operations.doctor.fronts import front, self_signed
 from outboxctl.domain.errors import UsageError
 from outboxctl.drills import services
-from outboxctl.drills.proxy import Proxy, faults, handler, room, upstream
+from outboxctl.drills.proxy import Proxy, body, faults, server, upstream
 from outboxctl.drills.proxy.request import ProxyRequest
 from outboxctl.drills.proxy.wire import ProxyReply
 from outboxctl.net.certificates import SINK, Files
@@ -62,9 +62,9 @@ def test_half_and_broken_requests(proxy: Proxy, sent: bytes, status: bytes) -> N
 def test_bodies_have_no_more_room_than_there_is_and_give_it_back(
     proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    small = room.Room(4_000)
-    monkeypatch.setattr(handler, "ROOM", small)
-    monkeypatch.setattr(upstream, "ROOM", small)
+    small = body.MemoryBudget(4_000)
+    monkeypatch.setattr(server, "BUDGET", small)
+    monkeypatch.setattr(upstream, "BUDGET", small)
     for _ in range(3):
         assert ask(proxy).status == 200
         assert raw(proxy, HEAD + b"Content-Length: 2500\r\n\r\n" + b"\n" * 2_500).startswith(b"HTTP/1.1 400")
@@ -91,7 +91,7 @@ def test_an_answer_that_is_cut_or_too_large_is_none(
         reply = upstream.Upstream(f"http://127.0.0.1:{sink.getsockname()[1]}").answer(
             ProxyRequest("GET", "/", {}, b"")
         )
-        room.ROOM.leave()
+        body.BUDGET.release()
     assert reply.status == 502
     assert said in reply.body
 

@@ -37,7 +37,7 @@ class Front:
 @contextmanager
 def front(url: str, changes: Mapping[str, Change], *, certificate: Path | None = None) -> Iterator[str]:
     """The URL of a front before `url`; https with a certificate (a PEM file with its key)."""
-    sink = FakeSink(0, Script(), Store(), Front(url, changes))
+    sink = FakeSink(0, Script(), Store(), Front(url, changes).answer)
     if certificate:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate)

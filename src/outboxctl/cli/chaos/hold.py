@@ -13,8 +13,7 @@ from rich.live import Live
 
 from outboxctl.cli import rendering
 from outboxctl.cli.chaos.ledger import opened, say
-from outboxctl.drills.faults.planned import PlannedFault
-from outboxctl.drills.faults.records import Fault
+from outboxctl.drills.faults.records import Fault, PlannedFault
 from outboxctl.drills.scratch.folder import SIGNALS, handling
 
 if TYPE_CHECKING:

@@ -1,16 +1,13 @@
-"""Where faults and load may be caused: never in production, and elsewhere only where somebody has said so."""
+"""Where faults and load may be caused: in databases that are marked as something else than production."""
 
 from contextlib import closing
 from ipaddress import ip_address
-from typing import TYPE_CHECKING
 
 from outboxctl.core.database import Database, host_of
 from outboxctl.core.schema import marker
 from outboxctl.domain.errors import UsageError
 from outboxctl.net.urls import mask, parse_url
-
-if TYPE_CHECKING:
-    from outboxctl.settings import Settings
+from outboxctl.settings import Settings
 
 ALLOWED = ("dev", "test", "sandbox")
 SURE = "add --yes-this-is-not-production if you are sure"
@@ -21,16 +18,15 @@ UNKNOWN = (
 
 
 def local(url: str) -> bool:
-    """Whether a URL's host is this machine, by its name alone: nobody is asked for an address."""
+    """Whether a URL's host is this machine, by its name alone, without a look-up."""
     return here(parse_url(url).hostname or "")
 
 
-def allow(settings: "Settings", what: str, *, sure: bool) -> None:
-    """Raise UsageError unless `what` (`stop the sink`) may be done to these two ends.
+def allow(settings: Settings, what: str, *, sure: bool) -> None:
+    """Raise UsageError unless `what` (`stop the sink`) may be done to this database and this sink.
 
-    The database's marker says what they are, or OUTBOX_ENV where there is none. Without a DATABASE_URL
-    the database is not asked. `sure`: they may be on other machines. UnreachableError where the
-    database is away: nobody knows then.
+    Decided by the database's marker, or OUTBOX_ENV where there is none, or no DATABASE_URL. `sure`: they
+    may be on other machines. UnreachableError where the marker cannot be read.
     """
     if settings.read_only:
         raise UsageError(f"OUTBOX_READ_ONLY is set: refusing to {what}", hint="unset it if you mean to")
@@ -45,15 +41,15 @@ def allow(settings: "Settings", what: str, *, sure: bool) -> None:
         raise UsageError(f"not on this machine: {', '.join(far)}: refusing to {what}", hint=SURE)
 
 
-def _read_marker(settings: "Settings") -> tuple[str | None, list[str]]:
+def _read_marker(settings: Settings) -> tuple[str | None, list[str]]:
     """The database's marker, and its name if it is on another machine."""
     if settings.database_url is None:
         return None, []
     with closing(Database(settings.require_database_url(), connections=1)) as db, db.begin() as connection:
-        found = marker.read_if_any(connection)
-        if found is not None:
+        environment = marker.read_if_any(connection)
+        if environment is not None:
             marker.check(connection, settings.environment, db.name)
-        return found, [] if here(host_of(connection)) else [db.name]
+        return environment, [] if here(host_of(connection)) else [db.name]
 
 
 def here(host: str) -> bool:

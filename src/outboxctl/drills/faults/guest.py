@@ -1,7 +1,6 @@
-"""A guest in the user's own system: a schema and an index of a run's own, gone when it ends.
+"""A schema and an index for one run in the user's own system, removed when it ends.
 
-Whatever is made there is in the ledger before it is made, so that the next command removes what a
-killed run left behind.
+Both are in the ledger before they are made, so that the next command removes those of a killed run.
 """
 
 from collections.abc import Callable, Iterator
@@ -10,8 +9,9 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING
 from uuid import uuid4
+
+from pydantic import SecretStr
 
 from outboxctl.core.database import Database
 from outboxctl.core.inspect import server
@@ -19,16 +19,12 @@ from outboxctl.core.schema import migrations, namespaces
 from outboxctl.domain.errors import RefusedError, UnreachableError, UsageError
 from outboxctl.drills.faults.ledger import Ledger, undone_by
 from outboxctl.drills.faults.records import Fault
+from outboxctl.drills.services.model import Say
 from outboxctl.net.urls import credentials, mask
 from outboxctl.settings import MAX_INDEX_BYTES, Settings, env_names
 from outboxctl.sink.index import index_setup as index
 from outboxctl.sink.inspect.product import named
 from outboxctl.sink.transport.open import connect
-
-if TYPE_CHECKING:
-    from pydantic import SecretStr
-
-    from outboxctl.drills.services.model import Say
 
 KIND = "namespace"
 IMITATION = "noida-db"
@@ -44,12 +40,12 @@ class GuestNames:
 
 
 def new_mark() -> str:
-    """What is at the end of each name of one run."""
+    """A suffix for the names of one run."""
     return uuid4().hex[:6]
 
 
 def names(what: str, alias: str, mark: str) -> GuestNames:
-    """Names for `what` (`lab-bad-op`) in a system whose index is `alias`; they fit both ends' limits."""
+    """Names for `what` (`lab-bad-op`) in a system whose index is `alias`, within both servers' limits."""
     end = f"-{what}-{mark}"
     room = MAX_INDEX_BYTES - len(end) - len("-000001")
     schema = f"outboxctl_{what.replace('-', '_')[:44]}_{mark}"
@@ -70,7 +66,7 @@ def holding(settings: Settings, own: GuestNames, whose: str) -> Iterator[str]:
 
 
 def furnish(settings: Settings, environment: str | None) -> None:
-    """Make the tables and the index of these settings, which lead into a schema that `holding` made."""
+    """Make the tables and the index of these settings, of a schema that `holding` made."""
     with MIGRATING, closing(Database(settings.require_database_url())) as database:
         migrations.upgrade(database, environment or "test")
     with closing(connect(settings)) as client:
@@ -78,16 +74,16 @@ def furnish(settings: Settings, environment: str | None) -> None:
 
 
 def undisturbed(work: Callable[[], object]) -> None:
-    """Do it to its end, even if we are interrupted meanwhile.
+    """Complete `work` even if this thread is interrupted meanwhile.
 
-    A request that was given up may be carried out all the same: an index would be made after it was removed.
+    The engine may carry out a request whose client has left: an index would be made after its removal.
     """
     with ThreadPoolExecutor(1) as pool:
         pool.submit(work).result()
 
 
 def versions(settings: Settings) -> dict[str, str]:
-    """Kind and version of both ends, by role. UnreachableError where one is away."""
+    """Product and version of database and sink, by role. UnreachableError where one does not answer."""
     url = settings.require_database_url()
     with closing(Database(url, connections=1)) as database, database.begin() as connection:
         version = server.server(connection).version
@@ -95,7 +91,7 @@ def versions(settings: Settings) -> dict[str, str]:
 
 
 def sink_credentials(settings: Settings) -> dict[str, str]:
-    """What opens the sink, by environment name, where its URL holds none."""
+    """The sink's credentials and certificates by environment name."""
     user, password = settings.elastic_username, _secret(settings.elastic_password)
     if not user:
         user, password = credentials(settings.sink_urls[0]) or (user, password)
@@ -114,10 +110,10 @@ def sink_credentials(settings: Settings) -> dict[str, str]:
 
 
 @undone_by(KIND)
-def _remove(fault: Fault, settings: Settings, say: "Say") -> None:
+def _remove(fault: Fault, settings: Settings, say: Say) -> None:
     """Remove a schema and an index. UsageError where the settings lead to another system."""
-    ends = _masked_endpoints(settings)
-    if other := [name for name, value in ends.items() if fault.facts[name] != value]:
+    urls = _masked_endpoints(settings)
+    if other := [name for name, value in urls.items() if fault.facts[name] != value]:
         raise UsageError(
             f"it is in another system than {' and '.join(other)} of the settings",
             hint=f"set them to {', '.join(fault.facts[name] for name in other)}",
@@ -142,12 +138,12 @@ def _search(settings: Settings) -> str:
 
 
 def _masked_endpoints(settings: Settings) -> dict[str, str]:
-    """Where a system is, without a secret."""
+    """The URLs of both, without secrets."""
     return {
         "DATABASE_URL": mask(settings.require_database_url()),
         "ELASTIC_URL": ",".join(map(mask, settings.sink_urls)),
     }
 
 
-def _secret(value: "SecretStr | None") -> str | None:
+def _secret(value: SecretStr | None) -> str | None:
     return value.get_secret_value() if value else None

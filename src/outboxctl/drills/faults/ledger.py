@@ -1,16 +1,16 @@
-"""The ledger: every fault under way is written down before it begins, so that somebody can undo it.
+"""The ledger: each fault is recorded before it begins, so that a later command can undo it.
 
-A fault with a holder is undone when its holder ends the block; if the holder was killed, or sleeps
+A fault with a holder is undone when its holder ends the block; if the holder was killed, or is paused
 beyond the fault's time, the next command undoes it. One without a holder stays until it is undone.
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import psutil
 
@@ -19,19 +19,17 @@ from outboxctl.drills.faults import records
 from outboxctl.drills.faults.records import Fault
 from outboxctl.drills.services.model import Say, silent
 from outboxctl.drills.services.record import locked
+from outboxctl.settings import Settings
 
-if TYPE_CHECKING:
-    from outboxctl.settings import Settings
-
-# Takes the fault, the settings of whoever undoes it (credentials come from there) and a way to tell what
-# takes its time. What is undone already is no error. OutboxctlError where it cannot be done now.
-Undo = Callable[[Fault, "Settings", Say], None]
+# The settings are those of the command that undoes the fault: the ledger holds no credentials. Does nothing
+# where the fault is undone already. OutboxctlError where it cannot be undone now.
+Undo = Callable[[Fault, Settings, Say], None]
 
 UNDO: dict[str, Undo] = {}
 
 
 def undone_by(kind: str) -> Callable[[Undo], Undo]:
-    """Declare how faults of a kind are undone; the module must be imported by whoever undoes."""
+    """Register how faults of a kind are undone; commands that undo must import its module."""
 
     def declare(undo: Undo) -> Undo:
         UNDO[kind] = undo
@@ -43,7 +41,7 @@ def undone_by(kind: str) -> Callable[[Undo], Undo]:
 class Ledger:
     """The faults under way of one state folder (None: `OUTBOXCTL_STATE`, else the platform's)."""
 
-    def __init__(self, settings: "Settings", state: Path | None = None, *, say: Say = silent) -> None:
+    def __init__(self, settings: Settings, state: Path | None = None, *, say: Say = silent) -> None:
         self._settings, self._say = settings, say
         self.folder = records.folder(state)
 
@@ -51,8 +49,12 @@ class Ledger:
         """Every fault under way, the oldest first. UsageError where the file is damaged."""
         return records.load(self.folder)
 
+    def matching(self, kind: str, facts: Mapping[str, Any]) -> list[Fault]:
+        """The faults of a kind under way that have these facts among theirs."""
+        return [each for each in self.faults() if each.kind == kind and facts.items() <= each.facts.items()]
+
     def begin(self, fault: Fault, begin: Callable[[], object]) -> None:
-        """Write the fault down, then begin it; one that cannot begin well is undone."""
+        """Record the fault, then begin it; if that fails, undo it."""
         with locked(self.folder, self._say):
             records.save(self.folder, [*self.faults(), fault])
         try:
@@ -66,10 +68,10 @@ class Ledger:
     def holding(
         self, fault: Fault, begin: Callable[[], object], *, for_seconds: float | None = None
     ) -> Iterator[Fault]:
-        """Begin the fault and undo it when the block ends. It is ours: if we are killed, it is left over.
+        """Begin the fault, held by this process, and undo it when the block ends.
 
-        So it is too, even while we live, a few seconds after `for_seconds` are over; they count from now on,
-        when it has begun.
+        It is left over if this process is killed, or a few seconds after `for_seconds`, counted from when
+        it has begun.
         """
         held = replace(fault, pid=os.getpid(), born=psutil.Process().create_time())
         self.begin(held, begin)
@@ -83,28 +85,28 @@ class Ledger:
             self.undo(held)
 
     def undo(self, fault: Fault) -> bool:
-        """Undo a fault and cross it out; False where somebody else has. It stays where it cannot be undone.
+        """Undo a fault and delete its record; False where another command has.
 
-        Raises OutboxctlError that says why, and UsageError for a kind that nobody here knows.
+        Raises OutboxctlError where it cannot be undone, and UsageError for an unknown kind; it stays then.
         """
         with locked(self.folder, self._say):
             known = next((each for each in self.faults() if each.id == fault.id), None)
             if known is None:
                 return False
             with _naming(known):
-                _undoing(known.kind)(known, self._settings, self._say)
+                _undo_of(known.kind)(known, self._settings, self._say)
             self._replace(fault, [])
         return True
 
     def forget(self, fault: Fault) -> None:
-        """Cross a fault out that a person has undone by hand, or that is gone with its machine."""
+        """Delete the record of a fault that was undone by hand, or whose machine is gone."""
         with locked(self.folder, self._say):
             self._replace(fault, [])
 
     def recover(self) -> list[Fault]:
-        """Undo what is left over and say so; returns what could not be undone, after saying what to do.
+        """Undo the faults that are left over and report it; returns those that could not be undone.
 
-        For a process that holds no fault: one that seems its own is of a run that it took the place of.
+        For a process that holds no fault: one with its pid is of the program that it was before exec().
         """
         left = [fault for fault in self.faults() if fault.left_over or fault.held_here]
         return [fault for fault in left if not self._recovered(fault)]
@@ -128,7 +130,7 @@ class Ledger:
             records.save(self.folder, [each for each in known if each.id != fault.id] + by)
 
 
-def _undoing(kind: str) -> Undo:
+def _undo_of(kind: str) -> Undo:
     if kind not in UNDO:
         raise UsageError(f"this outboxctl does not know how to undo {kind}", hint="use the one that began it")
     return UNDO[kind]
@@ -136,12 +138,12 @@ def _undoing(kind: str) -> Undo:
 
 @contextmanager
 def _naming(fault: Fault) -> Iterator[None]:
-    """An error of the undoing says of what, and how to go on."""
+    """Put the fault and the next step into an error of its undoing."""
     try:
         yield
     except OutboxctlError as error:
         hint = f"{error.hint}; then `outboxctl chaos undo {fault.id}`".removeprefix("; ")
         raise type(error)(f"{fault.what}: {error}", hint=hint) from error
-    except Exception as error:  # what another version wrote, for one: the other faults shall not suffer
-        hint = f"mend it by hand, then `outboxctl chaos undo {fault.id} --forget`"
+    except Exception as error:  # such as facts of another version; the other faults are undone
+        hint = f"repair it by hand, then `outboxctl chaos undo {fault.id} --forget`"
         raise OutboxctlError(f"{fault.what}: {type(error).__name__}: {error}", hint=hint) from error

@@ -1,88 +1,144 @@
-"""Processes that are paused, resumed and ended, each known by pid and creation time."""
+"""Processes that are paused, resumed and ended, each identified by pid and creation time; and commands."""
 
+import os
+import shlex
 import signal
 import socket
+import subprocess
+import tempfile
 from collections.abc import Callable
 from contextlib import suppress
-from time import monotonic, sleep
-from typing import Any
+from typing import IO, Any
 
 import psutil
 
-from outboxctl.domain.errors import InconclusiveError, UsageError
+from outboxctl.domain.errors import InconclusiveError, OutboxctlError, UsageError
 from outboxctl.drills.services import process
+from outboxctl.drills.services.model import Say, silent
 
 PATIENCE_SECONDS = 10.0
 END_SECONDS = 30.0
-POLL_SECONDS = 0.02
+COMMAND_SECONDS = 120.0  # for a command of the user's
 
 
-def paused(found: psutil.Process) -> bool:
+def paused(target: psutil.Process) -> bool:
     """Whether it is stopped by a signal; one that has ended is not."""
     with suppress(psutil.NoSuchProcess):
-        return bool(found.status() == psutil.STATUS_STOPPED)
+        return bool(target.status() == psutil.STATUS_STOPPED)
     return False
 
 
-def identity(found: psutil.Process) -> dict[str, Any]:
-    """What the ledger keeps of a process: no other has the same pid and creation time."""
-    return {"pid": found.pid, "born": found.create_time(), "host": socket.gethostname()}
+def identity(target: psutil.Process) -> dict[str, Any]:
+    """What the ledger holds of a process: no other has the same pid and creation time."""
+    return {"pid": target.pid, "born": target.create_time(), "host": socket.gethostname()}
 
 
 def resume_if_there(facts: dict[str, Any]) -> None:
-    """Let the process of this identity go on, if it still lives. UsageError for one of another machine."""
+    """Resume the process of this identity, if it still runs. UsageError for one of another machine."""
     if facts["host"] != socket.gethostname():
         hint = "run this there, or, if it is gone, `outboxctl chaos undo --forget`"
         raise UsageError(f"process {facts['pid']} is on {facts['host']}", hint=hint)
-    if found := process.find(facts["pid"], facts["born"]):
-        resume(found)
+    if target := process.find(facts["pid"], facts["born"]):
+        resume(target)
 
 
-def pause(found: psutil.Process) -> None:
+def pause(target: psutil.Process) -> None:
     """Stop it where it is, with SIGSTOP, and wait until it is."""
-    if paused(found):
-        raise UsageError(f"process {found.pid} is paused already", hint="see `outboxctl chaos list`")
+    if paused(target):
+        raise UsageError(f"process {target.pid} is paused already", hint="see `outboxctl chaos list`")
     try:
-        _send(found, signal.SIGSTOP)
+        _send(target, signal.SIGSTOP)
     except psutil.NoSuchProcess:
-        raise UsageError(f"process {found.pid} has just ended", hint="there is nothing to pause") from None
-    _wait(lambda: paused(found), f"process {found.pid} was not paused")
+        raise UsageError(f"process {target.pid} has just ended", hint="there is nothing to pause") from None
+    _wait(lambda: paused(target), f"process {target.pid} was not paused")
 
 
-def resume(found: psutil.Process) -> None:
-    """Let it go on."""
+def resume(target: psutil.Process) -> None:
+    """Let it continue, with SIGCONT."""
     with suppress(psutil.NoSuchProcess):
-        _send(found, signal.SIGCONT)
-        _wait(lambda: not paused(found), f"process {found.pid} does not go on")
+        _send(target, signal.SIGCONT)
+        _wait(lambda: not paused(target), f"process {target.pid} does not continue")
 
 
-def kill(found: psutil.Process) -> None:
-    """End it with SIGKILL, as the kernel does when memory is short, and wait until it is gone."""
-    _end(found, signal.SIGKILL, PATIENCE_SECONDS)
+def kill(target: psutil.Process) -> None:
+    """End it with SIGKILL, as the kernel does when memory is short, and wait until it has ended."""
+    _end(target, signal.SIGKILL, PATIENCE_SECONDS)
 
 
-def terminate(found: psutil.Process) -> None:
-    """End it with SIGTERM, and wait until it is gone; one that does not go is left alone."""
-    _end(found, signal.SIGTERM, END_SECONDS)
+def terminate(target: psutil.Process) -> None:
+    """End it with SIGTERM, and wait until it has ended; one that does not end is left alone."""
+    _end(target, signal.SIGTERM, END_SECONDS)
 
 
-def _end(found: psutil.Process, number: signal.Signals, patience: float) -> None:
+def _end(target: psutil.Process, number: signal.Signals, patience: float) -> None:
     with suppress(psutil.NoSuchProcess):
-        born = found.create_time()
-        _send(found, number)
-        _wait(lambda: process.find(found.pid, born) is None, f"process {found.pid} does not end", patience)
+        born = target.create_time()
+        _send(target, number)
+        _wait(lambda: process.find(target.pid, born) is None, f"process {target.pid} does not end", patience)
 
 
-def _send(found: psutil.Process, number: signal.Signals) -> None:
+def _send(target: psutil.Process, number: signal.Signals) -> None:
     try:
-        found.send_signal(number)  # compares the creation time first
+        target.send_signal(number)  # compares the creation time first
     except psutil.AccessDenied:
-        raise UsageError(f"process {found.pid} is another user's", hint="run this as that user") from None
+        raise UsageError(f"process {target.pid} is another user's", hint="run this as that user") from None
 
 
 def _wait(condition: Callable[[], bool], otherwise: str, patience: float = PATIENCE_SECONDS) -> None:
-    end = monotonic() + patience
-    while not condition():
-        if monotonic() > end:
-            raise InconclusiveError(otherwise, hint=f"it was given {patience:g} s")
-        sleep(POLL_SECONDS)
+    if not process.within(patience, condition):
+        raise InconclusiveError(otherwise, hint=f"waited {patience:g} s")
+
+
+def split(option: str, command: str | None) -> list[str]:
+    """The words of a command line. UsageError where there are none, or a quote is not closed."""
+    try:
+        words = shlex.split(command or "")
+    except ValueError as error:
+        raise UsageError(f"{option} cannot be read: {error}", hint="close its quotes") from None
+    if not words:
+        raise UsageError(f"{option} is needed for that")
+    return words
+
+
+def run(command: list[str], say: Say = silent, within: float = COMMAND_SECONDS) -> str:
+    """Run a command that must exit with 0; returns its output. Raises OutboxctlError.
+
+    The output goes to a file: a server that it leaves in the background would hold a pipe open.
+    """
+    say(f"running {command[0]}")
+    with tempfile.TemporaryFile("w+", errors="replace") as out:
+        code = _exit_code(command, out, within)
+        out.seek(0)
+        output = out.read()
+    if code:
+        why = f": {output.strip()[-300:]}" if output.strip() else ", without output"
+        raise OutboxctlError(f"{command[0]} ended with {code}{why}")
+    return output
+
+
+def _exit_code(command: list[str], out: IO[str], within: float) -> int:
+    """A command that takes too long is killed alone, for a server may be its child.
+
+    On an interruption its children are killed too, so that none does later what is undone now.
+    """
+    try:
+        child = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, start_new_session=True
+        )
+    except OSError as error:
+        raise UsageError(f"cannot run {command[0]}: {error.strerror}") from None
+    try:
+        return child.wait(within)
+    except subprocess.TimeoutExpired:
+        _kill(child, os.kill)
+        raise OutboxctlError(f"{command[0]} did not end within {within:g} s") from None
+    except BaseException:
+        _kill(child, os.killpg)
+        raise
+
+
+def _kill(child: subprocess.Popen[bytes], kill: Callable[[int, int], None]) -> None:
+    """Its pid cannot have been reused before wait(). A process of another user's (`sudo`) is not killed."""
+    with suppress(PermissionError, subprocess.TimeoutExpired):
+        kill(child.pid, signal.SIGKILL)
+        child.wait(1)

@@ -1,21 +1,22 @@
-"""What is written down of a fault, and the file that it is written into."""
+"""The record of a fault, and the file of records."""
 
 import json
 import os
 import socket
-import tempfile
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 from outboxctl.domain.errors import UsageError
 from outboxctl.drills.services import process
+from outboxctl.drills.services.record import write_json
 from outboxctl.settings.folders import state_folder
 
 FILE = "faults.json"
-GRACE = timedelta(seconds=5)  # beyond its time until a holder that lives is held to be stuck
+GRACE = timedelta(seconds=5)  # beyond its time until a holder that runs counts as stuck
 
 
 def _now() -> datetime:
@@ -26,8 +27,8 @@ def _now() -> datetime:
 class Fault:
     """A fault under way. `what` is for people; `facts` is all that its undoing needs, JSON, no secrets.
 
-    `pid` and `born` are its holder, a process of `host`; both are None for one that stays until undone.
-    `seen`: at work. One that was not seen may have begun all the same, or begin yet.
+    `pid` and `born` identify its holder, a process of `host`; both are None for one that stays until undone.
+    `seen`: its effect was observed. Without, it may have begun all the same, or begin yet.
     """
 
     kind: str
@@ -43,7 +44,7 @@ class Fault:
 
     @property
     def left_over(self) -> bool:
-        """Whether its holder is dead, or its time is well over; only a holder of this host can be judged."""
+        """Whether its holder, of this host, has ended, or its time has been over for `GRACE`."""
         if self.pid is None or self.born is None or self.host != socket.gethostname():
             return False
         overdue = self.until is not None and _now() > self.until + GRACE
@@ -51,7 +52,7 @@ class Fault:
 
     @property
     def held_here(self) -> bool:
-        """Whether this very process holds it, or the program that it was before it became another."""
+        """Whether this process holds it, or the program that it was before exec()."""
         return (self.pid, self.host) == (os.getpid(), socket.gethostname())
 
     @classmethod
@@ -59,6 +60,13 @@ class Fault:
         """Read what `save` wrote. KeyError, TypeError or ValueError where it is something else."""
         since, until = read["since"], read["until"]
         return cls(**read | {"since": _moment(since), "until": until and _moment(until)})
+
+
+class PlannedFault(NamedTuple):
+    """A fault that has not begun; `begin` returns once its effect is observed."""
+
+    fault: Fault
+    begin: Callable[[], None]
 
 
 def _moment(text: str) -> datetime:
@@ -74,8 +82,8 @@ def folder(state: Path | None = None) -> Path:
 
 
 def any_active() -> bool:
-    """Whether there may be faults: quick, for every command of a group asks."""
-    return os.path.exists(folder() / FILE)  # a folder that cannot be looked into is for whoever needs it
+    """Whether there may be faults; quick, for each command of a group asks first."""
+    return os.path.exists(folder() / FILE)  # False too where the folder cannot be read: `load` raises there
 
 
 def load(where: Path) -> list[Fault]:
@@ -86,7 +94,7 @@ def load(where: Path) -> list[Fault]:
     except FileNotFoundError:
         return []
     except (OSError, ValueError, KeyError, TypeError) as error:
-        hint = "look what is still broken, mend it by hand, then delete the file"
+        hint = "look what is still broken, repair it by hand, then delete the file"
         raise UsageError(f"{path} is damaged: {error}", hint=hint) from None
 
 
@@ -95,8 +103,4 @@ def save(where: Path, faults: list[Fault]) -> None:
     if not faults:
         (where / FILE).unlink(missing_ok=True)
         return
-    with tempfile.NamedTemporaryFile("w", dir=where, prefix="faults.", delete=False) as file:
-        json.dump([asdict(fault) for fault in faults], file, indent=2, default=datetime.isoformat)
-        file.flush()
-        os.fsync(file.fileno())
-    Path(file.name).replace(where / FILE)
+    write_json(where / FILE, [asdict(fault) for fault in faults])

@@ -1,20 +1,18 @@
-"""Whether the sink answers, asked from outside, without credentials."""
+"""Whether the sink answers a request without credentials."""
 
 import http.client
 import ssl
-from collections.abc import Callable
 from contextlib import closing
 from http import HTTPStatus
-from time import monotonic, sleep
 
 from outboxctl.domain.errors import InconclusiveError, UnreachableError, UsageError
+from outboxctl.drills.services.process import within
 from outboxctl.net.urls import mask, parse_url, without_credentials
 from outboxctl.settings import Settings
 
 ANSWER_SECONDS = 1.0
 AWAY_SECONDS, BACK_SECONDS = 30.0, 90.0
-ENDING_SECONDS = 5.0  # for a process that may have been told to end
-POLL_SECONDS = 0.05
+ENDING_SECONDS = 5.0  # for a process that may be ending
 
 
 def only(settings: Settings) -> str:
@@ -26,15 +24,14 @@ def only(settings: Settings) -> str:
 
 
 def answers(url: str) -> bool:
-    """Whether it says anything but that it is ill; a refusal for want of credentials is an answer."""
+    """Whether it answers with anything below 500; a refusal for want of credentials is an answer."""
     parts = parse_url(url)
     host, port = parts.hostname or "", parts.port
-    plain = parts.scheme == "http"
-    connection = (
-        http.client.HTTPConnection(host, port, timeout=ANSWER_SECONDS)
-        if plain
-        else http.client.HTTPSConnection(host, port, timeout=ANSWER_SECONDS, context=_trusting())
-    )
+    connection: http.client.HTTPConnection
+    if parts.scheme == "http":
+        connection = http.client.HTTPConnection(host, port, timeout=ANSWER_SECONDS)
+    else:
+        connection = http.client.HTTPSConnection(host, port, timeout=ANSWER_SECONDS, context=_trusting())
     with closing(connection):
         try:
             connection.request("GET", "/")
@@ -44,20 +41,20 @@ def answers(url: str) -> bool:
 
 
 def goes_away(url: str) -> bool:
-    """Whether it ceases to answer within a few seconds."""
-    return _within(ENDING_SECONDS, lambda: not answers(url))
+    """Whether it stops answering within a few seconds."""
+    return within(ENDING_SECONDS, lambda: not answers(url))
 
 
 def wait_away(url: str) -> None:
-    """Wait until it does not answer. InconclusiveError if it goes on: something else is there."""
-    if not _within(AWAY_SECONDS, lambda: not answers(url)):
-        hint = "what was stopped is not what ELASTIC_URL names, or something started it again"
+    """Wait until it does not answer. InconclusiveError if it still does."""
+    if not within(AWAY_SECONDS, lambda: not answers(url)):
+        hint = "what was stopped is not what ELASTIC_URL names, or it was started again"
         raise InconclusiveError(f"{url} still answers after {AWAY_SECONDS:g} s", hint=hint)
 
 
 def comes_back(url: str, seconds: float = BACK_SECONDS) -> bool:
     """Whether it answers within so many seconds."""
-    return _within(seconds, lambda: answers(url))
+    return within(seconds, lambda: answers(url))
 
 
 def wait_back(url: str) -> None:
@@ -66,15 +63,8 @@ def wait_back(url: str) -> None:
         raise UnreachableError(f"{url} does not answer after {BACK_SECONDS:g} s", hint="look at its log")
 
 
-def _within(seconds: float, condition: Callable[[], bool]) -> bool:
-    end = monotonic() + seconds
-    while not (met := condition()) and monotonic() < end:
-        sleep(POLL_SECONDS)
-    return met
-
-
 def _trusting() -> ssl.SSLContext:
-    """Nothing is told and nothing believed: it is only asked whether it is there."""
+    """Verifies no certificate: no secret is sent, and of the answer only the status is used."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     return context

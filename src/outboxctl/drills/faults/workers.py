@@ -1,4 +1,4 @@
-"""Worker processes of this machine, each proved to be one before a signal is sent."""
+"""Worker processes of this machine, each verified before a signal is sent."""
 
 import socket
 import time
@@ -7,7 +7,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import psutil
 
@@ -16,12 +15,9 @@ from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
 from outboxctl.drills.faults import processes
 from outboxctl.drills.faults.ledger import Ledger, undone_by
-from outboxctl.drills.faults.planned import PlannedFault
-from outboxctl.drills.faults.records import Fault
-
-if TYPE_CHECKING:
-    from outboxctl.drills.services.model import Say
-    from outboxctl.settings import Settings
+from outboxctl.drills.faults.records import Fault, PlannedFault
+from outboxctl.drills.services.model import Say
+from outboxctl.settings import Settings
 
 PAUSED = "worker-paused"
 STARTING_SECONDS = 60.0  # from the process's birth to what its row calls its start; a busy machine is slow
@@ -44,12 +40,15 @@ class VerifiedProcess:
 def verified_workers(rows: Sequence[WorkerRow], now: datetime) -> list[VerifiedProcess]:
     """The workers that run on this machine; `now` is the database's time.
 
-    One must have a row of this host with its pid and its age, and a command line that runs `outboxctl
-    worker`. A row that fell silent proves as much: of a worker that is paused, or starved.
+    A process must have the host, pid and age of a row, and a command line that runs `outboxctl worker`. A
+    row without a recent heartbeat counts as well: its worker may be paused, or starved.
     """
-    here = [row for row in rows if row.host == socket.gethostname()[:255]]
-    found = [(row, _process(row, now)) for row in here]
-    return [VerifiedProcess(row, process) for row, process in found if process]
+    pairs = [(row, _process(row, now)) for row in rows if row.host == _host()]
+    return [VerifiedProcess(row, process) for row, process in pairs if process]
+
+
+def _host() -> str:
+    return socket.gethostname()[:255]
 
 
 def chosen(
@@ -67,9 +66,9 @@ def chosen(
     if pid is not None:
         known = [each for each in known if each.row.pid == pid]
     if not known:
-        raise UsageError(_nobody(rows, worker_id, pid), hint=_who_there_is(rows, now))
+        raise UsageError(_missing(rows, worker_id, pid), hint=_listed(rows, now))
     if len(known) > 1 and not every:
-        raise UsageError(f"{len(known)} workers fit", hint=f"say --pid or --all: {_who_there_is(rows, now)}")
+        raise UsageError(f"{len(known)} workers fit", hint=f"say --pid or --all: {_listed(rows, now)}")
     return known
 
 
@@ -82,39 +81,32 @@ def pause(each: VerifiedProcess) -> PlannedFault:
 
 
 def resume(ledger: Ledger, each: VerifiedProcess) -> None:
-    """Let a worker go on, however it came to be paused."""
-    for fault in _pauses(ledger, each):
+    """Let a worker continue, whoever paused it."""
+    for fault in ledger.matching(PAUSED, processes.identity(each.process)):
         ledger.undo(fault)
     processes.resume(each.process)
 
 
 def kill(ledger: Ledger, each: VerifiedProcess) -> None:
-    """Kill a worker; if it was paused, that is over, too."""
-    pauses = _pauses(ledger, each)
+    """Kill a worker; faults that paused it are undone."""
+    pauses = ledger.matching(PAUSED, processes.identity(each.process))
     processes.kill(each.process)
     for fault in pauses:
         ledger.undo(fault)
 
 
-def _pauses(ledger: Ledger, each: VerifiedProcess) -> list[Fault]:
-    ours = processes.identity(each.process)
-    return [fault for fault in ledger.faults() if fault.kind == PAUSED and fault.facts == ours]
-
-
 @undone_by(PAUSED)
-def _undo(fault: Fault, _: "Settings", __: "Say") -> None:
+def _undo(fault: Fault, _: Settings, __: Say) -> None:
     processes.resume_if_there(fault.facts)
 
 
 def _process(row: WorkerRow, now: datetime) -> psutil.Process | None:
     with suppress(psutil.Error):
-        found = psutil.Process(row.pid)
-        if row.started_at is None or not runs_worker(found.cmdline()):
-            return None
-        # Ages are compared, not times of day: the database's clock may be another one.
-        starting = time.time() - found.create_time() - (now - row.started_at).total_seconds()
-        fits = -CLOCKS_SECONDS <= starting <= STARTING_SECONDS
-        return found if fits else None
+        process = psutil.Process(row.pid)
+        if row.started_at and runs_worker(process.cmdline()):
+            # Ages are compared, not times of day: the database's clock may differ from this machine's.
+            starting = time.time() - process.create_time() - (now - row.started_at).total_seconds()
+            return process if -CLOCKS_SECONDS <= starting <= STARTING_SECONDS else None
     return None
 
 
@@ -128,10 +120,9 @@ def runs_worker(words: Sequence[str]) -> bool:
     return program == 0 or Path(words[0]).name.startswith(("python", "pypy"))
 
 
-def _nobody(rows: Sequence[WorkerRow], worker_id: str | None, pid: int | None) -> str:
+def _missing(rows: Sequence[WorkerRow], worker_id: str | None, pid: int | None) -> str:
     for row in rows:
-        away = row.host != socket.gethostname()[:255]
-        if away and (row.worker_id == worker_id or row.pid == pid):
+        if row.host != _host() and (row.worker_id == worker_id or row.pid == pid):
             name, host = brief(row.worker_id, 120), brief(row.host, 120)
             return f"worker {name} (pid {row.pid}) runs on {host}, not here: go there"
     if pid is not None:
@@ -139,6 +130,6 @@ def _nobody(rows: Sequence[WorkerRow], worker_id: str | None, pid: int | None) -
     return "no worker of that name runs here" if worker_id is not None else "no worker runs here"
 
 
-def _who_there_is(rows: Sequence[WorkerRow], now: datetime) -> str:
+def _listed(rows: Sequence[WorkerRow], now: datetime) -> str:
     names = ", ".join(each.name for each in verified_workers(rows, now)[:10])
     return f"there are: {names}" if names else "`outboxctl status` shows the workers of all machines"

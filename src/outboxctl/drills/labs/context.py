@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from outboxctl.core.stats.drill_snapshot import EventCounts
     from outboxctl.core.stats.snapshot import EventRow
     from outboxctl.drills.labs.namespace import Namespace
-    from outboxctl.drills.proxy.fault import ProxyFault
+    from outboxctl.drills.proxy.faults import ProxyFault
     from outboxctl.drills.proxy.tally import Bulk
 
 ENTITY_TYPE = "block"

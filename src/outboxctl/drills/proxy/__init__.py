@@ -1,7 +1,7 @@
-"""A proxy before the sink that breaks, delays and falsifies what passes, when told to."""
+"""A proxy before the sink that delays, refuses, cuts or falsifies what passes, on request."""
 
 from outboxctl.drills.proxy import faults
-from outboxctl.drills.proxy.fault import ProxyFault
+from outboxctl.drills.proxy.faults import ProxyFault
 from outboxctl.drills.proxy.proxy import Proxy
 
 __all__ = ["Proxy", "ProxyFault", "faults"]

@@ -1,15 +1,37 @@
-"""A request as it arrived, and who can answer it."""
+"""A request as it arrived; of a bulk request its actions, some of which may be refused."""
 
+import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol
+from io import BytesIO
+from typing import Any
 
-from outboxctl.drills.proxy import ndjson
 from outboxctl.drills.proxy.wire import ProxyReply
 
 LARGEST = 128 * 2**20  # bytes of a body
 GZIP = 16 + zlib.MAX_WBITS
+NO_ITEMS = ProxyReply(200, b'{"items":[]}')
+Refusal = tuple[int, Any]  # status and error of an item
+
+
+@dataclass(frozen=True)
+class BulkOperation:
+    """One action of a bulk request, with its bytes; `document` is None for a delete."""
+
+    verb: str
+    meta: Mapping[str, Any]
+    document: bytes | None
+    raw: bytes
+
+    @property
+    def id(self) -> str:
+        """Of its document; empty where the sink is to choose one."""
+        return str(self.meta.get("_id", ""))
+
+    def refused(self, status: int, error: Any) -> dict[str, Any]:
+        """Its item in the answer where it was not applied."""
+        return {self.verb: {"_id": self.id, "status": status, "error": error}}
 
 
 @dataclass(frozen=True)
@@ -31,27 +53,67 @@ class ProxyRequest:
         """Whether it is a bulk request."""
         return self.path[-1] == "_bulk"
 
-    def actions(self) -> list[ndjson.BulkOperation]:
-        """Of a bulk request, or nothing of one that cannot be read: that is the sink's to say."""
+    def actions(self) -> list[BulkOperation]:
+        """Of a bulk request; none of a body that cannot be parsed, which is the sink's to refuse."""
         try:
-            return ndjson.parse(self._plain())
+            return parse_bulk(self._unpacked())
         except (ValueError, zlib.error):
             return []
 
-    def keeping(self, actions: list[ndjson.BulkOperation]) -> "ProxyRequest":
+    def keeping(self, actions: list[BulkOperation]) -> "ProxyRequest":
         """The same bulk request with these actions alone."""
         headers = {name: value for name, value in self.headers.items() if name != "content-encoding"}
         return replace(self, headers=headers, body=b"".join(action.raw for action in actions))
 
-    def _plain(self) -> bytes:
+    def _unpacked(self) -> bytes:
         if self.headers.get("content-encoding", "").lower() != "gzip":
             return self.body
         return zlib.decompressobj(GZIP).decompress(self.body, LARGEST)
 
 
-class Backend(Protocol):
-    """Answers requests, as truthfully as it can."""
+Backend = Callable[[ProxyRequest], ProxyReply]  # applies a request, and answers it truthfully
 
-    def answer(self, asked: ProxyRequest) -> ProxyReply:
-        """Apply and answer one request."""
-        ...
+
+def parse_bulk(body: bytes) -> list[BulkOperation]:
+    """Parse a bulk request's body; ValueError where it is none."""
+    lines = BytesIO(body)  # splits at \n only, as the engine does
+    return [_operation(line, lines) for line in lines]
+
+
+def _operation(line: bytes, lines: Iterator[bytes]) -> BulkOperation:
+    try:
+        ((verb, meta),) = json.loads(line).items()
+        document = None if verb == "delete" else next(lines, b"")
+        return BulkOperation(verb, {**meta}, document and document.rstrip(b"\n"), line + (document or b""))
+    except (AttributeError, TypeError, RecursionError) as error:
+        raise ValueError(f"no line of a bulk request: {error}") from None
+
+
+def apply_without(
+    request: ProxyRequest, refusal: Callable[[str], Refusal | None], backend: Backend
+) -> tuple[ProxyReply, int]:
+    """Pass on the items that are not refused, and put the others into the answer; returns their count, too.
+
+    An answer that holds no items (the sink refuses all, or a filter hides them) stays as it is.
+    """
+    actions = request.actions()
+    kept = [action for action in actions if not refusal(action.id)]
+    if len(kept) == len(actions):
+        return backend(request), 0
+    truth = backend(request.keeping(kept)) if kept else NO_ITEMS
+    applied = _items(truth, len(kept))
+    if applied is None:
+        return truth, 0
+    items = [
+        action.refused(*refused) if (refused := refusal(action.id)) else next(applied) for action in actions
+    ]
+    body = json.dumps({"errors": True, "items": items}).encode()
+    return replace(truth, body=body), len(actions) - len(kept)
+
+
+def _items(reply: ProxyReply, count: int) -> Iterator[Any] | None:
+    try:
+        items = json.loads(reply.body)["items"]
+    except (ValueError, LookupError, TypeError):
+        return None
+    return iter(items) if isinstance(items, list) and len(items) == count else None

@@ -1,12 +1,12 @@
-"""What has come through so far."""
+"""Counts of what has passed the proxy."""
 
 import threading
 from collections import Counter, deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from time import monotonic
 
-from outboxctl.drills.proxy.fault import HEALTHY, ProxyFault
+from outboxctl.drills.proxy.faults import HEALTHY, ProxyFault
 from outboxctl.drills.proxy.request import ProxyRequest
 from outboxctl.drills.proxy.wire import ProxyReply
 
@@ -28,7 +28,7 @@ class ProxyCounts:
     """Counts of all requests, of bulk requests, and of those that a fault struck, in all and by its name.
 
     `items_failed` are those refused in bulk requests; `applied_then_lost` requests that the sink
-    applied and whose answer the client did not get. A refused connection is none of them: nobody sees it.
+    applied and whose answer the client did not get. Refused connections are not counted: the proxy sees none.
     """
 
     requests: int = 0
@@ -44,7 +44,7 @@ class Tally:
 
     def __init__(self, keep: int | None) -> None:
         self._lock = threading.Lock()
-        self._counts = ProxyCounts()
+        self._counts: Counter[str] = Counter()
         self._by_fault: Counter[str] = Counter()
         self._recent: deque[Bulk] = deque(maxlen=keep)
 
@@ -52,7 +52,8 @@ class Tally:
     def counts(self) -> ProxyCounts:
         """The counts at this moment."""
         with self._lock:
-            return replace(self._counts, struck=self._by_fault.total(), by_fault=dict(self._by_fault))
+            by_fault = dict(self._by_fault)
+            return ProxyCounts(**self._counts, struck=self._by_fault.total(), by_fault=by_fault)
 
     @property
     def recent(self) -> list[Bulk]:
@@ -60,30 +61,27 @@ class Tally:
         with self._lock:
             return list(self._recent)
 
-    def arrived(self, asked: ProxyRequest) -> Bulk | None:
-        """Count a request; returns what it is if it is a bulk request."""
+    def arrived(self, request: ProxyRequest) -> Bulk | None:
+        """Count a request; returns the facts of a bulk request."""
         bulk = None
-        ids = tuple(action.id for action in asked.actions()) if asked.is_bulk else ()
+        ids = tuple(action.id for action in request.actions()) if request.is_bulk else ()
         with self._lock:
-            self._counts = replace(self._counts, requests=self._counts.requests + 1)
-            if asked.is_bulk:
-                bulk = Bulk(self._counts.bulks, ids, len(asked.body), monotonic())
-                self._counts = replace(self._counts, bulks=bulk.number + 1)
+            self._counts["requests"] += 1
+            if request.is_bulk:
+                bulk = Bulk(self._counts["bulks"], ids, len(request.body), monotonic())
+                self._counts["bulks"] += 1
                 self._recent.append(bulk)
         return bulk
 
     def met(self, fault: ProxyFault) -> None:
-        """Count the fault that a request meets."""
+        """Count the fault that strikes a request."""
         if fault is not HEALTHY:
             with self._lock:
                 self._by_fault[fault.name] += 1
 
     def applied(self, fault: ProxyFault, truth: ProxyReply, items_failed: int) -> None:
-        """Count what the sink said."""
+        """Count an answer of the sink."""
         lost = fault.loses and truth.status in SUCCESS
         with self._lock:
-            self._counts = replace(
-                self._counts,
-                items_failed=self._counts.items_failed + items_failed,
-                applied_then_lost=self._counts.applied_then_lost + lost,
-            )
+            self._counts["items_failed"] += items_failed
+            self._counts["applied_then_lost"] += lost

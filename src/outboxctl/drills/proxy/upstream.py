@@ -7,22 +7,21 @@ from contextlib import suppress
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection, IncompleteRead
 
 from outboxctl.domain.printable import brief
-from outboxctl.drills.proxy.body import TooLargeError
+from outboxctl.drills.proxy.body import BUDGET, TooLargeError
 from outboxctl.drills.proxy.request import LARGEST, ProxyRequest
-from outboxctl.drills.proxy.room import ROOM
 from outboxctl.drills.proxy.wire import PRODUCT, ProxyReply
 from outboxctl.net.certificates import SINK, Files
 from outboxctl.net.urls import credentials, parse_url, without_credentials
 
-# What is between two neighbours, and no matter of those behind them.
+# Headers of one connection, which are not passed on (RFC 9110, 7.6.1), and those that http.client sets.
 PER_HOP = {
     *("host", "content-length", "connection", "keep-alive", "transfer-encoding", "accept-encoding"),
     *("te", "trailer", "upgrade", "proxy-connection"),
 }
-PLAIN = Files(SINK)  # none of our own
+PLAIN = Files(SINK)  # no files of our own
 PIECE = 2**20  # bytes that are read at a time
 PATIENCE = 60.0  # seconds without a byte from it
-BARE = {PRODUCT.lower(): None, "content-type": None}  # it says itself what it is
+BARE = {PRODUCT.lower(): None, "content-type": None}  # the sink's own replace them, or there are none
 
 
 class Upstream:
@@ -39,15 +38,15 @@ class Upstream:
         self._login = f"Basic {b64encode(':'.join(inside).encode()).decode()}" if inside else None
         self._open: set[HTTPConnection] = set()
 
-    def answer(self, asked: ProxyRequest) -> ProxyReply:
-        """Ask the real one; a 502 that says why where it gives no answer, a 504 after a minute without.
+    def answer(self, request: ProxyRequest) -> ProxyReply:
+        """Pass a request on; a 502 with the reason where no answer comes, a 504 after a minute of silence.
 
-        An answer takes room (`room.ROOM`), which the caller gives back; too large a one is a 502, too.
+        The answer takes of `body.BUDGET`, which the caller releases; too large a one is a 502, too.
         """
         connection = self._connection()
         self._open.add(connection)
         try:
-            return self._ask(connection, asked)
+            return self._ask(connection, request)
         except TimeoutError:
             return _unanswered(504, f"no byte within {PATIENCE:g} s")
         except TooLargeError:
@@ -69,11 +68,11 @@ class Upstream:
             return HTTPSConnection(self._netloc, timeout=PATIENCE, context=self._tls)
         return HTTPConnection(self._netloc, timeout=PATIENCE)
 
-    def _ask(self, connection: HTTPConnection, asked: ProxyRequest) -> ProxyReply:
-        headers = {name: value for name, value in asked.headers.items() if name not in PER_HOP}
+    def _ask(self, connection: HTTPConnection, request: ProxyRequest) -> ProxyReply:
+        headers = {name: value for name, value in request.headers.items() if name not in PER_HOP}
         if self._login:
             headers.setdefault("authorization", self._login)
-        connection.request(asked.method, self._prefix + asked.target, asked.body or None, headers)
+        connection.request(request.method, self._prefix + request.target, request.body or None, headers)
         reply = connection.getresponse()
         named = {name.lower() for name in reply.headers} - PER_HOP
         kept = {name: ", ".join(reply.headers.get_all(name, [])) for name in named}
@@ -83,7 +82,7 @@ class Upstream:
 def _read_body(reply: HTTPResponse) -> bytes:
     content = bytearray()
     while piece := reply.read(PIECE):
-        ROOM.take(len(piece))
+        BUDGET.take(len(piece))
         content += piece
         if len(content) > LARGEST:
             raise TooLargeError

@@ -1,5 +1,6 @@
-"""How an answer leaves: whole, cut, dripped, or not at all."""
+"""How an answer is sent: complete, cut, byte by byte, or not at all."""
 
+import json
 import os
 import socket
 import struct
@@ -13,8 +14,8 @@ from time import monotonic
 
 JSON = "application/json"
 PRODUCT = "X-Elastic-Product"
-LINGER = 1.0  # seconds that a client which is refused may go on sending: it reads the answer afterwards
-LOOK = 0.1  # seconds between two looks whether a client that is left without an answer is still there
+LINGER = 1.0  # seconds that a refused client may go on sending: it reads the answer afterwards
+POLL = 0.1  # seconds between two checks that a client without an answer is still connected
 
 
 class Ending(StrEnum):
@@ -62,7 +63,7 @@ def send(
         case Ending.DRIP:
             _drip(connection, reply.written(), pace, until)
         case Ending.SILENCE:
-            while not until.wait(LOOK) and not client_disconnected(connection):
+            while not until.wait(POLL) and not client_disconnected(connection):
                 pass
         case Ending.ANSWER:
             connection.sendall(reply.written())
@@ -96,6 +97,12 @@ def refuse(connection: socket.socket, why: str) -> None:
     end = monotonic() + LINGER
     while monotonic() < end and connection.recv(65_536):
         pass
+
+
+def bad_request(reason: str) -> ProxyReply:
+    """A 400 of the proxy itself."""
+    error = {"type": "bad_request", "reason": reason}
+    return ProxyReply(400, json.dumps({"error": error, "status": 400}).encode(), {PRODUCT: None})
 
 
 def client_disconnected(connection: socket.socket) -> bool:
