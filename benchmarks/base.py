@@ -1,18 +1,15 @@
 """S, P, B and E in turns on the same servers: the base of everything else. Draws docs/performance.svg."""
 
 from argparse import Namespace
-from collections.abc import Mapping
 from pathlib import Path
 
 from benchmarks import processes
+from benchmarks.command import OTHERS, ratios, say
 from benchmarks.report import Section
-from benchmarks.servers import say
 from outboxctl.drills.bench import process, sink, tables
-from outboxctl.drills.bench.figure import BenchFigure
-from outboxctl.drills.bench.machine import Neighbours
-from outboxctl.drills.bench.measured import Measured
-from outboxctl.drills.bench.options import BenchOptions, Cell
-from outboxctl.drills.bench.picture import picture
+from outboxctl.drills.bench.figure import BenchFigure, picture
+from outboxctl.drills.bench.machine import OtherProcesses
+from outboxctl.drills.bench.measured import BenchOptions, Cell, Measured
 from outboxctl.drills.bench.rig import Rig
 from outboxctl.drills.bench.run import Bench
 
@@ -75,76 +72,46 @@ def run(rig: Rig, args: Namespace) -> Section:
     size = f"{args.bytes} bytes of JSON ({m.line:,} with its line of the bulk request)"
     setting = f"{rig.settings.concurrency} lanes, {rig.settings.bulk_size:,} a batch"
     about = f"{args.base_events:,} events of {size}, {setting}, {args.repeat} repetitions."
-    _draw(figures, about)
+    by_name = {figure.name: figure for figure in figures}
+    rates, costs = ({key: by_name[name] for key, name in drawn.items()} for drawn in (RATES, COSTS))
+    PICTURE.write_text(picture(PICTURE_TITLE, rates, costs, [about]))
     return Section(TITLE, about, figures, NOTES)
 
 
 def repeated(rig: Rig, events: int, size: int, repeat: int) -> Measured:
     """S, P and E `repeat` times, and once before that does not count."""
-    bench, into = prepared(rig, events, size, repeat)
-    once(bench, Measured(into.options, into.shared, into.known), "warm-up")
-    neighbours = Neighbours(rig)
-    for number in range(1, repeat + 1):
-        once(bench, into, f"repetition {number} of {repeat}")
-        into.others.append(neighbours.cores())
-    return into
-
-
-def prepared(rig: Rig, events: int, size: int, repeat: int) -> tuple[Bench, Measured]:
-    """The requests that S sends are in memory, and nothing has been measured."""
     cell = Cell(rig.settings.concurrency, rig.settings.bulk_size)
     bench = Bench(rig, BenchOptions(events, size, repeat, [cell]), say)
-    return bench, Measured(bench.options, True, list(SERVERS), cell, bench.load())
-
-
-def once(bench: Bench, into: Measured, label: str) -> None:
-    """S, P and E, one after the other."""
-    bench.repeat(bench.options.cells[0], into, label)
-    say(", ".join(f"{figure.name} {figure.values[-1]:,.{figure.digits}f}" for figure in rates(into)))
-
-
-def rates(m: Measured, of: str = "") -> list[BenchFigure]:
-    """The four rates and their ratios; `of` is put before each name."""
-    return [
-        BenchFigure(f"{of}S: sink alone", "events/s", m.sink),
-        BenchFigure(f"{of}P: claim and settle", "events/s", [p.rate for p in m.p]),
-        BenchFigure(f"{of}B: bound", "events/s", m.bound),
-        BenchFigure(f"{of}E: end to end", "events/s", [e.rate for e in m.e]),
-        BenchFigure(f"{of}E/B", "", m.ratio, at_least=True, digits=2),
-        BenchFigure(f"{of}B/S", "", [b / s for b, s in zip(m.bound, m.sink, strict=True)], None, True, 2),
-    ]
-
-
-def costs(m: Measured, of: str = "") -> list[BenchFigure]:
-    """CPU an event of the worker and of both servers."""
-    return [BenchFigure(f"{of}{name}", "us/event", m.cpu(who), digits=1) for who, name in COSTS.items()]
+    into = Measured(bench.options, True, [*SERVERS], cell, bench.load())
+    bench.repeat(cell, Measured(into.options, into.shared, into.known), "warm-up")
+    others = OtherProcesses(rig)
+    for number in range(1, repeat + 1):
+        bench.repeat(cell, into, f"repetition {number} of {repeat}")
+        say(f"S {into.sink[-1]:,.0f}, P {into.p[-1].rate:,.0f}, E {into.e[-1].rate:,.0f} events/s")
+        into.others.append(others.cores())
+    return into
 
 
 def figures_of(m: Measured) -> list[BenchFigure]:
     """What every repetition shows."""
+    engine = m.cpu("engine")
+    # 0 where a run was too short to cost the engine anything
+    shares = {
+        who: [own / e if e > 0 else 0.0 for own, e in zip(m.cpu(who), engine, strict=True)] for who in COSTS
+    }
     return [
-        *rates(m),
+        BenchFigure("S: sink alone", "events/s", m.sink),
+        BenchFigure("P: claim and settle", "events/s", [p.rate for p in m.p]),
+        BenchFigure("B: bound", "events/s", m.bound),
+        BenchFigure("E: end to end", "events/s", [e.rate for e in m.e]),
+        BenchFigure("E/B", "", m.ratio, at_least=True, digits=2),
+        BenchFigure("B/S", "", ratios(m.bound, m.sink), at_least=True, digits=2),
         BenchFigure("whole process", "s", [e.run.wall for e in m.e], digits=2),
         BenchFigure("its start and stop", "s", [e.idle.wall for e in m.e], digits=2),
         BenchFigure("its start within E", "s", [e.start for e in m.e], digits=2),
-        BenchFigure("cores taken by others", "", m.others, digits=2),
-        *costs(m),
-        BenchFigure("worker/Elasticsearch CPU", "", _to_engine(m, "worker"), digits=3),
-        BenchFigure("PostgreSQL/Elasticsearch CPU", "", _to_engine(m, "postgres"), digits=3),
+        BenchFigure(OTHERS, "", m.others, digits=2),
+        *(BenchFigure(name, "us/event", m.cpu(who), digits=1) for who, name in COSTS.items()),
+        BenchFigure("worker/Elasticsearch CPU", "", shares["worker"], digits=3),
+        BenchFigure("PostgreSQL/Elasticsearch CPU", "", shares["postgres"], digits=3),
         BenchFigure("worker memory", "MB", [e.run.rss for e in m.e]),
     ]
-
-
-def _to_engine(m: Measured, whose: str) -> list[float]:
-    """CPU divided by the engine's, comparable between machines; 0 where a run was too short."""
-    pairs = zip(m.cpu(whose), m.cpu("engine"), strict=True)
-    return [own / engine if engine > 0 else 0.0 for own, engine in pairs]
-
-
-def _draw(figures: list[BenchFigure], about: str) -> None:
-    by_name = {figure.name: figure for figure in figures}
-
-    def chosen(names: Mapping[str, str]) -> dict[str, BenchFigure]:
-        return {whose: by_name[name] for whose, name in names.items()}
-
-    PICTURE.write_text(picture(PICTURE_TITLE, chosen(RATES), chosen(COSTS), [about]))

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.desk`: what the operator's commands cost on a large outbox, and the worker meanwhile.
+"""What the operator's commands cost on a large outbox, and the worker meanwhile.
 
 With the default sizes about half an hour, most of it for filling the table.
 """
@@ -9,26 +9,18 @@ from argparse import Namespace
 from time import perf_counter
 
 from benchmarks import rows
-from benchmarks.command import main, ratios, turns
+from benchmarks.command import OTHERS, collected, filled, ratios, say, turns
 from benchmarks.processes import answer, begin, wait_until
 from benchmarks.report import Section
 from benchmarks.rows import Past
-from benchmarks.servers import say
 from outboxctl.core.schema.names import AUDIT
 from outboxctl.core.stats import snapshot
-from outboxctl.drills.bench import pipeline, process, tables
+from outboxctl.drills.bench import process, tables
 from outboxctl.drills.bench.figure import BenchFigure
-from outboxctl.drills.bench.machine import Neighbours
 from outboxctl.drills.bench.rig import Rig, must
 
 OLDER_THAN = ("--older-than", "7d")
 BYTES = 500  # text of a source row
-OPTIONS = {
-    "done": (10_000_000, "done rows; 400,000 a repetition go"),
-    "failed": (100_000, ""),
-    "events": (50_000, "that the worker delivers each time"),
-    "repeat": (5, ""),
-}
 NOTES = """\
 - Database time of `status`: its statements alone, on a connection that is there. All others are whole
   commands, from start to exit, with `--json`; a command's own start takes some 0.4 s of it.
@@ -61,24 +53,22 @@ SELECT coalesce(1000 * extract(epoch FROM max(gap)), 0) FROM (
 PRUNED = f"SELECT count(*) FROM {AUDIT} WHERE action = 'prune'"
 
 
-def figures() -> dict[str, BenchFigure]:
-    """By key, without values."""
-    return {
-        "status_ms": BenchFigure("status, database time", "ms", [], 100, digits=1),
-        "status": BenchFigure("status", "s", [], digits=2),
-        "failed": BenchFigure("failed list", "s", [], 1, digits=2),
-        "replay": BenchFigure("replay", "s", [], 10, digits=2),
-        "longest": BenchFigure("its longest batch", "ms", [], 100, digits=1),
-        "paced": BenchFigure("prune, paced", "rows/s", [], 20_000, at_least=True),
-        "unpaced": BenchFigure("prune, unpaced", "rows/s", []),
-        "alone": BenchFigure("worker alone", "events/s", []),
-        "beside": BenchFigure("worker beside a prune", "events/s", []),
-        "ratio": BenchFigure("beside/alone", "", [], 0.9, at_least=True, digits=2),
-        "others": BenchFigure("cores taken by others", "", [], digits=2),
-    }
+FIGURES = (
+    BenchFigure("status, database time", "ms", [], 100, digits=1),
+    BenchFigure("status", "s", [], digits=2),
+    BenchFigure("failed list", "s", [], 1, digits=2),
+    BenchFigure("replay", "s", [], 10, digits=2),
+    BenchFigure("its longest batch", "ms", [], 100, digits=1),
+    BenchFigure("prune, paced", "rows/s", [], 20_000, at_least=True),
+    BenchFigure("prune, unpaced", "rows/s", []),
+    BenchFigure("worker alone", "events/s", []),
+    BenchFigure("worker beside a prune", "events/s", []),
+    BenchFigure("beside/alone", "", [], 0.9, at_least=True, digits=2),
+    BenchFigure(OTHERS, "", [], digits=2),
+)
 
 
-def measure(rig: Rig, args: Namespace) -> Section:
+def run(rig: Rig, args: Namespace) -> Section:
     """Fill the tables once, then every command in each repetition."""
     tables.reset(rig)
     rows.write_past(rig, Past(rows=args.done, random=True))
@@ -86,19 +76,20 @@ def measure(rig: Rig, args: Namespace) -> Section:
     tables.flush(rig)
     say("warm-up")
     _alone(rig, args.events, 0)
-    into, neighbours = figures(), Neighbours(rig)
-    for number in range(1, args.repeat + 1):
-        values = _commands(rig, args.failed) | _worker(rig, args.events, number)
-        values |= {"others": neighbours.cores()}
-        for key, value in values.items():
-            into[key].values.append(value)
-        shown = ", ".join(f"{key} {value:,.2f}" for key, value in values.items())
-        say(f"repetition {number} of {args.repeat}: {shown}")
-    into["ratio"].values.extend(ratios(into["beside"].values, into["alone"].values))
-    into["unpaced"].values.append(_unpaced(rig))
+
+    def repetition(number: int) -> dict[str, float]:
+        values = _commands(rig, args.failed)
+        for deliver in turns((_alone, _beside), number):
+            values |= deliver(rig, args.events, 2 * number + (deliver is _beside))
+        return values
+
+    values = collected(rig, args.repeat, repetition)
+    values["beside/alone"] = ratios(values["worker beside a prune"], values["worker alone"])
+    values["prune, unpaced"] = [_unpaced(rig)]
     sizes = f"{args.done:,} done and {args.failed:,} failed rows, {args.events:,} events for the worker"
-    about = f"{sizes}, {args.repeat} repetitions."
-    return Section("The operator's desk", about, list(into.values()), NOTES)
+    return Section(
+        "The operator's desk", f"{sizes}, {args.repeat} repetitions.", filled(FIGURES, values), NOTES
+    )
 
 
 def _commands(rig: Rig, failed: int) -> dict[str, float]:
@@ -106,29 +97,26 @@ def _commands(rig: Rig, failed: int) -> dict[str, float]:
     with rig.database.begin() as connection:
         started = perf_counter()
         snapshot.pipeline_status(connection, max_processing=rig.settings.max_processing_seconds)
-        values = {"status_ms": 1_000 * (perf_counter() - started)}
-    values |= {"status": answer(rig, "status")[0], "failed": answer(rig, "failed", "list")[0]}
+        database_ms = 1_000 * (perf_counter() - started)
+    status, failed_list = answer(rig, "status")[0], answer(rig, "failed", "list")[0]
     flags = ("--by", "bench", "--reason", "bench", "--limit", str(failed))
-    seconds, report = answer(rig, "replay", *flags)
+    replay, report = answer(rig, "replay", *flags)
     must(report["replayed"] == failed, f"{report['replayed']} events were replayed")
-    values |= {"replay": seconds, "longest": tables.number(rig, LONGEST % report["audit_id"])}
+    longest = tables.number(rig, LONGEST % report["audit_id"])
     rows.execute(rig, FAILED_AGAIN)
     tables.flush(rig)
-    return values
+    return {
+        "status, database time": database_ms,
+        "status": status,
+        "failed list": failed_list,
+        "replay": replay,
+        "its longest batch": longest,
+    }
 
 
-def _worker(rig: Rig, events: int, number: int) -> dict[str, float]:
-    """Alone and beside a prune, in alternating order."""
-    values: dict[str, float] = {}
-    for beside in turns((False, True), number):
-        seed = 2 * number + beside
-        values |= _beside(rig, events, seed) if beside else {"alone": _alone(rig, events, seed)}
-    return values
-
-
-def _alone(rig: Rig, events: int, seed: int) -> float:
+def _alone(rig: Rig, events: int, seed: int) -> dict[str, float]:
     _fill(rig, events, seed)
-    return pipeline.rate(rig, events, process.drain(rig))
+    return {"worker alone": process.drain_rate(rig, events, process.drain(rig))}
 
 
 def _beside(rig: Rig, events: int, seed: int) -> dict[str, float]:
@@ -140,7 +128,8 @@ def _beside(rig: Rig, events: int, seed: int) -> dict[str, float]:
         prune.send_signal(signal.SIGINT)
         report = json.loads(prune.communicate(timeout=process.PATIENCE)[0])
     must(report["interrupted"], "the prune ended before the worker: give more --done")
-    return {"beside": pipeline.rate(rig, events, run), "paced": report["pruned"] / report["seconds"]}
+    rate = process.drain_rate(rig, events, run)
+    return {"worker beside a prune": rate, "prune, paced": report["pruned"] / report["seconds"]}
 
 
 def _fill(rig: Rig, events: int, seed: int) -> None:
@@ -154,7 +143,3 @@ def _unpaced(rig: Rig) -> float:
     report = answer(rig, "prune", *OLDER_THAN, "--rate", "1000000")[1]
     say(f"prune of the remaining {report['pruned']:,} rows in {report['seconds']:.1f} s")
     return float(report["pruned"] / report["seconds"])
-
-
-if __name__ == "__main__":
-    main("desk", __doc__, OPTIONS, measure)

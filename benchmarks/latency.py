@@ -1,4 +1,4 @@
-"""`python -m benchmarks.latency`: from commit to acknowledged and to searchable; about five minutes.
+"""From commit to acknowledged and to searchable; about five minutes.
 
 An open loop: every transaction has its time from the beginning on. What could not be begun in time is begun
 late, and none is left out (otherwise the bad moments would be the ones in which nothing was measured).
@@ -11,24 +11,22 @@ from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
 from multiprocessing import get_context
 from time import sleep, time
+from typing import NamedTuple
 from uuid import UUID, uuid4
 
 from sqlalchemy import text
 
-from benchmarks.command import main
+from benchmarks.command import OTHERS, collected, say
 from benchmarks.processes import serving, wait_done, wait_until
 from benchmarks.report import Section
-from benchmarks.servers import say
 from outboxctl.core.database import Database
 from outboxctl.core.operator import inject
 from outboxctl.core.schema import notify
 from outboxctl.core.schema.names import EVENTS
 from outboxctl.drills.bench import tables
 from outboxctl.drills.bench.figure import BenchFigure
-from outboxctl.drills.bench.machine import Neighbours
 from outboxctl.drills.bench.process import PATIENCE
 from outboxctl.drills.bench.rig import Rig, must
 from outboxctl.sink.index import index_setup
@@ -45,11 +43,8 @@ TEXT = "word " * 80
 SETTLED = text(
     f"SELECT entity_id, extract(epoch FROM processed_at)::float8 FROM {EVENTS} WHERE status = 'done'"
 )
-OPTIONS = {
-    "rates": ("1,50,500,5000", "events a second"),
-    "seconds": (20.0, "of each cell that count"),
-    "repeat": (1, ""),
-}
+LATE = "writer late"
+DIGITS = {LATE: 0, OTHERS: 2}
 NOTES = f"""\
 - A real `outboxctl worker` with its defaults, a real Elasticsearch. The writer is a process of its own with
   {WRITERS} sessions. It commits one event a transaction, and several only where that would make more than
@@ -67,8 +62,7 @@ NOTES = f"""\
 """
 
 
-@dataclass(frozen=True)
-class Cell:
+class Cell(NamedTuple):
     """One rate, in events a second, by `polling` or `NOTIFY`; `refresh` where it is not the engine's own."""
 
     rate: int
@@ -79,72 +73,44 @@ class Cell:
         return f"{self.rate:,}/s, {self.signal}" + (f", refresh {self.refresh}" if self.refresh else "")
 
 
-@dataclass(frozen=True)
-class Planned:
+class Planned(NamedTuple):
     """One transaction: seconds from the start until it begins, and its entities."""
 
     at: float
     ids: list[UUID]
 
 
-@dataclass(frozen=True)
-class Committed:
+class Committed(NamedTuple):
     """When COMMIT returned (seconds since the epoch), and how many seconds late it began."""
 
     at: float
     late: float
 
 
-@dataclass(frozen=True)
-class Latencies:
-    """Milliseconds after COMMIT returned, sorted: of each event, and of those searched for.
-
-    `late`: milliseconds that a transaction began after its time, at the most.
-    """
-
-    acknowledged: list[float]
-    searchable: list[float]
-    late: float
-
-    def figures(self, cell: Cell) -> Iterator[BenchFigure]:
-        for kind in ("searchable",) if cell.refresh else ("acknowledged", "searchable"):
-            for name, share in SHARES.items():
-                value = percentile(getattr(self, kind), share)
-                yield BenchFigure(f"{cell}: {kind} {name}", "ms", [value], digits=1)
-
-
-def percentile(values: Sequence[float], share: float) -> float:
-    """The value that this share of the sorted `values` does not exceed (nearest rank)."""
-    return values[max(0, math.ceil(share * len(values)) - 1)]
-
-
-def measure(rig: Rig, args: Namespace) -> Section:
+def run(rig: Rig, args: Namespace) -> Section:
     """Every cell in each repetition."""
     rates = [int(rate) for rate in args.rates.split(",")]
     cells = [Cell(rate, signal) for rate in rates for signal in ("polling", "NOTIFY")]
     cells.append(Cell(min(rates, key=lambda rate: abs(rate - 50)), "NOTIFY", "100 ms"))
     say("warm-up")
     _run(rig, Cell(TRANSACTIONS, "NOTIFY"), 10.0)
-    figures: dict[str, BenchFigure] = {}
-    late, others, neighbours = [], [], Neighbours(rig)
-    for _ in range(args.repeat):
-        runs = {cell: _run(rig, cell, args.seconds) for cell in cells}
-        for each in (figure for cell, run in runs.items() for figure in run.figures(cell)):
-            figures.setdefault(each.name, BenchFigure(each.name, "ms", [], digits=1)).values.extend(
-                each.values
-            )
-        late.append(max(run.late for run in runs.values()))
-        others.append(neighbours.cores())
+
+    def repetition(_number: int) -> dict[str, float]:
+        runs = [_run(rig, cell, args.seconds) for cell in cells]
+        late = max(run.pop(LATE) for run in runs)
+        return {name: value for run in runs for name, value in run.items()} | {LATE: late}
+
+    figures = [
+        BenchFigure(name, "" if name == OTHERS else "ms", values, digits=DIGITS.get(name, 1))
+        for name, values in collected(rig, args.repeat, repetition).items()
+    ]
     events = ", ".join(f"{rate * args.seconds:,.0f} at {rate:,}/s" for rate in rates)
     about = f"Events that count, a repetition: {events}; {args.repeat} repetitions."
-    meanwhile = [
-        BenchFigure("writer late", "ms", late),
-        BenchFigure("cores taken by others", "", others, digits=2),
-    ]
-    return Section("Latency", about, [*figures.values(), *meanwhile], NOTES)
+    return Section("Latency", about, figures, NOTES)
 
 
-def _run(rig: Rig, cell: Cell, seconds: float) -> Latencies:
+def _run(rig: Rig, cell: Cell, seconds: float) -> dict[str, float]:
+    """Carry out a plan beside a worker that has started: milliseconds after COMMIT returned, by figure."""
     tables.reset(rig)
     if cell.refresh:
         refresh = {"index.refresh_interval": cell.refresh.replace(" ", "")}
@@ -154,9 +120,24 @@ def _run(rig: Rig, cell: Cell, seconds: float) -> Latencies:
     with serving(rig):
         if cell.signal == "NOTIFY":
             wait_until(lambda: _listening(rig), "LISTEN by the worker", 0.05)
-        run = _written(rig, list(_plan(cell.rate, seconds, max(1, cell.rate // TRANSACTIONS))), seconds)
-    say(", ".join(f"{figure.name} {figure.values[0]:.1f} ms" for figure in run.figures(cell)))
-    return run
+        acknowledged, searchable, late = _written(rig, list(_plan(cell.rate, seconds)), seconds)
+    kinds = (
+        {"searchable": searchable}
+        if cell.refresh
+        else {"acknowledged": acknowledged, "searchable": searchable}
+    )
+    run = {
+        f"{cell}: {kind} {name}": 1_000 * percentile(sorted(values), share)
+        for kind, values in {**kinds, "searchable": searchable}.items()
+        for name, share in SHARES.items()
+    }
+    say(", ".join(f"{name} {value:.1f} ms" for name, value in run.items()))
+    return run | {LATE: 1_000 * late}
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The value that this share of the sorted `values` does not exceed (nearest rank)."""
+    return values[max(0, math.ceil(share * len(values)) - 1)]
 
 
 def _listening(rig: Rig) -> bool:
@@ -164,14 +145,15 @@ def _listening(rig: Rig) -> bool:
         return bool(notify.status(connection).listening)
 
 
-def _plan(rate: float, seconds: float, together: int) -> Iterator[Planned]:
-    """`rate` events a second, `together` in a transaction."""
+def _plan(rate: int, seconds: float) -> Iterator[Planned]:
+    """`rate` events a second, several in a transaction where it exceeds TRANSACTIONS."""
+    together = max(1, rate // TRANSACTIONS)
     for number in range(int(rate * (WARM_UP + seconds) / together)):
         yield Planned(number * together / rate, [uuid4() for _ in range(together)])
 
 
-def _written(rig: Rig, plan: Sequence[Planned], seconds: float) -> Latencies:
-    """Carry out the plan beside a worker that has started, and search for a sample of its documents.
+def _written(rig: Rig, plan: Sequence[Planned], seconds: float) -> tuple[list[float], list[float], float]:
+    """Seconds until each event was acknowledged and until each of a sample was searchable; the most late.
 
     An event is acknowledged when the sink has answered: its settle's transaction begins right then. It is
     searchable when a search returns it; one of a few hundredths of a second at a time looks.
@@ -183,22 +165,18 @@ def _written(rig: Rig, plan: Sequence[Planned], seconds: float) -> Latencies:
     wait_done(rig, sum(len(each.ids) for each in plan))
     with rig.database.begin() as connection:
         settled: dict[UUID, float] = dict(connection.execute(SETTLED).all())
-    counting = [(p, c) for p, c in zip(plan, written, strict=True) if p.at >= WARM_UP]
-    return Latencies(
-        sorted(1_000 * (settled[id_] - c.at) for p, c in counting for id_ in p.ids),
-        sorted(1_000 * (searchable[p.ids[0]] - c.at) for p, c in counting if p.ids[0] in searchable),
-        max(1_000 * c.late for _, c in counting),
+    counting = [(p.ids, c) for p, c in zip(plan, written, strict=True) if p.at >= WARM_UP]
+    return (
+        [settled[id_] - c.at for ids, c in counting for id_ in ids],
+        [searchable[ids[0]] - c.at for ids, c in counting if ids[0] in searchable],
+        max(c.late for _, c in counting),
     )
 
 
 def _sample(plan: Sequence[Planned]) -> list[UUID]:
     """The first entity of a transaction, some twenty of them a second."""
-    due, sample = 0.0, []
-    for each in plan:
-        if each.at >= due:
-            sample.append(each.ids[0])
-            due += 1 / PROBES
-    return sample
+    first = {int(each.at * PROBES): each.ids[0] for each in reversed(plan)}
+    return list(first.values())[::-1]
 
 
 def write(url: str, plan: Sequence[Planned]) -> list[Committed]:
@@ -238,7 +216,3 @@ def _probe(
         first |= {names.pop(name): time() for name in hits}
         sleep(EACH)
     return first
-
-
-if __name__ == "__main__":
-    main("latency", __doc__, OPTIONS, measure)

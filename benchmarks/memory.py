@@ -1,8 +1,9 @@
-"""`python -m benchmarks.memory`: a worker's memory beside a backlog that never ends; some 25 minutes."""
+"""A worker's memory beside a backlog that never ends; some 25 minutes."""
 
 import threading
 from argparse import Namespace
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from statistics import linear_regression
 from time import monotonic, sleep
@@ -10,10 +11,9 @@ from time import monotonic, sleep
 import psutil
 
 from benchmarks import rows
-from benchmarks.command import main
+from benchmarks.command import say
 from benchmarks.processes import serving
 from benchmarks.report import Section
-from benchmarks.servers import say
 from outboxctl.drills.bench import tables
 from outboxctl.drills.bench.figure import BenchFigure
 from outboxctl.drills.bench.rig import Rig, must
@@ -23,7 +23,6 @@ IDLE = 0.5  # minutes with nothing to do
 MINUTE = 60
 ENTITIES = 20_000  # a batch has a thousand different ones, and the table of rows stays small
 INTERVAL = 5.0  # seconds between two counts of what is done
-OPTIONS = {"events": (1_000_000, "pending events"), "minutes": (10.0, "for each size of documents")}
 NOTES = """\
 - A real `outboxctl worker` with its default settings; its resident memory (RSS) each second, in MB of 10^6.
 - Small and large: 200 and 20,000 bytes of text a source row; its other columns add some 370 bytes of JSON.
@@ -51,7 +50,7 @@ WHERE status = 'done'
 """
 
 
-def measure(rig: Rig, args: Namespace) -> Section:
+def run(rig: Rig, args: Namespace) -> Section:
     """An idle worker, then one for each size of documents."""
     tables.reset(rig)
     figures = [BenchFigure("peak, nothing to do", "MB", [max(_watch(rig, IDLE))])]
@@ -68,8 +67,7 @@ def measure(rig: Rig, args: Namespace) -> Section:
 
 
 def _figures(name: str, rss: list[float]) -> list[BenchFigure]:
-    first, last = rss[:MINUTE], rss[-MINUTE:]
-    later = rss[MINUTE:] if len(rss) > 2 * MINUTE else rss
+    first, last, later = rss[:MINUTE], rss[-MINUTE:], rss[MINUTE:] if len(rss) > 2 * MINUTE else rss
     slope = MINUTE * linear_regression(range(len(later)), later).slope
     return [
         BenchFigure(f"peak, {name}", "MB", [max(rss)]),
@@ -105,14 +103,10 @@ def _refilled(rig: Rig, events: int) -> Iterator[None]:
             if tables.done(rig) > events / 2:
                 rows.execute(rig, AGAIN)
 
-    thread = threading.Thread(target=refill)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
-
-
-if __name__ == "__main__":
-    main("memory", __doc__, OPTIONS, measure)
+    with ThreadPoolExecutor(1) as pool:
+        refilling = pool.submit(refill)
+        try:
+            yield
+        finally:
+            ended.set()
+        refilling.result()

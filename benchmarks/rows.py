@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pydantic import SecretStr
 from sqlalchemy import text
 
-from benchmarks.servers import say
+from benchmarks.command import say
 from outboxctl.core.database import Database
 from outboxctl.core.schema.migrations import upgrade
 from outboxctl.core.schema.names import EVENTS, SOURCE
@@ -38,12 +38,7 @@ STATUS = {
     "waiting": "'pending', now() + interval '1 day' + n * interval '1 ms', 'connect', NULL",
     "failed": "'failed', NULL, 'mapping', NULL",
 }
-# Documents that the index refuses: its field takes no such number.
-SPOIL = """
-UPDATE {source} SET rank_score = 'NaN' WHERE entity_id IN (
-    SELECT entity_id FROM (SELECT entity_id, row_number() OVER (ORDER BY entity_id) n FROM {source}) s
-    WHERE n % {every} = 0)
-"""
+TRUNCATE = "TRUNCATE {events}"
 
 
 def execute(rig: Rig, statement: str, **values: str | int) -> None:
@@ -56,13 +51,8 @@ def entities(rig: Rig, count: int, size: int) -> None:
     """Source rows with `size` bytes of text, and no events."""
     tables.reset(rig)
     tables.write(rig.database, count, size, 1_000)
-    truncate(rig)
+    execute(rig, TRUNCATE)
     tables.vacuum(rig.database)
-
-
-def truncate(rig: Rig) -> None:
-    """Truncate the table of events."""
-    execute(rig, "TRUNCATE {events}")
 
 
 def empty(rig: Rig) -> None:
@@ -92,8 +82,8 @@ def write_past(rig: Rig, past: Past) -> None:
     if past.rows:
         say(f"inserting {past.rows:,} {past.kind} rows{', random ids' if past.random else ''}")
         id_, value = (", id", ", md5('event' || n)::uuid") if past.random else ("", "")
-        days, status = past.oldest - past.newest, STATUS[past.kind]
-        execute(rig, PAST, id=id_, value=value, status=status, rows=past.rows, oldest=past.oldest, days=days)
+        days = {"oldest": past.oldest, "days": past.oldest - past.newest}
+        execute(rig, PAST, id=id_, value=value, status=STATUS[past.kind], rows=past.rows, **days)
 
 
 @contextmanager
@@ -105,7 +95,7 @@ def databases(rig: Rig, pasts: Mapping[str, Past], entities: int, size: int) -> 
         rigs = {}
         for name in pasts:
             created.append(url := create_database(server, "bench_past", like=template))
-            rigs[name] = _rig(rig, url)
+            rigs[name] = rig_at(rig, url)
         largest_first = sorted(pasts, key=lambda name: -pasts[name].rows)
         with ThreadPoolExecutor(FILLERS) as pool:
             list(pool.map(lambda name: _fill(rigs[name], pasts[name], entities), largest_first))
@@ -119,14 +109,15 @@ def databases(rig: Rig, pasts: Mapping[str, Past], entities: int, size: int) -> 
 
 def _migrated(rig: Rig, count: int, size: int) -> str:
     url = create_database(rig.settings.require_database_url(), "bench_past")
-    template = _rig(rig, url)
+    template = rig_at(rig, url)
     with closing(template.database) as database:  # a template must have no connection when it is copied
         upgrade(database, None)
         entities(template, count, size)
     return url
 
 
-def _rig(rig: Rig, url: str) -> Rig:
+def rig_at(rig: Rig, url: str) -> Rig:
+    """The rig with another database, for the caller to close."""
     settings = rig.settings.model_copy(update={"database_url": SecretStr(url)})
     return replace(rig, settings=settings, database=Database(url))
 

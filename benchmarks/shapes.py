@@ -10,10 +10,9 @@ from time import perf_counter
 from uuid import uuid4
 
 from benchmarks import rows
-from benchmarks.command import against, turns
+from benchmarks.command import against, say, turns
 from benchmarks.report import Section
 from benchmarks.rows import Past
-from benchmarks.servers import say
 from outboxctl.core.delivery.claim import claim
 from outboxctl.domain.deadline import Deadline
 from outboxctl.drills.bench import sink as sink_alone
@@ -123,7 +122,7 @@ def _repeat(shapes: Mapping[str, Shape], events: int, number: int) -> None:
         if name == EMPTIED:
             rows.empty(shape.rig)
         if name == EMPTY:
-            rows.truncate(shape.rig)
+            rows.execute(shape.rig, rows.TRUNCATE)
         rows.burst(shape.rig, events)
     _measure_claims(shapes, number)
     for name, shape in turns(shapes.items(), number):

@@ -7,16 +7,14 @@ from multiprocessing.connection import Connection
 from time import perf_counter, time
 
 from benchmarks import rows
+from benchmarks.command import collected, filled
 from benchmarks.processes import serving, wait_done
 from benchmarks.report import Section
-from benchmarks.servers import say
 from outboxctl.core.database import Database
-from outboxctl.drills.bench import process, sink, store, tables
+from outboxctl.drills.bench import lanes, process, sink, tables
 from outboxctl.drills.bench.figure import BenchFigure
-from outboxctl.drills.bench.lanes import running
 from outboxctl.drills.bench.process import PATIENCE
 from outboxctl.drills.bench.rig import Rig, must
-from outboxctl.drills.bench.store import Drained
 from outboxctl.sink.delivery.deliver import ElasticSink
 from outboxctl.sink.transport.open import connect
 
@@ -29,35 +27,31 @@ NOTES = f"""\
   sink, beside the same writer (new entities).
 - Before each, the table of events is filled, drained, emptied by DELETE and vacuumed.
 """
-
-
-def figures() -> dict[str, BenchFigure]:
-    """By key, without values."""
-    return {
-        "lag": BenchFigure("lag when the writer ends", "s", [], digits=2),
-        "writer": BenchFigure("the writer alone", "events/s", []),
-        "rate": BenchFigure("writer and worker", "events/s", []),
-        "claim": BenchFigure("claim", "ms", [], digits=1),
-        "longest": BenchFigure("longest claim", "ms", [], digits=1),
-    }
+LAG = "lag when the writer ends"
+FIGURES = (
+    BenchFigure(LAG, "s", [], digits=2),
+    BenchFigure("the writer alone", "events/s", []),
+    BenchFigure("writer and worker", "events/s", []),
+    BenchFigure("claim", "ms", [], digits=1),
+    BenchFigure("longest claim", "ms", [], digits=1),
+)
 
 
 def run(rig: Rig, args: Namespace) -> Section:
     """The worker's lag, then the lanes' claims, a repetition after the other."""
-    text, into = sink.text_of(rig, args.bytes), figures()
-    for number in range(1, args.repeat + 1):
-        say(f"stream, repetition {number} of {args.repeat}")
-        beside_a_worker(rig, args.events, text, into)
-        drained = _beside_lanes(rig, args.events, text)
-        into["claim"].values.append(drained.median_claim)
-        into["longest"].values.append(drained.longest_claim)
-        say(f"lag {into['lag'].values[-1]:.2f} s, longest claim {drained.longest_claim:.0f} ms")
+    text = sink.text_of(rig, args.bytes)
+
+    def both(_number: int) -> dict[str, float]:
+        return beside_a_worker(rig, args.events, text) | _beside_lanes(rig, args.events, text)
+
+    figures = filled(FIGURES, collected(rig, args.repeat, both))
     size, repeat = f"documents of {args.bytes} bytes of JSON", f"{args.repeat} repetitions"
-    about = f"{args.events:,} updates, {COMMIT} to a commit, {size}, {repeat}."
-    return Section("Stream", about, list(into.values()), NOTES)
+    return Section(
+        "Stream", f"{args.events:,} updates, {COMMIT} to a commit, {size}, {repeat}.", figures, NOTES
+    )
 
 
-def beside_a_worker(rig: Rig, events: int, text: int, into: dict[str, BenchFigure]) -> None:
+def beside_a_worker(rig: Rig, events: int, text: int) -> dict[str, float]:
     """Update every entity beside a worker that has already delivered an event."""
     tables.pending(rig, events, text)
     process.drain(rig)
@@ -69,22 +63,22 @@ def beside_a_worker(rig: Rig, events: int, text: int, into: dict[str, BenchFigur
         began, ended = _written(rig, events, text)
         wait_done(rig, events + 1)
     last = tables.last_settle(rig)
-    into["lag"].values.append(last - ended)
-    into["writer"].values.append(events / (ended - began))
-    into["rate"].values.append(events / (last - began))
+    rates = {"the writer alone": events / (ended - began), "writer and worker": events / (last - began)}
+    return {LAG: last - ended, **rates}
 
 
-def _beside_lanes(rig: Rig, events: int, text: int) -> Drained:
+def _beside_lanes(rig: Rig, events: int, text: int) -> dict[str, float]:
     """New entities beside the lanes, on tables that were used, emptied and vacuumed."""
-    store.drain(rig, events, text)
+    lanes.drain(rig, events, text)
     rows.execute(rig, "DELETE FROM {events}; DELETE FROM {source}")
     tables.flush(rig)
     with closing(connect(rig.settings)) as client:
-        with running(rig, ElasticSink(client, rig.settings.elastic_index), drain=False) as lanes:
+        with lanes.running(rig, ElasticSink(client, rig.settings.elastic_index), drain=False) as times:
             started = perf_counter()
             _written(rig, events, text)
             wait_done(rig, events)
-        return store.result(rig, lanes, events, perf_counter() - started)
+        drained = lanes.result(rig, times, events, perf_counter() - started)
+    return {"claim": drained.median_claim, "longest claim": drained.longest_claim}
 
 
 def _written(rig: Rig, events: int, text: int) -> tuple[float, float]:

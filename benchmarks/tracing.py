@@ -1,4 +1,4 @@
-"""`python -m benchmarks.tracing`: what spans cost a worker, on and off. About two minutes."""
+"""What spans cost a worker, on and off. About two minutes."""
 
 from argparse import Namespace
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 
 from benchmarks import rows
-from benchmarks.command import main, ratios, repeated
+from benchmarks.command import ratios, repeated
 from benchmarks.report import Section
 from outboxctl.drills.bench import lanes, tables
 from outboxctl.drills.bench.figure import BenchFigure
@@ -17,7 +17,6 @@ from outboxctl.drills.bench.rig import Rig, must
 from outboxctl.worker.spans import Spans
 from outboxctl.worker.tracing import Tracing
 
-OPTIONS = {"events": (20_000, "that are delivered each time"), "repeat": (7, "")}
 NOTES = """\
 - CPU of the worker's process alone: the product's lanes with a sink that accepts everything at once. Every
   event has a trace of its own, the worst case; spans are batched and thrown away, not sent.
@@ -33,7 +32,7 @@ class NullExporter(SpanExporter):
         return SpanExportResult.SUCCESS
 
 
-def measure(rig: Rig, args: Namespace) -> Section:
+def run(rig: Rig, args: Namespace) -> Section:
     """Off and on in turns."""
     provider = TracerProvider()
     provider.add_span_processor(BatchSpanProcessor(NullExporter()))
@@ -55,7 +54,7 @@ def measure(rig: Rig, args: Namespace) -> Section:
 
 def _microseconds(rig: Rig, events: int, tracing: Tracing) -> float:
     """CPU an event of this process."""
-    rows.truncate(rig)
+    rows.execute(rig, rows.TRUNCATE)
     rows.burst(rig, events)
     rows.execute(rig, TRACED)
     begun = process_time()
@@ -64,7 +63,3 @@ def _microseconds(rig: Rig, events: int, tracing: Tracing) -> float:
     seconds = process_time() - begun
     must(tables.done(rig) == events, "not every event is done")
     return seconds / events * 1e6
-
-
-if __name__ == "__main__":
-    main("tracing", __doc__, OPTIONS, measure)

@@ -1,24 +1,22 @@
-"""`python -m benchmarks.verify`: what it costs to compare both sides; six minutes with a million entities."""
+"""What it costs to compare both sides; six minutes with a million entities."""
 
 from argparse import Namespace
+from dataclasses import replace
 from statistics import median
 
 from sqlalchemy import text
 
 from benchmarks import rows
-from benchmarks.command import main
+from benchmarks.command import OTHERS, collected, filled, say
 from benchmarks.processes import answer
 from benchmarks.report import Section
-from benchmarks.servers import say
 from outboxctl.core.schema.names import DOCUMENT, SOURCE
 from outboxctl.drills.bench import process, tables
 from outboxctl.drills.bench.figure import BenchFigure
-from outboxctl.drills.bench.machine import Neighbours
 from outboxctl.drills.bench.rig import Rig, must
 from outboxctl.sink.delivery.bulk import FILTER, BulkAction, body
 from outboxctl.sink.transport.request import demand
 
-OPTIONS = {"entities": (1_000_000, ""), "bytes": (600, "JSON of a document, about"), "repeat": (3, "")}
 NOTES = """\
 - Whole commands, from start to exit; a command's own start takes some 0.5 s of each, the second run apart.
 - In full: every row and every document is read and compared, version and content.
@@ -33,37 +31,45 @@ SELECT gen_random_uuid(), (ARRAY['block', 'page', 'note'])[1 + n % 3], gen_rando
 FROM generate_series(1, {entities}) n
 """
 DOCUMENTS = text(f"SELECT entity_type || ':' || entity_id, event_version, {DOCUMENT} FROM {SOURCE} s")
+FIGURES = (
+    BenchFigure("in full", "s", [], 60, digits=1),
+    BenchFigure("versions only", "s", [], digits=1),
+    BenchFigure("second look", "s", [], digits=2),
+    *(BenchFigure(f"{whose} CPU", "s", [], digits=1) for whose in ("own", "PostgreSQL", "Elasticsearch")),
+    BenchFigure("memory", "MB", [], 200),
+    BenchFigure(OTHERS, "", [], digits=2),
+)
 REQUEST_SIZE = 5_000
 OTHER_COLUMNS = 370  # bytes of JSON, about
 
 
-def measure(rig: Rig, args: Namespace) -> Section:
+def run(rig: Rig, args: Namespace) -> Section:
     """All three comparisons in each repetition."""
     say(f"{args.entities:,} entities")
     _fill(rig, args.entities, max(1, args.bytes - OTHER_COLUMNS))
     say("warm-up")
     process.run(rig, "verify", "--full")
-    full, versions, second, others, neighbours = [], [], [], [], Neighbours(rig)
-    for number in range(1, args.repeat + 1):
-        versions.append(process.run(rig, "verify", "--full", "--versions-only"))
-        full.append(process.run(rig, "verify", "--full"))
-        second.append(answer(rig, "verify")[1]["seconds"])
-        others.append(neighbours.cores())
-        shown = f"{full[-1].wall:.1f} s, versions {versions[-1].wall:.1f} s, second look {second[-1]:.2f} s"
-        say(f"repetition {number} of {args.repeat}: {shown}")
-    hundredth = round(median(run.wall for run in full) / 100, 2)
-    figures = [
-        BenchFigure("in full", "s", [run.wall for run in full], 60, digits=1),
-        BenchFigure("versions only", "s", [run.wall for run in versions], digits=1),
-        BenchFigure("second look", "s", second, hundredth, digits=2),
-        BenchFigure("own CPU", "s", [run.worker for run in full], digits=1),
-        BenchFigure("PostgreSQL CPU", "s", [run.postgres for run in full], digits=1),
-        BenchFigure("Elasticsearch CPU", "s", [run.engine for run in full], digits=1),
-        BenchFigure("memory", "MB", [run.rss for run in (*full, *versions)], 200),
-        BenchFigure("cores taken by others", "", others, digits=2),
-    ]
+    values = collected(rig, args.repeat, lambda _number: _compare(rig))
+    values["memory"] += values["memory of versions only"]
+    hundredth = round(median(values["in full"]) / 100, 2)
+    figures = [replace(f, target=hundredth if f.name == "second look" else f.target) for f in FIGURES]
     about = f"{args.entities:,} entities of some {args.bytes} bytes of JSON, {args.repeat} repetitions."
-    return Section("Verify", about, figures, NOTES)
+    return Section("Verify", about, filled(figures, values), NOTES)
+
+
+def _compare(rig: Rig) -> dict[str, float]:
+    versions = process.run(rig, "verify", "--full", "--versions-only")
+    full = process.run(rig, "verify", "--full")
+    return {
+        "in full": full.wall,
+        "versions only": versions.wall,
+        "second look": answer(rig, "verify")[1]["seconds"],
+        "own CPU": full.worker,
+        "PostgreSQL CPU": full.postgres,
+        "Elasticsearch CPU": full.engine,
+        "memory": full.rss,
+        "memory of versions only": versions.rss,
+    }
 
 
 def _fill(rig: Rig, count: int, size: int) -> None:
@@ -80,7 +86,3 @@ def _fill(rig: Rig, count: int, size: int) -> None:
             answered = demand(rig.client, "PUT", index, "_bulk", body=lines, filter_path=FILTER)
             must(not answered["errors"], "a document was refused")
     rig.checkpoint()
-
-
-if __name__ == "__main__":
-    main("verify", __doc__, OPTIONS, measure)

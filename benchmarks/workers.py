@@ -1,15 +1,15 @@
-"""One, two and four workers on a real sink and on a null sink; and lanes against batch sizes."""
+"""One, two and four workers on a real sink and on a null sink."""
 
 import os
 from argparse import Namespace
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import product
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from time import perf_counter, process_time
+from typing import NamedTuple
 
 from benchmarks import rows
 from benchmarks.command import ratios, repeated
@@ -32,32 +32,22 @@ NOTES = """\
   lanes one worker may already use nearly all cores, and then two cannot be much faster. "Cores used" shows
   it: the most that more workers can bring is all cores over those that one and its PostgreSQL used.
 """
-MATRIX_NOTES = """\
-- End to end by the product's lanes in a process of their own, real sink and fresh index, from the first
-  claim to the last settle.
-"""
 
 
 @dataclass(frozen=True)
 class Variant:
-    """So many workers, with the real sink or a null sink; 0 lanes or events a batch: those of the rig."""
+    """So many workers, with the real sink or a null sink; 0 lanes: those of the rig."""
 
     name: str
     workers: int = 1
     real: bool = True
     lanes: int = 0
-    batch: int = 0
 
     def __str__(self) -> str:
         return self.name
 
-    def settings(self, base: Settings) -> Settings:
-        lanes, batch = self.lanes or base.concurrency, self.batch or base.bulk_size
-        return base.model_copy(update={"concurrency": lanes, "bulk_size": batch})
 
-
-@dataclass(frozen=True)
-class WorkersRun:
+class WorkersRun(NamedTuple):
     """Events a second, and how many cores the workers and PostgreSQL used for it."""
 
     rate: float
@@ -72,10 +62,6 @@ VARIANTS = [
     Variant("null sink, two", 2, real=False),
     Variant("null sink, one, one lane", real=False, lanes=1),
     Variant("null sink, two, one lane", 2, real=False, lanes=1),
-]
-CELLS = [
-    Variant(f"{lanes} lanes, {batch:,} a batch", lanes=lanes, batch=batch)
-    for lanes, batch in product((1, 2, 3, 4), (500, 1_000, 2_000))
 ]
 PAIRS = {
     "Elasticsearch, two/one": ("Elasticsearch, two", "Elasticsearch, one"),
@@ -96,45 +82,44 @@ def run(rig: Rig, args: Namespace) -> Section:
 
     rows.entities(rig, args.events, sink.text_of(rig, args.bytes))
     rates = {v.name: values for v, values in repeated(VARIANTS, args.repeat, rate, "events/s").items()}
+    left = [(os.cpu_count() or 1) / used for used in cores["null sink, one"]]
+    figures = [
+        *(BenchFigure(name, "events/s", values) for name, values in rates.items()),
+        *(
+            BenchFigure(name, "", ratios(rates[more], rates[one]), at_least=True, digits=2)
+            for name, (more, one) in PAIRS.items()
+        ),
+        *(BenchFigure(f"{name}: cores used", "", values, digits=2) for name, values in cores.items()),
+        BenchFigure("null sink, the most that more workers can bring", "", left, digits=2),
+    ]
     about = f"{ROUNDS * args.events:,} events, {args.repeat} repetitions, {rig.settings.concurrency} lanes."
-    return Section("Workers", about, _figures(rates, cores), NOTES)
+    return Section("Workers", about, figures, NOTES)
 
 
-def matrix(rig: Rig, args: Namespace) -> Section:
-    """Lanes and batch sizes against each other: what the defaults rest on. Not part of the usual run."""
-    rows.entities(rig, args.events, sink.text_of(rig, args.bytes))
-    rates = repeated(
-        CELLS, args.repeat, lambda cell: measure(rig, cell, args.events, rounds=1).rate, "events/s"
-    )
-    figures = [BenchFigure(cell.name, "events/s", values) for cell, values in rates.items()]
-    about = f"{args.events:,} events, documents of {args.bytes} bytes of JSON, {args.repeat} repetitions."
-    return Section("Settings", about, figures, MATRIX_NOTES)
-
-
-def measure(rig: Rig, variant: Variant, entities: int, *, rounds: int = ROUNDS) -> WorkersRun:
+def measure(rig: Rig, variant: Variant, entities: int) -> WorkersRun:
     """Fill and drain once; from the common start of the workers to the end of the last one."""
-    rows.truncate(rig)
-    rows.burst(rig, entities, rounds=rounds)
+    rows.execute(rig, rows.TRUNCATE)
+    rows.burst(rig, entities, rounds=ROUNDS)
     tables.fresh_index(rig)
     rig.checkpoint()
-    context, pipes, workers = get_context("spawn"), [], []
+    settings = rig.settings.model_copy(update={"concurrency": variant.lanes or rig.settings.concurrency})
+    context = get_context("spawn")
     start = context.Barrier(variant.workers + 1)
-    for _ in range(variant.workers):
-        here, there = context.Pipe(duplex=False)
-        pipes.append(here)
-        work = (there, start, variant.settings(rig.settings), variant.real)
-        workers.append(context.Process(target=_work, args=work, daemon=True))
-        workers[-1].start()
+    pipes = [context.Pipe(duplex=False) for _ in range(variant.workers)]
+    works = [(there, start, settings, variant.real) for _, there in pipes]
+    processes = [context.Process(target=_work, args=work, daemon=True) for work in works]
+    for process in processes:
+        process.start()
     start.wait(PATIENCE)
-    before = rig.spent("postgres")
-    must(all(pipe.poll(PATIENCE) for pipe in pipes), "a worker did not end")
-    begun, ended, cpu = zip(*(pipe.recv() for pipe in pipes), strict=True)
-    for worker in workers:
-        worker.join(PATIENCE)
-    events = entities * rounds
+    before = rig.cpu_seconds("postgres")
+    must(all(here.poll(PATIENCE) for here, _ in pipes), "a worker did not end")
+    begun, ended, cpu = zip(*(here.recv() for here, _ in pipes), strict=True)
+    for process in processes:
+        process.join(PATIENCE)
+    events = entities * ROUNDS
     must(tables.done(rig) == events, "not every event is done")
     wall = max(ended) - min(begun)
-    return WorkersRun(events / wall, (sum(cpu) + rig.spent("postgres") - before) / wall)
+    return WorkersRun(events / wall, (sum(cpu) + rig.cpu_seconds("postgres") - before) / wall)
 
 
 def _work(answer: Connection, start: Barrier, settings: Settings, real: bool) -> None:
@@ -146,17 +131,3 @@ def _work(answer: Connection, start: Barrier, settings: Settings, real: bool) ->
         with running(Rig(settings, database, client, Path()), sink, drain=True):
             pass
         answer.send((began, perf_counter(), process_time() - cpu))
-
-
-def _figures(rates: dict[str, list[float]], cores: dict[str, list[float]]) -> list[BenchFigure]:
-    """The rates, their ratios, and what one worker and its PostgreSQL leave of the cores."""
-    left = [(os.cpu_count() or 1) / used for used in cores["null sink, one"]]
-    return [
-        *(BenchFigure(name, "events/s", values) for name, values in rates.items()),
-        *(
-            BenchFigure(name, "", ratios(rates[more], rates[one]), at_least=True, digits=2)
-            for name, (more, one) in PAIRS.items()
-        ),
-        *(BenchFigure(f"{name}: cores used", "", values, digits=2) for name, values in cores.items()),
-        BenchFigure("null sink, the most that more workers can bring", "", left, digits=2),
-    ]

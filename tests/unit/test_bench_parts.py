@@ -5,14 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from outboxctl.drills.bench.advice import advise
-from outboxctl.drills.bench.figure import BenchFigure, table
-from outboxctl.drills.bench.measured import Measured
-from outboxctl.drills.bench.options import BenchOptions, Cell
-from outboxctl.drills.bench.picture import picture
-from outboxctl.drills.bench.pipeline import EndToEnd
-from outboxctl.drills.bench.process import ProcessRun
-from outboxctl.drills.bench.store import Drained
+from outboxctl.drills.bench.figure import BenchFigure, picture, table
+from outboxctl.drills.bench.lanes import Drained
+from outboxctl.drills.bench.measured import BenchOptions, Cell, Measured
+from outboxctl.drills.bench.process import EndToEnd, ProcessRun
+from outboxctl.drills.bench.report import advise
 
 pytestmark = pytest.mark.no_servers
 CELL = Cell(3, 1_000)

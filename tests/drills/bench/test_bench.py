@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from operations import terminal
-from outboxctl.cli.bench import bench_arguments
+from outboxctl.cli.bench import arguments
 from outboxctl.drills.bench import place, process
 from outboxctl.drills.faults import guest
 from processes import OUTBOXCTL, Cli, environment
@@ -129,7 +129,7 @@ def test_a_worker_is_measured_with_the_users_own_bound_of_bytes(
     for name, value in theirs.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("OUTBOX_MAX_BATCH_BYTES", "123456")
-    given = bench_arguments.settings(own=False, search="auto")
+    given = arguments.settings(own=False, search="auto")
     names = guest.names("bench", given.elastic_index, guest.new_mark())
     with place.users_servers(given, names, tmp_path) as rig:
         assert process.environment(rig)["OUTBOX_MAX_BATCH_BYTES"] == "123456"

@@ -1,20 +1,15 @@
 """`inject`: rows put in on purpose, as the lab document does by hand."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
 
 from outboxctl.cli.groups import group
 from outboxctl.cli.guards import Yes, acting
 from outboxctl.cli.inject import faulty_rows
-from outboxctl.cli.inject.faulty_rows import Count, foretell, show_ids
+from outboxctl.cli.inject.faulty_rows import Count, inserting
 from outboxctl.cli.options import DatabaseUrl, Json, settings
 from outboxctl.domain.printable import counted
-
-if TYPE_CHECKING:
-    from outboxctl.drills.load.generate import Achieved
-    from outboxctl.drills.load.plan import Load
-    from outboxctl.settings import Settings
 
 app = group("Put rows in on purpose: bad ones, single ones, a load.")
 for odd in (faulty_rows.stale, faulty_rows.duplicate, faulty_rows.poison, faulty_rows.oversized):
@@ -42,20 +37,15 @@ def bad_op(
 
     if parse.words("--op", op, 20) in OPS:
         raise UsageError(f"--op {op} is a good op", hint="use `outboxctl inject event` for good ones")
-    given = settings(database_url=database_url)
-    with acting(given, "inject bad events", yes=yes) as db, db.begin() as connection:
-        ids = [
-            inject.event(connection, entity_type="block", entity_id=str(uuid4()), op=op, version=0)
-            for _ in range(count)
-        ]
-    show_ids(ids, json=json)
-    foretell(f"Inserted {counted(count, 'event')} with the unknown op {op!r}.", json=json)
-    foretell("Each fails at its first attempt (deterministic_exception).", json=json)
-    foretell(f"Next: outboxctl worker --drain; outboxctl failed {_where(ids)}", json=json)
-
-
-def _where(ids: list[str]) -> str:
-    return f"show {ids[0]}" if len(ids) == 1 else "list"
+    new = [str(uuid4()) for _ in range(count)]
+    texts = (
+        f"Inserted {counted(count, 'event')} with the unknown op {op!r}.",
+        "Each fails at its first attempt (deterministic_exception).",
+        f"Next: outboxctl worker --drain; outboxctl failed {f'show {new[0]}' if count == 1 else 'list'}",
+    )
+    row: dict[str, Any] = {"entity_type": "block", "op": op, "version": 0}
+    with inserting("bad events", *texts, yes=yes, database_url=database_url, json=json) as (into, ids):
+        ids.extend(inject.event(into, entity_id=str(uuid4()), event_id=id_, **row) for id_ in new)
 
 
 @app.command()
@@ -82,54 +72,38 @@ def event(
     from outboxctl.domain.errors import UsageError
 
     entity = parse.uuid("--entity-id", entity_id) if entity_id is not None else None
-    kind = parse.words("--entity-type", entity_type, 50)
-    given = settings(database_url=database_url)
+    row: dict[str, Any] = {"entity_type": parse.words("--entity-type", entity_type, 50), "op": op}
+    texts = (
+        f"Inserted {counted(count, 'event')} ({op}, version {version}).",
+        "A worker sends the entity's source row, or a delete where there is none.",
+        "Next: outboxctl worker --drain",
+    )
     try:
-        with acting(given, "inject events", yes=yes) as db, db.begin() as connection:
-            ids = [
-                inject.good(
-                    connection,
-                    entity_type=kind,
-                    entity_id=entity or str(uuid4()),
-                    op=op,
-                    version=version,
-                )
-                for _ in range(count)
-            ]
+        with inserting("events", *texts, yes=yes, database_url=database_url, json=json) as (into, ids):
+            new = (entity or str(uuid4()) for _ in range(count))
+            ids.extend(inject.good(into, entity_id=id_, version=version, **row) for id_ in new)
     except ValueError as error:
         raise UsageError(str(error)) from None
-    show_ids(ids, json=json)
-    foretell(f"Inserted {counted(count, 'event')} ({op}, version {version}).", json=json)
-    foretell("A worker sends the entity's source row, or a delete where there is none.", json=json)
-    foretell("Next: outboxctl worker --drain", json=json)
 
 
 @app.command()
 def load(
     scenario: Annotated[
-        str, typer.Option("--scenario", envvar="LOADGEN_SCENARIO", help="create, update, delete or mixed.")
+        str, typer.Option(envvar="LOADGEN_SCENARIO", help="create, update, delete or mixed.")
     ] = "create",
     total: Annotated[
         int,
         typer.Option("--total", "--count", envvar="TOTAL_OPS", min=1, max=100_000_000, help="Operations."),
     ] = 1_000,
     content_bytes: Annotated[
-        int,
-        typer.Option(
-            "--content-bytes", envvar="CONTENT_BYTES", min=1, max=50_000_000, help="Text of each row."
-        ),
+        int, typer.Option(envvar="CONTENT_BYTES", min=1, max=50_000_000, help="Text of each row.")
     ] = 200,
     rate: Annotated[
-        float,
-        typer.Option(
-            "--rate", envvar="RATE_PER_SEC", min=0, max=1e6, help="Operations a second; 0: no limit."
-        ),
+        float, typer.Option(envvar="RATE_PER_SEC", min=0, max=1e6, help="Operations a second; 0: no limit.")
     ] = 100.0,
-    concurrency: Annotated[
-        int, typer.Option("--concurrency", envvar="CONCURRENCY", min=1, max=100, help="Writers.")
-    ] = 20,
+    concurrency: Annotated[int, typer.Option(envvar="CONCURRENCY", min=1, max=100, help="Writers.")] = 20,
     per_transaction: Annotated[
-        int, typer.Option("--per-transaction", min=1, max=10_000, help="Operations committed together.")
+        int, typer.Option(min=1, max=10_000, help="Operations committed together.")
     ] = 1,
     yes: Yes = False,
     database_url: DatabaseUrl = None,
@@ -141,14 +115,19 @@ def load(
     """
     from outboxctl.cli import rendering
     from outboxctl.domain.errors import UsageError
-    from outboxctl.drills.load.plan import Load, Scenario
+    from outboxctl.drills.load import Generator, Load, Scenario
 
     if scenario not in list(Scenario):
         raise UsageError(f"unknown scenario {scenario[:40]!r}", hint=f"one of: {', '.join(Scenario)}")
     if rate != rate or rate == float("inf"):  # noqa: PLR0124 - NaN is not itself
         raise UsageError("RATE_PER_SEC must be a finite number")
     plan = Load(Scenario(scenario), total, content_bytes, rate, concurrency, per_transaction)
-    achieved = _run(settings(database_url=database_url), plan, yes=yes)
+    configured = settings(database_url=database_url)
+    with (
+        acting(configured, f"write {total:,} rows", yes=yes, connections=concurrency) as db,
+        rendering.progress("Writing", total) as advance,
+    ):
+        achieved = Generator(db, plan, advance).run()
     if json:
         rendering.emit_json(achieved)
     else:
@@ -156,14 +135,3 @@ def load(
         typer.echo(f"{achieved.operations:,} operations in {took}: {achieved_rate}")
     if achieved.operations < total:
         raise typer.Exit(130)
-
-
-def _run(given: "Settings", plan: "Load", *, yes: bool) -> "Achieved":
-    from outboxctl.cli import rendering
-    from outboxctl.drills.load.generate import Generator
-
-    with (
-        acting(given, f"write {plan.total:,} rows", yes=yes, connections=plan.concurrency) as db,
-        rendering.progress("Writing", plan.total) as advance,
-    ):
-        return Generator(db, plan, advance).run()

@@ -1,5 +1,6 @@
-"""`inject stale`, `duplicate`, `poison` and `oversized`: good-looking rows that something is odd about."""
+"""`inject stale`, `duplicate`, `poison` and `oversized`: rows with one defect each."""
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -8,7 +9,7 @@ from outboxctl.cli.guards import Yes, acting
 from outboxctl.cli.options import DatabaseUrl, Json, settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator
 
     from outboxctl.core.database import Connection
 
@@ -26,8 +27,9 @@ def stale(count: Count = 1, yes: Yes = False, database_url: DatabaseUrl = None, 
     """
     from outboxctl.core.operator import inject
 
-    _insert("stale events", inject.stale, count, yes=yes, database_url=database_url, json=json)
-    foretell("Each ends in done: the document follows the row, so the index gets version 2.", json=json)
+    text = "Each ends in done: the document follows the row, so the index gets version 2."
+    with inserting("stale events", text, yes=yes, database_url=database_url, json=json) as (into, ids):
+        ids.extend(inject.stale(into) for _ in range(count))
 
 
 def duplicate(
@@ -42,11 +44,9 @@ def duplicate(
     """
     from outboxctl.core.operator import inject
 
-    given = settings(database_url=database_url)
-    with acting(given, "inject duplicate events", yes=yes) as db, db.begin() as connection:
-        ids = inject.duplicates(connection, count)
-    show_ids(ids, json=json)
-    foretell("All end in done, with one document.", json=json)
+    text = "All end in done, with one document."
+    with inserting("duplicate events", text, yes=yes, database_url=database_url, json=json) as (into, ids):
+        ids.extend(inject.duplicates(into, count))
 
 
 def poison(count: Count = 1, yes: Yes = False, database_url: DatabaseUrl = None, json: Json = False) -> None:
@@ -58,8 +58,9 @@ def poison(count: Count = 1, yes: Yes = False, database_url: DatabaseUrl = None,
     """
     from outboxctl.core.operator import inject
 
-    _insert("poison events", inject.poison, count, yes=yes, database_url=database_url, json=json)
-    foretell("Each ends in failed (mapping); its neighbours in the batch are delivered.", json=json)
+    text = "Each ends in failed (mapping); its neighbours in the batch are delivered."
+    with inserting("poison events", text, yes=yes, database_url=database_url, json=json) as (into, ids):
+        ids.extend(inject.poison(into) for _ in range(count))
 
 
 def oversized(
@@ -78,45 +79,30 @@ def oversized(
 
     Example: outboxctl inject oversized --bytes 105906176
     """
-    from functools import partial
-
     from outboxctl.core.operator import inject
 
-    insert = partial(inject.oversized, size=size)
-    _insert("oversized events", insert, count, yes=yes, database_url=database_url, json=json)
-    foretell(
-        f"Each ends in failed (payload_too_large) where the sink's limit is below {size:,} bytes.", json=json
-    )
+    text = f"Each ends in failed (payload_too_large) where the sink's limit is below {size:,} bytes."
+    with inserting("oversized events", text, yes=yes, database_url=database_url, json=json) as (into, ids):
+        ids.extend(inject.oversized(into, size=size) for _ in range(count))
 
 
-def _insert(
-    what: str,
-    insert: "Callable[[Connection], str]",
-    count: int,
-    *,
-    yes: bool,
-    database_url: str | None,
-    json: bool,
-) -> None:
-    with (
-        acting(settings(database_url=database_url), f"inject {what}", yes=yes) as db,
-        db.begin() as connection,
-    ):
-        ids = [insert(connection) for _ in range(count)]
-    show_ids(ids, json=json)
+@contextmanager
+def inserting(
+    what: str, *texts: str, yes: bool, database_url: str | None, json: bool
+) -> "Iterator[tuple[Connection, list[str]]]":
+    """A transaction, and a list for the ids of the events inserted in it, which are printed at the end.
 
-
-def show_ids(ids: list[str], *, json: bool) -> None:
-    """Print the ids of inserted events."""
+    The `texts` say on stderr what becomes of them; a script reads the ids alone.
+    """
     from outboxctl.cli import rendering
 
+    ids: list[str] = []
+    configured = settings(database_url=database_url)
+    with acting(configured, f"inject {what}", yes=yes) as db, db.begin() as connection:
+        yield connection, ids
     if json:
         rendering.emit_json({"inserted": len(ids), "ids": ids})
-    else:
-        typer.echo("\n".join(ids))
-
-
-def foretell(text: str, *, json: bool) -> None:
-    """Say on stderr what will come of them: beside the ids, which a script reads alone."""
-    if not json:
+        return
+    typer.echo("\n".join(ids))
+    for text in texts:
         typer.echo(text, err=True)

@@ -1,24 +1,21 @@
 """The arguments of `bench`, checked: settings, sizes, the cells to try, and a folder."""
 
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from outboxctl.cli import options
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
-
-if TYPE_CHECKING:
-    from outboxctl.drills.bench.options import BenchOptions
-    from outboxctl.settings import Settings
+from outboxctl.drills.bench.measured import MOST_BYTES, MOST_CELLS, BenchOptions, Cell
+from outboxctl.drills.scratch.settings import fixed
+from outboxctl.settings import Settings
 
 MOST_LANES, LARGEST_BATCH = 64, 10_000
-DIGITS = 6
+NUMBERS = re.compile(r"\s*[0-9]{1,6}\s*(,\s*[0-9]{1,6}\s*)*")
 
 
-def settings(*, own: bool, search: str) -> "Settings":
+def settings(*, own: bool, search: str) -> Settings:
     """The user's settings; with `--own` the defaults, whatever the user's environment has."""
-    from outboxctl.cli import options
-    from outboxctl.drills.scratch.settings import fixed
-
     if not own and search != "auto":
         raise UsageError("--search: only with --own", hint="else the engine is that of ELASTIC_URL")
     if own:
@@ -31,11 +28,9 @@ def settings(*, own: bool, search: str) -> "Settings":
 
 
 def checked_options(
-    own: "Settings", events: int, size: int, repeat: int, concurrency: str | None, bulk_size: str | None
-) -> "BenchOptions":
+    own: Settings, events: int, size: int, repeat: int, concurrency: str | None, bulk_size: str | None
+) -> BenchOptions:
     """The checked flags; UsageError names a bad one."""
-    from outboxctl.drills.bench.options import MOST_BYTES, MOST_CELLS, BenchOptions, Cell
-
     if events * size > MOST_BYTES:
         hint = "the documents are held in memory: a gigabyte at most"
         raise UsageError(f"--events {events:,} times --bytes {size:,} is too much", hint=hint)
@@ -52,13 +47,10 @@ def _numbers(flag: str, text: str | None, default: int, most: int) -> list[int]:
     """The numbers of `1,2,4`, each once and in order; UsageError."""
     if text is None:
         return [default]
-    words = [word.strip() for word in text.split(",")]
-    numbers = {int(word) for word in words if word.isdecimal() and word.isascii() and len(word) <= DIGITS}
-    if len(numbers) != len(set(words)) or not all(1 <= number <= most for number in numbers):
-        hint = "for example 4, or 1,2,4"
-        raise UsageError(
-            f"{flag}: expected numbers from 1 to {most:,}, got {brief(repr(text), 80)}", hint=hint
-        )
+    numbers = {int(word) for word in text.split(",")} if NUMBERS.fullmatch(text) else {0}
+    if not all(1 <= number <= most for number in numbers):
+        what = f"{flag}: expected numbers from 1 to {most:,}, got {brief(repr(text), 80)}"
+        raise UsageError(what, hint="for example 4, or 1,2,4")
     return sorted(numbers)
 
 
