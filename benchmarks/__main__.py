@@ -8,19 +8,7 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks import (
-    base,
-    desk,
-    latency,
-    memory,
-    operations,
-    schema,
-    shapes,
-    stream,
-    tracing,
-    verify,
-    workers,
-)
+from benchmarks import base, desk, latency, operations, schema, shapes, stream, workers
 from benchmarks.command import exit_on_error, say, started, write
 from benchmarks.report import Section
 from outboxctl.drills.bench.rig import Rig
@@ -39,32 +27,22 @@ USUAL: dict[str, tuple[Callable[[Rig, Namespace], Section], dict[str, Any]]] = {
 PROFILES = USUAL | {
     "desk": (desk.run, {"events": 50_000, "done": 10_000_000, "failed": 100_000, "repeat": 5}),
     "latency": (latency.run, {"rates": "1,50,500,5000", "seconds": 20.0, "repeat": 1}),
-    "memory": (memory.run, {"events": 1_000_000, "minutes": 10.0}),
+    "memory": (stream.memory, {"events": 1_000_000, "minutes": 10.0}),
     "migrations": (schema.migrations, {"rows": 1_000_000, "repeat": 3}),
     "partitions": (schema.partitions, {"events": 50_000, "done": 2_000_000, "repeat": 5}),
-    "tracing": (tracing.run, {"events": 20_000, "repeat": 7}),
-    "verify": (verify.run, {"entities": 1_000_000, "bytes": 600, "repeat": 3}),
-}
-HELP = {
-    "events": "of each burst; pending ones for memory",
-    "bytes": "JSON of a document",
-    "base_events": "of the base",
-    "backlog": "pending events for the base's memory of a worker",
-    "done": "done rows; others in proportion",
-    "rates": "events a second",
-    "seconds": "of each rate that count",
-    "minutes": "for each size of documents",
-    "rows": "events, and source rows",
+    "tracing": (workers.tracing, {"events": 20_000, "repeat": 7}),
+    "verify": (desk.verify, {"entities": 1_000_000, "bytes": 600, "repeat": 3}),
 }
 
 
 def main() -> None:
     parser = ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--profiles", type=_profiles, default=[*USUAL], help=f"of {', '.join(PROFILES)}")
-    for name, default in {
-        k: v for _, options in PROFILES.values() for k, v in (options | TUNING).items()
-    }.items():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), help=HELP.get(name))
+    for name in {name: None for _, options in PROFILES.values() for name in options | TUNING}:
+        defaults = {profile: options[name] for profile, (_, options) in PROFILES.items() if name in options}
+        defaults = defaults or {"all": TUNING[name]}
+        help_ = "; ".join(f"{profile}: {default}" for profile, default in defaults.items())
+        parser.add_argument(f"--{name.replace('_', '-')}", type=type(min(defaults.values())), help=help_)
     flags = {name: value for name, value in vars(parser.parse_args()).items() if value is not None}
     names, tuning = flags.pop("profiles"), {name: flags.get(name, TUNING[name]) for name in TUNING}
     with exit_on_error(), started(**tuning) as rig:

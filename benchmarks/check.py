@@ -106,7 +106,7 @@ def exit_code(compared: Sequence[Compared]) -> ExitCode:
 def _measured(rig: Rig, like: Mapping[str, Any], args: Namespace) -> list[BenchFigure]:
     base.warm_up(rig, like["base_events"], like["bytes"])
     measured = base.repeated(rig, like["base_events"], like["bytes"], args.repeat)
-    say(f"others took {median(measured.others):.1f} cores meanwhile: near 0, or the noise is theirs")
+    say(f"others took {median(measured.others):.1f} cores meanwhile: near 0, or the noise comes from them")
     figures = report.with_bounds(base.TITLE, base.figures_of(measured))
     return [*figures, *shapes.quick_claims(rig, args.done, args.repeat)]
 

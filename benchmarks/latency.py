@@ -1,12 +1,9 @@
 """From commit to acknowledged and to searchable; about five minutes.
 
-An open loop: every transaction has its time from the beginning on. What could not be begun in time is begun
-late, and none is left out (otherwise the bad moments would be the ones in which nothing was measured).
-Writer, PostgreSQL and prober are on one machine, so on one clock.
+An open loop (see NOTES). Writer, PostgreSQL and prober are on one machine, so on one clock.
 """
 
 import math
-import threading
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -47,17 +44,16 @@ LATE = "writer late"
 DIGITS = {LATE: 0, OTHERS: 2}
 NOTES = f"""\
 - A real `outboxctl worker` with its defaults, a real Elasticsearch. The writer is a process of its own with
-  {WRITERS} sessions. It commits one event a transaction, and several only where that would make more than
-  {TRANSACTIONS} transactions a second.
-- An open loop: every transaction has its time from the beginning on, and none is left out if the one before
-  it was slow. "Writer late" is how late one began at the most.
+  {WRITERS} sessions; one event a transaction, and several above {TRANSACTIONS} transactions a second.
+- An open loop: every transaction has its time from the beginning on. What cannot begin in time begins late,
+  and none is left out, or the bad moments would not be measured. "Writer late": at the most.
 - From: COMMIT has returned to the writer. Acknowledged: the sink has answered, and the settle's transaction
   begins (`processed_at`). Searchable: a search finds the document; some {PROBES:g} events a second are
   searched for, every {1_000 * EACH:g} ms and as long as a search takes.
 - Searches see what was there at the last refresh: each second by the engine's default, so half a second on
   average, whatever the worker does. "Refresh 100 ms" is an index with that `refresh_interval`.
-- By polling an idle worker looks again after 10 ms, 20 ms, … up to OUTBOX_POLL_INTERVAL_SECONDS (1 s): a
-  steady stream keeps it polling fast, a lone event after a silence waits about half as long as the silence.
+- A polling worker that is idle looks again after 10 ms, 20 ms, … up to OUTBOX_POLL_INTERVAL_SECONDS (1 s):
+  a lone event after a silence waits about half as long as the silence.
 - The first {WARM_UP:g} s of each cell are thrown away, and one whole cell before the first.
 """
 
@@ -80,15 +76,7 @@ class Planned(NamedTuple):
     ids: list[UUID]
 
 
-class Committed(NamedTuple):
-    """When COMMIT returned (seconds since the epoch), and how many seconds late it began."""
-
-    at: float
-    late: float
-
-
 def run(rig: Rig, args: Namespace) -> Section:
-    """Every cell in each repetition."""
     rates = [int(rate) for rate in args.rates.split(",")]
     cells = [Cell(rate, signal) for rate in rates for signal in ("polling", "NOTIFY")]
     cells.append(Cell(min(rates, key=lambda rate: abs(rate - 50)), "NOTIFY", "100 ms"))
@@ -121,14 +109,10 @@ def _run(rig: Rig, cell: Cell, seconds: float) -> dict[str, float]:
         if cell.signal == "NOTIFY":
             wait_until(lambda: _listening(rig), "LISTEN by the worker", 0.05)
         acknowledged, searchable, late = _written(rig, list(_plan(cell.rate, seconds)), seconds)
-    kinds = (
-        {"searchable": searchable}
-        if cell.refresh
-        else {"acknowledged": acknowledged, "searchable": searchable}
-    )
+    kinds = {} if cell.refresh else {"acknowledged": sorted(acknowledged)}
     run = {
-        f"{cell}: {kind} {name}": 1_000 * percentile(sorted(values), share)
-        for kind, values in {**kinds, "searchable": searchable}.items()
+        f"{cell}: {kind} {name}": 1_000 * percentile(values, share)
+        for kind, values in {**kinds, "searchable": sorted(searchable)}.items()
         for name, share in SHARES.items()
     }
     say(", ".join(f"{name} {value:.1f} ms" for name, value in run.items()))
@@ -158,53 +142,44 @@ def _written(rig: Rig, plan: Sequence[Planned], seconds: float) -> tuple[list[fl
     An event is acknowledged when the sink has answered: its settle's transaction begins right then. It is
     searchable when a search returns it; one of a few hundredths of a second at a time looks.
     """
+    sample = {int(each.at * PROBES): each.ids[0] for each in plan}  # of some twenty transactions a second
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         writing = pool.submit(write, rig.settings.require_database_url(), plan)
-        searchable = _probe(rig, _sample(plan), writing, seconds)
+        searchable = _probe(rig, [*sample.values()], writing, seconds)
         written = writing.result()
     wait_done(rig, sum(len(each.ids) for each in plan))
     with rig.database.begin() as connection:
         settled: dict[UUID, float] = dict(connection.execute(SETTLED).all())
-    counting = [(p.ids, c) for p, c in zip(plan, written, strict=True) if p.at >= WARM_UP]
+    counting = [(p.ids, *c) for p, c in zip(plan, written, strict=True) if p.at >= WARM_UP]
     return (
-        [settled[id_] - c.at for ids, c in counting for id_ in ids],
-        [searchable[ids[0]] - c.at for ids, c in counting if ids[0] in searchable],
-        max(c.late for _, c in counting),
+        [settled[id_] - committed for ids, committed, _ in counting for id_ in ids],
+        [searchable[ids[0]] - committed for ids, committed, _ in counting if ids[0] in searchable],
+        max(late for _, _, late in counting),
     )
 
 
-def _sample(plan: Sequence[Planned]) -> list[UUID]:
-    """The first entity of a transaction, some twenty of them a second."""
-    first = {int(each.at * PROBES): each.ids[0] for each in reversed(plan)}
-    return list(first.values())[::-1]
+def write(url: str, plan: Sequence[Planned]) -> list[tuple[float, float]]:
+    """Carry out the plan, each transaction by whichever session is free; in a process of its own.
 
-
-def write(url: str, plan: Sequence[Planned]) -> list[Committed]:
-    """Carry out the plan, each transaction by whichever session is free; in a process of its own."""
+    For each: when COMMIT returned (seconds since the epoch), and how many seconds late it began. The
+    sessions are opened by the first transactions, which do not count.
+    """
     with closing(Database(url, connections=WRITERS)) as database, ThreadPoolExecutor(WRITERS) as pool:
-        ready = threading.Barrier(WRITERS)  # no session is opened once the clock runs
-        list(pool.map(lambda _: _connect(database, ready), range(WRITERS)))
         start = time() + 0.1
         return list(pool.map(lambda each: _transaction(database, each, start), plan))
 
 
-def _connect(database: Database, ready: threading.Barrier) -> None:
-    with database.begin() as connection:
-        connection.exec_driver_sql("SELECT 1")
-        ready.wait(PATIENCE)
-
-
-def _transaction(database: Database, planned: Planned, start: float) -> Committed:
+def _transaction(database: Database, planned: Planned, start: float) -> tuple[float, float]:
     sleep(max(0.0, start + planned.at - time()))
     late = time() - start - planned.at
     with database.begin() as connection:
         contents = [f"{id_} {TEXT}" for id_ in planned.ids]
         inject.upserts(connection, entity_type=inject.ENTITY_TYPE, ids=planned.ids, contents=contents)
-    return Committed(time(), late)
+    return time(), late
 
 
 def _probe(
-    rig: Rig, sample: Sequence[UUID], writing: Future[list[Committed]], seconds: float
+    rig: Rig, sample: Sequence[UUID], writing: Future[list[tuple[float, float]]], seconds: float
 ) -> dict[UUID, float]:
     """When a search first returned each; searches for the oldest that are missing, again and again."""
     first: dict[UUID, float] = {}

@@ -21,8 +21,7 @@ NOTES = f"""\
   ends `failed` at the first attempt, its neighbours are delivered; each event counts.
 """
 RECLAIMED_NOTES = f"""\
-- A real `outboxctl worker --drain`, from its line "worker started" to the start of its last settle. The
-  reclaim itself is in it; the wait until the leases have expired is not.
+- Timed as the operations are. The reclaim itself is in it; the wait for the end of the leases is not.
 - Fresh: {CLAIMED:,} pending events. Reclaimed: as many in `processing`, their lease expired; sent {GROUP} at
   a time, and nothing else of the process meanwhile (ADR 31).
 - Alone: {GROUP} events whose worker ended a second time, the most that one such death leaves; each is sent

@@ -11,7 +11,7 @@ from typing import IO, Any
 
 from outboxctl.core.schema.names import EVENTS
 from outboxctl.drills.bench import tables
-from outboxctl.drills.bench.process import OUTBOXCTL, PATIENCE, SAMPLE_INTERVAL, environment, lanes_at
+from outboxctl.drills.bench.process import OUTBOXCTL, PATIENCE, environment, lanes_at
 from outboxctl.drills.bench.rig import Rig, must
 
 CLAIMED_AT = f"SELECT coalesce(extract(epoch FROM min(processing_started_at)), 0) FROM {EVENTS}"
@@ -19,10 +19,8 @@ CLAIMED_AT = f"SELECT coalesce(extract(epoch FROM min(processing_started_at)), 0
 
 def begin(rig: Rig, *args: str, stderr: IO[str] | int | None = None, **env: str) -> subprocess.Popen[str]:
     """Start a command; its standard output is a pipe. `env` is added to its environment."""
-    own, out = environment(rig) | env, subprocess.PIPE
-    return subprocess.Popen(
-        [*OUTBOXCTL, *args], env=own, cwd=rig.folder, stdout=out, stderr=stderr, text=True
-    )
+    command, env, out = [*OUTBOXCTL, *args], environment(rig) | env, subprocess.PIPE
+    return subprocess.Popen(command, env=env, cwd=rig.folder, stdout=out, stderr=stderr, text=True)
 
 
 @contextmanager
@@ -32,9 +30,7 @@ def serving(rig: Rig) -> Iterator[subprocess.Popen[str]]:
     with log.open("w") as out:
         process = begin(rig, "worker", stderr=out)
     try:
-        wait_until(
-            lambda: bool(lanes_at(log)) or process.poll() is not None, "the worker's start", SAMPLE_INTERVAL
-        )
+        wait_until(lambda: lanes_at(log) or process.poll() is not None, "the worker's start", 0.02)
         must(process.poll() is None, log.read_text())
         yield process
     finally:
@@ -83,7 +79,6 @@ def first_claim_ms(rig: Rig, runs: int) -> list[float]:
     claimed until that was read. The time of the claim is the database's, so both must be on one machine.
     """
     with ThreadingHTTPServer(("127.0.0.1", 0), _SilentSink) as server:
-        server.daemon_threads = True
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_address[1]}"
         times = [_first_claim_ms(rig, url) for _ in range(runs + 1)]

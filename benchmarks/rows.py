@@ -87,18 +87,19 @@ def write_past(rig: Rig, past: Past) -> None:
 
 
 @contextmanager
-def databases(rig: Rig, pasts: Mapping[str, Past], entities: int, size: int) -> Iterator[dict[str, Rig]]:
+def databases(rig: Rig, pasts: Mapping[str, Past], count: int, size: int) -> Iterator[dict[str, Rig]]:
     """A database with its rig for each past, on the same servers and the same index; dropped at the end."""
-    server, created = rig.settings.require_database_url(), []
+    server, created, rigs = rig.settings.require_database_url(), [], {}
     try:
-        created.append(template := _migrated(rig, entities, size))
-        rigs = {}
+        created.append(template := create_database(server, "bench_past"))
+        with closing((first := rig_at(rig, template)).database) as database:
+            upgrade(database, None)
+            entities(first, count, size)  # no connection is left: the template can be copied
         for name in pasts:
             created.append(url := create_database(server, "bench_past", like=template))
             rigs[name] = rig_at(rig, url)
-        largest_first = sorted(pasts, key=lambda name: -pasts[name].rows)
         with ThreadPoolExecutor(FILLERS) as pool:
-            list(pool.map(lambda name: _fill(rigs[name], pasts[name], entities), largest_first))
+            list(pool.map(lambda name: _fill(rigs[name], pasts[name], count), pasts))
         yield rigs
         for each in rigs.values():
             each.database.close()
@@ -107,24 +108,15 @@ def databases(rig: Rig, pasts: Mapping[str, Past], entities: int, size: int) -> 
             drop_database(server, url)
 
 
-def _migrated(rig: Rig, count: int, size: int) -> str:
-    url = create_database(rig.settings.require_database_url(), "bench_past")
-    template = rig_at(rig, url)
-    with closing(template.database) as database:  # a template must have no connection when it is copied
-        upgrade(database, None)
-        entities(template, count, size)
-    return url
-
-
 def rig_at(rig: Rig, url: str) -> Rig:
     """The rig with another database, for the caller to close."""
     settings = rig.settings.model_copy(update={"database_url": SecretStr(url)})
     return replace(rig, settings=settings, database=Database(url))
 
 
-def _fill(rig: Rig, past: Past, entities: int) -> None:
+def _fill(rig: Rig, past: Past, count: int) -> None:
     if past.kind == "pending":
-        burst(rig, entities, rounds=past.rows // entities)
+        burst(rig, count, rounds=past.rows // count)
     else:
         write_past(rig, past)
     tables.flush(rig)

@@ -1,15 +1,20 @@
-"""One, two and four workers on a real sink and on a null sink."""
+"""One, two and four workers on a real sink and on a null sink; and what spans cost a worker."""
 
 import os
 from argparse import Namespace
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from multiprocessing import get_context
-from multiprocessing.connection import Connection
-from multiprocessing.synchronize import Barrier
 from pathlib import Path
+from threading import Barrier
 from time import perf_counter, process_time
 from typing import NamedTuple
+
+from opentelemetry import trace
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 
 from benchmarks import rows
 from benchmarks.command import ratios, repeated
@@ -23,6 +28,8 @@ from outboxctl.drills.bench.rig import Rig, must
 from outboxctl.settings import Settings
 from outboxctl.sink.delivery.deliver import ElasticSink
 from outboxctl.sink.transport.open import connect
+from outboxctl.worker.spans import Spans
+from outboxctl.worker.tracing import Tracing
 
 ROUNDS = 2  # events an entity: twice as many events, since two workers end soon
 NOTES = """\
@@ -31,6 +38,14 @@ NOTES = """\
 - Null sink: accepts everything at once. With one lane a worker uses about one core; with the default
   lanes one worker may already use nearly all cores, and then two cannot be much faster. "Cores used" shows
   it: the most that more workers can bring is all cores over those that one and its PostgreSQL used.
+"""
+TRACING_NOTES = """\
+- CPU of the worker's process alone: the product's lanes with a sink that accepts everything at once. Every
+  event has a trace of its own, the worst case; spans are batched and thrown away, not sent.
+- Off and on by turns, the other way round each time; the ratio is that of each pair.
+"""
+TRACED = """
+UPDATE {events} SET traceparent = '00-' || md5(id::text) || '-' || left(md5(entity_id::text), 16) || '-01'
 """
 
 
@@ -103,26 +118,22 @@ def measure(rig: Rig, variant: Variant, entities: int) -> WorkersRun:
     tables.fresh_index(rig)
     rig.checkpoint()
     settings = rig.settings.model_copy(update={"concurrency": variant.lanes or rig.settings.concurrency})
-    context = get_context("spawn")
-    start = context.Barrier(variant.workers + 1)
-    pipes = [context.Pipe(duplex=False) for _ in range(variant.workers)]
-    works = [(there, start, settings, variant.real) for _, there in pipes]
-    processes = [context.Process(target=_work, args=work, daemon=True) for work in works]
-    for process in processes:
-        process.start()
-    start.wait(PATIENCE)
-    before = rig.cpu_seconds("postgres")
-    must(all(here.poll(PATIENCE) for here, _ in pipes), "a worker did not end")
-    begun, ended, cpu = zip(*(here.recv() for here, _ in pipes), strict=True)
-    for process in processes:
-        process.join(PATIENCE)
+    context, work = get_context("spawn"), (settings, variant.real)
+    with context.Manager() as manager, ProcessPoolExecutor(variant.workers, mp_context=context) as pool:
+        start = manager.Barrier(variant.workers + 1)
+        runs = [pool.submit(_work, start, *work) for _ in range(variant.workers)]
+        start.wait(PATIENCE)
+        before = rig.cpu_seconds("postgres")
+        begun, ended, cpu = zip(*(run.result(PATIENCE) for run in runs), strict=True)
+        postgres = rig.cpu_seconds("postgres") - before
     events = entities * ROUNDS
     must(tables.done(rig) == events, "not every event is done")
     wall = max(ended) - min(begun)
-    return WorkersRun(events / wall, (sum(cpu) + rig.cpu_seconds("postgres") - before) / wall)
+    return WorkersRun(events / wall, (sum(cpu) + postgres) / wall)
 
 
-def _work(answer: Connection, start: Barrier, settings: Settings, real: bool) -> None:
+def _work(start: Barrier, settings: Settings, real: bool) -> tuple[float, float, float]:
+    """When a worker began and ended, and its CPU seconds."""
     database = Database(settings.require_database_url())
     with closing(connect(settings)) as client, closing(database):
         sink = ElasticSink(client, settings.elastic_index) if real else NullSink()
@@ -130,4 +141,40 @@ def _work(answer: Connection, start: Barrier, settings: Settings, real: bool) ->
         began, cpu = perf_counter(), process_time()  # this clock is the same for all processes
         with running(Rig(settings, database, client, Path()), sink, drain=True):
             pass
-        answer.send((began, perf_counter(), process_time() - cpu))
+        return began, perf_counter(), process_time() - cpu
+
+
+class NullExporter(SpanExporter):
+    def export(self, _spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        return SpanExportResult.SUCCESS
+
+
+def tracing(rig: Rig, args: Namespace) -> Section:
+    """Off and on in turns."""
+    provider = TracerProvider()
+    provider.add_span_processor(BatchSpanProcessor(NullExporter()))
+    trace.set_tracer_provider(provider)
+    kinds = {"off": Tracing(), "on": Spans(rig.settings)}
+    rows.entities(rig, args.events, 600)
+
+    def cpu_of(name: str) -> float:
+        return _microseconds(rig, args.events, kinds[name])
+
+    cpu = repeated(kinds, args.repeat, cpu_of, "us an event", warm_up=True)
+    figures = [BenchFigure(f"CPU an event, {name}", "us", values, digits=2) for name, values in cpu.items()]
+    figures.append(BenchFigure("on/off", "", ratios(cpu["on"], cpu["off"]), digits=2))
+    about = f"{args.events:,} events each time, {args.repeat} repetitions."
+    return Section("Tracing", about, figures, TRACING_NOTES)
+
+
+def _microseconds(rig: Rig, events: int, kind: Tracing) -> float:
+    """CPU an event of this process."""
+    rows.execute(rig, rows.TRUNCATE)
+    rows.burst(rig, events)
+    rows.execute(rig, TRACED)
+    begun = process_time()
+    with running(rig, NullSink(), drain=True, tracing=kind):
+        pass
+    seconds = process_time() - begun
+    must(tables.done(rig) == events, "not every event is done")
+    return seconds / events * 1e6

@@ -62,8 +62,8 @@ def test_what_a_dead_worker_held_is_delivered_as_its_kind_says(
 def test_all_events_of_hot_entities_are_theirs(rig: Rig, sql: psycopg.Connection) -> None:
     rows.entities(rig, operations.HOT + 5, 10)
     operations.OPERATIONS["hot"](rig, 2 * operations.HOT)
-    found = sql.execute("SELECT count(*), count(DISTINCT entity_id) FROM search_outbox_events").fetchone()
-    assert found == (2 * operations.HOT, operations.HOT)
+    counts = sql.execute("SELECT count(*), count(DISTINCT entity_id) FROM search_outbox_events").fetchone()
+    assert counts == (2 * operations.HOT, operations.HOT)
 
 
 def test_a_claim_is_taken_back(rig: Rig, sql: psycopg.Connection) -> None:

@@ -74,10 +74,10 @@ def test_each_loss_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     then = {name: figure([0.9, 0.91, 0.92], name=name) for name in ("E/B", "B/S")}
     now = [figure([0.9, 0.9, 0.9], name="E/B"), figure([0.5, 0.5, 0.5], name="B/S")]
     assert check.judged(then, now) is ExitCode.FINDINGS
-    said = capsys.readouterr()
-    assert "B/S: WORSE, from 0.910 to 0.500" in said.err
-    assert "E/B" not in said.err
-    assert "E/B" in said.out
+    output = capsys.readouterr()
+    assert "B/S: WORSE, from 0.910 to 0.500" in output.err
+    assert "E/B" not in output.err
+    assert "E/B" in output.out
 
 
 def test_what_was_never_measured_cannot_be_compared() -> None:

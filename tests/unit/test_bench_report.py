@@ -24,9 +24,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def write(title: str, *figures: BenchFigure, **given: int) -> str:
+def write(title: str, *figures: BenchFigure, **flags: int) -> str:
     section = Section(title, "Something.", figures, "- As it is.\n")
-    return report.write_section(section, "it", given, MACHINE)
+    return report.write_section(section, "it", flags, MACHINE)
 
 
 def row(text: str, what: str) -> list[str]:

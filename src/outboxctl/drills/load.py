@@ -3,6 +3,7 @@
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from random import Random
@@ -98,23 +99,19 @@ class Generator:
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._plans = [batches(share) for share in shares(load)]
-        self._due = 0
-        self._done = 0
-        self._errors: list[Exception] = []
+        self._due = self._done = 0
 
     def run(self) -> Achieved:
-        """Write everything; raises the first error of a writer, after the others have ended."""
+        """Write everything; raises the error of a writer, after the others have ended."""
         self._started = monotonic()
-        threads = [threading.Thread(target=self._write, args=[p], daemon=True) for p in self._plans]
-        for thread in threads:
-            thread.start()
-        try:
-            _join(threads)
-        except KeyboardInterrupt:
-            self._stopping.set()
-            _join(threads)
-        if self._errors:
-            raise self._errors[0]
+        with ThreadPoolExecutor(len(self._plans)) as pool:
+            writers = [pool.submit(self._write, plan) for plan in self._plans]
+            try:
+                wait(writers)
+            except KeyboardInterrupt:
+                self._stopping.set()
+        for writer in writers:
+            writer.result()
         seconds = monotonic() - self._started
         return Achieved(self._done, seconds, self._done / seconds if seconds else 0.0)
 
@@ -124,9 +121,9 @@ class Generator:
                 if self._stopping.wait(self._wait_for(batch)):
                     return
                 self._transaction(batch)
-        except Exception as error:
-            self._errors.append(error)  # run() raises it
+        except Exception:
             self._stopping.set()
+            raise
 
     def _wait_for(self, batch: LoadTransaction) -> float:
         """Seconds until this transaction is due: the rate holds on average, late ones follow at once."""
@@ -144,8 +141,3 @@ class Generator:
         with self._lock:
             self._done += len(batch.ids)
             self._tick(len(batch.ids))
-
-
-def _join(threads: list[threading.Thread]) -> None:
-    for thread in threads:
-        thread.join()

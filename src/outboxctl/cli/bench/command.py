@@ -9,15 +9,13 @@ from outboxctl.cli.chaos.flags import Sure
 from outboxctl.cli.options import Json
 from outboxctl.cli.services import Search
 
-EVENTS, BYTES, REPEAT = 20_000, 600, 5
-
 
 def bench(
-    events: Annotated[int, typer.Option(min=1_000, max=1_000_000, help="Events a measurement.")] = EVENTS,
+    events: Annotated[int, typer.Option(min=1_000, max=1_000_000, help="Events a measurement.")] = 20_000,
     size: Annotated[
         int, typer.Option("--bytes", min=200, max=1_000_000, help="JSON of a document, about.")
-    ] = BYTES,
-    repeat: Annotated[int, typer.Option(min=1, max=50, help="Repetitions.")] = REPEAT,
+    ] = 600,
+    repeat: Annotated[int, typer.Option(min=1, max=50, help="Repetitions.")] = 5,
     concurrency: Annotated[
         str | None, typer.Option(help="Lanes, or several to find the best of [default: OUTBOX_CONCURRENCY].")
     ] = None,
@@ -39,17 +37,17 @@ def bench(
 
     Example: outboxctl bench --own --concurrency 1,2,4 --bulk-size 500,1000,2000
     """
-    from outboxctl.cli.bench import arguments, bench_run, view
+    from outboxctl.cli.bench import bench_run, view
     from outboxctl.drills.scratch.folder import SignalReceived
 
-    settings = arguments.settings(own=own, search=search.value)
-    options = arguments.checked_options(settings, events, size, repeat, concurrency, bulk_size)
-    out_folder = arguments.folder(out)
+    settings = bench_run.user_settings(own=own, search=search.value)
+    options = bench_run.checked_options(settings, events, size, repeat, concurrency, bulk_size)
+    out_folder = bench_run.folder(out)
     names = bench_run.prepared(settings, options, own=own, yes=yes, sure=sure)
     try:
-        report, number = bench_run.measured(settings, names, options, search.value)
+        report, number = bench_run.run(settings, names, options, search.value)
     except SignalReceived as signal:
         raise typer.Exit(signal.code) from None
     view.show(report, out_folder, json=json)
-    if report.interrupted:
+    if number:
         raise typer.Exit(128 + number)

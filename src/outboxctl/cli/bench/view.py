@@ -89,7 +89,7 @@ def _print(report: BenchReport, out: Console) -> None:
     measured = report.measured
     out.print(rendering.cell(report.where, 600))
     out.print(rendering.cell(report.options_line, 600))
-    if report.interrupted:
+    if measured.interrupted:
         out.print("Interrupted: this is what was measured until then.", style="bold")
     if measured.matrix:
         _print_cells(measured.matrix, out)

@@ -12,8 +12,8 @@ from outboxctl.cli.options import DatabaseUrl, Json, settings
 from outboxctl.domain.printable import counted
 
 app = group("Put rows in on purpose: bad ones, single ones, a load.")
-for odd in (faulty_rows.stale, faulty_rows.duplicate, faulty_rows.poison, faulty_rows.oversized):
-    app.command()(odd)
+for command in (faulty_rows.stale, faulty_rows.duplicate, faulty_rows.poison, faulty_rows.oversized):
+    app.command()(command)
 
 
 @app.command("bad-op")

@@ -37,12 +37,16 @@ class NullSink:
         return Delivery([DONE] * len(actions), [])
 
 
-class TimedClaims(Claims):
-    """Records the seconds of each claim that returned events."""
+class WithSeconds:
+    """A part of the worker with a list of seconds."""
 
     def __init__(self, *args: Any, **parts: Any) -> None:
         super().__init__(*args, **parts)
         self.seconds: list[float] = []
+
+
+class TimedClaims(WithSeconds, Claims):
+    """Records the seconds of each claim that returned events."""
 
     def take(self, lease: Lease, *, exclusive: bool) -> Batch | None:
         """As `Claims.take`."""
@@ -53,12 +57,8 @@ class TimedClaims(Claims):
         return batch
 
 
-class TimedLane(Lane):
+class TimedLane(WithSeconds, Lane):
     """Records the seconds of each settle."""
-
-    def __init__(self, *args: Any, **parts: Any) -> None:
-        super().__init__(*args, **parts)
-        self.seconds: list[float] = []
 
     def _settle(self, batch: Batch, outcomes: Outcomes) -> None:
         started = perf_counter()

@@ -9,7 +9,7 @@ from outboxctl.drills.bench.lanes import Drained
 from outboxctl.drills.bench.process import EndToEnd
 
 MOST_BYTES = 1_000_000_000  # of all documents, which are held in memory to measure S
-MOST_CELLS = 24
+MOST_CELLS, MOST_LANES, LARGEST_BATCH = 24, 64, 10_000
 REQUEST_SIZE, REQUEST_BYTES = 1_000, 10_000_000  # what measures S sends at a time
 EVENTS_A_SECOND = 25_000  # of a quick system, for a guess of how long it takes
 START_SECONDS = 1.3  # of a worker

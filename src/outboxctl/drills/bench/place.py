@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import psutil
 
@@ -15,12 +15,10 @@ from outboxctl.drills.bench.rig import Clock, Rig
 from outboxctl.drills.faults import gate, guest
 from outboxctl.drills.scratch.settings import environment, fixed
 from outboxctl.drills.scratch.worker import RUN
+from outboxctl.drills.services.model import PostgresWish, Say, SearchWish
 from outboxctl.net.urls import parse_url
 from outboxctl.settings import Settings
 from outboxctl.sink.transport.open import connect
-
-if TYPE_CHECKING:
-    from outboxctl.drills.services.model import PostgresWish, Say, SearchWish
 
 INDEX = "bench"
 PATIENCE = 3_600.0  # seconds
@@ -35,13 +33,12 @@ Clocks = dict[str, Clock | None]
 
 @contextmanager
 def own_servers(
-    folder: Path, search: "SearchWish", say: "Say", *, postgres: "PostgresWish" = "auto"
+    folder: Path, search: SearchWish, say: Say, *, postgres: PostgresWish = "auto"
 ) -> Iterator[Rig]:
     """Start servers in a folder, for the caller to stop. UnreachableError where none can be started."""
     both = services.up(folder, postgres=postgres, search=search, fresh_ports=True, say=say)
-    inside = fixed(
-        {"database_url": both.postgres.url, "elastic_url": both.search.url, "elastic_index": INDEX}
-    )
+    urls = {"database_url": both.postgres.url, "elastic_url": both.search.url}
+    inside = fixed(urls | {"elastic_index": INDEX})
     guest.furnish(inside, "test")
     versions = {"PostgreSQL": both.postgres.version, _engine(both.search.kind): both.search.version}
     clocks = {"postgres": _clock(both.postgres), "engine": _clock(both.search)}

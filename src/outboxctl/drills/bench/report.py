@@ -1,7 +1,7 @@
 """A run as JSON, as Markdown and as a picture, with advice: what is the limit, and what to change first."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from datetime import datetime
 from math import ceil
 from statistics import median
@@ -9,7 +9,8 @@ from typing import Any
 
 from outboxctl.domain.printable import counted
 from outboxctl.drills.bench.figure import BenchFigure, picture, table
-from outboxctl.drills.bench.measured import Measured
+from outboxctl.drills.bench.measured import LARGEST_BATCH, MOST_LANES, Measured
+from outboxctl.drills.bench.rig import SERVERS
 
 AT_THE_BOUND = 0.85
 ABOVE = 1.1
@@ -31,7 +32,6 @@ class BenchReport:
 
     started_at: datetime
     seconds: float
-    interrupted: bool
     machine: Mapping[str, str]
     measured: Measured
 
@@ -52,8 +52,8 @@ class BenchReport:
     @property
     def where(self) -> str:
         """The machine, the versions and the round trips to both servers, in one line."""
-        trips = {name: f"{self.measured.trips.get(name, 0):.1f} ms" for name in ("postgres", "engine")}
-        to = f"round trip to PostgreSQL {trips['postgres']}, to the engine {trips['engine']}"
+        postgres, engine = (self.measured.trips.get(server, 0) for server in SERVERS)
+        to = f"round trip to PostgreSQL {postgres:.1f} ms, to the engine {engine:.1f} ms"
         return ", ".join([*(f"{key} {value}" for key, value in self.machine.items()), to])
 
     def plain(self) -> dict[str, Any]:
@@ -62,7 +62,7 @@ class BenchReport:
         return {
             "started_at": self.started_at.isoformat(timespec="seconds"),
             "seconds": round(self.seconds, 1),
-            "interrupted": self.interrupted,
+            "interrupted": m.interrupted,
             "machine": dict(self.machine),
             "round_trip_ms": m.trips,
             "given": {name: getattr(m.options, name) for name in ("events", "bytes", "repeat")},
@@ -71,7 +71,7 @@ class BenchReport:
             "bound": "shared cores" if m.shared else "separate",
             "figures": {key: _plain(figure) for key, figure in self.figures.items()},
             "cells": [asdict(cell) | {"e": values} for cell, values in m.matrix.items()],
-            "advice": advise(m),
+            "advice": [*advise(m)],
         }
 
     def markdown(self) -> str:
@@ -96,31 +96,25 @@ def _plain(figure: BenchFigure) -> dict[str, Any]:
     return shown | {"median": middle, "low": low, "high": high, "values": figure.values}
 
 
-def advise(measured: Measured) -> list[str]:
+def advise(m: Measured) -> Iterator[str]:
     """Sentences on the limit and on what to change, doubts first; none before a repetition is complete."""
-    return list(_sentences(measured)) if measured.e else []
-
-
-def _sentences(m: Measured) -> Iterator[str]:
+    if not m.e:
+        return
     s, p = median(m.sink), median(each.rate for each in m.p)
     ratio, slower = median(m.ratio), "the database" if p < s else "the sink"
     yield from _doubts(m)
     yield f"The sink takes {s:,.0f}/s, the database {p:,.0f}/s; the worker reaches {ratio:.2f} of the bound."
     if m.shared and ratio > ABOVE:
         yield "That is more than three who share all cores can: some cores were free, or are elsewhere."
-    else:
-        yield _next(m, ratio, slower)
-
-
-def _next(m: Measured, ratio: float, slower: str) -> str:
-    if ratio < AT_THE_BOUND:
-        return _room(m, ratio)
-    if m.shared:
-        return (
+    elif ratio < AT_THE_BOUND:
+        yield _room(m, ratio)
+    elif m.shared:
+        yield (
             f"Worker, database and sink share these cores: {slower} costs the most, and more lanes or "
             "workers will not help before one of them gets a machine of its own."
         )
-    return f"The limit is {slower}: more lanes or workers will not help before it gets faster."
+    else:
+        yield f"The limit is {slower}: more lanes or workers will not help before it gets faster."
 
 
 def _room(m: Measured, ratio: float) -> str:
@@ -128,9 +122,9 @@ def _room(m: Measured, ratio: float) -> str:
     more = f"start {workers} workers: both ends have room" if workers > 1 else "the worker is the limit"
     if m.options.searching:
         return f"The worker is the limit: {more}."
-    (cell,) = m.options.cells
-    lanes = sorted({cell.concurrency, min(64, cell.concurrency + 1), min(64, 2 * cell.concurrency)})
-    sizes = sorted({cell.bulk_size, min(10_000, 2 * cell.bulk_size)})
+    ((lane, size),) = map(astuple, m.options.cells)
+    lanes = sorted({min(MOST_LANES, n) for n in (lane, lane + 1, 2 * lane)})
+    sizes = sorted({min(LARGEST_BATCH, n) for n in (size, 2 * size)})
     flags = f"--concurrency {','.join(map(str, lanes))} --bulk-size {','.join(map(str, sizes))}"
     return f"The worker is the limit: look for a better setting with {flags}; then {more}."
 

@@ -3,14 +3,11 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from outboxctl.core.database import Database
 from outboxctl.domain.errors import OutboxctlError
 from outboxctl.settings import Settings
-
-if TYPE_CHECKING:
-    from outboxctl.sink.transport.client import Client
+from outboxctl.sink.transport.client import Client
 
 Clock = Callable[[], float]
 SERVERS = ("postgres", "engine")
@@ -29,7 +26,7 @@ class Rig:
 
     settings: Settings
     database: Database
-    client: "Client"
+    client: Client
     folder: Path
     versions: Mapping[str, str] = field(default_factory=dict)
     cpu: Mapping[str, Clock] = field(default_factory=dict)
@@ -40,8 +37,8 @@ class Rig:
 
     def tuned(self, *, concurrency: int, bulk_size: int) -> "Rig":
         """The same rig with so many lanes and so many events a batch."""
-        changed = {"concurrency": concurrency, "bulk_size": bulk_size}
-        return replace(self, settings=self.settings.model_copy(update=changed))
+        update = {"concurrency": concurrency, "bulk_size": bulk_size}
+        return replace(self, settings=self.settings.model_copy(update=update))
 
     def cpu_seconds(self, server: str) -> float:
         """CPU seconds of `postgres` or `engine` so far; 0 where that cannot be read."""

@@ -1,9 +1,9 @@
 """One run: warm up, search the best of several cells, then measure S, P and E in each repetition."""
 
+import timeit
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from statistics import median
-from time import perf_counter
 
 from outboxctl.drills.bench import lanes, process, sink
 from outboxctl.drills.bench.machine import OtherProcesses
@@ -42,15 +42,9 @@ class Bench:
     text: int = 0
     requests: Sequence[bytes] = ()
 
-    def load(self) -> int:
-        """Make the requests that S sends; returns the bytes of a document with its line."""
-        self.text = sink.text_of(self.rig, self.options.bytes)
-        self.requests = sink.bodies(self.rig, self.options.events, self.text, self.options.request_size)
-        return sum(map(len, self.requests)) // self.options.events
-
     def repeat(self, cell: Cell, into: Measured, label: str) -> None:
         """S, P and E once; kept only when all three are there."""
-        rig, events = self.tuned(cell), self.options.events
+        rig, events = self.rig.tuned(**asdict(cell)), self.options.events
         self.progress(f"{label}: S, the sink alone")
         rates = sink.limit(rig, self.requests, events)
         self.progress(f"{label}: P, claim and settle alone")
@@ -61,21 +55,19 @@ class Bench:
         into.p.append(drained)
         into.e.append(end_to_end)
 
-    def tuned(self, cell: Cell) -> Rig:
-        """The rig with the setting of a cell."""
-        return self.rig.tuned(concurrency=cell.concurrency, bulk_size=cell.bulk_size)
-
 
 def _measure(bench: Bench, into: Measured) -> None:
-    options, events = bench.options, bench.options.events
+    rig, options, events = bench.rig, bench.options, bench.options.events
     bench.progress("warm-up")
-    into.line = bench.load()
+    bench.text = sink.text_of(rig, options.bytes)
+    bench.requests = sink.bodies(rig, events, bench.text, options.request_size)
+    into.line = sum(map(len, bench.requests)) // events
     documents = min(sink.WARM_UP, WARM_UP_ROUNDS * events)
-    sink.warm_up(bench.rig, bench.requests, events, documents=documents, within=WARM_UP_SECONDS)
-    into.trips = _round_trips(bench.rig)
+    sink.warm_up(rig, bench.requests, events, documents=documents, within=WARM_UP_SECONDS)
+    into.trips = _round_trips(rig)
     into.best = best = _search(bench, into) if options.searching else options.cells[0]
     bench.repeat(best, Measured(options, into.shared, into.known), "warm-up")
-    others = OtherProcesses(bench.rig)
+    others = OtherProcesses(rig)
     for number in range(1, options.repeat + 1):
         bench.repeat(best, into, f"{number} of {options.repeat}")
         if set(SERVERS) <= set(into.known):  # else the servers would count as other processes
@@ -85,7 +77,7 @@ def _measure(bench: Bench, into: Measured) -> None:
 def _search(bench: Bench, into: Measured) -> Cell:
     """E of every cell, in turns: what disturbs the machine for a while disturbs all of them."""
     events, text, repeat = bench.options.events, bench.text, bench.options.repeat
-    rigs = {cell: bench.tuned(cell) for cell in bench.options.cells}
+    rigs = {cell: bench.rig.tuned(**asdict(cell)) for cell in bench.options.cells}
     into.matrix = {cell: [] for cell in rigs}
     settles = {}
     for cell, rig in rigs.items():
@@ -101,14 +93,8 @@ def _search(bench: Bench, into: Measured) -> Cell:
 
 def _round_trips(rig: Rig) -> dict[str, float]:
     """Milliseconds of the smallest request to `postgres` and `engine`; medians."""
-    name = rig.settings.elastic_index
     with rig.database.begin() as connection:
-        postgres = [_timed(lambda: connection.exec_driver_sql("SELECT 1")) for _ in range(TRIPS)]
-    engine = [_timed(lambda: index_setup.exists(rig.client, name)) for _ in range(TRIPS)]
+        postgres = timeit.repeat(lambda: connection.exec_driver_sql("SELECT 1"), number=1, repeat=TRIPS)
+    name = rig.settings.elastic_index
+    engine = timeit.repeat(lambda: index_setup.exists(rig.client, name), number=1, repeat=TRIPS)
     return {"postgres": 1_000 * median(postgres), "engine": 1_000 * median(engine)}
-
-
-def _timed(request: Callable[[], object]) -> float:
-    began = perf_counter()
-    request()
-    return perf_counter() - began

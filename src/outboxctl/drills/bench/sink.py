@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from math import inf
 from time import monotonic, perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import uuid4
 
 from outboxctl.core.delivery.claim import Claimed, claim
@@ -13,12 +13,10 @@ from outboxctl.drills.bench import tables
 from outboxctl.drills.bench.rig import Rig, must
 from outboxctl.sink.delivery import bulk
 from outboxctl.sink.index import index_setup
+from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.open import connect
 from outboxctl.sink.transport.request import demand
 from outboxctl.worker.prepare import prepare
-
-if TYPE_CHECKING:
-    from outboxctl.sink.transport.client import Client
 
 SENDERS = (1, 2, 3)
 REQUEST_SIZE = 1_000  # documents
@@ -73,7 +71,7 @@ def _rate(rig: Rig, requests: Sequence[bytes], senders: int, events: int) -> flo
     return events / seconds
 
 
-def _send(rig: Rig, client: "Client", body: bytes) -> bool:
+def _send(rig: Rig, client: Client, body: bytes) -> bool:
     """Send one request; whether an item of it was refused."""
     options: dict[str, Any] = {"require_alias": True} if rig.require_alias else {}
     name = rig.settings.elastic_index
