@@ -167,10 +167,11 @@ def _prune(rig: Rig, done: int) -> list[BenchFigure]:
 
 def _drop(rig: Rig) -> list[BenchFigure]:
     before, begun = tables.number(rig, WAL_BYTES), perf_counter()
-    detach = PAGE.read_text().partition("BEGIN;\nSET LOCAL")[2].partition("COMMIT;")[0]
+    page = PAGE.read_text()
+    detach = page[page.index(f"ALTER TABLE {EVENTS} DETACH") :].partition("COMMIT;")[0]
     for number in range(PARTITIONS - 1):
         part = f"{EVENTS}_{number}"
-        statements = f"SET LOCAL{detach}DROP TABLE {part}"
+        statements = f"SET LOCAL lock_timeout = '2s'; {detach}DROP TABLE {part}"
         _apart(rig, statements.replace(f"{EVENTS}_2026_11", part))
     return _retention(rig, "detach and drop", perf_counter() - begun, before)
 
