@@ -66,22 +66,22 @@ bench-check: $(READY) ## Has a ratio become worse than benchmarks/RESULTS.json s
 	$(BIN)/python -m benchmarks.check
 
 bench-desk: $(READY) ## Measure the operator's commands on 10,000,000 rows, and the worker beside a prune
-	$(BIN)/python -m benchmarks.desk
+	$(BIN)/python -m benchmarks --profiles desk
 
 bench-latency: $(READY) ## Measure commit to acknowledged and to searchable, by polling and by NOTIFY; about five minutes
-	$(BIN)/python -m benchmarks.latency
+	$(BIN)/python -m benchmarks --profiles latency
 
 bench-labs: $(READY) ## Measure how long all labs take, services included
 	$(BIN)/python -m benchmarks.labs
 
 bench-memory: $(READY) ## Measure a worker's memory beside 1,000,000 pending events, for twenty minutes
-	$(BIN)/python -m benchmarks.memory
+	$(BIN)/python -m benchmarks --profiles memory
 
 bench-partitions: $(READY) ## Measure a worker on a dozen partitions, and DROP against prune
-	$(BIN)/python -m benchmarks.partitions
+	$(BIN)/python -m benchmarks --profiles partitions
 
 bench-verify: $(READY) ## Measure the comparison of 1,000,000 entities
-	$(BIN)/python -m benchmarks.verify
+	$(BIN)/python -m benchmarks --profiles verify
 
 storm: $(READY) ## Write 100,000 events while workers are killed and the sink misbehaves, then judge; about five minutes
 	PYTHONPATH=tests $(BIN)/python -m storm $(STORM)

@@ -1,1 +1,1 @@
-"""How fast the pipeline is, beside what its two ends can do on the same servers: `python -m benchmarks`."""
+"""How fast the pipeline is, compared with the database and the sink alone: `python -m benchmarks`."""

@@ -1,48 +1,58 @@
-"""`python -m benchmarks`: measure all profiles in one run on the same servers; about a quarter of an hour."""
+"""`python -m benchmarks`: measure in one run on the same servers; about a quarter of an hour.
 
-from argparse import ArgumentTypeError, Namespace
+Other profiles by their names: the operator's desk (half an hour), latency (five minutes), memory (25),
+migrations (one), partitions (some), tracing (two), verify (six).
+"""
+
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable
+from typing import Any
 
-from benchmarks import base, documents, operations, reclaimed, report, shapes, stream, workers
-from benchmarks.command import arguments
+from benchmarks import base, desk, latency, operations, schema, shapes, stream, workers
+from benchmarks.command import exit_on_error, say, started, write
 from benchmarks.report import Section
-from benchmarks.servers import exit_on_error, say, started
-from outboxctl.drills.bench.machine import surroundings
 from outboxctl.drills.bench.rig import Rig
 from outboxctl.settings import Settings
 
-PROFILES: dict[str, Callable[[Rig, Namespace], Section]] = {
-    "base": base.run,
-    "documents": documents.run,
-    "operations": operations.run,
-    "reclaimed": reclaimed.run,
-    "shapes": shapes.run,
-    "stream": stream.run,
-    "workers": workers.run,
-    "matrix": workers.matrix,
+TUNING = {name: int(Settings.model_fields[name].default) for name in ("bulk_size", "concurrency")}
+BURSTS = {"events": 50_000, "bytes": 600, "repeat": 5}
+USUAL: dict[str, tuple[Callable[[Rig, Namespace], Section], dict[str, Any]]] = {
+    "base": (base.run, BURSTS | {"base_events": 100_000, "backlog": 200_000}),
+    "operations": (operations.run, BURSTS),
+    "reclaimed": (operations.reclaimed, BURSTS),
+    "shapes": (shapes.run, BURSTS | {"done": 10_000_000}),
+    "stream": (stream.run, BURSTS),
+    "workers": (workers.run, BURSTS),
 }
-DEFAULT = [name for name in PROFILES if name != "matrix"]
-OPTIONS = {
-    "events": (50_000, "of each burst of a profile"),
-    "base-events": (100_000, "of the base"),
-    "bytes": (600, "JSON of a document"),
-    "repeat": (5, ""),
-    "backlog": (200_000, "pending events for the worker's memory"),
-    "done": (10_000_000, "done rows; others in proportion"),
-    "bulk-size": (int(Settings.model_fields["bulk_size"].default), ""),
-    "concurrency": (int(Settings.model_fields["concurrency"].default), ""),
+PROFILES = USUAL | {
+    "desk": (desk.run, {"events": 50_000, "done": 10_000_000, "failed": 100_000, "repeat": 5}),
+    "latency": (latency.run, {"rates": "1,50,500,5000", "seconds": 20.0, "repeat": 1}),
+    "memory": (stream.memory, {"events": 1_000_000, "minutes": 10.0}),
+    "migrations": (schema.migrations, {"rows": 1_000_000, "repeat": 3}),
+    "partitions": (schema.partitions, {"events": 50_000, "done": 2_000_000, "repeat": 5}),
+    "tracing": (workers.tracing, {"events": 20_000, "repeat": 7}),
+    "verify": (desk.verify, {"entities": 1_000_000, "bytes": 600, "repeat": 3}),
 }
 
 
 def main() -> None:
-    parser = arguments("benchmarks", __doc__, OPTIONS)
-    parser.add_argument("--profiles", type=_profiles, default=DEFAULT, help=f"of {', '.join(PROFILES)}")
-    args = parser.parse_args()
-    with exit_on_error(), started(bulk_size=args.bulk_size, concurrency=args.concurrency) as rig:
-        base.warm_up(rig, args.base_events, args.bytes)
-        for name in args.profiles:
+    parser = ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--profiles", type=_profiles, default=[*USUAL], help=f"of {', '.join(PROFILES)}")
+    for name in {name: None for _, options in PROFILES.values() for name in options | TUNING}:
+        defaults = {profile: options[name] for profile, (_, options) in PROFILES.items() if name in options}
+        defaults = defaults or {"all": TUNING[name]}
+        help_ = "; ".join(f"{profile}: {default}" for profile, default in defaults.items())
+        parser.add_argument(f"--{name.replace('_', '-')}", type=type(min(defaults.values())), help=help_)
+    flags = {name: value for name, value in vars(parser.parse_args()).items() if value is not None}
+    names, tuning = flags.pop("profiles"), {name: flags.get(name, TUNING[name]) for name in TUNING}
+    with exit_on_error(), started(**tuning) as rig:
+        if set(names) & set(USUAL):
+            base.warm_up(rig, flags.get("base_events", 100_000), flags.get("bytes", 600))
+        for name in names:  # each section is written at once: an error in a later profile loses nothing
             say(f"--- {name}")
-            print(_profile(rig, name, args))
+            measure, options = PROFILES[name]
+            values = {key: flags.get(key, default) for key, default in (options | TUNING).items()}
+            write(measure(rig, Namespace(**values)), "benchmarks", {"profiles": name} | values, rig.versions)
 
 
 def _profiles(text: str) -> list[str]:
@@ -50,14 +60,6 @@ def _profiles(text: str) -> list[str]:
     if unknown := set(names) - set(PROFILES):
         raise ArgumentTypeError(f"no such profile: {', '.join(sorted(unknown))}")
     return names
-
-
-def _profile(rig: Rig, name: str, args: Namespace) -> str:
-    """Measure a profile and write its section at once: an error in a later one loses nothing."""
-    section = PROFILES[name](rig, args)
-    command = report.command("benchmarks", vars(args) | {"profiles": name})
-    on = surroundings(rig.versions)
-    return report.write_section(section, command=command, on=on, flags=vars(args) | {"profiles": [name]})
 
 
 if __name__ == "__main__":

@@ -1,52 +1,45 @@
 """S, P, B and E in turns on the same servers: the base of everything else. Draws docs/performance.svg."""
 
 from argparse import Namespace
-from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks import processes
+from benchmarks.command import OTHERS, ratios, say
 from benchmarks.report import Section
-from benchmarks.servers import say
 from outboxctl.drills.bench import process, sink, tables
-from outboxctl.drills.bench.figure import BenchFigure
-from outboxctl.drills.bench.machine import Neighbours
-from outboxctl.drills.bench.measured import Measured
-from outboxctl.drills.bench.options import BenchOptions, Cell
-from outboxctl.drills.bench.picture import picture
+from outboxctl.drills.bench.figure import BenchFigure, picture
+from outboxctl.drills.bench.measured import BenchOptions, Cell, Measured
+from outboxctl.drills.bench.report import COSTS, DRAWN
 from outboxctl.drills.bench.rig import Rig
-from outboxctl.drills.bench.run import Bench
+from outboxctl.drills.bench.run import measure
 
 TITLE = "Pipeline"
 RUNS = 7  # of the start of a command
-SERVERS = {"postgres": "PostgreSQL CPU", "engine": "Elasticsearch CPU"}
 PICTURE = Path(__file__).parents[1] / "docs" / "performance.svg"
 PICTURE_TITLE = "What both ends can do, and what the worker does with them"
 RATES = {
-    "engine": "S: sink alone",
-    "postgres": "P: claim and settle",
-    "bound": "B: bound",
-    "worker": "E: end to end",
+    "s": "S: sink alone",
+    "p": "P: claim and settle",
+    "b": "B: bound",
+    "e": "E: end to end",
+    "ratio": "E/B",
 }
-COSTS = {"worker": "worker CPU", **SERVERS}
+CPU = {"worker_cpu": "worker CPU", "postgres_cpu": "PostgreSQL CPU", "engine_cpu": "Elasticsearch CPU"}
 NOTES = """\
-- S: the sink's own limit. The very bulk bodies of the worker, from memory, 1,000 documents a request,
-  into a fresh index; the best of 1, 2 and 3 sending threads.
-- P: claim and settle by the product's lanes with a sink that accepts everything at once.
-- B = 1/(1/P + 1/S): the bound where worker, PostgreSQL and engine share the cores.
-  E/B above 1 means that P or S alone left a core idle, or that others took cores from them.
+- S, P, B and E are explained in docs/performance.md. S sends 1,000 documents a request, from memory, and is
+  the best of 1, 2 and 3 sending threads. E/B above 1 means that P or S alone left a core idle, or that
+  others took cores from them.
 - E: a real `outboxctl worker --drain` process, from its line "worker started" to its last settle (the
   newest `processed_at`, plus the median duration of a settle in P).
-- Its start within E: from the same line to the settle of a single event. What is loaded for the first
-  batch is in there, and so in E.
+- Its start within E: from the same line to the settle of a single event, with what is loaded for it.
 - CPU an event: user and system time of the whole process, or of the server with its children, less the
   median of what the same command takes for a single event. What a server does later (refresh, merges,
   checkpoint) is not in it. Its ratios are what `make bench-check` can compare on another machine.
 - Claims are timed from taking a connection to the commit; these are P's.
 - Before each measurement the tables are truncated, vacuumed and filled anew, the index is created anew,
-  and PostgreSQL makes a checkpoint. 500,000 documents and one repetition beforehand warm up and are
-  thrown away.
-- "Cores taken by others" is what processes that are no part of this used meanwhile; rates mean little
-  unless it is near 0.
+  and PostgreSQL makes a checkpoint. 500,000 documents and one repetition beforehand do not count.
+- "Cores taken by others": by processes that are no part of this; rates mean little unless it is near 0.
 - The servers are a PostgreSQL and an Elasticsearch as `outboxctl services up` starts them (fsync on).
 """
 
@@ -75,76 +68,39 @@ def run(rig: Rig, args: Namespace) -> Section:
     size = f"{args.bytes} bytes of JSON ({m.line:,} with its line of the bulk request)"
     setting = f"{rig.settings.concurrency} lanes, {rig.settings.bulk_size:,} a batch"
     about = f"{args.base_events:,} events of {size}, {setting}, {args.repeat} repetitions."
-    _draw(figures, about)
+    rates, costs = ({whose: named(m, key) for whose, key in drawn.items()} for drawn in (DRAWN, COSTS))
+    PICTURE.write_text(picture(PICTURE_TITLE, rates, costs, [about]))
     return Section(TITLE, about, figures, NOTES)
 
 
 def repeated(rig: Rig, events: int, size: int, repeat: int) -> Measured:
     """S, P and E `repeat` times, and once before that does not count."""
-    bench, into = prepared(rig, events, size, repeat)
-    once(bench, Measured(into.options, into.shared, into.known), "warm-up")
-    neighbours = Neighbours(rig)
-    for number in range(1, repeat + 1):
-        once(bench, into, f"repetition {number} of {repeat}")
-        into.others.append(neighbours.cores())
-    return into
-
-
-def prepared(rig: Rig, events: int, size: int, repeat: int) -> tuple[Bench, Measured]:
-    """The requests that S sends are in memory, and nothing has been measured."""
     cell = Cell(rig.settings.concurrency, rig.settings.bulk_size)
-    bench = Bench(rig, BenchOptions(events, size, repeat, [cell]), say)
-    return bench, Measured(bench.options, True, list(SERVERS), cell, bench.load())
+    measured = measure(rig, BenchOptions(events, size, repeat, [cell]), shared=True, progress=say)
+    if measured.interrupted:
+        raise KeyboardInterrupt
+    return measured
 
 
-def once(bench: Bench, into: Measured, label: str) -> None:
-    """S, P and E, one after the other."""
-    bench.repeat(bench.options.cells[0], into, label)
-    say(", ".join(f"{figure.name} {figure.values[-1]:,.{figure.digits}f}" for figure in rates(into)))
-
-
-def rates(m: Measured, of: str = "") -> list[BenchFigure]:
-    """The four rates and their ratios; `of` is put before each name."""
-    return [
-        BenchFigure(f"{of}S: sink alone", "events/s", m.sink),
-        BenchFigure(f"{of}P: claim and settle", "events/s", [p.rate for p in m.p]),
-        BenchFigure(f"{of}B: bound", "events/s", m.bound),
-        BenchFigure(f"{of}E: end to end", "events/s", [e.rate for e in m.e]),
-        BenchFigure(f"{of}E/B", "", m.ratio, at_least=True, digits=2),
-        BenchFigure(f"{of}B/S", "", [b / s for b, s in zip(m.bound, m.sink, strict=True)], None, True, 2),
-    ]
-
-
-def costs(m: Measured, of: str = "") -> list[BenchFigure]:
-    """CPU an event of the worker and of both servers."""
-    return [BenchFigure(f"{of}{name}", "us/event", m.cpu(who), digits=1) for who, name in COSTS.items()]
+def named(m: Measured, key: str) -> BenchFigure:
+    """A figure of `outboxctl bench` under its name in RESULTS.json."""
+    return replace(m.figures()[key], name=(RATES | CPU)[key], at_least=key == "ratio")
 
 
 def figures_of(m: Measured) -> list[BenchFigure]:
     """What every repetition shows."""
+    # Against the engine: 0 where a run was too short to cost it anything.
+    pairs = {who: zip(m.cpu(who), m.cpu("engine"), strict=True) for who in ("worker", "postgres")}
+    shares = {who: [own / e if e > 0 else 0.0 for own, e in pairs[who]] for who in pairs}
     return [
-        *rates(m),
+        *(named(m, key) for key in RATES),
+        BenchFigure("B/S", "", ratios(m.bound, m.sink), at_least=True, digits=2),
         BenchFigure("whole process", "s", [e.run.wall for e in m.e], digits=2),
         BenchFigure("its start and stop", "s", [e.idle.wall for e in m.e], digits=2),
         BenchFigure("its start within E", "s", [e.start for e in m.e], digits=2),
-        BenchFigure("cores taken by others", "", m.others, digits=2),
-        *costs(m),
-        BenchFigure("worker/Elasticsearch CPU", "", _to_engine(m, "worker"), digits=3),
-        BenchFigure("PostgreSQL/Elasticsearch CPU", "", _to_engine(m, "postgres"), digits=3),
+        BenchFigure(OTHERS, "", m.others, digits=2),
+        *(named(m, key) for key in CPU),
+        BenchFigure("worker/Elasticsearch CPU", "", shares["worker"], digits=3),
+        BenchFigure("PostgreSQL/Elasticsearch CPU", "", shares["postgres"], digits=3),
         BenchFigure("worker memory", "MB", [e.run.rss for e in m.e]),
     ]
-
-
-def _to_engine(m: Measured, whose: str) -> list[float]:
-    """CPU divided by the engine's, comparable between machines; 0 where a run was too short."""
-    pairs = zip(m.cpu(whose), m.cpu("engine"), strict=True)
-    return [own / engine if engine > 0 else 0.0 for own, engine in pairs]
-
-
-def _draw(figures: list[BenchFigure], about: str) -> None:
-    by_name = {figure.name: figure for figure in figures}
-
-    def chosen(names: Mapping[str, str]) -> dict[str, BenchFigure]:
-        return {whose: by_name[name] for whose, name in names.items()}
-
-    PICTURE.write_text(picture(PICTURE_TITLE, chosen(RATES), chosen(COSTS), [about]))

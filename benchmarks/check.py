@@ -1,33 +1,59 @@
 """`python -m benchmarks.check`: has a ratio become worse than in RESULTS.json? Under five minutes.
 
-Only ratios are compared, so it may run on another machine; benchmarks/gate.py has what counts as worse.
-Exit 0 if none has, 4 if one has, 5 if the noise is too great to decide.
+Only ratios are compared, so it may run on another machine. Exit 0 if none has become worse than its own
+noise explains, 4 if one has, 5 if the noise is too great to decide.
+The noise is half the spread of the one run plus half the spread of the other, and 5 % of the older median,
+since five repetitions do not show all of it. A loss within the noise proves nothing. Where the noise is
+more than a third of the median it could hide a real loss: that ratio is inconclusive.
 """
 
 import sys
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from benchmarks import base, report, shapes, targets
-from benchmarks.command import arguments
-from benchmarks.gate import Compared, compare, exit_code
-from benchmarks.servers import exit_on_error, say, started
+from benchmarks import base, report, shapes
+from benchmarks.command import exit_on_error, say, started
 from outboxctl.domain.errors import ExitCode, UsageError
-from outboxctl.drills.bench.figure import BenchFigure
+from outboxctl.drills.bench.figure import BenchFigure, markdown_table
 from outboxctl.drills.bench.rig import Rig
 
+FLOOR = 0.05
+TOO_NOISY = 0.35
 HEAD = ["ratio", "RESULTS.json", "now", "noise", "verdict"]
-OPTIONS = {"repeat": (3, ""), "done": (500_000, "done rows; waiting and failed are fewer")}
 RATIOS = {
     base.TITLE: ("E/B", "B/S", "worker/Elasticsearch CPU", "PostgreSQL/Elasticsearch CPU"),
     "Shapes": ("claim, some done / empty", "claim, waiting / empty", "claim, failed / empty"),
 }
 
 
+@dataclass(frozen=True)
+class Compared:
+    """One ratio then and now: the loss (below 0 it has become better) and the loss that noise explains."""
+
+    name: str
+    then: float
+    now: float
+    loss: float
+    noise: float
+
+    @property
+    def verdict(self) -> str:
+        """`ok`, `WORSE` or `too noisy`."""
+        if min(self.then, self.now) <= 0:
+            return "too noisy"  # too short a run to cost anything
+        if self.loss > self.noise:
+            return "WORSE"
+        return "too noisy" if self.noise > TOO_NOISY * self.then else "ok"
+
+
 def main() -> None:
-    args = arguments("benchmarks.check", __doc__, OPTIONS).parse_args()
+    parser = ArgumentParser(prog="python -m benchmarks.check", description=__doc__)
+    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--done", type=int, default=500_000, help="done rows; waiting and failed are fewer")
+    args = parser.parse_args()
     with exit_on_error():
         sections = report.read()["sections"]
         then, like = recorded(sections), sections[base.TITLE]["given"]
@@ -52,26 +78,37 @@ def recorded(sections: Mapping[str, Any]) -> dict[str, BenchFigure]:
 def judged(then: Mapping[str, BenchFigure], now: Sequence[BenchFigure]) -> ExitCode:
     """Print every comparison and name each loss; the exit code."""
     compared = [compare(then[figure.name], figure) for figure in now if figure.name in then]
-    print(report.markdown_table([HEAD, *(each.cells() for each in compared)]))
-    for each in compared:
-        if each.verdict != "ok":
-            print(_loss(each), file=sys.stderr)
+    cells = [[c.name, *(f"{x:.3f}" for x in (c.then, c.now, c.noise)), c.verdict] for c in compared]
+    print(markdown_table([HEAD, *cells]))
+    for c in compared:
+        if c.verdict != "ok":
+            change = f"from {c.then:.3f} to {c.now:.3f}; up to {c.noise:.3f} would be noise"
+            print(f"{c.name}: {c.verdict}, {change}", file=sys.stderr)
     return exit_code(compared)
 
 
-def _loss(each: Compared) -> str:
-    change = f"from {each.then:.3f} to {each.now:.3f}; up to {each.noise:.3f} would be noise"
-    return f"{each.name}: {each.verdict}, {change}"
+def compare(then: BenchFigure, now: BenchFigure) -> Compared:
+    """A loss is a smaller median where more is better (`at_least`), else a larger one."""
+    before, after = median(then.values), median(now.values)
+    loss = before - after if now.at_least else after - before
+    half_spreads = sum((max(figure.values) - min(figure.values)) / 2 for figure in (then, now))
+    return Compared(now.name, before, after, loss, half_spreads + FLOOR * before)
+
+
+def exit_code(compared: Sequence[Compared]) -> ExitCode:
+    """4 where something has become worse, 5 where that cannot be decided, else 0."""
+    verdicts = {each.verdict for each in compared}
+    if "WORSE" in verdicts:
+        return ExitCode.FINDINGS
+    return ExitCode.OK if verdicts == {"ok"} else ExitCode.INCONCLUSIVE
 
 
 def _measured(rig: Rig, like: Mapping[str, Any], args: Namespace) -> list[BenchFigure]:
     base.warm_up(rig, like["base_events"], like["bytes"])
-    into = base.repeated(rig, like["base_events"], like["bytes"], args.repeat)
-    say(f"others took {median(into.others):.1f} cores meanwhile: near 0, or the noise is theirs")
-    return [
-        *targets.with_bounds(base.TITLE, base.figures_of(into)),
-        *shapes.quick_claims(rig, args.done, args.repeat),
-    ]
+    measured = base.repeated(rig, like["base_events"], like["bytes"], args.repeat)
+    say(f"others took {median(measured.others):.1f} cores meanwhile: near 0, or the noise comes from them")
+    figures = report.with_bounds(base.TITLE, base.figures_of(measured))
+    return [*figures, *shapes.quick_claims(rig, args.done, args.repeat)]
 
 
 if __name__ == "__main__":

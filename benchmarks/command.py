@@ -1,48 +1,79 @@
-"""What the benchmarks share: flags, repetitions in alternating order, ratios, and writing the section."""
+"""What the benchmarks share: servers, repetitions in alternating order, ratios, and the section."""
 
-import argparse
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import fcntl
+import signal
+import sys
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from time import monotonic
 from typing import Any, TypeVar
 
 from benchmarks import report
 from benchmarks.report import Section
-from benchmarks.servers import exit_on_error, say, started
+from outboxctl.domain.errors import OutboxctlError, UsageError
+from outboxctl.drills import services
+from outboxctl.drills.bench import place
 from outboxctl.drills.bench.figure import BenchFigure
-from outboxctl.drills.bench.machine import surroundings
+from outboxctl.drills.bench.machine import OtherProcesses, surroundings
+from outboxctl.drills.bench.process import PATIENCE
 from outboxctl.drills.bench.rig import Rig
 
 Item = TypeVar("Item")
-Options = Mapping[str, tuple[Any, str]]  # by flag: the default, whose type it has, and the help
+STATE = Path(__file__).parents[1] / ".outboxctl" / "bench"
+START = monotonic()
+OTHERS = "cores taken by others"
 
 
-def main(name: str, about: str | None, options: Options, measure: Callable[[Rig, Any], Section]) -> None:
-    """`python -m benchmarks.<name>`: start the servers, measure, write the section and print it."""
-    args = arguments(f"benchmarks.{name}", about, options).parse_args()
-    with exit_on_error(), started() as rig:
-        section = measure(rig, args)
-        print(write(section, f"benchmarks.{name}", vars(args), surroundings(rig.versions)))
+def say(text: str) -> None:
+    """Print one line of progress to stderr."""
+    print(f"[{monotonic() - START:6.1f} s] {text}", file=sys.stderr, flush=True)
 
 
-def arguments(module: str, about: str | None, options: Options) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=f"python -m {module}", description=about)
-    for flag, (default, text) in options.items():
-        parser.add_argument(f"--{flag}", type=type(default), default=default, help=text or None)
-    return parser
+def write(section: Section, module: str, flags: Mapping[str, Any], versions: Mapping[str, str]) -> None:
+    """Write the section with the command that measures it again, and print it."""
+    print(report.write_section(section, module, flags, surroundings(versions)))
 
 
-def write(section: Section, module: str, flags: Mapping[str, Any], on: Mapping[str, str]) -> str:
-    """Write the section with the command that measures it again; returns what to print."""
-    return report.write_section(section, command=report.command(module, flags), on=on)
+@contextmanager
+def exit_on_error() -> Iterator[None]:
+    """Print an OutboxctlError as two lines and exit with its code; at SIGTERM stop the servers and exit."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        yield
+    except OutboxctlError as error:
+        print(f"benchmarks: {error}\n  {error.hint}", file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
+@contextmanager
+def started(**tuning: int) -> Iterator[Rig]:
+    """Start PostgreSQL and Elasticsearch, create the schema, and stop both at the end.
+
+    `tuning` are settings of the worker. Raises UnreachableError where only an imitation could be started, and
+    UsageError beside another run: each would slow the other down, and stop its servers.
+    """
+    STATE.parent.mkdir(exist_ok=True)
+    with STATE.with_suffix(".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UsageError("another benchmark is running", hint="wait for it to end") from None
+        try:
+            servers = place.own_servers(STATE, "elasticsearch", say, postgres="embedded")
+            with servers as rig, tempfile.TemporaryDirectory() as folder:
+                settings = rig.settings.model_copy(update=tuning)
+                yield replace(rig, settings=settings, folder=Path(folder), patience=PATIENCE)
+        finally:
+            services.down(STATE, purge=True)
 
 
 def turns(items: Iterable[Item], number: int) -> list[Item]:
     """The items in the order of repetition `number`, every other time reversed: a drift hits all of them."""
     return list(items) if number % 2 else list(items)[::-1]
-
-
-def ratios(values: Sequence[float], to: Sequence[float]) -> list[float]:
-    """Each repetition's value divided by the other of the same repetition."""
-    return [value / other for value, other in zip(values, to, strict=True)]
 
 
 def repeated(
@@ -56,6 +87,29 @@ def repeated(
             say(f"{item}, repetition {number} of {repeat}: {value:,.2f} {unit}")
             values[item].extend([value] if number else [])
     return values
+
+
+def collected(
+    rig: Rig, repeat: int, measure: Callable[[int], Mapping[str, float]]
+) -> defaultdict[str, list[float]]:
+    """What `measure` returns by name in each repetition, and under OTHERS the cores that others took."""
+    values, others = defaultdict[str, list[float]](list), OtherProcesses(rig)
+    for number in range(1, repeat + 1):
+        row = {**measure(number), OTHERS: others.cores()}
+        say(f"repetition {number} of {repeat}: " + ", ".join(f"{k} {v:,.2f}" for k, v in row.items()))
+        for name, value in row.items():
+            values[name].append(value)
+    return values
+
+
+def filled(figures: Iterable[BenchFigure], values: Mapping[str, list[float]]) -> list[BenchFigure]:
+    """The figures with their values by name."""
+    return [replace(figure, values=values[figure.name]) for figure in figures]
+
+
+def ratios(values: Sequence[float], to: Sequence[float]) -> list[float]:
+    """Each repetition's value divided by the other of the same repetition."""
+    return [value / other for value, other in zip(values, to, strict=True)]
 
 
 def against(

@@ -1,34 +1,24 @@
-"""`python -m benchmarks.desk`: what the operator's commands cost on a large outbox, and the worker meanwhile.
-
-With the default sizes about half an hour, most of it for filling the table.
-"""
+"""What the operator's commands cost on a large outbox, and the worker meanwhile; and comparing both sides."""
 
 import json
 import signal
 from argparse import Namespace
+from dataclasses import replace
+from statistics import median
 from time import perf_counter
 
 from benchmarks import rows
-from benchmarks.command import main, ratios, turns
+from benchmarks.command import OTHERS, collected, filled, ratios, say, turns
 from benchmarks.processes import answer, begin, wait_until
 from benchmarks.report import Section
-from benchmarks.rows import Past
-from benchmarks.servers import say
 from outboxctl.core.schema.names import AUDIT
 from outboxctl.core.stats import snapshot
-from outboxctl.drills.bench import pipeline, process, tables
+from outboxctl.drills.bench import process, sink, tables
 from outboxctl.drills.bench.figure import BenchFigure
-from outboxctl.drills.bench.machine import Neighbours
 from outboxctl.drills.bench.rig import Rig, must
 
 OLDER_THAN = ("--older-than", "7d")
 BYTES = 500  # text of a source row
-OPTIONS = {
-    "done": (10_000_000, "done rows; 400,000 a repetition go"),
-    "failed": (100_000, ""),
-    "events": (50_000, "that the worker delivers each time"),
-    "repeat": (5, ""),
-}
 NOTES = """\
 - Database time of `status`: its statements alone, on a connection that is there. All others are whole
   commands, from start to exit, with `--json`; a command's own start takes some 0.4 s of it.
@@ -37,6 +27,12 @@ NOTES = """\
 - The worker beside a prune: a real `worker --drain` with its own documents and a real Elasticsearch, alone
   and beside a `prune` at its default rate, in turns; the ratio is that of each pair.
 - `prune`, paced: its own rate meanwhile. Unpaced: what remains at the end, with `--rate 1000000`.
+"""
+VERIFY_NOTES = """\
+- Whole commands, from start to exit; a command's own start takes some 0.5 s of each, the second run apart.
+- In full: every row and every document is read and compared, version and content. CPU is of this one.
+- The second look: neither side has changed since the first. It is the time of its reading alone, as it
+  reports it; the target is 1 % of the comparison in full.
 """
 # Eight causes; each error has an id and a number of its own.
 FAILED = """
@@ -61,44 +57,51 @@ SELECT coalesce(1000 * extract(epoch FROM max(gap)), 0) FROM (
 PRUNED = f"SELECT count(*) FROM {AUDIT} WHERE action = 'prune'"
 
 
-def figures() -> dict[str, BenchFigure]:
-    """By key, without values."""
-    return {
-        "status_ms": BenchFigure("status, database time", "ms", [], 100, digits=1),
-        "status": BenchFigure("status", "s", [], digits=2),
-        "failed": BenchFigure("failed list", "s", [], 1, digits=2),
-        "replay": BenchFigure("replay", "s", [], 10, digits=2),
-        "longest": BenchFigure("its longest batch", "ms", [], 100, digits=1),
-        "paced": BenchFigure("prune, paced", "rows/s", [], 20_000, at_least=True),
-        "unpaced": BenchFigure("prune, unpaced", "rows/s", []),
-        "alone": BenchFigure("worker alone", "events/s", []),
-        "beside": BenchFigure("worker beside a prune", "events/s", []),
-        "ratio": BenchFigure("beside/alone", "", [], 0.9, at_least=True, digits=2),
-        "others": BenchFigure("cores taken by others", "", [], digits=2),
-    }
+FIGURES = (
+    BenchFigure("status, database time", "ms", [], 100, digits=1),
+    BenchFigure("status", "s", [], digits=2),
+    BenchFigure("failed list", "s", [], 1, digits=2),
+    BenchFigure("replay", "s", [], 10, digits=2),
+    BenchFigure("its longest batch", "ms", [], 100, digits=1),
+    BenchFigure("prune, paced", "rows/s", [], 20_000, at_least=True),
+    BenchFigure("prune, unpaced", "rows/s", []),
+    BenchFigure("worker alone", "events/s", []),
+    BenchFigure("worker beside a prune", "events/s", []),
+    BenchFigure("beside/alone", "", [], 0.9, at_least=True, digits=2),
+    BenchFigure(OTHERS, "", [], digits=2),
+)
+VERIFY_FIGURES = (
+    BenchFigure("in full", "s", [], 60, digits=1),
+    BenchFigure("versions only", "s", [], digits=1),
+    BenchFigure("second look", "s", [], digits=2),
+    *(BenchFigure(f"{whose} CPU", "s", [], digits=1) for whose in ("own", "PostgreSQL", "Elasticsearch")),
+    BenchFigure("memory", "MB", [], 200),
+    BenchFigure(OTHERS, "", [], digits=2),
+)
+FILL_SECONDS = 3_600.0  # at most, for a worker to deliver all documents of `verify`
 
 
-def measure(rig: Rig, args: Namespace) -> Section:
+def run(rig: Rig, args: Namespace) -> Section:
     """Fill the tables once, then every command in each repetition."""
     tables.reset(rig)
-    rows.write_past(rig, Past(rows=args.done, random=True))
+    rows.write_past(rig, rows.Past(rows=args.done, random=True))
     rows.execute(rig, FAILED, rows=args.failed)
     tables.flush(rig)
     say("warm-up")
     _alone(rig, args.events, 0)
-    into, neighbours = figures(), Neighbours(rig)
-    for number in range(1, args.repeat + 1):
-        values = _commands(rig, args.failed) | _worker(rig, args.events, number)
-        values |= {"others": neighbours.cores()}
-        for key, value in values.items():
-            into[key].values.append(value)
-        shown = ", ".join(f"{key} {value:,.2f}" for key, value in values.items())
-        say(f"repetition {number} of {args.repeat}: {shown}")
-    into["ratio"].values.extend(ratios(into["beside"].values, into["alone"].values))
-    into["unpaced"].values.append(_unpaced(rig))
+
+    def repetition(number: int) -> dict[str, float]:
+        values = _commands(rig, args.failed)
+        for deliver in turns((_alone, _beside), number):
+            values |= deliver(rig, args.events, 2 * number + (deliver is _beside))
+        return values
+
+    values = collected(rig, args.repeat, repetition)
+    values["beside/alone"] = ratios(values["worker beside a prune"], values["worker alone"])
+    values["prune, unpaced"] = [_unpaced(rig)]
     sizes = f"{args.done:,} done and {args.failed:,} failed rows, {args.events:,} events for the worker"
     about = f"{sizes}, {args.repeat} repetitions."
-    return Section("The operator's desk", about, list(into.values()), NOTES)
+    return Section("The operator's desk", about, filled(FIGURES, values), NOTES)
 
 
 def _commands(rig: Rig, failed: int) -> dict[str, float]:
@@ -106,29 +109,21 @@ def _commands(rig: Rig, failed: int) -> dict[str, float]:
     with rig.database.begin() as connection:
         started = perf_counter()
         snapshot.pipeline_status(connection, max_processing=rig.settings.max_processing_seconds)
-        values = {"status_ms": 1_000 * (perf_counter() - started)}
-    values |= {"status": answer(rig, "status")[0], "failed": answer(rig, "failed", "list")[0]}
+        database_ms = 1_000 * (perf_counter() - started)
+    values = {"status, database time": database_ms, "status": answer(rig, "status")[0]}
+    values["failed list"] = answer(rig, "failed", "list")[0]
     flags = ("--by", "bench", "--reason", "bench", "--limit", str(failed))
-    seconds, report = answer(rig, "replay", *flags)
+    values["replay"], report = answer(rig, "replay", *flags)
     must(report["replayed"] == failed, f"{report['replayed']} events were replayed")
-    values |= {"replay": seconds, "longest": tables.number(rig, LONGEST % report["audit_id"])}
+    values["its longest batch"] = tables.number(rig, LONGEST % report["audit_id"])
     rows.execute(rig, FAILED_AGAIN)
     tables.flush(rig)
     return values
 
 
-def _worker(rig: Rig, events: int, number: int) -> dict[str, float]:
-    """Alone and beside a prune, in alternating order."""
-    values: dict[str, float] = {}
-    for beside in turns((False, True), number):
-        seed = 2 * number + beside
-        values |= _beside(rig, events, seed) if beside else {"alone": _alone(rig, events, seed)}
-    return values
-
-
-def _alone(rig: Rig, events: int, seed: int) -> float:
+def _alone(rig: Rig, events: int, seed: int) -> dict[str, float]:
     _fill(rig, events, seed)
-    return pipeline.rate(rig, events, process.drain(rig))
+    return {"worker alone": process.drain_rate(rig, events, process.drain(rig))}
 
 
 def _beside(rig: Rig, events: int, seed: int) -> dict[str, float]:
@@ -140,7 +135,8 @@ def _beside(rig: Rig, events: int, seed: int) -> dict[str, float]:
         prune.send_signal(signal.SIGINT)
         report = json.loads(prune.communicate(timeout=process.PATIENCE)[0])
     must(report["interrupted"], "the prune ended before the worker: give more --done")
-    return {"beside": pipeline.rate(rig, events, run), "paced": report["pruned"] / report["seconds"]}
+    rate = process.drain_rate(rig, events, run)
+    return {"worker beside a prune": rate, "prune, paced": report["pruned"] / report["seconds"]}
 
 
 def _fill(rig: Rig, events: int, seed: int) -> None:
@@ -156,5 +152,32 @@ def _unpaced(rig: Rig) -> float:
     return float(report["pruned"] / report["seconds"])
 
 
-if __name__ == "__main__":
-    main("desk", __doc__, OPTIONS, measure)
+def verify(rig: Rig, args: Namespace) -> Section:
+    say(f"{args.entities:,} entities")
+    tables.pending(rig, args.entities, sink.text_of(rig, args.bytes))
+    process.drain(replace(rig, patience=FILL_SECONDS))
+    rows.execute(rig, rows.TRUNCATE)
+    tables.flush(rig)
+    say("warm-up")
+    process.run(rig, "verify", "--full")
+    values = collected(rig, args.repeat, lambda _number: _compare(rig))
+    values["memory"] += values["memory of versions only"]
+    hundredth = round(median(values["in full"]) / 100, 2)
+    figures = [replace(f, target=hundredth if f.name == "second look" else f.target) for f in VERIFY_FIGURES]
+    about = f"{args.entities:,} entities of {args.bytes} bytes of JSON, {args.repeat} repetitions."
+    return Section("Verify", about, filled(figures, values), VERIFY_NOTES)
+
+
+def _compare(rig: Rig) -> dict[str, float]:
+    versions = process.run(rig, "verify", "--full", "--versions-only")
+    full = process.run(rig, "verify", "--full")
+    return {
+        "in full": full.wall,
+        "versions only": versions.wall,
+        "second look": answer(rig, "verify")[1]["seconds"],
+        "own CPU": full.worker,
+        "PostgreSQL CPU": full.postgres,
+        "Elasticsearch CPU": full.engine,
+        "memory": full.rss,
+        "memory of versions only": versions.rss,
+    }

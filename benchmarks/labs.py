@@ -1,20 +1,16 @@
 """`python -m benchmarks.labs`: how long the labs take, services included."""
 
 import json
+import math
 import os
-import resource
-import subprocess
 import tempfile
-from dataclasses import dataclass
+from argparse import ArgumentParser
 from pathlib import Path
-from time import perf_counter
 
-from benchmarks.command import arguments, write
+from benchmarks.command import say, write
 from benchmarks.report import Section
-from benchmarks.servers import say
 from outboxctl.drills.bench.figure import BenchFigure
-from outboxctl.drills.bench.machine import surroundings
-from outboxctl.drills.bench.process import OUTBOXCTL
+from outboxctl.drills.bench.process import timed
 
 ALL, CORE, IMITATED = ("all", "elasticsearch"), ("core", "elasticsearch"), ("all", "noida")
 TARGETS = {ALL: 180.0, CORE: 60.0}
@@ -28,48 +24,34 @@ NOTES = """\
 """
 
 
-@dataclass(frozen=True)
-class LabRun:
-    """Seconds of wall clock and of CPU; the versions of the servers."""
-
-    wall: float
-    cpu: float
-    versions: dict[str, str]
-
-
 def main() -> None:
-    args = arguments("benchmarks.labs", __doc__, {"repeat": (3, "")}).parse_args()
+    parser = ArgumentParser(prog="python -m benchmarks.labs", description=__doc__)
+    parser.add_argument("--repeat", type=int, default=3)
+    args = parser.parse_args()
     runs = {which: [_run(*which) for _ in range(args.repeat)] for which in (ALL, CORE, IMITATED)}
     figures = [
-        BenchFigure(" on ".join(which), "s", [run.wall for run in some], TARGETS.get(which), digits=1)
+        BenchFigure(" on ".join(which), "s", [wall for wall, _, _ in some], TARGETS.get(which), digits=1)
         for which, some in runs.items()
     ]
-    figures.append(BenchFigure("own CPU of all", "s", [run.cpu for run in runs[ALL]], digits=1))
+    figures.append(BenchFigure("own CPU of all", "s", [cpu for _, cpu, _ in runs[ALL]], digits=1))
     load = f"load average {os.getloadavg()[1]:.1f}"
     about = f"Every lab on services of its own, {args.repeat} repetitions, {load}."
-    versions = runs[ALL][0].versions
-    on = surroundings({"PostgreSQL": versions["postgres"], "search": versions["search"]})
-    print(write(Section("Labs", about, figures, NOTES), "benchmarks.labs", vars(args), on))
+    _, _, versions = runs[ALL][0]
+    on = {"PostgreSQL": versions["postgres"], "search": versions["search"]}
+    write(Section("Labs", about, figures, NOTES), "benchmarks.labs", vars(args), on)
 
 
-def _run(labs: str, search: str) -> LabRun:
+def _run(labs: str, search: str) -> tuple[float, float, dict[str, str]]:
+    """Seconds of wall clock and of CPU; the versions of the servers."""
     with tempfile.TemporaryDirectory() as folder:
-        before, began = _children(), perf_counter()
         evidence = Path(folder, "evidence")
-        command = [*OUTBOXCTL, "lab", "run", labs, "--search", search, "--evidence", str(evidence)]
-        subprocess.run(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
-        wall, cpu = perf_counter() - began, _children() - before
+        command = ["lab", "run", labs, "--search", search, "--evidence", str(evidence)]
+        wall, cpu, _, _ = timed(command, Path(folder, "lab.log"), None, math.inf)
         report = json.loads((evidence / "report.json").read_text())
     verdicts = {lab["record"]["verdict"] for lab in report["labs"]}
     assert verdicts <= EXPECTED[labs, search], verdicts
     say(f"{labs} on {search}: {wall:.1f} s")
-    return LabRun(wall, cpu, report["versions"])
-
-
-def _children() -> float:
-    """CPU seconds of the child processes that have ended."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+    return wall, cpu, report["versions"]
 
 
 if __name__ == "__main__":

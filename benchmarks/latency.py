@@ -1,34 +1,29 @@
-"""`python -m benchmarks.latency`: from commit to acknowledged and to searchable; about five minutes.
+"""From commit to acknowledged and to searchable; about five minutes.
 
-An open loop: every transaction has its time from the beginning on. What could not be begun in time is begun
-late, and none is left out (otherwise the bad moments would be the ones in which nothing was measured).
-Writer, PostgreSQL and prober are on one machine, so on one clock.
+An open loop (see NOTES). Writer, PostgreSQL and prober are on one machine, so on one clock.
 """
 
 import math
-import threading
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
 from multiprocessing import get_context
 from time import sleep, time
+from typing import NamedTuple
 from uuid import UUID, uuid4
 
 from sqlalchemy import text
 
-from benchmarks.command import main
+from benchmarks.command import OTHERS, collected, say
 from benchmarks.processes import serving, wait_done, wait_until
 from benchmarks.report import Section
-from benchmarks.servers import say
 from outboxctl.core.database import Database
 from outboxctl.core.operator import inject
 from outboxctl.core.schema import notify
 from outboxctl.core.schema.names import EVENTS
 from outboxctl.drills.bench import tables
 from outboxctl.drills.bench.figure import BenchFigure
-from outboxctl.drills.bench.machine import Neighbours
 from outboxctl.drills.bench.process import PATIENCE
 from outboxctl.drills.bench.rig import Rig, must
 from outboxctl.sink.index import index_setup
@@ -45,30 +40,25 @@ TEXT = "word " * 80
 SETTLED = text(
     f"SELECT entity_id, extract(epoch FROM processed_at)::float8 FROM {EVENTS} WHERE status = 'done'"
 )
-OPTIONS = {
-    "rates": ("1,50,500,5000", "events a second"),
-    "seconds": (20.0, "of each cell that count"),
-    "repeat": (1, ""),
-}
+LATE = "writer late"
+DIGITS = {LATE: 0, OTHERS: 2}
 NOTES = f"""\
 - A real `outboxctl worker` with its defaults, a real Elasticsearch. The writer is a process of its own with
-  {WRITERS} sessions. It commits one event a transaction, and several only where that would make more than
-  {TRANSACTIONS} transactions a second.
-- An open loop: every transaction has its time from the beginning on, and none is left out if the one before
-  it was slow. "Writer late" is how late one began at the most.
+  {WRITERS} sessions; one event a transaction, and several above {TRANSACTIONS} transactions a second.
+- An open loop: every transaction has its time from the beginning on. What cannot begin in time begins late,
+  and none is left out, or the bad moments would not be measured. "Writer late": at the most.
 - From: COMMIT has returned to the writer. Acknowledged: the sink has answered, and the settle's transaction
   begins (`processed_at`). Searchable: a search finds the document; some {PROBES:g} events a second are
   searched for, every {1_000 * EACH:g} ms and as long as a search takes.
 - Searches see what was there at the last refresh: each second by the engine's default, so half a second on
   average, whatever the worker does. "Refresh 100 ms" is an index with that `refresh_interval`.
-- By polling an idle worker looks again after 10 ms, 20 ms, … up to OUTBOX_POLL_INTERVAL_SECONDS (1 s): a
-  steady stream keeps it polling fast, a lone event after a silence waits about half as long as the silence.
+- A polling worker that is idle looks again after 10 ms, 20 ms, … up to OUTBOX_POLL_INTERVAL_SECONDS (1 s):
+  a lone event after a silence waits about half as long as the silence.
 - The first {WARM_UP:g} s of each cell are thrown away, and one whole cell before the first.
 """
 
 
-@dataclass(frozen=True)
-class Cell:
+class Cell(NamedTuple):
     """One rate, in events a second, by `polling` or `NOTIFY`; `refresh` where it is not the engine's own."""
 
     rate: int
@@ -79,72 +69,36 @@ class Cell:
         return f"{self.rate:,}/s, {self.signal}" + (f", refresh {self.refresh}" if self.refresh else "")
 
 
-@dataclass(frozen=True)
-class Planned:
+class Planned(NamedTuple):
     """One transaction: seconds from the start until it begins, and its entities."""
 
     at: float
     ids: list[UUID]
 
 
-@dataclass(frozen=True)
-class Committed:
-    """When COMMIT returned (seconds since the epoch), and how many seconds late it began."""
-
-    at: float
-    late: float
-
-
-@dataclass(frozen=True)
-class Latencies:
-    """Milliseconds after COMMIT returned, sorted: of each event, and of those searched for.
-
-    `late`: milliseconds that a transaction began after its time, at the most.
-    """
-
-    acknowledged: list[float]
-    searchable: list[float]
-    late: float
-
-    def figures(self, cell: Cell) -> Iterator[BenchFigure]:
-        for kind in ("searchable",) if cell.refresh else ("acknowledged", "searchable"):
-            for name, share in SHARES.items():
-                value = percentile(getattr(self, kind), share)
-                yield BenchFigure(f"{cell}: {kind} {name}", "ms", [value], digits=1)
-
-
-def percentile(values: Sequence[float], share: float) -> float:
-    """The value that this share of the sorted `values` does not exceed (nearest rank)."""
-    return values[max(0, math.ceil(share * len(values)) - 1)]
-
-
-def measure(rig: Rig, args: Namespace) -> Section:
-    """Every cell in each repetition."""
+def run(rig: Rig, args: Namespace) -> Section:
     rates = [int(rate) for rate in args.rates.split(",")]
     cells = [Cell(rate, signal) for rate in rates for signal in ("polling", "NOTIFY")]
     cells.append(Cell(min(rates, key=lambda rate: abs(rate - 50)), "NOTIFY", "100 ms"))
     say("warm-up")
     _run(rig, Cell(TRANSACTIONS, "NOTIFY"), 10.0)
-    figures: dict[str, BenchFigure] = {}
-    late, others, neighbours = [], [], Neighbours(rig)
-    for _ in range(args.repeat):
-        runs = {cell: _run(rig, cell, args.seconds) for cell in cells}
-        for each in (figure for cell, run in runs.items() for figure in run.figures(cell)):
-            figures.setdefault(each.name, BenchFigure(each.name, "ms", [], digits=1)).values.extend(
-                each.values
-            )
-        late.append(max(run.late for run in runs.values()))
-        others.append(neighbours.cores())
+
+    def repetition(_number: int) -> dict[str, float]:
+        runs = [_run(rig, cell, args.seconds) for cell in cells]
+        late = max(run.pop(LATE) for run in runs)
+        return {name: value for run in runs for name, value in run.items()} | {LATE: late}
+
+    figures = [
+        BenchFigure(name, "" if name == OTHERS else "ms", values, digits=DIGITS.get(name, 1))
+        for name, values in collected(rig, args.repeat, repetition).items()
+    ]
     events = ", ".join(f"{rate * args.seconds:,.0f} at {rate:,}/s" for rate in rates)
     about = f"Events that count, a repetition: {events}; {args.repeat} repetitions."
-    meanwhile = [
-        BenchFigure("writer late", "ms", late),
-        BenchFigure("cores taken by others", "", others, digits=2),
-    ]
-    return Section("Latency", about, [*figures.values(), *meanwhile], NOTES)
+    return Section("Latency", about, figures, NOTES)
 
 
-def _run(rig: Rig, cell: Cell, seconds: float) -> Latencies:
+def _run(rig: Rig, cell: Cell, seconds: float) -> dict[str, float]:
+    """Carry out a plan beside a worker that has started: milliseconds after COMMIT returned, by figure."""
     tables.reset(rig)
     if cell.refresh:
         refresh = {"index.refresh_interval": cell.refresh.replace(" ", "")}
@@ -154,9 +108,20 @@ def _run(rig: Rig, cell: Cell, seconds: float) -> Latencies:
     with serving(rig):
         if cell.signal == "NOTIFY":
             wait_until(lambda: _listening(rig), "LISTEN by the worker", 0.05)
-        run = _written(rig, list(_plan(cell.rate, seconds, max(1, cell.rate // TRANSACTIONS))), seconds)
-    say(", ".join(f"{figure.name} {figure.values[0]:.1f} ms" for figure in run.figures(cell)))
-    return run
+        acknowledged, searchable, late = _written(rig, list(_plan(cell.rate, seconds)), seconds)
+    kinds = {} if cell.refresh else {"acknowledged": sorted(acknowledged)}
+    run = {
+        f"{cell}: {kind} {name}": 1_000 * percentile(values, share)
+        for kind, values in {**kinds, "searchable": sorted(searchable)}.items()
+        for name, share in SHARES.items()
+    }
+    say(", ".join(f"{name} {value:.1f} ms" for name, value in run.items()))
+    return run | {LATE: 1_000 * late}
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The value that this share of the sorted `values` does not exceed (nearest rank)."""
+    return values[max(0, math.ceil(share * len(values)) - 1)]
 
 
 def _listening(rig: Rig) -> bool:
@@ -164,69 +129,57 @@ def _listening(rig: Rig) -> bool:
         return bool(notify.status(connection).listening)
 
 
-def _plan(rate: float, seconds: float, together: int) -> Iterator[Planned]:
-    """`rate` events a second, `together` in a transaction."""
+def _plan(rate: int, seconds: float) -> Iterator[Planned]:
+    """`rate` events a second, several in a transaction where it exceeds TRANSACTIONS."""
+    together = max(1, rate // TRANSACTIONS)
     for number in range(int(rate * (WARM_UP + seconds) / together)):
         yield Planned(number * together / rate, [uuid4() for _ in range(together)])
 
 
-def _written(rig: Rig, plan: Sequence[Planned], seconds: float) -> Latencies:
-    """Carry out the plan beside a worker that has started, and search for a sample of its documents.
+def _written(rig: Rig, plan: Sequence[Planned], seconds: float) -> tuple[list[float], list[float], float]:
+    """Seconds until each event was acknowledged and until each of a sample was searchable; the most late.
 
     An event is acknowledged when the sink has answered: its settle's transaction begins right then. It is
     searchable when a search returns it; one of a few hundredths of a second at a time looks.
     """
+    sample = {int(each.at * PROBES): each.ids[0] for each in plan}  # of some twenty transactions a second
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         writing = pool.submit(write, rig.settings.require_database_url(), plan)
-        searchable = _probe(rig, _sample(plan), writing, seconds)
+        searchable = _probe(rig, [*sample.values()], writing, seconds)
         written = writing.result()
     wait_done(rig, sum(len(each.ids) for each in plan))
     with rig.database.begin() as connection:
         settled: dict[UUID, float] = dict(connection.execute(SETTLED).all())
-    counting = [(p, c) for p, c in zip(plan, written, strict=True) if p.at >= WARM_UP]
-    return Latencies(
-        sorted(1_000 * (settled[id_] - c.at) for p, c in counting for id_ in p.ids),
-        sorted(1_000 * (searchable[p.ids[0]] - c.at) for p, c in counting if p.ids[0] in searchable),
-        max(1_000 * c.late for _, c in counting),
+    counting = [(p.ids, *c) for p, c in zip(plan, written, strict=True) if p.at >= WARM_UP]
+    return (
+        [settled[id_] - committed for ids, committed, _ in counting for id_ in ids],
+        [searchable[ids[0]] - committed for ids, committed, _ in counting if ids[0] in searchable],
+        max(late for _, _, late in counting),
     )
 
 
-def _sample(plan: Sequence[Planned]) -> list[UUID]:
-    """The first entity of a transaction, some twenty of them a second."""
-    due, sample = 0.0, []
-    for each in plan:
-        if each.at >= due:
-            sample.append(each.ids[0])
-            due += 1 / PROBES
-    return sample
+def write(url: str, plan: Sequence[Planned]) -> list[tuple[float, float]]:
+    """Carry out the plan, each transaction by whichever session is free; in a process of its own.
 
-
-def write(url: str, plan: Sequence[Planned]) -> list[Committed]:
-    """Carry out the plan, each transaction by whichever session is free; in a process of its own."""
+    For each: when COMMIT returned (seconds since the epoch), and how many seconds late it began. The
+    sessions are opened by the first transactions, which do not count.
+    """
     with closing(Database(url, connections=WRITERS)) as database, ThreadPoolExecutor(WRITERS) as pool:
-        ready = threading.Barrier(WRITERS)  # no session is opened once the clock runs
-        list(pool.map(lambda _: _connect(database, ready), range(WRITERS)))
         start = time() + 0.1
         return list(pool.map(lambda each: _transaction(database, each, start), plan))
 
 
-def _connect(database: Database, ready: threading.Barrier) -> None:
-    with database.begin() as connection:
-        connection.exec_driver_sql("SELECT 1")
-        ready.wait(PATIENCE)
-
-
-def _transaction(database: Database, planned: Planned, start: float) -> Committed:
+def _transaction(database: Database, planned: Planned, start: float) -> tuple[float, float]:
     sleep(max(0.0, start + planned.at - time()))
     late = time() - start - planned.at
     with database.begin() as connection:
         contents = [f"{id_} {TEXT}" for id_ in planned.ids]
         inject.upserts(connection, entity_type=inject.ENTITY_TYPE, ids=planned.ids, contents=contents)
-    return Committed(time(), late)
+    return time(), late
 
 
 def _probe(
-    rig: Rig, sample: Sequence[UUID], writing: Future[list[Committed]], seconds: float
+    rig: Rig, sample: Sequence[UUID], writing: Future[list[tuple[float, float]]], seconds: float
 ) -> dict[UUID, float]:
     """When a search first returned each; searches for the oldest that are missing, again and again."""
     first: dict[UUID, float] = {}
@@ -238,7 +191,3 @@ def _probe(
         first |= {names.pop(name): time() for name in hits}
         sleep(EACH)
     return first
-
-
-if __name__ == "__main__":
-    main("latency", __doc__, OPTIONS, measure)

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from time import monotonic, perf_counter, sleep, time
@@ -11,7 +11,7 @@ from typing import IO, Any
 
 from outboxctl.core.schema.names import EVENTS
 from outboxctl.drills.bench import tables
-from outboxctl.drills.bench.process import LOOK, OUTBOXCTL, PATIENCE, environment, lanes_at
+from outboxctl.drills.bench.process import OUTBOXCTL, PATIENCE, environment, lanes_at
 from outboxctl.drills.bench.rig import Rig, must
 
 CLAIMED_AT = f"SELECT coalesce(extract(epoch FROM min(processing_started_at)), 0) FROM {EVENTS}"
@@ -19,14 +19,8 @@ CLAIMED_AT = f"SELECT coalesce(extract(epoch FROM min(processing_started_at)), 0
 
 def begin(rig: Rig, *args: str, stderr: IO[str] | int | None = None, **env: str) -> subprocess.Popen[str]:
     """Start a command; its standard output is a pipe. `env` is added to its environment."""
-    return subprocess.Popen(
-        [*OUTBOXCTL, *args],
-        env=environment(rig) | env,
-        cwd=rig.folder,
-        stdout=subprocess.PIPE,
-        stderr=stderr,
-        text=True,
-    )
+    command, env, out = [*OUTBOXCTL, *args], environment(rig) | env, subprocess.PIPE
+    return subprocess.Popen(command, env=env, cwd=rig.folder, stdout=out, stderr=stderr, text=True)
 
 
 @contextmanager
@@ -36,7 +30,7 @@ def serving(rig: Rig) -> Iterator[subprocess.Popen[str]]:
     with log.open("w") as out:
         process = begin(rig, "worker", stderr=out)
     try:
-        wait_until(lambda: bool(lanes_at(log)) or process.poll() is not None, "the worker's start", LOOK)
+        wait_until(lambda: lanes_at(log) or process.poll() is not None, "the worker's start", 0.02)
         must(process.poll() is None, log.read_text())
         yield process
     finally:
@@ -54,7 +48,7 @@ def answer(rig: Rig, *args: str) -> tuple[float, Any]:
     return seconds, json.loads(out)
 
 
-def wait_until(holds: Any, what: str, interval: float = 0.1) -> None:
+def wait_until(holds: Callable[[], object], what: str, interval: float = 0.1) -> None:
     """Raises OutboxctlError if it does not come true in PATIENCE seconds."""
     end = monotonic() + PATIENCE
     while not holds():
@@ -69,14 +63,13 @@ def wait_done(rig: Rig, events: int) -> None:
 
 def help_ms(runs: int) -> list[float]:
     """Milliseconds of `outboxctl --help`, after one run that fills the disk's cache."""
-    return [_help_ms() for _ in range(runs + 1)][1:]
-
-
-def _help_ms() -> float:
-    started = perf_counter()
-    # No timeout: waiting with one polls every 50 ms.
-    subprocess.run([*OUTBOXCTL, "--help"], stdout=subprocess.DEVNULL, check=True)
-    return 1_000 * (perf_counter() - started)
+    times = []
+    for _ in range(runs + 1):
+        started = perf_counter()
+        # No timeout: waiting with one polls every 50 ms.
+        subprocess.run([*OUTBOXCTL, "--help"], stdout=subprocess.DEVNULL, check=True)
+        times.append(1_000 * (perf_counter() - started))
+    return times[1:]
 
 
 def first_claim_ms(rig: Rig, runs: int) -> list[float]:
@@ -85,8 +78,13 @@ def first_claim_ms(rig: Rig, runs: int) -> list[float]:
     The sink answers what a worker requests before its first claim, and no bulk request: the event stays
     claimed until that was read. The time of the claim is the database's, so both must be on one machine.
     """
-    with _silent_sink() as url:
-        return [_first_claim_ms(rig, url) for _ in range(runs + 1)][1:]
+    with ThreadingHTTPServer(("127.0.0.1", 0), _SilentSink) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}"
+        times = [_first_claim_ms(rig, url) for _ in range(runs + 1)]
+        _SilentSink.over.set()
+        server.shutdown()
+    return times[1:]
 
 
 def _first_claim_ms(rig: Rig, silent: str) -> float:
@@ -100,7 +98,7 @@ def _first_claim_ms(rig: Rig, silent: str) -> float:
             process.kill()
 
 
-class _Silent(BaseHTTPRequestHandler):
+class _SilentSink(BaseHTTPRequestHandler):
     over = threading.Event()
 
     def do_HEAD(self) -> None:
@@ -113,13 +111,3 @@ class _Silent(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's names
         pass
-
-
-@contextmanager
-def _silent_sink() -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Silent) as server:
-        server.daemon_threads = True
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-        _Silent.over.set()
-        server.shutdown()

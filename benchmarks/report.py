@@ -1,4 +1,4 @@
-"""RESULTS.json, and RESULTS.md made from it: the targets, and a section for each command."""
+"""RESULTS.json, and RESULTS.md made from it: the targets of issue 7, and a section for each command."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -6,11 +6,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks import targets
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
-from outboxctl.drills.bench.figure import BenchFigure, table
+from outboxctl.drills.bench.figure import BenchFigure, markdown_table, table
 
+HEAD = ["what", "target", "median", "spread", "verdict", "section"]
 HERE = Path(__file__).parent
 INTRO = """\
 # Benchmark results
@@ -19,6 +19,44 @@ Generated from RESULTS.json by the commands below; do not edit. Each section can
 
 ## Targets
 """
+
+
+@dataclass(frozen=True)
+class Target:
+    """The median of `figure` in `section` must be under `bound`, or with `at_least` at or above it.
+
+    A section that was measured beside fewer than `done` rows does not count.
+    """
+
+    what: str
+    section: str
+    figure: str
+    bound: float
+    at_least: bool = False
+    done: int = 0
+
+
+MANY = 10_000_000  # done rows; with them 1,000,000 wait for a retry and 100,000 have failed
+TARGETS = (
+    Target("end to end against the bound B", "Pipeline", "E/B", 0.90, at_least=True),
+    Target("B against the sink alone", "Pipeline", "B/S", 0.45, at_least=True),
+    Target("a burst against pgsync's first sync", "Peers", "outboxctl/pgsync, from exec", 3, at_least=True),
+    Target("a stream's lag when its writer ends", "Stream", "lag when the writer ends", 1),
+    Target("the longest claim of a stream", "Stream", "longest claim", 100),
+    Target("worker CPU an event", "Pipeline", "worker CPU", 8),
+    Target("PostgreSQL CPU an event", "Pipeline", "PostgreSQL CPU", 16),
+    Target("rate, 10,000,000 done rows", "Shapes", "rate, many done / empty", 0.85, at_least=True, done=MANY),
+    Target("claim of 500, 1,000,000 wait for a retry", "Shapes", "claim, waiting / empty", 1.2, done=MANY),
+    Target("claim of 500, 100,000 failed", "Shapes", "claim, failed / empty", 1.2, done=MANY),
+    Target("commit to acknowledged, 50/s, NOTIFY, p50", "Latency", "50/s, NOTIFY: acknowledged p50", 5),
+    Target("commit to acknowledged, 50/s, NOTIFY, p99", "Latency", "50/s, NOTIFY: acknowledged p99", 20),
+    Target("memory, 1,000,000 pending, small documents", "Memory", "peak, small", 120),
+    Target("memory, 1,000,000 pending, large documents", "Memory", "peak, large", 300),
+    Target("memory, small, last minute against first", "Memory", "growth, small", 1.05),
+    Target("memory, large, last minute against first", "Memory", "growth, large", 1.05),
+    Target("two workers against one, null sink", "Workers", "null sink, two/one", 1.6, at_least=True),
+    Target("from exec to the first claim", "Pipeline", "start to first claim", 700),
+)
 
 
 @dataclass(frozen=True)
@@ -31,28 +69,18 @@ class Section:
     notes: str
 
 
-def command(module: str, flags: Mapping[str, Any]) -> str:
-    """The command line that measures the same again."""
+def write_section(section: Section, module: str, flags: Mapping[str, Any], on: Mapping[str, str]) -> str:
+    """Write or replace a section in both files, with the command that measures it again; what to print."""
     shown = {name: f"{value:g}" if isinstance(value, float) else value for name, value in flags.items()}
     words = (f"--{name.replace('_', '-')} {value}" for name, value in shown.items())
-    return " ".join((f"python -m {module}", *words))
-
-
-def write_section(
-    section: Section, *, command: str, on: Mapping[str, str], flags: Mapping[str, Any] | None = None
-) -> str:
-    """Write or replace a section in both files; returns what to print.
-
-    `flags` are the flags that `python -m benchmarks.check` needs to measure it again.
-    """
     title, sections = brief(section.title), read()["sections"]
     stored = {
-        "command": command,
-        "given": dict(flags or {}),
+        "command": " ".join((f"python -m {module}", *words)),
+        "given": dict(flags),
         "machine": dict(on),
         "about": section.about,
         "notes": section.notes,
-        "figures": [asdict(figure) for figure in targets.with_bounds(title, section.figures)],
+        "figures": [asdict(figure) for figure in with_bounds(title, section.figures)],
     }
     everything = {"machine": dict(on), "sections": sections | {title: stored}}
     (HERE / "RESULTS.json").write_text(json.dumps(everything, indent=2) + "\n")
@@ -77,19 +105,8 @@ def figures(section: Mapping[str, Any]) -> list[BenchFigure]:
 
 def markdown(sections: Mapping[str, Any]) -> str:
     """The text of RESULTS.md."""
-    by_title = {title: figures(section) for title, section in sections.items()}
-    done = {title: section.get("given", {}).get("done", 0) for title, section in sections.items()}
     parts = (f"\n## {_safe(title)}\n\n{_body(section)}" for title, section in sections.items())
-    return f"{INTRO}\n{markdown_table(targets.rows(by_title, done))}\n{''.join(parts)}"
-
-
-def markdown_table(rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table with aligned columns; its first row is the head."""
-    safe = [[_safe(cell) for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*safe, strict=True)]
-    lines = [" | ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) for row in safe]
-    lines.insert(1, " | ".join("-" * width for width in widths))
-    return "\n".join(f"| {line} |" for line in lines)
+    return f"{INTRO}\n{markdown_table(target_rows(sections))}\n{''.join(parts)}"
 
 
 def _body(section: Mapping[str, Any]) -> str:
@@ -105,3 +122,27 @@ def _printed(section: Mapping[str, Any]) -> str:
 def _safe(text: str) -> str:
     """One cell of a table: a name must not break it."""
     return brief(text).replace("|", "\\|")
+
+
+def with_bounds(section: str, figures: Sequence[BenchFigure]) -> list[BenchFigure]:
+    """The figures of a section, with the bounds of `TARGETS` where there is one."""
+    bounds = {target.figure: target for target in TARGETS if target.section == section}
+    return [
+        replace(f, target=bounds[f.name].bound, at_least=bounds[f.name].at_least) if f.name in bounds else f
+        for f in figures
+    ]
+
+
+def target_rows(sections: Mapping[str, Any]) -> list[list[str]]:
+    """The table of targets, its head first, from the sections of RESULTS.json."""
+    return [HEAD, *(_row(target, sections.get(target.section, {})) for target in TARGETS)]
+
+
+def _row(target: Target, section: Mapping[str, Any]) -> list[str]:
+    enough = section.get("given", {}).get("done", 0) >= target.done
+    for figure in with_bounds(target.section, figures(section)) if enough else ():
+        if figure.name == target.figure and figure.values:
+            _, median, spread, bound, verdict = figure.cells()
+            return [target.what, bound, median, spread, verdict, target.section]
+    sign = "at least" if target.at_least else "under"
+    return [target.what, f"{sign} {target.bound:,g}", "", "", "not measured", target.section]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pydantic import SecretStr
 from sqlalchemy import text
 
-from benchmarks.servers import say
+from benchmarks.command import say
 from outboxctl.core.database import Database
 from outboxctl.core.schema.migrations import upgrade
 from outboxctl.core.schema.names import EVENTS, SOURCE
@@ -38,12 +38,7 @@ STATUS = {
     "waiting": "'pending', now() + interval '1 day' + n * interval '1 ms', 'connect', NULL",
     "failed": "'failed', NULL, 'mapping', NULL",
 }
-# Documents that the index refuses: its field takes no such number.
-SPOIL = """
-UPDATE {source} SET rank_score = 'NaN' WHERE entity_id IN (
-    SELECT entity_id FROM (SELECT entity_id, row_number() OVER (ORDER BY entity_id) n FROM {source}) s
-    WHERE n % {every} = 0)
-"""
+TRUNCATE = "TRUNCATE {events}"
 
 
 def execute(rig: Rig, statement: str, **values: str | int) -> None:
@@ -56,13 +51,8 @@ def entities(rig: Rig, count: int, size: int) -> None:
     """Source rows with `size` bytes of text, and no events."""
     tables.reset(rig)
     tables.write(rig.database, count, size, 1_000)
-    truncate(rig)
+    execute(rig, TRUNCATE)
     tables.vacuum(rig.database)
-
-
-def truncate(rig: Rig) -> None:
-    """Truncate the table of events."""
-    execute(rig, "TRUNCATE {events}")
 
 
 def empty(rig: Rig) -> None:
@@ -92,23 +82,24 @@ def write_past(rig: Rig, past: Past) -> None:
     if past.rows:
         say(f"inserting {past.rows:,} {past.kind} rows{', random ids' if past.random else ''}")
         id_, value = (", id", ", md5('event' || n)::uuid") if past.random else ("", "")
-        days, status = past.oldest - past.newest, STATUS[past.kind]
-        execute(rig, PAST, id=id_, value=value, status=status, rows=past.rows, oldest=past.oldest, days=days)
+        days = {"oldest": past.oldest, "days": past.oldest - past.newest}
+        execute(rig, PAST, id=id_, value=value, status=STATUS[past.kind], rows=past.rows, **days)
 
 
 @contextmanager
-def databases(rig: Rig, pasts: Mapping[str, Past], entities: int, size: int) -> Iterator[dict[str, Rig]]:
+def databases(rig: Rig, pasts: Mapping[str, Past], count: int, size: int) -> Iterator[dict[str, Rig]]:
     """A database with its rig for each past, on the same servers and the same index; dropped at the end."""
-    server, created = rig.settings.require_database_url(), []
+    server, created, rigs = rig.settings.require_database_url(), [], {}
     try:
-        created.append(template := _migrated(rig, entities, size))
-        rigs = {}
+        created.append(template := create_database(server, "bench_past"))
+        with closing((first := rig_at(rig, template)).database) as database:
+            upgrade(database, None)
+            entities(first, count, size)  # no connection is left: the template can be copied
         for name in pasts:
             created.append(url := create_database(server, "bench_past", like=template))
-            rigs[name] = _rig(rig, url)
-        largest_first = sorted(pasts, key=lambda name: -pasts[name].rows)
+            rigs[name] = rig_at(rig, url)
         with ThreadPoolExecutor(FILLERS) as pool:
-            list(pool.map(lambda name: _fill(rigs[name], pasts[name], entities), largest_first))
+            list(pool.map(lambda name: _fill(rigs[name], pasts[name], count), pasts))
         yield rigs
         for each in rigs.values():
             each.database.close()
@@ -117,23 +108,15 @@ def databases(rig: Rig, pasts: Mapping[str, Past], entities: int, size: int) -> 
             drop_database(server, url)
 
 
-def _migrated(rig: Rig, count: int, size: int) -> str:
-    url = create_database(rig.settings.require_database_url(), "bench_past")
-    template = _rig(rig, url)
-    with closing(template.database) as database:  # a template must have no connection when it is copied
-        upgrade(database, None)
-        entities(template, count, size)
-    return url
-
-
-def _rig(rig: Rig, url: str) -> Rig:
+def rig_at(rig: Rig, url: str) -> Rig:
+    """The rig with another database, for the caller to close."""
     settings = rig.settings.model_copy(update={"database_url": SecretStr(url)})
     return replace(rig, settings=settings, database=Database(url))
 
 
-def _fill(rig: Rig, past: Past, entities: int) -> None:
+def _fill(rig: Rig, past: Past, count: int) -> None:
     if past.kind == "pending":
-        burst(rig, entities, rounds=past.rows // entities)
+        burst(rig, count, rounds=past.rows // count)
     else:
         write_past(rig, past)
     tables.flush(rig)

@@ -3,17 +3,14 @@
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
 from statistics import median
 from threading import Event, Lock
 from time import perf_counter
 from uuid import uuid4
 
 from benchmarks import rows
-from benchmarks.command import against, turns
+from benchmarks.command import against, say, turns
 from benchmarks.report import Section
-from benchmarks.rows import Past
-from benchmarks.servers import say
 from outboxctl.core.delivery.claim import claim
 from outboxctl.domain.clock import Deadline
 from outboxctl.drills.bench import sink as sink_alone
@@ -36,20 +33,11 @@ NOTES = f"""\
   are added to each, then each is drained in turn; the statistics are those from before they came.
 - Rate: the product's lanes in one process, real sink and fresh index, until so many events are delivered;
   with pending rows the oldest go first, and there as many are pending afterwards as before.
-- Claim: {CLAIM_SIZE} events, claimed and rolled back {CLAIMS} times a repetition, all shapes in turns.
-  A value is a repetition's median against that of the empty table.
+- Claim: {CLAIM_SIZE} events, claimed and rolled back {CLAIMS} times a repetition, all shapes in turns;
+  the median of these against that of the empty table.
 - Emptied: used, emptied by DELETE and vacuumed just before, so that statistics say 0 rows.
 - Random ids: drawn by the application, not the column's default, which follows time.
 """
-
-
-@dataclass
-class Shape:
-    """A database; milliseconds of a claim (the repetition's median) and events a second, by repetition."""
-
-    rig: Rig
-    claims: list[float] = field(default_factory=list)
-    rates: list[float] = field(default_factory=list)
 
 
 class CountingSink:
@@ -73,87 +61,80 @@ class CountingSink:
 def run(rig: Rig, args: Namespace) -> Section:
     """Fill every shape, then measure all of them in each repetition."""
     pasts, size = _pasts(args.done), sink_alone.text_of(rig, args.bytes)
+    claims: dict[str, list[float]] = {name: [] for name in pasts}
+    rates: dict[str, list[float]] = {name: [] for name in pasts}
     with rows.databases(rig, pasts, args.events, size) as rigs:
-        shapes = {name: Shape(rigs[name]) for name in pasts}
         for number in range(args.repeat + 1):
             say(f"shapes, repetition {number} of {args.repeat}" if number else "warm-up")
-            _repeat(shapes, args.events, number)
+            _refill(rigs, args.events)
+            milliseconds = _claims(rigs, number)
+            for name, each in turns(rigs.items(), number):
+                rate = drain(each, args.events)
+                say(f"{name}: {rate:,.0f}/s")
+                if number:  # the first warms up the engine and every cache
+                    claims[name].append(milliseconds[name])
+                    rates[name].append(rate)
     beside = ", ".join(f"{p.rows:,} {p.kind} ({name})" for name, p in pasts.items() if p.rows)
     about = f"{args.events:,} events, {args.repeat} repetitions, beside {beside}."
-    rates = {name: shape.rates for name, shape in shapes.items()}
-    figures = [*_claim_figures(shapes), BenchFigure("rate, empty", "events/s", rates[EMPTY])]
+    figures = [*_claim_figures(claims), BenchFigure("rate, empty", "events/s", rates[EMPTY])]
     return Section("Shapes", about, [*figures, *against(rates, EMPTY, name="rate, {} / {}")], NOTES)
 
 
 def quick_claims(rig: Rig, done: int, repeat: int) -> list[BenchFigure]:
     """The ratios of claims on smaller tables, in a minute: reading the past is slower there too."""
-    pasts = {
-        EMPTY: Past(),
-        "some done": Past(rows=done),
-        "waiting": Past("waiting", done // 5),
-        "failed": Past("failed", done // 5),
-    }
+    waiting, failed = (rows.Past(kind, done // 5) for kind in ("waiting", "failed"))
+    pasts = {EMPTY: rows.Past(), "some done": rows.Past(rows=done), "waiting": waiting, "failed": failed}
     with rows.databases(rig, pasts, PENDING, 1) as rigs:
-        shapes = {name: Shape(each) for name, each in rigs.items()}
-        for shape in shapes.values():
-            rows.burst(shape.rig, PENDING)
-        for number in range(repeat + 1):
-            say(f"claims, repetition {number} of {repeat}" if number else "claims, warm-up")
-            _measure_claims(shapes, number)
-    return _claim_figures(shapes)
+        for each in rigs.values():
+            rows.burst(each, PENDING)
+        say("claims")
+        runs = [_claims(rigs, number) for number in range(repeat + 1)][1:]  # the first warms up
+    return _claim_figures({name: [run[name] for run in runs] for name in pasts})
 
 
-def _pasts(done: int) -> dict[str, Past]:
+def _pasts(done: int) -> dict[str, rows.Past]:
     """In proportion: 10,000,000 done rows with 1,000,000 waiting and 100,000 failed ones."""
     return {
-        EMPTY: Past(),
-        "some done": Past(rows=done // 5),
-        "many done": Past(rows=done),
-        "many done, random ids": Past(rows=done, random=True),
-        "pending": Past("pending", done // 10),
-        "waiting": Past("waiting", done // 10),
-        "failed": Past("failed", done // 100),
-        EMPTIED: Past(),
+        EMPTY: rows.Past(),
+        "some done": rows.Past(rows=done // 5),
+        "many done": rows.Past(rows=done),
+        "many done, random ids": rows.Past(rows=done, random=True),
+        "pending": rows.Past("pending", done // 10),
+        "waiting": rows.Past("waiting", done // 10),
+        "failed": rows.Past("failed", done // 100),
+        EMPTIED: rows.Past(),
     }
 
 
-def _repeat(shapes: Mapping[str, Shape], events: int, number: int) -> None:
-    """Repetition 0 warms up the engine and every cache, and does not count."""
-    for name, shape in shapes.items():
+def _refill(rigs: Mapping[str, Rig], events: int) -> None:
+    for name, rig in rigs.items():
         if name == EMPTIED:
-            rows.empty(shape.rig)
+            rows.empty(rig)
         if name == EMPTY:
-            rows.truncate(shape.rig)
-        rows.burst(shape.rig, events)
-    _measure_claims(shapes, number)
-    for name, shape in turns(shapes.items(), number):
-        tables.fresh_index(shape.rig)
-        shape.rig.checkpoint()
-        rate = drain(shape.rig, events)
-        shape.rates.extend([rate] if number else [])
-        say(f"{name}: {rate:,.0f}/s")
-        tables.vacuum(shape.rig.database)
+            rows.execute(rig, rows.TRUNCATE)
+        rows.burst(rig, events)
 
 
 def drain(rig: Rig, events: int) -> float:
     """Events a second of the product's lanes until so many events are delivered."""
+    tables.fresh_index(rig)
+    rig.checkpoint()
     with closing(connect(rig.settings)) as client:
         sink = CountingSink(ElasticSink(client, rig.settings.elastic_index), events)
         started = perf_counter()
         with running(rig, sink, drain=False):
             must(sink.enough.wait(PATIENCE), "the lanes did not end")
+    tables.vacuum(rig.database)
     return events / (sink.at - started)
 
 
-def _measure_claims(shapes: Mapping[str, Shape], number: int) -> None:
-    """Claim in each shape in turn, many times; repetition 0 does not count."""
-    times: dict[str, list[float]] = {name: [] for name in shapes}
+def _claims(rigs: Mapping[str, Rig], number: int) -> dict[str, float]:
+    """Claim in each shape in turn, many times: the median milliseconds of each."""
+    times: dict[str, list[float]] = {name: [] for name in rigs}
     for turn in range(CLAIMS):
-        for name in turns(shapes, number + turn):
-            times[name].append(claim_ms(shapes[name].rig))
-    if number:
-        for name, shape in shapes.items():
-            shape.claims.append(median(times[name]))
+        for name in turns(rigs, number + turn):
+            times[name].append(claim_ms(rigs[name]))
+    return {name: median(values) for name, values in times.items()}
 
 
 def claim_ms(rig: Rig) -> float:
@@ -167,8 +148,7 @@ def claim_ms(rig: Rig) -> float:
     return milliseconds
 
 
-def _claim_figures(shapes: Mapping[str, Shape]) -> list[BenchFigure]:
+def _claim_figures(claims: Mapping[str, list[float]]) -> list[BenchFigure]:
     """A claim on the empty table, and on each other one against it."""
-    claims = {name: shape.claims for name, shape in shapes.items()}
     empty = BenchFigure("claim, empty", "ms", claims[EMPTY], digits=1)
     return [empty, *against(claims, EMPTY, name="claim, {} / {}", at_least=False)]

@@ -1,15 +1,20 @@
-"""One, two and four workers on a real sink and on a null sink; and lanes against batch sizes."""
+"""One, two and four workers on a real sink and on a null sink; and what spans cost a worker."""
 
 import os
 from argparse import Namespace
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import product
 from multiprocessing import get_context
-from multiprocessing.connection import Connection
-from multiprocessing.synchronize import Barrier
 from pathlib import Path
+from threading import Barrier
 from time import perf_counter, process_time
+from typing import NamedTuple
+
+from opentelemetry import trace
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 
 from benchmarks import rows
 from benchmarks.command import ratios, repeated
@@ -23,6 +28,8 @@ from outboxctl.drills.bench.rig import Rig, must
 from outboxctl.settings import Settings
 from outboxctl.sink.delivery.deliver import ElasticSink
 from outboxctl.sink.transport.open import connect
+from outboxctl.worker.spans import Spans
+from outboxctl.worker.tracing import Tracing
 
 ROUNDS = 2  # events an entity: twice as many events, since two workers end soon
 NOTES = """\
@@ -32,32 +39,30 @@ NOTES = """\
   lanes one worker may already use nearly all cores, and then two cannot be much faster. "Cores used" shows
   it: the most that more workers can bring is all cores over those that one and its PostgreSQL used.
 """
-MATRIX_NOTES = """\
-- End to end by the product's lanes in a process of their own, real sink and fresh index, from the first
-  claim to the last settle.
+TRACING_NOTES = """\
+- CPU of the worker's process alone: the product's lanes with a sink that accepts everything at once. Every
+  event has a trace of its own, the worst case; spans are batched and thrown away, not sent.
+- Off and on by turns, the other way round each time; the ratio is that of each pair.
+"""
+TRACED = """
+UPDATE {events} SET traceparent = '00-' || md5(id::text) || '-' || left(md5(entity_id::text), 16) || '-01'
 """
 
 
 @dataclass(frozen=True)
 class Variant:
-    """So many workers, with the real sink or a null sink; 0 lanes or events a batch: those of the rig."""
+    """So many workers, with the real sink or a null sink; 0 lanes: those of the rig."""
 
     name: str
     workers: int = 1
     real: bool = True
     lanes: int = 0
-    batch: int = 0
 
     def __str__(self) -> str:
         return self.name
 
-    def settings(self, base: Settings) -> Settings:
-        lanes, batch = self.lanes or base.concurrency, self.batch or base.bulk_size
-        return base.model_copy(update={"concurrency": lanes, "bulk_size": batch})
 
-
-@dataclass(frozen=True)
-class WorkersRun:
+class WorkersRun(NamedTuple):
     """Events a second, and how many cores the workers and PostgreSQL used for it."""
 
     rate: float
@@ -72,10 +77,6 @@ VARIANTS = [
     Variant("null sink, two", 2, real=False),
     Variant("null sink, one, one lane", real=False, lanes=1),
     Variant("null sink, two, one lane", 2, real=False, lanes=1),
-]
-CELLS = [
-    Variant(f"{lanes} lanes, {batch:,} a batch", lanes=lanes, batch=batch)
-    for lanes, batch in product((1, 2, 3, 4), (500, 1_000, 2_000))
 ]
 PAIRS = {
     "Elasticsearch, two/one": ("Elasticsearch, two", "Elasticsearch, one"),
@@ -96,62 +97,8 @@ def run(rig: Rig, args: Namespace) -> Section:
 
     rows.entities(rig, args.events, sink.text_of(rig, args.bytes))
     rates = {v.name: values for v, values in repeated(VARIANTS, args.repeat, rate, "events/s").items()}
-    about = f"{ROUNDS * args.events:,} events, {args.repeat} repetitions, {rig.settings.concurrency} lanes."
-    return Section("Workers", about, _figures(rates, cores), NOTES)
-
-
-def matrix(rig: Rig, args: Namespace) -> Section:
-    """Lanes and batch sizes against each other: what the defaults rest on. Not part of the usual run."""
-    rows.entities(rig, args.events, sink.text_of(rig, args.bytes))
-    rates = repeated(
-        CELLS, args.repeat, lambda cell: measure(rig, cell, args.events, rounds=1).rate, "events/s"
-    )
-    figures = [BenchFigure(cell.name, "events/s", values) for cell, values in rates.items()]
-    about = f"{args.events:,} events, documents of {args.bytes} bytes of JSON, {args.repeat} repetitions."
-    return Section("Settings", about, figures, MATRIX_NOTES)
-
-
-def measure(rig: Rig, variant: Variant, entities: int, *, rounds: int = ROUNDS) -> WorkersRun:
-    """Fill and drain once; from the common start of the workers to the end of the last one."""
-    rows.truncate(rig)
-    rows.burst(rig, entities, rounds=rounds)
-    tables.fresh_index(rig)
-    rig.checkpoint()
-    context, pipes, workers = get_context("spawn"), [], []
-    start = context.Barrier(variant.workers + 1)
-    for _ in range(variant.workers):
-        here, there = context.Pipe(duplex=False)
-        pipes.append(here)
-        work = (there, start, variant.settings(rig.settings), variant.real)
-        workers.append(context.Process(target=_work, args=work, daemon=True))
-        workers[-1].start()
-    start.wait(PATIENCE)
-    before = rig.spent("postgres")
-    must(all(pipe.poll(PATIENCE) for pipe in pipes), "a worker did not end")
-    begun, ended, cpu = zip(*(pipe.recv() for pipe in pipes), strict=True)
-    for worker in workers:
-        worker.join(PATIENCE)
-    events = entities * rounds
-    must(tables.done(rig) == events, "not every event is done")
-    wall = max(ended) - min(begun)
-    return WorkersRun(events / wall, (sum(cpu) + rig.spent("postgres") - before) / wall)
-
-
-def _work(answer: Connection, start: Barrier, settings: Settings, real: bool) -> None:
-    database = Database(settings.require_database_url())
-    with closing(connect(settings)) as client, closing(database):
-        sink = ElasticSink(client, settings.elastic_index) if real else NullSink()
-        start.wait(PATIENCE)
-        began, cpu = perf_counter(), process_time()  # this clock is the same for all processes
-        with running(Rig(settings, database, client, Path()), sink, drain=True):
-            pass
-        answer.send((began, perf_counter(), process_time() - cpu))
-
-
-def _figures(rates: dict[str, list[float]], cores: dict[str, list[float]]) -> list[BenchFigure]:
-    """The rates, their ratios, and what one worker and its PostgreSQL leave of the cores."""
     left = [(os.cpu_count() or 1) / used for used in cores["null sink, one"]]
-    return [
+    figures = [
         *(BenchFigure(name, "events/s", values) for name, values in rates.items()),
         *(
             BenchFigure(name, "", ratios(rates[more], rates[one]), at_least=True, digits=2)
@@ -160,3 +107,74 @@ def _figures(rates: dict[str, list[float]], cores: dict[str, list[float]]) -> li
         *(BenchFigure(f"{name}: cores used", "", values, digits=2) for name, values in cores.items()),
         BenchFigure("null sink, the most that more workers can bring", "", left, digits=2),
     ]
+    about = f"{ROUNDS * args.events:,} events, {args.repeat} repetitions, {rig.settings.concurrency} lanes."
+    return Section("Workers", about, figures, NOTES)
+
+
+def measure(rig: Rig, variant: Variant, entities: int) -> WorkersRun:
+    """Fill and drain once; from the common start of the workers to the end of the last one."""
+    rows.execute(rig, rows.TRUNCATE)
+    rows.burst(rig, entities, rounds=ROUNDS)
+    tables.fresh_index(rig)
+    rig.checkpoint()
+    settings = rig.settings.model_copy(update={"concurrency": variant.lanes or rig.settings.concurrency})
+    context, work = get_context("spawn"), (settings, variant.real)
+    with context.Manager() as manager, ProcessPoolExecutor(variant.workers, mp_context=context) as pool:
+        start = manager.Barrier(variant.workers + 1)
+        runs = [pool.submit(_work, start, *work) for _ in range(variant.workers)]
+        start.wait(PATIENCE)
+        before = rig.cpu_seconds("postgres")
+        begun, ended, cpu = zip(*(run.result(PATIENCE) for run in runs), strict=True)
+        postgres = rig.cpu_seconds("postgres") - before
+    events = entities * ROUNDS
+    must(tables.done(rig) == events, "not every event is done")
+    wall = max(ended) - min(begun)
+    return WorkersRun(events / wall, (sum(cpu) + postgres) / wall)
+
+
+def _work(start: Barrier, settings: Settings, real: bool) -> tuple[float, float, float]:
+    """When a worker began and ended, and its CPU seconds."""
+    database = Database(settings.require_database_url())
+    with closing(connect(settings)) as client, closing(database):
+        sink = ElasticSink(client, settings.elastic_index) if real else NullSink()
+        start.wait(PATIENCE)
+        began, cpu = perf_counter(), process_time()  # this clock is the same for all processes
+        with running(Rig(settings, database, client, Path()), sink, drain=True):
+            pass
+        return began, perf_counter(), process_time() - cpu
+
+
+class NullExporter(SpanExporter):
+    def export(self, _spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        return SpanExportResult.SUCCESS
+
+
+def tracing(rig: Rig, args: Namespace) -> Section:
+    """Off and on in turns."""
+    provider = TracerProvider()
+    provider.add_span_processor(BatchSpanProcessor(NullExporter()))
+    trace.set_tracer_provider(provider)
+    kinds = {"off": Tracing(), "on": Spans(rig.settings)}
+    rows.entities(rig, args.events, 600)
+
+    def cpu_of(name: str) -> float:
+        return _microseconds(rig, args.events, kinds[name])
+
+    cpu = repeated(kinds, args.repeat, cpu_of, "us an event", warm_up=True)
+    figures = [BenchFigure(f"CPU an event, {name}", "us", values, digits=2) for name, values in cpu.items()]
+    figures.append(BenchFigure("on/off", "", ratios(cpu["on"], cpu["off"]), digits=2))
+    about = f"{args.events:,} events each time, {args.repeat} repetitions."
+    return Section("Tracing", about, figures, TRACING_NOTES)
+
+
+def _microseconds(rig: Rig, events: int, kind: Tracing) -> float:
+    """CPU an event of this process."""
+    rows.execute(rig, rows.TRUNCATE)
+    rows.burst(rig, events)
+    rows.execute(rig, TRACED)
+    begun = process_time()
+    with running(rig, NullSink(), drain=True, tracing=kind):
+        pass
+    seconds = process_time() - begun
+    must(tables.done(rig) == events, "not every event is done")
+    return seconds / events * 1e6

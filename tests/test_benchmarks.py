@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from benchmarks import operations, reclaimed, rows, shapes, stream, workers
+from benchmarks import operations, rows, shapes, stream, workers
 from benchmarks.rows import Past, databases
 from elasticsearch import Elasticsearch
 
@@ -52,7 +52,7 @@ def test_an_operation_ends_as_it_says(
 def test_what_a_dead_worker_held_is_delivered_as_its_kind_says(
     rig: Rig, sql: psycopg.Connection, kind: str, attempts: int, requests: int
 ) -> None:
-    assert reclaimed.seconds(rig, kind, 6, 10) > 0
+    assert operations.seconds(rig, kind, 6, 10) > 0
     assert sql.execute(STATES).fetchall() == [("done", 6)]
     assert sql.execute("SELECT DISTINCT attempts FROM search_outbox_events").fetchall() == [(attempts,)]
     moments = sql.execute("SELECT count(DISTINCT processed_at) FROM search_outbox_events").fetchone()
@@ -62,8 +62,8 @@ def test_what_a_dead_worker_held_is_delivered_as_its_kind_says(
 def test_all_events_of_hot_entities_are_theirs(rig: Rig, sql: psycopg.Connection) -> None:
     rows.entities(rig, operations.HOT + 5, 10)
     operations.OPERATIONS["hot"](rig, 2 * operations.HOT)
-    found = sql.execute("SELECT count(*), count(DISTINCT entity_id) FROM search_outbox_events").fetchone()
-    assert found == (2 * operations.HOT, operations.HOT)
+    counts = sql.execute("SELECT count(*), count(DISTINCT entity_id) FROM search_outbox_events").fetchone()
+    assert counts == (2 * operations.HOT, operations.HOT)
 
 
 def test_a_claim_is_taken_back(rig: Rig, sql: psycopg.Connection) -> None:
@@ -125,8 +125,7 @@ def test_workers_share_what_is_pending(rig: Rig, sql: psycopg.Connection) -> Non
 
 
 def test_a_stream_is_one_of_updates_beside_a_worker(rig: Rig, sql: psycopg.Connection) -> None:
-    into = stream.figures()
-    stream.beside_a_worker(rig, EVENTS, 10, into)
+    values = stream.beside_a_worker(rig, EVENTS, 10)
     assert sql.execute(STATES).fetchall() == [("done", EVENTS + 1)]
     assert sql.execute("SELECT min(event_version) FROM search_index").fetchall() == [(2,)]
-    assert into["lag"].values[0] > 0
+    assert values[stream.LAG] > 0

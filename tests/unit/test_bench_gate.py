@@ -1,7 +1,7 @@
 """The gate of the benchmarks: a loss is named, noise is none, what cannot be told is not called good."""
 
 import pytest
-from benchmarks import check, gate
+from benchmarks import check
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,7 +20,7 @@ def figure(values: list[float], *, at_least: bool = True, name: str = "E/B") -> 
 @given(st.lists(RATIO, min_size=1, max_size=9), st.booleans())
 def test_a_run_against_itself_has_lost_nothing(values: list[float], at_least: bool) -> None:
     same = figure(values, at_least=at_least)
-    assert gate.compare(same, same).verdict != "WORSE"
+    assert check.compare(same, same).verdict != "WORSE"
 
 
 @given(RATIO, NEAR, NEAR, st.booleans())
@@ -29,55 +29,55 @@ def test_a_clear_loss_is_found_whatever_the_size_of_the_ratio(
 ) -> None:
     factor = 0.7 if at_least else 1.4
     then, now = [size * v for v in before], [size * factor * v for v in after]
-    compared = gate.compare(figure(then, at_least=at_least), figure(now, at_least=at_least))
+    compared = check.compare(figure(then, at_least=at_least), figure(now, at_least=at_least))
     assert compared.verdict == "WORSE"
-    assert gate.exit_code([compared]) is ExitCode.FINDINGS
+    assert check.exit_code([compared]) is ExitCode.FINDINGS
 
 
 @given(RATIO, NEAR, NEAR, st.booleans())
 def test_a_gain_passes(size: float, before: list[float], after: list[float], at_least: bool) -> None:
     factor = 1.5 if at_least else 0.6
     then, now = [size * v for v in before], [size * factor * v for v in after]
-    compared = gate.compare(figure(then, at_least=at_least), figure(now, at_least=at_least))
+    compared = check.compare(figure(then, at_least=at_least), figure(now, at_least=at_least))
     assert compared.verdict == "ok"
 
 
 def test_a_loss_within_the_spread_of_both_runs_is_noise() -> None:
-    assert gate.compare(figure([0.8, 0.9, 1.0]), figure([0.7, 0.75, 0.9])).verdict == "ok"
-    assert gate.compare(figure([0.9, 0.9, 0.9]), figure([0.75, 0.75, 0.75])).verdict == "WORSE"
+    assert check.compare(figure([0.8, 0.9, 1.0]), figure([0.7, 0.75, 0.9])).verdict == "ok"
+    assert check.compare(figure([0.9, 0.9, 0.9]), figure([0.75, 0.75, 0.75])).verdict == "WORSE"
 
 
 def test_noise_in_which_a_loss_could_hide_is_not_called_good() -> None:
-    compared = gate.compare(figure([0.4, 0.9, 1.4]), figure([0.5, 0.9, 1.4]))
+    compared = check.compare(figure([0.4, 0.9, 1.4]), figure([0.5, 0.9, 1.4]))
     assert compared.verdict == "too noisy"
-    assert gate.exit_code([compared]) is ExitCode.INCONCLUSIVE
+    assert check.exit_code([compared]) is ExitCode.INCONCLUSIVE
 
 
 def test_a_run_too_short_to_cost_anything_says_nothing() -> None:
     for then, now in (([-0.1], [0.5]), ([0.2], [0.0])):
-        assert gate.compare(figure(then, at_least=False), figure(now, at_least=False)).verdict == "too noisy"
+        assert check.compare(figure(then, at_least=False), figure(now, at_least=False)).verdict == "too noisy"
 
 
 def test_a_loss_weighs_more_than_what_cannot_be_told() -> None:
-    worse = gate.compare(figure([0.9]), figure([0.5]))
-    noisy = gate.compare(figure([0.4, 0.9, 1.4]), figure([0.9]))
-    good = gate.compare(figure([0.9]), figure([0.9]))
-    assert gate.exit_code([good, noisy, worse]) is ExitCode.FINDINGS
-    assert gate.exit_code([good]) is ExitCode.OK
+    worse = check.compare(figure([0.9]), figure([0.5]))
+    noisy = check.compare(figure([0.4, 0.9, 1.4]), figure([0.9]))
+    good = check.compare(figure([0.9]), figure([0.9]))
+    assert check.exit_code([good, noisy, worse]) is ExitCode.FINDINGS
+    assert check.exit_code([good]) is ExitCode.OK
 
 
 def test_nothing_compared_is_not_called_good() -> None:
-    assert gate.exit_code([]) is ExitCode.INCONCLUSIVE
+    assert check.exit_code([]) is ExitCode.INCONCLUSIVE
 
 
 def test_each_loss_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     then = {name: figure([0.9, 0.91, 0.92], name=name) for name in ("E/B", "B/S")}
     now = [figure([0.9, 0.9, 0.9], name="E/B"), figure([0.5, 0.5, 0.5], name="B/S")]
     assert check.judged(then, now) is ExitCode.FINDINGS
-    said = capsys.readouterr()
-    assert "B/S: WORSE, from 0.910 to 0.500" in said.err
-    assert "E/B" not in said.err
-    assert "E/B" in said.out
+    output = capsys.readouterr()
+    assert "B/S: WORSE, from 0.910 to 0.500" in output.err
+    assert "E/B" not in output.err
+    assert "E/B" in output.out
 
 
 def test_what_was_never_measured_cannot_be_compared() -> None:

@@ -5,14 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from outboxctl.drills.bench.advice import advise
-from outboxctl.drills.bench.figure import BenchFigure, table
-from outboxctl.drills.bench.measured import Measured
-from outboxctl.drills.bench.options import BenchOptions, Cell
-from outboxctl.drills.bench.picture import picture
-from outboxctl.drills.bench.pipeline import EndToEnd
-from outboxctl.drills.bench.process import ProcessRun
-from outboxctl.drills.bench.store import Drained
+from outboxctl.drills.bench.figure import BenchFigure, picture, table
+from outboxctl.drills.bench.lanes import Drained
+from outboxctl.drills.bench.measured import BenchOptions, Cell, Measured
+from outboxctl.drills.bench.process import EndToEnd, ProcessRun
+from outboxctl.drills.bench.report import advise
 
 pytestmark = pytest.mark.no_servers
 CELL = Cell(3, 1_000)
@@ -23,12 +20,12 @@ def measured(
     s: float, p: float, e: float, *, shared: bool = True, others: float = 0.0, busy: float = 0.0
 ) -> Measured:
     ran = ProcessRun(1.0, 0.3 + 0.01, 0.01 + 0.02, 0.03, 90.0, 0.0)
-    found = Measured(BenchOptions(1_000, 600, 1, [CELL]), shared, ["postgres"], CELL)
-    found.s.append({1: s / 2, 2: s})
-    found.p.append(Drained(p, 9.0, 5.0, 4.0))
-    found.e.append(EndToEnd(e, ran, replace(IDLE, postgres=IDLE.postgres + busy), 0.1))
-    found.others.append(others)
-    return found
+    m = Measured(BenchOptions(1_000, 600, 1, [CELL]), shared, ["postgres"], CELL)
+    m.s.append({1: s / 2, 2: s})
+    m.p.append(Drained(p, 9.0, 5.0, 4.0))
+    m.e.append(EndToEnd(e, ran, replace(IDLE, postgres=IDLE.postgres + busy), 0.1))
+    m.others.append(others)
+    return m
 
 
 def test_the_bound_is_harmonic_only_where_the_cores_are_shared() -> None:
@@ -44,7 +41,7 @@ def test_cpu_an_event_is_without_the_start_and_only_of_what_was_seen() -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "said"),
+    ("m", "text"),
     [
         (measured(60, 30, 19), "the database costs the most"),
         (measured(30, 60, 19), "the sink costs the most"),
@@ -61,21 +58,21 @@ def test_cpu_an_event_is_without_the_start_and_only_of_what_was_seen() -> None:
         (measured(60, 30, 19, others=0.6), "Others took 0.6 of this machine's cores"),
     ],
 )
-def test_the_advice_names_the_limit_and_what_to_change(found: Measured, said: str) -> None:
-    assert said in " ".join(advise(found))
+def test_the_advice_names_the_limit_and_what_to_change(m: Measured, text: str) -> None:
+    assert text in " ".join(advise(m))
 
 
 def test_a_short_run_says_how_much_of_it_is_the_worker_s_start() -> None:
-    found = measured(60, 30, 20)
-    assert "start" not in " ".join(advise(found))
-    found.e = [replace(found.e[0], start=10.0)]
-    assert "20% of E's time is the worker's start" in " ".join(advise(found))
+    m = measured(60, 30, 20)
+    assert "start" not in " ".join(advise(m))
+    m.e = [replace(m.e[0], start=10.0)]
+    assert "20% of E's time is the worker's start" in " ".join(advise(m))
 
 
 def test_of_settings_that_are_as_good_the_cheapest_is_the_best() -> None:
-    found = measured(60, 30, 19)
-    found.matrix = {Cell(4, 500): [100.0], Cell(2, 500): [98.0], Cell(2, 250): [99.0], Cell(1, 500): [90.0]}
-    assert found.choose() == Cell(2, 250)
+    m = measured(60, 30, 19)
+    m.matrix = {Cell(4, 500): [100.0], Cell(2, 500): [98.0], Cell(2, 250): [99.0], Cell(1, 500): [90.0]}
+    assert m.choose() == Cell(2, 250)
 
 
 def test_a_table_leaves_out_what_nobody_fills() -> None:

@@ -4,10 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
-from benchmarks import report, targets
+from benchmarks import report
 from benchmarks.command import turns
-from benchmarks.report import Section
-from benchmarks.targets import TARGETS
+from benchmarks.report import TARGETS, Section, Target
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +15,7 @@ from outboxctl.drills.bench.figure import BenchFigure
 
 pytestmark = pytest.mark.no_servers
 MACHINE = {"cores": "2"}
+SECTIONS = [*sorted({target.section for target in TARGETS}), "x"]
 
 
 @pytest.fixture
@@ -24,9 +24,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def write(title: str, *figures: BenchFigure, **given: int) -> str:
+def write(title: str, *figures: BenchFigure, **flags: int) -> str:
     section = Section(title, "Something.", figures, "- As it is.\n")
-    return report.write_section(section, command="python -m it", on=MACHINE, flags=given)
+    return report.write_section(section, "it", flags, MACHINE)
 
 
 def row(text: str, what: str) -> list[str]:
@@ -41,7 +41,7 @@ def test_every_target_that_nobody_measured_says_so(here: Path) -> None:
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.what)
-def test_a_measured_target_is_judged_by_its_own_bound(here: Path, target: targets.Target) -> None:
+def test_a_measured_target_is_judged_by_its_own_bound(here: Path, target: Target) -> None:
     much, little = ("met", "MISSED") if target.at_least else ("MISSED", "met")
     for factor, verdict in ((1.5, much), (0.5, little)):
         figure = BenchFigure(target.figure, "", [target.bound * factor] * 3, digits=2)
@@ -98,9 +98,11 @@ def test_a_hostile_name_breaks_neither_table_nor_terminal(here: Path) -> None:
     assert line.replace("\\|", "").count("|") == 6
 
 
-@given(st.dictionaries(st.sampled_from([*sorted({t.section for t in TARGETS}), "x"]), st.just([])))
-def test_sections_may_be_missing_or_empty(sections: dict[str, list[BenchFigure]]) -> None:
-    rows = targets.rows(sections, {})
+@given(
+    st.dictionaries(st.sampled_from([*sorted({t.section for t in TARGETS}), "x"]), st.just({"figures": []}))
+)
+def test_sections_may_be_missing_or_empty(sections: dict[str, dict[str, list[object]]]) -> None:
+    rows = report.target_rows(sections)
     assert [cells[4] for cells in rows[1:]] == ["not measured"] * len(TARGETS)
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outboxctl.drills.load.plan import Load, Scenario, batches, content, shares
+from outboxctl.drills.load import Load, Scenario, batches, content, shares
 
 pytestmark = pytest.mark.no_servers
 LOADS = st.builds(

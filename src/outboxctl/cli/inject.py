@@ -179,8 +179,7 @@ def load(
 
     Example: outboxctl inject load --scenario create --total 3000 --rate 100 --concurrency 20
     """
-    from outboxctl.drills.load.generate import Generator
-    from outboxctl.drills.load.plan import Load, Scenario
+    from outboxctl.drills.load import Generator, Load, Scenario
 
     name = Scenario(parse.one_of("--scenario", scenario, list(Scenario), "scenario"))
     if rate != rate or rate == float("inf"):  # noqa: PLR0124 - NaN is not itself

@@ -1,4 +1,4 @@
-"""Fixtures of `bench`: somebody's system, in which nothing may be left and nothing may change."""
+"""Fixtures of `bench`: a system of a user, in which nothing may be left and nothing may change."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +12,7 @@ from servers import Servers
 
 
 @pytest.fixture
-def theirs(
+def user_system(
     url: str, servers: Servers, index: str, tmp_path: Path, sql: psycopg.Connection, engine: Elasticsearch
 ) -> Iterator[dict[str, str]]:
     """The settings of a system with rows and a document, which must be as they were at the end."""
@@ -32,7 +32,7 @@ def theirs(
 
 
 def held(sql: psycopg.Connection, engine: Elasticsearch, index: str) -> list[object]:
-    """Every row and document of theirs, with who wrote it last."""
+    """Every row and document of the system, with the transaction that wrote it last."""
     tables = ("search_outbox_events", "search_index", "outbox_operator_audit", "outbox_workers")
     rows = [sql.execute(f"SELECT xmin, xmax, t.* FROM {table} t ORDER BY 3").fetchall() for table in tables]
     return [*rows, engine.get(index=index, id="theirs")["_version"], engine.count(index=index)["count"]]

@@ -1,4 +1,4 @@
-"""`bench` on somebody's servers: consistent figures, and nothing of theirs touched (see `theirs`)."""
+"""`bench` on the servers of a user: the figures agree, and nothing is changed there (see `user_system`)."""
 
 import json
 import xml.etree.ElementTree as ET
@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from operations import terminal
-from outboxctl.cli.bench import bench_arguments
+from outboxctl.cli.bench import bench_run
 from outboxctl.drills.bench import place, process
 from outboxctl.drills.faults import guest
 from processes import OUTBOXCTL, Cli, environment
@@ -18,16 +18,16 @@ SMALL = ("bench", "--events", "1000", "--repeat", "2")
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def middle(report: dict[str, Any], key: str) -> float:
+def median_of(report: dict[str, Any], key: str) -> float:
     figure = report["figures"][key]
     assert figure["low"] <= figure["median"] <= figure["high"]
     assert len(figure["values"]) == 2
     return float(figure["median"])
 
 
-def test_the_figures_fit_together(theirs: dict[str, str], tmp_path: Path) -> None:
+def test_the_figures_fit_together(user_system: dict[str, str], tmp_path: Path) -> None:
     out = tmp_path / "deep" / "out"
-    done = Cli(theirs, tmp_path)(*SMALL, "--yes", "--json", "--out", str(out), timeout=200)
+    done = Cli(user_system, tmp_path)(*SMALL, "--yes", "--json", "--out", str(out), timeout=200)
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     values = {key: report["figures"][key]["values"] for key in ("s", "p", "b", "e", "ratio")}
@@ -38,7 +38,7 @@ def test_the_figures_fit_together(theirs: dict[str, str], tmp_path: Path) -> Non
     senders = zip(*(report["figures"][f"s_{n}"]["values"] for n in (1, 2, 3)), strict=True)
     assert [max(rates) for rates in senders] == values["s"]
     for key in ("worker_cpu", "claim", "settle", "memory", "longest_claim"):
-        middle(report, key)
+        median_of(report, key)
     assert report["given"] == {"events": 1_000, "bytes": 600, "repeat": 2}
     assert abs(report["bytes_a_request_line"] - 700) < 60
     assert {"cores", "memory", "PostgreSQL", "outboxctl", "psycopg"} <= set(report["machine"])
@@ -50,32 +50,32 @@ def test_the_figures_fit_together(theirs: dict[str, str], tmp_path: Path) -> Non
     assert any("E: worker" in (text.text or "") for text in drawn.iter(f"{SVG}text"))
 
 
-def test_it_is_shown_agreed_to_and_drawn_on_a_terminal(theirs: dict[str, str], tmp_path: Path) -> None:
-    env = theirs | {"TERM": "xterm-256color"}
+def test_it_is_shown_agreed_to_and_drawn_on_a_terminal(user_system: dict[str, str], tmp_path: Path) -> None:
+    env = user_system | {"TERM": "xterm-256color"}
     command = [*OUTBOXCTL, *SMALL, "--repeat", "1"]
     shown = terminal.show(command, env, tmp_path, columns=80, keys=[("[y/N]", "y\n")], within=200)
     assert shown.returncode == 0, shown.raw
     lines = terminal.screen(shown.raw, 80)
-    said = " ".join(lines)
-    assert "outboxctl_bench_" in said
-    assert f"{theirs['ELASTIC_INDEX']}-bench-" in said
-    assert "about 10,000 documents of 600 bytes" in said
-    assert "Really put load on the database and the sink?" in said
-    assert "E: worker, end to end" in said
-    assert "the worker reaches" in said
+    text = " ".join(lines)
+    assert "outboxctl_bench_" in text
+    assert f"{user_system['ELASTIC_INDEX']}-bench-" in text
+    assert "about 10,000 documents of 600 bytes" in text
+    assert "Really put load on both ends?" in text
+    assert "E: worker, end to end" in text
+    assert "the worker reaches" in text
     assert "warm-up: " in shown.raw  # the bar
-    assert "warm-up: " not in said  # has gone
+    assert "warm-up: " not in text  # has gone
 
 
-def test_a_no_changes_nothing(theirs: dict[str, str], tmp_path: Path) -> None:
-    env = theirs | {"TERM": "dumb", "NO_COLOR": "1"}
+def test_a_no_changes_nothing(user_system: dict[str, str], tmp_path: Path) -> None:
+    env = user_system | {"TERM": "dumb", "NO_COLOR": "1"}
     shown = terminal.show([*OUTBOXCTL, *SMALL], env, tmp_path, columns=40, keys=[("[y/N]", "n\n")])
     assert shown.returncode == 2
     assert "\x1b" not in shown.raw
 
 
 @pytest.mark.parametrize(
-    ("changed", "flags", "said"),
+    ("changed", "flags", "text"),
     [
         ({"OUTBOX_ENV": "prod"}, ("--yes",), "this is prod: refusing to put load"),
         ({"OUTBOX_ENV": ""}, ("--yes",), "nothing says that this is not production"),
@@ -97,41 +97,43 @@ def test_a_no_changes_nothing(theirs: dict[str, str], tmp_path: Path) -> None:
     ids=str,
 )
 def test_it_is_refused(
-    theirs: dict[str, str], tmp_path: Path, changed: dict[str, str], flags: tuple[str, ...], said: str
+    user_system: dict[str, str], tmp_path: Path, changed: dict[str, str], flags: tuple[str, ...], text: str
 ) -> None:
-    done = Cli(theirs | changed, tmp_path)("bench", *flags)
+    done = Cli(user_system | changed, tmp_path)("bench", *flags)
     assert done.returncode == 2, done.stderr
-    assert said in " ".join(done.stderr.split())
+    assert text in " ".join(done.stderr.split())
     assert done.stdout == ""
 
 
 def test_a_database_that_is_marked_prod_is_left_alone(
-    theirs: dict[str, str], tmp_path: Path, sql: psycopg.Connection
+    user_system: dict[str, str], tmp_path: Path, sql: psycopg.Connection
 ) -> None:
     sql.execute("INSERT INTO outbox_environment (environment) VALUES ('prod')")
-    done = Cli(theirs | {"OUTBOX_ENV": ""}, tmp_path)(*SMALL, "--yes")
+    done = Cli(user_system | {"OUTBOX_ENV": ""}, tmp_path)(*SMALL, "--yes")
     assert done.returncode == 2
     assert "this is prod: refusing to put load" in done.stderr
 
 
 @pytest.mark.parametrize("name", ["DATABASE_URL", "ELASTIC_URL"])
-def test_an_end_that_is_away_is_named(theirs: dict[str, str], tmp_path: Path, name: str) -> None:
+def test_a_server_that_cannot_be_reached_is_named(
+    user_system: dict[str, str], tmp_path: Path, name: str
+) -> None:
     scheme = "postgresql://u:secret@" if name == "DATABASE_URL" else "http://u:secret@"
-    done = Cli(theirs | {name: f"{scheme}127.0.0.1:1/"}, tmp_path)(*SMALL, "--yes")
+    done = Cli(user_system | {name: f"{scheme}127.0.0.1:1/"}, tmp_path)(*SMALL, "--yes")
     assert done.returncode == 3
     assert "services up" in done.stderr
     assert "secret" not in done.stderr
 
 
 def test_a_worker_is_measured_with_the_users_own_bound_of_bytes(
-    theirs: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    user_system: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in theirs.items():
+    for name, value in user_system.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("OUTBOX_MAX_BATCH_BYTES", "123456")
-    given = bench_arguments.settings(own=False, search="auto")
-    names = guest.names("bench", given.elastic_index, guest.new_mark())
-    with place.users_servers(given, names, tmp_path) as rig:
+    settings = bench_run.user_settings(own=False, search="auto")
+    names = guest.names("bench", settings.elastic_index, guest.new_mark())
+    with place.users_servers(settings, names, tmp_path) as rig:
         assert process.environment(rig)["OUTBOX_MAX_BATCH_BYTES"] == "123456"
 
 

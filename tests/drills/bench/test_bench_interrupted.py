@@ -53,28 +53,28 @@ def workers(state: Path) -> list[psutil.Process]:
 
 
 @pytest.mark.parametrize("step", ["S, the sink alone", "P, claim and settle", "E, the worker"])
-def test_before_there_is_a_result(step: str, theirs: dict[str, str], tmp_path: Path) -> None:
-    run = Under(theirs, tmp_path)
+def test_before_there_is_a_result(step: str, user_system: dict[str, str], tmp_path: Path) -> None:
+    run = Under(user_system, tmp_path)
     run.reaches(f"warm-up: {step}")
     assert run.end(signal.SIGTERM) == 143
     assert run.out.read_text() == ""
     assert workers(tmp_path / "state") == []
 
 
-def test_what_was_measured_is_shown(theirs: dict[str, str], tmp_path: Path) -> None:
-    run = Under(theirs, tmp_path)
+def test_what_was_measured_is_shown(user_system: dict[str, str], tmp_path: Path) -> None:
+    run = Under(user_system, tmp_path)
     run.reaches("2 of 50: P")
     assert run.end(signal.SIGINT) == 130
-    said = run.out.read_text()
-    assert "Interrupted: this is what was measured until then." in said
-    assert "E: worker, end to end" in said
-    assert " of 50 repetitions" in said
+    text = run.out.read_text()
+    assert "Interrupted: this is what was measured until then." in text
+    assert "E: worker, end to end" in text
+    assert " of 50 repetitions" in text
 
 
 def test_of_a_search_that_did_not_end_nothing_is_called_the_best(
-    theirs: dict[str, str], tmp_path: Path
+    user_system: dict[str, str], tmp_path: Path
 ) -> None:
-    run = Under(theirs, tmp_path, *SEARCH, "--json")
+    run = Under(user_system, tmp_path, *SEARCH, "--json")
     run.reaches("search 1 of 50: 2 lanes")
     assert run.end(signal.SIGINT) == 130
     report = json.loads(run.out.read_text())
@@ -85,14 +85,14 @@ def test_of_a_search_that_did_not_end_nothing_is_called_the_best(
 
 
 def test_what_a_killed_run_left_is_removed_by_the_next(
-    theirs: dict[str, str], tmp_path: Path, sql: psycopg.Connection, engine: Elasticsearch
+    user_system: dict[str, str], tmp_path: Path, sql: psycopg.Connection, engine: Elasticsearch
 ) -> None:
-    run = Under(theirs, tmp_path)
+    run = Under(user_system, tmp_path)
     run.reaches("E, the worker")
     eventually(lambda: workers(tmp_path / "state"), what="a worker")
     run.end(signal.SIGKILL)
-    assert left(sql, engine, theirs["ELASTIC_INDEX"]) != []
-    told = Cli(theirs, tmp_path)("bench")  # which asks, and nobody answers
-    assert told.returncode == 2
-    assert "undone, for whoever began it is gone: the schema outboxctl_bench_" in told.stderr
+    assert left(sql, engine, user_system["ELASTIC_INDEX"]) != []
+    done = Cli(user_system, tmp_path)("bench")  # which asks, and nobody answers
+    assert done.returncode == 2
+    assert "undone, for whoever began it is gone: the schema outboxctl_bench_" in done.stderr
     assert workers(tmp_path / "state") == []

@@ -2,46 +2,34 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from json import dumps
+from pathlib import Path
 from statistics import median
-from time import monotonic
-from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from outboxctl.cli import rendering
 from outboxctl.cli.chaos.ledger import say
 from outboxctl.cli.ending import tolerate_closed_pipe
 from outboxctl.domain.errors import OutboxctlError
 from outboxctl.domain.printable import brief
-
-if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-    from pathlib import Path
-
-    from rich.console import Console
-
-    from outboxctl.drills.bench.measured import Measured
-    from outboxctl.drills.bench.options import BenchOptions
-    from outboxctl.drills.bench.report import BenchReport
-    from outboxctl.drills.bench.rig import Rig
-    from outboxctl.drills.faults.guest import GuestNames
-    from outboxctl.settings import Settings
+from outboxctl.drills.bench.measured import BenchOptions, Cell
+from outboxctl.drills.bench.report import BOUNDS, BenchReport, advise
+from outboxctl.drills.bench.run import WARM_UP_SECONDS
+from outboxctl.drills.faults import guest
+from outboxctl.net.urls import mask
+from outboxctl.settings import Settings
 
 LONGEST = 400  # characters of a line with a name
 
 
-def announce(settings: "Settings", database: str, names: "GuestNames", options: "BenchOptions") -> None:
+def announce(settings: Settings, database: str, names: guest.GuestNames, options: BenchOptions) -> None:
     """Print what will be created where, and how much load it is; names are not cut, so they can be copied."""
-    from outboxctl.drills.bench.run import WARM_UP_SECONDS
-    from outboxctl.drills.faults import guest
-    from outboxctl.net.urls import mask
-
     out, versions = rendering.console(stderr=True), guest.versions(settings)
     sink = ", ".join(map(mask, settings.sink_urls))
-    out.print(
-        rendering.cell(
-            f"Database {database} ({versions['postgres']}), sink {sink} ({versions['search']}).", 600
-        )
-    )
+    where = f"Database {database} ({versions['postgres']}), sink {sink} ({versions['search']})."
+    out.print(rendering.cell(where, 600))
     out.print("Made there, and removed at the end:")
     for what, name in (("schema", names.schema), ("index", names.index)):
         out.print(rendering.cell(f"  {what:<6}  {name}", LONGEST), soft_wrap=True)
@@ -53,26 +41,9 @@ def announce(settings: "Settings", database: str, names: "GuestNames", options: 
     )
 
 
-def measured(place: "AbstractContextManager[Rig]", options: "BenchOptions") -> "BenchReport":
-    """Measure there, with the progress on stderr."""
-    from outboxctl.drills.bench.machine import surroundings
-    from outboxctl.drills.bench.place import shared
-    from outboxctl.drills.bench.report import BenchReport
-    from outboxctl.drills.bench.run import measure
-
-    at, began = datetime.now(UTC), monotonic()
-    with place as rig:
-        machine, together = surroundings(rig.versions), shared(rig.settings)
-        with following(options.steps) as progress:
-            values = measure(rig, options, shared=together, progress=progress)
-    return BenchReport(at, monotonic() - began, values.interrupted, machine, values)
-
-
 @contextmanager
 def following(steps: int) -> Iterator[Callable[[str], None]]:
     """A bar of `steps`, each reported before it begins; without a terminal a line for each."""
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
     out = rendering.console(stderr=True)
     still = not out.is_terminal or out.is_dumb_terminal
     columns = (BarColumn(24), TimeRemainingColumn(), TextColumn("{task.description}", markup=False))
@@ -90,20 +61,17 @@ def following(steps: int) -> Iterator[Callable[[str], None]]:
         yield progress
 
 
-def show(report: "BenchReport", out: "Path | None", *, json: bool) -> None:
+def show(report: BenchReport, out: Path | None, *, json: bool) -> None:
     """Write the files, and print the report. OutboxctlError where a file cannot be written."""
     files = _write(report, out) if out else []
     with tolerate_closed_pipe():
         rendering.emit_json(report.plain()) if json else _print(report, rendering.console())
     if files:
-        rendering.console(stderr=True).print(
-            rendering.cell(f"Written: {', '.join(files)}", LONGEST), soft_wrap=True
-        )
+        written = rendering.cell(f"Written: {', '.join(files)}", LONGEST)
+        rendering.console(stderr=True).print(written, soft_wrap=True)
 
 
-def _write(report: "BenchReport", out: "Path") -> list[str]:
-    from json import dumps
-
+def _write(report: BenchReport, out: Path) -> list[str]:
     texts = {
         "bench.json": dumps(report.plain(), indent=2) + "\n",
         "bench.md": report.markdown(),
@@ -117,36 +85,31 @@ def _write(report: "BenchReport", out: "Path") -> list[str]:
     return [str(out / name) for name in texts]
 
 
-def _print(report: "BenchReport", out: "Console") -> None:
+def _print(report: BenchReport, out: Console) -> None:
+    measured = report.measured
     out.print(rendering.cell(report.where, 600))
     out.print(rendering.cell(report.options_line, 600))
-    if report.interrupted:
+    if measured.interrupted:
         out.print("Interrupted: this is what was measured until then.", style="bold")
-    if report.measured.matrix:
-        _print_cells(report.measured, out)
-        if report.measured.best:
-            out.print(f"Best, with the fewest lanes: {report.measured.best}.")
+    if measured.matrix:
+        _print_cells(measured.matrix, out)
+        if measured.best:
+            out.print(f"Best, with the fewest lanes: {measured.best}.")
     if report.figures:
         rows = [figure.cells()[:3] for figure in report.figures.values()]
         out.print(rendering.table("Figures", ("figure", "median", "spread"), rows))
-        out.print(report.bound)
+        out.print(BOUNDS[measured.shared])
     out.print()
-    for sentence in report.advice:
+    for sentence in advise(measured):
         out.print(sentence)
 
 
-def _print_cells(measured: "Measured", out: "Console") -> None:
+def _print_cells(cells: dict[Cell, list[float]], out: Console) -> None:
     """E by lanes and batch."""
-    cells = measured.matrix
     sizes = sorted({cell.bulk_size for cell in cells})
-    lanes = sorted({cell.concurrency for cell in cells})
-    rows = [[str(lane), *(_of(measured, lane, size) for size in sizes)] for lane in lanes]
-    heads = ["lanes", *(f"{size:,} a batch" for size in sizes)]
-    out.print(rendering.table("E in events/s", heads, rows))
-
-
-def _of(measured: "Measured", lane: int, size: int) -> str:
-    from outboxctl.drills.bench.options import Cell
-
-    values = measured.matrix.get(Cell(lane, size))
-    return f"{median(values):,.0f}" if values else "-"
+    rates = {cell: f"{median(values):,.0f}" if values else "-" for cell, values in cells.items()}
+    rows = [
+        [str(lane), *(rates.get(Cell(lane, size), "-") for size in sizes)]
+        for lane in sorted({cell.concurrency for cell in cells})
+    ]
+    out.print(rendering.table("E in events/s", ["lanes", *(f"{size:,} a batch" for size in sizes)], rows))

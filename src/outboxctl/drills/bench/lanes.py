@@ -1,16 +1,19 @@
-"""The worker's lanes inside this process, with the durations of their claims and settles."""
+"""The worker's lanes inside this process, timed. P: claim and settle with a sink that accepts everything."""
 
 import gc
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from statistics import median
 from time import perf_counter
 from typing import Any, NamedTuple, cast
 
 from outboxctl.core.database import Database
 from outboxctl.domain.clock import Deadline
 from outboxctl.domain.failures import Classification, Verdict
-from outboxctl.drills.bench.rig import Rig
+from outboxctl.drills.bench import tables
+from outboxctl.drills.bench.rig import Rig, must
 from outboxctl.metrics.registry import Metrics
 from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.sink.delivery.result import Delivery, Sink
@@ -34,12 +37,16 @@ class NullSink:
         return Delivery([DONE] * len(actions), [])
 
 
-class TimedClaims(Claims):
-    """Records the seconds of each claim that returned events."""
+class WithSeconds:
+    """A part of the worker with a list of seconds."""
 
     def __init__(self, *args: Any, **parts: Any) -> None:
         super().__init__(*args, **parts)
         self.seconds: list[float] = []
+
+
+class TimedClaims(WithSeconds, Claims):
+    """Records the seconds of each claim that returned events."""
 
     def take(self, lease: Lease, *, exclusive: bool) -> Batch | None:
         """As `Claims.take`."""
@@ -50,12 +57,8 @@ class TimedClaims(Claims):
         return batch
 
 
-class TimedLane(Lane):
+class TimedLane(WithSeconds, Lane):
     """Records the seconds of each settle."""
-
-    def __init__(self, *args: Any, **parts: Any) -> None:
-        super().__init__(*args, **parts)
-        self.seconds: list[float] = []
 
     def _settle(self, batch: Batch, outcomes: Outcomes) -> None:
         started = perf_counter()
@@ -64,27 +67,43 @@ class TimedLane(Lane):
 
 
 class TimedParts(WorkerParts):
-    """The parts of a worker, with a clock at claims and settling."""
+    """The parts of a worker whose claims and settles are timed."""
 
     CLAIMS, LANE = TimedClaims, TimedLane
     claims: TimedClaims
 
 
 class Times(NamedTuple):
-    """Seconds of each claim that returned events, and of each settling; complete once the lanes end."""
+    """Seconds of each claim that returned events, and of each settle; complete once the lanes end."""
 
     claims: list[float]
     lanes: list[TimedLane]
 
-    @property
-    def settles(self) -> list[float]:
-        """Those of all lanes."""
-        return [seconds for lane in self.lanes for seconds in lane.seconds]
+
+@dataclass(frozen=True)
+class Drained:
+    """Events a second, and milliseconds of the transactions."""
+
+    rate: float
+    longest_claim: float
+    median_claim: float
+    median_settle: float
 
 
-def _wait(threads: Sequence[threading.Thread]) -> None:
-    for thread in threads:
-        thread.join()
+def drain(rig: Rig, events: int, size: int) -> Drained:
+    """P: fill the tables and drain them by the lanes with a sink that does nothing."""
+    tables.pending(rig, events, size)
+    started = perf_counter()
+    with running(rig, NullSink(), drain=True) as times:
+        pass
+    return result(rig, times, events, perf_counter() - started)
+
+
+def result(rig: Rig, times: Times, events: int, seconds: float) -> Drained:
+    """What the lanes did in so many seconds. Raises OutboxctlError where not every event is done."""
+    must(tables.done(rig) == events, "not every event is done")
+    claims, settles = times.claims, [seconds for lane in times.lanes for seconds in lane.seconds]
+    return Drained(events / seconds, *(1_000 * s for s in (max(claims), median(claims), median(settles))))
 
 
 @contextmanager
@@ -102,9 +121,14 @@ def running(rig: Rig, sink: Sink, *, drain: bool, tracing: Tracing | None = None
         try:
             yield Times(parts.claims.seconds, lanes)
             if drain:
-                _wait(threads)
+                _join(threads)
         finally:
             parts.context.signals.stop()
-            _wait(threads)
+            _join(threads)
         for error in (lane.error for lane in lanes if lane.error):
             raise error
+
+
+def _join(threads: Sequence[threading.Thread]) -> None:
+    for thread in threads:
+        thread.join()

@@ -1,57 +1,45 @@
 """The rig to measure on: servers started for the run, or a schema and an index on the user's servers."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import psutil
 
 from outboxctl.core.database import Database, host_of
-from outboxctl.core.schema import migrations
 from outboxctl.drills import services
-from outboxctl.drills.bench import cpu, tables
-from outboxctl.drills.bench.rig import Rig
+from outboxctl.drills.bench import machine, tables
+from outboxctl.drills.bench.rig import Clock, Rig
 from outboxctl.drills.faults import gate, guest
 from outboxctl.drills.scratch.settings import environment, fixed
 from outboxctl.drills.scratch.worker import RUN
+from outboxctl.drills.services.model import PostgresWish, Say, SearchWish
 from outboxctl.net.urls import parse_url
 from outboxctl.settings import Settings
 from outboxctl.sink.transport.open import connect
-
-if TYPE_CHECKING:
-    from outboxctl.drills.services.model import PostgresWish, Say, SearchWish
 
 INDEX = "bench"
 PATIENCE = 3_600.0  # seconds
 IMITATION = "noida-db (an imitation)"
 # The user's settings that a run keeps: how to reach the sink, and what `bench` has no flag for.
 KEPT = (
-    "elastic_url",
-    "elastic_api_key",
-    "elastic_username",
-    "elastic_password",
-    "elastic_ca_certs",
-    "elastic_client_cert",
-    "elastic_client_key",
-    "elastic_fingerprint",
-    "max_batch_bytes",
+    *("elastic_url", "elastic_api_key", "elastic_username", "elastic_password", "elastic_fingerprint"),
+    *("elastic_ca_certs", "elastic_client_cert", "elastic_client_key", "max_batch_bytes"),
 )
-Clocks = dict[str, Callable[[], float] | None]
+Clocks = dict[str, Clock | None]
 
 
 @contextmanager
 def own_servers(
-    folder: Path, search: "SearchWish", say: "Say", *, postgres: "PostgresWish" = "auto"
+    folder: Path, search: SearchWish, say: Say, *, postgres: PostgresWish = "auto"
 ) -> Iterator[Rig]:
     """Start servers in a folder, for the caller to stop. UnreachableError where none can be started."""
     both = services.up(folder, postgres=postgres, search=search, fresh_ports=True, say=say)
-    inside = fixed(
-        {"database_url": both.postgres.url, "elastic_url": both.search.url, "elastic_index": INDEX}
-    )
-    with closing(Database(both.postgres.url)) as database:
-        migrations.upgrade(database, "test")
+    urls = {"database_url": both.postgres.url, "elastic_url": both.search.url}
+    inside = fixed(urls | {"elastic_index": INDEX})
+    guest.furnish(inside, "test")
     versions = {"PostgreSQL": both.postgres.version, _engine(both.search.kind): both.search.version}
     clocks = {"postgres": _clock(both.postgres), "engine": _clock(both.search)}
     checkpoint = partial(tables.checkpoint, both.postgres.admin_url)
@@ -85,28 +73,27 @@ def _rig(
     folder: Path,
     versions: dict[str, str],
     clocks: Clocks,
-    opens: dict[str, str] | None = None,
+    credentials: dict[str, str] | None = None,
     **more: Any,
 ) -> Iterator[Rig]:
-    known = {whose: clock for whose, clock in clocks.items() if clock}
-    beside = environment({}) | (opens or {}) | {RUN: str(folder)}  # a worker ends with RUN
+    more |= {"versions": versions, "cpu": {server: clock for server, clock in clocks.items() if clock}}
+    more |= {"environment": environment({}) | (credentials or {}) | {RUN: str(folder)}}  # it ends with RUN
+    more |= {"patience": PATIENCE}  # the user's own servers may be slow, and ^C ends the run
     with closing(Database(inside.require_database_url())) as database, closing(connect(inside)) as client:
-        more |= {"patience": PATIENCE}  # the user's own servers may be slow, and ^C ends the run
-        more |= {"versions": versions, "cpu": known, "environment": beside}
-        yield Rig(inside, database, client, folder, insists=IMITATION not in versions, **more)
+        yield Rig(inside, database, client, folder, require_alias=IMITATION not in versions, **more)
 
 
 def _clocks(inside: Settings) -> Clocks:
     """CPU clocks of the servers that are processes of this machine; None where one cannot be read."""
     with closing(Database(inside.require_database_url(), connections=1)) as database:
-        postgres = cpu.clock(cpu.postgres(database))
+        postgres = machine.clock(machine.postgres(database))
     urls = inside.sink_urls
     port = parse_url(urls[0]).port if len(urls) == 1 and gate.local(urls[0]) else None
-    return {"postgres": postgres, "engine": cpu.clock(cpu.engine(port)) if port else None}
+    return {"postgres": postgres, "engine": machine.clock(machine.engine(port)) if port else None}
 
 
-def _clock(service: services.Service) -> Callable[[], float] | None:
-    return cpu.clock(psutil.Process(service.pid)) if service.pid else None
+def _clock(service: services.Service) -> Clock | None:
+    return machine.clock(psutil.Process(service.pid)) if service.pid else None
 
 
 def _engine(kind: str) -> str:

@@ -5,20 +5,18 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from math import inf
 from time import monotonic, perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import uuid4
 
-from outboxctl.core.delivery.claim import claim
+from outboxctl.core.delivery.claim import Claimed, claim
 from outboxctl.drills.bench import tables
 from outboxctl.drills.bench.rig import Rig, must
 from outboxctl.sink.delivery import bulk
 from outboxctl.sink.index import index_setup
+from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.open import connect
 from outboxctl.sink.transport.request import demand
 from outboxctl.worker.prepare import prepare
-
-if TYPE_CHECKING:
-    from outboxctl.sink.transport.client import Client
 
 SENDERS = (1, 2, 3)
 REQUEST_SIZE = 1_000  # documents
@@ -29,25 +27,20 @@ WARM_UP = 500_000  # documents; before that the engine's own code is still being
 def bodies(rig: Rig, events: int, size: int, request_size: int = REQUEST_SIZE) -> list[bytes]:
     """Bulk bodies as the worker makes them from rows of the database, `request_size` documents in each."""
     tables.pending(rig, events, size)
-    made = []
-    while body := _body(rig, request_size):
-        made.append(body)
-    return made
+    return [bulk.body(prepare(batch).actions) for batch in iter(lambda: _claim(rig, request_size), [])]
 
 
 def text_of(rig: Rig, document: int) -> int:
     """Bytes of text that make a document of `document` bytes of JSON: the snippet repeats the first 200."""
     tables.pending(rig, 1, 1)
-    with rig.database.begin() as connection:
-        (event,) = claim(connection, owner="bench", token=str(uuid4()), size=1, lease=30)
+    (event,) = _claim(rig, 1)
     spare = document - len(event.document or "") + 2
     return max(1, spare // 2 if spare <= 2 * SNIPPET else spare - SNIPPET)
 
 
-def _body(rig: Rig, request_size: int) -> bytes:
+def _claim(rig: Rig, size: int) -> list[Claimed]:
     with rig.database.begin() as connection:
-        batch = claim(connection, owner="bench", token=str(uuid4()), size=request_size, lease=30)
-    return bulk.body(prepare(batch).actions)
+        return claim(connection, owner="bench", token=str(uuid4()), size=size, lease=30)
 
 
 def warm_up(
@@ -68,18 +61,18 @@ def limit(rig: Rig, requests: Sequence[bytes], events: int) -> dict[int, float]:
 
 def _rate(rig: Rig, requests: Sequence[bytes], senders: int, events: int) -> float:
     tables.fresh_index(rig)
-    name = rig.settings.elastic_index
     with closing(connect(rig.settings, connections=senders)) as client, ThreadPoolExecutor(senders) as pool:
         started = perf_counter()
-        failed = sum(pool.map(lambda body: _send(client, name, body, insist=rig.insists), requests))
+        failed = sum(pool.map(lambda body: _send(rig, client, body), requests))
         seconds = perf_counter() - started
-    indexed = index_setup.count(rig.client, name)
+    indexed = index_setup.count(rig.client, rig.settings.elastic_index)
     must(not failed, f"{failed} requests had errors")
     must(indexed == events, f"{indexed} documents for {events} events")
     return events / seconds
 
 
-def _send(client: "Client", name: str, body: bytes, *, insist: bool) -> bool:
-    options: dict[str, Any] = {"require_alias": True} if insist else {}
-    answer = demand(client, "PUT", name, "_bulk", body=body, filter_path=bulk.FILTER, **options)
-    return bool(answer["errors"])
+def _send(rig: Rig, client: Client, body: bytes) -> bool:
+    """Send one request; whether an item of it was refused."""
+    options: dict[str, Any] = {"require_alias": True} if rig.require_alias else {}
+    name = rig.settings.elastic_index
+    return bool(demand(client, "PUT", name, "_bulk", body=body, filter_path=bulk.FILTER, **options)["errors"])

@@ -6,8 +6,7 @@ from outboxctl.core.database import Database
 from outboxctl.core.schema.names import EVENTS, SOURCE
 from outboxctl.drills.bench.rig import Rig
 from outboxctl.drills.faults.guest import undisturbed
-from outboxctl.drills.load.generate import Generator
-from outboxctl.drills.load.plan import Load, Scenario
+from outboxctl.drills.load import Generator, Load, Scenario
 from outboxctl.sink.index import index_setup
 
 TRUNCATE = f"TRUNCATE {EVENTS}, {SOURCE}"
@@ -17,7 +16,7 @@ LAST_SETTLE = f"SELECT coalesce(extract(epoch FROM max(processed_at)), 0) FROM {
 
 
 def reset(rig: Rig) -> None:
-    """Empty both tables, with statistics that know it, and create the index anew."""
+    """Empty both tables, vacuum them, so that statistics have no rows, and create the index anew."""
     execute(rig, TRUNCATE)
     vacuum(rig.database)
     fresh_index(rig)
@@ -55,20 +54,15 @@ def flush(rig: Rig) -> None:
 
 def fresh_index(rig: Rig) -> None:
     """Delete the index and create it as the product does."""
-    undisturbed(lambda: _fresh_index(rig))
-
-
-def _fresh_index(rig: Rig) -> None:
     name = rig.settings.elastic_index
-    index_setup.remove(rig.client, name)
-    index_setup.ensure(rig.client, name)
+    undisturbed(lambda: index_setup.remove(rig.client, name))
+    undisturbed(lambda: index_setup.ensure(rig.client, name))
 
 
 def write(database: Database, events: int, size: int, commit: int, *, seed: int = 1) -> None:
     """Write source rows of `size` bytes of text with their pending events, `commit` to a transaction.
 
-    Another seed writes other entities. Raises KeyboardInterrupt where it was interrupted: the generator
-    itself returns early.
+    Another seed writes other entities. Raises KeyboardInterrupt where the generator was interrupted.
     """
     load = Load(Scenario.CREATE, events, size, 0, 1, per_transaction=commit, seed=seed)
     if Generator(database, load, lambda _: None).run().operations < events:

@@ -1,1 +1,0 @@
-"""The lab document's load generator: paced transactions of rows and events. Imports core and below."""
