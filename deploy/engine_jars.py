@@ -1,4 +1,4 @@
-"""Write the lists of jars that `drills/services/pins.py` compares with: `make engine-jars`.
+"""Write the lists of jars that `drills/services/maven.py` compares with: `make engine-jars`.
 
 Everything is downloaded anew into a local repository of its own, so that each jar has been compared with
 the checksum of the repository, and no list is made of what a machine happened to keep.
@@ -7,7 +7,7 @@ the checksum of the repository, and no list is made of what a machine happened t
 import tempfile
 from pathlib import Path
 
-from outboxctl.drills.services import maven, pins
+from outboxctl.drills.services import maven
 from outboxctl.drills.services.engines import RELEASES
 
 
@@ -17,7 +17,7 @@ def main() -> None:
         for kind, engine in RELEASES.items():
             jars = Path(folder) / kind
             maven.fetch(engine, jars, f"-Dmaven.repo.local={folder}/repository")
-            pins.pin_file(engine).write_text("".join(pins.lines(jars.glob("*.jar"))))
+            maven.pin_file(engine).write_text("".join(maven.pin_lines(jars.glob("*.jar"))))
 
 
 if __name__ == "__main__":

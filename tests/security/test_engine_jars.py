@@ -9,7 +9,7 @@ import pytest
 
 from outboxctl.domain.errors import UsageError
 from outboxctl.drills import services
-from outboxctl.drills.services import jdk, maven, pins
+from outboxctl.drills.services import engines, maven
 from outboxctl.drills.services.engines import RELEASES, Release
 
 KEPT = Path.home() / ".m2" / "repository"
@@ -20,7 +20,7 @@ SETTINGS = """<settings><mirrors><mirror><id>here</id><mirrorOf>*</mirrorOf>
 
 pytestmark = pytest.mark.no_servers
 needs_maven = pytest.mark.skipif(
-    not (KEPT / JAR).exists() or not shutil.which("mvn") or not jdk.java_home(ENGINE.java),
+    not (KEPT / JAR).exists() or not shutil.which("mvn") or not engines.java_home(ENGINE.java),
     reason="Maven has not fetched an Elasticsearch here",
 )
 
@@ -47,7 +47,7 @@ def _change(file: Path) -> None:
 
 
 def _prepare() -> Path:
-    java = jdk.java_home(ENGINE.java)
+    java = engines.java_home(ENGINE.java)
     assert java
     return maven.engine_home(ENGINE, java, print)
 
@@ -71,7 +71,7 @@ def test_a_jar_changed_by_one_bit_together_with_its_checksum_is_refused(served: 
     checksum.write_text(hashlib.sha1(found, usedforsecurity=False).hexdigest())
     with pytest.raises(UsageError) as refused:
         _prepare()
-    expected = dict(line.split()[::-1] for line in pins.pin_file(ENGINE).read_text().splitlines())
+    expected = dict(line.split()[::-1] for line in maven.pin_file(ENGINE).read_text().splitlines())
     for text in (Path(JAR).name, hashlib.sha256(found).hexdigest(), expected[Path(JAR).name]):
         assert text in str(refused.value)
     assert "~/.m2" in refused.value.hint
@@ -90,7 +90,7 @@ def test_a_prepared_engine_with_a_changed_jar_is_not_started(
 def test_no_imitation_is_started_in_the_place_of_a_changed_engine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, search: services.model.SearchWish
 ) -> None:
-    monkeypatch.setattr(jdk, "java_home", lambda _: tmp_path)
+    monkeypatch.setattr(engines, "java_home", lambda _: tmp_path)
     monkeypatch.setattr("outboxctl.drills.services.docker.available", lambda: False)
     _small(tmp_path, monkeypatch)
     _change(maven.engine_home(ENGINE, tmp_path, print) / "lib" / "one.jar")
@@ -119,7 +119,7 @@ def test_a_jar_that_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("engine", RELEASES.values(), ids=RELEASES)
 def test_every_engine_has_a_list_with_its_server_on_it(engine: Release) -> None:
-    lines = pins.pin_file(engine).read_text().splitlines()
+    lines = maven.pin_file(engine).read_text().splitlines()
     assert any(line.endswith(f"  {engine.product}-{engine.version}.jar") for line in lines)
     assert all(len(line.split()[0]) == 64 for line in lines)
 
@@ -129,7 +129,7 @@ def _small(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     listed = folder / "list"
     listed.write_text(f"{hashlib.sha256(b'one').hexdigest()}  one.jar\n")
     monkeypatch.setenv("OUTBOXCTL_CACHE", str(folder / "cache"))
-    monkeypatch.setattr(pins, "pin_file", lambda _: listed)
+    monkeypatch.setattr(maven, "pin_file", lambda _: listed)
 
     def build(_: Release, home: Path, __: Path) -> None:
         (home / "lib").mkdir(parents=True)

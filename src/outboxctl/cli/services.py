@@ -12,9 +12,10 @@ if TYPE_CHECKING:
     from outboxctl.drills.services import Service, Services
     from outboxctl.settings import Settings
 
-OPEN = (
-    "Every user of this machine can log in to both: PostgreSQL's password is in the documentation, and the"
-    " search engine asks for none. Keep no data here that others may not read or change."
+ACCESS = (
+    "Every user of this machine can log in to both: PostgreSQL's password is in the documentation, and {} asks"
+    " for no login: in a browser here, {} can write to it. Keep no data here that others may not read or"
+    " change."
 )
 LAB_INDEX = "wordloom-test-search-index"  # which the original lab document exports
 app = group("A local PostgreSQL and search engine for a laptop or CI.")
@@ -67,15 +68,10 @@ def up(
         rendering.emit_json({"services": rows, "indexes": indexes})
     else:
         _print_exports(running, given.elastic_index, asked)
-    typer.echo(OPEN, err=True)
-    _say_who_reaches(running.search)
+    # A browser lets pages send requests to 127.0.0.1.
+    pages = "every web page" if running.search.kind == "noida" else "a web page by DNS rebinding"
+    typer.echo(ACCESS.format(running.search.url, pages), err=True)
     _warn_of_moved_ports(asked)
-
-
-def _say_who_reaches(search: "Service") -> None:
-    """On stderr: a browser lets pages send requests to 127.0.0.1."""
-    pages = "every web page" if search.kind == "noida" else "a web page by DNS rebinding"
-    typer.echo(f"{search.url} asks for no login: in a browser here, {pages} can write to it.", err=True)
 
 
 def _make_indexes(given: "Settings") -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from outboxctl.domain.errors import UnreachableError
-from outboxctl.drills.services import docker, maven, pins, place, postgres, process
+from outboxctl.drills.services import docker, maven, place, postgres, process
 from outboxctl.drills.services.engines import RELEASES, Release
 
 
@@ -33,7 +33,7 @@ def test_an_interrupted_preparation_is_not_taken_for_ready(
     with pytest.raises(UnreachableError):
         maven.engine_home(RELEASES["opensearch"], tmp_path, print)
     monkeypatch.setattr(maven, "_build", succeeds)
-    monkeypatch.setattr(pins, "check", lambda *_: None)  # there are no jars
+    monkeypatch.setattr(maven, "check_jars", lambda *_: None)  # there are no jars
     home = maven.engine_home(RELEASES["opensearch"], tmp_path, print)
     assert [path.name for path in home.iterdir()] == ["Engine.classes"]
 
@@ -82,5 +82,5 @@ def test_a_deaf_process_is_killed(tmp_path: Path) -> None:
         pass
     found = process.find(pid, born)
     assert found
-    process.end(found, politely=signal.SIGTERM, patience=0.3)
+    process.end(found, signal.SIGTERM, patience=0.3)
     assert process.find(pid, born) is None

@@ -3,7 +3,6 @@
 import json
 import os
 import socket
-import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -13,6 +12,7 @@ from uuid import uuid4
 
 from outboxctl.domain.errors import UsageError
 from outboxctl.drills.services import process
+from outboxctl.drills.services.record import write_json
 from outboxctl.settings.folders import state_folder
 
 FILE = "faults.json"
@@ -103,8 +103,4 @@ def save(where: Path, faults: list[Fault]) -> None:
     if not faults:
         (where / FILE).unlink(missing_ok=True)
         return
-    with tempfile.NamedTemporaryFile("w", dir=where, prefix="faults.", delete=False) as file:
-        json.dump([asdict(fault) for fault in faults], file, indent=2, default=datetime.isoformat)
-        file.flush()
-        os.fsync(file.fileno())
-    Path(file.name).replace(where / FILE)
+    write_json(where / FILE, [asdict(fault) for fault in faults])

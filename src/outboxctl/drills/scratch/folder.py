@@ -1,6 +1,5 @@
-"""A folder of its own for one run, emptied of processes and files at its end, or by the next run."""
+"""A folder for one run, cleared of processes and files at its end, or by the next run."""
 
-import fcntl
 import os
 import shutil
 import signal
@@ -13,6 +12,7 @@ from pathlib import Path
 from time import monotonic
 
 import psutil
+from filelock import FileLock
 
 from outboxctl.domain.errors import OutboxctlError, UsageError
 from outboxctl.drills import services
@@ -23,13 +23,13 @@ from outboxctl.drills.services.model import Say, silent
 LOCK = "run.lock"
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PATIENCE_SECONDS = 5.0
-# One ^C may come twice: from the terminal, and from a parent that passes on what it got (`timeout`, CI).
+# One ^C may arrive twice: from the terminal, and from a parent that passes it on (`timeout`, CI).
 ECHO_SECONDS = 0.5
 
 
 @dataclass
 class ScratchFolder:
-    """Where the services, the worker and its log are. `keep`: leave the services running at the end."""
+    """The folder of services, worker and log. `keep`: leave the services running at the end."""
 
     path: Path
     keep: bool = False
@@ -38,7 +38,7 @@ class ScratchFolder:
     interrupted_at: float = 0.0
 
     def interrupt(self, number: int, now: float) -> bool:
-        """Take note of a signal at `now` (monotonic); False for the echo of the first one."""
+        """Record a signal at `now` (monotonic); False for the echo of the first one."""
         if self.interrupted and now - self.interrupted_at < ECHO_SECONDS:
             return False
         if not self.interrupted:
@@ -64,8 +64,8 @@ class SignalReceived(KeyboardInterrupt):
 def own_folder(kind: str, say: Say = silent) -> Iterator[ScratchFolder]:
     """A fresh folder for a run of this kind (`demo`): under `OUTBOXCTL_STATE`, else among temporary files.
 
-    Whatever ends the block, a signal or a closed terminal too, ends all that runs in the folder.
-    A signal is raised as Interrupted, an echo of the first one is not. UsageError where no folder can
+    At the end of the block, by a signal or a closed terminal too, all that runs in the folder is ended.
+    A signal is raised as SignalReceived, an echo of the first one is not. UsageError where no folder can
     be made.
     """
     folder = _new(_parent(), kind)
@@ -115,53 +115,48 @@ def _finish(folder: ScratchFolder, say: Say) -> None:
         shutil.rmtree(folder.path, ignore_errors=True)
 
 
-def sweep(kind: str, say: Say = silent, found: Callable[[Path], object] = lambda _: None) -> None:
-    """Clean up after runs of this kind that were killed: their locks went with them.
+def sweep(kind: str, say: Say = silent, before: Callable[[Path], object] = lambda _: None) -> None:
+    """Clean up after runs of this kind that were killed: the kernel has released their locks.
 
-    `found` gets the folder of each before it is emptied.
+    `before` is called with the folder of each before it is emptied.
     """
     for path in _parent().glob(f"outboxctl-{kind}-*/{LOCK}"):
         with suppress(OSError):
-            # In a folder of somebody else's, all may be a trap: the lock may be a link to a file of ours.
+            # In a folder of another user's the lock may be a link to a file of this one.
             if path.parent.lstat().st_uid == os.geteuid():
-                with path.open("a") as lock:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    with _naming(path.parent, say):
-                        found(path.parent)
-                        _finish(ScratchFolder(path.parent, succeeded=True), say)
+                with FileLock(path, blocking=False):
+                    _sweep_one(path.parent, say, before)
 
 
-@contextmanager
-def _naming(folder: Path, say: Say) -> Iterator[None]:
-    """A folder that cannot be cleaned up is no reason not to run."""
+def _sweep_one(folder: Path, say: Say, before: Callable[[Path], object]) -> None:
     try:
-        yield
-    except OutboxctlError as error:
+        before(folder)
+        _finish(ScratchFolder(folder, succeeded=True), say)
+    except OutboxctlError as error:  # which does not keep this run from starting
         say(f"cannot clean up {folder}: {error}; {error.hint}")
 
 
 @contextmanager
 def _lock(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock. It gets its name once it is held, so that no sweep finds it free."""
+    """Hold the folder's lock. The file is renamed once it is locked, so that no sweep finds it free."""
     part = folder / f"{LOCK}.part"
-    with part.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with FileLock(part):
         part.rename(folder / LOCK)
         yield
 
 
 def _end_workers(folder: Path) -> None:
-    """End the workers, and what they started; somebody's shell in the folder is none."""
+    """End the workers and their children, but not a user's shell in the folder."""
     for each in psutil.process_iter():
         with suppress(psutil.Error):
             if each.pid != os.getpid() and each.environ().get(RUN) == str(folder):
-                # At once: what it worked for is thrown away, and one that is paused hears nothing else.
-                process.end(each, politely=signal.SIGKILL, patience=PATIENCE_SECONDS)
+                # At once: its data is deleted, and a paused process handles no other signal.
+                process.end(each, signal.SIGKILL, patience=PATIENCE_SECONDS)
 
 
 @contextmanager
 def handling(handler: "signal._HANDLER") -> Iterator[None]:
-    """Another handler for a while; a signal that is ignored (`nohup`) stays ignored."""
+    """Set another handler for the block; a signal that is ignored (`nohup`) stays ignored."""
     before = {number: signal.getsignal(number) for number in SIGNALS}
     try:
         for number, was in before.items():
@@ -174,7 +169,7 @@ def handling(handler: "signal._HANDLER") -> Iterator[None]:
 
 
 def _mute_hung_up() -> None:
-    """Let what is still said to a terminal that was closed go nowhere: it is no error that stops the rest."""
+    """Send what is still written to a closed terminal to /dev/null, so that it raises no error."""
     for descriptor in (1, 2):
         with suppress(OSError):
             if stat.S_ISCHR(os.fstat(descriptor).st_mode) and not os.isatty(descriptor):
@@ -182,4 +177,4 @@ def _mute_hung_up() -> None:
 
 
 def _not_now(_number: int, _frame: object) -> None:
-    """Taking down is under way already, and takes seconds."""
+    """Ignored: the clean-up is under way, and takes seconds."""

@@ -1,17 +1,27 @@
-"""Bring services up and down: `outboxctl services`, the demo, the labs and the tests all come here.
+"""Start and stop services: for `outboxctl services`, the demo, the labs and the tests.
 
-`state` is the state folder, see `record.state_folder`; `say` gets each line of progress.
+`state` is the state folder (None: `OUTBOXCTL_STATE`, else the platform's); `say` is called with each line of
+progress.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+import time
+from collections import deque
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
-from outboxctl.drills.services import launch
+from outboxctl.domain.errors import UnreachableError
+from outboxctl.drills.services import launch, sockets
+from outboxctl.drills.services import postgres as database
+from outboxctl.drills.services.launch import ServiceRequest
 from outboxctl.drills.services.model import PostgresWish, Role, Say, SearchWish, Service, Services, silent
-from outboxctl.drills.services.ready import wait_ready
 from outboxctl.drills.services.record import load, locked, save
 from outboxctl.settings.folders import state_folder
+
+PAUSE_SECONDS = 0.1
+READY_SECONDS = 120.0
+LOG_LINES = 15
 
 
 def up(
@@ -33,13 +43,14 @@ def up(
     in a power cut for speed. UnreachableError where a service does not start, UsageError where one runs
     already that is not what was asked for.
     """
-    root = state_folder(state)
-    first = launch.ServiceRequest("search", search, search_port, fresh_ports, settings=tuple(engine_settings))
-    second = launch.ServiceRequest("postgres", postgres, postgres_port, fresh_ports, fast=fast)
-    with _starting(root, say) as held:
-        # Both start before either is waited for.
-        engine, database = (launch.start(root, order, held, say) for order in (first, second))
-        return Services(postgres=_answering(root, database, say), search=_answering(root, engine, say))
+    return Services(
+        *_start(
+            state,
+            ServiceRequest("postgres", postgres, postgres_port, fresh_ports, fast=fast),
+            ServiceRequest("search", search, search_port, fresh_ports, settings=tuple(engine_settings)),
+            say=say,
+        )
+    )
 
 
 def start_search(
@@ -55,12 +66,9 @@ def start_search(
 
     With `fresh`, one that was never started gets any free port.
     """
-    root = state_folder(state)
-    with _starting(root, say) as held:
-        known = load(root).get("search")
-        wish = known.kind if known and search == "auto" else search
-        order = launch.ServiceRequest("search", wish, port, fresh, settings=tuple(engine_settings))
-        return _answering(root, launch.start(root, order, held, say), say)
+    settings = tuple(engine_settings)
+    request = ServiceRequest("search", search, port, fresh, settings=settings, same_kind=True)
+    return _start(state, request, say=say)[0]
 
 
 def start_postgres(
@@ -72,11 +80,8 @@ def start_postgres(
     say: Say = silent,
 ) -> Service:
     """Start PostgreSQL alone, on the port and the data it had last; see `start_search` for `fresh`."""
-    root = state_folder(state)
-    with _starting(root, say) as held:
-        known = load(root).get("postgres")
-        order = launch.ServiceRequest("postgres", known.kind if known else "auto", port, fresh, fast=fast)
-        return _answering(root, launch.start(root, order, held, say), say)
+    request = ServiceRequest("postgres", port=port, fresh=fresh, fast=fast, same_kind=True)
+    return _start(state, request, say=say)[0]
 
 
 def stop(role: Role, state: Path | None = None, *, kill: bool = False, say: Say = silent) -> Service | None:
@@ -109,17 +114,39 @@ def states(folder: Path) -> list[Path]:
     return [record.parent for record in folder.rglob("services.json")]
 
 
-@contextmanager
-def _starting(root: Path, say: Say) -> Iterator[ExitStack]:
-    """Work alone in the folder; what is held until the services answer, their ports, is let go at the end."""
-    with locked(root, say), ExitStack() as held:
-        yield held
+def _start(state: Path | None, *requests: ServiceRequest, say: Say) -> list[Service]:
+    root = state_folder(state)
+    with locked(root, say), ExitStack() as ports:  # which are held until the services answer
+        # All start, the last first, for an engine takes longest; then each is waited for.
+        started = [launch.start(root, each, ports, say) for each in reversed(requests)]
+        return [_ready(root, service, say) for service in reversed(started)]
 
 
-def _answering(root: Path, service: Service, say: Say) -> Service:
-    ready = save(root, wait_ready(service))
-    say(f"{ready.role}: {ready.kind} {ready.version} answers on port {ready.port}")
+def _ready(root: Path, service: Service, say: Say) -> Service:
+    """Wait for a service and record its version. UnreachableError if its process ends or time is up."""
+    deadline = time.monotonic() + READY_SECONDS
+    while not (version := _version(service)):
+        if service.kind != "docker" and not service.running:
+            raise UnreachableError(f"{service.role} ended while it started", hint=_log_tail(service))
+        if time.monotonic() > deadline:
+            why = f"{service.role} does not answer after {READY_SECONDS:g} s"
+            raise UnreachableError(why, hint=_log_tail(service))
+        time.sleep(PAUSE_SECONDS)
+    ready = save(root, replace(service, version=version))
+    say(f"{ready.role}: {ready.kind} {version} answers on port {ready.port}")
     return ready
+
+
+def _version(service: Service) -> str:
+    return database.version(service) if service.role == "postgres" else sockets.engine_version(service.port)
+
+
+def _log_tail(service: Service) -> str:
+    if not service.log.exists():
+        return f"no log at {service.log}"
+    with service.log.open(errors="replace") as log:
+        tail = "".join(deque(log, maxlen=LOG_LINES))
+    return f"{service.log} ends:\n{tail.rstrip()}"
 
 
 def _ended(root: Path, role: Role, kill: bool, say: Say) -> Service | None:

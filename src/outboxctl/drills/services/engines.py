@@ -1,8 +1,13 @@
-"""The engines that can be had from Maven Central, one release of each, and how a node of each is laid out."""
+"""The engines of Maven Central: a release of each, the files that a node needs, and the JDK that runs it."""
 
+import os
+import re
+import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from outboxctl.drills.services import place
 from outboxctl.drills.services.model import Kind
 
 SOURCES = Path(__file__).parent / "engine"
@@ -32,7 +37,7 @@ class Release:
 
     @property
     def descriptor(self) -> str:
-        """Of its transport, which both products take for a module only with such a file beside it."""
+        """Of its transport: both products load a module only with such a file beside it."""
         return "\n".join(
             (
                 "name=transport",
@@ -46,11 +51,37 @@ class Release:
         )
 
 
-# Of each line, the newest release whose HTTP transport is on Maven Central too (9.0.4: and which the
-# recorded answers in the tests are from).
+# Of each line, the newest release whose HTTP transport is on Maven Central too. The recorded answers in the
+# tests are from 9.0.4.
 RELEASES: dict[Kind, Release] = {
     "elasticsearch": Release("elasticsearch", "9.0.4", "LocalTransport"),
     "elasticsearch8": Release("elasticsearch", "8.19.21", "LocalTransport", java=17),
     "opensearch": Release("opensearch", "2.19.6", "org.opensearch.transport.Netty4Plugin", java=17),
     "opensearch3": Release("opensearch", "3.9.0", "org.opensearch.transport.Netty4ModulePlugin"),
 }
+
+
+def java_home(oldest: int) -> Path | None:
+    """Find a JDK that is new enough: `ENGINE_JAVA_HOME`, `JAVA_HOME`, /usr/lib/jvm, or the one on PATH.
+
+    For root only one that `nobody`, who runs the engine, can reach.
+    """
+    homes = (home for home in _java_homes() if _java_release(home) >= oldest)
+    return next((home for home in homes if place.reaches(home / "bin" / "java")), None)
+
+
+def _java_homes() -> Iterator[Path]:
+    yield from (Path(os.environ[name]) for name in ("ENGINE_JAVA_HOME", "JAVA_HOME") if os.environ.get(name))
+    yield from sorted(Path("/usr/lib/jvm").glob("*"))
+    java = shutil.which("java")
+    if java:
+        yield Path(java).resolve().parents[1]
+
+
+def _java_release(home: Path) -> int:
+    """Read the feature release of a JDK; 0 for a folder that is none."""
+    release = home / "release"
+    if not release.is_file() or not (home / "bin" / "javac").exists():
+        return 0
+    match = re.search(r'^JAVA_VERSION="(\d+)', release.read_text(), re.MULTILINE)
+    return int(match[1]) if match else 0

@@ -1,4 +1,4 @@
-"""Processes that outlive us, known by pid and creation time so that a recycled pid is never ended."""
+"""Servers that outlive the command that started them, identified by pid and creation time."""
 
 import signal
 import subprocess
@@ -10,10 +10,10 @@ from typing import Any
 
 import psutil
 
-# A step of the system clock moves every creation time that is computed from it; no pid comes back this soon.
+# A step of the system clock moves every creation time that is computed from it; no pid is reused this soon.
 CLOCK_STEP_SECONDS = 2.0
 POLL_SECONDS = 0.02
-# The shell becomes the server once we say so; if we die before, it reads end-of-file and is gone.
+# The shell becomes the server once it reads a line; if this process dies before, it reads end-of-file.
 GATE = 'read -r go && exec "$@" </dev/null'
 
 _children: list[subprocess.Popen[bytes]] = []  # else Popen warns that a server outlives its Popen; it should
@@ -28,11 +28,10 @@ def spawned(
     account: dict[str, Any],
     env: dict[str, str] | None = None,
 ) -> Iterator[tuple[int, float]]:
-    """Start a server detached from our terminal; the block gets its pid and creation time and records them.
+    """Start a server in a session of its own; the block records its pid and creation time.
 
-    The server runs once the block ends well, and never if it does not: so none is ever unknown.
-    `account` holds the keyword arguments of Popen that change the user, empty to stay who we are.
-    `env` is the environment, None for ours.
+    The server runs once the block ends, and never if it raises: so none runs without a record.
+    `account` holds the keyword arguments of Popen that change the user, if any.
     """
     gated = ["/bin/sh", "-c", GATE, "sh", *command]
     with log.open("wb") as out:
@@ -54,7 +53,7 @@ def spawned(
 
 
 def find(pid: int, born: float) -> psutil.Process | None:
-    """Return the process with this pid, if it lives and is the one that was born then."""
+    """Return the running process with this pid and creation time, if there is one."""
     with suppress(psutil.NoSuchProcess):
         process = psutil.Process(pid)
         if abs(process.create_time() - born) < CLOCK_STEP_SECONDS and _lives(process):
@@ -62,17 +61,17 @@ def find(pid: int, born: float) -> psutil.Process | None:
     return None
 
 
-def end(process: psutil.Process, *, politely: signal.Signals, patience: float) -> None:
-    """Signal, wait up to `patience` seconds, then kill. Returns once the process is gone."""
+def end(process: psutil.Process, number: signal.Signals, *, patience: float) -> None:
+    """Signal, wait up to `patience` seconds, then kill. Returns once the process has ended."""
     with suppress(psutil.NoSuchProcess):
-        process.send_signal(politely)
+        process.send_signal(number)
         if not _gone(process, patience):
             process.kill()
             _gone(process, patience)
 
 
 def settle(pid: int, born: float, *, patience: float) -> None:
-    """Wait for the rest of a process that has ended: a killed JVM holds its port and files for a moment."""
+    """Wait until a process that was killed has released its port and files: a JVM takes a moment."""
     with suppress(psutil.NoSuchProcess):
         process = psutil.Process(pid)
         if abs(process.create_time() - born) < CLOCK_STEP_SECONDS:
@@ -89,7 +88,7 @@ def _gone(process: psutil.Process, seconds: float) -> bool:
 
 
 def _lives(process: psutil.Process) -> bool:
-    """Tell whether it still runs: an init that is slow to reap leaves a zombie, which has ended for us."""
+    """Whether it still runs; a zombie, which waits for its parent, does not."""
     for child in _children:
         child.poll()
     with suppress(psutil.NoSuchProcess):
@@ -104,7 +103,7 @@ def _threads(process: psutil.Process) -> int:
 
 
 def occupants(folder: Path) -> Iterator[psutil.Process]:
-    """Server processes at work in a data folder: what a killed server, or a lost record, left behind."""
+    """Server processes at work in a data folder: those of a killed server, or a lost record."""
     for process in psutil.process_iter():
         try:
             if process.name() in {"postgres", "java", "noida-db"} and Path(process.cwd()) == folder:

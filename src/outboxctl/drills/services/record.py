@@ -1,13 +1,15 @@
-"""The state folder: which services there are, kept in `services.json` and guarded by a lock."""
+"""The record of services, and what every record is made of: a folder's lock, and a JSON file in it."""
 
-import fcntl
 import json
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
-from typing import TextIO
+from typing import Any
+
+from filelock import FileLock, Timeout
 
 from outboxctl.domain.errors import UsageError
 from outboxctl.drills.services.model import Role, Say, Service
@@ -37,31 +39,39 @@ def forget(root: Path, service: Service) -> None:
     _write(root, {role: known for role, known in load(root).items() if role != service.role})
 
 
+def _write(root: Path, services: dict[Role, Service]) -> None:
+    write_json(root / "services.json", [service.facts() for service in services.values()])
+
+
 @contextmanager
 def locked(folder: Path, say: Say) -> Iterator[None]:
-    """Work alone in this folder. The kernel drops the lock with its holder, so it cannot be stale."""
-    with _lock_file(folder) as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+    """Hold the folder's lock. The kernel releases it with its holder. UsageError where it cannot be made."""
+    lock = _try_lock(folder)
+    try:
+        if not lock.is_locked:
             say(f"waiting for another outboxctl that works in {folder}")
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            lock.acquire()
         yield
+    finally:
+        lock.release()
 
 
-def _lock_file(folder: Path) -> TextIO:
+def _try_lock(folder: Path) -> FileLock:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        return (refuse_foreign(folder) / "lock").open("w")  # again: another user may have made it just now
+        lock = FileLock(refuse_foreign(folder) / "lock")  # again: another user may have made it just now
+        with suppress(Timeout):
+            lock.acquire(blocking=False)
     except OSError as error:
         raise UsageError(f"cannot write to {folder}: {error.strerror}", hint="see OUTBOXCTL_STATE") from error
+    return lock
 
 
-def _write(root: Path, services: dict[Role, Service]) -> None:
-    """Replace the file as a whole: a reader, or a crash, sees the old one or the new one."""
-    text = json.dumps([service.facts() for service in services.values()], indent=2)
-    with tempfile.NamedTemporaryFile("w", dir=root, prefix="services.", delete=False) as file:
-        file.write(text + "\n")
+def write_json(path: Path, value: Any) -> None:
+    """Replace a file at once, on disk: a reader, or a crash, leaves the old one or the new one."""
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f"{path.stem}.", delete=False) as file:
+        json.dump(value, file, indent=2, default=datetime.isoformat)  # of times
+        file.write("\n")
         file.flush()
         os.fsync(file.fileno())
-    Path(file.name).replace(root / "services.json")
+    Path(file.name).replace(path)

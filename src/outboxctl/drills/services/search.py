@@ -6,8 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from outboxctl.domain.errors import UnreachableError
-from outboxctl.drills.services import docker, jdk, maven, place
-from outboxctl.drills.services.engines import RELEASES
+from outboxctl.drills.services import docker, engines, maven, place
 from outboxctl.drills.services.model import Kind, Say, Service
 
 HEAP = ["-Xms512m", "-Xmx512m"]
@@ -43,8 +42,8 @@ def command(service: Service, say: Say) -> list[str]:
 
 def _parts(kind: Kind, say: Say) -> tuple[Path, Path]:
     """Return the JDK and the prepared folder."""
-    release = RELEASES[kind]
-    java = jdk.java_home(release.java)
+    release = engines.RELEASES[kind]
+    java = engines.java_home(release.java)
     if java is None:
         raise UnreachableError(
             f"no JDK from {release.java} on",
