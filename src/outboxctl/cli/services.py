@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from outboxctl.settings import Settings
 
 ACCESS = (
-    "Every user of this machine can log in to both: PostgreSQL's password is in the documentation, and {} asks"
-    " for no login: in a browser here, {} can write to it. Keep no data here that others may not read or"
-    " change."
+    "Every user of this machine can log in to both: PostgreSQL's password is in the documentation, and {}"
+    " asks for no login: in a browser here, {} can write to it. Keep no data here that others may not read"
+    " or change."
 )
 LAB_INDEX = "wordloom-test-search-index"  # which the original lab document exports
 app = group("A local PostgreSQL and search engine for a laptop or CI.")

@@ -83,7 +83,7 @@ def _continue(control: SinkControl, url: str, say: Say) -> None:
 
 @undone_by(STOPPED)
 def _undo_stop(fault: Fault, _: Settings, say: Say) -> None:
-    """A sink that answers may stop yet, unless it was seen stopped.
+    """A sink that answers may stop yet, unless it was observed to be stopped.
 
     A fault that is left over is undone without a long wait.
     """

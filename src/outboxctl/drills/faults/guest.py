@@ -45,7 +45,7 @@ def new_mark() -> str:
 
 
 def names(what: str, alias: str, mark: str) -> GuestNames:
-    """Names for `what` (`lab-bad-op`) in a system whose index is `alias`; they fit both ends' limits."""
+    """Names for `what` (`lab-bad-op`) in a system whose index is `alias`, within both servers' limits."""
     end = f"-{what}-{mark}"
     room = MAX_INDEX_BYTES - len(end) - len("-000001")
     schema = f"outboxctl_{what.replace('-', '_')[:44]}_{mark}"
@@ -66,7 +66,7 @@ def holding(settings: Settings, own: GuestNames, whose: str) -> Iterator[str]:
 
 
 def furnish(settings: Settings, environment: str | None) -> None:
-    """Make the tables and the index of these settings, which lead into a schema that `holding` made."""
+    """Make the tables and the index of these settings, of a schema that `holding` made."""
     with MIGRATING, closing(Database(settings.require_database_url())) as database:
         migrations.upgrade(database, environment or "test")
     with closing(connect(settings)) as client:

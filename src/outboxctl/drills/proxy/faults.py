@@ -96,7 +96,7 @@ def blackhole() -> ProxyFault:
 
 
 def reset_before(*, share: float = 1.0, everything: bool = False) -> ProxyFault:
-    """Reset before the sink has seen the request."""
+    """Reset before the sink has received the request."""
     return ProxyFault("reset-before", share, everything, apply=False, ending=Ending.RESET)
 
 

@@ -45,7 +45,7 @@ class ProxyServer(ExchangeServer):
         self.names = frozenset(f"{name}:{self.server_port}" for name in ("127.0.0.1", "localhost", "[::1]"))
 
     def listen(self) -> None:
-        """Accept connections from now on; UsageError where somebody else does by now."""
+        """Accept connections from now on; UsageError where another process listens on the port."""
         self._share(True)
         self._claim(self.server_activate)
         self._acceptor = threading.Thread(target=self.serve_forever, args=(POLL,), name="proxy", daemon=True)

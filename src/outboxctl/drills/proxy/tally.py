@@ -3,7 +3,7 @@
 import threading
 from collections import Counter, deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from time import monotonic
 
 from outboxctl.drills.proxy.faults import HEALTHY, ProxyFault
@@ -44,7 +44,7 @@ class Tally:
 
     def __init__(self, keep: int | None) -> None:
         self._lock = threading.Lock()
-        self._counts = ProxyCounts()
+        self._counts: Counter[str] = Counter()
         self._by_fault: Counter[str] = Counter()
         self._recent: deque[Bulk] = deque(maxlen=keep)
 
@@ -52,7 +52,8 @@ class Tally:
     def counts(self) -> ProxyCounts:
         """The counts at this moment."""
         with self._lock:
-            return replace(self._counts, struck=self._by_fault.total(), by_fault=dict(self._by_fault))
+            by_fault = dict(self._by_fault)
+            return ProxyCounts(**self._counts, struck=self._by_fault.total(), by_fault=by_fault)
 
     @property
     def recent(self) -> list[Bulk]:
@@ -65,10 +66,10 @@ class Tally:
         bulk = None
         ids = tuple(action.id for action in request.actions()) if request.is_bulk else ()
         with self._lock:
-            self._counts = replace(self._counts, requests=self._counts.requests + 1)
+            self._counts["requests"] += 1
             if request.is_bulk:
-                bulk = Bulk(self._counts.bulks, ids, len(request.body), monotonic())
-                self._counts = replace(self._counts, bulks=bulk.number + 1)
+                bulk = Bulk(self._counts["bulks"], ids, len(request.body), monotonic())
+                self._counts["bulks"] += 1
                 self._recent.append(bulk)
         return bulk
 
@@ -82,8 +83,5 @@ class Tally:
         """Count an answer of the sink."""
         lost = fault.loses and truth.status in SUCCESS
         with self._lock:
-            self._counts = replace(
-                self._counts,
-                items_failed=self._counts.items_failed + items_failed,
-                applied_then_lost=self._counts.applied_then_lost + lost,
-            )
+            self._counts["items_failed"] += items_failed
+            self._counts["applied_then_lost"] += lost

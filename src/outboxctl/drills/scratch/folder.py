@@ -100,7 +100,7 @@ def _new(parent: Path, kind: str) -> ScratchFolder:
         path = Path(tempfile.mkdtemp(prefix=f"outboxctl-{kind}-", dir=parent))
     except OSError as error:
         raise UsageError(f"cannot write to {parent}: {error.strerror}", hint="see OUTBOXCTL_STATE") from None
-    path.chmod(0o711)  # root's PostgreSQL runs as somebody else, who must pass through
+    path.chmod(0o711)  # root's PostgreSQL runs as another user, who must pass through
     return ScratchFolder(path)
 
 
@@ -110,7 +110,7 @@ def _finish(folder: ScratchFolder, say: Say) -> None:
         for state in services.states(folder.path):
             services.down(state, purge=True, say=say)
     if folder.keep or (folder.log.exists() and not folder.succeeded):
-        (folder.path / LOCK).unlink()  # nobody's to sweep
+        (folder.path / LOCK).unlink()  # no sweep removes it
     else:
         shutil.rmtree(folder.path, ignore_errors=True)
 

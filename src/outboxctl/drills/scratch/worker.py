@@ -44,7 +44,7 @@ class WorkerProcess:
         self.port = 0
         self._environment, self._folder, self._command = dict(environment), folder, list(command)
         self._process: subprocess.Popen[bytes] | None = None
-        self._reserved: Reserved | None = None  # its port, for as long as it lives: it is nobody else's
+        self._reserved: Reserved | None = None  # its port, while it runs
 
     @property
     def running(self) -> bool:
@@ -67,11 +67,13 @@ class WorkerProcess:
         return self._process.poll() if self._process else None
 
     def start(self) -> None:
-        """Start one in a session of its own: a ^C at our terminal is ours to handle, not its.
+        """Start one in a session of its own, which a ^C at this terminal does not reach.
 
-        Raises UsageError for a command that there is not.
+        UsageError for a command that cannot be run.
         """
-        self._reserve()
+        self._release()
+        self._reserved = reserve_port()
+        self.port = self._reserved.port
         own = self._environment | {env_names("metrics_port")[0]: str(self.port), RUN: str(self._folder)}
         try:
             with self.log.open("ab") as log:
@@ -88,7 +90,7 @@ class WorkerProcess:
             raise UsageError(f"cannot start the worker {self._command[0]}: {error.strerror}") from None
 
     def kill(self) -> None:
-        """End it with SIGKILL, as the kernel does when memory is short: no word, no release."""
+        """End it with SIGKILL, as the kernel does when memory is short."""
         self._end(signal.SIGKILL)
 
     def stop(self) -> int:
@@ -98,7 +100,7 @@ class WorkerProcess:
     def send(self, number: signal.Signals) -> None:
         """Send it a signal, such as SIGSTOP and SIGCONT, and wait for nothing.
 
-        Those that nobody can pass on reach its children too: a command may be a wrapper, like `uv run`.
+        Signals that cannot be caught are sent to its children too: a command may be a wrapper, like `uv run`.
         """
         if self.running:
             send = os.killpg if number in UNCATCHABLE else os.kill
@@ -110,7 +112,7 @@ class WorkerProcess:
             raise OutboxctlError(f"the worker ended by itself with {self.code}", hint=f"its log: {self.log}")
 
     def reclaimed(self) -> int:
-        """How many events all of them said that they reclaimed."""
+        """How many events all of them have logged as reclaimed."""
         return sum(map(int, RECLAIMED.findall(self.log_text())))
 
     def log_text(self) -> str:
@@ -130,9 +132,9 @@ class WorkerProcess:
             return 0, ""
 
     def failing(self) -> dict[str, str]:
-        """What /readyz names as failing; nothing where it says 200, or nothing at all."""
-        status, said = self.get("/readyz")
-        return dict(json.loads(said)["failing"]) if status == UNREADY else {}
+        """What /readyz names as failing; nothing where it answers 200, or not at all."""
+        status, body = self.get("/readyz")
+        return dict(json.loads(body)["failing"]) if status == UNREADY else {}
 
     def metric(self, name: str, **labels: str) -> float:
         """The sum of all series of a metric that carry these labels; 0 where it does not answer."""
@@ -143,11 +145,6 @@ class WorkerProcess:
             for series, _, value in lines
             if series.partition("{")[0] == name and all(label in series for label in wanted)
         )
-
-    def _reserve(self) -> None:
-        self._release()
-        self._reserved = reserve_port()
-        self.port = self._reserved.port
 
     def _release(self) -> None:
         if self._reserved:
@@ -164,7 +161,7 @@ class WorkerProcess:
     def _ended(self, process: subprocess.Popen[bytes], number: signal.Signals) -> int:
         self.send(number)
         if number is not signal.SIGKILL:
-            self.send(signal.SIGCONT)  # one that is paused would never hear of it
+            self.send(signal.SIGCONT)  # one that is paused handles no signal
         try:
             return process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:

@@ -1,6 +1,6 @@
 """The same two services as containers, where a Docker engine answers.
 
-Unproven: no machine we build on has a Docker engine. Kept small for that reason.
+Not tested: no machine we build on has a Docker engine. Kept small for that reason.
 """
 
 import hashlib
@@ -18,23 +18,18 @@ PATIENCE_SECONDS = 5
 
 def available() -> bool:
     """Whether an engine and Compose answer, within a few seconds."""
-    return all(_answers(*question) for question in (["info"], ["compose", "version"]))
+    try:
+        for question in (["info"], ["compose", "version"]):
+            subprocess.run(["docker", *question], capture_output=True, check=True, timeout=PATIENCE_SECONDS)
+    except (OSError, subprocess.SubprocessError):
+        return False
+    return True
 
 
 def start(root: Path, service: Service) -> None:
-    """Create or start the service's container. UnreachableError with what Docker said."""
+    """Create or start the service's container. UnreachableError with Docker's message."""
     port = {f"OUTBOXCTL_{service.role.upper()}_PORT": str(service.port)}
-    _compose(root, "up", "-d", CONTAINERS[service.role], environment=port)
-
-
-def stop(root: Path, service: Service) -> None:
-    """Stop the container; its volume stays."""
-    _compose(root, "stop", CONTAINERS[service.role])
-
-
-def remove(root: Path) -> None:
-    """Remove the containers of this state folder with their volumes."""
-    _compose(root, "down", "--volumes")
+    compose(root, "up", "-d", CONTAINERS[service.role], **port)
 
 
 def compose_file() -> Path:
@@ -44,21 +39,12 @@ def compose_file() -> Path:
     return inside if inside.exists() else package.parents[1] / "docker-compose.yml"
 
 
-def _compose(root: Path, *arguments: str, environment: dict[str, str] | None = None) -> None:
-    # One project a state folder, so that two of them do not share containers.
+def compose(root: Path, *arguments: str, **environment: str) -> None:
+    """Run `docker compose` on the project of a state folder, so that two of these share no containers."""
     project = f"outboxctl-{hashlib.sha256(str(root).encode()).hexdigest()[:8]}"
     command = ["docker", "compose", "-f", str(compose_file()), "-p", project, *arguments]
-    surroundings = {**os.environ, **(environment or {})}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=surroundings)
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env={**os.environ, **environment}
+    )
     if done.returncode:
         raise UnreachableError("docker compose failed", hint=done.stderr.strip()[-2000:])
-
-
-def _answers(*arguments: str) -> bool:
-    try:
-        done = subprocess.run(
-            ["docker", *arguments], capture_output=True, check=False, timeout=PATIENCE_SECONDS
-        )
-    except (FileNotFoundError, subprocess.TimeoutExpired):
-        return False
-    return done.returncode == 0

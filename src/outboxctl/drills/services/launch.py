@@ -57,7 +57,7 @@ def start(root: Path, request: ServiceRequest, ports: ExitStack, say: Say) -> Se
 def end(root: Path, service: Service, *, kill: bool = False) -> None:
     """End a running service, with SIGKILL if `kill`; its data and its port stay recorded."""
     if service.kind == "docker":
-        docker.stop(root, service)
+        docker.compose(root, "stop", docker.CONTAINERS[service.role])
     elif service.pid and service.born and (server := process.find(service.pid, service.born)):
         number = signal.SIGKILL if kill else END_SIGNALS[service.role]
         process.end(server, number, patience=END_SECONDS)
@@ -67,7 +67,7 @@ def end(root: Path, service: Service, *, kill: bool = False) -> None:
 def purge(root: Path, service: Service) -> None:
     """Delete the data of a service that has ended."""
     if service.kind == "docker":
-        docker.remove(root)
+        docker.compose(root, "down", "--volumes")
     shutil.rmtree(service.home, ignore_errors=True)
     with suppress(OSError):  # the folder made for it outside the state folder, if that is where it was
         service.home.parent.rmdir()
@@ -90,7 +90,9 @@ def _kind(request: ServiceRequest, known: Service | None, say: Say) -> Kind:
         return request.wish
     if known and request.same_kind:
         return known.kind
-    return postgres.choose() if request.role == "postgres" else search.choose(say)
+    if request.role == "search":
+        return search.choose(say)
+    return "docker" if docker.available() else "embedded"
 
 
 def _known_home(known: Service | None, kind: Kind, say: Say) -> Path | None:
@@ -117,13 +119,11 @@ def _begin(root: Path, service: Service, request: ServiceRequest, say: Say) -> S
     if service.kind == "docker":
         docker.start(root, service)
         return save(root, service)
-    if service.kind == "embedded":
+    embedded = service.kind == "embedded"
+    if embedded:
         postgres.prepare(service.home, fast=request.fast)
     place.make_data(service.data)
-    if service.kind == "embedded":
-        command = postgres.command(service, fast=request.fast)
-    else:
-        command = search.command(service, say)
+    command = postgres.command(service, fast=request.fast) if embedded else search.command(service, say)
     account, env = place.account(), place.environment()
     with process.spawned(command, cwd=service.data, log=service.log, account=account, env=env) as (pid, born):
         say(f"{service.role}: starting {service.kind} on port {service.port} (pid {pid})")

@@ -35,7 +35,7 @@ def silent(_: str) -> None:
 
 @dataclass(frozen=True)
 class Service:
-    """One server of ours. `pid` and `born` together are its identity; both are None while it is down.
+    """One server of `services up`. `pid` and `born` identify its process; both are None while it is down.
 
     `born` is the kernel's creation time of the process, in seconds since the epoch.
     `settings` are the engine settings it was started with.
@@ -52,7 +52,7 @@ class Service:
 
     @property
     def running(self) -> bool:
-        """Whether that very process lives; of a container we only know whether its port answers."""
+        """Whether that process runs; of a container, whether its port answers."""
         if self.kind == "docker":
             return sockets.answers(self.port)
         return (
@@ -75,7 +75,7 @@ class Service:
 
     @property
     def caveat(self) -> str:
-        """What is not real about it; empty if nothing."""
+        """How it differs from a real one; empty if it does not."""
         return CAVEATS[self.kind]
 
     @property
@@ -113,7 +113,7 @@ class Service:
 
 @dataclass(frozen=True)
 class Services:
-    """Both ends of the outbox."""
+    """The two services."""
 
     postgres: Service
     search: Service

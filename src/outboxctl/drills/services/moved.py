@@ -1,4 +1,4 @@
-"""A service that listens elsewhere than asked for: what was written for the port asked for is wrong then."""
+"""A service that listens on another port than requested: what users have written for that port is wrong."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -17,21 +17,21 @@ NAMES: dict[Role, tuple[str, str]] = {
 NAME_LENGTH = 40
 
 
-def asked_port(service: Service, given: int | None) -> int:
-    """The port that a reader expects: the one given on the command line, else the default."""
-    return given or DEFAULT_PORTS[service.role]
+def asked_port(service: Service, option: int | None) -> int:
+    """The port that a reader expects: the one of the command line, else the default."""
+    return option or DEFAULT_PORTS[service.role]
 
 
-def lines(service: Service, asked: int) -> Iterator[str]:
-    """Say where it listens instead, why, and what to write; nothing where it listens as asked."""
-    if service.port == asked:
+def lines(service: Service, requested: int) -> Iterator[str]:
+    """The port, the reason and the lines to use; nothing where it listens on the requested port."""
+    if service.port == requested:
         return
     name, variable = NAMES[service.role]
-    yield f"PORT MOVED: {name} listens on {service.port}, not on {asked}: {_why(asked)}."
-    yield f"  Lines that say {asked}, the lab document's among them, lead to something else. They must read:"
+    yield f"PORT MOVED: {name} listens on {service.port}, not on {requested}: {_why(requested)}."
+    yield f"  Lines with {requested}, the lab document's among them, lead to something else. They must read:"
     yield f"    {export(variable, service.url)}"
-    again = f"outboxctl services down; outboxctl services up --{service.role}-port {asked}"
-    yield f"  Or free {asked}, and run: {again}"
+    again = f"outboxctl services down; outboxctl services up --{service.role}-port {requested}"
+    yield f"  Or free {requested}, and run: {again}"
 
 
 def _why(port: int) -> str:

@@ -1,6 +1,6 @@
-"""Where the servers may live. For root they run as `nobody`, who cannot enter /root.
+"""The folders and the user of the servers. For root they run as `nobody`, who cannot enter /root.
 
-PostgreSQL refuses root, and what listens should not be root. Nothing but its data folder is nobody's.
+PostgreSQL refuses root, and what listens should not be root. Only the data folders belong to `nobody`.
 """
 
 import hashlib
@@ -22,12 +22,12 @@ from outboxctl.drills.services.record import locked
 from outboxctl.settings.foreign import refuse_foreign
 
 BIN = Path("pginstall", "bin")
-# Of root's environment; the rest may hold secrets, and whatever else runs as nobody can read it.
+# Of root's environment; the rest may hold secrets, which other processes of `nobody` could read.
 PASSED_ON = ("OUTBOXCTL_STATE", "PATH", "LANG", "LC_ALL", "TZ", "JDK_JAVA_OPTIONS", "JAVA_TOOL_OPTIONS")
 
 
 def account() -> dict[str, Any]:
-    """Popen's keyword arguments for the user that runs the servers: none, unless we are root."""
+    """Popen's keyword arguments for the user that runs the servers: none, unless this user is root."""
     if os.geteuid() != 0:
         return {}
     nobody = pwd.getpwnam("nobody")
@@ -35,7 +35,7 @@ def account() -> dict[str, Any]:
 
 
 def environment() -> dict[str, str] | None:
-    """The environment of the servers: ours (None), unless we are root."""
+    """The environment of the servers; None for that of this process, unless it is root's."""
     if not account():
         return None
     return {name: os.environ[name] for name in PASSED_ON if name in os.environ}
@@ -62,7 +62,7 @@ def make_data(folder: Path) -> None:
 def home(root: Path, name: str) -> Path:
     """Make a service's folder: in the state folder `root`, or elsewhere if the user cannot reach that.
 
-    It is ours, not that user's, who so cannot lead us elsewhere by a link: only its data folder is.
+    It belongs to this user, so that `nobody` can put no link there; only its data folder is of `nobody`.
     """
     if reaches(root):
         return _open(root / name)
@@ -102,23 +102,23 @@ def _copy(name: str, *folders: Path) -> Path:
 
 
 def _shelter() -> Path:
-    """Make a temporary folder that every user can pass through. UsageError if it is somebody else's."""
+    """Make a temporary folder that every user can pass through. UsageError if it is another user's."""
     folder = Path(tempfile.gettempdir()) / f"outboxctl-{os.geteuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
-    found = folder.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+    status = folder.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
         raise UsageError(f"{folder} is not a folder of ours", hint="remove it")
     return _open(refuse_foreign(folder))
 
 
 def _open(folder: Path) -> Path:
-    """Make one of our own folders, for others to pass through but not to list."""
+    """Make a folder that other users can pass through but not list."""
     folder.mkdir(exist_ok=True)
     folder.chmod(0o711)
     return folder
 
 
 def reaches(path: Path) -> bool:
-    """Ask as that user: permissions, ACLs and mounts have the last word, not our reading of mode bits."""
+    """Whether that user can reach a path, tried as that user: of ACLs and mounts, mode bits say nothing."""
     question = ["/bin/sh", "-c", 'test -x "$0"', str(path)]
     return subprocess.run(question, cwd="/", check=False, **account()).returncode == 0

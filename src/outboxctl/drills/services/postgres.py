@@ -8,8 +8,8 @@ from pathlib import Path
 import psycopg
 
 from outboxctl.domain.errors import UnreachableError
-from outboxctl.drills.services import docker, place
-from outboxctl.drills.services.model import Kind, Service
+from outboxctl.drills.services import place
+from outboxctl.drills.services.model import Service
 from outboxctl.net.urls import check_database_url
 
 # Single-user mode reads one statement a line, before anybody can connect.
@@ -32,13 +32,8 @@ OPTIONS = {
 FAST_OPTIONS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
-def choose() -> Kind:
-    """Prefer a container where Docker answers."""
-    return "docker" if docker.available() else "embedded"
-
-
 def prepare(home: Path, *, fast: bool) -> Path:
-    """Make the data folder unless it is there; an interrupted attempt is thrown away. Returns it."""
+    """Make the data folder unless it is there; an interrupted attempt is deleted first. Returns it."""
     data, part = home / "data", home / "data.part"
     if data.exists():
         return data
@@ -47,15 +42,16 @@ def prepare(home: Path, *, fast: bool) -> Path:
     place.own(part)
     speed = ["--no-sync"] if fast else []
     _run("initdb", "-D", str(part), "-U", "postgres", "--auth=trust", *COLLATION, *speed, cwd=part)
-    _write(part / "pg_hba.conf", HBA)
+    # As the user that runs the server, who could put a link there: the file is not written as root.
+    _as_server_user(["/bin/sh", "-c", "cat >pg_hba.conf"], cwd=part, stdin=HBA)
     sql = BOOTSTRAP.format(password=_new_password(home))
-    _run("postgres", "--single", "-c", "exit_on_error=on", "-D", str(part), "postgres", cwd=part, given=sql)
+    _run("postgres", "--single", "-c", "exit_on_error=on", "-D", str(part), "postgres", cwd=part, stdin=sql)
     return part.rename(data)
 
 
 def command(service: Service, *, fast: bool) -> list[str]:
     """Return the command line that serves the data on its port."""
-    # We hold the lock and nobody is at work in the folder, so a pid file there is a killed server's.
+    # The folder is locked and no server works in it, so a pid file there is a killed server's.
     (service.data / "postmaster.pid").unlink(missing_ok=True)
     options = {"port": str(service.port), **OPTIONS, **(FAST_OPTIONS if fast else {})}
     flags = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
@@ -63,17 +59,12 @@ def command(service: Service, *, fast: bool) -> list[str]:
 
 
 def version(service: Service) -> str:
-    """Ask for the version as the superuser, whom only our own server lets in; empty until it does."""
+    """The version, read as the superuser, whose password only our own server has; empty until it answers."""
     try:
         with psycopg.connect(check_database_url(service.admin_url), connect_timeout=2) as connection:
             return connection.info.parameter_status("server_version") or ""
     except psycopg.OperationalError:
         return ""
-
-
-def _write(path: Path, text: str) -> None:
-    """Write in the folder of the user that runs the server, as that user: we would follow a link there."""
-    _as_that_user(["/bin/sh", "-c", 'cat >"$0"', str(path)], cwd=path.parent, given=text)
 
 
 def _new_password(home: Path) -> str:
@@ -84,16 +75,16 @@ def _new_password(home: Path) -> str:
     return path.read_text()
 
 
-def _run(program: str, *arguments: str, cwd: Path, given: str = "") -> None:
-    _as_that_user([str(place.binaries() / program), *arguments], cwd=cwd, given=given)
+def _run(program: str, *arguments: str, cwd: Path, stdin: str = "") -> None:
+    _as_server_user([str(place.binaries() / program), *arguments], cwd=cwd, stdin=stdin)
 
 
-def _as_that_user(command: list[str], *, cwd: Path, given: str) -> None:
+def _as_server_user(command: list[str], *, cwd: Path, stdin: str) -> None:
     done = subprocess.run(
         command,
         cwd=cwd,
         env=place.environment(),
-        input=given,
+        input=stdin,
         capture_output=True,
         text=True,
         check=False,

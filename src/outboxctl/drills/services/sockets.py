@@ -1,7 +1,7 @@
 """Ports of 127.0.0.1.
 
-Looking for a free port and binding it later loses it to whoever comes between, a connection of anybody's
-among them: so a port is held until its server listens, and fresh ones are none that connections get.
+A port that is only found free may be taken before its server binds it, by a connection, for one. So a port
+is held until its server listens, and fresh ports are not of those that the kernel gives to connections.
 """
 
 import contextlib
@@ -24,10 +24,9 @@ TRIES = 100
 class Reserved:
     """A port that is bound and refuses connections; OSError where it is taken. 0: any of the kernel's choice.
 
-    On Linux nobody else is given it as a free one, and a server that sets SO_REUSEADDR, as servers do,
-    can listen on it beside. Other systems do not let it: there the port is free again at once.
-    A port that was not used until now is `unused`; else connections that linger after a restart, and
-    another reservation, do not make it busy.
+    On Linux the kernel gives it to no other socket, and a server that sets SO_REUSEADDR, as servers do, can
+    listen on it too. Other systems do not allow that: there the port is released at once. Unless `unused`,
+    connections that linger after a restart, and another reservation, do not make it busy.
     """
 
     def __init__(self, port: int, *, unused: bool = False) -> None:
@@ -70,8 +69,8 @@ def reserve() -> Reserved:
 
 def fresh() -> int:
     """Return such a port without holding it."""
-    with contextlib.closing(reserve()) as found:
-        return found.port
+    with contextlib.closing(reserve()) as reserved:
+        return reserved.port
 
 
 def _beside_connections() -> range:
@@ -102,7 +101,7 @@ def _get(port: int, path: str) -> dict[str, Any]:
         try:
             connection.request("GET", path)
             response = connection.getresponse()
-            found = json.load(response) if response.status == http.HTTPStatus.OK else {}
+            answer = json.load(response) if response.status == http.HTTPStatus.OK else {}
         except (OSError, http.client.HTTPException, ValueError):
-            found = {}
-    return found if isinstance(found, dict) else {}
+            answer = {}
+    return answer if isinstance(answer, dict) else {}
