@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from outboxctl.cli.chaos.fault_options import KNOWN, chosen
 from outboxctl.domain.errors import UsageError
-from outboxctl.drills.faults.gate import local
 from outboxctl.drills.proxy import body, faults
 from outboxctl.drills.proxy.faults import ActiveFault, ProxyFault
 from outboxctl.drills.proxy.request import ProxyRequest
@@ -61,24 +60,6 @@ def test_requests_that_are_not_meant_are_never_struck_and_do_not_change_the_draw
     assert not any(hit for hit, bulk in zip(mixed, bulks, strict=True) if not bulk)
     alone = struck([True] * sum(bulks))
     assert [hit for hit, bulk in zip(mixed, bulks, strict=True) if bulk] == alone
-
-
-@pytest.mark.parametrize(
-    ("url", "here"),
-    [
-        ("http://127.0.0.1:9200", True),
-        ("http://127.8.9.1:9200", True),
-        ("https://user:localhost@[::1]:9200", True),
-        ("http://LOCALHOST:9200", True),
-        ("http://localhost.example.com:9200", False),
-        ("http://127.0.0.1.example.com:9200", False),
-        ("http://0.0.0.0:9200", False),
-        ("http://10.0.0.1:9200", False),
-        ("http://localhost@example.com:9200", False),
-    ],
-)
-def test_what_is_on_this_machine(url: str, *, here: bool) -> None:
-    assert local(url) is here
 
 
 def test_every_fault_can_be_chosen_with_what_it_needs_and_is_named_after_it() -> None:

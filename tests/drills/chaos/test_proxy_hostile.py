@@ -17,7 +17,7 @@ from drills.chaos.through import PLAIN, ask, bulk, connected, raw, write
 from operations.doctor.fronts import front, self_signed
 from outboxctl.domain.errors import UsageError
 from outboxctl.drills import services
-from outboxctl.drills.proxy import Proxy, body, faults, handler, upstream
+from outboxctl.drills.proxy import Proxy, body, faults, server, upstream
 from outboxctl.drills.proxy.request import ProxyRequest
 from outboxctl.drills.proxy.wire import ProxyReply
 from outboxctl.net.certificates import SINK, Files
@@ -63,7 +63,7 @@ def test_bodies_have_no_more_room_than_there_is_and_give_it_back(
     proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small = body.MemoryBudget(4_000)
-    monkeypatch.setattr(handler, "BUDGET", small)
+    monkeypatch.setattr(server, "BUDGET", small)
     monkeypatch.setattr(upstream, "BUDGET", small)
     for _ in range(3):
         assert ask(proxy).status == 200

@@ -43,6 +43,20 @@ class MemoryBudget:
 BUDGET = MemoryBudget(512 * 2**20)  # of this process
 
 
+class Unbroken(BufferedIOBase):
+    """A stream whose `readline` raises ConnectionError at its end."""
+
+    def __init__(self, stream: BufferedIOBase) -> None:
+        self._stream = stream
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        """Read a line."""
+        line = self._stream.readline(size)
+        if not line:
+            raise ConnectionError("the client left in the middle of its request")
+        return line
+
+
 def read(headers: Mapping[str, str], stream: BufferedIOBase, limit: int, memory: MemoryBudget) -> bytes:
     """Read a body of at most `limit` bytes: chunked, or as long as its Content-Length says.
 

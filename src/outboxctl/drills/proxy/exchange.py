@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from enum import StrEnum
 
 from outboxctl.drills.proxy.faults import ActiveFault, ProxyFault
@@ -69,15 +68,6 @@ class Gates:
             gate.let_go()
 
 
-@dataclass(frozen=True)
-class Answered:
-    """What to send, and how; `until` ends what takes long about it."""
-
-    reply: ProxyReply
-    fault: ProxyFault
-    until: threading.Event
-
-
 class Exchange:
     """Chooses a fault for each request and applies it; once `closing` is set, no request reaches the sink."""
 
@@ -92,8 +82,8 @@ class Exchange:
         self._backend, self.tally, self._choose, self._pause = backend, tally, choose, pause
         self.closing = threading.Event()
 
-    def answer(self, request: ProxyRequest) -> Answered:
-        """Answer a request as its fault demands. ConnectionAbortedError where the proxy ends meanwhile."""
+    def answer(self, request: ProxyRequest) -> tuple[ProxyReply, ActiveFault]:
+        """The answer, and the fault that says how to send it. ConnectionAbortedError once `closing`."""
         bulk = self.tally.arrived(request)
         active = self._choose(request, bulk)
         fault = active.fault
@@ -107,7 +97,7 @@ class Exchange:
         if bulk:
             self._pause(Point.AFTER_APPLY)
         active.over.wait(fault.after)
-        return Answered(fault.changed(truth), fault, active.over)
+        return fault.changed(truth), active
 
     def _apply(self, request: ProxyRequest, fault: ProxyFault) -> ProxyReply:
         if fault.items and request.is_bulk:

@@ -1,24 +1,83 @@
-"""The HTTP server of the proxy, on 127.0.0.1 alone."""
+"""The HTTP server of the proxy, on 127.0.0.1 alone, and its connections."""
 
 import socket
 import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from time import monotonic
 from typing import Any
 
 from outboxctl.domain.errors import UsageError
-from outboxctl.drills.proxy import wire
+from outboxctl.drills.proxy import body, wire
+from outboxctl.drills.proxy.body import BUDGET
 from outboxctl.drills.proxy.exchange import Exchange
-from outboxctl.drills.proxy.handler import ExchangeServer, Handler
+from outboxctl.drills.proxy.request import LARGEST, ProxyRequest
+from outboxctl.net.browsers import by_another_name, from_a_page
 
 POLL = 0.02  # seconds until a server ceases to listen after shutdown()
 MOST = 256  # connections at a time; one more is reset
 
 
-class ProxyServer(ExchangeServer):
-    """Bound to its port from the start; listens after `listen`."""
+class Handler(BaseHTTPRequestHandler):
+    """Passes each request to the exchange of its server, and sends the answer as the fault demands."""
+
+    server: "ProxyServer"
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def parse_request(self) -> bool:
+        """Read the head of a request; the base class takes one that was cut off for a complete one."""
+        stream = self.rfile
+        self.rfile = body.Unbroken(stream)
+        try:
+            return super().parse_request()
+        finally:
+            self.rfile = stream
+
+    def answer(self) -> None:
+        """Serve one request, unless a web page sent it: the sink would be sent our credentials for it."""
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        if why := from_a_page(headers) or by_another_name(headers, self.server.names):
+            self.close_connection = True
+            wire.refuse(self.connection, why)
+            return
+        try:
+            self._answer(headers)
+        finally:
+            BUDGET.release()
+
+    def _answer(self, headers: dict[str, str]) -> None:
+        try:
+            content = body.read(headers, self.rfile, self.server.limit, BUDGET)
+        except body.TooLargeError:
+            wire.reset(self.connection)
+            self.close_connection = True
+        except ValueError as error:
+            self.connection.sendall(wire.bad_request(str(error)).written())
+            self.close_connection = True
+        else:
+            self._send(ProxyRequest(self.command, self.path, headers, content))
+
+    # The base class dispatches by these names.
+    do_GET = do_POST = do_PUT = do_HEAD = do_DELETE = do_OPTIONS = do_PATCH = answer  # noqa: N815
+
+    def _send(self, request: ProxyRequest) -> None:
+        reply, active = self.server.exchange.answer(request)
+        if request.method == "HEAD":
+            reply = replace(reply, body=b"")
+        fault = active.fault
+        again = wire.send(self.connection, reply, fault.ending, pace=fault.pace, until=active.over)
+        self.close_connection = self.close_connection or not again
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's names
+        """Log nothing: requests are counted."""
+
+
+class ProxyServer(ThreadingHTTPServer):
+    """Bound to its port from the start; listens after `listen`. Passes each request to `exchange`."""
 
     request_queue_size = 128
 
@@ -35,13 +94,18 @@ class ProxyServer(ExchangeServer):
         """Where it listens."""
         return f"http://127.0.0.1:{self.server_port}"
 
+    @property
+    def limit(self) -> int:
+        """Bytes of the largest body that is read; a larger one is reset."""
+        return LARGEST
+
     def server_bind(self) -> None:
         """Bind, without the base class's look-up of a host name; UsageError where the port is taken."""
         self._share(True)
         self._claim(self._bind_by_number)
         self._share(False)
         self.server_port = int(self.server_address[1])
-        # What stands for 127.0.0.1, where it listens.
+        # What a `Host` header may hold.
         self.names = frozenset(f"{name}:{self.server_port}" for name in ("127.0.0.1", "localhost", "[::1]"))
 
     def listen(self) -> None:
@@ -122,12 +186,8 @@ class ProxyServer(ExchangeServer):
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Serve a connection in a thread of its own, if there are not too many."""
-        thread = threading.Thread(
-            target=self.process_request_thread,
-            args=(request, client_address),
-            name="proxy connection",
-            daemon=True,
-        )
+        serve, name = self.process_request_thread, "proxy connection"
+        thread = threading.Thread(target=serve, args=(request, client_address), name=name, daemon=True)
         with self._lock:
             full = len(self._connections) >= MOST
             if not full:

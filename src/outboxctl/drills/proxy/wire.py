@@ -1,5 +1,6 @@
 """How an answer is sent: complete, cut, byte by byte, or not at all."""
 
+import json
 import os
 import socket
 import struct
@@ -96,6 +97,12 @@ def refuse(connection: socket.socket, why: str) -> None:
     end = monotonic() + LINGER
     while monotonic() < end and connection.recv(65_536):
         pass
+
+
+def bad_request(reason: str) -> ProxyReply:
+    """A 400 of the proxy itself."""
+    error = {"type": "bad_request", "reason": reason}
+    return ProxyReply(400, json.dumps({"error": error, "status": 400}).encode(), {PRODUCT: None})
 
 
 def client_disconnected(connection: socket.socket) -> bool:

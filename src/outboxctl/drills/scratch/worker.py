@@ -151,19 +151,15 @@ class WorkerProcess:
             self._reserved.close()
 
     def _end(self, number: signal.Signals) -> int:
-        if self._process is None:
+        if (process := self._process) is None:
             return 0
         try:
-            return self._ended(self._process, number)
-        finally:
-            self._release()
-
-    def _ended(self, process: subprocess.Popen[bytes], number: signal.Signals) -> int:
-        self.send(number)
-        if number is not signal.SIGKILL:
-            self.send(signal.SIGCONT)  # one that is paused handles no signal
-        try:
+            self.send(number)
+            if number is not signal.SIGKILL:
+                self.send(signal.SIGCONT)  # one that is paused handles no signal
             return process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)  # it leads a session: its children go with it
             return process.wait()
+        finally:
+            self._release()
