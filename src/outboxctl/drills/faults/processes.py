@@ -8,7 +8,6 @@ import subprocess
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
-from time import monotonic, sleep
 from typing import IO, Any
 
 import psutil
@@ -20,7 +19,6 @@ from outboxctl.drills.services.model import Say, silent
 PATIENCE_SECONDS = 10.0
 END_SECONDS = 30.0
 COMMAND_SECONDS = 120.0  # for a command of the user's
-POLL_SECONDS = 0.02
 
 
 def paused(target: psutil.Process) -> bool:
@@ -31,12 +29,12 @@ def paused(target: psutil.Process) -> bool:
 
 
 def identity(target: psutil.Process) -> dict[str, Any]:
-    """What the ledger keeps of a process: no other has the same pid and creation time."""
+    """What the ledger holds of a process: no other has the same pid and creation time."""
     return {"pid": target.pid, "born": target.create_time(), "host": socket.gethostname()}
 
 
 def resume_if_there(facts: dict[str, Any]) -> None:
-    """Let the process of this identity go on, if it still lives. UsageError for one of another machine."""
+    """Resume the process of this identity, if it still runs. UsageError for one of another machine."""
     if facts["host"] != socket.gethostname():
         hint = "run this there, or, if it is gone, `outboxctl chaos undo --forget`"
         raise UsageError(f"process {facts['pid']} is on {facts['host']}", hint=hint)
@@ -56,19 +54,19 @@ def pause(target: psutil.Process) -> None:
 
 
 def resume(target: psutil.Process) -> None:
-    """Let it go on."""
+    """Let it continue, with SIGCONT."""
     with suppress(psutil.NoSuchProcess):
         _send(target, signal.SIGCONT)
-        _wait(lambda: not paused(target), f"process {target.pid} does not go on")
+        _wait(lambda: not paused(target), f"process {target.pid} does not continue")
 
 
 def kill(target: psutil.Process) -> None:
-    """End it with SIGKILL, as the kernel does when memory is short, and wait until it is gone."""
+    """End it with SIGKILL, as the kernel does when memory is short, and wait until it has ended."""
     _end(target, signal.SIGKILL, PATIENCE_SECONDS)
 
 
 def terminate(target: psutil.Process) -> None:
-    """End it with SIGTERM, and wait until it is gone; one that does not go is left alone."""
+    """End it with SIGTERM, and wait until it has ended; one that does not end is left alone."""
     _end(target, signal.SIGTERM, END_SECONDS)
 
 
@@ -87,11 +85,8 @@ def _send(target: psutil.Process, number: signal.Signals) -> None:
 
 
 def _wait(condition: Callable[[], bool], otherwise: str, patience: float = PATIENCE_SECONDS) -> None:
-    end = monotonic() + patience
-    while not condition():
-        if monotonic() > end:
-            raise InconclusiveError(otherwise, hint=f"it was given {patience:g} s")
-        sleep(POLL_SECONDS)
+    if not process.within(patience, condition):
+        raise InconclusiveError(otherwise, hint=f"waited {patience:g} s")
 
 
 def split(option: str, command: str | None) -> list[str]:

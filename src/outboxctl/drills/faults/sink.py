@@ -2,19 +2,17 @@
 
 import http.client
 import ssl
-from collections.abc import Callable
 from contextlib import closing
 from http import HTTPStatus
-from time import monotonic, sleep
 
 from outboxctl.domain.errors import InconclusiveError, UnreachableError, UsageError
+from outboxctl.drills.services.process import within
 from outboxctl.net.urls import mask, parse_url, without_credentials
 from outboxctl.settings import Settings
 
 ANSWER_SECONDS = 1.0
 AWAY_SECONDS, BACK_SECONDS = 30.0, 90.0
 ENDING_SECONDS = 5.0  # for a process that may be ending
-POLL_SECONDS = 0.05
 
 
 def only(settings: Settings) -> str:
@@ -44,32 +42,25 @@ def answers(url: str) -> bool:
 
 def goes_away(url: str) -> bool:
     """Whether it stops answering within a few seconds."""
-    return _within(ENDING_SECONDS, lambda: not answers(url))
+    return within(ENDING_SECONDS, lambda: not answers(url))
 
 
 def wait_away(url: str) -> None:
     """Wait until it does not answer. InconclusiveError if it still does."""
-    if not _within(AWAY_SECONDS, lambda: not answers(url)):
+    if not within(AWAY_SECONDS, lambda: not answers(url)):
         hint = "what was stopped is not what ELASTIC_URL names, or it was started again"
         raise InconclusiveError(f"{url} still answers after {AWAY_SECONDS:g} s", hint=hint)
 
 
 def comes_back(url: str, seconds: float = BACK_SECONDS) -> bool:
     """Whether it answers within so many seconds."""
-    return _within(seconds, lambda: answers(url))
+    return within(seconds, lambda: answers(url))
 
 
 def wait_back(url: str) -> None:
     """Wait until it answers. UnreachableError if it does not."""
     if not comes_back(url):
         raise UnreachableError(f"{url} does not answer after {BACK_SECONDS:g} s", hint="look at its log")
-
-
-def _within(seconds: float, condition: Callable[[], bool]) -> bool:
-    end = monotonic() + seconds
-    while not (met := condition()) and monotonic() < end:
-        sleep(POLL_SECONDS)
-    return met
 
 
 def _trusting() -> ssl.SSLContext:

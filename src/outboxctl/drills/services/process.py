@@ -3,7 +3,7 @@
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -78,13 +78,16 @@ def settle(pid: int, born: float, *, patience: float) -> None:
             _gone(process, patience)
 
 
-def _gone(process: psutil.Process, seconds: float) -> bool:
+def within(seconds: float, condition: Callable[[], bool]) -> bool:
+    """Wait until a condition holds; False if it does not within so many seconds."""
     deadline = time.monotonic() + seconds
-    while _lives(process) or _threads(process) > 1:
-        if time.monotonic() > deadline:
-            return False
+    while not (met := condition()) and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
-    return True
+    return met
+
+
+def _gone(process: psutil.Process, seconds: float) -> bool:
+    return within(seconds, lambda: not _lives(process) and _threads(process) <= 1)
 
 
 def _lives(process: psutil.Process) -> bool:
