@@ -40,7 +40,7 @@ def audit(
     Example: outboxctl audit --action replay --since 2026-02-03
     """
     from outboxctl.cli import parse
-    from outboxctl.core.operator.audit import ACTIONS, recent_acts
+    from outboxctl.core.operator.audit import ACTIONS, recent_actions
 
     given = settings(database_url=database_url)
     if id is not None:
@@ -52,7 +52,7 @@ def audit(
         "since": None if since is None else parse.moment("--since", since),
     }
     with reading(given) as connection:
-        rows = recent_acts(connection, limit=limit, **wanted)
+        rows = recent_actions(connection, limit=limit, **wanted)
     _show(rows, json=json)
 
 
@@ -75,7 +75,7 @@ def _one(given: "Settings", id_: str, limit: int, *, json: bool) -> None:
     from outboxctl.core.operator import audit
 
     with reading(given) as connection:
-        act = audit.act_by_id(connection, id_)
+        act = audit.action_by_id(connection, id_)
         if act is None:
             raise UsageError(f"there is no act {id_} in the audit", hint="`outboxctl audit` lists them")
         if json:

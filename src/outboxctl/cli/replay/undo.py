@@ -71,7 +71,7 @@ def _undoable(connection: "Connection", act: str) -> "tuple[AuditRow, list[str]]
     """A replay and its batches. Raises UsageError for any other act."""
     from outboxctl.core.operator import audit, moves
 
-    found = audit.act_by_id(connection, act)
+    found = audit.action_by_id(connection, act)
     if found is None:
         raise UsageError(f"there is no act {act} in the audit", hint="`outboxctl audit` lists them")
     if found.action != "replay":

@@ -131,7 +131,7 @@ def _database(found: Overview, begin: "Begin", limits: CheckLimits, longest: flo
     found.pending_by_age = found.read("pending_by_age", begin, counts.pending_by_age)
     found.retries = found.read("retries", begin, counts.retries)
     found.stuck = found.read("stuck", begin, lambda c: snapshot.stuck(c, limit=ROWS, max_processing=longest))
-    found.acts = found.read("acts", begin, lambda c: audit.recent_acts(c, limit=ROWS))
+    found.acts = found.read("acts", begin, lambda c: audit.recent_actions(c, limit=ROWS))
     causes = found.read("causes", begin, lambda c: failed.failed_groups(c, Selection()))
     if causes is not None:
         found.causes, found.causes_in_all = causes[:CAUSES], len(causes)

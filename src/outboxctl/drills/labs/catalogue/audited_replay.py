@@ -73,7 +73,7 @@ class AuditedReplay(Lab):
             f"{len(self.plan.ids)} events",
             met=sorted(self.plan.ids) == failed,
         )
-        acts = scene.transact(lambda connection: audit.recent_acts(connection, limit=LIMIT))
+        acts = scene.transact(lambda connection: audit.recent_actions(connection, limit=LIMIT))
         changed = sum(was != now for was, now in zip(before, scene.events(), strict=True))
         scene.expect(
             BilingualText("the dry run changes nothing", "dry-run 不改动数据"),
@@ -121,7 +121,7 @@ class AuditedReplay(Lab):
         return sum(all(row[name] == value for name, value in wanted.items()) for row in self.rows)
 
     def _audited(self, scene: Scene) -> bool:
-        acts = scene.transact(lambda connection: audit.recent_acts(connection, limit=2))
+        acts = scene.transact(lambda connection: audit.recent_actions(connection, limit=2))
         return scene.expect(
             BilingualText("the audit has the act", "审计表中有此操作"),
             [("replay", BY, REASON, CAUGHT)],
