@@ -35,8 +35,8 @@ def test_another_schema_of_the_same_database_wakes_nobody(db: Database, url: str
         for each in (other, db):
             with each.begin() as connection:
                 connection.exec_driver_sql(EVENT)
-        assert ear.hear(30) == [""]
-        assert ear.hear(0.2) == []
+        assert ear.receive(30) == [""]
+        assert ear.receive(0.2) == []
     other.close()
 
 
@@ -45,10 +45,10 @@ def test_one_notification_a_transaction_and_none_once_off(db: Database, sql: psy
         with sql.transaction():
             for _ in range(100):
                 sql.execute(EVENT)
-        assert ear.hear(30) == [""]
+        assert ear.receive(30) == [""]
         assert not switch(db, on=False).on
         sql.execute(EVENT)
-        assert ear.hear(0.2) == []
+        assert ear.receive(0.2) == []
     assert sql.execute("SELECT FROM pg_proc WHERE proname = 'outbox_notify'").fetchall() == []
 
 
@@ -59,7 +59,7 @@ def test_a_table_that_became_a_partition_is_off_again(db: Database, sql: psycopg
         assert not notify.status(connection).on
     with notify.listening(db, switch(db).channel) as ear:
         sql.execute(EVENT)
-        assert ear.hear(30) == [""]
+        assert ear.receive(30) == [""]
     assert not switch(db, on=False).on
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import TextClause, text
 from moments import Insert, at
 from outboxctl.core.database import Database
 from outboxctl.core.operator import failed, moves, selection
-from outboxctl.core.operator.audit import recent_acts
+from outboxctl.core.operator.audit import recent_actions
 from outboxctl.core.operator.moves import Act
 from outboxctl.core.operator.selection import MovePlan, Selection, plan
 from outboxctl.domain.failures import NO_REASON, Reason
@@ -58,7 +58,7 @@ def test_a_replayed_event_is_as_new_but_for_its_history(
     ).fetchone()
     assert row == ("pending", 0, None, None, None, 2, at(5), "alice", "fixed root cause")
     with db.begin() as connection:
-        (audit,) = recent_acts(connection, limit=10)
+        (audit,) = recent_actions(connection, limit=10)
     assert (audit.id, audit.action, audit.operator, audit.affected) == (done.audit_id, "replay", "alice", 1)
     assert audit.event_ids == [id_]
 

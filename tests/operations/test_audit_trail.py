@@ -10,7 +10,7 @@ from moments import NOW, at
 from operations.failures import WHO, fail, fail_many
 from outboxctl.core.database import Database
 from outboxctl.core.operator import audit, moves
-from outboxctl.core.operator.audit import events_of, recent_acts, states_of
+from outboxctl.core.operator.audit import events_of, recent_actions, states_of
 from outboxctl.core.operator.selection import Selection, plan
 from processes import Cli
 
@@ -33,7 +33,7 @@ def test_the_batches_of_an_act_are_one_line(db: Database) -> None:
         old = audit.record(
             connection, "discard", by="bob", reason="x", filters={}, ids=[], affected=7, now=at(-9)
         )
-        acts = recent_acts(connection, limit=10)
+        acts = recent_actions(connection, limit=10)
         assert [(a.id, a.action, a.affected, a.batches) for a in acts] == [
             (first, "replay", 5, 2),
             (second, "prune", 1, 1),
@@ -41,11 +41,11 @@ def test_the_batches_of_an_act_are_one_line(db: Database) -> None:
         ]
         assert (acts[0].at, acts[0].ended_at, len(acts[0].event_ids)) == (at(0), at(1), 5)
         assert acts[0].event_ids == [event.id for event in events_of(connection, first)], "of all its batches"
-        assert [a.id for a in recent_acts(connection, limit=1)] == [first]
-        assert [a.id for a in recent_acts(connection, limit=9, by="bob")] == [second, old]
-        assert [a.id for a in recent_acts(connection, limit=9, action="prune", by="bob")] == [second]
-        assert [a.id for a in recent_acts(connection, limit=9, since=at(1))] == [first], "it ended then"
-        assert recent_acts(connection, limit=9, since=NOW + timedelta(days=1)) == []
+        assert [a.id for a in recent_actions(connection, limit=1)] == [first]
+        assert [a.id for a in recent_actions(connection, limit=9, by="bob")] == [second, old]
+        assert [a.id for a in recent_actions(connection, limit=9, action="prune", by="bob")] == [second]
+        assert [a.id for a in recent_actions(connection, limit=9, since=at(1))] == [first], "it ended then"
+        assert recent_actions(connection, limit=9, since=NOW + timedelta(days=1)) == []
 
 
 def test_a_repair_whose_batches_differ_is_one_act(cli: Cli, db: Database) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from operations.failures import WHO, fail, fail_many, states
 from outboxctl.core.database import Database
-from outboxctl.core.operator.audit import recent_acts
+from outboxctl.core.operator.audit import recent_actions
 from outboxctl.core.operator.moves import discard, replay, replay_batches, undo
 from outboxctl.core.operator.selection import Selection, plan
 from outboxctl.operations.failed.apply import carry_out, moves
@@ -183,7 +183,7 @@ def test_an_act_that_is_asked_to_stop_does_no_further_batch(db: Database, sql: p
     rest = carry_out(db, steps, stop=stop)
     assert (len(rest.ids), rest.interrupted, states(sql)) == (20, False, {"done": 30})
     with db.begin() as connection:
-        assert [(act.action, act.affected) for act in recent_acts(connection, limit=9)] == [
+        assert [(act.action, act.affected) for act in recent_actions(connection, limit=9)] == [
             ("discard", 20),
             ("discard", 10),
         ]

@@ -37,7 +37,7 @@ def audit(
 
     Example: outboxctl audit --action replay --since 2026-02-03
     """
-    from outboxctl.core.operator.audit import ACTIONS, recent_acts
+    from outboxctl.core.operator.audit import ACTIONS, recent_actions
 
     if audit_id is not None:
         _show_one(common, parse.uuid("--id", audit_id), limit)
@@ -46,7 +46,7 @@ def audit(
     by = parse.optional(parse.words, "--by", by, 120)
     moment = parse.optional(parse.moment, "--since", since)
     with reading(common.settings()) as connection:
-        rows = recent_acts(connection, limit=limit, action=action, by=by, since=moment)
+        rows = recent_actions(connection, limit=limit, action=action, by=by, since=moment)
     rendering.show({"audit": [asdict(row) for row in rows]}, lambda: _rows(rows), json=common.json)
 
 
@@ -63,7 +63,7 @@ def _show_one(common: DatabaseOptions, id_: str, limit: int) -> None:
     from outboxctl.core.operator import audit
 
     with reading(common.settings()) as connection:
-        act = audit.act_by_id(connection, id_)
+        act = audit.action_by_id(connection, id_)
         if act is None:
             raise UsageError(f"there is no act {id_} in the audit", hint="`outboxctl audit` lists them")
         if common.json:

@@ -114,7 +114,7 @@ def _undoable(connection: "Connection", id_: str) -> "tuple[AuditRow, list[str]]
     """A replay and its batches. Raises UsageError for any other action."""
     from outboxctl.core.operator import audit, moves
 
-    act = audit.act_by_id(connection, id_)
+    act = audit.action_by_id(connection, id_)
     if act is None:
         raise UsageError(f"there is no act {id_} in the audit", hint="`outboxctl audit` lists them")
     if act.action != "replay":

@@ -16,9 +16,9 @@ def delay(attempts: int, *, base: float, cap: float, rng: Random) -> float:
 
 
 def survives(max_attempts: int, *, base: float, cap: float) -> float:
-    """Seconds of an outage that an event outlives at the least: its waits between the attempts, cut short.
+    """The shortest outage in seconds after which an event can fail: its waits, with the lowest jitter.
 
-    The requests' own time comes on top, so this is the time for a sink that refuses at once.
+    For a sink that refuses at once: the time of the requests is added to that.
     """
     steps = (
         min(cap, base * 2.0 ** min(attempt, MAX_EXPONENT)) for attempt in range(min(max_attempts - 1, 64))

@@ -1,7 +1,7 @@
 """The clock for leases, deadlines and ages: seconds that go on while the machine is suspended.
 
-`time.monotonic` stands still meanwhile on Linux and macOS. A batch that was read before an hour of
-suspend would look a second old, and be sent: the database has long given its events to somebody else.
+`time.monotonic` stops meanwhile on Linux and macOS: a batch that was read before an hour of suspend would
+count as a second old, and be sent, although its lease ran out and others have claimed its events.
 """
 
 import sys
@@ -22,10 +22,10 @@ def monotonic() -> float:
 
 
 class Deadline:
-    """When the requests of one delivery must have ended, on `clock.monotonic`.
+    """When the requests of one delivery must have ended, by `monotonic`.
 
-    Thread-safe: the owner of a lease moves it while another thread sends. Each attribute is replaced as a
-    whole, so no lock is needed.
+    Thread-safe without a lock, since each attribute is only replaced: the owner of a lease moves the deadline
+    while another thread sends.
     """
 
     def __init__(self, ends: float, *, latest_start: float = inf) -> None:

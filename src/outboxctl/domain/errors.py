@@ -20,10 +20,10 @@ class ExitCode(IntEnum):
 
 
 class OutboxctlError(Exception):
-    """Base of every error that is the user's to read; `hint` says what to do next.
+    """Base of every error for the user; `hint` is what to do next.
 
-    `public` says it in our own words only, without a name or a text of either end: for whoever may ask
-    without a login.
+    `public` is a sentence without any name or text of the database or the sink, for the probes, which need no
+    login.
     """
 
     exit_code = ExitCode.UNEXPECTED
@@ -46,15 +46,15 @@ class UnreachableError(OutboxctlError):
 
 
 class UntrustedError(UnreachableError):
-    """Somebody is there, and we cannot trust each other: a certificate is bad, or TLS is spoken one way."""
+    """A server answers, but TLS fails: a certificate is not accepted, or only one side uses TLS."""
 
 
 class LockedError(UnreachableError):
-    """Somebody holds a lock that was not to be had in the time given."""
+    """A lock was not obtained in time."""
 
 
 class CutOffError(UnreachableError):
-    """A statement took longer than the time that it was given."""
+    """A statement took longer than its limit."""
 
 
 class LimitError(OutboxctlError):
@@ -62,10 +62,10 @@ class LimitError(OutboxctlError):
 
 
 class InconclusiveError(OutboxctlError):
-    """What was looked at changed under the look: it is to be taken again."""
+    """What was read changed meanwhile: the command must be repeated."""
 
     exit_code = ExitCode.INCONCLUSIVE
 
 
 class RefusedError(OutboxctlError):
-    """An end answers, but not this question: a right is missing, or it does not know it."""
+    """A server refuses one request: a right is missing, or it lacks the feature."""

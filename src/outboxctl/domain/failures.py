@@ -39,15 +39,14 @@ class Reason(StrEnum):
 
 DROPPED = "noop"  # the kind of a 2xx item whose document an ingest pipeline dropped
 UNKNOWN = "unknown"  # the kind of an error that names no type
-# Refused before anything is sent, for what the event's own row says: until that is changed, a replay fails
-# again.
+# Refused before sending, because of the event's own columns: until these change, a replay fails again.
 REPLAY_FAILS = frozenset({Reason.DETERMINISTIC_EXCEPTION})
-# Not a word of the sink itself: nothing was heard of it.
-NO_REASON = "none"  # said of a row, and chosen, where it holds none: another tool made it so
+NO_REASON = "none"  # for rows without a reason, which another tool wrote
+# No answer of the sink itself.
 NO_ANSWER = frozenset({Reason.TIMEOUT, Reason.CONNECTION_LOST, Reason.CONNECT, Reason.TLS})
 
 
-# What each outage means, in our own words: for the probes, which ask for no login.
+# What each outage means, without a text of the sink: for the probes, which need no login.
 MEANINGS = {
     Reason.CONFIG: "the sink refuses every request: wrong version, or something else answers",
     Reason.RATE_LIMITED: "the sink asks for fewer requests",
@@ -90,8 +89,8 @@ class Verdict(StrEnum):
 class Classification:
     """A verdict with its reason (None when done), a no-op's name, and the text for `error`.
 
-    `retry_after`: seconds that the sink asked for, 0 where it did not. `single`: an outage for this event
-    only, because the sink takes others. `ours`: nothing of `error` comes from the sink.
+    `retry_after`: the sink's Retry-After in seconds, 0 without one. `single`: an outage for this event only,
+    because the sink accepts others. `ours`: nothing of `error` comes from the sink.
     """
 
     verdict: Verdict
@@ -104,10 +103,10 @@ class Classification:
 
     @property
     def public(self) -> str:
-        """The reason and what it means, in our own words only."""
-        said = self.error.removeprefix(f"{self.reason}: ") if self.ours else ""
+        """The reason and its meaning, without a text of the sink."""
+        text = self.error.removeprefix(f"{self.reason}: ") if self.ours else ""
         reason = self.reason or Reason.UNKNOWN_EXCEPTION
-        return f"{reason}: {said or MEANINGS.get(reason, 'the log says more')}"
+        return f"{reason}: {text or MEANINGS.get(reason, 'the log says more')}"
 
 
 DONE = Classification(Verdict.DONE)
@@ -115,13 +114,12 @@ DONE = Classification(Verdict.DONE)
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the sink said of one item (`request=False`) or of a whole request.
+    """The sink's answer to one item (`request=False`) or to a request.
 
-    `status` is 0 where there was none; `kind` is the error's type, or for a request without an
-    answer the transport's failure: connect, tls, timeout, reset (closed before a word was said),
-    connection_lost, bad_response, encoded or oversized (its answer was not read), unencodable (it could
-    not be sent). `retry_after` is in seconds. `ours`: the text is a sentence of ours, and holds nothing of
-    what was said.
+    `status` is 0 where there was none; `kind` is the error's type, or for a request without an answer the
+    transport's failure: connect, tls, timeout, reset (closed before the first byte), connection_lost,
+    bad_response, encoded or oversized (the answer was not read), unencodable (the request could not be sent).
+    `retry_after` is in seconds. `ours`: the text is this program's, and has no part of the answer.
     """
 
     status: int
@@ -135,10 +133,10 @@ class Answer:
 
 @dataclass(frozen=True)
 class FailureRule:
-    """One row of the table: an answer that fits every given condition gets this verdict.
+    """One row of the table: an answer that meets every condition gets this verdict.
 
-    `kinds` are error types, `statuses` HTTP statuses, `texts` substrings of the reason of which one
-    must occur, `request` whether it speaks of the whole request; an empty condition fits all.
+    `kinds` are error types, `statuses` HTTP statuses, `texts` substrings of which one must occur, `request`
+    whether the answer is to a request or an item; an empty condition is always met.
     """
 
     verdict: Verdict
@@ -194,13 +192,13 @@ MAPPING = _kinds(
     "max_bytes_length_exceeded_exception",
 )
 MAPPING_TEXTS = ("immense term", "Limit of total fields", "Limit of mapping depth", "mapper [", "field [")
-# No answer that can be read: it was cut, or has a content coding that was not asked for, as damaged gzip has.
+# No readable answer: it was cut, or has a content coding that was not requested, as damaged gzip has.
 CUT_OFF = _kinds("connection_lost", "reset", "encoded")
-# Answers of something that is not the sink, or not as it should be, whatever it is asked.
+# Answers of something else than the sink, to any request.
 STRANGE = _kinds("wrong_product", "oversized")
 
-# First match wins: the error's type before the status, the last rule catches all. The facts come
-# from the recorded answers of real servers in `tests/sink/answers/` and the servers' sources.
+# The first match decides: the error's type before the status, the last rule matches all. Sources: the
+# recorded answers of real servers in `tests/sink/answers/`, and the servers' sources.
 RULES = (
     FailureRule(Verdict.DONE, noop=Noop.DROPPED, kinds=_kinds(DROPPED), statuses=ANY_2XX, request=False),
     FailureRule(Verdict.DONE, statuses=ANY_2XX, request=False, no_error=True),
@@ -260,13 +258,13 @@ RULES = (
 
 
 def classify(answer: Answer) -> Classification:
-    """The one right verdict for an answer: the first rule that fits."""
+    """The verdict for an answer: that of the first rule that matches."""
     rule = next(rule for rule in RULES if rule.fits(answer))
     if rule.verdict is Verdict.DONE:
         return Classification(rule.verdict, noop=rule.noop) if rule.noop else DONE
     status = str(answer.status) if answer.status else ""
-    said = " ".join(filter(None, (status, answer.kind)))  # a 413 of a real engine says no more than that
-    error = brief(": ".join(filter(None, (said, answer.text))))
+    subject = " ".join(filter(None, (status, answer.kind)))  # all that a 413 of a real engine has
+    error = brief(": ".join(filter(None, (subject, answer.text))))
     return Classification(
         rule.verdict, rule.reason, error=error, retry_after=answer.retry_after, ours=answer.ours
     )

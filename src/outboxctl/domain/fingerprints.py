@@ -1,7 +1,6 @@
-"""Errors that say the same of different events: what differs is folded, the rest is hashed.
+"""Fingerprints of errors: values that differ from event to event are folded, the rest is hashed.
 
-Pure and worked out when it is read: no column, no cost for the worker, and rows that other tools wrote
-are grouped too.
+Computed on reading: no column, no cost for the worker, and rows of other tools are grouped too.
 """
 
 import re
@@ -11,46 +10,45 @@ from hashlib import blake2b
 
 from outboxctl.domain.redaction import cut
 
-LONGEST = 1_000  # characters of an error that are looked at: it may hold a whole HTML page
+LONGEST = 1_000  # characters of an error that are used: it may be an HTML page
 LENGTH = 12  # hex digits of a fingerprint
-SHORTEST = 6  # hex digits that may stand for a whole one
+SHORTEST = 6  # hex digits that may abbreviate a fingerprint
 
-# An HTTP status says what failed, as an error's type does: neither is a value. A status stands at the
-# beginning (`413`, `429: …`, `400 mapper_parsing_exception: …`) or after a word that announces one; three
-# digits anywhere else are a number. What surrounds a status matches in the folded text, too.
+# An HTTP status is part of the cause, as an error's type is: neither is a value. A status is at the beginning
+# (`413`, `429: …`, `400 mapper_parsing_exception: …`) or after a word that announces one; three digits
+# anywhere else are a number. The context of a status is the same in the folded text.
 FIRST = re.compile(r"([1-5][0-9]{2})(?=\Z|: | (?:[a-z]+_[a-z_]{1,80}|exception)(?:: |\Z))")
 ANNOUNCED = re.compile(
     r"(?:HTTP(?:/\w(?:\.\w)?)? |status(?: code)?[ =:] ?|(?:Error|Exception)\()([1-5][0-9]{2})(?![.,:-]?\w)"
 )
 TYPE = re.compile(r"[a-z_]+_exception")  # as a client's text quotes it: 'mapper_parsing_exception'
 
-# Values in quotes, one kind of quote after the other: each with a literal to look for and one to put in,
-# which is quick. An apostrophe (`field's`) opens nothing, and one inside a value ('it's') closes nothing.
+# Values in quotes, one kind of quote after the other: patterns that begin with a literal are fast. An
+# apostrophe (`field's`) opens no quote, and one inside a value ('it's') closes none.
 Placeholder = str | Callable[[re.Match[str]], str]
 QUOTED: tuple[tuple[re.Pattern[str], Placeholder], ...] = (
     (re.compile('"[^"]+"'), '"*"'),
     (re.compile("`[^`]+`"), "`*`"),
-    # One that nothing closes is taken to the end, once, and left as it is.
-    (re.compile(r"'(?<!\w')[^']+(?:'(?=\w)[^']*)*('|\Z)"), lambda found: "'*'" if found[1] else found[0]),
+    # An unclosed quote matches to the end, once, and is left as it is.
+    (re.compile(r"'(?<!\w')[^']+(?:'(?=\w)[^']*)*('|\Z)"), lambda match: "'*'" if match[1] else match[0]),
 )
-# Where the text was cut, what was opened last is never closed.
+# In a text that was cut the last quote may be unclosed.
 OPEN = (
     (re.compile('"[^"]+\\Z'), '"*"'),
     (re.compile("`[^`]+\\Z"), "`*`"),
     (re.compile(r"'(?<!\w')[^']+(?:'(?=\w)[^']*)*\Z"), "'*'"),
 )
-# All of a UUID but its first eight digits: begun by a literal it is found five times as quickly.
+# A UUID without its first eight digits: a pattern that begins with a literal is five times as fast.
 UUID = re.compile(
     r"-(?<=[0-9a-f]{8}-)(?<!\w[0-9a-f]{8}-)[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}(?!\w)",
     re.IGNORECASE | re.ASCII,
 )
 DIGITS = bytes.maketrans(b"123456789", b"000000000")
 
-# What stands for a value is a word where the value was one, holds no digit and is no longer than it: so
-# folding twice changes nothing.
+# A placeholder is a word where the value was one, has no digit and is not longer, so that folding twice
+# changes nothing.
 PLACEHOLDERS = {"time": "TIME", "id": "ID", "address": "IP", "number": "N"}
-# How far a look goes is bounded, or a text of a thousand beginnings (`a-a-a-…`) would be read to its end from
-# each of them.
+# Lookaheads are bounded, or a text like `a-a-a-…` would be read to its end from each position.
 VALUE = re.compile(
     r"""(?<!\w)(?=\w)(?:
       (?P<time>\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?)
@@ -83,32 +81,34 @@ def fold(error: str | None) -> str:
 
 
 def fingerprint(reason: str | None, error: str | None) -> str:
-    """What failures of one reason whose errors fold to the same text have in common: LENGTH hex digits."""
+    """LENGTH hex digits, equal for failures of one reason whose errors fold to the same text."""
     return _digest(reason, fold(error))
 
 
 def _but_types(placeholder: Placeholder) -> Callable[[re.Match[str]], str]:
     """The placeholder for a quoted value, which leaves a quoted error type as it is."""
 
-    def replace(found: re.Match[str]) -> str:
-        if TYPE.fullmatch(found[0][1:-1]):
-            return found[0]
-        return placeholder if isinstance(placeholder, str) else placeholder(found)
+    def replace(match: re.Match[str]) -> str:
+        if TYPE.fullmatch(match[0][1:-1]):
+            return match[0]
+        return placeholder if isinstance(placeholder, str) else placeholder(match)
 
     return replace
 
 
 def _statuses(text: str) -> Iterator[re.Match[str]]:
-    """Where HTTP statuses stand: group 1 of each match, in the order of the text."""
+    """HTTP statuses: group 1 of each match, in the order of the text."""
     if first := FIRST.match(text):
         yield first
-    if "HTTP" in text or "status" in text or "Error(" in text or "Exception(" in text:  # a tenth of a search
+    if (
+        "HTTP" in text or "status" in text or "Error(" in text or "Exception(" in text
+    ):  # a tenth of the time of the pattern
         yield from ANNOUNCED.finditer(text)
 
 
 def _fold_values(text: str) -> str:
-    # Which digit it is makes no difference from here on, and the cache is hit more often. As bytes this
-    # takes a fifth of the time.
+    # From here on all digits are equal, which makes more hits in the cache. On bytes this takes a fifth of
+    # the time.
     text = text.encode("utf-8", "surrogatepass").translate(DIGITS).decode("utf-8", "surrogatepass")
     *begun, last = UUID.split(text)
     return _fold_words(PLACEHOLDERS["id"].join([*[part[:-8] for part in begun], last]))

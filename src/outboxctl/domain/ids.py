@@ -1,4 +1,4 @@
-"""Ids in time order: new events lie beside each other in their index, and in the pages that a claim reads."""
+"""Ids in time order: new events are adjacent in their index, and in the pages that a claim reads."""
 
 import sys
 from os import urandom
@@ -10,10 +10,10 @@ if sys.version_info >= (3, 14):
 else:
 
     def uuid7() -> UUID:
-        """A UUID version 7 (RFC 9562, section 5.7): 48 bits of Unix milliseconds, and chance.
+        """A UUID version 7 (RFC 9562, section 5.7): 48 bits of Unix milliseconds, and random bits.
 
         Twelve more bits are the fraction of the millisecond (section 6.2, method 3), as PostgreSQL 18's own
-        `uuidv7()` has them, so ids of one process are in order even then. Nothing relies on the order: a
+        `uuidv7()` has them, so ids of one process are in order even then. Nothing depends on the order: a
         clock that is set back costs locality.
         """
         return laid_out(time_ns(), int.from_bytes(urandom(8)))

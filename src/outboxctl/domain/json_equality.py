@@ -1,10 +1,10 @@
-"""Whether equal values say the same in JSON; pure."""
+"""Equality of values in JSON."""
 
 from typing import Any
 
 
 def same_json_types(left: Any, right: Any) -> bool:
-    """Of two equal values: whether true stands for true everywhere, and never for 1."""
+    """Whether two values that are equal in Python are equal in JSON, where true is not 1."""
     pairs = [(left, right)]
     while pairs:
         one, other = pairs.pop()

@@ -1,4 +1,4 @@
-"""Text from outside made safe to print, log and store: short, one line, no control characters, no secret."""
+"""Foreign text made safe to print, log, store or run: short, one line, no control character, no secret."""
 
 import re
 from shlex import quote
@@ -32,9 +32,9 @@ def clean_json(document: str) -> str:
 
 def brief(text: object, limit: int = 1_000) -> str:
     """Clean text of at most `limit` characters, an ellipsis where it was cut; it is redacted before."""
-    found = cut(str(text), limit + 1)
-    shown = clean(found[:limit])
-    return shown[: limit - 1] + "…" if len(found) > limit or len(shown) > limit else shown
+    beginning = cut(str(text), limit + 1)
+    shown = clean(beginning[:limit])
+    return shown[: limit - 1] + "…" if len(beginning) > limit or len(shown) > limit else shown
 
 
 def counted(count: int, noun: str) -> str:
@@ -43,11 +43,11 @@ def counted(count: int, noun: str) -> str:
 
 
 def plain(message: str) -> str:
-    """What pydantic says of a bad value, in words for somebody who sets a variable."""
-    said = message.removeprefix("Value error, ").split(", unable to")[0]
-    for theirs, ours in PLAIN.items():
-        said = said.replace(theirs, ours)
-    return said
+    """Pydantic's message for a bad value, in words for the user of a setting."""
+    text = message.removeprefix("Value error, ").split(", unable to")[0]
+    for pydantics, plainer in PLAIN.items():
+        text = text.replace(pydantics, plainer)
+    return text
 
 
 def _escape(match: re.Match[str]) -> str:

@@ -1,7 +1,7 @@
-"""Secrets taken out of a text, whoever made it: the values that are known, and what looks like one.
+"""Secrets removed from any text: the known values, and what looks like one.
 
-Known are the values of all settings that may hold a secret; they are added where settings are loaded. A
-text is redacted before it is cut: a part of a secret is still secret, and no rule matches it any more.
+The values of all secret settings are added when settings are loaded. A text is redacted before it is cut: a
+part of a secret is still secret, but no rule matches it.
 """
 
 import re
@@ -14,23 +14,23 @@ from typing import Any
 from urllib.parse import quote, quote_plus, unquote
 
 MASK = "***"
-# A secret of one to three characters stands in every other word: hiding it there would destroy all output
-# and tell what it is. It is hidden where a secret is looked for only: in URLs, parameters and headers.
+# A secret of one to three characters occurs in many words: to hide it there would destroy all output and
+# reveal it. It is hidden by the patterns only: in URLs, parameters and headers.
 SHORTEST = 4
 # A shorter one may be a word of the language: it is hidden as a whole word, not within other words.
 ANYWHERE = 12
-# Words of this program's own messages: redacting them everywhere would make all output unreadable.
+# Words of this program's own messages, which must stay readable.
 COMMON = frozenset(
     {"password", "postgres", "postgresql", "elastic", "elasticsearch", "opensearch", "outbox", "outboxctl"}
 )
-WINDOW = 100_000  # characters that are looked at of a text that is cut anyway
+WINDOW = 100_000  # characters of a text to cut that are redacted
 MARGIN = 1_000  # characters before the window's end that may be the beginning of a secret
 SECRET_WORDS = ("pass", "secret", "token", "key")
-PATHS = {"sslkey"}  # where a secret lies, which is none
+PATHS = {"sslkey"}  # the path of a secret is no secret
 
-# `scheme://user:password@`, up to the last @: an unencoded one may be part of the password. Not ours is
-# the example in our own messages; nor is a variable of the shell, which our commands to copy name, a secret.
-# All of these are bounded: what they search may be chosen by an enemy.
+# `scheme://user:password@`, up to the last @: an unencoded one may be part of the password. Excepted are the
+# example in our own messages and shell variables, which our commands to copy contain. All patterns are
+# bounded, since an attacker may choose the text.
 USERINFO = re.compile(r"""://(?!user:password@host)([^\s/?#:@"'<>]*):(?:(?!://)[^\s"'<>])*@""")
 HIDING = rf"[?&](?!sslkey=)[\w.-]{{0,40}}?(?:{'|'.join(SECRET_WORDS)})[\w.-]{{0,40}}="
 PARAMETER = re.compile(rf"""({HIDING})[^\s&#"'<>]+""", re.I)
@@ -87,9 +87,9 @@ def add_url(urls: str) -> None:
         user, _, password = userinfo.rpartition("://")[2].partition(":")
         add_login(user, password)
         add_login(unquote(user), unquote(password))
-        for found in (*QUERY.findall(url), *(each for pair in DSN.findall(url) for each in pair)):
-            add_secret(found)
-            add_secret(unquote(found))
+        for secret in (*QUERY.findall(url), *(each for pair in DSN.findall(url) for each in pair)):
+            add_secret(secret)
+            add_secret(unquote(secret))
 
 
 def redact(text: str) -> str:
@@ -149,9 +149,7 @@ def _word(form: str) -> re.Pattern[str] | None:
 
 
 def _forms(value: str) -> set[str]:
-    text = value.encode(errors="surrogatepass").decode(
-        errors="replace"
-    )  # what cannot be encoded, cannot be sent
+    text = value.encode(errors="surrogatepass").decode(errors="replace")  # as it would be sent
     encoded = {quote(text, safe=safe) for safe in ("", "/", "!$&'()*+,;=:@/")} | {quote_plus(text)}
     lower = {re.sub("%..", lambda hexed: hexed.group().lower(), each) for each in encoded}
     escaped = {dumps(value)[1:-1], dumps(value, ensure_ascii=False)[1:-1], repr(value)[1:-1]}
@@ -165,7 +163,7 @@ def _in_base64(text: str) -> set[str]:
 
 
 def _patterns(text: str) -> str:
-    """What looks like a secret. Looking for a word first is cheaper than any pattern."""
+    """Redact what looks like a secret; a search for a word first is cheaper than any pattern."""
     if "://" in text:
         text = USERINFO.sub(rf"://\1:{MASK}@", text)
     if "=" in text:

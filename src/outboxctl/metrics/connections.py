@@ -1,4 +1,4 @@
-"""The connections of the probes' server: few, short, and quiet, whatever the clients do."""
+"""The connections of the probes' server: limited in number and duration, whatever the clients do."""
 
 import errno
 import resource
@@ -18,15 +18,15 @@ MOST = 32  # connections at a time
 SHARE = 4  # one in so many of the process's descriptors at most: delivery needs the others
 PATIENCE = 5.0  # seconds from the accepting of a connection to the end of its answer
 LARGEST_HEAD = 16_384  # bytes of a request
-PAUSE = 0.1  # seconds until it is tried again to accept a connection for which there was no descriptor
+PAUSE = 0.1  # seconds until the next accept after one failed for want of a descriptor
 EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 log = structlog.get_logger()
 
 
 class Connections(ThreadingHTTPServer):
-    """Accepts every connection; where that is one too many, the oldest one ends.
+    """Accepts every connection, and closes the oldest one where there are too many.
 
-    So those who hold theirs open keep nobody out who asks at once. A request ends `PATIENCE` seconds after
+    So idle connections cannot block a client that sends a request. A request ends `PATIENCE` seconds after
     its connection was accepted, on the wall clock, however fast its bytes come.
     """
 
@@ -40,7 +40,7 @@ class Connections(ThreadingHTTPServer):
         super().__init__(*args)
 
     def get_request(self) -> Any:
-        """Accept a connection; without a descriptor for it, make room and let some time pass."""
+        """Accept a connection; without a descriptor for it, close the oldest and pause."""
         try:
             return super().get_request()
         except OSError as error:
@@ -57,7 +57,7 @@ class Connections(ThreadingHTTPServer):
         super().process_request(request, client_address)
 
     def service_actions(self) -> None:
-        """End what takes too long; called twice a second and after each connection."""
+        """Close connections whose time is over; called twice a second and after each connection."""
         self._end(most=self._most)
 
     def close_request(self, request: Any) -> None:
@@ -67,23 +67,23 @@ class Connections(ThreadingHTTPServer):
         super().close_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - the base's names
-        """One line for an error of ours; none for those of clients, which a handler does not let through."""
+        """Log one line for an error of ours; the handler suppresses those of clients."""
         error = sys.exc_info()[1]
         log.error("unexpected error", thread="http", error=type(error).__name__)
 
     def stop(self) -> None:
         """Stop accepting, from another thread, and free the port."""
         self._stopping.set()
-        with suppress(OSError):  # wakes the server at once; it looks by itself each half second only
+        with suppress(OSError):  # wakes the server at once instead of within half a second
             self.socket.shutdown(socket.SHUT_RDWR)
         self.shutdown()
         self.server_close()
 
     def _end(self, *, most: int) -> None:
-        """End the oldest connections but so many, and those whose time is over.
+        """Shut down the oldest connections beyond `most`, and those whose time is over.
 
-        Their threads then read an end, and close them: no other thread may, for the number of a closed
-        descriptor is at once somebody else's.
+        Their own threads then read the end and close them: no other thread may, since a closed descriptor's
+        number is reused at once.
         """
         with self._lock:
             now, surplus = monotonic(), len(self._ends) - most
@@ -94,7 +94,7 @@ class Connections(ThreadingHTTPServer):
 
 
 class Head(BufferedIOBase):
-    """The lines of a request, so many bytes at most; ConnectionError beyond: nobody needs that many."""
+    """The lines of a request, up to LARGEST_HEAD bytes; ConnectionError beyond."""
 
     def __init__(self, stream: BufferedIOBase) -> None:
         self._stream, self._left = stream, LARGEST_HEAD

@@ -51,8 +51,8 @@ PLAIN = {
 }
 Events = Tally[str]
 # Series of (op, reason) at 0 from the start. `increase()` misses the value at which a series appears, so
-# each reason that ends an event at its first attempt is among those of `terminal`; any other reason of it
-# appears at 0 when the delivery is first retried. The alerts add up what each worker counts, and need one.
+# `terminal` has each reason that fails an event at its first attempt; any other reason appears at 0 when a
+# delivery is first retried. The alerts sum the series of each worker, and need one.
 OUTAGES = [(op, Reason.CONNECT) for op in OPS]
 BAD_OP = ("other", Reason.DETERMINISTIC_EXCEPTION)
 AT_ZERO = {
@@ -74,7 +74,7 @@ class Metrics:
     """One registry; `snapshot()` is what `/metrics` serves. Safe to use from several threads."""
 
     def __init__(self) -> None:
-        disable_created_metrics()  # type: ignore[no-untyped-call]  # they double the lines for nothing
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # they double the lines and are not used
         self._registry = CollectorRegistry()
         self.gauge = {key: self._gauge(*spec) for key, spec in GAUGES.items()}
         self._by_op = {key: self._counter(*spec, "op") for key, spec in BY_OP.items()}
@@ -134,7 +134,7 @@ class Metrics:
         self._size.labels(PROJECTION).observe(size)
 
     def item(self, op: str, result: str, count: int) -> None:
-        """Count items by the verdict that they got."""
+        """Count items by their verdict."""
         self._items.labels(PROJECTION, op, result).inc(count)
 
     def set(self, key: str, value: float) -> None:

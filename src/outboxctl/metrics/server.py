@@ -1,4 +1,4 @@
-"""One small HTTP server: `/metrics`, `/healthz`, `/readyz`. GET and HEAD only; no probe reaches a server."""
+"""The HTTP server of `/metrics`, `/healthz` and `/readyz`: GET and HEAD only; a probe makes no request."""
 
 import json
 import socket
@@ -22,8 +22,8 @@ LastSuccess = Callable[[], float | None]
 class MetricsServer:
     """Serves in a daemon thread. `alive` and `ready` return what fails by name, cached by the caller.
 
-    `last_success` returns the seconds since an event was last completed, None before the first. `names`:
-    names in public domains by which it may be asked, besides `host` and this machine's own.
+    `last_success` returns the seconds since an event was last completed, None before the first. `names`: host
+    names of requests that are accepted, besides `host` and this machine's own.
     """
 
     def __init__(
@@ -48,11 +48,11 @@ class MetricsServer:
         self._thread = threading.Thread(target=self._http.serve_forever, name="http", daemon=True)
 
     def start(self) -> None:
-        """Begin to answer."""
+        """Start to serve."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop answering and free the port."""
+        """Stop, and free the port."""
         self._http.stop()
 
 
@@ -66,7 +66,7 @@ class _Quiet(BaseHTTPRequestHandler):
         self.rfile = Head(self.rfile)
 
     def handle(self) -> None:
-        # Whoever asked has gone, or his request is none: no news, and no traceback.
+        # The client has gone, or its request is invalid: neither is logged.
         with suppress(OSError, ValueError):
             super().handle()
 

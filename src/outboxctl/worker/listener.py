@@ -97,7 +97,7 @@ class Listener:
 
     def _arrived(self, ear: ChannelListener, seconds: float) -> list[str]:
         """Payloads that arrived; only an empty one means new events: the others are workers' own checks."""
-        payloads = ear.hear(seconds)
+        payloads = ear.receive(seconds)
         if "" in payloads:
             self._signals.wake()
         return payloads

@@ -1,4 +1,4 @@
-"""Rights: what a worker and an operator need of the tables, and what this role lacks, by name."""
+"""Rights and search paths: what this role lacks, what others may change, functions without a path."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from outboxctl.core.schema.notify import NAME
 from outboxctl.core.schema.roles import NEW_EVENT, RIGHTS, Right, Role
 from outboxctl.core.search_path import FACTS, places, quoted
 
-# Per column, because a role may have been given just the columns that it needs.
+# By column, because a role may have rights to just the columns that it needs.
 MISSING_COLUMNS = text("""
 SELECT quote_ident(a.attname) FROM pg_attribute a
 WHERE a.attrelid = to_regclass(:table) AND a.attnum > 0 AND NOT a.attisdropped
@@ -25,8 +25,7 @@ CURRENT_ROLE = text("SELECT quote_ident(current_user)")
 MAY_UPDATE = text(f"""
 SELECT coalesce(has_any_column_privilege(to_regclass('{EVENTS}')::oid, 'UPDATE'), false)
 """)
-# What was granted to others than the owner, as it stands in the catalogue: 0 is PUBLIC. A right to the whole
-# table is one to each column.
+# Grants to others than the owner, as in the catalog: 0 is PUBLIC. A right to the table is one to each column.
 GRANTED = f"""
 WITH outbox AS (SELECT oid, relowner, relacl FROM pg_class WHERE oid = to_regclass('{EVENTS}')),
 granted AS (
@@ -48,13 +47,13 @@ RECREATING = text(f"""{GRANTED}
 SELECT DISTINCT grantee FROM theirs t WHERE verb = 'INSERT' AND col = 'id'
     AND EXISTS (SELECT FROM theirs WHERE grantee = t.grantee AND verb = 'DELETE') ORDER BY 1
 """)
-# Without these nothing works at all; a viewer has them too.
+# Without these no command works; a viewer has them too.
 READER_RIGHTS = tuple(right for right in RIGHTS if right.role is Role.WORKER and right.verbs == "SELECT")
 
 
 @dataclass(frozen=True)
 class MissingRight:
-    """A privilege that is lacking, as GRANT words it: `UPDATE (status, owner)`, and its table."""
+    """A missing privilege in GRANT's words, such as `UPDATE (status, owner)`, and its table."""
 
     privilege: str
     table: str
@@ -62,7 +61,7 @@ class MissingRight:
 
 @dataclass(frozen=True)
 class WideGrant:
-    """Who (quoted for SQL) may write more of a new event than a producer; `columns` is empty for all."""
+    """A role (quoted for SQL) that may insert more columns than a producer; `columns` is empty for all."""
 
     grantee: str
     columns: list[str]
@@ -70,11 +69,10 @@ class WideGrant:
 
 @dataclass(frozen=True)
 class Rights:
-    """What the role (quoted for SQL) lacks to read, to work and to operate.
+    """What the role (quoted for SQL) lacks as reader, worker and operator.
 
-    `changes`: it may change something of an event, so it is more than a viewer. Of whatever role:
-    `wide` are grants to insert what no producer needs, but to those who may UPDATE all; `recreates` who
-    may delete an event and insert another one under its id.
+    `changes`: it may change some column of an event. Of all roles: `wide` may insert columns that no producer
+    needs, without the right to UPDATE all; `recreates` may delete an event and insert another with its id.
     """
 
     role: str
@@ -87,12 +85,12 @@ class Rights:
 
     @property
     def no_worker(self) -> bool:
-        """Whether it plainly is a viewer's or an operator's: neither is meant to deliver."""
+        """Whether it has the rights of an operator or a viewer, who do not deliver."""
         return not self.operator or not self.changes
 
 
 def rights(connection: Connection) -> Rights:
-    """Compare what this role may do with what `db roles` gives; a missing table lacks nothing."""
+    """Compare this role's rights with those of `db roles`; a missing table counts as complete."""
     role = str(connection.execute(CURRENT_ROLE).scalar_one())
     reader = list(_missing(connection, READER_RIGHTS))
     worker, operator = (
@@ -118,7 +116,7 @@ def _missing(connection: Connection, needed: Iterable[Right]) -> Iterator[Missin
 
 
 def _missing_privilege(connection: Connection, verb: str, right: Right) -> str:
-    """The privilege that is lacking; empty where none is."""
+    """The missing privilege; empty where there is none."""
     table = places(connection).name(right.table)
     values = {"table": table, "privilege": verb, "columns": list(right.columns)}
     if verb == "DELETE":  # it has no columns
@@ -127,7 +125,7 @@ def _missing_privilege(connection: Connection, verb: str, right: Right) -> str:
     return (f"{verb} ({', '.join(names)})" if right.columns else verb) if names else ""
 
 
-# What FOUND reads, as it was when the connection was made: by now the search path is our own.
+# What FOUND reads, as it was at the start: by now the search path is our own.
 SCHEMAS = text("SELECT set_config('outboxctl.schemas', CAST(CAST(:schemas AS name[]) AS text), true)")
 OPEN_SCHEMAS = text(f"""
 WITH {FACTS}
@@ -135,7 +133,7 @@ SELECT quote_ident(name) AS schema, string_agg(
     CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END, ', ' ORDER BY grantee
 ) AS roles FROM open GROUP BY name ORDER BY name
 """)
-# By their names and bodies: nothing else says who made a function.
+# Recognised by names and bodies: a function has no other mark of what made it.
 GENERATED = f"""
 t.tgname = p.proname AND (p.proname = '{NAME}' OR right(p.proname, 7) = '_outbox' AND p.prosrc ~ '{EVENTS}')
 """
@@ -143,8 +141,8 @@ FUNCTIONS = text(f"""
 WITH {FACTS}
 SELECT DISTINCT p.oid::regprocedure::text AS name, p.proname = '{NAME}' AS notifies,
     quote_ident(pg_get_userbyid(p.proowner)) AS owner, quote_ident(pg_get_userbyid(c.relowner)) AS wanted,
-    p.proowner <> c.relowner AND p.proowner NOT IN (SELECT oid FROM trusted) AS strange,
-    NOT EXISTS (SELECT FROM unnest(p.proconfig) o WHERE starts_with(o, 'search_path=')) AS loose
+    p.proowner <> c.relowner AND p.proowner NOT IN (SELECT oid FROM trusted) AS "foreign",
+    NOT EXISTS (SELECT FROM unnest(p.proconfig) o WHERE starts_with(o, 'search_path=')) AS unpinned
 FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_class c ON c.oid = t.tgrelid
 WHERE NOT t.tgisinternal AND t.tgparentid = 0 AND {GENERATED} ORDER BY 1
 """)
@@ -158,7 +156,7 @@ ORDER BY 1
 
 @dataclass(frozen=True)
 class OpenSchema:
-    """A schema of the search path, and the roles that may create objects there; quoted for SQL."""
+    """A schema of the search path and the roles that may create objects in it; quoted for SQL."""
 
     schema: str
     roles: str
@@ -168,23 +166,23 @@ class OpenSchema:
 class TriggerFunction:
     """A function that `db trigger` or `db notify` made (`notifies`); names are quoted for SQL.
 
-    `strange`: its `owner` is neither the table's (`wanted`) nor one that could do everything anyway.
-    `loose`: it has no search path of its own.
+    `foreign`: its `owner` is neither the table's (`wanted`) nor a trusted role. `unpinned`: it has no search
+    path of its own.
     """
 
     name: str
     notifies: bool
     owner: str
     wanted: str
-    strange: bool
-    loose: bool
+    foreign: bool
+    unpinned: bool
 
 
 @dataclass(frozen=True)
 class SearchPathFacts:
-    """`others`: the application's functions on our tables that have no search path of their own.
+    """`others`: the application's functions on our tables without a search path of their own.
 
-    `searched`: what our sessions search for those, `home`: the schema of the outbox; quoted for SQL.
+    `searched`: the schemas that our sessions search for them, `home`: that of the outbox; quoted for SQL.
     """
 
     open: list[OpenSchema]
@@ -195,7 +193,7 @@ class SearchPathFacts:
 
 
 def search_path_facts(connection: Connection) -> SearchPathFacts:
-    """Read the facts; a role sees those of the whole catalog."""
+    """Read the facts; the catalog is readable for every role."""
     known = places(connection)
     connection.execute(SCHEMAS, {"schemas": list(known.schemas)})
     return SearchPathFacts(

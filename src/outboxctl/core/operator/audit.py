@@ -164,7 +164,7 @@ class AffectedEvent:
     now: str
 
 
-def recent_acts(
+def recent_actions(
     connection: Connection,
     *,
     limit: int,
@@ -178,7 +178,7 @@ def recent_acts(
     return [_with_all_filters(connection, row) for row in rows]
 
 
-def act_by_id(connection: Connection, id_: str) -> AuditRow | None:
+def action_by_id(connection: Connection, id_: str) -> AuditRow | None:
     """One act by its id, without its event ids (see `events_of`); None if there is none."""
     row = connection.execute(ONE_ACT, {"act": id_}).first()
     return None if row is None else _with_all_filters(connection, AuditRow(*row))

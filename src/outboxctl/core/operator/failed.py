@@ -1,4 +1,4 @@
-"""Reading what failed: by cause, and event by event."""
+"""Failed events: by cause, event by event, and one in full with its source row."""
 
 from collections import Counter
 from contextlib import suppress
@@ -16,8 +16,8 @@ from outboxctl.core.schema.names import DOCUMENT, EVENTS, SAFE, SOURCE
 from outboxctl.domain.failures import NO_REASON
 from outboxctl.domain.fingerprints import LENGTH, LONGEST, fingerprint, fold
 
-# Equal errors are counted by PostgreSQL, different ones folded here. Times come as numbers: that is
-# cheaper to read, and no `infinity` breaks the decoder.
+# PostgreSQL counts equal errors, different ones are folded here. Times are numbers: cheaper to read, and
+# `infinity` cannot break the decoder.
 CAUSES = f"""
 SELECT error_reason AS reason, left(error, {LONGEST}) AS error, entity_type, count(*) AS events,
     count(*) FILTER (WHERE {FAILED_AGAIN}) AS again,
@@ -38,8 +38,8 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class Group:
     """Failed events of one cause. `failed_again` of them had been replayed before.
 
-    The times are those of the failures (`updated_at`), null where they are out of range. `sample` is
-    one of the errors as it stands, `folded` what all of them fold to.
+    The times are those of the failures (`updated_at`), null where they are out of range. `sample` is one of
+    the errors, `folded` the text that all of them fold to.
     """
 
     fingerprint: str
@@ -55,7 +55,7 @@ class Group:
 
 @dataclass(frozen=True)
 class FailedRow:
-    """One failed event as people see it; timestamps out of range are None, a long error is cut."""
+    """One failed event for people; timestamps out of range are None, a long error is cut."""
 
     id: str
     entity_type: str
@@ -72,7 +72,7 @@ class FailedRow:
 
 
 def failed_groups(connection: Connection, selection: Selection) -> list[Group]:
-    """The causes of what failed, the most frequent first; `selection.limit` is not looked at."""
+    """The causes of the failures, the most frequent first; `selection.limit` is ignored."""
     sums: dict[str, _Sum] = {}
     for reason, error, *figures in select_failed(connection, CAUSES, selection):
         name = fingerprint(reason, error)
@@ -81,8 +81,8 @@ def failed_groups(connection: Connection, selection: Selection) -> list[Group]:
         sums[name].add(*figures)
     chosen = {name: each for name, each in sums.items() if name.startswith(selection.fingerprint or "")}
     check_unique(selection.fingerprint, chosen)
-    found = [each.group(name) for name, each in chosen.items()]
-    return sorted(found, key=lambda group: (-group.count, group.fingerprint))
+    groups = (each.group(name) for name, each in chosen.items())
+    return sorted(groups, key=lambda group: (-group.count, group.fingerprint))
 
 
 def failed_rows(connection: Connection, selection: Selection) -> list[FailedRow]:
@@ -90,18 +90,18 @@ def failed_rows(connection: Connection, selection: Selection) -> list[FailedRow]
 
     Raises UsageError if the beginning of a fingerprint is that of several.
     """
-    found = (FailedRow(*row) for row in select_failed(connection, FAILED_ROWS, selection))
-    wanted = selection.fingerprint or ""
-    named = ((fingerprint(row.error_reason, row.error), row) for row in found)
-    fitting = ((name, row) for name, row in named if name.startswith(wanted))
-    chosen = list(islice(fitting, selection.limit))
-    rest = fitting if 0 < len(wanted) < LENGTH else ()  # a beginning may be that of another one, further on
-    check_unique(wanted, {name for name, _ in chain(chosen, rest)})
+    rows = (FailedRow(*row) for row in select_failed(connection, FAILED_ROWS, selection))
+    prefix = selection.fingerprint or ""
+    named = ((fingerprint(row.error_reason, row.error), row) for row in rows)
+    matches = ((name, row) for name, row in named if name.startswith(prefix))
+    chosen = list(islice(matches, selection.limit))
+    rest = matches if 0 < len(prefix) < LENGTH else ()  # later rows may have another one with this prefix
+    check_unique(prefix, {name for name, _ in chain(chosen, rest)})
     return [row for _, row in chosen]
 
 
 class _Sum:
-    """What is added up for one cause, times as seconds since 1970: a hundred thousand are compared."""
+    """The sums of one cause; times are seconds since 1970, since a hundred thousand are compared."""
 
     def __init__(self, reason: str | None, error: str | None) -> None:
         self.reason, self.error = reason, error
@@ -137,8 +137,8 @@ def _moment(epoch: float | None) -> datetime | None:
     return None
 
 
-# JSON made by the server holds any row: `infinity`, the year 20000, columns of the application's own.
-# The error is cut where `failed list` cuts it: by bytes in a SQL_ASCII database.
+# JSON made by the server can hold any row: `infinity`, the year 20000, the application's own columns. The
+# error is cut as for `failed list`: by bytes in a SQL_ASCII database.
 EVENT = text(f"""
 SELECT to_json(e)::text, error_reason, left(error, {LONGEST}) FROM {EVENTS} e WHERE id = CAST(:id AS uuid)
 """)

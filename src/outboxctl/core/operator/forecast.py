@@ -1,4 +1,4 @@
-"""What a replay would come to: events of a plan that would deliver nothing of their own."""
+"""Forecast of a replay: the events of a plan that would not write a document of their own."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,43 +6,43 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, TextClause, text
 
 from outboxctl.core.documents.source_rows import OP_LIST
-from outboxctl.core.schema.names import EVENTS, SOURCE
+from outboxctl.core.schema.names import EVENTS, SOURCE, id_array
 from outboxctl.domain.failures import Reason
 
-# No worker sends an unknown op, or a version that is none.
-GIVEN = f"""(SELECT *, coalesce(op IN ({OP_LIST}) AND event_version >= 0, false) AS sendable
+# No worker sends an unknown op or an invalid version.
+PLANNED = f"""(SELECT *, coalesce(op IN ({OP_LIST}) AND event_version >= 0, false) AS sendable
     FROM {EVENTS} WHERE id = ANY (CAST(:ids AS uuid[]))) e"""
-CHOSEN = f"(SELECT * FROM {GIVEN} WHERE sendable) e"
+SENDABLE = f"(SELECT * FROM {PLANNED} WHERE sendable) e"
 SAME = "o.entity_type = e.entity_type AND o.entity_id = e.entity_id"
-# A newer event leaves its mark on the source row, or took it away: only such events are looked for
-# among the done ones. No index leads there (each would be paid for at every write of an event): with
-# ten million done rows this reads all of them once, a few seconds.
+# A newer event has changed the source row or deleted it: only for such rows the done events are searched.
+# They have no index for it, which each write of an event would pay for: with ten million done rows this reads
+# all of them once, in a few seconds.
 NOTABLE = text(f"""
 SELECT id, sendable AND (gone OR coalesce(now_at >= 0, false)) AS accepted, sendable AND gone AS gone,
     sendable AND (gone OR now_at > event_version) AS moved_on
 FROM (SELECT e.id::text, e.sendable, e.event_version, s.entity_id IS NULL AS gone, s.event_version AS now_at
-      FROM {GIVEN} LEFT JOIN {SOURCE} s ON s.entity_type = e.entity_type AND s.entity_id = e.entity_id) e
+      FROM {PLANNED} LEFT JOIN {SOURCE} s ON s.entity_type = e.entity_type AND s.entity_id = e.entity_id) e
 WHERE NOT sendable OR gone OR coalesce(now_at < 0 OR now_at > event_version, true)
 """)
 SUPERSEDED = text(f"""
-SELECT count(*) FROM {CHOSEN} WHERE EXISTS (
+SELECT count(*) FROM {SENDABLE} WHERE EXISTS (
     SELECT FROM {EVENTS} o WHERE {SAME} AND o.status = 'done' AND o.event_version > e.event_version
         AND o.error_reason IS DISTINCT FROM '{Reason.DISCARDED}')
 """)
-# Where nothing at all is pending, no event is looked at.
+# Where nothing is pending, no event is read.
 COALESCED = text(f"""
-SELECT count(*) FROM {CHOSEN} WHERE EXISTS (SELECT FROM {EVENTS} WHERE status = 'pending') AND EXISTS (
+SELECT count(*) FROM {SENDABLE} WHERE EXISTS (SELECT FROM {EVENTS} WHERE status = 'pending') AND EXISTS (
     SELECT FROM {EVENTS} o WHERE {SAME} AND o.status = 'pending')
 """)
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """How many events of a plan would be delivered for nothing; one can count more than once.
+    """How many events of a plan would not write a document; one can count more than once.
 
-    `superseded`: a newer event of its entity was delivered. `coalesced`: another one of its entity
-    waits already. `source_gone`: its source row is gone, so a delete would be sent. `unsendable`: its
-    op is unknown, or its version or that of its source row is none: it would fail again.
+    `superseded`: a newer event of its entity was delivered. `coalesced`: another one of its entity is
+    pending. `source_gone`: its source row is gone, so a delete would be sent. `unsendable`: its op is
+    unknown, or its version or that of its source row is invalid: it would fail again.
     """
 
     superseded: int
@@ -52,20 +52,15 @@ class Forecast:
 
 
 def forecast(connection: Connection, ids: Sequence[str]) -> Forecast:
-    """Look at the entities of these events. Reads only; memory is that of the ids."""
-    notable = connection.execute(NOTABLE, _joined(ids)).all()
+    """The forecast for these events. Reads only; uses the memory of the ids."""
+    notable = connection.execute(NOTABLE, {"ids": id_array(ids)}).all()
     unsendable = sum(not row.accepted for row in notable)
     gone = sum(row.gone for row in notable)
-    # Statistics may say that nothing is pending: events times events would be compared one by one.
+    # Statistics may say that nothing is pending: a nested loop would compare all events with all events.
     connection.exec_driver_sql("SET LOCAL enable_nestloop = off")
     superseded = _count(connection, SUPERSEDED, [row.id for row in notable if row.moved_on])
     return Forecast(superseded, _count(connection, COALESCED, ids), gone, unsendable)
 
 
 def _count(connection: Connection, statement: TextClause, ids: Sequence[str]) -> int:
-    return int(connection.execute(statement, _joined(ids)).scalar_one()) if ids else 0
-
-
-def _joined(ids: Sequence[str]) -> dict[str, str]:
-    """As one text: a list of a hundred thousand would be adapted one by one."""
-    return {"ids": f"{{{','.join(ids)}}}"}
+    return int(connection.execute(statement, {"ids": id_array(ids)}).scalar_one()) if ids else 0

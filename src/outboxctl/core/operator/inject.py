@@ -1,4 +1,4 @@
-"""Rows put in on purpose: bad events, single events, and the load generator's transactions."""
+"""Inserts for drills: bad events, single events, and the load generator's transactions."""
 
 from collections.abc import Sequence
 from uuid import UUID, uuid4
@@ -8,10 +8,10 @@ from sqlalchemy import Connection, text
 from outboxctl.core.produce import COLUMNS, checked
 from outboxctl.core.schema.names import EVENTS, SOURCE
 
-ENTITY_TYPE = "block"  # of what nobody said a type of
+ENTITY_TYPE = "block"  # the default
 
-# Lab document, section 6.2, word for word but for the parameters: any op can be inserted. The id is the
-# column's default, unless one is given: an operator may not choose it.
+# Lab document, section 6.2, but for the parameters: any op can be inserted. The id is the column's default
+# unless the caller sets one, which the operator's role may not.
 VALUES = ":entity_type, CAST(:entity_id AS uuid), :op, :version, 'pending', 0, 0, now(), now()"
 EVENT = text(f"INSERT INTO {EVENTS} ({COLUMNS}) VALUES ({VALUES}) RETURNING id::text")
 NAMED_EVENT = text(f"""
@@ -34,7 +34,7 @@ INSERT INTO {EVENTS} ({COLUMNS})
 SELECT entity_type, entity_id, 'upsert', event_version, 'pending', 0, 0, now(), now()
 FROM written
 """)
-# A row with something odd about it; its text is made by the server, for it may be a hundred megabytes.
+# The server makes the text, since it may have a hundred megabytes.
 ROW = text(f"""
 INSERT INTO {SOURCE} (id, entity_type, entity_id, library_id, text, snippet, rank_score, event_version,
     created_at, updated_at)
@@ -62,24 +62,24 @@ def event(
     event_id: str | None = None,
 ) -> str:
     """Insert one event as it is, whatever its op; returns its id."""
-    given = {"entity_type": entity_type, "entity_id": entity_id, "op": op, "version": version}
+    values = {"entity_type": entity_type, "entity_id": entity_id, "op": op, "version": version}
     if event_id:
-        return str(connection.execute(NAMED_EVENT, given | {"id": event_id}).scalar_one())
-    return str(connection.execute(EVENT, given).scalar_one())
+        return str(connection.execute(NAMED_EVENT, values | {"id": event_id}).scalar_one())
+    return str(connection.execute(EVENT, values).scalar_one())
 
 
 def good(connection: Connection, *, entity_type: str, entity_id: str, op: str, version: int) -> str:
-    """Insert one event that a worker can deliver; returns its id. Raises ValueError for any other."""
-    given = checked(entity_type=entity_type, entity_id=entity_id, op=op, event_version=version)
-    return event(connection, version=given.pop("event_version"), **given)
+    """Insert one event that a worker can deliver; returns its id. ValueError for any other."""
+    values = checked(entity_type=entity_type, entity_id=entity_id, op=op, event_version=version)
+    return event(connection, version=values.pop("event_version"), **values)
 
 
 def upserts(
     connection: Connection, *, entity_type: str, ids: Sequence[UUID], contents: Sequence[str]
 ) -> None:
     """Write source rows and their events; the ids are distinct."""
-    given = {"entity_type": entity_type, "ids": list(map(str, ids)), "contents": list(contents)}
-    connection.execute(UPSERTS, given)
+    values = {"entity_type": entity_type, "ids": list(map(str, ids)), "contents": list(contents)}
+    connection.execute(UPSERTS, values)
 
 
 def deletes(connection: Connection, *, entity_type: str, ids: Sequence[UUID]) -> None:
@@ -93,13 +93,13 @@ def stale(connection: Connection) -> str:
 
 
 def duplicates(connection: Connection, count: int) -> list[str]:
-    """Insert a row with so many equal events; returns their ids."""
+    """Insert a row with `count` equal events; returns their ids."""
     entity = _row(connection)
     return [_event_of(connection, entity) for _ in range(count)]
 
 
 def poison(connection: Connection) -> str:
-    """Insert a row and its event; the index refuses the document, for it has no number that is none."""
+    """Insert a row and its event; the index refuses the document, for its number is NaN."""
     return _event_of(connection, _row(connection, rank_score="NaN"))
 
 
@@ -110,8 +110,8 @@ def oversized(connection: Connection, *, size: int) -> str:
 
 def _row(connection: Connection, *, version: int = 1, size: int = 20, rank_score: str = "0") -> str:
     entity = str(uuid4())
-    given = {"entity_id": entity, "version": version, "size": size, "rank_score": rank_score}
-    connection.execute(ROW, given)
+    values = {"entity_id": entity, "version": version, "size": size, "rank_score": rank_score}
+    connection.execute(ROW, values)
     return entity
 
 

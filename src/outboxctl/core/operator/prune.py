@@ -1,9 +1,9 @@
-"""Retention: done events older than a cutoff, found by walking the heap range by range.
+"""Retention: done events older than a cutoff are deleted, range by range of the heap.
 
-No index leads to `processed_at`: every settle of every event would pay for it. A range of blocks is read
-by a TID range scan (PostgreSQL 14 or newer; manual, "Tid Range Scan" under `enable_tidscan`), and on a
-partitioned table the same range of every partition at once. The conditions stand beside the range, so
-that a row which has moved or changed meanwhile is never hit by its old place.
+No index has `processed_at`: each settle would pay for it. A range of blocks is read by a TID range scan
+(PostgreSQL 14 or newer; manual, "Tid Range Scan" under `enable_tidscan`), and on a partitioned table the
+same range of every partition at once. The conditions are checked in the same statement, so that a row which
+has changed meanwhile is not deleted by its old ctid.
 """
 
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ DELETE = text(f"DELETE FROM {EVENTS} WHERE {OLD}")
 class PrunePlan:
     """Delete what was done before `cutoff` from the first `blocks` blocks; `user` is the session's role.
 
-    What is written after this was made is younger than the cutoff, so the blocks are known from the start.
+    Rows written after the plan are younger than the cutoff, so later blocks need not be read.
     """
 
     cutoff: datetime
@@ -42,10 +42,7 @@ class PrunePlan:
 
 
 def plan(connection: Connection, older_than: timedelta, *, now: datetime | None = None) -> PrunePlan:
-    """What a prune of this retention would walk, by the database's clock.
-
-    Raises UsageError where the server is too old for it.
-    """
+    """The plan for this retention, by the database's clock. UsageError where the server is too old."""
     values = {"older_than": older_than, "now": now}
     cutoff, user, number, version = connection.execute(START, values).one()
     if number < OLDEST_SERVER:

@@ -1,4 +1,4 @@
-"""The state of rebuilds: a row each, read again by whoever goes on after a crash."""
+"""The state of rebuilds: a row each, by which another process resumes after a crash."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from outboxctl.domain.errors import UsageError
 
 
 class RebuildPhase(StrEnum):
-    """What a rebuild does next; each can be done again from its start, whatever came of the last try."""
+    """The next step of a rebuild; each can be repeated from its start after a failure."""
 
     CREATE = "create"
     FILL = "fill"
@@ -33,10 +33,10 @@ COLUMNS = """id::text, action, alias, old_index, new_index, concrete, body, phas
 
 @dataclass(frozen=True)
 class Rebuild:
-    """One row. `action` is rebuild or rollback, `body` the new index as it shall be in the end.
+    """One row. `action` is rebuild or rollback, `body` the final settings and mappings of the new index.
 
     `concrete`: ELASTIC_INDEX was an index, not an alias. `old_index` is None where there was neither.
-    `kept_index` is what the alias does not use any more, kept until `kept_until`.
+    `kept_index` is the index that the alias no longer uses, kept until `kept_until`.
     """
 
     id: str
@@ -65,7 +65,7 @@ class Rebuild:
 
     @property
     def unfinished(self) -> str | None:
-        """The new index while it may be there by half: with the aliases that a template gives it."""
+        """The new index while it may be incomplete: with the aliases that a template adds."""
         return self.new_index if self.phase == RebuildPhase.CREATE else None
 
 
@@ -81,7 +81,7 @@ VALUES (:action, :alias, :old_index, :new_index, :concrete, CAST(:body AS jsonb)
     :grace_seconds, coalesce(CAST(:caught_up_to AS timestamptz), now()))
 RETURNING {COLUMNS}
 """)
-# What can be saved, and how: names of this module, never input.
+# The columns that `save` may set: names of this module, never input.
 SETTERS = {
     "phase": ":phase",
     "cursor_type": ":cursor_type",
@@ -102,9 +102,9 @@ OVERDUE = text(f"""
 SELECT {COLUMNS} FROM {REBUILDS} WHERE alias = :alias AND kept_index IS NOT NULL
     AND kept_until <= coalesce(:now, now()) ORDER BY started_at
 """)
-# One that runs holds this lock in a transaction of its own: it is gone with its process, also behind a
-# pooler in transaction mode. At READ COMMITTED an idle transaction has no snapshot, so it keeps vacuum
-# from nothing; the server must not end it for being idle.
+# A running rebuild holds this lock in a transaction of its own, which ends with its process, also behind a
+# pooler in transaction mode. At READ COMMITTED an idle transaction has no snapshot, so it does not hold
+# vacuum back; the server must not end it for being idle.
 IDLE = """SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
 SELECT set_config(name, '0', true) FROM pg_settings
 WHERE name IN ('idle_in_transaction_session_timeout', 'transaction_timeout')"""
@@ -117,18 +117,18 @@ SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND classid = 73
 
 
 def lock(connection: Connection, alias: str) -> bool:
-    """Whether this transaction has the right, until it ends, to rebuild `alias`."""
+    """Whether this transaction holds, until it ends, the lock for a rebuild of `alias`."""
     connection.exec_driver_sql(IDLE)
     return bool(connection.execute(LOCK, {"alias": alias}).scalar_one())
 
 
 def still_locked(connection: Connection) -> None:
-    """Raise UnreachableError (through its Database) if that transaction was ended from outside."""
+    """Raise UnreachableError (through its Database) if the server has ended that transaction."""
     connection.exec_driver_sql("SELECT 1")
 
 
 def active_rebuild(connection: Connection, alias: str) -> Rebuild | None:
-    """The rebuild of `alias` that has not ended, whether its process lives or not."""
+    """The unfinished rebuild of `alias`, whether its process runs or not."""
     row = connection.execute(UNDER_WAY, {"alias": alias}).one_or_none()
     return Rebuild(*row) if row else None
 
@@ -144,17 +144,17 @@ def recent(connection: Connection, alias: str, *, limit: int) -> list[Rebuild]:
 
 
 def overdue(connection: Connection, alias: str, *, now: datetime | None = None) -> list[Rebuild]:
-    """Those whose kept index has been kept long enough."""
+    """The rebuilds whose kept index may be deleted."""
     return [Rebuild(*row) for row in connection.execute(OVERDUE, {"alias": alias, "now": now})]
 
 
 def not_kept(connection: Connection, alias: str, index: str) -> None:
-    """An index is not kept for later any more: it was deleted, or the alias leads to it again."""
+    """Record that an index is no longer kept: it was deleted, or the alias uses it again."""
     connection.execute(NOT_KEPT, {"alias": alias, "index": index})
 
 
 def runs(connection: Connection, alias: str) -> bool:
-    """Whether a process is at work on `alias` now."""
+    """Whether a process rebuilds `alias` now."""
     return bool(connection.execute(RUNS, {"alias": alias}).scalar_one())
 
 
@@ -173,19 +173,23 @@ def begin(
     grace_seconds: float,
     caught_up_to: datetime | None = None,
 ) -> Rebuild:
-    """Write the row of a new one; its events are followed from `caught_up_to` (None: now) on."""
-    values: dict[str, Any] = {"action": action, "alias": alias, "old_index": old_index}
-    # Without \u escapes: a database that is SQL_ASCII refuses each that is beyond ASCII.
-    values |= {"new_index": new_index, "body": dumps(dict(body), ensure_ascii=False)}
-    values |= {"concrete": concrete, "phase": phase, "by": by, "reason": reason}
-    values |= {"grace_seconds": grace_seconds, "caught_up_to": caught_up_to}
+    """Insert a rebuild's row; it follows events from `caught_up_to` (None: now) on."""
+    values: dict[str, Any] = {
+        "action": action,
+        "alias": alias,
+        "old_index": old_index,
+        "new_index": new_index,
+    }
+    values |= {"concrete": concrete, "phase": phase, "by": by, "reason": reason, "caught_up_to": caught_up_to}
+    # Without \u escapes: a SQL_ASCII database refuses those beyond ASCII.
+    values |= {"grace_seconds": grace_seconds, "body": dumps(dict(body), ensure_ascii=False)}
     return Rebuild(*connection.execute(BEGIN, values).one())
 
 
 def save(connection: Connection, rebuild: Rebuild, *extra: str, **changes: Any) -> Rebuild:
-    """Write what changed, if the row still is in the phase that `rebuild` says; returns the row.
+    """Write what changed, if the row is still in the phase of `rebuild`; returns the row.
 
-    `extra` is SWAPPING or ENDING. Raises UsageError if another process moved the row on.
+    `extra` is SWAPPING or ENDING. Raises UsageError if another process has changed the phase.
     """
     sets = ", ".join([*extra, *(f"{name} = {SETTERS[name]}" for name in changes), "updated_at = now()"])
     statement = text(f"""
@@ -198,7 +202,7 @@ def save(connection: Connection, rebuild: Rebuild, *extra: str, **changes: Any) 
 
 
 def record(connection: Connection, action: str, rebuild: Rebuild, *, by: str, reason: str) -> None:
-    """Audit an act of or upon a rebuild; what it affected are documents."""
+    """Write an audit row for a rebuild; `affected` counts documents."""
     filters = {"alias": rebuild.alias, "old_index": rebuild.old_index, "new_index": rebuild.new_index}
-    affected = rebuild.copied or rebuild.caught_up  # a rollback copies none; what is sent again is no more
+    affected = rebuild.copied or rebuild.caught_up  # a rollback copies none
     audit.record(connection, action, by=by, reason=reason, filters=filters, ids=[], affected=affected)

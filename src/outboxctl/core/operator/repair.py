@@ -15,8 +15,8 @@ from outboxctl.core.schema.names import AUDIT, EVENTS, SOURCE
 REQUESTED = (
     "unnest(CAST(:types AS text[]), CAST(:ids AS uuid[]), CAST(:versions AS bigint[])) w (t, id, version)"
 )
-# Rows that somebody holds right now are changing anyway: to wait for one would lock the others out.
-# What the row says afterwards is asked for, not assumed: an application's trigger may have its own view.
+# Rows that are locked are skipped: they are changing anyway, and a wait would block others. The version is
+# returned, not assumed: an application's trigger may set another one.
 RAISE_VERSIONS = text(f"""
 WITH free AS MATERIALIZED (
     SELECT s.entity_type AS t, s.entity_id AS id, s.event_version AS was, w.version
@@ -29,7 +29,7 @@ WHERE s.entity_type = free.t AND s.entity_id = free.id
 RETURNING s.entity_type || ':' || s.entity_id, free.was, s.event_version
 """)
 EVENT = "'pending', 0, 0, coalesce(:now, now()), coalesce(:now, now())"
-# A row that is gone has its own delete event; one below the wanted version was held by somebody.
+# A row that is gone has a delete event of its own; one below the requested version was locked.
 UPSERTS = text(f"""
 INSERT INTO {EVENTS} ({COLUMNS})
 SELECT s.entity_type, s.entity_id, 'upsert', s.event_version, {EVENT}
@@ -57,7 +57,7 @@ SELECT count(*) FROM {EVENTS} e JOIN (
 
 
 class RepairEntity(NamedTuple):
-    """An entity, and the version that its event must have at least to win over what the index holds."""
+    """An entity, and the lowest version at which its event replaces the document in the index."""
 
     key: Key
     version: int
@@ -85,37 +85,37 @@ def enqueue(
 ) -> Enqueued:
     """Raise the versions of `raises` (also among `upserts`), write the events and the audit row.
 
-    Entities that changed meanwhile, or are held by somebody, get none and are not in the result.
+    Entities that changed meanwhile, or are locked, get no event and are not in the result.
     """
     raised = {id_: (was, is_) for id_, was, is_ in _rows(connection, RAISE_VERSIONS, raises, now)}
     ids = [row[0] for row in _rows(connection, UPSERTS, upserts, now)]
     ids += [row[0] for row in _rows(connection, DELETES, deletes, now)]
     if ids or raised:
-        told = {**filters, "raised": raised} if raised else filters
-        record(connection, "repair", by=by, reason=reason, filters=told, ids=ids, act_id=act_id, now=now)
+        filters = {**filters, "raised": raised} if raised else filters
+        record(connection, "repair", by=by, reason=reason, filters=filters, ids=ids, act_id=act_id, now=now)
     return Enqueued(ids, raised)
 
 
 def hold(connection: Connection, keys: Sequence[Key]) -> dict[str, int | None]:
-    """Lock the rows of these entities that nobody else holds: their versions by document id."""
-    wanted = [RepairEntity(key, 0) for key in keys]
-    return {str(id_): version for id_, version in _rows(connection, HELD, wanted, None)}
+    """Lock the rows of these entities that nobody else has locked; returns their versions by document id."""
+    requested = [RepairEntity(key, 0) for key in keys]
+    return {str(id_): version for id_, version in _rows(connection, HELD, requested, None)}
 
 
 def undelivered(connection: Connection, act_id: str) -> int:
-    """How many events of a repair are still under way."""
+    """How many events of a repair are still pending or processing."""
     return int(connection.execute(UNDELIVERED, {"act_id": act_id}).scalar_one())
 
 
 def _rows(
-    connection: Connection, statement: Any, wanted: Sequence[RepairEntity], now: datetime | None
+    connection: Connection, statement: Any, requested: Sequence[RepairEntity], now: datetime | None
 ) -> Any:
-    if not wanted:
+    if not requested:
         return []
     values = {
-        "types": [key.entity_type for key, _ in wanted],
-        "ids": [key.entity_id for key, _ in wanted],
-        "versions": [version for _, version in wanted],
+        "types": [key.entity_type for key, _ in requested],
+        "ids": [key.entity_id for key, _ in requested],
+        "versions": [version for _, version in requested],
         "now": now,
     }
     return connection.execute(statement, values).all()

@@ -1,4 +1,4 @@
-"""Choosing failed events: what an act would touch is read first, and shown where it is rehearsed."""
+"""Selection of failed events: the plan of an act is read first, and is the output of a dry run."""
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, text
 
-from outboxctl.core.schema.names import EVENTS, STATUS_IS, source
+from outboxctl.core.schema.names import EVENTS, STATUS_IS, id_array, source
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.failures import NO_REASON
 from outboxctl.domain.fingerprints import LONGEST, fingerprint, fold
@@ -18,14 +18,14 @@ from outboxctl.domain.lifecycle import Verb
 LISTED = 20  # ids that an audit row's filters name one by one: all of them are in its event_ids
 PAGE = 5_000  # rows fetched at a time
 
-# It failed once more after somebody had replayed it: an undone replay does not count.
+# It failed again after a replay; an undone replay does not count.
 FAILED_AGAIN = "coalesce(replay_count > 0, false)"
-# Given ids are found by their own index: by the one of failed events, each would be compared with a
-# million ids, and statistics of a time when nothing had failed call that cheap. They stand in a subquery,
-# or the planner would weigh each of them.
+# Ids are selected by their own index: by the one of failed events, each would be compared with a million ids,
+# which old statistics (nothing failed) make cheap. They are in a subquery, or the planner would estimate
+# each.
 BY_STATUS = f"status = {source(Verb.REPLAY)}"
 BY_ID = f"id = ANY (ARRAY (SELECT unnest(CAST(:ids AS uuid[])))) AND {STATUS_IS} {source(Verb.REPLAY)}"
-# Conditions left out are NULL: nothing that was given is pasted into SQL.
+# Conditions left out are NULL: no input becomes part of the SQL.
 MATCHING = f"""
 FROM {EVENTS} WHERE {{which}}
     AND (CAST(:error_reason AS text) IS NULL OR coalesce(error_reason, '{NO_REASON}') = :error_reason)
@@ -43,10 +43,10 @@ NOW = text("SELECT now()")
 
 @dataclass(frozen=True)
 class Selection:
-    """Which failed events: every given condition must hold; `until` is exclusive.
+    """A selection of failed events: all conditions that are not None must hold; `until` is exclusive.
 
-    `error_reason` is a Reason, or NO_REASON for rows without one. No ids (an empty list) fit nothing.
-    `fingerprint` may be the beginning of one.
+    `error_reason` is a Reason, or NO_REASON for rows without one. An empty list of ids
+    matches nothing. `fingerprint` may be the beginning of one.
     """
 
     ids: Sequence[str] | None = None
@@ -58,12 +58,14 @@ class Selection:
     limit: int | None = None
 
     def as_filter(self) -> dict[str, Any]:
-        """The given conditions by name, for the audit row; of many ids only how many."""
-        given = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        given = {name: str(v) if isinstance(v, datetime) else v for name, v in given.items() if v is not None}
+        """The conditions by name, for the audit row; of many ids only their number."""
+        values = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        values = {
+            name: str(v) if isinstance(v, datetime) else v for name, v in values.items() if v is not None
+        }
         if self.ids is not None and len(self.ids) > LISTED:
-            given["ids"] = f"{len(self.ids)} given"
-        return given
+            values["ids"] = f"{len(self.ids)} given"
+        return values
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ class FailureCause:
 
 @dataclass(frozen=True)
 class MovePlan:
-    """What an act would touch: `matched` events fit, `ids` are selected, the oldest first.
+    """The plan of an act: `matched` events match, `ids` are selected, the oldest first.
 
     `failed_again` of them had been replayed before. `at` is the database's time of the plan.
     """
@@ -98,19 +100,19 @@ class MovePlan:
 
 
 def plan(connection: Connection, selection: Selection) -> MovePlan:
-    """What an act would touch, at most `selection.limit` events.
+    """The plan for a selection, at most `selection.limit` events.
 
     Raises UsageError if the beginning of a fingerprint is that of several.
     """
     at = connection.execute(NOW).scalar_one()
-    wanted, limit = selection.fingerprint, selection.limit
-    fitting = _matches(connection, selection, limit=None if wanted else limit)
-    chosen = list(islice(fitting, limit))
-    names = Counter(row.fingerprint for row in chain(chosen, fitting))  # of the rest, only how many
+    prefix, limit = selection.fingerprint, selection.limit
+    matches = _matches(connection, selection, limit=None if prefix else limit)
+    chosen = list(islice(matches, limit))
+    names = Counter(row.fingerprint for row in chain(chosen, matches))  # of the rest, only their number
     matched = names.total()
-    if not wanted and matched == limit:
+    if not prefix and matched == limit:
         matched = max(matched, select_failed(connection, COUNT, selection).scalar_one())
-    check_unique(wanted, names)
+    check_unique(prefix, names)
     again = sum(row.again for row in chosen)
     return MovePlan(selection, matched, [row.id for row in chosen], _causes(chosen), again, at)
 
@@ -120,7 +122,7 @@ class _Match(NamedTuple):
     again: bool
     reason: str
     fingerprint: str
-    folded: str  # shared by all events of a cause, as the cache hands it out
+    folded: str  # one object for all events of a cause, from the cache
 
 
 def _matches(connection: Connection, selection: Selection, *, limit: int | None) -> Iterator[_Match]:
@@ -130,11 +132,11 @@ def _matches(connection: Connection, selection: Selection, *, limit: int | None)
             yield _Match(id_, again, reason or NO_REASON, name, fold(error))
 
 
-def check_unique(wanted: str | None, found: Collection[str]) -> None:
-    """Raise UsageError if the beginning of a fingerprint is that of several of those found."""
-    if wanted and len(found) > 1:
-        hint = f"give more of it: {', '.join(sorted(found)[:5])}"
-        raise UsageError(f"{wanted} is the beginning of {len(found)} fingerprints", hint=hint)
+def check_unique(prefix: str | None, matches: Collection[str]) -> None:
+    """Raise UsageError if several fingerprints match the beginning of one."""
+    if prefix and len(matches) > 1:
+        hint = f"give more of it: {', '.join(sorted(matches)[:5])}"
+        raise UsageError(f"{prefix} is the beginning of {len(matches)} fingerprints", hint=hint)
 
 
 def _causes(rows: Sequence[_Match]) -> list[FailureCause]:
@@ -152,15 +154,8 @@ def select_failed(connection: Connection, query: str, selection: Selection, **mo
     if selection.ids is not None:
         connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
     statement = text(query.format(which=BY_STATUS if selection.ids is None else BY_ID))
-    return connection.execute(statement, _parameters(selection) | more, execution_options={"yield_per": PAGE})
-
-
-def _parameters(selection: Selection) -> dict[str, Any]:
-    given = {
-        "error_reason": selection.error_reason and str(selection.error_reason),
-        "entity_type": selection.entity_type,
-        "since": selection.since,
-        "until": selection.until,
-    }
-    # One text: a list of a million would be cast one by one.
-    return given if selection.ids is None else given | {"ids": f"{{{','.join(selection.ids)}}}"}
+    values = {name: getattr(selection, name) for name in ("entity_type", "since", "until")} | more
+    values["error_reason"] = selection.error_reason and str(selection.error_reason)
+    if selection.ids is not None:
+        values["ids"] = id_array(selection.ids)
+    return connection.execute(statement, values, execution_options={"yield_per": PAGE})

@@ -1,4 +1,4 @@
-"""Texts for a database whose encoding is not UTF8: what its encoding lacks is escaped, not refused.
+"""Texts for a database whose encoding is not UTF8: characters that it lacks are escaped.
 
 The server refuses a whole statement for one character that it cannot convert (SQLSTATE 22P05).
 """
@@ -23,7 +23,7 @@ SINGLE_BYTE = {
 
 
 def storable(text: str, encoding: str) -> str:
-    r"""The text as a database of this encoding (PostgreSQL's name) can store it, the rest as `\u2026`."""
+    r"""The text for a database of this encoding (PostgreSQL's name), what it lacks as `\u2026`."""
     if encoding in ANY_TEXT or text.isascii():
         return text
     codec = SINGLE_BYTE.get(encoding, "ascii")

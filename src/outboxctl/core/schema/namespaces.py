@@ -1,4 +1,4 @@
-"""Databases and schemas of their own, for runs that shall meet nobody else's rows."""
+"""Databases and schemas for isolated runs."""
 
 from urllib.parse import parse_qsl, quote, urlencode, urlunsplit
 from uuid import uuid4
@@ -10,7 +10,7 @@ from outboxctl.core.database_errors import translate
 from outboxctl.domain.errors import UsageError
 from outboxctl.net.urls import check_database_url, mask, parse_url
 
-# Sessions that a killed program left: until the server notices, they hold locks on what is to go.
+# Sessions of a killed program hold locks on the schema until the server detects that it is gone.
 END_SESSIONS = """SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity
 WHERE application_name = %s AND usename = current_user AND pid <> pg_catalog.pg_backend_pid()"""
 OPTIONS, NAME = "options", "application_name"
@@ -19,9 +19,8 @@ OPTIONS, NAME = "options", "application_name"
 def create_database(url: str, name: str, *, like: str | None = None) -> str:
     """Create a database whose name begins with `name`, on the server of `url`; returns its URL.
 
-    It is empty, or a copy of the database whose URL is `like`, to which nobody may be connected.
-
-    Raises UsageError where the role may not, UnreachableError where the server is away.
+    It is empty, or a copy of the database whose URL is `like`, to which nobody may be connected. Raises
+    UsageError where the role lacks the right, UnreachableError where the server is unreachable.
     """
     own = f"{name[:50]}_{uuid4().hex[:8]}"
     template = parse_url(like).path[1:] if like else "template0"
@@ -30,27 +29,24 @@ def create_database(url: str, name: str, *, like: str | None = None) -> str:
 
 
 def drop_database(url: str, own: str) -> None:
-    """Drop what `create_database` returned, whoever is still connected; `url` is that of another one."""
+    """Drop a database by the URL of `create_database`, whoever is connected; `url` is another one's."""
     _execute(url, sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)"), parse_url(own).path[1:])
 
 
 def in_schema(url: str, own: str) -> str:
-    """The URL by which a table without a schema's name is one of this schema, and no other's.
-
-    Its sessions have the schema's name as theirs.
-    """
+    """The URL with this schema as search path, and its name as the sessions' application_name."""
     parts = parse_url(url)
-    given = dict(parse_qsl(parts.query, keep_blank_values=True))
-    given |= {OPTIONS: f"{given.get(OPTIONS, '')} -csearch_path={own}".strip(), NAME: own}
+    query = dict(parse_qsl(parts.query, keep_blank_values=True))
+    query |= {OPTIONS: f"{query.get(OPTIONS, '')} -csearch_path={own}".strip(), NAME: own}
     # libpq takes neither a plus for a blank nor a bare equals sign in a value.
-    return urlunsplit(parts._replace(query=urlencode(given, quote_via=quote, safe="")))
+    return urlunsplit(parts._replace(query=urlencode(query, quote_via=quote, safe="")))
 
 
 def create_schema(url: str, own: str) -> str:
-    """Create a schema of this name; returns the URL by which its tables are meant.
+    """Create a schema of this name; returns its URL (see `in_schema`).
 
-    Raises UsageError where the role may not, or where a pooler does not pass the search path on: the
-    tables that one would then meet are somebody else's. UnreachableError where the server is away.
+    Raises UsageError where the role lacks the right, or where a pooler drops the search path, which would
+    lead to other tables. UnreachableError where the server is unreachable.
     """
     inside = in_schema(url, own)
     _execute(url, sql.SQL("CREATE SCHEMA {}"), own)
@@ -64,7 +60,7 @@ def create_schema(url: str, own: str) -> str:
 
 
 def drop_schema(url: str, own: str) -> None:
-    """Drop what `create_schema` made and everything in it, whoever still works there; none is no error."""
+    """Drop a schema of `create_schema` with its contents, and end its sessions; none is no error."""
     try:
         with psycopg.connect(check_database_url(url), autocommit=True, connect_timeout=5) as connection:
             connection.execute(END_SESSIONS, [own])
@@ -76,7 +72,7 @@ def drop_schema(url: str, own: str) -> None:
 
 
 def schema_of(url: str) -> str | None:
-    """The schema in which a new table would be made; None for none, and where the server refuses."""
+    """The schema in which a new table would be created; None for none, and where the server refuses."""
     try:
         with psycopg.connect(check_database_url(url), connect_timeout=5) as connection:
             row = connection.execute("SELECT pg_catalog.current_schema()").fetchone()

@@ -1,7 +1,7 @@
-"""NOTIFY: a trigger on the outbox says that events have come; a hint, with polling always underneath.
+"""NOTIFY: a trigger on the outbox reports new events; only a hint, since workers poll all the same.
 
 Channels belong to a database, not to a schema: the name holds the table's oid, so that an outbox in
-another schema wakes nobody here. The trigger asks for the oid when it fires: a restored dump has another.
+another schema notifies nobody here. The trigger reads the oid when it fires: a restored dump has another.
 """
 
 from collections.abc import Iterator
@@ -19,10 +19,10 @@ from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
 
 NAME = "outbox_notify"  # of the trigger and its function
-# Somebody's long transaction must not make every writer queue behind us.
+# A long transaction must not make every writer wait behind us.
 PATIENCE = "SET LOCAL lock_timeout = '5s'"
-# One a statement; PostgreSQL folds equal ones of a transaction into one. It fires for the partitioned
-# table, not for what is put into a partition by its own name.
+# One a statement; PostgreSQL folds equal ones of a transaction into one. It fires for the partitioned table,
+# not for an insert into a partition by its own name.
 SWITCH_ON = """
 CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp AS $outbox$
@@ -34,10 +34,10 @@ $outbox$;
 DROP TRIGGER IF EXISTS {trigger} ON {table};
 CREATE TRIGGER {trigger} AFTER INSERT ON {table} FOR EACH STATEMENT EXECUTE FUNCTION {function}()
 """
-# What was the whole outbox once and is a partition now has kept its trigger.
+# CASCADE: a table that was the outbox once and is a partition now still has the trigger.
 SWITCH_OFF = "DROP TRIGGER IF EXISTS {trigger} ON {table}; DROP FUNCTION IF EXISTS {function}() CASCADE"
-# Whoever listens has done nothing else since: LISTEN is its session's last statement. That of another
-# role's session is hidden from most.
+# A session that listens has executed nothing since: LISTEN is its last statement. Statements of other roles'
+# sessions are visible to few roles.
 STATUS = text(f"""
 SELECT EXISTS (
         SELECT FROM pg_trigger t
@@ -59,7 +59,7 @@ SEND = text("SELECT pg_notify(:channel, :payload)")
 
 @dataclass(frozen=True)
 class NotifyState:
-    """Whether inserts notify, on which channel, and how many sessions are seen to listen there."""
+    """Whether inserts notify, on which channel, and how many visible sessions listen there."""
 
     on: bool
     channel: str
@@ -67,16 +67,16 @@ class NotifyState:
 
 
 def status(connection: Connection) -> NotifyState:
-    """How the switch stands. UsageError where there is no outbox."""
+    """The current state. UsageError where there is no outbox."""
     return _state(_status_row(connection))
 
 
 def switch(connection: Connection, *, on: bool) -> NotifyState:
-    """Make it so; what is so already is left alone, without a lock. Returns how it stands now.
+    """Switch notifications, without a lock where nothing changes. Returns the new state.
 
-    Needs the table's owner. Waits up to 5 s for a lock that keeps writers out for a moment. A function
-    of an older version, without a search path of its own, is replaced. Raises UsageError where the
-    function belongs to a role that is neither ours, nor the table's owner, nor a superuser.
+    Needs the table's owner. Waits up to 5 s for a lock that blocks writers for a moment. A function of an
+    older version, without a search path of its own, is replaced. Raises UsageError where the function belongs
+    to a role that is neither ours, nor the table's owner, nor a superuser.
     """
     now = _status_row(connection)
     if on:
@@ -87,7 +87,7 @@ def switch(connection: Connection, *, on: bool) -> NotifyState:
     connection.exec_driver_sql(_sql(SWITCH_ON if on else SWITCH_OFF, now.schema))
     after = _status_row(connection)
     if on:
-        _refuse_foreign_owner(after)  # made by somebody else meanwhile: it would have kept its owner
+        _refuse_foreign_owner(after)  # one that was made meanwhile has kept its owner
     return _state(after)
 
 
@@ -103,9 +103,9 @@ class ChannelListener:
         self.channel = channel
         self._session = session
 
-    def hear(self, seconds: float) -> list[str]:
-        """Payloads of what has come, after the first one or `seconds`. UnreachableError if it is cut off."""
-        return [heard.payload for heard in self._session.notifies(timeout=seconds, stop_after=1)]
+    def receive(self, seconds: float) -> list[str]:
+        """Payloads received, after the first one or `seconds`. UnreachableError if it is cut off."""
+        return [each.payload for each in self._session.notifies(timeout=seconds, stop_after=1)]
 
 
 @contextmanager
@@ -117,7 +117,7 @@ def listening(database: Database, channel: str) -> Iterator[ChannelListener]:
         try:
             yield ChannelListener(session, channel)
         finally:
-            # Behind a pooler in transaction mode the session goes on, and would be notified for ever.
+            # Behind a pooler in transaction mode the session stays open, and would be notified for ever.
             if not session.broken:
                 with database.bounded(session):
                     session.execute(f'UNLISTEN "{channel}"'.encode())
@@ -135,7 +135,7 @@ def _state(row: Row[Any]) -> NotifyState:
 
 
 def _refuse_foreign_owner(row: Row[Any]) -> None:
-    """Who owns a function may replace its body, and whoever inserts an event runs it."""
+    """The owner of a function may replace its body, and each insert of an event runs it."""
     if row.stranger:
         function = brief(Identifier(row.schema, NAME).as_string(), 140)
         raise UsageError(
@@ -145,7 +145,7 @@ def _refuse_foreign_owner(row: Row[Any]) -> None:
 
 
 def _sql(statement: str, schema: str) -> str:
-    made = SQL(statement).format(
+    composed = SQL(statement).format(
         function=Identifier(schema, NAME), trigger=Identifier(NAME), table=Identifier(schema, EVENTS)
     )
-    return made.as_string().replace("%", "%%")  # a percent sign is the driver's otherwise
+    return composed.as_string().replace("%", "%%")  # the driver takes a single percent sign as a placeholder

@@ -1,4 +1,4 @@
-"""SQL of the four roles: what a worker, an operator, a viewer and a producer may do, and nothing else."""
+"""SQL of the four roles: the rights of a worker, an operator, a viewer and a producer, and no others."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -8,13 +8,13 @@ from psycopg.sql import SQL, Composed, Identifier, Literal
 from outboxctl.core.schema.names import AUDIT, EVENTS, MARKER, REBUILDS, SOURCE, VERSION, WORKERS
 from outboxctl.domain.errors import UsageError
 
-MAX_NAME = 63  # bytes; PostgreSQL cuts a longer name without a word
+MAX_NAME = 63  # bytes; PostgreSQL silently truncates a longer name
 TOOL_TABLES = (EVENTS, AUDIT, MARKER, WORKERS, REBUILDS, VERSION)  # the source is the application's
 TABLES = (*TOOL_TABLES, SOURCE)
 
 
 class Role(StrEnum):
-    """Who: the daemon, the person who mends, the person or dashboard that looks, the application."""
+    """The daemon, a person who changes events, a person or dashboard that reads, the application."""
 
     WORKER = "worker"
     OPERATOR = "operator"
@@ -32,15 +32,15 @@ class Right:
     columns: tuple[str, ...] = ()
 
 
-# What a delivery writes: never what an event is about.
+# What a delivery writes: never the event's entity, op or version.
 DELIVERY = (
     *("status", "owner", "lease_token", "lease_until", "processing_started_at", "attempts"),
     *("next_retry_at", "processed_at", "error_reason", "error", "updated_at"),
 )
-# What a heartbeat writes again. Whose the row is, the table's trigger says: its login's (migration 0008).
+# What a heartbeat updates. The row belongs to the login that made it, by a trigger of migration 0008.
 HEARTBEAT = ("heartbeat_at", "in_flight", "circuit_open", "rate_in", "rate_out", "progress_at")
 REPLAY = ("replay_count", "last_replayed_at", "last_replayed_by", "last_replayed_reason")
-# What an INSERT of an event may name. Migration 0007 holds the second line to the values of a new event.
+# What an INSERT of an event may set. Migration 0007 restricts the second line to the values of a new event.
 NEW_EVENT = (
     *("entity_type", "entity_id", "op", "event_version", "traceparent"),
     *("status", "attempts", "replay_count", "created_at", "updated_at"),
@@ -57,19 +57,19 @@ RIGHTS = (
     Right(Role.WORKER, WORKERS, "UPDATE", HEARTBEAT),
     *(Right(Role.OPERATOR, table, "SELECT") for table in TABLES),
     Right(Role.OPERATOR, EVENTS, "DELETE"),
-    # Not by id: what he deletes cannot come back under its id as something else.
+    # Not the id: an event that was deleted cannot be inserted again with other contents.
     Right(Role.OPERATOR, EVENTS, "INSERT", NEW_EVENT),
     Right(Role.OPERATOR, EVENTS, "UPDATE", DELIVERY + REPLAY),
     Right(Role.OPERATOR, SOURCE, "UPDATE", ("event_version",)),
     Right(Role.OPERATOR, AUDIT, "INSERT", AUDIT_ROW),
     Right(Role.OPERATOR, REBUILDS, "INSERT, UPDATE"),
     *(Right(Role.VIEWER, table, "SELECT") for table in TABLES),
-    # An event that is sent twice is recognised by its id, which therefore is read.
+    # An event that is sent twice is recognised by its id, which must be readable for that.
     Right(Role.PRODUCER, EVENTS, "INSERT", ("id", *NEW_EVENT)),
     Right(Role.PRODUCER, EVENTS, "SELECT", ("id",)),
 )
 
-# Taken away first, then given: a right that a newer version no longer needs does not stay behind.
+# REVOKE before GRANT: a right that a newer version no longer needs is removed.
 SCRIPT = """\
 -- Four groups without a login; give them to people and programs: GRANT {operator} TO alice;
 -- Safe to run again, by the owner of the tables or a superuser who may create roles.
@@ -94,9 +94,9 @@ END
 
 
 def roles_sql(prefix: str, schema: str) -> str:
-    """The SQL that creates the roles named `prefix` + worker, operator, … (see Role), or mends their rights.
+    """The SQL that creates the roles named `prefix` + worker, operator, … (see Role), or resets their rights.
 
-    Raises UsageError for names that PostgreSQL would cut, or keeps for itself.
+    Raises UsageError for names that PostgreSQL would truncate, or reserves.
     """
     names = {role: _name(prefix + role) for role in Role}
     roles = SQL(", ").join(map(Identifier, names.values()))
@@ -122,7 +122,7 @@ def _name(name: str) -> str:
 def _create(name: str) -> Composed:
     body = SQL(BODY).format(name=Literal(name), role=Identifier(name)).as_string()
     tag = "$roles$"
-    while tag in body:  # a name can hold anything
+    while tag in body:  # a name can contain any text
         tag = f"${tag.strip('$')}_$"
     return SQL(CREATE).format(body=SQL(f"{tag}{body}{tag}"))
 

@@ -11,9 +11,9 @@ from outboxctl.domain.errors import UsageError
 
 NAME = re.compile(r"[^\x00]{1,63}")
 
-# Ids are the column's default. Without one every write to the application's table would fail: so the
-# trigger is not made on an outbox that no upgrade has seen.
-# The function's own search path: neither the session's nor its temporary tables matter.
+# The trigger relies on the default of the id column: without one, on an outbox that was never upgraded, every
+# write to the application's table would fail.
+# The function has its own search path: the session's has no effect, nor have its temporary tables.
 TEMPLATE = """\
 DO {outer}
 DECLARE
@@ -71,10 +71,10 @@ def trigger_sql(
     type_column: str = "",
     schema: str = "public",
 ) -> str:
-    """The SQL to create the trigger on `table` (optionally with its schema); the outbox lies in `schema`.
+    """The SQL to create the trigger on `table` (optionally with its schema); the outbox is in `schema`.
 
-    Exactly one of `entity_type` (a constant) and `type_column` is given; raises UsageError otherwise,
-    or for a name that PostgreSQL cannot have.
+    Raises UsageError unless exactly one of `entity_type` (a constant) and `type_column` is set, or for a name
+    that is not valid in PostgreSQL.
     """
     if bool(entity_type) == bool(type_column):
         raise UsageError("give exactly one of --entity-type and --type-column")
@@ -86,10 +86,10 @@ def trigger_sql(
     kind = Literal(entity_type) if entity_type else Identifier(type_column)
     prefix = ("", "") if entity_type else ("OLD.", "NEW.")
     function, events = Identifier(schema, name), Identifier(schema, EVENTS)
-    given = (table, schema, id_column, version_column, entity_type, type_column)
+    texts = (table, schema, id_column, version_column, entity_type, type_column)
     statement = SQL(TEMPLATE).format(
-        outer=SQL(_tag("outbox", given)),
-        tag=SQL(_tag("trigger", given)),
+        outer=SQL(_tag("outbox", texts)),
+        tag=SQL(_tag("trigger", texts)),
         function=function,
         function_name=Literal(f"{function.as_string()}()"),
         trigger_name=Literal(name),
@@ -105,8 +105,8 @@ def trigger_sql(
     return statement.as_string()
 
 
-def _tag(word: str, given: Iterable[str]) -> str:
-    """A dollar quote that none of the texts within ends."""
-    while any(f"${word}$" in each for each in given):
+def _tag(word: str, texts: Iterable[str]) -> str:
+    """A dollar quote that none of the texts contains."""
+    while any(f"${word}$" in text for text in texts):
         word += "_"
     return f"${word}$"

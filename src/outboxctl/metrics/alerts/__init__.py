@@ -1,1 +1,1 @@
-"""What wakes somebody, and what waits for the morning: the alerts as data, and as Prometheus' rules."""
+"""The alerts, pages and tickets: as data, and as Prometheus' rules."""

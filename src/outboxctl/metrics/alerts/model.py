@@ -8,7 +8,7 @@ MINUTE = 60.0  # seconds
 
 
 class AlertSeverity(StrEnum):
-    """`page`: the search is, or will soon be, wrong. `ticket`: a cause or a loss; the morning will do."""
+    """`page`: the search is, or will soon be, wrong. `ticket`: a cause or a loss that can wait a night."""
 
     PAGE = "page"
     TICKET = "ticket"
@@ -16,10 +16,9 @@ class AlertSeverity(StrEnum):
 
 @dataclass(frozen=True)
 class AlertLimits:
-    """What the alerts are held against; ages are in seconds.
+    """The limits of the alerts; ages are in seconds.
 
-    `job` is the one that Prometheus scrapes the workers as. `minute` is how many seconds a minute of
-    the rules lasts: 60, but in tests, where an hour is over sooner.
+    `job`: Prometheus' job of the workers. `minute`: seconds that a minute of the rules lasts, fewer in tests.
     """
 
     oldest_age: float = 300.0
@@ -31,7 +30,7 @@ class AlertLimits:
 
 @dataclass(frozen=True)
 class Alert:
-    """One rule: it fires once `expr` has found something for `wait` seconds.
+    """One rule: it fires once `expr` has had a result for `wait` seconds.
 
     `summary` and `first` (what to do first) may hold Prometheus' templates.
     """

@@ -1,4 +1,4 @@
-"""The alerts as a rule file of Prometheus: YAML, written by hand so that people can read it."""
+"""The alerts as a rule file of Prometheus, in YAML that people can read."""
 
 import json
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from textwrap import indent
 from outboxctl.metrics.alerts.model import Alert
 
 RUNBOOKS = "https://outboxctl.readthedocs.io/en/latest/runbook/"
-# Prometheus' own default is a minute: a success could then be a minute old whenever it is looked at.
+# Prometheus' default is a minute: the value of a success could then be a minute old at each evaluation.
 INTERVAL = 15.0
 HEAD = "# Made by `outboxctl alerts rules`; docs/alerts.md says how to install it."
 RULE = """\
@@ -35,7 +35,7 @@ def rule_file(alerts: Sequence[Alert], runbooks: str = RUNBOOKS, *, interval: fl
 
 
 def duration(seconds: float) -> str:
-    """Prometheus' way to write it, to the millisecond: 300 is `5m`, 1.5 is `1500ms`."""
+    """A duration in Prometheus' notation, to the millisecond: 300 is `5m`, 1.5 is `1500ms`."""
     milliseconds = max(1, round(seconds * 1000))
     for size, unit in ((3_600_000, "h"), (60_000, "m"), (1000, "s")):
         if milliseconds % size == 0:

@@ -25,7 +25,7 @@ def open_schema(paths: SearchPathFacts, _: Settings) -> Iterator[Case]:
 def owner(paths: SearchPathFacts, _: Settings) -> Iterator[Case]:
     """Its owner can replace its body at any time, and it runs as whoever writes to the table."""
     for each in paths.functions:
-        if each.strange:
+        if each.foreign:
             what = f"The function {each.name} belongs to {each.owner}, the table to {each.wanted}."
             yield what, f"ALTER FUNCTION {each.name} OWNER TO {each.wanted};  -- after a look at its body"
 
@@ -38,7 +38,7 @@ def generated(paths: SearchPathFacts, _: Settings) -> Iterator[Case]:
     """
     # A generated function as older versions made it.
     for each in paths.functions:
-        if each.loose:
+        if each.unpinned:
             alter = f"ALTER FUNCTION {each.name} SET search_path = pg_catalog, {paths.home}, pg_temp;"
             mend = "outboxctl db notify on" if each.notifies else f"{alter}  -- or make it anew: db trigger"
             yield f"The function {each.name} has no search path of its own.", mend

@@ -134,7 +134,7 @@ def _database(result: Overview, begin: "Begin", limits: CheckLimits, longest: fl
     result.stuck = result.read(
         "stuck", begin, lambda c: snapshot.stuck(c, limit=ROWS, max_processing=longest)
     )
-    result.acts = result.read("acts", begin, lambda c: audit.recent_acts(c, limit=ROWS))
+    result.acts = result.read("acts", begin, lambda c: audit.recent_actions(c, limit=ROWS))
     causes = result.read("causes", begin, lambda c: failed.failed_groups(c, Selection()))
     if causes is not None:
         result.causes, result.causes_in_all = causes[:CAUSES], len(causes)

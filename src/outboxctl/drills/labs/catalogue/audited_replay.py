@@ -63,7 +63,7 @@ class AuditedReplay(Lab):
         failed = [each.id for each in before if each.status == "failed"]
         names = ("the dry run names the failed events", "dry-run 列出全部 failed 事件")
         _expect_same(ctx, names, failed, self.plan.ids)
-        acts = ctx.transact(lambda connection: audit.recent_acts(connection, limit=LIMIT))
+        acts = ctx.transact(lambda connection: audit.recent_actions(connection, limit=LIMIT))
         changed = sum(was != now for was, now in zip(before, ctx.events(), strict=True))
         ctx.expect(
             ("the dry run changes nothing", "dry-run 不改动数据"),
@@ -99,7 +99,7 @@ class AuditedReplay(Lab):
         return sum(all(row[name] == value for name, value in values.items()) for row in self.rows)
 
     def _expect_audited(self, ctx: LabContext) -> bool:
-        acts = ctx.transact(lambda connection: audit.recent_acts(connection, limit=2))
+        acts = ctx.transact(lambda connection: audit.recent_actions(connection, limit=2))
         return ctx.expect(
             ("the audit has the act", "审计表中有此操作"),
             [("replay", BY, REASON, CAUGHT)],
