@@ -12,7 +12,7 @@ from operations import terminal
 from outboxctl.cli.bench import bench_arguments
 from outboxctl.drills.bench import place, process
 from outboxctl.drills.faults import guest
-from processes import OUTBOXCTL, Cli, environment
+from processes import Cli, environment
 
 SMALL = ("bench", "--events", "1000", "--repeat", "2")
 SVG = "{http://www.w3.org/2000/svg}"
@@ -52,7 +52,7 @@ def test_the_figures_fit_together(theirs: dict[str, str], tmp_path: Path) -> Non
 
 def test_it_is_shown_agreed_to_and_drawn_on_a_terminal(theirs: dict[str, str], tmp_path: Path) -> None:
     env = theirs | {"TERM": "xterm-256color"}
-    command = [*OUTBOXCTL, *SMALL, "--repeat", "1"]
+    command = [*SMALL, "--repeat", "1"]
     shown = terminal.show(command, env, tmp_path, columns=80, keys=[("[y/N]", "y\n")], within=200)
     assert shown.returncode == 0, shown.raw
     lines = terminal.screen(shown.raw, 80)
@@ -69,7 +69,7 @@ def test_it_is_shown_agreed_to_and_drawn_on_a_terminal(theirs: dict[str, str], t
 
 def test_a_no_changes_nothing(theirs: dict[str, str], tmp_path: Path) -> None:
     env = theirs | {"TERM": "dumb", "NO_COLOR": "1"}
-    shown = terminal.show([*OUTBOXCTL, *SMALL], env, tmp_path, columns=40, keys=[("[y/N]", "n\n")])
+    shown = terminal.show([*SMALL], env, tmp_path, columns=40, keys=[("[y/N]", "n\n")])
     assert shown.returncode == 2
     assert "\x1b" not in shown.raw
 
