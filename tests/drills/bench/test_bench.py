@@ -25,6 +25,7 @@ def middle(report: dict[str, Any], key: str) -> float:
     return float(figure["median"])
 
 
+@pytest.mark.slow(reason="measures for as long as a benchmark must")
 def test_the_figures_fit_together(theirs: dict[str, str], tmp_path: Path) -> None:
     out = tmp_path / "deep" / "out"
     done = Cli(theirs, tmp_path)(*SMALL, "--yes", "--json", "--out", str(out), timeout=200)
@@ -50,6 +51,7 @@ def test_the_figures_fit_together(theirs: dict[str, str], tmp_path: Path) -> Non
     assert any("E: worker" in (text.text or "") for text in drawn.iter(f"{SVG}text"))
 
 
+@pytest.mark.slow(reason="measures for as long as a benchmark must")
 def test_it_is_shown_agreed_to_and_drawn_on_a_terminal(theirs: dict[str, str], tmp_path: Path) -> None:
     env = theirs | {"TERM": "xterm-256color"}
     command = [*SMALL, "--repeat", "1"]
@@ -135,6 +137,7 @@ def test_a_worker_is_measured_with_the_users_own_bound_of_bytes(
         assert process.environment(rig)["OUTBOX_MAX_BATCH_BYTES"] == "123456"
 
 
+@pytest.mark.slow(reason="measures for as long as a benchmark must")
 @pytest.mark.no_servers
 def test_servers_of_its_own_are_measured_searched_and_gone(tmp_path: Path) -> None:
     state = tmp_path / "state"
