@@ -24,13 +24,16 @@ $(READY): requirements.lock pyproject.toml
 demo: $(READY) ## Show the whole story on services of its own, in under a minute
 	$(BIN)/outboxctl demo
 
-test: $(READY) ## All tests, on a real PostgreSQL and the best search engine there is (JOBS=4, TESTS=)
+test: $(READY) ## The tests that are not slow, on a real PostgreSQL and the best search engine there is (JOBS=4, TESTS=)
 ifdef TESTS
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(TESTS)
-else # runs of all labs keep every core busy by themselves
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --ignore=tests/drills/labs
-	$(BIN)/python -m pytest tests/drills/labs
+else
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --ignore=tests/drills/labs -m "not slow"
 endif
+
+test-all: $(READY) ## All tests: the slow ones and all labs as well; half an hour (JOBS=4)
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --ignore=tests/drills/labs
+	$(BIN)/python -m pytest tests/drills/labs # all labs, twice: they keep every core busy by themselves
 
 test-engines: $(READY) ## The engine contract on real Elasticsearch 8 and 9, OpenSearch 2 and 3; six minutes (ENGINES=)
 	PYTHONPATH=tests $(BIN)/python -m engines $(ENGINES)

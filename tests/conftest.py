@@ -27,6 +27,8 @@ from servers import Servers
 hypothesis.settings.register_profile("busy", deadline=None)
 hypothesis.settings.load_profile("busy")
 
+WHOLE_SUITE = 4_000  # tests; fewer are a part of it
+SLOW_SHARE = 0.03
 SHARED = pytest.StashKey[Servers]()
 pytest_plugins = ["operations.repairing"]  # fixtures of tests in several folders
 
@@ -34,6 +36,19 @@ pytest_plugins = ["operations.repairing"]  # fixtures of tests in several folder
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "real_engine: needs a real Elasticsearch, not an imitation")
     config.addinivalue_line("markers", "no_servers: needs neither PostgreSQL nor a sink")
+    config.addinivalue_line("markers", "slow(reason): `make test-all` runs it, `make test` does not")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Each slow test has a reason, and of a whole suite few tests are slow."""
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    for item in slow:
+        mark = item.get_closest_marker("slow")
+        if not (mark and mark.kwargs.get("reason")):
+            raise pytest.UsageError(f'{item.nodeid} is slow without a reason: slow(reason="...")')
+    if len(items) > WHOLE_SUITE and len(slow) > SLOW_SHARE * len(items):
+        raise pytest.UsageError(f"{len(slow)} of {len(items)} tests are slow, more than {SLOW_SHARE:.0%}")
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

@@ -1,34 +1,25 @@
-"""Forks processes of `outboxctl` that need not load other people's libraries first; `forked.py` asks it to.
+"""Forks processes of `outboxctl` that need not load a module first; `forked.py` sends the requests.
 
 `python fork_server.py FD` serves the socket FD until that is closed. A fork has a pid, signals, files, an
-exit code and an environment of its own, and loads the whole of outboxctl anew, as any process does.
+exit code and an environment of its own. No module of outboxctl reads any of these while it is loaded.
 """
 
+import atexit
 import gc
 import importlib
 import json
 import os
+import pkgutil
 import runpy
 import socket
 import struct
 import sys
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-LIBRARIES = (
-    "alembic.command",
-    "asyncio",
-    "elasticsearch.helpers",
-    "http.server",
-    "prometheus_client",
-    "psutil",
-    "pydantic_settings",
-    "rich.progress",
-    "rich.table",
-    "sqlalchemy.dialects.postgresql.psycopg",
-    "structlog",
-)
+LOADED_LATE = ("alembic.command", "elasticsearch.helpers", "psycopg", "rich.progress", "rich.table", "typer")
 NUMBER = struct.Struct("i")
 
 
@@ -92,11 +83,41 @@ def _wait_for_it(tell: int, standard: Sequence[int]) -> None:
         os._exit(0)
 
 
-if __name__ == "__main__":
-    for name in LIBRARIES:
+def _load() -> None:
+    """Every module of outboxctl, and what libraries and commands load only when they need it."""
+    for name in LOADED_LATE:
         importlib.import_module(name)
+    package = importlib.import_module("outboxctl")
+    for module in pkgutil.walk_packages(package.__path__, "outboxctl."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+
+
+def _unload() -> None:
+    """Forget outboxctl: a module keeps the clock that it found when it was loaded."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == "outboxctl"]:
+        del sys.modules[name]
+
+
+def _leave(end: SystemExit) -> None:
+    """Exit as Python does, but leave the memory to the kernel: to free an object copies the server's page."""
+    if not isinstance(end.code, int):
+        raise end
+    threading._shutdown()  # type: ignore[attr-defined]  # waits for threads, as Python does before it exits
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(end.code & 0xFF)
+
+
+if __name__ == "__main__":
+    _load()
     suspended = importlib.import_module("suspended")
     gc.freeze()  # pages that no collection touches stay shared
     sys.argv[1:] = serve(socket.socket(fileno=int(sys.argv[1])))
-    suspended.install()
-    runpy.run_module("outboxctl", run_name="__main__", alter_sys=True)
+    if suspended.install():
+        _unload()
+    try:
+        runpy.run_module("outboxctl", run_name="__main__", alter_sys=True)
+    except SystemExit as end:
+        _leave(end)

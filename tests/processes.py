@@ -46,8 +46,14 @@ def start(args: Sequence[str], env: Mapping[str, str], cwd: Path, standard: Sequ
     """Start `outboxctl` in a session of its own, on three files: standard input, output and error."""
     if _source().fits(env):
         return _source().fork(args, env, cwd, standard)
+    return start_program([*OUTBOXCTL, *args], env, cwd, standard)
+
+
+def start_program(
+    command: Sequence[str], env: Mapping[str, str], cwd: Path, standard: Sequence[int]
+) -> Process:
+    """The same for any program."""
     given, out, err = standard
-    command = [*OUTBOXCTL, *args]
     return subprocess.Popen(
         command, env=env, cwd=cwd, stdin=given, stdout=out, stderr=err, text=True, start_new_session=True
     )

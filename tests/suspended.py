@@ -48,10 +48,10 @@ class Standing:
             return now - self._stopped
 
 
-def install() -> None:
-    """Give this process such a clock, if its environment asks for it; before it loads outboxctl."""
+def install() -> bool:
+    """Whether the environment asked for such a clock; this process has it then, and loads outboxctl after."""
     if any(os.environ.get(name) != value for name, value in CLOCK.items()):
-        return
+        return False
     clock = Standing(time.monotonic)
     time.monotonic = clock
 
@@ -61,3 +61,4 @@ def install() -> None:
             time.sleep(TICK)
 
     threading.Thread(target=look, name="clock", daemon=True).start()
+    return True

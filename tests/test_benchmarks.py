@@ -117,6 +117,7 @@ def test_counting_says_when_enough_was_delivered() -> None:
         assert sink.enough.is_set() is enough
 
 
+@pytest.mark.slow(reason="measures for as long as a benchmark must")
 def test_workers_share_what_is_pending(rig: Rig, sql: psycopg.Connection) -> None:
     rows.entities(rig, EVENTS, 10)
     for variant in (workers.Variant("two", 2, real=False), workers.Variant("one", 1, real=True)):
@@ -124,6 +125,7 @@ def test_workers_share_what_is_pending(rig: Rig, sql: psycopg.Connection) -> Non
         assert sql.execute(STATES).fetchall() == [("done", workers.ROUNDS * EVENTS)]
 
 
+@pytest.mark.slow(reason="measures for as long as a benchmark must")
 def test_a_stream_is_one_of_updates_beside_a_worker(rig: Rig, sql: psycopg.Connection) -> None:
     values = stream.beside_a_worker(rig, EVENTS, 10)
     assert sql.execute(STATES).fetchall() == [("done", EVENTS + 1)]

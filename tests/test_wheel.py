@@ -58,12 +58,14 @@ def run(*command: str, cwd: Path, **env: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow(reason="builds the wheel twice and the source distribution")
 def test_the_checkout_and_the_source_distribution_make_the_same_wheel(folder: Path) -> None:
     (wheel,) = folder.glob("wheel/*.whl")
     build_wheel(ROOT, folder / "checkout")
     assert contents(wheel) == contents(folder / "checkout" / wheel.name)
 
 
+@pytest.mark.slow(reason="builds the wheel twice and the source distribution")
 def test_the_wheel_holds_every_file_that_the_program_reads(folder: Path) -> None:
     (wheel,) = folder.glob("wheel/*.whl")
     shipped = {f"outboxctl/{name}" for name in tracked("alembic", "alembic.ini", "docker-compose.yml")}
@@ -71,6 +73,7 @@ def test_the_wheel_holds_every_file_that_the_program_reads(folder: Path) -> None
     assert shipped <= contents(wheel).keys()
 
 
+@pytest.mark.slow(reason="builds the wheel twice and the source distribution")
 def test_the_source_distribution_holds_the_whole_project(folder: Path) -> None:
     (source,) = folder.glob("*.tar.gz")
     with tarfile.open(source) as opened:
@@ -78,12 +81,14 @@ def test_the_source_distribution_holds_the_whole_project(folder: Path) -> None:
     assert tracked() - {".git_archival.txt", ".gitattributes"} <= names | {".gitattributes"}
 
 
+@pytest.mark.slow(reason="builds the wheel and installs it into a fresh environment")
 def test_says_its_version(outboxctl: Path, folder: Path) -> None:
     (wheel,) = folder.glob("wheel/*.whl")
     version = run(str(outboxctl), "--version", cwd=folder).split()[1]
     assert wheel.name.startswith(f"outboxctl-{version}-")
 
 
+@pytest.mark.slow(reason="builds the wheel and installs it into a fresh environment")
 def test_migrates_and_drains(outboxctl: Path, tmp_path: Path, empty_url: str, env: dict[str, str]) -> None:
     given = env | {"DATABASE_URL": empty_url}
     assert "table search_outbox_events" in run(str(outboxctl), "db", "upgrade", cwd=tmp_path, **given)
@@ -93,5 +98,6 @@ def test_migrates_and_drains(outboxctl: Path, tmp_path: Path, empty_url: str, en
     assert '"done": 50' in run(str(outboxctl), "status", "--json", cwd=tmp_path, **given)
 
 
+@pytest.mark.slow(reason="runs the demo from an installed wheel, on servers of its own")
 def test_tells_the_whole_story(outboxctl: Path, tmp_path: Path) -> None:
     run(str(outboxctl), "demo", cwd=tmp_path, HOME=str(tmp_path))

@@ -74,6 +74,7 @@ def _whole(cli: Cli, sql: lab.Sql, engine: Elasticsearch, index: str, **env: str
     assert set(lab.by_status(sql)) == {"done"}
 
 
+@pytest.mark.slow(reason="rebuilds an index under traffic, and goes back")
 @pytest.mark.real_engine
 def test_a_rebuild_under_live_traffic_loses_nothing_and_leads_back(
     cli: Cli, sql: lab.Sql, engine: Elasticsearch, index: str, worker: Callable[..., Worker]

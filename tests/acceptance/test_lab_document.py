@@ -150,6 +150,7 @@ exec "$0" -m outboxctl worker --drain"""
     assert lab.by_status(sql) == {"done": 1}
 
 
+@pytest.mark.slow(reason="starts servers of its own and runs the whole document")
 @pytest.mark.no_servers  # it starts its own
 @pytest.mark.timeout(600)
 def test_the_document_can_be_done_in_its_own_order_on_a_machine_that_has_nothing(tmp_path: Path) -> None:

@@ -41,6 +41,7 @@ def contained(image: Emulated) -> Iterator[Start]:
         each.communicate()
 
 
+@pytest.mark.slow(reason="builds an image")
 def test_it_migrates_and_works_without_a_home_and_stops_when_told(
     image: Emulated,
     contained: Start,
@@ -59,11 +60,13 @@ def test_it_migrates_and_works_without_a_home_and_stops_when_told(
     assert running.wait(30) == 0
 
 
+@pytest.mark.slow(reason="builds an image")
 def test_the_image_says_the_version_it_was_built_with(contained: Start) -> None:
     out, _ = contained("--version").communicate(timeout=30)
     assert out == f"outboxctl {variables(dict(stages()[0])['ARG'])['VERSION']}\n"
 
 
+@pytest.mark.slow(reason="builds an image")
 def test_a_changed_dependency_is_refused(image: Emulated) -> None:
     lock = image.place / "src/requirements.lock"
     locked = re.compile(r"^(structlog==.*)\n(?:    --hash.*\n)+", re.MULTILINE)

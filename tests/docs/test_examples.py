@@ -60,6 +60,7 @@ def page() -> Path:
     return PAGE
 
 
+@pytest.mark.slow(reason="runs each example in a process of its own")
 def test_examples_that_read_run(shell: Shell) -> None:
     for block in EXAMPLES:
         if all(map(reads, calls(block.text))):

@@ -17,6 +17,7 @@ def name(page: Path) -> str:
     return str(page.relative_to(ROOT))
 
 
+@pytest.mark.slow(reason="runs each block of a page as its reader would, in processes of their own")
 @pytest.mark.parametrize("page", RUNNABLE, ids=name)
 def test_every_block_runs(page: Path, shell: Shell) -> None:
     for block in blocks(page):

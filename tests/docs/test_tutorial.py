@@ -46,6 +46,7 @@ def copied_out(metrics: str) -> str:
     return text.replace("services up", f"services up {ports}").replace(":9108/", f":{metrics}/")
 
 
+@pytest.mark.slow(reason="runs a whole tutorial on servers of its own")
 def test_every_command_does_what_the_page_says(home: Path) -> None:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     # What is downloaded once is kept; all else is made anew.

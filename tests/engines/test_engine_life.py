@@ -36,6 +36,7 @@ BULK = {
 }
 
 
+@pytest.mark.slow(reason="starts an engine of its own and kills it")
 def test_an_engine_that_takes_little_at_a_time_and_is_killed_gets_everything(
     start: Callable[..., str], tmp_path: Path, sql: psycopg.Connection, worker: Callable[..., Worker]
 ) -> None:

@@ -26,7 +26,7 @@ from outboxctl.core.schema.migrations import upgrade
 from outboxctl.drills import services
 from outboxctl.sink.engines.elasticsearch import ElasticClient
 from outboxctl.sink.index.index_setup import ensure
-from processes import OUTBOXCTL, environment
+from processes import OUTBOXCTL, environment, start_program
 
 PAGE = Path(__file__).parents[2] / "docs" / "operators-desk" / "session.md"
 COLUMNS = 80
@@ -132,7 +132,8 @@ def by_pty(stage: Stage) -> Iterator[Record]:
     env = stage.env | {"TERM": "xterm-256color"}
 
     def record(command: str) -> list[str]:
-        return screen(show(["bash", "-c", command], env, stage.cwd, columns=COLUMNS).raw, COLUMNS)
+        shown = show(["bash", "-c", command], env, stage.cwd, columns=COLUMNS, run=start_program)
+        return screen(shown.raw, COLUMNS)
 
     yield record
 

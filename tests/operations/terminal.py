@@ -6,12 +6,13 @@ import pty
 import re
 import select
 import struct
-import subprocess
 import termios
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
+
+from processes import Process, start
 
 # What rich writes: colours, a hidden cursor, and a line that is written anew.
 CONTROL = re.compile(r"\x1b\[\??([0-9;]*)([A-Za-z])|\x1b\][^\x07]*\x07|\r|\n|\x08")
@@ -26,23 +27,22 @@ class Shown:
 
 
 def show(
-    argv: Sequence[str],
+    args: Sequence[str],
     env: dict[str, str],
     cwd: Path,
     *,
     columns: int,
     keys: Sequence[tuple[str, str]] = (),
     within: float = 60,
+    run: Callable[..., Process] = start,
 ) -> Shown:
-    """Run a command whose three streams are one terminal of 24 lines.
+    """Run `outboxctl` with these arguments; its three streams are one terminal of 24 lines.
 
-    `keys` are what to wait for on the terminal, and what to type then.
+    `keys` are what to wait for on the terminal, and what to type then. `run` starts another program.
     """
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    process = subprocess.Popen(
-        argv, env=env, cwd=cwd, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
-    )
+    process = run(args, env, cwd, (theirs, theirs, theirs))
     os.close(theirs)
     try:
         raw = _read_all(ours, list(keys), monotonic() + within)

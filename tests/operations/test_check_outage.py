@@ -37,6 +37,7 @@ def findings(db: Database) -> set[str]:
     return {figure.name for figure in figures.judge(facts, CheckLimits(300)) if not figure.well}
 
 
+@pytest.mark.slow(reason="waits until a real outage is found and has ended")
 @pytest.mark.parametrize("policy", ["count", "hold"])
 def test_a_sink_that_is_away_for_a_minute_is_a_finding_and_ends_with_it(
     worker: Callable[..., Worker],

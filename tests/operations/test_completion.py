@@ -77,6 +77,7 @@ def test_commands_options_and_reasons_are_offered(tab: Tab) -> None:
     assert set(tab("failed", "discard", "--error-reason", "")) >= set(Reason)
 
 
+@pytest.mark.slow(reason="each tab in a real shell starts a process")
 def test_failed_events_are_offered_by_id_and_type(tab: Tab, sql: lab.Sql) -> None:
     failed = {str(lab.event(sql, lab.put(sql)[0], kind="page", status="failed")) for _ in range(3)}
     one = min(failed)
@@ -86,6 +87,7 @@ def test_failed_events_are_offered_by_id_and_type(tab: Tab, sql: lab.Sql) -> Non
     assert tab("replay", "--entity-type", "q") == []
 
 
+@pytest.mark.slow(reason="each tab in a real shell starts a process")
 def test_causes_and_acts_are_offered_where_they_are_asked_for(tab: Tab, sql: lab.Sql, cli: Cli) -> None:
     for number in range(4):
         event = lab.event(sql, lab.put(sql)[0], status="failed")
@@ -103,6 +105,7 @@ def test_causes_and_acts_are_offered_where_they_are_asked_for(tab: Tab, sql: lab
     offers(tab, {act, closed}, "audit", "--id", "")
 
 
+@pytest.mark.slow(reason="each tab in a real shell starts a process")
 def test_no_more_than_fifty_are_offered(tab: Tab, sql: lab.Sql) -> None:
     lab.load(sql, 60)
     sql.execute("UPDATE search_outbox_events SET status = 'failed'")

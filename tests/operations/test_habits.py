@@ -66,7 +66,7 @@ def test_a_narrow_terminal_shows_it_escaped_whole_and_without_a_pager(
 ) -> None:
     pager = f"touch {tmp_path / 'paged'}"
     env = cli.env | {"TERM": "xterm-256color", "PAGER": pager, "MANPAGER": pager, "LESS": "-R"}
-    shown = show([*OUTBOXCTL, *path.split(), *READING[path]], env, tmp_path, columns=NARROW)
+    shown = show([*path.split(), *READING[path]], env, tmp_path, columns=NARROW)
     assert shown.returncode in (0, 4), shown.raw
     assert not any(raw in shown.raw for raw in RAW)
     assert not (tmp_path / "paged").exists()
@@ -78,7 +78,7 @@ def test_a_narrow_terminal_shows_it_escaped_whole_and_without_a_pager(
 @pytest.mark.usefixtures("haunted")
 def test_no_colour_and_dumb_terminals_get_no_escapes(cli: Cli, quiet: dict[str, str], tmp_path: Path) -> None:
     for path in ("status", "replay", "audit"):
-        shown = show([*OUTBOXCTL, *path.split(), *READING[path]], cli.env | quiet, tmp_path, columns=80)
+        shown = show([*path.split(), *READING[path]], cli.env | quiet, tmp_path, columns=80)
         assert shown.returncode == 0
         assert "\x1b" not in shown.raw, repr(shown.raw)
 

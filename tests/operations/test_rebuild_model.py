@@ -153,6 +153,7 @@ ACTS = st.tuples(st.sampled_from(["write", "delete", "claim", "send", "deliver",
 LATE_WRITE = [("write", 0), ("claim", 0), ("delete", 0), ("claim", 0), ("send", 1)]
 
 
+@pytest.mark.slow(reason="performs random sequences of steps")
 def test_nothing_is_lost_and_nothing_comes_back(
     db: Database, sql: psycopg.Connection, engine: Elasticsearch, monkeypatch: pytest.MonkeyPatch
 ) -> None:

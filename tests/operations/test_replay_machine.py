@@ -170,6 +170,7 @@ class Desk(RuleBasedStateMachine):
         assert found == expected
 
 
+@pytest.mark.slow(reason="performs random sequences of acts")
 @pytest.mark.timeout(120)
 def test_any_order_of_acts(db: Database, sql: psycopg.Connection) -> None:
     Desk.db, Desk.sql = db, sql

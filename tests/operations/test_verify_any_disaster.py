@@ -31,6 +31,7 @@ def ground(sql: psycopg.Connection[Any], engine: Elasticsearch, index: str) -> G
     return ground
 
 
+@pytest.mark.slow(reason="damages and compares a system in many random ways")
 @settings(
     max_examples=8,
     deadline=None,

@@ -35,6 +35,7 @@ def found(cli: Cli, *args: str) -> dict[str, set[str]]:
     return by_kind
 
 
+@pytest.mark.slow(reason="compares and repairs a large system")
 def test_a_disaster_is_found_exactly_and_healed_exactly(cli: Cli, ground: Ground) -> None:
     ground.fill(ROWS)
     assert found(cli) == {}

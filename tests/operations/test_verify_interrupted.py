@@ -2,7 +2,6 @@
 
 import json
 import signal
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +13,7 @@ from elasticsearch import Elasticsearch
 
 from acceptance import lab
 from operations.disaster import Ground
-from processes import OUTBOXCTL, eventually
+from processes import Process, eventually, piped
 
 pytestmark = pytest.mark.real_engine
 WHO = ("--by", "alice", "--reason", "drill")
@@ -25,10 +24,8 @@ WHERE datname = current_database() AND wait_event_type = 'Lock' AND query ~ %s
 
 
 @contextmanager
-def command(env: dict[str, str], cwd: Path, *args: str) -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen(
-        [*OUTBOXCTL, *args], env=env, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+def command(env: dict[str, str], cwd: Path, *args: str) -> Iterator[Process]:
+    process = piped(args, env, cwd)
     try:
         yield process
     finally:

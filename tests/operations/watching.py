@@ -5,13 +5,12 @@ import os
 import pty
 import re
 import struct
-import subprocess
 import termios
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
-from processes import OUTBOXCTL, eventually
+from processes import eventually, start
 
 COLUMNS, LINES = 80, 24
 HOME = "\x1b[H"  # how a frame begins: the cursor goes home, nothing is cleared
@@ -26,15 +25,7 @@ class Terminal:
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, COLUMNS, 0, 0))
         os.set_blocking(self._own, False)
         self.written = ""
-        self.process = subprocess.Popen(
-            [*OUTBOXCTL, *args],
-            env={"TERM": "xterm-256color"} | env,
-            cwd=cwd,
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            start_new_session=True,
-        )
+        self.process = start(args, {"TERM": "xterm-256color"} | env, cwd, (theirs, theirs, theirs))
         os.close(theirs)
 
     def __enter__(self) -> "Terminal":

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import psycopg
+import pytest
 from elasticsearch import Elasticsearch
 
 from drills.labs.conftest import left
@@ -14,6 +15,7 @@ from tls import Front, Papers
 KEY = "czNjcmV0LWtleQ"
 
 
+@pytest.mark.slow(reason="runs labs")
 def test_labs_on_a_secured_system(
     env: dict[str, str],
     servers: Servers,

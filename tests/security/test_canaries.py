@@ -167,6 +167,7 @@ def test_no_flag_and_no_argument_lets_a_canary_out(path: str, tmp_path: Path) ->
     tried()
 
 
+@pytest.mark.slow(reason="runs every command that reads")
 def test_nothing_that_reads_real_servers_lets_a_canary_out(
     sql: lab.Sql, env: dict[str, str], servers: Servers, tmp_path: Path
 ) -> None:

@@ -170,10 +170,10 @@ def test_the_doctor_lacks_nothing_as_a_viewer(path: str, acting_as: As, sink: Fr
 @pytest.mark.parametrize("path", ["top"])
 def test_a_viewer_has_the_full_screen(path: str, acting_as: As, tmp_path: Path) -> None:
     env = acting_as(Login.VIEWER).env | {"TERM": "xterm-256color"}
-    shown = terminal.show([*OUTBOXCTL, path], env, tmp_path, columns=80, keys=[("mapping", "q")])
+    shown = terminal.show([path], env, tmp_path, columns=80, keys=[("mapping", "q")])
     assert shown.returncode == 0, shown.raw
     env = acting_as(Login.STRANGER).env | {"TERM": "xterm-256color"}
-    shown = terminal.show([*OUTBOXCTL, path], env, tmp_path, columns=80)
+    shown = terminal.show([path], env, tmp_path, columns=80)
     assert shown.returncode == 2
     assert LACKS[0] in shown.raw
 

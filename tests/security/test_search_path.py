@@ -98,6 +98,7 @@ def test_the_traps_catch_who_searches_public(trapped: Town) -> None:
     assert "text||uuid" in caught
 
 
+@pytest.mark.slow(reason="runs every command")
 @pytest.mark.real_engine
 def test_no_command_runs_what_an_attacker_made(trapped: Town) -> None:
     worker, operator, viewer = (trapped.login(role) for role in (Role.WORKER, Role.OPERATOR, Role.VIEWER))

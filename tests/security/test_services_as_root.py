@@ -72,6 +72,7 @@ def test_a_link_in_the_servers_folder_overwrites_no_file_of_roots(
     assert victim.read_text() == "root's own\n"
 
 
+@pytest.mark.slow(reason="starts servers of its own as another user")
 @as_root
 @pytest.mark.parametrize("search", ["noida", "elasticsearch"])
 def test_neither_server_of_roots_is_root(
@@ -171,6 +172,7 @@ def _python() -> str:
     return str(found) if found else pytest.skip("no ordinary user can reach a Python of this version")
 
 
+@pytest.mark.slow(reason="starts servers of its own as another user")
 @as_root
 def test_an_ordinary_user_brings_both_up_as_himself(open_folder: Path) -> None:
     own = open_folder / "own"

@@ -419,7 +419,7 @@ def test_a_sinks_text_fills_the_error_of_a_row_and_reaches_no_terminal(
     assert "\x1b" not in done.stderr + done.stdout
     assert all(json.loads(line) for line in done.stderr.splitlines())
     env = cli.env | {"DATABASE_URL": rungs.url(Login.VIEWER), "TERM": "xterm-256color"}
-    raw = terminal.show([*OUTBOXCTL, "failed", "show", str(PENDING)], env, tmp_path, columns=80).raw
+    raw = terminal.show(["failed", "show", str(PENDING)], env, tmp_path, columns=80).raw
     assert not [each for each in ("\x1b]0;", "\x07", "\x1b[31m[", "\u202e") if each in raw]
 
 

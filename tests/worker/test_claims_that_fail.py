@@ -74,6 +74,7 @@ def test_a_document_beyond_the_servers_limit_fails_alone(
     eventually(lambda: scene.count("done") == 30, what="all that comes later")
 
 
+@pytest.mark.slow(reason="waits for several statement timeouts")
 @pytest.mark.real_engine
 def test_a_document_that_takes_too_long_is_retried_and_fails_in_the_end(
     scene: Scene, worker: Callable[..., Worker]
@@ -123,6 +124,7 @@ def test_documents_without_room_are_not_made(db: Database, sql: psycopg.Connecti
     assert {e.document for e in events[2:]} == {LEFT_OUT}
 
 
+@pytest.mark.slow(reason="makes PostgreSQL assemble a document of 1 GB")
 def test_a_document_of_1_gb_is_a_limit_that_has_a_name(db: Database, sql: psycopg.Connection) -> None:
     """180 MB of control characters, each of which becomes six characters of JSON."""
     sql.execute(LARGE.format("chr(1)", 180_000_000, 1))

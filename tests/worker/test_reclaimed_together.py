@@ -118,6 +118,7 @@ def test_what_a_killed_worker_held_is_through_in_a_few_claims(
     assert scene.rows("attempts") == [(2,)]
 
 
+@pytest.mark.slow(reason="kills a worker again and again among thousands of events")
 @pytest.mark.parametrize("killers", [1, 2])
 def test_killers_among_thousands_end_and_everything_else_is_done(
     sql: psycopg.Connection, index: str, worker: Start, killers: int

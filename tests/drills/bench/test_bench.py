@@ -12,7 +12,7 @@ from operations import terminal
 from outboxctl.cli.bench import bench_run
 from outboxctl.drills.bench import place, process
 from outboxctl.drills.faults import guest
-from processes import OUTBOXCTL, Cli, environment
+from processes import Cli, environment
 
 SMALL = ("bench", "--events", "1000", "--repeat", "2")
 SVG = "{http://www.w3.org/2000/svg}"
@@ -25,6 +25,7 @@ def median_of(report: dict[str, Any], key: str) -> float:
     return float(figure["median"])
 
 
+@pytest.mark.slow(reason="measures for as long as a benchmark must")
 def test_the_figures_fit_together(user_system: dict[str, str], tmp_path: Path) -> None:
     out = tmp_path / "deep" / "out"
     done = Cli(user_system, tmp_path)(*SMALL, "--yes", "--json", "--out", str(out), timeout=200)
@@ -50,9 +51,10 @@ def test_the_figures_fit_together(user_system: dict[str, str], tmp_path: Path) -
     assert any("E: worker" in (text.text or "") for text in drawn.iter(f"{SVG}text"))
 
 
+@pytest.mark.slow(reason="measures for as long as a benchmark must")
 def test_it_is_shown_agreed_to_and_drawn_on_a_terminal(user_system: dict[str, str], tmp_path: Path) -> None:
     env = user_system | {"TERM": "xterm-256color"}
-    command = [*OUTBOXCTL, *SMALL, "--repeat", "1"]
+    command = [*SMALL, "--repeat", "1"]
     shown = terminal.show(command, env, tmp_path, columns=80, keys=[("[y/N]", "y\n")], within=200)
     assert shown.returncode == 0, shown.raw
     lines = terminal.screen(shown.raw, 80)
@@ -69,7 +71,7 @@ def test_it_is_shown_agreed_to_and_drawn_on_a_terminal(user_system: dict[str, st
 
 def test_a_no_changes_nothing(user_system: dict[str, str], tmp_path: Path) -> None:
     env = user_system | {"TERM": "dumb", "NO_COLOR": "1"}
-    shown = terminal.show([*OUTBOXCTL, *SMALL], env, tmp_path, columns=40, keys=[("[y/N]", "n\n")])
+    shown = terminal.show([*SMALL], env, tmp_path, columns=40, keys=[("[y/N]", "n\n")])
     assert shown.returncode == 2
     assert "\x1b" not in shown.raw
 
@@ -137,6 +139,7 @@ def test_a_worker_is_measured_with_the_users_own_bound_of_bytes(
         assert process.environment(rig)["OUTBOX_MAX_BATCH_BYTES"] == "123456"
 
 
+@pytest.mark.slow(reason="measures for as long as a benchmark must")
 @pytest.mark.no_servers
 def test_servers_of_its_own_are_measured_searched_and_gone(tmp_path: Path) -> None:
     state = tmp_path / "state"

@@ -52,6 +52,7 @@ def workers(state: Path) -> list[psutil.Process]:
     return found
 
 
+@pytest.mark.slow(reason="measures for as long as a benchmark must")
 @pytest.mark.parametrize("step", ["S, the sink alone", "P, claim and settle", "E, the worker"])
 def test_before_there_is_a_result(step: str, user_system: dict[str, str], tmp_path: Path) -> None:
     run = Under(user_system, tmp_path)
@@ -61,6 +62,7 @@ def test_before_there_is_a_result(step: str, user_system: dict[str, str], tmp_pa
     assert workers(tmp_path / "state") == []
 
 
+@pytest.mark.slow(reason="measures for as long as a benchmark must")
 def test_what_was_measured_is_shown(user_system: dict[str, str], tmp_path: Path) -> None:
     run = Under(user_system, tmp_path)
     run.reaches("2 of 50: P")
@@ -71,6 +73,7 @@ def test_what_was_measured_is_shown(user_system: dict[str, str], tmp_path: Path)
     assert " of 50 repetitions" in text
 
 
+@pytest.mark.slow(reason="measures for as long as a benchmark must")
 def test_of_a_search_that_did_not_end_nothing_is_called_the_best(
     user_system: dict[str, str], tmp_path: Path
 ) -> None:
@@ -84,6 +87,7 @@ def test_of_a_search_that_did_not_end_nothing_is_called_the_best(
     assert [len(cell["e"]) for cell in report["cells"]] == [1, 0]
 
 
+@pytest.mark.slow(reason="measures for as long as a benchmark must")
 def test_what_a_killed_run_left_is_removed_by_the_next(
     user_system: dict[str, str], tmp_path: Path, sql: psycopg.Connection, engine: Elasticsearch
 ) -> None:

@@ -74,7 +74,7 @@ def test_told_to_stop_it_says_what_came(cli: Cli, index: str) -> None:
 
 
 def test_on_a_terminal_the_counts_are_live_until_its_time_is_over(cli: Cli, tmp_path: Path) -> None:
-    command = [*OUTBOXCTL, "chaos", "proxy", "--port", "0", "--fault", "busy", "--for", "1s"]
+    command = ["chaos", "proxy", "--port", "0", "--fault", "busy", "--for", "1s"]
     shown = show(command, cli.env | {"TERM": "xterm", "OUTBOX_ENV": "test"}, tmp_path, columns=80)
     assert shown.returncode == 0
     assert "busy: 0 requests, 0 struck, 0 items failed: 0." in shown.raw

@@ -51,6 +51,7 @@ def _at_work(folder: Path) -> list[str]:
     return found
 
 
+@pytest.mark.slow(reason="runs the demo, half a minute on servers of its own")
 def test_every_count_agrees_and_nothing_is_left(surroundings: dict[str, str], tmp_path: Path) -> None:
     report = json.loads(Cli(surroundings, tmp_path).ok("demo", "--json", "--search", "noida"))
     assert report["ok"]
@@ -63,6 +64,7 @@ def test_every_count_agrees_and_nothing_is_left(surroundings: dict[str, str], tm
     assert not list((tmp_path / "state").iterdir())
 
 
+@pytest.mark.slow(reason="runs the demo, half a minute on servers of its own")
 def test_an_interrupted_demo_takes_everything_down(running: "subprocess.Popen[str]", tmp_path: Path) -> None:
     running.send_signal(signal.SIGINT)
     assert running.wait(30) == 130
@@ -71,6 +73,7 @@ def test_an_interrupted_demo_takes_everything_down(running: "subprocess.Popen[st
     assert (tmp_path / "output").read_text().splitlines()[-1].startswith("Interrupted;")
 
 
+@pytest.mark.slow(reason="runs the demo, half a minute on servers of its own")
 def test_the_next_demo_cleans_up_after_a_killed_one(
     running: "subprocess.Popen[str]", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -84,6 +87,7 @@ def test_the_next_demo_cleans_up_after_a_killed_one(
     assert not list((tmp_path / "state").iterdir())
 
 
+@pytest.mark.slow(reason="runs the demo, half a minute on servers of its own")
 def test_kept_services_are_the_users_to_end(surroundings: dict[str, str], tmp_path: Path) -> None:
     cli = Cli(surroundings, tmp_path)
     kept = cli.json("demo", "--keep", "--search", "noida")["kept"]

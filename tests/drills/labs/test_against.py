@@ -11,7 +11,7 @@ from elasticsearch import Elasticsearch
 import pgbouncer
 from drills.labs.conftest import left
 from operations import terminal
-from processes import OUTBOXCTL, Cli
+from processes import Cli
 
 RUN = ("lab", "run", "bad-op", "--against")
 
@@ -45,7 +45,7 @@ def test_a_lab_touches_nothing_but_its_own(
 def test_it_is_asked_for_and_drawn_on_a_terminal(
     staging: dict[str, str], tmp_path: Path, sql: psycopg.Connection, engine: Elasticsearch
 ) -> None:
-    command = [*OUTBOXCTL, *RUN, "--lang", "zh"]
+    command = [*RUN, "--lang", "zh"]
     env = staging | {"TERM": "xterm-256color"}
     shown = terminal.show(command, env, tmp_path, columns=80, keys=[("[y/N]", "y\n")], within=120)
     assert shown.returncode == 0, shown.raw
@@ -60,7 +60,7 @@ def test_it_is_asked_for_and_drawn_on_a_terminal(
 
 def test_a_no_changes_nothing(staging: dict[str, str], tmp_path: Path) -> None:
     env = staging | {"TERM": "dumb", "NO_COLOR": "1"}
-    shown = terminal.show([*OUTBOXCTL, *RUN], env, tmp_path, columns=40, keys=[("[y/N]", "n\n")])
+    shown = terminal.show([*RUN], env, tmp_path, columns=40, keys=[("[y/N]", "n\n")])
     assert shown.returncode == 2
     assert "\x1b" not in shown.raw
     assert not (tmp_path / "lab-evidence").exists() or not list((tmp_path / "lab-evidence").iterdir())

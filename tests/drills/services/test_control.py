@@ -22,6 +22,7 @@ def sql(url: str, statement: str) -> str:
         return str(cursor.fetchone()) if cursor.description else ""
 
 
+@pytest.mark.slow(reason="starts and stops servers of its own several times")
 def test_up_status_down_and_the_data_stays(state: Path, said: list[str]) -> None:
     limit = ("http.max_content_length=2kb",)
     first = services.up(state, fresh_ports=True, fast=True, engine_settings=limit, say=said.append)
@@ -52,6 +53,7 @@ def test_up_status_down_and_the_data_stays(state: Path, said: list[str]) -> None
         assert engine.get(index=INDEX, id="1")["_source"] == {"word": "kept"}
 
 
+@pytest.mark.slow(reason="starts and stops servers of its own several times")
 def test_up_takes_over_after_a_crash(state: Path) -> None:
     first = services.up(state, fresh_ports=True)
     sql(first.postgres.url, "CREATE TABLE kept (word text)")
@@ -72,6 +74,7 @@ def test_up_takes_over_after_a_crash(state: Path) -> None:
         assert engine.get(index=INDEX, id="1")["_source"] == {"word": "kept"}
 
 
+@pytest.mark.slow(reason="starts and stops servers of its own several times")
 def test_one_service_alone_comes_back_where_it_was(state: Path) -> None:
     first = services.start_search(state, search="noida", port=services.fresh_port())
 
@@ -83,6 +86,7 @@ def test_one_service_alone_comes_back_where_it_was(state: Path) -> None:
     assert services.start_search(state).url == first.url
 
 
+@pytest.mark.slow(reason="starts and stops servers of its own several times")
 def test_a_lost_record_leaves_no_orphan(state: Path, said: list[str]) -> None:
     first = services.start_postgres(state, port=services.fresh_port(), fast=True)
     (state / "services.json").unlink()

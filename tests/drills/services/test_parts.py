@@ -38,6 +38,7 @@ def test_an_interrupted_preparation_is_not_taken_for_ready(
     assert [path.name for path in home.iterdir()] == ["Engine.classes"]
 
 
+@pytest.mark.slow(reason="initializes a PostgreSQL cluster")
 def test_an_interrupted_initdb_is_not_taken_for_ready(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -70,6 +70,7 @@ def test_down_spares_a_process_that_only_has_the_pid(state: Path) -> None:
         stranger.kill()
 
 
+@pytest.mark.slow(reason="starts both servers by the command, and again after it was killed")
 def test_a_killed_up_leaves_nothing_unknown(state: Path) -> None:
     up = f"services.up({str(state)!r}, search='noida', fresh_ports=True)"
     code = f"from outboxctl.drills import services; {up}"

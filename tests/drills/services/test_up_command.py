@@ -34,6 +34,7 @@ def exported(lines: str, *, quoted: bool) -> dict[str, str]:
     return dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
 
 
+@pytest.mark.slow(reason="starts both servers by the command")
 def test_its_urls_are_taken_by_psql_and_both_indexes_are_there(here: Cli) -> None:
     done = here("services", "up", "--search", "noida", *ports())
     assert "Every user of this machine can log in to both" in done.stderr
@@ -45,6 +46,7 @@ def test_its_urls_are_taken_by_psql_and_both_indexes_are_there(here: Cli) -> Non
         assert engine.indices.exists_alias(name=LAB_INDEX)
 
 
+@pytest.mark.slow(reason="starts both servers by the command")
 def test_a_port_that_is_taken_cannot_be_missed(here: Cli) -> None:
     with socket.create_server(("127.0.0.1", services.fresh_port())) as busy:
         taken = busy.getsockname()[1]
@@ -69,6 +71,7 @@ def test_a_port_that_is_taken_cannot_be_missed(here: Cli) -> None:
     }
 
 
+@pytest.mark.slow(reason="starts both servers by the command")
 def test_a_port_that_was_moved_by_an_earlier_start_is_said_though_nobody_holds_it(here: Cli) -> None:
     elsewhere, asked = ports(), ports()
     assert "PORT MOVED" not in here("services", "up", "--search", "noida", *elsewhere).stderr

@@ -39,6 +39,7 @@ def run(case: Case, stage: Stage) -> None:
         assert at["pending"][0] < at["firing"][0]
 
 
+@pytest.mark.slow(reason="waits for a real Prometheus to raise and resolve alerts")
 @pytest.mark.usefixtures("_programs")
 @pytest.mark.timeout(200)
 def test_each_fault_sets_off_its_alerts_and_no_others(
