@@ -39,14 +39,15 @@ def roles(
     """
     from outboxctl.cli import parse, rendering
     from outboxctl.operations.doctor import remedies
-    from outboxctl.sink.roles import GRANTS, Engine, orders
+    from outboxctl.sink.engines import ENGINES
+    from outboxctl.sink.roles import GRANTS, orders
 
     given = settings(elastic_url=elastic_url, elastic_index=elastic_index)
-    whose = Engine(parse.one_of("--engine", engine, list(Engine), "engine"))
+    whose = ENGINES[parse.one_of("--engine", engine, list(ENGINES), "engine")]
     asked = orders(whose, given.elastic_index, also=also or (), prefix=prefix, keys=api_keys)
     if json:
         bodies = [{"role": o.role, "method": o.method, "path": o.path, "body": o.body} for o in asked]
-        rendering.emit_json({"engine": whose.value, "roles": bodies})
+        rendering.emit_json({"engine": whose.name, "roles": bodies})
     elif curl:
         for order in asked:
             typer.echo(remedies.reaching(remedies.request(order.method, order.path, order.body), given))

@@ -141,11 +141,11 @@ def _database(found: Overview, begin: "Begin", limits: CheckLimits, longest: flo
 def _sink(found: Overview, begin: "Begin", settings: "Settings") -> None:
     with closing(connect(settings, connections=1, timeout=PATIENCE)) as client:
         try:
-            answering = shaped(lambda: product(client))
+            server = shaped(lambda: product(client)).identity
         except OutboxctlError as error:
             found.missing["sink"] = str(error)
             return
-        found.product = f"{answering.name} {answering.number}".strip()
+        found.product = f"{server.distribution} {server.number}".strip()
         if found.standing:
             try:
                 found.drift = drift(begin, client, settings.elastic_index, SAMPLE)
