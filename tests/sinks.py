@@ -10,6 +10,6 @@ from outboxctl.sink.transport.node import Node
 
 def client_of(engine: Elasticsearch) -> Client:
     """A client of the same server."""
-    security = Security(None, None, None)
+    security = Security(None)
     nodes = [Node(node.base_url, security, 4) for node in engine.transport.node_pool.all()]
     return Client(nodes, ELASTICSEARCH, None, timeout=30.0)

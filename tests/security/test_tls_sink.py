@@ -141,6 +141,15 @@ def test_a_fingerprint_stands_for_a_ca(
         assert "sink-tls" not in alone.ids(End.SINK)
 
 
+def test_a_fingerprint_of_a_ca_needs_its_signature(
+    alone: Ward, given: Set, servers: Servers, papers: Papers
+) -> None:
+    """Anybody may send the certificate of a known CA along with a forged one."""
+    with Front(servers.sink, papers.of(*papers.forged())).open() as front:
+        given(ELASTIC_URL=front.url, ELASTIC_FINGERPRINT=papers.fingerprint(papers.ca))
+        _told(alone, STRANGE)
+
+
 def test_only_the_named_ca_is_trusted(
     alone: Ward, given: Set, servers: Servers, papers: Papers, others: Papers
 ) -> None:

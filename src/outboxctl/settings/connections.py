@@ -42,7 +42,7 @@ class ConnectionSettings(BaseSettings):
     sink: SinkProduct = Field(
         SinkProduct.AUTO,
         validation_alias="OUTBOX_SINK",
-        description="`elasticsearch`, `opensearch` (the extra of that name), or `auto`: whichever answers",
+        description="`elasticsearch`, `opensearch`, or `auto`: whichever answers",
     )
     elastic_index: str = Field(
         "outbox-search-index", validation_alias="ELASTIC_INDEX", description="index or write alias"

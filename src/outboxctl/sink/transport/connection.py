@@ -11,7 +11,7 @@ from outboxctl.domain.clock import monotonic
 from outboxctl.net.deadline import Watch
 from outboxctl.sink.transport.bounded import RefusedAnswerError, most, read
 from outboxctl.sink.transport.reply import SinkReply
-from outboxctl.sink.transport.tls import Peer, check_fingerprint
+from outboxctl.sink.transport.tls import Peer
 
 LEAST = 0.01  # seconds to connect, where hardly any are left
 
@@ -101,9 +101,15 @@ class TlsConnection(Connection):
 
     def connect(self) -> None:
         """Connect, and shake hands; ssl.SSLError where one side does not trust the other."""
+        self._shake_hands()
+        if self.peer.pin and not self.peer.pin.proven(self.sock):
+            self.sock.close()
+            self._shake_hands()
+
+    def _shake_hands(self) -> None:
         super().connect()
+        context = self.peer.pin.context if self.peer.pin else self.peer.context
+        assert context  # noqa: S101
         with self.sock.dup() as spare:  # wrapping takes the descriptor from the socket
             self.watch.descriptor = spare.fileno
-            assert self.peer.context  # noqa: S101
-            self.sock = self.peer.context.wrap_socket(self.sock, server_hostname=self.host)
-        check_fingerprint(self.sock, self.peer.fingerprint)
+            self.sock = context.wrap_socket(self.sock, server_hostname=self.host)

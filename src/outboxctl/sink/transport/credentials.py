@@ -13,13 +13,15 @@ from outboxctl.settings import Settings
 if TYPE_CHECKING:
     from ssl import SSLContext
 
+    from outboxctl.sink.transport.tls import Pin
+
 
 class Security(NamedTuple):
-    """The Authorization header, the context for TLS (None: no URL has it), and the pinned SHA-256 in hex."""
+    """The Authorization header; for TLS, a context, or what is pinned in place of it."""
 
     authorization: str | None
-    context: "SSLContext | None"
-    fingerprint: str | None
+    context: "SSLContext | None" = None
+    pin: "Pin | None" = None
 
 
 def security(settings: Settings) -> Security:
@@ -30,8 +32,8 @@ def security(settings: Settings) -> Security:
     secure = {url.scheme == "https" for url in urls}
     if len(secure) > 1 and (files(settings) or settings.elastic_fingerprint):
         raise _unusable("certificates are set, and not all URLs are https")
-    context = _context(settings) if True in secure else None
-    return Security(_authorization(settings), context, settings.elastic_fingerprint)
+    trusted = _trusted(settings) if True in secure else (None, None)
+    return Security(_authorization(settings), *trusted)
 
 
 def files(settings: Settings) -> Files:
@@ -47,19 +49,16 @@ def passing_on(settings: Settings) -> Files:
     return files(settings)
 
 
-def _context(settings: Settings) -> "SSLContext":
-    """Trusts the named CAs alone, else the system's; none where a fingerprint is pinned."""
-    pinned = settings.elastic_fingerprint
-    if pinned and settings.elastic_ca_certs:
+def _trusted(settings: Settings) -> tuple["SSLContext | None", "Pin | None"]:
+    """Trust the named CAs alone, else the system's; with a fingerprint, only what has that."""
+    if not settings.elastic_fingerprint:
+        return files(settings).context(), None
+    if settings.elastic_ca_certs:
         hint = "a fingerprint does without a CA: unset one of them"
         raise UsageError("both ELASTIC_CA_CERTS and ELASTIC_FINGERPRINT are set", hint=hint)
-    context = files(settings).context()
-    context.set_alpn_protocols(["http/1.1"])
-    if pinned:
-        import ssl  # noqa: PLC0415 - http does without
+    from outboxctl.sink.transport.tls import Pin  # noqa: PLC0415 - ssl takes a moment, and http does without
 
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    return context
+    return None, Pin(settings.elastic_fingerprint, files(settings))
 
 
 def _authorization(settings: Settings) -> str | None:

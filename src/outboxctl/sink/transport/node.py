@@ -31,7 +31,7 @@ class Node:
             parts.port or 0,
             secure,
             security.context if secure else None,
-            security.fingerprint,
+            security.pin if secure else None,
         )
         self.url, self._prefix = mask(url), parts.path.rstrip("/")
         self.unused_until, self._failures = 0.0, 0

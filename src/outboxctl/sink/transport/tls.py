@@ -10,7 +10,7 @@ from time import monotonic
 from typing import Any, NamedTuple
 
 from outboxctl.domain.errors import UntrustedError
-from outboxctl.net.certificates import SINK, explain_certificates
+from outboxctl.net.certificates import SINK, Files, explain_certificates
 
 PROBE_SECONDS = 0.5  # for a handshake, where something is wrong already
 ALERT_SECONDS = 0.2  # a server of TLS 1.3 looks at our certificate after the handshake
@@ -22,20 +22,47 @@ FOREIGN = "the handshake failed: "  # what follows is the text of a library
 _probes: dict[tuple[str, int], tuple[float, str]] = {}
 
 
+class Pin:
+    """The SHA-256, in hex, of the server's certificate or of the CA that has signed it.
+
+    Nothing else is looked at, so `context` verifies nothing, until a server has shown the CA. From then on
+    that CA must have signed: anybody can send a CA's certificate along. Safe to use from several threads.
+    """
+
+    def __init__(self, fingerprint: str, files: Files) -> None:
+        self._fingerprint, self._files = fingerprint, files
+        self.context = files.context()
+        self.context.check_hostname, self.context.verify_mode = False, ssl.CERT_NONE
+
+    def proven(self, connected: Any) -> bool:
+        """Whether the server at this `SSLSocket` has proven it; False: not before a new handshake.
+
+        ssl.SSLError where its certificates have other fingerprints.
+        """
+        own = connected.getpeercert(binary_form=True) or b""
+        if self._fits(own) or connected.context.verify_mode is ssl.CERT_REQUIRED:
+            return True
+        authority = next(filter(self._fits, _chain(connected)), None)
+        if authority is None:
+            raise ssl.SSLError("the server's certificate has another fingerprint")
+        context = self._files.context(authority)
+        context.check_hostname = False
+        context.verify_flags = ssl.VERIFY_X509_PARTIAL_CHAIN  # it may be an intermediate CA
+        self.context = context
+        return False
+
+    def _fits(self, certificate: bytes) -> bool:
+        return sha256(certificate).hexdigest() == self._fingerprint
+
+
 class Peer(NamedTuple):
-    """The server that a request goes to; `fingerprint` is the SHA-256 that its certificate must have."""
+    """The server that a request goes to; `context` None: not by TLS, or with that of the `pin`."""
 
     host: str
     port: int
     secure: bool
     context: ssl.SSLContext | None
-    fingerprint: str | None = None
-
-
-def check_fingerprint(connected: Any, fingerprint: str | None) -> None:
-    """ssl.SSLError unless a certificate of the server's chain has this SHA-256; None is any."""
-    if fingerprint and fingerprint not in {sha256(der).hexdigest() for der in _chain(connected)}:
-        raise ssl.SSLError("the server's certificate has another fingerprint")
+    pin: Pin | None = None
 
 
 def _chain(connected: Any) -> list[bytes]:
