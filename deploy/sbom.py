@@ -18,7 +18,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ENTRY = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)==.*(?:\n[ \t].*)*", re.MULTILINE)
-EXTRAS = ("embedded", "opensearch", "tracing")
+EXTRAS = ("embedded", "tracing")
 
 
 def needed(name: str, extras: Iterable[str]) -> set[str]:

@@ -18,10 +18,10 @@ from outboxctl.core.database import Database
 from outboxctl.core.schema.migrations import upgrade
 from outboxctl.drills import services
 from outboxctl.settings import Settings, load
-from outboxctl.sink.engines.elasticsearch import ElasticClient
 from outboxctl.sink.index.index_setup import ensure
 from processes import Cli, Worker, environment, start_worker
 from servers import Servers
+from sinks import client_of
 
 # How long an example takes says how busy the machine is.
 hypothesis.settings.register_profile("busy", deadline=None)
@@ -162,7 +162,7 @@ def engine(servers: Servers) -> Iterator[Elasticsearch]:
 def index(engine: Elasticsearch) -> Iterator[str]:
     """A write alias of its own, empty."""
     name = f"t-{uuid.uuid4().hex[:12]}"
-    ensure(ElasticClient(engine), name)
+    ensure(client_of(engine), name)
     yield name
     for each in engine.indices.get_alias(index=f"{name}*", expand_wildcards="all"):
         engine.indices.delete(index=each)

@@ -75,6 +75,20 @@ class Papers:
         context.load_cert_chain(certificate, key)
         return context
 
+    def forged(self) -> tuple[str, str]:
+        """A certificate for HOST that names the authority as its issuer, which has not signed it."""
+        key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
+        authority = x509.load_pem_x509_certificate(Path(self.ca).read_bytes())
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HOST)])
+        made = (
+            x509.CertificateBuilder(authority.subject, name, key.public_key(), x509.random_serial_number())
+            .not_valid_before(now - timedelta(days=1))
+            .not_valid_after(now + timedelta(days=1))
+            .sign(key, SHA256())
+        )
+        chain = made.public_bytes(Encoding.PEM) + Path(self.ca).read_bytes()
+        return self._write("forged.pem", chain), self._write("forged.key", _plain(key))
+
     def self_signed(self) -> tuple[str, str]:
         """Certificate and key of a server at HOST that nobody vouches for."""
         key = ec.generate_private_key(ec.SECP256R1())

@@ -15,9 +15,9 @@ from docs.blocks import ROOT, Block, said
 from docs.shell import Shell, terminal
 from operations import stage
 from outboxctl.drills import services
-from outboxctl.sink.engines.elasticsearch import ElasticClient
 from outboxctl.sink.index.index_setup import ensure
 from processes import Cli, environment
+from sinks import client_of
 
 UNFAIL = """
 WITH failed AS (DELETE FROM search_outbox_events WHERE status = 'failed' RETURNING entity_id)
@@ -82,7 +82,7 @@ def own_servers(tmp_path: Path) -> Iterator[Env]:
     )
     try:
         with Elasticsearch(both.search.url) as client:
-            ensure(ElasticClient(client), env["ELASTIC_INDEX"])
+            ensure(client_of(client), env["ELASTIC_INDEX"])
         Cli(env, tmp_path).ok("db", "upgrade")
         _set_up(env, tmp_path)
         with _sql(env) as sql:

@@ -24,9 +24,9 @@ from operations.terminal import screen, show
 from outboxctl.core.database import Database
 from outboxctl.core.schema.migrations import upgrade
 from outboxctl.drills import services
-from outboxctl.sink.engines.elasticsearch import ElasticClient
 from outboxctl.sink.index.index_setup import ensure
 from processes import OUTBOXCTL, environment, start_program
+from sinks import client_of
 
 PAGE = Path(__file__).parents[2] / "docs" / "operators-desk" / "session.md"
 COLUMNS = 80
@@ -189,7 +189,7 @@ def staged(both: servers.Servers, cwd: Path) -> Iterator[Stage]:
     db, engine = Database(url), Elasticsearch(both.sink)
     try:
         upgrade(db, None)
-        ensure(ElasticClient(engine), index)
+        ensure(client_of(engine), index)
         with psycopg.connect(url, autocommit=True) as sql:
             set_up(sql, stage.deliver)
         yield stage

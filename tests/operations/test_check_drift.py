@@ -12,9 +12,9 @@ from sqlalchemy import Connection
 from outboxctl.core.database import Database
 from outboxctl.core.documents import samples
 from outboxctl.operations.check.sample_comparison import drift
-from outboxctl.sink.engines.elasticsearch import ElasticClient
 from processes import Cli
 from scene import Scene
+from sinks import client_of
 
 SOURCE = """
 INSERT INTO search_index (id, entity_type, entity_id, text, event_version)
@@ -59,7 +59,7 @@ def look(db: Database, scene: Scene) -> Callable[..., Any]:
                 yield connection
 
         opened: Callable[[], AbstractContextManager[Connection]] = begin
-        found = drift(opened, ElasticClient(scene.engine), scene.index, SIZE)
+        found = drift(opened, client_of(scene.engine), scene.index, SIZE)
         assert found.sampled
         return sorted(found.differing)
 

@@ -22,10 +22,10 @@ from outboxctl.operations.rebuild import phases
 from outboxctl.operations.rebuild.model import Tools
 from outboxctl.operations.rebuild.plan import plan
 from outboxctl.sink.delivery.deliver import ElasticSink
-from outboxctl.sink.engines.elasticsearch import ElasticClient
 from outboxctl.sink.index.index_setup import ensure
 from outboxctl.worker.prepare import prepare
 from rebuilding import documents, indexes, rows
+from sinks import client_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,7 +53,7 @@ class World:
     """An application, a worker that may be held up between claim and send, and a rebuild that may die."""
 
     def __init__(self, db: Database, sql: psycopg.Connection, client: Elasticsearch) -> None:
-        self.db, self.sql, self.client, self.sink = db, sql, client, ElasticClient(client)
+        self.db, self.sql, self.client, self.sink = db, sql, client, client_of(client)
         self.alias = f"t-{uuid4().hex[:12]}"
         self.versions = count(1)
         self.claims: list[list[Claimed]] = []

@@ -17,9 +17,9 @@ from outboxctl.domain.errors import UnreachableError, UsageError
 from outboxctl.operations.rebuild import phases
 from outboxctl.operations.rebuild.filling import heal
 from outboxctl.operations.rebuild.model import RebuildInterrupted, Tools
-from outboxctl.sink.engines.elasticsearch import ElasticClient
 from processes import Cli
 from rebuilding import ROWS, behind, documents, held, indexes, put, rows, said, take_away
+from sinks import client_of
 
 pytestmark = pytest.mark.real_engine
 REFUSES = {
@@ -303,7 +303,7 @@ def test_a_concrete_index_whose_swap_failed_is_copied_again_with_what_came_since
         assert row
         patch.setattr("outboxctl.sink.index.alias.swap", _away)
         with pytest.raises(UnreachableError, match="away"):
-            phases.swap(Tools(db, ElasticClient(engine), held_open, threading.Event()), row)
+            phases.swap(Tools(db, client_of(engine), held_open, threading.Event()), row)
     assert behind_nothing(engine, name)
     put(sql, uuid4())
     cli.ok("worker", "--drain")
@@ -409,7 +409,7 @@ def test_a_comparison_that_was_asked_to_stop_does_not_end_a_rebuild(
     stop = threading.Event()
     stop.set()
     with db.begin() as held, pytest.raises(RebuildInterrupted):
-        heal(Tools(db, ElasticClient(engine), held, stop), index)
+        heal(Tools(db, client_of(engine), held, stop), index)
 
 
 def test_rows_that_cannot_be_read_do_not_end_a_rebuild_as_if_they_agreed(
@@ -417,4 +417,4 @@ def test_rows_that_cannot_be_read_do_not_end_a_rebuild_as_if_they_agreed(
 ) -> None:
     sql.execute("ALTER TABLE search_index RENAME COLUMN event_version TO other")
     with db.begin() as held, pytest.raises(UsageError):
-        heal(Tools(db, ElasticClient(engine), held, threading.Event()), index)
+        heal(Tools(db, client_of(engine), held, threading.Event()), index)

@@ -17,8 +17,8 @@ from outboxctl.sink.index.index_setup import ensure
 from outboxctl.sink.transport import tls
 from outboxctl.sink.transport.credentials import passing_on
 from outboxctl.sink.transport.lazy import OpeningSink
-from outboxctl.sink.transport.no_answer import Peer
 from outboxctl.sink.transport.open import connect
+from outboxctl.sink.transport.tls import Peer
 from processes import Cli
 from servers import Servers
 from tls import HOST, Front, Papers, basic
@@ -44,7 +44,7 @@ def given(alone: Ward) -> Set:
 
 def _told(ward: Ward, what: str, *names: str) -> None:
     """The doctor and the worker's probe say the same in one line, and name what is to be set."""
-    tls._looks.clear()
+    tls._probes.clear()
     found = ward.one("sink-tls", End.SINK)
     assert what in found.what
     assert all(name in found.mend for name in names), found.mend
@@ -141,6 +141,15 @@ def test_a_fingerprint_stands_for_a_ca(
         assert "sink-tls" not in alone.ids(End.SINK)
 
 
+def test_a_fingerprint_of_a_ca_needs_its_signature(
+    alone: Ward, given: Set, servers: Servers, papers: Papers
+) -> None:
+    """Anybody may send the certificate of a known CA along with a forged one."""
+    with Front(servers.sink, papers.of(*papers.forged())).open() as front:
+        given(ELASTIC_URL=front.url, ELASTIC_FINGERPRINT=papers.fingerprint(papers.ca))
+        _told(alone, STRANGE)
+
+
 def test_only_the_named_ca_is_trusted(
     alone: Ward, given: Set, servers: Servers, papers: Papers, others: Papers
 ) -> None:
@@ -181,10 +190,10 @@ def test_basic_authentication_whose_password_changes_in_its_file(
 
 def test_a_connection_that_just_ended_is_no_fault_of_tls(servers: Servers, papers: Papers) -> None:
     with Front(servers.sink, papers.of(*papers.self_signed())).open() as front:
-        tls._looks.clear()
+        tls._probes.clear()
         peer = Peer(HOST, front.port, secure=True, context=None)
         assert tls.explained(ConnectionResetError(), peer, certain=False) is None
-    tls._looks.clear()
+    tls._probes.clear()
     plain = Peer(HOST, urlsplit(servers.sink).port or 9200, secure=False, context=None)
     assert tls.explained(ConnectionResetError(), plain, certain=False) is None
 

@@ -1,12 +1,11 @@
-"""Both clients say the same of the same answer, and the right one is found without asking beforehand."""
+"""Both engines' answers mean the same, and the engine is found without a request beforehand."""
 
 import json
-import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
-from typing import Any
+from time import monotonic
 
 import pytest
 
@@ -16,7 +15,6 @@ from fakes.memory import Memory
 from fakes.script import Script
 from fakes.store import Store
 from outboxctl.domain.clock import Deadline
-from outboxctl.domain.errors import UsageError
 from outboxctl.domain.failures import Classification, Reason, Verdict
 from outboxctl.drills import services
 from outboxctl.drills.proxy.faults import blackhole, busy
@@ -25,15 +23,11 @@ from outboxctl.drills.proxy.wire import PRODUCT, ProxyReply
 from outboxctl.settings import load
 from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.sink.delivery.deliver import ElasticSink
-from outboxctl.sink.engines.detected import EitherClient
-from outboxctl.sink.transport import client as model
-from outboxctl.sink.transport.lazy import OpeningSink
+from outboxctl.sink.engines import OPENSEARCH
 from outboxctl.sink.transport.open import connect
-from outboxctl.sink.transport.wall_clock import SEEN, within
 
 pytestmark = pytest.mark.no_servers
 PRODUCTS = ("elasticsearch", "opensearch")
-NO_MODULE = "outboxctl.sink.engines.opensearch"
 PLAIN = {"Content_Type": "application/json", "X_Elastic_Product": "Elasticsearch"}
 RETRY, OUTAGE, FAIL = Verdict.RETRY, Verdict.OUTAGE, Verdict.FAIL
 
@@ -116,7 +110,7 @@ def test_both_send_the_credentials_and_hide_them(product: str) -> None:
 
 
 class OpenSearch(Memory):
-    """As OpenSearch 2.19.6 is to either client: it names itself in GET / alone, and takes plain types."""
+    """As OpenSearch 2.19.6: it names itself in GET / alone, and takes plain media types."""
 
     def answer(self, asked: ProxyRequest) -> ProxyReply:
         if "vnd.elasticsearch" in asked.headers.get("content-type", ""):
@@ -151,8 +145,8 @@ def test_opensearch_is_met_without_a_lost_attempt_also_if_it_was_away() -> None:
                 (found,) = sink.deliver(send, deadline=Deadline.within(5.0)).findings
                 assert found
                 assert found.verdict is Verdict.DONE
-            assert there.lookups == ["HEAD /_alias/x", "GET /", "HEAD /_alias/x"]
-        assert client.product == "opensearch"
+            assert there.lookups == ["HEAD /_alias/x", "GET /"], "nothing is sent twice"
+        assert client.engine is OPENSEARCH
 
 
 class Reticent(OpenSearch):
@@ -178,79 +172,46 @@ def test_elasticsearch_is_never_asked_who_it_is() -> None:
         assert sink.lookups == ["HEAD /_alias/x"]
 
 
-def test_a_client_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, NO_MODULE, None)
-    monkeypatch.setattr(model, "find_spec", lambda _: None)
-    with _sink(OpenSearch(Store())) as sink:
-        found = _deliver(sink.url, "auto")
-        assert (found.verdict, found.reason) == (OUTAGE, Reason.BAD_RESPONSE)
-        assert "pip install 'outboxctl[opensearch]'" in found.error
-    chosen = load(sink="opensearch")
-    for opened in (lambda: OpeningSink(chosen, connections=1), lambda: connect(chosen)):
-        with pytest.raises(UsageError, match="OUTBOX_SINK=opensearch") as raised:
-            opened()
-        assert "pip install" in str(raised.value.hint)
+class Hesitant(OpenSearch):
+    """OpenSearch that takes a part of the time for a look-up, and for `GET /` as long as it likes.
 
+    The first `GET /` is not answered before `released`, and then by a refusal.
+    """
 
-class Slow:
-    """A client of a fake sink that notes how long each request may take, and takes a moment."""
+    def __init__(self, *, pause: float = 0.0) -> None:
+        super().__init__(Store())
+        self.pause, self.asked, self.released = pause, threading.Event(), threading.Event()
 
-    version, where = (0,), ""
-
-    def __init__(self, product: str, times: list[float | None]) -> None:
-        self.product, self._times = product, times
-
-    def send(self, *_: Any) -> model.SinkReply:
-        self._note()
-        return model.SinkReply(404, {}, None)
-
-    def root(self) -> model.SinkReply:
-        self._note()
-        version: Mapping[str, Any] = {"version": {"distribution": "opensearch"}}
-        return model.SinkReply(200, {}, version)
-
-    def close(self) -> None: ...
-
-    def _note(self) -> None:
-        self._times.append(SEEN.seconds)
-        threading.Event().wait(0.01)
+    def answer(self, asked: ProxyRequest) -> ProxyReply:
+        if asked.method == "GET" and asked.path == [""] and not self.asked.is_set():
+            self.asked.set()
+            self.released.wait(30)
+            return ProxyReply(503, b"{}", {PRODUCT: None})
+        threading.Event().wait(self.pause)
+        return super().answer(asked)
 
 
 def test_finding_out_keeps_within_the_time_of_the_request() -> None:
-    times: list[float | None] = []
-    either = EitherClient(Slow("elasticsearch", times), lambda: Slow("opensearch", times))
-    with within(10.0):
-        either.send("GET", "/", {}, None)
-    first, second, third = (seconds or 0 for seconds in times)
-    assert 10.0 == first > second > third > 9.0
-
-
-class Hanging(Slow):
-    """As `Slow`; whoever asks it first who it is hears nothing until `answered`."""
-
-    def __init__(self) -> None:
-        super().__init__("elasticsearch", [])
-        self.asked, self.answered = threading.Event(), threading.Event()
-
-    def root(self) -> model.SinkReply:
-        if self.asked.is_set():
-            return super().root()
-        self.asked.set()
-        assert self.answered.wait(30)
-        return model.SinkReply(503, {}, None)
+    there = Hesitant(pause=0.5)
+    with _sink(there) as sink, closing(connect(load(elastic_url=sink.url))) as client:
+        began = monotonic()
+        client.send("HEAD", "/_alias/x", {}, seconds=1.0)
+        assert there.asked.is_set()
+        assert 0.9 < monotonic() - began < 1.4
+        there.released.set()
 
 
 def test_nobody_waits_for_an_answer_that_another_lane_waits_for() -> None:
-    there = Hanging()
-    either = EitherClient(there, lambda: Slow("opensearch", []))
-    first = threading.Thread(target=either.send, args=("GET", "/", {}, None))
-    first.start()
-    assert there.asked.wait(30)
-    second = threading.Thread(target=either.send, args=("GET", "/", {}, None), daemon=True)
-    second.start()
-    second.join(30)
-    still_waits = second.is_alive()
-    there.answered.set()
-    first.join(30)
-    assert not still_waits
-    assert either.product == "opensearch"
+    there = Hesitant()
+    with _sink(there) as sink, closing(connect(load(elastic_url=sink.url))) as client:
+        first = threading.Thread(target=client.send, args=("HEAD", "/_alias/x", {}))
+        first.start()
+        assert there.asked.wait(30)
+        second = threading.Thread(target=client.send, args=("HEAD", "/_alias/x", {}), daemon=True)
+        second.start()
+        second.join(20)
+        still_waits = second.is_alive()
+        there.released.set()
+        first.join(30)
+        assert not still_waits
+        assert client.engine is OPENSEARCH

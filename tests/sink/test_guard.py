@@ -17,7 +17,7 @@ from outboxctl.net.deadline import GUARD, Guard
 from outboxctl.settings import load
 from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.sink.delivery.deliver import ElasticSink
-from outboxctl.sink.transport import wall_clock as watch
+from outboxctl.sink.transport import connection
 from outboxctl.sink.transport.open import connect
 from processes import eventually
 
@@ -106,16 +106,16 @@ def test_a_request_whose_time_passed_while_it_connected_is_not_sent(
     monkeypatch: pytest.MonkeyPatch, product: str
 ) -> None:
     """The machine was suspended in between: its document is an hour old."""
-    monkeypatch.setattr(watch, "monotonic", lambda: clock.monotonic() + 3_600)
-    monkeypatch.setattr(watch, "LEAST", 10)
+    monkeypatch.setattr(connection, "monotonic", lambda: clock.monotonic() + 3_600)
+    monkeypatch.setattr(connection, "LEAST", 10)
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"http://127.0.0.1:{server.getsockname()[1]}"
         sink = ElasticSink(connect(load(elastic_url=url, sink=product)), "x")
         (finding,) = sink.deliver([BulkAction("a:1", 1, "{}")], deadline=Deadline.within(5)).findings
         server.settimeout(10)
-        connection, _ = server.accept()
-        with connection:
-            connection.settimeout(10)
-            assert connection.recv(1) == b"", "closed without a byte"
+        accepted, _ = server.accept()
+        with accepted:
+            accepted.settimeout(10)
+            assert accepted.recv(1) == b"", "closed without a byte"
     assert finding
     assert finding.reason is Reason.TIMEOUT

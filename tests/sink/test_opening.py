@@ -30,5 +30,6 @@ def test_what_no_client_can_be_made_of_is_refused_before_an_event_is_claimed(giv
 
 
 def test_a_password_of_any_language_is_sent_as_utf_8() -> None:
-    options = security(load(elastic_url="http://one:9200", elastic_username="u", elastic_password="pä"))
-    assert base64.b64decode(options["basic_auth"]).decode() == "u:pä"
+    secrets = security(load(elastic_url="http://one:9200", elastic_username="u", elastic_password="pä"))
+    scheme, _, login = str(secrets.authorization).partition(" ")
+    assert (scheme, base64.b64decode(login).decode()) == ("Basic", "u:pä")

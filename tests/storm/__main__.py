@@ -15,8 +15,8 @@ from elasticsearch import Elasticsearch
 import servers
 from outboxctl.core.database import Database
 from outboxctl.core.schema.migrations import upgrade
-from outboxctl.sink.engines.elasticsearch import ElasticClient
 from outboxctl.sink.index.index_setup import ensure
+from sinks import client_of
 from storm.plan import Plan, Site
 from storm.storm import run
 
@@ -70,7 +70,7 @@ def _site() -> Iterator[Site]:
         url = servers.new_database(both.postgres)
         with closing(Database(url)) as database, closing(Elasticsearch(both.sink)) as engine:
             upgrade(database, None)
-            ensure(ElasticClient(engine), INDEX)
+            ensure(client_of(engine), INDEX)
         yield Site(url, both.sink, INDEX, Path(folder))
 
 

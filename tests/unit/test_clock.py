@@ -13,8 +13,9 @@ from outboxctl.worker.lease import Lease
 
 pytestmark = pytest.mark.no_servers
 SOURCE = Path(outboxctl.__file__).parent
-FILES = ("domain/clock.py", "net/deadline.py", "sink/transport/wall_clock.py", "sink/transport/client.py")
-SHARED = [*(SOURCE / f for f in FILES), *SOURCE.glob("worker/*.py"), *SOURCE.glob("sink/engines/*.py")]
+SENDING = ("client.py", "node.py", "connection.py")
+FILES = ("domain/clock.py", "net/deadline.py", *(f"sink/transport/{name}" for name in SENDING))
+SHARED = [*(SOURCE / f for f in FILES), *SOURCE.glob("worker/*.py")]
 
 
 @pytest.mark.skipif(not hasattr(time, "CLOCK_BOOTTIME"), reason="no clock that counts suspended time")

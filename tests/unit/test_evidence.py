@@ -114,7 +114,7 @@ def test_the_report_is_what_its_schema_says(tmp_path: Path) -> None:
         "throughput": 225.0,
     }
     assert "export ELASTIC_PASSWORD='***'\n" in (folder / "bad-op" / "settings.env").read_text()
-    assert {"python", "outboxctl", "elasticsearch client", "search"} <= set(seen["versions"])
+    assert {"python", "outboxctl", "urllib3", "search"} <= set(seen["versions"])
 
 
 def test_every_page_tells_the_verdict_and_the_conclusion_in_both_languages(tmp_path: Path) -> None:

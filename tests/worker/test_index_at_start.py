@@ -10,10 +10,10 @@ from elasticsearch import Elasticsearch
 
 from acceptance import lab
 from outboxctl.domain.failures import Classification, Reason, Verdict
-from outboxctl.sink.engines.elasticsearch import ElasticClient
 from outboxctl.sink.index.index_setup import ensure
 from outboxctl.worker.admission import StartGate
 from processes import Cli, Worker, eventually
+from sinks import client_of
 
 Start = Callable[..., Worker]
 MISSING = Classification(Verdict.OUTAGE, Reason.INDEX_UNAVAILABLE, error="no such index")
@@ -54,7 +54,7 @@ def test_it_waits_and_no_event_loses_an_attempt(
     assert untouched(sql)
     assert running.get("/healthz")[0] == 200
     assert not engine.indices.exists(index=later)
-    ensure(ElasticClient(engine), later)
+    ensure(client_of(engine), later)
     eventually(lambda: lab.by_status(sql) == {"done": 20})
     assert {row["attempts"] for row in lab.rows(sql)} == {1}
     eventually(lambda: running.get("/readyz")[0] == 200)
@@ -82,7 +82,7 @@ def test_a_drain_says_what_to_run(sql: lab.Sql, cli: Cli, later: str) -> None:
 def test_one_that_vanishes_later_is_an_outage(
     sql: lab.Sql, worker: Start, engine: Elasticsearch, later: str
 ) -> None:
-    ensure(ElasticClient(engine), later)
+    ensure(client_of(engine), later)
     running = worker(ELASTIC_INDEX=later, OUTBOX_BASE_BACKOFF_SECONDS="0.05", OUTBOX_MAX_ATTEMPTS="1000")
     eventually(lambda: running.get("/readyz")[0] == 200)
     engine.indices.delete(index=f"{later}-000001")

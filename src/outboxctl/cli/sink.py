@@ -33,10 +33,11 @@ def roles(
     Example: outboxctl sink roles --curl
     """
     from outboxctl.operations.doctor import remedies
-    from outboxctl.sink.roles import GRANTS, Engine, orders
+    from outboxctl.sink.engines import ENGINES
+    from outboxctl.sink.roles import GRANTS, orders
 
     configured = settings(elastic_url=elastic_url, elastic_index=elastic_index)
-    product = Engine(parse.one_of("--engine", engine, list(Engine), "engine"))
+    product = ENGINES[parse.one_of("--engine", engine, list(ENGINES), "engine")]
     requests = orders(product, configured.elastic_index, also=also or (), prefix=prefix, keys=api_keys)
     if curl and not json:
         for each in requests:
@@ -46,4 +47,4 @@ def roles(
     rows = [(prefix + g.role, ", ".join(g.index), ", ".join(g.cluster) or "none", g.why) for g in GRANTS]
     columns = ("role", f"on {configured.elastic_index}", "cluster", "for")
     table = rendering.table("Rights in the sink", columns, rows)
-    rendering.show({"engine": product.value, "roles": bodies}, lambda: [table], json=json)
+    rendering.show({"engine": product.name, "roles": bodies}, lambda: [table], json=json)

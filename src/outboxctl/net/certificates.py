@@ -152,14 +152,14 @@ class Files:
     def __bool__(self) -> bool:
         return bool(self.ca or self.cert or self.key)
 
-    def context(self) -> "SSLContext":
-        """For a client that trusts only these CAs, the system's where none is named.
+    def context(self, authority: bytes | None = None) -> "SSLContext":
+        """For a client that trusts only these CAs, or that one (DER); the system's where there is none.
 
         UsageError, naming the setting and its file, for what cannot be read or does not belong together.
         """
         import ssl  # noqa: PLC0415 - takes a moment, and http does without
 
-        context = ssl.create_default_context(cafile=self._trusted())
+        context = ssl.create_default_context(cafile=self._trusted(), cadata=authority)
         if self.key and not self.cert:
             raise UsageError(f"{self.names.key} is set and {self.names.cert} is not", hint="set both")
         if self.cert:

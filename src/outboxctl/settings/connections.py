@@ -38,7 +38,7 @@ class ConnectionSettings(BaseSettings):
     sink: SinkProduct = setting(
         "OUTBOX_SINK",
         SinkProduct.AUTO,
-        "`elasticsearch`, `opensearch` (the extra of that name), or `auto`: whichever answers",
+        "`elasticsearch`, `opensearch`, or `auto`: whichever answers",
     )
     elastic_index: str = setting("ELASTIC_INDEX", "outbox-search-index", "index or write alias")
     elastic_api_key: SecretStr | None = setting(

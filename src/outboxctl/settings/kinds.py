@@ -31,7 +31,7 @@ class NotifyPolicy(StrEnum):
 
 
 class SinkProduct(StrEnum):
-    """Whose client speaks to the sink: `auto` is Elasticsearch's, until OpenSearch answers."""
+    """Which search engine the sink is; `auto`: its first answers decide."""
 
     AUTO = "auto"
     ELASTICSEARCH = "elasticsearch"

@@ -1,1 +1,1 @@
-"""The sink: everything that speaks to Elasticsearch or OpenSearch. Nothing else imports their clients."""
+"""The sink: everything that is sent to Elasticsearch or OpenSearch. Nothing else imports urllib3."""

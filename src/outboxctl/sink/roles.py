@@ -7,19 +7,12 @@ Privileges and the actions that they stand for are read in the servers' sources:
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 from outboxctl.domain.errors import UsageError
+from outboxctl.sink.engines import OPENSEARCH, Engine
 
 Json = dict[str, Any]
-
-
-class Engine(StrEnum):
-    """Whose security API."""
-
-    ELASTICSEARCH = "elasticsearch"
-    OPENSEARCH = "opensearch"
 
 
 @dataclass(frozen=True)
@@ -101,8 +94,10 @@ def orders(
     if not re.fullmatch(r"[A-Za-z0-9_.-]{0,80}", prefix):
         hint = "letters and digits, _ . -"
         raise UsageError(f"--prefix: not part of a role's name: {prefix[:80]!r}", hint=hint)
-    if keys and engine is Engine.OPENSEARCH:
-        raise UsageError("OpenSearch has no API keys", hint="leave --api-keys out: users are given roles")
+    if keys and not engine.api_keys:
+        raise UsageError(
+            f"{engine.title} has no API keys", hint="leave --api-keys out: users are given roles"
+        )
     names = [*names_of(index), *also]
     return [_order(engine, grant, prefix + grant.role, names, keys=keys) for grant in GRANTS]
 
@@ -120,14 +115,14 @@ def names_of(index: str) -> list[str]:
 
 
 def _order(engine: Engine, grant: Grant, name: str, names: list[str], *, keys: bool) -> SecurityRequest:
-    if engine is Engine.OPENSEARCH:
+    path = f"{engine.roles}/{name}"
+    if engine is OPENSEARCH:
         actions = [action for privilege in grant.index for action in ACTIONS[privilege]]
         permitted = [{"index_patterns": names, "allowed_actions": actions}]
         body: Json = {"cluster_permissions": list(COMPOSITE[grant.role]), "index_permissions": permitted}
-        return SecurityRequest(grant.role, "PUT", f"_plugins/_security/api/roles/{name}", body)
+        return SecurityRequest(grant.role, "PUT", path, body)
     body = {"cluster": list(grant.cluster), "indices": [{"names": names, "privileges": list(grant.index)}]}
     if keys:
-        return SecurityRequest(
-            grant.role, "POST", "_security/api_key", {"name": name, "role_descriptors": {name: body}}
-        )
-    return SecurityRequest(grant.role, "PUT", f"_security/role/{name}", body)
+        key = {"name": name, "role_descriptors": {name: body}}
+        return SecurityRequest(grant.role, "POST", "_security/api_key", key)
+    return SecurityRequest(grant.role, "PUT", path, body)

@@ -8,9 +8,9 @@ from elasticsearch import Elasticsearch
 
 from outboxctl.drills.proxy import Proxy
 from outboxctl.sink.delivery.bulk import BulkAction, body
-from outboxctl.sink.engines.elasticsearch import ElasticClient
 from outboxctl.sink.index.index_setup import ensure
 from servers import Servers
+from sinks import client_of
 
 IDS = "abcdefgh"
 Held = Callable[[], list[str]]
@@ -27,7 +27,7 @@ def proxy(servers: Servers) -> Iterator[Proxy]:
 def shared_index(engine: Elasticsearch) -> Iterator[str]:
     """One index for all tests of a module: making one takes longer than most of them."""
     name = f"t-{uuid.uuid4().hex[:12]}"
-    ensure(ElasticClient(engine), name)
+    ensure(client_of(engine), name)
     yield name
     engine.indices.delete(index=f"{name}-000001")
 

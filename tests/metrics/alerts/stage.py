@@ -15,11 +15,11 @@ from fakes import FakeSink, fake_sink
 from fakes.postgres_proxy import Proxy, postgres_proxy
 from metrics.alerts.monitoring import Monitoring, Target
 from outboxctl.drills import services
-from outboxctl.sink.engines.elasticsearch import ElasticClient
 from outboxctl.sink.index.index_setup import ensure
 from processes import Worker, environment, eventually, start_worker
 from scene import Scene, ready
 from servers import Servers
+from sinks import client_of
 
 LONGEST = 45.0  # seconds for one step; most take five
 LOOK = 0.2  # seconds between two looks: there is one who looks on each stage
@@ -119,7 +119,7 @@ def stage(
     """A stage with running workers; nothing is left of it."""
     url = test_servers.new_database(both.postgres, template=template)
     index = f"t-{uuid4().hex[:12]}"
-    ensure(ElasticClient(engine), index)
+    ensure(client_of(engine), index)
     with ExitStack() as stack:
         stack.callback(test_servers.drop_database, both.postgres, url)
         stack.callback(_drop_index, engine, index)

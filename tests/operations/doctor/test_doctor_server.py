@@ -11,8 +11,8 @@ from operations.doctor.ward import Ward, named
 from outboxctl.core.database import Database
 from outboxctl.core.schema.migrations import upgrade
 from outboxctl.operations.doctor.model import End
-from outboxctl.sink.engines.elasticsearch import ElasticClient
 from outboxctl.sink.index.index_setup import ensure
+from sinks import client_of
 
 
 def test_a_house_in_order_yields_nothing_at_all(own_database: Ward, own_engine: str) -> None:
@@ -20,7 +20,7 @@ def test_a_house_in_order_yields_nothing_at_all(own_database: Ward, own_engine: 
     ward.monkeypatch.setenv("ELASTIC_URL", own_engine)
     ward.monkeypatch.setenv("ELASTIC_INDEX", "in-order")
     with Elasticsearch(own_engine) as client:
-        ensure(ElasticClient(client), "in-order")
+        ensure(client_of(client), "in-order")
         client.cluster.put_settings(persistent={"action.auto_create_index": "false"})
     ward.do("ALTER SYSTEM SET fsync = on; SELECT pg_reload_conf();")
     ward.do("SELECT pg_sleep(0.2)")

@@ -22,8 +22,9 @@ from outboxctl.drills.faults.records import Fault
 from outboxctl.drills.services.model import Say
 from outboxctl.net.urls import credentials, mask
 from outboxctl.settings import MAX_INDEX_BYTES, Settings, env_names
+from outboxctl.sink.engines import identity
 from outboxctl.sink.index import index_setup as index
-from outboxctl.sink.inspect.product import named
+from outboxctl.sink.inspect.product import root
 from outboxctl.sink.transport.open import connect
 
 KIND = "namespace"
@@ -127,14 +128,15 @@ def _remove(fault: Fault, settings: Settings, say: Say) -> None:
 def _search(settings: Settings) -> str:
     with closing(connect(settings)) as client:
         try:
-            name, product, version = named(client)
+            server = identity(root(client)[0])
         except UnreachableError as error:
             hint = "check ELASTIC_URL, and that it runs (`outboxctl services up` starts a local one)"
             where = mask(settings.sink_urls[0])
             raise UnreachableError(f"the sink {where} cannot be used: {error}", hint=hint) from None
         except RefusedError:  # a right that no worker needs
             return "elasticsearch, of a version that this user may not ask for"
-    return f"{IMITATION if name == IMITATION else product} {version}".strip()
+    name = IMITATION if server.node == IMITATION else server.distribution
+    return f"{name} {server.number}".strip()
 
 
 def _masked_endpoints(settings: Settings) -> dict[str, str]:

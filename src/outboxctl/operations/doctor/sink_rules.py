@@ -4,23 +4,20 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
 from outboxctl.net.urls import mask
-from outboxctl.operations.doctor.model import ERROR, INFO, WARNING, Case, FindingSeverity, RuleGroup, rule
+from outboxctl.operations.doctor.model import ERROR, INFO, WARNING, Case, RuleGroup
 from outboxctl.operations.doctor.remedies import export, request, size
 from outboxctl.settings import Settings
+from outboxctl.sink.engines import ELASTICSEARCH, Engine
 from outboxctl.sink.inspect.cluster import Cluster
 from outboxctl.sink.inspect.product import ProductFacts
 from outboxctl.sink.inspect.reach import Reached
 from outboxctl.sink.inspect.rights import SinkRights
 from outboxctl.sink.roles import names_of
-from outboxctl.sink.transport.client import INSTALL
 
-OLDEST_MAJOR, OLDEST_OPENSEARCH = 8, 2
-MEDIA_TYPE = ("media_type_header_exception", "content_type_header_exception")
 CLOCK_LIMIT = 5.0  # seconds; a Date header has whole ones
-# The oldest client of each major version that this project works with (see pyproject.toml).
-CLIENTS = {8: "elasticsearch>=8.19,<9", 9: "elasticsearch>=9,<10"}
 
 URLS = RuleGroup("each URL")
+PRODUCT = RuleGroup("product and versions", vital=True)
 CLUSTER = RuleGroup("cluster")
 SINK_RIGHTS = RuleGroup("rights in the sink")
 
@@ -34,82 +31,52 @@ def away(reached: Reached, settings: Settings) -> Iterator[Case]:
         yield f"{url} does not answer: {why}", mend
 
 
-@rule(
-    "not-elasticsearch",
-    FindingSeverity.ERROR,
-    "The client checks who answers (X-Elastic-Product) and takes no answer from another product.",
-)
-def product(found: ProductFacts, _: Settings) -> Iterator[Case]:
-    """A proxy that drops headers, or something else altogether; OpenSearch has a rule of its own."""
-    if not (found.elasticsearch or found.opensearch):
-        what = f"{found.name} {found.number} answers" if found.number else "Something answers"
+@PRODUCT.rule("not-elasticsearch", ERROR)
+def product(facts: ProductFacts, _: Settings) -> Iterator[Case]:
+    """Elasticsearch names itself in each answer (X-Elastic-Product); no other answer is taken for its own."""
+    if facts.engine is None:
+        server = facts.identity
+        what = f"{server.distribution} {server.number} answers" if server.number else "Something answers"
         mend = "export ELASTIC_URL=…  # an Elasticsearch 8 or 9; a proxy must pass X-Elastic-Product on"
         yield f"{what} without the header of Elasticsearch.", mend
 
 
-@rule("other-client", FindingSeverity.ERROR, "Each product's client speaks to that product alone.")
-def other_client(found: ProductFacts, settings: Settings) -> Iterator[Case]:
-    """OUTBOX_SINK names the other product, or OpenSearch answers and its client is not installed."""
-    there = "opensearch" if found.opensearch else "elasticsearch" if found.elasticsearch else found.speaks
-    if found.speaks != there:
-        mend = export("OUTBOX_SINK", "auto") if settings.sink != "auto" else INSTALL
-        yield f"{there} {found.number} answers, and the client is that of {found.speaks}.", mend
+@PRODUCT.rule("other-client", ERROR)
+def other_client(facts: ProductFacts, settings: Settings) -> Iterator[Case]:
+    """Requests and checks are those of the product that OUTBOX_SINK names."""
+    there = (facts.engine or ELASTICSEARCH).name
+    if settings.sink not in {"auto", there}:
+        what = f"{there} {facts.identity.number} answers, and OUTBOX_SINK is {settings.sink}."
+        yield what, export("OUTBOX_SINK", "auto")
 
 
-@rule(
-    "client-too-new",
-    FindingSeverity.ERROR,
-    "The server refuses every request of this client (400), events stay pending.",
-)
-def client_too_new(found: ProductFacts, _: Settings) -> Iterator[Case]:
-    """A client 9 asks for compatible-with=9, which a server 8 does not know (tried: 9.5.1 with 8.14.3)."""
-    refused = found.refused.startswith(MEDIA_TYPE) or found.client[0] > found.major
-    if _its_own(found) and refused and found.major in CLIENTS:
-        what = f"The elasticsearch client {_version(found)} cannot speak to a server {found.number}."
-        yield what, f"pip install '{CLIENTS[found.major]}'"
+@PRODUCT.rule("server-too-old", ERROR)
+def server_too_old(facts: ProductFacts, _: Settings) -> Iterator[Case]:
+    """Requests are those of Elasticsearch 8 and OpenSearch 2; older servers refuse some of them."""
+    engine = facts.engine
+    if engine and 0 < facts.identity.major < engine.oldest:
+        yield _version(engine, facts), engine.upgrade
 
 
-@rule(
-    "client-too-old",
-    FindingSeverity.ERROR,
-    "A server speaks its own major version and the one before, no older one.",
-)
-def client_too_old(found: ProductFacts, _: Settings) -> Iterator[Case]:
-    """A client 8 works with a server 9 (tried), not with one after it."""
-    if _its_own(found) and found.major > found.client[0] + 1:
-        what = f"The elasticsearch client {_version(found)} is too old for a server {found.number}."
-        yield what, "pip install --upgrade outboxctl elasticsearch"
+@PRODUCT.rule("server-too-new", WARNING)
+def server_too_new(facts: ProductFacts, _: Settings) -> Iterator[Case]:
+    """Requests are tried on Elasticsearch 8 and 9, OpenSearch 2 and 3; newer ones may refuse some."""
+    engine = facts.engine
+    if engine and facts.identity.major > engine.newest:
+        yield _version(engine, facts), "pip install --upgrade outboxctl"
 
 
-@rule(
-    "server-too-old",
-    FindingSeverity.ERROR,
-    "Requests are those of Elasticsearch 8 and OpenSearch 2; older servers refuse some of them.",
-)
-def server_too_old(found: ProductFacts, _: Settings) -> Iterator[Case]:
-    """Before Elasticsearch 8, or before OpenSearch 2."""
-    if found.elasticsearch and 0 < found.major < OLDEST_MAJOR:
-        what = f"The server is Elasticsearch {found.number}."
-        yield what, "upgrade Elasticsearch to 8.19  # its Upgrade Assistant leads through it"
-    if found.opensearch and 0 < found.major < OLDEST_OPENSEARCH:
-        yield f"The server is OpenSearch {found.number}.", "upgrade OpenSearch to 2.19"
+def _version(engine: Engine, facts: ProductFacts) -> str:
+    return f"The server is {engine.title} {facts.identity.number}."
 
 
-@rule(
-    "clock-sink",
-    FindingSeverity.WARNING,
-    "Logs of both ends cannot be compared, and certificates may seem expired.",
-)
-def clock(found: ProductFacts, _: Settings) -> Iterator[Case]:
-    """A Date header (Elasticsearch sends none itself, a proxy before it does) that is not now."""
-    ahead = found.clock_ahead
+@PRODUCT.rule("clock-sink", WARNING)
+def clock(facts: ProductFacts, _: Settings) -> Iterator[Case]:
+    """Logs of both ends cannot be compared, and certificates may seem expired."""
+    ahead = facts.clock_ahead
     if ahead is not None and abs(ahead) > CLOCK_LIMIT:
         way = "ahead of" if ahead > 0 else "behind"
         yield f"The sink's clock is {abs(ahead):,.0f} s {way} this machine's.", "sudo chronyc makestep"
-
-
-def _version(found: ProductFacts) -> str:
-    return ".".join(map(str, found.client))
 
 
 @CLUSTER.rule("auto-create-index", INFO)
@@ -178,12 +145,3 @@ def _grant(settings: Settings, lacking: list[str]) -> Iterator[Case]:
         body = {"indices": [{"names": names_of(settings.elastic_index), "privileges": lacking}]}
         mend = request("PUT", "_security/role/outboxctl", body) + "  # and give the user or key that role"
         yield f"The sink's user or key lacks {', '.join(lacking)} on {settings.elastic_index}.", mend
-
-
-def _its_own(found: ProductFacts) -> bool:
-    """Whether it is Elasticsearch, asked by its own client: OpenSearch's has versions of another kind."""
-    return found.elasticsearch and found.speaks == "elasticsearch"
-
-
-VERSIONS = (client_too_new, client_too_old, server_too_old)
-PRODUCT = RuleGroup("product and versions", [product, other_client, *VERSIONS, clock], vital=True)

@@ -144,11 +144,11 @@ def _database(result: Overview, begin: "Begin", limits: CheckLimits, longest: fl
 def _sink(result: Overview, begin: "Begin", settings: "Settings") -> None:
     with closing(connect(settings, connections=1, timeout=PATIENCE)) as client:
         try:
-            facts = shaped(lambda: product(client))
+            server = shaped(lambda: product(client)).identity
         except OutboxctlError as error:
             result.missing["sink"] = str(error)
             return
-        result.product = f"{facts.name} {facts.number}".strip()
+        result.product = f"{server.distribution} {server.number}".strip()
         if result.standing:
             try:
                 result.drift = drift(begin, client, settings.elastic_index, SAMPLE)

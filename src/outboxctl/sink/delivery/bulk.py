@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from outboxctl.domain.failures import DROPPED, Answer
 from outboxctl.domain.redaction import cut
-from outboxctl.sink.transport.engine_error import error_of
+from outboxctl.sink.transport.reply import error_of
 
 CONFIRMED = Answer(200)  # one object for nearly every item, compared by identity
 FILTER = "errors,items.*._id,items.*.status,items.*.result,items.*.error"

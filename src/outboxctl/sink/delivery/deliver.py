@@ -13,7 +13,6 @@ from outboxctl.sink.delivery.bulk import CONFIRMED, FILTER, BulkAction, body, pa
 from outboxctl.sink.delivery.result import BulkRequest, Delivery
 from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.request import ask
-from outboxctl.sink.transport.wall_clock import within
 
 FORBIDDEN = 403
 NO_INDEX = "no such index or alias"
@@ -96,8 +95,7 @@ class ElasticSink:
         seconds = deadline.seconds_left() / 2
         if seconds <= 0:
             return None
-        with within(seconds):
-            answer: bool | Answer = ask(self._client, "HEAD", *path)
+        answer: bool | Answer = ask(self._client, "HEAD", *path, seconds=seconds)
         if isinstance(answer, Answer) and classify(answer).verdict is Verdict.SPLIT:
             return replace(answer, kind="look_up_refused")  # the fault of no item
         return answer
@@ -110,9 +108,9 @@ class ElasticSink:
         except UnicodeEncodeError as error:
             return Answer(0, "unencodable", str(error), request=True)
         options: dict[str, Any] = {"require_alias": True} if insist else {}
+        options |= {"body": lines, "filter_path": FILTER, "seconds": seconds}
         started = monotonic()
-        with within(seconds):
-            answer = ask(self._client, "PUT", self._index, "_bulk", body=lines, filter_path=FILTER, **options)
+        answer = ask(self._client, "PUT", self._index, "_bulk", **options)
         sent = answer if isinstance(answer, Answer) else pair(actions, answer)
         result = "ok" if isinstance(sent, list) else classify(sent).reason or Reason.UNKNOWN_EXCEPTION
         requests.append(BulkRequest(str(result), monotonic() - started, len(lines)))

@@ -7,7 +7,7 @@ from outboxctl.domain.errors import UnreachableError
 from outboxctl.domain.failures import Answer
 from outboxctl.domain.redaction import cut
 from outboxctl.sink.transport.client import Client
-from outboxctl.sink.transport.engine_error import error_of
+from outboxctl.sink.transport.reply import error_of
 from outboxctl.sink.transport.request import demand, failure
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from outboxctl.domain.errors import UnreachableError
 from outboxctl.domain.printable import brief
 from outboxctl.sink.transport.client import Client
-from outboxctl.sink.transport.engine_error import error_of
+from outboxctl.sink.transport.reply import error_of
 from outboxctl.sink.transport.request import HINT, change, demand
 
 MAPPING: dict[str, Any] = {

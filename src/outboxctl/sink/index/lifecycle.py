@@ -9,7 +9,6 @@ from outboxctl.sink.index.alias import Home, Json
 from outboxctl.sink.index.index_setup import MAPPING, SETTINGS, count
 from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.request import ask, change, require_accepted
-from outboxctl.sink.transport.wall_clock import within
 
 LONG = 600.0  # seconds for what moves files: a clone, its recovery
 WAIT = "60s"  # for shards to be there
@@ -77,11 +76,10 @@ def make_ready(client: Client, name: str, settings: Json) -> None:
     """Give a filled index the settings it shall have, show all documents, and wait for its copies."""
     final = {REFRESH: settings.get(REFRESH), REPLICAS: settings.get(REPLICAS)}  # None: the engine's default
     change(client, "PUT", name, "_settings", body=final)
+    require_accepted(client, "POST", name, "_refresh", seconds=LONG)
     copied = {"wait_for_no_initializing_shards": True, "timeout": WAIT}
-    with within(LONG):
-        require_accepted(client, "POST", name, "_refresh")
-        # A key for this index alone may not ask for health: then nobody waits.
-        ask(client, "GET", "_cluster", "health", name, **copied)
+    # A key for this index alone may not ask for health: then nobody waits.
+    ask(client, "GET", "_cluster", "health", name, seconds=LONG, **copied)
 
 
 def mark(client: Client, name: str, owner: str) -> None:
@@ -108,8 +106,7 @@ def clone(client: Client, source: str, target: str, owner: str) -> None:
         raise UsageError(f"{target}, where {source} was to be kept, is somebody else's index", hint=hint)
     change(client, "PUT", source, "_block", "write")
     unblocked = {"settings": {"index.blocks.write": None}}
-    with within(LONG):
-        change(client, "PUT", source, "_clone", target, body=unblocked, timeout=WAIT)
+    change(client, "PUT", source, "_clone", target, body=unblocked, timeout=WAIT, seconds=LONG)
     if count(client, source) != count(client, target):
         raise UnreachableError(f"{target}, the copy of {source}, is not complete", hint="run the same again")
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from outboxctl.domain.failures import Answer
 from outboxctl.sink.delivery.bulk import FILTER
 from outboxctl.sink.index.repair import DocumentVersion, Mender, fence
-from outboxctl.sink.transport.engine_error import error_of
+from outboxctl.sink.transport.reply import error_of
 from outboxctl.sink.transport.request import failure
 
 MOST = 2**63 - 1  # the highest version that an engine takes

@@ -8,9 +8,8 @@ from outboxctl.domain.failures import Answer
 from outboxctl.sink.index.shape import IndexShape, shape, too_deep
 from outboxctl.sink.index.view import View, opened
 from outboxctl.sink.transport.client import Client
-from outboxctl.sink.transport.engine_error import error_of
+from outboxctl.sink.transport.reply import NESTED, error_of
 from outboxctl.sink.transport.request import ask, demand, failure
-from outboxctl.sink.transport.wall_clock import NESTED
 
 PAGE = 5_000  # documents a request, where their bodies are not asked for
 

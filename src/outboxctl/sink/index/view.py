@@ -2,35 +2,19 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
+from outboxctl.sink.engines import PointInTime
 from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.request import ask, demand
 
 KEEP_ALIVE = "5m"  # between two pages
 
 
-class ViewKind(NamedTuple):
-    """How a product calls a view, and by what its documents can be paged through, each once."""
-
-    path: tuple[str, ...]
-    id: str
-    sort: str
-    by_shard: bool
-
-
-# The place in a shard (`_doc`) is unique in that shard alone, so OpenSearch has a view for each shard:
-# its version 2 does not know `_shard_doc`, which is unique in all (tried on 2.19.6 and 3.9.0).
-KINDS = {
-    "elasticsearch": ViewKind(("_pit",), "id", "_shard_doc", by_shard=False),
-    "opensearch": ViewKind(("_search", "point_in_time"), "pit_id", "_doc", by_shard=True),
-}
-
-
 class View:
     """One open view; each page names the view that the next one is asked of."""
 
-    def __init__(self, client: Client, kind: ViewKind, id_: str) -> None:
+    def __init__(self, client: Client, kind: PointInTime, id_: str) -> None:
         self._client, self._kind, self._id = client, kind, id_
 
     def request(self, after: Sequence[Any] | None) -> dict[str, Any]:
@@ -51,7 +35,7 @@ class View:
 @contextmanager
 def opened(client: Client, index: str, shards: int) -> Iterator[list[View]]:
     """The views that together show an index, all opened before any is read."""
-    kind = KINDS[client.product]
+    kind = client.engine.point_in_time
     only = [{"preference": f"_shards:{shard}"} for shard in range(shards)] if kind.by_shard else [{}]
     with ExitStack() as stack:
         views = []

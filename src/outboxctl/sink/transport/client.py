@@ -1,73 +1,120 @@
-"""What the sink asks of a client: one request over HTTP, sent once."""
+"""The HTTP client for every engine: sends one request, once, and returns the reply or why there is none."""
 
-from collections.abc import Callable, Mapping
-from importlib.util import find_spec
-from typing import Any, NamedTuple, Protocol
+import json
+from collections.abc import Callable, Mapping, Sequence
+from itertools import count
+from typing import Any
+from urllib.parse import urlencode
 
-from outboxctl.domain.errors import UsageError
+from outboxctl.domain.clock import monotonic
 from outboxctl.domain.failures import Answer
+from outboxctl.sink.engines import ELASTICSEARCH, OPENSEARCH, PRODUCT_HEADER, Engine, identity
+from outboxctl.sink.transport.connection import LEAST, Request
+from outboxctl.sink.transport.node import Node
+from outboxctl.sink.transport.reply import WRONG_PRODUCT, SinkReply, parsed
 
-INSTALL = "pip install 'outboxctl[opensearch]'"
-WRONG_PRODUCT = Answer(200, "wrong_product", "no X-Elastic-Product header", request=True)
-
-
-Way = Callable[[Any], Any]  # from a class that sends requests to one that does more
-
-
-def as_it_is(sends: Any) -> Any:
-    """The way that changes nothing."""
-    return sends
+HEADERS = {"accept": "application/json", "user-agent": "outboxctl"}
+JSON, LINES = "application/json", "application/x-ndjson"
+Exchange = Callable[[Node, Request, float], SinkReply | Answer]
 
 
-class SinkReply(NamedTuple):
-    """An answer of any status: its headers, and its body parsed where it is JSON, None where it is empty."""
+class Client:
+    """Safe to use from several threads.
 
-    status: int
-    headers: Mapping[str, str]
-    body: Any
+    With `engine` None the first answers decide which one it is: Elasticsearch names itself in each of them.
+    Only where one comes without that name is `GET /` sent, within the same time; the request itself is not
+    sent again. Each thread that does not know the engine yet asks: to wait for another thread's answer
+    could take longer than the lease.
+    """
 
-    @property
-    def ok(self) -> bool:
-        """Whether it is a 2xx."""
-        return 200 <= self.status < 300  # noqa: PLR2004
-
-
-class Client(Protocol):
-    """One product's client; safe to use from several threads."""
-
-    @property
-    def product(self) -> str:
-        """`elasticsearch` or `opensearch`: which requests it is sent, where they differ."""
-        ...
+    def __init__(
+        self,
+        nodes: Sequence[Node],
+        engine: Engine | None,
+        authorization: str | None,
+        timeout: float,
+        exchange: Exchange = Node.exchange,
+    ) -> None:
+        self._nodes, self._turns = nodes, count()
+        self._engine, self._timeout, self._exchange = engine, timeout, exchange
+        self._headers = HEADERS | ({"authorization": authorization} if authorization else {})
 
     @property
-    def version(self) -> tuple[int, ...]:
-        """The client library's."""
-        ...
+    def engine(self) -> Engine:
+        """The engine whose requests are sent; Elasticsearch until another has answered."""
+        return self._engine or ELASTICSEARCH
 
     @property
     def where(self) -> str:
         """The URLs, without credentials."""
-        ...
+        return ", ".join(node.url for node in self._nodes)
 
-    def send(self, method: str, path: str, params: Mapping[str, str], body: Any) -> SinkReply | Answer:
-        """Send one request, once; an Answer says why there is no reply. Nothing is raised.
+    def send(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, str],
+        body: Any = None,
+        seconds: float | None = None,
+    ) -> SinkReply | Answer:
+        """Send one request, once, within `seconds`; an Answer says why there is no reply. Nothing is raised.
 
-        Bytes are NDJSON and go as they are; any other body but None is written as JSON. A 2xx from
-        somebody who is not this product is an Answer too, as far as the product can be told.
+        Bytes are NDJSON and go as they are; any other body but None is written as JSON. A 2xx that does not
+        come from the engine is an Answer too, as far as the engine names itself.
         """
-        ...
+        deadline = monotonic() + (seconds or self._timeout)
+        reply = self._raw(method, path, params, body, deadline)
+        if isinstance(reply, Answer):
+            return reply
+        if self._engine is None:
+            self._detect(reply, deadline)
+        header = self.engine.header
+        if reply.ok and header and reply.headers.get(PRODUCT_HEADER) != header:
+            return WRONG_PRODUCT
+        return parsed(reply)
 
     def root(self) -> SinkReply | Answer:
-        """GET / as every product and version understands it, whoever answers."""
-        ...
+        """`GET /`, whoever answers."""
+        reply = self._raw("GET", "/", {}, None, monotonic() + self._timeout)
+        return reply if isinstance(reply, Answer) else parsed(reply)
 
     def close(self) -> None:
         """Close the connections."""
-        ...
+        for node in self._nodes:
+            node.close()
+
+    def _detect(self, reply: SinkReply, deadline: float) -> None:
+        if PRODUCT_HEADER in reply.headers:
+            if reply.ok:  # a refusal may come from a proxy
+                self._engine = ELASTICSEARCH
+            return
+        root = self._raw("GET", "/", {}, None, deadline)
+        root = root if isinstance(root, Answer) else parsed(root)
+        if isinstance(root, SinkReply) and identity(root.body).distribution == OPENSEARCH.name:
+            self._engine = OPENSEARCH
+
+    def _raw(
+        self, method: str, path: str, params: Mapping[str, str], body: Any, deadline: float
+    ) -> SinkReply | Answer:
+        """The reply with its body as bytes."""
+        try:
+            content = body if body is None or isinstance(body, bytes) else _json(body)
+            target = f"{path}?{urlencode(params, safe=',*')}" if params else path
+        except Exception as error:
+            return Answer(0, "client", type(error).__name__, request=True)  # its text may hold a secret
+        kind = {} if content is None else {"content-type": LINES if content is body else JSON}
+        seconds = max(LEAST, deadline - monotonic())
+        return self._exchange(self._node(), Request(method, target, content, self._headers | kind), seconds)
+
+    def _node(self) -> Node:
+        """The next in turn of those that work, else the one that is to be tried again first."""
+        now = monotonic()
+        usable = [node for node in self._nodes if node.unused_until <= now]
+        if not usable:
+            return min(self._nodes, key=lambda node: node.unused_until)
+        return usable[next(self._turns) % len(usable)]
 
 
-def need_opensearch() -> None:
-    """UsageError where its client is not installed; it is not loaded for that."""
-    if find_spec("opensearchpy") is None:
-        raise UsageError("OUTBOX_SINK=opensearch, but its client is not installed", hint=INSTALL)
+def _json(body: Any) -> bytes:
+    """What the sink cannot store, such as half of a surrogate pair, it refuses itself."""
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")

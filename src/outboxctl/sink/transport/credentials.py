@@ -1,7 +1,8 @@
-"""How a client proves who it is and whom it trusts."""
+"""How the client authenticates, and which servers it trusts."""
 
 from base64 import b64encode
-from typing import Any
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
 
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.redaction import add_login
@@ -9,20 +10,30 @@ from outboxctl.net.certificates import SINK, Files
 from outboxctl.net.urls import credentials
 from outboxctl.settings import Settings
 
+if TYPE_CHECKING:
+    from ssl import SSLContext
 
-def security(settings: Settings) -> dict[str, Any]:
-    """The client's options for that. Raises UsageError for what cannot be read or sent."""
-    urls = settings.sink_urls
-    return _login(settings, urls) | (_trust(settings) if any(map(_secure, urls)) else {})
+    from outboxctl.sink.transport.tls import Pin
 
 
-def unusable(error: Exception) -> UsageError:
-    """What to say of settings that a client cannot be made of."""
-    return UsageError(
-        f"the sink's client cannot be set up: {type(error).__name__}",
-        hint="check ELASTIC_URL (each server once, all http or all https), "
-        "and ELASTIC_API_KEY or ELASTIC_USERNAME",
-    )
+class Security(NamedTuple):
+    """The Authorization header; for TLS, a context, or what is pinned in place of it."""
+
+    authorization: str | None
+    context: "SSLContext | None" = None
+    pin: "Pin | None" = None
+
+
+def security(settings: Settings) -> Security:
+    """Read it from the settings. UsageError for what cannot be read or sent, or does not fit together."""
+    urls = [urlsplit(url) for url in settings.sink_urls]
+    if len({(url.scheme, url.hostname, url.port, url.path.rstrip("/")) for url in urls}) < len(urls):
+        raise _unusable("a URL is there twice")
+    secure = {url.scheme == "https" for url in urls}
+    if len(secure) > 1 and (files(settings) or settings.elastic_fingerprint):
+        raise _unusable("certificates are set, and not all URLs are https")
+    trusted = _trusted(settings) if True in secure else (None, None)
+    return Security(_authorization(settings), *trusted)
 
 
 def files(settings: Settings) -> Files:
@@ -38,35 +49,40 @@ def passing_on(settings: Settings) -> Files:
     return files(settings)
 
 
-def _trust(settings: Settings) -> dict[str, Any]:
-    """A context of our own trusts the named CAs alone; the client would trust the system's beside them."""
-    pinned = settings.elastic_fingerprint
-    if pinned and settings.elastic_ca_certs:
+def _trusted(settings: Settings) -> tuple["SSLContext | None", "Pin | None"]:
+    """Trust the named CAs alone, else the system's; with a fingerprint, only what has that."""
+    if not settings.elastic_fingerprint:
+        return files(settings).context(), None
+    if settings.elastic_ca_certs:
         hint = "a fingerprint does without a CA: unset one of them"
         raise UsageError("both ELASTIC_CA_CERTS and ELASTIC_FINGERPRINT are set", hint=hint)
-    own = files(settings)
-    context = {"ssl_context": own.context()} if own else {}
-    return context | ({"ssl_assert_fingerprint": pinned} if pinned else {})
+    from outboxctl.sink.transport.tls import Pin  # noqa: PLC0415 - ssl takes a moment, and http does without
+
+    return None, Pin(settings.elastic_fingerprint, files(settings))
 
 
-def _secure(url: str) -> bool:
-    return url.startswith("https:")
-
-
-def _login(settings: Settings, urls: list[str]) -> dict[str, Any]:
+def _authorization(settings: Settings) -> str | None:
     if settings.elastic_api_key:
-        return {"api_key": settings.elastic_api_key.get_secret_value()}
+        return f"ApiKey {settings.elastic_api_key.get_secret_value()}"
     if settings.elastic_username:
         password = settings.elastic_password
         return _basic(settings.elastic_username, password.get_secret_value() if password else "")
-    inside = next(filter(None, map(credentials, urls)), None)
-    return _basic(*inside) if inside else {}
+    login = next(filter(None, map(credentials, settings.sink_urls)), None)
+    return _basic(*login) if login else None
 
 
-def _basic(user: str, password: str) -> dict[str, Any]:
+def _basic(user: str, password: str) -> str:
     add_login(user, password)  # the header holds both in base64
     try:
-        together = f"{user}:{password}".encode()  # the client itself would refuse all but ASCII
-    except UnicodeEncodeError as error:
-        raise unusable(error) from None
-    return {"basic_auth": b64encode(together).decode()}
+        login = f"{user}:{password}".encode()
+    except UnicodeEncodeError:
+        raise _unusable("user or password is no text") from None
+    return f"Basic {b64encode(login).decode()}"
+
+
+def _unusable(why: str) -> UsageError:
+    return UsageError(
+        f"the sink's client cannot be set up: {why}",
+        hint="check ELASTIC_URL (each server once, all http or all https), "
+        "and ELASTIC_API_KEY or ELASTIC_USERNAME",
+    )

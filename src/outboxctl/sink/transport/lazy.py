@@ -1,7 +1,4 @@
-"""A sink whose client is loaded and opened when it is first used.
-
-Loading it is a quarter of a worker's start, and no claim needs it.
-"""
+"""A sink whose client is loaded and opened when it is first used: no claim needs it."""
 
 import threading
 from collections.abc import Sequence
@@ -9,10 +6,9 @@ from typing import TYPE_CHECKING
 
 from outboxctl.domain.clock import Deadline
 from outboxctl.domain.failures import Classification, Reason
-from outboxctl.settings import Settings, SinkProduct
+from outboxctl.settings import Settings
 from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.sink.delivery.result import Delivery
-from outboxctl.sink.transport.client import need_opensearch
 from outboxctl.sink.transport.credentials import security
 
 if TYPE_CHECKING:
@@ -22,21 +18,16 @@ if TYPE_CHECKING:
 class OpeningSink:
     """The sink of the settings; options as those of `outboxctl.sink.transport.open.connect`.
 
-    Raises UsageError at once for settings that no client can be made of. Where the sink refuses the login,
-    secrets that came from files are read again: whoever changes a password need not start a worker again.
+    Raises UsageError at once for settings that no client can be made of: with the first batch it would cost
+    that batch its attempts. Where the sink refuses the login, secrets that came from files are read again:
+    whoever changes a password need not start a worker again.
     """
 
     def __init__(self, settings: Settings, *, connections: int, timeout: float | None = None) -> None:
         security(settings)
-        if settings.sink is SinkProduct.OPENSEARCH:
-            need_opensearch()
         self._settings, self._connections, self._timeout = settings, connections, timeout
         self._lock = threading.Lock()  # whoever comes first opens it for all
         self._opened: ElasticSink | None = None
-        # Whether several go together (one twice, http beside https) the client alone knows: to learn it with
-        # the first batch in hand would cost that batch its attempts.
-        if len(settings.sink_urls) > 1:
-            self._sink()
 
     def ping(self) -> Classification | None:
         """None if the sink answers and the index is there, else what is wrong."""

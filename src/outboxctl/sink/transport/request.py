@@ -9,21 +9,25 @@ from urllib.parse import quote
 
 from outboxctl.domain.errors import UnreachableError, UsageError
 from outboxctl.domain.failures import Answer, Verdict, classify
-from outboxctl.sink.transport.client import Client, SinkReply
-from outboxctl.sink.transport.engine_error import error_of
+from outboxctl.sink.transport.client import Client
+from outboxctl.sink.transport.reply import SinkReply, error_of
+from outboxctl.sink.transport.tls import untrusted
 
 HINT = "check ELASTIC_URL and ELASTIC_INDEX, or run `outboxctl services status`"
 NOT_FOUND = 404
 LONGEST_WAIT = 86_400.0  # seconds: a Retry-After beyond a day is a day
 
 
-def ask(client: Client, method: str, *path: str, body: Any = None, **params: Any) -> Any | Answer:
+def ask(
+    client: Client, method: str, *path: str, body: Any = None, seconds: float | None = None, **params: Any
+) -> Any | Answer:
     """Send one request, and return the parsed body of a 2xx answer, or an Answer that says why there is none.
 
     `path` is in parts, `params` in Python's values: `ask(client, "PUT", index, "_settings", body=…)`.
-    HEAD asks whether something is there: True or False.
+    HEAD asks whether something is there: True or False. `seconds` is how long the request may take.
     """
-    return body_of(client.send(method, _path(path), _texts(params), body), head=method == "HEAD")
+    reply = client.send(method, _path(path), _texts(params), body, seconds)
+    return body_of(reply, head=method == "HEAD")
 
 
 def demand(client: Client, method: str, *path: str, **more: Any) -> Any:
@@ -48,7 +52,7 @@ def require_accepted(client: Client, method: str, *path: str, **more: Any) -> An
 def change(
     client: Client, method: str, *path: str, ask_by: Callable[..., Any] = require_accepted, **more: Any
 ) -> None:
-    """Change indexes or aliases; as `told`, or as another `ask_by`.
+    """Change indexes or aliases; as `require_accepted`, or as another `ask_by`.
 
     Raises UnreachableError where the answer, a 2xx all the same, does not confirm the change: not all nodes
     have made it within their time (`acknowledged`), or a part of it was left out (`errors`).
@@ -64,9 +68,11 @@ def change(
 
 
 def body_of(reply: SinkReply | Answer, *, head: bool = False) -> Any | Answer:
-    """The body of a 2xx reply, or an Answer that says why there is none."""
-    if isinstance(reply, Answer) or reply.ok:
-        return reply if isinstance(reply, Answer) else reply.body
+    """The body of a 2xx reply, or an Answer that says why there is none; whether it is there, for a HEAD."""
+    if isinstance(reply, Answer):
+        return reply
+    if reply.ok:
+        return True if head else reply.body
     return False if head and reply.status == NOT_FOUND else _refused(reply)
 
 
@@ -74,9 +80,7 @@ def failure(client: Client, answer: Answer) -> UnreachableError:
     """The error for an answer that a command cannot go on with."""
     finding = classify(answer)
     if answer.kind == "tls":
-        from outboxctl.sink.transport import tls  # noqa: PLC0415 - a moment that http does without
-
-        return tls.untrusted(answer.text, f"the sink at {client.where} failed (tls): ")
+        return untrusted(answer.text, f"the sink at {client.where} failed (tls): ")
     return UnreachableError(
         f"the sink at {client.where} failed ({finding.reason}): {finding.error}",
         hint=HINT,

@@ -96,7 +96,7 @@ def versions() -> dict[str, str]:
     return {
         "outboxctl": __version__,
         "python": python_version(),
-        "elasticsearch client": version("elasticsearch"),
+        "urllib3": version("urllib3"),
     }
 
 

@@ -1,0 +1,90 @@
+"""The search engines, a row each: how a product names itself, which versions are supported, what differs.
+
+All of them take `application/json` and `application/x-ndjson`, and the same requests but for these.
+"""
+
+from typing import Any, NamedTuple
+
+PRODUCT_HEADER = "x-elastic-product"
+
+
+class PointInTime(NamedTuple):
+    """How an engine opens a view of an index that does not change, and pages through it.
+
+    `id` names the view in the answer; each document has one value of `sort`. `by_shard`: only in its shard.
+    """
+
+    path: tuple[str, ...]
+    id: str
+    sort: str
+    by_shard: bool
+
+
+class Engine(NamedTuple):
+    """One product; `name` is that of OUTBOX_SINK and of `version.distribution` in `GET /`.
+
+    `header` is the value of X-Elastic-Product in each 2xx answer, None where the engine does not send it.
+    Supported are the major versions from `oldest` to `newest`. `roles` is the path of its API for roles.
+    """
+
+    name: str
+    title: str
+    header: str | None
+    oldest: int
+    newest: int
+    upgrade: str
+    point_in_time: PointInTime
+    roles: str
+    api_keys: bool
+
+
+ELASTICSEARCH = Engine(
+    "elasticsearch",
+    "Elasticsearch",
+    header="Elasticsearch",
+    oldest=8,
+    newest=9,
+    upgrade="upgrade Elasticsearch to 8.19  # its Upgrade Assistant leads through it",
+    point_in_time=PointInTime(("_pit",), "id", "_shard_doc", by_shard=False),
+    roles="_security/role",
+    api_keys=True,
+)
+# The place in a shard (`_doc`) is unique in that shard alone, so OpenSearch gets a view for each shard:
+# its version 2 does not know `_shard_doc`, which is unique in all (tried on 2.19.6 and 3.9.0).
+OPENSEARCH = Engine(
+    "opensearch",
+    "OpenSearch",
+    header=None,
+    oldest=2,
+    newest=3,
+    upgrade="upgrade OpenSearch to 2.19",
+    point_in_time=PointInTime(("_search", "point_in_time"), "pit_id", "_doc", by_shard=True),
+    roles="_plugins/_security/api/roles",
+    api_keys=False,
+)
+ENGINES = {engine.name: engine for engine in (ELASTICSEARCH, OPENSEARCH)}
+
+
+class Identity(NamedTuple):
+    """What `GET /` says of the server: its distribution and version (empty where it names none), its node."""
+
+    distribution: str
+    number: str
+    node: str
+
+    @property
+    def major(self) -> int:
+        """The first number of the version, 0 where there is none."""
+        head = self.number.partition(".")[0]
+        return int(head) if head.isdecimal() and head.isascii() else 0
+
+
+def identity(body: Any) -> Identity:
+    """Read the body of `GET /`, whatever it is; Elasticsearch names no distribution."""
+    root: dict[str, Any] = body if isinstance(body, dict) else {}
+    version = root["version"] if isinstance(root.get("version"), dict) else {}
+    return Identity(
+        str(version.get("distribution") or ELASTICSEARCH.name),
+        str(version.get("number") or ""),
+        str(root.get("name") or ""),
+    )

@@ -1,0 +1,55 @@
+"""A reply of the sink: its status, headers and body, and what the engine calls an error."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from outboxctl.domain.failures import UNKNOWN, Answer
+from outboxctl.domain.redaction import cut
+
+WRONG_PRODUCT = Answer(200, "wrong_product", "no X-Elastic-Product header", request=True)
+NESTED = "the body is nested too deeply to be read"
+
+
+class SinkReply(NamedTuple):
+    """An answer of any status: its headers, and its body parsed where it is JSON, None where it is empty."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: Any
+
+    @property
+    def ok(self) -> bool:
+        """Whether it is a 2xx."""
+        return 200 <= self.status < 300  # noqa: PLR2004
+
+
+def parsed(reply: SinkReply) -> SinkReply | Answer:
+    """The reply with its body, bytes so far, as JSON; an Answer for a 2xx whose body is none."""
+    if not reply.body:
+        return reply._replace(body=None)
+    try:
+        return reply._replace(body=json.loads(reply.body))
+    except (ValueError, RecursionError) as error:
+        if not reply.ok:
+            return reply._replace(body=reply.body.decode(errors="replace"))
+        text = NESTED if isinstance(error, RecursionError) else cut(str(error), 500)
+        return Answer(reply.status, "bad_response", text, request=True)
+
+
+def error_of(error: Any) -> tuple[str, str]:
+    """Type and reason (with the cause's) of an `error` of any shape and depth; only None is no error."""
+    if error is None:
+        return "", ""
+    try:
+        return _named(error)
+    except RecursionError:
+        return UNKNOWN, "an error that is nested too deeply to be shown"
+
+
+def _named(error: Any) -> tuple[str, str]:
+    if not isinstance(error, dict):
+        return UNKNOWN, cut(str(error), 500)
+    cause, kind = error.get("caused_by"), error.get("type")
+    inner = f" ({cause.get('type')}: {cause.get('reason')})" if isinstance(cause, dict) else ""
+    return kind if isinstance(kind, str) and kind else UNKNOWN, f"{error.get('reason')}{inner}"
