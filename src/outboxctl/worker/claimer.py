@@ -19,7 +19,7 @@ TURN = 1.0  # seconds that reclaimed events have the process to themselves, and 
 
 
 class ReclaimedTurns:
-    """Whose turn it is: the reclaimed events' or the others'.
+    """Whether reclaimed events may be claimed now, or all others.
 
     The lane that holds the claim lock calls the methods; `may_exist` is set by any thread. A turn begins
     once nothing else is in flight: waiting for batches in progress does not count.
@@ -72,7 +72,7 @@ class Claimer:
     def claim(self, *, drain: bool) -> Batch | None:
         """Wait for events and claim them; None when the worker stops or, with `drain`, when none is due.
 
-        Raises UnreachableError where the database is away, or with `drain` the sink while events are due.
+        Raises UnreachableError for the database, or with `drain` for the sink while events are due.
         """
         while not self._signals.stopping:
             with self._claim_lock:
@@ -170,5 +170,5 @@ class Claimer:
         if due and (problem := self._admission.start_gate.problem):
             raise UnreachableError(problem, hint="events are due, and none was claimed")
         if due and self._circuit.holds_events and not self._in_flight.leases():
-            raise UnreachableError("the sink is away and events are due", hint="check ELASTIC_URL")
+            raise UnreachableError("the sink is unreachable and events are due", hint="check ELASTIC_URL")
         return not due

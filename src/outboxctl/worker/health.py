@@ -57,7 +57,7 @@ class Health:
     def report(self, name: str, problem: Problem | str | None, *, observer: str = "probe") -> None:
         """Set or clear the problem of one observer; log where a failure begins or ends.
 
-        A `str` is a sentence of ours, which the probes may show.
+        A `str` quotes neither side, so the probes may show it.
         """
         if isinstance(problem, str):
             problem = Problem(problem, problem)

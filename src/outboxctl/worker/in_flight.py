@@ -46,7 +46,7 @@ class InFlight:
         self._signals.changed()
 
     def answer_lost(self, token: str) -> None:
-        """Nobody knows whether this claim holds events: it is released again and again, for a lease."""
+        """Note a claim that may hold events, or not: it is released again and again, for a lease."""
         with self._lock:
             self._unanswered[token] = monotonic() + self._lease_seconds
 
@@ -59,7 +59,7 @@ class InFlight:
         self._signals.abandon()
 
     def leases(self) -> list[Lease]:
-        """The claims in hand. A lease that has ended is not ours, whatever its lane still does with it."""
+        """The claims in hand, without those whose lease has ended, whatever their lanes still do."""
         with self._lock:
             return [lease for lease in self._leases.values() if not lease.ended]
 

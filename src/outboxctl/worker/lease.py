@@ -1,4 +1,4 @@
-"""A claim in hand: how long its events are ours, and how long its documents may be sent."""
+"""A claim in hand: how long it holds its events, and how long its documents may be sent."""
 
 from typing import NamedTuple
 

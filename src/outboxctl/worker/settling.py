@@ -20,7 +20,7 @@ RETRY_SECONDS = 0.5  # between two tries while the database is unreachable
 class Written:
     """What one transaction wrote: the ids of the rows that it hit, and of those whose index is ahead.
 
-    `locked` are those that are still ours and that another session has locked.
+    `locked` are those of this claim that another session has locked.
     """
 
     hit: set[str]
@@ -48,14 +48,14 @@ class Settling:
         """Write, again and again while the database is unreachable, and count what was written once.
 
         There is nothing else to do meanwhile, and the fence keeps a late answer out. Rows that another
-        session has locked are left to maintenance (`Postponed`). Returns how many events were still ours.
-        Raises UnreachableError when the grace of a stop is over, or after `until` (monotonic).
+        session has locked are left to maintenance (`Postponed`). Returns how many events the claim still
+        held. Raises UnreachableError when the grace of a stop is over, or after `until` (monotonic).
         """
         while (written := self._try()) is None:
             if self._context.signals.wait_for_abandon(RETRY_SECONDS) or (
                 until is not None and monotonic() > until
             ):
-                raise UnreachableError("the database went away before everything was settled")
+                raise UnreachableError("the database became unreachable before everything was settled")
         self._count(written)
         if written.locked:
             self._context.reporter.log_locked_rows(written.locked)

@@ -36,7 +36,7 @@ class CheckFacts:
     `waiting`: whether any event is to be delivered, also one that waits for its next attempt.
     """
 
-    standing: PipelineStatus
+    status: PipelineStatus
     due: bool
     waiting: bool
     grown: int
@@ -100,7 +100,7 @@ def notes(figures: Sequence[CheckedFigure]) -> list[CheckedFigure]:
 
 
 def _events(facts: CheckFacts, limits: CheckLimits) -> list[CheckedFigure]:
-    status, failed = facts.standing, "outboxctl failed list"
+    status, failed = facts.status, "outboxctl failed list"
     oldest = "the oldest event has waited for {}"
     grown = f"{{}} events failed within the last {limits.window:g} s"
     return [
@@ -113,12 +113,12 @@ def _events(facts: CheckFacts, limits: CheckLimits) -> list[CheckedFigure]:
 
 
 def _workers(facts: CheckFacts, limits: CheckLimits) -> list[CheckedFigure]:
-    workers = facts.standing.workers
+    workers = facts.status.workers
     if workers is None:
         return []  # an older schema has no heartbeats: `db check` reports it
     ages = [each.heartbeat_age_seconds for each in workers if each.heartbeat_age_seconds is not None]
     unattended = facts.due and not any(worker.alive for worker in workers)
-    waiting = facts.standing.lag if unattended else 0
+    waiting = facts.status.lag if unattended else 0
     silence, start = "the last heartbeat of any worker was {} ago", "outboxctl worker"
     return [
         _age("silence", min(ages, default=None), limits.silence, silence, start),

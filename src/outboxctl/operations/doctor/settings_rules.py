@@ -64,7 +64,7 @@ def upside_down(_: object, settings: Settings) -> Iterator[Case]:
 
 @SETTINGS.rule("outage-too-long", WARNING)
 def outage(_: object, settings: Settings) -> Iterator[Case]:
-    """A sink that is away for longer leaves every due event in failed, to be replayed."""
+    """After a longer outage every due event is in failed, and has to be replayed."""
     base, cap = settings.base_backoff_seconds, settings.max_backoff_seconds
     survived = backoff.survives(settings.max_attempts, base=base, cap=cap)
     if settings.outage_policy is OutagePolicy.COUNT and survived < OUTAGE:
@@ -91,7 +91,7 @@ def metrics(_: object, settings: Settings) -> Iterator[Case]:
 
 @SETTINGS.rule("sink-in-clear", WARNING)
 def sink_in_clear(_: object, settings: Settings) -> Iterator[Case]:
-    """Everybody on the way reads the password or API key, and the documents."""
+    """Anybody on the network path can read the password or API key, and the documents."""
     secret = settings.elastic_api_key or settings.elastic_username
     for url in settings.sink_urls:
         parts = parse_url(url)

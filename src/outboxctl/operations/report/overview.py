@@ -127,7 +127,7 @@ def _database(result: Overview, begin: "Begin", limits: CheckLimits, longest: fl
     except OutboxctlError as error:
         result.missing["database"] = str(error)
         return None
-    result.standing = facts.standing
+    result.standing = facts.status
     result.delivered = result.read("delivered", begin, delivered.delivered)
     result.pending_by_age = result.read("pending_by_age", begin, counts.pending_by_age)
     result.retries = result.read("retries", begin, counts.retries)

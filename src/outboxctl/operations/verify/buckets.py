@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from outboxctl.core.documents.entities import Key, Span, Spread
-from outboxctl.operations.verify.model import sayable
+from outboxctl.operations.verify.model import is_utf8
 
 NIL, LAST = str(UUID(int=0)), str(UUID(int=2**128 - 1))
 ROWS = 4_000  # of 600 bytes: some 15 MB of memory a bucket
@@ -43,7 +43,7 @@ def buckets(spread: Iterable[Spread], size: int) -> Iterator[Bucket]:
     spans: list[Span] = []
     rows = 0
     for span, count in _pieces(spread, size):
-        if rows and rows + count > size and sayable(span.entity_type):
+        if rows and rows + count > size and is_utf8(span.entity_type):
             end = Key(span.entity_type, "" if span.low == NIL else span.low)
             yield Bucket(start, end, spans, rows)
             start, spans, rows = end, [], 0

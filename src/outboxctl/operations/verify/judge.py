@@ -8,7 +8,7 @@ from outboxctl.core.database import Database
 from outboxctl.core.documents import entities
 from outboxctl.core.documents.entities import EntityStates, SourceRow
 from outboxctl.domain.json_equality import same_json_types
-from outboxctl.operations.verify.model import Difference, DifferenceKind, key_of, sayable
+from outboxctl.operations.verify.model import Difference, DifferenceKind, is_utf8, key_of
 from outboxctl.sink.index.scan import Reader, ScannedDocument
 from outboxctl.sink.index.shape import too_deep
 
@@ -86,9 +86,9 @@ class Review:
     def of(self, suspects: Sequence[Suspect]) -> Iterator[Difference]:
         """Yield those that do differ, each once in the comparison."""
         yield from (
-            Difference(DifferenceKind.MISSING, d.id, None, None) for d in suspects if not sayable(d.id)
+            Difference(DifferenceKind.MISSING, d.id, None, None) for d in suspects if not is_utf8(d.id)
         )
-        suspects = [suspect for suspect in suspects if sayable(suspect.id)]
+        suspects = [suspect for suspect in suspects if is_utf8(suspect.id)]
         ids = [suspect.id for suspect in suspects]
         before = self._state(ids)
         documents = dict(zip(ids, self._reader.get(ids, content=self._content), strict=True))

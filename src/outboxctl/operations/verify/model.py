@@ -39,7 +39,7 @@ class Difference:
     def target(self) -> Key | None:
         """The entity for an event; None where no event can name it."""
         key = key_of(self.id)
-        return key if key and len(key.entity_type) <= MAX_TYPE and sayable(self.id) else None
+        return key if key and len(key.entity_type) <= MAX_TYPE and is_utf8(self.id) else None
 
 
 @dataclass
@@ -88,6 +88,6 @@ def key_of(id_: str) -> Key | None:
     return Key(kind, entity) if usual and "\x00" not in kind else None
 
 
-def sayable(text: str) -> bool:
+def is_utf8(text: str) -> bool:
     """Whether the text can be sent as UTF-8: a database may hold bytes that are none."""
     return SURROGATE.search(text) is None

@@ -31,7 +31,7 @@ BATCH = 500  # entities a transaction
 Task = tuple[Difference, int]  # and the version that its event must have at least
 
 
-class Deed(StrEnum):
+class RepairAction(StrEnum):
     """What becomes of a difference; FOREIGN and NONE are left."""
 
     EVENT = "event"
@@ -62,34 +62,34 @@ class Repaired:
     too_high: int = 0
 
 
-def deed(difference: Difference, held: int = 0, *, remove_foreign: bool) -> Deed:
+def action_for(difference: Difference, held: int = 0, *, remove_foreign: bool) -> RepairAction:
     """What to do about a difference; `held` is the version of the tombstone of a missing document."""
     if not difference.target:
         if difference.kind is not DifferenceKind.EXTRA:
-            return Deed.NONE
-        return Deed.REMOVE if remove_foreign else Deed.FOREIGN
-    needed, row = winning(difference, held), difference.source_version
+            return RepairAction.NONE
+        return RepairAction.REMOVE if remove_foreign else RepairAction.FOREIGN
+    needed, row = winning_version(difference, held), difference.source_version
     if difference.kind is DifferenceKind.EXTRA or (row is not None and row >= needed):
-        return Deed.EVENT
-    return Deed.RAISE if needed <= HIGHEST else Deed.FREE
+        return RepairAction.EVENT
+    return RepairAction.RAISE if needed <= HIGHEST else RepairAction.FREE
 
 
-def winning(difference: Difference, held: int = 0) -> int:
+def winning_version(difference: Difference, held: int = 0) -> int:
     """The lowest version that the sink takes: with `external_gte` an equal one overwrites."""
     return max(0, difference.index_version or held)
 
 
 def foresee(differences: Iterable[Difference], *, remove_foreign: bool) -> Repaired:
     """What a repair would do, as far as that is known without the sink's tombstones."""
-    to_do = Counter(deed(difference, remove_foreign=remove_foreign) for difference in differences)
-    foreign, freed = to_do[Deed.FOREIGN], to_do[Deed.FREE]
+    to_do = Counter(action_for(difference, remove_foreign=remove_foreign) for difference in differences)
+    foreign, freed = to_do[RepairAction.FOREIGN], to_do[RepairAction.FREE]
     return Repaired(
         act_id="",
-        enqueued=to_do[Deed.EVENT] + to_do[Deed.RAISE] + freed,
-        raised=to_do[Deed.RAISE],
-        removed=to_do[Deed.REMOVE],
+        enqueued=to_do[RepairAction.EVENT] + to_do[RepairAction.RAISE] + freed,
+        raised=to_do[RepairAction.RAISE],
+        removed=to_do[RepairAction.REMOVE],
         freed=freed,
-        left=to_do[Deed.NONE] + foreign,
+        left=to_do[RepairAction.NONE] + foreign,
         foreign=foreign,
     )
 
@@ -116,28 +116,29 @@ class Repair:
             self.check()
             self.done.left += len(some)
             to_do = self._sorted(some)
-            self.done.foreign += len(to_do[Deed.FOREIGN])
-            if to_do[Deed.EVENT] or to_do[Deed.RAISE]:
-                self._enqueue(to_do[Deed.EVENT], to_do[Deed.RAISE])
-            if to_do[Deed.FREE]:
-                self._free(to_do[Deed.FREE])
-            if to_do[Deed.REMOVE]:
-                self._remove([difference for difference, _ in to_do[Deed.REMOVE]])
+            self.done.foreign += len(to_do[RepairAction.FOREIGN])
+            if to_do[RepairAction.EVENT] or to_do[RepairAction.RAISE]:
+                self._enqueue(to_do[RepairAction.EVENT], to_do[RepairAction.RAISE])
+            if to_do[RepairAction.FREE]:
+                self._free(to_do[RepairAction.FREE])
+            if to_do[RepairAction.REMOVE]:
+                self._remove([difference for difference, _ in to_do[RepairAction.REMOVE]])
 
     def undelivered(self) -> int:
         """How many of its events are still under way."""
         with self.database.begin() as connection:
             return repair.undelivered(connection, self.done.act_id)
 
-    def _sorted(self, some: Sequence[Difference]) -> dict[Deed, list[Task]]:
+    def _sorted(self, some: Sequence[Difference]) -> dict[RepairAction, list[Task]]:
         """By what is to be done, each with the version that it takes; reads tombstones from the sink."""
         held = self.mender.versions_left(
             [d.id for d in some if d.kind is DifferenceKind.MISSING and d.target]
         )
-        to_do: dict[Deed, list[Task]] = {each: [] for each in Deed}
+        to_do: dict[RepairAction, list[Task]] = {each: [] for each in RepairAction}
         for d in some:
             version = held.get(d.id, 0)
-            to_do[deed(d, version, remove_foreign=self.remove_foreign)].append((d, winning(d, version)))
+            action = action_for(d, version, remove_foreign=self.remove_foreign)
+            to_do[action].append((d, winning_version(d, version)))
         return to_do
 
     def _enqueue(self, plain: Sequence[Task], raises: Sequence[Task]) -> None:
