@@ -24,7 +24,7 @@ def _option(name: str, text: str) -> Any:
 
 
 @dataclass(frozen=True, kw_only=True)
-class WorkerSettings:
+class WorkerRunOptions:
     """The settings that are options of `worker`, too."""
 
     database_url: DatabaseUrl = None
@@ -51,7 +51,7 @@ class WorkerSettings:
 
 
 def worker(
-    flags: WorkerSettings,
+    flags: WorkerRunOptions,
     drain: Annotated[
         bool,
         typer.Option("--drain", help="Exit 0 once nothing is due; serves no probes where the port is busy."),

@@ -43,7 +43,7 @@ class MemoryBudget:
 BUDGET = MemoryBudget(512 * 2**20)  # of this process
 
 
-class Unbroken(BufferedIOBase):
+class RequestStream(BufferedIOBase):
     """A stream whose `readline` raises ConnectionError at its end."""
 
     def __init__(self, stream: BufferedIOBase) -> None:

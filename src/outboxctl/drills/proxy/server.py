@@ -31,7 +31,7 @@ class Handler(BaseHTTPRequestHandler):
     def parse_request(self) -> bool:
         """Read the head of a request; the base class takes one that was cut off for a complete one."""
         stream = self.rfile
-        self.rfile = body.Unbroken(stream)
+        self.rfile = body.RequestStream(stream)
         try:
             return super().parse_request()
         finally:

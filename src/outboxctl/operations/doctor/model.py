@@ -64,11 +64,6 @@ class DoctorRule:
         ]
 
 
-def rule(id: str, severity: FindingSeverity, why: str = "") -> Callable[[Look], DoctorRule]:  # noqa: A002 - the report's word
-    """Make a rule of a function; why it matters is the function's docstring, unless `why` is passed."""
-    return lambda look: DoctorRule(id, severity, why or " ".join((look.__doc__ or "").split()), look)
-
-
 @dataclass(frozen=True)
 class RuleGroup:
     """Rules that share a fact, under the name that people see; `vital`: after an error the end is left."""
@@ -78,10 +73,10 @@ class RuleGroup:
     vital: bool = False
 
     def rule(self, id: str, severity: FindingSeverity) -> Callable[[Look], DoctorRule]:  # noqa: A002
-        """Add a rule made of a function, as `rule` makes it."""
+        """Add a rule made of a function; why it matters is the function's docstring."""
 
         def add(look: Look) -> DoctorRule:
-            self.rules.append(rule(id, severity)(look))
+            self.rules.append(DoctorRule(id, severity, " ".join((look.__doc__ or "").split()), look))
             return self.rules[-1]
 
         return add
