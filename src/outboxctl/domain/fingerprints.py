@@ -100,9 +100,7 @@ def _statuses(text: str) -> Iterator[re.Match[str]]:
     """HTTP statuses: group 1 of each match, in the order of the text."""
     if first := FIRST.match(text):
         yield first
-    if (
-        "HTTP" in text or "status" in text or "Error(" in text or "Exception(" in text
-    ):  # a tenth of the time of the pattern
+    if "HTTP" in text or "status" in text or "Error(" in text or "Exception(" in text:  # ten times as fast
         yield from ANNOUNCED.finditer(text)
 
 
