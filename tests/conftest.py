@@ -1,7 +1,6 @@
 """Fixtures: real servers once, a database and an index of its own for each test, real processes."""
 
 import os
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -18,10 +17,8 @@ from outboxctl.core.database import Database
 from outboxctl.core.schema.migrations import upgrade
 from outboxctl.drills import services
 from outboxctl.settings import Settings, load
-from outboxctl.sink.index.index_setup import ensure
 from processes import Cli, Worker, environment, start_worker
 from servers import Servers
-from sinks import client_of
 
 # How long an example takes says how busy the machine is.
 hypothesis.settings.register_profile("busy", deadline=None)
@@ -130,9 +127,8 @@ def empty_url(servers: Servers) -> Iterator[str]:
 @pytest.fixture
 def url(servers: Servers, template: str) -> Iterator[str]:
     """A migrated, empty database."""
-    url = test_servers.new_database(servers.postgres, template=template)
-    yield url
-    test_servers.drop_database(servers.postgres, url)
+    with test_servers.a_database(servers.postgres, template) as url:
+        yield url
 
 
 @pytest.fixture
@@ -161,11 +157,8 @@ def engine(servers: Servers) -> Iterator[Elasticsearch]:
 @pytest.fixture
 def index(engine: Elasticsearch) -> Iterator[str]:
     """A write alias of its own, empty."""
-    name = f"t-{uuid.uuid4().hex[:12]}"
-    ensure(client_of(engine), name)
-    yield name
-    for each in engine.indices.get_alias(index=f"{name}*", expand_wildcards="all"):
-        engine.indices.delete(index=each)
+    with test_servers.an_index(engine) as name:
+        yield name
 
 
 @pytest.fixture

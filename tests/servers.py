@@ -15,11 +15,14 @@ import docker
 import psutil
 import psycopg
 from docker.errors import DockerException
+from elasticsearch import Elasticsearch
 
 from outboxctl.domain.errors import UsageError
 from outboxctl.drills import services
 from outboxctl.net.urls import check_database_url
 from outboxctl.settings.folders import refuse_foreign
+from outboxctl.sink.index.index_setup import ensure
+from sinks import client_of
 
 
 def _states() -> Path:
@@ -126,6 +129,24 @@ def new_database(admin: str, *, template: str = "template0", options: str = "ENC
         # Without durability a copy of the files takes less than half the computing time of logging each page.
         connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} {options} STRATEGY file_copy")
     return urlunsplit(urlsplit(check_database_url(admin))._replace(path=f"/{name}"))
+
+
+@contextmanager
+def a_database(admin: str, template: str) -> Iterator[str]:
+    """The URL of a copy of a database, which is dropped in the end."""
+    url = new_database(admin, template=template)
+    yield url
+    drop_database(admin, url)
+
+
+@contextmanager
+def an_index(engine: Elasticsearch) -> Iterator[str]:
+    """An empty write alias, whose indexes are deleted in the end."""
+    name = f"t-{uuid.uuid4().hex[:12]}"
+    ensure(client_of(engine), name)
+    yield name
+    for each in engine.indices.get_alias(index=f"{name}*", expand_wildcards="all"):
+        engine.indices.delete(index=each)
 
 
 def drop_database(admin: str, url: str) -> None:

@@ -2,21 +2,40 @@
 
 import json
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
+from elasticsearch import Elasticsearch
 
-from acceptance import lab
+import servers as test_servers
 from operations.every_command import OTHERS, RAW, READING, SHOWN, haunt, leaves
 from operations.terminal import screen, show
 from processes import OUTBOXCTL, Cli
+from servers import Servers
 
 NARROW = 40  # columns; the session in the docs shows 80
 
 
-@pytest.fixture
-def haunted(sql: lab.Sql) -> None:
-    haunt(sql)
+@pytest.fixture(scope="module")
+def url(servers: Servers, template: str) -> Iterator[str]:
+    """One database for all these tests: no command here changes anything."""
+    with test_servers.a_database(servers.postgres, template) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def index(engine: Elasticsearch) -> Iterator[str]:
+    """One index, for the same reason."""
+    with test_servers.an_index(engine) as name:
+        yield name
+
+
+@pytest.fixture(scope="module")
+def haunted(url: str) -> None:
+    with psycopg.connect(url, autocommit=True) as sql:
+        haunt(sql)
 
 
 def test_every_command_is_known_here() -> None:

@@ -6,7 +6,6 @@ from typing import Any
 
 import psycopg
 import pytest
-from jsonschema import Draft202012Validator
 from tools.reference import pages
 from typer.testing import CliRunner
 
@@ -28,6 +27,8 @@ def worker(sql: psycopg.Connection, id_: str, *, age: float = 0, open_: bool = F
 
 def valid(cli: Cli, *args: str) -> Any:
     """The output, held against the schema; no key is there that it does not name."""
+    from jsonschema import Draft202012Validator  # it takes seconds to load
+
     seen, schema = cli.json("status", *args), json.loads(pages()["reference/status.schema.json"])
     Draft202012Validator(schema).validate(seen)
     later = {"waiting_for_retry", "retries_due_seconds"}  # evidence of older labs has none of these

@@ -11,7 +11,6 @@ from subprocess import PIPE
 from xml.etree import ElementTree as ET
 
 import pytest
-from jsonschema import Draft202012Validator
 from markdown_it import MarkdownIt
 from tools.reference import pages
 
@@ -102,6 +101,8 @@ def test_the_report_is_what_its_schema_says(tmp_path: Path) -> None:
         record(),
         record("kill-and-heal", LabVerdict.INCONCLUSIVE, interrupted=LabPhase.INJECT),
     )
+    from jsonschema import Draft202012Validator  # it takes seconds to load
+
     schema = json.loads(pages()["reference/lab-report.schema.json"])
     Draft202012Validator.check_schema(schema)
     seen = json.loads((folder / "report.json").read_text())

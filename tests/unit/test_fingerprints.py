@@ -5,7 +5,7 @@ from random import Random
 from time import perf_counter
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from outboxctl.domain.fingerprints import LONGEST, fingerprint, fold
@@ -75,6 +75,8 @@ def test_errors_that_differ_only_in_values_are_one_group(parts: list[str], one: 
     | PARTS.map(lambda parts: _error(parts, 1))
     | st.lists(st.sampled_from(AROUND_STATUSES)).map("".join)
 )
+@example("00000000000Error(100")
+@example("00000000000Astatus=404")
 @settings(max_examples=300)
 def test_folding_again_changes_nothing(error: str) -> None:
     folded = fold(error)

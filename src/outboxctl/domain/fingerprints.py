@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from hashlib import blake2b
+from string import ascii_letters, digits
 
 from outboxctl.domain.redaction import cut
 
@@ -43,6 +44,7 @@ UUID = re.compile(
     r"-(?<=[0-9a-f]{8}-)(?<!\w[0-9a-f]{8}-)[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}(?!\w)",
     re.IGNORECASE | re.ASCII,
 )
+WORD = ascii_letters + digits + "_-"
 DIGITS = bytes.maketrans(b"123456789", b"000000000")
 
 # A placeholder is a word where the value was one, has no digit and is not longer, so that folding twice
@@ -101,7 +103,12 @@ def _statuses(text: str) -> Iterator[re.Match[str]]:
     if first := FIRST.match(text):
         yield first
     if "HTTP" in text or "status" in text or "Error(" in text or "Exception(" in text:  # ten times as fast
-        yield from ANNOUNCED.finditer(text)
+        yield from (match for match in ANNOUNCED.finditer(text) if not _in_a_value(text[: match.start()]))
+
+
+def _in_a_value(before: str) -> bool:
+    """Whether a word with a digit ends here: it may be folded, and what follows would announce nothing."""
+    return any(map(str.isdigit, before[len(before.rstrip(WORD)) :]))
 
 
 def _fold_values(text: str) -> str:

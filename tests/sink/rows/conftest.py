@@ -19,9 +19,8 @@ TABLES = ("search_outbox_events", "search_index", "outbox_operator_audit")
 @pytest.fixture(scope="module")
 def shared_url(servers: Servers, template: str) -> Iterator[str]:
     """A database for all tests of a module: making one takes longer than most of them."""
-    url = test_servers.new_database(servers.postgres, template=template)
-    yield url
-    test_servers.drop_database(servers.postgres, url)
+    with test_servers.a_database(servers.postgres, template) as url:
+        yield url
 
 
 @pytest.fixture
