@@ -127,7 +127,7 @@ def _prepared(db: "Database", reader: "Reader", how: ComparisonOptions, by: str,
     from outboxctl.sink.index.repair import Mender
 
     mender = Mender(reader.client, reader.shape.index)
-    return Repair(db, mender, by, reason, how.remove_foreign, reader.still)
+    return Repair(db, mender, by, reason, how.remove_foreign, reader.check_unchanged)
 
 
 @contextmanager

@@ -43,7 +43,7 @@ def survey(
         return replace(seen.report(), unchanged_since=known.at)
     found = compare(database, reader, content=content, census=seen.census, advance=advance, stop=stop)
     (act or deque[Difference](maxlen=0).extend)(seen.watch(found))
-    reader.still()
+    reader.check_unchanged()
     stopped = stop is not None and stop.is_set()
     if before and seen.agrees and not stopped and agreements.take(database, reader) == before:
         agreements.remember(before, seen.census, content=content)
