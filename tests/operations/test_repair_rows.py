@@ -298,7 +298,7 @@ def test_what_was_replaced_meanwhile_is_neither_judged_nor_repaired(
 ) -> None:
     ground.bulk([{"delete": {"_id": ground.documents()[0].id}}])
     mender = Mender(reader.client, reader.shape.index)
-    repair = Repair(db, mender, "alice", "drill", check=reader.still)
+    repair = Repair(db, mender, "alice", "drill", check=reader.check_unchanged)
 
     def act(found: Iterable[Difference]) -> None:
         differences = list(found)

@@ -16,7 +16,7 @@ from elasticsearch import Elasticsearch
 
 from outboxctl.domain.errors import UsageError
 from outboxctl.sink.engines import ELASTICSEARCH, ENGINES, OPENSEARCH
-from outboxctl.sink.roles import ACTIONS, COMPOSITE, GRANTS, MANAGE, REQUESTS, names_of, orders
+from outboxctl.sink.roles import ACTIONS, COMPOSITE, GRANTS, names_of, orders
 from processes import Cli
 from servers import Servers
 from tls import Front
@@ -25,6 +25,26 @@ WHO = ("--by", "alice", "--reason", "why", "--yes")
 As = Callable[[str], AbstractContextManager[Front]]
 DELETES = """INSERT INTO search_outbox_events (id, entity_type, entity_id, op, event_version, status)
     SELECT gen_random_uuid(), 'block', entity_id, 'delete', 2, 'pending' FROM search_index LIMIT 3"""
+# What is sent, and the privilege that it needs; `{}` is one of our names. `None`: everybody may.
+REQUESTS = (
+    ("HEAD", "/{}", "view_index_metadata"),
+    ("HEAD|GET", "/_alias/{}", "view_index_metadata"),
+    ("GET", "/{}(/_settings|/_mapping|/_alias)?", "view_index_metadata"),
+    ("PUT|POST", "/{}/_bulk", "index"),
+    ("GET|POST", "/{}/(_mget|_search|_count|_pit)", "read"),
+    ("POST", "/_search", "read"),  # of a point in time, which knows its index
+    ("DELETE", "/_pit", None),
+    ("POST", "/{}/_search/point_in_time", "read"),  # so OpenSearch calls it
+    ("DELETE", "/_search/point_in_time", None),
+    ("POST", "/{}/_refresh", "maintenance"),
+    ("GET", "/{}/_stats(/.*)?", "monitor"),
+    ("PUT|DELETE", "/{}", "manage"),
+    ("PUT", "/{}/(_settings|_mapping|_block/write|_clone/{})", "manage"),
+    ("POST", "/_aliases", "manage"),
+    ("GET", "/(_cluster/health/{}|_cluster/settings|_nodes/.*)?", "cluster:monitor"),
+    ("POST", "/_security/user/_has_privileges", None),
+)
+MANAGE = {"manage", "view_index_metadata", "monitor", "maintenance"}  # what `manage` comprises
 
 
 def permitted(role: str, method: str, path: str, name: str, also: str = "") -> bool:

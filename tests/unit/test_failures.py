@@ -8,8 +8,8 @@ import pytest
 
 from outboxctl.domain.failures import RULES, Answer, Classification, Noop, Reason, Verdict, classify
 from outboxctl.sink.delivery.bulk import BulkAction, pair
-from outboxctl.sink.inspect.question import refused
 from outboxctl.sink.transport.reply import error_of
+from outboxctl.sink.transport.request import refused
 
 pytestmark = pytest.mark.no_servers
 

@@ -32,26 +32,6 @@ GRANTS = (
     Grant("operator", ("read", *WRITES, "manage"), ("monitor",), "also rebuild, repair, move the alias"),
     Grant("viewer", READS, ("monitor",), "verify, doctor, failed show, check"),
 )
-# What is sent, and the privilege that it needs; `{}` is one of our names. `None`: everybody may.
-REQUESTS = (
-    ("HEAD", "/{}", "view_index_metadata"),
-    ("HEAD|GET", "/_alias/{}", "view_index_metadata"),
-    ("GET", "/{}(/_settings|/_mapping|/_alias)?", "view_index_metadata"),
-    ("PUT|POST", "/{}/_bulk", "index"),
-    ("GET|POST", "/{}/(_mget|_search|_count|_pit)", "read"),
-    ("POST", "/_search", "read"),  # of a point in time, which knows its index
-    ("DELETE", "/_pit", None),
-    ("POST", "/{}/_search/point_in_time", "read"),  # so OpenSearch calls it
-    ("DELETE", "/_search/point_in_time", None),
-    ("POST", "/{}/_refresh", "maintenance"),
-    ("GET", "/{}/_stats(/.*)?", "monitor"),
-    ("PUT|DELETE", "/{}", "manage"),
-    ("PUT", "/{}/(_settings|_mapping|_block/write|_clone/{})", "manage"),
-    ("POST", "/_aliases", "manage"),
-    ("GET", "/(_cluster/health/{}|_cluster/settings|_nodes/.*)?", "cluster:monitor"),
-    ("POST", "/_security/user/_has_privileges", None),
-)
-MANAGE = {"manage", "view_index_metadata", "monitor", "maintenance"}  # what `manage` comprises
 # OpenSearch's permissions for the same; a bulk or multi-get request is asked for at the cluster, too.
 ACTIONS = {
     "read": ("read",),

@@ -117,7 +117,7 @@ def _prepared(db: "Database", reader: "Reader", options: ComparisonOptions, who:
     from outboxctl.sink.index.repair import Mender
 
     mender = Mender(reader.client, reader.shape.index)
-    return Repair(db, mender, who["by"], who["reason"], options.remove_foreign, reader.still)
+    return Repair(db, mender, who["by"], who["reason"], options.remove_foreign, reader.check_unchanged)
 
 
 @contextmanager

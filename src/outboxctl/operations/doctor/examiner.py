@@ -35,11 +35,10 @@ from outboxctl.operations.doctor.table_rules import RIGHTS, TABLES
 from outboxctl.operations.doctor.vacuum_rules import HOLDERS, LONGEST, PARTS
 from outboxctl.settings import Settings
 from outboxctl.sink.inspect.cluster import Cluster, cluster
+from outboxctl.sink.inspect.cluster import rights as sink_rights
 from outboxctl.sink.inspect.indices import named
-from outboxctl.sink.inspect.product import product
-from outboxctl.sink.inspect.question import held, shaped
-from outboxctl.sink.inspect.reach import reach
-from outboxctl.sink.inspect.rights import rights as sink_rights
+from outboxctl.sink.inspect.product import product, reach
+from outboxctl.sink.transport.request import held, shaped
 
 if TYPE_CHECKING:
     from outboxctl.sink.transport.client import Client

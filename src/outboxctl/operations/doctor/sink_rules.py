@@ -8,10 +8,8 @@ from outboxctl.operations.doctor.model import ERROR, INFO, WARNING, Case, RuleGr
 from outboxctl.operations.doctor.remedies import export, request, size
 from outboxctl.settings import Settings
 from outboxctl.sink.engines import ELASTICSEARCH, Engine
-from outboxctl.sink.inspect.cluster import Cluster
-from outboxctl.sink.inspect.product import ProductFacts
-from outboxctl.sink.inspect.reach import Reached
-from outboxctl.sink.inspect.rights import SinkRights
+from outboxctl.sink.inspect.cluster import Cluster, SinkRights
+from outboxctl.sink.inspect.product import ProductFacts, Reached
 from outboxctl.sink.roles import names_of
 
 CLOCK_LIMIT = 5.0  # seconds; a Date header has whole ones

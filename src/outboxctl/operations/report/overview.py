@@ -24,8 +24,8 @@ from outboxctl.operations.check import figures
 from outboxctl.operations.check.figures import CheckedFigure, CheckFacts, CheckLimits
 from outboxctl.operations.check.sample_comparison import Drift, drift
 from outboxctl.sink.inspect.product import product
-from outboxctl.sink.inspect.question import shaped
 from outboxctl.sink.transport.open import connect
+from outboxctl.sink.transport.request import shaped
 
 if TYPE_CHECKING:
     from outboxctl.core.database import Connection

@@ -54,7 +54,7 @@ def survey(
         return replace(counts.report(), unchanged_since=known.at)
     differences = compare(database, reader, content=content, census=counts.census, advance=advance, stop=stop)
     (act or deque[Difference](maxlen=0).extend)(counts.count(differences))
-    reader.still()
+    reader.check_unchanged()
     stopped = stop is not None and stop.is_set()
     if before and counts.agrees and not stopped and take_imprint(database, reader) == before:
         remember(before, counts.census, content=content)

@@ -22,7 +22,7 @@ class StoredDocument:
 def get(client: Client, index: str, id_: str) -> StoredDocument | None:
     """The document, refreshed or not; None if there is none.
 
-    Raises UnreachableError if the sink is away, has no such index, or says what is no answer.
+    Raises UnreachableError if the sink is unreachable, has no such index, or sends another answer.
     """
     answer = demand(client, "POST", index, "_mget", body={"ids": [id_]})
     match answer:

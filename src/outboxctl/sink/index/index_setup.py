@@ -81,8 +81,8 @@ def searchable(client: Client, name: str, ids: Sequence[str]) -> list[str]:
     """Those of these documents that a search finds now: of what came since the last refresh, none."""
     query: Mapping[str, Any] = {"ids": {"values": list(ids)}}
     body = {"query": query, "size": len(ids), "_source": False}
-    said = demand(client, "POST", name, "_search", body=body)
-    return [hit["_id"] for hit in said["hits"]["hits"]]
+    answer = demand(client, "POST", name, "_search", body=body)
+    return [hit["_id"] for hit in answer["hits"]["hits"]]
 
 
 def versions(client: Client, name: str, ids: Sequence[str]) -> dict[str, int | None]:

@@ -1,4 +1,4 @@
-"""What a repair asks of the sink itself: the versions that deleted documents left, and removals by fence."""
+"""The requests of a repair: the versions that deleted documents left, and removals by fence."""
 
 import re
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ class DocumentVersion(NamedTuple):
 
 
 class Mender:
-    """Asks these things of one concrete index, after a look that it is there: a delete would create it."""
+    """Sends them to one concrete index, after a check that it is there: a delete would create it."""
 
     def __init__(self, client: Client, index: str) -> None:
         self.client, self.index = client, index
@@ -37,14 +37,14 @@ class Mender:
         where it knows of none there is nothing to delete (tried on 9.0.4). No API tells of tombstones.
         """
         heads = [{"_id": id_, "version": 0, "version_type": "external"} for id_ in ids]
-        found: dict[str, int] = {}
+        held: dict[str, int] = {}
         for id_, answer in zip(ids, self._deletes(heads), strict=True):
-            told = CURRENT.search(answer.text) if answer.status == CONFLICT else None
-            if told:
-                found[id_] = int(told.group(1))
+            version = CURRENT.search(answer.text) if answer.status == CONFLICT else None
+            if version:
+                held[id_] = int(version.group(1))
             elif answer.status != GONE:
                 raise failure(self.client, answer)
-        return found
+        return held
 
     def remove(self, documents: Sequence[DocumentVersion]) -> list[str]:
         """Delete these documents unless they were written again since; returns the ids that are gone."""

@@ -38,7 +38,7 @@ class Reader:
             self._shape = shape(self.client, self.name)
         return self._shape
 
-    def still(self) -> None:
+    def check_unchanged(self) -> None:
         """Raise InconclusiveError if the name leads to another index by now."""
         if shape(self.client, self.name).uuid != self.shape.uuid:
             raise InconclusiveError(
@@ -51,17 +51,17 @@ class Reader:
         demand(self.client, "POST", self.shape.index, "_refresh")
 
     def imprint(self) -> str | None:
-        """The whole index as a short text that any write changes, None if the sink does not tell.
+        """The index as a short text that any write changes, None if the sink does not return its statistics.
 
         Each operation on a shard, also a delete, takes the next sequence number of its history.
         """
-        asked = ask(self.client, "GET", self.shape.index, "_stats", level="shards")
-        if isinstance(asked, Answer):
+        stats = ask(self.client, "GET", self.shape.index, "_stats", level="shards")
+        if isinstance(stats, Answer):
             return None
-        shards = asked["indices"].get(self.shape.index, {}).get("shards", {})
+        shards = stats["indices"].get(self.shape.index, {}).get("shards", {})
         primaries = [(number, copy) for number, copies in sorted(shards.items()) for copy in copies]
-        told = [_history(number, copy) for number, copy in primaries if copy["routing"]["primary"]]
-        return " ".join([self.shape.uuid, *told]) if len(told) == self.shape.shards else None
+        histories = [_history(number, copy) for number, copy in primaries if copy["routing"]["primary"]]
+        return " ".join([self.shape.uuid, *histories]) if len(histories) == self.shape.shards else None
 
     def pages(
         self, start: tuple[str, str] | None, end: tuple[str, str] | None, size: int, *, content: bool
@@ -86,11 +86,11 @@ class Reader:
         if not ids:
             return []
         index = self.shape.index
-        found = self._bodies(index, "_mget", body={"ids": list(ids)}, _source=content)
-        unread = next((doc["error"] for doc in found["docs"] if "error" in doc), None)
+        answer = self._bodies(index, "_mget", body={"ids": list(ids)}, _source=content)
+        unread = next((doc["error"] for doc in answer["docs"] if "error" in doc), None)
         if unread:
             raise failure(self.client, Answer(0, *error_of(unread), request=True))
-        return [_document(doc) if doc.get("found") else None for doc in found["docs"]]
+        return [_document(doc) if doc.get("found") else None for doc in answer["docs"]]
 
     def _pages(self, query: dict[str, Any], size: int, *, content: bool) -> Iterator[list[ScannedDocument]]:
         """All hits, each once; see `view`."""
@@ -103,9 +103,9 @@ class Reader:
     ) -> Iterator[list[ScannedDocument]]:
         after = None
         while True:
-            found = self._page(view, query, size, after, content=content)
-            view.goes_on(found)
-            hits = found["hits"]["hits"]
+            page = self._page(view, query, size, after, content=content)
+            view.follow(page)
+            hits = page["hits"]["hits"]
             if hits:
                 yield [_document(hit) for hit in hits]
             if len(hits) < size:

@@ -22,12 +22,12 @@ class View:
         view = {"pit": {"id": self._id, "keep_alive": KEEP_ALIVE}, "sort": [self._kind.sort]}
         return view if after is None else view | {"search_after": after}
 
-    def goes_on(self, found: dict[str, Any]) -> None:
-        """Take the name that a page gives it."""
-        self._id = found["pit_id"]
+    def follow(self, page: dict[str, Any]) -> None:
+        """Use the name that a page gives the view from now on."""
+        self._id = page["pit_id"]
 
     def close(self) -> None:
-        """Give it up; else it ends by itself."""
+        """Close it; else it ends by itself."""
         id_: Any = [self._id] if self._kind.by_shard else self._id
         ask(self._client, "DELETE", *self._kind.path, body={self._kind.id: id_})
 
@@ -40,7 +40,7 @@ def opened(client: Client, index: str, shards: int) -> Iterator[list[View]]:
     with ExitStack() as stack:
         views = []
         for part in only:
-            found = demand(client, "POST", index, *kind.path, keep_alive=KEEP_ALIVE, **part)
-            views.append(View(client, kind, found[kind.id]))
+            answer = demand(client, "POST", index, *kind.path, keep_alive=KEEP_ALIVE, **part)
+            views.append(View(client, kind, answer[kind.id]))
             stack.callback(views[-1].close)
         yield views

@@ -1,10 +1,12 @@
-"""The cluster: its nodes, its disks, what it takes in one request, and whether it guesses indexes."""
+"""The cluster: disks, the settings that matter to an outbox, and what this user may do with the index."""
 
 from dataclasses import dataclass
 from typing import Any
 
-from outboxctl.sink.inspect.question import require_answer
+from outboxctl.domain.failures import Answer
+from outboxctl.sink.roles import READS, WRITES
 from outboxctl.sink.transport.client import Client
+from outboxctl.sink.transport.request import ask, refused, require_answer
 
 SETTINGS = "*.action.auto_create_index,*.cluster.routing.allocation.disk.threshold_enabled"
 DISKS = "nodes.*.name,nodes.*.fs.data"
@@ -40,13 +42,15 @@ class Cluster:
 
 def cluster(client: Client) -> Cluster:
     """Read the cluster's facts. Raises RefusedError or UnreachableError."""
-    given = require_answer(client, "GET", "_cluster", "settings", include_defaults=True, filter_path=SETTINGS)
+    settings = require_answer(
+        client, "GET", "_cluster", "settings", include_defaults=True, filter_path=SETTINGS
+    )
     http = require_answer(client, "GET", "_nodes", "http", filter_path=HTTP)
     limits = [node["http"]["max_content_length_in_bytes"] for node in http.get("nodes", {}).values()]
-    watched = _setting(given, "cluster", "routing", "allocation", "disk", "threshold_enabled") != "false"
+    watched = _setting(settings, "cluster", "routing", "allocation", "disk", "threshold_enabled") != "false"
     return Cluster(
         _disks(client) if watched else [],
-        _setting(given, "action", "auto_create_index") or "true",
+        _setting(settings, "action", "auto_create_index") or "true",
         min(limits, default=0),
     )
 
@@ -66,12 +70,39 @@ def _marks(disk: dict[str, Any]) -> tuple[int, int, int]:
     return low, high, flood
 
 
-def _setting(given: dict[str, Any], *path: str) -> str:
+def _setting(settings: dict[str, Any], *path: str) -> str:
     """The setting in force: transient before persistent before the node's or the built-in default."""
     for level in ("transient", "persistent", "defaults"):
-        found: Any = given.get(level, {})
+        value: Any = settings.get(level, {})
         for step in path:
-            found = found.get(step, {}) if isinstance(found, dict) else {}
-        if found != {}:
-            return str(found)
+            value = value.get(step, {}) if isinstance(value, dict) else {}
+        if value != {}:
+            return str(value)
     return ""
+
+
+OPERATOR = ("manage",)
+# Security is off, or the product has none: then there is no such API, and nothing is lacking.
+NO_SUCH_API = frozenset({400, 404, 405})
+
+
+@dataclass(frozen=True)
+class SinkRights:
+    """Index privileges that are lacking, by what they are for."""
+
+    worker: list[str]
+    reader: list[str]
+    operator: list[str]
+
+
+def rights(client: Client, name: str) -> SinkRights:
+    """Ask the security API. Raises RefusedError or UnreachableError."""
+    wanted = [{"names": [name], "privileges": [*WRITES, *READS, *OPERATOR]}]
+    answer = ask(client, "POST", "_security", "user", "_has_privileges", body={"index": wanted})
+    if isinstance(answer, Answer):
+        if answer.status not in NO_SUCH_API:
+            raise refused(answer)
+        return SinkRights([], [], [])
+    held = answer.get("index", {}).get(name, {})
+    lacking = [[p for p in some if held.get(p) is False] for some in (WRITES, READS, OPERATOR)]
+    return SinkRights(*lacking)

@@ -2,15 +2,19 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from time import time
 from typing import Any, NamedTuple
 
+from outboxctl.domain.errors import RefusedError, UnreachableError
 from outboxctl.domain.failures import Answer
+from outboxctl.net.urls import mask
+from outboxctl.settings import Settings
 from outboxctl.sink.engines import ELASTICSEARCH, OPENSEARCH, PRODUCT_HEADER, Engine, Identity, identity
-from outboxctl.sink.inspect.question import refused
 from outboxctl.sink.transport.client import Client
-from outboxctl.sink.transport.request import body_of
+from outboxctl.sink.transport.open import connect
+from outboxctl.sink.transport.request import body_of, refused
 
 
 class ProductFacts(NamedTuple):
@@ -47,4 +51,40 @@ def root(client: Client) -> tuple[Any, Mapping[str, str]]:
 def _ahead(date: str | None) -> float | None:
     with suppress(TypeError, ValueError, OverflowError):
         return parsedate_to_datetime(str(date)).timestamp() - time()
+    return None
+
+
+@dataclass(frozen=True)
+class Reached:
+    """A client of the first URL that answers, and why those (masked) do not that are unreachable."""
+
+    client: Client
+    away: dict[str, str]
+
+
+def reach(settings: Settings, *, timeout: float) -> Reached:
+    """Ask at each URL, `timeout` seconds each. UnreachableError if none answers.
+
+    UsageError where no client can be made of the settings.
+    """
+    urls = settings.sink_urls
+    clients = {url: connect(settings, connections=1, timeout=timeout, only=url) for url in urls}
+    errors = {url: _error(client) for url, client in clients.items()}
+    answering = [client for url, client in clients.items() if errors[url] is None]
+    away = {mask(url): str(error) for url, error in errors.items() if error}
+    for client in clients.values():
+        if client not in answering[:1]:
+            client.close()
+    if not answering:
+        first = next(error for error in errors.values() if error)
+        raise type(first)("; ".join(f"{url}: {error}" for url, error in away.items()), hint=first.hint)
+    return Reached(answering[0], away)
+
+
+def _error(client: Client) -> UnreachableError | None:
+    try:
+        with suppress(RefusedError):  # an answer all the same
+            root(client)
+    except UnreachableError as error:
+        return error
     return None
