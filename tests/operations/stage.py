@@ -31,10 +31,11 @@ def set_up(sql: psycopg.Connection, deliver: Callable[[], object]) -> None:
     for _ in range(40):
         put(sql, next(numbers), "block", 3)
     deliver()
-    for _ in range(24):
-        put(sql, next(numbers), "page", 2, failed="mapping", error=MAPPING)
-    for _ in range(5):
-        put(sql, next(numbers), "block", 1, failed="connect", error=CONNECT, attempts=10)
+    with sql.transaction():  # one time for all, on a slow machine too
+        for _ in range(24):
+            put(sql, next(numbers), "page", 2, failed="mapping", error=MAPPING)
+        for _ in range(5):
+            put(sql, next(numbers), "block", 1, failed="connect", error=CONNECT, attempts=10)
     unknown = "ValueError: Unknown outbox op: 'not-a-real-op'"  # a worker's own words
     put(sql, next(numbers), "block", 1, op="not-a-real-op", failed="deterministic_exception", error=unknown)
 
