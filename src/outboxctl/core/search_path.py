@@ -36,17 +36,17 @@ MAIN_TABLES = f"relname IN ('{EVENTS}', '{SOURCE}')"
 TRUSTED = f"""
 SELECT r.oid FROM pg_roles r, pg_database d
 WHERE d.datname = current_database() AND (r.rolsuper OR r.oid = d.datdba OR r.rolname = 'pg_database_owner'
-    OR r.rolname IN (current_user, session_user) OR r.oid IN (SELECT relowner FROM ours WHERE {MAIN_TABLES})
-    OR r.oid IN (SELECT nspowner FROM path WHERE name IN (SELECT schema FROM ours WHERE {MAIN_TABLES})))
+    OR r.rolname IN (current_user, session_user) OR r.oid IN (SELECT relowner FROM tables WHERE {MAIN_TABLES})
+    OR r.oid IN (SELECT nspowner FROM path WHERE name IN (SELECT schema FROM tables WHERE {MAIN_TABLES})))
 """
-# `path`: the schemas that the login searches; `ours`: our tables, each in the first of these schemas that has
-# it; `loose`: functions that run on our tables without a search path of their own.
+# `path`: the schemas that the login searches; `tables`: our tables, each in the first of these schemas that
+# has it; `unpinned`: functions that run on our tables without a search path of their own.
 FACTS = f"""
 path AS (
     SELECT s.name, s.place, n.oid, n.nspowner, coalesce(n.nspacl, acldefault('n', n.nspowner)) AS acl
     FROM unnest(CAST(current_setting('outboxctl.schemas') AS name[])) WITH ORDINALITY s (name, place)
     JOIN pg_namespace n ON n.nspname = s.name WHERE n.nspname <> 'pg_catalog' AND n.nspname !~ '^pg_temp_'
-), ours AS (
+), tables AS (
     SELECT DISTINCT ON (c.relname) c.oid, c.relname, c.relowner, p.name AS schema
     FROM path p JOIN pg_class c ON c.relnamespace = p.oid
     WHERE c.relname IN ({LITERALS}) ORDER BY c.relname, p.place
@@ -54,7 +54,7 @@ path AS (
     SELECT p.name, p.place, a.grantee FROM path p, aclexplode(p.acl) a
     WHERE a.privilege_type = 'CREATE' AND a.grantee NOT IN (SELECT oid FROM trusted)
 ), parts AS (
-    SELECT oid FROM ours UNION SELECT relid FROM ours, pg_partition_tree(CAST(ours.oid AS regclass))
+    SELECT oid FROM tables UNION SELECT relid FROM tables, pg_partition_tree(CAST(tables.oid AS regclass))
 ), code AS (
     SELECT 'pg_trigger'::regclass::oid AS class, oid FROM pg_trigger WHERE tgrelid IN (SELECT oid FROM parts)
     UNION ALL SELECT 'pg_attrdef'::regclass, oid FROM pg_attrdef WHERE adrelid IN (SELECT oid FROM parts)
@@ -64,7 +64,7 @@ path AS (
         WHERE conrelid IN (SELECT oid FROM parts)
     UNION ALL SELECT 'pg_class'::regclass, indexrelid FROM pg_index WHERE indrelid IN (SELECT oid FROM parts)
     UNION ALL SELECT 'pg_event_trigger'::regclass, oid FROM pg_event_trigger
-), loose AS (
+), unpinned AS (
     SELECT DISTINCT p.oid, code.class FROM code
     JOIN pg_depend d ON d.classid = code.class AND d.objid = code.oid AND d.refclassid = 'pg_proc'::regclass
     JOIN pg_proc p ON p.oid = d.refobjid JOIN pg_language l ON l.oid = p.prolang
@@ -77,12 +77,12 @@ READ_FACTS = f"""
 SELECT pg_catalog.set_config('outboxctl.schemas', pg_catalog.current_schemas(false)::pg_catalog.text, true);
 SET LOCAL search_path = pg_catalog, pg_temp;
 WITH {FACTS}
-SELECT 'table' AS kind, relname::text AS name, schema::text FROM ours
-UNION ALL SELECT 'foreign', format('%%I.%%I', schema, relname), pg_get_userbyid(relowner) FROM ours
+SELECT 'table' AS kind, relname::text AS name, schema::text FROM tables
+UNION ALL SELECT 'foreign', format('%%I.%%I', schema, relname), pg_get_userbyid(relowner) FROM tables
     WHERE NOT {MAIN_TABLES} AND relowner NOT IN (SELECT oid FROM trusted)
 UNION ALL (SELECT 'schema', '', name::text FROM path ORDER BY place)
 UNION ALL (SELECT 'code', '', name::text FROM path WHERE name NOT IN (SELECT name FROM open)
-    AND EXISTS (SELECT FROM loose) ORDER BY place);
+    AND EXISTS (SELECT FROM unpinned) ORDER BY place);
 COMMIT; BEGIN; """
 RESULTS_BEFORE = 2  # results before the one with rows
 

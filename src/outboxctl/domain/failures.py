@@ -90,7 +90,7 @@ class Classification:
     """A verdict with its reason (None when done), a no-op's name, and the text for `error`.
 
     `retry_after`: the sink's Retry-After in seconds, 0 without one. `single`: an outage for this event only,
-    because the sink accepts others. `ours`: nothing of `error` comes from the sink.
+    because the sink accepts others. `own_text`: nothing of `error` comes from the sink.
     """
 
     verdict: Verdict
@@ -99,12 +99,12 @@ class Classification:
     error: str = ""
     retry_after: float = 0.0
     single: bool = False
-    ours: bool = False
+    own_text: bool = False
 
     @property
     def public(self) -> str:
         """The reason and its meaning, without a text of the sink."""
-        text = self.error.removeprefix(f"{self.reason}: ") if self.ours else ""
+        text = self.error.removeprefix(f"{self.reason}: ") if self.own_text else ""
         reason = self.reason or Reason.UNKNOWN_EXCEPTION
         return f"{reason}: {text or MEANINGS.get(reason, 'the log says more')}"
 
@@ -119,7 +119,7 @@ class Answer:
     `status` is 0 where there was none; `kind` is the error's type, or for a request without an answer the
     transport's failure: connect, tls, timeout, reset (closed before the first byte), connection_lost,
     bad_response, encoded or oversized (the answer was not read), unencodable (the request could not be sent).
-    `retry_after` is in seconds. `ours`: the text is this program's, and has no part of the answer.
+    `retry_after` is in seconds. `own_text`: the text is this program's, and has no part of the answer.
     """
 
     status: int
@@ -128,7 +128,7 @@ class Answer:
     delete: bool = False
     request: bool = False
     retry_after: float = 0.0
-    ours: bool = False
+    own_text: bool = False
 
 
 @dataclass(frozen=True)
@@ -266,5 +266,5 @@ def classify(answer: Answer) -> Classification:
     subject = " ".join(filter(None, (status, answer.kind)))  # all that a 413 of a real engine has
     error = brief(": ".join(filter(None, (subject, answer.text))))
     return Classification(
-        rule.verdict, rule.reason, error=error, retry_after=answer.retry_after, ours=answer.ours
+        rule.verdict, rule.reason, error=error, retry_after=answer.retry_after, own_text=answer.own_text
     )

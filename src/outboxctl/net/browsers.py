@@ -55,10 +55,10 @@ def by_a_public_name(headers: Mapping[str, str], own: frozenset[str]) -> str | N
 
 
 def _private(host: str, own: frozenset[str]) -> bool:
-    found = AUTHORITY.fullmatch(host)
-    if not found:
+    match = AUTHORITY.fullmatch(host)
+    if not match:
         return False
-    name = found[1].lower()
+    name = match[1].lower()
     return name in own or "." not in name or _address(name) or name.endswith(tuple(f".{p}" for p in PRIVATE))
 
 

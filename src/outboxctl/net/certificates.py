@@ -224,5 +224,5 @@ def _bad(name: str, path: str, why: str, hint: str = "") -> UsageError:
 
 def others_may_read(path: str) -> bool:
     """Whether libpq would refuse this file as that of a private key (`fe-secure-openssl.c`)."""
-    found = os.stat(path)
-    return bool(found.st_mode & (0o027 if found.st_uid == 0 else 0o077))
+    status = os.stat(path)
+    return bool(status.st_mode & (0o027 if status.st_uid == 0 else 0o077))

@@ -80,8 +80,8 @@ def count_all(connection: Connection, *, max_processing: float) -> EventCounts:
 
 def events(connection: Connection, ids: Sequence[str] | None = None) -> list[EventRow]:
     """These events, or all, the oldest first."""
-    given = {"ids": None if ids is None else list(ids)}
-    return [EventRow(*row) for row in connection.execute(NAMED, given)]
+    parameters = {"ids": None if ids is None else list(ids)}
+    return [EventRow(*row) for row in connection.execute(NAMED, parameters)]
 
 
 def done(connection: Connection) -> list[DoneEntity]:

@@ -34,7 +34,7 @@ class ElasticSink:
             return None if answer.status == FORBIDDEN else classify(answer)  # writing may be allowed
         if answer:
             return None
-        return Classification(Verdict.OUTAGE, Reason.INDEX_UNAVAILABLE, error=self._absent(), ours=True)
+        return Classification(Verdict.OUTAGE, Reason.INDEX_UNAVAILABLE, error=self._absent(), own_text=True)
 
     def _absent(self) -> str:
         return (
@@ -87,7 +87,7 @@ class ElasticSink:
             exists = self._exists(deadline, self._index)
         if exists is True or exists is None or (isinstance(exists, Answer) and exists.status == FORBIDDEN):
             return None, False  # an API key that may only write may not ask either
-        missing = Answer(404, "index_not_found_exception", self._absent(), request=True, ours=True)
+        missing = Answer(404, "index_not_found_exception", self._absent(), request=True, own_text=True)
         return (exists if isinstance(exists, Answer) else missing), False
 
     def _exists(self, deadline: Deadline, *path: str) -> bool | Answer | None:

@@ -34,15 +34,15 @@ def look(client: Client, name: str, *, besides: str | None = None) -> Home:
     if not require_accepted(client, "HEAD", name):
         return Home(name)
     got = require_accepted(client, "GET", name, flat_settings=True)
-    found = {index: body for index, body in got.items() if index != besides}
-    if not found:
+    indexes = {index: body for index, body in got.items() if index != besides}
+    if not indexes:
         return Home(name)
-    if len(found) != 1:
+    if len(indexes) != 1:
         raise UsageError(
-            f"{name} leads to {len(found)} indexes: {', '.join(sorted(found))[:300]}",
+            f"{name} leads to {len(indexes)} indexes: {', '.join(sorted(indexes))[:300]}",
             hint="a rebuild replaces one: take the others out of the alias first",
         )
-    index, body = next(iter(found.items()))
+    index, body = next(iter(indexes.items()))
     if body.get("data_stream"):
         raise UsageError(f"{name} is a data stream: it takes no updates", hint="use an index behind an alias")
     counted = ask(client, "GET", index, "_count")
@@ -55,7 +55,7 @@ def new_names(client: Client, home: Home) -> tuple[str | None, str]:
     """What the old index will be called once the name is an alias, and a name for the new one."""
     taken = require_accepted(client, "GET", f"{home.name}-*", "_alias", expand_wildcards="all")
     numbered = re.compile(re.escape(home.name) + r"-(\d{6})")
-    numbers = [int(found[1]) for found in map(numbered.fullmatch, taken) if found]
+    numbers = [int(match[1]) for match in map(numbered.fullmatch, taken) if match]
     following = max(numbers, default=0) + 1
     if not home.concrete:
         return home.index, f"{home.name}-{following:06}"
@@ -79,9 +79,9 @@ def moves(home: Home, new: str) -> list[Json]:
 def swap(client: Client, home: Home, new: str) -> None:
     """Do it; UnreachableError unless the name then leads to the new index."""
     change(client, "POST", "_aliases", body={"actions": moves(home, new)})
-    found = look(client, home.name).index
-    if found != new:
+    now = look(client, home.name).index
+    if now != new:
         raise UnreachableError(
-            f"the sink confirmed a move of {home.name}, which leads to {found}, not to {new}",
+            f"the sink confirmed a move of {home.name}, which leads to {now}, not to {new}",
             hint="look at GET /_alias, then run the same command again",
         )

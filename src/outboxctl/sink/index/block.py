@@ -10,18 +10,18 @@ from outboxctl.sink.transport.request import HINT, NOT_FOUND, ask, demand, failu
 def write_index(client: Client, name: str) -> str:
     """The index that writes to `name` go to. UsageError where there is none, UnreachableError."""
     try:
-        found = named(client, name)
+        answer = named(client, name)
     except (RefusedError, UnreachableError) as error:
         raise UnreachableError(f"the index {name} cannot be looked at: {error}", hint=HINT) from error
-    if found.writes_to is None:
+    if answer.writes_to is None:
         raise UsageError(f"{name} names no index that takes writes", hint="`outboxctl doctor` tells why")
-    return found.writes_to.name
+    return answer.writes_to.name
 
 
 def blocked(client: Client, index: str) -> bool:
     """Whether writes are blocked by this very setting."""
-    found = demand(client, "GET", index, "_settings", flat_settings=True)
-    return any(facts["settings"].get("index.blocks.write") == "true" for facts in found.values())
+    answer = demand(client, "GET", index, "_settings", flat_settings=True)
+    return any(facts["settings"].get("index.blocks.write") == "true" for facts in answer.values())
 
 
 def set_block(client: Client, index: str, *, on: bool) -> None:

@@ -56,9 +56,9 @@ def exists(client: Client, name: str) -> bool:
 
 def remove(client: Client, name: str) -> None:
     """Delete what `ensure` made, or a rebuild in its place: every index `name-…`. None is no error."""
-    found = demand(client, "GET", f"{name}-*", "_alias", expand_wildcards="all")
-    if found:
-        change(client, "DELETE", ",".join(found), ask_by=demand, ignore_unavailable=True)
+    answer = demand(client, "GET", f"{name}-*", "_alias", expand_wildcards="all")
+    if answer:
+        change(client, "DELETE", ",".join(answer), ask_by=demand, ignore_unavailable=True)
 
 
 def count(client: Client, name: str) -> int:
@@ -70,10 +70,10 @@ def count(client: Client, name: str) -> int:
 def search(client: Client, name: str, text: str, *, size: int = 5) -> list[Hit]:
     """The best hits for `text` in `text` and `snippet`."""
     query: Mapping[str, Any] = {"multi_match": {"query": text, "fields": ["snippet^2", "text"]}}
-    found = demand(client, "POST", name, "_search", body={"query": query, "size": size})
+    answer = demand(client, "POST", name, "_search", body={"query": query, "size": size})
     return [
         Hit(hit["_id"], float(hit["_score"] or 0), str(hit["_source"].get("snippet")))
-        for hit in found["hits"]["hits"]
+        for hit in answer["hits"]["hits"]
     ]
 
 
@@ -87,9 +87,9 @@ def searchable(client: Client, name: str, ids: Sequence[str]) -> list[str]:
 
 def versions(client: Client, name: str, ids: Sequence[str]) -> dict[str, int | None]:
     """The version of each document by id, None where there is none; UnreachableError if there is no index."""
-    found = demand(client, "POST", name, "_mget", body={"ids": list(ids)}, _source=False)
-    refused = next((doc["error"] for doc in found["docs"] if "error" in doc), None)
+    answer = demand(client, "POST", name, "_mget", body={"ids": list(ids)}, _source=False)
+    refused = next((doc["error"] for doc in answer["docs"] if "error" in doc), None)
     if refused:  # a request for many documents succeeds all the same
         kind, reason = error_of(refused)
         raise UnreachableError(f"the index {name} cannot be read: {kind}: {brief(reason, 300)}", hint=HINT)
-    return {doc["_id"]: doc["_version"] if doc.get("found") else None for doc in found["docs"]}
+    return {doc["_id"]: doc["_version"] if doc.get("found") else None for doc in answer["docs"]}

@@ -68,8 +68,8 @@ def owned(client: Client, name: str, owner: str) -> bool:
     """Whether an index is there and carries this mark."""
     if not require_accepted(client, "HEAD", name):
         return False
-    found = require_accepted(client, "GET", name, "_mapping")
-    return bool(found.get(name, {}).get("mappings", {}).get("_meta", {}).get(MARK) == owner)
+    answer = require_accepted(client, "GET", name, "_mapping")
+    return bool(answer.get(name, {}).get("mappings", {}).get("_meta", {}).get(MARK) == owner)
 
 
 def make_ready(client: Client, name: str, settings: Json) -> None:
@@ -87,8 +87,8 @@ def mark(client: Client, name: str, owner: str) -> None:
 
     One that cannot be marked can be replaced all the same: it is then nobody's to delete.
     """
-    found = require_accepted(client, "GET", name, "_mapping")
-    meta = found.get(name, {}).get("mappings", {}).get("_meta", {})
+    answer = require_accepted(client, "GET", name, "_mapping")
+    meta = answer.get(name, {}).get("mappings", {}).get("_meta", {})
     ask(client, "PUT", name, "_mapping", body={"_meta": meta | {MARK: owner}})
 
 
@@ -133,5 +133,5 @@ def drop(client: Client, name: str) -> None:
 
 def uses(client: Client, name: str) -> list[str]:
     """The aliases that lead to an index."""
-    found = require_accepted(client, "GET", name, "_alias")
-    return sorted(found.get(name, {}).get("aliases", {}))
+    answer = require_accepted(client, "GET", name, "_alias")
+    return sorted(answer.get(name, {}).get("aliases", {}))

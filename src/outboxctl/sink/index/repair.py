@@ -73,6 +73,6 @@ class Mender:
         return paired
 
 
-def fence(seen: DocumentVersion) -> dict[str, Any]:
+def fence(document: DocumentVersion) -> dict[str, Any]:
     """What has an action hit this very write only."""
-    return {"_id": seen.id, "if_seq_no": seen.seq_no, "if_primary_term": seen.primary_term}
+    return {"_id": document.id, "if_seq_no": document.seq_no, "if_primary_term": document.primary_term}

@@ -43,17 +43,17 @@ def reset(mender: Mender, stuck: Sequence[Stuck], *, above: int) -> dict[str, in
     # Up to the top. As high as they are, no worker's write comes in between.
     top = {"version": MOST, "version_type": "external_gte"}
     _write(mender, [{"delete": {"_id": id_, **top}} for id_ in high])
-    ours = [each for each in first if each.id not in high]
-    ours += _write(mender, _taken((id_, None) for id_ in high))
-    made = [DocumentVersion(w.id, w.seq_no, w.primary_term) for w in ours if w.created]
-    left = [each for each in ours if not each.created]
-    left += _write(mender, [{"delete": fence(seen)} for seen in made])
+    results = [each for each in first if each.id not in high]
+    results += _write(mender, _taken((id_, None) for id_ in high))
+    created = [DocumentVersion(w.id, w.seq_no, w.primary_term) for w in results if w.created]
+    left = [each for each in results if not each.created]
+    left += _write(mender, [{"delete": fence(document)} for document in created])
     return {each.id: max(each.version, 0) for each in left if each.version <= above}
 
 
 def _taken(stuck: Iterable[Stuck]) -> list[Request]:
     """The first write to each: it is ours, or refused."""
-    return [{"delete": fence(seen)} if seen else {"create": {"_id": id_}} for id_, seen in stuck]
+    return [{"delete": fence(document)} if document else {"create": {"_id": id_}} for id_, document in stuck]
 
 
 def _write(mender: Mender, actions: Sequence[Request]) -> list[ResetResult]:
@@ -72,8 +72,8 @@ def _write(mender: Mender, actions: Sequence[Request]) -> list[ResetResult]:
 
 def _written(mender: Mender, action: Request, item: Any) -> ResetResult | None:
     ((verb, head),) = action.items()
-    said = item.get(verb) if isinstance(item, dict) else None
-    match said:
+    result = item.get(verb) if isinstance(item, dict) else None
+    match result:
         case {"_id": id_} if id_ != head["_id"]:
             pass
         case {"status": 409}:  # the fence

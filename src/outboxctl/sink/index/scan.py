@@ -80,7 +80,7 @@ class Reader:
     def get(self, ids: Sequence[str], *, content: bool) -> list[ScannedDocument | None]:
         """The documents of these ids as they are this moment, unrefreshed writes included.
 
-        A request for many succeeds where the index is gone, a shard is away or a node too busy: its
+        A request for many succeeds where the index is gone, a shard is missing or a node too busy: its
         items say so (tried on 9.0.4), and a document that could not be read is not one that is missing.
         """
         if not ids:

@@ -32,11 +32,11 @@ def shape(client: Client, name: str) -> IndexShape:
     Raises UnreachableError if it is not there, UsageError if an alias stands for several indexes or the
     key fields cannot be ranged over.
     """
-    found = demand(client, "GET", name, flat_settings=True)
-    if len(found) != 1:
-        several = ", ".join(sorted(found)[:5])
+    answer = demand(client, "GET", name, flat_settings=True)
+    if len(answer) != 1:
+        several = ", ".join(sorted(answer)[:5])
         raise UsageError(f"{name} stands for several indexes ({several})", hint="name one: --elastic-index")
-    ((index, about),) = found.items()
+    ((index, about),) = answer.items()
     mapping, settings = about["mappings"], about["settings"]
     kind, entity = (_field(index, mapping.get("properties", {}), key) for key in KEYS)
     return IndexShape(

@@ -51,14 +51,14 @@ class Named:
 
 def named(client: Client, name: str) -> Named:
     """Look the name up. Raises RefusedError or UnreachableError."""
-    found = ask(client, "GET", name, flat_settings=True)
-    if isinstance(found, Answer):
-        if found.status != NOT_FOUND:
-            raise refused(found)
+    answer = ask(client, "GET", name, flat_settings=True)
+    if isinstance(answer, Answer):
+        if answer.status != NOT_FOUND:
+            raise refused(answer)
         return Named(name, alias=False, indexes=[], writes_to=None, health="red", data_nodes=0)
-    alias = name not in found
-    indexes = [_index(each, facts) for each, facts in sorted(found.items())]
-    writers = _writers(name, found) if alias else [name]
+    alias = name not in answer
+    indexes = [_index(each, facts) for each, facts in sorted(answer.items())]
+    writers = _writers(name, answer) if alias else [name]
     writes_to = next((each for each in indexes if [each.name] == writers), None)
     health = require_answer(client, "GET", "_cluster", "health", name)
     nodes = int(health.get("number_of_data_nodes", 1))
@@ -96,5 +96,5 @@ def _pipelines(settings: dict[str, Any]) -> dict[str, str]:
 
 def seconds(text: str) -> float | None:
     """A duration as the server writes it (`1h`, `500ms`, `-1`) in seconds; None for anything else."""
-    found = DURATION.fullmatch(text.strip())
-    return float(found[1]) * UNITS[found[2] or "ms"] if found else None
+    match = DURATION.fullmatch(text.strip())
+    return float(match[1]) * UNITS[match[2] or "ms"] if match else None

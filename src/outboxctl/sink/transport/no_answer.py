@@ -29,7 +29,7 @@ def explain(error: Exception, peer: Peer, *, reached: bool, late: bool) -> Answe
         return Answer(0, "client", type(error).__name__, request=True)  # its text may hold a secret
     kind = _kind(error, reached=reached, late=late)
     if kind in {"tls", "reset"} and (text := explained(error, peer, certain=kind == "tls")):
-        return Answer(0, "tls", cut(text, 500), request=True, ours=not text.startswith(FOREIGN))
+        return Answer(0, "tls", cut(text, 500), request=True, own_text=not text.startswith(FOREIGN))
     return Answer(0, kind, cut(_text(kind, error, peer), 500), request=True)
 
 

@@ -136,8 +136,8 @@ def shaped(read: Callable[[], Fact]) -> Fact:
 
 def held(client: Client, index: str, ids: Sequence[str]) -> dict[str, int]:
     """The version of each of these documents that is there."""
-    found = require_answer(client, "POST", index, "_mget", body={"ids": list(ids)}, _source=False)
-    return {doc["_id"]: doc["_version"] for doc in found["docs"] if doc.get("found")}
+    answer = require_answer(client, "POST", index, "_mget", body={"ids": list(ids)}, _source=False)
+    return {doc["_id"]: doc["_version"] for doc in answer["docs"] if doc.get("found")}
 
 
 def refused(answer: Answer) -> RefusedError | UnreachableError:
