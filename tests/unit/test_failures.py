@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from outboxctl.domain.failures import RULES, Answer, Classification, Noop, Reason, Verdict, classify
+from outboxctl.domain.failures import MEANINGS, RULES, Answer, Classification, Noop, Reason, Verdict, classify
 from outboxctl.sink.delivery.bulk import BulkAction, pair
 from outboxctl.sink.transport.reply import error_of
 from outboxctl.sink.transport.request import refused
@@ -159,3 +159,8 @@ def test_an_answer_without_words_is_told_by_its_status() -> None:
 
 def test_an_end_that_is_away_is_named_by_its_reason_once() -> None:
     assert str(refused(Answer(0, "connect", "nobody listens", request=True))) == "connect: nobody listens"
+
+
+@pytest.mark.parametrize("reason", sorted({rule.reason for rule in RULES if rule.verdict is Verdict.OUTAGE}))
+def test_an_outage_says_what_its_reason_means(reason: Reason) -> None:
+    assert reason in MEANINGS, "the worker's probe would say: the log says more"

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from outboxctl.cli.services import Search
 from outboxctl.domain.errors import UnreachableError
 from outboxctl.drills.services import docker, maven, place, postgres, process
 from outboxctl.drills.services.engines import RELEASES, Release
+from outboxctl.drills.services.model import ENGINES
 
 
 def test_the_same_engine_everywhere() -> None:
@@ -85,3 +87,10 @@ def test_a_deaf_process_is_killed(tmp_path: Path) -> None:
     assert found
     process.end(found, signal.SIGTERM, patience=0.3)
     assert process.find(pid, born) is None
+
+
+def test_services_up_offers_every_engine() -> None:
+    offered = {search.value for search in Search}
+    assert (
+        offered == set(ENGINES) | {"auto", "docker", "noida"} == set(RELEASES) | {"auto", "docker", "noida"}
+    )

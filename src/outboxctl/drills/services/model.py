@@ -6,21 +6,19 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from outboxctl.drills.services import process, sockets
 
 Role = Literal["postgres", "search"]
-Kind = Literal["docker", "embedded", "elasticsearch", "elasticsearch8", "opensearch", "opensearch3", "noida"]
+EngineKind = Literal["elasticsearch", "elasticsearch8", "opensearch", "opensearch3"]  # see engines.RELEASES
+Kind = Literal["docker", "embedded", "noida"] | EngineKind
 Say = Callable[[str], None]
 PostgresWish = Literal["auto", "docker", "embedded"]
-SearchWish = Literal[
-    "auto", "docker", "elasticsearch", "elasticsearch8", "opensearch", "opensearch3", "noida"
-]
+SearchWish = Literal["auto", "docker", "noida"] | EngineKind
 Wish = Literal["auto"] | Kind
 
-# From Maven Central: see engines.RELEASES.
-ENGINES: tuple[Kind, ...] = ("elasticsearch", "elasticsearch8", "opensearch", "opensearch3")
+ENGINES: tuple[EngineKind, ...] = get_args(EngineKind)
 CAVEATS: dict[Kind, str] = {
     "docker": "",
     "embedded": "",
