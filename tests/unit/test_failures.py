@@ -161,6 +161,8 @@ def test_an_end_that_is_away_is_named_by_its_reason_once() -> None:
     assert str(refused(Answer(0, "connect", "nobody listens", request=True))) == "connect: nobody listens"
 
 
-@pytest.mark.parametrize("reason", sorted({rule.reason for rule in RULES if rule.verdict is Verdict.OUTAGE}))
+@pytest.mark.parametrize(
+    "reason", sorted({rule.reason for rule in RULES if rule.reason and rule.verdict is Verdict.OUTAGE})
+)
 def test_an_outage_says_what_its_reason_means(reason: Reason) -> None:
     assert reason in MEANINGS, "the worker's probe would say: the log says more"
