@@ -20,6 +20,7 @@ from contextlib import suppress
 from typing import Any
 
 LOADED_LATE = ("alembic.command", "elasticsearch.helpers", "psycopg", "rich.progress", "rich.table", "typer")
+TRACING = "opentelemetry"  # reads the environment while it is loaded
 NUMBER = struct.Struct("i")
 
 
@@ -84,13 +85,16 @@ def _wait_for_it(tell: int, standard: Sequence[int]) -> None:
 
 
 def _load() -> None:
-    """Every module of outboxctl, and what libraries and commands load only when they need it."""
+    """Every module that reads nothing of its process, and what is loaded late otherwise."""
     for name in LOADED_LATE:
         importlib.import_module(name)
+    sys.modules[TRACING] = None  # type: ignore[assignment]  # what needs it is not loaded
     package = importlib.import_module("outboxctl")
     for module in pkgutil.walk_packages(package.__path__, "outboxctl."):
         if not module.name.endswith("__main__"):
-            importlib.import_module(module.name)
+            with suppress(ModuleNotFoundError):
+                importlib.import_module(module.name)
+    del sys.modules[TRACING]
 
 
 def _unload() -> None:
