@@ -41,7 +41,7 @@ test-engines: $(READY) ## The engine contract on real Elasticsearch 8 and 9, Ope
 alerts: $(READY) ## Check the alert rules and their tests by promtool, Alertmanager's example by amtool
 	PYTHONPATH=tests $(BIN)/python -m metrics.alerts
 
-mutants: $(READY) ## Break the code on purpose, in some forty ways: each must be caught by its test
+mutants: $(READY) ## Break the code on purpose, in some 180 ways: each must be caught by its test
 	PYTHONPATH=tests $(BIN)/python -m mutants
 
 lint: $(READY) ## Style

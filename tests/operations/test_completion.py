@@ -66,7 +66,7 @@ def tab(request: pytest.FixtureRequest, env: dict[str, str], tmp_path: Path) -> 
 
 def offers(tab: Tab, wanted: set[str], *words: str) -> None:
     """Tab offers exactly this; on a busy machine it may give up first, and is pressed again."""
-    eventually(lambda: set(tab(*words)) == wanted, within=20, what=f"{' '.join(words)}: {wanted}")
+    eventually(lambda: set(tab(*words)) == wanted, what=f"{' '.join(words)}: {wanted}")
 
 
 def test_commands_options_and_reasons_are_offered(tab: Tab) -> None:

@@ -62,7 +62,7 @@ def test_it_is_shown_agreed_to_and_drawn_on_a_terminal(user_system: dict[str, st
     assert "outboxctl_bench_" in text
     assert f"{user_system['ELASTIC_INDEX']}-bench-" in text
     assert "about 10,000 documents of 600 bytes" in text
-    assert "Really put load on both ends?" in text
+    assert "Really put load on the database and the sink?" in text
     assert "E: worker, end to end" in text
     assert "the worker reaches" in text
     assert "warm-up: " in shown.raw  # the bar
