@@ -1,12 +1,15 @@
 """What a benchmark says of its figures, and the picture of them."""
 
+import re
 import xml.etree.ElementTree as ET
 from dataclasses import replace
+from importlib.metadata import requires
 
 import pytest
 
 from outboxctl.drills.bench.figure import BenchFigure, picture, table
 from outboxctl.drills.bench.lanes import Drained
+from outboxctl.drills.bench.machine import LIBRARIES
 from outboxctl.drills.bench.measured import BenchOptions, Cell, Measured
 from outboxctl.drills.bench.process import EndToEnd, ProcessRun
 from outboxctl.drills.bench.report import advise
@@ -92,3 +95,10 @@ def test_a_picture_is_well_formed_whatever_it_is_told(rates: dict[str, BenchFigu
     bars = root.findall(".//{*}rect[@class='postgres']")
     assert float(bars[0].get("width", "")) == 430  # all of it: less than nothing is nothing
     assert ("S <b>&\\x1b[31m" in "".join(root.itertext())) == bool(rates)
+
+
+def test_the_libraries_whose_versions_are_reported_are_installed_with_the_package() -> None:
+    declared = {re.split(r"[\[<>=;! ]", each)[0].lower() for each in requires("outboxctl") or []}
+    assert {name.lower() for name in LIBRARIES.values()} <= declared | {"outboxctl"}
+    extras = {re.split(r"[\[<>=;! ]", each)[0] for each in requires("outboxctl") or [] if "extra ==" in each}
+    assert not extras & set(LIBRARIES.values())

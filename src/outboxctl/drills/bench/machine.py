@@ -16,7 +16,7 @@ from outboxctl.drills.bench.rig import SERVERS, Rig
 
 LIBRARIES = {
     "outboxctl": "outboxctl",
-    "elasticsearch-py": "elasticsearch",
+    "urllib3": "urllib3",
     "psycopg": "psycopg",
     "SQLAlchemy": "SQLAlchemy",
 }
