@@ -1,5 +1,6 @@
 """Connections to PostgreSQL: bounded in time, with our own search path and limits in each transaction."""
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from typing import Any
@@ -28,6 +29,8 @@ DEFAULTS: dict[str, str] = {
     "tcp_user_timeout": "30000",
     "client_encoding": "utf8",
 }
+# What the pool logs is raised, too: without a handler a command that is interrupted would print a traceback.
+logging.getLogger("sqlalchemy").addHandler(logging.NullHandler())
 STATEMENT_SHARE = 0.9  # of `longest`: the server's answer comes before we shut the socket
 __all__ = ["Connection", "Database"]  # Connection, so that no other package imports SQLAlchemy
 

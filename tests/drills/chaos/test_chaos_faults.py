@@ -159,7 +159,7 @@ def test_a_worker_is_paused_resumed_and_killed(
     chaos.ok("chaos", "worker", "pause", "--id", "w2")
     chaos.ok("chaos", "worker", "kill", "--id", "w2")
     assert under_way(chaos) == []
-    assert [each.running for each in workers] == [True, False]
+    eventually(lambda: [each.running for each in workers] == [True, False], what="w2 is dead")
     assert workers[1].code == -signal.SIGKILL
 
 

@@ -102,4 +102,5 @@ def document_sample(connection: Connection) -> DocumentSample:
 
 def source_versions(connection: Connection, ids: Sequence[str]) -> dict[str, int]:
     """The version of each of these source rows now."""
-    return dict(connection.execute(SOURCE_VERSIONS, {"ids": list(ids)}).tuples().all())
+    rows = connection.execute(SOURCE_VERSIONS, {"ids": list(ids)})
+    return {id_: version for id_, version in rows}  # noqa: C416 - rows are not typed as pairs

@@ -148,7 +148,7 @@ WHERE NOT t.tgisinternal AND t.tgparentid = 0 AND {GENERATED} ORDER BY 1
 """)
 UNPINNED = text(f"""
 WITH {FACTS}
-SELECT oid::regprocedure::text FROM loose WHERE class <> 'pg_event_trigger'::regclass AND oid NOT IN (
+SELECT oid::regprocedure::text FROM unpinned WHERE class <> 'pg_event_trigger'::regclass AND oid NOT IN (
     SELECT p.oid FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid WHERE {GENERATED})
 ORDER BY 1
 """)
