@@ -14,10 +14,12 @@ import psycopg
 import pytest
 from elasticsearch import Elasticsearch
 
+from outboxctl.domain.errors import UnreachableError
 from outboxctl.drills import services
-from outboxctl.drills.faults import records
+from outboxctl.drills.faults import guest, records
 from outboxctl.drills.proxy import Proxy, faults
 from outboxctl.drills.scratch.worker import WorkerProcess
+from outboxctl.settings import load
 from processes import OUTBOXCTL, Cli, eventually
 from servers import Servers
 
@@ -344,3 +346,14 @@ def test_other_means_are_told_what_to_do(
     assert chaos.json("chaos", "es", verb, *flags, "--for", "0.1s", env=env)["undone"] is True
     assert (tmp_path / "told").read_text().splitlines() == told
     eventually(sink)
+
+
+def test_a_schema_of_a_run_is_dropped_although_the_sink_does_not_answer(
+    url: str, sql: psycopg.Connection, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("OUTBOXCTL_STATE", str(tmp_path))
+    settings = load(database_url=url, elastic_url="http://127.0.0.1:9")
+    names = guest.GuestNames("outboxctl_bench_gone", "x-bench-gone")
+    with pytest.raises(UnreachableError), guest.holding(settings, names, "a benchmark"):
+        pass
+    assert sql.execute("SELECT FROM pg_namespace WHERE nspname = 'outboxctl_bench_gone'").rowcount == 0

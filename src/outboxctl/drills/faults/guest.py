@@ -120,9 +120,11 @@ def _remove(fault: Fault, settings: Settings, say: Say) -> None:
             hint=f"set them to {', '.join(fault.facts[name] for name in other)}",
         )
     say(f"removing {fault.what}")
-    with closing(connect(settings)) as client:
-        index.remove(client, fault.facts["index"])
-    namespaces.drop_schema(settings.require_database_url(), fault.facts["schema"])
+    try:
+        with closing(connect(settings)) as client:
+            index.remove(client, fault.facts["index"])
+    finally:  # a busy sink may not confirm in time; the record stays then
+        namespaces.drop_schema(settings.require_database_url(), fault.facts["schema"])
 
 
 def _search(settings: Settings) -> str:
