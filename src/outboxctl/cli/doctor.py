@@ -1,4 +1,4 @@
-"""`doctor`: database, sink and settings examined, each finding with the command that mends it."""
+"""`doctor`: database, sink and settings examined, each finding with the command that fixes it."""
 
 import sys
 from dataclasses import asdict
@@ -32,7 +32,7 @@ def doctor(
         list[str] | None, typer.Option(metavar="ID", help="Leave out findings of this id; repeatable.")
     ] = None,
 ) -> None:
-    """Examine the database, the sink and the settings: what is wrong, why, and what mends it.
+    """Examine the database, the sink and the settings: what is wrong, why, and what fixes it.
 
     Changes nothing. Exit code 0 if there is nothing worse than information, 4 with findings, 3 if
     the database or the sink is unreachable. `curl` and `psql` commands are meant for a shell with your

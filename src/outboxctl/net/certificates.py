@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 # Of the texts of OpenSSL (https://docs.openssl.org/3.0/man1/openssl-verification-options/#diagnostics and
 # RFC 8446, 6.2 for what the other side says), libpq and urllib3, the first that occurs says what is wrong
-# and what mends it. What a peer says of us comes before what we say of the peer: they share words.
+# and what fixes it. What a peer says of us comes before what we say of the peer: they share words.
 TABLE = (
     (
         ("alert certificate required", "requires a valid client certificate"),
@@ -196,7 +196,7 @@ class Files:
 
 
 def explain_certificates(error: object, names: CertificateSettings) -> tuple[str, str] | None:
-    """What is wrong with the certificates, and what mends it; None for a text that says nothing of them."""
+    """What is wrong with the certificates, and what fixes it; None for a text that says nothing of them."""
     text = str(error).lower()
     for signs, what, mend in TABLE:
         if any(sign in text for sign in signs):

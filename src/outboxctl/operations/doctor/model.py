@@ -31,7 +31,7 @@ ERROR, WARNING, INFO = FindingSeverity
 
 @dataclass(frozen=True)
 class Finding:
-    """What is wrong, why it matters, and the command that mends it."""
+    """What is wrong, why it matters, and the command that fixes it."""
 
     id: str
     end: End
@@ -41,7 +41,7 @@ class Finding:
     mend: str
 
 
-Case = tuple[str, str]  # what is wrong, the command that mends it
+Case = tuple[str, str]  # what is wrong, the command that fixes it
 Look = Callable[[Any, Settings], Iterable[Case]]
 
 

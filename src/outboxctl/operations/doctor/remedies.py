@@ -1,4 +1,4 @@
-"""The commands that mend a finding, ready for a shell or psql."""
+"""The commands that fix a finding, ready for a shell or psql."""
 
 import json
 from collections.abc import Mapping
