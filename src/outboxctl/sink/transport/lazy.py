@@ -26,7 +26,7 @@ class OpeningSink:
     def __init__(self, settings: Settings, *, connections: int, timeout: float | None = None) -> None:
         security(settings)
         self._settings, self._connections, self._timeout = settings, connections, timeout
-        self._lock = threading.Lock()  # whoever comes first opens it for all
+        self._lock = threading.Lock()  # the first thread that needs the sink opens it for all
         self._opened: ElasticSink | None = None
 
     def ping(self) -> Classification | None:
@@ -55,7 +55,7 @@ class OpeningSink:
 
     def _open(self) -> "ElasticSink":
         from outboxctl.sink.delivery.deliver import ElasticSink  # noqa: PLC0415
-        from outboxctl.sink.transport.open import connect  # noqa: PLC0415 - the whole point
+        from outboxctl.sink.transport.open import connect  # noqa: PLC0415 - slow to load
 
         client = connect(self._settings, connections=self._connections, timeout=self._timeout)
         return ElasticSink(client, self._settings.elastic_index)

@@ -21,9 +21,8 @@ def connect(
     unusable certificates and contradicting credentials.
     """
     secrets = security(settings)
-    urls = (
-        [only] if only else sample(settings.sink_urls, len(settings.sink_urls))
-    )  # not all workers at the first
+    # In random order, so that not all workers begin with the same URL.
+    urls = [only] if only else sample(settings.sink_urls, len(settings.sink_urls))
     nodes = [Node(without_credentials(url), secrets, connections) for url in urls]
     seconds = timeout or min(LONGEST, settings.delivery_seconds)
     return Client(nodes, ENGINES.get(settings.sink), secrets.authorization, seconds, _exchange(settings))
