@@ -108,7 +108,7 @@ def _version(event: Claimed) -> int:
 
 def _ordinary(event: Claimed) -> bool:
     """Whether no rule refuses the event, by one test that nearly all events pass: it is the hot path."""
-    _, id_, op, version, _, source, document = event
+    _, id_, op, version, _, source, document, _ = event
     newest = MAX_VERSION if document is None else source
     return (
         version is not None

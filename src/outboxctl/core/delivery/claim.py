@@ -76,35 +76,39 @@ WITH together AS MATERIALIZED (
     WHERE id = ANY (ARRAY (
         SELECT id FROM reclaimed UNION ALL SELECT id FROM retries UNION ALL SELECT id FROM fresh))
         AND {STATUS_IS} {source(Verb.CLAIM)}
-    RETURNING id, entity_type, entity_id, op, event_version, attempts, next_retry_at, created_at
+    RETURNING id, entity_type, entity_id, op, event_version, attempts, next_retry_at, created_at, entity_key,
+        CASE WHEN num_nonnulls(entity_key) = 1 THEN concat_ws('/', entity_type, follow) END AS projection
 {{made}}), found AS (
     SELECT *, sum(octet_length(document)) OVER (ROWS UNBOUNDED PRECEDING) AS so_far FROM made
 )
 SELECT event::text, document_id, op, wanted, attempts, source_version,
-    CASE WHEN so_far > :max_bytes AND so_far > octet_length(document) THEN '{LEFT_OUT}' ELSE document END
+    CASE WHEN so_far > :max_bytes AND so_far > octet_length(document) THEN '{LEFT_OUT}' ELSE document END,
+    projection
 FROM found
 """
 # Types for which PostgreSQL has exact operators: no other schema can have a better match.
-ID = "c.entity_type::text || ':' || c.entity_id::text"
+ID = "coalesce(c.entity_key, c.entity_type::text || ':' || c.entity_id::text)"
 MADE = """), made AS (
     SELECT c.id AS event, {ID} AS document_id, c.op, c.event_version AS wanted, c.attempts,
-        s.event_version AS source_version, s.document
+        c.projection, s.event_version AS source_version, s.document
     FROM (SELECT * FROM claimed ORDER BY next_retry_at, created_at) c LEFT JOIN LATERAL (
         SELECT s.event_version, {document} AS document
         FROM {source} s
-        WHERE s.entity_type = c.entity_type AND s.entity_id = c.entity_id LIMIT 1
+        WHERE s.entity_type = c.entity_type AND s.entity_id = c.entity_id
+            AND num_nonnulls(c.projection) = 0 LIMIT 1
     ) s ON true
 """
 MEASURED = f"""), measured AS (
     SELECT c.id AS event, {ID} AS document_id, c.op, c.event_version AS wanted, c.attempts,
-        s.*, sum(s.shortest) OVER (ROWS UNBOUNDED PRECEDING) AS so_far
+        c.projection, s.*, sum(s.shortest) OVER (ROWS UNBOUNDED PRECEDING) AS so_far
     FROM (SELECT * FROM claimed ORDER BY next_retry_at, created_at) c LEFT JOIN LATERAL (
         SELECT {FIELDS}, {SHORTEST} AS shortest
         FROM {SOURCE} s
-        WHERE s.entity_type = c.entity_type AND s.entity_id = c.entity_id LIMIT 1
+        WHERE s.entity_type = c.entity_type AND s.entity_id = c.entity_id
+            AND num_nonnulls(c.projection) = 0 LIMIT 1
     ) s ON true
 ), made AS (
-    SELECT event, document_id, op, wanted, attempts, s.event_version AS source_version,
+    SELECT event, document_id, op, wanted, attempts, projection, s.event_version AS source_version,
         CASE WHEN s.entity_id IS NULL THEN NULL
             WHEN so_far > :max_bytes AND so_far > shortest THEN '{LEFT_OUT}'
             ELSE {DOCUMENT} END AS document
@@ -119,6 +123,10 @@ class Claimed(NamedTuple):
     """One claimed event with its source row as it is now.
 
     `document` is None where there is no source row, LEFT_OUT where the batch had no room for it.
+
+    `projection` is None for an event of search_index. Else it is the name of a declared projection, with "/"
+    and a place where the event stands for all documents behind a row of that followed table; `document_id` is
+    the event's key then, and there is neither a version nor a document before these are read.
     """
 
     id: str
@@ -128,6 +136,7 @@ class Claimed(NamedTuple):
     attempts: int
     source_version: int | None
     document: str | None
+    projection: str | None = None
 
 
 def claim(

@@ -10,7 +10,9 @@ AUDIT = "outbox_operator_audit"
 MARKER = "outbox_environment"
 WORKERS = "outbox_workers"
 REBUILDS = "outbox_rebuilds"
-TABLES = (EVENTS, SOURCE, AUDIT, MARKER, WORKERS, REBUILDS)
+PROJECTIONS = "outbox_projections"
+VERSION_BASE = "outbox_version_base"
+TABLES = (EVENTS, SOURCE, AUDIT, MARKER, WORKERS, REBUILDS, PROJECTIONS, VERSION_BASE)
 VERSION = "outboxctl_alembic_version"  # the application's own alembic_version stays its own
 
 # The columns of a row `s` of the source, and its document: JSON text made by the server, in UTC where

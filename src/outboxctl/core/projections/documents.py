@@ -1,0 +1,113 @@
+"""Reading documents of a projection: one read-only statement, and the version of its snapshot.
+
+Read after the claim has committed, in a transaction that writes nothing: a transaction that has written counts
+itself in the serial number of its snapshots (version_base.py).
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+from psycopg.sql import SQL, Composed, Identifier
+from sqlalchemy import Connection
+
+from outboxctl.core.delivery.claim import LEFT_OUT
+from outboxctl.core.projections.version_base import VERSION
+from outboxctl.domain.projection import KeyColumn, Projection, key_parts
+
+# What the text of a value depends on, in the forms that the triggers write keys in. The plan must not depend on
+# statistics that say "no rows": a table is not read as a whole where an index finds the key.
+SESSION = (
+    "SET LOCAL enable_seqscan = off; SET LOCAL jit = off; SET LOCAL TimeZone = 'UTC'; "
+    "SET LOCAL DateStyle = 'ISO, MDY'; SET LOCAL IntervalStyle = 'iso_8601'; SET LOCAL bytea_output = 'hex'; "
+    "SET LOCAL extra_float_digits = 1; SET LOCAL transaction_read_only = on"
+)
+# A view that another session has locked holds its own projection up, and no other for longer than this.
+LOCK_TIMEOUT = 1.0
+# The key is compared as the column's type, so that an index finds it, and as text: 1.0 and 1.00 are one number.
+STATEMENT = """
+WITH version AS MATERIALIZED ({version}), made AS (
+    SELECT k.place, d.document
+    FROM unnest({arrays}) WITH ORDINALITY k ({names}, place)
+    LEFT JOIN LATERAL (SELECT to_json(v.*)::text AS document FROM {view} v WHERE {matches} LIMIT 1) d ON true
+), found AS (
+    SELECT place, document, sum(octet_length(document)) OVER (ORDER BY place ROWS UNBOUNDED PRECEDING) AS so_far
+    FROM made
+)
+SELECT version, CASE WHEN so_far > %(max_bytes)s AND so_far > octet_length(document) THEN '{left_out}'
+    ELSE document END
+FROM version, found ORDER BY place
+"""
+
+
+class Documents(NamedTuple):
+    """Documents in the order of their keys: JSON text, None where the view has no row, LEFT_OUT without room.
+
+    `version` is that of the snapshot; None where the base has to be raised first.
+    """
+
+    version: int | None
+    texts: list[str | None]
+
+
+def read(
+    connection: Connection,
+    projection: Projection,
+    keys: Sequence[str],
+    *,
+    seconds: float,
+    max_bytes: int | None = None,
+) -> Documents:
+    """The documents of these keys (`key_text`), in one snapshot, in at most `seconds`.
+
+    They have at most `max_bytes` (UTF-8) in all, or there is only one. Raises ValueError for a key with another
+    number of parts; through Database.begin what PostgreSQL raises while it reads the view.
+    """
+    if not keys:
+        return Documents(None, [])
+    parts = [key_parts(key, len(projection.key)) for key in keys]
+    connection.exec_driver_sql(_session(seconds))
+    values: dict[str, object] = {f"k{place}": [*column] for place, column in enumerate(zip(*parts, strict=True))}
+    values["max_bytes"] = max_bytes
+    rows = connection.exec_driver_sql(statement(projection), values).all()
+    return Documents(rows[0][0], [text for _, text in rows])
+
+
+def _session(seconds: float) -> str:
+    limits = {"statement_timeout": seconds, "lock_timeout": min(seconds, LOCK_TIMEOUT)}
+    return SESSION + "".join(f"; SET LOCAL {name} = {max(1, int(s * 1_000))}" for name, s in limits.items())
+
+
+@lru_cache(256)
+def statement(projection: Projection) -> str:
+    """The statement that reads documents; its parameters are k0, k1, … (arrays of text) and max_bytes."""
+    columns = [_name(f"k{place}") for place in range(len(projection.key))]
+    pairs = zip(columns, projection.key, strict=True)
+    composed = SQL(STATEMENT).format(
+        version=SQL(VERSION),
+        arrays=SQL(", ").join(SQL(f"CAST(%(k{place})s AS text[])") for place in range(len(columns))),
+        names=SQL(", ").join(columns),
+        view=SQL(".").join(map(_name, (projection.document.schema, projection.document.name))),
+        matches=SQL(" AND ").join(_match(value, column) for value, column in pairs),
+        left_out=SQL(LEFT_OUT),
+    )
+    return composed.as_string()
+
+
+def _name(name: str) -> SQL:
+    """An identifier in a statement with the driver's placeholders."""
+    return SQL(Identifier(name).as_string().replace("%", "%%"))
+
+
+def _match(value: SQL, column: KeyColumn) -> Composed:
+    name = _name(column.name)
+    return SQL("v.{name} = CAST(k.{value} AS {type}) AND {text} = k.{value}").format(
+        name=name, value=value, type=SQL(column.type), text=key_column_text(SQL("v.{}").format(name), column)
+    )
+
+
+def key_column_text(value: Composed, column: KeyColumn) -> Composed:
+    """SQL for the text of a key's column: the same for equal values."""
+    if column.type == "pg_catalog.numeric":
+        return SQL("trim_scale({})::text").format(value)
+    return SQL("{}::text").format(value)

@@ -1,0 +1,118 @@
+"""A projection as it is in force: which rows become documents of which index, and the text of a key.
+
+Pure. The declaration (a TOML file) is read by `operations/projection`; this is what the database keeps of it
+once it is applied, so that all workers and commands agree.
+"""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+MAX_ID_BYTES = 512  # Elasticsearch's limit on `_id`
+NAME = re.compile(r"[a-z0-9_]{1,50}")
+
+
+@dataclass(frozen=True)
+class Relation:
+    """A table or view by its schema and name, as PostgreSQL stores them (no quotes)."""
+
+    schema: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.schema}.{self.name}"
+
+
+@dataclass(frozen=True)
+class KeyColumn:
+    """A column of the key, and its type as a qualified name that an SQL cast takes (`pg_catalog.int8`)."""
+
+    name: str
+    type: str
+
+
+@dataclass(frozen=True)
+class Follow:
+    """A table whose changes reach documents.
+
+    Either its `key` columns hold the document's key, in the order of the projection's key; or `keys` is a
+    query of one or more columns, the document's key, for one changed row: `:name` is a column of that row,
+    and `parameters` are these names. `columns`: those whose change counts; empty: every column.
+    """
+
+    table: Relation
+    key: tuple[str, ...] = ()
+    keys: str = ""
+    parameters: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Projection:
+    """Documents of one index: the rows of `document` by the key of `root`.
+
+    `columns`: the root's columns whose change counts; empty: every column. `follow` is in the order of the
+    declaration: an event names one of them by its place. `routing` is a column of the document, `pipeline`
+    an ingest pipeline; each empty where there is none.
+    """
+
+    name: str
+    root: Relation
+    key: tuple[KeyColumn, ...]
+    document: Relation
+    index: str
+    columns: tuple[str, ...] = ()
+    follow: tuple[Follow, ...] = ()
+    routing: str = ""
+    pipeline: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """As the database keeps it."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> "Projection":
+        """The inverse. Raises KeyError or TypeError where a newer version wrote it."""
+        return cls(
+            name=value["name"],
+            root=Relation(**value["root"]),
+            key=tuple(KeyColumn(**column) for column in value["key"]),
+            document=Relation(**value["document"]),
+            index=value["index"],
+            columns=tuple(value["columns"]),
+            follow=tuple(_follow(each) for each in value["follow"]),
+            routing=value["routing"],
+            pipeline=value["pipeline"],
+        )
+
+
+def _follow(value: dict[str, Any]) -> Follow:
+    texts = {name: tuple(value[name]) for name in ("key", "parameters", "columns")}
+    return Follow(table=Relation(**value["table"]), keys=value["keys"], **texts)
+
+
+def key_text(parts: Sequence[str]) -> str:
+    """One text of a key's parts: an only part as it is, several escaped and joined by `:`."""
+    if len(parts) == 1:
+        return parts[0]
+    return ":".join(part.replace("%", "%25").replace(":", "%3A") for part in parts)
+
+
+def key_parts(text: str, count: int) -> list[str]:
+    """The inverse, for a key of `count` columns. ValueError where the text has another number of parts."""
+    if count == 1:
+        return [text]
+    parts = [part.replace("%3A", ":").replace("%25", "%") for part in text.split(":")]
+    if len(parts) != count:
+        raise ValueError(f"{len(parts)} parts in a key of {count} columns: {text[:200]!r}")
+    return parts
+
+
+def document_id(text: str) -> str:
+    """The `_id` of a key's text: a hash where it is longer than the engines allow."""
+    encoded = text.encode("utf-8", "surrogateescape")
+    if len(encoded) <= MAX_ID_BYTES:
+        return text
+    return f"sha256:{hashlib.sha256(encoded).hexdigest()}"

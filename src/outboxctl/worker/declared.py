@@ -1,0 +1,33 @@
+"""The projections in force, as a worker knows them: read again every second, for all lanes."""
+
+import threading
+
+from outboxctl.core.database import Database
+from outboxctl.core.projections import in_force
+from outboxctl.domain.clock import monotonic
+from outboxctl.domain.projection import Projection
+
+FRESH = 0.8  # seconds: an `apply` is taken up within one
+
+
+class Declared:
+    """Thread-safe: one lane reads for all, the others wait for it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._lock = threading.Lock()
+        self._projections: dict[str, Projection] = {}
+        self._read_at = float("-inf")
+
+    def get(self, name: str) -> Projection | None:
+        """The projection of this name as it was at most a second ago; None if none is in force.
+
+        Raises OutboxctlError for a database that cannot be read.
+        """
+        with self._lock:
+            if monotonic() - self._read_at > FRESH:
+                began = monotonic()
+                with self._database.begin() as connection:
+                    read = in_force.read(connection)
+                self._projections, self._read_at = {each.name: each for each in read}, began
+            return self._projections.get(name)
