@@ -5,15 +5,20 @@ itself in the serial number of its snapshots (version_base.py).
 """
 
 from collections.abc import Sequence
+from enum import StrEnum
 from functools import lru_cache
 from typing import NamedTuple
 
 from psycopg.sql import SQL, Composed, Identifier
 from sqlalchemy import Connection
 
+from outboxctl.core.database_errors import OUT_OF_MEMORY, sqlstate
 from outboxctl.core.delivery.claim import LEFT_OUT
 from outboxctl.core.projections.version_base import VERSION
+from outboxctl.domain.errors import CutOffError, LimitError, OutboxctlError
+from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import KeyColumn, Projection, key_parts
+from outboxctl.domain.redaction import redact
 
 # What the text of a value depends on, in the forms that the triggers write keys in. The plan must not depend on
 # statistics that say "no rows": a table is not read as a whole where an index finds the key.
@@ -38,6 +43,22 @@ SELECT version, CASE WHEN so_far > %(max_bytes)s AND so_far > octet_length(docum
     ELSE document END
 FROM version, found ORDER BY place
 """
+
+
+class Fault(StrEnum):
+    """Why documents cannot be read: a row's value, the time that it takes, or the view as a whole."""
+
+    ROW = "row"
+    TIME = "time"
+    VIEW = "view"
+
+
+# Classes of SQLSTATE in which a value is at fault: data exceptions, cardinality violations, what a function
+# raises, limits of the server. See "PostgreSQL Error Codes" in its manual.
+ROW_CLASSES = ("21", "22", "P0", "54")
+TIME_STATES = frozenset({"57014"})
+# A lock that is not given, a deadlock, a view or a right that is missing, a feature that is not supported.
+VIEW_CLASSES = ("0A", "26", "3F", "40", "42", "55")
 
 
 class Documents(NamedTuple):
@@ -71,6 +92,18 @@ def read(
     values["max_bytes"] = max_bytes
     rows = connection.exec_driver_sql(statement(projection), values).all()
     return Documents(rows[0][0], [text for _, text in rows])
+
+
+def fault(error: OutboxctlError) -> tuple[Fault, str] | None:
+    """What an error of Database.begin around `read` says of the view, and PostgreSQL's words; None: nothing."""
+    cause = error.__cause__
+    state = sqlstate(cause) if isinstance(cause, Exception) else ""
+    words = brief(redact(str(getattr(cause, "orig", cause))).strip().partition("\n")[0], 500)
+    if state in TIME_STATES or isinstance(error, CutOffError):
+        return Fault.TIME, words
+    if state.startswith(ROW_CLASSES) or state == OUT_OF_MEMORY or isinstance(error, LimitError):
+        return Fault.ROW, words
+    return (Fault.VIEW, words) if state.startswith(VIEW_CLASSES) else None
 
 
 def _session(seconds: float) -> str:
