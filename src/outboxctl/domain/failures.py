@@ -261,7 +261,7 @@ def classify(answer: Answer) -> Classification:
     """The verdict for an answer: that of the first rule that matches."""
     rule = next(rule for rule in RULES if rule.fits(answer))
     if rule.verdict is Verdict.DONE:
-        return Classification(rule.verdict, noop=rule.noop) if rule.noop else DONE
+        return Classification(rule.verdict, noop=rule.noop, error=brief(answer.text)) if rule.noop else DONE
     status = str(answer.status) if answer.status else ""
     subject = " ".join(filter(None, (status, answer.kind)))  # all that a 413 of a real engine has
     error = brief(": ".join(filter(None, (subject, answer.text))))

@@ -16,6 +16,7 @@ from outboxctl.domain import backoff
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import OutboxctlError, UsageError
 from outboxctl.domain.printable import brief
+from outboxctl.domain.projection import Projection
 from outboxctl.metrics.registry import Metrics
 from outboxctl.metrics.server import MetricsServer
 from outboxctl.settings import OutagePolicy, Settings
@@ -40,7 +41,10 @@ FIRST_PROBE = 2.0  # seconds that the first probe of the sink may take before th
 
 
 class Daemon:
-    """One worker process. `probe` asks the sink with a short timeout; `sink` delivers."""
+    """One worker process. `probe` asks the sink with a short timeout; `sink` delivers.
+
+    `sink_of` returns the sink of a declared projection, its index; by default `sink`.
+    """
 
     def __init__(
         self,
@@ -48,11 +52,21 @@ class Daemon:
         database: Database,
         sink: Sink,
         probe: Probe,
+        *,
         tracing: Tracing | None = None,
+        sink_of: Callable[[Projection], Sink] | None = None,
     ) -> None:
         self.metrics = Metrics()
         self.health = Health(settings.sla_oldest_age_seconds, put_off=self.metrics.put_off)
-        self.parts = WorkerParts(settings, database, sink, self.metrics, self.health, tracing=tracing)
+        self.parts = WorkerParts(
+            settings,
+            database,
+            sink,
+            self.metrics,
+            self.health,
+            sink_of=sink_of,
+            tracing=tracing,
+        )
         self.signals = self.parts.context.signals
         self._settings, self._database = settings, database
         self._heartbeat = self.parts.heartbeat()

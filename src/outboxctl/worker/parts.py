@@ -1,6 +1,9 @@
 """The parts of one worker: each is made here, once, from the context and the parts that it calls."""
 
+from collections.abc import Callable
+
 from outboxctl.core.database import Database
+from outboxctl.domain.projection import Projection
 from outboxctl.metrics.registry import Metrics
 from outboxctl.settings import Settings
 from outboxctl.sink.delivery.result import Probe, Sink
@@ -19,6 +22,7 @@ from outboxctl.worker.lane import Lane
 from outboxctl.worker.maintenance import Maintenance
 from outboxctl.worker.postponed_outcomes import Postponed
 from outboxctl.worker.progress_log import Progress
+from outboxctl.worker.projecting import Projecting
 from outboxctl.worker.signals import Signals
 from outboxctl.worker.throttle import Throttle
 from outboxctl.worker.tracing import Tracing
@@ -41,6 +45,7 @@ class WorkerParts:
         metrics: Metrics,
         health: Health,
         *,
+        sink_of: Callable[[Projection], Sink] | None = None,
         tracing: Tracing | None = None,
     ) -> None:
         s, signals = settings, Signals()
@@ -64,13 +69,16 @@ class WorkerParts:
             self.start_gate, batch_sizer, throttle, self.circuit.breaker, context.in_flight, s.concurrency
         )
         self._deliverer = Deliverer(context, sink, admission, self.circuit)
+        self._projecting = Projecting(context, admission, self.circuit, sink_of or (lambda _: sink))
         self.claims = self.CLAIMS(context, batch_sizer)
         self.claimer = Claimer(context, self.claims, admission, self.circuit, self.reclaimed)
         self.circuit.show_limits()
 
     def lane(self, *, drain: bool) -> Lane:
         """A new lane, for a thread of its own."""
-        return self.LANE(self.context, self.claimer, self._deliverer, self.circuit, drain=drain)
+        return self.LANE(
+            self.context, self.claimer, self._deliverer, self._projecting, self.circuit, drain=drain
+        )
 
     def heartbeat(self) -> Heartbeat:
         """The heartbeat of this process."""

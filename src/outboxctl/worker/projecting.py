@@ -1,7 +1,7 @@
 """Delivering events of declared projections: each projection by itself, whatever happens to another."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from outboxctl.core.delivery.claim import Claimed
@@ -27,6 +27,14 @@ TRIES = 3  # reads of one document whose index holds a newer version, before its
 PAUSE = 1.0  # seconds that a projection is left alone after its view could not be read
 # Elasticsearch and OpenSearch: VersionConflictEngineException.
 CURRENT_VERSION = re.compile(r"current version \[(\d+)\]")
+
+
+def by_projection(events: Sequence[Claimed]) -> dict[str, Sequence[Claimed]]:
+    """The events of each projection by its name, in their order; those of search_index by an empty one."""
+    names = {event.projection or "" for event in events}
+    if len(names) == 1:  # the hot path
+        return {names.pop(): events}
+    return {name: [event for event in events if (event.projection or "") == name] for name in names}
 
 
 class Projecting:
@@ -100,7 +108,11 @@ class Projecting:
         context = self.context(projection.name)
         return Deliverer(context, self._sink_of(projection), self._admission, self._circuit)
 
-    def _raise_above(self, conflicts: "Sequence[Classification] | object") -> None: ...
+    def _raise_above(self, conflicts: Iterable[Classification]) -> None:
+        """No healthy index has a version above the serial number asked again: the server was restored."""
+        texts = [CURRENT_VERSION.search(finding.error) for finding in conflicts]
+        highest = max((int(match[1]) for match in texts if match), default=-1)
+        raise_versions(self._context.database, above=highest)
 
 
 def _local(finding: Classification) -> Classification:

@@ -1,4 +1,4 @@
-"""Reading the documents of a projection's events: by halves where a row is at fault, so that it fails alone."""
+"""Reading the documents of a projection's events: by halves, so that one that cannot be read fails alone."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ from outboxctl.domain.projection import Projection, document_id, key_parts
 from outboxctl.worker.prepare import UNSENT
 
 log = structlog.get_logger()
-SHARE = 0.5  # of the time left, for the documents of several events: the rest is for their halves, and the sink
+SHARE = 0.5  # of the time left, for several documents: the rest is for their halves, and the sink
 RAISES = 3  # times that the base may have to be raised by others between two reads
 
 Judged = list[tuple[Claimed, Classification]]

@@ -1,7 +1,7 @@
 """Reading documents of a projection: one read-only statement, and the version of its snapshot.
 
-Read after the claim has committed, in a transaction that writes nothing: a transaction that has written counts
-itself in the serial number of its snapshots (version_base.py).
+Read after the claim has committed, in a transaction that writes nothing: a transaction that has written
+counts itself in the serial number of its snapshots (version_base.py).
 """
 
 from collections.abc import Sequence
@@ -20,8 +20,8 @@ from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import KeyColumn, Projection, key_parts
 from outboxctl.domain.redaction import redact
 
-# What the text of a value depends on, in the forms that the triggers write keys in. The plan must not depend on
-# statistics that say "no rows": a table is not read as a whole where an index finds the key.
+# What the text of a value depends on, in the forms that the triggers write keys in. The plan must not depend
+# on statistics that say "no rows": a table is not read as a whole where an index finds the key.
 SESSION = (
     "SET LOCAL enable_seqscan = off; SET LOCAL jit = off; SET LOCAL TimeZone = 'UTC'; "
     "SET LOCAL DateStyle = 'ISO, MDY'; SET LOCAL IntervalStyle = 'iso_8601'; SET LOCAL bytea_output = 'hex'; "
@@ -29,14 +29,16 @@ SESSION = (
 )
 # A view that another session has locked holds its own projection up, and no other for longer than this.
 LOCK_TIMEOUT = 1.0
-# The key is compared as the column's type, so that an index finds it, and as text: 1.0 and 1.00 are one number.
+# The key is compared as the column's type, so that an index finds it, and as text: of two texts of one value
+# only that of the triggers is a key.
 STATEMENT = """
 WITH version AS MATERIALIZED ({version}), made AS (
     SELECT k.place, d.document
     FROM unnest({arrays}) WITH ORDINALITY k ({names}, place)
     LEFT JOIN LATERAL (SELECT to_json(v.*)::text AS document FROM {view} v WHERE {matches} LIMIT 1) d ON true
 ), found AS (
-    SELECT place, document, sum(octet_length(document)) OVER (ORDER BY place ROWS UNBOUNDED PRECEDING) AS so_far
+    SELECT place, document,
+        sum(octet_length(document)) OVER (ORDER BY place ROWS UNBOUNDED PRECEDING) AS so_far
     FROM made
 )
 SELECT version, CASE WHEN so_far > %(max_bytes)s AND so_far > octet_length(document) THEN '{left_out}'
@@ -81,21 +83,21 @@ def read(
 ) -> Documents:
     """The documents of these keys (`key_text`), in one snapshot, in at most `seconds`.
 
-    They have at most `max_bytes` (UTF-8) in all, or there is only one. Raises ValueError for a key with another
-    number of parts; through Database.begin what PostgreSQL raises while it reads the view.
+    They have at most `max_bytes` (UTF-8) in all, or there is only one. Raises ValueError for a key with
+    another number of parts; through Database.begin what PostgreSQL raises while it reads the view.
     """
     if not keys:
         return Documents(None, [])
     parts = [key_parts(key, len(projection.key)) for key in keys]
     connection.exec_driver_sql(_session(seconds))
-    values: dict[str, object] = {f"k{place}": [*column] for place, column in enumerate(zip(*parts, strict=True))}
-    values["max_bytes"] = max_bytes
+    columns = enumerate(zip(*parts, strict=True))
+    values = {f"k{place}": [*column] for place, column in columns} | {"max_bytes": max_bytes}
     rows = connection.exec_driver_sql(statement(projection), values).all()
     return Documents(rows[0][0], [text for _, text in rows])
 
 
 def fault(error: OutboxctlError) -> tuple[Fault, str] | None:
-    """What an error of Database.begin around `read` says of the view, and PostgreSQL's words; None: nothing."""
+    """What an error of Database.begin around `read` shows of the view, and PostgreSQL's words; or None."""
     cause = error.__cause__
     state = sqlstate(cause) if isinstance(cause, Exception) else ""
     words = brief(redact(str(getattr(cause, "orig", cause))).strip().partition("\n")[0], 500)

@@ -2,8 +2,8 @@
 
 A document of several tables has no version of its own. The serial number of a snapshot, its `xmax` less the
 number of transactions in progress, grows with the end of every transaction that wrote, and two snapshots have
-the same only if they see the same (docs/adr/0040). After a restore, or the promotion of a standby that lagged,
-serial numbers are smaller than before: the base is raised then.
+the same only if they see the same (docs/adr/0040). After a restore, or the promotion of a standby that
+lagged, serial numbers are smaller than before: the base is raised then.
 """
 
 from sqlalchemy import Connection, text
@@ -39,10 +39,10 @@ def current(connection: Connection) -> int | None:
 
 
 def raise_base(connection: Connection, *, above: int = -1) -> int | None:
-    """Raise the base where it is that of another server or timeline, or versions are not `above` a given one.
+    """Raise the base where it is that of another server or timeline, or where versions are below `above`.
 
-    Of several workers one raises it. Returns the new base, None where nothing was to be done. The first server
-    that is seen is written down, and raises nothing.
+    Of several workers one raises it. Returns the new base, None where nothing was to be done. The first
+    server that is seen is written down, and raises nothing.
     """
     base = connection.execute(RAISE, {"above": above}).scalar()
     return None if base is None else int(base)

@@ -13,6 +13,7 @@ from outboxctl.sink.transport.credentials import security
 
 if TYPE_CHECKING:
     from outboxctl.sink.delivery.deliver import ElasticSink
+    from outboxctl.sink.transport.client import Client
 
 
 class OpeningSink:
@@ -27,17 +28,24 @@ class OpeningSink:
         security(settings)
         self._settings, self._connections, self._timeout = settings, connections, timeout
         self._lock = threading.Lock()  # the first thread that needs the sink opens it for all
-        self._opened: ElasticSink | None = None
+        self._client: Client | None = None
+        self._sinks: dict[tuple[str, str], ElasticSink] = {}  # by index and pipeline
 
     def ping(self) -> Classification | None:
         """None if the sink answers and the index is there, else what is wrong."""
-        finding = self._sink().ping()
+        finding = self._sink(self._settings.elastic_index).ping()
         self._renew(finding)
         return finding
 
     def deliver(self, actions: Sequence[BulkAction], *, deadline: Deadline) -> Delivery:
         """As `ElasticSink.deliver`."""
-        delivery = self._sink().deliver(actions, deadline=deadline)
+        return self.deliver_to(self._settings.elastic_index, actions, deadline=deadline)
+
+    def deliver_to(
+        self, index: str, actions: Sequence[BulkAction], *, deadline: Deadline, pipeline: str = ""
+    ) -> Delivery:
+        """The same for another index or alias, by the same connections."""
+        delivery = self._sink(index, pipeline).deliver(actions, deadline=deadline)
         self._renew(delivery.findings[0] if delivery.findings else None)  # a refused login is that of all
         return delivery
 
@@ -46,16 +54,30 @@ class OpeningSink:
             with self._lock:
                 fresh = self._settings.renewed()
                 if fresh is not self._settings:
-                    self._settings, self._opened = fresh, None
+                    self._settings, self._client, self._sinks = fresh, None, {}
 
-    def _sink(self) -> "ElasticSink":
+    def _sink(self, index: str, pipeline: str = "") -> "ElasticSink":
+        from outboxctl.sink.delivery.deliver import ElasticSink  # noqa: PLC0415 - slow to load
+
         with self._lock:
-            self._opened = self._opened or self._open()
-            return self._opened
+            self._client = self._client or self._open()
+            known = self._sinks.get((index, pipeline))
+            if not known:
+                known = self._sinks[index, pipeline] = ElasticSink(self._client, index, pipeline=pipeline)
+            return known
 
-    def _open(self) -> "ElasticSink":
-        from outboxctl.sink.delivery.deliver import ElasticSink  # noqa: PLC0415
+    def _open(self) -> "Client":
         from outboxctl.sink.transport.open import connect  # noqa: PLC0415 - slow to load
 
-        client = connect(self._settings, connections=self._connections, timeout=self._timeout)
-        return ElasticSink(client, self._settings.elastic_index)
+        return connect(self._settings, connections=self._connections, timeout=self._timeout)
+
+
+class IndexSink:
+    """The part of a sink that is one index or alias."""
+
+    def __init__(self, sink: OpeningSink, index: str, *, pipeline: str = "") -> None:
+        self._sink, self._index, self._pipeline = sink, index, pipeline
+
+    def deliver(self, actions: Sequence[BulkAction], *, deadline: Deadline) -> Delivery:
+        """As `ElasticSink.deliver`."""
+        return self._sink.deliver_to(self._index, actions, deadline=deadline, pipeline=self._pipeline)
