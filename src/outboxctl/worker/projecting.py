@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from outboxctl.core.delivery.claim import Claimed
+from outboxctl.core.projections.version_base import HIGHEST
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.failures import Classification, Noop, Reason, Verdict
 from outboxctl.domain.printable import brief
@@ -85,8 +86,9 @@ class Projecting:
             prepared = prepare(reading.read)
             delivery = deliverer.deliver(prepared, lease)
             pairs = reading.judged + judge(prepared, delivery.findings)
+            pairs = [(event, _settled(finding)) for event, finding in pairs]
             conflicts = {event.id: finding for event, finding in pairs if finding.noop is Noop.SUPERSEDED}
-            judged += [(event, _local(finding)) for event, finding in pairs if event.id not in conflicts]
+            judged += [pair for pair in pairs if pair[0].id not in conflicts]
             by_id = {id_: by_id[id_] for id_ in conflicts}
             if not by_id:
                 return delivery, judged
@@ -110,13 +112,23 @@ class Projecting:
 
     def _raise_above(self, conflicts: Iterable[Classification]) -> None:
         """No healthy index has a version above the serial number asked again: the server was restored."""
-        texts = [CURRENT_VERSION.search(finding.error) for finding in conflicts]
-        highest = max((int(match[1]) for match in texts if match), default=-1)
+        highest = max(map(_current_version, conflicts), default=-1)
         raise_versions(self._context.database, above=highest)
 
 
-def _local(finding: Classification) -> Classification:
-    """An outage of this projection's index holds up no other's."""
+def _current_version(finding: Classification) -> int:
+    """The version that the index holds, of a conflict; -1 where its text does not name it."""
+    match = CURRENT_VERSION.search(finding.error)
+    return int(match[1]) if match else -1
+
+
+def _settled(finding: Classification) -> Classification:
+    """An outage of this index holds up no other's; a version that is out of reach supersedes nothing."""
+    if finding.noop is Noop.SUPERSEDED and _current_version(finding) > HIGHEST:
+        text = brief(
+            f"the index holds a version that no database reaches; delete the document: {finding.error}"
+        )
+        return Classification(Verdict.FAIL, Reason.DETERMINISTIC_EXCEPTION, error=text)
     if finding.verdict is Verdict.OUTAGE and finding.reason in OF_ONE_INDEX:
         return replace(finding, single=True)
     return finding

@@ -27,6 +27,9 @@ PLAN = (
     "SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_nestloop = on; "
     "SET LOCAL enable_mergejoin = off; SET LOCAL jit = off; SET LOCAL TimeZone = 'UTC'"
 )
+# A worker of an older version does not set this, and cannot claim events of projections (claim_guard.py).
+PROJECTIONS_ALLOWED = "SET LOCAL outboxctl.projections = 'on'"
+CLAIMING = f"{PLAN}; {PROJECTIONS_ALLOWED}"
 
 LEFT_OUT = ""  # in place of a document for which the batch had no room; the text of none is empty
 GROUP = 200  # reclaimed events in one claim: as many must go alone if the worker dies again
@@ -161,7 +164,7 @@ def claim(
     made that is left out for its length.
     The attempt counts from here on: an event that kills its worker runs out of attempts.
     """
-    connection.exec_driver_sql(PLAN)
+    connection.exec_driver_sql(CLAIMING)
     values = {"owner": owner, "token": token, "size": size, "lease": lease, "reclaimed": reclaimed}
     values |= {"max_bytes": max_bytes, "now": now}
     statement = (CLAIM_MEASURED if measure else CLAIM) if read else UNREAD

@@ -10,7 +10,8 @@ from sqlalchemy import Connection, text
 
 from outboxctl.core.schema.names import VERSION_BASE
 
-STEP = 2**32  # above the transactions of any database that is not near its end; 2**31 steps fit
+STEP = 2**32  # above the transactions of any database that is not near its end; 2**30 steps fit
+HIGHEST = 2**62  # no version of ours is above: one that an index holds was written by somebody else
 # Of the statement's own snapshot. A transaction that has written counts itself: it must not have written.
 SERIAL = """(SELECT pg_snapshot_xmax(s)::text::bigint - (SELECT count(*) FROM pg_snapshot_xip(s))
     FROM pg_current_snapshot() s)"""
@@ -23,7 +24,10 @@ VERSION = f"""SELECT CASE WHEN (b.system_identifier, b.timeline) = (n.system_ide
     FROM {VERSION_BASE} b, (SELECT {SERVER}) n"""
 CURRENT = text(VERSION)
 RAISE = text(f"""
-UPDATE {VERSION_BASE} b SET base = CASE WHEN b.system_identifier IS NULL THEN b.base ELSE b.base + {STEP} END,
+UPDATE {VERSION_BASE} b SET
+    base = b.base + {STEP} * CASE
+        WHEN b.base + {SERIAL} < CAST(:above AS bigint) THEN (:above - b.base - {SERIAL}) / {STEP} + 1
+        WHEN b.system_identifier IS NULL THEN 0 ELSE 1 END,
     system_identifier = n.system_identifier, timeline = n.timeline, raised_at = now()
 FROM (SELECT {SERVER}) n
 WHERE (b.system_identifier, b.timeline) IS DISTINCT FROM (n.system_identifier, n.timeline)
