@@ -122,8 +122,9 @@ def test_an_index_that_is_ahead_of_a_restored_database_raises_all_versions(
     assert "delete the document" in failed[2]
 
 
+@pytest.mark.usefixtures("products")
 def test_a_worker_of_an_older_version_leaves_the_events_alone(
-    products: str, sql: psycopg.Connection, db: Database, monkeypatch: pytest.MonkeyPatch
+    sql: psycopg.Connection, db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sql.execute(
         "INSERT INTO search_outbox_events (entity_type, entity_id, op, event_version)"

@@ -10,6 +10,7 @@ from outboxctl.core.schema.names import (
     DOCUMENT,
     EVENTS,
     FIELDS,
+    PROJECTIONS,
     SHORTEST,
     SOURCE,
     STATUS_IS,
@@ -17,6 +18,7 @@ from outboxctl.core.schema.names import (
     source,
     target,
 )
+from outboxctl.core.search_path import places
 from outboxctl.domain.failures import Reason
 from outboxctl.domain.lifecycle import Verb
 
@@ -79,8 +81,8 @@ WITH together AS MATERIALIZED (
     WHERE id = ANY (ARRAY (
         SELECT id FROM reclaimed UNION ALL SELECT id FROM retries UNION ALL SELECT id FROM fresh))
         AND {STATUS_IS} {source(Verb.CLAIM)}
-    RETURNING id, entity_type, entity_id, op, event_version, attempts, next_retry_at, created_at, entity_key,
-        CASE WHEN num_nonnulls(entity_key) = 1 THEN concat_ws('/', entity_type, follow) END AS projection
+    RETURNING id, entity_type, entity_id, op, event_version, attempts, next_retry_at, created_at,
+        {{key}} AS entity_key, {{projection}} AS projection
 {{made}}), found AS (
     SELECT *, sum(octet_length(document)) OVER (ROWS UNBOUNDED PRECEDING) AS so_far FROM made
 )
@@ -117,9 +119,21 @@ MEASURED = f"""), measured AS (
             ELSE {DOCUMENT} END AS document
     FROM measured s
 """
-CLAIM = text(STATEMENT.format(made=MADE.format(ID=ID, document=DOCUMENT, source=SOURCE)))
-CLAIM_MEASURED = text(STATEMENT.format(made=MEASURED))
-UNREAD = text(STATEMENT.format(made=MADE.format(ID=ID, document=f"'{LEFT_OUT}'", source=SOURCE)))
+# In a schema of before projections their columns are not there.
+DECLARED = {
+    "key": "entity_key",
+    "projection": "CASE WHEN num_nonnulls(entity_key) = 1 THEN concat_ws('/', entity_type, follow) END",
+}
+UNDECLARED = {"key": "NULL::text", "projection": "NULL::text"}
+
+
+FORMS = (
+    MADE.format(ID=ID, document=DOCUMENT, source=SOURCE),
+    MEASURED,
+    MADE.format(ID=ID, document=f"'{LEFT_OUT}'", source=SOURCE),
+)
+CLAIM, CLAIM_MEASURED, UNREAD = (text(STATEMENT.format(made=made, **DECLARED)) for made in FORMS)
+OLDER = tuple(text(STATEMENT.format(made=made, **UNDECLARED)) for made in FORMS)
 
 
 class Claimed(NamedTuple):
@@ -164,12 +178,18 @@ def claim(
     made that is left out for its length.
     The attempt counts from here on: an event that kills its worker runs out of attempts.
     """
+    whole, measured, unread = (CLAIM, CLAIM_MEASURED, UNREAD) if has_projections(connection) else OLDER
     connection.exec_driver_sql(CLAIMING)
     values = {"owner": owner, "token": token, "size": size, "lease": lease, "reclaimed": reclaimed}
     values |= {"max_bytes": max_bytes, "now": now}
-    statement = (CLAIM_MEASURED if measure else CLAIM) if read else UNREAD
+    statement = (measured if measure else whole) if read else unread
     # The driver's rows in one call: iterating SQLAlchemy's result takes three microseconds a row.
     return list(map(Claimed._make, connection.execute(statement, values).cursor.fetchall()))
+
+
+def has_projections(connection: Connection) -> bool:
+    """Whether the schema has the columns and tables of projections (migration 0009)."""
+    return PROJECTIONS in places(connection).tables
 
 
 MAX_LINKS = 128  # links a span: OpenTelemetry's own limit, by default
