@@ -100,7 +100,7 @@ class Lane:
             self._finish(self._context, batch, delivery, judge(prepared, delivery.findings))
         for name, events in declared.items():
             delivery, judged = self._projecting.deliver(name, events, batch.lease)
-            self._finish(self._projecting.context(name), batch, delivery, judged)
+            self._finish(self._context.of(name), batch, delivery, judged)
 
     def _finish(self, context: WorkerContext, batch: Batch, delivery: Delivery, judged: Judged) -> None:
         outcomes = decide(judged, self._policy, self._rng)

@@ -5,12 +5,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from outboxctl.core.delivery.claim import Claimed
+from outboxctl.core.projections import follow
 from outboxctl.core.projections.version_base import HIGHEST
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.failures import Classification, Noop, Reason, Verdict
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Projection
-from outboxctl.sink.delivery.result import Delivery, Sink
+from outboxctl.sink.delivery.result import Delivery, IndexedSink
 from outboxctl.worker.admission import Admission
 from outboxctl.worker.circuit import Circuit
 from outboxctl.worker.context import WorkerContext
@@ -49,23 +50,23 @@ class Projecting:
         context: WorkerContext,
         admission: Admission,
         circuit: Circuit,
-        sink_of: Callable[[Projection], Sink],
+        declared: Declared,
+        sink_of: Callable[[Projection], IndexedSink],
     ) -> None:
         self._context, self._admission, self._circuit, self._sink_of = context, admission, circuit, sink_of
-        self._declared = Declared(context.database)
+        self._declared = declared
         self._blocked: dict[str, tuple[float, Classification]] = {}  # until when, and why
-
-    def context(self, name: str) -> WorkerContext:
-        """The worker's context, whose metrics count for this projection."""
-        return replace(self._context, metrics=self._context.metrics.of(name))
 
     def deliver(self, name: str, events: Sequence[Claimed], lease: Lease) -> tuple[Delivery, Judged]:
         """Read and send the documents of these events: the last delivery, and what becomes of each event.
 
         Raises OutboxctlError where the database fails.
         """
-        projection = self._declared.get(name)
         nothing = Delivery([], [])
+        if "/" in name:
+            self._leave_to_expander(events, lease)
+            return nothing, []
+        projection = self._declared.get(name)
         if projection is None:
             text = brief(f"no projection {name!r} is in force: `outboxctl projection list` shows them")
             finding = Classification(Verdict.FAIL, Reason.CONFIG, error=text)
@@ -74,6 +75,11 @@ class Projecting:
         if monotonic() < until:
             return nothing, [(event, blocked) for event in events]
         return self._deliver(projection, events, lease)
+
+    def _leave_to_expander(self, events: Sequence[Claimed], lease: Lease) -> None:
+        """Have `Expander` expand follow events that were reclaimed, retried or replayed."""
+        with self._context.database.begin() as connection:
+            follow.put_back(connection, lease.token, [event.id for event in events])
 
     def _deliver(
         self, projection: Projection, events: Sequence[Claimed], lease: Lease
@@ -107,7 +113,7 @@ class Projecting:
         return reading
 
     def _deliverer(self, projection: Projection) -> Deliverer:
-        context = self.context(projection.name)
+        context = self._context.of(projection.name)
         return Deliverer(context, self._sink_of(projection), self._admission, self._circuit)
 
     def _raise_above(self, conflicts: Iterable[Classification]) -> None:

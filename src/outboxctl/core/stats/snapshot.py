@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from outboxctl.core.delivery.claim import has_projections
 from outboxctl.core.schema.names import EVENTS, SAFE, STUCK
 from outboxctl.core.stats import counts, workers
 from outboxctl.core.stats.workers import WorkerRow
@@ -33,6 +34,11 @@ SELECT {COLUMNS} FROM {EVENTS} WHERE {STUCK} ORDER BY lease_until, id LIMIT :lim
 DUE = text(f"""
 SELECT EXISTS (SELECT FROM {EVENTS} WHERE status = 'pending'
     AND (next_retry_at IS NULL OR next_retry_at <= coalesce(:now, now())))
+""")
+# No claim of a lane returns these: the worker's expander does (projections/follow.py).
+FOLLOW_DUE = text(f"""
+SELECT EXISTS (SELECT FROM {EVENTS} WHERE status = 'pending' AND next_retry_at = 'infinity'
+    AND follow IS NOT NULL)
 """)
 # Retries that are not due count, but not events that were never tried and have a later next_retry_at. Retries
 # are due within OUTBOX_MAX_BACKOFF_SECONDS, so they are among the first 1,000.
@@ -136,8 +142,10 @@ def stuck(
 
 
 def anything_due(connection: Connection, *, now: datetime | None = None) -> bool:
-    """Whether a claim would return an event."""
-    return bool(connection.execute(DUE, {"now": now}).scalar())
+    """Whether a claim would return an event, or a follow event waits to be expanded."""
+    if connection.execute(DUE, {"now": now}).scalar():
+        return True
+    return has_projections(connection) and bool(connection.execute(FOLLOW_DUE).scalar())
 
 
 def anything_waiting(connection: Connection, *, now: datetime | None = None) -> bool:
