@@ -89,7 +89,7 @@ ADDED = "SELECT count(*) > 4 FROM search_outbox_events"
 NOTIFIES = "SELECT count(*) = {} FROM pg_trigger WHERE tgname = 'outbox_notify'"
 OLD = ("db", "downgrade", "--yes")  # to the revision before, whose tables lack this column
 COLUMN = """SELECT count(*) = {} FROM pg_attribute
-    WHERE attrelid = 'outbox_workers'::regclass AND attname = 'login'"""
+    WHERE attrelid = 'search_outbox_events'::regclass AND attname = 'entity_key'"""
 SETTLED = "UPDATE search_outbox_events SET status = 'done', processed_at = '2020-01-01'"
 OLDER_THAN = ("--older-than", "1d")
 MARKED = "SELECT environment = 'dev' FROM outbox_environment"
@@ -121,7 +121,7 @@ CASES = {
     "db check": reads("the newest"),
     "db current": reads("0"),
     "db downgrade": owns(COLUMN.format(0), "--yes"),
-    "db downgrade --dry-run": reads("outbox_workers.login"),
+    "db downgrade --dry-run": reads("search_outbox_events.entity_key"),
     "db mark": owns(MARKED, "dev", *WHO),
     "db mark --dry-run": reads("dev", "dev", *WHO),
     "db notify off": owns(NOTIFIES.format(0), first=("db", "notify", "on")),
