@@ -67,7 +67,9 @@ def read(
         return Documents(None, [])
     parts = [key_parts(key, len(projection.key)) for key in keys]
     connection.exec_driver_sql(_session(seconds))
-    values: dict[str, object] = {f"k{place}": [*column] for place, column in enumerate(zip(*parts, strict=True))}
+    values: dict[str, object] = {
+        f"k{place}": [*column] for place, column in enumerate(zip(*parts, strict=True))
+    }
     values["max_bytes"] = max_bytes
     rows = connection.exec_driver_sql(statement(projection), values).all()
     return Documents(rows[0][0], [text for _, text in rows])
