@@ -1,6 +1,7 @@
 """The `:name` parameters of a `keys` query: found, and replaced by what a driver or PREPARE takes.
 
-`:"na me"` is a column that is no plain word. A colon is no parameter in a string, a quoted name, a comment, a cast (`::text`) or between digits of a slice.
+`:"na me"` is a column that is no plain word. A colon is no parameter in a string, a quoted name, a comment, a
+cast (`::text`) or between digits of a slice.
 """
 
 import re

@@ -4,16 +4,18 @@ The statements have all names in full and no parameters, so that they do the sam
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from psycopg.sql import SQL, Identifier, Literal
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from outboxctl.core.database import driver
 from outboxctl.core.projections.version_base import SERVER
 from outboxctl.core.schema.names import EVENTS, PROJECTIONS, VERSION_BASE
 from outboxctl.core.search_path import places
-from outboxctl.domain.projection import Projection
+from outboxctl.domain.errors import UsageError
+from outboxctl.domain.printable import brief
+from outboxctl.domain.projection import Projection, Relation
 
 ALL = -1  # `follow` of an event that stands for every document of its projection
 # A view that is new or has changed: every document is read again. An empty root has none.
@@ -41,6 +43,28 @@ SELECT pg_catalog.set_config('outboxctl.searched', pg_catalog.current_setting('s
     pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', false);
 """
 END = "SELECT set_config('search_path', current_setting('outboxctl.searched'), false);\n"
+MAY = text("""
+SELECT NOT has_schema_privilege(quote_ident(CAST(:schema AS text)), 'CREATE'), ARRAY(
+    SELECT t FROM unnest(CAST(:tables AS text[])) t WHERE NOT has_table_privilege(t, 'TRIGGER') ORDER BY t)
+""")
+
+
+def check_rights(
+    connection: Connection, schema: str, tables: Collection[Relation], *, objects: bool
+) -> None:
+    """Raise UsageError where this role may not make triggers on `tables`, or `objects` in the outbox's schema."""
+    names = [Identifier(each.schema, each.name).as_string() for each in tables]
+    no_objects, refused = connection.execute(MAY, {"schema": schema, "tables": names}).one()
+    if refused:
+        raise UsageError(
+            f"this role may make no triggers on {brief(', '.join(refused), 300)}",
+            hint="GRANT TRIGGER ON …, or apply --no-triggers, and call outboxctl.touch where the application writes",
+        )
+    if objects and no_objects:
+        raise UsageError(
+            f"this role may create nothing in the schema {brief(schema, 70)}",
+            hint="use the owner of the outbox's tables",
+        )
 
 
 def outbox_schema(connection: Connection) -> str:
@@ -60,7 +84,7 @@ def declare_sql(schema: str, projection: Projection, by: str | None) -> str:
         "definition": Literal(json.dumps(projection.to_json(), ensure_ascii=False)),
     }
     values |= {name: Literal(getattr(projection, name)) for name in ("name", "view", "pipeline")}
-    return (SQL(SWEEP) + SQL(DECLARE)).format(**values).as_string()
+    return SQL(SWEEP + DECLARE).format(**values).as_string()
 
 
 def server_sql(schema: str) -> str:
@@ -72,5 +96,3 @@ def run(connection: Connection, scripts: Sequence[str]) -> None:
     """Run SQL as it is, as psql does; PostgreSQL's errors are raised through Database.begin."""
     for script in scripts:
         driver(connection).execute(script)
-
-

@@ -1,4 +1,4 @@
-"""The user's own SQL, tried where nothing is kept of it: a view that is made for a look, a query that is parsed.
+"""The user's own SQL, tried where nothing is kept of it: a view made for a look, a query that is planned.
 
 One statement at a time, by PostgreSQL's extended protocol: a text with a second one is refused.
 """
@@ -23,8 +23,9 @@ TYPE = text("""
 SELECT format('%I.%I', n.nspname, t.typname) FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
 WHERE t.oid = :oid
 """)
-# The plan for values that are not known, without reading as a whole what an index finds, however small it is.
-GENERIC = "SELECT set_config('plan_cache_mode', 'force_generic_plan', true), set_config('enable_seqscan', 'off', true)"
+# The plan for values that are not known; a table is read as a whole only where no index finds its rows.
+GENERIC = """SELECT set_config('plan_cache_mode', 'force_generic_plan', true),
+    set_config('enable_seqscan', 'off', true)"""
 TEMPORARY_SCHEMA = text("SELECT nspname::text FROM pg_namespace WHERE oid = pg_my_temp_schema()")
 
 
@@ -40,8 +41,10 @@ def undone(connection: Connection) -> Iterator[None]:
 
 
 def temporary_view(connection: Connection, name: str, query: str) -> Relation:
-    """A temporary view of a SELECT, for this transaction to look at. UsageError where PostgreSQL refuses it."""
-    composed = SQL("CREATE OR REPLACE TEMPORARY VIEW {} AS\n{}").format(Identifier(view_name(name)), SQL(query))
+    """A temporary view of a SELECT, to look at in this transaction. UsageError where PostgreSQL refuses it."""
+    composed = SQL("CREATE OR REPLACE TEMPORARY VIEW {} AS\n{}").format(
+        Identifier(view_name(name)), SQL(query)
+    )
     one_statement(connection, composed.as_string())
     return Relation(str(connection.execute(TEMPORARY_SCHEMA).scalar_one()), view_name(name))
 
@@ -68,7 +71,9 @@ def read_whole(connection: Connection, query: str, types: Mapping[str, str]) -> 
             one_statement(connection, statement)
         try:
             nulls = ", ".join("NULL" for _ in names)
-            cursor = one_statement(connection, f"EXPLAIN (FORMAT JSON, VERBOSE) EXECUTE outbox_keys ({nulls})")
+            cursor = one_statement(
+                connection, f"EXPLAIN (FORMAT JSON, VERBOSE) EXECUTE outbox_keys ({nulls})"
+            )
             return sorted(set(_scanned(cursor.fetchone()[0][0]["Plan"])))
         finally:
             one_statement(connection, "DEALLOCATE outbox_keys")

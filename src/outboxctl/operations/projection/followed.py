@@ -56,14 +56,14 @@ def tables(
     if both := named & set(ignored):
         declared.place.at("ignore").fail(f"{next(iter(both))} is followed, too")
     open_ = set(used) - named - set(ignored)
-    if dependencies.occurrences(connection, view, root) == 1:  # else it is joined with itself
+    if dependencies.occurrences(connection, view, root) <= 1:  # else it is joined with itself
         open_.discard(root)
     through = set(used) - {root}
     for table in sorted(open_, key=str):
         _check_table(connection, declared.place, table)
         paths = foreign_keys.paths(connection, root, {table, *through})[table]
         needed = dependencies.occurrences(connection, view, table) - (table == root)
-        _check_paths(declared.place, root, table, paths, needed)
+        _check_paths(declared.place, root, table, paths, max(1, needed))
         follow += [foreign_keys.follow(path, declared.key, used[table]) for path in paths]
     return _counted(used.get(root, frozenset()), [each.name for each in key]), tuple(follow)
 
@@ -83,7 +83,7 @@ def _listed(known: Sequence[str]) -> str:
 def relation(connection: "Connection", place: Place, name: str, *, view: bool = False) -> Relation:
     """The table (or view) of this name. UsageError where it is not there, or of another kind."""
     found, what = _named(connection, place, name), "table or view" if view else "table"
-    is_a = found and catalog.kind(connection, found)
+    is_a = catalog.kind(connection, found) if found else None
     if found is None or is_a is None:
         place.fail(f"there is no {what} {brief(name, 140)}", NAMED)
     if is_a not in (*TABLES, *([Kind.VIEW] if view else [])):
@@ -119,7 +119,7 @@ def _declared(
             check_column(place.at(part), name, table, list(columns))
     for name, wanted in zip(declared.key, key, strict=False):
         _check_type(place.at("key"), columns[name], wanted)
-    names = _parameters(connection, place.at("keys"), table, declared.keys, columns, key)
+    names = _parameters(connection, declared, list(columns.values()), key)
     counted = frozenset(declared.columns) or used.get(table, frozenset())
     return Follow(table, declared.key, declared.keys, names, _counted(counted, [*declared.key, *names]))
 
@@ -131,22 +131,21 @@ def _check_type(place: Place, column: Field, wanted: KeyColumn) -> None:
 
 def _parameters(
     connection: "Connection",
-    place: Place,
-    table: Relation,
-    query: str,
-    columns: dict[str, Field],
+    declared: DeclaredFollow,
+    columns: Sequence[Field],
     key: tuple[KeyColumn, ...],
 ) -> tuple[str, ...]:
     """The parameters of a `keys` query. UsageError for one that is no column, and where it does not parse."""
+    place, query = declared.place.at("keys"), declared.keys
     if not query:
         return ()
     names = parameters(query)
     if not names:
-        place.fail("it has no parameter", f":name is a column of the changed row of {table}")
+        place.fail("it has no parameter", f":name is a column of the changed row of {declared.table}")
     for name in names:
-        check_column(place, name, table, list(columns))
+        check_column(place, name, declared.table, [each.name for each in columns])
     try:
-        found = scratch.key_types(connection, query, parameter_types(names, list(columns.values())))
+        found = scratch.key_types(connection, query, parameter_types(names, columns))
     except UsageError as error:
         place.fail(str(error), error.hint)
     if len(found) != len(key):

@@ -1,8 +1,9 @@
 """The body of a projection's index: derived from the document's columns, changed by the file, compared.
 
-Columns of json have no derived mapping. What is in them is not known: an object, a list of objects, of texts or
-of numbers, different in each row. A guess that does not fit refuses documents, and cannot be corrected without
-a rebuild. `dynamic: false` keeps them in the document all the same; what shall be searched the file declares.
+Columns of json have no derived mapping. What is in them is not known: an object, a list of objects, of texts
+or of numbers, different in each row. A guess that does not fit refuses documents, and cannot be corrected
+without a rebuild. `dynamic: false` keeps them in the document all the same; what shall be searched the file
+declares.
 """
 
 from collections.abc import Sequence
@@ -89,9 +90,9 @@ def compare(wanted: Json, there: Json, path: str = "") -> Comparison:
         if present is None:
             lacking[name] = field_
             continue
-        inner = compare(field_, present, f"{path}{name}.")
-        rebuild += [*_differing(f"{path}{name}", field_, present), *inner.rebuild]
-        if inner.lacking or _lacks_beside(field_, present):
+        inner, differing = compare(field_, present, f"{path}{name}."), _differing(f"{path}{name}", field_, present)
+        rebuild += [*differing, *inner.rebuild]
+        if not differing and (inner.lacking or _lacks_beside(field_, present)):
             lacking[name] = _without_properties(field_) | (
                 {"properties": inner.lacking} if inner.lacking else {}
             )
@@ -117,10 +118,11 @@ def _differing(path: str, wanted: Json, there: Json) -> list[str]:
 
 def _lacks_beside(wanted: Json, there: Json) -> bool:
     """Whether a parameter that can be changed differs, or a field beneath it (`fields`) is missing."""
-    subs = {name: sub for name, sub in wanted.get("fields", {}).items()}
-    present = there.get("fields", {})
+    subs, present = wanted.get("fields", {}), there.get("fields", {})
     changed = any(_text(wanted[name]) != _text(there.get(name)) for name in IN_PLACE if name in wanted)
-    return changed or any(name not in present or _lacks_beside(sub, present[name]) for name, sub in subs.items())
+    return changed or any(
+        name not in present or _lacks_beside(sub, present[name]) for name, sub in subs.items()
+    )
 
 
 def _without_properties(field_: Json) -> Json:

@@ -44,20 +44,17 @@ def _cost(connection: "Connection", projection: Projection) -> "Iterator[Notice]
         if follow.keys:
             yield from _search(connection, follow)
         elif not indexes.has_index_for(connection, follow.table, follow.key):
-            text = f"reading a document reads all of {follow.table}: no index begins with {', '.join(follow.key)}"
-            yield Notice(text, _index(follow.table, follow.key))
+            names = ", ".join(follow.key)
+            text = f"reading a document reads all of {follow.table}: no index begins with {names}"
+            yield Notice(text, f"CREATE INDEX CONCURRENTLY ON {follow.table} ({names})")
 
 
 def _search(connection: "Connection", follow: Follow) -> "Iterator[Notice]":
     columns = fields(connection, follow.table)
     whole = scratch.read_whole(connection, follow.keys, parameter_types(follow.parameters, columns))
     if whole:
-        text = f"a change of {follow.table} reads all of {', '.join(whole)}: no index finds the documents behind it"
+        text = f"finding the documents behind a row of {follow.table} reads all of {', '.join(whole)}"
         yield Notice(text, "create an index on the columns that its `keys` compares")
-
-
-def _index(table: Relation, columns: "Sequence[str]") -> str:
-    return f"CREATE INDEX CONCURRENTLY ON {table} ({', '.join(columns)})"
 
 
 def _fields(names: "Sequence[str]") -> "Iterator[Notice]":

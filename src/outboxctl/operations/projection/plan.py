@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from outboxctl.core.projections import changes, in_force, own_view, scratch, triggers
+from outboxctl.core.projections import catalog, changes, in_force, own_view, scratch, triggers
 from outboxctl.core.projections.fields import definition
 from outboxctl.core.projections.names import view_name
 from outboxctl.core.schema import migrations
@@ -37,7 +37,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Planned:
-    """What there is to do for one projection. `before` is what is in force; `scripts` what changes the database.
+    """What there is to do for one projection; `before` is what is in force, `scripts` changes the database.
 
     `lacking` are fields that the index's mapping gets, in place.
     """
@@ -60,18 +60,19 @@ class Planned:
 
 
 def resolved(
-    connection: "Connection", declared: Sequence[Declaration], *, built_in: str
+    connection: "Connection", declared: Sequence[Declaration], *, built_in: str, with_triggers: bool
 ) -> list[tuple[Resolved, Projection | None]]:
     """Each declaration against the database, with what is in force of its name.
 
     `built_in` is the index of the built-in projection. Views of a `query` are temporary ones, in this
-    transaction. Raises UsageError for a schema that is behind, and for each declaration that cannot be applied.
+    transaction. Raises UsageError for a schema that is behind, and for a declaration that cannot be applied.
     """
     require_newest(connection)
     before = {each.name: each for each in in_force.read(connection)}
     schema = changes.outbox_schema(connection)
-    _check_indexes(declared, [each for each in before.values()], built_in)
-    return [(resolve(connection, each, schema=schema), before.get(each.name)) for each in declared]
+    _check_indexes(declared, list(before.values()), built_in)
+    options: dict[str, Any] = {"schema": schema, "with_triggers": with_triggers}
+    return [(resolve(connection, each, **options), before.get(each.name)) for each in declared]
 
 
 def plan(
@@ -84,10 +85,8 @@ def plan(
 ) -> list[Planned]:
     """What there is to do, in the order of the file; without a client the indexes are not looked at."""
     with scratch.undone(connection):
-        both = resolved(connection, declared, built_in=built_in)
-        return [
-            _planned(connection, client, each, before, with_triggers=with_triggers) for each, before in both
-        ]
+        both = resolved(connection, declared, built_in=built_in, with_triggers=with_triggers)
+        return [_planned(connection, client, each, before) for each, before in both]
 
 
 def require_newest(connection: "Connection") -> None:
@@ -115,13 +114,11 @@ def _planned(
     client: "Client | None",
     found: Resolved,
     before: Projection | None,
-    *,
-    with_triggers: bool,
 ) -> Planned:
     projection = found.projection
     planned = Planned(found, before)
     _view(connection, planned)
-    if with_triggers:
+    if projection.triggers:
         _triggers(connection, planned)
     if before != projection:
         changed = _changed(before, projection)
@@ -146,6 +143,7 @@ def _view(connection: "Connection", planned: Planned) -> None:
             f"{schema}.{name} is there already, and no projection in force has made it",
             f"drop it, or name it: document = '{schema}.{name}'",
         )
+    changes.check_rights(connection, schema, (), objects=True)
     if there != projection.view:
         verb = "replace" if there else "create"
         planned.steps.append(Step("view", f"{verb} the view {schema}.{name}"))
@@ -156,7 +154,17 @@ def _view(connection: "Connection", planned: Planned) -> None:
 
 
 def _triggers(connection: "Connection", planned: Planned) -> None:
-    raise NotImplementedError
+    projection = planned.projection
+    schema = changes.outbox_schema(connection)
+    tables = {projection.root, *(each.table for each in projection.follow)}
+    changes.check_rights(connection, schema, tables, objects=True)
+    rows = catalog.row_level(connection, tables)
+    planned.scripts.append(triggers.create_sql(projection, schema, rows))
+    if planned.before is None or any(
+        getattr(planned.before, name) != getattr(projection, name)
+        for name in ("root", "key", "columns", "follow", "triggers")
+    ):
+        planned.steps.append(Step("triggers", f"on {brief(', '.join(sorted(map(str, tables))), 300)}"))
 
 
 def _changed(before: Projection | None, after: Projection) -> str:
@@ -178,7 +186,9 @@ def _index(client: "Client", planned: Planned) -> None:
     reasons = [*_anew(planned), *compared.rebuild]
     if reasons:
         why = "; ".join(reasons[:MOST])
-        planned.steps.append(Step("rebuild", f"needs a rebuild: {why}: {REBUILD.format(name=projection.name)}"))
+        planned.steps.append(
+            Step("rebuild", f"needs a rebuild: {why}: {REBUILD.format(name=projection.name)}")
+        )
 
 
 def _anew(planned: Planned) -> list[str]:

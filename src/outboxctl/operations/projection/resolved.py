@@ -34,7 +34,9 @@ class Resolved:
     notices: list[Notice] = field(default_factory=list)
 
 
-def resolve(connection: "Connection", declared: Declaration, *, schema: str) -> Resolved:
+def resolve(
+    connection: "Connection", declared: Declaration, *, schema: str, with_triggers: bool = True
+) -> Resolved:
     """Look everything up; `schema` is that of the outbox. A view that we make is made for a look only.
 
     Raises UsageError with the file, the place and what is wrong.
@@ -58,6 +60,7 @@ def resolve(connection: "Connection", declared: Declaration, *, schema: str) -> 
         pipeline=declared.pipeline,
         mapping=json.dumps(declared.mapping, sort_keys=True) if declared.mapping else "",
         view=definition(connection, view),
+        triggers=with_triggers,
     )
     body = mapping.body(columns, declared.mapping)
     found = notices(connection, projection, view, mapping.unsearched(columns, body["mappings"]))
