@@ -45,22 +45,22 @@ SELECT pg_catalog.set_config('outboxctl.searched', pg_catalog.current_setting('s
 END = "SELECT set_config('search_path', current_setting('outboxctl.searched'), false);\n"
 MAY = text("""
 SELECT NOT has_schema_privilege(quote_ident(CAST(:schema AS text)), 'CREATE'), ARRAY(
-    SELECT t FROM unnest(CAST(:tables AS text[])) t WHERE NOT has_table_privilege(t, 'TRIGGER') ORDER BY t)
+    SELECT shown FROM unnest(CAST(:tables AS text[]), CAST(:shown AS text[])) t (name, shown)
+    WHERE NOT has_table_privilege(name, 'TRIGGER') ORDER BY shown)
 """)
 
 
-def check_rights(
-    connection: Connection, schema: str, tables: Collection[Relation], *, objects: bool
-) -> None:
-    """Raise UsageError where this role may not make triggers on `tables`, or `objects` in the outbox's schema."""
+def check_rights(connection: Connection, schema: str, tables: Collection[Relation]) -> None:
+    """Raise UsageError where this role may not make triggers on `tables`, or create anything in that schema."""
     names = [Identifier(each.schema, each.name).as_string() for each in tables]
-    no_objects, refused = connection.execute(MAY, {"schema": schema, "tables": names}).one()
+    values = {"schema": schema, "tables": names, "shown": [str(each) for each in tables]}
+    no_objects, refused = connection.execute(MAY, values).one()
     if refused:
         raise UsageError(
             f"this role may make no triggers on {brief(', '.join(refused), 300)}",
             hint="GRANT TRIGGER ON …, or apply --no-triggers, and call outboxctl.touch where the application writes",
         )
-    if objects and no_objects:
+    if no_objects:
         raise UsageError(
             f"this role may create nothing in the schema {brief(schema, 70)}",
             hint="use the owner of the outbox's tables",

@@ -53,12 +53,24 @@ def apply(
         again = plan(connection, client, declared, **options)  # type: ignore[arg-type]
         return _write(connection, again, by=by, reason=reason)
 
-    with database.begin() as connection:
+    def prepare(connection: "Connection") -> list[Planned]:
         first = plan(connection, client, declared, **options)  # type: ignore[arg-type]
-    for each in first:
-        _prepare(client, each)
+        for each in first:
+            _check_rights(connection, each)
+        for each in first:
+            _prepare(client, each)
+        return first
+
+    # Both under the lock that two applies wait for; no table is locked while the sink is asked.
+    first = with_lock_retries(database, prepare, patience=patience, report=report)
     applied = with_lock_retries(database, write, patience=patience, report=report)
     return Applied(applied.planned, _joined(first, applied), applied.audit_id)
+
+
+def _check_rights(connection: "Connection", planned: Planned) -> None:
+    if any(step.what in ("view", "triggers") for step in planned.steps):
+        wanted = planned.tables if planned.projection.triggers else ()
+        changes.check_rights(connection, changes.outbox_schema(connection), wanted)
 
 
 def _prepare(client: "Client", planned: Planned) -> None:

@@ -90,7 +90,10 @@ def compare(wanted: Json, there: Json, path: str = "") -> Comparison:
         if present is None:
             lacking[name] = field_
             continue
-        inner, differing = compare(field_, present, f"{path}{name}."), _differing(f"{path}{name}", field_, present)
+        inner, differing = (
+            compare(field_, present, f"{path}{name}."),
+            _differing(f"{path}{name}", field_, present),
+        )
         rebuild += [*differing, *inner.rebuild]
         if not differing and (inner.lacking or _lacks_beside(field_, present)):
             lacking[name] = _without_properties(field_) | (

@@ -54,6 +54,12 @@ class Planned:
         return self.resolved.projection
 
     @property
+    def tables(self) -> set[Relation]:
+        """The root and the followed tables: each gets triggers."""
+        projection = self.projection
+        return {projection.root, *(each.table for each in projection.follow)}
+
+    @property
     def notices(self) -> list[Notice]:
         """Warnings."""
         return self.resolved.notices
@@ -143,7 +149,6 @@ def _view(connection: "Connection", planned: Planned) -> None:
             f"{schema}.{name} is there already, and no projection in force has made it",
             f"drop it, or name it: document = '{schema}.{name}'",
         )
-    changes.check_rights(connection, schema, (), objects=True)
     if there != projection.view:
         verb = "replace" if there else "create"
         planned.steps.append(Step("view", f"{verb} the view {schema}.{name}"))
@@ -156,8 +161,7 @@ def _view(connection: "Connection", planned: Planned) -> None:
 def _triggers(connection: "Connection", planned: Planned) -> None:
     projection = planned.projection
     schema = changes.outbox_schema(connection)
-    tables = {projection.root, *(each.table for each in projection.follow)}
-    changes.check_rights(connection, schema, tables, objects=True)
+    tables = planned.tables
     rows = catalog.row_level(connection, tables)
     planned.scripts.append(triggers.create_sql(projection, schema, rows))
     if planned.before is None or any(
