@@ -65,7 +65,7 @@ def test_the_printed_sql_leaves_what_apply_leaves(store: Store, url: str) -> Non
     for _ in range(2):  # safe to run again
         with psycopg.connect(url, autocommit=True) as fresh:
             fresh.execute("SET search_path = store, public")
-            fresh.execute(printed)  # type: ignore[arg-type] # as one script, as psql -1 does
+            fresh.execute(printed)  # as one script, as psql -1 does
             assert fresh.execute("SHOW search_path").fetchone() == ("store, public",)
     by_sql = store.facts()
     assert by_sql[3], "there is a view of ours"
@@ -195,3 +195,27 @@ def test_a_role_that_may_make_no_triggers_is_told_what_to_do(store: Store, stran
     assert store.facts()[0] == []
     assert store("apply", *WHO, "--no-triggers", env={"DATABASE_URL": stranger}).returncode == 0
     assert len(store.facts()[0]) == 1
+
+
+def test_triggers_that_somebody_changed_are_made_again(store: Store) -> None:
+    store.apply()
+    made = store.facts()
+    store.sql.execute("ALTER TABLE store.reviews DISABLE TRIGGER USER")
+    (step,) = store.plan()["steps"]
+    assert step["what"] == "triggers"
+    assert "trigger disabled on store.reviews" in step["text"]
+    store.apply()
+    store.sql.execute(f"DROP TRIGGER {made[1][0][1]} ON {made[1][0][0]}")
+    assert "trigger missing on" in store.plan()["steps"][0]["text"]
+    store.apply()
+    assert store.facts() == made
+    assert store.what() == []
+
+
+def test_a_table_that_is_followed_no_more_loses_its_triggers(store: Store) -> None:
+    store.apply()
+    store.sql.execute("DROP VIEW store.documents")
+    store.sql.execute("CREATE VIEW store.documents AS SELECT id, title FROM store.products")
+    assert store.what() == ["triggers", "declaration", "documents"]
+    store.apply()
+    assert {row[0] for row in store.facts()[1]} == {"store.products"}

@@ -133,7 +133,9 @@ def test_what_is_wrong_and_where_and_nothing_is_applied(case: str, command: str,
 )
 def test_types_that_are_no_key(store: Store, column: str, said: str) -> None:
     store.sql.execute("CREATE COLLATION store.fold (locale = 'C')")
-    store.sql.execute("ALTER TABLE store.products ADD fold text COLLATE store.fold NOT NULL UNIQUE DEFAULT ''")
+    store.sql.execute(
+        "ALTER TABLE store.products ADD fold text COLLATE store.fold NOT NULL UNIQUE DEFAULT ''"
+    )
     # As one by ICU would be: not every build has that.
     store.sql.execute("UPDATE pg_collation SET collisdeterministic = false WHERE collname = 'fold'")
     store.sql.execute(

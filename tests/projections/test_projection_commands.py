@@ -135,7 +135,7 @@ def test_drop_leaves_the_index_and_discards_what_waits(
         "SELECT action, affected FROM outbox_operator_audit WHERE action = 'projection drop' ORDER BY affected"
     ).fetchall()
     assert acts == [("projection drop", 0), ("projection drop", 2)]
-    (act,) = cli.json("audit", "--action", "projection drop")["actions"]
+    (act,) = cli.json("audit", "--action", "projection drop")["audit"]
     assert (act["affected"], act["batches"]) == (2, 2)
     assert cli("projection", "drop", "product", *WHO).returncode == 2
     assert store.what() == ["view", "triggers", "declaration"]
@@ -186,6 +186,10 @@ def test_touch_with_a_key_of_several_columns_and_by_any_connection(
     assert rows == [("1:a%3Ab%25", False), ("2:x", True)]
 
 
+def wrong(value: Any) -> Any:
+    return value
+
+
 @pytest.mark.parametrize(
     ("call", "error"),
     [
@@ -194,8 +198,8 @@ def test_touch_with_a_key_of_several_columns_and_by_any_connection(
         (lambda sql: outboxctl.touch(sql, "product", []), ValueError),
         (lambda sql: outboxctl.touch(sql, "product", "a\x00"), ValueError),
         (lambda sql: outboxctl.touch(sql, "product", True), TypeError),
-        (lambda sql: outboxctl.touch(sql, "product", 1.5), TypeError),
-        (lambda sql: outboxctl.touch(sql, "product", [1.5]), TypeError),
+        (lambda sql: outboxctl.touch(sql, "product", wrong(1.5)), TypeError),
+        (lambda sql: outboxctl.touch(sql, "product", [wrong(1.5)]), TypeError),
         (lambda _: outboxctl.touch(object(), "product", 1), TypeError),
     ],
 )

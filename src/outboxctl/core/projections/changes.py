@@ -51,14 +51,14 @@ SELECT NOT has_schema_privilege(quote_ident(CAST(:schema AS text)), 'CREATE'), A
 
 
 def check_rights(connection: Connection, schema: str, tables: Collection[Relation]) -> None:
-    """Raise UsageError where this role may not make triggers on `tables`, or create anything in that schema."""
+    """Raise UsageError where this role may make no triggers on `tables`, or nothing in that schema."""
     names = [Identifier(each.schema, each.name).as_string() for each in tables]
     values = {"schema": schema, "tables": names, "shown": [str(each) for each in tables]}
     no_objects, refused = connection.execute(MAY, values).one()
     if refused:
         raise UsageError(
             f"this role may make no triggers on {brief(', '.join(refused), 300)}",
-            hint="GRANT TRIGGER ON …, or apply --no-triggers, and call outboxctl.touch where the application writes",
+            hint="GRANT TRIGGER ON …; or apply --no-triggers, and the application calls outboxctl.touch",
         )
     if no_objects:
         raise UsageError(

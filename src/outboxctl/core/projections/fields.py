@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
+from outboxctl.core.projections.catalog import TYPE_NAME
 from outboxctl.domain.projection import Relation
 
 # A domain is the type beneath it, an array the type of its elements.
-FIELDS = text("""
+FIELDS = text(f"""
 WITH RECURSIVE leaf AS (
     SELECT a.attnum, a.attname, a.attnotnull, a.attcollation, a.atttypid AS type, false AS listed
     FROM pg_attribute a
@@ -19,7 +20,7 @@ WITH RECURSIVE leaf AS (
     FROM leaf l JOIN pg_type t ON t.oid = l.type
     WHERE t.typtype = 'd' OR t.typcategory = 'A' AND t.typelem <> 0
 )
-SELECT l.attname::text, format('%I.%I', n.nspname, t.typname), CASE t.typtype WHEN 'e' THEN 'enum'
+SELECT l.attname::text, {TYPE_NAME.format(n="n", t="t")}, CASE t.typtype WHEN 'e' THEN 'enum'
         WHEN 'c' THEN 'json' ELSE CASE WHEN EXISTS (SELECT FROM pg_cast WHERE castsource = t.oid
             AND casttarget = 'json'::regtype) THEN 'json' ELSE t.typname::text END END,
     l.attnotnull, coalesce(c.collisdeterministic, true), l.listed

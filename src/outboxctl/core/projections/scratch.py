@@ -3,24 +3,25 @@
 One statement at a time, by PostgreSQL's extended protocol: a text with a second one is refused.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import psycopg
-from psycopg.sql import SQL, Identifier
+from psycopg.sql import SQL, Identifier, Literal
 from sqlalchemy import Connection, text
 
 from outboxctl.core.database import driver
 from outboxctl.core.database_errors import CONNECTION_ERRORS
+from outboxctl.core.projections.catalog import TYPE_NAME
 from outboxctl.core.projections.names import NAMED, view_name
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.keys_query import replaced
 from outboxctl.domain.printable import brief
-from outboxctl.domain.projection import Relation
+from outboxctl.domain.projection import KeyColumn, Relation
 
-TYPE = text("""
-SELECT format('%I.%I', n.nspname, t.typname) FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
+TYPE = text(f"""
+SELECT {TYPE_NAME.format(n="n", t="t")} FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
 WHERE t.oid = :oid
 """)
 # The plan for values that are not known; a table is read as a whole only where no index finds its rows.
@@ -41,7 +42,7 @@ def undone(connection: Connection) -> Iterator[None]:
 
 
 def temporary_view(connection: Connection, name: str, query: str) -> Relation:
-    """A temporary view of a SELECT, to look at in this transaction. UsageError where PostgreSQL refuses it."""
+    """A temporary view of a SELECT, for this transaction. UsageError where PostgreSQL refuses it."""
     composed = SQL("CREATE OR REPLACE TEMPORARY VIEW {} AS\n{}").format(
         Identifier(view_name(name)), SQL(query)
     )
@@ -77,6 +78,15 @@ def read_whole(connection: Connection, query: str, types: Mapping[str, str]) -> 
             return sorted(set(_scanned(cursor.fetchone()[0][0]["Plan"])))
         finally:
             one_statement(connection, "DEALLOCATE outbox_keys")
+
+
+def check_key(connection: Connection, parts: Sequence[str], key: Sequence[KeyColumn]) -> None:
+    """Raise UsageError, with PostgreSQL's words, where a part of a key is no value of its column's type."""
+    casts = [
+        SQL("CAST({} AS {})").format(Literal(part), SQL(column.type))
+        for part, column in zip(parts, key, strict=True)
+    ]
+    one_statement(connection, SQL("SELECT {}").format(SQL(", ").join(casts)).as_string())
 
 
 def _scanned(plan: dict[str, Any]) -> Iterator[str]:

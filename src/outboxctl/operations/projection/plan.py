@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from outboxctl.core.projections import catalog, changes, in_force, own_view, scratch, triggers
+from outboxctl.core.projections import catalog, changes, in_force, own_view, scratch, trigger_check, triggers
 from outboxctl.core.projections.fields import definition
 from outboxctl.core.projections.names import view_name
 from outboxctl.core.schema import migrations
@@ -164,11 +164,18 @@ def _triggers(connection: "Connection", planned: Planned) -> None:
     tables = planned.tables
     rows = catalog.row_level(connection, tables)
     planned.scripts.append(triggers.create_sql(projection, schema, rows))
-    if planned.before is None or any(
-        getattr(planned.before, name) != getattr(projection, name)
-        for name in ("root", "key", "columns", "follow", "triggers")
-    ):
+    # Of a projection that is new all are missing: the tables say as much.
+    wrong = trigger_check.installed(connection, projection)
+    if planned.before and wrong and _watched(planned.before) == _watched(projection):
+        named = (f"{each.fault} on {each.table} ({each.name})" for each in wrong[:MOST])
+        planned.steps.append(Step("triggers", brief("; ".join(named), 500)))
+    elif wrong:
         planned.steps.append(Step("triggers", f"on {brief(', '.join(sorted(map(str, tables))), 300)}"))
+
+
+def _watched(projection: Projection) -> tuple[object, ...]:
+    """What triggers depend on."""
+    return (projection.root, projection.key, projection.columns, projection.follow, projection.triggers)
 
 
 def _changed(before: Projection | None, after: Projection) -> str:

@@ -5,10 +5,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from outboxctl.core.projections import documents
+from outboxctl.core.projections import documents, scratch
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.json_equality import same_json_types
-from outboxctl.domain.projection import Projection, document_id
+from outboxctl.domain.printable import brief
+from outboxctl.domain.projection import Projection, document_id, key_parts
 from outboxctl.sink.transport.request import require_accepted
 
 if TYPE_CHECKING:
@@ -43,12 +44,20 @@ def preview(
     connection: "Connection", client: "Client", projection: Projection, keys: Sequence[str]
 ) -> list[Preview]:
     """The documents of these keys (`key_text`). UsageError for a text that is no key of this projection."""
-    try:
-        texts = documents.read(connection, projection, keys, seconds=SECONDS).texts
-    except ValueError as error:
-        raise UsageError(f"KEY: {error}", hint="several columns are joined by `:`") from None
+    for key in keys:
+        _check(connection, projection, key)
+    texts = documents.read(connection, projection, keys, seconds=SECONDS).texts
     sent = [None if text is None else json.loads(text) for text in texts]
     return [_compared(client, projection, key, each) for key, each in zip(keys, sent, strict=True)]
+
+
+def _check(connection: "Connection", projection: Projection, key: str) -> None:
+    try:
+        scratch.check_key(connection, key_parts(key, len(projection.key)), projection.key)
+    except ValueError as error:
+        raise UsageError(f"KEY: {error}", hint="several columns are joined by `:`") from None
+    except UsageError as error:
+        raise UsageError(f"KEY {brief(repr(key), 80)}: {error}") from None
 
 
 def _compared(client: "Client", projection: Projection, key: str, sent: Any) -> Preview:
