@@ -2,7 +2,7 @@
 
 from sqlalchemy import Connection, text
 
-from outboxctl.core.schema.names import AUDIT, EVENTS
+from outboxctl.core.schema.names import AUDIT, EVENTS, PROJECTIONS
 from outboxctl.domain.fingerprints import LONGEST, fingerprint
 from outboxctl.domain.lifecycle import Verb
 
@@ -26,6 +26,10 @@ SELECT id FROM (
     SELECT coalesce(act_id, id)::text AS id, max(at) AS at FROM {AUDIT}
     WHERE CAST(:action AS text) IS NULL OR action = :action GROUP BY 1) AS acts
 WHERE starts_with(id, CAST(:begun AS text)) ORDER BY at DESC LIMIT {MOST}
+""")
+NAMES = text(f"""
+SELECT name::text FROM {PROJECTIONS} WHERE starts_with(name::text, CAST(:begun AS text))
+ORDER BY name LIMIT {MOST}
 """)
 
 
@@ -53,3 +57,8 @@ def audit_ids(connection: Connection, begun: str, *, action: str | None = None) 
 def replays(connection: Connection, begun: str) -> list[str]:
     """Audit ids of replays, the latest first."""
     return audit_ids(connection, begun, action=Verb.REPLAY.value)
+
+
+def projections(connection: Connection, begun: str) -> list[str]:
+    """Names of projections in force."""
+    return list(connection.execute(NAMES, {"begun": begun}).scalars())
