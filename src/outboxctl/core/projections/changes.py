@@ -10,6 +10,7 @@ from psycopg.sql import SQL, Identifier, Literal
 from sqlalchemy import Connection, text
 
 from outboxctl.core.database import driver
+from outboxctl.core.projections import claim_guard
 from outboxctl.core.projections.version_base import SERVER
 from outboxctl.core.schema.names import EVENTS, PROJECTIONS, VERSION_BASE
 from outboxctl.core.search_path import places
@@ -20,9 +21,9 @@ from outboxctl.domain.projection import Projection, Relation
 ALL = -1  # `follow` of an event that stands for every document of its projection
 # A view that is new or has changed: every document is read again. An empty root has none.
 SWEEP = """
-INSERT INTO {events} (entity_type, entity_id, op, entity_key, follow, status, attempts, replay_count,
-    created_at, updated_at)
-SELECT {name}, md5({name} || '/{all}:')::uuid, 'upsert', '', {all}, 'pending', 0, 0, now(), now()
+INSERT INTO {events} (entity_type, entity_id, op, entity_key, follow, next_retry_at, status, attempts,
+    replay_count, created_at, updated_at)
+SELECT {name}, md5({name} || '/{all}:')::uuid, 'upsert', '', {all}, 'infinity', 'pending', 0, 0, now(), now()
 WHERE NOT EXISTS (SELECT FROM {projections} WHERE name = {name}
         AND (definition ->> 'view', definition ->> 'pipeline') = ({view}, {pipeline}))
     AND EXISTS (SELECT FROM {root});
@@ -85,6 +86,21 @@ def declare_sql(schema: str, projection: Projection, by: str | None) -> str:
     }
     values |= {name: Literal(getattr(projection, name)) for name in ("name", "view", "pipeline")}
     return SQL(SWEEP + DECLARE).format(**values).as_string()
+
+
+def guard_sql(schema: str) -> str:
+    """SQL that keeps workers of an older version from claiming events of projections."""
+    return (
+        SQL(claim_guard.CREATE)
+        .format(
+            function=Identifier(schema, claim_guard.NAME),
+            trigger=Identifier(claim_guard.NAME),
+            name=Literal(claim_guard.NAME),
+            events=Identifier(schema, EVENTS),
+            table=Literal(Identifier(schema, EVENTS).as_string()),
+        )
+        .as_string()
+    )
 
 
 def server_sql(schema: str) -> str:

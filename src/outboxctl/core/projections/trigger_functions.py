@@ -13,7 +13,7 @@ from outboxctl.core.schema.names import EVENTS
 from outboxctl.domain.projection import KeyColumn
 
 ALL = -1  # `follow` of an event that stands for every document of a projection
-INSERTED = ("entity_key", "follow", *COLUMNS.split(", "))
+INSERTED = ("entity_key", "follow", "next_retry_at", *COLUMNS.split(", "))
 # The texts of values are the same in every session, and those that `documents` reads keys by.
 SETTINGS = {
     "search_path": "pg_catalog, pg_temp",
@@ -35,7 +35,8 @@ BEGIN
     IF TG_OP = 'TRUNCATE' OR (SELECT count(*) FROM pg_attribute WHERE attrelid = TG_RELID
             AND attname IN ({names})) < {number} THEN
         INSERT INTO {events} ({columns})
-        VALUES ('', {all}, {projection}, md5({all_prefix})::uuid, 'upsert', NULL, 'pending', 0, 0, now(), now());
+        VALUES ('', {all}, 'infinity', {projection}, md5({all_prefix})::uuid, 'upsert', NULL, 'pending', 0, 0,
+            now(), now());
 {statements}
     END IF;
     RETURN NULL;
@@ -43,8 +44,8 @@ END
 """
 WRITE = """\
         INSERT INTO {events} ({columns})
-        SELECT entity_key, {follow}, {projection}, md5({prefix} || entity_key)::uuid, 'upsert', NULL, 'pending', 0, 0,
-            now(), now()
+        SELECT entity_key, {follow}, {projection}, md5({prefix} || entity_key)::uuid, 'upsert', NULL, 'pending',
+            0, 0, now(), now()
         FROM ({changes}) c;"""
 ONE_SIDE = "SELECT DISTINCT {{{side}_key}} AS entity_key FROM {table} {alias} WHERE {{{side}_known}}"
 # Documents depend on the set of a table's rows, with their duplicates, as far as the used columns go: what is on
@@ -89,7 +90,10 @@ def body(projection: str, watched: Watched, schema: str, *, rows: bool) -> str:
             events=Identifier(schema, EVENTS),
             columns=SQL(", ").join(map(SQL, INSERTED)),
             all=SQL(str(ALL)),
-            follow=SQL("NULL" if watched.follow is None else str(watched.follow)),
+            # No lane claims an event with `follow`: see core/projections/follow.py.
+            follow=SQL(
+                "NULL, NULL" if watched.follow is None else f"{watched.follow}, 'infinity'::timestamptz"
+            ),
             projection=Literal(projection),
             prefix=Literal(prefix),
             all_prefix=Literal(f"{projection}/{ALL}:"),

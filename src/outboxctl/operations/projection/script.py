@@ -17,4 +17,5 @@ def script(planned: Sequence[Planned], schema: str) -> str:
     parts = [HEAD.format(names=", ".join(each.projection.name for each in planned)), changes.BEGIN]
     for each in planned:
         parts += [*each.scripts, changes.declare_sql(schema, each.projection, None).lstrip()]
-    return "\n".join([*parts, changes.server_sql(schema).lstrip(), changes.END])
+    ends = [changes.guard_sql(schema), changes.server_sql(schema)]
+    return "\n".join([*parts, *(each.lstrip() for each in ends), changes.END])
