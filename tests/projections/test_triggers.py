@@ -518,7 +518,7 @@ def test_plain_sql_leaves_what_apply_leaves_and_the_path_of_the_session(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"columns": ("none",)}, "no column none"),
+        ({"columns": ("nowhere",)}, "no column nowhere"),
         ({"root": Relation("shop", "none")}, 'relation "shop.none" does not exist'),
     ],
 )

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, text
 
 from outboxctl.core.projections.catalog import columns, kind, row_level
-from outboxctl.core.projections.trigger_functions import INSERTED, SETTINGS, body
+from outboxctl.core.projections.trigger_functions import INSERTED, body, settings
 from outboxctl.core.projections.trigger_names import (
     OF_ROWS,
     OF_STATEMENTS,
@@ -93,8 +93,8 @@ def _of_table(connection: Connection, one: Watched) -> Iterator[Problem]:
 def _of_function(one: Watched, function: Row[Any] | None, source: str) -> Iterator[Problem]:
     if function is None:
         return  # its triggers are missing, too
-    settings = {f"{name}={value}".replace("'", "").lower() for name, value in SETTINGS.items()}
-    same = {each.lower() for each in function.settings} == settings
+    own = {f"{name}={value}".replace("'", "").lower() for name, value in settings(one).items()}
+    same = {each.lower() for each in function.settings} == own
     if not (function.body == source and function.definer and same):
         yield Problem(one.table, Fault.FUNCTION, function.name)
     if not function.may_insert:
