@@ -5,8 +5,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from projections.store import FILE, TABLES, Store
 from processes import Cli
+from projections.store import FILE, TABLES, Store
 
 
 @pytest.fixture

@@ -5,11 +5,22 @@ from enum import StrEnum
 
 from psycopg.sql import SQL, Composed, Identifier, Literal
 
-from outboxctl.core.schema.names import AUDIT, EVENTS, MARKER, REBUILDS, SOURCE, VERSION, WORKERS
+from outboxctl.core.schema.names import (
+    AUDIT,
+    EVENTS,
+    MARKER,
+    PROJECTIONS,
+    REBUILDS,
+    SOURCE,
+    VERSION,
+    VERSION_BASE,
+    WORKERS,
+)
 from outboxctl.domain.errors import UsageError
 
 MAX_NAME = 63  # bytes; PostgreSQL silently truncates a longer name
-TOOL_TABLES = (EVENTS, AUDIT, MARKER, WORKERS, REBUILDS, VERSION)  # the source is the application's
+# The source is the application's.
+TOOL_TABLES = (EVENTS, AUDIT, MARKER, WORKERS, REBUILDS, VERSION, PROJECTIONS, VERSION_BASE)
 TABLES = (*TOOL_TABLES, SOURCE)
 
 
@@ -42,7 +53,7 @@ HEARTBEAT = ("heartbeat_at", "in_flight", "circuit_open", "rate_in", "rate_out",
 REPLAY = ("replay_count", "last_replayed_at", "last_replayed_by", "last_replayed_reason")
 # What an INSERT of an event may set. Migration 0007 restricts the second line to the values of a new event.
 NEW_EVENT = (
-    *("entity_type", "entity_id", "op", "event_version", "traceparent"),
+    *("entity_type", "entity_id", "entity_key", "op", "event_version", "traceparent"),
     *("status", "attempts", "replay_count", "created_at", "updated_at"),
 )
 # Without `logged_in_as`, whose default is the login. Migration 0007 sets `at`, too.
@@ -51,8 +62,9 @@ AUDIT_ROW = (
     *("before_reasons", "before_errors", "before_attempts", "before_times"),
 )
 RIGHTS = (
-    *(Right(Role.WORKER, table, "SELECT") for table in (EVENTS, SOURCE, MARKER, VERSION)),
+    *(Right(Role.WORKER, table, "SELECT") for table in (EVENTS, SOURCE, MARKER, VERSION, PROJECTIONS)),
     Right(Role.WORKER, EVENTS, "UPDATE", DELIVERY),
+    Right(Role.WORKER, VERSION_BASE, "SELECT, UPDATE"),
     Right(Role.WORKER, WORKERS, "SELECT, INSERT, DELETE"),
     Right(Role.WORKER, WORKERS, "UPDATE", HEARTBEAT),
     *(Right(Role.OPERATOR, table, "SELECT") for table in TABLES),
