@@ -45,7 +45,8 @@ FROM store.products p
 """'''
 WHO = ("--by", "alice", "--reason", "search")
 TRIGGERS = """
-SELECT tgrelid::regclass::text, tgname::text FROM pg_trigger WHERE NOT tgisinternal AND tgname LIKE 'outbox\\_%'
+SELECT tgrelid::regclass::text, tgname::text FROM pg_trigger
+WHERE NOT tgisinternal AND tgname LIKE 'outbox\\_%'
     AND tgrelid::regclass::text LIKE 'store.%'
 ORDER BY 1, 2
 """

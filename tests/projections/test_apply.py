@@ -3,8 +3,7 @@
 import json
 import threading
 from collections.abc import Iterator
-from subprocess import CompletedProcess
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import psycopg
@@ -12,6 +11,9 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from projections.store import QUERY, WHO, Store
+
+if TYPE_CHECKING:
+    from subprocess import CompletedProcess
 
 
 def test_what_is_planned_is_applied_once(store: Store, engine: Elasticsearch) -> None:
@@ -79,7 +81,7 @@ def test_the_printed_sql_leaves_what_apply_leaves(store: Store, url: str) -> Non
 
 def test_two_at_once(store: Store) -> None:
     store.write('document = "store.documents"', QUERY)
-    done: list[CompletedProcess[str]] = []
+    done: list["CompletedProcess[str]"] = []
 
     def one() -> None:
         done.append(store("apply", *WHO, "--json"))

@@ -13,6 +13,8 @@ FOLLOW = """
 table = "store.reviews"
 """
 KEYS = FOLLOW + 'keys = "{}"\n'
+JOINED = '''query = """SELECT p.id, c.rate
+FROM store.products p JOIN store.currencies c ON c.code = p.tenant"""'''
 # What is replaced in the file (nothing: added at its end), by what, and what is said.
 BAD: dict[str, tuple[str, str, str]] = {
     "no root": (
@@ -95,7 +97,7 @@ BAD: dict[str, tuple[str, str, str]] = {
     ),
     "nothing follows": (
         'document = "store.documents"',
-        'query = """SELECT p.id, c.rate\nFROM store.products p JOIN store.currencies c ON c.code = p.tenant"""',
+        JOINED,
         "the view reads store.currencies, and nothing follows it: no foreign keys lead to store.products",
     ),
     "the key is text in the document": (
@@ -163,11 +165,13 @@ def test_names_with_quotes_and_capitals(store: Store) -> None:
     store.sql.execute('CREATE SCHEMA "My ""%Shop"')
     store.sql.execute('CREATE TABLE "My ""%Shop"."Thin\'gs" ("Ke:y%s" int PRIMARY KEY, "a""b" text)')
     store.sql.execute(
-        'CREATE TABLE "My ""%Shop"."Pa%rts" (id int PRIMARY KEY, "Of It" int REFERENCES "My ""%Shop"."Thin\'gs")'
+        'CREATE TABLE "My ""%Shop"."Pa%rts"'
+        ' (id int PRIMARY KEY, "Of It" int REFERENCES "My ""%Shop"."Thin\'gs")'
     )
     store.sql.execute(
         'CREATE VIEW "My ""%Shop"."Docs" AS SELECT "Ke:y%s", "a""b",'
-        ' (SELECT count(*) FROM "My ""%Shop"."Pa%rts" WHERE "Of It" = "Ke:y%s") AS n FROM "My ""%Shop"."Thin\'gs"'
+        ' (SELECT count(*) FROM "My ""%Shop"."Pa%rts" WHERE "Of It" = "Ke:y%s") AS n'
+        ' FROM "My ""%Shop"."Thin\'gs"'
     )
     name = "'''\"My \"\"%Shop\".\"Thin'gs\"'''"
     store.write('"store.products"', name)
@@ -191,7 +195,7 @@ def test_a_table_that_is_reached_through_another_is_followed(store: Store) -> No
 def test_a_table_that_is_ignored_or_named_is_no_error(store: Store) -> None:
     store.write(
         'document = "store.documents"',
-        'query = """SELECT p.id, c.rate\nFROM store.products p JOIN store.currencies c ON c.code = p.tenant"""',
+        JOINED,
     )
     store.write(after='ignore = ["store.currencies"]\n')
     assert store.plan()["follow"] == []
@@ -210,7 +214,8 @@ def test_a_table_that_is_ignored_or_named_is_no_error(store: Store) -> None:
 def test_a_self_join_must_be_followed(store: Store) -> None:
     store.write(
         'document = "store.documents"',
-        'query = """SELECT p.id, q.title\nFROM store.products p LEFT JOIN store.products q ON q.id = p.maybe"""',
+        'query = """SELECT p.id, q.title\n'
+        'FROM store.products p LEFT JOIN store.products q ON q.id = p.maybe"""',
     )
     done = store("plan")
     assert done.returncode == 2

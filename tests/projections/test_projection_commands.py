@@ -1,4 +1,4 @@
-"""`projection list`, `show`, `preview` and `drop`, and `outboxctl.touch`: what an operator and a producer rely on."""
+"""`projection list`, `show`, `preview`, `drop`, and `outboxctl.touch`: for an operator and a producer."""
 
 import json
 from collections.abc import Callable
@@ -27,7 +27,8 @@ def test_list_and_show(applied: Store, cli: Cli) -> None:
     applied.sql.execute("INSERT INTO store.products (id, tenant) VALUES (1, 'a')")
     applied.sql.execute("INSERT INTO store.reviews VALUES (1, 1)")
     applied.sql.execute(
-        "UPDATE search_outbox_events SET status = 'failed' WHERE id = (SELECT min(id::text)::uuid FROM search_outbox_events)"
+        "UPDATE search_outbox_events SET status = 'failed'"
+        " WHERE id = (SELECT min(id::text)::uuid FROM search_outbox_events)"
     )
     applied.sql.execute(
         "UPDATE search_outbox_events SET created_at = now() - interval '90 s' WHERE status = 'pending'"
@@ -55,7 +56,8 @@ def test_nothing_in_force(cli: Cli) -> None:
 
 
 @pytest.mark.parametrize("command", [("show",), ("preview",), ("drop", *WHO)])
-def test_an_unknown_name_exits_2(applied: Store, cli: Cli, command: tuple[str, ...]) -> None:
+@pytest.mark.usefixtures("applied")
+def test_an_unknown_name_exits_2(cli: Cli, command: tuple[str, ...]) -> None:
     done = cli("projection", command[0], "produkt", *(["1"] if command[0] == "preview" else []), *command[1:])
     assert done.returncode == 2
     assert "did you mean product?" in done.stderr
@@ -111,10 +113,8 @@ def test_drop_leaves_the_index_and_discards_what_waits(
     store.write('document = "store.documents"', QUERY)
     store.apply()
     sql.execute(
-        'INSERT INTO store.products (id, tenant, "Odd ""%Name") SELECT i, \'a\', i FROM generate_series(1, 3) i'.replace(
-            "%Name", "%%Name"
-        ),
-        [],
+        """INSERT INTO store.products (id, tenant, "Odd ""%Name")
+        SELECT i, 'a', i FROM generate_series(1, 3) i"""
     )
     sql.execute("UPDATE search_outbox_events SET status = 'failed', error = 'x' WHERE entity_key = '3'")
     outboxctl.enqueue(sql, entity_type="block", entity_id=UUID(int=1), event_version=1)
@@ -132,7 +132,7 @@ def test_drop_leaves_the_index_and_discards_what_waits(
     assert store.facts()[:4] == [[], [], [], []], "declaration, triggers, functions and view are gone"
     assert engine.indices.exists(index=store.index)
     acts = sql.execute(
-        "SELECT action, affected FROM outbox_operator_audit WHERE action = 'projection drop' ORDER BY affected"
+        "SELECT action, affected FROM outbox_operator_audit WHERE action = 'projection drop' ORDER BY 2"
     ).fetchall()
     assert acts == [("projection drop", 0), ("projection drop", 2)]
     (act,) = cli.json("audit", "--action", "projection drop")["audit"]

@@ -35,6 +35,7 @@ FAILED, PENDING, ACT = (uuid.UUID(int=number) for number in (0xFA11ED, 0xBE, 0xA
 WHO = ("--by", "alice", "--reason", "why")
 EXAMPLE = Path(__file__).parents[2] / "docs/labs/example"
 OWN = "tests/security/test_least_roles.py::"
+PROJECTIONS = "tests/projections/test_projection_roles.py::"
 
 
 @dataclass(frozen=True)
@@ -152,6 +153,13 @@ CASES = {
     "lab run --against": Case(Login.CREATOR, "operator", by=f"{OWN}test_a_guest_needs_to_create_a_schema"),
     "lab show": alone("bad-op", "bad-op"),
     "oldest": reads(str(PENDING)),
+    "projection apply": Case(Login.OWNER, "operator", by=f"{PROJECTIONS}test_the_owner_applies_and_drops"),
+    "projection drop": Case(Login.OWNER, by=f"{PROJECTIONS}test_the_owner_applies_and_drops"),
+    "projection list": reads("no projection"),
+    "projection plan": Case(Login.VIEWER, "viewer", by=f"{PROJECTIONS}test_a_viewer_may_look"),
+    "projection preview": Case(Login.VIEWER, "viewer", by=f"{PROJECTIONS}test_a_viewer_may_look"),
+    "projection show": Case(Login.VIEWER, by=f"{PROJECTIONS}test_a_viewer_may_look"),
+    "projection sql": Case(Login.VIEWER, by=f"{PROJECTIONS}test_a_viewer_may_look"),
     "prune": acts("SELECT count(*) = 3 FROM search_outbox_events", *OLDER_THAN),
     "prune --dry-run": reads("1", *OLDER_THAN),
     "rebuild": acts(_audited("rebuild"), *WHO, "--yes", sink="operator"),

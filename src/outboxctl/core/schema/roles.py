@@ -20,7 +20,7 @@ from outboxctl.domain.errors import UsageError
 
 MAX_NAME = 63  # bytes; PostgreSQL silently truncates a longer name
 # The source is the application's.
-TOOL_TABLES = (EVENTS, AUDIT, MARKER, WORKERS, REBUILDS, PROJECTIONS, VERSION_BASE, VERSION)
+TOOL_TABLES = (EVENTS, AUDIT, MARKER, WORKERS, REBUILDS, VERSION, PROJECTIONS, VERSION_BASE)
 TABLES = (*TOOL_TABLES, SOURCE)
 
 
@@ -56,7 +56,7 @@ KEY_EVENT = ("id", "entity_type", "entity_id", "op", "entity_key")
 REPLAY = ("replay_count", "last_replayed_at", "last_replayed_by", "last_replayed_reason")
 # What an INSERT of an event may set. Migration 0007 restricts the second line to the values of a new event.
 NEW_EVENT = (
-    *("entity_type", "entity_id", "op", "event_version", "traceparent", "entity_key"),
+    *("entity_type", "entity_id", "entity_key", "op", "event_version", "traceparent"),
     *("status", "attempts", "replay_count", "created_at", "updated_at"),
 )
 # Without `logged_in_as`, whose default is the login. Migration 0007 sets `at`, too.

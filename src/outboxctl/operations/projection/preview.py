@@ -21,7 +21,7 @@ SECONDS = 60.0  # to read the view
 
 @dataclass(frozen=True)
 class Difference:
-    """A field whose value would be sent otherwise than it is in the index; None, too, where it is not there."""
+    """A field whose value would be sent otherwise than it is in the index; None, too, where it is not."""
 
     field: str
     sent: Any
