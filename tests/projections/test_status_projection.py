@@ -129,7 +129,7 @@ def test_an_event_of_search_index_of_the_same_type_is_not_of_the_projection(
     assert replayed["forecast"]["unsendable"] == 0
     failed = "SELECT count(*) FROM search_outbox_events WHERE status = 'failed'"
     assert sql.execute(failed).fetchone() == (2,)
-    (act,) = cli.json("audit")["acts"]
+    (act,) = cli.json("audit")["rows"]
     assert act["filters"] == {"projection": "product"}
     sql.execute(FAIL, ["bad_document", "1"])
     chosen = ("--projection", BUILT_IN, "--entity-type", "product")
