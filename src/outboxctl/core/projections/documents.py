@@ -9,7 +9,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import NamedTuple
 
-from psycopg.sql import SQL, Composed, Identifier
+from psycopg.sql import SQL, Composable, Composed, Identifier
 from sqlalchemy import Connection
 
 from outboxctl.core.database_errors import OUT_OF_MEMORY, sqlstate
@@ -25,7 +25,7 @@ from outboxctl.domain.redaction import redact
 SESSION = (
     "SET LOCAL enable_seqscan = off; SET LOCAL jit = off; SET LOCAL TimeZone = 'UTC'; "
     "SET LOCAL DateStyle = 'ISO, MDY'; SET LOCAL IntervalStyle = 'iso_8601'; SET LOCAL bytea_output = 'hex'; "
-    "SET LOCAL extra_float_digits = 1; SET LOCAL transaction_read_only = on"
+    "SET LOCAL extra_float_digits = 1"
 )
 # A view that another session has locked holds its own projection up, and no other for longer than this.
 LOCK_TIMEOUT = 1.0
@@ -89,7 +89,7 @@ def read(
     if not keys:
         return Documents(None, [])
     parts = [key_parts(key, len(projection.key)) for key in keys]
-    connection.exec_driver_sql(_session(seconds))
+    connection.exec_driver_sql(f"{session(seconds)}; SET LOCAL transaction_read_only = on")
     columns = enumerate(zip(*parts, strict=True))
     values = {f"k{place}": [*column] for place, column in columns} | {"max_bytes": max_bytes}
     rows = connection.exec_driver_sql(statement(projection), values).all()
@@ -108,7 +108,8 @@ def fault(error: OutboxctlError) -> tuple[Fault, str] | None:
     return (Fault.VIEW, words) if state.startswith(VIEW_CLASSES) else None
 
 
-def _session(seconds: float) -> str:
+def session(seconds: float) -> str:
+    """What a transaction sets before it reads from the user's tables, in statements of at most `seconds`."""
     limits = {"statement_timeout": seconds, "lock_timeout": min(seconds, LOCK_TIMEOUT)}
     return SESSION + "".join(f"; SET LOCAL {name} = {max(1, int(s * 1_000))}" for name, s in limits.items())
 
@@ -137,11 +138,16 @@ def _name(name: str) -> SQL:
 def _match(value: SQL, column: KeyColumn) -> Composed:
     name = _name(column.name)
     return SQL("v.{name} = CAST(k.{value} AS {type}) AND {text} = k.{value}").format(
-        name=name, value=value, type=SQL(column.type), text=key_column_text(SQL("v.{}").format(name), column)
+        name=name, value=value, type=cast_type(column), text=key_column_text(SQL("v.{}").format(name), column)
     )
 
 
-def key_column_text(value: Composed, column: KeyColumn) -> Composed:
+def cast_type(column: KeyColumn) -> SQL:
+    """The type of a key's column in a statement with the driver's placeholders."""
+    return SQL(column.type.replace("%", "%%"))
+
+
+def key_column_text(value: Composable, column: KeyColumn) -> Composed:
     """SQL for the text of a key's column: the same for equal values."""
     if column.type == "pg_catalog.numeric":
         return SQL("trim_scale({})::text").format(value)

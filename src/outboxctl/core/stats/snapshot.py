@@ -4,8 +4,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, TextClause, text
 
+from outboxctl.core.delivery.claim import has_projections
 from outboxctl.core.projections import choosing
 from outboxctl.core.projections.choosing import Scope
 from outboxctl.core.schema.names import EVENTS, SAFE, STUCK
@@ -24,7 +25,7 @@ COLUMNS = f"""id::text, entity_type, entity_id::text, op, event_version, status,
 
 # The oldest fresh ones are the first of their range; those that wait for a retry are sorted beside them
 # (the claim reads the same two ranges). Events of one time, of a bulk insert a million, have no order there.
-OLDEST = f"""
+OLDEST_OF = f"""
 SELECT {COLUMNS} FROM (
     (SELECT * FROM {EVENTS} WHERE status = 'pending' AND next_retry_at IS NULL{{scope}}
         ORDER BY next_retry_at, created_at LIMIT :limit)
@@ -33,12 +34,18 @@ SELECT {COLUMNS} FROM (
         ORDER BY created_at LIMIT :limit)
 ) o ORDER BY o.created_at, o.id LIMIT :limit
 """
+OLDEST = text(OLDEST_OF.format(scope=""))
 STUCK_ROWS = f"""
 SELECT {COLUMNS} FROM {EVENTS} o WHERE {STUCK}{{scope}} ORDER BY lease_until, id LIMIT :limit
 """
 DUE = text(f"""
 SELECT EXISTS (SELECT FROM {EVENTS} WHERE status = 'pending'
     AND (next_retry_at IS NULL OR next_retry_at <= coalesce(:now, now())))
+""")
+# No claim of a lane returns these: the worker's expander does (projections/follow.py).
+FOLLOW_DUE = text(f"""
+SELECT EXISTS (SELECT FROM {EVENTS} WHERE status = 'pending' AND next_retry_at = 'infinity'
+    AND follow IS NOT NULL)
 """)
 # Retries that are not due count, but not events that were never tried and have a later next_retry_at. Retries
 # are due within OUTBOX_MAX_BACKOFF_SECONDS, so they are among the first 1,000.
@@ -155,7 +162,7 @@ def pipeline_status(
 
 def oldest(connection: Connection, *, limit: int, of: Scope = Scope()) -> list[EventRow]:  # noqa: B008 - frozen
     """The oldest pending events (C), those `of` a projection or type."""
-    return _rows(connection, OLDEST, of, limit=limit)
+    return _rows(connection, text(OLDEST_OF.format(scope=of.condition)), of, limit=limit)
 
 
 def stuck(
@@ -167,12 +174,15 @@ def stuck(
     now: datetime | None = None,
 ) -> list[EventRow]:
     """The rows behind B."""
-    return _rows(connection, STUCK_ROWS, of, limit=limit, max_processing=max_processing, now=now)
+    statement = text(STUCK_ROWS.format(scope=of.condition))
+    return _rows(connection, statement, of, limit=limit, max_processing=max_processing, now=now)
 
 
 def anything_due(connection: Connection, *, now: datetime | None = None) -> bool:
-    """Whether a claim would return an event."""
-    return bool(connection.execute(DUE, {"now": now}).scalar())
+    """Whether a claim would return an event, or a follow event waits to be expanded."""
+    if connection.execute(DUE, {"now": now}).scalar():
+        return True
+    return has_projections(connection) and bool(connection.execute(FOLLOW_DUE).scalar())
 
 
 def anything_waiting(connection: Connection, *, now: datetime | None = None) -> bool:
@@ -187,8 +197,7 @@ def anything_reclaimed(connection: Connection) -> bool:
     return bool(connection.execute(RECLAIMED).scalar())
 
 
-def _rows(connection: Connection, query: str, of: Scope, **values: Any) -> list[EventRow]:
-    statement = text(query.format(scope=of.condition))
+def _rows(connection: Connection, statement: TextClause, of: Scope, **values: Any) -> list[EventRow]:
     return [EventRow(*row) for row in connection.execute(statement, values | dict(of.values))]
 
 
