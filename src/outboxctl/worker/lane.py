@@ -17,7 +17,7 @@ from outboxctl.worker.delivering import Deliverer
 from outboxctl.worker.lease import Batch
 from outboxctl.worker.outcome import Outcomes, RetryPolicy, decide
 from outboxctl.worker.prepare import judge, prepare
-from outboxctl.worker.projecting import Projecting, by_projection
+from outboxctl.worker.projecting import Projecting, by_projection, holding_no_other
 from outboxctl.worker.reading import Judged
 from outboxctl.worker.settling import Settling
 
@@ -38,8 +38,8 @@ class Lane:
         deliverer: Deliverer,
         projecting: Projecting,
         circuit: Circuit,
-        start_gate: StartGate,
         *,
+        start_gate: StartGate,
         drain: bool,
     ) -> None:
         s = context.settings
@@ -114,7 +114,10 @@ class Lane:
             return
         prepared = prepare(events, batch.left_out)
         delivery = self._deliverer.deliver(prepared, batch.lease)
-        self._finish(self._context, batch, delivery, judge(prepared, delivery.findings))
+        judged = judge(prepared, delivery.findings)
+        if self._start_gate.serves_others:
+            judged = [(event, holding_no_other(finding)) for event, finding in judged]
+        self._finish(self._context, batch, delivery, judged)
 
     def _finish(self, context: WorkerContext, batch: Batch, delivery: Delivery, judged: Judged) -> None:
         outcomes = decide(judged, self._policy, self._rng)

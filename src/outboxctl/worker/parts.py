@@ -86,7 +86,7 @@ class WorkerParts:
             self._deliverer,
             self._projecting,
             self.circuit,
-            self.start_gate,
+            start_gate=self.start_gate,
             drain=drain,
         )
 

@@ -135,6 +135,11 @@ def _settled(finding: Classification) -> Classification:
             f"the index holds a version that no database reaches; delete the document: {finding.error}"
         )
         return Classification(Verdict.FAIL, Reason.DETERMINISTIC_EXCEPTION, error=text)
+    return holding_no_other(finding)
+
+
+def holding_no_other(finding: Classification) -> Classification:
+    """The finding, whose events alone wait where it is an outage of one index."""
     if finding.verdict is Verdict.OUTAGE and finding.reason in OF_ONE_INDEX:
         return replace(finding, single=True)
     return finding

@@ -4,7 +4,7 @@ Unlike the counts of the whole table these read the rows of all events that are 
 in no index. A million of them take some tenths of a second.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from json import loads
@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from outboxctl.core.delivery.claim import has_projections
 from outboxctl.core.projections import choosing
 from outboxctl.core.schema.names import EVENTS, STUCK
 from outboxctl.core.stats import counts
@@ -132,12 +133,23 @@ def _whole(sums: Counts) -> ProjectionStatus:
 
 
 def gauges(
-    connection: Connection, *, max_processing: float, now: datetime | None = None
+    connection: Connection,
+    declared: Collection[str],
+    *,
+    max_processing: float,
+    now: datetime | None = None,
 ) -> dict[str, Gauges]:
-    """Lag, stuck and oldest age of each projection that has events pending or processing."""
+    """Lag, stuck and oldest age of the declared projections and the built-in one.
+
+    Events of another name count as the built-in one's, as those of search_index do.
+    """
+    if not declared or not has_projections(connection):
+        whole = counts.gauges(connection, max_processing=max_processing, now=now)
+        return dict.fromkeys(declared, Gauges(0, 0, 0.0)) | {PROJECTION: whole}
     rows = read(connection, UNDER_WAY, max_processing=max_processing, now=now)
-    each = [status(name, rows) for name in named(rows)]
-    return {s.name: Gauges(s.lag, s.stuck, s.oldest_age_seconds) for s in each}
+    rest = [row for row in rows if row.projection not in declared]
+    own = {name: [row for row in rows if row.projection == name] for name in declared}
+    return {name: counts.gauges_of(each) for name, each in (own | {PROJECTION: rest}).items()}
 
 
 def read(

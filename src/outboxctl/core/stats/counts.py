@@ -82,7 +82,7 @@ class Counts:
 
 def gauges(connection: Connection, *, max_processing: float, now: datetime | None = None) -> Gauges:
     """Lag, stuck and oldest age, by the partial indexes alone."""
-    return _gauges(_rows(connection, UNDER_WAY, max_processing, now))
+    return gauges_of(_rows(connection, UNDER_WAY, max_processing, now))
 
 
 def counts(
@@ -108,7 +108,7 @@ def summed(rows: Any, live: int | None) -> Counts:
         by_status["done"] = max(0, live - sum(by_status.values()))
     failed = {row.reason: row.events for row in rows if row.status == "failed"}
     by_reason = dict(sorted(failed.items(), key=lambda item: (-item[1], item[0])))
-    return Counts(by_status, by_reason, [] if live is None else ["done"], _gauges(rows))
+    return Counts(by_status, by_reason, [] if live is None else ["done"], gauges_of(rows))
 
 
 def failed_within(connection: Connection, seconds: float, *, now: datetime | None = None) -> int:
@@ -121,7 +121,8 @@ def _rows(connection: Connection, statement: TextClause, max_processing: float, 
     return connection.execute(statement, {"max_processing": max_processing, "now": now}).all()
 
 
-def _gauges(rows: Any) -> Gauges:
+def gauges_of(rows: Any) -> Gauges:
+    """What the rows of a statement say of the events that are not done."""
     lag = sum(row.events for row in rows if row.status in {"pending", "processing"})
     ages = [row.age for row in rows if row.age is not None]
     return Gauges(lag, sum(row.stuck for row in rows), max(0.0, *ages, 0.0))
