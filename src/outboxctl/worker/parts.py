@@ -71,7 +71,7 @@ class WorkerParts:
             self.start_gate, batch_sizer, throttle, self.circuit.breaker, context.in_flight, s.concurrency
         )
         self._deliverer = Deliverer(context, sink, admission, self.circuit)
-        declared = Declared(context.database)
+        declared = Declared(context.database, metrics)
         self._projecting = Projecting(context, admission, self.circuit, declared, sink_of or _no_sink)
         self.expander = Expander(context, declared, sink_of or _no_sink)
         self.claims = self.CLAIMS(context, batch_sizer)
@@ -81,7 +81,13 @@ class WorkerParts:
     def lane(self, *, drain: bool) -> Lane:
         """A new lane, for a thread of its own."""
         return self.LANE(
-            self.context, self.claimer, self._deliverer, self._projecting, self.circuit, drain=drain
+            self.context,
+            self.claimer,
+            self._deliverer,
+            self._projecting,
+            self.circuit,
+            start_gate=self.start_gate,
+            drain=drain,
         )
 
     def heartbeat(self) -> Heartbeat:

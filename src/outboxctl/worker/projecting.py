@@ -98,12 +98,12 @@ class Projecting:
             by_id = {id_: by_id[id_] for id_ in conflicts}
             if not by_id:
                 return delivery, judged
-            self._raise_above(conflicts.values())
+            self._raise_above(projection, conflicts.values())
         return delivery, judged + [(event, UNSENT) for event in by_id.values()]
 
     def _read(self, projection: Projection, events: Sequence[Claimed], lease: Lease) -> Reading:
         reading = Reading(
-            self._context.database,
+            self._context.of(projection.name),
             projection,
             deadline=lease.deadline,
             max_bytes=self._context.settings.max_batch_bytes,
@@ -116,10 +116,10 @@ class Projecting:
         context = self._context.of(projection.name)
         return Deliverer(context, self._sink_of(projection), self._admission, self._circuit)
 
-    def _raise_above(self, conflicts: Iterable[Classification]) -> None:
+    def _raise_above(self, projection: Projection, conflicts: Iterable[Classification]) -> None:
         """No healthy index has a version above the serial number asked again: the server was restored."""
         highest = max(map(_current_version, conflicts), default=-1)
-        raise_versions(self._context.database, above=highest)
+        raise_versions(self._context.of(projection.name), above=highest)
 
 
 def _current_version(finding: Classification) -> int:
@@ -135,6 +135,11 @@ def _settled(finding: Classification) -> Classification:
             f"the index holds a version that no database reaches; delete the document: {finding.error}"
         )
         return Classification(Verdict.FAIL, Reason.DETERMINISTIC_EXCEPTION, error=text)
+    return holding_no_other(finding)
+
+
+def holding_no_other(finding: Classification) -> Classification:
+    """The finding, whose events alone wait where it is an outage of one index."""
     if finding.verdict is Verdict.OUTAGE and finding.reason in OF_ONE_INDEX:
         return replace(finding, single=True)
     return finding

@@ -2,9 +2,10 @@
 
 from sqlalchemy import Connection, text
 
-from outboxctl.core.schema.names import AUDIT, EVENTS, PROJECTIONS
+from outboxctl.core.projections import choosing
+from outboxctl.core.schema.names import AUDIT, EVENTS
 from outboxctl.domain.fingerprints import LONGEST, fingerprint
-from outboxctl.domain.lifecycle import Verb
+from outboxctl.domain.lifecycle import PROJECTION, Verb
 
 MOST = 50  # values for a shell
 LOOKED_AT = 10_000  # failed events
@@ -27,10 +28,6 @@ SELECT id FROM (
     WHERE CAST(:action AS text) IS NULL OR action = :action GROUP BY 1) AS acts
 WHERE starts_with(id, CAST(:begun AS text)) ORDER BY at DESC LIMIT {MOST}
 """)
-NAMES = text(f"""
-SELECT name::text FROM {PROJECTIONS} WHERE starts_with(name::text, CAST(:begun AS text))
-ORDER BY name LIMIT {MOST}
-""")
 
 
 def failed_ids(connection: Connection, begun: str) -> list[str]:
@@ -41,6 +38,11 @@ def failed_ids(connection: Connection, begun: str) -> list[str]:
 def entity_types(connection: Connection, begun: str) -> list[str]:
     """Types that some failed events have."""
     return list(connection.execute(TYPES, {"begun": begun}).scalars())
+
+
+def projections(connection: Connection, begun: str) -> list[str]:
+    """The projections in force, and the built-in one."""
+    return [name for name in (*choosing.names(connection), PROJECTION) if name.startswith(begun)][:MOST]
 
 
 def fingerprints(connection: Connection, begun: str) -> list[str]:
@@ -57,8 +59,3 @@ def audit_ids(connection: Connection, begun: str, *, action: str | None = None) 
 def replays(connection: Connection, begun: str) -> list[str]:
     """Audit ids of replays, the latest first."""
     return audit_ids(connection, begun, action=Verb.REPLAY.value)
-
-
-def projections(connection: Connection, begun: str) -> list[str]:
-    """Names of projections in force."""
-    return list(connection.execute(NAMES, {"begun": begun}).scalars())
