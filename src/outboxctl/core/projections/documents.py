@@ -143,6 +143,11 @@ def identifier(name: str) -> SQL:
     return SQL(Identifier(name).as_string().replace("%", "%%"))
 
 
+def type_of(column: KeyColumn) -> SQL:
+    """The type of a key's column in such a statement."""
+    return SQL(column.type.replace("%", "%%"))
+
+
 def qualified(relation: Relation) -> Composed:
     """A relation's name in such a statement."""
     return SQL(".").join(map(identifier, (relation.schema, relation.name)))
@@ -151,7 +156,7 @@ def qualified(relation: Relation) -> Composed:
 def _match(value: SQL, column: KeyColumn) -> Composed:
     name = identifier(column.name)
     return SQL("v.{name} = CAST(k.{value} AS {type}) AND {text} = k.{value}").format(
-        name=name, value=value, type=SQL(column.type), text=key_column_text(SQL("v.{}").format(name), column)
+        name=name, value=value, type=type_of(column), text=key_column_text(SQL("v.{}").format(name), column)
     )
 
 

@@ -17,6 +17,7 @@ from outboxctl.core.projections.documents import (
     looked_up,
     prepare,
     qualified,
+    type_of,
 )
 from outboxctl.domain.projection import MAX_ID_BYTES, KeyColumn, Projection, key_parts
 
@@ -155,7 +156,7 @@ def _page(projection: Projection, columns: Sequence[KeyColumn], *, beyond: bool)
 
 
 def _value(place: int, column: KeyColumn) -> Composed:
-    return SQL("CAST({} AS {})").format(SQL(f"CAST(%(k{place})s AS text)"), SQL(column.type))
+    return SQL("CAST({} AS {})").format(SQL(f"CAST(%(k{place})s AS text)"), type_of(column))
 
 
 def _there(projection: Projection) -> Composed:
