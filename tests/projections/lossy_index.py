@@ -9,7 +9,7 @@ from typing import NamedTuple
 from outboxctl.domain.clock import Deadline
 from outboxctl.domain.failures import DONE, Answer, Classification, classify
 from outboxctl.sink.delivery.bulk import BulkAction
-from outboxctl.sink.delivery.result import Delivery
+from outboxctl.sink.delivery.result import Delivery, Place
 from projections.market import Past
 
 SILENCE = classify(Answer(0, "timeout", "no answer", request=True))
@@ -54,8 +54,14 @@ class LossyIndex:
         if fault == "frozen":
             self._freeze()
             sleep(delay * FROZEN)
-        findings = [self._apply(action) for action in actions]
+        findings: list[Classification | None] = [self._apply(action) for action in actions]
         return Delivery([SILENCE] * len(actions) if fault == "answer lost" else findings, [])
+
+    def ids(self, place: Place | None, size: int) -> tuple[list[str], Place | None]:
+        """The ids of all documents, in one page."""
+        assert place is None
+        assert len(self.documents()) < size
+        return [*self.documents()], None
 
     def settle(self) -> None:
         """Wait until what is late has arrived."""
