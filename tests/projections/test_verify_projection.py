@@ -236,7 +236,7 @@ def test_pages_hold_every_key_once_in_the_order_of_its_type(
     kind: str, values: list[str], sql: psycopg.Connection, db: Database
 ) -> None:
     sql.execute("""CREATE TYPE public."A %mood" AS ENUM ('sad', 'ok', 'happy 50%:')""")
-    sql.execute(f'CREATE TABLE public."T %x" ("K %s" {kind} PRIMARY KEY)')  # type: ignore[arg-type]
+    sql.execute(f'CREATE TABLE public."T %x" ("K %s" {kind} PRIMARY KEY)')
     with sql.cursor() as cursor:
         cursor.executemany('INSERT INTO public."T %%x" VALUES (%s)', [[value] for value in values])
     table = Relation("public", "T %x")
