@@ -18,7 +18,7 @@ from outboxctl.operations.rebuild.model import RebuildInterrupted, Tools
 from outboxctl.operations.rebuild.plan import choose
 from outboxctl.operations.rebuild.search_index import batch, prepare
 from outboxctl.operations.rebuild.sending import Sender
-from outboxctl.operations.rebuild.source import Batch
+from outboxctl.operations.rebuild.source import DocumentBatch
 from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.sink.delivery.result import Delivery
 from outboxctl.sink.index.alias import Home, moves
@@ -89,7 +89,7 @@ def test_a_careless_command_is_refused_before_anything_is_opened(args: list[str]
     assert named in str(done.exception)
 
 
-def entities(count: int) -> Batch:
+def entities(count: int) -> DocumentBatch:
     return batch([SourceEntity("block", str(n), 1, "{}") for n in range(count)])
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from outboxctl.core.database import Connection, Database
     from outboxctl.operations.rebuild.model import Tools
     from outboxctl.operations.rebuild.plan import RebuildPlan
-    from outboxctl.operations.rebuild.source import Source
+    from outboxctl.operations.rebuild.source import DocumentSource
     from outboxctl.settings import Settings
     from outboxctl.sink.transport.client import Client
 
@@ -90,7 +90,7 @@ class Chosen:
     """The index or alias that is rebuilt, and what from."""
 
     name: str
-    source: "Source"
+    source: "DocumentSource"
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from outboxctl.domain.errors import UsageError
 from outboxctl.operations import batches
 from outboxctl.operations.rebuild.model import RebuildInterrupted, Tools
 from outboxctl.operations.rebuild.sending import Sender, collect
-from outboxctl.operations.rebuild.source import Page, Place, Refused
+from outboxctl.operations.rebuild.source import DocumentPage, Place, Refused
 
 SENDERS = 3  # requests in flight: the measured optimum of one engine on the worker's side
 
@@ -31,7 +31,7 @@ class Copy:
     def __init__(self, tools: Tools, rebuild: Rebuild, pool: ThreadPoolExecutor) -> None:
         self._tools, self._pool, self._row = tools, pool, rebuild
         self._sender = Sender(tools, rebuild.new_index)
-        self._in_flight: deque[tuple[Page, Future[list[Refused]]]] = deque()
+        self._in_flight: deque[tuple[DocumentPage, Future[list[Refused]]]] = deque()
         self._place: Place = rebuild.place
         self._complete = False
 
@@ -62,7 +62,7 @@ class Copy:
         self._place = page.place
         self._in_flight.append((page, self._pool.submit(self._sender.send, page.batch)))
 
-    def _save(self, page: Page, refused: list[Refused]) -> None:
+    def _save(self, page: DocumentPage, refused: list[Refused]) -> None:
         new = collect(self._tools, refused, tolerant=self._tools.allow_failures)
         sent = len(page.batch.actions) + len(page.batch.refused)
         counts = {"copied": self._row.copied + sent - new, "refused": self._row.refused + new}

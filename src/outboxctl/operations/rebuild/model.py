@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from outboxctl.core.operator import rebuilds
 from outboxctl.core.operator.rebuilds import Rebuild
 from outboxctl.operations.rebuild.search_index import SearchIndex
-from outboxctl.operations.rebuild.source import Refused, Source
+from outboxctl.operations.rebuild.source import DocumentSource, Refused
 
 if TYPE_CHECKING:
     from outboxctl.core.database import Connection, Database
@@ -44,7 +44,7 @@ class Tools:
     say: Callable[[str], object] = lambda _: None
     advance: Callable[[int], object] = lambda _: None
     refused: dict[str, Refused] = field(default_factory=dict)
-    source: Source = field(default_factory=SearchIndex)
+    source: DocumentSource = field(default_factory=SearchIndex)
 
     def save(self, rebuild: Rebuild, *moment: Any, **values: Any) -> Rebuild:
         """`rebuilds.save` in a transaction of its own."""

@@ -10,7 +10,7 @@ from outboxctl.core.operator.rebuilds import Rebuild, RebuildPhase
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import SURROGATE
 from outboxctl.operations.rebuild.search_index import SearchIndex
-from outboxctl.operations.rebuild.source import Source
+from outboxctl.operations.rebuild.source import DocumentSource
 from outboxctl.sink.index import alias, lifecycle
 from outboxctl.sink.index.index_setup import MAPPING
 
@@ -59,7 +59,7 @@ def plan(
     *,
     mappings: Part = None,
     settings: Part = None,
-    source: Source = SEARCH_INDEX,
+    source: DocumentSource = SEARCH_INDEX,
 ) -> RebuildPlan:
     """A new index for `name`, or the interrupted rebuild that goes on.
 
@@ -91,12 +91,12 @@ def plan(
     )
 
 
-def _owner(source: Source) -> dict[str, Any]:
+def _owner(source: DocumentSource) -> dict[str, Any]:
     """What the row says of its source."""
     return {"projection": source.name} if source.name else {}
 
 
-def _check_source(row: Rebuild, source: Source) -> None:
+def _check_source(row: Rebuild, source: DocumentSource) -> None:
     """Raise UsageError where an interrupted rebuild was one of something else."""
     begun = row.body.get("projection", "")
     if begun != source.name:
@@ -108,7 +108,7 @@ def _check_source(row: Rebuild, source: Source) -> None:
 
 
 def plan_rollback(
-    connection: "Connection", client: "Client", name: str, *, source: Source = SEARCH_INDEX
+    connection: "Connection", client: "Client", name: str, *, source: DocumentSource = SEARCH_INDEX
 ) -> RebuildPlan:
     """Back to the index that is kept, or the interrupted rollback that goes on.
 

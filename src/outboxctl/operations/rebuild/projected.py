@@ -8,10 +8,10 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 from outboxctl.core.projections import events, pages, reading
-from outboxctl.core.projections.reading import Part
+from outboxctl.core.projections.reading import DocumentPart
 from outboxctl.domain.failures import Reason
 from outboxctl.domain.projection import Projection, document_id
-from outboxctl.operations.rebuild.source import Batch, Page, Place, Refused
+from outboxctl.operations.rebuild.source import DocumentBatch, DocumentPage, Place, Refused
 from outboxctl.operations.verify.projected.compare import compare
 from outboxctl.operations.verify.projected.model import ProjectedDifference, ProjectedKind
 from outboxctl.sink.delivery.bulk import BulkAction
@@ -42,22 +42,22 @@ class Projected:
         """About how many rows the root has."""
         return pages.estimate(connection, self.projection)
 
-    def page(self, db: "Database", place: Place, size: int) -> Page | None:
+    def page(self, db: "Database", place: Place, size: int) -> DocumentPage | None:
         """The documents of the next keys, of bounded size; rows that are not in the view have none."""
         with db.begin() as connection:
             keys = pages.page(connection, self.projection, place["cursor"], size)
         if not keys:
             return None
-        batch, last = Batch([], [], 0), keys[0]
+        batch, last = DocumentBatch([], [], 0), keys[0]
         for part in self._parts(db, keys):
             batch, last = _added(batch, _batch(part, deletes=())), part.keys[-1]
             if sum(len(action.document or "") for action in batch.actions) >= reading.BYTES:
                 break
-        return Page(batch, {"cursor": last})
+        return DocumentPage(batch, {"cursor": last})
 
     def changed(
         self, db: "Database", connection: "Connection", *, since: datetime, gone_since: datetime, size: int
-    ) -> Iterator[Batch]:
+    ) -> Iterator[DocumentBatch]:
         """The documents of events, or their deletes, read after `connection` has read the events."""
         found = events.changed(connection, self.name, since=since, gone_since=gone_since, size=size)
         for some in found:
@@ -77,38 +77,40 @@ class Projected:
         *,
         advance: Callable[[int], object],
         stop: Event,
-    ) -> Iterator[Batch]:
+    ) -> Iterator[DocumentBatch]:
         """What differs by content, where the index keeps it."""
         reader = Reader(client, index, keys=())
         content = not reader.shape.no_content
         differences = compare(db, reader, self.projection, content=content, advance=advance, stop=stop)
         return self._again(db, _sent_again(differences), size)
 
-    def _again(self, db: "Database", keys: Iterator[str], size: int) -> Iterator[Batch]:
+    def _again(self, db: "Database", keys: Iterator[str], size: int) -> Iterator[DocumentBatch]:
         while some := list(islice(keys, size)):
             for part in self._parts(db, some):
                 yield _batch(part, deletes=part.keys)
 
-    def _parts(self, db: "Database", keys: Sequence[str]) -> Iterator[Part]:
+    def _parts(self, db: "Database", keys: Sequence[str]) -> Iterator[DocumentPart]:
         return reading.parts(self.projection, keys, reading.Versioned(db, self.projection))
 
 
-def _batch(part: Part, *, deletes: Iterable[str], upserts: Sequence[str] | None = None) -> Batch:
+def _batch(
+    part: DocumentPart, *, deletes: Iterable[str], upserts: Sequence[str] | None = None
+) -> DocumentBatch:
     """What is sent of a part: the documents of `upserts` (None: of all), and deletes of keys without one."""
     if part.error:
         id_ = document_id(part.keys[0])
-        return Batch([], [Refused(id_, Reason.BAD_DOCUMENT, part.error)], 1)
+        return DocumentBatch([], [Refused(id_, Reason.BAD_DOCUMENT, part.error)], 1)
     wanted, gone = {*(part.keys if upserts is None else upserts)}, {*deletes}
     actions = [
         BulkAction(document_id(key), part.version or 0, text)
         for key, text in zip(part.keys, part.texts, strict=True)
         if key in (gone if text is None else wanted)
     ]
-    return Batch(actions, [], len(actions))
+    return DocumentBatch(actions, [], len(actions))
 
 
-def _added(one: Batch, other: Batch) -> Batch:
-    return Batch(one.actions + other.actions, one.refused + other.refused, one.read + other.read)
+def _added(one: DocumentBatch, other: DocumentBatch) -> DocumentBatch:
+    return DocumentBatch(one.actions + other.actions, one.refused + other.refused, one.read + other.read)
 
 
 def _sent_again(differences: Iterable[ProjectedDifference]) -> Iterator[str]:

@@ -10,7 +10,7 @@ from outboxctl.core.documents import source_rows
 from outboxctl.core.documents.source_rows import SourceEntity
 from outboxctl.core.produce import MAX_VERSION
 from outboxctl.domain.failures import Reason
-from outboxctl.operations.rebuild.source import Batch, Page, Place, Refused
+from outboxctl.operations.rebuild.source import DocumentBatch, DocumentPage, Place, Refused
 from outboxctl.operations.verify.compare import compare
 from outboxctl.operations.verify.model import Difference, DifferenceKind, key_of
 from outboxctl.sink.delivery.bulk import BulkAction
@@ -33,13 +33,13 @@ class SearchIndex:
         """How many entities there are."""
         return source_rows.count(connection)
 
-    def page(self, db: "Database", place: Place, size: int) -> Page | None:
+    def page(self, db: "Database", place: Place, size: int) -> DocumentPage | None:
         """The next entities."""
         kind, id_ = place["cursor_type"], place["cursor_id"]
         after = None if kind is None or id_ is None else (kind, id_)
         with db.begin() as connection:
             entities, key = source_rows.page(connection, after, size)
-        return Page(batch(entities), {"cursor_type": key[0], "cursor_id": key[1]}) if key else None
+        return DocumentPage(batch(entities), {"cursor_type": key[0], "cursor_id": key[1]}) if key else None
 
     def changed(
         self,
@@ -49,7 +49,7 @@ class SearchIndex:
         since: datetime,
         gone_since: datetime,
         size: int,
-    ) -> Iterator[Batch]:
+    ) -> Iterator[DocumentBatch]:
         """The entities of events; a row that is gone becomes a delete at its newest version."""
         yield from map(batch, source_rows.changed(connection, since=since, gone_since=gone_since, size=size))
 
@@ -62,7 +62,7 @@ class SearchIndex:
         *,
         advance: Callable[[int], object],
         stop: Event,
-    ) -> Iterator[Batch]:
+    ) -> Iterator[DocumentBatch]:
         """What differs by version."""
         reader = Reader(client, index)
         reader.shape  # noqa: B018 - reads the mapping
@@ -70,9 +70,9 @@ class SearchIndex:
         return _again(db, _sent_again(differences), size)
 
 
-def batch(entities: Sequence[SourceEntity]) -> Batch:
+def batch(entities: Sequence[SourceEntity]) -> DocumentBatch:
     """What is sent of entities."""
-    return Batch(*prepare(entities), len(entities))
+    return DocumentBatch(*prepare(entities), len(entities))
 
 
 def prepare(entities: Sequence[SourceEntity]) -> tuple[list[BulkAction], list[Refused]]:
@@ -89,7 +89,7 @@ def prepare(entities: Sequence[SourceEntity]) -> tuple[list[BulkAction], list[Re
     return actions, refused
 
 
-def _again(db: "Database", keys: Iterator[tuple[str, str, int]], size: int) -> Iterator[Batch]:
+def _again(db: "Database", keys: Iterator[tuple[str, str, int]], size: int) -> Iterator[DocumentBatch]:
     while some := list(islice(keys, size)):
         with db.begin() as connection:
             entities = source_rows.named(connection, some)

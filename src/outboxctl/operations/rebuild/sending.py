@@ -9,7 +9,7 @@ from outboxctl.domain.clock import Deadline
 from outboxctl.domain.errors import UnreachableError
 from outboxctl.domain.failures import Classification, Verdict
 from outboxctl.operations.rebuild.model import DocumentsRefusedError, RebuildInterrupted, Tools
-from outboxctl.operations.rebuild.source import Batch, Refused
+from outboxctl.operations.rebuild.source import DocumentBatch, Refused
 from outboxctl.sink.delivery.deliver import NO_INDEX, ElasticSink
 
 LONGEST = 30.0  # seconds a request
@@ -27,7 +27,7 @@ class Sender:
         self._index = index
         self._rng = Random()  # noqa: S311 - spreads retries, guards nothing
 
-    def send(self, batch: Batch) -> list[Refused]:
+    def send(self, batch: DocumentBatch) -> list[Refused]:
         """Write all of a batch; returns the documents refused.
 
         Tries again while the sink is unreachable. Raises UnreachableError once that lasts longer than

@@ -24,7 +24,7 @@ class Refused:
     error: str
 
 
-class Batch(NamedTuple):
+class DocumentBatch(NamedTuple):
     """What is sent at once, and documents that cannot be sent; `read`: entities that were read for it."""
 
     actions: list[BulkAction]
@@ -32,14 +32,14 @@ class Batch(NamedTuple):
     read: int
 
 
-class Page(NamedTuple):
+class DocumentPage(NamedTuple):
     """A page of the source, and the place where it ends."""
 
-    batch: Batch
+    batch: DocumentBatch
     place: Place
 
 
-class Source(Protocol):
+class DocumentSource(Protocol):
     """The documents of one index."""
 
     @property
@@ -56,13 +56,13 @@ class Source(Protocol):
         """About how many documents there are."""
         ...
 
-    def page(self, db: "Database", place: Place, size: int) -> Page | None:
+    def page(self, db: "Database", place: Place, size: int) -> DocumentPage | None:
         """The next page of at most `size` entities after a place; None at the end."""
         ...
 
     def changed(
         self, db: "Database", connection: "Connection", *, since: datetime, gone_since: datetime, size: int
-    ) -> Iterator[Batch]:
+    ) -> Iterator[DocumentBatch]:
         """What the events since then are about, as it is now: by the snapshot of `connection` or a later one.
 
         Documents whose row is gone are included if an event changed since `gone_since`.
@@ -78,7 +78,7 @@ class Source(Protocol):
         *,
         advance: Callable[[int], object],
         stop: threading.Event,
-    ) -> Iterator[Batch]:
+    ) -> Iterator[DocumentBatch]:
         """What differs in the new index with no event in flight, as it is now.
 
         Raises UsageError at once for an index that cannot be compared.
