@@ -109,9 +109,7 @@ def event(event: "Event") -> Text:
     first = {name: event.row.get(name) for name in ("id", "error_reason", "error")}
     source = event.source or {"": "gone: a delivery would delete the document"}
     if event.key is not None:
-        source = {
-            "": f"of projection {event.projection}: `outboxctl failed show {event.row['id']}` has the document"
-        }
+        source = {"": f"none: projection {event.projection}; `outboxctl failed show` has the document"}
     return Text("\n".join([*_fields(first | event.row), "", "Its source row now", *_fields(source)]))
 
 

@@ -162,8 +162,8 @@ LIMIT 1
 class Event:
     """Every column of an event by name, and what would be sent for its entity now (None: a delete).
 
-    `fingerprint` is that of its error, None if it has none. An event of a declared projection has no `source`:
-    its document is read apart (operations.failed.projected).
+    `fingerprint` is that of its error, None if it has none. One of a declared projection has no `source`: its
+    document is read apart (operations.failed.projected).
     """
 
     row: dict[str, Any]

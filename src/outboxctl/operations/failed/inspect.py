@@ -61,8 +61,8 @@ class Inspection:
     """`event` and `source` by column; `document` is None where there is none, or `sink_error` holds why.
 
     `fingerprint` is that of its error, as in `Event`. `last_replayed_logged_in_as` is the database login of
-    the person in `last_replayed_by`. For a declared projection `source` is the document of the event's `key` as
-    the `view` has it now, or `source_error` says why it could not be read.
+    the person in `last_replayed_by`. For a declared projection `source` is the document of the event's `key`
+    as the `view` has it now, or `source_error` says why it could not be read.
     """
 
     event: dict[str, Any]

@@ -1,4 +1,4 @@
-"""What a declared projection makes of one event: its document as the view has it now, or why there is none."""
+"""What a declared projection makes of one event: its document as the view has it, or why there is none."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
