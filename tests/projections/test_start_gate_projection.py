@@ -9,7 +9,7 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from outboxctl.core.database import Database
-from outboxctl.core.projections import claim_guard
+from outboxctl.core.projections import changes
 from outboxctl.sink.index.index_setup import ensure
 from processes import Cli, Worker, eventually
 from projections import shop
@@ -141,7 +141,7 @@ def test_a_worker_of_an_older_schema_takes_up_projections_after_the_upgrade(
     cli.ok("db", "upgrade")
     db.renew_connections()
     with db.begin() as connection:
-        claim_guard.create(connection)
+        changes.run(connection, [changes.guard_sql("public")])
     with an_index(engine) as name:
         shop.put_in_force(db, shop.product(name))
         shop.changed(sql, 1)

@@ -8,7 +8,7 @@ from typing import Any
 
 from psycopg.sql import SQL, Composable, Identifier, Literal
 
-from outboxctl.core.projections.documents import cast_type, key_column_text
+from outboxctl.core.projections.documents import key_column_text, type_of
 from outboxctl.core.schema.names import EVENTS
 from outboxctl.domain.projection import KeyColumn, Projection, key_parts
 
@@ -62,13 +62,13 @@ def page_statement(projection: Projection, event: FollowEvent) -> tuple[str, dic
         parts = key_parts(after, len(names))
         values |= {f"a{place}": part for place, part in enumerate(parts)}
         bounds = [
-            SQL("CAST({} AS {})").format(SQL(f"%(a{place})s"), cast_type(column))
+            SQL("CAST({} AS {})").format(SQL(f"%(a{place})s"), type_of(column))
             for place, (_, column) in enumerate(pairs)
         ]
         beyond = SQL("AND ({}) > ({})").format(SQL(", ").join(names), SQL(", ").join(bounds))
     found = SQL(FOUND).format(
         columns=SQL(", ").join(names),
-        casts=SQL(", ").join(SQL("CAST({} AS {})").format(name, cast_type(column)) for name, column in pairs),
+        casts=SQL(", ").join(SQL("CAST({} AS {})").format(name, type_of(column)) for name, column in pairs),
         key=_key(pairs),
         query=SQL(query),
         beyond=beyond,

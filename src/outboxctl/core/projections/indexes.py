@@ -15,7 +15,7 @@ KEY = """ARRAY(SELECT a.attname::text FROM generate_series(0, i.indnkeyatts - 1)
 UNIQUE = text(f"""
 SELECT EXISTS (
     SELECT FROM {RELATION} JOIN pg_index i ON i.indrelid = c.oid, LATERAL (SELECT {KEY} AS names) k
-    WHERE i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indnkeyatts = cardinality(:columns)
+    WHERE i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indnkeyatts = cardinality(CAST(:columns AS text[]))
         AND k.names @> CAST(:columns AS text[]) AND CAST(:columns AS text[]) @> k.names)
 """)
 # A hash index has one column, and any other kind finds no equal values, or not by its first columns.
@@ -25,7 +25,7 @@ SELECT EXISTS (
     JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_am m ON m.oid = x.relam AND m.amname IN ('btree', 'hash'),
         LATERAL (SELECT {KEY} AS names) k
     WHERE i.indisvalid AND i.indpred IS NULL
-        AND k.names[1:cardinality(:columns)] @> CAST(:columns AS text[]))
+        AND k.names[1:cardinality(CAST(:columns AS text[]))] @> CAST(:columns AS text[]))
 """)
 # Of a partitioned table the rows are those of its partitions, and its own statistics are `inherited`. A
 # negative n_distinct is a share of the rows; a table that was never analyzed has a negative number of rows.
