@@ -81,7 +81,7 @@ def test_the_printed_sql_leaves_what_apply_leaves(store: Store, url: str) -> Non
 
 def test_two_at_once(store: Store) -> None:
     store.write('document = "store.documents"', QUERY)
-    done: list["CompletedProcess[str]"] = []
+    done: list[CompletedProcess[str]] = []
 
     def one() -> None:
         done.append(store("apply", *WHO, "--json"))
