@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import psycopg
 import pytest
+from psycopg.sql import SQL, Identifier
 
 from outboxctl.core.database import Database
 from outboxctl.core.projections import documents, triggers, version_base
@@ -90,3 +91,18 @@ def test_names_fit_and_projections_do_not_meet(db: Database, bare: psycopg.Conne
         triggers.drop(connection, "a")
     bare.execute("INSERT INTO shop.products (id) VALUES (7)")
     assert [kind for kind, _, _ in taken(bare)] == [name, f"{'x' * 49}y"]
+
+
+@pytest.mark.parametrize("schema", ["of app", "q\"uo'te%s{x}", "$outbox$", "\u4e2d:a"])
+def test_an_outbox_in_a_schema_of_any_name(bare: psycopg.Connection, schema: str) -> None:
+    bare.execute(
+        SQL("CREATE SCHEMA {0}; ALTER TABLE search_outbox_events SET SCHEMA {0}").format(Identifier(schema))
+    )
+    for _ in range(2):
+        bare.execute(triggers.create_sql(PRODUCT, schema, []).encode())
+    bare.execute("UPDATE shop.products SET name = 'x' WHERE id = 1")
+    bare.execute("UPDATE shop.categories SET name = 'x' WHERE id = 1")
+    count = SQL("SELECT count(*) FROM {}.search_outbox_events").format(Identifier(schema))
+    assert bare.execute(count).fetchone() == (2,)
+    bare.execute(triggers.drop_sql("product", schema).encode())
+    assert bare.execute("SELECT FROM pg_proc WHERE proname ~ '^outbox_product_'").fetchall() == []

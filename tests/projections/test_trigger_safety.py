@@ -9,7 +9,7 @@ from outboxctl.core.projections import triggers
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.projection import Follow
 from projections import shop
-from projections.shop import PRODUCT, event_id, keys, owners, roles, taken, watch
+from projections.shop import OFFERS, PRODUCT, event_id, keys, owners, roles, taken, watch
 
 
 @pytest.mark.parametrize("level", ["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"])
@@ -63,6 +63,16 @@ def test_the_session_of_the_writer_changes_nothing(watched: psycopg.Connection, 
         assert session.execute("SHOW search_path").fetchone() == ("mine, public, pg_catalog",)
     rows = watched.execute("SELECT entity_key, entity_id FROM public.search_outbox_events").fetchall()
     assert rows == [("7", event_id("product:7"))] * 3
+
+
+def test_a_session_that_shows_few_digits_hides_no_change(db: Database, bare: psycopg.Connection) -> None:
+    bare.execute("ALTER TABLE shop.offers ADD COLUMN share float8, ADD COLUMN until timestamptz")
+    watch(db, replace(PRODUCT, follow=(replace(OFFERS, columns=("share", "until")),)))
+    bare.execute("SET extra_float_digits = -15; SET DateStyle = 'SQL'; SET TimeZone = 'America/New_York'")
+    bare.execute("UPDATE shop.offers SET share = 1.5, until = '2024-11-03 05:30Z' WHERE product_id = 2")
+    bare.execute("UPDATE shop.offers SET share = 1.51 WHERE product_id = 2")
+    bare.execute("UPDATE shop.offers SET until = '2024-11-03 06:30Z' WHERE product_id = 2")
+    assert keys(bare) == ["2", "2", "2"]
 
 
 def test_the_owner_of_a_columns_type_runs_nothing_with_the_rights_of_the_functions_owner(

@@ -24,6 +24,12 @@ ROOT = [
     ("DELETE FROM shop.products WHERE id > 99", ""),
     ("INSERT INTO shop.products (id) VALUES (1), (9) ON CONFLICT (id) DO UPDATE SET name = 'again'", "1 9"),
     ("INSERT INTO shop.products (id) VALUES (1) ON CONFLICT DO NOTHING", ""),
+    (
+        "MERGE INTO shop.products p USING (VALUES (1), (2), (9)) v (id) ON p.id = v.id"
+        " WHEN MATCHED AND p.id = 1 THEN UPDATE SET name = 'merged' WHEN MATCHED THEN UPDATE SET stock = 1"
+        " WHEN NOT MATCHED THEN INSERT (id) VALUES (v.id)",
+        "1 9",
+    ),
 ]
 
 
@@ -136,6 +142,15 @@ def test_copied_rows_are_events(watched: psycopg.Connection) -> None:
     with watched.cursor().copy("COPY shop.products (id) FROM STDIN") as copy:
         copy.write("21\n22\n")
     assert keys(watched) == ["21", "22"]
+
+
+def test_rows_without_a_key_of_their_own_are_counted(watched: psycopg.Connection) -> None:
+    watched.execute("INSERT INTO shop.offers VALUES (3, 10), (3, 10), (3, 20)")
+    taken(watched)
+    first = "SELECT min(ctid) FROM shop.offers WHERE product_id = 3"
+    set_all = f"UPDATE shop.offers SET price = CASE WHEN ctid = ({first}) THEN 20 ELSE price END"
+    watched.execute(f"{set_all} WHERE product_id = 3".encode())
+    assert keys(watched) == ["3"]  # twice 10 and once 20 is not once 10 and twice 20
 
 
 def test_keys_that_are_swapped_are_both_changed(db: Database, sql: psycopg.Connection) -> None:
