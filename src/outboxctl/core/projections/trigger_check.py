@@ -23,15 +23,16 @@ from outboxctl.core.projections.triggers import events_schema, events_table
 from outboxctl.domain.projection import Projection, Relation
 
 FUNCTIONS = text("""
-SELECT p.proname::text AS name, p.prosrc AS body, p.prosecdef AS definer, coalesce(p.proconfig, '{}') AS settings,
+SELECT p.proname::text AS name, p.prosrc AS body, p.prosecdef AS definer,
+    coalesce(p.proconfig, '{}') AS settings,
     (SELECT bool_and(has_column_privilege(p.proowner, to_regclass(:events), c, 'INSERT'))
         FROM unnest(CAST(:inserted AS text[])) c) AS may_insert
 FROM pg_proc p WHERE p.pronamespace = to_regnamespace(quote_ident(:schema)) AND p.proname ~ :pattern
 """)
 # The trigger of a partitioned table has a copy on each partition, which can be disabled by itself.
 TRIGGERS = text("""
-SELECT n.nspname::text AS schema, c.relname::text AS table, t.tgname::text AS name, p.proname::text AS function,
-    t.tgtype AS type, coalesce(t.tgoldtable, '')::text AS old, coalesce(t.tgnewtable, '')::text AS new,
+SELECT n.nspname::text AS schema, c.relname::text AS table, t.tgname::text AS name, t.tgtype AS type,
+    coalesce(t.tgoldtable, '')::text AS old, coalesce(t.tgnewtable, '')::text AS new,
     t.tgenabled = 'O' AND NOT EXISTS (SELECT FROM pg_trigger k
         WHERE k.tgparentid = t.oid AND k.tgenabled <> 'O') AS enabled,
     t.tgqual IS NULL AND t.tgattr::text = '' AS always
