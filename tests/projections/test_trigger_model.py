@@ -41,11 +41,17 @@ STATEMENTS = (
     "DELETE FROM shop.product_categories WHERE product_id = {p}",
     "TRUNCATE shop.reviews",
     "TRUNCATE shop.categories CASCADE",
-    "WITH a AS (DELETE FROM shop.reviews WHERE product_id = {p}), b AS (UPDATE shop.products SET name = 'w{n}'"
-    " WHERE id = {q}) UPDATE shop.categories SET name = 'w{n}' WHERE id = {c}",
+    "WITH a AS (DELETE FROM shop.reviews WHERE product_id = {p}),"
+    " b AS (UPDATE shop.products SET name = 'w{n}' WHERE id = {q})"
+    " UPDATE shop.categories SET name = 'w{n}' WHERE id = {c}",
 )
 DOCUMENTS = "SELECT id::text, row_to_json(d)::text FROM shop.product_documents d"
 LINKED = "SELECT product_id::text FROM shop.product_categories WHERE category_id = %s"
+
+
+def shown(sql: psycopg.Connection) -> dict[str, str]:
+    """The documents by their keys."""
+    return dict(sql.execute(DOCUMENTS).fetchall())
 
 
 def reached(sql: psycopg.Connection, known: set[str]) -> set[str]:
@@ -86,11 +92,11 @@ def test_a_document_that_differs_has_an_event(
     every = replace(PRODUCT, columns=(), follow=tuple(replace(each, columns=()) for each in PRODUCT.follow))
     watch(db, every if whole else PRODUCT)
     rng = random.Random(seed)
-    before = dict(bare.execute(DOCUMENTS).fetchall())
+    before = shown(bare)
     changed = 0
     for _ in range(150):
         said = tried(bare, rng)
-        after = dict(bare.execute(DOCUMENTS).fetchall())
+        after = shown(bare)
         differ = {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
         assert differ <= reached(bare, before.keys() | after.keys()), said
         changed += bool(differ)

@@ -1,5 +1,7 @@
 """Writers need no right and fail for nothing; nobody gets the rights of the functions' owner."""
 
+from dataclasses import replace
+
 import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
@@ -68,10 +70,10 @@ def test_the_session_of_the_writer_changes_nothing(watched: psycopg.Connection, 
 def test_a_session_that_shows_few_digits_hides_no_change(db: Database, bare: psycopg.Connection) -> None:
     bare.execute("ALTER TABLE shop.offers ADD COLUMN share float8, ADD COLUMN until timestamptz")
     watch(db, replace(PRODUCT, follow=(replace(OFFERS, columns=("share", "until")),)))
-    bare.execute("SET extra_float_digits = -15; SET DateStyle = 'SQL'; SET TimeZone = 'America/New_York'")
-    bare.execute("UPDATE shop.offers SET share = 1.5, until = '2024-11-03 05:30Z' WHERE product_id = 2")
+    bare.execute("SET extra_float_digits = -15; SET DateStyle = 'SQL'; SET TimeZone = 'Europe/Moscow'")
+    bare.execute("UPDATE shop.offers SET share = 1.5, until = '2014-10-25 21:30Z' WHERE product_id = 2")
     bare.execute("UPDATE shop.offers SET share = 1.51 WHERE product_id = 2")
-    bare.execute("UPDATE shop.offers SET until = '2024-11-03 06:30Z' WHERE product_id = 2")
+    bare.execute("UPDATE shop.offers SET until = '2014-10-25 22:30Z' WHERE product_id = 2")
     assert keys(bare) == ["2", "2", "2"]
 
 
