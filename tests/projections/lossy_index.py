@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from outboxctl.domain.clock import Deadline
 from outboxctl.domain.failures import DONE, Answer, Classification, classify
+from outboxctl.sink.delivery.bisect import Findings
 from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.sink.delivery.result import Delivery
 from projections.market import Past
@@ -54,7 +55,7 @@ class LossyIndex:
         if fault == "frozen":
             self._freeze()
             sleep(delay * FROZEN)
-        findings = [self._apply(action) for action in actions]
+        findings: Findings = [self._apply(action) for action in actions]
         return Delivery([SILENCE] * len(actions) if fault == "answer lost" else findings, [])
 
     def settle(self) -> None:
