@@ -9,7 +9,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import NamedTuple
 
-from psycopg.sql import SQL, Composed, Identifier
+from psycopg.sql import SQL, Composable, Composed, Identifier
 from sqlalchemy import Connection
 
 from outboxctl.core.database_errors import OUT_OF_MEMORY, sqlstate
@@ -17,7 +17,7 @@ from outboxctl.core.delivery.claim import LEFT_OUT
 from outboxctl.core.projections.version_base import VERSION
 from outboxctl.domain.errors import CutOffError, LimitError, OutboxctlError
 from outboxctl.domain.printable import brief
-from outboxctl.domain.projection import KeyColumn, Projection, key_parts
+from outboxctl.domain.projection import KeyColumn, Projection, Relation, key_parts
 from outboxctl.domain.redaction import redact
 
 # What the text of a value depends on, in the forms that the triggers write keys in. The plan must not depend
@@ -25,7 +25,7 @@ from outboxctl.domain.redaction import redact
 SESSION = (
     "SET LOCAL enable_seqscan = off; SET LOCAL jit = off; SET LOCAL TimeZone = 'UTC'; "
     "SET LOCAL DateStyle = 'ISO, MDY'; SET LOCAL IntervalStyle = 'iso_8601'; SET LOCAL bytea_output = 'hex'; "
-    "SET LOCAL extra_float_digits = 1; SET LOCAL transaction_read_only = on"
+    "SET LOCAL extra_float_digits = 1"
 )
 # A view that another session has locked holds its own projection up, and no other for longer than this.
 LOCK_TIMEOUT = 1.0
@@ -89,9 +89,8 @@ def read(
     if not keys:
         return Documents(None, [])
     parts = [key_parts(key, len(projection.key)) for key in keys]
-    connection.exec_driver_sql(_session(seconds))
-    columns = enumerate(zip(*parts, strict=True))
-    values = {f"k{place}": [*column] for place, column in columns} | {"max_bytes": max_bytes}
+    prepare(connection, seconds)
+    values = arrays(parts) | {"max_bytes": max_bytes}
     rows = connection.exec_driver_sql(statement(projection), values).all()
     return Documents(rows[0][0], [text for _, text in rows])
 
@@ -108,40 +107,65 @@ def fault(error: OutboxctlError) -> tuple[Fault, str] | None:
     return (Fault.VIEW, words) if state.startswith(VIEW_CLASSES) else None
 
 
-def _session(seconds: float) -> str:
+def prepare(connection: Connection, seconds: float) -> None:
+    """Make this transaction one that only reads keys and documents, each statement in at most `seconds`."""
+    connection.exec_driver_sql(f"{session(seconds)}; SET LOCAL transaction_read_only = on")
+
+
+def session(seconds: float) -> str:
+    """What a transaction sets before it reads from the user's tables, in statements of at most `seconds`."""
     limits = {"statement_timeout": seconds, "lock_timeout": min(seconds, LOCK_TIMEOUT)}
-    return SESSION + "".join(f"; SET LOCAL {name} = {max(1, int(s * 1_000))}" for name, s in limits.items())
+    times = "".join(f"; SET LOCAL {name} = {max(1, int(s * 1_000))}" for name, s in limits.items())
+    return SESSION + times
+
+
+def arrays(parts: Sequence[Sequence[str]]) -> dict[str, list[str]]:
+    """The parameters k0, k1, … of the keys with these parts."""
+    return {f"k{place}": [*column] for place, column in enumerate(zip(*parts, strict=True))}
 
 
 @lru_cache(256)
 def statement(projection: Projection) -> str:
     """The statement that reads documents; its parameters are k0, k1, … (arrays of text) and max_bytes."""
-    columns = [_name(f"k{place}") for place in range(len(projection.key))]
-    pairs = zip(columns, projection.key, strict=True)
-    composed = SQL(STATEMENT).format(
-        version=SQL(VERSION),
-        arrays=SQL(", ").join(SQL(f"CAST(%(k{place})s AS text[])") for place in range(len(columns))),
-        names=SQL(", ").join(columns),
-        view=SQL(".").join(map(_name, (projection.document.schema, projection.document.name))),
-        matches=SQL(" AND ").join(_match(value, column) for value, column in pairs),
-        left_out=SQL(LEFT_OUT),
-    )
+    composed = SQL(STATEMENT).format(version=SQL(VERSION), left_out=SQL(LEFT_OUT), **looked_up(projection))
     return composed.as_string()
 
 
-def _name(name: str) -> SQL:
+def looked_up(projection: Projection) -> dict[str, Composable]:
+    """The parts of a statement that looks keys up in the view `v`: `arrays`, `names`, `view`, `matches`."""
+    columns = [identifier(f"k{place}") for place in range(len(projection.key))]
+    pairs = zip(columns, projection.key, strict=True)
+    return {
+        "arrays": SQL(", ").join(SQL(f"CAST(%(k{place})s AS text[])") for place in range(len(columns))),
+        "names": SQL(", ").join(columns),
+        "view": qualified(projection.document),
+        "matches": SQL(" AND ").join(_match(value, column) for value, column in pairs),
+    }
+
+
+def identifier(name: str) -> SQL:
     """An identifier in a statement with the driver's placeholders."""
     return SQL(Identifier(name).as_string().replace("%", "%%"))
 
 
+def type_of(column: KeyColumn) -> SQL:
+    """The type of a key's column in such a statement."""
+    return SQL(column.type.replace("%", "%%"))
+
+
+def qualified(relation: Relation) -> Composed:
+    """A relation's name in such a statement."""
+    return SQL(".").join(map(identifier, (relation.schema, relation.name)))
+
+
 def _match(value: SQL, column: KeyColumn) -> Composed:
-    name = _name(column.name)
+    name = identifier(column.name)
     return SQL("v.{name} = CAST(k.{value} AS {type}) AND {text} = k.{value}").format(
-        name=name, value=value, type=SQL(column.type), text=key_column_text(SQL("v.{}").format(name), column)
+        name=name, value=value, type=type_of(column), text=key_column_text(SQL("v.{}").format(name), column)
     )
 
 
-def key_column_text(value: Composed, column: KeyColumn) -> Composed:
+def key_column_text(value: Composable, column: KeyColumn) -> Composed:
     """SQL for the text of a key's column: the same for equal values."""
     if column.type == "pg_catalog.numeric":
         return SQL("trim_scale({})::text").format(value)

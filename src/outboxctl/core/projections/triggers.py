@@ -121,7 +121,7 @@ def create(connection: Connection, projection: Projection, partitioned: Collecti
     that belongs to a role which is neither ours, nor the owner of the outbox, nor a superuser.
     """
     schema = events_schema(connection)
-    given = {"schema": schema, "pattern": functions_of(projection.name), "events": _text(schema)}
+    given = {"schema": schema, "pattern": functions_of(projection.name), "events": events_table(schema)}
     for function, owner in connection.execute(STRANGERS, given):
         raise UsageError(
             f"the function {brief(function, 140)} belongs to the role {brief(owner, 70)}",
@@ -159,8 +159,8 @@ def create_sql(projection: Projection, events_schema: str, partitioned: Collecti
     )
     names = [Literal(_function(projection.name, one, events_schema)) for one in each]
     statement = SQL(CREATE).format(
-        outer=SQL(tag("outbox", functions)),
-        events=Literal(_text(events_schema)),
+        outer=SQL(tag("outbox", functions + "".join(f"{one.table} {one.names}" for one in each))),
+        events=Literal(events_table(events_schema)),
         columns=SQL(", ").join(
             SQL("({}::regclass, {})").format(_table(one), Literal(n)) for one in each for n in one.names
         ),
@@ -205,5 +205,6 @@ def _table(one: Watched) -> Composable:
     return Literal(Identifier(one.table.schema, one.table.name).as_string())
 
 
-def _text(schema: str) -> str:
+def events_table(schema: str) -> str:
+    """The qualified name of the outbox."""
     return Identifier(schema, EVENTS).as_string()
