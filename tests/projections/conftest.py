@@ -10,8 +10,8 @@ from psycopg.sql import SQL, Identifier
 
 from outboxctl.core.database import Database
 from processes import Cli
-from projections import shop
-from projections.shop import PRODUCT, roles, watch
+from projections import shop_tables as shop
+from projections.shop_tables import PRODUCT, roles, watch
 from projections.store import FILE, TABLES, Store
 
 

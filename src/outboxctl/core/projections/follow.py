@@ -113,7 +113,7 @@ def expand(
         same = {"name": event.projection, "place": event.place, "key": event.key}
         connection.execute(SAME, same)
     row = connection.exec_driver_sql(statement, values).one_or_none()
-    page = Page(*row, end=row[0] < PAGE) if row else Page(0, None, None, end=True)
+    page = Page(row[0], row[1], row[2], end=row[0] < PAGE) if row else Page(0, None, None, end=True)
     if not page.end:
         done = int(event.cursor.get("done", 0)) + page.keys
         put_back(connection, token, [event.id], json.dumps(dict(event.cursor) | _cursor(page, done)))
