@@ -1,7 +1,7 @@
 # Everything a person does with this project; `make help` lists it.
 PYTHON ?= python3
 VENV ?= .venv
-JOBS ?= 3
+JOBS ?= 4
 BIN := $(VENV)/bin
 KUBERNETES_RULES := deploy/kubernetes/components/monitoring/rules.yaml
 READY := $(VENV)/.ready
@@ -24,14 +24,14 @@ $(READY): requirements.lock pyproject.toml
 demo: $(READY) ## Show the whole story on services of its own, in under a minute
 	$(BIN)/outboxctl demo
 
-test: $(READY) ## The tests that are not slow, on a real PostgreSQL and the best search engine there is (JOBS=4, TESTS=)
+test: $(READY) ## The tests that are not slow, on a real PostgreSQL and the best search engine there is (JOBS=, TESTS=)
 ifdef TESTS
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(TESTS)
 else
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --ignore=tests/drills/labs -m "not slow"
 endif
 
-test-all: $(READY) ## All tests: the slow ones and all labs as well; half an hour (JOBS=4)
+test-all: $(READY) ## All tests: the slow ones and all labs as well; half an hour (JOBS=)
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --ignore=tests/drills/labs
 	$(BIN)/python -m pytest tests/drills/labs # all labs, twice: they keep every core busy by themselves
 

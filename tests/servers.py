@@ -6,7 +6,7 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -17,27 +17,23 @@ import psycopg
 from docker.errors import DockerException
 from elasticsearch import Elasticsearch
 
-from outboxctl.domain.errors import UsageError
+import temporary
 from outboxctl.drills import services
 from outboxctl.net.urls import check_database_url
-from outboxctl.settings.folders import refuse_foreign
 from outboxctl.sink.index.index_setup import ensure
 from sinks import client_of
 
 
 def _states() -> Path:
-    """A folder of the checkout; of the temporary folder where root runs the tests in another user's checkout.
+    """A folder for the servers of this checkout.
 
-    Root starts no server in a folder that another user can change.
+    Not in the checkout: root starts no server in a folder that another user can change.
     """
-    inside = Path(__file__).parents[1] / ".outboxctl" / "tests"
-    with suppress(UsageError):
-        refuse_foreign(inside)
-        return inside
-    checkout = hashlib.sha256(str(inside).encode()).hexdigest()[:12]
-    return Path(tempfile.gettempdir()) / "outboxctl-tests" / checkout
+    checkout = hashlib.sha256(str(Path(__file__).parents[1]).encode()).hexdigest()[:12]
+    return Path(tempfile.gettempdir()) / f"outboxctl-tests-{os.geteuid()}" / checkout
 
 
+temporary.choose()
 STATES = _states()
 # No engine lives here long enough to earn back what its second compiler costs.
 os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")

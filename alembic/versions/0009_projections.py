@@ -53,6 +53,8 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.execute("DROP TRIGGER IF EXISTS outbox_projection_claims ON search_outbox_events")
+    op.execute("DROP FUNCTION IF EXISTS outbox_projection_claims()")
     op.execute("DROP TABLE IF EXISTS outbox_projections, outbox_version_base")
     for column in ("follow_cursor", "follow", "entity_key"):
         op.execute(f"ALTER TABLE search_outbox_events DROP COLUMN IF EXISTS {column}")

@@ -1,6 +1,7 @@
-"""The shop, who may write to it, and who owns it."""
+"""A shop with a declaration file, and one of bare tables: who may write to it, and who owns it."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from uuid import uuid4
 
 import psycopg
@@ -8,8 +9,10 @@ import pytest
 from psycopg.sql import SQL, Identifier
 
 from outboxctl.core.database import Database
-from projections import shop
-from projections.shop import PRODUCT, roles, watch
+from processes import Cli
+from projections import shop_tables as shop
+from projections.shop_tables import PRODUCT, roles, watch
+from projections.store import FILE, TABLES, Store
 
 
 @pytest.fixture
@@ -62,3 +65,12 @@ def owner(bare: psycopg.Connection) -> Iterator[str]:
         bare.execute(SQL("ALTER TABLE {} OWNER TO {}").format(SQL(table), Identifier(name)))
     yield name
     bare.execute(SQL("DROP OWNED BY {0} CASCADE; DROP ROLE {0}").format(Identifier(name)))
+
+
+@pytest.fixture
+def store(sql: psycopg.Connection, cli: Cli, index: str, tmp_path: Path) -> Store:
+    """Tables, a view, and a file that declares a projection of them."""
+    sql.execute(TABLES)
+    file = tmp_path / "store.toml"
+    file.write_text(FILE.format(index=f"{index}-products"), encoding="utf-8")
+    return Store(sql, cli, f"{index}-products", file)

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from outboxctl.core.database import Database
 from outboxctl.core.projections import catalog, dependencies, foreign_keys, indexes, view_facts
 from outboxctl.domain.projection import Follow, Relation
-from projections import shop
+from projections import shop_tables as shop
 
 EVERY: frozenset[str] = frozenset()
 

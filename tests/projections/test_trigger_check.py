@@ -9,7 +9,7 @@ import pytest
 from outboxctl.core.database import Database
 from outboxctl.core.projections import triggers
 from outboxctl.domain.projection import Relation
-from projections.shop import OFFERS, PRODUCT, faults, keys, owners, watch
+from projections.shop_tables import OFFERS, PRODUCT, faults, keys, owners, watch
 
 
 def test_plain_sql_leaves_what_apply_leaves_and_the_path_of_the_session(

@@ -10,8 +10,8 @@ from psycopg.sql import SQL, Identifier
 from outboxctl.core.database import Database
 from outboxctl.core.projections import documents, triggers, version_base
 from outboxctl.domain.projection import Follow, KeyColumn, Projection, Relation
-from projections import shop
-from projections.shop import PRODUCT, keys, taken, watch
+from projections import shop_tables as shop
+from projections.shop_tables import PRODUCT, keys, taken, watch
 
 TYPES = [
     (

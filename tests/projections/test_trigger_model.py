@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from outboxctl.core.database import Database
-from projections.shop import PRODUCT, taken, watch
+from projections.shop_tables import PRODUCT, taken, watch
 
 # {p}: a product, {c}: a category, {n}: a small number.
 STATEMENTS = (

@@ -6,8 +6,8 @@ import psycopg
 
 from outboxctl.core.database import Database
 from outboxctl.domain.projection import Follow
-from projections import shop
-from projections.shop import PRODUCT, faults, keys, taken, watch
+from projections import shop_tables as shop
+from projections.shop_tables import PRODUCT, faults, keys, taken, watch
 
 PARTITIONED = """
 CREATE TABLE shop.lines (id bigint, day date, product_id bigint, text text, PRIMARY KEY (id, day))

@@ -7,8 +7,8 @@ import pytest
 
 from outboxctl.core.database import Database
 from outboxctl.domain.projection import Follow
-from projections import shop
-from projections.shop import PRODUCT, REVIEWS, event_id, keys, taken, watch
+from projections import shop_tables as shop
+from projections.shop_tables import PRODUCT, REVIEWS, event_id, keys, taken, watch
 
 ROOT = [
     ("INSERT INTO shop.products (id) VALUES (7), (8)", "7 8"),

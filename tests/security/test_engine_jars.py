@@ -29,7 +29,7 @@ needs_maven = pytest.mark.skipif(
 def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """What Maven has fetched here, as the one repository that is asked; nothing is kept or prepared yet."""
     served = tmp_path / "served"
-    shutil.copytree(KEPT, served, copy_function=os.link)
+    shutil.copytree(KEPT, served, copy_function=os.symlink)  # it holds hundreds of megabytes
     config = tmp_path / "home" / ".m2"
     config.mkdir(parents=True)
     (config / "settings.xml").write_text(SETTINGS.format(served))
@@ -39,7 +39,7 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def _change(file: Path) -> None:
-    """Turn one bit in the middle, in a copy: the file may be a link to another one."""
+    """Turn one bit in the middle, in a copy: the file is a link to what Maven has fetched."""
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 1
     file.unlink()

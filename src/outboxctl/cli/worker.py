@@ -70,7 +70,7 @@ def worker(
 
     from outboxctl.cli import logs
     from outboxctl.core.schema.encoding import require_storable
-    from outboxctl.sink.transport.lazy import OpeningSink
+    from outboxctl.sink.transport.lazy import IndexSink, OpeningSink
     from outboxctl.worker.daemon import Daemon
 
     colour = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
@@ -85,7 +85,8 @@ def worker(
         lock_timeout=configured.lock_seconds,
     ) as db:
         require_storable(db, "OUTBOX_WORKER_ID", configured.worker_id)
-        Daemon(configured, db, sink, probe, spans).run(drain=drain)
+        of_index = lambda projection: IndexSink(sink, projection.index, pipeline=projection.pipeline)  # noqa: E731
+        Daemon(configured, db, sink, probe, tracing=spans, sink_of=of_index).run(drain=drain)
 
 
 def _log_processors(settings: "Settings") -> "list[Processor]":

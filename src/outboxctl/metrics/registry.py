@@ -5,6 +5,7 @@ combinations of op and reason appear when they are counted for the first time.
 """
 
 from collections import Counter as Tally
+from copy import copy
 
 from prometheus_client import (
     CollectorRegistry,
@@ -35,6 +36,8 @@ GAUGES = {
     ),
     "last_success": ("outbox_last_success_timestamp_seconds", "When this worker last completed an event"),
 }
+# Gauges that each projection has. The others are of the process, whichever projection it works for.
+OF_PROJECTIONS = {"lag", "oldest_age", "stuck", "refreshed", "last_success"}
 BY_OP = {"processed": ("outbox_processed_total", "Events that became done")}
 BY_OP_AND_REASON = {
     "failed": ("outbox_failed_total", "Deliveries that did not end in done"),
@@ -44,6 +47,10 @@ BY_OP_AND_REASON = {
 PLAIN = {
     "reclaimed": ("outbox_reclaimed_total", "Stuck events taken back"),
     "lease_lost": ("outbox_lease_lost_total", "Events that were no longer ours when settled"),
+    "version_base_raised": (
+        "outbox_version_base_raised_total",
+        "Times that the versions of documents were raised: a restored database, or a promoted standby",
+    ),
     "version_ahead": (
         "outbox_version_ahead_total",
         "Events whose document is newer than their unchanged source row",
@@ -74,6 +81,8 @@ class Metrics:
     """One registry; `snapshot()` is what `/metrics` serves. Safe to use from several threads."""
 
     def __init__(self) -> None:
+        self._projection = PROJECTION
+        self._declared: dict[str, Metrics] = {}
         disable_created_metrics()  # type: ignore[no-untyped-call]  # they double the lines and are not used
         self._registry = CollectorRegistry()
         self.gauge = {key: self._gauge(*spec) for key, spec in GAUGES.items()}
@@ -105,9 +114,29 @@ class Metrics:
         )
         self._start_at_zero()
 
+    def declare(self, projection: str) -> None:
+        """Show a projection that is in force at 0; it keeps its series for as long as this process lives."""
+        if projection not in self._declared and projection != self._projection:
+            other = copy(self)
+            other._projection = projection
+            other._start_at_zero()
+            self._declared[projection] = other  # in one step: other threads read it
+
+    @property
+    def declared(self) -> list[str]:
+        """The projections that were in force while this process lived, the built-in one not among them."""
+        return list(self._declared)
+
+    def of(self, projection: str) -> "Metrics":
+        """The same metrics, which count under the name of a projection that was declared; else these.
+
+        A name of which only an event knows is no label.
+        """
+        return self._declared.get(projection, self)
+
     def processed(self, op: str, count: int) -> None:
         """Count events that became done."""
-        self._by_op["processed"].labels(PROJECTION, op).inc(count)
+        self._by_op["processed"].labels(self._projection, op).inc(count)
 
     def not_done(self, outcome: str, op: str, reason: Reason, count: int) -> None:
         """Count deliveries that did not end in done; `outcome` is `retried`, `terminal` or `held`.
@@ -115,35 +144,35 @@ class Metrics:
         A held delivery counts only as not delivered.
         """
         for key, counter in self._by_reason.items():
-            series = counter.labels(PROJECTION, op, reason.value)  # at 0 where it is new
+            series = counter.labels(self._projection, op, reason.value)  # at 0 where it is new
             if key in ("failed", outcome):
                 series.inc(count)
 
     def noop(self, op: str, noop: Noop, count: int) -> None:
         """Count events that were done without a write of their own."""
-        self._noop.labels(PROJECTION, op, noop.value).inc(count)
+        self._noop.labels(self._projection, op, noop.value).inc(count)
 
     def count(self, key: str, count: int) -> None:
         """Count events under one of PLAIN."""
-        self._plain[key].labels(PROJECTION).inc(count)
+        self._plain[key].labels(self._projection).inc(count)
 
     def request(self, result: str, seconds: float, size: int) -> None:
         """Count one bulk request by its result (`ok` or a reason), how long it took, and its bytes."""
-        self._requests.labels(PROJECTION, result).inc()
-        self._duration.labels(PROJECTION).observe(seconds)
-        self._size.labels(PROJECTION).observe(size)
+        self._requests.labels(self._projection, result).inc()
+        self._duration.labels(self._projection).observe(seconds)
+        self._size.labels(self._projection).observe(size)
 
     def item(self, op: str, result: str, count: int) -> None:
         """Count items by their verdict."""
-        self._items.labels(PROJECTION, op, result).inc(count)
+        self._items.labels(self._projection, op, result).inc(count)
 
     def set(self, key: str, value: float) -> None:
         """Set one of GAUGES."""
-        self.gauge[key].labels(PROJECTION).set(value)
+        self.gauge[key].labels(self._projection).set(value)
 
     def add(self, key: str, value: float) -> None:
         """Add to one of GAUGES."""
-        self.gauge[key].labels(PROJECTION).inc(value)
+        self.gauge[key].labels(self._projection).inc(value)
 
     def value(self, key: str) -> float:
         """The value of one of GAUGES."""
@@ -179,21 +208,23 @@ class Metrics:
         ]
 
     def _start_at_zero(self) -> None:
-        for gauge in self.gauge.values():
-            gauge.labels(PROJECTION)
+        for key, gauge in self.gauge.items():
+            if key in OF_PROJECTIONS or self._projection == PROJECTION:
+                gauge.labels(self._projection)
         for counter in self._plain.values():
-            counter.labels(PROJECTION)
-        self._duration.labels(PROJECTION)
-        self._size.labels(PROJECTION)
-        self._requests.labels(PROJECTION, "ok")
+            counter.labels(self._projection)
+        self._duration.labels(self._projection)
+        self._size.labels(self._projection)
+        self._requests.labels(self._projection, "ok")
         for op in OPS:
-            self._by_op["processed"].labels(PROJECTION, op)
-            self._items.labels(PROJECTION, op, Verdict.DONE.value)
+            self._by_op["processed"].labels(self._projection, op)
+            self._items.labels(self._projection, op, Verdict.DONE.value)
         for noop in Noop:
-            self._noop.labels(PROJECTION, "delete" if noop is Noop.DELETE_MISSING else "upsert", noop.value)
+            op = "delete" if noop is Noop.DELETE_MISSING else "upsert"
+            self._noop.labels(self._projection, op, noop.value)
         for key, pairs in AT_ZERO.items():
             for op, reason in pairs:
-                self._by_reason[key].labels(PROJECTION, op, reason.value)
+                self._by_reason[key].labels(self._projection, op, reason.value)
 
     def _gauge(self, name: str, text: str) -> Gauge:
         return Gauge(name, text, ["projection"], registry=self._registry)

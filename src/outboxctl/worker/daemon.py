@@ -16,10 +16,11 @@ from outboxctl.domain import backoff
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import OutboxctlError, UsageError
 from outboxctl.domain.printable import brief
+from outboxctl.domain.projection import Projection
 from outboxctl.metrics.registry import Metrics
 from outboxctl.metrics.server import MetricsServer
 from outboxctl.settings import OutagePolicy, Settings
-from outboxctl.sink.delivery.result import Probe, Sink
+from outboxctl.sink.delivery.result import IndexedSink, Probe, Sink
 from outboxctl.worker.delivering import Renewal
 from outboxctl.worker.health import Health
 from outboxctl.worker.lane import Lane
@@ -40,7 +41,10 @@ FIRST_PROBE = 2.0  # seconds that the first probe of the sink may take before th
 
 
 class Daemon:
-    """One worker process. `probe` asks the sink with a short timeout; `sink` delivers."""
+    """One worker process. `probe` asks the sink with a short timeout; `sink` delivers.
+
+    `sink_of` returns the sink of a declared projection, its index; by default `sink`.
+    """
 
     def __init__(
         self,
@@ -48,11 +52,21 @@ class Daemon:
         database: Database,
         sink: Sink,
         probe: Probe,
+        *,
         tracing: Tracing | None = None,
+        sink_of: Callable[[Projection], IndexedSink] | None = None,
     ) -> None:
         self.metrics = Metrics()
         self.health = Health(settings.sla_oldest_age_seconds, put_off=self.metrics.put_off)
-        self.parts = WorkerParts(settings, database, sink, self.metrics, self.health, tracing=tracing)
+        self.parts = WorkerParts(
+            settings,
+            database,
+            sink,
+            self.metrics,
+            self.health,
+            sink_of=sink_of,
+            tracing=tracing,
+        )
         self.signals = self.parts.context.signals
         self._settings, self._database = settings, database
         self._heartbeat = self.parts.heartbeat()
@@ -101,6 +115,7 @@ class Daemon:
             sink_probe,
             self._every(ProgressLog(self.metrics, self.health).turn, "progress-log"),
             self._renew_leases(),
+            self._every(self.parts.expander.turn, "expander"),
         ]
         if not drain:  # a drain does not wait for new events
             self._helpers.append(self._every(Listener(self.parts.context).turn, "listener"))
@@ -205,7 +220,7 @@ class Daemon:
         return _start(loop, name)
 
     def _due(self) -> bool:
-        with self._database.begin() as connection:
+        with self.parts.expander.between_pages, self._database.begin() as connection:
             return snapshot.anything_due(connection)
 
     def _check_traces(self) -> None:

@@ -101,7 +101,8 @@ def discard(
 
     selection = chosen.selection(limit)
     if not selection.as_filter():
-        hint = "give --id, --error-reason, --fingerprint, --entity-type, --since, --until or --limit"
+        names = "--error-reason, --fingerprint, --entity-type, --projection, --since, --until"
+        hint = f"give --id, {names} or --limit"
         raise UsageError("discard closes events for good: say which", hint=hint)
     move(DISCARD, moves.discard, selection, options, audited(by, reason), fail_if_none=fail_if_none)
 

@@ -11,8 +11,15 @@ from outboxctl.domain.errors import UsageError
 
 def verify(
     common: PipelineOptions,
+    projection: Annotated[
+        str | None, typer.Option("--projection", help="Compare this declared projection only.")
+    ] = None,
     versions_only: Annotated[
-        bool, typer.Option("--versions-only", help="Compare versions but no content: twice as fast.")
+        bool,
+        typer.Option(
+            "--versions-only",
+            help="Compare versions but no content (of projections presence alone): twice as fast.",
+        ),
     ] = False,
     full: Annotated[
         bool,
@@ -43,6 +50,8 @@ def verify(
 ) -> None:
     """Compare search_index with the index, entity by entity; exit 4 where they differ.
 
+    Then each declared projection with its own, or with --projection that one alone, by content.
+
     With --repair what differs is enqueued as ordinary, audited events, which a worker delivers; rows
     below the version in the index are raised to it. Documents whose id no event can name are deleted
     from the index. --dry-run counts all that. Exit 0 if nothing was left out. Entities whose events are
@@ -56,7 +65,7 @@ def verify(
     needless = [flag for flag, value in flags.items() if value not in (None, False)]
     if needless and not repair:
         raise UsageError(f"{needless[0]} belongs to a repair", hint="add --repair, or leave it out")
-    options = ComparisonOptions(not versions_only, full, limit, common.json, not keep_foreign)
+    options = ComparisonOptions(not versions_only, full, limit, common.json, not keep_foreign, projection)
     if not repair:
         raise typer.Exit(compare(settings, options))
     who = audited(by, reason or "repair")

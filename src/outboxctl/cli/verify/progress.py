@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 from outboxctl.cli import rendering
 from outboxctl.cli.ending import INTERRUPTED
-from outboxctl.cli.guards import acting, checked_database
-from outboxctl.cli.verify.view import print_partial_repair, show
+from outboxctl.cli.guards import checked_database, confirm, refuse_if_read_only
+from outboxctl.cli.verify.targets import Target, targets
+from outboxctl.cli.verify.view import Compared, print_partial_repair, show
 from outboxctl.domain.errors import ExitCode, OutboxctlError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from threading import Event
 
     from outboxctl.core.database import Database
-    from outboxctl.operations.verify.model import Difference, VerifyReport
-    from outboxctl.operations.verify.repair import Repair, Repaired
+    from outboxctl.operations.verify.projected.repair import ProjectedRepair
+    from outboxctl.operations.verify.repair import Repair
     from outboxctl.settings import Settings
-    from outboxctl.sink.index.scan import Reader
 
 POLL = 0.5  # seconds between two queries of a repair's events
 LONGEST_SILENCE = 120.0  # seconds for one request: a page of large documents takes its time
@@ -28,57 +28,52 @@ LONGEST_SILENCE = 120.0  # seconds for one request: a page of large documents ta
 
 @dataclass(frozen=True)
 class ComparisonOptions:
-    """How to compare and how to show it."""
+    """What to compare, how, and how to show it."""
 
     content: bool
     full: bool
     limit: int
     json: bool
     remove_foreign: bool
+    projection: str | None = None
 
-    def compare(self, database: "Database", reader: "Reader", **more: Any) -> "VerifyReport":
-        """Compare with a progress bar."""
-        from outboxctl.operations.verify.survey import survey
-
-        with rendering.progress("comparing", _rows(database)) as advance:
+    def compare(self, target: Target, **more: Any) -> Any:
+        """Compare one with a progress bar; its report."""
+        title = f"comparing {target.name}" if target.name else "comparing"
+        with rendering.progress(title, target.rows() if sys.stderr.isatty() else 0) as advance:
             more |= {"content": self.content, "full": self.full, "limit": self.limit}
-            return survey(database, reader, advance=advance, **more)
-
-
-def _rows(database: "Database") -> int:
-    """The number of rows; 0 where no progress is shown."""
-    from outboxctl.core.documents import entities
-
-    if not sys.stderr.isatty():
-        return 0
-    with database.begin() as connection:
-        return entities.count(connection)
+            return target.survey(advance=advance, **more)
 
 
 def compare(settings: "Settings", options: ComparisonOptions) -> int:
     """Compare and show it; returns the exit code."""
-    return _compare(settings, options, None)
+    return _compare(settings, options, dry_run=False)
 
 
 def preview(settings: "Settings", options: ComparisonOptions) -> int:
     """Compare and show what a repair would do; returns the exit code of a comparison."""
+    return _compare(settings, options, dry_run=True)
+
+
+def _compare(settings: "Settings", options: ComparisonOptions, *, dry_run: bool) -> int:
+    with _targets(settings, options, extra=0) as (_, chosen):
+        compared = [_or_error(each, lambda one: _one(one, options, dry_run=dry_run)) for each in chosen]
+    show(compared, dry_run=dry_run, json=options.json)
+    _raise_first(compared)
+    return ExitCode.FINDINGS if any(each.report.differences for each in compared) else ExitCode.OK
+
+
+def _one(target: Target, options: ComparisonOptions, *, dry_run: bool) -> Compared:
     from outboxctl.operations.verify.repair import Repaired
 
-    return _compare(settings, options, Repaired(act_id=""))
+    planned = Repaired(act_id="") if dry_run else None
 
-
-def _compare(settings: "Settings", options: ComparisonOptions, planned: "Repaired | None") -> int:
-    from outboxctl.operations.verify.compare import CONNECTIONS
-    from outboxctl.operations.verify.repair import foresee
-
-    def act(differences: "Iterable[Difference]") -> None:
+    def act(differences: "Iterable[Any]") -> None:
         nonlocal planned
-        planned = foresee(differences, remove_foreign=options.remove_foreign)
+        planned = target.foresee(differences, remove_foreign=options.remove_foreign)
 
-    with checked_database(settings, connections=CONNECTIONS) as db, _reader(settings) as reader:
-        report = options.compare(db, reader, act=act if planned else None)
-    show(report, None, planned=planned, json=options.json)
-    return ExitCode.FINDINGS if report.differences else ExitCode.OK
+    report = options.compare(target, act=act if dry_run else None)
+    return Compared(target.name, report, planned=planned)
 
 
 def repair_and_compare(
@@ -89,39 +84,64 @@ def repair_and_compare(
     ^C ends it between two batches.
     """
     from outboxctl.operations.batches import stoppable
-    from outboxctl.operations.verify.compare import CONNECTIONS
 
-    what = f"repair the index {settings.elastic_index}"
-    with (
-        acting(settings, what, yes=yes, connections=CONNECTIONS + 1) as db,
-        _reader(settings) as reader,
-        _with_partial_repair(repair := _prepared(db, reader, options, who)),
-        stoppable() as stop,
-    ):
-        report = options.compare(db, reader, stop=stop, act=lambda rows: repair.run(rows, stop=stop))
+    refuse_if_read_only(settings, f"repair the index {settings.elastic_index}")
+    with _targets(settings, options, extra=1) as (db, chosen), stoppable() as stop:
+        confirm(settings, db, _words(settings, chosen), yes=yes)
+
+        def one(target: Target) -> Compared:
+            return _repaired(target, options, who, wait=wait, stop=stop)
+
+        compared = [_or_error(each, one) for each in chosen if not stop.is_set()]
+        interrupted = stop.is_set()
+    show(compared, dry_run=False, json=options.json)
+    _raise_first(compared)
+    return INTERRUPTED if interrupted else max((each.exit_code for each in compared), key=_gravity)
+
+
+def _words(settings: "Settings", chosen: "Sequence[Target]") -> str:
+    """What a repair is about to do, for a question."""
+    names = [target.name for target in chosen if target.name]
+    index = [] if len(names) == len(chosen) else [f"the index {settings.elastic_index}"]
+    return f"repair {' and '.join(index + [f'that of {name}' for name in names])}"
+
+
+def _gravity(code: int) -> int:
+    return [ExitCode.OK, ExitCode.INCONCLUSIVE, ExitCode.FINDINGS].index(ExitCode(code))
+
+
+def _repaired(
+    target: Target, options: ComparisonOptions, who: dict[str, str], *, wait: float | None, stop: "Event"
+) -> Compared:
+    repair = target.repair(who, remove_foreign=options.remove_foreign)
+    with _with_partial_repair(repair):
+        report = options.compare(target, stop=stop, act=lambda rows: repair.run(rows, stop=stop))
         after, undelivered = None, 0
         if wait and report.differences and not stop.is_set():
             undelivered = _wait(repair, wait, stop)
-            after = None if stop.is_set() else options.compare(db, reader, stop=stop)
-        interrupted = stop.is_set()
-    show(report, repair.done, after=after, json=options.json)
-    if interrupted:
-        return INTERRUPTED
-    if after.differences if after else repair.done.left:
-        return ExitCode.FINDINGS
-    return ExitCode.INCONCLUSIVE if undelivered else ExitCode.OK
+            after = None if stop.is_set() else options.compare(target, stop=stop)
+    return Compared(target.name, report, repaired=repair.done, after=after, undelivered=undelivered)
 
 
-def _prepared(db: "Database", reader: "Reader", options: ComparisonOptions, who: dict[str, str]) -> "Repair":
-    from outboxctl.operations.verify.repair import Repair
-    from outboxctl.sink.index.repair import Mender
+def _or_error(target: Target, work: "Callable[[Target], Compared]") -> Compared:
+    """The result; a projection that cannot be compared keeps no other from it."""
+    try:
+        return work(target)
+    except OutboxctlError as error:
+        if not target.name:
+            raise
+        return Compared(target.name, None, error=error)
 
-    mender = Mender(reader.client, reader.shape.index)
-    return Repair(db, mender, who["by"], who["reason"], options.remove_foreign, reader.check_unchanged)
+
+def _raise_first(compared: "Sequence[Compared]") -> None:
+    """End with the first error, once all reports were shown."""
+    for each in compared:
+        if each.error:
+            raise each.error
 
 
 @contextmanager
-def _with_partial_repair(repair: "Repair") -> "Iterator[None]":
+def _with_partial_repair(repair: "Repair | ProjectedRepair") -> "Iterator[None]":
     """Print what was repaired before an error."""
     try:
         yield
@@ -130,7 +150,7 @@ def _with_partial_repair(repair: "Repair") -> "Iterator[None]":
         raise
 
 
-def _wait(repair: "Repair", seconds: float, stop: "Event") -> int:
+def _wait(repair: "Repair | ProjectedRepair", seconds: float, stop: "Event") -> int:
     """Wait for the repair's events, so many seconds at most or until `stop`; returns how many are left."""
     end, left = monotonic() + seconds, repair.undelivered()
     with rendering.progress("waiting for a worker", left) as advance:
@@ -141,9 +161,15 @@ def _wait(repair: "Repair", seconds: float, stop: "Event") -> int:
 
 
 @contextmanager
-def _reader(settings: "Settings") -> "Iterator[Reader]":
-    from outboxctl.sink.index.scan import Reader
+def _targets(
+    settings: "Settings", options: ComparisonOptions, *, extra: int
+) -> "Iterator[tuple[Database, Sequence[Target]]]":
+    """The database, with `extra` connections besides those of a comparison, and what is compared."""
+    from outboxctl.operations.verify.compare import CONNECTIONS
     from outboxctl.sink.transport.open import connect
 
-    with closing(connect(settings, timeout=LONGEST_SILENCE)) as client:
-        yield Reader(client, settings.elastic_index)
+    with (
+        checked_database(settings, connections=CONNECTIONS + extra) as db,
+        closing(connect(settings, timeout=LONGEST_SILENCE)) as client,
+    ):
+        yield db, targets(settings, db, client, options.projection)

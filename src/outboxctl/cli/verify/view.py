@@ -1,15 +1,15 @@
 """The report of `verify`: the differences, and what a repair did about them."""
 
-from dataclasses import asdict
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
 from outboxctl.cli import rendering
+from outboxctl.domain.errors import ExitCode, OutboxctlError
 from outboxctl.domain.printable import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from outboxctl.operations.verify.model import VerifyReport
     from outboxctl.operations.verify.repair import Repaired
 
 MEANING = {
@@ -19,47 +19,109 @@ MEANING = {
     "ahead": "the document is newer than the row",
     "altered": "the same version, another content",
 }
+PROJECTED_MEANING = {
+    "missing": "a row of the view without a document",
+    "extra": "a document without a row of the view",
+    "different": "another content than the row",
+    "unreadable": "PostgreSQL cannot make the row",
+}
 
 
-def show(
-    report: "VerifyReport",
-    repaired: "Repaired | None",
-    *,
-    planned: "Repaired | None" = None,
-    after: "VerifyReport | None" = None,
-    json: bool,
-) -> None:
-    """Print a comparison, what a repair did or is `planned` to do, and the comparison `after` it."""
-    parts = {"planned": planned, "repaired": repaired, "after": after}
-    more = {name: asdict(part) if part else None for name, part in parts.items()}
-    lines = [*_tables(report), _next(report, repaired, planned, compared=after is not None)]
-    lines += ["", *_tables(after), _next(after, None, None, compared=True)] if after else []
-    rendering.show(asdict(report) | {"dry_run": planned is not None} | more, lambda: lines, json=json)
+@dataclass(frozen=True)
+class Compared:
+    """What came of one comparison: of search_index, whose `name` is empty, or of a projection.
+
+    `planned`: what a repair would do. `after`: the comparison after a repair, `undelivered` of whose events
+    were still under way. With an `error` there is no report.
+    """
+
+    name: str
+    report: Any
+    planned: "Repaired | None" = None
+    repaired: "Repaired | None" = None
+    after: Any = None
+    undelivered: int = 0
+    error: OutboxctlError | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """That of a repair."""
+        left = self.after.differences if self.after else self.repaired and self.repaired.left
+        if left:
+            return ExitCode.FINDINGS
+        return ExitCode.INCONCLUSIVE if self.undelivered else ExitCode.OK
+
+    def to_json(self) -> dict[str, Any]:
+        """The report, and what a repair did or would do."""
+        if self.error:
+            return {"name": self.name, "error": str(self.error)}
+        parts = {"planned": self.planned, "repaired": self.repaired, "after": self.after}
+        return asdict(self.report) | {name: asdict(part) if part else None for name, part in parts.items()}
 
 
-def _tables(report: "VerifyReport") -> "Iterator[object]":
+def show(compared: "Sequence[Compared]", *, dry_run: bool, json: bool) -> None:
+    """Print the comparisons, what their repairs did or are planned to do, and the comparisons after them."""
+    report: dict[str, Any] = {}
+    for each in compared:
+        if not each.name:
+            report |= each.to_json()
+    report |= {"dry_run": dry_run, "projections": [each.to_json() for each in compared if each.name]}
+    rendering.show(report, lambda: _lines(compared), json=json)
+
+
+def _lines(compared: "Iterable[Compared]") -> "Iterator[object]":
+    for place, each in enumerate(compared):
+        if place:
+            yield ""
+        if each.error:
+            yield f"{each.name}: not compared: {each.error}"
+            continue
+        yield from _tables(each.report)
+        yield _next(each.report, each.repaired, each.planned, compared=each.after is not None)
+        if each.after:
+            yield from ["", *_tables(each.after), _next(each.after, None, None, compared=True)]
+
+
+def _tables(report: "Any") -> "Iterator[object]":
     yield _summary(report)
+    declared = _declared(report)
     if report.differences:
-        cells = [(kind, f"{count:,}", MEANING[kind]) for kind, count in report.by_kind.items() if count]
-        yield rendering.table("Differences", ("kind", "entities", "which is"), cells)
+        meaning = PROJECTED_MEANING if declared else MEANING
+        cells = [(kind, f"{count:,}", meaning[kind]) for kind, count in report.by_kind.items() if count]
+        what = "documents" if declared else "entities"
+        yield rendering.table("Differences", ("kind", what, "which is"), cells)
     if report.first:
-        rest = report.differences - len(report.first)
-        title = f"The first {len(report.first):,}, by version" if rest else "Each, by version"
-        rows = [(d.kind, d.id, d.source_version, d.index_version) for d in report.first]
-        yield rendering.table(title, ("kind", "document", "row", "index"), rows)
+        yield _first(report, declared=declared)
 
 
-def _summary(report: "VerifyReport") -> str:
-    what = "content and versions" if report.content else "versions only"
+def _first(report: Any, *, declared: bool) -> object:
+    rest = report.differences - len(report.first)
+    if declared:
+        title = f"The first {len(report.first):,}" if rest else "Each"
+        cells = [(d.kind, d.id, d.error) for d in report.first]
+        return rendering.table(title, ("kind", "document", "error"), cells)
+    title = f"The first {len(report.first):,}, by version" if rest else "Each, by version"
+    rows = [(d.kind, d.id, d.source_version, d.index_version) for d in report.first]
+    return rendering.table(title, ("kind", "document", "row", "index"), rows)
+
+
+def _declared(report: Any) -> bool:
+    """Whether it is a projection's."""
+    return hasattr(report, "name")
+
+
+def _summary(report: Any) -> str:
     both = f"{report.rows:,} rows, {report.documents:,} documents in {report.index}"
+    if _declared(report):
+        what = "content" if report.content else "presence only"
+        return f"{report.name}: {both}; {what}, {rendering.age(report.seconds)}."
+    what = "content and versions" if report.content else "versions only"
     if report.unchanged_since:
         return f"{both}; neither has changed since {report.unchanged_since}, when they agreed (see --full)."
     return f"{both}; {what}, {counted(report.buckets, 'bucket')}, {rendering.age(report.seconds)}."
 
 
-def _next(
-    report: "VerifyReport", repaired: "Repaired | None", planned: "Repaired | None", *, compared: bool
-) -> str:
+def _next(report: Any, repaired: "Repaired | None", planned: "Repaired | None", *, compared: bool) -> str:
     lines = []
     if report.in_flight:
         lines.append(f"{report.in_flight:,} are in flight: their events are not delivered yet.")
@@ -68,18 +130,20 @@ def _next(
     elif repaired:
         lines += _repair_lines(repaired, compared=compared)
     elif planned:
-        lines += _planned_lines(planned)
+        lines += _planned_lines(planned, declared=_declared(report))
     else:
-        lines.append("Repair them: outboxctl verify --repair --by YOU --reason WHY")
+        which = f"--projection {report.name} " if _declared(report) else ""
+        lines.append(f"Repair them: outboxctl verify {which}--repair --by YOU --reason WHY")
     return "\n".join(lines)
 
 
-def _planned_lines(planned: "Repaired") -> list[str]:
-    lines = [
-        f"A repair would enqueue {counted(planned.enqueued, 'event')} (dry run, nothing changed).",
-        f"It would raise the event_version of {planned.raised:,} rows, and of those whose document was"
-        " deleted under a higher version.",
-    ]
+def _planned_lines(planned: "Repaired", *, declared: bool = False) -> list[str]:
+    lines = [f"A repair would enqueue {counted(planned.enqueued, 'event')} (dry run, nothing changed)."]
+    if not declared:
+        lines.append(
+            f"It would raise the event_version of {planned.raised:,} rows, and of those whose document was"
+            " deleted under a higher version."
+        )
     if planned.freed:
         lines.append(f"For {planned.freed:,} it would have the sink forget a version that leaves no room.")
     if planned.removed:

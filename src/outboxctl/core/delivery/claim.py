@@ -10,6 +10,7 @@ from outboxctl.core.schema.names import (
     DOCUMENT,
     EVENTS,
     FIELDS,
+    PROJECTIONS,
     SHORTEST,
     SOURCE,
     STATUS_IS,
@@ -17,6 +18,7 @@ from outboxctl.core.schema.names import (
     source,
     target,
 )
+from outboxctl.core.search_path import places
 from outboxctl.domain.failures import Reason
 from outboxctl.domain.lifecycle import Verb
 
@@ -27,6 +29,9 @@ PLAN = (
     "SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_nestloop = on; "
     "SET LOCAL enable_mergejoin = off; SET LOCAL jit = off; SET LOCAL TimeZone = 'UTC'"
 )
+# A worker of an older version does not set this, and cannot claim events of projections (claim_guard.py).
+PROJECTIONS_ALLOWED = "SET LOCAL outboxctl.projections = 'on'"
+CLAIMING = f"{PLAN}; {PROJECTIONS_ALLOWED}"
 
 LEFT_OUT = ""  # in place of a document for which the batch had no room; the text of none is empty
 GROUP = 200  # reclaimed events in one claim: as many must go alone if the worker dies again
@@ -76,8 +81,8 @@ WITH together AS MATERIALIZED (
     WHERE id = ANY (ARRAY (
         SELECT id FROM reclaimed UNION ALL SELECT id FROM retries UNION ALL SELECT id FROM fresh))
         AND {STATUS_IS} {source(Verb.CLAIM)}
-    RETURNING id, entity_type, entity_id, op, event_version, attempts, next_retry_at, created_at, entity_key,
-        CASE WHEN num_nonnulls(entity_key) = 1 THEN concat_ws('/', entity_type, follow) END AS projection
+    RETURNING id, entity_type, entity_id, op, event_version, attempts, next_retry_at, created_at,
+        {{key}} AS entity_key, {{projection}} AS projection
 {{made}}), found AS (
     SELECT *, sum(octet_length(document)) OVER (ROWS UNBOUNDED PRECEDING) AS so_far FROM made
 )
@@ -114,9 +119,21 @@ MEASURED = f"""), measured AS (
             ELSE {DOCUMENT} END AS document
     FROM measured s
 """
-CLAIM = text(STATEMENT.format(made=MADE.format(ID=ID, document=DOCUMENT, source=SOURCE)))
-CLAIM_MEASURED = text(STATEMENT.format(made=MEASURED))
-UNREAD = text(STATEMENT.format(made=MADE.format(ID=ID, document=f"'{LEFT_OUT}'", source=SOURCE)))
+# In a schema of before projections their columns are not there.
+DECLARED = {
+    "key": "entity_key",
+    "projection": "CASE WHEN num_nonnulls(entity_key) = 1 THEN concat_ws('/', entity_type, follow) END",
+}
+UNDECLARED = {"key": "NULL::text", "projection": "NULL::text"}
+
+
+FORMS = (
+    MADE.format(ID=ID, document=DOCUMENT, source=SOURCE),
+    MEASURED,
+    MADE.format(ID=ID, document=f"'{LEFT_OUT}'", source=SOURCE),
+)
+CLAIM, CLAIM_MEASURED, UNREAD = (text(STATEMENT.format(made=made, **DECLARED)) for made in FORMS)
+OLDER = tuple(text(STATEMENT.format(made=made, **UNDECLARED)) for made in FORMS)
 
 
 class Claimed(NamedTuple):
@@ -161,12 +178,20 @@ def claim(
     made that is left out for its length.
     The attempt counts from here on: an event that kills its worker runs out of attempts.
     """
-    connection.exec_driver_sql(PLAN)
+    known = has_projections(connection)
+    whole, measured, unread = (CLAIM, CLAIM_MEASURED, UNREAD) if known else OLDER
+    # A session that saw an older schema must not claim events of projections, either.
+    connection.exec_driver_sql(CLAIMING if known else PLAN)
     values = {"owner": owner, "token": token, "size": size, "lease": lease, "reclaimed": reclaimed}
     values |= {"max_bytes": max_bytes, "now": now}
-    statement = (CLAIM_MEASURED if measure else CLAIM) if read else UNREAD
+    statement = (measured if measure else whole) if read else unread
     # The driver's rows in one call: iterating SQLAlchemy's result takes three microseconds a row.
     return list(map(Claimed._make, connection.execute(statement, values).cursor.fetchall()))
+
+
+def has_projections(connection: Connection) -> bool:
+    """Whether the schema has the columns and tables of projections (migration 0009)."""
+    return PROJECTIONS in places(connection).tables
 
 
 MAX_LINKS = 128  # links a span: OpenTelemetry's own limit, by default

@@ -11,7 +11,14 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from outboxctl.core.operator.selection import FAILED_AGAIN, MATCHING, Selection, check_unique, select_failed
+from outboxctl.core.operator.selection import (
+    FAILED_AGAIN,
+    MATCHING,
+    Selection,
+    check_unique,
+    resolved,
+    select_failed,
+)
 from outboxctl.core.schema.names import DOCUMENT, EVENTS, SAFE, SOURCE
 from outboxctl.domain.failures import NO_REASON
 from outboxctl.domain.fingerprints import LENGTH, LONGEST, fingerprint, fold
@@ -73,6 +80,7 @@ class FailedRow:
 
 def failed_groups(connection: Connection, selection: Selection) -> list[Group]:
     """The causes of the failures, the most frequent first; `selection.limit` is ignored."""
+    selection = resolved(connection, selection)
     sums: dict[str, _Sum] = {}
     for reason, error, *figures in select_failed(connection, CAUSES, selection):
         name = fingerprint(reason, error)
@@ -90,6 +98,7 @@ def failed_rows(connection: Connection, selection: Selection) -> list[FailedRow]
 
     Raises UsageError if the beginning of a fingerprint is that of several.
     """
+    selection = resolved(connection, selection)
     rows = (FailedRow(*row) for row in select_failed(connection, FAILED_ROWS, selection))
     prefix = selection.fingerprint or ""
     named = ((fingerprint(row.error_reason, row.error), row) for row in rows)

@@ -1,43 +1,66 @@
 """Reading documents of a projection: one read-only statement, and the version of its snapshot.
 
-Read after the claim has committed, in a transaction that writes nothing: a transaction that has written counts
-itself in the serial number of its snapshots (version_base.py).
+Read after the claim has committed, in a transaction that writes nothing: a transaction that has written
+counts itself in the serial number of its snapshots (version_base.py).
 """
 
 from collections.abc import Sequence
+from enum import StrEnum
 from functools import lru_cache
 from typing import NamedTuple
 
-from psycopg.sql import SQL, Composed, Identifier
+from psycopg.sql import SQL, Composable, Composed, Identifier
 from sqlalchemy import Connection
 
+from outboxctl.core.database_errors import OUT_OF_MEMORY, sqlstate
 from outboxctl.core.delivery.claim import LEFT_OUT
 from outboxctl.core.projections.version_base import VERSION
-from outboxctl.domain.projection import KeyColumn, Projection, key_parts
+from outboxctl.domain.errors import CutOffError, LimitError, OutboxctlError
+from outboxctl.domain.printable import brief
+from outboxctl.domain.projection import KeyColumn, Projection, Relation, key_parts
+from outboxctl.domain.redaction import redact
 
-# What the text of a value depends on, in the forms that the triggers write keys in. The plan must not depend on
-# statistics that say "no rows": a table is not read as a whole where an index finds the key.
+# What the text of a value depends on, in the forms that the triggers write keys in. The plan must not depend
+# on statistics that say "no rows": a table is not read as a whole where an index finds the key.
 SESSION = (
     "SET LOCAL enable_seqscan = off; SET LOCAL jit = off; SET LOCAL TimeZone = 'UTC'; "
     "SET LOCAL DateStyle = 'ISO, MDY'; SET LOCAL IntervalStyle = 'iso_8601'; SET LOCAL bytea_output = 'hex'; "
-    "SET LOCAL extra_float_digits = 1; SET LOCAL transaction_read_only = on"
+    "SET LOCAL extra_float_digits = 1"
 )
 # A view that another session has locked holds its own projection up, and no other for longer than this.
 LOCK_TIMEOUT = 1.0
-# The key is compared as the column's type, so that an index finds it, and as text: 1.0 and 1.00 are one number.
+# The key is compared as the column's type, so that an index finds it, and as text: of two texts of one value
+# only that of the triggers is a key.
 STATEMENT = """
 WITH version AS MATERIALIZED ({version}), made AS (
     SELECT k.place, d.document
     FROM unnest({arrays}) WITH ORDINALITY k ({names}, place)
     LEFT JOIN LATERAL (SELECT to_json(v.*)::text AS document FROM {view} v WHERE {matches} LIMIT 1) d ON true
 ), found AS (
-    SELECT place, document, sum(octet_length(document)) OVER (ORDER BY place ROWS UNBOUNDED PRECEDING) AS so_far
+    SELECT place, document,
+        sum(octet_length(document)) OVER (ORDER BY place ROWS UNBOUNDED PRECEDING) AS so_far
     FROM made
 )
 SELECT version, CASE WHEN so_far > %(max_bytes)s AND so_far > octet_length(document) THEN '{left_out}'
     ELSE document END
 FROM version, found ORDER BY place
 """
+
+
+class Fault(StrEnum):
+    """Why documents cannot be read: a row's value, the time that it takes, or the view as a whole."""
+
+    ROW = "row"
+    TIME = "time"
+    VIEW = "view"
+
+
+# Classes of SQLSTATE in which a value is at fault: data exceptions, cardinality violations, what a function
+# raises, limits of the server. See "PostgreSQL Error Codes" in its manual.
+ROW_CLASSES = ("21", "22", "P0", "54")
+TIME_STATES = frozenset({"57014"})
+# A lock that is not given, a deadlock, a view or a right that is missing, a feature that is not supported.
+VIEW_CLASSES = ("0A", "26", "3F", "40", "42", "55")
 
 
 class Documents(NamedTuple):
@@ -60,55 +83,89 @@ def read(
 ) -> Documents:
     """The documents of these keys (`key_text`), in one snapshot, in at most `seconds`.
 
-    They have at most `max_bytes` (UTF-8) in all, or there is only one. Raises ValueError for a key with another
-    number of parts; through Database.begin what PostgreSQL raises while it reads the view.
+    They have at most `max_bytes` (UTF-8) in all, or there is only one. Raises ValueError for a key with
+    another number of parts; through Database.begin what PostgreSQL raises while it reads the view.
     """
     if not keys:
         return Documents(None, [])
     parts = [key_parts(key, len(projection.key)) for key in keys]
-    connection.exec_driver_sql(_session(seconds))
-    values: dict[str, object] = {
-        f"k{place}": [*column] for place, column in enumerate(zip(*parts, strict=True))
-    }
-    values["max_bytes"] = max_bytes
+    prepare(connection, seconds)
+    values = arrays(parts) | {"max_bytes": max_bytes}
     rows = connection.exec_driver_sql(statement(projection), values).all()
     return Documents(rows[0][0], [text for _, text in rows])
 
 
-def _session(seconds: float) -> str:
+def fault(error: OutboxctlError) -> tuple[Fault, str] | None:
+    """What an error of Database.begin around `read` shows of the view, and PostgreSQL's words; or None."""
+    cause = error.__cause__
+    state = sqlstate(cause) if isinstance(cause, Exception) else ""
+    words = brief(redact(str(getattr(cause, "orig", cause))).strip().partition("\n")[0], 500)
+    if state in TIME_STATES or isinstance(error, CutOffError):
+        return Fault.TIME, words
+    if state.startswith(ROW_CLASSES) or state == OUT_OF_MEMORY or isinstance(error, LimitError):
+        return Fault.ROW, words
+    return (Fault.VIEW, words) if state.startswith(VIEW_CLASSES) else None
+
+
+def prepare(connection: Connection, seconds: float) -> None:
+    """Make this transaction one that only reads keys and documents, each statement in at most `seconds`."""
+    connection.exec_driver_sql(f"{session(seconds)}; SET LOCAL transaction_read_only = on")
+
+
+def session(seconds: float) -> str:
+    """What a transaction sets before it reads from the user's tables, in statements of at most `seconds`."""
     limits = {"statement_timeout": seconds, "lock_timeout": min(seconds, LOCK_TIMEOUT)}
-    return SESSION + "".join(f"; SET LOCAL {name} = {max(1, int(s * 1_000))}" for name, s in limits.items())
+    times = "".join(f"; SET LOCAL {name} = {max(1, int(s * 1_000))}" for name, s in limits.items())
+    return SESSION + times
+
+
+def arrays(parts: Sequence[Sequence[str]]) -> dict[str, list[str]]:
+    """The parameters k0, k1, … of the keys with these parts."""
+    return {f"k{place}": [*column] for place, column in enumerate(zip(*parts, strict=True))}
 
 
 @lru_cache(256)
 def statement(projection: Projection) -> str:
     """The statement that reads documents; its parameters are k0, k1, … (arrays of text) and max_bytes."""
-    columns = [_name(f"k{place}") for place in range(len(projection.key))]
-    pairs = zip(columns, projection.key, strict=True)
-    composed = SQL(STATEMENT).format(
-        version=SQL(VERSION),
-        arrays=SQL(", ").join(SQL(f"CAST(%(k{place})s AS text[])") for place in range(len(columns))),
-        names=SQL(", ").join(columns),
-        view=SQL(".").join(map(_name, (projection.document.schema, projection.document.name))),
-        matches=SQL(" AND ").join(_match(value, column) for value, column in pairs),
-        left_out=SQL(LEFT_OUT),
-    )
+    composed = SQL(STATEMENT).format(version=SQL(VERSION), left_out=SQL(LEFT_OUT), **looked_up(projection))
     return composed.as_string()
 
 
-def _name(name: str) -> SQL:
+def looked_up(projection: Projection) -> dict[str, Composable]:
+    """The parts of a statement that looks keys up in the view `v`: `arrays`, `names`, `view`, `matches`."""
+    columns = [identifier(f"k{place}") for place in range(len(projection.key))]
+    pairs = zip(columns, projection.key, strict=True)
+    return {
+        "arrays": SQL(", ").join(SQL(f"CAST(%(k{place})s AS text[])") for place in range(len(columns))),
+        "names": SQL(", ").join(columns),
+        "view": qualified(projection.document),
+        "matches": SQL(" AND ").join(_match(value, column) for value, column in pairs),
+    }
+
+
+def identifier(name: str) -> SQL:
     """An identifier in a statement with the driver's placeholders."""
     return SQL(Identifier(name).as_string().replace("%", "%%"))
 
 
+def type_of(column: KeyColumn) -> SQL:
+    """The type of a key's column in such a statement."""
+    return SQL(column.type.replace("%", "%%"))
+
+
+def qualified(relation: Relation) -> Composed:
+    """A relation's name in such a statement."""
+    return SQL(".").join(map(identifier, (relation.schema, relation.name)))
+
+
 def _match(value: SQL, column: KeyColumn) -> Composed:
-    name = _name(column.name)
+    name = identifier(column.name)
     return SQL("v.{name} = CAST(k.{value} AS {type}) AND {text} = k.{value}").format(
-        name=name, value=value, type=SQL(column.type), text=key_column_text(SQL("v.{}").format(name), column)
+        name=name, value=value, type=type_of(column), text=key_column_text(SQL("v.{}").format(name), column)
     )
 
 
-def key_column_text(value: Composed, column: KeyColumn) -> Composed:
+def key_column_text(value: Composable, column: KeyColumn) -> Composed:
     """SQL for the text of a key's column: the same for equal values."""
     if column.type == "pg_catalog.numeric":
         return SQL("trim_scale({})::text").format(value)

@@ -14,7 +14,13 @@ from outboxctl.core.schema.names import EVENTS
 from outboxctl.domain.projection import KeyColumn
 
 ALL = -1  # `follow` of an event that stands for every document of a projection
-INSERTED = ("entity_key", "follow", *COLUMNS.split(", "))
+INSERTED = ("entity_key", "follow", "next_retry_at", *COLUMNS.split(", "))
+# Of the owner of a function `p` on the `outbox`. Migration 0007 lets only those who may UPDATE the status
+# insert an event that waits for something.
+RIGHTS = f"""(SELECT bool_and(has_column_privilege(p.proowner, outbox, c, 'INSERT'))
+            FROM unnest(ARRAY['{"', '".join(INSERTED)}']) c)
+        AND has_column_privilege(p.proowner, outbox, 'status', 'UPDATE')
+        AND has_column_privilege(p.proowner, outbox, 'created_at', 'UPDATE')"""
 PATH = {"search_path": "pg_catalog, pg_temp"}
 # What the text of a value depends on, as in `documents`: the same in every session. Each costs a microsecond
 # a statement, so only where it can make a difference.
@@ -33,7 +39,7 @@ BEGIN
     IF TG_OP = 'TRUNCATE' OR (SELECT count(*) FROM pg_attribute WHERE attrelid = TG_RELID
             AND attname IN ({names})) < {number} THEN
         INSERT INTO {events} ({columns})
-        VALUES ('', {all}, {projection}, md5({all_prefix})::uuid, 'upsert', NULL, 'pending', 0, 0,
+        VALUES ('', {all}, 'infinity', {projection}, md5({all_prefix})::uuid, 'upsert', NULL, 'pending', 0, 0,
             now(), now());
 {statements}
     END IF;
@@ -107,7 +113,10 @@ def body(projection: str, watched: Watched, schema: str, *, rows: bool) -> str:
             events=Identifier(schema, EVENTS),
             columns=SQL(", ").join(map(SQL, INSERTED)),
             all=SQL(str(ALL)),
-            follow=SQL("NULL" if watched.follow is None else str(watched.follow)),
+            # No lane claims an event with `follow`: see core/projections/follow.py.
+            follow=SQL(
+                "NULL, NULL" if watched.follow is None else f"{watched.follow}, 'infinity'::timestamptz"
+            ),
             projection=Literal(projection),
             prefix=Literal(prefix),
             all_prefix=Literal(f"{projection}/{ALL}:"),

@@ -2,15 +2,16 @@
 
 A document of several tables has no version of its own. The serial number of a snapshot, its `xmax` less the
 number of transactions in progress, grows with the end of every transaction that wrote, and two snapshots have
-the same only if they see the same (docs/adr/0040). After a restore, or the promotion of a standby that lagged,
-serial numbers are smaller than before: the base is raised then.
+the same only if they see the same (docs/adr/0040). After a restore, or the promotion of a standby that
+lagged, serial numbers are smaller than before: the base is raised then.
 """
 
 from sqlalchemy import Connection, text
 
 from outboxctl.core.schema.names import VERSION_BASE
 
-STEP = 2**32  # above the transactions of any database that is not near its end; 2**31 steps fit
+STEP = 2**32  # above the transactions of any database that is not near its end; 2**30 steps fit
+HIGHEST = 2**62  # no version of ours is above: one that an index holds was written by somebody else
 # Of the statement's own snapshot. A transaction that has written counts itself: it must not have written.
 SERIAL = """(SELECT pg_snapshot_xmax(s)::text::bigint - (SELECT count(*) FROM pg_snapshot_xip(s))
     FROM pg_current_snapshot() s)"""
@@ -23,7 +24,10 @@ VERSION = f"""SELECT CASE WHEN (b.system_identifier, b.timeline) = (n.system_ide
     FROM {VERSION_BASE} b, (SELECT {SERVER}) n"""
 CURRENT = text(VERSION)
 RAISE = text(f"""
-UPDATE {VERSION_BASE} b SET base = CASE WHEN b.system_identifier IS NULL THEN b.base ELSE b.base + {STEP} END,
+UPDATE {VERSION_BASE} b SET
+    base = b.base + {STEP} * CASE
+        WHEN b.base + {SERIAL} < CAST(:above AS bigint) THEN (:above - b.base - {SERIAL}) / {STEP} + 1
+        WHEN b.system_identifier IS NULL THEN 0 ELSE 1 END,
     system_identifier = n.system_identifier, timeline = n.timeline, raised_at = now()
 FROM (SELECT {SERVER}) n
 WHERE (b.system_identifier, b.timeline) IS DISTINCT FROM (n.system_identifier, n.timeline)
@@ -39,10 +43,10 @@ def current(connection: Connection) -> int | None:
 
 
 def raise_base(connection: Connection, *, above: int = -1) -> int | None:
-    """Raise the base where it is that of another server or timeline, or versions are not `above` a given one.
+    """Raise the base where it is that of another server or timeline, or where versions are below `above`.
 
-    Of several workers one raises it. Returns the new base, None where nothing was to be done. The first server
-    that is seen is written down, and raises nothing.
+    Of several workers one raises it. Returns the new base, None where nothing was to be done. The first
+    server that is seen is written down, and raises nothing.
     """
     base = connection.execute(RAISE, {"above": above}).scalar()
     return None if base is None else int(base)

@@ -18,6 +18,7 @@ from outboxctl.metrics.registry import Metrics
 from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.sink.delivery.result import Delivery, Sink
 from outboxctl.worker.claims import Claims
+from outboxctl.worker.context import WorkerContext
 from outboxctl.worker.daemon import tune_collector
 from outboxctl.worker.health import Health
 from outboxctl.worker.lane import Lane
@@ -60,9 +61,9 @@ class TimedClaims(WithSeconds, Claims):
 class TimedLane(WithSeconds, Lane):
     """Records the seconds of each settle."""
 
-    def _settle(self, batch: Batch, outcomes: Outcomes) -> None:
+    def _settle(self, context: WorkerContext, batch: Batch, outcomes: Outcomes) -> None:
         started = perf_counter()
-        super()._settle(batch, outcomes)
+        super()._settle(context, batch, outcomes)
         self.seconds.append(perf_counter() - started)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import islice
 from threading import Event
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
 
 from outboxctl.core.database import Database
@@ -185,24 +185,56 @@ class Repair:
         self.done.left -= len(written.ids)
 
     def _remove(self, foreign: Sequence[Difference]) -> None:
-        """Delete what no event can name. The audit row is written after the sink's answer."""
-        versions = [DocumentVersion(d.id, d.seq_no or 0, d.primary_term or 0) for d in foreign]
-        with self.database.begin() as connection:
-            gone = self.mender.remove(versions)
-            if gone:
-                removed = [id_.replace("\x00", "\\x00") for id_ in gone]  # jsonb takes no NUL
-                record(
-                    connection,
-                    "repair",
-                    by=self.by,
-                    reason=self.reason,
-                    filters={"index": self.mender.index, "removed": removed},
-                    ids=[],
-                    affected=len(gone),
-                    act_id=self.done.act_id,
-                )
-        self.done.removed += len(gone)
-        self.done.left -= len(gone)
+        gone = remove(
+            self.database, self.mender, foreign, by=self.by, reason=self.reason, act_id=self.done.act_id
+        )
+        self.done.removed += gone
+        self.done.left -= gone
+
+
+class Fenced(Protocol):
+    """A document that was read: what has a delete hit this very write of it."""
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+        ...
+
+    @property
+    def seq_no(self) -> int | None:
+        """Its sequence number."""
+        ...
+
+    @property
+    def primary_term(self) -> int | None:
+        """The term of its shard."""
+        ...
+
+
+def remove(
+    database: Database, mender: Mender, foreign: Sequence[Fenced], *, by: str, reason: str, act_id: str
+) -> int:
+    """Delete what no event can name, unless it was written again; returns how many are gone.
+
+    The audit row is written after the sink's answer.
+    """
+    versions = [DocumentVersion(d.id, d.seq_no or 0, d.primary_term or 0) for d in foreign]
+    with database.begin() as connection:
+        gone = mender.remove(versions)
+        if gone:
+            removed = [id_.replace("\x00", "\\x00") for id_ in gone]  # jsonb takes no NUL
+            filters = {"index": mender.index, "removed": removed}
+            record(
+                connection,
+                "repair",
+                by=by,
+                reason=reason,
+                filters=filters,
+                ids=[],
+                affected=len(gone),
+                act_id=act_id,
+            )
+    return len(gone)
 
 
 def _version_in_index(difference: Difference) -> DocumentVersion | None:

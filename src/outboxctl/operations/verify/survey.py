@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from threading import Event
 from time import monotonic
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 from outboxctl.core.database import Database
 from outboxctl.core.documents import entities
@@ -61,32 +62,67 @@ def survey(
     return counts.report()
 
 
-class Survey:
-    """Counts differences as they pass through; `report` may be asked for at any time."""
+class Differing(Protocol):
+    """What a survey counts."""
 
-    def __init__(self, index: str, *, content: bool, limit: int) -> None:
+    @property
+    def kind(self) -> StrEnum:
+        """How it differs."""
+        ...
+
+    @property
+    def in_flight(self) -> bool:
+        """Whether an event may still mend it."""
+        ...
+
+
+D = TypeVar("D", bound=Differing)
+
+
+class Tally(Generic[D]):
+    """Counts differences by `kinds` as they pass through, and keeps the `first` of them, at most `limit`."""
+
+    def __init__(self, kinds: type[StrEnum], limit: int) -> None:
         self.census = Census()
-        self._index, self._content, self._limit = index, content, limit
-        self._by_kind: dict[str, int] = dict.fromkeys((kind.value for kind in DifferenceKind), 0)
-        self._in_flight = 0
-        self._first: list[Difference] = []
+        self.by_kind: dict[str, int] = dict.fromkeys((kind.value for kind in kinds), 0)
+        self.in_flight = 0
+        self.first: list[D] = []
+        self._limit = limit
         self._began = monotonic()
 
-    def count(self, differences: Iterable[Difference]) -> Iterator[Difference]:
+    def count(self, differences: Iterable[D]) -> Iterator[D]:
         """Count differences, and yield those that are not in flight."""
         for difference in differences:
             if difference.in_flight:
-                self._in_flight += 1
+                self.in_flight += 1
                 continue
-            self._by_kind[difference.kind] += 1
-            if len(self._first) < self._limit:
-                self._first.append(difference)
+            self.by_kind[difference.kind] += 1
+            if len(self.first) < self._limit:
+                self.first.append(difference)
             yield difference
+
+    @property
+    def differences(self) -> int:
+        """How many differ so far."""
+        return sum(self.by_kind.values())
+
+    @property
+    def seconds(self) -> float:
+        """How long it has taken so far."""
+        return round(monotonic() - self._began, 3)
+
+
+class Survey(Tally[Difference]):
+    """Counts differences of search_index; `report` may be asked for at any time."""
+
+    def __init__(self, index: str, *, content: bool, limit: int) -> None:
+        super().__init__(DifferenceKind, limit)
+        self._index, self._content = index, content
 
     @property
     def agrees(self) -> bool:
         """Whether nothing differed so far, not even what is in flight."""
-        return not self._in_flight and not any(self._by_kind.values())
+        return not self.in_flight and not self.differences
 
     def report(self) -> VerifyReport:
         """The differences so far."""
@@ -96,11 +132,11 @@ class Survey:
             self.census.buckets,
             self.census.rows,
             self.census.documents,
-            sum(self._by_kind.values()),
-            dict(self._by_kind),
-            self._in_flight,
-            round(monotonic() - self._began, 3),
-            self._first,
+            self.differences,
+            dict(self.by_kind),
+            self.in_flight,
+            self.seconds,
+            self.first,
         )
 
 

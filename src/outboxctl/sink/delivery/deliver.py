@@ -19,10 +19,14 @@ NO_INDEX = "no such index or alias"
 
 
 class ElasticSink:
-    """Writes batches into one index or write alias; safe to use from several threads."""
+    """Writes batches into one index or write alias, through an ingest `pipeline` if one is named.
 
-    def __init__(self, client: Client, index: str) -> None:
+    Safe to use from several threads.
+    """
+
+    def __init__(self, client: Client, index: str, *, pipeline: str = "") -> None:
         self._client = client
+        self._parameters = {"pipeline": pipeline} if pipeline else {}
         self._index = index
         self._alias_only = False  # the name is known to be an alias, and requests carry `require_alias`
         self._can_insist = True  # until the sink shows that its `require_alias` is not reliable
@@ -108,7 +112,7 @@ class ElasticSink:
         except UnicodeEncodeError as error:
             return Answer(0, "unencodable", str(error), request=True)
         options: dict[str, Any] = {"require_alias": True} if insist else {}
-        options |= {"body": lines, "filter_path": FILTER, "seconds": seconds}
+        options |= self._parameters | {"body": lines, "filter_path": FILTER, "seconds": seconds}
         started = monotonic()
         answer = ask(self._client, "PUT", self._index, "_bulk", **options)
         sent = answer if isinstance(answer, Answer) else pair(actions, answer)

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from outboxctl.domain.errors import InconclusiveError
 from outboxctl.domain.failures import Answer
-from outboxctl.sink.index.shape import IndexShape, shape, too_deep
+from outboxctl.sink.index.shape import KEYS, IndexShape, shape, too_deep
 from outboxctl.sink.index.view import View, opened
 from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.reply import NESTED, error_of
@@ -25,22 +25,25 @@ class ScannedDocument(NamedTuple):
 
 
 class Reader:
-    """Reads one index, or the one behind an alias; safe to use from several threads."""
+    """Reads one index, or the one behind an alias; safe to use from several threads.
 
-    def __init__(self, client: Client, name: str) -> None:
-        self.client, self.name = client, name
+    `keys` are the fields by which it is read in ranges; none where it is read as a whole.
+    """
+
+    def __init__(self, client: Client, name: str, *, keys: Sequence[str] = KEYS) -> None:
+        self.client, self.name, self._keys = client, name, keys
         self._shape: IndexShape | None = None
 
     @property
     def shape(self) -> IndexShape:
         """The concrete index and its key fields, looked up once; see `shape` for what is raised."""
         if self._shape is None:
-            self._shape = shape(self.client, self.name)
+            self._shape = shape(self.client, self.name, self._keys)
         return self._shape
 
     def check_unchanged(self) -> None:
         """Raise InconclusiveError if the name leads to another index by now."""
-        if shape(self.client, self.name).uuid != self.shape.uuid:
+        if shape(self.client, self.name, self._keys).uuid != self.shape.uuid:
             raise InconclusiveError(
                 f"{self.name} does not lead to the {self.shape.index} that was read any more",
                 hint="it was replaced meanwhile: run the same again",
@@ -76,6 +79,10 @@ class Reader:
         """The documents that lack a key field, so that no range holds them; without their bodies."""
         lacking = [{"bool": {"must_not": {"exists": {"field": f}}}} for f in self.shape.key_fields]
         yield from self._pages({"bool": {"should": lacking}}, PAGE, content=False)
+
+    def whole(self) -> Iterator[list[ScannedDocument]]:
+        """All documents, each once, without their bodies."""
+        yield from self._pages({"match_all": {}}, PAGE, content=False)
 
     def get(self, ids: Sequence[str], *, content: bool) -> list[ScannedDocument | None]:
         """The documents of these ids as they are this moment, unrefreshed writes included.

@@ -1,5 +1,6 @@
 """What an index must be like to be compared: a single one, with key fields to range over."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,13 +22,13 @@ class IndexShape:
     index: str
     uuid: str
     shards: int
-    key_fields: tuple[str, str]
+    key_fields: tuple[str, ...]
     no_content: str | None
     window: int
 
 
-def shape(client: Client, name: str) -> IndexShape:
-    """Look at an index or alias.
+def shape(client: Client, name: str, keys: Sequence[str] = KEYS) -> IndexShape:
+    """Look at an index or alias, and in it at the fields of the key.
 
     Raises UnreachableError if it is not there, UsageError if an alias stands for several indexes or the
     key fields cannot be ranged over.
@@ -38,12 +39,11 @@ def shape(client: Client, name: str) -> IndexShape:
         raise UsageError(f"{name} stands for several indexes ({several})", hint="name one: --elastic-index")
     ((index, about),) = answer.items()
     mapping, settings = about["mappings"], about["settings"]
-    kind, entity = (_field(index, mapping.get("properties", {}), key) for key in KEYS)
     return IndexShape(
         index,
         settings["index.uuid"],
         int(settings["index.number_of_shards"]),
-        (kind, entity),
+        tuple(_field(index, mapping.get("properties", {}), key) for key in keys),
         _no_content(mapping, settings),
         int(settings.get("index.max_result_window", WINDOW)),
     )

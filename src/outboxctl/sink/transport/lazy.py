@@ -8,11 +8,12 @@ from outboxctl.domain.clock import Deadline
 from outboxctl.domain.failures import Classification, Reason
 from outboxctl.settings import Settings
 from outboxctl.sink.delivery.bulk import BulkAction
-from outboxctl.sink.delivery.result import Delivery
+from outboxctl.sink.delivery.result import Delivery, Place
 from outboxctl.sink.transport.credentials import security
 
 if TYPE_CHECKING:
     from outboxctl.sink.delivery.deliver import ElasticSink
+    from outboxctl.sink.transport.client import Client
 
 
 class OpeningSink:
@@ -27,35 +28,71 @@ class OpeningSink:
         security(settings)
         self._settings, self._connections, self._timeout = settings, connections, timeout
         self._lock = threading.Lock()  # the first thread that needs the sink opens it for all
-        self._opened: ElasticSink | None = None
+        self._client: Client | None = None
+        self._sinks: dict[tuple[str, str], ElasticSink] = {}  # by index and pipeline
 
     def ping(self) -> Classification | None:
         """None if the sink answers and the index is there, else what is wrong."""
-        finding = self._sink().ping()
+        finding = self._sink(self._settings.elastic_index).ping()
         self._renew(finding)
         return finding
 
     def deliver(self, actions: Sequence[BulkAction], *, deadline: Deadline) -> Delivery:
         """As `ElasticSink.deliver`."""
-        delivery = self._sink().deliver(actions, deadline=deadline)
+        return self.deliver_to(self._settings.elastic_index, actions, deadline=deadline)
+
+    def deliver_to(
+        self, index: str, actions: Sequence[BulkAction], *, deadline: Deadline, pipeline: str = ""
+    ) -> Delivery:
+        """The same for another index or alias, by the same connections."""
+        delivery = self._sink(index, pipeline).deliver(actions, deadline=deadline)
         self._renew(delivery.findings[0] if delivery.findings else None)  # a refused login is that of all
         return delivery
+
+    def ids(self, index: str, place: Place | None, size: int) -> tuple[list[str], Place | None]:
+        """As `sink.index.walk.ids`."""
+        from outboxctl.sink.index import walk  # noqa: PLC0415 - slow to load
+
+        return walk.ids(self._connected(), index, place, size)
 
     def _renew(self, finding: Classification | None) -> None:
         if finding and finding.reason is Reason.AUTH:
             with self._lock:
                 fresh = self._settings.renewed()
                 if fresh is not self._settings:
-                    self._settings, self._opened = fresh, None
+                    self._settings, self._client, self._sinks = fresh, None, {}
 
-    def _sink(self) -> "ElasticSink":
+    def _sink(self, index: str, pipeline: str = "") -> "ElasticSink":
+        from outboxctl.sink.delivery.deliver import ElasticSink  # noqa: PLC0415 - slow to load
+
+        client = self._connected()
         with self._lock:
-            self._opened = self._opened or self._open()
-            return self._opened
+            known = self._sinks.get((index, pipeline))
+            if not known:
+                known = self._sinks[index, pipeline] = ElasticSink(client, index, pipeline=pipeline)
+            return known
 
-    def _open(self) -> "ElasticSink":
-        from outboxctl.sink.delivery.deliver import ElasticSink  # noqa: PLC0415
+    def _connected(self) -> "Client":
+        with self._lock:
+            self._client = self._client or self._open()
+            return self._client
+
+    def _open(self) -> "Client":
         from outboxctl.sink.transport.open import connect  # noqa: PLC0415 - slow to load
 
-        client = connect(self._settings, connections=self._connections, timeout=self._timeout)
-        return ElasticSink(client, self._settings.elastic_index)
+        return connect(self._settings, connections=self._connections, timeout=self._timeout)
+
+
+class IndexSink:
+    """The part of a sink that is one index or alias."""
+
+    def __init__(self, sink: OpeningSink, index: str, *, pipeline: str = "") -> None:
+        self._sink, self._index, self._pipeline = sink, index, pipeline
+
+    def deliver(self, actions: Sequence[BulkAction], *, deadline: Deadline) -> Delivery:
+        """As `ElasticSink.deliver`."""
+        return self._sink.deliver_to(self._index, actions, deadline=deadline, pipeline=self._pipeline)
+
+    def ids(self, place: Place | None, size: int) -> tuple[list[str], Place | None]:
+        """As `sink.index.walk.ids`."""
+        return self._sink.ids(self._index, place, size)

@@ -1,0 +1,114 @@
+"""What `verify` compares: search_index and its index, and each declared projection."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from outboxctl.core.database import Database
+    from outboxctl.domain.projection import Projection
+    from outboxctl.operations.verify.model import VerifyReport
+    from outboxctl.operations.verify.projected.model import ProjectedReport
+    from outboxctl.operations.verify.projected.repair import ProjectedRepair
+    from outboxctl.operations.verify.projected.survey import ProjectedSurvey
+    from outboxctl.operations.verify.repair import Repair, Repaired
+    from outboxctl.settings import Settings
+    from outboxctl.sink.index.scan import Reader
+    from outboxctl.sink.transport.client import Client
+
+
+@dataclass(frozen=True)
+class BuiltIn:
+    """search_index."""
+
+    database: "Database"
+    reader: "Reader"
+    name: str = ""
+
+    def rows(self) -> int:
+        """How many rows there are to compare."""
+        from outboxctl.core.documents import entities
+
+        with self.database.begin() as connection:
+            return entities.count(connection)
+
+    def survey(self, *, full: bool, **more: Any) -> "VerifyReport":
+        """Compare."""
+        from outboxctl.operations.verify.survey import survey
+
+        return survey(self.database, self.reader, full=full, **more)
+
+    def foresee(self, differences: Iterable[Any], *, remove_foreign: bool) -> "Repaired":
+        """What a repair would do."""
+        from outboxctl.operations.verify.repair import foresee
+
+        return foresee(differences, remove_foreign=remove_foreign)
+
+    def repair(self, who: dict[str, str], *, remove_foreign: bool) -> "Repair":
+        """A repair that has not begun."""
+        from outboxctl.operations.verify.repair import Repair
+        from outboxctl.sink.index.repair import Mender
+
+        mender, check = Mender(self.reader.client, self.reader.shape.index), self.reader.check_unchanged
+        return Repair(self.database, mender, who["by"], who["reason"], remove_foreign, check)
+
+
+@dataclass(frozen=True)
+class Declared:
+    """One projection."""
+
+    database: "Database"
+    reader: "Reader"
+    projection: "Projection"
+
+    @property
+    def name(self) -> str:
+        """The projection's name."""
+        return self.projection.name
+
+    @property
+    def _survey(self) -> "ProjectedSurvey":
+        from outboxctl.operations.verify.projected.survey import ProjectedSurvey
+
+        return ProjectedSurvey(self.database, self.reader, self.projection)
+
+    def rows(self) -> int:
+        """About how many rows there are to compare."""
+        return self._survey.rows()
+
+    def survey(self, *, full: bool, **more: Any) -> "ProjectedReport":  # noqa: ARG002 - it always is
+        """Compare."""
+        return self._survey.run(**more)
+
+    def foresee(self, differences: Iterable[Any], *, remove_foreign: bool) -> "Repaired":
+        """What a repair would do."""
+        from outboxctl.operations.verify.projected.repair import foresee
+
+        return foresee(differences, remove_foreign=remove_foreign)
+
+    def repair(self, who: dict[str, str], *, remove_foreign: bool) -> "ProjectedRepair":
+        """A repair that has not begun."""
+        from outboxctl.operations.verify.projected.repair import ProjectedRepair
+        from outboxctl.sink.index.repair import Mender
+
+        mender, check = Mender(self.reader.client, self.reader.shape.index), self.reader.check_unchanged
+        return ProjectedRepair(
+            self.database, mender, self.projection, who["by"], who["reason"], remove_foreign, check
+        )
+
+
+Target = BuiltIn | Declared
+
+
+def targets(
+    settings: "Settings", database: "Database", client: "Client", projection: str | None
+) -> Sequence[Target]:
+    """What is compared: all, or the one `projection`. UsageError if it is not in force."""
+    from outboxctl.core.projections import in_force
+    from outboxctl.sink.index.scan import Reader
+
+    with database.begin() as connection:
+        named = [in_force.named(connection, projection)] if projection is not None else None
+        chosen = named or in_force.read(connection)
+    built_in = [] if named else [BuiltIn(database, Reader(client, settings.elastic_index))]
+    return [*built_in, *(Declared(database, Reader(client, each.index, keys=()), each) for each in chosen)]

@@ -1,0 +1,27 @@
+"""A trigger that keeps workers of an older version from claiming events of projections.
+
+They would fail each of them: such an event has no version. `apply` makes the trigger with the first
+projection, so nobody else pays for it: each claimed row is read and locked once more before it is updated.
+A claim that knows projections sets `outboxctl.projections` (claim.PROJECTIONS_ALLOWED).
+"""
+
+NAME = "outbox_projection_claims"  # of the trigger and its function
+# The row of another worker's claim is left as it is, and is not among those that the claim returns. Made once:
+# the lock of CREATE TRIGGER keeps writers waiting.
+CREATE = """
+DO $guard$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = {table}::regclass AND tgname = {name}) THEN
+        CREATE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql
+        SET search_path = pg_catalog, pg_temp AS $outbox$
+        BEGIN
+            RETURN CASE WHEN current_setting('outboxctl.projections', true) = 'on' THEN NEW END;
+        END
+        $outbox$;
+        CREATE TRIGGER {trigger} BEFORE UPDATE OF status ON {events} FOR EACH ROW
+        WHEN (OLD.status = 'pending' AND NEW.status = 'processing' AND NEW.entity_key IS NOT NULL)
+        EXECUTE FUNCTION {function}();
+    END IF;
+END
+$guard$;
+"""

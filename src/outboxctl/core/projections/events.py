@@ -1,0 +1,91 @@
+"""Events of a projection: those in flight, those that changed lately, and new ones of a repair."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from outboxctl.core.operator.audit import record
+from outboxctl.core.produce import COLUMNS
+from outboxctl.core.schema.names import EVENTS
+from outboxctl.domain.projection import MAX_ID_BYTES
+
+ID = f"""CASE WHEN octet_length(entity_key) > {MAX_ID_BYTES}
+    THEN 'sha256:' || encode(sha256(convert_to(entity_key, 'UTF8')), 'hex') ELSE entity_key END"""
+# One branch for each partial index: a backlog is read once for all keys, done events never.
+IN_FLIGHT = text(f"""
+WITH e AS MATERIALIZED (
+    SELECT entity_key, follow FROM {EVENTS} WHERE status = 'pending' AND entity_type = :name
+    UNION ALL SELECT entity_key, follow FROM {EVENTS} WHERE status = 'processing' AND entity_type = :name
+)
+SELECT DISTINCT CASE WHEN follow IS NULL THEN {ID} END FROM e
+WHERE follow IS NOT NULL OR {ID} = ANY (CAST(:ids AS text[]))
+""")
+# An event of many documents becomes events of each: those are what is sent.
+CHANGED = text(f"""
+SELECT entity_key, bool_or(updated_at >= :since) FROM {EVENTS}
+WHERE entity_type = :name AND follow IS NULL AND entity_key IS NOT NULL
+    AND updated_at >= least(CAST(:since AS timestamptz), :gone_since)
+GROUP BY entity_key
+""")
+WRITE = text(f"""
+INSERT INTO {EVENTS} ({COLUMNS}, entity_key)
+SELECT CAST(:name AS text), md5(CAST(:name AS text) || ':' || key)::uuid, 'upsert', NULL, 'pending', 0, 0,
+    now(), now(), key
+FROM unnest(CAST(:keys AS text[])) key
+RETURNING id::text
+""")
+
+
+@dataclass(frozen=True)
+class InFlight:
+    """The ids of documents with an event in flight; `every` where one stands for documents not known yet."""
+
+    ids: set[str]
+    every: bool
+
+    def __contains__(self, id_: str) -> bool:
+        return self.every or id_ in self.ids
+
+
+def in_flight(connection: Connection, name: str, ids: Sequence[str]) -> InFlight:
+    """Which of these documents of a projection have an event that is not settled."""
+    found = {*connection.execute(IN_FLIGHT, {"name": name, "ids": list(ids)}).scalars()}
+    return InFlight({id_ for id_ in found if id_ is not None}, None in found)
+
+
+def changed(
+    connection: Connection, name: str, *, since: datetime, gone_since: datetime, size: int
+) -> Iterator[list[tuple[str, bool]]]:
+    """The keys of events that changed since either moment, each with whether it was since `since`.
+
+    In lists of at most `size`; one snapshot.
+    """
+    options = {"stream_results": True, "max_row_buffer": size}
+    values = {"name": name, "since": since, "gone_since": gone_since}
+    rows = connection.execute(CHANGED, values, execution_options=options)
+    for some in rows.partitions(size):
+        yield [(key, recent) for key, recent in some]
+
+
+def write(connection: Connection, name: str, keys: Sequence[str]) -> list[str]:
+    """Write an event for each of these keys; returns the events' ids."""
+    return [*connection.execute(WRITE, {"name": name, "keys": list(keys)}).scalars()]
+
+
+def repair(
+    connection: Connection,
+    name: str,
+    keys: Sequence[str],
+    *,
+    by: str,
+    reason: str,
+    act_id: str,
+    filters: Mapping[str, Any],
+) -> list[str]:
+    """Write events for these keys, and the audit row; returns the events' ids."""
+    ids = write(connection, name, keys)
+    record(connection, "repair", by=by, reason=reason, filters=filters, ids=ids, act_id=act_id)
+    return ids

@@ -1,0 +1,174 @@
+"""The keys of a projection in pages, and which of given keys have a document.
+
+A document is one row of the root, if the view has it: so the pages are of the root, whose unique index has
+the order of the pages, and the view is asked by key. Its plan is then that of the worker's reading.
+"""
+
+import re
+from collections.abc import Sequence
+
+from psycopg.sql import SQL, Composed
+from sqlalchemy import Connection, text
+
+from outboxctl.core.projections.documents import (
+    arrays,
+    identifier,
+    key_column_text,
+    looked_up,
+    prepare,
+    qualified,
+    type_of,
+)
+from outboxctl.domain.projection import MAX_ID_BYTES, KeyColumn, Projection, key_parts
+
+SECONDS = 600.0  # for one statement: a page of a heavy view, all keys of a large table
+EXACT = 100_000  # rows above which the statistics of the table are good enough for a progress bar
+ROWS = text("""
+SELECT c.reltuples::bigint FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = :schema AND c.relname = :name
+""")
+# The columns of each unique index in its order: a page in another order would sort the whole table.
+UNIQUE = text("""
+SELECT ARRAY(SELECT a.attname::text FROM unnest(i.indkey) WITH ORDINALITY k (number, place)
+    JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number
+    WHERE k.place <= i.indnkeyatts ORDER BY k.place)
+FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = :schema AND c.relname = :name AND i.indisunique AND i.indisvalid AND i.indpred IS NULL
+ORDER BY i.indexrelid
+""")
+PAGE = "SELECT {key} FROM {root} r WHERE {there} {beyond} ORDER BY {columns} LIMIT %(size)s"
+BEYOND = "AND ({columns}) > ({values})"
+# A lateral query with a limit keeps the planner from reading the whole view for a join.
+PRESENT = """
+SELECT k.place FROM unnest({arrays}) WITH ORDINALITY k ({names}, place)
+JOIN LATERAL (SELECT FROM {view} v WHERE {matches} LIMIT 1) d ON true
+"""
+# Only long keys have a hash as `_id`, and no index finds a key by it.
+HASHED = """
+SELECT id FROM (
+    SELECT 'sha256:' || encode(sha256(key), 'hex') AS id
+    FROM (SELECT convert_to({key}, 'UTF8') AS key FROM {view} r WHERE {there}) k
+    WHERE octet_length(key) > {longest}
+) h WHERE id = ANY (CAST(%(ids)s AS text[]))
+"""
+# Of these types PostgreSQL writes one text for a value: any other text is no key, and need not be asked for.
+FORMS = {
+    "int2": r"-?(0|[1-9]\d{0,4})",
+    "int4": r"-?(0|[1-9]\d{0,9})",
+    "int8": r"-?(0|[1-9]\d{0,18})",
+    "uuid": r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}",
+}
+
+
+def estimate(connection: Connection, projection: Projection) -> int:
+    """About how many rows the root has: by its statistics where it is large, counted where it is small."""
+    root = {"schema": projection.root.schema, "name": projection.root.name}
+    rows = int(connection.execute(ROWS, root).scalar() or 0)
+    if rows >= EXACT:
+        return rows
+    statement = SQL("SELECT count(*) FROM {}").format(qualified(projection.root))
+    return int(connection.exec_driver_sql(statement.as_string()).scalar_one())
+
+
+def page(connection: Connection, projection: Projection, after: str | None, size: int) -> list[str]:
+    """The next `size` keys of the root after the key `after`, in the order of its unique index.
+
+    Raises ValueError where `after` has another number of parts.
+    """
+    columns = _in_order(connection, projection)
+    prepare(connection, SECONDS)
+    values: dict[str, object] = {"size": size}
+    if after is not None:
+        values |= {f"k{n}": part for n, part in enumerate(key_parts(after, len(projection.key)))}
+    statement = _page(projection, columns, beyond=after is not None)
+    return [*connection.exec_driver_sql(statement, values).scalars()]
+
+
+def present(connection: Connection, projection: Projection, keys: Sequence[str]) -> set[str]:
+    """Those of these keys that have a row in the view. Raises where a key is none of its type."""
+    if not keys:
+        return set()
+    prepare(connection, SECONDS)
+    values = arrays([key_parts(key, len(projection.key)) for key in keys])
+    statement = SQL(PRESENT).format(**looked_up(projection)).as_string()
+    return {keys[place - 1] for place in connection.exec_driver_sql(statement, values).scalars()}
+
+
+def present_hashes(connection: Connection, projection: Projection, ids: Sequence[str]) -> set[str]:
+    """Those of these ids (`sha256:…`) that are of a row in the view: reads all its keys."""
+    if not ids:
+        return set()
+    prepare(connection, SECONDS)
+    composed = SQL(HASHED).format(
+        key=_key(projection),
+        view=qualified(projection.document),
+        there=_there(projection),
+        longest=SQL(str(MAX_ID_BYTES)),
+    )
+    return {*connection.exec_driver_sql(composed.as_string(), {"ids": list(ids)}).scalars()}
+
+
+def castable(connection: Connection, projection: Projection, key: str) -> None:
+    """Raise what PostgreSQL raises where a part of the key is none of its column's type."""
+    parts = key_parts(key, len(projection.key))
+    casts = SQL(", ").join(_value(place, column) for place, column in enumerate(projection.key))
+    values = {f"k{place}": part for place, part in enumerate(parts)}
+    connection.exec_driver_sql(SQL("SELECT {}").format(casts).as_string(), values)
+
+
+def plausible(projection: Projection, key: str) -> bool:
+    """Whether the text can be a key of the projection, as far as that is known without PostgreSQL."""
+    try:
+        parts = key_parts(key, len(projection.key))
+    except ValueError:
+        return False
+    pairs = zip(parts, projection.key, strict=True)
+    return "\x00" not in key and all(_has_form(part, column) for part, column in pairs)
+
+
+def _has_form(part: str, column: KeyColumn) -> bool:
+    form = FORMS.get(column.type.removeprefix("pg_catalog."))
+    return form is None or re.fullmatch(form, part, re.ASCII) is not None
+
+
+def _in_order(connection: Connection, projection: Projection) -> list[KeyColumn]:
+    columns = {column.name: column for column in projection.key}
+    if len(columns) > 1:
+        root = {"schema": projection.root.schema, "name": projection.root.name}
+        for names in connection.execute(UNIQUE, root).scalars():
+            if set(names) == columns.keys():
+                return [columns[name] for name in names]
+    return [*projection.key]
+
+
+def _page(projection: Projection, columns: Sequence[KeyColumn], *, beyond: bool) -> str:
+    names = SQL(", ").join(SQL("r.{}").format(identifier(column.name)) for column in columns)
+    places = [projection.key.index(column) for column in columns]
+    values = SQL(", ").join(map(_value, places, columns))
+    composed = SQL(PAGE).format(
+        key=_key(projection),
+        root=qualified(projection.root),
+        there=_there(projection),
+        beyond=SQL(BEYOND).format(columns=names, values=values) if beyond else SQL(""),
+        columns=names,
+    )
+    return composed.as_string()
+
+
+def _value(place: int, column: KeyColumn) -> Composed:
+    return SQL("CAST({} AS {})").format(SQL(f"CAST(%(k{place})s AS text)"), type_of(column))
+
+
+def _there(projection: Projection) -> Composed:
+    """A row without a key, as an outer join makes them, is no document."""
+    columns = (SQL("r.{} IS NOT NULL").format(identifier(column.name)) for column in projection.key)
+    return SQL(" AND ").join(columns)
+
+
+def _key(projection: Projection) -> Composed:
+    """SQL for the key's text of a row `r`, as the triggers write it (domain.projection.key_text)."""
+    texts = [key_column_text(SQL("r.{}").format(identifier(c.name)), c) for c in projection.key]
+    if len(texts) == 1:
+        return texts[0]
+    escaped = [SQL("replace(replace({}, '%%', '%%25'), ':', '%%3A')").format(each) for each in texts]
+    return SQL(" || ':' || ").join(escaped)

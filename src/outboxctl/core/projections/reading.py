@@ -1,0 +1,99 @@
+"""Reading documents of many keys: in parts of bounded size, and by halves where a row cannot be read."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from outboxctl.core.database import Database
+from outboxctl.core.delivery.claim import LEFT_OUT
+from outboxctl.core.projections import documents, pages, version_base
+from outboxctl.core.projections.documents import Documents, Fault
+from outboxctl.domain.errors import InconclusiveError, OutboxctlError, UnreachableError
+from outboxctl.domain.projection import Projection
+
+BYTES = 4_000_000  # of documents (UTF-8) a part
+RAISES = 3  # times that the base may have to be raised by others between two reads
+
+
+class Part(NamedTuple):
+    """Some keys in their order, and their documents (JSON text, None where there is none), of one snapshot.
+
+    `error`: PostgreSQL's words for a key, alone in its part, whose row cannot be read.
+    """
+
+    keys: Sequence[str]
+    texts: Sequence[str | None]
+    version: int | None
+    error: str = ""
+
+
+def parts(
+    projection: Projection, keys: Sequence[str], read: Callable[[Sequence[str]], Documents]
+) -> Iterator[Part]:
+    """The documents of these keys by `read`, whose errors are those of Database.begin.
+
+    Raises InconclusiveError where the view cannot be read at all.
+    """
+    while keys:
+        try:
+            found = read(keys)
+        except OutboxctlError as error:
+            words = unreadable(projection, error)
+            if len(keys) == 1:
+                yield Part(keys, [None], None, words)
+                return
+            middle = len(keys) // 2
+            yield from parts(projection, keys[:middle], read)
+            keys = keys[middle:]
+        else:
+            fit = next((n for n, text in enumerate(found.texts) if text == LEFT_OUT), len(keys))
+            yield Part(keys[:fit], found.texts[:fit], found.version)
+            keys = keys[fit:]
+
+
+def unreadable(projection: Projection, error: OutboxctlError) -> str:
+    """PostgreSQL's words where a row is at fault.
+
+    Raises InconclusiveError where the view is, else `error` itself.
+    """
+    problem = documents.fault(error)
+    if problem is None:
+        raise error
+    kind, words = problem
+    if kind is Fault.VIEW:
+        hint = "look at the view, then run the same again"
+        raise InconclusiveError(f"{projection.document} cannot be read: {words}", hint=hint) from error
+    return words
+
+
+class Versioned:
+    """Reads documents with a version: raises the base of the versions first where that is needed."""
+
+    def __init__(self, database: Database, projection: Projection) -> None:
+        self._database, self._projection = database, projection
+
+    def __call__(self, keys: Sequence[str]) -> Documents:
+        """The documents of these keys, at most BYTES of them."""
+        for _ in range(RAISES):
+            with self._database.begin() as connection:
+                found = documents.read(
+                    connection, self._projection, keys, seconds=pages.SECONDS, max_bytes=BYTES
+                )
+            if found.version is not None:
+                return found
+            with self._database.begin() as connection:
+                version_base.raise_base(connection)
+        raise UnreachableError("the server or its timeline changes again and again", hint="see DATABASE_URL")
+
+
+def is_key(database: Database, projection: Projection, key: str) -> bool:
+    """Whether the text is a key of the projection: each part is one of its column's type."""
+    if not pages.plausible(projection, key):
+        return False
+    try:
+        with database.begin() as connection:
+            pages.castable(connection, projection, key)
+    except OutboxctlError as error:
+        if documents.fault(error) is None:
+            raise
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""`verify` for a declared projection: its documents are compared by content, page by page."""

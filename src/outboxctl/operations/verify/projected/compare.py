@@ -1,0 +1,152 @@
+"""Comparing a projection with its index in two passes: what differs there is only suspect.
+
+The first pass reads the keys of the root page by page, their documents from the view, and those of the index
+by id. The second reads the ids of the index as they are at one moment, and asks PostgreSQL for their rows. No
+order of keys is needed, and no more is in memory than a few pages. Suspects are read again (`review`).
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from threading import Event
+from typing import NamedTuple
+
+from outboxctl.core.database import Database
+from outboxctl.core.projections import documents, pages, reading
+from outboxctl.core.projections.documents import Documents
+from outboxctl.domain.errors import OutboxctlError, UsageError
+from outboxctl.domain.projection import Projection, document_id
+from outboxctl.operations.verify.compare import in_lanes
+from outboxctl.operations.verify.model import Census, is_utf8
+from outboxctl.operations.verify.projected.model import ProjectedDifference
+from outboxctl.operations.verify.projected.review import Review, Suspect, differs
+from outboxctl.sink.index.scan import Reader, ScannedDocument
+
+KEYS = 1_000  # of a page
+HASH = "sha256:"
+
+
+class Examined(NamedTuple):
+    """How many rows a page has, and what differs at the first reading."""
+
+    rows: int
+    suspects: list[Suspect]
+
+
+def compare(
+    database: Database,
+    reader: Reader,
+    projection: Projection,
+    *,
+    content: bool = True,
+    census: Census | None = None,
+    advance: Callable[[int], object] = lambda _: None,
+    stop: Event | None = None,
+) -> Iterator[ProjectedDifference]:
+    """Yield each document that differs, as soon as it is known; those with an event in flight are marked.
+
+    `reader` is of the projection's index, without key fields; `database` needs CONNECTIONS connections.
+    Without `content` only presence is compared. `census` counts what was read, `advance` is called with the
+    rows of each page; after `stop` no page is begun. Raises UsageError for an index that cannot be compared,
+    InconclusiveError for a view that cannot be read, UnreachableError for an unreachable side.
+    """
+    if content and reader.shape.no_content:
+        raise UsageError(
+            f"the documents of {reader.shape.index} cannot be compared by content: {reader.shape.no_content}",
+            hint="compare presence alone: --versions-only",
+        )
+    reader.refresh()
+    comparison = Comparison(database, reader, projection, content=content)
+    review = Review(database, reader, projection, content=content)
+    suspects = comparison.suspects(census or Census(), advance, stop or Event())
+    while some := list(islice(suspects, KEYS)):
+        yield from review.of(some)
+
+
+class Comparison:
+    """One run over all keys of the root, and all ids of the index."""
+
+    def __init__(self, database: Database, reader: Reader, projection: Projection, *, content: bool) -> None:
+        self._database, self._reader, self._projection = database, reader, projection
+        self._content = content
+
+    def suspects(self, census: Census, advance: Callable[[int], object], stop: Event) -> Iterator[Suspect]:
+        """What differs at the first reading: rows without their document, documents without a row."""
+        with in_lanes(self._examine, self._pages()) as examined:
+            for keys, (rows, suspects) in examined:
+                yield from suspects
+                census.rows += rows
+                advance(len(keys))
+                if stop.is_set():
+                    return
+        with in_lanes(self._without_row, self._reader.whole()) as examined_ids:
+            for page, suspects in examined_ids:
+                yield from suspects
+                census.documents += len(page)
+                if stop.is_set():
+                    return
+
+    def _pages(self) -> Iterator[list[str]]:
+        after = None
+        while True:
+            with self._database.begin() as connection:
+                keys = pages.page(connection, self._projection, after, KEYS)
+            if not keys:
+                return
+            yield keys
+            after = keys[-1]
+
+    def _examine(self, keys: Sequence[str]) -> Examined:
+        count, suspects = 0, list[Suspect]()
+        for part in reading.parts(self._projection, keys, self._read):
+            pairs = zip(part.keys, part.texts, strict=True)
+            rows = {document_id(key): (key, text) for key, text in pairs if text is not None}
+            suspects += [Suspect(document_id(key), key) for key in part.keys if part.error]
+            suspects += self._differing(rows)
+            count += len(rows)
+        return Examined(count, suspects)
+
+    def _differing(self, rows: dict[str, tuple[str, str]]) -> Iterator[Suspect]:
+        found = self._reader.get([*rows], content=self._content)
+        for (id_, (key, text)), document in zip(rows.items(), found, strict=True):
+            if differs(text, document, partly=bool(self._projection.pipeline)):
+                yield Suspect(id_, key)
+
+    def _read(self, keys: Sequence[str]) -> Documents:
+        with self._database.begin() as connection:
+            if not self._content:
+                there = pages.present(connection, self._projection, keys)
+                return Documents(None, ["{}" if key in there else None for key in keys])
+            return documents.read(
+                connection, self._projection, keys, seconds=pages.SECONDS, max_bytes=reading.BYTES
+            )
+
+    def _without_row(self, page: Sequence[ScannedDocument]) -> list[Suspect]:
+        """The documents of a page that have none. A hash of a long key is looked for as one, too."""
+        ids = [document.id for document in page]
+        keys = [id_ for id_ in ids if is_utf8(id_) and pages.plausible(self._projection, id_)]
+        absent = {suspect.id: suspect.key for suspect in self._absent(keys)}
+        there = set(keys) - absent.keys()
+        hashes = {id_ for id_ in ids if id_.startswith(HASH)} - there
+        if hashes:
+            with self._database.begin() as connection:
+                there |= pages.present_hashes(connection, self._projection, [*hashes])
+        keyless = hashes | (set(ids) - absent.keys())
+        return [Suspect(id_, None if id_ in keyless else absent[id_]) for id_ in ids if id_ not in there]
+
+    def _absent(self, keys: Sequence[str]) -> Iterator[Suspect]:
+        """Keys without a row, by halves where one of them is none of its type, or its row unreadable."""
+        if not keys:
+            return
+        try:
+            with self._database.begin() as connection:
+                there = pages.present(connection, self._projection, keys)
+        except OutboxctlError as error:
+            reading.unreadable(self._projection, error)
+            if len(keys) > 1:
+                middle = len(keys) // 2
+                yield from self._absent(keys[:middle])
+                yield from self._absent(keys[middle:])
+            elif not reading.is_key(self._database, self._projection, keys[0]):
+                yield Suspect(keys[0], None)
+            return  # the first pass tells of a row that cannot be read
+        yield from (Suspect(key, key) for key in keys if key not in there)

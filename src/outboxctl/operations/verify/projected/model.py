@@ -1,0 +1,50 @@
+"""What a comparison of a projection returns: how a document differs, and how much was compared."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class ProjectedKind(StrEnum):
+    """How a document differs from its row of the view; one word each."""
+
+    MISSING = "missing"  # a row without a document
+    EXTRA = "extra"  # a document without a row
+    DIFFERENT = "different"  # another content
+    UNREADABLE = "unreadable"  # PostgreSQL cannot make the row: whether it differs is not known
+
+
+@dataclass(frozen=True)
+class ProjectedDifference:
+    """One document that differs; `key` is None where its id is no key of the projection, or a hash.
+
+    `in_flight`: an event may still deliver it, or it changed meanwhile. `seq_no` and `primary_term` fence a
+    delete of exactly the document that was read. `error`: why the row cannot be read.
+    """
+
+    kind: ProjectedKind
+    id: str
+    key: str | None
+    in_flight: bool = False
+    seq_no: int | None = None
+    primary_term: int | None = None
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class ProjectedReport:
+    """A comparison: how many documents differ by kind, how many more are in flight, and the first of them.
+
+    `rows` are those of the view, `content` is False where only their presence was compared. `seconds` is wall
+    clock.
+    """
+
+    name: str
+    index: str
+    content: bool
+    rows: int
+    documents: int
+    differences: int
+    by_kind: dict[str, int]
+    in_flight: int
+    seconds: float
+    first: list[ProjectedDifference]

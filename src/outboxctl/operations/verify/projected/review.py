@@ -1,0 +1,131 @@
+"""Whether a document of a projection differs: the rules, and the second reading of suspects by id."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from json import loads
+from typing import Any, NamedTuple
+
+from outboxctl.core.database import Database
+from outboxctl.core.documents.entities import READ
+from outboxctl.core.projections import documents, events, pages, reading
+from outboxctl.core.projections.documents import Documents
+from outboxctl.core.projections.events import InFlight
+from outboxctl.domain.projection import Projection
+from outboxctl.operations.verify.judge import same
+from outboxctl.operations.verify.projected.model import ProjectedDifference, ProjectedKind
+from outboxctl.sink.index.scan import Reader, ScannedDocument
+
+
+class Suspect(NamedTuple):
+    """A document by its id, and its key; None where none is known that has this id."""
+
+    id: str
+    key: str | None
+
+
+@dataclass
+class State:
+    """Suspects at one moment: their rows by id (JSON text), those that cannot be read, events in flight."""
+
+    rows: dict[str, str] = field(default_factory=dict)
+    errors: dict[str, str] = field(default_factory=dict)
+    flying: set[str] = field(default_factory=set)
+
+
+def differs(text: str | None, document: ScannedDocument | None, *, partly: bool) -> ProjectedKind | None:
+    """How a document differs from its row, None if it does not; without a body only its presence counts.
+
+    `partly`: fields that the row does not have are not compared, for an ingest pipeline adds some.
+    """
+    if text is None:
+        return None if document is None else ProjectedKind.EXTRA
+    if document is None:
+        return ProjectedKind.MISSING
+    body: Any = document.source
+    if body is None:
+        return None
+    if partly:
+        body = {name: body[name] for name in body.keys() & loads(text).keys()}
+    return None if same(body, text) else ProjectedKind.DIFFERENT
+
+
+class Review:
+    """The second reading of the suspects of one comparison."""
+
+    def __init__(self, database: Database, reader: Reader, projection: Projection, *, content: bool) -> None:
+        self._database, self._reader, self._projection = database, reader, projection
+        self._content = content
+
+    def of(self, suspects: Sequence[Suspect]) -> Iterator[ProjectedDifference]:
+        """Yield those that do differ.
+
+        A document is read after one state of its row and before another. If no event was in flight at either,
+        and neither the row nor the document changed since, then what the row holds was delivered before.
+        """
+        before = self._state(suspects)
+        found = self._documents(suspects)
+        differing = [s for s in suspects if self._differs(s, before, found[s.id])]
+        after = self._state([s for s in differing if s.id not in before.flying])
+        again = self._documents(differing)
+        for suspect in differing:
+            id_, document = suspect.id, found[suspect.id]
+            changed = before.rows.get(id_) != after.rows.get(id_) or document != again[id_]
+            in_flight = id_ in before.flying or id_ in after.flying or changed
+            kind = self._differs(suspect, before, document)
+            if kind:
+                fence = (document.seq_no, document.primary_term) if document else (None, None)
+                error = before.errors.get(id_, "")
+                yield ProjectedDifference(kind, id_, suspect.key, in_flight, *fence, error)
+
+    def _differs(
+        self, suspect: Suspect, state: State, document: ScannedDocument | None
+    ) -> ProjectedKind | None:
+        if suspect.id in state.errors:
+            return ProjectedKind.UNREADABLE
+        return differs(state.rows.get(suspect.id), document, partly=bool(self._projection.pipeline))
+
+    def _documents(self, suspects: Sequence[Suspect]) -> dict[str, ScannedDocument | None]:
+        ids = [suspect.id for suspect in suspects]
+        return dict(zip(ids, self._reader.get(ids, content=self._content), strict=True))
+
+    def _state(self, suspects: Sequence[Suspect]) -> State:
+        """Rows and events in flight: both of one suspect are of one snapshot."""
+        state = State()
+        ids = {suspect.key: suspect.id for suspect in suspects if suspect.key is not None}
+        for part in reading.parts(self._projection, [*ids], lambda keys: self._rows(keys, ids, state)):
+            pairs = zip(part.keys, part.texts, strict=True)
+            state.rows |= {ids[key]: text for key, text in pairs if text is not None}
+            if part.error:
+                state.errors[ids[part.keys[0]]] = part.error
+                self._note_in_flight([ids[part.keys[0]]], state)
+        self._keyless([suspect.id for suspect in suspects if suspect.key is None], state)
+        return state
+
+    def _rows(self, keys: Sequence[str], ids: dict[str, str], state: State) -> Documents:
+        with self._database.begin() as connection:
+            connection.exec_driver_sql(READ)
+            flying = events.in_flight(connection, self._projection.name, [ids[key] for key in keys])
+            found = documents.read(
+                connection, self._projection, keys, seconds=pages.SECONDS, max_bytes=reading.BYTES
+            )
+        _note(flying, [ids[key] for key in keys], state)
+        return found
+
+    def _keyless(self, ids: Sequence[str], state: State) -> None:
+        """An id that is no key has no row, unless it is the hash of a long one."""
+        if not ids:
+            return
+        with self._database.begin() as connection:
+            connection.exec_driver_sql(READ)
+            _note(events.in_flight(connection, self._projection.name, ids), ids, state)
+            hashes = [id_ for id_ in ids if id_.startswith("sha256:")]
+            there = pages.present_hashes(connection, self._projection, hashes)
+        state.flying |= there  # a row that came meanwhile: pass 1 did not see it
+
+    def _note_in_flight(self, ids: Sequence[str], state: State) -> None:
+        with self._database.begin() as connection:
+            _note(events.in_flight(connection, self._projection.name, ids), ids, state)
+
+
+def _note(flying: InFlight, ids: Sequence[str], state: State) -> None:
+    state.flying |= {id_ for id_ in ids if id_ in flying}

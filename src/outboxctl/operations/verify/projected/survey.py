@@ -1,0 +1,74 @@
+"""A comparison of a projection as a report."""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from threading import Event
+
+from outboxctl.core.database import Database
+from outboxctl.core.documents.entities import require_primary
+from outboxctl.core.projections import pages
+from outboxctl.domain.projection import Projection
+from outboxctl.operations.verify.projected.compare import compare
+from outboxctl.operations.verify.projected.model import ProjectedDifference, ProjectedKind, ProjectedReport
+from outboxctl.operations.verify.survey import Tally
+from outboxctl.sink.index.scan import Reader
+
+Act = Callable[[Iterable[ProjectedDifference]], object]
+
+
+@dataclass(frozen=True)
+class ProjectedSurvey:
+    """Compares one projection with its index."""
+
+    database: Database
+    reader: Reader
+    projection: Projection
+
+    def rows(self) -> int:
+        """About how many rows there are to compare."""
+        with self.database.begin() as connection:
+            return pages.estimate(connection, self.projection)
+
+    def run(
+        self,
+        *,
+        content: bool,
+        limit: int,
+        advance: Callable[[int], object],
+        stop: Event | None = None,
+        act: Act | None = None,
+    ) -> ProjectedReport:
+        """Compare (see `compare`), pass every difference that is not in flight to `act`, and report.
+
+        Raises UsageError for a standby, and at the end InconclusiveError if the alias leads to another index.
+        """
+        with self.database.begin() as connection:
+            require_primary(connection)
+        tally = Tally[ProjectedDifference](ProjectedKind, limit)
+        differences = compare(
+            self.database,
+            self.reader,
+            self.projection,
+            content=content,
+            census=tally.census,
+            advance=advance,
+            stop=stop,
+        )
+        (act or deque[ProjectedDifference](maxlen=0).extend)(tally.count(differences))
+        self.reader.check_unchanged()
+        return self._report(tally, content=content)
+
+    def _report(self, tally: Tally[ProjectedDifference], *, content: bool) -> ProjectedReport:
+        return ProjectedReport(
+            name=self.projection.name,
+            index=self.reader.shape.index,
+            content=content,
+            rows=tally.census.rows,
+            documents=tally.census.documents,
+            differences=tally.differences,
+            by_kind=tally.by_kind,
+            in_flight=tally.in_flight,
+            seconds=tally.seconds,
+            first=tally.first,
+        )

@@ -1,0 +1,126 @@
+"""Reading the documents of a projection's events: by halves, so that one that cannot be read fails alone."""
+
+from collections.abc import Sequence
+
+import structlog
+
+from outboxctl.core.delivery.claim import Claimed
+from outboxctl.core.projections import documents, version_base
+from outboxctl.core.projections.documents import Documents, Fault
+from outboxctl.domain.clock import Deadline
+from outboxctl.domain.errors import OutboxctlError, UnreachableError
+from outboxctl.domain.failures import Classification, Reason, Verdict
+from outboxctl.domain.printable import brief
+from outboxctl.domain.projection import Projection, document_id, key_parts
+from outboxctl.worker.context import WorkerContext
+from outboxctl.worker.prepare import UNSENT
+
+log = structlog.get_logger()
+SHARE = 0.5  # of the time left, for several documents: the rest is for their halves, and the sink
+RAISES = 3  # times that the base may have to be raised by others between two reads
+
+Judged = list[tuple[Claimed, Classification]]
+
+
+class Reading:
+    """One reading of a projection's documents, in statements that end before `deadline`.
+
+    `read` are the events with their documents, `judged` those without one and what becomes of them.
+    """
+
+    def __init__(
+        self, context: WorkerContext, projection: Projection, *, deadline: Deadline, max_bytes: int | None
+    ) -> None:
+        self._context, self._database, self._projection = context, context.database, projection
+        self._deadline, self._max_bytes = deadline, max_bytes
+        self.read: list[Claimed] = []
+        self.judged: Judged = []
+        self.blocked: Classification | None = None  # once the view cannot be read at all
+
+    def run(self, events: Sequence[Claimed]) -> "Reading":
+        """Read the documents of these events. Raises OutboxctlError where the database fails otherwise."""
+        keyed = [event for event in events if self._has_key(event)]
+        if keyed:
+            self._read(keyed)
+        return self
+
+    def _has_key(self, event: Claimed) -> bool:
+        try:
+            key_parts(event.document_id, len(self._projection.key))
+        except ValueError as error:
+            text = brief(f"the event's key is not one of {self._projection.name}: {error}")
+            self._judge([event], Classification(Verdict.FAIL, Reason.DETERMINISTIC_EXCEPTION, error=text))
+            return False
+        return True
+
+    def _read(self, events: Sequence[Claimed]) -> None:
+        seconds = self._deadline.seconds_left() * (SHARE if len(events) > 1 else 1)
+        if self.blocked or seconds <= 0:
+            self._judge(events, self.blocked or UNSENT)
+            return
+        try:
+            found = self._documents([event.document_id for event in events], seconds)
+        except OutboxctlError as error:
+            problem = documents.fault(error)
+            if problem is None:
+                raise
+            self._refused(events, *problem)
+        else:
+            self._take(events, found)
+
+    def _take(self, events: Sequence[Claimed], found: Documents) -> None:
+        self.read += [
+            event._replace(
+                document_id=document_id(event.document_id),
+                event_version=found.version,
+                source_version=found.version,
+                document=text,
+            )
+            for event, text in zip(events, found.texts, strict=True)
+        ]
+
+    def _refused(self, events: Sequence[Claimed], kind: Fault, words: str) -> None:
+        if kind is Fault.VIEW:
+            text = brief(f"config: the view {self._projection.document} cannot be read: {words}")
+            self.blocked = Classification(Verdict.OUTAGE, Reason.CONFIG, error=text, single=True)
+            self._judge(events, self.blocked)
+        elif len(events) > 1:
+            if kind is Fault.TIME:
+                log.warning(
+                    "documents take too long: they are read by halves",
+                    projection=self._projection.name,
+                    events=len(events),
+                )
+            middle = len(events) // 2
+            self._read(events[:middle])
+            self._read(events[middle:])
+        else:
+            verdict = Verdict.RETRY if kind is Fault.TIME else Verdict.FAIL
+            text = brief(f"the document cannot be read from {self._projection.document}: {words}")
+            self._judge(events, Classification(verdict, Reason.BAD_DOCUMENT, error=text))
+
+    def _judge(self, events: Sequence[Claimed], finding: Classification) -> None:
+        self.judged += [(event, finding) for event in events]
+
+    def _documents(self, keys: Sequence[str], seconds: float) -> Documents:
+        for _ in range(RAISES):
+            with self._database.begin() as connection:
+                found = documents.read(
+                    connection, self._projection, keys, seconds=seconds, max_bytes=self._max_bytes
+                )
+            if found.version is not None:
+                return found
+            raise_versions(self._context)
+        raise UnreachableError("the server or its timeline changes again and again", hint="see DATABASE_URL")
+
+
+def raise_versions(context: WorkerContext, *, above: int = -1) -> None:
+    """Raise the base of all versions where that is needed, and say so."""
+    with context.database.begin() as connection:
+        base = version_base.raise_base(connection, above=above)
+    if base:
+        context.metrics.count("version_base_raised", 1)
+        log.warning(
+            "the versions of documents were raised: this database was restored, or a standby promoted",
+            base=base,
+        )

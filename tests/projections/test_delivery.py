@@ -1,0 +1,146 @@
+"""Events of a declared projection become documents of its index, by a real worker."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import psycopg
+import pytest
+from elasticsearch import Elasticsearch
+
+from outboxctl.core.database import Database
+from outboxctl.core.delivery import claim
+from outboxctl.core.projections import changes
+from processes import Cli, Worker, eventually
+from projections import shop
+from servers import an_index
+
+
+@pytest.fixture
+def products(engine: Elasticsearch, db: Database, sql: psycopg.Connection) -> Iterator[str]:
+    """The shop, and the index of its projection."""
+    sql.execute(shop.SCHEMA)
+    with an_index(engine) as name:
+        shop.put_in_force(db, shop.product(name))
+        yield name
+
+
+def test_joined_rows_become_a_document_and_a_row_that_leaves_the_view_has_none(
+    products: str, cli: Cli, sql: psycopg.Connection, engine: Elasticsearch
+) -> None:
+    sql.execute("INSERT INTO shop.categories VALUES (1, 'tea')")
+    sql.execute("INSERT INTO shop.products VALUES (7, 'cup', 3.50, 4, 1), (8, 'pot', 20, 5, NULL)")
+    sql.execute("INSERT INTO shop.reviews (product_id, stars, body) VALUES (7, 5, 'good'), (7, 1, 'broke')")
+    shop.changed(sql, 7, 8, 9)
+    cli.ok("worker", "--drain")
+    reviews = [{"stars": 5, "body": "good"}, {"stars": 1, "body": "broke"}]
+    cup = {"id": 7, "name": "cup", "price": 3.5, "category": "tea", "share": 25, "reviews": reviews}
+    pot = {"id": 8, "name": "pot", "price": 20.0, "category": None, "share": 20, "reviews": []}
+    assert shop.held(engine, products) == {"7": cup, "8": pot}
+    assert {row[0] for row in shop.rows(sql)} == {"done"}
+    sql.execute("UPDATE shop.products SET published = false WHERE id = 7")
+    shop.changed(sql, 7)
+    cli.ok("worker", "--drain")
+    assert shop.held(engine, products) == {"8": pot}
+
+
+def test_a_row_that_the_view_cannot_show_fails_alone_with_postgresqls_words(
+    products: str, cli: Cli, sql: psycopg.Connection, engine: Elasticsearch
+) -> None:
+    sql.execute("INSERT INTO shop.products SELECT n, 'p', 1, n % 40 FROM generate_series(1, 100) n")
+    shop.changed(sql, *range(1, 101))
+    cli.ok("worker", "--drain")
+    assert sorted(map(int, shop.held(engine, products))) == [n for n in range(1, 101) if n % 40]
+    failed = [row for row in shop.rows(sql) if row[0] == "failed"]
+    assert [row[1] for row in failed] == ["bad_document"] * 2
+    assert "division by zero" in failed[0][2]
+
+
+def test_a_key_that_is_none_of_the_projection_fails_alone(
+    products: str, cli: Cli, sql: psycopg.Connection, engine: Elasticsearch
+) -> None:
+    sql.execute("INSERT INTO shop.products VALUES (1, 'cup', 1, 1)")
+    shop.changed(sql, "one", 1, "01")
+    cli.ok("worker", "--drain")
+    assert list(shop.held(engine, products)) == ["1"]
+    assert [row[:2] for row in shop.rows(sql)].count(("failed", "bad_document")) == 1
+
+
+def test_a_view_that_is_locked_or_gone_holds_up_its_own_projection_only(
+    products: str, worker: Callable[..., Worker], sql: psycopg.Connection, engine: Elasticsearch, url: str
+) -> None:
+    sql.execute("INSERT INTO shop.products VALUES (1, 'cup', 1, 1)")
+    with psycopg.connect(url) as other:
+        other.execute("LOCK TABLE shop.products")
+        shop.changed(sql, 1)
+        worker(OUTBOX_OUTAGE_POLICY="hold", OUTBOX_MAX_BACKOFF_SECONDS="1")
+        sql.execute(
+            "INSERT INTO search_index (entity_type, entity_id, text, event_version)"
+            " VALUES ('doc', gen_random_uuid(), 'x', 1)"
+        )
+        sql.execute(
+            "INSERT INTO search_outbox_events (entity_type, entity_id, op, event_version)"
+            " SELECT entity_type, entity_id, 'upsert', 1 FROM search_index"
+        )
+        done = "SELECT count(*) FROM search_outbox_events WHERE status = 'done' AND entity_key IS NULL"
+        eventually(lambda: sql.execute(done).fetchone() == (1,))
+        kept = "SELECT attempts, error_reason FROM search_outbox_events WHERE entity_key = '1'"
+        eventually(lambda: sql.execute(kept).fetchone() == (0, "config"))
+    eventually(lambda: shop.held(engine, products).keys() == {"1"})
+
+
+def test_an_index_that_is_missing_holds_up_its_own_projection_only(
+    products: str, worker: Callable[..., Worker], sql: psycopg.Connection, engine: Elasticsearch, db: Database
+) -> None:
+    sql.execute("INSERT INTO shop.products VALUES (1, 'cup', 1, 1)")
+    shop.put_in_force(db, replace(shop.product(f"{products}-none"), name="missing"))
+    shop.changed(sql, 1, name="missing")
+    worker(OUTBOX_OUTAGE_POLICY="hold")
+    kept = "SELECT attempts, error_reason FROM search_outbox_events WHERE entity_type = 'missing'"
+    eventually(lambda: sql.execute(kept).fetchone() == (0, "index_unavailable"))
+    shop.changed(sql, 1)
+    eventually(lambda: shop.held(engine, products).keys() == {"1"}, within=5)
+    assert sql.execute(kept).fetchone() == (0, "index_unavailable")
+
+
+def test_an_index_that_is_ahead_of_a_restored_database_raises_all_versions(
+    products: str, cli: Cli, sql: psycopg.Connection, engine: Elasticsearch
+) -> None:
+    sql.execute("INSERT INTO shop.products VALUES (1, 'cup', 1, 1), (2, 'pot', 1, 1)")
+    for id_ in ("1", "2", "3"):
+        engine.index(
+            index=products, id=id_, document={"name": "lost"}, version=2**33, version_type="external_gte"
+        )
+    engine.delete(index=products, id="2", version=2**34, version_type="external_gte")
+    engine.index(
+        index=products, id="3", document={"name": "lost"}, version=2**63 - 1, version_type="external_gte"
+    )
+    shop.changed(sql, 1, 2, 3)
+    cli.ok("worker", "--drain")
+    assert [shop.held(engine, products)[id_]["name"] for id_ in ("1", "2")] == ["cup", "pot"]
+    assert engine.get(index=products, id="2")["_version"] > 2**34
+    (failed,) = [row for row in shop.rows(sql) if row[0] == "failed"]
+    assert "delete the document" in failed[2]
+
+
+@pytest.mark.usefixtures("products")
+def test_a_worker_of_an_older_version_leaves_the_events_alone(
+    sql: psycopg.Connection, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sql.execute(
+        "INSERT INTO search_outbox_events (entity_type, entity_id, op, event_version)"
+        " VALUES ('doc', gen_random_uuid(), 'upsert', 1)"
+    )
+    shop.changed(sql, 1)
+    with db.begin() as connection:
+        changes.run(connection, [changes.guard_sql("public")] * 2)
+
+    def claimed() -> list[str | None]:
+        with db.begin() as connection:
+            token = "00000000-0000-0000-0000-000000000001"
+            return [e.projection for e in claim.claim(connection, owner="w", token=token, size=9, lease=30)]
+
+    monkeypatch.setattr(claim, "CLAIMING", claim.PLAN)
+    assert claimed() == [None]
+    assert claimed() == []
+    monkeypatch.undo()
+    assert claimed() == ["product"]

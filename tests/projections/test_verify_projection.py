@@ -1,0 +1,255 @@
+"""`verify` of a declared projection finds each document that differs, and no other, and repairs it."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import psycopg
+import pytest
+from elasticsearch import Elasticsearch
+
+from outboxctl.core.database import Database
+from outboxctl.core.projections import pages
+from outboxctl.domain.projection import KeyColumn, Projection, Relation
+from processes import Cli, Worker, eventually
+from projections import shop, stock
+from servers import an_index
+
+WHO = ("--by", "alice", "--reason", "drill")
+STRANGE = "no key"  # of one part, where a key has two
+HASH = f"sha256:{'0' * 64}"
+
+
+@pytest.fixture
+def items(engine: Elasticsearch, db: Database, sql: psycopg.Connection) -> Iterator[str]:
+    """Items with awkward keys, none delivered yet; the index of their projection."""
+    sql.execute(stock.SCHEMA)
+    with an_index(engine) as name:
+        shop.put_in_force(db, stock.projection(name))
+        stock.some(sql)
+        yield name
+
+
+@pytest.fixture
+def products(engine: Elasticsearch, db: Database, sql: psycopg.Connection) -> Iterator[str]:
+    """The shop, and the index of its projection."""
+    sql.execute(shop.SCHEMA)
+    with an_index(engine) as name:
+        shop.put_in_force(db, shop.product(name))
+        yield name
+
+
+def compared(cli: Cli, *args: str, code: int = 4) -> Any:
+    """The report of one projection, by a command that ends with this code."""
+    done = cli("verify", *args, "--json")
+    assert done.returncode == code, done
+    (report,) = json.loads(done.stdout)["projections"]
+    return report
+
+
+def found(report: Any) -> set[tuple[str, str]]:
+    """Kind and id of each difference."""
+    assert report["differences"] == len(report["first"]) == sum(report["by_kind"].values())
+    return {(each["kind"], each["id"]) for each in report["first"]}
+
+
+def spoil(engine: Elasticsearch, index: str) -> set[tuple[str, str]]:
+    """Spoil documents in each way; what is to be found."""
+    held = stock.held(engine, index)
+    hashed = next(id_ for id_ in held if id_.startswith("sha256:"))
+    for id_ in ("a%3Ab:n", "50%25:%25", hashed):
+        engine.delete(index=index, id=id_)
+    engine.index(index=index, id="a:%3A", document=held["a:%3A"] | {"plenty": 0})
+    engine.index(index=index, id="ä:n", document=held["ä:n"] | {"new": 1})
+    engine.index(index=index, id="{,}:n", document={})
+    for id_ in ("a:nowhere", STRANGE, HASH):
+        engine.index(index=index, id=id_, document={"code": "a"})
+    return {
+        *(("missing", id_) for id_ in ("a%3Ab:n", "50%25:%25", hashed)),
+        *(("different", id_) for id_ in ("a:%3A", "ä:n", "{,}:n")),
+        *(("extra", id_) for id_ in ("a:nowhere", STRANGE, HASH)),
+    }
+
+
+def test_each_spoilt_document_is_found_and_healed_and_no_other_is_touched(
+    items: str, cli: Cli, sql: psycopg.Connection, engine: Elasticsearch
+) -> None:
+    cli.ok("worker", "--drain")
+    assert found(compared(cli, "--projection", "stock", code=0)) == set()
+    wrong = spoil(engine, items)
+    before = {hit["_id"]: hit["_version"] for hit in _hits(engine, items)}
+    report = compared(cli, "--projection", "stock")
+    assert found(report) == wrong
+    assert report["rows"] == len(stock.wanted(sql))
+    planned = compared(cli, "--projection", "stock", "--repair", *WHO, "--dry-run")["planned"]
+    assert (planned["enqueued"], planned["removed"], planned["left"]) == (7, 2, 0)
+    repaired = compared(cli, "--projection", "stock", "--repair", *WHO, code=0)["repaired"]
+    assert (repaired["enqueued"], repaired["removed"], repaired["left"]) == (7, 2, 0)
+    cli.ok("worker", "--drain")
+    assert stock.held(engine, items) == stock.wanted(sql)
+    after = {hit["_id"]: hit["_version"] for hit in _hits(engine, items)}
+    spoilt = {id_ for _, id_ in wrong}
+    assert {id_: v for id_, v in after.items() if id_ not in spoilt} == {
+        id_: v for id_, v in before.items() if id_ not in spoilt
+    }
+    acts = sql.execute(
+        "SELECT action, operator, reason, sum(affected) FROM outbox_operator_audit GROUP BY 1, 2, 3"
+    )
+    assert acts.fetchall() == [("repair", "alice", "drill", 9)]
+
+
+def _hits(engine: Elasticsearch, index: str) -> Any:
+    engine.indices.refresh(index=index)
+    return engine.search(index=index, size=1_000, version=True)["hits"]["hits"]
+
+
+def test_a_document_of_another_application_is_left_if_one_says_so(
+    items: str, cli: Cli, engine: Elasticsearch
+) -> None:
+    cli.ok("worker", "--drain")
+    engine.index(index=items, id=STRANGE, document={})
+    repaired = compared(cli, "--projection", "stock", "--repair", "--keep-foreign", *WHO)["repaired"]
+    assert (repaired["removed"], repaired["foreign"], repaired["left"]) == (0, 1, 1)
+    assert STRANGE in stock.held(engine, items)
+
+
+def test_presence_alone_is_compared_where_versions_only_is_asked_for(
+    items: str, cli: Cli, engine: Elasticsearch
+) -> None:
+    cli.ok("worker", "--drain")
+    wrong = spoil(engine, items)
+    report = compared(cli, "--projection", "stock", "--versions-only")
+    assert found(report) == {each for each in wrong if each[0] != "different"}
+
+
+def test_documents_whose_events_are_not_delivered_are_in_flight(
+    items: str, cli: Cli, sql: psycopg.Connection, engine: Elasticsearch
+) -> None:
+    report = compared(cli, "--projection", "stock", code=0)
+    assert (report["differences"], report["in_flight"]) == (0, len(stock.wanted(sql)))
+    cli.ok("worker", "--drain")
+    spoil(engine, items)
+    sql.execute(
+        "INSERT INTO search_outbox_events (entity_type, entity_id, op, entity_key, follow)"
+        " VALUES ('stock', gen_random_uuid(), 'upsert', '{}', 0)"
+    )
+    report = compared(cli, "--projection", "stock", code=0)
+    assert (report["differences"], report["in_flight"]) == (0, 9)
+
+
+def test_a_failed_event_is_in_flight_no_more(items: str, cli: Cli, sql: psycopg.Connection) -> None:
+    sql.execute("UPDATE search_outbox_events SET status = 'failed' WHERE entity_key = 'a:n'")
+    cli.ok("worker", "--drain")
+    assert items
+    assert found(compared(cli, "--projection", "stock")) == {("missing", "a:n")}
+
+
+def test_a_row_that_cannot_be_read_is_named_and_hides_no_other(
+    products: str, cli: Cli, sql: psycopg.Connection, engine: Elasticsearch
+) -> None:
+    sql.execute("INSERT INTO shop.products SELECT n, 'p', 1, n % 1000 FROM generate_series(1, 2500) n")
+    shop.changed(sql, *range(1, 2_501))
+    cli.ok("worker", "--drain")
+    for id_ in ("1", "999", "1001", "2500"):
+        engine.delete(index=products, id=id_)
+    for id_ in ("2501", "-1", "01", "one", "99999999999999999999"):
+        engine.index(index=products, id=id_, document={})
+    report = compared(cli, "--projection", "product")
+    wrong = {("missing", id_) for id_ in ("1", "999", "1001", "2500")}
+    wrong |= {("extra", id_) for id_ in ("2501", "-1", "01", "one", "99999999999999999999")}
+    unreadable = {("unreadable", "1000"), ("unreadable", "2000")}
+    assert found(report) == wrong | unreadable
+    assert all("division by zero" in each["error"] for each in report["first"] if each["error"])
+    repaired = compared(cli, "--projection", "product", "--repair", *WHO)["repaired"]
+    assert repaired["left"] == 2
+    cli.ok("worker", "--drain")
+    assert found(compared(cli, "--projection", "product")) == unreadable
+
+
+def test_while_an_application_writes_and_a_worker_delivers_nothing_differs(
+    items: str,
+    cli: Cli,
+    worker: Callable[..., Worker],
+    sql: psycopg.Connection,
+    engine: Elasticsearch,
+    url: str,
+) -> None:
+    worker()
+    writer = stock.Writer(url)
+    writer.start()
+    for _ in range(8):
+        report = compared(cli, "--projection", "stock", code=0)
+        assert report["differences"] == 0
+    engine.index(index=items, id="a:nowhere", document={})
+    report = compared(cli, "--projection", "stock", "--repair", *WHO, "--wait", "30", code=0)
+    writer.stop()
+    assert found(report) == {("extra", "a:nowhere")}
+    assert report["after"]["differences"] == 0
+    eventually(lambda: stock.held(engine, items) == stock.wanted(sql))
+    assert writer.acts > 100
+
+
+@pytest.mark.usefixtures("items")
+def test_all_projections_are_compared_beside_search_index(
+    products: str, cli: Cli, sql: psycopg.Connection, db: Database
+) -> None:
+    cli.ok("worker", "--drain")
+    whole = cli.json("verify")
+    assert whole["by_kind"].keys() == {"missing", "extra", "stale", "ahead", "altered"}
+    assert [(each["name"], each["differences"]) for each in whole["projections"]] == [
+        ("product", 0),
+        ("stock", 0),
+    ]
+    sql.execute("INSERT INTO shop.products VALUES (1, 'cup', 1, 1)")
+    shop.put_in_force(db, replace(shop.product(f"{products}-none"), name="missing"))
+    done = cli("verify", "--json")
+    assert done.returncode == 3
+    by_name = {each["name"]: each for each in json.loads(done.stdout)["projections"]}
+    assert f"{products}-none" in by_name["missing"]["error"]
+    assert found(by_name["product"]) == {("missing", "1")}
+    assert by_name["stock"]["differences"] == 0
+    assert "product: 1 rows" in cli("verify").stdout
+
+
+@pytest.mark.usefixtures("items")
+def test_a_name_that_is_not_in_force_is_refused_with_those_that_are(cli: Cli) -> None:
+    for more in ([], ["--repair", *WHO]):
+        done = cli("verify", "--projection", "stocks", *more)
+        assert done.returncode == 2
+        assert "'stocks'" in done.stderr
+        assert "in force: stock" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        ("pg_catalog.int4", ["-5", "9", "10", "2000000000"]),
+        ("pg_catalog.numeric", ["-1.5", "0", "0.10", "9", "10.00", "1e20"]),
+        ("pg_catalog.date", ["1999-12-31", "2026-01-01", "0044-03-15 BC"]),
+        ("pg_catalog.uuid", ["00000000-0000-0000-0000-00000000000a", "f0000000-0000-0000-0000-000000000000"]),
+        ("pg_catalog.text", ["B", "a", "ä", "", " ", "%s", "%(a)s", "50%%", "it's"]),
+        ('public."A %mood"', ["sad", "ok", "happy 50%:"]),
+    ],
+)
+def test_pages_hold_every_key_once_in_the_order_of_its_type(
+    kind: str, values: list[str], sql: psycopg.Connection, db: Database
+) -> None:
+    sql.execute("""CREATE TYPE public."A %mood" AS ENUM ('sad', 'ok', 'happy 50%:')""")
+    sql.execute(f'CREATE TABLE public."T %x" ("K %s" {kind} PRIMARY KEY)')
+    with sql.cursor() as cursor:
+        cursor.executemany('INSERT INTO public."T %%x" VALUES (%s)', [[value] for value in values])
+    table = Relation("public", "T %x")
+    column = KeyColumn("K %s", kind)
+    projection = Projection("t", table, (column,), table, "i")
+    every: list[str] = []
+    with db.begin() as connection:
+        while some := pages.page(connection, projection, every[-1] if every else None, 2):
+            every += some
+        assert pages.estimate(connection, projection) == len(values)
+        assert pages.present(connection, projection, every) == set(every)
+    expected = sql.execute('SELECT t."K %s"::text FROM public."T %x" t ORDER BY t."K %s"').fetchall()
+    if kind == "pg_catalog.numeric":
+        assert every == ["-1.5", "0", "0.1", "9", "10", "100000000000000000000"]
+    else:
+        assert every == [text for (text,) in expected]
