@@ -1,4 +1,4 @@
-"""A shop with a declaration file, and one of bare tables: who may write to it, and who owns it."""
+"""The shop, who may write to it, and who owns it; the store, with a declaration file."""
 
 from collections.abc import Iterator
 from pathlib import Path
