@@ -184,7 +184,7 @@ def stranger(store: Store, url: str) -> Iterator[str]:
     store.sql.execute(f"GRANT USAGE ON SCHEMA store TO {name}")
     store.sql.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA store TO {name}")
     yield f"postgresql://{name}:x@{url.partition('@')[2]}"
-    store.sql.execute(f"DROP OWNED BY {name}")
+    store.sql.execute(f"DROP OWNED BY {name} CASCADE")
     store.sql.execute(f"DROP ROLE {name}")
 
 
