@@ -221,3 +221,30 @@ def test_a_table_that_is_followed_no_more_loses_its_triggers(store: Store) -> No
     assert store.what() == ["triggers", "declaration", "documents"]
     store.apply()
     assert {row[0] for row in store.facts()[1]} == {"store.products"}
+
+
+def test_another_index_is_made_and_filled(store: Store, engine: Elasticsearch) -> None:
+    store.sql.execute("INSERT INTO store.products (id, tenant) VALUES (1, 'a')")
+    store.apply()
+    store.write(store.index, f"{store.index}-new")
+    assert store.what() == ["declaration", "documents", "index"]
+    store.apply()
+    assert engine.indices.exists(index=[store.index, f"{store.index}-new"])
+    assert store.events() == [("product", "", -1)] * 2
+    assert store.what() == []
+
+
+def test_another_routing_needs_a_rebuild(store: Store) -> None:
+    store.apply()
+    store.write(after='routing = "tenant"\n')
+    assert store.what() == ["declaration", "documents", "rebuild"]
+
+
+def test_a_view_of_ours_that_is_needed_no_more_is_dropped(store: Store) -> None:
+    store.write('document = "store.documents"', QUERY)
+    store.apply()
+    store.write(QUERY, 'document = "store.documents"')
+    assert "view" in store.what()
+    store.apply()
+    assert store.facts()[3] == []
+    assert store.what() == []
