@@ -22,6 +22,7 @@ def test_what_is_planned_is_applied_once(store: Store, engine: Elasticsearch) ->
     done = store.apply()
     assert [step["what"] for step in done["projections"][0]["done"]] == ["triggers", "declaration", "index"]
     assert store.what() == []
+    assert store.events() == [], "an empty table has no documents to be read"
     before = store.facts()
     (definition,) = [row[1] for row in before[0]]
     assert definition["root"] == {"schema": "store", "name": "products"}
@@ -248,3 +249,19 @@ def test_a_view_of_ours_that_is_needed_no_more_is_dropped(store: Store) -> None:
     store.apply()
     assert store.facts()[3] == []
     assert store.what() == []
+
+
+def test_what_a_person_reads(store: Store) -> None:
+    store.sql.execute("INSERT INTO store.categories VALUES (1, 'toys')")
+    store.sql.execute(
+        """INSERT INTO store.products (id, tenant, "Odd ""%Name", category_id)
+        SELECT i, 'a', i, 1 FROM generate_series(1, 500) i"""
+    )
+    store.sql.execute("ANALYZE store.products")
+    planned = store("plan")
+    assert planned.returncode == 4
+    assert "follows store.reviews: key product_id" in planned.stdout
+    assert "about 500 documents behind one row" in planned.stdout
+    assert [each["most_documents"] for each in store.plan()["follow"]] == [500, None]
+    assert "triggers: on store.categories, store.products, store.reviews" in store("apply", *WHO).stdout
+    assert "as declared already; nothing was changed" in store("apply", *WHO).stdout
