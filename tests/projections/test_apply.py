@@ -22,6 +22,7 @@ def test_what_is_planned_is_applied_once(store: Store, engine: Elasticsearch) ->
     done = store.apply()
     assert [step["what"] for step in done["projections"][0]["done"]] == ["triggers", "declaration", "index"]
     assert store.what() == []
+    assert store.events() == [], "an empty table has no documents to be read"
     before = store.facts()
     (definition,) = [row[1] for row in before[0]]
     assert definition["root"] == {"schema": "store", "name": "products"}
@@ -225,3 +226,46 @@ def test_a_table_that_is_followed_no_more_loses_its_triggers(store: Store) -> No
     assert store.what() == ["triggers", "declaration", "documents"]
     store.apply()
     assert {row[0] for row in store.facts()[1]} == {"store.products"}
+
+
+def test_another_index_is_made_and_filled(store: Store, engine: Elasticsearch) -> None:
+    store.sql.execute("INSERT INTO store.products (id, tenant) VALUES (1, 'a')")
+    store.apply()
+    store.write(store.index, f"{store.index}-new")
+    assert store.what() == ["declaration", "documents", "index"]
+    store.apply()
+    assert engine.indices.exists(index=[store.index, f"{store.index}-new"])
+    assert store.events() == [("product", "", -1)] * 2
+    assert store.what() == []
+
+
+def test_another_routing_needs_a_rebuild(store: Store) -> None:
+    store.apply()
+    store.write(after='routing = "tenant"\n')
+    assert store.what() == ["declaration", "documents", "rebuild"]
+
+
+def test_a_view_of_ours_that_is_needed_no_more_is_dropped(store: Store) -> None:
+    store.write('document = "store.documents"', QUERY)
+    store.apply()
+    store.write(QUERY, 'document = "store.documents"')
+    assert "view" in store.what()
+    store.apply()
+    assert store.facts()[3] == []
+    assert store.what() == []
+
+
+def test_what_a_person_reads(store: Store) -> None:
+    store.sql.execute("INSERT INTO store.categories VALUES (1, 'toys')")
+    store.sql.execute(
+        """INSERT INTO store.products (id, tenant, "Odd ""%Name", category_id)
+        SELECT i, 'a', i, 1 FROM generate_series(1, 500) i"""
+    )
+    store.sql.execute("ANALYZE store.products")
+    planned = store("plan")
+    assert planned.returncode == 4
+    assert "follows store.reviews: key product_id" in planned.stdout
+    assert "about 500 documents behind one row" in planned.stdout
+    assert [each["most_documents"] for each in store.plan()["follow"]] == [500, None]
+    assert "triggers: on store.categories, store.products, store.reviews" in store("apply", *WHO).stdout
+    assert "as declared already; nothing was changed" in store("apply", *WHO).stdout
