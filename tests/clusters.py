@@ -75,8 +75,8 @@ class Cluster:
 
 
 @contextmanager
-def cluster() -> Iterator[Cluster]:
-    """A fresh server."""
+def cluster(settings: str = "") -> Iterator[Cluster]:
+    """A fresh server, with more `settings`: lines of its configuration."""
     with tempfile.TemporaryDirectory(prefix="outboxctl-") as folder:
         place.own(Path(folder))
         primary = Cluster(Path(folder, "primary"), services.fresh_port())
@@ -91,7 +91,7 @@ def cluster() -> Iterator[Cluster]:
             "--wal-segsize=1",
         )
         with Path(primary.data, "postgresql.conf").open("a") as config:
-            config.write(CONFIG)
+            config.write(CONFIG + settings)
         with primary.running():
             yield primary
 

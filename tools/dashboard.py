@@ -21,6 +21,8 @@ SLA = 300.0  # seconds: OUTBOX_SLA_OLDEST_AGE_SECONDS by default
 # Outboxes of one job are told apart by `namespace`, as in the alerts; `.*` finds those that have none, too.
 ANY = '{namespace=~"$namespace", projection=~"$projection"}'
 HERE = '{namespace=~"$namespace", projection=~"$projection", instance=~"$instance"}'
+# What a worker does for all projections together, which has the label of the built-in one.
+PROCESS = '{namespace=~"$namespace", instance=~"$instance"}'
 PACE = "[$__rate_interval]"
 STAT = {
     "colorMode": "value",
@@ -61,9 +63,9 @@ def _share(metric: str, *quantiles: float) -> dict[str, str]:
     return {f"p{share * 100:g}": f"histogram_quantile({share}, {rate})" for share in quantiles}
 
 
-def _shared(gauge: str) -> str:
+def _shared(gauge: str, by: str = "job, namespace, projection") -> str:
     """What workers read from the table, as in the alerts: only of workers that have read it lately."""
-    return f"max({gauge}{ANY} and time() - {REFRESHED}{ANY} < {60 * FRESH})"
+    return f"max by ({by}) ({gauge}{ANY} and time() - {REFRESHED}{ANY} < {60 * FRESH})"
 
 
 def _grown_by_hour(metric: str) -> str:
@@ -80,10 +82,12 @@ def _stat(title: str, query: str, help_: str, *, unit: str = "short", limit: flo
 
 
 # What every worker reads from the same table (lag, age, stuck) is the same in all of them: the highest
-# counts, of those who have read it lately. What is a worker's own (in flight, what it did) is added up.
-LAG, OLDEST, STUCK = map(
-    _shared, ("outbox_lag_events", "outbox_oldest_age_seconds", "outbox_stuck_processing_events")
-)
+# counts, of those who have read it lately; projections are added up. What is a worker's own (in flight, what
+# it did) is added up.
+LAG, STUCK = (f"sum({_shared(name)})" for name in ("outbox_lag_events", "outbox_stuck_processing_events"))
+OLDEST = f"max({_shared('outbox_oldest_age_seconds')})"
+LAG_OF_EACH = {"{{projection}}": _shared("outbox_lag_events", "projection")}
+OLDEST_OF_EACH = {"{{projection}}": _shared("outbox_oldest_age_seconds", "projection")}
 OUT = f"sum(rate(outbox_processed_total{ANY}{PACE}))"
 ROWS = {
     "Is it moving": (
@@ -114,7 +118,7 @@ ROWS = {
             "0 while there is lag: see the rows on failures and on workers.",
             "cps",
         ),
-        Panel("Lag", {"lag": LAG}, "A saw-tooth is normal; if it only rises: add workers."),
+        Panel("Lag by projection", LAG_OF_EACH, "A saw-tooth is normal; if it only rises: add workers."),
         Panel(
             "Done without a write of their own",
             _pace("outbox_idempotent_noop_total", "reason"),
@@ -154,7 +158,7 @@ ROWS = {
         ),
         Panel(
             "Circuit open",
-            {"{{instance}}": f"max by (instance) (outbox_circuit_open{HERE})"},
+            {"{{instance}}": f"max by (instance) (outbox_circuit_open{PROCESS})"},
             "1: the sink is unreachable and the policy is hold; it goes on by itself once the sink answers.",
             limit=0,
         ),
@@ -162,17 +166,17 @@ ROWS = {
     "Who is working": (
         _stat(
             "Workers",
-            f"count(outbox_inflight_events{HERE})",
+            f"count(outbox_inflight_events{PROCESS})",
             "Workers that are scraped. Fewer than you started: look at their logs and at `outboxctl status`.",
         ),
         _stat(
             "Events in flight",
-            f"sum(outbox_inflight_events{HERE})",
+            f"sum(outbox_inflight_events{PROCESS})",
             "0 while there is lag: workers wait, for the sink, for a retry's time or for the database.",
         ),
         _stat(
             "Taken back in an hour",
-            f"sum(increase(outbox_reclaimed_total{HERE}[1h]))",
+            f"sum(increase(outbox_reclaimed_total{PROCESS}[1h]))",
             "Events of workers that died or hung. More than a deploy explains: look for kills (OOM).",
         ),
         _stat(
@@ -191,15 +195,15 @@ ROWS = {
         Panel(
             "In flight, and the limit for the sink",
             {
-                "{{instance}} in flight": f"sum by (instance) (outbox_inflight_events{HERE})",
-                "{{instance}} limit": f"sum by (instance) (outbox_inflight_limit_events{HERE})",
+                "{{instance}} in flight": f"sum by (instance) (outbox_inflight_events{PROCESS})",
+                "{{instance}} limit": f"sum by (instance) (outbox_inflight_limit_events{PROCESS})",
             },
             "A limit that falls and stays low: the sink refuses load (429). Give it room, or fewer workers.",
             width=6,
         ),
         Panel(
             "Listens for new events (NOTIFY)",
-            {"{{instance}}": f"min by (instance) (outbox_notify_listening{HERE})"},
+            {"{{instance}}": f"min by (instance) (outbox_notify_listening{PROCESS})"},
             "0: it polls, which is normal unless you turned NOTIFY on (`outboxctl db notify status`).",
             width=6,
         ),
@@ -228,7 +232,8 @@ ROWS = {
         ),
         _stat(
             "Documents newer than their row in an hour",
-            f"sum(increase(outbox_version_ahead_total{ANY}[1h]))",
+            f"sum(increase(outbox_version_ahead_total{ANY}[1h]))"
+            f" + sum(increase(outbox_version_base_raised_total{ANY}[1h]))",
             "The database was restored, or another program writes the index: `outboxctl verify`.",
             limit=0,
         ),
@@ -239,8 +244,8 @@ ROWS = {
             unit="s",
         ),
         Panel(
-            "Age of the oldest event",
-            {"oldest": OLDEST},
+            "Age of the oldest event by projection",
+            OLDEST_OF_EACH,
             "Rises by a second each second: one event, or all, are not delivered: `outboxctl oldest`.",
             "s",
             limit=SLA,

@@ -3,19 +3,19 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from outboxctl.core.produce import enqueue
+    from outboxctl.core.produce import enqueue, touch
 
     __version__: str
 
-__all__ = ["__version__", "enqueue"]
+__all__ = ["__version__", "enqueue", "touch"]
 
 
 def __getattr__(name: str) -> Any:
     """Load what is asked for when it is first used: a producer need not pay for the rest."""
-    if name == "enqueue":
-        from outboxctl.core.produce import enqueue  # noqa: PLC0415 - late on purpose
+    if name in ("enqueue", "touch"):
+        from outboxctl.core import produce  # noqa: PLC0415 - late on purpose
 
-        return enqueue
+        return getattr(produce, name)
     if name == "__version__":
         return _version()
     raise AttributeError(f"module 'outboxctl' has no attribute {name!r}")

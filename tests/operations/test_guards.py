@@ -26,6 +26,7 @@ READING = {
     *("failed list", "failed show", "config show", "services status", "sink roles"),
     *("lab list", "lab show", "lab report", "chaos list"),
     *("alerts rules",),
+    *("projection list", "projection show", "projection plan", "projection sql", "projection preview"),
     *("db current", "db check", "db sql", "db trigger", "db roles", "db notify status"),
 }
 ACT = "10000000-0000-0000-0000-000000000000"
@@ -52,6 +53,8 @@ CHANGING = {
     "inject oversized": ["--bytes", "100"],
     "inject poison": [],
     "inject stale": [],
+    "projection apply": [str(Path(__file__).parents[1] / "projections" / "example.toml"), *WHO],
+    "projection drop": ["product", *WHO],
     "prune": ["--older-than", "1d"],
     "rebuild": WHO,
     "replay": WHO,

@@ -9,7 +9,7 @@ from elasticsearch import Elasticsearch
 
 from outboxctl.core.database import Database
 from outboxctl.core.delivery import claim
-from outboxctl.core.projections import claim_guard
+from outboxctl.core.projections import changes
 from processes import Cli, Worker, eventually
 from projections import shop
 from servers import an_index
@@ -132,8 +132,7 @@ def test_a_worker_of_an_older_version_leaves_the_events_alone(
     )
     shop.changed(sql, 1)
     with db.begin() as connection:
-        claim_guard.create(connection)
-        claim_guard.create(connection)
+        changes.run(connection, [changes.guard_sql("public")] * 2)
 
     def claimed() -> list[str | None]:
         with db.begin() as connection:

@@ -35,6 +35,7 @@ FAILED, PENDING, ACT = (uuid.UUID(int=number) for number in (0xFA11ED, 0xBE, 0xA
 WHO = ("--by", "alice", "--reason", "why")
 EXAMPLE = Path(__file__).parents[2] / "docs/labs/example"
 OWN = "tests/security/test_least_roles.py::"
+PROJECTIONS = "tests/projections/test_projection_roles.py::"
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ ADDED = "SELECT count(*) > 4 FROM search_outbox_events"
 NOTIFIES = "SELECT count(*) = {} FROM pg_trigger WHERE tgname = 'outbox_notify'"
 OLD = ("db", "downgrade", "--yes")  # to the revision before, whose tables lack this column
 COLUMN = """SELECT count(*) = {} FROM pg_attribute
-    WHERE attrelid = 'outbox_workers'::regclass AND attname = 'login'"""
+    WHERE attrelid = 'search_outbox_events'::regclass AND attname = 'entity_key'"""
 SETTLED = "UPDATE search_outbox_events SET status = 'done', processed_at = '2020-01-01'"
 OLDER_THAN = ("--older-than", "1d")
 MARKED = "SELECT environment = 'dev' FROM outbox_environment"
@@ -121,7 +122,7 @@ CASES = {
     "db check": reads("the newest"),
     "db current": reads("0"),
     "db downgrade": owns(COLUMN.format(0), "--yes"),
-    "db downgrade --dry-run": reads("outbox_workers.login"),
+    "db downgrade --dry-run": reads("search_outbox_events.entity_key"),
     "db mark": owns(MARKED, "dev", *WHO),
     "db mark --dry-run": reads("dev", "dev", *WHO),
     "db notify off": owns(NOTIFIES.format(0), first=("db", "notify", "on")),
@@ -152,6 +153,13 @@ CASES = {
     "lab run --against": Case(Login.CREATOR, "operator", by=f"{OWN}test_a_guest_needs_to_create_a_schema"),
     "lab show": alone("bad-op", "bad-op"),
     "oldest": reads(str(PENDING)),
+    "projection apply": Case(Login.OWNER, "operator", by=f"{PROJECTIONS}test_the_owner_applies_and_drops"),
+    "projection drop": Case(Login.OWNER, by=f"{PROJECTIONS}test_the_owner_applies_and_drops"),
+    "projection list": reads("no projection"),
+    "projection plan": Case(Login.VIEWER, "viewer", by=f"{PROJECTIONS}test_a_viewer_may_look"),
+    "projection preview": Case(Login.VIEWER, "viewer", by=f"{PROJECTIONS}test_a_viewer_may_look"),
+    "projection show": Case(Login.VIEWER, by=f"{PROJECTIONS}test_a_viewer_may_look"),
+    "projection sql": Case(Login.VIEWER, by=f"{PROJECTIONS}test_a_viewer_may_look"),
     "prune": acts("SELECT count(*) = 3 FROM search_outbox_events", *OLDER_THAN),
     "prune --dry-run": reads("1", *OLDER_THAN),
     "rebuild": acts(_audited("rebuild"), *WHO, "--yes", sink="operator"),

@@ -27,6 +27,7 @@ from outboxctl.cli.chaos import command as chaos
 from outboxctl.cli.db import command as db
 from outboxctl.cli.failed import command as failed
 from outboxctl.cli.options import group
+from outboxctl.cli.projection import command as projection
 from outboxctl.cli.rebuild import command as rebuild
 from outboxctl.cli.status import command as status
 from outboxctl.cli.verify import command as verify
@@ -71,6 +72,7 @@ app.add_typer(replay.app, name="replay")
 app.command("audit")(audit.audit)
 app.command("verify")(verify.verify)
 app.command("rebuild")(rebuild.rebuild)
+app.add_typer(projection.app, name="projection")
 app.command("prune")(prune.prune)
 app.add_typer(inject.app, name="inject")
 app.add_typer(chaos.app, name="chaos")

@@ -113,6 +113,13 @@ class Database:
         except psycopg.Error as error:
             raise translate(error, self.name) from error
 
+    def renew_connections(self) -> None:
+        """Open new connections from now on: those in use are closed at the end of their transaction.
+
+        Each connection looks for our tables once: after a migration only new ones find those that it made.
+        """
+        self.engine.dispose()
+
     def close(self) -> None:
         """Close the pool's connections."""
         self.engine.dispose()

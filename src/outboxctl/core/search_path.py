@@ -84,6 +84,10 @@ UNION ALL (SELECT 'schema', '', name::text FROM path ORDER BY place)
 UNION ALL (SELECT 'code', '', name::text FROM path WHERE name NOT IN (SELECT name FROM open)
     AND EXISTS (SELECT FROM unpinned) ORDER BY place);
 COMMIT; BEGIN; """
+MADE_SINCE = """
+SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relname = CAST(%(table)s AS text) AND n.nspname = ANY (CAST(%(schemas)s AS text[])))
+"""
 RESULTS_BEFORE = 2  # results before the one with rows
 
 
@@ -140,6 +144,16 @@ def places(connection: Connection) -> Places:
     """The schemas and tables of this connection's login."""
     known: Places = connection.info.get(PLACES_KEY) or Places()
     return known
+
+
+def outdated(connection: Connection, table: str) -> bool:
+    """Whether a table is there now that was not when this connection looked for our tables."""
+    known = places(connection)
+    if table in known.tables:
+        return False
+    return bool(
+        connection.exec_driver_sql(MADE_SINCE, {"table": table, "schemas": [*known.schemas]}).scalar()
+    )
 
 
 def qualified(

@@ -90,7 +90,8 @@ class Classification:
     """A verdict with its reason (None when done), a no-op's name, and the text for `error`.
 
     `retry_after`: the sink's Retry-After in seconds, 0 without one. `single`: an outage for this event only,
-    because the sink accepts others. `own_text`: nothing of `error` comes from the sink.
+    because the sink accepts others. `own_text`: nothing of `error` comes from the sink. `attempt_returned`:
+    an outage that costs no attempt under either policy.
     """
 
     verdict: Verdict
@@ -100,6 +101,7 @@ class Classification:
     retry_after: float = 0.0
     single: bool = False
     own_text: bool = False
+    attempt_returned: bool = False
 
     @property
     def public(self) -> str:

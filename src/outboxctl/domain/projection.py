@@ -55,7 +55,9 @@ class Projection:
 
     `columns`: the root's columns whose change counts; empty: every column. `follow` is in the order of the
     declaration: an event names one of them by its place. `routing` is a column of the document, `pipeline`
-    an ingest pipeline; each empty where there is none.
+    an ingest pipeline; each empty where there is none. `mapping` is the body of an index (JSON text of
+    `settings` and `mappings`) as the file gives it, partly or whole; `view` a hash of the view's definition.
+    Without `triggers` the application writes the events (`outboxctl.touch`).
     """
 
     name: str
@@ -67,6 +69,9 @@ class Projection:
     follow: tuple[Follow, ...] = ()
     routing: str = ""
     pipeline: str = ""
+    mapping: str = ""
+    view: str = ""
+    triggers: bool = True
 
     def to_json(self) -> dict[str, Any]:
         """As the database keeps it."""
@@ -85,6 +90,9 @@ class Projection:
             follow=tuple(_follow(each) for each in value["follow"]),
             routing=value["routing"],
             pipeline=value["pipeline"],
+            mapping=value.get("mapping", ""),
+            view=value.get("view", ""),
+            triggers=value.get("triggers", True),
         )
 
 

@@ -36,6 +36,8 @@ GAUGES = {
     ),
     "last_success": ("outbox_last_success_timestamp_seconds", "When this worker last completed an event"),
 }
+# Gauges that each projection has. The others are of the process, whichever projection it works for.
+OF_PROJECTIONS = {"lag", "oldest_age", "stuck", "refreshed", "last_success"}
 BY_OP = {"processed": ("outbox_processed_total", "Events that became done")}
 BY_OP_AND_REASON = {
     "failed": ("outbox_failed_total", "Deliveries that did not end in done"),
@@ -45,6 +47,10 @@ BY_OP_AND_REASON = {
 PLAIN = {
     "reclaimed": ("outbox_reclaimed_total", "Stuck events taken back"),
     "lease_lost": ("outbox_lease_lost_total", "Events that were no longer ours when settled"),
+    "version_base_raised": (
+        "outbox_version_base_raised_total",
+        "Times that the versions of documents were raised: a restored database, or a promoted standby",
+    ),
     "version_ahead": (
         "outbox_version_ahead_total",
         "Events whose document is newer than their unchanged source row",
@@ -76,6 +82,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self._projection = PROJECTION
+        self._declared: dict[str, Metrics] = {}
         disable_created_metrics()  # type: ignore[no-untyped-call]  # they double the lines and are not used
         self._registry = CollectorRegistry()
         self.gauge = {key: self._gauge(*spec) for key, spec in GAUGES.items()}
@@ -107,11 +114,25 @@ class Metrics:
         )
         self._start_at_zero()
 
+    def declare(self, projection: str) -> None:
+        """Show a projection that is in force at 0; it keeps its series for as long as this process lives."""
+        if projection not in self._declared and projection != self._projection:
+            other = copy(self)
+            other._projection = projection
+            other._start_at_zero()
+            self._declared[projection] = other  # in one step: other threads read it
+
+    @property
+    def declared(self) -> list[str]:
+        """The projections that were in force while this process lived, the built-in one not among them."""
+        return list(self._declared)
+
     def of(self, projection: str) -> "Metrics":
-        """The same metrics, which count under another projection's name."""
-        other = copy(self)
-        other._projection = projection
-        return other
+        """The same metrics, which count under the name of a projection that was declared; else these.
+
+        A name of which only an event knows is no label.
+        """
+        return self._declared.get(projection, self)
 
     def processed(self, op: str, count: int) -> None:
         """Count events that became done."""
@@ -187,8 +208,9 @@ class Metrics:
         ]
 
     def _start_at_zero(self) -> None:
-        for gauge in self.gauge.values():
-            gauge.labels(self._projection)
+        for key, gauge in self.gauge.items():
+            if key in OF_PROJECTIONS or self._projection == PROJECTION:
+                gauge.labels(self._projection)
         for counter in self._plain.values():
             counter.labels(self._projection)
         self._duration.labels(self._projection)

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from outboxctl.domain.failures import Classification, Reason
+from outboxctl.domain.failures import Classification, Reason, Verdict
+from outboxctl.domain.printable import brief
 from outboxctl.sink.delivery.result import Delivery
 from outboxctl.worker.batch_sizer import BatchSizer
 from outboxctl.worker.circuit import Breaker
@@ -17,11 +18,34 @@ class StartGate:
     An index that is missing at the start was never created, or its name is misspelt: no event may lose
     attempts by it. A sink that does not answer opens the gate, and an index that is deleted later leaves
     it open: both are outages. The probe of the sink calls `observe`; any thread may read `problem`.
+
+    It is the index of search_index: while other projections are in force, their events are claimed and
+    delivered, and those of search_index are put back.
     """
 
     def __init__(self) -> None:
         self._existed = False
-        self.problem = ""  # why it is closed; empty: it is open
+        self.problem = ""  # why search_index cannot be delivered; empty: it can
+        self.serves_others = False  # projections are in force; set by maintenance
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing may be claimed."""
+        return bool(self.problem) and not self.serves_others
+
+    @property
+    def finding(self) -> Classification | None:
+        """What becomes of a claimed event of search_index, while those of others are delivered."""
+        problem = self.problem
+        if not problem or not self.serves_others:
+            return None
+        return Classification(
+            Verdict.OUTAGE,
+            Reason.INDEX_UNAVAILABLE,
+            error=brief(f"{Reason.INDEX_UNAVAILABLE}: {problem}"),
+            single=True,
+            attempt_returned=True,
+        )
 
     def observe(self, finding: Classification | None) -> None:
         """Take the result of a probe: None if the index exists."""
@@ -47,7 +71,7 @@ class Admission:
 
     def admit(self) -> int:
         """Events that may be claimed now; with an open circuit the caller becomes its probe. 0: none."""
-        if self.start_gate.problem:
+        if self.start_gate.closed:
             return 0
         size = self.batch_sizer.size
         self.throttle.resize(size * self.lanes)

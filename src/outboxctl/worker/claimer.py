@@ -167,7 +167,8 @@ class Claimer:
         """Whether nothing is due while nothing may be claimed. UnreachableError where something is due."""
         with self._database.begin() as connection:
             due = snapshot.anything_due(connection)
-        if due and (problem := self._admission.start_gate.problem):
+        if due and self._admission.start_gate.closed:
+            problem = self._admission.start_gate.problem
             raise UnreachableError(problem, hint="events are due, and none was claimed")
         if due and self._circuit.holds_events and not self._in_flight.leases():
             raise UnreachableError("the sink is unreachable and events are due", hint="check ELASTIC_URL")

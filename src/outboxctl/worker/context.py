@@ -1,6 +1,6 @@
 """What all parts of a worker use."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from outboxctl.core.database import Database
 from outboxctl.metrics.registry import Metrics
@@ -32,3 +32,7 @@ class WorkerContext:
     reporter: DatabaseReporter
     progress: Progress
     postponed: Postponed
+
+    def of(self, projection: str) -> "WorkerContext":
+        """The same, whose metrics count for this projection."""
+        return replace(self, metrics=self.metrics.of(projection))

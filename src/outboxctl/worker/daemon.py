@@ -20,7 +20,7 @@ from outboxctl.domain.projection import Projection
 from outboxctl.metrics.registry import Metrics
 from outboxctl.metrics.server import MetricsServer
 from outboxctl.settings import OutagePolicy, Settings
-from outboxctl.sink.delivery.result import Probe, Sink
+from outboxctl.sink.delivery.result import IndexedSink, Probe, Sink
 from outboxctl.worker.delivering import Renewal
 from outboxctl.worker.health import Health
 from outboxctl.worker.lane import Lane
@@ -54,7 +54,7 @@ class Daemon:
         probe: Probe,
         *,
         tracing: Tracing | None = None,
-        sink_of: Callable[[Projection], Sink] | None = None,
+        sink_of: Callable[[Projection], IndexedSink] | None = None,
     ) -> None:
         self.metrics = Metrics()
         self.health = Health(settings.sla_oldest_age_seconds, put_off=self.metrics.put_off)
@@ -115,6 +115,7 @@ class Daemon:
             sink_probe,
             self._every(ProgressLog(self.metrics, self.health).turn, "progress-log"),
             self._renew_leases(),
+            self._every(self.parts.expander.turn, "expander"),
         ]
         if not drain:  # a drain does not wait for new events
             self._helpers.append(self._every(Listener(self.parts.context).turn, "listener"))
@@ -219,7 +220,7 @@ class Daemon:
         return _start(loop, name)
 
     def _due(self) -> bool:
-        with self._database.begin() as connection:
+        with self.parts.expander.between_pages, self._database.begin() as connection:
             return snapshot.anything_due(connection)
 
     def _check_traces(self) -> None:

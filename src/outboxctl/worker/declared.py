@@ -6,6 +6,7 @@ from outboxctl.core.database import Database
 from outboxctl.core.projections import in_force
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.projection import Projection
+from outboxctl.metrics.registry import Metrics
 
 FRESH = 0.8  # seconds: an `apply` is taken up within one
 
@@ -13,8 +14,8 @@ FRESH = 0.8  # seconds: an `apply` is taken up within one
 class Declared:
     """Thread-safe: one lane reads for all, the others wait for it."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, metrics: Metrics) -> None:
+        self._database, self._metrics = database, metrics
         self._lock = threading.Lock()
         self._projections: dict[str, Projection] = {}
         self._read_at = float("-inf")
@@ -29,5 +30,7 @@ class Declared:
                 began = monotonic()
                 with self._database.begin() as connection:
                     read = in_force.read(connection)
+                for each in read:
+                    self._metrics.declare(each.name)
                 self._projections, self._read_at = {each.name: each for each in read}, began
             return self._projections.get(name)

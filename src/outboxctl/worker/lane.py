@@ -1,12 +1,15 @@
 """A lane: one thread that claims, delivers and settles, batch by batch."""
 
+from collections.abc import Sequence
 from random import Random
 
 import structlog
 
+from outboxctl.core.delivery.claim import Claimed
 from outboxctl.domain.errors import OutboxctlError, UnreachableError
 from outboxctl.settings import OutagePolicy
 from outboxctl.sink.delivery.result import Delivery
+from outboxctl.worker.admission import StartGate
 from outboxctl.worker.circuit import Circuit
 from outboxctl.worker.claimer import Claimer
 from outboxctl.worker.context import WorkerContext
@@ -14,11 +17,12 @@ from outboxctl.worker.delivering import Deliverer
 from outboxctl.worker.lease import Batch
 from outboxctl.worker.outcome import Outcomes, RetryPolicy, decide
 from outboxctl.worker.prepare import judge, prepare
-from outboxctl.worker.projecting import Projecting, by_projection
+from outboxctl.worker.projecting import Projecting, by_projection, holding_no_other
 from outboxctl.worker.reading import Judged
 from outboxctl.worker.settling import Settling
 
 log = structlog.get_logger()
+WAITING = "events of search_index wait for their index"
 
 
 class Lane:
@@ -35,6 +39,7 @@ class Lane:
         projecting: Projecting,
         circuit: Circuit,
         *,
+        start_gate: StartGate,
         drain: bool,
     ) -> None:
         s = context.settings
@@ -42,7 +47,7 @@ class Lane:
         self._policy = RetryPolicy(s.max_attempts, s.base_backoff_seconds, s.max_backoff_seconds, hold)
         self._pause = min(1.0, s.poll_interval_seconds)  # seconds after an error
         self._context, self._claimer, self._deliverer, self._circuit = context, claimer, deliverer, circuit
-        self._projecting = projecting
+        self._projecting, self._start_gate = projecting, start_gate
         self._signals, self._metrics, self._tracing = context.signals, context.metrics, context.tracing
         self._in_flight, self._drain = context.in_flight, drain
         self._rng = Random()  # noqa: S311 - jitter, not a secret
@@ -95,12 +100,24 @@ class Lane:
         """The events of search_index first, then those of each projection by itself."""
         declared = by_projection(batch.events)
         if own := declared.pop("", ()):
-            prepared = prepare(own, batch.left_out)
-            delivery = self._deliverer.deliver(prepared, batch.lease)
-            self._finish(self._context, batch, delivery, judge(prepared, delivery.findings))
+            self._process_own(own, batch)
         for name, events in declared.items():
             delivery, judged = self._projecting.deliver(name, events, batch.lease)
-            self._finish(self._projecting.context(name), batch, delivery, judged)
+            self._finish(self._context.of(name), batch, delivery, judged)
+
+    def _process_own(self, events: Sequence[Claimed], batch: Batch) -> None:
+        """Deliver events of search_index; without its index put them back, untried and with a delay."""
+        if finding := self._start_gate.finding:
+            self._finish(self._context, batch, Delivery([], []), [(event, finding) for event in events])
+            if self._drain:  # it ends with an error, after all that can be delivered
+                self.error = UnreachableError(self._start_gate.problem, hint=WAITING)
+            return
+        prepared = prepare(events, batch.left_out)
+        delivery = self._deliverer.deliver(prepared, batch.lease)
+        judged = judge(prepared, delivery.findings)
+        if self._start_gate.serves_others:
+            judged = [(event, holding_no_other(finding)) for event, finding in judged]
+        self._finish(self._context, batch, delivery, judged)
 
     def _finish(self, context: WorkerContext, batch: Batch, delivery: Delivery, judged: Judged) -> None:
         outcomes = decide(judged, self._policy, self._rng)

@@ -5,12 +5,17 @@ from time import time
 
 import structlog
 
+from outboxctl.core.database import Connection
 from outboxctl.core.delivery.leases import Reclaimed, reclaim
-from outboxctl.core.stats import counts, snapshot
+from outboxctl.core.projections import choosing
+from outboxctl.core.schema.names import PROJECTIONS
+from outboxctl.core.search_path import outdated
+from outboxctl.core.stats import by_projection, counts, snapshot
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import OutboxctlError
 from outboxctl.domain.failures import Classification, Reason
-from outboxctl.domain.lifecycle import op_label
+from outboxctl.domain.lifecycle import PROJECTION, op_label
+from outboxctl.metrics.registry import Metrics
 from outboxctl.sink.delivery.result import Probe
 from outboxctl.worker.admission import StartGate
 from outboxctl.worker.claimer import ReclaimedTurns
@@ -42,6 +47,7 @@ class Maintenance:
         self._probe, self._heartbeat = probe, heartbeat
         self._reclaimed, self._start_gate = reclaimed, start_gate
         self._next_reclaim = self._next_gauges = 0.0
+        self._own_lag: int | None = None  # events of search_index that are not done; None: not read yet
         self.sink_checked = Event()  # at least once
 
     def turn(self) -> None:
@@ -68,22 +74,39 @@ class Maintenance:
                 writable = snapshot.writable(connection)
                 if snapshot.anything_reclaimed(connection):
                     self._reclaimed.may_exist = True
+                migrated = self._learn_projections(connection)
         except OutboxctlError as error:
             self._reporter.failed(error, observer="probe")
         else:
             health.report("database", None if writable else "the server is read-only")
+            if migrated:
+                self._database.renew_connections()
+
+    def _learn_projections(self, connection: Connection) -> bool:
+        """Take up the projections in force; whether their tables were made after this worker started."""
+        names = choosing.names(connection)
+        for name in names:
+            self._metrics.declare(name)
+        self._start_gate.serves_others = bool(names)
+        return outdated(connection, PROJECTIONS)
 
     def refresh_gauges(self) -> None:
         """Set the gauges; rarely where that takes long: a million pending rows are counted each time."""
         started = monotonic()
         try:
             with self._database.begin() as connection:
-                now = counts.gauges(connection, max_processing=self._settings.max_processing_seconds)
+                now = by_projection.gauges(
+                    connection,
+                    self._metrics.declared,
+                    max_processing=self._settings.max_processing_seconds,
+                )
                 due = snapshot.anything_due(connection)
                 waiting = snapshot.anything_waiting(connection)
         finally:
             self._next_gauges = monotonic() + min(LONGEST_PAUSE, 10 * (monotonic() - started))
-        self._set_gauges(now)
+        for name, figures in now.items():
+            self._set_gauges(self._metrics.of(name), figures)
+        self._own_lag = now[PROJECTION].lag
         if not waiting:
             self._health.idle()
         self._health.progress(due=due)
@@ -93,10 +116,25 @@ class Maintenance:
         with self._health.waiting_for("sink"), self._context.tracing.untraced():
             finding = self._probe.ping()
         self._start_gate.observe(finding)
-        waits = "; nothing is claimed until then" if self._start_gate.problem else ""
+        if not self._others_go_on(finding):
+            self._report_sink(finding)
+        elif self._own_lag is not None:  # once the events of search_index have been counted
+            self._report_sink(finding if self._own_lag else None)
+        self.sink_checked.set()
+
+    def _others_go_on(self, finding: Classification | None) -> bool:
+        """Whether only the index of search_index is missing, while projections are in force."""
+        missing = finding is not None and finding.reason is Reason.INDEX_UNAVAILABLE
+        return missing and self._start_gate.serves_others
+
+    def _report_sink(self, finding: Classification | None) -> None:
+        waits = ""
+        if self._start_gate.closed:
+            waits = "; nothing is claimed until then"
+        elif self._others_go_on(finding):
+            waits = "; events of search_index wait until then"
         problem = Problem(_describe(finding) + waits, finding.public + waits) if finding else None
         self._health.report("sink", problem)
-        self.sink_checked.set()
 
     def reclaim(self) -> None:
         """Free stuck events of any worker."""
@@ -118,11 +156,12 @@ class Maintenance:
         for op in reclaimed.failed_ops:
             self._metrics.not_done("terminal", op_label(op), Reason.LEASE_EXPIRED, 1)
 
-    def _set_gauges(self, now: counts.Gauges) -> None:
-        self._metrics.set("lag", now.lag)
-        self._metrics.set("stuck", now.stuck)
-        self._metrics.set("oldest_age", now.oldest_age_seconds)
-        self._metrics.set("refreshed", time())
+    @staticmethod
+    def _set_gauges(metrics: Metrics, now: counts.Gauges) -> None:
+        metrics.set("lag", now.lag)
+        metrics.set("stuck", now.stuck)
+        metrics.set("oldest_age", now.oldest_age_seconds)
+        metrics.set("refreshed", time())
 
 
 def _describe(finding: Classification) -> str:

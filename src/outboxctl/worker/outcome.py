@@ -73,7 +73,7 @@ def decide(judged: Iterable[tuple[Claimed, Classification]], policy: RetryPolicy
             outcomes.unsent.append(event.id)
         elif finding.verdict is Verdict.DONE:
             outcomes.done.append(event.id)
-        elif finding.verdict is Verdict.OUTAGE and policy.hold:
+        elif finding.verdict is Verdict.OUTAGE and (policy.hold or finding.attempt_returned):
             _hold(event, finding, outcomes, policy, rng)
         elif finding.verdict is Verdict.FAIL or event.attempts >= policy.max_attempts:
             outcomes.failures.append(Failure(event.id, reason, finding.error))

@@ -6,7 +6,7 @@ from outboxctl.core.database import Database
 from outboxctl.domain.projection import Projection
 from outboxctl.metrics.registry import Metrics
 from outboxctl.settings import Settings
-from outboxctl.sink.delivery.result import Probe, Sink
+from outboxctl.sink.delivery.result import IndexedSink, Probe, Sink
 from outboxctl.worker.admission import Admission, StartGate
 from outboxctl.worker.batch_sizer import BatchSizer
 from outboxctl.worker.circuit import Circuit
@@ -14,7 +14,9 @@ from outboxctl.worker.claimer import Claimer, ReclaimedTurns
 from outboxctl.worker.claims import Claims
 from outboxctl.worker.context import WorkerContext
 from outboxctl.worker.database_reporter import DatabaseReporter
+from outboxctl.worker.declared import Declared
 from outboxctl.worker.delivering import Deliverer
+from outboxctl.worker.expanding import Expander
 from outboxctl.worker.health import Health
 from outboxctl.worker.heartbeat import Heartbeat
 from outboxctl.worker.in_flight import InFlight
@@ -45,7 +47,7 @@ class WorkerParts:
         metrics: Metrics,
         health: Health,
         *,
-        sink_of: Callable[[Projection], Sink] | None = None,
+        sink_of: Callable[[Projection], IndexedSink] | None = None,
         tracing: Tracing | None = None,
     ) -> None:
         s, signals = settings, Signals()
@@ -69,7 +71,9 @@ class WorkerParts:
             self.start_gate, batch_sizer, throttle, self.circuit.breaker, context.in_flight, s.concurrency
         )
         self._deliverer = Deliverer(context, sink, admission, self.circuit)
-        self._projecting = Projecting(context, admission, self.circuit, sink_of or (lambda _: sink))
+        declared = Declared(context.database, metrics)
+        self._projecting = Projecting(context, admission, self.circuit, declared, sink_of or _no_sink)
+        self.expander = Expander(context, declared, sink_of or _no_sink)
         self.claims = self.CLAIMS(context, batch_sizer)
         self.claimer = Claimer(context, self.claims, admission, self.circuit, self.reclaimed)
         self.circuit.show_limits()
@@ -77,7 +81,13 @@ class WorkerParts:
     def lane(self, *, drain: bool) -> Lane:
         """A new lane, for a thread of its own."""
         return self.LANE(
-            self.context, self.claimer, self._deliverer, self._projecting, self.circuit, drain=drain
+            self.context,
+            self.claimer,
+            self._deliverer,
+            self._projecting,
+            self.circuit,
+            start_gate=self.start_gate,
+            drain=drain,
         )
 
     def heartbeat(self) -> Heartbeat:
@@ -87,3 +97,7 @@ class WorkerParts:
     def maintenance(self, probe: Probe, heartbeat: Heartbeat) -> Maintenance:
         """What frees stuck events, and examines the database and the sink."""
         return Maintenance(self.context, probe, heartbeat, self.reclaimed, self.start_gate)
+
+
+def _no_sink(projection: Projection) -> IndexedSink:
+    raise LookupError(f"this worker has no sink for {projection.name}")

@@ -5,12 +5,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from outboxctl.core.delivery.claim import Claimed
+from outboxctl.core.projections import follow
 from outboxctl.core.projections.version_base import HIGHEST
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.failures import Classification, Noop, Reason, Verdict
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Projection
-from outboxctl.sink.delivery.result import Delivery, Sink
+from outboxctl.sink.delivery.result import Delivery, IndexedSink
 from outboxctl.worker.admission import Admission
 from outboxctl.worker.circuit import Circuit
 from outboxctl.worker.context import WorkerContext
@@ -49,23 +50,23 @@ class Projecting:
         context: WorkerContext,
         admission: Admission,
         circuit: Circuit,
-        sink_of: Callable[[Projection], Sink],
+        declared: Declared,
+        sink_of: Callable[[Projection], IndexedSink],
     ) -> None:
         self._context, self._admission, self._circuit, self._sink_of = context, admission, circuit, sink_of
-        self._declared = Declared(context.database)
+        self._declared = declared
         self._blocked: dict[str, tuple[float, Classification]] = {}  # until when, and why
-
-    def context(self, name: str) -> WorkerContext:
-        """The worker's context, whose metrics count for this projection."""
-        return replace(self._context, metrics=self._context.metrics.of(name))
 
     def deliver(self, name: str, events: Sequence[Claimed], lease: Lease) -> tuple[Delivery, Judged]:
         """Read and send the documents of these events: the last delivery, and what becomes of each event.
 
         Raises OutboxctlError where the database fails.
         """
-        projection = self._declared.get(name)
         nothing = Delivery([], [])
+        if "/" in name:
+            self._leave_to_expander(events, lease)
+            return nothing, []
+        projection = self._declared.get(name)
         if projection is None:
             text = brief(f"no projection {name!r} is in force: `outboxctl projection list` shows them")
             finding = Classification(Verdict.FAIL, Reason.CONFIG, error=text)
@@ -74,6 +75,11 @@ class Projecting:
         if monotonic() < until:
             return nothing, [(event, blocked) for event in events]
         return self._deliver(projection, events, lease)
+
+    def _leave_to_expander(self, events: Sequence[Claimed], lease: Lease) -> None:
+        """Have `Expander` expand follow events that were reclaimed, retried or replayed."""
+        with self._context.database.begin() as connection:
+            follow.put_back(connection, lease.token, [event.id for event in events])
 
     def _deliver(
         self, projection: Projection, events: Sequence[Claimed], lease: Lease
@@ -92,12 +98,12 @@ class Projecting:
             by_id = {id_: by_id[id_] for id_ in conflicts}
             if not by_id:
                 return delivery, judged
-            self._raise_above(conflicts.values())
+            self._raise_above(projection, conflicts.values())
         return delivery, judged + [(event, UNSENT) for event in by_id.values()]
 
     def _read(self, projection: Projection, events: Sequence[Claimed], lease: Lease) -> Reading:
         reading = Reading(
-            self._context.database,
+            self._context.of(projection.name),
             projection,
             deadline=lease.deadline,
             max_bytes=self._context.settings.max_batch_bytes,
@@ -107,13 +113,13 @@ class Projecting:
         return reading
 
     def _deliverer(self, projection: Projection) -> Deliverer:
-        context = self.context(projection.name)
+        context = self._context.of(projection.name)
         return Deliverer(context, self._sink_of(projection), self._admission, self._circuit)
 
-    def _raise_above(self, conflicts: Iterable[Classification]) -> None:
+    def _raise_above(self, projection: Projection, conflicts: Iterable[Classification]) -> None:
         """No healthy index has a version above the serial number asked again: the server was restored."""
         highest = max(map(_current_version, conflicts), default=-1)
-        raise_versions(self._context.database, above=highest)
+        raise_versions(self._context.of(projection.name), above=highest)
 
 
 def _current_version(finding: Classification) -> int:
@@ -129,6 +135,11 @@ def _settled(finding: Classification) -> Classification:
             f"the index holds a version that no database reaches; delete the document: {finding.error}"
         )
         return Classification(Verdict.FAIL, Reason.DETERMINISTIC_EXCEPTION, error=text)
+    return holding_no_other(finding)
+
+
+def holding_no_other(finding: Classification) -> Classification:
+    """The finding, whose events alone wait where it is an outage of one index."""
     if finding.verdict is Verdict.OUTAGE and finding.reason in OF_ONE_INDEX:
         return replace(finding, single=True)
     return finding

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import structlog
 
-from outboxctl.core.database import Database
 from outboxctl.core.delivery.claim import Claimed
 from outboxctl.core.projections import documents, version_base
 from outboxctl.core.projections.documents import Documents, Fault
@@ -13,6 +12,7 @@ from outboxctl.domain.errors import OutboxctlError, UnreachableError
 from outboxctl.domain.failures import Classification, Reason, Verdict
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Projection, document_id, key_parts
+from outboxctl.worker.context import WorkerContext
 from outboxctl.worker.prepare import UNSENT
 
 log = structlog.get_logger()
@@ -29,9 +29,9 @@ class Reading:
     """
 
     def __init__(
-        self, database: Database, projection: Projection, *, deadline: Deadline, max_bytes: int | None
+        self, context: WorkerContext, projection: Projection, *, deadline: Deadline, max_bytes: int | None
     ) -> None:
-        self._database, self._projection = database, projection
+        self._context, self._database, self._projection = context, context.database, projection
         self._deadline, self._max_bytes = deadline, max_bytes
         self.read: list[Claimed] = []
         self.judged: Judged = []
@@ -110,15 +110,16 @@ class Reading:
                 )
             if found.version is not None:
                 return found
-            raise_versions(self._database)
+            raise_versions(self._context)
         raise UnreachableError("the server or its timeline changes again and again", hint="see DATABASE_URL")
 
 
-def raise_versions(database: Database, *, above: int = -1) -> None:
+def raise_versions(context: WorkerContext, *, above: int = -1) -> None:
     """Raise the base of all versions where that is needed, and say so."""
-    with database.begin() as connection:
+    with context.database.begin() as connection:
         base = version_base.raise_base(connection, above=above)
     if base:
+        context.metrics.count("version_base_raised", 1)
         log.warning(
             "the versions of documents were raised: this database was restored, or a standby promoted",
             base=base,

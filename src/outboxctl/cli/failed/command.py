@@ -63,12 +63,15 @@ def show(
 ) -> None:
     """Show an event of any status, its source row, its document in the index, and how they differ.
 
+    Of a declared projection's event: its key, and its document as the view has it now.
+
     Example: outboxctl failed show 2cf0f5e7-ef32-5c43-91b6-e065a8f204c9
     """
     from outboxctl.cli.failed.view import advice, view
     from outboxctl.core.operator.audit import replayed_as
     from outboxctl.core.operator.failed import event_by_id
     from outboxctl.operations.failed.inspect import inspect
+    from outboxctl.operations.failed.projected import projected
 
     id_, settings = parse.uuid("ID", event_id), common.settings()
     with reading(settings) as connection:
@@ -77,7 +80,8 @@ def show(
     if event is None:
         hint = "`outboxctl failed list --group …` lists failed ones"
         raise UsageError(f"there is no event {id_}", hint=hint)
-    inspection = inspect(event, settings, replayed_as=login)
+    made = None if event.key is None else projected(lambda: reading(settings), event)
+    inspection = inspect(event, settings, projected=made, replayed_as=login)
     lines: list[object] = [view(inspection)]
     if event.row["status"] == Status.FAILED:
         lines += ["", advice(event.row["error_reason"], f"--id {id_}")]
@@ -101,7 +105,8 @@ def discard(
 
     selection = chosen.selection(limit)
     if not selection.as_filter():
-        hint = "give --id, --error-reason, --fingerprint, --entity-type, --since, --until or --limit"
+        names = "--error-reason, --fingerprint, --entity-type, --projection, --since, --until"
+        hint = f"give --id, {names} or --limit"
         raise UsageError("discard closes events for good: say which", hint=hint)
     move(DISCARD, moves.discard, selection, options, audited(by, reason), fail_if_none=fail_if_none)
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from outboxctl.cli import completion, parse
+from outboxctl.cli.choosing import OfProjection, OfType
 from outboxctl.domain.errors import UsageError
 
 if TYPE_CHECKING:
@@ -45,10 +46,8 @@ class SelectionOptions:
             autocompletion=completion.fingerprints,
         ),
     ] = None
-    entity_type: Annotated[
-        str | None,
-        typer.Option(help="Only this entity type.", autocompletion=completion.entity_types),
-    ] = None
+    entity_type: OfType = None
+    projection: OfProjection = None
     since: Annotated[str | None, typer.Option(help="Created at or after (ISO 8601; UTC if no zone).")] = None
     until: Annotated[str | None, typer.Option(help="Created before (ISO 8601; UTC if no zone).")] = None
 
@@ -61,6 +60,7 @@ class SelectionOptions:
             error_reason=parse.optional(parse.reason, "--error-reason", self.error_reason),
             fingerprint=parse.optional(parse.fingerprint, "--fingerprint", self.fingerprint),
             entity_type=parse.optional(parse.words, "--entity-type", self.entity_type, 50),
+            projection=parse.optional(parse.words, "--projection", self.projection, 50),
             since=parse.optional(parse.moment, "--since", self.since),
             until=parse.optional(parse.moment, "--until", self.until),
             limit=limit,

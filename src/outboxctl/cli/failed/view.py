@@ -66,11 +66,28 @@ def act(row: "AuditRow") -> Parts:
 def view(inspection: "Inspection") -> Parts:
     """An event, its source row, its document and what differs."""
     title = "Event" if inspection.fingerprint is None else f"Event (cause {inspection.fingerprint})"
-    missing = Text(f"There is no source row {brief(inspection.document_id, 120)}.\n")
-    source = _fields("Source row", inspection.source) if inspection.source else missing
+    source = _source(inspection) if inspection.key is None else _from_view(inspection)
     login = {"last_replayed_logged_in_as": inspection.last_replayed_logged_in_as}
     event = inspection.event | (login if inspection.last_replayed_logged_in_as else {})
     return Parts(_fields(title, event), source, *_document(inspection))
+
+
+def _source(inspection: "Inspection") -> Any:
+    """The source row, or that there is none."""
+    if inspection.source:
+        return _fields("Source row", inspection.source)
+    return Text(f"There is no source row {brief(inspection.document_id, 120)}.\n")
+
+
+def _from_view(inspection: "Inspection") -> Parts:
+    """The key, and the document of a declared projection as its view has it."""
+    key, view = brief(inspection.key or "(every document)", 600), brief(inspection.view, 130)
+    head = Text(f"Key {key} of projection {brief(inspection.projection, 50)}\n")
+    if inspection.source_error:
+        return Parts(head, Text(f"There is no document to show: {brief(inspection.source_error, 600)}\n"))
+    if inspection.source is None:
+        return Parts(head, Text(f"{view} has no row for key {key}: a delivery deletes the document.\n"))
+    return Parts(head, _fields(f"Document as {view} has it", inspection.source))
 
 
 def _fields(title: str, fields: Mapping[str, Any]) -> Any:
@@ -85,6 +102,8 @@ def _value(value: Any) -> Any:
 
 def _document(inspection: "Inspection") -> list[Any]:
     """The document, and how it differs from the source row."""
+    if not inspection.document_id:
+        return []
     name = f"document {brief(inspection.document_id, 120)}"
     if inspection.sink_error:
         return [Text(f"The index could not be read: {brief(inspection.sink_error, 600)}")]
@@ -95,8 +114,11 @@ def _document(inspection: "Inspection") -> list[Any]:
 
 
 def _difference(inspection: "Inspection") -> Any:
+    if inspection.difference is None:
+        return Text("They were not compared.")
+    side = "source row" if inspection.key is None else "view"
     if not inspection.difference:
-        both = "the document is the same as the source row" if inspection.source else "neither exists"
+        both = f"the document is the same as the {side}" if inspection.source else "neither exists"
         return Text(f"No difference: {both}.")
     rows = [(d.field, d.kind, _value(d.source), _value(d.document)) for d in inspection.difference]
-    return rendering.table("Difference", ("field", "", "source row", "index"), rows)
+    return rendering.table("Difference", ("field", "", side, "index"), rows)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from outboxctl.cli import rendering
+from outboxctl.cli import parse, rendering
+from outboxctl.cli.choosing import OfProjection, ScopeOptions
 from outboxctl.cli.guards import reading
 from outboxctl.cli.options import DatabaseOptions, Limit, StatusOptions
 
@@ -29,25 +30,32 @@ def status(
     exact: Annotated[
         bool, typer.Option("--exact", help="Count every row, however long that takes; no estimates.")
     ] = False,
+    projection: OfProjection = None,
 ) -> None:
     """Show the state of the pipeline: A) statuses, B) stuck, C) the five oldest pending.
 
     Also why events failed, the pace in and out, the time to drain, and the workers. Done events of a
     large table are estimated ("about"), all else is counted. With --json, --watch prints a line a query.
+    Where projections are in force, a line a projection; --projection shows one by itself.
 
     Example: outboxctl status --watch 2
     """
     settings = common.settings()
+    chosen = parse.optional(parse.words, "--projection", projection, 50)
     if watch is None:
-        _show(_read(settings, exact=exact), json=common.json)
+        _show(_read(settings, exact=exact, projection=chosen), json=common.json)
         return
     from outboxctl.cli.status.watch import snapshots
 
     patience = None if exact else PATIENCE
-    _follow(snapshots(lambda: _read(settings, exact=exact, longest=patience), watch), json=common.json)
+
+    def read() -> "PipelineStatus":
+        return _read(settings, exact=exact, projection=chosen, longest=patience)
+
+    _follow(snapshots(read, watch), json=common.json)
 
 
-def stuck(common: StatusOptions, limit: Limit = 20) -> None:
+def stuck(common: StatusOptions, chosen: ScopeOptions, limit: Limit = 20) -> None:
     """List events that are stuck: their lease or their processing time ran out (B).
 
     Example: outboxctl stuck --limit 5
@@ -56,11 +64,12 @@ def stuck(common: StatusOptions, limit: Limit = 20) -> None:
 
     settings = common.settings()
     with reading(settings) as connection:
-        rows = snapshot.stuck(connection, limit=limit, max_processing=settings.max_processing_seconds)
+        longest, of = settings.max_processing_seconds, chosen.scope(connection)
+        rows = snapshot.stuck(connection, limit=limit, max_processing=longest, of=of)
     _show_events("Stuck", STUCK_COLUMNS, rows, json=common.json)
 
 
-def oldest(common: DatabaseOptions, limit: Limit = 20) -> None:
+def oldest(common: DatabaseOptions, chosen: ScopeOptions, limit: Limit = 20) -> None:
     """List the oldest pending events (C).
 
     Example: outboxctl oldest --limit 5
@@ -69,16 +78,20 @@ def oldest(common: DatabaseOptions, limit: Limit = 20) -> None:
     from outboxctl.core.stats import snapshot
 
     with reading(common.settings()) as connection:
-        rows = snapshot.oldest(connection, limit=limit)
+        rows = snapshot.oldest(connection, limit=limit, of=chosen.scope(connection))
     _show_events("Oldest pending", OLDEST_COLUMNS, rows, json=common.json)
 
 
-def _read(settings: "Settings", *, exact: bool, longest: float | None = None) -> "PipelineStatus":
+def _read(
+    settings: "Settings", *, exact: bool, projection: str | None, longest: float | None = None
+) -> "PipelineStatus":
     from outboxctl.core.stats import snapshot
 
     with reading(settings, longest=longest) as connection:
         longest_processing = settings.max_processing_seconds
-        return snapshot.pipeline_status(connection, max_processing=longest_processing, exact=exact)
+        return snapshot.pipeline_status(
+            connection, max_processing=longest_processing, exact=exact, projection=projection
+        )
 
 
 def _show(state: "PipelineStatus", *, json: bool) -> None:

@@ -9,14 +9,17 @@ from rich.table import Table
 from rich.text import Text
 
 from outboxctl.cli import rendering
+from outboxctl.domain.lifecycle import PROJECTION
 from outboxctl.domain.printable import brief, counted
 
 if TYPE_CHECKING:
     from outboxctl.cli.status.watch import StatusSnapshot
+    from outboxctl.core.stats.by_projection import Following, ProjectionStatus
     from outboxctl.core.stats.snapshot import EventRow, PipelineStatus
     from outboxctl.core.stats.workers import WorkerRow
 
 OLDEST_COLUMNS = ("id", "age", "attempts", "retry in", "reason")
+PROJECTION_COLUMNS = ("projection", "pending", "processing", "failed", "stuck", "oldest")
 WORKER_COLUMNS = ("worker", "host", "heartbeat", "in flight", "policy", "out", "state")
 MOMENTS = {"age": "created_at", "held for": "processing_started_at", "retry in": "next_retry_at"}
 NAMES = {"reason": "error_reason"}
@@ -38,6 +41,7 @@ def view(
     """
     parts = [
         Group(*_headline(state, pace)),
+        *_projections(state, most),
         *_beside(_statuses(state), _failed(state, most), wide=wide),
         Text(f"B  Stuck: {state.stuck:,}", style="bold"),
     ]
@@ -108,11 +112,15 @@ def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) ->
 def _headline(state: "PipelineStatus", pace: str | None) -> list[Text]:
     oldest = f", the oldest {rendering.age(state.oldest_age_seconds)} old" if state.lag else ""
     head = Text(f"Lag: {counted(state.lag, 'event')}{oldest}", style="bold")
+    several = len(state.projections) > 1
     lines = [
-        head.append(f"  (projection {state.projection})", style="not bold dim"),
-        Text(pace or flow(state)),
+        head.append(
+            "  (all projections)" if several else f"  (projection {state.projection})", "not bold dim"
+        )
     ]
-    if state.circuit_open:
+    if not state.chosen:
+        lines.append(Text(pace or flow(state)))
+    if state.circuit_open and not state.chosen:
         text = "Circuit open: the sink takes nothing and is probed; see `outboxctl doctor`"
         lines.append(Text(text, style="bold red"))
     return lines
@@ -148,6 +156,28 @@ def _retries(state: "PipelineStatus") -> str:
         return ""
     last = rendering.age(state.retries_due_seconds)
     return f"; {state.waiting_for_retry:,} wait for a retry, the last is due in {last}"
+
+
+def _projections(state: "PipelineStatus", most: int) -> list[Any]:
+    """A line a projection, where any is declared, and how far events are that stand for many documents."""
+    if all(each.name == PROJECTION for each in state.projections):
+        return []
+    rows = [_projection(each) for each in state.projections[:most]]
+    title = _titled("Projections", state.projections, most)
+    follows = [follow for each in state.projections for follow in each.following]
+    lines = [Text(_following(follow)) for follow in follows[:most]]
+    return [Group(_table(title, PROJECTION_COLUMNS, rows), *lines)]
+
+
+def _projection(state: "ProjectionStatus") -> list[Any]:
+    counts = (state.pending, state.processing, state.failed, state.stuck)
+    oldest = rendering.age(state.oldest_age_seconds) if state.lag else None
+    return [state.name, *(f"{count:,}" for count in counts), oldest]
+
+
+def _following(follow: "Following") -> str:
+    table = brief(follow.table, 130) or "all documents"
+    return f"following {table}: {counted(follow.keys_done, 'key')} done"
 
 
 def _statuses(state: "PipelineStatus") -> Table:

@@ -108,6 +108,8 @@ def event(event: "Event") -> Text:
     """One event and its source row, every text in full with the line breaks that it has."""
     first = {name: event.row.get(name) for name in ("id", "error_reason", "error")}
     source = event.source or {"": "gone: a delivery would delete the document"}
+    if event.key is not None:
+        source = {"": f"none: projection {event.projection}; `outboxctl failed show` has the document"}
     return Text("\n".join([*_fields(first | event.row), "", "Its source row now", *_fields(source)]))
 
 

@@ -178,8 +178,10 @@ def claim(
     made that is left out for its length.
     The attempt counts from here on: an event that kills its worker runs out of attempts.
     """
-    whole, measured, unread = (CLAIM, CLAIM_MEASURED, UNREAD) if has_projections(connection) else OLDER
-    connection.exec_driver_sql(CLAIMING)
+    known = has_projections(connection)
+    whole, measured, unread = (CLAIM, CLAIM_MEASURED, UNREAD) if known else OLDER
+    # A session that saw an older schema must not claim events of projections, either.
+    connection.exec_driver_sql(CLAIMING if known else PLAN)
     values = {"owner": owner, "token": token, "size": size, "lease": lease, "reclaimed": reclaimed}
     values |= {"max_bytes": max_bytes, "now": now}
     statement = (measured if measure else whole) if read else unread

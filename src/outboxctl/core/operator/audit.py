@@ -18,7 +18,12 @@ from outboxctl.domain.lifecycle import Status, Verb
 
 # All actions that are ever written: `audit --action` takes no other.
 REBUILDS = ("rebuild", "rebuild rollback", "rebuild abort", "rebuild cleanup")
-ACTIONS = (Verb.REPLAY.value, Verb.UNDO.value, Verb.DISCARD.value, "repair", "prune", "mark", *REBUILDS)
+PROJECTION_ACTS = ("projection apply", "projection drop")
+ACTIONS = (
+    *(Verb.REPLAY.value, Verb.UNDO.value, Verb.DISCARD.value, "repair", "prune", "mark"),
+    *REBUILDS,
+    *PROJECTION_ACTS,
+)
 INSERT_AUDIT = text(f"""
 INSERT INTO {AUDIT} (at, action, operator, reason, filters, affected, event_ids, act_id)
 VALUES (coalesce(:now, now()), :action, :by, :reason, CAST(:filters AS jsonb), :affected,

@@ -11,10 +11,18 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from outboxctl.core.operator.selection import FAILED_AGAIN, MATCHING, Selection, check_unique, select_failed
+from outboxctl.core.operator.selection import (
+    FAILED_AGAIN,
+    MATCHING,
+    Selection,
+    check_unique,
+    resolved,
+    select_failed,
+)
 from outboxctl.core.schema.names import DOCUMENT, EVENTS, SAFE, SOURCE
 from outboxctl.domain.failures import NO_REASON
 from outboxctl.domain.fingerprints import LENGTH, LONGEST, fingerprint, fold
+from outboxctl.domain.lifecycle import PROJECTION
 
 # PostgreSQL counts equal errors, different ones are folded here. Times are numbers: cheaper to read, and
 # `infinity` cannot break the decoder.
@@ -73,6 +81,7 @@ class FailedRow:
 
 def failed_groups(connection: Connection, selection: Selection) -> list[Group]:
     """The causes of the failures, the most frequent first; `selection.limit` is ignored."""
+    selection = resolved(connection, selection)
     sums: dict[str, _Sum] = {}
     for reason, error, *figures in select_failed(connection, CAUSES, selection):
         name = fingerprint(reason, error)
@@ -90,6 +99,7 @@ def failed_rows(connection: Connection, selection: Selection) -> list[FailedRow]
 
     Raises UsageError if the beginning of a fingerprint is that of several.
     """
+    selection = resolved(connection, selection)
     rows = (FailedRow(*row) for row in select_failed(connection, FAILED_ROWS, selection))
     prefix = selection.fingerprint or ""
     named = ((fingerprint(row.error_reason, row.error), row) for row in rows)
@@ -152,12 +162,23 @@ LIMIT 1
 class Event:
     """Every column of an event by name, and what would be sent for its entity now (None: a delete).
 
-    `fingerprint` is that of its error, None if it has none.
+    `fingerprint` is that of its error, None if it has none. One of a declared projection has no `source`: its
+    document is read apart (operations.failed.projected).
     """
 
     row: dict[str, Any]
     fingerprint: str | None
     source: dict[str, Any] | None
+
+    @property
+    def key(self) -> str | None:
+        """The key of its document in a declared projection; None for an event of search_index."""
+        return self.row.get("entity_key")
+
+    @property
+    def projection(self) -> str:
+        """The projection that it belongs to."""
+        return PROJECTION if self.key is None else str(self.row["entity_type"])
 
     @property
     def document_id(self) -> str:
@@ -172,6 +193,8 @@ def event_by_id(connection: Connection, id_: str) -> Event | None:
     if row is None:
         return None
     event, cause = loads(row[0]), fingerprint(*row[1:]) if row[1] or row[2] else None
+    if event.get("entity_key") is not None:
+        return Event(event, cause, None)
     entity = {name: event[name] for name in ("entity_type", "entity_id")}
     source = connection.execute(SOURCE_ROW, entity).scalar()
     return Event(event, cause, source and loads(source))

@@ -10,8 +10,9 @@ from outboxctl.core.schema.names import EVENTS, SOURCE, id_array
 from outboxctl.domain.failures import Reason
 
 # No worker sends an unknown op or an invalid version.
+# One of a declared projection needs neither version nor source row: its document is read after the claim.
 PLANNED = f"""(SELECT *, coalesce(op IN ({OP_LIST}) AND event_version >= 0, false) AS sendable
-    FROM {EVENTS} WHERE id = ANY (CAST(:ids AS uuid[]))) e"""
+    FROM {EVENTS} p WHERE id = ANY (CAST(:ids AS uuid[])) AND to_jsonb(p) ->> 'entity_key' IS NULL) e"""
 SENDABLE = f"(SELECT * FROM {PLANNED} WHERE sendable) e"
 SAME = "o.entity_type = e.entity_type AND o.entity_id = e.entity_id"
 # A newer event has changed the source row or deleted it: only for such rows the done events are searched.

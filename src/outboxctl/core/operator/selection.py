@@ -2,13 +2,14 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import chain, islice
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, text
 
+from outboxctl.core.projections import choosing
 from outboxctl.core.schema.names import EVENTS, STATUS_IS, id_array, source
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.failures import NO_REASON
@@ -46,13 +47,15 @@ class Selection:
     """A selection of failed events: all conditions that are not None must hold; `until` is exclusive.
 
     `error_reason` is a Reason, or NO_REASON for rows without one. An empty list of ids
-    matches nothing. `fingerprint` may be the beginning of one.
+    matches nothing. `fingerprint` may be the beginning of one. `entity_type` may be the name of a projection
+    in force, and is it then (`resolved`).
     """
 
     ids: Sequence[str] | None = None
     error_reason: str | None = None
     fingerprint: str | None = None
     entity_type: str | None = None
+    projection: str | None = None
     since: datetime | None = None
     until: datetime | None = None
     limit: int | None = None
@@ -102,8 +105,9 @@ class MovePlan:
 def plan(connection: Connection, selection: Selection) -> MovePlan:
     """The plan for a selection, at most `selection.limit` events.
 
-    Raises UsageError if the beginning of a fingerprint is that of several.
+    Raises UsageError if the beginning of a fingerprint is that of several, or for an unknown projection.
     """
+    selection = resolved(connection, selection)
     at = connection.execute(NOW).scalar_one()
     prefix, limit = selection.fingerprint, selection.limit
     matches = _matches(connection, selection, limit=None if prefix else limit)
@@ -115,6 +119,12 @@ def plan(connection: Connection, selection: Selection) -> MovePlan:
     check_unique(prefix, names)
     again = sum(row.again for row in chosen)
     return MovePlan(selection, matched, [row.id for row in chosen], _causes(chosen), again, at)
+
+
+def resolved(connection: Connection, selection: Selection) -> Selection:
+    """The selection with its projection: of an entity type that names one. UsageError for an unknown one."""
+    projection, kind = choosing.resolved(connection, selection.projection, selection.entity_type)
+    return replace(selection, projection=projection, entity_type=kind)
 
 
 class _Match(NamedTuple):
@@ -153,8 +163,10 @@ def select_failed(connection: Connection, query: str, selection: Selection, **mo
     """The rows of a query that holds FITTING, a page at a time."""
     if selection.ids is not None:
         connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
-    statement = text(query.format(which=BY_STATUS if selection.ids is None else BY_ID))
+    of = choosing.scope(connection, selection.projection)
+    statement = text(query.format(which=(BY_STATUS if selection.ids is None else BY_ID) + of.condition))
     values = {name: getattr(selection, name) for name in ("entity_type", "since", "until")} | more
+    values |= of.values
     values["error_reason"] = selection.error_reason and str(selection.error_reason)
     if selection.ids is not None:
         values["ids"] = id_array(selection.ids)

@@ -25,7 +25,7 @@ from outboxctl.domain.redaction import redact
 SESSION = (
     "SET LOCAL enable_seqscan = off; SET LOCAL jit = off; SET LOCAL TimeZone = 'UTC'; "
     "SET LOCAL DateStyle = 'ISO, MDY'; SET LOCAL IntervalStyle = 'iso_8601'; SET LOCAL bytea_output = 'hex'; "
-    "SET LOCAL extra_float_digits = 1; SET LOCAL transaction_read_only = on"
+    "SET LOCAL extra_float_digits = 1"
 )
 # A view that another session has locked holds its own projection up, and no other for longer than this.
 LOCK_TIMEOUT = 1.0
@@ -108,10 +108,15 @@ def fault(error: OutboxctlError) -> tuple[Fault, str] | None:
 
 
 def prepare(connection: Connection, seconds: float) -> None:
-    """Make this transaction one that reads keys and documents, each statement in at most `seconds`."""
+    """Make this transaction one that only reads keys and documents, each statement in at most `seconds`."""
+    connection.exec_driver_sql(f"{session(seconds)}; SET LOCAL transaction_read_only = on")
+
+
+def session(seconds: float) -> str:
+    """What a transaction sets before it reads from the user's tables, in statements of at most `seconds`."""
     limits = {"statement_timeout": seconds, "lock_timeout": min(seconds, LOCK_TIMEOUT)}
     times = "".join(f"; SET LOCAL {name} = {max(1, int(s * 1_000))}" for name, s in limits.items())
-    connection.exec_driver_sql(SESSION + times)
+    return SESSION + times
 
 
 def arrays(parts: Sequence[Sequence[str]]) -> dict[str, list[str]]:
@@ -160,7 +165,7 @@ def _match(value: SQL, column: KeyColumn) -> Composed:
     )
 
 
-def key_column_text(value: Composed, column: KeyColumn) -> Composed:
+def key_column_text(value: Composable, column: KeyColumn) -> Composed:
     """SQL for the text of a key's column: the same for equal values."""
     if column.type == "pg_catalog.numeric":
         return SQL("trim_scale({})::text").format(value)

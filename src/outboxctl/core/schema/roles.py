@@ -5,11 +5,22 @@ from enum import StrEnum
 
 from psycopg.sql import SQL, Composed, Identifier, Literal
 
-from outboxctl.core.schema.names import AUDIT, EVENTS, MARKER, REBUILDS, SOURCE, VERSION, WORKERS
+from outboxctl.core.schema.names import (
+    AUDIT,
+    EVENTS,
+    MARKER,
+    PROJECTIONS,
+    REBUILDS,
+    SOURCE,
+    VERSION,
+    VERSION_BASE,
+    WORKERS,
+)
 from outboxctl.domain.errors import UsageError
 
 MAX_NAME = 63  # bytes; PostgreSQL silently truncates a longer name
-TOOL_TABLES = (EVENTS, AUDIT, MARKER, WORKERS, REBUILDS, VERSION)  # the source is the application's
+# The source is the application's.
+TOOL_TABLES = (EVENTS, AUDIT, MARKER, WORKERS, REBUILDS, VERSION, PROJECTIONS, VERSION_BASE)
 TABLES = (*TOOL_TABLES, SOURCE)
 
 
@@ -39,10 +50,13 @@ DELIVERY = (
 )
 # What a heartbeat updates. The row belongs to the login that made it, by a trigger of migration 0008.
 HEARTBEAT = ("heartbeat_at", "in_flight", "circuit_open", "rate_in", "rate_out", "progress_at")
+# What the worker writes of projections: the events of the documents behind a changed row, and how far it is.
+# The documents themselves are the application's: GRANT SELECT on their view.
+KEY_EVENT = ("id", "entity_type", "entity_id", "op", "entity_key")
 REPLAY = ("replay_count", "last_replayed_at", "last_replayed_by", "last_replayed_reason")
 # What an INSERT of an event may set. Migration 0007 restricts the second line to the values of a new event.
 NEW_EVENT = (
-    *("entity_type", "entity_id", "op", "event_version", "traceparent"),
+    *("entity_type", "entity_id", "entity_key", "op", "event_version", "traceparent"),
     *("status", "attempts", "replay_count", "created_at", "updated_at"),
 )
 # Without `logged_in_as`, whose default is the login. Migration 0007 sets `at`, too.
@@ -51,8 +65,13 @@ AUDIT_ROW = (
     *("before_reasons", "before_errors", "before_attempts", "before_times"),
 )
 RIGHTS = (
-    *(Right(Role.WORKER, table, "SELECT") for table in (EVENTS, SOURCE, MARKER, VERSION)),
-    Right(Role.WORKER, EVENTS, "UPDATE", DELIVERY),
+    *(
+        Right(Role.WORKER, table, "SELECT")
+        for table in (EVENTS, SOURCE, MARKER, PROJECTIONS, VERSION_BASE, VERSION)
+    ),
+    Right(Role.WORKER, EVENTS, "UPDATE", (*DELIVERY, "follow_cursor")),
+    Right(Role.WORKER, EVENTS, "INSERT", KEY_EVENT),
+    Right(Role.WORKER, VERSION_BASE, "UPDATE", ("base", "system_identifier", "timeline", "raised_at")),
     Right(Role.WORKER, WORKERS, "SELECT, INSERT, DELETE"),
     Right(Role.WORKER, WORKERS, "UPDATE", HEARTBEAT),
     *(Right(Role.OPERATOR, table, "SELECT") for table in TABLES),

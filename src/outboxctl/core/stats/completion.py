@@ -2,9 +2,10 @@
 
 from sqlalchemy import Connection, text
 
+from outboxctl.core.projections import choosing
 from outboxctl.core.schema.names import AUDIT, EVENTS
 from outboxctl.domain.fingerprints import LONGEST, fingerprint
-from outboxctl.domain.lifecycle import Verb
+from outboxctl.domain.lifecycle import PROJECTION, Verb
 
 MOST = 50  # values for a shell
 LOOKED_AT = 10_000  # failed events
@@ -37,6 +38,11 @@ def failed_ids(connection: Connection, begun: str) -> list[str]:
 def entity_types(connection: Connection, begun: str) -> list[str]:
     """Types that some failed events have."""
     return list(connection.execute(TYPES, {"begun": begun}).scalars())
+
+
+def projections(connection: Connection, begun: str) -> list[str]:
+    """The projections in force, and the built-in one."""
+    return [name for name in (*choosing.names(connection), PROJECTION) if name.startswith(begun)][:MOST]
 
 
 def fingerprints(connection: Connection, begun: str) -> list[str]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, TextClause, text
 
+from outboxctl.core.projections.choosing import Scope
 from outboxctl.core.schema.names import EVENTS, STUCK, parts
 from outboxctl.domain.failures import NO_REASON
 from outboxctl.domain.lifecycle import Status
@@ -81,24 +82,33 @@ class Counts:
 
 def gauges(connection: Connection, *, max_processing: float, now: datetime | None = None) -> Gauges:
     """Lag, stuck and oldest age, by the partial indexes alone."""
-    return _gauges(_rows(connection, UNDER_WAY, max_processing, now))
+    return gauges_of(_rows(connection, UNDER_WAY, max_processing, now))
 
 
 def counts(
     connection: Connection, *, max_processing: float, exact: bool = False, now: datetime | None = None
 ) -> Counts:
     """Count in one snapshot. The `done` events of a large table are estimated, unless `exact`."""
+    live = None if exact else estimated_rows(connection)
+    return summed(_rows(connection, ALL_EVENTS if live is None else PARTIAL, max_processing, now), live)
+
+
+def estimated_rows(connection: Connection) -> int | None:
+    """An estimate of the rows of a large table; None for one that is small enough to be counted."""
     size = connection.execute(SIZE).one()
-    exact = exact or size.bytes <= SMALL
-    rows = _rows(connection, ALL_EVENTS if exact else PARTIAL, max_processing, now)
+    return None if size.bytes <= SMALL else int(size.live)
+
+
+def summed(rows: Any, live: int | None) -> Counts:
+    """What the rows of a statement say, of which `live` rows of the table are no part if they are done."""
     by_status = dict.fromkeys((status.value for status in Status), 0)
     for row in rows:
         by_status[row.status] = by_status.get(row.status, 0) + row.events
-    if not exact:
-        by_status["done"] = max(0, size.live - sum(by_status.values()))
+    if live is not None:
+        by_status["done"] = max(0, live - sum(by_status.values()))
     failed = {row.reason: row.events for row in rows if row.status == "failed"}
     by_reason = dict(sorted(failed.items(), key=lambda item: (-item[1], item[0])))
-    return Counts(by_status, by_reason, [] if exact else ["done"], _gauges(rows))
+    return Counts(by_status, by_reason, [] if live is None else ["done"], gauges_of(rows))
 
 
 def failed_within(connection: Connection, seconds: float, *, now: datetime | None = None) -> int:
@@ -111,7 +121,8 @@ def _rows(connection: Connection, statement: TextClause, max_processing: float, 
     return connection.execute(statement, {"max_processing": max_processing, "now": now}).all()
 
 
-def _gauges(rows: Any) -> Gauges:
+def gauges_of(rows: Any) -> Gauges:
+    """What the rows of a statement say of the events that are not done."""
     lag = sum(row.events for row in rows if row.status in {"pending", "processing"})
     ages = [row.age for row in rows if row.age is not None]
     return Gauges(lag, sum(row.stuck for row in rows), max(0.0, *ages, 0.0))
@@ -135,11 +146,11 @@ FROM {EVENTS} WHERE status = 'pending' AND next_retry_at > coalesce(:now, now())
 GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {MAX_REASONS}
 """)
 # One range of the index that the claim reads.
-NOT_DUE = text(f"""
+NOT_DUE = f"""
 SELECT count(*), coalesce(extract(epoch FROM max(next_retry_at) FILTER (WHERE isfinite(next_retry_at))
     - coalesce(:now, now())), 0)::float8
-FROM {EVENTS} WHERE status = 'pending' AND next_retry_at > coalesce(:now, now())
-""")
+FROM {EVENTS} WHERE status = 'pending' AND next_retry_at > coalesce(:now, now()){{scope}}
+"""
 
 
 @dataclass(frozen=True)
@@ -180,6 +191,12 @@ def retries(connection: Connection, *, now: datetime | None = None) -> list[Retr
     return [Retries(*row) for row in connection.execute(RETRIES, {"now": now})]
 
 
-def not_due(connection: Connection, *, now: datetime | None = None) -> NotDue:
-    """The retries that are not due yet, all together."""
-    return NotDue(*connection.execute(NOT_DUE, {"now": now}).one())
+def not_due(
+    connection: Connection,
+    of: Scope = Scope(),  # noqa: B008 - frozen
+    *,
+    now: datetime | None = None,
+) -> NotDue:
+    """The retries that are not due yet, all together; those `of` a projection."""
+    statement = text(NOT_DUE.format(scope=of.condition))
+    return NotDue(*connection.execute(statement, {"now": now, **of.values}).one())

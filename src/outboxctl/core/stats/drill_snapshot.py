@@ -21,7 +21,7 @@ SELECT count(*) FILTER (WHERE status = 'pending'), count(*) FILTER (WHERE status
 FROM {EVENTS}
 """)
 NAMED = text(f"""
-SELECT {COLUMNS} FROM {EVENTS} WHERE id = ANY (CAST(:ids AS uuid[])) OR CAST(:ids AS uuid[]) IS NULL
+SELECT {COLUMNS} FROM {EVENTS} o WHERE id = ANY (CAST(:ids AS uuid[])) OR CAST(:ids AS uuid[]) IS NULL
 ORDER BY created_at, id
 """)
 # Invariant 2: what is done must be in the index at this version or a newer one, or gone from the source.

@@ -1,38 +1,51 @@
 """The state of the pipeline: the lab document's snapshots A, B and C, rates and workers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, TextClause, text
 
+from outboxctl.core.delivery.claim import has_projections
+from outboxctl.core.projections import choosing
+from outboxctl.core.projections.choosing import Scope
 from outboxctl.core.schema.names import EVENTS, SAFE, STUCK
-from outboxctl.core.stats import counts, workers
+from outboxctl.core.stats import by_projection, counts, workers
+from outboxctl.core.stats.by_projection import ProjectionStatus
 from outboxctl.core.stats.workers import WorkerRow
 from outboxctl.domain.failures import Reason
 from outboxctl.domain.lifecycle import PROJECTION
 
+# Of a row `o`. On a schema of before migration 0009 the columns of projections are not there.
 COLUMNS = f"""id::text, entity_type, entity_id::text, op, event_version, status, owner, attempts,
     error_reason, error, {SAFE.format("created_at")}, {SAFE.format("next_retry_at")},
-    {SAFE.format("lease_until")}, {SAFE.format("processing_started_at")}"""
+    {SAFE.format("lease_until")}, {SAFE.format("processing_started_at")},
+    CASE WHEN to_jsonb(o) ->> 'entity_key' IS NOT NULL THEN entity_type ELSE '{PROJECTION}' END,
+    to_jsonb(o) ->> 'entity_key'"""
 
 # The oldest fresh ones are the first of their range; those that wait for a retry are sorted beside them
 # (the claim reads the same two ranges). Events of one time, of a bulk insert a million, have no order there.
-OLDEST = text(f"""
+OLDEST_OF = f"""
 SELECT {COLUMNS} FROM (
-    (SELECT * FROM {EVENTS} WHERE status = 'pending' AND next_retry_at IS NULL
+    (SELECT * FROM {EVENTS} WHERE status = 'pending' AND next_retry_at IS NULL{{scope}}
         ORDER BY next_retry_at, created_at LIMIT :limit)
     UNION ALL
-    (SELECT * FROM {EVENTS} WHERE status = 'pending' AND next_retry_at IS NOT NULL
+    (SELECT * FROM {EVENTS} WHERE status = 'pending' AND next_retry_at IS NOT NULL{{scope}}
         ORDER BY created_at LIMIT :limit)
 ) o ORDER BY o.created_at, o.id LIMIT :limit
-""")
-STUCK_ROWS = text(f"""
-SELECT {COLUMNS} FROM {EVENTS} WHERE {STUCK} ORDER BY lease_until, id LIMIT :limit
-""")
+"""
+OLDEST = text(OLDEST_OF.format(scope=""))
+STUCK_ROWS = f"""
+SELECT {COLUMNS} FROM {EVENTS} o WHERE {STUCK}{{scope}} ORDER BY lease_until, id LIMIT :limit
+"""
 DUE = text(f"""
 SELECT EXISTS (SELECT FROM {EVENTS} WHERE status = 'pending'
     AND (next_retry_at IS NULL OR next_retry_at <= coalesce(:now, now())))
+""")
+# No claim of a lane returns these: the worker's expander does (projections/follow.py).
+FOLLOW_DUE = text(f"""
+SELECT EXISTS (SELECT FROM {EVENTS} WHERE status = 'pending' AND next_retry_at = 'infinity'
+    AND follow IS NOT NULL)
 """)
 # Retries that are not due count, but not events that were never tried and have a later next_retry_at. Retries
 # are due within OUTBOX_MAX_BACKOFF_SECONDS, so they are among the first 1,000.
@@ -51,7 +64,10 @@ WRITABLE = text("SELECT pg_is_in_recovery() OR current_setting('transaction_read
 
 @dataclass(frozen=True)
 class EventRow:
-    """One event for people; timestamps out of range are None."""
+    """One event for people; timestamps out of range are None.
+
+    `projection` is the one that it belongs to, `entity_key` the key of a declared one's document.
+    """
 
     id: str
     entity_type: str
@@ -67,6 +83,8 @@ class EventRow:
     next_retry_at: datetime | None
     lease_until: datetime | None
     processing_started_at: datetime | None
+    projection: str = PROJECTION
+    entity_key: str | None = None
 
 
 @dataclass(frozen=True)
@@ -77,6 +95,8 @@ class PipelineStatus:
     last reported, null while none does; `drain_seconds` is null as `Flow.drain_seconds` says.
     `waiting_for_retry` events of the lag are not due yet, the last of them in `retries_due_seconds`.
     `workers` is null where the schema does not have their table.
+    Where one projection was `chosen`, all is of its events alone, without rates, and without done events
+    that could only be estimated. `projections` has each projection, the built-in one last.
     """
 
     projection: str
@@ -94,50 +114,75 @@ class PipelineStatus:
     circuit_open: bool | None
     waiting_for_retry: int = 0
     retries_due_seconds: float = 0.0
+    projections: list[ProjectionStatus] = field(default_factory=list)
+    chosen: bool = False
 
 
 def pipeline_status(
-    connection: Connection, *, max_processing: float, exact: bool = False, now: datetime | None = None
+    connection: Connection,
+    *,
+    max_processing: float,
+    exact: bool = False,
+    projection: str | None = None,
+    now: datetime | None = None,
 ) -> PipelineStatus:
-    """Everything that `status` shows; with `exact` all is counted, however large the table."""
-    counted = counts.counts(connection, max_processing=max_processing, exact=exact, now=now)
+    """Everything that `status` shows; with `exact` all is counted, however large the table.
+
+    With a `projection` of its events alone. Raises UsageError for an unknown one.
+    """
+    if projection is not None:
+        choosing.require_known(connection, projection)
+    of = choosing.scope(connection, projection)
+    seen = by_projection.count(
+        connection, max_processing=max_processing, exact=exact, only=projection, now=now
+    )
+    counted = seen.sums
     known = workers.all_workers(connection, now=now)
     flow, lag = workers.flow(known), counted.gauges.lag
-    not_due = counts.not_due(connection, now=now)
+    not_due = counts.not_due(connection, of, now=now)
+    rates = (flow.rate_in, flow.rate_out, flow.drain_seconds(lag, not_due.count))
     return PipelineStatus(
-        projection=PROJECTION,
-        status=counted.status,
-        stuck=counted.gauges.stuck,
-        lag=lag,
-        oldest_age_seconds=counted.gauges.oldest_age_seconds,
-        oldest_pending=oldest(connection, limit=5),
-        failed_by_reason=counted.failed_by_reason,
-        estimated=counted.estimated,
-        rate_in=flow.rate_in,
-        rate_out=flow.rate_out,
-        drain_seconds=flow.drain_seconds(lag, not_due.count),
+        projection or PROJECTION,
+        counted.status,
+        counted.gauges.stuck,
+        lag,
+        counted.gauges.oldest_age_seconds,
+        oldest(connection, limit=5, of=of),
+        counted.failed_by_reason,
+        counted.estimated,
+        *(rates if projection is None else (None, None, None)),
         workers=known,
         circuit_open=flow.circuit_open,
         waiting_for_retry=not_due.count,
         retries_due_seconds=not_due.seconds,
+        projections=seen.projections,
+        chosen=projection is not None,
     )
 
 
-def oldest(connection: Connection, *, limit: int) -> list[EventRow]:
-    """The oldest pending events (C)."""
-    return _rows(connection, OLDEST, limit=limit)
+def oldest(connection: Connection, *, limit: int, of: Scope = Scope()) -> list[EventRow]:  # noqa: B008 - frozen
+    """The oldest pending events (C), those `of` a projection or type."""
+    return _rows(connection, text(OLDEST_OF.format(scope=of.condition)), of, limit=limit)
 
 
 def stuck(
-    connection: Connection, *, limit: int, max_processing: float, now: datetime | None = None
+    connection: Connection,
+    *,
+    limit: int,
+    max_processing: float,
+    of: Scope = Scope(),  # noqa: B008 - frozen
+    now: datetime | None = None,
 ) -> list[EventRow]:
     """The rows behind B."""
-    return _rows(connection, STUCK_ROWS, limit=limit, max_processing=max_processing, now=now)
+    statement = text(STUCK_ROWS.format(scope=of.condition))
+    return _rows(connection, statement, of, limit=limit, max_processing=max_processing, now=now)
 
 
 def anything_due(connection: Connection, *, now: datetime | None = None) -> bool:
-    """Whether a claim would return an event."""
-    return bool(connection.execute(DUE, {"now": now}).scalar())
+    """Whether a claim would return an event, or a follow event waits to be expanded."""
+    if connection.execute(DUE, {"now": now}).scalar():
+        return True
+    return has_projections(connection) and bool(connection.execute(FOLLOW_DUE).scalar())
 
 
 def anything_waiting(connection: Connection, *, now: datetime | None = None) -> bool:
@@ -152,8 +197,8 @@ def anything_reclaimed(connection: Connection) -> bool:
     return bool(connection.execute(RECLAIMED).scalar())
 
 
-def _rows(connection: Connection, statement: Any, **values: Any) -> list[EventRow]:
-    return [EventRow(*row) for row in connection.execute(statement, values)]
+def _rows(connection: Connection, statement: TextClause, of: Scope, **values: Any) -> list[EventRow]:
+    return [EventRow(*row) for row in connection.execute(statement, values | dict(of.values))]
 
 
 def writable(connection: Connection) -> bool:

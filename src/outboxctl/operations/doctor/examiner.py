@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from outboxctl.core.database import Database
 from outboxctl.core.documents.samples import DocumentSample, document_sample, source_versions
+from outboxctl.core.inspect.projections import ProjectionFacts, projections
 from outboxctl.core.inspect.rights import rights, search_path_facts
 from outboxctl.core.inspect.server import (
     ConnectionLink,
@@ -28,6 +29,7 @@ from outboxctl.operations.doctor.examination import WITHOUT_A_RULE, Examination,
 from outboxctl.operations.doctor.mapping_rules import INDEX
 from outboxctl.operations.doctor.model import DoctorReport, End, FindingSeverity
 from outboxctl.operations.doctor.path_rules import PATHS
+from outboxctl.operations.doctor.projection_rules import INDEXES, PROJECTIONS, IndexOfProjection
 from outboxctl.operations.doctor.server_rules import MARKER, NOTIFY, POOLER, SERVER, NotifyFacts
 from outboxctl.operations.doctor.settings_rules import FIT, SETTINGS, Fit
 from outboxctl.operations.doctor.sink_rules import CLUSTER, PRODUCT, SINK_RIGHTS, URLS
@@ -44,8 +46,8 @@ if TYPE_CHECKING:
     from outboxctl.sink.transport.client import Client
 
 CHECKS = {
-    End.DATABASE: (SERVER, MARKER, TABLES, RIGHTS, PATHS, PARTS, HOLDERS, POOLER, NOTIFY),
-    End.SINK: (URLS, PRODUCT, CLUSTER, SINK_RIGHTS, INDEX),
+    End.DATABASE: (SERVER, MARKER, TABLES, RIGHTS, PATHS, PARTS, HOLDERS, PROJECTIONS, POOLER, NOTIFY),
+    End.SINK: (URLS, PRODUCT, CLUSTER, SINK_RIGHTS, INDEX, INDEXES),
     End.SETTINGS: (SETTINGS, FIT),
 }
 TRANSACTION_SECONDS = 60.0  # longer than all checks together take: a server may stop answering
@@ -62,6 +64,7 @@ class Examiner:
     switch: NotifyState | None = None
     cluster: Cluster | None = None
     documents: dict[str, int] = field(default_factory=dict)
+    projections: list[ProjectionFacts] = field(default_factory=list)
 
     def database(self, exam: Examination) -> None:
         """Examine PostgreSQL in one read-only transaction; the pooler is recognised outside of one."""
@@ -88,6 +91,8 @@ class Examiner:
             check(PARTS, lambda: ask(parts))
             check(HOLDERS, lambda: ask(partial(holders, longest=LONGEST, now=self.now)))
             if schema and not schema.missing:
+                if projected := check(PROJECTIONS, lambda: ask(projections)):
+                    self.projections = projected.each
                 self.sample = optional(lambda: ask(document_sample))
                 self.switch = optional(lambda: ask(notify.status))
 
@@ -108,6 +113,8 @@ class Examiner:
         self.cluster = check(CLUSTER, lambda: shaped(lambda: cluster(client)))
         check(SINK_RIGHTS, lambda: shaped(lambda: sink_rights(client, name)))
         indexes = check(INDEX, lambda: shaped(lambda: named(client, name)))
+        for each in self.projections:
+            check(INDEXES, partial(_index_of, client, each))
         if indexes and indexes.writes_to and self.sample and self.sample.ids:
             writes_to, ids = indexes.writes_to.name, self.sample.ids
             self.documents = optional(lambda: shaped(lambda: held(client, writes_to, ids))) or {}
@@ -138,6 +145,10 @@ class Examiner:
             read_only(connection)
             rows = read_or_refuse(connection, db.name, lambda c: source_versions(c, list(self.documents)))
         return sorted(id_ for id_, version in self.documents.items() if version > rows.get(id_, version))
+
+
+def _index_of(client: "Client", facts: ProjectionFacts) -> IndexOfProjection:
+    return IndexOfProjection(facts, shaped(lambda: named(client, facts.projection.index)))
 
 
 def _link(url: str) -> ConnectionLink | None:

@@ -9,6 +9,8 @@ from typing import Any
 from outboxctl.core.operator.failed import Event
 from outboxctl.domain.errors import UnreachableError
 from outboxctl.domain.json_equality import same_json_types
+from outboxctl.domain.lifecycle import PROJECTION
+from outboxctl.operations.failed.projected import Projected
 from outboxctl.settings import Settings
 from outboxctl.sink.index import document as documents
 from outboxctl.sink.transport.open import connect
@@ -59,7 +61,8 @@ class Inspection:
     """`event` and `source` by column; `document` is None where there is none, or `sink_error` holds why.
 
     `fingerprint` is that of its error, as in `Event`. `last_replayed_logged_in_as` is the database login of
-    the person in `last_replayed_by`.
+    the person in `last_replayed_by`. For a declared projection `source` is the document of the event's `key`
+    as the `view` has it now, or `source_error` says why it could not be read.
     """
 
     event: dict[str, Any]
@@ -70,16 +73,42 @@ class Inspection:
     sink_error: str | None
     difference: list[FieldDifference] | None
     last_replayed_logged_in_as: str | None = None
+    projection: str = PROJECTION
+    key: str | None = None
+    view: str = ""
+    source_error: str | None = None
 
 
-def inspect(event: Event, settings: Settings, *, replayed_as: str | None = None) -> Inspection:
-    """Read the event's document from the index; an unreachable sink is reported in the result."""
-    document, error = None, None
+def inspect(
+    event: Event, settings: Settings, *, projected: Projected | None = None, replayed_as: str | None = None
+) -> Inspection:
+    """Read the event's document from the index; an unreachable sink is reported in the result.
+
+    `projected` is what a declared projection makes of the event.
+    """
+    made = projected or Projected(settings.elastic_index, event.document_id, document=event.source)
+    document, error = _document(settings, made) if made.index else (None, None)
+    known = made.index and not error and not made.error
+    return Inspection(
+        event.row,
+        event.fingerprint,
+        made.document,
+        made.document_id,
+        document,
+        error,
+        differences(made.document, document.body if document else None) if known else None,
+        replayed_as,
+        event.projection,
+        event.key,
+        made.view,
+        made.error,
+    )
+
+
+def _document(settings: Settings, made: Projected) -> tuple[documents.StoredDocument | None, str | None]:
+    """The document in the index, or why it could not be read."""
     try:
         with closing(connect(settings, connections=1, timeout=PATIENCE)) as client:
-            document = documents.get(client, settings.elastic_index, event.document_id)
-    except UnreachableError as unreachable:
-        error = str(unreachable)
-    differing = None if error else differences(event.source, document.body if document else None)
-    columns = (event.row, event.fingerprint, event.source, event.document_id)
-    return Inspection(*columns, document, error, differing, replayed_as)
+            return documents.get(client, made.index, made.document_id), None
+    except UnreachableError as error:
+        return None, str(error)

@@ -1,8 +1,8 @@
 """The result of delivering a batch, and the interface of a sink. Loads no client, which takes long."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from outboxctl.domain.clock import Deadline
 from outboxctl.domain.failures import Classification
@@ -32,6 +32,18 @@ class Sink(Protocol):
 
     def deliver(self, actions: Sequence[BulkAction], *, deadline: Deadline) -> Delivery:
         """Send the actions until `deadline`; one finding an action, nothing is raised."""
+        ...
+
+
+# A place in an index, as JSON: the ids of the views that are left, and the place in the first of them.
+Place = Mapping[str, Any]
+
+
+class IndexedSink(Sink, Protocol):
+    """A sink that is one index, whose documents can be listed."""
+
+    def ids(self, place: Place | None, size: int) -> tuple[list[str], Place | None]:
+        """Up to `size` ids after `place` (None: from the start), and the next place; None after the last."""
         ...
 
 

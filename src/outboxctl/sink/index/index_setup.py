@@ -1,6 +1,6 @@
 """The index: created behind a write alias with an explicit mapping; counted and searched."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,13 +39,23 @@ class Hit:
     snippet: str
 
 
-def ensure(client: Client, name: str) -> bool:
-    """Create `name` as a write alias of `name-000001` unless it exists; True if it was created."""
+def ensure(
+    client: Client,
+    name: str,
+    *,
+    mappings: Mapping[str, Any] = MAPPING,
+    settings: Mapping[str, Any] = SETTINGS,
+    ask_by: Callable[..., Any] = demand,
+) -> bool:
+    """Create `name` as a write alias of `name-000001` unless it exists; True if it was created.
+
+    With `ask_by` require_accepted a body that the engine refuses is a UsageError.
+    """
     if exists(client, name):
         return False
     alias: Mapping[str, Any] = {name: {"is_write_index": True}}
-    body = {"mappings": MAPPING, "settings": SETTINGS, "aliases": alias}
-    change(client, "PUT", f"{name}-000001", ask_by=demand, body=body)
+    body = {"mappings": mappings, "settings": settings, "aliases": alias}
+    change(client, "PUT", f"{name}-000001", ask_by=ask_by, body=body)
     return True
 
 

@@ -15,20 +15,27 @@ class View:
     """One open view; each page names the view that the next one is asked of."""
 
     def __init__(self, client: Client, kind: PointInTime, id_: str) -> None:
-        self._client, self._kind, self._id = client, kind, id_
+        self._client, self._kind, self.id = client, kind, id_
+
+    @classmethod
+    def open(cls, client: Client, index: str, **part: str) -> "View":
+        """A view of the index, or of a part of it. Raises UnreachableError if there is no index."""
+        kind = client.engine.point_in_time
+        answer = demand(client, "POST", index, *kind.path, keep_alive=KEEP_ALIVE, **part)
+        return cls(client, kind, answer[kind.id])
 
     def request(self, after: Sequence[Any] | None) -> dict[str, Any]:
         """The parts of a search's body that lead into the view, behind a hit's `sort`."""
-        view = {"pit": {"id": self._id, "keep_alive": KEEP_ALIVE}, "sort": [self._kind.sort]}
+        view = {"pit": {"id": self.id, "keep_alive": KEEP_ALIVE}, "sort": [self._kind.sort]}
         return view if after is None else view | {"search_after": after}
 
     def follow(self, page: dict[str, Any]) -> None:
         """Use the name that a page gives the view from now on."""
-        self._id = page["pit_id"]
+        self.id = page["pit_id"]
 
     def close(self) -> None:
         """Close it; else it ends by itself."""
-        id_: Any = [self._id] if self._kind.by_shard else self._id
+        id_: Any = [self.id] if self._kind.by_shard else self.id
         ask(self._client, "DELETE", *self._kind.path, body={self._kind.id: id_})
 
 
@@ -40,7 +47,6 @@ def opened(client: Client, index: str, shards: int) -> Iterator[list[View]]:
     with ExitStack() as stack:
         views = []
         for part in only:
-            answer = demand(client, "POST", index, *kind.path, keep_alive=KEEP_ALIVE, **part)
-            views.append(View(client, kind, answer[kind.id]))
+            views.append(View.open(client, index, **part))
             stack.callback(views[-1].close)
         yield views

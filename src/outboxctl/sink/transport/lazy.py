@@ -8,7 +8,7 @@ from outboxctl.domain.clock import Deadline
 from outboxctl.domain.failures import Classification, Reason
 from outboxctl.settings import Settings
 from outboxctl.sink.delivery.bulk import BulkAction
-from outboxctl.sink.delivery.result import Delivery
+from outboxctl.sink.delivery.result import Delivery, Place
 from outboxctl.sink.transport.credentials import security
 
 if TYPE_CHECKING:
@@ -49,6 +49,12 @@ class OpeningSink:
         self._renew(delivery.findings[0] if delivery.findings else None)  # a refused login is that of all
         return delivery
 
+    def ids(self, index: str, place: Place | None, size: int) -> tuple[list[str], Place | None]:
+        """As `sink.index.walk.ids`."""
+        from outboxctl.sink.index import walk  # noqa: PLC0415 - slow to load
+
+        return walk.ids(self._connected(), index, place, size)
+
     def _renew(self, finding: Classification | None) -> None:
         if finding and finding.reason is Reason.AUTH:
             with self._lock:
@@ -59,12 +65,17 @@ class OpeningSink:
     def _sink(self, index: str, pipeline: str = "") -> "ElasticSink":
         from outboxctl.sink.delivery.deliver import ElasticSink  # noqa: PLC0415 - slow to load
 
+        client = self._connected()
         with self._lock:
-            self._client = self._client or self._open()
             known = self._sinks.get((index, pipeline))
             if not known:
-                known = self._sinks[index, pipeline] = ElasticSink(self._client, index, pipeline=pipeline)
+                known = self._sinks[index, pipeline] = ElasticSink(client, index, pipeline=pipeline)
             return known
+
+    def _connected(self) -> "Client":
+        with self._lock:
+            self._client = self._client or self._open()
+            return self._client
 
     def _open(self) -> "Client":
         from outboxctl.sink.transport.open import connect  # noqa: PLC0415 - slow to load
@@ -81,3 +92,7 @@ class IndexSink:
     def deliver(self, actions: Sequence[BulkAction], *, deadline: Deadline) -> Delivery:
         """As `ElasticSink.deliver`."""
         return self._sink.deliver_to(self._index, actions, deadline=deadline, pipeline=self._pipeline)
+
+    def ids(self, place: Place | None, size: int) -> tuple[list[str], Place | None]:
+        """As `sink.index.walk.ids`."""
+        return self._sink.ids(self._index, place, size)

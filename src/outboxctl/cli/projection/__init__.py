@@ -1,0 +1,1 @@
+"""`projection`: documents from your own tables."""

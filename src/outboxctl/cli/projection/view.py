@@ -1,0 +1,179 @@
+"""The reports of `projection`."""
+
+import json as json_
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from outboxctl.cli import rendering
+from outboxctl.domain.printable import brief
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from outboxctl.operations.projection.apply import Applied
+    from outboxctl.operations.projection.drop import Dropped
+    from outboxctl.operations.projection.known import Overview
+    from outboxctl.operations.projection.plan import Planned
+    from outboxctl.operations.projection.preview import Preview
+
+LONGEST_VALUE = 2_000  # characters of a field's value that a person sees
+FILL = (
+    "Workers fill {index} from here on; faster: outboxctl rebuild --projection {name} --by YOU --reason WHY"
+)
+
+
+def plan(planned: "Sequence[Planned]", *, json: bool) -> None:
+    """Show a plan."""
+    report = {
+        "to_do": any(each.steps for each in planned),
+        "projections": [_planned(each) for each in planned],
+    }
+    rendering.show(report, lambda: _plan_lines(planned), json=json)
+
+
+def _planned(each: "Planned") -> dict[str, Any]:
+    from outboxctl.operations.projection.known import followed
+
+    projection = each.projection
+    return {
+        "name": projection.name,
+        "index": projection.index,
+        "root": str(projection.root),
+        "document": str(projection.document),
+        "follow": [followed(follow) for follow in projection.follow],
+        "steps": [asdict(step) for step in each.steps],
+        "warnings": [asdict(notice) for notice in each.notices],
+        "body": each.resolved.body,
+    }
+
+
+def _plan_lines(planned: "Sequence[Planned]") -> "Iterator[object]":
+    for each in planned:
+        projection = each.projection
+        yield f"{projection.name}: {brief(projection.document, 200)} into {brief(projection.index, 255)}"
+        for follow in projection.follow:
+            how = f"key {', '.join(follow.key)}" if follow.key else f"keys {follow.keys}"
+            yield brief(f"  follows {follow.table}: {how}", 400)
+        for step in each.steps:
+            yield brief(f"  {step.what}: {step.text}", 600)
+        if not each.steps:
+            yield "  nothing to do"
+        for notice in each.notices:
+            yield brief(f"  warning: {notice.text}; {notice.fix}", 600)
+
+
+def sql(text: str, *, json: bool) -> None:
+    """Print the SQL as it is."""
+    if json:
+        rendering.emit_json({"sql": text})
+    else:
+        typer.echo(text)
+
+
+def applied(done: "Applied", *, json: bool) -> None:
+    """Show what was done."""
+    rows = [
+        _planned(each)
+        | {
+            "done": [asdict(step) for step in done.steps[each.projection.name]],
+            "steps": [asdict(step) for step in each.steps if step.what == "rebuild"],
+        }
+        for each in done.planned
+    ]
+    report = {"projections": rows, "audit_id": done.audit_id}
+    rendering.show(report, lambda: _applied_lines(done), json=json)
+
+
+def _applied_lines(done: "Applied") -> "Iterator[object]":
+    for each in done.planned:
+        projection, steps = each.projection, done.steps[each.projection.name]
+        yield f"{projection.name}: {'' if steps else 'as declared already; nothing was changed'}".rstrip(": ")
+        for step in steps:
+            yield brief(f"  {step.what}: {step.text}", 600)
+        if each.before is None and steps:
+            yield "  " + FILL.format(index=brief(projection.index, 255), name=projection.name)
+        for step in each.steps:
+            if step.what == "rebuild":
+                yield brief(f"  {step.text}", 600)
+        for notice in each.notices:
+            yield brief(f"  warning: {notice.text}; {notice.fix}", 600)
+    if done.audit_id:
+        yield f"Audit {done.audit_id}"
+
+
+def overviews(found: "Sequence[Overview]", *, json: bool) -> None:
+    """Show all in force."""
+    columns = ("name", "index", "root", "pending", "processing", "failed", "oldest")
+    cells = [
+        (
+            *(each.name, each.index, each.root),
+            *(f"{count:,}" for count in (each.pending, each.processing, each.failed)),
+            _age(each.oldest_seconds),
+        )
+        for each in found
+    ]
+    table = rendering.table("Projections", columns, cells) if found else "no projection is in force"
+    rendering.show({"projections": [asdict(each) for each in found]}, lambda: [table], json=json)
+
+
+def overview(found: "Overview", *, json: bool) -> None:
+    """Show one."""
+    rendering.show(found, lambda: _overview_lines(found), json=json)
+
+
+def _overview_lines(found: "Overview") -> "Iterator[object]":
+    facts = {
+        "index": found.index,
+        "root": found.root,
+        "key": ", ".join(found.key),
+        "document": found.document,
+        "routing": found.routing or None,
+        "pipeline": found.pipeline or None,
+        "pending": f"{found.pending:,}",
+        "processing": f"{found.processing:,}",
+        "failed": f"{found.failed:,}",
+        "oldest": _age(found.oldest_seconds),
+    }
+    yield rendering.table(found.name, ("what", ""), facts.items())
+    rows = [
+        (each["table"], ", ".join(each["key"]) or each["keys"], ", ".join(each["columns"]) or "all")
+        for each in found.follow
+    ]
+    if rows:
+        yield rendering.table("Follows", ("table", "documents found by", "columns"), rows, longest=400)
+
+
+def _age(seconds: float | None) -> str | None:
+    return None if seconds is None else rendering.age(seconds)
+
+
+def previews(name: str, found: "Sequence[Preview]", *, json: bool) -> None:
+    """Show documents."""
+    report = {"projection": name, "documents": [asdict(each) for each in found]}
+    rendering.show(report, lambda: _preview_lines(found), json=json)
+
+
+def _preview_lines(found: "Sequence[Preview]") -> "Iterator[object]":
+    for each in found:
+        yield f"{brief(each.key, 520)} ({'the same in the index' if each.same else 'differs from the index'})"
+        yield f"  sent: {_value(each.sent) if each.sent is not None else 'no row in the view: a delete'}"
+        yield f"  indexed: {_value(each.indexed) if each.indexed is not None else 'not there'}"
+        if each.sent is not None and each.indexed is not None:
+            for one in each.differences:
+                yield f"  {brief(one.field, 200)}: {_value(one.sent)}, in the index {_value(one.indexed)}"
+
+
+def _value(value: Any) -> str:
+    return brief(json_.dumps(value, ensure_ascii=False), LONGEST_VALUE)
+
+
+def dropped(done: "Dropped", *, json: bool) -> None:
+    """Show what was dropped."""
+    lines = [
+        f"The projection {done.name} is not in force any more; the index {brief(done.index, 255)} stays.",
+        f"{done.discarded:,} waiting events were discarded.",
+        f"Audit {done.audit_id}",
+    ]
+    rendering.show(done, lambda: lines, json=json)

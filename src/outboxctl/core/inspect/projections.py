@@ -1,0 +1,89 @@
+"""What the database has of each declared projection: its view, its triggers, the base of its versions."""
+
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection, text
+
+from outboxctl.core.projections import catalog, choosing, indexes, trigger_check, view_facts
+from outboxctl.core.projections.fields import Field, definition, fields
+from outboxctl.core.projections.trigger_check import Problem
+from outboxctl.core.projections.version_base import SERVER
+from outboxctl.core.schema.names import VERSION_BASE
+from outboxctl.domain.projection import Follow, Projection, Relation
+
+ROLE = text("SELECT quote_ident(current_user)")
+READABLE = text("""
+SELECT coalesce(has_schema_privilege(quote_ident(:schema), 'USAGE')
+    AND has_table_privilege(format('%I.%I', CAST(:schema AS text), CAST(:name AS text)), 'SELECT'), false)
+""")
+STANDBY = text("SELECT pg_is_in_recovery()")
+OTHER_SERVER = text(f"""
+SELECT b.system_identifier IS NOT NULL
+    AND (b.system_identifier, b.timeline) IS DISTINCT FROM (n.system_identifier, n.timeline)
+FROM {VERSION_BASE} b, (SELECT {SERVER}) n
+""")
+
+
+@dataclass(frozen=True)
+class ProjectionFacts:
+    """One projection in force. Without its view (`there`) nothing else of the view is known.
+
+    `changing` are functions of the view whose result changes by itself, `hidden` tables whose rows are hidden
+    by row level security, `slow` followed tables in which a document's rows are found without an index.
+    `edited`: the view is not as it was when the projection was applied.
+    """
+
+    projection: Projection
+    there: bool
+    readable: bool = False
+    edited: bool = False
+    changing: list[str] = field(default_factory=list)
+    hidden: list[Relation] = field(default_factory=list)
+    columns: list[Field] = field(default_factory=list)
+    slow: list[Follow] = field(default_factory=list)
+    triggers: list[Problem] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class ProjectionsFacts:
+    """All projections in force; `role` is that of this session, quoted for SQL.
+
+    `other_server`: the base of their versions is that of another server or timeline.
+    """
+
+    role: str
+    each: list[ProjectionFacts]
+    other_server: bool
+
+
+def projections(connection: Connection) -> ProjectionsFacts:
+    """Read the facts of all projections in force; none on an older schema."""
+    declared = choosing.declared(connection)
+    role = str(connection.execute(ROLE).scalar_one())
+    other = bool(declared) and _other_server(connection)
+    return ProjectionsFacts(role, [_facts(connection, each) for each in declared], other)
+
+
+def _other_server(connection: Connection) -> bool:
+    if connection.execute(STANDBY).scalar():
+        return False  # no worker writes here
+    return bool(connection.execute(OTHER_SERVER).scalar())
+
+
+def _facts(connection: Connection, projection: Projection) -> ProjectionFacts:
+    view = projection.document
+    problems = trigger_check.installed(connection, projection) if projection.triggers else []
+    if catalog.kind(connection, view) is None:
+        return ProjectionFacts(projection, there=False, triggers=problems)
+    keyed = [each for each in projection.follow if each.key]
+    return ProjectionFacts(
+        projection,
+        there=True,
+        readable=bool(connection.execute(READABLE, {"schema": view.schema, "name": view.name}).scalar()),
+        edited=bool(projection.view) and definition(connection, view) != projection.view,
+        changing=view_facts.volatile(connection, view),
+        hidden=view_facts.row_security(connection, view),
+        columns=fields(connection, view),
+        slow=[each for each in keyed if not indexes.has_index_for(connection, each.table, each.key)],
+        triggers=problems,
+    )

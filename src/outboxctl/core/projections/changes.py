@@ -1,0 +1,114 @@
+"""The SQL that puts a projection in force, and that takes it out: for `apply` to run and for `sql` to print.
+
+The statements have all names in full and no parameters, so that they do the same in psql.
+"""
+
+import json
+from collections.abc import Collection, Sequence
+
+from psycopg.sql import SQL, Identifier, Literal
+from sqlalchemy import Connection, text
+
+from outboxctl.core.database import driver
+from outboxctl.core.projections import claim_guard
+from outboxctl.core.projections.version_base import SERVER
+from outboxctl.core.schema.names import EVENTS, PROJECTIONS, VERSION_BASE
+from outboxctl.core.search_path import places
+from outboxctl.domain.errors import UsageError
+from outboxctl.domain.printable import brief
+from outboxctl.domain.projection import Projection, Relation
+
+ALL = -1  # `follow` of an event that stands for every document of its projection
+# A view that is new or has changed: every document is read again. An empty root has none.
+SWEEP = """
+INSERT INTO {events} (entity_type, entity_id, op, entity_key, follow, next_retry_at, status, attempts,
+    replay_count, created_at, updated_at)
+SELECT {name}, md5({name} || '/{all}:')::uuid, 'upsert', '', {all}, 'infinity', 'pending', 0, 0, now(), now()
+WHERE NOT EXISTS (SELECT FROM {projections} WHERE name = {name}
+        AND (definition ->> 'view', definition ->> 'pipeline') = ({view}, {pipeline}))
+    AND EXISTS (SELECT FROM {root});
+"""
+DECLARE = """
+INSERT INTO {projections} (name, definition, applied_by)
+VALUES ({name}, {definition}::jsonb, {by})
+ON CONFLICT (name) DO UPDATE SET definition = EXCLUDED.definition, applied_by = EXCLUDED.applied_by,
+    applied_at = now() WHERE {projections_name}.definition IS DISTINCT FROM EXCLUDED.definition;
+"""
+FIRST_SERVER = """
+UPDATE {base} b SET system_identifier = n.system_identifier, timeline = n.timeline, raised_at = now()
+FROM (SELECT {server}) n WHERE b.system_identifier IS NULL;
+"""
+# psql sends each statement in a transaction of its own unless told otherwise, so the path is the session's.
+BEGIN = """\
+SELECT pg_catalog.set_config('outboxctl.searched', pg_catalog.current_setting('search_path'), false),
+    pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', false);
+"""
+END = "SELECT set_config('search_path', current_setting('outboxctl.searched'), false);\n"
+MAY = text("""
+SELECT NOT has_schema_privilege(quote_ident(CAST(:schema AS text)), 'CREATE'), ARRAY(
+    SELECT shown FROM unnest(CAST(:tables AS text[]), CAST(:shown AS text[])) t (name, shown)
+    WHERE NOT has_table_privilege(name, 'TRIGGER') ORDER BY shown)
+""")
+
+
+def check_rights(connection: Connection, schema: str, tables: Collection[Relation]) -> None:
+    """Raise UsageError where this role may make no triggers on `tables`, or nothing in that schema."""
+    names = [Identifier(each.schema, each.name).as_string() for each in tables]
+    values = {"schema": schema, "tables": names, "shown": [str(each) for each in tables]}
+    no_objects, refused = connection.execute(MAY, values).one()
+    if refused:
+        raise UsageError(
+            f"this role may make no triggers on {brief(', '.join(refused), 300)}",
+            hint="GRANT TRIGGER ON …; or apply --no-triggers, and the application calls outboxctl.touch",
+        )
+    if no_objects:
+        raise UsageError(
+            f"this role may create nothing in the schema {brief(schema, 70)}",
+            hint="use the owner of the outbox's tables",
+        )
+
+
+def outbox_schema(connection: Connection) -> str:
+    """The schema of the outbox's tables."""
+    return places(connection).schema(EVENTS) or "public"
+
+
+def declare_sql(schema: str, projection: Projection, by: str | None) -> str:
+    """SQL that writes the sweep event where it is needed, and the declaration; `by` None: the login."""
+    values = {
+        "all": SQL(str(ALL)),
+        "events": Identifier(schema, EVENTS),
+        "projections": Identifier(schema, PROJECTIONS),
+        "projections_name": Identifier(PROJECTIONS),
+        "root": Identifier(projection.root.schema, projection.root.name),
+        "by": SQL("current_user") if by is None else Literal(by),
+        "definition": Literal(json.dumps(projection.to_json(), ensure_ascii=False)),
+    }
+    values |= {name: Literal(getattr(projection, name)) for name in ("name", "view", "pipeline")}
+    return SQL(SWEEP + DECLARE).format(**values).as_string()
+
+
+def guard_sql(schema: str) -> str:
+    """SQL that keeps workers of an older version from claiming events of projections."""
+    return (
+        SQL(claim_guard.CREATE)
+        .format(
+            function=Identifier(schema, claim_guard.NAME),
+            trigger=Identifier(claim_guard.NAME),
+            name=Literal(claim_guard.NAME),
+            events=Identifier(schema, EVENTS),
+            table=Literal(Identifier(schema, EVENTS).as_string()),
+        )
+        .as_string()
+    )
+
+
+def server_sql(schema: str) -> str:
+    """SQL that writes down the server whose versions begin, where none is written down."""
+    return SQL(FIRST_SERVER).format(base=Identifier(schema, VERSION_BASE), server=SQL(SERVER)).as_string()
+
+
+def run(connection: Connection, scripts: Sequence[str]) -> None:
+    """Run SQL as it is, as psql does; PostgreSQL's errors are raised through Database.begin."""
+    for script in scripts:
+        driver(connection).execute(script)

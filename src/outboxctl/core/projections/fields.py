@@ -1,0 +1,66 @@
+"""The columns of a table or view, with what keys and mappings depend on."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, text
+
+from outboxctl.core.projections.catalog import TYPE_NAME
+from outboxctl.domain.projection import Relation
+
+# A domain is the type beneath it, an array the type of its elements.
+FIELDS = text(f"""
+WITH RECURSIVE leaf AS (
+    SELECT a.attnum, a.attname, a.attnotnull, a.attcollation, a.atttypid AS type, false AS listed
+    FROM pg_attribute a
+    WHERE a.attrelid = to_regclass(format('%I.%I', CAST(:schema AS text), CAST(:name AS text)))
+        AND a.attnum > 0 AND NOT a.attisdropped
+    UNION ALL
+    SELECT l.attnum, l.attname, l.attnotnull, l.attcollation,
+        CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.typelem END, l.listed OR t.typtype <> 'd'
+    FROM leaf l JOIN pg_type t ON t.oid = l.type
+    WHERE t.typtype = 'd' OR t.typcategory = 'A' AND t.typelem <> 0
+)
+SELECT l.attname::text, {TYPE_NAME.format(n="n", t="t")}, CASE t.typtype WHEN 'e' THEN 'enum'
+        WHEN 'c' THEN 'json' ELSE CASE WHEN EXISTS (SELECT FROM pg_cast WHERE castsource = t.oid
+            AND casttarget = 'json'::regtype) THEN 'json' ELSE t.typname::text END END,
+    l.attnotnull, coalesce(c.collisdeterministic, true), l.listed
+FROM leaf l JOIN pg_type t ON t.oid = l.type JOIN pg_namespace n ON n.oid = t.typnamespace
+LEFT JOIN pg_collation c ON c.oid = l.attcollation
+WHERE NOT (t.typtype = 'd' OR t.typcategory = 'A' AND t.typelem <> 0)
+ORDER BY l.attnum
+""")
+DEFINITION = text("""
+SELECT md5(coalesce(pg_get_viewdef(c.oid), '') || (
+    SELECT string_agg(a.attname || ' ' || format_type(a.atttypid, a.atttypmod), ', ' ORDER BY a.attnum)
+    FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped))
+FROM pg_class c WHERE c.oid = to_regclass(format('%I.%I', CAST(:schema AS text), CAST(:name AS text)))
+""")
+
+
+@dataclass(frozen=True)
+class Field:
+    """A column. `type` is for an SQL cast (`pg_catalog.int8`), that of the elements where it is `listed`.
+
+    `kind` is the bare name of that type, `enum` for any enum, `json` for whatever becomes a JSON object.
+    """
+
+    name: str
+    type: str
+    kind: str
+    not_null: bool
+    deterministic: bool
+    listed: bool
+
+
+def fields(connection: Connection, relation: Relation) -> list[Field]:
+    """The columns in their order; none where there is no such table or view."""
+    return [Field(*row) for row in connection.execute(FIELDS, _names(relation))]
+
+
+def definition(connection: Connection, relation: Relation) -> str:
+    """A hash of a view's definition and columns, of a table's columns; empty if it is not there."""
+    return str(connection.execute(DEFINITION, _names(relation)).scalar() or "")
+
+
+def _names(relation: Relation) -> dict[str, str]:
+    return {"schema": relation.schema, "name": relation.name}

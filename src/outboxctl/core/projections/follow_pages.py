@@ -1,0 +1,115 @@
+"""The statement that writes one page of a follow event's key events."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg.sql import SQL, Composable, Identifier, Literal
+
+from outboxctl.core.projections.documents import key_column_text, type_of
+from outboxctl.core.schema.names import EVENTS
+from outboxctl.domain.projection import KeyColumn, Projection, key_parts
+
+PAGE = 2_000  # keys a page
+EVERYTHING = -1  # the place that stands for every document: a table was truncated
+WRITE = """
+WITH page AS MATERIALIZED ({keys}), written AS (
+    INSERT INTO {events} (id, entity_type, entity_id, op, entity_key)
+    SELECT id, {name}, CAST(md5(concat({name}, ':', key)) AS uuid), 'upsert', key FROM page ORDER BY place
+)
+SELECT place, key, CAST(id AS text) FROM page ORDER BY place DESC LIMIT 1
+"""
+FOUND = """
+SELECT row_number() OVER (ORDER BY {columns}) AS place, {key} AS key, gen_random_uuid() AS id FROM (
+    SELECT DISTINCT {casts} FROM (
+{query}
+    ) q ({columns})
+) k ({columns}) WHERE num_nulls({columns}) = 0 {beyond} ORDER BY {columns} LIMIT {size}"""
+PLACEHOLDER = re.compile(
+    r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|\$(\w*)\$.*?\$\1\$|--[^\n]*|/\*.*?\*/|::|:([A-Za-z_]\w*)", re.S
+)
+
+
+@dataclass(frozen=True)
+class FollowEvent:
+    """A claimed follow event: `values` are the columns of the changed row, `cursor` how far it is."""
+
+    id: str
+    projection: str
+    place: int
+    key: str
+    cursor: Mapping[str, Any]
+    attempts: int
+
+    @property
+    def values(self) -> Mapping[str, str | None]:
+        """The columns of the changed row by name. ValueError where the key is not such an object."""
+        values = json.loads(self.key)
+        if not isinstance(values, dict):
+            raise ValueError(f"not a JSON object: {self.key[:200]!r}")
+        return {str(name): None if value is None else str(value) for name, value in values.items()}
+
+
+def page_statement(projection: Projection, event: FollowEvent) -> tuple[str, dict[str, str | None]]:
+    """The statement that writes a page of an event's keys, and its parameters. ValueError as `expand`."""
+    query, values = _query(projection, event)
+    names = [SQL(f"k{place}") for place in range(len(projection.key))]
+    pairs = list(zip(names, projection.key, strict=True))
+    after, beyond = event.cursor.get("after"), SQL("").format()
+    if after is not None:
+        parts = key_parts(after, len(names))
+        values |= {f"a{place}": part for place, part in enumerate(parts)}
+        bounds = [
+            SQL("CAST({} AS {})").format(SQL(f"%(a{place})s"), type_of(column))
+            for place, (_, column) in enumerate(pairs)
+        ]
+        beyond = SQL("AND ({}) > ({})").format(SQL(", ").join(names), SQL(", ").join(bounds))
+    found = SQL(FOUND).format(
+        columns=SQL(", ").join(names),
+        casts=SQL(", ").join(SQL("CAST({} AS {})").format(name, type_of(column)) for name, column in pairs),
+        key=_key(pairs),
+        query=SQL(query),
+        beyond=beyond,
+        size=SQL(str(PAGE)),
+    )
+    written = SQL(WRITE).format(keys=found, events=SQL(EVENTS), name=Literal(projection.name))
+    return written.as_string(), values
+
+
+def _key(pairs: Sequence[tuple[SQL, KeyColumn]]) -> Composable:
+    """SQL for `key_text` of these columns."""
+    texts = [key_column_text(name, column) for name, column in pairs]
+    if len(texts) == 1:
+        return texts[0]
+    escaped = [SQL("replace(replace({}, '%%', '%%25'), ':', '%%3A')").format(each) for each in texts]
+    return SQL("concat_ws(':', {})").format(SQL(", ").join(escaped))
+
+
+def _query(projection: Projection, event: FollowEvent) -> tuple[str, dict[str, str | None]]:
+    """The query for an event's keys with the driver's placeholders, and its parameters."""
+    if event.place == EVERYTHING:
+        columns = SQL(", ").join(Identifier(column.name) for column in projection.key)
+        view = Identifier(projection.document.schema, projection.document.name)
+        return SQL("SELECT {} FROM {}").format(columns, view).as_string().replace("%", "%%"), {}
+    if not 0 <= event.place < len(projection.follow) or not projection.follow[event.place].keys:
+        raise ValueError(f"{projection.name} follows no table at place {event.place} by a query")
+    values = event.values
+    query, names = bound(projection.follow[event.place].keys)
+    if missing := [name for name in names if name not in values]:
+        raise ValueError(f"the event lacks the columns {', '.join(missing)}")
+    return query, {f"p_{name}": values[name] for name in names}
+
+
+def bound(query: str) -> tuple[str, list[str]]:
+    """A `keys` query with the driver's placeholders for its `:name`, and these names, each once."""
+    names: dict[str, None] = {}
+
+    def mark(match: re.Match[str]) -> str:
+        if not match[2]:
+            return match[0]
+        names[match[2]] = None
+        return f"%(p_{match[2]})s"
+
+    return PLACEHOLDER.sub(mark, query.strip().rstrip(";").replace("%", "%%")), [*names]

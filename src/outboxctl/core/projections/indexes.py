@@ -1,0 +1,71 @@
+"""How rows are found by some of their columns: unique keys, indexes, and how many rows one value has."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, text
+
+from outboxctl.core.projections.catalog import RELATION, of
+from outboxctl.domain.projection import Relation
+
+# The names of an index's plain columns in its order, NULL for an expression. Columns that are only included
+# are not part of the key.
+KEY = """ARRAY(SELECT a.attname::text FROM generate_series(0, i.indnkeyatts - 1) place
+    LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[place] AND a.attnum > 0
+    ORDER BY place)"""
+UNIQUE = text(f"""
+SELECT EXISTS (
+    SELECT FROM {RELATION} JOIN pg_index i ON i.indrelid = c.oid, LATERAL (SELECT {KEY} AS names) k
+    WHERE i.indisunique AND i.indisvalid AND i.indpred IS NULL
+        AND cardinality(k.names) = cardinality(CAST(:columns AS text[]))
+        AND k.names @> CAST(:columns AS text[]) AND CAST(:columns AS text[]) @> k.names)
+""")
+# A hash index has one column, and any other kind finds no equal values, or not by its first columns.
+LEADING = text(f"""
+SELECT EXISTS (
+    SELECT FROM {RELATION} JOIN pg_index i ON i.indrelid = c.oid
+    JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_am m ON m.oid = x.relam AND m.amname IN ('btree', 'hash'),
+        LATERAL (SELECT {KEY} AS names) k
+    WHERE i.indisvalid AND i.indpred IS NULL
+        AND k.names[1:cardinality(CAST(:columns AS text[]))] @> CAST(:columns AS text[]))
+""")
+# Of a partitioned table the rows are those of its partitions, and its own statistics are `inherited`. A
+# negative n_distinct is a share of the rows; a table that was never analyzed has a negative number of rows.
+MOST = text(f"""
+WITH rows AS (
+    SELECT sum(p.reltuples)::float8 AS number FROM {RELATION}, pg_class p
+    WHERE p.reltuples >= 0 AND p.relkind <> 'p'
+        AND (p.oid = c.oid OR p.oid IN (SELECT relid FROM pg_partition_tree(c.oid::regclass)))
+), each AS (
+    SELECT DISTINCT ON (s.attname) s.attname, greatest(
+        coalesce(s.most_common_freqs[1], 0) * number,
+        number / greatest(CASE WHEN s.n_distinct < 0 THEN -s.n_distinct * number ELSE s.n_distinct END, 1)
+    ) AS most FROM pg_stats s, rows
+    WHERE s.schemaname = CAST(:schema AS text) AND s.tablename = CAST(:name AS text)
+        AND s.attname = ANY (CAST(:columns AS text[]))
+    ORDER BY s.attname, s.inherited DESC
+)
+SELECT ceil(min(most))::bigint FROM each
+""")
+
+
+def is_unique(connection: Connection, relation: Relation, names: Sequence[str]) -> bool:
+    """Whether exactly these columns, in any order, have a valid unique index of the whole table.
+
+    Whether they may be NULL, `columns` says.
+    """
+    return _asked(connection, UNIQUE, relation, names)
+
+
+def has_index_for(connection: Connection, relation: Relation, names: Sequence[str]) -> bool:
+    """Whether a valid index of the whole table begins with these columns, in any order."""
+    return _asked(connection, LEADING, relation, names)
+
+
+def most_documents(connection: Connection, relation: Relation, names: Sequence[str]) -> int | None:
+    """About how many rows the most frequent value of these columns has; None without statistics."""
+    number = connection.execute(MOST, {**of(relation), "columns": [*names]}).scalar()
+    return None if number is None else int(number)
+
+
+def _asked(connection: Connection, statement: object, relation: Relation, names: Sequence[str]) -> bool:
+    return bool(connection.execute(statement, {**of(relation), "columns": [*names]}).scalar())  # type: ignore[call-overload]

@@ -1,0 +1,117 @@
+"""The user's own SQL, tried where nothing is kept of it: a view made for a look, a query that is planned.
+
+One statement at a time, by PostgreSQL's extended protocol: a text with a second one is refused.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from psycopg.sql import SQL, Identifier, Literal
+from sqlalchemy import Connection, text
+
+from outboxctl.core.database import driver
+from outboxctl.core.database_errors import CONNECTION_ERRORS
+from outboxctl.core.projections.catalog import TYPE_NAME
+from outboxctl.core.projections.names import NAMED, view_name
+from outboxctl.domain.errors import UsageError
+from outboxctl.domain.keys_query import replaced
+from outboxctl.domain.printable import brief
+from outboxctl.domain.projection import KeyColumn, Relation
+
+TYPE = text(f"""
+SELECT {TYPE_NAME.format(n="n", t="t")} FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
+WHERE t.oid = :oid
+""")
+# The plan for values that are not known; a table is read as a whole only where no index finds its rows.
+GENERIC = """SELECT set_config('plan_cache_mode', 'force_generic_plan', true),
+    set_config('enable_seqscan', 'off', true)"""
+TEMPORARY_SCHEMA = text("SELECT nspname::text FROM pg_namespace WHERE oid = pg_my_temp_schema()")
+
+
+@contextmanager
+def undone(connection: Connection) -> Iterator[None]:
+    """A savepoint that is rolled back at the end, whatever happens."""
+    savepoint = connection.begin_nested()
+    try:
+        yield
+    finally:
+        if savepoint.is_active:
+            savepoint.rollback()
+
+
+def temporary_view(connection: Connection, name: str, query: str) -> Relation:
+    """A temporary view of a SELECT, for this transaction. UsageError where PostgreSQL refuses it."""
+    composed = SQL("CREATE OR REPLACE TEMPORARY VIEW {} AS\n{}").format(
+        Identifier(view_name(name)), SQL(query)
+    )
+    one_statement(connection, composed.as_string())
+    return Relation(str(connection.execute(TEMPORARY_SCHEMA).scalar_one()), view_name(name))
+
+
+def key_types(connection: Connection, query: str, types: Mapping[str, str]) -> list[str]:
+    """The types of the columns of a `keys` query, as `Field.type`; `types` are those of its parameters.
+
+    Raises UsageError with PostgreSQL's words where it refuses the query. Nothing is read.
+    """
+    typed = replaced(query, lambda name: f"CAST(NULL AS {types[name]})")
+    # A subquery: one that changes data is refused there.
+    cursor = one_statement(connection, f"SELECT * FROM (\n{typed}\n) keys LIMIT 0")
+    oids = [column.type_code for column in cursor.description]
+    return [str(connection.execute(TYPE, {"oid": oid}).scalar()) for oid in oids]
+
+
+def read_whole(connection: Connection, query: str, types: Mapping[str, str]) -> list[str]:
+    """The tables that a `keys` query must read as a whole: no index finds its rows."""
+    names = list(types)
+    numbered = replaced(query, lambda name: f"${names.index(name) + 1}")
+    given = ", ".join(types[name] for name in names)
+    with undone(connection):
+        for statement in (GENERIC, f"PREPARE outbox_keys ({given}) AS SELECT * FROM (\n{numbered}\n) keys"):
+            one_statement(connection, statement)
+        try:
+            nulls = ", ".join("NULL" for _ in names)
+            cursor = one_statement(
+                connection, f"EXPLAIN (FORMAT JSON, VERBOSE) EXECUTE outbox_keys ({nulls})"
+            )
+            return sorted(set(_scanned(cursor.fetchone()[0][0]["Plan"])))
+        finally:
+            one_statement(connection, "DEALLOCATE outbox_keys")
+
+
+def check_key(connection: Connection, parts: Sequence[str], key: Sequence[KeyColumn]) -> None:
+    """Raise UsageError, with PostgreSQL's words, where a part of a key is no value of its column's type."""
+    casts = [
+        SQL("CAST({} AS {})").format(Literal(part), SQL(column.type))
+        for part, column in zip(parts, key, strict=True)
+    ]
+    one_statement(connection, SQL("SELECT {}").format(SQL(", ").join(casts)).as_string())
+
+
+def _scanned(plan: dict[str, Any]) -> Iterator[str]:
+    """Whole tables; one without a condition is meant to be read as a whole."""
+    if plan["Node Type"] == "Seq Scan" and "Filter" in plan:
+        yield f"{plan['Schema']}.{plan['Relation Name']}"
+    for inner in plan.get("Plans", ()):
+        yield from _scanned(inner)
+
+
+def one_statement(connection: Connection, statement: str) -> Any:
+    """Run one statement as it is. UsageError with PostgreSQL's words where the statement is refused.
+
+    In a savepoint, so that the transaction goes on.
+    """
+    with connection.begin_nested():
+        try:
+            # `binary` makes the driver use the extended protocol, which takes one statement.
+            return driver(connection).execute(statement, binary=True)
+        except CONNECTION_ERRORS:
+            raise
+        except psycopg.Error as error:
+            raise UsageError(brief(str(error).strip().partition("\n")[0], 300), hint=_hint(error)) from error
+
+
+def _hint(error: psycopg.Error) -> str:
+    unqualified = getattr(error, "sqlstate", "") in {"42P01", "42883", "42704"}
+    return NAMED if unqualified else ""

@@ -1,0 +1,103 @@
+"""The tables that a projection watches, and the triggers on each: their names, and when they fire."""
+
+import hashlib
+from dataclasses import dataclass
+
+from outboxctl.domain.projection import Follow, KeyColumn, Projection, Relation
+
+MAX_NAME = 63  # bytes; PostgreSQL truncates a longer name
+OLD, NEW = "old_rows", "new_rows"  # transition tables
+# The bits of pg_trigger.tgtype.
+ROW, INSERT, DELETE, UPDATE, TRUNCATE = 1, 4, 8, 16, 32
+
+
+@dataclass(frozen=True)
+class Trigger:
+    """One trigger: the end of its name, its events, its transition tables, `tgtype`."""
+
+    suffix: str
+    events: str
+    old: str
+    new: str
+    type: int
+
+    @property
+    def level(self) -> str:
+        """The clauses between the table and the function."""
+        tables = [
+            f"{which} TABLE AS {name}" for which, name in (("OLD", self.old), ("NEW", self.new)) if name
+        ]
+        referencing = f"REFERENCING {' '.join(tables)} " if tables else ""
+        return f"{referencing}FOR EACH {'ROW' if self.type & ROW else 'STATEMENT'}"
+
+
+TRUNCATED = Trigger("truncate", "TRUNCATE", "", "", TRUNCATE)
+# A trigger with transition tables takes one event only.
+OF_STATEMENTS = (
+    Trigger("insert", "INSERT", "", NEW, INSERT),
+    Trigger("update", "UPDATE", OLD, NEW, UPDATE),
+    Trigger("delete", "DELETE", OLD, "", DELETE),
+    TRUNCATED,
+)
+# A write to a partition by its own name fires no trigger of the parent's statements.
+OF_ROWS = (Trigger("row", "INSERT OR UPDATE OR DELETE", "", "", ROW | INSERT | UPDATE | DELETE), TRUNCATED)
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A table with triggers: the root, or a followed table by its place in the projection.
+
+    `key`: its columns that hold a document's key, with the types of the root's; else `parameters`: those that
+    a query of keys takes. `columns`: further ones whose change counts; empty: every column.
+    """
+
+    place: int | None
+    table: Relation
+    key: tuple[KeyColumn, ...]
+    parameters: tuple[str, ...]
+    columns: tuple[str, ...]
+
+    @property
+    def follow(self) -> int | None:
+        """What the events of its changes have as `follow`: NULL where the table has the document's key."""
+        return None if self.key else self.place
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All columns that the function reads by name."""
+        return tuple(dict.fromkeys([*(each.name for each in self.key), *self.parameters, *self.columns]))
+
+
+def watched(projection: Projection) -> list[Watched]:
+    """The root first, then the followed tables in their order; one table may occur several times."""
+    root = Watched(None, projection.root, projection.key, (), projection.columns)
+    return [root, *(_followed(projection, place, each) for place, each in enumerate(projection.follow))]
+
+
+def _followed(projection: Projection, place: int, follow: Follow) -> Watched:
+    pairs = zip(follow.key, projection.key, strict=bool(follow.key))
+    key = tuple(KeyColumn(name, column.type) for name, column in pairs)
+    return Watched(place, follow.table, key, follow.parameters, follow.columns)
+
+
+def function_name(projection: str, place: int | None) -> str:
+    """The name of the function of the root, or of a followed table."""
+    return _short("outbox", projection, "root" if place is None else str(place))
+
+
+def trigger_name(projection: str, place: int | None, trigger: Trigger) -> str:
+    """The name of a trigger."""
+    return _short("outbox", projection, "root" if place is None else str(place), trigger.suffix)
+
+
+def functions_of(projection: str) -> str:
+    """A regular expression of PostgreSQL for the names of all functions of a projection."""
+    return f"^outbox_{projection}_(root|[0-9]+)$"
+
+
+def _short(prefix: str, projection: str, *ends: str) -> str:
+    name = "_".join((prefix, projection, *ends))
+    if len(name) <= MAX_NAME:
+        return name
+    digest = hashlib.sha256(projection.encode()).hexdigest()[:8]
+    return "_".join((prefix, projection[:30], digest, *ends))

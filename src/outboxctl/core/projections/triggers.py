@@ -1,0 +1,213 @@
+"""SQL that makes and drops a projection's triggers, which write an event for what a statement changed."""
+
+from collections.abc import Collection, Iterator, Sequence
+
+from psycopg.sql import SQL, Composable, Identifier, Literal
+from sqlalchemy import Connection, text
+
+from outboxctl.core.projections.trigger_functions import INSERTED, function_sql, tag
+from outboxctl.core.projections.trigger_names import (
+    OF_ROWS,
+    OF_STATEMENTS,
+    Watched,
+    function_name,
+    functions_of,
+    trigger_name,
+    watched,
+)
+from outboxctl.core.schema.names import EVENTS
+from outboxctl.core.search_path import places
+from outboxctl.domain.errors import UsageError
+from outboxctl.domain.printable import brief
+from outboxctl.domain.projection import Projection, Relation
+
+# Whoever owns a function may replace its body, and it runs within every write of the application. One that
+# was there keeps its owner. A superuser's are given to the owner of the outbox: they need no more rights.
+# A trigger that is as it should be is left alone: it takes a lock that writers wait for.
+CREATE = """\
+DO {outer}
+DECLARE
+    searched text := pg_catalog.current_setting('search_path');
+    outbox regclass;
+    each record;
+BEGIN
+    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+    outbox := to_regclass({events});
+    IF (SELECT count(*) FROM pg_attribute WHERE attrelid = outbox AND NOT attisdropped
+            AND (attname = 'entity_key' OR attname = 'id' AND atthasdef)) < 2 THEN
+        RAISE EXCEPTION 'the outbox % is not there, or not of this version', {events}
+            USING HINT = 'run: outboxctl db upgrade';
+    END IF;
+    FOR each IN SELECT w.* FROM (VALUES {columns}) w (watched, name)
+            WHERE NOT EXISTS (SELECT FROM pg_attribute
+                WHERE attrelid = w.watched AND attname = w.name AND NOT attisdropped) LOOP
+        RAISE EXCEPTION 'the table % has no column %', each.watched, quote_ident(each.name);
+    END LOOP;
+{functions}
+    FOR each IN SELECT p.oid::regprocedure AS function, r.rolname AS owner, r.rolsuper, o.rolname AS our_owner
+            FROM pg_proc p JOIN pg_roles r ON r.oid = p.proowner,
+                pg_class c JOIN pg_roles o ON o.oid = c.relowner
+            WHERE p.oid IN ({names}) AND c.oid = outbox LOOP
+        IF NOT each.rolsuper AND each.owner NOT IN (current_user, each.our_owner) THEN
+            RAISE EXCEPTION 'the function % belongs to the role %', each.function, each.owner
+                USING HINT = 'if you trust that role: ALTER FUNCTION … OWNER TO …; otherwise drop it';
+        ELSIF (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
+            EXECUTE format('ALTER FUNCTION %s OWNER TO %I', each.function, each.our_owner);
+        END IF;
+    END LOOP;
+    FOR each IN SELECT p.oid::regprocedure AS function, pg_get_userbyid(p.proowner) AS owner FROM pg_proc p
+            WHERE p.oid IN ({names}) AND NOT (has_schema_privilege(p.proowner, p.pronamespace, 'USAGE')
+                AND (SELECT bool_and(has_column_privilege(p.proowner, outbox, c, 'INSERT'))
+                    FROM unnest({inserted}) c)) LOOP
+        RAISE EXCEPTION 'the role % of the function % may not insert events', each.owner, each.function
+            USING HINT = 'run this as the owner of the outbox';
+    END LOOP;
+    FOR each IN SELECT t.tgname, t.tgrelid::regclass AS place, w.*
+            FROM (VALUES {triggers})
+                w (watched, name, function, type, old_table, new_table, events, level)
+            FULL JOIN (SELECT t.* FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
+                WHERE p.pronamespace = {schema}::regnamespace AND p.proname ~ {pattern}
+                    AND t.tgparentid = 0) t
+            ON t.tgrelid = w.watched AND t.tgname = w.name AND t.tgfoid = w.function AND t.tgtype = w.type
+                AND coalesce(t.tgoldtable, '') = w.old_table AND coalesce(t.tgnewtable, '') = w.new_table
+                AND t.tgenabled = 'O' AND t.tgqual IS NULL AND t.tgattr::text = ''
+            WHERE t.oid IS NULL OR w.name IS NULL ORDER BY w.name NULLS FIRST LOOP
+        IF each.name IS NULL THEN
+            EXECUTE format('DROP TRIGGER %I ON %s', each.tgname, each.place);
+        ELSE
+            EXECUTE format('CREATE TRIGGER %I AFTER %s ON %s %s EXECUTE FUNCTION %s', each.name, each.events,
+                each.watched, each.level, each.function);
+        END IF;
+    END LOOP;
+    FOR each IN SELECT p.oid::regprocedure AS function FROM pg_proc p
+            WHERE p.pronamespace = {schema}::regnamespace AND p.proname ~ {pattern}
+                AND p.oid NOT IN ({names}) LOOP
+        EXECUTE format('DROP FUNCTION %s', each.function);
+    END LOOP;
+    PERFORM set_config('search_path', searched, true);
+END
+{outer};
+"""
+DROP = """\
+DO {outer}
+DECLARE
+    searched text := pg_catalog.current_setting('search_path');
+    each record;
+BEGIN
+    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+    FOR each IN SELECT t.tgname, t.tgrelid::regclass AS place
+            FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
+            WHERE p.pronamespace = {schema}::regnamespace AND p.proname ~ {pattern} AND t.tgparentid = 0 LOOP
+        EXECUTE format('DROP TRIGGER %I ON %s', each.tgname, each.place);
+    END LOOP;
+    FOR each IN SELECT p.oid::regprocedure AS function FROM pg_proc p
+            WHERE p.pronamespace = {schema}::regnamespace AND p.proname ~ {pattern} LOOP
+        EXECUTE format('DROP FUNCTION %s', each.function);
+    END LOOP;
+    PERFORM set_config('search_path', searched, true);
+END
+{outer};
+"""
+STRANGERS = text("""
+SELECT p.oid::regprocedure::text, r.rolname::text FROM pg_proc p JOIN pg_roles r ON r.oid = p.proowner
+WHERE p.pronamespace = to_regnamespace(quote_ident(:schema)) AND p.proname ~ :pattern AND NOT r.rolsuper
+    AND r.rolname <> current_user
+    AND p.proowner <> (SELECT relowner FROM pg_class WHERE oid = to_regclass(:events))
+ORDER BY 1
+""")
+
+
+def create(connection: Connection, projection: Projection, partitioned: Collection[Relation]) -> None:
+    """Make the triggers of a projection, replace those that differ, drop those that it no longer has.
+
+    `partitioned`: the tables that `catalog.row_level` says. Raises UsageError for a function of one of the
+    names that belongs to a role which is neither ours, nor the owner of the outbox, nor a superuser.
+    """
+    schema = events_schema(connection)
+    given = {"schema": schema, "pattern": functions_of(projection.name), "events": events_table(schema)}
+    for function, owner in connection.execute(STRANGERS, given):
+        raise UsageError(
+            f"the function {brief(function, 140)} belongs to the role {brief(owner, 70)}",
+            hint=f"if you trust it: ALTER FUNCTION {brief(function, 140)} OWNER TO …; otherwise drop it",
+        )
+    run(connection, create_sql(projection, schema, partitioned))
+
+
+def drop(connection: Connection, name: str) -> None:
+    """Drop all triggers and functions of the projection of this name."""
+    run(connection, drop_sql(name, events_schema(connection)))
+
+
+def run(connection: Connection, statements: str) -> None:
+    """Execute plain SQL: the driver takes a single percent sign as a placeholder."""
+    connection.exec_driver_sql(statements.replace("%", "%%"))
+
+
+def events_schema(connection: Connection) -> str:
+    """The schema of the outbox, in which the functions are. UsageError where there is none."""
+    schema = places(connection).tables.get(EVENTS)
+    if schema is None:
+        raise UsageError(f"there is no table {EVENTS}", hint="run `outboxctl db upgrade`")
+    return schema
+
+
+def create_sql(projection: Projection, events_schema: str, partitioned: Collection[Relation]) -> str:
+    """Plain SQL, one statement, that leaves exactly the triggers of this projection.
+
+    `partitioned`: tables that need triggers for each row (`catalog.row_level`).
+    """
+    each = watched(projection)
+    functions = "".join(
+        function_sql(projection.name, one, events_schema, rows=one.table in partitioned) for one in each
+    )
+    names = [Literal(_function(projection.name, one, events_schema)) for one in each]
+    statement = SQL(CREATE).format(
+        outer=SQL(tag("outbox", functions + "".join(f"{one.table} {one.names}" for one in each))),
+        events=Literal(events_table(events_schema)),
+        columns=SQL(", ").join(
+            SQL("({}::regclass, {})").format(_table(one), Literal(n)) for one in each for n in one.names
+        ),
+        functions=SQL(functions),
+        names=SQL(", ").join(SQL("{}::regprocedure").format(name) for name in names),
+        schema=Literal(Identifier(events_schema).as_string()),
+        pattern=Literal(functions_of(projection.name)),
+        inserted=SQL("ARRAY[{}]").format(SQL(", ").join(map(Literal, INSERTED))),
+        triggers=SQL(",\n                    ").join(
+            _wanted(projection.name, each, events_schema, partitioned)
+        ),
+    )
+    return statement.as_string()
+
+
+def drop_sql(name: str, events_schema: str) -> str:
+    """Plain SQL, one statement, that drops all triggers and functions of the projection of this name."""
+    schema, pattern = Literal(Identifier(events_schema).as_string()), Literal(functions_of(name))
+    outer = SQL(tag("outbox", events_schema))
+    return SQL(DROP).format(outer=outer, schema=schema, pattern=pattern).as_string()
+
+
+def _wanted(
+    name: str, each: Sequence[Watched], schema: str, partitioned: Collection[Relation]
+) -> Iterator[Composable]:
+    for one in each:
+        for trigger in OF_ROWS if one.table in partitioned else OF_STATEMENTS:
+            yield SQL("({}::regclass, {}, {}::regprocedure, {}, {}, {}, {}, {})").format(
+                _table(one),
+                Literal(trigger_name(name, one.place, trigger)),
+                Literal(_function(name, one, schema)),
+                Literal(trigger.type),
+                *map(Literal, (trigger.old, trigger.new, trigger.events, trigger.level)),
+            )
+
+
+def _function(name: str, one: Watched, schema: str) -> str:
+    return f"{Identifier(schema, function_name(name, one.place)).as_string()}()"
+
+
+def _table(one: Watched) -> Composable:
+    return Literal(Identifier(one.table.schema, one.table.name).as_string())
+
+
+def events_table(schema: str) -> str:
+    """The qualified name of the outbox."""
+    return Identifier(schema, EVENTS).as_string()

@@ -1,0 +1,62 @@
+"""What a declared projection makes of one event: its document as the view has it, or why there is none."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from json import loads
+from typing import Any
+
+from outboxctl.core.database import Connection
+from outboxctl.core.operator.failed import Event
+from outboxctl.core.projections import choosing, documents
+from outboxctl.domain.errors import OutboxctlError
+from outboxctl.domain.printable import brief
+from outboxctl.domain.projection import Projection, document_id
+
+PATIENCE = 5.0  # seconds for the view
+MANY = "the event stands for many documents: a worker writes an event for each"
+Reading = Callable[[], AbstractContextManager[Connection]]
+
+
+@dataclass(frozen=True)
+class Projected:
+    """The document of an event's key; `index` is empty where there is none to look into.
+
+    `document` is None where the view has no row, or where `error` says why it could not be read.
+    """
+
+    index: str = ""
+    document_id: str = ""
+    view: str = ""
+    document: dict[str, Any] | None = None
+    error: str | None = None
+
+
+def projected(reading: Reading, event: Event) -> Projected:
+    """Read what the projection of an event has for its key now; `reading` begins a transaction.
+
+    Raises OutboxctlError where the database cannot be used at all.
+    """
+    with reading() as connection:
+        declared = {each.name: each for each in choosing.declared(connection)}
+    projection = declared.get(event.projection)
+    if projection is None:
+        return Projected(error=f"no projection {brief(repr(event.projection), 80)} is in force")
+    if event.row["follow"] is not None:
+        return Projected(view=str(projection.document), error=MANY)
+    return _read(reading, projection, str(event.key))
+
+
+def _read(reading: Reading, projection: Projection, key: str) -> Projected:
+    place = (projection.index, document_id(key), str(projection.document))
+    try:
+        with reading() as connection:
+            (text,) = documents.read(connection, projection, [key], seconds=PATIENCE).texts
+    except ValueError as error:
+        return Projected(*place, error=brief(error))
+    except OutboxctlError as error:
+        problem = documents.fault(error)
+        if problem is None:
+            raise
+        return Projected(*place, error=problem[1])
+    return Projected(*place, document=None if text is None else loads(text))

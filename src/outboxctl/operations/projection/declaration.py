@@ -1,0 +1,167 @@
+"""The declaration file: TOML, read into dataclasses. Nothing is looked up in the database here."""
+
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from outboxctl.domain.lifecycle import PROJECTION
+from outboxctl.domain.projection import NAME
+from outboxctl.operations.projection import files
+from outboxctl.operations.projection.place import Place, shown
+
+KEYS = ("root", "key", "document", "query", "index", "mapping", "routing", "pipeline", "ignore", "follow")
+FOLLOW_KEYS = ("table", "key", "keys", "columns")
+MAX_INDEX = 248  # bytes: the engine's limit, less the number of the index behind the alias
+BAD_IN_INDEX = set('\\/*?"<>| ,#:')
+
+
+@dataclass(frozen=True)
+class DeclaredFollow:
+    """A table that is followed: by `key`, columns with the document's key, or by `keys`, a query."""
+
+    place: Place
+    table: str
+    key: tuple[str, ...] = ()
+    keys: str = ""
+    columns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """A projection as the file has it. One of `document` (a view) and `query` (a SELECT) is empty.
+
+    `mapping` is the partial body of an index: `settings`, `mappings`, or both, or empty.
+    """
+
+    place: Place
+    name: str
+    root: str
+    key: tuple[str, ...]
+    index: str
+    document: str = ""
+    query: str = ""
+    mapping: dict[str, Any] = field(default_factory=dict)
+    routing: str = ""
+    pipeline: str = ""
+    ignore: tuple[str, ...] = ()
+    follow: tuple[DeclaredFollow, ...] = ()
+
+
+def read(path: Path) -> list[Declaration]:
+    """The declarations of a file, in its order.
+
+    Raises UsageError with the file, the place in it and what is wrong: for TOML that does not parse, unknown
+    keys, values of another type, files that it names and that are not there, two projections of one index.
+    """
+    top = Place(str(path))
+    content = _toml(path, top)
+    top.known(content, ["projections"])
+    tables = top.value(content, "projections", dict, "a table")
+    if not tables:
+        top.fail("it declares no projection", "a projection begins with [projections.NAME]")
+    declared = [_declaration(path, name, table) for name, table in tables.items()]
+    _check_indexes(declared)
+    return declared
+
+
+def _toml(path: Path, top: Place) -> dict[str, Any]:
+    try:
+        return tomllib.loads(files.text(top, path))
+    except tomllib.TOMLDecodeError as error:
+        top.fail(f"not TOML: {error}")
+    except RecursionError:
+        top.fail("not TOML: it is nested too deeply")
+
+
+def _declaration(path: Path, name: str, table: Any) -> Declaration:
+    if not NAME.fullmatch(name) or name == PROJECTION:
+        hint = "1 to 50 of a-z, 0-9 and _" if name != PROJECTION else f"{PROJECTION} is the built-in one"
+        Place(str(path), "projections").fail(f"{shown(name)} cannot be a projection's name", hint)
+    place = Place(str(path), f"projections.{name}")
+    if not isinstance(table, dict):
+        place.fail(f"it must be a table, not {shown(table)}")
+    place.known(table, KEYS)
+    root, key = place.text(table, "root", needed=True), place.texts(table, "key", several=False)
+    if not key:
+        place.fail("`key` is missing", "name the column, or the columns, that are the key of the root")
+    return Declaration(
+        place,
+        name,
+        root,
+        key,
+        _index(place, table),
+        document=_document(place, table),
+        query=_query(place, table, path.parent),
+        mapping=files.mapping(place, table, path.parent),
+        routing=place.text(table, "routing"),
+        pipeline=place.text(table, "pipeline"),
+        ignore=place.texts(table, "ignore"),
+        follow=_follows(place, table, len(key)),
+    )
+
+
+def _document(place: Place, table: dict[str, Any]) -> str:
+    if ("document" in table) == ("query" in table):
+        both = "document" in table
+        why = "both `document` and `query` are there" if both else "`document` or `query` is missing"
+        place.fail(why, "document names a view that you made; query is a SELECT of which a view is made")
+    return place.text(table, "document")
+
+
+def _query(place: Place, table: dict[str, Any], folder: Path) -> str:
+    """A SELECT: the text itself where it has more than one line, or that of the file."""
+    if "query" not in table:
+        return ""
+    given, here = (
+        place.value(table, "query", str, "the name of a file, or SQL in several lines"),
+        place.at("query"),
+    )
+    sql = given if "\n" in given.strip() else files.text(here, folder / here.one_line(given))
+    if "\0" in sql or not (stripped := sql.strip().rstrip(";").rstrip()):
+        here.fail("there is no SELECT in it")
+    return stripped
+
+
+def _index(place: Place, table: dict[str, Any]) -> str:
+    index, here = place.text(table, "index", needed=True), place.at("index")
+    if (
+        index != index.lower()
+        or BAD_IN_INDEX & set(index)
+        or index[0] in "-_+."
+        or len(index.encode()) > MAX_INDEX
+    ):
+        hint = f"lower case, none of {' '.join(sorted(BAD_IN_INDEX - {' '}))}, at most {MAX_INDEX} bytes"
+        here.fail(f"{shown(index)} cannot be an index's name", hint)
+    return index
+
+
+def _follows(place: Place, table: dict[str, Any], count: int) -> tuple[DeclaredFollow, ...]:
+    given = table.get("follow", [])
+    if not isinstance(given, list) or not all(isinstance(each, dict) for each in given):
+        place.at("follow").fail("it must be a list of tables", f"[[{place.table}.follow]]")
+    return tuple(_follow(place.at(f"follow[{number}]"), each, count) for number, each in enumerate(given, 1))
+
+
+def _follow(place: Place, table: dict[str, Any], count: int) -> DeclaredFollow:
+    place.known(table, FOLLOW_KEYS)
+    name, key = place.text(table, "table", needed=True), place.texts(table, "key", several=False)
+    keys = str(place.value(table, "keys", str, "a SELECT")).strip().rstrip(";") if "keys" in table else ""
+    if bool(key) == ("keys" in table):
+        hint = "key: columns that hold the document's key; keys: a SELECT of the keys behind a changed row"
+        place.fail("one of `key` and `keys` must be there", hint)
+    if "keys" in table and (not keys.strip() or "\0" in keys):
+        place.at("keys").fail("there is no SELECT in it")
+    if key and len(key) != count:
+        place.at("key").fail(f"it has {len(key)} columns, and the key of the projection has {count}")
+    return DeclaredFollow(place, name, key, keys, place.texts(table, "columns"))
+
+
+def _check_indexes(declared: list[Declaration]) -> None:
+    first: dict[str, str] = {}
+    for each in declared:
+        if (other := first.setdefault(each.index, each.name)) != each.name:
+            each.place.at("index").fail(
+                f"{shown(each.index)} is the index of {other} already",
+                "each projection has an index of its own",
+            )

@@ -1,0 +1,81 @@
+"""Projections in force, by name, and how they are."""
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+from outboxctl.core.operator import projection_events
+from outboxctl.core.projections import in_force
+from outboxctl.domain.errors import UsageError
+from outboxctl.domain.printable import brief
+from outboxctl.domain.projection import Follow, Projection
+
+if TYPE_CHECKING:
+    from outboxctl.core.database import Connection
+
+
+@dataclass(frozen=True)
+class Overview:
+    """A projection in force, and its events that are not done; ages in seconds."""
+
+    name: str
+    index: str
+    root: str
+    key: list[str]
+    document: str
+    follow: list[dict[str, Any]]
+    routing: str
+    pipeline: str
+    pending: int
+    processing: int
+    failed: int
+    oldest_seconds: float | None
+
+
+def overviews(connection: "Connection") -> list[Overview]:
+    """Of all projections in force, by name."""
+    projections = in_force.read(connection)
+    waiting = projection_events.counts(connection, [each.name for each in projections])
+    return [_overview(each, waiting[each.name]) for each in projections]
+
+
+def named(connection: "Connection", name: str) -> Projection:
+    """The projection of this name. UsageError where none is in force."""
+    known = {each.name: each for each in in_force.read(connection)}
+    if name in known:
+        return known[name]
+    near = get_close_matches(name, list(known), n=1)
+    hint = f"did you mean {near[0]}?" if near else f"in force: {', '.join(known) or 'none'}"
+    raise UsageError(f"no projection {brief(repr(name), 80)} is in force", hint=hint)
+
+
+def overview(connection: "Connection", name: str) -> Overview:
+    """Of one. UsageError where it is not in force."""
+    return _overview(named(connection, name), projection_events.counts(connection, [name])[name])
+
+
+def followed(follow: Follow) -> dict[str, Any]:
+    """A followed table for a report; no columns means all of them."""
+    return {
+        "table": str(follow.table),
+        "key": list(follow.key),
+        "keys": follow.keys,
+        "columns": list(follow.columns),
+    }
+
+
+def _overview(projection: Projection, waiting: projection_events.Waiting) -> Overview:
+    return Overview(
+        name=projection.name,
+        index=projection.index,
+        root=str(projection.root),
+        key=[each.name for each in projection.key],
+        document=str(projection.document),
+        follow=[followed(each) for each in projection.follow],
+        routing=projection.routing,
+        pipeline=projection.pipeline,
+        pending=waiting.pending,
+        processing=waiting.processing,
+        failed=waiting.failed,
+        oldest_seconds=waiting.oldest_seconds,
+    )

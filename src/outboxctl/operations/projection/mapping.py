@@ -1,0 +1,136 @@
+"""The body of a projection's index: derived from the document's columns, changed by the file, compared.
+
+Columns of json have no derived mapping. What is in them is not known: an object, a list of objects, of texts
+or of numbers, different in each row. A guess that does not fit refuses documents, and cannot be corrected
+without a rebuild. `dynamic: false` keeps them in the document all the same; what shall be searched the file
+declares.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from outboxctl.core.projections.fields import Field
+from outboxctl.sink.index.index_setup import SETTINGS
+from outboxctl.sink.index.lifecycle import flat
+
+Json = dict[str, Any]
+KEYWORD: Json = {"type": "keyword"}
+TEXT: Json = {"type": "text", "fields": {"keyword": {"type": "keyword", "ignore_above": 256}}}
+# A keyword has at most 32,766 bytes, and a character at most four: a longer value would refuse its document.
+OTHER: Json = {"type": "keyword", "ignore_above": 8191}
+DATE: Json = {"type": "date"}
+KINDS: dict[str, Json] = {
+    "uuid": KEYWORD,
+    "enum": KEYWORD,
+    "text": TEXT,
+    "varchar": TEXT,
+    "bpchar": TEXT,
+    "citext": TEXT,
+    "int2": {"type": "integer"},
+    "int4": {"type": "integer"},
+    "int8": {"type": "long"},
+    "float4": {"type": "double"},
+    "float8": {"type": "double"},
+    "numeric": {"type": "double"},
+    "bool": {"type": "boolean"},
+    "date": DATE,
+    "timestamp": DATE,
+    "timestamptz": DATE,
+}
+OBJECTS = ("json", "jsonb")
+# What an engine leaves out of the mapping that it shows, and what it changes without a new index.
+DEFAULTS: Json = {
+    "index": True,
+    "doc_values": True,
+    "norms": True,
+    "store": False,
+    "coerce": True,
+    "enabled": True,
+    "ignore_malformed": False,
+    "analyzer": "standard",
+    "format": "strict_date_optional_time||epoch_millis",
+}
+IN_PLACE = ("ignore_above", "ignore_malformed", "search_analyzer", "dynamic")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How an index's mapping differs: fields that can be added in place, and why a rebuild is needed."""
+
+    lacking: Json = field(default_factory=dict)
+    rebuild: tuple[str, ...] = ()
+
+
+def body(columns: Sequence[Field], given: Json) -> Json:
+    """The whole body of the index: what the columns need, changed and extended by what the file gives."""
+    mappings = given.get("mappings", {})
+    properties = derived(columns) | mappings.get("properties", {})
+    settings = flat(SETTINGS) | flat(given.get("settings", {}))
+    return {"settings": settings, "mappings": {"dynamic": False} | mappings | {"properties": properties}}
+
+
+def derived(columns: Sequence[Field]) -> Json:
+    """The fields of the columns, but for those of json."""
+    return {each.name: KINDS.get(each.kind, OTHER) for each in columns if each.kind not in OBJECTS}
+
+
+def unsearched(columns: Sequence[Field], mappings: Json) -> list[str]:
+    """Columns that are in the documents and that no search finds: json that the file does not declare."""
+    if mappings.get("dynamic") is not False:
+        return []
+    return [each.name for each in columns if each.name not in mappings["properties"]]
+
+
+def compare(wanted: Json, there: Json, path: str = "") -> Comparison:
+    """What an index (`mappings` of it) lacks of the wanted `properties`, and what it has otherwise."""
+    lacking, rebuild = dict[str, Any](), list[str]()
+    for name, field_ in wanted.get("properties", {}).items():
+        present = there.get("properties", {}).get(name)
+        if present is None:
+            lacking[name] = field_
+            continue
+        inner, differing = (
+            compare(field_, present, f"{path}{name}."),
+            _differing(f"{path}{name}", field_, present),
+        )
+        rebuild += [*differing, *inner.rebuild]
+        if not differing and (inner.lacking or _lacks_beside(field_, present)):
+            lacking[name] = _without_properties(field_) | (
+                {"properties": inner.lacking} if inner.lacking else {}
+            )
+    return Comparison(lacking, tuple(rebuild))
+
+
+def _differing(path: str, wanted: Json, there: Json) -> list[str]:
+    kinds = tuple(str(each.get("type", "object")) for each in (wanted, there))
+    if kinds[0] != kinds[1]:
+        return [f"{path} is {kinds[1]} in the index, not {kinds[0]}"]
+    found = []
+    for name, value in wanted.items():
+        if name in ("type", "properties", "fields", *IN_PLACE):
+            continue
+        present = there.get(name, DEFAULTS.get(name))
+        if _text(present) != _text(value):
+            found.append(f"{name} of {path} is {present} in the index, not {value}")
+    for name, sub in wanted.get("fields", {}).items():
+        if name in there.get("fields", {}):
+            found += _differing(f"{path}.{name}", sub, there["fields"][name])
+    return found
+
+
+def _lacks_beside(wanted: Json, there: Json) -> bool:
+    """Whether a parameter that can be changed differs, or a field beneath it (`fields`) is missing."""
+    subs, present = wanted.get("fields", {}), there.get("fields", {})
+    changed = any(_text(wanted[name]) != _text(there.get(name)) for name in IN_PLACE if name in wanted)
+    return changed or any(
+        name not in present or _lacks_beside(sub, present[name]) for name, sub in subs.items()
+    )
+
+
+def _without_properties(field_: Json) -> Json:
+    return {name: value for name, value in field_.items() if name != "properties"}
+
+
+def _text(value: Any) -> str:
+    return str(value).lower()

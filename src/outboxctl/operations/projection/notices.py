@@ -1,0 +1,63 @@
+"""What `plan` warns of: what a projection costs, and what it cannot see."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from outboxctl.core.projections import indexes, scratch, view_facts
+from outboxctl.core.projections.fields import fields
+from outboxctl.domain.printable import brief
+from outboxctl.domain.projection import Follow, Projection, Relation
+from outboxctl.operations.projection.followed import parameter_types
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from outboxctl.core.database import Connection
+
+
+@dataclass(frozen=True)
+class Notice:
+    """A warning in one sentence, and what to do."""
+
+    text: str
+    fix: str
+
+
+def notices(
+    connection: "Connection", projection: Projection, view: Relation, unsearched: "Sequence[str]"
+) -> list[Notice]:
+    """Warnings about a projection whose document is (or would be) `view`."""
+    return [*_view(connection, view), *_cost(connection, projection), *_fields(unsearched)]
+
+
+def _view(connection: "Connection", view: Relation) -> "Iterator[Notice]":
+    if names := view_facts.volatile(connection, view):
+        text = f"the view calls {brief(', '.join(names), 200)}: a document changes without an event"
+        yield Notice(text, "keep the value in a column, or put up with documents that are out of date")
+    for table in view_facts.row_security(connection, view):
+        text = f"{table} has row level security: rows that the worker may not see have no document"
+        yield Notice(text, "give the worker's role a policy for all rows, or BYPASSRLS")
+
+
+def _cost(connection: "Connection", projection: Projection) -> "Iterator[Notice]":
+    for follow in projection.follow:
+        if follow.keys:
+            yield from _search(connection, follow)
+        elif not indexes.has_index_for(connection, follow.table, follow.key):
+            names = ", ".join(follow.key)
+            text = f"reading a document reads all of {follow.table}: no index begins with {names}"
+            yield Notice(text, f"CREATE INDEX CONCURRENTLY ON {follow.table} ({names})")
+
+
+def _search(connection: "Connection", follow: Follow) -> "Iterator[Notice]":
+    columns = fields(connection, follow.table)
+    whole = scratch.read_whole(connection, follow.keys, parameter_types(follow.parameters, columns))
+    if whole:
+        text = f"finding the documents behind a row of {follow.table} reads all of {', '.join(whole)}"
+        yield Notice(text, "create an index on the columns that its `keys` compares")
+
+
+def _fields(names: "Sequence[str]") -> "Iterator[Notice]":
+    if names:
+        text = f"no search finds what is in {brief(', '.join(names), 200)}: json has no mapping by itself"
+        yield Notice(text, "declare these fields in the mapping file if they shall be found")

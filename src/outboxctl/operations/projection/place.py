@@ -1,0 +1,81 @@
+"""A place in a declaration file, for errors that name the file, the table in it and the key."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any, NoReturn
+
+from outboxctl.domain.errors import UsageError
+from outboxctl.domain.printable import CONTROL, SURROGATE, brief
+
+LONGEST = 100  # characters of a value that an error repeats
+
+
+@dataclass(frozen=True)
+class Place:
+    """A key of a file: `products.toml: [projections.product] follow[1].columns`."""
+
+    file: str
+    table: str = ""
+    key: str = ""
+
+    def __str__(self) -> str:
+        table = f"[{self.table}]" if self.table else ""
+        return f"{brief(self.file, 200)}: {' '.join(filter(None, (table, self.key)))}".rstrip(": ")
+
+    def at(self, key: str) -> "Place":
+        """The place of a key beneath this one."""
+        return Place(self.file, self.table, f"{self.key}.{key}" if self.key else key)
+
+    def fail(self, what: str, hint: str = "") -> NoReturn:
+        """Raise UsageError: what is wrong here."""
+        raise UsageError(f"{self}: {what}", hint=hint)
+
+    def known(self, table: dict[str, Any], keys: Iterable[str]) -> None:
+        """Raise UsageError for a key that is none of `keys`, with the nearest."""
+        for key in table:
+            if key not in (known := list(keys)):
+                near = get_close_matches(key, known, n=1)
+                hint = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(known)}"
+                self.at(brief(key, LONGEST)).fail("unknown key", hint)
+
+    def text(self, table: dict[str, Any], key: str, *, needed: bool = False) -> str:
+        """A text without control characters; empty where it is left out."""
+        if key not in table and not needed:
+            return ""
+        return self.at(key).one_line(self.value(table, key, str, "a text"))
+
+    def texts(self, table: dict[str, Any], key: str, *, several: bool = True) -> tuple[str, ...]:
+        """A text or a list of texts (with `several` a list only), each once; empty where it is left out."""
+        if key not in table:
+            return ()
+        given, here = table[key], self.at(key)
+        listed = [given] if isinstance(given, str) and not several else given
+        if not isinstance(listed, list) or not all(isinstance(each, str) for each in listed):
+            here.fail(f"it must be {'' if several else 'a text or '}a list of texts, not {shown(given)}")
+        if not listed:
+            here.fail("the list is empty", "leave the key out instead")
+        if twice := sorted({each for each in listed if listed.count(each) > 1}):
+            here.fail(f"{shown(twice[0])} occurs twice")
+        return tuple(here.one_line(each) for each in listed)
+
+    def value(self, table: dict[str, Any], key: str, kind: type, words: str) -> Any:
+        """A value that must be there and of that kind."""
+        if key not in table:
+            self.fail(f"`{key}` is missing")
+        if not isinstance(table[key], kind):
+            self.at(key).fail(f"it must be {words}, not {shown(table[key])}")
+        return table[key]
+
+    def one_line(self, value: str) -> str:
+        """The text. Raises UsageError for a blank one, and for control characters."""
+        if not value.strip():
+            self.fail("it is blank")
+        if CONTROL.search(value) or SURROGATE.search(value):
+            self.fail(f"it holds control characters: {shown(value)}")
+        return value
+
+
+def shown(value: Any) -> str:
+    """A value as an error repeats it."""
+    return brief(repr(value), LONGEST)

@@ -1,0 +1,209 @@
+"""What `apply` would do: nothing is changed here, neither in the database nor in the index."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from outboxctl.core.projections import catalog, changes, in_force, own_view, scratch, trigger_check, triggers
+from outboxctl.core.projections.fields import definition
+from outboxctl.core.projections.names import view_name
+from outboxctl.core.schema import migrations
+from outboxctl.domain.errors import UsageError
+from outboxctl.domain.printable import brief
+from outboxctl.domain.projection import Projection, Relation
+from outboxctl.operations.projection import mapping
+from outboxctl.operations.projection.declaration import Declaration
+from outboxctl.operations.projection.notices import Notice
+from outboxctl.operations.projection.resolved import Resolved, resolve
+from outboxctl.sink.index import alias
+
+if TYPE_CHECKING:
+    from outboxctl.core.database import Connection
+    from outboxctl.sink.transport.client import Client
+
+REBUILD = "outboxctl rebuild --projection {name} --by YOU --reason WHY"
+# Documents of before stay where or as they were: only a new index is right.
+ANEW = ("root", "key", "index", "routing")
+MOST = 10  # names in a sentence
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing to do. `what`: view, triggers, declaration, documents, index, mapping or rebuild."""
+
+    what: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What there is to do for one projection; `before` is what is in force, `scripts` changes the database.
+
+    `lacking` are fields that the index's mapping gets, in place.
+    """
+
+    resolved: Resolved
+    before: Projection | None
+    scripts: list[str] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
+    lacking: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def projection(self) -> Projection:
+        """As it will be in force."""
+        return self.resolved.projection
+
+    @property
+    def tables(self) -> set[Relation]:
+        """The root and the followed tables: each gets triggers."""
+        projection = self.projection
+        return {projection.root, *(each.table for each in projection.follow)}
+
+    @property
+    def notices(self) -> list[Notice]:
+        """Warnings."""
+        return self.resolved.notices
+
+
+def resolved(
+    connection: "Connection", declared: Sequence[Declaration], *, built_in: str, with_triggers: bool
+) -> list[tuple[Resolved, Projection | None]]:
+    """Each declaration against the database, with what is in force of its name.
+
+    `built_in` is the index of the built-in projection. Views of a `query` are temporary ones, in this
+    transaction. Raises UsageError for a schema that is behind, and for a declaration that cannot be applied.
+    """
+    require_newest(connection)
+    before = {each.name: each for each in in_force.read(connection)}
+    schema = changes.outbox_schema(connection)
+    _check_indexes(declared, list(before.values()), built_in)
+    options: dict[str, Any] = {"schema": schema, "with_triggers": with_triggers}
+    return [(resolve(connection, each, **options), before.get(each.name)) for each in declared]
+
+
+def plan(
+    connection: "Connection",
+    client: "Client | None",
+    declared: Sequence[Declaration],
+    *,
+    built_in: str,
+    with_triggers: bool = True,
+) -> list[Planned]:
+    """What there is to do, in the order of the file; without a client the indexes are not looked at."""
+    with scratch.undone(connection):
+        both = resolved(connection, declared, built_in=built_in, with_triggers=with_triggers)
+        return [_planned(connection, client, each, before) for each, before in both]
+
+
+def require_newest(connection: "Connection") -> None:
+    """Raise UsageError where the schema is behind."""
+    current, head = migrations.current(connection), migrations.head()
+    if current != head:
+        raise UsageError(
+            f"the schema is at revision {current or 'none'}, and projections need {head}",
+            hint="run `outboxctl db upgrade`",
+        )
+
+
+def _check_indexes(declared: Sequence[Declaration], before: Collection[Projection], built_in: str) -> None:
+    names = {each.name for each in declared}
+    taken = {each.index: each.name for each in before if each.name not in names}
+    taken[built_in] = "the built-in projection (ELASTIC_INDEX)"
+    for each in declared:
+        if owner := taken.get(each.index):
+            hint = "each projection has an index of its own"
+            each.place.at("index").fail(f"{brief(each.index, 250)} is the index of {owner} already", hint)
+
+
+def _planned(
+    connection: "Connection",
+    client: "Client | None",
+    found: Resolved,
+    before: Projection | None,
+) -> Planned:
+    projection = found.projection
+    planned = Planned(found, before)
+    _view(connection, planned)
+    if projection.triggers:
+        _triggers(connection, planned)
+    if before != projection:
+        changed = _changed(before, projection)
+        planned.steps.append(Step("declaration", f"put in force: {changed}" if before else "put in force"))
+    if before and (before.view, before.pipeline) != (projection.view, projection.pipeline):
+        planned.steps.append(Step("documents", "every document is read again"))
+    if client:
+        _index(client, planned)
+    return planned
+
+
+def _view(connection: "Connection", planned: Planned) -> None:
+    """The view of a `query`; a view of this name that we have not made is not replaced."""
+    declared, projection = planned.resolved.declaration, planned.projection
+    schema, name = projection.document.schema, view_name(projection.name)
+    there = definition(connection, Relation(schema, name))
+    own = planned.before is not None and planned.before.document == Relation(schema, name)
+    if not declared.query:
+        return
+    if there and not own:
+        declared.place.at("query").fail(
+            f"{schema}.{name} is there already, and no projection in force has made it",
+            f"drop it, or name it: document = '{schema}.{name}'",
+        )
+    if there != projection.view:
+        verb = "replace" if there else "create"
+        planned.steps.append(Step("view", f"{verb} the view {schema}.{name}"))
+    was = own_view.shape(connection, schema, name)
+    new = own_view.shape(connection, planned.resolved.looked_at.schema, name)
+    anew = new[: len(was)] != was
+    planned.scripts.append(own_view.create_sql(schema, projection.name, declared.query, anew=anew))
+
+
+def _triggers(connection: "Connection", planned: Planned) -> None:
+    projection = planned.projection
+    schema = changes.outbox_schema(connection)
+    tables = planned.tables
+    rows = catalog.row_level(connection, tables)
+    planned.scripts.append(triggers.create_sql(projection, schema, rows))
+    # Of a projection that is new all are missing: the tables say as much.
+    wrong = trigger_check.installed(connection, projection)
+    if planned.before and wrong and _watched(planned.before) == _watched(projection):
+        named = (f"{each.fault} on {each.table} ({each.name})" for each in wrong[:MOST])
+        planned.steps.append(Step("triggers", brief("; ".join(named), 500)))
+    elif wrong:
+        planned.steps.append(Step("triggers", f"on {brief(', '.join(sorted(map(str, tables))), 300)}"))
+
+
+def _watched(projection: Projection) -> tuple[object, ...]:
+    """What triggers depend on."""
+    return (projection.root, projection.key, projection.columns, projection.follow, projection.triggers)
+
+
+def _changed(before: Projection | None, after: Projection) -> str:
+    old, new = before.to_json() if before else {}, after.to_json()
+    return ", ".join(name for name in new if old.get(name) != new[name])
+
+
+def _index(client: "Client", planned: Planned) -> None:
+    projection, wanted = planned.projection, planned.resolved.body["mappings"]
+    home = alias.look(client, projection.index)
+    if home.index is None:
+        planned.steps.append(Step("index", f"create {projection.index}-000001 behind {projection.index}"))
+        return
+    compared = mapping.compare(wanted, home.mappings)
+    planned.lacking.update(compared.lacking)
+    if compared.lacking:
+        names = brief(", ".join(compared.lacking), 300)
+        planned.steps.append(Step("mapping", f"added in place to {home.index}: {names}"))
+    reasons = [*_anew(planned), *compared.rebuild]
+    if reasons:
+        why = "; ".join(reasons[:MOST])
+        planned.steps.append(
+            Step("rebuild", f"needs a rebuild: {why}: {REBUILD.format(name=projection.name)}")
+        )
+
+
+def _anew(planned: Planned) -> list[str]:
+    before, after = planned.before, planned.projection
+    if before is None:
+        return []
+    return [f"{name} changes" for name in ANEW if getattr(before, name) != getattr(after, name)]

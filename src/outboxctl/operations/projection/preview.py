@@ -1,0 +1,89 @@
+"""Documents as they would be sent, and as they are in the index."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from outboxctl.core.projections import documents, scratch
+from outboxctl.domain.errors import UsageError
+from outboxctl.domain.json_equality import same_json_types
+from outboxctl.domain.printable import brief
+from outboxctl.domain.projection import Projection, document_id, key_parts
+from outboxctl.sink.transport.request import require_accepted
+
+if TYPE_CHECKING:
+    from outboxctl.core.database import Connection
+    from outboxctl.sink.transport.client import Client
+
+SECONDS = 60.0  # to read the view
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A field whose value would be sent otherwise than it is in the index; None, too, where it is not."""
+
+    field: str
+    sent: Any
+    indexed: Any
+
+
+@dataclass(frozen=True)
+class Preview:
+    """One document: `sent` is None for a row that the view has not, `indexed` for what the index has not."""
+
+    key: str
+    id: str
+    sent: Any
+    indexed: Any
+    differences: list[Difference]
+    same: bool
+
+
+def preview(
+    connection: "Connection", client: "Client", projection: Projection, keys: Sequence[str]
+) -> list[Preview]:
+    """The documents of these keys (`key_text`). UsageError for a text that is no key of this projection."""
+    for key in keys:
+        _check(connection, projection, key)
+    texts = documents.read(connection, projection, keys, seconds=SECONDS).texts
+    sent = [None if text is None else json.loads(text) for text in texts]
+    return [_compared(client, projection, key, each) for key, each in zip(keys, sent, strict=True)]
+
+
+def _check(connection: "Connection", projection: Projection, key: str) -> None:
+    try:
+        scratch.check_key(connection, key_parts(key, len(projection.key)), projection.key)
+    except ValueError as error:
+        raise UsageError(f"KEY: {error}", hint="several columns are joined by `:`") from None
+    except UsageError as error:
+        raise UsageError(f"KEY {brief(repr(key), 80)}: {error}") from None
+
+
+def _compared(client: "Client", projection: Projection, key: str, sent: Any) -> Preview:
+    id_ = document_id(key)
+    indexed = _indexed(client, projection, id_)
+    differences = list(_differences(projection, sent or {}, indexed or {}))
+    same = (sent is None) == (indexed is None) and not differences
+    return Preview(key, id_, sent, indexed, differences, same)
+
+
+def _indexed(client: "Client", projection: Projection, id_: str) -> Any:
+    """What the index has; found by a search where a routing would have to be known."""
+    if not require_accepted(client, "HEAD", projection.index):
+        return None
+    require_accepted(client, "POST", projection.index, "_refresh")
+    query = {"query": {"ids": {"values": [id_]}}, "size": 1}
+    hits = require_accepted(client, "POST", projection.index, "_search", body=query)["hits"]["hits"]
+    return hits[0]["_source"] if hits else None
+
+
+def _differences(
+    projection: Projection, sent: dict[str, Any], indexed: dict[str, Any]
+) -> Iterator[Difference]:
+    """Fields that only the index has are no difference where an ingest pipeline may have added them."""
+    for name in dict.fromkeys([*sent, *(() if projection.pipeline else indexed)]):
+        one, other = sent.get(name), indexed.get(name)
+        present = name in sent and name in indexed
+        if not present or one != other or not same_json_types(one, other):
+            yield Difference(name, one, other)

@@ -1,0 +1,111 @@
+"""A declaration against the database: tables, columns, types and keys that are there, as a `Projection`."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from outboxctl.core.projections import indexes, scratch
+from outboxctl.core.projections.fields import Field, definition, fields
+from outboxctl.core.projections.names import LONGEST_WITH_QUERY, view_name
+from outboxctl.domain.errors import UsageError
+from outboxctl.domain.projection import KeyColumn, Projection, Relation
+from outboxctl.operations.projection import followed, mapping
+from outboxctl.operations.projection.declaration import Declaration
+from outboxctl.operations.projection.notices import Notice, notices
+from outboxctl.operations.projection.place import Place, shown
+
+if TYPE_CHECKING:
+    from outboxctl.core.database import Connection
+
+KEY_KINDS = ("uuid", "int2", "int4", "int8", "numeric", "text", "varchar", "date", "enum")
+KEY_HINT = "a key is of type uuid, smallint, integer, bigint, numeric, text, varchar, date or an enum"
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A projection that can be applied. `looked_at` is the view, or a temporary one of its `query`."""
+
+    declaration: Declaration
+    projection: Projection
+    looked_at: Relation
+    columns: list[Field]
+    body: dict[str, Any]
+    notices: list[Notice] = field(default_factory=list)
+
+
+def resolve(
+    connection: "Connection", declared: Declaration, *, schema: str, with_triggers: bool = True
+) -> Resolved:
+    """Look everything up; `schema` is that of the outbox. A view that we make is made for a look only.
+
+    Raises UsageError with the file, the place and what is wrong.
+    """
+    place = declared.place
+    root = followed.relation(connection, place.at("root"), declared.root)
+    view = _document(connection, declared)
+    columns = fields(connection, view)
+    key = _key(connection, declared, root, columns)
+    _has(place.at("routing"), declared.routing, view, columns)
+    root_columns, follow = followed.tables(connection, declared, root, key, view)
+    projection = Projection(
+        name=declared.name,
+        root=root,
+        key=key,
+        document=Relation(schema, view_name(declared.name)) if declared.query else view,
+        index=declared.index,
+        columns=root_columns,
+        follow=follow,
+        routing=declared.routing,
+        pipeline=declared.pipeline,
+        mapping=json.dumps(declared.mapping, sort_keys=True) if declared.mapping else "",
+        view=definition(connection, view),
+        triggers=with_triggers,
+    )
+    body = mapping.body(columns, declared.mapping)
+    found = notices(connection, projection, view, mapping.unsearched(columns, body["mappings"]))
+    return Resolved(declared, projection, view, columns, body, found)
+
+
+def _document(connection: "Connection", declared: Declaration) -> Relation:
+    if not declared.query:
+        return followed.relation(connection, declared.place.at("document"), declared.document, view=True)
+    if len(declared.name) > LONGEST_WITH_QUERY:
+        declared.place.fail(f"with `query` a name has at most {LONGEST_WITH_QUERY} characters")
+    try:
+        return scratch.temporary_view(connection, declared.name, declared.query)
+    except UsageError as error:
+        declared.place.at("query").fail(str(error), error.hint)
+
+
+def _key(
+    connection: "Connection", declared: Declaration, root: Relation, document: Sequence[Field]
+) -> tuple[KeyColumn, ...]:
+    place, columns = declared.place.at("key"), {each.name: each for each in fields(connection, root)}
+    for name in declared.key:
+        _has(place, name, root, list(columns.values()))
+        _has(place, name, declared.document or "the query", document)
+    key = [columns[name] for name in declared.key]
+    for each in key:
+        _check_type(place, each)
+        shown_as = next(column for column in document if column.name == each.name)
+        if shown_as.type != each.type or shown_as.listed:
+            place.fail(f"{shown(each.name)} is {each.type} in {root} and {shown_as.type} in the document")
+    if not indexes.is_unique(connection, root, declared.key):
+        hint = "it needs a primary key, or a unique constraint whose columns are NOT NULL"
+        place.fail(f"{', '.join(map(shown, declared.key))} is not unique in {root}", hint)
+    return tuple(KeyColumn(each.name, each.type) for each in key)
+
+
+def _check_type(place: Place, column: Field) -> None:
+    if column.kind not in KEY_KINDS or column.listed:
+        place.fail(f"{shown(column.name)} is {column.type}{'[]' if column.listed else ''}", KEY_HINT)
+    if not column.deterministic:
+        why = "has a collation in which different texts are equal: one row would have two documents"
+        place.fail(f"{shown(column.name)} {why}")
+    if not column.not_null:
+        place.fail(f"{shown(column.name)} can be NULL", "a key is NOT NULL")
+
+
+def _has(place: Place, name: str, of: object, columns: Sequence[Field]) -> None:
+    followed.check_column(place, name, of, [each.name for each in columns])

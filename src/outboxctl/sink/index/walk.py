@@ -1,0 +1,38 @@
+"""The ids of all documents of an index, page by page, with a place that can be written down between pages."""
+
+from outboxctl.sink.delivery.result import Place
+from outboxctl.sink.index.view import View
+from outboxctl.sink.transport.client import Client
+from outboxctl.sink.transport.request import demand
+
+
+def ids(client: Client, name: str, place: Place | None, size: int) -> tuple[list[str], Place | None]:
+    """Up to `size` ids after `place` (None: from the start), and the next place; None after the last.
+
+    A place is good for five minutes (`view.KEEP_ALIVE`). Raises UnreachableError for an index that is not
+    there, or a place that is too old.
+    """
+    views = list(place["views"]) if place else _opened(client, name)
+    after = place["after"] if place else None
+    if not views:
+        return [], None
+    view = View(client, client.engine.point_in_time, views[0])
+    body = {"size": size, "_source": False, "track_total_hits": False} | view.request(after)
+    page = demand(client, "POST", "_search", body=body, allow_partial_search_results=False)
+    view.follow(page)
+    hits = page["hits"]["hits"]
+    if len(hits) < size:
+        view.close()
+        views, after = views[1:], None
+    else:
+        views, after = [view.id, *views[1:]], hits[-1]["sort"]
+    return [hit["_id"] for hit in hits], {"views": views, "after": after} if views else None
+
+
+def _opened(client: Client, name: str) -> list[str]:
+    """The views that together show the index."""
+    kind = client.engine.point_in_time
+    about = demand(client, "GET", name, "_settings", flat_settings=True)
+    shards = sum(int(each["settings"]["index.number_of_shards"]) for each in about.values())
+    parts = [{"preference": f"_shards:{shard}"} for shard in range(shards)] if kind.by_shard else [{}]
+    return [View.open(client, name, **part).id for part in parts]

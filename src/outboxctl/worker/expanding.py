@@ -1,0 +1,129 @@
+"""Expanding follow events, in a thread of its own: one page of key events after the other."""
+
+import threading
+from collections.abc import Callable
+from random import Random
+from uuid import uuid4
+
+import structlog
+
+from outboxctl.core.delivery.claim import Claimed, has_projections
+from outboxctl.core.projections import documents, follow
+from outboxctl.core.projections.documents import Fault
+from outboxctl.core.projections.follow import Page
+from outboxctl.core.projections.follow_pages import EVERYTHING, PAGE, FollowEvent
+from outboxctl.domain.clock import monotonic
+from outboxctl.domain.errors import OutboxctlError
+from outboxctl.domain.failures import Classification, Reason, Verdict
+from outboxctl.domain.printable import brief
+from outboxctl.domain.projection import Projection
+from outboxctl.settings import OutagePolicy
+from outboxctl.sink.delivery.result import IndexedSink
+from outboxctl.worker.context import WorkerContext
+from outboxctl.worker.declared import Declared
+from outboxctl.worker.lease import Lease
+from outboxctl.worker.outcome import RetryPolicy, decide
+from outboxctl.worker.settling import Settling
+
+log = structlog.get_logger()
+SHARE = 0.5  # of a lease, for the statement of a page
+PAUSE = 0.02  # seconds between two looks at the events of the last page
+
+
+class Expander:
+    """Writes the key events of follow events; one thread calls `turn`."""
+
+    def __init__(
+        self, context: WorkerContext, declared: Declared, sink_of: Callable[[Projection], IndexedSink]
+    ) -> None:
+        s = context.settings
+        hold = s.outage_policy is OutagePolicy.HOLD
+        self._policy = RetryPolicy(s.max_attempts, s.base_backoff_seconds, s.max_backoff_seconds, hold)
+        self._context, self._declared, self._sink_of = context, declared, sink_of
+        self._rng = Random()  # noqa: S311 - jitter, not a secret
+        self.between_pages = threading.Lock()  # held while a follow event is claimed
+
+    def turn(self) -> None:
+        """Write pages until no follow event waits, or the worker stops."""
+        while not self._context.signals.stopping:
+            with self.between_pages:
+                written = self._page()
+            if not written:
+                return
+            self._context.signals.wait_for_stop(PAUSE)
+
+    def _page(self) -> bool:
+        """One page; False where no follow event is due."""
+        s, token = self._context.settings, str(uuid4())
+        lease = Lease(token, s.lease_seconds, 1, requested_at=monotonic())
+        with self._context.database.begin() as connection:
+            if not has_projections(connection):
+                return False
+            event = follow.claim(connection, owner=s.worker_id, token=token, lease=s.lease_seconds)
+        if event is None:
+            return False
+        self._context.in_flight.add(lease)
+        try:
+            self._expand(event, token)
+        finally:
+            self._context.in_flight.remove(token)
+        return True
+
+    def _expand(self, event: FollowEvent, token: str) -> None:
+        projection = self._declared.get(event.projection)
+        if projection is None:
+            text = brief(f"no projection {event.projection!r} is in force")
+            self._settle(event, token, Classification(Verdict.FAIL, Reason.CONFIG, error=text))
+            return
+        try:
+            page = self._write(projection, event, token)
+        except ValueError as error:
+            text = brief(f"the event does not fit the projection: {error}")
+            self._settle(
+                event, token, Classification(Verdict.FAIL, Reason.DETERMINISTIC_EXCEPTION, error=text)
+            )
+        except OutboxctlError as error:
+            finding = _finding(error)
+            if finding is None:
+                raise
+            self._settle(event, token, finding)
+        else:
+            self._report(event, page)
+
+    def _write(self, projection: Projection, event: FollowEvent, token: str) -> Page | None:
+        database, seconds = self._context.database, self._context.settings.lease_seconds * SHARE
+        if event.place == EVERYTHING and not event.cursor:
+            with database.begin() as connection:
+                return follow.begin(connection, event, token)
+        if event.place == EVERYTHING and event.cursor.get("index", {}) is not None:
+            found, place = self._sink_of(projection).ids(event.cursor.get("index"), PAGE)
+            with database.begin() as connection:
+                return follow.write_keys(connection, event, token, found, place)
+        with database.begin() as connection:
+            return follow.expand(connection, projection, event, token, seconds=seconds)
+
+    def _settle(self, event: FollowEvent, token: str, finding: Classification) -> None:
+        claimed = Claimed(event.id, event.key, "upsert", None, event.attempts, None, None, event.projection)
+        outcomes = decide([(claimed, finding)], self._policy, self._rng)
+        Settling(self._context.of(event.projection), token, outcomes).run(until=None)
+
+    def _report(self, event: FollowEvent, page: Page | None) -> None:
+        if page is None:
+            self._context.metrics.of(event.projection).count("lease_lost", 1)
+        elif page.end:
+            done = int(event.cursor.get("done", 0)) + page.keys
+            self._context.metrics.of(event.projection).processed("upsert", 1)
+            log.info("a change was expanded", projection=event.projection, documents=done)
+
+
+def _finding(error: OutboxctlError) -> Classification | None:
+    """What becomes of a follow event whose keys could not be found; None: the database cannot be used."""
+    problem = documents.fault(error)
+    if problem is None:
+        return None
+    kind, words = problem
+    text = brief(f"the documents behind a change cannot be found: {words}")
+    if kind is Fault.VIEW:
+        return Classification(Verdict.OUTAGE, Reason.CONFIG, error=text, single=True)
+    verdict = Verdict.RETRY if kind is Fault.TIME else Verdict.FAIL
+    return Classification(verdict, Reason.BAD_DOCUMENT, error=text)

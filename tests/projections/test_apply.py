@@ -1,0 +1,223 @@
+"""`projection apply` and `sql`: what they leave, once or twice, one or two at a time."""
+
+import json
+import threading
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+from elasticsearch import Elasticsearch
+
+from projections.store import QUERY, WHO, Store
+
+if TYPE_CHECKING:
+    from subprocess import CompletedProcess
+
+
+def test_what_is_planned_is_applied_once(store: Store, engine: Elasticsearch) -> None:
+    assert store.what() == ["triggers", "declaration", "index"]
+    assert store.facts()[0] == []
+    done = store.apply()
+    assert [step["what"] for step in done["projections"][0]["done"]] == ["triggers", "declaration", "index"]
+    assert store.what() == []
+    before = store.facts()
+    (definition,) = [row[1] for row in before[0]]
+    assert definition["root"] == {"schema": "store", "name": "products"}
+    assert definition["key"] == [{"name": "id", "type": "pg_catalog.int8"}]
+    assert {row[0] for row in before[1]} == {"store.products", "store.reviews", "store.categories"}
+    assert before[4][0][1], "the first server is written down"
+    again = store.apply()
+    assert again["audit_id"] is None
+    assert again["projections"][0]["done"] == []
+    assert store.facts() == before
+    (audit,) = store.sql.execute("SELECT action, operator, reason, filters FROM outbox_operator_audit")
+    assert audit[:3] == ("projection apply", "alice", "search")
+    assert "product" in audit[3]["projections"]
+    mapping = engine.indices.get_mapping(index=store.index).body[f"{store.index}-000001"]["mappings"]
+    assert str(mapping["dynamic"]).lower() == "false"
+    kinds = {name: each["type"] for name, each in mapping["properties"].items()}
+    assert kinds == {
+        "id": "long",
+        "tenant": "text",
+        "title": "text",
+        "price": "double",
+        "sold": "boolean",
+        "color": "keyword",
+        "made": "date",
+        "category": "text",
+    }
+
+
+def test_rows_of_before_and_rows_of_later_have_events(store: Store) -> None:
+    store.sql.execute("INSERT INTO store.products (id, tenant) VALUES (1, 'a')")
+    store.apply()
+    assert store.events() == [("product", "", -1)], "one event for all documents of before"
+    store.sql.execute("UPDATE store.products SET title = 'x'")
+    assert store.events()[1:] == [("product", "1", None)]
+    store.apply()
+    assert len(store.events()) == 2
+
+
+def test_the_printed_sql_leaves_what_apply_leaves(store: Store, url: str) -> None:
+    store.write('document = "store.documents"', QUERY)
+    printed = store("sql").stdout
+    assert store.facts()[0] == []
+    for _ in range(2):  # safe to run again
+        with psycopg.connect(url, autocommit=True) as fresh:
+            fresh.execute("SET search_path = store, public")
+            fresh.execute(printed)  # as one script, as psql -1 does
+            assert fresh.execute("SHOW search_path").fetchone() == ("store, public",)
+    by_sql = store.facts()
+    assert by_sql[3], "there is a view of ours"
+    assert store.what() == ["index"]
+    store.sql.execute("DELETE FROM outbox_projections")
+    store.sql.execute("DROP VIEW outbox_document_product")
+    store.apply()
+    assert store.facts() == by_sql
+    assert store.what() == []
+
+
+def test_two_at_once(store: Store) -> None:
+    store.write('document = "store.documents"', QUERY)
+    done: list[CompletedProcess[str]] = []
+
+    def one() -> None:
+        done.append(store("apply", *WHO, "--json"))
+
+    threads = [threading.Thread(target=one) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [each.returncode for each in done] == [0, 0], [each.stderr for each in done]
+    audits = [json.loads(each.stdout)["audit_id"] for each in done]
+    assert audits.count(None) == 1, "one applies, the other finds nothing to do"
+    assert store.what() == []
+
+
+def test_a_query_that_changes_replaces_the_view_and_reads_all_again(store: Store) -> None:
+    store.write('document = "store.documents"', QUERY)
+    store.sql.execute("INSERT INTO store.products (id, tenant) VALUES (1, 'a')")
+    store.apply()
+    store.write("p.title,", "p.title, p.color,")
+    assert store.what() == ["view", "triggers", "declaration", "documents", "mapping"]
+    store.apply()
+    assert store.events() == [("product", "", -1)] * 2
+    assert store.what() == []
+    store.write("p.title, p.color,", "upper(p.title) AS title,")
+    assert "documents" in store.what()
+    store.apply()
+    assert store.what() == []
+
+
+def test_a_column_of_another_type_needs_a_rebuild(store: Store) -> None:
+    store.apply()
+    store.sql.execute("DROP VIEW store.documents")
+    store.sql.execute(
+        "CREATE VIEW store.documents AS SELECT id, title::bytea AS title, 1 AS more FROM store.products"
+    )
+    steps = {step["what"]: step["text"] for step in store.plan()["steps"]}
+    assert "added in place" in steps["mapping"]
+    assert "more" in steps["mapping"]
+    assert "needs a rebuild: title is text in the index, not keyword" in steps["rebuild"]
+    done = store.apply()
+    assert [step["what"] for step in done["projections"][0]["steps"]] == ["rebuild"]
+    assert store.what() == ["rebuild"]
+
+
+def test_the_files_mapping_counts(store: Store, engine: Elasticsearch) -> None:
+    body: dict[str, Any] = {
+        "settings": {
+            "number_of_shards": 2,
+            "analysis": {"analyzer": {"mine": {"type": "custom", "tokenizer": "standard"}}},
+        },
+        "mappings": {
+            "properties": {
+                "title": {"type": "text", "analyzer": "mine"},
+                "reviews": {"type": "nested", "properties": {"stars": {"type": "integer"}}},
+            }
+        },
+    }
+    (store.file.parent / "m.json").write_text(json.dumps(body), encoding="utf-8")
+    store.write(after='mapping = "m.json"\n')
+    assert store.plan()["warnings"] == []
+    store.apply()
+    made = engine.indices.get(index=store.index).body[f"{store.index}-000001"]
+    assert made["settings"]["index"]["number_of_shards"] == "2"
+    assert made["mappings"]["properties"]["reviews"]["type"] == "nested"
+    assert made["mappings"]["properties"]["title"]["analyzer"] == "mine"
+    assert made["mappings"]["properties"]["price"]["type"] == "double"
+    assert store.what() == []
+    body["mappings"]["properties"]["reviews"]["properties"]["body"] = {"type": "text"}
+    (store.file.parent / "m.json").write_text(json.dumps(body), encoding="utf-8")
+    assert store.what() == ["declaration", "mapping"]
+    store.apply()
+    assert store.what() == []
+
+
+def test_a_mapping_that_the_engine_refuses_puts_nothing_in_force(store: Store, engine: Elasticsearch) -> None:
+    (store.file.parent / "m.json").write_text('{"mappings": {"properties": {"title": {"type": "txet"}}}}')
+    store.write(after='mapping = "m.json"\n')
+    done = store("apply", *WHO)
+    assert done.returncode == 2, done.stderr
+    assert "txet" in done.stderr
+    assert store.facts()[0] == []
+    assert not engine.indices.exists(index=store.index)
+
+
+def test_without_triggers_the_application_touches(store: Store) -> None:
+    store.apply("--no-triggers")
+    assert store.facts()[1] == []
+    assert store.what("--no-triggers") == []
+    assert store.what() == ["triggers", "declaration"]
+
+
+@pytest.fixture
+def stranger(store: Store, url: str) -> Iterator[str]:
+    """The URL of a role that may do everything but make triggers."""
+    name = f"t{uuid4().hex}"
+    store.sql.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'x'")
+    store.sql.execute(f"GRANT USAGE, CREATE ON SCHEMA public TO {name}")
+    store.sql.execute(f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {name}")
+    store.sql.execute(f"GRANT USAGE ON SCHEMA store TO {name}")
+    store.sql.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA store TO {name}")
+    yield f"postgresql://{name}:x@{url.partition('@')[2]}"
+    store.sql.execute(f"DROP OWNED BY {name}")
+    store.sql.execute(f"DROP ROLE {name}")
+
+
+def test_a_role_that_may_make_no_triggers_is_told_what_to_do(store: Store, stranger: str) -> None:
+    done = store("apply", *WHO, env={"DATABASE_URL": stranger})
+    assert done.returncode == 2, done.stdout
+    assert "may make no triggers on store.categories, store.products, store.reviews" in done.stderr
+    assert "--no-triggers" in done.stderr
+    assert "outboxctl.touch" in done.stderr
+    assert store.facts()[0] == []
+    assert store("apply", *WHO, "--no-triggers", env={"DATABASE_URL": stranger}).returncode == 0
+    assert len(store.facts()[0]) == 1
+
+
+def test_triggers_that_somebody_changed_are_made_again(store: Store) -> None:
+    store.apply()
+    made = store.facts()
+    store.sql.execute("ALTER TABLE store.reviews DISABLE TRIGGER USER")
+    (step,) = store.plan()["steps"]
+    assert step["what"] == "triggers"
+    assert "trigger disabled on store.reviews" in step["text"]
+    store.apply()
+    store.sql.execute(f"DROP TRIGGER {made[1][0][1]} ON {made[1][0][0]}")
+    assert "trigger missing on" in store.plan()["steps"][0]["text"]
+    store.apply()
+    assert store.facts() == made
+    assert store.what() == []
+
+
+def test_a_table_that_is_followed_no_more_loses_its_triggers(store: Store) -> None:
+    store.apply()
+    store.sql.execute("DROP VIEW store.documents")
+    store.sql.execute("CREATE VIEW store.documents AS SELECT id, title FROM store.products")
+    assert store.what() == ["triggers", "declaration", "documents"]
+    store.apply()
+    assert {row[0] for row in store.facts()[1]} == {"store.products"}

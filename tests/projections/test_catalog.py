@@ -1,0 +1,344 @@
+"""What the catalog says about tables and views: names, columns, what a view reads, what leads to a root."""
+
+import uuid
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from psycopg.sql import SQL, Identifier
+from sqlalchemy import Connection
+
+from outboxctl.core.database import Database
+from outboxctl.core.projections import catalog, dependencies, foreign_keys, indexes, view_facts
+from outboxctl.domain.projection import Follow, Relation
+from projections import shop_tables as shop
+
+EVERY: frozenset[str] = frozenset()
+
+
+@pytest.fixture
+def there(sql: psycopg.Connection) -> psycopg.Connection:
+    sql.execute(shop.TABLES.encode())
+    return sql
+
+
+@pytest.fixture
+def connection(db: Database, there: psycopg.Connection) -> Iterator[Connection]:
+    """A transaction in a database with the shop."""
+    assert not there.closed
+    with db.begin() as connection:
+        yield connection
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("shop.products", Relation("shop", "products")),
+        ("SHOP.Products", Relation("shop", "products")),
+        (' "shop" . products ', Relation("shop", "products")),
+        ("search_index", Relation("public", "search_index")),
+        ('"Shop 2"."Pro "" ducts.%"', Relation("Shop 2", 'Pro " ducts.%')),
+        ("shop.product_documents", Relation("shop", "product_documents")),
+        ("shop.none", None),
+        ("shop.reviews_id_seq", None),
+        ('shop."Products"', None),
+        (f"shop.{'p' * 70}", None),
+    ],
+)
+def test_a_name_is_read_as_sql_reads_it(
+    db: Database, there: psycopg.Connection, name: str, found: Relation | None
+) -> None:
+    there.execute('CREATE SCHEMA "Shop 2"; CREATE TABLE "Shop 2"."Pro "" ducts.%" (id int)')
+    there.execute(f"CREATE TABLE shop.{'p' * 63} (id int)".encode())
+    with db.begin() as connection:
+        assert catalog.resolve(connection, name) == found
+
+
+@pytest.mark.parametrize("name", ["", "a.b.c", "1a", 'a"b', '""', "a b", "a;b", "shop.", ".products", '"a'])
+def test_what_is_no_name_is_refused(connection: Connection, name: str) -> None:
+    with pytest.raises(ValueError, match="not the name"):
+        catalog.resolve(connection, name)
+
+
+COLUMNS = """
+CREATE DOMAIN shop.code AS varchar(10) NOT NULL;
+CREATE DOMAIN shop.code2 AS shop.code;
+CREATE TYPE shop."My State" AS ENUM ('a');
+CREATE TABLE shop.kinds (
+    id bigint PRIMARY KEY, gone int, u uuid, n numeric(10, 2), c shop.code2, s shop."My State", v varchar(5),
+    b character(3), a int[], t timestamptz, q "char"
+);
+ALTER TABLE shop.kinds DROP COLUMN gone;
+"""
+
+
+def test_columns_have_types_that_a_cast_takes(db: Database, there: psycopg.Connection) -> None:
+    there.execute(COLUMNS.encode())
+    with db.begin() as connection:
+        found = {column.name: column for column in catalog.columns(connection, shop.shop("kinds"))}
+        for each in found.values():
+            connection.exec_driver_sql(f"SELECT CAST(NULL AS {each.type})")
+    kinds = {name: (column.type, column.category) for name, column in found.items()}
+    assert kinds == {
+        "id": ("pg_catalog.int8", "N"),
+        "u": ("pg_catalog.uuid", "U"),
+        "n": ("pg_catalog.numeric", "N"),
+        "c": ("pg_catalog.varchar", "S"),
+        "s": ('shop."My State"', "E"),
+        "v": ("pg_catalog.varchar", "S"),
+        "b": ("pg_catalog.bpchar", "S"),
+        "a": ("pg_catalog._int4", "A"),
+        "t": ("pg_catalog.timestamptz", "D"),
+        "q": ("pg_catalog.char", "Z"),
+    }
+    assert [name for name, column in found.items() if not column.nullable] == ["id", "c"]
+    assert all(column.deterministic for column in found.values())
+    assert found["a"].element == "pg_catalog.int4"
+
+
+def test_a_collation_by_which_different_texts_are_equal_is_seen(
+    db: Database, there: psycopg.Connection
+) -> None:
+    try:
+        there.execute("CREATE COLLATION shop.loose (provider = icu, locale = 'und', deterministic = false)")
+    except psycopg.errors.FeatureNotSupported:
+        pytest.skip("this PostgreSQL is built without ICU")
+    there.execute("CREATE TABLE shop.texts (loose text COLLATE shop.loose, strict text)")
+    with db.begin() as connection:
+        found = catalog.columns(connection, shop.shop("texts"))
+    assert [column.deterministic for column in found] == [False, True]
+
+
+def test_a_view_is_known_by_the_columns_that_it_uses(connection: Connection) -> None:
+    assert dependencies.used(connection, shop.shop("product_documents")) == {
+        shop.shop("products"): {"id", "name", "note", "place"},
+        shop.shop("reviews"): {"id", "product_id", "stars", "body"},
+        shop.shop("offers"): {"product_id", "price"},
+        shop.shop("categories"): {"id", "name"},
+        shop.shop("product_categories"): {"product_id", "category_id"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("select", "expected"),
+    [
+        ("SELECT product_id AS id, to_jsonb(r) FROM shop.reviews r", {"reviews": EVERY}),
+        ("SELECT product_id AS id, count(*) FROM shop.reviews GROUP BY 1", {"reviews": {"product_id"}}),
+        ("SELECT count(r) FROM shop.reviews r", {"reviews": EVERY}),
+        (
+            "SELECT r.id, to_jsonb(s) FROM shop.reviews r, LATERAL (SELECT r.stars) s",
+            {"reviews": {"id", "stars"}},
+        ),
+        ("SELECT r.* FROM shop.categories r", {"categories": {"id", "name", "unused"}}),
+        (
+            "SELECT p.id, (SELECT json_agg(r) FROM shop.reviews r WHERE r.product_id = p.id)"
+            " FROM shop.products p",
+            {"products": {"id"}, "reviews": EVERY},
+        ),
+        (
+            "SELECT id, to_jsonb(j) FROM (shop.offers JOIN shop.reviews USING (product_id)) j",
+            {"offers": EVERY, "reviews": EVERY},
+        ),
+        (
+            "SELECT d.id, d.categories FROM shop.product_documents d JOIN shop.deep ON true",
+            {
+                "products": {"id", "name", "note", "place"},
+                "reviews": {"id", "product_id", "stars", "body"},
+                "offers": {
+                    "product_id",
+                    "price",
+                },
+                "categories": EVERY,
+                "product_categories": {"product_id", "category_id"},
+            },
+        ),
+        ("SELECT name FROM shop.far", {"far": {"name"}}),
+        ("SELECT id FROM shop.parent", {"parent": {"id"}, "child": {"id"}}),
+    ],
+)
+def test_rows_as_a_whole_views_of_views_and_heirs_are_seen(
+    db: Database, there: psycopg.Connection, select: str, expected: dict[str, frozenset[str]]
+) -> None:
+    there.execute("CREATE VIEW shop.deep AS SELECT c.name, to_jsonb(c) FROM shop.categories c")
+    there.execute("CREATE MATERIALIZED VIEW shop.far AS SELECT name FROM shop.categories")
+    there.execute("CREATE TABLE shop.parent (id int); CREATE TABLE shop.child (x int) INHERITS (shop.parent)")
+    there.execute(f"CREATE VIEW shop.tried AS {select}".encode())
+    with db.begin() as connection:
+        found = dependencies.used(connection, shop.shop("tried"))
+    assert {table.name: names for table, names in found.items()} == expected
+
+
+def test_a_table_as_the_document_counts_as_a_whole(connection: Connection) -> None:
+    assert dependencies.used(connection, shop.shop("offers")) == {shop.shop("offers"): EVERY}
+
+
+def test_a_table_that_is_joined_to_itself_is_noticed(db: Database, there: psycopg.Connection) -> None:
+    there.execute(
+        "CREATE VIEW shop.tried AS SELECT p.id, q.name FROM shop.products p LEFT JOIN shop.products q"
+        " ON q.id = p.parent_id JOIN shop.offers o ON o.product_id = p.id"
+    )
+    with db.begin() as connection:
+        found = [
+            dependencies.occurrences(connection, shop.shop("tried"), shop.shop(t))
+            for t in ("products", "offers", "reviews")
+        ]
+    assert found == [2, 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("expression", "named"),
+    [
+        ("now()", ["now()"]),
+        ("(SELECT random() + 1)", ["random()"]),
+        ("CURRENT_TIMESTAMP", ["CURRENT_TIMESTAMP"]),
+        ("current_date - 1", ["CURRENT_DATE"]),
+        ("age(r.seen)", ["age()"]),
+        ("shop.odd(r.id)", ["shop.odd()"]),
+        ("r.id OPERATOR(shop.+!) 1", ["shop.odd2()"]),
+        ("current_user", ["CURRENT_USER"]),
+        ("json_build_object('a', to_json(r.seen), 'b', to_char(r.seen, 'YYYY'), 'c', lower(r.body))", []),
+        ("shop.even(r.id)", []),
+    ],
+)
+def test_functions_that_change_without_an_event_are_named(
+    db: Database, there: psycopg.Connection, expression: str, named: list[str]
+) -> None:
+    for name, kind in (("odd", "STABLE"), ("even", "IMMUTABLE")):
+        there.execute(
+            f"CREATE FUNCTION shop.{name}(bigint) RETURNS bigint {kind} LANGUAGE sql AS 'SELECT $1'".encode()
+        )
+    there.execute("CREATE FUNCTION shop.odd2(bigint, int) RETURNS bigint LANGUAGE sql AS 'SELECT $1'")
+    there.execute("CREATE OPERATOR shop.+! (FUNCTION = shop.odd2, LEFTARG = bigint, RIGHTARG = int)")
+    there.execute(
+        f"CREATE VIEW shop.inner_view AS SELECT r.id, {expression} AS x FROM shop.reviews r".encode()
+    )
+    there.execute("CREATE VIEW shop.tried AS SELECT * FROM shop.inner_view")
+    with db.begin() as connection:
+        assert view_facts.volatile(connection, shop.shop("tried")) == named
+
+
+def test_row_level_security_of_whoever_reads_is_named(db: Database, there: psycopg.Connection) -> None:
+    owner = f"t{uuid.uuid4().hex[:8]}"
+    there.execute(SQL("CREATE ROLE {}").format(Identifier(owner)))
+    there.execute("ALTER TABLE shop.reviews ENABLE ROW LEVEL SECURITY")
+    try:
+        with db.begin() as connection:
+            assert view_facts.row_security(connection, shop.shop("product_documents")) == []
+            assert view_facts.row_security(connection, shop.shop("reviews")) == []
+        there.execute(SQL("ALTER VIEW shop.product_documents OWNER TO {}").format(Identifier(owner)))
+        with db.begin() as connection:
+            found = view_facts.row_security(connection, shop.shop("product_documents"))
+            assert found == [shop.shop("reviews")]
+        there.execute("ALTER VIEW shop.product_documents SET (security_invoker = true)")
+        with db.begin() as connection:
+            assert view_facts.row_security(connection, shop.shop("product_documents")) == []
+    finally:
+        there.execute(SQL("DROP OWNED BY {0} CASCADE; DROP ROLE {0}").format(Identifier(owner)))
+
+
+INDEXES = """
+CREATE TABLE shop.lines (a int NOT NULL, b int NOT NULL, c int, d int, e int);
+CREATE UNIQUE INDEX ON shop.lines (b, a);
+CREATE UNIQUE INDEX ON shop.lines (c) WHERE c > 0;
+CREATE UNIQUE INDEX ON shop.lines (a) INCLUDE (d);
+CREATE INDEX ON shop.lines (d, c, a);
+CREATE INDEX ON shop.lines (abs(e), e);
+CREATE INDEX ON shop.lines USING brin (e);
+"""
+
+
+def test_indexes_are_those_that_find_the_rows(db: Database, there: psycopg.Connection) -> None:
+    there.execute(INDEXES.encode())
+    lines = shop.shop("lines")
+    with db.begin() as connection:
+        unique = [
+            names
+            for names in ("a", "ab", "ba", "b", "c", "abc", "ad")
+            if indexes.is_unique(connection, lines, names)
+        ]
+        found = [
+            names
+            for names in ("a", "b", "ab", "d", "cd", "da", "c", "e")
+            if indexes.has_index_for(connection, lines, names)
+        ]
+    assert unique == ["a", "ab", "ba"]
+    assert found == ["a", "b", "ab", "d", "cd"]
+
+
+def test_the_most_documents_behind_one_row_are_estimated(db: Database, there: psycopg.Connection) -> None:
+    there.execute("INSERT INTO shop.products (id) SELECT n FROM generate_series(1, 1000) n")
+    there.execute(
+        "INSERT INTO shop.reviews (product_id, stars)"
+        " SELECT CASE WHEN n < 500 THEN 1 ELSE n END, n FROM generate_series(1, 1000) n"
+    )
+    reviews = shop.shop("reviews")
+    with db.begin() as connection:
+        assert indexes.most_documents(connection, reviews, ["product_id"]) is None
+    there.execute("ANALYZE shop.reviews")
+    with db.begin() as connection:
+        assert indexes.most_documents(connection, reviews, ["product_id"]) == pytest.approx(499, abs=2)
+        assert indexes.most_documents(connection, reviews, ["stars"]) == 1
+        assert indexes.most_documents(connection, reviews, ["product_id", "stars"]) == 1
+
+
+def test_one_path_of_foreign_keys_is_followed_by_itself(connection: Connection) -> None:
+    tables = dependencies.used(connection, shop.shop("product_documents"))
+
+    def followed(name: str) -> Follow | None:
+        table = shop.shop(name)
+        return foreign_keys.followed(
+            connection, shop.shop("products"), ["id"], table, tables[table], through=tables
+        )
+
+    assert followed("reviews") == Follow(
+        shop.shop("reviews"), key=("product_id",), columns=("body", "id", "product_id", "stars")
+    )
+    assert followed("product_categories") == Follow(
+        shop.shop("product_categories"), key=("product_id",), columns=("category_id", "product_id")
+    )
+    assert followed("categories") == Follow(
+        shop.shop("categories"),
+        keys='SELECT t1."product_id" FROM "shop"."product_categories" t1 WHERE t1."category_id" = :id',
+        parameters=("id",),
+        columns=("id", "name"),
+    )
+
+
+PATHS = """
+CREATE TABLE shop."Makers: %" ("Maker Id" int PRIMARY KEY, sku text);
+CREATE TABLE shop.things (
+    a int, b text, maker int REFERENCES shop."Makers: %", second int REFERENCES shop."Makers: %",
+    parent_a int, parent_b text, PRIMARY KEY (a, b), FOREIGN KEY (parent_a, parent_b) REFERENCES shop.things
+);
+CREATE TABLE shop.parts (id int PRIMARY KEY, y text, x int, FOREIGN KEY (y, x) REFERENCES shop.things (b, a));
+CREATE TABLE shop.bolts (
+    part int REFERENCES shop.parts, n int, CONSTRAINT again FOREIGN KEY (part) REFERENCES shop.parts
+);
+CREATE TABLE shop.alone (id int);
+"""
+
+
+def test_paths_of_composite_keys_odd_names_and_several_steps(db: Database, there: psycopg.Connection) -> None:
+    there.execute(PATHS.encode())
+    root, makers = shop.shop("things"), shop.shop("Makers: %")
+    tables = {makers, *map(shop.shop, ("things", "parts", "bolts", "alone"))}
+    with db.begin() as connection:
+        found = foreign_keys.paths(connection, root, tables)
+        assert foreign_keys.followed(connection, root, ["a", "b"], makers, []) is None
+        assert foreign_keys.followed(connection, root, ["a", "b"], shop.shop("alone"), []) is None
+    assert {table.name: len(each) for table, each in found.items()} == {
+        "things": 4,
+        "Makers: %": 2,
+        "parts": 1,
+        "bolts": 1,
+        "alone": 0,
+    }
+    follow = {
+        table.name: foreign_keys.follow(each[0], ["a", "b"], ["n"]) for table, each in found.items() if each
+    }
+    assert follow["parts"] == Follow(shop.shop("parts"), key=("x", "y"), columns=("n",))
+    assert follow["bolts"].keys == 'SELECT t1."x", t1."y" FROM "shop"."parts" t1 WHERE t1."id" = :part'
+    assert follow["Makers: %"].keys == (
+        'SELECT t1."a", t1."b" FROM "shop"."things" t1 WHERE t1."maker" = :"Maker Id"'
+    )
+    assert str(found[makers][1]) == "shop.Makers: % (Maker Id), shop.things"

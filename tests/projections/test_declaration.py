@@ -1,0 +1,172 @@
+"""A declaration file that is wrong says where and what, and nothing is guessed."""
+
+from pathlib import Path
+
+import pytest
+
+from outboxctl.domain.errors import UsageError
+from outboxctl.operations.projection.declaration import Declaration, read
+
+pytestmark = pytest.mark.no_servers
+
+GOOD = """
+[projections.product]
+root = "shop.products"
+key = "id"
+document = "shop.product_documents"
+index = "products"
+"""
+FOLLOW = (
+    GOOD
+    + """
+[[projections.product.follow]]
+table = "shop.reviews"
+key = "product_id"
+"""
+)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "shop.toml"
+
+
+def declared(file: Path, text: str) -> list[Declaration]:
+    file.write_text(text, encoding="utf-8")
+    return read(file)
+
+
+def test_everything_that_a_declaration_can_say(file: Path) -> None:
+    (file.parent / "product.sql").write_text("SELECT id FROM shop.products ;\n", encoding="utf-8")
+    (file.parent / "product.json").write_text('{"mappings": {"properties": {}}}', encoding="utf-8")
+    (product,) = declared(
+        file,
+        """
+        [projections.product]
+        root = "shop.products"
+        key = ["tenant", "id"]
+        query = "product.sql"
+        index = "products"
+        mapping = "product.json"
+        routing = "tenant"
+        pipeline = "embed"
+        ignore = ["shop.currencies"]
+        [[projections.product.follow]]
+        table = "shop.reviews"
+        key = ["tenant", "product_id"]
+        columns = ["stars", "body"]
+        [[projections.product.follow]]
+        table = "shop.categories"
+        keys = "SELECT tenant, product_id FROM shop.links WHERE category_id = :id"
+        """,
+    )
+    assert (product.name, product.root, product.key) == ("product", "shop.products", ("tenant", "id"))
+    assert (product.document, product.query) == ("", "SELECT id FROM shop.products")
+    assert product.mapping == {"mappings": {"properties": {}}}
+    assert (product.routing, product.pipeline, product.ignore) == ("tenant", "embed", ("shop.currencies",))
+    reviews, categories = product.follow
+    assert (reviews.key, reviews.columns, reviews.keys) == (("tenant", "product_id"), ("stars", "body"), "")
+    assert (categories.key, categories.columns) == ((), ())
+    assert categories.keys.endswith("= :id")
+
+
+def test_a_query_of_several_lines_is_the_sql_itself(file: Path) -> None:
+    text = GOOD.replace(
+        'document = "shop.product_documents"', 'query = """\nSELECT id\nFROM shop.products;\n"""'
+    )
+    assert declared(file, text)[0].query == "SELECT id\nFROM shop.products"
+
+
+def replaced(old: str, new: str, text: str = GOOD) -> str:
+    assert old in text
+    return text.replace(old, new)
+
+
+BAD = {
+    "no toml": ("[projections.product\n", "line 1"),
+    "nothing": ("", "`projections` is missing"),
+    "no projection": ("[projections]\n", "it declares no projection"),
+    "another top": (GOOD + "[projection.x]\n", "projection: unknown key; did you mean projections?"),
+    "unknown key": (GOOD + 'rooot = "x"', "[projections.product] rooot: unknown key; did you mean root?"),
+    "nothing near": (GOOD + "zzz = 1", "known keys: root, key, document"),
+    "unknown key of follow": (
+        FOLLOW + 'colums = ["x"]',
+        "[projections.product] follow[1].colums: unknown key; did you mean columns?",
+    ),
+    "name": (replaced("product]", '"Pro duct"]'), "'Pro duct' cannot be a projection's name"),
+    "built-in": (replaced("product]", "search_index_to_elastic]"), "is the built-in one"),
+    "not a table": ("projections.product = 1", "[projections.product]: it must be a table"),
+    "no root": (replaced('root = "shop.products"\n', ""), "[projections.product]: `root` is missing"),
+    "no key": (replaced('key = "id"\n', ""), "[projections.product]: `key` is missing"),
+    "no index": (replaced('index = "products"\n', ""), "`index` is missing"),
+    "number": (replaced('"shop.products"', "7"), "[projections.product] root: it must be a text, not 7"),
+    "blank": (replaced('"shop.products"', '" "'), "[projections.product] root: it is blank"),
+    "control": (replaced('"shop.products"', '"a\\u001bb"'), "root: it holds control characters"),
+    "empty key": (replaced('"id"', "[]"), "[projections.product] key: the list is empty"),
+    "key twice": (replaced('"id"', '["id", "id"]'), "[projections.product] key: 'id' occurs twice"),
+    "key of numbers": (replaced('"id"', "[1]"), "key: it must be a text or a list of texts"),
+    "neither": (replaced('document = "shop.product_documents"\n', ""), "`document` or `query` is missing"),
+    "both": (GOOD + 'query = "x.sql"', "both `document` and `query` are there"),
+    "no file": (
+        replaced('document = "shop.product_documents"', 'query = "gone.sql"'),
+        "[projections.product] query: cannot read",
+    ),
+    "no mapping file": (GOOD + 'mapping = "gone.json"', "[projections.product] mapping: cannot read"),
+    "capital index": (replaced('"products"', '"Products"'), "index: 'Products' cannot be an index's name"),
+    "several indexes": (replaced('"products"', '"a,b"'), "'a,b' cannot be an index's name"),
+    "two of one index": (
+        GOOD + replaced("product]", "other]"),
+        "[projections.other] index: 'products' is the index of product already",
+    ),
+    "follow no list": (GOOD + "follow = 1", "[projections.product] follow: it must be a list of tables"),
+    "follow without key": (
+        replaced('key = "product_id"', "", FOLLOW),
+        "[projections.product] follow[1]: one of `key` and `keys` must be there",
+    ),
+    "follow with both": (FOLLOW + 'keys = "SELECT 1"', "follow[1]: one of `key` and `keys` must be there"),
+    "blank keys": (
+        replaced('key = "product_id"', 'keys = " ; "', FOLLOW),
+        "follow[1].keys: there is no SELECT",
+    ),
+    "another number of columns": (
+        replaced('"product_id"', '["a", "b"]', FOLLOW),
+        "follow[1].key: it has 2 columns, and the key of the projection has 1",
+    ),
+    "columns no list": (FOLLOW + 'columns = "stars"', "follow[1].columns: it must be a list of texts"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_what_is_wrong_and_where(case: str, file: Path) -> None:
+    text, said = BAD[case]
+    with pytest.raises(UsageError) as caught:
+        declared(file, text)
+    message = f"{caught.value}; {caught.value.hint}"
+    assert "shop.toml" in message
+    assert said in message
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("{", "is not JSON"),
+        ("[]", "is no object of objects"),
+        ('{"mapings": {}}', "mapping.mapings: unknown key; did you mean mappings?"),
+        ('{"mappings": {"properties": {"a": 1}}}', "mapping.mappings.properties: they must be"),
+        ('{"mappings": {"x": NaN}}', "is not JSON"),
+        ('{"mappings": {"x": "\\u0000"}}', "holds a NUL"),
+    ],
+)
+def test_a_mapping_file_that_is_wrong(file: Path, body: str, said: str) -> None:
+    (file.parent / "m.json").write_text(body, encoding="utf-8")
+    with pytest.raises(UsageError) as caught:
+        declared(file, GOOD + 'mapping = "m.json"')
+    assert said in f"{caught.value}; {caught.value.hint}"
+
+
+def test_a_file_that_is_no_text(file: Path) -> None:
+    file.write_bytes(b"\xff\xfe")
+    with pytest.raises(UsageError, match="is not UTF-8, at byte 0"):
+        read(file)
+    with pytest.raises(UsageError, match="cannot read"):
+        read(file.parent)

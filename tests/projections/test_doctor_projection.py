@@ -1,0 +1,143 @@
+"""`doctor` and `check` on declared projections: each finding is brought about by what a person would do."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+import pytest
+from elasticsearch import Elasticsearch
+
+from processes import Cli
+from projections.store import Store
+
+
+def found(cli: Cli, *more: str, **env: str) -> dict[str, dict[str, str]]:
+    """The findings on projections by id."""
+    done = cli("doctor", "--json", *more, env=env)
+    assert done.returncode in (0, 4), done.stderr
+    return {each["id"]: each for each in _findings(done.stdout) if each["id"].startswith("projection-")}
+
+
+def _findings(out: str) -> list[dict[str, str]]:
+
+    listed: list[dict[str, str]] = json.loads(out)["findings"]
+    return listed
+
+
+def only(cli: Cli, id_: str, *more: str, **env: str) -> dict[str, str]:
+    """The only finding on projections."""
+    seen = found(cli, *more, **env)
+    assert list(seen) == [id_], seen
+    return seen[id_]
+
+
+@pytest.fixture
+def applied(store: Store) -> Iterator[Store]:
+    """The store with its projection in force, and healthy."""
+    store.apply()
+    assert found(store.cli) == {}
+    yield store
+
+
+def test_a_trigger_that_is_disabled_dropped_or_edited(applied: Store) -> None:
+    triggers = "SELECT tgname, tgrelid::regclass::text FROM pg_trigger WHERE tgname LIKE 'outbox%'"
+    name, table = applied.sql.execute(
+        triggers + " AND tgrelid = 'store.reviews'::regclass LIMIT 1"
+    ).fetchall()[0]
+    applied.sql.execute(f'ALTER TABLE {table} DISABLE TRIGGER "{name}"')
+    what = only(applied.cli, "projection-triggers")["what"]
+    assert "trigger disabled on store.reviews" in what
+    applied.sql.execute(f'DROP TRIGGER "{name}" ON {table}')
+    found_ = only(applied.cli, "projection-triggers")
+    assert "trigger missing on store.reviews" in found_["what"]
+    assert found_["severity"] == "error"
+    applied.apply()
+    assert found(applied.cli) == {}
+
+
+def test_a_view_that_is_gone(applied: Store) -> None:
+    applied.sql.execute("DROP VIEW store.documents")
+    assert "store.documents" in found(applied.cli)["projection-view-missing"]["what"]
+
+
+def test_a_view_that_this_role_may_not_read(applied: Store, url: str) -> None:
+    with a_role(applied.sql, url) as (role, as_role):
+        seen = only(applied.cli, "projection-view-unreadable", "--only", "database", DATABASE_URL=as_role)
+        applied.sql.execute(seen["mend"])
+        assert found(applied.cli, "--only", "database", DATABASE_URL=as_role) == {}
+        assert role in seen["what"]
+
+
+@contextmanager
+def a_role(sql: psycopg.Connection, url: str) -> Iterator[tuple[str, str]]:
+    """A login that may read the outbox and nothing of the store, and its URL."""
+    role = f"reader_{url.rpartition('/')[2]}"
+    sql.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'x'")
+    sql.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}")
+    login = url.partition("//")[2].partition("@")[0]
+    try:
+        yield role, url.replace(f"//{login}@", f"//{role}:x@")
+    finally:
+        sql.execute(f"DROP OWNED BY {role}")
+        sql.execute(f"DROP ROLE {role}")
+
+
+VOLATILE = """
+CREATE OR REPLACE VIEW store.documents AS
+SELECT p.id, p.tenant, p.title, p.price, p.sold, p.color, p.made, c.name AS category,
+    json_build_object('at', now()) AS reviews
+FROM store.products p LEFT JOIN store.categories c ON c.id = p.category_id
+"""
+
+
+def test_a_view_that_was_changed_and_one_that_changes_by_itself(applied: Store) -> None:
+    applied.sql.execute(VOLATILE)
+    seen = found(applied.cli)
+    assert seen.keys() == {"projection-view-changed", "projection-view-volatile"}
+    assert "now()" in seen["projection-view-volatile"]["what"]
+
+
+def test_rows_that_are_hidden_from_the_view(applied: Store, url: str) -> None:
+    with a_role(applied.sql, url) as (role, as_role):
+        applied.sql.execute(f"GRANT USAGE ON SCHEMA store TO {role}")
+        applied.sql.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA store TO {role}")
+        applied.sql.execute("ALTER VIEW store.documents SET (security_invoker = true)")
+        applied.sql.execute("ALTER TABLE store.reviews ENABLE ROW LEVEL SECURITY")
+        seen = found(applied.cli, "--only", "database", DATABASE_URL=as_role)
+        assert "store.reviews" in seen["projection-rows-hidden"]["what"]
+
+
+def test_a_followed_table_without_the_index_that_finds_its_rows(applied: Store) -> None:
+    applied.sql.execute("DROP INDEX store.reviews_product_id_idx")
+    seen = only(applied.cli, "projection-follow-unindexed")
+    applied.sql.execute(seen["mend"])
+    assert found(applied.cli) == {}
+
+
+def test_versions_of_another_server(applied: Store) -> None:
+    applied.sql.execute("UPDATE outbox_version_base SET system_identifier = '1'")
+    assert only(applied.cli, "projection-other-server")["severity"] == "info"
+
+
+def test_an_index_that_is_missing_no_alias_or_another_ones(applied: Store, engine: Elasticsearch) -> None:
+    shared = only(applied.cli, "projection-index-shared", ELASTIC_INDEX=applied.index)
+    assert applied.index in shared["what"]
+    engine.indices.delete(index=f"{applied.index}-000001")
+    assert applied.index in only(applied.cli, "projection-index-missing")["what"]
+    engine.indices.create(index=applied.index)
+    try:
+        seen = found(applied.cli)
+        assert seen.keys() == {"projection-no-alias", "projection-mapping"}
+        assert "title" in seen["projection-mapping"]["what"]
+    finally:
+        engine.indices.delete(index=applied.index)
+
+
+def test_an_index_that_takes_no_writes(applied: Store, engine: Elasticsearch) -> None:
+    name = f"{applied.index}-000001"
+    engine.indices.put_settings(index=name, settings={"index": {"blocks.write": True}})
+    assert "blocked: write" in only(applied.cli, "projection-index-unwritable")["what"]
+    engine.indices.put_settings(index=name, settings={"index": {"blocks.write": None}})
+    engine.indices.close(index=name)
+    assert "closed" in only(applied.cli, "projection-index-unwritable")["what"]

@@ -1,0 +1,155 @@
+"""One changed row with many documents behind it: one event, expanded by the worker in pages."""
+
+import json
+from collections.abc import Callable, Iterator
+
+import psycopg
+import pytest
+from elasticsearch import Elasticsearch
+
+from outboxctl.core.database import Database
+from outboxctl.core.projections import follow_pages
+from outboxctl.domain.projection import Follow, Projection, Relation
+from processes import Cli, Worker, eventually
+from projections import shop
+from servers import an_index
+
+NOT_DONE = "SELECT count(*) FROM search_outbox_events WHERE status <> 'done'"
+BY_CATEGORY = Follow(
+    Relation("shop", "categories"),
+    keys="SELECT p.id FROM shop.products p WHERE p.category_id = :id -- ':not'\n",
+    parameters=("id",),
+)
+
+
+@pytest.fixture
+def products(engine: Elasticsearch, db: Database, sql: psycopg.Connection) -> Iterator[Projection]:
+    """A category with 5,000 products, and one with two; no event yet."""
+    sql.execute(shop.SCHEMA)
+    sql.execute("INSERT INTO shop.categories VALUES (1, 'tea'), (2, 'pots')")
+    sql.execute("INSERT INTO shop.products SELECT n, 'p', 1, 1, 1 FROM generate_series(1, 5000) n")
+    sql.execute("INSERT INTO shop.products VALUES (7001, 'p', 1, 1, 2), (7002, 'p', 1, 1, 2)")
+    with an_index(engine) as name:
+        yield shop.put_in_force(db, shop.product(name, follow=(BY_CATEGORY,)))
+
+
+def changed_category(sql: psycopg.Connection, id_: object, *, place: int = 0) -> None:
+    """The event of a category that has changed."""
+    shop.changed(sql, json.dumps({"id": str(id_)}) if place >= 0 else "", follow=place)
+    sql.execute(
+        "UPDATE search_outbox_events SET next_retry_at = 'infinity' WHERE follow IS NOT NULL"
+        " AND status = 'pending' AND follow_cursor IS NULL"
+    )
+
+
+def test_all_documents_behind_a_row_are_sent_in_pages(
+    products: Projection, cli: Cli, sql: psycopg.Connection, engine: Elasticsearch
+) -> None:
+    changed_category(sql, 1)
+    changed_category(sql, 1)
+    cli.ok("worker", "--drain")
+    engine.indices.refresh(index=products.index)
+    assert engine.count(index=products.index)["count"] == 5_000
+    counted = "SELECT count(*), count(follow) FROM search_outbox_events WHERE status = 'done'"
+    assert sql.execute(counted).fetchone() == (5_002, 2), "each key once: both events are expanded together"
+
+
+def test_fresh_events_of_others_do_not_wait_for_all_pages(
+    products: Projection, worker: Callable[..., Worker], sql: psycopg.Connection, engine: Elasticsearch
+) -> None:
+    changed_category(sql, 1)
+    worker(OUTBOX_BULK_SIZE="50", OUTBOX_CONCURRENCY="1")
+    written = "SELECT count(*) FROM search_outbox_events WHERE entity_key IS NOT NULL AND follow IS NULL"
+    eventually(lambda: sql.execute(written).fetchone() == (follow_pages.PAGE,))
+    shop.changed(sql, 7001)
+    eventually(lambda: engine.exists(index=products.index, id="7001"))
+    left = sql.execute("SELECT follow_cursor::json->>'done' FROM search_outbox_events WHERE follow = 0")
+    assert left.fetchone() in {("2000",), ("4000",)}
+    eventually(lambda: sql.execute(NOT_DONE).fetchone() == (0,))
+    engine.indices.refresh(index=products.index)
+    assert engine.count(index=products.index)["count"] == 5_001
+
+
+def test_killed_in_the_middle_it_loses_nothing(
+    products: Projection,
+    worker: Callable[..., Worker],
+    cli: Cli,
+    sql: psycopg.Connection,
+    engine: Elasticsearch,
+) -> None:
+    changed_category(sql, 1)
+    first = worker(OUTBOX_BULK_SIZE="100", OUTBOX_CONCURRENCY="1", OUTBOX_LEASE_SECONDS="1")
+    written = "SELECT count(*) FROM search_outbox_events WHERE entity_key IS NOT NULL AND follow IS NULL"
+    eventually(lambda: sql.execute(written).fetchone() == (follow_pages.PAGE,))
+    first.process.kill()
+    first.wait()
+    # As if it had died between its claim and its page.
+    sql.execute(
+        "UPDATE search_outbox_events SET status = 'processing', lease_until = now() - interval '1 s',"
+        " processing_started_at = now(), next_retry_at = NULL WHERE follow = 0"
+    )
+    cli.ok("worker", "--drain", env={"OUTBOX_LEASE_SECONDS": "1"})
+    assert sql.execute(NOT_DONE).fetchone() == (0,)
+    engine.indices.refresh(index=products.index)
+    assert engine.count(index=products.index)["count"] == 5_000
+
+
+def test_a_truncated_table_leaves_no_document_behind(
+    products: Projection, cli: Cli, sql: psycopg.Connection, engine: Elasticsearch
+) -> None:
+    changed_category(sql, 1)
+    cli.ok("worker", "--drain")
+    sql.execute("TRUNCATE shop.products CASCADE")
+    sql.execute("INSERT INTO shop.products VALUES (1, 'again', 1, 1, 2), (9000, 'new', 1, 1, 2)")
+    changed_category(sql, 0, place=-1)
+    cli.ok("worker", "--drain")
+    held = shop.held(engine, products.index)
+    assert {id_: document["name"] for id_, document in held.items()} == {"1": "again", "9000": "new"}
+
+
+@pytest.mark.parametrize(
+    ("key", "place", "reason", "words"),
+    [
+        ('{"id": "x"}', 0, "bad_document", "invalid input syntax"),
+        ('{"other": "1"}', 0, "deterministic_exception", "lacks the columns id"),
+        ("[1]", 0, "deterministic_exception", "not a JSON object"),
+        ("{", 0, "deterministic_exception", "fit the projection"),
+        ('{"id": "1"}', 7, "deterministic_exception", "no table at place 7"),
+    ],
+)
+def test_an_event_that_cannot_be_expanded_fails_with_words(
+    products: Projection,
+    cli: Cli,
+    sql: psycopg.Connection,
+    engine: Elasticsearch,
+    key: str,
+    place: int,
+    reason: str,
+    words: str,
+) -> None:
+    shop.changed(sql, key, follow=place)
+    sql.execute("UPDATE search_outbox_events SET next_retry_at = 'infinity'")
+    shop.changed(sql, 7001)
+    cli.ok("worker", "--drain")
+    (failed,) = [row for row in shop.rows(sql) if row[0] == "failed"]
+    assert failed[1] == reason
+    assert words in failed[2]
+    assert shop.held(engine, products.index).keys() == {"7001"}
+
+
+@pytest.mark.no_servers
+@pytest.mark.parametrize(
+    ("query", "bound", "names"),
+    [
+        ("SELECT a WHERE b = :id", "SELECT a WHERE b = %(p_id)s", ["id"]),
+        ("SELECT a::int, ':x', \":y\" -- :z\n", "SELECT a::int, ':x', \":y\" -- :z", []),
+        (
+            "SELECT $$ :x $$, $t$ :y $t$ /* :z */ WHERE :a_1 = :a_1;",
+            "SELECT $$ :x $$, $t$ :y $t$ /* :z */ WHERE %(p_a_1)s = %(p_a_1)s",
+            ["a_1"],
+        ),
+        ("SELECT '50%' WHERE c % 2 = :n", "SELECT '50%%' WHERE c %% 2 = %(p_n)s", ["n"]),
+    ],
+)
+def test_the_parameters_of_a_query(query: str, bound: str, names: list[str]) -> None:
+    assert follow_pages.bound(query) == (bound, names)

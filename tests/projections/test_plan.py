@@ -1,0 +1,287 @@
+"""`projection plan`, `sql` and `apply` name what is wrong with the file and the place, and change nothing."""
+
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from processes import Cli
+from projections.store import FILE, QUERY, WHO, Store
+
+FOLLOW = """
+[[projections.product.follow]]
+table = "store.reviews"
+"""
+KEYS = FOLLOW + 'keys = "{}"\n'
+JOINED = '''query = """SELECT p.id, c.rate
+FROM store.products p JOIN store.currencies c ON c.code = p.tenant"""'''
+# What is replaced in the file (nothing: added at its end), by what, and what is said.
+BAD: dict[str, tuple[str, str, str]] = {
+    "no root": (
+        '"store.products"',
+        '"store.product"',
+        "[projections.product] root: there is no table store.product",
+    ),
+    "view as root": ('"store.products"', '"store.documents"', "root: store.documents is a view"),
+    "no name": ('"store.products"', '"a b c"', "root: not the name of a table"),
+    "no view": ('"store.documents"', '"store.docs"', "document: there is no table or view store.docs"),
+    "no key column": ('"id"', '"idd"', "key: store.products has no column 'idd'; did you mean id?"),
+    "key not in document": ('"id"', "'Odd \"%Name'", "key: store.documents has no column"),
+    "not unique": ('"id"', '"tenant"', "key: 'tenant' is not unique in store.products"),
+    "no routing": ("", 'routing = "tenants"\n', "routing: store.documents has no column 'tenants'"),
+    "bad ignore": ("", 'ignore = ["store.nothing"]\n', "ignore: there is no table store.nothing"),
+    "follow: no table": (
+        "",
+        FOLLOW.replace("reviews", "revews") + 'key = "id"',
+        "follow[1].table: there is no table",
+    ),
+    "follow: no column": (
+        "",
+        FOLLOW + 'key = "product"',
+        "follow[1].key: store.reviews has no column 'product'",
+    ),
+    "follow: another type": ("", FOLLOW + 'key = "body"', "follow[1].key: 'body' is pg_catalog.text"),
+    "follow: no such columns": (
+        "",
+        FOLLOW + 'key = "product_id"\ncolumns = ["star"]',
+        "follow[1].columns: store.reviews has no column 'star'; did you mean stars?",
+    ),
+    "keys: syntax": ("", KEYS.format("SELEC 1 WHERE :id = 1"), "follow[1].keys: syntax error"),
+    "keys: no table": ("", KEYS.format("SELECT id FROM store.x WHERE id = :id"), "follow[1].keys: relation"),
+    "keys: unqualified": (
+        "",
+        KEYS.format("SELECT id FROM products WHERE id = :id"),
+        "named with their schema",
+    ),
+    "keys: parameter": (
+        "",
+        KEYS.format("SELECT id FROM store.products WHERE id = :star"),
+        "follow[1].keys: store.reviews has no column 'star'",
+    ),
+    "keys: none": ("", KEYS.format("SELECT id FROM store.products"), "follow[1].keys: it has no parameter"),
+    "keys: two columns": (
+        "",
+        KEYS.format("SELECT id, id FROM store.products WHERE id = :product_id"),
+        "follow[1].keys: it has 2 columns, and the key of the projection has 1",
+    ),
+    "keys: another type": (
+        "",
+        KEYS.format("SELECT title FROM store.products WHERE id = :product_id"),
+        "follow[1].keys: it returns pg_catalog.text",
+    ),
+    "keys: two statements": (
+        "",
+        KEYS.format("SELECT id FROM store.products WHERE id = :id; DROP TABLE store.reviews"),
+        "follow[1].keys: syntax error",
+    ),
+    "keys: a change": (
+        "",
+        KEYS.format("DELETE FROM store.products WHERE id = :product_id RETURNING id"),
+        "follow[1].keys: syntax error",
+    ),
+    "query: syntax": ('document = "store.documents"', 'query = """SELEC\nid"""', "query: syntax error"),
+    "query: two statements": (
+        'document = "store.documents"',
+        'query = """SELECT id FROM store.products;\nDROP TABLE store.reviews"""',
+        "query: cannot insert multiple commands",
+    ),
+    "query: unqualified": (
+        'document = "store.documents"',
+        'query = """SELECT id\nFROM products"""',
+        "named with their schema",
+    ),
+    "query: without the key": (
+        'document = "store.documents"',
+        'query = """SELECT title\nFROM store.products"""',
+        "key: the query has no column 'id'",
+    ),
+    "nothing follows": (
+        'document = "store.documents"',
+        JOINED,
+        "the view reads store.currencies, and nothing follows it: no foreign keys lead to store.products",
+    ),
+    "the key is text in the document": (
+        'document = "store.documents"',
+        'query = """SELECT id::text AS id\nFROM store.products"""',
+        "key: 'id' is pg_catalog.int8 in store.products and pg_catalog.text in the document",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+@pytest.mark.parametrize("command", ["plan", "apply"])
+def test_what_is_wrong_and_where_and_nothing_is_applied(case: str, command: str, store: Store) -> None:
+    old, new, said = BAD[case]
+    store.write(old, new) if old else store.write(after=new)
+    before = store.facts()
+    done = store(command, *(WHO if command == "apply" else ()))
+    assert (done.returncode, done.stdout) == (2, ""), done.stderr
+    assert "store.toml: [projections.product]" in done.stderr
+    assert said in done.stderr
+    assert store.facts() == before
+    assert store.sql.execute("SELECT count(*) FROM store.reviews").fetchone() == (0,)
+
+
+@pytest.mark.parametrize(
+    ("column", "said"),
+    [
+        ("ratio", "'ratio' is pg_catalog.float8; a key is of type uuid"),
+        ("moment", "'moment' is pg_catalog.timestamptz"),
+        ("maybe", "'maybe' can be NULL"),
+        ("fold", "has a collation in which different texts are equal"),
+        ("fixed", "'fixed' is pg_catalog.bpchar"),
+        ("many", "'many' is pg_catalog.int4[]"),
+    ],
+)
+def test_types_that_are_no_key(store: Store, column: str, said: str) -> None:
+    store.sql.execute("CREATE COLLATION store.fold (locale = 'C')")
+    store.sql.execute(
+        "ALTER TABLE store.products ADD fold text COLLATE store.fold NOT NULL UNIQUE DEFAULT ''"
+    )
+    # As one by ICU would be: not every build has that.
+    store.sql.execute("UPDATE pg_collation SET collisdeterministic = false WHERE collname = 'fold'")
+    store.sql.execute(
+        "ALTER TABLE store.products ADD fixed char(3) NOT NULL UNIQUE, ADD many int[] NOT NULL UNIQUE"
+    )
+    store.write('key = "id"', f'key = "{column}"')
+    store.write('"store.documents"', '"store.products"')
+    done = store("plan")
+    assert done.returncode == 2
+    assert "[projections.product] key: " in done.stderr
+    assert said in done.stderr
+
+
+@pytest.mark.parametrize(
+    "kind", ["uuid", "smallint", "integer", "numeric", "varchar(20)", "date", "store.color"]
+)
+def test_types_that_are_keys(store: Store, kind: str) -> None:
+    store.sql.execute(f"CREATE TABLE store.things (id {kind} PRIMARY KEY, name text)")
+    store.write('"store.products"', '"store.things"')
+    store.write('"store.documents"', '"store.things"')
+    assert store.plan()["warnings"] == []
+
+
+def test_names_with_quotes_and_capitals(store: Store) -> None:
+    store.sql.execute('CREATE SCHEMA "My ""%Shop"')
+    store.sql.execute('CREATE TABLE "My ""%Shop"."Thin\'gs" ("Ke:y%s" int PRIMARY KEY, "a""b" text)')
+    store.sql.execute(
+        'CREATE TABLE "My ""%Shop"."Pa%rts"'
+        ' (id int PRIMARY KEY, "Of It" int REFERENCES "My ""%Shop"."Thin\'gs")'
+    )
+    store.sql.execute(
+        'CREATE VIEW "My ""%Shop"."Docs" AS SELECT "Ke:y%s", "a""b",'
+        ' (SELECT count(*) FROM "My ""%Shop"."Pa%rts" WHERE "Of It" = "Ke:y%s") AS n'
+        ' FROM "My ""%Shop"."Thin\'gs"'
+    )
+    name = "'''\"My \"\"%Shop\".\"Thin'gs\"'''"
+    store.write('"store.products"', name)
+    store.write('"store.documents"', '\'"My ""%Shop"."Docs"\'')
+    store.write('"id"', '"Ke:y%s"')
+    assert [follow["key"] for follow in store.plan()["follow"]] == [["Of It"]]
+    store.apply()
+    assert store.what() == []
+    store.sql.execute('INSERT INTO "My ""%Shop"."Thin\'gs" VALUES (7)')
+    store.sql.execute('INSERT INTO "My ""%Shop"."Pa%rts" VALUES (1, 7)')
+    assert store.events() == [("product", "7", None)] * 2
+
+
+def test_a_table_that_is_reached_through_another_is_followed(store: Store) -> None:
+    found = {each["table"]: each for each in store.plan()["follow"]}
+    assert found["store.reviews"]["key"] == ["product_id"]
+    assert "category_id" in found["store.categories"]["keys"]
+    assert found["store.categories"]["columns"] == ["id", "name"]
+
+
+def test_a_table_that_is_ignored_or_named_is_no_error(store: Store) -> None:
+    store.write(
+        'document = "store.documents"',
+        JOINED,
+    )
+    store.write(after='ignore = ["store.currencies"]\n')
+    assert store.plan()["follow"] == []
+    store.write('ignore = ["store.currencies"]\n')
+    store.write(
+        after='[[projections.product.follow]]\ntable = "store.currencies"\n'
+        'keys = "SELECT id FROM store.products WHERE tenant = :code"\n'
+    )
+    planned = store.plan()
+    assert [each["table"] for each in planned["follow"]] == ["store.currencies"]
+    assert "reads all of store.products" in " ".join(each["text"] for each in planned["warnings"])
+    store.sql.execute("CREATE INDEX ON store.products (tenant)")
+    assert "reads all of" not in " ".join(each["text"] for each in store.plan()["warnings"])
+
+
+def test_a_self_join_must_be_followed(store: Store) -> None:
+    store.write(
+        'document = "store.documents"',
+        'query = """SELECT p.id, q.title\n'
+        'FROM store.products p LEFT JOIN store.products q ON q.id = p.maybe"""',
+    )
+    done = store("plan")
+    assert done.returncode == 2
+    assert "the view reads store.products" in done.stderr
+    store.sql.execute("ALTER TABLE store.products ADD FOREIGN KEY (maybe) REFERENCES store.products")
+    assert {each["table"] for each in store.plan()["follow"]} == {"store.products"}
+
+
+def test_two_projections_of_one_index(store: Store) -> None:
+    built_in = store.cli.env["ELASTIC_INDEX"]
+    store.write(store.index, built_in)
+    done = store("plan")
+    assert done.returncode == 2
+    assert f"index: {built_in} is the index of the built-in projection" in done.stderr
+    store.write(built_in, store.index)
+    store.apply()
+    store.write("[projections.product]", "[projections.other]")
+    done = store("apply", *WHO)
+    assert done.returncode == 2
+    assert f"[projections.other] index: {store.index} is the index of product already" in done.stderr
+
+
+def test_what_a_view_cannot_promise(store: Store) -> None:
+    store.write(
+        'document = "store.documents"',
+        'query = """SELECT id, now() AS at, random() AS r\nFROM store.products"""',
+    )
+    (warning,) = [each["text"] for each in store.plan()["warnings"]]
+    assert "now()" in warning
+    assert "random()" in warning
+
+
+def test_a_child_without_an_index_and_json_that_is_not_searched(store: Store) -> None:
+    assert [each["text"].split(":")[0] for each in store.plan()["warnings"]] == [
+        "no search finds what is in reviews"
+    ]
+    store.sql.execute("DROP INDEX store.reviews_product_id_idx")
+    assert "CREATE INDEX CONCURRENTLY ON store.reviews (product_id)" in {
+        each["fix"] for each in store.plan()["warnings"]
+    }
+
+
+def test_a_view_of_that_name_that_is_not_ours_is_not_replaced(store: Store) -> None:
+    store.sql.execute("CREATE VIEW outbox_document_product AS SELECT 1 AS mine")
+    store.write('document = "store.documents"', QUERY)
+    done = store("apply", *WHO)
+    assert done.returncode == 2
+    assert "public.outbox_document_product is there already" in done.stderr
+    assert store.sql.execute("SELECT mine FROM outbox_document_product").fetchone() == (1,)
+
+
+def test_a_schema_that_is_behind(empty_url: str, cli: Cli, tmp_path: Path) -> None:
+    file = tmp_path / "store.toml"
+    file.write_text(FILE.format(index="products"))
+    cli.ok("db", "upgrade", env={"DATABASE_URL": empty_url})
+    with psycopg.connect(empty_url, autocommit=True) as sql:
+        sql.execute("UPDATE outboxctl_alembic_version SET version_num = '0008'")
+    done = cli("projection", "plan", str(file), env={"DATABASE_URL": empty_url})
+    assert done.returncode == 2
+    assert "db upgrade" in done.stderr
+
+
+def test_a_plan_changes_nothing(store: Store) -> None:
+    store.write('document = "store.documents"', QUERY)
+    assert store.what() == ["view", "triggers", "declaration", "index"]
+    assert store.facts() == [[], [], [], [], store.facts()[4]]
+    assert store.sql.execute(
+        "SELECT count(*) FROM pg_class WHERE relname LIKE 'outbox_document%'"
+    ).fetchone() == (0,)

@@ -1,0 +1,211 @@
+"""`projection list`, `show`, `preview`, `drop`, and `outboxctl.touch`: for an operator and a producer."""
+
+import json
+from collections.abc import Callable
+from datetime import date
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+from elasticsearch import Elasticsearch
+
+import outboxctl
+from outboxctl.core.database import Database
+from processes import Cli
+from projections.store import QUERY, WHO, Store
+
+
+@pytest.fixture
+def applied(store: Store) -> Store:
+    store.apply()
+    return store
+
+
+def test_list_and_show(applied: Store, cli: Cli) -> None:
+    applied.sql.execute("INSERT INTO store.products (id, tenant) VALUES (1, 'a')")
+    applied.sql.execute("INSERT INTO store.reviews VALUES (1, 1)")
+    applied.sql.execute(
+        "UPDATE search_outbox_events SET status = 'failed'"
+        " WHERE id = (SELECT min(id::text)::uuid FROM search_outbox_events)"
+    )
+    applied.sql.execute(
+        "UPDATE search_outbox_events SET created_at = now() - interval '90 s' WHERE status = 'pending'"
+    )
+    (listed,) = cli.json("projection", "list")["projections"]
+    shown = cli.json("projection", "show", "product")
+    assert listed == shown | {"oldest_seconds": listed["oldest_seconds"]}
+    assert (shown["name"], shown["index"], shown["pending"], shown["failed"]) == (
+        "product",
+        applied.index,
+        1,
+        1,
+    )
+    assert 90 <= shown["oldest_seconds"] < 600
+    assert [each["table"] for each in shown["follow"]] == ["store.categories", "store.reviews"]
+    text = cli.ok("projection", "show", "product")
+    assert "store.reviews" in text
+    assert "product_id" in text
+    assert "product" in cli.ok("projection", "list")
+
+
+def test_nothing_in_force(cli: Cli) -> None:
+    assert cli.json("projection", "list") == {"projections": []}
+    assert "no projection" in cli.ok("projection", "list")
+
+
+@pytest.mark.parametrize("command", [("show",), ("preview",), ("drop", *WHO)])
+@pytest.mark.usefixtures("applied")
+def test_an_unknown_name_exits_2(cli: Cli, command: tuple[str, ...]) -> None:
+    done = cli("projection", command[0], "produkt", *(["1"] if command[0] == "preview" else []), *command[1:])
+    assert done.returncode == 2
+    assert "did you mean product?" in done.stderr
+
+
+def test_a_preview_says_what_differs(applied: Store, cli: Cli, engine: Elasticsearch) -> None:
+    applied.sql.execute("INSERT INTO store.products (id, tenant, title, price) VALUES (1, 'a', 'Bird', 1.50)")
+    applied.sql.execute("INSERT INTO store.reviews VALUES (1, 1, 5, 'fine')")
+    done = cli("projection", "preview", "product", "1", "--json")
+    assert done.returncode == 4
+    (document,) = json.loads(done.stdout)["documents"]
+    assert document["sent"]["reviews"] == [{"stars": 5, "body": "fine"}]
+    assert document["indexed"] is None
+    engine.index(index=applied.index, id="1", document=document["sent"])
+    assert cli.json("projection", "preview", "product", "1")["documents"][0]["same"] is True
+    engine.index(index=applied.index, id="1", document=document["sent"] | {"title": "Brid", "more": 1})
+    done = cli("projection", "preview", "product", "1", "--json")
+    assert done.returncode == 4
+    differences = {
+        each["field"]: (each["sent"], each["indexed"])
+        for each in json.loads(done.stdout)["documents"][0]["differences"]
+    }
+    assert differences == {"title": ("Bird", "Brid"), "more": (None, 1)}
+    assert 'title: "Bird", in the index "Brid"' in cli("projection", "preview", "product", "1").stdout
+
+
+def test_a_row_that_is_not_there_is_a_delete(applied: Store, cli: Cli, engine: Elasticsearch) -> None:
+    assert cli.json("projection", "preview", "product", "5")["documents"][0]["same"] is True
+    engine.index(index=applied.index, id="5", document={"id": 5})
+    done = cli("projection", "preview", "product", "5")
+    assert done.returncode == 4
+    assert "no row in the view: a delete" in done.stdout
+
+
+def test_a_key_of_another_number_of_columns(store: Store, cli: Cli) -> None:
+    store.sql.execute("CREATE TABLE store.pairs (a int, b text, PRIMARY KEY (a, b))")
+    store.write('"store.products"', '"store.pairs"')
+    store.write('"store.documents"', '"store.pairs"')
+    store.write('"id"', '["a", "b"]')
+    store.apply()
+    store.sql.execute("INSERT INTO store.pairs VALUES (1, 'x:y')")
+    assert store.events() == [("product", "1:x%3Ay", None)]
+    done = cli("projection", "preview", "product", "1:x%3Ay", "--json")
+    assert json.loads(done.stdout)["documents"][0]["sent"] == {"a": 1, "b": "x:y"}
+    assert cli("projection", "preview", "product", "1").returncode == 2
+    done = cli("projection", "preview", "product", "one:x")
+    assert done.returncode == 2, done.stderr
+
+
+def test_drop_leaves_the_index_and_discards_what_waits(
+    store: Store, cli: Cli, engine: Elasticsearch, sql: psycopg.Connection
+) -> None:
+    store.write('document = "store.documents"', QUERY)
+    store.apply()
+    sql.execute(
+        """INSERT INTO store.products (id, tenant, "Odd ""%Name")
+        SELECT i, 'a', i FROM generate_series(1, 3) i"""
+    )
+    sql.execute("UPDATE search_outbox_events SET status = 'failed', error = 'x' WHERE entity_key = '3'")
+    outboxctl.enqueue(sql, entity_type="block", entity_id=UUID(int=1), event_version=1)
+    done = cli.json("projection", "drop", "product", *WHO)
+    assert (done["discarded"], done["index"]) == (2, store.index)
+    states = sql.execute(
+        "SELECT entity_key, status, error_reason FROM search_outbox_events ORDER BY entity_key"
+    ).fetchall()
+    assert states == [
+        ("1", "done", "discarded"),
+        ("2", "done", "discarded"),
+        ("3", "failed", None),
+        (None, "pending", None),
+    ]
+    assert store.facts()[:4] == [[], [], [], []], "declaration, triggers, functions and view are gone"
+    assert engine.indices.exists(index=store.index)
+    acts = sql.execute(
+        "SELECT action, affected FROM outbox_operator_audit WHERE action = 'projection drop' ORDER BY 2"
+    ).fetchall()
+    assert acts == [("projection drop", 0), ("projection drop", 2)]
+    (act,) = cli.json("audit", "--action", "projection drop")["audit"]
+    assert (act["affected"], act["batches"]) == (2, 2)
+    assert cli("projection", "drop", "product", *WHO).returncode == 2
+    assert store.what() == ["view", "triggers", "declaration"]
+
+
+def test_a_view_of_the_users_own_stays(applied: Store, cli: Cli) -> None:
+    cli.ok("projection", "drop", "product", *WHO)
+    assert applied.sql.execute("SELECT count(*) FROM store.documents").fetchone() == (0,)
+
+
+KEYS: list[tuple[str, Any, str]] = [
+    ("bigint", 42, "42"),
+    ("text", "a:b%", "a:b%"),
+    ("uuid", UUID(int=7), str(UUID(int=7))),
+    ("numeric", Decimal("1.500"), "1.5"),
+    ("numeric", Decimal("100"), "100"),
+    ("numeric", Decimal("0.00"), "0"),
+    ("date", date(2026, 1, 2), "2026-01-02"),
+]
+
+
+@pytest.mark.parametrize(("kind", "key", "text"), KEYS)
+def test_touch_writes_what_the_triggers_write(store: Store, kind: str, key: Any, text: str) -> None:
+    store.sql.execute(f"CREATE TABLE store.things (id {kind} PRIMARY KEY)")
+    store.write('"store.products"', '"store.things"')
+    store.write('"store.documents"', '"store.things"')
+    store.apply()
+    store.sql.execute("INSERT INTO store.things VALUES (%s)", [key])
+    outboxctl.touch(store.sql, "product", key)
+    rows = store.sql.execute(
+        "SELECT entity_type, entity_id, op, event_version, entity_key, follow, status, attempts, replay_count"
+        " FROM search_outbox_events"
+    ).fetchall()
+    assert len(rows) == 2
+    assert rows[0] == rows[1]
+    assert rows[0][4] == text
+
+
+def test_touch_with_a_key_of_several_columns_and_by_any_connection(
+    sql: psycopg.Connection, db: Database
+) -> None:
+    outboxctl.touch(sql, "product", [1, "a:b%"])
+    with db.engine.begin() as connection:
+        outboxctl.touch(connection, "product", (2, "x"), traceparent=f"00-{'1' * 32}-{'2' * 16}-01")
+    rows = sql.execute(
+        "SELECT entity_key, traceparent IS NOT NULL FROM search_outbox_events ORDER BY 1"
+    ).fetchall()
+    assert rows == [("1:a%3Ab%25", False), ("2:x", True)]
+
+
+def wrong(value: Any) -> Any:
+    return value
+
+
+@pytest.mark.parametrize(
+    ("call", "error"),
+    [
+        (lambda sql: outboxctl.touch(sql, "No Name", 1), ValueError),
+        (lambda sql: outboxctl.touch(sql, "search_index_to_elastic", 1), ValueError),
+        (lambda sql: outboxctl.touch(sql, "product", []), ValueError),
+        (lambda sql: outboxctl.touch(sql, "product", "a\x00"), ValueError),
+        (lambda sql: outboxctl.touch(sql, "product", True), TypeError),
+        (lambda sql: outboxctl.touch(sql, "product", wrong(1.5)), TypeError),
+        (lambda sql: outboxctl.touch(sql, "product", [wrong(1.5)]), TypeError),
+        (lambda _: outboxctl.touch(object(), "product", 1), TypeError),
+    ],
+)
+def test_a_bad_touch_writes_nothing(
+    sql: psycopg.Connection, call: Callable[[psycopg.Connection], object], error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        call(sql)
+    assert sql.execute("SELECT count(*) FROM search_outbox_events").fetchone() == (0,)

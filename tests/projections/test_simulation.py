@@ -1,0 +1,153 @@
+"""Whatever an application and a network do: an index ends with the rows of its view, and never goes back."""
+
+import json
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from random import Random
+
+import psycopg
+import pytest
+from elasticsearch import Elasticsearch
+
+from outboxctl.core.database import Database
+from outboxctl.core.delivery.leases import reclaim
+from outboxctl.domain.clock import Deadline
+from outboxctl.metrics.registry import Metrics
+from outboxctl.settings import load
+from outboxctl.sink.delivery.bulk import BulkAction
+from outboxctl.sink.delivery.result import Delivery
+from outboxctl.worker.health import Health
+from outboxctl.worker.parts import WorkerParts
+from processes import Worker, eventually
+from projections import market, shop, shop_tables
+from projections.lossy_index import LossyIndex
+from servers import an_index
+
+ROUNDS = int(os.environ.get("PROJECTIONS_ROUNDS", "25"))
+SEED = int(os.environ.get("PROJECTIONS_SEED", "1"))
+LANES = 3
+SETTINGS = {
+    "bulk_size": 5,
+    "concurrency": LANES,
+    "poll_interval_seconds": 0.02,
+    "max_attempts": 1000,
+    "base_backoff_seconds": 0.01,
+    "max_backoff_seconds": 0.05,
+}
+UNFINISHED = "SELECT FROM search_outbox_events WHERE status IN ('pending', 'processing') LIMIT 1"
+# As if the worker that holds them had stood still for longer than its lease.
+EXPIRE = "UPDATE search_outbox_events SET lease_until = now() - interval '1 s' WHERE status = 'processing'"
+
+
+@pytest.fixture
+def traded(db: Database, sql: psycopg.Connection) -> Callable[[str], None]:
+    """Puts the market's projection in force, into this index."""
+
+    def of(index: str) -> None:
+        sql.execute(market.SCHEMA)
+        projection = shop.put_in_force(db, market.documents(index))
+        shop_tables.watch(db, projection)
+
+    return of
+
+
+@contextmanager
+def lanes(url: str, index: LossyIndex) -> Iterator[None]:
+    """All lanes of a worker, in this process, that deliver to this index."""
+    db = Database(url, connections=LANES + 2)
+    settings = load(database_url=url, **SETTINGS)
+    parts = WorkerParts(settings, db, index, Metrics(), Health(300), sink_of=lambda _: index)
+
+    def freeze() -> None:
+        with db.begin() as connection:
+            connection.exec_driver_sql(EXPIRE)
+            reclaim(connection, max_processing=600, max_attempts=1000)
+        parts.reclaimed.may_exist = True
+
+    def expand() -> None:
+        while not parts.context.signals.wait_for_stop(0.01):
+            parts.expander.turn()
+
+    index.freeze = freeze
+    threads = [threading.Thread(target=parts.lane(drain=False).run, daemon=True) for _ in range(LANES)]
+    threads.append(threading.Thread(target=expand, daemon=True))
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        parts.context.signals.stop()
+        for thread in threads:
+            thread.join(30)
+        index.settle()
+        db.close()
+
+
+def test_lost_answers_late_requests_and_frozen_workers_leave_every_document_right(
+    url: str, sql: psycopg.Connection, traded: Callable[[str], None]
+) -> None:
+    traded("market")
+    index, compared = LossyIndex(Random(SEED)), 0
+    with lanes(url, index):
+        for number in range(ROUNDS):
+            market.trade(url, SEED * 1000 + number)
+            eventually(lambda: not sql.execute(UNFINISHED).rowcount, what="delivered")
+            index.settle()
+            held = {id_: json.loads(document) for id_, document in index.documents().items()}
+            assert held == market.rows(sql), f"seed {SEED}, round {number}"
+            compared += len(held)
+        assert not index.wrong, f"seed {SEED}: {index.wrong}"
+    assert sql.execute("SELECT DISTINCT status FROM search_outbox_events").fetchall() == [("done",)]
+    assert compared > 3 * ROUNDS, "too few documents for a proof"
+    assert min(index.faults.values()) > ROUNDS, index.faults
+    assert index.conflicts > ROUNDS, "no request was too late"
+
+
+def test_a_real_engine_ends_with_the_rows_of_the_view(
+    url: str,
+    sql: psycopg.Connection,
+    engine: Elasticsearch,
+    worker: Callable[..., Worker],
+    traded: Callable[[str], None],
+) -> None:
+    with an_index(engine) as index:
+        traded(index)
+        worker(OUTBOX_BULK_SIZE="5", OUTBOX_POLL_INTERVAL_SECONDS="0.05")
+        for number in range(5):
+            market.trade(url, SEED * 1000 + number)
+        eventually(lambda: not sql.execute(UNFINISHED).rowcount, what="delivered")
+        assert shop.held(engine, index) == market.rows(sql)
+        assert market.rows(sql)
+
+
+class SlowIndex(LossyIndex):
+    """An index without faults, whose first request arrives late: once `arrives` is set."""
+
+    def __init__(self) -> None:
+        super().__init__(Random(0), faults=("none",))
+        self.asked, self.arrives = threading.Event(), threading.Event()
+
+    def deliver(self, actions: Sequence[BulkAction], *, deadline: Deadline) -> Delivery:
+        """Wait, then deliver."""
+        self.asked.set()
+        assert self.arrives.wait(20)
+        return super().deliver(actions, deadline=deadline)
+
+
+def test_a_document_that_is_on_its_way_while_its_table_is_emptied_goes_as_well(
+    url: str, sql: psycopg.Connection, traded: Callable[[str], None]
+) -> None:
+    """The index does not show it yet when its documents are listed, and the view not any more."""
+    traded("market")
+    index = SlowIndex()
+    with lanes(url, index):
+        sql.execute("INSERT INTO market.roots VALUES (1)")
+        assert index.asked.wait(20)
+        sql.execute("TRUNCATE market.roots, market.parts, market.notes")
+        expanded = "SELECT FROM search_outbox_events WHERE follow = -1 AND status = 'done'"
+        eventually(lambda: sql.execute(expanded).rowcount == 3, what="expanded")
+        index.arrives.set()
+        eventually(lambda: not sql.execute(UNFINISHED).rowcount, what="delivered")
+        assert index.documents() == {}

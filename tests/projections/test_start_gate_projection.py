@@ -1,0 +1,162 @@
+"""While projections are in force, a missing index of search_index holds up its own events only."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import psycopg
+import pytest
+from elasticsearch import Elasticsearch
+
+from outboxctl.core.database import Database
+from outboxctl.core.projections import changes
+from outboxctl.sink.index.index_setup import ensure
+from processes import Cli, Worker, eventually
+from projections import shop
+from servers import an_index
+from sinks import client_of
+
+Start = Callable[..., Worker]
+ROW = """
+WITH made AS (INSERT INTO search_index (entity_type, entity_id, text, event_version)
+    VALUES ('doc', gen_random_uuid(), 'x', 1) RETURNING entity_type, entity_id)
+INSERT INTO search_outbox_events (entity_type, entity_id, op, event_version)
+SELECT entity_type, entity_id, 'upsert', 1 FROM made
+"""
+OWN = "SELECT status, attempts, error_reason FROM search_outbox_events WHERE entity_key IS NULL"
+FAST = {"OUTBOX_BASE_BACKOFF_SECONDS": "0.05", "OUTBOX_MAX_BACKOFF_SECONDS": "0.2"}
+
+
+@pytest.fixture
+def products(engine: Elasticsearch, db: Database, sql: psycopg.Connection) -> Iterator[str]:
+    """The shop with a product, and the index of its projection."""
+    sql.execute(shop.SCHEMA)
+    sql.execute("INSERT INTO shop.products VALUES (1, 'cup', 1, 1)")
+    with an_index(engine) as name:
+        shop.put_in_force(db, shop.product(name))
+        yield name
+
+
+@pytest.fixture
+def later(engine: Elasticsearch, index: str) -> Iterator[str]:
+    """The name of an index of search_index that is not there yet."""
+    name = f"{index}-later"
+    yield name
+    engine.indices.delete(index=f"{name}-000001", ignore_unavailable=True)
+
+
+def ready(running: Worker) -> tuple[bool, str]:
+    status, body = running.get("/readyz")
+    return status == 200, str(json.loads(body).get("failing", {}).get("sink", "")) if body else ""
+
+
+@pytest.mark.parametrize("policy", ["count", "hold"])
+def test_documents_of_the_projection_arrive_and_no_event_of_search_index_loses_an_attempt(
+    products: str, later: str, worker: Start, sql: psycopg.Connection, engine: Elasticsearch, policy: str
+) -> None:
+    sql.execute(ROW)
+    shop.changed(sql, 1)
+    running = worker(ELASTIC_INDEX=later, OUTBOX_OUTAGE_POLICY=policy, OUTBOX_MAX_ATTEMPTS="2", **FAST)
+    eventually(lambda: shop.held(engine, products).keys() == {"1"})
+    eventually(lambda: sql.execute(OWN).fetchone() == ("pending", 0, "index_unavailable"))
+    eventually(lambda: running.metric("outbox_retry_scheduled_total", reason="index_unavailable") >= 5)
+    assert sql.execute(OWN).fetchone() in {
+        ("pending", 0, "index_unavailable"),
+        ("processing", 1, "index_unavailable"),
+    }
+    eventually(lambda: "events of search_index wait until then" in ready(running)[1])
+    assert later in running.log.read_text()
+    shop.changed(sql, 1)  # while the others are put back again and again
+    eventually(
+        lambda: sql.execute(OWN.replace("NULL", "NOT NULL") + " AND status <> 'done'").fetchall() == []
+    )
+    ensure(client_of(engine), later)
+    eventually(lambda: sql.execute(OWN).fetchone() == ("done", 1, None))
+    eventually(lambda: ready(running)[0])
+
+
+def test_it_is_ready_where_search_index_is_not_used_at_all(
+    products: str, later: str, worker: Start, sql: psycopg.Connection, engine: Elasticsearch
+) -> None:
+    running = worker(ELASTIC_INDEX=later)
+    eventually(lambda: ready(running)[0])
+    assert "the sink cannot be used" not in running.log.read_text()
+    shop.changed(sql, 1)
+    eventually(lambda: shop.held(engine, products).keys() == {"1"})
+    sql.execute(ROW)
+    eventually(lambda: "no such index" in ready(running)[1])
+
+
+@pytest.mark.usefixtures("products")
+def test_the_last_projection_that_is_dropped_closes_the_gate_again(
+    later: str, worker: Start, sql: psycopg.Connection
+) -> None:
+    running = worker(ELASTIC_INDEX=later)
+    eventually(lambda: ready(running)[0])
+    sql.execute("DELETE FROM outbox_projections")
+    eventually(lambda: "nothing is claimed until then" in ready(running)[1])
+    sql.execute(ROW)
+    assert sql.execute(OWN).fetchone() == ("pending", 0, None)
+
+
+def test_a_drain_delivers_what_it_can_and_says_what_waits(
+    products: str, later: str, cli: Cli, sql: psycopg.Connection, engine: Elasticsearch
+) -> None:
+    shop.changed(sql, 1)
+    assert cli("worker", "--drain", env={"ELASTIC_INDEX": later}).returncode == 0
+    sql.execute(ROW)
+    sql.execute("UPDATE shop.products SET name = 'mug'")
+    shop.changed(sql, 1)
+    done = cli("worker", "--drain", env={"ELASTIC_INDEX": later})
+    assert done.returncode == 3
+    assert f"no such index or alias {later}" in done.stderr
+    assert shop.held(engine, products)["1"]["name"] == "mug"
+    assert sql.execute(OWN).fetchone() == ("pending", 0, "index_unavailable")
+
+
+def test_an_index_of_search_index_that_vanishes_later_holds_up_no_projection(
+    products: str, later: str, worker: Start, sql: psycopg.Connection, engine: Elasticsearch
+) -> None:
+    ensure(client_of(engine), later)
+    running = worker(ELASTIC_INDEX=later, OUTBOX_OUTAGE_POLICY="hold")
+    eventually(lambda: ready(running)[0])
+    engine.indices.delete(index=f"{later}-000001")
+    sql.execute(ROW)
+    eventually(lambda: sql.execute(OWN).fetchone() == ("pending", 0, "index_unavailable"))
+    shop.changed(sql, 1)
+    eventually(lambda: shop.held(engine, products).keys() == {"1"}, within=5)
+    assert running.metric("outbox_circuit_open") == 0
+
+
+def test_a_worker_of_an_older_schema_takes_up_projections_after_the_upgrade(
+    index: str, cli: Cli, worker: Start, sql: psycopg.Connection, engine: Elasticsearch, db: Database
+) -> None:
+    sql.execute(shop.SCHEMA)
+    sql.execute("INSERT INTO shop.products VALUES (1, 'cup', 1, 1)")
+    cli.ok("db", "downgrade", "0008", "--yes")
+    running = worker(OUTBOX_POLL_INTERVAL_SECONDS="0.05")
+    sql.execute(ROW)
+    old = "SELECT status FROM search_outbox_events"
+    eventually(lambda: sql.execute(old).fetchall() == [("done",)])
+    cli.ok("db", "upgrade")
+    db.renew_connections()
+    with db.begin() as connection:
+        changes.run(connection, [changes.guard_sql("public")])
+    with an_index(engine) as name:
+        shop.put_in_force(db, shop.product(name))
+        shop.changed(sql, 1)
+        eventually(lambda: shop.held(engine, name).keys() == {"1"}, within=15)
+    assert {row[:2] for row in shop.rows(sql)} == {("done", None)}
+    assert running.process.poll() is None
+    assert index
+
+
+def test_another_projection_without_its_index_changes_nothing_for_the_gate(
+    products: str, later: str, worker: Start, sql: psycopg.Connection, engine: Elasticsearch, db: Database
+) -> None:
+    shop.put_in_force(db, replace(shop.product(f"{products}-none"), name="missing"))
+    shop.changed(sql, 1, name="missing")
+    shop.changed(sql, 1)
+    running = worker(ELASTIC_INDEX=later, OUTBOX_OUTAGE_POLICY="hold")
+    eventually(lambda: shop.held(engine, products).keys() == {"1"})
+    eventually(lambda: ready(running)[0])

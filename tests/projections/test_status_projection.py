@@ -1,0 +1,221 @@
+"""`status`, `stuck`, `oldest`, `failed`, `replay` tell projections apart, and choose one."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import psycopg
+import pytest
+from elasticsearch import Elasticsearch
+
+from outboxctl.core.database import Database
+from outboxctl.domain.projection import Follow, Relation
+from processes import Cli
+from projections import shop
+from servers import an_index
+
+BUILT_IN = "search_index_to_elastic"
+OWN = """
+INSERT INTO search_outbox_events (entity_type, entity_id, op, event_version, status, error_reason)
+SELECT %(kind)s, gen_random_uuid(), 'upsert', 1, %(status)s, %(reason)s FROM generate_series(1, %(count)s)
+"""
+FAIL = "UPDATE search_outbox_events SET status = 'failed', error_reason = %s WHERE entity_key = %s"
+
+
+@pytest.fixture
+def products(engine: Elasticsearch, db: Database, sql: psycopg.Connection) -> Iterator[str]:
+    """The shop, `product` and `other` in force, and the index of `product`."""
+    sql.execute(shop.SCHEMA)
+    with an_index(engine) as name:
+        shop.put_in_force(db, shop.product(name))
+        shop.put_in_force(db, replace(shop.product(f"{name}-other"), name="other"))
+        yield name
+
+
+def own(
+    sql: psycopg.Connection,
+    count: int,
+    *,
+    kind: str = "doc",
+    status: str = "pending",
+    reason: str | None = None,
+) -> None:
+    """Write events of search_index."""
+    sql.execute(OWN, {"kind": kind, "status": status, "count": count, "reason": reason})
+
+
+def of(seen: Any, name: str) -> Any:
+    (one,) = [each for each in seen["projections"] if each["name"] == name]
+    return one
+
+
+@pytest.fixture
+def events(products: str, sql: psycopg.Connection) -> str:
+    """Four of `product`, of which one failed, is stuck and is old; three of search_index, one failed."""
+    shop.changed(sql, 1, 2, 3, 4)
+    own(sql, 2)
+    own(sql, 1, status="failed", reason="mapping")
+    sql.execute(FAIL, ["bad_document", "1"])
+    sql.execute("UPDATE search_outbox_events SET status = 'processing' WHERE entity_key = '2'")
+    sql.execute(
+        "UPDATE search_outbox_events SET created_at = now() - interval '1 hour' WHERE entity_key = '3'"
+    )
+    return products
+
+
+@pytest.mark.usefixtures("events")
+def test_status_has_each_projection_and_the_whole_table_beside(cli: Cli) -> None:
+    seen = cli.json("status")
+    assert seen["projection"] == BUILT_IN
+    assert seen["status"] == {"pending": 4, "processing": 1, "done": 0, "failed": 2}
+    assert (seen["lag"], seen["stuck"]) == (5, 1)
+    assert seen["failed_by_reason"] == {"bad_document": 1, "mapping": 1}
+    assert [each["name"] for each in seen["projections"]] == ["other", "product", BUILT_IN]
+    product, search_index, other = (of(seen, name) for name in ("product", BUILT_IN, "other"))
+    counts = ("pending", "processing", "failed", "stuck")
+    assert [product[name] for name in counts] == [2, 1, 1, 1]
+    assert [search_index[name] for name in counts] == [2, 0, 1, 0]
+    assert [other[name] for name in counts] == [0, 0, 0, 0]
+    assert product["failed_by_reason"] == {"bad_document": 1}
+    assert product["oldest_age_seconds"] > 3_500 > search_index["oldest_age_seconds"]
+    text = cli.ok("status")
+    (line,) = [line.split() for line in text.splitlines() if line.strip().startswith("product")]
+    assert line[:5] == ["product", "2", "1", "1", "1"]
+
+
+@pytest.mark.usefixtures("events")
+def test_status_of_one_projection_is_of_its_events_alone(cli: Cli) -> None:
+    seen = cli.json("status", "--projection", "product")
+    assert seen["projection"] == "product"
+    assert seen["status"] == {"pending": 2, "processing": 1, "done": 0, "failed": 1}
+    assert (seen["lag"], seen["stuck"], seen["failed_by_reason"]) == (3, 1, {"bad_document": 1})
+    assert {row["projection"] for row in seen["oldest_pending"]} == {"product"}
+    assert [each["name"] for each in seen["projections"]] == ["product"]
+    rest = cli.json("status", "--projection", BUILT_IN)
+    assert rest["status"] == {"pending": 2, "processing": 0, "done": 0, "failed": 1}
+    assert {row["entity_type"] for row in rest["oldest_pending"]} == {"doc"}
+    assert "Lag: 3 events" in cli.ok("status", "--projection", "product")
+
+
+@pytest.mark.usefixtures("events")
+@pytest.mark.parametrize("option", ["--projection", "--entity-type"])
+def test_the_rows_behind_it_are_chosen_by_either_name(cli: Cli, option: str) -> None:
+    assert [row["entity_key"] for row in cli.json("oldest", option, "product")["events"]] == ["3", "4"]
+    assert [row["entity_key"] for row in cli.json("stuck", option, "product")["events"]] == ["2"]
+    assert cli.json("stuck", option, "doc" if option == "--entity-type" else BUILT_IN)["events"] == []
+    (group,) = cli.json("failed", "list", option, "product")["groups"]
+    assert (group["error_reason"], group["entity_types"]) == ("bad_document", {"product": 1})
+
+
+@pytest.mark.usefixtures("events")
+def test_the_rest_is_chosen_by_the_built_in_name(cli: Cli) -> None:
+    assert len(cli.json("oldest", "--projection", BUILT_IN)["events"]) == 2
+    (group,) = cli.json("failed", "list", "--projection", BUILT_IN)["groups"]
+    assert group["error_reason"] == "mapping"
+
+
+@pytest.mark.usefixtures("products")
+def test_an_event_of_search_index_of_the_same_type_is_not_of_the_projection(
+    cli: Cli, sql: psycopg.Connection
+) -> None:
+    """What an operator replays for `product` must not bring back rows of search_index, nor the reverse."""
+    own(sql, 2, kind="product", status="failed", reason="mapping")
+    shop.changed(sql, 1)
+    sql.execute(FAIL, ["bad_document", "1"])
+    why = ("--by", "alice", "--reason", "test")
+    replayed = cli.json("replay", *why, "--projection", "product")
+    assert replayed["replayed"] == 1
+    assert "forecast" in replayed
+    assert replayed["forecast"]["unsendable"] == 0
+    failed = "SELECT count(*) FROM search_outbox_events WHERE status = 'failed'"
+    assert sql.execute(failed).fetchone() == (2,)
+    (act,) = cli.json("audit")["rows"]
+    assert act["filters"] == {"projection": "product"}
+    sql.execute(FAIL, ["bad_document", "1"])
+    chosen = ("--projection", BUILT_IN, "--entity-type", "product")
+    assert cli.json("failed", "discard", *why, *chosen)["discarded"] == 2
+    assert sql.execute(failed).fetchone() == (1,)
+    assert cli.json("failed", "discard", *why, "--entity-type", "product")["discarded"] == 1
+
+
+@pytest.mark.usefixtures("products")
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("status",),
+        ("stuck",),
+        ("oldest",),
+        ("failed", "list"),
+        ("replay", "--by", "a", "--reason", "b"),
+        ("failed", "discard", "--by", "a", "--reason", "b"),
+    ],
+)
+def test_an_unknown_projection_is_refused_and_those_there_are_named(
+    cli: Cli, command: tuple[str, ...]
+) -> None:
+    done = cli(*command, "--projection", "produkt")
+    assert done.returncode == 2
+    assert "'produkt'" in done.stderr
+    assert f"other, product, {BUILT_IN}" in done.stderr
+
+
+@pytest.mark.usefixtures("products")
+def test_what_a_dropped_projection_left_can_still_be_chosen(cli: Cli, sql: psycopg.Connection) -> None:
+    shop.changed(sql, 1)
+    sql.execute(FAIL, ["mapping", "1"])
+    sql.execute("DELETE FROM outbox_projections WHERE name = 'product'")
+    assert cli.json("failed", "list", "--projection", "product")["failed"] == 1
+    assert of(cli.json("status"), "product")["failed"] == 1
+
+
+def test_how_far_a_change_of_many_documents_is(
+    products: str, cli: Cli, sql: psycopg.Connection, db: Database
+) -> None:
+    categories = Follow(Relation("shop", "categories"), keys="SELECT 1", parameters=("id",))
+    shop.put_in_force(db, replace(shop.product(products), follow=(categories,)))
+    shop.changed(sql, '{"id": "7"}', follow=0)
+    shop.changed(sql, "", follow=-1)
+    shop.changed(sql, '{"id": "8"}', follow=0)
+    cursor = "UPDATE search_outbox_events SET follow_cursor = %s WHERE entity_key = %s"
+    sql.execute(cursor, ['{"after": "12", "done": 1200}', '{"id": "7"}'])
+    sql.execute(cursor, ["no json", ""])
+    seen = of(cli.json("status"), "product")["following"]
+    assert [(each["table"], each["keys_done"]) for each in seen] == [
+        ("shop.categories", 1_200),
+        ("", 0),
+        ("shop.categories", 0),
+    ]
+    assert "following shop.categories: 1,200 keys done" in cli.ok("status")
+    assert "following all documents: 0 keys done" in cli.ok("status", "--projection", "product")
+
+
+def test_a_schema_of_before_projections_is_read_as_before(cli: Cli, sql: psycopg.Connection) -> None:
+    own(sql, 2)
+    own(sql, 1, status="failed", reason="mapping")
+    cli.ok("db", "downgrade", "0008", "--yes")
+    seen = cli.json("status")
+    assert seen["status"] == {"pending": 2, "processing": 0, "done": 0, "failed": 1}
+    assert [(each["name"], each["pending"], each["failed"]) for each in seen["projections"]] == [
+        (BUILT_IN, 2, 1)
+    ]
+    assert len(cli.json("oldest", "--projection", BUILT_IN)["events"]) == 2
+    assert cli.json("stuck")["events"] == []
+    assert cli.json("failed", "list", "--entity-type", "doc")["failed"] == 1
+    assert cli.json("replay", "--by", "a", "--reason", "b", "--projection", BUILT_IN)["replayed"] == 1
+    assert cli("status", "--projection", "product").returncode == 2
+
+
+@pytest.mark.usefixtures("events")
+def test_a_reader_without_a_right_to_the_declarations_sees_the_rest(
+    cli: Cli, sql: psycopg.Connection, url: str
+) -> None:
+    role = f"viewer_{url.rpartition('/')[2]}"
+    sql.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'x'")
+    try:
+        sql.execute(f"GRANT SELECT ON search_outbox_events, outbox_environment TO {role}")
+        as_role = url.replace("//" + url.partition("//")[2].partition("@")[0], f"//{role}:x")
+        seen = cli.json("status", env={"DATABASE_URL": as_role})
+        assert seen["lag"] == 5
+    finally:
+        sql.execute(f"DROP OWNED BY {role}")
+        sql.execute(f"DROP ROLE {role}")
