@@ -107,6 +107,19 @@ def test_a_truncated_table_leaves_no_document_behind(
     assert {id_: document["name"] for id_, document in held.items()} == {"1": "again", "9000": "new"}
 
 
+def test_a_truncated_table_leaves_no_document_that_no_search_finds_yet(
+    products: Projection, cli: Cli, sql: psycopg.Connection, engine: Elasticsearch
+) -> None:
+    engine.indices.put_settings(index=products.index, settings={"index.refresh_interval": "-1"})
+    shop.changed(sql, 7001)
+    cli.ok("worker", "--drain")
+    assert engine.exists(index=products.index, id="7001")
+    sql.execute("TRUNCATE shop.products CASCADE")
+    changed_category(sql, 0, place=-1)
+    cli.ok("worker", "--drain")
+    assert shop.held(engine, products.index) == {}
+
+
 @pytest.mark.parametrize(
     ("key", "place", "reason", "words"),
     [
