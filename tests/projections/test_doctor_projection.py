@@ -33,11 +33,11 @@ def only(cli: Cli, id_: str, *more: str, **env: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def applied(store: Store) -> Iterator[Store]:
+def applied(store: Store) -> Store:
     """The store with its projection in force, and healthy."""
     store.apply()
     assert found(store.cli) == {}
-    yield store
+    return store
 
 
 def test_a_trigger_that_is_disabled_dropped_or_edited(applied: Store) -> None:
