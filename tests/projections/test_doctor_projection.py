@@ -147,7 +147,7 @@ def test_an_index_that_takes_no_writes(applied: Store, engine: Elasticsearch) ->
 
 
 def _load(store: Store) -> None:
-    """Three events of `product` that wait, of which one failed and one is an hour old; one of search_index."""
+    """Three events of `product`, of which one failed and one is an hour old; one of search_index."""
     store.sql.execute("INSERT INTO store.products (id, tenant) VALUES (1, 't')")
     for id_ in (2, 3):
         store.sql.execute(
