@@ -131,10 +131,10 @@ def said(process: Process) -> tuple[int, Any, str]:
 
 
 @contextmanager
-def held(cli: Cli, proxy: Proxy, sql: str, do: Do, within: str = "", *args: str) -> Iterator[Any]:
+def held(cli: Cli, proxy: Proxy, sql: str, do: Do, within: str = "", *args: str, **env: str) -> Iterator[Any]:
     """A rebuild that stands still at a statement: yields the process and the rule that holds it."""
     rule = proxy.on(sql, do, within=within)
-    with started(cli, "--yes", "--json", *args, DATABASE_URL=proxy.url) as process:
+    with started(cli, "--yes", "--json", *args, DATABASE_URL=proxy.url, **env) as process:
         eventually(lambda: rule.reached.is_set() or process.poll() is not None, what=f"{sql} within {within}")
         assert process.poll() is None, process.communicate()
         yield process, rule

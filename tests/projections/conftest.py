@@ -1,12 +1,70 @@
-"""A shop with a declaration file, for tests of the commands."""
+"""The shop, who may write to it, and who owns it; the store, with a declaration file."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import psycopg
 import pytest
+from psycopg.sql import SQL, Identifier
 
+from outboxctl.core.database import Database
 from processes import Cli
+from projections import shop_tables as shop
+from projections.shop_tables import PRODUCT, roles, watch
 from projections.store import FILE, TABLES, Store
+
+
+@pytest.fixture
+def bare(sql: psycopg.Connection) -> psycopg.Connection:
+    """The shop's tables with some rows, and no trigger."""
+    sql.execute(shop.TABLES.encode())
+    sql.execute(
+        "INSERT INTO shop.products (id, sku, name) SELECT n, 's' || n, 'p' || n FROM generate_series(1, 4) n"
+    )
+    sql.execute("INSERT INTO shop.reviews (product_id, stars) VALUES (1, 5), (1, 3), (2, 5), (NULL, 1)")
+    sql.execute("INSERT INTO shop.offers VALUES (1, 10), (1, 20), (2, 10)")
+    sql.execute("INSERT INTO shop.categories VALUES (1, 'toys'), (2, 'books')")
+    sql.execute("INSERT INTO shop.product_categories VALUES (1, 1), (2, 1), (2, 2)")
+    return sql
+
+
+@pytest.fixture
+def watched(db: Database, bare: psycopg.Connection) -> psycopg.Connection:
+    """The same with the triggers of the projection `product`."""
+    watch(db, PRODUCT)
+    return bare
+
+
+@pytest.fixture
+def writer(watched: psycopg.Connection, url: str) -> Iterator[psycopg.Connection]:
+    """A login that may write to the shop, and has no right on the outbox."""
+    name = f"t{uuid4().hex[:8]}"
+    watched.execute(SQL("CREATE ROLE {} LOGIN PASSWORD 'secret'").format(Identifier(name)))
+    watched.execute(SQL("GRANT USAGE ON SCHEMA shop TO {}").format(Identifier(name)))
+    rights = "GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON ALL TABLES IN SCHEMA shop TO {}"
+    watched.execute(SQL(rights).format(Identifier(name)))
+    with psycopg.connect(url, user=name, password="secret", autocommit=True) as own:
+        yield own
+    watched.execute(SQL("DROP OWNED BY {0} CASCADE; DROP ROLE {0}").format(Identifier(name)))
+
+
+@pytest.fixture
+def owner(bare: psycopg.Connection) -> Iterator[str]:
+    """Owns the shop and the outbox, and is no superuser."""
+    name = f"t{uuid4().hex[:8]}"
+    roles(bare, name)
+    tables = (
+        "SELECT oid::regclass::text FROM pg_class WHERE relkind IN ('r', 'v') AND relnamespace IN"
+        " ('shop'::regnamespace, 'public'::regnamespace)"
+    )
+    bare.execute(
+        SQL("ALTER SCHEMA shop OWNER TO {0}; ALTER SCHEMA public OWNER TO {0}").format(Identifier(name))
+    )
+    for (table,) in bare.execute(tables).fetchall():
+        bare.execute(SQL("ALTER TABLE {} OWNER TO {}").format(SQL(table), Identifier(name)))
+    yield name
+    bare.execute(SQL("DROP OWNED BY {0} CASCADE; DROP ROLE {0}").format(Identifier(name)))
 
 
 @pytest.fixture

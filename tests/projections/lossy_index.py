@@ -14,8 +14,9 @@ from projections.market import Past
 
 SILENCE = classify(Answer(0, "timeout", "no answer", request=True))
 LATE = 0.2  # seconds that a request may take to arrive, after its sender has given up
-FROZEN = 0.03  # seconds that a worker stands still after its lease was taken from it
-FAULTS = ("none",) * 6 + ("answer lost", "late", "late", "frozen")
+STALLED = 0.05  # seconds that a worker stands still, or its request takes
+FEW = 2  # ids a page
+FAULTS = ("none",) * 5 + ("slow", "answer lost", "late", "late", "frozen")
 
 
 class Held(NamedTuple):
@@ -26,42 +27,44 @@ class Held(NamedTuple):
 
 
 class LossyIndex:
-    """A sink for all lanes. `freeze` is called when a worker is to stand still past its lease.
+    """A sink for all lanes. It calls `freeze` when a worker is to stand still past its lease.
 
     Versions are `external_gte`, as in an engine, and deleted documents keep theirs.
     """
 
-    def __init__(self, random: Random, freeze: Callable[[], None]) -> None:
-        self._random, self._freeze = random, freeze
+    def __init__(self, random: Random, faults: Sequence[str] = FAULTS) -> None:
+        self._random, self._faults = random, faults
+        self.freeze: Callable[[], None] = lambda: None
         self._lock = threading.Lock()
         self._held: dict[str, Held] = {}
         self._past: dict[str, Past] = {}
         self._late: list[threading.Timer] = []
         self.wrong: list[str] = []
-        self.faults = dict.fromkeys(FAULTS, 0)
+        self.faults = dict.fromkeys(faults, 0)
         self.conflicts = 0
 
     def deliver(self, actions: Sequence[BulkAction], *, deadline: Deadline) -> Delivery:
         """Apply the actions now, or later, and answer, or not."""
         assert deadline.seconds_left() > 0
         with self._lock:
-            fault = self._random.choice(FAULTS)
+            fault = self._random.choice(self._faults)
             self.faults[fault] += 1
             delay = self._random.random()
         if fault == "late":
             self._send_late(actions, delay * LATE)
             return Delivery([SILENCE] * len(actions), [])
         if fault == "frozen":
-            self._freeze()
-            sleep(delay * FROZEN)
-        findings: list[Classification | None] = [self._apply(action) for action in actions]
-        return Delivery([SILENCE] * len(actions) if fault == "answer lost" else findings, [])
+            self.freeze()
+        if fault in ("frozen", "slow"):
+            sleep(delay * STALLED)
+        findings = [self._apply(action) for action in actions]
+        return Delivery([*findings] if fault != "answer lost" else [SILENCE] * len(actions), [])
 
     def ids(self, place: Place | None, size: int) -> tuple[list[str], Place | None]:
-        """The ids of all documents, in one page."""
-        assert place is None
-        assert len(self.documents()) < size
-        return [*self.documents()], None
+        """A page of the ids of documents that were there when the first page was asked for."""
+        left = list(place["left"]) if place else sorted(self.documents())
+        size = min(size, FEW)  # else all of them are the first page
+        return left[:size], {"left": left[size:]} if left[size:] else None
 
     def settle(self) -> None:
         """Wait until what is late has arrived."""

@@ -19,26 +19,31 @@ SESSIONS, KEYS, TRANSACTIONS = 6, 12, 5
 SCHEMA = """
 CREATE SCHEMA market;
 CREATE SEQUENCE market.revisions;
+CREATE TABLE market.groups (id int PRIMARY KEY, rev bigint NOT NULL DEFAULT nextval('market.revisions'));
 CREATE TABLE market.roots (id int PRIMARY KEY, open boolean NOT NULL DEFAULT true,
-    rev bigint NOT NULL DEFAULT nextval('market.revisions'));
+    rev bigint NOT NULL DEFAULT nextval('market.revisions'),
+    member int REFERENCES market.groups ON DELETE SET NULL ON UPDATE CASCADE);
 CREATE TABLE market.parts (id bigserial PRIMARY KEY,
     root int REFERENCES market.roots ON DELETE CASCADE ON UPDATE CASCADE,
     rev bigint NOT NULL DEFAULT nextval('market.revisions'));
 CREATE TABLE market.notes (id bigserial PRIMARY KEY,
     root int REFERENCES market.roots ON DELETE SET NULL ON UPDATE CASCADE,
     rev bigint NOT NULL DEFAULT nextval('market.revisions'));
+CREATE INDEX ON market.roots (member);
 CREATE INDEX ON market.parts (root);
 CREATE INDEX ON market.notes (root);
 CREATE VIEW market.documents AS SELECT r.id, r.rev,
     (SELECT json_object_agg('part ' || c.id, c.rev) FROM market.parts c WHERE c.root = r.id) AS parts,
+    (SELECT json_object_agg('group ' || g.id, g.rev) FROM market.groups g WHERE g.id = r.member) AS groups,
     (SELECT json_object_agg('note ' || c.id, c.rev) FROM market.notes c WHERE c.root = r.id) AS notes
 FROM market.roots r WHERE r.open;
 """
 ROWS = "SELECT id::text, to_json(d)::text FROM market.documents d"
 REV = "rev = nextval('market.revisions')"
 ANY = "id = (SELECT id FROM market.{table} OFFSET floor(random() * 8) LIMIT 1)"
+ANY_GROUP = "(SELECT min(id) FROM market.groups WHERE id > {c})"
 STATEMENTS = (
-    "INSERT INTO market.roots VALUES ({a}) ON CONFLICT DO NOTHING",
+    *["INSERT INTO market.roots VALUES ({a}), ({b}) ON CONFLICT DO NOTHING"] * 3,
     f"UPDATE market.roots SET {REV} WHERE id IN ({{a}}, {{b}})",
     f"UPDATE market.roots SET open = NOT open, {REV} WHERE id = {{a}}",
     f"UPDATE market.roots SET id = {{b}}, {REV} WHERE id = {{a}}",
@@ -49,7 +54,14 @@ STATEMENTS = (
     f"UPDATE market.{{table}} SET root = {{b}}, {REV} WHERE {ANY}",
     f"UPDATE market.{{table}} SET root = NULL, {REV} WHERE {ANY}",
     f"DELETE FROM market.{{table}} WHERE {ANY}",
+    "INSERT INTO market.groups SELECT {c} ON CONFLICT DO NOTHING",
+    f"UPDATE market.groups SET {REV} WHERE id = {{c}}",
+    f"UPDATE market.groups SET id = {{c}} + 1, {REV} WHERE id = {{c}}",
+    "DELETE FROM market.groups WHERE id = {c}",
+    *[f"UPDATE market.roots SET member = {ANY_GROUP}, {REV} WHERE id = {{a}}"] * 2,
 )
+TRUNCATIONS = ("TRUNCATE market.roots, market.parts, market.notes", "TRUNCATE market.parts, market.notes")
+MEMBERS = "SELECT id FROM market.roots WHERE member = :id"
 REFUSED = (DeadlockDetected, ForeignKeyViolation, SerializationFailure, UniqueViolation)
 
 
@@ -61,7 +73,11 @@ def documents(index: str) -> Projection:
         (KeyColumn("id", "pg_catalog.int4"),),
         Relation("market", "documents"),
         index,
-        follow=tuple(Follow(Relation("market", child), key=("root",)) for child in ("parts", "notes")),
+        follow=(
+            Follow(Relation("market", "parts"), key=("root",)),
+            Follow(Relation("market", "notes"), key=("root",)),
+            Follow(Relation("market", "groups"), keys=MEMBERS, parameters=("id",)),
+        ),
     )
 
 
@@ -126,7 +142,9 @@ class Trader:
     def _change(self) -> None:
         a, b = self.random.sample(range(1, KEYS + 1), 2)
         table = self.random.choice(["parts", "notes"])
-        self.sql.execute(self.random.choice(STATEMENTS).format(a=a, b=b, table=table))
+        statements = TRUNCATIONS if self.random.random() < 0.01 else STATEMENTS
+        c = self.random.randint(1, 3)
+        self.sql.execute(self.random.choice(statements).format(a=a, b=b, c=c, table=table))
 
     def _wait(self) -> None:
         if self.random.random() < 0.5:
@@ -147,7 +165,7 @@ class Past:
             self._gone = True
             return ""
         shown = json.loads(document)
-        rows = (shown["parts"] or {}) | (shown["notes"] or {})
+        rows = (shown["parts"] or {}) | (shown["notes"] or {}) | (shown["groups"] or {})
         problem = self._problem(shown["rev"], rows)
         self._root, self._gone, self._rows = shown["rev"], False, rows
         self._newest |= rows

@@ -1,11 +1,14 @@
 """A shop whose tables become documents: children, links, a tree, partitions, names and keys of all kinds."""
 
 from dataclasses import replace
+from hashlib import md5
+from uuid import UUID
 
 import psycopg
+from psycopg.sql import SQL, Identifier
 
 from outboxctl.core.database import Database
-from outboxctl.core.projections import catalog, triggers
+from outboxctl.core.projections import catalog, trigger_check, triggers
 from outboxctl.domain.projection import Follow, KeyColumn, Projection, Relation
 
 INT, TEXT = "pg_catalog.int8", "pg_catalog.text"
@@ -93,3 +96,27 @@ def keys(sql: psycopg.Connection) -> list[str]:
     found = taken(sql)
     assert {follow for _, _, follow in found} <= {None}
     return [key for _, key, _ in found]
+
+
+def faults(db: Database, projection: Projection = PRODUCT) -> list[tuple[str, str, str]]:
+    """What the comparison finds: table, fault, name."""
+    with db.begin() as connection:
+        found = trigger_check.installed(connection, projection)
+    return [(each.table.name, each.fault.name, each.name) for each in found]
+
+
+def owners(sql: psycopg.Connection) -> set[str]:
+    """The owners of the functions of the projection `product`."""
+    found = sql.execute("SELECT proowner::regrole::text FROM pg_proc WHERE proname ~ '^outbox_product_'")
+    return {name for (name,) in found}
+
+
+def roles(sql: psycopg.Connection, *names: str) -> None:
+    """Make logins."""
+    for name in names:
+        sql.execute(SQL("CREATE ROLE {} LOGIN PASSWORD 'secret'").format(Identifier(name)))
+
+
+def event_id(text: str) -> UUID:
+    """The `entity_id` of an event."""
+    return UUID(md5(text.encode(), usedforsecurity=False).hexdigest())

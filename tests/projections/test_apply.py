@@ -184,7 +184,7 @@ def stranger(store: Store, url: str) -> Iterator[str]:
     store.sql.execute(f"GRANT USAGE ON SCHEMA store TO {name}")
     store.sql.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA store TO {name}")
     yield f"postgresql://{name}:x@{url.partition('@')[2]}"
-    store.sql.execute(f"DROP OWNED BY {name}")
+    store.sql.execute(f"DROP OWNED BY {name} CASCADE")
     store.sql.execute(f"DROP ROLE {name}")
 
 
@@ -195,6 +195,10 @@ def test_a_role_that_may_make_no_triggers_is_told_what_to_do(store: Store, stran
     assert "--no-triggers" in done.stderr
     assert "outboxctl.touch" in done.stderr
     assert store.facts()[0] == []
+    first = store("apply", *WHO, "--no-triggers", env={"DATABASE_URL": stranger})
+    assert (first.returncode, store.facts()[0]) == (2, [])
+    assert "has to be applied by postgres, the owner of the outbox" in first.stderr
+    store.sql.execute(changes.guard_sql("public").encode())
     assert store("apply", *WHO, "--no-triggers", env={"DATABASE_URL": stranger}).returncode == 0
     assert len(store.facts()[0]) == 1
 

@@ -3,7 +3,7 @@
 import json
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from random import Random
 
@@ -13,8 +13,11 @@ from elasticsearch import Elasticsearch
 
 from outboxctl.core.database import Database
 from outboxctl.core.delivery.leases import reclaim
+from outboxctl.domain.clock import Deadline
 from outboxctl.metrics.registry import Metrics
 from outboxctl.settings import load
+from outboxctl.sink.delivery.bulk import BulkAction
+from outboxctl.sink.delivery.result import Delivery
 from outboxctl.worker.health import Health
 from outboxctl.worker.parts import WorkerParts
 from processes import Worker, eventually
@@ -51,9 +54,11 @@ def traded(db: Database, sql: psycopg.Connection) -> Callable[[str], None]:
 
 
 @contextmanager
-def lanes(url: str, seed: int) -> Iterator[LossyIndex]:
-    """All lanes of a worker, in this process, that deliver to an index behind such a network."""
+def lanes(url: str, index: LossyIndex) -> Iterator[None]:
+    """All lanes of a worker, in this process, that deliver to this index."""
     db = Database(url, connections=LANES + 2)
+    settings = load(database_url=url, **SETTINGS)
+    parts = WorkerParts(settings, db, index, Metrics(), Health(300), sink_of=lambda _: index)
 
     def freeze() -> None:
         with db.begin() as connection:
@@ -61,14 +66,17 @@ def lanes(url: str, seed: int) -> Iterator[LossyIndex]:
             reclaim(connection, max_processing=600, max_attempts=1000)
         parts.reclaimed.may_exist = True
 
-    index = LossyIndex(Random(seed), freeze)
-    settings = load(database_url=url, **SETTINGS)
-    parts = WorkerParts(settings, db, index, Metrics(), Health(300), sink_of=lambda _: index)
+    def expand() -> None:
+        while not parts.context.signals.wait_for_stop(0.01):
+            parts.expander.turn()
+
+    index.freeze = freeze
     threads = [threading.Thread(target=parts.lane(drain=False).run, daemon=True) for _ in range(LANES)]
+    threads.append(threading.Thread(target=expand, daemon=True))
     for thread in threads:
         thread.start()
     try:
-        yield index
+        yield
     finally:
         parts.context.signals.stop()
         for thread in threads:
@@ -81,8 +89,8 @@ def test_lost_answers_late_requests_and_frozen_workers_leave_every_document_righ
     url: str, sql: psycopg.Connection, traded: Callable[[str], None]
 ) -> None:
     traded("market")
-    compared = 0
-    with lanes(url, SEED) as index:
+    index, compared = LossyIndex(Random(SEED)), 0
+    with lanes(url, index):
         for number in range(ROUNDS):
             market.trade(url, SEED * 1000 + number)
             eventually(lambda: not sql.execute(UNFINISHED).rowcount, what="delivered")
@@ -112,3 +120,34 @@ def test_a_real_engine_ends_with_the_rows_of_the_view(
         eventually(lambda: not sql.execute(UNFINISHED).rowcount, what="delivered")
         assert shop.held(engine, index) == market.rows(sql)
         assert market.rows(sql)
+
+
+class SlowIndex(LossyIndex):
+    """An index without faults, whose first request arrives late: once `arrives` is set."""
+
+    def __init__(self) -> None:
+        super().__init__(Random(0), faults=("none",))
+        self.asked, self.arrives = threading.Event(), threading.Event()
+
+    def deliver(self, actions: Sequence[BulkAction], *, deadline: Deadline) -> Delivery:
+        """Wait, then deliver."""
+        self.asked.set()
+        assert self.arrives.wait(20)
+        return super().deliver(actions, deadline=deadline)
+
+
+def test_a_document_that_is_on_its_way_while_its_table_is_emptied_goes_as_well(
+    url: str, sql: psycopg.Connection, traded: Callable[[str], None]
+) -> None:
+    """The index does not show it yet when its documents are listed, and the view not any more."""
+    traded("market")
+    index = SlowIndex()
+    with lanes(url, index):
+        sql.execute("INSERT INTO market.roots VALUES (1)")
+        assert index.asked.wait(20)
+        sql.execute("TRUNCATE market.roots, market.parts, market.notes")
+        expanded = "SELECT FROM search_outbox_events WHERE follow = -1 AND status = 'done'"
+        eventually(lambda: sql.execute(expanded).rowcount == 3, what="expanded")
+        index.arrives.set()
+        eventually(lambda: not sql.execute(UNFINISHED).rowcount, what="delivered")
+        assert index.documents() == {}

@@ -16,7 +16,9 @@ from outboxctl.domain.errors import UnreachableError, UsageError
 from outboxctl.domain.failures import DONE, Classification, Reason, Verdict
 from outboxctl.operations.rebuild.model import RebuildInterrupted, Tools
 from outboxctl.operations.rebuild.plan import choose
-from outboxctl.operations.rebuild.sending import Sender, prepare
+from outboxctl.operations.rebuild.search_index import batch, prepare
+from outboxctl.operations.rebuild.sending import Sender
+from outboxctl.operations.rebuild.source import DocumentBatch
 from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.sink.delivery.result import Delivery
 from outboxctl.sink.index.alias import Home, moves
@@ -87,8 +89,8 @@ def test_a_careless_command_is_refused_before_anything_is_opened(args: list[str]
     assert named in str(done.exception)
 
 
-def entities(count: int) -> list[SourceEntity]:
-    return [SourceEntity("block", str(n), 1, "{}") for n in range(count)]
+def entities(count: int) -> DocumentBatch:
+    return batch([SourceEntity("block", str(n), 1, "{}") for n in range(count)])
 
 
 def test_only_what_was_not_taken_is_sent_again() -> None:

@@ -92,6 +92,9 @@ class Expander:
 
     def _write(self, projection: Projection, event: FollowEvent, token: str) -> Page | None:
         database, seconds = self._context.database, self._context.settings.lease_seconds * SHARE
+        if event.place == EVERYTHING and not event.cursor:
+            with database.begin() as connection:
+                return follow.begin(connection, event, token)
         if event.place == EVERYTHING and event.cursor.get("index", {}) is not None:
             found, place = self._sink_of(projection).ids(event.cursor.get("index"), PAGE)
             with database.begin() as connection:
@@ -107,7 +110,7 @@ class Expander:
     def _report(self, event: FollowEvent, page: Page | None) -> None:
         if page is None:
             self._context.metrics.of(event.projection).count("lease_lost", 1)
-        elif page.keys < PAGE:
+        elif page.end:
             done = int(event.cursor.get("done", 0)) + page.keys
             self._context.metrics.of(event.projection).processed("upsert", 1)
             log.info("a change was expanded", projection=event.projection, documents=done)

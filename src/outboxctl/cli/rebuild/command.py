@@ -14,9 +14,10 @@ from outboxctl.domain.errors import ExitCode, UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from outboxctl.core.database import Database
+    from outboxctl.core.database import Connection, Database
     from outboxctl.operations.rebuild.model import Tools
     from outboxctl.operations.rebuild.plan import RebuildPlan
+    from outboxctl.operations.rebuild.source import DocumentSource
     from outboxctl.settings import Settings
     from outboxctl.sink.transport.client import Client
 
@@ -27,6 +28,9 @@ CONNECTIONS = 6  # the lock's, the row's, one to read with, and three of the com
 class RebuildOptions(PipelineOptions):
     """All options but those that choose what is done."""
 
+    projection: Annotated[
+        str | None, typer.Option("--projection", help="The index of this declared projection.")
+    ] = None
     by: Annotated[str | None, typer.Option(help="Who does it [default: the login name].")] = None
     reason: Annotated[str | None, typer.Option(help="Why (goes into the audit) [default: rebuild].")] = None
     yes: Yes = False
@@ -82,6 +86,14 @@ def rebuild(
 
 
 @dataclass(frozen=True)
+class Chosen:
+    """The index or alias that is rebuilt, and what from."""
+
+    name: str
+    source: "DocumentSource"
+
+
+@dataclass(frozen=True)
 class RebuildModes:
     """What the command can do, a method for each; `grace`: seconds that the old index is kept."""
 
@@ -90,44 +102,48 @@ class RebuildModes:
     who: dict[str, str]
     grace: float
 
-    @property
-    def name(self) -> str:
-        """The index or alias."""
-        return self.settings.elastic_index
-
     def rebuild(self) -> None:
         """Build a new index, or go on with one."""
         from outboxctl.operations.rebuild.plan import choose, plan
 
+        if self.options.projection is not None and self.options.mapping == "default":
+            raise UsageError("--mapping default is search_index's: give a projection's as a file, or keep")
         mappings, settings = choose(self.options.mapping)
-        with self._both() as (db, client):
+        with self._both() as (db, client, chosen):
             with db.begin() as connection:
-                planned = plan(connection, client, self.name, mappings=mappings, settings=settings)
-            self._carry_out(db, client, planned, allow_failures=self.options.allow_failures)
+                planned = plan(
+                    connection,
+                    client,
+                    chosen.name,
+                    mappings=mappings,
+                    settings=settings,
+                    source=chosen.source,
+                )
+            self._carry_out(db, client, chosen, planned, allow_failures=self.options.allow_failures)
 
     def rollback(self) -> None:
         """Back to the index that is kept."""
         from outboxctl.operations.rebuild.plan import plan_rollback
 
-        with self._both() as (db, client):
+        with self._both() as (db, client, chosen):
             with db.begin() as connection:
-                planned = plan_rollback(connection, client, self.name)
-            self._carry_out(db, client, planned, allow_failures=True)
+                planned = plan_rollback(connection, client, chosen.name, source=chosen.source)
+            self._carry_out(db, client, chosen, planned, allow_failures=True)
 
     def abort(self) -> None:
         """End the interrupted one."""
         from outboxctl.core.operator import rebuilds
         from outboxctl.operations.rebuild.undo import abort, condemned
 
-        with self._both() as (db, client):
+        with self._both() as (db, client, chosen):
             with db.begin() as connection:
-                row = rebuilds.active_rebuild(connection, self.name)
+                row = rebuilds.active_rebuild(connection, chosen.name)
             if row is None:
-                raise UsageError(f"no rebuild of {self.name} is under way")
+                raise UsageError(f"no rebuild of {chosen.name} is under way")
             deleted = condemned(client, row)
             if not self.options.dry_run:
-                self._confirm(db, f"abort the {row.action} of {self.name} (phase {row.phase})")
-                with self._tools(db, client) as tools:
+                self._confirm(db, f"abort the {row.action} of {chosen.name} (phase {row.phase})")
+                with self._tools(db, client, chosen) as tools:
                     deleted = abort(tools, row, **self.who)
         view.aborted(row, deleted, dry_run=self.options.dry_run, json=self.options.json)
 
@@ -136,18 +152,18 @@ class RebuildModes:
         from outboxctl.core.operator import rebuilds
         from outboxctl.operations.rebuild.undo import cleanup, plan_cleanup
 
-        with self._both() as (db, client):
+        with self._both() as (db, client, chosen):
             with db.begin() as connection:
-                if rebuilds.active_rebuild(connection, self.name):
-                    raise UsageError(f"a rebuild of {self.name} is under way: finish or abort it first")
-                overdue = rebuilds.overdue(connection, self.name)
+                if rebuilds.active_rebuild(connection, chosen.name):
+                    raise UsageError(f"a rebuild of {chosen.name} is under way: finish or abort it first")
+                overdue = rebuilds.overdue(connection, chosen.name)
             planned = plan_cleanup(client, overdue)
             names = [str(row.kept_index) for row in planned.delete]
             if (names or planned.gone) and not self.options.dry_run:
                 self._confirm(db, f"delete {', '.join(names) or 'nothing, but forget what is gone'}")
-                with self._tools(db, client) as tools:
+                with self._tools(db, client, chosen) as tools:
                     cleanup(tools, planned, **self.who)
-        view.cleaned(self.name, names, planned.keep, dry_run=self.options.dry_run, json=self.options.json)
+        view.cleaned(chosen.name, names, planned.keep, dry_run=self.options.dry_run, json=self.options.json)
         if planned.keep and not self.options.dry_run:
             raise typer.Exit(ExitCode.FINDINGS)
 
@@ -156,12 +172,13 @@ class RebuildModes:
         from outboxctl.core.operator import rebuilds
 
         with guards.reading(self.settings) as connection:
-            rows = rebuilds.recent(connection, self.name, limit=20)
-            running = rebuilds.runs(connection, self.name)
-        view.status(self.name, rows, running=running, json=self.options.json)
+            name = self._choose(connection).name
+            rows = rebuilds.recent(connection, name, limit=20)
+            running = rebuilds.runs(connection, name)
+        view.status(name, rows, running=running, json=self.options.json)
 
     def _carry_out(
-        self, db: "Database", client: "Client", plan: "RebuildPlan", *, allow_failures: bool
+        self, db: "Database", client: "Client", chosen: Chosen, plan: "RebuildPlan", *, allow_failures: bool
     ) -> None:
         from outboxctl.operations.rebuild.run import apply
 
@@ -172,7 +189,7 @@ class RebuildModes:
         more: dict[str, Any] = {"patience": self.options.patience, "allow_failures": allow_failures}
         with (
             view.screen(plan.entities, json=self.options.json) as (say, advance),
-            self._tools(db, client, **more, say=say, advance=advance) as tools,
+            self._tools(db, client, chosen, **more, say=say, advance=advance) as tools,
         ):
             keep_failed = self.options.keep_failed
             done = apply(tools, plan, **self.who, grace_seconds=self.grace, keep_failed=keep_failed)
@@ -183,24 +200,45 @@ class RebuildModes:
         guards.confirm(self.settings, db, what, yes=self.options.yes, always=True)
 
     @contextmanager
-    def _both(self) -> "Iterator[tuple[Database, Client]]":
+    def _both(self) -> "Iterator[tuple[Database, Client, Chosen]]":
         from outboxctl.sink.transport.open import connect
 
         if not self.options.dry_run:
-            guards.refuse_if_read_only(self.settings, f"rebuild {self.name}")
+            what = self.options.projection or self.settings.elastic_index
+            guards.refuse_if_read_only(self.settings, f"rebuild {what}")
         with (
             closing(connect(self.settings)) as client,
             guards.checked_database(self.settings, connections=CONNECTIONS) as db,
         ):
-            yield db, client
+            with db.begin() as connection:
+                chosen = self._choose(connection)
+            yield db, client, chosen
+
+    def _choose(self, connection: "Connection") -> Chosen:
+        """The index of the projection that is named, or ELASTIC_INDEX unless that is a projection's."""
+        from outboxctl.core.projections import in_force
+        from outboxctl.operations.rebuild.projected import Projected
+        from outboxctl.operations.rebuild.search_index import SearchIndex
+
+        if self.options.projection is not None:
+            projection = in_force.named(connection, self.options.projection)
+            return Chosen(projection.index, Projected(projection))
+        index = self.settings.elastic_index
+        owner = next((each.name for each in in_force.read(connection) if each.index == index), None)
+        if owner:
+            raise UsageError(
+                f"{index} is the index of the projection {owner}", hint=f"add --projection {owner}"
+            )
+        return Chosen(index, SearchIndex())
 
     @contextmanager
     def _tools(
-        self, db: "Database", client: "Client", *, patience: float = 0.0, **more: Any
+        self, db: "Database", client: "Client", chosen: Chosen, *, patience: float = 0.0, **more: Any
     ) -> "Iterator[Tools]":
         from outboxctl.operations import batches
         from outboxctl.operations.rebuild.model import Tools
         from outboxctl.operations.rebuild.run import alone
 
-        with alone(db, self.name) as held, batches.stoppable() as stop:
-            yield Tools(db, client, held, stop, self.settings.bulk_size, patience, **more)
+        with alone(db, chosen.name) as held, batches.stoppable() as stop:
+            more |= {"size": self.settings.bulk_size, "patience": patience, "source": chosen.source}
+            yield Tools(db, client, held, stop, **more)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class BuiltIn:
+class SearchIndexTarget:
     """search_index."""
 
     database: "Database"
@@ -54,7 +54,7 @@ class BuiltIn:
 
 
 @dataclass(frozen=True)
-class Declared:
+class DeclaredTarget:
     """One projection."""
 
     database: "Database"
@@ -97,7 +97,7 @@ class Declared:
         )
 
 
-Target = BuiltIn | Declared
+Target = SearchIndexTarget | DeclaredTarget
 
 
 def targets(
@@ -110,5 +110,8 @@ def targets(
     with database.begin() as connection:
         named = [in_force.named(connection, projection)] if projection is not None else None
         chosen = named or in_force.read(connection)
-    built_in = [] if named else [BuiltIn(database, Reader(client, settings.elastic_index))]
-    return [*built_in, *(Declared(database, Reader(client, each.index, keys=()), each) for each in chosen)]
+    built_in = [] if named else [SearchIndexTarget(database, Reader(client, settings.elastic_index))]
+    return [
+        *built_in,
+        *(DeclaredTarget(database, Reader(client, each.index, keys=()), each) for each in chosen),
+    ]

@@ -35,6 +35,9 @@ COLUMNS = """id::text, action, alias, old_index, new_index, concrete, body, phas
 class Rebuild:
     """One row. `action` is rebuild or rollback, `body` the final settings and mappings of the new index.
 
+    Of a declared projection `body` has its name, too (`projection`), and the key up to which it is filled
+    (`cursor`).
+
     `concrete`: ELASTIC_INDEX was an index, not an alias. `old_index` is None where there was neither.
     `kept_index` is the index that the alias no longer uses, kept until `kept_until`.
     """
@@ -64,6 +67,12 @@ class Rebuild:
     kept_until: datetime | None
 
     @property
+    def place(self) -> dict[str, str | None]:
+        """How far it is filled: the values of the columns that `save` takes for it."""
+        cursor = self.body.get("cursor")
+        return {"cursor_type": self.cursor_type, "cursor_id": self.cursor_id, "cursor": cursor}
+
+    @property
     def unfinished(self) -> str | None:
         """The new index while it may be incomplete: with the aliases that a template adds."""
         return self.new_index if self.phase == RebuildPhase.CREATE else None
@@ -81,17 +90,18 @@ VALUES (:action, :alias, :old_index, :new_index, :concrete, CAST(:body AS jsonb)
     :grace_seconds, coalesce(CAST(:caught_up_to AS timestamptz), now()))
 RETURNING {COLUMNS}
 """)
-# The columns that `save` may set: names of this module, never input.
+# What `save` may set: names of this module, never input.
 SETTERS = {
-    "phase": ":phase",
-    "cursor_type": ":cursor_type",
-    "cursor_id": "CAST(:cursor_id AS uuid)",
-    "copied": ":copied",
-    "caught_up": ":caught_up",
-    "healed": ":healed",
-    "refused": ":refused",
-    "caught_up_to": ":caught_up_to",
-    "kept_index": ":kept_index",
+    "phase": "phase = :phase",
+    "cursor_type": "cursor_type = :cursor_type",
+    "cursor_id": "cursor_id = CAST(:cursor_id AS uuid)",
+    "cursor": "body = jsonb_set(body, '{cursor}', to_jsonb(CAST(:cursor AS text)))",
+    "copied": "copied = :copied",
+    "caught_up": "caught_up = :caught_up",
+    "healed": "healed = :healed",
+    "refused": "refused = :refused",
+    "caught_up_to": "caught_up_to = :caught_up_to",
+    "kept_index": "kept_index = :kept_index",
 }
 SWAPPING = "swapped_at = now()"
 ENDING = "ended_at = now(), kept_until = now() + make_interval(secs => grace_seconds)"
@@ -191,7 +201,7 @@ def save(connection: Connection, rebuild: Rebuild, *extra: str, **changes: Any) 
 
     `extra` is SWAPPING or ENDING. Raises UsageError if another process has changed the phase.
     """
-    sets = ", ".join([*extra, *(f"{name} = {SETTERS[name]}" for name in changes), "updated_at = now()"])
+    sets = ", ".join([*extra, *(SETTERS[name] for name in changes), "updated_at = now()"])
     statement = text(f"""
         UPDATE {REBUILDS} SET {sets}
         WHERE id = CAST(:id AS uuid) AND phase = :was AND ended_at IS NULL RETURNING {COLUMNS}""")

@@ -32,8 +32,9 @@ class Kind(StrEnum):
 class Column:
     """A column: its type without a domain around it and without a length, as a name that an SQL cast takes.
 
-    `category` is `pg_type.typcategory` (`N` numbers, `S` strings, `E` enums, `D` times, `A` arrays, …); `element`
-    the type of an array's elements, empty for another type. `deterministic`: equal texts have the same bytes.
+    `category` is `pg_type.typcategory`: `N` for numbers, `S` strings, `E` enums, `D` times, `A` arrays.
+    `element` is the type of an array's elements, empty for others. `deterministic`: equal texts have the same
+    bytes.
     """
 
     name: str

@@ -96,6 +96,7 @@ def guard_sql(schema: str) -> str:
             function=Identifier(schema, claim_guard.NAME),
             trigger=Identifier(claim_guard.NAME),
             name=Literal(claim_guard.NAME),
+        function_name=Literal(f"{Identifier(schema, claim_guard.NAME).as_string()}()"),
             events=Identifier(schema, EVENTS),
             table=Literal(Identifier(schema, EVENTS).as_string()),
         )

@@ -40,7 +40,7 @@ RETURNING id::text
 
 
 @dataclass(frozen=True)
-class InFlight:
+class InFlightIds:
     """The ids of documents with an event in flight; `every` where one stands for documents not known yet."""
 
     ids: set[str]
@@ -50,10 +50,10 @@ class InFlight:
         return self.every or id_ in self.ids
 
 
-def in_flight(connection: Connection, name: str, ids: Sequence[str]) -> InFlight:
+def in_flight(connection: Connection, name: str, ids: Sequence[str]) -> InFlightIds:
     """Which of these documents of a projection have an event that is not settled."""
     found = {*connection.execute(IN_FLIGHT, {"name": name, "ids": list(ids)}).scalars()}
-    return InFlight({id_ for id_ in found if id_ is not None}, None in found)
+    return InFlightIds({id_ for id_ in found if id_ is not None}, None in found)
 
 
 def changed(

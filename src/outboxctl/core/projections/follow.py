@@ -63,14 +63,23 @@ WITH page AS MATERIALIZED (
 SELECT CAST(id AS text) FROM page ORDER BY place DESC LIMIT 1
 """)
 
+IN_HAND = text(f"""
+SELECT DISTINCT entity_key FROM {EVENTS}
+WHERE status = 'processing' AND entity_type = :name AND entity_key IS NOT NULL AND follow IS NULL
+""")
+
 
 @dataclass(frozen=True)
 class Page:
-    """A page that was written: its number of keys, the last one, and the id of one of its events."""
+    """A page that was written: its number of keys, the last one, and the id of one of its events.
+
+    `end`: no other page follows.
+    """
 
     keys: int
     last_key: str | None
     event: str | None
+    end: bool = False
 
 
 def claim(connection: Connection, *, owner: str, token: str, lease: float) -> FollowEvent | None:
@@ -104,8 +113,8 @@ def expand(
         same = {"name": event.projection, "place": event.place, "key": event.key}
         connection.execute(SAME, same)
     row = connection.exec_driver_sql(statement, values).one_or_none()
-    page = Page(*row) if row else Page(0, None, None)
-    if page.keys == PAGE:
+    page = Page(row[0], row[1], row[2], end=row[0] < PAGE) if row else Page(0, None, None, end=True)
+    if not page.end:
         done = int(event.cursor.get("done", 0)) + page.keys
         put_back(connection, token, [event.id], json.dumps(dict(event.cursor) | _cursor(page, done)))
     else:
@@ -115,6 +124,20 @@ def expand(
 
 def _cursor(page: Page, done: int) -> dict[str, Any]:
     return {"after": page.last_key, "done": done, "last": page.event}
+
+
+def begin(connection: Connection, event: FollowEvent, token: str) -> Page | None:
+    """Write events of the keys that workers have in hand, before the ids of the index are listed.
+
+    Their documents may have been read before the change, and be in the index only after its ids were listed.
+    Returns None where the claim is another worker's by now, and nothing was written.
+    """
+    if event.id not in settle.hold(connection, token):
+        return None
+    connection.exec_driver_sql(PLAN)
+    connection.execute(SAME, {"name": event.projection, "place": event.place, "key": event.key})
+    keys = connection.execute(IN_HAND, {"name": event.projection}).scalars().all()
+    return _write_keys(connection, event, token, keys, {})
 
 
 def write_keys(
@@ -131,11 +154,13 @@ def write_keys(
     if event.id not in settle.hold(connection, token):
         return None
     connection.exec_driver_sql(PLAN)
-    if not event.cursor:
-        connection.execute(SAME, {"name": event.projection, "place": event.place, "key": event.key})
-    values = {"name": event.projection, "keys": [*keys]}
-    last = connection.execute(WRITE_KEYS, values).scalar()
+    return _write_keys(connection, event, token, keys, {"index": place})
+
+
+def _write_keys(
+    connection: Connection, event: FollowEvent, token: str, keys: Sequence[str], cursor: Mapping[str, Any]
+) -> Page:
+    last = connection.execute(WRITE_KEYS, {"name": event.projection, "keys": [*keys]}).scalar()
     done = int(event.cursor.get("done", 0)) + len(keys)
-    cursor = {"index": place, "done": done, "last": last}
-    put_back(connection, token, [event.id], json.dumps(cursor))
+    put_back(connection, token, [event.id], json.dumps({"done": done, "last": last} | dict(cursor)))
     return Page(len(keys), None, last)

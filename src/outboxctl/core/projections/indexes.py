@@ -15,7 +15,8 @@ KEY = """ARRAY(SELECT a.attname::text FROM generate_series(0, i.indnkeyatts - 1)
 UNIQUE = text(f"""
 SELECT EXISTS (
     SELECT FROM {RELATION} JOIN pg_index i ON i.indrelid = c.oid, LATERAL (SELECT {KEY} AS names) k
-    WHERE i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indnkeyatts = cardinality(CAST(:columns AS text[]))
+    WHERE i.indisunique AND i.indisvalid AND i.indpred IS NULL
+        AND cardinality(k.names) = cardinality(CAST(:columns AS text[]))
         AND k.names @> CAST(:columns AS text[]) AND CAST(:columns AS text[]) @> k.names)
 """)
 # A hash index has one column, and any other kind finds no equal values, or not by its first columns.

@@ -14,7 +14,7 @@ BYTES = 4_000_000  # of documents (UTF-8) a part
 RAISES = 3  # times that the base may have to be raised by others between two reads
 
 
-class Part(NamedTuple):
+class DocumentPart(NamedTuple):
     """Some keys in their order, and their documents (JSON text, None where there is none), of one snapshot.
 
     `error`: PostgreSQL's words for a key, alone in its part, whose row cannot be read.
@@ -28,7 +28,7 @@ class Part(NamedTuple):
 
 def parts(
     projection: Projection, keys: Sequence[str], read: Callable[[Sequence[str]], Documents]
-) -> Iterator[Part]:
+) -> Iterator[DocumentPart]:
     """The documents of these keys by `read`, whose errors are those of Database.begin.
 
     Raises InconclusiveError where the view cannot be read at all.
@@ -39,14 +39,14 @@ def parts(
         except OutboxctlError as error:
             words = unreadable(projection, error)
             if len(keys) == 1:
-                yield Part(keys, [None], None, words)
+                yield DocumentPart(keys, [None], None, words)
                 return
             middle = len(keys) // 2
             yield from parts(projection, keys[:middle], read)
             keys = keys[middle:]
         else:
             fit = next((n for n, text in enumerate(found.texts) if text == LEFT_OUT), len(keys))
-            yield Part(keys[:fit], found.texts[:fit], found.version)
+            yield DocumentPart(keys[:fit], found.texts[:fit], found.version)
             keys = keys[fit:]
 
 

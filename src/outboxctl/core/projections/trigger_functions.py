@@ -1,9 +1,9 @@
 """The functions of a projection's triggers: one INSERT of events for what a statement changed.
 
-They run within the application's writes, with the rights of their owner. So nothing that somebody does to the
-table later makes them fail, or run code of his: of the columns' types only the output functions are used, which
-none but a superuser can make, no cast and no operator; and a column that is renamed or gone makes an event of
-all documents.
+They run within the application's writes, with the rights of their owner. So nothing that somebody does to
+the table later makes them fail, or run code of his: of the columns' types only the output functions are used,
+which none but a superuser can make, no cast and no operator; and a column that is renamed or gone makes an
+event of all documents.
 """
 
 from psycopg.sql import SQL, Composable, Identifier, Literal
@@ -15,9 +15,15 @@ from outboxctl.domain.projection import KeyColumn
 
 ALL = -1  # `follow` of an event that stands for every document of a projection
 INSERTED = ("entity_key", "follow", "next_retry_at", *COLUMNS.split(", "))
+# Of the owner of a function `p` on the `outbox`. Migration 0007 lets only those who may UPDATE the status
+# insert an event that waits for something.
+RIGHTS = f"""(SELECT bool_and(has_column_privilege(p.proowner, outbox, c, 'INSERT'))
+            FROM unnest(ARRAY['{"', '".join(INSERTED)}']) c)
+        AND has_column_privilege(p.proowner, outbox, 'status', 'UPDATE')
+        AND has_column_privilege(p.proowner, outbox, 'created_at', 'UPDATE')"""
 PATH = {"search_path": "pg_catalog, pg_temp"}
-# What the text of a value depends on, as in `documents`: the same in every session. Each costs a microsecond a
-# statement, so only where it can make a difference.
+# What the text of a value depends on, as in `documents`: the same in every session. Each costs a microsecond
+# a statement, so only where it can make a difference.
 ISO = {"DateStyle": "'ISO, MDY'"}
 EXACT = {"extra_float_digits": "'1'"}  # different numbers have different texts
 OTHERS = {"TimeZone": "'UTC'", "IntervalStyle": "'iso_8601'", "bytea_output": "'hex'"}
@@ -53,9 +59,9 @@ BY_KEY = """
             FULL JOIN (SELECT {new_key} AS key, ROW({new_used})::record AS used FROM new_rows n) after
                 ON before.key = after.key
             WHERE before.key IS NULL OR after.key IS NULL OR before.used *<> after.used"""
-# Documents depend on the set of a followed table's rows, with their duplicates, as far as the used columns go:
-# what is on both sides as often has not changed, whichever row it was before. A row's text, for images of rows
-# have no hash.
+# Documents depend on the set of a followed table's rows, with their duplicates, as far as the used columns
+# go: what is on both sides as often has not changed, whichever row it was before. A row's text, for images of
+# rows have no hash.
 AS_SETS = """
             SELECT DISTINCT entity_key FROM (
                 SELECT {old_key} AS entity_key, concat(ROW({old_used})) COLLATE "C" AS used, 1 AS side

@@ -47,8 +47,8 @@ OF_ROWS = (Trigger("row", "INSERT OR UPDATE OR DELETE", "", "", ROW | INSERT | U
 class Watched:
     """A table with triggers: the root, or a followed table by its place in the projection.
 
-    `key`: its columns that hold a document's key, with the types of the root's; else `parameters`: those that a
-    query of keys takes. `columns`: further ones whose change counts; empty: every column.
+    `key`: its columns that hold a document's key, with the types of the root's; else `parameters`: those that
+    a query of keys takes. `columns`: further ones whose change counts; empty: every column.
     """
 
     place: int | None

@@ -1,11 +1,11 @@
-"""SQL that makes and drops the triggers of a projection: each writes an event for what a statement changed."""
+"""SQL that makes and drops a projection's triggers, which write an event for what a statement changed."""
 
 from collections.abc import Collection, Iterator, Sequence
 
 from psycopg.sql import SQL, Composable, Identifier, Literal
 from sqlalchemy import Connection, text
 
-from outboxctl.core.projections.trigger_functions import INSERTED, function_sql, tag
+from outboxctl.core.projections.trigger_functions import RIGHTS, function_sql, tag
 from outboxctl.core.projections.trigger_names import (
     OF_ROWS,
     OF_STATEMENTS,
@@ -21,8 +21,8 @@ from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Projection, Relation
 
-# Whoever owns a function may replace its body, and it runs within every write of the application. One that was
-# there keeps its owner. A superuser's are given to the owner of the outbox: they need no more rights than that.
+# Whoever owns a function may replace its body, and it runs within every write of the application. One that
+# was there keeps its owner. A superuser's are given to the owner of the outbox: they need no more rights.
 # A trigger that is as it should be is left alone: it takes a lock that writers wait for.
 CREATE = """\
 DO {outer}
@@ -33,32 +33,31 @@ DECLARE
 BEGIN
     PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     outbox := to_regclass({events});
-    IF NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = outbox AND attname = 'entity_key' AND NOT attisdropped)
-            OR NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = outbox AND attname = 'id' AND atthasdef) THEN
+    IF (SELECT count(*) FROM pg_attribute WHERE attrelid = outbox AND NOT attisdropped
+            AND (attname = 'entity_key' OR attname = 'id' AND atthasdef)) < 2 THEN
         RAISE EXCEPTION 'the outbox % is not there, or not of this version', {events}
             USING HINT = 'run: outboxctl db upgrade';
     END IF;
-    FOR each IN SELECT w.watched, w.name FROM (VALUES {columns}) w (watched, name) WHERE NOT EXISTS (
-            SELECT FROM pg_attribute WHERE attrelid = w.watched AND attname = w.name AND NOT attisdropped) LOOP
+    FOR each IN SELECT w.* FROM (VALUES {columns}) w (watched, name)
+            WHERE NOT EXISTS (SELECT FROM pg_attribute
+                WHERE attrelid = w.watched AND attname = w.name AND NOT attisdropped) LOOP
         RAISE EXCEPTION 'the table % has no column %', each.watched, quote_ident(each.name);
     END LOOP;
 {functions}
-    FOR each IN SELECT p.oid::regprocedure AS function, r.rolname, current_user_is.rolsuper, o.rolname AS owner
-            FROM pg_proc p JOIN pg_roles r ON r.oid = p.proowner, pg_class c JOIN pg_roles o ON o.oid = c.relowner,
-                pg_roles current_user_is
-            WHERE p.oid IN ({names}) AND c.oid = outbox AND current_user_is.rolname = current_user LOOP
-        IF EXISTS (SELECT FROM pg_roles WHERE rolname = each.rolname AND NOT rolsuper
-                AND rolname NOT IN (current_user, each.owner)) THEN
-            RAISE EXCEPTION 'the function % belongs to the role %', each.function, each.rolname
-                USING HINT = 'if you trust that role: ALTER FUNCTION … OWNER TO …; otherwise drop the function';
-        ELSIF each.rolsuper THEN
-            EXECUTE format('ALTER FUNCTION %s OWNER TO %I', each.function, each.owner);
+    FOR each IN SELECT p.oid::regprocedure AS function, r.rolname AS owner, r.rolsuper, o.rolname AS our_owner
+            FROM pg_proc p JOIN pg_roles r ON r.oid = p.proowner,
+                pg_class c JOIN pg_roles o ON o.oid = c.relowner
+            WHERE p.oid IN ({names}) AND c.oid = outbox LOOP
+        IF NOT each.rolsuper AND each.owner NOT IN (current_user, each.our_owner) THEN
+            RAISE EXCEPTION 'the function % belongs to the role %', each.function, each.owner
+                USING HINT = 'if you trust that role: ALTER FUNCTION … OWNER TO …; otherwise drop it';
+        ELSIF (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
+            EXECUTE format('ALTER FUNCTION %s OWNER TO %I', each.function, each.our_owner);
         END IF;
     END LOOP;
     FOR each IN SELECT p.oid::regprocedure AS function, pg_get_userbyid(p.proowner) AS owner FROM pg_proc p
-            WHERE p.oid IN ({names}) AND NOT (
-                has_schema_privilege(p.proowner, p.pronamespace, 'USAGE') AND (SELECT bool_and(
-                    has_column_privilege(p.proowner, outbox, c, 'INSERT')) FROM unnest({inserted}) c)) LOOP
+            WHERE p.oid IN ({names}) AND NOT (has_schema_privilege(p.proowner, p.pronamespace, 'USAGE')
+                AND {rights}) LOOP
         RAISE EXCEPTION 'the role % of the function % may not insert events', each.owner, each.function
             USING HINT = 'run this as the owner of the outbox';
     END LOOP;
@@ -66,7 +65,8 @@ BEGIN
             FROM (VALUES {triggers})
                 w (watched, name, function, type, old_table, new_table, events, level)
             FULL JOIN (SELECT t.* FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
-                WHERE p.pronamespace = {schema}::regnamespace AND p.proname ~ {pattern} AND t.tgparentid = 0) t
+                WHERE p.pronamespace = {schema}::regnamespace AND p.proname ~ {pattern}
+                    AND t.tgparentid = 0) t
             ON t.tgrelid = w.watched AND t.tgname = w.name AND t.tgfoid = w.function AND t.tgtype = w.type
                 AND coalesce(t.tgoldtable, '') = w.old_table AND coalesce(t.tgnewtable, '') = w.new_table
                 AND t.tgenabled = 'O' AND t.tgqual IS NULL AND t.tgattr::text = ''
@@ -79,7 +79,8 @@ BEGIN
         END IF;
     END LOOP;
     FOR each IN SELECT p.oid::regprocedure AS function FROM pg_proc p
-            WHERE p.pronamespace = {schema}::regnamespace AND p.proname ~ {pattern} AND p.oid NOT IN ({names}) LOOP
+            WHERE p.pronamespace = {schema}::regnamespace AND p.proname ~ {pattern}
+                AND p.oid NOT IN ({names}) LOOP
         EXECUTE format('DROP FUNCTION %s', each.function);
     END LOOP;
     PERFORM set_config('search_path', searched, true);
@@ -93,7 +94,8 @@ DECLARE
     each record;
 BEGIN
     PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-    FOR each IN SELECT t.tgname, t.tgrelid::regclass AS place FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
+    FOR each IN SELECT t.tgname, t.tgrelid::regclass AS place
+            FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
             WHERE p.pronamespace = {schema}::regnamespace AND p.proname ~ {pattern} AND t.tgparentid = 0 LOOP
         EXECUTE format('DROP TRIGGER %I ON %s', each.tgname, each.place);
     END LOOP;
@@ -115,17 +117,17 @@ ORDER BY 1
 
 
 def create(connection: Connection, projection: Projection, partitioned: Collection[Relation]) -> None:
-    """Make the triggers of a projection, replace those that differ, drop those that it does not have any more.
+    """Make the triggers of a projection, replace those that differ, drop those that it no longer has.
 
-    `partitioned`: the tables that `catalog.row_level` says. Raises UsageError for a function of one of the names
-    that belongs to a role which is neither ours, nor the owner of the outbox, nor a superuser.
+    `partitioned`: the tables that `catalog.row_level` says. Raises UsageError for a function of one of the
+    names that belongs to a role which is neither ours, nor the owner of the outbox, nor a superuser.
     """
     schema = events_schema(connection)
     given = {"schema": schema, "pattern": functions_of(projection.name), "events": events_table(schema)}
     for function, owner in connection.execute(STRANGERS, given):
         raise UsageError(
             f"the function {brief(function, 140)} belongs to the role {brief(owner, 70)}",
-            hint=f"if you trust that role: ALTER FUNCTION {brief(function, 140)} OWNER TO …; otherwise drop it",
+            hint=f"if you trust it: ALTER FUNCTION {brief(function, 140)} OWNER TO …; otherwise drop it",
         )
     run(connection, create_sql(projection, schema, partitioned))
 
@@ -168,7 +170,7 @@ def create_sql(projection: Projection, events_schema: str, partitioned: Collecti
         names=SQL(", ").join(SQL("{}::regprocedure").format(name) for name in names),
         schema=Literal(Identifier(events_schema).as_string()),
         pattern=Literal(functions_of(projection.name)),
-        inserted=SQL("ARRAY[{}]").format(SQL(", ").join(map(Literal, INSERTED))),
+        rights=SQL(RIGHTS),
         triggers=SQL(",\n                    ").join(
             _wanted(projection.name, each, events_schema, partitioned)
         ),

@@ -8,21 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from outboxctl.core.operator import rebuilds
 from outboxctl.core.operator.rebuilds import Rebuild
+from outboxctl.operations.rebuild.search_index import SearchIndex
+from outboxctl.operations.rebuild.source import DocumentSource, Refused
 
 if TYPE_CHECKING:
     from outboxctl.core.database import Connection, Database
     from outboxctl.sink.transport.client import Client
 
 SHOWN = 100  # refused documents in a report
-
-
-@dataclass(frozen=True)
-class Refused:
-    """A document that the new index does not take."""
-
-    id: str
-    reason: str
-    error: str
 
 
 class DocumentsRefusedError(Exception):
@@ -51,6 +44,7 @@ class Tools:
     say: Callable[[str], object] = lambda _: None
     advance: Callable[[int], object] = lambda _: None
     refused: dict[str, Refused] = field(default_factory=dict)
+    source: DocumentSource = field(default_factory=SearchIndex)
 
     def save(self, rebuild: Rebuild, *moment: Any, **values: Any) -> Rebuild:
         """`rebuilds.save` in a transaction of its own."""

@@ -51,11 +51,14 @@ def follow(tools: Tools, rebuild: Rebuild) -> Rebuild:
     sender, sent, refused = Sender(tools, rebuild.new_index), 0, 0
     with tools.db.begin() as connection:
         moment = source_rows.moment(connection)
-        for entities in source_rows.changed(connection, since=since, gone_since=gone_since, size=tools.size):
+        batches = tools.source.changed(
+            tools.db, connection, since=since, gone_since=gone_since, size=tools.size
+        )
+        for batch in batches:
             if tools.stop.is_set():
                 raise RebuildInterrupted
-            refused += collect(tools, sender.send(entities), tolerant=tolerant)
-            sent += len(entities)
+            refused += collect(tools, sender.send(batch), tolerant=tolerant)
+            sent += batch.read
     counts = {"caught_up": rebuild.caught_up + sent - refused, "refused": rebuild.refused + refused}
     return tools.save(rebuild, caught_up_to=moment, **counts)
 

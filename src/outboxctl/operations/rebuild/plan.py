@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from outboxctl.core.documents import source_rows
 from outboxctl.core.operator import rebuilds
 from outboxctl.core.operator.rebuilds import Rebuild, RebuildPhase
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import SURROGATE
+from outboxctl.operations.rebuild.search_index import SearchIndex
+from outboxctl.operations.rebuild.source import DocumentSource
 from outboxctl.sink.index import alias, lifecycle
 from outboxctl.sink.index.index_setup import MAPPING
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 LONGEST_NAME = 255  # bytes, of an index
 PARTS = {"mappings", "settings"}  # of the body that creates an index
 Part = dict[str, Any] | None
+SEARCH_INDEX = SearchIndex()
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,13 @@ class RebuildPlan:
 
 
 def plan(
-    connection: "Connection", client: "Client", name: str, *, mappings: Part = None, settings: Part = None
+    connection: "Connection",
+    client: "Client",
+    name: str,
+    *,
+    mappings: Part = None,
+    settings: Part = None,
+    source: DocumentSource = SEARCH_INDEX,
 ) -> RebuildPlan:
     """A new index for `name`, or the interrupted rebuild that goes on.
 
@@ -60,8 +68,9 @@ def plan(
     """
     open_row = rebuilds.active_rebuild(connection, name)
     home = alias.look(client, name, besides=open_row.unfinished if open_row else None)
-    entities = source_rows.count(connection)
+    entities = source.count(connection)
     if open_row:
+        _check_source(open_row, source)
         if _other(open_row, mappings, settings):
             raise UsageError(
                 f"a rebuild of {name} was interrupted: its new index has its mapping already",
@@ -71,20 +80,44 @@ def plan(
     old_index, new_index = alias.new_names(client, home)
     if len(new_index.encode()) > LONGEST_NAME:
         raise UsageError(f"{new_index} is too long for an index name", hint="choose a shorter ELASTIC_INDEX")
-    body, names = lifecycle.body(home, mappings, settings), sorted(home.aliases)
+    if source.name and home.index is None and mappings is None:
+        raise UsageError(
+            f"the index {name} of the projection {source.name} is not there, so its mapping is not known",
+            hint="give --mapping FILE, or make the index with `outboxctl projection apply`",
+        )
+    body, names = lifecycle.body(home, mappings, settings) | _owner(source), sorted(home.aliases)
     return RebuildPlan(
         "rebuild", name, old_index, new_index, home.concrete, home.documents, entities, names, body=body
     )
 
 
-def plan_rollback(connection: "Connection", client: "Client", name: str) -> RebuildPlan:
+def _owner(source: DocumentSource) -> dict[str, Any]:
+    """What the row says of its source."""
+    return {"projection": source.name} if source.name else {}
+
+
+def _check_source(row: Rebuild, source: DocumentSource) -> None:
+    """Raise UsageError where an interrupted rebuild was one of something else."""
+    begun = row.body.get("projection", "")
+    if begun != source.name:
+        was = f"of the projection {begun}" if begun else "of search_index"
+        raise UsageError(
+            f"the interrupted rebuild of {row.alias} is {was}",
+            hint="`outboxctl rebuild --abort` ends it",
+        )
+
+
+def plan_rollback(
+    connection: "Connection", client: "Client", name: str, *, source: DocumentSource = SEARCH_INDEX
+) -> RebuildPlan:
     """Back to the index that is kept, or the interrupted rollback that goes on.
 
     Raises UsageError if there is none, or a rebuild is under way.
     """
     open_row = rebuilds.active_rebuild(connection, name)
     if open_row and open_row.action == "rollback":
-        return _going_on(open_row, alias.look(client, name), source_rows.count(connection))
+        _check_source(open_row, source)
+        return _going_on(open_row, alias.look(client, name), source.count(connection))
     if open_row:
         raise UsageError(
             f"a rebuild of {name} is under way: it is not rolled back but ended",
@@ -97,8 +130,8 @@ def plan_rollback(connection: "Connection", client: "Client", name: str) -> Rebu
     if kept.index is None:
         raise UsageError(f"{last.kept_index}, which was kept, is not there any more")
     names = sorted(home.aliases)
-    entities = source_rows.count(connection)
-    return RebuildPlan("rollback", name, home.index, kept.index, False, home.documents, entities, names)
+    facts = (home.index, kept.index, False, home.documents, source.count(connection), names)
+    return RebuildPlan("rollback", name, *facts, body=_owner(source))
 
 
 def last_done(connection: "Connection", name: str) -> Rebuild | None:

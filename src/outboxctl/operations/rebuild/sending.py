@@ -1,17 +1,15 @@
-"""Sending entities to the new index: each is written, or refused for good."""
+"""Sending documents to the new index: each is written, or refused for good."""
 
 from collections.abc import Callable, Sequence
 from random import Random
 from time import monotonic
 
-from outboxctl.core.documents.source_rows import SourceEntity
-from outboxctl.core.produce import MAX_VERSION
 from outboxctl.domain.backoff import delay
 from outboxctl.domain.clock import Deadline
 from outboxctl.domain.errors import UnreachableError
-from outboxctl.domain.failures import Classification, Reason, Verdict
-from outboxctl.operations.rebuild.model import DocumentsRefusedError, RebuildInterrupted, Refused, Tools
-from outboxctl.sink.delivery.bulk import BulkAction
+from outboxctl.domain.failures import Classification, Verdict
+from outboxctl.operations.rebuild.model import DocumentsRefusedError, RebuildInterrupted, Tools
+from outboxctl.operations.rebuild.source import DocumentBatch, Refused
 from outboxctl.sink.delivery.deliver import NO_INDEX, ElasticSink
 
 LONGEST = 30.0  # seconds a request
@@ -25,17 +23,17 @@ class Sender:
 
     def __init__(self, tools: Tools, index: str, *, clock: Callable[[], float] = monotonic) -> None:
         self._tools, self._clock = tools, clock
-        self._sink = ElasticSink(tools.client, index)
+        self._sink = ElasticSink(tools.client, index, pipeline=tools.source.pipeline)
         self._index = index
         self._rng = Random()  # noqa: S311 - spreads retries, guards nothing
 
-    def send(self, entities: Sequence[SourceEntity]) -> list[Refused]:
-        """Write all entities; returns those refused.
+    def send(self, batch: DocumentBatch) -> list[Refused]:
+        """Write all of a batch; returns the documents refused.
 
         Tries again while the sink is unreachable. Raises UnreachableError once that lasts longer than
         `patience`, RebuildInterrupted when stopped meanwhile.
         """
-        actions, refused = prepare(entities)
+        actions, refused = batch.actions, [*batch.refused]
         began, failed = self._clock(), 0
         while actions:
             findings = self._sink.deliver(actions, deadline=Deadline.within(LONGEST)).findings
@@ -68,20 +66,6 @@ class Sender:
     def _pause(self, finding: Classification | None, failed: int) -> float:
         requested = min(finding.retry_after, CAP) if finding else 0.0
         return max(requested, delay(failed, base=BASE, cap=CAP, rng=self._rng))
-
-
-def prepare(entities: Sequence[SourceEntity]) -> tuple[list[BulkAction], list[Refused]]:
-    """What is sent, and what cannot be; an entity without a row is deleted at its newest known version."""
-    actions, refused = [], []
-    for entity in entities:
-        id_ = f"{entity.entity_type}:{entity.entity_id}"
-        version = entity.newest if entity.document is None else entity.version
-        if version is not None and 0 <= version <= MAX_VERSION:
-            actions.append(BulkAction(id_, version, entity.document))
-        elif entity.document is not None:
-            error = f"the row's event_version is not in 0..2^63-1: {version}"
-            refused.append(Refused(id_, Reason.DETERMINISTIC_EXCEPTION, error))
-    return actions, refused
 
 
 def collect(tools: Tools, refused: Sequence[Refused], *, tolerant: bool) -> int:

@@ -79,7 +79,7 @@ class Differing(Protocol):
 D = TypeVar("D", bound=Differing)
 
 
-class Tally(Generic[D]):
+class DifferenceTally(Generic[D]):
     """Counts differences by `kinds` as they pass through, and keeps the `first` of them, at most `limit`."""
 
     def __init__(self, kinds: type[StrEnum], limit: int) -> None:
@@ -112,7 +112,7 @@ class Tally(Generic[D]):
         return round(monotonic() - self._began, 3)
 
 
-class Survey(Tally[Difference]):
+class Survey(DifferenceTally[Difference]):
     """Counts differences of search_index; `report` may be asked for at any time."""
 
     def __init__(self, index: str, *, content: bool, limit: int) -> None:

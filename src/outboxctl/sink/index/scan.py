@@ -80,7 +80,7 @@ class Reader:
         lacking = [{"bool": {"must_not": {"exists": {"field": f}}}} for f in self.shape.key_fields]
         yield from self._pages({"bool": {"should": lacking}}, PAGE, content=False)
 
-    def whole(self) -> Iterator[list[ScannedDocument]]:
+    def everything(self) -> Iterator[list[ScannedDocument]]:
         """All documents, each once, without their bodies."""
         yield from self._pages({"match_all": {}}, PAGE, content=False)
 

@@ -18,7 +18,7 @@ from outboxctl.domain.projection import Projection, document_id
 from outboxctl.operations.verify.compare import in_lanes
 from outboxctl.operations.verify.model import Census, is_utf8
 from outboxctl.operations.verify.projected.model import ProjectedDifference
-from outboxctl.operations.verify.projected.review import Review, Suspect, differs
+from outboxctl.operations.verify.projected.review import ProjectedReview, ProjectedSuspect, differs
 from outboxctl.sink.index.scan import Reader, ScannedDocument
 
 KEYS = 1_000  # of a page
@@ -29,7 +29,7 @@ class Examined(NamedTuple):
     """How many rows a page has, and what differs at the first reading."""
 
     rows: int
-    suspects: list[Suspect]
+    suspects: list[ProjectedSuspect]
 
 
 def compare(
@@ -55,21 +55,23 @@ def compare(
             hint="compare presence alone: --versions-only",
         )
     reader.refresh()
-    comparison = Comparison(database, reader, projection, content=content)
-    review = Review(database, reader, projection, content=content)
+    comparison = ProjectedComparison(database, reader, projection, content=content)
+    review = ProjectedReview(database, reader, projection, content=content)
     suspects = comparison.suspects(census or Census(), advance, stop or Event())
     while some := list(islice(suspects, KEYS)):
         yield from review.of(some)
 
 
-class Comparison:
+class ProjectedComparison:
     """One run over all keys of the root, and all ids of the index."""
 
     def __init__(self, database: Database, reader: Reader, projection: Projection, *, content: bool) -> None:
         self._database, self._reader, self._projection = database, reader, projection
         self._content = content
 
-    def suspects(self, census: Census, advance: Callable[[int], object], stop: Event) -> Iterator[Suspect]:
+    def suspects(
+        self, census: Census, advance: Callable[[int], object], stop: Event
+    ) -> Iterator[ProjectedSuspect]:
         """What differs at the first reading: rows without their document, documents without a row."""
         with in_lanes(self._examine, self._pages()) as examined:
             for keys, (rows, suspects) in examined:
@@ -78,7 +80,7 @@ class Comparison:
                 advance(len(keys))
                 if stop.is_set():
                     return
-        with in_lanes(self._without_row, self._reader.whole()) as examined_ids:
+        with in_lanes(self._without_row, self._reader.everything()) as examined_ids:
             for page, suspects in examined_ids:
                 yield from suspects
                 census.documents += len(page)
@@ -96,20 +98,20 @@ class Comparison:
             after = keys[-1]
 
     def _examine(self, keys: Sequence[str]) -> Examined:
-        count, suspects = 0, list[Suspect]()
+        count, suspects = 0, list[ProjectedSuspect]()
         for part in reading.parts(self._projection, keys, self._read):
             pairs = zip(part.keys, part.texts, strict=True)
             rows = {document_id(key): (key, text) for key, text in pairs if text is not None}
-            suspects += [Suspect(document_id(key), key) for key in part.keys if part.error]
+            suspects += [ProjectedSuspect(document_id(key), key) for key in part.keys if part.error]
             suspects += self._differing(rows)
             count += len(rows)
         return Examined(count, suspects)
 
-    def _differing(self, rows: dict[str, tuple[str, str]]) -> Iterator[Suspect]:
+    def _differing(self, rows: dict[str, tuple[str, str]]) -> Iterator[ProjectedSuspect]:
         found = self._reader.get([*rows], content=self._content)
         for (id_, (key, text)), document in zip(rows.items(), found, strict=True):
             if differs(text, document, partly=bool(self._projection.pipeline)):
-                yield Suspect(id_, key)
+                yield ProjectedSuspect(id_, key)
 
     def _read(self, keys: Sequence[str]) -> Documents:
         with self._database.begin() as connection:
@@ -120,7 +122,7 @@ class Comparison:
                 connection, self._projection, keys, seconds=pages.SECONDS, max_bytes=reading.BYTES
             )
 
-    def _without_row(self, page: Sequence[ScannedDocument]) -> list[Suspect]:
+    def _without_row(self, page: Sequence[ScannedDocument]) -> list[ProjectedSuspect]:
         """The documents of a page that have none. A hash of a long key is looked for as one, too."""
         ids = [document.id for document in page]
         keys = [id_ for id_ in ids if is_utf8(id_) and pages.plausible(self._projection, id_)]
@@ -131,9 +133,11 @@ class Comparison:
             with self._database.begin() as connection:
                 there |= pages.present_hashes(connection, self._projection, [*hashes])
         keyless = hashes | (set(ids) - absent.keys())
-        return [Suspect(id_, None if id_ in keyless else absent[id_]) for id_ in ids if id_ not in there]
+        return [
+            ProjectedSuspect(id_, None if id_ in keyless else absent[id_]) for id_ in ids if id_ not in there
+        ]
 
-    def _absent(self, keys: Sequence[str]) -> Iterator[Suspect]:
+    def _absent(self, keys: Sequence[str]) -> Iterator[ProjectedSuspect]:
         """Keys without a row, by halves where one of them is none of its type, or its row unreadable."""
         if not keys:
             return
@@ -147,6 +151,6 @@ class Comparison:
                 yield from self._absent(keys[:middle])
                 yield from self._absent(keys[middle:])
             elif not reading.is_key(self._database, self._projection, keys[0]):
-                yield Suspect(keys[0], None)
+                yield ProjectedSuspect(keys[0], None)
             return  # the first pass tells of a row that cannot be read
-        yield from (Suspect(key, key) for key in keys if key not in there)
+        yield from (ProjectedSuspect(key, key) for key in keys if key not in there)

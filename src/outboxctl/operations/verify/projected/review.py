@@ -9,14 +9,14 @@ from outboxctl.core.database import Database
 from outboxctl.core.documents.entities import READ
 from outboxctl.core.projections import documents, events, pages, reading
 from outboxctl.core.projections.documents import Documents
-from outboxctl.core.projections.events import InFlight
+from outboxctl.core.projections.events import InFlightIds
 from outboxctl.domain.projection import Projection
 from outboxctl.operations.verify.judge import same
 from outboxctl.operations.verify.projected.model import ProjectedDifference, ProjectedKind
 from outboxctl.sink.index.scan import Reader, ScannedDocument
 
 
-class Suspect(NamedTuple):
+class ProjectedSuspect(NamedTuple):
     """A document by its id, and its key; None where none is known that has this id."""
 
     id: str
@@ -49,14 +49,14 @@ def differs(text: str | None, document: ScannedDocument | None, *, partly: bool)
     return None if same(body, text) else ProjectedKind.DIFFERENT
 
 
-class Review:
+class ProjectedReview:
     """The second reading of the suspects of one comparison."""
 
     def __init__(self, database: Database, reader: Reader, projection: Projection, *, content: bool) -> None:
         self._database, self._reader, self._projection = database, reader, projection
         self._content = content
 
-    def of(self, suspects: Sequence[Suspect]) -> Iterator[ProjectedDifference]:
+    def of(self, suspects: Sequence[ProjectedSuspect]) -> Iterator[ProjectedDifference]:
         """Yield those that do differ.
 
         A document is read after one state of its row and before another. If no event was in flight at either,
@@ -78,17 +78,17 @@ class Review:
                 yield ProjectedDifference(kind, id_, suspect.key, in_flight, *fence, error)
 
     def _differs(
-        self, suspect: Suspect, state: State, document: ScannedDocument | None
+        self, suspect: ProjectedSuspect, state: State, document: ScannedDocument | None
     ) -> ProjectedKind | None:
         if suspect.id in state.errors:
             return ProjectedKind.UNREADABLE
         return differs(state.rows.get(suspect.id), document, partly=bool(self._projection.pipeline))
 
-    def _documents(self, suspects: Sequence[Suspect]) -> dict[str, ScannedDocument | None]:
+    def _documents(self, suspects: Sequence[ProjectedSuspect]) -> dict[str, ScannedDocument | None]:
         ids = [suspect.id for suspect in suspects]
         return dict(zip(ids, self._reader.get(ids, content=self._content), strict=True))
 
-    def _state(self, suspects: Sequence[Suspect]) -> State:
+    def _state(self, suspects: Sequence[ProjectedSuspect]) -> State:
         """Rows and events in flight: both of one suspect are of one snapshot."""
         state = State()
         ids = {suspect.key: suspect.id for suspect in suspects if suspect.key is not None}
@@ -127,5 +127,5 @@ class Review:
             _note(events.in_flight(connection, self._projection.name, ids), ids, state)
 
 
-def _note(flying: InFlight, ids: Sequence[str], state: State) -> None:
+def _note(flying: InFlightIds, ids: Sequence[str], state: State) -> None:
     state.flying |= {id_ for id_ in ids if id_ in flying}

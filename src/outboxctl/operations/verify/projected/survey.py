@@ -11,7 +11,7 @@ from outboxctl.core.projections import pages
 from outboxctl.domain.projection import Projection
 from outboxctl.operations.verify.projected.compare import compare
 from outboxctl.operations.verify.projected.model import ProjectedDifference, ProjectedKind, ProjectedReport
-from outboxctl.operations.verify.survey import Tally
+from outboxctl.operations.verify.survey import DifferenceTally
 from outboxctl.sink.index.scan import Reader
 
 Act = Callable[[Iterable[ProjectedDifference]], object]
@@ -45,7 +45,7 @@ class ProjectedSurvey:
         """
         with self.database.begin() as connection:
             require_primary(connection)
-        tally = Tally[ProjectedDifference](ProjectedKind, limit)
+        tally = DifferenceTally[ProjectedDifference](ProjectedKind, limit)
         differences = compare(
             self.database,
             self.reader,
@@ -59,7 +59,7 @@ class ProjectedSurvey:
         self.reader.check_unchanged()
         return self._report(tally, content=content)
 
-    def _report(self, tally: Tally[ProjectedDifference], *, content: bool) -> ProjectedReport:
+    def _report(self, tally: DifferenceTally[ProjectedDifference], *, content: bool) -> ProjectedReport:
         return ProjectedReport(
             name=self.projection.name,
             index=self.reader.shape.index,

@@ -1,0 +1,120 @@
+"""The source of a declared projection's index: the rows of its view, with the versions of their snapshots."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from threading import Event
+from typing import TYPE_CHECKING
+
+from outboxctl.core.projections import events, pages, reading
+from outboxctl.core.projections.reading import DocumentPart
+from outboxctl.domain.failures import Reason
+from outboxctl.domain.projection import Projection, document_id
+from outboxctl.operations.rebuild.source import DocumentBatch, DocumentPage, Place, Refused
+from outboxctl.operations.verify.projected.compare import compare
+from outboxctl.operations.verify.projected.model import ProjectedDifference, ProjectedKind
+from outboxctl.sink.delivery.bulk import BulkAction
+from outboxctl.sink.index.scan import Reader
+
+if TYPE_CHECKING:
+    from outboxctl.core.database import Connection, Database
+    from outboxctl.sink.transport.client import Client
+
+
+@dataclass(frozen=True)
+class Projected:
+    """Pages by key; a document that is read later has a higher version, and so has a delete."""
+
+    projection: Projection
+
+    @property
+    def name(self) -> str:
+        """The projection's."""
+        return self.projection.name
+
+    @property
+    def pipeline(self) -> str:
+        """The projection's."""
+        return self.projection.pipeline
+
+    def count(self, connection: "Connection") -> int:
+        """About how many rows the root has."""
+        return pages.estimate(connection, self.projection)
+
+    def page(self, db: "Database", place: Place, size: int) -> DocumentPage | None:
+        """The documents of the next keys, of bounded size; rows that are not in the view have none."""
+        with db.begin() as connection:
+            keys = pages.page(connection, self.projection, place["cursor"], size)
+        if not keys:
+            return None
+        batch, last = DocumentBatch([], [], 0), keys[0]
+        for part in self._parts(db, keys):
+            batch, last = _added(batch, _batch(part, deletes=())), part.keys[-1]
+            if sum(len(action.document or "") for action in batch.actions) >= reading.BYTES:
+                break
+        return DocumentPage(batch, {"cursor": last})
+
+    def changed(
+        self, db: "Database", connection: "Connection", *, since: datetime, gone_since: datetime, size: int
+    ) -> Iterator[DocumentBatch]:
+        """The documents of events, or their deletes, read after `connection` has read the events."""
+        found = events.changed(connection, self.name, since=since, gone_since=gone_since, size=size)
+        for some in found:
+            recent = dict(some)
+            keys = [key for key in recent if pages.plausible(self.projection, key)]
+            for part in self._parts(db, keys):
+                if part.error and not reading.is_key(db, self.projection, part.keys[0]):
+                    continue  # an event that a worker fails
+                yield _batch(part, deletes=part.keys, upserts=[key for key in part.keys if recent[key]])
+
+    def differing(
+        self,
+        db: "Database",
+        client: "Client",
+        index: str,
+        size: int,
+        *,
+        advance: Callable[[int], object],
+        stop: Event,
+    ) -> Iterator[DocumentBatch]:
+        """What differs by content, where the index keeps it."""
+        reader = Reader(client, index, keys=())
+        content = not reader.shape.no_content
+        differences = compare(db, reader, self.projection, content=content, advance=advance, stop=stop)
+        return self._again(db, _sent_again(differences), size)
+
+    def _again(self, db: "Database", keys: Iterator[str], size: int) -> Iterator[DocumentBatch]:
+        while some := list(islice(keys, size)):
+            for part in self._parts(db, some):
+                yield _batch(part, deletes=part.keys)
+
+    def _parts(self, db: "Database", keys: Sequence[str]) -> Iterator[DocumentPart]:
+        return reading.parts(self.projection, keys, reading.Versioned(db, self.projection))
+
+
+def _batch(
+    part: DocumentPart, *, deletes: Iterable[str], upserts: Sequence[str] | None = None
+) -> DocumentBatch:
+    """What is sent of a part: the documents of `upserts` (None: of all), and deletes of keys without one."""
+    if part.error:
+        id_ = document_id(part.keys[0])
+        return DocumentBatch([], [Refused(id_, Reason.BAD_DOCUMENT, part.error)], 1)
+    wanted, gone = {*(part.keys if upserts is None else upserts)}, {*deletes}
+    actions = [
+        BulkAction(document_id(key), part.version or 0, text)
+        for key, text in zip(part.keys, part.texts, strict=True)
+        if key in (gone if text is None else wanted)
+    ]
+    return DocumentBatch(actions, [], len(actions))
+
+
+def _added(one: DocumentBatch, other: DocumentBatch) -> DocumentBatch:
+    return DocumentBatch(one.actions + other.actions, one.refused + other.refused, one.read + other.read)
+
+
+def _sent_again(differences: Iterable[ProjectedDifference]) -> Iterator[str]:
+    """The keys of what differs and can be read."""
+    for each in differences:
+        if each.kind is not ProjectedKind.UNREADABLE and each.key is not None and not each.in_flight:
+            yield each.key

@@ -1,0 +1,105 @@
+"""The source of the built-in index: the rows of search_index."""
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from itertools import islice
+from threading import Event
+from typing import TYPE_CHECKING
+
+from outboxctl.core.documents import source_rows
+from outboxctl.core.documents.source_rows import SourceEntity
+from outboxctl.core.produce import MAX_VERSION
+from outboxctl.domain.failures import Reason
+from outboxctl.operations.rebuild.source import DocumentBatch, DocumentPage, Place, Refused
+from outboxctl.operations.verify.compare import compare
+from outboxctl.operations.verify.model import Difference, DifferenceKind, key_of
+from outboxctl.sink.delivery.bulk import BulkAction
+from outboxctl.sink.index.scan import Reader
+
+if TYPE_CHECKING:
+    from outboxctl.core.database import Connection, Database
+    from outboxctl.sink.transport.client import Client
+
+# No event can have been missed where the index is ahead; and content follows the version.
+SENT_AGAIN = {DifferenceKind.MISSING, DifferenceKind.STALE, DifferenceKind.EXTRA}
+
+
+class SearchIndex:
+    """Pages in key order; versions are those of the rows."""
+
+    name = pipeline = ""
+
+    def count(self, connection: "Connection") -> int:
+        """How many entities there are."""
+        return source_rows.count(connection)
+
+    def page(self, db: "Database", place: Place, size: int) -> DocumentPage | None:
+        """The next entities."""
+        kind, id_ = place["cursor_type"], place["cursor_id"]
+        after = None if kind is None or id_ is None else (kind, id_)
+        with db.begin() as connection:
+            entities, key = source_rows.page(connection, after, size)
+        return DocumentPage(batch(entities), {"cursor_type": key[0], "cursor_id": key[1]}) if key else None
+
+    def changed(
+        self,
+        db: "Database",  # noqa: ARG002 - of the interface
+        connection: "Connection",
+        *,
+        since: datetime,
+        gone_since: datetime,
+        size: int,
+    ) -> Iterator[DocumentBatch]:
+        """The entities of events; a row that is gone becomes a delete at its newest version."""
+        yield from map(batch, source_rows.changed(connection, since=since, gone_since=gone_since, size=size))
+
+    def differing(
+        self,
+        db: "Database",
+        client: "Client",
+        index: str,
+        size: int,
+        *,
+        advance: Callable[[int], object],
+        stop: Event,
+    ) -> Iterator[DocumentBatch]:
+        """What differs by version."""
+        reader = Reader(client, index)
+        reader.shape  # noqa: B018 - reads the mapping
+        differences = compare(db, reader, content=False, advance=advance, stop=stop)
+        return _again(db, _sent_again(differences), size)
+
+
+def batch(entities: Sequence[SourceEntity]) -> DocumentBatch:
+    """What is sent of entities."""
+    return DocumentBatch(*prepare(entities), len(entities))
+
+
+def prepare(entities: Sequence[SourceEntity]) -> tuple[list[BulkAction], list[Refused]]:
+    """What is sent, and what cannot be; an entity without a row is deleted at its newest known version."""
+    actions, refused = [], []
+    for entity in entities:
+        id_ = f"{entity.entity_type}:{entity.entity_id}"
+        version = entity.newest if entity.document is None else entity.version
+        if version is not None and 0 <= version <= MAX_VERSION:
+            actions.append(BulkAction(id_, version, entity.document))
+        elif entity.document is not None:
+            error = f"the row's event_version is not in 0..2^63-1: {version}"
+            refused.append(Refused(id_, Reason.DETERMINISTIC_EXCEPTION, error))
+    return actions, refused
+
+
+def _again(db: "Database", keys: Iterator[tuple[str, str, int]], size: int) -> Iterator[DocumentBatch]:
+    while some := list(islice(keys, size)):
+        with db.begin() as connection:
+            entities = source_rows.named(connection, some)
+        yield batch(entities)
+
+
+def _sent_again(differences: Iterator[Difference]) -> Iterator[tuple[str, str, int]]:
+    """Type, id, and the version of a delete in case that the row is gone."""
+    for each in differences:
+        key = key_of(each.id)
+        if each.kind in SENT_AGAIN and key and not each.in_flight:
+            version = each.source_version if each.index_version is None else each.index_version
+            yield (*key, version or 0)

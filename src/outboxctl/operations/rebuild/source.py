@@ -1,0 +1,86 @@
+"""Where the documents of a new index come from: what a rebuild needs to know of it."""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from outboxctl.sink.delivery.bulk import BulkAction
+
+if TYPE_CHECKING:
+    from outboxctl.core.database import Connection, Database
+    from outboxctl.sink.transport.client import Client
+
+Place = Mapping[str, str | None]  # how far an index is filled: columns of the rebuild's row
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A document that the new index does not take, or that cannot be read."""
+
+    id: str
+    reason: str
+    error: str
+
+
+class DocumentBatch(NamedTuple):
+    """What is sent at once, and documents that cannot be sent; `read`: entities that were read for it."""
+
+    actions: list[BulkAction]
+    refused: list[Refused]
+    read: int
+
+
+class DocumentPage(NamedTuple):
+    """A page of the source, and the place where it ends."""
+
+    batch: DocumentBatch
+    place: Place
+
+
+class DocumentSource(Protocol):
+    """The documents of one index."""
+
+    @property
+    def name(self) -> str:
+        """The projection's, empty for search_index."""
+        ...
+
+    @property
+    def pipeline(self) -> str:
+        """The ingest pipeline of its documents, empty for none."""
+        ...
+
+    def count(self, connection: "Connection") -> int:
+        """About how many documents there are."""
+        ...
+
+    def page(self, db: "Database", place: Place, size: int) -> DocumentPage | None:
+        """The next page of at most `size` entities after a place; None at the end."""
+        ...
+
+    def changed(
+        self, db: "Database", connection: "Connection", *, since: datetime, gone_since: datetime, size: int
+    ) -> Iterator[DocumentBatch]:
+        """What the events since then are about, as it is now: by the snapshot of `connection` or a later one.
+
+        Documents whose row is gone are included if an event changed since `gone_since`.
+        """
+        ...
+
+    def differing(
+        self,
+        db: "Database",
+        client: "Client",
+        index: str,
+        size: int,
+        *,
+        advance: Callable[[int], object],
+        stop: threading.Event,
+    ) -> Iterator[DocumentBatch]:
+        """What differs in the new index with no event in flight, as it is now.
+
+        Raises UsageError at once for an index that cannot be compared.
+        """
+        ...
