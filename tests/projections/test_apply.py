@@ -10,6 +10,7 @@ import psycopg
 import pytest
 from elasticsearch import Elasticsearch
 
+from outboxctl.core.projections import changes
 from projections.store import QUERY, WHO, Store
 
 if TYPE_CHECKING:
