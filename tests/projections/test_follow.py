@@ -107,6 +107,19 @@ def test_a_truncated_table_leaves_no_document_behind(
     assert {id_: document["name"] for id_, document in held.items()} == {"1": "again", "9000": "new"}
 
 
+def test_a_truncated_table_leaves_no_document_that_no_search_finds_yet(
+    products: Projection, cli: Cli, sql: psycopg.Connection, engine: Elasticsearch
+) -> None:
+    engine.indices.put_settings(index=products.index, settings={"index.refresh_interval": "-1"})
+    shop.changed(sql, 7001)
+    cli.ok("worker", "--drain")
+    assert engine.exists(index=products.index, id="7001")
+    sql.execute("TRUNCATE shop.products CASCADE")
+    changed_category(sql, 0, place=-1)
+    cli.ok("worker", "--drain")
+    assert shop.held(engine, products.index) == {}
+
+
 @pytest.mark.parametrize(
     ("key", "place", "reason", "words"),
     [
@@ -141,14 +154,14 @@ def test_an_event_that_cannot_be_expanded_fails_with_words(
 @pytest.mark.parametrize(
     ("query", "bound", "names"),
     [
-        ("SELECT a WHERE b = :id", "SELECT a WHERE b = %(p_id)s", ["id"]),
+        ("SELECT a WHERE b = :id", "SELECT a WHERE b = %(p0)s", ["id"]),
         ("SELECT a::int, ':x', \":y\" -- :z\n", "SELECT a::int, ':x', \":y\" -- :z", []),
         (
             "SELECT $$ :x $$, $t$ :y $t$ /* :z */ WHERE :a_1 = :a_1;",
-            "SELECT $$ :x $$, $t$ :y $t$ /* :z */ WHERE %(p_a_1)s = %(p_a_1)s",
+            "SELECT $$ :x $$, $t$ :y $t$ /* :z */ WHERE %(p0)s = %(p0)s",
             ["a_1"],
         ),
-        ("SELECT '50%' WHERE c % 2 = :n", "SELECT '50%%' WHERE c %% 2 = %(p_n)s", ["n"]),
+        ("SELECT '50%' WHERE c % 2 = :n", "SELECT '50%%' WHERE c %% 2 = %(p0)s", ["n"]),
     ],
 )
 def test_the_parameters_of_a_query(query: str, bound: str, names: list[str]) -> None:

@@ -151,3 +151,20 @@ def test_a_document_that_is_on_its_way_while_its_table_is_emptied_goes_as_well(
         index.arrives.set()
         eventually(lambda: not sql.execute(UNFINISHED).rowcount, what="delivered")
         assert index.documents() == {}
+
+
+def test_a_document_that_is_linked_to_a_row_while_it_changes_has_the_change(
+    url: str, sql: psycopg.Connection, traded: Callable[[str], None]
+) -> None:
+    """Whoever looks the documents up within the change misses it: the link is of an open transaction."""
+    traded("market")
+    sql.execute("INSERT INTO market.groups VALUES (1)")
+    index = LossyIndex(Random(0), faults=("none",))
+    with lanes(url, index), psycopg.connect(url) as links, psycopg.connect(url) as changes:
+        links.execute("INSERT INTO market.roots (id, member) VALUES (1, 1)")
+        changes.execute("UPDATE market.groups SET rev = nextval('market.revisions')")
+        links.commit()
+        eventually(index.documents, what="delivered as it was before the change")
+        changes.commit()
+        eventually(lambda: not sql.execute(UNFINISHED).rowcount, what="delivered")
+    assert {id_: json.loads(document) for id_, document in index.documents().items()} == market.rows(sql)

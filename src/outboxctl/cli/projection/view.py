@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from outboxctl.operations.projection.apply import Applied
     from outboxctl.operations.projection.drop import Dropped
-    from outboxctl.operations.projection.known import Overview
+    from outboxctl.operations.projection.known import ProjectionOverview
     from outboxctl.operations.projection.plan import Planned
     from outboxctl.operations.projection.preview import Preview
 
@@ -42,7 +42,10 @@ def _planned(each: "Planned") -> dict[str, Any]:
         "index": projection.index,
         "root": str(projection.root),
         "document": str(projection.document),
-        "follow": [followed(follow) for follow in projection.follow],
+        "follow": [
+            followed(follow) | {"most_documents": most}
+            for follow, most in zip(projection.follow, each.resolved.most_documents, strict=True)
+        ],
         "steps": [asdict(step) for step in each.steps],
         "warnings": [asdict(notice) for notice in each.notices],
         "body": each.resolved.body,
@@ -53,9 +56,11 @@ def _plan_lines(planned: "Sequence[Planned]") -> "Iterator[object]":
     for each in planned:
         projection = each.projection
         yield f"{projection.name}: {brief(projection.document, 200)} into {brief(projection.index, 255)}"
-        for follow in projection.follow:
+        for follow, most in zip(projection.follow, each.resolved.most_documents, strict=True):
             how = f"key {', '.join(follow.key)}" if follow.key else f"keys {follow.keys}"
             yield brief(f"  follows {follow.table}: {how}", 400)
+            if most:
+                yield f"    about {most:,} documents behind one row at most"
         for step in each.steps:
             yield brief(f"  {step.what}: {step.text}", 600)
         if not each.steps:
@@ -103,7 +108,7 @@ def _applied_lines(done: "Applied") -> "Iterator[object]":
         yield f"Audit {done.audit_id}"
 
 
-def overviews(found: "Sequence[Overview]", *, json: bool) -> None:
+def overviews(found: "Sequence[ProjectionOverview]", *, json: bool) -> None:
     """Show all in force."""
     columns = ("name", "index", "root", "pending", "processing", "failed", "oldest")
     cells = [
@@ -118,12 +123,12 @@ def overviews(found: "Sequence[Overview]", *, json: bool) -> None:
     rendering.show({"projections": [asdict(each) for each in found]}, lambda: [table], json=json)
 
 
-def overview(found: "Overview", *, json: bool) -> None:
+def overview(found: "ProjectionOverview", *, json: bool) -> None:
     """Show one."""
     rendering.show(found, lambda: _overview_lines(found), json=json)
 
 
-def _overview_lines(found: "Overview") -> "Iterator[object]":
+def _overview_lines(found: "ProjectionOverview") -> "Iterator[object]":
     facts = {
         "index": found.index,
         "root": found.root,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from outboxctl.core.projections import indexes, scratch, view_facts
+from outboxctl.core.projections import foreign_keys, indexes, scratch, view_facts
 from outboxctl.core.projections.fields import fields
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Follow, Projection, Relation
@@ -49,9 +49,30 @@ def _cost(connection: "Connection", projection: Projection) -> "Iterator[Notice]
             yield Notice(text, f"CREATE INDEX CONCURRENTLY ON {follow.table} ({names})")
 
 
+def most_documents(connection: "Connection", projection: Projection) -> list[int | None]:
+    """About how many documents are behind one row of each followed table, at most.
+
+    None where a row belongs to one document, for a query of the declaration's own, and without statistics.
+    """
+    tables = {each.table for each in projection.follow}
+    paths = foreign_keys.paths(connection, projection.root, tables)
+    return [_most(connection, projection, each, paths[each.table]) for each in projection.follow]
+
+
+def _most(
+    connection: "Connection", projection: Projection, follow: Follow, paths: "Sequence[foreign_keys.Path]"
+) -> int | None:
+    key = [each.name for each in projection.key]
+    for path in paths if follow.keys else ():
+        if foreign_keys.follow(path, key, ()).keys == follow.keys:
+            first = path.steps[0]
+            return indexes.most_documents(connection, first.there, first.their_columns)
+    return None
+
+
 def _search(connection: "Connection", follow: Follow) -> "Iterator[Notice]":
     columns = fields(connection, follow.table)
-    whole = scratch.read_whole(connection, follow.keys, parameter_types(follow.parameters, columns))
+    whole = scratch.sequential_scans(connection, follow.keys, parameter_types(follow.parameters, columns))
     if whole:
         text = f"finding the documents behind a row of {follow.table} reads all of {', '.join(whole)}"
         yield Notice(text, "create an index on the columns that its `keys` compares")

@@ -9,8 +9,9 @@ from outboxctl.sink.transport.request import demand
 def ids(client: Client, name: str, place: Place | None, size: int) -> tuple[list[str], Place | None]:
     """Up to `size` ids after `place` (None: from the start), and the next place; None after the last.
 
-    A place is good for five minutes (`view.KEEP_ALIVE`). Raises UnreachableError for an index that is not
-    there, or a place that is too old.
+    All documents written before the start are among them: the index is refreshed then. A place is good for
+    five minutes (`view.KEEP_ALIVE`). Raises UnreachableError for an index that is not there, or a place that
+    is too old.
     """
     views = list(place["views"]) if place else _opened(client, name)
     after = place["after"] if place else None
@@ -30,7 +31,8 @@ def ids(client: Client, name: str, place: Place | None, size: int) -> tuple[list
 
 
 def _opened(client: Client, name: str) -> list[str]:
-    """The views that together show the index."""
+    """The views that together show the index as it is now."""
+    demand(client, "POST", name, "_refresh")
     kind = client.engine.point_in_time
     about = demand(client, "GET", name, "_settings", flat_settings=True)
     shards = sum(int(each["settings"]["index.number_of_shards"]) for each in about.values())
