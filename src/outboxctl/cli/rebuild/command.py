@@ -241,12 +241,12 @@ class RebuildModes:
         from outboxctl.core.projections import choosing
         from outboxctl.domain.lifecycle import PROJECTION
         from outboxctl.operations.projection.known import named
-        from outboxctl.operations.rebuild.projected import Projected
+        from outboxctl.operations.rebuild.projected import ProjectionSource
         from outboxctl.operations.rebuild.search_index import SearchIndex
 
         if self.options.projection not in {None, PROJECTION}:
             projection = named(connection, str(self.options.projection))
-            return Chosen(projection.index, Projected(projection))
+            return Chosen(projection.index, ProjectionSource(projection))
         index = self.settings.elastic_index
         owner = next((each.name for each in choosing.declared(connection) if each.index == index), None)
         if owner:

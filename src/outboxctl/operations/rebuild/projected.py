@@ -34,7 +34,7 @@ def declared(connection: "Connection", projection: Projection) -> tuple[Part, Pa
 
 
 @dataclass(frozen=True)
-class Projected:
+class ProjectionSource:
     """Pages by key; a document that is read later has a higher version, and so has a delete."""
 
     projection: Projection
