@@ -10,6 +10,7 @@ import psycopg
 import pytest
 from elasticsearch import Elasticsearch
 
+from outboxctl.core.projections import changes
 from projections.store import QUERY, WHO, Store
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ def test_what_is_planned_is_applied_once(store: Store, engine: Elasticsearch) ->
     done = store.apply()
     assert [step["what"] for step in done["projections"][0]["done"]] == ["triggers", "declaration", "index"]
     assert store.what() == []
+    assert store.events() == [], "an empty table has no documents to be read"
     before = store.facts()
     (definition,) = [row[1] for row in before[0]]
     assert definition["root"] == {"schema": "store", "name": "products"}
@@ -184,7 +186,7 @@ def stranger(store: Store, url: str) -> Iterator[str]:
     store.sql.execute(f"GRANT USAGE ON SCHEMA store TO {name}")
     store.sql.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA store TO {name}")
     yield f"postgresql://{name}:x@{url.partition('@')[2]}"
-    store.sql.execute(f"DROP OWNED BY {name}")
+    store.sql.execute(f"DROP OWNED BY {name} CASCADE")
     store.sql.execute(f"DROP ROLE {name}")
 
 
@@ -195,6 +197,10 @@ def test_a_role_that_may_make_no_triggers_is_told_what_to_do(store: Store, stran
     assert "--no-triggers" in done.stderr
     assert "outboxctl.touch" in done.stderr
     assert store.facts()[0] == []
+    first = store("apply", *WHO, "--no-triggers", env={"DATABASE_URL": stranger})
+    assert (first.returncode, store.facts()[0]) == (2, [])
+    assert "has to be applied by postgres, the owner of the outbox" in first.stderr
+    store.sql.execute(changes.guard_sql("public").encode())
     assert store("apply", *WHO, "--no-triggers", env={"DATABASE_URL": stranger}).returncode == 0
     assert len(store.facts()[0]) == 1
 
@@ -221,3 +227,46 @@ def test_a_table_that_is_followed_no_more_loses_its_triggers(store: Store) -> No
     assert store.what() == ["triggers", "declaration", "documents"]
     store.apply()
     assert {row[0] for row in store.facts()[1]} == {"store.products"}
+
+
+def test_another_index_is_made_and_filled(store: Store, engine: Elasticsearch) -> None:
+    store.sql.execute("INSERT INTO store.products (id, tenant) VALUES (1, 'a')")
+    store.apply()
+    store.write(store.index, f"{store.index}-new")
+    assert store.what() == ["declaration", "documents", "index"]
+    store.apply()
+    assert engine.indices.exists(index=[store.index, f"{store.index}-new"])
+    assert store.events() == [("product", "", -1)] * 2
+    assert store.what() == []
+
+
+def test_another_routing_needs_a_rebuild(store: Store) -> None:
+    store.apply()
+    store.write(after='routing = "tenant"\n')
+    assert store.what() == ["declaration", "documents", "rebuild"]
+
+
+def test_a_view_of_ours_that_is_needed_no_more_is_dropped(store: Store) -> None:
+    store.write('document = "store.documents"', QUERY)
+    store.apply()
+    store.write(QUERY, 'document = "store.documents"')
+    assert "view" in store.what()
+    store.apply()
+    assert store.facts()[3] == []
+    assert store.what() == []
+
+
+def test_what_a_person_reads(store: Store) -> None:
+    store.sql.execute("INSERT INTO store.categories VALUES (1, 'toys')")
+    store.sql.execute(
+        """INSERT INTO store.products (id, tenant, "Odd ""%Name", category_id)
+        SELECT i, 'a', i, 1 FROM generate_series(1, 500) i"""
+    )
+    store.sql.execute("ANALYZE store.products")
+    planned = store("plan")
+    assert planned.returncode == 4
+    assert "follows store.reviews: key product_id" in planned.stdout
+    assert "about 500 documents behind one row" in planned.stdout
+    assert [each["most_documents"] for each in store.plan()["follow"]] == [500, None]
+    assert "triggers: on store.categories, store.products, store.reviews" in store("apply", *WHO).stdout
+    assert "as declared already; nothing was changed" in store("apply", *WHO).stdout

@@ -8,6 +8,9 @@ import psycopg
 import pytest
 from elasticsearch import Elasticsearch
 
+from outboxctl.cli.top import paint
+from outboxctl.core.database import Database
+from outboxctl.core.stats import snapshot
 from processes import Cli
 from projections.store import Store
 
@@ -33,11 +36,11 @@ def only(cli: Cli, id_: str, *more: str, **env: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def applied(store: Store) -> Iterator[Store]:
+def applied(store: Store) -> Store:
     """The store with its projection in force, and healthy."""
     store.apply()
     assert found(store.cli) == {}
-    yield store
+    return store
 
 
 def test_a_trigger_that_is_disabled_dropped_or_edited(applied: Store) -> None:
@@ -141,3 +144,54 @@ def test_an_index_that_takes_no_writes(applied: Store, engine: Elasticsearch) ->
     engine.indices.put_settings(index=name, settings={"index": {"blocks.write": None}})
     engine.indices.close(index=name)
     assert "closed" in only(applied.cli, "projection-index-unwritable")["what"]
+
+
+def _load(store: Store) -> None:
+    """Three events of `product`, of which one failed and one is an hour old; one of search_index."""
+    store.sql.execute("INSERT INTO store.products (id, tenant) VALUES (1, 't')")
+    for id_ in (2, 3):
+        store.sql.execute(
+            f'INSERT INTO store.products (id, tenant, "Odd ""%Name") VALUES ({id_}, \'t\', {id_})'
+        )
+    store.sql.execute(
+        "INSERT INTO search_outbox_events (entity_type, entity_id, op, event_version)"
+        " VALUES ('doc', gen_random_uuid(), 'upsert', 1)"
+    )
+    failed = "UPDATE search_outbox_events SET status = 'failed', updated_at = now() WHERE entity_key = '1'"
+    store.sql.execute(failed)
+    old = "UPDATE search_outbox_events SET created_at = now() - interval '1 hour' WHERE entity_key = '2'"
+    store.sql.execute(old)
+
+
+def test_check_judges_each_projection_by_itself_and_names_the_worst(applied: Store) -> None:
+    _load(applied)
+    cli = applied.cli
+    done = cli("check", "--json", "--max-lag", "2", "--max-failed", "0")
+    assert done.returncode == 4
+    figures = {each["name"]: each for each in json.loads(done.stdout)["figures"]}
+    lag = figures["lag"]  # three events wait in all: two of one projection, one of the other
+    assert (lag["value"], lag["well"], lag["projection"]) == (2, True, "product")
+    oldest = figures["oldest"]
+    assert (oldest["well"], oldest["projection"]) == (False, "product")
+    assert oldest["help"] == "outboxctl oldest --projection product"
+    assert (figures["failed"]["value"], figures["failed"]["projection"]) == (1, "product")
+    assert "(projection product)" in cli("check").stdout
+
+
+def test_the_report_has_a_line_a_projection(applied: Store) -> None:
+    _load(applied)
+    page = applied.cli.ok("report")
+    assert "Events by projection" in page
+    assert "<code>product</code>" in page
+    names = [
+        each["name"] for each in json.loads(applied.cli.ok("report", "--json"))["standing"]["projections"]
+    ]
+    assert names == ["product", "search_index_to_elastic"]
+
+
+def test_the_full_screen_view_has_a_line_a_projection(applied: Store, db: Database) -> None:
+    _load(applied)
+    with db.begin() as connection:
+        state = snapshot.pipeline_status(connection, max_processing=600)
+    lines = paint.figures(state, paint.History(), 100).plain.splitlines()
+    assert any(line.startswith("product: lag 2  oldest 1 h") for line in lines), lines

@@ -154,14 +154,14 @@ def test_an_event_that_cannot_be_expanded_fails_with_words(
 @pytest.mark.parametrize(
     ("query", "bound", "names"),
     [
-        ("SELECT a WHERE b = :id", "SELECT a WHERE b = %(p_id)s", ["id"]),
+        ("SELECT a WHERE b = :id", "SELECT a WHERE b = %(p0)s", ["id"]),
         ("SELECT a::int, ':x', \":y\" -- :z\n", "SELECT a::int, ':x', \":y\" -- :z", []),
         (
             "SELECT $$ :x $$, $t$ :y $t$ /* :z */ WHERE :a_1 = :a_1;",
-            "SELECT $$ :x $$, $t$ :y $t$ /* :z */ WHERE %(p_a_1)s = %(p_a_1)s",
+            "SELECT $$ :x $$, $t$ :y $t$ /* :z */ WHERE %(p0)s = %(p0)s",
             ["a_1"],
         ),
-        ("SELECT '50%' WHERE c % 2 = :n", "SELECT '50%%' WHERE c %% 2 = %(p_n)s", ["n"]),
+        ("SELECT '50%' WHERE c % 2 = :n", "SELECT '50%%' WHERE c %% 2 = %(p0)s", ["n"]),
     ],
 )
 def test_the_parameters_of_a_query(query: str, bound: str, names: list[str]) -> None:

@@ -3,6 +3,9 @@
 import json
 import signal
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -37,7 +40,7 @@ def test_a_new_index_holds_the_documents_of_the_view_and_none_of_the_old_ones_ru
     sql.execute("UPDATE stock.items SET amount = -1 WHERE site = 'n:s'")
     engine.index(index=items, id="rubbish", document={})
     engine.indices.put_mapping(index=items, properties={"note": {"type": "keyword"}})
-    done = cli.json("rebuild", *STOCK, "--yes", env=SMALL)
+    done = cli.json("rebuild", *STOCK, "--mapping", "keep", "--yes", env=SMALL)
     wanted = stock.wanted(sql)
     assert len(wanted) == 27
     assert (done["phase"], done["copied"], done["refused"]) == ("done", 27, 0)
@@ -180,15 +183,52 @@ def test_a_row_that_cannot_be_read_ends_it_by_name_unless_it_may_be_left_out(
         assert len(shop.held(engine, name)) == 118
 
 
+def test_the_new_index_has_the_declared_mapping_or_the_one_that_is_asked_for(
+    items: str, cli: Cli, sql: psycopg.Connection, engine: Elasticsearch, db: Database, tmp_path: Path
+) -> None:
+    given = {
+        "mappings": {"properties": {"more": {"type": "flattened"}}},
+        "settings": {"number_of_replicas": 2},
+    }
+    shop.put_in_force(db, replace(stock.projection(items), mapping=json.dumps(given)))
+
+    def properties() -> Any:
+        ((_, body),) = engine.indices.get(index=items).items()
+        return body["mappings"]["properties"], body["settings"]["index"]["number_of_replicas"]
+
+    cli.ok("rebuild", *STOCK, "--yes")
+    declared, replicas = properties()
+    assert (declared["amount"], declared["more"]) == ({"type": "integer"}, {"type": "flattened"})
+    assert replicas == "2"
+    file = tmp_path / "other.json"
+    file.write_text('{"mappings": {"properties": {"amount": {"type": "long"}}}}', encoding="utf-8")
+    cli.ok("rebuild", *STOCK, "--mapping", str(file), "--yes")
+    assert properties()[0]["amount"] == {"type": "long"}
+    cli.ok("rebuild", *STOCK, "--mapping", "keep", "--yes")
+    assert properties()[0]["amount"] == {"type": "long"}
+    cli.ok("rebuild", *STOCK, "--mapping", "default", "--yes")
+    assert properties()[0] == declared
+    assert stock.held(engine, items) == stock.wanted(sql)
+
+
+def test_an_index_that_is_gone_is_made_anew(
+    items: str, cli: Cli, sql: psycopg.Connection, engine: Elasticsearch
+) -> None:
+    engine.indices.delete(index=f"{items}-000001")
+    cli.ok("rebuild", *STOCK, "--yes")
+    assert stock.held(engine, items) == stock.wanted(sql)
+    mapping = engine.indices.get_mapping(index=items)[f"{items}-000001"]["mappings"]
+    assert mapping["properties"]["amount"] == {"type": "integer"}
+
+
 def test_a_name_that_is_not_in_force_and_an_index_without_a_mapping_are_refused(
     items: str, cli: Cli, engine: Elasticsearch, db: Database
 ) -> None:
     done = cli("rebuild", "--projection", "stocks", "--yes")
     assert done.returncode == 2
     assert "in force: stock" in done.stderr
-    assert cli("rebuild", *STOCK, "--mapping", "default", "--yes").returncode == 2
     shop.put_in_force(db, stock.projection(f"{items}-none"))
-    done = cli("rebuild", *STOCK, "--yes")
+    done = cli("rebuild", *STOCK, "--mapping", "keep", "--yes")
     assert done.returncode == 2
     assert "--mapping" in done.stderr
     assert indexes(engine, items) == [f"{items}-000001"]

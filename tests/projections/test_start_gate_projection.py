@@ -146,7 +146,7 @@ def test_a_worker_of_an_older_schema_takes_up_projections_after_the_upgrade(
         shop.put_in_force(db, shop.product(name))
         shop.changed(sql, 1)
         eventually(lambda: shop.held(engine, name).keys() == {"1"}, within=15)
-    assert {row[:2] for row in shop.rows(sql)} == {("done", None)}
+        eventually(lambda: {row[:2] for row in shop.rows(sql)} == {("done", None)})
     assert running.process.poll() is None
     assert index
 

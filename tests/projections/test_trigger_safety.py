@@ -161,9 +161,14 @@ def test_who_may_insert_no_event_makes_no_trigger(bare: psycopg.Connection, owne
             statement = triggers.create_sql(PRODUCT, "public", []).encode()
             with pytest.raises(psycopg.errors.RaiseException, match="may not insert events"):
                 own.execute(statement)
-            bare.execute(SQL("GRANT INSERT ON public.search_outbox_events TO {}").format(Identifier(other)))
+            grant = SQL("GRANT {} ON public.search_outbox_events TO {}")
+            bare.execute(grant.format(SQL("INSERT"), Identifier(other)))
+            with pytest.raises(psycopg.errors.RaiseException, match="may not insert events"):
+                own.execute(statement)
+            bare.execute(grant.format(SQL("UPDATE"), Identifier(other)))
             own.execute(statement)
-        bare.execute("INSERT INTO shop.products (id) VALUES (7)")
-        assert keys(bare) == ["7"]
+        bare.execute("INSERT INTO shop.products (id) VALUES (7); INSERT INTO shop.categories VALUES (9)")
+        bare.execute("TRUNCATE shop.offers")
+        assert len(taken(bare)) == 3
     finally:
         bare.execute(SQL("DROP OWNED BY {0} CASCADE; DROP ROLE {0}").format(Identifier(other)))

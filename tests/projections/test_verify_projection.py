@@ -9,10 +9,11 @@ import psycopg
 import pytest
 from elasticsearch import Elasticsearch
 
+from fakes.postgres_proxy import Do, postgres_proxy
 from outboxctl.core.database import Database
 from outboxctl.core.projections import pages
 from outboxctl.domain.projection import KeyColumn, Projection, Relation
-from processes import Cli, Worker, eventually
+from processes import Cli, Worker, eventually, piped
 from projections import shop, stock
 from servers import an_index
 
@@ -138,6 +139,25 @@ def test_documents_whose_events_are_not_delivered_are_in_flight(
     assert (report["differences"], report["in_flight"]) == (0, 9)
 
 
+def test_what_is_changed_and_delivered_while_it_is_looked_at_is_no_difference(
+    items: str, cli: Cli, sql: psycopg.Connection, engine: Elasticsearch, url: str
+) -> None:
+    cli.ok("worker", "--drain")
+    engine.delete(index=items, id="a:n")
+    with postgres_proxy(url) as proxy:
+        read = "WITH version AS MATERIALIZED"
+        rule = proxy.on(read, Do.HOLD_ANSWER, within="WITH e AS MATERIALIZED")
+        args = ["verify", "--projection", "stock", "--json"]
+        process = piped(args, cli.env | {"DATABASE_URL": proxy.url}, cli.cwd)
+        eventually(lambda: rule.reached.is_set() or process.poll() is not None)
+        sql.execute("UPDATE stock.items SET note = 'new' WHERE code = 'a' AND site = 'n'")
+        cli.ok("worker", "--drain")
+        rule.released.set()
+        out, _ = process.communicate(timeout=30)
+    (report,) = json.loads(out)["projections"]
+    assert (report["differences"], report["in_flight"]) == (0, 1)
+
+
 def test_a_failed_event_is_in_flight_no_more(items: str, cli: Cli, sql: psycopg.Connection) -> None:
     sql.execute("UPDATE search_outbox_events SET status = 'failed' WHERE entity_key = 'a:n'")
     cli.ok("worker", "--drain")
@@ -176,7 +196,7 @@ def test_while_an_application_writes_and_a_worker_delivers_nothing_differs(
     url: str,
 ) -> None:
     worker()
-    writer = stock.Writer(url)
+    writer = stock.Writer(url, rate=400)
     writer.start()
     for _ in range(8):
         report = compared(cli, "--projection", "stock", code=0)
@@ -196,6 +216,8 @@ def test_all_projections_are_compared_beside_search_index(
 ) -> None:
     cli.ok("worker", "--drain")
     whole = cli.json("verify")
+    alone = cli.json("verify", "--projection", "search_index_to_elastic")
+    assert (alone["projections"], alone["index"]) == ([], whole["index"])
     assert whole["by_kind"].keys() == {"missing", "extra", "stale", "ahead", "altered"}
     assert [(each["name"], each["differences"]) for each in whole["projections"]] == [
         ("product", 0),

@@ -54,7 +54,8 @@ def check(
     or of another version, but not those without a row (see verify).
 
     The first line is a summary with figures for monitoring, then comes a line a finding with the
-    command that shows more. No live worker while events are due is always a finding. Events
+    command that shows more. Where projections are in force, each has the limits for itself, and a figure
+    is that of the worst one. No live worker while events are due is always a finding. Events
     that failed before the window are a note, unless --max-failed is given.
 
     Example: outboxctl check --max-failed-growth 10 --max-lag 10000 --drift-sample 200

@@ -42,7 +42,10 @@ def _planned(each: "Planned") -> dict[str, Any]:
         "index": projection.index,
         "root": str(projection.root),
         "document": str(projection.document),
-        "follow": [followed(follow) for follow in projection.follow],
+        "follow": [
+            followed(follow) | {"most_documents": most}
+            for follow, most in zip(projection.follow, each.resolved.most_documents, strict=True)
+        ],
         "steps": [asdict(step) for step in each.steps],
         "warnings": [asdict(notice) for notice in each.notices],
         "body": each.resolved.body,
@@ -53,9 +56,11 @@ def _plan_lines(planned: "Sequence[Planned]") -> "Iterator[object]":
     for each in planned:
         projection = each.projection
         yield f"{projection.name}: {brief(projection.document, 200)} into {brief(projection.index, 255)}"
-        for follow in projection.follow:
+        for follow, most in zip(projection.follow, each.resolved.most_documents, strict=True):
             how = f"key {', '.join(follow.key)}" if follow.key else f"keys {follow.keys}"
             yield brief(f"  follows {follow.table}: {how}", 400)
+            if most:
+                yield f"    about {most:,} documents behind one row at most"
         for step in each.steps:
             yield brief(f"  {step.what}: {step.text}", 600)
         if not each.steps:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from outboxctl.cli import guards, parse
+from outboxctl.cli import completion, guards, parse
 from outboxctl.cli.options import DryRun, PipelineOptions, Yes, audited
 from outboxctl.cli.rebuild import view
 from outboxctl.domain.errors import ExitCode, UsageError
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from outboxctl.core.database import Connection, Database
     from outboxctl.operations.rebuild.model import Tools
-    from outboxctl.operations.rebuild.plan import RebuildPlan
+    from outboxctl.operations.rebuild.plan import Part, RebuildPlan
     from outboxctl.operations.rebuild.source import DocumentSource
     from outboxctl.settings import Settings
     from outboxctl.sink.transport.client import Client
@@ -29,19 +29,25 @@ class RebuildOptions(PipelineOptions):
     """All options but those that choose what is done."""
 
     projection: Annotated[
-        str | None, typer.Option("--projection", help="The index of this declared projection.")
+        str | None,
+        typer.Option(
+            "--projection",
+            help="The index of this projection [default: search_index's].",
+            autocompletion=completion.projections,
+        ),
     ] = None
     by: Annotated[str | None, typer.Option(help="Who does it [default: the login name].")] = None
     reason: Annotated[str | None, typer.Option(help="Why (goes into the audit) [default: rebuild].")] = None
     yes: Yes = False
     dry_run: DryRun = False
     mapping: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="`keep` that of the old index, `default` for the project's own, or a JSON file with "
-            "`mappings`, `settings` or both."
+            help="`keep` that of the old index, `default` for the project's own (of a projection: as it is "
+            "declared), or a JSON file with `mappings`, `settings` or both [default: keep; of a projection: "
+            "default]."
         ),
-    ] = "keep"
+    ] = None
     keep_old: Annotated[str, typer.Option(help="How long the old index is kept: 24h, 7d.")] = "24h"
     allow_failures: Annotated[
         bool, typer.Option("--allow-failures", help="Go on without documents that the new index refuses.")
@@ -106,11 +112,10 @@ class RebuildModes:
         """Build a new index, or go on with one."""
         from outboxctl.operations.rebuild.plan import choose, plan
 
-        if self.options.projection is not None and self.options.mapping == "default":
-            raise UsageError("--mapping default is search_index's: give a projection's as a file, or keep")
-        mappings, settings = choose(self.options.mapping)
+        given = choose(self.options.mapping or "keep") if self.options.mapping != "default" else None
         with self._both() as (db, client, chosen):
             with db.begin() as connection:
+                mappings, settings = self._mapping(connection, chosen, given)
                 planned = plan(
                     connection,
                     client,
@@ -120,6 +125,23 @@ class RebuildModes:
                     source=chosen.source,
                 )
             self._carry_out(db, client, chosen, planned, allow_failures=self.options.allow_failures)
+
+    def _mapping(
+        self, connection: "Connection", chosen: Chosen, given: "tuple[Part, Part] | None"
+    ) -> "tuple[Part, Part]":
+        """What is given of the new index; of an interrupted rebuild nothing has to be given again."""
+        from outboxctl.core.operator import rebuilds
+        from outboxctl.operations.projection.known import named
+        from outboxctl.operations.rebuild.plan import choose
+        from outboxctl.operations.rebuild.projected import declared
+
+        name = chosen.source.name
+        if not name:
+            return given or choose("default")
+        as_usual = self.options.mapping is None
+        if given and not (as_usual and rebuilds.active_rebuild(connection, chosen.name) is None):
+            return given
+        return declared(connection, named(connection, name))
 
     def rollback(self) -> None:
         """Back to the index that is kept."""
@@ -216,15 +238,17 @@ class RebuildModes:
 
     def _choose(self, connection: "Connection") -> Chosen:
         """The index of the projection that is named, or ELASTIC_INDEX unless that is a projection's."""
-        from outboxctl.core.projections import in_force
+        from outboxctl.core.projections import choosing
+        from outboxctl.domain.lifecycle import PROJECTION
+        from outboxctl.operations.projection.known import named
         from outboxctl.operations.rebuild.projected import Projected
         from outboxctl.operations.rebuild.search_index import SearchIndex
 
-        if self.options.projection is not None:
-            projection = in_force.named(connection, self.options.projection)
+        if self.options.projection not in {None, PROJECTION}:
+            projection = named(connection, str(self.options.projection))
             return Chosen(projection.index, Projected(projection))
         index = self.settings.elastic_index
-        owner = next((each.name for each in in_force.read(connection) if each.index == index), None)
+        owner = next((each.name for each in choosing.declared(connection) if each.index == index), None)
         if owner:
             raise UsageError(
                 f"{index} is the index of the projection {owner}", hint=f"add --projection {owner}"

@@ -22,7 +22,7 @@ BARS = "▁▂▃▄▅▆▇█"
 KEPT = 600  # snapshots
 LONGEST = 50_000  # characters of one text that are shown
 SIDE = 18  # columns of a line of bars that are not bars
-WORKERS = 5  # shown
+WORKERS = PROJECTIONS = 5  # shown
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,20 @@ def figures(now: "PipelineStatus", history: History, width: int) -> Text:
         if values
     ]
     head = Text(f"{_counts(now)}\n", style="bold")
-    return head.append("\n".join([view.flow(now), *bars]), style="not bold")
+    return head.append("\n".join([view.flow(now), *_projections(now), *bars]), style="not bold")
+
+
+def _projections(now: "PipelineStatus") -> list[str]:
+    """A line a projection, where any is declared."""
+    if len(now.projections) < 2:  # noqa: PLR2004 - two are more than one
+        return []
+    lines = [
+        f"{brief(each.name, 50)}: lag {each.lag:,}  oldest {rendering.age(each.oldest_age_seconds)}"
+        f"  stuck {each.stuck:,}  failed {each.failed:,}"
+        for each in now.projections[:PROJECTIONS]
+    ]
+    more = len(now.projections) - PROJECTIONS
+    return lines + ([f"and {more:,} more projections"] if more > 0 else [])
 
 
 def _counts(now: "PipelineStatus") -> str:

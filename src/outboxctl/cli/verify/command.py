@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from outboxctl.cli import completion
 from outboxctl.cli.options import DryRun, PipelineOptions, Yes, audited
 from outboxctl.cli.verify.progress import ComparisonOptions, compare, preview, repair_and_compare
 from outboxctl.domain.errors import UsageError
@@ -12,7 +13,12 @@ from outboxctl.domain.errors import UsageError
 def verify(
     common: PipelineOptions,
     projection: Annotated[
-        str | None, typer.Option("--projection", help="Compare this declared projection only.")
+        str | None,
+        typer.Option(
+            "--projection",
+            help="Compare this projection only [default: all].",
+            autocompletion=completion.projections,
+        ),
     ] = None,
     versions_only: Annotated[
         bool,

@@ -104,13 +104,21 @@ def targets(
     settings: "Settings", database: "Database", client: "Client", projection: str | None
 ) -> Sequence[Target]:
     """What is compared: all, or the one `projection`. UsageError if it is not in force."""
-    from outboxctl.core.projections import in_force
+    from outboxctl.core.projections import choosing
+    from outboxctl.domain.lifecycle import PROJECTION
+    from outboxctl.operations.projection.known import named
     from outboxctl.sink.index.scan import Reader
 
     with database.begin() as connection:
-        named = [in_force.named(connection, projection)] if projection is not None else None
-        chosen = named or in_force.read(connection)
-    built_in = [] if named else [SearchIndexTarget(database, Reader(client, settings.elastic_index))]
+        if projection is None:
+            chosen = choosing.declared(connection)
+        else:
+            chosen = [named(connection, projection)] if projection != PROJECTION else []
+    built_in = (
+        []
+        if projection not in {None, PROJECTION}
+        else [SearchIndexTarget(database, Reader(client, settings.elastic_index))]
+    )
     return [
         *built_in,
         *(DeclaredTarget(database, Reader(client, each.index, keys=()), each) for each in chosen),

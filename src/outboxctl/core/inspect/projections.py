@@ -12,9 +12,8 @@ from outboxctl.core.schema.names import VERSION_BASE
 from outboxctl.domain.projection import Follow, Projection, Relation
 
 ROLE = text("SELECT quote_ident(current_user)")
-READABLE = text("""
-SELECT coalesce(has_schema_privilege(quote_ident(:schema), 'USAGE')
-    AND has_table_privilege(format('%I.%I', CAST(:schema AS text), CAST(:name AS text)), 'SELECT'), false)
+READABLE = text(f"""
+SELECT has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT') FROM {catalog.RELATION}
 """)
 STANDBY = text("SELECT pg_is_in_recovery()")
 OTHER_SERVER = text(f"""
@@ -26,8 +25,10 @@ FROM {VERSION_BASE} b, (SELECT {SERVER}) n
 
 @dataclass(frozen=True)
 class ProjectionFacts:
-    """One projection in force. Without its view (`there`) nothing else of the view is known.
+    """One projection in force.
 
+    Without its view (`there`) nothing else of the view is known; without the right to read it (`readable`)
+    neither its columns nor whether it is `edited`.
     `changing` are functions of the view whose result changes by itself, `hidden` tables whose rows are hidden
     by row level security, `slow` followed tables in which a document's rows are found without an index.
     `edited`: the view is not as it was when the projection was applied.
@@ -75,15 +76,16 @@ def _facts(connection: Connection, projection: Projection) -> ProjectionFacts:
     problems = trigger_check.installed(connection, projection) if projection.triggers else []
     if catalog.kind(connection, view) is None:
         return ProjectionFacts(projection, there=False, triggers=problems)
+    readable = bool(connection.execute(READABLE, catalog.of(view)).scalar())
     keyed = [each for each in projection.follow if each.key]
     return ProjectionFacts(
         projection,
         there=True,
-        readable=bool(connection.execute(READABLE, {"schema": view.schema, "name": view.name}).scalar()),
-        edited=bool(projection.view) and definition(connection, view) != projection.view,
+        readable=readable,
+        edited=readable and bool(projection.view) and definition(connection, view) != projection.view,
         changing=view_facts.volatile(connection, view),
         hidden=view_facts.row_security(connection, view),
-        columns=fields(connection, view),
+        columns=fields(connection, view) if readable else [],
         slow=[each for each in keyed if not indexes.has_index_for(connection, each.table, each.key)],
         triggers=problems,
     )

@@ -19,13 +19,15 @@ from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Projection, Relation
 
 ALL = -1  # `follow` of an event that stands for every document of its projection
-# A view that is new or has changed: every document is read again. An empty root has none.
+# Where one of these is new or has changed, every document is read again.
+READ_BY = ("view", "root", "key", "index", "routing", "pipeline")
+# An empty root has no documents.
 SWEEP = """
 INSERT INTO {events} (entity_type, entity_id, op, entity_key, follow, next_retry_at, status, attempts,
     replay_count, created_at, updated_at)
 SELECT {name}, md5({name} || '/{all}:')::uuid, 'upsert', '', {all}, 'infinity', 'pending', 0, 0, now(), now()
-WHERE NOT EXISTS (SELECT FROM {projections} WHERE name = {name}
-        AND (definition ->> 'view', definition ->> 'pipeline') = ({view}, {pipeline}))
+WHERE NOT EXISTS (SELECT FROM {projections} WHERE name = {name} AND {read}::jsonb = (
+        SELECT jsonb_object_agg(part, definition -> part) FROM unnest(ARRAY[{parts}]) part))
     AND EXISTS (SELECT FROM {root});
 """
 DECLARE = """
@@ -84,7 +86,10 @@ def declare_sql(schema: str, projection: Projection, by: str | None) -> str:
         "by": SQL("current_user") if by is None else Literal(by),
         "definition": Literal(json.dumps(projection.to_json(), ensure_ascii=False)),
     }
-    values |= {name: Literal(getattr(projection, name)) for name in ("name", "view", "pipeline")}
+    definition = projection.to_json()
+    read = {part: definition[part] for part in READ_BY}
+    values |= {"name": Literal(projection.name), "read": Literal(json.dumps(read, ensure_ascii=False))}
+    values["parts"] = SQL(", ").join(map(Literal, READ_BY))
     return SQL(SWEEP + DECLARE).format(**values).as_string()
 
 
@@ -96,6 +101,7 @@ def guard_sql(schema: str) -> str:
             function=Identifier(schema, claim_guard.NAME),
             trigger=Identifier(claim_guard.NAME),
             name=Literal(claim_guard.NAME),
+            function_name=Literal(f"{Identifier(schema, claim_guard.NAME).as_string()}()"),
             events=Identifier(schema, EVENTS),
             table=Literal(Identifier(schema, EVENTS).as_string()),
         )

@@ -1,7 +1,6 @@
 """The statement that writes one page of a follow event's key events."""
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +9,7 @@ from psycopg.sql import SQL, Composable, Identifier, Literal
 
 from outboxctl.core.projections.documents import key_column_text, type_of
 from outboxctl.core.schema.names import EVENTS
+from outboxctl.domain import keys_query
 from outboxctl.domain.projection import KeyColumn, Projection, key_parts
 
 PAGE = 2_000  # keys a page
@@ -27,9 +27,6 @@ SELECT row_number() OVER (ORDER BY {columns}) AS place, {key} AS key, gen_random
 {query}
     ) q ({columns})
 ) k ({columns}) WHERE num_nulls({columns}) = 0 {beyond} ORDER BY {columns} LIMIT {size}"""
-PLACEHOLDER = re.compile(
-    r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|\$(\w*)\$.*?\$\1\$|--[^\n]*|/\*.*?\*/|::|:([A-Za-z_]\w*)", re.S
-)
 
 
 @dataclass(frozen=True)
@@ -99,17 +96,15 @@ def _query(projection: Projection, event: FollowEvent) -> tuple[str, dict[str, s
     query, names = bound(projection.follow[event.place].keys)
     if missing := [name for name in names if name not in values]:
         raise ValueError(f"the event lacks the columns {', '.join(missing)}")
-    return query, {f"p_{name}": values[name] for name in names}
+    return query, {f"p{number}": values[name] for number, name in enumerate(names)}
 
 
 def bound(query: str) -> tuple[str, list[str]]:
-    """A `keys` query with the driver's placeholders for its `:name`, and these names, each once."""
-    names: dict[str, None] = {}
-
-    def mark(match: re.Match[str]) -> str:
-        if not match[2]:
-            return match[0]
-        names[match[2]] = None
-        return f"%(p_{match[2]})s"
-
-    return PLACEHOLDER.sub(mark, query.strip().rstrip(";").replace("%", "%%")), [*names]
+    """A `keys` query with the driver's placeholders p0, p1, … for its parameters, and their names."""
+    names = [*keys_query.parameters(query)]
+    text = keys_query.replaced(
+        query.strip().rstrip(";"),
+        lambda name: f"%(p{names.index(name)})s",
+        lambda rest: rest.replace("%", "%%"),
+    )
+    return text, names

@@ -5,8 +5,6 @@ import json
 from sqlalchemy import Connection, text
 
 from outboxctl.core.schema.names import PROJECTIONS
-from outboxctl.domain.errors import UsageError
-from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Projection
 
 READ = text(f"SELECT definition::text FROM {PROJECTIONS} ORDER BY name")
@@ -23,15 +21,6 @@ def read(connection: Connection) -> list[Projection]:
     """All projections in force, by name. UsageError (through Database.begin) without the tables."""
     rows = connection.execute(READ).scalars()
     return [Projection.from_json(json.loads(definition)) for definition in rows]
-
-
-def named(connection: Connection, name: str) -> Projection:
-    """The projection of this name. UsageError with the names there are if none is in force."""
-    there = {projection.name: projection for projection in read(connection)}
-    if name not in there:
-        hint = f"in force: {', '.join(there)}" if there else "none is in force: `outboxctl projection apply`"
-        raise UsageError(f"--projection: no projection {brief(name, 100)!r} is in force", hint=hint)
-    return there[name]
 
 
 def write(connection: Connection, projection: Projection, *, by: str) -> None:

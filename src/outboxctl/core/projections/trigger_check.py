@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, text
 
 from outboxctl.core.projections.catalog import columns, kind, row_level
-from outboxctl.core.projections.trigger_functions import INSERTED, body, settings
+from outboxctl.core.projections.trigger_functions import RIGHTS, body, settings
 from outboxctl.core.projections.trigger_names import (
     OF_ROWS,
     OF_STATEMENTS,
@@ -22,12 +22,12 @@ from outboxctl.core.projections.trigger_names import (
 from outboxctl.core.projections.triggers import events_schema, events_table
 from outboxctl.domain.projection import Projection, Relation
 
-FUNCTIONS = text("""
+FUNCTIONS = text(f"""
 SELECT p.proname::text AS name, p.prosrc AS body, p.prosecdef AS definer,
-    coalesce(p.proconfig, '{}') AS settings,
-    (SELECT bool_and(has_column_privilege(p.proowner, to_regclass(:events), c, 'INSERT'))
-        FROM unnest(CAST(:inserted AS text[])) c) AS may_insert
-FROM pg_proc p WHERE p.pronamespace = to_regnamespace(quote_ident(:schema)) AND p.proname ~ :pattern
+    coalesce(p.proconfig, '{{}}') AS settings,
+    {RIGHTS} AS may_insert
+FROM pg_proc p, to_regclass(:events) outbox
+WHERE p.pronamespace = to_regnamespace(quote_ident(:schema)) AND p.proname ~ :pattern
 """)
 # The trigger of a partitioned table has a copy on each partition, which can be disabled by itself.
 TRIGGERS = text("""
@@ -68,8 +68,8 @@ def installed(connection: Connection, projection: Projection) -> list[Problem]:
     """What differs from what `triggers.create` would leave; empty where nothing does."""
     schema = events_schema(connection)
     given = {"schema": schema, "pattern": functions_of(projection.name)}
-    more = {"events": events_table(schema), "inserted": [*INSERTED]}
-    functions = {row.name: row for row in connection.execute(FUNCTIONS, given | more)}
+    events = {"events": events_table(schema)}
+    functions = {row.name: row for row in connection.execute(FUNCTIONS, given | events)}
     triggers = {(Relation(*row[:2]), row.name): row for row in connection.execute(TRIGGERS, given)}
     found: list[Problem] = []
     for one in watched(projection):

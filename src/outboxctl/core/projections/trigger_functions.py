@@ -15,6 +15,12 @@ from outboxctl.domain.projection import KeyColumn
 
 ALL = -1  # `follow` of an event that stands for every document of a projection
 INSERTED = ("entity_key", "follow", "next_retry_at", *COLUMNS.split(", "))
+# Of the owner of a function `p` on the `outbox`. Migration 0007 lets only those who may UPDATE the status
+# insert an event that waits for something.
+RIGHTS = f"""(SELECT bool_and(has_column_privilege(p.proowner, outbox, c, 'INSERT'))
+            FROM unnest(ARRAY['{"', '".join(INSERTED)}']) c)
+        AND has_column_privilege(p.proowner, outbox, 'status', 'UPDATE')
+        AND has_column_privilege(p.proowner, outbox, 'created_at', 'UPDATE')"""
 PATH = {"search_path": "pg_catalog, pg_temp"}
 # What the text of a value depends on, as in `documents`: the same in every session. Each costs a microsecond
 # a statement, so only where it can make a difference.

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Sequence
 from psycopg.sql import SQL, Composable, Identifier, Literal
 from sqlalchemy import Connection, text
 
-from outboxctl.core.projections.trigger_functions import INSERTED, function_sql, tag
+from outboxctl.core.projections.trigger_functions import RIGHTS, function_sql, tag
 from outboxctl.core.projections.trigger_names import (
     OF_ROWS,
     OF_STATEMENTS,
@@ -57,8 +57,7 @@ BEGIN
     END LOOP;
     FOR each IN SELECT p.oid::regprocedure AS function, pg_get_userbyid(p.proowner) AS owner FROM pg_proc p
             WHERE p.oid IN ({names}) AND NOT (has_schema_privilege(p.proowner, p.pronamespace, 'USAGE')
-                AND (SELECT bool_and(has_column_privilege(p.proowner, outbox, c, 'INSERT'))
-                    FROM unnest({inserted}) c)) LOOP
+                AND {rights}) LOOP
         RAISE EXCEPTION 'the role % of the function % may not insert events', each.owner, each.function
             USING HINT = 'run this as the owner of the outbox';
     END LOOP;
@@ -171,7 +170,7 @@ def create_sql(projection: Projection, events_schema: str, partitioned: Collecti
         names=SQL(", ").join(SQL("{}::regprocedure").format(name) for name in names),
         schema=Literal(Identifier(events_schema).as_string()),
         pattern=Literal(functions_of(projection.name)),
-        inserted=SQL("ARRAY[{}]").format(SQL(", ").join(map(Literal, INSERTED))),
+        rights=SQL(RIGHTS),
         triggers=SQL(",\n                    ").join(
             _wanted(projection.name, each, events_schema, partitioned)
         ),

@@ -111,7 +111,7 @@ def count(
     declared = choosing.declared(connection)
     if not declared and only in (None, PROJECTION):
         sums = counts.counts(connection, max_processing=max_processing, exact=exact, now=now)
-        return Counted(sums, [_whole(sums)])
+        return Counted(sums, [_built_in(sums)])
     live = None if exact else counts.estimated_rows(connection)
     rows = read(connection, ALL_EVENTS if live is None else PARTIAL, max_processing=max_processing, now=now)
     followed = following(connection, declared) if any(row.follows for row in rows) else {}
@@ -125,7 +125,7 @@ def count(
     return Counted(sums, each)
 
 
-def _whole(sums: Counts) -> ProjectionStatus:
+def _built_in(sums: Counts) -> ProjectionStatus:
     """The built-in projection where there is no other."""
     pending, processing, failed = (sums.status[each] for each in NOT_DONE)
     stuck, age, reasons = sums.gauges.stuck, sums.gauges.oldest_age_seconds, sums.failed_by_reason

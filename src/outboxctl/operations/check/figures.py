@@ -1,11 +1,13 @@
 """The figures of an outbox, each with its limit, what it means and the command that shows more."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from outboxctl.core.stats import counts, snapshot
+from outboxctl.core.stats.by_projection import ProjectionStatus
 from outboxctl.core.stats.snapshot import PipelineStatus
 from outboxctl.core.stats.workers import WorkerRow
 from outboxctl.domain.printable import brief
@@ -13,6 +15,14 @@ from outboxctl.operations.check.sample_comparison import Drift
 
 if TYPE_CHECKING:
     from outboxctl.core.database import Connection
+
+
+VALUES: dict[str, Callable[[ProjectionStatus], float]] = {
+    "lag": lambda each: each.lag,
+    "oldest": lambda each: each.oldest_age_seconds,
+    "stuck": lambda each: each.stuck,
+    "failed": lambda each: each.failed,
+}
 
 
 @dataclass(frozen=True)
@@ -46,7 +56,8 @@ class CheckFacts:
 class CheckedFigure:
     """One figure and the highest value that passes; `value` is None where it is unknown.
 
-    `meaning` is a sentence with `{}` in place of the value.
+    `meaning` is a sentence with `{}` in place of the value. Where projections are in force, a figure of
+    events is that of the `projection` that has most of it; empty: of the whole table.
     """
 
     name: str
@@ -55,6 +66,7 @@ class CheckedFigure:
     unit: str
     meaning: str
     help: str
+    projection: str = ""
 
     @property
     def well(self) -> bool:
@@ -103,13 +115,29 @@ def _events(facts: CheckFacts, limits: CheckLimits) -> list[CheckedFigure]:
     status, failed = facts.status, "outboxctl failed list"
     oldest = "the oldest event has waited for {}"
     grown = f"{{}} events failed within the last {limits.window:g} s"
-    return [
+    whole = [
         _count("lag", status.lag, limits.lag, "{} events wait or are under way", "outboxctl status"),
         _age("oldest", status.oldest_age_seconds, limits.oldest_age, oldest, "outboxctl oldest"),
         _count("stuck", status.stuck, limits.stuck, "{} events are stuck", "outboxctl stuck"),
         _count("failed", status.status["failed"], limits.failed, "{} events failed for good", failed),
-        _count("failed_growth", facts.grown, limits.failed_growth, grown, failed),
     ]
+    figures = [_worst(figure, status.projections) for figure in whole]
+    return [*figures, _count("failed_growth", facts.grown, limits.failed_growth, grown, failed)]
+
+
+def _worst(whole: CheckedFigure, projections: Sequence[ProjectionStatus]) -> CheckedFigure:
+    """The figure of the projection that has most of it, where there is more than the built-in one."""
+    if len(projections) < 2:  # noqa: PLR2004 - two are more than one
+        return whole
+    worst = max(projections, key=VALUES[whole.name])
+    name = brief(worst.name, 50)
+    return replace(
+        whole,
+        value=VALUES[whole.name](worst),
+        meaning=f"{whole.meaning} (projection {name})",
+        help=f"{whole.help} --projection {quote(name)}",
+        projection=worst.name,
+    )
 
 
 def _workers(facts: CheckFacts, limits: CheckLimits) -> list[CheckedFigure]:

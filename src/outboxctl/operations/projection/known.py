@@ -45,7 +45,8 @@ def named(connection: "Connection", name: str) -> Projection:
     if name in known:
         return known[name]
     near = get_close_matches(name, list(known), n=1)
-    hint = f"did you mean {near[0]}?" if near else f"in force: {', '.join(known) or 'none'}"
+    meant = f"did you mean {near[0]}? " if near else ""
+    hint = f"{meant}in force: {brief(', '.join(known) or 'none', 500)}"
     raise UsageError(f"no projection {brief(repr(name), 80)} is in force", hint=hint)
 
 

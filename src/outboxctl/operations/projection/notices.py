@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from outboxctl.core.projections import indexes, scratch, view_facts
+from outboxctl.core.projections import foreign_keys, indexes, scratch, view_facts
 from outboxctl.core.projections.fields import fields
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Follow, Projection, Relation
@@ -47,6 +47,27 @@ def _cost(connection: "Connection", projection: Projection) -> "Iterator[Notice]
             names = ", ".join(follow.key)
             text = f"reading a document reads all of {follow.table}: no index begins with {names}"
             yield Notice(text, f"CREATE INDEX CONCURRENTLY ON {follow.table} ({names})")
+
+
+def most_documents(connection: "Connection", projection: Projection) -> list[int | None]:
+    """About how many documents are behind one row of each followed table, at most.
+
+    None where a row belongs to one document, for a query of the declaration's own, and without statistics.
+    """
+    tables = {each.table for each in projection.follow}
+    paths = foreign_keys.paths(connection, projection.root, tables)
+    return [_most(connection, projection, each, paths[each.table]) for each in projection.follow]
+
+
+def _most(
+    connection: "Connection", projection: Projection, follow: Follow, paths: "Sequence[foreign_keys.Path]"
+) -> int | None:
+    key = [each.name for each in projection.key]
+    for path in paths if follow.keys else ():
+        if foreign_keys.follow(path, key, ()).keys == follow.keys:
+            first = path.steps[0]
+            return indexes.most_documents(connection, first.there, first.their_columns)
+    return None
 
 
 def _search(connection: "Connection", follow: Follow) -> "Iterator[Notice]":

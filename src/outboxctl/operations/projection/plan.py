@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 REBUILD = "outboxctl rebuild --projection {name} --by YOU --reason WHY"
 # Documents of before stay where or as they were: only a new index is right.
-ANEW = ("root", "key", "index", "routing")
+ANEW = ("root", "key", "routing")
 MOST = 10  # names in a sentence
 
 
@@ -129,7 +129,7 @@ def _planned(
     if before != projection:
         changed = _changed(before, projection)
         planned.steps.append(Step("declaration", f"put in force: {changed}" if before else "put in force"))
-    if before and (before.view, before.pipeline) != (projection.view, projection.pipeline):
+    if before and any(getattr(before, part) != getattr(projection, part) for part in changes.READ_BY):
         planned.steps.append(Step("documents", "every document is read again"))
     if client:
         _index(client, planned)
@@ -139,10 +139,13 @@ def _planned(
 def _view(connection: "Connection", planned: Planned) -> None:
     """The view of a `query`; a view of this name that we have not made is not replaced."""
     declared, projection = planned.resolved.declaration, planned.projection
-    schema, name = projection.document.schema, view_name(projection.name)
+    schema, name = changes.outbox_schema(connection), view_name(projection.name)
     there = definition(connection, Relation(schema, name))
     own = planned.before is not None and planned.before.document == Relation(schema, name)
     if not declared.query:
+        if own:
+            planned.steps.append(Step("view", f"drop the view {schema}.{name}"))
+            planned.scripts.append(own_view.drop_sql(schema, projection.name))
         return
     if there and not own:
         declared.place.at("query").fail(

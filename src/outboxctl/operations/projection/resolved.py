@@ -12,7 +12,7 @@ from outboxctl.domain.errors import UsageError
 from outboxctl.domain.projection import KeyColumn, Projection, Relation
 from outboxctl.operations.projection import followed, mapping
 from outboxctl.operations.projection.declaration import Declaration
-from outboxctl.operations.projection.notices import Notice, notices
+from outboxctl.operations.projection.notices import Notice, most_documents, notices
 from outboxctl.operations.projection.place import Place, shown
 
 if TYPE_CHECKING:
@@ -24,7 +24,10 @@ KEY_HINT = "a key is of type uuid, smallint, integer, bigint, numeric, text, var
 
 @dataclass(frozen=True)
 class Resolved:
-    """A projection that can be applied. `looked_at` is the view, or a temporary one of its `query`."""
+    """A projection that can be applied. `looked_at` is the view, or a temporary one of its `query`.
+
+    `most_documents` are behind one row of each followed table, None where that is one or not known.
+    """
 
     declaration: Declaration
     projection: Projection
@@ -32,6 +35,7 @@ class Resolved:
     columns: list[Field]
     body: dict[str, Any]
     notices: list[Notice] = field(default_factory=list)
+    most_documents: list[int | None] = field(default_factory=list)
 
 
 def resolve(
@@ -64,7 +68,8 @@ def resolve(
     )
     body = mapping.body(columns, declared.mapping)
     found = notices(connection, projection, view, mapping.unsearched(columns, body["mappings"]))
-    return Resolved(declared, projection, view, columns, body, found)
+    most = most_documents(connection, projection)
+    return Resolved(declared, projection, view, columns, body, found, most)
 
 
 def _document(connection: "Connection", declared: Declaration) -> Relation:

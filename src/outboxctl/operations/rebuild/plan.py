@@ -83,7 +83,7 @@ def plan(
     if source.name and home.index is None and mappings is None:
         raise UsageError(
             f"the index {name} of the projection {source.name} is not there, so its mapping is not known",
-            hint="give --mapping FILE, or make the index with `outboxctl projection apply`",
+            hint="leave --mapping keep out",
         )
     body, names = lifecycle.body(home, mappings, settings) | _owner(source), sorted(home.aliases)
     return RebuildPlan(

@@ -1,5 +1,6 @@
 """The source of a declared projection's index: the rows of its view, with the versions of their snapshots."""
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,9 +9,12 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 from outboxctl.core.projections import events, pages, reading
+from outboxctl.core.projections.fields import fields
 from outboxctl.core.projections.reading import DocumentPart
 from outboxctl.domain.failures import Reason
 from outboxctl.domain.projection import Projection, document_id
+from outboxctl.operations.projection.mapping import body
+from outboxctl.operations.rebuild.plan import Part
 from outboxctl.operations.rebuild.source import DocumentBatch, DocumentPage, Place, Refused
 from outboxctl.operations.verify.projected.compare import compare
 from outboxctl.operations.verify.projected.model import ProjectedDifference, ProjectedKind
@@ -20,6 +24,13 @@ from outboxctl.sink.index.scan import Reader
 if TYPE_CHECKING:
     from outboxctl.core.database import Connection, Database
     from outboxctl.sink.transport.client import Client
+
+
+def declared(connection: "Connection", projection: Projection) -> tuple[Part, Part]:
+    """The mappings that the view's columns and the declaration's file give, and the settings of the file."""
+    given = json.loads(projection.mapping or "{}")
+    columns = fields(connection, projection.document)
+    return body(columns, given)["mappings"], given.get("settings")
 
 
 @dataclass(frozen=True)
