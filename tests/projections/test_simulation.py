@@ -14,6 +14,7 @@ from elasticsearch import Elasticsearch
 from outboxctl.core.database import Database
 from outboxctl.core.delivery.leases import reclaim
 from outboxctl.domain.clock import Deadline
+from outboxctl.domain.errors import UnreachableError
 from outboxctl.metrics.registry import Metrics
 from outboxctl.settings import load
 from outboxctl.sink.delivery.bulk import BulkAction
@@ -188,6 +189,38 @@ def test_a_table_that_is_emptied_again_while_the_index_is_listed_leaves_nothing(
         eventually(index.documents)
         sql.execute(market.TRUNCATIONS[0])
         eventually(lambda: not sql.execute(UNFINISHED).rowcount, what="delivered")
+    assert index.documents() == {}
+
+
+class ForgetfulIndex(LossyIndex):
+    """An index that is away when its ids are asked for first, and later forgets its view once."""
+
+    def __init__(self) -> None:
+        super().__init__(Random(0), faults=("none",))
+        self._problems, self._view = ["away", "forgets"], 0
+
+    def ids(self, place: Place | None, size: int) -> tuple[list[str], Place | None]:
+        """The ids, after both problems."""
+        if place is None or len(self._problems) == 1:
+            self._view += 1
+        if self._problems == ["away", "forgets"] or (place and place["view"] != self._view):
+            del self._problems[:1]
+            raise UnreachableError("no such view")
+        found, after = super().ids(place, size)
+        return found, after and {**after, "view": self._view}
+
+
+def test_a_truncated_tables_documents_go_once_the_index_can_be_listed(
+    url: str, sql: psycopg.Connection, traded: Callable[[str], None]
+) -> None:
+    """Its place is kept for minutes only: after a longer pause the index is listed from its start."""
+    traded("market")
+    index = ForgetfulIndex()
+    with lanes(url, index):
+        sql.execute("INSERT INTO market.roots SELECT generate_series(1, 5)")
+        eventually(lambda: len(index.documents()) == 5)
+        sql.execute(market.TRUNCATIONS[0])
+        eventually(lambda: not sql.execute(UNFINISHED).rowcount, within=10, what="delivered")
     assert index.documents() == {}
 
 
