@@ -10,7 +10,7 @@ import structlog
 
 from outboxctl.core.delivery.claim import Claimed, has_projections
 from outboxctl.core.projections import documents, follow
-from outboxctl.core.projections.documents import Fault
+from outboxctl.core.projections.documents import ReadFault
 from outboxctl.core.projections.follow import Page
 from outboxctl.core.projections.follow_pages import EVERYTHING, PAGE, FollowEvent
 from outboxctl.domain.clock import monotonic
@@ -147,7 +147,7 @@ def _finding(error: OutboxctlError) -> Classification | None:
         return None
     kind, words = problem
     text = brief(f"the documents behind a change cannot be found: {words}")
-    if kind is Fault.VIEW:
+    if kind is ReadFault.VIEW:
         return Classification(Verdict.OUTAGE, Reason.CONFIG, error=text, single=True)
-    verdict = Verdict.RETRY if kind is Fault.TIME else Verdict.FAIL
+    verdict = Verdict.RETRY if kind is ReadFault.TIME else Verdict.FAIL
     return Classification(verdict, Reason.BAD_DOCUMENT, error=text)

@@ -6,7 +6,7 @@ import structlog
 
 from outboxctl.core.delivery.claim import Claimed
 from outboxctl.core.projections import documents, version_base
-from outboxctl.core.projections.documents import Documents, Fault
+from outboxctl.core.projections.documents import Documents, ReadFault
 from outboxctl.domain.clock import Deadline
 from outboxctl.domain.errors import OutboxctlError, UnreachableError
 from outboxctl.domain.failures import Classification, Reason, Verdict
@@ -79,13 +79,13 @@ class Reading:
             for event, text in zip(events, found.texts, strict=True)
         ]
 
-    def _refused(self, events: Sequence[Claimed], kind: Fault, words: str) -> None:
-        if kind is Fault.VIEW:
+    def _refused(self, events: Sequence[Claimed], kind: ReadFault, words: str) -> None:
+        if kind is ReadFault.VIEW:
             text = brief(f"config: the view {self._projection.document} cannot be read: {words}")
             self.blocked = Classification(Verdict.OUTAGE, Reason.CONFIG, error=text, single=True)
             self._judge(events, self.blocked)
         elif len(events) > 1:
-            if kind is Fault.TIME:
+            if kind is ReadFault.TIME:
                 log.warning(
                     "documents take too long: they are read by halves",
                     projection=self._projection.name,
@@ -95,7 +95,7 @@ class Reading:
             self._read(events[:middle])
             self._read(events[middle:])
         else:
-            verdict = Verdict.RETRY if kind is Fault.TIME else Verdict.FAIL
+            verdict = Verdict.RETRY if kind is ReadFault.TIME else Verdict.FAIL
             text = brief(f"the document cannot be read from {self._projection.document}: {words}")
             self._judge(events, Classification(verdict, Reason.BAD_DOCUMENT, error=text))
 

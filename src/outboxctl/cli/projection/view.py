@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from outboxctl.operations.projection.apply import Applied
     from outboxctl.operations.projection.drop import Dropped
-    from outboxctl.operations.projection.known import Overview
+    from outboxctl.operations.projection.known import ProjectionOverview
     from outboxctl.operations.projection.plan import Planned
     from outboxctl.operations.projection.preview import Preview
 
@@ -108,7 +108,7 @@ def _applied_lines(done: "Applied") -> "Iterator[object]":
         yield f"Audit {done.audit_id}"
 
 
-def overviews(found: "Sequence[Overview]", *, json: bool) -> None:
+def overviews(found: "Sequence[ProjectionOverview]", *, json: bool) -> None:
     """Show all in force."""
     columns = ("name", "index", "root", "pending", "processing", "failed", "oldest")
     cells = [
@@ -123,12 +123,12 @@ def overviews(found: "Sequence[Overview]", *, json: bool) -> None:
     rendering.show({"projections": [asdict(each) for each in found]}, lambda: [table], json=json)
 
 
-def overview(found: "Overview", *, json: bool) -> None:
+def overview(found: "ProjectionOverview", *, json: bool) -> None:
     """Show one."""
     rendering.show(found, lambda: _overview_lines(found), json=json)
 
 
-def _overview_lines(found: "Overview") -> "Iterator[object]":
+def _overview_lines(found: "ProjectionOverview") -> "Iterator[object]":
     facts = {
         "index": found.index,
         "root": found.root,

@@ -6,7 +6,7 @@ from sqlalchemy import Connection, text
 
 from outboxctl.core.projections import catalog, choosing, indexes, trigger_check, view_facts
 from outboxctl.core.projections.fields import Field, definition, fields
-from outboxctl.core.projections.trigger_check import Problem
+from outboxctl.core.projections.trigger_check import TriggerProblem
 from outboxctl.core.projections.version_base import SERVER
 from outboxctl.core.schema.names import VERSION_BASE
 from outboxctl.domain.projection import Follow, Projection, Relation
@@ -42,7 +42,7 @@ class ProjectionFacts:
     hidden: list[Relation] = field(default_factory=list)
     columns: list[Field] = field(default_factory=list)
     slow: list[Follow] = field(default_factory=list)
-    triggers: list[Problem] = field(default_factory=list)
+    triggers: list[TriggerProblem] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

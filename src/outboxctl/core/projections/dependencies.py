@@ -74,7 +74,7 @@ def used(connection: Connection, view: Relation) -> dict[Relation, frozenset[str
     for read in (Read(*row) for row in connection.execute(USED, of(view))):
         table = Relation(read.schema, read.name)
         found[table].update(filter(None, [read.column]))
-        if read.rule not in trees or _whole_rows(trees[read.rule], {read.type}):
+        if read.rule not in trees or _row_references(trees[read.rule], {read.type}):
             whole.add(table)
     return {table: frozenset(() if table in whole else names) for table, names in found.items()}
 
@@ -86,7 +86,7 @@ def occurrences(connection: Connection, view: Relation, table: Relation) -> int:
     return sum(READ_AS.findall(tree).count(oid) for tree in trees)
 
 
-def _whole_rows(tree: str, types: set[int]) -> set[int]:
+def _row_references(tree: str, types: set[int]) -> set[int]:
     """Those of the row types whose rows a rule takes as a whole; all where it does so by a join's name."""
     taken = {int(each) for each in WHOLE_ROW.findall(tree)}
     return types if RECORD in taken and NAMED_JOIN.search(tree) else types & taken

@@ -47,7 +47,7 @@ FROM version, found ORDER BY place
 """
 
 
-class Fault(StrEnum):
+class ReadFault(StrEnum):
     """Why documents cannot be read: a row's value, the time that it takes, or the view as a whole."""
 
     ROW = "row"
@@ -95,16 +95,16 @@ def read(
     return Documents(rows[0][0], [text for _, text in rows])
 
 
-def fault(error: OutboxctlError) -> tuple[Fault, str] | None:
+def fault(error: OutboxctlError) -> tuple[ReadFault, str] | None:
     """What an error of Database.begin around `read` shows of the view, and PostgreSQL's words; or None."""
     cause = error.__cause__
     state = sqlstate(cause) if isinstance(cause, Exception) else ""
     words = brief(redact(str(getattr(cause, "orig", cause))).strip().partition("\n")[0], 500)
     if state in TIME_STATES or isinstance(error, CutOffError):
-        return Fault.TIME, words
+        return ReadFault.TIME, words
     if state.startswith(ROW_CLASSES) or state == OUT_OF_MEMORY or isinstance(error, LimitError):
-        return Fault.ROW, words
-    return (Fault.VIEW, words) if state.startswith(VIEW_CLASSES) else None
+        return ReadFault.ROW, words
+    return (ReadFault.VIEW, words) if state.startswith(VIEW_CLASSES) else None
 
 
 def prepare(connection: Connection, seconds: float) -> None:

@@ -26,7 +26,7 @@ ORDER BY cn.nspname, c.relname, k.conname
 """)
 
 
-class Step(NamedTuple):
+class KeyStep(NamedTuple):
     """From one table to another by a foreign key, in either direction: equal values in these columns."""
 
     here: Relation
@@ -34,16 +34,16 @@ class Step(NamedTuple):
     there: Relation
     their_columns: tuple[str, ...]
 
-    def back(self) -> "Step":
+    def back(self) -> "KeyStep":
         """The same in the other direction."""
-        return Step(self.there, self.their_columns, self.here, self.columns)
+        return KeyStep(self.there, self.their_columns, self.here, self.columns)
 
 
 @dataclass(frozen=True)
 class Path:
     """Foreign keys that lead from a table to the root, one after the other."""
 
-    steps: tuple[Step, ...]
+    steps: tuple[KeyStep, ...]
 
     def __str__(self) -> str:
         """For a message: `shop.categories (id), shop.product_categories (product_id), shop.products`."""
@@ -56,7 +56,7 @@ def paths(connection: Connection, root: Relation, tables: Collection[Relation]) 
 
     Of the root itself: foreign keys that lead back to it.
     """
-    steps: dict[Relation, list[Step]] = {}
+    steps: dict[Relation, list[KeyStep]] = {}
     for step in dict.fromkeys(_steps(connection)):  # two constraints on the same columns are one way
         if {step.here, step.there} <= {root, *tables}:
             steps.setdefault(step.here, []).append(step)
@@ -94,15 +94,15 @@ def parameter(name: str) -> str:
     return f":{name}" if WORD.fullmatch(name) else f":{Identifier(name).as_string()}"
 
 
-def _steps(connection: Connection) -> Iterator[Step]:
+def _steps(connection: Connection) -> Iterator[KeyStep]:
     for row in connection.execute(FOREIGN_KEYS):
         child, parent = Relation(*row[:2]), Relation(*row[2:4])
-        yield (step := Step(child, tuple(row[4]), parent, tuple(row[5])))
+        yield (step := KeyStep(child, tuple(row[4]), parent, tuple(row[5])))
         yield step.back()
 
 
 def _walk(
-    steps: dict[Relation, list[Step]], root: Relation, walked: tuple[Step, ...], at: Relation
+    steps: dict[Relation, list[KeyStep]], root: Relation, walked: tuple[KeyStep, ...], at: Relation
 ) -> Iterator[Path]:
     """All paths that begin with the steps `walked`, come to no table twice and use no foreign key twice."""
     visited = {at, *(step.here for step in walked)}
@@ -141,7 +141,7 @@ def _keys(path: Path, key: Sequence[str]) -> str:
     )
 
 
-def _join(place: int, step: Step) -> Composed:
+def _join(place: int, step: KeyStep) -> Composed:
     pairs = zip(step.columns, step.their_columns, strict=True)
     equal = [SQL("{} = {}").format(_column(place - 1, own), _column(place, theirs)) for own, theirs in pairs]
     return SQL(" JOIN {} {} ON {}").format(

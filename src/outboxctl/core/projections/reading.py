@@ -6,7 +6,7 @@ from typing import NamedTuple
 from outboxctl.core.database import Database
 from outboxctl.core.delivery.claim import LEFT_OUT
 from outboxctl.core.projections import documents, pages, version_base
-from outboxctl.core.projections.documents import Documents, Fault
+from outboxctl.core.projections.documents import Documents, ReadFault
 from outboxctl.domain.errors import InconclusiveError, OutboxctlError, UnreachableError
 from outboxctl.domain.projection import Projection
 
@@ -59,7 +59,7 @@ def unreadable(projection: Projection, error: OutboxctlError) -> str:
     if problem is None:
         raise error
     kind, words = problem
-    if kind is Fault.VIEW:
+    if kind is ReadFault.VIEW:
         hint = "look at the view, then run the same again"
         raise InconclusiveError(f"{projection.document} cannot be read: {words}", hint=hint) from error
     return words

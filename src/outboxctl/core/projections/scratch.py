@@ -62,7 +62,7 @@ def key_types(connection: Connection, query: str, types: Mapping[str, str]) -> l
     return [str(connection.execute(TYPE, {"oid": oid}).scalar()) for oid in oids]
 
 
-def read_whole(connection: Connection, query: str, types: Mapping[str, str]) -> list[str]:
+def sequential_scans(connection: Connection, query: str, types: Mapping[str, str]) -> list[str]:
     """The tables that a `keys` query must read as a whole: no index finds its rows."""
     names = list(types)
     numbered = replaced(query, lambda name: f"${names.index(name) + 1}")

@@ -42,7 +42,7 @@ WHERE p.pronamespace = to_regnamespace(quote_ident(:schema)) AND p.proname ~ :pa
 """)
 
 
-class Fault(StrEnum):
+class TriggerFault(StrEnum):
     """What is wrong with a table's triggers."""
 
     NO_TABLE = "table missing"
@@ -56,22 +56,22 @@ class Fault(StrEnum):
 
 
 @dataclass(frozen=True)
-class Problem:
+class TriggerProblem:
     """A table of a projection, what is wrong there, and the name of the trigger, function or column."""
 
     table: Relation
-    fault: Fault
+    fault: TriggerFault
     name: str
 
 
-def installed(connection: Connection, projection: Projection) -> list[Problem]:
+def installed(connection: Connection, projection: Projection) -> list[TriggerProblem]:
     """What differs from what `triggers.create` would leave; empty where nothing does."""
     schema = events_schema(connection)
     given = {"schema": schema, "pattern": functions_of(projection.name)}
     events = {"events": events_table(schema)}
     functions = {row.name: row for row in connection.execute(FUNCTIONS, given | events)}
     triggers = {(Relation(*row[:2]), row.name): row for row in connection.execute(TRIGGERS, given)}
-    found: list[Problem] = []
+    found: list[TriggerProblem] = []
     for one in watched(projection):
         rows = bool(row_level(connection, [one.table]))
         source = body(projection.name, one, schema, rows=rows)
@@ -80,32 +80,37 @@ def installed(connection: Connection, projection: Projection) -> list[Problem]:
         for each in OF_ROWS if rows else OF_STATEMENTS:
             name = trigger_name(projection.name, one.place, each)
             found += _of_trigger(one, name, each, triggers.pop((one.table, name), None))
-    return [*found, *(Problem(table, Fault.STRAY, name) for table, name in sorted(triggers, key=str))]
+    return [
+        *found,
+        *(TriggerProblem(table, TriggerFault.STRAY, name) for table, name in sorted(triggers, key=str)),
+    ]
 
 
-def _of_table(connection: Connection, one: Watched) -> Iterator[Problem]:
+def _of_table(connection: Connection, one: Watched) -> Iterator[TriggerProblem]:
     if kind(connection, one.table) is None:
-        yield Problem(one.table, Fault.NO_TABLE, one.table.name)
+        yield TriggerProblem(one.table, TriggerFault.NO_TABLE, one.table.name)
         return
     there = {column.name for column in columns(connection, one.table)}
-    yield from (Problem(one.table, Fault.NO_COLUMN, name) for name in one.names if name not in there)
+    yield from (
+        TriggerProblem(one.table, TriggerFault.NO_COLUMN, name) for name in one.names if name not in there
+    )
 
 
-def _of_function(one: Watched, function: Row[Any] | None, source: str) -> Iterator[Problem]:
+def _of_function(one: Watched, function: Row[Any] | None, source: str) -> Iterator[TriggerProblem]:
     if function is None:
         return  # its triggers are missing, too
     own = {f"{name}={value}".replace("'", "").lower() for name, value in settings(one).items()}
     same = {each.lower() for each in function.settings} == own
     if not (function.body == source and function.definer and same):
-        yield Problem(one.table, Fault.FUNCTION, function.name)
+        yield TriggerProblem(one.table, TriggerFault.FUNCTION, function.name)
     if not function.may_insert:
-        yield Problem(one.table, Fault.RIGHTS, function.name)
+        yield TriggerProblem(one.table, TriggerFault.RIGHTS, function.name)
 
 
-def _of_trigger(one: Watched, name: str, trigger: Trigger, row: Row[Any] | None) -> Iterator[Problem]:
+def _of_trigger(one: Watched, name: str, trigger: Trigger, row: Row[Any] | None) -> Iterator[TriggerProblem]:
     if row is None:
-        yield Problem(one.table, Fault.NO_TRIGGER, name)
+        yield TriggerProblem(one.table, TriggerFault.NO_TRIGGER, name)
     elif (row.type, row.old, row.new, row.always) != (trigger.type, trigger.old, trigger.new, True):
-        yield Problem(one.table, Fault.EDITED, name)
+        yield TriggerProblem(one.table, TriggerFault.EDITED, name)
     elif not row.enabled:
-        yield Problem(one.table, Fault.DISABLED, name)
+        yield TriggerProblem(one.table, TriggerFault.DISABLED, name)

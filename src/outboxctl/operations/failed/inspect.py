@@ -10,7 +10,7 @@ from outboxctl.core.operator.failed import Event
 from outboxctl.domain.errors import UnreachableError
 from outboxctl.domain.json_equality import same_json_types
 from outboxctl.domain.lifecycle import PROJECTION
-from outboxctl.operations.failed.projected import Projected
+from outboxctl.operations.failed.projected import ProjectedDocument
 from outboxctl.settings import Settings
 from outboxctl.sink.index import document as documents
 from outboxctl.sink.transport.open import connect
@@ -80,13 +80,17 @@ class Inspection:
 
 
 def inspect(
-    event: Event, settings: Settings, *, projected: Projected | None = None, replayed_as: str | None = None
+    event: Event,
+    settings: Settings,
+    *,
+    projected: ProjectedDocument | None = None,
+    replayed_as: str | None = None,
 ) -> Inspection:
     """Read the event's document from the index; an unreachable sink is reported in the result.
 
     `projected` is what a declared projection makes of the event.
     """
-    made = projected or Projected(settings.elastic_index, event.document_id, document=event.source)
+    made = projected or ProjectedDocument(settings.elastic_index, event.document_id, document=event.source)
     document, error = _document(settings, made) if made.index else (None, None)
     known = made.index and not error and not made.error
     return Inspection(
@@ -105,7 +109,9 @@ def inspect(
     )
 
 
-def _document(settings: Settings, made: Projected) -> tuple[documents.StoredDocument | None, str | None]:
+def _document(
+    settings: Settings, made: ProjectedDocument
+) -> tuple[documents.StoredDocument | None, str | None]:
     """The document in the index, or why it could not be read."""
     try:
         with closing(connect(settings, connections=1, timeout=PATIENCE)) as client:

@@ -19,7 +19,7 @@ Reading = Callable[[], AbstractContextManager[Connection]]
 
 
 @dataclass(frozen=True)
-class Projected:
+class ProjectedDocument:
     """The document of an event's key; `index` is empty where there is none to look into.
 
     `document` is None where the view has no row, or where `error` says why it could not be read.
@@ -32,7 +32,7 @@ class Projected:
     error: str | None = None
 
 
-def projected(reading: Reading, event: Event) -> Projected:
+def projected(reading: Reading, event: Event) -> ProjectedDocument:
     """Read what the projection of an event has for its key now; `reading` begins a transaction.
 
     Raises OutboxctlError where the database cannot be used at all.
@@ -41,22 +41,22 @@ def projected(reading: Reading, event: Event) -> Projected:
         declared = {each.name: each for each in choosing.declared(connection)}
     projection = declared.get(event.projection)
     if projection is None:
-        return Projected(error=f"no projection {brief(repr(event.projection), 80)} is in force")
+        return ProjectedDocument(error=f"no projection {brief(repr(event.projection), 80)} is in force")
     if event.row["follow"] is not None:
-        return Projected(view=str(projection.document), error=MANY)
+        return ProjectedDocument(view=str(projection.document), error=MANY)
     return _read(reading, projection, str(event.key))
 
 
-def _read(reading: Reading, projection: Projection, key: str) -> Projected:
+def _read(reading: Reading, projection: Projection, key: str) -> ProjectedDocument:
     place = (projection.index, document_id(key), str(projection.document))
     try:
         with reading() as connection:
             (text,) = documents.read(connection, projection, [key], seconds=PATIENCE).texts
     except ValueError as error:
-        return Projected(*place, error=brief(error))
+        return ProjectedDocument(*place, error=brief(error))
     except OutboxctlError as error:
         problem = documents.fault(error)
         if problem is None:
             raise
-        return Projected(*place, error=problem[1])
-    return Projected(*place, document=None if text is None else loads(text))
+        return ProjectedDocument(*place, error=problem[1])
+    return ProjectedDocument(*place, document=None if text is None else loads(text))

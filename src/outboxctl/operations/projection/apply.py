@@ -9,7 +9,7 @@ from outboxctl.core.projections import changes
 from outboxctl.core.schema.lock_wait import with_lock_retries
 from outboxctl.domain.printable import brief
 from outboxctl.operations.projection.declaration import Declaration
-from outboxctl.operations.projection.plan import Planned, Step, plan
+from outboxctl.operations.projection.plan import Planned, PlanStep, plan
 from outboxctl.sink.index import lifecycle
 from outboxctl.sink.index.index_setup import ensure
 from outboxctl.sink.transport.request import require_accepted
@@ -26,7 +26,7 @@ class Applied:
     """What was done, and what is left (`rebuild`); no audit id where nothing had to be done."""
 
     planned: list[Planned]
-    steps: dict[str, list[Step]] = field(default_factory=dict)
+    steps: dict[str, list[PlanStep]] = field(default_factory=dict)
     audit_id: str | None = None
 
 
@@ -99,7 +99,7 @@ def _write(connection: "Connection", planned: list[Planned], *, by: str, reason:
     return Applied(planned, audit_id=act)
 
 
-def _joined(first: list[Planned], applied: Applied) -> dict[str, list[Step]]:
+def _joined(first: list[Planned], applied: Applied) -> dict[str, list[PlanStep]]:
     """The steps that were done: those in the index, of the first look, and those in the database."""
     steps = {}
     for before, after in zip(first, applied.planned, strict=True):

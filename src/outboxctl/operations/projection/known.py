@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Overview:
+class ProjectionOverview:
     """A projection in force, and its events that are not done; ages in seconds."""
 
     name: str
@@ -32,7 +32,7 @@ class Overview:
     oldest_seconds: float | None
 
 
-def overviews(connection: "Connection") -> list[Overview]:
+def overviews(connection: "Connection") -> list[ProjectionOverview]:
     """Of all projections in force, by name."""
     projections = in_force.read(connection)
     waiting = projection_events.counts(connection, [each.name for each in projections])
@@ -50,7 +50,7 @@ def named(connection: "Connection", name: str) -> Projection:
     raise UsageError(f"no projection {brief(repr(name), 80)} is in force", hint=hint)
 
 
-def overview(connection: "Connection", name: str) -> Overview:
+def overview(connection: "Connection", name: str) -> ProjectionOverview:
     """Of one. UsageError where it is not in force."""
     return _overview(named(connection, name), projection_events.counts(connection, [name])[name])
 
@@ -65,8 +65,8 @@ def followed(follow: Follow) -> dict[str, Any]:
     }
 
 
-def _overview(projection: Projection, waiting: projection_events.Waiting) -> Overview:
-    return Overview(
+def _overview(projection: Projection, waiting: projection_events.Waiting) -> ProjectionOverview:
+    return ProjectionOverview(
         name=projection.name,
         index=projection.index,
         root=str(projection.root),

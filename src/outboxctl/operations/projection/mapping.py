@@ -55,7 +55,7 @@ IN_PLACE = ("ignore_above", "ignore_malformed", "search_analyzer", "dynamic")
 
 
 @dataclass(frozen=True)
-class Comparison:
+class MappingComparison:
     """How an index's mapping differs: fields that can be added in place, and why a rebuild is needed."""
 
     lacking: Json = field(default_factory=dict)
@@ -82,7 +82,7 @@ def unsearched(columns: Sequence[Field], mappings: Json) -> list[str]:
     return [each.name for each in columns if each.name not in mappings["properties"]]
 
 
-def compare(wanted: Json, there: Json, path: str = "") -> Comparison:
+def compare(wanted: Json, there: Json, path: str = "") -> MappingComparison:
     """What an index (`mappings` of it) lacks of the wanted `properties`, and what it has otherwise."""
     lacking, rebuild = dict[str, Any](), list[str]()
     for name, field_ in wanted.get("properties", {}).items():
@@ -99,7 +99,7 @@ def compare(wanted: Json, there: Json, path: str = "") -> Comparison:
             lacking[name] = _without_properties(field_) | (
                 {"properties": inner.lacking} if inner.lacking else {}
             )
-    return Comparison(lacking, tuple(rebuild))
+    return MappingComparison(lacking, tuple(rebuild))
 
 
 def _differing(path: str, wanted: Json, there: Json) -> list[str]:

@@ -72,7 +72,7 @@ def _most(
 
 def _search(connection: "Connection", follow: Follow) -> "Iterator[Notice]":
     columns = fields(connection, follow.table)
-    whole = scratch.read_whole(connection, follow.keys, parameter_types(follow.parameters, columns))
+    whole = scratch.sequential_scans(connection, follow.keys, parameter_types(follow.parameters, columns))
     if whole:
         text = f"finding the documents behind a row of {follow.table} reads all of {', '.join(whole)}"
         yield Notice(text, "create an index on the columns that its `keys` compares")

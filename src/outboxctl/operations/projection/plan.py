@@ -28,7 +28,7 @@ MOST = 10  # names in a sentence
 
 
 @dataclass(frozen=True)
-class Step:
+class PlanStep:
     """One thing to do. `what`: view, triggers, declaration, documents, index, mapping or rebuild."""
 
     what: str
@@ -45,7 +45,7 @@ class Planned:
     resolved: Resolved
     before: Projection | None
     scripts: list[str] = field(default_factory=list)
-    steps: list[Step] = field(default_factory=list)
+    steps: list[PlanStep] = field(default_factory=list)
     lacking: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -128,9 +128,11 @@ def _planned(
         _triggers(connection, planned)
     if before != projection:
         changed = _changed(before, projection)
-        planned.steps.append(Step("declaration", f"put in force: {changed}" if before else "put in force"))
+        planned.steps.append(
+            PlanStep("declaration", f"put in force: {changed}" if before else "put in force")
+        )
     if before and any(getattr(before, part) != getattr(projection, part) for part in changes.READ_BY):
-        planned.steps.append(Step("documents", "every document is read again"))
+        planned.steps.append(PlanStep("documents", "every document is read again"))
     if client:
         _index(client, planned)
     return planned
@@ -144,7 +146,7 @@ def _view(connection: "Connection", planned: Planned) -> None:
     own = planned.before is not None and planned.before.document == Relation(schema, name)
     if not declared.query:
         if own:
-            planned.steps.append(Step("view", f"drop the view {schema}.{name}"))
+            planned.steps.append(PlanStep("view", f"drop the view {schema}.{name}"))
             planned.scripts.append(own_view.drop_sql(schema, projection.name))
         return
     if there and not own:
@@ -154,7 +156,7 @@ def _view(connection: "Connection", planned: Planned) -> None:
         )
     if there != projection.view:
         verb = "replace" if there else "create"
-        planned.steps.append(Step("view", f"{verb} the view {schema}.{name}"))
+        planned.steps.append(PlanStep("view", f"{verb} the view {schema}.{name}"))
     was = own_view.shape(connection, schema, name)
     new = own_view.shape(connection, planned.resolved.looked_at.schema, name)
     anew = new[: len(was)] != was
@@ -171,9 +173,9 @@ def _triggers(connection: "Connection", planned: Planned) -> None:
     wrong = trigger_check.installed(connection, projection)
     if planned.before and wrong and _watched(planned.before) == _watched(projection):
         named = (f"{each.fault} on {each.table} ({each.name})" for each in wrong[:MOST])
-        planned.steps.append(Step("triggers", brief("; ".join(named), 500)))
+        planned.steps.append(PlanStep("triggers", brief("; ".join(named), 500)))
     elif wrong:
-        planned.steps.append(Step("triggers", f"on {brief(', '.join(sorted(map(str, tables))), 300)}"))
+        planned.steps.append(PlanStep("triggers", f"on {brief(', '.join(sorted(map(str, tables))), 300)}"))
 
 
 def _watched(projection: Projection) -> tuple[object, ...]:
@@ -190,18 +192,18 @@ def _index(client: "Client", planned: Planned) -> None:
     projection, wanted = planned.projection, planned.resolved.body["mappings"]
     home = alias.look(client, projection.index)
     if home.index is None:
-        planned.steps.append(Step("index", f"create {projection.index}-000001 behind {projection.index}"))
+        planned.steps.append(PlanStep("index", f"create {projection.index}-000001 behind {projection.index}"))
         return
     compared = mapping.compare(wanted, home.mappings)
     planned.lacking.update(compared.lacking)
     if compared.lacking:
         names = brief(", ".join(compared.lacking), 300)
-        planned.steps.append(Step("mapping", f"added in place to {home.index}: {names}"))
+        planned.steps.append(PlanStep("mapping", f"added in place to {home.index}: {names}"))
     reasons = [*_anew(planned), *compared.rebuild]
     if reasons:
         why = "; ".join(reasons[:MOST])
         planned.steps.append(
-            Step("rebuild", f"needs a rebuild: {why}: {REBUILD.format(name=projection.name)}")
+            PlanStep("rebuild", f"needs a rebuild: {why}: {REBUILD.format(name=projection.name)}")
         )
 
 

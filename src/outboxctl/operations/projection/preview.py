@@ -20,7 +20,7 @@ SECONDS = 60.0  # to read the view
 
 
 @dataclass(frozen=True)
-class Difference:
+class PreviewDifference:
     """A field whose value would be sent otherwise than it is in the index; None, too, where it is not."""
 
     field: str
@@ -36,7 +36,7 @@ class Preview:
     id: str
     sent: Any
     indexed: Any
-    differences: list[Difference]
+    differences: list[PreviewDifference]
     same: bool
 
 
@@ -80,10 +80,10 @@ def _indexed(client: "Client", projection: Projection, id_: str) -> Any:
 
 def _differences(
     projection: Projection, sent: dict[str, Any], indexed: dict[str, Any]
-) -> Iterator[Difference]:
+) -> Iterator[PreviewDifference]:
     """Fields that only the index has are no difference where an ingest pipeline may have added them."""
     for name in dict.fromkeys([*sent, *(() if projection.pipeline else indexed)]):
         one, other = sent.get(name), indexed.get(name)
         present = name in sent and name in indexed
         if not present or one != other or not same_json_types(one, other):
-            yield Difference(name, one, other)
+            yield PreviewDifference(name, one, other)
