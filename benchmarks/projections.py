@@ -98,7 +98,7 @@ def _declare(rig: Rig) -> None:
 
 
 def _index(rig: Rig) -> str:
-    return f"{rig.settings.elastic_index}-items"
+    return f"items-of-{rig.settings.elastic_index}"  # `tables.reset` deletes every index that begins with it
 
 
 def _fill(rig: Rig, events: int, size: int) -> None:

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 MAX_ID_BYTES = 512  # Elasticsearch's limit on `_id`
+HASH = re.compile(r"sha256:[0-9a-f]{64}")
 NAME = re.compile(r"[a-z0-9_]{1,50}")
 
 
@@ -116,6 +117,11 @@ def key_parts(text: str, count: int) -> list[str]:
     if len(parts) != count:
         raise ValueError(f"{len(parts)} parts in a key of {count} columns: {text[:200]!r}")
     return parts
+
+
+def is_hash(id_: str) -> bool:
+    """Whether an `_id` may stand for a longer key, which it does not tell."""
+    return HASH.fullmatch(id_) is not None
 
 
 def document_id(text: str) -> str:

@@ -17,7 +17,7 @@ from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import OutboxctlError
 from outboxctl.domain.failures import Classification, Reason, Verdict
 from outboxctl.domain.printable import brief
-from outboxctl.domain.projection import Projection
+from outboxctl.domain.projection import Projection, is_hash
 from outboxctl.settings import OutagePolicy
 from outboxctl.sink.delivery.result import IndexedSink, Place
 from outboxctl.worker.context import WorkerContext
@@ -104,8 +104,9 @@ class Expander:
                 return follow.begin(connection, event, token)
         if event.place == EVERYTHING and event.cursor.get("index", {}) is not None:
             found, place = self._list(projection, event)
+            keys = [id_ for id_ in found if not is_hash(id_)]  # of a key that is not known: `verify --repair`
             with database.begin() as connection:
-                return follow.write_keys(connection, event, token, found, place)
+                return follow.write_keys(connection, event, token, keys, place)
         with database.begin() as connection:
             return follow.expand(connection, projection, event, token, seconds=seconds)
 

@@ -99,7 +99,7 @@ class Projecting:
             if not by_id:
                 return delivery, judged
             self._raise_above(projection, conflicts.values())
-        return delivery, judged + [(event, UNSENT) for event in by_id.values()]
+        return delivery, judged + [(by_id[id_], _again(finding)) for id_, finding in conflicts.items()]
 
     def _read(self, projection: Projection, events: Sequence[Claimed], lease: Lease) -> Reading:
         reading = Reading(
@@ -126,6 +126,13 @@ def _current_version(finding: Classification) -> int:
     """The version that the index holds, of a conflict; -1 where its text does not name it."""
     match = CURRENT_VERSION.search(finding.error)
     return int(match[1]) if match else -1
+
+
+def _again(finding: Classification) -> Classification:
+    """Of a conflict that came back each time: others write the document, so its event is given back."""
+    if _current_version(finding) >= 0:
+        return UNSENT
+    return Classification(Verdict.RETRY, Reason.BAD_RESPONSE, error=brief(f"a conflict: {finding.error}"))
 
 
 def _settled(finding: Classification) -> Classification:
