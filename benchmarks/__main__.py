@@ -1,14 +1,14 @@
 """`python -m benchmarks`: measure in one run on the same servers; about a quarter of an hour.
 
 Other profiles by their names: the operator's desk (half an hour), latency (five minutes), memory (25),
-migrations (one), partitions (some), tracing (two), verify (six).
+migrations (one), partitions (some), projections (four), tracing (two), verify (six).
 """
 
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks import base, desk, latency, operations, schema, shapes, stream, workers
+from benchmarks import base, desk, latency, operations, projections, schema, shapes, stream, workers
 from benchmarks.command import exit_on_error, say, started, write
 from benchmarks.report import Section
 from outboxctl.drills.bench.rig import Rig
@@ -30,6 +30,7 @@ PROFILES = USUAL | {
     "memory": (stream.memory, {"events": 1_000_000, "minutes": 10.0}),
     "migrations": (schema.migrations, {"rows": 1_000_000, "repeat": 3}),
     "partitions": (schema.partitions, {"events": 50_000, "done": 2_000_000, "repeat": 5}),
+    "projections": (projections.run, {"events": 100_000, "bytes": 600, "writes": 50_000, "repeat": 3}),
     "tracing": (workers.tracing, {"events": 20_000, "repeat": 7}),
     "verify": (desk.verify, {"entities": 1_000_000, "bytes": 600, "repeat": 3}),
 }

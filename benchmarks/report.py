@@ -55,6 +55,10 @@ TARGETS = (
     Target("memory, small, last minute against first", "Memory", "growth, small", 1.05),
     Target("memory, large, last minute against first", "Memory", "growth, large", 1.05),
     Target("two workers against one, null sink", "Workers", "null sink, two/one", 1.6, at_least=True),
+    Target("a projection of one table", "Projections", "projection/search_index", 0.85, at_least=True),
+    Target("a writer beside a projection", "Projections", "writer, with/without", 0.7, at_least=True),
+    Target("a change with many documents", "Projections", "the change's transaction", 2),
+    Target("documents behind it", "Projections", "documents behind it, delivered", 50_000, at_least=True),
     Target("from exec to the first claim", "Pipeline", "start to first claim", 700),
 )
 

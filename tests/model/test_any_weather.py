@@ -127,6 +127,7 @@ class Outbox(RuleBasedStateMachine):
             self.world.end()
 
 
+@pytest.mark.slow(reason="200 random histories of up to 40 steps each: half a minute")
 @pytest.mark.usefixtures("clock")
 @pytest.mark.timeout(0 if EXAMPLES else 400)  # a failing trace is made short first
 def test_any_interleaving_ends_with_the_index_equal_to_the_source(

@@ -14,10 +14,11 @@ from elasticsearch import Elasticsearch
 from outboxctl.core.database import Database
 from outboxctl.core.delivery.leases import reclaim
 from outboxctl.domain.clock import Deadline
+from outboxctl.domain.errors import UnreachableError
 from outboxctl.metrics.registry import Metrics
 from outboxctl.settings import load
 from outboxctl.sink.delivery.bulk import BulkAction
-from outboxctl.sink.delivery.result import Delivery
+from outboxctl.sink.delivery.result import Delivery, Place
 from outboxctl.worker.health import Health
 from outboxctl.worker.parts import WorkerParts
 from processes import Worker, eventually
@@ -103,6 +104,8 @@ def test_lost_answers_late_requests_and_frozen_workers_leave_every_document_righ
     assert compared > 3 * ROUNDS, "too few documents for a proof"
     assert min(index.faults.values()) > ROUNDS, index.faults
     assert index.conflicts > ROUNDS, "no request was too late"
+    for kind in ("follow >= 0", "follow = -1"):
+        assert sql.execute(f"SELECT FROM search_outbox_events WHERE {kind}").rowcount > ROUNDS / 5, kind
 
 
 def test_a_real_engine_ends_with_the_rows_of_the_view(
@@ -145,12 +148,80 @@ def test_a_document_that_is_on_its_way_while_its_table_is_emptied_goes_as_well(
     with lanes(url, index):
         sql.execute("INSERT INTO market.roots VALUES (1)")
         assert index.asked.wait(20)
-        sql.execute("TRUNCATE market.roots, market.parts, market.notes")
+        sql.execute(market.TRUNCATIONS[0])
         expanded = "SELECT FROM search_outbox_events WHERE follow = -1 AND status = 'done'"
         eventually(lambda: sql.execute(expanded).rowcount == 3, what="expanded")
         index.arrives.set()
         eventually(lambda: not sql.execute(UNFINISHED).rowcount, what="delivered")
         assert index.documents() == {}
+
+
+class BusyIndex(LossyIndex):
+    """An index without faults; `meanwhile` is called once, after its ids were listed for the first time."""
+
+    def __init__(self, meanwhile: Callable[[LossyIndex], None]) -> None:
+        super().__init__(Random(0), faults=("none",))
+        self._meanwhile = [meanwhile]
+
+    def ids(self, place: Place | None, size: int) -> tuple[list[str], Place | None]:
+        """The ids as they were before it was called."""
+        found = super().ids(place, size)
+        while self._meanwhile:
+            self._meanwhile.pop()(self)
+        return found
+
+
+def test_a_table_that_is_emptied_again_while_the_index_is_listed_leaves_nothing(
+    url: str, sql: psycopg.Connection, traded: Callable[[str], None]
+) -> None:
+    """The second event is not expanded with the first: its documents are not in that list."""
+    traded("market")
+
+    def meanwhile(index: LossyIndex) -> None:
+        with psycopg.connect(url, autocommit=True) as other:
+            other.execute("INSERT INTO market.roots VALUES (2)")
+            eventually(lambda: "2" in index.documents())
+            other.execute(market.TRUNCATIONS[0])
+
+    index = BusyIndex(meanwhile)
+    with lanes(url, index):
+        sql.execute("INSERT INTO market.roots VALUES (1)")
+        eventually(index.documents)
+        sql.execute(market.TRUNCATIONS[0])
+        eventually(lambda: not sql.execute(UNFINISHED).rowcount, what="delivered")
+    assert index.documents() == {}
+
+
+class ForgetfulIndex(LossyIndex):
+    """An index that is away when its ids are asked for first, and later forgets its view once."""
+
+    def __init__(self) -> None:
+        super().__init__(Random(0), faults=("none",))
+        self._problems, self._view = ["away", "forgets"], 0
+
+    def ids(self, place: Place | None, size: int) -> tuple[list[str], Place | None]:
+        """The ids, after both problems."""
+        if place is None or len(self._problems) == 1:
+            self._view += 1
+        if self._problems == ["away", "forgets"] or (place and place["view"] != self._view):
+            del self._problems[:1]
+            raise UnreachableError("no such view")
+        found, after = super().ids(place, size)
+        return found, after and {**after, "view": self._view}
+
+
+def test_a_truncated_tables_documents_go_once_the_index_can_be_listed(
+    url: str, sql: psycopg.Connection, traded: Callable[[str], None]
+) -> None:
+    """Its place is kept for minutes only: after a longer pause the index is listed from its start."""
+    traded("market")
+    index = ForgetfulIndex()
+    with lanes(url, index):
+        sql.execute("INSERT INTO market.roots SELECT generate_series(1, 5)")
+        eventually(lambda: len(index.documents()) == 5)
+        sql.execute(market.TRUNCATIONS[0])
+        eventually(lambda: not sql.execute(UNFINISHED).rowcount, within=10, what="delivered")
+    assert index.documents() == {}
 
 
 def test_a_document_that_is_linked_to_a_row_while_it_changes_has_the_change(

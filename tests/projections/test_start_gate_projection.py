@@ -24,6 +24,10 @@ INSERT INTO search_outbox_events (entity_type, entity_id, op, event_version)
 SELECT entity_type, entity_id, 'upsert', 1 FROM made
 """
 OWN = "SELECT status, attempts, error_reason FROM search_outbox_events WHERE entity_key IS NULL"
+OLDER_SESSIONS = """
+SELECT count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND application_name = 'outboxctl' AND backend_start < %s
+"""
 FAST = {"OUTBOX_BASE_BACKOFF_SECONDS": "0.05", "OUTBOX_MAX_BACKOFF_SECONDS": "0.2"}
 
 
@@ -134,12 +138,13 @@ def test_a_worker_of_an_older_schema_takes_up_projections_after_the_upgrade(
     sql.execute(shop.SCHEMA)
     sql.execute("INSERT INTO shop.products VALUES (1, 'cup', 1, 1)")
     cli.ok("db", "downgrade", "0008", "--yes")
-    running = worker(OUTBOX_POLL_INTERVAL_SECONDS="0.05")
+    running = worker(OUTBOX_POLL_INTERVAL_SECONDS="0.05", OUTBOX_NOTIFY="off")
     sql.execute(ROW)
     old = "SELECT status FROM search_outbox_events"
     eventually(lambda: sql.execute(old).fetchall() == [("done",)])
     cli.ok("db", "upgrade")
-    db.renew_connections()
+    upgraded = sql.execute("SELECT clock_timestamp()").fetchone()
+    eventually(lambda: sql.execute(OLDER_SESSIONS, upgraded).fetchone() == (0,), within=5)
     with db.begin() as connection:
         changes.run(connection, [changes.guard_sql("public")])
     with an_index(engine) as name:

@@ -1,5 +1,6 @@
 """Expanding follow events, in a thread of its own: one page of key events after the other."""
 
+import json
 import threading
 from collections.abc import Callable
 from random import Random
@@ -18,7 +19,7 @@ from outboxctl.domain.failures import Classification, Reason, Verdict
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Projection
 from outboxctl.settings import OutagePolicy
-from outboxctl.sink.delivery.result import IndexedSink
+from outboxctl.sink.delivery.result import IndexedSink, Place
 from outboxctl.worker.context import WorkerContext
 from outboxctl.worker.declared import Declared
 from outboxctl.worker.lease import Lease
@@ -28,6 +29,10 @@ from outboxctl.worker.settling import Settling
 log = structlog.get_logger()
 SHARE = 0.5  # of a lease, for the statement of a page
 PAUSE = 0.02  # seconds between two looks at the events of the last page
+
+
+class ListingError(Exception):
+    """The ids of an index cannot be read."""
 
 
 class Expander:
@@ -82,6 +87,8 @@ class Expander:
             self._settle(
                 event, token, Classification(Verdict.FAIL, Reason.DETERMINISTIC_EXCEPTION, error=text)
             )
+        except ListingError as error:
+            self._start_again(event, token, error)
         except OutboxctlError as error:
             finding = _finding(error)
             if finding is None:
@@ -96,11 +103,28 @@ class Expander:
             with database.begin() as connection:
                 return follow.begin(connection, event, token)
         if event.place == EVERYTHING and event.cursor.get("index", {}) is not None:
-            found, place = self._sink_of(projection).ids(event.cursor.get("index"), PAGE)
+            found, place = self._list(projection, event)
             with database.begin() as connection:
                 return follow.write_keys(connection, event, token, found, place)
         with database.begin() as connection:
             return follow.expand(connection, projection, event, token, seconds=seconds)
+
+    def _list(self, projection: Projection, event: FollowEvent) -> tuple[list[str], Place | None]:
+        try:
+            return self._sink_of(projection).ids(event.cursor.get("index"), PAGE)
+        except OutboxctlError as error:
+            raise ListingError(f"the index {projection.index} cannot be listed: {error}") from error
+
+    def _start_again(self, event: FollowEvent, token: str, error: ListingError) -> None:
+        """A place may be too old: the index is listed from its start. An index that is away is waited for."""
+        if event.cursor.get("index") is None:
+            text = brief(f"{Reason.INDEX_UNAVAILABLE}: {error}")
+            finding = Classification(Verdict.OUTAGE, Reason.INDEX_UNAVAILABLE, error=text, single=True)
+            self._settle(event, token, finding)
+            return
+        cursor = json.dumps({"done": event.cursor.get("done", 0)})
+        with self._context.database.begin() as connection:
+            follow.put_back(connection, token, [event.id], cursor)
 
     def _settle(self, event: FollowEvent, token: str, finding: Classification) -> None:
         claimed = Claimed(event.id, event.key, "upsert", None, event.attempts, None, None, event.projection)

@@ -1,6 +1,6 @@
 """The state of the pipeline: the lab document's snapshots A, B and C, rates and workers."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -139,7 +139,10 @@ def pipeline_status(
     counted = seen.sums
     known = workers.all_workers(connection, now=now)
     flow, lag = workers.flow(known), counted.gauges.lag
-    not_due = counts.not_due(connection, of, now=now)
+    # A follow event waits for the expander, not for a retry, though its next_retry_at is `infinity`.
+    several = len(seen.projections) > 1 or seen.projections[0].name != PROJECTION
+    tried = replace(of, condition=f"{of.condition} AND follow IS NULL") if several else of
+    not_due = counts.not_due(connection, tried, now=now)
     rates = (flow.rate_in, flow.rate_out, flow.drain_seconds(lag, not_due.count))
     return PipelineStatus(
         projection or PROJECTION,

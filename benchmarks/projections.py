@@ -1,0 +1,150 @@
+"""What a declared projection costs: end to end, its writers, and one change with many documents behind it."""
+
+from argparse import Namespace
+from statistics import median
+from time import perf_counter
+
+from benchmarks import processes, rows
+from benchmarks.command import OTHERS, collected, ratios
+from benchmarks.report import Section
+from outboxctl.drills.bench import process, tables
+from outboxctl.drills.bench.figure import BenchFigure
+from outboxctl.drills.bench.rig import Rig, must
+from outboxctl.sink.index import index_setup
+
+TITLE = "Projections"
+PER_COMMIT = 100  # rows of a writer's transaction
+BY = ("--by", "bench", "--reason", "bench", "--yes")
+TABLES = """
+CREATE SCHEMA IF NOT EXISTS bench_shop;
+CREATE TABLE IF NOT EXISTS bench_shop.groups (id int PRIMARY KEY, name text NOT NULL);
+CREATE TABLE IF NOT EXISTS bench_shop.items (LIKE search_index, group_id int);
+ALTER TABLE bench_shop.items DROP CONSTRAINT IF EXISTS items_pkey, ADD PRIMARY KEY (entity_id);
+CREATE INDEX IF NOT EXISTS items_group ON bench_shop.items (group_id);
+CREATE OR REPLACE VIEW bench_shop.documents AS
+    SELECT i.id, i.entity_type, i.entity_id, i.library_id, i.text, i.snippet, i.rank_score, i.event_version,
+        i.created_at, i.updated_at, g.name AS "group"
+    FROM bench_shop.items i LEFT JOIN bench_shop.groups g ON g.id = i.group_id;
+CREATE TABLE IF NOT EXISTS bench_shop.bare (LIKE bench_shop.items INCLUDING INDEXES);
+"""
+DECLARED = """
+[projections.item]
+root = "bench_shop.items"
+key = "entity_id"
+document = "bench_shop.documents"
+index = "{index}"
+[[projections.item.follow]]
+table = "bench_shop.groups"
+keys = "SELECT entity_id FROM bench_shop.items WHERE group_id = :id"
+"""
+COPY = "INSERT INTO bench_shop.items SELECT s.*, 1 FROM {source} s"
+WRITE = """
+INSERT INTO bench_shop.{table}
+SELECT gen_random_uuid(), 'block', gen_random_uuid(), NULL, repeat('word ', 120), NULL, 1, 1, now(), now(),
+    n %% 100
+FROM generate_series(1, {rows}) n
+"""
+NOTES = f"""\
+- End to end: as E of the section Pipeline, by turns for search_index and for a view of one table with the
+  same columns and a looked-up name; the ratio is that of each pair.
+- A writer: {PER_COMMIT} rows of some 700 bytes a transaction, one session, into a table with the triggers of
+  a projection and into the same table without; the ratio is that of each pair.
+- Fan-out: one row is renamed that has all documents behind it. The writer's transaction is timed from BEGIN
+  to after COMMIT. Delivered: from the worker's line "worker started" to its last settle, expansion included.
+"""
+
+
+def run(rig: Rig, args: Namespace) -> Section:
+    """The repetitions, in turns."""
+    _declare(rig)
+
+    def repetition(_number: int) -> dict[str, float]:
+        built_in, _ = process.fill_and_drain(rig, args.events, args.bytes, settle_ms=0)
+        declared = _declared(rig, args.events, args.bytes)
+        bare, watched = (_written(rig, table, args.writes) for table in ("bare", "items"))
+        change, fan_out = _fan_out(rig, args.events, args.bytes)
+        return {
+            "search_index, end to end": built_in,
+            "projection, end to end": declared,
+            "writer, bare": bare,
+            "writer, with triggers": watched,
+            "the change's transaction": change,
+            "documents behind it, delivered": fan_out,
+        }
+
+    values = collected(rig, args.repeat, repetition)
+    both = ("projection, end to end", "search_index, end to end")
+    written = ("writer, with triggers", "writer, bare")
+    figures = [_figure(name, each) for name, each in values.items()]
+    for name, (one, other) in {"projection/search_index": both, "writer, with/without": written}.items():
+        figures.append(BenchFigure(name, "", ratios(values[one], values[other]), at_least=True, digits=2))
+    about = f"{args.events:,} events of {args.bytes} bytes, {args.writes:,} rows written by each writer"
+    return Section(TITLE, f"{about}; {args.repeat} repetitions.", figures, NOTES)
+
+
+def _figure(name: str, values: list[float]) -> BenchFigure:
+    units = {"the change's transaction": "ms", OTHERS: ""}
+    if name in units:
+        return BenchFigure(name, units[name], values, digits=2)
+    return BenchFigure(name, "rows/s" if "writer" in name else "events/s", values)
+
+
+def _declare(rig: Rig) -> None:
+    tables.reset(rig)
+    tables.execute(rig, TABLES)
+    file = rig.folder / "bench.toml"
+    file.write_text(DECLARED.format(index=_index(rig)))
+    processes.answer(rig, "projection", "apply", str(file), *BY)
+
+
+def _index(rig: Rig) -> str:
+    return f"{rig.settings.elastic_index}-items"
+
+
+def _fill(rig: Rig, events: int, size: int) -> None:
+    """Rows of the projection with their events, as its triggers write them, and nothing else to deliver."""
+    rows.entities(rig, events, size)
+    tables.execute(rig, "TRUNCATE bench_shop.items, bench_shop.groups")
+    rows.execute(rig, rows.TRUNCATE)
+    tables.execute(rig, "INSERT INTO bench_shop.groups VALUES (1, 'one')")
+    rows.execute(rig, rows.TRUNCATE)
+    rows.execute(rig, COPY)
+    tables.vacuum(rig.database)
+    rig.checkpoint()
+
+
+def _declared(rig: Rig, events: int, size: int) -> float:
+    """Events a second of a projection of one table, from a new index."""
+    index_setup.remove(rig.client, _index(rig))
+    processes.answer(rig, "projection", "apply", str(rig.folder / "bench.toml"), *BY)
+    _fill(rig, events, size)
+    ran = process.drain(rig)
+    must(tables.done(rig) == events, f"{tables.done(rig)} of {events} events are done")
+    documents = index_setup.count(rig.client, _index(rig))
+    must(documents == events, f"{documents} documents for {events} events")
+    return process.drain_rate(rig, events, ran)
+
+
+def _written(rig: Rig, table: str, number: int) -> float:
+    """Rows a second of one session, PER_COMMIT a transaction."""
+    tables.execute(rig, f"TRUNCATE bench_shop.{table}")
+    rows.execute(rig, rows.TRUNCATE)
+    rig.checkpoint()
+    statement = WRITE.format(table=table, rows=PER_COMMIT)
+    began = perf_counter()
+    for _ in range(number // PER_COMMIT):
+        tables.execute(rig, statement)
+    return number / (perf_counter() - began)
+
+
+def _fan_out(rig: Rig, events: int, size: int) -> tuple[float, float]:
+    """Milliseconds of a change with so many documents behind it, and these delivered a second."""
+    _fill(rig, events, size)
+    rows.execute(rig, rows.TRUNCATE)
+    times = []
+    for number in range(5):
+        began = perf_counter()
+        tables.execute(rig, f"UPDATE bench_shop.groups SET name = 'name {number}'")
+        times.append(1_000 * (perf_counter() - began))
+    ran = process.drain(rig)
+    return median(times), process.drain_rate(rig, events, ran)
