@@ -93,6 +93,29 @@ def test_what_changed_after_its_page_was_read_is_as_it_is_now(
     assert stock.held(engine, items) == stock.wanted(sql)
 
 
+@pytest.mark.parametrize("delivered", ["before the swap", "after it"])
+def test_a_table_that_is_emptied_meanwhile_leaves_no_document(
+    items: str, cli: Cli, sql: psycopg.Connection, engine: Elasticsearch, url: str, delivered: str
+) -> None:
+    """Documents of the new index that the old one never had are removed as well."""
+    with (
+        postgres_proxy(url) as proxy,
+        held(cli, proxy, "SET swapped_at", Do.HOLD_STATEMENT, "", *STOCK) as (process, rule),
+    ):
+        sql.execute("TRUNCATE stock.items")
+        sql.execute(
+            "INSERT INTO search_outbox_events (entity_type, entity_id, op, entity_key, follow)"
+            " VALUES ('stock', gen_random_uuid(), 'upsert', '', -1)"
+        )
+        if delivered == "before the swap":
+            cli.ok("worker", "--drain")
+        rule.released.set()
+        assert said(process)[1]["phase"] == "done"
+    cli.ok("worker", "--drain")
+    assert stock.held(engine, items) == {}
+    assert cli.json("verify", *STOCK)["projections"][0]["in_flight"] == 0
+
+
 def test_what_no_event_tells_is_found_by_comparing(
     items: str, cli: Cli, sql: psycopg.Connection, engine: Elasticsearch, url: str
 ) -> None:
@@ -149,7 +172,7 @@ def test_back_to_the_old_index_and_cleanup_of_the_other(
     items: str, cli: Cli, sql: psycopg.Connection, engine: Elasticsearch
 ) -> None:
     cli.ok("worker", "--drain")
-    cli.ok("rebuild", *STOCK, "--yes")
+    assert "`outboxctl rebuild --projection stock --rollback`" in cli.ok("rebuild", *STOCK, "--yes")
     stock.put(sql, [("new", "n", 1, "new")])
     sql.execute("DELETE FROM stock.items WHERE site = '%'")
     cli.ok("worker", "--drain")

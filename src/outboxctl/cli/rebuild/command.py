@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from outboxctl.cli import completion, guards, parse
-from outboxctl.cli.options import DryRun, PipelineOptions, Yes, audited
+from outboxctl.cli.options import DryRun, PipelineOptions, Yes, audited, print_progress
 from outboxctl.cli.rebuild import view
-from outboxctl.domain.errors import ExitCode, UsageError
+from outboxctl.domain.errors import ExitCode, OutboxctlError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,7 +88,11 @@ def rebuild(
     mode = chosen[0] if chosen else "rebuild"
     who = audited(options.by, mode if options.reason is None else options.reason)
     grace = parse.duration("--keep-old", options.keep_old).total_seconds()
-    getattr(RebuildModes(options, options.settings(), who, grace), mode)()
+    try:
+        getattr(RebuildModes(options, options.settings(), who, grace), mode)()
+    except OutboxctlError as error:
+        error.hint = view.of_projection(error.hint, options.projection)
+        raise
 
 
 @dataclass(frozen=True)
@@ -215,7 +219,7 @@ class RebuildModes:
         ):
             keep_failed = self.options.keep_failed
             done = apply(tools, plan, **self.who, grace_seconds=self.grace, keep_failed=keep_failed)
-        raise typer.Exit(view.report(done, json=self.options.json))
+        raise typer.Exit(view.report(done, self.options.projection, json=self.options.json))
 
     def _confirm(self, db: "Database", what: str) -> None:
         guards.refuse_if_read_only(self.settings, what)
@@ -246,7 +250,7 @@ class RebuildModes:
 
         if self.options.projection not in {None, PROJECTION}:
             projection = named(connection, str(self.options.projection))
-            return Chosen(projection.index, ProjectionSource(projection))
+            return Chosen(projection.index, ProjectionSource(projection, print_progress))
         index = self.settings.elastic_index
         owner = next((each.name for each in choosing.declared(connection) if each.index == index), None)
         if owner:

@@ -64,9 +64,20 @@ def _text(value: Any) -> Any:
     return f"{value:,}" if type(value) is int else value
 
 
-def report(done: "RebuildReport", *, json: bool) -> int:
+def of_projection(text: str, projection: str | None) -> str:
+    """A text with commands to give, which are those for the projection."""
+    command = "`outboxctl rebuild"
+    return text.replace(command, f"{command} --projection {projection}") if projection else text
+
+
+def report(done: "RebuildReport", projection: str | None = None, *, json: bool) -> int:
     """Show the result of a rebuild; returns the exit code."""
-    rendering.show(done, lambda: _result_lines(done), json=json)
+
+    def lines() -> "Iterator[object]":
+        for line in _result_lines(done):
+            yield of_projection(line, projection) if isinstance(line, str) else line
+
+    rendering.show(done, lines, json=json)
     if done.phase == "done":
         return ExitCode.OK
     return ExitCode.FINDINGS if done.failures else INTERRUPTED

@@ -11,6 +11,7 @@ from outboxctl.domain.errors import InconclusiveError, OutboxctlError, Unreachab
 from outboxctl.domain.projection import Projection
 
 BYTES = 4_000_000  # of documents (UTF-8) a part
+RAISED = "The versions of documents were raised: this database was restored, or a standby promoted"
 RAISES = 3  # times that the base may have to be raised by others between two reads
 
 
@@ -66,10 +67,15 @@ def unreadable(projection: Projection, error: OutboxctlError) -> str:
 
 
 class Versioned:
-    """Reads documents with a version: raises the base of the versions first where that is needed."""
+    """Reads documents with a version: raises the base of the versions first where that is needed.
 
-    def __init__(self, database: Database, projection: Projection) -> None:
-        self._database, self._projection = database, projection
+    `say` is called with a sentence then.
+    """
+
+    def __init__(
+        self, database: Database, projection: Projection, say: Callable[[str], object] = lambda _: None
+    ) -> None:
+        self._database, self._projection, self._say = database, projection, say
 
     def __call__(self, keys: Sequence[str]) -> Documents:
         """The documents of these keys, at most BYTES of them."""
@@ -81,7 +87,9 @@ class Versioned:
             if found.version is not None:
                 return found
             with self._database.begin() as connection:
-                version_base.raise_base(connection)
+                base = version_base.raise_base(connection)
+            if base:
+                self._say(f"{RAISED}, to {base}")
         raise UnreachableError("the server or its timeline changes again and again", hint="see DATABASE_URL")
 
 

@@ -35,9 +35,13 @@ def declared(connection: "Connection", projection: Projection) -> tuple[Part, Pa
 
 @dataclass(frozen=True)
 class ProjectionSource:
-    """Pages by key; a document that is read later has a higher version, and so has a delete."""
+    """Pages by key; a document that is read later has a higher version, and so has a delete.
+
+    `say` is told where all versions had to be raised.
+    """
 
     projection: Projection
+    say: Callable[[str], object] = lambda _: None
 
     @property
     def name(self) -> str:
@@ -101,7 +105,7 @@ class ProjectionSource:
                 yield _batch(part, deletes=part.keys)
 
     def _parts(self, db: "Database", keys: Sequence[str]) -> Iterator[DocumentPart]:
-        return reading.parts(self.projection, keys, reading.Versioned(db, self.projection))
+        return reading.parts(self.projection, keys, reading.Versioned(db, self.projection, self.say))
 
 
 def _batch(
