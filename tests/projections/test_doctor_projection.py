@@ -19,7 +19,8 @@ def found(cli: Cli, *more: str, **env: str) -> dict[str, dict[str, str]]:
     """The findings on projections by id."""
     done = cli("doctor", "--json", *more, env=env)
     assert done.returncode in (0, 4), done.stderr
-    return {each["id"]: each for each in _findings(done.stdout) if each["id"].startswith("projection-")}
+    about = ("projection-", "trigger-")
+    return {each["id"]: each for each in _findings(done.stdout) if each["id"].startswith(about)}
 
 
 def _findings(out: str) -> list[dict[str, str]]:

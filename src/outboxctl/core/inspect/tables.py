@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
+from outboxctl.core.projections import claim_guard
 from outboxctl.core.schema import migrations
 from outboxctl.core.schema.names import EVENTS, SOURCE, TABLES
 from outboxctl.core.search_path import places
@@ -37,10 +38,10 @@ SELECT quote_ident(c.relname) AS name, i.indisvalid AS valid,
 FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE i.indrelid = to_regclass(:table)
 ORDER BY c.relname
 """)
-# Bit 16 of tgtype: fires on UPDATE.
+# Bit 16 of tgtype: fires on UPDATE. Not our own, which `projection apply` makes.
 TRIGGERS = text(f"""
 SELECT quote_ident(tgname) FROM pg_trigger WHERE tgrelid = to_regclass('{EVENTS}')
-    AND NOT tgisinternal AND tgenabled <> 'D' AND tgtype & 16 > 0 ORDER BY tgname
+    AND NOT tgisinternal AND tgenabled <> 'D' AND tgtype & 16 > 0 AND tgname <> '{claim_guard.NAME}' ORDER BY tgname
 """)
 
 PARTITIONED = text(f"SELECT relkind = 'p' FROM pg_class WHERE oid = to_regclass('{EVENTS}')")
