@@ -41,7 +41,8 @@ ORDER BY c.relname
 # Bit 16 of tgtype: fires on UPDATE. Not our own, which `projection apply` makes.
 TRIGGERS = text(f"""
 SELECT quote_ident(tgname) FROM pg_trigger WHERE tgrelid = to_regclass('{EVENTS}')
-    AND NOT tgisinternal AND tgenabled <> 'D' AND tgtype & 16 > 0 AND tgname <> '{claim_guard.NAME}' ORDER BY tgname
+    AND NOT tgisinternal AND tgenabled <> 'D' AND tgtype & 16 > 0 AND tgname <> '{claim_guard.NAME}'
+ORDER BY tgname
 """)
 
 PARTITIONED = text(f"SELECT relkind = 'p' FROM pg_class WHERE oid = to_regclass('{EVENTS}')")
