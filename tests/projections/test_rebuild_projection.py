@@ -59,15 +59,14 @@ def test_while_an_application_writes_and_workers_deliver_nothing_is_lost(
     engine: Elasticsearch,
     url: str,
 ) -> None:
-    writer = stock.Writer(url, rate=300)
+    writer = stock.Writer(url, rate=100)
     writer.start()
     worker()
     eventually(lambda: writer.acts > 100)
-    for round_ in (2, 3):
-        done = cli.json("rebuild", *STOCK, "--yes", env=SMALL)
-        assert (done["phase"], done["refused"]) == ("done", 0)
-        assert done["caught_up"] > 0
-        assert behind(engine, items) == [f"{items}-{round_:06}"]
+    done = cli.json("rebuild", *STOCK, "--yes", env=SMALL)
+    assert (done["phase"], done["refused"]) == ("done", 0)
+    assert done["caught_up"] > 0
+    assert behind(engine, items) == [f"{items}-000002"]
     writer.stop()
     query = "SELECT count(*) FROM search_outbox_events WHERE status <> 'done'"
     eventually(lambda: sql.execute(query).fetchone() == (0,), what="all delivered")

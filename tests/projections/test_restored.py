@@ -102,6 +102,7 @@ def lagging(primary: Cluster, url: str) -> Iterator[Cluster]:
         yield standby
 
 
+@pytest.mark.slow(reason="a standby of its own, promoted")
 def test_a_promoted_standby_that_lagged_overwrites_what_the_old_primary_had_sent(
     own: Cluster, own_url: str, products: str, cli: Cli, worker: Callable[..., Worker], engine: Elasticsearch
 ) -> None:
@@ -129,6 +130,7 @@ def test_a_promoted_standby_that_lagged_overwrites_what_the_old_primary_had_sent
             running.end()
 
 
+@pytest.mark.slow(reason="two PostgreSQL servers of its own")
 def test_a_dump_in_another_server_overwrites_what_was_sent_after_it(
     own_url: str, products: str, cli: Cli, engine: Elasticsearch
 ) -> None:

@@ -64,6 +64,7 @@ def assert_rises(before: State, after: State) -> None:
     assert before.version < after.version
 
 
+@pytest.mark.slow(reason="thousands of snapshots beside six writers, on a server of its own")
 def test_of_any_two_documents_the_one_that_sees_more_wins(own_url: str) -> None:
     """Savepoints, rollbacks, late and two-phase commits, cascades; thousands of snapshots meanwhile."""
     application = Application(own_url, serials.SEED)

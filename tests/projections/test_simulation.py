@@ -86,6 +86,7 @@ def lanes(url: str, index: LossyIndex) -> Iterator[None]:
         db.close()
 
 
+@pytest.mark.slow(reason="25 rounds of random writers, frozen workers and late requests")
 def test_lost_answers_late_requests_and_frozen_workers_leave_every_document_right(
     url: str, sql: psycopg.Connection, traded: Callable[[str], None]
 ) -> None:

@@ -84,6 +84,7 @@ def tried(sql: psycopg.Connection, rng: random.Random) -> str:
     return ";\n".join(said)
 
 
+@pytest.mark.slow(reason="150 random transactions a seed")
 @pytest.mark.parametrize("whole", [False, True], ids=["used columns", "every column"])
 @pytest.mark.parametrize("seed", range(3))
 def test_a_document_that_differs_has_an_event(
