@@ -10,7 +10,16 @@ import servers
 from docs.blocks import ROOT
 from outboxctl.core.database import Database
 from outboxctl.core.schema.migrations import upgrade
-from outboxctl.core.schema.names import AUDIT, EVENTS, MARKER, PROJECTIONS, REBUILDS, SOURCE, VERSION_BASE, WORKERS
+from outboxctl.core.schema.names import (
+    AUDIT,
+    EVENTS,
+    MARKER,
+    PROJECTIONS,
+    REBUILDS,
+    SOURCE,
+    VERSION_BASE,
+    WORKERS,
+)
 from outboxctl.core.schema.roles import RIGHTS, Role
 
 PAGE = ROOT / "docs" / "reference" / "schema.md"
@@ -125,7 +134,8 @@ WORDS: dict[str, tuple[str, dict[str, str]]] = {
             "old_index": "what it led to",
             "new_index": "what it shall lead to",
             "concrete": "whether the name was an index, not an alias",
-            "body": "mapping and settings of the new index; of a projection its name and the last key sent, too",
+            "body": "mapping and settings of the new index; of a projection its name and the last key sent, "
+            "too",
             "phase": "what it does next",
             "cursor_type": "with `cursor_id` the last row that was sent",
             "cursor_id": "see `cursor_type`",
@@ -156,8 +166,8 @@ WORDS: dict[str, tuple[str, dict[str, str]]] = {
         },
     ),
     VERSION_BASE: (
-        "The base of projected documents' versions ([ADR 40](../adr/0040-a-documents-version-is-its-snapshots-"
-        "serial.md)): one row.",
+        "The base of projected documents' versions ([ADR 40](../adr/"
+        "0040-a-documents-version-is-its-snapshots-serial.md)): one row.",
         {
             "singleton": "true: there is one row at most",
             "base": "what is added to a snapshot's serial number",

@@ -27,7 +27,12 @@ SAID = {
     2: ["follows shop.categories", "follows shop.reviews: key product_id", "products-000001", "exit code 4"],
     3: ["triggers: on shop.categories, shop.products, shop.reviews", "Lag: 1 event,"],
     5: ["product: 3 rows, 3 documents", "Both sides agree."],
-    6: ["added in place to products-000001: color", "exit code 4", '"color": "black"', "the same in the index"],
+    6: [
+        "added in place to products-000001: color",
+        "exit code 4",
+        '"color": "black"',
+        "the same in the index",
+    ],
     7: ["connect", "exit code 4"],
     8: ["2 would go back", "2 went back", "by alice", "product: 3 rows, 3 documents", "Both sides agree."],
     9: ["Verdict: OK"],
