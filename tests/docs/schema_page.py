@@ -10,7 +10,16 @@ import servers
 from docs.blocks import ROOT
 from outboxctl.core.database import Database
 from outboxctl.core.schema.migrations import upgrade
-from outboxctl.core.schema.names import AUDIT, EVENTS, MARKER, REBUILDS, SOURCE, WORKERS
+from outboxctl.core.schema.names import (
+    AUDIT,
+    EVENTS,
+    MARKER,
+    PROJECTIONS,
+    REBUILDS,
+    SOURCE,
+    VERSION_BASE,
+    WORKERS,
+)
 from outboxctl.core.schema.roles import RIGHTS, Role
 
 PAGE = ROOT / "docs" / "reference" / "schema.md"
@@ -48,6 +57,11 @@ WORDS: dict[str, tuple[str, dict[str, str]]] = {
             "updated_at": "when it last changed",
             "lease_token": "the claim's own token: only who knows it may settle",
             "traceparent": "the trace in which it was written (W3C)",
+            "entity_key": "of a [projection](../projections.md)'s event: the document's key; with `follow` "
+            "the changed row's columns, as JSON; NULL: an event of `search_index`",
+            "follow": "the place of the followed table, from 0, of an event that stands for all documents "
+            "behind one row; -1: for every document; NULL: for one",
+            "follow_cursor": "of such an event: how far it is expanded, as JSON",
         },
     ),
     SOURCE: (
@@ -120,7 +134,8 @@ WORDS: dict[str, tuple[str, dict[str, str]]] = {
             "old_index": "what it led to",
             "new_index": "what it shall lead to",
             "concrete": "whether the name was an index, not an alias",
-            "body": "mapping and settings of the new index; of a projection also its name and the last key",
+            "body": "mapping and settings of the new index; of a projection its name and the last key sent, "
+            "too",
             "phase": "what it does next",
             "cursor_type": "with `cursor_id` the last row that was sent",
             "cursor_id": "see `cursor_type`",
@@ -140,12 +155,35 @@ WORDS: dict[str, tuple[str, dict[str, str]]] = {
             "kept_until": "and until when",
         },
     ),
+    PROJECTIONS: (
+        "The [projections](../projections.md) in force: a row a projection. `projection apply` and `drop` "
+        "change it, workers read it every second.",
+        {
+            "name": "the projection; the `entity_type` of its events",
+            "definition": "root, key, view, index, and what is followed, as `apply` has found it",
+            "applied_at": "when it was last changed",
+            "applied_by": "by whom, by their own word (`--by`)",
+        },
+    ),
+    VERSION_BASE: (
+        "The base of projected documents' versions ([ADR 40](../adr/"
+        "0040-a-documents-version-is-its-snapshots-serial.md)): one row.",
+        {
+            "singleton": "true: there is one row at most",
+            "base": "what is added to a snapshot's serial number",
+            "system_identifier": "the server for which the base holds; NULL: no projection was applied yet",
+            "timeline": "and its timeline",
+            "raised_at": "when it was last raised",
+        },
+    ),
 }
 WRITTEN = {
     EVENTS: "application",
     SOURCE: "application",
     MARKER: "owner",
     AUDIT: "database",
+    PROJECTIONS: "owner",
+    VERSION_BASE: "owner",
 }  # by whom, if by no role of ours
 COLUMNS = """
 SELECT attname, replace(replace(format_type(atttypid, atttypmod), 'timestamp with time zone', 'timestamptz'),

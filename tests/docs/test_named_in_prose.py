@@ -17,6 +17,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 PAGES = [
     DOCS / "faq.md",
     DOCS / "producing.md",
+    DOCS / "projections.md",
     DOCS / "tutorial.md",
     *DOCS.glob("concepts/*.md"),
     *DOCS.glob("migrate/*.md"),

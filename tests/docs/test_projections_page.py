@@ -1,0 +1,50 @@
+"""The page on projections has every key of a declaration, every command, and the errors as they are."""
+
+import re
+from pathlib import Path
+
+import pytest
+import typer
+
+from outboxctl.cli.app import app
+from outboxctl.core.projections.follow_pages import PAGE as KEYS_A_PAGE
+from outboxctl.core.projections.names import LONGEST_WITH_QUERY
+from outboxctl.domain.errors import UsageError
+from outboxctl.domain.projection import MAX_ID_BYTES
+from outboxctl.operations.projection import declaration
+
+pytestmark = pytest.mark.no_servers
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "docs" / "projections.md").read_text()
+ROW = re.compile(r"^\| `(\w+)` \|", re.MULTILINE)
+
+
+def test_every_key_of_a_declaration_is_explained() -> None:
+    part = TEXT[TEXT.index("## The declaration") : TEXT.index("Files that are named")]
+    of_projection, of_follow = (ROW.findall(table) for table in part.split("And in `follow`:"))
+    assert sorted(of_projection) == sorted(declaration.KEYS)
+    assert sorted(of_follow) == sorted(declaration.FOLLOW_KEYS)
+
+
+def test_every_command_is_named() -> None:
+    group = typer.main.get_command(app).commands["projection"]  # type: ignore[attr-defined]
+    assert set(re.findall(r"`outboxctl projection (\w+)", TEXT)) == set(group.commands)
+
+
+def test_the_example_of_an_error_is_what_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    toml = re.findall(r"^cat > products.toml <<'TOML'\n(.*?)^TOML$", TEXT, re.MULTILINE | re.DOTALL)[0]
+    mapping = re.findall(r"^cat > product.mapping.json <<'JSON'\n(.*?)^JSON$", TEXT, re.MULTILINE | re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    Path("products.toml").write_text(toml)
+    Path("product.mapping.json").write_text(mapping[0])
+    assert [each.name for each in declaration.read(Path("products.toml"))] == ["product"]
+    Path("products.toml").write_text(toml.replace("columns =", "colums ="))
+    with pytest.raises(UsageError) as refused:
+        declaration.read(Path("products.toml"))
+    assert f"{refused.value}\n{refused.value.hint}\n" in TEXT
+
+
+def test_the_figures_are_those_of_the_code() -> None:
+    assert f"writes events for {KEYS_A_PAGE:,} keys" in TEXT
+    assert f"NAME has at most {LONGEST_WITH_QUERY} characters then" in TEXT
+    assert f"Above {MAX_ID_BYTES} bytes it is `sha256:`" in TEXT
