@@ -77,12 +77,16 @@ document = "{schema}.shop_documents"
 index = "{index}"
 ignore = ["{schema}.shop_rates"]  # a rate that changes is none of the documents' changes
 """
-# Documents of others that were sent between the commit of one event and its own settlement.
+# Documents of others that were sent between the commit of one event and its own settlement. Without
+# statistics a join would read the whole table for each row of it.
 SENT_BEFORE = """
-SELECT count(*) FROM search_outbox_events o, search_outbox_events e
-WHERE e.entity_type = %(name)s AND e.entity_key = %(key)s AND e.follow IS NULL
-    AND o.entity_type = %(name)s AND o.id <> e.id AND o.status = 'done'
-    AND o.processed_at BETWEEN e.created_at AND e.processed_at
+WITH own AS MATERIALIZED (
+    SELECT min(created_at) AS since, max(processed_at) AS until FROM search_outbox_events
+    WHERE entity_type = %(name)s AND entity_key = %(key)s AND follow IS NULL
+)
+SELECT count(*) FROM search_outbox_events
+WHERE entity_type = %(name)s AND entity_key <> %(key)s AND follow IS NULL AND status = 'done'
+    AND processed_at BETWEEN (SELECT since FROM own) AND (SELECT until FROM own)
 """
 
 

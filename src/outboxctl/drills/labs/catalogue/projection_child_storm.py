@@ -68,6 +68,7 @@ class ProjectionChildStorm(ProjectionLab):
             for _, name in zip(range(KILLS), cycle(WORKERS), strict=False):
                 self._kill(ctx, name)
                 ctx.worker(name).start()
+                ctx.wait(lambda name=name: ctx.ready(name))  # the storm goes on meanwhile
         for number in range(1, CATEGORIES + 1):  # the last change of each document is that of its parent
             self.do(ctx, shop.CATEGORY, id=number, name=f"renamed {number}", published=number != HIDDEN)
         ctx.conclude(("transactions of the storm", "风暴中的事务数"), sum(transactions))

@@ -7,7 +7,7 @@ from outboxctl.drills.labs.projected import PUBLISHED, ProjectionLab
 from outboxctl.drills.services import standby
 from outboxctl.sink.index import index_setup
 
-KEPT, LOST = 20, 200  # rows that both servers have, transactions that the standby never gets
+KEPT, LOST = 20, 100  # rows that both servers have, transactions that the standby never gets
 CHANGED, DELETED, ADDED, NEW = (1, 5), 6, (101, 105), 200  # ids
 RAISED = "outbox_version_base_raised_total"
 DUE_SECONDS = 20.0
@@ -96,7 +96,9 @@ class ProjectionStandby(ProjectionLab):
     def _lose(self, ctx: LabContext) -> None:
         """Transactions of the old primary alone, and their documents."""
         for number in range(LOST):
-            self.do(ctx, shop.RENAME, name=f"lost {number}", first=CHANGED[0], last=DELETED)
+            self.do(ctx, shop.RENAME, name=f"lost {number}", first=CHANGED[0], last=CHANGED[0])
+        self.do(ctx, shop.RENAME, name="lost", first=CHANGED[0], last=CHANGED[1])
+        self.do(ctx, shop.RENAME, name="lost", first=KEPT, last=KEPT)
         self.do(ctx, shop.DELETE_PRODUCT, id=DELETED)
         kept = ctx.written
         self.products(ctx, *ADDED, category=PUBLISHED)
