@@ -30,13 +30,15 @@ def one_bad_row_fails_all() -> None:
     def refused(self: Any, events: Any, _kind: Any, words: str) -> None:
         self._judge(events, Classification(Verdict.FAIL, Reason.BAD_DOCUMENT, error=words))
 
-    Reading._refused = refused  # type: ignore[method-assign]
+    Reading._refused = refused  # type: ignore[method-assign, assignment]
 
 
 def a_change_is_one_page() -> None:
     """All documents behind a row are written at once, before events of others."""
     from outboxctl.core.projections import follow, follow_pages
+    from outboxctl.worker import expanding  # which reads ids from an index in pages as before
 
+    assert expanding
     for module in (follow, follow_pages):
         module.PAGE = 10**6  # type: ignore[attr-defined]
 
@@ -46,7 +48,7 @@ def the_index_knows_best() -> None:
     from outboxctl.core.projections import documents, version_base
     from outboxctl.worker import projecting
 
-    documents.VERSION = f"SELECT b.base + {version_base.SERIAL} AS version FROM outbox_version_base b"
+    documents.VERSION = f"SELECT b.base + {version_base.SERIAL} AS version FROM outbox_version_base b"  # type: ignore[attr-defined]
     honest = projecting._settled
     projecting._settled = lambda finding: replace(honest(finding), noop=None)
 

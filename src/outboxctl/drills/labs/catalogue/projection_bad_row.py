@@ -41,9 +41,9 @@ class ProjectionBadRow(ProjectionLab):
         "OUTBOX_MAX_BACKOFF_SECONDS": "0.5",
     }
     events = 20
-    seconds = 6.0
+    seconds = 7.0
     by_hand = (
-        "outboxctl projection list  # one whose view divides by a column",
+        "outboxctl projection list  # one whose view divides by a column, say",
         'psql "$DATABASE_URL" -c "UPDATE …"  # set that column of one row to 0',
         "outboxctl worker --drain",
         "outboxctl failed list --projection NAME  # bad_document: division by zero",
