@@ -12,7 +12,7 @@ from outboxctl.core.operator import shop
 from outboxctl.drills.labs import BilingualText, LabContext
 from outboxctl.drills.labs.projected import HIDDEN, ProjectionLab
 
-CATEGORIES, EACH, WRITERS, KILLS = 6, 40, 2, 4
+CATEGORIES, EACH, WRITERS, KILLS = 6, 40, 2, 3
 PRODUCTS = CATEGORIES * EACH
 PAUSE = 0.01  # seconds between two transactions of a writer
 WORKERS = ("w1", "w2")
@@ -40,7 +40,7 @@ class ProjectionChildStorm(ProjectionLab):
         "OUTBOX_POLL_INTERVAL_SECONDS": "0.2",
     }
     events = 1 + PRODUCTS - EACH  # that of `apply`, and one for each product that is not hidden
-    seconds = 14.0
+    seconds = 12.0
     by_hand = (
         "outboxctl projection plan products.toml  # tables that are followed, and by what",
         "OUTBOX_WORKER_ID=w1 outboxctl worker &",
