@@ -6,6 +6,7 @@ import pty
 import re
 import struct
 import termios
+from codecs import getincrementaldecoder
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -24,6 +25,7 @@ class Terminal:
         self._own, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, COLUMNS, 0, 0))
         os.set_blocking(self._own, False)
+        self._decoder = getincrementaldecoder("utf-8")()
         self.written = ""
         self.process = start(args, {"TERM": "xterm-256color"} | env, cwd, (theirs, theirs, theirs))
         os.close(theirs)
@@ -43,7 +45,7 @@ class Terminal:
         """All that was written so far."""
         with suppress(OSError):  # nothing more to read now, or ever
             while data := os.read(self._own, 65_536):
-                self.written += data.decode()
+                self.written += self._decoder.decode(data)  # a read may end within a character
         return self.written
 
     def shows(self, text: str) -> list[str]:

@@ -80,7 +80,7 @@ def worker(
     probe = OpeningSink(configured, connections=1, timeout=1.5)
     with checked_database(
         configured,
-        connections=configured.concurrency + 3,
+        connections=configured.concurrency + 4,
         longest=configured.transaction_seconds,
         lock_timeout=configured.lock_seconds,
     ) as db:

@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from functools import partial
 from types import FrameType
 
 import structlog
@@ -115,7 +116,7 @@ class Daemon:
             sink_probe,
             self._every(ProgressLog(self.metrics, self.health).turn, "progress-log"),
             self._renew_leases(),
-            self._every(self.parts.expander.turn, "expander"),
+            self._every(partial(self.parts.expander.turn, always=drain), "expander"),
         ]
         if not drain:  # a drain does not wait for new events
             self._helpers.append(self._every(Listener(self.parts.context).turn, "listener"))

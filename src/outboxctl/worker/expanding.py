@@ -48,8 +48,14 @@ class Expander:
         self._rng = Random()  # noqa: S311 - jitter, not a secret
         self.between_pages = threading.Lock()  # held while a follow event is claimed
 
-    def turn(self) -> None:
-        """Write pages until no follow event waits, or the worker stops."""
+    def turn(self, *, always: bool = False) -> None:
+        """Write pages until no follow event waits, or the worker stops.
+
+        Without a projection in force there is none, unless somebody wrote one by hand: that is looked for
+        with `always`, since a drain does not end before.
+        """
+        if not (always or self._context.metrics.declared):
+            return
         while not self._context.signals.stopping:
             with self.between_pages:
                 written = self._page()

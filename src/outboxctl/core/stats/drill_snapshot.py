@@ -24,11 +24,12 @@ NAMED = text(f"""
 SELECT {COLUMNS} FROM {EVENTS} o WHERE id = ANY (CAST(:ids AS uuid[])) OR CAST(:ids AS uuid[]) IS NULL
 ORDER BY created_at, id
 """)
-# Invariant 2: what is done must be in the index at this version or a newer one, or gone from the source.
+# Invariant 2: what is done must be in the index at this version or a newer one, or gone from the source. Not
+# of declared projections: their documents are compared with their views.
 DONE = text(f"""
 SELECT e.entity_type || ':' || e.entity_id, max(e.event_version), max(s.event_version)
 FROM {EVENTS} e LEFT JOIN {SOURCE} s USING (entity_type, entity_id)
-WHERE e.status = 'done' AND e.error_reason IS DISTINCT FROM 'discarded'
+WHERE e.status = 'done' AND e.error_reason IS DISTINCT FROM 'discarded' AND e.entity_key IS NULL
 GROUP BY 1
 """)
 

@@ -92,6 +92,30 @@ PHASES = {
     "Freeze the worker while the sink holds its batch.": "sink 拖住批次时冻结 worker。",
     "Two other workers take its events; resume it.": "另两个 worker 取走其事件（一个仍被持有）；然后唤醒。",
     "No late write changed a document; each event counted once.": "迟到的写入没有改动文档，计数一次。",
+    "Put a projection in force, write rows and start one worker.": "声明文档，写入行，启动 worker。",
+    "Write one row among others that divides by zero.": "同批写入一行会除以零的数据。",
+    "Its event alone fails, with PostgreSQL's words.": "只有它 failed，并保留 PostgreSQL 原文。",
+    "The row is mended: replay its event.": "该行已修复：replay 其事件。",
+    "It is delivered too: the index holds the rows of the view.": "它也已投递：索引与视图一致。",
+    "Put a projection of rows that are there in force; start two workers.": (
+        "为已有的行声明文档；启动两个 worker。"
+    ),
+    "Kill a worker again and again while all tables change.": "所有表都在变更，其间多次 kill worker。",
+    "Wait until all is delivered.": "等待全部投递。",
+    "The index holds exactly the rows of the view.": "索引与视图的行完全一致。",
+    "Write a hidden category with all products; start a worker.": (
+        "写入一个隐藏的分类及其全部商品；启动 worker。"
+    ),
+    "Publish the category, in one short transaction.": "在一个短事务中公开该分类。",
+    "Kill the worker in the middle, write another row, go on.": "中途 kill worker，写入另一行，再继续。",
+    "Wait until all documents are delivered.": "等待全部文档投递。",
+    "Short for the writer, one page for others, and nothing is lost.": (
+        "写入者很快，其他事件只等一页，没有丢失。"
+    ),
+    "Deliver what a standby never gets, then promote it.": "投递备库收不到的变更，然后提升备库。",
+    "Write to the new primary: it overwrites the old one's documents.": "写入新主库：覆盖旧主库的文档。",
+    "Mend what nobody writes again: verify --repair.": "比对并修复不再被写入的文档。",
+    "Raised once, and the index holds the rows of the new primary.": "只提升一次，索引与新主库一致。",
 }
 COMMENTS = {
     "if you have no system for it yet:": "如果还没有可用的系统：",
@@ -121,6 +145,17 @@ COMMENTS = {
     "the lease's end": "等待 lease 到期",
     "both under `workers`": "`workers` 下有两个",
     "waits for the lease's end": "等待 lease 到期",
+    "one whose view divides by a column, say": "例如其视图除以某一列",
+    "set that column of one row to 0": "把某一行的该列设为 0",
+    "bad_document: division by zero": "bad_document：PostgreSQL 原文",
+    "once the row is mended": "修复该行之后",
+    "tables that are followed, and by what": "跟随哪些表，如何跟随",
+    "rows of all followed tables, again and again": "反复修改各个被跟随的表",
+    "most documents behind one row": "一行背后最多有多少文档",
+    "the row with the most documents": "背后文档最多的那一行",
+    "following …: 4,000 keys done": "显示已展开的键数",
+    "what the standby does not get": "备库收不到的变更",
+    "the primary is gone, DATABASE_URL leads to the standby": "主库已停，连接地址指向备库",
 }
 NEEDS = {
     "a real Elasticsearch": "真实的 Elasticsearch",
@@ -150,6 +185,9 @@ FAULTS = {
     "every connection to the sink is refused": "sink 拒绝所有连接",
     "the search engine is stopped": "搜索引擎停止",
     "the upserts are held up before the sink": "upsert 在到达 sink 之前被拖住",
+    "a row that is divided by zero": "除以零的行",
+    "a standby that receives nothing more": "不再接收变更的备库",
+    "the primary is killed, and the standby promoted": "主库被 kill，备库被提升",
 }
 # Faults that hold a value, and what the timeline puts before a fault.
 PATTERNS = {
@@ -162,6 +200,7 @@ PATTERNS = {
     r"index\.blocks\.write on (\S+)": r"\1 禁止写入",
     r"replayed (\d+) events as (.+)": r"\2（replay 了 \1 个事件）",
     r"a row whose text is (.+)": r"text 为 \1 的行",
+    r"a row with (\d+) documents behind it changes": r"一行变更，其背后有 \1 个文档",
 }
 BEGINNINGS = {"fault: ": "故障：", "undone: ": "已撤销：", "control run, left out: ": "对照运行，未注入："}
 CHINESE = PHASES | COMMENTS | NEEDS | FAULTS
