@@ -137,4 +137,4 @@ TEA = {
     "links": [{"language_id": 2}, {"language_id": 1}],
     "rating": {"value": 5},
 }
-SALT = {name: None for name in TEA} | {"isbn": "00-2", "book_isbn": "00-2", "title": "Salt"}
+SALT = dict.fromkeys(TEA) | {"isbn": "00-2", "book_isbn": "00-2", "title": "Salt"}

@@ -1,4 +1,4 @@
-"""`projection init`: what it prints is taken by `plan` as it is, and the documents are those of the tables."""
+"""`projection init`: what it prints `plan` takes as it is, and the documents are those of the tables."""
 
 import json
 import tomllib
@@ -21,7 +21,7 @@ Init = Callable[..., CompletedProcess[str]]
 
 
 @pytest.fixture
-def init(sql: psycopg.Connection, cli: Cli, tmp_path: Path) -> Init:
+def init(sql: psycopg.Connection, cli: Cli) -> Init:
     """The library's tables and rows, and the command."""
     sql.execute(library.TABLES)
     sql.execute(library.ROWS)

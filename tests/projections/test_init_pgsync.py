@@ -15,7 +15,7 @@ from projections import library
 from projections.shop import held
 from projections.store import WHO
 
-Convert = Callable[[Any], CompletedProcess[str]]
+Convert = Callable[..., CompletedProcess[str]]
 
 
 @pytest.fixture
@@ -59,10 +59,11 @@ def test_documents_are_those_of_pgsyncs_nesting(
 
 def broken(path: tuple[str | int, ...], value: Any) -> Any:
     """The schema with one value changed."""
-    schema = at = library.schema("books")
+    schema: Any = library.schema("books")
+    at = schema
     for part in path[:-1]:
-        at = at[part]  # type: ignore[call-overload]
-    at[path[-1]] = value  # type: ignore[call-overload]
+        at = at[part]
+    at[path[-1]] = value
     return schema
 
 
