@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from outboxctl.core.delivery.claim import LEFT_OUT, Claimed
 from outboxctl.domain.failures import DONE, Classification, Noop, Reason, Verdict
+from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.worker.prepare import UNSENT, _invisible, _ordinary, _refusal, judge, prepare
 
 pytestmark = pytest.mark.no_servers
@@ -22,12 +23,12 @@ def event(
 
 def test_an_upsert_is_sent_with_the_source_rows_version_not_the_events() -> None:
     (action,) = prepare([event(version=3, source=7)]).actions
-    assert action == (f"block:{ENTITY}", 7, '{"v":7}')
+    assert action == BulkAction(f"block:{ENTITY}", 7, '{"v":7}')
 
 
 def test_an_upsert_whose_source_row_is_gone_is_a_versioned_delete() -> None:
     prepared = prepare([event(version=3, source=None)])
-    assert prepared.actions == [(f"block:{ENTITY}", 3, None)]
+    assert prepared.actions == [BulkAction(f"block:{ENTITY}", 3, None)]
     ((_, finding),) = judge(prepared, [DONE])
     assert finding == Classification(Verdict.DONE, noop=Noop.SOURCE_MISSING)
 

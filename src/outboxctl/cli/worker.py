@@ -85,7 +85,9 @@ def worker(
         lock_timeout=configured.lock_seconds,
     ) as db:
         require_storable(db, "OUTBOX_WORKER_ID", configured.worker_id)
-        of_index = lambda projection: IndexSink(sink, projection.index, pipeline=projection.pipeline)  # noqa: E731
+        of_index = lambda projection: IndexSink(  # noqa: E731
+            sink, projection.index, pipeline=projection.pipeline, routing=projection.routed
+        )
         Daemon(configured, db, sink, probe, tracing=spans, sink_of=of_index).run(drain=drain)
 
 

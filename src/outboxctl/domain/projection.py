@@ -8,6 +8,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from typing import Any
 
 MAX_ID_BYTES = 512  # Elasticsearch's limit on `_id`
@@ -50,6 +51,14 @@ class Follow:
     columns: tuple[str, ...] = ()
 
 
+class Routing(StrEnum):
+    """What tells the routing of a document: nothing (it has none), its key, or a column that may change."""
+
+    NONE = "none"
+    KEY = "key"
+    COLUMN = "column"
+
+
 @dataclass(frozen=True)
 class Projection:
     """Documents of one index: the rows of `document` by the key of `root`.
@@ -73,6 +82,17 @@ class Projection:
     mapping: str = ""
     view: str = ""
     triggers: bool = True
+
+    @property
+    def routed(self) -> Routing:
+        """What tells the routing of its documents."""
+        if not self.routing:
+            return Routing.NONE
+        return Routing.KEY if self.routing in {each.name for each in self.key} else Routing.COLUMN
+
+    def key_routing(self, parts: Sequence[str]) -> str:
+        """The routing of a key with these parts, where the key tells it."""
+        return parts[[each.name for each in self.key].index(self.routing)]
 
     def to_json(self) -> dict[str, Any]:
         """As the database keeps it."""

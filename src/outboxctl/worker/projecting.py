@@ -90,6 +90,8 @@ class Projecting:
         for _ in range(TRIES):
             reading = self._read(projection, list(by_id.values()), lease)
             prepared = prepare(reading.read)
+            if reading.routings:
+                prepared.actions = [a._replace(routing=reading.routings[a.id]) for a in prepared.actions]
             delivery = deliverer.deliver(prepared, lease)
             pairs = reading.judged + judge(prepared, delivery.findings)
             pairs = [(event, _settled(finding)) for event, finding in pairs]

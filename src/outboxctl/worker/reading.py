@@ -26,6 +26,7 @@ class Reading:
     """One reading of a projection's documents, in statements that end before `deadline`.
 
     `read` are the events with their documents, `judged` those without one and what becomes of them.
+    `routings` are those of documents by id.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class Reading:
         self._deadline, self._max_bytes = deadline, max_bytes
         self.read: list[Claimed] = []
         self.judged: Judged = []
+        self.routings: dict[str, str] = {}
         self.blocked: Classification | None = None  # once the view cannot be read at all
 
     def run(self, events: Sequence[Claimed]) -> "Reading":
@@ -78,6 +80,9 @@ class Reading:
             )
             for event, text in zip(events, found.texts, strict=True)
         ]
+        if found.routings:
+            ids = (document_id(event.document_id) for event in events)
+            self.routings.update(zip(ids, found.routings, strict=True))
 
     def _refused(self, events: Sequence[Claimed], kind: ReadFault, words: str) -> None:
         if kind is ReadFault.VIEW:

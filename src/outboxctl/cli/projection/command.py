@@ -20,7 +20,7 @@ from outboxctl.cli.options import (
     print_progress,
 )
 from outboxctl.cli.projection import view
-from outboxctl.domain.errors import ExitCode
+from outboxctl.domain.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,6 +45,47 @@ Triggers = Annotated[
 @dataclass(frozen=True, kw_only=True)
 class ApplyOptions(ChangeOptions, PipelineOptions):
     """Of a command that changes the database and the index."""
+
+
+@app.command()
+def init(
+    common: DatabaseOptions,
+    tables: Annotated[
+        list[str] | None, typer.Argument(metavar="TABLE…", help="Tables; the first has a row a document.")
+    ] = None,
+    from_pgsync: Annotated[
+        Path | None, typer.Option("--from-pgsync", help="pgsync's schema file, instead of tables.")
+    ] = None,
+    name: Annotated[str, typer.Option(help="The projection's name [default: after the first table].")] = "",
+    index: Annotated[str, typer.Option(help="The index [default: the name].")] = "",
+    out: Annotated[
+        Path | None,
+        typer.Option(help="A folder for NAME.toml, NAME.sql and NAME.mapping.json [default: all to stdout]."),
+    ] = None,
+) -> None:
+    """Print a starting declaration for tables that are there, from their columns and foreign keys.
+
+    Tables with a foreign key to the first become nested arrays, tables that it refers to nested objects; a
+    table that only links two others is passed through. `projection plan` takes the file as it is.
+
+    Example: outboxctl projection init shop.products shop.reviews shop.categories > products.toml
+    """
+    from outboxctl.operations.projection.starting import init as starting
+    from outboxctl.operations.projection.starting import pgsync
+
+    if bool(tables) == bool(from_pgsync):
+        raise UsageError(
+            "name either tables or --from-pgsync FILE", hint="see `outboxctl projection init --help`"
+        )
+    settings = common.settings()
+    options = {"name": name, "index": index, "built_in": settings.elastic_index}
+    with _looking(settings) as connection:
+        if from_pgsync:
+            starts = pgsync.starts(connection, from_pgsync, **options)
+        else:
+            starts = [starting.of_tables(connection, tables or [], **options)]
+    files = starting.write(starts, out) if out else []
+    view.starts(starts, files, json=common.json)
 
 
 @app.command()

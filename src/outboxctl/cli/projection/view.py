@@ -11,17 +11,32 @@ from outboxctl.domain.printable import brief
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from outboxctl.operations.projection.apply import Applied
     from outboxctl.operations.projection.drop import Dropped
     from outboxctl.operations.projection.known import ProjectionOverview
     from outboxctl.operations.projection.plan import Planned
     from outboxctl.operations.projection.preview import Preview
+    from outboxctl.operations.projection.starting.text import Start
 
 LONGEST_VALUE = 2_000  # characters of a field's value that a person sees
 FILL = (
     "Workers fill {index} from here on; faster: outboxctl rebuild --projection {name} --by YOU --reason WHY"
 )
+
+
+def starts(made: "Sequence[Start]", files: "Sequence[Path]", *, json: bool) -> None:
+    """Print starting declarations as they are, one TOML file in all, or the names of their files."""
+    text = "\n".join(each.toml(files=False) for each in made)
+    if json:
+        parts = [{"name": each.name, "query": each.query, "mapping": each.body} for each in made]
+        rendering.emit_json({"toml": text, "projections": parts, "files": [str(file) for file in files]})
+        return
+    for file in files:
+        typer.echo(str(file))
+    if not files:
+        typer.echo(text, nl=False)
 
 
 def plan(planned: "Sequence[Planned]", *, json: bool) -> None:

@@ -107,7 +107,7 @@ def targets(
     from outboxctl.core.projections import choosing
     from outboxctl.domain.lifecycle import PROJECTION
     from outboxctl.operations.projection.known import named
-    from outboxctl.sink.index.scan import Reader
+    from outboxctl.sink.index.scan import Reader, RoutedReader
 
     with database.begin() as connection:
         if projection is None:
@@ -121,5 +121,10 @@ def targets(
     )
     return [
         *built_in,
-        *(DeclaredTarget(database, Reader(client, each.index, keys=()), each) for each in chosen),
+        *(
+            DeclaredTarget(
+                database, (RoutedReader if each.routing else Reader)(client, each.index, keys=()), each
+            )
+            for each in chosen
+        ),
     ]

@@ -7,7 +7,7 @@ counts itself in the serial number of its snapshots (version_base.py).
 from collections.abc import Sequence
 from enum import StrEnum
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from psycopg.sql import SQL, Composable, Composed, Identifier
 from sqlalchemy import Connection
@@ -17,7 +17,7 @@ from outboxctl.core.delivery.claim import LEFT_OUT
 from outboxctl.core.projections.version_base import VERSION
 from outboxctl.domain.errors import CutOffError, LimitError, OutboxctlError
 from outboxctl.domain.printable import brief
-from outboxctl.domain.projection import KeyColumn, Projection, Relation, key_parts
+from outboxctl.domain.projection import KeyColumn, Projection, Relation, Routing, key_parts
 from outboxctl.domain.redaction import redact
 
 # What the text of a value depends on, in the forms that the triggers write keys in. The plan must not depend
@@ -33,16 +33,18 @@ LOCK_TIMEOUT = 1.0
 # only that of the triggers is a key.
 STATEMENT = """
 WITH version AS MATERIALIZED ({version}), made AS (
-    SELECT k.place, d.document
+    SELECT k.place, d.document, d.routing
     FROM unnest({arrays}) WITH ORDINALITY k ({names}, place)
-    LEFT JOIN LATERAL (SELECT to_json(v.*)::text AS document FROM {view} v WHERE {matches} LIMIT 1) d ON true
+    LEFT JOIN LATERAL (
+        SELECT to_json(v.*)::text AS document, {routing} AS routing FROM {view} v WHERE {matches} LIMIT 1
+    ) d ON true
 ), found AS (
-    SELECT place, document,
+    SELECT place, document, routing,
         sum(octet_length(document)) OVER (ORDER BY place ROWS UNBOUNDED PRECEDING) AS so_far
     FROM made
 )
 SELECT version, CASE WHEN so_far > %(max_bytes)s AND so_far > octet_length(document) THEN '{left_out}'
-    ELSE document END
+    ELSE document END, routing
 FROM version, found ORDER BY place
 """
 
@@ -66,11 +68,13 @@ VIEW_CLASSES = ("0A", "26", "3F", "40", "42", "55")
 class Documents(NamedTuple):
     """Documents in the order of their keys: JSON text, None where the view has no row, LEFT_OUT without room.
 
-    `version` is that of the snapshot; None where the base has to be raised first.
+    `version` is that of the snapshot; None where the base has to be raised first. `routings` are in the same
+    order, empty for a projection without routing; "" where a document has none, or none is known.
     """
 
     version: int | None
     texts: list[str | None]
+    routings: Sequence[str] = ()
 
 
 def read(
@@ -92,7 +96,15 @@ def read(
     prepare(connection, seconds)
     values = arrays(parts) | {"max_bytes": max_bytes}
     rows = connection.exec_driver_sql(statement(projection), values).all()
-    return Documents(rows[0][0], [text for _, text in rows])
+    return Documents(rows[0][0], [text for _, text, _ in rows], _routings(projection, parts, rows))
+
+
+def _routings(
+    projection: Projection, parts: Sequence[Sequence[str]], rows: Sequence[Sequence[Any]]
+) -> Sequence[str]:
+    if projection.routed is Routing.KEY:
+        return [projection.key_routing(each) for each in parts]
+    return [row[2] or "" for row in rows] if projection.routed is Routing.COLUMN else ()
 
 
 def fault(error: OutboxctlError) -> tuple[ReadFault, str] | None:
@@ -127,7 +139,14 @@ def arrays(parts: Sequence[Sequence[str]]) -> dict[str, list[str]]:
 @lru_cache(256)
 def statement(projection: Projection) -> str:
     """The statement that reads documents; its parameters are k0, k1, … (arrays of text) and max_bytes."""
-    composed = SQL(STATEMENT).format(version=SQL(VERSION), left_out=SQL(LEFT_OUT), **looked_up(projection))
+    # As the document has it: a date in ISO, a number as it is written there.
+    by_column = SQL("to_json(v.{}) #>> '{{}}'").format(identifier(projection.routing))
+    composed = SQL(STATEMENT).format(
+        version=SQL(VERSION),
+        left_out=SQL(LEFT_OUT),
+        routing=by_column if projection.routed is Routing.COLUMN else SQL("NULL"),
+        **looked_up(projection),
+    )
     return composed.as_string()
 
 

@@ -94,10 +94,16 @@ def parameter(name: str) -> str:
     return f":{name}" if WORD.fullmatch(name) else f":{Identifier(name).as_string()}"
 
 
+def constraints(connection: Connection) -> list[KeyStep]:
+    """All foreign keys, from the table that has it to the one that it names; two on the same columns once."""
+    rows = connection.execute(FOREIGN_KEYS)
+    steps = [KeyStep(Relation(*row[:2]), tuple(row[4]), Relation(*row[2:4]), tuple(row[5])) for row in rows]
+    return list(dict.fromkeys(steps))
+
+
 def _steps(connection: Connection) -> Iterator[KeyStep]:
-    for row in connection.execute(FOREIGN_KEYS):
-        child, parent = Relation(*row[:2]), Relation(*row[2:4])
-        yield (step := KeyStep(child, tuple(row[4]), parent, tuple(row[5])))
+    for step in constraints(connection):
+        yield step
         yield step.back()
 
 

@@ -19,6 +19,9 @@ SELECT EXISTS (
         AND cardinality(k.names) = cardinality(CAST(:columns AS text[]))
         AND k.names @> CAST(:columns AS text[]) AND CAST(:columns AS text[]) @> k.names)
 """)
+PRIMARY = text(f"""
+SELECT {KEY} FROM {RELATION} JOIN pg_index i ON i.indrelid = c.oid WHERE i.indisprimary
+""")
 # A hash index has one column, and any other kind finds no equal values, or not by its first columns.
 LEADING = text(f"""
 SELECT EXISTS (
@@ -46,6 +49,11 @@ WITH rows AS (
 )
 SELECT ceil(min(most))::bigint FROM each
 """)
+
+
+def primary_key(connection: Connection, relation: Relation) -> tuple[str, ...]:
+    """The columns of the primary key; none where there is none."""
+    return tuple(connection.execute(PRIMARY, of(relation)).scalar() or ())
 
 
 def is_unique(connection: Connection, relation: Relation, names: Sequence[str]) -> bool:

@@ -18,13 +18,15 @@ RAISES = 3  # times that the base may have to be raised by others between two re
 class DocumentPart(NamedTuple):
     """Some keys in their order, and their documents (JSON text, None where there is none), of one snapshot.
 
-    `error`: PostgreSQL's words for a key, alone in its part, whose row cannot be read.
+    `error`: PostgreSQL's words for a key, alone in its part, whose row cannot be read. `routings` as those of
+    `Documents`.
     """
 
     keys: Sequence[str]
     texts: Sequence[str | None]
     version: int | None
     error: str = ""
+    routings: Sequence[str] = ()
 
 
 def parts(
@@ -47,7 +49,7 @@ def parts(
             keys = keys[middle:]
         else:
             fit = next((n for n, text in enumerate(found.texts) if text == LEFT_OUT), len(keys))
-            yield DocumentPart(keys[:fit], found.texts[:fit], found.version)
+            yield DocumentPart(keys[:fit], found.texts[:fit], found.version, routings=found.routings[:fit])
             keys = keys[fit:]
 
 

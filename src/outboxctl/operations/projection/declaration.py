@@ -54,8 +54,13 @@ def read(path: Path) -> list[Declaration]:
     Raises UsageError with the file, the place in it and what is wrong: for TOML that does not parse, unknown
     keys, values of another type, files that it names and that are not there, two projections of one index.
     """
+    return parsed(path, files.text(Place(str(path)), path))
+
+
+def parsed(path: Path, text: str) -> list[Declaration]:
+    """The declarations of a text that is, or might be, in the file `path`. Raises as `read`."""
     top = Place(str(path))
-    content = _toml(path, top)
+    content = _toml(text, top)
     top.known(content, ["projections"])
     tables = top.value(content, "projections", dict, "a table")
     if not tables:
@@ -65,9 +70,9 @@ def read(path: Path) -> list[Declaration]:
     return declared
 
 
-def _toml(path: Path, top: Place) -> dict[str, Any]:
+def _toml(text: str, top: Place) -> dict[str, Any]:
     try:
-        return tomllib.loads(files.text(top, path))
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         top.fail(f"not TOML: {error}")
     except RecursionError:

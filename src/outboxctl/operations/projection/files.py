@@ -28,11 +28,13 @@ def text(place: Place, path: Path) -> str:
 
 
 def mapping(place: Place, table: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """The body of an index, or a part of it; empty where the declaration names no file."""
-    name, here = place.text(table, "mapping"), place.at("mapping")
-    if not name:
+    """The body of an index, or a part of it: JSON in several lines, or a file; empty where it is left out."""
+    if "mapping" not in table:
         return {}
-    body = _json(here, name, text(here, folder / name))
+    given = place.value(table, "mapping", str, "the name of a file, or JSON in several lines")
+    here, inline = place.at("mapping"), "\n" in given.strip()
+    name = "it" if inline else here.one_line(given)
+    body = _json(here, name, given if inline else text(here, folder / name))
     if not isinstance(body, dict) or not all(isinstance(part, dict) for part in body.values()):
         here.fail(
             f"{brief(name, 200)} is no object of objects", 'it holds {"settings": {…}, "mappings": {…}}'

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from outboxctl.sink.transport.client import Client
 
 SECONDS = 60.0  # to read the view
+COPIES = 100  # of one id, that an index has by mistake, in several shards
 
 
 @dataclass(frozen=True)
@@ -46,9 +47,11 @@ def preview(
     """The documents of these keys (`key_text`). UsageError for a text that is no key of this projection."""
     for key in keys:
         _check(connection, projection, key)
-    texts = documents.read(connection, projection, keys, seconds=SECONDS).texts
-    sent = [None if text is None else json.loads(text) for text in texts]
-    return [_compared(client, projection, key, each) for key, each in zip(keys, sent, strict=True)]
+    found = documents.read(connection, projection, keys, seconds=SECONDS)
+    routings = found.routings or [""] * len(keys)
+    sent = [None if text is None else json.loads(text) for text in found.texts]
+    every = zip(keys, sent, routings, strict=True)
+    return [_compared(client, projection, *each) for each in every]
 
 
 def _check(connection: "Connection", projection: Projection, key: str) -> None:
@@ -60,22 +63,26 @@ def _check(connection: "Connection", projection: Projection, key: str) -> None:
         raise UsageError(f"KEY {brief(repr(key), 80)}: {error}") from None
 
 
-def _compared(client: "Client", projection: Projection, key: str, sent: Any) -> Preview:
+def _compared(client: "Client", projection: Projection, key: str, sent: Any, routing: str) -> Preview:
     id_ = document_id(key)
-    indexed = _indexed(client, projection, id_)
+    hits = _hits(client, projection, id_)
+    indexed = hits[0]["_source"] if hits else None
     differences = list(_differences(projection, sent or {}, indexed or {}))
+    there = [hit.get("_routing", "") for hit in hits]
+    if projection.routing and hits and sent is not None and there != [routing]:
+        differences.append(Difference("_routing", routing, there[0] if len(there) == 1 else there))
     same = (sent is None) == (indexed is None) and not differences
     return Preview(key, id_, sent, indexed, differences, same)
 
 
-def _indexed(client: "Client", projection: Projection, id_: str) -> Any:
-    """What the index has; found by a search where a routing would have to be known."""
+def _hits(client: "Client", projection: Projection, id_: str) -> list[dict[str, Any]]:
+    """What the index has, once for each shard; found by a search, for which no routing must be known."""
     if not require_accepted(client, "HEAD", projection.index):
-        return None
+        return []
     require_accepted(client, "POST", projection.index, "_refresh")
-    query = {"query": {"ids": {"values": [id_]}}, "size": 1}
+    query = {"query": {"ids": {"values": [id_]}}, "size": COPIES}
     hits = require_accepted(client, "POST", projection.index, "_search", body=query)["hits"]["hits"]
-    return hits[0]["_source"] if hits else None
+    return list(hits)
 
 
 def _differences(

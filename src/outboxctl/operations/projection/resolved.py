@@ -50,7 +50,7 @@ def resolve(
     view = _document(connection, declared)
     columns = fields(connection, view)
     key = _key(connection, declared, root, columns)
-    _has(place.at("routing"), declared.routing, view, columns)
+    _check_routing(place.at("routing"), declared.routing, view, columns)
     root_columns, follow = followed.tables(connection, declared, root, key, view)
     projection = Projection(
         name=declared.name,
@@ -110,6 +110,12 @@ def _check_type(place: Place, column: Field) -> None:
         place.fail(f"{shown(column.name)} {why}")
     if not column.not_null:
         place.fail(f"{shown(column.name)} can be NULL", "a key is NOT NULL")
+
+
+def _check_routing(place: Place, name: str, view: Relation, columns: Sequence[Field]) -> None:
+    _has(place, name, view, columns)
+    if any(each.name == name and (each.listed or each.kind == "json") for each in columns):
+        place.fail(f"{shown(name)} is a list or an object", "a routing is one value of a document")
 
 
 def _has(place: Place, name: str, of: object, columns: Sequence[Field]) -> None:

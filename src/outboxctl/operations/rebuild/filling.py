@@ -30,7 +30,8 @@ class Copy:
 
     def __init__(self, tools: Tools, rebuild: Rebuild, pool: ThreadPoolExecutor) -> None:
         self._tools, self._pool, self._row = tools, pool, rebuild
-        self._sender = Sender(tools, rebuild.new_index)
+        # A document whose routing changes meanwhile is sent again when the rebuild catches up.
+        self._sender = Sender(tools, rebuild.new_index, once=True)
         self._in_flight: deque[tuple[DocumentPage, Future[list[Refused]]]] = deque()
         self._place: Place = rebuild.place
         self._complete = False

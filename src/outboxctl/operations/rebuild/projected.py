@@ -12,14 +12,14 @@ from outboxctl.core.projections import events, pages, reading
 from outboxctl.core.projections.fields import fields
 from outboxctl.core.projections.reading import DocumentPart
 from outboxctl.domain.failures import Reason
-from outboxctl.domain.projection import Projection, document_id
+from outboxctl.domain.projection import Projection, Routing, document_id
 from outboxctl.operations.projection.mapping import body
 from outboxctl.operations.rebuild.plan import Part
 from outboxctl.operations.rebuild.source import DocumentBatch, DocumentPage, Place, Refused
 from outboxctl.operations.verify.projected.compare import compare
 from outboxctl.operations.verify.projected.model import ProjectedDifference, ProjectedKind
 from outboxctl.sink.delivery.bulk import BulkAction
-from outboxctl.sink.index.scan import Reader
+from outboxctl.sink.index.scan import Reader, RoutedReader
 
 if TYPE_CHECKING:
     from outboxctl.core.database import Connection, Database
@@ -52,6 +52,11 @@ class ProjectionSource:
     def pipeline(self) -> str:
         """The projection's."""
         return self.projection.pipeline
+
+    @property
+    def routing(self) -> Routing:
+        """The projection's."""
+        return self.projection.routed
 
     def count(self, connection: "Connection") -> int:
         """About how many rows the root has."""
@@ -94,7 +99,7 @@ class ProjectionSource:
         stop: Event,
     ) -> Iterator[DocumentBatch]:
         """What differs by content, where the index keeps it."""
-        reader = Reader(client, index, keys=())
+        reader = (RoutedReader if self.projection.routing else Reader)(client, index, keys=())
         content = not reader.shape.no_content
         differences = compare(db, reader, self.projection, content=content, advance=advance, stop=stop)
         return self._again(db, _sent_again(differences), size)
@@ -116,9 +121,10 @@ def _batch(
         id_ = document_id(part.keys[0])
         return DocumentBatch([], [Refused(id_, Reason.BAD_DOCUMENT, part.error)], 1)
     wanted, gone = {*(part.keys if upserts is None else upserts)}, {*deletes}
+    routings = part.routings or [""] * len(part.keys)
     actions = [
-        BulkAction(document_id(key), part.version or 0, text)
-        for key, text in zip(part.keys, part.texts, strict=True)
+        BulkAction(document_id(key), part.version or 0, text, routing)
+        for key, text, routing in zip(part.keys, part.texts, routings, strict=True)
         if key in (gone if text is None else wanted)
     ]
     return DocumentBatch(actions, [], len(actions))

@@ -10,6 +10,7 @@ from outboxctl.core.documents import source_rows
 from outboxctl.core.documents.source_rows import SourceEntity
 from outboxctl.core.produce import MAX_VERSION
 from outboxctl.domain.failures import Reason
+from outboxctl.domain.projection import Routing
 from outboxctl.operations.rebuild.source import DocumentBatch, DocumentPage, Place, Refused
 from outboxctl.operations.verify.compare import compare
 from outboxctl.operations.verify.model import Difference, DifferenceKind, key_of
@@ -28,6 +29,7 @@ class SearchIndex:
     """Pages in key order; versions are those of the rows."""
 
     name = pipeline = ""
+    routing = Routing.NONE
 
     def count(self, connection: "Connection") -> int:
         """How many entities there are."""

@@ -8,9 +8,11 @@ from outboxctl.domain.backoff import delay
 from outboxctl.domain.clock import Deadline
 from outboxctl.domain.errors import UnreachableError
 from outboxctl.domain.failures import Classification, Verdict
+from outboxctl.domain.projection import Routing
 from outboxctl.operations.rebuild.model import DocumentsRefusedError, RebuildInterrupted, Tools
 from outboxctl.operations.rebuild.source import DocumentBatch, Refused
-from outboxctl.sink.delivery.deliver import NO_INDEX, ElasticSink
+from outboxctl.sink.delivery.deliver import NO_INDEX
+from outboxctl.sink.delivery.routed import sink_of
 
 LONGEST = 30.0  # seconds a request
 AGAIN = "once it does, `outboxctl rebuild` goes on where this one stopped"
@@ -19,11 +21,19 @@ BASE, CAP = 0.2, 5.0  # seconds between two tries
 
 
 class Sender:
-    """Sends to one index; safe to use from several threads."""
+    """Sends to one index; safe to use from several threads.
 
-    def __init__(self, tools: Tools, index: str, *, clock: Callable[[], float] = monotonic) -> None:
+    `once`: the index has at most one copy of each document, and what changed since is sent again by another.
+    """
+
+    def __init__(
+        self, tools: Tools, index: str, *, once: bool = False, clock: Callable[[], float] = monotonic
+    ) -> None:
         self._tools, self._clock = tools, clock
-        self._sink = ElasticSink(tools.client, index, pipeline=tools.source.pipeline)
+        routing = tools.source.routing
+        if once and routing is Routing.COLUMN:  # no other shard can have a copy
+            routing = Routing.KEY
+        self._sink = sink_of(tools.client, index, pipeline=tools.source.pipeline, routing=routing)
         self._index = index
         self._rng = Random()  # noqa: S311 - spreads retries, guards nothing
 

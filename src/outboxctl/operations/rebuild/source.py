@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from outboxctl.domain.projection import Routing
 from outboxctl.sink.delivery.bulk import BulkAction
 
 if TYPE_CHECKING:
@@ -50,6 +51,11 @@ class DocumentSource(Protocol):
     @property
     def pipeline(self) -> str:
         """The ingest pipeline of its documents, empty for none."""
+        ...
+
+    @property
+    def routing(self) -> Routing:
+        """What tells the routing of its documents."""
         ...
 
     def count(self, connection: "Connection") -> int:

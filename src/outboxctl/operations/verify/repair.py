@@ -218,7 +218,9 @@ def remove(
 
     The audit row is written after the sink's answer.
     """
-    versions = [DocumentVersion(d.id, d.seq_no or 0, d.primary_term or 0) for d in foreign]
+    versions = [
+        DocumentVersion(d.id, d.seq_no or 0, d.primary_term or 0, getattr(d, "routing", "")) for d in foreign
+    ]
     with database.begin() as connection:
         gone = mender.remove(versions)
         if gone:

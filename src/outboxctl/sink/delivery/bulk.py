@@ -14,11 +14,12 @@ WRITTEN = frozenset({"created", "updated", "deleted", None})  # None: a proxy th
 
 
 class BulkAction(NamedTuple):
-    """One document to write (`document` is its JSON text) or, with None, to delete."""
+    """One document to write (`document` is its JSON text) or, with None, to delete; its routing, or ""."""
 
     id: str
     version: int
     document: str | None
+    routing: str = ""
 
 
 # Tests whether the sink accepts bulk requests, by the same path and media type, without an event. It deletes
@@ -27,18 +28,34 @@ PROBE = BulkAction("outboxctl:probe", 0, None)
 
 
 def body(actions: Sequence[BulkAction]) -> bytes:
-    """The NDJSON of a bulk request; versions are `external_gte`, so an older one never wins."""
+    """The NDJSON of a bulk request; versions are `external_gte`, so an older one never wins.
+
+    The routing of the actions is not in it: it would cost those that have none.
+    """
     return "".join(map(_lines, actions)).encode()
 
 
+def routed_body(actions: Sequence[BulkAction]) -> bytes:
+    """The same with the routing of those that have one."""
+    return "".join(map(_routed_lines, actions)).encode()
+
+
 def _lines(action: BulkAction) -> str:
-    id_, version, document = action
+    id_, version, document, _ = action
     about = f'"_id":{quoted(id_)},"version":{version},"version_type":"external_gte"'
     if document is None:
         return f'{{"delete":{{{about}}}}}\n'
     if "\n" in document:  # whitespace of a `json` column may hold line ends, which would end the line here
         document = document.replace("\n", " ")
     return f'{{"index":{{{about}}}}}\n{document}\n'
+
+
+def _routed_lines(action: BulkAction) -> str:
+    lines = _lines(action)
+    if not action.routing:
+        return lines
+    at = lines.index("{", 1) + 1  # behind `{"index":{`
+    return f'{lines[:at]}"routing":{quoted(action.routing)},{lines[at:]}'
 
 
 def pair(actions: Sequence[BulkAction], answer: Any) -> list[Answer] | Answer:

@@ -9,7 +9,7 @@ from typing import Any
 from outboxctl.domain.clock import Deadline
 from outboxctl.domain.failures import Answer, Classification, Reason, Verdict, classify
 from outboxctl.sink.delivery.bisect import Bisection
-from outboxctl.sink.delivery.bulk import CONFIRMED, FILTER, BulkAction, body, pair
+from outboxctl.sink.delivery.bulk import CONFIRMED, FILTER, BulkAction, body, pair, routed_body
 from outboxctl.sink.delivery.result import BulkRequest, Delivery
 from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.request import ask
@@ -21,11 +21,11 @@ NO_INDEX = "no such index or alias"
 class ElasticSink:
     """Writes batches into one index or write alias, through an ingest `pipeline` if one is named.
 
-    Safe to use from several threads.
+    With `routed` it sends the routing of the actions. Safe to use from several threads.
     """
 
-    def __init__(self, client: Client, index: str, *, pipeline: str = "") -> None:
-        self._client = client
+    def __init__(self, client: Client, index: str, *, pipeline: str = "", routed: bool = False) -> None:
+        self._client, self._routed = client, routed
         self._parameters = {"pipeline": pipeline} if pipeline else {}
         self._index = index
         self._alias_only = False  # the name is known to be an alias, and requests carry `require_alias`
@@ -108,7 +108,7 @@ class ElasticSink:
         self, actions: Sequence[BulkAction], seconds: float, requests: list[BulkRequest], *, insist: bool
     ) -> list[Answer] | Answer:
         try:
-            lines = body(actions)
+            lines = routed_body(actions) if self._routed else body(actions)
         except UnicodeEncodeError as error:
             return Answer(0, "unencodable", str(error), request=True)
         options: dict[str, Any] = {"require_alias": True} if insist else {}

@@ -21,6 +21,7 @@ class DocumentVersion(NamedTuple):
     id: str
     seq_no: int
     primary_term: int
+    routing: str = ""
 
 
 class Mender:
@@ -75,4 +76,6 @@ class Mender:
 
 def fence(document: DocumentVersion) -> dict[str, Any]:
     """What has an action hit this very write only."""
-    return {"_id": document.id, "if_seq_no": document.seq_no, "if_primary_term": document.primary_term}
+    routing = {"routing": document.routing} if document.routing else {}
+    write = {"if_seq_no": document.seq_no, "if_primary_term": document.primary_term}
+    return {"_id": document.id, **routing, **write}

@@ -15,13 +15,18 @@ PAGE = 5_000  # documents a request, where their bodies are not asked for
 
 
 class ScannedDocument(NamedTuple):
-    """A document as the index holds it; `source` is its parsed body, None if not asked for."""
+    """A document as the index holds it; `source` is its parsed body, None if not asked for.
+
+    `routing` is "" where it has none, or was not asked for; `copies`: how often its id is in the index.
+    """
 
     id: str
     version: int
     source: dict[str, Any] | None
     seq_no: int | None = None
     primary_term: int | None = None
+    routing: str = ""
+    copies: int = 1
 
 
 class Reader:
@@ -133,6 +138,29 @@ class Reader:
         raise failure(self.client, answer)
 
 
+class RoutedReader(Reader):
+    """Reads an index whose documents have a routing: of an id alone nobody knows the shard."""
+
+    def get(self, ids: Sequence[str], *, content: bool) -> list[ScannedDocument | None]:
+        """As `Reader.get`, found by a search in all shards after a refresh."""
+        size = max(1, self.shape.window // self.shape.shards)
+        found: dict[str, list[ScannedDocument]] = {}
+        if ids:
+            self.refresh()
+        for at in range(0, len(ids), size):
+            for document in self._found(ids[at : at + size], content=content):
+                found.setdefault(document.id, []).append(document)
+        first = [found.get(id_, [None])[0] for id_ in ids]
+        return [each and each._replace(copies=len(found[each.id])) for each in first]
+
+    def _found(self, ids: Sequence[str], *, content: bool) -> list[ScannedDocument]:
+        body = {"query": {"ids": {"values": list(ids)}}, "size": self.shape.window, "_source": content}
+        body |= {"version": True, "seq_no_primary_term": True, "sort": ["_doc"]}
+        path = (self.shape.index, "_search")
+        answer = self._bodies(*path, body=body, allow_partial_search_results=False)
+        return sorted((_document(hit) for hit in answer["hits"]["hits"]), key=lambda each: each.routing)
+
+
 def between(
     shape: IndexShape, start: tuple[str, str] | None, end: tuple[str, str] | None
 ) -> list[dict[str, Any]]:
@@ -166,4 +194,5 @@ def _document(hit: dict[str, Any]) -> ScannedDocument:
         hit.get("_source"),
         hit.get("_seq_no"),
         hit.get("_primary_term"),
+        hit.get("_routing", ""),
     )

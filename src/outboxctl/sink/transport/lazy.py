@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from outboxctl.domain.clock import Deadline
 from outboxctl.domain.failures import Classification, Reason
+from outboxctl.domain.projection import Routing
 from outboxctl.settings import Settings
 from outboxctl.sink.delivery.bulk import BulkAction
-from outboxctl.sink.delivery.result import Delivery, Place
+from outboxctl.sink.delivery.result import Delivery, Place, Sink
 from outboxctl.sink.transport.credentials import security
 
 if TYPE_CHECKING:
-    from outboxctl.sink.delivery.deliver import ElasticSink
     from outboxctl.sink.transport.client import Client
 
 
@@ -29,11 +29,13 @@ class OpeningSink:
         self._settings, self._connections, self._timeout = settings, connections, timeout
         self._lock = threading.Lock()  # the first thread that needs the sink opens it for all
         self._client: Client | None = None
-        self._sinks: dict[tuple[str, str], ElasticSink] = {}  # by index and pipeline
+        self._sinks: dict[tuple[str, str, Routing], Sink] = {}  # by index, pipeline and routing
 
     def ping(self) -> Classification | None:
         """None if the sink answers and the index is there, else what is wrong."""
-        finding = self._sink(self._settings.elastic_index).ping()
+        from outboxctl.sink.delivery.deliver import ElasticSink  # noqa: PLC0415 - slow to load
+
+        finding = ElasticSink(self._connected(), self._settings.elastic_index).ping()
         self._renew(finding)
         return finding
 
@@ -42,10 +44,16 @@ class OpeningSink:
         return self.deliver_to(self._settings.elastic_index, actions, deadline=deadline)
 
     def deliver_to(
-        self, index: str, actions: Sequence[BulkAction], *, deadline: Deadline, pipeline: str = ""
+        self,
+        index: str,
+        actions: Sequence[BulkAction],
+        *,
+        deadline: Deadline,
+        pipeline: str = "",
+        routing: Routing = Routing.NONE,
     ) -> Delivery:
         """The same for another index or alias, by the same connections."""
-        delivery = self._sink(index, pipeline).deliver(actions, deadline=deadline)
+        delivery = self._sink(index, pipeline, routing).deliver(actions, deadline=deadline)
         self._renew(delivery.findings[0] if delivery.findings else None)  # a refused login is that of all
         return delivery
 
@@ -62,14 +70,15 @@ class OpeningSink:
                 if fresh is not self._settings:
                     self._settings, self._client, self._sinks = fresh, None, {}
 
-    def _sink(self, index: str, pipeline: str = "") -> "ElasticSink":
-        from outboxctl.sink.delivery.deliver import ElasticSink  # noqa: PLC0415 - slow to load
+    def _sink(self, index: str, pipeline: str, routing: Routing) -> Sink:
+        from outboxctl.sink.delivery.routed import sink_of  # noqa: PLC0415 - slow to load
 
         client = self._connected()
         with self._lock:
-            known = self._sinks.get((index, pipeline))
+            known = self._sinks.get((index, pipeline, routing))
             if not known:
-                known = self._sinks[index, pipeline] = ElasticSink(client, index, pipeline=pipeline)
+                known = sink_of(client, index, pipeline=pipeline, routing=routing)
+                self._sinks[index, pipeline, routing] = known
             return known
 
     def _connected(self) -> "Client":
@@ -86,12 +95,16 @@ class OpeningSink:
 class IndexSink:
     """The part of a sink that is one index or alias."""
 
-    def __init__(self, sink: OpeningSink, index: str, *, pipeline: str = "") -> None:
-        self._sink, self._index, self._pipeline = sink, index, pipeline
+    def __init__(
+        self, sink: OpeningSink, index: str, *, pipeline: str = "", routing: Routing = Routing.NONE
+    ) -> None:
+        self._sink, self._index, self._pipeline, self._routing = sink, index, pipeline, routing
 
     def deliver(self, actions: Sequence[BulkAction], *, deadline: Deadline) -> Delivery:
         """As `ElasticSink.deliver`."""
-        return self._sink.deliver_to(self._index, actions, deadline=deadline, pipeline=self._pipeline)
+        return self._sink.deliver_to(
+            self._index, actions, deadline=deadline, pipeline=self._pipeline, routing=self._routing
+        )
 
     def ids(self, place: Place | None, size: int) -> tuple[list[str], Place | None]:
         """As `sink.index.walk.ids`."""

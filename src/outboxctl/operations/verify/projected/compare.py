@@ -102,20 +102,23 @@ class ProjectedComparison:
         for part in reading.parts(self._projection, keys, self._read):
             pairs = zip(part.keys, part.texts, strict=True)
             rows = {document_id(key): (key, text) for key, text in pairs if text is not None}
+            routings = dict(zip(part.keys, part.routings, strict=False))
             suspects += [ProjectedSuspect(document_id(key), key) for key in part.keys if part.error]
-            suspects += self._differing(rows)
+            suspects += self._differing(rows, routings)
             count += len(rows)
         return Examined(count, suspects)
 
-    def _differing(self, rows: dict[str, tuple[str, str]]) -> Iterator[ProjectedSuspect]:
+    def _differing(
+        self, rows: dict[str, tuple[str, str]], routings: dict[str, str]
+    ) -> Iterator[ProjectedSuspect]:
         found = self._reader.get([*rows], content=self._content)
         for (id_, (key, text)), document in zip(rows.items(), found, strict=True):
-            if differs(text, document, partly=bool(self._projection.pipeline)):
+            if differs(text, document, self._projection, routings.get(key, "")):
                 yield ProjectedSuspect(id_, key)
 
     def _read(self, keys: Sequence[str]) -> Documents:
         with self._database.begin() as connection:
-            if not self._content:
+            if not (self._content or self._projection.routing):
                 there = pages.present(connection, self._projection, keys)
                 return Documents(None, ["{}" if key in there else None for key in keys])
             return documents.read(

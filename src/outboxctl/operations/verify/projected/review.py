@@ -25,26 +25,32 @@ class ProjectedSuspect(NamedTuple):
 
 @dataclass
 class State:
-    """Suspects at one moment: their rows by id (JSON text), those that cannot be read, events in flight."""
+    """Suspects at one moment: rows and routings by id, those that cannot be read, events in flight."""
 
     rows: dict[str, str] = field(default_factory=dict)
+    routings: dict[str, str] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
     flying: set[str] = field(default_factory=set)
 
 
-def differs(text: str | None, document: ScannedDocument | None, *, partly: bool) -> ProjectedKind | None:
+def differs(
+    text: str | None, document: ScannedDocument | None, projection: Projection, routing: str = ""
+) -> ProjectedKind | None:
     """How a document differs from its row, None if it does not; without a body only its presence counts.
 
-    `partly`: fields that the row does not have are not compared, for an ingest pipeline adds some.
+    Fields that the row does not have are not compared with a pipeline, which may add some. A document that is
+    not where its `routing` leads to, or is there twice, differs.
     """
     if text is None:
         return None if document is None else ProjectedKind.EXTRA
     if document is None:
         return ProjectedKind.MISSING
+    if document.copies > 1 or (projection.routing and document.routing != routing):
+        return ProjectedKind.DIFFERENT
     body: Any = document.source
     if body is None:
         return None
-    if partly:
+    if projection.pipeline:
         body = {name: body[name] for name in body.keys() & loads(text).keys()}
     return None if same(body, text) else ProjectedKind.DIFFERENT
 
@@ -74,15 +80,16 @@ class ProjectedReview:
             kind = self._differs(suspect, before, document)
             if kind:
                 fence = (document.seq_no, document.primary_term) if document else (None, None)
-                error = before.errors.get(id_, "")
-                yield ProjectedDifference(kind, id_, suspect.key, in_flight, *fence, error)
+                error, routing = before.errors.get(id_, ""), document.routing if document else ""
+                yield ProjectedDifference(kind, id_, suspect.key, in_flight, *fence, error, routing)
 
     def _differs(
         self, suspect: ProjectedSuspect, state: State, document: ScannedDocument | None
     ) -> ProjectedKind | None:
         if suspect.id in state.errors:
             return ProjectedKind.UNREADABLE
-        return differs(state.rows.get(suspect.id), document, partly=bool(self._projection.pipeline))
+        text, routing = state.rows.get(suspect.id), state.routings.get(suspect.id, "")
+        return differs(text, document, self._projection, routing)
 
     def _documents(self, suspects: Sequence[ProjectedSuspect]) -> dict[str, ScannedDocument | None]:
         ids = [suspect.id for suspect in suspects]
@@ -95,6 +102,7 @@ class ProjectedReview:
         for part in reading.parts(self._projection, [*ids], lambda keys: self._rows(keys, ids, state)):
             pairs = zip(part.keys, part.texts, strict=True)
             state.rows |= {ids[key]: text for key, text in pairs if text is not None}
+            state.routings |= {ids[key]: each for key, each in zip(part.keys, part.routings, strict=False)}
             if part.error:
                 state.errors[ids[part.keys[0]]] = part.error
                 self._note_in_flight([ids[part.keys[0]]], state)

@@ -1,0 +1,55 @@
+"""A document as a tree of tables: what `projection init` writes a SELECT of."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from outboxctl.core.projections.foreign_keys import Path, KeyStep
+from outboxctl.domain.projection import Relation
+
+
+@dataclass(frozen=True)
+class Value:
+    """A value of a row: a column, or what is at a `path` of JSON operators in it, with texts replaced.
+
+    With `joined` it is a text of other values and of fixed texts, with a `delimiter` between them. `kind` and
+    `listed` are those of `fields.Field`.
+    """
+
+    column: str = ""
+    kind: str = ""
+    listed: bool = False
+    path: tuple[tuple[str, str | int], ...] = ()
+    replace: tuple[tuple[str, str], ...] = ()
+    joined: tuple["Value | str", ...] = ()
+    delimiter: str = ""
+
+
+@dataclass
+class Node:
+    """Rows of one table in a document: the row of the document itself, or what is nested at `label`.
+
+    `steps` lead from the table to that of the node above: one foreign key, two through a table between them.
+    `many`: an array of objects, else one object; `scalar`: of the first value instead. `order` are columns
+    by which rows are ordered. `single`: at most one row can match. `mapping` are fields of the index that
+    somebody has declared.
+    """
+
+    table: Relation
+    label: str = ""
+    values: dict[str, Value] = field(default_factory=dict)
+    steps: tuple[KeyStep, ...] = ()
+    many: bool = False
+    scalar: bool = False
+    single: bool = True
+    order: tuple[str, ...] = ()
+    mapping: dict[str, Any] = field(default_factory=dict)
+    children: list["Node"] = field(default_factory=list)
+
+    def uses(self, above: tuple[KeyStep, ...] = ()) -> Iterator[tuple[Relation, Path]]:
+        """Each table below this node as often as it is read, with its path to the table of the root."""
+        for child in self.children:
+            path = (*child.steps, *above)
+            for place, step in enumerate(child.steps):
+                yield step.here, Path(path[place:])
+            yield from child.uses(path)

@@ -1,0 +1,132 @@
+"""The SELECT of a document that is given as a tree of tables."""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from itertools import count
+
+from psycopg.sql import Identifier, Literal
+from sqlalchemy import Connection, text
+
+from outboxctl.core.projections.foreign_keys import KeyStep
+from outboxctl.core.projections.tree import Node, Value
+from outboxctl.domain.projection import Relation
+
+PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
+KEYWORDS = text("SELECT word::text FROM pg_get_keywords() WHERE catcode <> 'U'")
+MOST_FIELDS = 50  # of one json_build_object: a function has at most 100 arguments
+INDENT = "    "
+NUMBERS = ("int2", "int4", "int8", "numeric", "float4", "float8")
+TEXTS = ("text", "varchar", "bpchar", "citext", "enum", "uuid")
+
+
+class Writer:
+    """Writes SELECTs; `empty`: an array without an element is one, else it is NULL."""
+
+    def __init__(self, connection: Connection, *, empty: bool) -> None:
+        self._keywords, self._empty = frozenset(connection.execute(KEYWORDS).scalars()), empty
+
+    def name(self, name: str) -> str:
+        """An identifier, in quotes where it needs them."""
+        if PLAIN.fullmatch(name) and name not in self._keywords:
+            return name
+        return Identifier(name).as_string()
+
+    def relation(self, relation: Relation) -> str:
+        """A qualified name of a table."""
+        return f"{self.name(relation.schema)}.{self.name(relation.name)}"
+
+    def select(self, root: Node) -> str:
+        """The SELECT of the documents; a table that is read twice has two names."""
+        names = (f"t{number}" for number in count(1))
+        alias = next(names)
+        values = [self._column(label, value, alias) for label, value in root.values.items()]
+        values += [
+            f"{self._nested(child, alias, names, 1)} AS {self.name(child.label)}" for child in root.children
+        ]
+        columns = f",\n{INDENT}".join(values)
+        return f"SELECT\n{INDENT}{columns}\nFROM {self.relation(root.table)} {alias}"
+
+    def _column(self, label: str, value: Value, alias: str) -> str:
+        sql = self._value(value, alias)
+        same = sql == f"{alias}.{self.name(label)}"
+        return sql if same else f"{sql} AS {self.name(label)}"
+
+    def _nested(self, node: Node, above: str, names: Iterator[str], depth: int) -> str:
+        alias = next(names)
+        order = ", ".join(f"{alias}.{self.name(column)}" for column in node.order)
+        element = self._element(node, alias, names, depth + 1)
+        if node.many:
+            element = f"json_agg({element}{f' ORDER BY {order}' if order else ''})"
+            element = f"coalesce({element}, '[]')" if self._empty else element
+        tables, condition = self._joined(node, alias, above, names)
+        lines = [f"(SELECT {element}", f"FROM {tables}", f"WHERE {condition}"]
+        if not (node.many or node.single):
+            lines.append(f"ORDER BY {order or '1'} LIMIT 1")
+        return f"\n{INDENT * (depth + 1)}".join(lines) + ")"
+
+    def _element(self, node: Node, alias: str, names: Iterator[str], depth: int) -> str:
+        if node.scalar:
+            return self._value(next(iter(node.values.values())), alias)
+        pairs = [(label, self._value(value, alias)) for label, value in node.values.items()]
+        pairs += [(child.label, self._nested(child, alias, names, depth)) for child in node.children]
+        return _object(pairs, depth)
+
+    def _joined(self, node: Node, alias: str, above: str, names: Iterator[str]) -> tuple[str, str]:
+        """The tables of a nested node, and the condition that ties them to a row of the node above."""
+        first, *others = node.steps
+        tables, last, at = f"{self.relation(first.here)} {alias}", first, alias
+        for step in others:
+            link = next(names)
+            tables += f" JOIN {self.relation(step.here)} {link} ON {self._equal(last, at, link)}"
+            last, at = step, link
+        return tables, self._equal(last, at, above)
+
+    def _equal(self, step: KeyStep, here: str, there: str) -> str:
+        pairs = zip(step.columns, step.their_columns, strict=True)
+        equal = [f"{here}.{self.name(own)} = {there}.{self.name(theirs)}" for own, theirs in pairs]
+        return " AND ".join(equal)
+
+    def _value(self, value: Value, alias: str) -> str:
+        if value.joined:
+            parts = ", ".join(self._text(part, alias) for part in value.joined)
+            return f"concat_ws({literal(value.delimiter)}, {parts})"
+        sql = f"{alias}.{self.name(value.column)}"
+        for operator, step in value.path:
+            sql += f" {operator} {step if isinstance(step, int) else literal(step)}"
+        for old, new in value.replace:
+            sql = f"replace({_as_text(sql, value)}, {literal(old)}, {literal(new)})"
+            value = Value(kind="text")
+        return sql
+
+    def _text(self, part: Value | str, alias: str) -> str:
+        """A part of a joined text; NULL, false, zero and an empty text are left out."""
+        if isinstance(part, str):
+            return literal(part)
+        sql = self._value(part, alias)
+        if part.kind == "bool":
+            return f"CASE WHEN {sql} THEN 'True' END"
+        if part.kind in NUMBERS:
+            return f"nullif({sql}, 0)::text"
+        return f"nullif({_as_text(sql, part)}, '')"
+
+
+def literal(value: str) -> str:
+    """A text as SQL."""
+    return Literal(value).as_string().strip()
+
+
+def _as_text(sql: str, value: Value) -> str:
+    """The text that a document has of a value."""
+    if value.kind in TEXTS:
+        return sql if value.kind in TEXTS[:2] else f"{sql}::text"
+    return f"to_json({sql}) #>> '{{}}'"
+
+
+def _object(pairs: Sequence[tuple[str, str]], depth: int) -> str:
+    build: Callable[[str, str], str] = "{}({})".format
+    space = f",\n{INDENT * (depth + 1)}"
+    listed = [f"{literal(label)}, {sql}" for label, sql in pairs]
+    if len(listed) <= MOST_FIELDS:
+        return build("json_build_object", (space if len(listed) > 1 else ", ").join(listed))
+    parts = [listed[at : at + MOST_FIELDS] for at in range(0, len(listed), MOST_FIELDS)]
+    return "(" + " || ".join(build("jsonb_build_object", space.join(part)) for part in parts) + ")"

@@ -1,0 +1,1 @@
+"""A starting declaration, its SELECT and its mapping, for tables that are there already."""

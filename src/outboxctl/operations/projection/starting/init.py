@@ -1,0 +1,137 @@
+"""Starting declarations: made, and tried as `projection plan` reads them, before anything is printed."""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path as FilePath
+from typing import TYPE_CHECKING, Any
+
+from outboxctl.core.projections import foreign_keys, indexes, scratch
+from outboxctl.core.projections.names import LONGEST_WITH_QUERY
+from outboxctl.core.projections.tree import Node
+from outboxctl.core.projections.tree_sql import Writer
+from outboxctl.domain.errors import UsageError
+from outboxctl.domain.printable import brief
+from outboxctl.domain.projection import NAME, Relation
+from outboxctl.operations.projection import declaration
+from outboxctl.operations.projection.resolved import resolve
+from outboxctl.operations.projection.starting.tables import Builder
+from outboxctl.operations.projection.starting.text import HEAD, Start, properties
+
+if TYPE_CHECKING:
+    from outboxctl.core.database import Connection
+
+NO_KEY = (
+    "give it a PRIMARY KEY, or write the file by hand with a unique constraint whose columns are NOT NULL"
+)
+NESTED = (
+    'An array in the mapping is of "type": "nested" if a search must find fields of one and the same element.'
+)
+
+
+def of_tables(
+    connection: "Connection", tables: Sequence[str], *, name: str = "", index: str = "", built_in: str = ""
+) -> Start:
+    """The start for these tables, the root first; `name` and `index` by default after the root.
+
+    Raises UsageError where a table, its key or a foreign key is not there, and for what `plan` would refuse.
+    """
+    builder, writer = Builder(connection), Writer(connection, empty=True)
+    root = builder.tree(tables)
+    key = indexes.primary_key(connection, root.table)
+    if not key:
+        raise UsageError(f"TABLE: {brief(str(root.table), 200)} has no primary key", hint=NO_KEY)
+    named = [table for table, _ in root.uses()]
+    notes = [HEAD, *([NESTED] if any(child.many for child in root.children) else [])]
+    notes += [f"Left out: {each}" for each in builder.left_out]
+    if near := builder.near(root.table, named):
+        notes.append(f"Not in the document, although a foreign key ties them: {', '.join(near)}")
+    name = chosen_name(name, root.table.name)
+    return checked(
+        connection,
+        Start(
+            name,
+            writer.relation(root.table),
+            key,
+            chosen_index(index or name.lstrip("_"), built_in),
+            writer.select(root),
+            {"mappings": {"properties": properties(root)}},
+            follow=list(follows(connection, root, key, writer)),
+            notes=notes,
+        ),
+    )
+
+
+def chosen_name(given: str, default: str) -> str:
+    """The projection's name. UsageError for one that cannot be."""
+    if given and (not NAME.fullmatch(given) or len(given) > LONGEST_WITH_QUERY):
+        raise UsageError(
+            f"--name: {brief(repr(given), 80)} cannot be a projection's name",
+            hint=f"1 to {LONGEST_WITH_QUERY} of a-z, 0-9 and _",
+        )
+    made = re.sub(r"[^a-z0-9_]+", "_", default.lower())[:LONGEST_WITH_QUERY]
+    return given or (made if made.strip("_") else "documents")
+
+
+def chosen_index(index: str, built_in: str) -> str:
+    """The index. UsageError for that of the built-in projection."""
+    if index == built_in:
+        raise UsageError(
+            f"{index} is the index of the built-in projection", hint="name another: --index NAME"
+        )
+    return index
+
+
+def follows(
+    connection: "Connection", root: Node, key: Sequence[str], writer: Writer
+) -> Iterator[dict[str, Any]]:
+    """The tables to name in the declaration: where the foreign keys alone do not say how to follow one."""
+    uses: dict[Relation, list[foreign_keys.Path]] = {}
+    for table, path in root.uses():
+        uses.setdefault(table, []).append(path)
+    for table, paths in uses.items():
+        found = foreign_keys.paths(connection, root.table, {table, *(uses.keys() - {root.table})})[table]
+        clear = len(found) == 1 or (table == root.table and found)
+        if {*paths} <= {*found} and ((clear and len(paths) == 1) or 1 < len(paths) <= len(found)):
+            continue
+        for path in dict.fromkeys(paths):
+            follow = foreign_keys.follow(path, key, ())
+            how = {"key": follow.key} if follow.key else {"keys": follow.keys}
+            yield {"table": writer.relation(table), **how}
+
+
+def checked(connection: "Connection", start: Start) -> Start:
+    """The start, which `plan` accepts. UsageError with the reason where it does not."""
+    (declared,) = declaration.parsed(FilePath(start.name), start.toml(files=False))
+    with scratch.undone(connection):
+        resolve(connection, declared, schema="public")
+    return start
+
+
+def write(starts: Iterable[Start], folder: FilePath) -> list[FilePath]:
+    """Write the files of each: NAME.toml, NAME.sql, NAME.mapping.json.
+
+    Raises UsageError, with nothing written, where one is there already.
+    """
+    texts = {}
+    for start in starts:
+        texts[folder / f"{start.name}.toml"] = start.toml(files=True)
+        texts[folder / f"{start.name}.sql"] = start.query + "\n"
+        texts[folder / f"{start.name}.mapping.json"] = start.mapping
+    for path in texts:
+        if path.exists() or path.is_symlink():
+            hint = "nothing is overwritten: name another folder, or another projection by --name"
+            raise UsageError(f"--out: {brief(str(path), 300)} is there already", hint=hint)
+    written: list[FilePath] = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path, text in texts.items():
+            with path.open("x", encoding="utf-8", newline="\n") as file:
+                written.append(path)
+                file.write(text)
+    except OSError as error:
+        for path in written:
+            path.unlink(missing_ok=True)
+        raise UsageError(
+            f"--out: cannot write {brief(str(error.filename or folder), 300)}: {error.strerror}"
+        ) from None
+    return written

@@ -1,0 +1,122 @@
+"""Delivering documents with a routing: one id must not be in two shards, whatever happens.
+
+An id is unique in its shard only. A document whose routing changes leaves its old copy behind, and a delete
+does not know where the document is: its row is gone. A search for the copies (an `ids` query after a refresh)
+is not enough: a request of a worker that is late may write the old copy after that, where nothing refuses it.
+So each write of a document comes with deletes of the same version in all other shards, and a delete goes to
+all of them: what they leave behind refuses whatever is older, as in an index without routing. It costs an
+index of n shards n operations a document. Nothing of it is needed where the routing is a part of the key: the
+key of a row that is gone says where the document was, and another routing is another document.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from outboxctl.domain.clock import Deadline
+from outboxctl.domain.failures import DONE, Answer, Classification, Noop, Reason, Verdict, classify
+from outboxctl.domain.projection import Routing
+from outboxctl.sink.delivery import shards
+from outboxctl.sink.delivery.bulk import BulkAction
+from outboxctl.sink.delivery.deliver import ElasticSink
+from outboxctl.sink.delivery.result import BulkRequest, Delivery, Sink
+from outboxctl.sink.delivery.shards import Shards
+from outboxctl.sink.transport.client import Client
+from outboxctl.sink.transport.request import ask
+
+TRIES = 3  # deliveries, if the alias leads to another index after each
+SETTINGS = ("index.uuid", "index.number_of_shards", "index.routing_partition_size")
+
+
+class Layout(NamedTuple):
+    """The index behind the alias by its `uuid`, and its shards."""
+
+    uuid: str
+    shards: Shards
+
+
+def sink_of(client: Client, index: str, *, pipeline: str = "", routing: Routing = Routing.NONE) -> Sink:
+    """The sink of one index or write alias, for documents with such a routing."""
+    sink = ElasticSink(client, index, pipeline=pipeline, routed=routing is not Routing.NONE)
+    return RoutedSink(client, index, sink) if routing is Routing.COLUMN else sink
+
+
+class RoutedSink:
+    """Keeps one copy of each document in the index of `sink`. Safe to use from several threads."""
+
+    def __init__(self, client: Client, index: str, sink: Sink) -> None:
+        self._client, self._index, self._sink = client, index, sink
+        self._layout: Layout | None = None
+
+    def deliver(self, actions: Sequence[BulkAction], *, deadline: Deadline) -> Delivery:
+        """As `ElasticSink.deliver`; again where the alias was moved meanwhile: the shards were others'."""
+        layout = self._layout or self._look(deadline)
+        requests: list[BulkRequest] = []
+        for _ in range(TRIES):
+            if isinstance(layout, Classification):
+                return Delivery([layout] * len(actions), requests)
+            spread = [[*_spread(action, layout.shards)] for action in actions]
+            delivery = self._sink.deliver([each for some in spread for each in some], deadline=deadline)
+            requests += delivery.requests
+            self._layout, before = None, layout
+            layout = self._look(deadline, before)
+            if layout is before:
+                findings = iter(delivery.findings)
+                return Delivery([_joined([next(findings) for _ in some]) for some in spread], requests)
+        return Delivery([None] * len(actions), requests)
+
+    def _look(self, deadline: Deadline, known: Layout | None = None) -> Layout | Classification:
+        """The layout of the index, `known` if it is the same; or what is wrong."""
+        seconds = deadline.seconds_left()
+        if seconds <= 0:
+            return known or _outage("no time was left to look at the index")
+        answer = ask(self._client, "GET", self._index, "_settings", flat_settings=True, seconds=seconds)
+        if isinstance(answer, Answer):
+            return classify(answer)
+        if len(answer) != 1:
+            return _outage(f"{self._index} leads to {len(answer)} indexes, and routing needs one")
+        settings = next(iter(answer.values()))["settings"]
+        if known and settings["index.uuid"] == known.uuid:
+            self._layout = known
+        else:
+            self._layout = self._new(settings)
+        return self._layout or _outage(f"nothing is known of the shards of {self._index}")
+
+    def _new(self, settings: dict[str, Any]) -> Layout | None:
+        number = int(settings["index.number_of_shards"])
+        if int(settings.get("index.routing_partition_size", 1)) > 1:
+            return None
+        cut = shards.found(number, self._shard) if number > 1 else Shards(1, 1)
+        return Layout(settings["index.uuid"], cut) if cut else None
+
+    def _shard(self, routing: str) -> int:
+        """The shard of a routing by the engine's own answer; -1 without one."""
+        answer = ask(self._client, "GET", self._index, "_search_shards", routing=routing)
+        found = [] if isinstance(answer, Answer) else answer["shards"]
+        return int(found[0][0]["shard"]) if len(found) == 1 else -1
+
+
+def _spread(action: BulkAction, cut: Shards) -> Iterator[BulkAction]:
+    """An action, and deletes of its version in the other shards; of a delete all are equal."""
+    at = None
+    if action.document is not None:
+        at = cut.of(action.routing or action.id)
+        yield action
+    for shard, routing in enumerate(cut.routings):
+        if shard != at:
+            yield BulkAction(action.id, action.version, None, routing)
+
+
+def _joined(findings: Sequence[Classification | None]) -> Classification | None:
+    """What becomes of a document by the findings of all its shards: the worst, its own where all are well."""
+    failed = [each for each in findings if each and each.verdict is not Verdict.DONE]
+    newer = [each for each in findings if each and each.noop is Noop.SUPERSEDED]
+    if failed or None in findings:
+        return failed[0] if failed else None
+    if newer:
+        return max(newer, key=lambda each: len(each.error))
+    own = findings[0]
+    return own if own is None or own.noop is not Noop.DELETE_MISSING or len(set(findings)) == 1 else DONE
+
+
+def _outage(text: str) -> Classification:
+    return Classification(Verdict.OUTAGE, Reason.CONFIG, error=text, own_text=True)

@@ -1,0 +1,75 @@
+"""The shard that a routing leads to, and routings that lead to each shard of an index."""
+
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+
+WORD = 0xFFFFFFFF
+MULTIPLIERS = 0xCC9E2D51, 0x1B873593
+MOST = 1_024  # parts that an index is cut into by default, so that it can be split
+CHECKED = 16  # routings at least that are compared with the engine's own answer
+TRIED = 100_000  # texts in search of one for each shard
+
+
+class Shards:
+    """The shards of one index: `number` of them, made of `parts` parts of the same size.
+
+    The engines hash a routing by Murmur3 (32 bit, of UTF-16), and a shard holds parts that are neighbours.
+    """
+
+    def __init__(self, number: int, parts: int) -> None:
+        self.number, self._parts = number, parts
+        self.routings = [self._routing(shard) for shard in range(number)]
+
+    def of(self, routing: str) -> int:
+        """The shard of a routing (of the id, where a document has none)."""
+        return hashed(routing) % self._parts // (self._parts // self.number)
+
+    def _routing(self, shard: int) -> str:
+        return next(text for text in map(str, range(TRIED)) if self.of(text) == shard)
+
+
+def found(number: int, ask: Callable[[str], int]) -> Shards | None:
+    """The shards of an index with `number` of them; `ask` has the engine name the shard of a routing.
+
+    Into how many parts an index is cut is not shown everywhere: that is tried. None where nothing fits.
+    """
+    asked = lru_cache(None)(ask)
+    for parts in _candidates(number):
+        shards = Shards(number, parts)
+        texts = {*shards.routings, *map(str, range(CHECKED))}
+        if all(asked(text) == shards.of(text) for text in sorted(texts)):
+            return shards
+    return None
+
+
+def _candidates(number: int) -> Iterator[int]:
+    """Most likely first: as often halved as there is room by default, then what other settings lead to."""
+    powers = [number << power for power in range(MOST.bit_length())]
+    usual = [parts for parts in powers if parts <= MOST] or powers[:2]
+    yield from dict.fromkeys([*reversed(usual), *powers])
+
+
+@lru_cache(50_000)
+def hashed(text: str) -> int:
+    """Murmur3 (32 bits, with a sign) of a text in UTF-16; Python's remainders are those of the engines."""
+    data = text.encode("utf-16-le", "surrogatepass")
+    whole = len(data) // 4 * 4
+    value = 0
+    for at in range(0, whole, 4):
+        value = (
+            _turned(value ^ _mixed(int.from_bytes(data[at : at + 4], "little")), 13) * 5 + 0xE6546B64 & WORD
+        )
+    value ^= _mixed(int.from_bytes(data[whole:], "little")) if whole < len(data) else 0
+    value ^= len(data)
+    value = (value ^ value >> 16) * 0x85EBCA6B & WORD
+    value = (value ^ value >> 13) * 0xC2B2AE35 & WORD
+    value ^= value >> 16
+    return value - (1 << 32) if value >> 31 else value
+
+
+def _mixed(word: int) -> int:
+    return _turned(word * MULTIPLIERS[0] & WORD, 15) * MULTIPLIERS[1] & WORD
+
+
+def _turned(word: int, bits: int) -> int:
+    return (word << bits | word >> 32 - bits) & WORD

@@ -1,0 +1,180 @@
+"""Documents with a routing, in an index of several shards: one copy of each, wherever it was before."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+import pytest
+from elasticsearch import Elasticsearch
+
+from outboxctl.sink.delivery import shards
+from processes import Cli, eventually
+from projections.store import WHO
+
+SHARDS = 5
+Placed = Callable[[], dict[str, list[tuple[str, str]]]]
+TABLES = """
+CREATE SCHEMA rent;
+CREATE TABLE rent.cars (id int PRIMARY KEY, tenant text, name text);
+CREATE TABLE rent.trips (tenant text, id int, name text, PRIMARY KEY (tenant, id));
+INSERT INTO rent.cars SELECT n, 'tenant-' || n % 9, 'car ' || n FROM generate_series(1, 60) n
+"""
+FILE = """
+[projections.car]
+root = "rent.cars"
+key = "id"
+document = "rent.cars"
+index = "{index}-cars"
+mapping = "mapping.json"
+routing = "tenant"
+
+[projections.trip]
+root = "rent.trips"
+key = ["tenant", "id"]
+document = "rent.trips"
+index = "{index}-trips"
+mapping = "mapping.json"
+routing = "tenant"
+"""
+
+
+@pytest.fixture
+def rent(sql: psycopg.Connection, cli: Cli, index: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Two projections with a routing in force: by a column that may change, and by a part of the key."""
+    sql.execute(TABLES)
+    folder = tmp_path_factory.mktemp("rent")
+    (folder / "mapping.json").write_text(json.dumps({"settings": {"number_of_shards": SHARDS}}))
+    file = folder / "rent.toml"
+    file.write_text(FILE.format(index=index))
+    cli.ok("projection", "apply", str(file), *WHO)
+    return index
+
+
+@pytest.fixture
+def placed(rent: str, engine: Elasticsearch) -> Placed:
+    """Each id in the index of cars, with the name and the routing of all its copies."""
+
+    def found() -> dict[str, list[tuple[str, str]]]:
+        engine.indices.refresh(index=f"{rent}-cars")
+        copies: dict[str, list[tuple[str, str]]] = {}
+        for hit in engine.search(index=f"{rent}-cars", size=1_000)["hits"]["hits"]:
+            copies.setdefault(hit["_id"], []).append((hit["_source"]["name"], hit.get("_routing", "")))
+        return copies
+
+    return found
+
+
+def rows(sql: psycopg.Connection) -> dict[str, list[tuple[str, str]]]:
+    """What the index must hold."""
+    found = sql.execute("SELECT id::text, name, coalesce(tenant, '') FROM rent.cars").fetchall()
+    return {id_: [(name, tenant)] for id_, name, tenant in found}
+
+
+def filled(sql: psycopg.Connection, cli: Cli) -> None:
+    """Every document is in the index, by a worker."""
+    sql.execute("UPDATE rent.cars SET name = name || '!'")
+    cli.ok("worker", "--drain")
+
+
+def test_a_document_moves_with_its_routing_and_a_delete_finds_it(
+    placed: Placed, cli: Cli, sql: psycopg.Connection
+) -> None:
+    filled(sql, cli)
+    assert placed() == rows(sql)
+    sql.execute("UPDATE rent.cars SET tenant = 'moved-' || id")
+    sql.execute("UPDATE rent.cars SET tenant = NULL WHERE id % 7 = 0")
+    sql.execute("DELETE FROM rent.cars WHERE id % 3 = 0")
+    cli.ok("worker", "--drain")
+    assert placed() == rows(sql)
+    sql.execute("DELETE FROM rent.cars")
+    cli.ok("worker", "--drain")
+    assert placed() == {}
+    statuses = sql.execute("SELECT DISTINCT status FROM search_outbox_events").fetchall()
+    assert statuses == [("done",)]
+
+
+def test_a_late_write_of_another_routing_is_refused(
+    rent: str, placed: Placed, cli: Cli, sql: psycopg.Connection, engine: Elasticsearch
+) -> None:
+    filled(sql, cli)
+    old = engine.search(index=f"{rent}-cars", version=True, size=100)["hits"]["hits"]
+    sql.execute("UPDATE rent.cars SET tenant = 'moved-' || id; DELETE FROM rent.cars WHERE id > 40")
+    cli.ok("worker", "--drain")
+    lines: list[dict[str, Any]] = []
+    for hit in old:
+        about = {"_id": hit["_id"], "routing": hit["_routing"], "version": hit["_version"]}
+        lines += [{"index": about | {"version_type": "external_gte"}}, hit["_source"]]
+    answers = engine.bulk(index=f"{rent}-cars", operations=lines)["items"]
+    assert {each["index"]["status"] for each in answers} == {409}
+    assert placed() == rows(sql)
+
+
+def test_an_index_of_other_shards_behind_the_alias_is_noticed_by_a_running_worker(
+    placed: Placed, cli: Cli, sql: psycopg.Connection, worker: Callable[..., object]
+) -> None:
+    worker()
+    sql.execute("UPDATE rent.cars SET name = name || '!'")
+    eventually(lambda: placed() == rows(sql))
+    cli.ok("rebuild", "--projection", "car", *WHO, "--yes")
+    sql.execute("UPDATE rent.cars SET tenant = 'moved-' || id WHERE id % 2 = 0")
+    sql.execute("DELETE FROM rent.cars WHERE id % 3 = 0")
+    eventually(lambda: placed() == rows(sql))
+
+
+def test_verify_and_preview_find_a_copy_in_another_shard_and_repair_removes_it(
+    rent: str, placed: Placed, cli: Cli, sql: psycopg.Connection, engine: Elasticsearch
+) -> None:
+    cli.ok("rebuild", "--projection", "car", *WHO, "--yes")
+    cli.ok("worker", "--drain")
+    assert placed() == rows(sql)
+    assert cli("verify", "--projection", "car").returncode == 0
+    lines: list[dict[str, Any]] = []
+    for id_, tenant in ((1, "other-1"), (2, "other-22"), (77, "other-3")):
+        lines += [{"index": {"_id": str(id_), "routing": tenant}}, {"id": id_, "tenant": tenant, "name": "x"}]
+    engine.bulk(index=f"{rent}-cars", operations=lines, refresh=True)
+    assert [len(placed()[id_]) for id_ in ("1", "2", "77")] == [1, 2, 1]  # the first by the same shard
+    assert cli("projection", "preview", "car", "1").returncode == 4
+    report = json.loads(cli("verify", "--projection", "car", "--json").stdout)
+    assert "77" in json.dumps(report)
+    assert cli("verify", "--projection", "car").returncode == 4
+    cli("verify", "--projection", "car", "--repair", *WHO, "--yes")
+    cli.ok("worker", "--drain")
+    assert placed() == rows(sql)
+    assert cli("projection", "preview", "car", "1", "2", "77").returncode == 0
+
+
+def test_a_routing_of_the_key_needs_no_other_shard(
+    rent: str, cli: Cli, sql: psycopg.Connection, engine: Elasticsearch
+) -> None:
+    sql.execute("INSERT INTO rent.trips SELECT 'tenant-' || n % 9, n, 'trip' FROM generate_series(1, 50) n")
+    cli.ok("worker", "--drain")
+    sql.execute("UPDATE rent.trips SET tenant = 'moved' WHERE id % 2 = 0")
+    sql.execute("DELETE FROM rent.trips WHERE id % 5 = 0")
+    cli.ok("worker", "--drain")
+    engine.indices.refresh(index=f"{rent}-trips")
+    hits = engine.search(index=f"{rent}-trips", size=100)["hits"]["hits"]
+    keys = sql.execute("SELECT tenant, tenant || ':' || id FROM rent.trips ORDER BY 2").fetchall()
+    assert sorted((hit["_routing"], hit["_id"]) for hit in hits) == sorted(keys)
+    deletes = engine.indices.stats(index=f"{rent}-trips")["_all"]["primaries"]["indexing"]["delete_total"]
+    assert deletes == 35  # 25 of the old keys, 10 of rows that are gone; none in other shards
+    assert cli("verify", "--projection", "trip").returncode == 0
+
+
+@pytest.mark.parametrize("settings", [{}, {"number_of_routing_shards": 6}], ids=["default", "own"])
+def test_the_shard_of_a_routing_is_the_engines(
+    index: str, engine: Elasticsearch, settings: dict[str, int]
+) -> None:
+    name = f"{index}-shards"
+    engine.indices.create(index=name, settings={"number_of_shards": 3, **settings})
+
+    def asked(routing: str) -> int:
+        found = engine.search_shards(index=name, routing=routing)["shards"]
+        return int(found[0][0]["shard"])
+
+    cut = shards.found(3, asked)
+    assert cut is not None
+    texts = ["a", "ab", "grüße", "日本", "\U0001f600x", "x" * 31, "tenant-77", *cut.routings]
+    assert [cut.of(text) for text in texts] == [asked(text) for text in texts]
+    assert [cut.of(text) for text in cut.routings] == [0, 1, 2]
+    assert shards.found(4, asked) is None
