@@ -270,3 +270,13 @@ def test_what_a_person_reads(store: Store) -> None:
     assert [each["most_documents"] for each in store.plan()["follow"]] == [500, None]
     assert "triggers: on store.categories, store.products, store.reviews" in store("apply", *WHO).stdout
     assert "as declared already; nothing was changed" in store("apply", *WHO).stdout
+
+
+def test_the_tables_stay_while_triggers_write_to_them(store: Store) -> None:
+    store.apply()
+    refused = store.cli("db", "downgrade", "0008", "--yes")
+    assert (refused.returncode, "projection drop" in refused.stderr) == (2, True)
+    store.sql.execute("INSERT INTO store.products (id, tenant) VALUES (77, 'still written')")
+    store.cli.ok("projection", "drop", "product", *WHO, "--yes")
+    store.cli.ok("db", "downgrade", "0008", "--yes")
+    store.sql.execute("INSERT INTO store.products (id, tenant, "Odd ""%Name") VALUES (78, 'written, and no event', 2)")

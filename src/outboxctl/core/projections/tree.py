@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from outboxctl.core.projections.foreign_keys import Path, KeyStep
+from outboxctl.core.projections.foreign_keys import KeyStep, Path
 from outboxctl.domain.projection import Relation
 
 

@@ -10,12 +10,13 @@ from sqlalchemy import Connection, text
 from outboxctl.core.database import Database
 from outboxctl.core.schema.lock_wait import PATIENCE, with_lock_retries
 from outboxctl.core.schema.migrations import check_known, config, current
-from outboxctl.core.schema.names import EVENTS
+from outboxctl.core.schema.names import EVENTS, PROJECTIONS
 from outboxctl.core.search_path import places
 from outboxctl.core.stats import workers
 from outboxctl.domain.errors import InconclusiveError, UsageError
 
 EXISTS = text("SELECT to_regclass(:name) IS NOT NULL")
+IN_FORCE = text(f"SELECT name FROM {PROJECTIONS} ORDER BY name")
 HAS_COLUMN = text("""
 SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass(:table) AND attname = :column
                AND NOT attisdropped)
@@ -71,6 +72,7 @@ def apply(
         if current(connection) != made.current:
             raise InconclusiveError("somebody migrated the schema meanwhile; nothing was changed")
         refuse_beside_workers(_alive(connection))
+        _refuse_with_projections(connection, made)
         command.downgrade(config(connection), made.target)
 
     with_lock_retries(database, go_back, patience=patience, report=report)
@@ -82,6 +84,18 @@ def refuse_beside_workers(alive: list[str]) -> None:
         raise UsageError(
             f"workers are alive: {', '.join(alive[:5])}; nothing was changed",
             hint=f"stop them first; one that was killed counts as alive for {workers.SILENT:g} s",
+        )
+
+
+def _refuse_with_projections(connection: Connection, made: DowngradePlan) -> None:
+    """Raise UsageError where triggers of projections would write to columns that are gone."""
+    if not any(loss.name == PROJECTIONS for loss in made.lost):
+        return
+    names = list(connection.execute(IN_FORCE).scalars())
+    if names:
+        raise UsageError(
+            f"projections are in force: {', '.join(names[:5])}; their triggers need columns that would go",
+            hint="drop each first: outboxctl projection drop NAME --by WHO --reason WHY",
         )
 
 

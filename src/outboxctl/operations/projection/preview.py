@@ -70,7 +70,7 @@ def _compared(client: "Client", projection: Projection, key: str, sent: Any, rou
     differences = list(_differences(projection, sent or {}, indexed or {}))
     there = [hit.get("_routing", "") for hit in hits]
     if projection.routing and hits and sent is not None and there != [routing]:
-        differences.append(Difference("_routing", routing, there[0] if len(there) == 1 else there))
+        differences.append(PreviewDifference("_routing", routing, there[0] if len(there) == 1 else there))
     same = (sent is None) == (indexed is None) and not differences
     return Preview(key, id_, sent, indexed, differences, same)
 

@@ -190,7 +190,9 @@ class Reading:
             self.notes.append(f"Not taken over: {place.key}.children, beneath a scalar")
         return node
 
-    def _steps(self, place: Place, relationship: Json, table: Relation, above: Relation) -> tuple[KeyStep, ...]:
+    def _steps(
+        self, place: Place, relationship: Json, table: Relation, above: Relation
+    ) -> tuple[KeyStep, ...]:
         through = place.texts(relationship, "through_tables")
         if len(through) > 1:
             place.at("through_tables").fail(f"{len(through)} tables", "pgsync takes one")
