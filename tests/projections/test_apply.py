@@ -279,4 +279,4 @@ def test_the_tables_stay_while_triggers_write_to_them(store: Store) -> None:
     store.sql.execute("INSERT INTO store.products (id, tenant) VALUES (77, 'still written')")
     store.cli.ok("projection", "drop", "product", *WHO, "--yes")
     store.cli.ok("db", "downgrade", "0008", "--yes")
-    store.sql.execute("INSERT INTO store.products (id, tenant, "Odd ""%Name") VALUES (78, 'written, and no event', 2)")
+    store.sql.execute("UPDATE store.products SET tenant = 'written, and no event'")
