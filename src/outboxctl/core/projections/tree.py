@@ -26,7 +26,7 @@ class Value:
 
 
 @dataclass
-class Node:
+class NestedRows:
     """Rows of one table in a document: the row of the document itself, or what is nested at `label`.
 
     `steps` lead from the table to that of the node above: one foreign key, two through a table between them.
@@ -44,7 +44,7 @@ class Node:
     single: bool = True
     order: tuple[str, ...] = ()
     mapping: dict[str, Any] = field(default_factory=dict)
-    children: list["Node"] = field(default_factory=list)
+    children: list["NestedRows"] = field(default_factory=list)
 
     def uses(self, above: tuple[Step, ...] = ()) -> Iterator[tuple[Relation, Path]]:
         """Each table below this node as often as it is read, with its path to the table of the root."""

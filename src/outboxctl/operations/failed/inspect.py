@@ -109,6 +109,7 @@ def _document(settings: Settings, made: Projected) -> tuple[documents.StoredDocu
     """The document in the index, or why it could not be read."""
     try:
         with closing(connect(settings, connections=1, timeout=PATIENCE)) as client:
-            return documents.get(client, made.index, made.document_id), None
+            read = documents.search if made.routed else documents.get
+            return read(client, made.index, made.document_id), None
     except UnreachableError as error:
         return None, str(error)

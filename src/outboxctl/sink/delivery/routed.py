@@ -88,9 +88,9 @@ class RoutedSink:
         if int(settings.get(PARTITIONED, 1)) > 1:
             return _outage(f"{self._index} has {PARTITIONED}, with which an id has several shards")
         refused: list[Answer] = []
-        cut = shards.found(number, lambda routing: self._shard(routing, refused)) if number > 1 else ONE
-        if cut:
-            return Layout(settings["index.uuid"], cut)
+        known = shards.cut(number, lambda routing: self._shard(routing, refused)) if number > 1 else ONE
+        if known:
+            return Layout(settings["index.uuid"], known)
         return self._refused(refused[0]) if refused else _outage(f"the shards of {self._index} are not known")
 
     def _shard(self, routing: str, refused: list[Answer]) -> int:

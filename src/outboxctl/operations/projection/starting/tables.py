@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from outboxctl.core.projections import indexes
 from outboxctl.core.projections.fields import fields
 from outboxctl.core.projections.foreign_keys import Step, constraints
-from outboxctl.core.projections.tree import Node, Value
+from outboxctl.core.projections.tree import NestedRows, Value
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Relation
@@ -28,7 +28,7 @@ class Builder:
         self._connection, self._keys = connection, constraints(connection)
         self.left_out: list[str] = []
 
-    def tree(self, names: Sequence[str]) -> Node:
+    def tree(self, names: Sequence[str]) -> NestedRows:
         """The document of these tables, the root first. UsageError where no foreign key leads to one."""
         root, *others = [followed.relation(self._connection, Place("TABLE"), name) for name in names]
         twice = [table for table, times in Counter([root, *others]).items() if times > 1]
@@ -49,7 +49,7 @@ class Builder:
         return sorted(map(str, tied - {root, *named}))
 
     def _attach(
-        self, top: Node, pending: list[Relation], links: Sequence[Relation], named: set[Relation]
+        self, top: NestedRows, pending: list[Relation], links: Sequence[Relation], named: set[Relation]
     ) -> None:
         nodes = [top]
         for node in nodes:  # grows: breadth first, so that a table is as near to the root as it can be
@@ -65,8 +65,8 @@ class Builder:
             )
 
     def _children(
-        self, node: Node, table: Relation, links: Sequence[Relation], named: set[Relation]
-    ) -> Iterator[Node]:
+        self, node: NestedRows, table: Relation, links: Sequence[Relation], named: set[Relation]
+    ) -> Iterator[NestedRows]:
         """A table beneath a node: once for each foreign key between both, else through a table between."""
         below = [key for key in self._keys if key.here == table and key.there == node.table]
         above = [key for key in self._keys if key.here == node.table and key.there == table]
@@ -83,22 +83,28 @@ class Builder:
         return f"{key.here.name}_by_{'_'.join(key.columns)}" if several else key.here.name
 
     def _child(
-        self, above: Node, steps: tuple[Step, ...], label: str, *, many: bool, without: Sequence[str] = ()
-    ) -> Node:
+        self,
+        above: NestedRows,
+        steps: tuple[Step, ...],
+        label: str,
+        *,
+        many: bool,
+        without: Sequence[str] = (),
+    ) -> NestedRows:
         child = self._node(steps[0].here, without)
         child.steps, child.many = steps, many
         used = {*above.values, *(each.label for each in above.children)}
         child.label = next(each for each in _labels(label) if each not in used)
         return child
 
-    def _node(self, table: Relation, without: Sequence[str] = ()) -> Node:
+    def _node(self, table: Relation, without: Sequence[str] = ()) -> NestedRows:
         columns = fields(self._connection, table)
         skipped = [each.name for each in columns if each.kind in LEFT_OUT]
         self.left_out += [f"{table}.{name} ({', '.join(LEFT_OUT)})" for name in skipped]
         key = indexes.primary_key(self._connection, table)
         wanted = [each for each in columns if each.name not in (*skipped, *without)] or columns
         values = {each.name: Value(each.name, each.kind, each.listed) for each in wanted}
-        return Node(table, values=values, order=key or tuple(each.name for each in wanted[:1]))
+        return NestedRows(table, values=values, order=key or tuple(each.name for each in wanted[:1]))
 
     def _is_link(self, table: Relation, named: set[Relation]) -> bool:
         """Whether a table has nothing but foreign keys to others that are named, and a key of its own."""
