@@ -92,6 +92,7 @@ OTHERS = {
     "lab run": "starts services",
     "projection apply": "changes the schema",
     "projection drop": "changes the schema",
+    "projection init": "needs tables to begin with: tests/projections",
     "projection plan": "needs a declaration of tables: tests/projections",
     "projection preview": "needs a projection in force: tests/projections",
     "projection show": "needs a projection in force: tests/projections",

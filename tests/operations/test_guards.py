@@ -26,7 +26,14 @@ READING = {
     *("failed list", "failed show", "config show", "services status", "sink roles"),
     *("lab list", "lab show", "lab report", "chaos list"),
     *("alerts rules",),
-    *("projection list", "projection show", "projection plan", "projection sql", "projection preview"),
+    *(
+        "projection init",
+        "projection list",
+        "projection show",
+        "projection plan",
+        "projection sql",
+        "projection preview",
+    ),
     *("db current", "db check", "db sql", "db trigger", "db roles", "db notify status"),
 }
 ACT = "10000000-0000-0000-0000-000000000000"

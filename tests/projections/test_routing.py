@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -40,13 +41,20 @@ routing = "tenant"
 
 
 @pytest.fixture
-def rent(sql: psycopg.Connection, cli: Cli, index: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+def file(index: str, tmp_path: Path) -> Path:
+    """The declarations."""
+    (tmp_path / "mapping.json").write_text(json.dumps({"settings": {"number_of_shards": SHARDS}}))
+    (tmp_path / "rent.toml").write_text(FILE.format(index=index))
+    return tmp_path / "rent.toml"
+
+
+@pytest.fixture
+def rent(sql: psycopg.Connection, cli: Cli, index: str, file: Path) -> str:
     """Two projections with a routing in force: by a column that may change, and by a part of the key."""
     sql.execute(TABLES)
-    folder = tmp_path_factory.mktemp("rent")
-    (folder / "mapping.json").write_text(json.dumps({"settings": {"number_of_shards": SHARDS}}))
-    file = folder / "rent.toml"
-    file.write_text(FILE.format(index=index))
+    planned = json.loads(cli("projection", "plan", str(file), "--json").stdout)["projections"]
+    costs = [[each["text"].startswith("the routing tenant") for each in one["warnings"]] for one in planned]
+    assert costs == [[True], []]
     cli.ok("projection", "apply", str(file), *WHO)
     return index
 
@@ -111,11 +119,13 @@ def test_a_late_write_of_another_routing_is_refused(
 
 
 def test_an_index_of_other_shards_behind_the_alias_is_noticed_by_a_running_worker(
-    placed: Placed, cli: Cli, sql: psycopg.Connection, worker: Callable[..., object]
+    placed: Placed, cli: Cli, sql: psycopg.Connection, worker: Callable[..., object], file: Path
 ) -> None:
     worker()
     sql.execute("UPDATE rent.cars SET name = name || '!'")
     eventually(lambda: placed() == rows(sql))
+    (file.parent / "mapping.json").write_text(json.dumps({"settings": {"number_of_shards": SHARDS + 2}}))
+    cli.ok("projection", "apply", str(file), *WHO)
     cli.ok("rebuild", "--projection", "car", *WHO, "--yes")
     sql.execute("UPDATE rent.cars SET tenant = 'moved-' || id WHERE id % 2 = 0")
     sql.execute("DELETE FROM rent.cars WHERE id % 3 = 0")
@@ -161,6 +171,18 @@ def test_a_routing_of_the_key_needs_no_other_shard(
     assert cli("verify", "--projection", "trip").returncode == 0
 
 
+def test_failed_show_finds_the_document_in_its_shard(
+    placed: Placed, cli: Cli, sql: psycopg.Connection
+) -> None:
+    filled(sql, cli)
+    assert placed() == rows(sql)
+    fail = "UPDATE search_outbox_events SET status = 'failed', error = 'x', error_reason = 'bad_document' WHERE follow IS NULL"
+    ids = sql.execute(f"{fail} RETURNING id").fetchall()[:5]
+    shown = [json.loads(cli.ok("failed", "show", str(id_), "--json")) for (id_,) in ids]
+    assert [(each["difference"], each["sink_error"]) for each in shown] == [([], None)] * 5
+    assert all(each["document"]["body"]["name"].startswith("car") for each in shown)
+
+
 @pytest.mark.parametrize("settings", [{}, {"number_of_routing_shards": 6}], ids=["default", "own"])
 def test_the_shard_of_a_routing_is_the_engines(
     index: str, engine: Elasticsearch, settings: dict[str, int]
@@ -172,9 +194,9 @@ def test_the_shard_of_a_routing_is_the_engines(
         found = engine.search_shards(index=name, routing=routing)["shards"]
         return int(found[0][0]["shard"])
 
-    cut = shards.found(3, asked)
-    assert cut is not None
-    texts = ["a", "ab", "grüße", "日本", "\U0001f600x", "x" * 31, "tenant-77", *cut.routings]
-    assert [cut.of(text) for text in texts] == [asked(text) for text in texts]
-    assert [cut.of(text) for text in cut.routings] == [0, 1, 2]
-    assert shards.found(4, asked) is None
+    shown = shards.cut(3, asked)
+    assert shown is not None
+    texts = ["a", "ab", "grüße", "日本", "\U0001f600x", "x" * 31, "tenant-77", *shown.routings]
+    assert [shown.of(text) for text in texts] == [asked(text) for text in texts]
+    assert [shown.of(text) for text in shown.routings] == [0, 1, 2]
+    assert shards.cut(4, asked) is None

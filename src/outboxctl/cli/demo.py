@@ -96,10 +96,10 @@ class DemoScreen:
         self._live.update(self._task, description=text)
 
     def _show(self, event: "Event") -> None:
-        from outboxctl.drills.demo.report import DemoProgress, Step
+        from outboxctl.drills.demo.report import DemoProgress, DemoStep
 
         match event:
-            case Step(name, doing):
+            case DemoStep(name, doing):
                 self._name, self._began = name, monotonic()
                 self._live.reset(self._task, total=None, description=doing, name=name)
             case DemoProgress(done, total):

@@ -40,6 +40,7 @@ ACTIONS = {
     "view_index_metadata": (
         *("indices:admin/get", "indices:admin/exists", "indices:admin/aliases/get*"),
         *("indices:admin/aliases/exists*", "indices:admin/mappings/get", "indices:monitor/settings/get"),
+        "indices:admin/shards/search_shards",
     ),
     "monitor": ("indices_monitor",),
     "maintenance": ("indices:admin/refresh*",),

@@ -9,7 +9,15 @@ from typer.testing import CliRunner, Result
 
 from outboxctl.cli.app import app
 from outboxctl.drills.demo import run as demo_run
-from outboxctl.drills.demo.report import DemoCheck, DemoProgress, DemoReport, Event, Kept, Step, StepOutput
+from outboxctl.drills.demo.report import (
+    DemoCheck,
+    DemoProgress,
+    DemoReport,
+    DemoStep,
+    Event,
+    Kept,
+    StepOutput,
+)
 from outboxctl.sink.index.index_setup import Hit
 
 pytestmark = pytest.mark.no_servers
@@ -30,7 +38,7 @@ def demo(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
 
     def run(ending: DemoReport, *args: str) -> Result:
         def tell(*_: Any, **__: Any) -> Generator[Event, None, DemoReport]:
-            yield Step("Search", "searching")
+            yield DemoStep("Search", "searching")
             yield DemoProgress(1, 2)
             yield StepOutput("in 2 documents:", hits=(HIT,))
             return ending

@@ -26,7 +26,7 @@ ORDER BY cn.nspname, c.relname, k.conname
 """)
 
 
-class KeyStep(NamedTuple):
+class Step(NamedTuple):
     """From one table to another by a foreign key, in either direction: equal values in these columns."""
 
     here: Relation
@@ -34,16 +34,16 @@ class KeyStep(NamedTuple):
     there: Relation
     their_columns: tuple[str, ...]
 
-    def back(self) -> "KeyStep":
+    def back(self) -> "Step":
         """The same in the other direction."""
-        return KeyStep(self.there, self.their_columns, self.here, self.columns)
+        return Step(self.there, self.their_columns, self.here, self.columns)
 
 
 @dataclass(frozen=True)
 class Path:
     """Foreign keys that lead from a table to the root, one after the other."""
 
-    steps: tuple[KeyStep, ...]
+    steps: tuple[Step, ...]
 
     def __str__(self) -> str:
         """For a message: `shop.categories (id), shop.product_categories (product_id), shop.products`."""
@@ -56,7 +56,7 @@ def paths(connection: Connection, root: Relation, tables: Collection[Relation]) 
 
     Of the root itself: foreign keys that lead back to it.
     """
-    steps: dict[Relation, list[KeyStep]] = {}
+    steps: dict[Relation, list[Step]] = {}
     for step in dict.fromkeys(_steps(connection)):  # two constraints on the same columns are one way
         if {step.here, step.there} <= {root, *tables}:
             steps.setdefault(step.here, []).append(step)
@@ -94,21 +94,21 @@ def parameter(name: str) -> str:
     return f":{name}" if WORD.fullmatch(name) else f":{Identifier(name).as_string()}"
 
 
-def constraints(connection: Connection) -> list[KeyStep]:
+def constraints(connection: Connection) -> list[Step]:
     """All foreign keys, from the table that has it to the one that it names; two on the same columns once."""
     rows = connection.execute(FOREIGN_KEYS)
-    steps = [KeyStep(Relation(*row[:2]), tuple(row[4]), Relation(*row[2:4]), tuple(row[5])) for row in rows]
+    steps = [Step(Relation(*row[:2]), tuple(row[4]), Relation(*row[2:4]), tuple(row[5])) for row in rows]
     return list(dict.fromkeys(steps))
 
 
-def _steps(connection: Connection) -> Iterator[KeyStep]:
+def _steps(connection: Connection) -> Iterator[Step]:
     for step in constraints(connection):
         yield step
         yield step.back()
 
 
 def _walk(
-    steps: dict[Relation, list[KeyStep]], root: Relation, walked: tuple[KeyStep, ...], at: Relation
+    steps: dict[Relation, list[Step]], root: Relation, walked: tuple[Step, ...], at: Relation
 ) -> Iterator[Path]:
     """All paths that begin with the steps `walked`, come to no table twice and use no foreign key twice."""
     visited = {at, *(step.here for step in walked)}
@@ -147,7 +147,7 @@ def _keys(path: Path, key: Sequence[str]) -> str:
     )
 
 
-def _join(place: int, step: KeyStep) -> Composed:
+def _join(place: int, step: Step) -> Composed:
     pairs = zip(step.columns, step.their_columns, strict=True)
     equal = [SQL("{} = {}").format(_column(place - 1, own), _column(place, theirs)) for own, theirs in pairs]
     return SQL(" JOIN {} {} ON {}").format(

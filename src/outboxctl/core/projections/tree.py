@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from outboxctl.core.projections.foreign_keys import KeyStep, Path
+from outboxctl.core.projections.foreign_keys import Path, Step
 from outboxctl.domain.projection import Relation
 
 
@@ -26,7 +26,7 @@ class Value:
 
 
 @dataclass
-class Node:
+class NestedRows:
     """Rows of one table in a document: the row of the document itself, or what is nested at `label`.
 
     `steps` lead from the table to that of the node above: one foreign key, two through a table between them.
@@ -38,15 +38,15 @@ class Node:
     table: Relation
     label: str = ""
     values: dict[str, Value] = field(default_factory=dict)
-    steps: tuple[KeyStep, ...] = ()
+    steps: tuple[Step, ...] = ()
     many: bool = False
     scalar: bool = False
     single: bool = True
     order: tuple[str, ...] = ()
     mapping: dict[str, Any] = field(default_factory=dict)
-    children: list["Node"] = field(default_factory=list)
+    children: list["NestedRows"] = field(default_factory=list)
 
-    def uses(self, above: tuple[KeyStep, ...] = ()) -> Iterator[tuple[Relation, Path]]:
+    def uses(self, above: tuple[Step, ...] = ()) -> Iterator[tuple[Relation, Path]]:
         """Each table below this node as often as it is read, with its path to the table of the root."""
         for child in self.children:
             path = (*child.steps, *above)

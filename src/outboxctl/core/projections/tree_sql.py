@@ -7,8 +7,8 @@ from itertools import count
 from psycopg.sql import Identifier, Literal
 from sqlalchemy import Connection, text
 
-from outboxctl.core.projections.foreign_keys import KeyStep
-from outboxctl.core.projections.tree import Node, Value
+from outboxctl.core.projections.foreign_keys import Step
+from outboxctl.core.projections.tree import NestedRows, Value
 from outboxctl.domain.projection import Relation
 
 PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
@@ -35,7 +35,7 @@ class Writer:
         """A qualified name of a table."""
         return f"{self.name(relation.schema)}.{self.name(relation.name)}"
 
-    def select(self, root: Node) -> str:
+    def select(self, root: NestedRows) -> str:
         """The SELECT of the documents; a table that is read twice has two names."""
         names = (f"t{number}" for number in count(1))
         alias = next(names)
@@ -51,7 +51,7 @@ class Writer:
         same = sql == f"{alias}.{self.name(label)}"
         return sql if same else f"{sql} AS {self.name(label)}"
 
-    def _nested(self, node: Node, above: str, names: Iterator[str], depth: int) -> str:
+    def _nested(self, node: NestedRows, above: str, names: Iterator[str], depth: int) -> str:
         alias = next(names)
         order = ", ".join(f"{alias}.{self.name(column)}" for column in node.order)
         element = self._element(node, alias, names, depth + 1)
@@ -64,14 +64,14 @@ class Writer:
             lines.append(f"ORDER BY {order or '1'} LIMIT 1")
         return f"\n{INDENT * (depth + 1)}".join(lines) + ")"
 
-    def _element(self, node: Node, alias: str, names: Iterator[str], depth: int) -> str:
+    def _element(self, node: NestedRows, alias: str, names: Iterator[str], depth: int) -> str:
         if node.scalar:
             return self._value(next(iter(node.values.values())), alias)
         pairs = [(label, self._value(value, alias)) for label, value in node.values.items()]
         pairs += [(child.label, self._nested(child, alias, names, depth)) for child in node.children]
         return _object(pairs, depth)
 
-    def _joined(self, node: Node, alias: str, above: str, names: Iterator[str]) -> tuple[str, str]:
+    def _joined(self, node: NestedRows, alias: str, above: str, names: Iterator[str]) -> tuple[str, str]:
         """The tables of a nested node, and the condition that ties them to a row of the node above."""
         first, *others = node.steps
         tables, last, at = f"{self.relation(first.here)} {alias}", first, alias
@@ -81,7 +81,7 @@ class Writer:
             last, at = step, link
         return tables, self._equal(last, at, above)
 
-    def _equal(self, step: KeyStep, here: str, there: str) -> str:
+    def _equal(self, step: Step, here: str, there: str) -> str:
         pairs = zip(step.columns, step.their_columns, strict=True)
         equal = [f"{here}.{self.name(own)} = {there}.{self.name(theirs)}" for own, theirs in pairs]
         return " AND ".join(equal)

@@ -7,7 +7,7 @@ from outboxctl.sink.index.index_setup import Hit
 
 
 @dataclass(frozen=True)
-class Step:
+class DemoStep:
     """A step begins."""
 
     name: str
@@ -31,7 +31,7 @@ class StepOutput:
     hits: tuple[Hit, ...] = ()
 
 
-Event = Step | DemoProgress | StepOutput
+Event = DemoStep | DemoProgress | StepOutput
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from time import monotonic
 
 from outboxctl.domain.errors import OutboxctlError
 from outboxctl.drills import services
-from outboxctl.drills.demo.report import DemoReport, Event, Kept, Step, StepOutput
+from outboxctl.drills.demo.report import DemoReport, DemoStep, Event, Kept, StepOutput
 from outboxctl.drills.demo.steps import QUERY, Steps
 from outboxctl.drills.demo.system import DemoSystem
 from outboxctl.drills.scratch.folder import own_folder
@@ -23,7 +23,7 @@ def run_demo(search: SearchWish, *, keep: bool, say: Say) -> Generator[Event, No
     """
     began = monotonic()
     with own_folder("demo", say) as folder, _log_as_hint(folder.log):
-        yield Step("Services", "starting PostgreSQL and a search engine")
+        yield DemoStep("Services", "starting PostgreSQL and a search engine")
         both = services.up(folder.path, search=search, fresh_ports=True, fast=True, say=say)
         postgres = f"{both.postgres.kind} {both.postgres.version}"
         engine = f"{both.search.kind} {both.search.version}"
@@ -33,7 +33,7 @@ def run_demo(search: SearchWish, *, keep: bool, say: Say) -> Generator[Event, No
             steps = Steps(system)
             yield from steps.play()
         folder.keep, folder.succeeded = keep, all(check.ok for check in steps.checks)
-        yield Step("Down", "ending what was started")
+        yield DemoStep("Down", "ending what was started")
     ended = "the services keep running" if keep else "the services have ended, their data is deleted"
     yield StepOutput(ended)
     running = sum((both.postgres.running, both.search.running, system.worker.running))

@@ -10,7 +10,7 @@ from outboxctl.core.schema import migrations
 from outboxctl.core.stats.snapshot import PipelineStatus
 from outboxctl.domain.errors import OutboxctlError
 from outboxctl.drills.demo import documents
-from outboxctl.drills.demo.report import DemoCheck, DemoProgress, Event, Step, StepOutput
+from outboxctl.drills.demo.report import DemoCheck, DemoProgress, DemoStep, Event, StepOutput
 from outboxctl.drills.demo.system import DemoSystem
 from outboxctl.sink.index import index_setup
 
@@ -46,20 +46,20 @@ class Steps:
         yield from self._stop()
 
     def _create(self) -> Iterator[Event]:
-        yield Step("Schema", "creating the tables and the index")
+        yield DemoStep("Schema", "creating the tables and the index")
         done = migrations.upgrade(self.system.database, None)
         name = self.system.settings.elastic_index
         index_setup.ensure(self.system.client, name)
         yield StepOutput(f"{len(done.added)} tables at revision {done.after}; index {name}")
 
     def _collect(self) -> Iterator[Event]:
-        yield Step("Documents", "reading the docstrings of Python's standard library")
+        yield DemoStep("Documents", "reading the docstrings of Python's standard library")
         self.documents = documents.collect()
         version = platform.python_version()
         yield StepOutput(f"{len(self.documents):,} docstrings of Python {version}'s standard library")
 
     def _write(self) -> Iterator[Event]:
-        yield Step("Produce", "writing rows and events")
+        yield DemoStep("Produce", "writing rows and events")
         total = len(self.documents)
         for count in documents.write(self.system.settings.require_database_url(), self.documents):
             yield DemoProgress(count, total)
@@ -76,7 +76,7 @@ class Steps:
         self.check("processing when the worker was killed", processing, 1, at_least=True)
 
     def _kill_once(self) -> Generator[Event, None, int]:
-        yield Step("Worker, killed", "waiting for the worker to be in the middle")
+        yield DemoStep("Worker, killed", "waiting for the worker to be in the middle")
         self.system.worker.start()
         yield from self._watch(self._in_the_middle)
         self.system.worker.kill()
@@ -88,7 +88,7 @@ class Steps:
         return processing
 
     def _recover(self) -> Iterator[Event]:
-        yield Step("Worker, again", "waiting for leases to end, and for the rest")
+        yield DemoStep("Worker, again", "waiting for leases to end, and for the rest")
         self.system.worker.start()
         now = yield from self._watch(lambda now: now.lag == 0)
         reclaimed, processing = self.system.worker.reclaimed(), self.checks[-1].seen
@@ -96,7 +96,7 @@ class Steps:
         yield StepOutput(f"reclaimed {reclaimed:,} and delivered the rest", now)
 
     def _break(self) -> Iterator[Event]:
-        yield Step("Bad op", "injecting an event with an unknown op")
+        yield DemoStep("Bad op", "injecting an event with an unknown op")
         with self.system.database.begin() as connection:
             entity = str(uuid4())
             inject.event(
@@ -107,14 +107,14 @@ class Steps:
         yield StepOutput(f"op {BAD_OP!r} failed for good: {reasons}", now)
 
     def _search(self) -> Iterator[Event]:
-        yield Step("Search", f"searching for {QUERY!r}")
+        yield DemoStep("Search", f"searching for {QUERY!r}")
         indexed = self.system.indexed()
         self.hits = index_setup.search(self.system.client, self.system.settings.elastic_index, QUERY)
         self.check(f"hits for {QUERY!r}", len(self.hits), 1, at_least=True)
         yield StepOutput(f"{QUERY!r} in {indexed:,} documents:", hits=tuple(self.hits))
 
     def _compare(self) -> Iterator[Event]:
-        yield Step("Compare", "comparing both sides")
+        yield DemoStep("Compare", "comparing both sides")
         total, now = len(self.documents), self.system.status()
         rows, indexed = self.system.rows(), self.system.indexed()
         self.check("rows in search_index", rows, total)
@@ -126,7 +126,7 @@ class Steps:
         yield StepOutput(f"{rows:,} rows in PostgreSQL, {indexed:,} documents in the index")
 
     def _plan_replay(self) -> Iterator[Event]:
-        yield Step("Replay", "planning a replay")
+        yield DemoStep("Replay", "planning a replay")
         with self.system.database.begin() as connection:
             plan = selection.plan(connection, selection.Selection())
         self.replayable = plan.ids
@@ -134,7 +134,7 @@ class Steps:
         yield StepOutput(f"dry run: {plan.matched} failed event would go back to pending")
 
     def _stop(self) -> Iterator[Event]:
-        yield Step("Worker, stopped", "stopping the worker")
+        yield DemoStep("Worker, stopped", "stopping the worker")
         code = self.system.worker.stop()
         self.check("exit code of the worker after SIGTERM", code, 0)
         yield StepOutput(f"SIGTERM, exit code {code}")

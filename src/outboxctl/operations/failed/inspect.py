@@ -115,6 +115,7 @@ def _document(
     """The document in the index, or why it could not be read."""
     try:
         with closing(connect(settings, connections=1, timeout=PATIENCE)) as client:
-            return documents.get(client, made.index, made.document_id), None
+            read = documents.search if made.routed else documents.get
+            return read(client, made.index, made.document_id), None
     except UnreachableError as error:
         return None, str(error)

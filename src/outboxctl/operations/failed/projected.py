@@ -22,7 +22,8 @@ Reading = Callable[[], AbstractContextManager[Connection]]
 class ProjectedDocument:
     """The document of an event's key; `index` is empty where there is none to look into.
 
-    `document` is None where the view has no row, or where `error` says why it could not be read.
+    `routed`: a document of the index may be in any shard. `document` is None where the view has no row, or
+    where `error` says why it could not be read.
     """
 
     index: str = ""
@@ -30,6 +31,7 @@ class ProjectedDocument:
     view: str = ""
     document: dict[str, Any] | None = None
     error: str | None = None
+    routed: bool = False
 
 
 def projected(reading: Reading, event: Event) -> ProjectedDocument:
@@ -49,14 +51,15 @@ def projected(reading: Reading, event: Event) -> ProjectedDocument:
 
 def _read(reading: Reading, projection: Projection, key: str) -> ProjectedDocument:
     place = (projection.index, document_id(key), str(projection.document))
+    routed = bool(projection.routing)
     try:
         with reading() as connection:
             (text,) = documents.read(connection, projection, [key], seconds=PATIENCE).texts
     except ValueError as error:
-        return ProjectedDocument(*place, error=brief(error))
+        return ProjectedDocument(*place, error=brief(error), routed=routed)
     except OutboxctlError as error:
         problem = documents.fault(error)
         if problem is None:
             raise
-        return ProjectedDocument(*place, error=problem[1])
-    return ProjectedDocument(*place, document=None if text is None else loads(text))
+        return ProjectedDocument(*place, error=problem[1], routed=routed)
+    return ProjectedDocument(*place, document=None if text is None else loads(text), routed=routed)

@@ -1,16 +1,16 @@
 """What `plan` warns of: what a projection costs, and what it cannot see."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from outboxctl.core.projections import foreign_keys, indexes, scratch, view_facts
 from outboxctl.core.projections.fields import fields
 from outboxctl.domain.printable import brief
-from outboxctl.domain.projection import Follow, Projection, Relation
+from outboxctl.domain.projection import Follow, Projection, Relation, Routing
 from outboxctl.operations.projection.followed import parameter_types
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from outboxctl.core.database import Connection
 
@@ -47,6 +47,16 @@ def _cost(connection: "Connection", projection: Projection) -> "Iterator[Notice]
             names = ", ".join(follow.key)
             text = f"reading a document reads all of {follow.table}: no index begins with {names}"
             yield Notice(text, f"CREATE INDEX CONCURRENTLY ON {follow.table} ({names})")
+
+
+def routing_cost(projection: Projection, settings: "Mapping[str, Any]") -> list[Notice]:
+    """What a routing costs that a document may change, in an index of these (flat) settings."""
+    shards = int(settings.get("index.number_of_shards", 1))
+    if projection.routed is not Routing.COLUMN or shards == 1:
+        return []
+    name = brief(projection.routing, 200)
+    text = f"the routing {name} is not in the key: each document is written to all {shards} shards"
+    return [Notice(text, f"make {name} a part of the key if a row never changes it")]
 
 
 def most_documents(connection: "Connection", projection: Projection) -> list[int | None]:

@@ -12,7 +12,7 @@ from outboxctl.domain.errors import UsageError
 from outboxctl.domain.projection import KeyColumn, Projection, Relation
 from outboxctl.operations.projection import followed, mapping
 from outboxctl.operations.projection.declaration import Declaration
-from outboxctl.operations.projection.notices import Notice, most_documents, notices
+from outboxctl.operations.projection.notices import Notice, most_documents, notices, routing_cost
 from outboxctl.operations.projection.place import Place, shown
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ def resolve(
     )
     body = mapping.body(columns, declared.mapping)
     found = notices(connection, projection, view, mapping.unsearched(columns, body["mappings"]))
+    found += routing_cost(projection, body["settings"])
     most = most_documents(connection, projection)
     return Resolved(declared, projection, view, columns, body, found, most)
 

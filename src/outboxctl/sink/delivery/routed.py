@@ -10,6 +10,7 @@ key of a row that is gone says where the document was, and another routing is an
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from outboxctl.domain.clock import Deadline
@@ -17,14 +18,16 @@ from outboxctl.domain.failures import DONE, Answer, Classification, Noop, Reason
 from outboxctl.domain.projection import Routing
 from outboxctl.sink.delivery import shards
 from outboxctl.sink.delivery.bulk import BulkAction
-from outboxctl.sink.delivery.deliver import ElasticSink
+from outboxctl.sink.delivery.deliver import NO_INDEX, ElasticSink
 from outboxctl.sink.delivery.result import BulkRequest, Delivery, Sink
 from outboxctl.sink.delivery.shards import Shards
 from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.request import ask
 
 TRIES = 3  # deliveries, if the alias leads to another index after each
-SETTINGS = ("index.uuid", "index.number_of_shards", "index.routing_partition_size")
+PARTITIONED = "index.routing_partition_size"
+MISSING = 404
+ONE = Shards(1, 1)
 
 
 class Layout(NamedTuple):
@@ -52,47 +55,59 @@ class RoutedSink:
         layout = self._layout or self._look(deadline)
         requests: list[BulkRequest] = []
         for _ in range(TRIES):
-            if isinstance(layout, Classification):
+            if layout is None or isinstance(layout, Classification):
                 return Delivery([layout] * len(actions), requests)
             spread = [[*_spread(action, layout.shards)] for action in actions]
             delivery = self._sink.deliver([each for some in spread for each in some], deadline=deadline)
             requests += delivery.requests
-            self._layout, before = None, layout
-            layout = self._look(deadline, before)
+            before, layout = layout, self._look(deadline, layout)
             if layout is before:
                 findings = iter(delivery.findings)
                 return Delivery([_joined([next(findings) for _ in some]) for some in spread], requests)
         return Delivery([None] * len(actions), requests)
 
-    def _look(self, deadline: Deadline, known: Layout | None = None) -> Layout | Classification:
-        """The layout of the index, `known` if it is the same; or what is wrong."""
+    def _look(self, deadline: Deadline, known: Layout | None = None) -> Layout | Classification | None:
+        """The layout of the index, `known` if it is the same; or what is wrong, None if no time is left."""
         seconds = deadline.seconds_left()
         if seconds <= 0:
-            return known or _outage("no time was left to look at the index")
+            return None
         answer = ask(self._client, "GET", self._index, "_settings", flat_settings=True, seconds=seconds)
         if isinstance(answer, Answer):
-            return classify(answer)
+            return self._refused(answer)
         if len(answer) != 1:
             return _outage(f"{self._index} leads to {len(answer)} indexes, and routing needs one")
         settings = next(iter(answer.values()))["settings"]
-        if known and settings["index.uuid"] == known.uuid:
-            self._layout = known
-        else:
-            self._layout = self._new(settings)
-        return self._layout or _outage(f"nothing is known of the shards of {self._index}")
+        same = known and settings["index.uuid"] == known.uuid
+        layout = known if known and same else self._new(settings)
+        if isinstance(layout, Layout):
+            self._layout = layout
+        return layout
 
-    def _new(self, settings: dict[str, Any]) -> Layout | None:
+    def _new(self, settings: dict[str, Any]) -> Layout | Classification:
         number = int(settings["index.number_of_shards"])
-        if int(settings.get("index.routing_partition_size", 1)) > 1:
-            return None
-        cut = shards.found(number, self._shard) if number > 1 else Shards(1, 1)
-        return Layout(settings["index.uuid"], cut) if cut else None
+        if int(settings.get(PARTITIONED, 1)) > 1:
+            return _outage(f"{self._index} has {PARTITIONED}, with which an id has several shards")
+        refused: list[Answer] = []
+        known = shards.cut(number, lambda routing: self._shard(routing, refused)) if number > 1 else ONE
+        if known:
+            return Layout(settings["index.uuid"], known)
+        return self._refused(refused[0]) if refused else _outage(f"the shards of {self._index} are not known")
 
-    def _shard(self, routing: str) -> int:
+    def _shard(self, routing: str, refused: list[Answer]) -> int:
         """The shard of a routing by the engine's own answer; -1 without one."""
         answer = ask(self._client, "GET", self._index, "_search_shards", routing=routing)
-        found = [] if isinstance(answer, Answer) else answer["shards"]
+        if isinstance(answer, Answer):
+            refused.append(answer)
+            return -1
+        found = answer["shards"]
         return int(found[0][0]["shard"]) if len(found) == 1 else -1
+
+    def _refused(self, answer: Answer) -> Classification:
+        """An answer that is about no document."""
+        finding = classify(answer)
+        if finding.reason is Reason.INDEX_UNAVAILABLE and answer.status == MISSING:
+            return replace(finding, error=f"{NO_INDEX} {self._index}", own_text=True)
+        return finding if finding.verdict in (Verdict.OUTAGE, Verdict.RETRY) else _outage(finding.error)
 
 
 def _spread(action: BulkAction, cut: Shards) -> Iterator[BulkAction]:

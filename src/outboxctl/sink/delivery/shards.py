@@ -28,7 +28,7 @@ class Shards:
         return next(text for text in map(str, range(TRIED)) if self.of(text) == shard)
 
 
-def found(number: int, ask: Callable[[str], int]) -> Shards | None:
+def cut(number: int, ask: Callable[[str], int]) -> Shards | None:
     """The shards of an index with `number` of them; `ask` has the engine name the shard of a routing.
 
     Into how many parts an index is cut is not shown everywhere: that is tried. None where nothing fits.

@@ -19,6 +19,17 @@ class StoredDocument:
     body: dict[str, Any]
 
 
+def search(client: Client, index: str, id_: str) -> StoredDocument | None:
+    """The document in whichever shard it is, as it was at the last refresh; None if there is none.
+
+    Raises UnreachableError as `get`.
+    """
+    body = {"query": {"ids": {"values": [id_]}}, "version": True, "size": 1}
+    answer = demand(client, "POST", index, "_search", body=body, allow_partial_search_results=False)
+    hits = answer["hits"]["hits"]
+    return StoredDocument(hits[0]["_version"], hits[0].get("_source", {})) if hits else None
+
+
 def get(client: Client, index: str, id_: str) -> StoredDocument | None:
     """The document, refreshed or not; None if there is none.
 

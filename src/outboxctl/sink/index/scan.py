@@ -148,12 +148,12 @@ class RoutedReader(Reader):
         if ids:
             self.refresh()
         for at in range(0, len(ids), size):
-            for document in self._found(ids[at : at + size], content=content):
+            for document in self._search(ids[at : at + size], content=content):
                 found.setdefault(document.id, []).append(document)
         first = [found.get(id_, [None])[0] for id_ in ids]
         return [each and each._replace(copies=len(found[each.id])) for each in first]
 
-    def _found(self, ids: Sequence[str], *, content: bool) -> list[ScannedDocument]:
+    def _search(self, ids: Sequence[str], *, content: bool) -> list[ScannedDocument]:
         body = {"query": {"ids": {"values": list(ids)}}, "size": self.shape.window, "_source": content}
         body |= {"version": True, "seq_no_primary_term": True, "sort": ["_doc"]}
         path = (self.shape.index, "_search")

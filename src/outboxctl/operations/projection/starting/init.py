@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from outboxctl.core.projections import foreign_keys, indexes, scratch
 from outboxctl.core.projections.names import LONGEST_WITH_QUERY
-from outboxctl.core.projections.tree import Node
+from outboxctl.core.projections.tree import NestedRows
 from outboxctl.core.projections.tree_sql import Writer
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
@@ -82,7 +82,7 @@ def chosen_index(index: str, built_in: str) -> str:
 
 
 def follows(
-    connection: "Connection", root: Node, key: Sequence[str], writer: Writer
+    connection: "Connection", root: NestedRows, key: Sequence[str], writer: Writer
 ) -> Iterator[dict[str, Any]]:
     """The tables to name in the declaration: where the foreign keys alone do not say how to follow one."""
     uses: dict[Relation, list[foreign_keys.Path]] = {}

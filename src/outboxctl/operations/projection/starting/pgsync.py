@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from outboxctl.core.projections import catalog, indexes
 from outboxctl.core.projections.fields import Field, fields
-from outboxctl.core.projections.foreign_keys import KeyStep, constraints
-from outboxctl.core.projections.tree import Node, Value
+from outboxctl.core.projections.foreign_keys import Step, constraints
+from outboxctl.core.projections.tree import NestedRows, Value
 from outboxctl.core.projections.tree_sql import Writer
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.projection import Relation
@@ -60,13 +60,15 @@ def starts(
     made = []
     for number, document in enumerate(documents, 1):
         place = Place(str(path)) if len(documents) == 1 else Place(str(path), f"document {number}")
-        made.append(_start(Reading(connection, place), document, name=name, index=index, built_in=built_in))
+        made.append(
+            _start(SchemaReading(connection, place), document, name=name, index=index, built_in=built_in)
+        )
     if len({each.name for each in made}) < len(made):
         raise UsageError(f"{path}: two documents have one name", hint="convert them by files of their own")
     return made
 
 
-def _start(reading: "Reading", document: Json, *, name: str, index: str, built_in: str) -> Start:
+def _start(reading: "SchemaReading", document: Json, *, name: str, index: str, built_in: str) -> Start:
     place, connection = reading.place, reading.connection
     nodes = place.value(document, "nodes", dict, "an object")
     given = place.text(document, "index") or place.text(document, "database")
@@ -89,7 +91,7 @@ def _start(reading: "Reading", document: Json, *, name: str, index: str, built_i
     return init.checked(connection, start)
 
 
-def _body(place: Place, document: Json, root: Node) -> Json:
+def _body(place: Place, document: Json, root: NestedRows) -> Json:
     """What pgsync makes an index with: its mapping is that of the nodes, or else that of the document."""
     fields_, body = properties(root), {}
     given = _objects(place, document, "mappings") or _objects(place, document, "mapping")
@@ -111,7 +113,7 @@ def _objects(place: Place, table: Json, name: str) -> Json:
 
 
 @dataclass
-class Reading:
+class SchemaReading:
     """Reads nodes into a tree; `notes` are what was not taken over."""
 
     connection: "Connection"
@@ -121,7 +123,7 @@ class Reading:
     def __post_init__(self) -> None:
         self._keys = constraints(self.connection)
 
-    def root(self, nodes: Json) -> tuple[Node, tuple[str, ...]]:
+    def root(self, nodes: Json) -> tuple[NestedRows, tuple[str, ...]]:
         """The tree, and the key of its documents, whose columns are in them."""
         place = self.place.at("nodes")
         node, columns = self._node(place, nodes)
@@ -148,14 +150,16 @@ class Reading:
             if name not in known
         ]
 
-    def _node(self, place: Place, given: Json) -> tuple[Node, dict[str, Field]]:
+    def _node(self, place: Place, given: Json) -> tuple[NestedRows, dict[str, Field]]:
         self.unknown(place, given, NODE)
         table = self._table(place.at("table"), given, place.text(given, "table", needed=True))
         columns = {each.name: each for each in fields(self.connection, table)}
         transform = _objects(place, given, "transform")
         self.unknown(place.at("transform"), transform, TRANSFORMS)
         made = pgsync_values.Values(place, table, columns, transform)
-        node = Node(table, place.text(given, "label") or table.name, made.of(place.texts(given, "columns")))
+        node = NestedRows(
+            table, place.text(given, "label") or table.name, made.of(place.texts(given, "columns"))
+        )
         node.mapping = _objects(place.at("transform"), transform, "mapping")
         self.notes += made.notes
         primary = place.texts(given, "primary_key", several=False) or indexes.primary_key(
@@ -164,7 +168,7 @@ class Reading:
         node.order = tuple(name for name in primary if name in columns) or tuple(columns)[:1]
         return node, columns
 
-    def _children(self, place: Place, given: Json, above: Node) -> list[Node]:
+    def _children(self, place: Place, given: Json, above: NestedRows) -> list[NestedRows]:
         listed, here = given.get("children") or [], place.at("children")
         if not isinstance(listed, list) or not all(isinstance(each, dict) for each in listed):
             here.fail(f"it must be a list of objects, not {shown(listed)}")
@@ -173,7 +177,7 @@ class Reading:
             for number, each in enumerate(listed, 1)
         ]
 
-    def _child(self, place: Place, given: Json, above: Node) -> Node:
+    def _child(self, place: Place, given: Json, above: NestedRows) -> NestedRows:
         node, _ = self._node(place, given)
         here, relationship = place.at("relationship"), place.value(given, "relationship", dict, "an object")
         self.unknown(here, relationship, RELATIONSHIP)
@@ -190,9 +194,7 @@ class Reading:
             self.notes.append(f"Not taken over: {place.key}.children, beneath a scalar")
         return node
 
-    def _steps(
-        self, place: Place, relationship: Json, table: Relation, above: Relation
-    ) -> tuple[KeyStep, ...]:
+    def _steps(self, place: Place, relationship: Json, table: Relation, above: Relation) -> tuple[Step, ...]:
         through = place.texts(relationship, "through_tables")
         if len(through) > 1:
             place.at("through_tables").fail(f"{len(through)} tables", "pgsync takes one")
@@ -206,7 +208,7 @@ class Reading:
         link = self._table(place.at("through_tables"), {"schema": schema}, name)
         return self._step(place, table, link), self._step(place, link, above)
 
-    def _step(self, place: Place, here: Relation, there: Relation) -> KeyStep:
+    def _step(self, place: Place, here: Relation, there: Relation) -> Step:
         """The only foreign key between two tables, whichever of them has it."""
         down = [key for key in self._keys if (key.here, key.there) == (here, there)]
         up = [key.back() for key in self._keys if (key.here, key.there) == (there, here) and here != there]
@@ -217,7 +219,7 @@ class Reading:
             )
         return found[0]
 
-    def _named(self, place: Place, named: Any, here: Relation, there: Relation) -> KeyStep:
+    def _named(self, place: Place, named: Any, here: Relation, there: Relation) -> Step:
         at = place.at("foreign_key")
         if not isinstance(named, dict):
             at.fail(f"it must be an object, not {shown(named)}")
@@ -227,7 +229,7 @@ class Reading:
         for table, names in zip((here, there), columns, strict=True):
             for name in names:
                 followed.check_column(at, name, table, [f.name for f in fields(self.connection, table)])
-        return KeyStep(here, columns[0], there, columns[1])
+        return Step(here, columns[0], there, columns[1])
 
     def _table(self, place: Place, given: Json, name: str) -> Relation:
         table = Relation(str(given.get("schema") or "public"), name)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from outboxctl.core.projections import indexes
 from outboxctl.core.projections.fields import fields
-from outboxctl.core.projections.foreign_keys import KeyStep, constraints
-from outboxctl.core.projections.tree import Node, Value
+from outboxctl.core.projections.foreign_keys import Step, constraints
+from outboxctl.core.projections.tree import NestedRows, Value
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Relation
@@ -28,7 +28,7 @@ class Builder:
         self._connection, self._keys = connection, constraints(connection)
         self.left_out: list[str] = []
 
-    def tree(self, names: Sequence[str]) -> Node:
+    def tree(self, names: Sequence[str]) -> NestedRows:
         """The document of these tables, the root first. UsageError where no foreign key leads to one."""
         root, *others = [followed.relation(self._connection, Place("TABLE"), name) for name in names]
         twice = [table for table, times in Counter([root, *others]).items() if times > 1]
@@ -49,7 +49,7 @@ class Builder:
         return sorted(map(str, tied - {root, *named}))
 
     def _attach(
-        self, top: Node, pending: list[Relation], links: Sequence[Relation], named: set[Relation]
+        self, top: NestedRows, pending: list[Relation], links: Sequence[Relation], named: set[Relation]
     ) -> None:
         nodes = [top]
         for node in nodes:  # grows: breadth first, so that a table is as near to the root as it can be
@@ -65,8 +65,8 @@ class Builder:
             )
 
     def _children(
-        self, node: Node, table: Relation, links: Sequence[Relation], named: set[Relation]
-    ) -> Iterator[Node]:
+        self, node: NestedRows, table: Relation, links: Sequence[Relation], named: set[Relation]
+    ) -> Iterator[NestedRows]:
         """A table beneath a node: once for each foreign key between both, else through a table between."""
         below = [key for key in self._keys if key.here == table and key.there == node.table]
         above = [key for key in self._keys if key.here == node.table and key.there == table]
@@ -79,26 +79,32 @@ class Builder:
         if not below and not above and (way := self._through(node.table, table, links, named)):
             yield self._child(node, way, table.name, many=True)
 
-    def _below(self, key: KeyStep, *, several: bool) -> str:
+    def _below(self, key: Step, *, several: bool) -> str:
         return f"{key.here.name}_by_{'_'.join(key.columns)}" if several else key.here.name
 
     def _child(
-        self, above: Node, steps: tuple[KeyStep, ...], label: str, *, many: bool, without: Sequence[str] = ()
-    ) -> Node:
+        self,
+        above: NestedRows,
+        steps: tuple[Step, ...],
+        label: str,
+        *,
+        many: bool,
+        without: Sequence[str] = (),
+    ) -> NestedRows:
         child = self._node(steps[0].here, without)
         child.steps, child.many = steps, many
         used = {*above.values, *(each.label for each in above.children)}
         child.label = next(each for each in _labels(label) if each not in used)
         return child
 
-    def _node(self, table: Relation, without: Sequence[str] = ()) -> Node:
+    def _node(self, table: Relation, without: Sequence[str] = ()) -> NestedRows:
         columns = fields(self._connection, table)
         skipped = [each.name for each in columns if each.kind in LEFT_OUT]
         self.left_out += [f"{table}.{name} ({', '.join(LEFT_OUT)})" for name in skipped]
         key = indexes.primary_key(self._connection, table)
         wanted = [each for each in columns if each.name not in (*skipped, *without)] or columns
         values = {each.name: Value(each.name, each.kind, each.listed) for each in wanted}
-        return Node(table, values=values, order=key or tuple(each.name for each in wanted[:1]))
+        return NestedRows(table, values=values, order=key or tuple(each.name for each in wanted[:1]))
 
     def _is_link(self, table: Relation, named: set[Relation]) -> bool:
         """Whether a table has nothing but foreign keys to others that are named, and a key of its own."""
@@ -110,7 +116,7 @@ class Builder:
 
     def _through(
         self, above: Relation, table: Relation, links: Sequence[Relation], named: set[Relation]
-    ) -> tuple[KeyStep, KeyStep] | None:
+    ) -> tuple[Step, Step] | None:
         ways = [
             (near.back(), far)
             for near in self._keys
@@ -128,7 +134,7 @@ class Builder:
         return chosen[0] if chosen else None
 
 
-def _above(key: KeyStep) -> str:
+def _above(key: Step) -> str:
     """`category` for a column `category_id`, else the name of the table."""
     name = key.columns[0]
     short = name[: -len("_id")] if name.lower().endswith("_id") else ""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from outboxctl.core.projections.fields import Field
-from outboxctl.core.projections.tree import Node, Value
+from outboxctl.core.projections.tree import NestedRows, Value
 from outboxctl.domain.printable import brief
 from outboxctl.operations.projection import mapping
 
@@ -76,7 +76,7 @@ def _texts(texts: Sequence[str]) -> str:
     return quoted(texts[0]) if len(texts) == 1 else f"[{', '.join(map(quoted, texts))}]"
 
 
-def properties(node: Node) -> dict[str, Any]:
+def properties(node: NestedRows) -> dict[str, Any]:
     """The fields of an index for a node: those of its columns' types, or as somebody has declared them."""
     found = mapping.derived([_field(label, value) for label, value in node.values.items()])
     for child in node.children:

@@ -18,8 +18,8 @@ class ProjectedDifference:
     """One document that differs; `key` is None where its id is no key of the projection, or a hash.
 
     `in_flight`: an event may still deliver it, or it changed meanwhile. `seq_no` and `primary_term` fence a
-    delete of exactly the document that was read. `error`: why the row cannot be read. `routing`: that of the
-    document which was read.
+    delete of exactly the document that was read. `error`: why the row cannot be read.
+    `routing` is that of the document which was read.
     """
 
     kind: ProjectedKind
