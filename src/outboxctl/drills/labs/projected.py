@@ -95,10 +95,10 @@ class ProjectionLab(Lab):
         """Check that the index holds exactly the rows of the view."""
         report = self.compare(ctx, content=content)
         different = {kind: count for kind, count in report.by_kind.items() if count}
-        ctx.expect(AGREES, "none, none in flight", _found(different, report.in_flight))
+        ctx.expect(AGREES, "none, none in flight", _counted(different, report.in_flight))
         ctx.conclude(("documents compared", "对比的文档"), report.documents)
 
 
-def _found(different: dict[str, int], in_flight: int) -> str:
+def _counted(different: dict[str, int], in_flight: int) -> str:
     found = ", ".join(f"{count} {kind}" for kind, count in different.items())
     return f"{found or 'none'}, {in_flight or 'none'} in flight"

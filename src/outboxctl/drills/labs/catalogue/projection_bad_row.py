@@ -41,7 +41,7 @@ class ProjectionBadRow(ProjectionLab):
         "OUTBOX_MAX_BACKOFF_SECONDS": "0.5",
     }
     events = 20
-    seconds = 7.0
+    seconds = 6.0
     by_hand = (
         "outboxctl projection list  # one whose view divides by a column, say",
         'psql "$DATABASE_URL" -c "UPDATE …"  # set that column of one row to 0',
@@ -60,7 +60,7 @@ class ProjectionBadRow(ProjectionLab):
 
     def inject(self, ctx: LabContext) -> None:
         """Write one row among others that divides by zero."""
-        ctx.fault("a row that is divided by zero", lambda: self._write(ctx), lambda: self._mend(ctx))
+        ctx.fault("a row that is divided by zero", lambda: self._write(ctx), lambda: self._set_rate(ctx))
         self.words = ctx.confirm(
             ("PostgreSQL cannot make its document", "PostgreSQL 无法生成其文档"), lambda: self._raised(ctx)
         )
@@ -104,7 +104,7 @@ class ProjectionBadRow(ProjectionLab):
         ctx.transact(together)
         ctx.written += 1 + NEIGHBOURS
 
-    def _mend(self, ctx: LabContext) -> None:
+    def _set_rate(self, ctx: LabContext) -> None:
         """Rates are ignored by the projection: no event of this change delivers the row."""
         self.do(ctx, shop.RATE, currency=CURRENCY, rate=2)
 

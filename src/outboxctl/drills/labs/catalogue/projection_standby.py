@@ -36,7 +36,7 @@ class ProjectionStandby(ProjectionLab):
         "OUTBOX_MAX_BACKOFF_SECONDS": "0.5",
     }
     events = KEPT
-    seconds = 14.0
+    seconds = 12.0
     by_hand = (
         "outboxctl worker &",
         'psql "$DATABASE_URL" -c "UPDATE …"  # what the standby does not get',
