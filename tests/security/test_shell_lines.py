@@ -14,7 +14,7 @@ from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import export
 from outboxctl.drills import services
 from outboxctl.drills.demo import run as demo_run
-from outboxctl.drills.demo.report import DemoReport, Event, Kept, Step
+from outboxctl.drills.demo.report import DemoReport, Event, Kept, DemoStep
 from outboxctl.settings import all_names, load
 from processes import Cli, environment
 
@@ -55,7 +55,7 @@ def state(tmp_path: Path) -> Iterator[Path]:
 
 def told(kept: Kept) -> Generator[Event, None, DemoReport]:
     """A demo that leaves its services running."""
-    yield Step("Search", "searching")
+    yield DemoStep("Search", "searching")
     return DemoReport(True, 1.5, "3.11.0", "embedded 18", "noida 8", "", 2, "q", (), (), (), kept, None)
 
 
