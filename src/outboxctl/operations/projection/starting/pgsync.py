@@ -83,12 +83,18 @@ def _start(reading: "SchemaReading", document: Json, *, name: str, index: str, b
         init.chosen_index(index or given or name.lstrip("_"), built_in),
         writer.select(root),
         _body(place, document, root),
-        routing=place.text(document, "routing"),
+        routing=_routing(place.text(document, "routing"), root, key),
         pipeline=place.text(document, "pipeline"),
         follow=list(init.follows(connection, root, key, writer)),
         notes=[HEAD, *reading.notes],
     )
     return init.checked(connection, start)
+
+
+def _routing(name: str, root: NestedRows, key: Sequence[str]) -> str:
+    """The routing; the column of the key that it is a copy of: then a delete knows where its document is."""
+    value = root.values.get(name)
+    return next((column for column in key if value and root.values[column] == value), name)
 
 
 def _body(place: Place, document: Json, root: NestedRows) -> Json:
