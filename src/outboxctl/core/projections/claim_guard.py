@@ -6,7 +6,7 @@ A claim that knows projections sets `outboxctl.projections` (claim.PROJECTIONS_A
 """
 
 NAME = "outbox_projection_claims"  # of the trigger and its function
-# The row of another worker's claim is left as it is, and is not among those that the claim returns. Made once:
+# A row that an older worker claims stays as it is, and is not among those that its claim returns. Made once:
 # the lock of CREATE TRIGGER keeps writers waiting.
 CREATE = """
 DO $guard$
