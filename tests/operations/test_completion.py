@@ -88,6 +88,11 @@ def test_failed_events_are_offered_by_id_and_type(tab: Tab, sql: lab.Sql) -> Non
 
 
 @pytest.mark.slow(reason="each tab in a real shell starts a process")
+def test_tables_are_offered_for_a_new_projection(tab: Tab) -> None:
+    offers(tab, {"public.search_index"}, "projection", "init", "public.search_i")
+
+
+@pytest.mark.slow(reason="each tab in a real shell starts a process")
 def test_causes_and_acts_are_offered_where_they_are_asked_for(tab: Tab, sql: lab.Sql, cli: Cli) -> None:
     for number in range(4):
         event = lab.event(sql, lab.put(sql)[0], status="failed")

@@ -90,6 +90,14 @@ BAD: dict[str, tuple[Any, str]] = {
         broken((*PUBLISHER, "relationship", "foreign_key", "parent"), ["publisher"]),
         "lib.books has no column 'publisher'; did you mean published?",
     ),
+    "mapping": (
+        broken((0, "nodes", "transform", "mapping"), {"title": "keyword"}),
+        "nodes.transform.mapping.title: it must be an object, not 'keyword'",
+    ),
+    "label of the key": (
+        broken((*PUBLISHER, "label"), "isbn"),
+        "'isbn' is the label of a child, and a column of the key",
+    ),
     "two documents, one name": (library.schema("b") + library.schema("b"), "two documents have one name"),
 }
 

@@ -176,8 +176,8 @@ def test_failed_show_finds_the_document_in_its_shard(
 ) -> None:
     filled(sql, cli)
     assert placed() == rows(sql)
-    fail = "UPDATE search_outbox_events SET status = 'failed', error = 'x', error_reason = 'bad_document' WHERE follow IS NULL"
-    ids = sql.execute(f"{fail} RETURNING id").fetchall()[:5]
+    fail = "UPDATE search_outbox_events SET status = 'failed', error = 'x', error_reason = 'bad_document'"
+    ids = sql.execute(f"{fail} WHERE follow IS NULL RETURNING id").fetchall()[:5]
     shown = [json.loads(cli.ok("failed", "show", str(id_), "--json")) for (id_,) in ids]
     assert [(each["difference"], each["sink_error"]) for each in shown] == [([], None)] * 5
     assert all(each["document"]["body"]["name"].startswith("car") for each in shown)

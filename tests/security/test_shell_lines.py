@@ -14,7 +14,7 @@ from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import export
 from outboxctl.drills import services
 from outboxctl.drills.demo import run as demo_run
-from outboxctl.drills.demo.report import DemoReport, Event, Kept, DemoStep
+from outboxctl.drills.demo.report import DemoReport, DemoStep, Event, Kept
 from outboxctl.settings import all_names, load
 from processes import Cli, environment
 

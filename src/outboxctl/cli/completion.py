@@ -53,6 +53,7 @@ def _read(name: str, ctx: typer.Context, incomplete: str, values: list[str]) -> 
         values += getattr(completion, name)(connection, incomplete)
 
 
-failed_ids, entity_types, projections, fingerprints, audit_ids, replays = map(
-    _from_database, ("failed_ids", "entity_types", "projections", "fingerprints", "audit_ids", "replays")
+failed_ids, entity_types, projections, tables, fingerprints, audit_ids, replays = map(
+    _from_database,
+    ("failed_ids", "entity_types", "projections", "tables", "fingerprints", "audit_ids", "replays"),
 )

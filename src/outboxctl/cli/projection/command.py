@@ -51,7 +51,12 @@ class ApplyOptions(ChangeOptions, PipelineOptions):
 def init(
     common: DatabaseOptions,
     tables: Annotated[
-        list[str] | None, typer.Argument(metavar="TABLE…", help="Tables; the first has a row a document.")
+        list[str] | None,
+        typer.Argument(
+            metavar="TABLE…",
+            help="Tables; the first has a row a document.",
+            autocompletion=completion.tables,
+        ),
     ] = None,
     from_pgsync: Annotated[
         Path | None, typer.Option("--from-pgsync", help="pgsync's schema file, instead of tables.")

@@ -1,7 +1,7 @@
 """The SELECT of a document that is given as a tree of tables."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import count
 
 from psycopg.sql import Identifier, Literal
@@ -68,7 +68,7 @@ class Writer:
         if node.scalar:
             return self._value(next(iter(node.values.values())), alias)
         pairs = [(label, self._value(value, alias)) for label, value in node.values.items()]
-        pairs += [(child.label, self._nested(child, alias, names, depth)) for child in node.children]
+        pairs += [(child.label, self._nested(child, alias, names, depth + 1)) for child in node.children]
         return _object(pairs, depth)
 
     def _joined(self, node: NestedRows, alias: str, above: str, names: Iterator[str]) -> tuple[str, str]:
@@ -123,10 +123,16 @@ def _as_text(sql: str, value: Value) -> str:
 
 
 def _object(pairs: Sequence[tuple[str, str]], depth: int) -> str:
-    build: Callable[[str, str], str] = "{}({})".format
-    space = f",\n{INDENT * (depth + 1)}"
+    """One object; of more fields than a function has arguments for it is joined of several."""
     listed = [f"{literal(label)}, {sql}" for label, sql in pairs]
     if len(listed) <= MOST_FIELDS:
-        return build("json_build_object", (space if len(listed) > 1 else ", ").join(listed))
+        return _call("json_build_object", listed, depth)
     parts = [listed[at : at + MOST_FIELDS] for at in range(0, len(listed), MOST_FIELDS)]
-    return "(" + " || ".join(build("jsonb_build_object", space.join(part)) for part in parts) + ")"
+    return "(" + " || ".join(_call("jsonb_build_object", part, depth) for part in parts) + ")"
+
+
+def _call(function: str, arguments: Sequence[str], depth: int) -> str:
+    if len(arguments) == 1:
+        return f"{function}({arguments[0]})"
+    lines = f",\n{INDENT * (depth + 1)}".join(arguments)
+    return f"{function}(\n{INDENT * (depth + 1)}{lines}\n{INDENT * depth})"

@@ -29,6 +29,16 @@ SELECT id FROM (
 WHERE starts_with(id, CAST(:begun AS text)) ORDER BY at DESC LIMIT {MOST}
 """)
 
+TABLES = text(f"""
+SELECT name FROM (
+    SELECT concat(n.nspname, '.', c.relname) AS name FROM pg_class c
+    JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence = 'p'
+        AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+        AND has_table_privilege(c.oid, 'SELECT')) AS tables
+WHERE starts_with(name, CAST(:begun AS text)) ORDER BY name LIMIT {MOST}
+""")
+
 
 def failed_ids(connection: Connection, begun: str) -> list[str]:
     """Ids of failed events that begin with `begun`."""
@@ -43,6 +53,11 @@ def entity_types(connection: Connection, begun: str) -> list[str]:
 def projections(connection: Connection, begun: str) -> list[str]:
     """The projections in force, and the built-in one."""
     return [name for name in (*choosing.names(connection), PROJECTION) if name.startswith(begun)][:MOST]
+
+
+def tables(connection: Connection, begun: str) -> list[str]:
+    """Tables that may be read, with their schemas."""
+    return list(connection.execute(TABLES, {"begun": begun}).scalars())
 
 
 def fingerprints(connection: Connection, begun: str) -> list[str]:

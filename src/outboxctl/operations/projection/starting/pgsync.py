@@ -29,6 +29,7 @@ DOCUMENT = ("database", "index", "nodes", "mapping", "mappings", "setting", "rou
 NODE = ("table", "schema", "columns", "label", "primary_key", "relationship", "children", "transform")
 RELATIONSHIP = ("variant", "type", "through_tables", "foreign_key")
 TRANSFORMS = ("rename", "replace", "concat", "mapping")
+INDEX_WORDS = ("dynamic", "dynamic_templates", "date_detection", "numeric_detection")  # of a whole mapping
 VARIANTS, TYPES = ("object", "scalar"), ("one_to_one", "one_to_many")
 
 
@@ -83,7 +84,7 @@ def _start(reading: "SchemaReading", document: Json, *, name: str, index: str, b
         init.chosen_index(index or given or name.lstrip("_"), built_in),
         writer.select(root),
         _body(place, document, root),
-        routing=place.text(document, "routing"),
+        routing=_routing(place.text(document, "routing"), root, key),
         pipeline=place.text(document, "pipeline"),
         follow=list(init.follows(connection, root, key, writer)),
         notes=[HEAD, *reading.notes],
@@ -91,10 +92,16 @@ def _start(reading: "SchemaReading", document: Json, *, name: str, index: str, b
     return init.checked(connection, start)
 
 
+def _routing(name: str, root: NestedRows, key: Sequence[str]) -> str:
+    """The routing; the column of the key that it is a copy of: then a delete knows where its document is."""
+    value = root.values.get(name)
+    return next((column for column in key if value and root.values[column] == value), name)
+
+
 def _body(place: Place, document: Json, root: NestedRows) -> Json:
     """What pgsync makes an index with: its mapping is that of the nodes, or else that of the document."""
     fields_, body = properties(root), {}
-    given = _objects(place, document, "mappings") or _objects(place, document, "mapping")
+    given = _of_objects(place, document, "mappings") or _of_objects(place, document, "mapping")
     inner = given.get("properties")
     mappings = (
         dict(given) if isinstance(inner, dict) or "dynamic_templates" in given else {"properties": given}
@@ -109,6 +116,15 @@ def _objects(place: Place, table: Json, name: str) -> Json:
     given = table.get(name) or {}
     if not isinstance(given, dict):
         place.at(name).fail(f"it must be an object, not {shown(given)}")
+    return given
+
+
+def _of_objects(place: Place, table: Json, name: str) -> Json:
+    """Fields of an index by their names, or what such an object is in."""
+    given = _objects(place, table, name)
+    for key, value in given.items():
+        if not isinstance(value, dict) and key not in INDEX_WORDS:
+            place.at(name).at(str(key)).fail(f"it must be an object, not {shown(value)}")
     return given
 
 
@@ -140,6 +156,8 @@ class SchemaReading:
         if len(key) > 1:
             self.notes.append("The ids of documents join the key's columns by `:`; pgsync joins them by `|`")
         node.children = self._children(place, nodes, node)
+        if taken := [child.label for child in node.children if child.label in key]:
+            place.at("children").fail(f"{shown(taken[0])} is the label of a child, and a column of the key")
         return node, key
 
     def unknown(self, place: Place, given: Json, known: Sequence[str]) -> None:
@@ -160,7 +178,7 @@ class SchemaReading:
         node = NestedRows(
             table, place.text(given, "label") or table.name, made.of(place.texts(given, "columns"))
         )
-        node.mapping = _objects(place.at("transform"), transform, "mapping")
+        node.mapping = _of_objects(place.at("transform"), transform, "mapping")
         self.notes += made.notes
         primary = place.texts(given, "primary_key", several=False) or indexes.primary_key(
             self.connection, table

@@ -99,8 +99,8 @@ class Builder:
 
     def _node(self, table: Relation, without: Sequence[str] = ()) -> NestedRows:
         columns = fields(self._connection, table)
-        skipped = [each.name for each in columns if each.kind in LEFT_OUT]
-        self.left_out += [f"{table}.{name} ({', '.join(LEFT_OUT)})" for name in skipped]
+        skipped = {each.name: each.kind for each in columns if each.kind in LEFT_OUT}
+        self.left_out += [f"{table}.{name} ({kind})" for name, kind in skipped.items()]
         key = indexes.primary_key(self._connection, table)
         wanted = [each for each in columns if each.name not in (*skipped, *without)] or columns
         values = {each.name: Value(each.name, each.kind, each.listed) for each in wanted}
