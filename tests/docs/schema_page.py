@@ -134,12 +134,8 @@ WORDS: dict[str, tuple[str, dict[str, str]]] = {
             "old_index": "what it led to",
             "new_index": "what it shall lead to",
             "concrete": "whether the name was an index, not an alias",
-<<<<<<< HEAD
             "body": "mapping and settings of the new index; of a projection its name and the last key sent, "
             "too",
-=======
-            "body": "mapping and settings of the new index; of a projection also its name and the last key",
->>>>>>> proj-init
             "phase": "what it does next",
             "cursor_type": "with `cursor_id` the last row that was sent",
             "cursor_id": "see `cursor_type`",
