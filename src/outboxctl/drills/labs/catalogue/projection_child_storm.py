@@ -40,7 +40,7 @@ class ProjectionChildStorm(ProjectionLab):
         "OUTBOX_POLL_INTERVAL_SECONDS": "0.2",
     }
     events = 1 + PRODUCTS - EACH  # that of `apply`, and one for each product that is not hidden
-    seconds = 12.0
+    seconds = 11.0
     by_hand = (
         "outboxctl projection plan products.toml  # tables that are followed, and by what",
         "OUTBOX_WORKER_ID=w1 outboxctl worker &",
@@ -86,13 +86,13 @@ class ProjectionChildStorm(ProjectionLab):
     def _kill(self, ctx: LabContext, name: str) -> None:
         """Kill it with events that it has claimed and the sink has applied, or not; start it again."""
         worker = ctx.worker(name)
+        ctx.wait(lambda: ctx.ready(name))
         with ctx.proxy.hold("after apply" if name == WORKERS[0] else "before apply"):
             ctx.wait(lambda: name in ctx.owners(), within=5)
             ctx.fault(f"SIGKILL to worker {name}", worker.kill)
             killed = (f"worker {name} was killed while it held events", f"worker {name} 死亡时持有事件")
             ctx.confirm(killed, lambda: not worker.running and name in ctx.owners(), within=2)
         worker.start()
-        ctx.wait(lambda: ctx.ready(name))  # the storm goes on meanwhile
 
     @contextmanager
     def _storm(self, ctx: LabContext) -> Iterator[list[int]]:

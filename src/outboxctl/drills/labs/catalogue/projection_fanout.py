@@ -8,11 +8,11 @@ from outboxctl.drills.labs import BilingualText, LabContext
 from outboxctl.drills.labs.projected import HIDDEN, NAME, PUBLISHED, ProjectionLab
 from outboxctl.sink.index import index_setup
 
-# Five pages: seconds on a busy machine. 100,000 show nothing more, and were delivered in minutes there: what
+# Four pages: seconds on a busy machine. 100,000 show nothing more, and were delivered in minutes there: what
 # they cost is measured by the benchmarks, with nothing else at work.
-DOCUMENTS = 10_000
+DOCUMENTS = 8_000
 FRESH = DOCUMENTS + 1  # the product that somebody else writes meanwhile
-BATCH, LANES = 500, 2
+BATCH, LANES = 500, 1
 # Before a fresh event: the page that is there, what lanes had claimed, and what they have claimed since.
 MOST_BEFORE = PAGE + 2 * BATCH * LANES
 WRITER_SECONDS = 0.25  # of a machine with much else to do; an event a document would take seconds
@@ -23,10 +23,10 @@ class ProjectionFanout(ProjectionLab):
     """A category with all products is published, and the worker is killed while it expands the change."""
 
     name = "projection-fanout"
-    title = BilingualText("One row, many documents", "一行变更，一万文档")
+    title = BilingualText("One row, many documents", "一行变更，八千文档")
     question = BilingualText(
-        "Who pays for a change with 10,000 documents behind it: the writer, others, or the worker's memory?",
-        "一行变更涉及一万文档时，代价由谁承担：写入者、其他事件，还是 worker？",
+        "Who pays for a change with 8,000 documents behind it: the writer, others, or the worker's memory?",
+        "一行变更涉及八千文档时，代价由谁承担：写入者、其他事件，还是 worker？",
     )
     hypothesis = BilingualText(
         "The writer pays one event. The worker expands it in pages, status tells how far it is, a kill in "
@@ -95,8 +95,6 @@ class ProjectionFanout(ProjectionLab):
         waited = ("documents sent before the fresh one", "新事件之前发送的文档数")
         ctx.expect(waited, f"at most {MOST_BEFORE}", before, met=before <= MOST_BEFORE)
         ctx.expect_counts(done=ctx.written, failed=0)
-        documents = index_setup.count(ctx.client, self.index)
-        ctx.expect(("documents", "文档数"), DOCUMENTS + 1, documents)
         self.expect_agreement(ctx, content=False)
         ctx.conclude(("documents left at the kill", "kill 时剩余的文档"), self.left)
         ctx.conclude(("writer's transaction", "写入事务"), f"{1_000 * seconds:.1f} ms")
