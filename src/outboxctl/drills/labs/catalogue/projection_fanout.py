@@ -41,7 +41,7 @@ class ProjectionFanout(ProjectionLab):
         "OUTBOX_CONCURRENCY": str(LANES),
     }
     events = 1  # that of `apply`
-    seconds = 14.0
+    seconds = 18.0
     by_hand = (
         "outboxctl projection plan products.toml  # most documents behind one row",
         "outboxctl worker &",
