@@ -8,8 +8,8 @@ from outboxctl.drills.labs import BilingualText, LabContext
 from outboxctl.drills.labs.projected import HIDDEN, NAME, PUBLISHED, ProjectionLab
 from outboxctl.sink.index import index_setup
 
-# Four pages: a kill after the first leaves three. 100,000 show nothing more, and take minutes on two cores with
-# much else to do.
+# Four pages: a kill after the first leaves three. 100,000 show nothing more, and take minutes on two cores
+# with much else to do.
 DOCUMENTS = 8_000
 FRESH = DOCUMENTS + 1  # the product that somebody else writes meanwhile
 BATCH, LANES = 500, 1
