@@ -31,7 +31,7 @@ class DbReadonly(Lab):
     needs = frozenset({Need.PRIVATE_DATABASE})
     settings = {"OUTBOX_BULK_SIZE": "50", "OUTBOX_CONCURRENCY": "1"}
     events = 50
-    seconds = 6.0
+    seconds = 5.0
     by_hand = (
         "outboxctl worker &",
         "DB=${DATABASE_URL/+psycopg/} NAME=${DATABASE_URL##*/}  # as psql has it",
