@@ -41,6 +41,7 @@ def test_a_viewer_may_look(store: Store, roles: dict[str, str], cli: Cli) -> Non
     viewer = {"DATABASE_URL": roles["viewer"]}
     assert store("plan", env=viewer).returncode == 0
     assert "outbox_projections" in store("sql", env=viewer).stdout
+    assert "store.products" in cli.ok("projection", "init", "store.products", env=viewer)
     assert cli.json("projection", "list", env=viewer)["projections"][0]["pending"] == 1
     assert cli.json("projection", "show", "product", env=viewer)["name"] == "product"
     assert cli("projection", "preview", "product", "1", env=viewer).returncode == 4

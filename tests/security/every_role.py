@@ -156,6 +156,7 @@ CASES = {
     "projection apply": Case(Login.OWNER, "operator", by=f"{PROJECTIONS}test_the_owner_applies_and_drops"),
     "projection drop": Case(Login.OWNER, by=f"{PROJECTIONS}test_the_owner_applies_and_drops"),
     "projection list": reads("no projection"),
+    "projection init": Case(Login.VIEWER, by=f"{PROJECTIONS}test_a_viewer_may_look"),
     "projection plan": Case(Login.VIEWER, "viewer", by=f"{PROJECTIONS}test_a_viewer_may_look"),
     "projection preview": Case(Login.VIEWER, "viewer", by=f"{PROJECTIONS}test_a_viewer_may_look"),
     "projection show": Case(Login.VIEWER, by=f"{PROJECTIONS}test_a_viewer_may_look"),
