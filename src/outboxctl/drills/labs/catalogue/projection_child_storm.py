@@ -1,11 +1,12 @@
 """Documents of several tables whose rows change all at once, while workers die."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import cycle
 from random import Random
 from threading import Event
+from time import monotonic
 from typing import Any
 
 from outboxctl.core.operator import shop
@@ -15,6 +16,7 @@ from outboxctl.drills.labs.projected import HIDDEN, ProjectionLab
 CATEGORIES, EACH, WRITERS, KILLS = 6, 40, 2, 3
 PRODUCTS = CATEGORIES * EACH
 PAUSE = 0.01  # seconds between two transactions of a writer
+STUCK = 0.4  # seconds that an event is held: its request is, and is not one that had passed before
 WORKERS = ("w1", "w2")
 
 
@@ -88,7 +90,7 @@ class ProjectionChildStorm(ProjectionLab):
         worker = ctx.worker(name)
         ctx.wait(lambda: ctx.ready(name))
         with ctx.proxy.hold("after apply" if name == WORKERS[0] else "before apply"):
-            ctx.wait(lambda: name in ctx.owners(), within=5)
+            ctx.wait(_stuck(ctx, name), within=5)
             ctx.fault(f"SIGKILL to worker {name}", worker.kill)
             killed = (f"worker {name} was killed while it held events", f"worker {name} 死亡时持有事件")
             ctx.confirm(killed, lambda: not worker.running and name in ctx.owners(), within=2)
@@ -132,3 +134,17 @@ class ProjectionChildStorm(ProjectionLab):
         ]
         statement, values = rng.choice(changes)
         self.do(ctx, statement, **values)
+
+
+def _stuck(ctx: LabContext, name: str) -> Callable[[], bool]:
+    """A function that returns whether the worker has held an event for STUCK seconds."""
+    since: dict[str, float] = {}
+
+    def stuck() -> bool:
+        now, held = monotonic(), {event.id for event in ctx.held() if event.owner == name}
+        for id_ in since.keys() - held:
+            del since[id_]
+        since.update(dict.fromkeys(held - since.keys(), now))
+        return any(now - at > STUCK for at in since.values())
+
+    return stuck
