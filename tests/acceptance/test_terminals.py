@@ -6,12 +6,15 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from acceptance import lab
 from processes import OUTBOXCTL, Cli, Worker, eventually
 
 SECRET = "hunter2-s3cret"
 
 
+@pytest.mark.slow(reason="every command into a closed pipe, by Python itself")
 def test_a_closed_pipe_ends_quietly(cli: Cli, sql: lab.Sql) -> None:
     lab.load(sql, 3000)
     sql.execute("UPDATE search_outbox_events SET status = 'failed'")
@@ -40,6 +43,7 @@ def test_a_closed_pipe_ends_quietly(cli: Cli, sql: lab.Sql) -> None:
         assert int(done.stderr) != 124, command
 
 
+@pytest.mark.slow(reason="every command in three terminals, by Python itself")
 def test_narrow_dumb_and_ascii_terminals_show_the_same_facts(cli: Cli, sql: lab.Sql) -> None:
     _, event = lab.put(sql)
     sql.execute("UPDATE search_outbox_events SET error_reason = 'connect', error = '\u4e2d\u6587 [/nope]'")

@@ -31,6 +31,7 @@ def test_doctor_finds_nothing_to_mend(cli: Cli) -> None:
     assert report["findings"] == []
 
 
+@pytest.mark.slow(reason="`make test-engines` runs it on each engine, too")
 @pytest.mark.usefixtures("filled")
 def test_verify_finds_what_differs_and_a_repair_mends_it(cli: Cli, node: Node, index: str) -> None:
     assert cli.json("verify")["documents"] == MANY
@@ -48,6 +49,7 @@ def test_verify_finds_what_differs_and_a_repair_mends_it(cli: Cli, node: Node, i
     cli.ok("check", "--drift-sample", "100")
 
 
+@pytest.mark.slow(reason="`make test-engines` runs it on each engine, too")
 def test_every_document_of_every_shard_is_read_once(
     client: Client, node: Node, index: str, servers: Servers
 ) -> None:

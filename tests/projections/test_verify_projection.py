@@ -187,6 +187,7 @@ def test_a_row_that_cannot_be_read_is_named_and_hides_no_other(
     assert found(compared(cli, "--projection", "product")) == unreadable
 
 
+@pytest.mark.slow(reason="live traffic for many seconds")
 def test_while_an_application_writes_and_a_worker_delivers_nothing_differs(
     items: str,
     cli: Cli,

@@ -50,6 +50,7 @@ def _keep_out(ground: Ground, cli: Cli, version: int, url: str) -> UUID:
     return entity
 
 
+@pytest.mark.slow(reason="several repairs each")
 @pytest.mark.parametrize("version", [MOST, MOST - 1, HIGHEST + 1])
 def test_a_document_that_was_kept_out_is_let_in(cli: Cli, ground: Ground, url: str, version: int) -> None:
     entity = _keep_out(ground, cli, version, url)

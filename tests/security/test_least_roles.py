@@ -250,6 +250,7 @@ def test_a_login_ends_its_own_sessions_alone(
         assert acting_as(Login.VIEWER).json(*path.split())["terminated"] == 1
 
 
+@pytest.mark.slow(reason="whole drills as a guest")
 @pytest.mark.parametrize("path", GUESTS)
 def test_a_guest_needs_to_create_a_schema(
     path: str, acting_as: As, sink: Front, sql: psycopg.Connection, engine: Elasticsearch, index: str

@@ -54,6 +54,7 @@ def engine_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             engine.kill()
 
 
+@pytest.mark.slow(reason="an engine of its own")
 @pytest.mark.no_servers
 def test_a_web_page_closes_no_index_of_a_real_engine(engine_url: str) -> None:
     assert asked(f"{engine_url}/kept", "PUT") == 200

@@ -11,6 +11,7 @@ pytestmark = pytest.mark.no_servers
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow(reason="it asks for every distribution that is installed")
 def test_it_holds_what_runs_and_nothing_else() -> None:
     command = [sys.executable, "deploy/sbom.py"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)

@@ -56,6 +56,7 @@ def secured(
     return env
 
 
+@pytest.mark.slow(reason="secrets change while a worker runs, three times")
 @pytest.mark.usefixtures("secured")
 def test_it_delivers_and_follows_changed_secrets_without_a_restart(
     database: TlsPostgres,

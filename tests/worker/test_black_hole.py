@@ -12,6 +12,7 @@ SETTLE = "SET status = 'done'"
 QUICK = {"OUTBOX_BULK_SIZE": "50", "OUTBOX_CONCURRENCY": "2", "OUTBOX_LEASE_SECONDS": "4"}
 
 
+@pytest.mark.slow(reason="it waits until sessions are given up")
 @pytest.mark.parametrize("statement", [SETTLE, "COMMIT"])
 def test_the_worker_says_so_and_goes_on_once_the_network_is_back(
     scene: Scene, worker: Callable[..., Worker], database_proxy: Proxy, statement: str
@@ -29,6 +30,7 @@ def test_the_worker_says_so_and_goes_on_once_the_network_is_back(
     scene.finished_by(running, 500, leases_may_end=True)  # transactions have 5 s at least
 
 
+@pytest.mark.slow(reason="it waits until a session is given up")
 def test_a_single_connection_that_fell_silent_is_replaced(
     scene: Scene, worker: Callable[..., Worker], database_proxy: Proxy
 ) -> None:

@@ -87,6 +87,7 @@ def test_one_locked_row_of_a_batch_stops_nothing_else(
         scene.finished_by(running, 200, leases_may_end=True)
 
 
+@pytest.mark.slow(reason="it waits for a lease to end")
 def test_beyond_its_lease_the_others_still_flow(
     scene: Scene, worker: Callable[..., Worker], servers: Servers, person: psycopg.Connection
 ) -> None:

@@ -272,6 +272,7 @@ def test_the_sink_is_stopped_and_started(chaos: Cli, sink: Callable[[], bool]) -
     assert sink()
 
 
+@pytest.mark.slow(reason="it stops and pauses a sink of its own")
 def test_a_sink_left_stopped_or_paused_comes_back(chaos: Cli, sink: Callable[[], bool]) -> None:
     for verb, kind in (("stop", "sink-stopped"), ("pause", "sink-paused")):
         with holding(chaos, "es", verb, "--for", "1h") as command:

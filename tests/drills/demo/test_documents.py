@@ -12,6 +12,7 @@ def documents() -> list[Docstring]:
     return collect()
 
 
+@pytest.mark.slow(reason="it reads the whole standard library")
 def test_there_are_thousands_of_them(documents: list[Docstring]) -> None:
     assert 4_000 <= len(documents) <= 20_000
 
