@@ -97,6 +97,7 @@ def test_a_rebuild_under_live_traffic_loses_nothing_and_leads_back(
     _whole(cli, sql, engine, index)
 
 
+@pytest.mark.slow(reason="live traffic for many seconds")
 @pytest.mark.real_engine
 def test_a_concrete_index_becomes_an_alias_under_live_traffic(
     cli: Cli, sql: lab.Sql, engine: Elasticsearch, index: str, worker: Callable[..., Worker]

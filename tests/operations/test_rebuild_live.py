@@ -17,6 +17,7 @@ pytestmark = pytest.mark.real_engine
 SMALL = {"OUTBOX_BULK_SIZE": "100"}
 
 
+@pytest.mark.slow(reason="live traffic for many seconds")
 def test_under_500_events_a_second_none_is_lost(
     cli: Cli,
     worker: Callable[..., Worker],

@@ -179,6 +179,7 @@ def test_check_judges_each_projection_by_itself_and_names_the_worst(applied: Sto
     assert "(projection product)" in cli("check").stdout
 
 
+@pytest.mark.slow(reason="whole reports")
 def test_the_report_has_a_line_a_projection(applied: Store) -> None:
     _load(applied)
     page = applied.cli.ok("report")

@@ -59,6 +59,7 @@ def test_all_documents_behind_a_row_are_sent_in_pages(
     assert sql.execute(counted).fetchone() == (5_002, 2), "each key once: both events are expanded together"
 
 
+@pytest.mark.slow(reason="thousands of documents, 50 a batch")
 def test_fresh_events_of_others_do_not_wait_for_all_pages(
     products: Projection, worker: Callable[..., Worker], sql: psycopg.Connection, engine: Elasticsearch
 ) -> None:
@@ -99,6 +100,7 @@ def test_killed_in_the_middle_it_loses_nothing(
     assert engine.count(index=products.index)["count"] == 5_000
 
 
+@pytest.mark.slow(reason="thousands of documents, twice")
 def test_a_truncated_table_leaves_no_document_behind(
     products: Projection, cli: Cli, sql: psycopg.Connection, engine: Elasticsearch
 ) -> None:

@@ -165,6 +165,7 @@ def test_a_failed_event_is_in_flight_no_more(items: str, cli: Cli, sql: psycopg.
     assert found(compared(cli, "--projection", "stock")) == {("missing", "a:n")}
 
 
+@pytest.mark.slow(reason="several whole comparisons")
 def test_a_row_that_cannot_be_read_is_named_and_hides_no_other(
     products: str, cli: Cli, sql: psycopg.Connection, engine: Elasticsearch
 ) -> None:

@@ -118,6 +118,7 @@ def test_a_viewer_compares_and_examines_and_writes_nothing(
         assert reasons.fetchall() == [("auth",)]
 
 
+@pytest.mark.slow(reason="two rebuilds and a repair")
 def test_an_operator_rebuilds_goes_back_and_repairs(
     acting_as: As, cli: Cli, engine: Elasticsearch, index: str
 ) -> None:

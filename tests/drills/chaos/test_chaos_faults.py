@@ -135,6 +135,7 @@ def workers(chaos: Cli, tmp_path: Path) -> Iterator[list[WorkerProcess]]:
         each.kill()
 
 
+@pytest.mark.slow(reason="it waits for leases to end")
 def test_a_worker_is_paused_resumed_and_killed(
     chaos: Cli, workers: list[WorkerProcess], sql: psycopg.Connection
 ) -> None:

@@ -99,6 +99,7 @@ def test_a_lost_record_leaves_no_orphan(state: Path, said: list[str]) -> None:
     assert f"postgres: ending a leftover process {first.pid}" in said
 
 
+@pytest.mark.slow(reason="an engine of its own")
 def test_an_engine_that_dies_is_an_error_with_its_last_words(state: Path) -> None:
     with pytest.raises(UnreachableError, match="search ended while it started") as failed:
         services.start_search(state, port=services.fresh_port(), engine_settings=["no.such.setting=1"])

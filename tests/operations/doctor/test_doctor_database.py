@@ -118,6 +118,7 @@ def test_a_table_that_is_gone_and_a_newer_schema_are_told_apart(ward: Ward, sql:
     assert ward.ids(End.DATABASE) == ["schema-unknown"]
 
 
+@pytest.mark.slow(reason="a dozen whole examinations")
 def test_the_marker_is_compared_with_the_setting(ward: Ward) -> None:
     ward.monkeypatch.setenv("OUTBOX_ENV", "test")
     ward.cures("marker-missing", End.DATABASE)

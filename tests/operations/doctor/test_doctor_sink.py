@@ -35,6 +35,7 @@ def test_a_server_8_is_asked_for_no_newer_media_type(ward: Ward, servers: Server
         assert _sees(ward, url) == []
 
 
+@pytest.mark.slow(reason="a whole examination for each version")
 @pytest.mark.parametrize(
     ("number", "id_"), [("7.17.29", "server-too-old"), ("11.0.0", "server-too-new"), ("8.19.0", None)]
 )
