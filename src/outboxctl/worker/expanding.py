@@ -29,6 +29,7 @@ from outboxctl.worker.settling import Settling
 log = structlog.get_logger()
 SHARE = 0.5  # of a lease, for the statement of a page
 PAUSE = 0.02  # seconds between two looks at the events of the last page
+WATCHED = 1.0  # seconds after a page for which the next one is looked for so often
 
 
 class ListingError(Exception):
@@ -56,10 +57,13 @@ class Expander:
         """
         if not (always or self._context.metrics.declared):
             return
+        watched_until = 0.0
         while not self._context.signals.stopping:
             with self.between_pages:
                 written = self._page()
-            if not written:
+            if written:
+                watched_until = monotonic() + WATCHED
+            elif monotonic() >= watched_until:
                 return
             self._context.signals.wait_for_stop(PAUSE)
 
