@@ -6,13 +6,17 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from elasticsearch import Elasticsearch
 from psycopg.sql import SQL, Identifier
 
 from outboxctl.core.database import Database
 from processes import Cli
 from projections import shop_tables as shop
+from projections import stock
+from projections.shop import put_in_force
 from projections.shop_tables import PRODUCT, roles, watch
 from projections.store import FILE, TABLES, Store
+from servers import an_index
 
 
 @pytest.fixture
@@ -74,3 +78,13 @@ def store(sql: psycopg.Connection, cli: Cli, index: str, tmp_path: Path) -> Stor
     file = tmp_path / "store.toml"
     file.write_text(FILE.format(index=f"{index}-products"), encoding="utf-8")
     return Store(sql, cli, f"{index}-products", file)
+
+
+@pytest.fixture
+def items(engine: Elasticsearch, db: Database, sql: psycopg.Connection) -> Iterator[str]:
+    """Items with awkward keys, none delivered yet; the index of their projection."""
+    sql.execute(stock.SCHEMA)
+    with an_index(engine) as name:
+        put_in_force(db, stock.projection(name))
+        stock.some(sql)
+        yield name

@@ -2,7 +2,7 @@
 
 import json
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,16 +21,6 @@ from servers import an_index
 pytestmark = pytest.mark.real_engine
 STOCK = ("--projection", "stock")
 SMALL = {"OUTBOX_BULK_SIZE": "10"}
-
-
-@pytest.fixture
-def items(engine: Elasticsearch, db: Database, sql: psycopg.Connection) -> Iterator[str]:
-    """Items with awkward keys, none delivered yet; the index of their projection."""
-    sql.execute(stock.SCHEMA)
-    with an_index(engine) as name:
-        shop.put_in_force(db, stock.projection(name))
-        stock.some(sql)
-        yield name
 
 
 def test_a_new_index_holds_the_documents_of_the_view_and_none_of_the_old_ones_rubbish(

@@ -23,16 +23,6 @@ HASH = f"sha256:{'0' * 64}"
 
 
 @pytest.fixture
-def items(engine: Elasticsearch, db: Database, sql: psycopg.Connection) -> Iterator[str]:
-    """Items with awkward keys, none delivered yet; the index of their projection."""
-    sql.execute(stock.SCHEMA)
-    with an_index(engine) as name:
-        shop.put_in_force(db, stock.projection(name))
-        stock.some(sql)
-        yield name
-
-
-@pytest.fixture
 def products(engine: Elasticsearch, db: Database, sql: psycopg.Connection) -> Iterator[str]:
     """The shop, and the index of its projection."""
     sql.execute(shop.SCHEMA)

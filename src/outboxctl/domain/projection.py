@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 MAX_ID_BYTES = 512  # Elasticsearch's limit on `_id`
+EVERYTHING = -1  # `follow` of an event that stands for every document of its projection
 HASH = re.compile(r"sha256:[0-9a-f]{64}")
 NAME = re.compile(r"[a-z0-9_]{1,50}")
 
@@ -52,7 +53,7 @@ class Follow:
 
 
 class Routing(StrEnum):
-    """What tells the routing of a document: nothing (it has none), its key, or a column that may change."""
+    """Where the routing of a document comes from: nowhere, its key, or a column that may change."""
 
     NONE = "none"
     KEY = "key"
@@ -85,13 +86,13 @@ class Projection:
 
     @property
     def routed(self) -> Routing:
-        """What tells the routing of its documents."""
+        """Where the routing of its documents comes from."""
         if not self.routing:
             return Routing.NONE
         return Routing.KEY if self.routing in {each.name for each in self.key} else Routing.COLUMN
 
     def key_routing(self, parts: Sequence[str]) -> str:
-        """The routing of a key with these parts, where the key tells it."""
+        """The routing of a key with these parts, where the key determines it."""
         return parts[[each.name for each in self.key].index(self.routing)]
 
     def to_json(self) -> dict[str, Any]:
@@ -140,7 +141,7 @@ def key_parts(text: str, count: int) -> list[str]:
 
 
 def is_hash(id_: str) -> bool:
-    """Whether an `_id` may stand for a longer key, which it does not tell."""
+    """Whether an `_id` may be the hash of a longer key, which cannot be read from it."""
     return HASH.fullmatch(id_) is not None
 
 

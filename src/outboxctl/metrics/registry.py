@@ -130,7 +130,7 @@ class Metrics:
     def of(self, projection: str) -> "Metrics":
         """The same metrics, which count under the name of a projection that was declared; else these.
 
-        A name of which only an event knows is no label.
+        A name that stands in events only is no label.
         """
         return self._declared.get(projection, self)
 

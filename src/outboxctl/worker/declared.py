@@ -1,4 +1,4 @@
-"""The projections in force, as a worker knows them: read again every second, for all lanes."""
+"""The projections in force, as a worker has read them: again every second, for all lanes."""
 
 import threading
 

@@ -12,18 +12,17 @@ from outboxctl.core.delivery.claim import Claimed, has_projections
 from outboxctl.core.projections import documents, follow
 from outboxctl.core.projections.documents import ReadFault
 from outboxctl.core.projections.follow import Page
-from outboxctl.core.projections.follow_pages import EVERYTHING, PAGE, FollowEvent
+from outboxctl.core.projections.follow_pages import PAGE, FollowEvent
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import OutboxctlError
 from outboxctl.domain.failures import Classification, Reason, Verdict
 from outboxctl.domain.printable import brief
-from outboxctl.domain.projection import Projection, is_hash
-from outboxctl.settings import OutagePolicy
+from outboxctl.domain.projection import EVERYTHING, Projection, is_hash
 from outboxctl.sink.delivery.result import IndexedSink, Place
 from outboxctl.worker.context import WorkerContext
 from outboxctl.worker.declared import Declared
 from outboxctl.worker.lease import Lease
-from outboxctl.worker.outcome import RetryPolicy, decide
+from outboxctl.worker.outcome import decide, policy_of
 from outboxctl.worker.settling import Settling
 
 log = structlog.get_logger()
@@ -42,9 +41,7 @@ class Expander:
     def __init__(
         self, context: WorkerContext, declared: Declared, sink_of: Callable[[Projection], IndexedSink]
     ) -> None:
-        s = context.settings
-        hold = s.outage_policy is OutagePolicy.HOLD
-        self._policy = RetryPolicy(s.max_attempts, s.base_backoff_seconds, s.max_backoff_seconds, hold)
+        self._policy = policy_of(context.settings)
         self._context, self._declared, self._sink_of = context, declared, sink_of
         self._rng = Random()  # noqa: S311 - jitter, not a secret
         self.between_pages = threading.Lock()  # held while a follow event is claimed
@@ -127,7 +124,7 @@ class Expander:
             raise ListingError(f"the index {projection.index} cannot be listed: {error}") from error
 
     def _start_again(self, event: FollowEvent, token: str, error: ListingError) -> None:
-        """A place may be too old: the index is listed from its start. An index that is away is waited for."""
+        """List the index from its start, since a place may be too old; wait for an index that is missing."""
         if event.cursor.get("index") is None:
             text = brief(f"{Reason.INDEX_UNAVAILABLE}: {error}")
             finding = Classification(Verdict.OUTAGE, Reason.INDEX_UNAVAILABLE, error=text, single=True)

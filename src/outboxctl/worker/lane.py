@@ -7,7 +7,6 @@ import structlog
 
 from outboxctl.core.delivery.claim import Claimed
 from outboxctl.domain.errors import OutboxctlError, UnreachableError
-from outboxctl.settings import OutagePolicy
 from outboxctl.sink.delivery.result import Delivery
 from outboxctl.worker.admission import StartGate
 from outboxctl.worker.circuit import Circuit
@@ -15,7 +14,7 @@ from outboxctl.worker.claimer import Claimer
 from outboxctl.worker.context import WorkerContext
 from outboxctl.worker.delivering import Deliverer
 from outboxctl.worker.lease import Batch
-from outboxctl.worker.outcome import Outcomes, RetryPolicy, decide
+from outboxctl.worker.outcome import Outcomes, decide, policy_of
 from outboxctl.worker.prepare import judge, prepare
 from outboxctl.worker.projecting import Projecting, by_projection, holding_no_other
 from outboxctl.worker.reading import Judged
@@ -43,8 +42,7 @@ class Lane:
         drain: bool,
     ) -> None:
         s = context.settings
-        hold = s.outage_policy is OutagePolicy.HOLD
-        self._policy = RetryPolicy(s.max_attempts, s.base_backoff_seconds, s.max_backoff_seconds, hold)
+        self._policy = policy_of(s)
         self._pause = min(1.0, s.poll_interval_seconds)  # seconds after an error
         self._context, self._claimer, self._deliverer, self._circuit = context, claimer, deliverer, circuit
         self._projecting, self._start_gate = projecting, start_gate

@@ -8,6 +8,7 @@ from outboxctl.core.delivery.claim import Claimed
 from outboxctl.core.delivery.settle import Failure, Retry
 from outboxctl.domain import backoff
 from outboxctl.domain.failures import DONE, Classification, Reason, Verdict
+from outboxctl.settings import OutagePolicy, Settings
 from outboxctl.worker.prepare import UNSENT
 
 LAST_STEP = 64  # an attempt at which the backoff has reached its cap
@@ -21,6 +22,12 @@ class RetryPolicy:
     base: float
     cap: float
     hold: bool = False
+
+
+def policy_of(settings: Settings) -> RetryPolicy:
+    """The policy that the settings describe."""
+    s, hold = settings, settings.outage_policy is OutagePolicy.HOLD
+    return RetryPolicy(s.max_attempts, s.base_backoff_seconds, s.max_backoff_seconds, hold)
 
 
 @dataclass

@@ -1,14 +1,16 @@
 """Reading the documents of a projection's events: by halves, so that one that cannot be read fails alone."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import structlog
 
 from outboxctl.core.delivery.claim import Claimed
 from outboxctl.core.projections import documents, version_base
 from outboxctl.core.projections.documents import Documents, ReadFault
+from outboxctl.core.projections.reading import versioned
 from outboxctl.domain.clock import Deadline
-from outboxctl.domain.errors import OutboxctlError, UnreachableError
+from outboxctl.domain.errors import OutboxctlError
 from outboxctl.domain.failures import Classification, Reason, Verdict
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Projection, document_id, key_parts
@@ -17,7 +19,6 @@ from outboxctl.worker.prepare import UNSENT
 
 log = structlog.get_logger()
 SHARE = 0.5  # of the time left, for several documents: the rest is for their halves, and the sink
-RAISES = 3  # times that the base may have to be raised by others between two reads
 
 Judged = list[tuple[Claimed, Classification]]
 
@@ -32,7 +33,7 @@ class Reading:
     def __init__(
         self, context: WorkerContext, projection: Projection, *, deadline: Deadline, max_bytes: int | None
     ) -> None:
-        self._context, self._database, self._projection = context, context.database, projection
+        self._context, self._projection = context, projection
         self._deadline, self._max_bytes = deadline, max_bytes
         self.read: list[Claimed] = []
         self.judged: Judged = []
@@ -108,15 +109,14 @@ class Reading:
         self.judged += [(event, finding) for event in events]
 
     def _documents(self, keys: Sequence[str], seconds: float) -> Documents:
-        for _ in range(RAISES):
-            with self._database.begin() as connection:
-                found = documents.read(
-                    connection, self._projection, keys, seconds=seconds, max_bytes=self._max_bytes
-                )
-            if found.version is not None:
-                return found
-            raise_versions(self._context)
-        raise UnreachableError("the server or its timeline changes again and again", hint="see DATABASE_URL")
+        return versioned(
+            self._context.database,
+            self._projection,
+            keys,
+            seconds=seconds,
+            max_bytes=self._max_bytes,
+            raise_base=partial(raise_versions, self._context),
+        )
 
 
 def raise_versions(context: WorkerContext, *, above: int = -1) -> None:

@@ -125,8 +125,6 @@ DECLARED = {
     "projection": "CASE WHEN num_nonnulls(entity_key) = 1 THEN concat_ws('/', entity_type, follow) END",
 }
 UNDECLARED = {"key": "NULL::text", "projection": "NULL::text"}
-
-
 FORMS = (
     MADE.format(ID=ID, document=DOCUMENT, source=SOURCE),
     MEASURED,
@@ -179,12 +177,12 @@ def claim(
     The attempt counts from here on: an event that kills its worker runs out of attempts.
     """
     known = has_projections(connection)
-    whole, measured, unread = (CLAIM, CLAIM_MEASURED, UNREAD) if known else OLDER
+    full, measured, unread = (CLAIM, CLAIM_MEASURED, UNREAD) if known else OLDER
     # A session that saw an older schema must not claim events of projections, either.
     connection.exec_driver_sql(CLAIMING if known else PLAN)
     values = {"owner": owner, "token": token, "size": size, "lease": lease, "reclaimed": reclaimed}
     values |= {"max_bytes": max_bytes, "now": now}
-    statement = (measured if measure else whole) if read else unread
+    statement = (measured if measure else full) if read else unread
     # The driver's rows in one call: iterating SQLAlchemy's result takes three microseconds a row.
     return list(map(Claimed._make, connection.execute(statement, values).cursor.fetchall()))
 

@@ -16,9 +16,8 @@ from outboxctl.core.schema.names import EVENTS, PROJECTIONS, VERSION_BASE
 from outboxctl.core.search_path import places
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
-from outboxctl.domain.projection import Projection, Relation
+from outboxctl.domain.projection import EVERYTHING, Projection, Relation
 
-ALL = -1  # `follow` of an event that stands for every document of its projection
 # Where one of these is new or has changed, every document is read again.
 READ_BY = ("view", "root", "key", "index", "routing", "pipeline")
 # An empty root has no documents.
@@ -78,7 +77,7 @@ def outbox_schema(connection: Connection) -> str:
 def declare_sql(schema: str, projection: Projection, by: str | None) -> str:
     """SQL that writes the sweep event where it is needed, and the declaration; `by` None: the login."""
     values = {
-        "all": SQL(str(ALL)),
+        "all": SQL(str(EVERYTHING)),
         "events": Identifier(schema, EVENTS),
         "projections": Identifier(schema, PROJECTIONS),
         "projections_name": Identifier(PROJECTIONS),

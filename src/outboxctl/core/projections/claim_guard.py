@@ -2,7 +2,7 @@
 
 They would fail each of them: such an event has no version. `apply` makes the trigger with the first
 projection, so nobody else pays for it: each claimed row is read and locked once more before it is updated.
-A claim that knows projections sets `outboxctl.projections` (claim.PROJECTIONS_ALLOWED).
+A claim that supports projections sets `outboxctl.projections` (claim.PROJECTIONS_ALLOWED).
 """
 
 NAME = "outbox_projection_claims"  # of the trigger and its function

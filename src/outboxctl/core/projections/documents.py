@@ -184,6 +184,15 @@ def _match(value: SQL, column: KeyColumn) -> Composed:
     )
 
 
+def key_text_sql(columns: Sequence[tuple[Composable, KeyColumn]]) -> Composable:
+    """SQL for the text of a key with these values (domain.projection.key_text), as the triggers write it."""
+    texts = [key_column_text(value, column) for value, column in columns]
+    if len(texts) == 1:
+        return texts[0]
+    escaped = [SQL("replace(replace({}, '%%', '%%25'), ':', '%%3A')").format(each) for each in texts]
+    return SQL(" || ':' || ").join(escaped)
+
+
 def key_column_text(value: Composable, column: KeyColumn) -> Composed:
     """SQL for the text of a key's column: the same for equal values."""
     if column.type == "pg_catalog.numeric":

@@ -1,19 +1,18 @@
 """The statement that writes one page of a follow event's key events."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from psycopg.sql import SQL, Composable, Identifier, Literal
+from psycopg.sql import SQL, Composable, Literal
 
-from outboxctl.core.projections.documents import key_column_text, type_of
+from outboxctl.core.projections.documents import identifier, key_text_sql, qualified, type_of
 from outboxctl.core.schema.names import EVENTS
 from outboxctl.domain import keys_query
-from outboxctl.domain.projection import KeyColumn, Projection, key_parts
+from outboxctl.domain.projection import EVERYTHING, KeyColumn, Projection, key_parts
 
 PAGE = 2_000  # keys a page
-EVERYTHING = -1  # the place that stands for every document: a table was truncated
 WRITE = """
 WITH page AS MATERIALIZED ({keys}), written AS (
     INSERT INTO {events} (id, entity_type, entity_id, op, entity_key)
@@ -53,7 +52,7 @@ def page_statement(projection: Projection, event: FollowEvent) -> tuple[str, dic
     """The statement that writes a page of an event's keys, and its parameters. ValueError as `expand`."""
     query, values = _query(projection, event)
     names = [SQL(f"k{place}") for place in range(len(projection.key))]
-    pairs = list(zip(names, projection.key, strict=True))
+    pairs: list[tuple[Composable, KeyColumn]] = [*zip(names, projection.key, strict=True)]
     after, beyond = event.cursor.get("after"), SQL("").format()
     if after is not None:
         parts = key_parts(after, len(names))
@@ -66,7 +65,7 @@ def page_statement(projection: Projection, event: FollowEvent) -> tuple[str, dic
     found = SQL(FOUND).format(
         columns=SQL(", ").join(names),
         casts=SQL(", ").join(SQL("CAST({} AS {})").format(name, type_of(column)) for name, column in pairs),
-        key=_key(pairs),
+        key=key_text_sql(pairs),
         query=SQL(query),
         beyond=beyond,
         size=SQL(str(PAGE)),
@@ -75,21 +74,11 @@ def page_statement(projection: Projection, event: FollowEvent) -> tuple[str, dic
     return written.as_string(), values
 
 
-def _key(pairs: Sequence[tuple[SQL, KeyColumn]]) -> Composable:
-    """SQL for `key_text` of these columns."""
-    texts = [key_column_text(name, column) for name, column in pairs]
-    if len(texts) == 1:
-        return texts[0]
-    escaped = [SQL("replace(replace({}, '%%', '%%25'), ':', '%%3A')").format(each) for each in texts]
-    return SQL("concat_ws(':', {})").format(SQL(", ").join(escaped))
-
-
 def _query(projection: Projection, event: FollowEvent) -> tuple[str, dict[str, str | None]]:
     """The query for an event's keys with the driver's placeholders, and its parameters."""
     if event.place == EVERYTHING:
-        columns = SQL(", ").join(Identifier(column.name) for column in projection.key)
-        view = Identifier(projection.document.schema, projection.document.name)
-        return SQL("SELECT {} FROM {}").format(columns, view).as_string().replace("%", "%%"), {}
+        columns = SQL(", ").join(identifier(column.name) for column in projection.key)
+        return SQL("SELECT {} FROM {}").format(columns, qualified(projection.document)).as_string(), {}
     if not 0 <= event.place < len(projection.follow) or not projection.follow[event.place].keys:
         raise ValueError(f"{projection.name} follows no table at place {event.place} by a query")
     values = event.values

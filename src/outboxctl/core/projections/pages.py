@@ -7,13 +7,13 @@ the order of the pages, and the view is asked by key. Its plan is then that of t
 import re
 from collections.abc import Sequence
 
-from psycopg.sql import SQL, Composed
+from psycopg.sql import SQL, Composable, Composed
 from sqlalchemy import Connection, text
 
 from outboxctl.core.projections.documents import (
     arrays,
     identifier,
-    key_column_text,
+    key_text_sql,
     looked_up,
     prepare,
     qualified,
@@ -165,10 +165,6 @@ def _there(projection: Projection) -> Composed:
     return SQL(" AND ").join(columns)
 
 
-def _key(projection: Projection) -> Composed:
-    """SQL for the key's text of a row `r`, as the triggers write it (domain.projection.key_text)."""
-    texts = [key_column_text(SQL("r.{}").format(identifier(c.name)), c) for c in projection.key]
-    if len(texts) == 1:
-        return texts[0]
-    escaped = [SQL("replace(replace({}, '%%', '%%25'), ':', '%%3A')").format(each) for each in texts]
-    return SQL(" || ':' || ").join(escaped)
+def _key(projection: Projection) -> Composable:
+    """SQL for the key's text of a row `r`."""
+    return key_text_sql([(SQL("r.{}").format(identifier(each.name)), each) for each in projection.key])

@@ -81,18 +81,42 @@ class Versioned:
 
     def __call__(self, keys: Sequence[str]) -> Documents:
         """The documents of these keys, at most BYTES of them."""
-        for _ in range(RAISES):
-            with self._database.begin() as connection:
-                found = documents.read(
-                    connection, self._projection, keys, seconds=pages.SECONDS, max_bytes=BYTES
-                )
-            if found.version is not None:
-                return found
-            with self._database.begin() as connection:
-                base = version_base.raise_base(connection)
-            if base:
-                self._say(f"{RAISED}, to {base}")
-        raise UnreachableError("the server or its timeline changes again and again", hint="see DATABASE_URL")
+        return versioned(
+            self._database,
+            self._projection,
+            keys,
+            seconds=pages.SECONDS,
+            max_bytes=BYTES,
+            raise_base=self._raise,
+        )
+
+    def _raise(self) -> None:
+        with self._database.begin() as connection:
+            base = version_base.raise_base(connection)
+        if base:
+            self._say(f"{RAISED}, to {base}")
+
+
+def versioned(
+    database: Database,
+    projection: Projection,
+    keys: Sequence[str],
+    *,
+    seconds: float,
+    max_bytes: int | None,
+    raise_base: Callable[[], object],
+) -> Documents:
+    """Documents with a version: `raise_base` is called where the base has to be raised first.
+
+    Raises as `documents.read`, and UnreachableError where that never ends.
+    """
+    for _ in range(RAISES):
+        with database.begin() as connection:
+            found = documents.read(connection, projection, keys, seconds=seconds, max_bytes=max_bytes)
+        if found.version is not None:
+            return found
+        raise_base()
+    raise UnreachableError("the server or its timeline changes again and again", hint="see DATABASE_URL")
 
 
 def is_key(database: Database, projection: Projection, key: str) -> bool:

@@ -11,9 +11,8 @@ from psycopg.sql import SQL, Composable, Identifier, Literal
 from outboxctl.core.produce import COLUMNS
 from outboxctl.core.projections.trigger_names import NEW, OLD, Watched, function_name
 from outboxctl.core.schema.names import EVENTS
-from outboxctl.domain.projection import KeyColumn
+from outboxctl.domain.projection import EVERYTHING, KeyColumn
 
-ALL = -1  # `follow` of an event that stands for every document of a projection
 INSERTED = ("entity_key", "follow", "next_retry_at", *COLUMNS.split(", "))
 # Of the owner of a function `p` on the `outbox`. Migration 0007 lets only those who may UPDATE the status
 # insert an event that waits for something.
@@ -112,14 +111,14 @@ def body(projection: str, watched: Watched, schema: str, *, rows: bool) -> str:
             number=Literal(len(watched.names)),
             events=Identifier(schema, EVENTS),
             columns=SQL(", ").join(map(SQL, INSERTED)),
-            all=SQL(str(ALL)),
+            all=SQL(str(EVERYTHING)),
             # No lane claims an event with `follow`: see core/projections/follow.py.
             follow=SQL(
                 "NULL, NULL" if watched.follow is None else f"{watched.follow}, 'infinity'::timestamptz"
             ),
             projection=Literal(projection),
             prefix=Literal(prefix),
-            all_prefix=Literal(f"{projection}/{ALL}:"),
+            all_prefix=Literal(f"{projection}/{EVERYTHING}:"),
             **_sides(watched, ("OLD", "NEW") if rows else ("o", "n")),
         )
         .as_string()

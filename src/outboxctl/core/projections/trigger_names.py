@@ -3,9 +3,9 @@
 import hashlib
 from dataclasses import dataclass
 
+from outboxctl.core.projections.names import MAX_NAME
 from outboxctl.domain.projection import Follow, KeyColumn, Projection, Relation
 
-MAX_NAME = 63  # bytes; PostgreSQL truncates a longer name
 OLD, NEW = "old_rows", "new_rows"  # transition tables
 # The bits of pg_trigger.tgtype.
 ROW, INSERT, DELETE, UPDATE, TRUNCATE = 1, 4, 8, 16, 32

@@ -37,7 +37,7 @@ def declared(connection: "Connection", projection: Projection) -> tuple[Part, Pa
 class ProjectionSource:
     """Pages by key; a document that is read later has a higher version, and so has a delete.
 
-    `say` is told where all versions had to be raised.
+    `say` is called with a sentence where all versions had to be raised.
     """
 
     projection: Projection

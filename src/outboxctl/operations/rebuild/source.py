@@ -1,4 +1,4 @@
-"""Where the documents of a new index come from: what a rebuild needs to know of it."""
+"""Where the documents of a new index come from: what a rebuild asks of that."""
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -55,7 +55,7 @@ class DocumentSource(Protocol):
 
     @property
     def routing(self) -> Routing:
-        """What tells the routing of its documents."""
+        """Where the routing of its documents comes from."""
         ...
 
     def count(self, connection: "Connection") -> int:

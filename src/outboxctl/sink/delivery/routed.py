@@ -1,7 +1,7 @@
 """Delivering documents with a routing: one id must not be in two shards, whatever happens.
 
 An id is unique in its shard only. A document whose routing changes leaves its old copy behind, and a delete
-does not know where the document is: its row is gone. A search for the copies (an `ids` query after a refresh)
+has no routing: the document's row is gone. A search for the copies (an `ids` query after a refresh)
 is not enough: a request of a worker that is late may write the old copy after that, where nothing refuses it.
 So each write of a document comes with deletes of the same version in all other shards, and a delete goes to
 all of them: what they leave behind refuses whatever is older, as in an index without routing. It costs an

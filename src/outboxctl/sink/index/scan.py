@@ -139,7 +139,7 @@ class Reader:
 
 
 class RoutedReader(Reader):
-    """Reads an index whose documents have a routing: of an id alone nobody knows the shard."""
+    """Reads an index whose documents have a routing: an id alone does not determine the shard."""
 
     def get(self, ids: Sequence[str], *, content: bool) -> list[ScannedDocument | None]:
         """As `Reader.get`, found by a search in all shards after a refresh."""

@@ -93,7 +93,7 @@ def _start(reading: "SchemaReading", document: Json, *, name: str, index: str, b
 
 
 def _routing(name: str, root: NestedRows, key: Sequence[str]) -> str:
-    """The routing; the column of the key that it is a copy of: then a delete knows where its document is."""
+    """The routing, or the column of the key that it is a copy of: the key then determines the shard."""
     value = root.values.get(name)
     return next((column for column in key if value and root.values[column] == value), name)
 

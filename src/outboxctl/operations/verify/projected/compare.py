@@ -14,7 +14,7 @@ from outboxctl.core.database import Database
 from outboxctl.core.projections import documents, pages, reading
 from outboxctl.core.projections.documents import Documents
 from outboxctl.domain.errors import OutboxctlError, UsageError
-from outboxctl.domain.projection import Projection, document_id
+from outboxctl.domain.projection import Projection, document_id, is_hash
 from outboxctl.operations.verify.compare import in_lanes
 from outboxctl.operations.verify.model import Census, is_utf8
 from outboxctl.operations.verify.projected.model import ProjectedDifference
@@ -22,7 +22,6 @@ from outboxctl.operations.verify.projected.review import ProjectedReview, Projec
 from outboxctl.sink.index.scan import Reader, ScannedDocument
 
 KEYS = 1_000  # of a page
-HASH = "sha256:"
 
 
 class Examined(NamedTuple):
@@ -131,7 +130,7 @@ class ProjectedComparison:
         keys = [id_ for id_ in ids if is_utf8(id_) and pages.plausible(self._projection, id_)]
         absent = {suspect.id: suspect.key for suspect in self._absent(keys)}
         there = set(keys) - absent.keys()
-        hashes = {id_ for id_ in ids if id_.startswith(HASH)} - there
+        hashes = {id_ for id_ in ids if is_hash(id_)} - there
         if hashes:
             with self._database.begin() as connection:
                 there |= pages.present_hashes(connection, self._projection, [*hashes])
@@ -155,5 +154,5 @@ class ProjectedComparison:
                 yield from self._absent(keys[middle:])
             elif not reading.is_key(self._database, self._projection, keys[0]):
                 yield ProjectedSuspect(keys[0], None)
-            return  # the first pass tells of a row that cannot be read
+            return  # the first pass reports a row that cannot be read
         yield from (ProjectedSuspect(key, key) for key in keys if key not in there)

@@ -10,7 +10,7 @@ from outboxctl.core.documents.entities import READ
 from outboxctl.core.projections import documents, events, pages, reading
 from outboxctl.core.projections.documents import Documents
 from outboxctl.core.projections.events import InFlightIds
-from outboxctl.domain.projection import Projection
+from outboxctl.domain.projection import Projection, is_hash
 from outboxctl.operations.verify.judge import same
 from outboxctl.operations.verify.projected.model import ProjectedDifference, ProjectedKind
 from outboxctl.sink.index.scan import Reader, ScannedDocument
@@ -126,7 +126,7 @@ class ProjectedReview:
         with self._database.begin() as connection:
             connection.exec_driver_sql(READ)
             _note(events.in_flight(connection, self._projection.name, ids), ids, state)
-            hashes = [id_ for id_ in ids if id_.startswith("sha256:")]
+            hashes = [id_ for id_ in ids if is_hash(id_)]
             there = pages.present_hashes(connection, self._projection, hashes)
         state.flying |= there  # a row that came meanwhile: pass 1 did not see it
 
