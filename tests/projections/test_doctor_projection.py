@@ -8,11 +8,13 @@ import psycopg
 import pytest
 from elasticsearch import Elasticsearch
 
+from operations.doctor.fronts import front, says
 from outboxctl.cli.top import paint
 from outboxctl.core.database import Database
 from outboxctl.core.stats import snapshot
 from processes import Cli
 from projections.store import Store
+from servers import Servers
 
 
 def found(cli: Cli, *more: str, **env: str) -> dict[str, dict[str, str]]:
@@ -136,6 +138,17 @@ def test_an_index_that_is_missing_no_alias_or_another_ones(applied: Store, engin
         assert "title" in seen["projection-mapping"]["what"]
     finally:
         engine.indices.delete(index=applied.index)
+
+
+@pytest.mark.parametrize("lacking", ["delete", "read"])
+def test_a_worker_that_may_not_deliver_or_list(applied: Store, servers: Servers, lacking: str) -> None:
+    """The engine has no security; here it says that it has, and what is lacking."""
+    privileges = ("index", "delete", "view_index_metadata", "read", "maintenance")
+    held = {privilege: privilege != lacking for privilege in privileges}
+    answer = says(200, {"has_all_requested": False, "index": {applied.index: held}})
+    with front(servers.sink, {"/_security/user/_has_privileges": answer}) as url:
+        seen = only(applied.cli, "projection-rights", ELASTIC_URL=url)
+    assert f"lacks {lacking} on {applied.index}" in seen["what"]
 
 
 def test_an_index_that_takes_no_writes(applied: Store, engine: Elasticsearch) -> None:

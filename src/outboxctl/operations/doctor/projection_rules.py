@@ -14,6 +14,7 @@ from outboxctl.operations.doctor.remedies import request
 from outboxctl.operations.projection import mapping
 from outboxctl.settings import Settings
 from outboxctl.sink.inspect.indices import Named
+from outboxctl.sink.roles import names_of
 
 PROJECTIONS = RuleGroup("projections")
 INDEXES = RuleGroup("indexes of projections")
@@ -23,10 +24,11 @@ MOST = 3  # problems of triggers that are named
 
 @dataclass(frozen=True)
 class IndexOfProjection:
-    """A projection as the database has it, and what its index is."""
+    """A projection as the database has it, what its index is, and the rights there that a worker lacks."""
 
     facts: ProjectionFacts
     named: Named
+    lacking: list[str]
 
 
 def _sql(relation: Relation) -> str:
@@ -131,6 +133,16 @@ def index_missing(each: IndexOfProjection, _: Settings) -> Iterator[Case]:
     p = each.facts.projection
     if not each.named.indexes:
         yield f"There is no index or alias {p.index} of the projection {p.name}.", _apply(p)
+
+
+@INDEXES.rule("projection-rights", ERROR)
+def sink_rights(each: IndexOfProjection, _: Settings) -> Iterator[Case]:
+    """The sink refuses its deliveries (403), or the list of its documents after a TRUNCATE."""
+    index = each.facts.projection.index
+    if each.lacking:
+        body = {"indices": [{"names": names_of(index), "privileges": each.lacking}]}
+        mend = request("PUT", "_security/role/outboxctl", body) + "  # and give the user or key that role"
+        yield f"The sink's user or key lacks {', '.join(each.lacking)} on {index}.", mend
 
 
 @INDEXES.rule("projection-no-alias", INFO)
