@@ -59,6 +59,10 @@ def test_a_trigger_that_is_disabled_dropped_or_edited(applied: Store) -> None:
     assert "trigger missing on store.reviews" in found_["what"]
     assert found_["severity"] == "error"
     applied.apply()
+    body = "RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'"
+    applied.sql.execute(f"CREATE OR REPLACE FUNCTION outbox_product_root() {body}")
+    assert "edited" in only(applied.cli, "projection-triggers")["what"]
+    applied.apply()
     assert found(applied.cli) == {}
 
 
@@ -71,8 +75,11 @@ def test_a_view_that_this_role_may_not_read(applied: Store, url: str) -> None:
     with a_role(applied.sql, url) as (role, as_role):
         seen = only(applied.cli, "projection-view-unreadable", "--only", "database", DATABASE_URL=as_role)
         applied.sql.execute(seen["mend"])
-        assert found(applied.cli, "--only", "database", DATABASE_URL=as_role) == {}
         assert role in seen["what"]
+        lookup = only(applied.cli, "projection-keys-refused", "--only", "database", DATABASE_URL=as_role)
+        assert "permission denied for table products" in lookup["what"]
+        applied.sql.execute(f"GRANT SELECT ON store.products TO {role}")
+        assert found(applied.cli, "--only", "database", DATABASE_URL=as_role) == {}
 
 
 @contextmanager
@@ -104,6 +111,29 @@ def test_a_view_that_was_changed_and_one_that_changes_by_itself(applied: Store) 
     assert "now()" in seen["projection-view-volatile"]["what"]
 
 
+NEW_TABLE = """
+CREATE OR REPLACE VIEW store.documents AS
+SELECT p.id, p.tenant, p.title, p.price, p.sold, p.color, p.made, c.name AS category,
+    (SELECT json_agg(json_build_object('stars', r.stars, 'body', r.body) ORDER BY r.id)
+        FROM store.reviews r WHERE r.product_id = p.id) AS reviews,
+    (SELECT max(u.rate) FROM store.currencies u) AS rate{more}
+FROM store.products p LEFT JOIN store.categories c ON c.id = p.category_id
+"""
+SIBLINGS = ", (SELECT count(*) FROM store.products s WHERE s.category_id = p.category_id) AS siblings"
+
+
+def test_a_table_that_only_the_new_view_reads(applied: Store) -> None:
+    applied.sql.execute(NEW_TABLE.format(more=""))
+    seen = found(applied.cli)
+    assert seen.keys() == {"projection-view-changed", "projection-unfollowed", "projection-mapping"}
+    assert "store.currencies" in seen["projection-unfollowed"]["what"]
+    applied.write("[projections.product]", '[projections.product]\nignore = ["store.currencies"]')
+    applied.apply()
+    assert found(applied.cli) == {}, "what is ignored is in force, too"
+    applied.sql.execute(NEW_TABLE.format(more=SIBLINGS))
+    assert "store.products" in found(applied.cli)["projection-unfollowed"]["what"]
+
+
 def test_rows_that_are_hidden_from_the_view(applied: Store, url: str) -> None:
     with a_role(applied.sql, url) as (role, as_role):
         applied.sql.execute(f"GRANT USAGE ON SCHEMA store TO {role}")
@@ -119,6 +149,25 @@ def test_a_followed_table_without_the_index_that_finds_its_rows(applied: Store) 
     seen = only(applied.cli, "projection-follow-unindexed")
     applied.sql.execute(seen["mend"])
     assert found(applied.cli) == {}
+
+
+def test_a_lookup_without_the_index_that_finds_its_documents(applied: Store) -> None:
+    applied.sql.execute("DROP INDEX store.products_category_id_idx")
+    seen = only(applied.cli, "projection-follow-unindexed")
+    assert "a row of store.categories reads all of store.products" in seen["what"]
+
+
+def test_a_lookup_that_postgresql_refuses(store: Store) -> None:
+    store.sql.execute("CREATE TABLE store.shelves (product_id bigint, category_id int)")
+    store.sql.execute("CREATE INDEX ON store.shelves (category_id)")
+    keys = "SELECT product_id FROM store.shelves WHERE category_id = :id"
+    store.write(after=f'[[projections.product.follow]]\ntable = "store.categories"\nkeys = "{keys}"\n')
+    store.apply()
+    assert found(store.cli) == {}
+    store.sql.execute("DROP TABLE store.shelves")
+    seen = only(store.cli, "projection-keys-refused")
+    assert "store.categories" in seen["what"]
+    assert "store.shelves" in seen["what"]
 
 
 def test_versions_of_another_server(applied: Store) -> None:

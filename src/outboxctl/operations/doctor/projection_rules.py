@@ -68,6 +68,16 @@ def view_changed(facts: ProjectionsFacts, _: Settings) -> Iterator[Case]:
             yield f"The view {p.document} is not as it was when {p.name} was applied.", _apply(p)
 
 
+@PROJECTIONS.rule("projection-unfollowed", WARNING)
+def unfollowed(facts: ProjectionsFacts, _: Settings) -> Iterator[Case]:
+    """Changes of these tables write no event, so documents become out of date."""
+    for each in facts.each:
+        if each.unfollowed:
+            p, names = each.projection, brief(", ".join(map(str, each.unfollowed)), 200)
+            what = f"The view {p.document} of {p.name} reads {names}, which nothing follows or ignores."
+            yield what, f"{_apply(p)}, follows or ignores them"
+
+
 @PROJECTIONS.rule("projection-view-volatile", WARNING)
 def view_volatile(facts: ProjectionsFacts, _: Settings) -> Iterator[Case]:
     """Such a document changes without an event, so the index keeps an old one."""
@@ -100,12 +110,28 @@ def triggers(facts: ProjectionsFacts, _: Settings) -> Iterator[Case]:
 
 @PROJECTIONS.rule("projection-follow-unindexed", WARNING)
 def follow_unindexed(facts: ProjectionsFacts, _: Settings) -> Iterator[Case]:
-    """Each document that is read reads the whole table."""
+    """Each document that is read, or each changed row, reads a whole table."""
     for each in facts.each:
         for follow in each.slow:
             names = ", ".join(quoted(name) for name in follow.key)
             what = f"No index of {follow.table} begins with {names}, the key of {each.projection.name}."
             yield what, f"CREATE INDEX CONCURRENTLY ON {_sql(follow.table)} ({names})"
+        for lookup in each.lookups:
+            if lookup.whole:
+                finding = f"Finding the documents of {each.projection.name} behind a row of {lookup.table}"
+                what = f"{finding} reads all of {brief(', '.join(lookup.whole), 200)}."
+                yield what, "CREATE INDEX CONCURRENTLY on the columns that its `keys` compares"
+
+
+@PROJECTIONS.rule("projection-keys-refused", ERROR)
+def keys_refused(facts: ProjectionsFacts, _: Settings) -> Iterator[Case]:
+    """Documents behind a changed row are not found: its event waits, or fails."""
+    for each in facts.each:
+        for lookup in each.lookups:
+            if lookup.refused:
+                of = f"{lookup.table} in {each.projection.name}"
+                mend = f"GRANT SELECT on what it reads to {facts.role}, or give it another `keys`: "
+                yield f"The `keys` of {of}: {brief(lookup.refused, 300)}.", mend + _apply(each.projection)
 
 
 @PROJECTIONS.rule("projection-index-shared", ERROR)

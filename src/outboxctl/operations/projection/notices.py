@@ -4,10 +4,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from outboxctl.core.projections import foreign_keys, indexes, scratch, view_facts
-from outboxctl.core.projections.fields import fields
+from outboxctl.core.projections.fields import fields, parameter_types
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Follow, Projection, Relation, Routing
-from outboxctl.operations.projection.followed import parameter_types
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
