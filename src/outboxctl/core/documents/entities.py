@@ -25,7 +25,7 @@ FROM (SELECT entity_type, entity_id, row_number() OVER (PARTITION BY entity_type
 GROUP BY entity_type
 """)
 WIDTH = text(f"SELECT pg_table_size('{SOURCE}'::regclass) / greatest(count(*), 1) FROM {SOURCE}")
-# A failed event is one that somebody may replay. One with a key was a projection's, perhaps of one that is gone.
+# A failed event may be replayed. One with a key is a projection's, perhaps of one that is gone.
 UNUSED = text(f"""
 SELECT NOT EXISTS (SELECT FROM {SOURCE}) AND NOT EXISTS (
     SELECT FROM {EVENTS} WHERE status IN ('pending', 'processing', 'failed')
