@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from outboxctl.cli import rendering
 from outboxctl.cli.ending import INTERRUPTED
 from outboxctl.cli.guards import checked_database, confirm, refuse_if_read_only
-from outboxctl.cli.verify.targets import Target, TargetsFound, targets
+from outboxctl.cli.verify.targets import Target, ChosenTargets, targets
 from outboxctl.cli.verify.view import Compared, print_partial_repair, show
 from outboxctl.domain.errors import ExitCode, OutboxctlError
 
@@ -163,7 +163,7 @@ def _wait(repair: "Repair | ProjectedRepair", seconds: float, stop: "Event") -> 
 @contextmanager
 def _targets(
     settings: "Settings", options: ComparisonOptions, *, extra: int
-) -> "Iterator[tuple[Database, TargetsFound]]":
+) -> "Iterator[tuple[Database, ChosenTargets]]":
     """The database, with `extra` connections besides those of a comparison, and what is compared."""
     from outboxctl.operations.verify.compare import CONNECTIONS
     from outboxctl.sink.transport.open import connect

@@ -101,7 +101,7 @@ Target = SearchIndexTarget | DeclaredTarget
 
 
 @dataclass(frozen=True)
-class TargetsFound:
+class ChosenTargets:
     """What is compared; `skipped` says why search_index is not."""
 
     chosen: Sequence[Target]
@@ -110,7 +110,7 @@ class TargetsFound:
 
 def targets(
     settings: "Settings", database: "Database", client: "Client", projection: str | None
-) -> TargetsFound:
+) -> ChosenTargets:
     """What is compared: all, or the one `projection`. UsageError if it is not in force.
 
     Of all, search_index is left out where projections are in force and nobody uses it: it has neither an
@@ -128,10 +128,10 @@ def targets(
             chosen = [named(connection, projection)] if projection != PROJECTION else []
     declared = [_declared(database, client, each) for each in chosen]
     if projection not in {None, PROJECTION}:
-        return TargetsFound(declared)
+        return ChosenTargets(declared)
     if projection is None and declared and not _in_use(settings, database, client):
-        return TargetsFound(declared, f"not used: no index {settings.elastic_index}, no row, no event")
-    return TargetsFound([SearchIndexTarget(database, Reader(client, settings.elastic_index)), *declared])
+        return ChosenTargets(declared, f"not used: no index {settings.elastic_index}, no row, no event")
+    return ChosenTargets([SearchIndexTarget(database, Reader(client, settings.elastic_index)), *declared])
 
 
 def _declared(database: "Database", client: "Client", projection: "Projection") -> DeclaredTarget:
