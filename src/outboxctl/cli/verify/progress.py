@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from outboxctl.cli import rendering
 from outboxctl.cli.ending import INTERRUPTED
 from outboxctl.cli.guards import checked_database, confirm, refuse_if_read_only
-from outboxctl.cli.verify.targets import Target, ChosenTargets, targets
+from outboxctl.cli.verify.targets import ChosenTargets, Target, targets
 from outboxctl.cli.verify.view import Compared, print_partial_repair, show
 from outboxctl.domain.errors import ExitCode, OutboxctlError
 
