@@ -54,9 +54,20 @@ def _arrow(source: Status, target: Status, verbs: str) -> str:
         top = y - HIGH / 2
         loop = f"M{x - 25} {top}C{x - 35} {top - 45} {x + 35} {top - 45} {x + 25} {top - 1}"
         return _path(loop) + _text(x, top - 40, "middle", verbs)
+    if _crossed(source, target):
+        ends = [x, CENTRES[target][0]]
+        top = y - HIGH / 2
+        over = f"M{ends[0]} {top}C{ends[0] + 100} {top - 108} {ends[1] - 100} {top - 108} {ends[1]} {top - 1}"
+        return _path(over) + _text(sum(ends) / 2, top - 63, "middle", verbs)
     back = any(_states(each) == (target, source) for each in TRANSITIONS)
     (ax, ay), (bx, by) = _between((x, y), CENTRES[target], APART if back else 0)
     return _path(f"M{ax:.0f} {ay:.0f}L{bx:.0f} {by:.0f}") + _label((ax, ay), (bx, by), verbs)
+
+
+def _crossed(source: Status, target: Status) -> bool:
+    """Whether the box of a third state is between these two, which are beside each other."""
+    (ax, ay), (bx, by) = CENTRES[source], CENTRES[target]
+    return any(ay == by == y and min(ax, bx) < x < max(ax, bx) for x, y in CENTRES.values())
 
 
 def _path(d: str) -> str:

@@ -11,7 +11,7 @@ from outboxctl.core.database import Database
 from outboxctl.core.delivery import settle
 from outboxctl.core.delivery.claim import PLAN, claim
 from outboxctl.core.delivery.leases import reclaim, renew
-from outboxctl.core.operator import audit, moves, selection
+from outboxctl.core.operator import audit, moves, projection_events, selection
 from outboxctl.domain.failures import Reason
 from outboxctl.domain.lifecycle import TRANSITIONS, Status, Verb
 
@@ -27,7 +27,7 @@ HELD = {
 
 def act(connection: Connection, verb: Verb, id_: str, token: str) -> None:
     """Do the verb as its actor would, 5 s on (20 s on, after the lease, for maintenance)."""
-    if verb in {Verb.REPLAY, Verb.DISCARD, Verb.UNDO}:
+    if verb in {Verb.REPLAY, Verb.DISCARD, Verb.UNDO, Verb.DROP}:
         _as_an_operator(connection, verb, id_)
     elif verb is Verb.CLAIM:
         claim(connection, owner="w2", token=token, size=10, lease=10, now=at(5))
@@ -54,6 +54,9 @@ def _settle(connection: Connection, verb: Verb, id_: str, token: str) -> None:
 def _as_an_operator(connection: Connection, verb: Verb, id_: str) -> None:
     if verb is Verb.UNDO:
         moves.undo(connection, _as_if_replayed(connection, id_), undoes=OTHER, by="alice", reason="test")
+        return
+    if verb is Verb.DROP:
+        projection_events.discard(connection, "block", by="alice", reason="test", act_id=OTHER)
         return
     apply = moves.replay if verb is Verb.REPLAY else moves.discard
     apply(connection, selection.plan(connection, selection.Selection()), by="alice", reason="test")

@@ -8,11 +8,13 @@ import psycopg
 import pytest
 from elasticsearch import Elasticsearch
 
+from operations.doctor.fronts import front, says
 from outboxctl.cli.top import paint
 from outboxctl.core.database import Database
 from outboxctl.core.stats import snapshot
 from processes import Cli
 from projections.store import Store
+from servers import Servers
 
 
 def found(cli: Cli, *more: str, **env: str) -> dict[str, dict[str, str]]:
@@ -57,6 +59,10 @@ def test_a_trigger_that_is_disabled_dropped_or_edited(applied: Store) -> None:
     assert "trigger missing on store.reviews" in found_["what"]
     assert found_["severity"] == "error"
     applied.apply()
+    body = "RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'"
+    applied.sql.execute(f"CREATE OR REPLACE FUNCTION outbox_product_root() {body}")
+    assert "edited" in only(applied.cli, "projection-triggers")["what"]
+    applied.apply()
     assert found(applied.cli) == {}
 
 
@@ -69,8 +75,11 @@ def test_a_view_that_this_role_may_not_read(applied: Store, url: str) -> None:
     with a_role(applied.sql, url) as (role, as_role):
         seen = only(applied.cli, "projection-view-unreadable", "--only", "database", DATABASE_URL=as_role)
         applied.sql.execute(seen["mend"])
-        assert found(applied.cli, "--only", "database", DATABASE_URL=as_role) == {}
         assert role in seen["what"]
+        lookup = only(applied.cli, "projection-keys-refused", "--only", "database", DATABASE_URL=as_role)
+        assert "permission denied for table products" in lookup["what"]
+        applied.sql.execute(f"GRANT SELECT ON store.products TO {role}")
+        assert found(applied.cli, "--only", "database", DATABASE_URL=as_role) == {}
 
 
 @contextmanager
@@ -102,6 +111,29 @@ def test_a_view_that_was_changed_and_one_that_changes_by_itself(applied: Store) 
     assert "now()" in seen["projection-view-volatile"]["what"]
 
 
+NEW_TABLE = """
+CREATE OR REPLACE VIEW store.documents AS
+SELECT p.id, p.tenant, p.title, p.price, p.sold, p.color, p.made, c.name AS category,
+    (SELECT json_agg(json_build_object('stars', r.stars, 'body', r.body) ORDER BY r.id)
+        FROM store.reviews r WHERE r.product_id = p.id) AS reviews,
+    (SELECT max(u.rate) FROM store.currencies u) AS rate{more}
+FROM store.products p LEFT JOIN store.categories c ON c.id = p.category_id
+"""
+SIBLINGS = ", (SELECT count(*) FROM store.products s WHERE s.category_id = p.category_id) AS siblings"
+
+
+def test_a_table_that_only_the_new_view_reads(applied: Store) -> None:
+    applied.sql.execute(NEW_TABLE.format(more=""))
+    seen = found(applied.cli)
+    assert seen.keys() == {"projection-view-changed", "projection-unfollowed", "projection-mapping"}
+    assert "store.currencies" in seen["projection-unfollowed"]["what"]
+    applied.write("[projections.product]", '[projections.product]\nignore = ["store.currencies"]')
+    applied.apply()
+    assert found(applied.cli) == {}, "what is ignored is in force, too"
+    applied.sql.execute(NEW_TABLE.format(more=SIBLINGS))
+    assert "store.products" in found(applied.cli)["projection-unfollowed"]["what"]
+
+
 def test_rows_that_are_hidden_from_the_view(applied: Store, url: str) -> None:
     with a_role(applied.sql, url) as (role, as_role):
         applied.sql.execute(f"GRANT USAGE ON SCHEMA store TO {role}")
@@ -117,6 +149,25 @@ def test_a_followed_table_without_the_index_that_finds_its_rows(applied: Store) 
     seen = only(applied.cli, "projection-follow-unindexed")
     applied.sql.execute(seen["mend"])
     assert found(applied.cli) == {}
+
+
+def test_a_lookup_without_the_index_that_finds_its_documents(applied: Store) -> None:
+    applied.sql.execute("DROP INDEX store.products_category_id_idx")
+    seen = only(applied.cli, "projection-follow-unindexed")
+    assert "a row of store.categories reads all of store.products" in seen["what"]
+
+
+def test_a_lookup_that_postgresql_refuses(store: Store) -> None:
+    store.sql.execute("CREATE TABLE store.shelves (product_id bigint, category_id int)")
+    store.sql.execute("CREATE INDEX ON store.shelves (category_id)")
+    keys = "SELECT product_id FROM store.shelves WHERE category_id = :id"
+    store.write(after=f'[[projections.product.follow]]\ntable = "store.categories"\nkeys = "{keys}"\n')
+    store.apply()
+    assert found(store.cli) == {}
+    store.sql.execute("DROP TABLE store.shelves")
+    seen = only(store.cli, "projection-keys-refused")
+    assert "store.categories" in seen["what"]
+    assert "store.shelves" in seen["what"]
 
 
 def test_versions_of_another_server(applied: Store) -> None:
@@ -136,6 +187,17 @@ def test_an_index_that_is_missing_no_alias_or_another_ones(applied: Store, engin
         assert "title" in seen["projection-mapping"]["what"]
     finally:
         engine.indices.delete(index=applied.index)
+
+
+@pytest.mark.parametrize("lacking", ["delete", "read"])
+def test_a_worker_that_may_not_deliver_or_list(applied: Store, servers: Servers, lacking: str) -> None:
+    """The engine has no security; here it says that it has, and what is lacking."""
+    privileges = ("index", "delete", "view_index_metadata", "read", "maintenance")
+    held = {privilege: privilege != lacking for privilege in privileges}
+    answer = says(200, {"has_all_requested": False, "index": {applied.index: held}})
+    with front(servers.sink, {"/_security/user/_has_privileges": answer}) as url:
+        seen = only(applied.cli, "projection-rights", ELASTIC_URL=url)
+    assert f"lacks {lacking} on {applied.index}" in seen["what"]
 
 
 def test_an_index_that_takes_no_writes(applied: Store, engine: Elasticsearch) -> None:

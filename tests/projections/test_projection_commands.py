@@ -117,6 +117,10 @@ def test_drop_leaves_the_index_and_discards_what_waits(
         SELECT i, 'a', i FROM generate_series(1, 3) i"""
     )
     sql.execute("UPDATE search_outbox_events SET status = 'failed', error = 'x' WHERE entity_key = '3'")
+    sql.execute(
+        "UPDATE search_outbox_events SET attempts = 2, error = 'y', error_reason = 'connect'"
+        " WHERE entity_key = '2'"
+    )
     outboxctl.enqueue(sql, entity_type="block", entity_id=UUID(int=1), event_version=1)
     done = cli.json("projection", "drop", "product", *WHO)
     assert (done["discarded"], done["index"]) == (2, store.index)
@@ -137,6 +141,11 @@ def test_drop_leaves_the_index_and_discards_what_waits(
     assert acts == [("projection drop", 0), ("projection drop", 2)]
     (act,) = cli.json("audit", "--action", "projection drop")["audit"]
     assert (act["affected"], act["batches"]) == (2, 2)
+    told = [
+        (event["error_reason"], event["error"], event["attempts"], event["now"])
+        for event in cli.json("audit", "--id", act["id"])["events"]
+    ]
+    assert sorted(told, key=str) == [("connect", "y", 2, "discarded"), (None, None, 0, "discarded")]
     assert cli("projection", "drop", "product", *WHO).returncode == 2
     assert store.what() == ["view", "triggers", "declaration"]
 

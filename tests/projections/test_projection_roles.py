@@ -1,12 +1,22 @@
-"""What the roles of `db roles` may do with projections: a viewer looks, the owner of the tables changes."""
+"""What the roles of `db roles` and `sink roles` may do with projections.
 
-from collections.abc import Iterator
+A viewer looks, the owner of the tables changes; in the sink an operator applies, and a worker delivers.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from uuid import uuid4
 
 import pytest
+from elasticsearch import Elasticsearch
 
 from processes import Cli
 from projections.store import QUERY, WHO, Store
+from security.test_sink_roles import permitted
+from servers import Servers
+from tls import Front
+
+ActingAs = Callable[[str, Sequence[str]], AbstractContextManager[Front]]
 
 
 @pytest.fixture
@@ -69,3 +79,79 @@ def test_the_groups_may_read_the_view_that_is_made(store: Store, roles: dict[str
     done = cli("projection", "preview", "product", "1", env={"DATABASE_URL": roles["viewer"]})
     assert done.returncode == 4, done.stderr
     assert "Bird" in done.stdout
+
+
+@pytest.fixture
+def acting_as(servers: Servers, index: str) -> ActingAs:
+    """The sink as it is for one in a role, whose indexes of projections are these."""
+
+    def opened(role: str, projected: Sequence[str]) -> AbstractContextManager[Front]:
+        return Front(
+            servers.sink,
+            permits=lambda method, path: permitted(
+                role, method, path.replace("%2C", ","), index, projected=projected
+            ),
+        ).open()
+
+    return opened
+
+
+def at(cli: Cli, front: Front) -> Cli:
+    """The commands, by way of a front."""
+    return Cli(cli.env | {"ELASTIC_URL": front.url}, cli.cwd)
+
+
+@pytest.mark.slow(reason="twelve commands")
+def test_projections_need_no_more_than_the_roles(
+    store: Store, acting_as: ActingAs, cli: Cli, engine: Elasticsearch
+) -> None:
+    """An operator applies, rebuilds and repairs, a viewer compares, a worker delivers and lists."""
+    with acting_as("operator", []) as front:
+        refused = store("apply", *WHO, env={"ELASTIC_URL": front.url})
+        assert refused.returncode == 3, refused.stderr
+        assert "sink roles" in refused.stderr
+    with acting_as("operator", [store.index]) as front:
+        operator = at(cli, front)
+        store.cli = operator
+        store.apply()
+        _fill(store)
+        with acting_as("worker", [store.index]) as door:
+            _deliver(store, at(cli, door), engine)
+            assert door.refused == []
+        operator.ok("rebuild", "--projection", "product", *WHO, "--yes")
+        operator.ok("rebuild", "--projection", "product", "--cleanup", *WHO, "--yes")
+        engine.delete(index=store.index, id="1")
+        operator.ok("verify", "--projection", "product", "--repair", *WHO, "--yes")
+        store.sql.execute("ALTER TABLE store.products ADD extra int")
+        store.write('"store.documents"', '"store.products"')
+        store.apply()
+        assert "extra" in str(engine.indices.get_mapping(index=store.index))
+        cli.ok("worker", "--drain")
+        assert front.refused == []
+    with acting_as("viewer", [store.index]) as front:
+        viewer = at(cli, front)
+        viewer.ok("verify", "--projection", "product")
+        viewer.ok("projection", "preview", "product", "1")
+        viewer.ok("projection", "plan", str(store.file))
+        viewer("doctor", "--only", "sink", "--json")
+        assert front.refused == []
+
+
+def _fill(store: Store) -> None:
+    store.sql.execute(
+        """INSERT INTO store.products (id, tenant, "Odd ""%Name")
+        SELECT i, 'a', i FROM generate_series(1, 30) i"""
+    )
+
+
+def _deliver(store: Store, worker: Cli, engine: Elasticsearch) -> None:
+    """A worker writes and deletes documents, and lists the index after a TRUNCATE."""
+    worker.ok("worker", "--drain")
+    engine.indices.refresh(index=store.index)
+    assert engine.count(index=store.index)["count"] == 30
+    store.sql.execute("TRUNCATE store.products CASCADE")
+    worker.ok("worker", "--drain")
+    engine.indices.refresh(index=store.index)
+    assert engine.count(index=store.index)["count"] == 0
+    _fill(store)
+    worker.ok("worker", "--drain")

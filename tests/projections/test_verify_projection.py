@@ -18,6 +18,19 @@ from projections import shop, stock
 from servers import an_index
 
 WHO = ("--by", "alice", "--reason", "drill")
+# What somebody who uses search_index has, and what takes it away.
+IN_USE = (
+    (
+        "INSERT INTO search_index (entity_type, entity_id, text, event_version)"
+        " VALUES ('doc', gen_random_uuid(), 'x', 1)",
+        "TRUNCATE search_index",
+    ),
+    (
+        "INSERT INTO search_outbox_events (entity_type, entity_id, op, event_version)"
+        " VALUES ('doc', gen_random_uuid(), 'upsert', 1)",
+        "UPDATE search_outbox_events SET status = 'done', processed_at = now() WHERE entity_key IS NULL",
+    ),
+)
 STRANGE = "no key"  # of one part, where a key has two
 HASH = f"sha256:{'0' * 64}"
 
@@ -224,6 +237,26 @@ def test_all_projections_are_compared_beside_search_index(
     assert found(by_name["product"]) == {("missing", "1")}
     assert by_name["stock"]["differences"] == 0
     assert "product: 1 rows" in cli("verify").stdout
+
+
+def test_search_index_is_left_out_where_nobody_uses_it(items: str, cli: Cli, sql: psycopg.Connection) -> None:
+    """As a worker is ready there: it has neither an index nor rows nor events."""
+    cli.ok("worker", "--drain")
+    unused = {"ELASTIC_INDEX": f"{items}-none"}
+    whole = cli.json("verify", env=unused)
+    assert "not used" in whole["skipped"]
+    assert [each["name"] for each in whole["projections"]] == ["stock"]
+    assert "search_index: not compared: " in cli.ok("verify", env=unused)
+    cli.ok("verify", "--repair", *WHO, "--yes", env=unused)
+    alone = cli("verify", "--projection", "search_index_to_elastic", env=unused)
+    assert (alone.returncode, "no such index" in alone.stderr) == (3, True), alone.stderr
+    for use, undo in IN_USE:
+        sql.execute(use)
+        assert cli("verify", env=unused).returncode == 3
+        sql.execute(undo)
+    cli.ok("verify", env=unused)
+    sql.execute("DELETE FROM outbox_projections")
+    assert cli("verify", env=unused).returncode == 3, "without any projection a missing index is an error"
 
 
 @pytest.mark.usefixtures("items")

@@ -6,7 +6,7 @@ The engine here has no security: a front refuses every request that no privilege
 import json
 import re
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from elasticsearch import Elasticsearch
 
 from outboxctl.domain.errors import UsageError
 from outboxctl.sink.engines import ELASTICSEARCH, ENGINES, OPENSEARCH
-from outboxctl.sink.roles import ACTIONS, COMPOSITE, GRANTS, names_of, orders
+from outboxctl.sink.roles import ACTIONS, COMPOSITE, GRANTS, Grant, names_of, orders
 from processes import Cli
 from servers import Servers
 from tls import Front
@@ -29,7 +29,7 @@ DELETES = """INSERT INTO search_outbox_events (id, entity_type, entity_id, op, e
 REQUESTS = (
     ("HEAD", "/{}", "view_index_metadata"),
     ("HEAD|GET", "/_alias/{}", "view_index_metadata"),
-    ("GET", "/{}(/_settings|/_mapping|/_alias)?", "view_index_metadata"),
+    ("GET", "/{}(/_settings|/_mapping|/_alias|/_search_shards)?", "view_index_metadata"),
     ("PUT|POST", "/{}/_bulk", "index"),
     ("GET|POST", "/{}/(_mget|_search|_count|_pit)", "read"),
     ("POST", "/_search", "read"),  # of a point in time, which knows its index
@@ -47,16 +47,32 @@ REQUESTS = (
 MANAGE = {"manage", "view_index_metadata", "monitor", "maintenance"}  # what `manage` comprises
 
 
-def permitted(role: str, method: str, path: str, name: str, also: str = "") -> bool:
+def permitted(
+    role: str, method: str, path: str, name: str, also: str = "", projected: Sequence[str] = ()
+) -> bool:
     """Whether a role's privileges are for this request, by the table in `outboxctl.sink.roles`.
 
-    `also`: a regular expression of further names, as `--also` adds them.
+    `also`: a regular expression of further names, as `--also` adds them. `projected`: the indexes of
+    projections.
     """
     (grant,) = [each for each in GRANTS if each.role == role]
-    held = {*grant.index, *(f"cluster:{each}" for each in grant.cluster), None}
+    return _are_for(grant, grant.index, method, path, [_seen(name), *([also] if also else [])]) or (
+        bool(projected)
+        and _are_for(
+            grant, (*grant.index, *grant.projected), method, path, [_seen(each) for each in projected]
+        )
+    )
+
+
+def _seen(name: str) -> str:
+    """The names that a role for this one may see."""
+    return "|".join(each.strip("/") for each in names_of(name)) + rf"|{re.escape(name)}-\*"
+
+
+def _are_for(grant: Grant, privileges: Sequence[str], method: str, path: str, names: list[str]) -> bool:
+    held = {*privileges, *(f"cluster:{each}" for each in grant.cluster), None}
     held |= MANAGE if "manage" in held else set()
-    one = "|".join(each.strip("/") for each in names_of(name)) + rf"|{re.escape(name)}-\*"  # what it may see
-    one += f"|{also}" if also else ""
+    one = "|".join(names)
     ours = f"({one})(,({one}))*"
     return any(
         privilege in held and re.fullmatch(methods, method) and re.fullmatch(asked.replace("{}", ours), path)
@@ -153,6 +169,18 @@ def test_the_requests_are_those_of_each_engines_security() -> None:
             }
         ],
     }
+    for_shop = {
+        "names": ["shop", "/shop-[0-9]{6}/"],
+        "privileges": ["index", "delete", "view_index_metadata"],
+    }
+    for_shop["privileges"] += ["read", "maintenance"]  # a TRUNCATE is expanded from the ids of the index
+    (worker, operator, _) = orders(ELASTICSEARCH, "products", projected=["shop"])
+    assert worker.body["indices"][1:] == [for_shop]
+    assert "read" not in worker.body["indices"][0]["privileges"]
+    both = ["products", "/products-[0-9]{6}/", "shop", "/shop-[0-9]{6}/"]
+    assert [each["names"] for each in operator.body["indices"]] == [both]
+    (theirs, *_) = orders(OPENSEARCH, "products", projected=["shop"])
+    assert theirs.body["index_permissions"][1]["allowed_actions"][-2:] == ["read", "indices:admin/refresh*"]
     (key, *_) = orders(ELASTICSEARCH, "products", keys=True, prefix="our.")
     assert (key.method, key.path) == ("POST", "_security/api_key")
     assert key.body["role_descriptors"]["our.worker"]["cluster"] == []
@@ -206,4 +234,11 @@ def test_the_command_prints_and_sends_nothing(cli: Cli, servers: Servers, index:
         assert f"{front.url}/_security/role/our_worker" in words
         assert json.loads(words[-1])["indices"][0]["names"] == [index, f"/{index}-[0-9]{{6}}/"]
         assert len(more) == 2
+        also = own.ok("sink", "roles", "--curl", "--projection-index", "shop", "--projection-index", "blog")
+        assert '"shop"' in also.splitlines()[0]
+        assert '"/blog-[0-9]{6}/"' in also.splitlines()[0]
+        assert "shop, blog" in own.ok(
+            "sink", "roles", "--projection-index", "shop", "--projection-index", "blog"
+        )
+        assert own("sink", "roles", "--projection-index", "Shop*").returncode == 2
         assert own("sink", "roles", "--engine", "opensearch", "--api-keys").returncode == 2

@@ -65,6 +65,15 @@ def one_of(flag: str, value: str, known: Sequence[str], what: str) -> str:
     raise UsageError(f"{flag}: unknown {what} {brief(repr(value), 80)}", hint=hint)
 
 
+def index_name(flag: str, value: str) -> str:
+    """A name that an index or alias may have."""
+    from outboxctl.settings.connections import broken_rule_of_names
+
+    if rule := broken_rule_of_names(value):
+        raise UsageError(f"{flag}: {brief(repr(value), 80)} is not an index name", hint=rule)
+    return value
+
+
 def fingerprint(flag: str, value: str) -> str:
     """A fingerprint or its beginning, in lower case."""
     if not re.fullmatch(f"[0-9a-fA-F]{{{SHORTEST},{LENGTH}}}", value):

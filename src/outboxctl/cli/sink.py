@@ -24,6 +24,9 @@ def roles(
         list[str] | None,
         typer.Option(help="A further index or pattern, such as one behind the alias; repeatable."),
     ] = None,
+    projection_index: Annotated[
+        list[str] | None, typer.Option(help="The index of a projection, as its file names it; repeatable.")
+    ] = None,
     elastic_url: ElasticUrl = None,
     elastic_index: ElasticIndex = None,
     json: Json = False,
@@ -38,13 +41,20 @@ def roles(
 
     configured = settings(elastic_url=elastic_url, elastic_index=elastic_index)
     product = ENGINES[parse.one_of("--engine", engine, list(ENGINES), "engine")]
-    requests = orders(product, configured.elastic_index, also=also or (), prefix=prefix, keys=api_keys)
+    projected = [parse.index_name("--projection-index", each) for each in projection_index or ()]
+    requests = orders(
+        product, configured.elastic_index, projected=projected, also=also or (), prefix=prefix, keys=api_keys
+    )
     if curl and not json:
         for each in requests:
             typer.echo(remedies.reaching(remedies.request(each.method, each.path, each.body), configured))
         return
     bodies = [{"role": r.role, "method": r.method, "path": r.path, "body": r.body} for r in requests]
-    rows = [(prefix + g.role, ", ".join(g.index), ", ".join(g.cluster) or "none", g.why) for g in GRANTS]
-    columns = ("role", f"on {configured.elastic_index}", "cluster", "for")
+    rows = [
+        (prefix + g.role, ", ".join(g.index), ", ".join(g.projected), ", ".join(g.cluster) or "none", g.why)
+        for g in GRANTS
+    ]
+    on = ", ".join([configured.elastic_index, *projected])
+    columns = ("role", f"on {on}", "also on indexes of projections", "cluster", "for")
     table = rendering.table("Rights in the sink", columns, rows)
     rendering.show({"engine": product.name, "roles": bodies}, lambda: [table], json=json)

@@ -31,6 +31,7 @@ class Verb(StrEnum):
     REPLAY = "replay"
     DISCARD = "discard"
     UNDO = "undo"
+    DROP = "drop"
 
 
 class Actor(StrEnum):
@@ -64,6 +65,7 @@ TRANSITIONS = (
     Transition(Verb.REPLAY, Status.FAILED, Status.PENDING, Actor.OPERATOR),
     Transition(Verb.DISCARD, Status.FAILED, Status.DONE, Actor.OPERATOR),
     Transition(Verb.UNDO, Status.PENDING, Status.FAILED, Actor.OPERATOR),
+    Transition(Verb.DROP, Status.PENDING, Status.DONE, Actor.OPERATOR),
 )
 BY_VERB = {transition.verb: transition for transition in TRANSITIONS}
 

@@ -68,6 +68,7 @@ class Projection:
     declaration: an event names one of them by its place. `routing` is a column of the document, `pipeline`
     an ingest pipeline; each empty where there is none. `mapping` is the body of an index (JSON text of
     `settings` and `mappings`) as the file gives it, partly or whole; `view` a hash of the view's definition.
+    `ignore` are tables that the view reads and whose changes do not count.
     Without `triggers` the application writes the events (`outboxctl.touch`).
     """
 
@@ -83,6 +84,7 @@ class Projection:
     mapping: str = ""
     view: str = ""
     triggers: bool = True
+    ignore: tuple[Relation, ...] = ()
 
     @property
     def routed(self) -> Routing:
@@ -115,6 +117,7 @@ class Projection:
             mapping=value.get("mapping", ""),
             view=value.get("view", ""),
             triggers=value.get("triggers", True),
+            ignore=tuple(Relation(**each) for each in value.get("ignore", ())),
         )
 
 

@@ -84,7 +84,7 @@ class ConnectionSettings(BaseSettings):
     @field_validator("elastic_index")
     @classmethod
     def _elastic_index(cls, value: str) -> str:
-        if rule := _broken_rule(value):
+        if rule := broken_rule_of_names(value):
             raise ValueError(f"not an index name: {rule}")
         return value
 
@@ -130,7 +130,7 @@ class ConnectionSettings(BaseSettings):
         return self.database_url.get_secret_value()
 
 
-def _broken_rule(name: str) -> str | None:
+def broken_rule_of_names(name: str) -> str | None:
     """What of Elasticsearch's rules for names a name breaks, else None; control characters are our own rule.
 
     Source: "Index names must meet the following criteria", reference of the create index API, 9.0.

@@ -17,18 +17,24 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Grant:
-    """What a role may do: `index` privileges on our names, `cluster` ones; `why` in a few words."""
+    """What a role may do: `index` privileges on our names, `cluster` ones; `why` in a few words.
+
+    `projected`: further ones on the indexes of projections.
+    """
 
     role: str
     index: tuple[str, ...]
     cluster: tuple[str, ...]
     why: str
+    projected: tuple[str, ...] = ()
 
 
 READS = ("read", "view_index_metadata", "monitor", "maintenance")
 WRITES = ("index", "delete")
+# An event of all documents, as of a TRUNCATE, is expanded from the ids of the index, refreshed before.
+LISTS = ("read", "maintenance")
 GRANTS = (
-    Grant("worker", (*WRITES, "view_index_metadata"), (), "deliver; see that the index is there"),
+    Grant("worker", (*WRITES, "view_index_metadata"), (), "deliver; see that the index is there", LISTS),
     Grant("operator", ("read", *WRITES, "manage"), ("monitor",), "also rebuild, repair, move the alias"),
     Grant("viewer", READS, ("monitor",), "verify, doctor, failed show, check"),
 )
@@ -65,11 +71,18 @@ class SecurityRequest:
 
 
 def orders(
-    engine: Engine, index: str, *, also: Sequence[str] = (), prefix: str = "outbox_", keys: bool = False
+    engine: Engine,
+    index: str,
+    *,
+    projected: Sequence[str] = (),
+    also: Sequence[str] = (),
+    prefix: str = "outbox_",
+    keys: bool = False,
 ) -> list[SecurityRequest]:
     """The requests that make the three roles, or with `keys` an API key each; nothing is sent.
 
-    They hold for `index`, for what a rebuild calls its indexes (`index-000002`) and for the names `also`.
+    They hold for `index` and the indexes of projections, `projected`, for what `apply` and a rebuild call the
+    indexes behind these (`index-000002`), and for the names `also`.
     UsageError for API keys of OpenSearch, which has none, and for a prefix that cannot be in a path.
     """
     if not re.fullmatch(r"[A-Za-z0-9_.-]{0,80}", prefix):
@@ -79,8 +92,17 @@ def orders(
         raise UsageError(
             f"{engine.title} has no API keys", hint="leave --api-keys out: users are given roles"
         )
-    names = [*names_of(index), *also]
-    return [_order(engine, grant, prefix + grant.role, names, keys=keys) for grant in GRANTS]
+    names = [*names_of(index), *also], [name for each in projected for name in names_of(each)]
+    return [
+        _order(engine, grant, prefix + grant.role, _permitted(grant, *names), keys=keys) for grant in GRANTS
+    ]
+
+
+def _permitted(grant: Grant, names: list[str], projected: list[str]) -> list[tuple[list[str], list[str]]]:
+    """Names, and the privileges on them; one pair where a projection's index needs none that is its own."""
+    if not projected or not grant.projected:
+        return [(names + projected, [*grant.index])]
+    return [(names, [*grant.index]), (projected, [*grant.index, *grant.projected])]
 
 
 def names_of(index: str) -> list[str]:
@@ -95,14 +117,21 @@ def names_of(index: str) -> list[str]:
     return [index, f"/{literal}-[0-9]{{6}}/"]
 
 
-def _order(engine: Engine, grant: Grant, name: str, names: list[str], *, keys: bool) -> SecurityRequest:
+def _order(
+    engine: Engine, grant: Grant, name: str, permitted: list[tuple[list[str], list[str]]], *, keys: bool
+) -> SecurityRequest:
     path = f"{engine.roles}/{name}"
     if engine is OPENSEARCH:
-        actions = [action for privilege in grant.index for action in ACTIONS[privilege]]
-        permitted = [{"index_patterns": names, "allowed_actions": actions}]
-        body: Json = {"cluster_permissions": list(COMPOSITE[grant.role]), "index_permissions": permitted}
+        indices = [
+            {"index_patterns": names, "allowed_actions": [a for each in held for a in ACTIONS[each]]}
+            for names, held in permitted
+        ]
+        body: Json = {"cluster_permissions": list(COMPOSITE[grant.role]), "index_permissions": indices}
         return SecurityRequest(grant.role, "PUT", path, body)
-    body = {"cluster": list(grant.cluster), "indices": [{"names": names, "privileges": list(grant.index)}]}
+    body = {
+        "cluster": list(grant.cluster),
+        "indices": [{"names": names, "privileges": held} for names, held in permitted],
+    }
     if keys:
         key = {"name": name, "role_descriptors": {name: body}}
         return SecurityRequest(grant.role, "POST", "_security/api_key", key)

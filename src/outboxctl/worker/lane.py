@@ -15,6 +15,7 @@ from outboxctl.worker.context import WorkerContext
 from outboxctl.worker.delivering import Deliverer
 from outboxctl.worker.lease import Batch
 from outboxctl.worker.outcome import Outcomes, decide, policy_of
+from outboxctl.worker.pacing import outage_of_all
 from outboxctl.worker.prepare import judge, prepare
 from outboxctl.worker.projecting import Projecting, by_projection, holding_no_other
 from outboxctl.worker.reading import Judged
@@ -45,7 +46,7 @@ class Lane:
         self._policy = policy_of(s)
         self._pause = min(1.0, s.poll_interval_seconds)  # seconds after an error
         self._context, self._claimer, self._deliverer, self._circuit = context, claimer, deliverer, circuit
-        self._projecting, self._start_gate = projecting, start_gate
+        self._projecting, self._pacing, self._start_gate = projecting, projecting.pacing, start_gate
         self._signals, self._metrics, self._tracing = context.signals, context.metrics, context.tracing
         self._in_flight, self._drain = context.in_flight, drain
         self._rng = Random()  # noqa: S311 - jitter, not a secret
@@ -101,12 +102,12 @@ class Lane:
             self._process_own(own, batch)
         for name, events in declared.items():
             delivery, judged = self._projecting.deliver(name, events, batch.lease)
-            self._finish(self._context.of(name), batch, delivery, judged)
+            self._finish(name, batch, delivery, judged)
 
     def _process_own(self, events: Sequence[Claimed], batch: Batch) -> None:
         """Deliver events of search_index; without its index put them back, untried and with a delay."""
         if finding := self._start_gate.finding:
-            self._finish(self._context, batch, Delivery([], []), [(event, finding) for event in events])
+            self._finish("", batch, Delivery([], []), [(event, finding) for event in events])
             if self._drain:  # it ends with an error, after all that can be delivered
                 self.error = UnreachableError(self._start_gate.problem, hint=WAITING)
             return
@@ -115,12 +116,18 @@ class Lane:
         judged = judge(prepared, delivery.findings)
         if self._start_gate.serves_others:
             judged = [(event, holding_no_other(finding)) for event, finding in judged]
-        self._finish(self._context, batch, delivery, judged)
+        self._finish("", batch, delivery, judged)
 
-    def _finish(self, context: WorkerContext, batch: Batch, delivery: Delivery, judged: Judged) -> None:
+    def _finish(self, name: str, batch: Batch, delivery: Delivery, judged: Judged) -> None:
+        """Write what became of one projection's events; search_index has an empty name."""
         outcomes = decide(judged, self._policy, self._rng)
-        self._settle(context, batch, outcomes)
+        paced = name or self._start_gate.serves_others
+        if paced and outage_of_all(judged):
+            self._pacing.spread(name, outcomes)
+        self._settle(self._context.of(name), batch, outcomes)
         self._circuit.observe(delivery, outcomes)
+        if paced and outcomes.confirmed:
+            self._pacing.delivered(name)
 
     def _settle(self, context: WorkerContext, batch: Batch, outcomes: Outcomes) -> None:
         # A drain has to end; a daemon has nothing better to do than to wait for the database.

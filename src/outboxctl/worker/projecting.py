@@ -18,15 +18,12 @@ from outboxctl.worker.context import WorkerContext
 from outboxctl.worker.declared import Declared
 from outboxctl.worker.delivering import Deliverer
 from outboxctl.worker.lease import Lease
+from outboxctl.worker.pacing import OF_ONE_INDEX, Pacing, outage_of_all
 from outboxctl.worker.prepare import UNSENT, judge, prepare
 from outboxctl.worker.reading import Judged, Reading, raise_versions
 
-# Outages of one index: the sink itself may take the documents of others.
-OF_ONE_INDEX = frozenset(
-    {Reason.INDEX_UNAVAILABLE, Reason.WRITE_BLOCKED, Reason.UNAVAILABLE, Reason.AUTH, Reason.CONFIG}
-)
 TRIES = 3  # reads of one document whose index holds a newer version, before its event is given back
-PAUSE = 1.0  # seconds that a projection is left alone after its view could not be read
+PAUSE = 1.0  # seconds that a projection is left alone after its view or its index was away
 # Elasticsearch and OpenSearch: VersionConflictEngineException.
 CURRENT_VERSION = re.compile(r"current version \[(\d+)\]")
 
@@ -54,7 +51,7 @@ class Projecting:
         sink_of: Callable[[Projection], IndexedSink],
     ) -> None:
         self._context, self._admission, self._circuit, self._sink_of = context, admission, circuit, sink_of
-        self._declared = declared
+        self._declared, self.pacing = declared, Pacing(context.database, context.signals)
         self._blocked: dict[str, tuple[float, Classification]] = {}  # until when, and why
 
     def deliver(self, name: str, events: Sequence[Claimed], lease: Lease) -> tuple[Delivery, Judged]:
@@ -74,7 +71,10 @@ class Projecting:
         until, blocked = self._blocked.get(name, (0.0, UNSENT))
         if monotonic() < until:
             return nothing, [(event, blocked) for event in events]
-        return self._deliver(projection, events, lease)
+        delivery, judged = self._deliver(projection, events, lease)
+        if outage := outage_of_all(judged):
+            self._blocked[name] = monotonic() + PAUSE, outage
+        return delivery, judged
 
     def _leave_to_expander(self, events: Sequence[Claimed], lease: Lease) -> None:
         """Have `Expander` expand follow events that were reclaimed, retried or replayed."""
@@ -110,7 +110,7 @@ class Projecting:
             deadline=lease.deadline,
             max_bytes=self._context.settings.max_batch_bytes,
         ).run(events)
-        if reading.blocked:
+        if reading.blocked:  # said at once: another lane may be about to read
             self._blocked[projection.name] = monotonic() + PAUSE, reading.blocked
         return reading
 

@@ -11,7 +11,11 @@ import psycopg
 from fakes import ProxyFault, Script
 from fakes.faults import refused
 from metrics.alerts.stage import LONGEST, Stage
+from outboxctl.core.database import Database
+from outboxctl.sink.index.index_setup import ensure
 from processes import eventually
+from projections import shop
+from sinks import client_of
 
 HOUR = 60.0  # seconds, as the rules' minutes are seconds here
 OLD = ("OutboxNoSuccess", "OutboxOldestAgeOverSla")  # what everything ends in that lasts
@@ -115,6 +119,19 @@ def newer_index(stage: Stage) -> None:
     stage.until_firing("OutboxVersionAhead")
 
 
+def restored_database(stage: Stage) -> None:
+    """The database says that it is another server than the one whose versions are in the index."""
+    scene = stage.scene
+    products, db = f"{scene.index}-products", Database(stage.url)
+    ensure(client_of(scene.engine), products)
+    scene.sql.execute(shop.SCHEMA)
+    shop.put_in_force(db, shop.product(products))
+    db.close()
+    scene.sql.execute("UPDATE outbox_version_base SET system_identifier = '1'")
+    shop.changed(scene.sql, 7)
+    stage.until_firing("OutboxVersionsRaised")
+
+
 def stopped_worker(stage: Stage) -> None:
     """One of two stops in the middle of a batch; a person's transaction keeps the other from reclaiming."""
     stage.sink.script = Script.always(ProxyFault(before=0.5))
@@ -162,6 +179,7 @@ CASES = {
     "lost-database": Case(lost_database, ("OutboxMetricsStale",), OLD),
     "killed-worker": Case(killed_worker, ("OutboxWorkerGone",)),
     "newer-index": Case(newer_index, ("OutboxVersionAhead",)),
+    "restored-database": Case(restored_database, ("OutboxVersionsRaised",)),
     "stopped-worker": Case(
         stopped_worker,
         ("OutboxStuck", "OutboxWorkerGone", "OutboxLeaseLost"),

@@ -27,9 +27,10 @@ LOOK = 0.2  # seconds between two looks: there is one who looks on each stage
 
 @dataclass
 class Stage:
-    """Proxies stand before both ends; `watch` is there once Prometheus is."""
+    """Proxies stand before both ends, `url` is the database itself; `watch` is there once Prometheus is."""
 
     namespace: str
+    url: str
     scene: Scene
     sink: FakeSink
     database: Proxy
@@ -125,6 +126,7 @@ def stage(
         stack.callback(_drop_index, engine, index)
         made = Stage(
             namespace,
+            url,
             Scene(stack.enter_context(psycopg.connect(url, autocommit=True)), engine, index),
             stack.enter_context(fake_sink(upstream=both.sink)),
             stack.enter_context(postgres_proxy(url)),

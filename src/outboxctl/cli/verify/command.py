@@ -56,7 +56,8 @@ def verify(
 ) -> None:
     """Compare search_index with the index, entity by entity; exit 4 where they differ.
 
-    Then each declared projection with its own, or with --projection that one alone, by content.
+    Then each declared projection with its own, or with --projection that one alone, by content. Where
+    projections are in force and search_index has neither an index nor rows nor events, it is left out.
 
     With --repair what differs is enqueued as ordinary, audited events, which a worker delivers; rows
     below the version in the index are raised to it. Documents whose id no event can name are deleted

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from outboxctl.cli import rendering
 from outboxctl.cli.ending import INTERRUPTED
 from outboxctl.cli.guards import checked_database, confirm, refuse_if_read_only
-from outboxctl.cli.verify.targets import Target, targets
+from outboxctl.cli.verify.targets import ChosenTargets, Target, targets
 from outboxctl.cli.verify.view import Compared, print_partial_repair, show
 from outboxctl.domain.errors import ExitCode, OutboxctlError
 
@@ -56,9 +56,9 @@ def preview(settings: "Settings", options: ComparisonOptions) -> int:
 
 
 def _compare(settings: "Settings", options: ComparisonOptions, *, dry_run: bool) -> int:
-    with _targets(settings, options, extra=0) as (_, chosen):
-        compared = [_or_error(each, lambda one: _one(one, options, dry_run=dry_run)) for each in chosen]
-    show(compared, dry_run=dry_run, json=options.json)
+    with _targets(settings, options, extra=0) as (_, found):
+        compared = [_or_error(each, lambda one: _one(one, options, dry_run=dry_run)) for each in found.chosen]
+    show(compared, skipped=found.skipped, dry_run=dry_run, json=options.json)
     _raise_first(compared)
     return ExitCode.FINDINGS if any(each.report.differences for each in compared) else ExitCode.OK
 
@@ -86,15 +86,15 @@ def repair_and_compare(
     from outboxctl.operations.batches import stoppable
 
     refuse_if_read_only(settings, f"repair the index {settings.elastic_index}")
-    with _targets(settings, options, extra=1) as (db, chosen), stoppable() as stop:
-        confirm(settings, db, _words(settings, chosen), yes=yes)
+    with _targets(settings, options, extra=1) as (db, found), stoppable() as stop:
+        confirm(settings, db, _words(settings, found.chosen), yes=yes)
 
         def one(target: Target) -> Compared:
             return _repaired(target, options, who, wait=wait, stop=stop)
 
-        compared = [_or_error(each, one) for each in chosen if not stop.is_set()]
+        compared = [_or_error(each, one) for each in found.chosen if not stop.is_set()]
         interrupted = stop.is_set()
-    show(compared, dry_run=False, json=options.json)
+    show(compared, skipped=found.skipped, dry_run=False, json=options.json)
     _raise_first(compared)
     return INTERRUPTED if interrupted else max((each.exit_code for each in compared), key=_gravity)
 
@@ -163,7 +163,7 @@ def _wait(repair: "Repair | ProjectedRepair", seconds: float, stop: "Event") -> 
 @contextmanager
 def _targets(
     settings: "Settings", options: ComparisonOptions, *, extra: int
-) -> "Iterator[tuple[Database, Sequence[Target]]]":
+) -> "Iterator[tuple[Database, ChosenTargets]]":
     """The database, with `extra` connections besides those of a comparison, and what is compared."""
     from outboxctl.operations.verify.compare import CONNECTIONS
     from outboxctl.sink.transport.open import connect

@@ -100,31 +100,52 @@ class DeclaredTarget:
 Target = SearchIndexTarget | DeclaredTarget
 
 
+@dataclass(frozen=True)
+class ChosenTargets:
+    """What is compared; `skipped` says why search_index is not."""
+
+    chosen: Sequence[Target]
+    skipped: str = ""
+
+
 def targets(
     settings: "Settings", database: "Database", client: "Client", projection: str | None
-) -> Sequence[Target]:
-    """What is compared: all, or the one `projection`. UsageError if it is not in force."""
+) -> ChosenTargets:
+    """What is compared: all, or the one `projection`. UsageError if it is not in force.
+
+    Of all, search_index is left out where projections are in force and nobody uses it: it has neither an
+    index, nor rows, nor events.
+    """
     from outboxctl.core.projections import choosing
     from outboxctl.domain.lifecycle import PROJECTION
     from outboxctl.operations.projection.known import named
-    from outboxctl.sink.index.scan import Reader, RoutedReader
+    from outboxctl.sink.index.scan import Reader
 
     with database.begin() as connection:
         if projection is None:
             chosen = choosing.declared(connection)
         else:
             chosen = [named(connection, projection)] if projection != PROJECTION else []
-    built_in = (
-        []
-        if projection not in {None, PROJECTION}
-        else [SearchIndexTarget(database, Reader(client, settings.elastic_index))]
-    )
-    return [
-        *built_in,
-        *(
-            DeclaredTarget(
-                database, (RoutedReader if each.routing else Reader)(client, each.index, keys=()), each
-            )
-            for each in chosen
-        ),
-    ]
+    declared = [_declared(database, client, each) for each in chosen]
+    if projection not in {None, PROJECTION}:
+        return ChosenTargets(declared)
+    if projection is None and declared and not _in_use(settings, database, client):
+        return ChosenTargets(declared, f"not used: no index {settings.elastic_index}, no row, no event")
+    return ChosenTargets([SearchIndexTarget(database, Reader(client, settings.elastic_index)), *declared])
+
+
+def _declared(database: "Database", client: "Client", projection: "Projection") -> DeclaredTarget:
+    from outboxctl.sink.index.scan import Reader, RoutedReader
+
+    reader = RoutedReader if projection.routing else Reader
+    return DeclaredTarget(database, reader(client, projection.index, keys=()), projection)
+
+
+def _in_use(settings: "Settings", database: "Database", client: "Client") -> bool:
+    from outboxctl.core.documents import entities
+    from outboxctl.sink.index.index_setup import exists
+
+    if exists(client, settings.elastic_index):
+        return True
+    with database.begin() as connection:
+        return not entities.unused(connection)

@@ -59,17 +59,22 @@ class Compared:
         return asdict(self.report) | {name: asdict(part) if part else None for name, part in parts.items()}
 
 
-def show(compared: "Sequence[Compared]", *, dry_run: bool, json: bool) -> None:
-    """Print the comparisons, what their repairs did or are planned to do, and the comparisons after them."""
-    report: dict[str, Any] = {}
+def show(compared: "Sequence[Compared]", *, skipped: str, dry_run: bool, json: bool) -> None:
+    """Print the comparisons, what their repairs did or are planned to do, and the comparisons after them.
+
+    `skipped` says why search_index was not compared.
+    """
+    report: dict[str, Any] = {"skipped": skipped} if skipped else {}
     for each in compared:
         if not each.name:
             report |= each.to_json()
     report |= {"dry_run": dry_run, "projections": [each.to_json() for each in compared if each.name]}
-    rendering.show(report, lambda: _lines(compared), json=json)
+    rendering.show(report, lambda: _lines(compared, skipped), json=json)
 
 
-def _lines(compared: "Iterable[Compared]") -> "Iterator[object]":
+def _lines(compared: "Iterable[Compared]", skipped: str) -> "Iterator[object]":
+    if skipped:
+        yield f"search_index: not compared: {skipped}.\n"
     for place, each in enumerate(compared):
         if place:
             yield ""

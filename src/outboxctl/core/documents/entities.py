@@ -10,7 +10,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, text
 
 from outboxctl.core.delivery.claim import PLAN
-from outboxctl.core.schema.names import DOCUMENT, EVENTS, SOURCE
+from outboxctl.core.schema.names import DOCUMENT, EVENTS, PROJECTIONS, SOURCE
 from outboxctl.domain.errors import UsageError
 
 # One snapshot for a source row and its events; the server refuses every change.
@@ -25,6 +25,12 @@ FROM (SELECT entity_type, entity_id, row_number() OVER (PARTITION BY entity_type
 GROUP BY entity_type
 """)
 WIDTH = text(f"SELECT pg_table_size('{SOURCE}'::regclass) / greatest(count(*), 1) FROM {SOURCE}")
+# A failed event may be replayed. One with a key is a projection's, perhaps of one that is gone.
+UNUSED = text(f"""
+SELECT NOT EXISTS (SELECT FROM {SOURCE}) AND NOT EXISTS (
+    SELECT FROM {EVENTS} WHERE status IN ('pending', 'processing', 'failed')
+        AND entity_key IS NULL AND entity_type NOT IN (SELECT name FROM {PROJECTIONS}))
+""")
 COUNT = text(f"SELECT count(*) FROM {SOURCE}")
 # An update makes a new row version, with another ctid or xmin. A column that is dropped and added again, or
 # renamed, changes the documents without a new version: hence pg_attribute. Two servers with the same history
@@ -94,6 +100,11 @@ class EntityStates(NamedTuple):
 
     rows: dict[str, SourceRow]
     in_flight: set[str]
+
+
+def unused(connection: Connection) -> bool:
+    """Whether there is neither a row nor an event of the built-in projection that is not done."""
+    return bool(connection.execute(UNUSED).scalar())
 
 
 def count(connection: Connection) -> int:

@@ -4,23 +4,42 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, text
 
-from outboxctl.core.projections import catalog, choosing, indexes, trigger_check, view_facts
-from outboxctl.core.projections.fields import Field, definition, fields
+from outboxctl.core.projections import (
+    catalog,
+    choosing,
+    dependencies,
+    indexes,
+    scratch,
+    trigger_check,
+    view_facts,
+)
+from outboxctl.core.projections.fields import Field, definition, fields, parameter_types
 from outboxctl.core.projections.trigger_check import TriggerProblem
 from outboxctl.core.projections.version_base import SERVER
 from outboxctl.core.schema.names import VERSION_BASE
+from outboxctl.domain.errors import UsageError
 from outboxctl.domain.projection import Follow, Projection, Relation
 
 ROLE = text("SELECT quote_ident(current_user)")
 READABLE = text(f"""
 SELECT has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT') FROM {catalog.RELATION}
 """)
+USABLE = text(f"SELECT has_schema_privilege(n.oid, 'USAGE') FROM {catalog.RELATION}")
 STANDBY = text("SELECT pg_is_in_recovery()")
 OTHER_SERVER = text(f"""
 SELECT b.system_identifier IS NOT NULL
     AND (b.system_identifier, b.timeline) IS DISTINCT FROM (n.system_identifier, n.timeline)
 FROM {VERSION_BASE} b, (SELECT {SERVER}) n
 """)
+
+
+@dataclass(frozen=True)
+class KeysLookup:
+    """The `keys` query of a followed table: what it reads as a whole, PostgreSQL's words if refused."""
+
+    table: Relation
+    whole: list[str]
+    refused: str = ""
 
 
 @dataclass(frozen=True)
@@ -31,7 +50,8 @@ class ProjectionFacts:
     neither its columns nor whether it is `edited`.
     `changing` are functions of the view whose result changes by itself, `hidden` tables whose rows are hidden
     by row level security, `slow` followed tables in which a document's rows are found without an index.
-    `edited`: the view is not as it was when the projection was applied.
+    `edited`: the view is not as it was when the projection was applied. `unfollowed`: tables that it reads
+    now, and that the projection neither follows nor ignores.
     """
 
     projection: Projection
@@ -42,6 +62,8 @@ class ProjectionFacts:
     hidden: list[Relation] = field(default_factory=list)
     columns: list[Field] = field(default_factory=list)
     slow: list[Follow] = field(default_factory=list)
+    lookups: list[KeysLookup] = field(default_factory=list)
+    unfollowed: list[Relation] = field(default_factory=list)
     triggers: list[TriggerProblem] = field(default_factory=list)
 
 
@@ -87,5 +109,31 @@ def _facts(connection: Connection, projection: Projection) -> ProjectionFacts:
         hidden=view_facts.row_security(connection, view),
         columns=fields(connection, view) if readable else [],
         slow=[each for each in keyed if not indexes.has_index_for(connection, each.table, each.key)],
+        lookups=[_lookup(connection, each) for each in projection.follow if _visible(connection, each)],
+        unfollowed=_unfollowed(connection, projection),
         triggers=problems,
     )
+
+
+def _visible(connection: Connection, follow: Follow) -> bool:
+    """Whether it has a `keys` query, and this role may ask for the columns of its table."""
+    return bool(follow.keys and connection.execute(USABLE, catalog.of(follow.table)).scalar())
+
+
+def _lookup(connection: Connection, follow: Follow) -> KeysLookup:
+    columns = fields(connection, follow.table)
+    try:
+        types = parameter_types(follow.parameters, columns)
+        return KeysLookup(follow.table, scratch.sequential_scans(connection, follow.keys, types))
+    except KeyError as error:
+        return KeysLookup(follow.table, [], f"{follow.table} has no column {error.args[0]}")
+    except UsageError as error:
+        return KeysLookup(follow.table, [], str(error))
+
+
+def _unfollowed(connection: Connection, projection: Projection) -> list[Relation]:
+    view, root = projection.document, projection.root
+    known = {each.table for each in projection.follow} | {*projection.ignore}
+    if dependencies.occurrences(connection, view, root) <= 1:  # else it is joined with itself
+        known.add(root)
+    return sorted({*dependencies.used(connection, view)} - known, key=str)

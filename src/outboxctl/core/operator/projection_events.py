@@ -6,9 +6,10 @@ from json import dumps
 
 from sqlalchemy import Connection, text
 
-from outboxctl.core.schema.names import AUDIT, EVENTS, STATUS_IS, UNHELD
+from outboxctl.core.operator.moves import KEPT
+from outboxctl.core.schema.names import AUDIT, EVENTS, STATUS_IS, UNHELD, source, target
 from outboxctl.domain.failures import Reason
-from outboxctl.domain.lifecycle import Status
+from outboxctl.domain.lifecycle import Status, Verb
 
 BATCH = 5_000  # events in one transaction
 COUNTS = text(f"""
@@ -23,19 +24,22 @@ FROM unnest(CAST(:names AS text[])) n (name) LEFT JOIN (
     GROUP BY entity_type
 ) c ON c.entity_type = n.name
 """)
-# Only events that no worker holds; one that is settled after all is not touched.
+# Only events that no worker holds; one that is settled after all is not touched. The audit keeps what the
+# rows held before, as that of every other move does.
 DISCARD = text(f"""
 WITH taken AS MATERIALIZED (
-    SELECT id FROM {EVENTS} WHERE status = '{Status.PENDING}' AND entity_type = :name
+    SELECT id, error_reason, left(error, {KEPT}) AS error, attempts, updated_at FROM {EVENTS}
+    WHERE status = {source(Verb.DROP)} AND entity_type = :name
     LIMIT {BATCH} FOR UPDATE SKIP LOCKED
 ), moved AS (
-    UPDATE {EVENTS} SET status = '{Status.DONE}', processed_at = now(), next_retry_at = NULL,
+    UPDATE {EVENTS} SET status = {target(Verb.DROP)}, processed_at = now(), next_retry_at = NULL,
         error_reason = '{Reason.DISCARDED}', {UNHELD}, updated_at = now()
-    WHERE id = ANY (ARRAY (SELECT id FROM taken)) AND {STATUS_IS} '{Status.PENDING}'
+    WHERE id = ANY (ARRAY (SELECT id FROM taken)) AND {STATUS_IS} {source(Verb.DROP)} AND entity_type = :name
 )
-INSERT INTO {AUDIT} (at, action, operator, reason, filters, act_id, affected, event_ids)
+INSERT INTO {AUDIT} (at, action, operator, reason, filters, act_id, affected, event_ids, before_reasons,
+    before_errors, before_attempts, before_times)
 SELECT now(), 'projection drop', :by, :reason, CAST(:filters AS jsonb), CAST(:act_id AS uuid), count(*),
-    array_agg(id)
+    array_agg(id), array_agg(error_reason), array_agg(error), array_agg(attempts), array_agg(updated_at)
 FROM taken HAVING count(*) > 0
 RETURNING affected
 """)

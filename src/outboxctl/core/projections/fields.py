@@ -1,5 +1,6 @@
 """The columns of a table or view, with what keys and mappings depend on."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
@@ -64,3 +65,12 @@ def definition(connection: Connection, relation: Relation) -> str:
 
 def _names(relation: Relation) -> dict[str, str]:
     return {"schema": relation.schema, "name": relation.name}
+
+
+def parameter_types(names: Sequence[str], columns: Sequence[Field]) -> dict[str, str]:
+    """The types of the parameters of a `keys` query: those of the columns of the changed row.
+
+    KeyError for a name that is no column.
+    """
+    by_name = {each.name: each.type + ("[]" if each.listed else "") for each in columns}
+    return {name: by_name[name] for name in names}

@@ -42,6 +42,17 @@ def grown(name: str, minutes: float, limits: AlertLimits) -> str:
     return f"sum {EACH} (increase((sum without (op, reason) ({_of_job(name, limits)}))[{window}:{step}]))"
 
 
+def counted(name: str, minutes: float, limits: AlertLimits) -> str:
+    """How often something was counted within that time, also before a worker's first scrape.
+
+    `increase()` cannot see that: the counter's first value is above 0 already. Such a series was not there
+    `minutes` ago.
+    """
+    series = _of_job(name, limits)
+    new = f"sum {EACH} ({series} unless {series} offset {duration(minutes * limits.minute)})"
+    return f"{grown(name, minutes, limits)} > 0\nor {new} > 0"
+
+
 def highest(name: str, minutes: float, limits: AlertLimits) -> str:
     """The highest value of a gauge of any worker within that time."""
     return f"max {EACH} (max_over_time({_of_job(name, limits)}[{duration(minutes * limits.minute)}]))"

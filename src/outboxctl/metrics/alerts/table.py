@@ -1,7 +1,17 @@
 """Every alert: a page is a symptom, a ticket a cause or a loss (docs/adr/0023-a-page-is-a-symptom.md)."""
 
 from outboxctl.metrics.alerts.model import Alert, AlertLimits, AlertSeverity
-from outboxctl.metrics.alerts.queries import FRESH, REFRESHED, gauge, grown, highest, no_success, since, up
+from outboxctl.metrics.alerts.queries import (
+    FRESH,
+    REFRESHED,
+    counted,
+    gauge,
+    grown,
+    highest,
+    no_success,
+    since,
+    up,
+)
 
 WINDOW = 5  # minutes in which failures are counted: as in `check` and lab 6
 RARE = 15  # minutes in which one is enough
@@ -133,5 +143,13 @@ def _tickets(limits: AlertLimits) -> list[Alert]:
             minute,
             "The index holds newer versions than the database",
             "Run `outboxctl verify`: entities made anew with lower versions, or somebody else writes there.",
+        ),
+        Alert(  # a worker does it at its start, mostly before it is scraped
+            "OutboxVersionsRaised",
+            ticket,
+            counted("outbox_version_base_raised_total", RARE, limits),
+            minute,
+            "The database is not the one that wrote the index: restored, copied, or a promoted standby",
+            "Run `outboxctl verify --repair`: of what the database lost nothing else corrects the index.",
         ),
     ]

@@ -36,7 +36,7 @@ from outboxctl.operations.doctor.sink_rules import CLUSTER, PRODUCT, SINK_RIGHTS
 from outboxctl.operations.doctor.table_rules import RIGHTS, TABLES
 from outboxctl.operations.doctor.vacuum_rules import HOLDERS, LONGEST, PARTS
 from outboxctl.settings import Settings
-from outboxctl.sink.inspect.cluster import Cluster, cluster
+from outboxctl.sink.inspect.cluster import Cluster, cluster, lacking_of_worker
 from outboxctl.sink.inspect.cluster import rights as sink_rights
 from outboxctl.sink.inspect.indices import named
 from outboxctl.sink.inspect.product import product, reach
@@ -148,7 +148,9 @@ class Examiner:
 
 
 def _index_of(client: "Client", facts: ProjectionFacts) -> IndexOfProjection:
-    return IndexOfProjection(facts, shaped(lambda: named(client, facts.projection.index)))
+    index = facts.projection.index
+    lacking = shaped(lambda: lacking_of_worker(client, index))
+    return IndexOfProjection(facts, shaped(lambda: named(client, index)), lacking)
 
 
 def _link(url: str) -> ConnectionLink | None:

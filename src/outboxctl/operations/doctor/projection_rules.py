@@ -14,6 +14,7 @@ from outboxctl.operations.doctor.remedies import request
 from outboxctl.operations.projection import mapping
 from outboxctl.settings import Settings
 from outboxctl.sink.inspect.indices import Named
+from outboxctl.sink.roles import names_of
 
 PROJECTIONS = RuleGroup("projections")
 INDEXES = RuleGroup("indexes of projections")
@@ -23,10 +24,11 @@ MOST = 3  # problems of triggers that are named
 
 @dataclass(frozen=True)
 class IndexOfProjection:
-    """A projection as the database has it, and what its index is."""
+    """A projection as the database has it, what its index is, and the rights there that a worker lacks."""
 
     facts: ProjectionFacts
     named: Named
+    lacking: list[str]
 
 
 def _sql(relation: Relation) -> str:
@@ -66,6 +68,16 @@ def view_changed(facts: ProjectionsFacts, _: Settings) -> Iterator[Case]:
             yield f"The view {p.document} is not as it was when {p.name} was applied.", _apply(p)
 
 
+@PROJECTIONS.rule("projection-unfollowed", WARNING)
+def unfollowed(facts: ProjectionsFacts, _: Settings) -> Iterator[Case]:
+    """Changes of these tables write no event, so documents become out of date."""
+    for each in facts.each:
+        if each.unfollowed:
+            p, names = each.projection, brief(", ".join(map(str, each.unfollowed)), 200)
+            what = f"The view {p.document} of {p.name} reads {names}, which nothing follows or ignores."
+            yield what, f"{_apply(p)}, follows or ignores them"
+
+
 @PROJECTIONS.rule("projection-view-volatile", WARNING)
 def view_volatile(facts: ProjectionsFacts, _: Settings) -> Iterator[Case]:
     """Such a document changes without an event, so the index keeps an old one."""
@@ -98,12 +110,28 @@ def triggers(facts: ProjectionsFacts, _: Settings) -> Iterator[Case]:
 
 @PROJECTIONS.rule("projection-follow-unindexed", WARNING)
 def follow_unindexed(facts: ProjectionsFacts, _: Settings) -> Iterator[Case]:
-    """Each document that is read reads the whole table."""
+    """Each document that is read, or each changed row, reads a whole table."""
     for each in facts.each:
         for follow in each.slow:
             names = ", ".join(quoted(name) for name in follow.key)
             what = f"No index of {follow.table} begins with {names}, the key of {each.projection.name}."
             yield what, f"CREATE INDEX CONCURRENTLY ON {_sql(follow.table)} ({names})"
+        for lookup in each.lookups:
+            if lookup.whole:
+                finding = f"Finding the documents of {each.projection.name} behind a row of {lookup.table}"
+                what = f"{finding} reads all of {brief(', '.join(lookup.whole), 200)}."
+                yield what, "CREATE INDEX CONCURRENTLY on the columns that its `keys` compares"
+
+
+@PROJECTIONS.rule("projection-keys-refused", ERROR)
+def keys_refused(facts: ProjectionsFacts, _: Settings) -> Iterator[Case]:
+    """Documents behind a changed row are not found: its event waits, or fails."""
+    for each in facts.each:
+        for lookup in each.lookups:
+            if lookup.refused:
+                of = f"{lookup.table} in {each.projection.name}"
+                mend = f"GRANT SELECT on what it reads to {facts.role}, or give it another `keys`: "
+                yield f"The `keys` of {of}: {brief(lookup.refused, 300)}.", mend + _apply(each.projection)
 
 
 @PROJECTIONS.rule("projection-index-shared", ERROR)
@@ -131,6 +159,16 @@ def index_missing(each: IndexOfProjection, _: Settings) -> Iterator[Case]:
     p = each.facts.projection
     if not each.named.indexes:
         yield f"There is no index or alias {p.index} of the projection {p.name}.", _apply(p)
+
+
+@INDEXES.rule("projection-rights", ERROR)
+def sink_rights(each: IndexOfProjection, _: Settings) -> Iterator[Case]:
+    """The sink refuses its deliveries (403), or the list of its documents after a TRUNCATE."""
+    index = each.facts.projection.index
+    if each.lacking:
+        body = {"indices": [{"names": names_of(index), "privileges": each.lacking}]}
+        mend = request("PUT", "_security/role/outboxctl", body) + "  # and give the user or key that role"
+        yield f"The sink's user or key lacks {', '.join(each.lacking)} on {index}.", mend
 
 
 @INDEXES.rule("projection-no-alias", INFO)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from outboxctl.core.projections import catalog, dependencies, foreign_keys, scratch
 from outboxctl.core.projections.catalog import Kind
-from outboxctl.core.projections.fields import Field, fields
+from outboxctl.core.projections.fields import Field, fields, parameter_types
 from outboxctl.core.projections.names import NAMED
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.keys_query import parameters
@@ -43,11 +43,11 @@ def tables(
     root: Relation,
     key: tuple[KeyColumn, ...],
     view: Relation,
-) -> tuple[tuple[str, ...], tuple[Follow, ...]]:
-    """The root's columns that count (empty: all), and the followed tables in the order of the declaration.
+) -> tuple[tuple[str, ...], tuple[Follow, ...], tuple[Relation, ...]]:
+    """The root's columns that count (empty: all), the followed tables, and those that are ignored.
 
-    Those that foreign keys lead to come last. Raises UsageError for a table that the view reads and nothing
-    follows or ignores.
+    The followed ones are in the order of the declaration; those that foreign keys lead to come last.
+    Raises UsageError for a table that the view reads and nothing follows or ignores.
     """
     used = dependencies.used(connection, view)
     ignored = [_ignored(connection, declared.place.at("ignore"), name) for name in declared.ignore]
@@ -65,7 +65,8 @@ def tables(
         needed = dependencies.occurrences(connection, view, table) - (table == root)
         _check_paths(declared.place, root, table, paths, max(1, needed))
         follow += [foreign_keys.follow(path, declared.key, used[table]) for path in paths]
-    return _counted(used.get(root, frozenset()), [each.name for each in key]), tuple(follow)
+    counted = _counted(used.get(root, frozenset()), [each.name for each in key])
+    return counted, tuple(follow), tuple(ignored)
 
 
 def check_column(place: Place, name: str, of: object, known: Sequence[str]) -> None:
@@ -154,12 +155,6 @@ def _parameters(
         if not _same(type_, wanted.type):
             place.fail(f"it returns {type_}, and the key's {shown(wanted.name)} is {wanted.type}")
     return names
-
-
-def parameter_types(names: Sequence[str], columns: Sequence[Field]) -> dict[str, str]:
-    """The types of the parameters of a `keys` query: those of the columns of the changed row."""
-    by_name = {each.name: each.type + ("[]" if each.listed else "") for each in columns}
-    return {name: by_name[name] for name in names}
 
 
 def _same(one: str, other: str) -> bool:

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from outboxctl.core.projections import foreign_keys, indexes, scratch, view_facts
-from outboxctl.core.projections.fields import fields
+from outboxctl.core.projections import catalog, foreign_keys, indexes, scratch, view_facts
+from outboxctl.core.projections.catalog import Kind
+from outboxctl.core.projections.fields import fields, parameter_types
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Follow, Projection, Relation, Routing
-from outboxctl.operations.projection.followed import parameter_types
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -27,7 +27,12 @@ def notices(
     connection: "Connection", projection: Projection, view: Relation, unsearched: "Sequence[str]"
 ) -> list[Notice]:
     """Warnings about a projection whose document is (or would be) `view`."""
-    return [*_view(connection, view), *_cost(connection, projection), *_fields(unsearched)]
+    return [
+        *_view(connection, view),
+        *_cost(connection, projection),
+        *_partitions(connection, projection),
+        *_fields(unsearched),
+    ]
 
 
 def _view(connection: "Connection", view: Relation) -> "Iterator[Notice]":
@@ -47,6 +52,15 @@ def _cost(connection: "Connection", projection: Projection) -> "Iterator[Notice]
             names = ", ".join(follow.key)
             text = f"reading a document reads all of {follow.table}: no index begins with {names}"
             yield Notice(text, f"CREATE INDEX CONCURRENTLY ON {follow.table} ({names})")
+
+
+def _partitions(connection: "Connection", projection: Projection) -> "Iterator[Notice]":
+    """No trigger of the table fires for these, and partitions come and go after `apply`."""
+    for table in dict.fromkeys([projection.root, *(each.table for each in projection.follow)]):
+        if catalog.kind(connection, table) is Kind.PARTITIONED:
+            what = "TRUNCATE of a single partition, and ATTACH, DETACH or DROP of one, write no event"
+            fix = f"after such a change: outboxctl verify --projection {projection.name} --repair"
+            yield Notice(f"{table} is partitioned: {what}", fix)
 
 
 def routing_cost(projection: Projection, settings: "Mapping[str, Any]") -> list[Notice]:

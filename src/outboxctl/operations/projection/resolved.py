@@ -51,7 +51,7 @@ def resolve(
     columns = fields(connection, view)
     key = _key(connection, declared, root, columns)
     _check_routing(place.at("routing"), declared.routing, view, columns)
-    root_columns, follow = followed.tables(connection, declared, root, key, view)
+    root_columns, follow, ignored = followed.tables(connection, declared, root, key, view)
     projection = Projection(
         name=declared.name,
         root=root,
@@ -65,6 +65,7 @@ def resolve(
         mapping=json.dumps(declared.mapping, sort_keys=True) if declared.mapping else "",
         view=definition(connection, view),
         triggers=with_triggers,
+        ignore=ignored,
     )
     body = mapping.body(columns, declared.mapping)
     found = notices(connection, projection, view, mapping.unsearched(columns, body["mappings"]))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from outboxctl.domain.failures import Answer
-from outboxctl.sink.roles import READS, WRITES
+from outboxctl.sink.roles import GRANTS, READS, WRITES
 from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.request import ask, refused, require_answer
 
@@ -97,12 +97,22 @@ class SinkRights:
 
 def rights(client: Client, name: str) -> SinkRights:
     """Ask the security API. Raises RefusedError or UnreachableError."""
-    wanted = [{"names": [name], "privileges": [*WRITES, *READS, *OPERATOR]}]
+    lacking = set(_lacking(client, name, (*WRITES, *READS, *OPERATOR)))
+    return SinkRights(*([p for p in some if p in lacking] for some in (WRITES, READS, OPERATOR)))
+
+
+def lacking_of_worker(client: Client, name: str) -> list[str]:
+    """The privileges that a worker lacks on the index of a projection. Raises as `rights`."""
+    (worker,) = [grant for grant in GRANTS if grant.role == "worker"]
+    return _lacking(client, name, (*worker.index, *worker.projected))
+
+
+def _lacking(client: Client, name: str, privileges: tuple[str, ...]) -> list[str]:
+    wanted = [{"names": [name], "privileges": list(privileges)}]
     answer = ask(client, "POST", "_security", "user", "_has_privileges", body={"index": wanted})
     if isinstance(answer, Answer):
         if answer.status not in NO_SUCH_API:
             raise refused(answer)
-        return SinkRights([], [], [])
+        return []
     held = answer.get("index", {}).get(name, {})
-    lacking = [[p for p in some if held.get(p) is False] for some in (WRITES, READS, OPERATOR)]
-    return SinkRights(*lacking)
+    return [p for p in privileges if held.get(p) is False]

@@ -8,12 +8,13 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from outboxctl.domain.errors import RefusedError, UnreachableError, UsageError
-from outboxctl.domain.failures import Answer, Verdict, classify
+from outboxctl.domain.failures import Answer, Reason, Verdict, classify
 from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.reply import SinkReply, error_of
 from outboxctl.sink.transport.tls import untrusted
 
 HINT = "check ELASTIC_URL and ELASTIC_INDEX, or run `outboxctl services status`"
+RIGHTS = "check the user or key and its rights: `outboxctl sink roles` (--projection-index for a projection)"
 NOT_FOUND = 404
 LONGEST_WAIT = 86_400.0  # seconds: a Retry-After beyond a day is a day
 
@@ -83,7 +84,7 @@ def failure(client: Client, answer: Answer) -> UnreachableError:
         return untrusted(answer.text, f"the sink at {client.where} failed (tls): ")
     return UnreachableError(
         f"the sink at {client.where} failed ({finding.reason}): {finding.error}",
-        hint=HINT,
+        hint=RIGHTS if finding.reason is Reason.AUTH else HINT,
     )
 
 

@@ -1,0 +1,67 @@
+"""What becomes of a whole partition fires no trigger: `plan` says so, and `verify --repair` mends it."""
+
+import psycopg
+import pytest
+from elasticsearch import Elasticsearch
+
+from processes import Cli
+from projections.store import WHO, Store
+
+ORDERS = """
+CREATE TABLE store.orders (id bigint, day date, note text, PRIMARY KEY (id, day)) PARTITION BY RANGE (day);
+CREATE TABLE store.orders_2025 PARTITION OF store.orders FOR VALUES FROM ('2025-01-01') TO ('2026-01-01');
+CREATE TABLE store.orders_2026 PARTITION OF store.orders FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');
+"""
+FILL = """
+INSERT INTO store.orders SELECT n, '2025-05-05', 'old' FROM generate_series(1, 3) n;
+INSERT INTO store.orders SELECT n, '2026-05-05', 'new' FROM generate_series(1, 2) n;
+"""
+
+
+@pytest.fixture
+def orders(store: Store) -> Store:
+    """A declaration of orders, which are partitioned by day."""
+    store.sql.execute(ORDERS)
+    store.write('root = "store.products"', 'root = "store.orders"')
+    store.write('key = "id"', 'key = ["id", "day"]')
+    store.write('document = "store.documents"', 'document = "store.orders"')
+    return store
+
+
+def test_plan_warns_of_partitions_as_root_or_as_followed_table(orders: Store) -> None:
+    (warning,) = [each for each in orders.plan()["warnings"] if "partition" in each["text"]]
+    assert "store.orders is partitioned" in warning["text"]
+    assert "verify --projection product --repair" in warning["fix"]
+    orders.apply()
+    assert orders.what() == []
+
+
+@pytest.mark.slow(reason="six commands for each of three ways")
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        ("TRUNCATE store.orders_2025", ("extra", 3)),
+        ("ALTER TABLE store.orders DETACH PARTITION store.orders_2025", ("extra", 3)),
+        ("DROP TABLE store.orders_2025", ("extra", 3)),
+    ],
+)
+def test_a_partition_as_a_whole_writes_no_event_and_a_repair_mends_it(
+    orders: Store,
+    cli: Cli,
+    engine: Elasticsearch,
+    sql: psycopg.Connection,
+    change: str,
+    found: tuple[str, int],
+) -> None:
+    orders.apply()
+    sql.execute(FILL)
+    cli.ok("worker", "--drain")
+    before = orders.events()
+    sql.execute(change)
+    assert orders.events() == before, "docs/projections.md says so"
+    seen = cli("verify", "--projection", "product", "--repair", *WHO, "--yes", "--json")
+    assert found[0] in seen.stdout
+    cli.ok("worker", "--drain")
+    cli.ok("verify", "--projection", "product")
+    engine.indices.refresh(index=orders.index)
+    assert engine.count(index=orders.index)["count"] == 5 - found[1]
