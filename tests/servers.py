@@ -14,6 +14,7 @@ from urllib.parse import urlsplit, urlunsplit
 import docker
 import psutil
 import psycopg
+import pytest
 from docker.errors import DockerException
 from elasticsearch import Elasticsearch
 
@@ -145,6 +146,12 @@ def an_index(engine: Elasticsearch) -> Iterator[str]:
     yield name
     for each in engine.indices.get_alias(index=f"{name}*", expand_wildcards="all"):
         engine.indices.delete(index=each)
+
+
+def needs_release(connection: psycopg.Connection, release: int, what: str) -> None:
+    """Skip a test of what an older PostgreSQL does not have."""
+    if connection.info.server_version < release * 10_000:
+        pytest.skip(f"PostgreSQL {release} or newer: {what}")
 
 
 def drop_database(admin: str, url: str) -> None:
