@@ -37,8 +37,8 @@ def server(connection: Connection) -> str:
         if connection.exec_driver_sql(STANDBY).scalar_one():
             return _columns(IDENTIFIER, TIMELINE)  # it may be promoted: ask again
         info[ASKED] = _columns(
-            IDENTIFIER if _told(connection, IDENTIFIER) else NO_IDENTIFIER,
-            TIMELINE if _told(connection, TIMELINE) else NO_TIMELINE,
+            IDENTIFIER if _readable(connection, IDENTIFIER) else NO_IDENTIFIER,
+            TIMELINE if _readable(connection, TIMELINE) else NO_TIMELINE,
         )
     return str(info[ASKED])
 
@@ -53,8 +53,8 @@ def _columns(identifier: str, timeline: str) -> str:
     return f"{identifier} AS system_identifier, {timeline} AS timeline"
 
 
-def _told(connection: Connection, value: str) -> bool:
-    """Whether the server tells this; the transaction goes on if it does not."""
+def _readable(connection: Connection, value: str) -> bool:
+    """Whether this session may read the value; the transaction goes on if it may not."""
     try:
         with connection.begin_nested():
             connection.exec_driver_sql(f"SELECT {value}")
