@@ -1,5 +1,6 @@
-"""PostgreSQL servers of a test's own, to be stopped, restarted and promoted."""
+"""PostgreSQL servers of a test's own, to be stopped, restarted, promoted and restored."""
 
+import os
 import shutil
 import subprocess
 import tempfile
@@ -17,6 +18,20 @@ unix_socket_directories = ''
 fsync = off
 shared_buffers = 16MB
 """
+# Beside the data folder, in which these commands run. A copy that is restored writes there as well.
+ARCHIVED = "archive_mode = on\narchive_command = 'mkdir -p ../archive && cp %p ../archive/%f'\n"
+RESTORED = """
+restore_command = 'cp ../archive/%f %p'
+recovery_target_timeline = current
+recovery_target_name = '{point}'
+recovery_target_action = promote
+"""
+
+
+def binaries() -> Path:
+    """The folder of PostgreSQL's programs: that of TEST_POSTGRES_BIN, else the wheel's."""
+    named = os.environ.get("TEST_POSTGRES_BIN")
+    return Path(named) if named else place.binaries()
 
 
 @dataclass(frozen=True)
@@ -49,11 +64,24 @@ class Cluster:
     @contextmanager
     def standby(self) -> Iterator["Cluster"]:
         """A streaming copy of this server."""
-        copy = Cluster(self.data.with_name("standby"), services.fresh_port())
-        source = ["--host", "127.0.0.1", "--port", str(self.port), "--username", "postgres"]
-        _run("pg_basebackup", *source, "-D", str(copy.data), "-R", "--checkpoint", "fast", "--no-sync")
+        copy = self._copied("standby", "-R")
         with copy.running():
             yield copy
+
+    def backup(self) -> "Cluster":
+        """A base backup of this server, whose settings are ARCHIVED; its WAL is in the archive alone."""
+        return self._copied("restored", "--wal-method", "none")
+
+    @contextmanager
+    def restored(self, point: str) -> Iterator["Cluster"]:
+        """This base backup as a server of its own, with what was committed before that restore point."""
+        with Path(self.data, "postgresql.conf").open("a") as config:
+            config.write(RESTORED.format(point=point))
+        signal = Path(self.data, "recovery.signal")
+        signal.touch()
+        place.own(signal)
+        with self.running():
+            yield self
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -65,6 +93,12 @@ class Cluster:
             if self._pid_file.exists():
                 self.stop("immediate")
             shutil.rmtree(self.data)
+
+    def _copied(self, name: str, *options: str) -> "Cluster":
+        copy = Cluster(self.data.with_name(name), services.fresh_port())
+        source = ["--host", "127.0.0.1", "--port", str(self.port), "--username", "postgres"]
+        _run("pg_basebackup", *source, "-D", str(copy.data), "--checkpoint", "fast", "--no-sync", *options)
+        return copy
 
     @property
     def _pid_file(self) -> Path:
@@ -97,7 +131,7 @@ def cluster(settings: str = "") -> Iterator[Cluster]:
 
 
 def _run(program: str, *arguments: str) -> None:
-    """Run one of the wheel's programs as the user that may."""
-    command = [str(place.binaries() / program), *arguments]
+    """Run one of the server's programs as the user that may."""
+    command = [str(binaries() / program), *arguments]
     # Into nowhere, not into a pipe: the server inherits it and would keep it open.
     subprocess.run(command, check=True, cwd="/", timeout=60, stdout=subprocess.DEVNULL, **place.account())

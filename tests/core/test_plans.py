@@ -147,7 +147,8 @@ def test_a_claim_reads_only_what_it_takes(outbox: Outbox) -> None:
     assert "next_retry_at <= " in ranges
     assert most(nodes) <= 200
     assert passed_over(nodes) == 0
-    assert pages(nodes[0]) <= 3_000
+    # By each id PostgreSQL looks into every partition; before 18 it reads more pages there.
+    assert pages(nodes[0]) <= (3_000 if outbox.sql.info.server_version >= 180_000 else 5_000)
 
 
 def test_what_was_claimed_is_found_by_its_ids_or_among_what_is_in_flight(outbox: Outbox) -> None:

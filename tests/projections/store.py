@@ -52,6 +52,20 @@ ORDER BY 1, 2
 """
 
 
+OWNED = """
+SELECT oid::regclass::text FROM pg_class
+WHERE relkind IN ('r', 'v') AND relnamespace IN ('public'::regnamespace, 'store'::regnamespace)
+"""
+
+
+def own(sql: psycopg.Connection, name: str) -> None:
+    """Make this login the owner of the store and of the outbox."""
+    sql.execute(f"GRANT ALL ON SCHEMA public TO {name}".encode())
+    sql.execute(f"ALTER SCHEMA store OWNER TO {name}".encode())
+    for (table,) in sql.execute(OWNED).fetchall():
+        sql.execute(f"ALTER TABLE {table} OWNER TO {name}".encode())
+
+
 @dataclass
 class Store:
     """The tables, the commands, the index, and the declaration file."""

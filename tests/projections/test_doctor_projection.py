@@ -14,7 +14,7 @@ from outboxctl.core.database import Database
 from outboxctl.core.stats import snapshot
 from processes import Cli
 from projections.store import Store
-from servers import Servers
+from servers import Servers, needs_release
 
 
 def found(cli: Cli, *more: str, **env: str) -> dict[str, dict[str, str]]:
@@ -135,6 +135,7 @@ def test_a_table_that_only_the_new_view_reads(applied: Store) -> None:
 
 
 def test_rows_that_are_hidden_from_the_view(applied: Store, url: str) -> None:
+    needs_release(applied.sql, 15, "views with security_invoker")
     with a_role(applied.sql, url) as (role, as_role):
         applied.sql.execute(f"GRANT USAGE ON SCHEMA store TO {role}")
         applied.sql.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA store TO {role}")

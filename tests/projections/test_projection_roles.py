@@ -11,7 +11,7 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from processes import Cli
-from projections.store import QUERY, WHO, Store
+from projections.store import QUERY, WHO, Store, own
 from security.test_sink_roles import permitted
 from servers import Servers
 from tls import Front
@@ -30,14 +30,7 @@ def roles(store: Store, url: str) -> Iterator[dict[str, str]]:
     store.sql.execute(f"GRANT {prefix}viewer TO {names['viewer']}")
     store.sql.execute(f"GRANT USAGE ON SCHEMA store TO {names['viewer']}")
     store.sql.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA store TO {names['viewer']}")
-    store.sql.execute(f"GRANT ALL ON SCHEMA public TO {names['owner']}")
-    store.sql.execute(f"ALTER SCHEMA store OWNER TO {names['owner']}")
-    tables = store.sql.execute(
-        "SELECT oid::regclass::text FROM pg_class WHERE relkind IN ('r', 'v')"
-        " AND relnamespace IN ('public'::regnamespace, 'store'::regnamespace)"
-    ).fetchall()
-    for (table,) in tables:
-        store.sql.execute(f"ALTER TABLE {table} OWNER TO {names['owner']}")
+    own(store.sql, names["owner"])
     yield {who: f"postgresql://{name}:x@{url.partition('@')[2]}" for who, name in names.items()}
     groups = [f"{prefix}{role}" for role in ("worker", "operator", "viewer", "producer")]
     for name in (*names.values(), *groups):

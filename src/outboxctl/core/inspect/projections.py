@@ -14,8 +14,9 @@ from outboxctl.core.projections import (
     view_facts,
 )
 from outboxctl.core.projections.fields import Field, definition, fields, parameter_types
+from outboxctl.core.projections.server_identity import STANDBY, server
 from outboxctl.core.projections.trigger_check import TriggerProblem
-from outboxctl.core.projections.version_base import SERVER
+from outboxctl.core.projections.version_base import OTHER
 from outboxctl.core.schema.names import VERSION_BASE
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.projection import Follow, Projection, Relation
@@ -25,12 +26,7 @@ READABLE = text(f"""
 SELECT has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT') FROM {catalog.RELATION}
 """)
 USABLE = text(f"SELECT has_schema_privilege(n.oid, 'USAGE') FROM {catalog.RELATION}")
-STANDBY = text("SELECT pg_is_in_recovery()")
-OTHER_SERVER = text(f"""
-SELECT b.system_identifier IS NOT NULL
-    AND (b.system_identifier, b.timeline) IS DISTINCT FROM (n.system_identifier, n.timeline)
-FROM {VERSION_BASE} b, (SELECT {SERVER}) n
-""")
+OTHER_SERVER = f"SELECT {OTHER} FROM {VERSION_BASE} b, (SELECT {{server}}) n"
 
 
 @dataclass(frozen=True)
@@ -88,9 +84,9 @@ def projections(connection: Connection) -> ProjectionsFacts:
 
 
 def _other_server(connection: Connection) -> bool:
-    if connection.execute(STANDBY).scalar():
+    if connection.exec_driver_sql(STANDBY).scalar_one():
         return False  # no worker writes here
-    return bool(connection.execute(OTHER_SERVER).scalar())
+    return bool(connection.exec_driver_sql(OTHER_SERVER.format(server=server(connection))).scalar())
 
 
 def _facts(connection: Connection, projection: Projection) -> ProjectionFacts:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, text
 
 from outboxctl.core.database import driver
 from outboxctl.core.projections import claim_guard
-from outboxctl.core.projections.version_base import SERVER
+from outboxctl.core.projections.server_identity import HIDDEN_CONDITIONS, IDENTIFIER, TIMELINE
 from outboxctl.core.schema.names import EVENTS, PROJECTIONS, VERSION_BASE
 from outboxctl.core.search_path import places
 from outboxctl.domain.errors import UsageError
@@ -35,9 +35,25 @@ VALUES ({name}, {definition}::jsonb, {by})
 ON CONFLICT (name) DO UPDATE SET definition = EXCLUDED.definition, applied_by = EXCLUDED.applied_by,
     applied_at = now() WHERE {projections_name}.definition IS DISTINCT FROM EXCLUDED.definition;
 """
+# What a server hides is an empty text. The script may be run on another server than the one that printed it.
 FIRST_SERVER = """
-UPDATE {base} b SET system_identifier = n.system_identifier, timeline = n.timeline, raised_at = now()
-FROM (SELECT {server}) n WHERE b.system_identifier IS NULL;
+DO $server$
+DECLARE
+    identifier text := '';
+    line text := '';
+BEGIN
+    BEGIN
+        identifier := {identifier};
+    EXCEPTION WHEN {hidden} THEN NULL;
+    END;
+    BEGIN
+        line := {timeline};
+    EXCEPTION WHEN {hidden} THEN NULL;
+    END;
+    UPDATE {base} b SET system_identifier = identifier, timeline = line, raised_at = now()
+    WHERE b.system_identifier IS NULL;
+END
+$server$;
 """
 # psql sends each statement in a transaction of its own unless told otherwise, so the path is the session's.
 BEGIN = """\
@@ -110,7 +126,16 @@ def guard_sql(schema: str) -> str:
 
 def server_sql(schema: str) -> str:
     """SQL that writes down the server whose versions begin, where none is written down."""
-    return SQL(FIRST_SERVER).format(base=Identifier(schema, VERSION_BASE), server=SQL(SERVER)).as_string()
+    return (
+        SQL(FIRST_SERVER)
+        .format(
+            base=Identifier(schema, VERSION_BASE),
+            identifier=SQL(IDENTIFIER),
+            timeline=SQL(TIMELINE),
+            hidden=SQL(HIDDEN_CONDITIONS),
+        )
+        .as_string()
+    )
 
 
 def run(connection: Connection, scripts: Sequence[str]) -> None:

@@ -11,10 +11,12 @@ from typing import Any, NamedTuple
 
 from psycopg.sql import SQL, Composable, Composed, Identifier
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
 from outboxctl.core.database_errors import OUT_OF_MEMORY, sqlstate
 from outboxctl.core.delivery.claim import LEFT_OUT
-from outboxctl.core.projections.version_base import VERSION
+from outboxctl.core.projections.server_identity import ask_again, server
+from outboxctl.core.projections.version_base import version_sql
 from outboxctl.domain.errors import CutOffError, LimitError, OutboxctlError
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import KeyColumn, Projection, Relation, Routing, key_parts
@@ -95,7 +97,11 @@ def read(
     parts = [key_parts(key, len(projection.key)) for key in keys]
     prepare(connection, seconds)
     values = arrays(parts) | {"max_bytes": max_bytes}
-    rows = connection.exec_driver_sql(statement(projection), values).all()
+    try:
+        rows = connection.exec_driver_sql(statement(projection, server(connection)), values).all()
+    except DBAPIError as error:
+        ask_again(connection, error)
+        raise
     return Documents(rows[0][0], [text for _, text, _ in rows], _routings(projection, parts, rows))
 
 
@@ -137,12 +143,15 @@ def arrays(parts: Sequence[Sequence[str]]) -> dict[str, list[str]]:
 
 
 @lru_cache(256)
-def statement(projection: Projection) -> str:
-    """The statement that reads documents; its parameters are k0, k1, … (arrays of text) and max_bytes."""
+def statement(projection: Projection, server: str) -> str:
+    """The statement that reads documents; its parameters are k0, k1, … (arrays of text) and max_bytes.
+
+    `server` as `version_sql` has it.
+    """
     # As the document has it: a date in ISO, a number as it is written there.
     by_column = SQL("to_json(v.{}) #>> '{{}}'").format(identifier(projection.routing))
     composed = SQL(STATEMENT).format(
-        version=SQL(VERSION),
+        version=SQL(version_sql(server)),
         left_out=SQL(LEFT_OUT),
         routing=by_column if projection.routed is Routing.COLUMN else SQL("NULL"),
         **looked_up(projection),

@@ -8,6 +8,7 @@ lagged, serial numbers are smaller than before: the base is raised then.
 
 from sqlalchemy import Connection, text
 
+from outboxctl.core.projections.server_identity import server
 from outboxctl.core.schema.names import VERSION_BASE
 
 STEP = 2**32  # above the transactions of any database that is not near its end; 2**30 steps fit
@@ -15,38 +16,43 @@ HIGHEST = 2**62  # no version of ours is above: one that an index holds was writ
 # Of the statement's own snapshot. A transaction that has written counts itself: it must not have written.
 SERIAL = """(SELECT pg_snapshot_xmax(s)::text::bigint - (SELECT count(*) FROM pg_snapshot_xip(s))
     FROM pg_current_snapshot() s)"""
-# Fails on a standby, whose snapshots have other numbers: "recovery is in progress".
-SERVER = """(SELECT system_identifier::text FROM pg_control_system()) AS system_identifier,
-    substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) AS timeline"""
+# What the server `n` hides is as the base `b` has it; an empty text there was hidden from whoever wrote it.
+SAME = """(b.system_identifier, b.timeline)
+    = (coalesce(n.system_identifier, b.system_identifier), coalesce(n.timeline, b.timeline))"""
+OTHER = "(nullif(b.system_identifier, '') <> n.system_identifier OR nullif(b.timeline, '') <> n.timeline)"
 # NULL where the base is that of another server or timeline: nothing may be sent with it.
-VERSION = f"""SELECT CASE WHEN (b.system_identifier, b.timeline) = (n.system_identifier, n.timeline)
+VERSION = f"""SELECT CASE WHEN {SAME}
         THEN b.base + {SERIAL} END AS version
-    FROM {VERSION_BASE} b, (SELECT {SERVER}) n"""
-CURRENT = text(VERSION)
-RAISE = text(f"""
+    FROM {VERSION_BASE} b, (SELECT {{server}}) n"""
+RAISE = f"""
 UPDATE {VERSION_BASE} b SET
     base = b.base + {STEP} * CASE
         WHEN b.base + {SERIAL} < CAST(:above AS bigint) THEN (:above - b.base - {SERIAL}) / {STEP} + 1
-        WHEN b.system_identifier IS NULL THEN 0 ELSE 1 END,
-    system_identifier = n.system_identifier, timeline = n.timeline, raised_at = now()
-FROM (SELECT {SERVER}) n
-WHERE (b.system_identifier, b.timeline) IS DISTINCT FROM (n.system_identifier, n.timeline)
-    OR b.base + {SERIAL} < CAST(:above AS bigint)
-RETURNING b.base
-""")
+        WHEN {OTHER} THEN 1 ELSE 0 END,
+    system_identifier = coalesce(n.system_identifier, b.system_identifier, ''),
+    timeline = coalesce(n.timeline, b.timeline, ''), raised_at = now()
+FROM (SELECT {{server}}) n, (SELECT base AS before FROM {VERSION_BASE}) o
+WHERE ({SAME}) IS NOT TRUE OR b.base + {SERIAL} < CAST(:above AS bigint)
+RETURNING CASE WHEN b.base > o.before THEN b.base ELSE 0 END
+"""
+
+
+def version_sql(server: str) -> str:
+    """The query of the version of its own snapshot, by the columns of `server_identity.server`."""
+    return VERSION.format(server=server)
 
 
 def current(connection: Connection) -> int | None:
     """The version of what a statement reads now; None while the base is that of another server."""
-    version = connection.execute(CURRENT).scalar()
+    version = connection.execute(text(version_sql(server(connection)))).scalar()
     return None if version is None else int(version)
 
 
 def raise_base(connection: Connection, *, above: int = -1) -> int | None:
     """Raise the base where it is that of another server or timeline, or where versions are below `above`.
 
-    Of several workers one raises it. Returns the new base, None where nothing was to be done. The first
-    server that is seen is written down, and raises nothing.
+    Of several workers one raises it. Returns the new base, 0 where a server was written down without raising
+    it, None where nothing was to be done. The first server that is seen is written down, and raises nothing.
     """
-    base = connection.execute(RAISE, {"above": above}).scalar()
+    base = connection.execute(text(RAISE.format(server=server(connection))), {"above": above}).scalar()
     return None if base is None else int(base)

@@ -1,0 +1,65 @@
+"""What tells a server and its history from others: its system identifier and its timeline.
+
+Some servers hide one or both, from a role without the right to ask or from everybody (Amazon Aurora, unless
+`wal_level` is logical). What is hidden is NULL and compares with nothing: that serial numbers have fallen is
+then seen by the first version conflict (docs/adr/0040).
+"""
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from outboxctl.core.database_errors import sqlstate
+
+IDENTIFIER = "(SELECT system_identifier::text FROM pg_control_system())"
+# Fails on a standby, whose snapshots have other numbers: "recovery is in progress".
+TIMELINE = "substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)"
+NO_IDENTIFIER = "CAST(NULL AS text)"
+# No server has this timeline: on a standby no document is read with a version.
+NO_TIMELINE = "CASE WHEN pg_is_in_recovery() THEN 'standby' END"
+HIDDEN = {
+    "42501": "insufficient_privilege",
+    "0A000": "feature_not_supported",
+    "55000": "object_not_in_prerequisite_state",
+    "42883": "undefined_function",
+}
+HIDDEN_CONDITIONS = " OR ".join(HIDDEN.values())
+STANDBY = "SELECT pg_is_in_recovery()"
+ASKED = "outboxctl.server"  # of a session, once it was asked
+
+
+def server(connection: Connection) -> str:
+    """SQL for two columns, `system_identifier` and `timeline`, NULL where the server hides them.
+
+    A session is asked once, by statements that write nothing.
+    """
+    info = connection.info
+    if ASKED not in info:
+        if connection.exec_driver_sql(STANDBY).scalar_one():
+            return _columns(IDENTIFIER, TIMELINE)  # it may be promoted: ask again
+        info[ASKED] = _columns(
+            IDENTIFIER if _readable(connection, IDENTIFIER) else NO_IDENTIFIER,
+            TIMELINE if _readable(connection, TIMELINE) else NO_TIMELINE,
+        )
+    return str(info[ASKED])
+
+
+def ask_again(connection: Connection, error: DBAPIError) -> None:
+    """After an error of a statement with these columns: a right may have been taken away meanwhile."""
+    if sqlstate(error) in HIDDEN:
+        connection.info.pop(ASKED, None)
+
+
+def _columns(identifier: str, timeline: str) -> str:
+    return f"{identifier} AS system_identifier, {timeline} AS timeline"
+
+
+def _readable(connection: Connection, value: str) -> bool:
+    """Whether this session may read the value; the transaction goes on if it may not."""
+    try:
+        with connection.begin_nested():
+            connection.exec_driver_sql(f"SELECT {value}")
+    except DBAPIError as error:
+        if sqlstate(error) in HIDDEN:
+            return False
+        raise
+    return True

@@ -1,0 +1,37 @@
+"""Sessions of the database: none outlives what it was opened for."""
+
+import psycopg
+import pytest
+
+from outboxctl.core.database import Database
+from outboxctl.domain.errors import UsageError
+from processes import eventually
+
+ITSELF = "SELECT pg_backend_pid()"
+OPEN = "SELECT FROM pg_stat_activity WHERE pid = %s"
+
+
+def ends(sql: psycopg.Connection, pid: int) -> None:
+    """This session ends soon, without anything else being done."""
+    eventually(lambda: not sql.execute(OPEN, [pid]).rowcount, within=5, what=f"session {pid} ended")
+
+
+def test_a_session_in_use_ends_with_its_transaction_once_connections_are_renewed(
+    db: Database, sql: psycopg.Connection
+) -> None:
+    """After an upgrade an older one would stay open for as long as the worker runs."""
+    with db.begin() as connection:
+        pid = connection.exec_driver_sql(ITSELF).scalar_one()
+        db.renew_connections()
+        assert sql.execute(OPEN, [pid]).rowcount
+    ends(sql, pid)
+
+
+def test_a_session_beside_one_that_found_no_table_ends_with_its_transaction(
+    db: Database, sql: psycopg.Connection
+) -> None:
+    with db.begin() as connection:
+        pid = connection.exec_driver_sql(ITSELF).scalar_one()
+        with pytest.raises(UsageError), db.begin() as other:
+            other.exec_driver_sql("SELECT FROM not_there")
+    ends(sql, pid)
