@@ -70,7 +70,7 @@ def test_one_event_for_all_documents_of_a_module(steps: ProjectionSteps, engine:
     assert f"shelf is shelf_renamed now: 1 event, 3 documents in {shown.seconds:.1f} s" in told[2].text
     assert {hit.snippet for hit in told[3].hits} == {
         "open of shelf_renamed: Open a shelf.",
-        "Shelf of shelf_renamed: ",
+        "Shelf of shelf_renamed",
         "close of shelf_renamed: Close a shelf.",
     }
     assert engine.get(index=steps.index, id="2")["_source"]["members"] == [

@@ -27,7 +27,8 @@ root = "demo.definitions"
 key = "id"
 index = "{index}"
 query = '''
-SELECT d.id, m.name AS module, d.name, d.text, concat(d.name, ' of ', m.name, ': ', d.summary) AS snippet,
+SELECT d.id, m.name AS module, d.name, d.text,
+    concat(d.name, ' of ', m.name, nullif(': ' || d.summary, ': ')) AS snippet,
     (SELECT jsonb_agg(jsonb_build_object('name', s.name, 'text', s.text) ORDER BY s.name)
         FROM demo.members s WHERE s.definition_id = d.id) AS members
 FROM demo.definitions d JOIN demo.modules m ON m.id = d.module_id
