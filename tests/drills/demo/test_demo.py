@@ -36,10 +36,12 @@ def running(surroundings: dict[str, str], tmp_path: Path) -> Iterator["subproces
             stderr=out,
             text=True,
         )
-    eventually(lambda: any("outboxctl worker" in line for line in _at_work(tmp_path)), what="a worker")
-    yield process
-    process.kill()
-    process.wait()
+    try:
+        eventually(lambda: any("outboxctl worker" in line for line in _at_work(tmp_path)), what="a worker")
+        yield process
+    finally:
+        process.kill()
+        process.wait()
 
 
 def _at_work(folder: Path) -> list[str]:
