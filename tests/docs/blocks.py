@@ -7,6 +7,9 @@ A block of bash, SQL or Python is run, unless what follows its language says oth
 - `stop`: it runs until ^C, which comes once it has said something.
 - `background`: it goes on running beside the blocks that follow, until the end of the page.
 
+A block of text or JSON with `output` shows what the block before it has said: some of its lines, each a part
+of one, with `…` for what may be anything and other seconds.
+
 A page may say what it needs: `<!-- page: needs worker -->` (`NEEDS`), or that another
 test runs it: `<!-- page: run by tests/operations/test_partitions.py -->`.
 """
@@ -30,6 +33,7 @@ NEEDS = {
     "worker": "one is running",
 }
 FENCE = re.compile(r"^( *)```([\w-]*) *([^\n`]*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+VARIES = re.compile(r"…|\d[\d.]* s\b")  # in an output
 SAID = re.compile(r"<!-- page: (needs|run by) (.+?) -->")
 
 
@@ -54,6 +58,19 @@ class Block:
     @property
     def skipped(self) -> bool:
         return self.language in RUN and not self.runs
+
+    @property
+    def output(self) -> bool:
+        """Whether it shows what the block before it has said."""
+        return self.info == "output"
+
+    def unsaid(self, said: str) -> list[str]:
+        """Those of its lines that `said` does not have."""
+        return [
+            line
+            for line in self.text.splitlines()
+            if not re.search(".*".join(map(re.escape, VARIES.split(line.strip()))), said)
+        ]
 
     def number(self, word: str) -> int | None:
         """The number in `word=number`."""

@@ -1,5 +1,6 @@
 """Every block of every page runs, in order, as somebody would who copies them out."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -23,11 +24,27 @@ def test_every_block_runs(page: Path, shell: Shell) -> None:
     for block in blocks(page):
         if block.runs:
             shell.run(block)
+        elif block.output:
+            text = shell.runs[-1].said
+            assert not block.unsaid(text), f"{block}: {block.unsaid(text)}\n{text}"
 
 
 @pytest.mark.no_servers
 def test_no_command_hides_in_a_language_that_is_not_run() -> None:
     assert not [str(each) for each in BLOCKS if each.language not in RUN | SHOWN]
+
+
+@pytest.mark.no_servers
+def test_an_output_is_of_a_block_that_runs() -> None:
+    pairs = [pair for page in PAGES for pair in pairwise(blocks(page))]
+    assert not [str(block) for before, block in pairs if block.output and not before.runs]
+
+
+@pytest.mark.no_servers
+def test_an_output_may_differ_in_seconds_and_in_what_is_left_out() -> None:
+    shown = Block(ROOT / "README.md", 1, "text", "output", "  2 rows; 0.1 s.\nlag=2 …\n", "")
+    assert shown.unsaid("product: 2 rows; 12.5 s.\nlag=2 and more") == []
+    assert shown.unsaid("product: 3 rows; 0.1 s.\nlag=2 ") == ["  2 rows; 0.1 s."]
 
 
 @pytest.mark.no_servers

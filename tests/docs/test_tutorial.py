@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from docs.blocks import Block, blocks
 from outboxctl.drills import services
 from processes import environment
 
@@ -70,12 +71,22 @@ def test_every_command_does_what_the_page_says(home: Path) -> None:
     said = done.stdout.split(f"{MARK}\n")[1:]
     missing = {block: [words for words in SAID[block] if words not in said[block]] for block in SAID}
     assert not any(missing.values()), done.stdout
+    assert not [line for number, block in outputs() for line in block.unsaid(said[number])], done.stdout
     assert sources(said[4]) == [
         {"id": 1, "name": "Frying pan", "price": 24.9, "category": "Pans", "reviews": ["Nothing sticks."]},
         {"id": 2, "name": "Stock pot", "price": 39.0, "category": "Pans", "reviews": []},
     ]
     assert names(said[5]) == [["Frying pan", "Stock pot"], ["Stock pot"]]
     assert "differs" not in said[6]
+
+
+def outputs() -> Iterator[tuple[int, Block]]:
+    """Each output that the page shows, by the number of the block that says it."""
+    number = -1
+    for block in blocks(PAGE):
+        number += block.runs
+        if block.output:
+            yield number, block
 
 
 def answers(said: str) -> list[Any]:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from outboxctl.core.database import Database
 from outboxctl.core.projections import catalog, dependencies, foreign_keys, indexes, view_facts
+from outboxctl.core.projections.fields import definition, fields
 from outboxctl.domain.projection import Follow, Relation
 from projections import shop_tables as shop
 from servers import needs_release
@@ -76,25 +77,36 @@ ALTER TABLE shop.kinds DROP COLUMN gone;
 def test_columns_have_types_that_a_cast_takes(db: Database, there: psycopg.Connection) -> None:
     there.execute(COLUMNS.encode())
     with db.begin() as connection:
-        found = {column.name: column for column in catalog.columns(connection, shop.shop("kinds"))}
+        found = {field.name: field for field in fields(connection, shop.shop("kinds"))}
         for each in found.values():
             connection.exec_driver_sql(f"SELECT CAST(NULL AS {each.type})")
-    kinds = {name: (column.type, column.category) for name, column in found.items()}
+    kinds = {name: (field.type, field.kind) for name, field in found.items()}
     assert kinds == {
-        "id": ("pg_catalog.int8", "N"),
-        "u": ("pg_catalog.uuid", "U"),
-        "n": ("pg_catalog.numeric", "N"),
-        "c": ("pg_catalog.varchar", "S"),
-        "s": ('shop."My State"', "E"),
-        "v": ("pg_catalog.varchar", "S"),
-        "b": ("pg_catalog.bpchar", "S"),
-        "a": ("pg_catalog._int4", "A"),
-        "t": ("pg_catalog.timestamptz", "D"),
-        "q": ("pg_catalog.char", "Z" if there.info.server_version >= 150_000 else "S"),
+        "id": ("pg_catalog.int8", "int8"),
+        "u": ("pg_catalog.uuid", "uuid"),
+        "n": ("pg_catalog.numeric", "numeric"),
+        "c": ("pg_catalog.varchar", "varchar"),
+        "s": ('shop."My State"', "enum"),
+        "v": ("pg_catalog.varchar", "varchar"),
+        "b": ("pg_catalog.bpchar", "bpchar"),
+        "a": ("pg_catalog.int4", "int4"),
+        "t": ("pg_catalog.timestamptz", "timestamptz"),
+        "q": ("pg_catalog.char", "char"),
     }
-    assert [name for name, column in found.items() if not column.nullable] == ["id", "c"]
-    assert all(column.deterministic for column in found.values())
-    assert found["a"].element == "pg_catalog.int4"
+    assert [name for name, field in found.items() if field.not_null] == ["id"]
+    assert [name for name, field in found.items() if field.listed] == ["a"]
+    assert all(field.deterministic for field in found.values())
+
+
+def test_columns_are_read_without_a_right_on_the_schema(connection: Connection) -> None:
+    """`doctor` runs as the worker's role, which may read the view's schema alone."""
+    known = fields(connection, shop.shop("products")), definition(connection, shop.shop("products"))
+    connection.exec_driver_sql("SET LOCAL ROLE pg_monitor")
+    assert known[0]
+    assert known == (
+        fields(connection, shop.shop("products")),
+        definition(connection, shop.shop("products")),
+    )
 
 
 def test_a_collation_by_which_different_texts_are_equal_is_seen(
@@ -106,8 +118,8 @@ def test_a_collation_by_which_different_texts_are_equal_is_seen(
         pytest.skip("this PostgreSQL is built without ICU")
     there.execute("CREATE TABLE shop.texts (loose text COLLATE shop.loose, strict text)")
     with db.begin() as connection:
-        found = catalog.columns(connection, shop.shop("texts"))
-    assert [column.deterministic for column in found] == [False, True]
+        found = fields(connection, shop.shop("texts"))
+    assert [field.deterministic for field in found] == [False, True]
 
 
 def test_a_view_is_known_by_the_columns_that_it_uses(connection: Connection) -> None:

@@ -14,7 +14,7 @@ from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import export
 from outboxctl.drills import services
 from outboxctl.drills.demo import run as demo_run
-from outboxctl.drills.demo.report import DemoReport, DemoStep, Event, Kept
+from outboxctl.drills.demo.report import DemoProjection, DemoReport, DemoStep, Event, Kept
 from outboxctl.settings import all_names, load
 from processes import Cli, environment
 
@@ -56,7 +56,10 @@ def state(tmp_path: Path) -> Iterator[Path]:
 def told(kept: Kept) -> Generator[Event, None, DemoReport]:
     """A demo that leaves its services running."""
     yield DemoStep("Search", "searching")
-    return DemoReport(True, 1.5, "3.11.0", "embedded 18", "noida 8", "", 2, "q", (), (), (), kept, None)
+    projection = DemoProjection("definition", "definitions")
+    return DemoReport(
+        True, 1.5, "3.11.0", "embedded 18", "noida 8", "", 2, "q", (), (), projection, (), kept, None
+    )
 
 
 def evaluated(lines: str, evil: Path) -> dict[str, str]:
@@ -96,7 +99,7 @@ def test_a_plain_value_stands_between_quotes_as_in_the_lab_document() -> None:
 
 @pytest.mark.no_servers
 def test_what_a_kept_demo_prints_is_quoted(evil: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    kept = Kept("/srv/it's;evil;'", "postgresql://a/b", "http://c:1", "an-index")
+    kept = Kept("/srv/it's;evil;'", "postgresql://a/b", "http://c:1", "an-index", "definition")
     monkeypatch.setattr(demo_run, "run_demo", lambda *_, **__: told(kept))
     shown = CliRunner().invoke(app, ["demo", "--keep"]).stdout
     lines = "\n".join(line for line in shown.splitlines() if line.startswith("  export "))

@@ -30,6 +30,7 @@ def demo(
 
     Real texts (the docstrings of Python's standard library) go from PostgreSQL into a search index.
     The worker is killed in the middle and started again; a bad event fails; both sides are compared.
+    Then a projection makes documents of three tables, and one row changes that many of them show.
     Exits 0 if every count agreed, else 4. Nothing of yours is touched.
 
     Example: outboxctl demo --search noida
@@ -165,6 +166,7 @@ The services keep running. To use them:
   {export("ELASTIC_URL", kept.elastic_url)}
   {export("ELASTIC_INDEX", kept.elastic_index)}
   outboxctl status
+  outboxctl projection show {kept.projection}
 To end them and delete their data:
   OUTBOXCTL_STATE={quoted(kept.state)} outboxctl services down --purge
   rm -r {quoted(kept.state)}"""

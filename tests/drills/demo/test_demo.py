@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from outboxctl.drills.demo.projected import FILE
 from outboxctl.drills.scratch.folder import own_folder
 from processes import OUTBOXCTL, Cli, environment, eventually
 
@@ -35,10 +36,12 @@ def running(surroundings: dict[str, str], tmp_path: Path) -> Iterator["subproces
             stderr=out,
             text=True,
         )
-    eventually(lambda: any("outboxctl worker" in line for line in _at_work(tmp_path)), what="a worker")
-    yield process
-    process.kill()
-    process.wait()
+    try:
+        eventually(lambda: any("outboxctl worker" in line for line in _at_work(tmp_path)), what="a worker")
+        yield process
+    finally:
+        process.kill()
+        process.wait()
 
 
 def _at_work(folder: Path) -> list[str]:
@@ -60,6 +63,10 @@ def test_every_count_agrees_and_nothing_is_left(surroundings: dict[str, str], tm
     assert seen["documents in the index"] == seen["rows in search_index"] == report["documents"] > 4_000
     assert seen["processing when the worker was killed"] > 0
     assert any("read" in hit["snippet"] for hit in report["hits"])
+    projected = report["projection"]
+    assert seen["events that the rename wrote"] == projected["events"] == 1
+    assert seen["documents with the new name"] == projected["followed"] > 50
+    assert seen["documents of the projection"] > 2_000
     assert not _at_work(tmp_path)
     assert not list((tmp_path / "state").iterdir())
 
@@ -102,5 +109,7 @@ def test_kept_services_are_the_users_to_end(surroundings: dict[str, str], tmp_pa
         tmp_path,
     )
     assert theirs.json("status")["status"]["failed"] == 1
+    theirs.ok("projection", "plan", str(Path(kept["state"]) / FILE))  # nothing to do
+    theirs.ok("verify", "--projection", kept["projection"])
     assert len(theirs.json("services", "down", "--purge")["ended"]) == 2
     assert not _at_work(tmp_path)

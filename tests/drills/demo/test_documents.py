@@ -35,19 +35,28 @@ def test_python_and_c_are_both_there(documents: list[Docstring]) -> None:
     assert {"json", "pathlib.Path.open", "tarfile.TarFile.open", "json.decoder.JSONDecoder"} <= names
 
 
+def test_each_is_of_a_module_whose_name_begins_its_own(documents: list[Docstring]) -> None:
+    assert all(f"{d.name}.".startswith(f"{d.module}.") for d in documents)
+    modules = {d.name: d.module for d in documents}
+    assert modules["json.decoder.JSONDecoder.decode"] == modules["json.decoder"] == "json.decoder"
+    assert modules["builtins.str.split"] == "builtins"
+
+
 def test_what_is_defined_under_a_condition_is_there(documents: list[Docstring]) -> None:
     assert "os.makedirs" in {d.name for d in documents}
     assert "os.fspath" in {d.name for d in documents}  # C, or Python where C lacks it
 
 
 def test_an_id_is_the_same_in_every_run_on_every_machine() -> None:
-    assert Docstring("json.dumps", "Any text.").entity_id == UUID("332debd5-913f-56f1-a7fe-db63a2d75aaf")
+    assert Docstring("json.dumps", "Any text.", "json").entity_id == UUID(
+        "332debd5-913f-56f1-a7fe-db63a2d75aaf"
+    )
 
 
 def test_a_snippet_is_the_name_and_the_first_sentence() -> None:
     text = "Open a file\nfor reading. Raise an error otherwise.\n\nMore of it."
-    assert Docstring("io.open", text).snippet == "io.open: Open a file for reading."
+    assert Docstring("io.open", text, "io").snippet == "io.open: Open a file for reading."
 
 
 def test_a_snippet_stays_short() -> None:
-    assert len(Docstring("a.b", "word " * 1_000).snippet) <= 200
+    assert len(Docstring("a.b", "word " * 1_000, "a").snippet) <= 200

@@ -12,6 +12,7 @@ from outboxctl.drills.demo import run as demo_run
 from outboxctl.drills.demo.report import (
     DemoCheck,
     DemoProgress,
+    DemoProjection,
     DemoReport,
     DemoStep,
     Event,
@@ -22,14 +23,14 @@ from outboxctl.sink.index.index_setup import Hit
 
 pytestmark = pytest.mark.no_servers
 HIT = Hit("docstring:1", 1.5, "io.open: Open a \x1b[31mfile.")
+PROJECTION = DemoProjection("definition", "an-index-definitions", "os", "os_renamed", 1, 199, 0.3)
 
 
 def report(*checks: DemoCheck, kept: Kept | None = None) -> DemoReport:
     ok = all(check.ok for check in checks)
     log = None if ok else "/srv/worker.log"
-    return DemoReport(
-        ok, 1.5, "3.11.0", "embedded 18", "noida 8", "", 2, "q", (HIT,), ("id",), checks, kept, log
-    )
+    servers = ("3.11.0", "embedded 18", "noida 8", "")
+    return DemoReport(ok, 1.5, *servers, 2, "q", (HIT,), ("id",), PROJECTION, checks, kept, log)
 
 
 @pytest.fixture
@@ -74,11 +75,13 @@ def test_json_alone_is_on_stdout(demo: Callable[..., Result]) -> None:
     assert json.loads(result.stdout)["checks"] == [
         {"name": "rows", "seen": 1, "expected": 2, "at_least": False, "ok": False}
     ]
+    assert json.loads(result.stdout)["projection"]["followed"] == 199
     assert result.stderr.startswith("Search:")
 
 
 def test_kept_services_come_with_the_way_to_end_them(demo: Callable[..., Result]) -> None:
-    kept = Kept("/srv/state", "postgresql://a/b", "http://c:1", "an-index")
+    kept = Kept("/srv/state", "postgresql://a/b", "http://c:1", "an-index", "definition")
     shown = demo(report(DemoCheck("rows", 2, 2), kept=kept), "--keep").stdout
     assert "export DATABASE_URL='postgresql://a/b'" in shown
+    assert "outboxctl projection show definition" in shown
     assert "OUTBOXCTL_STATE='/srv/state' outboxctl services down --purge" in shown

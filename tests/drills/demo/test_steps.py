@@ -11,7 +11,7 @@ import pytest
 from outboxctl.core.stats.snapshot import PipelineStatus
 from outboxctl.domain.errors import OutboxctlError
 from outboxctl.drills.demo import documents as demo_documents
-from outboxctl.drills.demo import steps as demo_steps
+from outboxctl.drills.demo import stage as demo_stage
 from outboxctl.drills.demo.documents import Docstring
 from outboxctl.drills.demo.report import StepOutput
 from outboxctl.drills.demo.steps import Steps
@@ -51,7 +51,7 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         yield len(documents)
 
     monkeypatch.setattr(demo_documents, "write", write)
-    monkeypatch.setattr(demo_steps, "POLL_SECONDS", 0)
+    monkeypatch.setattr(demo_stage, "POLL_SECONDS", 0)
     return counts
 
 
@@ -61,12 +61,12 @@ def play(*seen: PipelineStatus) -> tuple[Steps, FakeWorker]:
     worker = FakeWorker()
     system: Any = SimpleNamespace(
         worker=worker,
-        settings=SimpleNamespace(require_database_url=str),
+        settings=SimpleNamespace(require_database_url=str, elastic_index="an-index"),
         status=lambda: looks.popleft() if len(looks) > 1 else looks[0],
         wait_for_sessions=lambda: None,
     )
     steps = Steps(system)
-    steps.documents, steps.written = [Docstring("a", "b")] * 100, 100
+    steps.documents, steps.written = [Docstring("a", "b", "a")] * 100, 100
     return steps, worker
 
 
@@ -100,7 +100,7 @@ def test_a_worker_that_dies_ends_the_demo(written: list[int]) -> None:
 
 
 def test_a_standstill_ends_the_demo(written: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(demo_steps, "STALLED_SECONDS", 0)
+    monkeypatch.setattr(demo_stage, "STALLED_SECONDS", 0)
     steps, _ = play(standing(90, 10, 0))
     with pytest.raises(OutboxctlError, match="nothing was done"):
         list(steps.kill())

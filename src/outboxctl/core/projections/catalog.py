@@ -1,12 +1,11 @@
 """What PostgreSQL's catalog says about the tables and views that a declaration names.
 
-Facts of one relation; `dependencies` says what a view reads, `foreign_keys` what leads to a root, `indexes`
-how rows are found.
+Facts of one relation; `fields` has its columns, `dependencies` says what a view reads, `foreign_keys` what
+leads to a root, `indexes` how rows are found.
 """
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -28,49 +27,11 @@ class Kind(StrEnum):
     FOREIGN_TABLE = "f"
 
 
-@dataclass(frozen=True)
-class Column:
-    """A column: its type without a domain around it and without a length, as a name that an SQL cast takes.
-
-    `category` is `pg_type.typcategory`: `N` for numbers, `S` strings, `E` enums, `D` times, `A` arrays.
-    `element` is the type of an array's elements, empty for others. `deterministic`: equal texts have the same
-    bytes.
-    """
-
-    name: str
-    type: str
-    category: str
-    nullable: bool
-    deterministic: bool
-    element: str = ""
-
-
 OF = (
     "c.relname = CAST(:name AS text) AND n.nspname = CAST(:schema AS text)"  # text: a name would be truncated
 )
 RELATION = f"pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace AND {OF}"
 KIND = text(f"SELECT c.relkind::text FROM {RELATION} WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')")
-# A qualified name of a type; PostgreSQL's own need no quotes after their schema.
-TYPE_NAME = """CASE WHEN {n}.nspname = 'pg_catalog' AND {t}.typname ~ '^[a-z0-9_]+$'
-    THEN concat('pg_catalog.', {t}.typname) ELSE format('%I.%I', {n}.nspname, {t}.typname) END"""
-COLUMNS = text(f"""
-WITH RECURSIVE base (num, type, not_null) AS (
-    SELECT a.attnum, a.atttypid, a.attnotnull FROM {RELATION}
-    JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-    UNION ALL SELECT num, t.typbasetype, not_null OR t.typnotnull FROM base
-    JOIN pg_type t ON t.oid = base.type AND t.typtype = 'd'
-)
-SELECT a.attname::text AS name, {TYPE_NAME.format(n="tn", t="t")} AS type, t.typcategory::text AS category,
-    NOT b.not_null AS nullable, coalesce(l.collisdeterministic, true) AS deterministic,
-    CASE WHEN t.typcategory = 'A' AND e.oid IS NOT NULL THEN {TYPE_NAME.format(n="en", t="e")} ELSE '' END
-        AS element
-FROM {RELATION} JOIN pg_attribute a ON a.attrelid = c.oid
-JOIN base b ON b.num = a.attnum JOIN pg_type t ON t.oid = b.type AND t.typtype <> 'd'
-JOIN pg_namespace tn ON tn.oid = t.typnamespace
-LEFT JOIN pg_collation l ON l.oid = a.attcollation
-LEFT JOIN pg_type e ON e.oid = t.typelem LEFT JOIN pg_namespace en ON en.oid = e.typnamespace
-ORDER BY a.attnum
-""")
 # Rows of a partition arrive by its parent, too, for which no trigger of a statement on the partition fires.
 ROW_LEVEL = text(f"SELECT FROM {RELATION} WHERE c.relkind = 'p' OR c.relispartition")
 
@@ -104,11 +65,6 @@ def kind(connection: Connection, relation: Relation) -> Kind | None:
     """What the relation is; None where there is none that can be read."""
     found = connection.execute(KIND, of(relation)).scalar()
     return Kind(found) if found else None
-
-
-def columns(connection: Connection, relation: Relation) -> list[Column]:
-    """The columns in their order; none where there is no such relation."""
-    return [Column(*row) for row in connection.execute(COLUMNS, of(relation))]
 
 
 def row_level(connection: Connection, tables: Collection[Relation]) -> set[Relation]:

@@ -5,16 +5,18 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
-from outboxctl.core.projections.catalog import TYPE_NAME
+from outboxctl.core.projections.catalog import RELATION, of
 from outboxctl.domain.projection import Relation
 
-# A domain is the type beneath it, an array the type of its elements.
+# A qualified name of a type; PostgreSQL's own need no quotes after their schema.
+TYPE_NAME = """CASE WHEN {n}.nspname = 'pg_catalog' AND {t}.typname ~ '^[a-z0-9_]+$'
+    THEN concat('pg_catalog.', {t}.typname) ELSE format('%I.%I', {n}.nspname, {t}.typname) END"""
+# A domain is the type beneath it, an array the type of its elements. NOT NULL of a domain does not count: an
+# outer join may put NULL into such a column all the same.
 FIELDS = text(f"""
 WITH RECURSIVE leaf AS (
     SELECT a.attnum, a.attname, a.attnotnull, a.attcollation, a.atttypid AS type, false AS listed
-    FROM pg_attribute a
-    WHERE a.attrelid = to_regclass(format('%I.%I', CAST(:schema AS text), CAST(:name AS text)))
-        AND a.attnum > 0 AND NOT a.attisdropped
+    FROM {RELATION} JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
     UNION ALL
     SELECT l.attnum, l.attname, l.attnotnull, l.attcollation,
         CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.typelem END, l.listed OR t.typtype <> 'd'
@@ -30,11 +32,11 @@ LEFT JOIN pg_collation c ON c.oid = l.attcollation
 WHERE NOT (t.typtype = 'd' OR t.typcategory = 'A' AND t.typelem <> 0)
 ORDER BY l.attnum
 """)
-DEFINITION = text("""
+DEFINITION = text(f"""
 SELECT md5(coalesce(pg_get_viewdef(c.oid), '') || (
     SELECT string_agg(a.attname || ' ' || format_type(a.atttypid, a.atttypmod), ', ' ORDER BY a.attnum)
     FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped))
-FROM pg_class c WHERE c.oid = to_regclass(format('%I.%I', CAST(:schema AS text), CAST(:name AS text)))
+FROM {RELATION}
 """)
 
 
@@ -55,16 +57,12 @@ class Field:
 
 def fields(connection: Connection, relation: Relation) -> list[Field]:
     """The columns in their order; none where there is no such table or view."""
-    return [Field(*row) for row in connection.execute(FIELDS, _names(relation))]
+    return [Field(*row) for row in connection.execute(FIELDS, of(relation))]
 
 
 def definition(connection: Connection, relation: Relation) -> str:
     """A hash of a view's definition and columns, of a table's columns; empty if it is not there."""
-    return str(connection.execute(DEFINITION, _names(relation)).scalar() or "")
-
-
-def _names(relation: Relation) -> dict[str, str]:
-    return {"schema": relation.schema, "name": relation.name}
+    return str(connection.execute(DEFINITION, of(relation)).scalar() or "")
 
 
 def parameter_types(names: Sequence[str], columns: Sequence[Field]) -> dict[str, str]:

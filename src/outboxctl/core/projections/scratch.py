@@ -13,7 +13,7 @@ from sqlalchemy import Connection, text
 
 from outboxctl.core.database import driver
 from outboxctl.core.database_errors import CONNECTION_ERRORS
-from outboxctl.core.projections.catalog import TYPE_NAME
+from outboxctl.core.projections.fields import TYPE_NAME
 from outboxctl.core.projections.names import NAMED, view_name
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.keys_query import replaced

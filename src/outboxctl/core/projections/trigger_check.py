@@ -7,7 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
-from outboxctl.core.projections.catalog import columns, kind, row_level
+from outboxctl.core.projections.catalog import kind, row_level
+from outboxctl.core.projections.fields import fields
 from outboxctl.core.projections.trigger_functions import RIGHTS, body, settings
 from outboxctl.core.projections.trigger_names import (
     OF_ROWS,
@@ -90,7 +91,7 @@ def _of_table(connection: Connection, one: Watched) -> Iterator[TriggerProblem]:
     if kind(connection, one.table) is None:
         yield TriggerProblem(one.table, TriggerFault.NO_TABLE, one.table.name)
         return
-    there = {column.name for column in columns(connection, one.table)}
+    there = {field.name for field in fields(connection, one.table)}
     yield from (
         TriggerProblem(one.table, TriggerFault.NO_COLUMN, name) for name in one.names if name not in there
     )

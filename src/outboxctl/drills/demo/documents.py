@@ -43,10 +43,11 @@ YIELD_EVERY = 100  # documents
 
 @dataclass(frozen=True)
 class Docstring:
-    """One docstring under its qualified name, `pathlib.Path.open`."""
+    """One docstring under its qualified name, `pathlib.Path.open`, and the module of it, `pathlib`."""
 
     name: str
     text: str
+    module: str
 
     @property
     def entity_id(self) -> UUID:
@@ -56,18 +57,23 @@ class Docstring:
     @property
     def snippet(self) -> str:
         """The name and the first sentence, on one line: what a search shows."""
+        return shorten(f"{self.name}: {self.summary}", SNIPPET_WIDTH, placeholder=" …")
+
+    @property
+    def summary(self) -> str:
+        """The first sentence, on one line."""
         paragraph = " ".join(self.text.partition("\n\n")[0].split())
-        return shorten(f"{self.name}: {SENTENCE_END.split(paragraph)[0]}", SNIPPET_WIDTH, placeholder=" …")
+        return SENTENCE_END.split(paragraph)[0]
 
 
 def collect() -> list[Docstring]:
     """Every public module, class and function that has a docstring; one document a name."""
-    texts: dict[str, str] = {}
-    for name, text in _everything():
+    found: dict[str, Docstring] = {}
+    for module, name, text in _everything():
         # Without what PostgreSQL's text cannot hold: NUL and lone surrogates.
         if storable := text.replace("\0", "").encode("utf-8", "replace").decode().strip():
-            texts.setdefault(name, storable)
-    return [Docstring(name, text) for name, text in texts.items()]
+            found.setdefault(name, Docstring(name, storable, module))
+    return list(found.values())
 
 
 def write(url: str, documents: Sequence[Docstring]) -> Iterator[int]:
@@ -91,16 +97,19 @@ def _write(connection: psycopg.Connection, document: Docstring) -> None:
     enqueue(connection, entity_type=ENTITY_TYPE, entity_id=document.entity_id, event_version=version)
 
 
-def _everything() -> Iterator[tuple[str, str]]:
-    for name in WRITTEN_IN_C:
-        yield from _in_namespace(name, vars(import_module(name)), classes=True)
+def _everything() -> Iterator[tuple[str, str, str]]:
+    """Module, qualified name and text of each."""
+    for module in WRITTEN_IN_C:
+        for name, text in _in_namespace(module, vars(import_module(module)), classes=True):
+            yield module, name, text
     root = Path(sysconfig.get_path("stdlib"))
     for path in _sources(root):
         parts = _module_parts(path.relative_to(root))
         if not any(map(_hidden, parts)):
             tree, module = ast.parse(path.read_bytes(), filename=str(path)), ".".join(parts)
-            yield module, ast.get_docstring(tree) or ""
-            yield from _in_body(module, tree)
+            yield module, module, ast.get_docstring(tree) or ""
+            for name, text in _in_body(module, tree):
+                yield module, name, text
 
 
 def _sources(root: Path) -> Iterator[Path]:

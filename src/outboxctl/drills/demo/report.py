@@ -58,6 +58,26 @@ class Kept:
     database_url: str
     elastic_url: str
     elastic_index: str
+    projection: str
+
+
+@dataclass(frozen=True)
+class DemoProjection:
+    """What became of one row of an application's own tables, and the documents behind it.
+
+    The transaction that gave `module` the name `renamed` wrote `events`; `followed` documents had it
+    `seconds` after the transaction began. `hits` are those of `query`.
+    """
+
+    name: str
+    index: str
+    module: str = ""
+    renamed: str = ""
+    events: int = 0
+    followed: int = 0
+    seconds: float = 0.0
+    query: str = ""
+    hits: tuple[Hit, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -74,6 +94,7 @@ class DemoReport:
     query: str
     hits: tuple[Hit, ...]
     replay_dry_run: tuple[str, ...]
+    projection: DemoProjection
     checks: tuple[DemoCheck, ...]
     kept: Kept | None
     worker_log: str | None

@@ -38,7 +38,8 @@ def run_demo(search: SearchWish, *, keep: bool, say: Say) -> Generator[Event, No
     yield StepOutput(ended)
     running = sum((both.postgres.running, both.search.running, system.worker.running))
     steps.check("processes left running", running, 2 if keep else 0)
-    index = system.settings.elastic_index
+    urls, index = (both.postgres.url, both.search.url), system.settings.elastic_index
+    kept = Kept(str(folder.path), *urls, index, steps.projected.shown.name)
     return DemoReport(
         ok=all(check.ok for check in steps.checks),
         seconds=round(monotonic() - began, 1),
@@ -50,8 +51,9 @@ def run_demo(search: SearchWish, *, keep: bool, say: Say) -> Generator[Event, No
         query=QUERY,
         hits=tuple(steps.hits),
         replay_dry_run=tuple(steps.replayable),
+        projection=steps.projected.shown,
         checks=tuple(steps.checks),
-        kept=Kept(str(folder.path), both.postgres.url, both.search.url, index) if keep else None,
+        kept=kept if keep else None,
         worker_log=None if folder.succeeded else str(folder.log),
     )
 

@@ -1,34 +1,31 @@
 """The steps of the demo. Each yields what it does and its result, and adds checks."""
 
 import platform
-from collections.abc import Callable, Generator, Iterator
-from time import monotonic, sleep
+from collections.abc import Generator, Iterator
 from uuid import uuid4
 
 from outboxctl.core.operator import inject, selection
 from outboxctl.core.schema import migrations
 from outboxctl.core.stats.snapshot import PipelineStatus
-from outboxctl.domain.errors import OutboxctlError
 from outboxctl.drills.demo import documents
-from outboxctl.drills.demo.report import DemoCheck, DemoProgress, DemoStep, Event, StepOutput
+from outboxctl.drills.demo.projected import ProjectionSteps
+from outboxctl.drills.demo.report import DemoProgress, DemoStep, Event, StepOutput
+from outboxctl.drills.demo.stage import Stage
 from outboxctl.drills.demo.system import DemoSystem
 from outboxctl.sink.index import index_setup
 
 QUERY = "open a file for reading"
 BAD_OP = "not-a-real-op"
-POLL_SECONDS = 0.02
-STALLED_SECONDS = 30.0
 KILLS = 3
 
 
-class Steps:
-    """The steps on a system; `checks`, `hits` and `replayable` are their results."""
+class Steps(Stage):
+    """The steps on a system; `checks`, `hits`, `replayable` and those of `projected` are their results."""
 
     def __init__(self, system: DemoSystem) -> None:
-        self.system = system
+        super().__init__(system)
         self.documents: list[documents.Docstring] = []
-        self.written = 0  # events
-        self.checks: list[DemoCheck] = []
+        self.projected = ProjectionSteps(self)
         self.hits: list[index_setup.Hit] = []
         self.replayable: list[str] = []
 
@@ -43,11 +40,13 @@ class Steps:
         yield from self._search()
         yield from self._compare()
         yield from self._plan_replay()
+        yield from self.projected.play(self.documents)
         yield from self._stop()
 
     def _create(self) -> Iterator[Event]:
         yield DemoStep("Schema", "creating the tables and the index")
         done = migrations.upgrade(self.system.database, None)
+        self.system.database.renew_connections()
         name = self.system.settings.elastic_index
         index_setup.ensure(self.system.client, name)
         yield StepOutput(f"{len(done.added)} tables at revision {done.after}; index {name}")
@@ -78,7 +77,7 @@ class Steps:
     def _kill_once(self) -> Generator[Event, None, int]:
         yield DemoStep("Worker, killed", "waiting for the worker to be in the middle")
         self.system.worker.start()
-        yield from self._watch(self._in_the_middle)
+        yield from self.watch(self._in_the_middle)
         self.system.worker.kill()
         self.system.wait_for_sessions()
         now = self.system.status()
@@ -90,7 +89,7 @@ class Steps:
     def _recover(self) -> Iterator[Event]:
         yield DemoStep("Worker, again", "waiting for leases to end, and for the rest")
         self.system.worker.start()
-        now = yield from self._watch(lambda now: now.lag == 0)
+        now = yield from self.watch(lambda now: now.lag == 0)
         reclaimed, processing = self.system.worker.reclaimed(), self.checks[-1].seen
         self.check("reclaimed by the next worker", reclaimed, processing, at_least=True)
         yield StepOutput(f"reclaimed {reclaimed:,} and delivered the rest", now)
@@ -102,7 +101,7 @@ class Steps:
             inject.event(
                 connection, entity_type=documents.ENTITY_TYPE, entity_id=entity, op=BAD_OP, version=0
             )
-        now = yield from self._watch(lambda now: now.lag == 0)
+        now = yield from self.watch(lambda now: now.lag == 0)
         reasons = ", ".join(now.failed_by_reason)
         yield StepOutput(f"op {BAD_OP!r} failed for good: {reasons}", now)
 
@@ -143,20 +142,3 @@ class Steps:
         """A quarter is done and events are processing; or all is done."""
         done = now.status["done"] - (self.written - len(self.documents))
         return now.lag == 0 or (done >= len(self.documents) / 4 and now.status["processing"] > 0)
-
-    def _watch(self, until: Callable[[PipelineStatus], bool]) -> Generator[Event, None, PipelineStatus]:
-        """Poll until then; OutboxctlError if the worker ends or no event becomes done for too long."""
-        last, deadline = -1, 0.0
-        while not until(now := self.system.status()):
-            yield DemoProgress(now.status["done"], self.written)
-            self.system.worker.must_live()
-            if now.status["done"] != last:
-                last, deadline = now.status["done"], monotonic() + STALLED_SECONDS
-            if monotonic() > deadline:
-                raise OutboxctlError(f"nothing was done for {STALLED_SECONDS:g} s: {now.status}")
-            sleep(POLL_SECONDS)
-        return now
-
-    def check(self, name: str, seen: int, expected: int, *, at_least: bool = False) -> None:
-        """Add a check."""
-        self.checks.append(DemoCheck(name, seen, expected, at_least))

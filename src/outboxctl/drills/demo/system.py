@@ -32,11 +32,14 @@ SESSIONS_SECONDS = 10.0
 
 
 class DemoSystem:
-    """Both servers and the worker between them; `close` ends the worker and our connections."""
+    """Both servers and the worker between them; `close` ends the worker and our connections.
+
+    `folder` is for files of the run.
+    """
 
     def __init__(self, folder: Path, both: Services) -> None:
         own = SETTINGS | {"database_url": both.postgres.url, "elastic_url": both.search.url}
-        self.services = both
+        self.services, self.folder = both, folder
         self.settings = fixed(own)
         self.database = Database(self.settings.require_database_url(), connections=1)
         self.client = connect(self.settings, timeout=30)

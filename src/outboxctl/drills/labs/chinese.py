@@ -95,7 +95,7 @@ PHASES = {
     "Put a projection in force, write rows and start one worker.": "声明文档，写入行，启动 worker。",
     "Write one row among others that divides by zero.": "同批写入一行会除以零的数据。",
     "Its event alone fails, with PostgreSQL's words.": "只有它 failed，并保留 PostgreSQL 原文。",
-    "The row is mended: replay its event.": "该行已修复：replay 其事件。",
+    "The row is corrected: replay its event.": "该行已修复：replay 其事件。",
     "It is delivered too: the index holds the rows of the view.": "它也已投递：索引与视图一致。",
     "Put a projection of rows that are there in force; start two workers.": (
         "为已有的行声明文档；启动两个 worker。"
@@ -114,7 +114,7 @@ PHASES = {
     ),
     "Deliver what a standby never gets, then promote it.": "投递备库收不到的变更，然后提升备库。",
     "Write to the new primary: it overwrites the old one's documents.": "写入新主库：覆盖旧主库的文档。",
-    "Mend what nobody writes again: verify --repair.": "比对并修复不再被写入的文档。",
+    "Repair what is not written again: verify --repair.": "比对并修复不再被写入的文档。",
     "Raised once, and the index holds the rows of the new primary.": "只提升一次，索引与新主库一致。",
 }
 COMMENTS = {
@@ -148,7 +148,7 @@ COMMENTS = {
     "one whose view divides by a column, say": "例如其视图除以某一列",
     "set that column of one row to 0": "把某一行的该列设为 0",
     "bad_document: division by zero": "bad_document：PostgreSQL 原文",
-    "once the row is mended": "修复该行之后",
+    "once the row is corrected": "修复该行之后",
     "tables that are followed, and by what": "跟随哪些表，如何跟随",
     "rows of all followed tables, again and again": "反复修改各个被跟随的表",
     "most documents behind one row": "一行背后最多有多少文档",

@@ -71,10 +71,11 @@ def remove(client: Client, name: str) -> None:
         change(client, "DELETE", ",".join(answer), ask_by=demand, ignore_unavailable=True)
 
 
-def count(client: Client, name: str) -> int:
-    """How many documents a search would find now (refreshes first)."""
+def count(client: Client, name: str, query: Mapping[str, Any] | None = None) -> int:
+    """How many documents a search would find now (refreshes first); with a query those that match it."""
     demand(client, "POST", name, "_refresh")
-    return int(demand(client, "GET", name, "_count")["count"])
+    body = {"query": query} if query else None
+    return int(demand(client, "POST", name, "_count", body=body)["count"])
 
 
 def search(client: Client, name: str, text: str, *, size: int = 5) -> list[Hit]:

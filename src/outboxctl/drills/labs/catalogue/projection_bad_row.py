@@ -13,7 +13,7 @@ from outboxctl.drills.labs.projected import PUBLISHED, ProjectionLab
 if TYPE_CHECKING:
     from outboxctl.core.database import Connection
 
-NEIGHBOURS, BAD = 40, 1_000
+OTHERS, BAD = 40, 1_000
 CURRENCY = "XXX"  # of the bad row alone
 ATTEMPTS = 3
 DUE_SECONDS = 15.0
@@ -30,7 +30,7 @@ class ProjectionBadRow(ProjectionLab):
     )
     hypothesis = BilingualText(
         "Its event alone fails, at its first attempt, with bad_document and PostgreSQL's words; those in the "
-        "same batch are delivered. Once the row is mended, a replay delivers it.",
+        "same batch are delivered. Once the row is corrected, a replay delivers it.",
         "只有该行的事件在第一次尝试后 failed，error_reason 为 bad_document 并保留 PostgreSQL 原文；"
         "同批其他文档正常投递。修复该行后，replay 即可投递。",
     )
@@ -47,7 +47,7 @@ class ProjectionBadRow(ProjectionLab):
         'psql "$DATABASE_URL" -c "UPDATE …"  # set that column of one row to 0',
         "outboxctl worker --drain",
         "outboxctl failed list --projection NAME  # bad_document: division by zero",
-        'outboxctl replay --by alice --reason "mended" --limit 10  # once the row is mended',
+        'outboxctl replay --by alice --reason "row corrected" --limit 10  # once the row is corrected',
         "outboxctl verify --projection NAME",
     )
 
@@ -77,13 +77,13 @@ class ProjectionBadRow(ProjectionLab):
         error = failed[0].error if failed else None
         words = ("its error has PostgreSQL's words", "error 保留 PostgreSQL 原文")
         ctx.expect(words, self.words, error, met=self.words in (error or ""))
-        ctx.conclude(("neighbours done", "同批 done 事件数"), counts.done - self.events)
+        ctx.conclude(("other events of the batch done", "同批 done 事件数"), counts.done - self.events)
 
     def recover(self, ctx: LabContext) -> None:
-        """The row is mended: replay its event."""
+        """The row is corrected: replay its event."""
         plan = ctx.transact(lambda c: selection.plan(c, Selection(limit=100)))
-        ctx.transact(lambda c: moves.replay(c, plan, by="lab", reason="the row is mended"))
-        ctx.log(f"replayed {len(plan.ids)} events as lab: the row is mended")
+        ctx.transact(lambda c: moves.replay(c, plan, by="lab", reason="the row is corrected"))
+        ctx.log(f"replayed {len(plan.ids)} events as lab: the row is corrected")
         ctx.expect_recovered(within=DUE_SECONDS)
 
     def check(self, ctx: LabContext) -> None:
@@ -93,16 +93,16 @@ class ProjectionBadRow(ProjectionLab):
         ctx.conclude(("PostgreSQL's words", "PostgreSQL 原文"), self.words)
 
     def _write(self, ctx: LabContext) -> None:
-        """The bad row and its neighbours, in one transaction."""
+        """The bad row and the others, in one transaction."""
 
         def together(connection: "Connection") -> None:
             self.shop.execute(connection, shop.RATE, currency=CURRENCY, rate=0)
-            for first, last, currency in ((BAD, BAD, CURRENCY), (BAD + 1, BAD + NEIGHBOURS, "EUR")):
+            for first, last, currency in ((BAD, BAD, CURRENCY), (BAD + 1, BAD + OTHERS, "EUR")):
                 values = {"first": first, "last": last, "currency": currency, "category": PUBLISHED}
                 self.shop.execute(connection, shop.PRODUCTS, **values)
 
         ctx.transact(together)
-        ctx.written += 1 + NEIGHBOURS
+        ctx.written += 1 + OTHERS
 
     def _set_rate(self, ctx: LabContext) -> None:
         """Rates are ignored by the projection: no event of this change delivers the row."""

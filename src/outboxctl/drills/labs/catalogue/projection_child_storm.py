@@ -1,4 +1,4 @@
-"""Documents of several tables whose rows change all at once, while workers die."""
+"""Documents of several tables whose rows change all at once, while workers are killed."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -26,7 +26,8 @@ class ProjectionChildStorm(ProjectionLab):
     name = "projection-child-storm"
     title = BilingualText("Documents of several tables in a storm of changes", "变更风暴中的多表文档")
     question = BilingualText(
-        "Do documents follow their children and parents when these move, change and go, and workers die?",
+        "Do documents follow their children and parents when these are moved, changed and deleted, and "
+        "workers are killed?",
         "子行移动、父行修改、行被删除且 worker 不断死亡时，文档能跟上吗？",
     )
     hypothesis = BilingualText(

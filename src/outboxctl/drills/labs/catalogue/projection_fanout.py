@@ -25,11 +25,11 @@ class ProjectionFanout(ProjectionLab):
     name = "projection-fanout"
     title = BilingualText("One row, many documents", "一行变更，八千文档")
     question = BilingualText(
-        "Who pays for a change with 8,000 documents behind it: the writer, others, or the worker's memory?",
+        "What does a change with 8,000 documents behind it cost the writer, other events, and the worker?",
         "一行变更涉及八千文档时，代价由谁承担：写入者、其他事件，还是 worker？",
     )
     hypothesis = BilingualText(
-        "The writer pays one event. The worker expands it in pages, status tells how far it is, a kill in "
+        "The writer inserts one event. The worker expands it in pages, status shows the progress, a kill in "
         "the middle loses nothing, and a fresh event of another row waits for one page at most.",
         "写入者只写一个事件；worker 分页展开，status 显示进度；中途被 kill 不丢失，其他新事件最多等待一页。",
     )
@@ -70,7 +70,7 @@ class ProjectionFanout(ProjectionLab):
 
     def observe(self, ctx: LabContext) -> None:
         """Kill the worker in the middle, write another row, go on."""
-        shown = ("status tells how far it is", "status 显示进度")
+        shown = ("status shows the progress", "status 显示进度")
         ctx.expect_soon(shown, lambda: self._keys_done(ctx) >= PAGE, unless=ctx.idle)
         worker = ctx.worker("w1")
         ctx.fault("SIGKILL to worker w1", worker.kill)

@@ -23,8 +23,8 @@ class ProjectionStandby(ProjectionLab):
         "版本来自事务计数，而新主库的计数更小：它发送的文档会被当作旧版本拒绝吗？",
     )
     hypothesis = BilingualText(
-        "The worker notices the other timeline and raises all versions before it sends anything. What "
-        "changes now overwrites what the old primary had sent, and verify --repair mends the rest.",
+        "The worker detects the other timeline and raises all versions before it sends anything. What "
+        "changes now overwrites what the old primary had sent, and verify --repair corrects the rest.",
         "worker 察觉时间线变化，在发送任何文档之前提升全部版本；新的变更覆盖旧主库发送的内容，"
         "其余由 verify --repair 修复。",
     )
@@ -82,8 +82,8 @@ class ProjectionStandby(ProjectionLab):
         ctx.expect(raised, f"at least {STEP}", lowest, met=lowest >= STEP)
 
     def recover(self, ctx: LabContext) -> None:
-        """Mend what nobody writes again: verify --repair."""
-        ctx.conclude(("documents that repair mended", "repair 修复的文档"), self.repair(ctx))
+        """Repair what is not written again: verify --repair."""
+        ctx.conclude(("documents repaired", "repair 修复的文档"), self.repair(ctx))
         ctx.expect_recovered(within=DUE_SECONDS)
 
     def check(self, ctx: LabContext) -> None:

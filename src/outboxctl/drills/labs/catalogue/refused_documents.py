@@ -14,7 +14,7 @@ NUMBER, NO_NUMBER = "42", "forty-two"
 NEIGHBOURS = 40
 LIMIT = 64 * 2**10  # bytes of a request
 SMALL, OVERSIZED = 2**10, 2 * LIMIT  # bytes of a text: the neighbours fit into one request
-NEIGHBOURS_DONE = ("neighbours done", "同批 done 事件数")
+NEIGHBOURS_DONE = ("other events of the batch done", "同批 done 事件数")
 
 
 class EsMappingConflict(Lab):
