@@ -68,7 +68,7 @@ class Expander:
         pause = LEAST
         while not self._context.signals.stopping:
             with self.between_pages:
-                written = self._page()
+                written = self.step()
             now = monotonic()
             if written:
                 pause = min(max(OFTEN * (now - max(began, written_at)), LEAST), MOST)
@@ -79,8 +79,8 @@ class Expander:
             self._context.signals.wait_for_stop(pause)
         self._unfinished.clear()
 
-    def _page(self) -> bool:
-        """Half a page; False where no follow event is due."""
+    def step(self) -> bool:
+        """Write half a page; False where none may be written."""
         s, token = self._context.settings, str(uuid4())
         lease = Lease(token, s.lease_seconds, 1, requested_at=monotonic())
         self._read_ahead.forget_old(self._declared.get)
