@@ -64,8 +64,13 @@ class Expander:
         """
         if not (always or self._context.metrics.declared):
             return
-        began, written_at = monotonic(), float("-inf")
-        pause = LEAST
+        try:
+            self._write_pages()
+        finally:
+            self._unfinished.clear()
+
+    def _write_pages(self) -> None:
+        began, written_at, pause = monotonic(), float("-inf"), LEAST
         while not self._context.signals.stopping:
             with self.between_pages:
                 written = self.step()
@@ -75,9 +80,8 @@ class Expander:
                 written_at = now
                 self._context.signals.wake()
             elif now > written_at + WATCHED:
-                break
+                return
             self._context.signals.wait_for_stop(pause)
-        self._unfinished.clear()
 
     def step(self) -> bool:
         """Write half a page; False where none may be written."""
