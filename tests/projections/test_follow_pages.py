@@ -32,6 +32,9 @@ BY_CATEGORY = Follow(
     parameters=("id",),
 )
 WAITS = "status = 'pending' AND follow IS NULL AND entity_key IS NOT NULL"
+RETRIED = (
+    f"UPDATE search_outbox_events SET attempts = 1, next_retry_at = now() + interval '1 hour' WHERE {WAITS}"
+)
 Worker = Callable[[], Expander]
 
 
@@ -124,12 +127,21 @@ def test_an_event_that_is_tried_again_later_does_not_stop_all_others(
 ) -> None:
     one = worker()
     one.turn(always=True)
-    sql.execute(
-        "UPDATE search_outbox_events SET attempts = 1, next_retry_at = now() + interval '1 hour'"
-        f" WHERE {WAITS}"
-    )
+    sql.execute(f"{RETRIED} AND entity_key = '{HALF}'")
+    sql.execute(f"UPDATE search_outbox_events SET status = 'done' WHERE {WAITS} AND attempts = 0")
     one.turn(always=True)
     assert written(sql) == 2 * PAGE
+
+
+@pytest.mark.parametrize("attempts", [0, 1], ids=["under hold", "under count"])
+def test_while_the_sink_takes_nothing_no_more_events_are_written(
+    worker: Worker, sql: psycopg.Connection, attempts: int
+) -> None:
+    one = worker()
+    one.turn(always=True)
+    sql.execute(RETRIED.replace("attempts = 1", f"attempts = {attempts}"))
+    one.turn(always=True)
+    assert written(sql) == PAGE
 
 
 def test_the_keys_are_read_once_for_many_pages(

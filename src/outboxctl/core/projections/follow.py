@@ -2,10 +2,10 @@
 
 Such an event has `follow`, the place of the followed table in the projection, and in `entity_key` the row's
 columns as JSON. It waits with `next_retry_at` = infinity, so that no lane claims it. `follow_cursor` is JSON:
-`after` is the last key so far, `done` the number of keys, `last` the event of the last key. The next keys are
-written once the event `waits_for` was claimed, that of the last key of the half page before: so the events of
-others wait for one page at most. Of the event for every document, `index` is the place in the index, whose
-ids come before the rows of the view.
+`after` is the last key so far, `done` the number of keys, `events` the first and the last event of the last
+half page. The next keys are written once those in `waits_for`, of the half page before, were claimed: so the
+events of others wait for one page at most. Of the event for every document, `index` is the place in the
+index, whose ids come before the rows of the view.
 """
 
 import json
@@ -24,16 +24,18 @@ from outboxctl.core.schema.names import EVENTS, STATUS_IS, UNHELD, id_array
 from outboxctl.domain.projection import Projection
 
 LOOKED_AT = 200  # follow events that may wait for their last page, before one that does not
-# An event that was claimed once, and waits for its retry, holds nothing up.
+# One event that waits for its retry holds nothing up. Where the first one of the half page does so, too, the
+# sink takes nothing: more events would only wait beside them.
 CLAIM = text(f"""
 WITH due AS MATERIALIZED (
     SELECT id FROM (
-        SELECT id, follow_cursor FROM {EVENTS} WHERE status = 'pending' AND next_retry_at = 'infinity'
-            AND follow IS NOT NULL
+        SELECT id, CAST(follow_cursor AS json) AS cursor FROM {EVENTS}
+        WHERE status = 'pending' AND next_retry_at = 'infinity' AND follow IS NOT NULL
         ORDER BY created_at LIMIT {LOOKED_AT} FOR UPDATE SKIP LOCKED) f
-    WHERE NOT EXISTS (SELECT FROM {EVENTS} p
-        WHERE p.id = CAST(CAST(f.follow_cursor AS json)->>'waits_for' AS uuid)
-            AND p.{STATUS_IS} 'pending' AND coalesce(p.attempts, 0) = 0)
+    WHERE NOT EXISTS (SELECT FROM {EVENTS} l
+        WHERE l.id = CAST(cursor #>> '{{waits_for,1}}' AS uuid) AND l.{STATUS_IS} 'pending'
+            AND (coalesce(l.attempts, 0) = 0 OR EXISTS (SELECT FROM {EVENTS} w
+                WHERE w.id = CAST(cursor #>> '{{waits_for,0}}' AS uuid) AND w.{STATUS_IS} 'pending')))
     LIMIT 1
 )
 UPDATE {EVENTS} e SET status = 'processing', owner = :owner, lease_token = CAST(:token AS uuid),
@@ -115,11 +117,11 @@ def expand(
 def write_ahead(connection: Connection, ahead: KeysAhead, token: str) -> Page:
     """Write half a page of these keys, of a claimed event; after the last one the event is done."""
     event, keys, rest = ahead.event, ahead.keys[:HALF], ahead.keys[HALF:]
-    last = follow_pages.write(connection, event.projection, keys)
+    events = follow_pages.write(connection, event.projection, keys)
     if not (rest or ahead.more):
         settle.complete(connection, token, [event.id])
         return Page(len(keys), end=True)
-    cursor = event.behind(keys, last, {"after": keys[-1]})
+    cursor = event.behind(keys, events, {"after": keys[-1]})
     put_back(connection, token, [event.id], cursor)
     left = replace(ahead, event=replace(event, cursor=cursor), keys=rest)
     return Page(len(keys), ahead=left if rest else None)
@@ -157,8 +159,8 @@ def write_keys(
 def _write_keys(
     connection: Connection, event: FollowEvent, token: str, keys: Sequence[str], place: Mapping[str, Any]
 ) -> Page:
-    last = follow_pages.write(connection, event.projection, keys)
-    put_back(connection, token, [event.id], event.behind(keys, last, place))
+    events = follow_pages.write(connection, event.projection, keys)
+    put_back(connection, token, [event.id], event.behind(keys, events, place))
     return Page(len(keys))
 
 

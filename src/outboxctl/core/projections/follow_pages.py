@@ -28,7 +28,7 @@ WITH page AS MATERIALIZED (
         CAST(md5(CAST(:before AS text) || key) AS uuid), 'upsert', key
     FROM json_array_elements_text(CAST(:keys AS json)) WITH ORDINALITY k (key, place), page
 )
-SELECT start || to_hex(number + json_array_length(CAST(:keys AS json))) FROM page
+SELECT start || to_hex(number + 1), start || to_hex(number + json_array_length(CAST(:keys AS json))) FROM page
 """)
 
 
@@ -51,19 +51,19 @@ class FollowEvent:
             raise ValueError(f"not a JSON object: {self.key[:200]!r}")
         return {str(name): None if value is None else str(value) for name, value in values.items()}
 
-    def behind(self, keys: Sequence[str], last: str | None, place: Mapping[str, Any]) -> dict[str, Any]:
-        """The cursor behind these keys, whose last event is `last`; the next ones come from `place`.
+    def behind(self, keys: Sequence[str], events: Sequence[str], place: Mapping[str, Any]) -> dict[str, Any]:
+        """The cursor behind these keys, of which `events` are written; the next ones come from `place`.
 
-        It waits for the last event of the keys before these, not for that of these: see `HALF`.
+        These wait for the events of the keys before, not for those of these keys: see `HALF`.
         """
-        before = self.cursor.get("last")
+        before = self.cursor.get("events", [])
         done = int(self.cursor.get("done", 0)) + len(keys)
-        return {**self.cursor, **place, "done": done, "last": last or before, "waits_for": before}
+        return {**self.cursor, **place, "done": done, "events": events or before, "waits_for": before}
 
 
-def write(connection: Connection, projection: str, keys: Sequence[str]) -> str | None:
-    """Write an event of each key, in their order; returns the id of the last one."""
+def write(connection: Connection, projection: str, keys: Sequence[str]) -> list[str]:
+    """Write an event of each key, in their order; returns the ids of the first and of the last one."""
     if not keys:
-        return None
+        return []
     values = {"name": projection, "before": f"{projection}:", "keys": json.dumps(keys, ensure_ascii=False)}
-    return str(UUID(connection.execute(WRITE, values).scalar_one()))
+    return [str(UUID(id_)) for id_ in connection.execute(WRITE, values).one()]
