@@ -116,7 +116,7 @@ class Daemon:
             sink_probe,
             self._every(ProgressLog(self.metrics, self.health).turn, "progress-log"),
             self._renew_leases(),
-            self._every(partial(self.parts.expander.turn, always=drain), "expander", at_once=drain),
+            self._every(partial(self.parts.expander.turn, always=drain), "expander"),
         ]
         if not drain:  # a drain does not wait for new events
             self._helpers.append(self._every(Listener(self.parts.context).turn, "listener"))
