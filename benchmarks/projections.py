@@ -9,11 +9,16 @@ from benchmarks.command import OTHERS, collected, ratios
 from benchmarks.report import Section
 from outboxctl.drills.bench import process, tables
 from outboxctl.drills.bench.figure import BenchFigure
+from outboxctl.drills.bench.lanes import NullSink
 from outboxctl.drills.bench.rig import Rig, must
+from outboxctl.metrics.registry import Metrics
 from outboxctl.sink.index import index_setup
+from outboxctl.worker.health import Health
+from outboxctl.worker.parts import WorkerParts
 
 TITLE = "Projections"
 PER_COMMIT = 100  # rows of a writer's transaction
+WARM_UP = 5_000  # events of the round that is not counted
 BY = ("--by", "bench", "--reason", "bench", "--yes")
 TABLES = """
 CREATE SCHEMA IF NOT EXISTS bench_shop;
@@ -38,6 +43,7 @@ table = "bench_shop.groups"
 keys = "SELECT entity_id FROM bench_shop.items WHERE group_id = :id"
 """
 COPY = "INSERT INTO bench_shop.items SELECT s.*, 1 FROM {source} s"
+CLAIM = "UPDATE {events} SET status = 'done' WHERE status = 'pending' AND follow IS NULL"
 WRITE = """
 INSERT INTO bench_shop.{table}
 SELECT gen_random_uuid(), 'block', gen_random_uuid(), NULL, repeat('word ', 120), NULL, 1, 1, now(), now(),
@@ -50,13 +56,19 @@ NOTES = f"""\
 - A writer: {PER_COMMIT} rows of some 700 bytes a transaction, one session, into a table with the triggers of
   a projection and into the same table without; the ratio is that of each pair.
 - Fan-out: one row is renamed that has all documents behind it. The writer's transaction is timed from BEGIN
-  to after COMMIT. Delivered: from the worker's line "worker started" to its last settle, expansion included.
+  to after COMMIT. Expanded: the transactions of the worker's expander alone, which find the keys and write
+  their events; between them all that wait are claimed, as a lane does, which is not timed. Delivered: from
+  the worker's line "worker started" to its last settle, expansion included.
+- A round of {WARM_UP:,} events before all others does not count: the first requests to an engine are slow.
 """
 
 
 def run(rig: Rig, args: Namespace) -> Section:
     """The repetitions, in turns."""
     _declare(rig)
+    few = min(WARM_UP, args.events)
+    process.fill_and_drain(rig, few, args.bytes, settle_ms=0)
+    _declared(rig, few, args.bytes)
 
     def repetition(_number: int) -> dict[str, float]:
         built_in, _ = process.fill_and_drain(rig, args.events, args.bytes, settle_ms=0)
@@ -69,6 +81,7 @@ def run(rig: Rig, args: Namespace) -> Section:
             "writer, bare": bare,
             "writer, with triggers": watched,
             "the change's transaction": change,
+            "expanded": _expanded(rig, args.events, args.bytes),
             "documents behind it, delivered": fan_out,
         }
 
@@ -135,6 +148,21 @@ def _written(rig: Rig, table: str, number: int) -> float:
     for _ in range(number // PER_COMMIT):
         tables.execute(rig, statement)
     return number / (perf_counter() - began)
+
+
+def _expanded(rig: Rig, events: int, size: int) -> float:
+    """Key events a second that the worker's expander writes, if its pages are claimed at once."""
+    _fill(rig, events, size)
+    rows.execute(rig, rows.TRUNCATE)
+    tables.execute(rig, "UPDATE bench_shop.groups SET name = 'expanded'")
+    expander = WorkerParts(rig.settings, rig.database, NullSink(), Metrics(), Health(0)).expander
+    seconds, began = 0.0, perf_counter()
+    while expander.step():
+        seconds += perf_counter() - began
+        rows.execute(rig, CLAIM)
+        began = perf_counter()
+    must(tables.done(rig) == events + 1, f"{tables.done(rig)} events of {events} documents")
+    return events / seconds
 
 
 def _fan_out(rig: Rig, events: int, size: int) -> tuple[float, float]:

@@ -58,7 +58,7 @@ TARGETS = (
     Target("a projection of one table", "Projections", "projection/search_index", 0.85, at_least=True),
     Target("a writer beside a projection", "Projections", "writer, with/without", 0.7, at_least=True),
     Target("a change with many documents", "Projections", "the change's transaction", 2),
-    Target("after one change", "Projections", "documents behind it, delivered", 50_000, at_least=True),
+    Target("after one change", "Projections", "expanded", 50_000, at_least=True),
     Target("from exec to the first claim", "Pipeline", "start to first claim", 700),
 )
 

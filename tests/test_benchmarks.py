@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from benchmarks import operations, rows, shapes, stream, workers
+from benchmarks import operations, projections, rows, shapes, stream, workers
 from benchmarks.rows import Past, databases
 from elasticsearch import Elasticsearch
 
@@ -15,6 +15,7 @@ from outboxctl.core.database import Database
 from outboxctl.domain.clock import Deadline
 from outboxctl.drills.bench.rig import Rig
 from outboxctl.settings import Settings
+from outboxctl.sink.index import index_setup
 from outboxctl.sink.transport.open import connect
 
 EVENTS = 40
@@ -97,6 +98,16 @@ def test_a_past_holds_what_it_says_and_goes(
             assert there.execute(due).fetchone() == (100 if past.kind == "waiting" else 0,)
     name = url.rpartition("/")[2]
     assert sql.execute("SELECT FROM pg_database WHERE datname = %s", [name]).fetchall() == []
+
+
+def test_the_keys_behind_a_change_are_expanded_alone(rig: Rig, sql: psycopg.Connection) -> None:
+    projections._declare(rig)
+    try:
+        assert projections._expanded(rig, EVENTS, 10) > 0
+    finally:
+        index_setup.remove(rig.client, projections._index(rig))
+    states = "SELECT status, count(*), count(follow), count(DISTINCT entity_key) FROM search_outbox_events"
+    assert sql.execute(f"{states} GROUP BY 1").fetchall() == [("done", EVENTS + 1, 1, EVENTS + 1)]
 
 
 def test_lanes_are_timed_until_so_many_events_are_delivered(rig: Rig, sql: psycopg.Connection) -> None:

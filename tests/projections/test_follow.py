@@ -8,7 +8,7 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from outboxctl.core.database import Database
-from outboxctl.core.projections import follow_pages
+from outboxctl.core.projections import follow_keys, follow_pages
 from outboxctl.domain.projection import Follow, Projection, Relation
 from processes import Cli, Worker, eventually
 from projections import shop
@@ -70,7 +70,7 @@ def test_fresh_events_of_others_do_not_wait_for_all_pages(
     shop.changed(sql, 7001)
     eventually(lambda: engine.exists(index=products.index, id="7001"))
     left = sql.execute("SELECT follow_cursor::json->>'done' FROM search_outbox_events WHERE follow = 0")
-    assert left.fetchone() in {("2000",), ("4000",)}
+    assert left.fetchone() in {("2000",), ("3000",), ("4000",)}, "half a page at a time, one page at most"
     eventually(lambda: sql.execute(NOT_DONE).fetchone() == (0,))
     engine.indices.refresh(index=products.index)
     assert engine.count(index=products.index)["count"] == 5_001
@@ -172,4 +172,4 @@ def test_an_event_that_cannot_be_expanded_fails_with_words(
     ],
 )
 def test_the_parameters_of_a_query(query: str, bound: str, names: list[str]) -> None:
-    assert follow_pages.bound(query) == (bound, names)
+    assert follow_keys.bound(query) == (bound, names)

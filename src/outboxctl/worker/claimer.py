@@ -1,6 +1,7 @@
 """Claiming for all lanes: as much as the sink can take now, and reclaimed events apart from all others."""
 
 import threading
+from collections.abc import Callable
 from uuid import uuid4
 
 from outboxctl.core.delivery.claim import GROUP
@@ -62,10 +63,13 @@ class Claimer:
         admission: Admission,
         circuit: Circuit,
         reclaimed: ReclaimedTurns,
+        *,
+        expanding: Callable[[], bool],
     ) -> None:
         self._settings, self._database = context.settings, context.database
         self._in_flight, self._signals = context.in_flight, context.signals
         self._claims, self._admission, self._circuit, self._reclaimed = claims, admission, circuit, reclaimed
+        self._expanding = expanding  # whether key events of a follow event are about to be written
         self._claim_lock = threading.Lock()
         self._last_claim_full = False  # so the next one will return events, too; a hint, without a lock
 
@@ -96,12 +100,13 @@ class Claimer:
                 continue
             if self._side_by_side():
                 return self._reserve(size), None
+            last = drain and not self._expanding()
             try:
-                batch = self._look(size, drain=drain)
+                batch = self._look(size, last=last)
             except SmallerError:
                 self._circuit.breaker.end_probe()
                 continue
-            if batch or drain:
+            if batch or last:
                 return None, batch
             self._circuit.breaker.end_probe()  # a probe without an event is over: else there is no other
             self._signals.wait_for_news(news, wait)
@@ -130,12 +135,15 @@ class Claimer:
                 self._in_flight.remove(lease.token)
         return batch
 
-    def _look(self, size: int, *, drain: bool) -> Batch | None:
-        """Claim reclaimed events when it is their turn, or when nothing else is due."""
+    def _look(self, size: int, *, last: bool) -> Batch | None:
+        """Claim reclaimed events when it is their turn, or when nothing else is due.
+
+        `last`: nobody looks again where there is none.
+        """
         looked = self._reclaimed.due()
         batch = self._take_reclaimed(size) if looked else None
         batch = batch or self._take(self._new_lease(size))
-        if not batch and not looked and (drain or self._reclaimed.may_exist):
+        if not batch and not looked and (last or self._reclaimed.may_exist):
             batch = self._take_reclaimed(size)
         # A lane that looked before the circuit opened is no probe: another one holds what is due.
         if not batch and not self._reclaimed.may_exist:

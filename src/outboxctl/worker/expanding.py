@@ -1,6 +1,5 @@
-"""Expanding follow events, in a thread of its own: one page of key events after the other."""
+"""Expanding follow events, in a thread of its own: half a page of key events after the other."""
 
-import json
 import threading
 from collections.abc import Callable
 from random import Random
@@ -8,11 +7,12 @@ from uuid import uuid4
 
 import structlog
 
+from outboxctl.core.database import Connection
 from outboxctl.core.delivery.claim import Claimed, has_projections
 from outboxctl.core.projections import documents, follow
 from outboxctl.core.projections.documents import ReadFault
 from outboxctl.core.projections.follow import Page
-from outboxctl.core.projections.follow_pages import PAGE, FollowEvent
+from outboxctl.core.projections.follow_pages import HALF, FollowEvent
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import OutboxctlError
 from outboxctl.domain.failures import Classification, Reason, Verdict
@@ -23,12 +23,15 @@ from outboxctl.worker.context import WorkerContext
 from outboxctl.worker.declared import Declared
 from outboxctl.worker.lease import Lease
 from outboxctl.worker.outcome import decide, policy_of
+from outboxctl.worker.read_ahead import ReadAhead
 from outboxctl.worker.settling import Settling
 
 log = structlog.get_logger()
-SHARE = 0.5  # of a lease, for the statement of a page
-PAUSE = 0.02  # seconds between two looks at the events of the last page
-WATCHED = 1.0  # seconds after a page for which the next one is looked for so often
+SHARE = 0.5  # of a lease, for the statement that reads keys
+WATCHED = 1.0  # seconds after a page for which the next one is looked for often
+# Of the time that lanes took for half a page: they have the other half meanwhile. And seconds between two
+# looks, at least and at most.
+OFTEN, LEAST, MOST = 0.3, 0.005, 0.25
 
 
 class ListingError(Exception):
@@ -44,7 +47,14 @@ class Expander:
         self._policy = policy_of(context.settings)
         self._context, self._declared, self._sink_of = context, declared, sink_of
         self._rng = Random()  # noqa: S311 - jitter, not a secret
+        self._read_ahead = ReadAhead()
+        self._unfinished = set[str]()  # events of which this worker has written a page
         self.between_pages = threading.Lock()  # held while a follow event is claimed
+
+    @property
+    def expanding(self) -> bool:
+        """Whether key events are about to be written; any thread may ask."""
+        return bool(self._unfinished)
 
     def turn(self, *, always: bool = False) -> None:
         """Write pages until no follow event waits, or the worker stops.
@@ -54,32 +64,51 @@ class Expander:
         """
         if not (always or self._context.metrics.declared):
             return
-        watched_until = 0.0
+        try:
+            self._write_pages()
+        finally:
+            self._unfinished.clear()
+
+    def _write_pages(self) -> None:
+        began, written_at, pause = monotonic(), float("-inf"), LEAST
         while not self._context.signals.stopping:
             with self.between_pages:
-                written = self._page()
+                written = self.step()
+            now = monotonic()
             if written:
-                watched_until = monotonic() + WATCHED
-            elif monotonic() >= watched_until:
+                pause = min(max(OFTEN * (now - max(began, written_at)), LEAST), MOST)
+                written_at = now
+                self._context.signals.wake()
+            elif now > written_at + WATCHED:
                 return
-            self._context.signals.wait_for_stop(PAUSE)
+            self._context.signals.wait_for_stop(pause)
 
-    def _page(self) -> bool:
-        """One page; False where no follow event is due."""
+    def step(self) -> bool:
+        """Write half a page; False where none may be written."""
         s, token = self._context.settings, str(uuid4())
         lease = Lease(token, s.lease_seconds, 1, requested_at=monotonic())
+        self._read_ahead.forget_old(self._declared.get)
         with self._context.database.begin() as connection:
             if not has_projections(connection):
                 return False
             event = follow.claim(connection, owner=s.worker_id, token=token, lease=s.lease_seconds)
+            page = self._write_from_memory(connection, event, token) if event else None
         if event is None:
             return False
+        if page:
+            self._report(event, page)
+            return True
         self._context.in_flight.add(lease)
         try:
             self._expand(event, token)
         finally:
             self._context.in_flight.remove(token)
         return True
+
+    def _write_from_memory(self, connection: Connection, event: FollowEvent, token: str) -> Page | None:
+        """Write what was read ahead, in the transaction of the claim: nothing of the user's runs in it."""
+        ahead = self._read_ahead.take(event)
+        return follow.write_ahead(connection, ahead, token) if ahead else None
 
     def _expand(self, event: FollowEvent, token: str) -> None:
         projection = self._declared.get(event.projection)
@@ -115,11 +144,13 @@ class Expander:
             with database.begin() as connection:
                 return follow.write_keys(connection, event, token, keys, place)
         with database.begin() as connection:
-            return follow.expand(connection, projection, event, token, seconds=seconds)
+            return follow.expand(
+                connection, projection, event, token, size=self._read_ahead.size, seconds=seconds
+            )
 
     def _list(self, projection: Projection, event: FollowEvent) -> tuple[list[str], Place | None]:
         try:
-            return self._sink_of(projection).ids(event.cursor.get("index"), PAGE)
+            return self._sink_of(projection).ids(event.cursor.get("index"), HALF)
         except OutboxctlError as error:
             raise ListingError(f"the index {projection.index} cannot be listed: {error}") from error
 
@@ -130,7 +161,7 @@ class Expander:
             finding = Classification(Verdict.OUTAGE, Reason.INDEX_UNAVAILABLE, error=text, single=True)
             self._settle(event, token, finding)
             return
-        cursor = json.dumps({"done": event.cursor.get("done", 0)})
+        cursor = {name: value for name, value in event.cursor.items() if name != "index"}
         with self._context.database.begin() as connection:
             follow.put_back(connection, token, [event.id], cursor)
 
@@ -143,9 +174,13 @@ class Expander:
         if page is None:
             self._context.metrics.of(event.projection).count("lease_lost", 1)
         elif page.end:
+            self._unfinished.discard(event.id)
             done = int(event.cursor.get("done", 0)) + page.keys
             self._context.metrics.of(event.projection).processed("upsert", 1)
             log.info("a change was expanded", projection=event.projection, documents=done)
+        else:
+            self._unfinished.add(event.id)
+            self._read_ahead.keep(page.ahead)
 
 
 def _finding(error: OutboxctlError) -> Classification | None:

@@ -75,7 +75,14 @@ class WorkerParts:
         self._projecting = Projecting(context, admission, self.circuit, declared, sink_of or _no_sink)
         self.expander = Expander(context, declared, sink_of or _no_sink)
         self.claims = self.CLAIMS(context, batch_sizer)
-        self.claimer = Claimer(context, self.claims, admission, self.circuit, self.reclaimed)
+        self.claimer = Claimer(
+            context,
+            self.claims,
+            admission,
+            self.circuit,
+            self.reclaimed,
+            expanding=lambda: self.expander.expanding,
+        )
         self.circuit.show_limits()
 
     def lane(self, *, drain: bool) -> Lane:

@@ -2,34 +2,40 @@
 
 Such an event has `follow`, the place of the followed table in the projection, and in `entity_key` the row's
 columns as JSON. It waits with `next_retry_at` = infinity, so that no lane claims it. `follow_cursor` is JSON:
-`after` is the last key of the pages so far, `done` their number of keys, `last` an event of the last page:
-the next page is written once that one was claimed, so that the events of others wait for one page at most. Of
-the event for every document, `index` is the place in the index, whose ids come before the rows of the view.
+`after` is the last key so far, `done` the number of keys, `events` the first and the last event of the last
+half page. The next keys are written once those in `waits_for`, of the half page before, were claimed: so the
+events of others wait for one page at most. Of the event for every document, `index` is the place in the
+index, whose ids come before the rows of the view.
 """
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, text
 
 from outboxctl.core.delivery import settle
-from outboxctl.core.delivery.claim import CLAIMING, PLAN
-from outboxctl.core.projections.documents import session
-from outboxctl.core.projections.follow_pages import PAGE, FollowEvent, page_statement
+from outboxctl.core.delivery.claim import CLAIMING
+from outboxctl.core.projections import follow_keys, follow_pages
+from outboxctl.core.projections.follow_keys import KeysAhead
+from outboxctl.core.projections.follow_pages import HALF, FollowEvent
 from outboxctl.core.schema.names import EVENTS, STATUS_IS, UNHELD, id_array
 from outboxctl.domain.projection import Projection
 
 LOOKED_AT = 200  # follow events that may wait for their last page, before one that does not
+# One event that waits for its retry holds nothing up. Where the first one of the half page does so, too, the
+# sink takes nothing: more events would only wait beside them.
 CLAIM = text(f"""
 WITH due AS MATERIALIZED (
     SELECT id FROM (
-        SELECT id, follow_cursor FROM {EVENTS} WHERE status = 'pending' AND next_retry_at = 'infinity'
-            AND follow IS NOT NULL
+        SELECT id, CAST(follow_cursor AS json) AS cursor FROM {EVENTS}
+        WHERE status = 'pending' AND next_retry_at = 'infinity' AND follow IS NOT NULL
         ORDER BY created_at LIMIT {LOOKED_AT} FOR UPDATE SKIP LOCKED) f
-    WHERE NOT EXISTS (SELECT FROM {EVENTS} p WHERE p.id = CAST(CAST(f.follow_cursor AS json)->>'last' AS uuid)
-        AND p.{STATUS_IS} 'pending')
+    WHERE NOT EXISTS (SELECT FROM {EVENTS} l
+        WHERE l.id = CAST(cursor #>> '{{waits_for,1}}' AS uuid) AND l.{STATUS_IS} 'pending'
+            AND (coalesce(l.attempts, 0) = 0 OR EXISTS (SELECT FROM {EVENTS} w
+                WHERE w.id = CAST(cursor #>> '{{waits_for,0}}' AS uuid) AND w.{STATUS_IS} 'pending')))
     LIMIT 1
 )
 UPDATE {EVENTS} e SET status = 'processing', owner = :owner, lease_token = CAST(:token AS uuid),
@@ -51,18 +57,6 @@ UPDATE {EVENTS} SET status = 'done', processed_at = now(), next_retry_at = NULL,
 WHERE status = 'pending' AND next_retry_at = 'infinity' AND follow = :place AND entity_type = :name
     AND entity_key = :key AND follow_cursor IS NULL
 """)
-WRITE_KEYS = text(f"""
-WITH page AS MATERIALIZED (
-    SELECT place, key, gen_random_uuid() AS id
-    FROM unnest(CAST(:keys AS text[])) WITH ORDINALITY k (key, place)
-), written AS (
-    INSERT INTO {EVENTS} (id, entity_type, entity_id, op, entity_key)
-    SELECT id, CAST(:name AS text), CAST(md5(concat(CAST(:name AS text), ':', key)) AS uuid), 'upsert', key
-    FROM page ORDER BY place
-)
-SELECT CAST(id AS text) FROM page ORDER BY place DESC LIMIT 1
-""")
-
 IN_HAND = text(f"""
 SELECT DISTINCT entity_key FROM {EVENTS}
 WHERE status = 'processing' AND entity_type = :name AND entity_key IS NOT NULL AND follow IS NULL
@@ -71,19 +65,15 @@ WHERE status = 'processing' AND entity_type = :name AND entity_key IS NOT NULL A
 
 @dataclass(frozen=True)
 class Page:
-    """A page that was written: its number of keys, the last one, and the id of one of its events.
-
-    `end`: no other page follows.
-    """
+    """What was written: the number of keys. `end`: they were the last. `ahead`: what was read of others."""
 
     keys: int
-    last_key: str | None
-    event: str | None
     end: bool = False
+    ahead: KeysAhead | None = None
 
 
 def claim(connection: Connection, *, owner: str, token: str, lease: float) -> FollowEvent | None:
-    """Claim the oldest follow event whose last page was claimed; None where there is none."""
+    """Claim the oldest follow event whose next keys may be written; None where there is none."""
     connection.exec_driver_sql(CLAIMING)
     row = connection.execute(CLAIM, {"owner": owner, "token": token, "lease": lease}).one_or_none()
     if row is None:
@@ -92,38 +82,49 @@ def claim(connection: Connection, *, owner: str, token: str, lease: float) -> Fo
     return FollowEvent(id_, name, place, key, json.loads(cursor or "{}"), attempts)
 
 
-def put_back(connection: Connection, token: str, ids: Sequence[str], cursor: str | None = None) -> None:
+def put_back(
+    connection: Connection, token: str, ids: Sequence[str], cursor: Mapping[str, Any] | None = None
+) -> None:
     """Have these events wait again as follow events, with their attempt, and with this cursor if given."""
-    connection.execute(PUT_BACK, {"token": token, "ids": id_array(ids), "cursor": cursor})
+    # Not as escapes: the server refuses those that its encoding lacks (SQL_ASCII: all of them).
+    as_json = None if cursor is None else json.dumps(cursor, ensure_ascii=False)
+    connection.execute(PUT_BACK, {"token": token, "ids": id_array(ids), "cursor": as_json})
 
 
 def expand(
-    connection: Connection, projection: Projection, event: FollowEvent, token: str, *, seconds: float
+    connection: Connection,
+    projection: Projection,
+    event: FollowEvent,
+    token: str,
+    *,
+    size: int,
+    seconds: float,
 ) -> Page | None:
-    """Write the next page of key events and the cursor; after the last page the event is done.
+    """Read at most `size` keys and write the first of them; after the last one the event is done.
 
-    Returns None where the claim is another worker's by now, and nothing was written. Raises ValueError for an
-    event that does not fit the projection; through Database.begin what PostgreSQL raises for its query.
+    Returns None where the claim is another worker's by now, and nothing was written. Raises as
+    `follow_keys.read`.
     """
-    statement, values = page_statement(projection, event)
     if event.id not in settle.hold(connection, token):
         return None
-    connection.exec_driver_sql(session(seconds))
     if not event.cursor:
-        same = {"name": event.projection, "place": event.place, "key": event.key}
-        connection.execute(SAME, same)
-    row = connection.exec_driver_sql(statement, values).one_or_none()
-    page = Page(row[0], row[1], row[2], end=row[0] < PAGE) if row else Page(0, None, None, end=True)
-    if not page.end:
-        done = int(event.cursor.get("done", 0)) + page.keys
-        put_back(connection, token, [event.id], json.dumps(dict(event.cursor) | _cursor(page, done)))
-    else:
+        _complete_same(connection, event)
+    return write_ahead(
+        connection, follow_keys.read(connection, projection, event, size=size, seconds=seconds), token
+    )
+
+
+def write_ahead(connection: Connection, ahead: KeysAhead, token: str) -> Page:
+    """Write half a page of these keys, of a claimed event; after the last one the event is done."""
+    event, keys, rest = ahead.event, ahead.keys[:HALF], ahead.keys[HALF:]
+    events = follow_pages.write(connection, event.projection, keys)
+    if not (rest or ahead.more):
         settle.complete(connection, token, [event.id])
-    return page
-
-
-def _cursor(page: Page, done: int) -> dict[str, Any]:
-    return {"after": page.last_key, "done": done, "last": page.event}
+        return Page(len(keys), end=True)
+    cursor = event.behind(keys, events, {"after": keys[-1]})
+    put_back(connection, token, [event.id], cursor)
+    left = replace(ahead, event=replace(event, cursor=cursor), keys=rest)
+    return Page(len(keys), ahead=left if rest else None)
 
 
 def begin(connection: Connection, event: FollowEvent, token: str) -> Page | None:
@@ -134,8 +135,7 @@ def begin(connection: Connection, event: FollowEvent, token: str) -> Page | None
     """
     if event.id not in settle.hold(connection, token):
         return None
-    connection.exec_driver_sql(PLAN)
-    connection.execute(SAME, {"name": event.projection, "place": event.place, "key": event.key})
+    _complete_same(connection, event)
     keys = connection.execute(IN_HAND, {"name": event.projection}).scalars().all()
     return _write_keys(connection, event, token, keys, {})
 
@@ -153,14 +153,17 @@ def write_keys(
     """
     if event.id not in settle.hold(connection, token):
         return None
-    connection.exec_driver_sql(PLAN)
     return _write_keys(connection, event, token, keys, {"index": place})
 
 
 def _write_keys(
-    connection: Connection, event: FollowEvent, token: str, keys: Sequence[str], cursor: Mapping[str, Any]
+    connection: Connection, event: FollowEvent, token: str, keys: Sequence[str], place: Mapping[str, Any]
 ) -> Page:
-    last = connection.execute(WRITE_KEYS, {"name": event.projection, "keys": [*keys]}).scalar()
-    done = int(event.cursor.get("done", 0)) + len(keys)
-    put_back(connection, token, [event.id], json.dumps({"done": done, "last": last} | dict(cursor)))
-    return Page(len(keys), None, last)
+    events = follow_pages.write(connection, event.projection, keys)
+    put_back(connection, token, [event.id], event.behind(keys, events, place))
+    return Page(len(keys))
+
+
+def _complete_same(connection: Connection, event: FollowEvent) -> None:
+    same = {"name": event.projection, "place": event.place, "key": event.key}
+    connection.execute(SAME, same)

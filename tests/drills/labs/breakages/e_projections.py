@@ -17,7 +17,7 @@ def changes_of_parents_are_dropped() -> None:
         if event.place < 0:  # every document: those that are there at first
             return honest(connection, projection, event, token, **more)
         settle.complete(connection, token, [event.id])
-        return follow.Page(0, None, None, end=True)
+        return follow.Page(0, end=True)
 
     follow.expand = expand
 
@@ -35,12 +35,9 @@ def one_bad_row_fails_all() -> None:
 
 def a_change_is_one_page() -> None:
     """All documents behind a row are written at once, before events of others."""
-    from outboxctl.core.projections import follow, follow_pages
-    from outboxctl.worker import expanding  # which reads ids from an index in pages as before
+    from outboxctl.core.projections import follow
 
-    assert expanding
-    for module in (follow, follow_pages):
-        module.PAGE = 10**6  # type: ignore[attr-defined]
+    follow.HALF = 10**6  # type: ignore[attr-defined]
 
 
 def the_index_knows_best() -> None:

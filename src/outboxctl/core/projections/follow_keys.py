@@ -1,0 +1,115 @@
+"""Reading the keys behind a follow event ahead of the pages that are written from them.
+
+The keys that are read once stay right until they are written, however late: their snapshot is younger than
+the commit of the change, for the event was visible before. What is linked to the row later has an event of
+its own, written by its own trigger, and its document is read after the change. What is unlinked later has
+one as well, and its key here only has the document read once more.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from psycopg.sql import SQL, Composable
+from sqlalchemy import Connection
+
+from outboxctl.core.projections.documents import identifier, key_text_sql, qualified, session, type_of
+from outboxctl.core.projections.follow_pages import FollowEvent
+from outboxctl.domain import keys_query
+from outboxctl.domain.projection import EVERYTHING, KeyColumn, Projection, key_parts
+
+AHEAD = 50_000  # keys in one reading: the user's query sorts all of its keys for each
+AHEAD_BYTES = 4 * 2**20  # of their texts in all
+# One JSON text: a row a key would cost the worker five times as much CPU. The first key is returned whatever
+# its length.
+STATEMENT = """
+SELECT CAST(json_agg(key) FILTER (WHERE so_far <= {most} OR so_far = octet_length(key)) AS text), count(*)
+FROM (
+    SELECT key, sum(octet_length(key)) OVER (ROWS UNBOUNDED PRECEDING) AS so_far FROM (
+        SELECT {key} AS key FROM (
+            SELECT DISTINCT {casts} FROM (
+{query}
+            ) q ({columns})
+        ) k ({columns}) WHERE num_nulls({columns}) = 0 {beyond} ORDER BY {columns} LIMIT {size}
+    ) o
+) f
+"""
+
+
+@dataclass(frozen=True)
+class KeysAhead:
+    """Keys of a follow event, in their order, from behind its cursor. `more`: others may come after them."""
+
+    projection: Projection
+    event: FollowEvent
+    keys: Sequence[str]
+    more: bool
+
+    def fits(self, event: FollowEvent) -> bool:
+        """Whether they are those that this event goes on with: not once another worker has written some."""
+        return (event.id, event.cursor) == (self.event.id, self.event.cursor)
+
+
+def read(
+    connection: Connection, projection: Projection, event: FollowEvent, *, size: int, seconds: float
+) -> KeysAhead:
+    """At most `size` keys from behind the event's cursor, in statements of at most `seconds`.
+
+    Raises ValueError for an event that does not fit the projection; through Database.begin what PostgreSQL
+    raises for its query.
+    """
+    statement, values = _statement(projection, event, size)
+    connection.exec_driver_sql(session(seconds))
+    text, found = connection.exec_driver_sql(statement, values).one()
+    keys = json.loads(text or "[]")
+    return KeysAhead(projection, event, keys, more=found > len(keys) or found == size)
+
+
+def _statement(projection: Projection, event: FollowEvent, size: int) -> tuple[str, dict[str, str | None]]:
+    query, values = _query(projection, event)
+    names = [SQL(f"k{place}") for place in range(len(projection.key))]
+    pairs: list[tuple[Composable, KeyColumn]] = [*zip(names, projection.key, strict=True)]
+    after, beyond = event.cursor.get("after"), SQL("").format()
+    if after is not None:
+        parts = key_parts(after, len(names))
+        values |= {f"a{place}": part for place, part in enumerate(parts)}
+        bounds = [
+            SQL("CAST({} AS {})").format(SQL(f"%(a{place})s"), type_of(column))
+            for place, (_, column) in enumerate(pairs)
+        ]
+        beyond = SQL("AND ({}) > ({})").format(SQL(", ").join(names), SQL(", ").join(bounds))
+    composed = SQL(STATEMENT).format(
+        most=SQL(str(AHEAD_BYTES)),
+        columns=SQL(", ").join(names),
+        casts=SQL(", ").join(SQL("CAST({} AS {})").format(name, type_of(column)) for name, column in pairs),
+        key=key_text_sql(pairs),
+        query=SQL(query),
+        beyond=beyond,
+        size=SQL(str(size)),
+    )
+    return composed.as_string(), values
+
+
+def _query(projection: Projection, event: FollowEvent) -> tuple[str, dict[str, str | None]]:
+    """The query for an event's keys with the driver's placeholders, and its parameters."""
+    if event.place == EVERYTHING:
+        columns = SQL(", ").join(identifier(column.name) for column in projection.key)
+        return SQL("SELECT {} FROM {}").format(columns, qualified(projection.document)).as_string(), {}
+    if not 0 <= event.place < len(projection.follow) or not projection.follow[event.place].keys:
+        raise ValueError(f"{projection.name} follows no table at place {event.place} by a query")
+    values = event.values
+    query, names = bound(projection.follow[event.place].keys)
+    if missing := [name for name in names if name not in values]:
+        raise ValueError(f"the event lacks the columns {', '.join(missing)}")
+    return query, {f"p{number}": values[name] for number, name in enumerate(names)}
+
+
+def bound(query: str) -> tuple[str, list[str]]:
+    """A `keys` query with the driver's placeholders p0, p1, … for its parameters, and their names."""
+    names = [*keys_query.parameters(query)]
+    text = keys_query.replaced(
+        query.strip().rstrip(";"),
+        lambda name: f"%(p{names.index(name)})s",
+        lambda rest: rest.replace("%", "%%"),
+    )
+    return text, names

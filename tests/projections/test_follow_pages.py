@@ -1,0 +1,261 @@
+"""What is written for a follow event, half a page at a time, by one worker or by several."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from random import Random
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+
+from outboxctl.core.database import Database
+from outboxctl.core.projections import follow, follow_keys, in_force
+from outboxctl.core.projections.follow_pages import HALF, PAGE
+from outboxctl.core.schema.migrations import upgrade
+from outboxctl.domain.projection import Follow, Relation
+from outboxctl.metrics.registry import Metrics
+from outboxctl.settings import load
+from outboxctl.worker import expanding, read_ahead
+from outboxctl.worker.expanding import Expander
+from outboxctl.worker.health import Health
+from outboxctl.worker.parts import WorkerParts
+from projections import shop
+from projections.lossy_index import LossyIndex
+from servers import Servers, drop_database, new_database
+
+KEYS = 4 * HALF + 5
+BY_CATEGORY = Follow(
+    Relation("shop", "categories"),
+    keys="SELECT id FROM shop.products WHERE category_id = :id",
+    parameters=("id",),
+)
+WAITS = "status = 'pending' AND follow IS NULL AND entity_key IS NOT NULL"
+RETRIED = (
+    f"UPDATE search_outbox_events SET attempts = 1, next_retry_at = now() + interval '1 hour' WHERE {WAITS}"
+)
+Worker = Callable[[], Expander]
+
+
+@pytest.fixture(autouse=True)
+def category(db: Database, sql: psycopg.Connection) -> None:
+    """A category with so many products, and the event of its change."""
+    sql.execute(shop.SCHEMA)
+    sql.execute("INSERT INTO shop.categories VALUES (1, 'tea')")
+    sql.execute(f"INSERT INTO shop.products SELECT n, 'p', 1, 1, 1 FROM generate_series(1, {KEYS}) n")
+    shop.put_in_force(db, shop.product("no-index", follow=(BY_CATEGORY,)))
+    changed(sql)
+
+
+@pytest.fixture
+def worker(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
+    """Makes a worker's expander, whose turn ends once no more may be written."""
+    monkeypatch.setattr(expanding, "WATCHED", 0)
+    databases = list[Database]()
+
+    def made() -> Expander:
+        databases.append(db := Database(url, connections=2))
+        settings, index = load(database_url=url), LossyIndex(Random(1))
+        return WorkerParts(settings, db, index, Metrics(), Health(300), sink_of=lambda _: index).expander
+
+    yield made
+    for each in databases:
+        each.close()
+
+
+@pytest.fixture
+def readings(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The number of keys of each reading."""
+    honest, numbers = follow_keys.read, list[int]()
+
+    def read(*args: object, **more: object) -> follow_keys.KeysAhead:
+        ahead = honest(*args, **more)  # type: ignore[arg-type]
+        numbers.append(len(ahead.keys))
+        return ahead
+
+    monkeypatch.setattr(follow_keys, "read", read)
+    return numbers
+
+
+def changed(sql: psycopg.Connection, id_: int = 1) -> None:
+    """The event of a category that has changed."""
+    shop.changed(sql, json.dumps({"id": str(id_)}), follow=0)
+    sql.execute(
+        "UPDATE search_outbox_events SET next_retry_at = 'infinity' WHERE status = 'pending'"
+        " AND follow IS NOT NULL AND follow_cursor IS NULL"
+    )
+
+
+def written(sql: psycopg.Connection) -> int:
+    """The number of key events, each key once."""
+    query = "SELECT count(*), count(DISTINCT entity_key) FROM search_outbox_events WHERE follow IS NULL"
+    each, once = sql.execute(query).fetchone() or (0, 0)
+    assert each == once
+    return int(each)
+
+
+def claimed(sql: psycopg.Connection) -> None:
+    """A lane has claimed all that waits."""
+    sql.execute(f"UPDATE search_outbox_events SET status = 'done' WHERE {WAITS}")
+
+
+def finished(sql: psycopg.Connection) -> bool:
+    """Whether the event is done."""
+    return sql.execute("SELECT status FROM search_outbox_events WHERE follow = 0").fetchone() == ("done",)
+
+
+def test_at_most_a_page_waits_and_its_half_is_enough_to_go_on(
+    worker: Worker, sql: psycopg.Connection
+) -> None:
+    one = worker()
+    one.turn(always=True)
+    assert written(sql) == PAGE
+    first_half = f"SELECT id FROM search_outbox_events WHERE {WAITS} ORDER BY id LIMIT {{}}"
+    sql.execute(
+        f"UPDATE search_outbox_events SET status = 'done' WHERE id IN ({first_half.format(HALF - 1)})"
+    )
+    one.turn(always=True)
+    assert written(sql) == PAGE
+    sql.execute(f"UPDATE search_outbox_events SET status = 'done' WHERE id IN ({first_half.format(1)})")
+    one.turn(always=True)
+    assert written(sql) == PAGE + HALF
+
+
+def test_an_event_that_is_tried_again_later_does_not_stop_all_others(
+    worker: Worker, sql: psycopg.Connection
+) -> None:
+    one = worker()
+    one.turn(always=True)
+    sql.execute(f"{RETRIED} AND entity_key = '{HALF}'")
+    sql.execute(f"UPDATE search_outbox_events SET status = 'done' WHERE {WAITS} AND attempts = 0")
+    one.turn(always=True)
+    assert written(sql) == 2 * PAGE
+
+
+@pytest.mark.parametrize("attempts", [0, 1], ids=["under hold", "under count"])
+def test_while_the_sink_takes_nothing_no_more_events_are_written(
+    worker: Worker, sql: psycopg.Connection, attempts: int
+) -> None:
+    one = worker()
+    one.turn(always=True)
+    sql.execute(RETRIED.replace("attempts = 1", f"attempts = {attempts}"))
+    one.turn(always=True)
+    assert written(sql) == PAGE
+
+
+def test_the_keys_are_read_once_for_many_pages(
+    worker: Worker, sql: psycopg.Connection, readings: list[int]
+) -> None:
+    one = worker()
+    while not finished(sql):
+        one.turn(always=True)
+        claimed(sql)
+    assert written(sql) == KEYS
+    assert readings == [KEYS]
+
+
+def test_keys_that_another_worker_has_written_are_not_written_again(
+    worker: Worker, sql: psycopg.Connection, readings: list[int]
+) -> None:
+    one, two = worker(), worker()
+    for expander in (one, two, one, two):
+        expander.turn(always=True)
+        claimed(sql)
+    assert finished(sql)
+    assert written(sql) == KEYS
+    assert readings == [KEYS, KEYS - PAGE, KEYS - 2 * PAGE], "each reads behind the cursor, not in its memory"
+
+
+def test_a_worker_that_takes_over_writes_what_is_left(worker: Worker, sql: psycopg.Connection) -> None:
+    worker().turn(always=True)
+    claimed(sql)
+    other = worker()
+    while not finished(sql):
+        other.turn(always=True)
+        claimed(sql)
+    assert written(sql) == KEYS
+
+
+def test_keys_of_another_declaration_are_forgotten(
+    worker: Worker, sql: psycopg.Connection, db: Database
+) -> None:
+    one = worker()
+    one.turn(always=True)
+    few = Follow(BY_CATEGORY.table, keys=f"{BY_CATEGORY.keys} AND id <= {PAGE + 2}", parameters=("id",))
+    with db.begin() as connection:
+        in_force.write(connection, shop.product("no-index", follow=(few,)), by="test")
+    one._declared._read_at = float("-inf")  # as if a second had passed
+    claimed(sql)
+    one.turn(always=True)
+    assert finished(sql)
+    assert written(sql) == PAGE + 2
+
+
+def test_more_changes_than_there_is_room_for_are_expanded_all(
+    worker: Worker,
+    sql: psycopg.Connection,
+    readings: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(read_ahead, "KEPT", 1)
+    sql.execute("INSERT INTO shop.categories VALUES (2, 'pots')")
+    more = HALF + HALF // 2
+    sql.execute(
+        f"INSERT INTO shop.products SELECT {KEYS} + n, 'p', 1, 1, 2 FROM generate_series(1, {more}) n"
+    )
+    changed(sql, 2)
+    one = worker()
+    one.turn(always=True)
+    assert readings == [KEYS, HALF, HALF // 2]
+    while sql.execute(f"SELECT 1 FROM search_outbox_events WHERE {WAITS}").fetchone():
+        claimed(sql)
+        one.turn(always=True)
+    assert written(sql) == KEYS + more
+
+
+def test_a_reading_ends_at_its_number_of_keys_and_of_bytes(
+    worker: Worker,
+    sql: psycopg.Connection,
+    readings: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(read_ahead, "AHEAD", PAGE)
+    monkeypatch.setattr(follow_keys, "AHEAD_BYTES", 9 + 2 * 90 + 3 * 900)
+    one = worker()
+    while not finished(sql):
+        one.turn(always=True)
+        claimed(sql)
+    assert written(sql) == KEYS
+    assert readings[0] == 999
+    assert len(readings) > KEYS / PAGE
+
+
+def test_ids_are_in_the_order_of_time_and_of_the_keys(worker: Worker, sql: psycopg.Connection) -> None:
+    worker().turn(always=True)
+    query = "SELECT id, entity_key::bigint FROM search_outbox_events WHERE follow IS NULL ORDER BY id"
+    rows = sql.execute(query).fetchall()
+    assert [key for _, key in rows] == [*range(1, PAGE + 1)]
+    assert {(id_.version, id_.variant) for id_, _ in rows} == {(7, "specified in RFC 4122")}
+    (fresh,) = sql.execute(
+        "INSERT INTO search_outbox_events (entity_type, entity_id, op) VALUES"
+        " ('x', gen_random_uuid(), 'upsert') RETURNING id"
+    ).fetchone() or (UUID(int=0),)
+    assert fresh > rows[-1][0], "as the column's default makes them"
+
+
+def test_a_database_of_any_bytes_goes_on_behind_a_key_that_is_not_ascii(servers: Servers) -> None:
+    url = new_database(servers.postgres, options="ENCODING 'SQL_ASCII' LOCALE 'C' LOCALE_PROVIDER libc")
+    with closing(Database(url)) as db, psycopg.connect(url, autocommit=True) as sql:
+        upgrade(db, None)
+        changed(sql)
+        cursor, claim = {"after": "gr\u00f6\udcf6", "waits_for": None}, {"owner": "w", "lease": 60}
+        found = list[Mapping[str, Any]]()
+        for token in (str(uuid4()), str(uuid4())):
+            with db.begin() as connection:
+                event = follow.claim(connection, token=token, **claim)  # type: ignore[arg-type]
+                assert event
+                found.append(event.cursor)
+                follow.put_back(connection, token, [event.id], cursor)
+        assert found == [{}, cursor]
+    drop_database(servers.postgres, url)
