@@ -6,6 +6,8 @@ which none but a superuser can make, no cast and no operator; and a column that 
 event of all documents.
 """
 
+from collections.abc import Sequence
+
 from psycopg.sql import SQL, Composable, Identifier, Literal
 
 from outboxctl.core.produce import COLUMNS
@@ -14,10 +16,11 @@ from outboxctl.core.schema.names import EVENTS
 from outboxctl.domain.projection import EVERYTHING, KeyColumn
 
 INSERTED = ("entity_key", "follow", "next_retry_at", *COLUMNS.split(", "))
+ID = "id"
 # Of the owner of a function `p` on the `outbox`. Migration 0007 lets only those who may UPDATE the status
 # insert an event that waits for something.
 RIGHTS = f"""(SELECT bool_and(has_column_privilege(p.proowner, outbox, c, 'INSERT'))
-            FROM unnest(ARRAY['{"', '".join(INSERTED)}']) c)
+            FROM unnest(ARRAY['{"', '".join((ID, *INSERTED))}']) c)
         AND has_column_privilege(p.proowner, outbox, 'status', 'UPDATE')
         AND has_column_privilege(p.proowner, outbox, 'created_at', 'UPDATE')"""
 PATH = {"search_path": "pg_catalog, pg_temp"}
@@ -32,11 +35,19 @@ FUNCTION = """\
     AS {tag}{body}{tag};
     REVOKE ALL ON FUNCTION {function}() FROM PUBLIC;
 """
-# A column that is not there any more: nobody knows which documents the change reaches.
+# A column that is not there any more: nobody knows which documents the change reaches. An INSERT or a DELETE
+# needs the key alone. Each look is a scan of the catalog, so only at what the statement needs; TG_RELID as a
+# subquery, or PostgreSQL makes a new plan for each statement.
 BODY = """
+DECLARE
+    gone boolean := true;{declared}
 BEGIN
-    IF TG_OP = 'TRUNCATE' OR (SELECT count(*) FROM pg_attribute WHERE attrelid = TG_RELID
-            AND attname IN ({names})) < {number} THEN
+    IF TG_OP = 'UPDATE' THEN
+        gone := {any_gone};
+    ELSIF TG_OP <> 'TRUNCATE' THEN
+        gone := {key_gone};
+    END IF;
+    IF gone THEN
         INSERT INTO {events} ({columns})
         VALUES ('', {all}, 'infinity', {projection}, md5({all_prefix})::uuid, 'upsert', NULL, 'pending', 0, 0,
             now(), now());
@@ -45,7 +56,23 @@ BEGIN
     RETURN NULL;
 END
 """
-WRITE = """\
+GONE = """(SELECT count(*) < {number} FROM pg_attribute
+            WHERE attrelid = (SELECT TG_RELID) AND attname IN ({names}))"""
+# Ids as the column's default makes them (migration 0004), but time and random bits are drawn once for a
+# statement, and its rows are numbered (RFC 9562, section 6.2): the last 48 bits are a number that begins with
+# 8 and has room for 2^46 rows. A default of each row's own would be a third of the trigger's cost.
+IDS = """
+    drawn text := gen_random_uuid();
+    id_start text := overlay(lpad(to_hex((extract(epoch FROM clock_timestamp()) * 4096000)::bigint), 15, '0')
+        PLACING '7' FROM 13 FOR 0) || substr(drawn, 20, 4);
+    id_number bigint := ('x8' || right(drawn, 11))::bit(48)::bigint;"""
+WRITE_ROWS = """\
+        INSERT INTO {events} (id, {columns})
+        SELECT (id_start || to_hex(id_number + row_number() OVER ()))::uuid, entity_key, {follow}, {projection},
+            md5({prefix} || entity_key)::uuid, 'upsert', NULL, 'pending', 0, 0, now(), now()
+        FROM ({changes}) c;"""
+# One row, where the triggers are those of rows.
+WRITE_ROW = """\
         INSERT INTO {events} ({columns})
         SELECT entity_key, {follow}, {projection}, md5({prefix} || entity_key)::uuid, 'upsert', NULL,
             'pending', 0, 0, now(), now()
@@ -105,10 +132,10 @@ def body(projection: str, watched: Watched, schema: str, *, rows: bool) -> str:
     # What an event's entity_id is made of, before its key.
     prefix = f"{projection}:" if watched.follow is None else f"{projection}/{watched.follow}:"
     return (
-        SQL(BODY.replace("{statements}", statements))
+        SQL(BODY.replace("{statements}", statements).replace("{declared}", "" if rows else IDS))
         .format(
-            names=SQL(", ").join(map(Literal, watched.names)),
-            number=Literal(len(watched.names)),
+            any_gone=_gone(watched.names),
+            key_gone=_gone(watched.names if rows else watched.key_names),
             events=Identifier(schema, EVENTS),
             columns=SQL(", ").join(map(SQL, INSERTED)),
             all=SQL(str(EVERYTHING)),
@@ -125,6 +152,10 @@ def body(projection: str, watched: Watched, schema: str, *, rows: bool) -> str:
     )
 
 
+def _gone(names: Sequence[str]) -> Composable:
+    return SQL(GONE).format(number=Literal(len(names)), names=SQL(", ").join(map(Literal, names)))
+
+
 def _of_statement(watched: Watched) -> str:
     is_root = watched.place is None
     distinct = "" if is_root else "DISTINCT "
@@ -134,14 +165,14 @@ def _of_statement(watched: Watched) -> str:
         "UPDATE": BY_KEY if is_root else AS_SETS,
     }
     branches = [
-        f"    ELSIF TG_OP = '{event}' THEN\n{WRITE.replace('{changes}', sql)}"
+        f"    ELSIF TG_OP = '{event}' THEN\n{WRITE_ROWS.replace('{changes}', sql)}"
         for event, sql in changes.items()
     ]
     return "\n".join(branches)
 
 
 def _of_row() -> str:
-    return f"    ELSIF {SAME} THEN\n{WRITE.replace('{changes}', ROW)}"
+    return f"    ELSIF {SAME} THEN\n{WRITE_ROW.replace('{changes}', ROW)}"
 
 
 def _sides(watched: Watched, rows: tuple[str, str]) -> dict[str, Composable]:
