@@ -9,7 +9,7 @@ from alembic import op
 revision = "0010"
 down_revision = "0009"
 
-TAKES = (("setting", "search_outbox_events: the check of new events is skipped for who may UPDATE them"),)
+TAKES = (("setting", "search_outbox_events: who may UPDATE it inserts without a call of the check"),)
 # The function of 0007 leaves alone who may UPDATE both columns; who may UPDATE the table may. So it says the
 # same, without being called: 2 us an event of a projection, whose triggers run as the owner of the outbox.
 # Of a partition's copy of the trigger it is the whole table that is asked about: who may UPDATE that can

@@ -36,16 +36,15 @@ FUNCTION = """\
     REVOKE ALL ON FUNCTION {function}() FROM PUBLIC;
 """
 # A column that is not there any more: nobody knows which documents the change reaches. An INSERT or a DELETE
-# needs the key alone. Each look is a scan of the catalog, so only at what the statement needs; TG_RELID as a
-# subquery, or PostgreSQL makes a new plan for each statement.
+# needs the key alone.
 BODY = """
 DECLARE
     gone boolean := true;{declared}
 BEGIN
     IF TG_OP = 'UPDATE' THEN
-        gone := {any_gone};
+{look_at_all}
     ELSIF TG_OP <> 'TRUNCATE' THEN
-        gone := {key_gone};
+{look_at_key}
     END IF;
     IF gone THEN
         INSERT INTO {events} ({columns})
@@ -56,20 +55,28 @@ BEGIN
     RETURN NULL;
 END
 """
-GONE = """(SELECT count(*) < {number} FROM pg_attribute
-            WHERE attrelid = (SELECT TG_RELID) AND attname IN ({names}))"""
-# Ids as the column's default makes them (migration 0004), but time and random bits are drawn once for a
-# statement, and its rows are numbered (RFC 9562, section 6.2): the last 48 bits are a number that begins with
-# 8 and has room for 2^46 rows. A default of each row's own would be a third of the trigger's cost.
-IDS = """
-    drawn text := gen_random_uuid();
-    id_start text := overlay(lpad(to_hex((extract(epoch FROM clock_timestamp()) * 4096000)::bigint), 15, '0')
-        PLACING '7' FROM 13 FOR 0) || substr(drawn, 20, 4);
-    id_number bigint := ('x8' || right(drawn, 11))::bit(48)::bigint;"""
+# TG_RELID as a subquery: so PostgreSQL keeps a plan, whichever the table. With the value in sight it may make a
+# new one for each statement.
+LOOK = """\
+        SELECT count(*) < {number}{drawn} INTO gone{into}
+        FROM pg_attribute WHERE attrelid = (SELECT TG_RELID) AND attname IN ({names});"""
+# The first half of an id is the time, as in the column's default (migration 0004), the second one a number
+# from which the rows of the statement are counted (RFC 9562, section 6.2): its first bits are 100, so it has
+# 16 digits, and room for 2^61 rows. A default of each row's own would be a third of the trigger's cost.
+DECLARED = """
+    id_time text;
+    id_number bigint;"""
+DRAWN = """,
+            overlay(lpad(to_hex((date_part('epoch', clock_timestamp()) * 4096000)::bigint), 15, '0')
+                PLACING '7' FROM 13 FOR 0),
+            (uuid_hash_extended(gen_random_uuid(), 0) & ((1::bigint << 61) - 1)) + (1::bigint << 63)
+       """
+INTO = ", id_time, id_number"
 WRITE_ROWS = """\
         INSERT INTO {events} (id, {columns})
-        SELECT (id_start || to_hex(id_number + row_number() OVER ()))::uuid, entity_key, {follow}, {projection},
-            md5({prefix} || entity_key)::uuid, 'upsert', NULL, 'pending', 0, 0, now(), now()
+        SELECT (id_time || to_hex(id_number + row_number() OVER ()))::uuid,
+            entity_key, {follow}, {projection}, md5({prefix} || entity_key)::uuid, 'upsert', NULL,
+            'pending', 0, 0, now(), now()
         FROM ({changes}) c;"""
 # One row, where the triggers are those of rows.
 WRITE_ROW = """\
@@ -132,10 +139,11 @@ def body(projection: str, watched: Watched, schema: str, *, rows: bool) -> str:
     # What an event's entity_id is made of, before its key.
     prefix = f"{projection}:" if watched.follow is None else f"{projection}/{watched.follow}:"
     return (
-        SQL(BODY.replace("{statements}", statements).replace("{declared}", "" if rows else IDS))
+        SQL(BODY.replace("{statements}", statements))
         .format(
-            any_gone=_gone(watched.names),
-            key_gone=_gone(watched.names if rows else watched.key_names),
+            declared=SQL("" if rows else DECLARED),
+            look_at_all=_look(watched.names, drawn=not rows),
+            look_at_key=_look(watched.names if rows else watched.key_names, drawn=not rows),
             events=Identifier(schema, EVENTS),
             columns=SQL(", ").join(map(SQL, INSERTED)),
             all=SQL(str(EVERYTHING)),
@@ -152,8 +160,10 @@ def body(projection: str, watched: Watched, schema: str, *, rows: bool) -> str:
     )
 
 
-def _gone(names: Sequence[str]) -> Composable:
-    return SQL(GONE).format(number=Literal(len(names)), names=SQL(", ").join(map(Literal, names)))
+def _look(names: Sequence[str], *, drawn: bool) -> Composable:
+    """Whether any of the columns is gone, and with `drawn` what the ids of the events begin with."""
+    more = {"drawn": SQL(DRAWN if drawn else ""), "into": SQL(INTO if drawn else "")}
+    return SQL(LOOK).format(number=Literal(len(names)), names=SQL(", ").join(map(Literal, names)), **more)
 
 
 def _of_statement(watched: Watched) -> str:
