@@ -55,8 +55,8 @@ BEGIN
     RETURN NULL;
 END
 """
-# TG_RELID as a subquery: so PostgreSQL keeps a plan, whichever the table. With the value in sight it may make a
-# new one for each statement.
+# TG_RELID as a subquery: so PostgreSQL keeps a plan, whichever the table. With the value in sight it may make
+# a new one for each statement.
 LOOK = """\
         SELECT count(*) < {number}{drawn} INTO gone{into}
         FROM pg_attribute WHERE attrelid = (SELECT TG_RELID) AND attname IN ({names});"""
