@@ -69,6 +69,7 @@ def test_a_transaction_makes_different_ones_for_each_statement(watched: psycopg.
         "DO $$ BEGIN FOR n IN 1..200 LOOP UPDATE shop.products SET name = n::text; END LOOP; END $$"
     )
     assert watched.execute(UNIQUE).fetchone() == (800, 800)
+    assert len({each.int % 2**64 for each in _ids(watched)}) == 800, "not by the clock alone"
 
 
 def test_triggers_of_rows_take_the_default(db: Database, bare: psycopg.Connection) -> None:
