@@ -1,6 +1,7 @@
 """What a declared projection costs: end to end, its writers, and one change with many documents behind it."""
 
 from argparse import Namespace
+from collections.abc import Iterator
 from statistics import median
 from time import perf_counter
 
@@ -50,11 +51,19 @@ SELECT gen_random_uuid(), 'block', gen_random_uuid(), NULL, repeat('word ', 120)
     n %% 100
 FROM generate_series(1, {rows}) n
 """
+# Each changes PER_COMMIT rows of PER_COMMIT ** 2.
+CHANGES = {
+    "updates": "UPDATE bench_shop.{table} SET event_version = event_version + 1 WHERE group_id = {number}",
+    "deletes": "DELETE FROM bench_shop.{table} WHERE group_id = {number}",
+}
+SINGLE = 2_000  # transactions of one row
+WRITER = ("writer", "writer's updates", "writer's deletes", "writer of single rows")
 NOTES = f"""\
 - End to end: as E of the section Pipeline, by turns for search_index and for a view of one table with the
   same columns and a looked-up name; the ratio is that of each pair.
 - A writer: {PER_COMMIT} rows of some 700 bytes a transaction, one session, into a table with the triggers of
-  a projection and into the same table without; the ratio is that of each pair.
+  a projection and into the same table without; the ratio is that of each pair, and the first of a pair is
+  the other one each time. Updates and deletes: as many rows a transaction; single rows: an INSERT each.
 - Fan-out: one row is renamed that has all documents behind it. The writer's transaction is timed from BEGIN
   to after COMMIT. Expanded: the transactions of the worker's expander alone, which find the keys and write
   their events; between them all that wait are claimed, as a lane does, which is not timed. Delivered: from
@@ -70,16 +79,15 @@ def run(rig: Rig, args: Namespace) -> Section:
     process.fill_and_drain(rig, few, args.bytes, settle_ms=0)
     _declared(rig, few, args.bytes)
 
-    def repetition(_number: int) -> dict[str, float]:
+    def repetition(number: int) -> dict[str, float]:
         built_in, _ = process.fill_and_drain(rig, args.events, args.bytes, settle_ms=0)
         declared = _declared(rig, args.events, args.bytes)
-        bare, watched = (_written(rig, table, args.writes) for table in ("bare", "items"))
+        writers = _writers(rig, args.writes, swapped=number % 2 == 0)
         change, fan_out = _fan_out(rig, args.events, args.bytes)
         return {
             "search_index, end to end": built_in,
             "projection, end to end": declared,
-            "writer, bare": bare,
-            "writer, with triggers": watched,
+            **writers,
             "the change's transaction": change,
             "expanded": _expanded(rig, args.events, args.bytes),
             "documents behind it, delivered": fan_out,
@@ -87,9 +95,9 @@ def run(rig: Rig, args: Namespace) -> Section:
 
     values = collected(rig, args.repeat, repetition)
     both = ("projection, end to end", "search_index, end to end")
-    written = ("writer, with triggers", "writer, bare")
+    pairs = {f"{name}, with/without": (f"{name}, with triggers", f"{name}, bare") for name in WRITER}
     figures = [_figure(name, each) for name, each in values.items()]
-    for name, (one, other) in {"projection/search_index": both, "writer, with/without": written}.items():
+    for name, (one, other) in ({"projection/search_index": both} | pairs).items():
         figures.append(BenchFigure(name, "", ratios(values[one], values[other]), at_least=True, digits=2))
     about = f"{args.events:,} events of {args.bytes} bytes, {args.writes:,} rows written by each writer"
     return Section(TITLE, f"{about}; {args.repeat} repetitions.", figures, NOTES)
@@ -138,16 +146,42 @@ def _declared(rig: Rig, events: int, size: int) -> float:
     return process.drain_rate(rig, events, ran)
 
 
-def _written(rig: Rig, table: str, number: int) -> float:
-    """Rows a second of one session, PER_COMMIT a transaction."""
+def _writers(rig: Rig, number: int, *, swapped: bool) -> dict[str, float]:
+    """Rows a second of one session with and without the triggers, in turns."""
+    tables_ = {"bare": "bare", "with triggers": "items"}
+    rates: dict[str, float] = {}
+    for how in sorted(tables_, reverse=swapped):
+        for name, rate in zip(WRITER, _written(rig, tables_[how], number), strict=True):
+            rates[f"{name}, {how}"] = rate
+    return rates
+
+
+def _written(rig: Rig, table: str, number: int) -> Iterator[float]:
+    """Rows a second of each kind of writer."""
+    insert = WRITE.format(table=table, rows=PER_COMMIT)
+    _empty(rig, table)
+    yield PER_COMMIT * _rate(rig, [insert] * (number // PER_COMMIT))
+    _empty(rig, table)
+    tables.execute(rig, WRITE.format(table=table, rows=PER_COMMIT**2))
+    for change in CHANGES.values():
+        rig.checkpoint()
+        statements = [change.format(table=table, number=number) for number in range(PER_COMMIT)]
+        yield PER_COMMIT * _rate(rig, statements)
+    yield _rate(rig, [WRITE.format(table=table, rows=1)] * SINGLE)
+
+
+def _empty(rig: Rig, table: str) -> None:
     tables.execute(rig, f"TRUNCATE bench_shop.{table}")
     rows.execute(rig, rows.TRUNCATE)
     rig.checkpoint()
-    statement = WRITE.format(table=table, rows=PER_COMMIT)
+
+
+def _rate(rig: Rig, statements: list[str]) -> float:
+    """Transactions a second, of one statement each."""
     began = perf_counter()
-    for _ in range(number // PER_COMMIT):
+    for statement in statements:
         tables.execute(rig, statement)
-    return number / (perf_counter() - began)
+    return len(statements) / (perf_counter() - began)
 
 
 def _expanded(rig: Rig, events: int, size: int) -> float:

@@ -66,6 +66,21 @@ def test_a_trigger_that_is_disabled_dropped_or_edited(applied: Store) -> None:
     assert found(applied.cli) == {}
 
 
+def test_functions_of_an_earlier_release_are_named_and_renewed(applied: Store) -> None:
+    earlier = "SELECT replace(pg_get_functiondef(oid), 'id_number', 'number_of_id') FROM pg_proc"
+    for (function,) in applied.sql.execute(earlier + " WHERE proname LIKE 'outbox\\_product\\_%'").fetchall():
+        applied.sql.execute(function)
+    assert "function edited on store.products" in only(applied.cli, "projection-triggers")["what"]
+    assert applied.what() == ["triggers"]
+    applied.sql.execute(
+        "BEGIN; UPDATE store.products SET title = title"
+    )  # whom the renewal does not wait for
+    applied.apply()
+    applied.sql.execute("COMMIT")
+    assert applied.what() == []
+    assert found(applied.cli) == {}
+
+
 def test_a_view_that_is_gone(applied: Store) -> None:
     applied.sql.execute("DROP VIEW store.documents")
     assert "store.documents" in found(applied.cli)["projection-view-missing"]["what"]

@@ -110,6 +110,21 @@ def test_a_column_that_is_renamed_or_gone_fails_no_write(watched: psycopg.Connec
     assert keys(watched) == ["1"]
 
 
+def test_of_a_renamed_column_only_what_needs_it_is_an_event_of_all_documents(
+    watched: psycopg.Connection,
+) -> None:
+    watched.execute("ALTER TABLE shop.reviews RENAME COLUMN stars TO points")
+    watched.execute("INSERT INTO shop.reviews (product_id) VALUES (3)")
+    watched.execute("DELETE FROM shop.reviews WHERE product_id = 2")
+    assert keys(watched) == ["2", "3"]
+    watched.execute("UPDATE shop.reviews SET points = 1 WHERE product_id = 1")
+    assert taken(watched) == [("product", "", -1)]
+    watched.execute("ALTER TABLE shop.reviews RENAME COLUMN product_id TO product")
+    for change in ("INSERT INTO shop.reviews (product) VALUES (3)", "DELETE FROM shop.reviews"):
+        watched.execute(change.encode())
+        assert taken(watched) == [("product", "", -1)]
+
+
 def test_a_column_that_the_document_uses_is_not_dropped(watched: psycopg.Connection) -> None:
     with pytest.raises(psycopg.errors.DependentObjectsStillExist):
         watched.execute("ALTER TABLE shop.reviews DROP COLUMN stars")

@@ -227,3 +227,32 @@ def test_a_strangers_function_of_that_name_does_not_become_ours(
         cli.ok("db", "upgrade", env={"DATABASE_URL": empty_url})
         whose = "SELECT DISTINCT proowner::regrole::text FROM pg_proc WHERE proname LIKE 'outbox%'"
         assert owner.execute(whose.encode()).fetchall() == [("postgres",)]
+
+
+CALLS = "SELECT coalesce(pg_stat_get_xact_function_calls(to_regproc('outbox_event_begins')), 0)"
+
+
+def _calls(connection: psycopg.Connection) -> int:
+    """How often the check of an event's values is called for an insert."""
+    counts = []
+    with connection.transaction():
+        for statement in (CALLS, _insert(), CALLS):
+            cursor = connection.execute(statement if isinstance(statement, bytes) else statement.encode())
+            counts += cursor.fetchall() if cursor.description else []
+    return int(counts[1][0] - counts[0][0])
+
+
+@pytest.mark.parametrize("right", ["UPDATE (status)", "UPDATE (created_at)", "DELETE", "SELECT"])
+def test_only_who_may_update_the_whole_table_is_not_checked(
+    as_roles: Roles, sql: psycopg.Connection, right: str
+) -> None:
+    database, name = Identifier(sql.info.dbname), Identifier(f"{as_roles.prefix}app")
+    sql.execute(SQL("ALTER DATABASE {} SET track_functions = 'pl'").format(database))
+    url = as_roles.login("app", Role.PRODUCER)
+    sql.execute(f"GRANT {right} ON search_outbox_events TO {name.as_string()}".encode())
+    with psycopg.connect(url, autocommit=True) as app:
+        assert _calls(app) == 1
+        sql.execute(SQL("GRANT UPDATE ON search_outbox_events TO {}").format(name))
+        assert _calls(app) == 0
+    with psycopg.connect(as_roles.url, autocommit=True) as owner:
+        assert _calls(owner) == 0

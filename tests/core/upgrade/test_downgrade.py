@@ -14,7 +14,7 @@ from outboxctl.domain.errors import InconclusiveError, UsageError
 from processes import Cli
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-HEAD = "0009"
+HEAD = "0010"
 OF_TABLES = {"setting search_outbox_events", "setting outbox_operator_audit"}
 BEAT = (
     "INSERT INTO outbox_workers VALUES"
@@ -24,7 +24,7 @@ BEAT = (
 
 @pytest.mark.parametrize(
     ("start", "target"),
-    [(f"000{number}", f"000{number - 1}") for number in range(9, 2, -1)],
+    [(f"{number:04}", f"{number - 1:04}") for number in range(10, 2, -1)],
 )
 def test_what_is_said_to_go_is_what_goes(empty: Database, start: str, target: str) -> None:
     upgrade(empty, None)

@@ -6,6 +6,8 @@ which none but a superuser can make, no cast and no operator; and a column that 
 event of all documents.
 """
 
+from collections.abc import Sequence
+
 from psycopg.sql import SQL, Composable, Identifier, Literal
 
 from outboxctl.core.produce import COLUMNS
@@ -14,10 +16,11 @@ from outboxctl.core.schema.names import EVENTS
 from outboxctl.domain.projection import EVERYTHING, KeyColumn
 
 INSERTED = ("entity_key", "follow", "next_retry_at", *COLUMNS.split(", "))
+ID = "id"
 # Of the owner of a function `p` on the `outbox`. Migration 0007 lets only those who may UPDATE the status
 # insert an event that waits for something.
 RIGHTS = f"""(SELECT bool_and(has_column_privilege(p.proowner, outbox, c, 'INSERT'))
-            FROM unnest(ARRAY['{"', '".join(INSERTED)}']) c)
+            FROM unnest(ARRAY['{"', '".join((ID, *INSERTED))}']) c)
         AND has_column_privilege(p.proowner, outbox, 'status', 'UPDATE')
         AND has_column_privilege(p.proowner, outbox, 'created_at', 'UPDATE')"""
 PATH = {"search_path": "pg_catalog, pg_temp"}
@@ -32,11 +35,18 @@ FUNCTION = """\
     AS {tag}{body}{tag};
     REVOKE ALL ON FUNCTION {function}() FROM PUBLIC;
 """
-# A column that is not there any more: nobody knows which documents the change reaches.
+# A column that is not there any more: nobody knows which documents the change reaches. An INSERT or a DELETE
+# needs the key alone.
 BODY = """
+DECLARE
+    gone boolean := true;{declared}
 BEGIN
-    IF TG_OP = 'TRUNCATE' OR (SELECT count(*) FROM pg_attribute WHERE attrelid = TG_RELID
-            AND attname IN ({names})) < {number} THEN
+    IF TG_OP = 'UPDATE' THEN
+{look_at_all}
+    ELSIF TG_OP <> 'TRUNCATE' THEN
+{look_at_key}
+    END IF;
+    IF gone THEN
         INSERT INTO {events} ({columns})
         VALUES ('', {all}, 'infinity', {projection}, md5({all_prefix})::uuid, 'upsert', NULL, 'pending', 0, 0,
             now(), now());
@@ -45,7 +55,31 @@ BEGIN
     RETURN NULL;
 END
 """
-WRITE = """\
+# TG_RELID as a subquery: so PostgreSQL keeps a plan, whichever the table. With the value in sight it may make
+# a new one for each statement.
+LOOK = """\
+        SELECT count(*) < {number}{drawn} INTO gone{into}
+        FROM pg_attribute WHERE attrelid = (SELECT TG_RELID) AND attname IN ({names});"""
+# The first half of an id is the time, as in the column's default (migration 0004), the second one a number
+# from which the rows of the statement are counted (RFC 9562, section 6.2): its first bits are 100, so it has
+# 16 digits, and room for 2^61 rows. A default of each row's own would be a third of the trigger's cost.
+DECLARED = """
+    id_time text;
+    id_number bigint;"""
+DRAWN = """,
+            overlay(lpad(to_hex((date_part('epoch', clock_timestamp()) * 4096000)::bigint), 15, '0')
+                PLACING '7' FROM 13 FOR 0),
+            (uuid_hash_extended(gen_random_uuid(), 0) & ((1::bigint << 61) - 1)) + (1::bigint << 63)
+       """
+INTO = ", id_time, id_number"
+WRITE_ROWS = """\
+        INSERT INTO {events} (id, {columns})
+        SELECT (id_time || to_hex(id_number + row_number() OVER ()))::uuid,
+            entity_key, {follow}, {projection}, md5({prefix} || entity_key)::uuid, 'upsert', NULL,
+            'pending', 0, 0, now(), now()
+        FROM ({changes}) c;"""
+# One row, where the triggers are those of rows.
+WRITE_ROW = """\
         INSERT INTO {events} ({columns})
         SELECT entity_key, {follow}, {projection}, md5({prefix} || entity_key)::uuid, 'upsert', NULL,
             'pending', 0, 0, now(), now()
@@ -107,8 +141,9 @@ def body(projection: str, watched: Watched, schema: str, *, rows: bool) -> str:
     return (
         SQL(BODY.replace("{statements}", statements))
         .format(
-            names=SQL(", ").join(map(Literal, watched.names)),
-            number=Literal(len(watched.names)),
+            declared=SQL("" if rows else DECLARED),
+            look_at_all=_look(watched.names, drawn=not rows),
+            look_at_key=_look(watched.names if rows else watched.key_names, drawn=not rows),
             events=Identifier(schema, EVENTS),
             columns=SQL(", ").join(map(SQL, INSERTED)),
             all=SQL(str(EVERYTHING)),
@@ -125,6 +160,12 @@ def body(projection: str, watched: Watched, schema: str, *, rows: bool) -> str:
     )
 
 
+def _look(names: Sequence[str], *, drawn: bool) -> Composable:
+    """Whether any of the columns is gone, and with `drawn` what the ids of the events begin with."""
+    more = {"drawn": SQL(DRAWN if drawn else ""), "into": SQL(INTO if drawn else "")}
+    return SQL(LOOK).format(number=Literal(len(names)), names=SQL(", ").join(map(Literal, names)), **more)
+
+
 def _of_statement(watched: Watched) -> str:
     is_root = watched.place is None
     distinct = "" if is_root else "DISTINCT "
@@ -134,14 +175,14 @@ def _of_statement(watched: Watched) -> str:
         "UPDATE": BY_KEY if is_root else AS_SETS,
     }
     branches = [
-        f"    ELSIF TG_OP = '{event}' THEN\n{WRITE.replace('{changes}', sql)}"
+        f"    ELSIF TG_OP = '{event}' THEN\n{WRITE_ROWS.replace('{changes}', sql)}"
         for event, sql in changes.items()
     ]
     return "\n".join(branches)
 
 
 def _of_row() -> str:
-    return f"    ELSIF {SAME} THEN\n{WRITE.replace('{changes}', ROW)}"
+    return f"    ELSIF {SAME} THEN\n{WRITE_ROW.replace('{changes}', ROW)}"
 
 
 def _sides(watched: Watched, rows: tuple[str, str]) -> dict[str, Composable]:

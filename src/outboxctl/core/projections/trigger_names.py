@@ -63,9 +63,14 @@ class Watched:
         return None if self.key else self.place
 
     @property
+    def key_names(self) -> tuple[str, ...]:
+        """The columns that say which documents a row belongs to."""
+        return (*(each.name for each in self.key), *self.parameters)
+
+    @property
     def names(self) -> tuple[str, ...]:
         """All columns that the function reads by name."""
-        return tuple(dict.fromkeys([*(each.name for each in self.key), *self.parameters, *self.columns]))
+        return tuple(dict.fromkeys([*self.key_names, *self.columns]))
 
 
 def watched(projection: Projection) -> list[Watched]:
