@@ -26,7 +26,7 @@ INTERRUPTED = 130
 
 def main() -> int:
     given = _arguments()
-    plan = Plan(given.events, given.kills, given.workers, seed=given.seed)
+    plan = Plan(given.events, given.kills, given.workers, seed=given.seed, transactions=given.transactions)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was started is ended all the same
     try:
         with _site() as site:
@@ -50,6 +50,12 @@ def _arguments() -> argparse.Namespace:
         "--kills", type=_positive, default=plan.kills, help="blows to workers, as many of each kind"
     )
     parser.add_argument("--workers", type=int, default=plan.workers, choices=range(2, 5))
+    parser.add_argument(
+        "--transactions",
+        type=int,
+        default=plan.transactions,
+        help="transactions of the shop, whose documents a projection makes; 0: no projection",
+    )
     parser.add_argument("--seed", type=int, default=plan.seed)
     parser.add_argument("--json", action="store_true", help="the report as JSON")
     return parser.parse_args()

@@ -17,6 +17,7 @@ from storm.judge import Judge
 from storm.place import Blow
 from storm.plan import Plan, Site
 from storm.report import Course, Report
+from storm.shop.shop import Shop
 from storm.watch import Watch
 from storm.weather import Weather
 
@@ -43,6 +44,7 @@ class Storm:
     application: Application
     fleet: Fleet
     watch: Watch
+    shop: Shop | None
     say: Callable[[str], None]
     wrong: list[str] = field(default_factory=list)
     began: float = field(default_factory=monotonic)
@@ -53,14 +55,15 @@ class Storm:
         rng = self.plan.rng("blows")
         blows = [*Blow] * -(-self.plan.kills // len(Blow))
         rng.shuffle(blows)
-        share, rest = divmod(self.plan.events, len(blows))
         for number, blow in enumerate(blows):
             victim = self.fleet.victim(blow, rng)
-            self.application.write(share + (number < rest))
+            self._write(number, len(blows))
             self._until(lambda: self._count(UNDER_WAY) < BACKLOG, "the backlog shrinks")
             self.fleet.strike(blow, victim, rng)
             self._progress()
         self.application.finish()
+        if self.shop:
+            self.shop.application.finish()
 
     def calm(self) -> None:
         """No more faults: everything must come to its end, and each worker be well."""
@@ -89,6 +92,12 @@ class Storm:
             wrong=self.wrong,
         )
 
+    def _write(self, number: int, parts: int) -> None:
+        """Have one part of all that is to be written."""
+        self.application.write(_share(self.plan.events, number, parts))
+        if self.shop:
+            self.shop.application.write(_share(self.plan.transactions, number, parts))
+
     def _until(self, check: Callable[[], bool], what: str) -> None:
         end = monotonic() + PATIENCE
         while not check():
@@ -104,10 +113,12 @@ class Storm:
             return
         self.due = monotonic() + SECONDLY
         written = self.application.committed
+        of_shop = len(self.shop.application.committed) if self.shop else 0
         self.say(
             f"{monotonic() - self.began:4.0f} s  {written:,} of {self.plan.events:,} events written, "
-            f"{written - self._count(UNDER_WAY):,} done, {self.fleet.blows.total()} blows, "
-            f"{self.weather.seen.total():,} faults, {len(self.sink.requests):,} requests"
+            f"{of_shop:,} transactions of the shop, {self._count(UNDER_WAY):,} events under way, "
+            f"{self.fleet.blows.total()} blows, {self.weather.seen.total():,} faults, "
+            f"{len(self.sink.requests):,} requests"
         )
 
     def _count(self, query: str) -> int:
@@ -124,15 +135,25 @@ def run(plan: Plan, site: Site, say: Callable[[str], None]) -> Report:
         application = stack.enter_context(closing(_application(plan, site)))
         fleet = stack.enter_context(closing(_fleet(plan, site, sink, sql)))
         fleet.start(plan.workers)
+        shop = stack.enter_context(closing(Shop(plan, site, engine))) if plan.transactions else None
         watch = Watch(site.url, engine, site.index, application.documents(WATCHED), fleet)
-        storm = Storm(plan, site, sql, weather, sink, application, fleet, watch, say)
+        storm = Storm(plan, site, sql, weather, sink, application, fleet, watch, shop, say)
         with closing(watch):
             storm.rage()
             storm.calm()
         fleet.retire()
         report = storm.report()
         Judge(sql, engine, site.index).judge(report)
+        if shop:
+            report.shop, wrong = shop.judge(sql)
+            report.wrong += wrong
         return report
+
+
+def _share(of: int, number: int, parts: int) -> int:
+    """How much of it the part of this number has."""
+    share, rest = divmod(of, parts)
+    return share + (number < rest)
 
 
 def _application(plan: Plan, site: Site) -> Application:
