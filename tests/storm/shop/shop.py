@@ -20,17 +20,17 @@ class Shop:
         self._site, self._engine, self._cli = site, engine, Cli(env, site.folder)
         open_shop(plan, site, self._cli)
         self.application = ShopApplication(plan, site.url)
-        self._watch = ShopWatch(engine, site.products, self.application)
+        self.watch = ShopWatch(engine, site.products, self.application)
 
     def judge(self, sql: psycopg.Connection) -> tuple[ShopReport, list[str]]:
         """The figures, and what is wrong; all must have been written and delivered."""
-        self._watch.close()
+        self.watch.close()
         application, judge = self.application, ShopJudge(sql, self._engine, self._site.products)
         report = ShopReport(transactions=dict(application.counts), application_errors=len(application.errors))
-        wrong = judge.judge(report, self._watch.looks) + judge.unrecorded(application) + application.errors
-        wrong += [f"stepped back: {text}" for text in self._watch.steps_back]
-        report.went_back += len(self._watch.steps_back)
-        report.looks, report.different = self._watch.count, sum(map(len, self._watch.looks.values()))
+        wrong = judge.judge(report, self.watch.looks) + judge.unrecorded(application) + application.errors
+        wrong += [f"stepped back: {text}" for text in self.watch.steps_back]
+        report.went_back += len(self.watch.steps_back)
+        report.looks, report.different = self.watch.count, sum(map(len, self.watch.looks.values()))
         verified = self._cli("verify", "--projection", NAME)
         report.verify = verified.returncode
         wrong += [f"verify ends with {report.verify}: {verified.stdout}"] * (report.verify != 0)
@@ -38,5 +38,5 @@ class Shop:
 
     def close(self) -> None:
         """End its threads and their connections."""
-        self._watch.close()
+        self.watch.close()
         self.application.close()

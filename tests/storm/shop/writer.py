@@ -19,7 +19,7 @@ BEGIN = ("BEGIN", "BEGIN", "BEGIN ISOLATION LEVEL REPEATABLE READ")
 ENDS = {"COMMIT": 7, "ROLLBACK": 1, "COMMIT PREPARED": 1, "ROLLBACK PREPARED": 1}
 LONGEST = 0.02  # seconds that a transaction stays open with nothing to do
 PID = re.compile(r"[Pp]rocess (\d+)")
-RENAMED, DISSOLVED, EMPTIED = 1_000, 150, 700  # transactions from one to the next, about
+RENAMED, DISSOLVED, EMPTIED = 1_000, 150, 300  # transactions from one to the next, about
 
 
 @dataclass
