@@ -35,7 +35,14 @@ synchronous_commit = off
 
 def main() -> int:
     given = _arguments()
-    plan = Plan(given.events, given.kills, given.workers, seed=given.seed, transactions=given.transactions)
+    plan = Plan(
+        given.events,
+        given.kills,
+        given.workers,
+        seed=given.seed,
+        transactions=given.transactions,
+        stock=given.stock,
+    )
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was started is ended all the same
     try:
         with _site() as site:
@@ -64,6 +71,9 @@ def _arguments() -> argparse.Namespace:
         type=int,
         default=plan.transactions,
         help="transactions of the shop, whose documents a projection makes; 0: no projection",
+    )
+    parser.add_argument(
+        "--stock", type=_positive, default=plan.stock, help="documents of the shop behind one row"
     )
     parser.add_argument("--seed", type=int, default=plan.seed)
     parser.add_argument("--json", action="store_true", help="the report as JSON")

@@ -23,7 +23,8 @@ from storm.weather import Weather
 
 AUTHORS = 2
 WATCHED = 500  # documents whose versions are looked at all the time
-BACKLOG = 4_000  # events under way at which the application waits
+BACKLOG = 1_000  # events under way at which the application waits
+BEHIND = 20  # transactions of the shop that have not begun at which the next blow waits
 PATIENCE = 180.0  # seconds until what must come is held to be stuck
 TICK = 0.05
 SECONDLY = 1.0  # from one line of progress to the next
@@ -59,15 +60,16 @@ class Storm:
             victim = self.fleet.victim(blow, rng)
             self._write(number, len(blows))
             self._until(lambda: self._count(UNDER_WAY) < BACKLOG, "the backlog shrinks")
+            self._until(lambda: self._behind() <= BEHIND, "the shop writes")
             self.fleet.strike(blow, victim, rng)
             self._progress()
         self.application.finish()
-        if self.shop:
-            self.shop.application.finish()
+        self._until(lambda: not self._behind(), "the shop has written all")
 
     def calm(self) -> None:
         """No more faults: everything must come to its end, and each worker be well."""
         self.weather.clear()
+        self._until(self.weather.over, "late requests have arrived")
         self._until(lambda: not self._count(UNDER_WAY), "no event is under way")
         self._until(self.fleet.all_well, "all workers are well")
         self._until(self.watch.none_too_many, "the sessions that were cut off are gone")
@@ -97,6 +99,10 @@ class Storm:
         self.application.write(_share(self.plan.events, number, parts))
         if self.shop:
             self.shop.application.write(_share(self.plan.transactions, number, parts))
+
+    def _behind(self) -> int:
+        """Transactions of the shop that have not begun."""
+        return self.shop.application.behind() if self.shop else 0
 
     def _until(self, check: Callable[[], bool], what: str) -> None:
         end = monotonic() + PATIENCE

@@ -35,7 +35,7 @@ def shop(
     with closing(Shop(PLAN, Site(url, servers.sink, index, tmp_path), engine)) as opened:
         worker()
         opened.application.write(PLAN.transactions)
-        opened.application.finish()
+        eventually(lambda: not opened.application.behind(), what="written")
         eventually(lambda: not sql.execute(UNDER_WAY).rowcount, what="delivered")
         yield opened
     engine.indices.delete(index=f"{index}-products-000001")

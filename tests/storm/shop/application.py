@@ -1,5 +1,6 @@
 """The shop's application: several writers on the same few products at a time."""
 
+import threading
 from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import count
@@ -13,8 +14,8 @@ from storm.shop.schema import DECLARATION, FILL, SCHEMA, STOCK
 from storm.shop.writer import Writer
 
 WRITERS = 4
-HOT = 30  # products that are written to at a time
-PER_KEY = 12  # transactions until the next product is among them
+HOT = 12  # products that are written to at a time
+PER_KEY = 120  # transactions until the next product is among them
 HEALED = 0.5  # the part of the storm in which children are emptied: later nothing heals what is lost
 WATCHED = 50  # documents of the old stock that are looked at
 RECENT = 4 * HOT  # keys that may still have events under way
@@ -35,10 +36,12 @@ class ShopApplication:
     """Writers, each in a thread of its own; they share the products that are hot."""
 
     def __init__(self, plan: Plan, url: str) -> None:
-        self._plan, self._numbers, self._started = plan, count(1), 0
-        sessions: set[int] = set()
+        self._plan, self._numbers, self._started, self._asked = plan, count(1), 0, 0
+        self._over, sessions = threading.Event(), set[int]()
         self.writers = [
-            Writer(psycopg.connect(url, autocommit=True), f"s{n}", plan.rng(f"shop {n}"), sessions)
+            Writer(
+                psycopg.connect(url, autocommit=True), f"s{n}", plan.rng(f"shop {n}"), sessions, self._over
+            )
             for n in range(WRITERS)
         ]
         self._threads = [ThreadPoolExecutor(1) for _ in self.writers]
@@ -72,24 +75,31 @@ class ShopApplication:
 
     def write(self, transactions: int) -> None:
         """Have so many more transactions made; returns at once."""
+        self._asked += transactions
         share, rest = divmod(transactions, WRITERS)
         for number, (writer, thread) in enumerate(zip(self.writers, self._threads, strict=True)):
             self._under_way.append(thread.submit(self._run, writer, share + (number < rest)))
 
-    def finish(self) -> None:
-        """Wait until all are made; raises what went wrong in a thread."""
-        for each in self._under_way:
+    def behind(self) -> int:
+        """Transactions that are still to be made; raises what went wrong in a thread."""
+        ended = [each for each in self._under_way if each.done()]
+        for each in ended:
             each.result()
+            self._under_way.remove(each)
+        return self._asked - sum(writer.made for writer in self.writers)
 
     def close(self) -> None:
         """End the threads and their connections."""
+        self._over.set()
         for thread in self._threads:
             thread.shutdown(cancel_futures=True)
         for writer in self.writers:
             writer.sql.close()
 
     def _run(self, writer: Writer, transactions: int) -> None:
-        for _ in range(transactions):
+        while transactions and not self._over.is_set():
+            transactions -= 1
+            writer.wait()
             self._started = number = next(self._numbers)
             heals = number < HEALED * self._plan.transactions
             writer.transaction(number, self._hot(), heals=heals)

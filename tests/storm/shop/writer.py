@@ -1,6 +1,7 @@
 """One session of the shop: transactions of any shape, that meet those of others."""
 
 import re
+import threading
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from time import sleep
 import psycopg
 from psycopg.errors import DeadlockDetected, ForeignKeyViolation, SerializationFailure, UniqueViolation
 
+from storm.shop.schema import NAME, STOCK
 from storm.shop.statements import DISSOLVE, EMPTY, RENAME, complete, some
 
 AGAIN = (DeadlockDetected, SerializationFailure)
@@ -18,18 +20,28 @@ ATTEMPTS = 10
 BEGIN = ("BEGIN", "BEGIN", "BEGIN ISOLATION LEVEL REPEATABLE READ")
 ENDS = {"COMMIT": 7, "ROLLBACK": 1, "COMMIT PREPARED": 1, "ROLLBACK PREPARED": 1}
 LONGEST = 0.02  # seconds that a transaction stays open with nothing to do
+BETWEEN = 0.1  # seconds from one to the next at most
+MOST = (
+    300  # events under way at which it waits: documents must change while they are on their way, not before
+)
+UNDER_WAY = f"""
+SELECT count(*) FROM (SELECT FROM search_outbox_events WHERE status IN ('pending', 'processing')
+    AND entity_type = '{NAME}' AND follow IS NULL AND CAST(entity_key AS bigint) < {STOCK} LIMIT {MOST}) e
+"""
 PID = re.compile(r"[Pp]rocess (\d+)")
-RENAMED, DISSOLVED, EMPTIED = 1_000, 150, 300  # transactions from one to the next, about
+RENAMED, DISSOLVED, EMPTIED = 2_000, 150, 1_000  # transactions from one to the next, about
 
 
 @dataclass
 class Writer:
-    """A session; `sessions` are the process ids of all of them."""
+    """A session; `sessions` are the process ids of all of them, `over` says that there is no more to do."""
 
     sql: psycopg.Connection
     name: str
     rng: Random
     sessions: set[int]
+    over: threading.Event
+    made: int = 0
     counts: Counter[str] = field(default_factory=Counter)
     committed: set[str] = field(default_factory=set)
     errors: list[str] = field(default_factory=list)
@@ -40,6 +52,12 @@ class Writer:
         ((most,),) = self.sql.execute("SHOW max_prepared_transactions").fetchall()
         self._two_phase = int(most) > 0
 
+    def wait(self) -> None:
+        """For a moment, and until few enough events are under way."""
+        self.over.wait(self.rng.random() * BETWEEN)
+        while not self.over.is_set() and self.sql.execute(UNDER_WAY).fetchall() == [(MOST,)]:
+            self.over.wait(BETWEEN)
+
     def transaction(self, number: int, keys: range, *, heals: bool) -> None:
         """One transaction, again where another one of the shop was in its way.
 
@@ -49,15 +67,19 @@ class Writer:
         begin, end = self.rng.choice(BEGIN), self._end()
         if not number % DISSOLVED:
             steps.append(complete(DISSOLVE, self.rng, keys))
-        if not number % RENAMED:
+        if number % RENAMED == RENAMED // 4:
             steps.append(RENAME)
-        if heals and not number % EMPTIED:  # first, and with a snapshot of its own: it sees what it removes
+        if (
+            heals and number % EMPTIED == EMPTIED // 4
+        ):  # first, and with a snapshot of its own: it sees what it removes
             begin, steps = "BEGIN", [EMPTY, *steps]
             self.counts["TRUNCATE"] += 1
         for attempt in range(ATTEMPTS):
             if self._attempt(f"{name}-{attempt}", begin, steps, end):
-                return
-        self.counts["given up"] += 1
+                break
+        else:
+            self.counts["given up"] += 1
+        self.made += 1
 
     def _end(self) -> str:
         end = self.rng.choices([*ENDS], [*ENDS.values()])[0]
