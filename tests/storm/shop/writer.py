@@ -1,6 +1,5 @@
 """One session of the shop: transactions of any shape, that meet those of others."""
 
-import re
 import threading
 from collections import Counter
 from collections.abc import Sequence
@@ -9,26 +8,21 @@ from random import Random
 from time import sleep
 
 import psycopg
-from psycopg.errors import DeadlockDetected, ForeignKeyViolation, SerializationFailure, UniqueViolation
 
+from storm.shop.conflicts import AGAIN, REFUSED, foreign
 from storm.shop.schema import NAME, STOCK
 from storm.shop.statements import DISSOLVE, EMPTY, RENAME, complete, some
 
-AGAIN = (DeadlockDetected, SerializationFailure)
-REFUSED = (*AGAIN, ForeignKeyViolation, UniqueViolation)
 ATTEMPTS = 10
 BEGIN = ("BEGIN", "BEGIN", "BEGIN ISOLATION LEVEL REPEATABLE READ")
 ENDS = {"COMMIT": 7, "ROLLBACK": 1, "COMMIT PREPARED": 1, "ROLLBACK PREPARED": 1}
 LONGEST = 0.02  # seconds that a transaction stays open with nothing to do
 BETWEEN = 0.1  # seconds from one to the next at most
-MOST = (
-    300  # events under way at which it waits: documents must change while they are on their way, not before
-)
+MOST = 300  # events under way at which it waits: documents must change while they are on their way
 UNDER_WAY = f"""
 SELECT count(*) FROM (SELECT FROM search_outbox_events WHERE status IN ('pending', 'processing')
-    AND entity_type = '{NAME}' AND follow IS NULL AND CAST(entity_key AS bigint) < {STOCK} LIMIT {MOST}) e
+    AND entity_type = '{NAME}' AND follow IS NULL AND length(entity_key) < {len(str(STOCK))} LIMIT {MOST}) e
 """
-PID = re.compile(r"[Pp]rocess (\d+)")
 RENAMED, DISSOLVED, EMPTIED = 2_000, 150, 1_000  # transactions from one to the next, about
 
 
@@ -132,13 +126,3 @@ class Writer:
         self.counts[type(error).__name__] += 1
         if problem := foreign(error, self.sessions):
             self.errors.append(f"an application's transaction failed, {problem}: {error}")
-
-
-def foreign(error: psycopg.Error, sessions: set[int]) -> str:
-    """Why sessions of the shop alone do not explain this error; empty if they do."""
-    if not isinstance(error, REFUSED):
-        return "by no conflict"
-    if "outbox_" in f"{error.diag.context} {error.diag.table_name}":
-        return "in the outbox"
-    others = {int(pid) for pid in PID.findall(error.diag.message_detail or "")} - sessions
-    return f"in a conflict with session {min(others)}" if others else ""
