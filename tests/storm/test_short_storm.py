@@ -10,12 +10,12 @@ from storm.plan import Plan, Site
 from storm.storm import run
 
 PLAN = Plan(
-    events=3_000, kills=30, transactions=1_000, stock=200, batch=30
+    events=3_000, kills=30, transactions=500, stock=200, batch=30
 )  # small batches: many are struck twice and then sent one by one
 
 
 @pytest.mark.slow(
-    reason="writes 3,000 events, and 1,000 transactions of a shop, while 30 faults are injected"
+    reason="writes 3,000 events, and 500 transactions of a shop, while 30 faults are injected"
 )
 @pytest.mark.real_engine
 def test_nothing_is_amiss_after_a_storm(url: str, servers: Servers, index: str, tmp_path: Path) -> None:

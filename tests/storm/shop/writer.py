@@ -61,10 +61,10 @@ class Writer:
         begin, end = self.rng.choice(BEGIN), self._end()
         if not number % DISSOLVED:
             steps.append(complete(DISSOLVE, self.rng, keys))
-        if number % RENAMED == RENAMED // 4:
+        if number % RENAMED == RENAMED // 8:
             steps.append(RENAME)
         if (
-            heals and number % EMPTIED == EMPTIED // 4
+            heals and number % EMPTIED == EMPTIED // 8
         ):  # first, and with a snapshot of its own: it sees what it removes
             begin, steps = "BEGIN", [EMPTY, *steps]
             self.counts["TRUNCATE"] += 1
