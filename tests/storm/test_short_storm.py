@@ -14,9 +14,7 @@ PLAN = Plan(
 )  # small batches: many are struck twice and then sent one by one
 
 
-@pytest.mark.slow(
-    reason="writes 3,000 events, and 500 transactions of a shop, while 30 faults are injected"
-)
+@pytest.mark.slow(reason="writes 3,000 events, and 500 transactions of a shop, while 30 faults are injected")
 @pytest.mark.real_engine
 def test_nothing_is_amiss_after_a_storm(url: str, servers: Servers, index: str, tmp_path: Path) -> None:
     report = run(PLAN, Site(url, servers.sink, index, tmp_path), say=print)

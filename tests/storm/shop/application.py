@@ -18,6 +18,7 @@ HOT = 12  # products that are written to at a time
 PER_KEY = 120  # transactions until the next product is among them
 HEALED = 0.5  # the part of the storm in which children are emptied: later nothing heals what is lost
 WATCHED = 50  # documents of the old stock that are looked at
+OPEN = 3.0  # seconds that a transaction stays open which does nothing else
 RECENT = 4 * HOT  # keys that may still have events under way
 
 
@@ -45,6 +46,8 @@ class ShopApplication:
             for n in range(WRITERS)
         ]
         self._threads = [ThreadPoolExecutor(1) for _ in self.writers]
+        self._idler = ThreadPoolExecutor(1)
+        self._idle = self._idler.submit(self._stay_open, url)
         self._under_way: list[Future[None]] = []
 
     @property
@@ -91,10 +94,11 @@ class ShopApplication:
     def close(self) -> None:
         """End the threads and their connections."""
         self._over.set()
-        for thread in self._threads:
+        for thread in (*self._threads, self._idler):
             thread.shutdown(cancel_futures=True)
         for writer in self.writers:
             writer.sql.close()
+        self._idle.result()
 
     def _run(self, writer: Writer, transactions: int) -> None:
         while transactions and not self._over.is_set():
@@ -103,6 +107,14 @@ class ShopApplication:
             self._started = number = next(self._numbers)
             heals = number < HEALED * self._plan.transactions
             writer.transaction(number, self._hot(), heals=heals)
+
+    def _stay_open(self, url: str) -> None:
+        """Have a transaction of the application open for seconds, again and again."""
+        with psycopg.connect(url) as sql:
+            while not self._over.is_set():
+                sql.execute("SELECT pg_current_xact_id()")
+                self._over.wait(OPEN)
+                sql.rollback()
 
     def _hot(self) -> range:
         first = 1 + self._started // PER_KEY

@@ -62,7 +62,7 @@ class Writer:
         if not number % DISSOLVED:
             steps.append(complete(DISSOLVE, self.rng, keys))
         if number % RENAMED == RENAMED // 8:
-            steps.append(RENAME)
+            steps, end = [*steps, RENAME], "COMMIT"
         if (
             heals and number % EMPTIED == EMPTIED // 8
         ):  # first, and with a snapshot of its own: it sees what it removes
