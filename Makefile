@@ -86,7 +86,7 @@ bench-partitions: $(READY) ## Measure a worker on a dozen partitions, and DROP a
 bench-verify: $(READY) ## Measure the comparison of 1,000,000 entities
 	$(BIN)/python -m benchmarks --profiles verify
 
-storm: $(READY) ## Write 100,000 events while workers are killed and the sink misbehaves, then judge; about five minutes
+storm: $(READY) ## Write 100,000 events and a shop that becomes documents while workers are killed and the sink misbehaves; ten minutes
 	PYTHONPATH=tests $(BIN)/python -m storm $(STORM)
 
 docs: $(READY) ## Write the generated pages, alert rules and dashboard again, and build the site

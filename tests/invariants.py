@@ -25,12 +25,18 @@ def check_invariants(
     *,
     rows: int,
     max_attempts: int = MAX_ATTEMPTS,
+    entity_type: str | None = None,
 ) -> None:
-    """No row lost, none half held, no attempt too many; each `done` row is true of the index."""
+    """No row lost, none half held, no attempt too many; each `done` row is true of the index.
+
+    With an `entity_type`, of its events alone.
+    """
     found = sql.execute(
         "SELECT e.entity_type || ':' || e.entity_id, e.status, e.event_version, e.attempts,"
         " num_nonnulls(e.owner, e.lease_token, e.lease_until, e.processing_started_at), s.event_version"
         " FROM search_outbox_events e LEFT JOIN search_index s USING (entity_type, entity_id)"
+        " WHERE %(kind)s::text IS NULL OR e.entity_type = %(kind)s",
+        {"kind": entity_type},
     ).fetchall()
     assert len(found) == rows
     assert all(held == 0 for _, status, _, _, held, _ in found if status != "processing")

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from tempfile import TemporaryDirectory
 from elasticsearch import Elasticsearch
 
 import servers
+from clusters import cluster
 from outboxctl.core.database import Database
 from outboxctl.core.schema.migrations import upgrade
 from outboxctl.sink.index.index_setup import ensure
@@ -22,11 +24,25 @@ from storm.storm import run
 
 INDEX = "storm"
 INTERRUPTED = 130
+# The shop has two-phase commits. Durability would only slow the machine down: nothing here kills the server.
+POSTGRES = """
+max_prepared_transactions = 20
+max_connections = 200
+shared_buffers = 128MB
+synchronous_commit = off
+"""
 
 
 def main() -> int:
     given = _arguments()
-    plan = Plan(given.events, given.kills, given.workers, seed=given.seed)
+    plan = Plan(
+        given.events,
+        given.kills,
+        given.workers,
+        seed=given.seed,
+        transactions=given.transactions,
+        stock=given.stock,
+    )
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was started is ended all the same
     try:
         with _site() as site:
@@ -50,6 +66,15 @@ def _arguments() -> argparse.Namespace:
         "--kills", type=_positive, default=plan.kills, help="blows to workers, as many of each kind"
     )
     parser.add_argument("--workers", type=int, default=plan.workers, choices=range(2, 5))
+    parser.add_argument(
+        "--transactions",
+        type=int,
+        default=plan.transactions,
+        help="transactions of the shop, whose documents a projection makes; 0: no projection",
+    )
+    parser.add_argument(
+        "--stock", type=_positive, default=plan.stock, help="documents of the shop behind one row"
+    )
     parser.add_argument("--seed", type=int, default=plan.seed)
     parser.add_argument("--json", action="store_true", help="the report as JSON")
     return parser.parse_args()
@@ -67,11 +92,22 @@ def _site() -> Iterator[Site]:
         sys.stderr.write(f"servers: {both.label}\n")
         if not both.real_engine:
             sys.exit("the storm needs a real Elasticsearch, and could not have one here")
-        url = servers.new_database(both.postgres)
-        with closing(Database(url)) as database, closing(Elasticsearch(both.sink)) as engine:
-            upgrade(database, None)
-            ensure(client_of(engine), INDEX)
-        yield Site(url, both.sink, INDEX, Path(folder))
+        with _postgres(both) as postgres:
+            url = servers.new_database(postgres)
+            with closing(Database(url)) as database, closing(Elasticsearch(both.sink)) as engine:
+                upgrade(database, None)
+                ensure(client_of(engine), INDEX)
+            yield Site(url, both.sink, INDEX, Path(folder))
+
+
+@contextmanager
+def _postgres(both: servers.Servers) -> Iterator[str]:
+    """The superuser's URL of the given PostgreSQL, else of one with settings of the storm's own."""
+    if os.environ.get("TEST_DATABASE_URL"):
+        yield both.postgres
+    else:
+        with cluster(POSTGRES) as own:
+            yield own.url
 
 
 def _say(text: str) -> None:

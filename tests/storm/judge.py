@@ -9,6 +9,7 @@ from elasticsearch import Elasticsearch
 from elasticsearch.helpers import scan
 
 from invariants import check_invariants
+from storm.application import KIND
 from storm.fleet import SETTINGS
 from storm.report import Report
 
@@ -22,8 +23,10 @@ SELECT given.id FROM unnest(CAST(%s AS text[])) AS given (id) WHERE NOT EXISTS (
         AND entity_id = CAST(split_part(given.id, ':', 2) AS uuid))
 """
 FAILED = """
-SELECT error_reason, count(*) FROM search_outbox_events WHERE status = 'failed' GROUP BY 1
+SELECT error_reason, count(*) FROM search_outbox_events
+WHERE status = 'failed' AND entity_type = %s GROUP BY 1
 """
+EVENTS = "SELECT count(*) FROM search_outbox_events WHERE entity_type = %s"
 Row = tuple[str, int, dict[str, Any]]
 
 
@@ -37,7 +40,7 @@ class Judge:
     def judge(self, report: Report) -> None:
         """Complete the report."""
         differences, resurrected = [*self._differences()], self._resurrected()
-        lost_rows = report.events - self._count("SELECT count(*) FROM search_outbox_events")
+        lost_rows = report.events - self._count(EVENTS, KIND)
         report.documents = self._count("SELECT count(*) FROM search_index")
         report.lost = lost_rows + len(differences)
         report.resurrected, report.failed = len(resurrected), self._failed()
@@ -47,8 +50,8 @@ class Judge:
         report.wrong += self._broken_invariants(report.events)
         report.judge_course()
 
-    def _count(self, query: str) -> int:
-        return sum(count for (count,) in self._sql.execute(query).fetchall())
+    def _count(self, query: str, *values: str) -> int:
+        return sum(count for (count,) in self._sql.execute(query, values).fetchall())
 
     def _differences(self) -> Iterator[str]:
         """Documents that are missing, or of another version or content than their source rows."""
@@ -61,12 +64,14 @@ class Judge:
         return [id_ for page in _pages(hit["_id"] for hit in hits) for id_ in self._gone(page)]
 
     def _failed(self) -> dict[str, int]:
-        return {str(reason): count for reason, count in self._sql.execute(FAILED).fetchall()}
+        return {str(reason): count for reason, count in self._sql.execute(FAILED, [KIND]).fetchall()}
 
     def _broken_invariants(self, committed: int) -> list[str]:
         most = int(SETTINGS["OUTBOX_MAX_ATTEMPTS"])
         try:
-            check_invariants(self._sql, self._engine, self._index, rows=committed, max_attempts=most)
+            check_invariants(
+                self._sql, self._engine, self._index, rows=committed, max_attempts=most, entity_type=KIND
+            )
         except AssertionError as error:
             return [str(error).partition("\n")[0]]
         return []

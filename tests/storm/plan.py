@@ -7,13 +7,19 @@ from random import Random
 
 @dataclass(frozen=True)
 class Plan:
-    """How much of everything; `kills` are blows of all kinds together, `batch` events a claim."""
+    """How much of everything; `kills` are blows of all kinds together, `batch` events a claim.
+
+    `transactions` are those of the shop, whose documents a declared projection makes; 0: there is no shop.
+    `stock` are its documents behind one row.
+    """
 
     events: int = 100_000
     kills: int = 400
     workers: int = 3
     batch: int = 100
     seed: int = 1
+    transactions: int = 12_000
+    stock: int = 2_500
 
     def rng(self, purpose: str) -> Random:
         """Chance of its own for each purpose, so that threads do not disturb each other's."""
@@ -28,3 +34,8 @@ class Site:
     sink: str
     index: str
     folder: Path
+
+    @property
+    def products(self) -> str:
+        """The index of the shop."""
+        return f"{self.index}-products"

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from storm.shop.report import ShopReport, counts
+from storm.shop.schema import NAME
 from storm.watch import AT_MOST
 
 MIB = 2**20
@@ -44,6 +46,7 @@ class Report:
     looks: int = 0
     memory: Course = field(default_factory=lambda: Course(0, 0, 0))
     connections: Course = field(default_factory=lambda: Course(0, 0, 0))
+    shop: ShopReport | None = None
     wrong: list[str] = field(default_factory=list)
 
     def judge_course(self) -> None:
@@ -57,8 +60,8 @@ class Report:
         """For people."""
         lines = {
             "events": f"{self.events:,} in {self.seconds:.0f} s, seed {self.seed}",
-            "struck": _counts(self.blows),
-            "faults": f"{_counts(self.faults)}; in {self.requests:,} bulk requests",
+            "struck": counts(self.blows),
+            "faults": f"{counts(self.faults)}; in {self.requests:,} bulk requests",
             "reclaimed": f"{self.reclaimed:,} events; sent again: {self.resent:,}",
             "documents": f"{self.documents:,}, compared with their source rows",
             "memory": f"of a worker, MiB: {_mib(self.memory)}",
@@ -66,16 +69,13 @@ class Report:
             "looks": f"{self.looks:,} at the versions of the same documents",
             "lost": str(self.lost),
             "resurrected": str(self.resurrected),
-            "failed": _counts(self.failed) or "0",
+            "failed": counts(self.failed) or "0",
         }
-        width = max(map(len, lines)) + 2
-        shown = [f"{name:<{width}}{text}" for name, text in lines.items()]
+        parts = [lines] if self.shop is None else [lines, {"": "", "projection": NAME, **self.shop.lines()}]
+        width = max(len(name) for part in parts for name in part) + 2
+        shown = [f"{name:<{width}}{text}".rstrip() for part in parts for name, text in part.items()]
         more = [f"… and {len(self.wrong) - SHOWN} more"] if len(self.wrong) > SHOWN else []
         return "\n".join([*shown, *(f"WRONG: {text}" for text in self.wrong[:SHOWN]), *more])
-
-
-def _counts(counts: dict[str, int]) -> str:
-    return "; ".join(f"{name}: {count:,}" for name, count in counts.items())
 
 
 def _course(course: Course) -> str:

@@ -17,12 +17,14 @@ from storm.judge import Judge
 from storm.place import Blow
 from storm.plan import Plan, Site
 from storm.report import Course, Report
+from storm.shop.shop import Shop
 from storm.watch import Watch
 from storm.weather import Weather
 
 AUTHORS = 2
 WATCHED = 500  # documents whose versions are looked at all the time
-BACKLOG = 4_000  # events under way at which the application waits
+BACKLOG = 1_000  # events under way at which the application waits
+BEHIND = 20  # transactions of the shop that have not begun at which the next blow waits
 PATIENCE = 180.0  # seconds until what must come is held to be stuck
 TICK = 0.05
 SECONDLY = 1.0  # from one line of progress to the next
@@ -43,6 +45,7 @@ class Storm:
     application: Application
     fleet: Fleet
     watch: Watch
+    shop: Shop | None
     say: Callable[[str], None]
     wrong: list[str] = field(default_factory=list)
     began: float = field(default_factory=monotonic)
@@ -53,18 +56,20 @@ class Storm:
         rng = self.plan.rng("blows")
         blows = [*Blow] * -(-self.plan.kills // len(Blow))
         rng.shuffle(blows)
-        share, rest = divmod(self.plan.events, len(blows))
         for number, blow in enumerate(blows):
             victim = self.fleet.victim(blow, rng)
-            self.application.write(share + (number < rest))
+            self._write(number, len(blows))
             self._until(lambda: self._count(UNDER_WAY) < BACKLOG, "the backlog shrinks")
+            self._until(lambda: self._behind() <= BEHIND, "the shop writes")
             self.fleet.strike(blow, victim, rng)
             self._progress()
         self.application.finish()
+        self._until(lambda: not self._behind(), "the shop has written all")
 
     def calm(self) -> None:
         """No more faults: everything must come to its end, and each worker be well."""
         self.weather.clear()
+        self._until(self.weather.over, "late requests have arrived")
         self._until(lambda: not self._count(UNDER_WAY), "no event is under way")
         self._until(self.fleet.all_well, "all workers are well")
         self._until(self.watch.none_too_many, "the sessions that were cut off are gone")
@@ -89,6 +94,16 @@ class Storm:
             wrong=self.wrong,
         )
 
+    def _write(self, number: int, parts: int) -> None:
+        """Have one part of all that is to be written."""
+        self.application.write(_share(self.plan.events, number, parts))
+        if self.shop:
+            self.shop.application.write(_share(self.plan.transactions, number, parts))
+
+    def _behind(self) -> int:
+        """Transactions of the shop that have not begun."""
+        return self.shop.application.behind() if self.shop else 0
+
     def _until(self, check: Callable[[], bool], what: str) -> None:
         end = monotonic() + PATIENCE
         while not check():
@@ -104,10 +119,12 @@ class Storm:
             return
         self.due = monotonic() + SECONDLY
         written = self.application.committed
+        of_shop = len(self.shop.application.committed) if self.shop else 0
         self.say(
             f"{monotonic() - self.began:4.0f} s  {written:,} of {self.plan.events:,} events written, "
-            f"{written - self._count(UNDER_WAY):,} done, {self.fleet.blows.total()} blows, "
-            f"{self.weather.seen.total():,} faults, {len(self.sink.requests):,} requests"
+            f"{of_shop:,} transactions of the shop, {self._count(UNDER_WAY):,} events under way, "
+            f"{self.fleet.blows.total()} blows, {self.weather.seen.total():,} faults, "
+            f"{len(self.sink.requests):,} requests"
         )
 
     def _count(self, query: str) -> int:
@@ -124,15 +141,25 @@ def run(plan: Plan, site: Site, say: Callable[[str], None]) -> Report:
         application = stack.enter_context(closing(_application(plan, site)))
         fleet = stack.enter_context(closing(_fleet(plan, site, sink, sql)))
         fleet.start(plan.workers)
+        shop = stack.enter_context(closing(Shop(plan, site, engine))) if plan.transactions else None
         watch = Watch(site.url, engine, site.index, application.documents(WATCHED), fleet)
-        storm = Storm(plan, site, sql, weather, sink, application, fleet, watch, say)
+        storm = Storm(plan, site, sql, weather, sink, application, fleet, watch, shop, say)
         with closing(watch):
             storm.rage()
             storm.calm()
         fleet.retire()
         report = storm.report()
         Judge(sql, engine, site.index).judge(report)
+        if shop:
+            report.shop, wrong = shop.judge(sql)
+            report.wrong += wrong
         return report
+
+
+def _share(of: int, number: int, parts: int) -> int:
+    """How much of it the part of this number has."""
+    share, rest = divmod(of, parts)
+    return share + (number < rest)
 
 
 def _application(plan: Plan, site: Site) -> Application:

@@ -80,10 +80,10 @@ def test_ghosts_failures_and_missing_rows(
 @pytest.mark.parametrize(
     ("memory", "connections", "wrong"),
     [
-        ([100, 110], [5, 10, 5], []),
+        ([100, 110], [6, 12, 6], []),
         ([100, 140], [3], ["memory"]),
-        ([100, 100], [3, 6], ["connections"]),
-        ([100, 100], [3, 11, 3], ["connections"]),
+        ([100, 100], [3, 7], ["connections"]),
+        ([100, 100], [3, 13, 3], ["connections"]),
     ],
 )
 def test_growth_is_said(memory: list[int], connections: list[int], wrong: list[str]) -> None:

@@ -4,15 +4,18 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from random import Random
+from time import monotonic
 
 from fakes import ProxyFault
 from fakes.faults import DROP_AFTER, HEALTHY, RESET_BEFORE, answered, refused
 from outboxctl.drills.proxy.tally import Bulk
 from outboxctl.drills.proxy.wire import PRODUCT, ProxyReply
+from storm.fleet import LEASE
 
 Shape = Callable[[Bulk], ProxyFault]
 BUSY = ("es_rejected_execution_exception", "the storm says so")
 AN_ITEM = 0.003  # seconds of a slow request: time enough for a blow to meet it
+LATE = LEASE + 1  # seconds that a request is held: its sender has given up, others have sent newer ones
 PAGE = b"<html>The plain HTTP request was sent to HTTPS port</html>"
 GATEWAY = ProxyReply(502, b"<html>bad gateway</html>", {PRODUCT: None, "Content-Type": "text/html"})
 
@@ -42,6 +45,7 @@ FAULTS: dict[str, tuple[float, Shape]] = {
     "429 for a third of the items": (0.1, _some_refused),
     "slow before applying": (0.25, _slow_before),
     "slow after applying": (0.25, _slow_after),
+    "applied late, after its lease": (0.004, _always(ProxyFault(before=LATE))),
     "400 for everything, by a page": (0.01, _always(answered(400, PAGE, Content_Type="text/html"))),
     "502 after applying": (0.01, _always(ProxyFault(reply=GATEWAY))),
     "dropped after applying": (0.01, _always(DROP_AFTER)),
@@ -55,6 +59,7 @@ class Weather:
     def __init__(self, rng: Random) -> None:
         self.seen: Counter[str] = Counter()
         self._rng, self._lock, self._fine = rng, threading.Lock(), False
+        self._last = 0.0
 
     def choose(self, bulk: Bulk) -> ProxyFault:
         """One fault by chance, or none."""
@@ -63,12 +68,17 @@ class Weather:
             if drawn is None:
                 return HEALTHY
             self.seen[drawn] += 1
+            self._last = monotonic()
         return FAULTS[drawn][1](bulk)
 
     def clear(self) -> None:
         """From now on the sink is well."""
         with self._lock:
             self._fine = True
+
+    def over(self) -> bool:
+        """Whether nothing that was held can still arrive."""
+        return monotonic() > self._last + LATE
 
     def _draw(self) -> str | None:
         chances = [chance for chance, _ in FAULTS.values()]

@@ -1,0 +1,1 @@
+"""A shop beside it all: rows of several tables become documents of a declared projection."""

@@ -1,0 +1,120 @@
+"""The shop's part of a storm sees each kind of damage, and nothing else."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+from elasticsearch import Elasticsearch
+from psycopg.errors import DeadlockDetected, NotNullViolation, UniqueViolation
+
+from processes import Worker, eventually
+from servers import Servers
+from storm.plan import Plan, Site
+from storm.shop.conflicts import foreign
+from storm.shop.shop import Shop
+
+pytestmark = pytest.mark.real_engine
+PLAN = Plan(transactions=60, stock=5)
+UNDER_WAY = "SELECT FROM search_outbox_events WHERE status IN ('pending', 'processing')"
+
+
+@pytest.fixture
+def shop(
+    url: str,
+    sql: psycopg.Connection,
+    servers: Servers,
+    index: str,
+    tmp_path: Path,
+    engine: Elasticsearch,
+    worker: Callable[..., Worker],
+) -> Iterator[Shop]:
+    """All its transactions are made and delivered."""
+    with closing(Shop(PLAN, Site(url, servers.sink, index, tmp_path), engine)) as opened:
+        worker()
+        opened.application.write(PLAN.transactions)
+        eventually(lambda: not opened.application.behind(), what="written")
+        eventually(lambda: not sql.execute(UNDER_WAY).rowcount, what="delivered")
+        yield opened
+    engine.indices.delete(index=f"{index}-products-000001")
+
+
+def test_what_is_well_is_called_so(shop: Shop, sql: psycopg.Connection) -> None:
+    report, wrong = shop.judge(sql)
+    assert wrong == []
+    assert report.documents > PLAN.stock
+    assert report.states > PLAN.transactions / 2
+    assert report.different > report.documents
+    assert (report.lost, report.went_back, report.resurrected, report.never_committed) == (0, 0, 0, 0)
+    assert (report.verify, report.failed, report.application_errors) == (0, {}, 0)
+
+
+def test_a_difference_an_older_state_and_an_open_event_are_wrong(
+    shop: Shop, sql: psycopg.Connection, engine: Elasticsearch, index: str
+) -> None:
+    alias, (first, second) = f"{index}-products", ("1000001", "1000002")
+    eventually(lambda: any(shop.watch.looks[first]), what="looked at")
+    older: dict[str, Any] = engine.get(index=alias, id=first)["_source"] | {"mark": 0}
+    engine.index(index=alias, id=first, document=older, version=2**60, version_type="external")
+    engine.delete(index=alias, id=second)
+    sql.execute(
+        "UPDATE search_outbox_events SET status = 'failed' WHERE entity_type = 'product' AND follow < 0"
+    )
+    sql.execute("INSERT INTO shop.transactions VALUES ('nobody-1')")
+    report, wrong = shop.judge(sql)
+    assert (report.lost, report.went_back, report.verify) == (2, 1, 4)
+    assert sum(report.failed.values()) == 1
+    text = "\n".join(wrong)
+    for each in (
+        f"document {second} is missing",
+        f"document {first} is not its row",
+        f"went back: document {first}: mark 0 after 1",
+        "transaction nobody-1 has not ended as it was said",
+    ):
+        assert each in text
+
+
+def test_only_conflicts_of_the_shop_with_itself_are_the_shops(sql: psycopg.Connection, url: str) -> None:
+    assert foreign(NotNullViolation("null"), {1}) == "by no conflict"
+    with psycopg.connect(url) as mine, psycopg.connect(url) as other:
+        error, pids = deadlock(sql, mine, other)
+        assert foreign(error, pids) == ""
+        assert (
+            foreign(error, {mine.info.backend_pid}) == f"in a conflict with session {other.info.backend_pid}"
+        )
+
+
+def test_an_error_of_the_outbox_is_not_the_shops(sql: psycopg.Connection) -> None:
+    insert = (
+        "INSERT INTO search_outbox_events (id, entity_type, entity_id, op) VALUES (%s, 'a', %s, 'upsert')"
+    )
+    values = [uuid4(), uuid4()]
+    sql.execute(insert, values)
+    with pytest.raises(UniqueViolation) as refused:
+        sql.execute(insert, values)
+    assert foreign(refused.value, set()) == "in the outbox"
+
+
+def deadlock(
+    sql: psycopg.Connection, mine: psycopg.Connection, other: psycopg.Connection
+) -> tuple[DeadlockDetected, set[int]]:
+    """The error of the session that was in a deadlock with the other one, and both process ids."""
+    sql.execute(
+        "CREATE TABLE counted (id int PRIMARY KEY, n int DEFAULT 0); INSERT INTO counted VALUES (1), (2)"
+    )
+    write = "UPDATE public.counted SET n = n + 1 WHERE id = %s"
+    mine.execute("SET deadlock_timeout = '100ms'")
+    mine.execute(write, [1])
+    other.execute("SET deadlock_timeout = '1min'")
+    other.execute(write, [2])
+    with ThreadPoolExecutor(1) as thread:
+        waiting = thread.submit(other.execute, write, [1])
+        with pytest.raises(DeadlockDetected) as found:
+            mine.execute(write, [2])
+        mine.rollback()
+        waiting.result()
+    return found.value, {mine.info.backend_pid, other.info.backend_pid}
