@@ -15,7 +15,7 @@ from benchmarks.pgsync import SETTINGS, VERSION, Pgsync, programs, spent
 from benchmarks.report import Section
 from outboxctl.core.schema.names import EVENTS
 from outboxctl.drills import services
-from outboxctl.drills.bench import process, tables
+from outboxctl.drills.bench import process, sink, tables
 from outboxctl.drills.bench.figure import BenchFigure
 from outboxctl.drills.bench.rig import Rig, must
 from outboxctl.net.urls import check_database_url
@@ -23,21 +23,21 @@ from outboxctl.sink.index import index_setup
 from outboxctl.sink.transport.request import demand
 
 TITLE = "Nested documents"
-INDEX = "nested"
+WARMED = 20_000  # documents a round
 BY = ("--by", "bench", "--reason", "bench", "--yes")
-DECLARED = f"""
+DECLARED = """
 [projections.nested]
-root = "{shop.SCHEMA}.products"
+root = "{schema}.products"
 key = "id"
-document = "{shop.SCHEMA}.documents"
-index = "{INDEX}"
+document = "{schema}.documents"
+index = "{index}"
 mapping = "nested.json"
 [[projections.nested.follow]]
-table = "{shop.SCHEMA}.parts"
+table = "{schema}.parts"
 key = "product_id"
 [[projections.nested.follow]]
-table = "{shop.SCHEMA}.categories"
-keys = "SELECT id FROM {shop.SCHEMA}.products WHERE category_id = :id"
+table = "{schema}.categories"
+keys = "SELECT id FROM {schema}.products WHERE category_id = :id"
 """
 Started = tuple[dict[str, float], list[psutil.Process]]  # figures of the first fill, and who goes on
 NOTES = f"""\
@@ -58,7 +58,7 @@ NOTES = f"""\
   sixteenth of the parents each. outboxctl's must be right, or the run ends with an error.
 - pgsync has {", ".join(f"{name}={value}" for name, value in SETTINGS.items())}; outboxctl its defaults.
 """
-RATIOS = {"first fill, outboxctl/pgsync": "fill", "updates of children, outboxctl/pgsync": "updates"}
+RATIOS = {"first fill, outboxctl/pgsync": "fill", "updates, outboxctl/pgsync": "updates"}
 
 
 def prepare(args: Namespace) -> None:
@@ -77,14 +77,16 @@ def prepare(args: Namespace) -> None:
 def run(rig: Rig, args: Namespace) -> Section:
     """Both in turns, the other way round each time."""
     pgsync = Pgsync(rig, args)
+    say("warm-up")
+    sink.warm_up(rig, sink.bodies(rig, WARMED, sink.text_of(rig, 600)), WARMED, within=60)
 
     def repetition(number: int) -> dict[str, float]:
         found: dict[str, float] = {}
         for name in turns(("outboxctl", "pgsync"), number):
             shop.fill(rig, args.parents)
             own = name == "outboxctl"
-            started = outboxctl(rig) if own else pgsync.filled(args.parents)
-            found |= measured(rig, name, INDEX if own else PGSYNC_INDEX, started, args.parents)
+            filling = outboxctl(rig) if own else pgsync.filled(args.parents)
+            found |= measured(rig, name, index_of(rig) if own else PGSYNC_INDEX, filling, args.parents)
         _same_mapping(rig)
         return found
 
@@ -95,6 +97,11 @@ def run(rig: Rig, args: Namespace) -> Section:
         figures.append(BenchFigure(name, "", pairs, at_least=True, digits=2))
     about = f"{args.parents:,} parents with {shop.PARTS} children each, {args.repeat} repetitions in turns"
     return Section(TITLE, f"{about}; pgsync {VERSION}.", figures, NOTES)
+
+
+def index_of(rig: Rig) -> str:
+    """The alias of outboxctl's index."""
+    return f"nested-of-{rig.settings.elastic_index}"
 
 
 def measured(
@@ -139,9 +146,9 @@ def _wrong(rig: Rig, name: str, index: str, when: str) -> dict[str, float]:
 @contextmanager
 def outboxctl(rig: Rig) -> Iterator[Started]:
     """A projection of the tables, filled by a rebuild; then a worker. Dropped at the end."""
-    index_setup.remove(rig.client, INDEX)
+    index_setup.remove(rig.client, index_of(rig))
     file = rig.folder / "nested.toml"
-    file.write_text(DECLARED)
+    file.write_text(DECLARED.format(schema=shop.SCHEMA, index=index_of(rig)))
     (rig.folder / "nested.json").write_text(json.dumps({"mappings": shop.MAPPINGS}))
     processes.answer(rig, "projection", "apply", str(file), *BY)
     tables.execute(rig, f"TRUNCATE {EVENTS}")
@@ -156,7 +163,7 @@ def outboxctl(rig: Rig) -> Iterator[Started]:
 
 
 def _same_mapping(rig: Rig) -> None:
-    found = [demand(rig.client, "GET", name, "_mapping") for name in (INDEX, PGSYNC_INDEX)]
+    found = [demand(rig.client, "GET", name, "_mapping") for name in (index_of(rig), PGSYNC_INDEX)]
     one, other = (next(iter(each.values()))["mappings"]["properties"] for each in found)
     must(one == other, "the mappings of both indexes differ")
 

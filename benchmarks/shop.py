@@ -42,7 +42,7 @@ CREATE VIEW {SCHEMA}.documents AS
             FROM {SCHEMA}.parts a WHERE a.product_id = p.id) AS parts
     FROM {SCHEMA}.products p JOIN {SCHEMA}.categories c ON c.id = p.category_id;
 """
-NOTE = "repeat('word ', 15) || md5({} || ':' || {})"
+NOTE = "md5({} || ':' || {})"
 ROWS = f"""
 INSERT INTO {SCHEMA}.categories SELECT n, 'category ' || n FROM generate_series(0, {CATEGORIES - 1}) n;
 INSERT INTO {SCHEMA}.products SELECT n, 'product ' || md5(n::text), n %% {CATEGORIES}
