@@ -4,6 +4,7 @@ import json
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 
 import psutil
 import psycopg
@@ -55,7 +56,8 @@ NOTES = f"""\
 - CPU: of `rebuild` and of the worker; of pgsync and its Redis. The servers' is not in it.
 - Wrong: documents that are missing, extra or other than the view's row once nothing is written any more, the
   order of children left out: after the fill, after the updates, and after each of the changes named, on a
-  sixteenth of the parents each. outboxctl's must be right, or the run ends with an error.
+  sixteenth of the parents each; "since before" are those of the updates that are still wrong after that.
+  outboxctl's must be right, or the run ends with an error.
 - pgsync has {", ".join(f"{name}={value}" for name, value in SETTINGS.items())}; outboxctl its defaults.
 """
 RATIOS = {"first fill, outboxctl/pgsync": "fill", "updates, outboxctl/pgsync": "updates"}
@@ -76,7 +78,7 @@ def prepare(args: Namespace) -> None:
 
 def run(rig: Rig, args: Namespace) -> Section:
     """Both in turns, the other way round each time."""
-    pgsync = Pgsync(rig, args)
+    rig, pgsync = replace(rig, patience=shop.PATIENCE), Pgsync(rig, args)
     say("warm-up")
     sink.warm_up(rig, sink.bodies(rig, WARMED, sink.text_of(rig, 600)), WARMED, within=60)
 
@@ -119,10 +121,12 @@ def measured(
 def _wrong_of_cases(rig: Rig, name: str, index: str, parents: int) -> dict[str, float]:
     before = shop.wrong(rig, index)
     shop.change(rig, index, parents)
-    after = {id_ % shop.NEW for id_ in shop.wrong(rig, index) - before}
-    must(name == "pgsync" or not after, f"{len(after)} documents are wrong after single changes")
+    end = shop.wrong(rig, index)
+    must(name == "pgsync" or not end, f"{len(end)} documents are wrong after single changes")
+    after = {id_ % shop.NEW for id_ in end - before}
     shares = {what: shop.share(case, parents) for case, what in enumerate(shop.CASES)}
-    return {f"{name}: wrong, {what}": len(after & {*range(a, b + 1)}) for what, (a, b) in shares.items()}
+    by_case = {f"{name}: wrong, {what}": len(after & {*range(a, b + 1)}) for what, (a, b) in shares.items()}
+    return {**by_case, f"{name}: wrong since before": len(end & before)}
 
 
 def _updates(rig: Rig, name: str, index: str, tools: list[psutil.Process], parents: int) -> dict[str, float]:

@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from time import monotonic
@@ -40,7 +40,7 @@ SETTINGS = {
     "GENERAL_LOGGING_LEVEL": "WARNING",
 }
 REDIS = ("--bind", "127.0.0.1", "--save", "", "--appendonly", "no")
-STOP = 15.0
+STOP, LOOK = 15.0, 0.02  # seconds until it is killed, and between two looks
 NODES = {
     "table": "products",
     "schema": shop.SCHEMA,
@@ -98,7 +98,7 @@ class Pgsync:
         """The seconds of its bootstrap and of its first sync, with its CPU; then its daemon and its Redis."""
         with ExitStack() as stack:
             redis = stack.enter_context(self._running("redis", "--port", str(self._port), *REDIS))
-            wait_until(lambda: "Ready to accept" in self._said("redis"), "Redis")
+            self._wait(lambda: "Ready to accept" in self._said("redis"), "Redis")
             began = monotonic()
             self._bootstrap()
             stack.callback(self._bootstrap, "--teardown")
@@ -106,14 +106,17 @@ class Pgsync:
             _fresh_index(self._rig)
             began, before = monotonic(), spent(self._rig, [])
             daemon = stack.enter_context(self._running("pgsync", "--config", "schema.json", "--daemon"))
-            wait_until(lambda: self._written(daemon) >= products, f"{products} documents of pgsync", 0.02)
+            self._wait(lambda: self._written(daemon) >= products, f"{products} documents of pgsync")
             figures["pgsync: fill"] = monotonic() - began
             both = [daemon, redis]
             for whose, seconds in spent(self._rig, both).items():
                 figures[f"pgsync: fill, {whose} CPU"] = seconds - before[whose]
-            wait_until(lambda: "Sync " in self._said("pgsync"), "the end of pgsync's first sync")
+            self._wait(lambda: "Sync " in self._said("pgsync"), "the end of pgsync's first sync")
             demand(self._rig.client, "PUT", INDEX, "_settings", body={REFRESH: None})
             yield figures, both
+
+    def _wait(self, holds: Callable[[], bool], what: str) -> None:
+        wait_until(holds, what, LOOK, patience=shop.PATIENCE)
 
     def _written(self, daemon: psutil.Process) -> int:
         must(daemon.is_running() and daemon.status() != psutil.STATUS_ZOMBIE, self._said("pgsync")[-2_000:])

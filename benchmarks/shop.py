@@ -24,7 +24,7 @@ LOOK, SHARE = (
     0.05,
     0.05,
 )  # seconds between two searches, and at least this share of those since the writer's end
-QUIET = 10.0  # seconds without a write after which none is expected
+QUIET = 15.0  # seconds without a write after which none is expected
 PAUSE = 0.15  # seconds without a write after which a change is taken as written
 TABLES = f"""
 DROP SCHEMA IF EXISTS {SCHEMA} CASCADE;
@@ -171,7 +171,7 @@ def wait_quiet(rig: Rig, index: str, seconds: float, *, more_than: int = -1) -> 
             last[:] = [time(), writes]
         return last[1] > more_than and time() - last[0] > seconds
 
-    wait_until(quiet, f"an end of the writes to {index}", LOOK)
+    wait_until(quiet, f"an end of the writes to {index}", LOOK, patience=PATIENCE)
 
 
 def wrong(rig: Rig, index: str) -> set[int]:

@@ -151,7 +151,7 @@ def test_nested_documents_are_filled_updated_and_right(
     )
     assert values["outboxctl: updates"] > 0 < values["outboxctl: lag"]
     assert {value for name, value in values.items() if "wrong" in name} == {0}
-    assert sum("wrong" in name for name in values) == 2 + len(shop.CASES)
+    assert sum("wrong" in name for name in values) == 3 + len(shop.CASES)
     assert sql.execute(f"SELECT count(*) FROM {shop.SCHEMA}.documents").fetchone() == (parents + 3,)
     index_setup.remove(rig.client, index)
 
