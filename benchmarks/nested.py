@@ -12,7 +12,7 @@ import psycopg
 from benchmarks import processes, shop
 from benchmarks.command import OTHERS, STATE, collected, ratios, say, turns
 from benchmarks.pgsync import INDEX as PGSYNC_INDEX
-from benchmarks.pgsync import SETTINGS, VERSION, Pgsync, programs, spent
+from benchmarks.pgsync import SETTINGS, VERSION, Pgsync, programs, runs, spent
 from benchmarks.report import Section
 from outboxctl.core.schema.names import EVENTS
 from outboxctl.drills import services
@@ -115,7 +115,9 @@ def measured(
         found |= _wrong(rig, name, index, "after the fill")
         found |= _updates(rig, name, index, tools, parents)
         found |= _wrong(rig, name, index, "after the updates")
-        return found | _wrong_of_cases(rig, name, index, parents)
+        found |= _wrong_of_cases(rig, name, index, parents)
+        must(all(map(runs, tools)), f"{name} has ended")
+        return found
 
 
 def _wrong_of_cases(rig: Rig, name: str, index: str, parents: int) -> dict[str, float]:

@@ -30,10 +30,12 @@ HINTS = {
     "redis": "install redis-server (Debian: apt-get install redis-server); if not in PATH: --redis PATH",
 }
 # Against its defaults: bodies are not compressed, which costs more than it saves on one machine; smaller
-# requests and larger reads of its queue, which were the quickest of those tried; less said meanwhile.
+# requests and larger reads of its queue, which were the quickest of those tried; less said meanwhile. And it
+# ends where an answer takes longer than its 10 s.
 SETTINGS = {
     "ELASTICSEARCH_HTTP_COMPRESS": "false",
     "ELASTICSEARCH_CHUNK_SIZE": "1000",
+    "ELASTICSEARCH_TIMEOUT": "60",
     "REDIS_READ_CHUNK_SIZE": "5000",
     "REDIS_WRITE_CHUNK_SIZE": "5000",
     "LOG_INTERVAL": "5",
@@ -98,7 +100,7 @@ class Pgsync:
         """The seconds of its bootstrap and of its first sync, with its CPU; then its daemon and its Redis."""
         with ExitStack() as stack:
             redis = stack.enter_context(self._running("redis", "--port", str(self._port), *REDIS))
-            self._wait(lambda: "Ready to accept" in self._said("redis"), "Redis")
+            self._wait(redis, "redis", lambda: "Ready to accept" in self._said("redis"))
             began = monotonic()
             self._bootstrap()
             stack.callback(self._bootstrap, "--teardown")
@@ -106,21 +108,21 @@ class Pgsync:
             _fresh_index(self._rig)
             began, before = monotonic(), spent(self._rig, [])
             daemon = stack.enter_context(self._running("pgsync", "--config", "schema.json", "--daemon"))
-            self._wait(lambda: self._written(daemon) >= products, f"{products} documents of pgsync")
+            self._wait(daemon, "pgsync", lambda: shop.written(self._rig, INDEX) >= products)
             figures["pgsync: fill"] = monotonic() - began
             both = [daemon, redis]
             for whose, seconds in spent(self._rig, both).items():
                 figures[f"pgsync: fill, {whose} CPU"] = seconds - before[whose]
-            self._wait(lambda: "Sync " in self._said("pgsync"), "the end of pgsync's first sync")
+            self._wait(daemon, "pgsync", lambda: "Sync " in self._said("pgsync"))  # its second look is over
             demand(self._rig.client, "PUT", INDEX, "_settings", body={REFRESH: None})
             yield figures, both
 
-    def _wait(self, holds: Callable[[], bool], what: str) -> None:
-        wait_until(holds, what, LOOK, patience=shop.PATIENCE)
+    def _wait(self, process: psutil.Process, name: str, holds: Callable[[], bool]) -> None:
+        def either() -> bool:
+            must(runs(process), f"{name} ended: {self._said(name)[-2_000:]}")
+            return holds()
 
-    def _written(self, daemon: psutil.Process) -> int:
-        must(daemon.is_running() and daemon.status() != psutil.STATUS_ZOMBIE, self._said("pgsync")[-2_000:])
-        return shop.written(self._rig, INDEX)
+        wait_until(either, f"what {name} shall do", LOOK, patience=shop.PATIENCE)
 
     def _said(self, name: str) -> str:
         return (self._folder / f"{name}.log").read_text(errors="replace")
@@ -158,6 +160,11 @@ def spent(rig: Rig, processes: Sequence[psutil.Process]) -> dict[str, float]:
     own = sum(sum(each.cpu_times()[:2]) for each in every)
     servers = {"PostgreSQL": "postgres", "Elasticsearch": "engine"}
     return {"own": own} | {name: rig.cpu_seconds(server) for name, server in servers.items()}
+
+
+def runs(process: psutil.Process) -> bool:
+    """Whether a process that this one started has not ended."""
+    return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
 
 
 def _fresh_index(rig: Rig) -> None:
