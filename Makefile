@@ -80,6 +80,9 @@ bench-labs: $(READY) ## Measure how long all labs take, services included
 bench-memory: $(READY) ## Measure a worker's memory beside 1,000,000 pending events, for twenty minutes
 	$(BIN)/python -m benchmarks --profiles memory
 
+bench-nested: $(READY) ## Measure nested documents beside pgsync: NESTED="--pgsync PATH --redis PATH"; a quarter of an hour
+	$(BIN)/python -m benchmarks --profiles nested $(NESTED)
+
 bench-partitions: $(READY) ## Measure a worker on a dozen partitions, and DROP against prune
 	$(BIN)/python -m benchmarks --profiles partitions
 

@@ -1,14 +1,16 @@
 """`python -m benchmarks`: measure in one run on the same servers; about a quarter of an hour.
 
 Other profiles by their names: the operator's desk (half an hour), latency (five minutes), memory (25),
-migrations (one), partitions (some), projections (four), tracing (two), verify (six).
+migrations (one), nested (fifteen),
+partitions (some), projections (four), tracing (two), verify (six).
 """
 
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
-from benchmarks import base, desk, latency, operations, projections, schema, shapes, stream, workers
+from benchmarks import base, desk, latency, nested, operations, projections, schema, shapes, stream, workers
 from benchmarks.command import exit_on_error, say, started, write
 from benchmarks.report import Section
 from outboxctl.drills.bench.rig import Rig
@@ -29,11 +31,17 @@ PROFILES = USUAL | {
     "latency": (latency.run, {"rates": "1,50,500,5000", "seconds": 20.0, "repeat": 1}),
     "memory": (stream.memory, {"events": 1_000_000, "minutes": 10.0}),
     "migrations": (schema.migrations, {"rows": 1_000_000, "repeat": 3}),
+    "nested": (
+        nested.run,
+        {"parents": 20_000, "repeat": 3, "pgsync": "pgsync", "redis": "redis-server"},
+    ),
     "partitions": (schema.partitions, {"events": 50_000, "done": 2_000_000, "repeat": 5}),
     "projections": (projections.run, {"events": 100_000, "bytes": 600, "writes": 50_000, "repeat": 3}),
     "tracing": (workers.tracing, {"events": 20_000, "repeat": 7}),
     "verify": (desk.verify, {"entities": 1_000_000, "bytes": 600, "repeat": 3}),
 }
+
+PREPARED: dict[str, Callable[[Namespace], None]] = {"nested": nested.prepare}  # before the servers start
 
 
 def main() -> None:
@@ -46,14 +54,20 @@ def main() -> None:
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(min(defaults.values())), help=help_)
     flags = {name: value for name, value in vars(parser.parse_args()).items() if value is not None}
     names, tuning = flags.pop("profiles"), {name: flags.get(name, TUNING[name]) for name in TUNING}
-    with exit_on_error(), started(**tuning) as rig:
+    given = {name: _given(name, flags) for name in names}
+    before = [partial(PREPARED[name], Namespace(**given[name])) for name in names if name in PREPARED]
+    with exit_on_error(), started(*before, **tuning) as rig:
         if set(names) & set(USUAL):
             base.warm_up(rig, flags.get("base_events", 100_000), flags.get("bytes", 600))
         for name in names:  # each section is written at once: an error in a later profile loses nothing
             say(f"--- {name}")
-            measure, options = PROFILES[name]
-            values = {key: flags.get(key, default) for key, default in (options | TUNING).items()}
-            write(measure(rig, Namespace(**values)), "benchmarks", {"profiles": name} | values, rig.versions)
+            section = PROFILES[name][0](rig, Namespace(**given[name]))
+            write(section, "benchmarks", {"profiles": name} | given[name], rig.versions)
+
+
+def _given(name: str, flags: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a profile, by its defaults and the flags."""
+    return {key: flags.get(key, default) for key, default in (PROFILES[name][1] | TUNING).items()}
 
 
 def _profiles(text: str) -> list[str]:

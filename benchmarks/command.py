@@ -34,7 +34,11 @@ def say(text: str) -> None:
 
 
 def write(section: Section, module: str, flags: Mapping[str, Any], versions: Mapping[str, str]) -> None:
-    """Write the section with the command that measures it again, and print it."""
+    """Write the section with the command that measures it again, and print it.
+
+    Of a program's path only its name is written: where it lies on this machine helps nobody.
+    """
+    flags = {key: Path(value).name if isinstance(value, str) else value for key, value in flags.items()}
     print(report.write_section(section, module, flags, surroundings(versions)))
 
 
@@ -50,11 +54,12 @@ def exit_on_error() -> Iterator[None]:
 
 
 @contextmanager
-def started(**tuning: int) -> Iterator[Rig]:
+def started(*before: Callable[[], object], **tuning: int) -> Iterator[Rig]:
     """Start PostgreSQL and Elasticsearch, create the schema, and stop both at the end.
 
-    `tuning` are settings of the worker. Raises UnreachableError where only an imitation could be started, and
-    UsageError beside another run: each would slow the other down, and stop its servers.
+    `before` is called before both start; `tuning` are settings of the worker. Raises UnreachableError where
+    only an imitation could be started, and UsageError beside another run: each would slow the other down, and
+    stop its servers.
     """
     STATE.parent.mkdir(exist_ok=True)
     with STATE.with_suffix(".lock").open("w") as lock:
@@ -63,6 +68,8 @@ def started(**tuning: int) -> Iterator[Rig]:
         except BlockingIOError:
             raise UsageError("another benchmark is running", hint="wait for it to end") from None
         try:
+            for prepare in before:
+                prepare()
             servers = place.own_servers(STATE, "elasticsearch", say, postgres="embedded")
             with servers as rig, tempfile.TemporaryDirectory() as folder:
                 settings = rig.settings.model_copy(update=tuning)

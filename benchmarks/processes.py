@@ -48,11 +48,13 @@ def answer(rig: Rig, *args: str) -> tuple[float, Any]:
     return seconds, json.loads(out)
 
 
-def wait_until(holds: Callable[[], object], what: str, interval: float = 0.1) -> None:
-    """Raises OutboxctlError if it does not come true in PATIENCE seconds."""
-    end = monotonic() + PATIENCE
+def wait_until(
+    holds: Callable[[], object], what: str, interval: float = 0.1, *, patience: float = PATIENCE
+) -> None:
+    """Raises OutboxctlError if it does not come true in so many seconds."""
+    end = monotonic() + patience
     while not holds():
-        must(monotonic() < end, f"{what} did not happen in {PATIENCE:g} s")
+        must(monotonic() < end, f"{what} did not happen in {patience:g} s")
         sleep(interval)
 
 

@@ -36,6 +36,7 @@ class Target:
     done: int = 0
 
 
+NESTED = "Nested documents"
 MANY = 10_000_000  # done rows; with them 1,000,000 wait for a retry and 100,000 have failed
 TARGETS = (
     Target("end to end against the bound B", "Pipeline", "E/B", 0.90, at_least=True),
@@ -59,6 +60,11 @@ TARGETS = (
     Target("a writer beside a projection", "Projections", "writer, with/without", 0.7, at_least=True),
     Target("a change with many documents", "Projections", "the change's transaction", 2),
     Target("after one change", "Projections", "expanded", 50_000, at_least=True),
+    Target(
+        "a first fill beside pgsync's", "Nested documents", "first fill, outboxctl/pgsync", 3, at_least=True
+    ),
+    Target("updates of children", "Nested documents", "updates, outboxctl/pgsync", 3, at_least=True),
+    Target("lag of children's updates", "Nested documents", "outboxctl: lag", 1),
     Target("from exec to the first claim", "Pipeline", "start to first claim", 700),
 )
 

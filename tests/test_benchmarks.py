@@ -1,5 +1,6 @@
 """What the benchmarks measure is what they say: each profile, with tiny numbers, on real servers."""
 
+from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -7,12 +8,13 @@ from typing import Any
 
 import psycopg
 import pytest
-from benchmarks import operations, projections, rows, shapes, stream, workers
+from benchmarks import nested, operations, projections, rows, shapes, shop, stream, workers
 from benchmarks.rows import Past, databases
 from elasticsearch import Elasticsearch
 
 from outboxctl.core.database import Database
 from outboxctl.domain.clock import Deadline
+from outboxctl.domain.errors import ExitCode, UsageError
 from outboxctl.drills.bench.rig import Rig
 from outboxctl.settings import Settings
 from outboxctl.sink.index import index_setup
@@ -142,3 +144,53 @@ def test_a_stream_is_one_of_updates_beside_a_worker(rig: Rig, sql: psycopg.Conne
     assert sql.execute(STATES).fetchall() == [("done", EVENTS + 1)]
     assert sql.execute("SELECT min(event_version) FROM search_index").fetchall() == [(2,)]
     assert values[stream.LAG] > 0
+
+
+@pytest.mark.real_engine
+@pytest.mark.slow(reason="measures for as long as a benchmark must")
+def test_nested_documents_are_filled_updated_and_right(
+    rig: Rig, sql: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shop, "QUIET", 2.0)
+    parents = 48
+    shop.fill(rig, parents)
+    index = nested.index_of(rig)
+    values = nested.measured(rig, "outboxctl", index, nested.outboxctl(rig), parents)
+    assert sql.execute(f"SELECT min(revision) FROM {shop.SCHEMA}.parts WHERE id < {shop.NEW}").fetchone() == (
+        2,
+    )
+    assert values["outboxctl: updates"] > 0 < values["outboxctl: lag"]
+    assert {value for name, value in values.items() if "wrong" in name} == {0}
+    assert sum("wrong" in name for name in values) == 3 + len(shop.CASES)
+    assert sql.execute(f"SELECT count(*) FROM {shop.SCHEMA}.documents").fetchone() == (parents + 3,)
+    index_setup.remove(rig.client, index)
+
+
+@pytest.mark.real_engine
+def test_a_nested_document_is_wrong_that_is_missing_extra_or_old(rig: Rig, engine: Elasticsearch) -> None:
+    index = f"{rig.settings.elastic_index}-nested"
+    engine.indices.create(index=index, mappings=shop.MAPPINGS)
+    shop.fill(rig, 5)
+    with rig.database.begin() as connection:
+        rows = (
+            connection.exec_driver_sql(f"SELECT to_jsonb(d) FROM {shop.SCHEMA}.documents d").scalars().all()
+        )
+    for row in rows:
+        row["parts"].reverse()  # their order does not count, and neither do pgsync's keys
+        engine.index(index=index, id=str(row["id"]), document=row | {"_meta": {"parts": {"id": [1]}}})
+    assert shop.wrong(rig, index) == set()
+    engine.delete(index=index, id="2")
+    engine.index(index=index, id="9", document=rows[0] | {"id": 9})
+    rows[3]["parts"][1]["note"] = "old"
+    engine.index(index=index, id=str(rows[3]["id"]), document=rows[3])
+    assert shop.wrong(rig, index) == {2, 9, rows[3]["id"]}
+
+
+@pytest.mark.no_servers
+@pytest.mark.parametrize("name", ["pgsync", "redis"])
+def test_a_program_that_is_missing_is_named_before_anything_starts(name: str) -> None:
+    flags = {"pgsync": "true", "redis": "true"} | {name: "/nowhere/it"}
+    with pytest.raises(UsageError, match="/nowhere/it is not there") as caught:
+        nested.prepare(Namespace(**flags))
+    assert caught.value.exit_code is ExitCode.USAGE
+    assert f"--{name} " in caught.value.hint

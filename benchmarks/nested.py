@@ -1,0 +1,183 @@
+"""A parent with five children and a looked-up category: outboxctl and pgsync on the same tables, in turns."""
+
+import json
+from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+
+import psutil
+import psycopg
+
+from benchmarks import processes, shop
+from benchmarks.command import OTHERS, STATE, collected, ratios, say, turns
+from benchmarks.pgsync import INDEX as PGSYNC_INDEX
+from benchmarks.pgsync import SETTINGS, VERSION, Pgsync, programs, runs, spent
+from benchmarks.report import Section
+from outboxctl.core.schema.names import EVENTS
+from outboxctl.drills import services
+from outboxctl.drills.bench import process, sink, tables
+from outboxctl.drills.bench.figure import BenchFigure
+from outboxctl.drills.bench.rig import Rig, must
+from outboxctl.net.urls import check_database_url
+from outboxctl.sink.index import index_setup
+from outboxctl.sink.transport.request import demand
+
+TITLE = "Nested documents"
+WARMED = 20_000  # documents a round
+BY = ("--by", "bench", "--reason", "bench", "--yes")
+DECLARED = """
+[projections.nested]
+root = "{schema}.products"
+key = "id"
+document = "{schema}.documents"
+index = "{index}"
+mapping = "nested.json"
+[[projections.nested.follow]]
+table = "{schema}.parts"
+key = "product_id"
+[[projections.nested.follow]]
+table = "{schema}.categories"
+keys = "SELECT id FROM {schema}.products WHERE category_id = :id"
+"""
+Started = tuple[dict[str, float], list[psutil.Process]]  # figures of the first fill, and who goes on
+NOTES = f"""\
+- Each on tables that are made and filled anew; mapping, shards and refresh of both indexes are the same: none
+  while it is filled, then the engine's default. PostgreSQL writes a logical log throughout, which only pgsync
+  needs. The other's triggers are gone.
+- First fill: `outboxctl rebuild --projection`, from exec to exit, with its comparison of every document;
+  pgsync {VERSION} as a daemon, from exec until the index has counted the last document. Its bootstrap
+  (triggers, view, replication slot) is a figure of its own; outboxctl's `projection apply` is not in either.
+- Updates: one writer changes each child once, in a random order that is the same for both, {shop.PER_COMMIT}
+  rows a commit as fast as it goes, beside the running worker or daemon; "its writer" is what that reaches
+  with the triggers of each. "Updates" are the rows until a search finds all new contents, "lag" is from the
+  writer's end until then. While the lag lasts the index is refreshed and asked every
+  {1_000 * shop.LOOK:.0f} ms, later after each {100 * shop.SHARE:.0f} % more.
+- CPU: of `rebuild` and of the worker; of pgsync and its Redis. The servers' is not in it.
+- Wrong: documents that are missing, extra or other than the view's row once nothing is written any more, the
+  order of children left out: after the fill, after the updates, and after each of the changes named, on a
+  sixteenth of the parents each; "since before" are those of the updates that are still wrong after that.
+  outboxctl's must be right, or the run ends with an error.
+- pgsync has {", ".join(f"{name}={value}" for name, value in SETTINGS.items())}; outboxctl its defaults.
+"""
+RATIOS = {"first fill, outboxctl/pgsync": "fill", "updates, outboxctl/pgsync": "updates"}
+
+
+def prepare(args: Namespace) -> None:
+    """Before the servers start: pgsync and Redis are there, and PostgreSQL writes the log that pgsync reads.
+
+    Raises UsageError where one of both is missing.
+    """
+    programs(args)
+    postgres = services.start_postgres(STATE, fresh=True, say=say)
+    with psycopg.connect(check_database_url(postgres.admin_url), autocommit=True) as connection:
+        connection.execute("ALTER SYSTEM SET wal_level = 'logical'")
+        connection.execute("ALTER ROLE wordloom REPLICATION")
+    services.stop("postgres", STATE)
+
+
+def run(rig: Rig, args: Namespace) -> Section:
+    """Both in turns, the other way round each time."""
+    rig, pgsync = replace(rig, patience=shop.PATIENCE), Pgsync(rig, args)
+    say("warm-up")
+    sink.warm_up(rig, sink.bodies(rig, WARMED, sink.text_of(rig, 600)), WARMED, within=60)
+
+    def repetition(number: int) -> dict[str, float]:
+        found: dict[str, float] = {}
+        for name in turns(("outboxctl", "pgsync"), number):
+            shop.fill(rig, args.parents)
+            own = name == "outboxctl"
+            filling = outboxctl(rig) if own else pgsync.filled(args.parents)
+            found |= measured(rig, name, index_of(rig) if own else PGSYNC_INDEX, filling, args.parents)
+        _same_mapping(rig)
+        return found
+
+    values = collected(rig, args.repeat, repetition)
+    figures = [_figure(name, each) for name, each in values.items()]
+    for name, what in RATIOS.items():
+        pairs = ratios(values[f"outboxctl: {what}"], values[f"pgsync: {what}"])
+        figures.append(BenchFigure(name, "", pairs, at_least=True, digits=2))
+    about = f"{args.parents:,} parents with {shop.PARTS} children each, {args.repeat} repetitions in turns"
+    return Section(TITLE, f"{about}; pgsync {VERSION}.", figures, NOTES)
+
+
+def index_of(rig: Rig) -> str:
+    """The alias of outboxctl's index."""
+    return f"nested-of-{rig.settings.elastic_index}"
+
+
+def measured(
+    rig: Rig, name: str, index: str, filling: AbstractContextManager[Started], parents: int
+) -> dict[str, float]:
+    """The figures of one tool by their names; it fills the index when `filling` is entered."""
+    with filling as (figures, tools):
+        found = figures | {f"{name}: fill": parents / figures[f"{name}: fill"]}
+        found |= _wrong(rig, name, index, "after the fill")
+        found |= _updates(rig, name, index, tools, parents)
+        found |= _wrong(rig, name, index, "after the updates")
+        found |= _wrong_of_cases(rig, name, index, parents)
+        must(all(map(runs, tools)), f"{name} has ended")
+        return found
+
+
+def _wrong_of_cases(rig: Rig, name: str, index: str, parents: int) -> dict[str, float]:
+    before = shop.wrong(rig, index)
+    shop.change(rig, index, parents)
+    end = shop.wrong(rig, index)
+    must(name == "pgsync" or not end, f"{len(end)} documents are wrong after single changes")
+    after = {id_ % shop.NEW for id_ in end - before}
+    shares = {what: shop.share(case, parents) for case, what in enumerate(shop.CASES)}
+    by_case = {f"{name}: wrong, {what}": len(after & {*range(a, b + 1)}) for what, (a, b) in shares.items()}
+    return {**by_case, f"{name}: wrong since before": len(end & before)}
+
+
+def _updates(rig: Rig, name: str, index: str, tools: list[psutil.Process], parents: int) -> dict[str, float]:
+    before, children = spent(rig, tools), shop.PARTS * parents
+    began, ended = shop.updated(rig, children)
+    found = shop.found_at(rig, index, parents, ended)
+    return {
+        f"{name}: updates": children / (found - began),
+        f"{name}: its writer": children / (ended - began),
+        f"{name}: lag": found - ended,
+        **{f"{name}: updates, {whose} CPU": s - before[whose] for whose, s in spent(rig, tools).items()},
+    }
+
+
+def _wrong(rig: Rig, name: str, index: str, when: str) -> dict[str, float]:
+    number = len(shop.wrong(rig, index))
+    must(name == "pgsync" or not number, f"{number} documents are wrong {when}")
+    return {f"{name}: wrong {when}": number}
+
+
+@contextmanager
+def outboxctl(rig: Rig) -> Iterator[Started]:
+    """A projection of the tables, filled by a rebuild; then a worker. Dropped at the end."""
+    index_setup.remove(rig.client, index_of(rig))
+    file = rig.folder / "nested.toml"
+    file.write_text(DECLARED.format(schema=shop.SCHEMA, index=index_of(rig)))
+    (rig.folder / "nested.json").write_text(json.dumps({"mappings": shop.MAPPINGS}))
+    processes.answer(rig, "projection", "apply", str(file), *BY)
+    tables.execute(rig, f"TRUNCATE {EVENTS}")
+    try:
+        filled = process.run(rig, "rebuild", "--projection", "nested", *BY)
+        with processes.serving(rig) as worker:
+            cpu = {"own": filled.worker, "PostgreSQL": filled.postgres, "Elasticsearch": filled.engine}
+            figures = {f"outboxctl: fill, {whose} CPU": seconds for whose, seconds in cpu.items()}
+            yield figures | {"outboxctl: fill": filled.wall}, [psutil.Process(worker.pid)]
+    finally:
+        processes.answer(rig, "projection", "drop", "nested", *BY)
+
+
+def _same_mapping(rig: Rig) -> None:
+    found = [demand(rig.client, "GET", name, "_mapping") for name in (index_of(rig), PGSYNC_INDEX)]
+    one, other = (next(iter(each.values()))["mappings"]["properties"] for each in found)
+    must(one == other, "the mappings of both indexes differ")
+
+
+def _figure(name: str, values: list[float]) -> BenchFigure:
+    unit = "docs/s" if name.endswith("fill") else "rows/s"
+    if name == OTHERS or "wrong" in name:
+        return BenchFigure(name, "", values, digits=0 if "wrong" in name else 2)
+    if "CPU" in name or "lag" in name or "bootstrap" in name:
+        return BenchFigure(name, "s", values, digits=2)
+    return BenchFigure(name, unit, values)
