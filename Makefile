@@ -105,8 +105,9 @@ site: $(READY) ## Build the docs into site/, strictly: a broken link fails
 schema: $(READY) ## Write docs/reference/schema.md again, from a migrated database
 	PYTHONPATH=tests $(BIN)/python -m docs.schema_page
 
-transcript: $(READY) ## Record the session in docs/operators-desk/session.md again, in tmux
+transcript: $(READY) ## Record the sessions in docs again, the one on call and a new user's first hour, in tmux
 	PYTHONPATH=tests $(BIN)/python -m operations.session
+	PYTHONPATH=tests $(BIN)/python -m operations.first_hour
 
 lab-example: $(READY) ## Run all labs and keep the evidence as the example in docs/labs/example
 	rm -rf docs/labs/example

@@ -9,28 +9,25 @@ import shutil
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from time import monotonic, sleep
 
 import psycopg
 from elasticsearch import Elasticsearch
 
 import servers
+from operations.recorders import Record, by_pty, by_tmux
 from operations.stage import name, set_up
-from operations.terminal import screen, show
 from outboxctl.core.database import Database
 from outboxctl.core.schema.migrations import upgrade
 from outboxctl.drills import services
 from outboxctl.sink.index.index_setup import ensure
-from processes import OUTBOXCTL, environment, start_program
+from processes import OUTBOXCTL, environment
 from sinks import client_of
 
 PAGE = Path(__file__).parents[2] / "docs" / "operators-desk" / "session.md"
-COLUMNS = 80
-SIZE = ("-x", str(COLUMNS), "-y", "24")
 AUDIT = re.compile(r"^Audit ([0-9a-f-]{36})$", re.MULTILINE)
 INTRODUCTION = """\
 # A session on call
@@ -88,7 +85,6 @@ STORY = (
     Scene("Does the index say what the database says?", "outboxctl verify"),
     Scene("And monitoring?", "outboxctl check --max-failed 0; echo exit $?"),
 )
-Record = Callable[[str], list[str]]
 
 
 @dataclass
@@ -127,59 +123,6 @@ class Stage:
 
 
 @contextmanager
-def by_pty(stage: Stage) -> Iterator[Record]:
-    """A recorder that gives each command a pseudo terminal of its own."""
-    env = stage.env | {"TERM": "xterm-256color"}
-
-    def record(command: str) -> list[str]:
-        shown = show(["bash", "-c", command], env, stage.cwd, columns=COLUMNS, run=start_program)
-        return screen(shown.raw, COLUMNS)
-
-    yield record
-
-
-@contextmanager
-def by_tmux(stage: Stage) -> Iterator[Record]:
-    """A recorder that types into one shell in tmux and reads what the pane shows, history included."""
-    server = f"session-{uuid.uuid4().hex[:8]}"
-
-    def tmux(*args: str) -> str:
-        command = ["tmux", "-L", server, "-f", "/dev/null", *args]
-        env = stage.env | {"TERM": "xterm-256color"}
-        done = subprocess.run(
-            command, env=env, cwd=stage.cwd, capture_output=True, text=True, timeout=20, check=True
-        )
-        return done.stdout
-
-    def pane_with(prompts: int) -> str:
-        end = monotonic() + 60
-        while len(_prompts(pane := tmux("capture-pane", "-p", "-S", "-"))) < prompts:
-            assert monotonic() < end, pane
-            sleep(0.05)
-        return pane
-
-    def record(command: str) -> list[str]:
-        before = len(_prompts(pane_with(1)))
-        tmux("send-keys", "-l", command)
-        tmux("send-keys", "Enter")
-        pane = pane_with(before + 1)
-        *_, typed, last = _prompts(pane)
-        return pane.splitlines()[typed + 1 + (len(command) + 1) // COLUMNS : last]
-
-    shell = "env PS1='$ ' HISTFILE= bash --norc --noprofile"
-    tmux("start-server", ";", "set", "-g", "status", "off", ";", "new-session", "-d", *SIZE, shell)
-    try:
-        yield record
-    finally:
-        tmux("kill-server")
-
-
-def _prompts(pane: str) -> list[int]:
-    """The lines in which a prompt stands."""
-    return [number for number, line in enumerate(pane.splitlines()) if line == "$" or line.startswith("$ ")]
-
-
-@contextmanager
 def staged(both: servers.Servers, cwd: Path) -> Iterator[Stage]:
     """A stage of its own on these servers."""
     url = servers.new_database(both.postgres)
@@ -203,7 +146,11 @@ def staged(both: servers.Servers, cwd: Path) -> Iterator[Stage]:
 def main() -> None:
     """Write the page; without tmux a pseudo terminal shows the same."""
     recorder = by_tmux if shutil.which("tmux") else by_pty
-    with servers.started() as both, staged(both, Path.cwd()) as stage, recorder(stage) as record:
+    with (
+        servers.started() as both,
+        staged(both, Path.cwd()) as stage,
+        recorder(stage.env, stage.cwd) as record,
+    ):
         PAGE.write_text(stage.page(record))
 
 

@@ -172,8 +172,20 @@ def test_a_mapping_that_the_engine_refuses_puts_nothing_in_force(store: Store, e
 def test_without_triggers_the_application_touches(store: Store) -> None:
     store.apply("--no-triggers")
     assert store.facts()[1] == []
-    assert store.what("--no-triggers") == []
-    assert store.what() == ["triggers", "declaration"]
+    assert store.what() == []  # what is in force is kept, unless a flag says otherwise
+    assert store.what("--triggers") == ["triggers", "declaration"]
+    store.apply("--triggers")
+    assert len(store.facts()[1]) > 0
+    assert store.what() == []
+
+
+def test_triggers_that_are_not_wanted_any_more_are_dropped(store: Store) -> None:
+    store.apply()
+    assert store.what("--no-triggers") == ["triggers", "declaration"]
+    store.apply("--no-triggers")
+    assert store.facts()[1] == []
+    store.sql.execute("INSERT INTO store.products (id, tenant) VALUES (1, 'a')")
+    assert store.events() == []
 
 
 @pytest.fixture

@@ -70,6 +70,13 @@ def test_everything_that_a_declaration_can_say(file: Path) -> None:
     assert categories.keys.endswith("= :id")
 
 
+def test_what_begins_as_sql_or_json_is_no_name_of_a_file(file: Path) -> None:
+    text = GOOD.replace('document = "shop.product_documents"', 'query = "select id FROM shop.products"')
+    text += "mapping = '{\"settings\": {}}'\n"
+    product = declared(file, text)[0]
+    assert (product.query, product.mapping) == ("select id FROM shop.products", {"settings": {}})
+
+
 def test_a_query_of_several_lines_is_the_sql_itself(file: Path) -> None:
     text = GOOD.replace(
         'document = "shop.product_documents"', 'query = """\nSELECT id\nFROM shop.products;\n"""'

@@ -104,6 +104,29 @@ def test_the_fields_of_what_is_nested_are_found(
     assert [hit["_id"] for hit in found] == ["00-1"]
 
 
+def test_the_mapping_holds_what_is_nested_and_no_more(init: Init) -> None:
+    alone = tomllib.loads(init("lib.books").stdout)["projections"]["books"]
+    assert "mapping" not in alone
+    nested = tomllib.loads(init("lib.books", "lib.authors").stdout)["projections"]["books"]
+    fields = json.loads(nested["mapping"])["mappings"]["properties"]
+    assert list(fields) == ["authors"]
+    assert '"id": {"type": ' in nested["mapping"]  # a field a line
+
+
+def test_files_without_anything_nested_are_two(init: Init, cli: Cli, index: str, tmp_path: Path) -> None:
+    done = init("lib.books", "--index", f"{index}-b", "--out", str(tmp_path / "new"))
+    assert sorted(each.name for each in (tmp_path / "new").iterdir()) == ["books.sql", "books.toml"]
+    assert "Left out: lib.books.cover" in done.stderr
+    assert f"Next: outboxctl projection plan {tmp_path}/new/books.toml" in done.stderr
+    applied(tmp_path / "new" / "books.toml", cli)
+
+
+def test_a_table_behind_a_table_that_only_links_is_what_is_offered(init: Init) -> None:
+    offered = init("lib.books").stdout.partition("[projections.books]")[0]
+    assert "lib.authors" in offered
+    assert "lib.book_author" not in offered
+
+
 def test_what_is_not_in_the_document_is_said(init: Init) -> None:
     printed = init("lib.books").stdout
     assert "# Left out: lib.books.cover" in printed

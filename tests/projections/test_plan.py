@@ -95,6 +95,18 @@ BAD: dict[str, tuple[str, str, str]] = {
         'query = """SELECT title\nFROM store.products"""',
         "key: the query has no column 'id'",
     ),
+    "query: a column that is nearly there": (
+        'document = "store.documents"',
+        'query = """SELECT p.id, p.titel\nFROM store.products p"""',
+        'query: column p.titel does not exist; Perhaps you meant to reference the column "p.title".',
+    ),
+    "a table of a near name": ('"store.products"', '"store.product"', "did you mean store.products?"),
+    "a table without its schema": ('"store.products"', '"products"', "did you mean store.products?"),
+    "a value as an object": (
+        "",
+        'mapping = \'\'\'\n{"mappings": {"properties": {"title": {"properties": {}}}}}\n\'\'\'\n',
+        "[projections.product] mapping: 'title' is an object in it, and text in the document",
+    ),
     "nothing follows": (
         'document = "store.documents"',
         JOINED,
@@ -211,6 +223,80 @@ def test_a_table_that_is_ignored_or_named_is_no_error(store: Store) -> None:
     assert "reads all of" not in " ".join(each["text"] for each in store.plan()["warnings"])
 
 
+LINKED = '''query = """SELECT p.id, (SELECT json_agg(t.name) FROM store.product_tags l
+    JOIN store.tags t ON t.id = l.tag_id WHERE l.product_id = p.id) AS tags
+FROM store.products p"""'''
+LINKS = """
+CREATE TABLE store.tags (id int PRIMARY KEY, name text, above int REFERENCES store.tags);
+CREATE TABLE store.product_tags (
+    product_id bigint REFERENCES store.products, tag_id int REFERENCES store.tags, "Weight" int DEFAULT 1,
+    PRIMARY KEY (product_id, tag_id)
+);
+"""
+BY_TAG = "CREATE INDEX CONCURRENTLY ON store.product_tags (tag_id)"
+ABOVE = """
+[[projections.product.follow]]
+table = "store.tags"
+keys = "SELECT product_id FROM store.product_tags l JOIN store.tags t ON t.id = l.tag_id WHERE t.above = :id"
+"""
+
+
+def indexes_wanted(store: Store) -> list[str]:
+    """The statements of the warnings of `plan`."""
+    return [sql for each in store.plan()["warnings"] for sql in each["sql"]]
+
+
+def test_an_index_that_begins_with_another_column_finds_nothing(store: Store) -> None:
+    store.sql.execute(LINKS)
+    store.write('document = "store.documents"', LINKED)
+    assert indexes_wanted(store) == [BY_TAG]
+    store.sql.execute(BY_TAG.encode())
+    assert indexes_wanted(store) == []
+    assert "reads all of" not in " ".join(each["text"] for each in store.plan()["warnings"])
+
+
+def test_a_join_that_no_index_helps_is_said_though_it_is_no_single_comparison(store: Store) -> None:
+    store.sql.execute(LINKS)
+    store.sql.execute(BY_TAG.encode())
+    store.write('document = "store.documents"', LINKED)
+    store.write(after=ABOVE)
+    assert "finding the documents behind a row of store.tags reads all of" in " ".join(
+        each["text"] for each in store.plan()["warnings"]
+    )
+    store.sql.execute("CREATE INDEX ON store.tags (above)")
+    assert "reads all of" not in " ".join(each["text"] for each in store.plan()["warnings"])
+
+
+def test_an_index_is_named_as_postgresql_takes_it(store: Store) -> None:
+    store.sql.execute(LINKS)
+    keys = "keys = 'SELECT product_id FROM store.product_tags WHERE \"Weight\" = :id'\n"
+    store.write(after=FOLLOW.replace("reviews", "product_tags").replace("product_tags", "categories") + keys)
+    (wanted,) = indexes_wanted(store)
+    store.sql.execute(wanted.encode())
+    assert indexes_wanted(store) == []
+
+
+def test_a_tree_is_followed_by_a_query_of_its_own(store: Store) -> None:
+    store.sql.execute(LINKS)
+    nested = "(SELECT a.name FROM store.tags a WHERE a.id = t.above)"
+    store.write('document = "store.documents"', LINKED.replace("json_agg(t.name)", f"json_agg({nested})"))
+    done = store("plan")
+    assert done.returncode == 2
+    assert "reads store.tags 2 times" in done.stderr
+    assert "1 path of foreign keys leads to" in done.stderr
+    assert "a row and of the rows that refer to it by above" in done.stderr
+    store.write(after=ABOVE.replace("t.above = :id", ":id IN (t.id, t.above)"))
+    assert [each["table"] for each in store.plan()["follow"]] == ["store.tags", "store.product_tags"]
+
+
+def test_only_the_triggers_that_change_are_named(store: Store) -> None:
+    store.write('document = "store.documents"', QUERY)
+    store.apply()
+    store.write("p.title, ", "p.title, p.price, ")
+    (step,) = [each["text"] for each in store.plan()["steps"] if each["what"] == "triggers"]
+    assert step == "on store.products"
+
+
 def test_a_self_join_must_be_followed(store: Store) -> None:
     store.write(
         'document = "store.documents"',
@@ -254,7 +340,7 @@ def test_a_child_without_an_index_and_json_that_is_not_searched(store: Store) ->
     ]
     store.sql.execute("DROP INDEX store.reviews_product_id_idx")
     assert "CREATE INDEX CONCURRENTLY ON store.reviews (product_id)" in {
-        each["fix"] for each in store.plan()["warnings"]
+        sql for each in store.plan()["warnings"] for sql in each["sql"]
     }
 
 

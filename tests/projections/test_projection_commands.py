@@ -12,6 +12,7 @@ import pytest
 from elasticsearch import Elasticsearch
 
 import outboxctl
+from operations.terminal import screen, show
 from outboxctl.core.database import Database
 from processes import Cli
 from projections.store import QUERY, WHO, Store
@@ -50,6 +51,28 @@ def test_list_and_show(applied: Store, cli: Cli) -> None:
     assert "product" in cli.ok("projection", "list")
 
 
+def test_a_failed_event_does_not_wait(applied: Store, cli: Cli) -> None:
+    applied.sql.execute("INSERT INTO store.products (id, tenant) VALUES (1, 'a')")
+    applied.sql.execute("UPDATE search_outbox_events SET status = 'failed'")
+    (listed,) = cli.json("projection", "list")["projections"]
+    assert (listed["failed"], listed["oldest_seconds"]) == (1, None)
+
+
+def test_on_a_terminal_lines_go_on_further_in_and_commands_are_whole(store: Store, cli: Cli) -> None:
+    keys = "SELECT id\nFROM store.products\nWHERE category_id = :id AND title IS DISTINCT FROM 'a title'"
+    store.write(after=f'[[projections.product.follow]]\ntable = "store.categories"\nkeys = """\n{keys}"""\n')
+    store.sql.execute("DROP INDEX store.products_category_id_idx")
+    raw = show(["projection", "plan", str(store.file)], cli.env, cli.cwd, columns=80).raw
+    lines = screen(raw, 80)
+    (place,) = [n for n, line in enumerate(lines) if line.startswith("  follows store.categories")]
+    assert lines[place].startswith("  follows store.categories: keys SELECT id FROM store.products WHERE")
+    assert lines[place + 1].startswith("    ")
+    assert f"\nNext: outboxctl projection apply {store.file} --by YOU --reason WHY" in raw.replace("\r", "")
+    for command in ("plan", "apply"):  # piped, a line is a line
+        out = store(command, *(WHO if command == "apply" else ())).stdout
+        assert all(line.startswith(("  ", "product", "Next", "Audit")) for line in out.splitlines() if line)
+
+
 def test_nothing_in_force(cli: Cli) -> None:
     assert cli.json("projection", "list") == {"projections": []}
     assert "no projection" in cli.ok("projection", "list")
@@ -81,7 +104,8 @@ def test_a_preview_says_what_differs(applied: Store, cli: Cli, engine: Elasticse
         for each in json.loads(done.stdout)["documents"][0]["differences"]
     }
     assert differences == {"title": ("Bird", "Brid"), "more": (None, 1)}
-    assert 'title: "Bird", in the index "Brid"' in cli("projection", "preview", "product", "1").stdout
+    text = cli("projection", "preview", "product", "1").stdout
+    assert '  title, sent: "Bird"\n  title, indexed: "Brid"\n' in text
 
 
 def test_a_row_that_is_not_there_is_a_delete(applied: Store, cli: Cli, engine: Elasticsearch) -> None:

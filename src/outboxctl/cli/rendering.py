@@ -32,6 +32,12 @@ class Unbroken(str):
     __slots__ = ()
 
 
+class Item(str):
+    """A text beneath a line: two blanks in, and four where it goes on in the next line of a terminal."""
+
+    __slots__ = ()
+
+
 def console(*, stderr: bool = False) -> "Console":
     """A console that takes nothing in a text for markup; colour and width only from a terminal."""
     from outboxctl.cli.rich_output import PipeConsole
@@ -52,8 +58,21 @@ def show(report: Any, lines: Callable[[], Iterable[Any]], *, json: bool) -> None
         return
     out = console()
     for line in lines():
+        if isinstance(line, Item):
+            _print_item(out, line)
+            continue
         unbroken = isinstance(line, Unbroken) or (isinstance(line, str) and not out.is_terminal)
         out.print(line, soft_wrap=unbroken)
+
+
+def _print_item(out: "Console", item: Item) -> None:
+    from rich.text import Text
+
+    if not out.is_terminal:
+        out.print(f"  {item}", soft_wrap=True)
+        return
+    first, *others = Text(item).wrap(out, out.width - 4)
+    out.print(Text("  ") + first, *(Text("    ") + other for other in others), sep="\n")
 
 
 def emit_json(report: Any, *, own: bool = False) -> None:

@@ -35,9 +35,11 @@ Name = Annotated[
     str, typer.Argument(metavar="NAME", help="The projection.", autocompletion=completion.projections)
 ]
 Triggers = Annotated[
-    bool,
+    bool | None,
     typer.Option(
-        "--triggers/--no-triggers", help="Make triggers; without them the application calls outboxctl.touch."
+        "--triggers/--no-triggers",
+        help="Make triggers; without them the application calls outboxctl.touch"
+        " [default: as in force, else with triggers].",
     ),
 ]
 
@@ -94,7 +96,7 @@ def init(
 
 
 @app.command()
-def plan(file: File, common: PipelineOptions, triggers: Triggers = True) -> None:
+def plan(file: File, common: PipelineOptions, triggers: Triggers = None) -> None:
     """Show what `apply` would do, what needs a rebuild, and what a followed table costs.
 
     Exit 0 if there is nothing to do, 4 if there is. Nothing is changed.
@@ -109,13 +111,13 @@ def plan(file: File, common: PipelineOptions, triggers: Triggers = True) -> None
         planned = planning(
             connection, client, declared, built_in=settings.elastic_index, with_triggers=triggers
         )
-    view.plan(planned, json=common.json)
+    view.plan(planned, file, json=common.json)
     if any(each.steps for each in planned):
         raise typer.Exit(ExitCode.FINDINGS)
 
 
 @app.command()
-def sql(file: File, common: PipelineOptions, triggers: Triggers = True) -> None:
+def sql(file: File, common: PipelineOptions, triggers: Triggers = None) -> None:
     """Print the SQL of `apply`, for your own migrations: views, triggers, and the declaration.
 
     Run by psql it leaves in the database what `apply` leaves. The index is made by `apply`.
@@ -138,7 +140,7 @@ def sql(file: File, common: PipelineOptions, triggers: Triggers = True) -> None:
 
 @app.command()
 def apply(
-    file: File, by: By, reason: Reason, common: ApplyOptions, triggers: Triggers = True, wait: LockWait = 60.0
+    file: File, by: By, reason: Reason, common: ApplyOptions, triggers: Triggers = None, wait: LockWait = 60.0
 ) -> None:
     """Put the declared projections in force, in one transaction; what is as declared already stays.
 

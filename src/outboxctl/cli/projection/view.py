@@ -2,12 +2,13 @@
 
 import json as json_
 from dataclasses import asdict
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from outboxctl.cli import rendering
-from outboxctl.domain.printable import brief
+from outboxctl.domain.printable import brief, counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -21,9 +22,8 @@ if TYPE_CHECKING:
     from outboxctl.operations.projection.starting.text import Start
 
 LONGEST_VALUE = 2_000  # characters of a field's value that a person sees
-FILL = (
-    "Workers fill {index} from here on; faster: outboxctl rebuild --projection {name} --by YOU --reason WHY"
-)
+APPLY = "outboxctl projection apply {file} --by YOU --reason WHY"
+REBUILD = "outboxctl rebuild --projection {name} --by YOU --reason WHY"
 
 
 def starts(made: "Sequence[Start]", files: "Sequence[Path]", *, json: bool) -> None:
@@ -37,15 +37,21 @@ def starts(made: "Sequence[Start]", files: "Sequence[Path]", *, json: bool) -> N
         typer.echo(str(file))
     if not files:
         typer.echo(text, nl=False)
+        return
+    for note in dict.fromkeys(note for each in made for note in each.notes):
+        typer.echo(brief(note, 300), err=True)
+    for file in files:
+        if file.suffix == ".toml":
+            typer.echo(f"Next: outboxctl projection plan {quote(brief(file, 300))}", err=True)
 
 
-def plan(planned: "Sequence[Planned]", *, json: bool) -> None:
-    """Show a plan."""
+def plan(planned: "Sequence[Planned]", file: "Path", *, json: bool) -> None:
+    """Show the plan of a declaration file."""
     report = {
         "to_do": any(each.steps for each in planned),
         "projections": [_planned(each) for each in planned],
     }
-    rendering.show(report, lambda: _plan_lines(planned), json=json)
+    rendering.show(report, lambda: _plan_lines(planned, file), json=json)
 
 
 def _planned(each: "Planned") -> dict[str, Any]:
@@ -67,21 +73,43 @@ def _planned(each: "Planned") -> dict[str, Any]:
     }
 
 
-def _plan_lines(planned: "Sequence[Planned]") -> "Iterator[object]":
+def _plan_lines(planned: "Sequence[Planned]", file: "Path") -> "Iterator[object]":
     for each in planned:
         projection = each.projection
         yield f"{projection.name}: {brief(projection.document, 200)} into {brief(projection.index, 255)}"
         for follow, most in zip(projection.follow, each.resolved.most_documents, strict=True):
-            how = f"key {', '.join(follow.key)}" if follow.key else f"keys {follow.keys}"
-            yield brief(f"  follows {follow.table}: {how}", 400)
+            how = f"key {', '.join(follow.key)}" if follow.key else f"keys {_one_line(follow.keys)}"
+            yield rendering.Item(brief(f"follows {follow.table}: {how}", 400))
             if most:
-                yield f"    about {most:,} documents behind one row at most"
+                yield f"    about {counted(most, 'document')} behind one row at most"
         for step in each.steps:
-            yield brief(f"  {step.what}: {step.text}", 600)
+            yield rendering.Item(brief(f"{step.what}: {step.text}", 600))
         if not each.steps:
             yield "  nothing to do"
-        for notice in each.notices:
-            yield brief(f"  warning: {notice.text}; {notice.fix}", 600)
+        yield from _warnings(each)
+    yield from _next(planned, file)
+
+
+def _one_line(query: str) -> str:
+    return " ".join(query.split())
+
+
+def _next(planned: "Sequence[Planned]", file: "Path") -> "Iterator[object]":
+    """The command that does what is planned; what `apply` does not do comes after it."""
+    steps = [step for each in planned for step in each.steps]
+    if any(step.what != "rebuild" for step in steps):
+        yield ""
+        yield rendering.Unbroken(f"Next: {APPLY.format(file=quote(brief(file, 200)))}")
+    for command in dict.fromkeys(step.command for step in steps if step.command):
+        yield rendering.Unbroken(f"Next: {command}")
+
+
+def _warnings(planned: "Planned") -> "Iterator[object]":
+    """Each with its fix; a statement stands in a line of its own, so that it can be copied."""
+    for notice in planned.notices:
+        yield rendering.Item(brief(f"warning: {notice.text}; {notice.fix}", 600))
+        for statement in notice.sql:
+            yield rendering.Unbroken(f"    {brief(statement, 600)};")
 
 
 def sql(text: str, *, json: bool) -> None:
@@ -110,15 +138,15 @@ def _applied_lines(done: "Applied") -> "Iterator[object]":
     for each in done.planned:
         projection, steps = each.projection, done.steps[each.projection.name]
         yield f"{projection.name}: {'' if steps else 'as declared already; nothing was changed'}".rstrip(": ")
-        for step in steps:
-            yield brief(f"  {step.what}: {step.text}", 600)
+        for step in [*steps, *(step for step in each.steps if step.what == "rebuild")]:
+            yield rendering.Item(brief(f"{step.what}: {step.text}", 600))
+        yield from _warnings(each)
         if each.before is None and steps:
-            yield "  " + FILL.format(index=brief(projection.index, 255), name=projection.name)
+            yield f"  Workers fill {brief(projection.index, 255)} from here on; faster, where it is large:"
+            yield rendering.Unbroken(f"    {REBUILD.format(name=projection.name)}")
         for step in each.steps:
-            if step.what == "rebuild":
-                yield brief(f"  {step.text}", 600)
-        for notice in each.notices:
-            yield brief(f"  warning: {notice.text}; {notice.fix}", 600)
+            if step.command:
+                yield rendering.Unbroken(f"Next: {step.command}")
     if done.audit_id:
         yield f"Audit {done.audit_id}"
 
@@ -158,7 +186,11 @@ def _overview_lines(found: "ProjectionOverview") -> "Iterator[object]":
     }
     yield rendering.table(found.name, ("what", ""), facts.items())
     rows = [
-        (each["table"], ", ".join(each["key"]) or each["keys"], ", ".join(each["columns"]) or "all")
+        (
+            each["table"],
+            ", ".join(each["key"]) or _one_line(each["keys"]),
+            ", ".join(each["columns"]) or "all",
+        )
         for each in found.follow
     ]
     if rows:
@@ -178,11 +210,13 @@ def previews(name: str, found: "Sequence[Preview]", *, json: bool) -> None:
 def _preview_lines(found: "Sequence[Preview]") -> "Iterator[object]":
     for each in found:
         yield f"{brief(each.key, 520)} ({'the same in the index' if each.same else 'differs from the index'})"
-        yield f"  sent: {_value(each.sent) if each.sent is not None else 'no row in the view: a delete'}"
-        yield f"  indexed: {_value(each.indexed) if each.indexed is not None else 'not there'}"
+        sent = _value(each.sent) if each.sent is not None else "no row in the view: a delete"
+        yield rendering.Item(f"sent: {sent}")
+        yield rendering.Item(f"indexed: {_value(each.indexed) if each.indexed is not None else 'not there'}")
         if each.sent is not None and each.indexed is not None:
             for one in each.differences:
-                yield f"  {brief(one.field, 200)}: {_value(one.sent)}, in the index {_value(one.indexed)}"
+                yield rendering.Item(f"{brief(one.field, 200)}, sent: {_value(one.sent)}")
+                yield rendering.Item(f"{brief(one.field, 200)}, indexed: {_value(one.indexed)}")
 
 
 def _value(value: Any) -> str:

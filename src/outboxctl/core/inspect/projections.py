@@ -9,7 +9,7 @@ from outboxctl.core.projections import (
     choosing,
     dependencies,
     indexes,
-    scratch,
+    table_scans,
     trigger_check,
     view_facts,
 )
@@ -120,7 +120,9 @@ def _lookup(connection: Connection, follow: Follow) -> KeysLookup:
     columns = fields(connection, follow.table)
     try:
         types = parameter_types(follow.parameters, columns)
-        return KeysLookup(follow.table, scratch.sequential_scans(connection, follow.keys, types))
+        return KeysLookup(
+            follow.table, [str(each.table) for each in table_scans.of_query(connection, follow.keys, types)]
+        )
     except KeyError as error:
         return KeysLookup(follow.table, [], f"{follow.table} has no column {error.args[0]}")
     except UsageError as error:

@@ -18,8 +18,8 @@ FROM unnest(CAST(:names AS text[])) n (name) LEFT JOIN (
     SELECT entity_type, count(*) FILTER (WHERE status = '{Status.PENDING}') AS pending,
         count(*) FILTER (WHERE status = '{Status.PROCESSING}') AS processing,
         count(*) FILTER (WHERE status = '{Status.FAILED}') AS failed,
-        greatest(0, extract(epoch FROM now() - min(created_at)
-            FILTER (WHERE status <> '{Status.FAILED}' AND created_at > '0001-01-02')))::float8 AS oldest
+        max(greatest(0, extract(epoch FROM now() - created_at)))
+            FILTER (WHERE status <> '{Status.FAILED}' AND created_at > '0001-01-02')::float8 AS oldest
     FROM {EVENTS} WHERE status IN ('{Status.PENDING}', '{Status.PROCESSING}', '{Status.FAILED}')
     GROUP BY entity_type
 ) c ON c.entity_type = n.name

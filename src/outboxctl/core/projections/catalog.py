@@ -34,6 +34,16 @@ RELATION = f"pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace AND {OF}"
 KIND = text(f"SELECT c.relkind::text FROM {RELATION} WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')")
 # Rows of a partition arrive by its parent, too, for which no trigger of a statement on the partition fires.
 ROW_LEVEL = text(f"SELECT FROM {RELATION} WHERE c.relkind = 'p' OR c.relispartition")
+ALL = text("""
+SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'v') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+ORDER BY 1 LIMIT 10000
+""")
+
+
+def names(connection: Connection) -> list[str]:
+    """The names of tables and views as SQL has them, at most 10,000."""
+    return [str(name) for name in connection.execute(ALL).scalars()]
 
 
 def resolve(connection: Connection, name: str) -> Relation | None:

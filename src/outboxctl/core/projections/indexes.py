@@ -49,6 +49,17 @@ WITH rows AS (
 )
 SELECT ceil(min(most))::bigint FROM each
 """)
+CREATE = text(f"""
+SELECT format('CREATE INDEX %sON %I.%I (%s)', CASE WHEN c.relkind <> 'p' THEN 'CONCURRENTLY ' END,
+    n.nspname, c.relname, (SELECT string_agg(quote_ident(u.name), ', ' ORDER BY u.place)
+        FROM unnest(CAST(:columns AS text[])) WITH ORDINALITY u (name, place)))
+FROM {RELATION}
+""")
+
+
+def create_sql(connection: Connection, relation: Relation, names: Sequence[str]) -> str:
+    """The statement that makes an index on these columns; of a partitioned table it locks out writers."""
+    return str(connection.execute(CREATE, {**of(relation), "columns": [*names]}).scalar_one())
 
 
 def primary_key(connection: Connection, relation: Relation) -> tuple[str, ...]:

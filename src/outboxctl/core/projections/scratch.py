@@ -24,9 +24,6 @@ TYPE = text(f"""
 SELECT {TYPE_NAME.format(n="n", t="t")} FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
 WHERE t.oid = :oid
 """)
-# The plan for values that are not known; a table is read as a whole only where no index finds its rows.
-GENERIC = """SELECT set_config('plan_cache_mode', 'force_generic_plan', true),
-    set_config('enable_seqscan', 'off', true)"""
 TEMPORARY_SCHEMA = text("SELECT nspname::text FROM pg_namespace WHERE oid = pg_my_temp_schema()")
 
 
@@ -62,24 +59,6 @@ def key_types(connection: Connection, query: str, types: Mapping[str, str]) -> l
     return [str(connection.execute(TYPE, {"oid": oid}).scalar()) for oid in oids]
 
 
-def sequential_scans(connection: Connection, query: str, types: Mapping[str, str]) -> list[str]:
-    """The tables that a `keys` query must read as a whole: no index finds its rows."""
-    names = list(types)
-    numbered = replaced(query, lambda name: f"${names.index(name) + 1}")
-    given = ", ".join(types[name] for name in names)
-    with undone(connection):
-        for statement in (GENERIC, f"PREPARE outbox_keys ({given}) AS SELECT * FROM (\n{numbered}\n) keys"):
-            one_statement(connection, statement)
-        try:
-            nulls = ", ".join("NULL" for _ in names)
-            cursor = one_statement(
-                connection, f"EXPLAIN (FORMAT JSON, VERBOSE) EXECUTE outbox_keys ({nulls})"
-            )
-            return sorted(set(_scanned(cursor.fetchone()[0][0]["Plan"])))
-        finally:
-            one_statement(connection, "DEALLOCATE outbox_keys")
-
-
 def check_key(connection: Connection, parts: Sequence[str], key: Sequence[KeyColumn]) -> None:
     """Raise UsageError, with PostgreSQL's words, where a part of a key is no value of its column's type."""
     casts = [
@@ -87,14 +66,6 @@ def check_key(connection: Connection, parts: Sequence[str], key: Sequence[KeyCol
         for part, column in zip(parts, key, strict=True)
     ]
     one_statement(connection, SQL("SELECT {}").format(SQL(", ").join(casts)).as_string())
-
-
-def _scanned(plan: dict[str, Any]) -> Iterator[str]:
-    """Whole tables; one without a condition is meant to be read as a whole."""
-    if plan["Node Type"] == "Seq Scan" and "Filter" in plan:
-        yield f"{plan['Schema']}.{plan['Relation Name']}"
-    for inner in plan.get("Plans", ()):
-        yield from _scanned(inner)
 
 
 def one_statement(connection: Connection, statement: str) -> Any:
@@ -114,4 +85,4 @@ def one_statement(connection: Connection, statement: str) -> Any:
 
 def _hint(error: psycopg.Error) -> str:
     unqualified = getattr(error, "sqlstate", "") in {"42P01", "42883", "42704"}
-    return NAMED if unqualified else ""
+    return NAMED if unqualified else brief(error.diag.message_hint or "", 300)

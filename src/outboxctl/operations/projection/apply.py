@@ -38,7 +38,7 @@ def apply(
     by: str,
     reason: str,
     built_in: str,
-    with_triggers: bool = True,
+    with_triggers: bool | None = None,
     patience: float = 60.0,
     report: Callable[[str], None] = lambda _: None,
 ) -> Applied:

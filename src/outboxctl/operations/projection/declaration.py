@@ -1,5 +1,6 @@
 """The declaration file: TOML, read into dataclasses. Nothing is looked up in the database here."""
 
+import re
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ from outboxctl.operations.projection.place import Place, shown
 KEYS = ("root", "key", "document", "query", "index", "mapping", "routing", "pipeline", "ignore", "follow")
 FOLLOW_KEYS = ("table", "key", "keys", "columns")
 MAX_INDEX = 248  # bytes: the engine's limit, less the number of the index behind the alias
+SELECT = re.compile(r"\s*(select|with)\s", re.IGNORECASE)
 BAD_IN_INDEX = set('\\/*?"<>| ,#:')
 
 
@@ -115,14 +117,15 @@ def _document(place: Place, table: dict[str, Any]) -> str:
 
 
 def _query(place: Place, table: dict[str, Any], folder: Path) -> str:
-    """A SELECT: the text itself where it has more than one line, or that of the file."""
+    """A SELECT: the text itself where it is one, or has more than one line; else that of the file."""
     if "query" not in table:
         return ""
     given, here = (
-        place.value(table, "query", str, "the name of a file, or SQL in several lines"),
+        place.value(table, "query", str, "the name of a file, or a SELECT"),
         place.at("query"),
     )
-    sql = given if "\n" in given.strip() else files.text(here, folder / here.one_line(given))
+    inline = "\n" in given.strip() or SELECT.match(given)
+    sql = given if inline else files.text(here, folder / here.one_line(given))
     if "\0" in sql or not (stripped := sql.strip().rstrip(";").rstrip()):
         here.fail("there is no SELECT in it")
     return stripped

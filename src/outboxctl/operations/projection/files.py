@@ -28,11 +28,11 @@ def text(place: Place, path: Path) -> str:
 
 
 def mapping(place: Place, table: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """The body of an index, or a part of it: JSON in several lines, or a file; empty where it is left out."""
+    """The body of an index, or a part of it: JSON, or the name of a file; empty where it is left out."""
     if "mapping" not in table:
         return {}
-    given = place.value(table, "mapping", str, "the name of a file, or JSON in several lines")
-    here, inline = place.at("mapping"), "\n" in given.strip()
+    given = place.value(table, "mapping", str, "the name of a file, or JSON")
+    here, inline = place.at("mapping"), "\n" in given.strip() or given.lstrip().startswith("{")
     name = "it" if inline else here.one_line(given)
     body = _json(here, name, given if inline else text(here, folder / name))
     if not isinstance(body, dict) or not all(isinstance(part, dict) for part in body.values()):

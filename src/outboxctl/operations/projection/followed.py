@@ -10,7 +10,7 @@ from outboxctl.core.projections.fields import Field, fields, parameter_types
 from outboxctl.core.projections.names import NAMED
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.keys_query import parameters
-from outboxctl.domain.printable import brief
+from outboxctl.domain.printable import brief, counted
 from outboxctl.domain.projection import Follow, KeyColumn, Relation
 from outboxctl.operations.projection.declaration import Declaration, DeclaredFollow
 from outboxctl.operations.projection.place import Place, shown
@@ -33,6 +33,10 @@ ALIKE = (
 SHOWN = 3  # paths in a message
 NOT_FOLLOWED = (
     "name it in [[{table}.follow]] with `key` or `keys`, or put it into `ignore` if its changes do not count"
+)
+TREE = (
+    "name it in [[{table}.follow]] with `keys` that find the documents of a row and of the rows that refer to"
+    " it by {columns}"
 )
 Columns = frozenset[str]
 
@@ -59,11 +63,12 @@ def tables(
     if dependencies.occurrences(connection, view, root) <= 1:  # else it is joined with itself
         open_.discard(root)
     through = set(used) - {root}
+    trees = {key.here: key for key in foreign_keys.constraints(connection) if key.here == key.there}
     for table in sorted(open_, key=str):
         _check_table(connection, declared.place, table)
         paths = foreign_keys.paths(connection, root, {table, *through})[table]
         needed = dependencies.occurrences(connection, view, table) - (table == root)
-        _check_paths(declared.place, root, table, paths, max(1, needed))
+        _check_paths(declared.place, root, table, paths, max(1, needed), tree=trees.get(table))
         follow += [foreign_keys.follow(path, declared.key, used[table]) for path in paths]
     counted = _counted(used.get(root, frozenset()), [each.name for each in key])
     return counted, tuple(follow), tuple(ignored)
@@ -86,7 +91,7 @@ def relation(connection: "Connection", place: Place, name: str, *, view: bool = 
     found, what = _named(connection, place, name), "table or view" if view else "table"
     is_a = catalog.kind(connection, found) if found else None
     if found is None or is_a is None:
-        place.fail(f"there is no {what} {brief(name, 140)}", NAMED)
+        place.fail(f"there is no {what} {brief(name, 140)}", _nearest(connection, name))
     if is_a not in (*TABLES, *([Kind.VIEW] if view else [])):
         place.fail(f"{found} is {WORDS[is_a]}")
     return found
@@ -95,8 +100,16 @@ def relation(connection: "Connection", place: Place, name: str, *, view: bool = 
 def _ignored(connection: "Connection", place: Place, name: str) -> Relation:
     found = _named(connection, place, name)
     if found is None:
-        place.fail(f"there is no table {brief(name, 140)}", NAMED)
+        place.fail(f"there is no table {brief(name, 140)}", _nearest(connection, name))
     return found
+
+
+def _nearest(connection: "Connection", name: str) -> str:
+    """A hint: tables of the same name in other schemas, else the one of the nearest name."""
+    known = catalog.names(connection)
+    same = [each for each in known if each.rpartition(".")[2] == name.rpartition(".")[2]]
+    near = same[:SHOWN] or get_close_matches(name, known, n=1)
+    return f"did you mean {brief(' or '.join(near), 300)}?" if near else NAMED
 
 
 def _named(connection: "Connection", place: Place, name: str) -> Relation | None:
@@ -169,15 +182,23 @@ def _check_table(connection: "Connection", place: Place, table: Relation) -> Non
 
 
 def _check_paths(
-    place: Place, root: Relation, table: Relation, paths: Sequence[foreign_keys.Path], needed: int
+    place: Place,
+    root: Relation,
+    table: Relation,
+    paths: Sequence[foreign_keys.Path],
+    needed: int,
+    *,
+    tree: foreign_keys.Step | None,
 ) -> None:
     """One path for a table that the view reads once; as many at least for one that it reads several times."""
     if len(paths) == 1 == needed or 1 < needed <= len(paths) or (table == root and needed <= len(paths)):
         return
-    why = f"{len(paths)} paths of foreign keys lead to {root}" if paths else f"no foreign keys lead to {root}"
+    lead = f"{counted(len(paths), 'path')} of foreign keys {'leads' if len(paths) == 1 else 'lead'} to {root}"
+    why = lead if paths else f"no foreign keys lead to {root}"
     several = f" ({'; '.join(map(str, paths[:SHOWN]))})" if paths else ""
     what = f"the view reads {table}{f' {needed} times' if needed > 1 else ''}, and nothing follows it"
-    place.fail(f"{what}: {why}{several}", NOT_FOLLOWED.format(table=place.table))
+    hint = TREE.format(table=place.table, columns=", ".join(tree.columns)) if tree and paths else ""
+    place.fail(f"{what}: {why}{several}", hint or NOT_FOLLOWED.format(table=place.table))
 
 
 def _counted(columns: Columns, needed: Sequence[str]) -> tuple[str, ...]:

@@ -82,6 +82,18 @@ def unsearched(columns: Sequence[Field], mappings: Json) -> list[str]:
     return [each.name for each in columns if each.name not in mappings["properties"]]
 
 
+def objects_of_values(columns: Sequence[Field], given: Json) -> list[Field]:
+    """Columns with one value, or a list of values, that the file declares as objects: no document fits."""
+    declared = given.get("mappings", {}).get("properties", {})
+    return [
+        each
+        for each in columns
+        if each.kind in KINDS
+        and (field_ := declared.get(each.name)) is not None
+        and ("properties" in field_ or field_.get("type") in ("object", "nested", "flattened"))
+    ]
+
+
 def compare(wanted: Json, there: Json, path: str = "") -> MappingComparison:
     """What an index (`mappings` of it) lacks of the wanted `properties`, and what it has otherwise."""
     lacking, rebuild = dict[str, Any](), list[str]()

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from outboxctl.core.projections import catalog, foreign_keys, indexes, scratch, view_facts
+from outboxctl.core.projections import catalog, foreign_keys, indexes, table_scans, view_facts
 from outboxctl.core.projections.catalog import Kind
 from outboxctl.core.projections.fields import fields, parameter_types
 from outboxctl.domain.printable import brief
@@ -14,13 +14,16 @@ if TYPE_CHECKING:
 
     from outboxctl.core.database import Connection
 
+UNCLEAR = "create an index on the columns that its `keys` compares"
+
 
 @dataclass(frozen=True)
 class Notice:
-    """A warning in one sentence, and what to do."""
+    """A warning in one sentence, and what to do; `sql` are statements that do it, where they are known."""
 
     text: str
     fix: str
+    sql: tuple[str, ...] = ()
 
 
 def notices(
@@ -51,7 +54,7 @@ def _cost(connection: "Connection", projection: Projection) -> "Iterator[Notice]
         elif not indexes.has_index_for(connection, follow.table, follow.key):
             names = ", ".join(follow.key)
             text = f"reading a document reads all of {follow.table}: no index begins with {names}"
-            yield Notice(text, f"CREATE INDEX CONCURRENTLY ON {follow.table} ({names})")
+            yield Notice(text, "create one", (indexes.create_sql(connection, follow.table, follow.key),))
 
 
 def _partitions(connection: "Connection", projection: Projection) -> "Iterator[Notice]":
@@ -96,10 +99,17 @@ def _most(
 
 def _search(connection: "Connection", follow: Follow) -> "Iterator[Notice]":
     columns = fields(connection, follow.table)
-    whole = scratch.sequential_scans(connection, follow.keys, parameter_types(follow.parameters, columns))
+    types = parameter_types(follow.parameters, columns)
+    whole = table_scans.of_query(connection, follow.keys, types)
     if whole:
-        text = f"finding the documents behind a row of {follow.table} reads all of {', '.join(whole)}"
-        yield Notice(text, "create an index on the columns that its `keys` compares")
+        names = ", ".join(str(each.table) for each in whole)
+        text = f"finding the documents behind a row of {follow.table} reads all of {names}"
+        sql = tuple(
+            indexes.create_sql(connection, each.table, each.columns) for each in whole if each.columns
+        )
+        plain = len(sql) == len(whole)
+        fix = f"create {'an index' if len(sql) == 1 else 'indexes'}" if plain else UNCLEAR
+        yield Notice(text, fix, sql if plain else ())
 
 
 def _fields(names: "Sequence[str]") -> "Iterator[Notice]":

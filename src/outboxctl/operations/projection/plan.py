@@ -29,10 +29,14 @@ MOST = 10  # names in a sentence
 
 @dataclass(frozen=True)
 class PlanStep:
-    """One thing to do. `what`: view, triggers, declaration, documents, index, mapping or rebuild."""
+    """One thing to do. `what`: view, triggers, declaration, documents, index, mapping or rebuild.
+
+    `command` does what `apply` does not.
+    """
 
     what: str
     text: str
+    command: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,19 +70,24 @@ class Planned:
 
 
 def resolved(
-    connection: "Connection", declared: Sequence[Declaration], *, built_in: str, with_triggers: bool
+    connection: "Connection", declared: Sequence[Declaration], *, built_in: str, with_triggers: bool | None
 ) -> list[tuple[Resolved, Projection | None]]:
     """Each declaration against the database, with what is in force of its name.
 
-    `built_in` is the index of the built-in projection. Views of a `query` are temporary ones, in this
+    `built_in` is the index of the built-in projection. `with_triggers` None: as the projection in force has
+    it, and with triggers where none is in force. Views of a `query` are temporary ones, in this
     transaction. Raises UsageError for a schema that is behind, and for a declaration that cannot be applied.
     """
     require_newest(connection)
     before = {each.name: each for each in in_force.read(connection)}
     schema = changes.outbox_schema(connection)
     _check_indexes(declared, list(before.values()), built_in)
-    options: dict[str, Any] = {"schema": schema, "with_triggers": with_triggers}
-    return [(resolve(connection, each, **options), before.get(each.name)) for each in declared]
+    found = []
+    for each in declared:
+        was = before.get(each.name)
+        wanted = (was is None or was.triggers) if with_triggers is None else with_triggers
+        found.append((resolve(connection, each, schema=schema, with_triggers=wanted), was))
+    return found
 
 
 def plan(
@@ -87,7 +96,7 @@ def plan(
     declared: Sequence[Declaration],
     *,
     built_in: str,
-    with_triggers: bool = True,
+    with_triggers: bool | None = None,
 ) -> list[Planned]:
     """What there is to do, in the order of the file; without a client the indexes are not looked at."""
     with scratch.undone(connection):
@@ -126,6 +135,9 @@ def _planned(
     _view(connection, planned)
     if projection.triggers:
         _triggers(connection, planned)
+    elif before and before.triggers:
+        planned.steps.append(PlanStep("triggers", "dropped: the application calls outboxctl.touch"))
+        planned.scripts.append(triggers.drop_sql(projection.name, changes.outbox_schema(connection)))
     if before != projection:
         changed = _changed(before, projection)
         planned.steps.append(
@@ -175,7 +187,8 @@ def _triggers(connection: "Connection", planned: Planned) -> None:
         named = (f"{each.fault} on {each.table} ({each.name})" for each in wrong[:MOST])
         planned.steps.append(PlanStep("triggers", brief("; ".join(named), 500)))
     elif wrong:
-        planned.steps.append(PlanStep("triggers", f"on {brief(', '.join(sorted(map(str, tables))), 300)}"))
+        differing = sorted({str(each.table) for each in wrong})
+        planned.steps.append(PlanStep("triggers", f"on {brief(', '.join(differing), 300)}"))
 
 
 def _watched(projection: Projection) -> tuple[object, ...]:
@@ -202,9 +215,8 @@ def _index(client: "Client", planned: Planned) -> None:
     reasons = [*_anew(planned), *compared.rebuild]
     if reasons:
         why = "; ".join(reasons[:MOST])
-        planned.steps.append(
-            PlanStep("rebuild", f"needs a rebuild: {why}: {REBUILD.format(name=projection.name)}")
-        )
+        command = REBUILD.format(name=projection.name)
+        planned.steps.append(PlanStep("rebuild", f"needs a rebuild: {why}", command))
 
 
 def _anew(planned: Planned) -> list[str]:

@@ -51,6 +51,7 @@ def resolve(
     columns = fields(connection, view)
     key = _key(connection, declared, root, columns)
     _check_routing(place.at("routing"), declared.routing, view, columns)
+    _check_mapping(place.at("mapping"), declared, columns)
     root_columns, follow, ignored = followed.tables(connection, declared, root, key, view)
     projection = Projection(
         name=declared.name,
@@ -112,6 +113,12 @@ def _check_type(place: Place, column: Field) -> None:
         place.fail(f"{shown(column.name)} {why}")
     if not column.not_null:
         place.fail(f"{shown(column.name)} can be NULL", "a key is NOT NULL")
+
+
+def _check_mapping(place: Place, declared: Declaration, columns: Sequence[Field]) -> None:
+    for each in mapping.objects_of_values(columns, declared.mapping):
+        what = f"{shown(each.name)} is an object in it, and {each.kind} in the document"
+        place.fail(what, "the engine would refuse each document: correct the field, or leave it out")
 
 
 def _check_routing(place: Place, name: str, view: Relation, columns: Sequence[Field]) -> None:

@@ -43,8 +43,8 @@ def of_tables(
     named = [table for table, _ in root.uses()]
     notes = [HEAD, *([NESTED] if any(child.many for child in root.children) else [])]
     notes += [f"Left out: {each}" for each in builder.left_out]
-    if near := builder.near(root.table, named):
-        notes.append(f"Not in the document, although a foreign key ties them: {', '.join(near)}")
+    if near := builder.near([root.table, *named]):
+        notes.append(f"Foreign keys tie these, too; name what a search needs: {' '.join(near)}")
     name = chosen_name(name, root.table.name)
     return checked(
         connection,
@@ -54,11 +54,18 @@ def of_tables(
             key,
             chosen_index(index or name.lstrip("_"), built_in),
             writer.select(root),
-            {"mappings": {"properties": properties(root)}},
+            _body(root),
             follow=list(follows(connection, root, key, writer)),
             notes=notes,
         ),
     )
+
+
+def _body(root: NestedRows) -> dict[str, Any]:
+    """The fields of what is nested; those of the columns are derived wherever the file is read."""
+    nested = {child.label for child in root.children}
+    found = {name: each for name, each in properties(root).items() if name in nested}
+    return {"mappings": {"properties": found}} if found else {}
 
 
 def chosen_name(given: str, default: str) -> str:
@@ -108,7 +115,7 @@ def checked(connection: "Connection", start: Start) -> Start:
 
 
 def write(starts: Iterable[Start], folder: FilePath) -> list[FilePath]:
-    """Write the files of each: NAME.toml, NAME.sql, NAME.mapping.json.
+    """Write the files of each: NAME.toml, NAME.sql, and NAME.mapping.json where something is nested.
 
     Raises UsageError, with nothing written, where one is there already.
     """
@@ -116,7 +123,8 @@ def write(starts: Iterable[Start], folder: FilePath) -> list[FilePath]:
     for start in starts:
         texts[folder / f"{start.name}.toml"] = start.toml(files=True)
         texts[folder / f"{start.name}.sql"] = start.query + "\n"
-        texts[folder / f"{start.name}.mapping.json"] = start.mapping
+        if start.body:
+            texts[folder / f"{start.name}.mapping.json"] = start.mapping
     for path in texts:
         if path.exists() or path.is_symlink():
             hint = "nothing is overwritten: name another folder, or another projection by --name"

@@ -41,12 +41,15 @@ class Builder:
         self._attach(top, [table for table in others if table not in links], links, {root, *others})
         return top
 
-    def near(self, root: Relation, named: Sequence[Relation]) -> list[str]:
-        """Tables that a foreign key ties to the root and that are not in the document."""
-        tied = {k.here for k in self._keys if k.there == root} | {
-            k.there for k in self._keys if k.here == root
+    def near(self, named: Sequence[Relation]) -> list[str]:
+        """Tables that a foreign key ties to those of the document; for one between two, the one behind it."""
+        tied = {k.here for k in self._keys if k.there in named} | {
+            k.there for k in self._keys if k.here in named
         }
-        return sorted(map(str, tied - {root, *named}))
+        every = {each for key in self._keys for each in (key.here, key.there)}
+        links = {table for table in tied if self._is_link(table, every)}
+        behind = {key.there for key in self._keys if key.here in links}
+        return sorted(map(str, (tied | behind) - links - {*named}))
 
     def _attach(
         self, top: NestedRows, pending: list[Relation], links: Sequence[Relation], named: set[Relation]

@@ -10,9 +10,9 @@ from outboxctl.core.projections.tree import NestedRows, Value
 from outboxctl.domain.printable import brief
 from outboxctl.operations.projection import mapping
 
-HEAD = (
-    "Look through the columns: whatever the query names is in the index. Then: outboxctl projection plan FILE"
-)
+HEAD = "Look through the columns: whatever the query names is in the index."
+WIDTH = 100  # of a line of the mapping
+FIELDS = 2  # levels down: `mappings` and `properties` have a line each
 LONGEST = 300  # characters of a comment
 
 
@@ -34,7 +34,7 @@ class Start:
     @property
     def mapping(self) -> str:
         """The index's body as JSON, with a line end."""
-        return json.dumps(self.body, ensure_ascii=False, indent=2) + "\n"
+        return _json(self.body) + "\n"
 
     def toml(self, *, files: bool) -> str:
         """The declaration; with `files` its query and mapping are in files beside it."""
@@ -50,11 +50,25 @@ class Start:
             if value := getattr(self, name):
                 yield f"{name} = {quoted(value)}"
         yield f"query = {quoted(f'{self.name}.sql') if files else block(self.query)}"
-        yield f"mapping = {quoted(f'{self.name}.mapping.json') if files else block(self.mapping)}"
+        if self.body:
+            yield f"mapping = {quoted(f'{self.name}.mapping.json') if files else block(self.mapping)}"
         for follow in self.follow:
             yield f"\n[[projections.{self.name}.follow]]"
             for name, value in follow.items():
                 yield f"{name} = {quoted(value) if isinstance(value, str) else _texts(value)}"
+
+
+def _json(value: Any, depth: int = 0) -> str:
+    """JSON in which a field stands in one line where it fits."""
+    line, blanks = json.dumps(value, ensure_ascii=False), "  " * depth
+    fits = depth > FIELDS and len(blanks) + len(line) <= WIDTH
+    if not isinstance(value, Mapping) or not value or fits:
+        return line
+    inner = [
+        f"{blanks}  {json.dumps(name, ensure_ascii=False)}: {_json(each, depth + 1)}"
+        for name, each in value.items()
+    ]
+    return "{\n" + ",\n".join(inner) + f"\n{blanks}}}"
 
 
 def quoted(text: str) -> str:
