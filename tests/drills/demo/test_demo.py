@@ -15,6 +15,7 @@ from outboxctl.drills.scratch.folder import own_folder
 from processes import OUTBOXCTL, Cli, environment, eventually
 
 pytestmark = pytest.mark.no_servers
+WORKER_SECONDS = 180  # until it is started, on a machine with much else to do
 OURS = {"DATABASE_URL": "postgresql://nobody:secret@127.0.0.1:1/none", "OUTBOX_BULK_SIZE": "nonsense"}
 
 
@@ -37,7 +38,11 @@ def running(surroundings: dict[str, str], tmp_path: Path) -> Iterator["subproces
             text=True,
         )
     try:
-        eventually(lambda: any("outboxctl worker" in line for line in _at_work(tmp_path)), what="a worker")
+        eventually(
+            lambda: any("outboxctl worker" in line for line in _at_work(tmp_path)),
+            within=WORKER_SECONDS,
+            what="a worker",
+        )
         yield process
     finally:
         process.kill()
