@@ -30,4 +30,4 @@ def test_nothing_is_amiss_after_a_storm(url: str, servers: Servers, index: str, 
     assert (shop.lost, shop.went_back, shop.resurrected, shop.verify) == (0, 0, 0, 0)
     assert shop.transactions["COMMIT"] > PLAN.transactions / 2
     assert shop.events.keys() == {"of documents", "of a category", "of all documents"}
-    assert shop.different > shop.documents, "the watch must have seen documents change"
+    assert shop.different > 100, f"the watch must have seen documents change: {shop}"
