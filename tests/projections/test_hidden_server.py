@@ -56,7 +56,6 @@ def test_projections_work_on_a_server_that_hides_all_and_a_conflict_raises_their
     assert titles(engine, store.index) == ["mug"]
     assert drained.stderr.count("the versions of documents were raised") == 1
     assert base(store.sql) == (2**33, "", "")
-    store.cli.ok("verify", "--projection", "product")
 
 
 def test_a_role_that_may_not_ask_for_the_identifier_applies_and_delivers(
