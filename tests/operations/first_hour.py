@@ -35,6 +35,7 @@ INTRODUCTION = f"""\
 # A new user's first hour
 
 <!-- Recorded by `make transcript`; a test records it again and compares. -->
+<!-- page: run by tests/operations/test_first_hour.py -->
 
 From a schema of ten tables to a search with nested children, and through what the weeks after bring: a
 category is renamed, a column is added, an index is rebuilt. Typed in tmux, 80 columns wide, on a real

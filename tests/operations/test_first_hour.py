@@ -1,4 +1,4 @@
-"""A new user's first hour in the docs is what a terminal shows."""
+"""A new user's first hour, docs/projections-session.md, is what a terminal shows."""
 
 import shutil
 from pathlib import Path

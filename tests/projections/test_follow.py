@@ -15,6 +15,7 @@ from projections import shop
 from servers import an_index
 
 NOT_DONE = "SELECT count(*) FROM search_outbox_events WHERE status <> 'done'"
+LEASED = "SELECT count(*) FROM search_outbox_events WHERE lease_until > now()"
 BY_CATEGORY = Follow(
     Relation("shop", "categories"),
     keys="SELECT p.id FROM shop.products p WHERE p.category_id = :id -- ':not'\n",
@@ -89,6 +90,7 @@ def test_killed_in_the_middle_it_loses_nothing(
     eventually(lambda: sql.execute(written).fetchone() == (follow_pages.PAGE,))
     first.process.kill()
     first.wait()
+    eventually(lambda: sql.execute(LEASED).fetchone() == (0,), what="its batch can be claimed again")
     # As if it had died between its claim and its page.
     sql.execute(
         "UPDATE search_outbox_events SET status = 'processing', lease_until = now() - interval '1 s',"

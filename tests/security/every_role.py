@@ -88,7 +88,7 @@ def _audited(action: str) -> str:
 
 ADDED = "SELECT count(*) > 4 FROM search_outbox_events"
 NOTIFIES = "SELECT count(*) = {} FROM pg_trigger WHERE tgname = 'outbox_notify'"
-OLD = ("db", "downgrade", "--yes")  # to the revision before, whose tables lack this column
+OLD = ("db", "downgrade", "0008", "--yes")  # to a revision whose tables lack this column
 COLUMN = """SELECT count(*) = {} FROM pg_attribute
     WHERE attrelid = 'search_outbox_events'::regclass AND attname = 'entity_key'"""
 SETTLED = "UPDATE search_outbox_events SET status = 'done', processed_at = '2020-01-01'"
@@ -121,8 +121,8 @@ CASES = {
     "config show": alone("OUTBOX_BULK_SIZE"),
     "db check": reads("the newest"),
     "db current": reads("0"),
-    "db downgrade": owns(COLUMN.format(0), "--yes"),
-    "db downgrade --dry-run": reads("search_outbox_events.entity_key"),
+    "db downgrade": owns(COLUMN.format(0), "0008", "--yes"),
+    "db downgrade --dry-run": reads("search_outbox_events.entity_key", "0008"),
     "db mark": owns(MARKED, "dev", *WHO),
     "db mark --dry-run": reads("dev", "dev", *WHO),
     "db notify off": owns(NOTIFIES.format(0), first=("db", "notify", "on")),
