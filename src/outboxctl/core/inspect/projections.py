@@ -130,8 +130,6 @@ def _lookup(connection: Connection, follow: Follow) -> KeysLookup:
 
 
 def _unfollowed(connection: Connection, projection: Projection) -> list[Relation]:
-    view, root = projection.document, projection.root
-    known = {each.table for each in projection.follow} | {*projection.ignore}
-    if dependencies.occurrences(connection, view, root) <= 1:  # else it is joined with itself
-        known.add(root)
-    return sorted({*dependencies.used(connection, view)} - known, key=str)
+    view, covered = projection.document, {each.table for each in projection.follow} | {*projection.ignore}
+    used = dependencies.used(connection, view)
+    return sorted(dependencies.uncovered(connection, view, projection.root, used, covered), key=str)

@@ -6,6 +6,7 @@ by name (`r.id, to_jsonb(r)`): that only the view's parse tree shows (`pg_rewrit
 
 import re
 from collections import defaultdict
+from collections.abc import Iterable, Set
 from typing import NamedTuple
 
 from sqlalchemy import Connection, text
@@ -84,6 +85,16 @@ def occurrences(connection: Connection, view: Relation, table: Relation) -> int:
     oid = str(connection.execute(OID, of(table)).scalar())
     trees = (str(tree) for _, tree in connection.execute(TREES, of(view)))
     return sum(READ_AS.findall(tree).count(oid) for tree in trees)
+
+
+def uncovered(
+    connection: Connection, view: Relation, root: Relation, tables: Iterable[Relation], covered: Set[Relation]
+) -> set[Relation]:
+    """Those of the tables that a view reads which are not covered; the root only if it is read twice."""
+    found = {*tables} - covered
+    if occurrences(connection, view, root) <= 1:  # else it is joined with itself
+        found.discard(root)
+    return found
 
 
 def _row_references(tree: str, types: set[int]) -> set[int]:

@@ -8,20 +8,15 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
+from outboxctl.core.projections import event_ids
 from outboxctl.core.schema.names import EVENTS
 
 PAGE = 2_000  # key events of one follow event that wait at a time, at most: others' events wait for these
 HALF = PAGE // 2  # keys in one statement: a half is written while lanes claim the other one
-# The keys are one JSON text: an array costs the worker five times as much CPU. The ids are as the column's
-# default makes them (migration 0004), but time and random bits are drawn once, and the rows are numbered from
-# there (RFC 9562, section 6.2): the last 48 bits are a number that begins with 8, with room for 2^46 rows. To
-# draw each id costs as much as the rest of its row, where PostgreSQL is built without OpenSSL.
+# The keys are one JSON text: an array costs the worker five times as much CPU.
 WRITE = text(f"""
 WITH page AS MATERIALIZED (
-    SELECT overlay(lpad(to_hex(CAST(extract(epoch FROM clock_timestamp()) * 4096000 AS bigint)), 15, '0')
-            PLACING '7' FROM 13 FOR 0) || substr(drawn, 20, 4) AS start,
-        CAST(CAST('x8' || right(drawn, 11) AS bit(48)) AS bigint) AS number
-    FROM (SELECT CAST(gen_random_uuid() AS text) AS drawn) r
+    SELECT {event_ids.TIME_HALF} AS start, {event_ids.NUMBER_HALF} AS number
 ), written AS (
     INSERT INTO {EVENTS} (id, entity_type, entity_id, op, entity_key)
     SELECT CAST(start || to_hex(number + place) AS uuid), CAST(:name AS text),

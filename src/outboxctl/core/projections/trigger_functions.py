@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from psycopg.sql import SQL, Composable, Identifier, Literal
 
 from outboxctl.core.produce import COLUMNS
+from outboxctl.core.projections import event_ids
 from outboxctl.core.projections.trigger_names import NEW, OLD, Watched, function_name
 from outboxctl.core.schema.names import EVENTS
 from outboxctl.domain.projection import EVERYTHING, KeyColumn
@@ -60,16 +61,13 @@ END
 LOOK = """\
         SELECT count(*) < {number}{drawn} INTO gone{into}
         FROM pg_attribute WHERE attrelid = (SELECT TG_RELID) AND attname IN ({names});"""
-# The first half of an id is the time, as in the column's default (migration 0004), the second one a number
-# from which the rows of the statement are counted (RFC 9562, section 6.2): its first bits are 100, so it has
-# 16 digits, and room for 2^61 rows. A default of each row's own would be a third of the trigger's cost.
+# A default of each row's own would be a third of the trigger's cost.
 DECLARED = """
     id_time text;
     id_number bigint;"""
-DRAWN = """,
-            overlay(lpad(to_hex((date_part('epoch', clock_timestamp()) * 4096000)::bigint), 15, '0')
-                PLACING '7' FROM 13 FOR 0),
-            (uuid_hash_extended(gen_random_uuid(), 0) & ((1::bigint << 61) - 1)) + (1::bigint << 63)
+DRAWN = f""",
+            {event_ids.TIME_HALF},
+            {event_ids.NUMBER_HALF}
        """
 INTO = ", id_time, id_number"
 WRITE_ROWS = """\

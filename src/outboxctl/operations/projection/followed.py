@@ -59,9 +59,7 @@ def tables(
     named = {each.table for each in follow}
     if both := named & set(ignored):
         declared.place.at("ignore").fail(f"{next(iter(both))} is followed, too")
-    open_ = set(used) - named - set(ignored)
-    if dependencies.occurrences(connection, view, root) <= 1:  # else it is joined with itself
-        open_.discard(root)
+    open_ = dependencies.uncovered(connection, view, root, used, named | set(ignored))
     through = set(used) - {root}
     trees = {key.here: key for key in foreign_keys.constraints(connection) if key.here == key.there}
     for table in sorted(open_, key=str):
@@ -70,8 +68,8 @@ def tables(
         needed = dependencies.occurrences(connection, view, table) - (table == root)
         _check_paths(declared.place, root, table, paths, max(1, needed), tree=trees.get(table))
         follow += [foreign_keys.follow(path, declared.key, used[table]) for path in paths]
-    counted = _counted(used.get(root, frozenset()), [each.name for each in key])
-    return counted, tuple(follow), tuple(ignored)
+    root_columns = _counted(used.get(root, frozenset()), [each.name for each in key])
+    return root_columns, tuple(follow), tuple(ignored)
 
 
 def check_column(place: Place, name: str, of: object, known: Sequence[str]) -> None:
@@ -134,8 +132,8 @@ def _declared(
     for name, wanted in zip(declared.key, key, strict=False):
         _check_type(place.at("key"), columns[name], wanted)
     names = _parameters(connection, declared, list(columns.values()), key)
-    counted = frozenset(declared.columns) or used.get(table, frozenset())
-    return Follow(table, declared.key, declared.keys, names, _counted(counted, [*declared.key, *names]))
+    counting = frozenset(declared.columns) or used.get(table, frozenset())
+    return Follow(table, declared.key, declared.keys, names, _counted(counting, [*declared.key, *names]))
 
 
 def _check_type(place: Place, column: Field, wanted: KeyColumn) -> None:
