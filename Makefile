@@ -28,15 +28,19 @@ test: $(READY) ## The tests that are not slow, on a real PostgreSQL and the best
 ifdef TESTS
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(TESTS)
 else
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --ignore=tests/drills/labs -m "not slow"
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --ignore=tests/drills/labs --ignore=tests/cluster -m "not slow"
 endif
 
 test-all: $(READY) ## All tests: the slow ones and all labs as well; half an hour (JOBS=)
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --ignore=tests/drills/labs
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --ignore=tests/drills/labs --ignore=tests/cluster
 	$(BIN)/python -m pytest tests/drills/labs # all labs, twice: they keep every core busy by themselves
+	$(BIN)/python -m pytest tests/cluster/test_node_killed.py # the short one of `make test-cluster`
 
 test-engines: $(READY) ## The engine contract on real Elasticsearch 8 and 9, OpenSearch 2 and 3; six minutes (ENGINES=)
 	PYTHONPATH=tests $(BIN)/python -m engines $(ENGINES)
+
+test-cluster: $(READY) ## Delivery to clusters of three nodes, killed and frozen: OpenSearch 2, Elasticsearch 9 and 8 (ENGINES=)
+	PYTHONPATH=tests $(BIN)/python -m cluster $(ENGINES)
 
 alerts: $(READY) ## Check the alert rules and their tests by promtool, Alertmanager's example by amtool
 	PYTHONPATH=tests $(BIN)/python -m metrics.alerts

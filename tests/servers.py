@@ -66,7 +66,7 @@ def started() -> Iterator[Servers]:
 
 @contextmanager
 def _own() -> Iterator[Servers]:
-    _clear_up()
+    clear_up()
     state = STATES / str(os.getpid())
     both = services.up(state, fresh_ports=True, fast=True)
     try:
@@ -77,8 +77,8 @@ def _own() -> Iterator[Servers]:
         _end(state)
 
 
-def _clear_up() -> None:
-    """End what a killed run left behind."""
+def clear_up() -> None:
+    """End what a killed run left behind, and delete its files."""
     for folder in STATES.glob("[0-9]*"):
         if not psutil.pid_exists(int(folder.name)):
             _end(folder)

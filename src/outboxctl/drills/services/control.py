@@ -5,7 +5,6 @@ progress.
 """
 
 import time
-from collections import deque
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -16,12 +15,12 @@ from outboxctl.drills.services import launch, sockets
 from outboxctl.drills.services import postgres as database
 from outboxctl.drills.services.launch import ServiceRequest
 from outboxctl.drills.services.model import PostgresWish, Role, Say, SearchWish, Service, Services, silent
+from outboxctl.drills.services.process import log_tail
 from outboxctl.drills.services.record import load, locked, save
 from outboxctl.settings.folders import state_folder
 
 PAUSE_SECONDS = 0.1
 READY_SECONDS = 120.0
-LOG_LINES = 15
 
 
 def up(
@@ -127,10 +126,10 @@ def _ready(root: Path, service: Service, say: Say) -> Service:
     deadline = time.monotonic() + READY_SECONDS
     while not (version := _version(service)):
         if service.kind != "docker" and not service.running:
-            raise UnreachableError(f"{service.role} ended while it started", hint=_log_tail(service))
+            raise UnreachableError(f"{service.role} ended while it started", hint=log_tail(service.log))
         if time.monotonic() > deadline:
             why = f"{service.role} does not answer after {READY_SECONDS:g} s"
-            raise UnreachableError(why, hint=_log_tail(service))
+            raise UnreachableError(why, hint=log_tail(service.log))
         time.sleep(PAUSE_SECONDS)
     ready = save(root, replace(service, version=version))
     say(f"{ready.role}: {ready.kind} {version} answers on port {ready.port}")
@@ -139,14 +138,6 @@ def _ready(root: Path, service: Service, say: Say) -> Service:
 
 def _version(service: Service) -> str:
     return database.version(service) if service.role == "postgres" else sockets.engine_version(service.port)
-
-
-def _log_tail(service: Service) -> str:
-    if not service.log.exists():
-        return f"no log at {service.log}"
-    with service.log.open(errors="replace") as log:
-        tail = "".join(deque(log, maxlen=LOG_LINES))
-    return f"{service.log} ends:\n{tail.rstrip()}"
 
 
 def _ended(root: Path, role: Role, kill: bool, say: Say) -> Service | None:

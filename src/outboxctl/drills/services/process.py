@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,6 +14,7 @@ import psutil
 # A step of the system clock moves every creation time that is computed from it; no pid is reused this soon.
 CLOCK_STEP_SECONDS = 2.0
 POLL_SECONDS = 0.02
+LOG_LINES = 15
 # The shell becomes the server once it reads a line; if this process dies before, it reads end-of-file.
 GATE = 'read -r go && exec "$@" </dev/null'
 
@@ -113,3 +115,12 @@ def occupants(folder: Path) -> Iterator[psutil.Process]:
                 yield process
         except psutil.Error:
             continue
+
+
+def log_tail(log: Path) -> str:
+    """For a hint: the last lines of a server's log."""
+    if not log.exists():
+        return f"no log at {log}"
+    with log.open(errors="replace") as file:
+        tail = "".join(deque(file, maxlen=LOG_LINES))
+    return f"{log} ends:\n{tail.rstrip()}"

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -12,15 +13,14 @@ from outboxctl.drills.services.model import Kind, Say, Service
 HEAP = ["-Xms512m", "-Xmx512m"]
 SETTINGS = {
     "cluster.name": "outboxctl",
-    "discovery.type": "single-node",
     "network.host": "127.0.0.1",
-    "transport.port": "0",
     # A laptop's disk is often more than 95% full, which would make every index read-only.
     "cluster.routing.allocation.disk.threshold_enabled": "false",
     # With CORS on and no origin allowed, it refuses every request that a web page of another origin sends
     # (403, tried on 9.0.4); with CORS off it carries them out, and only keeps the answers from the page.
     "http.cors.enabled": "true",
 }
+ALONE = {"discovery.type": "single-node", "transport.port": "0"}
 
 
 def choose(say: Say) -> Kind:
@@ -28,7 +28,7 @@ def choose(say: Say) -> Kind:
     if docker.available():
         return "docker"
     try:
-        _parts("elasticsearch", say)
+        parts("elasticsearch", say)
     except UnreachableError as error:
         say(f"search: using noida-db instead of a real Elasticsearch: {error}")
         return "noida"
@@ -37,11 +37,14 @@ def choose(say: Say) -> Kind:
 
 def command(service: Service, say: Say) -> list[str]:
     """Return the command line that serves the data. UnreachableError where this machine lacks the parts."""
-    return _noida_command(service) if service.kind == "noida" else _engine_command(service, say)
+    if service.kind == "noida":
+        return _noida_command(service)
+    own = ALONE | {"path.data": str(service.data), "http.port": str(service.port)}
+    return engine_command(service.kind, own | node_settings(service.settings), HEAP, say)
 
 
-def _parts(kind: Kind, say: Say) -> tuple[Path, Path]:
-    """Return the JDK and the prepared folder."""
+def parts(kind: Kind, say: Say) -> tuple[Path, Path]:
+    """Return the JDK and the prepared folder of a real engine. UnreachableError where it cannot be had."""
     release = engines.RELEASES[kind]
     java = engines.java_home(release.java)
     if java is None:
@@ -52,13 +55,21 @@ def _parts(kind: Kind, say: Say) -> tuple[Path, Path]:
     return java, maven.engine_home(release, java, say)
 
 
-def _engine_command(service: Service, say: Say) -> list[str]:
-    java, home = _parts(service.kind, say)
+def engine_command(kind: Kind, settings: Mapping[str, str], jvm: Sequence[str], say: Say) -> list[str]:
+    """Return the command line of a node of a real engine, with these settings beside or before our own.
+
+    `jvm` holds the options of the Java machine. UnreachableError as of `parts`.
+    """
+    java, home = parts(kind, say)
     logging = f"-Dlog4j2.configurationFile={home}/config/log4j2.properties"
-    own = SETTINGS | {"path.data": str(service.data), "http.port": str(service.port)}
-    settings = [f"{name}={value}" for name, value in own.items()] + list(service.settings)
+    pairs = [f"{name}={value}" for name, value in (SETTINGS | dict(settings)).items()]
     classpath = f"{home}/Engine.classes:{home}/lib/*"
-    return [str(java / "bin" / "java"), *HEAP, logging, "-cp", classpath, "Engine", str(home), *settings]
+    return [str(java / "bin" / "java"), *jvm, logging, "-cp", classpath, "Engine", str(home), *pairs]
+
+
+def node_settings(pairs: Iterable[str]) -> dict[str, str]:
+    """Node settings written as `name=value`."""
+    return {name: value for name, _, value in (pair.partition("=") for pair in pairs)}
 
 
 def _noida_command(service: Service) -> list[str]:

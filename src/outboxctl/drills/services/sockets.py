@@ -91,17 +91,17 @@ def answers(port: int) -> bool:
 
 def engine_version(port: int) -> str:
     """Read a search engine's version; empty until it answers and every index can be read."""
-    healthy = _get(port, "/_cluster/health?wait_for_status=yellow&timeout=1s")
-    return str(_get(port, "/").get("version", {}).get("number", "")) if healthy else ""
+    healthy = answer(port, "/_cluster/health?wait_for_status=yellow&timeout=1s")
+    return str(answer(port, "/").get("version", {}).get("number", "")) if healthy else ""
 
 
-def _get(port: int, path: str) -> dict[str, Any]:
-    """Return the JSON object of a 200, else an empty one."""
-    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
+def answer(port: int, path: str, *, seconds: float = 5.0) -> dict[str, Any]:
+    """Return the JSON object of a 200 that comes within so many seconds of silence, else an empty one."""
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=seconds)) as connection:
         try:
             connection.request("GET", path)
             response = connection.getresponse()
-            answer = json.load(response) if response.status == http.HTTPStatus.OK else {}
+            body = json.load(response) if response.status == http.HTTPStatus.OK else {}
         except (OSError, http.client.HTTPException, ValueError):
-            answer = {}
-    return answer if isinstance(answer, dict) else {}
+            body = {}
+    return body if isinstance(body, dict) else {}
