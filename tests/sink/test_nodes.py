@@ -1,91 +1,127 @@
-"""Of several URLs, one that fails is left alone for a while, and is used again once it works."""
+"""Of several URLs, one that does not work is left alone, and a request goes to another where that is safe."""
 
-from contextlib import closing
+import socket
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from time import monotonic
 
 import pytest
 
 from fakes import FakeSink, fake_sink
-from fakes.faults import answered
-from outboxctl.domain import clock
+from fakes.faults import RESET_BEFORE, answered
 from outboxctl.domain.failures import Answer
 from outboxctl.drills import services
 from outboxctl.settings import load
-from outboxctl.sink.transport import client, node
+from outboxctl.sink.delivery.bulk import BulkAction, body
 from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.open import connect
+from outboxctl.sink.transport.reply import SinkReply
+from processes import eventually
 
 pytestmark = pytest.mark.no_servers
-BUSY = answered(503)
+NOT_YET = answered(503)
+BULK = body([BulkAction("a:1", 1, "{}")])
 
 
-class Later:
-    """Moves the clock of the client."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def __call__(self) -> float:
-        return clock.monotonic() + self.seconds
+@contextmanager
+def silent() -> Iterator[str]:
+    """A node that is frozen: its kernel takes connections and requests, and nothing answers."""
+    with socket.create_server(("127.0.0.1", 0), backlog=50) as listener:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
-@pytest.fixture
-def later(monkeypatch: pytest.MonkeyPatch) -> Later:
-    moved = Later()
-    monkeypatch.setattr(client, "monotonic", moved)
-    monkeypatch.setattr(node, "monotonic", moved)
-    return moved
+def _gone() -> str:
+    return f"http://127.0.0.1:{services.fresh_port()}"
 
 
-def _requests(opened: Client, *sinks: FakeSink, times: int = 4) -> list[int]:
-    """How many requests each got of so many."""
+def _client(*urls: str, seconds: float = 4) -> closing[Client]:
+    return closing(connect(load(elastic_url=",".join(urls)), timeout=seconds))
+
+
+def _lookups(sink: FakeSink) -> list[str]:
+    return [each for each in sink.lookups if each != "GET /"]
+
+
+def _shares(opened: Client, *sinks: FakeSink, times: int = 4) -> list[int]:
+    """How many requests each got of so many, probes aside."""
     for sink in sinks:
         sink.lookups.clear()
     for _ in range(times):
         opened.send("HEAD", "/x", {})
-    return [len(sink.lookups) for sink in sinks]
+    return [len(_lookups(sink)) for sink in sinks]
 
 
-def test_they_are_used_in_turns_and_one_that_fails_is_left_alone_longer_each_time(later: Later) -> None:
-    with fake_sink() as one, fake_sink() as other:
-        opened = connect(load(elastic_url=f"{one.url},{other.url}"))
-        with closing(opened):
-            assert _requests(opened, one, other) == [2, 2]
-            one.script.lookups = BUSY
-            assert _requests(opened, one, other, times=6)[0] == 1
-            for pause in (1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0):
-                later.seconds += pause - 0.5
-                assert _requests(opened, one, other)[0] == 0, pause
-                later.seconds += 0.6
-                assert _requests(opened, one, other)[0] == 1, pause
-            one.script.lookups = type(BUSY)()
-            later.seconds += 31
-            assert _requests(opened, one, other) == [2, 2]
-            one.script.lookups = BUSY
-            assert _requests(opened, one, other)[0] == 1
-            later.seconds += 1.1
-            assert _requests(opened, one, other)[0] == 1, "counted anew"
+def _both_in_turns(opened: Client, one: FakeSink, other: FakeSink) -> bool:
+    return _shares(opened, one, other) == [2, 2]
+
+
+def test_they_are_used_in_turns_one_that_fails_is_left_alone_and_comes_back() -> None:
+    with fake_sink() as one, fake_sink() as other, _client(one.url, other.url) as opened:
+        eventually(lambda: _both_in_turns(opened, one, other))
+        one.script.lookups = NOT_YET
+        assert _shares(opened, one, other) == [1, 4], "a request that reads was sent to the other at once"
+        assert _shares(opened, one, other, times=20) == [0, 20]
+        one.script.lookups = type(NOT_YET)()
+        eventually(lambda: _both_in_turns(opened, one, other), within=10)
 
 
 def test_a_refusal_is_not_the_fault_of_a_node() -> None:
-    with fake_sink() as one, fake_sink() as other:
+    with fake_sink() as one, fake_sink() as other, _client(one.url, other.url) as opened:
+        eventually(lambda: _both_in_turns(opened, one, other))
         one.script.lookups = answered(403)
-        opened = connect(load(elastic_url=f"{one.url},{other.url}", sink="elasticsearch"))
-        with closing(opened):
-            assert _requests(opened, one, other) == [2, 2]
+        assert _shares(opened, one, other) == [2, 2]
 
 
-def test_where_none_works_one_is_tried_all_the_same() -> None:
-    urls = ",".join(f"http://127.0.0.1:{services.fresh_port()}" for _ in range(2))
-    with closing(connect(load(elastic_url=urls))) as opened:
+def test_a_frozen_node_gets_nothing_but_probes_and_no_request_waits_for_it() -> None:
+    with silent() as frozen, fake_sink() as sink, _client(frozen, sink.url) as opened:
+        began = monotonic()
+        replies = [opened.send("PUT", "/x/_bulk", {}, BULK) for _ in range(20)]
+        assert all(isinstance(reply, SinkReply) for reply in replies), replies[:1]
+        assert monotonic() - began < 2
+
+
+def test_a_write_that_was_not_sent_goes_to_the_next_node_at_once() -> None:
+    with fake_sink() as sink, _client(_gone(), _gone(), sink.url) as opened:
+        assert all(isinstance(opened.send("PUT", "/x/_bulk", {}, BULK), SinkReply) for _ in range(6))
+
+
+def test_a_write_that_may_have_been_sent_is_never_sent_to_another_node() -> None:
+    with fake_sink() as one, fake_sink() as other, _client(one.url, other.url) as opened:
+        eventually(lambda: _both_in_turns(opened, one, other))
+        for sink in (one, other):
+            sink.script.lookups = RESET_BEFORE
+            sink.lookups.clear()
+        answer = opened.send("POST", "/_aliases", {}, {"actions": []})
+        assert isinstance(answer, Answer)
+        assert answer.kind == "reset"
+        assert len(_lookups(one)) + len(_lookups(other)) == 1
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "/x"), ("HEAD", "/x"), ("POST", "/x/_search"), ("POST", "/x/_mget"), ("POST", "/x/_count")],
+)
+def test_what_reads_is_asked_of_another_node_after_no_answer(method: str, path: str) -> None:
+    with fake_sink() as one, fake_sink() as other, _client(one.url, other.url) as opened:
+        eventually(lambda: _both_in_turns(opened, one, other))
+        one.script.lookups = RESET_BEFORE
+        content = {"ids": ["a"]} if method == "POST" else None
+        assert all(isinstance(opened.send(method, path, {}, content), SinkReply) for _ in range(3))
+
+
+def test_where_none_works_the_error_names_the_node_that_was_tried_last() -> None:
+    urls = [_gone(), _gone()]
+    with _client(*urls) as opened:
         for _ in range(4):
             answer = opened.send("HEAD", "/x", {})
             assert isinstance(answer, Answer)
             assert answer.kind == "connect"
+            assert answer.text in {f"{url} refused the connection" for url in urls}
 
 
 def test_a_connection_is_used_again() -> None:
     with fake_sink() as sink, closing(connect(load(elastic_url=sink.url), connections=1)) as opened:
-        (only,) = opened._nodes
+        (only,) = opened._nodes.all
         opened.send("HEAD", "/x", {})
         (first,) = only._idle
         opened.send("GET", "/x/_count", {})

@@ -1,4 +1,4 @@
-"""A sink that gives no answer is described in plain words, by either client, and never in Python's."""
+"""A sink that gives no answer is described in plain words: which node it was, and what was waited for."""
 
 import socket
 import struct
@@ -8,8 +8,11 @@ from contextlib import suppress
 
 import pytest
 
+from fakes import Script, fake_sink
+from fakes.faults import answered
 from outboxctl.domain.clock import Deadline
-from outboxctl.domain.failures import Reason
+from outboxctl.domain.failures import Answer, Reason, classify
+from outboxctl.domain.fingerprints import fingerprint
 from outboxctl.drills import services
 from outboxctl.settings import load
 from outboxctl.sink.delivery.bulk import BulkAction
@@ -73,18 +76,23 @@ both = pytest.mark.parametrize("product", ["elasticsearch", "opensearch"])
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        pytest.param(b"", "reset: the sink closed the connection before it answered", id="closed"),
-        pytest.param(None, "reset: the sink reset the connection before it answered", id="reset"),
+        pytest.param(b"", "reset: {url} closed the connection before it answered PUT /x/_bulk", id="closed"),
+        pytest.param(None, "reset: {url} reset the connection before it answered PUT /x/_bulk", id="reset"),
         pytest.param(
             HEAD + b"Content-Length: 99\r\n\r\n{",
-            "connection_lost: the sink closed the connection in the middle of its answer",
+            "connection_lost: {url} closed the connection in the middle of its answer to PUT /x/_bulk",
             id="cut",
         ),
-        pytest.param(b"SSH-2.0-OpenSSH\r\n", "connection_lost: the answer is not HTTP", id="not http"),
+        pytest.param(
+            b"SSH-2.0-OpenSSH\r\n",
+            "connection_lost: the answer of {url} to PUT /x/_bulk is not HTTP",
+            id="not http",
+        ),
     ],
 )
 def test_an_end_of_the_connection(server: Server, product: str, text: bytes | None, said: str) -> None:
-    assert error_of(server(text), product) == (Reason.CONNECTION_LOST, said)
+    url = server(text)
+    assert error_of(url, product) == (Reason.CONNECTION_LOST, said.format(url=url))
 
 
 @both
@@ -104,16 +112,17 @@ def test_an_end_of_the_connection(server: Server, product: str, text: bytes | No
     ],
 )
 def test_an_answer_that_is_not_read(server: Server, product: str, text: bytes, said: str) -> None:
-    reason, error = error_of(server(HEAD + text), product)
+    url = server(HEAD + text)
+    reason, error = error_of(url, product)
     assert reason is (Reason.CONNECTION_LOST if said.startswith("encoded") else Reason.BAD_RESPONSE)
     assert error.startswith(said)
+    assert error.endswith(f" (from {url})")
 
 
 @both
 def test_refused(product: str) -> None:
-    port = services.fresh_port()
-    said = f"connect: 127.0.0.1:{port} refused the connection"
-    assert error_of(f"http://127.0.0.1:{port}", product) == (Reason.CONNECT, said)
+    url = f"http://127.0.0.1:{services.fresh_port()}"
+    assert error_of(url, product) == (Reason.CONNECT, f"connect: {url} refused the connection")
 
 
 @both
@@ -122,7 +131,7 @@ def test_no_such_name(product: str, monkeypatch: pytest.MonkeyPatch) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr("socket.getaddrinfo", unresolved)
-    said = "connect: the name sink.invalid cannot be resolved: Name or service not known"
+    said = "connect: the name of http://sink.invalid:9200 cannot be resolved: Name or service not known"
     assert error_of("http://sink.invalid:9200", product) == (Reason.CONNECT, said)
 
 
@@ -132,7 +141,7 @@ def test_no_route(product: str, monkeypatch: pytest.MonkeyPatch) -> None:
         raise OSError(113, "No route to host")
 
     monkeypatch.setattr("urllib3.util.connection.create_connection", unroutable)
-    said = "connect: 127.0.0.1:9200 cannot be reached: No route to host"
+    said = "connect: http://127.0.0.1:9200 cannot be reached: No route to host"
     assert error_of("http://127.0.0.1:9200", product) == (Reason.CONNECT, said)
 
 
@@ -140,5 +149,40 @@ def test_no_route(product: str, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_silence(product: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        said = "timeout: no answer in the time that the request may take"
+        said = f"timeout: {url} did not answer HEAD /_alias/x within 0.2 s"
         assert error_of(url, product, seconds=0.4) == (Reason.TIMEOUT, said)
+
+
+@both
+def test_a_node_that_refuses_is_named_and_a_password_is_not(product: str) -> None:
+    with fake_sink(Script.always(answered(503))) as sink:
+        _, _, where = sink.url.partition("://")
+        reason, error = error_of(f"http://somebody:opensesame@{where}", product)
+    assert (reason, error.endswith(f" (from {sink.url})")) == (Reason.UNAVAILABLE, True), error
+
+
+def test_the_probes_of_a_worker_name_no_host() -> None:
+    absent = Answer(
+        404, "index_not_found_exception", "no such index x", True, True, 0.0, True, "http://secret:1"
+    )
+    assert classify(absent).error.endswith(" (from http://secret:1)")
+    for answer in (absent, Answer(503, "", "", request=True, node="http://secret:1")):
+        assert "secret" not in classify(answer).public
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        "timeout: {} did not answer PUT /x/_bulk within 22.5 s",
+        "connect: {} refused the connection",
+        "503 master_not_discovered_exception: null (from {})",
+    ],
+)
+def test_failures_on_three_nodes_are_one_group(error: str) -> None:
+    nodes = ["http://es-a.example:9200", "https://es-b.example:9201/path", "http://[::1]:9200"]
+    assert len({fingerprint("x", error.format(node)) for node in nodes}) == 1
+
+
+def test_a_refusal_is_of_the_group_that_it_had_before_nodes_were_named() -> None:
+    before = "503 master_not_discovered_exception: null"
+    assert fingerprint("unavailable", f"{before} (from http://a:1)") == fingerprint("unavailable", before)

@@ -42,6 +42,7 @@ UNKNOWN = "unknown"  # the kind of an error that names no type
 # Refused before sending, because of the event's own columns: until these change, a replay fails again.
 REPLAY_FAILS = frozenset({Reason.DETERMINISTIC_EXCEPTION})
 NO_REASON = "none"  # for rows without a reason, which another tool wrote
+LONGEST_ERROR = 1_000  # characters of an error
 # No answer of the sink itself.
 NO_ANSWER = frozenset({Reason.TIMEOUT, Reason.CONNECTION_LOST, Reason.CONNECT, Reason.TLS})
 
@@ -91,7 +92,7 @@ class Classification:
 
     `retry_after`: the sink's Retry-After in seconds, 0 without one. `single`: an outage for this event only,
     because the sink accepts others. `own_text`: nothing of `error` comes from the sink. `attempt_returned`:
-    an outage that costs no attempt under either policy.
+    an outage that costs no attempt under either policy. `node`: the URL that `error` ends with, else empty.
     """
 
     verdict: Verdict
@@ -102,11 +103,13 @@ class Classification:
     single: bool = False
     own_text: bool = False
     attempt_returned: bool = False
+    node: str = ""
 
     @property
     def public(self) -> str:
         """The reason and its meaning, without a text of the sink."""
         text = self.error.removeprefix(f"{self.reason}: ") if self.own_text else ""
+        text = text.removesuffix(_origin(self.node))
         reason = self.reason or Reason.UNKNOWN_EXCEPTION
         return f"{reason}: {text or MEANINGS.get(reason, 'the log says more')}"
 
@@ -122,6 +125,8 @@ class Answer:
     transport's failure: connect, tls, timeout, reset (closed before the first byte), connection_lost,
     bad_response, encoded or oversized (the answer was not read), unencodable (the request could not be sent).
     `retry_after` is in seconds. `own_text`: the text is this program's, and has no part of the answer.
+    `node`: the URL that it came from, masked, where the text does not say so. `unsent`: nothing of the
+    request has left this program, so that it may be sent to another node.
     """
 
     status: int
@@ -131,6 +136,8 @@ class Answer:
     request: bool = False
     retry_after: float = 0.0
     own_text: bool = False
+    node: str = ""
+    unsent: bool = False
 
 
 @dataclass(frozen=True)
@@ -266,7 +273,18 @@ def classify(answer: Answer) -> Classification:
         return Classification(rule.verdict, noop=rule.noop, error=brief(answer.text)) if rule.noop else DONE
     status = str(answer.status) if answer.status else ""
     subject = " ".join(filter(None, (status, answer.kind)))  # all that a 413 of a real engine has
-    error = brief(": ".join(filter(None, (subject, answer.text))))
+    origin = _origin(answer.node)
+    error = brief(": ".join(filter(None, (subject, answer.text))), LONGEST_ERROR - len(origin)) + origin
     return Classification(
-        rule.verdict, rule.reason, error=error, retry_after=answer.retry_after, own_text=answer.own_text
+        rule.verdict,
+        rule.reason,
+        error=error,
+        retry_after=answer.retry_after,
+        own_text=answer.own_text,
+        node=answer.node,
     )
+
+
+def _origin(node: str) -> str:
+    """How an error ends that came from this node; groups of errors leave it out (`fingerprints`)."""
+    return f" (from {node})" if node else ""

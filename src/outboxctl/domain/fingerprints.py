@@ -24,6 +24,10 @@ ANNOUNCED = re.compile(
 )
 TYPE = re.compile(r"[a-z_]+_exception")  # as a client's text quotes it: 'mapper_parsing_exception'
 
+# Which node of a cluster it was is no part of the cause.
+URL = re.compile(r"""https?://[^\s"'`<>()]{0,200}[^\s"'`<>().,;:]""")
+ORIGIN = re.compile(r"(?: \(from URL\))+\Z")
+
 # Values in quotes, one kind of quote after the other: patterns that begin with a literal are fast. An
 # apostrophe (`field's`) opens no quote, and one inside a value ('it's') closes none.
 Placeholder = str | Callable[[re.Match[str]], str]
@@ -66,12 +70,15 @@ VALUE = re.compile(
 
 
 def fold(error: str | None) -> str:
-    """The error with quoted values, ids, addresses, times and numbers as placeholders, on one line.
+    """The error with quoted values, ids, addresses, URLs, times and numbers as placeholders, on one line.
 
-    HTTP statuses and error types stay. At most LONGEST characters; folding the result again changes nothing.
+    Without the node that it came from. HTTP statuses and error types stay. At most LONGEST characters;
+    folding the result again changes nothing.
     """
     raw = cut(error or "", LONGEST)
     text = " ".join(raw.split())
+    if "://" in text or text.endswith(" (from URL)"):
+        text = ORIGIN.sub("", URL.sub("URL", text))
     was_cut = len(raw) == LONGEST or text.endswith("…")
     types = "_exception'" in text or '_exception"' in text
     for pattern, placeholder in (*QUOTED, *OPEN) if was_cut else QUOTED:

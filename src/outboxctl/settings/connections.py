@@ -8,7 +8,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import CONTROL
 from outboxctl.net.urls import check_database_url, check_sink_urls
-from outboxctl.settings.kinds import Environment, SinkProduct, setting
+from outboxctl.settings.kinds import Environment, SinkNodes, SinkProduct, setting
 
 MAX_INDEX_BYTES = 255
 FORBIDDEN_IN_INDEX = '\\/*?"<>| ,#:'
@@ -39,6 +39,11 @@ class ConnectionSettings(BaseSettings):
         "OUTBOX_SINK",
         SinkProduct.AUTO,
         "`elasticsearch`, `opensearch`, or `auto`: whichever answers",
+    )
+    sink_nodes: SinkNodes = setting(
+        "OUTBOX_SINK_NODES",
+        SinkNodes.NAMED,
+        "`named`: the nodes of ELASTIC_URL; `discovered`: also those that the cluster names, without a proxy",
     )
     elastic_index: str = setting("ELASTIC_INDEX", "outbox-search-index", "index or write alias")
     elastic_api_key: SecretStr | None = setting(

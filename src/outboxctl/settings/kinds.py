@@ -30,6 +30,13 @@ class NotifyPolicy(StrEnum):
     OFF = "off"
 
 
+class SinkNodes(StrEnum):
+    """Which nodes of the sink get requests: those of ELASTIC_URL, or also those that the cluster names."""
+
+    NAMED = "named"
+    DISCOVERED = "discovered"
+
+
 class SinkProduct(StrEnum):
     """Which search engine the sink is; `auto`: its first answers decide."""
 

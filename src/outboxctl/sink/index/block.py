@@ -4,7 +4,8 @@ from outboxctl.domain.errors import RefusedError, UnreachableError, UsageError
 from outboxctl.domain.failures import Answer
 from outboxctl.sink.inspect.indices import named
 from outboxctl.sink.transport.client import Client
-from outboxctl.sink.transport.request import HINT, NOT_FOUND, ask, demand, failure
+from outboxctl.sink.transport.reply import NOT_FOUND
+from outboxctl.sink.transport.request import HINT, ask, demand, failure
 
 
 def write_index(client: Client, name: str) -> str:

@@ -6,7 +6,8 @@ from typing import Any
 
 from outboxctl.domain.failures import Answer
 from outboxctl.sink.transport.client import Client
-from outboxctl.sink.transport.request import NOT_FOUND, ask, refused, require_answer
+from outboxctl.sink.transport.reply import NOT_FOUND
+from outboxctl.sink.transport.request import ask, refused, require_answer
 
 DURATION = re.compile(r"(-?\d+(?:\.\d+)?)(d|h|m|s|ms|micros|nanos)?")
 UNITS = {"d": 86_400.0, "h": 3_600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "micros": 1e-6, "nanos": 1e-9}

@@ -1,7 +1,8 @@
 """What answers at ELASTIC_URL, by `GET /`."""
 
 from collections.abc import Mapping
-from contextlib import suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from time import time
@@ -14,7 +15,8 @@ from outboxctl.settings import Settings
 from outboxctl.sink.engines import ELASTICSEARCH, OPENSEARCH, PRODUCT_HEADER, Engine, Identity, identity
 from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.open import connect
-from outboxctl.sink.transport.request import body_of, refused
+from outboxctl.sink.transport.reply import body_of
+from outboxctl.sink.transport.request import refused
 
 
 class ProductFacts(NamedTuple):
@@ -56,34 +58,32 @@ def _ahead(date: str | None) -> float | None:
 
 @dataclass(frozen=True)
 class Reached:
-    """A client of the first URL that answers, and why those (masked) do not that are unreachable."""
+    """A client of the URLs that answer, and why those (masked) do not that are unreachable."""
 
     client: Client
     away: dict[str, str]
 
 
 def reach(settings: Settings, *, timeout: float) -> Reached:
-    """Ask at each URL, `timeout` seconds each. UnreachableError if none answers.
+    """Ask at all URLs at once, `timeout` seconds each. UnreachableError if none answers.
 
     UsageError where no client can be made of the settings.
     """
     urls = settings.sink_urls
-    clients = {url: connect(settings, connections=1, timeout=timeout, only=url) for url in urls}
-    errors = {url: _error(client) for url, client in clients.items()}
-    answering = [client for url, client in clients.items() if errors[url] is None]
-    away = {mask(url): str(error) for url, error in errors.items() if error}
-    for client in clients.values():
-        if client not in answering[:1]:
-            client.close()
+    clients = [connect(settings, connections=1, timeout=timeout, only=[url]) for url in urls]
+    with ThreadPoolExecutor(len(urls)) as pool:
+        errors = dict(zip(urls, pool.map(_error, clients), strict=True))
+    answering = [url for url in urls if errors[url] is None]
     if not answering:
         first = next(error for error in errors.values() if error)
-        raise type(first)("; ".join(f"{url}: {error}" for url, error in away.items()), hint=first.hint)
-    return Reached(answering[0], away)
+        raise type(first)("; ".join(str(error) for error in errors.values()), hint=first.hint)
+    away = {mask(url): str(error) for url, error in errors.items() if error}
+    return Reached(connect(settings, connections=1, timeout=timeout, only=answering), away)
 
 
 def _error(client: Client) -> UnreachableError | None:
     try:
-        with suppress(RefusedError):  # an answer all the same
+        with closing(client), suppress(RefusedError):  # an answer all the same
             root(client)
     except UnreachableError as error:
         return error

@@ -1,21 +1,23 @@
-"""The HTTP client for every engine: sends one request, once, and returns the reply or why there is none."""
+"""The HTTP client for every engine: sends one request, and returns the reply or why there is none."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from itertools import count
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.failures import Answer
 from outboxctl.sink.engines import ELASTICSEARCH, OPENSEARCH, PRODUCT_HEADER, Engine, identity
-from outboxctl.sink.transport.connection import LEAST, Request
+from outboxctl.sink.transport.connection import Request
+from outboxctl.sink.transport.discovery import Discovery
 from outboxctl.sink.transport.node import Node
-from outboxctl.sink.transport.reply import WRONG_PRODUCT, SinkReply, parsed
+from outboxctl.sink.transport.nodes import Exchange, Nodes
+from outboxctl.sink.transport.reply import WRONG_PRODUCT, SinkReply, body_of, parsed
 
 HEADERS = {"accept": "application/json", "user-agent": "outboxctl"}
+SERVER_ERROR = 500
 JSON, LINES = "application/json", "application/x-ndjson"
-Exchange = Callable[[Node, Request, float], SinkReply | Answer]
 
 
 class Client:
@@ -24,7 +26,7 @@ class Client:
     With `engine` None the first answers decide which one it is: Elasticsearch names itself in each of them.
     Only where one comes without that name is `GET /` sent, within the same time; the request itself is not
     sent again. Each thread that does not know the engine yet asks: to wait for another thread's answer
-    could take longer than the lease.
+    could take longer than the lease. Which node gets a request, and when another one does: see `Nodes`.
     """
 
     def __init__(
@@ -33,11 +35,13 @@ class Client:
         engine: Engine | None,
         authorization: str | None,
         timeout: float,
+        *,
         exchange: Exchange = Node.exchange,
+        discovery: Discovery | None = None,
     ) -> None:
-        self._nodes, self._turns = nodes, count()
-        self._engine, self._timeout, self._exchange = engine, timeout, exchange
+        self._engine, self._timeout = engine, timeout
         self._headers = HEADERS | ({"authorization": authorization} if authorization else {})
+        self._named, self._nodes = nodes, Nodes(nodes, exchange, self._headers, discovery)
 
     @property
     def engine(self) -> Engine:
@@ -46,8 +50,8 @@ class Client:
 
     @property
     def where(self) -> str:
-        """The URLs, without credentials."""
-        return ", ".join(node.url for node in self._nodes)
+        """The URLs of the settings, without credentials."""
+        return ", ".join(node.url for node in self._named)
 
     def send(
         self,
@@ -57,7 +61,7 @@ class Client:
         body: Any = None,
         seconds: float | None = None,
     ) -> SinkReply | Answer:
-        """Send one request, once, within `seconds`; an Answer says why there is no reply. Nothing is raised.
+        """Send one request within `seconds`; an Answer says why there is no reply. Nothing is raised.
 
         Bytes are NDJSON and go as they are; any other body but None is written as JSON. A 2xx that does not
         come from the engine is an Answer too, as far as the engine names itself.
@@ -66,11 +70,10 @@ class Client:
         reply = self._raw(method, path, params, body, deadline)
         if isinstance(reply, Answer):
             return reply
-        if self._engine is None:
-            self._detect(reply, deadline)
+        unknown = self._detect(reply, deadline) if self._engine is None else None
         header = self.engine.header
         if reply.ok and header and reply.headers.get(PRODUCT_HEADER) != header:
-            return WRONG_PRODUCT
+            return unknown or replace(WRONG_PRODUCT, node=reply.node)
         return parsed(reply)
 
     def root(self) -> SinkReply | Answer:
@@ -80,18 +83,22 @@ class Client:
 
     def close(self) -> None:
         """Close the connections."""
-        for node in self._nodes:
-            node.close()
+        self._nodes.close()
 
-    def _detect(self, reply: SinkReply, deadline: float) -> None:
+    def _detect(self, reply: SinkReply, deadline: float) -> Answer | None:
+        """Find out the engine; an Answer that says why that cannot be told now, which is no other product."""
         if PRODUCT_HEADER in reply.headers:
             if reply.ok:  # a refusal may come from a proxy
                 self._engine = ELASTICSEARCH
-            return
+            return None
         root = self._raw("GET", "/", {}, None, deadline)
         root = root if isinstance(root, Answer) else parsed(root)
-        if isinstance(root, SinkReply) and identity(root.body).distribution == OPENSEARCH.name:
+        if isinstance(root, Answer):
+            return root
+        if identity(root.body).distribution == OPENSEARCH.name:
             self._engine = OPENSEARCH
+        refusal = body_of(root)
+        return refusal if isinstance(refusal, Answer) and root.status >= SERVER_ERROR else None
 
     def _raw(
         self, method: str, path: str, params: Mapping[str, str], body: Any, deadline: float
@@ -103,16 +110,7 @@ class Client:
         except Exception as error:
             return Answer(0, "client", type(error).__name__, request=True)  # its text may hold a secret
         kind = {} if content is None else {"content-type": LINES if content is body else JSON}
-        seconds = max(LEAST, deadline - monotonic())
-        return self._exchange(self._node(), Request(method, target, content, self._headers | kind), seconds)
-
-    def _node(self) -> Node:
-        """The next in turn of those that work, else the one that is to be tried again first."""
-        now = monotonic()
-        usable = [node for node in self._nodes if node.unused_until <= now]
-        if not usable:
-            return min(self._nodes, key=lambda node: node.unused_until)
-        return usable[next(self._turns) % len(usable)]
+        return self._nodes.exchange(Request(method, target, content, self._headers | kind), deadline)
 
 
 def _json(body: Any) -> bytes:

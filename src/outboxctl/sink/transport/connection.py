@@ -17,30 +17,36 @@ LEAST = 0.01  # seconds to connect, where hardly any are left
 
 
 class Request(NamedTuple):
-    """What is sent; `target` is the path with its parameters, below that of the URL."""
+    """What is sent; `target` is the path with its parameters, below that of the URL.
+
+    `connecting`: seconds that a connection may take at most, None: as many as the request.
+    """
 
     method: str
     target: str
     body: bytes | None
     headers: dict[str, str]
+    connecting: float | None = None
 
 
 class Connection(HTTPConnection):
     """A connection for one request at a time, whose `watch` shuts the socket at the deadline.
 
-    `reached`: whether the last attempt to connect got as far as the server.
+    `reached`: whether the last attempt to connect got as far as the server; `sent`: whether anything of the
+    last request may have.
     """
 
     def __init__(self, peer: Peer) -> None:
         super().__init__(peer.host, peer.port)
-        self.peer, self.watch, self.reached = peer, Watch(0.0), False
+        self.peer, self.watch, self.reached, self.sent = peer, Watch(0.0), False, False
+        self._connecting: float | None = None
 
     def exchange(self, watch: Watch, prefix: str, request: Request) -> SinkReply:
         """Send one request, once, and read the answer, whose body stays bytes.
 
         Raises TimeoutError, RefusedAnswerError, OSError, and what http.client and urllib3 raise.
         """
-        self.watch = watch
+        self.watch, self.sent, self._connecting = watch, False, request.connecting
         if not self.is_connected:
             self.close()  # the server has closed it since
             self.connect()
@@ -61,13 +67,16 @@ class Connection(HTTPConnection):
         return reply
 
     def connect(self) -> None:
-        """Connect; each address of the name gets a share of the time that is left."""
+        """Connect; each address of the name gets a share of the time for it."""
         self.reached = False
         addresses = socket.getaddrinfo(self.peer.host, self.peer.port, type=socket.SOCK_STREAM)
-        share = max(LEAST, self._seconds_left() / len(addresses))
+        seconds = self._seconds_left()
+        if self._connecting is not None:
+            seconds = min(seconds, max(LEAST, self._connecting))
+        share = max(LEAST, seconds / len(addresses))
         where = (self.peer.host, self.peer.port)
         self.sock = dialer.create_connection(where, share, socket_options=self.socket_options)
-        self.sock.settimeout(self._seconds_left())
+        self.sock.settimeout(seconds)  # of a handshake, too; the request sets its own
         self.reached = True
 
     def send(self, data: Any) -> None:
@@ -75,6 +84,7 @@ class Connection(HTTPConnection):
         if self.watch.expired or monotonic() >= self.watch.deadline:
             self.watch.expired = True
             raise TimeoutError
+        self.sent = True
         super().send(data)
 
     def _reply(self, limit: int) -> SinkReply:

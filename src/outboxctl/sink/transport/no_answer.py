@@ -1,8 +1,9 @@
-"""Why a request got no answer, as an `Answer` with plain words in place of Python's."""
+"""Why a request got no answer, as an `Answer` in plain words: which node, and what was waited for."""
 
 import socket
 from http.client import HTTPException, RemoteDisconnected
 from ssl import SSLError
+from typing import NamedTuple
 
 from urllib3 import exceptions
 
@@ -11,32 +12,57 @@ from outboxctl.domain.redaction import cut
 from outboxctl.sink.transport.bounded import RefusedAnswerError
 from outboxctl.sink.transport.tls import FOREIGN, Peer, explained
 
-NO_ANSWER = "no answer in the time that the request may take"
+LONGEST_PATH = 200  # characters of a path that are shown
 # The first that fits: subclasses come before their base. urllib3's is of a body that ends too early.
 ENDS: dict[type[BaseException], str] = {
-    RemoteDisconnected: "the sink closed the connection before it answered",
-    ConnectionResetError: "the sink reset the connection before it answered",
-    exceptions.ProtocolError: "the sink closed the connection in the middle of its answer",
-    HTTPException: "the answer is not HTTP",
+    RemoteDisconnected: "{node} closed the connection before it answered {asked}",
+    ConnectionResetError: "{node} reset the connection before it answered {asked}",
+    exceptions.ProtocolError: "{node} closed the connection in the middle of its answer to {asked}",
+    HTTPException: "the answer of {node} to {asked} is not HTTP",
 }
 
 
-def explain(error: Exception, peer: Peer, *, reached: bool, late: bool) -> Answer:
-    """The Answer for what a connection raised. `reached`: the server was; `late`: the deadline has passed."""
+class Attempt(NamedTuple):
+    """A request to a node: its URL (masked), method and path, and how far it came.
+
+    `seconds` it could take, `connecting` of these for a connection. `reached`: the server was; `sent`:
+    something of the request was; `late`: the deadline has passed.
+    """
+
+    node: str
+    peer: Peer
+    asked: str
+    seconds: float
+    connecting: float
+    reached: bool
+    sent: bool
+    late: bool
+
+
+def asked(method: str, target: str) -> str:
+    """A request for people: its method and its path, without parameters."""
+    return f"{method} {target.partition('?')[0][:LONGEST_PATH]}"
+
+
+def explain(error: Exception, attempt: Attempt) -> Answer:
+    """The Answer for what a connection raised."""
+    node, unsent = attempt.node, not attempt.sent
     if isinstance(error, RefusedAnswerError):
-        return Answer(0, error.kind, str(error), request=True)
+        return Answer(0, error.kind, str(error), request=True, node=node)
     if not isinstance(error, OSError | HTTPException | exceptions.HTTPError):
-        return Answer(0, "client", type(error).__name__, request=True)  # its text may hold a secret
-    kind = _kind(error, reached=reached, late=late)
-    if kind in {"tls", "reset"} and (text := explained(error, peer, certain=kind == "tls")):
-        return Answer(0, "tls", cut(text, 500), request=True, own_text=not text.startswith(FOREIGN))
-    return Answer(0, kind, cut(_text(kind, error, peer), 500), request=True)
+        # Its text may hold a secret.
+        return Answer(0, "client", type(error).__name__, request=True, node=node, unsent=unsent)
+    kind = _kind(error, attempt)
+    if kind in {"tls", "reset"} and (text := explained(error, attempt.peer, certain=kind == "tls")):
+        own = not text.startswith(FOREIGN)
+        return Answer(0, "tls", cut(text, 500), request=True, own_text=own, node=node, unsent=unsent)
+    return Answer(0, kind, cut(_text(kind, error, attempt), 500), request=True, unsent=unsent)
 
 
-def _kind(error: Exception, *, reached: bool, late: bool) -> str:
-    if not reached:
+def _kind(error: Exception, attempt: Attempt) -> str:
+    if not attempt.reached:
         return "connect"
-    if late or isinstance(error, TimeoutError | exceptions.TimeoutError):
+    if attempt.late or isinstance(error, TimeoutError | exceptions.TimeoutError):
         return "timeout"
     if isinstance(error, SSLError | exceptions.SSLError):
         return "tls"
@@ -44,21 +70,25 @@ def _kind(error: Exception, *, reached: bool, late: bool) -> str:
     return "reset" if isinstance(error, ConnectionError) else "connection_lost"
 
 
-def _text(kind: str, error: Exception, peer: Peer) -> str:
+def _text(kind: str, error: Exception, attempt: Attempt) -> str:
+    if kind == "timeout" and attempt.sent:
+        return f"{attempt.node} did not answer {attempt.asked} within {attempt.seconds:.3g} s"
     if kind == "timeout":
-        return NO_ANSWER
+        return f"{attempt.node} did not finish the TLS handshake within {attempt.connecting:.3g} s"
     if kind == "connect":
-        return _unreachable(error, peer)
-    return next((text for end, text in ENDS.items() if isinstance(error, end)), str(error))
+        return _unreachable(error, attempt)
+    end = next((text for end, text in ENDS.items() if isinstance(error, end)), None)
+    if end:
+        return end.format(node=attempt.node, asked=attempt.asked)
+    return f"{attempt.node}, asked for {attempt.asked}: {error}"
 
 
-def _unreachable(error: Exception, peer: Peer) -> str:
-    where = f"{peer.host}:{peer.port}"
+def _unreachable(error: Exception, attempt: Attempt) -> str:
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     if isinstance(error, socket.gaierror):
-        return f"the name {peer.host} cannot be resolved: {reason}"
+        return f"the name of {attempt.node} cannot be resolved: {reason}"
     if isinstance(error, ConnectionRefusedError):
-        return f"{where} refused the connection"
+        return f"{attempt.node} refused the connection"
     if isinstance(error, TimeoutError):
-        return f"{where} did not accept the connection in time"
-    return f"{where} cannot be reached: {reason}"
+        return f"{attempt.node} did not accept the connection within {attempt.connecting:.3g} s"
+    return f"{attempt.node} cannot be reached: {reason}"

@@ -1,31 +1,52 @@
 """Making a client of the settings."""
 
+from collections.abc import Callable, Collection
 from random import sample
 
 from outboxctl.net.urls import without_credentials
 from outboxctl.settings import Settings
+from outboxctl.settings.kinds import SinkNodes
 from outboxctl.sink.engines import ENGINES
-from outboxctl.sink.transport.client import Client, Exchange
+from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.credentials import security
+from outboxctl.sink.transport.discovery import Discovery
 from outboxctl.sink.transport.node import Node
+from outboxctl.sink.transport.nodes import Exchange
 
 LONGEST = 30.0  # seconds that a request may take where no deadline is given
 
 
 def connect(
-    settings: Settings, *, connections: int = 4, timeout: float | None = None, only: str | None = None
+    settings: Settings,
+    *,
+    connections: int = 4,
+    timeout: float | None = None,
+    only: Collection[str] = (),
+    say: Callable[[str], object] = lambda _: None,
 ) -> Client:
-    """Make a client for the configured sink, or with `only` for that one of its URLs; nothing is sent yet.
+    """Make a client for the configured sink, or for the URLs of it in `only`; nothing is sent yet.
 
-    `timeout` is in seconds; by default three quarters of the lease, at most 30. Raises UsageError for
-    unusable certificates and contradicting credentials.
+    `timeout` is in seconds; by default three quarters of the lease, at most 30. `say` gets a sentence where
+    the nodes that the cluster names cannot be used. Raises UsageError for unusable certificates and
+    contradicting credentials.
     """
     secrets = security(settings)
     # In random order, so that not all workers begin with the same URL.
-    urls = [only] if only else sample(settings.sink_urls, len(settings.sink_urls))
-    nodes = [Node(without_credentials(url), secrets, connections) for url in urls]
-    seconds = timeout or min(LONGEST, settings.delivery_seconds)
-    return Client(nodes, ENGINES.get(settings.sink), secrets.authorization, seconds, _exchange(settings))
+    urls = [without_credentials(url) for url in only or sample(settings.sink_urls, len(settings.sink_urls))]
+
+    def node(url: str) -> Node:
+        return Node(url, secrets, connections)
+
+    nodes = [node(url) for url in urls]
+    discovered = settings.sink_nodes is SinkNodes.DISCOVERED and not only
+    return Client(
+        nodes,
+        ENGINES.get(settings.sink),
+        secrets.authorization,
+        timeout or min(LONGEST, settings.delivery_seconds),
+        exchange=_exchange(settings),
+        discovery=Discovery(nodes, node, urls[0], say) if discovered else None,
+    )
 
 
 def _exchange(settings: Settings) -> Exchange:

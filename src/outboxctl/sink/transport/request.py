@@ -1,22 +1,18 @@
 """One request to the sink, and whatever became of it: as an `Answer`, or raised where there must be one."""
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from email.utils import parsedate_to_datetime
-from time import time
 from typing import Any, TypeVar
 from urllib.parse import quote
 
 from outboxctl.domain.errors import RefusedError, UnreachableError, UsageError
 from outboxctl.domain.failures import Answer, Reason, Verdict, classify
 from outboxctl.sink.transport.client import Client
-from outboxctl.sink.transport.reply import SinkReply, error_of
+from outboxctl.sink.transport.reply import body_of
 from outboxctl.sink.transport.tls import untrusted
 
 HINT = "check ELASTIC_URL and ELASTIC_INDEX, or run `outboxctl services status`"
 RIGHTS = "check the user or key and its rights: `outboxctl sink roles` (--projection-index for a projection)"
-NOT_FOUND = 404
-LONGEST_WAIT = 86_400.0  # seconds: a Retry-After beyond a day is a day
+Fact = TypeVar("Fact")
 
 
 def ask(
@@ -68,15 +64,6 @@ def change(
         )
 
 
-def body_of(reply: SinkReply | Answer, *, head: bool = False) -> Any | Answer:
-    """The body of a 2xx reply, or an Answer that says why there is none; whether it is there, for a HEAD."""
-    if isinstance(reply, Answer):
-        return reply
-    if reply.ok:
-        return True if head else reply.body
-    return False if head and reply.status == NOT_FOUND else _refused(reply)
-
-
 def failure(client: Client, answer: Answer) -> UnreachableError:
     """The error for an answer that a command cannot go on with."""
     finding = classify(answer)
@@ -98,25 +85,6 @@ def _texts(params: Mapping[str, Any]) -> dict[str, str]:
 
 def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _refused(reply: SinkReply) -> Answer:
-    kind, text = error_of(reply.body.get("error") if isinstance(reply.body, dict) else reply.body)
-    wait = _seconds(reply.headers.get("retry-after"))
-    return Answer(reply.status, kind, text, request=True, retry_after=wait)
-
-
-def _seconds(retry_after: str | None) -> float:
-    """A Retry-After header, a number of seconds or a date (RFC 9110, 10.2.3), as seconds from now."""
-    with suppress(TypeError, ValueError, OverflowError):
-        if str(retry_after).strip().isdecimal():
-            return min(float(str(retry_after)), LONGEST_WAIT)
-        moment = parsedate_to_datetime(str(retry_after))
-        return min(max(0.0, moment.timestamp() - time()), LONGEST_WAIT)
-    return 0.0
-
-
-Fact = TypeVar("Fact")
 
 
 def require_answer(client: Client, method: str, *path: str, **more: Any) -> Any:
