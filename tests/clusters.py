@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from outboxctl.drills import services
-from outboxctl.drills.services import place
+from outboxctl.drills.services import place, process
 
 CONFIG = """
 listen_addresses = '127.0.0.1'
@@ -61,10 +62,24 @@ class Cluster:
         """Make a standby the primary."""
         self._control("promote", "--wait")
 
+    def freeze(self) -> None:
+        """Stop every process of it, as a suspended machine: its kernel still takes connections."""
+        self._signal(signal.SIGSTOP)
+
+    def wake(self) -> None:
+        """Let them go on."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: int) -> None:
+        for each in process.occupants(self.data):
+            each.send_signal(number)
+
     @contextmanager
-    def standby(self) -> Iterator["Cluster"]:
-        """A streaming copy of this server."""
+    def standby(self, settings: str = "") -> Iterator["Cluster"]:
+        """A streaming copy of this server, with more `settings`."""
         copy = self._copied("standby", "-R")
+        with Path(copy.data, "postgresql.conf").open("a") as config:
+            config.write(settings)
         with copy.running():
             yield copy
 
@@ -91,6 +106,7 @@ class Cluster:
             yield
         finally:
             if self._pid_file.exists():
+                self.wake()
                 self.stop("immediate")
             shutil.rmtree(self.data)
 

@@ -22,6 +22,7 @@ def database(
     connections: int = 1,
     longest: float | None = None,
     lock_timeout: float | None = None,
+    local_commits: bool = False,
 ) -> "Iterator[Database]":
     """The configured database, closed at the end; both limits are seconds."""
     from outboxctl.core.database import Database
@@ -31,6 +32,7 @@ def database(
         connections=connections,
         longest=longest,
         lock_timeout=lock_timeout,
+        local_commits=local_commits,
         renew=lambda: settings.renewed().require_database_url(),
     )
     try:

@@ -83,6 +83,7 @@ def worker(
         connections=configured.concurrency + 4,
         longest=configured.transaction_seconds,
         lock_timeout=configured.lock_seconds,
+        local_commits=True,
     ) as db:
         require_storable(db, "OUTBOX_WORKER_ID", configured.worker_id)
         of_index = lambda projection: IndexSink(  # noqa: E731

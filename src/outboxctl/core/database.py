@@ -2,35 +2,23 @@
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from typing import Any
 
 import psycopg
-from psycopg.abc import Buffer
-from psycopg.adapt import Loader
-from psycopg.conninfo import conninfo_to_dict
-from psycopg.types.string import StrDumperUnknown
 from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.exc import SQLAlchemyError
 
-from outboxctl.core import search_path, tls
+from outboxctl.core import search_path
 from outboxctl.core.database_errors import NOT_FOUND, REACH, READ_ONLY, sqlstate, translate
-from outboxctl.domain.errors import CutOffError, UsageError
+from outboxctl.core.opening import SessionOpener, commits_wait
+from outboxctl.core.servers import ServerMove
+from outboxctl.domain.errors import CutOffError
 from outboxctl.net.deadline import GUARD
-from outboxctl.net.urls import check_database_url
 
-# Connecting is bounded, and a dead peer detected within half a minute; a value in the URL takes precedence.
-DEFAULTS: dict[str, str] = {
-    "connect_timeout": "5",
-    "application_name": "outboxctl",
-    "keepalives_idle": "10",
-    "keepalives_interval": "5",
-    "keepalives_count": "3",
-    "tcp_user_timeout": "30000",
-    "client_encoding": "utf8",
-}
 # What the pool logs is raised, too: without a handler a command that is interrupted would print a traceback.
 logging.getLogger("sqlalchemy").addHandler(logging.NullHandler())
+LOCAL_COMMITS = "SET LOCAL synchronous_commit = local"
 STATEMENT_SHARE = 0.9  # of `longest`: the server's answer comes before we shut the socket
 __all__ = ["Connection", "Database"]  # Connection, so that no other package imports SQLAlchemy
 
@@ -40,7 +28,8 @@ class Database:
 
     A transaction that lasts longer than `longest` seconds is cut off, by the server too where it is idle for
     as long. A statement that waits for a lock longer than `lock_timeout` seconds raises LockedError. `renew`
-    returns the URL for each new connection, where the password may have changed meanwhile.
+    returns the URL for each new connection, where the password may have changed meanwhile. With
+    `local_commits` no COMMIT waits for a synchronous standby: for what may be done again after a failover.
     """
 
     def __init__(
@@ -51,12 +40,14 @@ class Database:
         longest: float | None = None,
         lock_timeout: float | None = None,
         renew: Callable[[], str] | None = None,
+        local_commits: bool = False,
     ) -> None:
-        self._longest, self._renew = longest, renew
+        self._longest, self._local_commits = longest, local_commits
+        self._commits_wait = True  # as the session's settings have it; known once one is open
         self._limits = _limits(longest, lock_timeout)
-        self._conninfo = DEFAULTS | parameters(url)
-        tls.check(self._conninfo)
-        self.name = describe(self._conninfo)
+        self._limits_local = "; ".join(filter(None, (self._limits, LOCAL_COMMITS)))
+        self._opener = SessionOpener(url, renew, moved=self.renew_connections)
+        self.name = self._opener.name
         self.engine = create_engine(
             "postgresql+psycopg://",
             creator=self._connect_for_pool,
@@ -69,16 +60,23 @@ class Database:
     @contextmanager
     def begin(self) -> Iterator[Connection]:
         """One transaction. Raises UnreachableError or UsageError in place of the driver's errors."""
+        name = self.name
         try:
-            with self._connected() as connection, self.bounded(driver(connection)), connection.begin():
-                # The server ends this transaction where we stay idle: it would keep rows locked for hours.
-                search_path.pin(connection, self._limits)
-                yield connection
+            with self._connected() as connection:
+                name = self._opener.name_of(driver(connection))
+                with self.bounded(driver(connection)), connection.begin():
+                    # The server ends this transaction where we stay idle: it would keep rows locked for hours.
+                    search_path.pin(connection, self._begin_with())
+                    yield connection
         except (SQLAlchemyError, psycopg.Error) as error:
             if sqlstate(error) in {READ_ONLY, *NOT_FOUND}:
                 # After a failover the next connection may find the new primary; a table may be elsewhere now.
                 self.engine.dispose()
-            raise translate(error, self.name) from error
+            raise translate(error, name) from error
+
+    def _begin_with(self) -> str:
+        """The limits of a transaction, and where its COMMIT would wait for a standby, what keeps it from that."""
+        return self._limits_local if self._local_commits and self._commits_wait else self._limits
 
     @contextmanager
     def _connected(self) -> Iterator[Connection]:
@@ -107,7 +105,7 @@ class Database:
             except (SQLAlchemyError, psycopg.Error) as error:
                 if watch.expired:
                     raise CutOffError(
-                        f"the database {self.name} gave no answer for {self._longest:g} s",
+                        f"the database {self._opener.name_of(session)} gave no answer for {self._longest:g} s",
                         hint=REACH,
                         public=f"no answer for {self._longest:g} s",
                     ) from error
@@ -121,11 +119,18 @@ class Database:
         Raises UnreachableError or UsageError in place of the driver's errors.
         """
         try:
-            with closing(self._connect()) as session:
+            with closing(self._opener.open()) as session:
                 session.autocommit = True
                 yield session
         except psycopg.Error as error:
             raise translate(error, self.name) from error
+
+    def look(self) -> list[ServerMove]:
+        """Ask all servers of a URL with several which one to use; the moves to another one since last time.
+
+        Sessions at the one that was left are cut off, and what they were doing fails.
+        """
+        return self._opener.look()
 
     def renew_connections(self) -> None:
         """Open new connections from now on: those in use are closed at the end of their transaction.
@@ -139,48 +144,12 @@ class Database:
         self.engine.dispose()
 
     def _connect_for_pool(self) -> Any:
-        connection = self._connect()
+        connection = self._opener.open()
+        if self._local_commits:
+            self._commits_wait = commits_wait(connection)
         # A pooler may give us a session that listens: its notifications must not accumulate.
         connection.add_notify_handler(lambda _: None)
         return connection
-
-    def _connect(self) -> Any:
-        if self._renew:
-            with suppress(UsageError):  # a file that is half written: the old URL may still be valid
-                self._conninfo = DEFAULTS | parameters(self._renew())
-        try:
-            # Nothing is prepared: the session may sit behind a pooler in transaction mode.
-            connection = psycopg.connect(**self._conninfo, prepare_threshold=None)
-        except psycopg.OperationalError as error:
-            raise tls.explained(error, self._conninfo, self.name) or error from None
-        if connection.info.parameter_status("server_encoding") == "SQL_ASCII":
-            _accept_any_bytes(connection)
-        return connection
-
-
-class LenientText(Loader):
-    """Bytes that are no UTF-8 become lone surrogates, so that only the use of that text fails."""
-
-    def load(self, data: Buffer) -> str:
-        """Decode one value."""
-        return bytes(data).decode("utf-8", "surrogateescape")
-
-
-class LenientString(StrDumperUnknown):
-    """The inverse, so that a row can be selected by a text that was read."""
-
-    def dump(self, obj: str) -> Buffer | None:
-        """Encode one parameter."""
-        return super().dump(obj) if "\x00" in obj else obj.encode("utf-8", "surrogateescape")
-
-
-def _accept_any_bytes(connection: psycopg.Connection) -> None:
-    """For a SQL_ASCII database: decoded as UTF-8, one row's text could make a whole claim fail."""
-    connection.execute("SET client_encoding TO SQL_ASCII")
-    connection.commit()
-    for kind in ("text", "varchar", "bpchar", "name"):
-        connection.adapters.register_loader(kind, LenientText)
-    connection.adapters.register_dumper(str, LenientString)
 
 
 def _limits(longest: float | None, lock_timeout: float | None) -> str:
@@ -193,12 +162,6 @@ def _limits(longest: float | None, lock_timeout: float | None) -> str:
     return "; ".join(f"SET LOCAL {name} = {int(s * 1_000)}" for name, s in seconds.items() if s)
 
 
-def describe(conninfo: dict[str, Any]) -> str:
-    """`host:port/name` for messages; no user, no password."""
-    host = conninfo.get("host") or conninfo.get("hostaddr") or "local socket"
-    return f"{host}:{conninfo.get('port', 5432)}/{conninfo.get('dbname', '')}"
-
-
 def host_of(connection: Connection) -> str:
     """The host of a connection's server; a path for a socket of this machine."""
     info = driver(connection).info
@@ -208,19 +171,3 @@ def host_of(connection: Connection) -> str:
 def driver(connection: Connection) -> Any:
     """The driver's own connection."""
     return connection.connection.driver_connection
-
-
-def parameters(url: str) -> dict[str, Any]:
-    """The parameters that libpq reads in a URL, by libpq's names. UsageError where it cannot read it."""
-    try:
-        values = conninfo_to_dict(check_database_url(url))
-    except (psycopg.Error, ValueError):
-        # libpq's message repeats parts of the URL, the password among them.
-        raise UsageError(
-            "bad setting DATABASE_URL: PostgreSQL's library cannot read this URL",
-            hint="expected postgresql://user:password@host:5432/name, special characters percent-encoded",
-        ) from None
-    if "," in str(values.get("host", "")):
-        # Of several servers the first may be a standby, and we need one that takes writes.
-        values.setdefault("target_session_attrs", "read-write")
-    return values

@@ -32,10 +32,11 @@ class Watch:
         self.deadline += AGAIN
         if self.descriptor:
             with suppress(Exception):  # each client says in its own way: not connected yet, or closed by now
-                _shut(self.descriptor())
+                shut(self.descriptor())
 
 
-def _shut(descriptor: int) -> None:
+def shut(descriptor: int) -> None:
+    """Shut a socket that another thread may wait for: its read or write ends. OSError if it is closed."""
     # A socket object of its own: that of a TLS session would take the session from its reader.
     with socket.socket(fileno=os.dup(descriptor)) as own:
         own.shutdown(socket.SHUT_RDWR)

@@ -10,7 +10,8 @@ import psycopg
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from outboxctl.core.database import Database, parameters
+from outboxctl.core.conninfo import parameters
+from outboxctl.core.database import Database
 from outboxctl.core.database_errors import translate
 from outboxctl.domain.errors import RefusedError
 

@@ -6,13 +6,15 @@ from uuid import uuid4
 import psycopg
 from psycopg import sql
 
+from outboxctl.core.conninfo import parameters
 from outboxctl.core.database_errors import translate
 from outboxctl.domain.errors import UsageError
-from outboxctl.net.urls import check_database_url, mask, parse_url
+from outboxctl.net.urls import mask, parse_url
 
 # Sessions of a killed program hold locks on the schema until the server detects that it is gone.
 END_SESSIONS = """SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity
 WHERE application_name = %s AND usename = current_user AND pid <> pg_catalog.pg_backend_pid()"""
+BOUND = {"connect_timeout": "5"}  # seconds
 OPTIONS, NAME = "options", "application_name"
 
 
@@ -62,7 +64,7 @@ def create_schema(url: str, own: str) -> str:
 def drop_schema(url: str, own: str) -> None:
     """Drop a schema of `create_schema` with its contents, and end its sessions; none is no error."""
     try:
-        with psycopg.connect(check_database_url(url), autocommit=True, connect_timeout=5) as connection:
+        with psycopg.connect(**(BOUND | parameters(url)), autocommit=True) as connection:
             connection.execute(END_SESSIONS, [own])
             connection.execute("SET lock_timeout = '10s'")
             connection.execute("SET client_min_messages = warning")
@@ -74,7 +76,7 @@ def drop_schema(url: str, own: str) -> None:
 def schema_of(url: str) -> str | None:
     """The schema in which a new table would be created; None for none, and where the server refuses."""
     try:
-        with psycopg.connect(check_database_url(url), connect_timeout=5) as connection:
+        with psycopg.connect(**(BOUND | parameters(url))) as connection:
             row = connection.execute("SELECT pg_catalog.current_schema()").fetchone()
     except psycopg.OperationalError:
         return None
@@ -83,7 +85,7 @@ def schema_of(url: str) -> str | None:
 
 def _execute(url: str, statement: sql.SQL, *names: str) -> None:
     try:
-        with psycopg.connect(check_database_url(url), autocommit=True, connect_timeout=5) as connection:
+        with psycopg.connect(**(BOUND | parameters(url)), autocommit=True) as connection:
             connection.execute(statement.format(*map(sql.Identifier, names)))
     except psycopg.Error as error:
         raise translate(error, names[0]) from error

@@ -1,0 +1,190 @@
+"""Several servers in one URL: the one that takes writes is used, whatever the others do."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from urllib.parse import urlsplit
+
+import pytest
+
+from outboxctl.core import conninfo
+from outboxctl.core.conninfo import ServerAddress
+from outboxctl.core.database import Database
+from outboxctl.core.schema import namespaces
+from outboxctl.core.servers import ServerAnswer, ServerChoice, ServerMove, ServerRole
+from outboxctl.domain.errors import UnreachableError, UsageError
+from outboxctl.drills.services import fresh_port
+
+OLD, NEW = ServerAddress("old", "", "1"), ServerAddress("new", "", "2")
+
+
+class Silent:
+    """A server whose machine takes connections, and which never answers: a frozen one."""
+
+    def __init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self.taken: list[socket.socket] = []
+        threading.Thread(target=self._take, daemon=True).start()
+
+    def close(self) -> None:
+        """End it and its connections."""
+        self._listener.shutdown(socket.SHUT_RDWR)
+        for each in (self._listener, *self.taken):
+            each.close()
+
+    def _take(self) -> None:
+        with suppress(OSError):
+            while True:
+                self.taken.append(self._listener.accept()[0])
+
+
+@pytest.fixture
+def silent() -> Iterator[Silent]:
+    """A frozen server."""
+    with closing(Silent()) as server:
+        yield server
+
+
+def after(url: str, *ports: int) -> str:
+    """The URL with servers of this machine before its own."""
+    user, at, host = urlsplit(url).netloc.rpartition("@")
+    return url.replace(f"{user}{at}{host}", f"{user}{at}{','.join(f'127.0.0.1:{p}' for p in ports)},{host}")
+
+
+@contextmanager
+def opened(url: str) -> Iterator[Database]:
+    """Sessions by this URL."""
+    with closing(Database(url, connections=5)) as db:
+        yield db
+
+
+def test_a_frozen_first_server_is_waited_for_once_and_not_by_every_session(url: str, silent: Silent) -> None:
+    with opened(after(url, silent.port)) as db:
+        for _ in range(5):
+            with db.begin() as connection:
+                assert connection.exec_driver_sql("SELECT 1").scalar() == 1
+            db.renew_connections()
+    assert len(silent.taken) == 1
+
+
+def test_each_message_names_the_server_that_failed(url: str, silent: Silent) -> None:
+    port, other = urlsplit(url).port, fresh_port()
+    with opened(after(url, other)) as db:
+        assert db.name.startswith(f"127.0.0.1:{other},127.0.0.1:{port}/")
+        with pytest.raises(UsageError) as failed, db.begin() as connection:
+            connection.exec_driver_sql("SELECT FROM not_there")
+        assert f"127.0.0.1:{port}/" in str(failed.value)
+        assert str(other) not in str(failed.value)
+    nobody = after(url, other).replace(f",127.0.0.1:{port}", f",127.0.0.1:{silent.port}")
+    with opened(nobody) as db, pytest.raises(UnreachableError) as away, db.begin():
+        pass
+    text = str(away.value)
+    assert f"127.0.0.1:{other} cannot be used" in text
+    assert "Connection refused" in text
+    assert f"127.0.0.1:{silent.port} cannot be used" in text
+    assert away.value.public == (
+        "no server takes writes: connection refused: no server listens there; no answer in time"
+    )
+    assert (urlsplit(url).password or "no password") not in text
+
+
+def test_a_server_that_reads_only_is_passed_over_and_said_to_be(url: str) -> None:
+    """By another name for the same server, whose sessions are read-only."""
+    said = f"127.0.0.1:{urlsplit(url).port}: the server is read-only"
+    reading = after(url, fresh_port()) + "?options=-cdefault_transaction_read_only%3Don"
+    with opened(reading) as db, pytest.raises(UnreachableError, match=said), db.begin():
+        pass
+    with opened(after(url, fresh_port()) + "?target_session_attrs=any") as db, db.begin() as connection:
+        assert connection.exec_driver_sql("SELECT 1").scalar() == 1
+
+
+def test_databases_and_schemas_are_made_at_the_server_that_takes_writes(url: str) -> None:
+    several = after(url, fresh_port())
+    own = namespaces.create_database(several, "several")
+    assert conninfo.addresses(conninfo.parameters(own)) == conninfo.addresses(conninfo.parameters(several))
+    namespaces.create_schema(own, "inside")
+    namespaces.drop_database(several, own)
+
+
+def test_a_url_with_fewer_ports_than_hosts_is_refused() -> None:
+    with pytest.raises(UsageError, match="3 hosts, 1 addresses"):
+        conninfo.parameters("postgresql:///x?host=a,b,c&port=1,2")
+    assert conninfo.describe(conninfo.parameters("postgresql://u:p@a,b:2,[::1]:3/x")) == "a:5432,b:2,::1:3/x"
+
+
+def role(address: ServerAddress, timeline: int | None, identifier: str | None = "1") -> ServerAnswer:
+    """A primary."""
+    return ServerAnswer(address, ServerRole(address, True, identifier, timeline))
+
+
+def standby(address: ServerAddress) -> ServerAnswer:
+    """One that replicates."""
+    return ServerAnswer(address, ServerRole(address, writable=False))
+
+
+def gone(address: ServerAddress) -> ServerAnswer:
+    """One that does not answer."""
+    return ServerAnswer(address, None, UnreachableError(f"{address} is away", public="away"))
+
+
+@pytest.fixture
+def choice(monkeypatch: pytest.MonkeyPatch) -> "Choice":
+    """A choice between OLD and NEW, with answers as given."""
+    return Choice(monkeypatch)
+
+
+class Choice:
+    """ServerChoice with answers of a script."""
+
+    VALUES = {"host": "old,new", "port": "1,2"}  # noqa: RUF012 - a constant
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.choice = ServerChoice()
+        self._monkeypatch = monkeypatch
+
+    def look(self, *answers: ServerAnswer) -> ServerMove | None:
+        """Look, with these answers."""
+        self._monkeypatch.setattr("outboxctl.core.servers.ask_all", lambda _: answers)
+        return self.choice.look(self.VALUES)
+
+    def chosen(self) -> ServerAddress:
+        """Where a session goes."""
+        return self.choice.address(self.VALUES)[0]
+
+
+def test_the_higher_timeline_is_used_and_the_lower_one_never_again(choice: Choice) -> None:
+    choice.look(role(OLD, 1), standby(NEW))
+    assert choice.chosen() == OLD
+    move = choice.look(role(OLD, 1), role(NEW, 2))
+    assert move
+    assert (str(move.left), str(move.now)) == ("old:1 (timeline 1)", "new:2 (timeline 2)")
+    assert choice.look(role(OLD, 1), gone(NEW)) is None
+    assert choice.chosen() == NEW
+    choice.choice.doubt()
+    with pytest.raises(
+        UnreachableError, match=r"old:1 \(timeline 1\) was left behind by a failover to new:2"
+    ):
+        choice.chosen()
+    assert choice.look(role(OLD, 3), gone(NEW)) == ServerMove(
+        ServerRole(NEW, True, "1", 2), ServerRole(OLD, True, "1", 3)
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (role(OLD, None, None), role(NEW, None, None)),
+        (role(OLD, 4), role(NEW, 4)),
+        (role(OLD, 4, "1"), role(NEW, 9, "2")),
+    ],
+    ids=["hidden", "the-same", "another-history"],
+)
+def test_without_a_reason_to_leave_the_server_in_use_stays(
+    choice: Choice, old: ServerAnswer, new: ServerAnswer
+) -> None:
+    choice.look(gone(OLD), new)
+    assert choice.chosen() == NEW
+    assert choice.look(old, new) is None
+    assert choice.chosen() == NEW

@@ -1,0 +1,81 @@
+"""A primary and a standby for the tests of several PostgreSQL servers: fork them, and look at both."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import psycopg
+from elasticsearch import Elasticsearch
+
+from clusters import Cluster, cluster
+from outboxctl.core.database import Database
+from outboxctl.core.schema.migrations import upgrade
+from processes import eventually
+from scene import Scene
+from servers import new_database
+
+CAUGHT_UP = "SELECT FROM pg_stat_replication WHERE replay_lsn = pg_current_wal_lsn()"
+RECEIVES = "SELECT FROM pg_stat_wal_receiver"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two servers with one database, and the index beside it."""
+
+    primary: Cluster
+    standby: Cluster
+    url: str  # at the primary
+    engine: Elasticsearch
+    index: str
+
+    @property
+    def url_of_standby(self) -> str:
+        """The same database at the standby."""
+        return self.url.replace(f":{self.primary.port}/", f":{self.standby.port}/")
+
+    @property
+    def both(self) -> str:
+        """Both servers in one URL, the primary first."""
+        return self.url.replace(
+            f":{self.primary.port}/", f":{self.primary.port},127.0.0.1:{self.standby.port}/"
+        )
+
+    @contextmanager
+    def at(self, server: Cluster) -> Iterator[Scene]:
+        """The database at one of them."""
+        url = self.url if server is self.primary else self.url_of_standby
+        with psycopg.connect(url, autocommit=True) as sql:
+            yield Scene(sql, self.engine, self.index)
+
+    def catch_up(self) -> None:
+        """Wait until the standby has all that the primary has."""
+        with self.at(self.primary) as scene:
+            eventually(lambda: scene.sql.execute(CAUGHT_UP).rowcount == 1, what="caught up")
+
+    def cut_replication(self) -> None:
+        """The standby receives nothing from now on."""
+        with psycopg.connect(self.standby.url, autocommit=True) as sql:
+            sql.execute("ALTER SYSTEM SET primary_conninfo = ''")
+            sql.execute("SELECT pg_reload_conf()")
+            eventually(lambda: not sql.execute(RECEIVES).rowcount, what="cut off")
+
+    def promote(self) -> None:
+        """Two primaries from now on, as the old one is not told."""
+        self.standby.promote()
+
+
+@contextmanager
+def pair(engine: Elasticsearch, index: str, settings: str = "") -> Iterator[Pair]:
+    """A fresh primary with an empty outbox, and a standby that streams; `settings` are the standby's."""
+    with ExitStack() as stack:
+        primary = stack.enter_context(cluster())
+        url = new_database(primary.url)
+        db = Database(url)
+        upgrade(db, None)
+        db.close()
+        standby = stack.enter_context(primary.standby(settings))
+        both = Pair(primary, standby, url, engine, index)
+        assert urlsplit(url).port == primary.port
+        both.catch_up()
+        yield both
