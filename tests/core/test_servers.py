@@ -12,7 +12,8 @@ from outboxctl.core import conninfo
 from outboxctl.core.conninfo import ServerAddress
 from outboxctl.core.database import Database
 from outboxctl.core.schema import namespaces
-from outboxctl.core.servers import ServerAnswer, ServerChoice, ServerMove, ServerRole
+from outboxctl.core.server_roles import ServerAnswer, ServerRole
+from outboxctl.core.servers import ServerChoice, ServerMove
 from outboxctl.domain.errors import UnreachableError, UsageError
 from outboxctl.drills.services import fresh_port
 

@@ -63,9 +63,9 @@ class Database:
         name = self.name
         try:
             with self._connected() as connection:
-                name = self._opener.name_of(driver(connection))
+                name = self.server_of(connection)
                 with self.bounded(driver(connection)), connection.begin():
-                    # The server ends this transaction where we stay idle: it would keep rows locked for hours.
+                    # The server ends it where we stay idle: it would keep rows locked for hours.
                     search_path.pin(connection, self._begin_with())
                     yield connection
         except (SQLAlchemyError, psycopg.Error) as error:
@@ -75,7 +75,7 @@ class Database:
             raise translate(error, name) from error
 
     def _begin_with(self) -> str:
-        """The limits of a transaction, and where its COMMIT would wait for a standby, what keeps it from that."""
+        """The limits of a transaction; where its COMMIT would wait for a standby, what keeps it from that."""
         return self._limits_local if self._local_commits and self._commits_wait else self._limits
 
     @contextmanager
@@ -104,8 +104,9 @@ class Database:
                 yield
             except (SQLAlchemyError, psycopg.Error) as error:
                 if watch.expired:
+                    name = self._opener.name_of(session)
                     raise CutOffError(
-                        f"the database {self._opener.name_of(session)} gave no answer for {self._longest:g} s",
+                        f"the database {name} gave no answer for {self._longest:g} s",
                         hint=REACH,
                         public=f"no answer for {self._longest:g} s",
                     ) from error
@@ -124,6 +125,10 @@ class Database:
                 yield session
         except psycopg.Error as error:
             raise translate(error, self.name) from error
+
+    def server_of(self, connection: Connection) -> str:
+        """`host:port/name` of the server that a connection is at."""
+        return self._opener.name_of(driver(connection))
 
     def look(self) -> list[ServerMove]:
         """Ask all servers of a URL with several which one to use; the moves to another one since last time.

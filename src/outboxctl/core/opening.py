@@ -25,8 +25,8 @@ TRIES = 3  # servers that a session is opened at: the one in use may fail, and a
 class SessionOpener:
     """Opens sessions by one URL, which `renew` may renew. Thread-safe.
 
-    Of several servers a primary is used (`ServerChoice`), unless the URL asks for something else. Once that is
-    another one, `moved` is called and the sessions at all others are cut off.
+    Of several servers a primary is used (`ServerChoice`), unless the URL asks for something else. Once that
+    is another one, `moved` is called and the sessions at all others are cut off.
     """
 
     def __init__(self, url: str, renew: Callable[[], str] | None, *, moved: Callable[[], None]) -> None:

@@ -23,10 +23,10 @@ from outboxctl.worker.context import WorkerContext
 from outboxctl.worker.health import Problem
 from outboxctl.worker.heartbeat import Heartbeat
 from outboxctl.worker.in_flight import release
+from outboxctl.worker.server_watch import ServerWatch
 
 log = structlog.get_logger()
 LONGEST_PAUSE = 30.0  # seconds between two reads of the gauges where they take long
-SERVERS_INTERVAL = 5.0  # seconds between two looks at all servers of DATABASE_URL
 
 
 class Maintenance:
@@ -47,7 +47,8 @@ class Maintenance:
         self._health, self._reporter, self._metrics = context.health, context.reporter, context.metrics
         self._probe, self._heartbeat = probe, heartbeat
         self._reclaimed, self._start_gate = reclaimed, start_gate
-        self._next_reclaim = self._next_gauges = self._next_look = 0.0
+        self._servers = ServerWatch(self._database)
+        self._next_reclaim = self._next_gauges = 0.0
         self._own_lag: int | None = None  # events of search_index that are not done; None: not read yet
         self.sink_checked = Event()  # at least once
 
@@ -69,11 +70,12 @@ class Maintenance:
 
     def check_database(self) -> None:
         """Report whether the database takes writes; also where nothing else notices that it is silent."""
-        self._follow_primary()
+        self._servers.follow_primary()
         health = self._health
         try:
             with health.waiting_for("database"), self._database.begin() as connection:
                 writable = snapshot.writable(connection)
+                self._servers.count_standbys(connection)
                 if snapshot.anything_reclaimed(connection):
                     self._reclaimed.may_exist = True
                 migrated = self._learn_projections(connection)
@@ -83,18 +85,6 @@ class Maintenance:
             health.report("database", None if writable else "the server is read-only")
             if migrated:
                 self._database.renew_connections()
-
-    def _follow_primary(self) -> None:
-        """Of several servers use the newest primary, and say so where that is another one now."""
-        if monotonic() < self._next_look:
-            return
-        for move in self._database.look():
-            log.warning(
-                "the worker left a PostgreSQL server: another one is the primary",
-                left=str(move.left),
-                now=str(move.now),
-            )
-        self._next_look = monotonic() + SERVERS_INTERVAL
 
     def _learn_projections(self, connection: Connection) -> bool:
         """Take up the projections in force; whether their tables were made after this worker started."""

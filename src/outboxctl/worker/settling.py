@@ -37,7 +37,9 @@ class Settling:
     def __init__(self, context: WorkerContext, token: str, outcomes: Outcomes) -> None:
         self._context, self._token, self._outcomes = context, token, outcomes
         self._skip_locked = False  # leave out the rows that another session has locked
-        self._tried: dict[str, Written] = {}  # by transaction, of those whose COMMIT got no answer
+        # By server and transaction, of those whose COMMIT got no answer. Another server may have given the
+        # same id to a transaction of its own.
+        self._tried: dict[tuple[str, str], Written] = {}
 
     @property
     def waiting(self) -> int:
@@ -106,12 +108,14 @@ class Settling:
 
     def _begin(self) -> Written | None:
         with self._context.database.begin() as connection:
-            fates = {id_: diagnosis.commit_fate(connection, id_) for id_ in self._tried}
+            here = self._context.database.server_of(connection)
+            tried = [each for each in self._tried if each[0] == here]
+            fates = {each: diagnosis.commit_fate(connection, each[1]) for each in tried}
             if Fate.IN_PROGRESS in fates.values():
                 return None  # it may still commit; the server ends a transaction without a client
-            transaction = diagnosis.transaction_id(connection)
+            transaction = here, diagnosis.transaction_id(connection)
             written = self._tried[transaction] = self._write(connection)
-        earlier = [self._tried[id_] for id_, fate in fates.items() if fate is Fate.COMMITTED]
+        earlier = [self._tried[each] for each, fate in fates.items() if fate is Fate.COMMITTED]
         return _together(written, earlier)  # only their answer was lost
 
     def _write(self, connection: Connection) -> Written:

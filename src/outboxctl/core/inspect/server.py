@@ -10,9 +10,10 @@ import psycopg
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from outboxctl.core.conninfo import parameters
+from outboxctl.core.conninfo import DEFAULTS, addresses, parameters
 from outboxctl.core.database import Database
 from outboxctl.core.database_errors import translate
+from outboxctl.core.server_roles import ServerAnswer, ask_all
 from outboxctl.domain.errors import RefusedError
 
 SERVER = text("""
@@ -95,9 +96,15 @@ class ConnectionLink:
 def connection_link(url: str) -> ConnectionLink:
     """Hosts and sslmode of a URL, or of libpq's variables. UsageError for a URL that libpq cannot read."""
     values = parameters(url)
-    host = str(values.get("host") or values.get("hostaddr") or os.environ.get("PGHOST") or "")
+    hosts = (each.host or each.hostaddr for each in addresses(values))
     mode = str(values.get("sslmode") or os.environ.get("PGSSLMODE") or "prefer")
-    return ConnectionLink(tuple(filter(None, host.split(","))), mode)
+    return ConnectionLink(tuple(filter(None, hosts)), mode)
+
+
+def servers(url: str) -> list[ServerAnswer]:
+    """What each server of a URL that names several says of itself; nothing of a single one."""
+    values = DEFAULTS | parameters(url)
+    return ask_all(values) if len(addresses(values)) > 1 else []
 
 
 def shares_sessions(database: Database) -> bool:

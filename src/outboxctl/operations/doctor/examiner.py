@@ -18,8 +18,10 @@ from outboxctl.core.inspect.server import (
     read_only,
     read_or_refuse,
     server,
+    servers,
     shares_sessions,
 )
+from outboxctl.core.inspect.standbys import synchronous_standbys
 from outboxctl.core.inspect.tables import tables
 from outboxctl.core.inspect.vacuum import holders, parts
 from outboxctl.core.schema import marker, notify
@@ -33,6 +35,7 @@ from outboxctl.operations.doctor.projection_rules import INDEXES, PROJECTIONS, I
 from outboxctl.operations.doctor.server_rules import MARKER, NOTIFY, POOLER, SERVER, NotifyFacts
 from outboxctl.operations.doctor.settings_rules import FIT, SETTINGS, Fit
 from outboxctl.operations.doctor.sink_rules import CLUSTER, PRODUCT, SINK_RIGHTS, URLS
+from outboxctl.operations.doctor.standby_rules import SERVERS, STANDBYS
 from outboxctl.operations.doctor.table_rules import RIGHTS, TABLES
 from outboxctl.operations.doctor.vacuum_rules import HOLDERS, LONGEST, PARTS
 from outboxctl.settings import Settings
@@ -46,7 +49,20 @@ if TYPE_CHECKING:
     from outboxctl.sink.transport.client import Client
 
 CHECKS = {
-    End.DATABASE: (SERVER, MARKER, TABLES, RIGHTS, PATHS, PARTS, HOLDERS, PROJECTIONS, POOLER, NOTIFY),
+    End.DATABASE: (
+        SERVERS,
+        SERVER,
+        STANDBYS,
+        MARKER,
+        TABLES,
+        RIGHTS,
+        PATHS,
+        PARTS,
+        HOLDERS,
+        PROJECTIONS,
+        POOLER,
+        NOTIFY,
+    ),
     End.SINK: (URLS, PRODUCT, CLUSTER, SINK_RIGHTS, INDEX, INDEXES),
     End.SETTINGS: (SETTINGS, FIT),
 }
@@ -73,6 +89,7 @@ class Examiner:
         except UsageError as error:
             exam.add("database-unusable", End.DATABASE, str(error), error.hint)
             return
+        exam.check(End.DATABASE, SERVERS, lambda: servers(exam.settings.require_database_url()))
         with closing(db):
             self._in_transaction(exam, db)
             pooled = bool(exam.check(End.DATABASE, POOLER, lambda: shares_sessions(db)))
@@ -84,6 +101,7 @@ class Examiner:
             read_only(connection)
             ask, check = partial(read_or_refuse, connection, db.name), partial(exam.check, End.DATABASE)
             self.server = check(SERVER, lambda: ask(server))
+            check(STANDBYS, lambda: ask(synchronous_standbys))
             check(MARKER, lambda: ask(marker.read_if_any))
             schema = check(TABLES, lambda: ask(tables))
             check(RIGHTS, lambda: ask(rights))
