@@ -7,6 +7,7 @@ from outboxctl.core.server_roles import ServerAnswer
 from outboxctl.operations.doctor.model import ERROR, WARNING, Case, RuleGroup
 from outboxctl.settings import Settings
 
+RELOAD = "SELECT pg_reload_conf();"
 SERVERS = RuleGroup("servers of DATABASE_URL")
 STANDBYS = RuleGroup("synchronous standbys")
 
@@ -38,9 +39,7 @@ def away(answers: Sequence[ServerAnswer], _: Settings) -> Iterator[Case]:
 def synchronous(standbys: SynchronousStandbys, _: Settings) -> Iterator[Case]:
     """Applications, and commands that change something, wait at COMMIT. Workers deliver what is committed."""
     if standbys.missing:
-        mend = (
-            "ALTER SYSTEM SET synchronous_standby_names = …; SELECT pg_reload_conf();  # or start the standby"
-        )
+        mend = f"ALTER SYSTEM SET synchronous_standby_names = ''; {RELOAD}  -- or start the standby"
         what = (
             f"synchronous_standby_names is {standbys.names}: of {standbys.needed} there are {standbys.there}."
         )
