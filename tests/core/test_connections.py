@@ -1,5 +1,7 @@
 """Sessions of the database: none outlives what it was opened for."""
 
+from contextlib import closing
+
 import psycopg
 import pytest
 
@@ -35,3 +37,14 @@ def test_a_session_beside_one_that_found_no_table_ends_with_its_transaction(
         with pytest.raises(UsageError), db.begin() as other:
             other.exec_driver_sql("SELECT FROM not_there")
     ends(sql, pid)
+
+
+@pytest.mark.parametrize(("chosen", "used"), [("on", "local"), ("remote_apply", "local"), ("off", "off")])
+def test_a_workers_commit_waits_for_no_standby(url: str, chosen: str, used: str) -> None:
+    """And where nobody waits for the disk either, that stays so."""
+    with closing(Database(f"{url}?options=-csynchronous_commit%3D{chosen}", local_commits=True)) as db:
+        for _ in range(2):
+            with db.begin() as connection:
+                assert connection.exec_driver_sql("SHOW synchronous_commit").scalar() == used
+    with closing(Database(url)) as db, db.begin() as connection:
+        assert connection.exec_driver_sql("SHOW synchronous_commit").scalar() != "local"
