@@ -147,7 +147,7 @@ class Choice:
 
     def look(self, *answers: ServerAnswer) -> ServerMove | None:
         """Look, with these answers."""
-        self._monkeypatch.setattr("outboxctl.core.servers.ask_all", lambda _: answers)
+        self._monkeypatch.setattr("outboxctl.core.servers.ask_all", lambda *_, **__: answers)
         return self.choice.look(self.VALUES)
 
     def chosen(self) -> ServerAddress:
@@ -188,4 +188,13 @@ def test_without_a_reason_to_leave_the_server_in_use_stays(
     choice.look(gone(OLD), new)
     assert choice.chosen() == NEW
     assert choice.look(old, new) is None
+    assert choice.chosen() == NEW
+
+
+def test_a_server_that_is_silent_once_is_left_only_if_sessions_fail_there(choice: Choice) -> None:
+    """The one that answers may be an old primary that hides its timeline."""
+    choice.look(role(OLD, None, None), standby(NEW))
+    assert choice.look(gone(OLD), role(NEW, None, None)) is None
+    assert choice.chosen() == OLD
+    choice.choice.doubt()
     assert choice.chosen() == NEW

@@ -54,6 +54,14 @@ class ServerAnswer(NamedTuple):
     error: OutboxctlError | None = None
 
 
+def patience(values: Mapping[str, Any]) -> float:
+    """Seconds that a server is waited for where none has answered: `connect_timeout`, LONGEST at least."""
+    try:
+        return max(LONGEST, float(values.get("connect_timeout") or LONGEST))
+    except ValueError:
+        return LONGEST
+
+
 def ask_all(values: Mapping[str, Any], *, longest: float = LONGEST) -> list[ServerAnswer]:
     """What each server of these parameters says, in their order; all are asked at once."""
     named = addresses(values)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from outboxctl.core.conninfo import ServerAddress, addresses
-from outboxctl.core.server_roles import ServerAnswer, ServerRole, ask_all
+from outboxctl.core.server_roles import LONGEST, ServerAnswer, ServerRole, ask_all, patience
 from outboxctl.domain.errors import OutboxctlError, UnreachableError, UntrustedError
 
 LEFT_BEHIND = "a primary was left behind by a failover"
@@ -41,10 +41,12 @@ class ServerChoice:
         """The server to connect to, and the move to it. UnreachableError where none can be used."""
         move = None
         if (chosen := self._known(values)) is None:
-            move = self.look(values)
-            chosen = self._known(values)
-        if chosen is None:
-            raise self._error()
+            for longest in (LONGEST, patience(values)):  # the second time for slow servers alone
+                move = move or self.look(values, longest=longest)
+                if chosen := self._known(values):
+                    break
+            else:
+                raise self._error()
         return chosen.address, move
 
     def doubt(self) -> None:
@@ -56,12 +58,15 @@ class ServerChoice:
         chosen = self._chosen
         return bool(chosen and chosen.address == address)
 
-    def look(self, values: Mapping[str, Any]) -> ServerMove | None:
-        """Ask all servers, unless another thread does just now; the move, where another one is used now."""
+    def look(self, values: Mapping[str, Any], *, longest: float = LONGEST) -> ServerMove | None:
+        """Ask all servers, unless another thread does just now; the move, where another one is used now.
+
+        None is waited for longer than `longest` seconds.
+        """
         before = self._asked
         with self._asking:
             if self._asked == before:
-                self._answers = ask_all(values)
+                self._answers = ask_all(values, longest=longest)
                 self._asked += 1
                 return self._decide()
         return None
@@ -78,6 +83,8 @@ class ServerChoice:
                 self._newest[role.identifier] = role
         usable = [role for role in roles if not self._behind(role)]
         before = self._chosen
+        if before and not self._doubtful and not self._behind(before) and self._silent(before):
+            return None  # it may be slow, and what answers may be an old primary that hides its timeline
         self._doubtful = not usable and bool(before is None or self._doubtful or self._behind(before))
         if not usable:
             return None
@@ -87,6 +94,9 @@ class ServerChoice:
 
     def _behind(self, role: ServerRole) -> bool:
         return role.left_behind(self._newest.get(role.identifier or ""))
+
+    def _silent(self, role: ServerRole) -> bool:
+        return any(answer.error for answer in self._answers if answer.address == role.address)
 
     def _error(self) -> OutboxctlError:
         errors = [answer.error for answer in self._answers if answer.error]
