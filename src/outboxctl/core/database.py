@@ -13,7 +13,7 @@ from psycopg.types.string import StrDumperUnknown
 from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.exc import SQLAlchemyError
 
-from outboxctl.core import search_path, tls
+from outboxctl.core import opening, search_path, tls
 from outboxctl.core.database_errors import NOT_FOUND, REACH, READ_ONLY, sqlstate, translate
 from outboxctl.domain.errors import CutOffError, UsageError
 from outboxctl.net.deadline import GUARD
@@ -64,13 +64,16 @@ class Database:
             max_overflow=0,
             pool_timeout=30,
         )
-        event.listen(self.engine, "before_cursor_execute", search_path.qualified, retval=True)
+        for before in (opening.open_first, search_path.qualified):
+            event.listen(self.engine, "before_cursor_execute", before, retval=True)
+        # We send BEGIN ourselves, with more: the driver must not send one before.
+        self._opened_by_us = self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
         """One transaction. Raises UnreachableError or UsageError in place of the driver's errors."""
         try:
-            with self._connected() as connection, self.bounded(driver(connection)), connection.begin():
+            with self._connected() as connection, self.bounded(_session(connection)), connection.begin():
                 # The server ends this transaction where we stay idle: it would keep rows locked for hours.
                 search_path.pin(connection, self._limits)
                 yield connection
@@ -88,8 +91,12 @@ class Database:
         """
         pool = self.engine.pool
         try:
-            with self.engine.connect() as connection:
-                yield connection
+            with self._opened_by_us.connect() as connection:
+                try:
+                    yield connection
+                finally:
+                    if connection.invalidated and self.engine.pool is pool:
+                        self.engine.dispose()  # what broke this connection has broken the others, too
         finally:
             if self.engine.pool is not pool:
                 pool.dispose()
@@ -201,12 +208,23 @@ def describe(conninfo: dict[str, Any]) -> str:
 
 def host_of(connection: Connection) -> str:
     """The host of a connection's server; a path for a socket of this machine."""
-    info = driver(connection).info
+    info = _session(connection).info
     return str(info.hostaddr or info.host)
 
 
 def driver(connection: Connection) -> Any:
-    """The driver's own connection."""
+    """The driver's own connection, for statements in the transaction."""
+    opening.open_now(connection)
+    return _session(connection)
+
+
+def parameter_status(connection: Connection, name: str) -> str | None:
+    """A setting that the server reports to each client, such as `server_encoding`."""
+    status: str | None = _session(connection).info.parameter_status(name)
+    return status
+
+
+def _session(connection: Connection) -> Any:
     return connection.connection.driver_connection
 
 

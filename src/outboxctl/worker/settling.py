@@ -109,8 +109,7 @@ class Settling:
             fates = {id_: diagnosis.commit_fate(connection, id_) for id_ in self._tried}
             if Fate.IN_PROGRESS in fates.values():
                 return None  # it may still commit; the server ends a transaction without a client
-            transaction = diagnosis.transaction_id(connection)
-            written = self._tried[transaction] = self._write(connection)
+            written = self._write(connection)
         earlier = [self._tried[id_] for id_, fate in fates.items() if fate is Fate.COMMITTED]
         return _together(written, earlier)  # only their answer was lost
 
@@ -119,7 +118,7 @@ class Settling:
         if self._skip_locked:
             outcomes = outcomes.only(settle.hold(connection, self._token))
         released = outcomes.untried
-        hit = settle.write(
+        transaction, hit = settle.write(
             connection,
             self._token,
             done=outcomes.done,
@@ -130,7 +129,9 @@ class Settling:
         )
         missed = len(hit) < self.waiting
         locked = settle.held(connection, [self._token]) & self._outcomes.ids if missed else set()
-        return Written(hit, index_ahead(connection, _superseded(outcomes, hit)), locked)
+        written = Written(hit, index_ahead(connection, _superseded(outcomes, hit)), locked)
+        self._tried[transaction] = written  # its COMMIT may get no answer
+        return written
 
 
 def _together(written: Written, earlier: Sequence[Written]) -> Written:
