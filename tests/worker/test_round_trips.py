@@ -58,12 +58,12 @@ class Counted:
         return Waits(claims, settles, look_ups)
 
     def _drain(self, fill: Callable[[], Any]) -> None:
-        """By one lane, stopped after its first batch: a second claim would count as well."""
+        """One batch, and no claim after it: that would count as well."""
         fill()
         parts = WorkerParts(self._settings, self._database, self._elastic, Metrics(), Health(300))
         batch = parts.claimer.claim(drain=True)
         assert batch
-        parts.lane(drain=True)._carry_out(batch)  # noqa: SLF001 - one batch, and no second claim
+        parts.lane(drain=True)._carry_out(batch)
 
     def _seen(self) -> tuple[int, int, int]:
         claims, settles = (
@@ -75,9 +75,9 @@ class Counted:
 @contextmanager
 def counted(scene: Scene, proxy: Proxy, sink: FakeSink, index: str = "") -> Iterator[Counted]:
     """With the limits of a worker's connections."""
-    with closing(Database(proxy.url, connections=1, longest=30.0, lock_timeout=5.0)) as database:
-        with closing(Counted(scene, proxy, sink, database, index or scene.index)) as lane:
-            yield lane
+    database = Database(proxy.url, connections=1, longest=30.0, lock_timeout=5.0)
+    with closing(database), closing(Counted(scene, proxy, sink, database, index or scene.index)) as lane:
+        yield lane
 
 
 @pytest.fixture

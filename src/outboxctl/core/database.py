@@ -13,7 +13,7 @@ from psycopg.types.string import StrDumperUnknown
 from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.exc import SQLAlchemyError
 
-from outboxctl.core import opening, search_path, tls
+from outboxctl.core import deferred, search_path, tls
 from outboxctl.core.database_errors import NOT_FOUND, REACH, READ_ONLY, sqlstate, translate
 from outboxctl.domain.errors import CutOffError, UsageError
 from outboxctl.net.deadline import GUARD
@@ -64,7 +64,7 @@ class Database:
             max_overflow=0,
             pool_timeout=30,
         )
-        for before in (opening.open_first, search_path.qualified):
+        for before in (deferred.open_first, search_path.qualified):
             event.listen(self.engine, "before_cursor_execute", before, retval=True)
         # We send BEGIN ourselves, with more: the driver must not send one before.
         self._opened_by_us = self.engine.execution_options(isolation_level="AUTOCOMMIT")
@@ -214,7 +214,7 @@ def host_of(connection: Connection) -> str:
 
 def driver(connection: Connection) -> Any:
     """The driver's own connection, for statements in the transaction."""
-    opening.open_now(connection)
+    deferred.open_now(connection)
     return _session(connection)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Dialect, TextClause
 
-from outboxctl.core.opening import Answer, exchange, take
+from outboxctl.core.deferred import Answer, exchange, take
 from outboxctl.core.search_path import places
 
 PLACEHOLDER = re.compile(r"%\((\w+)\)s")

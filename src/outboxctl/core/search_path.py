@@ -6,7 +6,7 @@ which others may create objects is not searched at all, and our tables are named
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 from psycopg.sql import Identifier
 from sqlalchemy import Connection
 
-from outboxctl.core.opening import exchange, put_off
+from outboxctl.core.deferred import exchange, put_off
 from outboxctl.core.schema.names import EVENTS, SOURCE, TABLES, VERSION
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
@@ -103,6 +103,7 @@ class Places:
     schemas: tuple[str, ...] = ()
     tables: dict[str, str] = field(default_factory=dict)
     searched: tuple[str, ...] = ()
+    render: Callable[[str], str] = field(init=False)  # a statement with our tables qualified; remembered
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "render", lru_cache(512)(self._render))

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, text
 
+from outboxctl.core.deferred import Answer
 from outboxctl.core.delivery.claim import PLAN
 from outboxctl.core.delivery.diagnosis import TRANSACTION_ID
 from outboxctl.core.message import Statement, send
-from outboxctl.core.opening import Answer
 from outboxctl.core.schema.encoding import encoding_of, storable
 from outboxctl.core.schema.names import EVENTS, STATUS_IS, UNHELD, id_array, source, target
 from outboxctl.domain.failures import Reason
@@ -190,7 +190,7 @@ def _completing(token: str, ids: Sequence[str], now: datetime | None = None) -> 
 
 
 def _completed(connection: Connection, ids: Sequence[str], answer: Answer) -> set[str]:
-    if answer.count == len(ids):
+    if answer.size == len(ids):
         return set(ids)
     return _ids(send(connection, (WRITTEN, {"ids": id_array(ids)})))
 

@@ -11,10 +11,10 @@ SETTINGS = {"BEGIN", "SET", "COMMIT"}  # statements without an answer that anybo
 
 
 class Answer(NamedTuple):
-    """The rows of one statement, and how many it returned or changed."""
+    """The rows of one statement, and how many rows it returned or changed."""
 
     rows: list[Any]
-    count: int
+    size: int
 
 
 def put_off(connection: Connection, opening: str) -> None:
