@@ -4,11 +4,13 @@ from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import psycopg
 import pytest
-from benchmarks import nested, operations, projections, rows, shapes, shop, stream, workers
+from benchmarks import nested, operations, projections, rows, scale, shapes, shop, stream, workers
+from benchmarks.delay import delayed
 from benchmarks.rows import Past, databases
 from elasticsearch import Elasticsearch
 
@@ -136,6 +138,26 @@ def test_workers_share_what_is_pending(rig: Rig, sql: psycopg.Connection) -> Non
     for variant in (workers.Variant("two", 2, real=False), workers.Variant("one", 1, real=True)):
         assert workers.measure(rig, variant, EVENTS).rate > 0
         assert sql.execute(STATES).fetchall() == [("done", workers.ROUNDS * EVENTS)]
+
+
+@pytest.mark.slow(reason="measures for as long as a benchmark must")
+def test_workers_that_are_away_go_through_the_delay(rig: Rig, sql: psycopg.Connection) -> None:
+    rows.entities(rig, EVENTS, 10)
+    run = scale.measure(rig, scale.Away("10 ms", (10, 10), workers=2, bulk_size=5), EVENTS)
+    assert sql.execute(STATES).fetchall() == [("done", workers.ROUNDS * EVENTS)]
+    assert run.cpu["proxies"] > 0 < run.wal
+    batches, lanes = workers.ROUNDS * EVENTS / 5, 2 * rig.settings.concurrency
+    assert workers.ROUNDS * EVENTS / run.rate > batches / lanes * 0.04, "four round trips a batch"
+
+
+def test_a_delay_is_that_of_a_round_trip_and_keeps_what_it_carries(url: str) -> None:
+    with delayed(url, 0.03) as proxy, psycopg.connect(proxy.url(url), autocommit=True) as sql:
+        begun = perf_counter()
+        for _ in range(5):
+            sql.execute("SELECT 1")
+        assert perf_counter() - begun >= 5 * 0.03
+        text = sql.execute("SELECT string_agg(n::text, ',') FROM generate_series(1, 200000) n").fetchone()
+    assert text == (",".join(map(str, range(1, 200_001))),)
 
 
 @pytest.mark.slow(reason="measures for as long as a benchmark must")

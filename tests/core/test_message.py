@@ -76,6 +76,15 @@ def test_a_claim_whose_commit_is_refused_has_claimed_nothing(db: Database, sql: 
     assert sql.execute("SELECT status, attempts FROM search_outbox_events").fetchall() == [("pending", 0)]
 
 
+def test_a_connection_that_broke_before_a_transaction_is_not_used_again(near: Database, proxy: Proxy) -> None:
+    """What opens a transaction is the first message that notices."""
+    proxy.cut()
+    with pytest.raises(UnreachableError), near.begin() as connection:
+        connection.execute(text("SELECT 1"))
+    with near.begin() as connection:
+        assert connection.execute(text("SELECT 1")).scalar() == 1
+
+
 @pytest.mark.parametrize("do", [Do.DROP_STATEMENT, Do.DROP_ANSWER])
 def test_a_connection_that_broke_in_a_message_is_not_used_again(near: Database, proxy: Proxy, do: Do) -> None:
     proxy.on("COMMIT", do)
