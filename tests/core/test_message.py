@@ -15,7 +15,17 @@ from outboxctl.core.message import send
 from outboxctl.domain.errors import CutOffError, OutboxctlError, UnreachableError
 
 ONE = text("SELECT CAST(:value AS text)")
-HOSTILE = ["'; DROP TABLE search_outbox_events; --", "\\", "\\'", '"', "%", "%(value)s", "%%", "é \U0001f600", "$1"]
+HOSTILE = [
+    "'; DROP TABLE search_outbox_events; --",
+    "\\",
+    "\\'",
+    '"',
+    "%",
+    "%(value)s",
+    "%%",
+    "é \U0001f600",
+    "$1",
+]
 REFUSING = """
 CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
     RAISE EXCEPTION 'not at this COMMIT';
@@ -23,7 +33,9 @@ END $$;
 CREATE CONSTRAINT TRIGGER refuse AFTER UPDATE ON search_outbox_events
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse();
 """
-EVENT = "INSERT INTO search_outbox_events (entity_type, entity_id, op) VALUES ('block', gen_random_uuid(), 'x')"
+EVENT = """
+INSERT INTO search_outbox_events (entity_type, entity_id, op) VALUES ('block', gen_random_uuid(), 'x')
+"""
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ KEY = "outboxctl_opening"  # in the execution options of a Connection, which end
 SETTINGS = {"BEGIN", "SET", "COMMIT"}  # statements without an answer that anybody needs
 
 
-class Answer(NamedTuple):
+class StatementResult(NamedTuple):
     """The rows of one statement, and how many rows it returned or changed."""
 
     rows: list[Any]
@@ -44,7 +44,9 @@ def open_first(
     return statement, parameters
 
 
-def exchange(connection: Connection, message: str, values: Mapping[str, Any] | None = None) -> list[Answer]:
+def exchange(
+    connection: Connection, message: str, values: Mapping[str, Any] | None = None
+) -> list[StatementResult]:
     """Send one message of several statements; the answers of all but BEGIN, SET and COMMIT.
 
     The driver writes the values into it, quoted. It is a simple query and no pipeline: every libpq can send
@@ -62,9 +64,9 @@ def exchange(connection: Connection, message: str, values: Mapping[str, Any] | N
         raise
 
 
-def _answers(cursor: psycopg.ClientCursor[Any]) -> Iterator[Answer]:
+def _answers(cursor: psycopg.ClientCursor[Any]) -> Iterator[StatementResult]:
     more: bool | None = True
     while more:
         if cursor.statusmessage not in SETTINGS:
-            yield Answer(cursor.fetchall() if cursor.description else [], cursor.rowcount)
+            yield StatementResult(cursor.fetchall() if cursor.description else [], cursor.rowcount)
         more = cursor.nextset()

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Dialect, TextClause
 
-from outboxctl.core.deferred import Answer, exchange, take
+from outboxctl.core.deferred import StatementResult, exchange, take
 from outboxctl.core.search_path import places
 
 PLACEHOLDER = re.compile(r"%\((\w+)\)s")
@@ -15,7 +15,7 @@ COMMIT = "COMMIT"
 Statement = tuple[TextClause, Mapping[str, Any]]
 
 
-def send(connection: Connection, *statements: Statement | str, commit: bool = False) -> list[Answer]:
+def send(connection: Connection, *statements: Statement | str, commit: bool = False) -> list[StatementResult]:
     """Execute these statements in one message, and with `commit` end the transaction by it.
 
     A text sets something (SET LOCAL …) and has no answer. The message also opens the transaction where that

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, text
 
-from outboxctl.core.deferred import Answer
+from outboxctl.core.deferred import StatementResult
 from outboxctl.core.delivery.claim import PLAN
 from outboxctl.core.delivery.diagnosis import TRANSACTION_ID
 from outboxctl.core.message import Statement, send
@@ -189,7 +189,7 @@ def _completing(token: str, ids: Sequence[str], now: datetime | None = None) -> 
     return [PLAN, (COMPLETE, {"token": token, "now": now, "ids": id_array(ids)})]
 
 
-def _completed(connection: Connection, ids: Sequence[str], answer: Answer) -> set[str]:
+def _completed(connection: Connection, ids: Sequence[str], answer: StatementResult) -> set[str]:
     if answer.size == len(ids):
         return set(ids)
     return _ids(send(connection, (WRITTEN, {"ids": id_array(ids)})))
@@ -227,6 +227,6 @@ def _columns(connection: Connection, outcomes: Sequence[Retry] | Sequence[Failur
     }
 
 
-def _ids(answers: Iterable[Answer]) -> set[str]:
+def _ids(answers: Iterable[StatementResult]) -> set[str]:
     """What the statements returned: each row is an id."""
     return {id_ for answer in answers for (id_,) in answer.rows}
