@@ -115,6 +115,16 @@ def test_the_limit_is_that_of_each_statement(db: Database) -> None:
         send(connection, limit, (sleep, {"seconds": 5}))
 
 
+def test_what_follows_a_commit_is_in_another_transaction_with_the_same_search_path(url: str) -> None:
+    """Not in none: there the login's own search path would be in force."""
+    with closing(Database(url, connections=1, longest=20)) as db:
+        for _ in ("a new connection", "a known one"):
+            with db.begin() as connection:
+                send(connection, (ONE, {"value": "x"}), commit=True)
+                assert connection.exec_driver_sql("SHOW search_path").scalar() == "pg_catalog, pg_temp"
+                assert connection.exec_driver_sql("SHOW statement_timeout").scalar() == "18s"
+
+
 def test_an_ordinary_statement_is_in_the_transaction_too(db: Database) -> None:
     with db.begin():
         pass

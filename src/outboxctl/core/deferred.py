@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 import psycopg
 from sqlalchemy import Connection
 
-KEY = "outboxctl_opening"  # in the execution options of a Connection, which end with it
+# In the execution options of a Connection, which end with it: what is still to be sent, and what was put off.
+KEY, WHOLE = "outboxctl_opening", "outboxctl_opening_whole"
 SETTINGS = {"BEGIN", "SET", "COMMIT"}  # statements without an answer that anybody needs
 
 
@@ -17,9 +18,17 @@ class StatementResult(NamedTuple):
     size: int
 
 
-def put_off(connection: Connection, opening: str) -> None:
-    """Have the next message begin with these statements. Without a next one there is no transaction."""
-    connection.execution_options(**{KEY: opening})
+def put_off(connection: Connection, opening: str, *, sent: bool = False) -> None:
+    """Have the next message begin with these statements. Without a next one there is no transaction.
+
+    `sent`: the transaction is open already, and what comes `after_commit` begins with them.
+    """
+    connection.execution_options(**{KEY: "" if sent else opening, WHOLE: opening})
+
+
+def after_commit(connection: Connection) -> None:
+    """The transaction is over: whatever is sent now is in another one, with the same limits."""
+    connection.execution_options(**{KEY: connection.get_execution_options().get(WHOLE, "")})
 
 
 def take(connection: Connection) -> str:

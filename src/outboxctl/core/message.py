@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Dialect, TextClause
 
-from outboxctl.core.deferred import StatementResult, exchange, take
+from outboxctl.core.deferred import StatementResult, after_commit, exchange, take
 from outboxctl.core.search_path import places
 
 PLACEHOLDER = re.compile(r"%\((\w+)\)s")
@@ -29,7 +29,10 @@ def send(connection: Connection, *statements: Statement | str, commit: bool = Fa
         else:
             texts.append(places(connection).render(_numbered(statement[0], connection.dialect, number)))
             values |= {f"{name}_{number}": value for name, value in statement[1].items()}
-    return exchange(connection, "; ".join(filter(None, [*texts, COMMIT if commit else ""])), values)
+    results = exchange(connection, "; ".join(filter(None, [*texts, COMMIT if commit else ""])), values)
+    if commit:
+        after_commit(connection)
+    return results
 
 
 @lru_cache(256)

@@ -137,11 +137,11 @@ def pin(connection: Connection, limits: str) -> None:
 
     The first transaction of a connection begins now, and looks for our tables.
     """
-    known: Places | None = connection.info.get(PLACES_KEY)
-    if known is None:
+    new = PLACES_KEY not in connection.info
+    if new:
         _read_places(connection, limits)
-    else:
-        put_off(connection, "; ".join(filter(None, ("BEGIN", limits, set_search_path(known.searched)))))
+    path = set_search_path(places(connection).searched)
+    put_off(connection, "; ".join(filter(None, ("BEGIN", limits, path))), sent=new)
 
 
 def places(connection: Connection) -> Places:
