@@ -90,6 +90,9 @@ bench-nested: $(READY) ## Measure nested documents beside pgsync: NESTED="--pgsy
 bench-partitions: $(READY) ## Measure a worker on a dozen partitions, and DROP against prune
 	$(BIN)/python -m benchmarks --profiles partitions
 
+bench-scale: $(READY) ## Measure one, two and four workers with delays to both servers; about eight minutes
+	$(BIN)/python -m benchmarks --profiles scale
+
 bench-verify: $(READY) ## Measure the comparison of 1,000,000 entities
 	$(BIN)/python -m benchmarks --profiles verify
 

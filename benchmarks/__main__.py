@@ -2,7 +2,7 @@
 
 Other profiles by their names: the operator's desk (half an hour), latency (five minutes), memory (25),
 migrations (one), nested (fifteen),
-partitions (some), projections (four), tracing (two), verify (six).
+partitions (some), projections (four), scale (eight), tracing (two), verify (six).
 """
 
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
@@ -10,7 +10,19 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from benchmarks import base, desk, latency, nested, operations, projections, schema, shapes, stream, workers
+from benchmarks import (
+    base,
+    desk,
+    latency,
+    nested,
+    operations,
+    projections,
+    scale,
+    schema,
+    shapes,
+    stream,
+    workers,
+)
 from benchmarks.command import exit_on_error, say, started, write
 from benchmarks.report import Section
 from outboxctl.drills.bench.rig import Rig
@@ -37,6 +49,7 @@ PROFILES = USUAL | {
     ),
     "partitions": (schema.partitions, {"events": 50_000, "done": 2_000_000, "repeat": 5}),
     "projections": (projections.run, {"events": 100_000, "bytes": 600, "writes": 50_000, "repeat": 3}),
+    "scale": (scale.run, {"events": 40_000, "bytes": 600, "repeat": 3}),
     "tracing": (workers.tracing, {"events": 20_000, "repeat": 7}),
     "verify": (desk.verify, {"entities": 1_000_000, "bytes": 600, "repeat": 3}),
 }

@@ -56,6 +56,7 @@ TARGETS = (
     Target("memory, small, last minute against first", "Memory", "growth, small", 1.05),
     Target("memory, large, last minute against first", "Memory", "growth, large", 1.05),
     Target("two workers against one, null sink", "Workers", "null sink, two/one", 1.6, at_least=True),
+    Target("2 ms to PostgreSQL, 5 ms to the engine", "Scale", "2 and 5 ms / 0 ms", 0.8, at_least=True),
     Target("a projection of one table", "Projections", "projection/search_index", 0.85, at_least=True),
     Target("a writer beside a projection", "Projections", "writer, with/without", 0.7, at_least=True),
     Target("a change with many documents", "Projections", "the change's transaction", 2),

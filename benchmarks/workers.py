@@ -2,7 +2,7 @@
 
 import os
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -19,12 +19,13 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, Spa
 from benchmarks import rows
 from benchmarks.command import ratios, repeated
 from benchmarks.report import Section
+from benchmarks.schema import WAL_BYTES
 from outboxctl.core.database import Database
 from outboxctl.drills.bench import sink, tables
 from outboxctl.drills.bench.figure import BenchFigure
 from outboxctl.drills.bench.lanes import NullSink, running
 from outboxctl.drills.bench.process import PATIENCE
-from outboxctl.drills.bench.rig import Rig, must
+from outboxctl.drills.bench.rig import SERVERS, Rig, must
 from outboxctl.settings import Settings
 from outboxctl.sink.delivery.deliver import ElasticSink
 from outboxctl.sink.transport.open import connect
@@ -63,10 +64,17 @@ class Variant:
 
 
 class WorkersRun(NamedTuple):
-    """Events a second, and how many cores the workers and PostgreSQL used for it."""
+    """Events a second, seconds by the clock, CPU seconds of the workers and of each server, bytes of WAL."""
 
     rate: float
-    cores: float
+    wall: float
+    cpu: Mapping[str, float]
+    wal: float
+
+    @property
+    def cores(self) -> float:
+        """How many cores the workers and PostgreSQL used."""
+        return (self.cpu["worker"] + self.cpu["postgres"]) / self.wall
 
 
 VARIANTS = [
@@ -123,13 +131,15 @@ def measure(rig: Rig, variant: Variant, entities: int) -> WorkersRun:
         start = manager.Barrier(variant.workers + 1)
         runs = [pool.submit(_work, start, *work) for _ in range(variant.workers)]
         start.wait(PATIENCE)
-        before = rig.cpu_seconds("postgres")
+        before = {server: rig.cpu_seconds(server) for server in SERVERS}
+        wal = tables.number(rig, WAL_BYTES)
         begun, ended, cpu = zip(*(run.result(PATIENCE) for run in runs), strict=True)
-        postgres = rig.cpu_seconds("postgres") - before
+        spent = {server: rig.cpu_seconds(server) - before[server] for server in SERVERS}
+        wal = tables.number(rig, WAL_BYTES) - wal
     events = entities * ROUNDS
     must(tables.done(rig) == events, "not every event is done")
     wall = max(ended) - min(begun)
-    return WorkersRun(events / wall, (sum(cpu) + postgres) / wall)
+    return WorkersRun(events / wall, wall, {"worker": sum(cpu), **spent}, wal)
 
 
 def _work(start: Barrier, settings: Settings, real: bool) -> tuple[float, float, float]:

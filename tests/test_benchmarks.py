@@ -4,13 +4,17 @@ from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import psycopg
 import pytest
-from benchmarks import nested, operations, projections, rows, shapes, shop, stream, workers
+from benchmarks import nested, operations, projections, report, rows, scale, shapes, shop, stream, workers
+from benchmarks.command import OTHERS
+from benchmarks.delay import delayed
 from benchmarks.rows import Past, databases
 from elasticsearch import Elasticsearch
+from tools import scaling
 
 from outboxctl.core.database import Database
 from outboxctl.domain.clock import Deadline
@@ -136,6 +140,46 @@ def test_workers_share_what_is_pending(rig: Rig, sql: psycopg.Connection) -> Non
     for variant in (workers.Variant("two", 2, real=False), workers.Variant("one", 1, real=True)):
         assert workers.measure(rig, variant, EVENTS).rate > 0
         assert sql.execute(STATES).fetchall() == [("done", workers.ROUNDS * EVENTS)]
+
+
+@pytest.mark.slow(reason="measures for as long as a benchmark must")
+def test_workers_that_are_away_go_through_the_delay(rig: Rig, sql: psycopg.Connection) -> None:
+    rows.entities(rig, EVENTS, 10)
+    run = scale.measure(rig, scale.Away("10 ms", (10, 10), workers=2, bulk_size=5), EVENTS)
+    assert sql.execute(STATES).fetchall() == [("done", workers.ROUNDS * EVENTS)]
+    assert run.cpu["proxies"] > 0 < run.wal
+    batches, lanes = workers.ROUNDS * EVENTS / 5, 2 * rig.settings.concurrency
+    assert workers.ROUNDS * EVENTS / run.rate > batches / lanes * 0.04, "four round trips a batch"
+
+
+@pytest.mark.real_engine
+def test_the_section_of_delays_has_what_the_page_on_scaling_shows(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def measure(_rig: Rig, away: scale.Away, _entities: int) -> scale.AwayRun:
+        return scale.AwayRun(1_000.0 * away.workers, dict.fromkeys(scale.WHO, 2.0), 300.0)
+
+    monkeypatch.setattr(scale, "measure", measure)
+    section = scale.run(rig, Namespace(events=EVENTS, bytes=600, repeat=2))
+    found = {figure.name: figure.values for figure in section.figures}
+    assert len(found) == len(section.figures), "no name twice"
+    wanted = {str(away) for _, away, _ in scaling.DELAYS}
+    wanted |= {scale.ratio_name(away, than) for _, away, than in scaling.DELAYS if than}
+    assert wanted | {scale.WAL, OTHERS} <= set(found)
+    assert found["5 ms, two workers / one worker"] == [2.0, 2.0]
+    assert found["2 and 5 ms / 0 ms"] == [1.0, 1.0]
+    (target,) = (each for each in report.TARGETS if each.section == section.title)
+    assert target.figure in found
+
+
+def test_a_delay_is_that_of_a_round_trip_and_keeps_what_it_carries(url: str) -> None:
+    with delayed(url, 0.03) as proxy, psycopg.connect(proxy.url(url), autocommit=True) as sql:
+        begun = perf_counter()
+        for _ in range(5):
+            sql.execute("SELECT 1")
+        assert perf_counter() - begun >= 5 * 0.03
+        text = sql.execute("SELECT string_agg(n::text, ',') FROM generate_series(1, 200000) n").fetchone()
+    assert text == (",".join(map(str, range(1, 200_001))),)
 
 
 @pytest.mark.slow(reason="measures for as long as a benchmark must")

@@ -53,7 +53,7 @@ def carry_out(db: Database) -> tuple[list[Claimed], list[Claimed]]:
     taken = [event for event in batch if event.document != LEFT_OUT]
     with db.begin() as connection:
         done = [event.id for event in taken]
-        hit = settle.write(connection, token, done=done, release_the_rest=True)
+        _, hit = settle.write(connection, token, done=done, release_the_rest=True)
     assert hit == {event.id for event in batch}
     return taken, [event for event in batch if event.document == LEFT_OUT]
 

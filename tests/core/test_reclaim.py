@@ -85,7 +85,7 @@ class Outbox:
     def settle(self, token: str, **outcomes: Any) -> set[str]:
         """Write what became of a claim."""
         with self._db.begin() as connection:
-            return settle.write(connection, token, **outcomes)
+            return settle.write(connection, token, **outcomes).hit
 
 
 @pytest.fixture

@@ -39,6 +39,14 @@ class Rule:
 Choose = Callable[[str, str], Rule | None]  # by a statement, and its transaction so far
 
 
+@dataclass
+class Transaction:
+    """The statements of one transaction, and how often its client waited for the server."""
+
+    sql: str = ""
+    trips: int = 0
+
+
 class Link:
     """One client's connection, with a thread for each direction."""
 
@@ -46,10 +54,15 @@ class Link:
         self._client, self._server, self._choose, self.dark = client, server, choose, dark
         for half in (self._client, self._server):
             half.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else 40 ms a statement
-        self.transaction = ""
+        self.transactions = [Transaction()]
         self._awaited: Rule | None = None  # takes effect once the server has answered
         for pump in (self._requests, self._answers):
             threading.Thread(target=self._pump, args=[pump], daemon=True).start()
+
+    @property
+    def transaction(self) -> str:
+        """The statements of the last transaction so far."""
+        return self.transactions[-1].sql
 
     def close(self) -> None:
         """End both halves, and with them both threads."""
@@ -72,7 +85,10 @@ class Link:
             self._pass_on(self._server, message.raw)
 
     def _consider(self, sql: str) -> None:
-        self.transaction = sql if sql.startswith("BEGIN") else f"{self.transaction};{sql}"
+        if sql.startswith("BEGIN"):
+            self.transactions.append(Transaction(sql))
+        else:
+            self.transactions[-1].sql += f";{sql}"
         rule = self._choose(sql, self.transaction)
         if rule and rule.do in (Do.HOLD_ANSWER, Do.DROP_ANSWER):
             self._awaited = rule
@@ -83,6 +99,7 @@ class Link:
         unsent: list[Message] = []
         for message in messages(self._server.makefile("rb")):
             unsent.append(message)
+            self.transactions[-1].trips += message.kind == READY
             if self._awaited and message.kind == READY:
                 rule, self._awaited = self._awaited, None
                 self._act(rule)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from urllib.parse import urlsplit, urlunsplit
 
-from fakes.postgres_link import Do, Link, Rule
+from fakes.postgres_link import Do, Link, Rule, Transaction
 from outboxctl.drills.services import fresh_port
 
 __all__ = ["Do", "Proxy", "Rule", "postgres_proxy"]
@@ -38,6 +38,11 @@ class Proxy:
     def accepted(self) -> int:
         """How many connections there have been."""
         return len(self._links)
+
+    def transactions(self, sql: str) -> list[Transaction]:
+        """All transactions so far that held this, oldest first on each connection."""
+        with self._lock:
+            return [each for link in self._links for each in link.transactions if sql in each.sql]
 
     def on(self, sql: str, do: Do, *, within: str = "", times: int = 1) -> Rule:
         """Add a rule."""

@@ -86,7 +86,7 @@ class World:
         policy = RetryPolicy(MAX_ATTEMPTS, base=2, cap=8, hold=hold)
         outcomes = decide(judge(hand.prepared, hand.findings or []), policy, Steps())
         with self._database.begin() as connection:
-            hit = settle.write(
+            _, hit = settle.write(
                 connection,
                 hand.lease.token,
                 done=outcomes.done,

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
-from sqlalchemy import event
 
+from fakes.postgres_proxy import postgres_proxy
 from outboxctl.core.database import Database
 from outboxctl.core.schema.roles import Role
 from processes import Cli
@@ -298,12 +298,11 @@ def test_tables_in_schemas_of_any_name_each_in_its_own(cli: Cli, empty_url: str,
 
 def test_the_search_path_is_pinned_in_the_message_that_a_transaction_begins_with(url: str) -> None:
     """A worker's transaction sets its limits anyway: no message a batch is added, the first included."""
-    said: list[str] = []
-    with closing(Database(url, connections=1, longest=20)) as db:
-        event.listen(db.engine, "before_cursor_execute", lambda *given: said.append(given[2]))
+    with postgres_proxy(url) as proxy, closing(Database(proxy.url, connections=1, longest=20)) as db:
         for _ in range(3):
             with db.begin() as connection:
                 found = connection.exec_driver_sql("SHOW search_path").scalar()
                 assert found == "pg_catalog, pg_temp"
                 assert connection.exec_driver_sql("SHOW statement_timeout").scalar() == "18s"
-    assert len([statement for statement in said if not statement.startswith("SHOW")]) == 3
+        trips = [each.trips for each in proxy.transactions("SHOW search_path")]
+    assert trips == [4, 4, 4], "one that opens it, two statements, COMMIT"

@@ -11,6 +11,10 @@ LEASE, INTERVAL, SLACK = 2.0, 0.5, 1.0
 TOTAL = 50
 SETTINGS = {"OUTBOX_LEASE_SECONDS": str(LEASE), "OUTBOX_RECLAIM_INTERVAL_SECONDS": str(INTERVAL)}
 HELD = "SELECT FROM search_outbox_events WHERE status = 'processing' AND owner = 'dead'"
+ACTIVE = """
+SELECT FROM pg_stat_activity
+WHERE datname = current_database() AND state = 'active' AND pid <> pg_backend_pid()
+"""
 
 
 def test_nothing_is_stuck_after_the_lease_and_one_reclaim(
@@ -19,6 +23,7 @@ def test_nothing_is_stuck_after_the_lease_and_one_reclaim(
     other = worker(**SETTINGS)
     eventually(lambda: ready(other), what="ready")
     other.signal(signal.SIGSTOP)  # else it would take the events
+    eventually(lambda: not scene.sql.execute(ACTIVE).fetchall(), what="a claim that it has sent is over")
     scene.load(TOTAL)
     dead = worker(**SETTINGS, ELASTIC_URL=silent_sink, OUTBOX_WORKER_ID="dead")
     eventually(lambda: scene.count("processing") == TOTAL, what="claimed")

@@ -9,7 +9,7 @@ import psycopg
 from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.exc import SQLAlchemyError
 
-from outboxctl.core import search_path
+from outboxctl.core import deferred, search_path
 from outboxctl.core.database_errors import NOT_FOUND, REACH, READ_ONLY, sqlstate, translate
 from outboxctl.core.opening import SessionOpener, commits_wait
 from outboxctl.core.servers import ServerMove
@@ -55,7 +55,10 @@ class Database:
             max_overflow=0,
             pool_timeout=30,
         )
-        event.listen(self.engine, "before_cursor_execute", search_path.qualified, retval=True)
+        for before in (deferred.open_first, search_path.qualified):
+            event.listen(self.engine, "before_cursor_execute", before, retval=True)
+        # We send BEGIN ourselves, with more: the driver must not send one before.
+        self._opened_by_us = self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
@@ -64,7 +67,7 @@ class Database:
         try:
             with self._connected() as connection:
                 name = self.server_of(connection)
-                with self.bounded(driver(connection)), connection.begin():
+                with self.bounded(_session(connection)), connection.begin():
                     # The server ends it where we stay idle: it would keep rows locked for hours.
                     search_path.pin(connection, self._begin_with())
                     yield connection
@@ -86,8 +89,12 @@ class Database:
         """
         pool = self.engine.pool
         try:
-            with self.engine.connect() as connection:
-                yield connection
+            with self._opened_by_us.connect() as connection:
+                try:
+                    yield connection
+                finally:
+                    if connection.invalidated and self.engine.pool is pool:
+                        self.engine.dispose()  # what broke this connection has broken the others, too
         finally:
             if self.engine.pool is not pool:
                 pool.dispose()
@@ -128,7 +135,7 @@ class Database:
 
     def server_of(self, connection: Connection) -> str:
         """`host:port/name` of the server that a connection is at."""
-        return self._opener.name_of(driver(connection))
+        return self._opener.name_of(_session(connection))
 
     def look(self) -> list[ServerMove]:
         """Ask all servers of a URL with several which one to use; the moves to another one since last time.
@@ -169,10 +176,21 @@ def _limits(longest: float | None, lock_timeout: float | None) -> str:
 
 def host_of(connection: Connection) -> str:
     """The host of a connection's server; a path for a socket of this machine."""
-    info = driver(connection).info
+    info = _session(connection).info
     return str(info.hostaddr or info.host)
 
 
 def driver(connection: Connection) -> Any:
-    """The driver's own connection."""
+    """The driver's own connection, for statements in the transaction."""
+    deferred.open_now(connection)
+    return _session(connection)
+
+
+def parameter_status(connection: Connection, name: str) -> str | None:
+    """A setting that the server reports to each client, such as `server_encoding`."""
+    status: str | None = _session(connection).info.parameter_status(name)
+    return status
+
+
+def _session(connection: Connection) -> Any:
     return connection.connection.driver_connection

@@ -6,7 +6,7 @@ which others may create objects is not searched at all, and our tables are named
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 from psycopg.sql import Identifier
 from sqlalchemy import Connection
 
+from outboxctl.core.deferred import exchange, put_off
 from outboxctl.core.schema.names import EVENTS, SOURCE, TABLES, VERSION
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
@@ -69,16 +70,17 @@ path AS (
     JOIN pg_depend d ON d.classid = code.class AND d.objid = code.oid AND d.refclassid = 'pg_proc'::regclass
     JOIN pg_proc p ON p.oid = d.refobjid JOIN pg_language l ON l.oid = p.prolang
     WHERE l.lanname NOT IN ('internal', 'c')
-        AND NOT EXISTS (SELECT FROM unnest(p.proconfig) c WHERE c LIKE 'search_path=%%')
+        AND NOT EXISTS (SELECT FROM unnest(p.proconfig) c WHERE c LIKE 'search_path=%')
 )"""
 # Until the path is set, everything is called by its full name. One message, in a transaction of its own: the
 # caller's may have to begin with SET TRANSACTION.
 READ_FACTS = f"""
+BEGIN;
 SELECT pg_catalog.set_config('outboxctl.schemas', pg_catalog.current_schemas(false)::pg_catalog.text, true);
 SET LOCAL search_path = pg_catalog, pg_temp;
 WITH {FACTS}
 SELECT 'table' AS kind, relname::text AS name, schema::text FROM tables
-UNION ALL SELECT 'foreign', format('%%I.%%I', schema, relname), pg_get_userbyid(relowner) FROM tables
+UNION ALL SELECT 'foreign', format('%I.%I', schema, relname), pg_get_userbyid(relowner) FROM tables
     WHERE NOT {MAIN_TABLES} AND relowner NOT IN (SELECT oid FROM trusted)
 UNION ALL (SELECT 'schema', '', name::text FROM path ORDER BY place)
 UNION ALL (SELECT 'code', '', name::text FROM path WHERE name NOT IN (SELECT name FROM open)
@@ -88,7 +90,6 @@ MADE_SINCE = """
 SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relname = CAST(%(table)s AS text) AND n.nspname = ANY (CAST(%(schemas)s AS text[])))
 """
-RESULTS_BEFORE = 2  # results before the one with rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +103,7 @@ class Places:
     schemas: tuple[str, ...] = ()
     tables: dict[str, str] = field(default_factory=dict)
     searched: tuple[str, ...] = ()
+    render: Callable[[str], str] = field(init=False)  # a statement with our tables qualified; remembered
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "render", lru_cache(512)(self._render))
@@ -131,13 +133,15 @@ def set_search_path(searched: Iterable[str] = ()) -> str:
 
 
 def pin(connection: Connection, limits: str) -> None:
-    """Begin a transaction with `limits` and the search path, in one message."""
-    known: Places | None = connection.info.get(PLACES_KEY)
-    if known is None:
+    """Begin a transaction with `limits` and the search path: by the message of its first statement.
+
+    The first transaction of a connection begins now, and looks for our tables.
+    """
+    new = PLACES_KEY not in connection.info
+    if new:
         _read_places(connection, limits)
-    else:
-        message = "; ".join(filter(None, (limits, set_search_path(known.searched))))
-        connection.exec_driver_sql(message.replace("%", "%%"))
+    path = set_search_path(places(connection).searched)
+    put_off(connection, "; ".join(filter(None, ("BEGIN", limits, path))), sent=new)
 
 
 def places(connection: Connection) -> Places:
@@ -166,18 +170,13 @@ def qualified(
 
 def _read_places(connection: Connection, limits: str) -> None:
     message = "; ".join(filter(None, (limits, set_search_path())))
-    result = connection.exec_driver_sql(READ_FACTS + message)
-    cursor: Any = result.cursor
-    for _ in range(RESULTS_BEFORE):
-        cursor.nextset()
-    rows = cursor.fetchall()
-    result.close()
+    _, (rows, _) = exchange(connection, READ_FACTS + message)
     _refuse_foreign_owners([(name, owner) for kind, name, owner in rows if kind == "foreign"])
     tables = {name: schema for kind, name, schema in rows if kind == "table"}
     schemas, searched = (tuple(s for kind, _, s in rows if kind == each) for each in ("schema", "code"))
     connection.info[PLACES_KEY] = Places(schemas, tables, searched)
     if searched:
-        connection.exec_driver_sql(set_search_path(searched).replace("%", "%%"))
+        exchange(connection, set_search_path(searched))
 
 
 def _refuse_foreign_owners(foreign: list[tuple[str, str]]) -> None:

@@ -84,6 +84,7 @@ class Claims:
                     max_bytes=s.max_batch_bytes,
                     read=read,
                     measure=self._batch_sizer.measuring,
+                    commit=not self._tracing.on,
                 )
                 if not self._tracing.on:
                     return events, ()

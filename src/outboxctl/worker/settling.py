@@ -113,17 +113,16 @@ class Settling:
             fates = {each: diagnosis.commit_fate(connection, each[1]) for each in tried}
             if Fate.IN_PROGRESS in fates.values():
                 return None  # it may still commit; the server ends a transaction without a client
-            transaction = here, diagnosis.transaction_id(connection)
-            written = self._tried[transaction] = self._write(connection)
+            written = self._write(connection, here)
         earlier = [self._tried[each] for each, fate in fates.items() if fate is Fate.COMMITTED]
         return _together(written, earlier)  # only their answer was lost
 
-    def _write(self, connection: Connection) -> Written:
+    def _write(self, connection: Connection, server: str) -> Written:
         outcomes = self._outcomes
         if self._skip_locked:
             outcomes = outcomes.only(settle.hold(connection, self._token))
         released = outcomes.untried
-        hit = settle.write(
+        transaction, hit = settle.write(
             connection,
             self._token,
             done=outcomes.done,
@@ -134,7 +133,9 @@ class Settling:
         )
         missed = len(hit) < self.waiting
         locked = settle.held(connection, [self._token]) & self._outcomes.ids if missed else set()
-        return Written(hit, index_ahead(connection, _superseded(outcomes, hit)), locked)
+        written = Written(hit, index_ahead(connection, _superseded(outcomes, hit)), locked)
+        self._tried[server, transaction] = written  # its COMMIT may get no answer
+        return written
 
 
 def _together(written: Written, earlier: Sequence[Written]) -> Written:

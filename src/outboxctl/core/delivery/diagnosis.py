@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, text
 
 from outboxctl.core.delivery.claim import PLAN
+from outboxctl.core.message import send
 from outboxctl.core.schema.names import EVENTS, SOURCE
 from outboxctl.domain.printable import brief
 
@@ -98,11 +99,6 @@ class Fate(StrEnum):
     IN_PROGRESS = "in progress"
 
 
-def transaction_id(connection: Connection) -> str:
-    """The id of the current transaction, for `commit_fate` later."""
-    return str(connection.execute(TRANSACTION_ID).scalar_one())
-
-
 def commit_fate(connection: Connection, transaction: str) -> Fate:
     """The status of a transaction whose COMMIT got no answer; ABORTED also where the server has none of it.
 
@@ -128,8 +124,7 @@ def index_ahead(connection: Connection, sent: Mapping[str, int]) -> set[str]:
     """
     if not sent:
         return set()
-    connection.exec_driver_sql(
-        PLAN
-    )  # a settle before it may have left only a hash join: of whole tables here
     values = {"ids": list(sent), "versions": list(sent.values())}
-    return set(connection.execute(UNCHANGED, values).scalars())
+    # A settle before it may have left only a hash join: of whole tables here.
+    ((rows, _),) = send(connection, PLAN, (UNCHANGED, values))
+    return {id_ for (id_,) in rows}

@@ -4,14 +4,17 @@ Each statement is guarded by the lease token and returns the ids that it changed
 they are counted, and no error.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, text
 
+from outboxctl.core.deferred import StatementResult
 from outboxctl.core.delivery.claim import PLAN
+from outboxctl.core.delivery.diagnosis import TRANSACTION_ID
+from outboxctl.core.message import Statement, send
 from outboxctl.core.schema.encoding import encoding_of, storable
 from outboxctl.core.schema.names import EVENTS, STATUS_IS, UNHELD, id_array, source, target
 from outboxctl.domain.failures import Reason
@@ -36,6 +39,13 @@ class Failure:
     id: str
     reason: Reason
     error: str
+
+
+class Settled(NamedTuple):
+    """The transaction that wrote outcomes, for `diagnosis.commit_fate`, and the ids that it hit."""
+
+    transaction: str
+    hit: set[str]
 
 
 # Retries and failures are joined with an outcome each. A nested loop would compare each event with every
@@ -106,30 +116,22 @@ def complete(
     connection: Connection, token: str, ids: Sequence[str], *, now: datetime | None = None
 ) -> set[str]:
     """Mark events done; returns the ids that the claim still held."""
-    values = {"token": token, "now": now, "ids": id_array(ids)}
-    connection.exec_driver_sql(PLAN)
-    if connection.execute(COMPLETE, values).rowcount == len(ids):
-        return set(ids)
-    return set(connection.execute(WRITTEN, {"ids": values["ids"]}).scalars())
+    (answer,) = send(connection, *_completing(token, ids, now))
+    return _completed(connection, ids, answer)
 
 
 def retry(
     connection: Connection, token: str, retries: Sequence[Retry], *, now: datetime | None = None
 ) -> set[str]:
     """Put events back, each with its delay; returns the ids that the claim still held."""
-    columns = _columns(connection, retries) | {"delays": [r.delay for r in retries]}
-    connection.exec_driver_sql(JOIN)
-    if returned := [r.id for r in retries if r.attempt_returned]:
-        connection.execute(RETURN_ATTEMPT, {"token": token, "ids": id_array(returned)})
-    return _execute(connection, RETRY, token, now, **columns)
+    return _ids(send(connection, *_retrying(connection, token, retries, now)))
 
 
 def fail(
     connection: Connection, token: str, failures: Sequence[Failure], *, now: datetime | None = None
 ) -> set[str]:
     """Mark events failed; returns the ids that the claim still held."""
-    connection.exec_driver_sql(JOIN)
-    return _execute(connection, FAIL, token, now, **_columns(connection, failures))
+    return _ids(send(connection, *_failing(connection, token, failures, now)))
 
 
 def release(
@@ -143,21 +145,17 @@ def release(
 
     Events that somebody else has locked stay.
     """
-    connection.exec_driver_sql(PLAN)
-    values = {"tokens": list(tokens), "ids": None if only is None else id_array(list(only)), "now": now}
-    return set(connection.execute(RELEASE, values).scalars())
+    return _ids(send(connection, *_releasing(tokens, only, now)))
 
 
 def hold(connection: Connection, token: str) -> set[str]:
     """Lock the events that a claim still holds and nobody else has locked; returns their ids."""
-    connection.exec_driver_sql(PLAN)
-    return set(connection.execute(HOLD, {"tokens": [token]}).scalars())
+    return _ids(send(connection, PLAN, (HOLD, {"tokens": [token]})))
 
 
 def held(connection: Connection, tokens: Sequence[str]) -> set[str]:
     """The ids that these claims still hold, locked or not."""
-    connection.exec_driver_sql(PLAN)
-    return set(connection.execute(HELD_ROWS, {"tokens": list(tokens)}).scalars())
+    return _ids(send(connection, PLAN, (HELD_ROWS, {"tokens": list(tokens)})))
 
 
 def write(
@@ -169,18 +167,55 @@ def write(
     failures: Sequence[Failure] = (),
     release_the_rest: bool = False,
     only: Collection[str] | None = None,
-) -> set[str]:
-    """Write all outcomes of one claim, and release `only` these of the others; returns the ids still held."""
-    hit: set[str] = set()
+) -> Settled:
+    """Write all outcomes of one claim in one message, and release `only` these of the others."""
+    statements: list[Statement | str] = [(TRANSACTION_ID, {})]
     if done:
-        hit |= complete(connection, token, done)
+        statements += _completing(token, done)
     if retries:
-        hit |= retry(connection, token, retries)
+        statements += _retrying(connection, token, retries)
     if failures:
-        hit |= fail(connection, token, failures)
+        statements += _failing(connection, token, failures)
     if release_the_rest:
-        hit |= release(connection, [token], only=only)
-    return hit
+        statements += _releasing([token], only)
+    first, *answers = send(connection, *statements)
+    hit = _ids(answers)
+    if done:
+        hit |= _completed(connection, done, answers[0])
+    return Settled(first.rows[0][0], hit)
+
+
+def _completing(token: str, ids: Sequence[str], now: datetime | None = None) -> list[Statement | str]:
+    return [PLAN, (COMPLETE, {"token": token, "now": now, "ids": id_array(ids)})]
+
+
+def _completed(connection: Connection, ids: Sequence[str], answer: StatementResult) -> set[str]:
+    if answer.size == len(ids):
+        return set(ids)
+    return _ids(send(connection, (WRITTEN, {"ids": id_array(ids)})))
+
+
+def _retrying(
+    connection: Connection, token: str, retries: Sequence[Retry], now: datetime | None = None
+) -> list[Statement | str]:
+    values = {"token": token, "now": now, **_columns(connection, retries)}
+    statements: list[Statement | str] = [JOIN]
+    if returned := [r.id for r in retries if r.attempt_returned]:
+        statements.append((RETURN_ATTEMPT, {"token": token, "ids": id_array(returned)}))
+    return [*statements, (RETRY, values | {"delays": [r.delay for r in retries]})]
+
+
+def _failing(
+    connection: Connection, token: str, failures: Sequence[Failure], now: datetime | None = None
+) -> list[Statement | str]:
+    return [JOIN, (FAIL, {"token": token, "now": now, **_columns(connection, failures)})]
+
+
+def _releasing(
+    tokens: Sequence[str], only: Collection[str] | None, now: datetime | None = None
+) -> list[Statement | str]:
+    values = {"tokens": list(tokens), "ids": None if only is None else id_array(list(only)), "now": now}
+    return [PLAN, (RELEASE, values)]
 
 
 def _columns(connection: Connection, outcomes: Sequence[Retry] | Sequence[Failure]) -> dict[str, Any]:
@@ -192,7 +227,6 @@ def _columns(connection: Connection, outcomes: Sequence[Retry] | Sequence[Failur
     }
 
 
-def _execute(
-    connection: Connection, statement: Any, token: str, now: datetime | None, **columns: Any
-) -> set[str]:
-    return set(connection.execute(statement, {"token": token, "now": now, **columns}).scalars().all())
+def _ids(answers: Iterable[StatementResult]) -> set[str]:
+    """What the statements returned: each row is an id."""
+    return {id_ for answer in answers for (id_,) in answer.rows}

@@ -7,7 +7,7 @@ import codecs
 
 from sqlalchemy import Connection
 
-from outboxctl.core.database import Database, driver
+from outboxctl.core.database import Database, parameter_status
 from outboxctl.domain.errors import UsageError
 
 # UTF8 has every character; SQL_ASCII stores the bytes that it gets.
@@ -32,7 +32,7 @@ def storable(text: str, encoding: str) -> str:
 
 def encoding_of(connection: Connection) -> str:
     """The encoding of this connection's database by PostgreSQL's name, `UTF8` for instance."""
-    return str(driver(connection).info.parameter_status("server_encoding") or "UTF8")
+    return parameter_status(connection, "server_encoding") or "UTF8"
 
 
 def require_storable(database: Database, name: str, value: str) -> None:

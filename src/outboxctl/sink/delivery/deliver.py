@@ -16,6 +16,7 @@ from outboxctl.sink.transport.request import ask
 
 FORBIDDEN = 403
 NO_INDEX = "no such index or alias"
+CONCRETE = 60.0  # seconds until a name that was no alias is looked up as one again
 
 
 class ElasticSink:
@@ -29,6 +30,7 @@ class ElasticSink:
         self._parameters = {"pipeline": pipeline} if pipeline else {}
         self._index = index
         self._alias_only = False  # the name is known to be an alias, and requests carry `require_alias`
+        self._concrete_until = 0.0  # the name was an index of its own lately: it may become an alias
         self._can_insist = True  # until the sink shows that its `require_alias` is not reliable
 
     def ping(self) -> Classification | None:
@@ -82,13 +84,19 @@ class ElasticSink:
         return sent
 
     def _look_up(self, deadline: Deadline) -> tuple[Answer | None, bool]:
-        """The Answer for a missing index, else None, and whether to send with `require_alias`."""
-        exists = is_alias = self._exists(deadline, "_alias", self._index)
+        """The Answer for a missing index, else None, and whether to send with `require_alias`.
+
+        An alias passes for the index that it was until lately: that it exists is asked each time.
+        """
+        concrete = monotonic() < self._concrete_until
+        exists = is_alias = False if concrete else self._exists(deadline, "_alias", self._index)
         if is_alias is True:
             self._alias_only = self._can_insist
             return None, self._can_insist
         if is_alias is False:
             exists = self._exists(deadline, self._index)
+            if not (concrete and exists is True):
+                self._concrete_until = monotonic() + CONCRETE if exists is True else 0.0
         if exists is True or exists is None or (isinstance(exists, Answer) and exists.status == FORBIDDEN):
             return None, False  # an API key that may only write may not ask either
         missing = Answer(404, "index_not_found_exception", self._absent(), request=True, own_text=True)
