@@ -79,6 +79,7 @@ def test_each_message_names_the_server_that_failed(url: str, silent: Silent) -> 
         assert f"127.0.0.1:{port}/" in str(failed.value)
         assert str(other) not in str(failed.value)
     nobody = after(url, other).replace(f",127.0.0.1:{port}", f",127.0.0.1:{silent.port}")
+    nobody += "?connect_timeout=2"
     with opened(nobody) as db, pytest.raises(UnreachableError) as away, db.begin():
         pass
     text = str(away.value)

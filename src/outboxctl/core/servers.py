@@ -41,7 +41,7 @@ class ServerChoice:
         """The server to connect to, and the move to it. UnreachableError where none can be used."""
         move = None
         if (chosen := self._known(values)) is None:
-            for longest in (LONGEST, patience(values)):  # the second time for slow servers alone
+            for longest in dict.fromkeys((LONGEST, patience(values))):  # the second time for slow ones
                 move = move or self.look(values, longest=longest)
                 if chosen := self._known(values):
                     break
