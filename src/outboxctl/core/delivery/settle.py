@@ -4,7 +4,7 @@ Each statement is guarded by the lease token and returns the ids that it changed
 they are counted, and no error.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from outboxctl.core.delivery.claim import PLAN
+from outboxctl.core.delivery.deletes import NOTED
 from outboxctl.core.schema.encoding import encoding_of, storable
 from outboxctl.core.schema.names import EVENTS, STATUS_IS, UNHELD, id_array, source, target
 from outboxctl.domain.failures import Reason
@@ -42,12 +43,15 @@ class Failure:
 # outcome (1,000 settled in 700 instead of 10 ms): the planner may use a hash join only.
 JOIN = f"{PLAN}; SET LOCAL enable_hashjoin = on; SET LOCAL enable_nestloop = off"
 
-COMPLETE = text(f"""
+COMPLETED = f"""
 UPDATE {EVENTS} SET status = {target(Verb.COMPLETE)}, processed_at = coalesce(:now, now()),
     next_retry_at = NULL, error_reason = NULL, error = NULL, {UNHELD}, updated_at = coalesce(:now, now())
 WHERE id = ANY (CAST(:ids AS uuid[])) AND {STATUS_IS} {source(Verb.COMPLETE)}
     AND lease_token = CAST(:token AS uuid)
-""")
+"""
+COMPLETE = text(COMPLETED)
+# Deletes are written whatever the claim still holds: they were delivered.
+COMPLETE_DELETES = text(f"WITH noted AS ({NOTED}) {COMPLETED}")
 
 # Executed only where the row count is short: a thousand returned ids cost the worker half a microsecond each.
 # A row that this transaction wrote has its id as xmin.
@@ -103,12 +107,20 @@ RETURNING e.id::text
 
 
 def complete(
-    connection: Connection, token: str, ids: Sequence[str], *, now: datetime | None = None
+    connection: Connection,
+    token: str,
+    ids: Sequence[str],
+    *,
+    deletes: Mapping[str, Any] | None = None,
+    now: datetime | None = None,
 ) -> set[str]:
-    """Mark events done; returns the ids that the claim still held."""
-    values = {"token": token, "now": now, "ids": id_array(ids)}
+    """Mark events done; returns the ids that the claim still held.
+
+    `deletes` (`deletes.noted`) are written in the same statement, to be sent again.
+    """
+    values = {"token": token, "now": now, "ids": id_array(ids)} | dict(deletes or {})
     connection.exec_driver_sql(PLAN)
-    if connection.execute(COMPLETE, values).rowcount == len(ids):
+    if connection.execute(COMPLETE_DELETES if deletes else COMPLETE, values).rowcount == len(ids):
         return set(ids)
     return set(connection.execute(WRITTEN, {"ids": values["ids"]}).scalars())
 
@@ -169,11 +181,15 @@ def write(
     failures: Sequence[Failure] = (),
     release_the_rest: bool = False,
     only: Collection[str] | None = None,
+    deletes: Mapping[str, Any] | None = None,
 ) -> set[str]:
-    """Write all outcomes of one claim, and release `only` these of the others; returns the ids still held."""
+    """Write all outcomes of one claim, and release `only` these of the others; returns the ids still held.
+
+    `deletes` as in `complete`.
+    """
     hit: set[str] = set()
     if done:
-        hit |= complete(connection, token, done)
+        hit |= complete(connection, token, done, deletes=deletes)
     if retries:
         hit |= retry(connection, token, retries)
     if failures:
