@@ -12,6 +12,7 @@ from outboxctl.core.database import Database
 from outboxctl.core.schema.migrations import upgrade
 from outboxctl.core.schema.names import (
     AUDIT,
+    DELETES,
     EVENTS,
     MARKER,
     PROJECTIONS,
@@ -174,6 +175,19 @@ WORDS: dict[str, tuple[str, dict[str, str]]] = {
             "system_identifier": "the server for which the base holds; NULL: no projection was applied yet",
             "timeline": "and its timeline",
             "raised_at": "when it was last raised",
+        },
+    ),
+    DELETES: (
+        "Delivered deletes that are [sent again]"
+        "(../concepts/versions-and-tombstones.md#deletes-are-sent-again): a row each, until the last time.",
+        {
+            "id": "the row",
+            "projection": "whose document it was, as the metrics name it",
+            "document_id": "its id in the index",
+            "version": "the version that it was deleted at",
+            "routing": "its routing; empty where it has none, or where every shard is asked",
+            "delivered_at": "when the index had answered the delete",
+            "due_at": "when it is sent again",
         },
     ),
 }

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from outboxctl.drills.proxy.request import BulkOperation
 
+FORGOTTEN = "forgotten"
 CONFLICT = "version_conflict_engine_exception"
 REQUIRE_ALIAS = "no such index [{0}] and [require_alias] request flag is [true] and [{0}] is not an alias"
 
@@ -28,7 +29,10 @@ class Held(NamedTuple):
 
 
 class Write(NamedTuple):
-    """One write that was applied; a delete counts also where there was nothing to delete."""
+    """One write that was applied; a delete counts also where there was nothing to delete.
+
+    The op is FORGOTTEN where its tombstone ended: what comes next may be older.
+    """
 
     op: str
     version: int
@@ -70,12 +74,18 @@ class Store:
     def forget_tombstones(self) -> None:
         """`index.gc_deletes` has passed: from now on a late, older write finds nothing in its way."""
         with self._lock:
+            for id_, held in self._held.items():
+                if held.document is None:
+                    self.history[id_].append(Write(FORGOTTEN, held.version))
             self._held = {id_: held for id_, held in self._held.items() if held.document is not None}
 
-    def steps_back(self) -> list[str]:
-        """Ids that were ever overwritten by something older: an old document, or one that was deleted."""
+    def steps_back(self, *, remembered: bool = False) -> list[str]:
+        """Ids that were ever overwritten by something older: an old document, or one that was deleted.
+
+        With `remembered` only where no tombstone had ended in between.
+        """
         with self._lock:
-            return [id_ for id_, writes in self.history.items() if _steps_back(writes)]
+            return [id_ for id_, writes in self.history.items() if _steps_back(writes, remembered)]
 
     def _apply(self, action: BulkOperation) -> dict[str, Any]:
         if action.document is not None and action.id in self.drops:
@@ -99,5 +109,9 @@ class Store:
         return {action.verb: outcome}
 
 
-def _steps_back(writes: list[Write]) -> bool:
-    return any(later.version < earlier.version for earlier, later in pairwise(writes))
+def _steps_back(writes: list[Write], remembered: bool) -> bool:
+    return any(
+        later.version < earlier.version
+        for earlier, later in pairwise(writes)
+        if not (remembered and earlier.op == FORGOTTEN)
+    )

@@ -33,7 +33,7 @@ from model.world import Hand, World
 from outboxctl.core.database import Database
 from outboxctl.domain import clock
 from outboxctl.domain.lifecycle import Status
-from outboxctl.worker import lease, tally
+from outboxctl.worker import deleting_again, lease, tally
 
 EXAMPLES = int(os.environ.get("OUTBOXCTL_MODEL_EXAMPLES", "0"))
 SETTINGS = settings(
@@ -108,6 +108,15 @@ class Outbox(RuleBasedStateMachine):
         if reclaim:
             self.world.reclaim()
 
+    @rule()
+    def forget(self) -> None:
+        """A node restarts, or `gc_deletes` is over: the index knows of no delete any more."""
+        self.world.sky.store.forget_tombstones()
+
+    @rule(weather=WEATHER, victim=st.integers(0, 3), dies=st.booleans())
+    def delete_again(self, weather: str, victim: int, dies: bool) -> None:
+        self.world.again.turn(weather, victim, dies=dies)
+
     @precondition(lambda self: self.world.sky.late)
     @rule(number=st.integers(0, 9))
     def arrive(self, number: int) -> None:
@@ -133,13 +142,14 @@ class Outbox(RuleBasedStateMachine):
 def test_any_interleaving_ends_with_the_index_equal_to_the_source(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tally, "log", Mock())  # a trace is long enough
+    for module in (tally, deleting_again):  # a trace is long enough
+        monkeypatch.setattr(module, "log", Mock())
     database = Database(url, connections=1)
     with psycopg.connect(url, autocommit=True) as sql:
 
         def machine() -> Outbox:
             clocks = Clocks(sql)
-            for module in (lease, clock):
+            for module in (lease, clock, deleting_again):
                 monkeypatch.setattr(module, "monotonic", lambda: clocks.steady)
             return Outbox(World(sql, database, clocks))
 

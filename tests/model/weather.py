@@ -7,6 +7,7 @@ from typing import Any
 
 from fakes import faults
 from fakes.store import Store
+from model.clocks import Clocks
 from outboxctl.domain.failures import Answer
 from outboxctl.drills.proxy.request import BulkOperation, parse_bulk
 from outboxctl.sink.delivery.bulk import BulkAction, body, pair
@@ -60,12 +61,24 @@ WEATHERS = {
 }
 
 
-class Sky:
-    """Stands between the workers and the store; `late` are the requests that are still on their way."""
+LATE = 15  # seconds: no request is held up on its way for longer
 
-    def __init__(self) -> None:
-        self.store = Store()
-        self.late: list[list[BulkOperation]] = []
+
+class Sky:
+    """Stands between the workers and the store; `late` are the requests that are still on their way.
+
+    Each with the time until which it may arrive.
+    """
+
+    def __init__(self, clocks: Clocks) -> None:
+        self.store, self._clocks = Store(), clocks
+        self._late: list[tuple[float, list[BulkOperation]]] = []
+
+    @property
+    def late(self) -> list[tuple[float, list[BulkOperation]]]:
+        """The others will never arrive."""
+        self._late = [each for each in self._late if each[0] >= self._clocks.steady]
+        return self._late
 
     def send(self, actions: Sequence[BulkAction], weather: Weather, victim: str) -> list[Answer] | Answer:
         """One bulk request: its answer as the worker understands it."""
@@ -73,7 +86,7 @@ class Sky:
         weather = weather if there or not weather.only_victim else WEATHERS[FAIR]
         sent = parse_bulk(body(actions))
         if weather.applied is LATER:
-            self.late.append(sent)
+            self.late.append((self._clocks.steady + LATE, sent))
         if weather.applied is NOW:
             answer = self._apply(sent, weather.refusal, victim)
             answer = weather.shape(answer) if weather.shape else answer
@@ -81,7 +94,7 @@ class Sky:
 
     def arrive(self, number: int) -> None:
         """A request that was given up long ago is applied after all."""
-        self._apply(self.late.pop(number), None, "")
+        self._apply(self.late.pop(number)[1], None, "")
 
     def _apply(self, sent: Iterable[BulkOperation], refusal: tuple[int, str] | None, victim: str) -> Any:
         items = [

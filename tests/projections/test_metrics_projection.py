@@ -41,6 +41,7 @@ SHOWN_AT_ZERO = (
     "outbox_retry_scheduled_total",
     "outbox_version_base_raised_total",
     "outbox_es_bulk_requests_total",
+    "outbox_deletes_repeated_total",
 )
 
 

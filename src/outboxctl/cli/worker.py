@@ -40,6 +40,7 @@ class WorkerRunOptions:
     poll_interval_seconds: float | None = _option("POLL_INTERVAL_SECONDS", "Longest idle wait")
     notify: str | None = _option("NOTIFY", "`auto` listens after `db notify on`, `off` polls")
     lease_seconds: float | None = _option("LEASE_SECONDS", "How long a claim belongs to the worker")
+    late_write_seconds: float | None = _option("LATE_WRITE_SECONDS", "Longest time of a write on its way")
     reclaim_interval_seconds: float | None = _option("RECLAIM_INTERVAL_SECONDS", "Between two reclaims")
     max_processing_seconds: MaxProcessing = None
     max_attempts: int | None = _option("MAX_ATTEMPTS", "Attempts before an event fails")
@@ -76,11 +77,11 @@ def worker(
     colour = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
     logs.configure(colour=colour, more=_log_processors(configured))
     spans = _tracing(configured)
-    sink = OpeningSink(configured, connections=configured.concurrency)
+    sink = OpeningSink(configured, connections=configured.concurrency + 1)  # deletes that are sent again
     probe = OpeningSink(configured, connections=1, timeout=1.5)
     with checked_database(
         configured,
-        connections=configured.concurrency + 4,
+        connections=configured.concurrency + 5,
         longest=configured.transaction_seconds,
         lock_timeout=configured.lock_seconds,
         local_commits=True,

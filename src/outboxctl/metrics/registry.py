@@ -94,6 +94,11 @@ class Metrics:
         self._noop = self._counter(
             "outbox_idempotent_noop_total", "Events done without a write of their own", "op", "reason"
         )
+        self._deletes = self._counter(
+            "outbox_deletes_repeated_total",
+            "Deletes sent again because an older write may have been late, by what they met",
+            "result",
+        )
         self._requests = self._counter(
             "outbox_es_bulk_requests_total", "Bulk requests by how they ended", "result"
         )
@@ -151,6 +156,10 @@ class Metrics:
     def noop(self, op: str, noop: Noop, count: int) -> None:
         """Count events that were done without a write of their own."""
         self._noop.labels(self._projection, op, noop.value).inc(count)
+
+    def deleted_again(self, result: str, count: int) -> None:
+        """Count deletes sent again; `result` is `missing`, `deleted`, `superseded` or `failed`."""
+        self._deletes.labels(self._projection, result).inc(count)
 
     def count(self, key: str, count: int) -> None:
         """Count events under one of PLAIN."""
@@ -215,6 +224,8 @@ class Metrics:
             counter.labels(self._projection)
         self._duration.labels(self._projection)
         self._size.labels(self._projection)
+        self._deletes.labels(self._projection, "missing")
+        self._deletes.labels(self._projection, "deleted")
         self._requests.labels(self._projection, "ok")
         for op in OPS:
             self._by_op["processed"].labels(self._projection, op)

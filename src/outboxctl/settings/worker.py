@@ -50,6 +50,11 @@ class WorkerSettings(ConnectionSettings):
     lease_seconds: Seconds = setting(
         "OUTBOX_LEASE_SECONDS", 30.0, "how long a claim belongs to its worker; at least 1", ge=1
     )
+    late_write_seconds: Seconds = setting(
+        "OUTBOX_LATE_WRITE_SECONDS",
+        600.0,
+        "for how long a write may be held up on its way to the index: deletes are sent again until then",
+    )
     reclaim_interval_seconds: Seconds = setting(
         "OUTBOX_RECLAIM_INTERVAL_SECONDS", 5.0, "how often stuck events are looked for"
     )
@@ -99,6 +104,14 @@ class WorkerSettings(ConnectionSettings):
     def probe_names(self) -> list[str]:
         """The names in `metrics_names`."""
         return _split(self.metrics_names or "")
+
+    @property
+    def last_delete_seconds(self) -> float:
+        """Seconds after its delivery when a delete is sent again for the last time.
+
+        A document is read before that, sent at most a lease later, and then on its way.
+        """
+        return self.lease_seconds + self.late_write_seconds
 
     @property
     def delivery_seconds(self) -> float:

@@ -118,8 +118,11 @@ class Daemon:
             self._renew_leases(),
             self._every(partial(self.parts.expander.turn, always=drain), "expander"),
         ]
-        if not drain:  # a drain does not wait for new events
-            self._helpers.append(self._every(Listener(self.parts.context).turn, "listener"))
+        if not drain:  # a drain does not wait for new events, and sends deletes again once none is left
+            self._helpers += [
+                self._every(Listener(self.parts.context).turn, "listener"),
+                self._every(self.parts.deletes.turn, "deletes"),
+            ]
         notify("READY=1")
         self._work()
         notify("STOPPING=1", "STATUS=finishing what is in flight")
@@ -171,6 +174,7 @@ class Daemon:
                 self._watchdog()
                 alive[0].join(TICK)
             if self._drain and (self._error() or not self._due()):
+                self.parts.deletes.turn()
                 return
 
     def _error(self) -> Exception | None:

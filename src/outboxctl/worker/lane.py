@@ -1,11 +1,12 @@
 """A lane: one thread that claims, delivers and settles, batch by batch."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from random import Random
 
 import structlog
 
 from outboxctl.core.delivery.claim import Claimed
+from outboxctl.core.delivery.deletes import DeliveredDelete
 from outboxctl.domain.errors import OutboxctlError, UnreachableError
 from outboxctl.sink.delivery.result import Delivery
 from outboxctl.worker.admission import StartGate
@@ -16,7 +17,7 @@ from outboxctl.worker.delivering import Deliverer
 from outboxctl.worker.lease import Batch
 from outboxctl.worker.outcome import Outcomes, decide, policy_of
 from outboxctl.worker.pacing import outage_of_all
-from outboxctl.worker.prepare import judge, prepare
+from outboxctl.worker.prepare import deleted, judge, prepare
 from outboxctl.worker.projecting import Projecting, by_projection, holding_no_other
 from outboxctl.worker.reading import Judged
 from outboxctl.worker.settling import Settling
@@ -101,8 +102,8 @@ class Lane:
         if own := declared.pop("", ()):
             self._process_own(own, batch)
         for name, events in declared.items():
-            delivery, judged = self._projecting.deliver(name, events, batch.lease)
-            self._finish(name, batch, delivery, judged)
+            delivery, judged, deletes = self._projecting.deliver(name, events, batch.lease)
+            self._finish(name, batch, delivery, judged, deletes)
 
     def _process_own(self, events: Sequence[Claimed], batch: Batch) -> None:
         """Deliver events of search_index; without its index put them back, untried and with a delay."""
@@ -116,11 +117,19 @@ class Lane:
         judged = judge(prepared, delivery.findings)
         if self._start_gate.serves_others:
             judged = [(event, holding_no_other(finding)) for event, finding in judged]
-        self._finish("", batch, delivery, judged)
+        self._finish("", batch, delivery, judged, deleted(prepared, delivery.findings))
 
-    def _finish(self, name: str, batch: Batch, delivery: Delivery, judged: Judged) -> None:
+    def _finish(
+        self,
+        name: str,
+        batch: Batch,
+        delivery: Delivery,
+        judged: Judged,
+        deletes: Mapping[str, DeliveredDelete] = {},
+    ) -> None:
         """Write what became of one projection's events; search_index has an empty name."""
         outcomes = decide(judged, self._policy, self._rng)
+        outcomes.deletes.update(deletes)
         paced = name or self._start_gate.serves_others
         if paced and outage_of_all(judged):
             self._pacing.spread(name, outcomes)

@@ -8,7 +8,7 @@ import structlog
 from outboxctl.core.database import Connection
 from outboxctl.core.delivery.leases import Reclaimed, reclaim
 from outboxctl.core.projections import choosing
-from outboxctl.core.schema.names import PROJECTIONS
+from outboxctl.core.schema.names import DELETES, PROJECTIONS
 from outboxctl.core.search_path import outdated
 from outboxctl.core.stats import by_projection, counts, snapshot
 from outboxctl.domain.clock import monotonic
@@ -92,7 +92,7 @@ class Maintenance:
         for name in names:
             self._metrics.declare(name)
         self._start_gate.serves_others = bool(names)
-        return outdated(connection, PROJECTIONS)
+        return outdated(connection, PROJECTIONS) or outdated(connection, DELETES)
 
     def refresh_gauges(self) -> None:
         """Set the gauges; rarely where that takes long: a million pending rows are counted each time."""

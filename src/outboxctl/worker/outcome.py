@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 from outboxctl.core.delivery.claim import Claimed
+from outboxctl.core.delivery.deletes import DeliveredDelete
 from outboxctl.core.delivery.settle import Failure, Retry
 from outboxctl.domain import backoff
 from outboxctl.domain.failures import DONE, Classification, Reason, Verdict
@@ -35,6 +36,7 @@ class Outcomes:
     """What to write for one claim, one list an outcome.
 
     For the metrics: the events that the sink `confirmed`, and by event id the `findings` of all others.
+    `deletes` are the delivered ones, by event id.
     """
 
     confirmed: list[Claimed] = field(default_factory=list)
@@ -44,6 +46,7 @@ class Outcomes:
     held: list[str] = field(default_factory=list)
     unsent: list[str] = field(default_factory=list)
     findings: dict[str, tuple[Claimed, Classification]] = field(default_factory=dict)
+    deletes: dict[str, DeliveredDelete] = field(default_factory=dict)
 
     @property
     def ids(self) -> set[str]:
@@ -65,6 +68,7 @@ class Outcomes:
             [id_ for id_ in self.held if id_ in ids],
             [id_ for id_ in self.unsent if id_ in ids],
             {id_: pair for id_, pair in self.findings.items() if id_ in ids},
+            {id_: delete for id_, delete in self.deletes.items() if id_ in ids},
         )
 
 

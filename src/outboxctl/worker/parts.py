@@ -15,6 +15,7 @@ from outboxctl.worker.claims import Claims
 from outboxctl.worker.context import WorkerContext
 from outboxctl.worker.database_reporter import DatabaseReporter
 from outboxctl.worker.declared import Declared
+from outboxctl.worker.deleting_again import DeletesAgain
 from outboxctl.worker.delivering import Deliverer
 from outboxctl.worker.expanding import Expander
 from outboxctl.worker.health import Health
@@ -74,6 +75,7 @@ class WorkerParts:
         declared = Declared(context.database, metrics)
         self._projecting = Projecting(context, admission, self.circuit, declared, sink_of or _no_sink)
         self.expander = Expander(context, declared, sink_of or _no_sink)
+        self.deletes = DeletesAgain(context, sink, declared, sink_of or _no_sink, self.circuit)
         self.claims = self.CLAIMS(context, batch_sizer)
         self.claimer = Claimer(
             context,

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from outboxctl.core.delivery.claim import LEFT_OUT, Claimed
+from outboxctl.core.delivery.deletes import DeliveredDelete
 from outboxctl.core.produce import MAX_VERSION
 from outboxctl.domain.failures import DONE, Classification, Noop, Reason, Verdict
-from outboxctl.domain.lifecycle import OPS
+from outboxctl.domain.lifecycle import OPS, PROJECTION
 from outboxctl.domain.printable import brief
 from outboxctl.sink.delivery.bulk import BulkAction
 
@@ -76,6 +77,22 @@ def judge(
         for event, finding in zip(prepared.newest, findings, strict=True)
     ]
     return prepared.decided + judged + _coalesced(prepared, findings)
+
+
+def deleted(
+    prepared: Prepared, findings: Sequence[Classification | None], projection: str = PROJECTION
+) -> dict[str, DeliveredDelete]:
+    """The deletes that the index took, or had nothing to delete for, by the id of their entity's event.
+
+    Not one that met a newer version: a newer delete is written down by itself.
+    """
+    triples = zip(prepared.newest, prepared.actions, findings, strict=True)
+    return {
+        event.id: DeliveredDelete(projection, action.id, action.version, action.routing)
+        for event, action, finding in triples
+        if action.document is None and finding and finding.verdict is Verdict.DONE
+        if finding.noop is not Noop.SUPERSEDED
+    }
 
 
 def _coalesced(

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from outboxctl.core.delivery.claim import Claimed
+from outboxctl.core.delivery.deletes import DeliveredDelete
 from outboxctl.core.projections import follow
 from outboxctl.core.projections.version_base import HIGHEST
 from outboxctl.domain.clock import monotonic
@@ -19,10 +20,11 @@ from outboxctl.worker.declared import Declared
 from outboxctl.worker.delivering import Deliverer
 from outboxctl.worker.lease import Lease
 from outboxctl.worker.pacing import OF_ONE_INDEX, Pacing, outage_of_all
-from outboxctl.worker.prepare import UNSENT, judge, prepare
+from outboxctl.worker.prepare import UNSENT, deleted, judge, prepare
 from outboxctl.worker.reading import Judged, Reading, raise_versions
 
 TRIES = 3  # reads of one document whose index holds a newer version, before its event is given back
+Delivered = tuple[Delivery, Judged, dict[str, DeliveredDelete]]
 PAUSE = 1.0  # seconds that a projection is left alone after its view or its index was away
 # Elasticsearch and OpenSearch: VersionConflictEngineException.
 CURRENT_VERSION = re.compile(r"current version \[(\d+)\]")
@@ -54,54 +56,55 @@ class Projecting:
         self._declared, self.pacing = declared, Pacing(context.database, context.signals)
         self._blocked: dict[str, tuple[float, Classification]] = {}  # until when, and why
 
-    def deliver(self, name: str, events: Sequence[Claimed], lease: Lease) -> tuple[Delivery, Judged]:
+    def deliver(self, name: str, events: Sequence[Claimed], lease: Lease) -> Delivered:
         """Read and send the documents of these events: the last delivery, and what becomes of each event.
 
-        Raises OutboxctlError where the database fails.
+        Also the deletes that were delivered, by event id. Raises OutboxctlError where the database fails.
         """
         nothing = Delivery([], [])
         if "/" in name:
             self._leave_to_expander(events, lease)
-            return nothing, []
+            return nothing, [], {}
         projection = self._declared.get(name)
         if projection is None:
             text = brief(f"no projection {name!r} is in force: `outboxctl projection list` shows them")
             finding = Classification(Verdict.FAIL, Reason.CONFIG, error=text)
-            return nothing, [(event, finding) for event in events]
+            return nothing, [(event, finding) for event in events], {}
         until, blocked = self._blocked.get(name, (0.0, UNSENT))
         if monotonic() < until:
-            return nothing, [(event, blocked) for event in events]
-        delivery, judged = self._deliver(projection, events, lease)
+            return nothing, [(event, blocked) for event in events], {}
+        delivery, judged, deletes = self._deliver(projection, events, lease)
         if outage := outage_of_all(judged):
             self._blocked[name] = monotonic() + PAUSE, outage
-        return delivery, judged
+        return delivery, judged, deletes
 
     def _leave_to_expander(self, events: Sequence[Claimed], lease: Lease) -> None:
         """Have `Expander` expand follow events that were reclaimed, retried or replayed."""
         with self._context.database.begin() as connection:
             follow.put_back(connection, lease.token, [event.id for event in events])
 
-    def _deliver(
-        self, projection: Projection, events: Sequence[Claimed], lease: Lease
-    ) -> tuple[Delivery, Judged]:
+    def _deliver(self, projection: Projection, events: Sequence[Claimed], lease: Lease) -> Delivered:
         """A version conflict settles nothing: the document is read again, with a higher version."""
         deliverer = self._deliverer(projection)
         by_id, judged, delivery = {event.id: event for event in events}, Judged(), Delivery([], [])
+        deletes: dict[str, DeliveredDelete] = {}
         for _ in range(TRIES):
             reading = self._read(projection, list(by_id.values()), lease)
             prepared = prepare(reading.read)
             if reading.routings:
                 prepared.actions = [a._replace(routing=reading.routings[a.id]) for a in prepared.actions]
             delivery = deliverer.deliver(prepared, lease)
+            deletes |= deleted(prepared, delivery.findings, projection.name)
             pairs = reading.judged + judge(prepared, delivery.findings)
             pairs = [(event, _settled(finding)) for event, finding in pairs]
             conflicts = {event.id: finding for event, finding in pairs if finding.noop is Noop.SUPERSEDED}
             judged += [pair for pair in pairs if pair[0].id not in conflicts]
             by_id = {id_: by_id[id_] for id_ in conflicts}
             if not by_id:
-                return delivery, judged
+                return delivery, judged, deletes
             self._raise_above(projection, conflicts.values())
-        return delivery, judged + [(by_id[id_], _again(finding)) for id_, finding in conflicts.items()]
+        judged += [(by_id[id_], _again(finding)) for id_, finding in conflicts.items()]
+        return delivery, judged, deletes
 
     def _read(self, projection: Projection, events: Sequence[Claimed], lease: Lease) -> Reading:
         reading = Reading(

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from outboxctl.core.database import Connection
-from outboxctl.core.delivery import diagnosis, settle
+from outboxctl.core.delivery import deletes, diagnosis, settle
 from outboxctl.core.delivery.diagnosis import Fate, index_ahead
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import CutOffError, LockedError, UnreachableError
@@ -130,12 +131,19 @@ class Settling:
             failures=outcomes.failures,
             release_the_rest=bool(released),
             only=released,
+            deletes=self._noted(connection, outcomes),
         )
         missed = len(hit) < self.waiting
         locked = settle.held(connection, [self._token]) & self._outcomes.ids if missed else set()
         written = Written(hit, index_ahead(connection, _superseded(outcomes, hit)), locked)
         self._tried[server, transaction] = written  # its COMMIT may get no answer
         return written
+
+    def _noted(self, connection: Connection, outcomes: Outcomes) -> dict[str, Any] | None:
+        """What is written of deletes that were delivered; None without any, and where none can be written."""
+        if not outcomes.deletes or not deletes.writable(connection):
+            return None
+        return deletes.noted([*outcomes.deletes.values()], first=self._context.settings.lease_seconds)
 
 
 def _together(written: Written, earlier: Sequence[Written]) -> Written:

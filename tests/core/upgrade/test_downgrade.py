@@ -14,7 +14,7 @@ from outboxctl.domain.errors import InconclusiveError, UsageError
 from processes import Cli
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-HEAD = "0010"
+HEAD = "0011"
 OF_TABLES = {"setting search_outbox_events", "setting outbox_operator_audit"}
 BEAT = (
     "INSERT INTO outbox_workers VALUES"
@@ -24,7 +24,7 @@ BEAT = (
 
 @pytest.mark.parametrize(
     ("start", "target"),
-    [(f"{number:04}", f"{number - 1:04}") for number in range(10, 2, -1)],
+    [(f"{number:04}", f"{number - 1:04}") for number in range(11, 2, -1)],
 )
 def test_what_is_said_to_go_is_what_goes(empty: Database, start: str, target: str) -> None:
     upgrade(empty, None)
@@ -60,7 +60,8 @@ def test_values_and_rows_that_would_be_lost_are_counted(empty: Database, raw: ps
     columns |= dict.fromkeys(
         (f"search_outbox_events.{n}" for n in ("entity_key", "follow", "follow_cursor")), 0
     )
-    tables = {"outbox_workers": 0, "outbox_rebuilds": 0, "outbox_projections": 0, "outbox_version_base": 1}
+    names = ("outbox_workers", "outbox_rebuilds", "outbox_projections", "outbox_deletes")
+    tables = dict.fromkeys(names, 0) | {"outbox_version_base": 1}
     assert rows == columns | tables
     apply(empty, made)
     assert raw.execute("SELECT count(*) FROM search_outbox_events").fetchone() == (3,)

@@ -4,7 +4,7 @@ Each statement is guarded by the lease token and returns the ids that it changed
 they are counted, and no error.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -13,6 +13,7 @@ from sqlalchemy import Connection, text
 
 from outboxctl.core.deferred import StatementResult
 from outboxctl.core.delivery.claim import PLAN
+from outboxctl.core.delivery.deletes import NOTED
 from outboxctl.core.delivery.diagnosis import TRANSACTION_ID
 from outboxctl.core.message import Statement, send
 from outboxctl.core.schema.encoding import encoding_of, storable
@@ -52,12 +53,15 @@ class Settled(NamedTuple):
 # outcome (1,000 settled in 700 instead of 10 ms): the planner may use a hash join only.
 JOIN = f"{PLAN}; SET LOCAL enable_hashjoin = on; SET LOCAL enable_nestloop = off"
 
-COMPLETE = text(f"""
+COMPLETED = f"""
 UPDATE {EVENTS} SET status = {target(Verb.COMPLETE)}, processed_at = coalesce(:now, now()),
     next_retry_at = NULL, error_reason = NULL, error = NULL, {UNHELD}, updated_at = coalesce(:now, now())
 WHERE id = ANY (CAST(:ids AS uuid[])) AND {STATUS_IS} {source(Verb.COMPLETE)}
     AND lease_token = CAST(:token AS uuid)
-""")
+"""
+COMPLETE = text(COMPLETED)
+# Deletes are written whatever the claim still holds: they were delivered.
+COMPLETE_DELETES = text(f"WITH noted AS ({NOTED}) {COMPLETED}")
 
 # Executed only where the row count is short: a thousand returned ids cost the worker half a microsecond each.
 # A row that this transaction wrote has its id as xmin.
@@ -113,10 +117,18 @@ RETURNING e.id::text
 
 
 def complete(
-    connection: Connection, token: str, ids: Sequence[str], *, now: datetime | None = None
+    connection: Connection,
+    token: str,
+    ids: Sequence[str],
+    *,
+    deletes: Mapping[str, Any] | None = None,
+    now: datetime | None = None,
 ) -> set[str]:
-    """Mark events done; returns the ids that the claim still held."""
-    (answer,) = send(connection, *_completing(token, ids, now))
+    """Mark events done; returns the ids that the claim still held.
+
+    `deletes` (`deletes.noted`) are written in the same statement, to be sent again.
+    """
+    (answer,) = send(connection, *_completing(token, ids, deletes, now))
     return _completed(connection, ids, answer)
 
 
@@ -167,11 +179,15 @@ def write(
     failures: Sequence[Failure] = (),
     release_the_rest: bool = False,
     only: Collection[str] | None = None,
+    deletes: Mapping[str, Any] | None = None,
 ) -> Settled:
-    """Write all outcomes of one claim in one message, and release `only` these of the others."""
+    """Write all outcomes of one claim in one message, and release `only` these of the others.
+
+    `deletes` as in `complete`.
+    """
     statements: list[Statement | str] = [(TRANSACTION_ID, {})]
     if done:
-        statements += _completing(token, done)
+        statements += _completing(token, done, deletes)
     if retries:
         statements += _retrying(connection, token, retries)
     if failures:
@@ -185,8 +201,11 @@ def write(
     return Settled(first.rows[0][0], hit)
 
 
-def _completing(token: str, ids: Sequence[str], now: datetime | None = None) -> list[Statement | str]:
-    return [PLAN, (COMPLETE, {"token": token, "now": now, "ids": id_array(ids)})]
+def _completing(
+    token: str, ids: Sequence[str], deletes: Mapping[str, Any] | None, now: datetime | None = None
+) -> list[Statement | str]:
+    values = {"token": token, "now": now, "ids": id_array(ids), **(deletes or {})}
+    return [PLAN, (COMPLETE_DELETES if deletes else COMPLETE, values)]
 
 
 def _completed(connection: Connection, ids: Sequence[str], answer: StatementResult) -> set[str]:

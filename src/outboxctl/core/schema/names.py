@@ -12,7 +12,8 @@ WORKERS = "outbox_workers"
 REBUILDS = "outbox_rebuilds"
 PROJECTIONS = "outbox_projections"
 VERSION_BASE = "outbox_version_base"
-TABLES = (EVENTS, SOURCE, AUDIT, MARKER, WORKERS, REBUILDS, PROJECTIONS, VERSION_BASE)
+DELETES = "outbox_deletes"
+TABLES = (EVENTS, SOURCE, AUDIT, MARKER, WORKERS, REBUILDS, PROJECTIONS, VERSION_BASE, DELETES)
 VERSION = "outboxctl_alembic_version"  # the application's own alembic_version stays its own
 
 # The columns of a row `s` of the source, and its document: JSON text made by the server, in UTC where

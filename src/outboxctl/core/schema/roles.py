@@ -7,6 +7,7 @@ from psycopg.sql import SQL, Composed, Identifier, Literal
 
 from outboxctl.core.schema.names import (
     AUDIT,
+    DELETES,
     EVENTS,
     MARKER,
     PROJECTIONS,
@@ -20,7 +21,7 @@ from outboxctl.domain.errors import UsageError
 
 MAX_NAME = 63  # bytes; PostgreSQL silently truncates a longer name
 # The source is the application's.
-TOOL_TABLES = (EVENTS, AUDIT, MARKER, WORKERS, REBUILDS, VERSION, PROJECTIONS, VERSION_BASE)
+TOOL_TABLES = (EVENTS, AUDIT, MARKER, WORKERS, REBUILDS, VERSION, PROJECTIONS, VERSION_BASE, DELETES)
 TABLES = (*TOOL_TABLES, SOURCE)
 
 
@@ -72,6 +73,7 @@ RIGHTS = (
     Right(Role.WORKER, EVENTS, "UPDATE", (*DELIVERY, "follow_cursor")),
     Right(Role.WORKER, EVENTS, "INSERT", KEY_EVENT),
     Right(Role.WORKER, VERSION_BASE, "UPDATE", ("base", "system_identifier", "timeline", "raised_at")),
+    Right(Role.WORKER, DELETES, "SELECT, INSERT, UPDATE, DELETE"),
     Right(Role.WORKER, WORKERS, "SELECT, INSERT, DELETE"),
     Right(Role.WORKER, WORKERS, "UPDATE", HEARTBEAT),
     *(Right(Role.OPERATOR, table, "SELECT") for table in TABLES),

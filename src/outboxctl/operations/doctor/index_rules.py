@@ -90,7 +90,7 @@ def no_replica(named: Named, _: Settings) -> Iterator[Case]:
 
 @INDEX.rule("gc-deletes", WARNING)
 def gc_deletes(named: Named, _: Settings) -> Iterator[Case]:
-    """A write held up for longer than that finds no trace of a later delete, and the document comes back.
+    """A write held up for longer than that brings a document back, until its delete is sent again.
 
     A restart of the node or a close of the index ends the memory of deletes sooner.
     """

@@ -1,0 +1,157 @@
+"""Delivered deletes, to be sent again: written with their events' outcome, taken for a lease, recorded.
+
+A row stays until the delete has been sent for the last time, when no older write can be on its way any more.
+Rows are added and removed, never merged: nothing waits for another session's row, and a row is right whatever
+becomes of others of its document, since the index takes the highest version.
+"""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, text
+
+from outboxctl.core.delivery.claim import PLAN
+from outboxctl.core.schema.names import DELETES, SOURCE
+from outboxctl.core.search_path import places
+from outboxctl.domain.lifecycle import PROJECTION
+
+ALLOWED_KEY = "outboxctl.deletes"  # in the `info` of a pooled connection
+MAY_WRITE = text(
+    f"SELECT bool_and(has_table_privilege('{DELETES}'::regclass, v))"
+    " FROM unnest('{SELECT,INSERT,UPDATE,DELETE}'::text[]) v"
+)
+# A part of the statement that completes the events (settle.py): no further round trip.
+NOTED = f"""
+INSERT INTO {DELETES} (projection, document_id, version, routing, delivered_at, due_at)
+SELECT :projection, n.*, coalesce(:now, now()),
+    coalesce(:now, now()) + make_interval(secs => CAST(:first AS float8))
+FROM ROWS FROM (json_array_elements_text(CAST(:documents AS json)), unnest(CAST(:versions AS bigint[])),
+    json_array_elements_text(CAST(:routings AS json))) n
+"""
+# Each name once, by the first column of the index; then whether one of its rows is due.
+DUE = text(f"""
+WITH RECURSIVE names (name) AS (
+    (SELECT projection FROM {DELETES} ORDER BY projection LIMIT 1)
+    UNION ALL
+    SELECT (SELECT d.projection FROM {DELETES} d WHERE d.projection > n.name ORDER BY d.projection LIMIT 1)
+    FROM names n WHERE num_nonnulls(n.name) = 1
+)
+SELECT name FROM names WHERE num_nonnulls(name) = 1
+    AND EXISTS (SELECT FROM {DELETES} d WHERE d.projection = name AND d.due_at <= coalesce(:now, now()))
+""")
+# Taken for the last time it is due again after a lease: a worker may die, or get no answer. Taken before that
+# it is due for the last time next, whatever becomes of this one.
+TAKE = text(f"""
+UPDATE {DELETES} SET due_at = greatest(
+    delivered_at + make_interval(secs => CAST(:last AS float8)),
+    coalesce(:now, now()) + make_interval(secs => CAST(:lease AS float8)))
+WHERE id = ANY (ARRAY (
+    SELECT id FROM {DELETES} WHERE projection = :projection AND due_at <= coalesce(:now, now())
+    ORDER BY due_at LIMIT CAST(:size AS integer) FOR UPDATE SKIP LOCKED))
+RETURNING id, document_id, version, routing,
+    delivered_at + make_interval(secs => CAST(:last AS float8)) <= coalesce(:now, now())
+""")
+# A document id ends with a UUID (claim.ID); one that somebody wrote by hand must not stop the others.
+UUID = "'^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'"
+# An entity that was created again is sent by its own event. Its version may be the delete's, where the
+# application counts so: then the delete would win.
+CREATED_AGAIN = text(f"""
+DELETE FROM {DELETES} d USING {SOURCE} s
+WHERE d.id = ANY (CAST(:ids AS bigint[]))
+    AND s.entity_type = left(d.document_id, -37) AND s.entity_id =
+        CASE WHEN right(d.document_id, 36) ~ {UUID} THEN CAST(right(d.document_id, 36) AS uuid) END
+RETURNING d.id
+""")
+# Locked by another worker that took them after our lease: those are its.
+REMOVE = text(f"""
+DELETE FROM {DELETES} WHERE id = ANY (ARRAY (
+    SELECT id FROM {DELETES} WHERE id = ANY (CAST(:ids AS bigint[])) FOR UPDATE SKIP LOCKED))
+""")
+DROP = text(f"DELETE FROM {DELETES} WHERE projection = :projection")
+
+
+class DeliveredDelete(NamedTuple):
+    """A delete that the index has answered; `projection` as the metrics name it, `routing` may be ""."""
+
+    projection: str
+    document_id: str
+    version: int
+    routing: str
+
+
+class DueDelete(NamedTuple):
+    """One that is to be sent again, perhaps for the `last` time; `id` is that of its row."""
+
+    id: int
+    document_id: str
+    version: int
+    routing: str
+    last: bool
+
+
+def writable(connection: Connection) -> bool:
+    """Whether this session may write deletes; not with an older schema, or a role without these rights.
+
+    The rights are asked for again until they are there, once a connection.
+    """
+    if DELETES not in places(connection).tables:
+        return False
+    if not connection.info.get(ALLOWED_KEY):
+        connection.info[ALLOWED_KEY] = bool(connection.execute(MAY_WRITE).scalar())
+    return bool(connection.info[ALLOWED_KEY])
+
+
+def noted(deletes: Sequence[DeliveredDelete], *, first: float) -> dict[str, Any]:
+    """The parameters of NOTED: these, all of one projection, are due in `first` seconds.
+
+    As texts: the driver takes 2 us for each element of an array.
+    """
+    return {
+        "first": first,
+        "projection": deletes[0].projection,
+        "documents": json.dumps([each.document_id for each in deletes], ensure_ascii=False),
+        "versions": f"{{{','.join(str(each.version) for each in deletes)}}}",
+        "routings": json.dumps([each.routing for each in deletes], ensure_ascii=False),
+    }
+
+
+def due(connection: Connection, *, now: datetime | None = None) -> list[str]:
+    """The projections, as the metrics name them, of which a delete is due to be sent again."""
+    connection.exec_driver_sql(PLAN)
+    return list(connection.execute(DUE, {"now": now}).scalars())
+
+
+def take(
+    connection: Connection,
+    projection: str,
+    *,
+    size: int,
+    lease: float,
+    last: float,
+    now: datetime | None = None,
+) -> list[DueDelete]:
+    """Up to `size` deletes of a projection that are due, the oldest.
+
+    They are due again `last` seconds after they were delivered, and no sooner than in `lease` seconds. Those
+    whose entity has a row in search_index again are removed, and not returned.
+    """
+    connection.exec_driver_sql(PLAN)
+    values = {"projection": projection, "size": size, "lease": lease, "last": last, "now": now}
+    taken = sorted(map(DueDelete._make, connection.execute(TAKE, values).cursor.fetchall()))
+    if projection != PROJECTION or not taken:
+        return taken
+    back = set(connection.execute(CREATED_AGAIN, {"ids": [each.id for each in taken]}).scalars())
+    return [each for each in taken if each.id not in back]
+
+
+def remove(connection: Connection, ids: Sequence[int]) -> None:
+    """Remove rows whose deletes need not be sent again."""
+    connection.exec_driver_sql(PLAN)
+    connection.execute(REMOVE, {"ids": list(ids)})
+
+
+def drop(connection: Connection, projection: str) -> int:
+    """Remove the deletes of a projection that is not in force; returns how many."""
+    return connection.execute(DROP, {"projection": projection}).rowcount

@@ -1,0 +1,149 @@
+"""Sending delivered deletes again: a write that was held up on its way may have come after them.
+
+An index forgets a delete with its tombstone, and takes an older write then (docs/adr/0048). So each delete is
+sent again after a lease, when no worker sends any more what it had read before, and for the last time when
+nothing that was sent can be on its way.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from random import Random
+
+import structlog
+
+from outboxctl.core.delivery import deletes
+from outboxctl.core.delivery.deletes import DueDelete
+from outboxctl.domain import backoff
+from outboxctl.domain.clock import Deadline, monotonic
+from outboxctl.domain.errors import OutboxctlError
+from outboxctl.domain.failures import Classification, Noop, Verdict
+from outboxctl.domain.lifecycle import PROJECTION
+from outboxctl.domain.printable import brief
+from outboxctl.domain.projection import Projection
+from outboxctl.sink.delivery.bulk import BulkAction
+from outboxctl.sink.delivery.result import Delivery, IndexedSink, Sink
+from outboxctl.worker import tally
+from outboxctl.worker.circuit import Circuit
+from outboxctl.worker.context import WorkerContext
+from outboxctl.worker.declared import Declared
+
+log = structlog.get_logger()
+OBSERVER = "deletes"  # of the condition `database`
+SUPERSEDED = "superseded"  # a newer version is there, over which nothing older wins
+RESULTS = {Noop.DELETE_MISSING: "missing", Noop.SUPERSEDED: SUPERSEDED, None: "deleted"}  # for the metrics
+NOT_WRITABLE = "deletes are not sent again: there is no outbox_deletes, or this role may not write it"
+UPGRADE = "`outboxctl db upgrade`, then the SQL of `outboxctl db roles`"
+CAME_BACK = "documents that were deleted had come back by a write that was late: they were deleted again"
+
+
+class DeletesAgain:
+    """Sends what is due, batch by batch; one thread at a time calls `turn`.
+
+    What this worker takes for the last time and does not remove is due again a lease later, for any worker.
+    """
+
+    def __init__(
+        self,
+        context: WorkerContext,
+        sink: Sink,
+        declared: Declared,
+        sink_of: Callable[[Projection], IndexedSink],
+        circuit: Circuit,
+    ) -> None:
+        s = context.settings
+        self._context, self._settings, self._database = context, s, context.database
+        self._sink, self._declared, self._sink_of, self._circuit = sink, declared, sink_of, circuit
+        self._rng = Random()  # noqa: S311 - jitter, not a secret
+        self._warned = False
+        self._refused: dict[str, tuple[int, float]] = {}  # by projection: how often in a row, until when
+
+    def turn(self) -> None:
+        """Send until nothing is due, no index takes it, or the worker stops; an error is reported."""
+        try:
+            names = self._due()
+            while names and not self._context.signals.stopping and not self._circuit.breaker.is_open:
+                names = [name for name in names if self._batch(name)]
+        except OutboxctlError as error:
+            self._context.reporter.failed(error, observer=OBSERVER)
+        else:
+            self._context.reporter.succeeded(observer=OBSERVER)
+
+    def _due(self) -> list[str]:
+        with self._database.begin() as connection:
+            writable = deletes.writable(connection)
+            names = deletes.due(connection) if writable else []
+        if not (writable or self._warned):
+            log.warning(NOT_WRITABLE, hint=UPGRADE)
+        self._warned = not writable
+        return [name for name in names if self._refused.get(name, (0, 0.0))[1] <= monotonic()]
+
+    def _batch(self, name: str) -> bool:
+        """Send one batch of a projection; whether its index took some, and more may be due."""
+        sink = self._sink if name == PROJECTION else self._sink_of_declared(name)
+        if sink is None:
+            return False
+        began, s = monotonic(), self._settings
+        with self._database.begin() as connection:
+            taken = deletes.take(
+                connection, name, size=s.bulk_size, lease=s.lease_seconds, last=s.last_delete_seconds
+            )
+        if not taken:
+            return False
+        deadline = Deadline(began + s.delivery_seconds)
+        actions = [BulkAction(each.document_id, each.version, None, each.routing) for each in taken]
+        with self._context.tracing.untraced():
+            delivery = sink.deliver(actions, deadline=deadline)
+        return self._answered(name, taken, actions, delivery)
+
+    def _sink_of_declared(self, name: str) -> Sink | None:
+        projection = self._declared.get(name)
+        if projection:
+            return self._sink_of(projection)
+        with self._database.begin() as connection:  # it was dropped
+            deletes.drop(connection, name)
+        return None
+
+    def _answered(
+        self, name: str, taken: Sequence[DueDelete], actions: Sequence[BulkAction], delivery: Delivery
+    ) -> bool:
+        tally.deliveries(self._context.of(name).metrics, actions, delivery)
+        answered = {
+            each: result
+            for each, finding in zip(taken, delivery.findings, strict=True)
+            if (result := _result(finding))
+        }
+        if not answered:
+            self._refuse(name)
+            return False
+        self._refused.pop(name, None)
+        self._remove([each.id for each, result in answered.items() if each.last or result == SUPERSEDED])
+        self._report(name, answered)
+        return True
+
+    def _remove(self, ids: Sequence[int]) -> None:
+        if ids:
+            with self._database.begin() as connection:
+                deletes.remove(connection, ids)
+
+    def _report(self, name: str, answered: Mapping[DueDelete, str]) -> None:
+        metrics = self._context.of(name).metrics
+        for each in answered.values():
+            metrics.deleted_again(each, 1)
+        if back := [each.document_id for each, result in answered.items() if result == "deleted"]:
+            log.warning(CAME_BACK, projection=name, documents=len(back), example=brief(min(back)))
+
+    def _refuse(self, name: str) -> None:
+        """Nothing was answered: leave this index alone for a while."""
+        failed = self._refused.get(name, (0, 0.0))[0] + 1
+        s = self._settings
+        wait = backoff.delay(failed, base=s.base_backoff_seconds, cap=s.max_backoff_seconds, rng=self._rng)
+        self._refused[name] = failed, monotonic() + wait
+
+
+def _result(finding: Classification | None) -> str:
+    """The word for the metrics; empty where the delete has to be sent again as it is.
+
+    One that fails for good is treated as sent: no answer to it will be another one.
+    """
+    if finding is None or finding.verdict not in (Verdict.DONE, Verdict.FAIL):
+        return ""
+    return "failed" if finding.verdict is Verdict.FAIL else RESULTS.get(finding.noop, "missing")

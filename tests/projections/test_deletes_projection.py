@@ -1,0 +1,83 @@
+"""Deletes of projected documents are sent again, to every shard that may hold a copy."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import psycopg
+import pytest
+from elasticsearch import Elasticsearch
+
+from outboxctl.core.database import Database
+from outboxctl.core.projections import in_force
+from processes import Cli
+from projections import shop
+from servers import an_index
+
+LEFT = "SELECT projection, document_id, routing FROM outbox_deletes ORDER BY document_id"
+AGE = "UPDATE outbox_deletes SET due_at = now(), delivered_at = now() - interval '1 day'"
+
+
+@pytest.fixture(params=["", "id", "category"])
+def products(
+    request: pytest.FixtureRequest, engine: Elasticsearch, db: Database, sql: psycopg.Connection
+) -> Iterator[str]:
+    """The shop, and the index of its projection: without a routing, by its key, or by another column."""
+    sql.execute(shop.SCHEMA)
+    with an_index(engine) as name:
+        shop.put_in_force(db, replace(shop.product(name), routing=request.param))
+        yield name
+
+
+def test_what_came_back_is_deleted_again_until_the_projection_is_dropped(
+    products: str, cli: Cli, sql: psycopg.Connection, db: Database, engine: Elasticsearch
+) -> None:
+    sql.execute("INSERT INTO shop.categories VALUES (1, 'tea')")
+    sql.execute("INSERT INTO shop.products VALUES (7, 'cup', 3.50, 4, 1), (8, 'pot', 20, 5, 1)")
+    shop.changed(sql, 7, 8)
+    cli.ok("worker", "--drain")
+    (late,) = [hit for hit in hits(engine, products) if hit["_id"] == "7"]
+    sql.execute("DELETE FROM shop.products WHERE id = 7")
+    shop.changed(sql, 7)
+    cli.ok("worker", "--drain")
+    by_key = in_force_routing(db) == "id"
+    assert sql.execute(LEFT).fetchall() == [("product", "7", "7" if by_key else "")]
+    forgets(engine, products)
+    where: dict[str, Any] = {"routing": late["_routing"]} if "_routing" in late else {}
+    engine.index(
+        index=products, id="7", document=late["_source"], version=1, version_type="external", **where
+    )
+    assert set(shop.held(engine, products)) == {"7", "8"}
+    sql.execute(AGE)
+    cli.ok("worker", "--drain")
+    assert set(shop.held(engine, products)) == {"8"}
+    assert sql.execute(LEFT).fetchall() == []
+
+
+@pytest.mark.usefixtures("products")
+def test_those_of_a_dropped_projection_are_forgotten(cli: Cli, sql: psycopg.Connection, db: Database) -> None:
+    shop.changed(sql, 7)
+    cli.ok("worker", "--drain")
+    assert len(sql.execute(LEFT).fetchall()) == 1
+    with db.begin() as connection:
+        in_force.remove(connection, "product")
+    sql.execute(AGE)
+    cli.ok("worker", "--drain")
+    assert sql.execute(LEFT).fetchall() == []
+
+
+def in_force_routing(db: Database) -> str:
+    with db.begin() as connection:
+        return in_force.read(connection)[0].routing
+
+
+def hits(engine: Elasticsearch, index: str) -> list[Any]:
+    """Documents as a search shows them, with their routing."""
+    engine.indices.refresh(index=index)
+    return list(engine.search(index=index, size=10)["hits"]["hits"])
+
+
+def forgets(engine: Elasticsearch, index: str) -> None:
+    """The index knows of no delete any more."""
+    engine.indices.close(index=index)
+    engine.indices.open(index=index, wait_for_active_shards="1")

@@ -1,0 +1,185 @@
+"""Deletes are sent again until no older write can be on its way, whatever dies meanwhile."""
+
+import signal
+import uuid
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import psycopg
+import pytest
+from elasticsearch import Elasticsearch
+
+from acceptance import lab
+from fakes import FakeSink, ProxyFault, fake_sink
+from fakes.faults import refused
+from fakes.postgres_proxy import Do, Proxy
+from outboxctl.drills.proxy.request import parse_bulk
+from outboxctl.sink.delivery.bulk import BulkAction, body
+from processes import Cli, Worker, eventually
+from scene import Scene, ready
+
+Start = Callable[..., Worker]
+QUICK = {"OUTBOX_LEASE_SECONDS": "5", "OUTBOX_LATE_WRITE_SECONDS": "20"}
+LAST = 25  # seconds after its delivery a delete is sent for the last time
+REPEATED = "outbox_deletes_repeated_total"
+# Taken for a lease by a worker that is gone, or delivered so long ago: due.
+AGE = """
+UPDATE outbox_deletes SET due_at = now(),
+    delivered_at = least(delivered_at, now() - make_interval(secs => %s))
+"""
+
+
+@pytest.fixture
+def sink() -> Iterator[FakeSink]:
+    """An index that can be made to forget its tombstones."""
+    with fake_sink() as sink:
+        yield sink
+
+
+@pytest.fixture
+def there(sql: psycopg.Connection, sink: FakeSink, index: str) -> Iterator[Scene]:
+    """The database, and that index."""
+    with Elasticsearch(sink.url) as client:
+        yield Scene(sql, client, index)
+
+
+def delete(scene: Scene, sink: FakeSink, cli: Cli, count: int = 1) -> list[str]:
+    """Have so many entities deleted at version 6; the ids of their documents."""
+    entities = [uuid.uuid4() for _ in range(count)]
+    with scene.sql.transaction():
+        for entity in entities:
+            lab.event(scene.sql, entity, 6, op="delete")
+    cli.ok("worker", "--drain", env={"ELASTIC_URL": sink.url, **QUICK})
+    assert scene.rows("status") == [("done",)]
+    assert left(scene) == count
+    return [f"block:{entity}" for entity in entities]
+
+
+def left(scene: Scene) -> int:
+    """How many deletes are still to be sent."""
+    return len(scene.sql.execute("SELECT FROM outbox_deletes").fetchall())
+
+
+def due(scene: Scene) -> int:
+    """How many of them now."""
+    return len(scene.sql.execute("SELECT FROM outbox_deletes WHERE due_at <= now()").fetchall())
+
+
+def come_back(sink: FakeSink, documents: list[str]) -> None:
+    """The index forgets the deletes, and older writes arrive."""
+    sink.store.forget_tombstones()
+    late = body([BulkAction(document, 5, "{}") for document in documents])
+    sink.store.bulk(parse_bulk(late), index="any")
+    assert len(sink.store.versions()) == len(documents)
+
+
+def test_what_came_back_by_a_late_write_is_deleted_again_and_said(
+    there: Scene, worker: Start, cli: Cli, sink: FakeSink
+) -> None:
+    documents = delete(there, sink, cli, 3)
+    come_back(sink, documents[:2])
+    running = worker(ELASTIC_URL=sink.url, **QUICK)
+    there.sql.execute(AGE, [LAST])
+    eventually(lambda: left(there) == 0, what="sent for the last time")
+    assert sink.store.versions() == {}
+    eventually(lambda: running.metric(REPEATED, result="deleted") == 2, what="counted")
+    assert running.metric(REPEATED, result="missing") == 1
+    assert "had come back by a write that was late" in running.log.read_text()
+    assert running.metric("outbox_processed_total") == 0, "no event of anybody"
+
+
+def test_a_write_that_comes_between_two_times_is_found_by_the_next(
+    there: Scene, cli: Cli, sink: FakeSink
+) -> None:
+    documents = delete(there, sink, cli)
+    drain = {"ELASTIC_URL": sink.url, **QUICK}
+    cli.ok("worker", "--drain", env=drain)
+    assert [len(each.ids) for each in sink.requests] == [1], "nothing is due, and a drain does not wait"
+    there.sql.execute(AGE, [5])
+    cli.ok("worker", "--drain", env=drain)
+    assert [len(each.ids) for each in sink.requests] == [1, 1]
+    assert (left(there), due(there)) == (1, 0), "it will be sent once more"
+    come_back(sink, documents)
+    there.sql.execute(AGE, [LAST])
+    cli.ok("worker", "--drain", env=drain)
+    assert sink.store.versions() == {}
+    assert left(there) == 0
+
+
+def test_a_document_whose_entity_was_created_again_stays(there: Scene, cli: Cli, sink: FakeSink) -> None:
+    """With the version of its delete, as some applications count."""
+    (document,) = delete(there, sink, cli)
+    lab.source(there.sql, uuid.UUID(document.partition(":")[2]), 6)
+    lab.event(there.sql, uuid.UUID(document.partition(":")[2]), 6)
+    there.sql.execute(AGE, [LAST])
+    cli.ok("worker", "--drain", env={"ELASTIC_URL": sink.url, **QUICK})
+    assert sink.store.versions() == {document: 6}
+    assert left(there) == 0
+
+
+@pytest.mark.parametrize("step", ["taken", "sent"])
+def test_what_a_killed_worker_had_taken_is_sent_by_another(
+    there: Scene, worker: Start, cli: Cli, sink: FakeSink, database_proxy: Proxy, step: str
+) -> None:
+    documents = delete(there, sink, cli, 3)
+    there.sql.execute(AGE, [LAST])
+    if step == "taken":
+        sink.script.lookups = ProxyFault(before=3600)
+        reached: Callable[[], bool] = lambda: due(there) == 0  # noqa: E731
+    else:
+        reached = database_proxy.on("DELETE FROM", Do.HOLD_STATEMENT).reached.is_set
+    first = worker(ELASTIC_URL=sink.url, DATABASE_URL=database_proxy.url, **QUICK)
+    eventually(reached, what=step)
+    first.signal(signal.SIGKILL)
+    first.wait()
+    database_proxy.cut()
+    sink.script.lookups = ProxyFault()
+    assert left(there) == 3
+    come_back(sink, documents)
+    there.sql.execute(AGE, [LAST])
+    cli.ok("worker", "--drain", env={"ELASTIC_URL": sink.url, **QUICK})
+    assert sink.store.versions() == {}
+    assert left(there) == 0
+
+
+def test_two_workers_share_them(there: Scene, worker: Start, cli: Cli, sink: FakeSink) -> None:
+    documents = delete(there, sink, cli, 300)
+    sent = len(sink.requests)
+    for _ in range(2):
+        running = worker(ELASTIC_URL=sink.url, OUTBOX_BULK_SIZE="20", **QUICK)
+        eventually(partial(ready, running), what="up")
+    there.sql.execute(AGE, [LAST])
+    eventually(lambda: left(there) == 0, what="sent")
+    again = [id_ for each in sink.requests[sent:] for id_ in each.ids]
+    assert sorted(again) == sorted(documents), "each once"
+
+
+def test_an_outage_loses_none_and_is_not_flooded(
+    there: Scene, worker: Start, cli: Cli, sink: FakeSink
+) -> None:
+    documents = delete(there, sink, cli, 200)
+    sent = len(sink.requests)
+    sink.script.lookups = refused(503)
+    there.sql.execute(AGE, [LAST])
+    running = worker(ELASTIC_URL=sink.url, OUTBOX_BULK_SIZE="20", OUTBOX_MAX_BACKOFF_SECONDS="1", **QUICK)
+    eventually(lambda: due(there) <= 160, what="two batches were refused")
+    assert left(there) == 200
+    assert len(sink.requests) == sent
+    come_back(sink, documents)
+    sink.script.lookups = ProxyFault()
+    eventually(lambda: left(there) == 0, what="sent")
+    assert sink.store.versions() == {}
+    assert "Traceback" not in running.log.read_text()
+
+
+def test_with_an_older_schema_deletes_are_delivered_as_before(
+    there: Scene, worker: Start, sink: FakeSink
+) -> None:
+    there.sql.execute("ALTER TABLE outbox_deletes RENAME TO not_yet")
+    running = worker(ELASTIC_URL=sink.url, **QUICK)
+    lab.event(there.sql, uuid.uuid4(), 6, op="delete")
+    eventually(lambda: there.count("done") == 1, what="delivered")
+    eventually(lambda: "deletes are not sent again" in running.log.read_text(), what="said")
+    there.sql.execute("ALTER TABLE not_yet RENAME TO outbox_deletes")
+    eventually(lambda: lab.event(there.sql, uuid.uuid4(), 6, op="delete") and left(there), what="taken up")
+    assert "Traceback" not in running.log.read_text()
