@@ -15,7 +15,7 @@ from processes import Cli, Worker, eventually
 
 pytestmark = pytest.mark.timeout(420)
 SAMPLE = 0.5  # seconds
-ROUNDS = 28 # of verify, as many as the issue counted
+ROUNDS = 28  # of verify, as many as the issue counted
 ONE_FAILED = """
 UPDATE search_outbox_events SET status = 'failed'
 WHERE id = (SELECT id FROM search_outbox_events LIMIT 1) RETURNING id
