@@ -12,6 +12,8 @@ from outboxctl.sink.transport.tls import untrusted
 
 HINT = "check ELASTIC_URL and ELASTIC_INDEX, or run `outboxctl services status`"
 RIGHTS = "check the user or key and its rights: `outboxctl sink roles` (--projection-index for a projection)"
+# The engine's words for a change that waited for 30 s behind others, and was given up before it began.
+NOT_BEGUN = "process_cluster_event_timeout_exception"
 # For a change, longer than the 30 s for which the engine waits for a node that does not confirm it.
 CHANGE_SECONDS = 45.0
 Fact = TypeVar("Fact")
@@ -64,12 +66,15 @@ def change(
     frozen confirms nothing, until the others give it up: so where it is not confirmed, or there is no answer,
     `done` tells whether the nodes that answer have made it, which is enough.
     """
-    try:
-        answer = ask_by(client, method, *path, **({"seconds": CHANGE_SECONDS} | more))
-    except UnreachableError:
-        if done():
-            return
-        raise
+    for last in (False, False, True):
+        try:
+            answer = ask_by(client, method, *path, **({"seconds": CHANGE_SECONDS} | more))
+            break
+        except UnreachableError as error:
+            if done():
+                return
+            if last or NOT_BEGUN not in str(error):
+                raise
     partial = bool(answer.get("errors")) if isinstance(answer, dict) else True
     if partial or (answer.get("acknowledged") is not True and not done()):
         what = f"{method} {_path(path)}: it may be done, later, or never"
