@@ -1,4 +1,4 @@
-"""A change of indexes or aliases that the sink does not confirm is an error, and nothing old is deleted."""
+"""A change of indexes or aliases that the sink neither confirms nor has made is an error."""
 
 import psycopg
 import pytest
@@ -13,6 +13,8 @@ from servers import Servers
 pytestmark = pytest.mark.real_engine
 NO = b'{"acknowledged":false}'
 ANSWERS = {"false": NO, "missing": b"{}", "a list": b"[]", "errors": b'{"acknowledged":true,"errors":true}'}
+# As a cluster answers of which one node is frozen: that one does not confirm, and the change is made.
+MADE_ALL_THE_SAME = ("false", "missing")
 SWAP = "POST /_aliases"
 
 
@@ -35,8 +37,15 @@ def _fails(cli: Cli, servers: Servers, script: Script) -> str:
     return done.stderr
 
 
-@pytest.mark.parametrize("apply", [True, False], ids=["made", "not made"])
-@pytest.mark.parametrize("body", ANSWERS.values(), ids=ANSWERS)
+@pytest.mark.parametrize(
+    ("body", "apply"),
+    [
+        pytest.param(body, apply, id=f"{name}-{'made' if apply else 'not made'}")
+        for name, body in ANSWERS.items()
+        for apply in (True, False)
+        if not (apply and name in MADE_ALL_THE_SAME)
+    ],
+)
 def test_a_swap_that_is_not_confirmed_deletes_nothing_and_the_rebuild_goes_on(
     cli: Cli,
     sql: psycopg.Connection,
@@ -53,6 +62,25 @@ def test_a_swap_that_is_not_confirmed_deletes_nothing_and_the_rebuild_goes_on(
     assert indexes(engine, index) == [f"{index}-000001", f"{index}-000002"]
     assert behind(engine, index) == [f"{index}-00000{2 if apply else 1}"]
     assert cli.json("rebuild", "--yes")["phase"] == "done"
+    assert behind(engine, index) == [f"{index}-000002"]
+    assert documents(engine, index) == rows(sql)
+
+
+@pytest.mark.parametrize("request_", [SWAP, "PUT /{}-000002", "PUT /{}-000002/_settings"])
+@pytest.mark.parametrize("answer", MADE_ALL_THE_SAME)
+def test_a_change_that_a_frozen_node_keeps_from_being_confirmed_is_enough_once_it_is_made(
+    cli: Cli,
+    sql: psycopg.Connection,
+    engine: Elasticsearch,
+    index: str,
+    servers: Servers,
+    request_: str,
+    answer: str,
+) -> None:
+    sql.execute(ROWS, [20])
+    script = Unconfirmed(request_.format(index), ANSWERS[answer], apply=True)
+    with fake_sink(script, upstream=servers.sink) as sink:
+        assert cli.json("rebuild", "--yes", env={"ELASTIC_URL": sink.url})["phase"] == "done"
     assert behind(engine, index) == [f"{index}-000002"]
     assert documents(engine, index) == rows(sql)
 
@@ -86,7 +114,7 @@ def test_a_new_index_that_is_not_confirmed_does_not_get_the_alias(
 ) -> None:
     sql.execute(ROWS, [20])
     request = request_.format(index)
-    assert f"did not confirm {request}" in _fails(cli, servers, Unconfirmed(request, NO, apply=True))
+    assert f"did not confirm {request}" in _fails(cli, servers, Unconfirmed(request, NO, apply=False))
     assert behind(engine, index) == [f"{index}-000001"]
     assert cli.json("rebuild", "--yes")["phase"] == "done"
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -161,9 +162,7 @@ STEPS = st.lists(
 
 
 @given(st.integers(2, 4), STEPS)
-def test_whatever_happens_requests_go_to_nodes_that_work_and_all_come_back(
-    number: int, steps: list[tuple]
-) -> None:  # type: ignore[type-arg]
+def test_requests_go_to_nodes_that_work_and_each_node_comes_back(number: int, steps: list[Any]) -> None:
     play = Play(Pool(NAMES[:number]))
     for step, given_ in steps:
         if step == "wait":

@@ -77,7 +77,8 @@ def worker(
     colour = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
     logs.configure(colour=colour, more=_log_processors(configured))
     spans = _tracing(configured)
-    sink = OpeningSink(configured, connections=configured.concurrency + 1)  # deletes that are sent again
+    # One connection more, for deletes that are sent again.
+    sink = OpeningSink(configured, connections=configured.concurrency + 1, say=_say_of_nodes)
     probe = OpeningSink(configured, connections=1, timeout=1.5)
     with checked_database(
         configured,
@@ -91,6 +92,12 @@ def worker(
             sink, projection.index, pipeline=projection.pipeline, routing=projection.routed
         )
         Daemon(configured, db, sink, probe, tracing=spans, sink_of=of_index).run(drain=drain)
+
+
+def _say_of_nodes(problem: str) -> None:
+    import structlog
+
+    structlog.get_logger().warning("nodes of the sink", problem=problem)
 
 
 def _log_processors(settings: "Settings") -> "list[Processor]":

@@ -3,6 +3,7 @@
 All of them take `application/json` and `application/x-ndjson`, and the same requests but for these.
 """
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 PRODUCT_HEADER = "x-elastic-product"
@@ -25,6 +26,7 @@ class Engine(NamedTuple):
 
     `header` is the value of X-Elastic-Product in each 2xx answer, None where the engine does not send it.
     Supported are the major versions from `oldest` to `newest`. `roles` is the path of its API for roles.
+    `aliases` are parameters with which a node says itself which aliases there are, without its leader.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Engine(NamedTuple):
     point_in_time: PointInTime
     roles: str
     api_keys: bool
+    aliases: Mapping[str, bool]
 
 
 ELASTICSEARCH = Engine(
@@ -48,6 +51,7 @@ ELASTICSEARCH = Engine(
     point_in_time=PointInTime(("_pit",), "id", "_shard_doc", by_shard=False),
     roles="_security/role",
     api_keys=True,
+    aliases={},  # version 9 always does, and refuses `local` (tried on 9.0.4)
 )
 # The place in a shard (`_doc`) is unique in that shard alone, so OpenSearch gets a view for each shard:
 # its version 2 does not know `_shard_doc`, which is unique in all (tried on 2.19.6 and 3.9.0).
@@ -61,6 +65,7 @@ OPENSEARCH = Engine(
     point_in_time=PointInTime(("_search", "point_in_time"), "pit_id", "_doc", by_shard=True),
     roles="_plugins/_security/api/roles",
     api_keys=False,
+    aliases={"local": True},
 )
 ENGINES = {engine.name: engine for engine in (ELASTICSEARCH, OPENSEARCH)}
 

@@ -22,7 +22,7 @@ SINK_RIGHTS = RuleGroup("rights in the sink")
 
 @URLS.rule("sink-url-away", WARNING)
 def away(reached: Reached, settings: Settings) -> Iterator[Case]:
-    """Workers take the URLs in turns, so a share of their requests fails."""
+    """The other nodes have its share, and there are fewer that may fail next."""
     others = [url for url in settings.sink_urls if mask(url) not in reached.away]
     for url, why in reached.away.items():
         mend = export("ELASTIC_URL", ",".join(map(mask, others)))

@@ -11,11 +11,12 @@ from contextlib import closing, contextmanager
 from itertools import islice
 from queue import SimpleQueue
 from threading import Event, Thread
+from time import sleep
 from typing import TypeVar
 
 from outboxctl.core.database import Database
 from outboxctl.core.documents import entities
-from outboxctl.domain.errors import UsageError
+from outboxctl.domain.errors import UnreachableError, UsageError
 from outboxctl.operations.verify.buckets import LEAST, Bucket, buckets, rows_a_bucket
 from outboxctl.operations.verify.judge import Review, Suspect, differs
 from outboxctl.operations.verify.model import Census, Difference, key_of
@@ -26,6 +27,7 @@ R = TypeVar("R")
 LANES = 2  # threads that compare buckets
 CONNECTIONS = LANES + 1  # that a comparison takes from the database's pool
 REVIEWED = 2_000  # entities read by id at once, at most: no more than a bucket's rows
+PAUSES = (1.0, 3.0)  # seconds before a bucket is read again: the others take over the shards of a node
 HELD = 10_000  # suspects of one bucket in memory
 
 
@@ -84,7 +86,20 @@ class Comparison:
             return list(buckets(entities.spread(connection, self.size), self.size))
 
     def _examine(self, bucket: Bucket) -> tuple[Census, Iterable[Suspect]]:
-        """A bucket's suspects, and counts of what was read.
+        """A bucket's suspects, and counts of what was read; read again where a view of the index is lost.
+
+        That is what becomes of it where the node of a shard's copy dies. Its pages cannot be continued on
+        another copy, whose documents have another order; so the bucket is read anew, a few times.
+        """
+        for pause in PAUSES:
+            try:
+                return self._read(bucket)
+            except UnreachableError:
+                sleep(pause)
+        return self._read(bucket)
+
+    def _read(self, bucket: Bucket) -> tuple[Census, Iterable[Suspect]]:
+        """The same, once.
 
         A bucket with too many suspects to hold is read again when its turn comes: the repair of those before
         it may take longer than the engine keeps a point in time.

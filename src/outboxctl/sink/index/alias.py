@@ -31,9 +31,9 @@ class Home:
 
 def look(client: Client, name: str, *, besides: str | None = None) -> Home:
     """What is behind `name`, an index that is being made put aside; UsageError if it is not one index."""
-    if not require_accepted(client, "HEAD", name):
+    if not require_accepted(client, "HEAD", name, local=True):
         return Home(name)
-    got = require_accepted(client, "GET", name, flat_settings=True)
+    got = require_accepted(client, "GET", name, flat_settings=True, local=True)
     indexes = {index: body for index, body in got.items() if index != besides}
     if not indexes:
         return Home(name)
@@ -53,7 +53,9 @@ def look(client: Client, name: str, *, besides: str | None = None) -> Home:
 
 def new_names(client: Client, home: Home) -> tuple[str | None, str]:
     """What the old index will be called once the name is an alias, and a name for the new one."""
-    taken = require_accepted(client, "GET", f"{home.name}-*", "_alias", expand_wildcards="all")
+    taken = require_accepted(
+        client, "GET", f"{home.name}-*", "_alias", expand_wildcards="all", **client.engine.aliases
+    )
     numbered = re.compile(re.escape(home.name) + r"-(\d{6})")
     numbers = [int(match[1]) for match in map(numbered.fullmatch, taken) if match]
     following = max(numbers, default=0) + 1
@@ -78,7 +80,8 @@ def moves(home: Home, new: str) -> list[Json]:
 
 def swap(client: Client, home: Home, new: str) -> None:
     """Do it; UnreachableError unless the name then leads to the new index."""
-    change(client, "POST", "_aliases", body={"actions": moves(home, new)})
+    actions = {"actions": moves(home, new)}
+    change(client, "POST", "_aliases", body=actions, done=lambda: look(client, home.name).index == new)
     now = look(client, home.name).index
     if now != new:
         raise UnreachableError(

@@ -21,7 +21,7 @@ def write_index(client: Client, name: str) -> str:
 
 def blocked(client: Client, index: str) -> bool:
     """Whether writes are blocked by this very setting."""
-    answer = demand(client, "GET", index, "_settings", flat_settings=True)
+    answer = demand(client, "GET", index, "_settings", flat_settings=True, local=True)
     return any(facts["settings"].get("index.blocks.write") == "true" for facts in answer.values())
 
 

@@ -55,13 +55,13 @@ def ensure(
         return False
     alias: Mapping[str, Any] = {name: {"is_write_index": True}}
     body = {"mappings": mappings, "settings": settings, "aliases": alias}
-    change(client, "PUT", f"{name}-000001", ask_by=ask_by, body=body)
+    change(client, "PUT", f"{name}-000001", ask_by=ask_by, body=body, done=lambda: exists(client, name))
     return True
 
 
 def exists(client: Client, name: str) -> bool:
     """Whether there is an index or alias of this name."""
-    return bool(demand(client, "HEAD", name))
+    return bool(demand(client, "HEAD", name, local=True))
 
 
 def remove(client: Client, name: str) -> None:

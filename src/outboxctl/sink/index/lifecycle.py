@@ -53,7 +53,7 @@ def create(client: Client, name: str, body: Json, owner: str) -> None:
         meta = body["mappings"].get("_meta") or {}
         mappings = body["mappings"] | {"_meta": meta | {MARK: owner}}
         whole = {"mappings": mappings, "settings": body["settings"] | FILLING}
-        change(client, "PUT", name, body=whole)
+        change(client, "PUT", name, body=whole, done=lambda: owned(client, name, owner))
     withdraw(client, name)
 
 
@@ -66,16 +66,16 @@ def withdraw(client: Client, name: str) -> None:
 
 def owned(client: Client, name: str, owner: str) -> bool:
     """Whether an index is there and carries this mark."""
-    if not require_accepted(client, "HEAD", name):
+    if not require_accepted(client, "HEAD", name, local=True):
         return False
-    answer = require_accepted(client, "GET", name, "_mapping")
+    answer = require_accepted(client, "GET", name, "_mapping", local=True)
     return bool(answer.get(name, {}).get("mappings", {}).get("_meta", {}).get(MARK) == owner)
 
 
 def make_ready(client: Client, name: str, settings: Json) -> None:
     """Give a filled index the settings it shall have, show all documents, and wait for its copies."""
     final = {REFRESH: settings.get(REFRESH), REPLICAS: settings.get(REPLICAS)}  # None: the engine's default
-    change(client, "PUT", name, "_settings", body=final)
+    change(client, "PUT", name, "_settings", body=final, done=lambda: has(client, name, final))
     require_accepted(client, "POST", name, "_refresh", seconds=LONG)
     copied = {"wait_for_no_initializing_shards": True, "timeout": WAIT}
     # A key for this index alone may not ask for health: then nobody waits.
@@ -87,7 +87,7 @@ def mark(client: Client, name: str, owner: str) -> None:
 
     One that cannot be marked can be replaced all the same: it is then nobody's to delete.
     """
-    answer = require_accepted(client, "GET", name, "_mapping")
+    answer = require_accepted(client, "GET", name, "_mapping", local=True)
     meta = answer.get(name, {}).get("mappings", {}).get("_meta", {})
     ask(client, "PUT", name, "_mapping", body={"_meta": meta | {MARK: owner}})
 
@@ -101,21 +101,23 @@ def clone(client: Client, source: str, target: str, owner: str) -> None:
     """
     if owned(client, target, owner):
         drop(client, target)
-    if require_accepted(client, "HEAD", target):
+    if require_accepted(client, "HEAD", target, local=True):
         hint = "delete it or call it something else, or end this rebuild: `outboxctl rebuild --abort`"
         raise UsageError(f"{target}, where {source} was to be kept, is somebody else's index", hint=hint)
-    change(client, "PUT", source, "_block", "write")
+    blocked = {"index.blocks.write": "true"}
+    change(client, "PUT", source, "_block", "write", done=lambda: has(client, source, blocked))
     unblocked = {"settings": {"index.blocks.write": None}}
-    change(client, "PUT", source, "_clone", target, body=unblocked, timeout=WAIT, seconds=LONG)
+    more: Json = {"timeout": WAIT, "seconds": LONG, "done": lambda: owned(client, target, owner)}
+    change(client, "PUT", source, "_clone", target, body=unblocked, **more)
     if count(client, source) != count(client, target):
         raise UnreachableError(f"{target}, the copy of {source}, is not complete", hint="run the same again")
 
 
 def unblock(client: Client, name: str) -> None:
     """Let an index take writes again."""
-    if require_accepted(client, "HEAD", name):
-        settings = {"index.blocks.write": None}
-        change(client, "PUT", name, "_settings", body=settings)
+    if require_accepted(client, "HEAD", name, local=True):
+        free = {"index.blocks.write": None}
+        change(client, "PUT", name, "_settings", body=free, done=lambda: has(client, name, free))
 
 
 def map_fields(client: Client, name: str, properties: Json) -> None:
@@ -128,10 +130,17 @@ def drop(client: Client, name: str) -> None:
     used = uses(client, name)
     if used:
         raise UsageError(f"{name} is in use, as {', '.join(used)}: it is not deleted")
-    change(client, "DELETE", name)
+    change(client, "DELETE", name, done=lambda: not require_accepted(client, "HEAD", name, local=True))
+
+
+def has(client: Client, name: str, wanted: Json) -> bool:
+    """Whether an index has these settings (flat names), None for one that is not set."""
+    answer = require_accepted(client, "GET", name, "_settings", flat_settings=True, local=True)
+    held = answer.get(name, {}).get("settings", {})
+    return all(held.get(key) == (None if value is None else str(value)) for key, value in wanted.items())
 
 
 def uses(client: Client, name: str) -> list[str]:
     """The aliases that lead to an index."""
-    answer = require_accepted(client, "GET", name, "_alias")
+    answer = require_accepted(client, "GET", name, "_alias", **client.engine.aliases)
     return sorted(answer.get(name, {}).get("aliases", {}))

@@ -33,7 +33,7 @@ def shape(client: Client, name: str, keys: Sequence[str] = KEYS) -> IndexShape:
     Raises UnreachableError if it is not there, UsageError if an alias stands for several indexes or the
     key fields cannot be ranged over.
     """
-    answer = demand(client, "GET", name, flat_settings=True)
+    answer = demand(client, "GET", name, flat_settings=True, local=True)
     if len(answer) != 1:
         several = ", ".join(sorted(answer)[:5])
         raise UsageError(f"{name} stands for several indexes ({several})", hint="name one: --elastic-index")

@@ -52,7 +52,7 @@ class Named:
 
 def named(client: Client, name: str) -> Named:
     """Look the name up. Raises RefusedError or UnreachableError."""
-    answer = ask(client, "GET", name, flat_settings=True)
+    answer = ask(client, "GET", name, flat_settings=True, local=True)
     if isinstance(answer, Answer):
         if answer.status != NOT_FOUND:
             raise refused(answer)

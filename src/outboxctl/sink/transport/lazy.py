@@ -1,7 +1,7 @@
 """A sink whose client is loaded and opened when it is first used: no claim needs it."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from outboxctl.domain.clock import Deadline
@@ -24,9 +24,16 @@ class OpeningSink:
     whoever changes a password need not start a worker again.
     """
 
-    def __init__(self, settings: Settings, *, connections: int, timeout: float | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        connections: int,
+        timeout: float | None = None,
+        say: Callable[[str], object] = lambda _: None,
+    ) -> None:
         security(settings)
-        self._settings, self._connections, self._timeout = settings, connections, timeout
+        self._settings, self._connections, self._timeout, self._say = settings, connections, timeout, say
         self._lock = threading.Lock()  # the first thread that needs the sink opens it for all
         self._client: Client | None = None
         self._sinks: dict[tuple[str, str, Routing], Sink] = {}  # by index, pipeline and routing
@@ -89,7 +96,7 @@ class OpeningSink:
     def _open(self) -> "Client":
         from outboxctl.sink.transport.open import connect  # noqa: PLC0415 - slow to load
 
-        return connect(self._settings, connections=self._connections, timeout=self._timeout)
+        return connect(self._settings, connections=self._connections, timeout=self._timeout, say=self._say)
 
 
 class IndexSink:

@@ -12,6 +12,10 @@ from outboxctl.sink.transport.tls import untrusted
 
 HINT = "check ELASTIC_URL and ELASTIC_INDEX, or run `outboxctl services status`"
 RIGHTS = "check the user or key and its rights: `outboxctl sink roles` (--projection-index for a projection)"
+# The engine's words for a change that waited for 30 s behind others, and was given up before it began.
+NOT_BEGUN = "process_cluster_event_timeout_exception"
+# For a change, longer than the 30 s for which the engine waits for a node that does not confirm it.
+CHANGE_SECONDS = 45.0
 Fact = TypeVar("Fact")
 
 
@@ -22,6 +26,7 @@ def ask(
 
     `path` is in parts, `params` in Python's values: `ask(client, "PUT", index, "_settings", body=…)`.
     HEAD asks whether something is there: True or False. `seconds` is how long the request may take.
+    `local=True` has a node say what it knows of indexes itself: while the leader is frozen, none asks that.
     """
     reply = client.send(method, _path(path), _texts(params), body, seconds)
     return body_of(reply, head=method == "HEAD")
@@ -47,16 +52,31 @@ def require_accepted(client: Client, method: str, *path: str, **more: Any) -> An
 
 
 def change(
-    client: Client, method: str, *path: str, ask_by: Callable[..., Any] = require_accepted, **more: Any
+    client: Client,
+    method: str,
+    *path: str,
+    ask_by: Callable[..., Any] = require_accepted,
+    done: Callable[[], bool] = lambda: False,
+    **more: Any,
 ) -> None:
     """Change indexes or aliases; as `require_accepted`, or as another `ask_by`.
 
     Raises UnreachableError where the answer, a 2xx all the same, does not confirm the change: not all nodes
-    have made it within their time (`acknowledged`), or a part of it was left out (`errors`).
+    have made it within their time (`acknowledged`), or a part of it was left out (`errors`). A node that is
+    frozen confirms nothing, until the others give it up: so where it is not confirmed, or there is no answer,
+    `done` tells whether the nodes that answer have made it, which is enough.
     """
-    answer = ask_by(client, method, *path, **more)
-    confirmed = isinstance(answer, dict) and answer.get("acknowledged") is True
-    if not confirmed or answer.get("errors"):
+    for last in (False, False, True):
+        try:
+            answer = ask_by(client, method, *path, **({"seconds": CHANGE_SECONDS} | more))
+            break
+        except UnreachableError as error:
+            if done():
+                return
+            if last or NOT_BEGUN not in str(error):
+                raise
+    partial = bool(answer.get("errors")) if isinstance(answer, dict) else True
+    if partial or (answer.get("acknowledged") is not True and not done()):
         what = f"{method} {_path(path)}: it may be done, later, or never"
         raise UnreachableError(
             f"the sink at {client.where} did not confirm {what}",
