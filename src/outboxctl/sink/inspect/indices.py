@@ -59,15 +59,18 @@ def named(client: Client, name: str) -> Named:
         return Named(name, alias=False, indexes=[], writes_to=None, health="red", data_nodes=0)
     alias = name not in answer
     indexes = [_index(each, facts) for each, facts in sorted(answer.items())]
-    writers = _writers(name, answer) if alias else [name]
-    writes_to = next((each for each in indexes if [each.name] == writers), None)
+    written = writers(name, answer) if alias else [name]
+    writes_to = next((each for each in indexes if [each.name] == written), None)
     health = require_answer(client, "GET", "_cluster", "health", name)
     nodes = int(health.get("number_of_data_nodes", 1))
     return Named(name, alias, indexes, writes_to, str(health.get("status")), nodes)
 
 
-def _writers(name: str, held: dict[str, Any]) -> list[str]:
-    """An alias writes to the index that says so, else to its only one unless that says no."""
+def writers(name: str, held: dict[str, Any]) -> list[str]:
+    """The index that an alias writes to, of those that it names: the one that says so, else the only one.
+
+    None where that one says no.
+    """
     flags = {each: facts["aliases"].get(name, {}).get("is_write_index") for each, facts in held.items()}
     chosen = [each for each, flag in flags.items() if flag]
     return chosen or [each for each, flag in flags.items() if flag is None and len(flags) == 1]

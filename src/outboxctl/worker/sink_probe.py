@@ -1,0 +1,50 @@
+"""The probe of the sink as a whole: of several nodes before it counts as away, and of its indexes' health."""
+
+from collections.abc import Sequence
+
+from outboxctl.domain.clock import monotonic
+from outboxctl.domain.errors import RefusedError, UnreachableError
+from outboxctl.domain.failures import NO_ANSWER, Classification
+from outboxctl.sink.delivery.result import Probe
+
+MOST = 3  # nodes that are asked in one round
+REFUSED = 60.0  # seconds until the health is asked for again where that is refused
+EVERY = 1.0  # seconds between two looks at the health of indexes that are well
+ONE, SEVERAL = 1.0, 1.4  # seconds of patience: the second lets one node be silent, and another one answer
+
+
+class SinkProbe:
+    """Asks by a `probe` whose sink has so many `urls`; one thread uses it."""
+
+    def __init__(self, probe: Probe, *, urls: int) -> None:
+        self._probe, self._tries = probe, min(max(urls, 2), MOST)
+        self.patience = SEVERAL if urls > 1 else ONE
+        self._next_health = 0.0
+        self._ill: Classification | None = None
+
+    def ask(self) -> Classification | None:
+        """None if any node answers and the index exists, else what is wrong.
+
+        A node that fails is left alone by the client, so the next try asks another one; behind a single URL
+        there may be a load balancer, with several.
+        """
+        began = monotonic()
+        for _ in range(self._tries):
+            finding = self._probe.ping()
+            if finding is None or finding.reason not in NO_ANSWER or monotonic() - began > self.patience:
+                break
+        return finding
+
+    def health(self, names: Sequence[str]) -> Classification | None:
+        """What is wrong with the health of these indexes; None also where the sink may not be asked."""
+        if not names or monotonic() < self._next_health:
+            return self._ill if names else None
+        try:
+            self._ill = self._probe.health(names)
+        except RefusedError:  # the right is lacking, or this engine has no such request
+            self._ill, self._next_health = None, monotonic() + REFUSED
+        except UnreachableError:
+            pass  # the next look says whether the sink is away
+        else:
+            self._next_health = 0.0 if self._ill else monotonic() + EVERY
+        return self._ill

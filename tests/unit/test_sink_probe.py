@@ -1,0 +1,82 @@
+"""One node that is away is not the sink; what may not be asked is asked rarely."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from outboxctl.domain.errors import RefusedError, UnreachableError
+from outboxctl.domain.failures import Answer, Classification, classify
+from outboxctl.worker.sink_probe import REFUSED, SinkProbe
+
+pytestmark = pytest.mark.no_servers
+AWAY = classify(Answer(0, "connect", "refused", request=True))
+DENIED = classify(Answer(401, "security_exception", "no", request=True))
+RED = classify(Answer(503, "unavailable_shards_exception", "red", request=True))
+
+
+class Nodes:
+    """A sink whose nodes are asked in turn."""
+
+    def __init__(self, *answers: Classification | None) -> None:
+        self.answers, self.asked = [*answers], 0
+        self.healths: list[Classification | Exception | None] = []
+
+    def ping(self) -> Classification | None:
+        self.asked += 1
+        return self.answers.pop(0)
+
+    def health(self, names: Sequence[str]) -> Classification | None:
+        assert names
+        answer = self.healths.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def test_another_node_is_asked_before_the_sink_counts_as_away() -> None:
+    nodes = Nodes(AWAY, None)
+    assert SinkProbe(nodes, urls=3).ask() is None
+    nodes = Nodes(AWAY, AWAY, AWAY, None)
+    assert SinkProbe(nodes, urls=3).ask() is AWAY
+    assert nodes.asked == 3
+    assert SinkProbe(Nodes(AWAY, None), urls=1).ask() is None, "a load balancer with another node behind it"
+
+
+def test_an_answer_ends_the_round() -> None:
+    nodes = Nodes(DENIED)
+    assert SinkProbe(nodes, urls=3).ask() is DENIED
+
+
+def test_a_round_of_silent_nodes_is_no_longer_than_its_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr("outboxctl.worker.sink_probe.monotonic", lambda: now[0])
+
+    class Silent(Nodes):
+        def ping(self) -> Classification | None:
+            now[0] += 0.8
+            return super().ping()
+
+    nodes = Silent(*[classify(Answer(0, "timeout", request=True))] * 3)
+    probe = SinkProbe(nodes, urls=3)
+    assert probe.ask() is not None
+    assert nodes.asked == 2
+    assert now[0] < 2
+
+
+def test_health_that_may_not_be_asked_for_is_left_alone_for_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr("outboxctl.worker.sink_probe.monotonic", lambda: now[0])
+    nodes = Nodes()
+    probe = SinkProbe(nodes, urls=1)
+    nodes.healths = [RED, UnreachableError("away"), RefusedError("403"), None, RED]
+    assert probe.health(["a"]) is RED
+    assert probe.health(["a"]) is RED, "nothing was learned"
+    assert probe.health([]) is None
+    assert probe.health(["a"]) is None
+    now[0] += REFUSED - 0.1
+    assert probe.health(["a"]) is None
+    assert len(nodes.healths) == 2
+    now[0] += 0.2
+    assert probe.health(["a"]) is None
+    now[0] += 1.1
+    assert probe.health(["a"]) is RED
