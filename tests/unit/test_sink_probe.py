@@ -6,7 +6,7 @@ import pytest
 
 from outboxctl.domain.errors import RefusedError, UnreachableError
 from outboxctl.domain.failures import Answer, Classification, classify
-from outboxctl.worker.sink_probe import REFUSED, SinkProbe
+from outboxctl.worker.sink_probe import EVERY, ONSET, REFUSED, SinkProbe
 
 pytestmark = pytest.mark.no_servers
 AWAY = classify(Answer(0, "connect", "refused", request=True))
@@ -63,20 +63,40 @@ def test_a_round_of_silent_nodes_is_no_longer_than_its_patience(monkeypatch: pyt
     assert now[0] < 2
 
 
-def test_health_that_may_not_be_asked_for_is_left_alone_for_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     now = [0.0]
     monkeypatch.setattr("outboxctl.worker.sink_probe.monotonic", lambda: now[0])
+    return now
+
+
+def test_health_that_may_not_be_asked_for_is_left_alone_for_a_minute(clock: list[float]) -> None:
     nodes = Nodes()
     probe = SinkProbe(nodes, urls=1)
-    nodes.healths = [RED, UnreachableError("away"), RefusedError("403"), None, RED]
-    assert probe.health(["a"]) is RED
+    nodes.healths = [RED, UnreachableError("away"), RefusedError("403"), None]
+    assert probe.health(["a"]) is RED, "from the start"
     assert probe.health(["a"]) is RED, "nothing was learned"
     assert probe.health([]) is None
     assert probe.health(["a"]) is None
-    now[0] += REFUSED - 0.1
+    clock[0] += REFUSED - 0.1
     assert probe.health(["a"]) is None
-    assert len(nodes.healths) == 2
-    now[0] += 0.2
+    assert len(nodes.healths) == 1
+    clock[0] += 0.2
     assert probe.health(["a"]) is None
-    now[0] += 1.1
+    assert not nodes.healths
+
+
+def test_an_election_of_a_second_is_no_illness(clock: list[float]) -> None:
+    nodes = Nodes()
+    probe = SinkProbe(nodes, urls=1)
+    nodes.healths = [None, RED, RED, None, RED, RED, RED]
+    assert probe.health(["a"]) is None
+    clock[0] += EVERY
+    for seconds in (1.0, 1.0, EVERY):  # red twice, and well
+        assert probe.health(["a"]) is None
+        clock[0] += seconds
+    assert probe.health(["a"]) is None
+    clock[0] += ONSET - 1.5
+    assert probe.health(["a"]) is None
+    clock[0] += 0.6
     assert probe.health(["a"]) is RED

@@ -10,6 +10,7 @@ from outboxctl.sink.delivery.result import Probe
 MOST = 3  # nodes that are asked in one round
 REFUSED = 60.0  # seconds until the health is asked for again where that is refused
 EVERY = 1.0  # seconds between two looks at the health of indexes that are well
+ONSET = 3.0  # seconds until what was well counts as ill: an election and a restart of a copy are shorter
 ONE, SEVERAL = 1.0, 1.4  # seconds of patience: the second lets one node be silent, and another one answer
 
 
@@ -21,6 +22,7 @@ class SinkProbe:
         self.patience = SEVERAL if urls > 1 else ONE
         self._next_health = 0.0
         self._ill: Classification | None = None
+        self._well_at = float("-inf")
 
     def ask(self) -> Classification | None:
         """None if any node answers and the index exists, else what is wrong.
@@ -36,15 +38,24 @@ class SinkProbe:
         return finding
 
     def health(self, names: Sequence[str]) -> Classification | None:
-        """What is wrong with the health of these indexes; None also where the sink may not be asked."""
-        if not names or monotonic() < self._next_health:
-            return self._ill if names else None
+        """What is wrong with the health of these indexes, once that has lasted.
+
+        None also where the sink may not be asked.
+        """
+        if not names:
+            return None
+        if monotonic() >= self._next_health:
+            self._look(names)
+        return self._ill if monotonic() - self._well_at >= ONSET else None
+
+    def _look(self, names: Sequence[str]) -> None:
         try:
             self._ill = self._probe.health(names)
         except RefusedError:  # the right is lacking, or this engine has no such request
             self._ill, self._next_health = None, monotonic() + REFUSED
         except UnreachableError:
-            pass  # the next look says whether the sink is away
+            return  # the next ping says whether the sink is away
         else:
             self._next_health = 0.0 if self._ill else monotonic() + EVERY
-        return self._ill
+        if self._ill is None:
+            self._well_at = monotonic()
