@@ -77,7 +77,7 @@ def worker(
     logs.configure(colour=colour, more=_log_processors(configured))
     spans = _tracing(configured)
     sink = OpeningSink(configured, connections=configured.concurrency)
-    probe = OpeningSink(configured, connections=1, timeout=0.7 if len(configured.sink_urls) > 1 else 1.5)
+    probe = OpeningSink(configured, connections=1, timeout=1.5)
     with checked_database(
         configured,
         connections=configured.concurrency + 4,

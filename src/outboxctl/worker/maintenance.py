@@ -16,6 +16,7 @@ from outboxctl.domain.errors import OutboxctlError
 from outboxctl.domain.failures import Classification, Reason
 from outboxctl.domain.lifecycle import PROJECTION, op_label
 from outboxctl.metrics.registry import Metrics
+from outboxctl.settings.kinds import SinkNodes
 from outboxctl.sink.delivery.result import Probe
 from outboxctl.worker.admission import StartGate
 from outboxctl.worker.claimer import ReclaimedTurns
@@ -46,7 +47,9 @@ class Maintenance:
     ) -> None:
         self._context, self._settings, self._database = context, context.settings, context.database
         self._health, self._reporter, self._metrics = context.health, context.reporter, context.metrics
-        self._probe = SinkProbe(probe, urls=len(context.settings.sink_urls))
+        s = context.settings
+        several = len(s.sink_urls) > 1 or s.sink_nodes is SinkNodes.DISCOVERED
+        self._probe = SinkProbe(probe, several=several)
         self._heartbeat = heartbeat
         self._reclaimed, self._start_gate = reclaimed, start_gate
         self._next_reclaim = self._next_gauges = 0.0

@@ -7,31 +7,27 @@ from outboxctl.domain.errors import RefusedError, UnreachableError
 from outboxctl.domain.failures import NO_ANSWER, Classification
 from outboxctl.sink.delivery.result import Probe
 
-MOST = 3  # nodes that are asked in one round
+TRIES = 2  # in a round: behind a single URL there may be a load balancer, with several nodes
 REFUSED = 60.0  # seconds until the health is asked for again where that is refused
 EVERY = 1.0  # seconds between two looks at the health of indexes that are well
 ONSET = 3.0  # seconds until what was well counts as ill: an election and a restart of a copy are shorter
-ONE, SEVERAL = 1.0, 1.4  # seconds of patience: the second lets one node be silent, and another one answer
+ONE, SEVERAL = 1.0, 1.4  # seconds of patience: of several nodes one may be silent until another is asked
 
 
 class SinkProbe:
-    """Asks by a `probe` whose sink has so many `urls`; one thread uses it."""
+    """Asks by a `probe`, whose sink has one node or `several`; one thread uses it."""
 
-    def __init__(self, probe: Probe, *, urls: int) -> None:
-        self._probe, self._tries = probe, min(max(urls, 2), MOST)
-        self.patience = SEVERAL if urls > 1 else ONE
+    def __init__(self, probe: Probe, *, several: bool) -> None:
+        self._probe = probe
+        self.patience = SEVERAL if several else ONE
         self._next_health = 0.0
         self._ill: Classification | None = None
         self._well_at = float("-inf")
 
     def ask(self) -> Classification | None:
-        """None if any node answers and the index exists, else what is wrong.
-
-        A node that fails is left alone by the client, so the next try asks another one; behind a single URL
-        there may be a load balancer, with several.
-        """
+        """None if any node answers and the index exists, else what is wrong: the client asks them all."""
         began = monotonic()
-        for _ in range(self._tries):
+        for _ in range(TRIES):
             finding = self._probe.ping()
             if finding is None or finding.reason not in NO_ANSWER or monotonic() - began > self.patience:
                 break

@@ -7,6 +7,7 @@ from outboxctl.net.urls import credentials, mask, parse_url
 from outboxctl.operations.doctor.model import ERROR, INFO, WARNING, Case, RuleGroup
 from outboxctl.operations.doctor.remedies import export, request
 from outboxctl.settings import Settings
+from outboxctl.settings.kinds import SinkNodes
 from outboxctl.sink.inspect.formation import Formation
 
 FORMATION = RuleGroup("nodes and leader", vital=True, spared=True)
@@ -58,9 +59,7 @@ def elsewhere(formation: Formation, settings: Settings) -> Iterator[Case]:
 
 
 def _fewer(formation: Formation, settings: Settings) -> bool:
-    return getattr(settings, "sink_nodes", "named") != "discovered" and len(settings.sink_urls) < len(
-        formation.urls
-    )
+    return settings.sink_nodes is not SinkNodes.DISCOVERED and len(settings.sink_urls) < len(formation.urls)
 
 
 def _named(formation: Formation, settings: Settings) -> bool:
