@@ -63,33 +63,37 @@ class Health:
         """
         if isinstance(problem, str):
             problem = Problem(problem, problem)
+        failing, again = MESSAGES.get(name, (f"the {name} cannot be used", f"the {name} can be used again"))
         with self._lock:
             before = self._failing.pop((name, observer), None)
             if problem:
                 self._failing[name, observer] = problem
-            if self._observed_failing(name):
-                begins, ends = name not in self._began, False
-                self._began.setdefault(name, (monotonic(), self._put_off()))
-                self._well.pop(name, None)
-            else:
-                begins, ends = False, self._ends(name, before)
-        self._log(name, problem, begins=begins, ends=ends)
-
-    def _ends(self, name: str, before: Problem | None) -> bool:
-        """Whether a condition that nobody reports has ended; the last problem is shown until then."""
-        if name not in self._began:
-            return False
-        since, _ = self._well.setdefault(name, (monotonic(), before or Problem(UNKNOWN, UNKNOWN)))
-        return monotonic() - since >= CALM.get(name, 0.0)
-
-    def _log(self, name: str, problem: Problem | None, *, begins: bool, ends: bool) -> None:
-        failing, again = MESSAGES.get(name, (f"the {name} cannot be used", f"the {name} can be used again"))
+            begins = self._begins(name)
+            course = None if begins else self._end(name, before)
         if begins:
             log.warning(failing, problem=problem.text if problem else "")
-        elif ends:
-            log.info(again, **self._course(name))
-            self._began.pop(name, None)
-            self._well.pop(name, None)
+        elif course:
+            log.info(again, **course)
+
+    def _begins(self, name: str) -> bool:
+        """Whether a condition has just begun to fail."""
+        if not self._observed_failing(name):
+            return False
+        begins = name not in self._began
+        self._began.setdefault(name, (monotonic(), self._put_off()))
+        self._well.pop(name, None)
+        return begins
+
+    def _end(self, name: str, before: Problem | None) -> dict[str, object] | None:
+        """End a condition that nobody reports any more; its course. The last problem is shown until then."""
+        if name not in self._began or self._observed_failing(name):
+            return None
+        since, _ = self._well.setdefault(name, (monotonic(), before or Problem(UNKNOWN, UNKNOWN)))
+        if monotonic() - since < CALM.get(name, 0.0):
+            return None
+        course = self._course(name)
+        del self._began[name], self._well[name]
+        return course
 
     def outage(self, name: str) -> dict[str, object]:
         """Since when a condition fails, and its problem; empty where it does not fail."""
