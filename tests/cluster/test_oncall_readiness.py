@@ -15,7 +15,7 @@ from outboxctl.worker.sink_probe import ONSET
 from processes import Worker, eventually
 from scene import ready
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(600)
 Start = Callable[..., Worker]
 POLICIES = pytest.mark.parametrize("policy", ["count", "hold"])
 
@@ -55,7 +55,7 @@ def test_a_rolling_restart_is_no_reason_not_to_be_ready(
             for node in cluster.nodes:
                 cluster.stop(node.name)
                 cluster.restart(node.name)
-                cluster.wait_for("green", seconds=90)
+                cluster.wait_for("green", seconds=180)
         assert watch.flips <= 2, watch.changes
         assert len(lines(running)) <= 2
     delivered(sql, engine, index, stream)
@@ -82,7 +82,7 @@ def test_a_frozen_node_turns_readiness_at_most_once(
         assert watch.flips <= 2, watch.changes
         assert len(lines(running)) <= 4, "one may say each minute that it lasts"
         cluster.wake(frozen)
-        cluster.wait_for("green", seconds=90)
+        cluster.wait_for("green", seconds=180)
     delivered(sql, engine, index, stream)
 
 

@@ -38,7 +38,7 @@ def leader_silent(formation: Formation, _: Settings) -> Iterator[Case]:
 @FORMATION.rule("node-silent", WARNING)
 def silent(formation: Formation, _: Settings) -> Iterator[Case]:
     """Writes to shards with a copy on that node wait until the others give it up."""
-    for node in formation.silent:
+    for node in formation.silent if formation.leader else ():
         if node != formation.leader:
             yield f"The node {node} is part of the cluster and does not answer the other nodes.", LOOK
 
