@@ -15,7 +15,7 @@ from outboxctl.sink.transport.request import ask, refused, require_answer
 TIMED_OUT = 408  # of a health that was to wait for an index: there is none
 LONGEST = 2_000  # characters of names in a request: a server takes 4,096 in all
 LEADERS = ("discovered_master", "discovered_cluster_manager")  # OpenSearch says by them if there is one
-STATUS = ",".join(("status", *LEADERS))
+STATUS = ",".join(("status", "timed_out", *LEADERS))
 SHARDS = "indices.*.status,indices.*.shards.*.primary_active"
 NO_LEADER = "the cluster has no leader (elected master): too few of its nodes that may lead are up"
 
@@ -40,24 +40,27 @@ def ill(client: Client, names: Sequence[str]) -> Classification | None:
     A name that is not there is left out. Raises RefusedError where the health may not be asked for, and
     UnreachableError.
     """
-    for some in _groups(names):
-        found = _leaderless(client, some) or [str(each) for each in red(client, some)]
-        if found:
-            text = brief(f"{Reason.UNAVAILABLE}: {'; '.join(found)}", 300)
-            return Classification(Verdict.OUTAGE, Reason.UNAVAILABLE, error=text, own_text=True)
-    return None
-
-
-def red(client: Client, names: Sequence[str]) -> list[RedIndex]:
-    """Those of the indexes written to that are red. Raises as `ill`."""
-    health = _health(client, names, level="shards", filter_path=SHARDS)
-    found = [
-        _red(name, each) for name, each in health.get("indices", {}).items() if each.get("status") == "red"
-    ]
+    found = dict.fromkeys(what for some in _groups(names) for what in _wrong(client, some))
     if not found:
+        return None
+    text = brief(f"{Reason.UNAVAILABLE}: {'; '.join(found)}", 300)
+    return Classification(Verdict.OUTAGE, Reason.UNAVAILABLE, error=text, own_text=True)
+
+
+def _wrong(client: Client, names: Sequence[str]) -> list[str]:
+    health = _health(client, names, level="cluster", filter_path=STATUS)
+    if health is None:
+        return [what for name in names for what in _wrong(client, [name])] if len(names) > 1 else []
+    if any(health.get(each) is False for each in LEADERS):
+        return [NO_LEADER]
+    if health.get("status") != "red":
         return []
+    shards = _health(client, names, level="shards", filter_path=SHARDS) or {}
+    red = [_red(name, each) for name, each in shards.get("indices", {}).items() if each["status"] == "red"]
+    if not red:
+        return [NO_LEADER]  # Elasticsearch says it in no other way: all is red, and no index is
     written = _written(client, names)
-    return [each for each in found if each.name in written]
+    return [str(each) for each in red if each.name in written]
 
 
 def _groups(names: Sequence[str]) -> Iterator[list[str]]:
@@ -71,21 +74,14 @@ def _groups(names: Sequence[str]) -> Iterator[list[str]]:
     yield some
 
 
-def _leaderless(client: Client, names: Sequence[str]) -> list[str]:
-    health = _health(client, names, level="cluster", filter_path=STATUS)
-    return [NO_LEADER] if any(health.get(each) is False for each in LEADERS) else []
-
-
-def _health(client: Client, names: Sequence[str], **options: Any) -> dict[str, Any]:
-    """The health of what is there of these names; empty where nothing is."""
+def _health(client: Client, names: Sequence[str], **options: Any) -> dict[str, Any] | None:
+    """The health of these names; None where one of them is not there. Raises as `ill`."""
     answer = ask(client, "GET", "_cluster", "health", ",".join(names), local=True, timeout="0s", **options)
     if not isinstance(answer, Answer):
-        return dict(answer)
+        return None if answer.get("timed_out") else dict(answer)
     if answer.status != TIMED_OUT:
         raise refused(answer)
-    each = [_health(client, [name], **options) for name in names] if len(names) > 1 else []
-    indices = {name: facts for health in each for name, facts in health.get("indices", {}).items()}
-    return {key: value for health in each for key, value in health.items()} | {"indices": indices}
+    return None
 
 
 def _red(name: str, facts: dict[str, Any]) -> RedIndex:
