@@ -141,7 +141,7 @@ def test_without_a_leader_not_ready_and_it_says_so(cluster: SearchCluster, index
         cluster.restart()
         cluster.wait_for("green", index=index)
         eventually(lambda: watch.ready, within=30, what="well again")
-    assert watch.flips == 2, watch.changes
+    assert watch.flips in (2, 4), "a slow recovery is a second outage: shards without a copy until then"
     assert first.state == "up"
 
 
