@@ -91,6 +91,36 @@ def stalled(sql: lab.Sql) -> None:
     )
 
 
+def refused(sql: lab.Sql) -> None:
+    """Others are delivered, and events of one shard are tried again and again."""
+    sql.execute(HEARTBEAT, [1])
+    sql.execute("UPDATE outbox_workers SET progress_at = now()")
+    lab.load(sql, 2)
+    sql.execute(
+        "UPDATE search_outbox_events SET error_reason = 'unavailable', created_at = now() - interval '50 s',"
+        " next_retry_at = now() + interval '5 s'"
+    )
+
+
+def being_tried(sql: lab.Sql) -> None:
+    """Just now it is under way: a request to a shard that hangs takes long."""
+    refused(sql)
+    sql.execute("UPDATE search_outbox_events SET status = 'processing', lease_until = now() + interval '9 s'")
+    sql.execute("UPDATE search_outbox_events SET processing_started_at = now()")
+
+
+def replayed(sql: lab.Sql) -> None:
+    """An event of yesterday, replayed just now, whose first try was refused."""
+    refused(sql)
+    sql.execute("UPDATE search_outbox_events SET last_replayed_at = now() - interval '5 s', replay_count = 1")
+
+
+def taken_back(sql: lab.Sql) -> None:
+    """Its worker died; it was never refused."""
+    refused(sql)
+    sql.execute("UPDATE search_outbox_events SET error_reason = 'lease_expired'")
+
+
 def put_off(sql: lab.Sql) -> None:
     """Nobody has tried this event: somebody wrote that it is for tomorrow."""
     stalled(sql)
@@ -123,6 +153,8 @@ CASES = [
     (fail_old, ["--max-failed", "0"], "failed", "outboxctl failed list"),
     (fail_now, [], "failed_growth", "outboxctl failed list"),
     (stalled, [], "no_success", "outboxctl doctor"),
+    (refused, [], "in_vain", "outboxctl doctor"),
+    (being_tried, [], "in_vain", "outboxctl doctor"),
     (attended, ["--max-lag", "2"], "lag", "outboxctl status"),
     (
         fail_now,
@@ -140,6 +172,9 @@ WELL = [
     (fail_old, ["--max-failed", "1", "--max-failed-growth", "0"]),
     (fail_old, []),
     (stalled, ["--max-no-success", "200"]),
+    (refused, ["--max-no-success", "60"]),
+    (replayed, []),
+    (taken_back, []),
     (put_off, []),
     (one_delivers, []),
     (older_release, []),
@@ -172,6 +207,12 @@ def test_a_figure_at_its_limit_is_well(
     disturb(sql)
     done = check(*flags)
     assert (done.exit_code, done.stdout[:10]) == (0, "OUTBOX OK ")
+
+
+def test_what_is_tried_in_vain_is_named_with_its_reason(check: Check, sql: lab.Sql) -> None:
+    refused(sql)
+    _, finding = check().stdout.splitlines()
+    assert re.search(r"an event that was made 5\d\.\d s ago is tried in vain \(unavailable\)", finding)
 
 
 def test_old_failures_are_a_note_and_no_finding(check: Check, cli: Cli, sql: lab.Sql) -> None:

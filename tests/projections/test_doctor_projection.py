@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from elasticsearch import Elasticsearch
 
-from operations.doctor.fronts import front, says
+from operations.doctor.fronts import front, merged, says
 from outboxctl.cli.top import paint
 from outboxctl.core.database import Database
 from outboxctl.core.stats import snapshot
@@ -223,6 +223,19 @@ def test_an_index_that_takes_no_writes(applied: Store, engine: Elasticsearch) ->
     engine.indices.put_settings(index=name, settings={"index": {"blocks.write": None}})
     engine.indices.close(index=name)
     assert "closed" in only(applied.cli, "projection-index-unwritable")["what"]
+
+
+def test_an_index_without_enough_copies_for_a_write(applied: Store, engine: Elasticsearch) -> None:
+    wanted = {"number_of_replicas": 1, "write.wait_for_active_shards": "all"}
+    engine.indices.put_settings(index=f"{applied.index}-000001", settings={"index": wanted})
+    found_ = only(applied.cli, "projection-index-unwritable")
+    assert f"Shards 0 of {applied.index}-000001 have fewer active copies than the 2 " in found_["what"]
+
+
+def test_an_index_without_a_replica_on_two_nodes(applied: Store, servers: Servers) -> None:
+    two = merged(number_of_data_nodes=2, status="green")
+    with front(servers.sink, {f"/_cluster/health/{applied.index}": two}) as url:
+        assert "no replica" in only(applied.cli, "projection-no-replica", ELASTIC_URL=url)["what"]
 
 
 def _load(store: Store) -> None:

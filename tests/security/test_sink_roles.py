@@ -41,7 +41,9 @@ REQUESTS = (
     ("PUT|DELETE", "/{}", "manage"),
     ("PUT", "/{}/(_settings|_mapping|_block/write|_clone/{})", "manage"),
     ("POST", "/_aliases", "manage"),
-    ("GET", "/(_cluster/health/{}|_cluster/settings|_nodes/.*)?", "cluster:monitor"),
+    ("GET", "/_cluster/health/{}", "cluster:monitor/health"),
+    ("GET", "/(_cluster/health/{}|_cluster/settings|_cluster/state/.*|_nodes/.*)?", "cluster:monitor"),
+    ("POST", "/_cluster/allocation/explain", "cluster:monitor"),
     ("POST", "/_security/user/_has_privileges", None),
 )
 MANAGE = {"manage", "view_index_metadata", "monitor", "maintenance"}  # what `manage` comprises
@@ -70,7 +72,7 @@ def _seen(name: str) -> str:
 
 
 def _are_for(grant: Grant, privileges: Sequence[str], method: str, path: str, names: list[str]) -> bool:
-    held = {*privileges, *(f"cluster:{each}" for each in grant.cluster), None}
+    held = {*privileges, *(f"cluster:{each.removeprefix('cluster:')}" for each in grant.cluster), None}
     held |= MANAGE if "manage" in held else set()
     one = "|".join(names)
     ours = f"({one})(,({one}))*"
@@ -161,7 +163,7 @@ def test_the_requests_are_those_of_each_engines_security() -> None:
         ("PUT", f"_security/role/outbox_{role}") for role in ("worker", "operator", "viewer")
     ]
     assert given[0].body == {
-        "cluster": [],
+        "cluster": ["cluster:monitor/health"],
         "indices": [
             {
                 "names": ["products", "/products-[0-9]{6}/", "old-products"],
@@ -183,7 +185,7 @@ def test_the_requests_are_those_of_each_engines_security() -> None:
     assert theirs.body["index_permissions"][1]["allowed_actions"][-2:] == ["read", "indices:admin/refresh*"]
     (key, *_) = orders(ELASTICSEARCH, "products", keys=True, prefix="our.")
     assert (key.method, key.path) == ("POST", "_security/api_key")
-    assert key.body["role_descriptors"]["our.worker"]["cluster"] == []
+    assert key.body["role_descriptors"]["our.worker"]["cluster"] == ["cluster:monitor/health"]
     (theirs, *_) = orders(OPENSEARCH, "products")
     assert theirs.path == "_plugins/_security/api/roles/outbox_worker"
     # Without `GET /` a worker that does not know whom it meets takes OpenSearch for nobody it knows.

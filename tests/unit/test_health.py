@@ -6,7 +6,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from outboxctl.core.database_errors import public_cause
-from outboxctl.worker.health import Health, Problem
+from outboxctl.domain.failures import DONE, Answer, classify
+from outboxctl.worker.health import CALM, PATIENCE, Health, Problem
 
 pytestmark = pytest.mark.no_servers
 
@@ -112,3 +113,68 @@ def test_the_probes_show_what_is_public_and_the_log_the_whole() -> None:
         health.report("sink", Problem("auth: 401 what the sink said", "auth: the sink refuses the login"))
     assert health.failing() == {"sink": "auth: the sink refuses the login"}
     assert logs[0]["problem"] == health.outage("sink")["problem"] == "auth: 401 what the sink said"
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time of health and standstill."""
+    now = [1_000.0]
+    for module in ("health", "standstill"):
+        monkeypatch.setattr(f"outboxctl.worker.{module}.monotonic", lambda: now[0])
+    return now
+
+
+def test_a_sink_of_which_one_node_fails_is_said_once_to_be_ill_and_once_to_be_well(
+    clock: list[float],
+) -> None:
+    health, flips = healthy(), 0
+    with capture_logs() as logs:
+        for turn in range(240):  # two minutes of probes, of which each third one fails
+            was = health.failing() == {}
+            health.report("sink", "connect: no connection to the sink" if turn % 3 == 0 else None)
+            flips += was != (health.failing() == {})
+            clock[0] += 0.5
+        health.report("sink", None)
+        assert health.failing()["sink"].startswith("connect: no connection to the sink; not seen for 1.0 s")
+        clock[0] += CALM["sink"]
+        health.report("sink", None)
+    assert health.failing() == {}
+    assert flips == 1
+    assert [line["event"] for line in logs] == ["the sink cannot be used", "the sink can be used again"]
+    assert logs[-1]["seconds"] == 119.0, "until it was well, not until that was certain"
+
+
+def test_the_database_is_well_at_once(clock: list[float]) -> None:
+    health = healthy()
+    health.report("database", "gone")
+    clock[0] += 0.1
+    health.report("database", None)
+    assert health.failing() == {}
+
+
+def test_a_sink_that_answers_late_does_not_alternate(clock: list[float]) -> None:
+    health = healthy()
+    for _ in range(10):
+        with health.waiting_for("sink"):
+            clock[0] += PATIENCE + 0.2
+            assert health.failing() == {"sink": "no answer for 1.2 s"}
+        clock[0] += 0.5
+        assert health.failing() == {"sink": "no answer for 1.2 s"}
+    clock[0] += CALM["sink"]
+    assert health.failing() == {}
+
+
+def test_a_late_look_is_nothing_while_deliveries_are_taken(clock: list[float]) -> None:
+    health = healthy()
+    with health.waiting_for("sink"):
+        clock[0] += PATIENCE + 0.2
+        health.standstill.observe([DONE], sent_at=clock[0] - 0.1)
+        assert health.failing() == {}
+
+
+def test_nothing_waits_so_nothing_stands_still(clock: list[float]) -> None:
+    health = healthy()
+    health.standstill.observe([classify(Answer(0, "timeout", request=True))], sent_at=clock[0])
+    health.idle()
+    clock[0] += 3_600
+    assert health.standstill.problem() is None

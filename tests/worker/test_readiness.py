@@ -13,7 +13,7 @@ from scene import Scene, blames, ready
 from servers import Servers
 
 PATHS = ("/readyz", "/healthz", "/metrics")
-LOOKS = 2  # a second: how often the worker itself looks at each end
+LOOKS = 3  # a second: two at the index itself, one at its health
 
 
 def test_readiness_follows_the_sink_within_seconds(worker: Callable[..., Worker], servers: Servers) -> None:

@@ -31,8 +31,8 @@ def rules(
 ) -> None:
     """Print the alerts as a rule file for Prometheus, in YAML.
 
-    Its limits are those of `outboxctl check`. A page means that the search is, or will soon be, wrong;
-    a ticket waits for the morning.
+    Its limits are those of `outboxctl check`, but a longer time without a success, for a scrape may be
+    lost. A page means that the search is, or will soon be, wrong; a ticket waits for the morning.
 
     Example: outboxctl alerts rules --max-oldest-age 120 > outbox.rules.yml
     """

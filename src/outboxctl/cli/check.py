@@ -38,8 +38,12 @@ def check(
     ] = 300.0,
     max_no_success: Annotated[
         float,
-        typer.Option(min=SHORTEST, max=LONGEST, help="Seconds in which events wait and none is delivered."),
-    ] = 60.0,
+        typer.Option(
+            min=SHORTEST,
+            max=LONGEST,
+            help="Seconds in which events wait and none is delivered, or one is tried in vain.",
+        ),
+    ] = 45.0,
     max_silence: Annotated[
         float | None,
         typer.Option(min=0, max=LONGEST, help="Seconds since the last heartbeat of any worker."),

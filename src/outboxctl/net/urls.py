@@ -1,6 +1,7 @@
 """URLs of both ends: parsed, normalised, checked, and masked for people. An error never repeats the URL."""
 
 import re
+from ipaddress import ip_address
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
 from outboxctl.domain.errors import UsageError
@@ -130,3 +131,11 @@ def _split(url: str) -> SplitResult:
     if not usable or CONTROL.search(url) or " " in url or parts.query or parts.fragment:
         raise ValueError("expected http://host:9200 or https://host:9200")
     return parts
+
+
+def local(host: str) -> bool:
+    """Whether what is sent to a host stays on this machine."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")

@@ -33,8 +33,13 @@ READS = ("read", "view_index_metadata", "monitor", "maintenance")
 WRITES = ("index", "delete")
 # An event of all documents, as of a TRUNCATE, is expanded from the ids of the index, refreshed before.
 LISTS = ("read", "maintenance")
+# An action, not one of the named privileges: `monitor` shows much more. Without it a worker is ready while an
+# index is red, and nothing else differs.
+HEALTH = "cluster:monitor/health"
 GRANTS = (
-    Grant("worker", (*WRITES, "view_index_metadata"), (), "deliver; see that the index is there", LISTS),
+    Grant(
+        "worker", (*WRITES, "view_index_metadata"), (HEALTH,), "deliver; see that the index is there", LISTS
+    ),
     Grant("operator", ("read", *WRITES, "manage"), ("monitor",), "also rebuild, repair, move the alias"),
     Grant("viewer", READS, ("monitor",), "verify, doctor, failed show, check"),
 )
@@ -54,7 +59,7 @@ ACTIONS = {
 }
 # `GET /`, from which alone `OUTBOX_SINK=auto` learns that OpenSearch is there, is `cluster:monitor/main`.
 COMPOSITE = {
-    "worker": ("indices:data/write/bulk", "cluster_composite_ops_ro", "cluster:monitor/main"),
+    "worker": ("indices:data/write/bulk", "cluster_composite_ops_ro", "cluster:monitor/main", HEALTH),
     "operator": ("cluster_composite_ops", "cluster_monitor"),
     "viewer": ("cluster_composite_ops_ro", "cluster_monitor"),
 }

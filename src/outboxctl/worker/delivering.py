@@ -23,6 +23,7 @@ class Deliverer:
     def __init__(self, context: WorkerContext, sink: Sink, admission: Admission, circuit: Circuit) -> None:
         self._metrics, self._tracing = context.metrics, context.tracing
         self._sink, self._admission, self._circuit = sink, admission, circuit
+        self._standstill = context.health.standstill
         self._longest_pause = context.settings.max_backoff_seconds
 
     def deliver(self, prepared: Prepared, lease: Lease) -> Delivery:
@@ -37,6 +38,7 @@ class Deliverer:
         finally:
             lease.delivering = False
         tally.deliveries(self._metrics, prepared.actions, delivery)
+        self._standstill.observe(delivery.findings, sent_at=sent_at)
         self._admission.learn(prepared, delivery, sent_at=sent_at, longest_pause=self._longest_pause)
         self._circuit.show_limits()
         return delivery

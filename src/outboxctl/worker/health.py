@@ -3,29 +3,22 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import structlog
 
 from outboxctl.domain.clock import monotonic
+from outboxctl.worker.standstill import Problem, Standstill
 
+__all__ = ["Health", "Problem"]
 log = structlog.get_logger()
 UNKNOWN = "not checked yet"
 STOPPING = "the worker is stopping"
 # Logged when a condition begins to fail, and when it ends.
 MESSAGES = {"progress": ("no event succeeds", "events succeed again")}
 PATIENCE = 1.0  # seconds without an answer until it fails: readiness must turn within two
-
-
-@dataclass(frozen=True)
-class Problem:
-    """What is wrong: `text` for the log, which may quote either end; `public` in our own words only.
-
-    The probes ask for no login, so they show the second.
-    """
-
-    text: str
-    public: str
+# Seconds without a problem until a condition ends: where a part of the sink is ill, some requests fail and
+# others succeed, and readiness must not alternate with them. The database has no parts.
+CALM = {"sink": 2.0}
 
 
 class Health:
@@ -39,20 +32,29 @@ class Health:
     def __init__(self, sla: float, *, put_off: Callable[[], int] = lambda: 0) -> None:
         self._sla, self._put_off = sla, put_off
         self._began: dict[str, tuple[float, int]] = {}  # of failing ones: since when, and put off before
+        self._well: dict[str, tuple[float, Problem]] = {}  # of those: without a problem since; the last one
         self._lock = threading.Lock()
         self._failing = {(name, "probe"): Problem(UNKNOWN, UNKNOWN) for name in ("database", "sink")}
-        self._requested_at: dict[str, float] = {}
+        self._requested_at: dict[str, tuple[float, float]] = {}  # when, and the patience
+        self._slow: dict[str, tuple[float, float]] = {}  # the last slow answer: when, and after how long
+        self.standstill = Standstill()
         self._succeeded: float | None = None
         self._nothing_due = self._nothing_waiting = monotonic()
 
     @contextmanager
-    def waiting_for(self, name: str) -> Iterator[None]:
-        """Around a request to the database or the sink: without an answer its condition fails."""
-        self._requested_at[name] = monotonic()
+    def waiting_for(self, name: str, *, patience: float = PATIENCE) -> Iterator[None]:
+        """Around a request to the database or the sink: its condition fails without an answer in time.
+
+        `patience` is in seconds.
+        """
+        began = monotonic()
+        self._requested_at[name] = began, patience
         try:
             yield
         finally:
             del self._requested_at[name]
+            if monotonic() - began > patience:
+                self._slow[name] = monotonic(), monotonic() - began
 
     def report(self, name: str, problem: Problem | str | None, *, observer: str = "probe") -> None:
         """Set or clear the problem of one observer; log where a failure begins or ends.
@@ -61,19 +63,37 @@ class Health:
         """
         if isinstance(problem, str):
             problem = Problem(problem, problem)
+        failing, again = MESSAGES.get(name, (f"the {name} cannot be used", f"the {name} can be used again"))
         with self._lock:
-            was_failing = self._observed_failing(name)
-            self._failing.pop((name, observer), None)
+            before = self._failing.pop((name, observer), None)
             if problem:
                 self._failing[name, observer] = problem
-            fails = self._observed_failing(name)
-        begins, ends = MESSAGES.get(name, (f"the {name} cannot be used", f"the {name} can be used again"))
-        if fails and not was_failing:
-            self._began[name] = monotonic(), self._put_off()
-            log.warning(begins, problem=problem.text if problem else "")
-        elif was_failing and not fails:
-            log.info(ends, **self._course(name))
-            self._began.pop(name, None)
+            begins = self._begins(name)
+            course = None if begins else self._end(name, before)
+        if begins:
+            log.warning(failing, problem=problem.text if problem else "")
+        elif course:
+            log.info(again, **course)
+
+    def _begins(self, name: str) -> bool:
+        """Whether a condition has just begun to fail."""
+        if not self._observed_failing(name):
+            return False
+        begins = name not in self._began
+        self._began.setdefault(name, (monotonic(), self._put_off()))
+        self._well.pop(name, None)
+        return begins
+
+    def _end(self, name: str, before: Problem | None) -> dict[str, object] | None:
+        """End a condition that nobody reports any more; its course. The last problem is shown until then."""
+        if name not in self._began or self._observed_failing(name):
+            return None
+        since, _ = self._well.setdefault(name, (monotonic(), before or Problem(UNKNOWN, UNKNOWN)))
+        if monotonic() - since < CALM.get(name, 0.0):
+            return None
+        course = self._course(name)
+        del self._began[name], self._well[name]
+        return course
 
     def outage(self, name: str) -> dict[str, object]:
         """Since when a condition fails, and its problem; empty where it does not fail."""
@@ -81,8 +101,10 @@ class Health:
         return self._course(name) | {"problem": problem} if problem and name in self._began else {}
 
     def _course(self, name: str) -> dict[str, object]:
-        began, before = self._began.get(name, (monotonic(), self._put_off()))
-        course: dict[str, object] = {"seconds": round(monotonic() - began, 1)}
+        now = monotonic()
+        began, before = self._began.get(name, (now, self._put_off()))
+        until, _ = self._well.get(name, (now, None))
+        course: dict[str, object] = {"seconds": round(until - began, 1)}
         return course | ({"put_off": self._put_off() - before} if name == "sink" else {})
 
     def _observed_failing(self, name: str) -> bool:
@@ -104,6 +126,7 @@ class Health:
     def idle(self) -> None:
         """Note that no event waits for anything just now."""
         self._nothing_waiting = monotonic()
+        self.standstill.idle()
 
     def progress_age(self) -> float:
         """Seconds since an event was last completed, or none waited."""
@@ -122,13 +145,31 @@ class Health:
         return self._problems(lambda each: each.public)
 
     def _problems(self, text_of: Callable[[Problem], str]) -> dict[str, str]:
+        now = monotonic()
         with self._lock:
             problems = [(key, text_of(problem)) for key, problem in self._failing.items()]
-        for name, requested_at in list(self._requested_at.items()):
-            if (waited := monotonic() - requested_at) > PATIENCE:
-                problems.append(((name, "waiting"), f"no answer for {waited:.1f} s"))
+            problems += [
+                ((name, "calm"), _over(text_of(last), now - at)) for name, (at, last) in self._well.items()
+            ]
+        problems += [
+            ((name, "waiting"), f"no answer for {waited:.1f} s") for name, waited in self._waits(now)
+        ]
         names = dict.fromkeys(name for (name, _), _ in problems)
         return {name: _joined([text for (n, _), text in problems if n == name]) for name in names}
+
+    def _waits(self, now: float) -> Iterator[tuple[str, float]]:
+        """What has not answered in time, or did not just now; no wait counts while deliveries succeed."""
+        taking = self.standstill.taken_within(PATIENCE)
+        for name, (began, patience) in list(self._requested_at.items()):
+            if now - began > patience and not (name == "sink" and taking):
+                yield name, now - began
+        for name, (at, seconds) in list(self._slow.items()):
+            if now - at < CALM.get(name, 0.0) and not taking:
+                yield name, seconds
+
+
+def _over(text: str, seconds: float) -> str:
+    return f"{text}; not seen for {seconds:.1f} s, and over after {CALM['sink']:g} s"
 
 
 def _joined(texts: list[str]) -> str:

@@ -16,6 +16,7 @@ from outboxctl.domain.errors import OutboxctlError
 from outboxctl.domain.failures import Classification, Reason
 from outboxctl.domain.lifecycle import PROJECTION, op_label
 from outboxctl.metrics.registry import Metrics
+from outboxctl.settings.kinds import SinkNodes
 from outboxctl.sink.delivery.result import Probe
 from outboxctl.worker.admission import StartGate
 from outboxctl.worker.claimer import ReclaimedTurns
@@ -24,6 +25,8 @@ from outboxctl.worker.health import Problem
 from outboxctl.worker.heartbeat import Heartbeat
 from outboxctl.worker.in_flight import release
 from outboxctl.worker.server_watch import ServerWatch
+from outboxctl.worker.sink_probe import SinkProbe
+from outboxctl.worker.standstill import described
 
 log = structlog.get_logger()
 LONGEST_PAUSE = 30.0  # seconds between two reads of the gauges where they take long
@@ -45,11 +48,15 @@ class Maintenance:
     ) -> None:
         self._context, self._settings, self._database = context, context.settings, context.database
         self._health, self._reporter, self._metrics = context.health, context.reporter, context.metrics
-        self._probe, self._heartbeat = probe, heartbeat
+        s = context.settings
+        several = len(s.sink_urls) > 1 or s.sink_nodes is SinkNodes.DISCOVERED
+        self._probe = SinkProbe(probe, several=several)
+        self._heartbeat = heartbeat
         self._reclaimed, self._start_gate = reclaimed, start_gate
         self._servers = ServerWatch(self._database)
         self._next_reclaim = self._next_gauges = 0.0
         self._own_lag: int | None = None  # events of search_index that are not done; None: not read yet
+        self._projected: list[str] = []  # the indexes of the projections in force
         self.sink_checked = Event()  # at least once
 
     def turn(self) -> None:
@@ -88,10 +95,11 @@ class Maintenance:
 
     def _learn_projections(self, connection: Connection) -> bool:
         """Take up the projections in force; whether their tables were made after this worker started."""
-        names = choosing.names(connection)
-        for name in names:
-            self._metrics.declare(name)
-        self._start_gate.serves_others = bool(names)
+        declared = choosing.declared(connection)
+        for projection in declared:
+            self._metrics.declare(projection.name)
+        self._projected = [projection.index for projection in declared]
+        self._start_gate.serves_others = bool(declared)
         return outdated(connection, PROJECTIONS) or outdated(connection, DELETES)
 
     def refresh_gauges(self) -> None:
@@ -116,15 +124,25 @@ class Maintenance:
         self._health.progress(due=due)
 
     def check_sink(self) -> None:
-        """Report whether the sink answers and its index exists."""
-        with self._health.waiting_for("sink"), self._context.tracing.untraced():
-            finding = self._probe.ping()
+        """Report whether the sink answers, its index exists, and what is written to takes events."""
+        patience = self._probe.patience
+        with self._health.waiting_for("sink", patience=patience), self._context.tracing.untraced():
+            finding = self._probe.ask()
+            ill = self._probe.health(self._written(finding))
         self._start_gate.observe(finding)
         if not self._others_go_on(finding):
             self._report_sink(finding)
         elif self._own_lag is not None:  # once the events of search_index have been counted
             self._report_sink(finding if self._own_lag else None)
+        self._health.report("sink", _problem(ill) if ill else None, observer="indexes")
+        self._health.report("sink", self._health.standstill.problem(), observer="deliveries")
         self.sink_checked.set()
+
+    def _written(self, finding: Classification | None) -> list[str]:
+        """The indexes that this worker writes to and that can be there; none of a sink that is away."""
+        if finding is None:
+            return [self._context.settings.elastic_index, *self._projected]
+        return list(self._projected) if finding.reason is Reason.INDEX_UNAVAILABLE else []
 
     def _others_go_on(self, finding: Classification | None) -> bool:
         """Whether only the index of search_index is missing, while projections are in force."""
@@ -137,8 +155,7 @@ class Maintenance:
             waits = "; nothing is claimed until then"
         elif self._others_go_on(finding):
             waits = "; events of search_index wait until then"
-        problem = Problem(_describe(finding) + waits, finding.public + waits) if finding else None
-        self._health.report("sink", problem)
+        self._health.report("sink", _problem(finding, waits) if finding else None)
 
     def reclaim(self) -> None:
         """Free stuck events of any worker."""
@@ -168,6 +185,5 @@ class Maintenance:
         metrics.set("refreshed", time())
 
 
-def _describe(finding: Classification) -> str:
-    reason = f"{finding.reason}: "
-    return reason + finding.error.removeprefix(reason)
+def _problem(finding: Classification, more: str = "") -> Problem:
+    return Problem(described(finding) + more, finding.public + more)

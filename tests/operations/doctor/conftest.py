@@ -6,6 +6,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from elasticsearch import Elasticsearch
 
 import clusters
 from clusters import Cluster
@@ -15,6 +16,8 @@ from outboxctl.core.schema.migrations import upgrade
 from outboxctl.domain.errors import OutboxctlError
 from outboxctl.drills import services
 from outboxctl.settings import Settings
+from outboxctl.sink.index.index_setup import ensure
+from sinks import client_of
 
 NODE = ("http.max_content_length=64kb",)
 
@@ -72,3 +75,13 @@ def own_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         pytest.skip(f"needs an Elasticsearch of its own: {error}")
     yield engine.url
     services.down(state, purge=True)
+
+
+@pytest.fixture
+def own_index(ward: Ward, own_engine: str) -> Elasticsearch:
+    """The patient on an engine of its own, with an index there."""
+    ward.monkeypatch.setenv("ELASTIC_URL", own_engine)
+    client = Elasticsearch(own_engine)
+    ensure(client_of(client), "own")
+    ward.monkeypatch.setenv("ELASTIC_INDEX", "own")
+    return client

@@ -14,10 +14,8 @@ from operations.doctor.ward import Ward
 from outboxctl.drills.proxy.request import ProxyRequest
 from outboxctl.drills.proxy.wire import ProxyReply
 from outboxctl.operations.doctor.model import End, FindingSeverity
-from outboxctl.sink.index.index_setup import ensure
 from outboxctl.sink.roles import READS, WRITES
 from servers import Servers
-from sinks import client_of
 
 pytestmark = pytest.mark.real_engine
 # What an OpenSearch 2.19.6 really said.
@@ -191,16 +189,6 @@ def test_a_database_that_is_away_does_not_hide_the_sink(
     ward.monkeypatch.setenv("DATABASE_URL", "postgresql://u:s3cret-s3cret@127.0.0.1:9/app")
     assert ward.ids() == ["database-unreachable", "gc-deletes"]
     assert "s3cret" not in str(ward.examine())
-
-
-@pytest.fixture
-def own_index(ward: Ward, own_engine: str) -> Elasticsearch:
-    """The patient on an engine of its own, with an index there."""
-    ward.monkeypatch.setenv("ELASTIC_URL", own_engine)
-    client = Elasticsearch(own_engine)
-    ensure(client_of(client), "own")
-    ward.monkeypatch.setenv("ELASTIC_INDEX", "own")
-    return client
 
 
 def test_indexes_that_make_themselves_are_switched_off(ward: Ward, own_index: Elasticsearch) -> None:

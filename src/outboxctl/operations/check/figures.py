@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from outboxctl.core.stats import counts, snapshot
 from outboxctl.core.stats.by_projection import ProjectionStatus
+from outboxctl.core.stats.in_vain import InVain, oldest_in_vain
 from outboxctl.core.stats.snapshot import PipelineStatus
 from outboxctl.core.stats.workers import WorkerRow
 from outboxctl.domain.printable import brief
@@ -35,7 +36,7 @@ class CheckLimits:
     lag: int | None = None
     failed_growth: int | None = 0
     window: float = 300.0
-    no_success: float | None = 60.0
+    no_success: float | None = 45.0
     silence: float | None = None
 
 
@@ -43,13 +44,15 @@ class CheckLimits:
 class CheckFacts:
     """What was read in one transaction; `grown` is the number of events that failed within the window.
 
-    `waiting`: whether any event is to be delivered, also one that waits for its next attempt.
+    `waiting`: whether any event is to be delivered, also one that waits for its next attempt. `in_vain`: the
+    oldest that was tried and is not done.
     """
 
     status: PipelineStatus
     due: bool
     waiting: bool
     grown: int
+    in_vain: InVain | None = None
 
 
 @dataclass(frozen=True)
@@ -95,13 +98,17 @@ def read(
         snapshot.anything_due(connection, now=now),
         snapshot.anything_waiting(connection, now=now),
         counts.failed_within(connection, limits.window, now=now),
+        oldest_in_vain(connection, now=now),
     )
 
 
 def judge(facts: CheckFacts, limits: CheckLimits, drift: Drift | None = None) -> list[CheckedFigure]:
     """Every figure with its limit; `drift` where a sample was taken."""
-    sampled = [_drift(drift)] if drift else []
-    return [*_events(facts, limits), *_workers(facts, limits), *sampled]
+    sampled, workers = [_drift(drift)] if drift else [], _workers(facts, limits)
+    nothing = any(figure.name == "no_success" and not figure.well for figure in workers)
+    # Where nothing is delivered, that is the finding.
+    refused = replace(_in_vain(facts, limits), limit=None) if nothing else _in_vain(facts, limits)
+    return [*_events(facts, limits), refused, *workers, *sampled]
 
 
 def notes(figures: Sequence[CheckedFigure]) -> list[CheckedFigure]:
@@ -123,6 +130,16 @@ def _events(facts: CheckFacts, limits: CheckLimits) -> list[CheckedFigure]:
     ]
     figures = [_worst(figure, status.projections) for figure in whole]
     return [*figures, _count("failed_growth", facts.grown, limits.failed_growth, grown, failed)]
+
+
+def _in_vain(facts: CheckFacts, limits: CheckLimits) -> CheckedFigure:
+    """How long one event has been tried: of one shard or projection, while others are delivered."""
+    oldest = facts.in_vain
+    if oldest is None:
+        return _age("in_vain", 0.0, limits.no_success, "no event is tried in vain", "outboxctl doctor")
+    of = f", projection {brief(oldest.projection, 50)}" if len(facts.status.projections) > 1 else ""
+    meaning = f"an event that was made {{}} ago is tried in vain ({brief(oldest.reason, 80)}{of})"
+    return _age("in_vain", oldest.age_seconds, limits.no_success, meaning, "outboxctl doctor")
 
 
 def _worst(whole: CheckedFigure, projections: Sequence[ProjectionStatus]) -> CheckedFigure:

@@ -7,7 +7,9 @@ from typing import TypeVar
 
 from outboxctl.domain.errors import RefusedError, UnreachableError, UntrustedError
 from outboxctl.domain.printable import brief
+from outboxctl.net.urls import local, parse_url
 from outboxctl.operations.doctor.model import ERROR, INFO, DoctorReport, End, Finding, RuleGroup
+from outboxctl.operations.doctor.remedies import reaching, request
 from outboxctl.settings import Settings
 
 Fact = TypeVar("Fact")
@@ -55,7 +57,7 @@ class Examination:
         return fact
 
     def _refused(self, end: End, check: RuleGroup, error: RefusedError) -> None:
-        if check.vital:
+        if check.vital and not check.spared:
             mend = "export ELASTIC_API_KEY=…  # or ELASTIC_USERNAME and ELASTIC_PASSWORD"
             self.add("sink-refuses", end, str(error), mend)
             raise StopError
@@ -72,8 +74,7 @@ class Examination:
                 if isinstance(error, UntrustedError):
                     self.add(f"{end}-tls", end, str(error), error.hint)
                 else:
-                    mend = "outboxctl services status  # yours elsewhere: that the server runs, and the URL"
-                    self.add(f"{end}-unreachable", end, str(error), mend)
+                    self.add(f"{end}-unreachable", end, str(error), _looking(end, self.settings))
 
     def add(self, id_: str, end: End, what: str, mend: str) -> None:
         """Add a finding that no rule makes."""
@@ -91,3 +92,12 @@ def optional(read: Callable[[], Fact]) -> Fact | None:
     with suppress(RefusedError):
         return read()
     return None
+
+
+def _looking(end: End, settings: Settings) -> str:
+    """Where to look first: only one server on this machine can be one of `outboxctl services`."""
+    urls = [parse_url(url) for url in settings.sink_urls]
+    if end is End.SINK and not (len(urls) == 1 and local(urls[0].hostname or "")):
+        way = "at each node: does it run, does a firewall let this machine through?"
+        return reaching(f"{request('GET', '_cluster/health?local=true')}  # {way}", settings)
+    return "outboxctl services status  # yours elsewhere: that the server runs, and the URL"

@@ -28,6 +28,7 @@ from outboxctl.core.schema import marker, notify
 from outboxctl.core.schema.notify import NotifyState
 from outboxctl.domain.errors import UsageError
 from outboxctl.operations.doctor.examination import WITHOUT_A_RULE, Examination, optional
+from outboxctl.operations.doctor.formation_rules import FORMATION
 from outboxctl.operations.doctor.mapping_rules import INDEX
 from outboxctl.operations.doctor.model import DoctorReport, End, FindingSeverity
 from outboxctl.operations.doctor.path_rules import PATHS
@@ -41,6 +42,7 @@ from outboxctl.operations.doctor.vacuum_rules import HOLDERS, LONGEST, PARTS
 from outboxctl.settings import Settings
 from outboxctl.sink.inspect.cluster import Cluster, cluster, lacking_of_worker
 from outboxctl.sink.inspect.cluster import rights as sink_rights
+from outboxctl.sink.inspect.formation import formation
 from outboxctl.sink.inspect.indices import named
 from outboxctl.sink.inspect.product import product, reach
 from outboxctl.sink.transport.request import held, shaped
@@ -63,7 +65,7 @@ CHECKS = {
         POOLER,
         NOTIFY,
     ),
-    End.SINK: (URLS, PRODUCT, CLUSTER, SINK_RIGHTS, INDEX, INDEXES),
+    End.SINK: (URLS, PRODUCT, FORMATION, CLUSTER, SINK_RIGHTS, INDEX, INDEXES),
     End.SETTINGS: (SETTINGS, FIT),
 }
 TRANSACTION_SECONDS = 60.0  # longer than all checks together take: a server may stop answering
@@ -123,11 +125,13 @@ class Examiner:
             return
         if reached:
             with closing(reached.client) as client:
-                self._by_requests(exam, client)
+                self._by_requests(exam, client, list(reached.away))
 
-    def _by_requests(self, exam: Examination, client: "Client") -> None:
+    def _by_requests(self, exam: Examination, client: "Client", away: list[str]) -> None:
         name, check = exam.settings.elastic_index, partial(exam.check, End.SINK)
         check(PRODUCT, lambda: shaped(lambda: product(client)))
+        urls = len(exam.settings.sink_urls)
+        check(FORMATION, lambda: shaped(lambda: formation(client, away, urls=urls)))
         self.cluster = check(CLUSTER, lambda: shaped(lambda: cluster(client)))
         check(SINK_RIGHTS, lambda: shaped(lambda: sink_rights(client, name)))
         indexes = check(INDEX, lambda: shaped(lambda: named(client, name)))

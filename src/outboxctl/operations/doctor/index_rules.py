@@ -11,7 +11,7 @@ from outboxctl.sink.inspect.indices import Named
 TOMBSTONES = 3_600.0  # seconds: what this project's own indexes have
 OFTEN = 1.0  # seconds between refreshes
 
-INDEX = RuleGroup("index and mapping")  # `mapping_rules` adds some
+INDEX = RuleGroup("index and mapping")  # `copy_rules` and `mapping_rules` add some
 
 
 @INDEX.rule("index-missing", ERROR)
@@ -58,34 +58,6 @@ def blocked(named: Named, _: Settings) -> Iterator[Case]:
         settings = {f"blocks.{block}": None for block in index.blocks}
         what = f"The index {index.name} is blocked: {', '.join(index.blocks)}."
         yield what, index_setting(index.name, **settings)
-
-
-@INDEX.rule("index-red", ERROR)
-def red(named: Named, _: Settings) -> Iterator[Case]:
-    """A shard has no copy that works: its documents can be neither read nor written."""
-    if named.indexes and named.health == "red" and not any(index.closed for index in named.indexes):
-        yield f"{named.name} is red.", request("GET", "_cluster/allocation/explain")
-
-
-@INDEX.rule("replicas-unassigned", WARNING)
-def unassigned(named: Named, _: Settings) -> Iterator[Case]:
-    """The index stays yellow, and a real loss of a copy goes unnoticed."""
-    if named.health == "yellow":
-        for index in named.indexes:
-            if index.replicas:
-                alone = named.data_nodes == 1
-                fewer = index_setting(index.name, number_of_replicas=0)
-                mend = fewer if alone else request("GET", "_cluster/allocation/explain")
-                where = "the only data node" if alone else f"{named.data_nodes} data nodes"
-                yield f"{index.name} wants {index.replicas} replicas on {where}; not all are assigned.", mend
-
-
-@INDEX.rule("no-replica", WARNING)
-def no_replica(named: Named, _: Settings) -> Iterator[Case]:
-    """With the one node that holds it the index is gone until it is rebuilt."""
-    if (index := named.writes_to) and not index.replicas and named.data_nodes > 1:
-        what = f"{index.name} has no replica in a cluster of {named.data_nodes} data nodes."
-        yield what, index_setting(index.name, number_of_replicas=1)
 
 
 @INDEX.rule("gc-deletes", WARNING)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from shlex import quote
 from typing import Any
 
-from outboxctl.operations.doctor.index_rules import INDEX
+from outboxctl.operations.doctor.copy_rules import INDEX
 from outboxctl.operations.doctor.model import ERROR, WARNING, Case
 from outboxctl.operations.doctor.remedies import request
 from outboxctl.settings import Settings

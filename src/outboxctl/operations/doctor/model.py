@@ -66,11 +66,15 @@ class DoctorRule:
 
 @dataclass(frozen=True)
 class RuleGroup:
-    """Rules that share a fact, under the name that people see; `vital`: after an error the end is left."""
+    """Rules that share a fact, under the name that people see.
+
+    `vital`: after an error the end is left. `spared`: not after a refusal, which many a user gets there.
+    """
 
     name: str
     rules: list[DoctorRule] = field(default_factory=list)
     vital: bool = False
+    spared: bool = False
 
     def rule(self, id: str, severity: FindingSeverity) -> Callable[[Look], DoctorRule]:  # noqa: A002
         """Add a rule made of a function; why it matters is the function's docstring."""

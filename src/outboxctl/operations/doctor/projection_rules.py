@@ -9,8 +9,9 @@ from outboxctl.core.inspect.projections import ProjectionFacts, ProjectionsFacts
 from outboxctl.core.search_path import quoted
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Projection, Relation
+from outboxctl.operations.doctor.copy_rules import EXPLAIN, few_copies, red_shards
 from outboxctl.operations.doctor.model import ERROR, INFO, WARNING, Case, RuleGroup
-from outboxctl.operations.doctor.remedies import request
+from outboxctl.operations.doctor.remedies import index_setting, request
 from outboxctl.operations.projection import mapping
 from outboxctl.settings import Settings
 from outboxctl.sink.inspect.indices import Named
@@ -182,7 +183,7 @@ def no_alias(each: IndexOfProjection, _: Settings) -> Iterator[Case]:
 
 @INDEXES.rule("projection-index-unwritable", ERROR)
 def index_unwritable(each: IndexOfProjection, _: Settings) -> Iterator[Case]:
-    """Its events end in index_unavailable or write_blocked."""
+    """Its events end in index_unavailable, write_blocked, or of a shard that is ill in unavailable."""
     p, index = each.facts.projection, each.named.writes_to
     if each.named.indexes and index is None:
         newest = each.named.indexes[-1].name
@@ -200,6 +201,22 @@ def index_unwritable(each: IndexOfProjection, _: Settings) -> Iterator[Case]:
             f"The index {index.name} of the projection {p.name} is {state}.",
             open_ if index.closed else unblock,
         )
+    elif index:
+        mend = (
+            f"{EXPLAIN}  # start the node that had it; without one: outboxctl rebuild --projection {p.name}"
+        )
+        yield from ((f"{text}; projection {p.name}.", mend) for text in red_shards(each.named, index))
+        yield from few_copies(each.named, index)
+
+
+@INDEXES.rule("projection-no-replica", WARNING)
+def index_without_replica(each: IndexOfProjection, _: Settings) -> Iterator[Case]:
+    """With the one node that holds it the index is gone until it is rebuilt."""
+    index = each.named.writes_to
+    if index and not index.replicas and each.named.data_nodes > 1:
+        what = f"The index {index.name} of the projection {each.facts.projection.name} has no replica"
+        mend = index_setting(index.name, number_of_replicas=1)
+        yield f"{what} in a cluster of {each.named.data_nodes} data nodes.", mend
 
 
 @INDEXES.rule("projection-mapping", WARNING)

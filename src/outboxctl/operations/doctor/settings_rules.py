@@ -3,11 +3,10 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 
 from outboxctl.core.inspect.server import ConnectionLink
 from outboxctl.domain import backoff
-from outboxctl.net.urls import credentials, parse_url
+from outboxctl.net.urls import credentials, local, parse_url
 from outboxctl.operations.doctor.model import INFO, WARNING, Case, RuleGroup
 from outboxctl.operations.doctor.remedies import export, size
 from outboxctl.settings import NotifyPolicy, OutagePolicy, Settings
@@ -107,14 +106,6 @@ def database_in_clear(link: ConnectionLink | None, _: Settings) -> Iterator[Case
         if not host.startswith("/") and not local(host):
             what = f"sslmode is {link.sslmode if link else ''} for the database at {host}."
             yield what, "export PGSSLMODE=verify-full  # or ?sslmode=require at the end of DATABASE_URL"
-
-
-def local(host: str) -> bool:
-    """Whether what is sent there stays on this machine."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from outboxctl.sink.inspect.cluster import Cluster, SinkRights
 from outboxctl.sink.inspect.product import ProductFacts, Reached
 from outboxctl.sink.roles import names_of
 
+ENABLE = "cluster.routing.allocation.enable"
 CLOCK_LIMIT = 5.0  # seconds; a Date header has whole ones
 
 URLS = RuleGroup("each URL")
@@ -22,7 +23,7 @@ SINK_RIGHTS = RuleGroup("rights in the sink")
 
 @URLS.rule("sink-url-away", WARNING)
 def away(reached: Reached, settings: Settings) -> Iterator[Case]:
-    """The other nodes have its share, and there are fewer that may fail next."""
+    """Workers try it again and again, and copies of shards on that node are missing."""
     others = [url for url in settings.sink_urls if mask(url) not in reached.away]
     for url, why in reached.away.items():
         mend = export("ELASTIC_URL", ",".join(map(mask, others)))
@@ -97,6 +98,14 @@ def _creates(patterns: str, name: str) -> bool:
         if fnmatchcase(name, pattern.strip().lstrip("+-")):
             return not pattern.strip().startswith("-")
     return False
+
+
+@CLUSTER.rule("allocation-off", WARNING)
+def allocation(cluster: Cluster, _: Settings) -> Iterator[Case]:
+    """Shards that lose a node get no other one. Mostly it was left so after a maintenance."""
+    if cluster.allocation != "all":
+        body = {level: {ENABLE: None} for level in ("persistent", "transient")}
+        yield f"{ENABLE} is {cluster.allocation}.", request("PUT", "_cluster/settings", body)
 
 
 @CLUSTER.rule("disk-low", WARNING)

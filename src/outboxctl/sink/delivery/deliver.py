@@ -35,7 +35,7 @@ class ElasticSink:
 
     def ping(self) -> Classification | None:
         """None if the sink answers and the index exists, else what is wrong."""
-        answer = ask(self._client, "HEAD", self._index)
+        answer = ask(self._client, "HEAD", self._index, local=True)  # without the leader, which may be away
         if isinstance(answer, Answer):
             return None if answer.status == FORBIDDEN else classify(answer)  # writing may be allowed
         if answer:

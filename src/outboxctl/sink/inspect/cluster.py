@@ -8,7 +8,16 @@ from outboxctl.sink.roles import GRANTS, READS, WRITES
 from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.request import ask, refused, require_answer
 
-SETTINGS = "*.action.auto_create_index,*.cluster.routing.allocation.disk.threshold_enabled"
+ALLOCATION = ("cluster", "routing", "allocation")
+SETTINGS = ",".join(
+    f"*.{each}"
+    for each in (
+        "action.auto_create_index",
+        "cluster.routing.allocation.disk.threshold_enabled",
+        "cluster.routing.allocation.enable",
+    )
+)
+PATIENCE = "3s"  # that the node that is asked waits for the answers of the others
 DISKS = "nodes.*.name,nodes.*.fs.data"
 HTTP = "nodes.*.http.max_content_length_in_bytes"
 
@@ -33,11 +42,13 @@ class Cluster:
     """Disks (none where the cluster does not watch them), and the settings that matter.
 
     `auto_create` is `action.auto_create_index` as the server has it; `request_limit` in bytes, 0 unknown.
+    `allocation` is `cluster.routing.allocation.enable`: which shards are given a node.
     """
 
     disks: list[Disk]
     auto_create: str
     request_limit: int
+    allocation: str = "all"
 
 
 def cluster(client: Client) -> Cluster:
@@ -45,18 +56,19 @@ def cluster(client: Client) -> Cluster:
     settings = require_answer(
         client, "GET", "_cluster", "settings", include_defaults=True, filter_path=SETTINGS
     )
-    http = require_answer(client, "GET", "_nodes", "http", filter_path=HTTP)
+    http = require_answer(client, "GET", "_nodes", "http", timeout=PATIENCE, filter_path=HTTP)
     limits = [node["http"]["max_content_length_in_bytes"] for node in http.get("nodes", {}).values()]
-    watched = _setting(settings, "cluster", "routing", "allocation", "disk", "threshold_enabled") != "false"
+    watched = _setting(settings, *ALLOCATION, "disk", "threshold_enabled") != "false"
     return Cluster(
         _disks(client) if watched else [],
         _setting(settings, "action", "auto_create_index") or "true",
         min(limits, default=0),
+        _setting(settings, *ALLOCATION, "enable") or "all",
     )
 
 
 def _disks(client: Client) -> list[Disk]:
-    stats = require_answer(client, "GET", "_nodes", "stats", "fs", filter_path=DISKS)
+    stats = require_answer(client, "GET", "_nodes", "stats", "fs", timeout=PATIENCE, filter_path=DISKS)
     return [
         Disk(node.get("name") or id_, disk["available_in_bytes"], *_marks(disk))
         for id_, node in stats.get("nodes", {}).items()

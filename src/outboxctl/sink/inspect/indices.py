@@ -1,10 +1,11 @@
 """The index: what stands behind its name, and how each index there is set and mapped."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from outboxctl.domain.failures import Answer
+from outboxctl.sink.inspect.copies import Copies, copies
 from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.reply import NOT_FOUND
 from outboxctl.sink.transport.request import ask, refused, require_answer
@@ -21,6 +22,7 @@ class IndexFacts:
 
     `blocks` are the names of the settings that refuse writes. `mapping` is as the server shows it.
     `pipelines` are the ingest pipelines that every document passes, by the setting that names each.
+    `wanted_copies`: active copies of a shard without which it takes no write.
     """
 
     name: str
@@ -32,6 +34,7 @@ class IndexFacts:
     closed: bool
     mapping: dict[str, Any]
     pipelines: dict[str, str]
+    wanted_copies: int = 1
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class Named:
     """What ELASTIC_INDEX names: nothing, an index (`alias` False), or an alias of `indexes`.
 
     `writes_to` is where writes go, None where they are refused. `health`: green, yellow or red.
-    `data_nodes`: of the whole cluster.
+    `data_nodes`: of the whole cluster. `copies` of the shards, by index.
     """
 
     name: str
@@ -48,6 +51,7 @@ class Named:
     writes_to: IndexFacts | None
     health: str
     data_nodes: int
+    copies: dict[str, Copies] = field(default_factory=dict)
 
 
 def named(client: Client, name: str) -> Named:
@@ -59,15 +63,19 @@ def named(client: Client, name: str) -> Named:
         return Named(name, alias=False, indexes=[], writes_to=None, health="red", data_nodes=0)
     alias = name not in answer
     indexes = [_index(each, facts) for each, facts in sorted(answer.items())]
-    writers = _writers(name, answer) if alias else [name]
-    writes_to = next((each for each in indexes if [each.name] == writers), None)
-    health = require_answer(client, "GET", "_cluster", "health", name)
+    written = writers(name, answer) if alias else [name]
+    writes_to = next((each for each in indexes if [each.name] == written), None)
+    health = require_answer(client, "GET", "_cluster", "health", name, level="shards")
     nodes = int(health.get("number_of_data_nodes", 1))
-    return Named(name, alias, indexes, writes_to, str(health.get("status")), nodes)
+    shards = {each: copies(client, each, facts) for each, facts in health.get("indices", {}).items()}
+    return Named(name, alias, indexes, writes_to, str(health.get("status")), nodes, shards)
 
 
-def _writers(name: str, held: dict[str, Any]) -> list[str]:
-    """An alias writes to the index that says so, else to its only one unless that says no."""
+def writers(name: str, held: dict[str, Any]) -> list[str]:
+    """The index that an alias writes to, of those that it names: the one that says so, else the only one.
+
+    None where that one says no.
+    """
     flags = {each: facts["aliases"].get(name, {}).get("is_write_index") for each, facts in held.items()}
     chosen = [each for each, flag in flags.items() if flag]
     return chosen or [each for each, flag in flags.items() if flag is None and len(flags) == 1]
@@ -87,7 +95,14 @@ def _index(name: str, facts: dict[str, Any]) -> IndexFacts:
         settings.get("index.verified_before_close") == "true",
         facts.get("mappings", {}),
         _pipelines(settings),
+        _wanted_copies(settings),
     )
+
+
+def _wanted_copies(settings: dict[str, Any]) -> int:
+    wanted = str(settings.get("index.write.wait_for_active_shards", 1))
+    replicas = int(settings.get("index.number_of_replicas", 0))
+    return 1 + replicas if wanted == "all" else int(wanted)
 
 
 def _pipelines(settings: dict[str, Any]) -> dict[str, str]:

@@ -46,6 +46,12 @@ class OpeningSink:
         self._renew(finding)
         return finding
 
+    def health(self, names: Sequence[str]) -> Classification | None:
+        """As `sink.inspect.written.ill`."""
+        from outboxctl.sink.inspect.written import ill  # noqa: PLC0415 - slow to load
+
+        return ill(self._connected(), names)
+
     def deliver(self, actions: Sequence[BulkAction], *, deadline: Deadline) -> Delivery:
         """As `ElasticSink.deliver`."""
         return self.deliver_to(self._settings.elastic_index, actions, deadline=deadline)

@@ -10,7 +10,7 @@ from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.reply import body_of
 from outboxctl.sink.transport.tls import untrusted
 
-HINT = "check ELASTIC_URL and ELASTIC_INDEX, or run `outboxctl services status`"
+HINT = "check ELASTIC_URL and ELASTIC_INDEX: `outboxctl doctor --only sink` says more"
 RIGHTS = "check the user or key and its rights: `outboxctl sink roles` (--projection-index for a projection)"
 # The engine's words for a change that waited for 30 s behind others, and was given up before it began.
 NOT_BEGUN = "process_cluster_event_timeout_exception"

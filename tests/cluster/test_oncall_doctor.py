@@ -1,0 +1,123 @@
+"""`doctor` and `check` on a cluster of which a part is ill: what is wrong is named, and what to do."""
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+
+import psycopg
+import pytest
+from sqlalchemy import text
+
+from cluster.conftest import NewIndex
+from cluster.stream import done, streaming
+from outboxctl.core.database import Database
+from outboxctl.core.stats.workers import clock
+from outboxctl.drills.services.cluster import SearchCluster
+from outboxctl.operations.check import figures
+from outboxctl.operations.check.figures import CheckLimits
+from processes import Cli, Worker, eventually
+
+pytestmark = pytest.mark.timeout(400)
+Findings = dict[str, dict[str, str]]
+
+
+def examined(cli: Cli, *, code: int = 4, **env: str) -> Findings:
+    """What `doctor` finds of the sink, by id, without what every cluster of tests has."""
+    done = cli("doctor", "--only", "sink", "--ignore", "auto-create-index", "--json", env=env)
+    assert done.returncode == code, f"{done.returncode}\n{done.stdout}\n{done.stderr}"
+    return {finding["id"]: finding for finding in json.loads(done.stdout)["findings"]}
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_cluster_that_is_well_has_no_finding(cli: Cli) -> None:
+    assert examined(cli, code=0) == {}
+
+
+def test_without_a_leader_that_is_the_finding(cluster: SearchCluster, cli: Cli) -> None:
+    others = cluster.nodes[1:]
+    for node in others:
+        cluster.kill(node.name)
+    eventually(lambda: cluster.leader() is None, within=60, what="no leader")
+    seen = examined(cli)
+    assert set(seen) == {"no-leader", "sink-url-away"}
+    for node in others:
+        assert node.url in seen["no-leader"]["what"]
+    assert "more than half" in seen["no-leader"]["mend"]
+    assert "services status" not in str(seen)
+
+
+@pytest.mark.parametrize("leads", [True, False])
+def test_a_frozen_node_is_named_and_the_rest_examined(
+    cluster: SearchCluster, cli: Cli, *, leads: bool
+) -> None:
+    leader = cluster.leader()
+    frozen = next(node for node in cluster.nodes if (node.name == leader) is leads)
+    cluster.freeze(frozen.name)
+    seen = examined(cli)
+    cluster.wake(frozen.name)
+    id_ = "leader-silent" if leads else "node-silent"
+    assert id_ in seen, seen
+    assert f"node {frozen.name}" in seen[id_]["what"]
+    assert frozen.url in seen["sink-url-away"]["what"]
+    assert "sink-unreachable" not in seen
+
+
+def test_one_url_of_three_is_a_warning_with_the_list(cluster: SearchCluster, cli: Cli) -> None:
+    one = cluster.nodes[0].url
+    found = examined(cli, ELASTIC_URL=one)["nodes-unnamed"]
+    assert found["severity"] == "warning"
+    listed = ",".join(sorted(node.url for node in cluster.nodes))
+    assert found["mend"] == f"export ELASTIC_URL={listed}  # or: export OUTBOX_SINK_NODES=discovered"
+    assert "nodes-unnamed" not in examined(cli, code=0, ELASTIC_URL=listed)
+
+
+def test_a_red_shard_is_named_with_the_reason(cluster: SearchCluster, new_index: NewIndex, cli: Cli) -> None:
+    index = new_index(shards=3, replicas=0)
+    assert set(examined(cli, ELASTIC_INDEX=index)) == {"no-replica"}
+    cluster.kill(cluster.holder(index, 1))
+    eventually(lambda: cluster.health(index).get("status") == "red", within=30, what="red")
+    found = examined(cli, ELASTIC_INDEX=index)["index-red"]
+    assert f"{index}-000001 is red: shards " in found["what"]
+    assert "NODE_LEFT since " in found["what"]
+    assert "start the node that had it" in found["mend"]
+
+
+def test_too_few_copies_for_a_write_are_an_error(
+    cluster: SearchCluster, new_index: NewIndex, cli: Cli
+) -> None:
+    index = new_index(shards=1, replicas=2, **{"write.wait_for_active_shards": "all"})
+    assert examined(cli, code=0, ELASTIC_INDEX=index) == {}
+    cluster.kill(next(node.name for node in cluster.nodes if node.name != cluster.leader()))
+    eventually(lambda: cluster.health(index).get("status") == "yellow", within=30, what="yellow")
+    seen = examined(cli, ELASTIC_INDEX=index)
+    assert seen["copies-too-few"]["severity"] == "error"
+    assert "fewer active copies than the 3 " in seen["copies-too-few"]["what"]
+
+
+def test_a_red_shard_whose_events_wait_is_found_within_a_minute(
+    cluster: SearchCluster,
+    new_index: NewIndex,
+    db: Database,
+    url: str,
+    sql: psycopg.Connection,
+    worker: Callable[..., Worker],
+) -> None:
+    """The other shards' events may be delivered meanwhile, or not: it is found either way."""
+    index = new_index(shards=3, replicas=0)
+    worker(ELASTIC_INDEX=index, OUTBOX_MAX_ATTEMPTS="1000", OUTBOX_OUTAGE_POLICY="hold")
+
+    def findings() -> set[str]:
+        """Those of a minute later, at which heartbeats go on and nothing else has happened."""
+        with db.begin() as connection:
+            now = clock(connection) + timedelta(seconds=55)
+            connection.execute(text("UPDATE outbox_workers SET heartbeat_at = :now"), {"now": now})
+            facts = figures.read(connection, CheckLimits(300), max_processing=600, now=now)
+            connection.rollback()
+        judged = figures.judge(facts, CheckLimits(300))
+        return {figure.name for figure in judged if not figure.well} & {"no_success", "in_vain"}
+
+    with streaming(url, per_transaction=5):
+        eventually(lambda: done(sql) > 50, what="under way")
+        cluster.kill(cluster.holder(index, 0))
+        eventually(findings, within=60, what="found")
+        cluster.restart()
