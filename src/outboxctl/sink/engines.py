@@ -24,6 +24,7 @@ class Engine(NamedTuple):
     """One product; `name` is that of OUTBOX_SINK and of `version.distribution` in `GET /`.
 
     `header` is the value of X-Elastic-Product in each 2xx answer, None where the engine does not send it.
+    `leader_timeout` is the parameter that limits how long a request waits for the cluster's leader.
     Supported are the major versions from `oldest` to `newest`. `roles` is the path of its API for roles.
     """
 
@@ -36,6 +37,7 @@ class Engine(NamedTuple):
     point_in_time: PointInTime
     roles: str
     api_keys: bool
+    leader_timeout: str
 
 
 ELASTICSEARCH = Engine(
@@ -48,6 +50,7 @@ ELASTICSEARCH = Engine(
     point_in_time=PointInTime(("_pit",), "id", "_shard_doc", by_shard=False),
     roles="_security/role",
     api_keys=True,
+    leader_timeout="master_timeout",
 )
 # The place in a shard (`_doc`) is unique in that shard alone, so OpenSearch gets a view for each shard:
 # its version 2 does not know `_shard_doc`, which is unique in all (tried on 2.19.6 and 3.9.0).
@@ -61,6 +64,7 @@ OPENSEARCH = Engine(
     point_in_time=PointInTime(("_search", "point_in_time"), "pit_id", "_doc", by_shard=True),
     roles="_plugins/_security/api/roles",
     api_keys=False,
+    leader_timeout="cluster_manager_timeout",
 )
 ENGINES = {engine.name: engine for engine in (ELASTICSEARCH, OPENSEARCH)}
 

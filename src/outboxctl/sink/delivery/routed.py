@@ -93,14 +93,13 @@ class RoutedSink:
             return Layout(settings["index.uuid"], known)
         return self._refused(refused[0]) if refused else _outage(f"the shards of {self._index} are not known")
 
-    def _shard(self, routing: str, refused: list[Answer]) -> int:
-        """The shard of a routing by the engine's own answer; -1 without one."""
-        answer = ask(self._client, "GET", self._index, "_search_shards", routing=routing)
-        if isinstance(answer, Answer):
-            refused.append(answer)
+    def _shard(self, routing: str, refused: list[Answer]) -> int | None:
+        """The shard of a routing by the engine's own answer; -1 without one, None where it has no copy."""
+        named = named_shard(self._client, self._index, routing)
+        if isinstance(named, Answer):
+            refused.append(named)
             return -1
-        found = answer["shards"]
-        return int(found[0][0]["shard"]) if len(found) == 1 else -1
+        return named
 
     def _refused(self, answer: Answer) -> Classification:
         """An answer that is about no document."""
@@ -108,6 +107,17 @@ class RoutedSink:
         if finding.reason is Reason.INDEX_UNAVAILABLE and answer.status == MISSING:
             return replace(finding, error=f"{NO_INDEX} {self._index}", own_text=True)
         return finding if finding.verdict in (Verdict.OUTAGE, Verdict.RETRY) else _outage(finding.error)
+
+
+def named_shard(client: Client, index: str, routing: str) -> int | Answer | None:
+    """The shard of a routing by the engine's own answer: None where it has no copy, -1 if not one shard."""
+    answer = ask(client, "GET", index, "_search_shards", routing=routing)
+    if isinstance(answer, Answer):
+        return answer
+    found = answer["shards"]
+    if len(found) != 1:
+        return -1
+    return int(found[0][0]["shard"]) if found[0] else None
 
 
 def _spread(action: BulkAction, cut: Shards) -> Iterator[BulkAction]:
@@ -125,8 +135,8 @@ def _joined(findings: Sequence[Classification | None]) -> Classification | None:
     """What becomes of a document by the findings of all its shards: the worst, its own where all are well."""
     failed = [each for each in findings if each and each.verdict is not Verdict.DONE]
     newer = [each for each in findings if each and each.noop is Noop.SUPERSEDED]
-    if failed or None in findings:
-        return failed[0] if failed else None
+    if failed or None in findings:  # one shard that takes nothing holds up all documents
+        return replace(failed[0], of_shard=False) if failed else None
     if newer:
         return max(newer, key=lambda each: len(each.error))
     own = findings[0]
