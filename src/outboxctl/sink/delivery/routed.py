@@ -109,9 +109,11 @@ class RoutedSink:
         return finding if finding.verdict in (Verdict.OUTAGE, Verdict.RETRY) else _outage(finding.error)
 
 
-def named_shard(client: Client, index: str, routing: str) -> int | Answer | None:
+def named_shard(
+    client: Client, index: str, routing: str, *, seconds: float | None = None
+) -> int | Answer | None:
     """The shard of a routing by the engine's own answer: None where it has no copy, -1 if not one shard."""
-    answer = ask(client, "GET", index, "_search_shards", routing=routing)
+    answer = ask(client, "GET", index, "_search_shards", routing=routing, seconds=seconds)
     if isinstance(answer, Answer):
         return answer
     found = answer["shards"]
