@@ -16,6 +16,12 @@ HOLD = {"OUTBOX_OUTAGE_POLICY": "hold"}
 Start = Callable[..., Worker]
 
 
+def goes_on(sql: psycopg.Connection, events: int) -> None:
+    """Wait until so many more are done."""
+    before = done(sql)
+    eventually(lambda: done(sql) > before + events, within=90, what=f"{events} events more")
+
+
 def test_without_a_leader_every_event_waits_and_keeps_its_attempts(
     cluster: SearchCluster, sql: psycopg.Connection, cli: Cli, worker: Start
 ) -> None:
@@ -50,8 +56,7 @@ def test_a_frozen_node_costs_no_attempt(
         frozen = cluster.holder(index)
         cluster.freeze(frozen)
         eventually(lambda: running.metric("outbox_failed_total") > 5, within=60, what="requests time out")
-        before = done(sql)
-        eventually(lambda: done(sql) > before + 50, within=90, what="two of three nodes take events")
+        goes_on(sql, 50)
         cluster.wake(frozen)
     delivered(sql, engine, index, stream)
     assert rows(sql)[2:] == (1, 0)
@@ -68,8 +73,7 @@ def test_nodes_that_are_killed_one_after_the_other_cost_no_attempt(
     worker(OUTBOX_MAX_ATTEMPTS="2", **(HOLD | USUAL))
     with streaming(url) as stream:
         for node in cluster.nodes:
-            before = done(sql)
-            eventually(lambda before=before: done(sql) > before + 200, within=60, what="under way")
+            goes_on(sql, 200)
             cluster.kill(node.name)
             cluster.restart(node.name)
             cluster.wait_for("green", index=index)
