@@ -5,6 +5,7 @@ from collections.abc import Callable
 import psycopg
 import pytest
 
+from cluster.conftest import NewIndex
 from cluster.eyes import AnyNode
 from cluster.stream import delivered, done, streaming
 from cluster.test_shards import USUAL, load, rows
@@ -64,13 +65,14 @@ def test_a_frozen_node_costs_no_attempt(
 
 def test_nodes_that_are_killed_one_after_the_other_cost_no_attempt(
     cluster: SearchCluster,
-    index: str,
+    new_index: NewIndex,
     url: str,
     sql: psycopg.Connection,
     engine: AnyNode,
     worker: Start,
 ) -> None:
-    worker(OUTBOX_MAX_ATTEMPTS="2", **(HOLD | USUAL))
+    index = new_index(3, 1, **{"unassigned.node_left.delayed_timeout": "0"})  # green again within seconds
+    worker(ELASTIC_INDEX=index, OUTBOX_MAX_ATTEMPTS="2", **(HOLD | USUAL))
     with streaming(url) as stream:
         for node in cluster.nodes:
             goes_on(sql, 200)
