@@ -7,9 +7,8 @@ engine named are remembered, and their documents are not sent until a probe of t
 
 import re
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
 
 from outboxctl.domain.clock import Deadline, monotonic
 from outboxctl.domain.failures import Answer, Classification, Reason, Verdict
@@ -27,10 +26,8 @@ NAMED = re.compile(r"unavailable_shards_exception: \[([^\[\]]+)\]\[(\d+)\]")
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 5.0  # seconds between two probes of a shard: doubled by each that failed
 PROBE_SECONDS = 1.5  # that a probe may take; the engine waits a third of it
 LOOK_SECONDS = 2.0  # that the engine may take to describe an index, or one shard of it
-TRIES = 3  # times that it is asked: a node may be away
 LOOK_AGAIN = 5.0  # seconds until it is asked again, where its answer did not help
 NOT_SENT = "not sent, because its shard took nothing before"
-Asked = TypeVar("Asked")
 
 
 @dataclass
@@ -202,8 +199,7 @@ class SickShards:
 
     def _layout(self, index: str) -> Shards | None:
         """The shards of an index; None where they are not known."""
-        options = {"flat_settings": True, "seconds": LOOK_SECONDS}
-        answer = _again(lambda: ask(self._client, "GET", index, "_settings", **options))
+        answer = ask(self._client, "GET", index, "_settings", flat_settings=True, seconds=LOOK_SECONDS)
         if isinstance(answer, Answer):
             return None
         settings = answer.get(index, {}).get("settings", {})
@@ -213,18 +209,8 @@ class SickShards:
         return ONE if number == 1 else shards.cut(number, lambda routing: self._named(index, routing))
 
     def _named(self, index: str, routing: str) -> int | None:
-        named = _again(lambda: named_shard(self._client, index, routing, seconds=LOOK_SECONDS))
+        named = named_shard(self._client, index, routing, seconds=LOOK_SECONDS)
         return -1 if isinstance(named, Answer) else named
-
-
-def _again(asked: Callable[[], Asked | Answer]) -> Asked | Answer:
-    """An answer of the engine, asked again where there is none."""
-    answer = asked()
-    for _ in range(TRIES - 1):
-        if not isinstance(answer, Answer):
-            break
-        answer = asked()
-    return answer
 
 
 def _takes(finding: Classification | None) -> bool:
