@@ -106,18 +106,18 @@ class Bisection:
         if finding.verdict is Verdict.SPLIT:
             return self._judge_refused(lone, finding)
         for _ in range(RESETS):
-            if not self._vouched():
+            if not self._takes_known_good():
                 return finding
             again = self._send([lone.action])
             if isinstance(again, list):
                 return self._items([lone.action], again)[0]
             if not _is_reset(again):
                 return finding
-        if not self._vouched():
+        if not self._takes_known_good():
             return finding
         return Classification(Verdict.FAIL, Reason.PAYLOAD_TOO_LARGE, error=f"each time {finding.error}")
 
-    def _vouched(self) -> bool:
+    def _takes_known_good(self) -> bool:
         """Whether the sink takes now what it took before."""
         return not self._outage and self._sink_accepts(self._known_good)
 
