@@ -19,15 +19,14 @@ from outboxctl.domain.projection import Routing
 from outboxctl.sink.delivery import shards
 from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.sink.delivery.deliver import NO_INDEX, ElasticSink
+from outboxctl.sink.delivery.layout import ONE, PARTITIONED, named_shard
 from outboxctl.sink.delivery.result import BulkRequest, Delivery, Sink
 from outboxctl.sink.delivery.shards import Shards
 from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.request import ask
 
 TRIES = 3  # deliveries, if the alias leads to another index after each
-PARTITIONED = "index.routing_partition_size"
 MISSING = 404
-ONE = Shards(1, 1)
 
 
 class Layout(NamedTuple):
@@ -107,19 +106,6 @@ class RoutedSink:
         if finding.reason is Reason.INDEX_UNAVAILABLE and answer.status == MISSING:
             return replace(finding, error=f"{NO_INDEX} {self._index}", own_text=True)
         return finding if finding.verdict in (Verdict.OUTAGE, Verdict.RETRY) else _outage(finding.error)
-
-
-def named_shard(
-    client: Client, index: str, routing: str, *, seconds: float | None = None
-) -> int | Answer | None:
-    """The shard of a routing by the engine's own answer: None where it has no copy, -1 if not one shard."""
-    answer = ask(client, "GET", index, "_search_shards", routing=routing, seconds=seconds)
-    if isinstance(answer, Answer):
-        return answer
-    found = answer["shards"]
-    if len(found) != 1:
-        return -1
-    return int(found[0][0]["shard"]) if found[0] else None
 
 
 def _spread(action: BulkAction, cut: Shards) -> Iterator[BulkAction]:

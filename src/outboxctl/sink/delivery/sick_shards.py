@@ -8,55 +8,24 @@ engine named are remembered, and their documents are not sent until a probe of t
 import re
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from outboxctl.domain.clock import Deadline, monotonic
-from outboxctl.domain.failures import Answer, Classification, Reason, Verdict
+from outboxctl.domain.failures import Classification, Reason, Verdict
 from outboxctl.domain.projection import Routing
-from outboxctl.sink.delivery import shards
 from outboxctl.sink.delivery.bulk import PROBE, BulkAction
+from outboxctl.sink.delivery.illness import Illness, SickShard
+from outboxctl.sink.delivery.layout import layout_of
 from outboxctl.sink.delivery.result import Delivery, Sink
-from outboxctl.sink.delivery.routed import ONE, PARTITIONED, named_shard, sink_of
-from outboxctl.sink.delivery.shards import Shards
+from outboxctl.sink.delivery.routed import sink_of
 from outboxctl.sink.transport.client import Client
-from outboxctl.sink.transport.request import ask
 
 # Both engines: `[index][3] primary shard is not active`, `[index][3] Not enough active copies`.
 NAMED = re.compile(r"unavailable_shards_exception: \[([^\[\]]+)\]\[(\d+)\]")
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 5.0  # seconds between two probes of a shard: doubled by each that failed
 PROBE_SECONDS = 1.5  # that a probe may take; the engine waits a third of it
-LOOK_SECONDS = 2.0  # that the engine may take to describe an index, or one shard of it
 LOOK_AGAIN = 5.0  # seconds until it is asked again, where its answer did not help
 NOT_SENT = "not sent, because its shard took nothing before"
-
-
-@dataclass
-class SickShard:
-    """What is known of one shard: the engine's words, when to probe it, and how many probes failed."""
-
-    finding: Classification
-    next_probe: float
-    failed: int = 0
-
-
-@dataclass
-class Illness:
-    """The sick shards of one index, by their numbers; `layout` leads from ids to shards, None if unknown."""
-
-    index: str
-    layout: Shards | None
-    looked_at: float
-    shards: dict[int, SickShard] = field(default_factory=dict)
-
-    @property
-    def total(self) -> bool:
-        """Whether all shards are sick."""
-        return self.layout is not None and len(self.shards) >= self.layout.number
-
-    def shard_of(self, action: BulkAction) -> int:
-        """The shard of an action, if it is a sick one, else -1."""
-        shard = self.layout.of(action.routing or action.id) if self.layout else -1
-        return shard if shard in self.shards else -1
 
 
 def careful_sink_of(
@@ -85,8 +54,9 @@ class SickShards:
             return self._send(actions, deadline)
         findings: dict[int, Classification | None] = {}
         delivery = self._send_some(actions, findings, self._outside(illness, actions, findings), deadline)
-        recovered = self._probe(illness, deadline)
-        if recovered:
+        recovered = delivery.recovered
+        if self._probe(illness, deadline):
+            recovered = True
             left = self._outside(illness, actions, findings)
             more = self._send_some(actions, findings, left, deadline)
             delivery = replace(delivery, requests=delivery.requests + more.requests)
@@ -120,15 +90,16 @@ class SickShards:
         """Send them all, and learn from their findings."""
         delivery = self._sink.deliver(actions, deadline=deadline)
         if any(finding and finding.of_shard for finding in delivery.findings):
-            self._note(actions, delivery)
-        elif self._illness is not None:
-            self._note_taken(actions, delivery)
+            self._note(delivery)
         illness = self._illness
-        if illness and illness.total:  # an outage of the sink
+        if illness is None:
+            return delivery
+        recovered = self._note_taken(illness, actions, delivery)
+        if illness.total:  # an outage of the sink
             return replace(delivery, findings=[_of_all(finding) for finding in delivery.findings])
-        return delivery
+        return replace(delivery, recovered=recovered)
 
-    def _note(self, actions: Sequence[BulkAction], delivery: Delivery) -> None:
+    def _note(self, delivery: Delivery) -> None:
         """Remember the shards that the engine named."""
         found = [finding for finding in delivery.findings if finding and finding.of_shard]
         named = {(match[1], int(match[2])): f for f in found if (match := NAMED.search(f.error))}
@@ -142,23 +113,20 @@ class SickShards:
                 if name == index and number not in known.shards:
                     known.shards[number] = SickShard(finding, now + FIRST_PAUSE)
             self._illness = known
-        self._note_taken(actions, delivery)
 
     def _known(self, index: str) -> Illness:
         """What is known of this index, with its layout if the engine describes it."""
         known, now = self._illness, monotonic()
         if known and known.index == index and (known.layout or now < known.looked_at + LOOK_AGAIN):
             return known
-        return Illness(index, self._layout(index), now)
+        return Illness(index, layout_of(self._client, index), now)
 
-    def _note_taken(self, actions: Sequence[BulkAction], delivery: Delivery) -> None:
-        """Forget the shards that took a document."""
-        illness = self._illness
-        if illness is None:
-            return
+    def _note_taken(self, illness: Illness, actions: Sequence[BulkAction], delivery: Delivery) -> bool:
+        """Forget the shards that took a document; whether there was one."""
         pairs = zip(actions, delivery.findings, strict=True)
-        taken = {illness.shard_of(action) for action, f in pairs if f and f.verdict is Verdict.DONE}
-        self._recovered(illness, taken)
+        return self._recovered(
+            illness, {illness.shard_of(action) for action, f in pairs if f and f.verdict is Verdict.DONE}
+        )
 
     def _recovered(self, illness: Illness, taken: set[int]) -> bool:
         """Forget these shards; whether one of them was sick, and the documents that wait can be sent."""
@@ -196,21 +164,6 @@ class SickShards:
         if not shard:
             return None
         return replace(shard.finding, error=f"{NOT_SENT}: {shard.finding.error}", attempt_returned=True)
-
-    def _layout(self, index: str) -> Shards | None:
-        """The shards of an index; None where they are not known."""
-        answer = ask(self._client, "GET", index, "_settings", flat_settings=True, seconds=LOOK_SECONDS)
-        if isinstance(answer, Answer):
-            return None
-        settings = answer.get(index, {}).get("settings", {})
-        number = int(settings.get("index.number_of_shards", 0))
-        if int(settings.get(PARTITIONED, 1)) > 1 or number < 1:
-            return None
-        return ONE if number == 1 else shards.cut(number, lambda routing: self._named(index, routing))
-
-    def _named(self, index: str, routing: str) -> int | None:
-        named = named_shard(self._client, index, routing, seconds=LOOK_SECONDS)
-        return -1 if isinstance(named, Answer) else named
 
 
 def _takes(finding: Classification | None) -> bool:
