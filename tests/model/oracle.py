@@ -98,6 +98,7 @@ class Oracle:
         mine = self.held_by(token)
         assert hit == mine.keys(), "what is settled is what the claim still holds"
         delays = {retry.id: timedelta(seconds=retry.delay) for retry in outcomes.retries}
+        returned = {retry.id for retry in outcomes.retries if retry.attempt_returned}
         failures = {failure.id for failure in outcomes.failures}
         for id_, row in mine.items():
             if id_ in outcomes.done:
@@ -106,6 +107,7 @@ class Oracle:
                 row.leaves(Status.FAILED)
             elif id_ in delays:
                 row.leaves(Status.PENDING, due=now + delays[id_])
+                row.attempts -= id_ in returned
             else:
                 self._given_back(row)
 

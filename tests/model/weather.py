@@ -55,6 +55,7 @@ WEATHERS = {
     "bad request because of one": Weather(NEVER, _status(400), only_victim=True),
     "one breaks the mapping": Weather(refusal=(400, "document_parsing_exception")),
     "one is rejected": Weather(refusal=(429, "es_rejected_execution_exception")),
+    "the shard of one takes nothing": Weather(refusal=(503, "unavailable_shards_exception")),
     "an item is missing": Weather(shape=faults.ITEM_MISSING.shape),
     "items swapped": Weather(shape=faults.IDS_SWAPPED.shape, refusal=(400, "document_parsing_exception")),
     "another body": Weather(shape=faults.A_LIST.shape),

@@ -96,6 +96,20 @@ def test_a_sink_that_falls_ill_in_the_middle_costs_no_event(until: int) -> None:
     assert failed in ([], [5])
 
 
+@given(data=st.data())
+def test_nodes_that_are_stopped_one_after_the_other_fail_no_event(data: st.DataObject) -> None:
+    """Three nodes, of which each may reset one request as it stops; whichever requests these are."""
+    struck = data.draw(st.sets(st.integers(0, 8), max_size=3))
+    sizes: list[int] = []
+
+    def send(some: Sequence[BulkAction]) -> Sent:
+        sizes.append(len(some))
+        return RESET if len(sizes) - 1 in struck else [CONFIRMED] * len(some)
+
+    found = verdicts(send, data.draw(st.integers(1, 4)))
+    assert all(verdict is None or verdict[0] is not Verdict.FAIL for verdict in found)
+
+
 def test_one_reset_is_chance() -> None:
     answers: list[Sent] = [RESET, [CONFIRMED] * 3]
     assert verdicts(lambda _: answers.pop(0), 3) == [(Verdict.DONE, None)] * 3

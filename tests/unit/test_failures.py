@@ -14,6 +14,7 @@ from outboxctl.sink.transport.request import refused
 pytestmark = pytest.mark.no_servers
 
 DONE, SUPERSEDED = ("done", None, None), ("done", None, "superseded")
+SICK = ("outage", "unavailable", None)
 MISSING = ("done", None, "delete_missing")
 MAPPING, MAPPING_REQUEST = ("fail", "mapping", None), ("split", "bad_request", None)
 NO_INDEX, BLOCKED = ("outage", "index_unavailable", None), ("outage", "write_blocked", None)
@@ -56,7 +57,10 @@ EXPECTED: dict[str, list[tuple[str, str | None, str | None]]] = {
     "write_block": [BLOCKED, BLOCKED],
     "read_only_block": [BLOCKED, BLOCKED],
     "flood_stage_block": [("outage", "disk_full", None)] * 2,
-    "primary_unassigned": [("retry", "unavailable", None)],
+    "primary_unassigned": [("outage", "unavailable", None)],
+    "one_shard_red": [DONE, DONE, SICK, DONE],
+    "too_few_copies": [DONE, SICK, SICK, DONE],
+    "no_leader": [("outage", "unavailable", None)],
     "shard_limit": [NO_INDEX],
     "resurrected_after_gc_deletes": [DONE],
     "alias_two_writes": [NO_INDEX],
@@ -115,10 +119,27 @@ def test_recorded_answer(entry: dict[str, Any]) -> None:
         (Answer(429, request=True), Verdict.RETRY, Reason.RATE_LIMITED),
         (Answer(429, "circuit_breaking_exception", "Data too large"), Verdict.RETRY, Reason.RATE_LIMITED),
         (Answer(500), Verdict.RETRY, Reason.SERVER_ERROR),
+        # Both engines, of an item with a new field, when the frozen node of the leader had just been removed.
+        (
+            Answer(500, "mapper_exception", "timed out while waiting for a dynamic mapping update"),
+            Verdict.OUTAGE,
+            Reason.UNAVAILABLE,
+        ),
+        # Elasticsearch 9, of an item whose primary was on a frozen node.
+        (
+            Answer(502, "node_not_connected_exception", "[n3][127.0.0.1:20713] gone"),
+            Verdict.OUTAGE,
+            Reason.UNAVAILABLE,
+        ),
+        (
+            Answer(503, "cluster_block_exception", "[SERVICE_UNAVAILABLE/2/no master]"),
+            Verdict.OUTAGE,
+            Reason.UNAVAILABLE,
+        ),
         (Answer(502, request=True), Verdict.RETRY, Reason.GATEWAY),
         (Answer(504, request=True), Verdict.RETRY, Reason.GATEWAY),
         (Answer(503, request=True), Verdict.OUTAGE, Reason.UNAVAILABLE),
-        (Answer(503), Verdict.RETRY, Reason.UNAVAILABLE),
+        (Answer(503), Verdict.OUTAGE, Reason.UNAVAILABLE),
         (Answer(403, "cluster_block_exception", "[FORBIDDEN/12/x]"), Verdict.OUTAGE, Reason.DISK_FULL),
         (Answer(400, "anything_exception", "else"), Verdict.FAIL, Reason.BAD_REQUEST),
         (Answer(404, "document_missing_exception", "x"), Verdict.RETRY, Reason.UNKNOWN_EXCEPTION),

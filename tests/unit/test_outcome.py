@@ -1,5 +1,6 @@
 """Attempts end; waiting times grow and stay within their bounds."""
 
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from outboxctl.core.delivery.claim import Claimed
 from outboxctl.domain import backoff
-from outboxctl.domain.failures import Classification, Reason, Verdict
+from outboxctl.domain.failures import Answer, Classification, Reason, Verdict, classify
 from outboxctl.worker.outcome import RetryPolicy, decide
 
 pytestmark = pytest.mark.no_servers
@@ -45,6 +46,45 @@ def test_hold_gives_an_outage_back_and_nothing_else() -> None:
     outcomes = decide(findings, policy, Random(1))
     assert outcomes.held == ["outage"]
     assert {failure.id for failure in outcomes.failures} == {"retry", "fail", "split"}
+
+
+def test_hold_gives_back_what_a_request_cost_that_ended_without_a_word_about_the_event() -> None:
+    """A timeout may be a node's, and so does not count; it is no reason to wait longer than a moment."""
+    policy = RetryPolicy(max_attempts=1, base=0.5, cap=30, hold=True)
+    requests = [
+        Answer(0, kind, request=True) for kind in ("timeout", "connection_lost", "reset", "bad_response")
+    ]
+    requests += [Answer(status, request=True) for status in (429, 500, 502, 504, 418)]
+    items = [Answer(429, "es_rejected_execution_exception"), Answer(502, "bad_gateway")]
+    findings = [classify(answer) for answer in requests + items]
+    events = [Claimed(str(n), "block:x", "upsert", 1, 1, 1, "{}") for n in range(len(findings))]
+    outcomes = decide(list(zip(events, findings, strict=True)), policy, Random(1))
+    assert [retry.attempt_returned for retry in outcomes.retries] == [True] * len(findings)
+    assert max(retry.delay for retry in outcomes.retries) <= 2
+    at_fault = [(events[0], replace(findings[0], blameless=False))]
+    assert len(decide(at_fault, policy, Random(1)).failures) == 1, "found to be the event's own fault"
+    counted = decide(list(zip(events, findings, strict=True)), POLICY, Random(1)).retries
+    assert not any(retry.attempt_returned for retry in counted)
+
+
+@pytest.mark.parametrize("answer", [Answer(500, "null_pointer_exception"), Answer(418, "teapot_exception")])
+def test_hold_counts_what_the_engine_says_of_an_event(answer: Answer) -> None:
+    policy = RetryPolicy(max_attempts=1, base=0.5, cap=30, hold=True)
+    outcomes = decide(
+        [(Claimed("e", "block:x", "upsert", 1, 1, 1, "{}"), classify(answer))], policy, Random(1)
+    )
+    assert len(outcomes.failures) == 1
+
+
+@pytest.mark.parametrize("hold", [True, False])
+def test_an_event_that_was_not_sent_for_its_shard_keeps_its_attempt_under_either_policy(hold: bool) -> None:
+    policy = RetryPolicy(max_attempts=1, base=0.5, cap=30, hold=hold)
+    finding = classify(Answer(503, "unavailable_shards_exception", "[x][0] primary shard is not active"))
+    event = Claimed("e", "block:x", "upsert", 1, 1, 1, "{}")
+    unsent = decide([(event, replace(finding, attempt_returned=True))], policy, Random(1))
+    sent = decide([(event, finding)], policy, Random(1))
+    assert [retry.attempt_returned for retry in unsent.retries] == [True]
+    assert (len(sent.failures), len(sent.held)) == (int(not hold), 0)
 
 
 def test_hold_lets_an_event_wait_that_alone_is_refused_and_gives_its_attempt_back() -> None:

@@ -3,14 +3,16 @@
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
 from outboxctl.core.database import Database
 from outboxctl.domain import clock
 from outboxctl.domain.clock import Deadline
-from outboxctl.domain.failures import DONE, Classification, Reason, Verdict
+from outboxctl.domain.failures import DONE, Answer, Classification, Reason, Verdict, classify
 from outboxctl.drills import services
 from outboxctl.metrics.registry import Metrics
 from outboxctl.settings import load
@@ -18,15 +20,19 @@ from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.sink.delivery.result import Delivery
 from outboxctl.worker.circuit import Circuit
 from outboxctl.worker.health import Health
+from outboxctl.worker.outcome import Outcomes
 from outboxctl.worker.parts import WorkerParts
 from processes import Cli, eventually
 from scene import Scene
 
 TOTAL, ATTEMPTS, LANES, BASE = 300, 7, 3, 0.2
 DEAD = Classification(Verdict.OUTAGE, Reason.CONNECT, error="connect: refused")
-SILENT = Classification(Verdict.RETRY, Reason.TIMEOUT, error="timeout")
+SILENT = Classification(Verdict.RETRY, Reason.TIMEOUT, error="timeout", blameless=True)
 REFUSED = Classification(Verdict.OUTAGE, Reason.UNAVAILABLE, error="503")
-SETTINGS = {
+DEAD_PROXY = classify(Answer(502, request=True))
+SICK = classify(Answer(503, "unavailable_shards_exception", "[x][0] primary shard is not active"))
+NOT_SENT = replace(SICK, attempt_returned=True)
+SETTINGS: dict[str, Any] = {
     "max_attempts": ATTEMPTS,
     "base_backoff_seconds": BASE,
     "max_backoff_seconds": 2 * BASE,
@@ -107,9 +113,9 @@ def test_the_circuit_under_count_is_no_news_for_readiness(url: str, db: Database
         assert "circuit" not in str(parts.context.health.failing())
 
 
-def circuit_of(url: str, db: Database) -> Circuit:
-    parts = WorkerParts(load(database_url=url, **SETTINGS), db, Sink(DONE), Metrics(), Health(300))
-    return parts.circuit
+def circuit_of(url: str, db: Database, **more: Any) -> Circuit:
+    settings = load(database_url=url, **(SETTINGS | more))
+    return WorkerParts(settings, db, Sink(DONE), Metrics(), Health(300)).circuit
 
 
 @pytest.mark.parametrize(
@@ -132,6 +138,29 @@ def test_only_silence_slows_requests_down(
     for delivered in findings:
         circuit.pace(Delivery(delivered, []))
     assert circuit.breaker.is_open is opens
+
+
+@pytest.mark.parametrize(
+    ("findings", "opens"),
+    [
+        pytest.param([DEAD_PROXY] * LANES, False, id="one node takes a request of each lane along"),
+        pytest.param([SILENT] * (LANES + 1), True, id="repeated"),
+        pytest.param(
+            [SILENT] * LANES + [DONE] + [SILENT] * LANES, False, id="something was taken in between"
+        ),
+        pytest.param([DEAD_PROXY] * (LANES + 1), True, id="a proxy before a dead engine"),
+        pytest.param([SICK] * 20, False, id="one shard says nothing about the others"),
+        pytest.param([SILENT] * LANES + [NOT_SENT] + [SILENT], True, id="what was not sent is no answer"),
+    ],
+)
+def test_under_hold_repeated_silence_is_an_outage_and_a_sick_shard_is_none(
+    url: str, db: Database, findings: list[Classification], opens: bool
+) -> None:
+    circuit = circuit_of(url, db, outage_policy="hold")
+    for finding in findings:
+        circuit.observe(Delivery([finding], []), Outcomes())
+    assert circuit.breaker.is_open is opens
+    assert circuit.holds_events is opens
 
 
 def test_a_drain_waits_for_its_turn_and_ends(scene: Scene, cli: Cli) -> None:

@@ -45,6 +45,7 @@ NO_REASON = "none"  # for rows without a reason, which another tool wrote
 LONGEST_ERROR = 1_000  # characters of an error
 # No answer of the sink itself.
 NO_ANSWER = frozenset({Reason.TIMEOUT, Reason.CONNECTION_LOST, Reason.CONNECT, Reason.TLS})
+OF_NO_EVENT = frozenset({Reason.RATE_LIMITED, Reason.GATEWAY})  # also where an item has them
 
 
 # What each outage means, without a text of the sink: for the probes, which need no login.
@@ -91,8 +92,10 @@ class Classification:
     """A verdict with its reason (None when done), a no-op's name, and the text for `error`.
 
     `retry_after`: the sink's Retry-After in seconds, 0 without one. `single`: an outage for this event only,
-    because the sink accepts others. `own_text`: nothing of `error` comes from the sink. `attempt_returned`:
-    an outage that costs no attempt under either policy. `node`: the URL that `error` ends with, else empty.
+    because the sink accepts others; `of_shard`: for the events of its shard. `own_text`: nothing of `error`
+    comes from the sink. `attempt_returned`: an outage that costs no attempt under either policy. `blameless`:
+    a retry whose cause may be a node, a proxy or the network: it costs no attempt under `hold`. `node`: the
+    URL that `error` ends with, else empty.
     """
 
     verdict: Verdict
@@ -104,6 +107,13 @@ class Classification:
     own_text: bool = False
     attempt_returned: bool = False
     node: str = ""
+    of_shard: bool = False
+    blameless: bool = False
+
+    @property
+    def silent(self) -> bool:
+        """Whether the sink itself said nothing."""
+        return self.reason in NO_ANSWER or (self.blameless and self.reason is not Reason.RATE_LIMITED)
 
     @property
     def public(self) -> str:
@@ -145,7 +155,8 @@ class FailureRule:
     """One row of the table: an answer that meets every condition gets this verdict.
 
     `kinds` are error types, `statuses` HTTP statuses, `texts` substrings of which one must occur, `request`
-    whether the answer is to a request or an item; an empty condition is always met.
+    whether the answer is to a request or an item; an empty condition is always met. `of_shard`: an item's
+    outage is that of its shard.
     """
 
     verdict: Verdict
@@ -157,6 +168,7 @@ class FailureRule:
     request: bool | None = None
     delete: bool | None = None
     no_error: bool = False
+    of_shard: bool = False
 
     def fits(self, answer: Answer) -> bool:
         """Whether every condition of this rule holds for the answer."""
@@ -187,12 +199,26 @@ REJECTED = _kinds(
 UNAVAILABLE = _kinds(
     "unavailable_shards_exception",
     "master_not_discovered_exception",
+    "cluster_manager_not_discovered_exception",
     "no_master_block_exception",
     "no_shard_available_action_exception",
     "node_closed_exception",
+    "node_disconnected_exception",
     "node_not_connected_exception",
+    "connect_transport_exception",
+    "receive_timeout_transport_exception",
     "process_cluster_event_timeout_exception",
+    "shard_not_found_exception",
+    "index_shard_closed_exception",
+    "illegal_index_shard_state_exception",
+    "index_shard_recovering_exception",
+    "index_shard_not_started_exception",
+    "retry_on_primary_exception",
+    "shard_not_in_primary_mode_exception",
+    "already_closed_exception",
 )
+# Of an item whose new fields no leader wrote into the mapping within the request's `timeout`.
+MAPPING_WAIT = ("timed out while waiting for a dynamic mapping update",)
 MAPPING = _kinds(
     "document_parsing_exception",
     "mapper_parsing_exception",
@@ -240,7 +266,8 @@ RULES = (
         Verdict.OUTAGE, Reason.INDEX_UNAVAILABLE, kinds=_kinds("validation_exception"), texts=("shards",)
     ),
     FailureRule(Verdict.OUTAGE, Reason.UNAVAILABLE, kinds=UNAVAILABLE, request=True),
-    FailureRule(Verdict.RETRY, Reason.UNAVAILABLE, kinds=UNAVAILABLE),
+    FailureRule(Verdict.OUTAGE, Reason.UNAVAILABLE, kinds=UNAVAILABLE, of_shard=True),
+    FailureRule(Verdict.OUTAGE, Reason.UNAVAILABLE, texts=MAPPING_WAIT, request=False, of_shard=True),
     FailureRule(Verdict.RETRY, Reason.RATE_LIMITED, kinds=REJECTED),
     FailureRule(Verdict.OUTAGE, Reason.AUTH, kinds=_kinds("security_exception")),
     FailureRule(Verdict.OUTAGE, Reason.CONFIG, kinds=MEDIA_TYPE),
@@ -258,7 +285,7 @@ RULES = (
     FailureRule(Verdict.SPLIT, Reason.BAD_REQUEST, statuses=_at(400), request=True),
     FailureRule(Verdict.FAIL, Reason.BAD_REQUEST, statuses=_at(400)),
     FailureRule(Verdict.OUTAGE, Reason.UNAVAILABLE, statuses=_at(503), request=True),
-    FailureRule(Verdict.RETRY, Reason.UNAVAILABLE, statuses=_at(503)),
+    FailureRule(Verdict.OUTAGE, Reason.UNAVAILABLE, statuses=_at(503), of_shard=True),
     FailureRule(Verdict.RETRY, Reason.GATEWAY, statuses=_at(502, 504)),
     FailureRule(Verdict.RETRY, Reason.SERVER_ERROR, statuses=range(500, 600)),
     FailureRule(Verdict.RETRY, Reason.BAD_RESPONSE, statuses=ANY_2XX, request=True),
@@ -282,6 +309,9 @@ def classify(answer: Answer) -> Classification:
         retry_after=answer.retry_after,
         own_text=answer.own_text,
         node=answer.node,
+        single=rule.of_shard,
+        of_shard=rule.of_shard,
+        blameless=rule.verdict is Verdict.RETRY and (answer.request or rule.reason in OF_NO_EVENT),
     )
 
 

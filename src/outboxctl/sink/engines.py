@@ -25,6 +25,7 @@ class Engine(NamedTuple):
     """One product; `name` is that of OUTBOX_SINK and of `version.distribution` in `GET /`.
 
     `header` is the value of X-Elastic-Product in each 2xx answer, None where the engine does not send it.
+    `leader_timeout` is the parameter that limits how long a request waits for the cluster's leader.
     Supported are the major versions from `oldest` to `newest`. `roles` is the path of its API for roles.
     `aliases` are parameters with which a node says itself which aliases there are, without its leader.
     """
@@ -39,6 +40,7 @@ class Engine(NamedTuple):
     roles: str
     api_keys: bool
     aliases: Mapping[str, bool]
+    leader_timeout: str
 
 
 ELASTICSEARCH = Engine(
@@ -52,6 +54,7 @@ ELASTICSEARCH = Engine(
     roles="_security/role",
     api_keys=True,
     aliases={},  # version 9 always does, and refuses `local` (tried on 9.0.4)
+    leader_timeout="master_timeout",
 )
 # The place in a shard (`_doc`) is unique in that shard alone, so OpenSearch gets a view for each shard:
 # its version 2 does not know `_shard_doc`, which is unique in all (tried on 2.19.6 and 3.9.0).
@@ -66,6 +69,7 @@ OPENSEARCH = Engine(
     roles="_plugins/_security/api/roles",
     api_keys=False,
     aliases={"local": True},
+    leader_timeout="cluster_manager_timeout",
 )
 ENGINES = {engine.name: engine for engine in (ELASTICSEARCH, OPENSEARCH)}
 

@@ -81,6 +81,6 @@ class Admission:
     def learn(self, prepared: Prepared, delivery: Delivery, *, sent_at: float, longest_pause: float) -> None:
         """Adapt the limits to a delivery begun at `sent_at` (monotonic); pauses are in seconds."""
         self.throttle.learn(delivery.findings, sent_at=sent_at, longest_pause=longest_pause)
-        if delivery.requests:  # the first one held the whole batch
+        if delivery.requests and delivery.whole:
             size = delivery.requests[0].size
             self.batch_sizer.learn(len(prepared.actions), size, left_out=prepared.left_out)

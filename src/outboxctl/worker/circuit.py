@@ -9,18 +9,20 @@ from outboxctl.domain.failures import NO_ANSWER, Classification, Verdict
 from outboxctl.settings import OutagePolicy
 from outboxctl.sink.delivery.result import Delivery
 from outboxctl.worker.context import WorkerContext
+from outboxctl.worker.doubts import Doubts
 from outboxctl.worker.health import Problem
 from outboxctl.worker.outcome import Outcomes
 from outboxctl.worker.throttle import Throttle
 
 LONGEST_STEP = 5.0  # seconds between two probes at the most, so that recovery is soon noticed
+PROBE_EVENTS = 10  # of a probe under `hold`: of several shards, so that a sick one does not speak for all
 
 
 class Breaker:
     """Opens on an outage, lets one lane at a time probe with growing pauses, then closes.
 
-    Under the policy `hold` a probe is one event. Under `count` it is a whole batch, whose attempts count, and
-    the circuit opens only for a sink that does not answer at all. Shared by the lanes of one worker, and
+    Under the policy `hold` a probe is a few events. Under `count` it is a whole batch, whose attempts count,
+    and the circuit opens only for a sink that does not answer at all. Shared by the lanes of one worker, and
     thread-safe.
     """
 
@@ -54,7 +56,7 @@ class Breaker:
             if self._prober is not None or monotonic() < self._next_probe:
                 return 0
             self._prober = threading.get_ident()
-            return size if self._whole_batches else 1
+            return size if self._whole_batches else min(size, PROBE_EVENTS)
 
     def end_probe(self) -> None:
         """End the probe of this thread, if it has one, without an answer of the sink."""
@@ -71,13 +73,17 @@ class Breaker:
             wait = backoff.delay(self._failures, base=self._base, cap=self._cap, rng=self._rng)
             self._next_probe = monotonic() + wait
 
-    def unanswered(self, *, certain: bool) -> None:
-        """A delivery got no answer: an outage if that is `certain`, or if the one before got none either."""
+    def unanswered(self, *, certain: bool, beside: int = 1) -> bool:
+        """A delivery got no answer: an outage if that is `certain`, or if those before got none either.
+
+        `beside`: how many may go unanswered at once, because of one node. Returns whether it is an outage.
+        """
         with self._lock:
             self._unanswered += 1
-            certain = certain or self._unanswered > 1
+            certain = certain or self._unanswered > beside
         if certain:
             self.failed()
+        return certain
 
     def close(self) -> None:
         """The sink answered, or there is nothing to send."""
@@ -89,36 +95,39 @@ class Breaker:
 class Circuit:
     """Shared by the lanes of a worker, which report each delivery; any thread may call it.
 
-    Under `hold` the circuit is open while the sink cannot take events: nothing is claimed but one event
+    `holds`: the policy is `hold`; `doubts` are the events that may be at fault, under it.
+
+    Under `hold` the circuit is open while the sink cannot take events: nothing is claimed but a few of them
     at a time, as a probe. Under `count` it only paces deliveries to a sink that does not answer at all.
     """
 
     def __init__(self, context: WorkerContext, throttle: Throttle) -> None:
         settings = context.settings
-        self._holds = settings.outage_policy is OutagePolicy.HOLD
-        self._first_batch = settings.bulk_size
+        self.holds = settings.outage_policy is OutagePolicy.HOLD
+        self.doubts = Doubts()
+        self._first_batch, self._lanes = settings.bulk_size, settings.concurrency
         self._throttle, self._health, self._metrics = throttle, context.health, context.metrics
         self.breaker = Breaker(
             base=settings.base_backoff_seconds,
             cap=settings.max_backoff_seconds,
-            whole_batches=not self._holds,
+            whole_batches=not self.holds,
         )
 
     @property
     def holds_events(self) -> bool:
         """Whether an outage holds events back. Under `count` none is held: each has its own retry."""
-        return self._holds and self.breaker.is_open
+        return self.holds and self.breaker.is_open
 
     def observe(self, delivery: Delivery, outcomes: Outcomes) -> None:
         """Open or close the circuit after a delivery whose outcomes are written."""
-        if self._holds:
+        if self.holds:
             self._observe_holding(delivery, outcomes)
         else:
             self.pace(delivery)
 
     def nothing_due(self) -> None:
         """A probe has met no event: under `hold` there is nothing that the sink could refuse."""
-        if self._holds and self.breaker.probing:
+        if self.holds and self.breaker.probing:
             self._close()
 
     def pace(self, delivery: Delivery) -> None:
@@ -139,14 +148,18 @@ class Circuit:
         self._metrics.set("inflight_limit", self._throttle.limit)
 
     def _observe_holding(self, delivery: Delivery, outcomes: Outcomes) -> None:
-        """Any answer of the sink closes the circuit, except those that are an outage."""
-        findings = [finding for finding in delivery.findings if finding]
+        """Any answer of the sink closes the circuit, except those that are an outage.
+
+        That one shard takes nothing is an answer, too: it says nothing about the others.
+        """
+        findings = [finding for finding in delivery.findings if finding and not finding.attempt_returned]
         if outcomes.held:
-            self._open(outcomes.findings[outcomes.held[0]][1])
-        elif any(finding.reason not in NO_ANSWER for finding in findings):
+            self.breaker.failed()
+            self._report(outcomes.findings[outcomes.held[0]][1])
+        elif not all(finding.silent for finding in findings):
             self._close()
-        elif findings and self.breaker.is_open:
-            self._open(findings[0])  # a probe without an answer
+        elif findings and self.breaker.unanswered(certain=self.breaker.is_open, beside=self._lanes):
+            self._report(findings[0])
 
     def _answered(self) -> None:
         if self.breaker.is_open:
@@ -154,8 +167,7 @@ class Circuit:
         else:
             self.breaker.close()
 
-    def _open(self, finding: Classification) -> None:
-        self.breaker.failed()
+    def _report(self, finding: Classification) -> None:
         problem = Problem(f"circuit open: {finding.error}", f"circuit open: {finding.public}")
         self._health.report("sink", problem, observer="lane")
         self.show_limits()

@@ -133,8 +133,12 @@ class Lane:
         paced = name or self._start_gate.serves_others
         if paced and outage_of_all(judged):
             self._pacing.spread(name, outcomes)
+        elif outcomes.retries:
+            self._pacing.spread_of_shards(name, outcomes)
         self._settle(self._context.of(name), batch, outcomes)
         self._circuit.observe(delivery, outcomes)
+        if delivery.recovered:
+            self._pacing.shard_recovered(name)
         if paced and outcomes.confirmed:
             self._pacing.delivered(name)
 

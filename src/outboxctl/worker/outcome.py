@@ -13,6 +13,7 @@ from outboxctl.settings import OutagePolicy, Settings
 from outboxctl.worker.prepare import UNSENT
 
 LAST_STEP = 64  # an attempt at which the backoff has reached its cap
+BLAMELESS_STEP = 3  # that of an event whose attempts do not grow
 
 
 @dataclass(frozen=True)
@@ -86,22 +87,40 @@ def decide(judged: Iterable[tuple[Claimed, Classification]], policy: RetryPolicy
             outcomes.done.append(event.id)
         elif finding.verdict is Verdict.OUTAGE and (policy.hold or finding.attempt_returned):
             _hold(event, finding, outcomes, policy, rng)
+        elif policy.hold and finding.blameless:
+            _give_back(event, finding, outcomes, policy, rng, step=BLAMELESS_STEP)
         elif finding.verdict is Verdict.FAIL or event.attempts >= policy.max_attempts:
             outcomes.failures.append(Failure(event.id, reason, finding.error))
         else:
             wait = backoff.delay(event.attempts, base=policy.base, cap=policy.cap, rng=rng)
-            requested = min(finding.retry_after, policy.cap)
-            outcomes.retries.append(Retry(event.id, max(wait, requested), reason, finding.error))
+            outcomes.retries.append(Retry(event.id, _longer(wait, finding, policy), reason, finding.error))
     return outcomes
+
+
+def _longer(wait: float, finding: Classification, policy: RetryPolicy) -> float:
+    return max(wait, min(finding.retry_after, policy.cap))
 
 
 def _hold(
     event: Claimed, finding: Classification, outcomes: Outcomes, policy: RetryPolicy, rng: Random
 ) -> None:
     """Give the attempt back. A `single` event waits as well: else it would be each next probe."""
-    if not finding.single:
+    if finding.single:
+        _give_back(event, finding, outcomes, policy, rng, step=LAST_STEP)
+    else:
         outcomes.held.append(event.id)
-        return
-    wait = backoff.delay(LAST_STEP, base=policy.base, cap=policy.cap, rng=rng)
+
+
+def _give_back(
+    event: Claimed,
+    finding: Classification,
+    outcomes: Outcomes,
+    policy: RetryPolicy,
+    rng: Random,
+    *,
+    step: int,
+) -> None:
+    """Let the event wait for this step of the backoff, and give its attempt back."""
+    wait = _longer(backoff.delay(step, base=policy.base, cap=policy.cap, rng=rng), finding, policy)
     reason = finding.reason or Reason.UNKNOWN_EXCEPTION
     outcomes.retries.append(Retry(event.id, wait, reason, finding.error, attempt_returned=True))

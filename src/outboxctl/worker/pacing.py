@@ -6,7 +6,7 @@ them (docs/adr/0045). So a worker spreads their waits out, and brings them forwa
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from math import ceil
 
@@ -15,6 +15,7 @@ import structlog
 from outboxctl.core.database import Database
 from outboxctl.core.delivery.brought_forward import BATCH, bring_forward
 from outboxctl.core.delivery.claim import Claimed
+from outboxctl.core.delivery.settle import Retry
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.failures import Classification, Reason, Verdict
 from outboxctl.worker.outcome import Outcomes
@@ -30,10 +31,16 @@ OF_ONE_INDEX = frozenset(
 )
 
 
+SHARDS = "/shards"  # behind a projection's name: its events whose shard takes nothing
+
+
 def outage_of_all(judged: Sequence[tuple[Claimed, Classification]]) -> Classification | None:
     """The finding of the first of these events, if all wait for the index or the view of their projection."""
     findings = [finding for _, finding in judged]
-    waits = (f.verdict is Verdict.OUTAGE and f.single and f.reason in OF_ONE_INDEX for f in findings)
+    waits = (
+        f.verdict is Verdict.OUTAGE and f.single and not f.of_shard and f.reason in OF_ONE_INDEX
+        for f in findings
+    )
     return findings[0] if findings and all(waits) else None
 
 
@@ -51,15 +58,23 @@ class Pacing:
 
         Those of one second come back at once: a claim of many costs little more than a claim of one.
         """
+        outcomes.retries = self._spread(name, outcomes.retries)
+
+    def spread_of_shards(self, name: str, outcomes: Outcomes) -> None:
+        """The same for the events whose shard takes nothing."""
+        waiting = [each for each in outcomes.retries if outcomes.findings[each.id][1].of_shard]
+        if waiting:
+            ids = {each.id for each in waiting}
+            others = [each for each in outcomes.retries if each.id not in ids]
+            outcomes.retries = others + self._spread(name + SHARDS, waiting)
+
+    def _spread(self, key: str, retries: Sequence[Retry]) -> list[Retry]:
         now = monotonic()
         with self._lock:
-            first = max(self._next.get(name, 0.0), now)
-            self._next[name] = first + len(outcomes.retries) / RATE
-        waits = (min(LONGEST, ceil(first + place / RATE) - now) for place in range(len(outcomes.retries)))
-        outcomes.retries = [
-            replace(each, delay=max(each.delay, wait))
-            for each, wait in zip(outcomes.retries, waits, strict=True)
-        ]
+            first = max(self._next.get(key, 0.0), now)
+            self._next[key] = first + len(retries) / RATE
+        waits = (min(LONGEST, ceil(first + place / RATE) - now) for place in range(len(retries)))
+        return [replace(each, delay=max(each.delay, wait)) for each, wait in zip(retries, waits, strict=True)]
 
     def delivered(self, name: str) -> None:
         """Events of this projection were delivered: bring those forward that wait. Raises OutboxctlError.
@@ -73,13 +88,19 @@ class Pacing:
                 return
             self._next.pop(name, None)
             self._delivered[name] = now
-        self._bring_forward(name)
+        self._bring_forward(name, OF_ONE_INDEX)
 
-    def _bring_forward(self, name: str) -> None:
+    def shard_recovered(self, name: str) -> None:
+        """A shard takes documents again: bring its events forward. Raises OutboxctlError."""
+        with self._lock:
+            self._next.pop(name + SHARDS, None)
+        self._bring_forward(name, frozenset({Reason.UNAVAILABLE}))
+
+    def _bring_forward(self, name: str, reasons: Collection[Reason]) -> None:
         total, moved = 0, BATCH
         while moved == BATCH and not self._signals.stopping:
             with self._database.begin() as connection:
-                moved = bring_forward(connection, name, OF_ONE_INDEX)
+                moved = bring_forward(connection, name, reasons)
             total += moved
         if total:
-            log.info("events that waited for their projection are due", projection=name, events=total)
+            log.info("events that waited for their index are due", projection=name, events=total)

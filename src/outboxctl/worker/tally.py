@@ -26,7 +26,13 @@ def deliveries(metrics: Metrics, actions: Sequence[BulkAction], delivery: Delive
     for request in delivery.requests:
         metrics.request(request.result, request.seconds, request.size)
     pairs = zip(actions, delivery.findings, strict=True)
-    items = Counter([(action.document is None, finding.verdict) for action, finding in pairs if finding])
+    items = Counter(
+        [
+            (action.document is None, finding.verdict)
+            for action, finding in pairs
+            if finding and not finding.attempt_returned  # that one was not sent
+        ]
+    )
     for (deleted, verdict), count in items.items():
         metrics.item("delete" if deleted else "upsert", verdict.value, count)
 

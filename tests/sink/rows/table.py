@@ -50,7 +50,11 @@ WHAT_COMES_BACK = {
         "outage",
         "index_unavailable",
     ),
-    "unavailable": ("503, no master, shards unavailable", "item: retry; request: outage", "unavailable"),
+    "unavailable": (
+        "503, no master, shards unavailable, of an item or a request",
+        "outage; of an item: of its shard only, the others go on",
+        "unavailable",
+    ),
     "gateway": ("502, 504", "retry, outcome unknown", "gateway"),
     "server_error": ("other 5xx", "retry", "server_error"),
     "payload_too_large": (
@@ -60,7 +64,11 @@ WHAT_COMES_BACK = {
     ),
     "connect": ("refused, DNS, no route", "outage", "connect"),
     "tls": ("TLS failure", "outage", "tls"),
-    "timeout": ("timeout, or the worker's own deadline", "retry, outcome unknown", "timeout"),
+    "timeout": (
+        "timeout, or the worker's own deadline",
+        "retry, outcome unknown; repeated, with nothing taken in between: outage",
+        "timeout",
+    ),
     "connection_lost": (
         "reset or close after sending, cut or bad gzip",
         "retry, outcome unknown",

@@ -8,6 +8,9 @@ from outboxctl.sink.delivery.bulk import CONFIRMED, PROBE, BulkAction
 
 Sent = list[Answer] | Answer | None
 MAX_REFUSED = 2  # single events refused in a row, before the sink is tested: it may refuse everything
+# Times that an event is reset while the sink takes another one before and after, until it is at fault: a node
+# that is stopped resets each connection once.
+RESETS = 2
 # Reasons that, for an event sent alone, do not show whether the event or the sink is at fault.
 AMBIGUOUS = (Reason.BAD_REQUEST, Reason.CONFIG, Reason.CONNECTION_LOST)
 NOT_RESENT = Answer(0, "connection_lost", "reset, and no time was left to send it again", request=True)
@@ -102,13 +105,21 @@ class Bisection:
         finding = classify(lone.answer)
         if finding.verdict is Verdict.SPLIT:
             return self._judge_refused(lone, finding)
-        if self._outage or not self._sink_accepts(self._known_good):
+        for _ in range(RESETS):
+            if not self._takes_known_good():
+                return finding
+            again = self._send([lone.action])
+            if isinstance(again, list):
+                return self._items([lone.action], again)[0]
+            if not _is_reset(again):
+                return finding
+        if not self._takes_known_good():
             return finding
-        again = self._send([lone.action])
-        if isinstance(again, list):
-            return self._items([lone.action], again)[0]
-        too_large = Classification(Verdict.FAIL, Reason.PAYLOAD_TOO_LARGE, error=f"each time {finding.error}")
-        return too_large if _is_reset(again) else finding
+        return Classification(Verdict.FAIL, Reason.PAYLOAD_TOO_LARGE, error=f"each time {finding.error}")
+
+    def _takes_known_good(self) -> bool:
+        """Whether the sink takes now what it took before."""
+        return not self._outage and self._sink_accepts(self._known_good)
 
     def _judge_refused(self, lone: Lone, finding: Classification) -> Classification:
         """The event fails if the sink has accepted another one since, and then refuses this one again.
@@ -122,7 +133,7 @@ class Bisection:
         if isinstance(again, list):
             return self._items([lone.action], again)[0]
         if again is None:  # no time was left to send it again
-            return Classification(Verdict.RETRY, finding.reason, error=finding.error)
+            return Classification(Verdict.RETRY, finding.reason, error=finding.error, blameless=True)
         final = _final(classify(again))
         return replace(final, single=True) if final.reason is Reason.CONFIG else final
 

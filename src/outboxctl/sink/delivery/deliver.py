@@ -17,6 +17,9 @@ from outboxctl.sink.transport.request import ask
 FORBIDDEN = 403
 NO_INDEX = "no such index or alias"
 CONCRETE = 60.0  # seconds until a name that was no alias is looked up as one again
+# Seconds that the engine itself may wait for a shard or a leader, of those that a request has left: it names
+# the shard then, and the documents of all others are written. Its own default is a minute.
+WAITS, SHORTEST_WAIT, LONGEST_WAIT = 1 / 3, 0.1, 10.0
 
 
 class ElasticSink:
@@ -94,7 +97,7 @@ class ElasticSink:
             self._alias_only = self._can_insist
             return None, self._can_insist
         if is_alias is False:
-            exists = self._exists(deadline, self._index)
+            exists = self._exists(deadline, self._index, leader=True)
             if not (concrete and exists is True):
                 self._concrete_until = monotonic() + CONCRETE if exists is True else 0.0
         if exists is True or exists is None or (isinstance(exists, Answer) and exists.status == FORBIDDEN):
@@ -102,12 +105,20 @@ class ElasticSink:
         missing = Answer(404, "index_not_found_exception", self._absent(), request=True, own_text=True)
         return (exists if isinstance(exists, Answer) else missing), False
 
-    def _exists(self, deadline: Deadline, *path: str) -> bool | Answer | None:
-        """Whether it exists; None where no time is left. Half of the time is kept for the bulk request."""
+    def _leader_wait(self, seconds: float) -> dict[str, Any]:
+        """How long the engine may wait for a leader, of a request that may take so many seconds."""
+        return {self._client.engine.leader_timeout: wait_of(seconds)}
+
+    def _exists(self, deadline: Deadline, *path: str, leader: bool = False) -> bool | Answer | None:
+        """Whether it exists; None where no time is left. Half of the time is kept for the bulk request.
+
+        `leader`: the engine asks its leader, and takes a limit for that. Of an alias it takes none.
+        """
         seconds = deadline.seconds_left() / 2
         if seconds <= 0:
             return None
-        answer: bool | Answer = ask(self._client, "HEAD", *path, seconds=seconds)
+        wait = self._leader_wait(seconds) if leader else {}
+        answer: bool | Answer = ask(self._client, "HEAD", *path, seconds=seconds, **wait)
         if isinstance(answer, Answer) and classify(answer).verdict is Verdict.SPLIT:
             return replace(answer, kind="look_up_refused")  # the fault of no item
         return answer
@@ -116,17 +127,23 @@ class ElasticSink:
         self, actions: Sequence[BulkAction], seconds: float, requests: list[BulkRequest], *, insist: bool
     ) -> list[Answer] | Answer:
         try:
-            lines = routed_body(actions) if self._routed else body(actions)
+            lines = routed_body(actions) if self._routed or actions[0].routing else body(actions)
         except UnicodeEncodeError as error:
             return Answer(0, "unencodable", str(error), request=True)
         options: dict[str, Any] = {"require_alias": True} if insist else {}
-        options |= self._parameters | {"body": lines, "filter_path": FILTER, "seconds": seconds}
+        options |= {"body": lines, "filter_path": FILTER, "seconds": seconds, "timeout": wait_of(seconds)}
+        options |= self._parameters
         started = monotonic()
         answer = ask(self._client, "PUT", self._index, "_bulk", **options)
         sent = answer if isinstance(answer, Answer) else pair(actions, answer)
         result = "ok" if isinstance(sent, list) else classify(sent).reason or Reason.UNKNOWN_EXCEPTION
         requests.append(BulkRequest(str(result), monotonic() - started, len(lines)))
         return sent
+
+
+def wait_of(seconds: float) -> str:
+    """How long the engine may wait within a request of so many seconds, as its parameter."""
+    return f"{round(1000 * min(LONGEST_WAIT, max(SHORTEST_WAIT, seconds * WAITS)))}ms"
 
 
 def _not_an_alias(answer: Answer) -> bool:

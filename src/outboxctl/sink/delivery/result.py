@@ -21,10 +21,16 @@ class BulkRequest:
 
 @dataclass(frozen=True)
 class Delivery:
-    """Findings in the order of the actions (None: never sent), and the bulk requests that it took."""
+    """Findings in the order of the actions (None: never sent), and the bulk requests that it took.
+
+    `whole`: the first request held all of them. `recovered`: it showed that shards which took nothing before
+    take documents again.
+    """
 
     findings: Findings
     requests: list[BulkRequest]
+    whole: bool = True
+    recovered: bool = False
 
 
 class Sink(Protocol):

@@ -19,15 +19,14 @@ from outboxctl.domain.projection import Routing
 from outboxctl.sink.delivery import shards
 from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.sink.delivery.deliver import NO_INDEX, ElasticSink
+from outboxctl.sink.delivery.layout import ONE, PARTITIONED, named_shard
 from outboxctl.sink.delivery.result import BulkRequest, Delivery, Sink
 from outboxctl.sink.delivery.shards import Shards
 from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.request import ask
 
 TRIES = 3  # deliveries, if the alias leads to another index after each
-PARTITIONED = "index.routing_partition_size"
 MISSING = 404
-ONE = Shards(1, 1)
 
 
 class Layout(NamedTuple):
@@ -93,14 +92,13 @@ class RoutedSink:
             return Layout(settings["index.uuid"], known)
         return self._refused(refused[0]) if refused else _outage(f"the shards of {self._index} are not known")
 
-    def _shard(self, routing: str, refused: list[Answer]) -> int:
-        """The shard of a routing by the engine's own answer; -1 without one."""
-        answer = ask(self._client, "GET", self._index, "_search_shards", routing=routing)
-        if isinstance(answer, Answer):
-            refused.append(answer)
+    def _shard(self, routing: str, refused: list[Answer]) -> int | None:
+        """The shard of a routing by the engine's own answer; -1 without one, None where it has no copy."""
+        named = named_shard(self._client, self._index, routing)
+        if isinstance(named, Answer):
+            refused.append(named)
             return -1
-        found = answer["shards"]
-        return int(found[0][0]["shard"]) if len(found) == 1 else -1
+        return named
 
     def _refused(self, answer: Answer) -> Classification:
         """An answer that is about no document."""
@@ -125,8 +123,8 @@ def _joined(findings: Sequence[Classification | None]) -> Classification | None:
     """What becomes of a document by the findings of all its shards: the worst, its own where all are well."""
     failed = [each for each in findings if each and each.verdict is not Verdict.DONE]
     newer = [each for each in findings if each and each.noop is Noop.SUPERSEDED]
-    if failed or None in findings:
-        return failed[0] if failed else None
+    if failed or None in findings:  # one shard that takes nothing holds up all documents
+        return replace(failed[0], of_shard=False) if failed else None
     if newer:
         return max(newer, key=lambda each: len(each.error))
     own = findings[0]

@@ -1,6 +1,6 @@
 """The shard that a routing leads to, and routings that lead to each shard of an index."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 
 WORD = 0xFFFFFFFF
@@ -28,18 +28,28 @@ class Shards:
         return next(text for text in map(str, range(TRIED)) if self.of(text) == shard)
 
 
-def cut(number: int, ask: Callable[[str], int]) -> Shards | None:
+def cut(number: int, ask: Callable[[str], int | None]) -> Shards | None:
     """The shards of an index with `number` of them; `ask` has the engine name the shard of a routing.
 
-    Into how many parts an index is cut is not shown everywhere: that is tried. None where nothing fits.
+    It returns None for a shard that has no copy now, which the engine does not name. Into how many parts an
+    index is cut is not shown everywhere: that is tried. None where nothing fits.
     """
     asked = lru_cache(None)(ask)
     for parts in _candidates(number):
         shards = Shards(number, parts)
-        texts = {*shards.routings, *map(str, range(CHECKED))}
-        if all(asked(text) == shards.of(text) for text in sorted(texts)):
+        texts = sorted({*shards.routings, *map(str, range(CHECKED))})
+        if _agree(shards, {text: asked(text) for text in texts}):
             return shards
     return None
+
+
+def _agree(shards: Shards, answers: Mapping[str, int | None]) -> bool:
+    """Whether these are the shards that the engine named for each text, and others where it named none."""
+    named = {shard for shard in answers.values() if shard is not None}
+    return bool(named) and all(
+        shards.of(text) not in named if shard is None else shards.of(text) == shard
+        for text, shard in answers.items()
+    )
 
 
 def _candidates(number: int) -> Iterator[int]:

@@ -84,13 +84,13 @@ class OpeningSink:
                     self._settings, self._client, self._sinks = fresh, None, {}
 
     def _sink(self, index: str, pipeline: str, routing: Routing) -> Sink:
-        from outboxctl.sink.delivery.routed import sink_of  # noqa: PLC0415 - slow to load
+        from outboxctl.sink.delivery.sick_shards import careful_sink_of  # noqa: PLC0415 - slow to load
 
         client = self._connected()
         with self._lock:
             known = self._sinks.get((index, pipeline, routing))
             if not known:
-                known = sink_of(client, index, pipeline=pipeline, routing=routing)
+                known = careful_sink_of(client, index, pipeline=pipeline, routing=routing)
                 self._sinks[index, pipeline, routing] = known
             return known
 

@@ -1,0 +1,177 @@
+"""Delivering into an index of which some shards take nothing: their documents wait, and no others.
+
+A bulk request is answered when its slowest shard has answered. A shard without an active primary, or with
+too few copies, keeps each request with one of its documents for the whole `timeout`. So the shards that the
+engine named are remembered, and their documents are not sent until a probe of the shard is taken.
+"""
+
+import re
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+
+from outboxctl.domain.clock import Deadline, monotonic
+from outboxctl.domain.failures import Classification, Reason, Verdict
+from outboxctl.domain.projection import Routing
+from outboxctl.sink.delivery.bulk import PROBE, BulkAction
+from outboxctl.sink.delivery.illness import Illness, SickShard
+from outboxctl.sink.delivery.layout import layout_of
+from outboxctl.sink.delivery.result import Delivery, Sink
+from outboxctl.sink.delivery.routed import sink_of
+from outboxctl.sink.transport.client import Client
+
+# Both engines: `[index][3] primary shard is not active`, `[index][3] Not enough active copies`.
+NAMED = re.compile(r"unavailable_shards_exception: \[([^\[\]]+)\]\[(\d+)\]")
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 5.0  # seconds between two probes of a shard: doubled by each that failed
+PROBE_SECONDS = 1.5  # that a probe may take; the engine waits a third of it
+LOOK_AGAIN = 5.0  # seconds until it is asked again, where its answer did not help
+NOT_SENT = "not sent, because its shard took nothing before"
+
+
+def careful_sink_of(
+    client: Client, index: str, *, pipeline: str = "", routing: Routing = Routing.NONE
+) -> Sink:
+    """As `sink_of`, for a sink that delivers for a long time. With a column's routing all shards are one."""
+    sink = sink_of(client, index, pipeline=pipeline, routing=routing)
+    return sink if routing is Routing.COLUMN else SickShards(client, sink)
+
+
+class SickShards:
+    """The sink of one index or write alias in front of `sink`. Safe to use from several threads.
+
+    While all shards are sick everything is sent, and the outage is one of the sink.
+    """
+
+    def __init__(self, client: Client, sink: Sink) -> None:
+        self._client, self._sink = client, sink
+        self._lock = threading.Lock()
+        self._illness: Illness | None = None
+
+    def deliver(self, actions: Sequence[BulkAction], *, deadline: Deadline) -> Delivery:
+        """As `ElasticSink.deliver`; an outage of their shard, `attempt_returned`, for those not sent."""
+        illness = self._illness
+        if illness is None or illness.total or not illness.layout:
+            return self._send(actions, deadline)
+        findings: dict[int, Classification | None] = {}
+        delivery = self._send_some(actions, findings, self._outside(illness, actions, findings), deadline)
+        recovered = delivery.recovered
+        if self._probe(illness, deadline):
+            recovered = True
+            left = self._outside(illness, actions, findings)
+            more = self._send_some(actions, findings, left, deadline)
+            delivery = replace(delivery, requests=delivery.requests + more.requests)
+        for place, action in enumerate(actions):
+            if place not in findings:
+                findings[place] = self._put_back(illness, action)
+        ordered = [findings[place] for place in range(len(actions))]
+        return Delivery(ordered, delivery.requests, whole=False, recovered=recovered)
+
+    def _outside(
+        self, illness: Illness, actions: Sequence[BulkAction], findings: dict[int, Classification | None]
+    ) -> list[int]:
+        """The places of actions without a finding whose shard is well."""
+        return [n for n, a in enumerate(actions) if n not in findings and illness.shard_of(a) < 0]
+
+    def _send_some(
+        self,
+        actions: Sequence[BulkAction],
+        findings: dict[int, Classification | None],
+        places: Sequence[int],
+        deadline: Deadline,
+    ) -> Delivery:
+        """Send the actions of these places, and note their findings."""
+        if not places:
+            return Delivery([], [])
+        delivery = self._send([actions[place] for place in places], deadline)
+        findings.update(zip(places, delivery.findings, strict=True))
+        return delivery
+
+    def _send(self, actions: Sequence[BulkAction], deadline: Deadline) -> Delivery:
+        """Send them all, and learn from their findings."""
+        delivery = self._sink.deliver(actions, deadline=deadline)
+        if any(finding and finding.of_shard for finding in delivery.findings):
+            self._note(delivery)
+        illness = self._illness
+        if illness is None:
+            return delivery
+        recovered = self._note_taken(illness, actions, delivery)
+        if illness.total:  # an outage of the sink
+            return replace(delivery, findings=[_of_all(finding) for finding in delivery.findings])
+        return replace(delivery, recovered=recovered)
+
+    def _note(self, delivery: Delivery) -> None:
+        """Remember the shards that the engine named."""
+        found = [finding for finding in delivery.findings if finding and finding.of_shard]
+        named = {(match[1], int(match[2])): f for f in found if (match := NAMED.search(f.error))}
+        if not named:
+            return
+        index = next(iter(named))[0]
+        known = self._known(index)
+        with self._lock:
+            now = monotonic()
+            for (name, number), finding in named.items():
+                if name == index and number not in known.shards:
+                    known.shards[number] = SickShard(finding, now + FIRST_PAUSE)
+            self._illness = known
+
+    def _known(self, index: str) -> Illness:
+        """What is known of this index, with its layout if the engine describes it."""
+        known, now = self._illness, monotonic()
+        if known and known.index == index and (known.layout or now < known.looked_at + LOOK_AGAIN):
+            return known
+        return Illness(index, layout_of(self._client, index), now)
+
+    def _note_taken(self, illness: Illness, actions: Sequence[BulkAction], delivery: Delivery) -> bool:
+        """Forget the shards that took a document; whether there was one."""
+        pairs = zip(actions, delivery.findings, strict=True)
+        return self._recovered(
+            illness, {illness.shard_of(action) for action, f in pairs if f and f.verdict is Verdict.DONE}
+        )
+
+    def _recovered(self, illness: Illness, taken: set[int]) -> bool:
+        """Forget these shards; whether one of them was sick, and the documents that wait can be sent."""
+        with self._lock:
+            found = [illness.shards.pop(shard) for shard in taken if shard in illness.shards]
+            if not illness.shards and self._illness is illness:
+                self._illness = None
+        return bool(found)
+
+    def _probe(self, illness: Illness, deadline: Deadline) -> bool:
+        """Probe the shards that are due, in one request; whether one takes documents again."""
+        due, layout = self._take_due(illness), illness.layout
+        seconds = min(PROBE_SECONDS, deadline.seconds_left())
+        if not due or not layout or seconds <= 0:
+            return False
+        probes = [PROBE._replace(routing=layout.routings[shard]) for shard in due]
+        found = self._sink.deliver(probes, deadline=Deadline.within(seconds)).findings
+        answers = zip(due, found, strict=True)
+        return self._recovered(illness, {shard for shard, finding in answers if _takes(finding)})
+
+    def _take_due(self, illness: Illness) -> list[int]:
+        """The shards to probe now, by this thread alone."""
+        with self._lock:
+            now = monotonic()
+            due = [number for number, shard in illness.shards.items() if shard.next_probe <= now]
+            for shard in (illness.shards[number] for number in due):
+                shard.failed += 1
+                shard.next_probe = now + min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(shard.failed, 10))
+        return due
+
+    def _put_back(self, illness: Illness, action: BulkAction) -> Classification | None:
+        """The finding of an action that is not sent; None where its shard recovered just now."""
+        with self._lock:
+            shard = illness.shards.get(illness.shard_of(action))
+        if not shard:
+            return None
+        return replace(shard.finding, error=f"{NOT_SENT}: {shard.finding.error}", attempt_returned=True)
+
+
+def _takes(finding: Classification | None) -> bool:
+    """Whether a shard that answers so takes documents."""
+    return finding is not None and finding.verdict not in (Verdict.OUTAGE, Verdict.RETRY)
+
+
+def _of_all(finding: Classification | None) -> Classification | None:
+    if finding and finding.of_shard and finding.reason is Reason.UNAVAILABLE:
+        return replace(finding, single=False, of_shard=False)
+    return finding

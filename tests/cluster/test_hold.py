@@ -1,0 +1,83 @@
+"""Under `hold` no event fails, and none loses an attempt, because of a node or of the leader."""
+
+from collections.abc import Callable
+
+import psycopg
+import pytest
+
+from cluster.conftest import NewIndex
+from cluster.eyes import AnyNode
+from cluster.stream import delivered, done, streaming
+from cluster.test_shards import USUAL, load, rows
+from outboxctl.drills.services.cluster import SearchCluster
+from processes import Cli, Worker, eventually
+
+pytestmark = pytest.mark.timeout(300)
+HOLD = {"OUTBOX_OUTAGE_POLICY": "hold"}
+Start = Callable[..., Worker]
+
+
+def goes_on(sql: psycopg.Connection, events: int) -> None:
+    """Wait until so many more are done."""
+    before = done(sql)
+    eventually(lambda: done(sql) > before + events, within=90, what=f"{events} events more")
+
+
+def test_without_a_leader_every_event_waits_and_keeps_its_attempts(
+    cluster: SearchCluster, sql: psycopg.Connection, cli: Cli, worker: Start
+) -> None:
+    running = worker(OUTBOX_MAX_ATTEMPTS="2", **HOLD)
+    load(cli, 100)
+    eventually(lambda: done(sql) == 100, what="before")
+    for node in cluster.nodes[1:]:
+        cluster.kill(node.name)
+    load(cli, 900)
+    eventually(lambda: running.metric("outbox_circuit_open") == 1, within=60, what="open")
+    eventually(lambda: running.metric("outbox_failed_total") > 20, within=60, what="probes go on")
+    assert rows(sql).failed == 0
+    query = "SELECT max(attempts) FROM search_outbox_events WHERE status = 'pending'"
+    assert sql.execute(query).fetchone() == (0,)
+    cluster.restart()
+    eventually(lambda: done(sql) == 1_000, within=90, what="all, once there is a leader")
+    assert rows(sql) == (0, 1_000, 1, 0)
+
+
+def test_a_frozen_node_costs_no_attempt(
+    cluster: SearchCluster,
+    index: str,
+    url: str,
+    sql: psycopg.Connection,
+    engine: AnyNode,
+    worker: Start,
+) -> None:
+    """Its requests time out, while others are taken in between."""
+    running = worker(OUTBOX_MAX_ATTEMPTS="2", OUTBOX_BULK_SIZE="5", **HOLD)
+    with streaming(url, per_transaction=2, pause=0.2) as stream:
+        eventually(lambda: done(sql) > 20, what="under way")
+        frozen = cluster.holder(index)
+        cluster.freeze(frozen)
+        eventually(lambda: running.metric("outbox_failed_total") > 5, within=60, what="requests time out")
+        goes_on(sql, 50)
+        cluster.wake(frozen)
+    delivered(sql, engine, index, stream)
+    assert rows(sql)[2:] == (1, 0)
+
+
+def test_nodes_that_are_killed_one_after_the_other_cost_no_attempt(
+    cluster: SearchCluster,
+    new_index: NewIndex,
+    url: str,
+    sql: psycopg.Connection,
+    engine: AnyNode,
+    worker: Start,
+) -> None:
+    index = new_index(3, 1, **{"unassigned.node_left.delayed_timeout": "0"})  # green again within seconds
+    worker(ELASTIC_INDEX=index, OUTBOX_MAX_ATTEMPTS="2", **(HOLD | USUAL))
+    with streaming(url) as stream:
+        for node in cluster.nodes:
+            goes_on(sql, 200)
+            cluster.kill(node.name)
+            cluster.restart(node.name)
+            cluster.wait_for("green", index=index)
+    delivered(sql, engine, index, stream)
+    assert rows(sql)[2:] == (1, 0)

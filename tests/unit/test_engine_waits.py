@@ -1,0 +1,49 @@
+"""A request says how long the engine may wait for a shard or a leader: well within what the worker waits."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from outboxctl.domain.clock import Deadline
+from outboxctl.domain.failures import Answer
+from outboxctl.sink.delivery.bulk import BulkAction
+from outboxctl.sink.delivery.deliver import ElasticSink, wait_of
+from outboxctl.sink.engines import ELASTICSEARCH, OPENSEARCH, Engine
+
+pytestmark = pytest.mark.no_servers
+
+
+class Client:
+    """Keeps what it is to send, and has no answer."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.sent: list[tuple[str, Mapping[str, str]]] = []
+
+    def send(self, method: str, path: str, params: Mapping[str, str], *_: Any) -> Answer:
+        self.sent.append((f"{method} {path}", params))
+        return Answer(403, request=True)  # looking is not allowed, and writing may be
+
+
+@pytest.mark.parametrize(
+    ("seconds", "wait"), [(0.75, "250ms"), (0.2, "100ms"), (22.5, "7500ms"), (450.0, "10000ms")]
+)
+def test_it_is_a_third_of_what_the_request_has_within_bounds(seconds: float, wait: str) -> None:
+    assert wait_of(seconds) == wait
+
+
+def test_a_bulk_request_says_how_long_the_engine_may_wait() -> None:
+    client = Client(ELASTICSEARCH)
+    sink = ElasticSink(client, "x")  # type: ignore[arg-type]
+    sink.deliver([BulkAction("block:1", 1, "{}")], deadline=Deadline.within(6.0))
+    ((_, parameters),) = [sent for sent in client.sent if "_bulk" in sent[0]]
+    assert 1_000 < int(parameters["timeout"].removesuffix("ms")) <= 2_000
+
+
+@pytest.mark.parametrize("engine", [ELASTICSEARCH, OPENSEARCH])
+def test_a_look_up_of_the_index_does_not_wait_for_a_leader_for_longer_than_the_probe(engine: Engine) -> None:
+    """The answer is that there is no leader then, where it would be none at all."""
+    client = Client(engine)
+    ElasticSink(client, "x").ping()  # type: ignore[arg-type]
+    assert client.sent == [("HEAD /x", {engine.leader_timeout: "500ms"})]

@@ -1,0 +1,175 @@
+"""Documents of a shard that takes nothing are not sent until it takes a probe; those of others always are."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from outboxctl.domain.clock import Deadline
+from outboxctl.domain.failures import DONE, Answer, Classification, Verdict, classify
+from outboxctl.sink.delivery import sick_shards
+from outboxctl.sink.delivery.bulk import PROBE, BulkAction
+from outboxctl.sink.delivery.result import BulkRequest, Delivery
+from outboxctl.sink.delivery.shards import Shards, cut
+from outboxctl.sink.delivery.sick_shards import SickShards
+
+pytestmark = pytest.mark.no_servers
+THREE = Shards(3, 768)
+WORDS = (
+    "[docs-1][{}] primary shard is not active Timeout: [500ms], request: [BulkShardRequest [[docs-1][{}]]]"
+)
+ACTIONS = [BulkAction(f"block:{n}", 1, "{}") for n in range(60)]
+
+
+class Cluster:
+    """Takes what is of a healthy shard; `sent` are the ids of each request, `now` is its clock."""
+
+    def __init__(self) -> None:
+        self.sick: set[int] = set()
+        self.sent: list[list[BulkAction]] = []
+        self.now = 1_000.0
+
+    def deliver(self, actions: Sequence[BulkAction], *, deadline: Deadline) -> Delivery:
+        assert actions
+        assert deadline.seconds_left() > 0
+        self.sent.append(list(actions))
+        return Delivery([self._answer(action) for action in actions], [BulkRequest("ok", 0.0, 1)])
+
+    def _answer(self, action: BulkAction) -> Classification:
+        shard = shard_of(action)
+        if shard not in self.sick:
+            return DONE
+        return classify(Answer(503, "unavailable_shards_exception", WORDS.format(shard, shard)))
+
+    def events(self) -> list[BulkAction]:
+        """What was sent of events since the last look."""
+        found = [action for some in self.sent for action in some if action.id != PROBE.id]
+        self.sent.clear()
+        return found
+
+
+def shard_of(action: BulkAction) -> int:
+    """By the engines' own hash."""
+    return THREE.of(action.routing or action.id)
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
+    cluster = Cluster()
+    monkeypatch.setattr(sick_shards, "monotonic", lambda: cluster.now)
+    monkeypatch.setattr(sick_shards, "layout_of", lambda *_: THREE)
+    return cluster
+
+
+def sink(cluster: Cluster) -> SickShards:
+    return SickShards(None, cluster)  # type: ignore[arg-type] # its layout is not asked for
+
+
+def deliver(sick: SickShards, actions: Sequence[BulkAction] = ACTIONS) -> Delivery:
+    return sick.deliver(actions, deadline=Deadline.within(20.0))
+
+
+def test_after_the_first_refusal_only_the_others_are_sent(cluster: Cluster) -> None:
+    sick = sink(cluster)
+    cluster.sick = {1}
+    first = deliver(sick)
+    assert [f.of_shard for f in first.findings if f] == [shard_of(a) == 1 for a in ACTIONS]
+    assert not any(f.attempt_returned for f in first.findings if f), "it was sent"
+    cluster.events()
+    second = deliver(sick)
+    assert [shard_of(action) for action in cluster.events()].count(1) == 0
+    put_back = [f for f in second.findings if f and f.verdict is not Verdict.DONE]
+    assert all(f.attempt_returned and f.of_shard and "[docs-1][1]" in f.error for f in put_back)
+    assert len(put_back) == [shard_of(action) for action in ACTIONS].count(1)
+
+
+def test_a_batch_of_the_sick_shard_alone_sends_nothing_but_a_probe_now_and_then(cluster: Cluster) -> None:
+    sick = sink(cluster)
+    cluster.sick = {1}
+    deliver(sick)
+    of_it = [action for action in ACTIONS if shard_of(action) == 1]
+    cluster.sent.clear()
+    for _ in range(600):
+        cluster.now += 0.1
+        deliver(sick, of_it)
+    assert 60 / 5 - 2 <= len(cluster.sent) <= 60 / 5 + 3, "at most 5 s apart"
+    assert cluster.events() == []
+
+
+def test_a_shard_that_takes_a_probe_gets_its_documents_in_the_same_delivery(cluster: Cluster) -> None:
+    sick = sink(cluster)
+    cluster.sick = {1}
+    deliver(sick)
+    cluster.sick = set()
+    cluster.now += 1.1
+    delivery = deliver(sick)
+    assert delivery.findings == [DONE] * len(ACTIONS)
+    assert delivery.recovered, "those that wait in the database can be sent, too"
+    assert not deliver(sick).recovered
+
+
+def test_where_all_shards_are_sick_the_sink_is(cluster: Cluster) -> None:
+    """Everything is sent, and the circuit decides how often; one that takes a document is well again."""
+    sick = sink(cluster)
+    cluster.sick = {0, 1, 2}
+    for _ in range(3):
+        assert not any(f.single or f.of_shard or f.attempt_returned for f in deliver(sick).findings if f)
+        assert len(cluster.events()) == len(ACTIONS)
+    cluster.sick = {0, 1}
+    delivery = deliver(sick)
+    assert delivery.recovered, "events of that shard may wait in the database"
+    found = delivery.findings
+    assert [f is DONE for f in found] == [shard_of(action) == 2 for action in ACTIONS]
+    assert all(f.of_shard for f in found if f is not DONE and f)
+
+
+def test_an_index_whose_layout_is_not_known_is_sent_everything(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[str] = []
+    monkeypatch.setattr(sick_shards, "layout_of", lambda _, index: looks.append(index))
+    sick = sink(cluster)
+    cluster.sick = {1}
+    for _ in range(5):
+        deliver(sick)
+    assert len(cluster.events()) == 5 * len(ACTIONS)
+    assert looks == ["docs-1"], "asked once in some seconds"
+
+
+@settings(max_examples=100)
+@given(data=st.data())
+def test_whatever_shards_fall_ill_the_others_flow_and_in_the_end_all_do(data: Any) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        cluster = Cluster()
+        patch.setattr(sick_shards, "monotonic", lambda: cluster.now)
+        patch.setattr(sick_shards, "layout_of", lambda *_: THREE)
+        sick = sink(cluster)
+        for _ in range(data.draw(st.integers(1, 30))):
+            cluster.sick = data.draw(st.sets(st.integers(0, 2)))
+            cluster.now += data.draw(st.sampled_from([0.0, 0.3, 1.0, 6.0]))
+            some = data.draw(st.lists(st.sampled_from(ACTIONS), min_size=1, max_size=20, unique=True))
+            delivery = deliver(sick, some)
+            assert len(delivery.findings) == len(some)
+            sent = [action.id for action in cluster.events()]
+            for action, finding in zip(some, delivery.findings, strict=True):
+                assert finding is not None
+                taken = shard_of(action) not in cluster.sick
+                assert finding is not DONE or taken
+                assert (action.id in sent) is not finding.attempt_returned, "sent, or put back for nothing"
+        cluster.sick = set()
+        for _ in range(3):
+            cluster.now += 5.0
+            deliver(sick)
+        assert deliver(sick).findings == [DONE] * len(ACTIONS)
+
+
+def test_a_shard_without_a_copy_is_found_by_those_that_have_one() -> None:
+    def asked(routing: str) -> int | None:
+        return None if THREE.of(routing) == 1 else THREE.of(routing)
+
+    found = cut(3, asked)
+    assert found
+    assert [found.of(action.id) for action in ACTIONS] == [THREE.of(action.id) for action in ACTIONS]
+    assert cut(3, lambda _: None) is None, "nothing is known"
