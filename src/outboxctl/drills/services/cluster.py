@@ -78,6 +78,16 @@ class SearchCluster:
         for node in wanted:
             self._wait_until_joined(node)
 
+    def heal(self, seconds: float = 90.0) -> None:
+        """Wake and restart whichever node is not up; returns once all are in the cluster, green or not.
+
+        UnreachableError where they are not within so many seconds.
+        """
+        for node in self.nodes:
+            self.wake(node.name)
+        self.restart()
+        self.wait_for("red", seconds)
+
     def leader(self) -> str | None:
         """The name of the node that leads, as the first node that answers and sees one says."""
         return next(filter(None, (node.leader() for node in self.nodes)), None)
@@ -92,13 +102,23 @@ class SearchCluster:
 
     def holder(self, index: str, shard: int = 0) -> str:
         """The name of the node that has the primary. UnreachableError where none has."""
+        for copy, node in self._copies(index, shard):
+            if copy["primary"]:
+                return node
+        raise UnreachableError(f"no node has the primary of shard {shard} of {index}: {self._states()}")
+
+    def holders(self, index: str, shard: int = 0) -> set[str]:
+        """The names of the nodes that have a copy of the shard."""
+        return {node for _, node in self._copies(index, shard)}
+
+    def _copies(self, index: str, shard: int) -> Iterator[tuple[dict[str, Any], str]]:
+        """The copies of a shard that are on a node, each with the node's name."""
         path = f"/_cluster/state/routing_table,nodes/{index}?local=true"
         state = next(filter(None, (node.ask(path) for node in self.nodes)), {})
         for each in state.get("routing_table", {}).get("indices", {}).values():
             for copy in each["shards"].get(str(shard), ()):
-                if copy["primary"] and copy["node"]:
-                    return str(state["nodes"][copy["node"]]["name"])
-        raise UnreachableError(f"no node has the primary of shard {shard} of {index}: {self._states()}")
+                if copy["node"] in state["nodes"]:
+                    yield copy, str(state["nodes"][copy["node"]]["name"])
 
     def wait_for(self, status: str = "green", seconds: float = 60.0, index: str = "") -> None:
         """Wait until the cluster, or an index, is at least that healthy, with every node that is up in it.

@@ -5,13 +5,15 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 from outboxctl.drills.labs.lab import Lab
+from outboxctl.drills.labs.model import Need
 
 
 def _labs() -> Iterator[type[Lab]]:
     for file in iter_modules(__path__):
         module = import_module(f"{__name__}.{file.name}")
         for value in vars(module).values():
-            if isinstance(value, type) and issubclass(value, Lab) and value.__module__ == module.__name__:
+            named = isinstance(value, type) and issubclass(value, Lab) and hasattr(value, "name")
+            if named and value.__module__ == module.__name__:  # without a name it is what several labs share
                 yield value
 
 
@@ -19,3 +21,6 @@ def _labs() -> Iterator[type[Lab]]:
 LABS = tuple(sorted(_labs(), key=lambda lab: (-lab.seconds - lab.engine_start, lab.name)))
 # The six of the lab document.
 CORE = tuple(sorted((lab for lab in LABS if lab.number), key=lambda lab: lab.number or 0))
+# Those that break a cluster of their own, one after the other, for minutes; and all others.
+CLUSTER = tuple(lab for lab in LABS if Need.OWN_CLUSTER in lab.needs)
+ALL = tuple(lab for lab in LABS if lab not in CLUSTER)
