@@ -78,6 +78,7 @@ class Readiness:
 class ClusterLab(Lab):
     """A lab on three nodes of its own, with one worker that knows all of them, while updates stream."""
 
+    of_cluster = True
     needs = frozenset({Need.OWN_CLUSTER})
     index_settings = {"number_of_shards": 3, "number_of_replicas": 1}  # noqa: RUF012 - a lab's data
     settings = HOLD
@@ -85,9 +86,11 @@ class ClusterLab(Lab):
 
     readiness: Readiness
 
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+
     def prepare(self, ctx: LabContext) -> None:
         """Write rows, and start one worker that sends to the nodes themselves."""
-        self._stack = ExitStack()
         self.entities = ctx.load(self.events)
         ctx.worker(WORKER, direct=True, **self.of_worker(ctx)).start()
 
@@ -114,8 +117,11 @@ class ClusterLab(Lab):
     def undo(self, ctx: LabContext) -> None:
         """Undo the faults, and end the stream."""
         ctx.undo()
-        with suppress(AttributeError):  # it was never prepared
-            self._stack.close()
+        self.end_stream()
+
+    def end_stream(self) -> None:
+        """End it, if it was begun."""
+        self._stack.close()
 
     def recover(self, ctx: LabContext) -> None:
         """Wait until the cluster is green and no event is left."""

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Literal, TypeVar
@@ -85,6 +85,10 @@ class LabContext(Experiment):
         for each in self.workers.values():
             each.kill()
         self._stack.close()
+
+    def entered(self, manager: AbstractContextManager[T]) -> T:
+        """Enter a context that ends with this one."""
+        return self._stack.enter_context(manager)
 
     @property
     def cluster(self) -> "SearchCluster":

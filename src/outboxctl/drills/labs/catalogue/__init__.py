@@ -5,7 +5,6 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 from outboxctl.drills.labs.lab import Lab
-from outboxctl.drills.labs.model import Need
 
 
 def _labs() -> Iterator[type[Lab]]:
@@ -21,6 +20,6 @@ def _labs() -> Iterator[type[Lab]]:
 LABS = tuple(sorted(_labs(), key=lambda lab: (-lab.seconds - lab.engine_start, lab.name)))
 # The six of the lab document.
 CORE = tuple(sorted((lab for lab in LABS if lab.number), key=lambda lab: lab.number or 0))
-# Those that break a cluster of their own, one after the other, for minutes; and all others.
-CLUSTER = tuple(lab for lab in LABS if Need.OWN_CLUSTER in lab.needs)
-ALL = tuple(lab for lab in LABS if lab not in CLUSTER)
+# Those of a cluster, most of which break one of their own, one after the other, for minutes; and all others.
+CLUSTER = tuple(lab for lab in LABS if lab.of_cluster)
+ALL = tuple(lab for lab in LABS if not lab.of_cluster)
