@@ -65,7 +65,7 @@ class LateWrite(ClusterLab):
         """Let the upserts reach the sink: the documents are there again."""
         ctx.undo()
         back = ("the documents have come back", "文档已复活")
-        ctx.confirm(back, lambda: any(ctx.versions(self.entities)), within=15)
+        self.back = ctx.confirm(back, lambda: len(list(filter(None, ctx.versions(self.entities)))), within=15)
         gone = ("the documents are gone again", "文档再次消失")
         ctx.expect_soon(gone, lambda: not any(ctx.versions(self.entities)), within=2 * LATE)
 
@@ -78,7 +78,7 @@ class LateWrite(ClusterLab):
         back = sum(version is not None for version in ctx.versions(self.entities))
         ctx.expect(("documents that came back", "复活的文档"), 0, back)
         ctx.expect_counts(failed=0, done=ctx.written)
-        ctx.conclude(("documents that came back", "复活的文档"), back)
+        ctx.conclude(("documents that had come back meanwhile", "期间曾复活的文档"), self.back)
 
     def _forget(self, ctx: LabContext) -> None:
         """Flush, and restart the node: tombstones are not in what it reads."""
