@@ -16,7 +16,8 @@ PER_TRANSACTION = 10  # updates
 PAUSE_SECONDS = 0.1  # between two transactions: a hundred events a second
 LOOK_SECONDS = 0.2  # between two looks at /readyz
 DETECTION_SECONDS = 30.0  # until the other nodes have given one up; see shared_cluster.NODE_SETTINGS
-UNBLAMED = 1  # attempts of an event that was delivered and lost none
+GREEN_SECONDS = 180.0  # until all copies are there again, on a busy machine
+GREEN = ("the cluster is green again", "集群恢复正常")
 GONE = ("the node is gone", "节点已停止")
 FAILED = ("events failed", "failed 事件数")
 MOST = ("most attempts of an event", "单个事件的最大 attempts")
@@ -125,7 +126,7 @@ class ClusterLab(Lab):
 
     def recover(self, ctx: LabContext) -> None:
         """Wait until the cluster is green and no event is left."""
-        ctx.cluster.wait_for("green")
+        ctx.confirm(GREEN, ctx.cluster.healthy, GREEN_SECONDS)
         ctx.expect_recovered(within=60)
 
     # Faults.

@@ -17,7 +17,7 @@ from outboxctl.drills.services.cluster_node import ClusterNode
 from outboxctl.drills.services.model import EngineKind, Say, silent
 from outboxctl.drills.services.process import log_tail, within
 
-JOIN_SECONDS = 120.0
+JOIN_SECONDS = 240.0  # on a busy machine; 5 s otherwise
 SIGNAL_SECONDS = 5.0
 COLORS = ("red", "yellow", "green")
 
@@ -67,7 +67,7 @@ class SearchCluster:
     def restart(self, *names: str) -> None:
         """Start these nodes, or all that are down, on their data; returns once each has joined a leader.
 
-        UnreachableError where one does not within 120 s.
+        UnreachableError where one does not within four minutes.
         """
         wanted = [self.node(name) for name in names] or [node for node in self.nodes if node.state == "down"]
         for node in wanted:
@@ -125,12 +125,13 @@ class SearchCluster:
 
         UnreachableError where it is not within so many seconds.
         """
-        if not within(seconds, lambda: self._healthy(status, index)):
+        if not within(seconds, lambda: self.healthy(status, index)):
             what = f"the index {index}" if index else "the cluster"
             why = f"{what} is not {status} after {seconds:g} s: {self._states()}"
             raise UnreachableError(why, hint="\n".join(log_tail(node.log) for node in self.nodes))
 
-    def _healthy(self, status: str, index: str) -> bool:
+    def healthy(self, status: str = "green", index: str = "") -> bool:
+        """Whether the cluster, or an index, is at least that healthy, with every node that is up in it."""
         with suppress(UnreachableError):
             health = self.health(index)
             up = sum(node.state == "up" for node in self.nodes)
