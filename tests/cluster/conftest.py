@@ -61,10 +61,7 @@ def module_cluster(request: pytest.FixtureRequest, cluster_folder: Path) -> Iter
 @pytest.fixture
 def cluster(module_cluster: SearchCluster) -> SearchCluster:
     """Three nodes that are up, awake and green, without an index."""
-    for node in module_cluster.nodes:
-        module_cluster.wake(node.name)
-    module_cluster.restart()
-    module_cluster.wait_for("red", seconds=90)  # of whatever health, but with every node
+    module_cluster.heal()
     _clear(AnyNode(module_cluster))
     module_cluster.wait_for("green")
     return module_cluster

@@ -63,6 +63,9 @@ class Bare(SimpleNamespace):
     def lacks(self, lab: type[Lab]) -> list[Need]:
         return sorted(lab.needs)
 
+    def why(self, lacking: list[Need]) -> str:
+        return "this is an imitation" if lacking else ""
+
 
 class Needy(Ended):
     name = "needy"

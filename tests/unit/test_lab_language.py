@@ -21,7 +21,7 @@ from outboxctl.cli.lab.summary import show
 from outboxctl.domain.failures import Reason
 from outboxctl.domain.lifecycle import Status
 from outboxctl.drills.labs import chinese
-from outboxctl.drills.labs.catalogue import LABS
+from outboxctl.drills.labs.catalogue import ALL, LABS
 from outboxctl.drills.labs.drill import LabEvent
 from outboxctl.drills.labs.evidence import load, pages
 from outboxctl.drills.labs.model import LabPhase, LabVerdict, Need
@@ -115,15 +115,15 @@ def test_the_end_of_a_run_in_chinese_is_chinese(tmp_path: Path, verdict: LabVerd
 def test_a_run_that_goes_on_in_chinese_is_chinese(capsys: pytest.CaptureFixture[str]) -> None:
     for width in (60, 120):
         out = Console(file=io.StringIO(), width=width, force_terminal=True, color_system=None)
-        screen = LabScreen(LabProgress(LABS[:3], 2), out, Event(), "zh")
-        screen.update(LabEvent(LABS[0], record(LABS[0].name), LabPhase.OBSERVE))
+        screen = LabScreen(LabProgress(ALL[:3], 2), out, Event(), "zh")
+        screen.update(LabEvent(ALL[0], record(ALL[0].name), LabPhase.OBSERVE))
         with out.capture() as drawn:
             out.print(screen._drawn())
         assert strangers(drawn.get()) == set()
-    ended = record(LABS[0].name)
-    still = LabScreen(LabProgress(LABS[:1], 1), Console(file=io.StringIO()), Event(), "zh")
-    still.update(LabEvent(LABS[0], ended, LabPhase.PREPARE))
-    still.update(LabEvent(LABS[0], ended, None))
+    ended = record(ALL[0].name)
+    still = LabScreen(LabProgress(ALL[:1], 1), Console(file=io.StringIO()), Event(), "zh")
+    still.update(LabEvent(ALL[0], ended, LabPhase.PREPARE))
+    still.update(LabEvent(ALL[0], ended, None))
     assert strangers(capsys.readouterr().err) == set()
 
 

@@ -15,7 +15,7 @@ from outboxctl.cli.app import app
 from outboxctl.cli.lab import page
 from outboxctl.cli.lab.catalogue import chosen
 from outboxctl.cli.lab.progress import LabProgress
-from outboxctl.drills.labs.catalogue import CORE, LABS
+from outboxctl.drills.labs.catalogue import ALL, CORE, LABS
 from outboxctl.drills.labs.evidence import load
 from outboxctl.drills.scratch.settings import fixed
 
@@ -40,7 +40,7 @@ def test_it_speaks_both_languages(lab: "type[Lab]") -> None:
         assert not zh.isascii()
 
 
-@EACH
+@pytest.mark.parametrize("lab", ALL, ids=[lab.name for lab in ALL])
 def test_it_takes_about_as_long_as_it_says(lab: "type[Lab]") -> None:
     """The example was recorded with a real engine. Half as long to twice as long is about."""
     recorded = {each.name: each.record.seconds for each in load(EXAMPLE).labs}

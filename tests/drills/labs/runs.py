@@ -4,15 +4,17 @@ import fcntl
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from outboxctl.drills.labs.catalogue import LABS
+from outboxctl.drills.labs.catalogue import ALL, CLUSTER
 from processes import OUTBOXCTL, environment
 
 LONGEST_SECONDS = 900
+LONGEST_ON_A_CLUSTER = 3_000
+GROUPS = {"all": (ALL, LONGEST_SECONDS), "cluster": (CLUSTER, LONGEST_ON_A_CLUSTER)}
 BROKEN = f"{sys.executable} {Path(__file__).with_name('broken.py')}"
 KINDS: Mapping[str, tuple[str, ...]] = {
     "ok": ("--search", "elasticsearch"),
@@ -21,6 +23,11 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     "imitation again": ("--search", "noida"),
     "control": ("--search", "elasticsearch", "--no-fault"),
     "broken": ("--search", "elasticsearch", "--worker", BROKEN),
+}
+ON_A_CLUSTER: Mapping[str, tuple[str, ...]] = {
+    "ok": (),
+    "control": ("--no-fault",),
+    "broken": ("--worker", BROKEN),
 }
 
 
@@ -41,27 +48,37 @@ class Outcome:
 
 def outcome(kind: str, shared: Path) -> Outcome:
     """The outcome of that run of all labs; `shared` is a folder that all processes of the tests see."""
-    kept = shared / f"labs {kind}.json"
+    return _once("all", kind, KINDS[kind], shared)
+
+
+def outcome_on_a_cluster(kind: str, engine: str, shared: Path) -> Outcome:
+    """The outcome of that run of the labs of a cluster, of this engine."""
+    return _once("cluster", f"{kind} on {engine}", ("--search", engine, *ON_A_CLUSTER[kind]), shared)
+
+
+def _once(group: str, kind: str, flags: Sequence[str], shared: Path) -> Outcome:
+    kept = shared / f"labs {group} {kind}.json"
     with kept.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not kept.exists():
-            kept.write_text(json.dumps(asdict(_made(kind, shared))))
+            kept.write_text(json.dumps(asdict(_made(group, kind, flags, shared))))
         return Outcome(**json.loads(kept.read_text()))
 
 
-def _made(kind: str, shared: Path) -> Outcome:
-    home, evidence = shared / f"home of {kind}", shared / f"evidence of {kind}"
+def _made(group: str, kind: str, flags: Sequence[str], shared: Path) -> Outcome:
+    home, evidence = shared / f"home of {group} {kind}", shared / f"evidence of {group} {kind}"
     home.mkdir()
+    labs, seconds = GROUPS[group]
     done = subprocess.run(
-        [*OUTBOXCTL, "lab", "run", "all", "--json", "--evidence", str(evidence), *KINDS[kind]],
+        [*OUTBOXCTL, "lab", "run", group, "--json", "--evidence", str(evidence), *flags],
         env=environment(OUTBOXCTL_STATE=str(home)),
         cwd=home,
         capture_output=True,
         text=True,
-        timeout=LONGEST_SECONDS,
+        timeout=seconds,
         check=False,
     )
     records = json.loads(done.stdout)["records"] if done.stdout else []
-    assert len(records) == len(LABS), done.stderr
+    assert len(records) == len(labs), done.stderr
     named = {record["lab"]: record for record in records}
     return Outcome(done.returncode, named, done.stderr, str(evidence))

@@ -6,10 +6,10 @@ import pytest
 
 from drills.labs.breakages import breakages_by_lab
 from drills.labs.runs import LONGEST_SECONDS, Outcome
-from outboxctl.drills.labs.catalogue import LABS
+from outboxctl.drills.labs.catalogue import ALL
 
 pytestmark = [pytest.mark.real_engine, pytest.mark.timeout(LONGEST_SECONDS)]
-every_lab = pytest.mark.parametrize("lab", [lab.name for lab in LABS])
+every_lab = pytest.mark.parametrize("lab", [lab.name for lab in ALL])
 Made = Callable[[str], Outcome]
 
 

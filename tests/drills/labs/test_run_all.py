@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from drills.labs.runs import LONGEST_SECONDS, Outcome
-from outboxctl.drills.labs.catalogue import LABS
+from outboxctl.drills.labs.catalogue import ALL
 from outboxctl.drills.labs.model import Need
 
 pytestmark = pytest.mark.timeout(LONGEST_SECONDS)
-NEED_A_REAL_ONE = {lab.name for lab in LABS if Need.REAL_ENGINE in lab.needs}
+NEED_A_REAL_ONE = {lab.name for lab in ALL if Need.REAL_ENGINE in lab.needs}
 Made = Callable[[str], Outcome]
 
 

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
     from outboxctl.drills.labs.lab import Lab
 
-ALL, CORE = "all", "core"
-
 
 class Lang(StrEnum):
     """The languages of the labs."""
@@ -86,11 +84,10 @@ def show(
 
 
 def chosen(names: "Sequence[str]") -> "list[type[Lab]]":
-    """The labs of these names or numbers, each once; `all` and `core` are groups. UsageError."""
-    from outboxctl.drills.labs.catalogue import CORE as CORE_LABS
-    from outboxctl.drills.labs.catalogue import LABS
+    """The labs of these names or numbers, each once; `all`, `core` and `cluster` are groups. UsageError."""
+    from outboxctl.drills.labs.catalogue import ALL, CLUSTER, CORE, LABS
 
-    groups = {ALL: LABS, CORE: CORE_LABS} | {lab.name: (lab,) for lab in ordered()}
+    groups = {"all": ALL, "core": CORE, "cluster": CLUSTER} | {lab.name: (lab,) for lab in ordered()}
     labs = {lab for name in names for lab in groups[parse.one_of("NAME", _named(name), [*groups], "lab")]}
     return [lab for lab in LABS if lab in labs]
 

@@ -66,9 +66,11 @@ def by_hand(lab: "type[Lab]", settings: "Settings") -> list[str]:
 
 
 def phases(lab: "type[Lab]") -> dict[str, str]:
-    """What it does in each phase that it overrides."""
-    own = {name: vars(lab)[name].__doc__ or "" for name in PHASES if name in vars(lab)}
-    return {name: text.partition("\n")[0] for name, text in own.items()}
+    """What it does in each phase that it overrides, or that the labs like it do."""
+    from outboxctl.drills.labs.lab import Lab
+
+    own = [name for name in PHASES if getattr(lab, name) is not getattr(Lab, name)]
+    return {name: (getattr(lab, name).__doc__ or "").partition("\n")[0] for name in own}
 
 
 def _texts(lab: "type[Lab]", languages: "Sequence[str]") -> "Iterator[tuple[str, RenderableType]]":

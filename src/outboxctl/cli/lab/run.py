@@ -1,6 +1,6 @@
 """`lab run`: the labs, one verdict, and the exit code that goes with it."""
 
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Annotated
@@ -26,7 +26,8 @@ JOBS = 6
 
 def run(
     names: Annotated[
-        list[str], typer.Argument(metavar="NAME...", help="Labs, or their numbers, `core` or `all`.")
+        list[str],
+        typer.Argument(metavar="NAME...", help="Labs, or their numbers, `core`, `all` or `cluster`."),
     ],
     search: Annotated[Search, typer.Option(help="Which search engine.")] = Search.AUTO,
     jobs: Annotated[int, typer.Option("--jobs", min=1, max=32, help="Labs side by side.")] = JOBS,
@@ -54,6 +55,9 @@ def run(
 ) -> None:
     """Run labs on services of their own and give a verdict: exit 0 if OK, 4 if FAIL, 5 if INCONCLUSIVE.
 
+    `cluster` are the labs that break a search cluster of three nodes, which takes Maven, a JDK and minutes;
+    `all` are all others.
+
     With --against they run on your own staging system, in schemas and indexes of their own. --set and
     --worker try other settings, or another build of the worker, before they are deployed.
 
@@ -78,11 +82,12 @@ def run(
     try:
         with run_arguments.evidence(evidence) as path, own_folder("lab", say) as folder:
             note(folder.path, path)
-            place: Place = OwnPlace(folder.path, search.value, overrides, say)
-            if against:
-                place = confirmed(labs, folder.path, overrides, worker=worker, yes=yes, sure=sure)
-            written = EvidenceFolder(path)
-            ended = conduct(labs, place, written, options, lang=lang)
+            with closing(OwnPlace(folder.path, search.value, overrides, say)) as own:
+                place: Place = own
+                if against:
+                    place = confirmed(labs, folder.path, overrides, worker=worker, yes=yes, sure=sure)
+                written = EvidenceFolder(path)
+                ended = conduct(labs, place, written, options, lang=lang)
     except SignalReceived as signal:
         raise typer.Exit(signal.code) from None
     with tolerate_closed_pipe():

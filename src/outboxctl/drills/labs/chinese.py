@@ -116,6 +116,67 @@ PHASES = {
     "Write to the new primary: it overwrites the old one's documents.": "写入新主库：覆盖旧主库的文档。",
     "Repair what is not written again: verify --repair.": "比对并修复不再被写入的文档。",
     "Raised once, and the index holds the rows of the new primary.": "只提升一次，索引与新主库一致。",
+    "Compare what is delivered with what is written, for some seconds.": "数秒内比较投递与写入的数量。",
+    "Each command has ended with exit code 0.": "每个命令的退出码为 0。",
+    "Events were delivered meanwhile, none has failed or lost an attempt.": (
+        "期间持续投递，没有 failed，不消耗 attempts。"
+    ),
+    "Everything is delivered, and the worker became ready by itself.": "全部投递，worker 自动恢复 ready。",
+    "Everything is delivered, with the attempts it had.": "全部投递，attempts 未被消耗。",
+    "Freeze a node that does not lead, until the others go on without it.": (
+        "冻结一个非领导节点，直到其余节点将其移除。"
+    ),
+    "Hold upserts before the sink, kill their worker, delete their rows, restart the node.": (
+        "拖住 upsert，kill 其 worker，删除源行，重启节点。"
+    ),
+    "Kill a node while updates stream.": "持续更新时 kill 一个节点。",
+    "Kill all nodes while updates stream.": "持续更新时 kill 全部节点。",
+    "Kill the leader and another node while updates stream.": "持续更新时 kill 领导节点和另一个节点。",
+    "Kill the node of the first shard's primary while updates stream.": (
+        "持续更新时 kill 第一个主分片所在节点。"
+    ),
+    "Let one node take requests and answer none, then write events.": (
+        "让一个节点接收请求而不响应，再写入事件。"
+    ),
+    "Let the upserts reach the sink: the documents are there again.": "upsert 最终到达：文档再次出现。",
+    "No document has come back for good, and no event has failed.": "没有文档永久复活，没有事件 failed。",
+    "No event has failed or lost an attempt, and /readyz did not alternate.": (
+        "没有 failed，不消耗 attempts，探针未反复变化。"
+    ),
+    "No event has failed or lost an attempt, and the worker stayed ready.": (
+        "没有 failed，不消耗 attempts，worker 保持 ready。"
+    ),
+    "Refuse connections to one node, then write events.": "拒绝到一个节点的连接，再写入事件。",
+    "Restart one node after the other while updates stream.": "持续更新时逐个重启节点。",
+    "The sick shard's events were delivered once it was well, with the attempts they had.": (
+        "分片恢复后其事件全部投递，attempts 未被消耗。"
+    ),
+    "Undo the faults, and end the stream.": "撤销故障，停止持续更新。",
+    "Wait for events that are delivered without it.": "等待缺少该节点时的投递。",
+    "Wait for events that are delivered; end the stream; run the commands.": "等待投递；停止更新；运行命令。",
+    "Wait for the events of the other shards; read what the rows and /readyz say of the red one.": (
+        "等待其他分片的事件；查看行和 探针 如何说明红色分片。"
+    ),
+    "Wait for the events of the other shards; read what the rows say of the sick one.": (
+        "等待其他分片的事件；查看行如何说明异常分片。"
+    ),
+    "Wait for the steady state; find out which documents are in which shard.": (
+        "等待稳态；查明各文档所在分片。"
+    ),
+    "Wait until /readyz blames the sink, and no event fails.": "直到 探针 指明 sink，且没有事件 failed。",
+    "Wait until /readyz blames the sink; no event fails meanwhile.": (
+        "直到 探针 指明 sink；期间没有事件 failed。"
+    ),
+    "Wait until all is delivered by the other node.": "等待另一个节点完成全部投递。",
+    "Wait until no event is left.": "等待积压归零。",
+    "Wait until the cluster is green and no event is left.": "等待集群恢复正常且积压归零。",
+    "Write rows, and start one worker that is told of two nodes.": "写入行；启动一个知道两个节点的 worker。",
+    "Write rows, and start one worker that sends to the nodes themselves.": (
+        "写入行；启动一个直连各节点的 worker。"
+    ),
+    "Write rows, some of which will be deleted; start one worker behind the proxy.": (
+        "写入行，其中一部分稍后删除；worker 经代理投递。"
+    ),
 }
 COMMENTS = {
     "if you have no system for it yet:": "如果还没有可用的系统：",
@@ -156,6 +217,15 @@ COMMENTS = {
     "following …: 4,000 keys done": "显示已展开的键数",
     "what the standby does not get": "备库收不到的变更",
     "the primary is gone, DATABASE_URL leads to the standby": "主库已停，连接地址指向备库",
+    "of a node": "某个节点的进程",
+    "of all nodes; then start them again": "全部节点；然后重新启动",
+    "of that node": "该节点的进程",
+    "of two nodes of three": "三个节点中的两个",
+    "on each node, once the cluster is green again": "逐个节点，每次等集群恢复正常",
+    "on the node of the shard, after a flush": "在该分片的节点上，先执行一次刷盘",
+    "the one with the star leads": "带星号的是领导节点",
+    "which node has a primary": "哪个节点持有主分片",
+    "which node has a shard without a replica": "哪个节点持有没有副本的分片",
 }
 NEEDS = {
     "a real Elasticsearch": "真实的 Elasticsearch",
@@ -164,6 +234,7 @@ NEEDS = {
         "独立的数据库，以便修改设置、终止会话"
     ),
     "a PostgreSQL server of its own to restart": "可单独重启的 PostgreSQL",
+    "a search cluster of three nodes of its own to break": "可随意破坏的独立三节点搜索集群",
 }
 FAULTS = {
     "bulk requests applied, their answers lost": "bulk 请求已写入，响应丢失",
@@ -188,6 +259,10 @@ FAULTS = {
     "a row that is divided by zero": "除以零的行",
     "a standby that receives nothing more": "不再接收变更的备库",
     "the primary is killed, and the standby promoted": "主库被 kill，备库被提升",
+    "each node is stopped and started again": "逐个节点停止并重新启动",
+    "connections to one node are refused": "到一个节点的连接被拒绝",
+    "one node takes requests and answers none": "一个节点接收请求而不响应",
+    "the node of the shard is restarted after a flush": "刷盘后重启分片所在节点",
 }
 # Faults that hold a value, and what the timeline puts before a fault.
 PATTERNS = {
@@ -200,6 +275,7 @@ PATTERNS = {
     r"index\.blocks\.write on (\S+)": r"\1 禁止写入",
     r"replayed (\d+) events as (.+)": r"\2（replay 了 \1 个事件）",
     r"a row whose text is (.+)": r"text 为 \1 的行",
+    r"(SIG\w+) to (n\d(?:, n\d)*)": r"对节点 \2 发 \1",
     r"a row with (\d+) documents behind it changes": r"一行变更，其背后有 \1 个文档",
 }
 BEGINNINGS = {"fault: ": "故障：", "undone: ": "已撤销：", "control run, left out: ": "对照运行，未注入："}

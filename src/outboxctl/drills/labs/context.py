@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Literal, TypeVar
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from outboxctl.drills.labs.namespace import Namespace
     from outboxctl.drills.proxy.faults import ProxyFault
     from outboxctl.drills.proxy.tally import Bulk
+    from outboxctl.drills.services.cluster import SearchCluster
 
 ENTITY_TYPE = "block"
 ROWS_A_TRANSACTION = 500
@@ -71,7 +72,8 @@ class LabContext(Experiment):
         self.written = 0  # events
         self.workers: dict[str, WorkerProcess] = {}
         with ExitStack() as stack:
-            self.proxy = stack.enter_context(Proxy(namespace.elastic_url, files=passing_on(self.settings)))
+            first = self.settings.sink_urls[0]
+            self.proxy = stack.enter_context(Proxy(first, files=passing_on(self.settings)))
             self.database = Database(self.settings.require_database_url(), connections=4)
             stack.callback(self.database.close)
             self.client = connect(self.settings, timeout=30)
@@ -83,6 +85,16 @@ class LabContext(Experiment):
         for each in self.workers.values():
             each.kill()
         self._stack.close()
+
+    def entered(self, manager: AbstractContextManager[T]) -> T:
+        """Enter a context that ends with this one."""
+        return self._stack.enter_context(manager)
+
+    @property
+    def cluster(self) -> "SearchCluster":
+        """The sink, of a lab that needs a cluster of its own."""
+        assert self.namespace.cluster  # noqa: S101 - for mypy: the lab needs it
+        return self.namespace.cluster
 
     # Reading.
 
@@ -192,7 +204,8 @@ class LabContext(Experiment):
         if name not in self.workers:
             log = self.folder / f"worker-{name}.log"
             url = self.namespace.elastic_url if direct else self.proxy.url
-            environment = self.namespace.environment(OUTBOX_WORKER_ID=name, ELASTIC_URL=url, **settings)
+            own = {"OUTBOX_WORKER_ID": name, "ELASTIC_URL": url} | settings
+            environment = self.namespace.environment(**own)
             command = {"command": self._command} if self._command else {}
             self.workers[name] = WorkerProcess(environment, self.namespace.home, log, **command)
             self.record.logs.append(log.name)

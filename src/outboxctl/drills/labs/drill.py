@@ -53,12 +53,12 @@ class Drill:
         self._judge()
 
     def _conclude(self, *, observed: bool) -> None:
-        """RECOVER and the invariants come even if the fault was not confirmed.
+        """RECOVER and the invariants come even if the fault was not confirmed; CHECK after both.
 
         But not after `stop`: what there was no time for is not refuted.
         """
-        self._ran(LabPhase.RECOVER, self._lab.recover)
-        if observed and not self._record.interrupted:
+        recovered = self._ran(LabPhase.RECOVER, self._lab.recover)
+        if observed and recovered and not self._record.interrupted:
             self._ran(LabPhase.CHECK, self._lab.check)
         if not self._record.interrupted:
             self._ran(LabPhase.CHECK, self._check_invariants)

@@ -1,7 +1,7 @@
 """The base class of every lab."""
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from outboxctl.drills.labs.context import LabContext
 from outboxctl.drills.labs.model import BilingualText, Need
@@ -11,10 +11,11 @@ class Lab:
     """A drill: a subclass sets the texts, and overrides the phases in which it does something.
 
     `number` is that of the lab document, None for the other drills. `settings` are environment variables
-    in place of the defaults. `needs` are required, `wants` used where the servers have them. `seconds`
-    is how long it usually takes, and `engine_start` what the start of a real search engine adds to that
-    where the lab restarts one. `by_hand` are the commands by which a person does the same. `judged` is
-    the last line of the document's conclusion, before the verdict.
+    in place of the defaults, `index_settings` those of its index in place of the project's. `of_cluster`
+    puts it into the group `cluster`, not into `all`. `needs` are required, `wants` used where the servers
+    have them. `seconds` is how long it usually takes, and `engine_start` what the start of a real search
+    engine adds to that where the lab restarts one. `by_hand` are the commands by which a person does the
+    same. `judged` is the last line of the document's conclusion, before the verdict.
     """
 
     name: ClassVar[str]
@@ -23,6 +24,8 @@ class Lab:
     question: ClassVar[BilingualText]
     hypothesis: ClassVar[BilingualText]
     settings: ClassVar[Mapping[str, str]] = {}
+    index_settings: ClassVar[Mapping[str, Any]] = {}
+    of_cluster: ClassVar[bool] = False
     needs: ClassVar[frozenset[Need]] = frozenset()
     wants: ClassVar[frozenset[Need]] = frozenset()
     events: ClassVar[int] = 200

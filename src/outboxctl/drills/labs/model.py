@@ -39,6 +39,7 @@ class Need(StrEnum):
 
     REAL_ENGINE = "a real Elasticsearch"
     OWN_ENGINE = "a search engine of its own to stop"
+    OWN_CLUSTER = "a search cluster of three nodes of its own to break"
     PRIVATE_DATABASE = "a database of its own, to change its settings and end its sessions"
     OWN_DATABASE = "a PostgreSQL server of its own to restart"
 

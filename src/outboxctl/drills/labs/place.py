@@ -1,7 +1,7 @@
 """The servers that labs run on: services of our own, or a user's system; each lab has its namespace there."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -12,6 +12,8 @@ from outboxctl.drills import services
 from outboxctl.drills.faults import guest
 from outboxctl.drills.labs.model import Need
 from outboxctl.drills.labs.namespace import Namespace
+from outboxctl.drills.labs.shared_cluster import SharedCluster
+from outboxctl.drills.services.cluster import SearchCluster
 from outboxctl.drills.services.model import SearchWish, Service, Services, silent
 from outboxctl.net.urls import mask, without_credentials
 from outboxctl.settings import Settings
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from outboxctl.drills.services.model import Say
 
 INDEX_SECONDS = 60.0  # to make an index; without it the limit would be a lab's lease, perhaps a second
-NOT_ON_STAGING = {Need.OWN_ENGINE, Need.OWN_DATABASE, Need.PRIVATE_DATABASE}
+NOT_ON_STAGING = {Need.OWN_ENGINE, Need.OWN_CLUSTER, Need.OWN_DATABASE, Need.PRIVATE_DATABASE}
 
 
 class OwnPlace:
@@ -37,13 +39,26 @@ class OwnPlace:
     ) -> None:
         self._folder, self._search, self._overrides, self._say = folder, search, overrides, say
         self._shared: Services | None = None
+        self._cluster = SharedCluster(folder, say)
         self._starting, self._migrating = Lock(), Lock()
         self._templates: dict[str, str] = {}  # by server
 
+    def close(self) -> None:
+        """End the cluster; the other services end with their folder."""
+        self._cluster.close()
+
     def lacks(self, lab: "type[Lab]") -> list[Need]:
-        """What this lab needs and these servers do not have: only a real engine can be missing."""
-        imitation = self._services().search.kind == "noida"
-        return [Need.REAL_ENGINE] if imitation and Need.REAL_ENGINE in lab.needs else []
+        """What this lab needs and this machine does not have: a real engine, or the parts of a cluster."""
+        kind = self._services().search.kind
+        missing = {Need.REAL_ENGINE} if kind == "noida" else set()
+        if Need.OWN_CLUSTER in lab.needs and not SharedCluster.kind(kind):
+            missing.add(Need.OWN_CLUSTER)
+        return sorted(lab.needs & missing)
+
+    @staticmethod
+    def why(lacking: Sequence[Need]) -> str:
+        """Why that is not here."""
+        return "that takes Maven and a JDK" if Need.OWN_CLUSTER in lacking else "this is an imitation"
 
     def versions(self) -> dict[str, str]:
         """Kinds and versions of the shared services, by role (`postgres`, `search`)."""
@@ -53,17 +68,37 @@ class OwnPlace:
     @contextmanager
     def namespace(self, lab: "type[Lab]") -> Iterator[Namespace]:
         """A database and an index of one lab, dropped at the end. OutboxctlError."""
+        with ExitStack() as stack:
+            cluster = stack.enter_context(self._cluster_of(lab))
+            yield stack.enter_context(self._namespace(lab, cluster))
+
+    @contextmanager
+    def _namespace(self, lab: "type[Lab]", cluster: SearchCluster | None) -> Iterator[Namespace]:
         both, own = self._services_of(lab)
         name = lab.name.replace("-", "_")
         url = namespaces.create_database(both.postgres.url, f"lab_{name}", like=self._template(both.postgres))
-        ends = {"DATABASE_URL": url, "ELASTIC_URL": both.search.url, "ELASTIC_INDEX": f"lab-{lab.name}"}
+        sink = cluster.url if cluster else both.search.url
+        ends = {"DATABASE_URL": url, "ELASTIC_URL": sink, "ELASTIC_INDEX": f"lab-{lab.name}"}
         try:
-            made = Namespace.at(ends, lab.settings, self._overrides, home=self._folder, own=own)
+            made = Namespace.at(
+                ends, lab.settings, self._overrides, home=self._folder, own=own, cluster=cluster
+            )
             with closing(connect(made.settings, timeout=INDEX_SECONDS)) as client:
-                index_setup.ensure(client, made.settings.elastic_index)
+                settings = index_setup.SETTINGS | dict(lab.index_settings)
+                index_setup.ensure(client, made.settings.elastic_index, settings=settings)
             yield made
         finally:
             namespaces.drop_database(both.postgres.url, url)
+
+    @contextmanager
+    def _cluster_of(self, lab: "type[Lab]") -> Iterator[SearchCluster | None]:
+        """The cluster, where this lab needs one."""
+        kind = SharedCluster.kind(self._services().search.kind) if Need.OWN_CLUSTER in lab.needs else None
+        if kind is None:
+            yield None
+            return
+        with self._cluster.lent(kind) as cluster:
+            yield cluster
 
     def _services_of(self, lab: "type[Lab]") -> tuple[Services, Path | None]:
         both = self._services()
@@ -116,6 +151,12 @@ class StagingPlace:
         """What this lab needs and these servers do not have: no lab may stop or change a user's servers."""
         imitation = self.versions()["search"].startswith(guest.IMITATION)
         return sorted(lab.needs & (NOT_ON_STAGING | {Need.REAL_ENGINE} if imitation else NOT_ON_STAGING))
+
+    @staticmethod
+    def why(lacking: Sequence[Need]) -> str:
+        """Why that is not here."""
+        imitation = Need.REAL_ENGINE in lacking
+        return "this is an imitation" if imitation else "no lab may stop or change the servers here"
 
     def versions(self) -> dict[str, str]:
         """The versions of both servers. UnreachableError."""

@@ -13,11 +13,10 @@ from outboxctl.domain.printable import brief
 from outboxctl.drills.labs.context import LabContext
 from outboxctl.drills.labs.drill import Drill, LabEvent, Listener
 from outboxctl.drills.labs.lab import Lab
-from outboxctl.drills.labs.model import BilingualText, LabCheck, LabPhase, LabRun, LabVerdict, Need, Record
+from outboxctl.drills.labs.model import BilingualText, LabCheck, LabPhase, LabRun, LabVerdict, Record
 from outboxctl.drills.labs.place import Place
 
 NEEDS = BilingualText("what the lab needs is here", "环境满足实验的需要")
-LACKING = {True: "this is an imitation", False: "no lab may stop or change the servers here"}
 NAMESPACE = BilingualText("tables and an index of its own", "独立的表和索引")
 
 
@@ -86,7 +85,7 @@ class Runner:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             if lacking := self.place.lacks(lab):
-                why = f"it needs {' and '.join(lacking)}, and {LACKING[Need.REAL_ENGINE in lacking]}"
+                why = f"it needs {' and '.join(lacking)}, and {self.place.why(lacking)}"
                 _inconclusive(record, NEEDS, ", ".join(lacking), "none here", why)
                 return
             with self.place.namespace(lab) as namespace:

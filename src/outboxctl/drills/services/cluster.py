@@ -17,7 +17,7 @@ from outboxctl.drills.services.cluster_node import ClusterNode
 from outboxctl.drills.services.model import EngineKind, Say, silent
 from outboxctl.drills.services.process import log_tail, within
 
-JOIN_SECONDS = 120.0
+JOIN_SECONDS = 240.0  # on a busy machine; 5 s otherwise
 SIGNAL_SECONDS = 5.0
 COLORS = ("red", "yellow", "green")
 
@@ -67,7 +67,7 @@ class SearchCluster:
     def restart(self, *names: str) -> None:
         """Start these nodes, or all that are down, on their data; returns once each has joined a leader.
 
-        UnreachableError where one does not within 120 s.
+        UnreachableError where one does not within four minutes.
         """
         wanted = [self.node(name) for name in names] or [node for node in self.nodes if node.state == "down"]
         for node in wanted:
@@ -77,6 +77,16 @@ class SearchCluster:
             node.start(self.kind, self.settings, self.say)
         for node in wanted:
             self._wait_until_joined(node)
+
+    def heal(self, seconds: float = 90.0) -> None:
+        """Wake and restart whichever node is not up; returns once all are in the cluster, green or not.
+
+        UnreachableError where they are not within so many seconds.
+        """
+        for node in self.nodes:
+            self.wake(node.name)
+        self.restart()
+        self.wait_for("red", seconds)
 
     def leader(self) -> str | None:
         """The name of the node that leads, as the first node that answers and sees one says."""
@@ -92,25 +102,36 @@ class SearchCluster:
 
     def holder(self, index: str, shard: int = 0) -> str:
         """The name of the node that has the primary. UnreachableError where none has."""
+        for copy, node in self._copies(index, shard):
+            if copy["primary"]:
+                return node
+        raise UnreachableError(f"no node has the primary of shard {shard} of {index}: {self._states()}")
+
+    def holders(self, index: str, shard: int = 0) -> set[str]:
+        """The names of the nodes that have a copy of the shard."""
+        return {node for _, node in self._copies(index, shard)}
+
+    def _copies(self, index: str, shard: int) -> Iterator[tuple[dict[str, Any], str]]:
+        """The copies of a shard that are on a node, each with the node's name."""
         path = f"/_cluster/state/routing_table,nodes/{index}?local=true"
         state = next(filter(None, (node.ask(path) for node in self.nodes)), {})
         for each in state.get("routing_table", {}).get("indices", {}).values():
             for copy in each["shards"].get(str(shard), ()):
-                if copy["primary"] and copy["node"]:
-                    return str(state["nodes"][copy["node"]]["name"])
-        raise UnreachableError(f"no node has the primary of shard {shard} of {index}: {self._states()}")
+                if copy["node"] in state["nodes"]:
+                    yield copy, str(state["nodes"][copy["node"]]["name"])
 
     def wait_for(self, status: str = "green", seconds: float = 60.0, index: str = "") -> None:
         """Wait until the cluster, or an index, is at least that healthy, with every node that is up in it.
 
         UnreachableError where it is not within so many seconds.
         """
-        if not within(seconds, lambda: self._healthy(status, index)):
+        if not within(seconds, lambda: self.healthy(status, index)):
             what = f"the index {index}" if index else "the cluster"
             why = f"{what} is not {status} after {seconds:g} s: {self._states()}"
             raise UnreachableError(why, hint="\n".join(log_tail(node.log) for node in self.nodes))
 
-    def _healthy(self, status: str, index: str) -> bool:
+    def healthy(self, status: str = "green", index: str = "") -> bool:
+        """Whether the cluster, or an index, is at least that healthy, with every node that is up in it."""
         with suppress(UnreachableError):
             health = self.health(index)
             up = sum(node.state == "up" for node in self.nodes)
