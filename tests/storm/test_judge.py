@@ -7,10 +7,18 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from acceptance import lab
+from engines.node import Node
+from servers import Servers
 from storm.judge import Judge
 from storm.report import MIB, Course, Report
 
 pytestmark = pytest.mark.real_engine
+
+
+@pytest.fixture
+def node(servers: Servers) -> Node:
+    """The judge's eyes."""
+    return Node(servers.sink)
 
 
 @pytest.fixture
@@ -29,26 +37,26 @@ def write(engine: Elasticsearch, index: str, id_: str, version: int, document: A
     engine.index(index=index, id=id_, version=version, version_type="external_gte", document=document)
 
 
-def judged(sql: lab.Sql, engine: Elasticsearch, index: str, *, events: int = 3) -> Report:
+def judged(sql: lab.Sql, node: Node, index: str, *, events: int = 3) -> Report:
     report = Report(events=events)
-    Judge(sql, engine, index).judge(report)
+    Judge(sql, node, index).judge(report)
     return report
 
 
 @pytest.mark.usefixtures("whole")
-def test_what_is_whole_is_called_so(sql: lab.Sql, engine: Elasticsearch, index: str) -> None:
-    report = judged(sql, engine, index)
+def test_what_is_whole_is_called_so(sql: lab.Sql, node: Node, index: str) -> None:
+    report = judged(sql, node, index)
     assert (report.wrong, report.lost, report.resurrected, report.documents) == ([], 0, 0, 3)
 
 
 def test_each_difference_of_a_document_is_a_loss(
-    sql: lab.Sql, engine: Elasticsearch, index: str, whole: list[uuid.UUID]
+    sql: lab.Sql, engine: Elasticsearch, node: Node, index: str, whole: list[uuid.UUID]
 ) -> None:
     missing, other, newer = [f"block:{entity}" for entity in whole]
     engine.delete(index=index, id=missing)
     write(engine, index, other, 2, {"text": "of another row"})
     write(engine, index, newer, 3, {})
-    report = judged(sql, engine, index)
+    report = judged(sql, node, index)
     assert report.lost == 3
     assert sorted(report.wrong) == sorted(
         [
@@ -60,7 +68,7 @@ def test_each_difference_of_a_document_is_a_loss(
 
 
 def test_ghosts_failures_and_missing_rows(
-    sql: lab.Sql, engine: Elasticsearch, index: str, whole: list[uuid.UUID]
+    sql: lab.Sql, engine: Elasticsearch, node: Node, index: str, whole: list[uuid.UUID]
 ) -> None:
     ghost = f"block:{uuid.uuid4()}"
     write(engine, index, ghost, 1, {})
@@ -68,7 +76,7 @@ def test_ghosts_failures_and_missing_rows(
         "UPDATE search_outbox_events SET status = 'failed', error_reason = 'mapping' WHERE entity_id = %s",
         [whole[0]],
     )
-    report = judged(sql, engine, index, events=4)
+    report = judged(sql, node, index, events=4)
     assert (report.lost, report.resurrected, report.failed) == (1, 1, {"mapping": 1})
     assert report.wrong[:3] == [
         "1 rows are missing in the outbox",
