@@ -22,7 +22,7 @@ from outboxctl.sink.index.index_setup import ensure
 from sinks import client_of
 from storm.nodes.site import opened
 from storm.plan import Plan, Site, beside_a_cluster
-from storm.storm import run
+from storm.run import run
 
 INDEX = "storm"
 INTERRUPTED = 130
