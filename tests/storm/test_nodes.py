@@ -101,8 +101,8 @@ def seen(**views: dict[str, Any]) -> frozenset[Copy] | None:
 @pytest.mark.no_servers
 def test_copies_are_those_that_a_leader_of_most_nodes_calls_active() -> None:
     both, one = {"n1": "STARTED", "n2": "STARTED"}, {"n1": "STARTED", "n2": "INITIALIZING"}
-    copy = Copy(0, "n1", "of-n1")
-    assert seen(n1=view("n1", 3, one), n2=view("n1", 3, both), n3={}) == {copy}
+    copies = frozenset([Copy(0, "n1", "of-n1")])
+    assert seen(n1=view("n1", 3, one), n2=view("n1", 3, both), n3={}) == copies
     assert seen(n1=view("n1", 3, both), n2={}, n3={}) is None, "alone"
     assert seen(n1=view("n1", 3, both), n2=view("n3", 4, both), n3={}) is None, "of an older term"
     assert seen(n1=view("n3", 3, both), n2=view("n3", 3, both), n3={}) is None, "its leader is silent"
