@@ -130,10 +130,10 @@ class Storm:
             return
         self.due = monotonic() + SECONDLY
         written = self.application.committed
-        of_shop = len(self.shop.application.committed) if self.shop else 0
+        of_shop = f"{len(self.shop.application.committed):,} transactions of the shop, " if self.shop else ""
         self.say(
             f"{monotonic() - self.began:4.0f} s  {written:,} of {self.plan.events:,} events written, "
-            f"{of_shop:,} transactions of the shop, {self._count(UNDER_WAY):,} events under way, "
+            f"{of_shop}{self._count(UNDER_WAY):,} events under way, "
             f"{self.fleet.blows.total()} blows, {self.weather.seen.total():,} faults, "
             f"{self.weather.news}"
         )

@@ -109,6 +109,16 @@ def test_copies_are_those_that_a_leader_of_most_nodes_calls_active() -> None:
     assert seen(n1=view(None, 3, both), n2=view(None, 3, both), n3={}) is None
 
 
+def test_an_attempt_that_is_returned_first_is_not_lost(sql: psycopg.Connection) -> None:
+    attempts.note(sql)
+    id_ = uuid4()
+    sql.execute(EVENT, [id_, "w1"])
+    with sql.transaction():
+        sql.execute("UPDATE search_outbox_events SET attempts = attempts - 1 WHERE id = %s", [id_])
+        sql.execute(GIVEN_BACK, ["timeout", 1, id_])
+    assert attempts.lost(sql, []) == (0, {})
+
+
 @pytest.mark.parametrize(
     ("reason", "left", "blow_at", "explained", "lost"),
     [

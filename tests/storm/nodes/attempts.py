@@ -7,18 +7,26 @@ import psycopg
 
 SCHEMA = """
 CREATE SCHEMA storm;
-CREATE TABLE storm.attempts (at float8, owner text, began float8, reason text);
+CREATE TABLE storm.attempts (
+    at float8, owner text, began float8, reason text, event uuid, returned boolean, transaction xid8
+);
 CREATE FUNCTION storm.note() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     INSERT INTO storm.attempts VALUES (extract(epoch FROM clock_timestamp()), OLD.owner,
-        extract(epoch FROM OLD.processing_started_at), NEW.error_reason);
+        extract(epoch FROM OLD.processing_started_at), NEW.error_reason, OLD.id, NEW.status = 'processing',
+        pg_current_xact_id());
     RETURN NULL;
 END $$;
 CREATE TRIGGER storm_attempts AFTER UPDATE ON search_outbox_events FOR EACH ROW
-    WHEN (OLD.status = 'processing' AND NEW.status IN ('pending', 'failed') AND NEW.attempts >= OLD.attempts)
+    WHEN (OLD.status = 'processing' AND (NEW.status = 'processing' AND NEW.attempts < OLD.attempts
+        OR NEW.status IN ('pending', 'failed') AND NEW.attempts >= OLD.attempts))
     EXECUTE FUNCTION storm.note();
 """
-NOTED = "SELECT at, owner, began, reason FROM storm.attempts"
+# An attempt may be returned by a statement before the one that ends the claim.
+NOTED = """
+SELECT at, owner, began, reason FROM storm.attempts n WHERE NOT returned AND NOT EXISTS (
+    SELECT FROM storm.attempts r WHERE r.returned AND r.event = n.event AND r.transaction = n.transaction)
+"""
 EXPIRED = "lease_expired"
 EARLIER = 1.0  # seconds before a claim at which a blow at its worker still explains what became of it
 

@@ -31,7 +31,7 @@ class NodesReport:
         attempts = f"{lost}; with workers that were struck: {self.attempts_explained:,}"
         return {
             "cluster": self.what,
-            "struck": counts(self.roles),
+            "nodes struck": counts(self.roles),
             "answers": f"{self.counted:,} of copies; left out: {counts(self.left_out) or 0}",
             "went back": str(self.went_back),
             "was gone": str(self.was_gone),
