@@ -11,6 +11,7 @@ from engines.node import Node
 from servers import Servers
 from storm.judge import Judge
 from storm.report import MIB, Course, Report
+from storm.watch import AT_MOST
 
 pytestmark = pytest.mark.real_engine
 
@@ -88,10 +89,10 @@ def test_ghosts_failures_and_missing_rows(
 @pytest.mark.parametrize(
     ("memory", "connections", "wrong"),
     [
-        ([100, 110], [6, 12, 6], []),
+        ([100, 110], [AT_MOST, 2 * AT_MOST, AT_MOST], []),
         ([100, 140], [3], ["memory"]),
-        ([100, 100], [3, 7], ["connections"]),
-        ([100, 100], [3, 13, 3], ["connections"]),
+        ([100, 100], [3, AT_MOST + 1], ["connections"]),
+        ([100, 100], [3, 2 * AT_MOST + 1, 3], ["connections"]),
     ],
 )
 def test_growth_is_said(memory: list[int], connections: list[int], wrong: list[str]) -> None:
