@@ -99,6 +99,10 @@ bench-verify: $(READY) ## Measure the comparison of 1,000,000 entities
 storm: $(READY) ## Write 100,000 events and a shop that becomes documents while workers are killed and the sink misbehaves; ten minutes
 	PYTHONPATH=tests $(BIN)/python -m storm $(STORM)
 
+storm-cluster: $(READY) ## The same on a cluster whose nodes are killed and frozen; a quarter of an hour each (ENGINES=, STORM=)
+	for kind in $(or $(ENGINES),opensearch elasticsearch elasticsearch8); do \
+		PYTHONPATH=tests $(BIN)/python -m storm --cluster $$kind $(STORM) || exit 1; done
+
 docs: $(READY) ## Write the generated pages, alert rules and dashboard again, and build the site
 	$(BIN)/python -m tools.reference docs
 	$(BIN)/python -m outboxctl.metrics.alerts > deploy/prometheus/outbox.rules.yml

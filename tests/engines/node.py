@@ -3,15 +3,19 @@
 import json
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+
+PAGE = 1_000  # documents a request
 
 
 @dataclass(frozen=True)
 class Node:
-    """The engine at a URL."""
+    """The engine at a URL; OSError where it does not answer within `patience` seconds."""
 
     url: str
+    patience: float = 30
 
     def ask(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         """Status and parsed body."""
@@ -19,7 +23,7 @@ class Node:
         headers = {"content-type": "application/json"}
         asked = urllib.request.Request(f"{self.url}{path}", data, headers, method=method)  # noqa: S310 - http
         try:
-            with urllib.request.urlopen(asked, timeout=30) as answer:  # noqa: S310 - http
+            with urllib.request.urlopen(asked, timeout=self.patience) as answer:  # noqa: S310 - http
                 status, text = answer.status, answer.read()
         except urllib.error.HTTPError as error:
             status, text = error.code, error.read()
@@ -50,3 +54,11 @@ class Node:
     def mget(self, *, index: str, ids: list[str], source: bool) -> Any:
         """As the clients have it: see `invariants`."""
         return self.ok("POST", f"/{index}/_mget?_source={str(source).lower()}", {"ids": ids})
+
+    def scan(self, index: str, *, source: bool) -> Iterator[Any]:
+        """Every document that a search finds, as the engine shows a hit."""
+        query = {"size": PAGE, "sort": ["_doc"], "_source": source}
+        page = self.ok("POST", f"/{index}/_search?scroll=1m", query)
+        while hits := page["hits"]["hits"]:
+            yield from hits
+            page = self.ok("POST", "/_search/scroll", {"scroll": "1m", "scroll_id": page["_scroll_id"]})

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,13 +17,16 @@ import servers
 from clusters import cluster
 from outboxctl.core.database import Database
 from outboxctl.core.schema.migrations import upgrade
+from outboxctl.drills.services.model import Kind
 from outboxctl.sink.index.index_setup import ensure
 from sinks import client_of
-from storm.plan import Plan, Site
-from storm.storm import run
+from storm.nodes.site import opened
+from storm.plan import Plan, Site, beside_a_cluster
+from storm.run import run
 
 INDEX = "storm"
 INTERRUPTED = 130
+CLUSTERS: tuple[Kind, ...] = ("opensearch", "elasticsearch", "elasticsearch8")
 # The shop has two-phase commits. Durability would only slow the machine down: nothing here kills the server.
 POSTGRES = """
 max_prepared_transactions = 20
@@ -35,18 +38,10 @@ synchronous_commit = off
 
 def main() -> int:
     given = _arguments()
-    plan = Plan(
-        given.events,
-        given.kills,
-        given.workers,
-        seed=given.seed,
-        transactions=given.transactions,
-        stock=given.stock,
-    )
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was started is ended all the same
     try:
-        with _site() as site:
-            report = run(plan, site, _say)
+        with _cluster_site(given) if given.cluster else _site() as site:
+            report = run(_plan(given), site, _say)
     except KeyboardInterrupt:
         return INTERRUPTED
     if sys.stderr.isatty():
@@ -77,6 +72,9 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--seed", type=int, default=plan.seed)
     parser.add_argument("--json", action="store_true", help="the report as JSON")
+    parser.add_argument("--cluster", choices=CLUSTERS, help="strike the nodes of one, instead of a proxy")
+    parser.add_argument("--minutes", type=float, default=10, help="of a storm on a cluster")
+    parser.add_argument("--replicas", type=int, default=1, choices=range(3), help="of a cluster's index")
     return parser.parse_args()
 
 
@@ -84,6 +82,26 @@ def _positive(text: str) -> int:
     if int(text) < 1:
         raise ValueError
     return int(text)
+
+
+def _plan(given: argparse.Namespace) -> Plan:
+    """On a cluster events and blows follow from the time, and there is no shop."""
+    if given.cluster:
+        return beside_a_cluster(given.minutes * 60, seed=given.seed, workers=given.workers)
+    return Plan(
+        given.events,
+        given.kills,
+        given.workers,
+        seed=given.seed,
+        transactions=given.transactions,
+        stock=given.stock,
+    )
+
+
+@contextmanager
+def _cluster_site(given: argparse.Namespace) -> Iterator[Site]:
+    with _own_postgres() as postgres, opened(given.cluster, given.replicas, postgres) as site:
+        yield site
 
 
 @contextmanager
@@ -103,11 +121,14 @@ def _site() -> Iterator[Site]:
 @contextmanager
 def _postgres(both: servers.Servers) -> Iterator[str]:
     """The superuser's URL of the given PostgreSQL, else of one with settings of the storm's own."""
-    if os.environ.get("TEST_DATABASE_URL"):
-        yield both.postgres
-    else:
-        with cluster(POSTGRES) as own:
-            yield own.url
+    with nullcontext(both.postgres) if os.environ.get("TEST_DATABASE_URL") else _own_postgres() as url:
+        yield url
+
+
+@contextmanager
+def _own_postgres() -> Iterator[str]:
+    with cluster(POSTGRES) as own:
+        yield own.url
 
 
 def _say(text: str) -> None:

@@ -11,8 +11,6 @@ from outboxctl import enqueue
 
 KIND = "block"
 PER_TRANSACTION = 20
-PER_ENTITY = 5  # events of one entity, about
-HOT = 40  # entities of an author that are written to at a time
 WRITE = """
 INSERT INTO search_index (id, entity_type, entity_id, text, snippet, rank_score, event_version)
 VALUES (gen_random_uuid(), %s, %s, %s, %s, %s, %s)
@@ -29,6 +27,7 @@ class Entity:
     id: UUID
     version: int = 0
     op: str = "upsert"
+    removed: list[int] = field(default_factory=list)  # the versions at which it was deleted
 
     @property
     def document(self) -> str:
@@ -43,8 +42,9 @@ class Author:
     no later event heals it.
     """
 
-    def __init__(self, url: str, rng: Random, events: int) -> None:
-        total = events // PER_ENTITY + HOT
+    def __init__(self, url: str, rng: Random, events: int, *, hot: int, per_entity: int) -> None:
+        self._hot, self._per_entity = hot, per_entity
+        total = events // per_entity + hot
         self.entities = [Entity(UUID(int=rng.getrandbits(128))) for _ in range(total)]
         self.committed = 0
         self._rng, self._sql = rng, psycopg.connect(url, autocommit=True)
@@ -54,8 +54,8 @@ class Author:
         """Write so many events, some in each transaction."""
         while events > 0:
             some = min(events, PER_TRANSACTION)
-            first = self.committed // PER_ENTITY
-            hot = self.entities[first : first + HOT]
+            first = self.committed // self._per_entity
+            hot = self.entities[first : first + self._hot]
             with self._sql.transaction(), self._sql.pipeline():
                 for entity in self._rng.choices(hot, k=some):
                     self._act(entity)
@@ -87,6 +87,7 @@ class Author:
 
     def _remove(self, entity: Entity, op: str) -> None:
         entity.version, entity.op = entity.version + 1, op
+        entity.removed.append(entity.version)
         self._sql.execute(REMOVE, [KIND, entity.id])
         self._tell(entity, op, entity.version)
 
@@ -118,9 +119,9 @@ class Application:
         """Events that are in the outbox for good."""
         return sum(author.committed for author in self.authors)
 
-    def documents(self, some: int) -> list[str]:
-        """The ids of the documents of so many entities, written at all times of the storm."""
-        all_ = [entity.document for author in self.authors for entity in author.entities]
+    def some(self, some: int) -> list[Entity]:
+        """So many entities, written at all times of the storm."""
+        all_ = [entity for author in self.authors for entity in author.entities]
         return all_[:: max(1, len(all_) // some)]
 
     def write(self, events: int) -> None:

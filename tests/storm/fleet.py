@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
-from time import monotonic, sleep
+from time import monotonic, sleep, time
 
 import psycopg
 
@@ -14,9 +14,7 @@ from processes import Worker, eventually, start_worker
 from storm.place import Blow, Place
 from suspended import CLOCK, resume, suspend
 
-LEASE = 2.0
 SETTINGS = {
-    "OUTBOX_LEASE_SECONDS": str(LEASE),
     "OUTBOX_RECLAIM_INTERVAL_SECONDS": "0.5",
     "OUTBOX_CONCURRENCY": "2",
     "OUTBOX_POLL_INTERVAL_SECONDS": "0.2",
@@ -45,8 +43,10 @@ class Fleet:
     def __init__(self, env: dict[str, str], folder: Path, sql: psycopg.Connection) -> None:
         self.places: list[Place] = []
         self.blows: Counter[Blow] = Counter()
+        self.struck: list[tuple[str, float]] = []  # a worker's name, and when, in seconds of the epoch
         self.deaths: list[str] = []
         self._env, self._folder, self._sql = env, folder, sql
+        self._past_lease = float(env["OUTBOX_LEASE_SECONDS"]) + 1
         self._lockers: list[tuple[psycopg.Connection, float]] = []  # each with when its transaction ends
 
     def start(self, size: int) -> None:
@@ -63,6 +63,7 @@ class Fleet:
         """One blow: at a worker that holds events, at once or a moment later; if none does, at `place`."""
         struck = self._holder(blow) or place
         sleep(rng.choice([0, rng.uniform(0, A_BATCH)]))
+        self.struck.append((struck.name, time()))
         self._blows()[blow](struck)
         self.blows[blow] += 1
 
@@ -147,7 +148,7 @@ class Fleet:
         place.worker.signal(signal.SIGKILL)
 
     def _stop(self, place: Place) -> None:
-        place.wakes_at = monotonic() + LEASE + 1
+        place.wakes_at = monotonic() + self._past_lease
         suspend(place.worker)
 
     def _end(self, place: Place) -> None:
@@ -159,7 +160,7 @@ class Fleet:
 
     def _lock(self, place: Place) -> None:
         locker = psycopg.connect(self._env["DATABASE_URL"])
-        self._lockers.append((locker, monotonic() + LEASE + 1))
+        self._lockers.append((locker, monotonic() + self._past_lease))
         locker.execute(LOCK_ONE, [place.name])
 
     def _unlock(self, *, before: float) -> None:

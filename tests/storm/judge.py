@@ -5,9 +5,8 @@ from itertools import islice
 from typing import Any
 
 import psycopg
-from elasticsearch import Elasticsearch
-from elasticsearch.helpers import scan
 
+from engines.node import Node
 from invariants import check_invariants
 from storm.application import KIND
 from storm.fleet import SETTINGS
@@ -33,9 +32,9 @@ Row = tuple[str, int, dict[str, Any]]
 class Judge:
     """Compares a database with an index, page by page."""
 
-    def __init__(self, sql: psycopg.Connection, engine: Elasticsearch, index: str) -> None:
+    def __init__(self, sql: psycopg.Connection, engine: Node, index: str) -> None:
         self._sql, self._engine, self._index = sql, engine, index
-        engine.indices.refresh(index=index)
+        engine.ok("POST", f"/{index}/_refresh")
 
     def judge(self, report: Report) -> None:
         """Complete the report."""
@@ -60,7 +59,7 @@ class Judge:
 
     def _resurrected(self) -> list[str]:
         """Documents whose source row is gone."""
-        hits = scan(self._engine, index=self._index, size=PAGE, query={"_source": False})
+        hits = self._engine.scan(self._index, source=False)
         return [id_ for page in _pages(hit["_id"] for hit in hits) for id_ in self._gone(page)]
 
     def _failed(self) -> dict[str, int]:
@@ -84,7 +83,7 @@ class Judge:
                 yield page
 
     def _compare(self, page: list[Row]) -> Iterator[str]:
-        docs = self._engine.mget(index=self._index, ids=[id_ for id_, _, _ in page])["docs"]
+        docs = self._engine.mget(index=self._index, ids=[id_ for id_, _, _ in page], source=True)["docs"]
         for (id_, version, source), doc in zip(page, docs, strict=True):
             if not doc["found"]:
                 yield f"{id_} is missing at version {version}"

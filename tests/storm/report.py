@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from storm.nodes.report import NodesReport
 from storm.shop.report import ShopReport, counts
 from storm.shop.schema import NAME
 from storm.watch import AT_MOST
@@ -46,6 +47,7 @@ class Report:
     looks: int = 0
     memory: Course = field(default_factory=lambda: Course(0, 0, 0))
     connections: Course = field(default_factory=lambda: Course(0, 0, 0))
+    nodes: NodesReport | None = None
     shop: ShopReport | None = None
     wrong: list[str] = field(default_factory=list)
 
@@ -61,7 +63,7 @@ class Report:
         lines = {
             "events": f"{self.events:,} in {self.seconds:.0f} s, seed {self.seed}",
             "struck": counts(self.blows),
-            "faults": f"{counts(self.faults)}; in {self.requests:,} bulk requests",
+            "faults": counts(self.faults) + (f"; in {self.requests:,} bulk requests" * (self.requests > 0)),
             "reclaimed": f"{self.reclaimed:,} events; sent again: {self.resent:,}",
             "documents": f"{self.documents:,}, compared with their source rows",
             "memory": f"of a worker, MiB: {_mib(self.memory)}",
@@ -71,7 +73,11 @@ class Report:
             "resurrected": str(self.resurrected),
             "failed": counts(self.failed) or "0",
         }
-        parts = [lines] if self.shop is None else [lines, {"": "", "projection": NAME, **self.shop.lines()}]
+        parts = [lines]
+        if self.nodes:
+            parts.append({"": "", **self.nodes.lines()})
+        if self.shop:
+            parts.append({"": "", "projection": NAME, **self.shop.lines()})
         width = max(len(name) for part in parts for name in part) + 2
         shown = [f"{name:<{width}}{text}".rstrip() for part in parts for name, text in part.items()]
         more = [f"… and {len(self.wrong) - SHOWN} more"] if len(self.wrong) > SHOWN else []

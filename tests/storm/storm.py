@@ -2,18 +2,15 @@
 
 import re
 from collections.abc import Callable
-from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
+from functools import partial
 from time import monotonic, sleep
 
 import psycopg
-from elasticsearch import Elasticsearch
 
-from fakes import FakeSink, Script, fake_sink
-from processes import environment
-from storm.application import Application, Author
-from storm.fleet import SETTINGS, Fleet
-from storm.judge import Judge
+from storm.application import Application
+from storm.fleet import Fleet
+from storm.nodes.part import NodesPart
 from storm.place import Blow
 from storm.plan import Plan, Site
 from storm.report import Course, Report
@@ -21,11 +18,7 @@ from storm.shop.shop import Shop
 from storm.watch import Watch
 from storm.weather import Weather
 
-AUTHORS = 2
-WATCHED = 500  # documents whose versions are looked at all the time
-BACKLOG = 1_000  # events under way at which the application waits
 BEHIND = 20  # transactions of the shop that have not begun at which the next blow waits
-PATIENCE = 180.0  # seconds until what must come is held to be stuck
 TICK = 0.05
 SECONDLY = 1.0  # from one line of progress to the next
 RECLAIMED = re.compile(r"Reclaimed (\d+) stuck outbox events")
@@ -41,10 +34,10 @@ class Storm:
     site: Site
     sql: psycopg.Connection
     weather: Weather
-    sink: FakeSink
     application: Application
     fleet: Fleet
     watch: Watch
+    nodes: NodesPart | None
     shop: Shop | None
     say: Callable[[str], None]
     wrong: list[str] = field(default_factory=list)
@@ -54,12 +47,16 @@ class Storm:
     def rage(self) -> None:
         """Until all events are written and all blows are dealt."""
         rng = self.plan.rng("blows")
+        self._until(self.fleet.all_well, "all workers are well")
+        self.weather.begin()
         blows = [*Blow] * -(-self.plan.kills // len(Blow))
         rng.shuffle(blows)
         for number, blow in enumerate(blows):
             victim = self.fleet.victim(blow, rng)
             self._write(number, len(blows))
-            self._until(lambda: self._count(UNDER_WAY) < BACKLOG, "the backlog shrinks")
+            self._until(lambda: self._count(UNDER_WAY) < self.plan.backlog, "the backlog shrinks")
+            due = self.began + number * self.plan.seconds / len(blows)
+            self._until(partial(_past, due), "the time of the next blow")
             self._until(lambda: self._behind() <= BEHIND, "the shop writes")
             self.fleet.strike(blow, victim, rng)
             self._progress()
@@ -71,13 +68,17 @@ class Storm:
         self.weather.clear()
         self._until(self.weather.over, "late requests have arrived")
         self._until(lambda: not self._count(UNDER_WAY), "no event is under way")
+        if self.nodes:
+            self._until(self.nodes.quiet, "no delete waits to be sent again")
         self._until(self.fleet.all_well, "all workers are well")
         self._until(self.watch.none_too_many, "the sessions that were cut off are gone")
 
     def report(self) -> Report:
         """The figures."""
         log = self.fleet.logs()
-        self.wrong += self.fleet.deaths + [f"stepped back: {text}" for text in self.watch.steps_back]
+        self.wrong += self.fleet.deaths + [
+            f"stepped back: {text}" for text in self.watch.documents.steps_back
+        ]
         self.wrong += ["a traceback in the workers' log"] * ("Traceback" in log)
         return Report(
             seed=self.plan.seed,
@@ -85,7 +86,7 @@ class Storm:
             seconds=monotonic() - self.began,
             blows={blow.value: self.fleet.blows[blow] for blow in Blow},
             faults=dict(sorted(self.weather.seen.items())),
-            requests=len(self.sink.requests),
+            requests=self.weather.requests,
             reclaimed=sum(map(int, RECLAIMED.findall(log))),
             resent=self._count(AGAIN),
             looks=self.watch.looks,
@@ -93,6 +94,16 @@ class Storm:
             connections=Course.of(self.watch.connections),
             wrong=self.wrong,
         )
+
+    def judge_parts(self, report: Report) -> None:
+        """Complete the report by what is judged apart."""
+        wrong: list[str] = []
+        if self.nodes:
+            report.nodes, wrong = self.nodes.judge(self.fleet.struck)
+        report.wrong += wrong
+        if self.shop:
+            report.shop, wrong = self.shop.judge(self.sql)
+            report.wrong += wrong
 
     def _write(self, number: int, parts: int) -> None:
         """Have one part of all that is to be written."""
@@ -105,10 +116,10 @@ class Storm:
         return self.shop.application.behind() if self.shop else 0
 
     def _until(self, check: Callable[[], bool], what: str) -> None:
-        end = monotonic() + PATIENCE
+        end = monotonic() + self.plan.patience
         while not check():
             if monotonic() > end:
-                self.wrong.append(f"not within {PATIENCE:g} s: {what}")
+                self.wrong.append(f"not within {self.plan.patience:g} s: {what}")
                 return
             self.fleet.tend()
             self._progress()
@@ -119,55 +130,23 @@ class Storm:
             return
         self.due = monotonic() + SECONDLY
         written = self.application.committed
-        of_shop = len(self.shop.application.committed) if self.shop else 0
+        of_shop = f"{len(self.shop.application.committed):,} transactions of the shop, " if self.shop else ""
         self.say(
             f"{monotonic() - self.began:4.0f} s  {written:,} of {self.plan.events:,} events written, "
-            f"{of_shop:,} transactions of the shop, {self._count(UNDER_WAY):,} events under way, "
+            f"{of_shop}{self._count(UNDER_WAY):,} events under way, "
             f"{self.fleet.blows.total()} blows, {self.weather.seen.total():,} faults, "
-            f"{len(self.sink.requests):,} requests"
+            f"{self.weather.news}"
         )
 
     def _count(self, query: str) -> int:
         return sum(count for (count,) in self.sql.execute(query).fetchall())
 
 
-def run(plan: Plan, site: Site, say: Callable[[str], None]) -> Report:
-    """Storm, calm down and judge; whatever happens, no process and no thread is left."""
-    with ExitStack() as stack:
-        sql = stack.enter_context(psycopg.connect(site.url, autocommit=True))
-        engine = stack.enter_context(closing(Elasticsearch(site.sink, request_timeout=60)))
-        weather = Weather(plan.rng("weather"))
-        sink = stack.enter_context(fake_sink(Script(weather.choose), upstream=site.sink))
-        application = stack.enter_context(closing(_application(plan, site)))
-        fleet = stack.enter_context(closing(_fleet(plan, site, sink, sql)))
-        fleet.start(plan.workers)
-        shop = stack.enter_context(closing(Shop(plan, site, engine))) if plan.transactions else None
-        watch = Watch(site.url, engine, site.index, application.documents(WATCHED), fleet)
-        storm = Storm(plan, site, sql, weather, sink, application, fleet, watch, shop, say)
-        with closing(watch):
-            storm.rage()
-            storm.calm()
-        fleet.retire()
-        report = storm.report()
-        Judge(sql, engine, site.index).judge(report)
-        if shop:
-            report.shop, wrong = shop.judge(sql)
-            report.wrong += wrong
-        return report
+def _past(time: float) -> bool:
+    return monotonic() >= time
 
 
 def _share(of: int, number: int, parts: int) -> int:
     """How much of it the part of this number has."""
     share, rest = divmod(of, parts)
     return share + (number < rest)
-
-
-def _application(plan: Plan, site: Site) -> Application:
-    each = -(-plan.events // AUTHORS)
-    return Application([Author(site.url, plan.rng(f"author {n}"), each) for n in range(AUTHORS)])
-
-
-def _fleet(plan: Plan, site: Site, sink: FakeSink, sql: psycopg.Connection) -> Fleet:
-    both = {"DATABASE_URL": site.url, "ELASTIC_URL": sink.url, "ELASTIC_INDEX": site.index}
-    env = environment(**both, **SETTINGS, OUTBOX_BULK_SIZE=str(plan.batch))
-    return Fleet(env, site.folder, sql)

@@ -7,10 +7,19 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from acceptance import lab
+from engines.node import Node
+from servers import Servers
 from storm.judge import Judge
 from storm.report import MIB, Course, Report
+from storm.watch import AT_MOST
 
 pytestmark = pytest.mark.real_engine
+
+
+@pytest.fixture
+def node(servers: Servers) -> Node:
+    """The judge's eyes."""
+    return Node(servers.sink)
 
 
 @pytest.fixture
@@ -29,26 +38,26 @@ def write(engine: Elasticsearch, index: str, id_: str, version: int, document: A
     engine.index(index=index, id=id_, version=version, version_type="external_gte", document=document)
 
 
-def judged(sql: lab.Sql, engine: Elasticsearch, index: str, *, events: int = 3) -> Report:
+def judged(sql: lab.Sql, node: Node, index: str, *, events: int = 3) -> Report:
     report = Report(events=events)
-    Judge(sql, engine, index).judge(report)
+    Judge(sql, node, index).judge(report)
     return report
 
 
 @pytest.mark.usefixtures("whole")
-def test_what_is_whole_is_called_so(sql: lab.Sql, engine: Elasticsearch, index: str) -> None:
-    report = judged(sql, engine, index)
+def test_what_is_whole_is_called_so(sql: lab.Sql, node: Node, index: str) -> None:
+    report = judged(sql, node, index)
     assert (report.wrong, report.lost, report.resurrected, report.documents) == ([], 0, 0, 3)
 
 
 def test_each_difference_of_a_document_is_a_loss(
-    sql: lab.Sql, engine: Elasticsearch, index: str, whole: list[uuid.UUID]
+    sql: lab.Sql, engine: Elasticsearch, node: Node, index: str, whole: list[uuid.UUID]
 ) -> None:
     missing, other, newer = [f"block:{entity}" for entity in whole]
     engine.delete(index=index, id=missing)
     write(engine, index, other, 2, {"text": "of another row"})
     write(engine, index, newer, 3, {})
-    report = judged(sql, engine, index)
+    report = judged(sql, node, index)
     assert report.lost == 3
     assert sorted(report.wrong) == sorted(
         [
@@ -60,7 +69,7 @@ def test_each_difference_of_a_document_is_a_loss(
 
 
 def test_ghosts_failures_and_missing_rows(
-    sql: lab.Sql, engine: Elasticsearch, index: str, whole: list[uuid.UUID]
+    sql: lab.Sql, engine: Elasticsearch, node: Node, index: str, whole: list[uuid.UUID]
 ) -> None:
     ghost = f"block:{uuid.uuid4()}"
     write(engine, index, ghost, 1, {})
@@ -68,7 +77,7 @@ def test_ghosts_failures_and_missing_rows(
         "UPDATE search_outbox_events SET status = 'failed', error_reason = 'mapping' WHERE entity_id = %s",
         [whole[0]],
     )
-    report = judged(sql, engine, index, events=4)
+    report = judged(sql, node, index, events=4)
     assert (report.lost, report.resurrected, report.failed) == (1, 1, {"mapping": 1})
     assert report.wrong[:3] == [
         "1 rows are missing in the outbox",
@@ -80,10 +89,10 @@ def test_ghosts_failures_and_missing_rows(
 @pytest.mark.parametrize(
     ("memory", "connections", "wrong"),
     [
-        ([100, 110], [6, 12, 6], []),
+        ([100, 110], [AT_MOST, 2 * AT_MOST, AT_MOST], []),
         ([100, 140], [3], ["memory"]),
-        ([100, 100], [3, 7], ["connections"]),
-        ([100, 100], [3, 13, 3], ["connections"]),
+        ([100, 100], [3, AT_MOST + 1], ["connections"]),
+        ([100, 100], [3, 2 * AT_MOST + 1, 3], ["connections"]),
     ],
 )
 def test_growth_is_said(memory: list[int], connections: list[int], wrong: list[str]) -> None:

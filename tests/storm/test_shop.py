@@ -12,6 +12,7 @@ import pytest
 from elasticsearch import Elasticsearch
 from psycopg.errors import DeadlockDetected, NotNullViolation, UniqueViolation
 
+from engines.node import Node
 from processes import Worker, eventually
 from servers import Servers
 from storm.plan import Plan, Site
@@ -34,7 +35,7 @@ def shop(
     worker: Callable[..., Worker],
 ) -> Iterator[Shop]:
     """All its transactions are made and delivered."""
-    with closing(Shop(PLAN, Site(url, servers.sink, index, tmp_path), engine)) as opened:
+    with closing(Shop(PLAN, Site(url, servers.sink, index, tmp_path), Node(servers.sink))) as opened:
         worker()
         opened.application.write(PLAN.transactions)
         eventually(lambda: not opened.application.behind(), what="written")

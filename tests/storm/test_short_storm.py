@@ -7,7 +7,7 @@ import pytest
 from servers import Servers
 from storm.place import Blow
 from storm.plan import Plan, Site
-from storm.storm import run
+from storm.run import run
 
 PLAN = Plan(
     events=3_000, kills=30, transactions=500, stock=200, batch=30

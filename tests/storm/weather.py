@@ -2,20 +2,22 @@
 
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from random import Random
 from time import monotonic
+from typing import Protocol
 
-from fakes import ProxyFault
+from fakes import ProxyFault, Script, fake_sink
 from fakes.faults import DROP_AFTER, HEALTHY, RESET_BEFORE, answered, refused
 from outboxctl.drills.proxy.tally import Bulk
 from outboxctl.drills.proxy.wire import PRODUCT, ProxyReply
-from storm.fleet import LEASE
+from storm.plan import Plan
 
 Shape = Callable[[Bulk], ProxyFault]
 BUSY = ("es_rejected_execution_exception", "the storm says so")
 AN_ITEM = 0.003  # seconds of a slow request: time enough for a blow to meet it
-LATE = LEASE + 1  # seconds that a request is held: its sender has given up, others have sent newer ones
+LATE = Plan.lease + 1  # seconds that a request is held: its sender has given up, others have sent newer ones
 PAGE = b"<html>The plain HTTP request was sent to HTTPS port</html>"
 GATEWAY = ProxyReply(502, b"<html>bad gateway</html>", {PRODUCT: None, "Content-Type": "text/html"})
 
@@ -53,23 +55,64 @@ FAULTS: dict[str, tuple[float, Shape]] = {
 }
 
 
-class Weather:
+class Weather(Protocol):
+    """What befalls the sink at `url`; `seen` counts it, `news` is what it does now."""
+
+    seen: Counter[str]
+    requests: int
+
+    @property
+    def url(self) -> str:
+        """Where workers send."""
+        ...
+
+    @property
+    def news(self) -> str:
+        """For the line of progress."""
+        ...
+
+    def begin(self) -> None:
+        """From now on the sink misbehaves."""
+        ...
+
+    def clear(self) -> None:
+        """From now on the sink is well."""
+        ...
+
+    def over(self) -> bool:
+        """Whether nothing that was held can still arrive."""
+        ...
+
+
+class ProxyWeather:
     """Draws the fault of each bulk request; `seen` counts those that came, `clear` ends them."""
 
     def __init__(self, rng: Random) -> None:
         self.seen: Counter[str] = Counter()
-        self._rng, self._lock, self._fine = rng, threading.Lock(), False
+        self._rng, self._lock, self._fine = rng, threading.Lock(), True
         self._last = 0.0
+        self.url, self.requests = "", 0
 
     def choose(self, bulk: Bulk) -> ProxyFault:
         """One fault by chance, or none."""
         with self._lock:
+            self.requests += 1
             drawn = None if self._fine else self._draw()
             if drawn is None:
                 return HEALTHY
             self.seen[drawn] += 1
             self._last = monotonic()
         return FAULTS[drawn][1](bulk)
+
+    @property
+    def news(self) -> str:
+        """How many requests there were."""
+        return f"{self.requests:,} requests"
+
+    def begin(self) -> None:
+        """From now on the sink misbehaves."""
+        with self._lock:
+            self._fine = False
 
     def clear(self) -> None:
         """From now on the sink is well."""
@@ -83,3 +126,12 @@ class Weather:
     def _draw(self) -> str | None:
         chances = [chance for chance, _ in FAULTS.values()]
         return self._rng.choices([*FAULTS, None], [*chances, 1 - sum(chances)])[0]
+
+
+@contextmanager
+def proxied(rng: Random, upstream: str) -> Iterator[ProxyWeather]:
+    """A proxy in front of the engine, with this weather."""
+    weather = ProxyWeather(rng)
+    with fake_sink(Script(weather.choose), upstream=upstream) as sink:
+        weather.url = sink.url
+        yield weather

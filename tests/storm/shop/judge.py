@@ -5,16 +5,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import psycopg
-from elasticsearch import Elasticsearch
-from elasticsearch.helpers import scan
 
+from engines.node import Node
 from storm.fleet import SETTINGS
 from storm.shop.application import ShopApplication
 from storm.shop.report import ShopReport
 from storm.shop.schema import NAME
 from storm.shop.timeline import Damage, State, Timeline
 
-PAGE = 1_000
 ROWS = "SELECT id::text, to_json(d) FROM shop.product_documents d"
 STATES = "SELECT mark, document FROM shop.states WHERE id = %s"
 EVENTS = """
@@ -35,13 +33,13 @@ SELECT count(*) FROM search_outbox_events WHERE entity_type = %s AND (status NOT
 class ShopJudge:
     """Reads the view and the index itself; what our own commands say of them is another matter."""
 
-    def __init__(self, sql: psycopg.Connection, engine: Elasticsearch, index: str) -> None:
+    def __init__(self, sql: psycopg.Connection, engine: Node, index: str) -> None:
         self._sql, self._engine, self._index = sql, engine, index
-        engine.indices.refresh(index=index)
+        engine.ok("POST", f"/{index}/_refresh")
 
     def judge(self, report: ShopReport, looks: Mapping[str, Sequence[State]]) -> list[str]:
         """Complete the report; returns what is wrong."""
-        held = {hit["_id"]: hit["_source"] for hit in scan(self._engine, index=self._index, size=PAGE)}
+        held = {hit["_id"]: hit["_source"] for hit in self._engine.scan(self._index, source=True)}
         rows = self._rows()
         differences = [*_differences(rows, held)]
         report.documents, report.lost = len(rows), len(differences)

@@ -1,8 +1,8 @@
 """The shop's part of one storm: its application, the watch on its index, and the judgement."""
 
 import psycopg
-from elasticsearch import Elasticsearch
 
+from engines.node import Node
 from processes import Cli, environment
 from storm.plan import Plan, Site
 from storm.shop.application import ShopApplication, open_shop
@@ -15,7 +15,7 @@ from storm.shop.watch import ShopWatch
 class Shop:
     """Its projection is in force, and it is looked at, from the beginning to `close`."""
 
-    def __init__(self, plan: Plan, site: Site, engine: Elasticsearch) -> None:
+    def __init__(self, plan: Plan, site: Site, engine: Node) -> None:
         env = environment(DATABASE_URL=site.url, ELASTIC_URL=site.sink, ELASTIC_INDEX=site.index)
         self._site, self._engine, self._cli = site, engine, Cli(env, site.folder)
         open_shop(plan, site, self._cli)

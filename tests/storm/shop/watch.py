@@ -5,8 +5,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from elasticsearch import Elasticsearch
-
+from engines.node import Node
 from storm.shop.application import ShopApplication
 from storm.shop.timeline import State
 
@@ -21,7 +20,7 @@ class ShopWatch:
     are steps back of the index's own version.
     """
 
-    def __init__(self, engine: Elasticsearch, index: str, application: ShopApplication) -> None:
+    def __init__(self, engine: Node, index: str, application: ShopApplication) -> None:
         self._engine, self._index, self._application = engine, index, application
         self.count = 0
         self.looks: dict[str, list[State]] = defaultdict(list)
@@ -44,7 +43,7 @@ class ShopWatch:
         self._look(self._application.keys())
 
     def _look(self, keys: Sequence[str]) -> None:
-        for doc in self._engine.mget(index=self._index, ids=[*keys])["docs"]:
+        for doc in self._engine.mget(index=self._index, ids=[*keys], source=True)["docs"]:
             self.see(doc["_id"], doc.get("_version", 0), doc["_source"] if doc["found"] else None)
         self.count += 1
 
