@@ -10,20 +10,21 @@ from outboxctl.domain.failures import Answer
 from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.sink.delivery.deliver import ElasticSink, wait_of
 from outboxctl.sink.engines import ELASTICSEARCH, OPENSEARCH, Engine
+from outboxctl.sink.transport.reply import SinkReply
 
 pytestmark = pytest.mark.no_servers
 
 
 class Client:
-    """Keeps what it is to send, and has no answer."""
+    """Keeps what it is to send; there is no alias, and nothing else may be looked at."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.sent: list[tuple[str, Mapping[str, str]]] = []
 
-    def send(self, method: str, path: str, params: Mapping[str, str], *_: Any) -> Answer:
+    def send(self, method: str, path: str, params: Mapping[str, str], *_: Any) -> SinkReply | Answer:
         self.sent.append((f"{method} {path}", params))
-        return Answer(403, request=True)  # looking is not allowed, and writing may be
+        return SinkReply(404, {}, None) if "_alias" in path else Answer(403, request=True)
 
 
 @pytest.mark.parametrize(
@@ -42,8 +43,18 @@ def test_a_bulk_request_says_how_long_the_engine_may_wait() -> None:
 
 
 @pytest.mark.parametrize("engine", [ELASTICSEARCH, OPENSEARCH])
-def test_a_look_up_of_the_index_does_not_wait_for_a_leader_for_longer_than_the_probe(engine: Engine) -> None:
+def test_a_look_up_before_a_batch_does_not_wait_for_a_leader_for_longer_than_its_share(
+    engine: Engine,
+) -> None:
     """The answer is that there is no leader then, where it would be none at all."""
     client = Client(engine)
+    delete = BulkAction("block:1", 1, None)
+    ElasticSink(client, "x").deliver([delete], deadline=Deadline.within(6.0))  # type: ignore[arg-type]
+    (wait,) = [parameters for request, parameters in client.sent if request == "HEAD /x"]
+    assert 0 < int(wait[engine.leader_timeout].removesuffix("ms")) <= 1_000
+
+
+def test_the_probe_does_not_ask_the_leader() -> None:
+    client = Client(OPENSEARCH)
     ElasticSink(client, "x").ping()  # type: ignore[arg-type]
-    assert client.sent == [("HEAD /x", {engine.leader_timeout: "500ms"})]
+    assert client.sent == [("HEAD /x", {"local": "true"})]

@@ -13,7 +13,7 @@ LATE = 12.0  # seconds: an event of a healthy shard that is older was kept waiti
 LEAST = 0.6  # share of the healthy shards' events of the window that must be delivered in it
 
 
-class SickShard(ClusterLab):
+class ShardLab(ClusterLab):
     """Some shards of the index take no write, the others do."""
 
     settings = HOLD
@@ -75,7 +75,7 @@ class SickShard(ClusterLab):
         )
 
 
-class RedShard(SickShard):
+class RedShard(ShardLab):
     """A shard without a replica loses its node."""
 
     name = "cluster-red-shard"
@@ -129,7 +129,7 @@ class RedShardCounted(RedShard):
     attempts = 40
 
 
-class TooFewCopies(SickShard):
+class TooFewCopies(ShardLab):
     """Writes wait for two copies of a shard, and there is one."""
 
     name = "cluster-too-few-copies"
