@@ -11,6 +11,7 @@ from outboxctl.core.database import Database
 from outboxctl.core.delivery import settle
 from outboxctl.core.delivery.claim import PLAN, claim
 from outboxctl.core.delivery.leases import reclaim, renew
+from outboxctl.core.delivery.settle_statements import COMPLETE, FAIL, RETRY
 from outboxctl.core.operator import audit, moves, projection_events, selection
 from outboxctl.domain.failures import Reason
 from outboxctl.domain.lifecycle import TRANSITIONS, Status, Verb
@@ -109,7 +110,7 @@ def test_settling_says_what_it_hit(db: Database, insert: Insert) -> None:
         assert settle.complete(connection, TOKEN, [ours, theirs, over]) == {ours}
 
 
-@pytest.mark.parametrize("statement", [settle.COMPLETE, settle.RETRY, settle.FAIL])
+@pytest.mark.parametrize("statement", [COMPLETE, RETRY, FAIL])
 def test_settling_finds_its_events_by_their_ids_alone(db: Database, statement: TextClause) -> None:
     """By the index on processing it would read what every worker holds, and what vacuum has yet to clean."""
     ids = f"{{{TOKEN}}}"

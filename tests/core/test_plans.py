@@ -12,7 +12,7 @@ from sqlalchemy import TextClause, text
 from outboxctl.core.database import Database
 from outboxctl.core.delivery.claim import CLAIM, PLAN
 from outboxctl.core.delivery.leases import RECLAIM, RENEW
-from outboxctl.core.delivery.settle import COMPLETE, FAIL, HOLD, JOIN, RELEASE, RETRY
+from outboxctl.core.delivery.settle_statements import COMPLETE, FAIL, HOLD, JOIN, RELEASE, RETRY
 from outboxctl.core.schema.migrations import upgrade
 from outboxctl.core.stats import snapshot
 

@@ -6,7 +6,6 @@ from contextlib import ExitStack, closing, nullcontext
 import psycopg
 
 from engines.node import Node
-from outboxctl.settings import Settings
 from processes import environment
 from storm.application import Application, Author
 from storm.fleet import SETTINGS, Fleet
@@ -67,7 +66,5 @@ def _fleet(plan: Plan, site: Site, sink: str, sql: psycopg.Connection) -> Fleet:
     env = environment(DATABASE_URL=site.url, ELASTIC_URL=sink, ELASTIC_INDEX=site.index, **SETTINGS)
     env |= {"OUTBOX_BULK_SIZE": str(plan.batch), "OUTBOX_LEASE_SECONDS": str(plan.lease)}
     if plan.late:
-        env |= {"OUTBOX_OUTAGE_POLICY": "hold"}
-        if "late_write_seconds" in Settings.model_fields:
-            env["OUTBOX_LATE_WRITE_SECONDS"] = str(plan.late)
+        env |= {"OUTBOX_OUTAGE_POLICY": "hold", "OUTBOX_LATE_WRITE_SECONDS": str(plan.late)}
     return Fleet(env, site.folder, sql)

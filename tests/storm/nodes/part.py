@@ -32,8 +32,7 @@ class NodesPart:
 
     def quiet(self) -> bool:
         """Whether no delete waits to be sent again."""
-        there = self._sql.execute("SELECT to_regclass('outbox_deletes') IS NOT NULL").fetchone()
-        return there == (False,) or self._sql.execute(WAITING).fetchone() == (0,)
+        return self._sql.execute(WAITING).fetchone() == (0,)
 
     def judge(self, struck: Iterable[tuple[str, float]]) -> tuple[NodesReport, list[str]]:
         """The figures, and what is wrong. `struck`: workers' names, and when, in seconds of the epoch."""

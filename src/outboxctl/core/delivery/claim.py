@@ -25,7 +25,7 @@ from outboxctl.domain.lifecycle import Verb
 
 # The plan must not depend on statistics: on a table that was emptied and vacuumed they say "no rows".
 # With these off, each step has only its index to use. SET LOCAL also survives a pooler. What an earlier
-# statement of the transaction set otherwise (settle.JOIN) is set back.
+# statement of the transaction set otherwise (settle_statements.JOIN) is set back.
 PLAN = (
     "SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_nestloop = on; "
     "SET LOCAL enable_mergejoin = off; SET LOCAL jit = off; SET LOCAL TimeZone = 'UTC'"
