@@ -185,6 +185,12 @@ ROWS = {
             "A worker took longer than its lease: raise OUTBOX_LEASE_SECONDS or lower OUTBOX_BULK_SIZE.",
             limit=0,
         ),
+        _stat(
+            "Came back, deleted again, in an hour",
+            f'sum(increase(outbox_deletes_repeated_total{HERE[:-1]}, result="deleted"}}[1h]))',
+            "Deleted documents that a late write had brought back: look for nodes or proxies that hang.",
+            limit=0,
+        ),
         Panel(
             "Done a second, by worker",
             _pace("outbox_processed_total", "instance"),

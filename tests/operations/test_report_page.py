@@ -122,7 +122,7 @@ def test_a_disaster_is_shown_first_with_what_to_run_and_nothing_is_changed(
     assert [path.name for path in tmp_path.glob("page*")] == ["page.html"]
     said = Page(out.read_text()).text
     for finding in cli.json("report")["findings"]:
-        if finding["name"] != "oldest":  # it grows older between the two
+        if finding["name"] not in ("oldest", "in_vain"):  # they grow older between the two
             assert finding["said"] in said
         assert said.index(finding["run"]) < said.index("Is it moving")
     for told in (
@@ -145,7 +145,8 @@ def test_hostile_text_is_text_and_short_and_nothing_is_loaded_from_elsewhere(cli
     assert len(text) < 150_000, "an error of 6 MB is cut"
     assert not any(raw in text for raw in RAW)
     assert "<script>alert(1)</script>" in page.text
-    assert "https://elastic:***@es.example/" in page.text
+    assert "no way to URL" in page.text
+    assert "geheim" not in text
     assert not {"script", "img", "iframe", "object", "embed", "link", "base", "form", "red"} & set(page.tags)
     assert not LOADING & set(page.attributes), "a page that is sent on must not call home"
     assert not [name for name in page.attributes if name.startswith("on")]

@@ -41,7 +41,7 @@ REQUESTS = (
     ("PUT|DELETE", "/{}", "manage"),
     ("PUT", "/{}/(_settings|_mapping|_block/write|_clone/{})", "manage"),
     ("POST", "/_aliases", "manage"),
-    ("GET", "/_cluster/health/{}", "cluster:monitor/health"),
+    ("GET", "/_cluster/health/[^/]*", "cluster:monitor/health"),
     ("GET", "/(_cluster/health/{}|_cluster/settings|_cluster/state/.*|_nodes/.*)?", "cluster:monitor"),
     ("POST", "/_cluster/allocation/explain", "cluster:monitor"),
     ("POST", "/_security/user/_has_privileges", None),

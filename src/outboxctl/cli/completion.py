@@ -15,6 +15,7 @@ import typer
 from outboxctl.cli.guards import reading
 from outboxctl.cli.options import settings
 from outboxctl.domain.failures import NO_REASON, Reason
+from outboxctl.settings import Settings
 
 PATIENCE = 0.7  # seconds for the database; loading the command takes a few tenths more
 PLAIN = re.compile(r"[\w.@+-]+", re.ASCII)
@@ -37,20 +38,26 @@ def _from_database(name: str) -> Callable[[typer.Context, str], list[str]]:
 
     def offer(ctx: typer.Context, incomplete: str) -> list[str]:
         values: list[str] = []
-        # A thread that is late dies with the process.
-        reader = Thread(target=_read, args=(name, ctx, incomplete, values), daemon=True)
-        reader.start()
-        reader.join(PATIENCE)
+        with suppress(Exception):
+            from outboxctl.core.stats import completion
+
+            read, configured = (
+                getattr(completion, name),
+                settings(database_url=ctx.params.get("database_url")),
+            )
+            # A thread that is late dies with the process. It neither loads modules nor reads settings: at the
+            # end of the process pydantic's Rust code would print a panic.
+            reader = Thread(target=_read, args=(read, configured, incomplete, values), daemon=True)
+            reader.start()
+            reader.join(PATIENCE)
         return [value for value in values if PLAIN.fullmatch(value)]
 
     return offer
 
 
-def _read(name: str, ctx: typer.Context, incomplete: str, values: list[str]) -> None:
-    from outboxctl.core.stats import completion
-
-    with suppress(Exception), reading(settings(database_url=ctx.params.get("database_url"))) as connection:
-        values += getattr(completion, name)(connection, incomplete)
+def _read(read: Callable[..., list[str]], configured: Settings, incomplete: str, values: list[str]) -> None:
+    with suppress(Exception), reading(configured) as connection:
+        values += read(connection, incomplete)
 
 
 failed_ids, entity_types, projections, tables, fingerprints, audit_ids, replays = map(

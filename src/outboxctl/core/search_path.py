@@ -82,6 +82,9 @@ WITH {FACTS}
 SELECT 'table' AS kind, relname::text AS name, schema::text FROM tables
 UNION ALL SELECT 'foreign', format('%I.%I', schema, relname), pg_get_userbyid(relowner) FROM tables
     WHERE NOT {MAIN_TABLES} AND relowner NOT IN (SELECT oid FROM trusted)
+UNION ALL SELECT 'writable', relname, '' FROM tables WHERE has_table_privilege(oid, 'SELECT')
+    AND has_table_privilege(oid, 'INSERT') AND has_table_privilege(oid, 'UPDATE')
+    AND has_table_privilege(oid, 'DELETE')
 UNION ALL (SELECT 'schema', '', name::text FROM path ORDER BY place)
 UNION ALL (SELECT 'code', '', name::text FROM path WHERE name NOT IN (SELECT name FROM open)
     AND EXISTS (SELECT FROM unpinned) ORDER BY place);
@@ -97,12 +100,14 @@ class Places:
     """The schemas that a login searches, and the schema of each table.
 
     A missing table will be made in the first of the `schemas`. `searched`: the schemas that the application's
-    code on our tables (triggers, defaults) may need and in which no other role creates objects.
+    code on our tables (triggers, defaults) may need and in which no other role creates objects. `writable`:
+    the tables on which the login had all rights when its connection was opened.
     """
 
     schemas: tuple[str, ...] = ()
     tables: dict[str, str] = field(default_factory=dict)
     searched: tuple[str, ...] = ()
+    writable: frozenset[str] = frozenset()
     render: Callable[[str], str] = field(init=False)  # a statement with our tables qualified; remembered
 
     def __post_init__(self) -> None:
@@ -174,7 +179,8 @@ def _read_places(connection: Connection, limits: str) -> None:
     _refuse_foreign_owners([(name, owner) for kind, name, owner in rows if kind == "foreign"])
     tables = {name: schema for kind, name, schema in rows if kind == "table"}
     schemas, searched = (tuple(s for kind, _, s in rows if kind == each) for each in ("schema", "code"))
-    connection.info[PLACES_KEY] = Places(schemas, tables, searched)
+    writable = frozenset(name for kind, name, _ in rows if kind == "writable")
+    connection.info[PLACES_KEY] = Places(schemas, tables, searched, writable)
     if searched:
         exchange(connection, set_search_path(searched))
 

@@ -17,7 +17,6 @@ from outboxctl.core.schema.names import DELETES, SOURCE
 from outboxctl.core.search_path import places
 from outboxctl.domain.lifecycle import PROJECTION
 
-ALLOWED_KEY = "outboxctl.deletes"  # in the `info` of a pooled connection
 MAY_WRITE = text(
     f"SELECT bool_and(has_table_privilege('{DELETES}'::regclass, v))"
     " FROM unnest('{SELECT,INSERT,UPDATE,DELETE}'::text[]) v"
@@ -94,13 +93,12 @@ class DueDelete(NamedTuple):
 def writable(connection: Connection) -> bool:
     """Whether this session may write deletes; not with an older schema, or a role without these rights.
 
-    The rights are asked for again until they are there, once a connection.
+    Where they were lacking when the connection was opened they are asked for each time.
     """
-    if DELETES not in places(connection).tables:
-        return False
-    if not connection.info.get(ALLOWED_KEY):
-        connection.info[ALLOWED_KEY] = bool(connection.execute(MAY_WRITE).scalar())
-    return bool(connection.info[ALLOWED_KEY])
+    known = places(connection)
+    if DELETES in known.writable:
+        return True
+    return DELETES in known.tables and bool(connection.execute(MAY_WRITE).scalar())
 
 
 def noted(deletes: Sequence[DeliveredDelete], *, first: float) -> dict[str, Any]:
