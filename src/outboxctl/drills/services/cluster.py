@@ -176,7 +176,8 @@ def started(
         _end(cluster)
         shutil.rmtree(home, ignore_errors=True)
         if home.parent != folder:
-            home.parent.rmdir()
+            with suppress(OSError):  # services of the same state folder have theirs there, too
+                home.parent.rmdir()
 
 
 def _discovery(kind: EngineKind, members: Sequence[ClusterNode]) -> dict[str, str]:
