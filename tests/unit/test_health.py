@@ -7,7 +7,8 @@ from structlog.testing import capture_logs
 
 from outboxctl.core.database_errors import public_cause
 from outboxctl.domain.failures import DONE, Answer, classify
-from outboxctl.worker.health import CALM, PATIENCE, Health, Problem
+from outboxctl.worker.health import CALM, PATIENCE, Health
+from outboxctl.worker.problem import Problem
 
 pytestmark = pytest.mark.no_servers
 

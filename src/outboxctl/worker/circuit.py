@@ -10,8 +10,8 @@ from outboxctl.settings import OutagePolicy
 from outboxctl.sink.delivery.result import Delivery
 from outboxctl.worker.context import WorkerContext
 from outboxctl.worker.doubts import Doubts
-from outboxctl.worker.health import Problem
 from outboxctl.worker.outcome import Outcomes
+from outboxctl.worker.problem import Problem
 from outboxctl.worker.throttle import Throttle
 
 LONGEST_STEP = 5.0  # seconds between two probes at the most, so that recovery is soon noticed

@@ -12,7 +12,8 @@ from outboxctl.core.delivery.diagnosis import Locker
 from outboxctl.core.schema.names import EVENTS, SOURCE
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import LockedError, OutboxctlError
-from outboxctl.worker.health import Health, Problem
+from outboxctl.worker.health import Health
+from outboxctl.worker.problem import Problem
 
 log = structlog.get_logger()
 EVERY = 60.0  # seconds between two lines about one locker

@@ -12,8 +12,9 @@ from dataclasses import replace
 
 from outboxctl.domain.clock import Deadline
 from outboxctl.domain.failures import DONE, Classification, Reason, Verdict
-from outboxctl.sink.delivery.bulk import PROBE, BulkAction
+from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.sink.delivery.result import Delivery, Sink
+from outboxctl.sink.delivery.shard_probe import probe_shards
 
 SIZES = (100, 10, 1)  # most documents in a request, by how often they were doubted
 MOST = 50_000  # doubted documents; beyond them all are forgotten
@@ -105,11 +106,8 @@ class DoubtingSink:
 
     def _takes_probe(self, action: BulkAction, deadline: Deadline) -> bool:
         """Whether the shard of this document takes a request without an event."""
-        seconds = min(PROBE_SECONDS, deadline.seconds_left())
-        if seconds <= 0:
-            return False
-        probe = PROBE._replace(routing=action.routing or action.id)
-        (finding,) = self._sink.deliver([probe], deadline=Deadline.within(seconds)).findings
+        routing = action.routing or action.id
+        (finding,) = probe_shards(self._sink, [routing], deadline, longest=PROBE_SECONDS)
         return finding is not None and finding.verdict is Verdict.DONE
 
 

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 import structlog
 
 from outboxctl.domain.clock import monotonic
-from outboxctl.worker.standstill import Problem, Standstill
+from outboxctl.worker.problem import Problem
+from outboxctl.worker.standstill import Standstill
 
-__all__ = ["Health", "Problem"]
 log = structlog.get_logger()
 UNKNOWN = "not checked yet"
 STOPPING = "the worker is stopping"

@@ -21,12 +21,11 @@ from outboxctl.sink.delivery.result import Probe
 from outboxctl.worker.admission import StartGate
 from outboxctl.worker.claimer import ReclaimedTurns
 from outboxctl.worker.context import WorkerContext
-from outboxctl.worker.health import Problem
 from outboxctl.worker.heartbeat import Heartbeat
 from outboxctl.worker.in_flight import release
+from outboxctl.worker.problem import problem_of
 from outboxctl.worker.server_watch import ServerWatch
 from outboxctl.worker.sink_probe import SinkProbe
-from outboxctl.worker.standstill import described
 
 log = structlog.get_logger()
 LONGEST_PAUSE = 30.0  # seconds between two reads of the gauges where they take long
@@ -134,7 +133,7 @@ class Maintenance:
             self._report_sink(finding)
         elif self._own_lag is not None:  # once the events of search_index have been counted
             self._report_sink(finding if self._own_lag else None)
-        self._health.report("sink", _problem(ill) if ill else None, observer="indexes")
+        self._health.report("sink", problem_of(ill) if ill else None, observer="indexes")
         self._health.report("sink", self._health.standstill.problem(), observer="deliveries")
         self.sink_checked.set()
 
@@ -155,7 +154,7 @@ class Maintenance:
             waits = "; nothing is claimed until then"
         elif self._others_go_on(finding):
             waits = "; events of search_index wait until then"
-        self._health.report("sink", _problem(finding, waits) if finding else None)
+        self._health.report("sink", problem_of(finding, end=waits) if finding else None)
 
     def reclaim(self) -> None:
         """Free stuck events of any worker."""
@@ -183,7 +182,3 @@ class Maintenance:
         metrics.set("stuck", now.stuck)
         metrics.set("oldest_age", now.oldest_age_seconds)
         metrics.set("refreshed", time())
-
-
-def _problem(finding: Classification, more: str = "") -> Problem:
-    return Problem(described(finding) + more, finding.public + more)

@@ -25,13 +25,11 @@ log = structlog.get_logger()
 RATE = 200.0  # events a second that one worker tries again while their projection cannot be delivered
 LONGEST = 600.0  # seconds that such an event waits at most
 AGAIN = 30.0  # seconds between two times that a projection's events are brought forward
+SHARDS = "/shards"  # behind a projection's name: its events whose shard takes nothing
 # Outages of one index: the sink itself may take the documents of others.
 OF_ONE_INDEX = frozenset(
     {Reason.INDEX_UNAVAILABLE, Reason.WRITE_BLOCKED, Reason.UNAVAILABLE, Reason.AUTH, Reason.CONFIG}
 )
-
-
-SHARDS = "/shards"  # behind a projection's name: its events whose shard takes nothing
 
 
 def outage_of_all(judged: Sequence[tuple[Claimed, Classification]]) -> Classification | None:

@@ -2,25 +2,14 @@
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.failures import NO_ANSWER, Classification, Reason, Verdict
+from outboxctl.worker.problem import Problem, problem_of
 
 LONGEST = 10.0  # seconds in which nothing that was sent is taken, until that is a problem
 # Answers about the sink; another retry may be about its event only.
 OF_THE_SINK = NO_ANSWER | {Reason.UNAVAILABLE, Reason.GATEWAY, Reason.RATE_LIMITED}
-
-
-@dataclass(frozen=True)
-class Problem:
-    """What is wrong: `text` for the log, which may quote either end; `public` in our own words only.
-
-    The probes ask for no login, so they show the second.
-    """
-
-    text: str
-    public: str
 
 
 class Standstill:
@@ -57,14 +46,7 @@ class Standstill:
             since, last = self._since, self._last
         if since is None or last is None or monotonic() - since <= LONGEST:
             return None
-        begin = f"nothing was taken for {monotonic() - since:.0f} s: "
-        return Problem(begin + described(last), begin + last.public)
-
-
-def described(finding: Classification) -> str:
-    """The reason and the text of a finding, for the log."""
-    reason = f"{finding.reason}: "
-    return reason + finding.error.removeprefix(reason)
+        return problem_of(last, begin=f"nothing was taken for {monotonic() - since:.0f} s: ")
 
 
 def _of_the_sink(finding: Classification) -> bool:

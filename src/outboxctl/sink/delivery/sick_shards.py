@@ -13,11 +13,12 @@ from dataclasses import replace
 from outboxctl.domain.clock import Deadline, monotonic
 from outboxctl.domain.failures import Classification, Reason, Verdict
 from outboxctl.domain.projection import Routing
-from outboxctl.sink.delivery.bulk import PROBE, BulkAction
+from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.sink.delivery.illness import Illness, SickShard
 from outboxctl.sink.delivery.layout import layout_of
 from outboxctl.sink.delivery.result import Delivery, Sink
 from outboxctl.sink.delivery.routed import sink_of
+from outboxctl.sink.delivery.shard_probe import probe_shards
 from outboxctl.sink.transport.client import Client
 
 # Both engines: `[index][3] primary shard is not active`, `[index][3] Not enough active copies`.
@@ -139,11 +140,10 @@ class SickShards:
     def _probe(self, illness: Illness, deadline: Deadline) -> bool:
         """Probe the shards that are due, in one request; whether one takes documents again."""
         due, layout = self._take_due(illness), illness.layout
-        seconds = min(PROBE_SECONDS, deadline.seconds_left())
-        if not due or not layout or seconds <= 0:
+        if not due or not layout:
             return False
-        probes = [PROBE._replace(routing=layout.routings[shard]) for shard in due]
-        found = self._sink.deliver(probes, deadline=Deadline.within(seconds)).findings
+        routings = [layout.routings[shard] for shard in due]
+        found = probe_shards(self._sink, routings, deadline, longest=PROBE_SECONDS)
         answers = zip(due, found, strict=True)
         return self._recovered(illness, {shard for shard, finding in answers if _takes(finding)})
 

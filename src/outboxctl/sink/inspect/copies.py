@@ -32,9 +32,15 @@ def copies(client: Client, index: str, facts: dict[str, Any]) -> Copies:
     """
     shards = {int(number): shard for number, shard in facts.get("shards", {}).items()}
     active = {number: int(shards[number].get("active_shards", 0)) for number in sorted(shards)}
-    away = [number for number in active if not shards[number].get("primary_active")]
+    away = without_primary(facts)
     reasons = {number: _reason(client, index, number) for number in away[:MOST]}
     return Copies(active, {number: reasons.get(number, "") for number in away})
+
+
+def without_primary(facts: dict[str, Any]) -> list[int]:
+    """The numbers of the shards that have no active primary, sorted, by the same part of an answer."""
+    shards = facts.get("shards", {})
+    return sorted(int(number) for number, shard in shards.items() if not shard.get("primary_active"))
 
 
 def _reason(client: Client, index: str, shard: int) -> str:

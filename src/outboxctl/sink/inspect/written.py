@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from outboxctl.domain.failures import Answer, Classification, Reason, Verdict
 from outboxctl.domain.printable import brief
+from outboxctl.sink.inspect.copies import without_primary
 from outboxctl.sink.inspect.indices import writers
 from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.request import ask, refused, require_answer
@@ -85,9 +86,7 @@ def _health(client: Client, names: Sequence[str], **options: Any) -> dict[str, A
 
 
 def _red(name: str, facts: dict[str, Any]) -> RedIndex:
-    shards = facts.get("shards", {})
-    away = sorted(int(number) for number, shard in shards.items() if not shard.get("primary_active"))
-    return RedIndex(name, away, len(shards))
+    return RedIndex(name, without_primary(facts), len(facts.get("shards", {})))
 
 
 def _written(client: Client, names: Sequence[str]) -> set[str]:
