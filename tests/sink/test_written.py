@@ -8,7 +8,7 @@ from elasticsearch import Elasticsearch
 from operations.doctor.fronts import front, says
 from outboxctl.domain.errors import RefusedError
 from outboxctl.domain.failures import Reason, Verdict
-from outboxctl.sink.inspect.written import ill
+from outboxctl.sink.inspect.written import health_problem
 from servers import Servers
 from sinks import client_of
 
@@ -27,15 +27,15 @@ def red(engine: Elasticsearch, index: str) -> Iterator[str]:
 
 def test_what_is_well_or_not_there_is_no_problem(engine: Elasticsearch, index: str) -> None:
     client = client_of(engine)
-    assert ill(client, [index]) is None
-    assert ill(client, [f"{index}-nope"]) is None, "that is what the look at the index itself says"
-    assert ill(client, [index, f"{index}-nope"]) is None
+    assert health_problem(client, [index]) is None
+    assert health_problem(client, [f"{index}-nope"]) is None, "that is what the look at the index itself says"
+    assert health_problem(client, [index, f"{index}-nope"]) is None
 
 
 def test_a_red_index_is_named_with_its_shards(engine: Elasticsearch, index: str, red: str) -> None:
     client = client_of(engine)
     for names in ([red], [index, red], [index, f"{index}-nope", red]):
-        found = ill(client, names)
+        found = health_problem(client, names)
         assert found is not None
         assert (found.verdict, found.reason) == (Verdict.OUTAGE, Reason.UNAVAILABLE)
         assert found.public == f"unavailable: the index {red} is red: shard 0 of 1 without a working copy"
@@ -46,7 +46,7 @@ def test_a_red_index_that_an_alias_only_reads_is_no_problem(
 ) -> None:
     engine.indices.put_alias(index=red, name=index, is_write_index=False)
     engine.indices.put_alias(index=f"{index}-000001", name=index, is_write_index=True)
-    assert ill(client_of(engine), [index]) is None
+    assert health_problem(client_of(engine), [index]) is None
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_a_red_index_that_an_alias_only_reads_is_no_problem(
 )
 def test_a_cluster_without_a_leader_says_so(servers: Servers, health: dict[str, object]) -> None:
     with front(servers.sink, {"/_cluster/health/*": says(200, health)}) as url, Elasticsearch(url) as engine:
-        found = ill(client_of(engine), ["x"])
+        found = health_problem(client_of(engine), ["x"])
     assert found is not None
     assert found.public.startswith("unavailable: the cluster has no leader")
 
@@ -70,4 +70,4 @@ def test_who_may_not_ask_is_told_so(servers: Servers, index: str) -> None:
         Elasticsearch(url) as engine,
         pytest.raises(RefusedError),
     ):
-        ill(client_of(engine), [index])
+        health_problem(client_of(engine), [index])

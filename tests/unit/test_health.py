@@ -7,7 +7,7 @@ from structlog.testing import capture_logs
 
 from outboxctl.core.database_errors import public_cause
 from outboxctl.domain.failures import DONE, Answer, classify
-from outboxctl.worker.health import CALM, PATIENCE, Health
+from outboxctl.worker.health import PATIENCE, RECOVERY_SECONDS, Health
 from outboxctl.worker.problem import Problem
 
 pytestmark = pytest.mark.no_servers
@@ -137,7 +137,7 @@ def test_a_sink_of_which_one_node_fails_is_said_once_to_be_ill_and_once_to_be_we
             clock[0] += 0.5
         health.report("sink", None)
         assert health.failing()["sink"].startswith("connect: no connection to the sink; not seen for 1.0 s")
-        clock[0] += CALM["sink"]
+        clock[0] += RECOVERY_SECONDS["sink"]
         health.report("sink", None)
     assert health.failing() == {}
     assert flips == 1
@@ -161,7 +161,7 @@ def test_a_sink_that_answers_late_does_not_alternate(clock: list[float]) -> None
             assert health.failing() == {"sink": "no answer for 1.2 s"}
         clock[0] += 0.5
         assert health.failing() == {"sink": "no answer for 1.2 s"}
-    clock[0] += CALM["sink"]
+    clock[0] += RECOVERY_SECONDS["sink"]
     assert health.failing() == {}
 
 

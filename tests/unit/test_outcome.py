@@ -61,7 +61,7 @@ def test_hold_gives_back_what_a_request_cost_that_ended_without_a_word_about_the
     outcomes = decide(list(zip(events, findings, strict=True)), policy, Random(1))
     assert [retry.attempt_returned for retry in outcomes.retries] == [True] * len(findings)
     assert max(retry.delay for retry in outcomes.retries) <= 2
-    at_fault = [(events[0], replace(findings[0], blameless=False))]
+    at_fault = [(events[0], replace(findings[0], refundable=False))]
     assert len(decide(at_fault, policy, Random(1)).failures) == 1, "found to be the event's own fault"
     counted = decide(list(zip(events, findings, strict=True)), POLICY, Random(1)).retries
     assert not any(retry.attempt_returned for retry in counted)

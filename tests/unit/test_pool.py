@@ -96,7 +96,7 @@ def test_nodes_that_stay_keep_their_state_and_the_pool_is_never_emptied() -> Non
     pool = _working()
     pool.note("a", SILENT, 0)
     assert pool.replace(["a", "b", "d"]) == ["c"]
-    assert [pool.state(node) for node in ("a", "b", "d")] == [NodeState.OUT, NodeState.WELL, NodeState.NEW]
+    assert [pool.state(node) for node in ("a", "b", "d")] == [NodeState.OUT, NodeState.ACTIVE, NodeState.NEW]
     assert pool.replace([]) == []
     assert pool.nodes == ["a", "b", "d"]
     assert pool.note("c", FAILS, 0) is False, "an answer of a node that has left"
@@ -118,8 +118,8 @@ class Play:
         assert (node is None) == (besides >= set(states))
         if node:
             assert node not in besides
-            well = {each for each, state in states.items() if state is NodeState.WELL} - besides
-            assert not well or states[node] in (NodeState.WELL, NodeState.TRIAL)
+            well = {each for each, state in states.items() if state is NodeState.ACTIVE} - besides
+            assert not well or states[node] in (NodeState.ACTIVE, NodeState.TRIAL)
             if well and states[node] is NodeState.TRIAL:
                 assert node not in self.since, "it has answered a probe"
             self.waiting.append(node)
@@ -172,7 +172,7 @@ def test_requests_go_to_nodes_that_work_and_each_node_comes_back(number: int, st
         else:
             getattr(play, step)(given_)
     _all_works(play)
-    assert all(play.pool.state(node) is NodeState.WELL for node in play.pool.nodes)
+    assert all(play.pool.state(node) is NodeState.ACTIVE for node in play.pool.nodes)
 
 
 def _all_works(play: Play) -> None:

@@ -11,7 +11,7 @@ from outboxctl.domain.failures import DONE, Classification, Reason, Verdict
 from outboxctl.metrics.registry import Metrics
 from outboxctl.worker import health, progress_log
 from outboxctl.worker.daemon import addresses
-from outboxctl.worker.health import CALM, Health
+from outboxctl.worker.health import RECOVERY_SECONDS, Health
 from outboxctl.worker.outcome import RetryPolicy, decide
 from outboxctl.worker.progress_log import MINUTE, ProgressLog, Repeats
 from outboxctl.worker.tally import settled
@@ -87,7 +87,7 @@ def test_an_outage_of_an_hour_costs_a_line_a_minute(
             progress.turn()
             clock[0] += 1
         health.report("sink", None)
-        clock[0] += CALM["sink"]
+        clock[0] += RECOVERY_SECONDS["sink"]
         health.report("sink", None)
     said = [line["event"] for line in lines]
     assert said[:3] == ["the sink cannot be used", "events will be retried", "the sink still cannot be used"]

@@ -27,7 +27,7 @@ from scene import Scene
 
 TOTAL, ATTEMPTS, LANES, BASE = 300, 7, 3, 0.2
 DEAD = Classification(Verdict.OUTAGE, Reason.CONNECT, error="connect: refused")
-SILENT = Classification(Verdict.RETRY, Reason.TIMEOUT, error="timeout", blameless=True)
+SILENT = Classification(Verdict.RETRY, Reason.TIMEOUT, error="timeout", refundable=True)
 REFUSED = Classification(Verdict.OUTAGE, Reason.UNAVAILABLE, error="503")
 DEAD_PROXY = classify(Answer(502, request=True))
 SICK = classify(Answer(503, "unavailable_shards_exception", "[x][0] primary shard is not active"))

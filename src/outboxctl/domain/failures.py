@@ -93,9 +93,9 @@ class Classification:
 
     `retry_after`: the sink's Retry-After in seconds, 0 without one. `single`: an outage for this event only,
     because the sink accepts others; `of_shard`: for the events of its shard. `own_text`: nothing of `error`
-    comes from the sink. `attempt_returned`: an outage that costs no attempt under either policy. `blameless`:
-    a retry whose cause may be a node, a proxy or the network: it costs no attempt under `hold`. `node`: the
-    URL that `error` ends with, else empty.
+    comes from the sink. `attempt_returned`: an outage that costs no attempt under either policy.
+    `refundable`: a retry whose cause may be a node, a proxy or the network: `hold` gives the attempt back.
+    `node`: the URL that `error` ends with, else empty.
     """
 
     verdict: Verdict
@@ -108,12 +108,12 @@ class Classification:
     attempt_returned: bool = False
     node: str = ""
     of_shard: bool = False
-    blameless: bool = False
+    refundable: bool = False
 
     @property
-    def silent(self) -> bool:
-        """Whether the sink itself said nothing."""
-        return self.reason in NO_ANSWER or (self.blameless and self.reason is not Reason.RATE_LIMITED)
+    def unanswered(self) -> bool:
+        """Whether the sink said nothing of the event."""
+        return self.reason in NO_ANSWER or (self.refundable and self.reason is not Reason.RATE_LIMITED)
 
     @property
     def public(self) -> str:
@@ -311,7 +311,7 @@ def classify(answer: Answer) -> Classification:
         node=answer.node,
         single=rule.of_shard,
         of_shard=rule.of_shard,
-        blameless=rule.verdict is Verdict.RETRY and (answer.request or rule.reason in OF_NO_EVENT),
+        refundable=rule.verdict is Verdict.RETRY and (answer.request or rule.reason in OF_NO_EVENT),
     )
 
 

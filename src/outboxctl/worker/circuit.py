@@ -9,13 +9,13 @@ from outboxctl.domain.failures import NO_ANSWER, Classification, Verdict
 from outboxctl.settings import OutagePolicy
 from outboxctl.sink.delivery.result import Delivery
 from outboxctl.worker.context import WorkerContext
-from outboxctl.worker.doubts import Doubts
 from outboxctl.worker.outcome import Outcomes
 from outboxctl.worker.problem import Problem
+from outboxctl.worker.suspects import Suspects
 from outboxctl.worker.throttle import Throttle
 
 LONGEST_STEP = 5.0  # seconds between two probes at the most, so that recovery is soon noticed
-PROBE_EVENTS = 10  # of a probe under `hold`: of several shards, so that a sick one does not speak for all
+PROBE_EVENTS = 10  # of a probe under `hold`: of several shards, so that one that is unavailable is not all
 
 
 class Breaker:
@@ -95,7 +95,7 @@ class Breaker:
 class Circuit:
     """Shared by the lanes of a worker, which report each delivery; any thread may call it.
 
-    `holds`: the policy is `hold`; `doubts` are the events that may be at fault, under it.
+    `holds`: the policy is `hold`; `suspects` are the events that may be at fault, under it.
 
     Under `hold` the circuit is open while the sink cannot take events: nothing is claimed but a few of them
     at a time, as a probe. Under `count` it only paces deliveries to a sink that does not answer at all.
@@ -104,7 +104,7 @@ class Circuit:
     def __init__(self, context: WorkerContext, throttle: Throttle) -> None:
         settings = context.settings
         self.holds = settings.outage_policy is OutagePolicy.HOLD
-        self.doubts = Doubts()
+        self.suspects = Suspects()
         self._first_batch, self._lanes = settings.bulk_size, settings.concurrency
         self._throttle, self._health, self._metrics = throttle, context.health, context.metrics
         self.breaker = Breaker(
@@ -156,7 +156,7 @@ class Circuit:
         if outcomes.held:
             self.breaker.failed()
             self._report(outcomes.findings[outcomes.held[0]][1])
-        elif not all(finding.silent for finding in findings):
+        elif not all(finding.unanswered for finding in findings):
             self._close()
         elif findings and self.breaker.unanswered(certain=self.breaker.is_open, beside=self._lanes):
             self._report(findings[0])

@@ -10,9 +10,9 @@ from outboxctl.worker import tally
 from outboxctl.worker.admission import Admission
 from outboxctl.worker.circuit import Circuit
 from outboxctl.worker.context import WorkerContext
-from outboxctl.worker.doubts import DoubtingSink
 from outboxctl.worker.lease import Lease
 from outboxctl.worker.prepare import Prepared
+from outboxctl.worker.suspects import SuspectIsolation
 
 log = structlog.get_logger()
 RENEWALS = "renewal"  # the observer of the condition `database`
@@ -23,7 +23,7 @@ class Deliverer:
 
     def __init__(self, context: WorkerContext, sink: Sink, admission: Admission, circuit: Circuit) -> None:
         self._metrics, self._tracing = context.metrics, context.tracing
-        self._sink = DoubtingSink(sink, circuit.doubts) if circuit.holds else sink
+        self._sink = SuspectIsolation(sink, circuit.suspects) if circuit.holds else sink
         self._admission, self._circuit = admission, circuit
         self._standstill = context.health.standstill
         self._longest_pause = context.settings.max_backoff_seconds

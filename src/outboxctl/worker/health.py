@@ -18,7 +18,7 @@ MESSAGES = {"progress": ("no event succeeds", "events succeed again")}
 PATIENCE = 1.0  # seconds without an answer until it fails: readiness must turn within two
 # Seconds without a problem until a condition ends: where a part of the sink is ill, some requests fail and
 # others succeed, and readiness must not alternate with them. The database has no parts.
-CALM = {"sink": 2.0}
+RECOVERY_SECONDS = {"sink": 2.0}
 
 
 class Health:
@@ -32,7 +32,8 @@ class Health:
     def __init__(self, sla: float, *, put_off: Callable[[], int] = lambda: 0) -> None:
         self._sla, self._put_off = sla, put_off
         self._began: dict[str, tuple[float, int]] = {}  # of failing ones: since when, and put off before
-        self._well: dict[str, tuple[float, Problem]] = {}  # of those: without a problem since; the last one
+        # Of failing ones that nobody reports any more: since when, and the last problem.
+        self._passing: dict[str, tuple[float, Problem]] = {}
         self._lock = threading.Lock()
         self._failing = {(name, "probe"): Problem(UNKNOWN, UNKNOWN) for name in ("database", "sink")}
         self._requested_at: dict[str, tuple[float, float]] = {}  # when, and the patience
@@ -81,18 +82,18 @@ class Health:
             return False
         begins = name not in self._began
         self._began.setdefault(name, (monotonic(), self._put_off()))
-        self._well.pop(name, None)
+        self._passing.pop(name, None)
         return begins
 
     def _end(self, name: str, before: Problem | None) -> dict[str, object] | None:
         """End a condition that nobody reports any more; its course. The last problem is shown until then."""
         if name not in self._began or self._observed_failing(name):
             return None
-        since, _ = self._well.setdefault(name, (monotonic(), before or Problem(UNKNOWN, UNKNOWN)))
-        if monotonic() - since < CALM.get(name, 0.0):
+        since, _ = self._passing.setdefault(name, (monotonic(), before or Problem(UNKNOWN, UNKNOWN)))
+        if monotonic() - since < RECOVERY_SECONDS.get(name, 0.0):
             return None
         course = self._course(name)
-        del self._began[name], self._well[name]
+        del self._began[name], self._passing[name]
         return course
 
     def outage(self, name: str) -> dict[str, object]:
@@ -103,7 +104,7 @@ class Health:
     def _course(self, name: str) -> dict[str, object]:
         now = monotonic()
         began, before = self._began.get(name, (now, self._put_off()))
-        until, _ = self._well.get(name, (now, None))
+        until, _ = self._passing.get(name, (now, None))
         course: dict[str, object] = {"seconds": round(until - began, 1)}
         return course | ({"put_off": self._put_off() - before} if name == "sink" else {})
 
@@ -149,7 +150,8 @@ class Health:
         with self._lock:
             problems = [(key, text_of(problem)) for key, problem in self._failing.items()]
             problems += [
-                ((name, "calm"), _over(text_of(last), now - at)) for name, (at, last) in self._well.items()
+                ((name, "passing"), _over(text_of(last), now - since))
+                for name, (since, last) in self._passing.items()
             ]
         problems += [
             ((name, "waiting"), f"no answer for {waited:.1f} s") for name, waited in self._waits(now)
@@ -164,12 +166,12 @@ class Health:
             if now - began > patience and not (name == "sink" and taking):
                 yield name, now - began
         for name, (at, seconds) in list(self._slow.items()):
-            if now - at < CALM.get(name, 0.0) and not taking:
+            if now - at < RECOVERY_SECONDS.get(name, 0.0) and not taking:
                 yield name, seconds
 
 
 def _over(text: str, seconds: float) -> str:
-    return f"{text}; not seen for {seconds:.1f} s, and over after {CALM['sink']:g} s"
+    return f"{text}; not seen for {seconds:.1f} s, and over after {RECOVERY_SECONDS['sink']:g} s"
 
 
 def _joined(texts: list[str]) -> str:

@@ -127,13 +127,13 @@ class Maintenance:
         patience = self._probe.patience
         with self._health.waiting_for("sink", patience=patience), self._context.tracing.untraced():
             finding = self._probe.ask()
-            ill = self._probe.health(self._written(finding))
+            unhealthy = self._probe.health(self._written(finding))
         self._start_gate.observe(finding)
         if not self._others_go_on(finding):
             self._report_sink(finding)
         elif self._own_lag is not None:  # once the events of search_index have been counted
             self._report_sink(finding if self._own_lag else None)
-        self._health.report("sink", problem_of(ill) if ill else None, observer="indexes")
+        self._health.report("sink", problem_of(unhealthy) if unhealthy else None, observer="indexes")
         self._health.report("sink", self._health.standstill.problem(), observer="deliveries")
         self.sink_checked.set()
 

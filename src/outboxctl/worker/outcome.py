@@ -13,7 +13,7 @@ from outboxctl.settings import OutagePolicy, Settings
 from outboxctl.worker.prepare import UNSENT
 
 LAST_STEP = 64  # an attempt at which the backoff has reached its cap
-BLAMELESS_STEP = 3  # that of an event whose attempts do not grow
+REFUNDED_STEP = 3  # that of an event whose attempts do not grow
 
 
 @dataclass(frozen=True)
@@ -87,8 +87,8 @@ def decide(judged: Iterable[tuple[Claimed, Classification]], policy: RetryPolicy
             outcomes.done.append(event.id)
         elif finding.verdict is Verdict.OUTAGE and (policy.hold or finding.attempt_returned):
             _hold(event, finding, outcomes, policy, rng)
-        elif policy.hold and finding.blameless:
-            _give_back(event, finding, outcomes, policy, rng, step=BLAMELESS_STEP)
+        elif policy.hold and finding.refundable:
+            _give_back(event, finding, outcomes, policy, rng, step=REFUNDED_STEP)
         elif finding.verdict is Verdict.FAIL or event.attempts >= policy.max_attempts:
             outcomes.failures.append(Failure(event.id, reason, finding.error))
         else:

@@ -21,8 +21,8 @@ class SinkProbe:
         self._probe = probe
         self.patience = SEVERAL if several else ONE
         self._next_health = 0.0
-        self._ill: Classification | None = None
-        self._well_at = float("-inf")
+        self._problem: Classification | None = None
+        self._healthy_at = float("-inf")
 
     def ask(self) -> Classification | None:
         """None if any node answers and the index exists, else what is wrong: the client asks them all."""
@@ -42,16 +42,16 @@ class SinkProbe:
             return None
         if monotonic() >= self._next_health:
             self._look(names)
-        return self._ill if monotonic() - self._well_at >= ONSET else None
+        return self._problem if monotonic() - self._healthy_at >= ONSET else None
 
     def _look(self, names: Sequence[str]) -> None:
         try:
-            self._ill = self._probe.health(names)
+            self._problem = self._probe.health(names)
         except RefusedError:  # the right is lacking, or this engine has no such request
-            self._ill, self._next_health = None, monotonic() + REFUSED
+            self._problem, self._next_health = None, monotonic() + REFUSED
         except UnreachableError:
             return  # the next ping says whether the sink is away
         else:
-            self._next_health = 0.0 if self._ill else monotonic() + EVERY
-        if self._ill is None:
-            self._well_at = monotonic()
+            self._next_health = 0.0 if self._problem else monotonic() + EVERY
+        if self._problem is None:
+            self._healthy_at = monotonic()

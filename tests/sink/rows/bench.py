@@ -53,9 +53,9 @@ HELD = End("pending", None, 0, waits=False)
 def end(verdict: str, reason: str, policy: str) -> End:
     """How a row must end after one delivery with this verdict.
 
-    `blameless`: a retry of which the event may be no cause, or the outage of its shard alone.
+    `refundable`: a retry of which the event may be no cause, or the outage of its shard alone.
     """
-    if verdict == "blameless":
+    if verdict == "refundable":
         return End("pending", reason, 0 if policy == "hold" else 1, waits=True)
     if verdict == "fail":
         return End("failed", reason, 1, waits=False)

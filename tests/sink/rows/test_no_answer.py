@@ -62,7 +62,7 @@ def test_timeout(bench: Bench, sink: FakeSink, policy: str, fault: ProxyFault, a
     batch = bench.put(2)
     sink.script = Script.always(fault)
     bench.to(sink, outage_policy=policy, lease_seconds=LEASE)
-    assert {bench.end(put) for put in batch} == {end("blameless", "timeout", policy)}
+    assert {bench.end(put) for put in batch} == {end("refundable", "timeout", policy)}
     assert len(sink.store.versions()) == applied
 
 

@@ -83,7 +83,7 @@ def test_connection_lost__where_no_other_event_vouches_for_the_sink(
     batch = bench.put(count)
     sink.script = Script.always(faults.RESET_BEFORE)
     bench.to(sink, outage_policy=policy)
-    assert {bench.end(put) for put in batch} == {end("blameless", "connection_lost", policy)}
+    assert {bench.end(put) for put in batch} == {end("refundable", "connection_lost", policy)}
     assert len(sink.requests) <= 4 * log2(count) + 2, "given up early"
 
 
@@ -100,7 +100,7 @@ def test_connection_lost__where_the_sink_answers_nothing_at_all(
 
     sink.script = Script(dies)
     bench.to(sink, outage_policy=policy)
-    assert {bench.end(put) for put in batch} == {end("blameless", "connection_lost", policy)}
+    assert {bench.end(put) for put in batch} == {end("refundable", "connection_lost", policy)}
 
 
 @pytest.mark.parametrize("fault", [faults.RESET_BEFORE, faults.RESET_AFTER, faults.DROP_AFTER])

@@ -133,7 +133,7 @@ class Bisection:
         if isinstance(again, list):
             return self._items([lone.action], again)[0]
         if again is None:  # no time was left to send it again
-            return Classification(Verdict.RETRY, finding.reason, error=finding.error, blameless=True)
+            return Classification(Verdict.RETRY, finding.reason, error=finding.error, refundable=True)
         final = _final(classify(again))
         return replace(final, single=True) if final.reason is Reason.CONFIG else final
 

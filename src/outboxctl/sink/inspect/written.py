@@ -35,7 +35,7 @@ class RedIndex(NamedTuple):
         return f"the index {name} is red: {word} {listed} of {self.total} without a working copy"
 
 
-def ill(client: Client, names: Sequence[str]) -> Classification | None:
+def health_problem(client: Client, names: Sequence[str]) -> Classification | None:
     """What keeps the indexes behind these names (indexes or aliases) from taking all writes, None if nothing.
 
     A name that is not there is left out. Raises RefusedError where the health may not be asked for, and
@@ -76,7 +76,7 @@ def _groups(names: Sequence[str]) -> Iterator[list[str]]:
 
 
 def _health(client: Client, names: Sequence[str], **options: Any) -> dict[str, Any] | None:
-    """The health of these names; None where one of them is not there. Raises as `ill`."""
+    """The health of these names; None where one of them is not there. Raises as `health_problem`."""
     answer = ask(client, "GET", "_cluster", "health", ",".join(names), local=True, timeout="0s", **options)
     if not isinstance(answer, Answer):
         return None if answer.get("timed_out") else dict(answer)

@@ -47,10 +47,10 @@ class OpeningSink:
         return finding
 
     def health(self, names: Sequence[str]) -> Classification | None:
-        """As `sink.inspect.written.ill`."""
-        from outboxctl.sink.inspect.written import ill  # noqa: PLC0415 - slow to load
+        """As `sink.inspect.written.health_problem`."""
+        from outboxctl.sink.inspect.written import health_problem  # noqa: PLC0415 - slow to load
 
-        return ill(self._connected(), names)
+        return health_problem(self._connected(), names)
 
     def deliver(self, actions: Sequence[BulkAction], *, deadline: Deadline) -> Delivery:
         """As `ElasticSink.deliver`."""
@@ -84,13 +84,13 @@ class OpeningSink:
                     self._settings, self._client, self._sinks = fresh, None, {}
 
     def _sink(self, index: str, pipeline: str, routing: Routing) -> Sink:
-        from outboxctl.sink.delivery.sick_shards import careful_sink_of  # noqa: PLC0415 - slow to load
+        from outboxctl.sink.delivery.unavailable_shards import shard_aware_sink_of  # noqa: PLC0415 - slow to load
 
         client = self._connected()
         with self._lock:
             known = self._sinks.get((index, pipeline, routing))
             if not known:
-                known = careful_sink_of(client, index, pipeline=pipeline, routing=routing)
+                known = shard_aware_sink_of(client, index, pipeline=pipeline, routing=routing)
                 self._sinks[index, pipeline, routing] = known
             return known
 

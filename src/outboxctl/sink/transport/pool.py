@@ -15,7 +15,7 @@ class NodeState(Enum):
     """Of a node: not asked yet; in rotation; out of it; back for one request, which decides."""
 
     NEW = "new"
-    WELL = "well"
+    ACTIVE = "active"
     OUT = "out"
     TRIAL = "trial"
 
@@ -74,7 +74,7 @@ class Pool(Generic[NodeT]):
                 if member.state is NodeState.TRIAL and not member.trying:
                     member.trying = True
                     return member.node
-            well = [member for member in left if member.state is NodeState.WELL]
+            well = [member for member in left if member.state is NodeState.ACTIVE]
             if well:
                 return well[next(self._turns) % len(well)].node
             doubtful = sorted(left, key=lambda member: (member.silent, member.until))
@@ -136,7 +136,7 @@ class Pool(Generic[NodeT]):
         return (member for member in self._members if member.node is node)
 
     def _undecided(self) -> bool:
-        usable = any(m.state in (NodeState.WELL, NodeState.TRIAL) for m in self._members)
+        usable = any(m.state in (NodeState.ACTIVE, NodeState.TRIAL) for m in self._members)
         return not usable and any(m.state is NodeState.NEW and m.probing for m in self._members)
 
     def _judge(
@@ -145,7 +145,7 @@ class Pool(Generic[NodeT]):
         """One that is out already fails by probes alone: what was under way before tells nothing new."""
         was = member.state
         if outcome is NodeOutcome.WORKS:
-            member.state, member.failures, member.trying, member.worked = NodeState.WELL, 0, False, True
+            member.state, member.failures, member.trying, member.worked = NodeState.ACTIVE, 0, False, True
             return False
         if was is NodeState.OUT and not probe:
             return False

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from outboxctl.domain.clock import Deadline
 from outboxctl.domain.failures import DONE, Answer, Classification, Verdict, classify
-from outboxctl.sink.delivery import sick_shards
+from outboxctl.sink.delivery import unavailable_shards
 from outboxctl.sink.delivery.bulk import PROBE, BulkAction
 from outboxctl.sink.delivery.result import BulkRequest, Delivery
 from outboxctl.sink.delivery.shards import Shards, cut
-from outboxctl.sink.delivery.sick_shards import SickShards
+from outboxctl.sink.delivery.unavailable_shards import UnavailableShards
 
 pytestmark = pytest.mark.no_servers
 THREE = Shards(3, 768)
@@ -58,16 +58,16 @@ def shard_of(action: BulkAction) -> int:
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
     cluster = Cluster()
-    monkeypatch.setattr(sick_shards, "monotonic", lambda: cluster.now)
-    monkeypatch.setattr(sick_shards, "layout_of", lambda *_: THREE)
+    monkeypatch.setattr(unavailable_shards, "monotonic", lambda: cluster.now)
+    monkeypatch.setattr(unavailable_shards, "layout_of", lambda *_: THREE)
     return cluster
 
 
-def sink(cluster: Cluster) -> SickShards:
-    return SickShards(None, cluster)  # type: ignore[arg-type] # its layout is not asked for
+def sink(cluster: Cluster) -> UnavailableShards:
+    return UnavailableShards(None, cluster)  # type: ignore[arg-type] # its layout is not asked for
 
 
-def deliver(sick: SickShards, actions: Sequence[BulkAction] = ACTIONS) -> Delivery:
+def deliver(sick: UnavailableShards, actions: Sequence[BulkAction] = ACTIONS) -> Delivery:
     return sick.deliver(actions, deadline=Deadline.within(20.0))
 
 
@@ -129,7 +129,7 @@ def test_an_index_whose_layout_is_not_known_is_sent_everything(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks: list[str] = []
-    monkeypatch.setattr(sick_shards, "layout_of", lambda _, index: looks.append(index))
+    monkeypatch.setattr(unavailable_shards, "layout_of", lambda _, index: looks.append(index))
     sick = sink(cluster)
     cluster.sick = {1}
     for _ in range(5):
@@ -143,8 +143,8 @@ def test_an_index_whose_layout_is_not_known_is_sent_everything(
 def test_whatever_shards_fall_ill_the_others_flow_and_in_the_end_all_do(data: Any) -> None:
     with pytest.MonkeyPatch.context() as patch:
         cluster = Cluster()
-        patch.setattr(sick_shards, "monotonic", lambda: cluster.now)
-        patch.setattr(sick_shards, "layout_of", lambda *_: THREE)
+        patch.setattr(unavailable_shards, "monotonic", lambda: cluster.now)
+        patch.setattr(unavailable_shards, "layout_of", lambda *_: THREE)
         sick = sink(cluster)
         for _ in range(data.draw(st.integers(1, 30))):
             cluster.sick = data.draw(st.sets(st.integers(0, 2)))

@@ -14,10 +14,10 @@ from outboxctl.domain.clock import Deadline, monotonic
 from outboxctl.domain.failures import Classification, Reason, Verdict
 from outboxctl.domain.projection import Routing
 from outboxctl.sink.delivery.bulk import BulkAction
-from outboxctl.sink.delivery.illness import Illness, SickShard
 from outboxctl.sink.delivery.layout import layout_of
 from outboxctl.sink.delivery.result import Delivery, Sink
 from outboxctl.sink.delivery.routed import sink_of
+from outboxctl.sink.delivery.shard_outages import ShardOutage, ShardOutages
 from outboxctl.sink.delivery.shard_probe import probe_shards
 from outboxctl.sink.transport.client import Client
 
@@ -29,49 +29,49 @@ LOOK_AGAIN = 5.0  # seconds until it is asked again, where its answer did not he
 NOT_SENT = "not sent, because its shard took nothing before"
 
 
-def careful_sink_of(
+def shard_aware_sink_of(
     client: Client, index: str, *, pipeline: str = "", routing: Routing = Routing.NONE
 ) -> Sink:
     """As `sink_of`, for a sink that delivers for a long time. With a column's routing all shards are one."""
     sink = sink_of(client, index, pipeline=pipeline, routing=routing)
-    return sink if routing is Routing.COLUMN else SickShards(client, sink)
+    return sink if routing is Routing.COLUMN else UnavailableShards(client, sink)
 
 
-class SickShards:
+class UnavailableShards:
     """The sink of one index or write alias in front of `sink`. Safe to use from several threads.
 
-    While all shards are sick everything is sent, and the outage is one of the sink.
+    While all shards are unavailable everything is sent, and the outage is one of the sink.
     """
 
     def __init__(self, client: Client, sink: Sink) -> None:
         self._client, self._sink = client, sink
         self._lock = threading.Lock()
-        self._illness: Illness | None = None
+        self._outages: ShardOutages | None = None
 
     def deliver(self, actions: Sequence[BulkAction], *, deadline: Deadline) -> Delivery:
         """As `ElasticSink.deliver`; an outage of their shard, `attempt_returned`, for those not sent."""
-        illness = self._illness
-        if illness is None or illness.total or not illness.layout:
+        outages = self._outages
+        if outages is None or outages.total or not outages.layout:
             return self._send(actions, deadline)
         findings: dict[int, Classification | None] = {}
-        delivery = self._send_some(actions, findings, self._outside(illness, actions, findings), deadline)
+        delivery = self._send_some(actions, findings, self._outside(outages, actions, findings), deadline)
         recovered = delivery.recovered
-        if self._probe(illness, deadline):
+        if self._probe(outages, deadline):
             recovered = True
-            left = self._outside(illness, actions, findings)
+            left = self._outside(outages, actions, findings)
             more = self._send_some(actions, findings, left, deadline)
             delivery = replace(delivery, requests=delivery.requests + more.requests)
         for place, action in enumerate(actions):
             if place not in findings:
-                findings[place] = self._put_back(illness, action)
+                findings[place] = self._put_back(outages, action)
         ordered = [findings[place] for place in range(len(actions))]
         return Delivery(ordered, delivery.requests, whole=False, recovered=recovered)
 
     def _outside(
-        self, illness: Illness, actions: Sequence[BulkAction], findings: dict[int, Classification | None]
+        self, outages: ShardOutages, actions: Sequence[BulkAction], findings: dict[int, Classification | None]
     ) -> list[int]:
-        """The places of actions without a finding whose shard is well."""
-        return [n for n, a in enumerate(actions) if n not in findings and illness.shard_of(a) < 0]
+        """The places of actions without a finding whose shard is available."""
+        return [n for n, a in enumerate(actions) if n not in findings and outages.shard_of(a) < 0]
 
     def _send_some(
         self,
@@ -92,11 +92,11 @@ class SickShards:
         delivery = self._sink.deliver(actions, deadline=deadline)
         if any(finding and finding.of_shard for finding in delivery.findings):
             self._note(delivery)
-        illness = self._illness
-        if illness is None:
+        outages = self._outages
+        if outages is None:
             return delivery
-        recovered = self._note_taken(illness, actions, delivery)
-        if illness.total:  # an outage of the sink
+        recovered = self._note_taken(outages, actions, delivery)
+        if outages.total:  # an outage of the sink
             return replace(delivery, findings=[_of_all(finding) for finding in delivery.findings])
         return replace(delivery, recovered=recovered)
 
@@ -112,55 +112,55 @@ class SickShards:
             now = monotonic()
             for (name, number), finding in named.items():
                 if name == index and number not in known.shards:
-                    known.shards[number] = SickShard(finding, now + FIRST_PAUSE)
-            self._illness = known
+                    known.shards[number] = ShardOutage(finding, now + FIRST_PAUSE)
+            self._outages = known
 
-    def _known(self, index: str) -> Illness:
+    def _known(self, index: str) -> ShardOutages:
         """What is known of this index, with its layout if the engine describes it."""
-        known, now = self._illness, monotonic()
+        known, now = self._outages, monotonic()
         if known and known.index == index and (known.layout or now < known.looked_at + LOOK_AGAIN):
             return known
-        return Illness(index, layout_of(self._client, index), now)
+        return ShardOutages(index, layout_of(self._client, index), now)
 
-    def _note_taken(self, illness: Illness, actions: Sequence[BulkAction], delivery: Delivery) -> bool:
+    def _note_taken(self, outages: ShardOutages, actions: Sequence[BulkAction], delivery: Delivery) -> bool:
         """Forget the shards that took a document; whether there was one."""
         pairs = zip(actions, delivery.findings, strict=True)
         return self._recovered(
-            illness, {illness.shard_of(action) for action, f in pairs if f and f.verdict is Verdict.DONE}
+            outages, {outages.shard_of(action) for action, f in pairs if f and f.verdict is Verdict.DONE}
         )
 
-    def _recovered(self, illness: Illness, taken: set[int]) -> bool:
-        """Forget these shards; whether one of them was sick, and the documents that wait can be sent."""
+    def _recovered(self, outages: ShardOutages, taken: set[int]) -> bool:
+        """Forget these shards; whether one was unavailable, and its documents can be sent."""
         with self._lock:
-            found = [illness.shards.pop(shard) for shard in taken if shard in illness.shards]
-            if not illness.shards and self._illness is illness:
-                self._illness = None
+            found = [outages.shards.pop(shard) for shard in taken if shard in outages.shards]
+            if not outages.shards and self._outages is outages:
+                self._outages = None
         return bool(found)
 
-    def _probe(self, illness: Illness, deadline: Deadline) -> bool:
+    def _probe(self, outages: ShardOutages, deadline: Deadline) -> bool:
         """Probe the shards that are due, in one request; whether one takes documents again."""
-        due, layout = self._take_due(illness), illness.layout
+        due, layout = self._take_due(outages), outages.layout
         if not due or not layout:
             return False
         routings = [layout.routings[shard] for shard in due]
         found = probe_shards(self._sink, routings, deadline, longest=PROBE_SECONDS)
         answers = zip(due, found, strict=True)
-        return self._recovered(illness, {shard for shard, finding in answers if _takes(finding)})
+        return self._recovered(outages, {shard for shard, finding in answers if _takes(finding)})
 
-    def _take_due(self, illness: Illness) -> list[int]:
+    def _take_due(self, outages: ShardOutages) -> list[int]:
         """The shards to probe now, by this thread alone."""
         with self._lock:
             now = monotonic()
-            due = [number for number, shard in illness.shards.items() if shard.next_probe <= now]
-            for shard in (illness.shards[number] for number in due):
+            due = [number for number, shard in outages.shards.items() if shard.next_probe <= now]
+            for shard in (outages.shards[number] for number in due):
                 shard.failed += 1
                 shard.next_probe = now + min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(shard.failed, 10))
         return due
 
-    def _put_back(self, illness: Illness, action: BulkAction) -> Classification | None:
+    def _put_back(self, outages: ShardOutages, action: BulkAction) -> Classification | None:
         """The finding of an action that is not sent; None where its shard recovered just now."""
         with self._lock:
-            shard = illness.shards.get(illness.shard_of(action))
+            shard = outages.shards.get(outages.shard_of(action))
         if not shard:
             return None
         return replace(shard.finding, error=f"{NOT_SENT}: {shard.finding.error}", attempt_returned=True)

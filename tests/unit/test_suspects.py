@@ -10,7 +10,7 @@ from outboxctl.domain.clock import Deadline
 from outboxctl.domain.failures import DONE, Answer, classify
 from outboxctl.sink.delivery.bulk import PROBE, BulkAction
 from outboxctl.sink.delivery.result import Delivery
-from outboxctl.worker.doubts import LARGE, DoubtingSink, Doubts
+from outboxctl.worker.suspects import LARGE, SuspectIsolation, Suspects
 
 pytestmark = pytest.mark.no_servers
 TIMEOUT = classify(Answer(0, "timeout", "no answer", request=True))
@@ -35,33 +35,37 @@ def holds(id_: str) -> Ends:
     return lambda actions: any(action.id == id_ for action in actions)
 
 
-def rounds(engine: Engine, doubts: Doubts, number: int, actions: Sequence[BulkAction] = ACTIONS) -> set[str]:
+def rounds(
+    engine: Engine, suspects: Suspects, number: int, actions: Sequence[BulkAction] = ACTIONS
+) -> set[str]:
     """Deliver the rest again and again; the ids of those found to be at fault."""
     left, at_fault = list(actions), set[str]()
     for _ in range(number):
-        findings = DoubtingSink(engine, doubts).deliver(left, deadline=Deadline.within(20)).findings
+        findings = SuspectIsolation(engine, suspects).deliver(left, deadline=Deadline.within(20)).findings
         pairs = list(zip(left, findings, strict=True))
-        at_fault |= {a.id for a, f in pairs if f and f is not DONE and not f.blameless}
+        at_fault |= {a.id for a, f in pairs if f and f is not DONE and not f.refundable}
         # What was not sent is due at once, the others after their wait.
         left = [a for a, f in pairs if f is None] + [a for a, f in pairs if f not in (None, DONE)]
         if not left:
             break
-        DoubtingSink(engine, doubts).deliver([BulkAction("other", 1, "{}")], deadline=Deadline.within(20))
+        SuspectIsolation(engine, suspects).deliver(
+            [BulkAction("other", 1, "{}")], deadline=Deadline.within(20)
+        )
     return at_fault
 
 
 @given(bad=st.integers(0, 299))
 def test_a_document_that_ends_each_of_its_requests_is_found_and_no_other(bad: int) -> None:
-    engine, doubts = Engine(holds(f"block:{bad}")), Doubts()
-    assert rounds(engine, doubts, 12) == {f"block:{bad}"}
-    assert doubts.size(ACTIONS[bad]) == 1
-    assert all(doubts.size(action) == 0 for action in ACTIONS if action is not ACTIONS[bad])
+    engine, suspects = Engine(holds(f"block:{bad}")), Suspects()
+    assert rounds(engine, suspects, 12) == {f"block:{bad}"}
+    assert suspects.size(ACTIONS[bad]) == 1
+    assert all(suspects.size(action) == 0 for action in ACTIONS if action is not ACTIONS[bad])
 
 
 def test_a_sink_that_answers_nothing_casts_no_doubt_on_an_event() -> None:
-    engine, doubts = Engine(lambda _: True), Doubts()
-    assert rounds(engine, doubts, 20) == set()
-    assert {doubts.size(action) for action in ACTIONS} == {100}, "once, whatever the number of requests"
+    engine, suspects = Engine(lambda _: True), Suspects()
+    assert rounds(engine, suspects, 20) == set()
+    assert {suspects.size(action) for action in ACTIONS} == {100}, "once, whatever the number of requests"
 
 
 def test_a_frozen_node_costs_no_event_an_attempt_while_others_are_taken() -> None:
@@ -70,24 +74,24 @@ def test_a_frozen_node_costs_no_event_an_attempt_while_others_are_taken() -> Non
     def frozen(actions: Sequence[BulkAction]) -> bool:
         return any((action.routing or action.id) in {"block:1", "block:2"} for action in actions)
 
-    engine, doubts = Engine(frozen), Doubts()
-    assert rounds(engine, doubts, 20) == set()
+    engine, suspects = Engine(frozen), Suspects()
+    assert rounds(engine, suspects, 20) == set()
     engine.ends = lambda _: False
-    assert rounds(engine, doubts, 2) == set()
-    assert not doubts.any, "once it is taken nothing is held against it"
+    assert rounds(engine, suspects, 2) == set()
+    assert not suspects.any, "once it is taken nothing is held against it"
 
 
-def test_all_goes_in_one_request_where_nothing_is_doubted() -> None:
+def test_all_goes_in_one_request_where_nothing_is_suspected() -> None:
     engine = Engine(lambda _: False)
-    DoubtingSink(engine, Doubts()).deliver(ACTIONS, deadline=Deadline.within(20))
+    SuspectIsolation(engine, Suspects()).deliver(ACTIONS, deadline=Deadline.within(20))
     assert engine.sizes == [300]
 
 
-@pytest.mark.parametrize(("length", "blameless"), [(10, True), (LARGE + 1, False)])
-def test_a_large_document_that_the_engine_has_never_room_for_ends(length: int, blameless: bool) -> None:
+@pytest.mark.parametrize(("length", "refundable"), [(10, True), (LARGE + 1, False)])
+def test_a_large_document_that_the_engine_has_never_room_for_ends(length: int, refundable: bool) -> None:
     """Alone, and while the engine takes a small request; a busy engine is no fault of a small document."""
     action = BulkAction("block:1", 1, "x" * length)
     engine = Engine(lambda actions: actions[0].id != PROBE.id, BUSY)
-    (found,) = DoubtingSink(engine, Doubts()).deliver([action], deadline=Deadline.within(20)).findings
+    (found,) = SuspectIsolation(engine, Suspects()).deliver([action], deadline=Deadline.within(20)).findings
     assert found
-    assert found.blameless is blameless
+    assert found.refundable is refundable
