@@ -41,12 +41,10 @@ class NoLeader(ClusterLab):
 
     def observe(self, ctx: LabContext) -> None:
         """Wait until /readyz blames the sink; no event fails meanwhile."""
-        blamed = ("/readyz is 503 and names the sink", "/readyz 返回 503 并指明 sink")
-        ctx.expect_soon(blamed, lambda: "sink" in ctx.worker(WORKER).failing(), within=WINDOW)
+        self.expect_not_ready(ctx, within=WINDOW)
         ctx.pause(WINDOW)
-        counts = ctx.counts()
-        ctx.expect(("events failed meanwhile", "故障期间 failed 事件数"), 0, counts.failed)
-        ctx.conclude(("most attempts meanwhile", "期间最大 attempts"), counts.attempts_most)
+        self.expect_none_failed(ctx)
+        self.conclude_attempts(ctx)
 
     def check(self, ctx: LabContext) -> None:
         """Everything is delivered, with the attempts it had."""
