@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import psycopg
 
@@ -65,6 +66,14 @@ def streaming(
         stream.stop()
         thread.join(30)
     assert stream.written
+
+
+@contextmanager
+def delivering(url: str, sql: psycopg.Connection, *, after: int = 200, **stream: Any) -> Iterator[Stream]:
+    """`streaming`, once so many of its events are done: a worker is under way."""
+    with streaming(url, **stream) as begun:
+        eventually(lambda: done(sql) > after, what="under way")
+        yield begun
 
 
 def delivered(sql: psycopg.Connection, engine: Engine, index: str, stream: Stream) -> None:

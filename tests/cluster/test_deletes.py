@@ -73,7 +73,8 @@ class Hanging:
         The document's id.
         """
         entity = uuid.uuid4()
-        running = self.worker(**self.settings(self.frozen))
+        # A longer lease lets the node wait longer for the shard, which it has lost sight of once it wakes.
+        running = self.worker(**self.settings(self.frozen) | {"OUTBOX_LEASE_SECONDS": "30"})
         lab.put(self.sql)
         eventually(self.done, what="sent: the worker knows now that the name is an alias")
         self.cluster.freeze(self.frozen)
@@ -90,7 +91,7 @@ class Hanging:
         with self.sql.transaction():
             self.sql.execute("DELETE FROM search_index WHERE entity_id = %s", [entity])
             lab.event(self.sql, entity, 12, op="delete")
-        eventually(self.drained, what="delivered by another worker")
+        eventually(self.drained, within=90, what="delivered by another worker")
         assert self.version(document) is None
         assert self.remembers(document)
 

@@ -7,7 +7,7 @@ import pytest
 
 from cluster.conftest import NewIndex
 from cluster.eyes import AnyNode
-from cluster.stream import delivered, done, streaming
+from cluster.stream import delivered, delivering, done, streaming
 from cluster.test_shards import USUAL, load, rows
 from outboxctl.drills.services.cluster import SearchCluster
 from processes import Cli, Worker, eventually
@@ -52,8 +52,7 @@ def test_a_frozen_node_costs_no_attempt(
 ) -> None:
     """Its requests time out, while others are taken in between."""
     running = worker(OUTBOX_MAX_ATTEMPTS="2", OUTBOX_BULK_SIZE="5", **HOLD)
-    with streaming(url, per_transaction=2, pause=0.2) as stream:
-        eventually(lambda: done(sql) > 20, what="under way")
+    with delivering(url, sql, after=20, per_transaction=2, pause=0.2) as stream:
         frozen = cluster.holder(index)
         cluster.freeze(frozen)
         eventually(lambda: running.metric("outbox_failed_total") > 5, within=60, what="requests time out")

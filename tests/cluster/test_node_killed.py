@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from cluster.eyes import AnyNode
-from cluster.stream import delivered, done, streaming
+from cluster.stream import delivered, delivering, done
 from outboxctl.drills.services.cluster import SearchCluster
 from processes import Worker, eventually
 
@@ -22,8 +22,7 @@ def test_a_killed_primary_costs_no_event_and_delivery_goes_on(
     worker: Callable[..., Worker],
 ) -> None:
     running = worker(OUTBOX_OUTAGE_POLICY="hold")
-    with streaming(url) as stream:
-        eventually(lambda: done(sql) > 200, what="under way")
+    with delivering(url, sql) as stream:
         killed = cluster.holder(index)
         cluster.kill(killed)
         before = done(sql)

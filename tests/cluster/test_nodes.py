@@ -9,7 +9,7 @@ import pytest
 
 from cluster.conftest import NewIndex
 from cluster.eyes import AnyNode
-from cluster.stream import delivered, done, streaming
+from cluster.stream import delivered, delivering, done
 from outboxctl.drills.services.cluster import SearchCluster
 from processes import Cli, Worker, eventually
 
@@ -60,8 +60,7 @@ def test_delivery_goes_on_beside_a_frozen_node(
     index = new_index(shards=1, replicas=1)
     # One lane: what it waits for, nobody else makes up for.
     running = worker(ELASTIC_INDEX=index, OUTBOX_OUTAGE_POLICY="hold", OUTBOX_CONCURRENCY="1")
-    with streaming(url) as stream:
-        eventually(lambda: done(sql) > 200, what="under way")
+    with delivering(url, sql) as stream:
         frozen = _without_a_copy(cluster, engine, index)
         cluster.freeze(frozen)
         share = _share_of_time(sql, 40)
@@ -111,8 +110,7 @@ def test_with_one_url_and_discovered_nodes_delivery_goes_on_without_that_node(
 ) -> None:
     named = cluster.nodes[0]
     running = worker(ELASTIC_URL=named.url, OUTBOX_SINK_NODES="discovered", OUTBOX_OUTAGE_POLICY=policy)
-    with streaming(url) as stream:
-        eventually(lambda: done(sql) > 200, what="under way")
+    with delivering(url, sql) as stream:
         cluster.kill(named.name)
         end, before = monotonic() + 65, done(sql)
         eventually(lambda: done(sql) > before + 1_000, within=60, what="others than the one URL take events")
@@ -134,8 +132,7 @@ def test_with_one_url_alone_events_wait_for_that_node(
 ) -> None:
     named = cluster.nodes[0]
     running = worker(ELASTIC_URL=named.url, OUTBOX_OUTAGE_POLICY="hold")
-    with streaming(url) as stream:
-        eventually(lambda: done(sql) > 200, what="under way")
+    with delivering(url, sql) as stream:
         cluster.kill(named.name)
         before = done(sql)
         eventually(lambda: stream.written > before + 2_000, what="a while")

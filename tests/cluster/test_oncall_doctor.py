@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from cluster.conftest import NewIndex
-from cluster.stream import done, streaming
+from cluster.stream import delivering
 from outboxctl.core.database import Database
 from outboxctl.core.stats.workers import clock
 from outboxctl.drills.services.cluster import SearchCluster
@@ -116,8 +116,7 @@ def test_a_red_shard_whose_events_wait_is_found_within_a_minute(
         judged = figures.judge(facts, CheckLimits(300))
         return {figure.name for figure in judged if not figure.well} & {"no_success", "in_vain"}
 
-    with streaming(url, per_transaction=5):
-        eventually(lambda: done(sql) > 50, what="under way")
+    with delivering(url, sql, after=50, per_transaction=5):
         cluster.kill(cluster.holder(index, 0))
         eventually(findings, within=60, what="found")
         cluster.restart()

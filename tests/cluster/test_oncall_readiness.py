@@ -9,7 +9,7 @@ import pytest
 from cluster.conftest import NewIndex
 from cluster.eyes import AnyNode
 from cluster.readiness import lines, watching
-from cluster.stream import delivered, done, streaming
+from cluster.stream import delivered, delivering, done, streaming
 from outboxctl.drills.services.cluster import SearchCluster
 from outboxctl.worker.sink_probe import ONSET
 from processes import Worker, eventually
@@ -26,8 +26,7 @@ def test_ready_while_two_of_three_nodes_serve(
 ) -> None:
     """Half a minute: a node that is left alone for longer and longer is tried six times meanwhile."""
     running = worker(OUTBOX_OUTAGE_POLICY=policy)
-    with streaming(url) as stream:
-        eventually(lambda: done(sql) > 200, what="under way")
+    with delivering(url, sql) as stream:
         eventually(lambda: ready(running), what="ready")
         with watching(running) as watch:
             cluster.kill(cluster.holder(index))
@@ -48,8 +47,7 @@ def test_a_rolling_restart_is_no_reason_not_to_be_ready(
     worker: Start,
 ) -> None:
     running = worker(OUTBOX_OUTAGE_POLICY="hold")
-    with streaming(url) as stream:
-        eventually(lambda: done(sql) > 200, what="under way")
+    with delivering(url, sql) as stream:
         eventually(lambda: ready(running), what="ready")
         with watching(running) as watch:
             for node in cluster.nodes:
@@ -72,8 +70,7 @@ def test_a_frozen_node_turns_readiness_at_most_once(
 ) -> None:
     """Frozen until the cluster has given it up: meanwhile writes to its copies hang, with good reason."""
     running = worker(OUTBOX_OUTAGE_POLICY="hold")
-    with streaming(url) as stream:
-        eventually(lambda: done(sql) > 200, what="under way")
+    with delivering(url, sql) as stream:
         eventually(lambda: ready(running), what="ready")
         with watching(running) as watch:
             frozen = cluster.holder(index)

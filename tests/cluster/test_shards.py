@@ -88,6 +88,15 @@ def test_the_events_of_healthy_shards_do_not_wait_for_a_red_one(
     assert policy == "count" or rows(sql).most == 1
 
 
+def with_too_few_copies(cluster: SearchCluster, new_index: NewIndex, *, replicas: int, wanted: str) -> str:
+    """An index of three shards, a node of which is dead for good, while a write asks for `wanted` copies."""
+    settings = {"write.wait_for_active_shards": wanted, "unassigned.node_left.delayed_timeout": "1h"}
+    index = new_index(3, replicas, **settings)
+    cluster.kill(cluster.holder(index, 0))
+    eventually(lambda: cluster.health(index)["status"] == "yellow")
+    return index
+
+
 def test_too_few_copies_hold_up_only_the_shards_that_have_too_few(
     cluster: SearchCluster,
     new_index: NewIndex,
@@ -96,11 +105,7 @@ def test_too_few_copies_hold_up_only_the_shards_that_have_too_few(
     cli: Cli,
     worker: Start,
 ) -> None:
-    index = new_index(
-        3, 1, **{"write.wait_for_active_shards": "2", "unassigned.node_left.delayed_timeout": "1h"}
-    )
-    cluster.kill(cluster.holder(index, 0))
-    eventually(lambda: cluster.health(index)["status"] == "yellow")
+    index = with_too_few_copies(cluster, new_index, replicas=1, wanted="2")
     load(cli, EVENTS)
     worker(ELASTIC_INDEX=index, OUTBOX_OUTAGE_POLICY="hold", **USUAL)
     eventually(lambda: done(sql) > EVENTS * 0.2, within=60, what="the events of the shard with both copies")
@@ -119,11 +124,7 @@ def test_where_every_shard_has_too_few_copies_the_sink_takes_nothing(
     cli: Cli,
     worker: Start,
 ) -> None:
-    index = new_index(
-        3, 2, **{"write.wait_for_active_shards": "all", "unassigned.node_left.delayed_timeout": "1h"}
-    )
-    cluster.kill(cluster.holder(index, 0))
-    eventually(lambda: cluster.health(index)["status"] == "yellow")
+    index = with_too_few_copies(cluster, new_index, replicas=2, wanted="all")
     load(cli, 500)
     running = worker(ELASTIC_INDEX=index, OUTBOX_OUTAGE_POLICY="hold")
     eventually(lambda: "circuit open" in running.get("/readyz")[1], within=30, what="an outage of the sink")

@@ -107,6 +107,8 @@ def test_copies_are_those_that_a_leader_of_most_nodes_calls_active() -> None:
     assert seen(n1=view("n1", 3, both), n2=view("n3", 4, both), n3={}) is None, "of an older term"
     assert seen(n1=view("n3", 3, both), n2=view("n3", 3, both), n3={}) is None, "its leader is silent"
     assert seen(n1=view(None, 3, both), n2=view(None, 3, both), n3={}) is None
+    bare = {name: part for name, part in view("n1", 3, {}).items() if name != "routing_table"}
+    assert seen(n1=bare, n2=bare, n3={}) == frozenset(), "after the start of the whole cluster"
 
 
 def test_an_attempt_that_is_returned_first_is_not_lost(sql: psycopg.Connection) -> None:

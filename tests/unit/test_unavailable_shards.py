@@ -20,6 +20,12 @@ THREE = Shards(3, 768)
 WORDS = (
     "[docs-1][{}] primary shard is not active Timeout: [500ms], request: [BulkShardRequest [[docs-1][{}]]]"
 )
+NO_NUMBER = Answer(
+    500,
+    "retry_on_primary_exception",
+    "shard is not in primary mode (shard_not_in_primary_mode_exception: CurrentState[STARTED] shard is not "
+    "in primary mode)",
+)
 ACTIONS = [BulkAction(f"block:{n}", 1, "{}") for n in range(60)]
 
 
@@ -28,6 +34,7 @@ class Cluster:
 
     def __init__(self) -> None:
         self.sick: set[int] = set()
+        self.numbered = True
         self.sent: list[list[BulkAction]] = []
         self.now = 1_000.0
 
@@ -41,7 +48,8 @@ class Cluster:
         shard = shard_of(action)
         if shard not in self.sick:
             return DONE
-        return classify(Answer(503, "unavailable_shards_exception", WORDS.format(shard, shard)))
+        words = WORDS.format(shard, shard)
+        return classify(Answer(503, "unavailable_shards_exception", words) if self.numbered else NO_NUMBER)
 
     def events(self) -> list[BulkAction]:
         """What was sent of events since the last look."""
@@ -64,7 +72,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
 
 
 def sink(cluster: Cluster) -> UnavailableShards:
-    return UnavailableShards(None, cluster)  # type: ignore[arg-type] # its layout is not asked for
+    return UnavailableShards(None, cluster, "docs")  # type: ignore[arg-type] # its layout is not asked for
 
 
 def deliver(sick: UnavailableShards, actions: Sequence[BulkAction] = ACTIONS) -> Delivery:
@@ -83,6 +91,33 @@ def test_after_the_first_refusal_only_the_others_are_sent(cluster: Cluster) -> N
     put_back = [f for f in second.findings if f and f.verdict is not Verdict.DONE]
     assert all(f.attempt_returned and f.of_shard and "[docs-1][1]" in f.error for f in put_back)
     assert len(put_back) == [shard_of(action) for action in ACTIONS].count(1)
+
+
+def test_a_shard_whose_refusal_does_not_say_its_number_is_known_by_its_documents(cluster: Cluster) -> None:
+    """Seen with OpenSearch 2.19.6: a promoted primary that never came into primary mode, for minutes."""
+    sick = sink(cluster)
+    cluster.sick, cluster.numbered = {1}, False
+    deliver(sick)
+    cluster.events()
+    deliver(sick)
+    assert [shard_of(action) for action in cluster.events()].count(1) == 0
+    cluster.sick = set()
+    cluster.now += 1.1
+    assert deliver(sick).recovered
+
+
+def test_a_document_that_waits_for_its_mapping_does_not_make_its_shard_unavailable(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = classify(Answer(500, "mapper_exception", "timed out while waiting for a dynamic mapping update"))
+    assert answer.of_shard
+    one = next(action for action in ACTIONS if shard_of(action) == 1)
+    monkeypatch.setattr(cluster, "_answer", lambda action: answer if action is one else DONE)
+    sick = sink(cluster)
+    for _ in range(2):
+        found = deliver(sick).findings
+        assert [f for f in found if f is not DONE] == [answer]
+        assert len(cluster.events()) == len(ACTIONS)
 
 
 def test_a_batch_of_the_sick_shard_alone_sends_nothing_but_a_probe_now_and_then(cluster: Cluster) -> None:

@@ -46,10 +46,12 @@ def _leader(state: dict[str, Any]) -> tuple[int, str]:
 
 
 def _started(state: dict[str, Any]) -> frozenset[Copy]:
-    (shards,) = (each["shards"] for each in state["routing_table"]["indices"].values())
+    """Of the one index; none where a leader that was just elected has not read the indexes from disk yet."""
+    indices = state.get("routing_table", {}).get("indices", {})
     return frozenset(
         Copy(int(number), state["nodes"][copy["node"]]["name"], copy["allocation_id"]["id"])
-        for number, copies in shards.items()
+        for index in indices.values()
+        for number, copies in index["shards"].items()
         for copy in copies
         if copy["state"] == "STARTED"
     )

@@ -149,6 +149,19 @@ class ClusterLab(Lab):
         before = ctx.counts().done
         return bool(ctx.expect_soon(name, lambda: ctx.counts().done >= before + events, within))
 
+    def expect_not_ready(self, ctx: LabContext, within: float) -> None:
+        """Expect /readyz to be 503, and to name the sink."""
+        label = ("/readyz is 503 and names the sink", "/readyz 返回 503 并指明 sink")
+        ctx.expect_soon(label, lambda: "sink" in ctx.worker(WORKER).failing(), within=within)
+
+    def expect_none_failed(self, ctx: LabContext) -> None:
+        """Expect no event to have failed by now."""
+        ctx.expect(("events failed meanwhile", "故障期间 failed 事件数"), 0, ctx.counts().failed)
+
+    def conclude_attempts(self, ctx: LabContext) -> None:
+        """Note the most attempts of an event by now."""
+        ctx.conclude(("most attempts meanwhile", "期间最大 attempts"), ctx.counts().attempts_most)
+
     def expect_cause(self, ctx: LabContext, *words: str, within: float = 20.0) -> None:
         """Expect an event that waits to name the cause: each of these words in its error."""
         ctx.expect_soon(NAMED, lambda: self.causes(ctx, *words), within)

@@ -12,11 +12,11 @@ LOOK_SECONDS = 2.0  # that the engine may take to describe an index, or one shar
 
 
 def layout_of(client: Client, index: str) -> Shards | None:
-    """The shards of an index; None where they are not known now."""
+    """The shards of an index, or of the one behind an alias; None where they are not known now."""
     answer = ask(client, "GET", index, "_settings", flat_settings=True, seconds=LOOK_SECONDS)
-    if isinstance(answer, Answer):
+    if isinstance(answer, Answer) or len(answer) != 1:
         return None
-    settings = answer.get(index, {}).get("settings", {})
+    settings = next(iter(answer.values())).get("settings", {})
     number = int(settings.get("index.number_of_shards", 0))
     if int(settings.get(PARTITIONED, 1)) > 1 or number < 1:
         return None

@@ -1,8 +1,9 @@
 """Delivering into an index of which some shards take nothing: their documents wait, and no others.
 
 A bulk request is answered when its slowest shard has answered. A shard without an active primary, or with
-too few copies, keeps each request with one of its documents for the whole `timeout`. So the shards that the
-engine named are remembered, and their documents are not sent until a probe of the shard is taken.
+too few copies, keeps each request with one of its documents for the whole `timeout`. So these shards are
+remembered, by the number that the engine says or by the documents that it refuses, and their documents are
+not sent until a probe of the shard is taken.
 """
 
 import re
@@ -11,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from outboxctl.domain.clock import Deadline, monotonic
-from outboxctl.domain.failures import Classification, Reason, Verdict
+from outboxctl.domain.failures import MAPPING_WAIT, Classification, Reason, Verdict
 from outboxctl.domain.projection import Routing
 from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.sink.delivery.layout import layout_of
@@ -34,17 +35,17 @@ def shard_aware_sink_of(
 ) -> Sink:
     """As `sink_of`, for a sink that delivers for a long time. With a column's routing all shards are one."""
     sink = sink_of(client, index, pipeline=pipeline, routing=routing)
-    return sink if routing is Routing.COLUMN else UnavailableShards(client, sink)
+    return sink if routing is Routing.COLUMN else UnavailableShards(client, sink, index)
 
 
 class UnavailableShards:
-    """The sink of one index or write alias in front of `sink`. Safe to use from several threads.
+    """In front of `sink`, the sink of one index or write alias. Safe to use from several threads.
 
     While all shards are unavailable everything is sent, and the outage is one of the sink.
     """
 
-    def __init__(self, client: Client, sink: Sink) -> None:
-        self._client, self._sink = client, sink
+    def __init__(self, client: Client, sink: Sink, index: str) -> None:
+        self._client, self._sink, self._index = client, sink, index
         self._lock = threading.Lock()
         self._outages: ShardOutages | None = None
 
@@ -91,7 +92,7 @@ class UnavailableShards:
         """Send them all, and learn from their findings."""
         delivery = self._sink.deliver(actions, deadline=deadline)
         if any(finding and finding.of_shard for finding in delivery.findings):
-            self._note(delivery)
+            self._note(actions, delivery)
         outages = self._outages
         if outages is None:
             return delivery
@@ -100,20 +101,26 @@ class UnavailableShards:
             return replace(delivery, findings=[_of_all(finding) for finding in delivery.findings])
         return replace(delivery, recovered=recovered)
 
-    def _note(self, delivery: Delivery) -> None:
-        """Remember the shards that the engine named."""
-        found = [finding for finding in delivery.findings if finding and finding.of_shard]
-        named = {(match[1], int(match[2])): f for f in found if (match := NAMED.search(f.error))}
-        if not named:
-            return
-        index = next(iter(named))[0]
-        known = self._known(index)
+    def _note(self, actions: Sequence[BulkAction], delivery: Delivery) -> None:
+        """Remember the shards that the engine named, and those of documents whose refusal names none."""
+        refused = [(a, f) for a, f in zip(actions, delivery.findings, strict=True) if f and f.of_shard]
+        named = {(match[1], int(match[2])): f for _, f in refused if (match := NAMED.search(f.error))}
+        known = self._known(next(iter(named))[0] if named else self._index_of_outages)
+        found = {number: finding for (name, number), finding in named.items() if name == known.index}
+        if known.layout and not named:
+            found = {
+                known.layout.of(a.routing or a.id): f for a, f in refused if MAPPING_WAIT[0] not in f.error
+            }
         with self._lock:
             now = monotonic()
-            for (name, number), finding in named.items():
-                if name == index and number not in known.shards:
-                    known.shards[number] = ShardOutage(finding, now + FIRST_PAUSE)
-            self._outages = known
+            for number in found.keys() - known.shards.keys():
+                known.shards[number] = ShardOutage(found[number], now + FIRST_PAUSE)
+            self._outages = known if known.shards or not known.layout else None
+
+    @property
+    def _index_of_outages(self) -> str:
+        """The index that is known already, else the name that may be an alias."""
+        return self._outages.index if self._outages else self._index
 
     def _known(self, index: str) -> ShardOutages:
         """What is known of this index, with its layout if the engine describes it."""

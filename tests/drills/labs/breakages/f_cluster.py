@@ -19,8 +19,8 @@ def an_outage_burns_attempts() -> None:
 
 
 def attempts_are_few() -> None:
-    """An event fails at its second attempt."""
-    os.environ["OUTBOX_MAX_ATTEMPTS"] = "2"
+    """An event fails at its first attempt."""
+    os.environ["OUTBOX_MAX_ATTEMPTS"] = "1"
 
 
 def knows_one_url() -> None:
@@ -47,8 +47,8 @@ def knows_the_primary_alone() -> None:
 
 def deletes_are_sent_once() -> None:
     """A delete that was delivered is forgotten."""
-    late_writes: Any = import_module("outboxctl.domain.late_writes")
-    late_writes.LateWrites.next_after = lambda *_: None
+    deleting_again: Any = import_module("outboxctl.worker.deleting_again")
+    deleting_again.DeletesAgain.turn = lambda _: None
 
 
 def _know(chosen: Callable[[Any], Any]) -> None:

@@ -2,8 +2,11 @@
 
 from outboxctl.drills.labs import BilingualText, LabContext
 from outboxctl.drills.labs.clustered import COUNT, HOLD, WORKER, ClusterLab
+from outboxctl.drills.services.process import within
 
 WINDOW = 15.0  # seconds without a leader
+RECOVERY_SECONDS = 60.0  # until the cluster is green by itself
+AGAIN = ("a node had to be started again", "需要再次启动的节点")
 
 
 class NoLeader(ClusterLab):
@@ -22,6 +25,7 @@ class NoLeader(ClusterLab):
     )
     settings = HOLD
     attempts = 1
+    turns = 2  # of /readyz
     seconds = 35.0
     by_hand = (
         "outboxctl worker &",
@@ -35,23 +39,34 @@ class NoLeader(ClusterLab):
         """Kill the leader and another node while updates stream."""
         self.begin_stream(ctx)
         cluster, leader = ctx.cluster, ctx.cluster.leader()
-        other = next(node.name for node in cluster.nodes if node.name != leader)
+        other, self.left = (node.name for node in cluster.nodes if node.name != leader)
         self.kill(ctx, *filter(None, (leader, other)))
         ctx.confirm(("there is no leader", "没有领导节点"), lambda: cluster.leader() is None)
 
     def observe(self, ctx: LabContext) -> None:
         """Wait until /readyz blames the sink; no event fails meanwhile."""
-        blamed = ("/readyz is 503 and names the sink", "/readyz 返回 503 并指明 sink")
-        ctx.expect_soon(blamed, lambda: "sink" in ctx.worker(WORKER).failing(), within=WINDOW)
+        self.expect_not_ready(ctx, within=WINDOW)
         ctx.pause(WINDOW)
-        counts = ctx.counts()
-        ctx.expect(("events failed meanwhile", "故障期间 failed 事件数"), 0, counts.failed)
-        ctx.conclude(("most attempts meanwhile", "期间最大 attempts"), counts.attempts_most)
+        self.expect_none_failed(ctx)
+        self.conclude_attempts(ctx)
+
+    def recover(self, ctx: LabContext) -> None:
+        """Wait until the cluster is green; the node that was left is started again where it is not in time.
+
+        Seen with OpenSearch 2.19.6: it calls a copy the primary whose node answers for minutes that it is
+        not in primary mode. Its documents wait, and the shard is nobody's but the engine's to repair.
+        """
+        if not within(RECOVERY_SECONDS, ctx.cluster.healthy):
+            ctx.conclude(AGAIN, self.left)
+            self.turns += 2
+            ctx.cluster.stop(self.left)
+            ctx.cluster.restart(self.left)
+        super().recover(ctx)
 
     def check(self, ctx: LabContext) -> None:
         """Everything is delivered, with the attempts it had."""
         ctx.expect_soon(("/readyz is 200 again", "/readyz 恢复 200"), lambda: ctx.ready(WORKER), within=15)
-        self.expect_unharmed(ctx, attempts=self.attempts, turns=2)
+        self.expect_unharmed(ctx, attempts=self.attempts, turns=self.turns)
         ctx.expect_counts(done=ctx.written)
 
 
