@@ -4,11 +4,12 @@ import os
 from contextlib import closing
 
 from alembic import context
-from sqlalchemy import Connection
 
 from outboxctl.core.database import Database
+from outboxctl.core.schema.alembic_session import lent
 from outboxctl.core.schema.migrations import version_table
 from outboxctl.core.schema.names import VERSION
+from outboxctl.core.sql import Connection
 
 
 def run_offline() -> None:
@@ -27,9 +28,10 @@ def run_online() -> None:
 
 
 def migrate(connection: Connection) -> None:
-    context.configure(connection=connection, **version_table(connection))
-    with context.begin_transaction():
-        context.run_migrations()
+    with lent(connection) as borrowed:
+        context.configure(connection=borrowed, **version_table(connection))
+        with context.begin_transaction():
+            context.run_migrations()
 
 
 run_offline() if context.is_offline_mode() else run_online()

@@ -13,8 +13,6 @@ from time import sleep, time
 from typing import NamedTuple
 from uuid import UUID, uuid4
 
-from sqlalchemy import text
-
 from benchmarks.command import OTHERS, collected, say
 from benchmarks.processes import serving, wait_done, wait_until
 from benchmarks.report import Section
@@ -22,6 +20,7 @@ from outboxctl.core.database import Database
 from outboxctl.core.operator import inject
 from outboxctl.core.schema import notify
 from outboxctl.core.schema.names import EVENTS
+from outboxctl.core.sql import text
 from outboxctl.drills.bench import tables
 from outboxctl.drills.bench.figure import BenchFigure
 from outboxctl.drills.bench.process import PATIENCE

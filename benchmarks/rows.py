@@ -6,13 +6,13 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 
 from pydantic import SecretStr
-from sqlalchemy import text
 
 from benchmarks.command import say
 from outboxctl.core.database import Database
 from outboxctl.core.schema.migrations import upgrade
 from outboxctl.core.schema.names import EVENTS, SOURCE
 from outboxctl.core.schema.namespaces import create_database, drop_database
+from outboxctl.core.sql import text
 from outboxctl.drills.bench import tables
 from outboxctl.drills.bench.rig import Rig
 

@@ -6,11 +6,11 @@ from datetime import timedelta
 
 import psycopg
 import pytest
-from sqlalchemy import text
 
 from cluster.conftest import NewIndex
 from cluster.stream import delivering
 from outboxctl.core.database import Database
+from outboxctl.core.sql import text
 from outboxctl.core.stats.workers import clock
 from outboxctl.drills.services.cluster import SearchCluster
 from outboxctl.operations.check import figures

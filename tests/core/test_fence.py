@@ -4,7 +4,6 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from sqlalchemy import Connection, TextClause, text
 
 from moments import Insert, at
 from outboxctl.core.database import Database
@@ -13,6 +12,7 @@ from outboxctl.core.delivery.claim import PLAN, claim
 from outboxctl.core.delivery.leases import reclaim, renew
 from outboxctl.core.delivery.settle_statements import COMPLETE, FAIL, RETRY
 from outboxctl.core.operator import audit, moves, projection_events, selection
+from outboxctl.core.sql import Connection, TextClause, text
 from outboxctl.domain.failures import Reason
 from outboxctl.domain.lifecycle import TRANSITIONS, Status, Verb
 
@@ -115,11 +115,10 @@ def test_settling_finds_its_events_by_their_ids_alone(db: Database, statement: T
     """By the index on processing it would read what every worker holds, and what vacuum has yet to clean."""
     ids = f"{{{TOKEN}}}"
     given = {"token": TOKEN, "now": None, "ids": ids, "delays": [1.0], "reasons": ["x"], "errors": ["x"]}
-    names = set(statement.compile().params)
     with db.begin() as connection:
         connection.exec_driver_sql(PLAN)
         explain = text(f"EXPLAIN {statement.text}")
-        plan = connection.execute(explain, {name: given[name] for name in names}).scalars().all()
+        plan = connection.execute(explain, {name: given[name] for name in statement.names}).scalars().all()
     assert any("search_outbox_events_pkey" in line for line in plan)
     assert not any("processing" in line and "Index" in line for line in plan)
 

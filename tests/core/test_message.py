@@ -6,12 +6,12 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from sqlalchemy import text
 
 from fakes.postgres_proxy import Do, Proxy, postgres_proxy
 from outboxctl.core.database import Database
 from outboxctl.core.delivery.claim import claim
 from outboxctl.core.message import send
+from outboxctl.core.sql import text
 from outboxctl.domain.errors import CutOffError, OutboxctlError, UnreachableError
 
 ONE = text("SELECT CAST(:value AS text)")

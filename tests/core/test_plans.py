@@ -7,13 +7,13 @@ from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import TextClause, text
 
 from outboxctl.core.database import Database
 from outboxctl.core.delivery.claim import CLAIM, PLAN
 from outboxctl.core.delivery.leases import RECLAIM, RENEW
 from outboxctl.core.delivery.settle_statements import COMPLETE, FAIL, HOLD, JOIN, RELEASE, RETRY
 from outboxctl.core.schema.migrations import upgrade
+from outboxctl.core.sql import TextClause, text
 from outboxctl.core.stats import snapshot
 
 Node = dict[str, Any]

@@ -1,5 +1,6 @@
 """An event is exactly as durable as the transaction that wrote it."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -9,6 +10,7 @@ import psycopg.errors
 import pytest
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, use_span
 from psycopg.rows import class_row
+from sqlalchemy import Engine, create_engine
 from sqlalchemy.orm import Session
 
 import outboxctl
@@ -18,24 +20,34 @@ from outboxctl.core.schema.trigger import trigger_sql
 from outboxctl.domain.errors import UsageError
 
 
+@pytest.fixture
+def application(url: str) -> Iterator[Engine]:
+    """An application's own way to the database, by SQLAlchemy."""
+    engine = create_engine(f"postgresql+psycopg://{url.partition('://')[2]}")
+    yield engine
+    engine.dispose()
+
+
 def events(sql: psycopg.Connection) -> list[tuple[str, int]]:
     return sql.execute("SELECT op, event_version FROM search_outbox_events ORDER BY event_version").fetchall()
 
 
 def test_in_a_sqlalchemy_connection_a_session_and_psycopg(
-    db: Database, url: str, sql: psycopg.Connection
+    application: Engine, url: str, sql: psycopg.Connection
 ) -> None:
-    with db.engine.begin() as connection:
+    with application.begin() as connection:
         outboxctl.enqueue(connection, entity_type="block", entity_id=uuid4(), event_version=1)
-    with Session(db.engine) as session, session.begin():
+    with Session(application) as session, session.begin():
         outboxctl.enqueue(session, entity_type="block", entity_id=uuid4(), op="delete", event_version=2)
     with psycopg.connect(url) as connection:
         outboxctl.enqueue(connection, entity_type="block", entity_id=str(uuid4()), event_version=3)
     assert events(sql) == [("upsert", 1), ("delete", 2), ("upsert", 3)]
 
 
-def test_a_rolled_back_transaction_leaves_nothing(db: Database, url: str, sql: psycopg.Connection) -> None:
-    with db.engine.connect() as connection:
+def test_a_rolled_back_transaction_leaves_nothing(
+    application: Engine, url: str, sql: psycopg.Connection
+) -> None:
+    with application.connect() as connection:
         outboxctl.enqueue(connection, entity_type="block", entity_id=uuid4(), event_version=1)
         connection.rollback()
     with psycopg.connect(url) as connection:
@@ -114,9 +126,9 @@ def traces(sql: psycopg.Connection) -> list[str | None]:
     return [trace for (trace,) in found]
 
 
-def test_an_event_remembers_the_span_it_was_written_in(db: Database, sql: psycopg.Connection) -> None:
+def test_an_event_remembers_the_span_it_was_written_in(application: Engine, sql: psycopg.Connection) -> None:
     def enqueue(version: int, **more: Any) -> None:
-        with db.engine.begin() as connection:
+        with application.begin() as connection:
             outboxctl.enqueue(
                 connection, entity_type="block", entity_id=uuid4(), event_version=version, **more
             )
@@ -148,10 +160,12 @@ def test_a_bad_trace_costs_no_event(sql: psycopg.Connection, bad: str) -> None:
     assert traces(sql) == [None]
 
 
-def test_without_a_trace_an_outbox_of_the_older_schema_will_do(db: Database, sql: psycopg.Connection) -> None:
+def test_without_a_trace_an_outbox_of_the_older_schema_will_do(
+    application: Engine, sql: psycopg.Connection
+) -> None:
     """An application may be upgraded before its database."""
     sql.execute("ALTER TABLE search_outbox_events DROP COLUMN traceparent")
-    with db.engine.begin() as connection:
+    with application.begin() as connection:
         outboxctl.enqueue(connection, entity_type="block", entity_id=uuid4(), event_version=1)
     assert events(sql) == [("upsert", 1)]
 

@@ -5,11 +5,10 @@ from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
 
-from sqlalchemy import text
-
 from model.oracle import LEASE
 from model.weather import FAIR, LATE, WEATHERS, Sky
 from outboxctl.core.database import Database
+from outboxctl.core.sql import text
 from outboxctl.domain.clock import Deadline
 from outboxctl.metrics.registry import Metrics
 from outboxctl.sink.delivery.bisect import Bisection

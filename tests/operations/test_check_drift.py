@@ -7,10 +7,10 @@ from typing import Any
 import psycopg
 import pytest
 from elasticsearch import Elasticsearch
-from sqlalchemy import Connection
 
 from outboxctl.core.database import Database
 from outboxctl.core.documents import samples
+from outboxctl.core.sql import Connection
 from outboxctl.operations.check.sample_comparison import drift
 from processes import Cli
 from scene import Scene

@@ -5,10 +5,10 @@ from contextlib import contextmanager
 
 import psycopg
 import pytest
-from sqlalchemy import Connection, text
 
 from fakes import fake_sink
 from outboxctl.core.database import Database
+from outboxctl.core.sql import Connection, text
 from outboxctl.operations.check import figures
 from outboxctl.operations.check.figures import CheckLimits
 from processes import Worker, eventually

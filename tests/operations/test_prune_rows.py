@@ -7,11 +7,11 @@ from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import text
 
 from outboxctl.core.database import Database
 from outboxctl.core.operator import prune as core
 from outboxctl.core.operator.selection import Selection, plan
+from outboxctl.core.sql import text
 from outboxctl.domain.errors import OutboxctlError, UsageError
 from outboxctl.operations import prune
 from processes import Cli

@@ -5,9 +5,9 @@ from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import text
 
 from outboxctl.core.database import Database
+from outboxctl.core.sql import text
 from outboxctl.core.stats import counts, snapshot
 from outboxctl.core.stats.counts import Counts
 

@@ -13,10 +13,10 @@ from time import sleep
 from typing import Any, NamedTuple
 
 import psycopg
-from sqlalchemy import Connection, event
 
 from outboxctl.core.database import Database
 from outboxctl.core.projections import documents
+from outboxctl.core.sql import Connection
 from outboxctl.domain.projection import KeyColumn, Projection, Relation
 
 SEED = int(os.environ.get("PROJECTIONS_SEED", "1"))
@@ -211,10 +211,11 @@ def held_up(url: str) -> Iterator[None]:
 
 def once_before_reading(connection: Connection, action: Callable[[], None]) -> None:
     """Have `action` happen in the connection's transaction, just before its documents are read."""
-    actions = [action]
+    actions, execute = [action], connection.exec_driver_sql
 
-    def before(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+    def before(statement: str, *given: Any) -> Any:
         if "serials" in statement and actions:
             actions.pop()()
+        return execute(statement, *given)
 
-    event.listen(connection, "before_cursor_execute", before)
+    vars(connection)["exec_driver_sql"] = before

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
-from sqlalchemy import Connection
 
 from outboxctl.core.database import Database
 from outboxctl.core.projections import catalog, dependencies, foreign_keys, indexes, view_facts
 from outboxctl.core.projections.fields import definition, fields
+from outboxctl.core.sql import Connection
 from outboxctl.domain.projection import Follow, Relation
 from projections import shop_tables as shop
 from servers import needs_release

@@ -10,10 +10,10 @@ from uuid import UUID
 import psycopg
 import pytest
 from elasticsearch import Elasticsearch
+from sqlalchemy import create_engine
 
 import outboxctl
 from operations.terminal import screen, show
-from outboxctl.core.database import Database
 from processes import Cli
 from projections.store import QUERY, WHO, Store
 
@@ -207,11 +207,9 @@ def test_touch_writes_what_the_triggers_write(store: Store, kind: str, key: Any,
     assert rows[0][4] == text
 
 
-def test_touch_with_a_key_of_several_columns_and_by_any_connection(
-    sql: psycopg.Connection, db: Database
-) -> None:
+def test_touch_with_a_key_of_several_columns_and_by_any_connection(sql: psycopg.Connection, url: str) -> None:
     outboxctl.touch(sql, "product", [1, "a:b%"])
-    with db.engine.begin() as connection:
+    with create_engine(f"postgresql+psycopg://{url.partition('://')[2]}").begin() as connection:
         outboxctl.touch(connection, "product", (2, "x"), traceparent=f"00-{'1' * 32}-{'2' * 16}-01")
     rows = sql.execute(
         "SELECT entity_key, traceparent IS NOT NULL FROM search_outbox_events ORDER BY 1"

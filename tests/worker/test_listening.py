@@ -7,7 +7,6 @@ from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import Connection
 from structlog.testing import capture_logs
 
 import pgbouncer
@@ -15,6 +14,7 @@ from fakes.postgres_proxy import Proxy
 from outboxctl.core.database import Database
 from outboxctl.core.schema import notify
 from outboxctl.core.schema.migrations import upgrade
+from outboxctl.core.sql import Connection
 from outboxctl.metrics.registry import Metrics
 from outboxctl.settings import load
 from outboxctl.worker import claimer, listener
@@ -209,7 +209,7 @@ def test_behind_a_pooler_it_says_so_once_and_polls(empty_url: str, monkeypatch: 
 def test_what_a_session_of_the_pool_hears_does_not_pile_up(db: Database) -> None:
     with db.begin() as connection:
         connection.exec_driver_sql("LISTEN somebody")
-        driver: Any = connection.connection.driver_connection
+        driver: Any = connection.session
     for _ in range(3):
         with db.begin() as connection:
             notify.send(connection, "somebody", "x")

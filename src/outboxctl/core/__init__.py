@@ -1,1 +1,4 @@
-"""The store: everything that speaks to PostgreSQL. Nothing else imports SQLAlchemy or writes `status`."""
+"""The store: everything that speaks to PostgreSQL, by psycopg. Nothing else writes `status`.
+
+Only the migrations load SQLAlchemy, for alembic. Imports settings, net and domain.
+"""

@@ -6,21 +6,21 @@ from contextlib import closing, contextmanager
 from typing import Any
 
 import psycopg
-from sqlalchemy import Connection, create_engine, event
-from sqlalchemy.exc import SQLAlchemyError
 
-from outboxctl.core import deferred, search_path
+from outboxctl.core import search_path
 from outboxctl.core.database_errors import NOT_FOUND, REACH, READ_ONLY, sqlstate, translate
 from outboxctl.core.opening import SessionOpener, commits_wait
 from outboxctl.core.servers import ServerMove
+from outboxctl.core.sql import Connection
+from outboxctl.core.sql.pool import ConnectionPool
 from outboxctl.domain.errors import CutOffError
 from outboxctl.net.deadline import GUARD
 
-# What the pool logs is raised, too: without a handler a command that is interrupted would print a traceback.
-logging.getLogger("sqlalchemy").addHandler(logging.NullHandler())
+# What the driver logs is raised, too: without a handler a command that is interrupted would print it.
+logging.getLogger("psycopg").addHandler(logging.NullHandler())
 LOCAL_COMMITS = "SET LOCAL synchronous_commit = local"
 STATEMENT_SHARE = 0.9  # of `longest`: the server's answer comes before we shut the socket
-__all__ = ["Connection", "Database"]  # Connection, so that no other package imports SQLAlchemy
+__all__ = ["Connection", "Database"]
 
 
 class Database:
@@ -48,56 +48,28 @@ class Database:
         self._limits_local = "; ".join(filter(None, (self._limits, LOCAL_COMMITS)))
         self._opener = SessionOpener(url, renew, moved=self.renew_connections)
         self.name = self._opener.name
-        self.engine = create_engine(
-            "postgresql+psycopg://",
-            creator=self._connect_for_pool,
-            pool_size=connections,
-            max_overflow=0,
-            pool_timeout=30,
-        )
-        for before in (deferred.open_first, search_path.qualified):
-            event.listen(self.engine, "before_cursor_execute", before, retval=True)
-        # We send BEGIN ourselves, with more: the driver must not send one before.
-        self._opened_by_us = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._pool = ConnectionPool(self._connect, connections)
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
         """One transaction. Raises UnreachableError or UsageError in place of the driver's errors."""
         name = self.name
         try:
-            with self._connected() as connection:
+            with self._pool.lent() as connection:
                 name = self.server_of(connection)
-                with self.bounded(_session(connection)), connection.begin():
+                with self.bounded(connection.session), connection.transaction():
                     # The server ends it where we stay idle: it would keep rows locked for hours.
                     search_path.pin(connection, self._begin_with())
                     yield connection
-        except (SQLAlchemyError, psycopg.Error) as error:
+        except psycopg.Error as error:
             if sqlstate(error) in {READ_ONLY, *NOT_FOUND}:
                 # After a failover the next connection may find the new primary; a table may be elsewhere now.
-                self.engine.dispose()
+                self._pool.dispose()
             raise translate(error, name) from error
 
     def _begin_with(self) -> str:
         """The limits of a transaction; where its COMMIT would wait for a standby, what keeps it from that."""
         return self._limits_local if self._local_commits and self._commits_wait else self._limits
-
-    @contextmanager
-    def _connected(self) -> Iterator[Connection]:
-        """A connection of the pool; closed afterwards where the pool was given up meanwhile.
-
-        SQLAlchemy would keep it open in that pool until memory is collected.
-        """
-        pool = self.engine.pool
-        try:
-            with self._opened_by_us.connect() as connection:
-                try:
-                    yield connection
-                finally:
-                    if connection.invalidated and self.engine.pool is pool:
-                        self.engine.dispose()  # what broke this connection has broken the others, too
-        finally:
-            if self.engine.pool is not pool:
-                pool.dispose()
 
     @contextmanager
     def bounded(self, session: Any) -> Iterator[None]:
@@ -109,7 +81,7 @@ class Database:
             watch.descriptor = session.fileno
             try:
                 yield
-            except (SQLAlchemyError, psycopg.Error) as error:
+            except psycopg.Error as error:
                 if watch.expired:
                     name = self._opener.name_of(session)
                     raise CutOffError(
@@ -135,7 +107,7 @@ class Database:
 
     def server_of(self, connection: Connection) -> str:
         """`host:port/name` of the server that a connection is at."""
-        return self._opener.name_of(_session(connection))
+        return self._opener.name_of(connection.session)
 
     def look(self) -> list[ServerMove]:
         """Ask all servers of a URL with several which one to use; the moves to another one since last time.
@@ -149,19 +121,19 @@ class Database:
 
         Each connection looks for our tables once: after a migration only new ones find those that it made.
         """
-        self.engine.dispose()
+        self._pool.dispose()
 
     def close(self) -> None:
         """Close the pool's connections."""
-        self.engine.dispose()
+        self._pool.dispose()
 
-    def _connect_for_pool(self) -> Any:
-        connection = self._opener.open()
+    def _connect(self) -> Connection:
+        session = self._opener.open()
         if self._local_commits:
-            self._commits_wait = commits_wait(connection)
+            self._commits_wait = commits_wait(session)
         # A pooler may give us a session that listens: its notifications must not accumulate.
-        connection.add_notify_handler(lambda _: None)
-        return connection
+        session.add_notify_handler(lambda _: None)
+        return Connection(session)
 
 
 def _limits(longest: float | None, lock_timeout: float | None) -> str:
@@ -176,21 +148,16 @@ def _limits(longest: float | None, lock_timeout: float | None) -> str:
 
 def host_of(connection: Connection) -> str:
     """The host of a connection's server; a path for a socket of this machine."""
-    info = _session(connection).info
+    info = connection.session.info
     return str(info.hostaddr or info.host)
 
 
-def driver(connection: Connection) -> Any:
+def driver(connection: Connection) -> psycopg.Connection[Any]:
     """The driver's own connection, for statements in the transaction."""
-    deferred.open_now(connection)
-    return _session(connection)
+    connection.open_now()
+    return connection.session
 
 
 def parameter_status(connection: Connection, name: str) -> str | None:
     """A setting that the server reports to each client, such as `server_encoding`."""
-    status: str | None = _session(connection).info.parameter_status(name)
-    return status
-
-
-def _session(connection: Connection) -> Any:
-    return connection.connection.driver_connection
+    return connection.session.info.parameter_status(name)

@@ -1,10 +1,8 @@
 """Errors of PostgreSQL and libpq: for the user, and without names and texts of the server for the probes."""
 
 import re
-from typing import Any
 
 import psycopg
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from outboxctl.domain.errors import (
     CutOffError,
@@ -19,7 +17,7 @@ from outboxctl.domain.redaction import redact
 
 READ_ONLY = "25006"
 NOT_FOUND = ("42P01", "3F000", "42883")  # no such table, schema or function on this connection's search path
-CONNECTION_ERRORS = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeoutError)
+CONNECTION_ERRORS = (psycopg.OperationalError, psycopg.InterfaceError)
 OUT_OF_MEMORY, ALLOCATION = "53200", "invalid memory alloc request"  # the latter has no SQLSTATE of its own
 FUNCTION = re.compile(r"(PL/pgSQL|SQL) function .*?(?= line \d| statement \d|$)", re.M)
 UNPINNED = (
@@ -110,15 +108,14 @@ UNKNOWN = "it cannot be used: the log says why"
 
 def translate(error: Exception, name: str) -> OutboxctlError:
     """The user's view of a driver error: what failed, where, what to do; never the statement."""
-    cause = getattr(error, "orig", error)
-    text = brief(redact(str(cause)).strip().partition("\n")[0], 300)
+    text = brief(redact(str(error)).strip().partition("\n")[0], 300)
     state = OUT_OF_MEMORY if ALLOCATION in text else sqlstate(error)
-    if state in NOT_FOUND and (function := _function(cause)):
+    if state in NOT_FOUND and (function := _function(error)):
         return UsageError(f"{function} failed in {name}: {text}", hint=UNPINNED, public=UNPINNED)
     for states, kind, message, hint, public in ERRORS:
         if state in states:
             return kind(message.format(name=name, state=state, text=text), hint=hint, public=public)
-    if isinstance(cause, CONNECTION_ERRORS):
+    if isinstance(error, CONNECTION_ERRORS):
         return UnreachableError(UNUSABLE.format(name=name, text=text), hint=REACH, public=public_cause(text))
     return OutboxctlError(
         f"the database {name} refused: {state} {text}", public="the server refused a statement"
@@ -132,12 +129,12 @@ def public_cause(text: str) -> str:
 
 
 def sqlstate(error: Exception) -> str:
-    """The SQLSTATE of a driver's error, or of SQLAlchemy's around it; empty where there is none."""
-    return getattr(getattr(error, "orig", error), "sqlstate", None) or ""
+    """The SQLSTATE of a driver's error; empty where there is none."""
+    return getattr(error, "sqlstate", None) or ""
 
 
-def _function(cause: Any) -> str:
+def _function(error: Exception) -> str:
     """The function that failed, where our statement called one (a trigger's); empty otherwise."""
-    context = str(getattr(getattr(cause, "diag", None), "context", None) or "")
+    context = str(getattr(getattr(error, "diag", None), "context", None) or "")
     match = FUNCTION.search(context)
     return brief(match[0], 140) if match else ""

@@ -1,16 +1,13 @@
 """Several statements in one message, for whose answer the client waits once."""
 
-import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, TextClause
-
-from outboxctl.core.deferred import StatementResult, after_commit, exchange, take
 from outboxctl.core.search_path import places
+from outboxctl.core.sql import Connection, StatementResult, TextClause
+from outboxctl.core.sql.statement import PLACEHOLDER
 
-PLACEHOLDER = re.compile(r"%\((\w+)\)s")
 COMMIT = "COMMIT"
 Statement = tuple[TextClause, Mapping[str, Any]]
 
@@ -22,20 +19,20 @@ def send(connection: Connection, *statements: Statement | str, commit: bool = Fa
     was put off. After an error there are no answers, not of the statements before it either; one that comes
     in place of COMMIT's answer does not show whether it took effect.
     """
-    texts, values = [take(connection).replace("%", "%%")], dict[str, Any]()
+    texts, values = [connection.take_opening().replace("%", "%%")], dict[str, Any]()
     for number, statement in enumerate(statements):
         if isinstance(statement, str):
             texts.append(statement)
         else:
-            texts.append(places(connection).render(_numbered(statement[0], connection.dialect, number)))
+            texts.append(places(connection).render(_numbered(statement[0].query, number)))
             values |= {f"{name}_{number}": value for name, value in statement[1].items()}
-    results = exchange(connection, "; ".join(filter(None, [*texts, COMMIT if commit else ""])), values)
+    results = connection.exchange("; ".join(filter(None, [*texts, COMMIT if commit else ""])), values)
     if commit:
-        after_commit(connection)
+        connection.after_commit()
     return results
 
 
 @lru_cache(256)
-def _numbered(statement: TextClause, dialect: Dialect, number: int) -> str:
-    """The driver's form of a statement, its parameters numbered: others have the same names."""
-    return PLACEHOLDER.sub(rf"%(\1_{number})s", str(statement.compile(dialect=dialect)))
+def _numbered(query: str, number: int) -> str:
+    """A statement in the driver's form, its parameters numbered: others have the same names."""
+    return PLACEHOLDER.sub(rf"%(\1_{number})s", query)

@@ -5,32 +5,14 @@ Resolution" and "Function Type Resolution" in its manual). So `pg_catalog` first
 which others may create objects is not searched at all, and our tables are named with their schema.
 """
 
-import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import Any
+from collections.abc import Iterable
 
-from psycopg.sql import Identifier
-from sqlalchemy import Connection
-
-from outboxctl.core.deferred import exchange, put_off
-from outboxctl.core.schema.names import EVENTS, SOURCE, TABLES, VERSION
+from outboxctl.core.schema.names import EVENTS, SOURCE
+from outboxctl.core.sql import Connection
+from outboxctl.core.sql.places import NAMES, UNKNOWN, Places, quoted
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
 
-PLACES_KEY = "outboxctl.places"  # in the `info` of a pooled connection
-NAMES = (*TABLES, VERSION)
-# A name by itself: not quoted, not part of a longer one, not qualified; of literals only those that become a
-# regclass.
-TABLE_NAMES = "|".join(NAMES)
-# Functions that migrations make for the trigger of the same name: a trigger's name takes no schema.
-FUNCTIONS = "outbox_audit_by_database|outbox_event_begins|outbox_workers_own|outbox_projection_claims"
-NAME = re.compile(
-    rf"(?<![\w.\"$'])({TABLE_NAMES})(?![\w\"$'])"
-    rf"|(?<![\w.\"$'])({FUNCTIONS})(?=\(\))"
-    rf"|'({TABLE_NAMES})'(?=::regclass| AS (?:pg_catalog\.)?regclass)|(?<=to_regclass\()'({TABLE_NAMES})'"
-)
 LITERALS = ", ".join(f"'{name}'" for name in NAMES)
 MAIN_TABLES = f"relname IN ('{EVENTS}', '{SOURCE}')"
 # Roles that have full control of the worker's sessions anyway. PUBLIC has the OID 0.
@@ -95,43 +77,6 @@ SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamesp
 """
 
 
-@dataclass(frozen=True, eq=False)
-class Places:
-    """The schemas that a login searches, and the schema of each table.
-
-    A missing table will be made in the first of the `schemas`. `searched`: the schemas that the application's
-    code on our tables (triggers, defaults) may need and in which no other role creates objects. `writable`:
-    the tables on which the login had all rights when its connection was opened.
-    """
-
-    schemas: tuple[str, ...] = ()
-    tables: dict[str, str] = field(default_factory=dict)
-    searched: tuple[str, ...] = ()
-    writable: frozenset[str] = frozenset()
-    render: Callable[[str], str] = field(init=False)  # a statement with our tables qualified; remembered
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "render", lru_cache(512)(self._render))
-
-    def schema(self, table: str) -> str | None:
-        """The schema of one of our tables; None where the login searches none."""
-        return self.tables.get(table) or next(iter(self.schemas), None)
-
-    def name(self, table: str, *, beside: str = "") -> str:
-        """The table's qualified name for SQL; of an unknown table in the schema of `beside`."""
-        schema = self.tables.get(table) or self.schema(beside)
-        return f"{quoted(schema)}.{table}" if schema else table
-
-    def _render(self, statement: str) -> str:
-        return NAME.sub(self._qualified, statement)
-
-    def _qualified(self, match: re.Match[str]) -> str:
-        if match[2]:
-            return self.name(match[2], beside=EVENTS).replace("%", "%%")
-        name = self.name(str(match[match.lastindex or 0])).replace("%", "%%")
-        return name if match[1] else f"""'{name.replace("'", "''")}'"""
-
-
 def set_search_path(searched: Iterable[str] = ()) -> str:
     """`SET LOCAL search_path`: PostgreSQL's own names, then these schemas, temporary tables last."""
     return f"SET LOCAL search_path = {', '.join(['pg_catalog', *map(quoted, searched), 'pg_temp'])}"
@@ -142,17 +87,16 @@ def pin(connection: Connection, limits: str) -> None:
 
     The first transaction of a connection begins now, and looks for our tables.
     """
-    new = PLACES_KEY not in connection.info
+    new = connection.places is UNKNOWN
     if new:
         _read_places(connection, limits)
     path = set_search_path(places(connection).searched)
-    put_off(connection, "; ".join(filter(None, ("BEGIN", limits, path))), sent=new)
+    connection.put_off("; ".join(filter(None, ("BEGIN", limits, path))), sent=new)
 
 
 def places(connection: Connection) -> Places:
     """The schemas and tables of this connection's login."""
-    known: Places = connection.info.get(PLACES_KEY) or Places()
-    return known
+    return connection.places
 
 
 def outdated(connection: Connection, table: str) -> bool:
@@ -165,24 +109,16 @@ def outdated(connection: Connection, table: str) -> bool:
     )
 
 
-def qualified(
-    connection: Connection, _cursor: Any, statement: str, parameters: Any, _context: Any, _many: bool
-) -> tuple[str, Any]:
-    """Qualify our tables in each statement (an engine's `before_cursor_execute`)."""
-    known = connection.info.get(PLACES_KEY)
-    return (known.render(statement) if known else statement), parameters
-
-
 def _read_places(connection: Connection, limits: str) -> None:
     message = "; ".join(filter(None, (limits, set_search_path())))
-    _, (rows, _) = exchange(connection, READ_FACTS + message)
+    _, (rows, _) = connection.exchange(READ_FACTS + message)
     _refuse_foreign_owners([(name, owner) for kind, name, owner in rows if kind == "foreign"])
     tables = {name: schema for kind, name, schema in rows if kind == "table"}
     schemas, searched = (tuple(s for kind, _, s in rows if kind == each) for each in ("schema", "code"))
     writable = frozenset(name for kind, name, _ in rows if kind == "writable")
-    connection.info[PLACES_KEY] = Places(schemas, tables, searched, writable)
+    connection.places = Places(schemas, tables, searched, writable)
     if searched:
-        exchange(connection, set_search_path(searched))
+        connection.exchange(set_search_path(searched))
 
 
 def _refuse_foreign_owners(foreign: list[tuple[str, str]]) -> None:
@@ -192,8 +128,3 @@ def _refuse_foreign_owners(foreign: list[tuple[str, str]]) -> None:
             f"{brief(name, 140)} belongs to the role {brief(owner, 70)}, not to the owner of {EVENTS}",
             hint=f"if you trust it: ALTER TABLE {brief(name, 140)} OWNER TO …; otherwise drop it",
         )
-
-
-def quoted(name: str) -> str:
-    """An identifier for SQL."""
-    return Identifier(name).as_string()

@@ -1,6 +1,6 @@
 """Sessions of this database, for drills: end them, make new ones read-only, identify our own."""
 
-from sqlalchemy import Connection, text
+from outboxctl.core.sql import Connection, text
 
 # All outboxctl sessions have the same application_name (`outboxctl`, or the URL's).
 TERMINATE = text("""

@@ -10,7 +10,6 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from sqlalchemy import text
 
 import outboxctl
 from core.upgrade.back import PREVIOUS
@@ -18,6 +17,7 @@ from outboxctl.core.database import Database
 from outboxctl.core.delivery.claim import Claimed, claim
 from outboxctl.core.delivery.leases import reclaim
 from outboxctl.core.schema.migrations import current, upgrade
+from outboxctl.core.sql import text
 from processes import Cli, Worker, eventually
 from scene import Scene
 
@@ -40,7 +40,7 @@ class OldWorker:
             connection.exec_driver_sql("SET LOCAL search_path = public")  # it searched its login's schemas
             connection.execute(OLD["plan"])
             done = connection.execute(OLD[name], given | self.now)
-            return done.fetchall() if done.returns_rows else done.rowcount
+            return done.all() if "RETURNING" in OLD[name].text else done.rowcount
 
     def claim(self, size: int = 10, *, alone: int = 0) -> tuple[str, list[str]]:
         """A token, and the ids of what it holds; with `alone` one reclaimed event, if there is one."""

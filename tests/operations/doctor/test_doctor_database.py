@@ -8,7 +8,6 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
-from sqlalchemy import Connection
 
 import pgbouncer
 from operations.doctor.ward import HASTE, Ward
@@ -16,6 +15,7 @@ from outboxctl.core.database import Database
 from outboxctl.core.schema import notify
 from outboxctl.core.schema.roles import Role, roles_sql
 from outboxctl.core.schema.trigger import trigger_sql
+from outboxctl.core.sql import Connection
 from outboxctl.operations.doctor import Finding, examine
 from outboxctl.operations.doctor.model import End, FindingSeverity
 from outboxctl.settings import load

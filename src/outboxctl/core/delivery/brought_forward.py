@@ -2,10 +2,9 @@
 
 from collections.abc import Collection
 
-from sqlalchemy import Connection, text
-
 from outboxctl.core.delivery.claim import PLAN
 from outboxctl.core.schema.names import EVENTS, STATUS_IS
+from outboxctl.core.sql import Connection, text
 from outboxctl.domain.failures import Reason
 from outboxctl.domain.lifecycle import Status
 

@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Connection, text
-
 from outboxctl.core.message import send
 from outboxctl.core.schema.names import (
     DOCUMENT,
@@ -20,6 +18,7 @@ from outboxctl.core.schema.names import (
     target,
 )
 from outboxctl.core.search_path import places
+from outboxctl.core.sql import Connection, text
 from outboxctl.domain.failures import Reason
 from outboxctl.domain.lifecycle import Verb
 

@@ -10,11 +10,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, text
-
 from outboxctl.core.delivery.claim import PLAN
 from outboxctl.core.schema.names import DELETES, SOURCE
 from outboxctl.core.search_path import places
+from outboxctl.core.sql import Connection, text
 from outboxctl.domain.lifecycle import PROJECTION
 
 MAY_WRITE = text(
@@ -137,7 +136,7 @@ def take(
     """
     connection.exec_driver_sql(PLAN)
     values = {"projection": projection, "size": size, "lease": lease, "last": last, "now": now}
-    taken = sorted(map(DueDelete._make, connection.execute(TAKE, values).cursor.fetchall()))
+    taken = sorted(map(DueDelete._make, connection.execute(TAKE, values)))
     if projection != PROJECTION or not taken:
         return taken
     back = set(connection.execute(CREATED_AGAIN, {"ids": [each.id for each in taken]}).scalars())

@@ -3,13 +3,11 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
-
-from sqlalchemy import Connection, Row, text
 
 from outboxctl.core.delivery.claim import PLAN
 from outboxctl.core.message import send
 from outboxctl.core.schema.names import EVENTS, SOURCE
+from outboxctl.core.sql import Connection, Row, text
 from outboxctl.domain.printable import brief
 
 # Table locks that conflict with a worker's statements. Nothing here opens the tables: that would wait.
@@ -74,7 +72,7 @@ def row_locker(connection: Connection, ids: Collection[str]) -> Locker | None:
     return _locker(connection.execute(ROW_LOCKER, {"ids": list(ids)}).first())
 
 
-def _locker(row: Row[Any] | None) -> Locker | None:
+def _locker(row: Row | None) -> Locker | None:
     if row is None:
         return None
     pid, application, seconds, prepared, table = tuple(row)

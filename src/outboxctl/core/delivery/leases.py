@@ -6,10 +6,9 @@ Reclaimed events go back to pending, or to failed once their attempts are spent.
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, text
-
 from outboxctl.core.delivery.claim import PLAN
 from outboxctl.core.schema.names import EVENTS, OVERDUE, STATUS_IS, STUCK, UNHELD, source, target
+from outboxctl.core.sql import Connection, text
 from outboxctl.domain.failures import Reason
 from outboxctl.domain.lifecycle import Verb
 

@@ -9,9 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection
-
-from outboxctl.core.deferred import StatementResult
 from outboxctl.core.delivery.claim import PLAN
 from outboxctl.core.delivery.diagnosis import TRANSACTION_ID
 from outboxctl.core.delivery.settle_statements import (
@@ -29,6 +26,7 @@ from outboxctl.core.delivery.settle_statements import (
 from outboxctl.core.message import Statement, send
 from outboxctl.core.schema.encoding import encoding_of, storable
 from outboxctl.core.schema.names import id_array
+from outboxctl.core.sql import Connection, StatementResult
 from outboxctl.domain.failures import Reason
 
 

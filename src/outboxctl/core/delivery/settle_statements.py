@@ -1,10 +1,9 @@
 """The statements that settle a claim: each is guarded by the lease token and returns the ids it changed."""
 
-from sqlalchemy import text
-
 from outboxctl.core.delivery.claim import PLAN
 from outboxctl.core.delivery.deletes import NOTED
 from outboxctl.core.schema.names import EVENTS, STATUS_IS, UNHELD, source, target
+from outboxctl.core.sql import text
 from outboxctl.domain.lifecycle import Verb
 
 # Retries and failures are joined with an outcome each. A nested loop would compare each event with every

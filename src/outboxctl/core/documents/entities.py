@@ -7,10 +7,9 @@ equality, and ids as numbers.
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Connection, text
-
 from outboxctl.core.delivery.claim import PLAN
 from outboxctl.core.schema.names import DOCUMENT, EVENTS, PROJECTIONS, SOURCE
+from outboxctl.core.sql import Connection, text
 from outboxctl.domain.errors import UsageError
 
 # One snapshot for a source row and its events; the server refuses every change.

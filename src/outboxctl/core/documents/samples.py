@@ -5,9 +5,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sqlalchemy import Connection, text
-
 from outboxctl.core.schema.names import EVENTS, SOURCE, parts
+from outboxctl.core.sql import Connection, text
 
 SPARE = 10  # additional pages: the random choice may be short
 

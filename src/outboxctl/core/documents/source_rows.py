@@ -4,11 +4,10 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple, cast
 
-from sqlalchemy import Connection, text
-
 from outboxctl.core.delivery.claim import PLAN
 from outboxctl.core.produce import MAX_VERSION
 from outboxctl.core.schema.names import DOCUMENT, EVENTS, SOURCE
+from outboxctl.core.sql import Connection, text
 from outboxctl.domain.lifecycle import OPS
 
 COUNT = text(f"SELECT count(*) FROM {SOURCE}")

@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, text
-
 from outboxctl.core.projections import (
     catalog,
     choosing,
@@ -18,6 +16,7 @@ from outboxctl.core.projections.server_identity import STANDBY, server
 from outboxctl.core.projections.trigger_check import TriggerProblem
 from outboxctl.core.projections.version_base import OTHER
 from outboxctl.core.schema.names import VERSION_BASE
+from outboxctl.core.sql import Connection, text
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.projection import Follow, Projection, Relation
 

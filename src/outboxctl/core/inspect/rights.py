@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, text
-
 from outboxctl.core.schema.names import EVENTS
 from outboxctl.core.schema.notify import NAME
 from outboxctl.core.schema.roles import NEW_EVENT, RIGHTS, Right, Role
-from outboxctl.core.search_path import FACTS, places, quoted
+from outboxctl.core.search_path import FACTS, places
+from outboxctl.core.sql import Connection, text
+from outboxctl.core.sql.places import quoted
 
 # By column, because a role may have rights to just the columns that it needs.
 MISSING_COLUMNS = text("""

@@ -7,14 +7,13 @@ from time import time
 from typing import TypeVar
 
 import psycopg
-from sqlalchemy import Connection, text
-from sqlalchemy.exc import SQLAlchemyError
 
 from outboxctl.core.conninfo import DEFAULTS, addresses, parameters
 from outboxctl.core.database import Database
 from outboxctl.core.database_errors import translate
 from outboxctl.core.server_roles import ServerAnswer, ask_all
-from outboxctl.domain.errors import RefusedError
+from outboxctl.core.sql import Connection, text
+from outboxctl.domain.errors import OutboxctlError, RefusedError
 
 SERVER = text("""
 SELECT current_setting('server_version_num')::int AS number, current_setting('server_version') AS version,
@@ -82,7 +81,7 @@ def server(connection: Connection) -> ServerFacts:
     )
 
 
-BACKEND_PID = text("SELECT pg_catalog.pg_backend_pid()")
+BACKEND_PID = "SELECT pg_catalog.pg_backend_pid()"
 
 
 @dataclass(frozen=True)
@@ -115,16 +114,17 @@ def shares_sessions(database: Database) -> bool:
     has another one by now. RefusedError where no second connection can be made.
     """
     try:
-        with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as first:
+        with database.apart() as first:
             before = _backend(first)
-            with database.engine.connect() as second, second.begin():
+            with database.apart() as second, second.transaction():
                 return _backend(second) == before or _backend(first) != before
-    except (SQLAlchemyError, psycopg.Error) as error:
-        raise RefusedError(str(translate(error, database.name))) from None
+    except OutboxctlError as error:
+        raise RefusedError(str(error)) from None
 
 
-def _backend(connection: Connection) -> int:
-    return int(connection.execute(BACKEND_PID).scalar_one())
+def _backend(session: psycopg.Connection) -> int:
+    row = session.execute(BACKEND_PID).fetchone()
+    return int(row[0]) if row else 0
 
 
 Fact = TypeVar("Fact")
@@ -146,7 +146,7 @@ def read_or_refuse(connection: Connection, name: str, read: Callable[[Connection
     try:
         with connection.begin_nested():
             return read(connection)
-    except (SQLAlchemyError, psycopg.Error) as error:
-        if connection.invalidated:
+    except psycopg.Error as error:
+        if connection.closed:
             raise
         raise RefusedError(str(translate(error, name))) from None

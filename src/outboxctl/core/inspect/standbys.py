@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, text
+from outboxctl.core.sql import Connection, text
 
 # To a role without pg_read_all_stats each standby's state is NULL: such a one counts as there.
 STANDBYS = text("""

@@ -2,12 +2,11 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, text
-
 from outboxctl.core.projections import claim_guard
 from outboxctl.core.schema import migrations
 from outboxctl.core.schema.names import EVENTS, SOURCE, TABLES
 from outboxctl.core.search_path import places
+from outboxctl.core.sql import Connection, text
 from outboxctl.domain.failures import Reason
 
 # Of migrations 0001 and 0002: the indexes of claim, reclaim and the operator's commands.

@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, text
-
 from outboxctl.core.schema.names import EVENTS
 from outboxctl.core.search_path import places
+from outboxctl.core.sql import Connection, text
 
 # Of a partitioned outbox only the partitions hold rows. `reloptions` win over the server's settings.
 # Widths are known once a table was analyzed.

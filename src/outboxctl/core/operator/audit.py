@@ -9,10 +9,9 @@ from datetime import datetime
 from json import dumps
 from typing import Any
 
-from sqlalchemy import Connection, text
-
 from outboxctl.core.delivery.claim import PLAN
 from outboxctl.core.schema.names import AUDIT, EVENTS, SAFE
+from outboxctl.core.sql import Connection, text
 from outboxctl.domain.failures import Reason
 from outboxctl.domain.lifecycle import Status, Verb
 

@@ -9,8 +9,6 @@ from json import loads
 from math import inf
 from typing import Any
 
-from sqlalchemy import Connection, text
-
 from outboxctl.core.operator.selection import (
     FAILED_AGAIN,
     MATCHING,
@@ -20,6 +18,7 @@ from outboxctl.core.operator.selection import (
     select_failed,
 )
 from outboxctl.core.schema.names import DOCUMENT, EVENTS, SAFE, SOURCE
+from outboxctl.core.sql import Connection, text
 from outboxctl.domain.failures import NO_REASON
 from outboxctl.domain.fingerprints import LENGTH, LONGEST, fingerprint, fold
 from outboxctl.domain.lifecycle import PROJECTION

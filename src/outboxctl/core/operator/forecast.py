@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, TextClause, text
-
 from outboxctl.core.documents.source_rows import OP_LIST
 from outboxctl.core.schema.names import EVENTS, SOURCE, id_array
+from outboxctl.core.sql import Connection, TextClause, text
 from outboxctl.domain.failures import Reason
 
 # No worker sends an unknown op or an invalid version.

@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from uuid import UUID, uuid4
 
-from sqlalchemy import Connection, text
-
 from outboxctl.core.produce import COLUMNS, checked
 from outboxctl.core.schema.names import EVENTS, SOURCE
+from outboxctl.core.sql import Connection, text
 
 ENTITY_TYPE = "block"  # the default
 

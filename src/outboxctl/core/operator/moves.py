@@ -6,11 +6,10 @@ from functools import partial
 from json import dumps
 from uuid import uuid4
 
-from sqlalchemy import Connection, TextClause, text
-
 from outboxctl.core.operator.audit import OF_ACT
 from outboxctl.core.operator.selection import MovePlan
 from outboxctl.core.schema.names import AUDIT, EVENTS, STATUS_IS, UNHELD, source, target
+from outboxctl.core.sql import Connection, TextClause, text
 from outboxctl.domain.failures import Reason
 from outboxctl.domain.lifecycle import Verb
 

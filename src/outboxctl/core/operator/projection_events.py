@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from json import dumps
 
-from sqlalchemy import Connection, text
-
 from outboxctl.core.operator.moves import KEPT
 from outboxctl.core.schema.names import AUDIT, EVENTS, STATUS_IS, UNHELD, source, target
+from outboxctl.core.sql import Connection, text
 from outboxctl.domain.failures import Reason
 from outboxctl.domain.lifecycle import Status, Verb
 

@@ -9,9 +9,8 @@ has changed meanwhile is not deleted by its old ctid.
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, text
-
 from outboxctl.core.schema.names import EVENTS, parts
+from outboxctl.core.sql import Connection, text
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.lifecycle import Status
 

@@ -7,10 +7,9 @@ from enum import StrEnum
 from json import dumps
 from typing import Any
 
-from sqlalchemy import Connection, text
-
 from outboxctl.core.operator import audit
 from outboxctl.core.schema.names import REBUILDS
+from outboxctl.core.sql import Connection, text
 from outboxctl.domain.errors import UsageError
 
 

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, text
-
 from outboxctl.core.documents.entities import Key
 from outboxctl.core.operator.audit import record
 from outboxctl.core.produce import COLUMNS
 from outboxctl.core.schema.names import AUDIT, EVENTS, SOURCE
+from outboxctl.core.sql import Connection, text
 
 REQUESTED = (
     "unnest(CAST(:types AS text[]), CAST(:ids AS uuid[]), CAST(:versions AS bigint[])) w (t, id, version)"

@@ -7,10 +7,9 @@ from datetime import datetime
 from itertools import chain, islice
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, text
-
 from outboxctl.core.projections import choosing
 from outboxctl.core.schema.names import EVENTS, STATUS_IS, id_array, source
+from outboxctl.core.sql import Connection, text
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.failures import NO_REASON
 from outboxctl.domain.fingerprints import LONGEST, fingerprint, fold

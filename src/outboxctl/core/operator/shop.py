@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from psycopg.sql import SQL, Identifier
-from sqlalchemy import Connection
 
 from outboxctl.core.projections.changes import outbox_schema, run
 from outboxctl.core.projections.version_base import SERIAL
+from outboxctl.core.sql import Connection
 
 TABLES = """
 CREATE TABLE {schema}.shop_categories (id int PRIMARY KEY, name text NOT NULL, published boolean NOT NULL);

@@ -9,8 +9,7 @@ from collections.abc import Collection
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, text
-
+from outboxctl.core.sql import Connection, text
 from outboxctl.domain.projection import Relation
 
 PART = r'(?:"(?:[^"\x00]|"")+"|[^\W\d][\w$]*)'

@@ -7,13 +7,13 @@ import json
 from collections.abc import Collection, Sequence
 
 from psycopg.sql import SQL, Identifier, Literal
-from sqlalchemy import Connection, text
 
 from outboxctl.core.database import driver
 from outboxctl.core.projections import claim_guard
 from outboxctl.core.projections.server_identity import HIDDEN_CONDITIONS, IDENTIFIER, TIMELINE
 from outboxctl.core.schema.names import EVENTS, PROJECTIONS, VERSION_BASE
 from outboxctl.core.search_path import places
+from outboxctl.core.sql import Connection, text
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import EVERYTHING, Projection, Relation

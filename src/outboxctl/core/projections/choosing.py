@@ -7,11 +7,10 @@ the declarations sees none in force.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, text
-
 from outboxctl.core.delivery.claim import has_projections
 from outboxctl.core.projections import in_force
 from outboxctl.core.schema.names import EVENTS, PROJECTIONS
+from outboxctl.core.sql import Connection, text
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.lifecycle import PROJECTION
 from outboxctl.domain.printable import brief

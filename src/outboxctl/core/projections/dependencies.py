@@ -9,9 +9,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Set
 from typing import NamedTuple
 
-from sqlalchemy import Connection, text
-
 from outboxctl.core.projections.catalog import RELATION, of
+from outboxctl.core.sql import Connection, text
 from outboxctl.domain.projection import Relation
 
 # The relation itself and all views that it reads, at any depth, with their parse trees.

@@ -9,14 +9,14 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+import psycopg
 from psycopg.sql import SQL, Composable, Composed, Identifier
-from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
 
 from outboxctl.core.database_errors import OUT_OF_MEMORY, sqlstate
 from outboxctl.core.delivery.claim import LEFT_OUT
 from outboxctl.core.projections.server_identity import ask_again, server
 from outboxctl.core.projections.version_base import version_sql
+from outboxctl.core.sql import Connection
 from outboxctl.domain.errors import CutOffError, LimitError, OutboxctlError
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import KeyColumn, Projection, Relation, Routing, key_parts
@@ -99,7 +99,7 @@ def read(
     values = arrays(parts) | {"max_bytes": max_bytes}
     try:
         rows = connection.exec_driver_sql(statement(projection, server(connection)), values).all()
-    except DBAPIError as error:
+    except psycopg.Error as error:
         ask_again(connection, error)
         raise
     return Documents(rows[0][0], [text for _, text, _ in rows], _routings(projection, parts, rows))
@@ -117,7 +117,7 @@ def fault(error: OutboxctlError) -> tuple[ReadFault, str] | None:
     """What an error of Database.begin around `read` shows of the view, and PostgreSQL's words; or None."""
     cause = error.__cause__
     state = sqlstate(cause) if isinstance(cause, Exception) else ""
-    words = brief(redact(str(getattr(cause, "orig", cause))).strip().partition("\n")[0], 500)
+    words = brief(redact(str(cause)).strip().partition("\n")[0], 500)
     if state in TIME_STATES or isinstance(error, CutOffError):
         return ReadFault.TIME, words
     if state.startswith(ROW_CLASSES) or state == OUT_OF_MEMORY or isinstance(error, LimitError):

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, text
-
 from outboxctl.core.operator.audit import record
 from outboxctl.core.produce import COLUMNS
 from outboxctl.core.schema.names import EVENTS
+from outboxctl.core.sql import Connection, text
 from outboxctl.domain.projection import MAX_ID_BYTES
 
 ID = f"""CASE WHEN octet_length(entity_key) > {MAX_ID_BYTES}

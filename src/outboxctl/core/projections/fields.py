@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, text
-
 from outboxctl.core.projections.catalog import RELATION, of
+from outboxctl.core.sql import Connection, text
 from outboxctl.domain.projection import Relation
 
 # A qualified name of a type; PostgreSQL's own need no quotes after their schema.

@@ -13,14 +13,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, text
-
 from outboxctl.core.delivery import settle
 from outboxctl.core.delivery.claim import CLAIMING
 from outboxctl.core.projections import follow_keys, follow_pages
 from outboxctl.core.projections.follow_keys import KeysAhead
 from outboxctl.core.projections.follow_pages import HALF, FollowEvent
 from outboxctl.core.schema.names import EVENTS, STATUS_IS, UNHELD, id_array
+from outboxctl.core.sql import Connection, text
 from outboxctl.domain.projection import Projection
 
 LOOKED_AT = 200  # follow events that may wait for their last page, before one that does not

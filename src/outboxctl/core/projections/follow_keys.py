@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from psycopg.sql import SQL, Composable
-from sqlalchemy import Connection
 
 from outboxctl.core.projections.documents import identifier, key_text_sql, qualified, session, type_of
 from outboxctl.core.projections.follow_pages import FollowEvent
+from outboxctl.core.sql import Connection
 from outboxctl.domain import keys_query
 from outboxctl.domain.projection import EVERYTHING, KeyColumn, Projection, key_parts
 

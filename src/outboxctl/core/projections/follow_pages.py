@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, text
-
 from outboxctl.core.projections import event_ids
 from outboxctl.core.schema.names import EVENTS
+from outboxctl.core.sql import Connection, text
 
 PAGE = 2_000  # key events of one follow event that wait at a time, at most: others' events wait for these
 HALF = PAGE // 2  # keys in one statement: a half is written while lanes claim the other one

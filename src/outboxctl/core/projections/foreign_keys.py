@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from psycopg.sql import SQL, Composed, Identifier
-from sqlalchemy import Connection, text
 
+from outboxctl.core.sql import Connection, text
 from outboxctl.domain.projection import Follow, Relation
 
 WORD = re.compile(r"[A-Za-z_]\w*", re.ASCII)

@@ -2,9 +2,8 @@
 
 import json
 
-from sqlalchemy import Connection, text
-
 from outboxctl.core.schema.names import PROJECTIONS
+from outboxctl.core.sql import Connection, text
 from outboxctl.domain.projection import Projection
 
 READ = text(f"SELECT definition::text FROM {PROJECTIONS} ORDER BY name")

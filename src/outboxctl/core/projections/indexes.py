@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, text
-
 from outboxctl.core.projections.catalog import RELATION, of
+from outboxctl.core.sql import Connection, TextClause, text
 from outboxctl.domain.projection import Relation
 
 # The names of an index's plain columns in its order, NULL for an expression. Columns that are only included
@@ -86,5 +85,5 @@ def most_documents(connection: Connection, relation: Relation, names: Sequence[s
     return None if number is None else int(number)
 
 
-def _asked(connection: Connection, statement: object, relation: Relation, names: Sequence[str]) -> bool:
-    return bool(connection.execute(statement, {**of(relation), "columns": [*names]}).scalar())  # type: ignore[call-overload]
+def _asked(connection: Connection, statement: TextClause, relation: Relation, names: Sequence[str]) -> bool:
+    return bool(connection.execute(statement, {**of(relation), "columns": [*names]}).scalar())

@@ -1,11 +1,11 @@
 """The view that is made of a `query`: its SQL, for `apply` to run and for `sql` to print."""
 
 from psycopg.sql import SQL, Identifier, Literal
-from sqlalchemy import Connection, text
 
 from outboxctl.core.projections.names import view_name
 from outboxctl.core.projections.trigger_functions import tag
 from outboxctl.core.schema.names import PROJECTIONS
+from outboxctl.core.sql import Connection, text
 
 SHAPE = text("""
 SELECT array_agg(concat_ws(' ', a.attname, a.atttypid, a.atttypmod, a.attcollation) ORDER BY a.attnum)

@@ -8,7 +8,6 @@ import re
 from collections.abc import Sequence
 
 from psycopg.sql import SQL, Composable, Composed
-from sqlalchemy import Connection, text
 
 from outboxctl.core.projections.documents import (
     arrays,
@@ -19,6 +18,7 @@ from outboxctl.core.projections.documents import (
     qualified,
     type_of,
 )
+from outboxctl.core.sql import Connection, text
 from outboxctl.domain.projection import MAX_ID_BYTES, KeyColumn, Projection, key_parts
 
 SECONDS = 600.0  # for one statement: a page of a heavy view, all keys of a large table

@@ -9,12 +9,12 @@ from typing import Any
 
 import psycopg
 from psycopg.sql import SQL, Identifier, Literal
-from sqlalchemy import Connection, text
 
 from outboxctl.core.database import driver
 from outboxctl.core.database_errors import CONNECTION_ERRORS
 from outboxctl.core.projections.fields import TYPE_NAME
 from outboxctl.core.projections.names import NAMED, view_name
+from outboxctl.core.sql import Connection, text
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.keys_query import replaced
 from outboxctl.domain.printable import brief
@@ -30,12 +30,8 @@ TEMPORARY_SCHEMA = text("SELECT nspname::text FROM pg_namespace WHERE oid = pg_m
 @contextmanager
 def undone(connection: Connection) -> Iterator[None]:
     """A savepoint that is rolled back at the end, whatever happens."""
-    savepoint = connection.begin_nested()
-    try:
+    with connection.begin_nested(force_rollback=True):
         yield
-    finally:
-        if savepoint.is_active:
-            savepoint.rollback()
 
 
 def temporary_view(connection: Connection, name: str, query: str) -> Relation:

@@ -5,10 +5,10 @@ Some servers hide one or both, from a role without the right to ask or from ever
 then seen by the first version conflict (docs/adr/0040).
 """
 
-from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
+import psycopg
 
 from outboxctl.core.database_errors import sqlstate
+from outboxctl.core.sql import Connection
 
 IDENTIFIER = "(SELECT system_identifier::text FROM pg_control_system())"
 # Fails on a standby, whose snapshots have other numbers: "recovery is in progress".
@@ -43,7 +43,7 @@ def server(connection: Connection) -> str:
     return str(info[ASKED])
 
 
-def ask_again(connection: Connection, error: DBAPIError) -> None:
+def ask_again(connection: Connection, error: psycopg.Error) -> None:
     """After an error of a statement with these columns: a right may have been taken away meanwhile."""
     if sqlstate(error) in HIDDEN:
         connection.info.pop(ASKED, None)
@@ -58,7 +58,7 @@ def _readable(connection: Connection, value: str) -> bool:
     try:
         with connection.begin_nested():
             connection.exec_driver_sql(f"SELECT {value}")
-    except DBAPIError as error:
+    except psycopg.Error as error:
         if sqlstate(error) in HIDDEN:
             return False
         raise

@@ -5,9 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, text
-
 from outboxctl.core.projections.scratch import one_statement, undone
+from outboxctl.core.sql import Connection, text
 from outboxctl.domain.keys_query import replaced
 from outboxctl.domain.projection import Relation
 

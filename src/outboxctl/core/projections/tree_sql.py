@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 from itertools import count
 
 from psycopg.sql import Identifier, Literal
-from sqlalchemy import Connection, text
 
 from outboxctl.core.projections.foreign_keys import Step
 from outboxctl.core.projections.tree import NestedRows, Value
+from outboxctl.core.sql import Connection, text
 from outboxctl.domain.projection import Relation
 
 PLAIN = re.compile(r"[a-z_][a-z0-9_]*")

@@ -3,9 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
-
-from sqlalchemy import Connection, Row, text
 
 from outboxctl.core.projections.catalog import kind, row_level
 from outboxctl.core.projections.fields import fields
@@ -21,6 +18,7 @@ from outboxctl.core.projections.trigger_names import (
     watched,
 )
 from outboxctl.core.projections.triggers import events_schema, events_table
+from outboxctl.core.sql import Connection, Row, text
 from outboxctl.domain.projection import Projection, Relation
 
 FUNCTIONS = text(f"""
@@ -97,7 +95,7 @@ def _of_table(connection: Connection, one: Watched) -> Iterator[TriggerProblem]:
     )
 
 
-def _of_function(one: Watched, function: Row[Any] | None, source: str) -> Iterator[TriggerProblem]:
+def _of_function(one: Watched, function: Row | None, source: str) -> Iterator[TriggerProblem]:
     if function is None:
         return  # its triggers are missing, too
     own = {f"{name}={value}".replace("'", "").lower() for name, value in settings(one).items()}
@@ -108,7 +106,7 @@ def _of_function(one: Watched, function: Row[Any] | None, source: str) -> Iterat
         yield TriggerProblem(one.table, TriggerFault.RIGHTS, function.name)
 
 
-def _of_trigger(one: Watched, name: str, trigger: Trigger, row: Row[Any] | None) -> Iterator[TriggerProblem]:
+def _of_trigger(one: Watched, name: str, trigger: Trigger, row: Row | None) -> Iterator[TriggerProblem]:
     if row is None:
         yield TriggerProblem(one.table, TriggerFault.NO_TRIGGER, name)
     elif (row.type, row.old, row.new, row.always) != (trigger.type, trigger.old, trigger.new, True):

@@ -3,7 +3,6 @@
 from collections.abc import Collection, Iterator, Sequence
 
 from psycopg.sql import SQL, Composable, Identifier, Literal
-from sqlalchemy import Connection, text
 
 from outboxctl.core.projections.trigger_functions import RIGHTS, function_sql, tag
 from outboxctl.core.projections.trigger_names import (
@@ -17,6 +16,7 @@ from outboxctl.core.projections.trigger_names import (
 )
 from outboxctl.core.schema.names import EVENTS
 from outboxctl.core.search_path import places
+from outboxctl.core.sql import Connection, text
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Projection, Relation

@@ -6,10 +6,9 @@ the same only if they see the same (docs/adr/0040). After a restore, or the prom
 lagged, serial numbers are smaller than before: the base is raised then.
 """
 
-from sqlalchemy import Connection, text
-
 from outboxctl.core.projections.server_identity import server
 from outboxctl.core.schema.names import VERSION_BASE
+from outboxctl.core.sql import Connection, text
 
 STEP = 2**32  # above the transactions of any database that is not near its end; 2**30 steps fit
 HIGHEST = 2**62  # no version of ours is above: one that an index holds was written by somebody else

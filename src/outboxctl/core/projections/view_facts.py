@@ -2,10 +2,9 @@
 
 import re
 
-from sqlalchemy import Connection, text
-
 from outboxctl.core.projections.catalog import RELATION, of
 from outboxctl.core.projections.dependencies import TREES, VIEWS
+from outboxctl.core.sql import Connection, text
 from outboxctl.domain.projection import Relation
 
 FUNCTION = re.compile(r":(?:funcid|opfuncid|aggfnoid|winfnoid) (\d+)")

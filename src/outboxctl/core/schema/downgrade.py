@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 from alembic import command
 from alembic.script import Script, ScriptDirectory
-from sqlalchemy import Connection, text
 
 from outboxctl.core.database import Database
 from outboxctl.core.schema.lock_wait import PATIENCE, with_lock_retries
 from outboxctl.core.schema.migrations import check_known, config, current
 from outboxctl.core.schema.names import EVENTS, PROJECTIONS
 from outboxctl.core.search_path import places
+from outboxctl.core.sql import Connection, text
 from outboxctl.core.stats import workers
 from outboxctl.domain.errors import InconclusiveError, UsageError
 

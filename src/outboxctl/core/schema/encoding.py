@@ -5,9 +5,8 @@ The server refuses a whole statement for one character that it cannot convert (S
 
 import codecs
 
-from sqlalchemy import Connection
-
 from outboxctl.core.database import Database, parameter_status
+from outboxctl.core.sql import Connection
 from outboxctl.domain.errors import UsageError
 
 # UTF8 has every character; SQL_ASCII stores the bytes that it gets.

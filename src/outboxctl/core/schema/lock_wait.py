@@ -4,11 +4,10 @@ from collections.abc import Callable
 from time import monotonic, sleep
 from typing import TypeVar
 
-from sqlalchemy import Connection, text
-
 from outboxctl.core.database import Database
 from outboxctl.core.schema.names import TABLES
 from outboxctl.core.search_path import places
+from outboxctl.core.sql import Connection, text
 from outboxctl.domain.errors import LockedError
 from outboxctl.domain.printable import brief
 

@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, text
-
 from outboxctl.core.operator import audit
 from outboxctl.core.schema.names import MARKER
+from outboxctl.core.sql import Connection, text
 from outboxctl.domain.errors import UsageError
 from outboxctl.settings import variable_of
 

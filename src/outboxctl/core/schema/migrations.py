@@ -8,9 +8,7 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
 
 import outboxctl
 from outboxctl.core.database import Database
@@ -18,6 +16,7 @@ from outboxctl.core.schema import marker
 from outboxctl.core.schema.lock_wait import PATIENCE, with_lock_retries
 from outboxctl.core.schema.names import EVENTS, SOURCE, TABLES, VERSION
 from outboxctl.core.search_path import places
+from outboxctl.core.sql import Connection, text
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
 
@@ -51,6 +50,8 @@ KINDS = text("""
 SELECT a.attname, format_type(a.atttypid, NULL) FROM pg_attribute a
 WHERE a.attrelid = to_regclass(:table) AND a.attnum > 0 AND NOT a.attisdropped
 """)
+MIGRATED = text(f"SELECT to_regclass('{VERSION}') IS NOT NULL")
+REVISION = text(f"SELECT version_num FROM {VERSION}")
 # The types that the statements need: a table with others cannot be adopted.
 NEEDED = {
     EVENTS: {
@@ -83,8 +84,10 @@ def head() -> str:
 
 def current(connection: Connection) -> str | None:
     """The database's revision, None before the first upgrade."""
-    context = MigrationContext.configure(connection, opts=version_table(connection))
-    return context.get_current_revision()
+    if not connection.execute(MIGRATED).scalar():
+        return None
+    revision: str | None = connection.execute(REVISION).scalar()
+    return revision
 
 
 def version_table(connection: Connection) -> dict[str, Any]:

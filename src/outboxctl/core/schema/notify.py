@@ -7,14 +7,13 @@ another schema notifies nobody here. The trigger reads the oid when it fires: a 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import psycopg
 from psycopg.sql import SQL, Identifier
-from sqlalchemy import Connection, Row, text
 
 from outboxctl.core.database import Database
 from outboxctl.core.schema.names import EVENTS
+from outboxctl.core.sql import Connection, Row, text
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
 
@@ -123,18 +122,18 @@ def listening(database: Database, channel: str) -> Iterator[ChannelListener]:
                     session.execute(f'UNLISTEN "{channel}"'.encode())
 
 
-def _status_row(connection: Connection) -> Row[Any]:
+def _status_row(connection: Connection) -> Row:
     row = connection.execute(STATUS).one_or_none()
     if row is None:
         raise UsageError(f"there is no table {EVENTS}", hint="run `outboxctl db upgrade`")
     return row
 
 
-def _state(row: Row[Any]) -> NotifyState:
+def _state(row: Row) -> NotifyState:
     return NotifyState(row.on, row.channel, row.listening)
 
 
-def _refuse_foreign_owner(row: Row[Any]) -> None:
+def _refuse_foreign_owner(row: Row) -> None:
     """The owner of a function may replace its body, and each insert of an event runs it."""
     if row.stranger:
         function = brief(Identifier(row.schema, NAME).as_string(), 140)

@@ -10,11 +10,10 @@ from datetime import datetime
 from json import loads
 from typing import Any
 
-from sqlalchemy import Connection, text
-
 from outboxctl.core.delivery.claim import has_projections
 from outboxctl.core.projections import choosing
 from outboxctl.core.schema.names import EVENTS, STUCK
+from outboxctl.core.sql import Connection, text
 from outboxctl.core.stats import counts
 from outboxctl.core.stats.counts import AGE, FINITE, Counts, Gauges
 from outboxctl.domain.lifecycle import PROJECTION, Status

@@ -1,9 +1,8 @@
 """Values for shell completion, read from a bounded number of rows."""
 
-from sqlalchemy import Connection, text
-
 from outboxctl.core.projections import choosing
 from outboxctl.core.schema.names import AUDIT, EVENTS
+from outboxctl.core.sql import Connection, text
 from outboxctl.domain.fingerprints import LONGEST, fingerprint
 from outboxctl.domain.lifecycle import PROJECTION, Verb
 

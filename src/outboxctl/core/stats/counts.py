@@ -4,10 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, TextClause, text
-
 from outboxctl.core.projections.choosing import Scope
 from outboxctl.core.schema.names import EVENTS, STUCK, parts
+from outboxctl.core.sql import Connection, TextClause, text
 from outboxctl.domain.failures import NO_REASON
 from outboxctl.domain.lifecycle import Status
 

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, text
-
 from outboxctl.core.operator.prune import OLDEST_SERVER
 from outboxctl.core.schema.names import EVENTS, parts
+from outboxctl.core.sql import Connection, text
 from outboxctl.core.stats.workers import clock
 from outboxctl.domain.failures import Reason
 from outboxctl.domain.lifecycle import Status

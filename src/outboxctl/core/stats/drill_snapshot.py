@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, text
-
 from outboxctl.core.schema.names import EVENTS, SOURCE, STUCK
+from outboxctl.core.sql import Connection, text
 from outboxctl.core.stats.snapshot import COLUMNS, EventRow
 
 COUNT_ALL = text(f"""

@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, text
-
 from outboxctl.core.schema.names import EVENTS
+from outboxctl.core.sql import Connection, text
 from outboxctl.core.stats.counts import AGE, FINITE
 from outboxctl.domain.failures import Reason
 from outboxctl.domain.lifecycle import PROJECTION

@@ -4,12 +4,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, TextClause, text
-
 from outboxctl.core.delivery.claim import has_projections
 from outboxctl.core.projections import choosing
 from outboxctl.core.projections.choosing import Scope
 from outboxctl.core.schema.names import EVENTS, SAFE, STUCK
+from outboxctl.core.sql import Connection, TextClause, text
 from outboxctl.core.stats import by_projection, counts, workers
 from outboxctl.core.stats.by_projection import ProjectionStatus
 from outboxctl.core.stats.workers import WorkerRow

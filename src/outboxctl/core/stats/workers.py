@@ -4,9 +4,8 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import cast
 
-from sqlalchemy import Connection, text
-
 from outboxctl.core.schema.names import EVENTS, SAFE, WORKERS, parts
+from outboxctl.core.sql import Connection, text
 
 INTERVAL = 3.0  # seconds between two heartbeats
 SILENT = 3 * INTERVAL  # seconds without one after which a worker counts as gone

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from outboxctl.core.inspect.projections import ProjectionFacts, ProjectionsFacts
-from outboxctl.core.search_path import quoted
+from outboxctl.core.sql.places import quoted
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Projection, Relation
 from outboxctl.operations.doctor.copy_rules import EXPLAIN, few_copies, red_shards

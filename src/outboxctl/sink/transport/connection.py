@@ -29,7 +29,7 @@ class Request(NamedTuple):
     connecting: float | None = None
 
 
-class Connection(HTTPConnection):
+class NodeConnection(HTTPConnection):
     """A connection for one request at a time, whose `watch` shuts the socket at the deadline.
 
     `reached`: whether the last attempt to connect got as far as the server; `sent`: whether anything of the
@@ -104,7 +104,7 @@ class Connection(HTTPConnection):
         return max(LEAST, self.watch.deadline - monotonic())
 
 
-class TlsConnection(Connection):
+class TlsConnection(NodeConnection):
     """The same over TLS."""
 
     default_port = 443  # type: ignore[misc] # as in urllib3's own class for TLS

@@ -5,7 +5,7 @@ from collections import deque
 from outboxctl.domain.failures import Answer
 from outboxctl.net.deadline import GUARD
 from outboxctl.net.urls import mask, parse_url
-from outboxctl.sink.transport.connection import Connection, Request, TlsConnection
+from outboxctl.sink.transport.connection import NodeConnection, Request, TlsConnection
 from outboxctl.sink.transport.credentials import Security
 from outboxctl.sink.transport.no_answer import Attempt, asked, explain
 from outboxctl.sink.transport.reply import SinkReply
@@ -26,7 +26,7 @@ class Node:
             security.pin if secure else None,
         )
         self.url, self._prefix = mask(url), parts.path.rstrip("/")
-        self._idle: deque[Connection] = deque(maxlen=connections)
+        self._idle: deque[NodeConnection] = deque(maxlen=connections)
 
     def exchange(self, request: Request, seconds: float) -> SinkReply | Answer:
         """Send one request within so many seconds; an Answer says why there is no reply."""
@@ -47,19 +47,21 @@ class Node:
         while self._idle:
             self._idle.pop().close()
 
-    def _attempt(self, connection: Connection, request: Request, seconds: float, *, late: bool) -> Attempt:
+    def _attempt(
+        self, connection: NodeConnection, request: Request, seconds: float, *, late: bool
+    ) -> Attempt:
         connecting = seconds if request.connecting is None else min(seconds, request.connecting)
         what = asked(request.method, request.target)
         how_far = (connection.reached, connection.sent, late)
         return Attempt(self.url, self.peer, what, seconds, connecting, *how_far)
 
-    def _connection(self) -> Connection:
+    def _connection(self) -> NodeConnection:
         try:
             return self._idle.pop()
         except IndexError:
-            return (TlsConnection if self.peer.secure else Connection)(self.peer)
+            return (TlsConnection if self.peer.secure else NodeConnection)(self.peer)
 
-    def _put_back(self, connection: Connection, *, usable: bool) -> None:
+    def _put_back(self, connection: NodeConnection, *, usable: bool) -> None:
         if not usable or len(self._idle) == self._idle.maxlen:
             connection.close()
         else:

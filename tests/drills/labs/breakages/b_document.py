@@ -34,9 +34,8 @@ def attempts_have_no_end() -> None:
 
 def replayed_events_are_passed_over() -> None:
     """A claim that takes only events that were never replayed."""
-    from sqlalchemy import text
-
     from outboxctl.core.delivery import claim
+    from outboxctl.core.sql import text
 
     never = "WHERE status = 'pending' AND replay_count = 0"
     claim.CLAIM = text(str(claim.CLAIM).replace("WHERE status = 'pending'", never))

@@ -5,9 +5,8 @@ import re
 from contextlib import closing
 from typing import Any
 
-from sqlalchemy import text
-
 from drills.labs.breakages import Breakage
+from outboxctl.core.sql import text
 
 VERSION = r',"version":\d+,"version_type":"external_gte"'
 
