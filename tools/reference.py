@@ -31,7 +31,8 @@ def pages() -> dict[str, str]:
         "labs/catalogue.md": _labs(),
     }
     made = {path: _marked(text) for path, text in made.items()}
-    return made | {"scaling.md": scaling.page()} | _schemas() | _pictures()
+    texts = {"../src/outboxctl/cli/first_sentences.json": _first_sentences()}
+    return made | {"scaling.md": scaling.page()} | _schemas() | _pictures() | texts
 
 
 def _marked(text: str) -> str:
@@ -57,6 +58,15 @@ def _commands() -> str:
     sections = [_command(path, command) for path, command in _walk("outboxctl", typer.main.get_command(app))]
     run = "<!-- page: run by tests/docs/test_examples.py -->"
     return f"# Commands\n\n{run}\n\n" + "\n\n".join(sections)
+
+
+def _first_sentences() -> str:
+    """Of each command, for the help of the program; no page, and shipped with it."""
+    from outboxctl.cli.app import app
+    from outboxctl.cli.options import FullHelpGroup
+
+    program: Any = typer.main.get_command(app)
+    return dumps(FullHelpGroup.first_sentences(program), indent=1, ensure_ascii=False) + "\n"
 
 
 def _walk(path: str, command: Any) -> Iterator[tuple[str, Any]]:

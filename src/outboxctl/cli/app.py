@@ -1,44 +1,103 @@
-"""The tree of commands."""
+"""The tree of commands: what belongs to a command is loaded once it is asked for."""
 
-from typing import Annotated
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from json import loads
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
 import outboxctl
-from outboxctl.cli import (
-    alerts,
-    audit,
-    check,
-    config,
-    demo,
-    doctor,
-    inject,
-    lab,
-    prune,
-    replay,
-    report,
-    services,
-    sink,
-    top,
-    worker,
-)
-from outboxctl.cli.bench import command as bench
-from outboxctl.cli.chaos import command as chaos
-from outboxctl.cli.db import command as db
-from outboxctl.cli.failed import command as failed
-from outboxctl.cli.options import group
-from outboxctl.cli.projection import command as projection
-from outboxctl.cli.rebuild import command as rebuild
-from outboxctl.cli.status import command as status
-from outboxctl.cli.verify import command as verify
+from outboxctl.cli.options import FullHelpGroup, group
+
+# Where each is: a module of this package, and the command, or the group of commands, in it.
+COMMANDS = {
+    "demo": ("demo", "demo"),
+    "worker": ("worker", "worker"),
+    "status": ("status.command", "status"),
+    "top": ("top", "top"),
+    "check": ("check", "check"),
+    "report": ("report", "report"),
+    "doctor": ("doctor", "doctor"),
+    "stuck": ("status.command", "stuck"),
+    "oldest": ("status.command", "oldest"),
+    "audit": ("audit", "audit"),
+    "verify": ("verify.command", "verify"),
+    "rebuild": ("rebuild.command", "rebuild"),
+    "prune": ("prune", "prune"),
+    "bench": ("bench.command", "bench"),
+    "alerts": ("alerts", "app"),
+    "failed": ("failed.command", "app"),
+    "replay": ("replay", "app"),
+    "projection": ("projection.command", "app"),
+    "inject": ("inject", "app"),
+    "chaos": ("chaos.command", "app"),
+    "lab": ("lab", "app"),
+    "db": ("db.command", "app"),
+    "services": ("services", "app"),
+    "sink": ("sink", "app"),
+    "config": ("config", "app"),
+}
+PLAIN: dict[str, Any] = {"pretty_exceptions_enable": False, "rich_markup_mode": None}
+# Written by `make docs` from the commands themselves: the list of all of them is printed without loading any.
+FIRST_SENTENCES = Path(__file__).with_name("first_sentences.json")
+
+
+class LateCommands(Mapping[str, Any]):
+    """The commands by name, each made when it is first asked for."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        """Typer's command of that name."""
+        if name not in self._made:
+            self._made[name] = _command(name, *COMMANDS[name])
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """The names, as the help lists them."""
+        return iter(COMMANDS)
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(COMMANDS)
+
+
+def _command(name: str, module: str, attribute: str) -> Any:
+    found = getattr(import_module(f"outboxctl.cli.{module}"), attribute)
+    around = group("", **PLAIN)
+    if isinstance(found, typer.Typer):
+        around.add_typer(found, name=name)
+    else:
+        around.command(name)(found)
+    return typer.main.get_group(around).commands[name]
+
+
+class ProgramGroup(FullHelpGroup):
+    """The program: all commands, none of them loaded yet."""
+
+    def __init__(self, **more: Any) -> None:
+        super().__init__(**more)
+        self.commands = LateCommands()
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - typer gives it
+        """The names of all commands."""
+        return list(COMMANDS)
+
+    def first_sentences(self) -> dict[str, str]:
+        """What each command does, as it was written down."""
+        return dict(loads(FIRST_SENTENCES.read_text()))
+
 
 app = group(
     "Run, watch, replay and drill a PostgreSQL outbox to Elasticsearch pipeline.",
+    kind=ProgramGroup,
     epilog="First time: `outboxctl demo` shows everything on services of its own.\n\n"
     "After an alert: `outboxctl status`, then the page of the alert in docs/runbook.",
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    **PLAIN,
 )
 
 
@@ -55,30 +114,3 @@ def _root(
     ] = False,
 ) -> None:
     pass
-
-
-app.command("demo")(demo.demo)
-app.command("worker")(worker.worker)
-app.command("status")(status.status)
-app.command("top")(top.top)
-app.command("check")(check.check)
-app.add_typer(alerts.app, name="alerts")
-app.command("report")(report.report)
-app.command("doctor")(doctor.doctor)
-app.command("stuck")(status.stuck)
-app.command("oldest")(status.oldest)
-app.add_typer(failed.app, name="failed")
-app.add_typer(replay.app, name="replay")
-app.command("audit")(audit.audit)
-app.command("verify")(verify.verify)
-app.command("rebuild")(rebuild.rebuild)
-app.add_typer(projection.app, name="projection")
-app.command("prune")(prune.prune)
-app.add_typer(inject.app, name="inject")
-app.add_typer(chaos.app, name="chaos")
-app.add_typer(lab.app, name="lab")
-app.command("bench")(bench.bench)
-app.add_typer(db.app, name="db")
-app.add_typer(services.app, name="services")
-app.add_typer(sink.app, name="sink")
-app.add_typer(config.app, name="config")

@@ -9,13 +9,16 @@ import re
 from collections.abc import Callable
 from contextlib import suppress
 from threading import Thread
+from typing import TYPE_CHECKING
 
 import typer
 
 from outboxctl.cli.guards import reading
 from outboxctl.cli.options import settings
 from outboxctl.domain.failures import NO_REASON, Reason
-from outboxctl.settings import Settings
+
+if TYPE_CHECKING:
+    from outboxctl.settings import Settings
 
 PATIENCE = 0.7  # seconds for the database; loading the command takes a few tenths more
 PLAIN = re.compile(r"[\w.@+-]+", re.ASCII)
@@ -55,7 +58,7 @@ def _from_database(name: str) -> Callable[[typer.Context, str], list[str]]:
     return offer
 
 
-def _read(read: Callable[..., list[str]], configured: Settings, incomplete: str, values: list[str]) -> None:
+def _read(read: Callable[..., list[str]], configured: "Settings", incomplete: str, values: list[str]) -> None:
     with suppress(Exception), reading(configured) as connection:
         values += read(connection, incomplete)
 

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 import typer
 from typer.core import TyperGroup
 
-from outboxctl.cli import parse
-
 if TYPE_CHECKING:
     from outboxctl.settings import Settings
 
@@ -132,6 +130,8 @@ def settings(**flags: Any) -> "Settings":
 
 def fault_seconds(duration: str | None) -> float | None:
     """The seconds of `--for`, None where it was not given. Raises UsageError."""
+    from outboxctl.cli import parse
+
     return None if duration is None else parse.duration("--for", duration).total_seconds()
 
 
@@ -142,6 +142,8 @@ def print_progress(text: str) -> None:
 
 def audited(by: str | None, reason: str) -> dict[str, str]:
     """`by` (the login name where it is None) and `reason`, as the audit takes them. Raises UsageError."""
+    from outboxctl.cli import parse
+
     name = login() if by is None else by
     return {"by": parse.words("--by", name, 120), "reason": parse.words("--reason", reason, 2_000)}
 
@@ -159,12 +161,16 @@ def login() -> str:
 class FullHelpGroup(TyperGroup):
     """A group whose help shows the first sentence of each command in full, folded."""
 
+    commands: Any
+
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 - typer gives both
         """Write a line or more for each command, in the order in which they were added."""
         with formatter.section("Commands"):
-            formatter.write_dl(
-                [(name, each.get_short_help_str(LONGEST)) for name, each in self.commands.items()]
-            )
+            formatter.write_dl([*self.first_sentences().items()])
+
+    def first_sentences(self) -> dict[str, str]:
+        """What each command does, by its name."""
+        return {name: each.get_short_help_str(LONGEST) for name, each in self.commands.items()}
 
 
 class CommandGroup(typer.Typer):
@@ -179,9 +185,9 @@ class CommandGroup(typer.Typer):
         return _expanding(super().callback(*args, **more))
 
 
-def group(text: str, **more: Any) -> CommandGroup:
+def group(text: str, *, kind: type[FullHelpGroup] = FullHelpGroup, **more: Any) -> CommandGroup:
     """An empty group that shows its help where no command is given; `more` goes to typer."""
-    return CommandGroup(cls=FullHelpGroup, help=text, no_args_is_help=True, **more)
+    return CommandGroup(cls=kind, help=text, no_args_is_help=True, **more)
 
 
 def _expanding(register: Callable[[Any], Any]) -> Callable[[Any], Any]:
