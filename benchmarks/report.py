@@ -36,7 +36,7 @@ class Target:
     done: int = 0
 
 
-NESTED = "Nested documents"
+NESTED, DESK = "Nested documents", "The operator's desk"
 MANY = 10_000_000  # done rows; with them 1,000,000 wait for a retry and 100,000 have failed
 TARGETS = (
     Target("end to end against the bound B", "Pipeline", "E/B", 0.90, at_least=True),
@@ -67,6 +67,11 @@ TARGETS = (
     Target("updates of children", "Nested documents", "updates, outboxctl/pgsync", 3, at_least=True),
     Target("lag of children's updates", "Nested documents", "outboxctl: lag", 1),
     Target("from exec to the first claim", "Pipeline", "start to first claim", 700),
+    Target("the list of commands, exec to exit", "Pipeline", "outboxctl --help", 60),
+    Target("status, exec to exit, an empty outbox", DESK, "status, empty", 0.25),
+    Target("failed list, exec to exit, an empty outbox", DESK, "failed list, empty", 0.25),
+    Target("status, exec to exit, 10,000,000 done rows", DESK, "status", 0.4, done=MANY),
+    Target("failed list, exec to exit, 100,000 failed", DESK, "failed list", 0.4, done=MANY),
 )
 
 
