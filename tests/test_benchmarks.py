@@ -305,13 +305,13 @@ def test_the_steps_of_a_lone_event_are_all_of_its_time(rig: Rig, monkeypatch: py
     assert figures[steps.RATIO] > 0
 
 
-@pytest.mark.slow(reason="S, P and E three times each, with thousands of events")
+@pytest.mark.slow(reason="S, P and E three times each, for two workers")
 @pytest.mark.real_engine
 def test_the_check_finds_a_worker_that_became_slower(
     rig: Rig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def ratio() -> list[BenchFigure]:
-        return [base.named(base.repeated(rig, 2_000, 300, 1), "ratio")]
+        return [base.named(base.repeated(rig, 500, 300, 1), "ratio")]
 
     then = {figure.name: figure for figure in ratio()}
     folder = tmp_path / "slowed"
