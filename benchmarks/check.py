@@ -1,5 +1,8 @@
 """`python -m benchmarks.check`: has a ratio become worse than in RESULTS.json? Under five minutes.
 
+With `--quick` under three: the ratios of `QUICK`, of fewer events. A loss is measured a second time before it
+counts, and both times together are compared.
+
 Only ratios are compared, so it may run on another machine. Exit 0 if none has become worse than its own
 noise explains, 4 if one has, 5 if the noise is too great to decide.
 The noise is half the spread of the one run plus half the spread of the other, and 5 % of the older median,
@@ -9,8 +12,8 @@ more than a third of the median it could hide a real loss: that ratio is inconcl
 
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
 
@@ -27,6 +30,7 @@ RATIOS = {
     base.TITLE: ("E/B", "B/S", "worker/Elasticsearch CPU", "PostgreSQL/Elasticsearch CPU"),
     "Shapes": ("claim, some done / empty", "claim, waiting / empty", "claim, failed / empty"),
 }
+QUICK_EVENTS = 50_000
 
 
 @dataclass(frozen=True)
@@ -51,26 +55,29 @@ class Compared:
 
 def main() -> None:
     parser = ArgumentParser(prog="python -m benchmarks.check", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="under three minutes: fewer ratios and events")
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--done", type=int, default=500_000, help="done rows; waiting and failed are fewer")
     args = parser.parse_args()
     with exit_on_error():
         sections = report.read()["sections"]
-        then, like = recorded(sections), sections[base.TITLE]["given"]
+        like = sections[base.TITLE]["given"]
+        then = recorded(sections, QUICK if args.quick else RATIOS)
         with started(bulk_size=like["bulk_size"], concurrency=like["concurrency"]) as rig:
-            now = _measured(rig, like, args)
+            now = measured_quickly(rig, then, like, args) if args.quick else _measured(rig, like, args)
         sys.exit(judged(then, now))
 
 
-def recorded(sections: Mapping[str, Any]) -> dict[str, BenchFigure]:
+def recorded(sections: Mapping[str, Any], titles: Collection[str] = tuple(RATIOS)) -> dict[str, BenchFigure]:
     """The ratios of RESULTS.json by name. Raises UsageError where one was never measured."""
+    wanted = {title: RATIOS[title] for title in titles}
     ratios = {
         figure.name: figure
-        for title, names in RATIOS.items()
+        for title, names in wanted.items()
         for figure in report.figures(sections.get(title, {}))
         if figure.name in names and figure.values
     }
-    if missing := [name for names in RATIOS.values() for name in names if name not in ratios]:
+    if missing := [name for names in wanted.values() for name in names if name not in ratios]:
         raise UsageError(f"RESULTS.json lacks {', '.join(missing)}", hint="run `make bench` first")
     return ratios
 
@@ -103,12 +110,40 @@ def exit_code(compared: Sequence[Compared]) -> ExitCode:
     return ExitCode.OK if verdicts == {"ok"} else ExitCode.INCONCLUSIVE
 
 
+def measured_quickly(
+    rig: Rig, then: Mapping[str, BenchFigure], like: Mapping[str, Any], args: Namespace
+) -> list[BenchFigure]:
+    """The ratios of QUICK; a second time, and both together, where one has become worse."""
+    now = [figure for measure in QUICK.values() for figure in measure(rig, like, args)]
+    compared = [compare(then[figure.name], figure) for figure in now if figure.name in then]
+    if exit_code(compared) is not ExitCode.FINDINGS:
+        return now
+    say("worse: measured a second time")
+    again = [figure for measure in QUICK.values() for figure in measure(rig, like, args)]
+    return [replace(a, values=[*a.values, *b.values]) for a, b in zip(now, again, strict=True)]
+
+
 def _measured(rig: Rig, like: Mapping[str, Any], args: Namespace) -> list[BenchFigure]:
     base.warm_up(rig, like["base_events"], like["bytes"])
-    measured = base.repeated(rig, like["base_events"], like["bytes"], args.repeat)
-    say(f"others took {median(measured.others):.1f} cores meanwhile: near 0, or the noise comes from them")
-    figures = report.with_bounds(base.TITLE, base.figures_of(measured))
+    figures = _pipeline(rig, like["base_events"], like, args)
     return [*figures, *shapes.quick_claims(rig, args.done, args.repeat)]
+
+
+def _pipeline(rig: Rig, events: int, like: Mapping[str, Any], args: Namespace) -> list[BenchFigure]:
+    measured = base.repeated(rig, events, like["bytes"], args.repeat)
+    if measured.others:
+        say(f"others took {median(measured.others):.1f} cores meanwhile: near 0, or noise comes from them")
+    return report.with_bounds(base.TITLE, base.figures_of(measured))
+
+
+def _worker(rig: Rig, like: Mapping[str, Any], args: Namespace) -> list[BenchFigure]:
+    """E/B, B/S and CPU ratios; what `measure` itself warms up is enough for a comparison with the sink."""
+    return _pipeline(rig, QUICK_EVENTS, like, args)
+
+
+# What `--quick` measures, by the section that it is compared with: a name of RATIOS, and the figures of a
+# minute at most. The first fill and the comparison have a line each here once their sections have ratios.
+QUICK: dict[str, Callable[[Rig, Mapping[str, Any], Namespace], list[BenchFigure]]] = {base.TITLE: _worker}
 
 
 if __name__ == "__main__":

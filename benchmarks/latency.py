@@ -5,18 +5,18 @@ An open loop (see NOTES). Writer, PostgreSQL and prober are on one machine, so o
 
 import math
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import closing
+from collections.abc import Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
 from multiprocessing import get_context
 from time import sleep, time
 from typing import NamedTuple
-from uuid import UUID, uuid4
+from uuid import UUID
 
+from benchmarks import steps
 from benchmarks.command import OTHERS, collected, say
 from benchmarks.processes import serving, wait_done, wait_until
 from benchmarks.report import Section
-from outboxctl.core.database import Database
+from benchmarks.writer import TRANSACTIONS, WARM_UP, WRITERS, Committed, Planned, planned, write
 from outboxctl.core.operator import inject
 from outboxctl.core.schema import notify
 from outboxctl.core.schema.names import EVENTS
@@ -29,18 +29,14 @@ from outboxctl.sink.index import index_setup
 from outboxctl.sink.transport.request import demand
 
 SHARES = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999}
-TRANSACTIONS = 500  # a second at the most; faster rates write several events in each
-WRITERS = 4  # sessions: so many transactions can be under way at once
-WARM_UP = 3.0  # seconds at the beginning that do not count
 PROBES = 20.0  # events a second that are searched for
 EACH = 0.01  # seconds between two searches
 AT_ONCE = 100  # documents in one search
-TEXT = "word " * 80
 SETTLED = text(
     f"SELECT entity_id, extract(epoch FROM processed_at)::float8 FROM {EVENTS} WHERE status = 'done'"
 )
 LATE = "writer late"
-DIGITS = {LATE: 0, OTHERS: 2}
+DIGITS = {LATE: 0, OTHERS: 2} | steps.DIGITS
 NOTES = f"""\
 - A real `outboxctl worker` with its defaults, a real Elasticsearch. The writer is a process of its own with
   {WRITERS} sessions; one event a transaction, and several above {TRANSACTIONS} transactions a second.
@@ -52,9 +48,10 @@ NOTES = f"""\
 - Searches see what was there at the last refresh: each second by the engine's default, so half a second on
   average, whatever the worker does. "Refresh 100 ms" is an index with that `refresh_interval`.
 - A polling worker that is idle looks again after 10 ms, 20 ms, … up to OUTBOX_POLL_INTERVAL_SECONDS (1 s):
-  a lone event after a silence waits about half as long as the silence.
+  a lone event after a silence waits about half as long as the silence. One that is notified also looks, after
+  100 ms, 200 ms, …
 - The first {WARM_UP:g} s of each cell are thrown away, and one whole cell before the first.
-"""
+{steps.NOTES}"""
 
 
 class Cell(NamedTuple):
@@ -68,13 +65,6 @@ class Cell(NamedTuple):
         return f"{self.rate:,}/s, {self.signal}" + (f", refresh {self.refresh}" if self.refresh else "")
 
 
-class Planned(NamedTuple):
-    """One transaction: seconds from the start until it begins, and its entities."""
-
-    at: float
-    ids: list[UUID]
-
-
 def run(rig: Rig, args: Namespace) -> Section:
     rates = [int(rate) for rate in args.rates.split(",")]
     cells = [Cell(rate, signal) for rate in rates for signal in ("polling", "NOTIFY")]
@@ -85,10 +75,11 @@ def run(rig: Rig, args: Namespace) -> Section:
     def repetition(_number: int) -> dict[str, float]:
         runs = [_run(rig, cell, args.seconds) for cell in cells]
         late = max(run.pop(LATE) for run in runs)
+        runs.append(steps.run(rig, args.seconds))
         return {name: value for run in runs for name, value in run.items()} | {LATE: late}
 
     figures = [
-        BenchFigure(name, "" if name == OTHERS else "ms", values, digits=DIGITS.get(name, 1))
+        BenchFigure(name, "" if name in (OTHERS, steps.RATIO) else "ms", values, digits=DIGITS.get(name, 1))
         for name, values in collected(rig, args.repeat, repetition).items()
     ]
     events = ", ".join(f"{rate * args.seconds:,.0f} at {rate:,}/s" for rate in rates)
@@ -106,8 +97,8 @@ def _run(rig: Rig, cell: Cell, seconds: float) -> dict[str, float]:
         notify.switch(connection, on=cell.signal == "NOTIFY")
     with serving(rig):
         if cell.signal == "NOTIFY":
-            wait_until(lambda: _listening(rig), "LISTEN by the worker", 0.05)
-        acknowledged, searchable, late = _written(rig, list(_plan(cell.rate, seconds)), seconds)
+            wait_until(lambda: steps.listening(rig), "LISTEN by the worker", 0.05)
+        acknowledged, searchable, late = _written(rig, list(planned(cell.rate, seconds)), seconds)
     kinds = {} if cell.refresh else {"acknowledged": sorted(acknowledged)}
     run = {
         f"{cell}: {kind} {name}": 1_000 * percentile(values, share)
@@ -121,18 +112,6 @@ def _run(rig: Rig, cell: Cell, seconds: float) -> dict[str, float]:
 def percentile(values: Sequence[float], share: float) -> float:
     """The value that this share of the sorted `values` does not exceed (nearest rank)."""
     return values[max(0, math.ceil(share * len(values)) - 1)]
-
-
-def _listening(rig: Rig) -> bool:
-    with rig.database.begin() as connection:
-        return bool(notify.status(connection).listening)
-
-
-def _plan(rate: int, seconds: float) -> Iterator[Planned]:
-    """`rate` events a second, several in a transaction where it exceeds TRANSACTIONS."""
-    together = max(1, rate // TRANSACTIONS)
-    for number in range(int(rate * (WARM_UP + seconds) / together)):
-        yield Planned(number * together / rate, [uuid4() for _ in range(together)])
 
 
 def _written(rig: Rig, plan: Sequence[Planned], seconds: float) -> tuple[list[float], list[float], float]:
@@ -149,36 +128,16 @@ def _written(rig: Rig, plan: Sequence[Planned], seconds: float) -> tuple[list[fl
     wait_done(rig, sum(len(each.ids) for each in plan))
     with rig.database.begin() as connection:
         settled: dict[UUID, float] = dict(connection.execute(SETTLED).all())
-    counting = [(p.ids, *c) for p, c in zip(plan, written, strict=True) if p.at >= WARM_UP]
+    counting = [(p.ids, c) for p, c in zip(plan, written, strict=True) if p.at >= WARM_UP]
     return (
-        [settled[id_] - committed for ids, committed, _ in counting for id_ in ids],
-        [searchable[ids[0]] - committed for ids, committed, _ in counting if ids[0] in searchable],
-        max(late for _, _, late in counting),
+        [settled[id_] - committed.at for ids, committed in counting for id_ in ids],
+        [searchable[ids[0]] - committed.at for ids, committed in counting if ids[0] in searchable],
+        max(committed.late for _, committed in counting),
     )
 
 
-def write(url: str, plan: Sequence[Planned]) -> list[tuple[float, float]]:
-    """Carry out the plan, each transaction by whichever session is free; in a process of its own.
-
-    For each: when COMMIT returned (seconds since the epoch), and how many seconds late it began. The
-    sessions are opened by the first transactions, which do not count.
-    """
-    with closing(Database(url, connections=WRITERS)) as database, ThreadPoolExecutor(WRITERS) as pool:
-        start = time() + 0.1
-        return list(pool.map(lambda each: _transaction(database, each, start), plan))
-
-
-def _transaction(database: Database, planned: Planned, start: float) -> tuple[float, float]:
-    sleep(max(0.0, start + planned.at - time()))
-    late = time() - start - planned.at
-    with database.begin() as connection:
-        contents = [f"{id_} {TEXT}" for id_ in planned.ids]
-        inject.upserts(connection, entity_type=inject.ENTITY_TYPE, ids=planned.ids, contents=contents)
-    return time(), late
-
-
 def _probe(
-    rig: Rig, sample: Sequence[UUID], writing: Future[list[tuple[float, float]]], seconds: float
+    rig: Rig, sample: Sequence[UUID], writing: Future[list[Committed]], seconds: float
 ) -> dict[UUID, float]:
     """When a search first returned each; searches for the oldest that are missing, again and again."""
     first: dict[UUID, float] = {}

@@ -56,7 +56,7 @@ def reclaimed(rig: Rig, args: Namespace) -> Section:
     measured = repeated(KINDS, args.repeat, lambda kind: seconds(rig, kind, counts[kind], size), "s")
     figures = [
         BenchFigure(f"{CLAIMED:,} fresh", "s", measured["fresh"], digits=2),
-        BenchFigure(f"{CLAIMED:,} reclaimed", "s", measured["reclaimed"], 3.0, digits=2),
+        BenchFigure(f"{CLAIMED:,} reclaimed", "s", measured["reclaimed"], digits=2),
         BenchFigure("reclaimed/fresh", "", ratios(measured["reclaimed"], measured["fresh"]), digits=1),
         BenchFigure(f"{GROUP} alone", "s", measured["alone"], digits=2),
     ]

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from time import monotonic, perf_counter, sleep, time
@@ -17,18 +17,24 @@ from outboxctl.drills.bench.rig import Rig, must
 CLAIMED_AT = f"SELECT coalesce(extract(epoch FROM min(processing_started_at)), 0) FROM {EVENTS}"
 
 
-def begin(rig: Rig, *args: str, stderr: IO[str] | int | None = None, **env: str) -> subprocess.Popen[str]:
+def begin(
+    rig: Rig,
+    *args: str,
+    command: Sequence[str] = OUTBOXCTL,
+    stderr: IO[str] | int | None = None,
+    **env: str,
+) -> subprocess.Popen[str]:
     """Start a command; its standard output is a pipe. `env` is added to its environment."""
-    command, env, out = [*OUTBOXCTL, *args], environment(rig) | env, subprocess.PIPE
+    command, env, out = [*command, *args], environment(rig) | env, subprocess.PIPE
     return subprocess.Popen(command, env=env, cwd=rig.folder, stdout=out, stderr=stderr, text=True)
 
 
 @contextmanager
-def serving(rig: Rig) -> Iterator[subprocess.Popen[str]]:
+def serving(rig: Rig, *, command: Sequence[str] = OUTBOXCTL, **env: str) -> Iterator[subprocess.Popen[str]]:
     """A worker that has started, and is stopped by SIGTERM at the end."""
     log = rig.folder / "worker.log"
     with log.open("w") as out:
-        process = begin(rig, "worker", stderr=out)
+        process = begin(rig, "worker", command=command, stderr=out, **env)
     try:
         wait_until(lambda: lanes_at(log) or process.poll() is not None, "the worker's start", 0.02)
         must(process.poll() is None, log.read_text())

@@ -1,5 +1,6 @@
 """What the benchmarks measure is what they say: each profile, with tiny numbers, on real servers."""
 
+import os
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import closing
@@ -9,7 +10,23 @@ from typing import Any
 
 import psycopg
 import pytest
-from benchmarks import nested, operations, projections, report, rows, scale, shapes, shop, stream, workers
+from benchmarks import (
+    bare,
+    base,
+    check,
+    nested,
+    operations,
+    projections,
+    report,
+    rows,
+    scale,
+    shapes,
+    shop,
+    steps,
+    stream,
+    workers,
+    writer,
+)
 from benchmarks.command import OTHERS
 from benchmarks.delay import delayed
 from benchmarks.rows import Past, databases
@@ -19,12 +36,47 @@ from tools import scaling
 from outboxctl.core.database import Database
 from outboxctl.domain.clock import Deadline
 from outboxctl.domain.errors import ExitCode, UsageError
+from outboxctl.drills.bench.figure import BenchFigure
 from outboxctl.drills.bench.rig import Rig
 from outboxctl.settings import Settings
 from outboxctl.sink.index import index_setup
 from outboxctl.sink.transport.open import connect
 
 EVENTS = 40
+# Loaded by each Python that has its folder on the path: a worker that burns 2 ms for each event.
+SLOWED = """
+from importlib.abc import MetaPathFinder
+from importlib.util import find_spec
+from time import process_time
+import sys
+
+
+class Slow(MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name != "outboxctl.worker.prepare":
+            return None
+        sys.meta_path.remove(self)
+        spec = find_spec(name)
+        load = spec.loader.exec_module
+
+        def slowed(module):
+            load(module)
+            prepare = module.prepare
+
+            def burning(batch, *rest):
+                end = process_time() + 0.002 * len(batch)
+                while process_time() < end:
+                    pass
+                return prepare(batch, *rest)
+
+            module.prepare = burning
+
+        spec.loader.exec_module = slowed
+        return spec
+
+
+sys.meta_path.insert(0, Slow())
+"""
 STATES = "SELECT status, count(*) FROM search_outbox_events GROUP BY 1 ORDER BY 1"
 
 
@@ -238,3 +290,32 @@ def test_a_program_that_is_missing_is_named_before_anything_starts(name: str) ->
         nested.prepare(Namespace(**flags))
     assert caught.value.exit_code is ExitCode.USAGE
     assert f"--{name} " in caught.value.hint
+
+
+@pytest.mark.real_engine
+def test_the_steps_of_a_lone_event_are_all_of_its_time(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (writer, steps, bare):
+        monkeypatch.setattr(module, "WARM_UP", 0)
+    monkeypatch.setattr(steps, "BARE", 3)
+    figures = steps.run(rig, 0.2)
+    parts = [f"lone event: {kind}" for kind in (*bare.STEPS, "between")]
+    assert all(figures[name] > 0 for name in (*parts, *(f"bare: {step}" for step in bare.STEPS)))
+    events = steps._delivered(rig, 0.2)
+    assert all(sum(event[1:-1]) == pytest.approx(event[-1]) for event in events)
+    assert figures[steps.RATIO] > 0
+
+
+@pytest.mark.slow(reason="S, P and E three times each, for two workers")
+@pytest.mark.real_engine
+def test_the_check_finds_a_worker_that_became_slower(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def ratio() -> list[BenchFigure]:
+        return [base.named(base.repeated(rig, 500, 300, 1), "ratio")]
+
+    then = {figure.name: figure for figure in ratio()}
+    folder = tmp_path / "slowed"
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(SLOWED)
+    monkeypatch.setenv("PYTHONPATH", f"{folder}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    assert check.judged(then, ratio()) is ExitCode.FINDINGS

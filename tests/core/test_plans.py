@@ -1,6 +1,7 @@
 """The plans that every event pays for: each step goes by its index, whatever the statistics say."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -8,11 +9,15 @@ from typing import Any
 import psycopg
 import pytest
 
-from outboxctl.core.database import Database
+from outboxctl.core.database import Database, driver
 from outboxctl.core.delivery.claim import CLAIM, PLAN
+from outboxctl.core.delivery.claim import TYPES as CLAIM_TYPES
 from outboxctl.core.delivery.leases import RECLAIM, RENEW
+from outboxctl.core.delivery.settle import TYPES as COMPLETE_TYPES
 from outboxctl.core.delivery.settle_statements import COMPLETE, FAIL, HOLD, JOIN, RELEASE, RETRY
+from outboxctl.core.prepared import PreparedStatements
 from outboxctl.core.schema.migrations import upgrade
+from outboxctl.core.search_path import places
 from outboxctl.core.sql import TextClause, text
 from outboxctl.core.stats import snapshot
 
@@ -91,6 +96,24 @@ class Outbox:
             connection.rollback()
         return walk(plan[0]["Plan"])
 
+    def planned_once(self, statement: TextClause, types: Mapping[str, str], **given: Any) -> list[Node]:
+        """The same of the plan for any values, by which a session goes on that has planned it once."""
+        given = {"now": None} | given
+        with self.db.begin() as connection:
+            connection.exec_driver_sql(PLAN)
+            session = psycopg.ClientCursor(driver(connection))
+            kept = PreparedStatements(session.connection.info.backend_pid)
+            kept.learn(session.connection.info.backend_pid)
+            named = re.sub(r"(?<!:):(\w+)", r"%(\1)s", places(connection).render(statement.text))
+            *prepare, execute = kept.of(named, types)
+            session.execute("; ".join(prepare))
+            session.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {execute}", given)
+            plan = session.fetchone()
+            session.execute("DEALLOCATE ALL")
+            connection.rollback()
+        assert plan
+        return walk(plan[0][0]["Plan"])
+
     def scans(self, nodes: list[Node]) -> set[str]:
         """By what the plan finds rows: indexes (a partition's by its parent's name), or a whole table."""
         whole = (n["Relation Name"] for n in nodes if n["Node Type"] == "Seq Scan")
@@ -140,7 +163,11 @@ def test_a_claim_reads_only_what_it_takes(outbox: Outbox) -> None:
     given: dict[str, Any] = {"owner": "w", "token": TOKEN, "size": 100, "lease": 10, "reclaimed": 100}
     given |= {"max_bytes": 1_000_000}
     outbox.explained(CLAIM, **given)  # what is dead in an index is marked by who meets it first
-    nodes = outbox.explained(CLAIM, **given)
+    for nodes in (outbox.explained(CLAIM, **given), outbox.planned_once(CLAIM, CLAIM_TYPES, **given)):
+        only_what_it_takes(outbox, nodes)
+
+
+def only_what_it_takes(outbox: Outbox, nodes: list[Node]) -> None:
     assert outbox.scans(nodes) - {RECLAIMED} == {DUE, IDS, SOURCE}
     ranges = " ".join(n.get("Index Cond", "") for n in nodes if outbox.scans([n]) == {DUE})
     assert "next_retry_at IS NULL" in ranges
@@ -157,6 +184,7 @@ def test_what_was_claimed_is_found_by_its_ids_or_among_what_is_in_flight(outbox:
     reasons: Node = {"reasons": ["timeout"] * 100, "errors": ["e"] * 100}
     settled = {
         "done": outbox.explained(COMPLETE, token=TOKEN, ids=ids),
+        "done, planned once": outbox.planned_once(COMPLETE, COMPLETE_TYPES, token=TOKEN, ids=ids),
         "retry": outbox.explained(RETRY, under=JOIN, token=TOKEN, ids=ids, delays=[1.0] * 100, **reasons),
         "failed": outbox.explained(FAIL, under=JOIN, token=TOKEN, ids=ids, **reasons),
     }

@@ -1,5 +1,6 @@
 """One connection through the PostgreSQL proxy, and the rules that can befall its statements."""
 
+import re
 import socket
 import threading
 from collections.abc import Callable
@@ -8,6 +9,9 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from fakes.postgres_wire import READY, Message, messages, startup
+
+PREPARED = re.compile(r"PREPARE (\w+) \([^)]*\) AS ([^;]*)")
+EXECUTED = re.compile(r"EXECUTE (\w+)")
 
 
 class Do(Enum):
@@ -55,6 +59,7 @@ class Link:
         for half in (self._client, self._server):
             half.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else 40 ms a statement
         self.transactions = [Transaction()]
+        self._prepared: dict[str, str] = {}
         self._awaited: Rule | None = None  # takes effect once the server has answered
         for pump in (self._requests, self._answers):
             threading.Thread(target=self._pump, args=[pump], daemon=True).start()
@@ -81,8 +86,13 @@ class Link:
         self._pass_on(self._server, startup(stream, self._client))
         for message in messages(stream):
             if sql := " ".join(message.sql.split()):
-                self._consider(sql)
+                self._consider(self._spelled_out(sql))
             self._pass_on(self._server, message.raw)
+
+    def _spelled_out(self, sql: str) -> str:
+        """What the server executes: the text of a prepared statement in place of its name."""
+        self._prepared |= dict(PREPARED.findall(sql))
+        return EXECUTED.sub(lambda match: self._prepared.get(match[1], match[0]), sql)
 
     def _consider(self, sql: str) -> None:
         if sql.startswith("BEGIN"):

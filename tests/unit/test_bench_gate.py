@@ -1,5 +1,9 @@
 """The gate of the benchmarks: a loss is named, noise is none, what cannot be told is not called good."""
 
+from argparse import Namespace
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
 from benchmarks import check
 from hypothesis import given
@@ -7,6 +11,7 @@ from hypothesis import strategies as st
 
 from outboxctl.domain.errors import ExitCode, UsageError
 from outboxctl.drills.bench.figure import BenchFigure
+from outboxctl.drills.bench.rig import Rig
 
 pytestmark = pytest.mark.no_servers
 RATIO = st.floats(0.01, 100)
@@ -85,3 +90,35 @@ def test_what_was_never_measured_cannot_be_compared() -> None:
     with pytest.raises(UsageError, match="lacks B/S") as error:
         check.recorded({"Pipeline": {"figures": [some]}})
     assert "make bench" in error.value.hint
+
+
+def quickly(monkeypatch: pytest.MonkeyPatch, *runs: list[float]) -> tuple[list[BenchFigure], int]:
+    """What a quick check makes of these runs, against 0.9, and how often it measured."""
+    left = list(runs)
+
+    def measure(_rig: Rig, _like: Mapping[str, Any], _args: Namespace) -> list[BenchFigure]:
+        return [figure(left.pop(0)), figure([1.0], name="not compared")]
+
+    monkeypatch.setattr(check, "QUICK", {"Pipeline": measure})
+    then = {"E/B": figure([0.89, 0.9, 0.91])}
+    now = check.measured_quickly(None, then, {}, Namespace())  # type: ignore[arg-type]
+    return now, len(runs) - len(left)
+
+
+def test_a_quick_check_measures_a_loss_twice_before_it_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    worse, again = [0.6, 0.61, 0.62], [0.6, 0.6, 0.6]
+    now, times = quickly(monkeypatch, worse, again)
+    assert times == 2
+    assert now[0].values == [*worse, *again]
+    assert check.judged({"E/B": figure([0.89, 0.9, 0.91])}, now) is ExitCode.FINDINGS
+
+
+def test_a_bad_minute_alone_is_no_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, times = quickly(monkeypatch, [0.6, 0.61, 0.62], [0.9, 0.91, 0.92])
+    assert times == 2
+    assert check.judged({"E/B": figure([0.89, 0.9, 0.91])}, now) is not ExitCode.FINDINGS
+
+
+def test_a_quick_check_without_a_loss_measures_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert quickly(monkeypatch, [0.9, 0.9, 0.9])[1] == 1
+    assert set(check.QUICK) <= set(check.RATIOS)

@@ -11,8 +11,7 @@ from outboxctl.core.database import Database
 from outboxctl.core.delivery.claim import Claimed, claim
 from outboxctl.metrics.registry import Metrics
 from outboxctl.settings import load
-from outboxctl.worker import claimer as claimer_module
-from outboxctl.worker import claims
+from outboxctl.worker import claims, reclaimed_turns
 from outboxctl.worker.claimer import Claimer
 from outboxctl.worker.health import Health
 from outboxctl.worker.lease import Batch
@@ -200,7 +199,7 @@ def test_a_probe_that_comes_at_the_end_of_the_reclaimed_events_turn_is_not_the_l
 ) -> None:
     """The sink is away, and the only event is a reclaimed one: it was tried for longer than its turn."""
     id_ = insert("lease_expired")
-    monkeypatch.setattr(claimer_module, "TURN", 0.0)
+    monkeypatch.setattr(reclaimed_turns, "TURN", 0.0)
     parts.circuit.breaker.failed()
     parts.reclaimed.may_exist = True
     assert parts.reclaimed.begin()

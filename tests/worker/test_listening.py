@@ -77,7 +77,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def patient_lane(monkeypatch: pytest.MonkeyPatch) -> None:
     """An idle lane that would not look again by itself while a test lasts."""
-    monkeypatch.setattr(claimer, "FIRST_WAIT", 3600.0)
+    monkeypatch.setattr(claimer.Claimer, "_first_wait", 3600.0)
 
 
 class WatchedSignals(Signals):
@@ -138,6 +138,30 @@ def test_a_wake_between_an_empty_claim_and_the_wait_is_not_lost(
 
     monkeypatch.setattr(Claims, "take", claim_and_miss)
     thread, batches = idle(parts, signals)
+    thread.join(30)
+    assert [len(batch.events) for batch in batches if batch] == [1]
+
+
+@pytest.mark.usefixtures("patient_lane")
+def test_after_a_claim_that_took_all_the_next_lane_waits_for_news(
+    db: Database, sql: psycopg.Connection, monkeypatch: pytest.MonkeyPatch, signals: WatchedSignals
+) -> None:
+    """Its look would find nothing, and slow down the lane that delivers."""
+    parts, take = parts_with(db), Claims.take
+    looks: list[str] = []
+
+    def counted(self: Claims, lease: Lease, *, exclusive: bool) -> Batch | None:
+        looks.append(lease.token)
+        return take(self, lease, exclusive=exclusive)
+
+    monkeypatch.setattr(Claims, "take", counted)
+    sql.execute(EVENT)
+    assert parts.claimer.claim(drain=False)
+    signals.waited_for.clear()
+    thread, batches = idle(parts, signals)
+    assert len(looks) == 1
+    sql.execute(EVENT)
+    signals.wake()
     thread.join(30)
     assert [len(batch.events) for batch in batches if batch] == [1]
 

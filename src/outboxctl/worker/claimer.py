@@ -13,39 +13,12 @@ from outboxctl.worker.circuit import Circuit
 from outboxctl.worker.claims import Claims, SmallerError
 from outboxctl.worker.context import WorkerContext
 from outboxctl.worker.lease import Batch, Lease
+from outboxctl.worker.reclaimed_turns import ReclaimedTurns
 
 TICK = 0.02  # seconds between two looks at an open circuit or a full pipeline: they change with the time
 FIRST_WAIT = 0.01  # seconds before the second look at an empty table; doubles up to the poll interval
-TURN = 1.0  # seconds that reclaimed events have the process to themselves, and then the others
-
-
-class ReclaimedTurns:
-    """Whether reclaimed events may be claimed now, or all others.
-
-    The lane that holds the claim lock calls the methods; `may_exist` is set by any thread. A turn begins
-    once nothing else is in flight: waiting for batches in progress does not count.
-    """
-
-    def __init__(self) -> None:
-        self.may_exist = False  # there may be reclaimed events: cleared by a claim that returned none
-        self._ends = self._others_end = 0.0
-
-    def due(self) -> bool:
-        """Whether to wait for the batches in progress, and then claim reclaimed events."""
-        return self.may_exist and monotonic() >= self._others_end
-
-    def begin(self) -> bool:
-        """Nothing else is in flight: whether reclaimed events may be claimed, or their turn has ended."""
-        now = monotonic()
-        if self._ends and now >= self._ends:
-            self._ends, self._others_end = 0.0, now + TURN
-            return False
-        self._ends = self._ends or now + TURN
-        return True
-
-    def none_left(self) -> None:
-        """A claim returned no reclaimed event."""
-        self.may_exist, self._ends = False, 0.0
+# The same where the database notifies: only what comes back by itself is found by looking, such as a retry.
+FIRST_WAIT_HEARING = 0.1
 
 
 class Claimer:
@@ -72,6 +45,7 @@ class Claimer:
         self._expanding = expanding  # whether key events of a follow event are about to be written
         self._claim_lock = threading.Lock()
         self._last_claim_full = False  # so the next one will return events, too; a hint, without a lock
+        self._taken_at, self._rest_ends = 0, 0.0  # of a claim that took all: the news before it; see `_rest`
 
     def claim(self, *, drain: bool) -> Batch | None:
         """Wait for events and claim them; None when the worker stops or, with `drain`, when none is due.
@@ -89,7 +63,9 @@ class Claimer:
 
     def _claim_in_turn(self, *, drain: bool) -> tuple[Lease | None, Batch | None]:
         """A batch; or a reserved lease, to be claimed outside of the lock; or neither: there is none."""
-        wait = FIRST_WAIT
+        if not drain:
+            self._rest()
+        wait = self._first_wait
         while self._in_flight.wait_while_exclusive():
             news = self._signals.news
             size = self._admission.admit()
@@ -112,6 +88,19 @@ class Claimer:
             self._signals.wait_for_news(news, wait)
             wait = min(wait * 2, self._settings.poll_interval_seconds)
         return None, None
+
+    @property
+    def _first_wait(self) -> float:
+        """Seconds until a look after one that has left nothing."""
+        hearing = FIRST_WAIT_HEARING if self._signals.hearing else FIRST_WAIT
+        return min(hearing, self._settings.poll_interval_seconds)
+
+    def _rest(self) -> None:
+        """After a claim that took all that was due, wait for news, or for as long as after an empty look.
+
+        Another look at once would find nothing, and take the interpreter from the lane that delivers.
+        """
+        self._signals.wait_for_news(self._taken_at, self._rest_ends - monotonic())
 
     def _side_by_side(self) -> bool:
         """Whether the last claim was full, and nothing needs a lane to look alone."""
@@ -151,9 +140,11 @@ class Claimer:
         return batch
 
     def _take(self, lease: Lease) -> Batch | None:
-        size = lease.size
+        size, news = lease.size, self._signals.news
         batch = self._claims.take(lease, exclusive=False)
         self._last_claim_full = batch is not None and len(batch.events) >= size
+        if not self._last_claim_full:
+            self._taken_at, self._rest_ends = news, monotonic() + self._first_wait
         return batch
 
     def _take_reclaimed(self, size: int) -> Batch | None:

@@ -43,7 +43,7 @@ class Listener:
         if monotonic() < self._next or not self._on:
             return
         problem = self._listen()
-        self._listening = False
+        self._listening = self._signals.hearing = False
         self._metrics.set("notify_listening", 0)
         self._tries = self._tries + 1 if problem else 0
         self._next = monotonic() + (min(2.0**self._tries, LONGEST) if problem else CHECK_SECONDS)
@@ -84,6 +84,7 @@ class Listener:
         if not self._listening:
             log.info("listening for new events")
         self._listening, self._warned, self._tries = True, False, 0
+        self._signals.hearing = True
         self._metrics.set("notify_listening", 1)
         self._signals.wake()  # events that came before
 

@@ -19,11 +19,11 @@ from outboxctl.metrics.registry import Metrics
 from outboxctl.settings.kinds import SinkNodes
 from outboxctl.sink.delivery.result import Probe
 from outboxctl.worker.admission import StartGate
-from outboxctl.worker.claimer import ReclaimedTurns
 from outboxctl.worker.context import WorkerContext
 from outboxctl.worker.heartbeat import Heartbeat
 from outboxctl.worker.in_flight import release
 from outboxctl.worker.problem import problem_of
+from outboxctl.worker.reclaimed_turns import ReclaimedTurns
 from outboxctl.worker.server_watch import ServerWatch
 from outboxctl.worker.sink_probe import SinkProbe
 

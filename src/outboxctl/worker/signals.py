@@ -12,13 +12,17 @@ class Signals:
     """The state of one worker and the waiting for it; owned by the daemon.
 
     Thread-safe: any thread may call any method. A signal handler may call `request_stop` alone: it runs
-    between two instructions of the main thread, which may hold the lock of the condition at that moment.
+    between two instructions of the main thread, which may hold the lock of a condition at that moment.
+
+    Lanes wait for work by one condition, all other threads for the end by another one: else each event would
+    wake all threads of the process, which then take the interpreter from the lane that has it.
     """
 
     def __init__(self) -> None:
-        self._changed = threading.Condition()
+        self._changed, self._ending = threading.Condition(), threading.Condition()
         self._stopping = self._abandoned = False
         self._news = 0
+        self.hearing = False  # whether the database's notifications arrive; set by the listener alone
 
     @property
     def stopping(self) -> bool:
@@ -36,15 +40,13 @@ class Signals:
 
     def stop(self) -> None:
         """Begin nothing new, and wake all waiting threads."""
-        with self._changed:
-            self._stopping = True
-            self._changed.notify_all()
+        self._stopping = True
+        self._notify_all()
 
     def abandon(self) -> None:
         """The grace is over: wait no longer for work in progress."""
-        with self._changed:
-            self._abandoned = True
-            self._changed.notify_all()
+        self._abandoned = True
+        self._notify_all()
 
     def wake(self) -> None:
         """There may be new events: whoever waits for some looks again."""
@@ -53,13 +55,13 @@ class Signals:
             self._changed.notify_all()
 
     def changed(self) -> None:
-        """Have all waiting threads check their conditions again."""
+        """Have the lanes that wait check their conditions again."""
         with self._changed:
             self._changed.notify_all()
 
     def wait_for_news(self, since: int, seconds: float) -> None:
         """Wait until `wake` was called after `news` was `since`, the worker stops, or the time is over."""
-        self._wait(lambda: self._stopping or self._news != since, seconds)
+        self._wait(lambda: self._stopping or self._news != since, seconds, self._changed)
 
     def wait_for_change(self, seconds: float) -> None:
         """Wait until anything changes, at most `seconds`; for what depends on the time as well."""
@@ -69,19 +71,25 @@ class Signals:
 
     def wait_until(self, over: Callable[[], bool], seconds: float) -> None:
         """Wait until `over()`, the worker stops, or the time is over; `changed` has it checked again."""
-        self._wait(lambda: self._stopping or over(), seconds)
+        self._wait(lambda: self._stopping or over(), seconds, self._changed)
 
     def wait_for_stop(self, seconds: float) -> bool:
         """Wait at most `seconds` for the stop; whether it came."""
-        return self._wait(lambda: self._stopping, seconds)
+        return self._wait(lambda: self._stopping, seconds, self._ending)
 
     def wait_for_abandon(self, seconds: float) -> bool:
         """Wait at most `seconds` for the end of the grace; whether it came."""
-        return self._wait(lambda: self._abandoned, seconds)
+        return self._wait(lambda: self._abandoned, seconds, self._ending)
 
-    def _wait(self, over: Callable[[], bool], seconds: float) -> bool:
+    def _notify_all(self) -> None:
+        """Whoever has not seen the flag that was just set waits already, or is woken by this."""
+        for condition in (self._changed, self._ending):
+            with condition:
+                condition.notify_all()
+
+    def _wait(self, over: Callable[[], bool], seconds: float, condition: threading.Condition) -> bool:
         end = monotonic() + seconds
-        with self._changed:
+        with condition:
             while not over() and (left := end - monotonic()) > 0:
-                self._changed.wait(min(left, LONGEST_WAIT))
+                condition.wait(min(left, LONGEST_WAIT))
             return over()

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from outboxctl.core.message import send
+from outboxctl.core.message import PlannedOnce, send
 from outboxctl.core.schema.names import (
     DOCUMENT,
     EVENTS,
@@ -132,6 +132,16 @@ FORMS = (
 )
 CLAIM, CLAIM_MEASURED, UNREAD = (text(STATEMENT.format(made=made, **DECLARED)) for made in FORMS)
 OLDER = tuple(text(STATEMENT.format(made=made, **UNDECLARED)) for made in FORMS)
+# Of its parameters, in a session that plans it once: parsing and planning it take 1 ms.
+TYPES = {
+    "owner": "text",
+    "token": "uuid",
+    "size": "integer",
+    "lease": "float8",
+    "reclaimed": "integer",
+    "max_bytes": "bigint",
+    "now": "timestamptz",
+}
 
 
 class Claimed(NamedTuple):
@@ -182,9 +192,10 @@ def claim(
     full, measured, unread = (CLAIM, CLAIM_MEASURED, UNREAD) if known else OLDER
     values = {"owner": owner, "token": token, "size": size, "lease": lease, "reclaimed": reclaimed}
     values |= {"max_bytes": max_bytes, "now": now}
-    statement = (measured if measure else full) if read else unread
+    usual = PlannedOnce(full, values, TYPES)
+    statement = usual if read and not measure else (measured if read else unread, values)
     # A session that saw an older schema must not claim events of projections, either.
-    ((rows, _),) = send(connection, CLAIMING if known else PLAN, (statement, values), commit=commit)
+    ((rows, _),) = send(connection, CLAIMING if known else PLAN, statement, commit=commit)
     return list(map(Claimed._make, rows))
 
 

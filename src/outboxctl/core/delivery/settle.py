@@ -23,11 +23,13 @@ from outboxctl.core.delivery.settle_statements import (
     RETURN_ATTEMPT,
     WRITTEN,
 )
-from outboxctl.core.message import Statement, send
+from outboxctl.core.message import PlannedOnce, Statement, send
 from outboxctl.core.schema.encoding import encoding_of, storable
 from outboxctl.core.schema.names import id_array
 from outboxctl.core.sql import Connection, StatementResult
 from outboxctl.domain.failures import Reason
+
+TYPES = {"token": "uuid", "now": "timestamptz", "ids": "uuid[]"}  # of the parameters of COMPLETE
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +128,7 @@ def write(
 
     `deletes` as in `complete`.
     """
-    statements: list[Statement | str] = [(TRANSACTION_ID, {})]
+    statements: list[Statement | PlannedOnce | str] = [(TRANSACTION_ID, {})]
     if done:
         statements += _completing(token, done, deletes)
     if retries:
@@ -144,9 +146,10 @@ def write(
 
 def _completing(
     token: str, ids: Sequence[str], deletes: Mapping[str, Any] | None, now: datetime | None = None
-) -> list[Statement | str]:
+) -> list[Statement | PlannedOnce | str]:
     values = {"token": token, "now": now, "ids": id_array(ids), **(deletes or {})}
-    return [PLAN, (COMPLETE_DELETES if deletes else COMPLETE, values)]
+    usual = PlannedOnce(COMPLETE, values, TYPES)
+    return [PLAN, (COMPLETE_DELETES, values) if deletes else usual]
 
 
 def _completed(connection: Connection, ids: Sequence[str], answer: StatementResult) -> set[str]:
