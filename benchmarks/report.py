@@ -66,6 +66,9 @@ TARGETS = (
     ),
     Target("updates of children", "Nested documents", "updates, outboxctl/pgsync", 3, at_least=True),
     Target("lag of children's updates", "Nested documents", "outboxctl: lag", 1),
+    Target("1,000,000 compared, against reading alone", "Verify", "in full/bound", 1.25),
+    Target("own CPU to compare 1,000,000 entities", "Verify", "own CPU a million", 8),
+    Target("memory to compare any number of entities", "Verify", "memory", 200),
     Target("from exec to the first claim", "Pipeline", "start to first claim", 700),
 )
 
