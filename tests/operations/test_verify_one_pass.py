@@ -119,7 +119,12 @@ def test_hashes_whose_key_is_known_are_not_relied_on(
     ground: Ground, db: Database, reader: Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[object] = []
-    monkeypatch.setattr(table_order, "rows", lambda *_, **__: read.append(None) or [])
+
+    def rows(*_: object, **__: object) -> list[table_order.RowState]:
+        read.append(None)
+        return []
+
+    monkeypatch.setattr(table_order, "rows", rows)
     monkeypatch.setenv("PYTHONHASHSEED", "0")
     expected = spoil(ground)
     assert (found(db, reader), read) == (expected, [])
