@@ -12,6 +12,7 @@ from typing import Any
 
 from benchmarks import (
     base,
+    comparing,
     desk,
     latency,
     nested,
@@ -51,7 +52,7 @@ PROFILES = USUAL | {
     "projections": (projections.run, {"events": 100_000, "bytes": 600, "writes": 50_000, "repeat": 3}),
     "scale": (scale.run, {"events": 40_000, "bytes": 600, "repeat": 3}),
     "tracing": (workers.tracing, {"events": 20_000, "repeat": 7}),
-    "verify": (desk.verify, {"entities": 1_000_000, "bytes": 600, "repeat": 3}),
+    "verify": (comparing.run, {"entities": 1_000_000, "bytes": 600, "repeat": 3}),
 }
 
 PREPARED: dict[str, Callable[[Namespace], None]] = {"nested": nested.prepare}  # before the servers start

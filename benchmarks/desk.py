@@ -1,10 +1,8 @@
-"""What the operator's commands cost on a large outbox, and the worker meanwhile; and comparing both sides."""
+"""What the operator's commands cost on a large outbox, and the worker meanwhile."""
 
 import json
 import signal
 from argparse import Namespace
-from dataclasses import replace
-from statistics import median
 from time import perf_counter
 
 from benchmarks import rows
@@ -13,7 +11,7 @@ from benchmarks.processes import answer, begin, wait_until
 from benchmarks.report import Section
 from outboxctl.core.schema.names import AUDIT
 from outboxctl.core.stats import snapshot
-from outboxctl.drills.bench import process, sink, tables
+from outboxctl.drills.bench import process, tables
 from outboxctl.drills.bench.figure import BenchFigure
 from outboxctl.drills.bench.rig import Rig, must
 
@@ -28,12 +26,6 @@ NOTES = """\
 - The worker beside a prune: a real `worker --drain` with its own documents and a real Elasticsearch, alone
   and beside a `prune` at its default rate, in turns; the ratio is that of each pair.
 - `prune`, paced: its own rate meanwhile. Unpaced: what remains at the end, with `--rate 1000000`.
-"""
-VERIFY_NOTES = """\
-- Whole commands, from start to exit; a command's own start takes some 0.5 s of each, the second run apart.
-- In full: every row and every document is read and compared, version and content. CPU is of this one.
-- The second look: neither side has changed since the first. It is the time of its reading alone, as it
-  reports it; the target is 1 % of the comparison in full.
 """
 # Twenty causes; each error has an id and a number of its own.
 FAILED = """
@@ -73,15 +65,6 @@ FIGURES = (
     BenchFigure("beside/alone", "", [], 0.9, at_least=True, digits=2),
     BenchFigure(OTHERS, "", [], digits=2),
 )
-VERIFY_FIGURES = (
-    BenchFigure("in full", "s", [], 60, digits=1),
-    BenchFigure("versions only", "s", [], digits=1),
-    BenchFigure("second look", "s", [], digits=2),
-    *(BenchFigure(f"{whose} CPU", "s", [], digits=1) for whose in ("own", "PostgreSQL", "Elasticsearch")),
-    BenchFigure("memory", "MB", [], 200),
-    BenchFigure(OTHERS, "", [], digits=2),
-)
-FILL_SECONDS = 3_600.0  # at most, for a worker to deliver all documents of `verify`
 
 
 def run(rig: Rig, args: Namespace) -> Section:
@@ -160,34 +143,3 @@ def _unpaced(rig: Rig) -> float:
     report = answer(rig, "prune", *OLDER_THAN, "--rate", "1000000")[1]
     say(f"prune of the remaining {report['pruned']:,} rows in {report['seconds']:.1f} s")
     return float(report["pruned"] / report["seconds"])
-
-
-def verify(rig: Rig, args: Namespace) -> Section:
-    say(f"{args.entities:,} entities")
-    tables.pending(rig, args.entities, sink.text_of(rig, args.bytes))
-    process.drain(replace(rig, patience=FILL_SECONDS))
-    rows.execute(rig, rows.TRUNCATE)
-    tables.flush(rig)
-    say("warm-up")
-    process.run(rig, "verify", "--full")
-    values = collected(rig, args.repeat, lambda _number: _compare(rig))
-    values["memory"] += values["memory of versions only"]
-    hundredth = round(median(values["in full"]) / 100, 2)
-    figures = [replace(f, target=hundredth if f.name == "second look" else f.target) for f in VERIFY_FIGURES]
-    about = f"{args.entities:,} entities of {args.bytes} bytes of JSON, {args.repeat} repetitions."
-    return Section("Verify", about, filled(figures, values), VERIFY_NOTES)
-
-
-def _compare(rig: Rig) -> dict[str, float]:
-    versions = process.run(rig, "verify", "--full", "--versions-only")
-    full = process.run(rig, "verify", "--full")
-    return {
-        "in full": full.wall,
-        "versions only": versions.wall,
-        "second look": answer(rig, "verify")[1]["seconds"],
-        "own CPU": full.worker,
-        "PostgreSQL CPU": full.postgres,
-        "Elasticsearch CPU": full.engine,
-        "memory": full.rss,
-        "memory of versions only": versions.rss,
-    }

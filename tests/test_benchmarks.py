@@ -4,6 +4,7 @@ import os
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -14,6 +15,7 @@ from benchmarks import (
     bare,
     base,
     check,
+    comparing,
     nested,
     operations,
     projections,
@@ -37,7 +39,7 @@ from outboxctl.core.database import Database
 from outboxctl.domain.clock import Deadline
 from outboxctl.domain.errors import ExitCode, UsageError
 from outboxctl.drills.bench.figure import BenchFigure
-from outboxctl.drills.bench.rig import Rig
+from outboxctl.drills.bench.rig import SERVERS, Rig
 from outboxctl.settings import Settings
 from outboxctl.sink.index import index_setup
 from outboxctl.sink.transport.open import connect
@@ -103,6 +105,17 @@ def test_an_operation_ends_as_it_says(
     assert dict(sql.execute(STATES).fetchall()) == states
     engine.indices.refresh(index=rig.settings.elastic_index)
     assert engine.count(index=rig.settings.elastic_index)["count"] == documents
+
+
+@pytest.mark.real_engine
+@pytest.mark.slow(reason="starts a dozen commands")
+def test_a_comparison_is_measured_beside_what_reading_costs(rig: Rig) -> None:
+    clocks = dict.fromkeys(SERVERS, perf_counter)
+    given = Namespace(entities=EVENTS, bytes=600, repeat=1)
+    section = comparing.run(replace(rig, cpu=clocks), given)
+    values = {figure.name: figure.values for figure in section.figures}
+    assert all(len(each) == 1 for each in values.values())
+    assert values["in full"][0] > values["bound"][0] > 0
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 
 from outboxctl.core.database import Database
 from outboxctl.operations.verify.compare import compare
+from outboxctl.operations.verify.one_pass import OnePass
 from outboxctl.operations.verify.repair import Repair, Repaired
 from outboxctl.settings import Settings
 from outboxctl.sink.index.repair import Mender
@@ -20,6 +21,14 @@ def reader(settings: Settings) -> Iterator[Reader]:
     """Of this test's index."""
     with closing(connect(settings)) as client:
         yield Reader(client, settings.elastic_index)
+
+
+@pytest.fixture(params=["in one pass", "by keys"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Both ways to compare; by keys is what a pass that cannot tell leaves to do."""
+    if request.param == "by keys":
+        monkeypatch.setattr(OnePass, "suspects", lambda *_: None)
+    return str(request.param)
 
 
 @pytest.fixture

@@ -39,6 +39,7 @@ def ground(sql: psycopg.Connection[Any], engine: Elasticsearch, index: str) -> G
     print_blob=True,
 )
 @given(rounds=st.lists(DAMAGES, min_size=1, max_size=3), seed=st.integers(0, 1_000))
+@pytest.mark.usefixtures("way")
 def test_any_disaster(
     ground: Ground, reader: Reader, db: Database, url: str, settings: Settings, rounds: list[Any], seed: int
 ) -> None:

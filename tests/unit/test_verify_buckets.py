@@ -54,6 +54,6 @@ def test_a_type_that_the_sink_cannot_be_told_begins_no_bucket() -> None:
     assert [(b.start, b.end, b.rows) for b in made] == [(None, None, 90)]
 
 
-@pytest.mark.parametrize(("width", "rows"), [(0, 4_000), (600, 4_000), (100_000, 40), (10**9, 20)])
+@pytest.mark.parametrize(("width", "rows"), [(0, 8_000), (600, 8_000), (100_000, 80), (10**9, 50)])
 def test_wide_rows_are_taken_a_few_at_a_time(width: int, rows: int) -> None:
     assert rows_a_bucket(width) == max(rows, 50)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from outboxctl.operations.verify.compare import LANES, in_lanes
+from outboxctl.operations.verify.lanes import LANES, in_lanes
 
 pytestmark = pytest.mark.no_servers
 

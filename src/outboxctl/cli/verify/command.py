@@ -24,7 +24,7 @@ def verify(
         bool,
         typer.Option(
             "--versions-only",
-            help="Compare versions but no content (of projections presence alone): twice as fast.",
+            help="Compare versions (of projections presence) where content cannot be compared; no quicker.",
         ),
     ] = False,
     full: Annotated[

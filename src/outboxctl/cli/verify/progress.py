@@ -1,5 +1,6 @@
 """The comparison and the repair of `verify`: progress, ^C, waiting, exit codes."""
 
+import gc
 import sys
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -168,6 +169,9 @@ def _targets(
     from outboxctl.operations.verify.compare import CONNECTIONS
     from outboxctl.sink.transport.open import connect
 
+    # A page is thousands of objects without cycles: as in the worker (daemon.tune_collector).
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 100)
     with (
         checked_database(settings, connections=CONNECTIONS + extra) as db,
         closing(connect(settings, timeout=LONGEST_SILENCE)) as client,

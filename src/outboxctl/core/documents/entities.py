@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from outboxctl.core.delivery.claim import PLAN
-from outboxctl.core.schema.names import DOCUMENT, EVENTS, PROJECTIONS, SOURCE
+from outboxctl.core.schema.names import DOCUMENT, EVENTS, PROJECTIONS, SOURCE, parts
 from outboxctl.core.sql import Connection, text
 from outboxctl.domain.errors import UsageError
 
@@ -23,7 +23,10 @@ FROM (SELECT entity_type, entity_id, row_number() OVER (PARTITION BY entity_type
       FROM {SOURCE} WHERE entity_type IS NOT NULL AND entity_id IS NOT NULL) keys
 GROUP BY entity_type
 """)
-WIDTH = text(f"SELECT pg_table_size('{SOURCE}'::regclass) / greatest(count(*), 1) FROM {SOURCE}")
+SIZE = text(f"""
+SELECT count(*), (SELECT sum(pg_table_size(part)) FROM ({parts(SOURCE)}) parts) / greatest(count(*), 1)
+FROM {SOURCE}
+""")
 # A failed event may be replayed. One with a key is a projection's, perhaps of one that is gone.
 UNUSED = text(f"""
 SELECT NOT EXISTS (SELECT FROM {SOURCE}) AND NOT EXISTS (
@@ -86,6 +89,13 @@ class Span(NamedTuple):
     high: str
 
 
+class TableSize(NamedTuple):
+    """Rows, and bytes of one on disk on average, its large values included."""
+
+    rows: int
+    width: int
+
+
 class SourceRow(NamedTuple):
     """A source row: its document's id, its version, its document as JSON text (None if not asked for)."""
 
@@ -137,15 +147,16 @@ def spread(connection: Connection, size: int) -> list[Spread]:
     return [Spread(*row) for row in connection.execute(SPREAD, {"size": size})]
 
 
-def bytes_a_row(connection: Connection) -> int:
-    """The average size of a row on disk, its large values included."""
+def table_size(connection: Connection) -> TableSize:
+    """How much the table holds."""
     connection.exec_driver_sql(READ)
-    return int(connection.execute(WIDTH).scalar_one())
+    rows, width = connection.execute(SIZE).one()
+    return TableSize(rows, int(width))
 
 
 def rows(connection: Connection, spans: Sequence[Span], *, content: bool) -> list[SourceRow]:
     """The rows of these spans, unordered; without `content` their documents are not made."""
-    _prepare(connection)
+    prepare(connection)
     types, lows, highs = [list(part) for part in zip(*spans, strict=True)] or [[], [], []]
     values = {"types": types, "lows": lows, "highs": highs}
     return [SourceRow(*row) for row in connection.execute(DOCUMENTS if content else VERSIONS, values).all()]
@@ -153,13 +164,14 @@ def rows(connection: Connection, spans: Sequence[Span], *, content: bool) -> lis
 
 def state(connection: Connection, keys: Sequence[Key]) -> EntityStates:
     """Rows and unfinished events of these entities, in one snapshot."""
-    _prepare(connection)
+    prepare(connection)
     values = {"types": [key.entity_type for key in keys], "ids": [key.entity_id for key in keys]}
     rows_now = {row[0]: SourceRow(*row) for row in connection.execute(NOW, values)}
     connection.exec_driver_sql("SET LOCAL enable_hashjoin = on")
     return EntityStates(rows_now, set(connection.execute(IN_FLIGHT, values).scalars()))
 
 
-def _prepare(connection: Connection) -> None:
+def prepare(connection: Connection) -> None:
+    """Read one snapshot, by plans that do not lean on statistics, with times in UTC."""
     connection.exec_driver_sql(READ)
     connection.exec_driver_sql(PLAN)

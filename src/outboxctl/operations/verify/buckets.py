@@ -12,8 +12,8 @@ from outboxctl.core.documents.entities import Key, Span, Spread
 from outboxctl.operations.verify.model import is_utf8
 
 NIL, LAST = str(UUID(int=0)), str(UUID(int=2**128 - 1))
-ROWS = 4_000  # of 600 bytes: some 15 MB of memory a bucket
-BYTES = 4_000_000  # of rows a bucket, where they are wider than a kilobyte
+ROWS = 8_000  # of 600 bytes: some 15 MB of memory a bucket
+BYTES = 8_000_000  # of rows a bucket, where they are wider than a kilobyte
 LEAST = 50  # rows a bucket at least, however wide they are
 
 

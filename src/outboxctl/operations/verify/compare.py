@@ -4,27 +4,23 @@ Both sides change while they are read. So each suspect is read again by id, on b
 flight for it, and judged by that alone.
 """
 
-from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future
-from contextlib import closing, contextmanager
+from contextlib import closing
 from itertools import islice
-from queue import SimpleQueue
-from threading import Event, Thread
+from threading import Event
 from time import sleep
-from typing import TypeVar
 
 from outboxctl.core.database import Database
 from outboxctl.core.documents import entities
 from outboxctl.domain.errors import UnreachableError, UsageError
 from outboxctl.operations.verify.buckets import LEAST, Bucket, buckets, rows_a_bucket
 from outboxctl.operations.verify.judge import Review, Suspect, differs
+from outboxctl.operations.verify.lanes import LANES, in_lanes
 from outboxctl.operations.verify.model import Census, Difference, key_of
-from outboxctl.sink.index.scan import Reader, ScannedDocument
+from outboxctl.operations.verify.one_pass import OnePass
+from outboxctl.sink.index.scan import Reader
+from outboxctl.sink.index.scanned import ScannedDocument
 
-T = TypeVar("T")
-R = TypeVar("R")
-LANES = 2  # threads that compare buckets
 CONNECTIONS = LANES + 1  # that a comparison takes from the database's pool
 REVIEWED = 2_000  # entities read by id at once, at most: no more than a bucket's rows
 PAUSES = (1.0, 3.0)  # seconds before a bucket is read again: the others take over the shards of a node
@@ -66,10 +62,23 @@ class Comparison:
         self._database, self._reader = database, reader
         self._content, self._census = content, census
         with database.begin() as connection:
-            self.size = rows_a_bucket(entities.bytes_a_row(connection))
+            self._rows, width = entities.table_size(connection)
+        self.size = rows_a_bucket(width)
 
     def suspects(self, advance: Callable[[int], object], stop: Event) -> Iterator[Suspect]:
-        """What differs at the first reading, in all buckets and among the documents that belong to none."""
+        """What differs at the first reading: in one pass over both sides if that can tell, else by keys."""
+        whole = OnePass(self._database, self._reader, content=self._content, size=self.size)
+        census = Census()
+        ids = whole.suspects(self._rows, census, advance, stop)
+        if ids is None:
+            advance(-census.rows)
+            yield from self._by_keys(advance, stop)
+        else:
+            self._census.add(census)
+            yield from map(Suspect, ids)
+
+    def _by_keys(self, advance: Callable[[int], object], stop: Event) -> Iterator[Suspect]:
+        """In all buckets, and among the documents that belong to none."""
         with in_lanes(self._examine, self._plan()) as examined:
             for bucket, (census, suspects) in examined:
                 yield from suspects
@@ -129,41 +138,3 @@ class Comparison:
 def _suspect(bucket: Bucket, document: ScannedDocument) -> Suspect:
     key = key_of(document.id)
     return Suspect(document.id, misplaced=key is None or not bucket.holds(key))
-
-
-@contextmanager
-def in_lanes(work: Callable[[T], R], items: Iterable[T]) -> Iterator[Iterator[tuple[T, R]]]:
-    """Yield an iterator of each item with its result; at most LANES + 1 results are held or under way.
-
-    What `work` raises is raised where its result is taken. Leaving early waits for no thread: a side may
-    hang, and ^C must end it. So the threads are daemons, which those of an executor are not.
-    """
-    queue: SimpleQueue[tuple[T, Future[R]] | None] = SimpleQueue()
-    for _ in range(LANES):
-        Thread(target=_lane, args=(work, queue), name="compare", daemon=True).start()
-    try:
-        yield _in_order(queue, items)
-    finally:
-        for _ in range(LANES):
-            queue.put(None)
-
-
-def _lane(work: Callable[[T], R], queue: "SimpleQueue[tuple[T, Future[R]] | None]") -> None:
-    while task := queue.get():
-        item, future = task
-        try:
-            future.set_result(work(item))
-        except BaseException as error:
-            future.set_exception(error)
-
-
-def _in_order(queue: "SimpleQueue[tuple[T, Future[R]] | None]", items: Iterable[T]) -> Iterator[tuple[T, R]]:
-    under_way: deque[tuple[T, Future[R]]] = deque()
-    for item in items:
-        under_way.append((item, Future()))
-        queue.put(under_way[-1])
-        if len(under_way) > LANES:
-            first, future = under_way.popleft()
-            yield first, future.result()
-    for first, future in under_way:
-        yield first, future.result()

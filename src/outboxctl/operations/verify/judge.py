@@ -9,7 +9,8 @@ from outboxctl.core.documents import entities
 from outboxctl.core.documents.entities import EntityStates, SourceRow
 from outboxctl.domain.json_equality import same_json_types
 from outboxctl.operations.verify.model import Difference, DifferenceKind, is_utf8, key_of
-from outboxctl.sink.index.scan import Reader, ScannedDocument
+from outboxctl.sink.index.scan import Reader
+from outboxctl.sink.index.scanned import ScannedDocument
 from outboxctl.sink.index.shape import too_deep
 
 
@@ -27,7 +28,8 @@ def judge(
         return None
     in_flight = id_ in before.in_flight or id_ in after.in_flight or row != after.rows.get(id_)
     fence = (document.seq_no, document.primary_term) if document else (None, None)
-    return Difference(kind, id_, row and row.version, document and document.version, in_flight, *fence)
+    version = document.version if document else None
+    return Difference(kind, id_, row and row.version, version, in_flight, *fence)
 
 
 def differs(row: SourceRow | None, document: ScannedDocument | None) -> DifferenceKind | None:
@@ -40,20 +42,39 @@ def differs(row: SourceRow | None, document: ScannedDocument | None) -> Differen
         return DifferenceKind.STALE
     if document.version > row.version:
         return DifferenceKind.AHEAD
-    if row.document is None or document.source is None:
+    if row.document is None or not document.body:
         return None
-    return None if same(document.source, row.document) else DifferenceKind.ALTERED
+    return None if same(document.body, row.document) else DifferenceKind.ALTERED
 
 
 NESTED_OR_BOOL = {bool, dict, list}  # types for which equality does not suffice: True == 1
 
 
-def same(document: Any, text: str) -> bool:
-    """Whether a parsed document has the content of a JSON text, whatever the order of keys.
+def same(body: bytes, text: str) -> bool:
+    """Whether a document's body has the content of a JSON text, whatever the order of keys.
 
-    Numbers are compared by value (1 is 1.0, as JSON has one kind of number), but true is not 1.
-    Raises UsageError for a document that is nested too deeply.
+    The index keeps the bytes that a worker sent, which are those of the row's text: mostly they are equal,
+    and neither is parsed. Numbers are compared by value (1 is 1.0, as JSON has one kind of number), but true
+    is not 1. Raises UsageError for a document that is nested too deeply.
     """
+    return body == text.encode(errors="surrogateescape") or same_value(parsed(body), text)
+
+
+def parsed(body: bytes) -> Any:
+    """A document's body; its bytes as text where they are no UTF-8, which equals no row's document.
+
+    Raises UsageError for one that is nested too deeply.
+    """
+    try:
+        return loads(body)
+    except UnicodeDecodeError:
+        return body.decode(errors="backslashreplace")
+    except RecursionError:
+        raise too_deep("a document") from None
+
+
+def same_value(document: Any, text: str) -> bool:
+    """As `same`, of a document that was parsed."""
     try:
         return _same(document, loads(text))
     except RecursionError:

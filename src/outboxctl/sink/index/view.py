@@ -29,9 +29,9 @@ class View:
         view = {"pit": {"id": self.id, "keep_alive": KEEP_ALIVE}, "sort": [self._kind.sort]}
         return view if after is None else view | {"search_after": after}
 
-    def follow(self, page: dict[str, Any]) -> None:
+    def follow(self, id_: str) -> None:
         """Use the name that a page gives the view from now on."""
-        self.id = page["pit_id"]
+        self.id = id_
 
     def close(self) -> None:
         """Close it; else it ends by itself."""

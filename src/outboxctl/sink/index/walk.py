@@ -20,7 +20,7 @@ def ids(client: Client, name: str, place: Place | None, size: int) -> tuple[list
     view = View(client, client.engine.point_in_time, views[0])
     body = {"size": size, "_source": False, "track_total_hits": False} | view.request(after)
     page = demand(client, "POST", "_search", body=body, allow_partial_search_results=False)
-    view.follow(page)
+    view.follow(page["pit_id"])
     hits = page["hits"]["hits"]
     if len(hits) < size:
         view.close()

@@ -13,7 +13,7 @@ from outboxctl.sink.transport.connection import Request
 from outboxctl.sink.transport.discovery import Discovery
 from outboxctl.sink.transport.node import Node
 from outboxctl.sink.transport.nodes import Exchange, Nodes
-from outboxctl.sink.transport.reply import WRONG_PRODUCT, SinkReply, body_of, parsed
+from outboxctl.sink.transport.reply import WRONG_PRODUCT, Decode, SinkReply, body_of, parsed
 
 HEADERS = {"accept": "application/json", "user-agent": "outboxctl"}
 SERVER_ERROR = 500
@@ -60,11 +60,13 @@ class Client:
         params: Mapping[str, str],
         body: Any = None,
         seconds: float | None = None,
+        *,
+        decode: Decode = json.loads,
     ) -> SinkReply | Answer:
         """Send one request within `seconds`; an Answer says why there is no reply. Nothing is raised.
 
         Bytes are NDJSON and go as they are; any other body but None is written as JSON. A 2xx that does not
-        come from the engine is an Answer too, as far as the engine names itself.
+        come from the engine is an Answer too, as far as the engine names itself. `decode` reads a 2xx's body.
         """
         deadline = monotonic() + (seconds or self._timeout)
         reply = self._raw(method, path, params, body, deadline)
@@ -74,7 +76,7 @@ class Client:
         header = self.engine.header
         if reply.ok and header and reply.headers.get(PRODUCT_HEADER) != header:
             return unknown or replace(WRONG_PRODUCT, node=reply.node)
-        return parsed(reply)
+        return parsed(reply, decode)
 
     def root(self) -> SinkReply | Answer:
         """`GET /`, whoever answers."""

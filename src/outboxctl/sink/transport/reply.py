@@ -1,7 +1,7 @@
 """A reply of the sink: its status, headers and body, and what the engine calls an error."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from time import time
@@ -14,6 +14,7 @@ WRONG_PRODUCT = Answer(200, "wrong_product", "no X-Elastic-Product header", requ
 NOT_FOUND = 404
 LONGEST_WAIT = 86_400.0  # seconds: a Retry-After beyond a day is a day
 NESTED = "the body is nested too deeply to be read"
+Decode = Callable[[bytes], Any]  # of the body of a 2xx; raises ValueError or RecursionError as json.loads
 
 
 class SinkReply(NamedTuple):
@@ -33,12 +34,15 @@ class SinkReply(NamedTuple):
         return 200 <= self.status < 300  # noqa: PLR2004
 
 
-def parsed(reply: SinkReply) -> SinkReply | Answer:
-    """The reply with its body, bytes so far, as JSON; an Answer for a 2xx whose body is none."""
+def parsed(reply: SinkReply, decode: Decode = json.loads) -> SinkReply | Answer:
+    """The reply with its body, bytes so far, as JSON; an Answer for a 2xx whose body is none.
+
+    `decode` is used for a 2xx.
+    """
     if not reply.body:
         return reply._replace(body=None)
     try:
-        return reply._replace(body=json.loads(reply.body))
+        return reply._replace(body=(decode if reply.ok else json.loads)(reply.body))
     except (ValueError, RecursionError) as error:
         if not reply.ok:
             return reply._replace(body=reply.body.decode(errors="replace"))

@@ -1,5 +1,6 @@
 """One request to the sink, and whatever became of it: as an `Answer`, or raised where there must be one."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -7,7 +8,7 @@ from urllib.parse import quote
 from outboxctl.domain.errors import RefusedError, UnreachableError, UsageError
 from outboxctl.domain.failures import Answer, Reason, Verdict, classify
 from outboxctl.sink.transport.client import Client
-from outboxctl.sink.transport.reply import body_of
+from outboxctl.sink.transport.reply import Decode, body_of
 from outboxctl.sink.transport.tls import untrusted
 
 HINT = "check ELASTIC_URL and ELASTIC_INDEX: `outboxctl doctor --only sink` says more"
@@ -20,15 +21,22 @@ Fact = TypeVar("Fact")
 
 
 def ask(
-    client: Client, method: str, *path: str, body: Any = None, seconds: float | None = None, **params: Any
+    client: Client,
+    method: str,
+    *path: str,
+    body: Any = None,
+    seconds: float | None = None,
+    decode: Decode = json.loads,
+    **params: Any,
 ) -> Any | Answer:
     """Send one request, and return the parsed body of a 2xx answer, or an Answer that says why there is none.
 
     `path` is in parts, `params` in Python's values: `ask(client, "PUT", index, "_settings", body=…)`.
     HEAD asks whether something is there: True or False. `seconds` is how long the request may take.
     `local=True` has a node say what it knows of indexes itself: while the leader is frozen, none asks that.
+    `decode` reads the body of a 2xx answer.
     """
-    reply = client.send(method, _path(path), _texts(params), body, seconds)
+    reply = client.send(method, _path(path), _texts(params), body, seconds, decode=decode)
     return body_of(reply, head=method == "HEAD")
 
 

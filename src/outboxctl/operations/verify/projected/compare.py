@@ -15,11 +15,12 @@ from outboxctl.core.projections import documents, pages, reading
 from outboxctl.core.projections.documents import Documents
 from outboxctl.domain.errors import OutboxctlError, UsageError
 from outboxctl.domain.projection import Projection, document_id, is_hash
-from outboxctl.operations.verify.compare import in_lanes
+from outboxctl.operations.verify.lanes import in_lanes
 from outboxctl.operations.verify.model import Census, is_utf8
 from outboxctl.operations.verify.projected.model import ProjectedDifference
 from outboxctl.operations.verify.projected.review import ProjectedReview, ProjectedSuspect, differs
-from outboxctl.sink.index.scan import Reader, ScannedDocument
+from outboxctl.sink.index.scan import Reader
+from outboxctl.sink.index.scanned import ScannedDocument
 
 KEYS = 1_000  # of a page
 

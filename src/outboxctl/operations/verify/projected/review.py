@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from json import loads
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from outboxctl.core.database import Database
 from outboxctl.core.documents.entities import READ
@@ -11,9 +11,10 @@ from outboxctl.core.projections import documents, events, pages, reading
 from outboxctl.core.projections.documents import Documents
 from outboxctl.core.projections.events import InFlightIds
 from outboxctl.domain.projection import Projection, is_hash
-from outboxctl.operations.verify.judge import same
+from outboxctl.operations.verify.judge import parsed, same, same_value
 from outboxctl.operations.verify.projected.model import ProjectedDifference, ProjectedKind
-from outboxctl.sink.index.scan import Reader, ScannedDocument
+from outboxctl.sink.index.scan import Reader
+from outboxctl.sink.index.scanned import ScannedDocument
 
 
 class ProjectedSuspect(NamedTuple):
@@ -47,12 +48,16 @@ def differs(
         return ProjectedKind.MISSING
     if document.copies > 1 or (projection.routing and document.routing != routing):
         return ProjectedKind.DIFFERENT
-    body: Any = document.source
-    if body is None:
+    if not document.body:
         return None
-    if projection.pipeline:
-        body = {name: body[name] for name in body.keys() & loads(text).keys()}
-    return None if same(body, text) else ProjectedKind.DIFFERENT
+    alike = _same_fields if projection.pipeline else same
+    return None if alike(document.body, text) else ProjectedKind.DIFFERENT
+
+
+def _same_fields(body: bytes, text: str) -> bool:
+    """As `same`, of the fields that the row has."""
+    document, names = parsed(body), loads(text).keys()
+    return same_value({name: document[name] for name in document.keys() & names}, text)
 
 
 class ProjectedReview:

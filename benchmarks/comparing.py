@@ -1,0 +1,105 @@
+"""What it costs to compare both sides in full, beside what reading them alone costs."""
+
+from argparse import Namespace
+from dataclasses import replace
+from statistics import median
+from time import perf_counter, sleep
+
+import psutil
+
+from benchmarks import rows
+from benchmarks.command import OTHERS, collected, filled, ratios, say
+from benchmarks.processes import answer
+from benchmarks.report import Section
+from outboxctl.core.documents import entities, table_order
+from outboxctl.drills.bench import process, sink, tables
+from outboxctl.drills.bench.figure import BenchFigure
+from outboxctl.drills.bench.rig import SERVERS, Rig
+from outboxctl.operations.verify.buckets import rows_a_bucket
+from outboxctl.sink.index.scan import Reader
+
+TITLE = "Verify"
+MILLION = 1_000_000
+FILL_SECONDS = 36_000.0  # at most, for a worker to deliver all documents
+NOTES = """\
+- Whole commands, from start to exit. In full: every row and every document is read and compared, version and
+  content. CPU and memory are of this one; own CPU a million is without that of a run that reads nothing.
+- Reading alone: the same rows and the same pages of documents, read once by the same statements and requests,
+  one side after the other, and thrown away. The bound is the CPU that this costs PostgreSQL and the engine,
+  divided by the cores: no comparison that reads both sides so can be faster.
+- Against the 40 to 53 s of earlier versions, which found each row and each document by its key.
+- Versions only is no shorter way: the engine unpacks a document to tell its id.
+- The second look: neither side has changed since the first. It is the time of its reading alone, as it
+  reports it; the target is 1 % of the comparison in full.
+"""
+FIGURES = (
+    BenchFigure("in full", "s", [], digits=1),
+    BenchFigure("bound", "s", [], digits=1),
+    BenchFigure("in full/bound", "", [], digits=2),
+    BenchFigure("versions only", "s", [], digits=1),
+    BenchFigure("second look", "s", [], digits=2),
+    *(BenchFigure(f"{whose} CPU", "s", [], digits=1) for whose in ("own", "PostgreSQL", "Elasticsearch")),
+    BenchFigure("own CPU a million", "s", [], digits=1),
+    *(
+        BenchFigure(f"{whose} CPU, reading alone", "s", [], digits=1)
+        for whose in ("PostgreSQL", "Elasticsearch")
+    ),
+    BenchFigure("memory", "MB", []),
+    BenchFigure(OTHERS, "", [], digits=2),
+)
+
+
+def run(rig: Rig, args: Namespace) -> Section:
+    """Fill both sides once, by a worker, then every figure in each repetition."""
+    say(f"{args.entities:,} entities")
+    tables.pending(rig, args.entities, sink.text_of(rig, args.bytes))
+    process.drain(replace(rig, patience=FILL_SECONDS))
+    rows.execute(rig, rows.TRUNCATE)
+    tables.flush(rig)
+    say("warm-up")
+    rig = replace(rig, patience=FILL_SECONDS)
+    process.run(rig, "verify", "--full")
+    values = collected(rig, args.repeat, lambda _number: _compare(rig, args.entities))
+    values["in full/bound"] = ratios(values["in full"], values["bound"])
+    hundredth = round(median(values["in full"]) / 100, 2)
+    figures = [replace(f, target=hundredth if f.name == "second look" else f.target) for f in FIGURES]
+    about = f"{args.entities:,} entities of {args.bytes} bytes of JSON, {args.repeat} repetitions."
+    return Section(TITLE, about, filled(figures, values), NOTES)
+
+
+def _compare(rig: Rig, entities: int) -> dict[str, float]:
+    full = process.run(rig, "verify", "--full")
+    idle = process.run(rig, "verify")  # nothing has changed since
+    postgres, engine = _reading(rig)
+    return {
+        "in full": full.wall,
+        "bound": (postgres + engine) / (psutil.cpu_count() or 1),
+        "versions only": process.run(rig, "verify", "--full", "--versions-only").wall,
+        "second look": answer(rig, "verify")[1]["seconds"],
+        "own CPU": full.worker,
+        "own CPU a million": (full.worker - idle.worker) * MILLION / entities,
+        "PostgreSQL CPU": full.postgres,
+        "Elasticsearch CPU": full.engine,
+        "PostgreSQL CPU, reading alone": postgres,
+        "Elasticsearch CPU, reading alone": engine,
+        "memory": full.rss,
+    }
+
+
+def _reading(rig: Rig) -> list[float]:
+    """CPU seconds of PostgreSQL and of the engine, each to read its side once."""
+    with rig.database.begin() as connection:
+        count, width = entities.table_size(connection)
+        size = rows_a_bucket(width)
+        ranges = table_order.page_ranges(connection, count, size)
+    reader = Reader(rig.client, rig.settings.elastic_index)
+    before = [rig.cpu_seconds(server) for server in SERVERS]
+    started = perf_counter()
+    for pages in ranges or ():
+        with rig.database.begin() as connection:
+            table_order.rows(connection, pages, content=True)
+    for _ in reader.everything(size, content=True):
+        pass
+    say(f"read both sides in {perf_counter() - started:.1f} s")
+    sleep(process.BACKENDS_END)
+    return [rig.cpu_seconds(server) - b for server, b in zip(SERVERS, before, strict=True)]

@@ -1,0 +1,101 @@
+"""The difference of two large sets, by a small table that holds neither.
+
+An invertible Bloom lookup table (Eppstein, Goodrich, Uyeda, Varghese: "What's the Difference? Efficient Set
+Reconciliation without Prior Context", 2011). Every entity is a number, made of its id and a hash of all that
+is compared. The numbers of one side are added and those of the other subtracted, each in two cells that its
+hash selects: what both sides have cancels out. Where a single number is left in a cell it tells the id; taken
+out of its other cell, too, it may leave a single one there.
+"""
+
+import os
+from collections import Counter, deque
+from collections.abc import Iterable
+from threading import Lock
+
+State = tuple[bytes, int | None, bytes | None]  # id, version, body
+CELLS = 2**16  # a table; a power of two. 20,000 numbers that only one side has can be told, mostly 40,000
+HASH_BITS, SECOND = 64, 32  # of the hash; its bits from there on select the cell of the second table
+HASH = (1 << HASH_BITS) - 1
+MARK = b"\x01"  # before an id, which may begin with NUL
+
+
+def secret() -> bool:
+    """Whether nobody knows the key of Python's hashes: with it, two bodies of one hash can be found."""
+    return os.environ.get("PYTHONHASHSEED", "random") in {"", "random"}
+
+
+class Sketch:
+    """Sums of both sides; safe to use from several threads.
+
+    Python's hash of bytes has a key and 64 bits: that two states of an entity have the same one, or
+    that what is left of several sums to nothing, is as likely as an error of memory that no checksum notices.
+    """
+
+    def __init__(self, cells: int = CELLS) -> None:
+        self._first, self._second = [0] * cells, [0] * cells
+        self._last = cells - 1
+        self._lock = Lock()
+
+    def add(self, states: Iterable[State]) -> None:
+        """Add entities of the one side."""
+        counted = numbers(states)
+        with self._lock:
+            self._add(counted)
+
+    def subtract(self, states: Iterable[State]) -> None:
+        """Subtract entities of the other side."""
+        counted = numbers(states)
+        with self._lock:
+            self._subtract(counted)
+
+    def remaining(self) -> list[bytes] | None:
+        """The ids of what only one side has, None where it is too much to tell. Empties the sketch."""
+        taken: Counter[int] = Counter()
+        waiting = deque(place for place in range(2 * len(self._first)) if self._sum(place))
+        for _ in range(8 * len(self._first)):  # a wrong guess fills another cell: it must not go on for ever
+            if not waiting:
+                break
+            if alone := self._alone(waiting.popleft()):
+                each = abs(alone)
+                taken[each] += 1 if alone > 0 else -1  # the sum of several, taken for one, is put back later
+                (self._subtract if alone > 0 else self._add)([each])
+                waiting.extend(self._places(each))
+        left = any(self._first) or any(self._second)
+        return None if left else [*{id_of(each): None for each, times in taken.items() if times}]
+
+    def _add(self, some: Iterable[int]) -> None:
+        first, second, last = self._first, self._second, self._last
+        for each in some:
+            first[each & last] += each
+            second[each >> SECOND & last] += each
+
+    def _subtract(self, some: Iterable[int]) -> None:
+        first, second, last = self._first, self._second, self._last
+        for each in some:
+            first[each & last] -= each
+            second[each >> SECOND & last] -= each
+
+    def _alone(self, place: int) -> int:
+        """The sum in a cell where it can be that of a single number; else 0."""
+        total = self._sum(place)
+        return total if total and place in self._places(abs(total)) else 0
+
+    def _places(self, each: int) -> tuple[int, int]:
+        """The cells of a number: of the first table, and of the second behind it."""
+        return each & self._last, len(self._first) + (each >> SECOND & self._last)
+
+    def _sum(self, place: int) -> int:
+        cells = len(self._first)
+        return self._first[place] if place < cells else self._second[place - cells]
+
+
+def numbers(states: Iterable[State]) -> list[int]:
+    """States as positive numbers."""
+    read = int.from_bytes
+    return [read(MARK + state[0]) << HASH_BITS | hash(state) & HASH for state in states]
+
+
+def id_of(each: int) -> bytes:
+    """The id in a number."""
+    id_ = each >> HASH_BITS
+    return id_.to_bytes(-(-id_.bit_length() // 8))[1:]

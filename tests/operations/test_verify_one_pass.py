@@ -1,0 +1,151 @@
+"""One pass over both sides finds what a comparison by keys finds, and leaves to it what it cannot tell."""
+
+from functools import partial
+from typing import Any
+
+import psycopg
+import pytest
+from elasticsearch import Elasticsearch
+
+from operations.disaster import Ground, overwrite
+from outboxctl.core.database import Database
+from outboxctl.core.documents import table_order
+from outboxctl.operations.verify.buckets import Bucket
+from outboxctl.operations.verify.compare import Comparison, compare
+from outboxctl.operations.verify.model import Census, DifferenceKind
+from outboxctl.operations.verify.sketch import Sketch
+from outboxctl.sink.index.scan import Reader
+
+pytestmark = pytest.mark.real_engine
+PARTITIONED = """
+ALTER TABLE search_index RENAME TO old_rows;
+CREATE TABLE search_index (LIKE old_rows INCLUDING DEFAULTS) PARTITION BY HASH (entity_id);
+CREATE UNIQUE INDEX ON search_index (entity_type, entity_id);
+CREATE TABLE search_index_0 PARTITION OF search_index FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+CREATE TABLE search_index_1 PARTITION OF search_index FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+INSERT INTO search_index SELECT * FROM old_rows;
+"""
+VIEW = "ALTER TABLE search_index RENAME TO old_rows; CREATE VIEW search_index AS SELECT * FROM old_rows"
+
+
+@pytest.fixture
+def ground(sql: psycopg.Connection[Any], engine: Elasticsearch, index: str) -> Ground:
+    ground = Ground(sql, engine, index)
+    ground.fill(300)
+    return ground
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A range of rows is one page of the table, a page of documents holds a few."""
+    monkeypatch.setattr("outboxctl.operations.verify.compare.rows_a_bucket", lambda _: 7)
+
+
+@pytest.fixture
+def only_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> Any:
+        raise AssertionError("compared by keys")
+
+    monkeypatch.setattr(Comparison, "_by_keys", refuse)
+
+
+def spoil(ground: Ground) -> dict[str, DifferenceKind]:
+    """Change five documents in the index; how each differs then."""
+    a, b, c, d, e = ground.documents()[:50:10]
+    extra = a._replace(id="page:00000000-0000-4000-8000-000000000001")
+    changes: list[Any] = [{"delete": {"_id": a.id}}, *overwrite(b, text="another")]
+    changes += overwrite(c._replace(version=c.version + 1)) + overwrite(extra)
+    changes += [{"index": {"_id": "no key"}}, {"text": "nothing else"}]
+    ground.bulk(changes)
+    ground.sql.execute("UPDATE search_index SET event_version = 9 WHERE entity_id = %s", d.key[1:])
+    ground.sql.execute("UPDATE search_index SET event_version = NULL WHERE entity_id = %s", e.key[1:])
+    kinds = DifferenceKind
+    return {
+        a.id: kinds.MISSING,
+        b.id: kinds.ALTERED,
+        c.id: kinds.AHEAD,
+        d.id: kinds.STALE,
+        e.id: kinds.STALE,
+        extra.id: kinds.EXTRA,
+        "no key": kinds.EXTRA,
+    }
+
+
+def found(db: Database, reader: Reader, census: Census | None = None) -> dict[str, DifferenceKind]:
+    differences = list(compare(db, reader, census=census))
+    assert len({each.id for each in differences}) == len(differences)
+    return {each.id: each.kind for each in differences}
+
+
+@pytest.mark.usefixtures("small", "only_pass")
+def test_each_page_of_either_side_is_read_once(ground: Ground, db: Database, reader: Reader) -> None:
+    census = Census()
+    assert found(db, reader, census) == {}
+    assert (census.rows, census.documents) == (300, 300)
+    expected = spoil(ground)
+    assert found(db, reader) == expected
+
+
+@pytest.mark.usefixtures("small", "only_pass")
+def test_a_partitioned_table_is_read_page_by_page_too(ground: Ground, db: Database, reader: Reader) -> None:
+    ground.sql.execute(PARTITIONED.encode())
+    census = Census()
+    assert found(db, reader, census) == {}
+    assert (census.rows, census.documents) == (300, 300)
+    assert len(found(db, reader)) == 0
+    assert spoil(ground) == found(db, reader)
+
+
+@pytest.mark.parametrize("change", [VIEW, "UPDATE search_index SET event_version = event_version"])
+def test_what_a_pass_cannot_tell_is_compared_by_keys(
+    change: str, ground: Ground, db: Database, reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("outboxctl.operations.verify.one_pass.Sketch", partial(Sketch, 2))
+    expected, read = spoil(ground), list[Bucket]()
+    ground.sql.execute(change.encode())
+    examine = Comparison._examine
+
+    def counted(self: Comparison, bucket: Bucket) -> Any:
+        read.append(bucket)
+        return examine(self, bucket)
+
+    monkeypatch.setattr(Comparison, "_examine", counted)
+    census = Census()
+    assert found(db, reader, census) == expected
+    assert (census.rows, census.documents, bool(read)) == (300, 301, True)
+
+
+def test_hashes_whose_key_is_known_are_not_relied_on(
+    ground: Ground, db: Database, reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[object] = []
+
+    def rows(*_: object, **__: object) -> list[table_order.RowState]:
+        read.append(None)
+        return []
+
+    monkeypatch.setattr(table_order, "rows", rows)
+    monkeypatch.setenv("PYTHONHASHSEED", "0")
+    expected = spoil(ground)
+    assert (found(db, reader), read) == (expected, [])
+
+
+def test_rows_without_a_key_are_nobodys(ground: Ground, db: Database, reader: Reader) -> None:
+    ground.sql.execute(
+        "ALTER TABLE search_index ALTER entity_type DROP NOT NULL, ALTER entity_id DROP NOT NULL"
+    )
+    ground.sql.execute("INSERT INTO search_index (id, event_version) VALUES (gen_random_uuid(), 1)")
+    assert found(db, reader) == {}
+
+
+@pytest.mark.parametrize(("rows", "size"), [(300, 1), (300, 10_000), (0, 7), (1, 1)])
+def test_ranges_have_no_gaps(ground: Ground, db: Database, rows: int, size: int) -> None:
+    with db.begin() as connection:
+        ranges = table_order.page_ranges(connection, rows, size)
+    assert ranges
+    ids: list[bytes] = []
+    for each in ranges:
+        with db.begin() as connection:
+            ids += [row[0] for row in table_order.rows(connection, each, content=False)]
+    assert sorted(ids) == sorted(one.id.encode() for one in ground.documents())
+    assert (ranges[0].first, ranges[-1].end) == (0, None)

@@ -1,0 +1,72 @@
+"""A sketch names exactly what only one side has, or says that it cannot."""
+
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from outboxctl.operations.verify.sketch import Sketch, State
+
+pytestmark = pytest.mark.no_servers
+STATES = st.tuples(st.binary(max_size=60), st.none() | st.integers(), st.none() | st.binary(max_size=20))
+
+
+def many(count: int, seed: int = 1) -> list[State]:
+    rng = Random(seed)
+    return [(f"block:{rng.getrandbits(128):032x}".encode(), 1, rng.randbytes(9)) for _ in range(count)]
+
+
+def remaining(left: list[State], right: list[State], cells: int) -> set[bytes] | None:
+    sketch = Sketch(cells)
+    for at in range(0, max(len(left), len(right)), 700):  # in turns, as two threads would
+        sketch.subtract(right[at : at + 700])
+        sketch.add(left[at : at + 700])
+    ids = sketch.remaining()
+    assert ids is None or len(ids) == len(set(ids))
+    return None if ids is None else set(ids)
+
+
+@given(st.lists(STATES, max_size=12), st.lists(STATES, max_size=12), st.integers(0, 3))
+def test_what_is_named_is_all_that_differs(left: list[State], right: list[State], more: int) -> None:
+    both = [(b"both", each, None) for each in range(more)]
+    expected = {state[0] for state in {*left, *right} if left.count(state) != right.count(state)}
+    assert remaining([*left, *both], [*both, *right], 2**10) in (expected, None)
+
+
+@pytest.mark.parametrize("differing", [0, 1, 2, 100, 1_000])
+def test_a_few_differences_among_many_are_named(differing: int) -> None:
+    everything = many(20_000)
+    changed = [(id_, version, b"other") for id_, version, _ in everything[:differing]]
+    gone = everything[differing : 2 * differing]
+    index = [*everything[2 * differing :], *changed]
+    Random(2).shuffle(index)
+    assert remaining(everything, index, 2**13) == {state[0] for state in [*changed, *gone]}
+
+
+def test_the_same_document_twice_is_named() -> None:
+    (one,) = many(1)
+    assert remaining([one], [one, one], 2**10) == {one[0]}
+    assert remaining([], [one, one], 2**10) in ({one[0]}, None)
+
+
+@pytest.mark.parametrize("count", [60, 600, 20_000])
+def test_too_much_is_said_and_not_guessed(count: int) -> None:
+    assert remaining(many(count), many(count, seed=2), 2**4) is None
+
+
+@pytest.mark.parametrize("id_", [b"", b"\x00", b"\x00\x00a", "ü:\U0001f600".encode(), b"\xff", b"x" * 512])
+def test_any_id_is_named_as_it_is(id_: bytes) -> None:
+    assert remaining([(id_, 1, None)], [], 2**4) == {id_}
+    assert remaining([(id_, 1, None)], [(id_, 2, None)], 2**10) == {id_}
+
+
+def test_versions_bodies_and_ids_that_are_exchanged_are_named() -> None:
+    both: list[State] = [(b"a", 1, b"x"), (b"b", 2, b"y")]
+    exchanged: list[list[State]] = [
+        [(b"a", 2, b"x"), (b"b", 1, b"y")],
+        [(b"a", 1, b"y"), (b"b", 2, b"x")],
+        [(b"b", 1, b"x"), (b"a", 2, b"y")],
+    ]
+    for right in exchanged:
+        assert remaining(both, right, 2**10) == {b"a", b"b"}
