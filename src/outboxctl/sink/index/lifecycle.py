@@ -77,7 +77,7 @@ def make_ready(client: Client, name: str, settings: Json) -> None:
     final = {REFRESH: settings.get(REFRESH), REPLICAS: settings.get(REPLICAS)}  # None: the engine's default
     change(client, "PUT", name, "_settings", body=final, done=lambda: has(client, name, final))
     require_accepted(client, "POST", name, "_refresh", seconds=LONG)
-    copied = {"wait_for_no_initializing_shards": True, "timeout": WAIT}
+    copied: Json = {"wait_for_no_initializing_shards": True, "timeout": WAIT}
     # A key for this index alone may not ask for health: then nobody waits.
     ask(client, "GET", "_cluster", "health", name, seconds=LONG, **copied)
 

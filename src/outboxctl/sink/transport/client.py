@@ -60,11 +60,14 @@ class Client:
         params: Mapping[str, str],
         body: Any = None,
         seconds: float | None = None,
+        *,
+        expected: bytes | None = None,
     ) -> SinkReply | Answer:
         """Send one request within `seconds`; an Answer says why there is no reply. Nothing is raised.
 
         Bytes are NDJSON and go as they are; any other body but None is written as JSON. A 2xx that does not
-        come from the engine is an Answer too, as far as the engine names itself.
+        come from the engine is an Answer too, as far as the engine names itself. A body that equals
+        `expected` is not parsed: the reply has `expected` itself.
         """
         deadline = monotonic() + (seconds or self._timeout)
         reply = self._raw(method, path, params, body, deadline)
@@ -74,7 +77,7 @@ class Client:
         header = self.engine.header
         if reply.ok and header and reply.headers.get(PRODUCT_HEADER) != header:
             return unknown or replace(WRONG_PRODUCT, node=reply.node)
-        return parsed(reply)
+        return parsed(reply, expected)
 
     def root(self) -> SinkReply | Answer:
         """`GET /`, whoever answers."""

@@ -33,8 +33,13 @@ class SinkReply(NamedTuple):
         return 200 <= self.status < 300  # noqa: PLR2004
 
 
-def parsed(reply: SinkReply) -> SinkReply | Answer:
-    """The reply with its body, bytes so far, as JSON; an Answer for a 2xx whose body is none."""
+def parsed(reply: SinkReply, expected: bytes | None = None) -> SinkReply | Answer:
+    """The reply with its body, bytes so far, as JSON; an Answer for a 2xx whose body is none.
+
+    A 2xx whose body equals `expected` has `expected` itself.
+    """
+    if expected and reply.ok and reply.body == expected:
+        return reply._replace(body=expected)
     if not reply.body:
         return reply._replace(body=None)
     try:

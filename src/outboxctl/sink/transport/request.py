@@ -20,15 +20,22 @@ Fact = TypeVar("Fact")
 
 
 def ask(
-    client: Client, method: str, *path: str, body: Any = None, seconds: float | None = None, **params: Any
+    client: Client,
+    method: str,
+    *path: str,
+    body: Any = None,
+    seconds: float | None = None,
+    expected: bytes | None = None,
+    **params: Any,
 ) -> Any | Answer:
     """Send one request, and return the parsed body of a 2xx answer, or an Answer that says why there is none.
 
     `path` is in parts, `params` in Python's values: `ask(client, "PUT", index, "_settings", body=…)`.
     HEAD asks whether something is there: True or False. `seconds` is how long the request may take.
     `local=True` has a node say what it knows of indexes itself: while the leader is frozen, none asks that.
+    A body that equals `expected` is not parsed: `expected` itself is returned.
     """
-    reply = client.send(method, _path(path), _texts(params), body, seconds)
+    reply = client.send(method, _path(path), _texts(params), body, seconds, expected=expected)
     return body_of(reply, head=method == "HEAD")
 
 
