@@ -10,20 +10,29 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, text
 
 SERVER = "CAST(extract(epoch FROM pg_postmaster_start_time()) AS text)"
+# A transaction that goes on at another database of the server writes no event of ours. Locks are read after
+# the snapshot: one that has ended in between, or has no lock yet, is taken for ours.
+ELSEWHERE = """SELECT FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+    JOIN pg_database d ON d.oid = a.datid
+    WHERE l.locktype = 'transactionid' AND l.mode = 'ExclusiveLock' AND l.granted
+        AND l.transactionid = CAST(x AS xid) AND d.datname <> current_database()"""
 POSITION = text(f"""
-SELECT now(), CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text), {SERVER}
+SELECT now(), CAST(coalesce((
+    SELECT x FROM pg_snapshot_xip(s) x WHERE NOT EXISTS ({ELSEWHERE}) ORDER BY x LIMIT 1
+), pg_snapshot_xmax(s)) AS text), {SERVER}
+FROM pg_current_snapshot() s
 """)
 # Whether an event `e` may have been written or changed after the snapshot of the position `seen`. Every
-# transaction below its xmin had ended then, and with it each of its subtransactions, whose numbers are higher
-# than its own. `pg_visible_in_snapshot` knows no subtransactions, and would call one that goes on visible.
-# Numbers say nothing at another server, or after a restart, which may give numbers anew that were never
-# written to disk: then the time alone counts. They are compared by their age, since they wrap around.
+# transaction below its `oldest` had ended then, and with it each of its subtransactions, whose numbers are
+# higher than its own. `pg_visible_in_snapshot` knows no subtransactions, and would call one that goes on
+# visible. Numbers say nothing at another server, or after a restart, which may give numbers anew that were
+# never written to disk: then the time alone counts. They are compared by their age, since they wrap around.
 MOVED = f"""(CAST(:seen AS text) IS NULL OR CAST(:server AS text) IS DISTINCT FROM {SERVER}
     OR age(e.xmin) <= age(CAST(CAST(CAST(:seen AS text) AS xid8) AS xid)))"""
 
 
 class Position(NamedTuple):
-    """A snapshot: its moment, the oldest transaction that went on, and when its server started."""
+    """A snapshot: its moment, the oldest transaction that went on (the next, if none), its server's start."""
 
     moment: datetime
     oldest: str
