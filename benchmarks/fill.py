@@ -65,8 +65,8 @@ def run(rig: Rig, args: Namespace) -> Section:
         return found
 
     say("warm-up")
-    _write(rig, MOST, text)
-    sink.warm_up(rig, _bodies(rig), MOST)
+    _write(rig, few := min(args.rows, MOST), text)
+    sink.warm_up(rig, _bodies(rig), few, documents=min(args.rows, sink.WARM_UP))
     figures = [_figure(name, each) for name, each in collected(rig, args.repeat, repetition).items()]
     about = f"{args.rows:,} rows and {args.parents:,} nested documents, {args.bytes} bytes of JSON a row"
     return Section(TITLE, f"{about}; {args.repeat} repetitions.", figures, NOTES)

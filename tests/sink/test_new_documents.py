@@ -85,7 +85,9 @@ def test_one_document_that_cannot_be_sent_so_keeps_none_from_the_index(
 
 
 @pytest.mark.parametrize(
-    "fault", [ITEM_MISSING, ITEM_TOO_MANY, IDS_SWAPPED, STATUS_NOT_INT, SUCCESS_AND_ERROR], ids=repr
+    "fault",
+    [ITEM_MISSING, ITEM_TOO_MANY, IDS_SWAPPED, STATUS_NOT_INT, SUCCESS_AND_ERROR],
+    ids=["missing", "too many", "swapped", "status", "error"],
 )
 def test_an_answer_that_is_none_confirms_nothing(fault: Any, settings: Settings, servers: Servers) -> None:
     with fake_sink(Script.always(fault), upstream=servers.sink) as fake:

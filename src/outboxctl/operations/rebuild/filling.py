@@ -24,7 +24,7 @@ def fill(tools: Tools, rebuild: Rebuild) -> Rebuild:
     # A document whose routing changes meanwhile is sent again when the rebuild catches up.
     sender = Sender(tools, rebuild.new_index, once=True)
     pages = tools.source.pages(tools.db, rebuild.place, tools.size)
-    filled = Filled(tools, rebuild)
+    filled = FillProgress(tools, rebuild)
     try:
         with sent(pages, lambda page: sender.send(page.batch), tools.stop) as results:
             for page, refused in results:
@@ -45,7 +45,7 @@ def _say_if_slow(tools: Tools) -> None:
         tools.say(why)
 
 
-class Filled:
+class FillProgress:
     """How far the index is filled: up to a page that is in it with all before it."""
 
     def __init__(self, tools: Tools, rebuild: Rebuild, *, clock: Callable[[], float] = monotonic) -> None:

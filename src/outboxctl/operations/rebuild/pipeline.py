@@ -15,7 +15,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-class ReadAhead(Generic[Item]):
+class PageReader(Generic[Item]):
     """Iterates over `source` in a thread of its own, at most AHEAD items ahead of its reader.
 
     An error of the source is raised where its item would be. `close` ends the thread after the item that it
@@ -66,7 +66,7 @@ def sent(
 
     Raises what reading or sending raises, at its place in the order. The block's end ends all threads.
     """
-    with closing(ReadAhead(items)) as ahead, ThreadPoolExecutor(SENDERS) as pool:
+    with closing(PageReader(items)) as ahead, ThreadPoolExecutor(SENDERS) as pool:
         try:
             yield _in_order(ahead, lambda item: pool.submit(send, item), stop)
         finally:
@@ -74,7 +74,7 @@ def sent(
 
 
 def _in_order(
-    ahead: ReadAhead[Item], submit: Callable[[Item], "Future[Result]"], stop: threading.Event
+    ahead: PageReader[Item], submit: Callable[[Item], "Future[Result]"], stop: threading.Event
 ) -> Iterator[tuple[Item, Result]]:
     in_flight = deque[tuple[Item, Future[Result]]]()
     for item in ahead:
