@@ -84,7 +84,7 @@ def _bounds(rig: Rig, count: int) -> dict[str, float]:
     return {"S: sink alone": best, "R: reading alone": reading}
 
 
-def _pages(rig: Rig) -> Iterator[list[source_stream.RawDocument]]:
+def _pages(rig: Rig) -> Iterator[source_stream.Page]:
     return source_stream.pages(rig.database, None, size=rig.settings.bulk_size, most=PAGE_BYTES)
 
 

@@ -16,18 +16,21 @@ from outboxctl.core.schema.migrations import upgrade
 from rebuilding import ROWS, put, take_away
 from servers import Servers
 
+MOST = 4_000_000
+
 
 def all_pages(db: Database, size: int) -> list[Key]:
     """The key of every entity, as a rebuild reads them: some at a time."""
-    return [source_stream.key_of(each.id) for each in chunks(db, size)]
+    return [source_stream.key_of(id_) for id_, _, _ in chunks(db, size)]
 
 
 def chunks(db: Database, size: int) -> Iterator[source_stream.RawDocument]:
     """All rows by chunks of `size`."""
     after = None
-    while chunk := source_stream._chunk(db, after, size):
-        yield from chunk
-        after = source_stream.key_of(chunk[-1].id)
+    while chunk := source_stream._chunk(db, after, size, size=size, most=MOST):
+        assert len(chunk) == 1
+        yield from chunk[0]
+        after = source_stream.key_of(chunk[0][-1][0])
 
 
 @pytest.mark.parametrize("key", ["entity_type, entity_id", "entity_id, entity_type"])
@@ -50,10 +53,11 @@ def test_a_page_begins_in_the_index_and_reads_nothing_before(
     assert len({*all_pages(db, 700)}) == 5_000
     read = "SELECT idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'search_index'"
     with db.begin() as connection:
-        rows: list[source_stream.RawDocument] = []
-        source_stream._read(connection, None, 4_000, rows)
+        pages: list[source_stream.Page] = []
+        source_stream._read(connection, None, 4_000, pages, size=10_000, most=MOST)
         before = connection.exec_driver_sql(read).scalar_one()
-        source_stream._read(connection, source_stream.key_of(rows[-1].id), 10, rows)
+        last = source_stream.key_of(pages[-1][-1][0])
+        source_stream._read(connection, last, 10, pages, size=10_000, most=MOST)
         assert connection.exec_driver_sql(read).scalar_one() == before + 10
 
 
@@ -113,12 +117,15 @@ def test_large_documents_are_read_a_few_at_a_time(
     monkeypatch.setattr(source_stream, "CHUNK_BYTES", 20_000)
     sql.execute(ROWS, [300])
     sql.execute("UPDATE search_index SET text = repeat('x', 9000) WHERE text LIKE '%5'")
-    found = [source_stream.key_of(each.id) for each in source_stream.stream(db, None)]
-    assert len(found) == len({*found}) == 300
     pages = [*source_stream.pages(db, None, size=50, most=10_000)]
-    assert sum(map(len, pages)) == 300
-    assert all(len(page) == 1 or sum(len(each.document) for each in page) <= 10_000 for page in pages)
-    assert len(source_stream._chunk(db, None, 300)) < 100
+    found = [source_stream.key_of(id_) for page in pages for id_, _, _ in page]
+    assert found == sorted({*found})
+    assert len(found) == 300
+    for page in pages:
+        assert len(page) <= 50
+        assert len(page) == 1 or sum(len(document) for _, _, document in page) <= 10_000
+    cut = source_stream._chunk(db, None, 300, size=50, most=10_000)
+    assert 1 < sum(map(len, cut)) < 100
     assert db.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
 
 

@@ -5,9 +5,8 @@ for: a sink that is slow or away keeps no snapshot open, which would hold vacuum
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from typing import NamedTuple
 
 from sqlalchemy import Connection
 
@@ -38,42 +37,33 @@ SET LOCAL enable_bitmapscan = off"""
 SORTS = {"Sort", "Incremental Sort"}  # node types of a plan
 
 
-class RawDocument(NamedTuple):
-    """A row: its id as JSON, its version in digits (empty where it has none), its document.
-
-    In UTF-8; in a SQL_ASCII database any bytes.
-    """
-
-    id: bytes
-    version: bytes
-    document: bytes
+# A row's id as JSON, its version in digits (empty where it has none), and its document; in UTF-8, in a
+# SQL_ASCII database in any bytes. No class: to make one of it would cost as much as to read it.
+RawDocument = Sequence[bytes]
+Page = list[RawDocument]
 
 
 class _EnoughReadError(Exception):
     """Ends a COPY before its last row."""
 
 
-def stream(database: Database, after: Key | None) -> Iterator[RawDocument]:
-    """All rows behind the key `after`, in the order of the unique index; those of a chunk in one snapshot."""
-    rows = 1_000  # until the size of documents is known
-    while chunk := _chunk(database, after, rows):
+def pages(database: Database, after: Key | None, *, size: int, most: int) -> Iterator[Page]:
+    """All rows behind the key `after`, in the order of the unique index; those of a chunk in one snapshot.
+
+    In lists of at most `size` rows, with at most `most` bytes of documents or one row.
+    """
+    rows = size  # until the size of documents is known
+    while chunk := _chunk(database, after, rows, size=size, most=most):
         yield from chunk
-        after = key_of(chunk[-1].id)
-        average = sum(len(each.document) for each in chunk) // len(chunk)
-        rows = max(1, min(CHUNK_ROWS, CHUNK_BYTES // max(1, average)))
+        after = key_of(chunk[-1][-1][0])
+        rows = _rows_after(chunk, size)
 
 
-def pages(database: Database, after: Key | None, *, size: int, most: int) -> Iterator[list[RawDocument]]:
-    """The same in lists of at most `size` rows, with at most `most` bytes of documents or one row."""
-    page, total = list[RawDocument](), 0
-    for each in stream(database, after):
-        if page and (len(page) == size or total + len(each.document) > most):
-            yield page
-            page, total = [], 0
-        page.append(each)
-        total += len(each.document)
-    if page:
-        yield page
+def _rows_after(chunk: list[Page], size: int) -> int:
+    """How many rows to ask for, by those before; whole pages if there are several."""
+    lengths = [len(document) for page in chunk for _, _, document in page]
+    rows = max(1, min(CHUNK_ROWS, CHUNK_BYTES * len(lengths) // max(1, sum(lengths))))
+    return rows - rows % size if rows > size else rows
 
 
 def key_of(id_: bytes) -> Key:
@@ -96,35 +86,42 @@ def _nodes(node: dict[str, object]) -> Iterator[dict[str, object]]:
         yield from _nodes(part)
 
 
-def _chunk(database: Database, after: Key | None, rows: int) -> list[RawDocument]:
-    """The next rows; fewer than `rows` where they are larger than was expected."""
-    found = list[RawDocument]()
+def _chunk(database: Database, after: Key | None, rows: int, *, size: int, most: int) -> list[Page]:
+    """The pages of the next rows; of fewer than `rows` where they are larger than was expected."""
+    found = list[Page]()
     # Leaving a COPY by an exception cancels it, and ends the transaction, in which nothing was written.
     with suppress(_EnoughReadError), database.begin() as connection:
-        _read(connection, after, rows, found)
+        _read(connection, after, rows, found, size=size, most=most)
     return found
 
 
-def _read(connection: Connection, after: Key | None, rows: int, found: list[RawDocument]) -> None:
+def _read(
+    connection: Connection, after: Key | None, rows: int, found: list[Page], *, size: int, most: int
+) -> None:
     statement, values = _statement(connection, after, rows)
     connection.exec_driver_sql(IN_ORDER)
     query = places(connection).render(f"COPY ({statement}) TO STDOUT (FORMAT binary)")
-    total = 0
     with driver(connection).cursor() as cursor, cursor.copy(query, values) as copy:
-        for row in _rows(copy):
-            found.append(row)
-            total += len(row.document)
-            if total > 2 * CHUNK_BYTES:
-                raise _EnoughReadError
+        _collect(copy, found, size=size, most=most)
 
 
-def _rows(copy: Iterator[bytes]) -> Iterator[RawDocument]:
-    """The rows of a binary COPY: a message each, the first behind the header; the last one holds none."""
-    skip = HEADER + FIELD
+def _collect(copy: Iterable[bytes], found: list[Page], *, size: int, most: int) -> None:
+    """Append the pages of a binary COPY: a message a row, the first behind the header; the last holds none.
+
+    One loop, without a call: it runs for each row of the source. Raises _EnoughReadError.
+    """
+    page, room, total, skip = Page(), 0, 0, HEADER + FIELD
     for message in copy:
         if len(message) > skip:
-            yield RawDocument(*bytes(message[skip:]).split(b"\n", 2))
-            skip = FIELD
+            row = bytes(message[skip:]).split(b"\n", 2)
+            skip, length = FIELD, len(row[2])
+            if length > room or len(page) == size:
+                found.append(page := [])
+                room = most
+            page.append(row)
+            room, total = room - length, total + length
+            if total > 2 * CHUNK_BYTES:
+                raise _EnoughReadError
 
 
 def _statement(connection: Connection, after: Key | None, rows: int) -> tuple[str, dict[str, object]]:

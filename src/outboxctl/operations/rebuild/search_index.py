@@ -48,7 +48,7 @@ class SearchIndex:
         kind, id_ = place["cursor_type"], place["cursor_id"]
         after = None if kind is None or id_ is None else (kind, id_)
         for documents in source_stream.pages(db, after, size=size, most=PAGE_BYTES):
-            kind, id_ = source_stream.key_of(documents[-1].id)
+            kind, id_ = source_stream.key_of(documents[-1][0])
             yield DocumentPage(_raw_batch(documents), {"cursor_type": kind, "cursor_id": id_})
 
     def slow(self, connection: "Connection") -> str:
@@ -79,11 +79,11 @@ class SearchIndex:
 
 def _raw_batch(documents: Sequence[RawDocument]) -> DocumentBatch:
     """What is sent of rows, and those whose version cannot be."""
-    good = [each for each in documents if each.version.isdigit()]
-    others = [each for each in documents if not each.version.isdigit()] if len(good) < len(documents) else []
-    refused = [
-        _refused(":".join(source_stream.key_of(each.id)), each.version.decode() or None) for each in others
-    ]
+    good = [each for each in documents if each[1].isdigit()]
+    refused = []
+    if len(good) < len(documents):
+        others = [each for each in documents if not each[1].isdigit()]
+        refused = [_refused(":".join(source_stream.key_of(id_)), v.decode() or None) for id_, v, _ in others]
     return DocumentBatch(RawActions(good), refused, len(documents))
 
 

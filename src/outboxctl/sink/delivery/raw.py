@@ -21,7 +21,7 @@ class RawActions(Sequence[BulkAction]):
     then is made from BulkActions, which names that document.
     """
 
-    def __init__(self, documents: Sequence[tuple[bytes, bytes, bytes]]) -> None:
+    def __init__(self, documents: Sequence[Sequence[bytes]]) -> None:
         self._documents = documents
 
     def __len__(self) -> int:
@@ -45,8 +45,9 @@ class RawActions(Sequence[BulkAction]):
         """The NDJSON of a bulk request; None where a line end or invalid UTF-8 makes it none."""
         lines = b"".join(
             [
-                b'{"index":{"_id":%b,"version":%b,"version_type":"external_gte"}}\n%b\n' % document
-                for document in self._documents
+                b'{"index":{"_id":%b,"version":%b,"version_type":"external_gte"}}\n%b\n'
+                % (id_, version, document)
+                for id_, version, document in self._documents
             ]
         )
         return lines if lines.count(b"\n") == 2 * len(self) and _is_utf_8(lines) else None
