@@ -62,6 +62,7 @@ def test_what_would_break_a_request_is_not_sent_as_bytes(document: bytes) -> Non
     assert raw("x", document=document).body() is None
 
 
+@pytest.mark.real_engine
 def test_an_engine_says_it_in_these_bytes(sink: ElasticSink, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else each answer is parsed, which costs more than all else that the process does with a document."""
     monkeypatch.setattr(deliver, "pair", None)

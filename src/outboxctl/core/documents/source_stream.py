@@ -7,6 +7,7 @@ for: a sink that is slow or away keeps no snapshot open, which would hold vacuum
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -80,9 +81,9 @@ def sorts(connection: Connection) -> bool:
     return any(node["Node Type"] in SORTS for node in _nodes(plan["Plan"]))
 
 
-def _nodes(node: dict[str, object]) -> Iterator[dict[str, object]]:
+def _nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield node
-    for part in node.get("Plans", []):  # type: ignore[attr-defined]
+    for part in node.get("Plans", []):
         yield from _nodes(part)
 
 
@@ -106,7 +107,7 @@ def _read(
 
 
 def _collect(copy: Iterable[bytes], found: list[Page], *, size: int, most: int) -> None:
-    """Append the pages of a binary COPY: a message a row, the first behind the header; the last holds none.
+    """Append the pages of a binary COPY: a message a row, the first one behind the header; the last has none.
 
     One loop, without a call: it runs for each row of the source. Raises _EnoughReadError.
     """
@@ -122,6 +123,8 @@ def _collect(copy: Iterable[bytes], found: list[Page], *, size: int, most: int) 
             room, total = room - length, total + length
             if total > 2 * CHUNK_BYTES:
                 raise _EnoughReadError
+        elif len(message) == HEADER:  # a server that sends it by itself
+            skip = FIELD
 
 
 def _statement(connection: Connection, after: Key | None, rows: int) -> tuple[str, dict[str, object]]:
