@@ -81,6 +81,9 @@ bench-desk: $(READY) ## Measure the operator's commands on 10,000,000 rows, and 
 bench-latency: $(READY) ## Measure commit to acknowledged and to searchable, by polling and by NOTIFY; about five minutes
 	$(BIN)/python -m benchmarks --profiles latency
 
+bench-fill: $(READY) ## Measure the first fill of 1,000,000 rows against both ends, and beside live events; FILL="--rows 50000"
+	$(BIN)/python -m benchmarks --profiles fill $(FILL)
+
 bench-labs: $(READY) ## Measure how long all labs take, services included
 	$(BIN)/python -m benchmarks.labs
 

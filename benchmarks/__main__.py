@@ -1,8 +1,8 @@
 """`python -m benchmarks`: measure in one run on the same servers; about a quarter of an hour.
 
-Other profiles by their names: the operator's desk (half an hour), latency (five minutes), memory (25),
-migrations (one), nested (fifteen),
-partitions (some), projections (four), scale (eight), tracing (two), verify (six).
+Other profiles by their names: the operator's desk (half an hour), fill (fifteen minutes), latency (five),
+memory (25), migrations (one), nested (fifteen), partitions (some), projections (four), scale (eight),
+tracing (two), verify (six).
 """
 
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
@@ -14,6 +14,7 @@ from benchmarks import (
     base,
     comparing,
     desk,
+    fill,
     latency,
     nested,
     operations,
@@ -41,6 +42,10 @@ USUAL: dict[str, tuple[Callable[[Rig, Namespace], Section], dict[str, Any]]] = {
 }
 PROFILES = USUAL | {
     "desk": (desk.run, {"events": 50_000, "done": 10_000_000, "failed": 100_000, "repeat": 5}),
+    "fill": (
+        fill.run,
+        {"rows": 1_000_000, "bytes": 600, "parents": 50_000, "rates": "500,5000", "repeat": 3},
+    ),
     "latency": (latency.run, {"rates": "1,50,500,5000", "seconds": 20.0, "repeat": 1}),
     "memory": (stream.memory, {"events": 1_000_000, "minutes": 10.0}),
     "migrations": (schema.migrations, {"rows": 1_000_000, "repeat": 3}),

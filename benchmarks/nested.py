@@ -150,8 +150,8 @@ def _wrong(rig: Rig, name: str, index: str, when: str) -> dict[str, float]:
 
 
 @contextmanager
-def outboxctl(rig: Rig) -> Iterator[Started]:
-    """A projection of the tables, filled by a rebuild; then a worker. Dropped at the end."""
+def declared(rig: Rig) -> Iterator[None]:
+    """A projection of the tables, without an index and without events. Dropped at the end."""
     index_setup.remove(rig.client, index_of(rig))
     file = rig.folder / "nested.toml"
     file.write_text(DECLARED.format(schema=shop.SCHEMA, index=index_of(rig)))
@@ -159,13 +159,20 @@ def outboxctl(rig: Rig) -> Iterator[Started]:
     processes.answer(rig, "projection", "apply", str(file), *BY)
     tables.execute(rig, f"TRUNCATE {EVENTS}")
     try:
+        yield
+    finally:
+        processes.answer(rig, "projection", "drop", "nested", *BY)
+
+
+@contextmanager
+def outboxctl(rig: Rig) -> Iterator[Started]:
+    """The projection, filled by a rebuild; then a worker."""
+    with declared(rig):
         filled = process.run(rig, "rebuild", "--projection", "nested", *BY)
         with processes.serving(rig) as worker:
             cpu = {"own": filled.worker, "PostgreSQL": filled.postgres, "Elasticsearch": filled.engine}
             figures = {f"outboxctl: fill, {whose} CPU": seconds for whose, seconds in cpu.items()}
             yield figures | {"outboxctl: fill": filled.wall}, [psutil.Process(worker.pid)]
-    finally:
-        processes.answer(rig, "projection", "drop", "nested", *BY)
 
 
 def _same_mapping(rig: Rig) -> None:

@@ -66,6 +66,10 @@ TARGETS = (
     Target(
         "a first fill beside pgsync's", "Nested documents", "first fill, outboxctl/pgsync", 3, at_least=True
     ),
+    Target("the first fill against both ends", "First fill", "F/bound", 0.85, at_least=True),
+    Target("its memory", "First fill", "memory", 150),
+    Target("lag beside a first fill, 500/s", "First fill", "500/s: lag beside a fill", 1),
+    Target("lag beside a first fill, 5,000/s", "First fill", "5,000/s: lag beside a fill", 1),
     Target("updates of children", "Nested documents", "updates, outboxctl/pgsync", 3, at_least=True),
     Target("lag of children's updates", "Nested documents", "outboxctl: lag", 1),
     Target("1,000,000 compared, against reading alone", "Verify", "in full/bound", 1.25),

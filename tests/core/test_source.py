@@ -9,22 +9,28 @@ import pytest
 
 import servers as test_servers
 from outboxctl.core.database import Database
-from outboxctl.core.documents import source_rows
+from outboxctl.core.documents import source_rows, source_stream
+from outboxctl.core.documents.since import Since
+from outboxctl.core.documents.source_rows import Key
 from outboxctl.core.schema.migrations import upgrade
 from rebuilding import ROWS, put, take_away
 from servers import Servers
 
+MOST = 4_000_000
 
-def all_pages(db: Database, size: int) -> list[source_rows.SourceEntity]:
-    """Every entity, as a rebuild reads them."""
-    found: list[source_rows.SourceEntity] = []
+
+def all_pages(db: Database, size: int) -> list[Key]:
+    """The key of every entity, as a rebuild reads them: some at a time."""
+    return [source_stream.key_of(id_) for id_, _, _ in chunks(db, size)]
+
+
+def chunks(db: Database, size: int) -> Iterator[source_stream.RawDocument]:
+    """All rows by chunks of `size`."""
     after = None
-    while True:
-        with db.begin() as connection:
-            entities, after = source_rows.page(connection, after, size)
-        if after is None:
-            return found
-        found += entities
+    while chunk := source_stream._chunk(db, after, size, size=size, most=MOST):
+        assert len(chunk) == 1
+        yield from chunk[0]
+        after = source_stream.key_of(chunk[0][-1][0])
 
 
 @pytest.mark.parametrize("key", ["entity_type, entity_id", "entity_id, entity_type"])
@@ -34,7 +40,7 @@ def test_each_row_is_read_once_by_the_index_there_is(db: Database, sql: psycopg.
     sql.execute(f"CREATE UNIQUE INDEX theirs ON search_index ({key})")
     found = all_pages(db, 7)
     expected = sql.execute(f"SELECT entity_type, entity_id::text FROM search_index ORDER BY {key}").fetchall()
-    assert [(each.entity_type, each.entity_id) for each in found] == expected
+    assert found == expected
 
 
 @pytest.mark.parametrize("collation", ['"default"', '"C"', '"POSIX"'])
@@ -44,12 +50,14 @@ def test_a_page_begins_in_the_index_and_reads_nothing_before(
     sql.execute(f"ALTER TABLE search_index ALTER entity_type TYPE varchar(50) COLLATE {collation}")
     sql.execute(ROWS, [5_000])
     sql.execute("UPDATE search_index SET entity_type = 'Block' WHERE rank_score IS NULL AND text LIKE '%7'")
-    assert len({each.entity_id for each in all_pages(db, 700)}) == 5_000
+    assert len({*all_pages(db, 700)}) == 5_000
     read = "SELECT idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'search_index'"
     with db.begin() as connection:
-        _, after = source_rows.page(connection, None, 4_000)
+        pages: list[source_stream.Page] = []
+        source_stream._read(connection, None, 4_000, pages, size=10_000, most=MOST)
         before = connection.exec_driver_sql(read).scalar_one()
-        source_rows.page(connection, after, 10)
+        last = source_stream.key_of(pages[-1][-1][0])
+        source_stream._read(connection, last, 10, pages, size=10_000, most=MOST)
         assert connection.exec_driver_sql(read).scalar_one() == before + 10
 
 
@@ -70,7 +78,7 @@ def test_a_type_that_is_no_text_stops_no_page(lenient: Database) -> None:
     with lenient.begin() as connection:
         for kind in (b"block", b"\xff\xfe", "\u4e2d".encode()):
             connection.exec_driver_sql(insert, (kind,))
-    assert sorted(each.entity_type for each in all_pages(lenient, 1)) == ["block", "\u4e2d", "\udcff\udcfe"]
+    assert sorted(kind for kind, _ in all_pages(lenient, 1)) == ["block", "\u4e2d", "\udcff\udcfe"]
 
 
 def test_what_changed_since_is_read_with_what_is_gone_for_longer(
@@ -91,7 +99,7 @@ def test_what_changed_since_is_read_with_what_is_gone_for_longer(
     with db.begin() as connection:
         now = source_rows.moment(connection)
         since, gone_since = now - timedelta(minutes=1), now - timedelta(hours=1)
-        reading = source_rows.changed(connection, since=since, gone_since=gone_since, size=2)
+        reading = source_rows.changed(connection, Since(since, gone_since), size=2)
         pages = [next(reading)]
         (cursors,) = connection.exec_driver_sql("SELECT count(*) FROM pg_cursors").one()
         pages += reading
@@ -100,3 +108,29 @@ def test_what_changed_since_is_read_with_what_is_gone_for_longer(
     }
     assert found == {str(new): (2, 2, False), str(gone): (None, 2, True), str(old_gone): (None, 2, True)}
     assert (cursors, max(map(len, pages))) == (1, 2)  # the server keeps the rest
+
+
+def test_large_documents_are_read_a_few_at_a_time(
+    db: Database, sql: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A chunk of ten thousand rows of a megabyte each would not fit into memory."""
+    monkeypatch.setattr(source_stream, "CHUNK_BYTES", 20_000)
+    sql.execute(ROWS, [300])
+    sql.execute("UPDATE search_index SET text = repeat('x', 9000) WHERE text LIKE '%5'")
+    pages = [*source_stream.pages(db, None, size=50, most=10_000)]
+    found = [source_stream.key_of(id_) for page in pages for id_, _, _ in page]
+    assert found == sorted({*found})
+    assert len(found) == 300
+    for page in pages:
+        assert len(page) <= 50
+        assert len(page) == 1 or sum(len(document) for _, _, document in page) <= 10_000
+    cut = source_stream._chunk(db, None, 300, size=50, most=10_000)
+    assert 1 < sum(map(len, cut)) < 100
+    assert db.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+
+
+def test_a_row_that_nothing_can_refer_to_is_no_document(db: Database, sql: psycopg.Connection) -> None:
+    sql.execute("ALTER TABLE search_index ALTER entity_id DROP NOT NULL, ALTER entity_type DROP NOT NULL")
+    sql.execute(ROWS, [3])
+    sql.execute("UPDATE search_index SET entity_id = NULL WHERE text = 'text 1'")
+    assert len(all_pages(db, 10)) == 2

@@ -109,6 +109,27 @@ def test_patience_begins_anew_when_something_was_taken() -> None:
     assert sender(slow, patience=5).send(entities(21)) == []
 
 
+def test_a_sink_that_asks_for_fewer_requests_is_waited_for_as_long_as_it_asks() -> None:
+    busy = Classification(Verdict.RETRY, Reason.RATE_LIMITED, error="too many")
+    sink = Scripted(*[[busy] * 2] * 50, [busy, DONE], [DONE])
+    assert sender(sink, patience=5).send(entities(2)) == []
+    assert len(sink.sent) == 52
+
+
+def test_one_thread_is_patient_while_the_sink_takes_what_another_one_sends() -> None:
+    sink = Scripted([AWAY])
+    both = sender(sink, patience=5)
+
+    def elsewhere(*_: object) -> float:
+        both._taken_at = both._clock()
+        if len(sink.sent) == 20:
+            sink.rounds = [[DONE]]
+        return 0.0
+
+    both._pause = elsewhere  # type: ignore[method-assign, assignment]
+    assert both.send(entities(1)) == []
+
+
 def test_asked_to_stop_it_waits_no_longer() -> None:
     with pytest.raises(RebuildInterrupted):
         sender(Scripted([AWAY]), stop=True).send(entities(1))

@@ -1,17 +1,18 @@
-"""Source rows for a rebuild: all of them page by page, those of recent events, and single ones."""
+"""Source rows for a rebuild: those of recent events, and single ones. All of them: source_stream.py."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple, cast
 
 from outboxctl.core.delivery.claim import PLAN
+from outboxctl.core.documents.since import MOVED, Since
 from outboxctl.core.produce import MAX_VERSION
 from outboxctl.core.schema.names import DOCUMENT, EVENTS, SOURCE
 from outboxctl.core.sql import Connection, text
 from outboxctl.domain.lifecycle import OPS
 
 COUNT = text(f"SELECT count(*) FROM {SOURCE}")
-# An adopted table may have its unique index in the other column order, which the pages then follow.
+# An adopted table may have its unique index in the other column order, which all reading then follows.
 FIRST = text(f"""
 SELECT CASE WHEN count(*) > 0 AND bool_and(a.attname = 'entity_id') THEN 'entity_id' ELSE 'entity_type' END
 FROM pg_index i
@@ -20,10 +21,6 @@ WHERE i.indrelid = '{SOURCE}'::regclass AND i.indisunique AND i.indpred IS NULL 
     AND (SELECT count(*) FROM pg_attribute b WHERE b.attrelid = i.indrelid
          AND b.attnum = ANY (i.indkey) AND b.attname IN ('entity_type', 'entity_id')) = 2
 """)
-KEYS = {
-    "entity_type": ("s.entity_type, s.entity_id", "CAST(:type AS varchar), CAST(:id AS uuid)"),
-    "entity_id": ("s.entity_id, s.entity_type", "CAST(:id AS uuid), CAST(:type AS varchar)"),
-}
 ROW = f"""LEFT JOIN LATERAL (
     SELECT s.event_version, {DOCUMENT} AS document FROM {SOURCE} s
     WHERE s.entity_type = k.entity_type AND s.entity_id = k.entity_id LIMIT 1
@@ -32,14 +29,16 @@ OP_LIST = ", ".join(f"'{op}'" for op in OPS)
 # An entity's row as it is now, or none, with the newest version among its events.
 CHANGED = text(f"""
 WITH k AS MATERIALIZED (
-    SELECT entity_type, entity_id, max(updated_at) AS latest,
+    SELECT entity_type, entity_id, bool_or(updated_at >= :since AND {MOVED}) AS moved,
         max(event_version) FILTER (WHERE event_version BETWEEN 0 AND {MAX_VERSION}) AS newest
-    FROM {EVENTS}
-    WHERE op IN ({OP_LIST}) AND updated_at >= least(CAST(:since AS timestamptz), :gone_since)
+    FROM {EVENTS} e
+    WHERE op IN ({OP_LIST}) AND updated_at >= coalesce(:gone_since, CAST(:since AS timestamptz))
     GROUP BY entity_type, entity_id
+), read AS MATERIALIZED (
+    SELECT * FROM k WHERE moved OR CAST(:gone_since AS timestamptz) IS NOT NULL
 )
 SELECT k.entity_type, k.entity_id::text, s.event_version, s.document, k.newest
-FROM k {ROW} WHERE k.latest >= :since OR s.document IS NULL
+FROM read k {ROW} WHERE k.moved OR s.document IS NULL
 """)
 NAMED = text(f"""
 SELECT k.entity_type, k.entity_id::text, s.event_version, s.document, k.newest
@@ -73,29 +72,11 @@ def count(connection: Connection) -> int:
     return int(connection.execute(COUNT).scalar_one())
 
 
-def page(connection: Connection, after: Key | None, size: int) -> tuple[list[SourceEntity], Key | None]:
-    """The next `size` entities after `after`, in the order of the unique index, and the last one's key."""
-    columns, values = KEYS[connection.execute(FIRST).scalar_one()]
-    connection.exec_driver_sql(PLAN)
-    beyond = f"WHERE ({columns}) > ({values})" if after else ""
-    statement = text(f"""
-        SELECT s.entity_type, s.entity_id::text, s.event_version, {DOCUMENT}
-        FROM {SOURCE} s {beyond} ORDER BY {columns} LIMIT :size""")
-    key = {"type": after[0], "id": after[1]} if after else {}
-    entities = [SourceEntity(*row) for row in connection.execute(statement, key | {"size": size}).all()]
-    return entities, entities[-1][:2] if entities else None
-
-
-def changed(
-    connection: Connection, *, since: datetime, gone_since: datetime, size: int
-) -> Iterator[list[SourceEntity]]:
-    """The entities whose events changed since `since`, in lists of at most `size`; one snapshot.
-
-    Those whose row is gone are included if an event changed since `gone_since`.
-    """
+def changed(connection: Connection, since: Since, *, size: int) -> Iterator[list[SourceEntity]]:
+    """The entities whose events changed, and those that are gone, `size` at a time; in one snapshot."""
     connection.exec_driver_sql(PLAN)
     options = {"stream_results": True, "max_row_buffer": size}
-    rows = connection.execute(CHANGED, {"since": since, "gone_since": gone_since}, execution_options=options)
+    rows = connection.execute(CHANGED, since.values, execution_options=options)
     for rows_ in rows.partitions(size):
         yield [SourceEntity(*row) for row in rows_]
 

@@ -6,7 +6,6 @@ By keys, each row is another page of the table: where it is larger than the memo
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import psycopg
 from psycopg.types.string import ByteaBinaryLoader
 
 from outboxctl.core.database import driver
@@ -56,14 +55,8 @@ def rows(connection: Connection, pages: PageRange, *, content: bool) -> Sequence
     prepare(connection)
     document, below = DOCUMENT if content else "NULL::text", "" if pages.end is None else BELOW
     statement = places(connection).render(ROWS.format(document=document, below=below))
-    session = driver(connection)
-    try:
-        with session.cursor(binary=True) as cursor:
-            cursor.adapters.register_loader("text", ByteaBinaryLoader)  # as the server sends them
-            cursor.execute(statement, {"first": f"({pages.first},0)", "end": f"({pages.end},0)"})
-            found: list[RowState] = cursor.fetchall()
-            return found
-    except psycopg.Error as error:
-        if session.closed:
-            connection.invalidate(error)  # the pool gives it to nobody else
-        raise
+    with driver(connection).cursor(binary=True) as cursor:
+        cursor.adapters.register_loader("text", ByteaBinaryLoader)  # as the server sends them
+        cursor.execute(statement, {"first": f"({pages.first},0)", "end": f"({pages.end},0)"})
+        found: list[RowState] = cursor.fetchall()
+        return found

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
+from outboxctl.core.documents.since import MOVED, Since
 from outboxctl.core.operator.audit import record
 from outboxctl.core.produce import COLUMNS
 from outboxctl.core.schema.names import EVENTS
@@ -24,10 +24,12 @@ WHERE follow IS NOT NULL OR {ID} = ANY (CAST(:ids AS text[]))
 """)
 # An event of many documents becomes events of each: those are what is sent.
 CHANGED = text(f"""
-SELECT entity_key, bool_or(updated_at >= :since) FROM {EVENTS}
-WHERE entity_type = :name AND follow IS NULL AND entity_key IS NOT NULL
-    AND updated_at >= least(CAST(:since AS timestamptz), :gone_since)
-GROUP BY entity_key
+SELECT entity_key, moved FROM (
+    SELECT entity_key, bool_or(updated_at >= :since AND {MOVED}) AS moved FROM {EVENTS} e
+    WHERE entity_type = :name AND follow IS NULL AND entity_key IS NOT NULL
+        AND updated_at >= coalesce(:gone_since, CAST(:since AS timestamptz))
+    GROUP BY entity_key
+) k WHERE moved OR CAST(:gone_since AS timestamptz) IS NOT NULL
 """)
 WRITE = text(f"""
 INSERT INTO {EVENTS} ({COLUMNS}, entity_key)
@@ -56,17 +58,16 @@ def in_flight(connection: Connection, name: str, ids: Sequence[str]) -> InFlight
 
 
 def changed(
-    connection: Connection, name: str, *, since: datetime, gone_since: datetime, size: int
+    connection: Connection, name: str, since: Since, *, size: int
 ) -> Iterator[list[tuple[str, bool]]]:
-    """The keys of events that changed since either moment, each with whether it was since `since`.
+    """The keys of events that changed, or whose document may be gone, each with whether it changed.
 
     In lists of at most `size`; one snapshot.
     """
     options = {"stream_results": True, "max_row_buffer": size}
-    values = {"name": name, "since": since, "gone_since": gone_since}
-    rows = connection.execute(CHANGED, values, execution_options=options)
+    rows = connection.execute(CHANGED, since.values | {"name": name}, execution_options=options)
     for some in rows.partitions(size):
-        yield [(key, recent) for key, recent in some]
+        yield [(key, moved) for key, moved in some]
 
 
 def write(connection: Connection, name: str, keys: Sequence[str]) -> list[str]:

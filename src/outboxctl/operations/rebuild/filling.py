@@ -1,73 +1,75 @@
 """Filling the new index with all source rows in key order, comparing both, and sending what differs."""
 
-from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
+from contextlib import suppress
+from time import monotonic
 
 from outboxctl.core.operator.rebuilds import Rebuild, RebuildPhase
-from outboxctl.domain.errors import UsageError
-from outboxctl.operations import batches
+from outboxctl.domain.errors import OutboxctlError, UsageError
 from outboxctl.operations.rebuild.model import RebuildInterrupted, Tools
+from outboxctl.operations.rebuild.pipeline import sent
 from outboxctl.operations.rebuild.sending import Sender, collect
 from outboxctl.operations.rebuild.source import DocumentPage, Place, Refused
 
-SENDERS = 3  # requests in flight: the measured optimum of one engine on the worker's side
+SAVED_EVERY = 1.0  # seconds: what was sent since is sent again by a process that goes on
 
 
 def fill(tools: Tools, rebuild: Rebuild) -> Rebuild:
-    """Copy what has not been copied; the position is saved after each page that was acknowledged.
+    """Copy what has not been copied; the place up to which all is acknowledged is saved each second.
 
     Raises DocumentsRefusedError, UnreachableError or RebuildInterrupted; what was saved stays valid.
     """
     tools.advance(rebuild.copied)
-    with ThreadPoolExecutor(SENDERS) as pool:
-        copy = Copy(tools, rebuild, pool)
-        batches.run(copy.step, stop=tools.stop, advance=tools.advance)
-        return copy.end()
+    _say_if_slow(tools)
+    # A document whose routing changes meanwhile is sent again when the rebuild catches up.
+    sender = Sender(tools, rebuild.new_index, once=True)
+    pages = tools.source.pages(tools.db, rebuild.place, tools.size)
+    filled = FillProgress(tools, rebuild)
+    try:
+        with sent(pages, lambda page: sender.send(page.batch), tools.stop) as results:
+            for page, refused in results:
+                filled.add(page, refused)
+                tools.advance(page.batch.read)
+    except BaseException:
+        with suppress(OutboxctlError):  # what has failed may be the database
+            filled.save()
+        raise
+    row = filled.save()
+    return row if tools.stop.is_set() else tools.save(row, phase=RebuildPhase.CATCH_UP)
 
 
-class Copy:
-    """The pages in flight, in order: a page counts once it and all before it are in the index."""
+def _say_if_slow(tools: Tools) -> None:
+    with tools.db.begin() as connection:
+        why = tools.source.slow(connection)
+    if why:
+        tools.say(why)
 
-    def __init__(self, tools: Tools, rebuild: Rebuild, pool: ThreadPoolExecutor) -> None:
-        self._tools, self._pool, self._row = tools, pool, rebuild
-        # A document whose routing changes meanwhile is sent again when the rebuild catches up.
-        self._sender = Sender(tools, rebuild.new_index, once=True)
-        self._in_flight: deque[tuple[DocumentPage, Future[list[Refused]]]] = deque()
+
+class FillProgress:
+    """How far the index is filled: up to a page that is in it with all before it."""
+
+    def __init__(self, tools: Tools, rebuild: Rebuild, *, clock: Callable[[], float] = monotonic) -> None:
+        self._tools, self._row, self._clock = tools, rebuild, clock
         self._place: Place = rebuild.place
-        self._complete = False
+        self._copied, self._refused = rebuild.copied, rebuild.refused
+        self._saves_at = clock()
 
-    def step(self) -> int:
-        """Read pages for idle senders, and wait for the oldest; returns its entities, 0 at the end."""
-        while not self._complete and len(self._in_flight) < SENDERS:
-            self._read_page()
-        if not self._in_flight:
-            return 0
-        page, future = self._in_flight.popleft()
-        self._save(page, future.result())
-        return page.batch.read
-
-    def end(self) -> Rebuild:
-        """Wait for the pages in flight; the row, which is in its next phase if all is copied."""
-        while self._in_flight:
-            page, future = self._in_flight.popleft()
-            self._save(page, future.result())
-        if not self._complete:
-            return self._row
-        return self._tools.save(self._row, phase=RebuildPhase.CATCH_UP)
-
-    def _read_page(self) -> None:
-        page = self._tools.source.page(self._tools.db, self._place, self._tools.size)
-        if page is None:
-            self._complete = True
-            return
-        self._place = page.place
-        self._in_flight.append((page, self._pool.submit(self._sender.send, page.batch)))
-
-    def _save(self, page: DocumentPage, refused: list[Refused]) -> None:
+    def add(self, page: DocumentPage, refused: list[Refused]) -> None:
+        """Count the next page, which is in the index but for what was refused; save if that is due."""
         new = collect(self._tools, refused, tolerant=self._tools.allow_failures)
-        sent = len(page.batch.actions) + len(page.batch.refused)
-        counts = {"copied": self._row.copied + sent - new, "refused": self._row.refused + new}
-        self._row = self._tools.save(self._row, **page.place, **counts)
+        self._place = page.place
+        self._copied += len(page.batch.actions) + len(page.batch.refused) - new
+        self._refused += new
+        if self._clock() >= self._saves_at:
+            self.save()
+
+    def save(self) -> Rebuild:
+        """Write the place and the counts; the row."""
+        place = {name: value for name, value in self._place.items() if value is not None}
+        counts = {"copied": self._copied, "refused": self._refused}
+        self._row = self._tools.save(self._row, **place, **counts)
+        self._saves_at = self._clock() + SAVED_EVERY
+        return self._row
 
 
 def heal(tools: Tools, index: str) -> int:

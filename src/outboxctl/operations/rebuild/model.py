@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from outboxctl.core.documents.since import Position
 from outboxctl.core.operator import rebuilds
 from outboxctl.core.operator.rebuilds import Rebuild
 from outboxctl.operations.rebuild.search_index import SearchIndex
@@ -24,6 +25,16 @@ class DocumentsRefusedError(Exception):
 
 class RebuildInterrupted(Exception):  # noqa: N818 - no error: a person stopped it
     """Stopped on request: what is done is saved."""
+
+
+@dataclass
+class Followed:
+    """Up to where this process has followed the events of an index that is its own from the first document.
+
+    None: by time alone.
+    """
+
+    position: Position | None = None
 
 
 @dataclass(frozen=True)
@@ -45,6 +56,7 @@ class Tools:
     advance: Callable[[int], object] = lambda _: None
     refused: dict[str, Refused] = field(default_factory=dict)
     source: DocumentSource = field(default_factory=SearchIndex)
+    followed: Followed = field(default_factory=Followed)
 
     def save(self, rebuild: Rebuild, *moment: Any, **values: Any) -> Rebuild:
         """`rebuilds.save` in a transaction of its own."""

@@ -4,12 +4,13 @@ from contextlib import suppress
 from datetime import timedelta
 from time import monotonic
 
-from outboxctl.core.documents import source_rows
+from outboxctl.core.documents.since import Since, position
 from outboxctl.core.operator import rebuilds
 from outboxctl.core.operator.rebuilds import ENDING, SWAPPING, Rebuild, RebuildPhase
 from outboxctl.domain.errors import OutboxctlError, UnreachableError, UsageError
 from outboxctl.operations.rebuild.filling import fill, heal
 from outboxctl.operations.rebuild.model import RebuildInterrupted, Tools
+from outboxctl.operations.rebuild.pipeline import sent
 from outboxctl.operations.rebuild.sending import Sender, collect
 from outboxctl.sink.index import alias, lifecycle
 
@@ -25,6 +26,8 @@ TOMBSTONES = timedelta(hours=1)
 def create(tools: Tools, rebuild: Rebuild) -> Rebuild:
     """Create the new index, with settings for fast filling."""
     lifecycle.create(tools.client, rebuild.new_index, rebuild.body, rebuild.id)
+    with tools.db.begin() as connection:
+        tools.followed.position = position(connection)  # whatever is visible here, all that follows reads
     return tools.save(rebuild, phase=RebuildPhase.FILL)
 
 
@@ -44,23 +47,30 @@ def follow(tools: Tools, rebuild: Rebuild) -> Rebuild:
     So each event that was delivered to the other index is repeated in this one: a row that is gone becomes a
     delete at its newest version, and so a tombstone.
     """
+    with tools.db.begin() as connection:
+        reached = position(connection)
+    tolerant = tools.allow_failures or rebuild.action != "rebuild" or rebuild.phase == RebuildPhase.RECONCILE
+    changed = tools.source.changed(tools.db, _since(tools, rebuild), tools.size)
+    followed, refused = 0, 0
+    with sent(changed, Sender(tools, rebuild.new_index).send, tools.stop) as results:
+        for batch, found in results:
+            refused += collect(tools, found, tolerant=tolerant)
+            followed += batch.read
+    if tools.stop.is_set():
+        raise RebuildInterrupted
+    # The server has not begun anew meanwhile, giving numbers of transactions a second time.
+    rebuilds.still_locked(tools.held)
+    tools.followed.position = reached
+    counts = {"caught_up": rebuild.caught_up + followed - refused, "refused": rebuild.refused + refused}
+    return tools.save(rebuild, caught_up_to=reached.moment, **counts)
+
+
+def _since(tools: Tools, rebuild: Rebuild) -> Since:
+    """What a round sends. The first one of a new index sends a delete for whatever is gone for an hour."""
     fresh = rebuild.action == "rebuild" and rebuild.caught_up_to == rebuild.started_at
     since = rebuild.caught_up_to - OVERLAP
-    gone_since = rebuild.caught_up_to - TOMBSTONES if fresh else since
-    tolerant = tools.allow_failures or rebuild.action != "rebuild" or rebuild.phase == RebuildPhase.RECONCILE
-    sender, sent, refused = Sender(tools, rebuild.new_index), 0, 0
-    with tools.db.begin() as connection:
-        moment = source_rows.moment(connection)
-        batches = tools.source.changed(
-            tools.db, connection, since=since, gone_since=gone_since, size=tools.size
-        )
-        for batch in batches:
-            if tools.stop.is_set():
-                raise RebuildInterrupted
-            refused += collect(tools, sender.send(batch), tolerant=tolerant)
-            sent += batch.read
-    counts = {"caught_up": rebuild.caught_up + sent - refused, "refused": rebuild.refused + refused}
-    return tools.save(rebuild, caught_up_to=moment, **counts)
+    gone = rebuild.caught_up_to - TOMBSTONES if fresh else since
+    return Since(since, gone, tools.followed.position)
 
 
 def swap(tools: Tools, rebuild: Rebuild) -> Rebuild:

@@ -3,11 +3,11 @@
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import islice
 from threading import Event
 from typing import TYPE_CHECKING
 
+from outboxctl.core.documents.since import Since
 from outboxctl.core.projections import events, pages, reading
 from outboxctl.core.projections.fields import fields
 from outboxctl.core.projections.reading import DocumentPart
@@ -15,7 +15,7 @@ from outboxctl.domain.failures import Reason
 from outboxctl.domain.projection import Projection, Routing, document_id
 from outboxctl.operations.projection.mapping import body
 from outboxctl.operations.rebuild.plan import Part
-from outboxctl.operations.rebuild.source import DocumentBatch, DocumentPage, Place, Refused
+from outboxctl.operations.rebuild.source import PAGE_BYTES, DocumentBatch, DocumentPage, Place, Refused
 from outboxctl.operations.verify.projected.compare import compare
 from outboxctl.operations.verify.projected.model import ProjectedDifference, ProjectedKind
 from outboxctl.sink.delivery.bulk import BulkAction
@@ -24,6 +24,8 @@ from outboxctl.sink.index.scan import Reader, RoutedReader
 if TYPE_CHECKING:
     from outboxctl.core.database import Connection, Database
     from outboxctl.sink.transport.client import Client
+
+NOTHING = DocumentBatch([], [], 0)
 
 
 def declared(connection: "Connection", projection: Projection) -> tuple[Part, Part]:
@@ -62,31 +64,36 @@ class ProjectionSource:
         """About how many rows the root has."""
         return pages.estimate(connection, self.projection)
 
-    def page(self, db: "Database", place: Place, size: int) -> DocumentPage | None:
-        """The documents of the next keys, of bounded size; rows that are not in the view have none."""
-        with db.begin() as connection:
-            keys = pages.page(connection, self.projection, place["cursor"], size)
-        if not keys:
-            return None
-        batch, last = DocumentBatch([], [], 0), keys[0]
-        for part in self._parts(db, keys):
-            batch, last = _added(batch, _batch(part, deletes=())), part.keys[-1]
-            if sum(len(action.document or "") for action in batch.actions) >= reading.BYTES:
-                break
-        return DocumentPage(batch, {"cursor": last})
-
-    def changed(
-        self, db: "Database", connection: "Connection", *, since: datetime, gone_since: datetime, size: int
-    ) -> Iterator[DocumentBatch]:
-        """The documents of events, or their deletes, read after `connection` has read the events."""
-        found = events.changed(connection, self.name, since=since, gone_since=gone_since, size=size)
-        for some in found:
-            recent = dict(some)
-            keys = [key for key in recent if pages.plausible(self.projection, key)]
+    def pages(self, db: "Database", place: Place, size: int) -> Iterator[DocumentPage]:
+        """The documents of all keys; rows that are not in the view have none."""
+        last = place["cursor"]
+        while keys := self._keys(db, last, size):
+            batch = NOTHING
             for part in self._parts(db, keys):
-                if part.error and not reading.is_key(db, self.projection, part.keys[0]):
-                    continue  # an event that a worker fails
-                yield _batch(part, deletes=part.keys, upserts=[key for key in part.keys if recent[key]])
+                batch, last = _added(batch, _batch(part, deletes=())), part.keys[-1]
+                if sum(len(action.document or "") for action in batch.actions) >= PAGE_BYTES:
+                    yield DocumentPage(batch, {"cursor": last})
+                    batch = NOTHING
+            yield DocumentPage(batch, {"cursor": last})
+
+    def slow(self, connection: "Connection") -> str:  # noqa: ARG002 - of the interface
+        """Nothing: a declared projection has an index on its key."""
+        return ""
+
+    def changed(self, db: "Database", since: Since, size: int) -> Iterator[DocumentBatch]:
+        """The documents of events, or their deletes, read after the events."""
+        with db.begin() as connection:
+            for some in events.changed(connection, self.name, since, size=size):
+                moved = dict(some)
+                keys = [key for key in moved if pages.plausible(self.projection, key)]
+                for part in self._parts(db, keys):
+                    if part.error and not reading.is_key(db, self.projection, part.keys[0]):
+                        continue  # an event that a worker fails
+                    yield _batch(part, deletes=part.keys, upserts=[key for key in part.keys if moved[key]])
+
+    def _keys(self, db: "Database", after: str | None, size: int) -> list[str]:
+        with db.begin() as connection:
+            return pages.page(connection, self.projection, after, size)
 
     def differing(
         self,
@@ -131,7 +138,7 @@ def _batch(
 
 
 def _added(one: DocumentBatch, other: DocumentBatch) -> DocumentBatch:
-    return DocumentBatch(one.actions + other.actions, one.refused + other.refused, one.read + other.read)
+    return DocumentBatch([*one.actions, *other.actions], one.refused + other.refused, one.read + other.read)
 
 
 def _sent_again(differences: Iterable[ProjectedDifference]) -> Iterator[str]:

@@ -1,20 +1,23 @@
 """The source of the built-in index: the rows of search_index."""
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
 from itertools import islice
 from threading import Event
 from typing import TYPE_CHECKING
 
-from outboxctl.core.documents import source_rows
+from outboxctl.core.documents import source_rows, source_stream
+from outboxctl.core.documents.since import Since
 from outboxctl.core.documents.source_rows import SourceEntity
+from outboxctl.core.documents.source_stream import RawDocument
 from outboxctl.core.produce import MAX_VERSION
+from outboxctl.core.schema.names import SOURCE
 from outboxctl.domain.failures import Reason
 from outboxctl.domain.projection import Routing
-from outboxctl.operations.rebuild.source import DocumentBatch, DocumentPage, Place, Refused
+from outboxctl.operations.rebuild.source import PAGE_BYTES, DocumentBatch, DocumentPage, Place, Refused
 from outboxctl.operations.verify.compare import compare
 from outboxctl.operations.verify.model import Difference, DifferenceKind, key_of
 from outboxctl.sink.delivery.bulk import BulkAction
+from outboxctl.sink.delivery.raw import RawActions
 from outboxctl.sink.index.scan import Reader
 
 if TYPE_CHECKING:
@@ -23,6 +26,11 @@ if TYPE_CHECKING:
 
 # No event can have been missed where the index is ahead; and content follows the version.
 SENT_AGAIN = {DifferenceKind.MISSING, DifferenceKind.STALE, DifferenceKind.EXTRA}
+
+NO_INDEX = (
+    f"{SOURCE} has no unique index on (entity_type, entity_id): all rows are sorted for each"
+    f" {source_stream.CHUNK_ROWS:,} of them. `outboxctl doctor` says how to make one"
+)
 
 
 class SearchIndex:
@@ -35,25 +43,22 @@ class SearchIndex:
         """How many entities there are."""
         return source_rows.count(connection)
 
-    def page(self, db: "Database", place: Place, size: int) -> DocumentPage | None:
-        """The next entities."""
+    def pages(self, db: "Database", place: Place, size: int) -> Iterator[DocumentPage]:
+        """All rows in the order of the unique index; the documents stay as the server wrote them."""
         kind, id_ = place["cursor_type"], place["cursor_id"]
         after = None if kind is None or id_ is None else (kind, id_)
-        with db.begin() as connection:
-            entities, key = source_rows.page(connection, after, size)
-        return DocumentPage(batch(entities), {"cursor_type": key[0], "cursor_id": key[1]}) if key else None
+        for documents in source_stream.pages(db, after, size=size, most=PAGE_BYTES):
+            kind, id_ = source_stream.key_of(documents[-1][0])
+            yield DocumentPage(_raw_batch(documents), {"cursor_type": kind, "cursor_id": id_})
 
-    def changed(
-        self,
-        db: "Database",  # noqa: ARG002 - of the interface
-        connection: "Connection",
-        *,
-        since: datetime,
-        gone_since: datetime,
-        size: int,
-    ) -> Iterator[DocumentBatch]:
+    def slow(self, connection: "Connection") -> str:
+        """Whether there is an index in whose order the rows can be read."""
+        return NO_INDEX if source_stream.sorts(connection) else ""
+
+    def changed(self, db: "Database", since: Since, size: int) -> Iterator[DocumentBatch]:
         """The entities of events; a row that is gone becomes a delete at its newest version."""
-        yield from map(batch, source_rows.changed(connection, since=since, gone_since=gone_since, size=size))
+        with db.begin() as connection:
+            yield from map(batch, source_rows.changed(connection, since, size=size))
 
     def differing(
         self,
@@ -72,6 +77,21 @@ class SearchIndex:
         return _again(db, _sent_again(differences), size)
 
 
+def _raw_batch(documents: Sequence[RawDocument]) -> DocumentBatch:
+    """What is sent of rows, and those whose version cannot be."""
+    good = [each for each in documents if each[1].isdigit()]
+    refused = []
+    if len(good) < len(documents):
+        others = [each for each in documents if not each[1].isdigit()]
+        refused = [_refused(":".join(source_stream.key_of(id_)), v.decode() or None) for id_, v, _ in others]
+    return DocumentBatch(RawActions(good), refused, len(documents))
+
+
+def _refused(id_: str, version: object) -> Refused:
+    error = f"the row's event_version is not in 0..2^63-1: {version}"
+    return Refused(id_, Reason.DETERMINISTIC_EXCEPTION, error)
+
+
 def batch(entities: Sequence[SourceEntity]) -> DocumentBatch:
     """What is sent of entities."""
     return DocumentBatch(*prepare(entities), len(entities))
@@ -86,8 +106,7 @@ def prepare(entities: Sequence[SourceEntity]) -> tuple[list[BulkAction], list[Re
         if version is not None and 0 <= version <= MAX_VERSION:
             actions.append(BulkAction(id_, version, entity.document))
         elif entity.document is not None:
-            error = f"the row's event_version is not in 0..2^63-1: {version}"
-            refused.append(Refused(id_, Reason.DETERMINISTIC_EXCEPTION, error))
+            refused.append(_refused(id_, version))
     return actions, refused
 
 

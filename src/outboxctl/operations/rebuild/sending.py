@@ -7,10 +7,12 @@ from time import monotonic
 from outboxctl.domain.backoff import delay
 from outboxctl.domain.clock import Deadline
 from outboxctl.domain.errors import UnreachableError
-from outboxctl.domain.failures import Classification, Verdict
+from outboxctl.domain.failures import DONE, Classification, Reason, Verdict
 from outboxctl.domain.projection import Routing
 from outboxctl.operations.rebuild.model import DocumentsRefusedError, RebuildInterrupted, Tools
 from outboxctl.operations.rebuild.source import DocumentBatch, Refused
+from outboxctl.sink.delivery.bisect import Findings
+from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.sink.delivery.deliver import NO_INDEX
 from outboxctl.sink.delivery.routed import sink_of
 
@@ -23,7 +25,8 @@ BASE, CAP = 0.2, 5.0  # seconds between two tries
 class Sender:
     """Sends to one index; safe to use from several threads.
 
-    `once`: the index has at most one copy of each document, and what changed since is sent again by another.
+    `once`: the index has at most one copy of each document, and hardly any yet; what changed since is sent
+    again by another sender.
     """
 
     def __init__(
@@ -33,49 +36,67 @@ class Sender:
         routing = tools.source.routing
         if once and routing is Routing.COLUMN:  # no other shard can have a copy
             routing = Routing.KEY
-        self._sink = sink_of(tools.client, index, pipeline=tools.source.pipeline, routing=routing)
+        pipeline = tools.source.pipeline
+        self._sink = sink_of(tools.client, index, pipeline=pipeline, routing=routing, new=once)
         self._index = index
+        self._taken_at = clock()  # when the sink last took a document, of any thread
+        self._said_busy = False
         self._rng = Random()  # noqa: S311 - spreads retries, guards nothing
 
     def send(self, batch: DocumentBatch) -> list[Refused]:
         """Write all of a batch; returns the documents refused.
 
-        Tries again while the sink is unreachable. Raises UnreachableError once that lasts longer than
-        `patience`, RebuildInterrupted when stopped meanwhile.
+        Tries again while the sink is unreachable. Raises UnreachableError once it has taken nothing for
+        `patience` seconds, unless it only asks for fewer requests (429): then it gets fewer, for as long as
+        it asks. Raises RebuildInterrupted when stopped meanwhile.
         """
         actions, refused = batch.actions, [*batch.refused]
         began, failed = self._clock(), 0
         while actions:
             findings = self._sink.deliver(actions, deadline=Deadline.within(LONGEST)).findings
-            answers = list(zip(actions, findings, strict=True))
-            refused += [
-                Refused(action.id, str(finding.reason), finding.error)
-                for action, finding in answers
-                if finding and finding.verdict is Verdict.FAIL
-            ]
-            again = [(a, f) for a, f in answers if not f or f.verdict not in (Verdict.DONE, Verdict.FAIL)]
+            if findings.count(DONE) == len(findings):
+                self._taken_at = self._clock()
+                return refused
+            refused += _refused(actions, findings)
+            again = [(a, f) for a, f in zip(actions, findings, strict=True) if not _settled(f)]
             if len(again) < len(actions):
-                began, failed = self._clock(), 0
+                self._taken_at, failed = self._clock(), 0
             failed += 1
             actions = [action for action, _ in again]
             if actions:
-                self._wait(again[0][1], failed, self._clock() - began)
+                self._wait(again[0][1], failed, self._clock() - max(began, self._taken_at))
         return refused
 
     def _wait(self, finding: Classification | None, failed: int, seconds: float) -> None:
         if finding and NO_INDEX in finding.error:
             raise UnreachableError(f"{self._index}, which is being filled, is gone", hint=GONE)
-        if seconds > self._tools.patience:
+        busy = finding is not None and finding.reason is Reason.RATE_LIMITED
+        if seconds > self._tools.patience and not busy:
             why = f"{finding.reason}: {finding.error}" if finding else "no answer"
             raise UnreachableError(
                 f"the sink did not take documents for {self._index} for {seconds:.0f} s ({why})", hint=AGAIN
             )
+        if busy and not self._said_busy:
+            self._said_busy = True
+            self._tools.say("The sink asks for fewer requests (429): going on more slowly")
         if self._tools.stop.wait(self._pause(finding, failed)):
             raise RebuildInterrupted
 
     def _pause(self, finding: Classification | None, failed: int) -> float:
         requested = min(finding.retry_after, CAP) if finding else 0.0
         return max(requested, delay(failed, base=BASE, cap=CAP, rng=self._rng))
+
+
+def _settled(finding: Classification | None) -> bool:
+    return finding is not None and finding.verdict in (Verdict.DONE, Verdict.FAIL)
+
+
+def _refused(actions: Sequence[BulkAction], findings: Findings) -> list[Refused]:
+    return [
+        Refused(action.id, str(finding.reason), finding.error)
+        for action, finding in zip(actions, findings, strict=True)
+        if finding and finding.verdict is Verdict.FAIL
+    ]
 
 
 def collect(tools: Tools, refused: Sequence[Refused], *, tolerant: bool) -> int:

@@ -1,11 +1,11 @@
 """Where the documents of a new index come from: what a rebuild asks of that."""
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from outboxctl.core.documents.since import Since
 from outboxctl.domain.projection import Routing
 from outboxctl.sink.delivery.bulk import BulkAction
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from outboxctl.core.database import Connection, Database
     from outboxctl.sink.transport.client import Client
 
+PAGE_BYTES = 4_000_000  # of documents, in a page of several
 Place = Mapping[str, str | None]  # how far an index is filled: columns of the rebuild's row
 
 
@@ -28,7 +29,7 @@ class Refused:
 class DocumentBatch(NamedTuple):
     """What is sent at once, and documents that cannot be sent; `read`: entities that were read for it."""
 
-    actions: list[BulkAction]
+    actions: Sequence[BulkAction]
     refused: list[Refused]
     read: int
 
@@ -62,17 +63,19 @@ class DocumentSource(Protocol):
         """About how many documents there are."""
         ...
 
-    def page(self, db: "Database", place: Place, size: int) -> DocumentPage | None:
-        """The next page of at most `size` entities after a place; None at the end."""
+    def pages(self, db: "Database", place: Place, size: int) -> Iterator[DocumentPage]:
+        """All documents after a place, in pages of at most `size` and a bounded number of bytes.
+
+        No transaction stays open between two pages.
+        """
         ...
 
-    def changed(
-        self, db: "Database", connection: "Connection", *, since: datetime, gone_since: datetime, size: int
-    ) -> Iterator[DocumentBatch]:
-        """What the events since then are about, as it is now: by the snapshot of `connection` or a later one.
+    def slow(self, connection: "Connection") -> str:
+        """Why reading all documents takes unusually long, and what to do about it; empty if it does not."""
+        ...
 
-        Documents whose row is gone are included if an event changed since `gone_since`.
-        """
+    def changed(self, db: "Database", since: Since, size: int) -> Iterator[DocumentBatch]:
+        """What the events since then are about, as it is now or later; each document at most once."""
         ...
 
     def differing(

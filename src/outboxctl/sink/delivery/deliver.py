@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from json import loads
 from shlex import quote
 from time import monotonic
 from typing import Any
@@ -10,8 +11,10 @@ from outboxctl.domain.clock import Deadline
 from outboxctl.domain.failures import Answer, Classification, Reason, Verdict, classify
 from outboxctl.sink.delivery.bisect import Bisection
 from outboxctl.sink.delivery.bulk import CONFIRMED, FILTER, BulkAction, body, pair, routed_body
+from outboxctl.sink.delivery.raw import RawActions, all_created
 from outboxctl.sink.delivery.result import BulkRequest, Delivery
 from outboxctl.sink.transport.client import Client
+from outboxctl.sink.transport.reply import Decode
 from outboxctl.sink.transport.request import ask
 
 FORBIDDEN = 403
@@ -25,11 +28,14 @@ WAITS, SHORTEST_WAIT, LONGEST_WAIT = 1 / 3, 0.1, 10.0
 class ElasticSink:
     """Writes batches into one index or write alias, through an ingest `pipeline` if one is named.
 
-    With `routed` it sends the routing of the actions. Safe to use from several threads.
+    With `routed` it sends the routing of the actions. `new`: the index holds hardly any of the documents yet,
+    so the answer that all were created is tried first. Safe to use from several threads.
     """
 
-    def __init__(self, client: Client, index: str, *, pipeline: str = "", routed: bool = False) -> None:
-        self._client, self._routed = client, routed
+    def __init__(
+        self, client: Client, index: str, *, pipeline: str = "", routed: bool = False, new: bool = False
+    ) -> None:
+        self._client, self._routed, self._new = client, routed, new
         self._parameters = {"pipeline": pipeline} if pipeline else {}
         self._index = index
         self._alias_only = False  # the name is known to be an alias, and requests carry `require_alias`
@@ -127,18 +133,38 @@ class ElasticSink:
         self, actions: Sequence[BulkAction], seconds: float, requests: list[BulkRequest], *, insist: bool
     ) -> list[Answer] | Answer:
         try:
-            lines = routed_body(actions) if self._routed or actions[0].routing else body(actions)
+            lines = self._lines(actions)
         except UnicodeEncodeError as error:
             return Answer(0, "unencodable", str(error), request=True)
         options: dict[str, Any] = {"require_alias": True} if insist else {}
         options |= {"body": lines, "filter_path": FILTER, "seconds": seconds, "timeout": wait_of(seconds)}
         options |= self._parameters
+        expected = all_created(actions) if self._new else b""
         started = monotonic()
-        answer = ask(self._client, "PUT", self._index, "_bulk", **options)
-        sent = answer if isinstance(answer, Answer) else pair(actions, answer)
+        answer = ask(self._client, "PUT", self._index, "_bulk", decode=_unless(expected), **options)
+        sent = _paired(actions, answer, expected)
         result = "ok" if isinstance(sent, list) else classify(sent).reason or Reason.UNKNOWN_EXCEPTION
         requests.append(BulkRequest(str(result), monotonic() - started, len(lines)))
         return sent
+
+    def _lines(self, actions: Sequence[BulkAction]) -> bytes:
+        """The request's body; UnicodeEncodeError where a document cannot be sent."""
+        if isinstance(actions, RawActions) and (lines := actions.body()) is not None:
+            return lines
+        return routed_body(actions) if self._routed or actions[0].routing else body(actions)
+
+
+def _unless(expected: bytes) -> Decode:
+    """Parses an answer, unless it is the expected one, which is returned; empty for none."""
+    return (lambda body: expected if body == expected else loads(body)) if expected else loads
+
+
+def _paired(actions: Sequence[BulkAction], answer: Any, expected: bytes) -> list[Answer] | Answer:
+    if isinstance(answer, Answer):
+        return answer
+    if answer is expected:
+        return [CONFIRMED] * len(actions)
+    return pair(actions, answer)
 
 
 def wait_of(seconds: float) -> str:

@@ -36,9 +36,16 @@ class Layout(NamedTuple):
     shards: Shards
 
 
-def sink_of(client: Client, index: str, *, pipeline: str = "", routing: Routing = Routing.NONE) -> Sink:
-    """The sink of one index or write alias, for documents with such a routing."""
-    sink = ElasticSink(client, index, pipeline=pipeline, routed=routing is not Routing.NONE)
+def sink_of(
+    client: Client,
+    index: str,
+    *,
+    pipeline: str = "",
+    routing: Routing = Routing.NONE,
+    new: bool = False,
+) -> Sink:
+    """The sink of one index or write alias, for documents with such a routing; `new` as of ElasticSink."""
+    sink = ElasticSink(client, index, pipeline=pipeline, routed=routing is not Routing.NONE, new=new)
     return RoutedSink(client, index, sink) if routing is Routing.COLUMN else sink
 
 

@@ -1,0 +1,164 @@
+"""The first fill: `rebuild` against what both ends can do alone, and beside live events."""
+
+import signal
+import subprocess
+from argparse import Namespace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from itertools import islice
+from time import perf_counter, sleep
+
+from benchmarks import nested, rows, shop
+from benchmarks.command import OTHERS, collected, say
+from benchmarks.processes import begin, serving, wait_until
+from benchmarks.rebuilds import LOOK, WHOSE, rebuild
+from benchmarks.report import Section
+from outboxctl.core.documents import source_stream
+from outboxctl.core.projections import choosing
+from outboxctl.core.schema.names import EVENTS
+from outboxctl.drills.bench import sink, tables
+from outboxctl.drills.bench.figure import BenchFigure
+from outboxctl.drills.bench.rig import Rig, must
+from outboxctl.operations.rebuild.projected import ProjectionSource
+from outboxctl.operations.rebuild.source import PAGE_BYTES
+from outboxctl.sink.delivery.raw import RawActions
+from outboxctl.sink.index import index_setup
+
+TITLE = "First fill"
+MOST = 100_000  # documents that S sends, from memory
+PATIENCE = 3_600.0  # seconds
+ALONE = 5.0  # seconds of live events before the rebuild begins
+FOREVER = 100_000_000  # events that no run comes to
+OLDEST = f"""
+SELECT coalesce(extract(epoch FROM now() - min(created_at)), 0) FROM {EVENTS}
+WHERE status IN ('pending', 'processing')
+"""
+UNITS = {"CPU": "us/document", "memory": "MB", "lag": "s"}
+RATIOS = ("F/S", "F/(S and R)", "F/bound", "whole/S")
+NOTES = f"""\
+- S: as in "Pipeline", the best of 1, 2 and 3 senders, {MOST:,} documents at the most. R: a process that reads
+  all rows as the rebuild does, and sends nothing. Bound: the lower of S and 1 / (1/R + 1/S), since all share
+  the cores of one machine.
+- F: a real `outboxctl rebuild --yes`, from the row's phase `fill` to the next one; its CPU an entity, and
+  that of both servers, are of these seconds. "Whole": from exec to exit, with start, swap and the comparison
+  of all entities. Memory: the most of the whole process.
+- Nested: the projection of "Nested documents", five children a document.
+- Beside live events: a worker with its defaults; a writer changes entities, each with its event, at a steady
+  rate. Lag: the age of the oldest event that is not done, looked at every {1_000 * LOOK:g} ms, at its 99th
+  percentile: {ALONE:g} s before the rebuild, and while it fills.
+"""
+
+
+def run(rig: Rig, args: Namespace) -> Section:
+    """All in turns, once before that does not count for the engine; then beside live events."""
+    rig, text = replace(rig, patience=PATIENCE), sink.text_of(rig, args.bytes)
+    rates = [int(rate) for rate in args.rates.split(",") if rate]
+
+    def repetition(_number: int) -> dict[str, float]:
+        _write(rig, args.rows, text)
+        found = _bounds(rig, args.rows) | _filled(rig, args.rows, "")
+        found |= _ratios(found)
+        if args.parents:
+            found |= _nested(rig, args.parents)
+        for rate in rates:
+            found |= _beside(rig, args.rows, text, rate)
+        return found
+
+    say("warm-up")
+    _write(rig, few := min(args.rows, MOST), text)
+    sink.warm_up(rig, _bodies(rig), few, documents=min(args.rows, sink.WARM_UP))
+    figures = [_figure(name, each) for name, each in collected(rig, args.repeat, repetition).items()]
+    about = f"{args.rows:,} rows and {args.parents:,} nested documents, {args.bytes} bytes of JSON a row"
+    return Section(TITLE, f"{about}; {args.repeat} repetitions.", figures, NOTES)
+
+
+def _write(rig: Rig, count: int, text: int) -> None:
+    rows.entities(rig, count, text)
+    rig.checkpoint()
+
+
+def _bounds(rig: Rig, count: int) -> dict[str, float]:
+    bodies = _bodies(rig)
+    best = max(sink.limit(rig, bodies, min(count, MOST)).values())
+    reading = count / _seconds(lambda: sum(map(len, _pages(rig))))
+    return {"S: sink alone": best, "R: reading alone": reading}
+
+
+def _pages(rig: Rig) -> Iterator[source_stream.Page]:
+    return source_stream.pages(rig.database, None, size=rig.settings.bulk_size, most=PAGE_BYTES)
+
+
+def _bodies(rig: Rig) -> list[bytes]:
+    pages = islice(_pages(rig), MOST // rig.settings.bulk_size)
+    return [RawActions(page).body() or b"" for page in pages]
+
+
+def _seconds(act: Callable[[], object]) -> float:
+    began = perf_counter()
+    act()
+    return perf_counter() - began
+
+
+def _filled(rig: Rig, count: int, prefix: str, *args: str, index: str = "") -> dict[str, float]:
+    tables.flush(rig)
+    if not index:
+        tables.fresh_index(rig)
+    filled = rebuild(rig, *args)
+    held = index_setup.count(rig.client, index or rig.settings.elastic_index)
+    must(held == count, f"{held} documents for {count} entities")
+    cpu = {f"{prefix}{WHOSE[name]} CPU": 1e6 * seconds / count for name, seconds in filled.cpu.items()}
+    rates = {f"{prefix}F: filling": count / filled.seconds, f"{prefix}whole": count / filled.whole}
+    return {**rates, **cpu, f"{prefix}memory": filled.memory}
+
+
+def _ratios(found: Mapping[str, float]) -> dict[str, float]:
+    s, r, f = found["S: sink alone"], found["R: reading alone"], found["F: filling"]
+    both = 1 / (1 / r + 1 / s)
+    return dict(zip(RATIOS, (f / s, f / both, f / min(s, both), found["whole"] / s), strict=True))
+
+
+def _nested(rig: Rig, parents: int) -> dict[str, float]:
+    """A projection with children: what reading it alone does, and its fill."""
+    shop.fill(rig, parents)
+    with nested.declared(rig):
+        with rig.database.begin() as connection:
+            (projection,) = choosing.declared(connection)
+        pages = ProjectionSource(projection).pages(rig.database, {"cursor": None}, rig.settings.bulk_size)
+        reading = parents / _seconds(lambda: sum(page.batch.read for page in pages))
+        index = nested.index_of(rig)
+        found = _filled(rig, parents, "nested: ", "--projection", "nested", index=index)
+    return {"nested: R: reading alone": reading, **found}
+
+
+def _beside(rig: Rig, count: int, text: int, rate: int) -> dict[str, float]:
+    """A fill beside a steady stream of events, and the worker's lag before and meanwhile."""
+    _write(rig, count, text)
+    tables.fresh_index(rig)
+    alone, meanwhile = list[float](), list[float]()
+    load = ("--scenario", "update", "--rate", str(rate), "--per-transaction", str(max(1, rate // 100)))
+    more = ("--total", str(FOREVER), "--concurrency", "2", "--content-bytes", str(text), "--yes")
+    with serving(rig), begin(rig, "inject", "load", *load, *more, stderr=subprocess.DEVNULL) as writer:
+        try:
+            wait_until(lambda: tables.done(rig) > rate, "the first events")
+            end = perf_counter() + ALONE
+            while perf_counter() < end:
+                alone.append(tables.number(rig, OLDEST))
+                sleep(LOOK)
+            filled = rebuild(rig, look=lambda: meanwhile.append(tables.number(rig, OLDEST)))
+        finally:
+            writer.send_signal(signal.SIGINT)
+            writer.communicate(timeout=PATIENCE)
+    names = (f"{rate:,}/s: lag alone", f"{rate:,}/s: lag beside a fill", f"{rate:,}/s: F: filling")
+    values = (_percentile(alone), _percentile(meanwhile), count / filled.seconds)
+    return dict(zip(names, values, strict=True))
+
+
+def _percentile(values: list[float]) -> float:
+    return sorted(values)[max(0, round(0.99 * len(values)) - 1)] if values else 0.0
+
+
+def _figure(name: str, values: list[float]) -> BenchFigure:
+    if name in RATIOS or name == OTHERS:
+        return BenchFigure(name, "", values, at_least=name in RATIOS, digits=2)
+    kind = next((unit for word, unit in UNITS.items() if word in name), "docs/s")
+    return BenchFigure(name, kind, values, digits={"us/document": 1, "s": 2}.get(kind, 0))

@@ -1,0 +1,86 @@
+"""Documents that stay bytes on their way into a new index, and the answer that says that all are there."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from json import loads
+from json.encoder import encode_basestring
+from typing import overload
+
+from outboxctl.sink.delivery.bulk import BulkAction
+
+BEGIN, BETWEEN, END = (
+    b'{"errors":false,"items":[{"index":{"_id":',
+    b',"result":"created","status":201}},{"index":{"_id":',
+    b',"result":"created","status":201}}]}',
+)
+
+
+class RawActions(Sequence[BulkAction]):
+    """Documents to write, as bytes: ids as JSON, versions in digits, documents of one line, in UTF-8.
+
+    Each is made a BulkAction only where it is looked at by itself. Any may be invalid UTF-8: what is sent
+    then is made from BulkActions, which names that document.
+    """
+
+    def __init__(self, documents: Sequence[Sequence[bytes]]) -> None:
+        self._documents = documents
+
+    def __len__(self) -> int:
+        return len(self._documents)
+
+    @overload
+    def __getitem__(self, place: int) -> BulkAction: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[BulkAction]: ...
+
+    def __getitem__(self, place: int | slice) -> BulkAction | list[BulkAction]:
+        if isinstance(place, slice):
+            return [_action(*each) for each in self._documents[place]]
+        return _action(*self._documents[place])
+
+    def __iter__(self) -> Iterator[BulkAction]:
+        return (_action(*each) for each in self._documents)
+
+    def body(self) -> bytes | None:
+        """The NDJSON of a bulk request; None where a line end or invalid UTF-8 makes it none."""
+        lines = b"".join(
+            [
+                b'{"index":{"_id":%b,"version":%b,"version_type":"external_gte"}}\n%b\n'
+                % (id_, version, document)
+                for id_, version, document in self._documents
+            ]
+        )
+        return lines if lines.count(b"\n") == 2 * len(self) and _is_utf_8(lines) else None
+
+    def ids(self) -> Iterable[bytes]:
+        """The ids as JSON."""
+        return [id_ for id_, _, _ in self._documents]
+
+
+def all_created(actions: Sequence[BulkAction]) -> bytes:
+    """The answer to a bulk request (with bulk.FILTER) that says of each action, in order, that it is written.
+
+    An answer of these bytes says of each item what bulk.pair compares, and nothing else; so it needs no
+    parsing. An engine that writes the same in another way only costs the parsing.
+    """
+    ids = actions.ids() if isinstance(actions, RawActions) else (_id(action) for action in actions)
+    return BEGIN + BETWEEN.join(ids) + END
+
+
+def _id(action: BulkAction) -> bytes:
+    return encode_basestring(action.id).encode("utf-8", "surrogatepass")
+
+
+def _action(id_: bytes, version: bytes, document: bytes) -> BulkAction:
+    name, text = (part.decode("utf-8", "surrogateescape") for part in (id_, document))
+    return BulkAction(loads(name), int(version), text)
+
+
+def _is_utf_8(text: bytes) -> bool:
+    if text.isascii():
+        return True
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,0 +1,156 @@
+"""A rebuild sends each change once, whatever the outbox is doing; and fills from tables of any build."""
+
+import signal
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+from elasticsearch import Elasticsearch
+
+from fakes.postgres_proxy import Do, postgres_proxy
+from processes import Cli
+from rebuilding import ROWS, behind, documents, held, put, rows, said, take_away
+
+pytestmark = pytest.mark.real_engine
+SMALL = {"OUTBOX_BULK_SIZE": "100"}
+PARTITIONED = """
+CREATE TABLE parts (LIKE search_index INCLUDING DEFAULTS) PARTITION BY LIST (entity_type);
+CREATE TABLE blocks PARTITION OF parts FOR VALUES IN ('block');
+CREATE TABLE others PARTITION OF parts DEFAULT;
+INSERT INTO parts SELECT * FROM search_index;
+DROP TABLE search_index;
+ALTER TABLE parts RENAME TO search_index;
+CREATE UNIQUE INDEX ON search_index (entity_type, entity_id);
+"""
+
+
+def written(engine: Elasticsearch, index: str) -> int:
+    """How many documents were written to an index, each time that they were, deletes too."""
+    stats = engine.indices.stats(index=index, metric="indexing")["_all"]["primaries"]["indexing"]
+    return int(stats["index_total"]) + int(stats["delete_total"])
+
+
+def test_events_of_the_last_minute_are_sent_by_the_fill_alone(
+    cli: Cli, sql: psycopg.Connection, engine: Elasticsearch, index: str
+) -> None:
+    """A busy outbox: each round sent them again, so none could become short."""
+    put(sql, *(uuid4() for _ in range(300)))
+    cli.ok("worker", "--drain")
+    done = cli.json("rebuild", "--yes", env=SMALL)
+    assert (done["copied"], done["caught_up"], done["healed"]) == (300, 0, 0)
+    assert written(engine, f"{index}-000002") == 300
+    assert documents(engine, index) == rows(sql)
+
+
+@pytest.mark.parametrize("action", ["rebuild", "rollback"])
+def test_what_changes_between_two_rounds_is_sent_by_one_of_them(
+    action: str, cli: Cli, sql: psycopg.Connection, engine: Elasticsearch, index: str, url: str
+) -> None:
+    changed, gone, new = uuid4(), uuid4(), uuid4()
+    put(sql, changed, gone, *(uuid4() for _ in range(100)))
+    cli.ok("worker", "--drain")
+    number = 2
+    if action == "rollback":
+        cli.ok("rebuild", "--yes")
+        number = 1
+    before = written(engine, f"{index}-000001") if action == "rollback" else 102
+    args = ["--rollback"] if action == "rollback" else []
+    with (
+        postgres_proxy(url) as proxy,
+        held(cli, proxy, "SET swapped_at", Do.HOLD_STATEMENT, "", *args) as (process, rule),
+    ):
+        between = written(engine, f"{index}-00000{number}")
+        put(sql, changed, new)
+        take_away(sql, gone)
+        cli.ok("worker", "--drain")
+        rule.released.set()
+        assert said(process)[1]["phase"] == "done"
+    assert action == "rollback" or between == before
+    assert written(engine, f"{index}-00000{number}") == between + 3
+    assert documents(engine, index) == rows(sql)
+
+
+def test_a_process_that_goes_on_sends_by_time_what_the_other_may_not_have_sent(
+    cli: Cli, sql: psycopg.Connection, engine: Elasticsearch, index: str, url: str
+) -> None:
+    changed, gone = uuid4(), uuid4()
+    put(sql, changed, gone)
+    cli.ok("worker", "--drain")
+    with (
+        postgres_proxy(url) as proxy,
+        held(cli, proxy, "SET swapped_at", Do.HOLD_STATEMENT) as (process, _),
+    ):
+        put(sql, changed)
+        take_away(sql, gone)
+        cli.ok("worker", "--drain")
+        process.send_signal(signal.SIGKILL)
+        process.wait(10)
+        proxy.cut()
+    assert cli.json("rebuild", "--yes")["healed"] == 0
+    assert documents(engine, index) == rows(sql)
+
+
+def test_a_partitioned_table_fills_an_index(
+    cli: Cli, sql: psycopg.Connection, engine: Elasticsearch, index: str
+) -> None:
+    sql.execute(ROWS, [500])
+    sql.execute(PARTITIONED)
+    done = cli("rebuild", "--yes", env=SMALL)
+    assert "sorted" not in done.stderr
+    assert len(rows(sql)) == 500
+    assert documents(engine, index) == rows(sql)
+
+
+def test_without_an_index_on_the_key_it_says_why_it_takes_long(
+    cli: Cli, sql: psycopg.Connection, engine: Elasticsearch, index: str
+) -> None:
+    sql.execute(ROWS, [500])
+    sql.execute("ALTER TABLE search_index DROP CONSTRAINT uq_search_index_entity")
+    done = cli("rebuild", "--yes", env=SMALL)
+    assert done.returncode == 0, done.stderr
+    assert "search_index has no unique index on (entity_type, entity_id)" in " ".join(done.stderr.split())
+    assert documents(engine, index) == rows(sql)
+
+
+def test_keys_that_change_while_it_fills_leave_no_document_behind(
+    cli: Cli, sql: psycopg.Connection, engine: Elasticsearch, index: str, url: str
+) -> None:
+    """Forwards and backwards, past the place where it reads, and no event tells."""
+    sql.execute(ROWS, [500])
+    with (
+        postgres_proxy(url) as proxy,
+        held(cli, proxy, "outbox_rebuilds SET cursor_type", Do.HOLD_STATEMENT, "", OUTBOX_BULK_SIZE="10") as (
+            process,
+            rule,
+        ),
+    ):
+        sql.execute("UPDATE search_index SET entity_id = gen_random_uuid() WHERE text LIKE '%7'")
+        sql.execute("UPDATE search_index SET entity_type = 'a' WHERE text LIKE '%8'")
+        rule.released.set()
+        assert said(process)[1]["phase"] == "done"
+    assert documents(engine, index) == rows(sql)
+
+
+def test_a_full_disk_ends_it_by_name_and_it_goes_on_where_it_stopped(
+    cli: Cli, sql: psycopg.Connection, engine: Elasticsearch, index: str, url: str
+) -> None:
+    sql.execute(ROWS, [2_000])
+    full = "index.blocks.read_only_allow_delete"
+    with (
+        postgres_proxy(url) as proxy,
+        held(cli, proxy, "outbox_rebuilds SET phase", Do.HOLD_ANSWER, "", "--patience", "0.5", **SMALL) as (
+            process,
+            rule,
+        ),
+    ):
+        engine.indices.put_settings(index=f"{index}-000002", settings={full: True})
+        rule.released.set()
+        code, _, err = said(process)
+    assert (code, behind(engine, index)) == (3, [f"{index}-000001"])
+    assert "disk_full" in err
+    assert "goes on where this one stopped" in err
+    engine.indices.put_settings(index=f"{index}-000002", settings={full: None})
+    done: Any = cli.json("rebuild", "--yes")
+    assert (done["resumed"], done["copied"]) == (True, 2_000)
+    assert documents(engine, index) == rows(sql)

@@ -1,0 +1,97 @@
+"""What a rebuild reads ahead is sent by several at once, and counted in order: its place is never too far."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+import pytest
+
+from outboxctl.operations.rebuild.pipeline import AHEAD, IN_FLIGHT, SENDERS, sent
+from processes import eventually
+
+pytestmark = pytest.mark.no_servers
+LONG = 10.0  # seconds
+
+
+class Pages:
+    """Numbers that are read, and counted; `closed` once nobody reads them any more."""
+
+    def __init__(self, number: int, *, fails_at: int = -1) -> None:
+        self.number, self.fails_at, self.read, self.closed_by = number, fails_at, 0, ""
+
+    def __iter__(self) -> Iterator[int]:
+        try:
+            for page in range(self.number):
+                if page == self.fails_at:
+                    raise ValueError(page)
+                self.read += 1
+                yield page
+        finally:
+            self.closed_by = threading.current_thread().name
+
+
+def test_results_come_in_order_although_a_later_one_is_there_first() -> None:
+    late, others = threading.Event(), threading.Semaphore(0)
+
+    def send(page: int) -> int:
+        if page == 0:
+            assert late.wait(LONG)
+        else:
+            others.release()
+        return -page
+
+    with sent(iter(Pages(20)), send, threading.Event()) as results, ThreadPoolExecutor(1) as reader:
+        found = reader.submit(lambda: [*results])
+        for _ in range(IN_FLIGHT - 1):  # the others go on meanwhile: no sender waits for the oldest
+            assert others.acquire(timeout=LONG)
+        assert not found.done()
+        late.set()
+        assert found.result(LONG) == [(page, -page) for page in range(20)]
+
+
+def test_no_more_is_read_ahead_than_there_is_room_for() -> None:
+    held = threading.Event()
+    pages = Pages(1_000)
+    with sent(iter(pages), lambda _: held.wait(LONG), threading.Event()) as results:
+        eventually(lambda: pages.read == AHEAD + 1)
+        with ThreadPoolExecutor(1) as reader:
+            first = reader.submit(lambda: next(results))
+            eventually(lambda: pages.read >= AHEAD + IN_FLIGHT)
+            assert pages.read <= AHEAD + IN_FLIGHT + 1
+            held.set()
+            assert first.result(LONG) == (0, True)
+
+
+def test_after_a_stop_what_is_in_flight_counts_and_nothing_more_is_sent() -> None:
+    stop, sending = threading.Event(), list[int]()
+    pages = Pages(1_000)
+    with sent(iter(pages), sending.append, stop) as results:
+        next(results)
+        stop.set()
+        rest = [page for page, _ in results]
+    assert [0, *rest] == sorted(sending)
+    assert len(sending) <= 2 * IN_FLIGHT
+    assert pages.closed_by == "reader"
+
+
+def test_an_error_comes_in_its_place_and_ends_all_threads() -> None:
+    before = threading.active_count()
+    for fails_at, send in ((7, lambda page: page), (-1, lambda page: 1 // (7 - page))):
+        pages, seen = Pages(100, fails_at=fails_at), list[int]()
+        with (
+            pytest.raises((ValueError, ZeroDivisionError)),
+            sent(iter(pages), send, threading.Event()) as results,
+        ):
+            seen.extend(page for page, _ in results)
+        assert pages.closed_by == "reader"
+    assert threading.active_count() == before
+    assert SENDERS < IN_FLIGHT
+
+
+def test_an_error_outside_ends_all_threads_too() -> None:
+    before, pages = threading.active_count(), Pages(100)
+    with suppress(KeyError), sent(iter(pages), lambda page: page, threading.Event()) as results:
+        raise KeyError(next(results))
+    assert threading.active_count() == before
+    assert pages.closed_by == "reader"
