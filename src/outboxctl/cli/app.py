@@ -12,6 +12,7 @@ from outboxctl.cli import (
     config,
     demo,
     doctor,
+    explain,
     inject,
     lab,
     prune,
@@ -35,7 +36,7 @@ from outboxctl.cli.verify import command as verify
 app = group(
     "Run, watch, replay and drill a PostgreSQL outbox to Elasticsearch pipeline.",
     epilog="First time: `outboxctl demo` shows everything on services of its own.\n\n"
-    "After an alert: `outboxctl status`, then the page of the alert in docs/runbook.",
+    "After an alert: `outboxctl status`, then `outboxctl explain` and the alert's name.",
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
@@ -65,6 +66,7 @@ app.command("check")(check.check)
 app.add_typer(alerts.app, name="alerts")
 app.command("report")(report.report)
 app.command("doctor")(doctor.doctor)
+app.command("explain")(explain.explain)
 app.command("stuck")(status.stuck)
 app.command("oldest")(status.oldest)
 app.add_typer(failed.app, name="failed")
