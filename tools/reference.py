@@ -110,13 +110,14 @@ def _shown_default(parameter: Any) -> str:
 
 
 def _settings() -> str:
+    from outboxctl.operations.explain.words import default_of
     from outboxctl.settings import Settings, env_names, is_secret
 
     rows = ["| setting | default | meaning |", "| --- | --- | --- |"]
     for name, field in Settings.model_fields.items():
         names = " or ".join(f"`{env}`" for env in env_names(name))
         secret = "; its secrets are never printed" if is_secret(name) else ""
-        rows.append(f"| {names} | {_default(field)} | {field.description}{secret} |")
+        rows.append(f"| {names} | {_default(default_of(name))} | {field.description}{secret} |")
     text = (
         "A flag wins over the environment, the environment over `.env`, `.env` over the default. "
         "A secret may lie in a file wherever a value could stand: `DATABASE_URL_FILE`, `ELASTIC_URL_FILE`, "
@@ -127,13 +128,8 @@ def _settings() -> str:
     return "# Settings\n\n" + text + "\n\n" + "\n".join(rows)
 
 
-def _default(field: Any) -> str:
-    if field.default_factory:
-        return "`host:pid`"
-    value = field.default.get_secret_value() if hasattr(field.default, "get_secret_value") else field.default
-    if isinstance(value, bool):
-        value = "on" if value else "off"
-    return "none" if value is None else f"`{value}`"
+def _default(value: str) -> str:
+    return value if value == "none" else f"`{value}`"
 
 
 def _metrics() -> str:
@@ -162,22 +158,21 @@ def _alerts() -> str:
 
 
 def _reasons() -> str:
-    from outboxctl.domain.failures import RULES, Noop, Reason
+    from outboxctl.domain.reason_texts import NOOP_TEXTS, REASON_TEXTS
+    from outboxctl.operations.explain.words import verdicts
 
-    by_reason = {
-        reason: dict.fromkeys(rule.verdict.value for rule in RULES if rule.reason is reason)
-        for reason in Reason
-    }
-    rows = [
-        f"| `{reason}` | {', '.join(verdicts) or 'decided without the sink'} |"
-        for reason, verdicts in by_reason.items()
-    ]
-    noops = "\n".join(f"- `{noop}`" for noop in Noop)
     head = (
-        "# Reasons\n\nEvery `error_reason`: also a metric label and a filter of `replay --error-reason`.\n\n"
+        "# Reasons\n\nEvery `error_reason`: also a metric label and a filter of `replay --error-reason`. "
+        "`outboxctl explain REASON` prints the same.\n\n"
     )
-    table = "\n".join(["| reason | verdict of the sink's answer |", "| --- | --- |", *rows])
-    return f"{head}{table}\n\n## No-ops\n\nDone, although this event wrote nothing of its own:\n\n{noops}"
+    rows = ["| reason | verdict of the sink's answer | meaning | first |", "| --- | --- | --- | --- |"]
+    for reason, text in REASON_TEXTS.items():
+        verdict = ", ".join(verdicts(reason)) or "decided without the sink"
+        rows.append(f"| `{reason}` | {verdict} | {text.meaning} | {text.first} |")
+    noops = [f"| `{noop}` | {meaning} |" for noop, meaning in NOOP_TEXTS.items()]
+    table = "\n".join(["| no-op | meaning |", "| --- | --- |", *noops])
+    under = "## No-ops\n\nDone, although this event wrote nothing of its own:"
+    return head + "\n".join(rows) + f"\n\n{under}\n\n{table}"
 
 
 def _lifecycle() -> str:

@@ -20,6 +20,7 @@ COMMANDS = {
     "check": ("check", "check"),
     "report": ("report", "report"),
     "doctor": ("doctor", "doctor"),
+    "explain": ("explain", "explain"),
     "stuck": ("status.command", "stuck"),
     "oldest": ("status.command", "oldest"),
     "audit": ("audit", "audit"),
@@ -95,7 +96,7 @@ app = group(
     "Run, watch, replay and drill a PostgreSQL outbox to Elasticsearch pipeline.",
     kind=ProgramGroup,
     epilog="First time: `outboxctl demo` shows everything on services of its own.\n\n"
-    "After an alert: `outboxctl status`, then the page of the alert in docs/runbook.",
+    "After an alert: `outboxctl status`, then `outboxctl explain` and the alert's name.",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     **PLAIN,
 )

@@ -29,6 +29,13 @@ def reasons(incomplete: str) -> list[str]:
     return [str(reason) for reason in (*Reason, NO_REASON) if reason.startswith(incomplete)]
 
 
+def words(incomplete: str) -> list[str]:
+    """Every word that `explain` knows."""
+    from outboxctl.operations.explain import names
+
+    return [name for some in names().values() for name in some if name.startswith(incomplete)]
+
+
 def faults(incomplete: str) -> list[str]:
     """Every fault of the proxy."""
     from outboxctl.cli.chaos.proxy_run import KNOWN

@@ -69,6 +69,8 @@ def _show(report: "DoctorReport", *, json: bool) -> None:
     severities = [str(finding.severity) for finding in report.findings]
     counts = [f"{severities.count(each)} {each}" for each in STYLES if each in severities]
     out.print(f"{len(report.examined)} checks: {', '.join(counts) or 'nothing found'}")
+    if report.findings:
+        out.print("outboxctl explain ID says what a finding is about.")
 
 
 def _print_findings(out: "Console", end: str, findings: "list[Finding]") -> None:

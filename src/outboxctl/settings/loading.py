@@ -38,7 +38,8 @@ def load(**flags: Any) -> Settings:
         _refuse_unknown_names()
         settings = Settings(**options)
     except ValidationError as error:
-        raise UsageError(_explain(error, options)) from None
+        message, name = _explain(error, options)
+        raise UsageError(message, hint=f"`outboxctl explain {name}`") from None
     except (UnicodeDecodeError, OSError) as error:
         raise UsageError(f".env cannot be read: {type(error).__name__}") from None
     placement.check(settings, options)
@@ -93,7 +94,8 @@ def _by_kubernetes(name: str, value: str | None) -> bool:
     return bool(LINK.fullmatch(name) or (name.endswith("_PORT") and LINKED_PORT.fullmatch(value or "")))
 
 
-def _explain(error: ValidationError, flags: Mapping[str, Any]) -> str:
+def _explain(error: ValidationError, flags: Mapping[str, Any]) -> tuple[str, str]:
+    """What is wrong with which value, and the setting's name."""
     first = error.errors(include_url=False)[0]
     location = str(first["loc"][0])
     field = next(f for f in Settings.model_fields if location == f or location in env_names(f))
@@ -101,7 +103,7 @@ def _explain(error: ValidationError, flags: Mapping[str, Any]) -> str:
     shown = "" if is_secret(field) else f" {brief(repr(raw), 80)}"
     linked = isinstance(raw, str) and LINKED_PORT.fullmatch(raw)
     why = "a Kubernetes service set it; say enableServiceLinks: false" if linked else plain(first["msg"])
-    return f"bad setting {where}{shown}: {why}"
+    return f"bad setting {where}{shown}: {why}", env_names(field)[0]
 
 
 def _set_as(field: str) -> tuple[str, str | None]:

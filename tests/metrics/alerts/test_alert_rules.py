@@ -47,7 +47,8 @@ def test_every_alert_speaks_of_metrics_that_there_are() -> None:
 
 def test_every_rule_says_what_to_do_and_where_to_read_on() -> None:
     for (name, _), rule in _rules(rule_file(alerts(AlertLimits()), "https://example.org/x")).items():
-        assert {"summary", "description", "runbook_url"} == set(rule["annotations"])
+        assert {"summary", "description", "explain", "runbook_url"} == set(rule["annotations"])
+        assert rule["annotations"]["explain"] == f"outboxctl explain {name}"
         page = rule["annotations"]["runbook_url"].removeprefix("https://example.org/x/").removesuffix("/")
         assert page.replace("-", "") == name.lower()
 

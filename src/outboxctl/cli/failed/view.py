@@ -9,7 +9,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from outboxctl.cli import rendering
-from outboxctl.domain.failures import REPLAY_FAILS
+from outboxctl.domain.failures import REPLAY_FAILS, Reason
 from outboxctl.domain.printable import brief, counted
 
 if TYPE_CHECKING:
@@ -35,10 +35,11 @@ def cause(group: "Group") -> Parts:
 
 def advice(reason: str | None, option: str) -> rendering.Unbroken:
     """The next command for failed events of a reason, which `option` selects: a replay where it can help."""
+    known = f"What it means: outboxctl explain {reason}\n" if reason in set(Reason) else ""
     if reason not in REPLAY_FAILS:
-        return rendering.Unbroken(f"Next: outboxctl replay {option} {WHO}")
+        return rendering.Unbroken(f"{known}Next: outboxctl replay {option} {WHO}")
     why = f"{reason}: a replay fails again until the event's row is changed."
-    return rendering.Unbroken(f"{why}\nNext: outboxctl failed discard {option} {WHO}")
+    return rendering.Unbroken(f"{known}{why}\nNext: outboxctl failed discard {option} {WHO}")
 
 
 def failure(row: "FailedRow") -> Parts:

@@ -20,6 +20,7 @@ RULE = """\
   annotations:
     summary: {summary}
     description: {first}
+    explain: outboxctl explain {name}
     runbook_url: {runbook}
 """
 

@@ -1,0 +1,148 @@
+"""All words, collected from the tables in the code, and finding one by what a person types."""
+
+import re
+from collections.abc import Callable, Iterator
+from difflib import get_close_matches
+from pathlib import Path
+
+import outboxctl
+from outboxctl.domain.errors import UsageError
+from outboxctl.domain.failures import RULES, Reason
+from outboxctl.domain.printable import brief
+from outboxctl.domain.reason_texts import NOOP_TEXTS, REASON_TEXTS
+from outboxctl.metrics.alerts.model import Alert, AlertLimits
+from outboxctl.metrics.alerts.rules import RUNBOOKS, duration
+from outboxctl.metrics.alerts.table import alerts
+from outboxctl.metrics.registry import Metrics
+from outboxctl.operations.doctor import catalogue
+from outboxctl.operations.explain.model import Word, WordKind
+from outboxctl.settings import Settings, env_names, is_secret
+
+DOCS = RUNBOOKS.removesuffix("runbook/")
+# Prometheus stores these series of one histogram.
+SERIES = re.compile(r"_(bucket|count|sum)$")
+COMMENT = re.compile(r"<!--.*?-->\n*", re.DOTALL)  # for the machine that tests the page
+LINK = re.compile(r"\]\((?:\.\./)?([\w/-]+)\.md(#[\w-]+)?\)")  # to another page
+
+
+def words() -> Iterator[Word]:
+    """Every word, kind by kind."""
+    for read in READERS.values():
+        yield from read()
+
+
+def names() -> dict[WordKind, list[str]]:
+    """The names of each kind."""
+    return {kind: [word.name for word in read()] for kind, read in READERS.items()}
+
+
+def find(text: str) -> Word:
+    """The word that a person typed, in any case. Raises UsageError with similar ones where there is none."""
+    known = {word.name.casefold(): word for word in words()}
+    wanted = text.strip().casefold()
+    found = known.get(wanted) or known.get(SERIES.sub("", wanted))
+    if found:
+        return found
+    near = [known[name].name for name in get_close_matches(wanted, known, 3)]
+    hint = f"did you mean {' or '.join(near)}?" if near else "`outboxctl explain` lists all words"
+    raise UsageError(f"no word of outboxctl: {brief(repr(text), 80)}", hint=hint)
+
+
+def _reasons() -> Iterator[Word]:
+    for reason, text in REASON_TEXTS.items():
+        facts = {"what becomes of the event": ", ".join(verdicts(reason)) or "decided without the sink"}
+        yield Word(
+            reason, WordKind.REASON, text.meaning, f"{DOCS}reference/reasons/", facts, first=text.first
+        )
+
+
+def verdicts(reason: Reason) -> list[str]:
+    """What an answer with this reason leads to: the verdicts of its rules, each once."""
+    return [*dict.fromkeys(rule.verdict.value for rule in RULES if rule.reason is reason)]
+
+
+def _noops() -> Iterator[Word]:
+    for noop, meaning in NOOP_TEXTS.items():
+        yield Word(noop, WordKind.NOOP, meaning, f"{DOCS}reference/reasons/", {"the event is": "done"})
+
+
+def _metrics() -> Iterator[Word]:
+    rules = alerts(AlertLimits())
+    for name, kind, labels, meaning in Metrics().families():
+        of_it = re.compile(rf"\b{name}(_bucket|_count|_sum)?\b")
+        used = dict.fromkeys(alert.name for alert in rules if of_it.search(alert.expr))
+        facts = {"type": kind, "labels": ", ".join(labels), "alerts": ", ".join(used)}
+        yield Word(name, WordKind.METRIC, f"{meaning}.", f"{DOCS}reference/metrics/", _filled(facts))
+
+
+def _alerts() -> Iterator[Word]:
+    """One word a name: a page and a ticket may share it."""
+    by_name: dict[str, list[Alert]] = {}
+    for alert in alerts(AlertLimits()):
+        by_name.setdefault(alert.name, []).append(alert)
+    for name, same in by_name.items():
+        rules = {f"{each.severity} after {duration(each.wait)} of": each.expr for each in same}
+        address, first = f"{RUNBOOKS}{same[0].page}/", same[0].first
+        page = runbook(same[0].page)
+        yield Word(name, WordKind.ALERT, first, address, rules, first="`outboxctl status`", runbook=page)
+
+
+def runbook(page: str) -> str:
+    """A page of the runbook as Markdown whose links are addresses.
+
+    In a wheel it is inside the package, in a checkout in docs/.
+    """
+    package = Path(outboxctl.__file__).parent
+    inside = package / "runbook"
+    folder = inside if inside.is_dir() else package.parents[1] / "docs" / "runbook"
+    text = COMMENT.sub("", (folder / f"{page}.md").read_text(encoding="utf-8"))
+    return LINK.sub(_address, text)
+
+
+def _address(link: re.Match[str]) -> str:
+    beside = "" if link.group(0).startswith("](..") else "runbook/"
+    return f"]({DOCS}{beside}{link.group(1)}/{link.group(2) or ''})"
+
+
+def _findings() -> Iterator[Word]:
+    for id_, (end, severity, why) in catalogue().items():
+        where = "" if end == "any" else f" --only {end}"
+        first = f"`outboxctl doctor{where}` says whether it is so now, and prints the command that fixes it."
+        facts = {"examined": end, "severity": severity}
+        yield Word(id_, WordKind.FINDING, why, f"{DOCS}reference/findings/", facts, first=first)
+
+
+def _settings() -> Iterator[Word]:
+    for field, about in Settings.model_fields.items():
+        facts = {"default": default_of(field), "secret": "never printed" if is_secret(field) else ""}
+        for name in env_names(field):
+            first = "`outboxctl config show` says which value is in force, and where it came from."
+            meaning = f"{about.description}."
+            yield Word(
+                name, WordKind.SETTING, meaning, f"{DOCS}reference/settings/", _filled(facts), first=first
+            )
+
+
+def default_of(field: str) -> str:
+    """The default of a setting as a person would write it."""
+    about = Settings.model_fields[field]
+    if about.default_factory:
+        return "host:pid"
+    value = about.default.get_secret_value() if hasattr(about.default, "get_secret_value") else about.default
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return "none" if value is None else str(value)
+
+
+def _filled(facts: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in facts.items() if value}
+
+
+READERS: dict[WordKind, Callable[[], Iterator[Word]]] = {
+    WordKind.REASON: _reasons,
+    WordKind.NOOP: _noops,
+    WordKind.METRIC: _metrics,
+    WordKind.ALERT: _alerts,
+    WordKind.FINDING: _findings,
+    WordKind.SETTING: _settings,
+}
