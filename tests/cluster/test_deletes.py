@@ -52,7 +52,7 @@ class Hanging:
     @property
     def up(self) -> int:
         """Nodes that the others count on."""
-        return int(self.cluster.health()["number_of_nodes"])
+        return self.cluster.members
 
     def settings(self, node: str) -> dict[str, str]:
         """Those of a worker that delivers through this node."""

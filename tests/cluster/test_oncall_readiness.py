@@ -75,7 +75,7 @@ def test_a_frozen_node_turns_readiness_at_most_once(
         with watching(running) as watch:
             frozen = cluster.holder(index)
             cluster.freeze(frozen)
-            eventually(lambda: cluster.health().get("number_of_nodes") == 2, within=90, what="given up")
+            eventually(lambda: cluster.members == 2, within=90, what="given up")
             eventually(lambda: watch.ready, within=60, what="ready with the two others")
         assert watch.flips <= 2, watch.changes
         assert len(lines(running)) <= 4, "one may say each minute that it lasts"

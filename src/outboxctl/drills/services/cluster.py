@@ -100,6 +100,13 @@ class SearchCluster:
                 return answer
         raise UnreachableError(f"no node says how healthy the cluster is: {self._states()}")
 
+    @property
+    def members(self) -> int:
+        """How many nodes the leader counts; 0 where there is none, or no node says."""
+        with suppress(UnreachableError):
+            return int(self.health()["number_of_nodes"])
+        return 0
+
     def holder(self, index: str, shard: int = 0) -> str:
         """The name of the node that has the primary. UnreachableError where none has."""
         for copy, node in self._copies(index, shard):

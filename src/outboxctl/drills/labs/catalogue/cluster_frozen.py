@@ -46,7 +46,7 @@ class NodeFrozen(ClusterLab):
             cluster.heal,
         )
         given_up = ("the cluster has given the node up", "集群已移除该节点")
-        ctx.confirm(given_up, lambda: cluster.health()["number_of_nodes"] == OTHERS, DETECTION_SECONDS)
+        ctx.confirm(given_up, lambda: cluster.members == OTHERS, DETECTION_SECONDS)
 
     def observe(self, ctx: LabContext) -> None:
         """Compare what is delivered with what is written, for some seconds."""
