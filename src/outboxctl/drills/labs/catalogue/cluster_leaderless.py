@@ -51,10 +51,10 @@ class NoLeader(ClusterLab):
         self.conclude_attempts(ctx)
 
     def recover(self, ctx: LabContext) -> None:
-        """Wait until the cluster is green; the node that was left is started again where it is not in time.
+        """Wait until the cluster is green and no event is left.
 
-        Seen with OpenSearch 2.19.6: it calls a copy the primary whose node answers for minutes that it is
-        not in primary mode. Its documents wait, and the shard is nobody's but the engine's to repair.
+        The node that was left is started again where it is not green in time. Seen with OpenSearch 2.19.6: it
+        calls a copy the primary whose node answers for minutes that it is not in primary mode.
         """
         if not within(RECOVERY_SECONDS, ctx.cluster.healthy):
             ctx.conclude(AGAIN, self.left)
