@@ -96,6 +96,7 @@ OLDER_THAN = ("--older-than", "1d")
 MARKED = "SELECT environment = 'dev' FROM outbox_environment"
 CASES = {
     "alerts rules": alone("groups:"),
+    "explain": alone("index_unavailable"),
     "audit": reads("bob"),
     "bench": Case(Login.CREATOR, "operator", by=f"{OWN}test_a_guest_needs_to_create_a_schema"),
     "bench --own": replace(
