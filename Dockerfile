@@ -12,6 +12,7 @@ RUN sed -n '/^pip==/,/# via/p' requirements.lock > pip.lock \
  && python -m pip install --quiet --constraint requirements.lock hatchling hatch-vcs
 COPY pyproject.toml README.md LICENSE alembic.ini docker-compose.yml ./
 COPY alembic/ alembic/
+COPY docs/runbook/ docs/runbook/
 COPY src/ src/
 # There is no Git in here to ask for the tag.
 ARG VERSION=0.0.0

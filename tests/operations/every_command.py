@@ -61,6 +61,7 @@ READING = {
 # Commands that change something, start something or print what is no report: no `--json` is asked of them.
 OTHERS = {
     "alerts rules": "prints YAML",
+    "explain": "reads no rows",
     "bench": "puts load on the database and the sink",
     "chaos block": "breaks the index",
     "chaos db terminate": "breaks sessions",

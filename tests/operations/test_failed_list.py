@@ -83,7 +83,7 @@ def test_a_replay_is_named_only_where_it_can_help(cli: Cli, sql: psycopg.Connect
     fail(sql, "503")
     shown = cli.ok("failed", "list")
     assert [line for line in shown.splitlines() if "outboxctl" in line] == [
-        line for line in shown.splitlines() if line.startswith("Next: ")
+        line for line in shown.splitlines() if line.startswith(("What it means: ", "Next: "))
     ]
     assert discard in shown
     assert f"Next: outboxctl replay --fingerprint {fingerprint('mapping', '503')} --by YOU" in shown

@@ -25,7 +25,7 @@ READING = {
     *("status", "stuck", "oldest", "audit", "top", "check", "doctor", "report"),
     *("failed list", "failed show", "config show", "services status", "sink roles"),
     *("lab list", "lab show", "lab report", "chaos list"),
-    *("alerts rules",),
+    *("alerts rules", "explain"),
     *(
         "projection init",
         "projection list",
