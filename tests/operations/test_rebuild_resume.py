@@ -30,7 +30,7 @@ STEPS = {
     "caught-up": ("outbox_rebuilds SET caught_up_to", Do.HOLD_STATEMENT, ""),
     "before-the-swap": ("COMMIT", Do.HOLD_ANSWER, "SET swapped_at"),
     "after-the-swap": ('INSERT INTO "public".outbox_operator_audit', Do.HOLD_STATEMENT, ""),
-    "comparing": ("row_number() OVER", Do.HOLD_STATEMENT, ""),
+    "comparing": ("s.ctid >=", Do.HOLD_STATEMENT, ""),
     "before-the-end": ("SET ended_at", Do.HOLD_STATEMENT, ""),
 }
 SWAPPED = {"after-the-swap", "comparing", "before-the-end"}
