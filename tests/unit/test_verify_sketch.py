@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from outboxctl.operations.verify.sketch import Sketch, State
 
 pytestmark = pytest.mark.no_servers
-STATES = st.tuples(st.binary(max_size=60), st.none() | st.integers(), st.none() | st.binary(max_size=20))
+MODULUS = 2**61 - 1  # Python's hash of a number is its remainder
+VERSIONS = st.integers(0, 2**63 - 1) | st.sampled_from([1, 1 + MODULUS, 1 + 2 * MODULUS])
+STATES = st.tuples(st.binary(max_size=60), st.none() | VERSIONS, st.none() | st.binary(max_size=20))
 
 
 def many(count: int, seed: int = 1) -> list[State]:
@@ -42,6 +44,13 @@ def test_a_few_differences_among_many_are_named(differing: int) -> None:
     index = [*everything[2 * differing :], *changed]
     Random(2).shuffle(index)
     assert remaining(everything, index, 2**13) == {state[0] for state in [*changed, *gone]}
+
+
+@pytest.mark.parametrize("version", [1, 2, 2**60, 2**61])
+@pytest.mark.parametrize("apart", [MODULUS, 2 * MODULUS, 3 * MODULUS])
+def test_a_version_of_the_same_hash_is_another_version(version: int, apart: int) -> None:
+    row, document = (b"id", version, b"{}"), (b"id", version + apart, b"{}")
+    assert remaining([row], [document], 2**10) == {b"id"}
 
 
 def test_the_same_document_twice_is_named() -> None:

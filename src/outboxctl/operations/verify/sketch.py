@@ -90,9 +90,16 @@ class Sketch:
 
 
 def numbers(states: Iterable[State]) -> list[int]:
-    """States as positive numbers."""
+    """States as positive numbers.
+
+    Python hashes a number by its remainder (of 2^61 - 1), so versions that far apart would be the same: their
+    highest bits are hashed as well.
+    """
     read = int.from_bytes
-    return [read(MARK + state[0]) << HASH_BITS | hash(state) & HASH for state in states]
+    return [
+        read(MARK + id_) << HASH_BITS | hash((id_, version, (version or 0) >> 60, body)) & HASH
+        for id_, version, body in states
+    ]
 
 
 def id_of(each: int) -> bytes:
