@@ -56,7 +56,8 @@ class Hanging:
 
     def settings(self, node: str) -> dict[str, str]:
         """Those of a worker that delivers through this node."""
-        return QUICK | {"ELASTIC_URL": self.cluster.node(node).url, "ELASTIC_INDEX": self.index}
+        named = {"ELASTIC_URL": self.cluster.node(node).url, "ELASTIC_INDEX": self.index}
+        return QUICK | named | {"OUTBOX_LATE_WRITE_SECONDS": "60"}
 
     def drained(self) -> bool:
         """Deliver what is due through `other`; whether every event is done."""
@@ -175,4 +176,4 @@ def test_a_deleted_document_does_not_come_back_for_good(
     eventually(lambda: place.node.ok("POST", "/_refresh") and not place.remembers(document), what="forgotten")
     place.cluster.wake(place.frozen)
     eventually(lambda: place.version(document) == 10, within=DETECTED, what="the late write arrives")
-    eventually(lambda: place.drained() and not place.version(document), within=30, what="deleted again")
+    eventually(lambda: place.drained() and not place.version(document), within=90, what="deleted again")
