@@ -22,7 +22,9 @@ class Client:
         self.engine = engine
         self.sent: list[tuple[str, Mapping[str, str]]] = []
 
-    def send(self, method: str, path: str, params: Mapping[str, str], *_: Any, **__: Any) -> SinkReply | Answer:
+    def send(
+        self, method: str, path: str, params: Mapping[str, str], *_: Any, **__: Any
+    ) -> SinkReply | Answer:
         self.sent.append((f"{method} {path}", params))
         return SinkReply(404, {}, None) if "_alias" in path else Answer(403, request=True)
 

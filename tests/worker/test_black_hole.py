@@ -1,10 +1,13 @@
 """The network to the database swallows everything: no error ever comes, only silence."""
 
 from collections.abc import Callable
+from contextlib import closing
 
 import pytest
 
 from fakes.postgres_proxy import Do, Proxy
+from outboxctl.core.database import Database
+from outboxctl.domain.errors import UnreachableError
 from processes import Worker, eventually
 from scene import Scene, blames, ready
 
@@ -68,3 +71,12 @@ def test_a_worker_told_to_stop_ends_within_its_grace(
     running.signal()
     assert running.wait(timeout=5) == 1
     assert "Traceback" not in running.log.read_text()
+
+
+def test_a_session_that_goes_silent_right_after_it_was_opened_is_given_up(database_proxy: Proxy) -> None:
+    """Seen once: a lane waited for ever for the answer to the first question of a new session."""
+    asked = database_proxy.on("SHOW synchronous_commit", Do.HOLD_STATEMENT)
+    database = Database(database_proxy.url, longest=1.0, local_commits=True)
+    with closing(database), pytest.raises(UnreachableError), database.begin():
+        pytest.fail("it has a session")
+    assert asked.reached.is_set()

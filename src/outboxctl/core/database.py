@@ -130,7 +130,8 @@ class Database:
     def _connect(self) -> Connection:
         session = self._opener.open()
         if self._local_commits:
-            self._commits_wait = commits_wait(session)
+            with self.bounded(session):
+                self._commits_wait = commits_wait(session)
         # A pooler may give us a session that listens: its notifications must not accumulate.
         session.add_notify_handler(lambda _: None)
         return Connection(session)

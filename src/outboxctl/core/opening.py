@@ -16,9 +16,10 @@ from outboxctl.core import tls
 from outboxctl.core.conninfo import DEFAULTS, ServerAddress, at, describe, parameters, wants_primary
 from outboxctl.core.servers import ServerChoice, ServerMove
 from outboxctl.domain.errors import UnreachableError, UsageError
-from outboxctl.net.deadline import shut
+from outboxctl.net.deadline import GUARD, shut
 
 WAITING = {"on", "remote_write", "remote_apply"}  # of synchronous_commit: COMMIT waits for a standby, if any
+FIRST_SECONDS = 10.0  # that the first statement of a session may take
 TRIES = 3  # servers that a session is opened at: the one in use may fail, and another be chosen meanwhile
 
 
@@ -47,7 +48,9 @@ class SessionOpener:
         values = self._values
         session = self._at_primary(values) if wants_primary(values) else _connected(values)
         if session.info.parameter_status("server_encoding") == "SQL_ASCII":
-            _accept_any_bytes(session)
+            with GUARD.over(FIRST_SECONDS) as watch:
+                watch.descriptor = session.fileno
+                _accept_any_bytes(session)
         return session
 
     def name_of(self, session: Any) -> str:
