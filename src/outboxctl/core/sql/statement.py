@@ -15,6 +15,10 @@ class TextClause:
     def __init__(self, statement: str) -> None:
         self.text = statement
 
+    def __str__(self) -> str:
+        """The statement as it was written."""
+        return self.text
+
     @cached_property
     def query(self) -> str:
         """The driver's form: parameters are `%(name)s`, each other percent sign is doubled."""
