@@ -218,7 +218,7 @@ UNAVAILABLE = _kinds(
     "already_closed_exception",
 )
 # Of an item whose new fields no leader wrote into the mapping within the request's `timeout`.
-MAPPING_WAIT = ("timed out while waiting for a dynamic mapping update",)
+MAPPING_WAIT = "timed out while waiting for a dynamic mapping update"
 MAPPING = _kinds(
     "document_parsing_exception",
     "mapper_parsing_exception",
@@ -267,7 +267,7 @@ RULES = (
     ),
     FailureRule(Verdict.OUTAGE, Reason.UNAVAILABLE, kinds=UNAVAILABLE, request=True),
     FailureRule(Verdict.OUTAGE, Reason.UNAVAILABLE, kinds=UNAVAILABLE, of_shard=True),
-    FailureRule(Verdict.OUTAGE, Reason.UNAVAILABLE, texts=MAPPING_WAIT, request=False, of_shard=True),
+    FailureRule(Verdict.OUTAGE, Reason.UNAVAILABLE, texts=(MAPPING_WAIT,), request=False, of_shard=True),
     FailureRule(Verdict.RETRY, Reason.RATE_LIMITED, kinds=REJECTED),
     FailureRule(Verdict.OUTAGE, Reason.AUTH, kinds=_kinds("security_exception")),
     FailureRule(Verdict.OUTAGE, Reason.CONFIG, kinds=MEDIA_TYPE),

@@ -103,19 +103,20 @@ class UnavailableShards:
 
     def _note(self, actions: Sequence[BulkAction], delivery: Delivery) -> None:
         """Remember the shards that the engine named, and those of documents whose refusal names none."""
-        refused = [(a, f) for a, f in zip(actions, delivery.findings, strict=True) if f and f.of_shard]
+        pairs = zip(actions, delivery.findings, strict=True)
+        refused = [(a, f) for a, f in pairs if f and f.of_shard and MAPPING_WAIT not in f.error]
+        if not refused:
+            return
         named = {(match[1], int(match[2])): f for _, f in refused if (match := NAMED.search(f.error))}
         known = self._known(next(iter(named))[0] if named else self._index_of_outages)
         found = {number: finding for (name, number), finding in named.items() if name == known.index}
         if known.layout and not named:
-            found = {
-                known.layout.of(a.routing or a.id): f for a, f in refused if MAPPING_WAIT[0] not in f.error
-            }
+            found = {known.layout.of(a.routing or a.id): f for a, f in refused}
         with self._lock:
             now = monotonic()
             for number in found.keys() - known.shards.keys():
                 known.shards[number] = ShardOutage(found[number], now + FIRST_PAUSE)
-            self._outages = known if known.shards or not known.layout else None
+            self._outages = known
 
     @property
     def _index_of_outages(self) -> str:
