@@ -65,6 +65,13 @@ class Ground:
     engine: Elasticsearch
     index: str
 
+    @classmethod
+    def filled(cls, sql: psycopg.Connection[Any], engine: Elasticsearch, index: str, rows: int) -> "Ground":
+        """One with so many rows and their documents."""
+        ground = cls(sql, engine, index)
+        ground.fill(rows)
+        return ground
+
     def fill(self, rows: int) -> None:
         """So many rows, each with its document as a worker would have written it."""
         self.sql.execute(FILL, [rows])

@@ -25,7 +25,7 @@ def reader(settings: Settings) -> Iterator[Reader]:
 
 @pytest.fixture(params=["in one pass", "by keys"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Both ways to compare; by keys is what a pass that cannot tell leaves to do."""
+    """Both ways to compare; the one by keys is made where one pass does not suffice."""
     if request.param == "by keys":
         monkeypatch.setattr(OnePass, "suspects", lambda *_: None)
     return str(request.param)

@@ -360,8 +360,7 @@ def test_a_name_that_postgresql_would_cut_or_keep_is_refused(prefix: str) -> Non
 def test_a_viewer_may_compare_both_sides_and_an_operator_repair(
     acting_as: Ask, sql: psycopg.Connection, engine: Elasticsearch, index: str
 ) -> None:
-    ground = Ground(sql, engine, index)
-    ground.fill(5)
+    ground = Ground.filled(sql, engine, index, 5)
     ground.bulk([{"delete": {"_id": ground.documents()[0].id}}])
     viewer, operator = acting_as(Role.VIEWER), acting_as(Role.OPERATOR)
     assert viewer("verify").returncode == 4

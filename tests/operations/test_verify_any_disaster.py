@@ -26,9 +26,7 @@ DAMAGES = st.lists(st.sampled_from(WAYS), min_size=1, max_size=12)
 
 @pytest.fixture
 def ground(sql: psycopg.Connection[Any], engine: Elasticsearch, index: str) -> Ground:
-    ground = Ground(sql, engine, index)
-    ground.fill(40)
-    return ground
+    return Ground.filled(sql, engine, index, 40)
 
 
 @pytest.mark.slow(reason="damages and compares a system in many random ways")

@@ -22,9 +22,7 @@ WHO = ("--by", "alice", "--reason", "drill")
 
 @pytest.fixture
 def ground(sql: psycopg.Connection[Any], engine: Elasticsearch, index: str) -> Ground:
-    ground = Ground(sql, engine, index)
-    ground.fill(20)
-    return ground
+    return Ground.filled(sql, engine, index, 20)
 
 
 @pytest.fixture
@@ -44,8 +42,7 @@ def test_bytes_that_are_no_text_are_missing_and_nothing_else_is(
 ) -> None:
     env = {"DATABASE_URL": bytes_url}
     with psycopg.connect(bytes_url, autocommit=True, client_encoding="utf8") as sql:
-        ground = Ground(sql, engine, index)
-        ground.fill(20)
+        Ground.filled(sql, engine, index, 20)
         for kind, words in (("E'\\xff\\xfe'", "'a'"), ("'page'", "E'\\xff'")):
             sql.execute(
                 "INSERT INTO search_index (id, entity_type, entity_id, text, event_version)"
@@ -64,8 +61,7 @@ def test_a_type_beyond_ascii_is_repaired_in_a_database_that_holds_any_bytes(
     cli: Cli, bytes_url: str, engine: Elasticsearch, index: str
 ) -> None:
     with psycopg.connect(bytes_url, autocommit=True, client_encoding="utf8") as sql:
-        ground = Ground(sql, engine, index)
-        ground.fill(3)
+        ground = Ground.filled(sql, engine, index, 3)
         sql.execute("UPDATE search_index SET entity_type = 'müller', event_version = 2")
         ahead = [one._replace(version=5) for one in ground.documents()]
         ground.write(ahead)

@@ -35,9 +35,7 @@ def command(env: dict[str, str], cwd: Path, *args: str) -> Iterator[Process]:
 
 @pytest.fixture
 def ground(sql: psycopg.Connection[Any], engine: Elasticsearch, index: str) -> Ground:
-    ground = Ground(sql, engine, index)
-    ground.fill(20)
-    return ground
+    return Ground.filled(sql, engine, index, 20)
 
 
 def test_a_comparison_that_waits_for_the_database_ends_at_once(

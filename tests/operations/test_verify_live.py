@@ -69,8 +69,7 @@ def test_live_traffic_is_no_difference_and_damage_among_it_is_found(
     reader: Reader,
     worker: Callable[..., Worker],
 ) -> None:
-    ground = Ground(sql, engine, index)
-    ground.fill(3_000)
+    ground = Ground.filled(sql, engine, index, 3_000)
     quiet, busy = ground.documents()[:1_000], [one.id for one in ground.documents()[1_000:]]
     damaged = [one for one in quiet if one.version > 1][:50]
     ground.bulk([{"delete": {"_id": one.id}} for one in damaged])
@@ -95,8 +94,7 @@ def test_live_traffic_is_no_difference_and_damage_among_it_is_found(
 def test_events_that_wait_are_in_flight_and_those_that_failed_are_not(
     db: Database, sql: psycopg.Connection[Any], engine: Elasticsearch, index: str, reader: Reader
 ) -> None:
-    ground = Ground(sql, engine, index)
-    ground.fill(20)
+    ground = Ground.filled(sql, engine, index, 20)
     ids = [one.id for one in ground.documents()]
     sql.execute(UPSERT, [ids[:12]])
     sql.execute(
@@ -137,8 +135,7 @@ def test_no_view_of_the_index_is_kept_open_while_a_repair_takes_its_time(
 ) -> None:
     monkeypatch.setattr("outboxctl.operations.verify.compare.HELD", 3)
     monkeypatch.setattr("outboxctl.operations.verify.compare.rows_a_bucket", lambda _: 10)
-    ground = Ground(sql, engine, index)
-    ground.fill(60)
+    Ground.filled(sql, engine, index, 60)
     sql.execute("UPDATE search_index SET event_version = event_version + 1")
     with closing(connect(settings)) as client:
         found = compare(db, Reader(client, index))

@@ -24,9 +24,7 @@ Look = Callable[..., VerifyReport]
 
 @pytest.fixture
 def ground(sql: psycopg.Connection[Any], engine: Elasticsearch, index: str) -> Ground:
-    ground = Ground(sql, engine, index)
-    ground.fill(20)
-    return ground
+    return Ground.filled(sql, engine, index, 20)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""One pass over both sides finds what a comparison by keys finds, and leaves to it what it cannot tell."""
+"""One pass over both sides finds what a comparison by keys finds, and leaves to it what it cannot find."""
 
 from functools import partial
 from typing import Any
@@ -30,9 +30,7 @@ VIEW = "ALTER TABLE search_index RENAME TO old_rows; CREATE VIEW search_index AS
 
 @pytest.fixture
 def ground(sql: psycopg.Connection[Any], engine: Elasticsearch, index: str) -> Ground:
-    ground = Ground(sql, engine, index)
-    ground.fill(300)
-    return ground
+    return Ground.filled(sql, engine, index, 300)
 
 
 @pytest.fixture

@@ -17,9 +17,7 @@ WHO = ("--by", "alice", "--reason", "drill")
 
 @pytest.fixture
 def ground(sql: psycopg.Connection[Any], engine: Elasticsearch, index: str) -> Ground:
-    ground = Ground(sql, engine, index)
-    ground.fill(20)
-    return ground
+    return Ground.filled(sql, engine, index, 20)
 
 
 @pytest.fixture

@@ -31,9 +31,7 @@ VERSIONS = "SELECT entity_id::text, event_version FROM search_index"
 
 @pytest.fixture
 def ground(sql: psycopg.Connection[Any], engine: Elasticsearch, index: str) -> Ground:
-    ground = Ground(sql, engine, index)
-    ground.fill(5)
-    return ground
+    return Ground.filled(sql, engine, index, 5)
 
 
 def _keep_out(ground: Ground, cli: Cli, version: int, url: str) -> UUID:
