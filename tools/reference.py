@@ -167,8 +167,7 @@ def _reasons() -> str:
     )
     rows = ["| reason | verdict of the sink's answer | meaning | first |", "| --- | --- | --- | --- |"]
     for reason, text in REASON_TEXTS.items():
-        verdict = ", ".join(verdicts(reason)) or "decided without the sink"
-        rows.append(f"| `{reason}` | {verdict} | {text.meaning} | {text.first} |")
+        rows.append(f"| `{reason}` | {verdicts(reason)} | {text.meaning} | {text.first} |")
     noops = [f"| `{noop}` | {meaning} |" for noop, meaning in NOOP_TEXTS.items()]
     table = "\n".join(["| no-op | meaning |", "| --- | --- |", *noops])
     under = "## No-ops\n\nDone, although this event wrote nothing of its own:"

@@ -62,7 +62,9 @@ def _one(word: "Word") -> Iterator[object]:
 
 def _page(markdown: str) -> object:
     """Drawn on a terminal; elsewhere as it is written, below its title."""
+    _, _, below = markdown.partition("\n\n")
+    if not sys.stdout.isatty():
+        return below
     from rich.markdown import Markdown
 
-    _, _, below = markdown.partition("\n\n")
-    return Markdown(below) if sys.stdout.isatty() else below
+    return Markdown(below)

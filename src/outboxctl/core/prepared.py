@@ -2,7 +2,7 @@
 
 Only in a session of our own. Behind a pooler the next transaction may be in another session, which has none
 of our prepared statements, or those of another client by the same names. There the process id of the backend
-that answers is not the one that the client was told when it connected.
+that answers is not the one that the client was given when it connected.
 """
 
 from collections.abc import Mapping

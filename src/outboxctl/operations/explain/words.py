@@ -50,15 +50,16 @@ def find(text: str) -> Word:
 
 def _reasons() -> Iterator[Word]:
     for reason, text in REASON_TEXTS.items():
-        facts = {"what becomes of the event": ", ".join(verdicts(reason)) or "decided without the sink"}
+        facts = {"what becomes of the event": verdicts(reason)}
         yield Word(
             reason, WordKind.REASON, text.meaning, f"{DOCS}reference/reasons/", facts, first=text.first
         )
 
 
-def verdicts(reason: Reason) -> list[str]:
+def verdicts(reason: Reason) -> str:
     """What an answer with this reason leads to: the verdicts of its rules, each once."""
-    return [*dict.fromkeys(rule.verdict.value for rule in RULES if rule.reason is reason)]
+    found = dict.fromkeys(rule.verdict.value for rule in RULES if rule.reason is reason)
+    return ", ".join(found) or "decided without the sink"
 
 
 def _noops() -> Iterator[Word]:

@@ -66,7 +66,7 @@ class Comparison:
         self.size = rows_a_bucket(width)
 
     def suspects(self, advance: Callable[[int], object], stop: Event) -> Iterator[Suspect]:
-        """What differs at the first reading: in one pass over both sides if that can tell, else by keys."""
+        """What differs at the first reading: in one pass over both sides if that suffices, else by keys."""
         whole = OnePass(self._database, self._reader, content=self._content, size=self.size)
         census = Census()
         ids = whole.suspects(self._rows, census, advance, stop)

@@ -2,7 +2,7 @@
 
 That is a fraction of what it costs to find rows and documents by ranges of keys: the engine unpacks each
 block of documents once instead of once a document, and PostgreSQL reads each page once. A sketch of both
-(`sketch.py`) tells the ids of what differs. Both sides change while they are read, so these are only suspect.
+(`sketch.py`) finds the ids of what differs. Both sides change while they are read, so these are only suspect.
 """
 
 from collections.abc import Callable, Sequence
@@ -31,9 +31,9 @@ class OnePass:
     ) -> Sequence[str] | None:
         """The ids of what differs; none after `stop`.
 
-        None where they cannot be told: they are too many, the source is a view, hashes have no secret key, or
-        a side failed, such as the node of a shard's copy: on another one the documents have another order.
-        `census` counts all the same.
+        None where they cannot be found so: they are too many, the source is a view, hashes have no secret
+        key, or a side failed, such as the node of a shard's copy: on another one the documents have another
+        order. `census` counts all the same.
         """
         if not secret():
             return None

@@ -3,8 +3,8 @@
 An invertible Bloom lookup table (Eppstein, Goodrich, Uyeda, Varghese: "What's the Difference? Efficient Set
 Reconciliation without Prior Context", 2011). Every entity is a number, made of its id and a hash of all that
 is compared. The numbers of one side are added and those of the other subtracted, each in two cells that its
-hash selects: what both sides have cancels out. Where a single number is left in a cell it tells the id; taken
-out of its other cell, too, it may leave a single one there.
+hash selects: what both sides have cancels out. Where a single number is left in a cell its id can be read;
+taken out of its other cell, too, it may leave a single one there.
 """
 
 import os
@@ -13,14 +13,14 @@ from collections.abc import Iterable
 from threading import Lock
 
 State = tuple[bytes, int | None, bytes | None]  # id, version, body
-CELLS = 2**16  # a table; a power of two. 20,000 numbers that only one side has can be told, mostly 40,000
+CELLS = 2**16  # a table; a power of two. 20,000 numbers that only one side has are found, mostly 40,000
 HASH_BITS, SECOND = 64, 32  # of the hash; its bits from there on select the cell of the second table
 HASH = (1 << HASH_BITS) - 1
 MARK = b"\x01"  # before an id, which may begin with NUL
 
 
 def secret() -> bool:
-    """Whether nobody knows the key of Python's hashes: with it, two bodies of one hash can be found."""
+    """Whether the key of Python's hashes is random: with a known one, two bodies of one hash can be found."""
     return os.environ.get("PYTHONHASHSEED", "random") in {"", "random"}
 
 
@@ -49,10 +49,12 @@ class Sketch:
             self._subtract(counted)
 
     def remaining(self) -> list[bytes] | None:
-        """The ids of what only one side has, None where it is too much to tell. Empties the sketch."""
+        """The ids of what only one side has, None where they are too many. Empties the sketch."""
         taken: Counter[int] = Counter()
         waiting = deque(place for place in range(2 * len(self._first)) if self._sum(place))
-        for _ in range(8 * len(self._first)):  # a wrong guess fills another cell: it must not go on for ever
+        for _ in range(
+            8 * len(self._first)
+        ):  # the sum of several, taken for one, fills another cell: bounded
             if not waiting:
                 break
             if alone := self._alone(waiting.popleft()):
