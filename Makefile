@@ -96,6 +96,9 @@ bench-nested: $(READY) ## Measure nested documents beside pgsync: NESTED="--pgsy
 bench-partitions: $(READY) ## Measure a worker on a dozen partitions, and DROP against prune
 	$(BIN)/python -m benchmarks --profiles partitions
 
+bench-peers: $(READY) ## Measure the first fill and updates of one table beside pgsync: PEERS="--pgsync PATH --redis PATH"
+	$(BIN)/python -m benchmarks --profiles peers $(PEERS)
+
 bench-scale: $(READY) ## Measure one, two and four workers with delays to both servers; about eight minutes
 	$(BIN)/python -m benchmarks --profiles scale
 

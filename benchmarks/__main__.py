@@ -1,8 +1,8 @@
 """`python -m benchmarks`: measure in one run on the same servers; about a quarter of an hour.
 
 Other profiles by their names: the operator's desk (half an hour), fill (fifteen minutes), latency (five),
-memory (25), migrations (one), nested (fifteen), partitions (some), projections (four), scale (eight),
-tracing (two), verify (six).
+memory (25), migrations (one), nested (fifteen), partitions (some), peers (ten), projections (four), scale
+(eight), tracing (two), verify (six).
 """
 
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
@@ -18,6 +18,8 @@ from benchmarks import (
     latency,
     nested,
     operations,
+    peers,
+    pgsync,
     projections,
     scale,
     schema,
@@ -54,13 +56,18 @@ PROFILES = USUAL | {
         {"parents": 20_000, "repeat": 3, "pgsync": "pgsync", "redis": "redis-server"},
     ),
     "partitions": (schema.partitions, {"events": 50_000, "done": 2_000_000, "repeat": 5}),
+    "peers": (
+        peers.run,
+        {"rows": 300_000, "bytes": 600, "repeat": 3, "pgsync": "pgsync", "redis": "redis-server"},
+    ),
     "projections": (projections.run, {"events": 100_000, "bytes": 600, "writes": 50_000, "repeat": 3}),
     "scale": (scale.run, {"events": 40_000, "bytes": 600, "repeat": 3}),
     "tracing": (workers.tracing, {"events": 20_000, "repeat": 7}),
     "verify": (comparing.run, {"entities": 1_000_000, "bytes": 600, "repeat": 3}),
 }
 
-PREPARED: dict[str, Callable[[Namespace], None]] = {"nested": nested.prepare}  # before the servers start
+# Before the servers start.
+PREPARED: dict[str, Callable[[Namespace], None]] = dict.fromkeys(("nested", "peers"), pgsync.prepare)
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
 
-from benchmarks import base, report, shapes
+from benchmarks import base, comparing, fill, report, shapes
 from benchmarks.command import exit_on_error, say, started
 from outboxctl.domain.errors import ExitCode, UsageError
 from outboxctl.drills.bench.figure import BenchFigure, markdown_table
@@ -28,9 +28,12 @@ TOO_NOISY = 0.35
 HEAD = ["ratio", "RESULTS.json", "now", "noise", "verdict"]
 RATIOS = {
     base.TITLE: ("E/B", "B/S", "worker/Elasticsearch CPU", "PostgreSQL/Elasticsearch CPU"),
+    comparing.TITLE: (comparing.CPU,),
+    fill.TITLE: (fill.BOUND,),
     "Shapes": ("claim, some done / empty", "claim, waiting / empty", "claim, failed / empty"),
 }
-QUICK_EVENTS = 50_000
+FULL = (base.TITLE, "Shapes")
+QUICK_EVENTS, QUICK_ROWS = 50_000, 100_000
 
 
 @dataclass(frozen=True)
@@ -62,13 +65,13 @@ def main() -> None:
     with exit_on_error():
         sections = report.read()["sections"]
         like = sections[base.TITLE]["given"]
-        then = recorded(sections, QUICK if args.quick else RATIOS)
+        then = recorded(sections, QUICK if args.quick else FULL)
         with started(bulk_size=like["bulk_size"], concurrency=like["concurrency"]) as rig:
             now = measured_quickly(rig, then, like, args) if args.quick else _measured(rig, like, args)
         sys.exit(judged(then, now))
 
 
-def recorded(sections: Mapping[str, Any], titles: Collection[str] = tuple(RATIOS)) -> dict[str, BenchFigure]:
+def recorded(sections: Mapping[str, Any], titles: Collection[str] = FULL) -> dict[str, BenchFigure]:
     """The ratios of RESULTS.json by name. Raises UsageError where one was never measured."""
     wanted = {title: RATIOS[title] for title in titles}
     ratios = {
@@ -141,9 +144,21 @@ def _worker(rig: Rig, like: Mapping[str, Any], args: Namespace) -> list[BenchFig
     return _pipeline(rig, QUICK_EVENTS, like, args)
 
 
+def _fill(rig: Rig, like: Mapping[str, Any], args: Namespace) -> list[BenchFigure]:
+    return fill.quick(rig, QUICK_ROWS, like["bytes"], args.repeat)
+
+
+def _verify(rig: Rig, like: Mapping[str, Any], args: Namespace) -> list[BenchFigure]:
+    return comparing.quick(rig, QUICK_ROWS, like["bytes"], args.repeat)
+
+
 # What `--quick` measures, by the section that it is compared with: a name of RATIOS, and the figures of a
-# minute at most. The first fill and the comparison have a line each here once their sections have ratios.
-QUICK: dict[str, Callable[[Rig, Mapping[str, Any], Namespace], list[BenchFigure]]] = {base.TITLE: _worker}
+# minute at most.
+QUICK: dict[str, Callable[[Rig, Mapping[str, Any], Namespace], list[BenchFigure]]] = {
+    base.TITLE: _worker,
+    comparing.TITLE: _verify,
+    fill.TITLE: _fill,
+}
 
 
 if __name__ == "__main__":

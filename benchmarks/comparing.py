@@ -20,6 +20,7 @@ from outboxctl.sink.index.scan import Reader
 
 TITLE = "Verify"
 MILLION = 1_000_000
+CPU = "CPU, comparing/reading alone"
 FILL_SECONDS = 36_000.0  # at most, for a worker to deliver all documents
 NOTES = """\
 - Whole commands, from start to exit. In full: every row and every document is read and compared, version and
@@ -27,6 +28,7 @@ NOTES = """\
 - Reading alone: the same rows and the same pages of documents, read once by the same statements and requests,
   one side after the other, and thrown away. The bound is the CPU that this costs PostgreSQL and the engine,
   divided by the cores: no comparison that reads both sides so can be faster.
+- "CPU, comparing/reading alone": of all three processes, without that of a run that reads nothing.
 - Against the 40 to 53 s of earlier versions, which found each row and each document by its key.
 - Versions only is no shorter way: the engine unpacks a document to tell its id.
 - The second look: neither side has changed since the first. It is the time of its reading alone, as it
@@ -36,6 +38,7 @@ FIGURES = (
     BenchFigure("in full", "s", [], digits=1),
     BenchFigure("bound", "s", [], digits=1),
     BenchFigure("in full/bound", "", [], digits=2),
+    BenchFigure(CPU, "", [], digits=2),
     BenchFigure("versions only", "s", [], digits=1),
     BenchFigure("second look", "s", [], digits=2),
     *(BenchFigure(f"{whose} CPU", "s", [], digits=1) for whose in ("own", "PostgreSQL", "Elasticsearch")),
@@ -67,13 +70,24 @@ def run(rig: Rig, args: Namespace) -> Section:
     return Section(TITLE, about, filled(figures, values), NOTES)
 
 
+def quick(rig: Rig, entities: int, size: int, repeat: int) -> list[BenchFigure]:
+    """The CPU ratio of a smaller comparison, of an index that a rebuild has filled."""
+    rows.entities(rig, entities, sink.text_of(rig, size))
+    process.run(rig, "rebuild", "--by", "bench", "--reason", "bench", "--yes")
+    process.run(rig, "verify", "--full")  # warms up
+    values = [_compare(rig, entities)[CPU] for _ in range(repeat)]
+    return [BenchFigure(CPU, "", values, digits=2)]
+
+
 def _compare(rig: Rig, entities: int) -> dict[str, float]:
     full = process.run(rig, "verify", "--full")
     idle = process.run(rig, "verify")  # nothing has changed since
     postgres, engine = _reading(rig)
+    spent = [run.worker + run.postgres + run.engine for run in (full, idle)]
     return {
         "in full": full.wall,
         "bound": (postgres + engine) / (psutil.cpu_count() or 1),
+        CPU: (spent[0] - spent[1]) / (postgres + engine),
         "versions only": process.run(rig, "verify", "--full", "--versions-only").wall,
         "second look": answer(rig, "verify")[1]["seconds"],
         "own CPU": full.worker,

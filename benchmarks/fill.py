@@ -1,7 +1,5 @@
 """The first fill: `rebuild` against what both ends can do alone, and beside live events."""
 
-import signal
-import subprocess
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -10,9 +8,10 @@ from time import perf_counter, sleep
 
 from benchmarks import nested, rows, shop
 from benchmarks.command import OTHERS, collected, say
-from benchmarks.processes import begin, serving, wait_until
+from benchmarks.processes import serving, wait_until
 from benchmarks.rebuilds import LOOK, WHOSE, rebuild
 from benchmarks.report import Section
+from benchmarks.writer import updating
 from outboxctl.core.documents import source_stream
 from outboxctl.core.projections import choosing
 from outboxctl.core.schema.names import EVENTS
@@ -28,13 +27,16 @@ TITLE = "First fill"
 MOST = 100_000  # documents that S sends, from memory
 PATIENCE = 3_600.0  # seconds
 ALONE = 5.0  # seconds of live events before the rebuild begins
-FOREVER = 100_000_000  # events that no run comes to
+# Of what was not tried yet, and of what is being sent: each by its partial index.
 OLDEST = f"""
-SELECT coalesce(extract(epoch FROM now() - min(created_at)), 0) FROM {EVENTS}
-WHERE status IN ('pending', 'processing')
+SELECT coalesce(extract(epoch FROM now() - least(
+    (SELECT created_at FROM {EVENTS} WHERE status = 'pending' AND next_retry_at IS NULL
+        ORDER BY next_retry_at, created_at LIMIT 1),
+    (SELECT min(created_at) FROM {EVENTS} WHERE status = 'processing'))), 0)
 """
 UNITS = {"CPU": "us/document", "memory": "MB", "lag": "s"}
-RATIOS = ("F/S", "F/(S and R)", "F/bound", "whole/S")
+BOUND = "F/bound"
+RATIOS = ("F/S", "F/(S and R)", BOUND, "whole/S")
 NOTES = f"""\
 - S: as in "Pipeline", the best of 1, 2 and 3 senders, {MOST:,} documents at the most. R: a process that reads
   all rows as the rebuild does, and sends nothing. Bound: the lower of S and 1 / (1/R + 1/S), since all share
@@ -43,9 +45,9 @@ NOTES = f"""\
   that of both servers, are of these seconds. "Whole": from exec to exit, with start, swap and the comparison
   of all entities. Memory: the most of the whole process.
 - Nested: the projection of "Nested documents", five children a document.
-- Beside live events: a worker with its defaults; a writer changes entities, each with its event, at a steady
-  rate. Lag: the age of the oldest event that is not done, looked at every {1_000 * LOOK:g} ms, at its 99th
-  percentile: {ALONE:g} s before the rebuild, and while it fills.
+- Beside live events: a worker with its defaults; a writer changes rows, each with its event, 1 to 50 in a
+  transaction, at a steady rate. Lag: the age of the oldest event that is not done, looked at every
+  {1_000 * LOOK:g} ms, at its 99th percentile: {ALONE:g} s before the rebuild, and while it fills.
 """
 
 
@@ -70,6 +72,14 @@ def run(rig: Rig, args: Namespace) -> Section:
     figures = [_figure(name, each) for name, each in collected(rig, args.repeat, repetition).items()]
     about = f"{args.rows:,} rows and {args.parents:,} nested documents, {args.bytes} bytes of JSON a row"
     return Section(TITLE, f"{about}; {args.repeat} repetitions.", figures, NOTES)
+
+
+def quick(rig: Rig, count: int, size: int, repeat: int) -> list[BenchFigure]:
+    """The fill of fewer rows against its bound."""
+    _write(rig, count, sink.text_of(rig, size))
+    sink.warm_up(rig, _bodies(rig), count, documents=min(count, sink.WARM_UP))
+    each = [_ratios(_bounds(rig, count) | _filled(rig, count, ""))[BOUND] for _ in range(repeat)]
+    return [_figure(BOUND, each)]
 
 
 def _write(rig: Rig, count: int, text: int) -> None:
@@ -135,19 +145,13 @@ def _beside(rig: Rig, count: int, text: int, rate: int) -> dict[str, float]:
     _write(rig, count, text)
     tables.fresh_index(rig)
     alone, meanwhile = list[float](), list[float]()
-    load = ("--scenario", "update", "--rate", str(rate), "--per-transaction", str(max(1, rate // 100)))
-    more = ("--total", str(FOREVER), "--concurrency", "2", "--content-bytes", str(text), "--yes")
-    with serving(rig), begin(rig, "inject", "load", *load, *more, stderr=subprocess.DEVNULL) as writer:
-        try:
-            wait_until(lambda: tables.done(rig) > rate, "the first events")
-            end = perf_counter() + ALONE
-            while perf_counter() < end:
-                alone.append(tables.number(rig, OLDEST))
-                sleep(LOOK)
-            filled = rebuild(rig, look=lambda: meanwhile.append(tables.number(rig, OLDEST)))
-        finally:
-            writer.send_signal(signal.SIGINT)
-            writer.communicate(timeout=PATIENCE)
+    with serving(rig), updating(rig.settings.require_database_url(), rate):
+        wait_until(lambda: tables.done(rig) > rate, "the first events")
+        end = perf_counter() + ALONE
+        while perf_counter() < end:
+            alone.append(tables.number(rig, OLDEST))
+            sleep(LOOK)
+        filled = rebuild(rig, look=lambda: meanwhile.append(tables.number(rig, OLDEST)))
     names = (f"{rate:,}/s: lag alone", f"{rate:,}/s: lag beside a fill", f"{rate:,}/s: F: filling")
     values = (_percentile(alone), _percentile(meanwhile), count / filled.seconds)
     return dict(zip(names, values, strict=True))

@@ -7,19 +7,15 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 
 import psutil
-import psycopg
 
 from benchmarks import processes, shop
-from benchmarks.command import OTHERS, STATE, collected, ratios, say, turns
-from benchmarks.pgsync import INDEX as PGSYNC_INDEX
-from benchmarks.pgsync import SETTINGS, VERSION, Pgsync, programs, runs, spent
+from benchmarks.command import OTHERS, collected, ratios, say, turns
+from benchmarks.pgsync import SETTINGS, VERSION, Documents, Pgsync, runs, spent
 from benchmarks.report import Section
 from outboxctl.core.schema.names import EVENTS
-from outboxctl.drills import services
 from outboxctl.drills.bench import process, tables
 from outboxctl.drills.bench.figure import BenchFigure
 from outboxctl.drills.bench.rig import Rig, must
-from outboxctl.net.urls import check_database_url
 from outboxctl.sink.index import index_setup
 from outboxctl.sink.transport.request import demand
 
@@ -39,6 +35,27 @@ key = "product_id"
 table = "{schema}.categories"
 keys = "SELECT id FROM {schema}.products WHERE category_id = :id"
 """
+NODES = {
+    "table": "products",
+    "schema": shop.SCHEMA,
+    "columns": ["id", "name"],
+    "children": [
+        {
+            "table": "categories",
+            "schema": shop.SCHEMA,
+            "columns": ["name"],
+            "label": "category",
+            "relationship": {"variant": "scalar", "type": "one_to_one"},
+        },
+        {
+            "table": "parts",
+            "schema": shop.SCHEMA,
+            "columns": ["id", "sku", "note", "revision"],
+            "relationship": {"variant": "object", "type": "one_to_many"},
+        },
+    ],
+}
+PGSYNC = Documents("pgsync-nested", NODES, shop.MAPPINGS)
 Started = tuple[dict[str, float], list[psutil.Process]]  # figures of the first fill, and who goes on
 NOTES = f"""\
 - Each on tables that are made and filled anew; mapping, shards and refresh of both indexes are the same: none
@@ -63,22 +80,9 @@ NOTES = f"""\
 RATIOS = {"first fill, outboxctl/pgsync": "fill", "updates, outboxctl/pgsync": "updates"}
 
 
-def prepare(args: Namespace) -> None:
-    """Before the servers start: pgsync and Redis are there, and PostgreSQL writes the log that pgsync reads.
-
-    Raises UsageError where one of both is missing.
-    """
-    programs(args)
-    postgres = services.start_postgres(STATE, fresh=True, say=say)
-    with psycopg.connect(check_database_url(postgres.admin_url), autocommit=True) as connection:
-        connection.execute("ALTER SYSTEM SET wal_level = 'logical'")
-        connection.execute("ALTER ROLE wordloom REPLICATION")
-    services.stop("postgres", STATE)
-
-
 def run(rig: Rig, args: Namespace) -> Section:
     """Both in turns, the other way round each time."""
-    rig, pgsync = replace(rig, patience=shop.PATIENCE), Pgsync(rig, args)
+    rig, pgsync = replace(rig, patience=shop.PATIENCE), Pgsync(rig, args, PGSYNC)
 
     def repetition(number: int) -> dict[str, float]:
         found: dict[str, float] = {}
@@ -86,7 +90,7 @@ def run(rig: Rig, args: Namespace) -> Section:
             shop.fill(rig, args.parents)
             own = name == "outboxctl"
             filling = outboxctl(rig) if own else pgsync.filled(args.parents)
-            found |= measured(rig, name, index_of(rig) if own else PGSYNC_INDEX, filling, args.parents)
+            found |= measured(rig, name, index_of(rig) if own else PGSYNC.name, filling, args.parents)
         _same_mapping(rig)
         return found
 
@@ -134,7 +138,7 @@ def _wrong_of_cases(rig: Rig, name: str, index: str, parents: int) -> dict[str, 
 def _updates(rig: Rig, name: str, index: str, tools: list[psutil.Process], parents: int) -> dict[str, float]:
     before, children = spent(rig, tools), shop.PARTS * parents
     began, ended = shop.updated(rig, children)
-    found = shop.found_at(rig, index, parents, ended)
+    found = shop.found_at(rig, index, parents, ended, shop.UPDATED)
     return {
         f"{name}: updates": children / (found - began),
         f"{name}: its writer": children / (ended - began),
@@ -176,7 +180,7 @@ def outboxctl(rig: Rig) -> Iterator[Started]:
 
 
 def _same_mapping(rig: Rig) -> None:
-    found = [demand(rig.client, "GET", name, "_mapping") for name in (index_of(rig), PGSYNC_INDEX)]
+    found = [demand(rig.client, "GET", name, "_mapping") for name in (index_of(rig), PGSYNC.name)]
     one, other = (next(iter(each.values()))["mappings"]["properties"] for each in found)
     must(one == other, "the mappings of both indexes differ")
 

@@ -1,19 +1,22 @@
-"""pgsync and its Redis as processes, on the tables of `benchmarks.shop`: its first sync, then its daemon."""
+"""pgsync and its Redis as processes, on tables of PostgreSQL: its first sync, then its daemon."""
 
 import json
 import os
 import shutil
 import subprocess
 from argparse import Namespace
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from time import monotonic
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import psutil
+import psycopg
 
 from benchmarks import shop
+from benchmarks.command import STATE, say
 from benchmarks.processes import wait_until
 from outboxctl.domain.errors import UsageError
 from outboxctl.drills import services
@@ -24,7 +27,6 @@ from outboxctl.sink.index.lifecycle import FILLING, REFRESH
 from outboxctl.sink.transport.request import demand
 
 VERSION = "7.3.0"
-INDEX = "pgsync-nested"
 HINTS = {
     "pgsync": f"python -m venv DIR && DIR/bin/pip install pgsync=={VERSION}; then --pgsync DIR/bin/pgsync",
     "redis": "install redis-server (Debian: apt-get install redis-server); if not in PATH: --redis PATH",
@@ -43,26 +45,14 @@ SETTINGS = {
 }
 REDIS = ("--bind", "127.0.0.1", "--save", "", "--appendonly", "no")
 STOP, LOOK = 15.0, 0.02  # seconds until it is killed, and between two looks
-NODES = {
-    "table": "products",
-    "schema": shop.SCHEMA,
-    "columns": ["id", "name"],
-    "children": [
-        {
-            "table": "categories",
-            "schema": shop.SCHEMA,
-            "columns": ["name"],
-            "label": "category",
-            "relationship": {"variant": "scalar", "type": "one_to_one"},
-        },
-        {
-            "table": "parts",
-            "schema": shop.SCHEMA,
-            "columns": ["id", "sku", "note", "revision"],
-            "relationship": {"variant": "object", "type": "one_to_many"},
-        },
-    ],
-}
+
+
+class Documents(NamedTuple):
+    """What pgsync shall make: its index, the nodes of its schema file, and the index's mapping."""
+
+    name: str
+    nodes: Mapping[str, Any]
+    mappings: Mapping[str, Any]
 
 
 def programs(args: Namespace) -> dict[str, str]:
@@ -77,10 +67,24 @@ def programs(args: Namespace) -> dict[str, str]:
     return {name: str(Path(str(path)).absolute()) for name, path in found.items()}
 
 
+def prepare(args: Namespace) -> None:
+    """Before the servers start: pgsync and Redis are there, and PostgreSQL writes the log that pgsync reads.
+
+    Raises UsageError where one of both is missing.
+    """
+    programs(args)
+    postgres = services.start_postgres(STATE, fresh=True, say=say)
+    with psycopg.connect(check_database_url(postgres.admin_url), autocommit=True) as connection:
+        connection.execute("ALTER SYSTEM SET wal_level = 'logical'")
+        connection.execute("ALTER ROLE wordloom REPLICATION")
+    services.stop("postgres", STATE)
+
+
 class Pgsync:
     """pgsync with a Redis; a context manager, which starts the Redis and ends it."""
 
-    def __init__(self, rig: Rig, args: Namespace) -> None:
+    def __init__(self, rig: Rig, args: Namespace, documents: Documents) -> None:
+        self._documents = documents
         self._rig, self._programs, self._folder = rig, programs(args), rig.folder / "pgsync"
         self._port, self._log = services.fresh_port(), self._folder / "pgsync.log"
         url = check_database_url(rig.settings.require_database_url())
@@ -92,11 +96,13 @@ class Pgsync:
             "REDIS_PORT": str(self._port),
         }
         self._folder.mkdir(exist_ok=True)
-        schema = [{"database": urlsplit(url).path.lstrip("/"), "index": INDEX, "nodes": NODES}]
+        schema = [
+            {"database": urlsplit(url).path.lstrip("/"), "index": documents.name, "nodes": documents.nodes}
+        ]
         (self._folder / "schema.json").write_text(json.dumps(schema))
 
     @contextmanager
-    def filled(self, products: int) -> Iterator[tuple[dict[str, float], list[psutil.Process]]]:
+    def filled(self, count: int) -> Iterator[tuple[dict[str, float], list[psutil.Process]]]:
         """The seconds of its bootstrap and of its first sync, with its CPU; then its daemon and its Redis."""
         with ExitStack() as stack:
             redis = stack.enter_context(self._running("redis", "--port", str(self._port), *REDIS))
@@ -105,16 +111,17 @@ class Pgsync:
             self._bootstrap()
             stack.callback(self._bootstrap, "--teardown")
             figures = {"pgsync: bootstrap": monotonic() - began}
-            _fresh_index(self._rig)
+            index = self._documents.name
+            _fresh_index(self._rig, self._documents)
             began, before = monotonic(), spent(self._rig, [])
             daemon = stack.enter_context(self._running("pgsync", "--config", "schema.json", "--daemon"))
-            self._wait(daemon, "pgsync", lambda: shop.written(self._rig, INDEX) >= products)
+            self._wait(daemon, "pgsync", lambda: shop.written(self._rig, index) >= count)
             figures["pgsync: fill"] = monotonic() - began
             both = [daemon, redis]
             for whose, seconds in spent(self._rig, both).items():
                 figures[f"pgsync: fill, {whose} CPU"] = seconds - before[whose]
             self._wait(daemon, "pgsync", lambda: "Sync " in self._said("pgsync"))  # its second look is over
-            demand(self._rig.client, "PUT", INDEX, "_settings", body={REFRESH: None})
+            demand(self._rig.client, "PUT", index, "_settings", body={REFRESH: None})
             yield figures, both
 
     def _wait(self, process: psutil.Process, name: str, holds: Callable[[], bool]) -> None:
@@ -167,8 +174,8 @@ def runs(process: psutil.Process) -> bool:
     return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
 
 
-def _fresh_index(rig: Rig) -> None:
+def _fresh_index(rig: Rig, documents: Documents) -> None:
     """An index as a rebuild of outboxctl makes it: the same mapping, and not refreshed while it is filled."""
-    demand(rig.client, "DELETE", INDEX, ignore_unavailable=True)
-    body = {"mappings": shop.MAPPINGS, "settings": index_setup.SETTINGS | FILLING}
-    demand(rig.client, "PUT", INDEX, body=body)
+    demand(rig.client, "DELETE", documents.name, ignore_unavailable=True)
+    body = {"mappings": documents.mappings, "settings": index_setup.SETTINGS | FILLING}
+    demand(rig.client, "PUT", documents.name, body=body)

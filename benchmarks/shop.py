@@ -1,6 +1,7 @@
 """Products with five parts each and a category: their tables, their writers, and the documents of both."""
 
 import json
+from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
 from multiprocessing import get_context
@@ -56,6 +57,10 @@ CHANGE = f"""
 UPDATE {SCHEMA}.parts SET note = {NOTE.format("id", "revision + 1")}, revision = revision + 1
 WHERE id = ANY (%(ids)s)
 """
+# Each part has its second revision.
+UPDATED = {
+    "bool": {"must_not": [{"term": {"parts.revision": 1}}], "filter": [{"term": {"parts.revision": 2}}]}
+}
 NEW = 1_000_000_000  # added to the id of what a case adds
 # Each on products of its own; what comes second follows as soon as the index has the first.
 SINGLE = f"WHERE product_id BETWEEN {{first}} AND {{last}} AND id %% {PARTS} = 0"
@@ -142,10 +147,10 @@ def written(rig: Rig, index: str) -> int:
     return int(stats["_all"]["primaries"]["indexing"]["index_total"])
 
 
-def found_at(rig: Rig, index: str, products: int, ended: float) -> float:
-    """When a search found each part's second revision; or the last write, where it never does."""
+def found_at(rig: Rig, index: str, count: int, ended: float, query: Mapping[str, Any]) -> float:
+    """When a search found so many documents that match; or the last write, where it never does."""
     last, writes = time(), -1
-    while _found(rig, index) < products:
+    while index_setup.count(rig.client, index, query) < count:
         now, so_far = time(), written(rig, index)
         last, writes = (now, so_far) if so_far > writes else (last, writes)
         must(now - ended < PATIENCE, f"the updates were not in {index} after {PATIENCE:g} s")
@@ -153,13 +158,6 @@ def found_at(rig: Rig, index: str, products: int, ended: float) -> float:
             return last
         sleep(max(LOOK, SHARE * (now - ended)))
     return time()
-
-
-def _found(rig: Rig, index: str) -> int:
-    revisions = [{"term": {"parts.revision": number}} for number in (1, 2)]
-    body = {"query": {"bool": {"must_not": revisions[:1], "filter": revisions[1:]}}}
-    demand(rig.client, "POST", index, "_refresh")
-    return int(demand(rig.client, "POST", index, "_count", body=body)["count"])
 
 
 def wait_quiet(rig: Rig, index: str, seconds: float, *, more_than: int = -1) -> None:

@@ -2,17 +2,24 @@
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
+from itertools import count, islice
+from multiprocessing import get_context
 from time import sleep, time
 from typing import NamedTuple
 from uuid import UUID, uuid4
 
 from outboxctl.core.database import Database
 from outboxctl.core.operator import inject
+from outboxctl.core.schema.names import SOURCE
+from outboxctl.drills.bench.rig import must
+from outboxctl.drills.load import ENTITY_TYPE as LOADED
 
 TRANSACTIONS = 500  # a second at the most; faster rates write several events in each
 WRITERS = 4  # sessions: so many transactions can be under way at once
 WARM_UP = 3.0  # seconds at the beginning that do not count
+PER_SECOND = 100  # transactions of a steady stream beside a fill
+IDS = f"SELECT entity_id FROM {SOURCE} ORDER BY created_at, id LIMIT 100000"
 TEXT = "word " * 80
 
 
@@ -38,6 +45,35 @@ def planned(rate: int, seconds: float) -> Iterator[Planned]:
         yield Planned(number * together / rate, [uuid4() for _ in range(together)])
 
 
+@contextmanager
+def updating(url: str, rate: int) -> Iterator[None]:
+    """Within the block a process changes rows, each with its event, `rate` a second, again and again.
+
+    Raises OutboxctlError at the end where it has ended before.
+    """
+    context = get_context("spawn")
+    process = context.Process(target=_update, args=(url, rate), daemon=True)
+    process.start()
+    try:
+        yield
+        must(process.is_alive(), "the writer has ended")
+    finally:
+        process.terminate()
+        process.join()
+
+
+def _update(url: str, rate: int) -> None:
+    together = max(1, rate // PER_SECOND)
+    with closing(Database(url, connections=WRITERS)) as database, ThreadPoolExecutor(WRITERS) as pool:
+        with database.begin() as connection:
+            ids = list(connection.exec_driver_sql(IDS).scalars())
+        starts = (start for _ in count() for start in range(0, len(ids) - together + 1, together))
+        plan = (Planned(n * together / rate, ids[s : s + together]) for n, s in enumerate(starts))
+        start = time() + 0.1
+        while some := list(islice(plan, PER_SECOND)):  # a second's at a time: a plan of millions needs none
+            list(pool.map(lambda each: _transaction(database, each, start, LOADED), some))
+
+
 def write(url: str, plan: Sequence[Planned]) -> list[Committed]:
     """Carry out the plan, each transaction by whichever session is free; in a process of its own.
 
@@ -48,12 +84,14 @@ def write(url: str, plan: Sequence[Planned]) -> list[Committed]:
         return list(pool.map(lambda each: _transaction(database, each, start), plan))
 
 
-def _transaction(database: Database, planned: Planned, start: float) -> Committed:
+def _transaction(
+    database: Database, planned: Planned, start: float, kind: str = inject.ENTITY_TYPE
+) -> Committed:
     sleep(max(0.0, start + planned.at - time()))
     late = time() - start - planned.at
     with database.begin() as connection:
         contents = [f"{id_} {TEXT}" for id_ in planned.ids]
-        inject.upserts(connection, entity_type=inject.ENTITY_TYPE, ids=planned.ids, contents=contents)
+        inject.upserts(connection, entity_type=kind, ids=planned.ids, contents=contents)
         written = time()
     at = time()
     return Committed(at, late, at - written)

@@ -18,6 +18,8 @@ from benchmarks import (
     comparing,
     nested,
     operations,
+    peers,
+    pgsync,
     projections,
     report,
     rows,
@@ -300,9 +302,22 @@ def test_a_nested_document_is_wrong_that_is_missing_extra_or_old(rig: Rig, engin
 def test_a_program_that_is_missing_is_named_before_anything_starts(name: str) -> None:
     flags = {"pgsync": "true", "redis": "true"} | {name: "/nowhere/it"}
     with pytest.raises(UsageError, match="/nowhere/it is not there") as caught:
-        nested.prepare(Namespace(**flags))
+        pgsync.prepare(Namespace(**flags))
     assert caught.value.exit_code is ExitCode.USAGE
     assert f"--{name} " in caught.value.hint
+
+
+@pytest.mark.real_engine
+def test_a_peer_has_every_row_changed_once_and_an_event_with_it_only_for_outboxctl(
+    rig: Rig, sql: psycopg.Connection
+) -> None:
+    rows.entities(rig, EVENTS, 100)
+    for events in (False, True):
+        began, ended = peers.updated(rig, 100, events=events)
+        assert began < ended
+        assert sql.execute("SELECT DISTINCT event_version FROM search_index").fetchall() == [(2,)]
+        states = {"pending": EVENTS} if events else {}
+        assert dict(sql.execute(STATES).fetchall()) == states
 
 
 @pytest.mark.real_engine

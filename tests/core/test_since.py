@@ -30,7 +30,7 @@ def changed(db: Database, seen: Position, *, gone: timedelta = LONG_AGO) -> set[
     moment = seen.moment - LONG_AGO
     with db.begin() as connection:
         since = Since(moment, moment - gone + LONG_AGO, seen)
-        return {e.entity_id for page in source_rows.changed(connection, since, size=10) for e in page}
+        return {id_ for page in source_rows.changed(connection, since, size=10) for _, id_, _ in page}
 
 
 def changed_keys(db: Database, seen: Position) -> set[str]:

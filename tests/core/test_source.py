@@ -103,9 +103,8 @@ def test_what_changed_since_is_read_with_what_is_gone_for_longer(
         pages = [next(reading)]
         (cursors,) = connection.exec_driver_sql("SELECT count(*) FROM pg_cursors").one()
         pages += reading
-    found = {
-        each.entity_id: (each.version, each.newest, each.document is None) for page in pages for each in page
-    }
+        rows = [row for page in pages for row in source_rows.named(connection, page)]
+    found = {row.entity_id: (row.version, row.newest, row.document is None) for row in rows}
     assert found == {str(new): (2, 2, False), str(gone): (None, 2, True), str(old_gone): (None, 2, True)}
     assert (cursors, max(map(len, pages))) == (1, 2)  # the server keeps the rest
 

@@ -26,7 +26,7 @@ ROW = f"""LEFT JOIN LATERAL (
     WHERE s.entity_type = k.entity_type AND s.entity_id = k.entity_id LIMIT 1
 ) s ON true"""
 OP_LIST = ", ".join(f"'{op}'" for op in OPS)
-# An entity's row as it is now, or none, with the newest version among its events.
+# An entity whose event moved or whose row is gone, with the newest version among its events.
 CHANGED = text(f"""
 WITH k AS MATERIALIZED (
     SELECT entity_type, entity_id, bool_or(updated_at >= :since AND {MOVED}) AS moved,
@@ -37,8 +37,11 @@ WITH k AS MATERIALIZED (
 ), read AS MATERIALIZED (
     SELECT * FROM k WHERE moved OR CAST(:gone_since AS timestamptz) IS NOT NULL
 )
-SELECT k.entity_type, k.entity_id::text, s.event_version, s.document, k.newest
-FROM read k {ROW} WHERE k.moved OR s.document IS NULL
+SELECT k.entity_type, k.entity_id::text, k.newest
+FROM read k LEFT JOIN LATERAL (
+    SELECT true AS there FROM {SOURCE} s
+    WHERE s.entity_type = k.entity_type AND s.entity_id = k.entity_id AND NOT k.moved LIMIT 1
+) s ON true WHERE k.moved OR s.there IS NULL
 """)
 NAMED = text(f"""
 SELECT k.entity_type, k.entity_id::text, s.event_version, s.document, k.newest
@@ -47,6 +50,7 @@ FROM unnest(CAST(:types AS text[]), CAST(:ids AS uuid[]), CAST(:versions AS bigi
 """)
 
 Key = tuple[str, str]  # an entity's type and id
+ChangedKey = tuple[str, str, int | None]  # with the version that a delete has, if its row is gone
 
 
 class SourceEntity(NamedTuple):
@@ -72,17 +76,17 @@ def count(connection: Connection) -> int:
     return int(connection.execute(COUNT).scalar_one())
 
 
-def changed(connection: Connection, since: Since, *, size: int) -> Iterator[list[SourceEntity]]:
+def changed(connection: Connection, since: Since, *, size: int) -> Iterator[list[ChangedKey]]:
     """The entities whose events changed, and those that are gone, `size` at a time; in one snapshot."""
     connection.exec_driver_sql(PLAN)
     options = {"stream_results": True, "max_row_buffer": size}
     rows = connection.execute(CHANGED, since.values, execution_options=options)
-    for rows_ in rows.partitions(size):
-        yield [SourceEntity(*row) for row in rows_]
+    for some in rows.partitions(size):
+        yield [(kind, id_, newest) for kind, id_, newest in some]
 
 
-def named(connection: Connection, keys: Sequence[tuple[str, str, int]]) -> list[SourceEntity]:
-    """These entities (type, id, version where it is gone) as they are now."""
+def named(connection: Connection, keys: Sequence[ChangedKey]) -> list[SourceEntity]:
+    """These entities as they are now."""
     connection.exec_driver_sql(PLAN)
     types, ids, versions = zip(*keys, strict=True) if keys else ((), (), ())
     values = {"types": list(types), "ids": list(ids), "versions": list(versions)}

@@ -4,13 +4,16 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from outboxctl.core.documents.since import Position
 from outboxctl.core.operator import rebuilds
 from outboxctl.core.operator.rebuilds import Rebuild
+from outboxctl.core.stats.waiting import waiting
 from outboxctl.operations.rebuild.search_index import SearchIndex
 from outboxctl.operations.rebuild.source import DocumentSource, Refused
+from outboxctl.operations.rebuild.throttle import Throttle
 
 if TYPE_CHECKING:
     from outboxctl.core.database import Connection, Database
@@ -57,6 +60,15 @@ class Tools:
     refused: dict[str, Refused] = field(default_factory=dict)
     source: DocumentSource = field(default_factory=SearchIndex)
     followed: Followed = field(default_factory=Followed)
+
+    @cached_property
+    def throttle(self) -> Throttle:
+        """One for all phases of this process."""
+        return Throttle(self._waited, self.stop, self.say)
+
+    def _waited(self) -> float:
+        with self.db.begin() as connection:
+            return waiting(connection)
 
     def save(self, rebuild: Rebuild, *moment: Any, **values: Any) -> Rebuild:
         """`rebuilds.save` in a transaction of its own."""

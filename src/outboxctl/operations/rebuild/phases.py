@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from datetime import timedelta
+from math import inf
 from time import monotonic
 
 from outboxctl.core.documents.since import Since, position
@@ -12,10 +13,12 @@ from outboxctl.operations.rebuild.filling import fill, heal
 from outboxctl.operations.rebuild.model import RebuildInterrupted, Tools
 from outboxctl.operations.rebuild.pipeline import sent
 from outboxctl.operations.rebuild.sending import Sender, collect
+from outboxctl.operations.rebuild.source import DocumentBatch, Refused
 from outboxctl.sink.index import alias, lifecycle
 
 ROUNDS = 5  # of catching up before the swap, at most
 SHORT = 3.0  # seconds: what came in during so short a round can wait for the one after the swap
+NEARER = 0.8  # of the round before: a round that takes longer does not come nearer to the end
 # A claim marks its event when its transaction starts, and is visible when it commits: at most 30 s later.
 OVERLAP = timedelta(seconds=60)
 # A delayed worker may write an entity that was deleted meanwhile. The old index refuses that by its
@@ -32,27 +35,41 @@ def create(tools: Tools, rebuild: Rebuild) -> Rebuild:
 
 
 def catch_up(tools: Tools, rebuild: Rebuild) -> Rebuild:
-    """Send what changed while the index was filled, and then while that was sent, until a round is short."""
+    """Send what changed while the index was filled, and then while that was sent, until a round is short.
+
+    The rounds give way to live events as long as each is clearly shorter than the one before. The events
+    come too quickly for that where one is not: then one more follows without a pause, and is the last.
+    """
+    last, gives_way = inf, True
     for _ in range(ROUNDS):
         began = monotonic()
-        rebuild = follow(tools, rebuild)
-        if monotonic() - began < SHORT:
+        rebuild = follow(tools, rebuild, gives_way=gives_way)
+        seconds = monotonic() - began
+        if seconds < SHORT or not gives_way:
             break
+        last, gives_way = seconds, seconds < NEARER * last
     return tools.save(rebuild, phase=RebuildPhase.SWAP)
 
 
-def follow(tools: Tools, rebuild: Rebuild) -> Rebuild:
+def follow(tools: Tools, rebuild: Rebuild, *, gives_way: bool = False) -> Rebuild:
     """One round: the entities of all events written or moved since the last, as they are now.
 
     So each event that was delivered to the other index is repeated in this one: a row that is gone becomes a
-    delete at its newest version, and so a tombstone.
+    delete at its newest version, and so a tombstone. With `gives_way` it pauses while live events wait.
     """
+    sender, throttle = Sender(tools, rebuild.new_index), tools.throttle
+
+    def send(batch: DocumentBatch) -> list[Refused]:
+        if gives_way:
+            throttle.wait(batch.read)
+        return sender.send(batch)
+
     with tools.db.begin() as connection:
         reached = position(connection)
     tolerant = tools.allow_failures or rebuild.action != "rebuild" or rebuild.phase == RebuildPhase.RECONCILE
     changed = tools.source.changed(tools.db, _since(tools, rebuild), tools.size)
     followed, refused = 0, 0
-    with sent(changed, Sender(tools, rebuild.new_index).send, tools.stop) as results:
+    with sent(changed, send, tools.stop) as results:
         for batch, found in results:
             refused += collect(tools, found, tolerant=tolerant)
             followed += batch.read

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import islice
 from threading import Event
@@ -16,6 +17,7 @@ from outboxctl.domain.projection import Projection, Routing, document_id
 from outboxctl.operations.projection.mapping import body
 from outboxctl.operations.rebuild.plan import Part
 from outboxctl.operations.rebuild.source import PAGE_BYTES, DocumentBatch, DocumentPage, Place, Refused
+from outboxctl.operations.rebuild.spool import spooled
 from outboxctl.operations.verify.projected.compare import compare
 from outboxctl.operations.verify.projected.model import ProjectedDifference, ProjectedKind
 from outboxctl.sink.delivery.bulk import BulkAction
@@ -82,8 +84,11 @@ class ProjectionSource:
 
     def changed(self, db: "Database", since: Since, size: int) -> Iterator[DocumentBatch]:
         """The documents of events, or their deletes, read after the events."""
-        with db.begin() as connection:
-            for some in events.changed(connection, self.name, since, size=size):
+        with ExitStack() as stack:
+            with db.begin() as connection:
+                changed = events.changed(connection, self.name, since, size=size)
+                moves = stack.enter_context(spooled(changed))
+            for some in moves:
                 moved = dict(some)
                 keys = [key for key in moved if pages.plausible(self.projection, key)]
                 for part in self._parts(db, keys):

@@ -1,19 +1,21 @@
 """The source of the built-in index: the rows of search_index."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from itertools import islice
 from threading import Event
 from typing import TYPE_CHECKING
 
 from outboxctl.core.documents import source_rows, source_stream
 from outboxctl.core.documents.since import Since
-from outboxctl.core.documents.source_rows import SourceEntity
+from outboxctl.core.documents.source_rows import ChangedKey, SourceEntity
 from outboxctl.core.documents.source_stream import RawDocument
 from outboxctl.core.produce import MAX_VERSION
 from outboxctl.core.schema.names import SOURCE
 from outboxctl.domain.failures import Reason
 from outboxctl.domain.projection import Routing
 from outboxctl.operations.rebuild.source import PAGE_BYTES, DocumentBatch, DocumentPage, Place, Refused
+from outboxctl.operations.rebuild.spool import spooled
 from outboxctl.operations.verify.compare import compare
 from outboxctl.operations.verify.model import Difference, DifferenceKind, key_of
 from outboxctl.sink.delivery.bulk import BulkAction
@@ -57,8 +59,11 @@ class SearchIndex:
 
     def changed(self, db: "Database", since: Since, size: int) -> Iterator[DocumentBatch]:
         """The entities of events; a row that is gone becomes a delete at its newest version."""
-        with db.begin() as connection:
-            yield from map(batch, source_rows.changed(connection, since, size=size))
+        with ExitStack() as stack:
+            with db.begin() as connection:
+                keys = stack.enter_context(spooled(source_rows.changed(connection, since, size=size)))
+            for some in keys:
+                yield _named(db, some)
 
     def differing(
         self,
@@ -112,9 +117,14 @@ def prepare(entities: Sequence[SourceEntity]) -> tuple[list[BulkAction], list[Re
 
 def _again(db: "Database", keys: Iterator[tuple[str, str, int]], size: int) -> Iterator[DocumentBatch]:
     while some := list(islice(keys, size)):
-        with db.begin() as connection:
-            entities = source_rows.named(connection, some)
-        yield batch(entities)
+        yield _named(db, some)
+
+
+def _named(db: "Database", keys: Sequence[ChangedKey]) -> DocumentBatch:
+    """What is sent of these entities, as they are now."""
+    with db.begin() as connection:
+        entities = source_rows.named(connection, keys)
+    return batch(entities)
 
 
 def _sent_again(differences: Iterator[Difference]) -> Iterator[tuple[str, str, int]]:
