@@ -81,8 +81,11 @@ bench-desk: $(READY) ## Measure the operator's commands on 10,000,000 rows, and 
 bench-latency: $(READY) ## Measure commit to acknowledged and to searchable, by polling and by NOTIFY; about five minutes
 	$(BIN)/python -m benchmarks --profiles latency
 
-bench-fill: $(READY) ## Measure the first fill of 1,000,000 rows against both ends, and beside live events; FILL="--rows 50000"
+bench-fill: $(READY) ## Measure the first fill of 1,000,000 rows against both ends; FILL="--rows 50000"
 	$(BIN)/python -m benchmarks --profiles fill $(FILL)
+
+bench-fill-beside: $(READY) ## Measure a first fill, and the events' delay beside it
+	$(BIN)/python -m benchmarks --profiles beside $(FILL)
 
 bench-labs: $(READY) ## Measure how long all labs take, services included
 	$(BIN)/python -m benchmarks.labs

@@ -1,8 +1,8 @@
 """`python -m benchmarks`: measure in one run on the same servers; about a quarter of an hour.
 
-Other profiles by their names: the operator's desk (half an hour), fill (fifteen minutes), latency (five),
-memory (25), migrations (one), nested (fifteen), partitions (some), peers (ten), projections (four), scale
-(eight), tracing (two), verify (six).
+Others, with minutes: beside (a fill; 8), desk (the operator's; 30), fill (10), latency (5),
+memory (25), migrations (1), nested (15), partitions (5), peers (10), projections (4), scale (8), tracing (2),
+verify (6).
 """
 
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
@@ -44,10 +44,8 @@ USUAL: dict[str, tuple[Callable[[Rig, Namespace], Section], dict[str, Any]]] = {
 }
 PROFILES = USUAL | {
     "desk": (desk.run, {"events": 50_000, "done": 10_000_000, "failed": 100_000, "repeat": 5}),
-    "fill": (
-        fill.run,
-        {"rows": 1_000_000, "bytes": 600, "parents": 50_000, "rates": "500,5000", "repeat": 3},
-    ),
+    "beside": (fill.beside, {"rows": 300_000, "bytes": 600, "rates": "500,5000", "repeat": 3}),
+    "fill": (fill.run, {"rows": 1_000_000, "bytes": 600, "parents": 50_000, "repeat": 3}),
     "latency": (latency.run, {"rates": "1,50,500,5000", "seconds": 20.0, "repeat": 1}),
     "memory": (stream.memory, {"events": 1_000_000, "minutes": 10.0}),
     "migrations": (schema.migrations, {"rows": 1_000_000, "repeat": 3}),

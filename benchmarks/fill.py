@@ -45,16 +45,19 @@ NOTES = f"""\
   that of both servers, are of these seconds. "Whole": from exec to exit, with start, swap and the comparison
   of all entities. Memory: the most of the whole process.
 - Nested: the projection of "Nested documents", five children a document.
-- Beside live events: a worker with its defaults; a writer changes rows, each with its event, 1 to 50 in a
+"""
+BESIDE_NOTES = f"""\
+- A worker with its defaults; a writer changes rows, each with its event, 1 to 50 in a
   transaction, at a steady rate. Lag: the age of the oldest event that is not done, looked at every
   {1_000 * LOOK:g} ms, at its 99th percentile: {ALONE:g} s before the rebuild, and while it fills.
+- The writer, the worker, the rebuild and both servers share the cores. F: as in "First fill"; the rounds of
+  catching up and the comparison come after it.
 """
 
 
 def run(rig: Rig, args: Namespace) -> Section:
-    """All in turns, once before that does not count for the engine; then beside live events."""
+    """All in turns, once before that does not count for the engine."""
     rig, text = replace(rig, patience=PATIENCE), sink.text_of(rig, args.bytes)
-    rates = [int(rate) for rate in args.rates.split(",") if rate]
 
     def repetition(_number: int) -> dict[str, float]:
         _write(rig, args.rows, text)
@@ -62,16 +65,33 @@ def run(rig: Rig, args: Namespace) -> Section:
         found |= _ratios(found)
         if args.parents:
             found |= _nested(rig, args.parents)
-        for rate in rates:
-            found |= _beside(rig, args.rows, text, rate)
         return found
 
-    say("warm-up")
-    _write(rig, few := min(args.rows, MOST), text)
-    sink.warm_up(rig, _bodies(rig), few, documents=min(args.rows, sink.WARM_UP))
+    _warm_up(rig, args.rows, text)
     figures = [_figure(name, each) for name, each in collected(rig, args.repeat, repetition).items()]
     about = f"{args.rows:,} rows and {args.parents:,} nested documents, {args.bytes} bytes of JSON a row"
     return Section(TITLE, f"{about}; {args.repeat} repetitions.", figures, NOTES)
+
+
+def beside(rig: Rig, args: Namespace) -> Section:
+    """A fill beside a steady stream of events, at each of the rates."""
+    rig, text = replace(rig, patience=PATIENCE), sink.text_of(rig, args.bytes)
+    rates = [int(rate) for rate in args.rates.split(",")]
+
+    def repetition(_number: int) -> dict[str, float]:
+        runs = [_beside(rig, args.rows, text, rate) for rate in rates]
+        return {name: value for found in runs for name, value in found.items()}
+
+    _warm_up(rig, args.rows, text)
+    figures = [_figure(name, each) for name, each in collected(rig, args.repeat, repetition).items()]
+    about = f"{args.rows:,} rows of {args.bytes} bytes of JSON; {args.repeat} repetitions."
+    return Section("Live events beside a first fill", about, figures, BESIDE_NOTES)
+
+
+def _warm_up(rig: Rig, count: int, text: int) -> None:
+    say("warm-up")
+    _write(rig, few := min(count, MOST), text)
+    sink.warm_up(rig, _bodies(rig), few, documents=min(count, sink.WARM_UP))
 
 
 def quick(rig: Rig, count: int, size: int, repeat: int) -> list[BenchFigure]:

@@ -4,12 +4,12 @@ import threading
 from collections.abc import Callable
 from time import monotonic
 
-LATE = 0.5  # seconds that events may wait: half of the second within which they shall be delivered
+LATE = 0.3  # seconds that events may wait: a third of the second within which they shall be delivered
 EVERY = 0.25  # seconds between two looks
-LEAST, MOST = 0.02, 1.0  # seconds of the pause before a thousand documents, which take some 0.04
+LEAST, MOST = 0.1, 1.0  # seconds of the pause before a thousand documents, which take some 0.04
 SHORTER = 0.8  # of the pause, after a look at which no event was late
 STOPPED = 60.0  # seconds: whoever waits so long waits for a worker that is stopped, or for the sink
-SLOWER = "Live events wait for longer than 0.5 s: filling more slowly while they do"
+SLOWER = "Live events wait for longer than 0.3 s: filling more slowly while they do"
 
 
 class Throttle:
@@ -56,4 +56,4 @@ class Throttle:
                 self._said = True
                 self._say(SLOWER)
         else:
-            self._pause = self._pause * SHORTER if self._pause > LEAST else 0.0
+            self._pause = self._pause * SHORTER if self._pause > LEAST / 4 else 0.0
