@@ -10,7 +10,7 @@ import psutil
 
 from benchmarks import processes, shop
 from benchmarks.command import OTHERS, collected, ratios, say, turns
-from benchmarks.pgsync import SETTINGS, VERSION, Documents, Pgsync, runs, spent
+from benchmarks.pgsync import SETTINGS, VERSION, PgsyncIndex, Pgsync, runs, spent
 from benchmarks.report import Section
 from outboxctl.core.schema.names import EVENTS
 from outboxctl.drills.bench import process, tables
@@ -55,7 +55,7 @@ NODES = {
         },
     ],
 }
-PGSYNC = Documents("pgsync-nested", NODES, shop.MAPPINGS)
+PGSYNC = PgsyncIndex("pgsync-nested", NODES, shop.MAPPINGS)
 Started = tuple[dict[str, float], list[psutil.Process]]  # figures of the first fill, and who goes on
 NOTES = f"""\
 - Each on tables that are made and filled anew; mapping, shards and refresh of both indexes are the same: none

@@ -14,7 +14,7 @@ import psutil
 
 from benchmarks import processes, rows, shop
 from benchmarks.command import OTHERS, collected, ratios, say, turns
-from benchmarks.pgsync import SETTINGS, VERSION, Documents, Pgsync, runs, spent
+from benchmarks.pgsync import SETTINGS, VERSION, PgsyncIndex, Pgsync, runs, spent
 from benchmarks.report import Section
 from outboxctl.core.database import Database
 from outboxctl.core.produce import COLUMNS
@@ -29,7 +29,7 @@ from outboxctl.sink.index import index_setup
 TITLE = "Beside pgsync"
 BY = ("--by", "bench", "--reason", "bench", "--yes")
 FIELDS = [*index_setup.MAPPING["properties"]]
-PGSYNC = Documents(
+PGSYNC = PgsyncIndex(
     "pgsync-peers",
     {"table": SOURCE, "columns": FIELDS},
     index_setup.MAPPING

@@ -47,7 +47,7 @@ REDIS = ("--bind", "127.0.0.1", "--save", "", "--appendonly", "no")
 STOP, LOOK = 15.0, 0.02  # seconds until it is killed, and between two looks
 
 
-class Documents(NamedTuple):
+class PgsyncIndex(NamedTuple):
     """What pgsync shall make: its index, the nodes of its schema file, and the index's mapping."""
 
     name: str
@@ -83,7 +83,7 @@ def prepare(args: Namespace) -> None:
 class Pgsync:
     """pgsync with a Redis; a context manager, which starts the Redis and ends it."""
 
-    def __init__(self, rig: Rig, args: Namespace, documents: Documents) -> None:
+    def __init__(self, rig: Rig, args: Namespace, documents: PgsyncIndex) -> None:
         self._documents = documents
         self._rig, self._programs, self._folder = rig, programs(args), rig.folder / "pgsync"
         self._port, self._log = services.fresh_port(), self._folder / "pgsync.log"
@@ -174,7 +174,7 @@ def runs(process: psutil.Process) -> bool:
     return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
 
 
-def _fresh_index(rig: Rig, documents: Documents) -> None:
+def _fresh_index(rig: Rig, documents: PgsyncIndex) -> None:
     """An index as a rebuild of outboxctl makes it: the same mapping, and not refreshed while it is filled."""
     demand(rig.client, "DELETE", documents.name, ignore_unavailable=True)
     body = {"mappings": documents.mappings, "settings": index_setup.SETTINGS | FILLING}

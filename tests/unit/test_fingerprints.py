@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from outboxctl.domain.fingerprints import LONGEST, fingerprint, fold
+from outboxctl.domain.fingerprints import LONGEST, fingerprint, fold, fold_all
 
 pytestmark = pytest.mark.no_servers
 
@@ -82,6 +82,28 @@ def test_folding_again_changes_nothing(error: str) -> None:
     folded = fold(error)
     assert fold(folded) == folded
     assert not re.search("[0-9]", STATUS.sub("", folded))
+
+
+SHAPES = [
+    *AROUND_STATUSES,
+    "0b1d2c3e-4f50-6172-8394-a5b6c7d8e9f0",
+    "-4f50-6172-8394-a5b6c7d8e9f0",
+    "'it's '",
+    "'mapper_parsing_exception'",
+    '"',
+    "`",
+    "deadbeef1",
+    "https://a:9200/x",
+    "  ",
+    "\n",
+    "…",
+]
+
+
+@given(st.lists(st.sampled_from(SHAPES) | st.text(alphabet="'\"` a5f…:-.Z\n("), max_size=12).map("".join))
+@example("4xx 0b1d2c3e-4f50-6172-8394-a5b6c7d8e9f0'")
+def test_the_quick_way_by_the_shape_folds_to_the_same(error: str) -> None:
+    assert fold(error) == fold_all(error[:LONGEST])
 
 
 @given(st.text(alphabet="'\"` a5f-", min_size=100).map(lambda text: text * 40))

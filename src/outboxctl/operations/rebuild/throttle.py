@@ -12,7 +12,7 @@ STOPPED = 60.0  # seconds: whoever waits so long waits for a worker that is stop
 SLOWER = "Live events wait for longer than 0.3 s: filling more slowly while they do"
 
 
-class Throttle:
+class FillThrottle:
     """A pause before each request of a fill, which grows while live events are late.
 
     Events that were late before the fill began, or wait for longer than a minute, do not slow it: no pause
