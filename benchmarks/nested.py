@@ -10,7 +10,7 @@ import psutil
 
 from benchmarks import processes, shop
 from benchmarks.command import OTHERS, collected, ratios, say, turns
-from benchmarks.pgsync import SETTINGS, VERSION, PgsyncIndex, Pgsync, runs, spent
+from benchmarks.pgsync import SETTINGS, VERSION, Pgsync, PgsyncIndex, runs, spent
 from benchmarks.report import Section
 from outboxctl.core.schema.names import EVENTS
 from outboxctl.drills.bench import process, tables

@@ -14,7 +14,7 @@ import psutil
 
 from benchmarks import processes, rows, shop
 from benchmarks.command import OTHERS, collected, ratios, say, turns
-from benchmarks.pgsync import SETTINGS, VERSION, PgsyncIndex, Pgsync, runs, spent
+from benchmarks.pgsync import SETTINGS, VERSION, Pgsync, PgsyncIndex, runs, spent
 from benchmarks.report import Section
 from outboxctl.core.database import Database
 from outboxctl.core.produce import COLUMNS
