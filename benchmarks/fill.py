@@ -10,7 +10,7 @@ from benchmarks import nested, rows, shop
 from benchmarks.command import OTHERS, collected, say
 from benchmarks.processes import serving, wait_until
 from benchmarks.rebuilds import LOOK, WHOSE, rebuild
-from benchmarks.report import Section
+from benchmarks.report import BESIDE, Section
 from benchmarks.writer import updating
 from outboxctl.core.documents import source_stream
 from outboxctl.core.projections import choosing
@@ -24,7 +24,8 @@ from outboxctl.sink.delivery.raw import RawActions
 from outboxctl.sink.index import index_setup
 
 TITLE = "First fill"
-MOST = 100_000  # documents that S sends, from memory
+MOST = 1_000_000  # documents that S sends, from memory
+FEW = 100_000  # documents for which one, two and three senders are tried
 PATIENCE = 3_600.0  # seconds
 ALONE = 5.0  # seconds of live events before the rebuild begins
 # Of what was not tried yet, and of what is being sent: each by its partial index.
@@ -38,9 +39,10 @@ UNITS = {"CPU": "us/document", "memory": "MB", "lag": "s"}
 BOUND = "F/bound"
 RATIOS = ("F/S", "F/(S and R)", BOUND, "whole/S")
 NOTES = f"""\
-- S: as in "Pipeline", the best of 1, 2 and 3 senders, {MOST:,} documents at the most. R: a process that reads
-  all rows as the rebuild does, and sends nothing. Bound: the lower of S and 1 / (1/R + 1/S), since all share
-  the cores of one machine.
+- S: as in "Pipeline", but as many documents as are filled ({MOST:,} at the most), since a document costs more
+  the larger its index is; by 1, 2 or 3 senders, whichever was best with the first {FEW:,}. R: a process that
+  reads all rows as the rebuild does, and sends nothing. Bound: the lower of S and 1 / (1/R + 1/S), since all
+  share the cores of one machine.
 - F: a real `outboxctl rebuild --yes`, from the row's phase `fill` to the next one; its CPU an entity, and
   that of both servers, are of these seconds. "Whole": from exec to exit, with start, swap and the comparison
   of all entities. Memory: the most of the whole process.
@@ -85,12 +87,12 @@ def beside(rig: Rig, args: Namespace) -> Section:
     _warm_up(rig, args.rows, text)
     figures = [_figure(name, each) for name, each in collected(rig, args.repeat, repetition).items()]
     about = f"{args.rows:,} rows of {args.bytes} bytes of JSON; {args.repeat} repetitions."
-    return Section("Live events beside a first fill", about, figures, BESIDE_NOTES)
+    return Section(BESIDE, about, figures, BESIDE_NOTES)
 
 
 def _warm_up(rig: Rig, count: int, text: int) -> None:
     say("warm-up")
-    _write(rig, few := min(count, MOST), text)
+    _write(rig, few := min(count, FEW), text)
     sink.warm_up(rig, _bodies(rig), few, documents=min(count, sink.WARM_UP))
 
 
@@ -108,8 +110,9 @@ def _write(rig: Rig, count: int, text: int) -> None:
 
 
 def _bounds(rig: Rig, count: int) -> dict[str, float]:
-    bodies = _bodies(rig)
-    best = max(sink.limit(rig, bodies, min(count, MOST)).values())
+    bodies, few = _bodies(rig), min(count, FEW)
+    by_senders = sink.limit(rig, bodies[: few // rig.settings.bulk_size], few)
+    best = sink.rate(rig, bodies, max(by_senders, key=by_senders.__getitem__), min(count, MOST))
     reading = count / _seconds(lambda: sum(map(len, _pages(rig))))
     return {"S: sink alone": best, "R: reading alone": reading}
 

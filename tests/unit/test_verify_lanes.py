@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from outboxctl.operations.verify.lanes import LANES, in_lanes
+from outboxctl.operations.verify.lanes import LANES, ahead, in_lanes
 
 pytestmark = pytest.mark.no_servers
 
@@ -55,3 +55,23 @@ def test_leaving_waits_for_nobody() -> None:
     running = [thread for thread in threading.enumerate() if thread.name == "compare"]
     assert [thread.daemon for thread in running] == [True] * len(running) != []
     forever.set()
+
+
+def test_the_next_item_is_read_while_the_one_before_is_in_use() -> None:
+    second = threading.Event()
+
+    def items() -> Iterator[int]:
+        yield 1
+        second.set()
+        yield 2
+
+    for item in ahead(items()):
+        assert second.wait(10), item
+    assert [*ahead(iter(range(100)))] == [*range(100)]
+
+
+def test_an_error_is_raised_where_its_item_would_be() -> None:
+    read = ahead(1 // number for number in (1, 0))
+    assert next(read) == 1
+    with pytest.raises(ZeroDivisionError):
+        next(read)

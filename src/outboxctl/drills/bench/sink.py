@@ -49,17 +49,18 @@ def warm_up(
     """Send so many documents, or for so many seconds, so that the engine's own code is compiled."""
     end = monotonic() + within
     for _ in range(-(-documents // events)):
-        _rate(rig, requests, max(SENDERS), events)
+        rate(rig, requests, max(SENDERS), events)
         if monotonic() > end:
             return
 
 
 def limit(rig: Rig, requests: Sequence[bytes], events: int) -> dict[int, float]:
     """Documents a second by number of senders, each into a fresh index; every document is counted."""
-    return {senders: _rate(rig, requests, senders, events) for senders in SENDERS}
+    return {senders: rate(rig, requests, senders, events) for senders in SENDERS}
 
 
-def _rate(rig: Rig, requests: Sequence[bytes], senders: int, events: int) -> float:
+def rate(rig: Rig, requests: Sequence[bytes], senders: int, events: int) -> float:
+    """Documents a second by so many senders into a fresh index; every document is counted."""
     tables.fresh_index(rig)
     with closing(connect(rig.settings, connections=senders)) as client, ThreadPoolExecutor(senders) as pool:
         started = perf_counter()

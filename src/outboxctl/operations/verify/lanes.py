@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from functools import partial
+from itertools import islice
 from queue import SimpleQueue
 from threading import Thread
 from typing import TypeVar
@@ -61,3 +62,11 @@ def begun(work: Callable[[], R]) -> Future[R]:
     future: Future[R] = Future()
     Thread(target=_settle, args=(future, work), name="compare", daemon=True).start()
     return future
+
+
+def ahead(items: Iterator[T]) -> Iterator[T]:
+    """The same items, each read by a thread while the one before is in use; leaving early waits for none."""
+    following = begun(lambda: [*islice(items, 1)])
+    while item := following.result():
+        following = begun(lambda: [*islice(items, 1)])
+        yield item[0]

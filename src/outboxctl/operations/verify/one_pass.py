@@ -12,7 +12,7 @@ from outboxctl.core.database import Database
 from outboxctl.core.documents import table_order
 from outboxctl.core.documents.table_order import PageRange
 from outboxctl.domain.errors import OutboxctlError
-from outboxctl.operations.verify.lanes import begun, in_lanes
+from outboxctl.operations.verify.lanes import ahead, begun, in_lanes
 from outboxctl.operations.verify.model import Census
 from outboxctl.operations.verify.sketch import Sketch, secret
 from outboxctl.sink.index.scan import Reader
@@ -70,7 +70,7 @@ class OnePass:
 
     def _read_index(self, stop: Event) -> int:
         count = 0
-        for page in self._reader.everything(self._size, content=self._content):
+        for page in ahead(self._reader.everything(self._size, content=self._content)):
             self._sketch.subtract(
                 (each.id.encode("utf-8", "surrogatepass"), each.version, each.body if self._content else None)
                 for each in page
