@@ -1,0 +1,66 @@
+"""What is made for the site: the long pages in full, and the example of all labs where there is one."""
+
+from pathlib import Path
+
+import pytest
+from mkdocs.commands.build import build
+from mkdocs.config import load_config
+from tools import lab_example, reference, site_pages
+
+from drilled import evidence, record
+from tree import ROOT
+
+pytestmark = pytest.mark.no_servers
+EXAMPLE = "labs/example/report.md"
+NAV = ["index.md", EXAMPLE, "results.md", "performance.md"]
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A site of a few pages with our hook, built strictly; no example of all labs is there yet."""
+    monkeypatch.setattr(lab_example, "ALL_LABS", tmp_path / "all")
+    for name in NAV:
+        page = tmp_path / "docs" / name
+        page.parent.mkdir(parents=True, exist_ok=True)
+        page.write_text((ROOT / "docs" / name).read_text() if name == EXAMPLE else f"# {name}\n\nShort.\n")
+    return tmp_path
+
+
+def built(folder: Path) -> Path:
+    rules = {"strict": True, "plugins": [], "nav": NAV, "hooks": [str(ROOT / "tools" / "site_pages.py")]}
+    file = folder / "mkdocs.yml"
+    file.write_text("site_name: any\n")
+    build(load_config(str(file), site_dir=str(folder / "site"), docs_dir=str(folder / "docs"), **rules))
+    return folder / "site"
+
+
+def test_without_all_labs_the_page_of_one_lab_is_shown(site: Path) -> None:
+    made = built(site)
+    assert lab_example.NOTE.split(".")[0] in (made / "labs/example/report/index.html").read_text().replace(
+        "<code>", "`"
+    ).replace("</code>", "`")
+    assert not (made / "labs/example/report.html").exists()
+
+
+def test_all_labs_go_over_it_with_their_charts(site: Path) -> None:
+    evidence(lab_example.ALL_LABS, record("bad-op"), record("zombie-worker"))
+    made = built(site)
+    page = (made / "labs/example/report/index.html").read_text()
+    assert "zombie-worker" in page
+    assert "../report.html" in page
+    for name in ("report.html", "report.json", "bad-op/record.json"):
+        assert (made / "labs/example" / name).read_bytes() == (lab_example.ALL_LABS / name).read_bytes()
+
+
+def test_the_page_of_results_has_the_figures(site: Path) -> None:
+    page = (built(site) / "results/index.html").read_text()
+    assert "Short." not in page
+    assert 'id="targets"' in page
+
+
+@pytest.mark.parametrize("path", [*reference.ON_THE_SITE, "results.md"])
+def test_a_page_that_is_made_says_in_the_repository_where_it_is(path: str) -> None:
+    text = (ROOT / "docs" / path).read_text()
+    assert text.count("\n") <= 5
+    assert "The site has this page" in text
+    assert site_pages.built()[path].startswith(text.partition("\n")[0])
