@@ -18,6 +18,7 @@ from outboxctl.drills.labs.evidence import load
 
 ROOT = Path(__file__).parents[1]
 ALL_LABS = ROOT / "build" / "lab-example"
+PART = ALL_LABS.with_name("lab-example.part")  # a run under way, or one in which not all labs were OK
 PAGE, ONE = ROOT / "docs" / "labs" / "example" / "report.md", ("kill-and-heal",)
 NOTE = "One of the labs, by `make lab-page`. A site that was built after `make lab-example` has them all."
 
@@ -26,15 +27,16 @@ def main() -> int:
     """Make what was asked for; the exit code of `lab run`."""
     parser = argparse.ArgumentParser(prog="python -m tools.lab_example", description=__doc__)
     parser.add_argument("--page", action="store_true", help="the page of one lab, in docs/")
-    parser.add_argument("--if-absent", action="store_true", help="all labs, unless that was done; exits 0")
+    parser.add_argument("--if-absent", action="store_true", help="all labs, unless that was tried; exits 0")
     given = parser.parse_args()
     if given.page:
         return make_page()
-    if given.if_absent and ALL_LABS.exists():
+    if given.if_absent and (ALL_LABS.exists() or PART.exists()):
         return 0
     code = make_all()
     if code and given.if_absent:
-        sys.stderr.write("the site will have the example of one lab: not all of them were OK here\n")
+        hint = "`make lab-example` tries again"
+        sys.stderr.write(f"the site has the example of one lab: not all of them were OK here; {hint}\n")
     return 0 if given.if_absent else code
 
 
@@ -50,14 +52,13 @@ def make_page() -> int:
 
 def make_all() -> int:
     """Run all labs and keep their evidence for the site; not where one is not OK."""
-    shutil.rmtree(ALL_LABS, ignore_errors=True)
-    part = ALL_LABS.with_name(f"{ALL_LABS.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    code = _run(["all"], part)
+    for folder in (ALL_LABS, PART):
+        shutil.rmtree(folder, ignore_errors=True)
+    code = _run(["all"], PART)
     if not code:
-        for line in late(part):
+        for line in late(PART):
             sys.stderr.write(f"{line}\n")
-        part.rename(ALL_LABS)
+        PART.rename(ALL_LABS)
     return code
 
 

@@ -1,6 +1,7 @@
 """What is made for the site: the long pages in full, and the example of all labs where there is one."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mkdocs.commands.build import build
@@ -27,7 +28,12 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def built(folder: Path) -> Path:
-    rules = {"strict": True, "plugins": [], "nav": NAV, "hooks": [str(ROOT / "tools" / "site_pages.py")]}
+    rules: dict[str, Any] = {
+        "strict": True,
+        "plugins": [],
+        "nav": NAV,
+        "hooks": [str(ROOT / "tools" / "site_pages.py")],
+    }
     file = folder / "mkdocs.yml"
     file.write_text("site_name: any\n")
     build(load_config(str(file), site_dir=str(folder / "site"), docs_dir=str(folder / "docs"), **rules))
@@ -64,3 +70,11 @@ def test_a_page_that_is_made_says_in_the_repository_where_it_is(path: str) -> No
     assert text.count("\n") <= 5
     assert "The site has this page" in text
     assert site_pages.built()[path].startswith(text.partition("\n")[0])
+
+
+def test_labs_that_take_another_time_than_they_announce_are_named(tmp_path: Path) -> None:
+    took = {"bad-op": 100.0, "kill-and-heal": 18.0}
+    folder = evidence(tmp_path / "run", *(record(lab, seconds=seconds) for lab, seconds in took.items()))
+    (line,) = lab_example.late(folder)
+    assert line.startswith("bad-op announces ")
+    assert "took 100 s" in line
