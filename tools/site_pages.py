@@ -14,7 +14,8 @@ from mkdocs.structure.pages import Page
 from tools import lab_example, reference
 
 EXAMPLE = "labs/example/"
-MORE = "Also [with charts](report.html), [in Chinese](report.zh.md) and [as JSON](report.json)."
+CHARTS = {"report.html": "charts.html"}  # a page of the site may have the name of the former
+MORE = "Also [with charts](charts.html), [in Chinese](report.zh.md) and [as JSON](report.json)."
 
 
 @cache
@@ -28,7 +29,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the files of the whole example, if there is one."""
     folder = lab_example.ALL_LABS
     for file in sorted(each for each in folder.rglob("*") if each.is_file()):
-        path = EXAMPLE + file.relative_to(folder).as_posix()
+        name = file.relative_to(folder).as_posix()
+        path = EXAMPLE + CHARTS.get(name, name)
         if path not in files.src_uris:
             hidden = InclusionLevel.NOT_IN_NAV
             files.append(File.generated(config, path, abs_src_path=str(file), inclusion=hidden))
