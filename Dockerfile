@@ -7,7 +7,7 @@ WORKDIR /src
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore PIP_ONLY_BINARY=:all:
 COPY requirements.lock ./
 # The image's own pip may be too old to take hashes from constraints: first the locked one.
-RUN sed -n '/^pip==/,/# via/p' requirements.lock > pip.lock \
+RUN grep '^pip==' requirements.lock > pip.lock \
  && python -m pip install --quiet --require-hashes --requirement pip.lock \
  && python -m pip install --quiet --constraint requirements.lock hatchling hatch-vcs
 COPY pyproject.toml README.md LICENSE alembic.ini docker-compose.yml ./

@@ -5,6 +5,8 @@ JOBS ?= 4
 BIN := $(VENV)/bin
 KUBERNETES_RULES := deploy/kubernetes/components/monitoring/rules.yaml
 READY := $(VENV)/.ready
+DEMO := $(VENV)/.demo
+INSTALLED_BY := requirements.lock pyproject.toml tools/install.py
 
 .DEFAULT_GOAL := help
 .PHONY: $(shell sed -n 's/^\([a-z-]*\):.*[#][#] .*/\1/p' $(firstword $(MAKEFILE_LIST)))
@@ -14,14 +16,12 @@ help: ## List the targets
 
 install: $(READY) ## Install into a local environment (.venv) from the lock file
 
-$(READY): requirements.lock pyproject.toml
+$(READY) $(DEMO): $(INSTALLED_BY)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.11 …"; exit 2; }
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	@touch $(READY)
+	@$(PYTHON) -m tools.install $(if $(filter $(DEMO),$@),--program )$(VENV)
+	@touch $@
 
-demo: $(READY) ## Show the whole story on services of its own, in under a minute
+demo: $(if $(wildcard $(READY)),$(READY),$(DEMO)) ## Show the whole story on services of its own, in under a minute
 	$(BIN)/outboxctl demo
 
 test: $(READY) ## The tests that are not slow, on a real PostgreSQL and the best search engine there is (JOBS=, TESTS=)
@@ -115,15 +115,16 @@ storm-cluster: $(READY) ## The same on a cluster whose nodes are killed and froz
 	for kind in $(or $(ENGINES),opensearch elasticsearch elasticsearch8); do \
 		PYTHONPATH=tests $(BIN)/python -m storm --cluster $$kind $(STORM) || exit 1; done
 
-docs: $(READY) ## Write the generated pages, alert rules and dashboard again, and build the site
+docs: $(READY) ## Write the generated pages, alert rules and dashboard again, run all labs once for their example, and build the site
 	$(BIN)/python -m tools.reference docs
 	$(BIN)/python -m outboxctl.metrics.alerts > deploy/prometheus/outbox.rules.yml
 	sed -i '/^spec:/q' $(KUBERNETES_RULES) && sed '1d; s/^/  /' deploy/prometheus/outbox.rules.yml >> $(KUBERNETES_RULES)
 	$(BIN)/python -m tools.dashboard
+	$(BIN)/python -m tools.lab_example --if-absent
 	$(MAKE) --no-print-directory site
 
-site: $(READY) ## Build the docs into site/, strictly: a broken link fails
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+site: $(READY) ## Build the docs into site/, strictly: a broken link fails (SITE=)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build $(SITE)
 
 schema: $(READY) ## Write docs/reference/schema.md again, from a migrated database
 	PYTHONPATH=tests $(BIN)/python -m docs.schema_page
@@ -132,10 +133,11 @@ transcript: $(READY) ## Record the sessions in docs again, the one on call and a
 	PYTHONPATH=tests $(BIN)/python -m operations.session
 	PYTHONPATH=tests $(BIN)/python -m operations.first_hour
 
-lab-example: $(READY) ## Run all labs and keep the evidence as the example in docs/labs/example
-	rm -rf docs/labs/example
-	$(BIN)/outboxctl lab run all --evidence docs/labs/example
-	grep -rlF "\"$$(hostname)\"" docs/labs/example | xargs -r sed -i "s/\"$$(hostname)\"/\"host\"/g"
+lab-example: $(READY) ## Run all labs, and keep their evidence in build/ as the example of the site
+	$(BIN)/python -m tools.lab_example
+
+lab-page: $(READY) ## Run one lab, and write the page of it in docs/labs/example
+	$(BIN)/python -m tools.lab_example --page
 
 wheel: $(READY) ## Build the wheel into dist/
 	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
@@ -155,9 +157,9 @@ notes: ## Print what the changelog says of a release (VERSION=1.2.3); nothing is
 	@awk -v version='$(VERSION)' '/^## / { ours = $$2 == version; next } ours { print; said += NF } \
 	  END { if (!said) { print "CHANGELOG.md says nothing under: ## " version > "/dev/stderr"; exit 2 } }' CHANGELOG.md
 
-lock: ## Resolve the dependencies again (needs uv)
+lock: ## Resolve the dependencies again (needs uv, and a pip to ask for the sizes)
 	echo 'elasticsearch<9' | uv pip compile pyproject.toml --universal --python-version 3.11 --extra embedded --extra opensearch --extra tracing --group dev \
-	  --constraint - --generate-hashes --no-header --quiet --output-file requirements.lock
+	  --constraint - --generate-hashes --no-header --quiet | $(PYTHON) -m tools.lock
 
 clean: ## Remove what was installed and cached here
 	rm -rf $(VENV) dist build site .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

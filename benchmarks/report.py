@@ -1,10 +1,16 @@
-"""RESULTS.json, and RESULTS.md made from it: the targets of issue 7, and a section for each command."""
+"""RESULTS.json, and the page made from it: the targets of issue 7, and a section for each command.
+
+`python -m benchmarks.report` prints the page, which is docs/results.md of the site.
+"""
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from tools.by_line import by_line
 
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
@@ -15,7 +21,8 @@ HERE = Path(__file__).parent
 INTRO = """\
 # Benchmark results
 
-Generated from RESULTS.json by the commands below; do not edit. Each section can be measured again alone.
+What `make bench` and its sisters wrote into `benchmarks/RESULTS.json`; what the figures mean is in
+[performance](performance.md). Each section can be measured again alone, by its command.
 
 ## Targets
 """
@@ -98,7 +105,7 @@ class Section:
 
 
 def write_section(section: Section, module: str, flags: Mapping[str, Any], on: Mapping[str, str]) -> str:
-    """Write or replace a section in both files, with the command that measures it again; what to print."""
+    """Write or replace a section, with the command that measures it again; what to print."""
     shown = {name: f"{value:g}" if isinstance(value, float) else value for name, value in flags.items()}
     words = (f"--{name.replace('_', '-')} {value}" for name, value in shown.items())
     title, sections = brief(section.title), read()["sections"]
@@ -111,8 +118,7 @@ def write_section(section: Section, module: str, flags: Mapping[str, Any], on: M
         "figures": [asdict(figure) for figure in with_bounds(title, section.figures)],
     }
     everything = {"machine": dict(on), "sections": sections | {title: stored}}
-    (HERE / "RESULTS.json").write_text(json.dumps(everything, indent=2) + "\n")
-    (HERE / "RESULTS.md").write_text(markdown(everything["sections"]))
+    (HERE / "RESULTS.json").write_text(by_line(everything))
     return _printed(stored)
 
 
@@ -131,8 +137,9 @@ def figures(section: Mapping[str, Any]) -> list[BenchFigure]:
     return [BenchFigure(**figure) for figure in section.get("figures", ())]
 
 
-def markdown(sections: Mapping[str, Any]) -> str:
-    """The text of RESULTS.md."""
+def page() -> str:
+    """The page, of what is stored now. Raises UsageError where that is damaged."""
+    sections = read()["sections"]
     parts = (f"\n## {_safe(title)}\n\n{_body(section)}" for title, section in sections.items())
     return f"{INTRO}\n{markdown_table(target_rows(sections))}\n{''.join(parts)}"
 
@@ -174,3 +181,7 @@ def _row(target: Target, section: Mapping[str, Any]) -> list[str]:
             return [target.what, bound, median, spread, verdict, target.section]
     sign = "at least" if target.at_least else "under"
     return [target.what, f"{sign} {target.bound:,g}", "", "", "not measured", target.section]
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())

@@ -16,7 +16,7 @@ from typing import Any
 
 # An entry with its hashes; its marker is left out, as nothing is installed: other platforms' are asked, too.
 ENTRY = re.compile(
-    r"^(?P<name>[A-Za-z0-9._-]+)==(?P<version>[^\s;\\]+)[^\\\n]*(?P<hashes>(?:\\?\n[ \t].*)*)", re.M
+    r"^(?P<name>[\w.-]+)==(?P<version>[^\s;]+)[^#\n]*?(?P<hashes>(?: --hash=\S+)*)(?: #.*)?$", re.M
 )
 OPTIONS = ["--require-hashes", "--disable-pip", "--progress-spinner=off", "--format=json", "--desc=off"]
 # What pip-audit ends with where the index is away; anything else is an error of its own or of the lock file.

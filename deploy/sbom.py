@@ -17,7 +17,7 @@ from cyclonedx.validation.json import JsonStrictValidator
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-ENTRY = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)==.*(?:\n[ \t].*)*", re.MULTILINE)
+ENTRY = re.compile(r"^(?P<name>[\w.-]+)==.*$", re.MULTILINE)
 EXTRAS = ("embedded", "tracing")
 
 

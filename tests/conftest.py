@@ -1,5 +1,6 @@
 """Fixtures: real servers once, a database and an index of its own for each test, real processes."""
 
+import functools
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -53,7 +54,8 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     if session.config.pluginmanager.hasplugin("dsession") and not _without_servers(session.config):
         started = ExitStack()
         session.config.add_cleanup(started.close)
-        session.config.stash[SHARED] = both = started.enter_context(test_servers.started())
+        say = functools.partial(_announce, session.config)
+        session.config.stash[SHARED] = both = started.enter_context(test_servers.started(say))
         _check(both)
 
 
@@ -76,8 +78,8 @@ def servers(pytestconfig: pytest.Config) -> Iterator[Servers]:
     if shared:
         yield Servers(**shared["servers"])
         return
-    with test_servers.started() as both:
-        _announce(pytestconfig, f"servers: {both.label}")
+    with test_servers.started(functools.partial(_announce, pytestconfig)) as both:
+        _announce(pytestconfig, f"\nservers: {both.label}")
         _check(both)
         yield both
 
@@ -92,7 +94,7 @@ def _announce(config: pytest.Config, line: str) -> None:
     capture = config.pluginmanager.getplugin("capturemanager")
     if reporter and capture:
         with capture.global_and_fixture_disabled():
-            reporter.write_line(f"\n{line}")
+            reporter.write_line(line)
 
 
 def pytest_report_header(config: pytest.Config) -> str:

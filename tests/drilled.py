@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from outboxctl.core.stats.drill_snapshot import EventCounts
 from outboxctl.core.stats.snapshot import EventRow, PipelineStatus
+from outboxctl.drills.labs.evidence import EvidenceFolder
 from outboxctl.drills.labs.model import (
     BilingualText,
     Filled,
@@ -79,3 +81,13 @@ def record(
 def run(records: Sequence[Record], *, faults: bool = True) -> LabRun:
     verdict = LabVerdict.worst(each.verdict for each in records)
     return LabRun(BEGUN, 20.0, verdict, {"search": "elasticsearch 9.0.4"}, faults, list(records))
+
+
+def evidence(path: Path, *records: Record) -> Path:
+    """Write the folder that a run of these leaves."""
+    folder = EvidenceFolder(path)
+    folder.begin([each.lab for each in records])
+    for each in records:
+        folder.add(each)
+    folder.finish(run(records))
+    return path

@@ -20,6 +20,7 @@ from elasticsearch import Elasticsearch
 
 import temporary
 from outboxctl.drills import services
+from outboxctl.drills.services.model import Say, silent
 from outboxctl.net.urls import check_database_url
 from outboxctl.sink.index.index_setup import ensure
 from sinks import client_of
@@ -51,8 +52,8 @@ class Servers:
 
 
 @contextmanager
-def started() -> Iterator[Servers]:
-    """Both servers, ended afterwards if they were started here."""
+def started(say: Say = silent) -> Iterator[Servers]:
+    """Both servers, ended afterwards if they were started here; `say` is told what is fetched."""
     postgres, sink = os.environ.get("TEST_DATABASE_URL"), os.environ.get("TEST_ELASTIC_URL")
     if postgres and sink:
         yield Servers(postgres, sink, "servers from TEST_DATABASE_URL and TEST_ELASTIC_URL", True)
@@ -60,15 +61,15 @@ def started() -> Iterator[Servers]:
         with _containers() as servers:
             yield servers
     else:
-        with _own() as servers:
+        with _own(say) as servers:
             yield servers
 
 
 @contextmanager
-def _own() -> Iterator[Servers]:
+def _own(say: Say) -> Iterator[Servers]:
     clear_up()
     state = STATES / str(os.getpid())
-    both = services.up(state, fresh_ports=True, fast=True)
+    both = services.up(state, fresh_ports=True, fast=True, say=say)
     try:
         kind = f"{both.search.kind} {both.search.version}"
         label = f"embedded PostgreSQL {both.postgres.version}, {kind}"

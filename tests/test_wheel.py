@@ -10,8 +10,7 @@ import pytest
 
 from outboxctl.drills import services
 from processes import environment
-
-ROOT = Path(__file__).parents[1]
+from tree import ROOT, tracked
 
 
 @pytest.fixture(scope="module")
@@ -43,11 +42,6 @@ def contents(wheel: Path) -> dict[str, int]:
     """The checksum of each file in it, by name."""
     with ZipFile(wheel) as opened:
         return {file.filename: file.CRC for file in opened.infolist()}
-
-
-def tracked(*folders: str) -> set[str]:
-    """The files under version control there."""
-    return set(run("git", "-c", "safe.directory=*", "ls-files", *folders, cwd=ROOT).split())
 
 
 def run(*command: str, cwd: Path, **env: str) -> str:

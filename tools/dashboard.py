@@ -8,9 +8,10 @@ The JSON keeps to Grafana's own schemas (github.com/grafana/grafana-foundation-s
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from json import dumps
 from pathlib import Path
 from typing import Any
+
+from tools.by_line import by_line
 
 from outboxctl.metrics.alerts.queries import FRESH, REFRESHED
 
@@ -374,7 +375,7 @@ def _options(panel: Panel) -> dict[str, Any]:
 
 def text() -> str:
     """The file."""
-    return dumps(dashboard(), indent=2) + "\n"
+    return by_line(dashboard())
 
 
 if __name__ == "__main__":

@@ -78,9 +78,9 @@ class Block:
         return int(found[1]) if found else None
 
 
-def blocks(page: Path) -> list[Block]:
-    """All blocks of a page, in order."""
-    text = page.read_text()
+def blocks(page: Path, text: str = "") -> list[Block]:
+    """All blocks of a page, in order; `text` is that of a page which is made for the site alone."""
+    text = text or page.read_text()
     return [
         Block(
             page=page,

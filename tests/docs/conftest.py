@@ -3,7 +3,6 @@
 That is 40 events done, 30 failed for three reasons, and two pending.
 """
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,8 +10,9 @@ import psycopg
 import pytest
 from elasticsearch import Elasticsearch
 
-from docs.blocks import ROOT, Block, said
+from docs.blocks import Block, said
 from docs.shell import Shell, terminal
+from drilled import evidence, record
 from operations import stage
 from outboxctl.drills import services
 from outboxctl.sink.index.index_setup import ensure
@@ -23,7 +23,6 @@ UNFAIL = """
 WITH failed AS (DELETE FROM search_outbox_events WHERE status = 'failed' RETURNING entity_id)
 DELETE FROM search_index WHERE entity_id IN (TABLE failed)
 """
-EVIDENCE = ROOT / "docs" / "labs" / "example"
 Env = dict[str, str]
 
 
@@ -41,7 +40,7 @@ def shell(page: Path, request: pytest.FixtureRequest, tmp_path: Path) -> Iterato
             made.run(Block(page, 0, "bash", "background", "outboxctl worker", ""))
         if "evidence" in needs:
             for run in ("before", "after"):
-                shutil.copytree(EVIDENCE, made.folder / "lab-evidence" / run)
+                evidence(made.folder / "lab-evidence" / run, record("kill-and-heal"), record("bad-op"))
         yield made
 
 

@@ -7,14 +7,16 @@ from typing import Any
 
 import pytest
 import typer
+from tools.reference import pages
 
 from docs.blocks import ROOT, Block, blocks
 from docs.shell import Shell
 from operations import every_command
 from outboxctl.cli.app import app
 
-PAGE = ROOT / "docs" / "reference" / "commands.md"
-EXAMPLES = [block for block in blocks(PAGE) if block.runs]
+NAME = "reference/commands.md"
+PAGE = ROOT / "docs" / NAME
+EXAMPLES = [block for block in blocks(PAGE, pages()[NAME]) if block.runs]
 OPERATORS = {"|", "||", ">", "&&", ";"}
 
 

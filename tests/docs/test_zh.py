@@ -34,17 +34,6 @@ def test_a_lab_is_told_in_its_own_words(lab: type[Lab]) -> None:
     }
 
 
-@pytest.mark.parametrize("lab", CORE, ids=lambda lab: lab.name)
-def test_its_conclusion_has_the_fields_of_a_real_one(lab: type[Lab]) -> None:
-    report = (ROOT / "docs" / "labs" / "example" / "report.zh.md").read_text().replace("\\", "")
-    real = re.split(r"^## ", report[report.index(f"\n## {lab.name}\n") + 4 :], flags=re.MULTILINE)[0]
-    shown = re.findall(r"^```text\n(.*?)^```", part(lab), re.MULTILINE | re.DOTALL)[0].splitlines()
-    fields = [line.removeprefix("- ") for line in real[real.index("### 结论记录") :].splitlines()]
-    assert [line.partition(":")[0] for line in shown] == [
-        line.partition(":")[0] for line in fields[2 : fields.index("", 2)]
-    ]
-
-
 @pytest.mark.parametrize(
     ("chinese", "english"),
     [

@@ -18,8 +18,8 @@ from tls import Papers
 
 pytestmark = pytest.mark.no_servers
 ROOT = Path(__file__).parents[2]
-HASH = f"    --hash=sha256:{'0' * 64}\n    # via\n    #   outboxctl (pyproject.toml)\n"
-LOCK = f"good==1.0 \\\n{HASH}other==2 ; sys_platform == 'win32' \\\n{HASH}"
+HASH = f"--hash=sha256:{'0' * 64}"
+LOCK = f"# A title\ngood==1.0 {HASH} {HASH} # 1234\nother==2 ; sys_platform == 'win32' {HASH}\n"
 FLAW = {
     "id": "PYSEC-2026-1",
     "aliases": ["CVE-2026-1"],
@@ -107,7 +107,7 @@ def test_a_flaw_fails_it_for_another_platform_too(index: Index, lock: Path, name
 
 
 def test_both_versions_of_a_package_are_asked(index: Index, lock: Path) -> None:
-    lock.write_text(f"{LOCK}good==2 ; python_version < '3.12' \\\n{HASH}")
+    lock.write_text(f"{LOCK}good==2 ; python_version < '3.12' {HASH}\n")
     index.answers["good/2"] = [FLAW]
     done = audit(index, lock)
     assert done.returncode == 1

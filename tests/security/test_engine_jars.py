@@ -11,6 +11,7 @@ from outboxctl.domain.errors import UsageError
 from outboxctl.drills import services
 from outboxctl.drills.services import engines, maven
 from outboxctl.drills.services.engines import RELEASES, Release
+from outboxctl.drills.services.model import Say
 
 KEPT = Path.home() / ".m2" / "repository"
 ENGINE = RELEASES["elasticsearch"]
@@ -46,10 +47,27 @@ def _change(file: Path) -> None:
     file.write_bytes(content)
 
 
-def _prepare() -> Path:
+def _prepare(say: Say = print) -> Path:
     java = engines.java_home(ENGINE.java)
     assert java
-    return maven.engine_home(ENGINE, java, print)
+    return maven.engine_home(ENGINE, java, say)
+
+
+@needs_maven
+@pytest.mark.slow(reason="Maven downloads an engine, from a folder")
+@pytest.mark.usefixtures("served")
+def test_a_download_is_announced_with_its_size_and_says_how_far_it_is() -> None:
+    said: list[str] = []
+    home = _prepare(said.append)
+    jars = len(maven.pinned(ENGINE))
+    assert f"once: {jars} jars, {ENGINE.megabytes} MB" in said[0]
+    assert [line.split()[1:] for line in said[1:]][-1] == [str(jars), "of", str(jars), "jars"]
+    assert 5 <= len(said[1:]) <= 10
+    assert _prepare(said.append) == home
+    assert len(said[1:]) <= 10, "what was prepared is not announced again"
+    own = home / "modules" / "transport" / "transport.jar"
+    size = sum(jar.stat().st_size for jar in home.rglob("*.jar") if jar != own)
+    assert round(size / 1_000_000) == ENGINE.megabytes
 
 
 @needs_maven
@@ -131,7 +149,7 @@ def _small(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OUTBOXCTL_CACHE", str(folder / "cache"))
     monkeypatch.setattr(maven, "pin_file", lambda _: listed)
 
-    def build(_: Release, home: Path, __: Path) -> None:
+    def build(_: Release, home: Path, *__: object) -> None:
         (home / "lib").mkdir(parents=True)
         (home / "lib" / "one.jar").write_bytes(b"one")
 

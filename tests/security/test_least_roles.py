@@ -16,6 +16,7 @@ import pytest
 from elasticsearch import Elasticsearch
 from psycopg.sql import SQL, Identifier
 
+from drilled import evidence, record
 from drills.chaos.test_chaos_faults import SINK
 from operations import terminal
 from operations.every_command import leaves
@@ -153,6 +154,13 @@ def test_the_next_lower_role_is_refused_before_anything_is_done(
     before = held(sql, engine, index)
     refused(acting_as(LOWER[case.login])(*path.split(), *case.args))
     assert held(sql, engine, index) == before
+
+
+@pytest.mark.parametrize("path", ["lab report"])
+def test_a_report_is_read_without_a_login(path: str, acting_as: As, sink: Front, tmp_path: Path) -> None:
+    evidence(tmp_path / "lab-evidence" / "mine", record("bad-op"))
+    assert "bad-op" in acting_as(Login.NONE).ok(*path.split())
+    assert sink.asked == []
 
 
 @pytest.mark.parametrize("path", ["doctor"])

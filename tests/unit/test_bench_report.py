@@ -1,4 +1,4 @@
-"""RESULTS.json and RESULTS.md: every target has a row, measured or not, and no section undoes another."""
+"""RESULTS.json and its page: every target has a row, measured or not, and no section undoes another."""
 
 import json
 from pathlib import Path
@@ -9,6 +9,7 @@ from benchmarks.command import turns
 from benchmarks.report import TARGETS, Section, Target
 from hypothesis import given
 from hypothesis import strategies as st
+from tools.by_line import by_line
 
 from outboxctl.domain.errors import UsageError
 from outboxctl.drills.bench.figure import BenchFigure
@@ -34,33 +35,37 @@ def row(text: str, what: str) -> list[str]:
     return [cell.strip() for cell in line.strip("|").split("|")]
 
 
-def test_every_target_that_nobody_measured_says_so(here: Path) -> None:
+@pytest.mark.usefixtures("here")
+def test_every_target_that_nobody_measured_says_so() -> None:
     write("Labs", BenchFigure("all", "s", [1.0]))
-    text = (here / "RESULTS.md").read_text()
+    text = report.page()
     assert text.count("not measured") == len(TARGETS)
 
 
+@pytest.mark.usefixtures("here")
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.what)
-def test_a_measured_target_is_judged_by_its_own_bound(here: Path, target: Target) -> None:
+def test_a_measured_target_is_judged_by_its_own_bound(target: Target) -> None:
     much, little = ("met", "MISSED") if target.at_least else ("MISSED", "met")
     for factor, verdict in ((1.5, much), (0.5, little)):
         figure = BenchFigure(target.figure, "", [target.bound * factor] * 3, digits=2)
         write(target.section, figure, done=target.done)
-        text = (here / "RESULTS.md").read_text()
+        text = report.page()
         assert row(text, target.what)[4:] == [verdict, target.section]
         stored = report.figures(report.read()["sections"][target.section])[0]
         assert stored.verdict == verdict
 
 
-def test_what_a_small_table_shows_answers_nothing_about_a_large_one(here: Path) -> None:
+@pytest.mark.usefixtures("here")
+def test_what_a_small_table_shows_answers_nothing_about_a_large_one() -> None:
     write("Shapes", BenchFigure("rate, many done / empty", "", [1.0]), done=50_000)
-    cells = row((here / "RESULTS.md").read_text(), "rate, 10,000,000 done rows")
+    cells = row(report.page(), "rate, 10,000,000 done rows")
     assert cells[4:] == ["not measured", "Shapes"]
 
 
-def test_the_median_decides_and_the_spread_is_shown(here: Path) -> None:
+@pytest.mark.usefixtures("here")
+def test_the_median_decides_and_the_spread_is_shown() -> None:
     write("Pipeline", BenchFigure("E/B", "", [0.95, 0.5, 0.96], digits=2))
-    cells = row((here / "RESULTS.md").read_text(), "end to end against the bound B")
+    cells = row(report.page(), "end to end against the bound B")
     assert cells[1:5] == ["at least 0.95", "0.95", "0.50 to 0.96", "met"]
 
 
@@ -68,30 +73,24 @@ def test_a_section_is_replaced_and_the_others_stay(here: Path) -> None:
     write("Verify", BenchFigure("in full", "s", [50.0]))
     write("Labs", BenchFigure("all", "s", [1.0]))
     write("Verify", BenchFigure("in full", "s", [70.0]))
-    text = (here / "RESULTS.md").read_text()
+    text = report.page()
     assert "70 s" in text
     assert "50 s" not in text
     assert text.count("\n## Verify\n") == text.count("\n## Labs\n") == 1
     assert list(json.loads((here / "RESULTS.json").read_text())["sections"]) == ["Verify", "Labs"]
 
 
-def test_what_is_printed_is_what_the_page_says(here: Path) -> None:
+@pytest.mark.usefixtures("here")
+def test_what_is_printed_is_what_the_page_says() -> None:
     printed = write("Labs", BenchFigure("all", "s", [1.0]))
-    assert printed.strip() in (here / "RESULTS.md").read_text()
+    assert printed.strip() in report.page()
 
 
-def test_the_page_is_made_of_the_json_alone(here: Path) -> None:
-    write("Labs", BenchFigure("all", "s", [1.0]))
-    before = (here / "RESULTS.md").read_text()
-    (here / "RESULTS.md").write_text("## Labs\n\nsomething else\n\n## Mine\n")
-    write("Labs", BenchFigure("all", "s", [1.0]))
-    assert (here / "RESULTS.md").read_text() == before
-
-
-def test_a_hostile_name_breaks_neither_table_nor_terminal(here: Path) -> None:
+@pytest.mark.usefixtures("here")
+def test_a_hostile_name_breaks_neither_table_nor_terminal() -> None:
     name = "a | b\n## Verify\x1b[2J"
     printed = write(name, BenchFigure(name, "|", [1.0], 2.0))
-    text = (here / "RESULTS.md").read_text()
+    text = report.page()
     assert "\x1b" not in printed + text
     assert "\n## Verify" not in text
     (line,) = [line for line in printed.splitlines() if line.startswith("| a ")]
@@ -113,9 +112,9 @@ def test_a_damaged_file_is_named(here: Path, text: str) -> None:
         report.read()
 
 
-def test_the_committed_page_is_that_of_the_committed_json() -> None:
-    made = report.markdown(report.read()["sections"])
-    assert made == (report.HERE / "RESULTS.md").read_text(), "run one of the benchmarks again"
+def test_the_committed_file_has_a_figure_a_line() -> None:
+    file = report.HERE / "RESULTS.json"
+    assert file.read_text() == by_line(json.loads(file.read_text())), "write it by `benchmarks.report`"
 
 
 def test_each_other_repetition_runs_the_other_way_round() -> None:

@@ -15,15 +15,13 @@ from outboxctl.cli.app import app
 from outboxctl.cli.lab import page
 from outboxctl.cli.lab.catalogue import chosen
 from outboxctl.cli.lab.progress import LabProgress
-from outboxctl.drills.labs.catalogue import ALL, CORE, LABS
-from outboxctl.drills.labs.evidence import load
+from outboxctl.drills.labs.catalogue import CORE, LABS
 from outboxctl.drills.scratch.settings import fixed
 
 if TYPE_CHECKING:
     from outboxctl.drills.labs.lab import Lab
 
 pytestmark = pytest.mark.no_servers
-EXAMPLE = Path(__file__).parents[2] / "docs" / "labs" / "example"
 EACH = pytest.mark.parametrize("lab", LABS, ids=[lab.name for lab in LABS])
 
 
@@ -38,15 +36,6 @@ def test_it_speaks_both_languages(lab: "type[Lab]") -> None:
         en, zh = astuple(words)
         assert en.isascii()
         assert not zh.isascii()
-
-
-@pytest.mark.parametrize("lab", ALL, ids=[lab.name for lab in ALL])
-def test_it_takes_about_as_long_as_it_says(lab: "type[Lab]") -> None:
-    """The example was recorded with a real engine. Half as long to twice as long is about."""
-    recorded = {each.name: each.record.seconds for each in load(EXAMPLE).labs}
-    assert lab.name in recorded, "run `make lab-example`"
-    seconds = recorded[lab.name]
-    assert seconds / 2 <= lab.seconds + lab.engine_start <= seconds * 2
 
 
 def test_the_restart_of_an_engine_is_announced_where_there_is_one() -> None:

@@ -21,12 +21,12 @@ def test_the_same_engine_everywhere() -> None:
 def test_an_interrupted_preparation_is_not_taken_for_ready(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def breaks(_: Release, home: Path, __: Path) -> None:
+    def breaks(_: Release, home: Path, *__: object) -> None:
         home.mkdir()
         (home / "lib").mkdir()
         raise UnreachableError("interrupted")
 
-    def succeeds(_: Release, home: Path, __: Path) -> None:
+    def succeeds(_: Release, home: Path, *__: object) -> None:
         (home / "Engine.classes").mkdir(parents=True)
 
     monkeypatch.setenv("OUTBOXCTL_CACHE", str(tmp_path))

@@ -17,12 +17,14 @@ SOURCES = Path(__file__).parent / "engine"
 class Release:
     """One release. `product` names the folder of its sources here, and the property of its modules.
 
-    `transport` is the class of the module that speaks HTTP, `java` the oldest one it runs on.
+    `transport` is the class of the module that speaks HTTP, `megabytes` those of its jars, `java` the oldest
+    one it runs on.
     """
 
     product: str
     version: str
     transport: str
+    megabytes: int
     java: int = 21
 
     @property
@@ -54,10 +56,10 @@ class Release:
 # Of each line, the newest release whose HTTP transport is on Maven Central too. The recorded answers in the
 # tests are from 9.0.4.
 RELEASES: dict[Kind, Release] = {
-    "elasticsearch": Release("elasticsearch", "9.0.4", "LocalTransport"),
-    "elasticsearch8": Release("elasticsearch", "8.19.21", "LocalTransport", java=17),
-    "opensearch": Release("opensearch", "2.19.6", "org.opensearch.transport.Netty4Plugin", java=17),
-    "opensearch3": Release("opensearch", "3.9.0", "org.opensearch.transport.Netty4ModulePlugin"),
+    "elasticsearch": Release("elasticsearch", "9.0.4", "LocalTransport", 40),
+    "elasticsearch8": Release("elasticsearch", "8.19.21", "LocalTransport", 43, java=17),
+    "opensearch": Release("opensearch", "2.19.6", "org.opensearch.transport.Netty4Plugin", 46, java=17),
+    "opensearch3": Release("opensearch", "3.9.0", "org.opensearch.transport.Netty4ModulePlugin", 64),
 }
 
 

@@ -10,18 +10,22 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Timer
 
 from outboxctl.domain.errors import UnreachableError, UsageError
 from outboxctl.drills.services import place
 from outboxctl.drills.services.engines import SOURCES, Release
-from outboxctl.drills.services.model import Say
+from outboxctl.drills.services.jars import JarProgress
+from outboxctl.drills.services.model import Say, silent
 from outboxctl.drills.services.record import locked
 from outboxctl.settings.folders import cache_folder
 
 MODULE = "transport"
+PATIENCE_SECONDS = 900.0
 # Maven's message: Could not transfer artifact G:A:jar:V from/to … (…): Checksum validation failed, …
 FORGED = re.compile(r"artifact (\S+) from/to [^\n]*?(Checksum validation failed[^\n]*?)(?: ->|\n|$)")
 FORGED_HINT = (
@@ -46,23 +50,28 @@ def engine_home(engine: Release, java: Path, say: Say) -> Path:
     home = cache_folder() / f"{engine.product}-{engine.version}-{_fingerprint(engine)}"
     with locked(cache_folder(), say):
         if not home.exists():
-            say(f"preparing {engine.title} from Maven Central, once")
+            amount = f"{len(pinned(engine))} jars, {engine.megabytes} MB"
+            say(f"preparing {engine.title}, once: {amount}, from Maven Central or what Maven has of them")
             for leftover in home.parent.glob("*.part"):
                 shutil.rmtree(leftover, ignore_errors=True)
             # A name of our own: the Maven of a killed attempt may still write into its folder.
             part = home.with_name(f"{home.name}.{os.getpid()}.part")
-            _build(engine, part, java / "bin" / "javac")
+            _build(engine, part, java / "bin" / "javac", say)
             part.rename(home)
     used = place.within_reach(home, home.name)
     check_jars(engine, used)
     return used
 
 
-def fetch(engine: Release, folder: Path, *more: str) -> None:
-    """Download the jars of an engine into a folder; what differs from its checksum there is refused (-C)."""
+def fetch(engine: Release, folder: Path, *more: str, say: Say = silent) -> None:
+    """Download the jars of an engine into a folder; what differs from its checksum there is refused (-C).
+
+    `say` is told how far it is. UnreachableError where it fails, UsageError for a wrong checksum.
+    """
     goal = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={folder}"]
     pom = str(engine.sources / "pom.xml")
-    _run("mvn", "-q", "-B", "-C", "-f", pom, f"-Drelease={engine.version}", *goal, *more)
+    see = JarProgress(pinned(engine), say).see
+    _run("mvn", "-B", "-C", "-f", pom, f"-Drelease={engine.version}", *goal, *more, see=see)
 
 
 def check_jars(engine: Release, home: Path) -> None:
@@ -72,16 +81,21 @@ def check_jars(engine: Release, home: Path) -> None:
     """
     own = home / "modules" / MODULE / f"{MODULE}.jar"  # of our own transport
     jars = sorted(jar for jar in home.rglob("*.jar") if jar != own or not _own_transport(engine).exists())
-    pinned = {name: digest for digest, name in map(str.split, pin_file(engine).read_text().splitlines())}
+    listed = pinned(engine)
     hint = CHANGED_HINT.format(home)
     with ThreadPoolExecutor() as pool:
         digests = list(pool.map(_digest, jars))
     for jar, digest in zip(jars, digests, strict=True):
-        expected = pinned.pop(jar.name, "none, it is not a jar of this release")
+        expected = listed.pop(jar.name, "none, it is not a jar of this release")
         if digest != expected:
             raise UsageError(f"{jar} was changed: SHA-256 expected {expected}, found {digest}", hint=hint)
-    for name, digest in pinned.items():
+    for name, digest in listed.items():
         raise UsageError(f"{engine.title} lacks {name}: SHA-256 expected {digest}", hint=hint)
+
+
+def pinned(engine: Release) -> dict[str, str]:
+    """The SHA-256 of each jar of its list, by name."""
+    return {name: digest for digest, name in map(str.split, pin_file(engine).read_text().splitlines())}
 
 
 def pin_lines(jars: Iterable[Path]) -> Iterator[str]:
@@ -106,14 +120,14 @@ def _fingerprint(engine: Release) -> str:
     return hashlib.sha256(b"".join(content)).hexdigest()[:8]
 
 
-def _build(engine: Release, home: Path, javac: Path) -> None:
+def _build(engine: Release, home: Path, javac: Path, say: Say) -> None:
     """Make the folder that the server expects: jars, configuration, and the transport as a module."""
     module = home / "modules" / MODULE
     for folder in (module, home / "config", home / "plugins"):
         folder.mkdir(parents=True)
     (module / "plugin-descriptor.properties").write_text(engine.descriptor)
     shutil.copy(SOURCES / "log4j2.properties", home / "config")
-    fetch(engine, home / "lib")
+    fetch(engine, home / "lib", say=say)
     check_jars(engine, home)  # before any of it is run, by the compiler too
     _compile(engine, "Engine", home, javac)
     # Both products load a module's class only from a jar of the module's own.
@@ -134,13 +148,30 @@ def _compile(engine: Release, name: str, home: Path, javac: Path) -> Path:
     return target
 
 
-def _run(*command: str) -> None:
+def _run(*command: str, see: Callable[[str], None] = silent) -> None:
+    """Run a command; `see` is called with each line that it prints."""
+    said = []
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=900)
-    except (FileNotFoundError, subprocess.TimeoutExpired) as error:
+        running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    except FileNotFoundError as error:
         raise UnreachableError(f"cannot prepare the search engine: {error}") from error
-    if done.returncode:
-        output = (done.stdout + done.stderr).strip()
+    with running, _ended_after(running):
+        for line in running.stdout or ():
+            see(line)
+            said += [] if line.startswith("[INFO]") else [line]
+    if running.returncode:
+        output = "".join(said).strip()
         if match := FORGED.search(output):
             raise UsageError(f"{match[1]} differs from its checksum: {match[2]}", hint=FORGED_HINT)
         raise UnreachableError(f"cannot prepare the search engine: {command[0]} failed", hint=output[-2000:])
+
+
+@contextmanager
+def _ended_after(running: "subprocess.Popen[str]") -> Iterator[None]:
+    """Kill a process that takes longer than PATIENCE_SECONDS."""
+    timer = Timer(PATIENCE_SECONDS, running.kill)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()

@@ -1,0 +1,96 @@
+"""What a fresh machine downloads is said before, and how far it is; the demo installs what it needs."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from tools.install import DEVELOPMENT, LOCK, Bar, Package, follow, install, packages, plan
+from tools.lock import entries, needed, written
+
+from tree import ROOT
+
+pytestmark = pytest.mark.no_servers
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+RESOLVED = """\
+own-part==1.0 \\
+    --hash=sha256:aa \\
+    --hash=sha256:bb
+    # via
+    #   outboxctl (pyproject.toml)
+    #   tool
+its_part==2.0 ; sys_platform == 'win32' \\
+    --hash=sha256:cc
+    # via own-part
+tool==3.0 \\
+    --hash=sha256:dd
+    # via outboxctl (pyproject.toml:dev)
+"""
+OWN = {"dependencies": ["own-part[extra]>=1"], "optional-dependencies": {"embedded": []}}
+SAID = """\
+Collecting own-part==1.0 (from -r all.lock (line 2))
+  Using cached own_part-1.0-py3-none-any.whl (2.0 MB)
+Collecting large==3 (from -r all.lock (line 3))
+  Downloading large-3-py3-none-any.whl (6.0 MB)
+Installing collected packages: own-part, large
+""".splitlines(keepends=True)
+
+
+class Seen(Bar):
+    def __init__(self) -> None:
+        super().__init__(1)
+        self.shown: list[tuple[int, str]] = []
+
+    def show(self, done: int, what: str) -> None:
+        self.shown.append((done, what))
+
+
+def test_the_plan_names_what_is_large_and_adds_all_up() -> None:
+    said = plan([Package("small", 400_000), Package("large", 6_000_000), Package("other", 2_100_000)])
+    assert said.startswith("3 Python packages, 8 MB, ")
+    assert said.endswith("large 6 MB, other 2 MB, and 1 smaller ones.")
+
+
+def test_it_shows_how_far_pip_is() -> None:
+    bar = Seen()
+    wanted = [Package("own-part", 2_000_000), Package("large", 6_000_000)]
+    assert list(follow(SAID, wanted, bar)) == SAID
+    assert bar.shown == [(0, "own-part"), (2_000_000, "large"), (8_000_000, "unpacking")]
+
+
+def test_a_failure_of_pip_is_shown_in_its_words(tmp_path: Path) -> None:
+    python = tmp_path / "bin" / "python"
+    python.parent.mkdir()
+    python.write_text("#!/bin/sh\necho 'ERROR: no matching distribution'\nexit 1\n")
+    python.chmod(0o755)
+    with pytest.raises(SystemExit, match="no matching distribution"):
+        install(tmp_path, "own-part==1.0 --hash=sha256:aa # 12\n")
+
+
+def test_a_resolution_becomes_a_line_a_package_with_what_the_program_needs_first() -> None:
+    locked = entries(RESOLVED)
+    program = needed(locked, OWN)
+    assert program >= {"own-part", "its_part"}
+    text = written(locked, program, {"own-part==1.0": 1234})
+    first, _, second = text.partition(DEVELOPMENT)
+    assert "own-part==1.0 --hash=sha256:aa --hash=sha256:bb # 1234\n" in first
+    assert "its_part==2.0 ; sys_platform == 'win32' --hash=sha256:cc\n" in first
+    assert second == "\ntool==3.0 --hash=sha256:dd\n"
+    assert packages(first) == [Package("own-part", 1234), Package("its_part", 0)]
+
+
+def test_the_locked_program_has_each_of_its_dependencies() -> None:
+    first, _, second = (ROOT / LOCK).read_text().partition(DEVELOPMENT)
+    program = {each.name for each in packages(first)}
+    own = PROJECT["project"]
+    asked = [*own["dependencies"], *own["optional-dependencies"]["embedded"]]
+    asked += PROJECT["build-system"]["requires"]
+    assert {re.split(r"[^\w-]", text)[0] for text in asked} <= program
+    assert not program & {"pytest", "mypy", "mkdocs-material"}
+    assert {"pytest", "mypy", "mkdocs-material"} <= {each.name for each in packages(second)}
+
+
+def test_the_sizes_are_known() -> None:
+    wanted = packages((ROOT / LOCK).read_text())
+    unknown = [each.name for each in wanted if not each.size]
+    assert len(unknown) < len(wanted) / 10, "run `make lock`"
