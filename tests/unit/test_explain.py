@@ -100,7 +100,7 @@ def test_only_the_runbook_that_is_asked_for_is_read(monkeypatch: pytest.MonkeyPa
 
     def runbook(page: str) -> str:
         read.append(page)
-        return before(page)
+        return str(before(page))
 
     before = module.runbook
     monkeypatch.setattr(module, "runbook", runbook)
