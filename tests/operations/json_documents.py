@@ -38,10 +38,10 @@ def hold(group: str, document: Any) -> None:
     """Fail where a document lacks a name that was promised, has it with another type, or has a new one."""
     promised = contract.promised()["json"].get(group, {})
     shape = json_shapes.of_document(document, promised)
-    new = {path: kind for path, kind in shape.items() if path not in promised}
-    assert not new, HOW.format(group=group, problem=f"new: {new}")
     gone = json_shapes.lacking(document, promised)
     assert not gone, HOW.format(group=group, problem=f"gone: {sorted(gone)}")
+    new = {path: kind for path, kind in shape.items() if path not in promised}
+    assert not new, HOW.format(group=group, problem=f"new: {new}")
     other = {path: kind for path, kind in shape.items() if not _fits(kind, promised[path])}
     assert not other, HOW.format(group=group, problem=f"of another type: {other}")
 
