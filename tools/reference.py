@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from tools import scaling
+from tools import contract, contract_page, scaling
 from tools.by_line import by_line
 
 SHELL_OPTIONS = {"install_completion", "show_completion"}
@@ -31,9 +31,13 @@ def pages() -> dict[str, str]:
         "reference/exit-codes.md": _exit_codes(),
         "reference/findings.md": _findings(),
         "labs/catalogue.md": _labs(),
+        "contract.md": contract_page.page(),
     }
     made = {path: _marked(text) for path, text in made.items()}
-    texts = {"../src/outboxctl/cli/first_sentences.json": _first_sentences()}
+    texts = {
+        "../src/outboxctl/cli/first_sentences.json": _first_sentences(),
+        "contract/names.json": contract.text(),
+    }
     return made | {"scaling.md": scaling.page()} | _schemas() | _pictures() | texts
 
 
@@ -208,23 +212,28 @@ def _pictures() -> dict[str, str]:
     return {"reference/lifecycle.svg": picture()}
 
 
-def _schemas() -> dict[str, str]:
+def schemas() -> dict[str, Any]:
+    """The schema of what a command prints with `--json`, of those that have one."""
     from outboxctl.core.stats.snapshot import PipelineStatus
     from outboxctl.drills.labs.evidence.model import RunReport
     from outboxctl.operations.report.overview import Overview
 
+    kinds = {"lab report": RunReport, "report": Overview, "status": PipelineStatus}
+    return {command: _schema(kind) for command, kind in kinds.items()}
+
+
+def _schemas() -> dict[str, str]:
     return {
-        "reference/report.schema.json": _schema(Overview),
-        "reference/status.schema.json": _schema(PipelineStatus),
-        "reference/lab-report.schema.json": _schema(RunReport),
+        f"reference/{command.replace(' ', '-')}.schema.json": by_line(schema)
+        for command, schema in schemas().items()
     }
 
 
-def _schema(kind: type[Any]) -> str:
+def _schema(kind: type[Any]) -> dict[str, Any]:
     from pydantic import TypeAdapter
 
     dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
-    return by_line(dialect | TypeAdapter(kind).json_schema(mode="serialization"))
+    return dialect | TypeAdapter(kind).json_schema(mode="serialization")
 
 
 def _first(text: str | None) -> str:

@@ -20,7 +20,7 @@ def anchors(page: Path) -> set[str]:
     return {slugify(each, "-") for each in re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)}
 
 
-@pytest.mark.parametrize("page", [*ROOT.glob("*.md")], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [*ROOT.glob("*.md"), *ROOT.glob(".github/*.md")], ids=lambda page: page.name)
 def test_links(page: Path) -> None:
     for link, anchor in LINK.findall(page.read_text()):
         target = (page.parent / link) if link else page

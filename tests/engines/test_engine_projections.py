@@ -9,6 +9,8 @@ import pytest
 
 from engines.node import Node
 from outboxctl.sink.delivery import shards
+from outboxctl.sink.index import scan, walk
+from outboxctl.sink.transport.client import Client
 from processes import Cli
 from projections.store import WHO
 from projections.test_routing import FILE, SHARDS, TABLES, rows
@@ -95,6 +97,23 @@ def test_a_copy_in_another_shard_is_found_and_a_repair_removes_it(
     cli.ok("worker", "--drain")
     assert placed() == rows(sql)
     assert cli("projection", "preview", "car", "1", "2", "77").returncode == 0
+
+
+def test_a_shard_is_read_after_it_had_to_wait_for_others(
+    index: str, node: Node, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, documents = f"{index}-waiting", [str(n) for n in range(30)]
+    node.ok("PUT", f"/{name}", {"settings": {"number_of_shards": 3}})
+    for id_ in documents:
+        node.ok("PUT", f"/{name}/_doc/{id_}", {"n": 1})
+    listed, place = walk.ids(client, name, None, 2)
+    while place:
+        more, place = walk.ids(client, name, json.loads(json.dumps(place)), 2)
+        listed += more
+    assert sorted(listed, key=int) == documents
+    monkeypatch.setattr(scan, "EXTENDED_SECONDS", -1.0)  # with each page instead of each minute
+    read = [each.id for page in scan.Reader(client, name, keys=()).everything(2) for each in page]
+    assert sorted(read, key=int) == documents
 
 
 @pytest.mark.parametrize("settings", [{}, {"number_of_routing_shards": 6}], ids=["default", "own"])

@@ -55,6 +55,15 @@ def test_a_tag_names_the_release_and_the_next_commit_comes_after_it(clone: Path)
     assert version(clone).startswith("1.2.4.dev1+g")
 
 
+def test_a_candidate_comes_before_its_release(clone: Path) -> None:
+    git(clone, "tag", "v1.0.0rc1")
+    assert version(clone) == "1.0.0rc1", "the workflow compares it with the tag"
+    git(clone, *AUTHOR, "commit", "--quiet", "--allow-empty", "--message", "second")
+    assert version(clone).startswith("1.0.0rc2.dev1+g")
+    git(clone, "tag", "v1.0.0")
+    assert version(clone) == "1.0.0"
+
+
 def test_a_clone_without_tags_has_a_version_that_no_index_takes(clone: Path) -> None:
     assert version(clone).startswith("0.0.1.dev1+g"), "PyPI refuses versions with a +"
 

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
+from processes import environment
+
 pytestmark = pytest.mark.no_servers
 ROOT = Path(__file__).parents[2]
 GITHUB = ROOT / ".github"
@@ -27,6 +29,8 @@ TARGETS = set(re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(), re
     [
         ("github-workflows", sorted(GITHUB.glob("workflows/*.yml"))),
         ("dependabot", [GITHUB / "dependabot.yml"]),
+        ("github-issue-forms", sorted(GITHUB.glob("ISSUE_TEMPLATE/[!c]*.yml"))),
+        ("github-issue-config", [GITHUB / "ISSUE_TEMPLATE" / "config.yml"]),
         ("readthedocs", [ROOT / ".readthedocs.yaml"]),
     ],
 )
@@ -87,11 +91,14 @@ def test_what_they_run_exists() -> None:
 
 def test_the_notes_of_a_release_are_its_section_of_the_changelog(tmp_path: Path) -> None:
     sections = {"Unreleased": "later", "1.10.0 - 2026-02-01": "ten", "1.1.0 - 2026-01-01": "one"}
+    sections |= {"1.0.0 - 2025-12-01": "first", "1.0.0rc1 - 2025-11-01": "candidate"}
     text = [f"## {heading}\n\n- {change}\n" for heading, change in sections.items()]
     (tmp_path / "CHANGELOG.md").write_text("\n".join(text))
     make = ["make", "--silent", "--no-print-directory", "-f", str(ROOT / "Makefile"), "notes"]
-    done = subprocess.run([*make, "VERSION=1.1.0"], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["-", "one"]
+    for version, change in {"1.1.0": "one", "1.0.0": "first", "1.0.0rc1": "candidate"}.items():
+        notes = [*make, f"VERSION={version}"]
+        done = subprocess.run(notes, cwd=tmp_path, capture_output=True, text=True, check=True)
+        assert done.stdout.split() == ["-", change]
     none = subprocess.run([*make, "VERSION=1.2.0"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert none.returncode == 2
     assert "## 1.2.0" in none.stderr
@@ -100,4 +107,25 @@ def test_the_notes_of_a_release_are_its_section_of_the_changelog(tmp_path: Path)
 def test_the_changelog_has_a_place_for_what_comes_next() -> None:
     headings = re.findall(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert headings[0] == "Unreleased"
-    assert all(re.fullmatch(r"\d+\.\d+\.\d+ - \d{4}-\d\d-\d\d", heading) for heading in headings[1:])
+    release = re.compile(r"\d+\.\d+\.\d+((a|b|rc)\d+)? - \d{4}-\d\d-\d\d")
+    assert all(release.fullmatch(heading) for heading in headings[1:])
+
+
+@pytest.mark.parametrize(("tag", "kind"), [("v1.0.0rc1", "--prerelease"), ("v1.0.0", "--latest")])
+def test_a_pre_release_is_marked_as_one(tmp_path: Path, tag: str, kind: str) -> None:
+    script = FLOWS["release"]["jobs"]["github"]["steps"][-1]["run"]
+    (tmp_path / "gh").write_text('#!/bin/sh\necho "$*"\n')
+    (tmp_path / "gh").chmod(0o755)
+    (tmp_path / "outboxctl.whl").touch()
+    env = environment(GITHUB_REF_NAME=tag, GITHUB_REPOSITORY="one/outboxctl")
+    env["PATH"] = f"{tmp_path}:{env['PATH']}"
+    bash = ["bash", "--noprofile", "--norc", "-e", "-o", "pipefail", "-c", script]
+    done = subprocess.run(bash, cwd=tmp_path, env=env, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith(f"release create {tag} {kind} --repo one/outboxctl ")
+    assert done.stdout.rstrip().endswith("./outboxctl.whl")
+
+
+def test_nobody_gets_a_pre_release_who_has_not_asked_for_it() -> None:
+    """PyPI and pip know by the version; the image is pushed under the version alone."""
+    (push,) = (step for step in FLOWS["release"]["jobs"]["image"]["steps"] if "push" in step.get("with", {}))
+    assert push["with"]["tags"] == "${{ steps.registry.outputs.image }}:${{ needs.build.outputs.version }}"

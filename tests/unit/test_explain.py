@@ -3,6 +3,7 @@
 import json
 import re
 from collections import Counter
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -83,8 +84,28 @@ def test_the_command_needs_no_server(tmp_path: Path) -> None:
     assert "First: `outboxctl doctor --only sink`" in cli("explain", "auth").stdout
     word = json.loads(cli("explain", "OutboxStuck", "--json").stdout)["word"]
     assert word["kind"] == "alert"
+    assert word["meaning"].startswith("Events are `processing`")
+    assert word["first"] == next(each.first for each in alerts(AlertLimits()) if each.name == "OutboxStuck")
     assert "outboxctl stuck" in word["runbook"]
     listed = json.loads(cli("explain", "--json").stdout)["words"]
     assert set(listed) == {*WordKind}
     assert "mapping" in listed["reason"]
     assert cli("explain", "nosuch").returncode == 2
+
+
+def test_only_the_runbook_that_is_asked_for_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Completion asks for all names at each key."""
+    read: list[str] = []
+    module = import_module("outboxctl.operations.explain.words")
+
+    def runbook(page: str) -> str:
+        read.append(page)
+        return str(before(page))
+
+    before = module.runbook
+    monkeypatch.setattr(module, "runbook", runbook)
+    assert "OutboxStuck" in names()[WordKind.ALERT]
+    assert find("mapping").runbook == ""
+    assert read == []
+    assert find("OutboxStuck").runbook
+    assert read == ["outbox-stuck"]

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
+from uuid import uuid4
 
 import psutil
 import psycopg
@@ -203,6 +205,23 @@ def test_sessions_are_ended_ours_or_all(chaos: Cli, url: str) -> None:
         again = chaos.json("chaos", "db", "terminate", "--all", "--for", "0.3s", "--every", "0.1s")
         assert again["terminated"] == 1
         assert again["rounds"] > 1
+
+
+def test_a_login_that_may_not_see_sessions_is_not_told_that_there_are_none(
+    chaos: Cli, sql: psycopg.Connection, url: str
+) -> None:
+    viewer, at = f"t{uuid4().hex[:8]}", urlsplit(url)
+    sql.execute(f"CREATE ROLE {viewer} LOGIN PASSWORD 'secret'".encode())
+    try:
+        sql.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {viewer}".encode())
+        chaos.env["DATABASE_URL"] = f"postgresql://{viewer}:secret@{at.hostname}:{at.port}{at.path}"
+        with psycopg.connect(url, application_name="outboxctl", autocommit=True) as worker:
+            done = chaos("chaos", "db", "terminate")
+            worker.execute("SELECT 1")
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "no session ended: this login may not see 2 sessions" in done.stderr
+    finally:
+        sql.execute(f"DROP OWNED BY {viewer}; DROP ROLE {viewer}".encode())
 
 
 def test_odd_rows_end_as_they_should(chaos: Cli, sql: psycopg.Connection, servers: Servers) -> None:

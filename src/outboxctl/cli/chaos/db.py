@@ -36,11 +36,24 @@ def terminate(
     settings = common.allowed("end sessions")
     with checked_database(settings) as db:
         rounds, code = _rounds(db, seconds or 0.0, pause, everybody=everybody)
-    ended = sum(rounds)
+        if not (ended := sum(rounds)):
+            _refuse_blindness(db)
     text = f"{counted(ended, 'session')} ended, in {counted(len(rounds), 'round')}"
     rendering.show({"terminated": ended, "rounds": len(rounds)}, lambda: [text], json=common.json)
     if code:
         raise typer.Exit(code)
+
+
+def _refuse_blindness(db: "Database") -> None:
+    """Raise UsageError where nothing was ended because this login may not see whose sessions there are."""
+    from outboxctl.core.sessions import hidden
+    from outboxctl.domain.errors import UsageError
+
+    with db.begin() as connection:
+        unseen = hidden(connection)
+    if unseen:
+        hint = "use the workers' login, a superuser's, or one with pg_read_all_stats and pg_signal_backend"
+        raise UsageError(f"no session ended: this login may not see {counted(unseen, 'session')}", hint=hint)
 
 
 def _rounds(db: "Database", seconds: float, pause: float, *, everybody: bool) -> tuple[list[int], int]:

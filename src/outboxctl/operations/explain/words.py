@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -22,11 +23,13 @@ DOCS = RUNBOOKS.removesuffix("runbook/")
 # Prometheus stores these series of one histogram.
 SERIES = re.compile(r"_(bucket|count|sum)$")
 COMMENT = re.compile(r"<!--.*?-->\n*", re.DOTALL)  # for the machine that tests the page
+MEANING = re.compile(r"^## Meaning\n\n(.+?)\n\n", re.MULTILINE | re.DOTALL)  # of a page of the runbook
+LINKED = re.compile(r"\[([^]]+)\]\([^)]+\)")
 LINK = re.compile(r"\]\((?:\.\./)?([\w/-]+)\.md(#[\w-]+)?\)")  # to another page
 
 
 def words() -> Iterator[Word]:
-    """Every word, kind by kind."""
+    """Every word, kind by kind; those of alerts without their page of the runbook."""
     for read in READERS.values():
         yield from read()
 
@@ -42,7 +45,7 @@ def find(text: str) -> Word:
     wanted = text.strip().casefold()
     found = known.get(wanted) or known.get(SERIES.sub("", wanted))
     if found:
-        return found
+        return _with_runbook(found) if found.kind is WordKind.ALERT else found
     near = [known[name].name for name in get_close_matches(wanted, known, 3)]
     hint = f"did you mean {' or '.join(near)}?" if near else "`outboxctl explain` lists all words"
     raise UsageError(f"no word of outboxctl: {brief(repr(text), 80)}", hint=hint)
@@ -83,9 +86,15 @@ def _alerts() -> Iterator[Word]:
         by_name.setdefault(alert.name, []).append(alert)
     for name, same in by_name.items():
         rules = {f"{each.severity} after {duration(each.wait)} of": each.expr for each in same}
-        address, first = f"{RUNBOOKS}{same[0].page}/", same[0].first
-        page = runbook(same[0].page)
-        yield Word(name, WordKind.ALERT, first, address, rules, first="`outboxctl status`", runbook=page)
+        address = f"{RUNBOOKS}{same[0].page}/"
+        yield Word(name, WordKind.ALERT, same[0].summary, address, rules, first=same[0].first)
+
+
+def _with_runbook(word: Word) -> Word:
+    """An alert with its page, and with the meaning that the page gives."""
+    page = runbook(word.docs.rstrip("/").rpartition("/")[2])
+    meaning = MEANING.search(page)
+    return replace(word, runbook=page, meaning=LINKED.sub(r"\1", meaning[1]) if meaning else word.meaning)
 
 
 def runbook(page: str) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import InconclusiveError
 from outboxctl.domain.failures import Answer
 from outboxctl.sink.index import scanned
@@ -14,6 +15,7 @@ from outboxctl.sink.transport.reply import NESTED, Decode, error_of
 from outboxctl.sink.transport.request import ask, demand, failure
 
 PAGE = 5_000  # documents a request, where their bodies are not asked for
+EXTENDED_SECONDS = 60.0  # so often views that wait for their turn are kept from their end: see `KEEP_ALIVE`
 
 
 class Reader:
@@ -100,8 +102,14 @@ class Reader:
     ) -> Iterator[Sequence[ScannedDocument]]:
         """All hits, each once; see `view`."""
         with opened(self.client, self.shape.index, self.shape.shards) as views:
-            for view in views:
-                yield from self._hits(view, query, min(size, self.shape.window), content=content)
+            extended = monotonic()
+            for place, view in enumerate(views, 1):
+                for page in self._hits(view, query, min(size, self.shape.window), content=content):
+                    yield page
+                    if monotonic() - extended > EXTENDED_SECONDS:
+                        for waiting in views[place:]:
+                            waiting.extend()
+                        extended = monotonic()
 
     def _hits(
         self, view: View, query: dict[str, Any], size: int, *, content: bool

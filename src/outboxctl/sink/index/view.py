@@ -33,6 +33,11 @@ class View:
         """Use the name that a page gives the view from now on."""
         self.id = id_
 
+    def extend(self) -> None:
+        """Keep it open for `KEEP_ALIVE` from now on. Raises UnreachableError where it has ended."""
+        body = {"size": 0, "track_total_hits": False} | self.request(None)
+        self.follow(demand(self._client, "POST", "_search", body=body)["pit_id"])
+
     def close(self) -> None:
         """Close it; else it ends by itself."""
         id_: Any = [self.id] if self._kind.by_shard else self.id

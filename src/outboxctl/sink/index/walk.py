@@ -17,16 +17,18 @@ def ids(client: Client, name: str, place: Place | None, size: int) -> tuple[list
     after = place["after"] if place else None
     if not views:
         return [], None
-    view = View(client, client.engine.point_in_time, views[0])
+    view, *waiting = (View(client, client.engine.point_in_time, id_) for id_ in views)
+    for each in waiting:  # between two pages they may end, and then the list would begin again, for ever
+        each.extend()
     body = {"size": size, "_source": False, "track_total_hits": False} | view.request(after)
     page = demand(client, "POST", "_search", body=body, allow_partial_search_results=False)
     view.follow(page["pit_id"])
     hits = page["hits"]["hits"]
     if len(hits) < size:
         view.close()
-        views, after = views[1:], None
+        views, after = [each.id for each in waiting], None
     else:
-        views, after = [view.id, *views[1:]], hits[-1]["sort"]
+        views, after = [view.id, *(each.id for each in waiting)], hits[-1]["sort"]
     return [hit["_id"] for hit in hits], {"views": views, "after": after} if views else None
 
 
