@@ -32,7 +32,7 @@ def pages() -> dict[str, str]:
     }
     made = {path: _marked(text) for path, text in made.items()}
     texts = {"../src/outboxctl/cli/first_sentences.json": _first_sentences()}
-    return made | {"scaling.md": scaling.page()} | _schemas() | _pictures() | texts
+    return made | {"details/scaling-figures.md": scaling.page()} | _schemas() | _pictures() | texts
 
 
 def _marked(text: str) -> str:
@@ -202,8 +202,9 @@ def _findings() -> str:
 
 def _pictures() -> dict[str, str]:
     from tools.lifecycle_picture import picture
+    from tools.pictures import pictures
 
-    return {"reference/lifecycle.svg": picture()}
+    return {"reference/lifecycle.svg": picture()} | pictures()
 
 
 def _schemas() -> dict[str, str]:
