@@ -38,7 +38,7 @@ def pages() -> dict[str, str]:
         "../src/outboxctl/cli/first_sentences.json": _first_sentences(),
         "contract/names.json": contract.text(),
     }
-    return made | {"scaling.md": scaling.page()} | _schemas() | _pictures() | texts
+    return made | {"details/scaling-figures.md": scaling.page()} | _schemas() | _pictures() | texts
 
 
 def _marked(text: str) -> str:
@@ -208,8 +208,9 @@ def _findings() -> str:
 
 def _pictures() -> dict[str, str]:
     from tools.lifecycle_picture import picture
+    from tools.pictures import pictures
 
-    return {"reference/lifecycle.svg": picture()}
+    return {"reference/lifecycle.svg": picture()} | pictures()
 
 
 def schemas() -> dict[str, Any]:

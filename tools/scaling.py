@@ -1,4 +1,4 @@
-"""The tables of `docs/scaling.md`, written from `benchmarks/RESULTS.json` between their marks."""
+"""The tables of docs/details/scaling-figures.md, from `benchmarks/RESULTS.json`, between their marks."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,7 +11,7 @@ from benchmarks.scale import DIRECT, EACH_WAY, FAR, GOAL, GRID, LOOPBACK, WAITIN
 
 from outboxctl.drills.bench.figure import BenchFigure
 
-PAGE = Path(__file__).parents[1] / "docs" / "scaling.md"
+PAGE = Path(__file__).parents[1] / "docs" / "details" / "scaling-figures.md"
 BLOCK = re.compile(r"<!-- (\w+): written by `make docs` -->\n.*?<!-- end -->", re.S)
 ABSENT = ["not run yet", ""]
 Figures = Mapping[str, BenchFigure]

@@ -19,6 +19,8 @@ PAGES = [
     DOCS / "producing.md",
     DOCS / "projections.md",
     DOCS / "tutorial.md",
+    DOCS / "sizing.md",
+    DOCS / "details" / "outages.md",
     *DOCS.glob("concepts/*.md"),
     *DOCS.glob("migrate/*.md"),
 ]
