@@ -132,6 +132,9 @@ transcript: $(READY) ## Record the sessions in docs again, the one on call and a
 	PYTHONPATH=tests $(BIN)/python -m operations.session
 	PYTHONPATH=tests $(BIN)/python -m operations.first_hour
 
+pictures: $(READY) ## Make the README's pictures again, from real runs on servers of their own; three minutes (PICTURES=demo)
+	PYTHONPATH=tests $(BIN)/python -m tools.pictures $(PICTURES)
+
 lab-example: $(READY) ## Run all labs and keep the evidence as the example in docs/labs/example
 	rm -rf docs/labs/example
 	$(BIN)/outboxctl lab run all --evidence docs/labs/example
