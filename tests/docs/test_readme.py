@@ -25,7 +25,7 @@ TABLES = re.compile(r"<<'SQL'\n(CREATE SCHEMA shop;.*?)^SQL$", re.MULTILINE | re
 SECTIONS = ("Beside pgsync", "Nested documents")
 RATIOS = ("first fill, outboxctl/pgsync", "updates, outboxctl/pgsync")
 MISSED = "pgsync: wrong, category replaced, then its name changed"
-NOT_MEASURED = "–"
+NOT_MEASURED = "-"
 EXPECTED = [
     {"id": 1, "name": "Frying pan", "price": 24.9, "category": "Cookware", "reviews": ["Nothing sticks."]},
     {"id": 2, "name": "Stock pot", "price": 39.0, "category": "Cookware", "reviews": []},
