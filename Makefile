@@ -133,7 +133,7 @@ transcript: $(READY) ## Record the sessions in docs again, the one on call and a
 	PYTHONPATH=tests $(BIN)/python -m operations.first_hour
 
 pictures: $(READY) ## Make the README's pictures again, from real runs on servers of their own; three minutes (PICTURES=demo)
-	PYTHONPATH=tests $(BIN)/python -m tools.pictures $(PICTURES)
+	PYTHONPATH=tests $(BIN)/python -m tools.readme_pictures $(PICTURES)
 
 lab-example: $(READY) ## Run all labs and keep the evidence as the example in docs/labs/example
 	rm -rf docs/labs/example

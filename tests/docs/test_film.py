@@ -4,10 +4,10 @@ import re
 from xml.etree import ElementTree as ET
 
 import pytest
-from tools.pictures.film import HOLD, film
-from tools.pictures.names import LONGEST
-from tools.pictures.recorded import Write
-from tools.pictures.themes import LIGHT
+from tools.readme_pictures.film import HOLD, film
+from tools.readme_pictures.names import LONGEST
+from tools.readme_pictures.recorded import Write
+from tools.readme_pictures.themes import LIGHT
 
 pytestmark = pytest.mark.no_servers
 SVG = "{http://www.w3.org/2000/svg}"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 from tools.arrows import arrowhead
-from tools.pictures.themes import SANS, Theme
+from tools.readme_pictures.themes import SANS, Theme
 
 from outboxctl.operations.report.svg import document, element
 

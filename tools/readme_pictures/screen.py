@@ -5,7 +5,7 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 import pyte
-from tools.pictures.recorded import Write
+from tools.readme_pictures.recorded import Write
 
 STEP = 0.4  # seconds between two looks at the screen: a recording shows no change that lasted less
 GAP = 2  # columns of blank that end a run: the next one is placed by its own column

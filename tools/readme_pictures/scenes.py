@@ -10,9 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tools.pictures.names import LAB
-from tools.pictures.recorded import Terminal, Write, record
-from tools.pictures.screen import Frame, frames
+from tools.readme_pictures.names import LAB
+from tools.readme_pictures.recorded import Terminal, Write, record
+from tools.readme_pictures.screen import Frame, frames
 
 import servers
 from operations.session import Stage, staged

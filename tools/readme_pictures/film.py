@@ -11,11 +11,11 @@ from itertools import groupby
 from typing import NamedTuple
 
 from markupsafe import Markup
-from tools.pictures.names import LONGEST
-from tools.pictures.recorded import Write
-from tools.pictures.screen import Frame, Run, frames
-from tools.pictures.themes import Theme
-from tools.pictures.window import CELL, LINE, drawn, window
+from tools.readme_pictures.names import LONGEST
+from tools.readme_pictures.recorded import Write
+from tools.readme_pictures.screen import Frame, Run, frames
+from tools.readme_pictures.themes import Theme
+from tools.readme_pictures.window import CELL, LINE, drawn, window
 
 HOLD = 8.0  # seconds of LONGEST that the last picture is shown before the recording begins again
 TALLEST = 400  # lines that a recording may have in all

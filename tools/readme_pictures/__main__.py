@@ -3,9 +3,9 @@
 import sys
 from collections.abc import Callable
 
-from tools.pictures import film, lab_page, pipeline, scenes, window
-from tools.pictures.names import LAB
-from tools.pictures.themes import FOLDER, THEMES
+from tools.readme_pictures import film, lab_page, pipeline, scenes, window
+from tools.readme_pictures.names import LAB
+from tools.readme_pictures.themes import FOLDER, THEMES
 
 
 def _pipeline() -> None:

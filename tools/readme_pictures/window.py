@@ -6,8 +6,8 @@ A run of text says how wide it is, so that columns line up whatever font a page 
 from collections.abc import Iterable, Iterator, Sequence
 
 from markupsafe import Markup
-from tools.pictures.screen import Frame, Run, Style
-from tools.pictures.themes import MONOSPACE, Theme
+from tools.readme_pictures.screen import Frame, Run, Style
+from tools.readme_pictures.themes import MONOSPACE, Theme
 
 from outboxctl.operations.report.svg import document, element
 

@@ -3,7 +3,7 @@
 import re
 
 from markupsafe import Markup
-from tools.pictures.themes import Theme
+from tools.readme_pictures.themes import Theme
 
 from outboxctl.operations.report.svg import document, element
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
-from tools.pictures import pipeline
-from tools.pictures.names import LAB, LONGEST, PICTURES
-from tools.pictures.themes import THEMES, Theme
+from tools.readme_pictures import pipeline
+from tools.readme_pictures.names import LAB, LONGEST, PICTURES
+from tools.readme_pictures.themes import THEMES, Theme
 
 from outboxctl.cli.top.app import Top
 from outboxctl.cli.top.screens import Rows
