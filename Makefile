@@ -133,6 +133,9 @@ transcript: $(READY) ## Record the sessions in docs again, the one on call and a
 	PYTHONPATH=tests $(BIN)/python -m operations.session
 	PYTHONPATH=tests $(BIN)/python -m operations.first_hour
 
+pictures: $(READY) ## Make the README's pictures again, from real runs on servers of their own; three minutes (PICTURES=demo)
+	PYTHONPATH=tests $(BIN)/python -m tools.readme_pictures $(PICTURES)
+
 lab-example: $(READY) ## Run all labs, and keep their evidence in build/ as the example of the site
 	$(BIN)/python -m tools.lab_example
 

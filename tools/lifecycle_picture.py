@@ -3,6 +3,8 @@
 from itertools import groupby
 from math import hypot
 
+from tools.arrows import arrowhead
+
 from outboxctl.domain.lifecycle import TRANSITIONS, Status, Transition
 from outboxctl.operations.report.svg import Point, document, element
 
@@ -16,17 +18,6 @@ WIDE, HIGH = 130, 44  # a state's box
 APART = 9  # how far an arrow keeps from the straight line, where another one leads back
 # Both colours can be read on a light and on a dark page.
 GREY, BLUE = "#808693", "#3f51b5"
-HEAD = element(
-    "marker",
-    element("path", d="M0 0L8 4L0 8z", fill=GREY),
-    id="end",
-    viewBox="0 0 8 8",
-    refX=7,
-    refY=4,
-    markerWidth=8,
-    markerHeight=8,
-    orient="auto",
-)
 
 
 def picture() -> str:
@@ -35,7 +26,10 @@ def picture() -> str:
     drawn = [_arrow(*states, ", ".join(each.verb for each in group)) for states, group in arrows]
     boxes = [_box(state, x, y) for state, (x, y) in CENTRES.items()]
     title = "The states of an event and the transitions between them"
-    return document(820, 360, title, HEAD, *drawn, *boxes, font_family="sans-serif", font_size=15) + "\n"
+    return (
+        document(820, 360, title, arrowhead(GREY), *drawn, *boxes, font_family="sans-serif", font_size=15)
+        + "\n"
+    )
 
 
 def _box(state: Status, x: float, y: float) -> str:

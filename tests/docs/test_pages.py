@@ -9,7 +9,7 @@ from docs.blocks import NEEDS, PAGES, ROOT, RUN, SHOWN, Block, blocks, said
 from docs.shell import Shell
 
 # It may only get smaller: each of these is a command that nobody knows to work.
-SKIPPED = 42
+SKIPPED = 40
 BLOCKS = [block for page in PAGES for block in blocks(page)]
 RUNNABLE = [page for page in PAGES if not said(page)[1] and any(each.runs for each in blocks(page))]
 

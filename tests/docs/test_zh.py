@@ -58,14 +58,6 @@ def test_the_tutorial_has_the_blocks_that_are_tried() -> None:
     assert chinese == english
 
 
-def test_the_readme_has_the_same_defaults() -> None:
-    said, meant = (dict(ROW.findall((ROOT / name).read_text())) for name in ("README.zh-CN.md", "README.md"))
-    assert said.keys() == meant.keys()
-    assert {value for value in said.values() if "`" in value} == {
-        value for value in meant.values() if "`" in value
-    }
-
-
 def test_each_alert_has_its_line_on_call() -> None:
     english = (ROOT / "docs" / "runbook" / "README.md").read_text()
     alerts = re.findall(r"^\| \[(\w+)\]\(([\w-]+\.md)\)", english, re.MULTILINE)
