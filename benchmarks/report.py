@@ -1,6 +1,7 @@
-"""RESULTS.json, and the page made from it: the targets of issue 7, and a section for each command.
+"""RESULTS.json, and what is made from it: the targets of issue 7, and a section for each command.
 
-`python -m benchmarks.report` prints the page, which is docs/results.md of the site.
+RESULTS.md has the figures; docs/results.md of the site has also how to read them, and `python -m
+benchmarks.report` writes the one and prints the other.
 """
 
 import json
@@ -9,8 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
-
-from tools.by_line import by_line
 
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
@@ -23,6 +22,14 @@ INTRO = """\
 
 What `make bench` and its sisters wrote into `benchmarks/RESULTS.json`; what the figures mean is in
 [performance](performance.md). Each section can be measured again alone, by its command.
+
+## Targets
+"""
+SHORT_INTRO = """\
+# Benchmark results
+
+Generated from RESULTS.json by the commands below; do not edit. How to read each figure is on the
+documentation's page "Benchmark results", which `python -m benchmarks.report` prints.
 
 ## Targets
 """
@@ -118,8 +125,21 @@ def write_section(section: Section, module: str, flags: Mapping[str, Any], on: M
         "figures": [asdict(figure) for figure in with_bounds(title, section.figures)],
     }
     everything = {"machine": dict(on), "sections": sections | {title: stored}}
-    (HERE / "RESULTS.json").write_text(by_line(everything))
+    (HERE / "RESULTS.json").write_text(stored_text(everything))
+    write_markdown()
     return _printed(stored)
+
+
+def stored_text(everything: Mapping[str, Any]) -> str:
+    """The text of RESULTS.json: a line a section, since RESULTS.md shows what has changed in it."""
+    lines = (f"  {json.dumps(title)}: {json.dumps(each)}" for title, each in everything["sections"].items())
+    machine, sections = json.dumps(everything["machine"]), ",\n".join(lines)
+    return f'{{\n "machine": {machine},\n "sections": {{\n{sections}\n }}\n}}\n'
+
+
+def write_markdown() -> None:
+    """Write RESULTS.md from RESULTS.json."""
+    (HERE / "RESULTS.md").write_text(page(notes=False))
 
 
 def read() -> dict[str, Any]:
@@ -137,15 +157,17 @@ def figures(section: Mapping[str, Any]) -> list[BenchFigure]:
     return [BenchFigure(**figure) for figure in section.get("figures", ())]
 
 
-def page() -> str:
+def page(*, notes: bool = True) -> str:
     """The page, of what is stored now. Raises UsageError where that is damaged."""
     sections = read()["sections"]
-    parts = (f"\n## {_safe(title)}\n\n{_body(section)}" for title, section in sections.items())
-    return f"{INTRO}\n{markdown_table(target_rows(sections))}\n{''.join(parts)}"
+    parts = (f"\n## {_safe(title)}\n\n{_body(section, notes=notes)}" for title, section in sections.items())
+    intro = INTRO if notes else SHORT_INTRO
+    return f"{intro}\n{markdown_table(target_rows(sections))}\n{''.join(parts)}"
 
 
-def _body(section: Mapping[str, Any]) -> str:
-    return f"```\n{section['command']}\n```\n\n{_printed(section)}\n{section['notes'].strip()}\n"
+def _body(section: Mapping[str, Any], *, notes: bool) -> str:
+    how = f"\n{section['notes'].strip()}\n" if notes else ""
+    return f"```\n{section['command']}\n```\n\n{_printed(section)}{how}"
 
 
 def _printed(section: Mapping[str, Any]) -> str:
@@ -184,4 +206,5 @@ def _row(target: Target, section: Mapping[str, Any]) -> list[str]:
 
 
 if __name__ == "__main__":
+    write_markdown()
     sys.stdout.write(page())

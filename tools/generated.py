@@ -18,9 +18,11 @@ MOST_LINES, MOST_BYTES = 3_000, 4_000_000
 # A path or a pattern, and what writes it.
 GENERATED = {
     "benchmarks/RESULTS.json": "make bench",
+    "benchmarks/RESULTS.md": "make bench",
     "deploy/grafana/outbox.json": "make docs",
     "deploy/kubernetes/components/monitoring/rules.yaml": "make docs",
     "deploy/prometheus/outbox.rules.yml": "make docs",
+    "docs/contract/names.json": "make docs",
     "docs/*.png": "make docs",
     "docs/*.svg": "make docs",
     "docs/labs/catalogue.md": "make docs",

@@ -9,7 +9,6 @@ from benchmarks.command import turns
 from benchmarks.report import TARGETS, Section, Target
 from hypothesis import given
 from hypothesis import strategies as st
-from tools.by_line import by_line
 
 from outboxctl.domain.errors import UsageError
 from outboxctl.drills.bench.figure import BenchFigure
@@ -112,9 +111,10 @@ def test_a_damaged_file_is_named(here: Path, text: str) -> None:
         report.read()
 
 
-def test_the_committed_file_has_a_figure_a_line() -> None:
-    file = report.HERE / "RESULTS.json"
-    assert file.read_text() == by_line(json.loads(file.read_text())), "write it by `benchmarks.report`"
+def test_the_committed_files_are_as_a_benchmark_writes_them() -> None:
+    stored = (report.HERE / "RESULTS.json").read_text()
+    assert stored == report.stored_text(json.loads(stored)), "write it by `python -m benchmarks.report`"
+    assert (report.HERE / "RESULTS.md").read_text() == report.page(notes=False)
 
 
 def test_each_other_repetition_runs_the_other_way_round() -> None:
