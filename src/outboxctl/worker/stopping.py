@@ -37,8 +37,8 @@ class Stopping:
         _join(lanes, end - min(RELEASE_SHARE * grace, RELEASE_SECONDS))
         context.in_flight.abandon()
         releasing = _Release(context, end, leave)
-        releasing.start()
-        _join([releasing], end)
+        releasing.thread.start()
+        _join([releasing.thread], end)
         if releasing.done:
             released = context.progress.released + releasing.events
             log.info("worker stopped", done=context.progress.completed, released=released)
@@ -52,15 +52,18 @@ def _join(threads: Sequence[threading.Thread], end: float) -> None:
         thread.join(timeout=max(0.0, end - monotonic()))
 
 
-class _Release(threading.Thread):
-    """In a thread of its own: a database that hangs must not hold the process beyond its grace."""
+class _Release:
+    """In a thread of its own: a database that hangs must not hold the process beyond its grace.
+
+    It has a thread and is none: the attributes of a Thread are Python's, and from 3.14 on `_context` is one.
+    """
 
     def __init__(self, context: WorkerContext, end: float, leave: Callable[[], None]) -> None:
-        super().__init__(name="release", daemon=True)
+        self.thread = threading.Thread(target=self._run, name="release", daemon=True)
         self._context, self._end, self._leave = context, end, leave
         self.done, self.events, self.problem = False, 0, "the database did not answer in time"
 
-    def run(self) -> None:
+    def _run(self) -> None:
         """Try until the grace is over."""
         while not self.done and monotonic() < self._end:
             try:
