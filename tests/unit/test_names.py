@@ -27,7 +27,7 @@ def words(name: str) -> set[str]:
 
 
 def test_no_class_is_a_thread() -> None:
-    """One had an attribute `_context`, which Python 3.14 gave Thread itself: no worker stopped cleanly then."""
+    """One had an attribute `_context`, which Python 3.14 gave Thread itself: no worker stopped cleanly."""
     bases = {
         f"{path.name}: {node.name}": {ast.unparse(base).rpartition(".")[2] for base in node.bases}
         for path in FILES
