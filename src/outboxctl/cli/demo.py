@@ -47,7 +47,7 @@ def demo(
 
 
 class DemoScreen:
-    """A line for each step that has ended and, on a terminal, a live one for the current step."""
+    """A line for each step that has ended; a live one for the current step, or in a pipe what it says."""
 
     def __init__(self, out: "Console") -> None:
         from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
@@ -59,9 +59,9 @@ class DemoScreen:
             "{task.description}", markup=False, table_column=Column(no_wrap=True, overflow=self._cut)
         )
         name = TextColumn("{task.fields[name]:<16}", style="bold", markup=False)
-        still = not out.is_terminal or out.is_dumb_terminal
+        self._still = not out.is_terminal or out.is_dumb_terminal
         self._live = Progress(
-            name, SpinnerColumn(), BarColumn(16), text, console=out, transient=True, disable=still
+            name, SpinnerColumn(), BarColumn(16), text, console=out, transient=True, disable=self._still
         )
         self._task = self._live.add_task("", total=None, name="")
         self._name, self._began = "", 0.0
@@ -93,8 +93,13 @@ class DemoScreen:
             events.close()
 
     def detail(self, text: str) -> None:
-        """Show a detail of the current step."""
-        self._live.update(self._task, description=text)
+        """Show a detail of the current step; in a log too, for it says what is downloaded."""
+        from outboxctl.cli import rendering
+
+        if self._still:
+            self._out.print(rendering.cell(text), soft_wrap=True)
+        else:
+            self._live.update(self._task, description=text)
 
     def _show(self, event: "Event") -> None:
         from outboxctl.drills.demo.report import DemoProgress, DemoStep

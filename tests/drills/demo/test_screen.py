@@ -19,6 +19,7 @@ from outboxctl.drills.demo.report import (
     Kept,
     StepOutput,
 )
+from outboxctl.drills.services.model import Say
 from outboxctl.sink.index.index_setup import Hit
 
 pytestmark = pytest.mark.no_servers
@@ -38,8 +39,9 @@ def demo(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
     """Runs the command; the events end in the given report."""
 
     def run(ending: DemoReport, *args: str) -> Result:
-        def tell(*_: Any, **__: Any) -> Generator[Event, None, DemoReport]:
+        def tell(*_: Any, say: Say, **__: Any) -> Generator[Event, None, DemoReport]:
             yield DemoStep("Search", "searching")
+            say("48 [jars], 40 MB")
             yield DemoProgress(1, 2)
             yield StepOutput("in 2 documents:", hits=(HIT,))
             return ending
@@ -52,7 +54,8 @@ def demo(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
 
 def test_in_a_pipe_a_step_is_a_line(demo: Callable[..., Result]) -> None:
     result = demo(report(DemoCheck("rows", 2, 2)))
-    first, second, *_ = result.stdout.splitlines()
+    said, first, second, *_ = result.stdout.splitlines()
+    assert said == "48 [jars], 40 MB", "what is downloaded is in a log of CI, too"
     assert first.startswith("Search: in 2 documents: (")
     assert second == "  io.open: Open a \\x1b[31mfile."
     assert "1 of 1 checks agree" in result.stdout
@@ -76,7 +79,7 @@ def test_json_alone_is_on_stdout(demo: Callable[..., Result]) -> None:
         {"name": "rows", "seen": 1, "expected": 2, "at_least": False, "ok": False}
     ]
     assert json.loads(result.stdout)["projection"]["followed"] == 199
-    assert result.stderr.startswith("Search:")
+    assert "\nSearch:" in result.stderr
 
 
 def test_kept_services_come_with_the_way_to_end_them(demo: Callable[..., Result]) -> None:
