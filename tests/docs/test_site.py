@@ -26,7 +26,7 @@ LAYOUTS = [
     "reference/settings.html",
     "runbook/index.html",
     "zh/tutorial.html",
-    "adr/0005-cheap-worker.html",
+    "adr/0053-one-pass-over-both-sides.html",
     "details/scaling-figures.html",
 ]
 
@@ -47,7 +47,9 @@ def test_a_page_has_no_fault_that_axe_finds_and_is_as_wide_as_its_screen(
     site: Path, tmp_path: Path, *, dark: bool
 ) -> None:
     every = os.environ.get("SITE_PAGES") == "all"
-    pages = sorted(str(each.relative_to(site)) for each in site.rglob("*.html")) if every else LAYOUTS
+    built = {str(each.relative_to(site)) for each in site.rglob("*.html")}
+    # The page of an address that is not there takes its style from where the site is published.
+    pages = sorted(built - {"404.html"}) if every else LAYOUTS
     found = looked_at(site, pages, tmp_path, dark=dark, seconds=1200 if every else 150)
     assert not [each for each in found if "error" in each]
     assert len(found) == len(pages) * len(WIDTHS)
