@@ -166,8 +166,9 @@ def page(*, notes: bool = True) -> str:
 
 
 def _body(section: Mapping[str, Any], *, notes: bool) -> str:
-    how = f"\n{section['notes'].strip()}\n" if notes else ""
-    return f"```\n{section['command']}\n```\n\n{_printed(section)}{how}"
+    if notes:
+        return f"```\n{section['command']}\n```\n\n{_printed(section)}\n{section['notes'].strip()}\n"
+    return f"`{section['command']}`: " + _printed(section).replace("\n\n", " ", 1)
 
 
 def _printed(section: Mapping[str, Any]) -> str:
