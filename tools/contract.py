@@ -77,20 +77,18 @@ def broken(kept: Names, now: Names) -> Iterator[str]:
 
 
 def text() -> str:
-    """`docs/contract/names.json`: a line a command, a table and a JSON document, or a name."""
+    """`docs/contract/names.json`: a line a command, a table, a JSON document or a section without such."""
     return dumped(together(promised(), current()))
 
 
 def dumped(names: Names) -> str:
-    """A line for each name of a section without groups, for each group of the others; sorted."""
+    """A line for each group of a section; sorted."""
     return _block({section: _section(groups) for section, groups in sorted(names.items())}) + "\n"
 
 
 def _section(groups: Mapping[str, Mapping[str, str]]) -> str:
     lines = {
         group: json.dumps(dict(sorted(names.items())), ensure_ascii=False)
-        if group
-        else _block({name: json.dumps(kind) for name, kind in sorted(names.items())}, "  ")
         for group, names in sorted(groups.items())
     }
     return _block(lines, " ")
