@@ -33,7 +33,7 @@ RATIOS = {
     "Shapes": ("claim, some done / empty", "claim, waiting / empty", "claim, failed / empty"),
 }
 FULL = (base.TITLE, "Shapes")
-QUICK_EVENTS, QUICK_ROWS = 50_000, 100_000
+QUICK_EVENTS, QUICK_ROWS = 50_000, 80_000
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ GENERATED = {
 PARTLY = {
     "docs/operators-desk/session.md": r"^```console\n(?:.*\n)*?```$",
     "docs/projections-session.md": r"^```console\n(?:.*\n)*?```$",
-    "docs/scaling.md": r"^<!-- \w+: written by `make docs` -->\n(?:.*\n)*?<!-- end -->$",
+    "docs/details/scaling-figures.md": r"^<!-- \w+: written by `make docs` -->\n(?:.*\n)*?<!-- end -->$",
 }
 COMMAND = re.compile(r"^(?:\$ .*|```.*|<!-- .*)\n?", re.M)  # of a session, and its frame: by hand
 BY_HAND = {"docs/projections-session/*.json"}
