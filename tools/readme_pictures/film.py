@@ -53,10 +53,9 @@ def film(title: str, writes: Sequence[Write], columns: int, lines: int, theme: T
 
 def _hurried(title: str, looks: Sequence[Frame]) -> tuple[str, list[Frame]]:
     """The looks so close together that they end in time; the title says how much faster that is."""
-    pace = looks[-1].at / (LONGEST - HOLD)
-    if pace <= 1:
-        return title, list(looks)
-    return f"{title} ({pace:.1f} times as fast)", [look._replace(at=look.at / pace) for look in looks]
+    pace = max(1.0, looks[-1].at / (LONGEST - HOLD))
+    note = f" ({pace:.1f} times as fast)" if pace >= 1.05 else ""  # noqa: PLR2004 - it is 1.0 when rounded
+    return title + note, [look._replace(at=look.at / pace) for look in looks]
 
 
 def _parts(looks: Sequence[Frame]) -> dict[Shown, list[tuple[int, tuple[Run, ...]]]]:
