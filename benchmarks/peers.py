@@ -73,7 +73,7 @@ Started = tuple[dict[str, float], list[psutil.Process]]  # figures of the first 
 def run(rig: Rig, args: Namespace) -> Section:
     """Both in turns, the other way round each time."""
     rig, pgsync = replace(rig, patience=shop.PATIENCE), Pgsync(rig, args, PGSYNC)
-    size = sink.text_of(rig, args.bytes)
+    args = Namespace(**vars(args), text=sink.text_of(rig, args.bytes))  # which empties the tables
     indexes = {"outboxctl": rig.settings.elastic_index, "pgsync": PGSYNC.name}
     tools: dict[str, Callable[[], AbstractContextManager[Started]]] = {
         "outboxctl": lambda: _outboxctl(rig),
@@ -83,7 +83,7 @@ def run(rig: Rig, args: Namespace) -> Section:
     def repetition(number: int) -> dict[str, float]:
         found: dict[str, float] = {}
         for name in turns(tools, number):
-            rows.entities(rig, args.rows, size)
+            rows.entities(rig, args.rows, args.text)
             rig.checkpoint()
             with tools[name]() as (figures, running):
                 found |= figures | {f"{name}: fill": args.rows / figures[f"{name}: fill"]}
@@ -116,11 +116,11 @@ def _outboxctl(rig: Rig) -> Iterator[Started]:
 def _updates(
     rig: Rig, name: str, index: str, running: list[psutil.Process], args: Namespace
 ) -> dict[str, float]:
-    count, size = args.rows, sink.text_of(rig, args.bytes)
+    count = args.rows
     filled = index_setup.count(rig.client, index)
     must(name == "pgsync" or filled == count, f"{filled} of {count} documents are in {index}")
     before = spent(rig, running)
-    began, ended = updated(rig, size, events=name == "outboxctl")
+    began, ended = updated(rig, args.text, events=name == "outboxctl")
     found = shop.found_at(rig, index, count, ended, UPDATED)
     missing = count - index_setup.count(rig.client, index, UPDATED)
     must(name == "pgsync" or not missing, f"{missing} updates were not brought")
