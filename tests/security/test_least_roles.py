@@ -246,7 +246,9 @@ def test_a_login_ends_its_own_sessions_alone(
     """PostgreSQL shows to others neither what a session is nor its name: there is nothing to end then."""
     url = rungs.url(Login.WORKER)
     with psycopg.connect(url, application_name="outboxctl", autocommit=True) as session:
-        assert acting_as(Login.VIEWER).json(*path.split())["terminated"] == 0
+        hidden = acting_as(Login.VIEWER)(*path.split())
+        assert hidden.returncode == 2
+        assert "this login may not see" in hidden.stderr
         refused(acting_as(Login.STRANGER)(*path.split()))
         session.execute("SELECT 1")
         assert acting_as(Login.WORKER).json(*path.split())["terminated"] == 1

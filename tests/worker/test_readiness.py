@@ -65,7 +65,7 @@ def test_a_thousand_probes_reach_neither_end(
             statuses = list(pool.map(lambda n: running.get(PATHS[n % 3])[0], range(1000)))
         assert statuses == [200] * 1000
         assert len(sink.lookups) - asked <= LOOKS * (monotonic() - started) + 1
-        assert database_proxy.accepted <= 3, "the lane's, the maintenance's and the look's"
+        assert database_proxy.accepted <= 4, "a lane's, and at most three of maintenance and looks"
 
 
 def test_a_probe_is_no_way_to_change_anything(worker: Callable[..., Worker]) -> None:
