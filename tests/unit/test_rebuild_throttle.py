@@ -5,7 +5,7 @@ import threading
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outboxctl.operations.rebuild.throttle import EVERY, LATE, MOST, STOPPED, FillThrottle
+from outboxctl.operations.rebuild.throttle import EVERY, LATE, MOST, STOPPED, RebuildThrottle
 
 
 class Fill:
@@ -17,7 +17,7 @@ class Fill:
         self.said: list[str] = []
         stop = threading.Event()
         stop.set()  # nothing is waited for
-        self.throttle = FillThrottle(self._look, stop, self.said.append, clock=lambda: self.now)
+        self.throttle = RebuildThrottle(self._look, stop, self.said.append, clock=lambda: self.now)
 
     def _look(self) -> float:
         self.looks += 1

@@ -37,14 +37,14 @@ def terminate(
     with checked_database(settings) as db:
         rounds, code = _rounds(db, seconds or 0.0, pause, everybody=everybody)
         if not (ended := sum(rounds)):
-            _refuse_blindness(db)
+            _refuse_hidden_sessions(db)
     text = f"{counted(ended, 'session')} ended, in {counted(len(rounds), 'round')}"
     rendering.show({"terminated": ended, "rounds": len(rounds)}, lambda: [text], json=common.json)
     if code:
         raise typer.Exit(code)
 
 
-def _refuse_blindness(db: "Database") -> None:
+def _refuse_hidden_sessions(db: "Database") -> None:
     """Raise UsageError where nothing was ended because this login may not see whose sessions there are."""
     from outboxctl.core.sessions import hidden
     from outboxctl.domain.errors import UsageError

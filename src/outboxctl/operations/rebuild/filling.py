@@ -22,16 +22,11 @@ def fill(tools: Tools, rebuild: Rebuild) -> Rebuild:
     tools.advance(rebuild.copied)
     _say_if_slow(tools)
     # A document whose routing changes meanwhile is sent again when the rebuild catches up.
-    sender = Sender(tools, rebuild.new_index, once=True)
+    sender = Sender(tools, rebuild.new_index, once=True, gives_way=True)
     pages = tools.source.pages(tools.db, rebuild.place, tools.size)
-    filled, throttle = FillProgress(tools, rebuild), tools.throttle
-
-    def send(page: DocumentPage) -> list[Refused]:
-        throttle.wait(page.batch.read)
-        return sender.send(page.batch)
-
+    filled = FillProgress(tools, rebuild)
     try:
-        with sent(pages, send, tools.stop) as results:
+        with sent(pages, lambda page: sender.send(page.batch), tools.stop) as results:
             for page, refused in results:
                 filled.add(page, refused)
                 tools.advance(page.batch.read)

@@ -13,7 +13,7 @@ from outboxctl.core.operator.rebuilds import Rebuild
 from outboxctl.core.stats.waiting import waiting
 from outboxctl.operations.rebuild.search_index import SearchIndex
 from outboxctl.operations.rebuild.source import DocumentSource, Refused
-from outboxctl.operations.rebuild.throttle import FillThrottle
+from outboxctl.operations.rebuild.throttle import RebuildThrottle
 
 if TYPE_CHECKING:
     from outboxctl.core.database import Connection, Database
@@ -62,9 +62,9 @@ class Tools:
     followed: Followed = field(default_factory=Followed)
 
     @cached_property
-    def throttle(self) -> FillThrottle:
+    def throttle(self) -> RebuildThrottle:
         """One for all phases of this process."""
-        return FillThrottle(self._waited, self.stop, self.say)
+        return RebuildThrottle(self._waited, self.stop, self.say)
 
     def _waited(self) -> float:
         with self.db.begin() as connection:

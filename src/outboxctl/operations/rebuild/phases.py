@@ -13,7 +13,6 @@ from outboxctl.operations.rebuild.filling import fill, heal
 from outboxctl.operations.rebuild.model import RebuildInterrupted, Tools
 from outboxctl.operations.rebuild.pipeline import sent
 from outboxctl.operations.rebuild.sending import Sender, collect
-from outboxctl.operations.rebuild.source import DocumentBatch, Refused
 from outboxctl.sink.index import alias, lifecycle
 
 ROUNDS = 5  # of catching up before the swap, at most
@@ -37,8 +36,8 @@ def create(tools: Tools, rebuild: Rebuild) -> Rebuild:
 def catch_up(tools: Tools, rebuild: Rebuild) -> Rebuild:
     """Send what changed while the index was filled, and then while that was sent, until a round is short.
 
-    The rounds give way to live events as long as each is clearly shorter than the one before. The events
-    come too quickly for that where one is not: then one more follows without a pause, and is the last.
+    The rounds give way to live events as long as each is clearly shorter than the one before. Where one is
+    not, the events come too quickly for that: one more round follows, without a pause, and is the last.
     """
     last, gives_way = inf, True
     for _ in range(ROUNDS):
@@ -57,19 +56,13 @@ def follow(tools: Tools, rebuild: Rebuild, *, gives_way: bool = False) -> Rebuil
     So each event that was delivered to the other index is repeated in this one: a row that is gone becomes a
     delete at its newest version, and so a tombstone. With `gives_way` it pauses while live events wait.
     """
-    sender, throttle = Sender(tools, rebuild.new_index), tools.throttle
-
-    def send(batch: DocumentBatch) -> list[Refused]:
-        if gives_way:
-            throttle.wait(batch.read)
-        return sender.send(batch)
-
     with tools.db.begin() as connection:
         reached = position(connection)
     tolerant = tools.allow_failures or rebuild.action != "rebuild" or rebuild.phase == RebuildPhase.RECONCILE
     changed = tools.source.changed(tools.db, _since(tools, rebuild), tools.size)
     followed, refused = 0, 0
-    with sent(changed, send, tools.stop) as results:
+    sender = Sender(tools, rebuild.new_index, gives_way=gives_way)
+    with sent(changed, sender.send, tools.stop) as results:
         for batch, found in results:
             refused += collect(tools, found, tolerant=tolerant)
             followed += batch.read

@@ -26,13 +26,20 @@ class Sender:
     """Sends to one index; safe to use from several threads.
 
     `once`: the index has at most one copy of each document, and hardly any yet; what changed since is sent
-    again by another sender.
+    again by another sender. `gives_way`: it pauses before a batch while live events wait.
     """
 
     def __init__(
-        self, tools: Tools, index: str, *, once: bool = False, clock: Callable[[], float] = monotonic
+        self,
+        tools: Tools,
+        index: str,
+        *,
+        once: bool = False,
+        gives_way: bool = False,
+        clock: Callable[[], float] = monotonic,
     ) -> None:
         self._tools, self._clock = tools, clock
+        self._throttle = tools.throttle if gives_way else None
         routing = tools.source.routing
         if once and routing is Routing.COLUMN:  # no other shard can have a copy
             routing = Routing.KEY
@@ -50,6 +57,8 @@ class Sender:
         `patience` seconds, unless it only asks for fewer requests (429): then it gets fewer, for as long as
         it asks. Raises RebuildInterrupted when stopped meanwhile.
         """
+        if self._throttle:
+            self._throttle.wait(batch.read)
         actions, refused = batch.actions, [*batch.refused]
         began, failed = self._clock(), 0
         while actions:

@@ -1,4 +1,4 @@
-"""Filling more slowly while the events of the live application wait."""
+"""Filling an index, or catching up, more slowly while live events wait."""
 
 import threading
 from collections.abc import Callable
@@ -8,14 +8,14 @@ LATE = 0.3  # seconds that events may wait: a third of the second within which t
 EVERY = 0.25  # seconds between two looks
 LEAST, MOST = 0.1, 1.0  # seconds of the pause before a thousand documents, which take some 0.04
 SHORTER = 0.8  # of the pause, after a look at which no event was late
-STOPPED = 60.0  # seconds: whoever waits so long waits for a worker that is stopped, or for the sink
+STOPPED = 60.0  # seconds: events that wait so long wait for a worker that is stopped, or for the sink
 SLOWER = "Live events wait for longer than 0.3 s: filling more slowly while they do"
 
 
-class FillThrottle:
-    """A pause before each request of a fill, which grows while live events are late.
+class RebuildThrottle:
+    """A pause before each request of a rebuild, which grows while live events are late.
 
-    Events that were late before the fill began, or wait for longer than a minute, do not slow it: no pause
+    Events that were late before the rebuild began, or wait for longer than a minute, do not slow it: no pause
     would help them. Safe to use from several threads; one of them looks at a time.
     """
 
@@ -30,9 +30,7 @@ class FillThrottle:
         self._waiting, self._stop, self._say, self._clock = waiting, stop, say, clock
         self._lock = threading.Lock()
         self._looks_at = clock()
-        self._in_time = (
-            False  # whether events were in time since the fill began, or since they waited a minute
-        )
+        self._in_time = False  # since the rebuild began, and since events last waited for a minute
         self._pause = 0.0
         self._said = False
 

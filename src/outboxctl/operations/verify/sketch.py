@@ -52,9 +52,7 @@ class Sketch:
         """The ids of what only one side has, None where they are too many. Empties the sketch."""
         taken: Counter[int] = Counter()
         waiting = deque(place for place in range(2 * len(self._first)) if self._sum(place))
-        for _ in range(
-            8 * len(self._first)
-        ):  # the sum of several, taken for one, fills another cell: bounded
+        for _ in range(8 * len(self._first)):  # bounded: several taken for one fill another cell
             if not waiting:
                 break
             if alone := self._alone(waiting.popleft()):
