@@ -100,19 +100,16 @@ def _block(lines: Mapping[str, str], indent: str = "") -> str:
 
 
 def _commands() -> Iterator[tuple[str, dict[str, str]]]:
+    from tools.reference import SHELL_OPTIONS, walk
+
     from outboxctl.cli.app import app
 
-    yield from _walk("outboxctl", typer.main.get_command(app))
-
-
-def _walk(path: str, command: Any) -> Iterator[tuple[str, dict[str, str]]]:
-    named: dict[str, str] = {}
-    for parameter in command.params:
-        if parameter.name not in ("install_completion", "show_completion"):
-            named |= _parameter(parameter)
-    yield path, named
-    for name, child in sorted(getattr(command, "commands", {}).items()):
-        yield from _walk(f"{path} {name}", child)
+    for path, command in walk("outboxctl", typer.main.get_command(app)):
+        named: dict[str, str] = {}
+        for parameter in command.params:
+            if parameter.name not in SHELL_OPTIONS:
+                named |= _parameter(parameter)
+        yield path, named
 
 
 def _parameter(parameter: Any) -> dict[str, str]:

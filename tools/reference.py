@@ -62,7 +62,7 @@ def _labs() -> str:
 def _commands() -> str:
     from outboxctl.cli.app import app
 
-    sections = [_command(path, command) for path, command in _walk("outboxctl", typer.main.get_command(app))]
+    sections = [_command(path, command) for path, command in walk("outboxctl", typer.main.get_command(app))]
     run = "<!-- page: run by tests/docs/test_examples.py -->"
     return f"# Commands\n\n{run}\n\n" + "\n\n".join(sections)
 
@@ -76,10 +76,11 @@ def _first_sentences() -> str:
     return dumps(FullHelpGroup.first_sentences(program), indent=1, ensure_ascii=False) + "\n"
 
 
-def _walk(path: str, command: Any) -> Iterator[tuple[str, Any]]:
+def walk(path: str, command: Any) -> Iterator[tuple[str, Any]]:
+    """A command and all below it, each with its whole name, by name."""
     yield path, command
     for name, child in sorted(getattr(command, "commands", {}).items()):
-        yield from _walk(f"{path} {name}", child)
+        yield from walk(f"{path} {name}", child)
 
 
 def _command(path: str, command: Any) -> str:

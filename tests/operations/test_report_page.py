@@ -3,7 +3,6 @@
 import fcntl
 import json
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from html import escape
@@ -14,13 +13,11 @@ from typing import Any
 import pytest
 
 from acceptance import lab
+from docs.browser import BROWSER, chromium
 from operations.every_command import EVENTS, RAW, haunt
 from processes import Cli
 from scene import Scene
 
-BROWSER = next(
-    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
-)
 SCHEMA = Path(__file__).parents[2] / "docs" / "reference" / "report.schema.json"
 DISASTER = (
     """
@@ -302,21 +299,6 @@ def _host(pages: dict[str, str]) -> str:
 
 
 def _measured(host: Path, folder: Path, *, dark: bool) -> list[dict[str, Any]]:
-    command = [
-        str(BROWSER),
-        "--headless=new",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-        "--proxy-server=127.0.0.1:9",
-        f"--user-data-dir={folder / f'profile-{dark}'}",
-        f"--blink-settings=preferredColorScheme={0 if dark else 1}",
-        "--window-size=1400,1000",
-        "--dump-dom",
-        f"file://{host}",
-    ]
+    command = chromium(folder, "--window-size=1400,1000", "--dump-dom", f"file://{host}", dark=dark)
     done = subprocess.run(command, capture_output=True, text=True, timeout=90, check=True)
     return list(json.loads(Page(done.stdout).text))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
+from tools.arrows import arrowhead
 
 from outboxctl.drills.bench.figure import STYLE
 from outboxctl.operations.report.svg import Point, document, element
@@ -24,20 +25,9 @@ COLOURS = Markup("""
   .life { stroke: var(--line); stroke-width: 2; }
   .arrow { fill: none; stroke: var(--soft); stroke-width: 1.5; }
   .late { stroke-dasharray: 5 4; }
-  .tip { fill: var(--soft); }
   .band { fill: var(--line); opacity: .45; }
 """)
-TIP = element(
-    "marker",
-    element("path", d="M0 0L8 4L0 8z", class_="tip"),
-    id="tip",
-    viewBox="0 0 8 8",
-    refX=7,
-    refY=4,
-    markerWidth=8,
-    markerHeight=8,
-    orient="auto",
-)
+TIP = arrowhead("var(--soft)")
 
 
 @dataclass(frozen=True)
@@ -92,4 +82,4 @@ def width(words: str, kind: str) -> float:
 def arrow(start: Point, end: Point, kind: str = "") -> Markup:
     """A straight arrow; a `late` one is dashed."""
     path = "M{:.0f} {:.0f}L{:.0f} {:.0f}".format(*start, *end)
-    return element("path", d=path, class_=f"arrow {kind}".strip(), marker_end="url(#tip)")
+    return element("path", d=path, class_=f"arrow {kind}".strip(), marker_end="url(#end)")
