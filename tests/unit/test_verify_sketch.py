@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outboxctl.operations.verify.sketch import Sketch, State
+from outboxctl.operations.verify.sketch import CELLS, Sketch, State
 
 pytestmark = pytest.mark.no_servers
 MODULUS = 2**61 - 1  # Python's hash of a number is its remainder
@@ -43,7 +43,8 @@ def test_a_few_differences_among_many_are_named(differing: int) -> None:
     gone = everything[differing : 2 * differing]
     index = [*everything[2 * differing :], *changed]
     Random(2).shuffle(index)
-    assert remaining(everything, index, 2**13) == {state[0] for state in [*changed, *gone]}
+    # Of so many in a smaller table some are left in a ring now and then, and none is named.
+    assert remaining(everything, index, CELLS) == {state[0] for state in [*changed, *gone]}
 
 
 @pytest.mark.parametrize("version", [1, 2, 2**60, 2**61])
