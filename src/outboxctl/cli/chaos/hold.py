@@ -14,7 +14,7 @@ from rich.live import Live
 from outboxctl.cli import rendering
 from outboxctl.cli.chaos.ledger import opened, say
 from outboxctl.drills.faults.records import Fault, PlannedFault
-from outboxctl.drills.scratch.folder import SIGNALS, handling
+from outboxctl.drills.signals import SIGNALS, handling
 
 if TYPE_CHECKING:
     from outboxctl.drills.faults.ledger import Ledger

@@ -5,8 +5,8 @@ from contextlib import closing
 from outboxctl.core.database import Database
 from outboxctl.core.schema.names import EVENTS, SOURCE
 from outboxctl.drills.bench.rig import Rig
-from outboxctl.drills.faults.guest import undisturbed
 from outboxctl.drills.load import Generator, Load, Scenario
+from outboxctl.drills.signals import undisturbed
 from outboxctl.sink.index import index_setup
 
 TRUNCATE = f"TRUNCATE {EVENTS}, {SOURCE}"

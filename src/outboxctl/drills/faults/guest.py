@@ -3,8 +3,7 @@
 Both are in the ledger before they are made, so that the next command removes those of a killed run.
 """
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from outboxctl.domain.errors import RefusedError, UnreachableError, UsageError
 from outboxctl.drills.faults.ledger import Ledger, undone_by
 from outboxctl.drills.faults.records import Fault
 from outboxctl.drills.services.model import Say
+from outboxctl.drills.signals import undisturbed
 from outboxctl.net.urls import credentials, mask
 from outboxctl.settings import MAX_INDEX_BYTES, Settings, env_names
 from outboxctl.sink.engines import identity
@@ -72,15 +72,6 @@ def furnish(settings: Settings, environment: str | None) -> None:
         migrations.upgrade(database, environment or "test")
     with closing(connect(settings)) as client:
         undisturbed(lambda: index.ensure(client, settings.elastic_index))
-
-
-def undisturbed(work: Callable[[], object]) -> None:
-    """Complete `work` even if this thread is interrupted meanwhile.
-
-    The engine may carry out a request whose client has left: an index would be made after its removal.
-    """
-    with ThreadPoolExecutor(1) as pool:
-        pool.submit(work).result()
 
 
 def versions(settings: Settings) -> dict[str, str]:

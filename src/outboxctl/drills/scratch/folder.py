@@ -19,9 +19,9 @@ from outboxctl.drills import services
 from outboxctl.drills.scratch.worker import RUN
 from outboxctl.drills.services import process
 from outboxctl.drills.services.model import Say, silent
+from outboxctl.drills.signals import handling
 
 LOCK = "run.lock"
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PATIENCE_SECONDS = 5.0
 # One ^C may arrive twice: from the terminal, and from a parent that passes it on (`timeout`, CI).
 ECHO_SECONDS = 0.5
@@ -152,20 +152,6 @@ def _end_workers(folder: Path) -> None:
             if each.pid != os.getpid() and each.environ().get(RUN) == str(folder):
                 # At once: its data is deleted, and a paused process handles no other signal.
                 process.end(each, signal.SIGKILL, patience=PATIENCE_SECONDS)
-
-
-@contextmanager
-def handling(handler: "signal._HANDLER") -> Iterator[None]:
-    """Set another handler for the block; a signal that is ignored (`nohup`) stays ignored."""
-    before = {number: signal.getsignal(number) for number in SIGNALS}
-    try:
-        for number, was in before.items():
-            if was is not signal.SIG_IGN:
-                signal.signal(number, handler)
-        yield
-    finally:
-        for number, was in before.items():
-            signal.signal(number, was)
 
 
 def _mute_hung_up() -> None:
