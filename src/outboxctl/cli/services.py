@@ -20,6 +20,7 @@ ACCESS = (
     " or change."
 )
 NONE = "no services: `outboxctl services up` starts them"
+LOCAL = {"database_url": "postgresql://127.0.0.1", "elastic_url": "http://127.0.0.1:9200"}
 LAB_INDEX = "wordloom-test-search-index"  # which the original lab document exports
 app = group("A local PostgreSQL and search engine for a laptop or CI.")
 
@@ -59,6 +60,7 @@ def up(
     from outboxctl.drills.services.moved import asked_port, lines
 
     say = rendering.console(stderr=True).print
+    settings(**LOCAL, elastic_index=elastic_index)  # a bad one is an error before anything is started
     running = start(search=search.value, postgres_port=postgres_port, search_port=search_port, say=say)
     urls = {"database_url": running.postgres.url, "elastic_url": running.search.url}
     configured = settings(**urls, elastic_index=elastic_index)

@@ -76,3 +76,15 @@ def test_a_port_that_was_moved_by_an_earlier_start_is_said_though_nobody_holds_i
     elsewhere, asked = ports(), ports()
     assert "PORT MOVED" not in here("services", "up", "--search", "noida", *elsewhere).stderr
     assert "its earlier start was given another one" in here("services", "up", *asked).stderr
+
+
+def test_a_bad_setting_is_said_before_anything_starts(state: Path, tmp_path: Path) -> None:
+    here = Cli(environment(OUTBOXCTL_STATE=str(state), OUTBOX_ENV="staging"), tmp_path)
+    done = here("services", "up", "--search", "noida", *ports())
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "bad setting OUTBOX_ENV" in done.stderr
+    assert here_status(tmp_path, state) == []
+
+
+def here_status(folder: Path, state: Path) -> list[object]:
+    return list(Cli(environment(OUTBOXCTL_STATE=str(state)), folder).json("services", "status")["services"])
