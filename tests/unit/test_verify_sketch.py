@@ -38,13 +38,20 @@ def test_what_is_named_is_all_that_differs(left: list[State], right: list[State]
 
 @pytest.mark.parametrize("differing", [0, 1, 2, 100, 1_000])
 def test_a_few_differences_among_many_are_named(differing: int) -> None:
-    everything = many(20_000)
+    named = [_named_of(differing, many(20_000, seed)) for seed in (1, 2, 3)]
+    # By the hash, whose key is another one in each process, some are left in a ring once in a thousand times.
+    assert any(named)
+
+
+def _named_of(differing: int, everything: list[State]) -> bool:
+    """Whether the differences were named; if they were, they must be right."""
     changed = [(id_, version, b"other") for id_, version, _ in everything[:differing]]
     gone = everything[differing : 2 * differing]
     index = [*everything[2 * differing :], *changed]
     Random(2).shuffle(index)
-    # Of so many in a smaller table some are left in a ring now and then, and none is named.
-    assert remaining(everything, index, CELLS) == {state[0] for state in [*changed, *gone]}
+    found = remaining(everything, index, CELLS)
+    assert found in ({state[0] for state in [*changed, *gone]}, None)
+    return found is not None
 
 
 @pytest.mark.parametrize("version", [1, 2, 2**60, 2**61])
