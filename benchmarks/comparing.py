@@ -75,11 +75,19 @@ def quick(rig: Rig, entities: int, size: int, repeat: int) -> list[BenchFigure]:
     rows.entities(rig, entities, sink.text_of(rig, size))
     process.run(rig, "rebuild", "--by", "bench", "--reason", "bench", "--yes")
     process.run(rig, "verify", "--full")  # warms up
-    values = [_compare(rig, entities)[CPU] for _ in range(repeat)]
+    values = [_in_full(rig, entities)[CPU] for _ in range(repeat)]
     return [BenchFigure(CPU, "", values, digits=2)]
 
 
 def _compare(rig: Rig, entities: int) -> dict[str, float]:
+    return {
+        **_in_full(rig, entities),
+        "versions only": process.run(rig, "verify", "--full", "--versions-only").wall,
+        "second look": answer(rig, "verify")[1]["seconds"],
+    }
+
+
+def _in_full(rig: Rig, entities: int) -> dict[str, float]:
     full = process.run(rig, "verify", "--full")
     idle = process.run(rig, "verify")  # nothing has changed since
     postgres, engine = _reading(rig)
@@ -88,8 +96,6 @@ def _compare(rig: Rig, entities: int) -> dict[str, float]:
         "in full": full.wall,
         "bound": (postgres + engine) / (psutil.cpu_count() or 1),
         CPU: (spent[0] - spent[1]) / (postgres + engine),
-        "versions only": process.run(rig, "verify", "--full", "--versions-only").wall,
-        "second look": answer(rig, "verify")[1]["seconds"],
         "own CPU": full.worker,
         "own CPU a million": (full.worker - idle.worker) * MILLION / entities,
         "PostgreSQL CPU": full.postgres,

@@ -112,7 +112,8 @@ def _write(rig: Rig, count: int, text: int) -> None:
 def _bounds(rig: Rig, count: int) -> dict[str, float]:
     bodies, few = _bodies(rig), min(count, FEW)
     by_senders = sink.limit(rig, bodies[: few // rig.settings.bulk_size], few)
-    best = sink.rate(rig, bodies, max(by_senders, key=by_senders.__getitem__), min(count, MOST))
+    senders = max(by_senders, key=by_senders.__getitem__)
+    best = by_senders[senders] if few == count else sink.rate(rig, bodies, senders, min(count, MOST))
     reading = count / _seconds(lambda: sum(map(len, _pages(rig))))
     return {"S: sink alone": best, "R: reading alone": reading}
 

@@ -8,19 +8,18 @@ from dataclasses import replace
 
 import psutil
 
-from benchmarks import processes, shop
-from benchmarks.command import OTHERS, collected, ratios, say, turns
-from benchmarks.pgsync import SETTINGS, VERSION, Pgsync, PgsyncIndex, runs, spent
+from benchmarks import beside, processes, shop
+from benchmarks.beside import BY, Started
+from benchmarks.command import turns
+from benchmarks.pgsync import SETTINGS, VERSION, Pgsync, PgsyncIndex, runs
 from benchmarks.report import Section
 from outboxctl.core.schema.names import EVENTS
-from outboxctl.drills.bench import process, tables
-from outboxctl.drills.bench.figure import BenchFigure
+from outboxctl.drills.bench import tables
 from outboxctl.drills.bench.rig import Rig, must
 from outboxctl.sink.index import index_setup
 from outboxctl.sink.transport.request import demand
 
 TITLE = "Nested documents"
-BY = ("--by", "bench", "--reason", "bench", "--yes")
 DECLARED = """
 [projections.nested]
 root = "{schema}.products"
@@ -56,7 +55,6 @@ NODES = {
     ],
 }
 PGSYNC = PgsyncIndex("pgsync-nested", NODES, shop.MAPPINGS)
-Started = tuple[dict[str, float], list[psutil.Process]]  # figures of the first fill, and who goes on
 NOTES = f"""\
 - Each on tables that are made and filled anew; mapping, shards and refresh of both indexes are the same: none
   while it is filled, then the engine's default. PostgreSQL writes a logical log throughout, which only pgsync
@@ -77,7 +75,6 @@ NOTES = f"""\
   outboxctl's must be right, or the run ends with an error.
 - pgsync has {", ".join(f"{name}={value}" for name, value in SETTINGS.items())}; outboxctl its defaults.
 """
-RATIOS = {"first fill, outboxctl/pgsync": "fill", "updates, outboxctl/pgsync": "updates"}
 
 
 def run(rig: Rig, args: Namespace) -> Section:
@@ -94,14 +91,8 @@ def run(rig: Rig, args: Namespace) -> Section:
         _same_mapping(rig)
         return found
 
-    say("warm-up: a repetition that does not count")
-    repetition(0)
-    values = collected(rig, args.repeat, repetition)
-    figures = [_figure(name, each) for name, each in values.items()]
-    for name, what in RATIOS.items():
-        pairs = ratios(values[f"outboxctl: {what}"], values[f"pgsync: {what}"])
-        figures.append(BenchFigure(name, "", pairs, at_least=True, digits=2))
     about = f"{args.parents:,} parents with {shop.PARTS} children each, {args.repeat} repetitions in turns"
+    figures = beside.figures(rig, args.repeat, repetition)
     return Section(TITLE, f"{about}; pgsync {VERSION}.", figures, NOTES)
 
 
@@ -136,15 +127,15 @@ def _wrong_of_cases(rig: Rig, name: str, index: str, parents: int) -> dict[str, 
 
 
 def _updates(rig: Rig, name: str, index: str, tools: list[psutil.Process], parents: int) -> dict[str, float]:
-    before, children = spent(rig, tools), shop.PARTS * parents
-    began, ended = shop.updated(rig, children)
-    found = shop.found_at(rig, index, parents, ended, shop.UPDATED)
-    return {
-        f"{name}: updates": children / (found - began),
-        f"{name}: its writer": children / (ended - began),
-        f"{name}: lag": found - ended,
-        **{f"{name}: updates, {whose} CPU": s - before[whose] for whose, s in spent(rig, tools).items()},
-    }
+    children = shop.PARTS * parents
+    return beside.updates(
+        rig,
+        name,
+        tools,
+        children,
+        write=lambda: shop.updated(rig, children),
+        found_at=lambda ended: shop.found_at(rig, index, parents, ended, shop.UPDATED),
+    )
 
 
 def _wrong(rig: Rig, name: str, index: str, when: str) -> dict[str, float]:
@@ -171,24 +162,11 @@ def declared(rig: Rig) -> Iterator[None]:
 @contextmanager
 def outboxctl(rig: Rig) -> Iterator[Started]:
     """The projection, filled by a rebuild; then a worker."""
-    with declared(rig):
-        filled = process.run(rig, "rebuild", "--projection", "nested", *BY)
-        with processes.serving(rig) as worker:
-            cpu = {"own": filled.worker, "PostgreSQL": filled.postgres, "Elasticsearch": filled.engine}
-            figures = {f"outboxctl: fill, {whose} CPU": seconds for whose, seconds in cpu.items()}
-            yield figures | {"outboxctl: fill": filled.wall}, [psutil.Process(worker.pid)]
+    with declared(rig), beside.outboxctl(rig, "--projection", "nested") as started:
+        yield started
 
 
 def _same_mapping(rig: Rig) -> None:
     found = [demand(rig.client, "GET", name, "_mapping") for name in (index_of(rig), PGSYNC.name)]
     one, other = (next(iter(each.values()))["mappings"]["properties"] for each in found)
     must(one == other, "the mappings of both indexes differ")
-
-
-def _figure(name: str, values: list[float]) -> BenchFigure:
-    unit = "docs/s" if name.endswith("fill") else "rows/s"
-    if name == OTHERS or "wrong" in name:
-        return BenchFigure(name, "", values, digits=0 if "wrong" in name else 2)
-    if "CPU" in name or "lag" in name or "bootstrap" in name:
-        return BenchFigure(name, "s", values, digits=2)
-    return BenchFigure(name, unit, values)

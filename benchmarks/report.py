@@ -1,4 +1,4 @@
-"""RESULTS.json, and what is made from it: the targets of issue 7, and a section for each command.
+"""RESULTS.json, and what is made from it: the targets, and a section for each command.
 
 RESULTS.md has the figures; docs/results.md of the site has also how to read them, and `python -m
 benchmarks.report` writes the one and prints the other.
@@ -20,7 +20,7 @@ HERE = Path(__file__).parent
 INTRO = """\
 # Benchmark results
 
-What `make bench` and its sisters wrote into `benchmarks/RESULTS.json`; what the figures mean is in
+What the benchmarks wrote into `benchmarks/RESULTS.json`; what the figures mean is in
 [performance](performance.md). Each section can be measured again alone, by its command.
 
 ## Targets
