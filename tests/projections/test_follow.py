@@ -129,6 +129,39 @@ def test_a_truncated_table_leaves_no_document_that_no_search_finds_yet(
     assert shop.held(engine, products.index) == {}
 
 
+@pytest.mark.slow(reason="thousands of documents, twice")
+def test_every_document_is_read_again_once(
+    products: Projection, cli: Cli, sql: psycopg.Connection, engine: Elasticsearch
+) -> None:
+    changed_category(sql, 1)
+    drained(cli, sql)
+    sql.execute("TRUNCATE search_outbox_events")
+    sql.execute("UPDATE shop.products SET name = 'again'")
+    sql.execute("DELETE FROM shop.products WHERE id <= 3")  # no trigger tells: the index alone knows them
+    changed_category(sql, 0, place=-1)
+    drained(cli, sql)
+    assert {document["name"] for document in shop.held(engine, products.index).values()} == {"again"}
+    engine.indices.refresh(index=products.index)
+    assert engine.count(index=products.index)["count"] == 4_999
+    sent = sql.execute(
+        "SELECT count(*), count(DISTINCT entity_key) FROM search_outbox_events WHERE follow IS NULL"
+    )
+    assert sent.fetchone() == (5_002, 5_002)
+
+
+def test_an_id_of_the_index_that_is_no_key_hides_no_other(
+    products: Projection, cli: Cli, sql: psycopg.Connection, engine: Elasticsearch
+) -> None:
+    shop.changed(sql, 7001)
+    drained(cli, sql)
+    engine.index(index=products.index, id="no number", document={}, version=1, version_type="external_gte")
+    sql.execute("DELETE FROM shop.products")
+    changed_category(sql, 0, place=-1)
+    drained_but_for = "SELECT count(*) FROM search_outbox_events WHERE status NOT IN ('done', 'failed')"
+    eventually(lambda: cli("worker", "--drain") and sql.execute(drained_but_for).fetchone() == (0,))
+    assert set(shop.held(engine, products.index)) == {"no number"}
+
+
 @pytest.mark.parametrize(
     ("key", "place", "reason", "words"),
     [

@@ -140,7 +140,10 @@ class Expander:
                 return follow.begin(connection, event, token)
         if event.place == EVERYTHING and event.cursor.get("index", {}) is not None:
             found, place = self._list(projection, event)
-            keys = [id_ for id_ in found if not is_hash(id_)]  # of a key that is not known: `verify --repair`
+            known = [
+                id_ for id_ in found if not is_hash(id_)
+            ]  # of a key that is not known: `verify --repair`
+            keys = self._without_row(projection, known, seconds)
             with database.begin() as connection:
                 return follow.write_keys(connection, event, token, keys, place)
         with database.begin() as connection:
@@ -153,6 +156,22 @@ class Expander:
             return self._sink_of(projection).ids(event.cursor.get("index"), HALF)
         except OutboxctlError as error:
             raise ListingError(f"the index {projection.index} cannot be listed: {error}") from error
+
+    def _without_row(self, projection: Projection, keys: list[str], seconds: float) -> list[str]:
+        """Those of which only the index knows; the others come with the rows of the view.
+
+        All of them where one is no key of the projection: the event of that one fails then, and of no other.
+        """
+        try:
+            with self._context.database.begin() as connection:
+                return documents.without_row(connection, projection, keys, seconds=seconds)
+        except ValueError:
+            return keys
+        except OutboxctlError as error:
+            problem = documents.fault(error)
+            if problem is None or problem[0] is ReadFault.VIEW:
+                raise
+            return keys
 
     def _start_again(self, event: FollowEvent, token: str, error: ListingError) -> None:
         """List the index from its start, since a place may be too old; wait for an index that is missing."""

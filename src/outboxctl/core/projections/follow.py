@@ -5,7 +5,7 @@ columns as JSON. It waits with `next_retry_at` = infinity, so that no lane claim
 `after` is the last key so far, `done` the number of keys, `events` the first and the last event of the last
 half page. The next keys are written once those in `waits_for`, of the half page before, were claimed: so the
 events of others wait for one page at most. Of the event for every document, `index` is the place in the
-index, whose ids come before the rows of the view.
+index: its ids for which the view has no row come before the rows of the view.
 """
 
 import json
